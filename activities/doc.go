@@ -1,0 +1,7 @@
+// Package activities does what workflows decide: one file per activity, each idempotent, because Temporal may run it
+// twice.
+//
+// [Scheduling] calls partners for a job workflow; [Running] runs one task's container for a task workflow and reports
+// its end. Both get their dependencies as interfaces of the domain and hold no state between calls. Errors cross to
+// the workflow through errors.go and nowhere else.
+package activities

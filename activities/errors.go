@@ -1,0 +1,54 @@
+package activities
+
+import (
+	"errors"
+
+	"go.temporal.io/sdk/temporal"
+
+	"openflow"
+)
+
+// ToTemporal carries err's code, party and message across the activity boundary, where Go error identity is lost. The
+// code is the type, so retry policies can name it.
+func ToTemporal(err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *openflow.Error
+	if !errors.As(err, &e) {
+		e = &openflow.Error{Code: openflow.CodeOf(err), Message: err.Error()}
+	}
+	msg := e.Message
+	if msg == "" {
+		msg = e.Error()
+	}
+	return temporal.NewApplicationErrorWithOptions(msg, string(e.Code), temporal.ApplicationErrorOptions{
+		NonRetryable: !e.Code.Retryable(), Cause: err, Category: temporal.ApplicationErrorCategoryBenign,
+		Details: []any{string(e.Subject), string(e.Party), e.Hint},
+	})
+}
+
+// FromTemporal is the inverse of ToTemporal, for workflows and clients. Cancellation and timeouts of Temporal's own
+// become CodeCanceled and CodeDeadline.
+func FromTemporal(err error) error {
+	if err == nil {
+		return nil
+	}
+	var app *temporal.ApplicationError
+	var canceled *temporal.CanceledError
+	var timeout *temporal.TimeoutError
+	switch {
+	case errors.As(err, &app):
+		e := &openflow.Error{Code: openflow.Code(app.Type()), Message: app.Message(), Err: err}
+		var subject, party string
+		if app.HasDetails() && app.Details(&subject, &party, &e.Hint) == nil {
+			e.Subject, e.Party = openflow.Subject(subject), openflow.PartyID(party)
+		}
+		return e
+	case errors.As(err, &canceled):
+		return &openflow.Error{Code: openflow.CodeCanceled, Message: "canceled", Err: err}
+	case errors.As(err, &timeout):
+		return &openflow.Error{Code: openflow.CodeDeadline, Message: "no answer in time", Err: err}
+	}
+	return err
+}

@@ -1,0 +1,246 @@
+package activities
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"openflow"
+	"openflow/docker/driver"
+)
+
+// TaskStore is what a party remembers of its runs.
+type TaskStore interface {
+	Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error)
+	// StartTask moves a waiting run to running and notes where it runs; one that runs there already is left alone.
+	StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error)
+	// FinishTask records the outcome and returns the run's cores, in one step. A recorded outcome is final.
+	FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error)
+}
+
+// Launcher turns a run into a container.
+type Launcher interface {
+	// Spec is a pure function of the run and the node: the same run gives the same name and labels.
+	Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec, error)
+}
+
+// LogStore keeps what a container has written. It returns the digest that the log is found by.
+type LogStore interface {
+	PutLog(ctx context.Context, write func(stdout, stderr io.Writer) error) (digest string, err error)
+}
+
+// Running holds the activities of a task workflow.
+type Running struct {
+	Self      openflow.PartyID
+	Tasks     TaskStore
+	Runtime   driver.Runtime
+	Launcher  Launcher
+	Logs      LogStore
+	Directory openflow.Directory
+	Log       *slog.Logger
+}
+
+// Outcome is how a run ended.
+type Outcome struct {
+	Status openflow.TaskStatus
+	Error  string // one line, when it did not succeed
+	Code   openflow.Code
+}
+
+// beat is the time between two heartbeats. A cancellation reaches a worker in the answer to one.
+const beat = time.Second
+
+// stopGrace is what a program gets between TERM and KILL.
+const stopGrace = 5 * time.Second
+
+// RunTask makes the run's container exist, starts it, and follows it to its end. A second attempt, after a crash of the
+// node, adopts the container by its name, whatever state it is in. Nothing is removed before its outcome is recorded.
+func (r *Running) RunTask(ctx context.Context, o openflow.TaskOrder) (Outcome, error) {
+	rec, err := r.Tasks.Task(ctx, o.Key)
+	if err != nil {
+		return Outcome{}, ToTemporal(err)
+	}
+	spec, err := r.Launcher.Spec(ctx, rec)
+	if err != nil {
+		return r.finish(ctx, rec, driver.Status{}, Outcome{Status: openflow.TaskFailed, Error: err.Error(), Code: openflow.CodeOf(err)})
+	}
+	if rec.PartyStatus.Terminal() {
+		r.remove(ctx, spec.Name)
+		return recorded(rec), nil
+	}
+	st, err := r.launch(ctx, o, rec, spec)
+	if err != nil {
+		if openflow.CodeOf(err).Retryable() {
+			return Outcome{}, ToTemporal(err)
+		}
+		return r.finish(ctx, rec, driver.Status{}, Outcome{Status: openflow.TaskFailed, Error: err.Error(), Code: openflow.CodeOf(err)})
+	}
+	return r.settle(ctx, o.Key, st)
+}
+
+func recorded(rec openflow.TaskRecord) Outcome {
+	return Outcome{Status: rec.PartyStatus, Error: firstOf(rec.Reason, rec.ErrorReport)}
+}
+
+// launch brings the container up and waits for it. The run's timeout counts from its first start, across adoptions.
+func (r *Running) launch(ctx context.Context, o openflow.TaskOrder, rec openflow.TaskRecord, spec driver.Spec) (driver.Status, error) {
+	if _, err := r.Runtime.Ensure(ctx, spec); err != nil {
+		return driver.Status{}, err
+	}
+	if _, err := r.Tasks.StartTask(ctx, o.Key, r.Runtime.Kind(), spec.Name); err != nil {
+		return driver.Status{}, err
+	}
+	if err := r.Runtime.Start(ctx, spec.Name); err != nil {
+		return driver.Status{}, err
+	}
+	left := o.Timeout
+	if !rec.StartTime.IsZero() {
+		left = max(o.Timeout-time.Since(rec.StartTime), time.Millisecond)
+	}
+	return r.follow(ctx, o.Key, spec.Name, left)
+}
+
+type exited struct {
+	status driver.Status
+	err    error
+}
+
+// follow waits for the exit, heartbeating. On its own context's end it decides whose end that is: the node shuts down
+// or another attempt has taken over, and the container goes on; or somebody wants the run to end.
+func (r *Running) follow(ctx context.Context, k openflow.TaskKey, name string, timeout time.Duration) (driver.Status, error) {
+	wctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	ch := make(chan exited, 1)
+	go func() {
+		st, err := r.Runtime.Wait(wctx, name)
+		ch <- exited{st, err}
+	}()
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	deadline := time.NewTimer(timeout)
+	defer deadline.Stop()
+	for {
+		select {
+		case e := <-ch:
+			return e.status, e.err
+		case <-tick.C:
+			activity.RecordHeartbeat(ctx, name)
+		case <-deadline.C:
+			if err := r.Runtime.Stop(wctx, name, stopGrace); err != nil {
+				return driver.Status{}, err
+			}
+			e := <-ch
+			e.status.Reason = timeoutReason
+			return e.status, e.err
+		case <-ctx.Done():
+			return r.leave(ctx, wctx, k, name, ch)
+		}
+	}
+}
+
+// timeoutReason marks a container that was stopped because its time was up.
+const timeoutReason = "timeout"
+
+func (r *Running) leave(ctx, wctx context.Context, k openflow.TaskKey, name string, ch <-chan exited) (driver.Status, error) {
+	select {
+	case <-activity.GetWorkerStopChannel(ctx):
+		return driver.Status{}, ctx.Err()
+	default:
+	}
+	rec, err := r.Tasks.Task(wctx, k)
+	if err != nil || !rec.Killed {
+		return driver.Status{}, ctx.Err()
+	}
+	if err := r.Runtime.Stop(wctx, name, stopGrace); err != nil {
+		return driver.Status{}, err
+	}
+	e := <-ch
+	return e.status, e.err
+}
+
+// settle judges the exit and records it.
+func (r *Running) settle(ctx context.Context, k openflow.TaskKey, st driver.Status) (Outcome, error) {
+	ctx = context.WithoutCancel(ctx)
+	rec, err := r.Tasks.Task(ctx, k)
+	if err != nil {
+		return Outcome{}, ToTemporal(err)
+	}
+	return r.finish(ctx, rec, st, Judge(rec, st))
+}
+
+func (r *Running) finish(ctx context.Context, rec openflow.TaskRecord, st driver.Status, out Outcome) (Outcome, error) {
+	end := openflow.TaskEnd{Status: out.Status, Reason: out.Error, ErrorReport: rec.ErrorReport}
+	if st.Name != "" {
+		if !st.Lost {
+			end.ExitCode = &st.ExitCode
+		}
+		digest, err := r.Logs.PutLog(ctx, func(stdout, stderr io.Writer) error {
+			return r.Runtime.Logs(ctx, st.Name, stdout, stderr)
+		})
+		if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+			return Outcome{}, ToTemporal(err)
+		}
+		end.LogDigest = digest
+	}
+	if _, err := r.Tasks.FinishTask(ctx, rec.Key, end); err != nil {
+		return Outcome{}, ToTemporal(err)
+	}
+	if st.Name != "" {
+		go r.remove(context.WithoutCancel(ctx), st.Name) // the sweeper repeats what a crash cuts short
+	}
+	return out, nil
+}
+
+func (r *Running) remove(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := r.Runtime.Remove(ctx, name); err != nil {
+		r.Log.Warn("container not removed; the sweeper tries again", "container", name, "err", err)
+	}
+}
+
+// End is a run with its outcome.
+type End struct {
+	Order   openflow.TaskOrder
+	Outcome Outcome
+}
+
+// RecordEnd records the outcome of a run that RunTask could not conclude, and stops what may still run of it.
+func (r *Running) RecordEnd(ctx context.Context, e End) error {
+	rec, err := r.Tasks.Task(ctx, e.Order.Key)
+	if err != nil {
+		return ToTemporal(err)
+	}
+	if rec.PartyStatus.Terminal() {
+		return nil
+	}
+	var st driver.Status
+	if rec.ContainerName != "" {
+		if err := r.Runtime.Stop(ctx, rec.ContainerName, stopGrace); err != nil {
+			return ToTemporal(err)
+		}
+		st, err = r.Runtime.Inspect(ctx, rec.ContainerName)
+		if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+			return ToTemporal(err)
+		}
+	}
+	_, err = r.finish(ctx, rec, st, e.Outcome)
+	return err
+}
+
+// ReportTask tells the scheduler how the run ended. A scheduler that knows nothing of the job any more has no use for it.
+func (r *Running) ReportTask(ctx context.Context, e End) error {
+	scheduler, err := r.Directory.Scheduler(ctx, e.Order.Scheduler)
+	if err == nil {
+		err = scheduler.ReportTask(ctx, r.Self, openflow.Report{
+			Key: e.Order.Key, Status: e.Outcome.Status, Error: e.Outcome.Error, Code: e.Outcome.Code,
+		})
+	}
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return nil
+	}
+	return ToTemporal(openflow.AtParty(e.Order.Scheduler, err))
+}

@@ -1,0 +1,178 @@
+package activities
+
+import (
+	"context"
+
+	"openflow"
+	"openflow/workflows/plan"
+)
+
+// JobStore is what the scheduler remembers of its jobs.
+type JobStore interface {
+	ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error)
+	UpdateScheduledJob(ctx context.Context, id openflow.JobID, to openflow.JobStatus, reason string) (bool, error)
+	SetScheduledReason(ctx context.Context, id openflow.JobID, reason string) error
+	SetScheduledProgress(ctx context.Context, id openflow.JobID, percent int) error
+	// WaitingJobs lists jobs that wait for resources, by priority, then age.
+	WaitingJobs(ctx context.Context, limit int) ([]openflow.ScheduledJob, error)
+}
+
+// Waker tells waiting jobs that resources may have become free.
+type Waker interface {
+	WakeJobs(ctx context.Context, ids []openflow.JobID) error
+}
+
+// Scheduling holds the activities of a job workflow.
+type Scheduling struct {
+	Self      openflow.PartyID
+	Directory openflow.Directory
+	Jobs      JobStore
+	Waker     Waker
+}
+
+// PartyCall addresses one party of a job.
+type PartyCall struct {
+	Job   openflow.JobID
+	Party openflow.Party
+}
+
+func (s *Scheduling) key(c PartyCall) openflow.JobKey {
+	return openflow.JobKey{Scheduler: s.Self, Job: c.Job, Party: c.Party}
+}
+
+// at calls the party's node and puts its name on what goes wrong.
+func (s *Scheduling) at(ctx context.Context, p openflow.Party, do func(openflow.PartnerService) error) error {
+	partner, err := s.Directory.Partner(ctx, p.ID)
+	if err == nil {
+		err = do(partner)
+	}
+	return ToTemporal(openflow.AtParty(p.ID, err))
+}
+
+// CreateJob asks one party to create the job, with the DAG as that party may see it.
+func (s *Scheduling) CreateJob(ctx context.Context, c PartyCall) error {
+	job, err := s.Jobs.ScheduledJob(ctx, c.Job)
+	if err != nil {
+		return ToTemporal(err)
+	}
+	order := openflow.JobOrder{Key: s.key(c), DAG: job.DAG.StrippedFor(c.Party.ID), UserName: job.UserName}
+	return s.at(ctx, c.Party, func(p openflow.PartnerService) error { return p.CreateJob(ctx, order) })
+}
+
+// ApplyResources asks one party for the job's resources. A refusal is an answer, not an error.
+func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (plan.Grant, error) {
+	partner, err := s.Directory.Partner(ctx, c.Party.ID)
+	if err == nil {
+		err = partner.ApplyJobResources(ctx, s.key(c))
+	}
+	g := plan.Grant{Party: c.Party, Code: openflow.CodeOf(err)}
+	if err != nil {
+		g.Text = err.Error()
+	}
+	return g, nil
+}
+
+// ReturnResources gives back what ApplyResources got at one party.
+func (s *Scheduling) ReturnResources(ctx context.Context, c PartyCall) error {
+	return s.at(ctx, c.Party, func(p openflow.PartnerService) error { return p.ReturnJobResources(ctx, s.key(c)) })
+}
+
+// StartJob tells one party that the job runs.
+func (s *Scheduling) StartJob(ctx context.Context, c PartyCall) error {
+	return s.at(ctx, c.Party, func(p openflow.PartnerService) error { return p.StartJob(ctx, s.key(c)) })
+}
+
+// JobUpdate is news about a job for one party.
+type JobUpdate struct {
+	PartyCall
+	Status openflow.JobStatus
+	Reason string
+}
+
+// UpdateJob tells one party why the job waits.
+func (s *Scheduling) UpdateJob(ctx context.Context, u JobUpdate) error {
+	return s.at(ctx, u.Party, func(p openflow.PartnerService) error {
+		return p.UpdateJob(ctx, s.key(u.PartyCall), u.Status, u.Reason, nil)
+	})
+}
+
+// StopJob ends the job at one party. A party that has never heard of it has nothing to stop.
+func (s *Scheduling) StopJob(ctx context.Context, u JobUpdate) error {
+	return s.at(ctx, u.Party, func(p openflow.PartnerService) error {
+		err := p.StopJob(ctx, s.key(u.PartyCall), u.Status, u.Reason)
+		if openflow.CodeOf(err) == openflow.CodeNotFound {
+			return nil
+		}
+		return err
+	})
+}
+
+// StartTask asks one party to start its run of a task.
+func (s *Scheduling) StartTask(ctx context.Context, k openflow.TaskKey) error {
+	return s.at(ctx, k.Party, func(p openflow.PartnerService) error { return p.StartTask(ctx, s.Self, k) })
+}
+
+// UpdateTask tells one party how the task stands at all parties together.
+func (s *Scheduling) UpdateTask(ctx context.Context, u openflow.TaskUpdate) error {
+	return s.at(ctx, u.Key.Party, func(p openflow.PartnerService) error { return p.UpdateTask(ctx, s.Self, u) })
+}
+
+// CollectTask asks one party how its run of a task stands.
+func (s *Scheduling) CollectTask(ctx context.Context, k openflow.TaskKey) (openflow.Report, error) {
+	r := openflow.Report{Key: k}
+	err := s.at(ctx, k.Party, func(p openflow.PartnerService) error {
+		rec, err := p.CollectTask(ctx, s.Self, k)
+		r.Status, r.Error = rec.PartyStatus, rec.ErrorReport
+		return err
+	})
+	return r, err
+}
+
+// JobNews is what the scheduler's own record of a job is to say.
+type JobNews struct {
+	Job      openflow.JobID
+	Status   openflow.JobStatus
+	Reason   string
+	Progress int
+}
+
+// RecordJob writes the scheduler's own record. A terminal status stays as it is.
+func (s *Scheduling) RecordJob(ctx context.Context, n JobNews) error {
+	return ToTemporal(s.record(ctx, n))
+}
+
+func (s *Scheduling) record(ctx context.Context, n JobNews) error {
+	if n.Status != "" {
+		if _, err := s.Jobs.UpdateScheduledJob(ctx, n.Job, n.Status, n.Reason); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
+			return err
+		}
+	}
+	if n.Status == openflow.JobWaiting {
+		if err := s.Jobs.SetScheduledReason(ctx, n.Job, n.Reason); err != nil {
+			return err
+		}
+	}
+	if n.Progress > 0 {
+		return s.Jobs.SetScheduledProgress(ctx, n.Job, n.Progress)
+	}
+	return nil
+}
+
+// wakeAtOnce bounds how many waiting jobs are woken when one ends: more would only be refused again.
+const wakeAtOnce = 4
+
+// EndJob writes the scheduler's own record of the end and wakes the jobs that are first in line for resources.
+func (s *Scheduling) EndJob(ctx context.Context, n JobNews) error {
+	if err := s.record(ctx, n); err != nil {
+		return ToTemporal(err)
+	}
+	jobs, err := s.Jobs.WaitingJobs(ctx, wakeAtOnce)
+	if err != nil || len(jobs) == 0 {
+		return ToTemporal(err)
+	}
+	ids := make([]openflow.JobID, len(jobs))
+	for i, j := range jobs {
+		ids[i] = j.ID
+	}
+	return ToTemporal(s.Waker.WakeJobs(ctx, ids))
+}

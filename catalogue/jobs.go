@@ -1,0 +1,186 @@
+package catalogue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"openflow"
+)
+
+const jobColumns = `scheduler, job_id, role, party, initiator, status, progress, cores, remaining_cores,
+	resource_in_use, waiting_since, model_id, model_version, user_name, idempotency_key, create_time, update_time,
+	start_time, end_time, apply_time, return_time, reason, notes, dag`
+
+const insertJob = `insert into job (` + jobColumns + `) values
+	($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
+	on conflict (job_id, role, party, scheduler) do nothing`
+
+// jobKey is the condition that finds a job's row; its arguments are keyArgs.
+const jobKey = `job_id = $1 and role = $2 and party = $3 and scheduler = $4`
+
+func keyArgs(k openflow.JobKey, more ...any) []any {
+	return append([]any{string(k.Job), string(k.Party.Role), string(k.Party.ID), string(k.Scheduler)}, more...)
+}
+
+func scanJob(r row) (openflow.JobRecord, error) {
+	var j openflow.JobRecord
+	var dag string
+	var since, created, updated, started, ended, applied, returned int64
+	err := r.Scan(&j.Scheduler, &j.ID, &j.Party.Role, &j.Party.ID, &j.Initiator, &j.Status, &j.Progress, &j.Cores,
+		&j.RemainingCores, &j.ResourceInUse, &since, &j.ModelID, &j.ModelVersion, &j.UserName, &j.IdempotencyKey,
+		&created, &updated, &started, &ended, &applied, &returned, &j.Reason, &j.Notes, &dag)
+	if err != nil {
+		return j, err
+	}
+	j.WaitingSince, j.CreateTime, j.UpdateTime = timeOf(since), timeOf(created), timeOf(updated)
+	j.StartTime, j.EndTime = timeOf(started), timeOf(ended)
+	j.ApplyTime, j.ReturnTime = timeOf(applied), timeOf(returned)
+	j.DAG, err = decodeDAG(j.ID, dag)
+	return j, err
+}
+
+// CreateJob records a job at one party with its tasks, all or nothing. A status left empty is ready (tasks: waiting).
+// The job again with an equal DAG changes nothing. CodeConflict: it exists with another DAG, or a job of the same ID
+// from another scheduler runs the same tasks here, whose execution IDs and containers would be the same.
+func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord) error {
+	if j.Status == "" {
+		j.Status = openflow.JobReady
+	}
+	if !j.Status.Valid() {
+		return openflow.Errorf(openflow.CodeInvalid, "%s: unknown status %q", j.Key(), j.Status)
+	}
+	dag, err := encodeDAG(j.ID, j.DAG)
+	if err != nil {
+		return err
+	}
+	rows, err := c.taskRows(j, tasks)
+	if err != nil {
+		return err
+	}
+	now := c.stamp()
+	args := []any{
+		string(j.Scheduler), string(j.ID), string(j.Party.Role), string(j.Party.ID), string(j.Initiator),
+		string(j.Status), j.Progress, j.Cores, j.RemainingCores, j.ResourceInUse, millis(j.WaitingSince), j.ModelID,
+		j.ModelVersion, j.UserName, j.IdempotencyKey, orNow(j.CreateTime, now), now, millis(j.StartTime),
+		millis(j.EndTime), millis(j.ApplyTime), millis(j.ReturnTime), j.Reason, j.Notes, dag,
+	}
+	err = c.write(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, insertJob, args...)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return sameDAG(ctx, t, j.Key(), dag)
+		}
+		for _, r := range rows {
+			if _, err := t.exec(ctx, insertTask, r...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if faultOf(err) == faultUnique {
+		return openflow.Errorf(openflow.CodeConflict, "%s: a job of that ID from another scheduler has the same tasks here: %w",
+			j.Key(), err).WithHint("submit the job again: its scheduler makes a new job ID")
+	}
+	return classify("create "+j.Key().String(), err)
+}
+
+// taskRows prepares the rows of a new job's tasks and refuses tasks of another job.
+func (c *Catalogue) taskRows(j openflow.JobRecord, tasks []openflow.TaskRecord) ([][]any, error) {
+	rows := make([][]any, 0, len(tasks))
+	for _, t := range tasks {
+		if t.Key.Job != j.ID || t.Key.Party != j.Party || t.Scheduler != j.Scheduler {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "%s is not a task of %s of scheduler %s", t.Key, j.Key(), j.Scheduler)
+		}
+		r, err := c.taskRow(t)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+func sameDAG(ctx context.Context, t *tx, k openflow.JobKey, dag string) error {
+	var have string
+	if err := t.one(ctx, `select dag from job where `+jobKey, keyArgs(k)...).Scan(&have); err != nil {
+		return err
+	}
+	if have != dag {
+		return conflict("%s exists already with a different DAG", k)
+	}
+	return nil
+}
+
+// Job returns one row. With an empty scheduler in the key it returns the only row of that job, role and party;
+// CodeConflict if two schedulers made the same job ID. CodeNotFound if there is none.
+func (c *Catalogue) Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error) {
+	if k.Scheduler == "" {
+		return c.jobOfAnyScheduler(ctx, k)
+	}
+	j, err := scanJob(c.one(ctx, `select `+jobColumns+` from job where `+jobKey, keyArgs(k)...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return j, notFound("%s of scheduler %s does not exist here", k, k.Scheduler)
+	}
+	return j, classify("read "+k.String(), err)
+}
+
+func (c *Catalogue) jobOfAnyScheduler(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error) {
+	jobs, _, err := c.JobsWhere(ctx, JobFilter{ID: k.Job, Roles: []openflow.Role{k.Party.Role}, Party: k.Party.ID, Limit: 2})
+	switch {
+	case err != nil:
+		return openflow.JobRecord{}, err
+	case len(jobs) == 0:
+		return openflow.JobRecord{}, notFound("%s does not exist here", k)
+	case len(jobs) > 1:
+		return openflow.JobRecord{}, conflict("%s is here twice, from schedulers %s and %s", k, jobs[0].Scheduler, jobs[1].Scheduler)
+	}
+	return jobs[0], nil
+}
+
+// SetJobReason says why a job waits or failed; empty takes the reason away.
+func (c *Catalogue) SetJobReason(ctx context.Context, k openflow.JobKey, reason string) error {
+	return c.setJob(ctx, k, `update job set reason = $5, update_time = $6 where `+jobKey, reason)
+}
+
+// SetJobNotes replaces what the user noted about a job.
+func (c *Catalogue) SetJobNotes(ctx context.Context, k openflow.JobKey, notes string) error {
+	return c.setJob(ctx, k, `update job set notes = $5, update_time = $6 where `+jobKey, notes)
+}
+
+func (c *Catalogue) setJob(ctx context.Context, k openflow.JobKey, query, value string) error {
+	n, err := c.exec(ctx, query, keyArgs(k, value, c.stamp())...)
+	if err == nil && n == 0 {
+		return notFound("%s of scheduler %s does not exist here", k, k.Scheduler)
+	}
+	return classify("update "+k.String(), err)
+}
+
+// SetJobProgress raises the progress of a job, in percent. A value not above the stored one changes nothing, since
+// reports may arrive late; changed says which it was.
+//
+// Spec: fate-flow-api §4.6.5.
+func (c *Catalogue) SetJobProgress(ctx context.Context, k openflow.JobKey, percent int) (changed bool, err error) {
+	if percent < 0 || percent > 100 {
+		return false, openflow.Errorf(openflow.CodeInvalid, "%s: progress %d is not between 0 and 100", k, percent)
+	}
+	n, err := c.exec(ctx, `update job set progress = $5, update_time = $6 where `+jobKey+` and progress < $5`,
+		keyArgs(k, percent, c.stamp())...)
+	if err != nil || n > 0 {
+		return n > 0, classify("update "+k.String(), err)
+	}
+	_, err = c.jobStatus(ctx, k)
+	return false, err
+}
+
+// jobStatus reads only the status, on the way to an explanation.
+func (c *Catalogue) jobStatus(ctx context.Context, k openflow.JobKey) (openflow.JobStatus, error) {
+	var s openflow.JobStatus
+	err := c.one(ctx, `select status from job where `+jobKey, keyArgs(k)...).Scan(&s)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", notFound("%s of scheduler %s does not exist here", k, k.Scheduler)
+	}
+	return s, classify("read "+k.String(), err)
+}

@@ -1,0 +1,97 @@
+package catalogue
+
+import (
+	"context"
+	"fmt"
+
+	"openflow"
+)
+
+var jobStatuses = []openflow.JobStatus{
+	openflow.JobReady, openflow.JobWaiting, openflow.JobRunning, openflow.JobCanceled, openflow.JobTimeout,
+	openflow.JobFailed, openflow.JobSuccess,
+}
+
+// The compare-and-sets of both job tables, by target status.
+var (
+	jobMoves       = moves("job", jobKey, 5)
+	scheduledMoves = moves("scheduled_job", "job_id = $1", 2)
+)
+
+// moves writes, for each status that can be reached, the statement that reaches it from every status that may become
+// it. Its arguments are the key's, then moveArgs from number first on. A job starts once; a rerun opens its end.
+func moves(table, key string, first int) map[openflow.JobStatus]string {
+	m := map[openflow.JobStatus]string{}
+	for _, to := range jobStatuses {
+		from := to.Before()
+		if len(from) == 0 {
+			continue
+		}
+		status, reason, now, end, start := first, fmt.Sprintf("$%d", first+1), first+2, first+3, first+4
+		if interrupted(to) {
+			reason = "case when " + reason + " = '' then reason else " + reason + " end" // keep what was told before
+		}
+		m[to] = fmt.Sprintf(`update %s set status = $%d, reason = %s, update_time = $%d, end_time = $%d,
+			start_time = case when start_time = 0 then $%d else start_time end where %s and status in %s`,
+			table, status, reason, now, end, start, key, quoted(from))
+	}
+	return m
+}
+
+func interrupted(s openflow.JobStatus) bool { return s.Terminal() && s != openflow.JobSuccess }
+
+// moveArgs are the arguments of moves after the key.
+func moveArgs(to openflow.JobStatus, reason string, now int64) []any {
+	var start, end int64
+	if to == openflow.JobRunning {
+		start = now
+	}
+	if to.Terminal() {
+		end = now
+	}
+	return []any{string(to), reason, now, end, start}
+}
+
+// UpdateJobStatus moves a job to a status that its present one may become, with the reason for people, and says
+// whether it changed: the status that the job already has is a success that changes nothing. An end status gives back
+// the job's resources in the same transaction. CodeConflict: the transition is not legal, nothing is touched.
+//
+// Spec: fate-flow-api §4.6.2, §2.4.4.
+func (c *Catalogue) UpdateJobStatus(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (changed bool, err error) {
+	query, reachable := jobMoves[to]
+	if !reachable {
+		return false, c.refuseJobMove(ctx, k, to)
+	}
+	now := c.stamp()
+	args := keyArgs(k, moveArgs(to, reason, now)...)
+	var n int64
+	if to.Terminal() {
+		err = c.write(ctx, func(t *tx) error {
+			if n, err = t.exec(ctx, query, args...); err != nil || n == 0 {
+				return err
+			}
+			return returnJob(ctx, t, k, now)
+		})
+	} else {
+		n, err = c.exec(ctx, query, args...)
+	}
+	if err != nil {
+		return false, classify("update "+k.String(), err)
+	}
+	if n > 0 {
+		return true, nil
+	}
+	return false, c.refuseJobMove(ctx, k, to)
+}
+
+// refuseJobMove explains why no row moved; nil when the job has that status already.
+func (c *Catalogue) refuseJobMove(ctx context.Context, k openflow.JobKey, to openflow.JobStatus) error {
+	if !to.Valid() {
+		return openflow.Errorf(openflow.CodeInvalid, "%s: unknown status %q", k, to)
+	}
+	have, err := c.jobStatus(ctx, k)
+	if err != nil || have == to {
+		return err
+	}
+	return conflict("%s is %s and cannot become %s", k, have, to)
+}

@@ -1,0 +1,86 @@
+package catalogue
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"openflow"
+)
+
+// Metrics come in small batches from containers that may send one twice. A record has no name of its own, so what makes
+// it one record is its content: an equal record of the same task version is stored once. Two steps always differ, since
+// a step's data holds its number and time.
+
+// AppendMetrics stores what a task version reported, in order, all or nothing. Every record must be of that task.
+//
+// Spec: fate-flow-api §3.9.
+func (c *Catalogue) AppendMetrics(ctx context.Context, k openflow.TaskKey, metrics []openflow.MetricRecord) error {
+	rows := make([][]any, len(metrics))
+	for i, m := range metrics {
+		if m.Task != k {
+			return openflow.Errorf(openflow.CodeInvalid, "metric %q of %s is not of %s", m.Name, m.Task, k)
+		}
+		if err := checkRaw("metric "+m.Name+" of "+k.String(), m.Groups, m.Data); err != nil {
+			return err
+		}
+		digest, err := metricDigest(m)
+		if err != nil {
+			return err
+		}
+		rows[i] = []any{
+			string(k.ExecutionID()), digest, m.Name, m.Type, m.StepAxis, orNow(m.CreateTime, c.stamp()), string(m.Groups), string(m.Data),
+		}
+	}
+	err := c.write(ctx, func(t *tx) error {
+		var seq int64
+		err := t.one(ctx, `select coalesce(max(seq), 0) from metric where execution_id = $1`, string(k.ExecutionID())).Scan(&seq)
+		if err != nil {
+			return err
+		}
+		for i, r := range rows {
+			_, err := t.exec(ctx, `insert into metric (execution_id, digest, name, type, step_axis, create_time, groups_json, data, seq)
+				values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (execution_id, digest) do nothing`, append(r, seq+int64(i)+1)...)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return classify("save metrics of "+k.String(), err)
+}
+
+func metricDigest(m openflow.MetricRecord) (string, error) {
+	text, err := encode("metric "+m.Name, []string{m.Name, m.Type, m.StepAxis, string(m.Groups), string(m.Data)})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:16]), nil
+}
+
+// Metrics lists what a task version reported, in the order of arrival.
+func (c *Catalogue) Metrics(ctx context.Context, k openflow.TaskKey) ([]openflow.MetricRecord, error) {
+	var metrics []openflow.MetricRecord
+	err := c.each(ctx, `select name, type, step_axis, create_time, groups_json, data from metric where execution_id = $1
+		order by seq, digest`, []any{string(k.ExecutionID())}, func(r row) error {
+		m := openflow.MetricRecord{Task: k}
+		var created int64
+		var groups, data string
+		err := r.Scan(&m.Name, &m.Type, &m.StepAxis, &created, &groups, &data)
+		m.CreateTime, m.Groups, m.Data = timeOf(created), raw(groups), raw(data)
+		metrics = append(metrics, m)
+		return err
+	})
+	return metrics, classify("read metrics of "+k.String(), err)
+}
+
+// DeleteMetrics forgets the metrics of all versions of a task at a party and says how many there were.
+//
+// Spec: fate-flow-api §1.3 #16.
+func (c *Catalogue) DeleteMetrics(ctx context.Context, job openflow.JobID, p openflow.Party, task openflow.TaskName) (int, error) {
+	n, err := c.exec(ctx, `delete from metric where execution_id in (select execution_id from task
+		where job_id = $1 and role = $2 and party = $3 and task_name = $4)`,
+		string(job), string(p.Role), string(p.ID), string(task))
+	return int(n), classify("delete metrics of task "+string(task)+" of job "+string(job), err)
+}

@@ -1,0 +1,119 @@
+package catalogue
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"openflow"
+)
+
+// referenced holds for objects that some row needs. Objects are shared: equal content is one object.
+const referenced = `exists (select 1 from data_table where object = $1 and object <> '')
+	or exists (select 1 from model where object = $1 and object <> '')
+	or exists (select 1 from task where log_digest = $1 and log_digest <> '')`
+
+// ReferencedObject reports whether any table, model or log is the object of that digest.
+func (c *Catalogue) ReferencedObject(ctx context.Context, digest string) (bool, error) {
+	var yes bool
+	err := c.one(ctx, `select `+referenced, digest).Scan(&yes)
+	return yes, classify("look for references to object "+digest, err)
+}
+
+// DeleteJob forgets a job at one party: its row, tasks, tracked outputs and metrics, and the intermediate tables that no
+// other job tracks. Models stay; they have a life of their own. It returns the digests of objects that nothing refers to
+// any more. A job that is not there changes nothing. CodeConflict: the job has not ended.
+func (c *Catalogue) DeleteJob(ctx context.Context, k openflow.JobKey) (freed []string, err error) {
+	err = c.write(ctx, func(t *tx) error {
+		freed = nil
+		open, err := t.strings(ctx, `select status from job where `+jobKey, keyArgs(k)...)
+		if err != nil || len(open) == 0 {
+			return err
+		}
+		if s := openflow.JobStatus(open[0]); !s.Terminal() {
+			return openflow.Errorf(openflow.CodeConflict, "%s is %s and cannot be deleted", k, s).WithHint("stop it first")
+		}
+		objects, err := t.forgetTasks(ctx, k)
+		if err != nil {
+			return err
+		}
+		for _, digest := range objects {
+			var yes bool
+			if err := t.one(ctx, `select `+referenced, digest).Scan(&yes); err != nil {
+				return err
+			}
+			if !yes {
+				freed = append(freed, digest)
+			}
+		}
+		if err := returnJob(ctx, t, k, c.stamp()); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `delete from job where `+jobKey, keyArgs(k)...)
+		return err
+	})
+	return freed, classify("delete "+k.String(), err)
+}
+
+// executions are the tasks of one job row.
+const executions = `(select execution_id from task where ` + jobKey + `)`
+
+// dropped are the intermediate tables that only this job row tracks. A job that inherited a table keeps it.
+const dropped = `intermediate and exists (select 1 from output where output.namespace = data_table.namespace
+	and output.name = data_table.name and output.execution_id in ` + executions + `)
+	and not exists (select 1 from output where output.namespace = data_table.namespace
+	and output.name = data_table.name and output.execution_id not in ` + executions + `)`
+
+// forgetTasks deletes what belongs to the tasks of a job and returns the objects that this may have freed.
+func (t *tx) forgetTasks(ctx context.Context, k openflow.JobKey) ([]string, error) {
+	tables, err := t.strings(ctx, `select object from data_table where object <> '' and `+dropped, keyArgs(k)...)
+	if err != nil {
+		return nil, err
+	}
+	logs, err := t.strings(ctx, `select log_digest from task where log_digest <> '' and `+jobKey, keyArgs(k)...)
+	if err != nil {
+		return nil, err
+	}
+	for _, query := range []string{
+		`delete from data_table where ` + dropped,
+		`delete from output where execution_id in ` + executions,
+		`delete from metric where execution_id in ` + executions,
+		`delete from task where ` + jobKey,
+	} {
+		if _, err := t.exec(ctx, query, keyArgs(k)...); err != nil {
+			return nil, err
+		}
+	}
+	objects := append(tables, logs...)
+	slices.Sort(objects)
+	return slices.Compact(objects), nil
+}
+
+// DeleteScheduledJob forgets the scheduler's row of a job. One that is not there changes nothing. CodeConflict: the job has
+// not ended.
+func (c *Catalogue) DeleteScheduledJob(ctx context.Context, id openflow.JobID) error {
+	j, err := c.ScheduledJob(ctx, id)
+	switch {
+	case openflow.CodeOf(err) == openflow.CodeNotFound:
+		return nil
+	case err != nil:
+		return err
+	case !j.Status.Terminal():
+		return openflow.Errorf(openflow.CodeConflict, "job %s is %s and cannot be deleted", id, j.Status).WithHint("stop it first")
+	}
+	_, err = c.exec(ctx, `delete from scheduled_job where job_id = $1 and end_time > 0`, string(id))
+	return classify("delete job "+string(id), err)
+}
+
+// JobsEndedBefore lists at most limit jobs that ended before a time, the one that ended first coming first.
+func (c *Catalogue) JobsEndedBefore(ctx context.Context, at time.Time, limit int) ([]openflow.JobKey, error) {
+	var keys []openflow.JobKey
+	err := c.each(ctx, `select scheduler, job_id, role, party from job where end_time > 0 and end_time < $1
+		order by end_time, job_id, role, party`+limits(limit, 0), []any{millis(at)}, func(r row) error {
+		var k openflow.JobKey
+		err := r.Scan(&k.Scheduler, &k.Job, &k.Party.Role, &k.Party.ID)
+		keys = append(keys, k)
+		return err
+	})
+	return keys, classify("list ended jobs", err)
+}

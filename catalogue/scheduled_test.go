@@ -1,0 +1,164 @@
+package catalogue_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/catalogue"
+)
+
+func scheduled(id openflow.JobID, key, hash string) openflow.ScheduledJob {
+	return openflow.ScheduledJob{
+		ID: id, Initiator: "9999", DAG: sampleDAG(), Priority: 2, IdempotencyKey: key, SubmitHash: hash, UserName: "ann",
+		Status: openflow.JobReady,
+	}
+}
+
+func TestCreateScheduledJobIsIdempotent(t *testing.T) {
+	c := newCatalogue(t)
+	ctx := t.Context()
+	first, err := c.CreateScheduledJob(ctx, scheduled("first", "key", "hash"))
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(scheduled("first", "key", "hash"), first, cmpopts.IgnoreTypes(time.Time{})))
+	stored, err := c.ScheduledJob(ctx, "first")
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(first, stored))
+	_, err = c.CreateScheduledJob(ctx, scheduled("keyless", "", "h"))
+	require.NoError(t, err)
+
+	other := scheduled("second", "key", "hash")
+	other.Initiator = "10000"
+	for name, test := range map[string]struct {
+		submit openflow.ScheduledJob
+		want   openflow.JobID
+		say    string // of the conflict
+	}{
+		"the same again":                   {scheduled("first", "key", "hash"), "first", ""},
+		"the same under another ID":        {scheduled("again", "key", "hash"), "first", ""},
+		"the key for another submission":   {scheduled("again", "key", "other"), "", `idempotency key "key" belongs to job first`},
+		"the ID for another submission":    {scheduled("first", "k2", "other"), "", "job first exists already"},
+		"no key, the same":                 {scheduled("keyless", "", "h"), "keyless", ""},
+		"no key is not one key":            {scheduled("keyless2", "", "h2"), "keyless2", ""},
+		"the key of another initiator":     {other, "second", ""},
+		"another initiator, the same ID":   {openflow.ScheduledJob{ID: "first", Initiator: "1", SubmitHash: "hash", DAG: sampleDAG()}, "", "exists already"},
+		"the key counts more than the ID":  {scheduled("keyless", "key", "hash"), "first", ""},
+		"a status that is none is refused": {openflow.ScheduledJob{ID: "x", Status: "finished", DAG: sampleDAG()}, "", "unknown status"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := c.CreateScheduledJob(ctx, test.submit)
+			if test.say != "" {
+				require.ErrorContains(t, err, test.say)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, test.want, got.ID)
+		})
+	}
+}
+
+func TestConcurrentSubmissionsAreOneJob(t *testing.T) {
+	c := newCatalogue(t)
+	var wg sync.WaitGroup
+	ids := make([]openflow.JobID, 20)
+	for i := range ids {
+		wg.Go(func() {
+			j, err := c.CreateScheduledJob(t.Context(), scheduled(openflow.JobID(fmt.Sprint("j", i)), "key", "hash"))
+			if err != nil {
+				t.Error(err)
+			}
+			ids[i] = j.ID
+		})
+	}
+	wg.Wait()
+	for _, id := range ids {
+		require.Equal(t, ids[0], id)
+	}
+	all, _, err := c.ScheduledJobsWhere(t.Context(), catalogue.ScheduledFilter{})
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+}
+
+func TestWaitingJobsByPriorityThenAge(t *testing.T) {
+	c := newCatalogue(t)
+	for i, priority := range []int{1, 5, 1, 5, 0, 9} {
+		j := scheduled(openflow.JobID(fmt.Sprint("j", i)), "", "h")
+		j.Priority, j.Status = priority, openflow.JobWaiting
+		if priority == 9 {
+			j.Status = openflow.JobRunning
+		}
+		_, err := c.CreateScheduledJob(t.Context(), j)
+		require.NoError(t, err)
+	}
+	ids := func(limit int) (ids []openflow.JobID) {
+		jobs, err := c.WaitingJobs(t.Context(), limit)
+		require.NoError(t, err)
+		for _, j := range jobs {
+			ids = append(ids, j.ID)
+		}
+		return ids
+	}
+	require.Equal(t, []openflow.JobID{"j1", "j3", "j0", "j2", "j4"}, ids(0))
+	require.Equal(t, []openflow.JobID{"j1", "j3"}, ids(2))
+}
+
+func TestScheduledJobsWhere(t *testing.T) {
+	c := newCatalogue(t)
+	for i := range 5 {
+		j := scheduled(openflow.JobID(fmt.Sprint("j", i)), "", "h")
+		j.Initiator = []openflow.PartyID{"9999", "10000"}[i%2]
+		_, err := c.CreateScheduledJob(t.Context(), j)
+		require.NoError(t, err)
+	}
+	_, err := c.UpdateScheduledJob(t.Context(), "j0", openflow.JobFailed, "")
+	require.NoError(t, err)
+	var got []openflow.JobID
+	f := catalogue.ScheduledFilter{Limit: 2}
+	for more := true; more; more = f.After != "" {
+		jobs, next, err := c.ScheduledJobsWhere(t.Context(), f)
+		require.NoError(t, err)
+		for _, j := range jobs {
+			got = append(got, j.ID)
+		}
+		f.After = next
+	}
+	require.Equal(t, []openflow.JobID{"j4", "j3", "j2", "j1", "j0"}, got)
+	jobs, _, err := c.ScheduledJobsWhere(t.Context(), catalogue.ScheduledFilter{Initiator: "9999", Statuses: []openflow.JobStatus{openflow.JobFailed}})
+	require.NoError(t, err)
+	require.Len(t, jobs, 1)
+}
+
+func TestScheduledProgressReasonAndRetention(t *testing.T) {
+	c := newCatalogue(t)
+	ctx := t.Context()
+	_, err := c.CreateScheduledJob(ctx, scheduled("j", "", "h"))
+	require.NoError(t, err)
+	require.NoError(t, c.SetScheduledProgress(ctx, "j", 40))
+	require.NoError(t, c.SetScheduledProgress(ctx, "j", 20))
+	require.NoError(t, c.SetScheduledReason(ctx, "j", "party 10000 is busy"))
+	got, err := c.ScheduledJob(ctx, "j")
+	require.NoError(t, err)
+	require.Equal(t, 40, got.Progress)
+	require.Equal(t, "party 10000 is busy", got.Reason)
+
+	requireCode(t, openflow.CodeInvalid, c.SetScheduledProgress(ctx, "j", 101))
+	requireCode(t, openflow.CodeNotFound, c.SetScheduledProgress(ctx, "none", 1))
+	requireCode(t, openflow.CodeNotFound, c.SetScheduledReason(ctx, "none", ""))
+	_, err = c.UpdateScheduledJob(ctx, "none", openflow.JobFailed, "")
+	requireCode(t, openflow.CodeNotFound, err)
+
+	requireCode(t, openflow.CodeConflict, c.DeleteScheduledJob(ctx, "j"))
+	_, err = c.UpdateScheduledJob(ctx, "j", openflow.JobCanceled, "")
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, c.DeleteScheduledJob(ctx, "j"))
+	}
+	_, err = c.ScheduledJob(ctx, "j")
+	requireCode(t, openflow.CodeNotFound, err)
+}

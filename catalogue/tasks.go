@@ -1,0 +1,143 @@
+package catalogue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"openflow"
+)
+
+const taskColumns = `execution_id, job_id, task_name, version, role, party, scheduler, sync_type, component, provider,
+	status, party_status, reported, stop_status, cores, memory_bytes, resource_in_use, killed, runtime, container_name,
+	exit_code, log_digest, create_time, update_time, start_time, end_time, reason, error_report, spec`
+
+const insertTask = `insert into task (` + taskColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+	$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)`
+
+// taskKey is the condition that finds a task's row; its arguments are taskArgs. Names may contain underscores, so an
+// execution ID alone could be read as that of another job's task.
+const taskKey = `execution_id = $1 and job_id = $2 and task_name = $3`
+
+func taskArgs(k openflow.TaskKey, more ...any) []any {
+	return append([]any{string(k.ExecutionID()), string(k.Job), string(k.Task)}, more...)
+}
+
+// taskRow renders a task as the arguments of insertTask, the last of which is the specification.
+func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
+	if t.Status == "" {
+		t.Status = openflow.TaskWaiting
+	}
+	if t.PartyStatus == "" {
+		t.PartyStatus = openflow.TaskWaiting
+	}
+	if !t.Status.Valid() || !t.PartyStatus.Valid() {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: unknown status %q or %q", t.Key, t.Status, t.PartyStatus)
+	}
+	spec, err := encode("the specification of "+t.Key.String(), t.Spec)
+	if err != nil {
+		return nil, err
+	}
+	now := c.stamp()
+	return []any{
+		string(t.Key.ExecutionID()), string(t.Key.Job), string(t.Key.Task), t.Key.Version, string(t.Key.Party.Role),
+		string(t.Key.Party.ID), string(t.Scheduler), string(t.SyncType), t.Component, t.Provider, string(t.Status),
+		string(t.PartyStatus), string(t.Reported), string(t.StopStatus), t.Cores, t.MemoryBytes, t.ResourceInUse, t.Killed,
+		t.Runtime, t.ContainerName, nullable(t.ExitCode), t.LogDigest, orNow(t.CreateTime, now), now,
+		millis(t.StartTime), millis(t.EndTime), t.Reason,
+		t.ErrorReport, spec,
+	}, nil
+}
+
+func nullable(n *int) any {
+	if n == nil {
+		return nil
+	}
+	return *n
+}
+
+func scanTask(r row) (openflow.TaskRecord, error) {
+	var t openflow.TaskRecord
+	var execution, spec string
+	var exit sql.NullInt64
+	var created, updated, started, ended int64
+	err := r.Scan(&execution, &t.Key.Job, &t.Key.Task, &t.Key.Version, &t.Key.Party.Role, &t.Key.Party.ID, &t.Scheduler,
+		&t.SyncType, &t.Component, &t.Provider, &t.Status, &t.PartyStatus, &t.Reported, &t.StopStatus, &t.Cores,
+		&t.MemoryBytes, &t.ResourceInUse, &t.Killed, &t.Runtime,
+		&t.ContainerName, &exit, &t.LogDigest, &created, &updated, &started, &ended, &t.Reason,
+		&t.ErrorReport, &spec)
+	if err != nil {
+		return t, err
+	}
+	if exit.Valid {
+		code := int(exit.Int64)
+		t.ExitCode = &code
+	}
+	t.CreateTime, t.UpdateTime, t.StartTime, t.EndTime = timeOf(created), timeOf(updated), timeOf(started), timeOf(ended)
+	err = decode("the specification of "+t.Key.String(), spec, &t.Spec)
+	return t, err
+}
+
+// AddTask records one more version of a task of a job that exists. The same row again changes nothing. CodeConflict: that
+// version exists and differs in what is to be run. CodeNotFound: the job does not exist.
+func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
+	args, err := c.taskRow(t)
+	if err != nil {
+		return err
+	}
+	spec, err := encode("the specification of "+t.Key.String(), t.Spec)
+	if err != nil {
+		return err
+	}
+	job := openflow.JobKey{Scheduler: t.Scheduler, Job: t.Key.Job, Party: t.Key.Party}
+	err = c.write(ctx, func(w *tx) error {
+		var one int
+		if err := w.one(ctx, `select 1 from job where `+jobKey, keyArgs(job)...).Scan(&one); err != nil {
+			return err
+		}
+		n, err := w.exec(ctx, insertTask+` on conflict (execution_id) do nothing`, args...)
+		if err != nil || n > 0 {
+			return err
+		}
+		have, err := scanTask(w.one(ctx, `select `+taskColumns+` from task where execution_id = $1`, string(t.Key.ExecutionID())))
+		if err != nil {
+			return err
+		}
+		return sameTask(have, t, spec)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return notFound("%s of scheduler %s does not exist here", job, job.Scheduler)
+	}
+	return classify("create "+t.Key.String(), err)
+}
+
+// sameTask compares what is to be run; statuses move on and are no difference.
+func sameTask(have, want openflow.TaskRecord, spec string) error {
+	text, err := encode("the specification of "+have.Key.String(), have.Spec)
+	if err != nil {
+		return err
+	}
+	if have.Key != want.Key || have.Scheduler != want.Scheduler || have.Provider != want.Provider || have.Cores != want.Cores ||
+		text != spec {
+		return conflict("%s exists already and is a different one", want.Key)
+	}
+	return nil
+}
+
+// Task returns one version of a task; CodeNotFound if there is none.
+func (c *Catalogue) Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	t, err := scanTask(c.one(ctx, `select `+taskColumns+` from task where `+taskKey, taskArgs(k)...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return t, notFound("%s does not exist here", k)
+	}
+	return t, classify("read "+k.String(), err)
+}
+
+// TaskByExecution returns the task version that a container reports under; CodeNotFound if there is none.
+func (c *Catalogue) TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error) {
+	t, err := scanTask(c.one(ctx, `select `+taskColumns+` from task where execution_id = $1`, string(id)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return t, notFound("no task has the execution_id %q", id)
+	}
+	return t, classify("read task "+string(id), err)
+}

@@ -1,0 +1,176 @@
+package catalogue
+
+import (
+	"context"
+	"slices"
+
+	"openflow"
+)
+
+var taskEnds = []openflow.TaskStatus{
+	openflow.TaskCanceled, openflow.TaskTimeout, openflow.TaskFailed, openflow.TaskPass, openflow.TaskSuccess,
+}
+
+// openBefore lists the statuses from which a task version may become to. An end status is left alone even where
+// FATE-Flow's table would go on: a version's end is final, a retry is a new version.
+func openBefore(to openflow.TaskStatus) []openflow.TaskStatus {
+	return slices.DeleteFunc(to.Before(), openflow.TaskStatus.Terminal)
+}
+
+// The compare-and-sets of a task's two statuses, by target.
+var (
+	federatedMoves = func() map[openflow.TaskStatus]string {
+		m := map[openflow.TaskStatus]string{}
+		for _, to := range append([]openflow.TaskStatus{openflow.TaskRunning}, taskEnds...) {
+			m[to] = `update task set status = $4, update_time = $5 where ` + taskKey + ` and status in ` + quoted(openBefore(to))
+		}
+		return m
+	}()
+	taskFinishes = func() map[openflow.TaskStatus]string {
+		m := map[openflow.TaskStatus]string{}
+		for _, to := range taskEnds {
+			m[to] = `update task set party_status = $4, reason = $5, error_report = case when $6 = '' then error_report else $6 end,
+				exit_code = coalesce($7, exit_code), log_digest = case when $8 = '' then log_digest else $8 end,
+				end_time = $9, update_time = $9 where ` + taskKey + ` and party_status in ` + quoted(openBefore(to))
+		}
+		return m
+	}()
+)
+
+const startTask = `update task set party_status = 'running', runtime = $4, container_name = $5, reason = '',
+	start_time = case when start_time = 0 then $6 else start_time end, update_time = $6
+	where ` + taskKey + ` and party_status = 'waiting'`
+
+// completeTask fills in what was not known when the task ended.
+const completeTask = `update task set exit_code = coalesce(exit_code, $5),
+	error_report = case when error_report = '' then $6 else error_report end,
+	log_digest = case when log_digest = '' then $7 else log_digest end, update_time = $8
+	where ` + taskKey + ` and party_status = $4`
+
+// StartTask records that the task's container exists and runs. Repeating it for the same container changes nothing.
+// CodeConflict: the task has ended, or runs in another container.
+func (c *Catalogue) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (changed bool, err error) {
+	n, err := c.exec(ctx, startTask, taskArgs(k, runtime, container, c.stamp())...)
+	if err != nil || n > 0 {
+		return n > 0, classify("start "+k.String(), err)
+	}
+	t, err := c.Task(ctx, k)
+	switch {
+	case err != nil:
+		return false, err
+	case t.PartyStatus.Terminal():
+		return false, conflict("%s is %s and cannot become %s", k, t.PartyStatus, openflow.TaskRunning)
+	case t.ContainerName != container || t.Runtime != runtime:
+		return false, conflict("%s runs already in %s container %q", k, t.Runtime, t.ContainerName)
+	}
+	return false, nil
+}
+
+// FinishTask records the end of a task version with its circumstances and gives back its cores, in one transaction.
+// The same end again fills in what was not known and changes nothing else (changed is false). CodeConflict: it has
+// ended differently.
+func (c *Catalogue) FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (changed bool, err error) {
+	query, ok := taskFinishes[end.Status]
+	if !ok {
+		return false, openflow.Errorf(openflow.CodeInvalid, "%s: %q is not an end status", k, end.Status)
+	}
+	now := c.stamp()
+	var touched int64
+	err = c.write(ctx, func(t *tx) error {
+		changed = false
+		n, err := t.exec(ctx, query, taskArgs(k, string(end.Status), end.Reason, end.ErrorReport, nullable(end.ExitCode),
+			end.LogDigest, now)...)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			changed, touched = true, n
+			return returnTask(ctx, t, k, now)
+		}
+		touched, err = t.exec(ctx, completeTask, taskArgs(k, string(end.Status), nullable(end.ExitCode), end.ErrorReport,
+			end.LogDigest, now)...)
+		return err
+	})
+	if err != nil || touched > 0 {
+		return changed && err == nil, classify("finish "+k.String(), err)
+	}
+	t, err := c.Task(ctx, k)
+	if err != nil {
+		return false, err
+	}
+	return false, conflict("%s is %s and cannot become %s", k, t.PartyStatus, end.Status)
+}
+
+// SetTaskPartyStatus moves this party's status of a task version. An end status is FinishTask without circumstances.
+// The status that it already has is a success that changes nothing; CodeConflict: the transition is not legal.
+func (c *Catalogue) SetTaskPartyStatus(ctx context.Context, k openflow.TaskKey, to openflow.TaskStatus, reason string) (changed bool, err error) {
+	if to.Terminal() {
+		return c.FinishTask(ctx, k, openflow.TaskEnd{Status: to, Reason: reason})
+	}
+	if to == openflow.TaskRunning {
+		n, err := c.exec(ctx, `update task set party_status = 'running', reason = $4, update_time = $5,
+			start_time = case when start_time = 0 then $5 else start_time end
+			where `+taskKey+` and party_status = 'waiting'`, taskArgs(k, reason, c.stamp())...)
+		if err != nil || n > 0 {
+			return n > 0, classify("update "+k.String(), err)
+		}
+	}
+	return false, c.refuseTaskMove(ctx, k, to, func(t openflow.TaskRecord) openflow.TaskStatus { return t.PartyStatus })
+}
+
+// SetTaskStatus moves the federated status of a task version, as its scheduler says. The status that it already has is a
+// success that changes nothing; CodeConflict: the transition is not legal.
+//
+// Spec: fate-flow-api §2.3 (task/status/update).
+func (c *Catalogue) SetTaskStatus(ctx context.Context, k openflow.TaskKey, to openflow.TaskStatus) (changed bool, err error) {
+	if query, ok := federatedMoves[to]; ok {
+		n, err := c.exec(ctx, query, taskArgs(k, string(to), c.stamp())...)
+		if err != nil || n > 0 {
+			return n > 0, classify("update "+k.String(), err)
+		}
+	}
+	return false, c.refuseTaskMove(ctx, k, to, func(t openflow.TaskRecord) openflow.TaskStatus { return t.Status })
+}
+
+// refuseTaskMove explains why no row moved; nil when the task has that status already.
+func (c *Catalogue) refuseTaskMove(ctx context.Context, k openflow.TaskKey, to openflow.TaskStatus, status func(openflow.TaskRecord) openflow.TaskStatus) error {
+	if !to.Valid() {
+		return openflow.Errorf(openflow.CodeInvalid, "%s: unknown status %q", k, to)
+	}
+	t, err := c.Task(ctx, k)
+	if err != nil || status(t) == to {
+		return err
+	}
+	return conflict("%s is %s and cannot become %s", k, status(t), to)
+}
+
+// SetTaskReason says why a task waits; empty takes the reason away. A task that has ended keeps the reason of its end.
+func (c *Catalogue) SetTaskReason(ctx context.Context, k openflow.TaskKey, reason string) error {
+	return c.setTask(ctx, k, `update task set reason = case when end_time = 0 then $4 else reason end, update_time = $5 where `+taskKey, reason)
+}
+
+// MarkTaskKilled records that somebody asked for the end of a task, and how it is to end. The first who asks is heard;
+// a task that has ended is left alone.
+func (c *Catalogue) MarkTaskKilled(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) error {
+	_, err := c.exec(ctx, `update task set killed = true, stop_status = $4, reason = $5, update_time = $6
+		where `+taskKey+` and not killed and end_time = 0`, taskArgs(k, string(status), reason, c.stamp())...)
+	return classify("update "+k.String(), err)
+}
+
+// RecordTaskReport keeps what a task's container says of itself. The last word before the end counts; a task that has
+// ended is left alone.
+//
+// Spec: fate-flow-api §3.1 (task/status).
+func (c *Catalogue) RecordTaskReport(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, report string) error {
+	_, err := c.exec(ctx, `update task set reported = $4, error_report = case when $5 = '' then error_report else $5 end,
+		update_time = $6 where `+taskKey+` and end_time = 0`, taskArgs(k, string(status), report, c.stamp())...)
+	return classify("update "+k.String(), err)
+}
+
+func (c *Catalogue) setTask(ctx context.Context, k openflow.TaskKey, query string, value any) error {
+	n, err := c.exec(ctx, query, taskArgs(k, value, c.stamp())...)
+	if err == nil && n == 0 {
+		return notFound("%s does not exist here", k)
+	}
+	return classify("update "+k.String(), err)
+}

@@ -1,0 +1,38 @@
+package catalogue
+
+import (
+	"context"
+
+	"openflow"
+)
+
+// JobRows lists the rows of a job at this site, whoever schedules it.
+func (c *Catalogue) JobRows(ctx context.Context, id openflow.JobID) ([]openflow.JobRecord, error) {
+	jobs, _, err := c.JobsWhere(ctx, JobFilter{ID: id, Ascending: true})
+	return jobs, err
+}
+
+// TasksOfJob lists the latest version of every task of a job at one party.
+func (c *Catalogue) TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error) {
+	if _, err := c.jobStatus(ctx, k); err != nil {
+		return nil, err
+	}
+	tasks, _, err := c.TasksWhere(ctx, TaskFilter{
+		Job: k.Job, Scheduler: k.Scheduler, Role: k.Party.Role, Party: k.Party.ID, LatestOnly: true, Ascending: true,
+	})
+	return tasks, err
+}
+
+// LatestOutputs lists what the latest version of a task made at one party. CodeNotFound: no such task.
+func (c *Catalogue) LatestOutputs(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, p openflow.Party, task openflow.TaskName) ([]openflow.OutputRecord, error) {
+	tasks, _, err := c.TasksWhere(ctx, TaskFilter{
+		Job: job, Scheduler: scheduler, Role: p.Role, Party: p.ID, Task: task, LatestOnly: true, Limit: 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(tasks) == 0 {
+		return nil, notFound("task %q of job %s does not exist here", task, job)
+	}
+	return c.Outputs(ctx, tasks[0].Key)
+}

@@ -1,0 +1,62 @@
+package catalogue_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+)
+
+func TestViewsOfAJob(t *testing.T) {
+	c := newCatalogue(t)
+	ctx := t.Context()
+	j, tasks := createJob(t, c, "j", guest)
+	createJob(t, c, "j", host)
+	createJob(t, c, "k", guest)
+
+	rows, err := c.JobRows(ctx, "j")
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+	require.Equal(t, guest, rows[0].Party)
+	require.Equal(t, host, rows[1].Party)
+
+	retry := tasks[0]
+	retry.Key.Version = 1
+	require.NoError(t, c.AddTask(ctx, retry))
+	latest, err := c.TasksOfJob(ctx, j.Key())
+	require.NoError(t, err)
+	require.Len(t, latest, 2)
+	for _, r := range latest {
+		require.Equal(t, "j", string(r.Key.Job))
+		require.Equal(t, guest, r.Key.Party)
+		if r.Key.Task == "reader_0" {
+			require.Equal(t, 1, r.Key.Version)
+		}
+	}
+	_, err = c.TasksOfJob(ctx, openflow.JobKey{Scheduler: "8888", Job: "j", Party: guest})
+	requireCode(t, openflow.CodeNotFound, err)
+}
+
+func TestLatestOutputs(t *testing.T) {
+	c := newCatalogue(t)
+	ctx := t.Context()
+	j, tasks := createJob(t, c, "j", guest)
+	retry := tasks[0]
+	retry.Key.Version = 1
+	require.NoError(t, c.AddTask(ctx, retry))
+	for version, table := range []string{"old", "new"} {
+		k := tasks[0].Key
+		k.Version = version
+		require.NoError(t, c.SaveOutput(ctx, openflow.OutputRecord{Task: k, OutputKey: "o", Table: openflow.TableName{Namespace: "ns", Name: table}}, nil))
+	}
+	got, err := c.LatestOutputs(ctx, j.Scheduler, "j", guest, "reader_0")
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	require.Equal(t, "new", got[0].Table.Name)
+	got, err = c.LatestOutputs(ctx, j.Scheduler, "j", guest, "psi_0")
+	require.NoError(t, err)
+	require.Empty(t, got)
+	_, err = c.LatestOutputs(ctx, j.Scheduler, "j", host, "psi_0")
+	requireCode(t, openflow.CodeNotFound, err)
+}

@@ -1,0 +1,14 @@
+// Command openflow-components is the image of the reference algorithms: one binary that runs whichever of them its
+// node's CONFIG names. "list" prints their names, "desc --name NAME" describes one.
+package main
+
+import (
+	"openflow/components/evaluation"
+	"openflow/components/noop"
+	"openflow/components/reader"
+	"openflow/sdk/component"
+)
+
+func main() {
+	component.Main(reader.Component(), evaluation.Component(), noop.Component())
+}

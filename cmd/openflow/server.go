@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"openflow"
+	"openflow/node"
+	"openflow/partner"
+)
+
+// serverFlags are the settings of a node; each is also a key of --config and an environment variable.
+type serverFlags struct {
+	party, listen, interconnection, base, home, runtime, components, durability, config, logLevel string
+	peers                                                                                         []string
+	grantAll, token, noUI                                                                         bool
+	cores                                                                                         int
+}
+
+// defaultListen is where FATE-Flow's clients look.
+const defaultListen = "127.0.0.1:9380"
+
+func serverCommand() *cobra.Command {
+	var f serverFlags
+	c := &cobra.Command{
+		Use:   "server --party ID",
+		Short: "Run this site's node",
+		Example: `  openflow server --party 9999 --listen 127.0.0.1:9380 --home /var/lib/openflow --runtime docker \
+      --peer 10000=http://10.0.0.2:9380,ed25519:…`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := settings(c, f.config); err != nil {
+				return usage{err}
+			}
+			cfg, err := f.node()
+			if err != nil {
+				return usage{err}
+			}
+			return serve(c.Context(), cfg, c.ErrOrStderr())
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.party, "party", "", "party ID of this site (required)")
+	flags.StringVar(&f.listen, "listen", defaultListen, "address of the application layer, the UI and, unless it has its own, the interconnection layer")
+	flags.StringVar(&f.interconnection, "listen-interconnection", "", "own address of the interconnection layer")
+	flags.StringVar(&f.base, "listen-base", "", "address of the base layer for containers (default: chosen by the runtime)")
+	flags.StringVar(&f.home, "home", defaultHome(), "folder of this node")
+	flags.StringArrayVar(&f.peers, "peer", nil, "a partner, ID=URL,KEY; may be repeated")
+	flags.StringVar(&f.runtime, "runtime", node.RuntimeDocker, "docker, or process (isolates nothing)")
+	flags.StringVar(&f.components, "components", beside("openflow-components"), "the algorithms' binary")
+	flags.StringVar(&f.durability, "durability", node.DurablePower, "what survives: power (loss of power too) or process (its end only; faster)")
+	flags.BoolVar(&f.token, "token", false, "the application layer needs the token that the home folder holds")
+	flags.BoolVar(&f.grantAll, "grant-all", false, "peers may use every table and component; for trials")
+	flags.BoolVar(&f.noUI, "no-ui", false, "without the Temporal UI")
+	flags.IntVar(&f.cores, "cores", 0, "cores that jobs share (default 32, as FATE-Flow has it)")
+	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.StringVar(&f.config, "config", "", "YAML file with these settings; flags and environment come first")
+	return c
+}
+
+func defaultHome() string {
+	dir, err := os.UserHomeDir()
+	if err != nil {
+		return ".openflow"
+	}
+	return filepath.Join(dir, ".openflow")
+}
+
+// beside is the path of another program in the folder of this one.
+func beside(name string) string {
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	return filepath.Join(filepath.Dir(self), name)
+}
+
+func (f serverFlags) node() (node.Config, error) {
+	if f.party == "" {
+		return node.Config{}, openflow.Errorf(openflow.CodeInvalid, "--party is missing").
+			WithHint("for example: openflow server --party 9999")
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
+		return node.Config{}, openflow.Errorf(openflow.CodeInvalid, "--log-level %q is not known", f.logLevel)
+	}
+	limits := partner.DefaultLimits()
+	if f.cores != 0 {
+		limits.Cores = f.cores
+	}
+	if limits.Cores < 1 {
+		return node.Config{}, openflow.Errorf(openflow.CodeInvalid, "--cores %d: a node needs at least one", f.cores)
+	}
+	cfg := node.Config{
+		Party: openflow.PartyID(f.party), Home: f.home, Listen: f.listen, Interconnection: f.interconnection, Base: f.base,
+		Token: f.token, GrantAll: f.grantAll, Runtime: f.runtime, Components: f.components, Durability: f.durability,
+		Limits: limits, UI: !f.noUI, Version: version,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+	}
+	for _, s := range f.peers {
+		p, err := node.ParsePeer(s)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Peers = append(cfg.Peers, p)
+	}
+	return cfg, nil
+}
+
+// shutdown is how long running requests may take to end.
+const shutdown = 15 * time.Second
+
+// serve runs a node until it is told to stop or cannot go on. Running tasks are left for the next process.
+func serve(ctx context.Context, cfg node.Config, out io.Writer) error {
+	n, err := node.Start(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	printAddresses(out, n)
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-n.Failed():
+	}
+	fmt.Fprintln(out, "stopping; running tasks go on and are taken up at the next start")
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
+	defer cancel()
+	if err := n.Close(stop); err != nil && failure == nil {
+		return err
+	}
+	return failure
+}
+
+func printAddresses(out io.Writer, n *node.Node) {
+	fmt.Fprintf(out, "party            %s\n", n.Party())
+	fmt.Fprintf(out, "home             %s\n", n.Home())
+	fmt.Fprintf(out, "application      %s\n", n.URL())
+	fmt.Fprintf(out, "interconnection  %s\n", n.InterconnectionURL())
+	fmt.Fprintf(out, "base             %s\n", n.BaseURL())
+	if n.UIURL() != "" {
+		fmt.Fprintf(out, "temporal ui      %s\n", n.UIURL())
+	}
+	fmt.Fprintf(out, "public key       %s\n", n.PublicKey())
+	for _, w := range n.Warnings() {
+		fmt.Fprintf(out, "warning          %s\n", w)
+	}
+	fmt.Fprintln(out, "ready")
+}

@@ -1,0 +1,82 @@
+package evaluation
+
+import (
+	"slices"
+	"strings"
+
+	"openflow"
+)
+
+// data is what one metric judges: labels and predictions of the same rows, at least one.
+type data struct{ labels, scores []float64 }
+
+type metric struct {
+	name    string
+	compute func(data) (any, error) // an entry, or for ks a list of two
+}
+
+// all lists every metric in upstream's order. psi, population stability, is named there and cannot work there.
+//
+// Spec: fate-components §7.1.
+func all() []metric {
+	return []metric{
+		single("auc", auc), {"ks", ks},
+		single("binary_accuracy", binaryAccuracy), single("binary_precision", binaryPrecision),
+		single("binary_recall", binaryRecall), single("binary_f1_score", binaryF1),
+		single("multi_accuracy", multiAccuracy), single("multi_precision", multiPrecision),
+		single("multi_recall", multiRecall), single("multi_f1_score", multiF1),
+		table("confusion_matrix", confusionMatrix), table("lift", lift), table("gain", gain),
+		table("biclass_precision_table", precisionTable), table("biclass_recall_table", recallTable),
+		table("biclass_accuracy_table", accuracyTable), table("fscore_table", fscoreTable),
+		{"psi", unavailable},
+		single("rmse", rmse), single("mse", mse), single("mae", mae), single("r2_score", r2),
+	}
+}
+
+var sets = map[string][]string{
+	"binary": {"auc", "ks", "confusion_matrix", "gain", "lift", "biclass_precision_table", "biclass_recall_table",
+		"biclass_accuracy_table", "fscore_table"},
+	"multi":      {"multi_accuracy", "multi_precision", "multi_recall"},
+	"regression": {"rmse", "mae", "mse", "r2_score"},
+}
+
+// choose finds the metrics that the parameters ask for.
+func (p params) choose() ([]metric, error) {
+	names := p.Metrics
+	if len(names) == 0 {
+		names = sets[p.Setting]
+	}
+	known := all()
+	chosen := make([]metric, 0, len(names))
+	for _, name := range names {
+		i := slices.IndexFunc(known, func(m metric) bool { return m.name == strings.ToLower(name) })
+		if i < 0 {
+			list := make([]string, len(known))
+			for i, m := range known {
+				list[i] = m.name
+			}
+			return nil, openflow.Errorf(openflow.CodeInvalid, "parameter \"metrics\" names %q, which does not exist", name).
+				WithHint("metrics are %s", strings.Join(list, ", "))
+		}
+		chosen = append(chosen, known[i])
+	}
+	return chosen, nil
+}
+
+func single(name string, f func(data) (float64, error)) metric {
+	return metric{name, func(d data) (any, error) {
+		v, err := f(d)
+		return entry{name, number(v)}, err
+	}}
+}
+
+func table(name string, f func(data) (*object, error)) metric {
+	return metric{name, func(d data) (any, error) {
+		v, err := f(d)
+		return entry{name, v}, err
+	}}
+}
+
+func unavailable(data) (any, error) {
+	return nil, openflow.Errorf(openflow.CodeUnimplemented, "it compares two populations, and an evaluation has one")
+}

@@ -1,0 +1,19 @@
+// Package lr is the component coordinated_lr: logistic regression over columns that several parties hold, with an
+// arbiter who holds the key.
+//
+// The guest has the label and maybe columns, each host has columns, and nobody sees another's features, labels or plain
+// gradients: vectors travel encrypted under the arbiter's key (package he), every party masks its encrypted gradient, the
+// arbiter only decrypts, and each party takes the optimizer's step on its own coefficients. The objective is FATE's: the
+// second-order Taylor expansion of the log loss. docs/algorithms.md says what each party learns and what breaks that.
+//
+// One batch of an epoch, with one host:
+//
+//	host → guest     Enc(¼z_h), Enc(Σ⅛z_h² + penalty)        z_h = X_h·w_h
+//	guest → host     Enc(¼z_g − ½y)                          z_g = X_g·w_g + b
+//	each → arbiter   masked Enc(Xᵀ·what the other sent)      the guest adds Enc(loss)
+//	arbiter → each   decryption, flooded with noise
+//	each             w ← w − step(gradient of its own columns)
+//
+// Start at Component; then plan.go (what all parties agree on before the first batch) and train_guest.go, train_host.go,
+// train_arbiter.go, which are the three sides of the conversation above.
+package lr

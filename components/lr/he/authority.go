@@ -1,0 +1,135 @@
+package he
+
+import (
+	"crypto/rand"
+	"math/big"
+
+	"github.com/tuneinsight/lattigo/v6/core/rlwe"
+	"github.com/tuneinsight/lattigo/v6/schemes/ckks"
+
+	"openflow"
+)
+
+// Parallel runs f for 0…n−1, several at once, and returns the first error. Nil runs them one after another.
+type Parallel func(n int, f func(i int) error) error
+
+func (p Parallel) run(n int, f func(i int) error) error {
+	if p != nil {
+		return p(n, f)
+	}
+	for i := range n {
+		if err := f(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Authority holds the secret key. The key is drawn for one run and never leaves the process.
+type Authority struct {
+	params    ckks.Parameters
+	decryptor *rlwe.Decryptor
+	public    *rlwe.PublicKey
+	parallel  Parallel
+}
+
+// NewAuthority draws a key pair.
+func NewAuthority(parallel Parallel) (*Authority, error) {
+	params, err := parameters()
+	if err != nil {
+		return nil, err
+	}
+	secret, public := rlwe.NewKeyGenerator(params).GenKeyPairNew()
+	return &Authority{
+		params: params, decryptor: rlwe.NewDecryptor(params, secret), public: public, parallel: parallel,
+	}, nil
+}
+
+// PublicKey renders the public key for NewParty. There are no evaluation keys.
+func (a *Authority) PublicKey() []byte {
+	return appendPoly(appendPoly(make([]byte, 0, pairBytes), a.public.Value[0].Q), a.public.Value[1].Q)
+}
+
+// Query says what a Sealed may hold at most, as everybody knows it from the plan: the authority floods by it.
+type Query struct {
+	Layout    Layout
+	Rows      int // of the batch
+	Columns   int
+	Summed    int // fresh ciphertexts that were added up in the vector
+	Precision int
+}
+
+// Decrypt opens s and floods every number with fresh noise, so that an answer says nothing about the noise of the
+// ciphertext it came from (which would, in CKKS, give the secret key away: Li and Micciancio, Eurocrypt 2021).
+func (a *Authority) Decrypt(s Sealed, q Query) (Answer, error) {
+	bound := floodBound(q.Summed, q.Layout.entries(q.Rows, q.Columns), q.Precision)
+	opened := make([][]*big.Int, len(s.parts))
+	err := a.parallel.run(len(s.parts), func(i int) (err error) {
+		opened[i], err = a.open(s.parts[i], q.Layout, bound)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var answer Answer
+	for _, values := range opened {
+		answer = append(answer, values...)
+	}
+	return answer, nil
+}
+
+// DecryptDot opens the sum that Party.Dot has sealed over that many rows.
+func (a *Authority) DecryptDot(s Sealed, rows int) (float64, error) {
+	if len(s.parts) != 1 || len(s.parts[0].first) != 1 {
+		return 0, openflow.Errorf(openflow.CodeInvalid, "a sum is one number, not %d ciphertexts", len(s.parts))
+	}
+	values, err := a.open(s.parts[0], Layout{ringDegree}, floodBound(2, rows, DotPrecision))
+	if err != nil {
+		return 0, err
+	}
+	return float(centre(values[0], a.params.QBigInt()), vectorBits+DotPrecision), nil
+}
+
+// open decrypts the coefficients of p, modulo Q, plus noise from −bound…bound.
+func (a *Authority) open(p part, l Layout, bound *big.Int) ([]*big.Int, error) {
+	r, modulus := a.params.RingQ(), a.params.QBigInt()
+	ct := newCiphertext(a.params)
+	ct.Value[1] = p.second
+	// The coefficients that were not sent stay zero: what they decrypt to is never looked at.
+	for j, c := range p.first {
+		setCoefficient(r.ModuliChain(), ct.Value[0], j*l.Block, c)
+	}
+	r.NTT(ct.Value[0], ct.Value[0])
+	pt := a.decryptor.ShallowCopy().DecryptNew(ct)
+	r.INTT(pt.Value, pt.Value)
+
+	values := make([]*big.Int, len(p.first))
+	for j := range values {
+		noise, err := symmetric(bound)
+		if err != nil {
+			return nil, err
+		}
+		v := coefficient(r.ModuliChain(), modulus, pt.Value, j*l.Block)
+		values[j] = v.Mod(v.Add(v, noise), modulus)
+	}
+	return values, nil
+}
+
+// symmetric draws an integer from −bound…bound, every one equally likely.
+func symmetric(bound *big.Int) (*big.Int, error) {
+	width := new(big.Int).Lsh(bound, 1)
+	n, err := below(width.Add(width, big.NewInt(1)))
+	if err != nil {
+		return nil, err
+	}
+	return n.Sub(n, bound), nil
+}
+
+// below draws an integer from 0…limit−1, every one equally likely.
+func below(limit *big.Int) (*big.Int, error) {
+	n, err := rand.Int(rand.Reader, limit)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInternal, "no randomness: %w", err)
+	}
+	return n, nil
+}

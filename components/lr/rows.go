@@ -1,0 +1,184 @@
+package lr
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math"
+	"slices"
+	"strings"
+
+	"openflow"
+	"openflow/sdk/component"
+	"openflow/tables"
+)
+
+// rows is one party's table as the mathematics needs it: columns of numbers, rows in the order of their sample ids,
+// which is the one order that all parties share.
+//
+// Spec: fate-components §6.1 (item 0: sorted by sample id as string, ascending).
+type rows struct {
+	frame   *tables.Frame
+	order   []int // sorted position → row of frame
+	columns [][]float64
+	names   []string
+	digest  string // of the sample ids, to compare with the other parties'
+}
+
+// newRows refuses a table that cannot be computed with. Its messages name columns and rows and are for this party's own
+// eyes; to the others goes notUsable.
+func newRows(t *component.Task, f *tables.Frame) (*rows, error) {
+	if f.Rows() == 0 {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "input of %s has no rows", t.Party())
+	}
+	if f.Schema.Weight != nil && t.Role() == openflow.RoleGuest {
+		return nil, openflow.Errorf(openflow.CodeUnimplemented, "weight column %q: coordinated_lr does not weight rows", f.Schema.Weight.Name).
+			WithHint("remove the column or its role as weight")
+	}
+	r := &rows{frame: f, order: make([]int, f.Rows())}
+	for i := range r.order {
+		r.order[i] = i
+	}
+	slices.SortStableFunc(r.order, func(a, b int) int { return strings.Compare(f.SampleID[a], f.SampleID[b]) })
+	hash := sha256.New()
+	for k, i := range r.order {
+		if k > 0 && f.SampleID[i] == f.SampleID[r.order[k-1]] {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: a sample id occurs more than once, in rows %d and %d",
+				t.Party(), r.order[k-1], i)
+		}
+		hash.Write(binary.AppendUvarint(nil, uint64(len(f.SampleID[i]))))
+		hash.Write([]byte(f.SampleID[i]))
+	}
+	r.digest = hex.EncodeToString(hash.Sum(nil))
+	for j, c := range f.Schema.Features {
+		column, err := r.numbers(t, c, f.Features[j])
+		if err != nil {
+			return nil, err
+		}
+		r.columns, r.names = append(r.columns, column), append(r.names, c.Name)
+	}
+	return r, nil
+}
+
+func (r *rows) count() int { return len(r.order) }
+
+// numbers returns a column in sorted order.
+func (r *rows) numbers(t *component.Task, c tables.Column, v tables.Vector) ([]float64, error) {
+	if c.DType.Kind() == tables.Text {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: column %q is text; coordinated_lr needs numbers", t.Party(), c.Name)
+	}
+	values := v.Float64s()
+	sorted := make([]float64, len(r.order))
+	for k, i := range r.order {
+		if math.IsNaN(values[i]) || math.IsInf(values[i], 0) {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: column %q has no value in row %d", t.Party(), c.Name, i).
+				WithHint("fill or remove missing values before training")
+		}
+		sorted[k] = values[i]
+	}
+	return sorted, nil
+}
+
+// labels returns the label column in sorted order, as whole numbers, and its distinct values in ascending order.
+func (r *rows) labels(t *component.Task) (values, classes []int, err error) {
+	c := r.frame.Schema.Label
+	if c == nil {
+		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s has no label column", t.Party()).
+			WithHint("name the label when the table is made from CSV; only the guest has one")
+	}
+	column, err := r.numbers(t, *c, r.frame.Label)
+	if err != nil {
+		return nil, nil, err
+	}
+	seen := map[int]bool{}
+	for k, x := range column {
+		if x != math.Trunc(x) || math.Abs(x) > 1<<31 {
+			return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q is not a whole number in row %d", t.Party(), c.Name, r.order[k])
+		}
+		values = append(values, int(x))
+		if !seen[int(x)] {
+			seen[int(x)] = true
+			classes = append(classes, int(x))
+		}
+	}
+	slices.Sort(classes)
+	switch {
+	case len(classes) == 1:
+		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q has one value only, there is nothing to learn", t.Party(), c.Name)
+	case len(classes) == 2 && classes[1] != 1:
+		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q has the values %d and %d; the positive one must be 1, and the greater",
+			t.Party(), c.Name, classes[0], classes[1]).WithHint("recode the label to 0 and 1")
+	case len(classes) > maxClasses:
+		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q has %d values, more than %d classes", t.Party(), c.Name, len(classes), maxClasses).
+			WithHint("is it a number to predict? then this is no classification")
+	}
+	return values, classes, nil
+}
+
+// maxClasses bounds one-vs-rest training, which trains one model per class.
+const maxClasses = 64
+
+// signs is the label of one model: +1 where the value is class, −1 elsewhere.
+func signs(values []int, class int) []float64 {
+	y := make([]float64, len(values))
+	for i, v := range values {
+		y[i] = -1
+		if v == class {
+			y[i] = 1
+		}
+	}
+	return y
+}
+
+// score returns X·w over all columns, for sorted rows lo…hi−1, plus the intercept when w has one more entry than there
+// are columns.
+func (r *rows) score(w []float64, lo, hi int) []float64 {
+	z := make([]float64, hi-lo)
+	if len(w) > len(r.columns) {
+		for i := range z {
+			z[i] = w[len(r.columns)]
+		}
+	}
+	for j, column := range r.columns {
+		for i, x := range column[lo:hi] {
+			z[i] += w[j] * x
+		}
+	}
+	return z
+}
+
+// dotColumns returns X[lo:hi]ᵀ·v, with a last entry for a column of ones when intercept is set.
+func (r *rows) dotColumns(v []float64, lo, hi int, intercept bool) []float64 {
+	out := make([]float64, 0, len(r.columns)+1)
+	for _, column := range r.columns {
+		s := 0.0
+		for i, x := range column[lo:hi] {
+			s += x * v[i]
+		}
+		out = append(out, s)
+	}
+	if intercept {
+		s := 0.0
+		for _, x := range v {
+			s += x
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// part returns the columns' rows lo…hi−1, and a column of ones at the end when intercept is set.
+func (r *rows) part(lo, hi int, intercept bool) [][]float64 {
+	var part [][]float64
+	for _, column := range r.columns {
+		part = append(part, column[lo:hi])
+	}
+	if intercept {
+		ones := make([]float64, hi-lo)
+		for i := range ones {
+			ones[i] = 1
+		}
+		part = append(part, ones)
+	}
+	return part
+}

@@ -1,0 +1,300 @@
+package lr
+
+import (
+	"context"
+	"math"
+
+	"openflow"
+	"openflow/components/lr/he"
+)
+
+// guest is the guest's side of a training.
+type guest struct {
+	*session
+	parameters parameters
+	plan       plan
+	rows       *rows
+	validate   *rows // nil without validate_data
+	labels     []int // of rows
+	classes    []int
+	previous   []estimator // of a warm start; nil otherwise
+	party      *he.Party
+	columns    []*he.Columns // per batch
+	norms      bool          // the arbiter wants the length of the epoch's step
+}
+
+func (s *session) trainGuest(ctx context.Context, p parameters) error {
+	g := &guest{session: s, parameters: p}
+	fault, err := g.prepare(ctx)
+	if err != nil {
+		fault = "the input of " + s.guest.String() + " is not usable, its own task says why"
+	}
+	g.plan.Fault = fault
+	for _, to := range s.others() {
+		if sendErr := s.task.SendJSON(ctx, to, tagPlan, g.plan); sendErr != nil && err == nil {
+			err = sendErr
+		}
+	}
+	switch {
+	case err != nil:
+		return err
+	case fault != "":
+		return openflow.Errorf(openflow.CodeInvalid, "no training: %s", fault)
+	}
+	if g.party, g.norms, err = s.receiveKey(ctx); err != nil {
+		return err
+	}
+	if g.columns, err = s.encode(g.party, g.plan, g.rows, p.Init.FitIntercept); err != nil {
+		return err
+	}
+	var list []estimator
+	var weights [][]float64
+	for k, class := range g.positives() {
+		e, w, err := g.trainModel(ctx, k, signs(g.labels, class))
+		if err != nil {
+			return err
+		}
+		list, weights = append(list, e), append(weights, w)
+	}
+	return g.finish(ctx, list, weights)
+}
+
+// prepare reads the inputs and makes the plan. fault is for everybody's eyes, err for the guest's own.
+func (g *guest) prepare(ctx context.Context) (fault string, err error) {
+	s, t := g.session, g.session.task
+	if t.HasInput(warmStart) {
+		m, list, err := loadModel(ctx, t, warmStart)
+		if err != nil {
+			return "", err
+		}
+		g.previous, g.parameters = list, g.parameters.warm(m.Meta)
+	}
+	if g.rows, g.validate, err = s.readTraining(ctx); err != nil {
+		return "", err
+	}
+	if g.labels, g.classes, err = g.rows.labels(t); err != nil {
+		return "", err
+	}
+	mine := enrolmentOf(g.rows, g.validate)
+	mine.Models = len(g.previous)
+	hosts, fault, err := s.enrol(ctx, mine)
+	if err != nil || fault != "" {
+		return fault, err
+	}
+	if g.previous != nil && len(g.previous) != len(g.positives()) {
+		return "", openflow.Errorf(openflow.CodeInvalid, "warm_start_model of %s has %d models, the labels need %d", t.Party(), len(g.previous), len(g.positives()))
+	}
+	if len(hosts) > 1 && g.parameters.EarlyStop != "weight_diff" {
+		return "early_stop " + g.parameters.EarlyStop + " needs the loss, which exists with one host only (use weight_diff)", nil
+	}
+	g.plan = g.makePlan(hosts)
+	return "", g.plan.validate()
+}
+
+func enrolmentOf(train, validate *rows) enrolment {
+	e := enrolment{Rows: train.count(), Columns: len(train.columns), Digest: train.digest}
+	if validate != nil {
+		e.Validate = validate.digest
+	}
+	return e
+}
+
+func (g *guest) makePlan(hosts []enrolment) plan {
+	p := plan{
+		Rows: g.rows.count(), BatchRows: g.rows.count(), Epochs: g.parameters.Epochs, Models: len(g.positives()),
+		Columns: []int{len(g.rows.columns)}, Precision: g.parameters.fractionBits(he.MaxPrecision),
+	}
+	if size := g.parameters.BatchSize; size != nil {
+		p.BatchRows = min(*size, p.Rows)
+	}
+	if g.parameters.Init.FitIntercept {
+		p.Columns[0]++
+	}
+	for _, h := range hosts {
+		p.Columns = append(p.Columns, h.Columns)
+	}
+	widestBatch := 0
+	for _, b := range p.batches() {
+		widestBatch = max(widestBatch, b.rows())
+	}
+	p.Block = he.NewLayout(widestBatch, p.Columns).Block
+	return p
+}
+
+// positives lists the class that each model calls positive.
+func (g *guest) positives() []int {
+	if len(g.classes) == 2 {
+		return g.classes[1:]
+	}
+	return g.classes
+}
+
+// trainModel trains the k-th model on labels y of +1 and −1.
+func (g *guest) trainModel(ctx context.Context, k int, y []float64) (estimator, []float64, error) {
+	own, err := newSlice(g.parameters, len(g.rows.columns), g.parameters.Init.FitIntercept)
+	if err != nil {
+		return estimator{}, nil, err
+	}
+	if g.previous != nil {
+		if err := own.continueFrom(g.task, g.previous[k], g.rows.names); err != nil {
+			return estimator{}, nil, err
+		}
+	}
+	epochs, converged, err := g.epochs(ctx, g.plan, g.norms, own, func(epoch, b int, part span) error {
+		return g.batch(ctx, own, y, epoch, b, part)
+	})
+	if err != nil {
+		return estimator{}, nil, err
+	}
+	e := own.record(g.parameters, g.rows.names, epochs, converged)
+	e.FitIntercept = &g.parameters.Init.FitIntercept
+	return e, own.weights, nil
+}
+
+// batch is the guest's part of one batch.
+func (g *guest) batch(ctx context.Context, own *slice, y []float64, epoch, b int, part span) error {
+	z := g.rows.score(own.weights, part.lo, part.hi)
+	d := make([]float64, len(z))
+	for i := range d {
+		d[i] = z[i]/4 - y[part.lo+i]/2
+	}
+	if err := g.plan.checkScores(g.task, d); err != nil {
+		return err
+	}
+	scores, hostLoss, err := g.exchange(ctx, d, part)
+	if err != nil {
+		return err
+	}
+	sealed, mask, err := g.party.Multiply(g.columns[b], scores)
+	if err != nil {
+		return err
+	}
+	message := sealed.Encode()
+	if g.plan.withLoss() {
+		sum, err := g.party.Dot(crossTerm(d), scores, hostLoss, g.ownLoss(own, z, y[part.lo:part.hi]), g.plan.layout())
+		if err != nil {
+			return err
+		}
+		message = append(message, sum.Encode()...)
+	}
+	gradient, err := g.openGradient(ctx, message, mask)
+	if err != nil {
+		return err
+	}
+	local := g.rows.dotColumns(d, part.lo, part.hi, own.intercept)
+	return own.step(g.task, mean(gradient, local, part.rows()), epoch)
+}
+
+// exchange swaps encrypted vectors with the hosts: they get d plus what the other hosts sent, the guest gets the sum
+// of their scores and, of a lone host, its part of the loss.
+func (g *guest) exchange(ctx context.Context, d []float64, part span) (scores, hostLoss he.Vector, err error) {
+	layout := g.plan.layout()
+	residual, err := g.party.Encrypt(d, layout)
+	if err != nil {
+		return scores, hostLoss, err
+	}
+	// A lone host waits for nothing but this.
+	if len(g.hosts) == 1 {
+		if err := g.task.Send(ctx, g.hosts[0], tagResidual, residual.Encode()); err != nil {
+			return scores, hostLoss, err
+		}
+	}
+	list := make([]he.Vector, len(g.hosts))
+	for h, host := range g.hosts {
+		message, err := g.task.Receive(ctx, host, tagScores)
+		if err != nil {
+			return scores, hostLoss, err
+		}
+		size := min(he.VectorSize(layout.Blocks(part.rows())), len(message))
+		if list[h], err = he.ParseVector(message[:size], layout.Blocks(part.rows())); err != nil {
+			return scores, hostLoss, err
+		}
+		if g.plan.withLoss() {
+			if hostLoss, err = he.ParseVector(message[size:], 1); err != nil {
+				return scores, hostLoss, err
+			}
+		}
+	}
+	if scores, err = g.sum(list, -1); err != nil || len(g.hosts) == 1 {
+		return scores, hostLoss, err
+	}
+	for h, host := range g.hosts {
+		others, err := g.sum(list, h)
+		if err != nil {
+			return scores, hostLoss, err
+		}
+		if others, err = g.party.Add(residual, others); err != nil {
+			return scores, hostLoss, err
+		}
+		if err := g.task.Send(ctx, host, tagResidual, others.Encode()); err != nil {
+			return scores, hostLoss, err
+		}
+	}
+	return scores, hostLoss, nil
+}
+
+// sum adds all vectors but the one with index skip.
+func (g *guest) sum(list []he.Vector, skip int) (total he.Vector, err error) {
+	first := true
+	for i, v := range list {
+		switch {
+		case i == skip:
+		case first:
+			total, first = v, false
+		default:
+			if total, err = g.party.Add(total, v); err != nil {
+				return total, err
+			}
+		}
+	}
+	return total, nil
+}
+
+// The loss of a batch is Σ ln 2 − ½y·z + ⅛z² with z = z_g + z_h. What mixes both sides is ⟨z_g − 2y, ¼z_h⟩ = ⟨4d, ¼z_h⟩;
+// the host adds ⅛z_h².
+//
+// Spec: fate-components §6.1 (Objective).
+func crossTerm(d []float64) []float64 {
+	c := make([]float64, len(d))
+	for i := range d {
+		c[i] = 4 * d[i]
+	}
+	return c
+}
+
+func (g *guest) ownLoss(own *slice, z, y []float64) float64 {
+	sum := float64(len(z)) * (math.Ln2 + own.penaltyLoss())
+	for i := range z {
+		sum += z[i]*z[i]/8 - y[i]*z[i]/2
+	}
+	return sum
+}
+
+// finish saves the model and the predictions of the training rows, and of validate_data below them.
+func (g *guest) finish(ctx context.Context, list []estimator, weights [][]float64) error {
+	threshold, precision := g.parameters.Threshold, g.plan.Precision
+	m, err := newModel(meta{
+		Epochs: g.parameters.Epochs, BatchSize: g.parameters.BatchSize, Scheduler: g.parameters.Scheduler, Init: &g.parameters.Init,
+		Optimizer: g.parameters.Optimizer, Labels: g.classes, Threshold: &threshold, Precision: &precision,
+	}, list)
+	if err != nil {
+		return err
+	}
+	out, err := g.collect(ctx, g.rows, weights, predictor{classes: g.classes, threshold: threshold, kind: "train_set"})
+	if err != nil {
+		return err
+	}
+	if g.validate != nil {
+		more, err := g.collect(ctx, g.validate, weights, predictor{classes: g.classes, threshold: threshold, kind: "validate_set"})
+		if err != nil {
+			return err
+		}
+		if err := out.Append(more); err != nil {
+			return err
+		}
+	}
+	if err := g.task.SaveModel(ctx, outputModel, m); err != nil {
+		return err
+	}
+	return g.task.SaveTable(ctx, trainOutput, out)
+}

@@ -1,0 +1,288 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"openflow"
+	"openflow/docker/driver"
+)
+
+// nobody is the user of every container: the image's own choice of user could be root.
+const nobody = "65534:65534"
+
+// What the daemon keeps of a container's output: the newest logFiles × logSize, at least half of it.
+const (
+	logSize  = "16m"
+	logFiles = "2"
+)
+
+// Ensure implements driver.Runtime. Docker lets one of concurrent creators win and tells the others "conflict".
+func (r *Runtime) Ensure(ctx context.Context, spec driver.Spec) (driver.Status, error) {
+	if err := spec.Validate(); err != nil {
+		return driver.Status{}, err
+	}
+	net, err := r.ensureNetwork(ctx)
+	if err != nil {
+		return driver.Status{}, err
+	}
+	var pause backoff
+	for {
+		err := r.create(ctx, spec, net)
+		if err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
+			return driver.Status{}, err
+		}
+		st, err := r.adopt(ctx, spec)
+		if openflow.CodeOf(err) != openflow.CodeNotFound {
+			return st, err
+		}
+		// The name is taken by a container that is not complete yet or not quite gone.
+		if err := pause.wait(ctx); err != nil {
+			return driver.Status{}, err
+		}
+	}
+}
+
+func (r *Runtime) create(ctx context.Context, spec driver.Spec, net bridge) error {
+	labels := maps.Clone(spec.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[networkLabel] = r.name
+	_, err := r.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Name: spec.Name,
+		Config: &container.Config{
+			Image: spec.Image, Cmd: spec.Command, Env: spec.Env, Labels: labels, User: nobody,
+		},
+		HostConfig: hostConfig(spec.Limits, r.name, net),
+	})
+	if cerrdefs.IsNotFound(err) {
+		return openflow.Errorf(openflow.CodeNotFound, "image %q is not on this machine: %w", spec.Image, err).
+			WithHint("load or pull it first")
+	}
+	return r.wrap(ctx, err, subject(spec.Name))
+}
+
+// hostConfig is where the isolation of a container is decided.
+func hostConfig(limits driver.Limits, network string, net bridge) *container.HostConfig {
+	hc := &container.HostConfig{
+		NetworkMode:    container.NetworkMode(network),
+		ExtraHosts:     []string{HostAlias + ":" + net.gateway.String()},
+		ReadonlyRootfs: true,
+		Tmpfs:          map[string]string{"/tmp": "rw,nosuid,nodev,mode=1777"}, // counts as the container's memory
+		CapDrop:        []string{"ALL"},
+		SecurityOpt:    []string{"no-new-privileges"},
+		LogConfig:      container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": logSize, "max-file": logFiles}},
+		RestartPolicy:  container.RestartPolicy{Name: container.RestartPolicyDisabled},
+		AutoRemove:     false, // the outcome must outlive the program until it is recorded
+	}
+	hc.NanoCPUs = int64(math.Round(limits.CPUs * 1e9))
+	hc.Memory, hc.MemorySwap = limits.MemoryBytes, limits.MemoryBytes
+	if limits.PIDs > 0 {
+		hc.PidsLimit = &limits.PIDs
+	}
+	return hc
+}
+
+// adopt reports the container that has spec's name. CodeNotFound includes one that is being removed.
+func (r *Runtime) adopt(ctx context.Context, spec driver.Spec) (driver.Status, error) {
+	c, err := r.inspect(ctx, spec.Name)
+	if err != nil {
+		return driver.Status{}, err
+	}
+	if c.State.Status == container.StateRemoving {
+		return driver.Status{}, driver.NotFound(spec.Name)
+	}
+	if c.Config.Labels[networkLabel] != r.name || !driver.Carries(c.Config.Labels, spec.Labels) {
+		return driver.Status{}, driver.Conflict(spec.Name)
+	}
+	return status(c), nil
+}
+
+// Start implements driver.Runtime. Docker's own start would run an exited container again, so one that is not created
+// is left alone, and only one caller at a time looks and starts. Between two processes the daemon's lock on the
+// container does the same, short of a program that ends within the two requests of the other.
+func (r *Runtime) Start(ctx context.Context, name string) error {
+	leave, err := r.starts.enter(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	c, err := r.inspect(ctx, name)
+	if err != nil || c.State.Status != container.StateCreated {
+		return err
+	}
+	_, err = r.api.ContainerStart(ctx, name, client.ContainerStartOptions{})
+	if !cerrdefs.IsNotFound(err) {
+		return r.wrap(ctx, err, subject(name))
+	}
+	// The container was there: it is the network that somebody has pruned.
+	r.network.forget()
+	if _, err := r.ensureNetwork(ctx); err != nil {
+		return err
+	}
+	_, err = r.api.ContainerStart(ctx, name, client.ContainerStartOptions{})
+	return r.wrap(ctx, err, subject(name))
+}
+
+// Inspect implements driver.Runtime.
+func (r *Runtime) Inspect(ctx context.Context, name string) (driver.Status, error) {
+	c, err := r.inspect(ctx, name)
+	if err != nil {
+		return driver.Status{}, err
+	}
+	return status(c), nil
+}
+
+func (r *Runtime) inspect(ctx context.Context, name string) (container.InspectResponse, error) {
+	if driver.ValidateName(name) != nil {
+		return container.InspectResponse{}, driver.NotFound(name)
+	}
+	res, err := r.api.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
+	switch {
+	case cerrdefs.IsNotFound(err):
+		return container.InspectResponse{}, driver.NotFound(name)
+	case err != nil:
+		return container.InspectResponse{}, r.wrap(ctx, err, subject(name))
+	case res.Container.State == nil || res.Container.Config == nil:
+		return container.InspectResponse{}, openflow.Errorf(openflow.CodeInternal, "%s: the daemon's answer has no state", subject(name))
+	}
+	return res.Container, nil
+}
+
+// status translates the daemon's view of a container.
+func status(c container.InspectResponse) driver.Status {
+	st := driver.Status{
+		Name:    strings.TrimPrefix(c.Name, "/"),
+		Labels:  c.Config.Labels,
+		Reason:  c.State.Error,
+		Created: parseTime(c.Created),
+	}
+	st.Started = parseTime(c.State.StartedAt)
+	switch c.State.Status {
+	case container.StateCreated:
+		st.State = driver.StateCreated
+	case container.StateExited, container.StateDead, container.StateRemoving:
+		st.State = driver.StateExited
+		st.ExitCode, st.OOMKilled = c.State.ExitCode, c.State.OOMKilled
+		st.Finished = parseTime(c.State.FinishedAt)
+		if st.Started.IsZero() { // removed before it ever ran: its exit code of 0 is no success
+			st.State = driver.StateCreated
+		}
+		if st.Finished.Before(st.Started) { // the daemon notes the start when it hears of it
+			st.Started = st.Finished
+		}
+	default: // running, paused, restarting
+		st.State = driver.StateRunning
+	}
+	return st
+}
+
+// parseTime reads a time of the API's; what has not happened is the year 1 there, the zero time here.
+func parseTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// Stop implements driver.Runtime. The daemon counts grace in whole seconds.
+func (r *Runtime) Stop(ctx context.Context, name string, grace time.Duration) error {
+	if driver.ValidateName(name) != nil {
+		return nil
+	}
+	seconds := int(math.Ceil(grace.Seconds()))
+	_, err := r.api.ContainerStop(ctx, name, client.ContainerStopOptions{Timeout: &seconds})
+	if cerrdefs.IsNotFound(err) {
+		return nil
+	}
+	return r.wrap(ctx, err, subject(name))
+}
+
+// Remove implements driver.Runtime.
+func (r *Runtime) Remove(ctx context.Context, name string) error {
+	if driver.ValidateName(name) != nil {
+		return nil
+	}
+	var pause backoff
+	for {
+		_, err := r.api.ContainerRemove(ctx, name, client.ContainerRemoveOptions{RemoveVolumes: true})
+		if !cerrdefs.IsConflict(err) {
+			return r.wrap(ctx, ignoreNotFound(err), subject(name))
+		}
+		// It runs, or somebody else is removing it.
+		c, err := r.inspect(ctx, name)
+		switch {
+		case openflow.CodeOf(err) == openflow.CodeNotFound:
+			return nil
+		case err != nil:
+			return err
+		case status(c).State == driver.StateRunning:
+			return driver.Running(name)
+		}
+		if err := pause.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// Logs implements driver.Runtime. The daemon keeps the newest 16 to 32 MiB of a container's output.
+func (r *Runtime) Logs(ctx context.Context, name string, stdout, stderr io.Writer) error {
+	if _, err := r.inspect(ctx, name); err != nil {
+		return err
+	}
+	body, err := r.api.ContainerLogs(ctx, name, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true})
+	if err != nil {
+		return r.wrap(ctx, err, subject(name))
+	}
+	_, err = stdcopy.StdCopy(stdout, stderr, body)
+	return r.wrap(ctx, errors.Join(err, body.Close()), subject(name))
+}
+
+// List implements driver.Runtime.
+func (r *Runtime) List(ctx context.Context, labels map[string]string) ([]driver.Status, error) {
+	filters := client.Filters{}.Add("label", networkLabel+"="+r.name)
+	for k, v := range labels {
+		filters.Add("label", k+"="+v)
+	}
+	res, err := r.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
+	if err != nil {
+		return nil, r.wrap(ctx, err, "list of containers")
+	}
+	var out []driver.Status
+	for _, item := range res.Items { // the list has no exit codes
+		c, err := r.inspect(ctx, item.ID)
+		if openflow.CodeOf(err) == openflow.CodeNotFound {
+			continue // removed since
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, status(c))
+	}
+	slices.SortFunc(out, func(a, b driver.Status) int { return cmp.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+func subject(name string) string { return fmt.Sprintf("container %q", name) }
+
+func ignoreNotFound(err error) error {
+	if cerrdefs.IsNotFound(err) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,168 @@
+package engine_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/docker/driver"
+	"openflow/docker/engine"
+)
+
+// wire stands between the runtime and the daemon and can be cut, which is what a killed daemon looks like from here.
+type wire struct {
+	at string // unix socket
+	t  *testing.T
+
+	mu       sync.Mutex
+	listener net.Listener
+	conns    []net.Conn
+}
+
+func newWire(t *testing.T) *wire {
+	w := &wire{at: filepath.Join(t.TempDir(), "docker.sock"), t: t}
+	w.mend()
+	t.Cleanup(w.cut)
+	return w
+}
+
+func (w *wire) host() string { return "unix://" + w.at }
+
+func (w *wire) mend() {
+	l, err := net.Listen("unix", w.at)
+	require.NoError(w.t, err)
+	w.mu.Lock()
+	w.listener = l
+	w.mu.Unlock()
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return // cut
+			}
+			far, err := net.Dial("unix", strings.TrimPrefix(client.DefaultDockerHost, "unix://"))
+			if err != nil {
+				_ = near.Close()
+				continue
+			}
+			w.mu.Lock()
+			w.conns = append(w.conns, near, far)
+			w.mu.Unlock()
+			for from, to := range map[net.Conn]net.Conn{near: far, far: near} {
+				go func() {
+					_, _ = io.Copy(to, from) // ends with either side
+					_ = to.Close()
+				}()
+			}
+		}
+	}()
+}
+
+func (w *wire) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_ = w.listener.Close()
+	for _, c := range w.conns {
+		_ = c.Close()
+	}
+	w.conns = nil
+}
+
+func TestWaitOutlivesTheDaemon(t *testing.T) {
+	requireDocker(t)
+	for name, endsMeanwhile := range map[string]bool{"program runs on": false, "program ends meanwhile": true} {
+		t.Run(name, func(t *testing.T) {
+			network, w, noticed := ownNetwork(t), newWire(t), make(chan struct{}, 1)
+			rt := open(t, engine.Options{Host: w.host(), Network: network, Logger: slog.New(notice{noticed})})
+			direct := open(t, engine.Options{Network: network})
+			s := spec(t, direct, "hang")
+			_, err := rt.Ensure(t.Context(), s)
+			require.NoError(t, err)
+			require.NoError(t, rt.Start(t.Context(), s.Name))
+
+			type result struct {
+				st  driver.Status
+				err error
+			}
+			done := make(chan result, 1)
+			go func() {
+				st, err := rt.Wait(t.Context(), s.Name)
+				done <- result{st, err}
+			}()
+			// A wait that has not begun yet finds the daemon away at once, which is as good.
+			w.cut()
+			<-noticed
+			_, err = rt.Inspect(t.Context(), s.Name)
+			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
+			if endsMeanwhile {
+				require.NoError(t, direct.Stop(t.Context(), s.Name, patience))
+				w.mend()
+			} else {
+				w.mend()
+				require.NoError(t, direct.Stop(t.Context(), s.Name, patience))
+			}
+			r := <-done
+			require.NoError(t, r.err)
+			require.Equal(t, 143, r.st.ExitCode)
+		})
+	}
+}
+
+// notice is a log handler that tells of the first warning.
+type notice struct{ ch chan<- struct{} }
+
+func (n notice) Enabled(context.Context, slog.Level) bool { return true }
+func (n notice) WithAttrs([]slog.Attr) slog.Handler       { return n }
+func (n notice) WithGroup(string) slog.Handler            { return n }
+func (n notice) Handle(_ context.Context, r slog.Record) error {
+	if r.Level == slog.LevelWarn {
+		select {
+		case n.ch <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+func TestWaitForAnAbsentDaemonEndsWithItsContext(t *testing.T) {
+	requireDocker(t)
+	w := newWire(t)
+	rt := open(t, engine.Options{Host: w.host(), Network: "openflow-absent"})
+	w.cut()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := rt.Wait(ctx, "openflow-absent")
+	require.Equal(t, openflow.CodeDeadline, openflow.CodeOf(err))
+}
+
+func TestLimitsReachTheDaemon(t *testing.T) {
+	requireDocker(t)
+	rt := open(t, engine.Options{Network: ownNetwork(t)})
+	s := spec(t, rt, "exit", "0")
+	s.Limits = driver.Limits{CPUs: 1.5, MemoryBytes: 64 << 20, PIDs: 32}
+	_, err := rt.Ensure(t.Context(), s)
+	require.NoError(t, err)
+	api, err := client.New(client.WithHostFromEnv())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, api.Close()) })
+	_, err = api.Ping(t.Context(), client.PingOptions{NegotiateAPIVersion: true})
+	require.NoError(t, err)
+	c, err := api.ContainerInspect(t.Context(), s.Name, client.ContainerInspectOptions{})
+	require.NoError(t, err)
+	got := c.Container.HostConfig.Resources
+	require.Equal(t, int64(1_500_000_000), got.NanoCPUs)
+	require.Equal(t, int64(64<<20), got.Memory)
+	require.Equal(t, got.Memory, got.MemorySwap)
+	require.Equal(t, int64(32), *got.PidsLimit)
+	require.False(t, c.Container.HostConfig.AutoRemove)
+}

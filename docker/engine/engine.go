@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"openflow"
+	"openflow/docker/driver"
+)
+
+// HostAlias is the name under which containers find their node: the gateway of their network.
+const HostAlias = "openflow.internal"
+
+// networkLabel marks what a node has made, with the name of its network as the value.
+const networkLabel = "openflow.network"
+
+// defaultNetwork is for the machine with one node.
+const defaultNetwork = "openflow"
+
+// Options of New. The zero value suits one node on the machine's own daemon.
+type Options struct {
+	Host    string       // "unix:///…"; empty takes DOCKER_HOST or the system's default
+	Network string       // name of this node's network; default "openflow". Nodes on one daemon must differ in it
+	Subnet  netip.Prefix // of the network; the zero value takes a free /24 of 10.77.0.0/16
+	Logger  *slog.Logger // told when the daemon is away and back; nil discards
+}
+
+// Runtime is the Docker runtime of one node. It keeps nothing that matters across a restart.
+type Runtime struct {
+	api     *client.Client
+	host    string
+	name    string
+	subnet  netip.Prefix
+	log     *slog.Logger
+	starts  gate
+	network networkCache
+}
+
+var _ driver.Runtime = (*Runtime)(nil)
+
+// New connects to the daemon and agrees on an API version; it creates nothing. Close the Runtime when done.
+// Errors: CodeUnavailable (no daemon answers), CodePermission (it does, but not to this user), CodeInvalid.
+func New(ctx context.Context, o Options) (*Runtime, error) {
+	if o.Subnet.IsValid() && (!o.Subnet.Addr().Is4() || o.Subnet.Bits() > 28 || o.Subnet.Masked() != o.Subnet) {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "container network: %s is not an IPv4 network of at least 16 addresses", o.Subnet)
+	}
+	hostOption := client.WithHostFromEnv()
+	if o.Host != "" {
+		hostOption = client.WithHost(o.Host)
+	}
+	api, err := client.New(hostOption)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "docker host %q: %w", o.Host, err)
+	}
+	r := &Runtime{api: api, host: api.DaemonHost(), name: cmp.Or(o.Network, defaultNetwork), subnet: o.Subnet, log: o.Logger}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	if _, err := api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		err = r.wrap(ctx, err, "docker daemon")
+		return nil, errors.Join(err, api.Close())
+	}
+	return r, nil
+}
+
+// Kind implements driver.Runtime.
+func (r *Runtime) Kind() string { return "docker" }
+
+// Close gives up the connections to the daemon. Containers and network stay.
+func (r *Runtime) Close() error { return r.api.Close() }
+
+// wrap gives an error of the client a code. subject names what was asked for, such as `container "x"`.
+func (r *Runtime) wrap(ctx context.Context, err error, subject string) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case cerrdefs.IsNotFound(err):
+		return openflow.Errorf(openflow.CodeNotFound, "%s: %w", subject, err)
+	case cerrdefs.IsConflict(err):
+		return openflow.Errorf(openflow.CodeConflict, "%s: %w", subject, err)
+	case cerrdefs.IsInvalidArgument(err):
+		return openflow.Errorf(openflow.CodeInvalid, "%s: %w", subject, err)
+	case cerrdefs.IsPermissionDenied(err), errors.Is(err, os.ErrPermission):
+		return openflow.Errorf(openflow.CodePermission, "%s: %w", subject, err).
+			WithHint("this user may not use the Docker daemon at %s; join its group", r.host)
+	case isDisconnect(err):
+		return openflow.Errorf(openflow.CodeUnavailable, "%s: %w", subject, err).
+			WithHint("is the Docker daemon at %s running? the process runtime does without", r.host)
+	}
+	return openflow.Errorf(openflow.CodeInternal, "%s: %w", subject, err)
+}
+
+// isDisconnect recognises a daemon that is not there, or went away in the middle of an answer.
+func isDisconnect(err error) bool {
+	return client.IsErrConnectionFailed(err) || cerrdefs.IsUnavailable(err) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, syscall.ENOENT)
+}
+
+// backoff waits longer from time to time: 10 ms first, doubling up to a second.
+type backoff time.Duration
+
+func (b *backoff) wait(ctx context.Context) error {
+	*b = min(max(*b*2, backoff(10*time.Millisecond)), backoff(time.Second))
+	timer := time.NewTimer(time.Duration(*b))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// gate lets one caller at a time do something to a name.
+type gate struct {
+	mu   sync.Mutex
+	busy map[string]chan struct{} // closed when the one inside leaves
+}
+
+func (g *gate) enter(ctx context.Context, name string) (leave func(), err error) {
+	for {
+		g.mu.Lock()
+		inside, taken := g.busy[name]
+		if !taken {
+			break
+		}
+		g.mu.Unlock()
+		select {
+		case <-inside:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	defer g.mu.Unlock()
+	if g.busy == nil {
+		g.busy = map[string]chan struct{}{}
+	}
+	mine := make(chan struct{})
+	g.busy[name] = mine
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.busy, name)
+		close(mine)
+	}, nil
+}

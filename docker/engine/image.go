@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/client"
+
+	"openflow"
+)
+
+// LoadImage gives the daemon an archive as "docker save" or package image writes it and returns the image's ID, which
+// Spec.Image takes. Loading an image that is there already is quick and changes nothing. Errors: CodeInvalid (the
+// daemon refuses the archive).
+func (r *Runtime) LoadImage(ctx context.Context, archive io.Reader) (id string, err error) {
+	body, err := r.api.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(true))
+	if err != nil {
+		return "", r.wrap(ctx, err, "image to load")
+	}
+	ref, err := ParseLoaded(body)
+	if err = errors.Join(err, body.Close()); err != nil {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		return "", openflow.Errorf(openflow.CodeInvalid, "image to load: %w", err)
+	}
+	res, err := r.api.ImageInspect(ctx, ref)
+	if err != nil {
+		return "", r.wrap(ctx, err, "image "+ref)
+	}
+	return res.ID, nil
+}
+
+// HasImage reports whether the daemon has the image that id names, an ID or a reference.
+func (r *Runtime) HasImage(ctx context.Context, id string) (bool, error) {
+	_, err := r.api.ImageInspect(ctx, id)
+	if cerrdefs.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, r.wrap(ctx, err, "image "+id)
+}
+
+// RemoveImage forgets an image; absent is nil. Errors: CodeConflict (a container uses it).
+func (r *Runtime) RemoveImage(ctx context.Context, id string) error {
+	_, err := r.api.ImageRemove(ctx, id, client.ImageRemoveOptions{PruneChildren: true})
+	return r.wrap(ctx, ignoreNotFound(err), "image "+id)
+}
+
+// loadedPrefixes introduce the reference of a loaded image in the daemon's messages, which say it in no other way.
+var loadedPrefixes = []string{"Loaded image ID: ", "Loaded image: "}
+
+// ParseLoaded reads the daemon's answer to a load, to its end: a load whose answer is not read is canceled. It returns
+// the last reference that was loaded, or the daemon's error.
+func ParseLoaded(answer io.Reader) (ref string, err error) {
+	dec := json.NewDecoder(answer)
+	for {
+		var m jsonstream.Message
+		err := dec.Decode(&m)
+		switch {
+		case errors.Is(err, io.EOF) && ref == "":
+			return "", errors.New("the daemon has loaded nothing")
+		case errors.Is(err, io.EOF):
+			return ref, nil
+		case err != nil:
+			return "", err
+		case m.Error != nil:
+			return "", m.Error
+		}
+		for _, prefix := range loadedPrefixes {
+			if loaded, ok := strings.CutPrefix(strings.TrimSpace(m.Stream), prefix); ok && loaded != "" {
+				ref = loaded
+			}
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package engine_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow/docker/engine"
+)
+
+// The tables are as a little-endian Linux writes them.
+const (
+	routes = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	00000000	0100A8C0	0003	0	0	0	00000000	0	0	0
+eth0	0000A8C0	00000000	0001	0	0	0	00FFFFFF	0	0	0
+tun0	00004D0A	00000000	0001	0	0	0	0000FFFF	0	0	0
+bad0	0000A8	00000000	0001	0	0	0	00FFFFFF	0	0	0
+bad1	0000A8C0	00000000	0001	0	0	0	FF00FF00	0	0	0
+`
+	tcp4 = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 10 1 0 100 0 0 10 0
+   1: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 11 1 0 100 0 0 10 0
+   2: 01004D0A:0050 02004D0A:9C40 01 00000000:00000000 00:00000000 00000000     0        0 12 1 0 100 0 0 10 0
+`
+	tcp6 = `  sl  local_address                         remote_address                        st tx_queue rx_queue
+   0: 00000000000000000000000000000000:01BB 00000000000000000000000000000000:0000 0A 0:0 00:0 0 0 0 13
+   1: 0000000000000000FFFF000001004D0A:0050 00000000000000000000000000000000:0000 0A 0:0 00:0 0 0 0 14
+`
+	udp4 = `   sl  local_address rem_address   st
+   1: 00000000:0035 00000000:0000 07
+   2: short:0035 00000000:0000 07
+   3: 00000000:FFFFF 00000000:0000 07
+`
+)
+
+func TestParseRoutes(t *testing.T) {
+	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("192.168.0.0/24"), netip.MustParsePrefix("10.77.0.0/16")},
+		engine.ParseRoutes(routes))
+}
+
+func TestParseListeners(t *testing.T) {
+	for name, tc := range map[string]struct {
+		text string
+		want []string
+	}{
+		"tcp":   {tcp4, []string{"0.0.0.0:22", "127.0.0.1:8080"}},
+		"tcp6":  {tcp6, []string{"[::]:443", "[::ffff:10.77.0.1]:80"}},
+		"udp":   {udp4, []string{"0.0.0.0:53"}},
+		"empty": {"", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, l := range engine.ParseListeners(tc.text) {
+				got = append(got, l.String())
+			}
+			require.Equal(t, tc.want, got)
+		})
+	}
+}
+
+func TestParseLoaded(t *testing.T) {
+	for name, tc := range map[string]struct{ answer, ref, err string }{
+		"by ID":        {`{"stream":"Loaded image ID: sha256:ab\n"}` + "\n", "sha256:ab", ""},
+		"by tag":       {`{"status":"Loading layer","progressDetail":{"current":1}}{"stream":"Loaded image: a/b:1\n"}`, "a/b:1", ""},
+		"error":        {`{"errorDetail":{"message":"no space"},"error":"no space"}`, "", "no space"},
+		"late error":   {`{"stream":"Loaded image: a\n"}{"errorDetail":{"message":"no space"}}`, "", "no space"},
+		"nothing":      {``, "", "loaded nothing"},
+		"other text":   {`{"stream":"hello"}`, "", "loaded nothing"},
+		"cut":          {`{"stream":"Loaded image: a\n"}{"str`, "", "unexpected EOF"},
+		"no reference": {`{"stream":"Loaded image: \n"}`, "", "loaded nothing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ref, err := engine.ParseLoaded(strings.NewReader(tc.answer))
+			require.Equal(t, tc.ref, ref)
+			if tc.err == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, tc.err)
+		})
+	}
+}
+
+func FuzzParseRoutes(f *testing.F) {
+	f.Add(routes)
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, p := range engine.ParseRoutes(text) {
+			require.True(t, p.IsValid())
+			require.NotZero(t, p.Bits(), "a default route would make every subnet taken")
+			require.Equal(t, p.Masked(), p)
+		}
+	})
+}
+
+func FuzzParseListeners(f *testing.F) {
+	for _, seed := range []string{tcp4, tcp6, udp4} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, l := range engine.ParseListeners(text) {
+			require.True(t, l.IsValid())
+		}
+	})
+}
+
+func FuzzParseLoaded(f *testing.F) {
+	f.Add(`{"stream":"Loaded image ID: sha256:ab\n"}`)
+	f.Add(`{"errorDetail":{"message":"x"}}`)
+	f.Add(`{"progressDetail":{"current":1}}{"aux":{"ID":"x"}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		ref, err := engine.ParseLoaded(strings.NewReader(text))
+		require.Equal(t, err == nil, ref != "", "a reference or an error")
+	})
+}

@@ -1,0 +1,155 @@
+package docker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+
+	"openflow"
+	"openflow/docker/driver"
+	"openflow/sdk/wire"
+)
+
+// Labels of every container that a node makes.
+const (
+	LabelNode      = "openflow.node"      // the node's UUID: whose container it is
+	LabelExecution = "openflow.execution" // the run
+	LabelScheduler = "openflow.scheduler"
+	LabelJob       = "openflow.job"
+)
+
+// Environment of a container, beside CONFIG.
+//
+// Spec: fate-flow-api §3.3.2.
+const (
+	EnvConfig = "CONFIG"
+	EnvToken  = "OPENFLOW_TOKEN"
+	EnvCores  = "OPENFLOW_CORES"
+)
+
+// maxConfig bounds CONFIG, because no string of an environment may pass 128 KiB on Linux.
+const maxConfig = 120 << 10
+
+// BaseLayer is where a container finds its node.
+type BaseLayer struct {
+	Host string
+	Port int
+}
+
+// Credentials makes the secret that a container proves itself with.
+type Credentials interface {
+	Issue(k openflow.TaskKey) string
+}
+
+// Launcher describes containers for one node.
+type Launcher struct {
+	Node        string // UUID
+	Image       string // of the algorithms: an image ID, or the path of an executable for processes
+	Command     []string
+	Base        func() BaseLayer
+	Credentials Credentials
+	Models      func(ctx context.Context, r openflow.TaskRecord) (id, version string, partitions int, err error)
+	MachineCPUs float64 // a container is never promised more
+}
+
+// Name is the container's name: a readable part, and a hash of what the run is, bounded for any runtime. Creating this
+// name is the commit point of a launch.
+func Name(scheduler openflow.PartyID, k openflow.TaskKey) string {
+	sum := sha256.Sum256([]byte(string(scheduler) + "\x00" + string(k.ExecutionID()) + "\x00" + string(k.Job)))
+	readable := fmt.Sprintf("of-%s-%s-%s-%d", k.Party.Role, k.Party.ID, k.Task, k.Version)
+	if len(readable) > 80 {
+		readable = readable[:80]
+	}
+	return readable + "-" + hex.EncodeToString(sum[:6])
+}
+
+// Spec describes the container of a run. It is a function of the run and the node, so a retry describes the same one.
+func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec, error) {
+	config, err := l.config(ctx, r)
+	if err != nil {
+		return driver.Spec{}, err
+	}
+	if len(config) > maxConfig {
+		return driver.Spec{}, openflow.Errorf(openflow.CodeInvalid, "%s: its configuration has %d bytes, more than %d", r.Key, len(config), maxConfig).
+			WithHint("pass large values as a table instead of a parameter")
+	}
+	cpus := float64(max(r.Cores, 1))
+	if l.MachineCPUs > 0 {
+		cpus = min(cpus, l.MachineCPUs)
+	}
+	return driver.Spec{
+		Name: Name(r.Scheduler, r.Key),
+		Labels: map[string]string{
+			LabelNode: l.Node, LabelExecution: string(r.Key.ExecutionID()), LabelScheduler: string(r.Scheduler),
+			LabelJob: string(r.Key.Job),
+		},
+		Image: l.Image, Command: l.Command,
+		Env: []string{
+			EnvConfig + "=" + string(config), EnvToken + "=" + l.Credentials.Issue(r.Key),
+			EnvCores + "=" + strconv.Itoa(int(max(cpus, 1))),
+		},
+		Limits: driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512},
+	}, nil
+}
+
+// config is the PreTaskConfig of fate-flow-api §3.2.
+func (l *Launcher) config(ctx context.Context, r openflow.TaskRecord) ([]byte, error) {
+	model, version, partitions, err := l.Models(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	inputs, err := inputArtifacts(r.Spec.Inputs)
+	if err != nil {
+		return nil, err
+	}
+	provider, _, _ := strings.Cut(r.Provider, ":")
+	base := l.Base()
+	federation := wire.FederationMetadata{FederationID: string(r.Key.SessionID())}
+	federation.Parties.Local = wire.FederationParty{Role: string(r.Key.Party.Role), PartyID: string(r.Key.Party.ID)}
+	for _, p := range r.Spec.Parties {
+		federation.Parties.Parties = append(federation.Parties.Parties, wire.FederationParty{Role: string(p.Role), PartyID: string(p.ID)})
+	}
+	engineRun := maps.Clone(r.Spec.Conf.EngineRun)
+	if engineRun == nil {
+		engineRun = map[string]any{}
+	}
+	b, err := json.Marshal(wire.PreTaskConfig{
+		ModelID: model, ModelVersion: version, JobID: string(r.Key.Job), TaskID: string(r.Key.TaskID()),
+		TaskVersion: strconv.Itoa(r.Key.Version), TaskName: string(r.Key.Task), ProviderName: provider,
+		PartyTaskID: string(r.Key.ExecutionID()), Component: r.Component, Role: string(r.Key.Party.Role),
+		PartyID: string(r.Key.Party.ID), Stage: string(r.Spec.Stage), Parameters: r.Spec.Parameters, InputArtifacts: inputs,
+		Conf: wire.TaskRuntimeConf{
+			Device:     wire.Typed{Type: "CPU", Metadata: map[string]any{}},
+			Storage:    "openflow",
+			Computing:  wire.Typed{Type: "standalone", Metadata: map[string]any{"computing_id": string(r.Key.ExecutionID())}},
+			Federation: wire.Federation{Type: "openflow", Metadata: federation},
+		},
+		MLMD:      wire.MLMD{Type: "flow", Metadata: wire.MLMDMetadata{Host: base.Host, Port: base.Port, Protocol: "http", APIVersion: "v2"}},
+		EngineRun: engineRun, ComputingPartitions: partitions, LauncherName: "default", LauncherConf: map[string]any{},
+	})
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: its parameters cannot be encoded: %w", r.Key, err)
+	}
+	return b, nil
+}
+
+func inputArtifacts(inputs []openflow.Input) (wire.InputArtifacts, error) {
+	a := wire.InputArtifacts{Data: map[string]json.RawMessage{}, Model: map[string]json.RawMessage{}}
+	for _, in := range inputs {
+		b, err := json.Marshal(wire.EncodeChannel(in))
+		if err != nil {
+			return a, openflow.Errorf(openflow.CodeInvalid, "input %s: %w", in.Key, err)
+		}
+		if in.Kind == openflow.InputModel {
+			a.Model[in.Key] = b
+			continue
+		}
+		a.Data[in.Key] = b
+	}
+	return a, nil
+}

@@ -1,0 +1,70 @@
+package temporal
+
+import (
+	"errors"
+	"syscall"
+
+	"go.temporal.io/server/common/authorization"
+	"go.temporal.io/server/common/config"
+	server "go.temporal.io/server/temporal"
+)
+
+// launchAttempts bounds how often new ports are tried.
+const launchAttempts = 5
+
+// running is a started server and what is needed to talk to it and to notice its end.
+type running struct {
+	server   server.Server
+	failure  *failure
+	frontend string // host:port
+}
+
+// launch starts the server's services. Another process can take a port between the moment when it was found free and
+// the moment when the service listens; then new ones are tried.
+func (o Options) launch(t token) (*running, error) {
+	for attempt := 1; ; attempt++ {
+		r, err := o.launchOnce(t)
+		if attempt == launchAttempts || !errors.Is(err, syscall.EADDRINUSE) {
+			return r, err
+		}
+	}
+}
+
+func (o Options) launchOnce(t token) (*running, error) {
+	ports, err := o.ports(len(services))
+	if err != nil {
+		return nil, err
+	}
+	internode, err := newInternodeTLS()
+	if err != nil {
+		return nil, err
+	}
+	c, hosts := o.serverConfig(ports)
+	r := &running{failure: newFailure(), frontend: address(ports[0])}
+	err = r.failure.await(func() error {
+		srv, err := server.NewServer(
+			server.WithConfig(c),
+			server.ForServices(serviceNames()),
+			server.WithStaticHosts(hosts),
+			server.WithLogger(serverLogger{log: o.Logger, failure: r.failure}),
+			server.WithAuthorizer(adminOnly{}),
+			server.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return tokenMapper{t} }),
+			server.WithTLSConfigFactory(internode),
+			server.WithDynamicConfigClient(dynamicConfig()),
+		)
+		if err != nil {
+			return err
+		}
+		r.server = srv
+		return srv.Start()
+	})
+	if err == nil {
+		return r, nil
+	}
+	r.failure.silence()
+	if r.server != nil {
+		// Some services may be up. What stopping them says is less telling than why they are stopped.
+		_ = stopWithin(stopTimeout, r.server.Stop)
+	}
+	return nil, err
+}

@@ -1,0 +1,86 @@
+package temporal
+
+import (
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+	"github.com/temporalio/ui-server/v2/server/api"
+	uiconfig "github.com/temporalio/ui-server/v2/server/config"
+	"github.com/temporalio/ui-server/v2/server/route"
+	"go.temporal.io/api/workflowservice/v1"
+	"google.golang.org/grpc"
+
+	"openflow"
+)
+
+// maxReply is the largest gRPC message that the UI accepts, in bytes: a page of a long history.
+const maxReply = 64 << 20
+
+// newUI assembles the web UI from the parts of ui-server. Its own server type is not used: it listens on a port of its
+// own, which anybody on the machine reaches, and ends the process when it cannot. Here the calls to the frontend go over
+// conn, which carries the token, so the token is in no HTTP request and the UI has no address.
+func newUI(o Options, conn *grpc.ClientConn) (http.Handler, error) {
+	provider, err := uiconfig.NewConfigProviderWithRefresh(&uiconfig.Config{
+		TemporalGRPCAddress: conn.Target(), EnableUI: true, DefaultNamespace: o.Namespace, PublicPath: o.UIPublicPath,
+		DisableWriteActions: true, // writes go through the node's API, which keeps its invariants and the audit log
+		DisableNewsFetch:    true, HideLogs: true,
+	})
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInternal, "temporal ui: %w", err)
+	}
+	page, err := loadPage(o.UIPublicPath)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInternal, "temporal ui: %w", err)
+	}
+
+	e := echo.New()
+	e.Logger.SetOutput(io.Discard)
+	e.Use(middleware.Recover(), middleware.Gzip())
+	readOnly := route.DisableWriteMiddleware(provider)
+	v1 := e.Group("/api/v1")
+	v1.GET("/settings", api.GetSettings(provider))
+	v1.GET("/ui-extensions", api.GetUIExtensions(provider, nil))
+	v1.GET("/releases", func(echo.Context) error { return echo.ErrNotFound }) // would ask the internet
+	v1.GET(api.WorkflowRawHistoryUrl, api.WorkflowRawHistoryHandler(workflowservice.NewWorkflowServiceClient(conn)))
+	v1.Any("/*", api.TemporalAPIHandler(provider, nil, conn), readOnly)
+	route.SetRenderRoute(e, "/")
+	e.GET("/*", echo.WrapHandler(page))
+
+	guarded := http.NewCrossOriginProtection().Handler(guard(page.policy, e))
+	return mount(o.UIPublicPath, guarded), nil
+}
+
+// mount serves h below prefix, and sends the prefix itself to the folder of that name.
+func mount(prefix string, h http.Handler) http.Handler {
+	stripped := http.StripPrefix(prefix, h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == prefix {
+			http.Redirect(w, r, prefix+"/", http.StatusPermanentRedirect)
+			return
+		}
+		stripped.ServeHTTP(w, r)
+	})
+}
+
+// guard sets the security headers and takes from requests what is not the UI's business: the node's own credentials, and
+// whatever the gateway would pass on to the frontend as metadata.
+func guard(policy string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", policy)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "same-origin")
+
+		r = r.Clone(r.Context())
+		for name := range r.Header {
+			if name == "Authorization" || name == "Cookie" || strings.HasPrefix(name, "Grpc-Metadata-") ||
+				strings.HasPrefix(name, "Authorization-") {
+				r.Header.Del(name)
+			}
+		}
+		h.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,149 @@
+package openflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Code classifies an error. Programs act on codes, never on texts.
+type Code string
+
+// The codes, by who can do something about it.
+const (
+	CodeInvalid       Code = "invalid"       // the request is wrong; sending it again changes nothing
+	CodeUnauthorized  Code = "unauthorized"  // the caller's identity is missing or not proven
+	CodePermission    Code = "permission"    // the caller is known and may not do this
+	CodeNotFound      Code = "not_found"     // the named thing does not exist here
+	CodeConflict      Code = "conflict"      // it exists already and differs, or a transition is not legal
+	CodeRejected      Code = "rejected"      // a partner refuses by its own policy
+	CodeExhausted     Code = "exhausted"     // a resource is taken for now; the same request may succeed later
+	CodeUnavailable   Code = "unavailable"   // the other side could not be reached or did not answer
+	CodeCanceled      Code = "canceled"      // somebody asked for the end
+	CodeDeadline      Code = "deadline"      // time ran out
+	CodeUnimplemented Code = "unimplemented" // this node does not offer that
+	CodeInternal      Code = "internal"      // a defect or a broken machine here
+)
+
+// Retryable reports whether the same call can succeed later without anybody changing the request. It is the one table
+// from which every retry decision follows: network and resource yes, refusal and bad input no.
+func (c Code) Retryable() bool {
+	switch c {
+	case CodeExhausted, CodeUnavailable, CodeDeadline, CodeInternal:
+		return true
+	case CodeInvalid, CodeUnauthorized, CodePermission, CodeNotFound, CodeConflict, CodeRejected, CodeCanceled,
+		CodeUnimplemented:
+		return false
+	}
+	return false
+}
+
+// Subject says what kind of thing an error is about, for dialects that number errors by it.
+type Subject string
+
+// The subjects.
+const (
+	AboutJob      Subject = "job"
+	AboutTask     Subject = "task"
+	AboutResource Subject = "resource"
+	AboutTable    Subject = "table"
+	AboutModel    Subject = "model"
+	AboutFile     Subject = "file"
+	AboutSite     Subject = "site"
+)
+
+// Error is the one error type that crosses package boundaries. Message is written for the person who asked and names
+// its subject; Err is for logs.
+type Error struct {
+	Code    Code
+	Op      string  // the operation of ours that failed, such as "partner.StartTask"; empty when it adds nothing
+	Subject Subject // what kind of thing it is about; may be empty
+	Party   PartyID // where it failed, when that is known to be a particular party
+	Message string  // what failed and why; lower case, no full stop
+	Hint    string  // what the reader can do about it; may be empty
+	Err     error   // the cause, for logs and errors.Is
+}
+
+// Error renders message, party and hint, which is what a user reads. The cause is part of it only without a message.
+func (e *Error) Error() string {
+	msg := e.Message
+	if msg == "" && e.Err != nil {
+		msg = e.Err.Error()
+	}
+	if msg == "" {
+		msg = string(e.Code)
+	}
+	if e.Party != "" {
+		msg = fmt.Sprintf("at party %s: %s", e.Party, msg)
+	}
+	if e.Hint != "" {
+		msg += " (" + e.Hint + ")"
+	}
+	return msg
+}
+
+// Unwrap gives the cause to errors.Is and errors.As.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errorf makes an Error whose message is formatted like fmt.Errorf; a %w verb sets the cause.
+func Errorf(code Code, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Code: code, Message: err.Error(), Err: errors.Unwrap(err)}
+}
+
+// WithHint returns a copy of e that tells the reader what to do.
+func (e *Error) WithHint(format string, args ...any) *Error {
+	c := *e
+	c.Hint = fmt.Sprintf(format, args...)
+	return &c
+}
+
+// About returns err as an Error with that subject. A subject already set stays.
+func About(s Subject, err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		return &Error{Code: CodeOf(err), Subject: s, Message: err.Error(), Err: err}
+	}
+	if e.Subject != "" {
+		return err
+	}
+	c := *e
+	c.Subject = s
+	return &c
+}
+
+// AtParty returns err as an Error that names the party where it happened. A party already named stays.
+func AtParty(id PartyID, err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		return &Error{Code: CodeOf(err), Party: id, Message: err.Error(), Err: err}
+	}
+	if e.Party != "" {
+		return err
+	}
+	c := *e
+	c.Party = id
+	return &c
+}
+
+// CodeOf returns the code that err carries; CodeInternal for an error without one, empty for nil.
+func CodeOf(err error) Code {
+	var e *Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &e):
+		return e.Code
+	case errors.Is(err, context.Canceled):
+		return CodeCanceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return CodeDeadline
+	}
+	return CodeInternal
+}

@@ -1,0 +1,110 @@
+// Package initiator is this node as the one that users submit to: it checks a job, gives it an ID, warns of what the
+// submitter may not have meant, and hands it to its scheduler.
+//
+// [Service] implements openflow.JobService. It keeps nothing of its own: the job's rows appear when this node is asked
+// as one of the job's parties.
+package initiator
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"openflow"
+)
+
+// Rows finds a job's rows at this site.
+type Rows interface {
+	JobRows(ctx context.Context, id openflow.JobID) ([]openflow.JobRecord, error)
+}
+
+// Service is this node as an initiator.
+type Service struct {
+	Self      openflow.PartyID
+	Rows      Rows
+	Directory openflow.Directory
+	NewID     func() openflow.JobID
+}
+
+var _ openflow.JobService = (*Service)(nil)
+
+// SubmitJob checks the job and hands it to its scheduler; see openflow.JobService.
+func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openflow.Submitted, error) {
+	if err := sub.DAG.Validate(); err != nil {
+		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
+	}
+	dag := *sub.DAG
+	dag.Conf.Initiator = s.Self
+	if dag.Conf.Scheduler == "" {
+		dag.Conf.Scheduler = s.Self
+	}
+	sub.DAG, sub.Initiator = &dag, s.Self
+	if sub.ID == "" {
+		sub.ID = s.NewID()
+	}
+	scheduler, err := s.Directory.Scheduler(ctx, dag.Conf.Scheduler)
+	if err != nil {
+		return openflow.Submitted{}, openflow.AtParty(dag.Conf.Scheduler, err)
+	}
+	answer, err := scheduler.CreateJob(ctx, s.Self, sub)
+	answer.Warnings = Warnings(&dag)
+	return answer, openflow.AtParty(dag.Conf.Scheduler, err)
+}
+
+// StopJob asks the job's scheduler to cancel it.
+func (s *Service) StopJob(ctx context.Context, id openflow.JobID) error {
+	rows, err := s.Rows.JobRows(ctx, id)
+	if err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	if len(rows) == 0 {
+		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "no job %s here", id))
+	}
+	scheduler, err := s.Directory.Scheduler(ctx, rows[0].Scheduler)
+	if err == nil {
+		err = scheduler.StopJob(ctx, s.Self, id, openflow.JobCanceled)
+	}
+	return openflow.AtParty(rows[0].Scheduler, err)
+}
+
+// Warnings lists what is legal and probably not meant: an arbiter run by a party that also brings data holds the key to
+// what it should not read.
+func Warnings(d *openflow.DAG) []string {
+	var warnings []string
+	for _, a := range d.Parties {
+		for _, p := range d.Parties {
+			if a.Role == openflow.RoleArbiter && p.Role != openflow.RoleArbiter && p.ID == a.ID {
+				warnings = append(warnings, fmt.Sprintf(
+					"party %s is both %s and arbiter: whoever runs both can decrypt the other parties' intermediate values; use a third party as arbiter (docs/algorithms.md)",
+					a.ID, p.Role))
+			}
+		}
+	}
+	return warnings
+}
+
+// IDs makes job IDs of FATE-Flow's form, unique within one process.
+//
+// Spec: fate-flow-api §4.8.
+type IDs struct {
+	Now func() time.Time
+
+	mu      sync.Mutex
+	last    string
+	counter int
+}
+
+// Next returns local time to the microsecond, followed by a counter within it.
+func (g *IDs) Next() openflow.JobID {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.Now()
+	stamp := now.Format("20060102150405") + fmt.Sprintf("%06d", now.Nanosecond()/1000)
+	if stamp > g.last {
+		g.last, g.counter = stamp, 0
+	} else {
+		g.counter++
+	}
+	return openflow.JobID(fmt.Sprintf("%s%d", g.last, g.counter))
+}

@@ -1,0 +1,223 @@
+package node
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"openflow"
+	"openflow/catalogue"
+	"openflow/sdk/partner"
+	"openflow/trust"
+)
+
+// directory finds the services of parties: this node's own, called directly, or a signed client of a peer's node.
+type directory struct {
+	self      openflow.PartyID
+	sites     *catalogue.Catalogue
+	signer    partner.Signer
+	http      *http.Client
+	partner   openflow.PartnerService
+	scheduler openflow.SchedulerService
+}
+
+// client makes the client of a peer. Sites are read anew each time, so a changed address holds at once.
+func (d *directory) client(ctx context.Context, id openflow.PartyID) (*partner.Client, error) {
+	s, err := d.sites.Site(ctx, id)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		err = openflow.Errorf(openflow.CodeInvalid, "party %s is not known here", id).
+			WithHint("register it: openflow site add %s --url URL --key KEY", id)
+	}
+	if err != nil {
+		return nil, openflow.About(openflow.AboutSite, err)
+	}
+	return &partner.Client{Self: d.self, Peer: id, URL: s.URL, Signer: d.signer, HTTP: d.http}, nil
+}
+
+// Partner implements openflow.Directory.
+func (d *directory) Partner(ctx context.Context, id openflow.PartyID) (openflow.PartnerService, error) {
+	if id == d.self {
+		return d.partner, nil
+	}
+	return d.client(ctx, id)
+}
+
+// Scheduler implements openflow.Directory.
+func (d *directory) Scheduler(ctx context.Context, id openflow.PartyID) (openflow.SchedulerService, error) {
+	if id == d.self {
+		return d.scheduler, nil
+	}
+	c, err := d.client(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.Scheduler(), nil
+}
+
+// PushTo implements base.Peers.
+func (d *directory) PushTo(ctx context.Context, to openflow.PartyID, m partner.Outgoing) error {
+	c, err := d.client(ctx, to)
+	if err != nil {
+		return err
+	}
+	return c.Push(ctx, m)
+}
+
+// signer signs with the node's key and the present time.
+type signer struct{ trust.Signer }
+
+// Sign implements partner.Signer.
+func (s signer) Sign(r *http.Request, to openflow.PartyID, body []byte) error {
+	s.Signer.Sign(r, to, body, time.Now())
+	return nil
+}
+
+// keys is trust.KeySource on the catalogue.
+type keys struct{ sites *catalogue.Catalogue }
+
+// PublicKeys implements trust.KeySource.
+func (k keys) PublicKeys(ctx context.Context, party openflow.PartyID) ([]trust.PublicKey, error) {
+	s, err := k.sites.Site(ctx, party)
+	if err != nil {
+		return nil, err
+	}
+	parsed := make([]trust.PublicKey, len(s.Keys))
+	for i, text := range s.Keys {
+		if parsed[i], err = trust.ParsePublicKey(text); err != nil {
+			return nil, err
+		}
+	}
+	return parsed, nil
+}
+
+// sites manages peers.
+type sites struct {
+	self      openflow.PartyID
+	catalogue *catalogue.Catalogue
+	directory *directory // for CheckSite
+}
+
+// CheckSite calls a peer that is registered.
+func (s sites) CheckSite(ctx context.Context, id openflow.PartyID) error {
+	c, err := s.directory.client(ctx, id)
+	if err != nil {
+		return err
+	}
+	return c.Probe(ctx)
+}
+
+// AddSite registers a peer, or gives a registered one another address. A different key is refused: that is rotate.
+func (s sites) AddSite(ctx context.Context, r openflow.SiteRecord) error {
+	key := ""
+	if len(r.Keys) > 0 {
+		key = r.Keys[0]
+	}
+	if err := CheckPeer(Peer{Party: r.Party, URL: r.URL, Key: key}); err != nil {
+		return err
+	}
+	if r.Party == s.self {
+		return openflow.Errorf(openflow.CodeInvalid, "party %s is this node itself", r.Party)
+	}
+	have, err := s.catalogue.Site(ctx, r.Party)
+	if err == nil {
+		if !slices.Contains(have.Keys, key) {
+			return openflow.Errorf(openflow.CodeConflict, "party %s is registered with another key", r.Party).
+				WithHint("if it has really changed: openflow site rotate %s --key %s", r.Party, key)
+		}
+		have.URL = r.URL
+		return s.catalogue.SaveSite(ctx, have)
+	}
+	if openflow.CodeOf(err) != openflow.CodeNotFound {
+		return err
+	}
+	r.AddedAt = time.Now()
+	return s.catalogue.SaveSite(ctx, r)
+}
+
+// RemoveSite forgets a peer: its requests are refused from now on.
+func (s sites) RemoveSite(ctx context.Context, id openflow.PartyID) error {
+	if _, err := s.catalogue.Site(ctx, id); err != nil {
+		return err
+	}
+	return s.catalogue.DeleteSite(ctx, id)
+}
+
+// RotateSite takes a further key of a peer; final forgets the earlier ones.
+func (s sites) RotateSite(ctx context.Context, id openflow.PartyID, key string, final bool) error {
+	have, err := s.catalogue.Site(ctx, id)
+	if err != nil {
+		return err
+	}
+	if _, err := trust.ParsePublicKey(key); err != nil {
+		return err
+	}
+	switch {
+	case final:
+		have.Keys = []string{key}
+	case !slices.Contains(have.Keys, key):
+		have.Keys = append([]string{key}, have.Keys[:min(1, len(have.Keys))]...)
+	}
+	return s.catalogue.SaveSite(ctx, have)
+}
+
+// senders tells which parties may send to a session: those of a task that this node takes part in. What it has found is
+// remembered, because it never changes for a task version.
+type senders struct {
+	self  openflow.PartyID
+	tasks *catalogue.Catalogue
+
+	mu    sync.Mutex
+	known map[string][]openflow.Party
+}
+
+// maxKnown bounds the memory; forgetting costs one look into the catalogue.
+const maxKnown = 4096
+
+// MaySend implements interconnection.Sessions.
+func (s *senders) MaySend(ctx context.Context, from openflow.PartyID, session, topic string) error {
+	parties, err := s.parties(ctx, session)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(parties, func(p openflow.Party) bool { return p.ID == from }) {
+		return openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
+	}
+	sender, receiver, ok := parseTopic(topic, parties)
+	if ok && (sender.ID != from || receiver.ID != s.self) {
+		return openflow.Errorf(openflow.CodePermission, "party %s may not send from %s to %s", from, sender, receiver)
+	}
+	return nil
+}
+
+func (s *senders) parties(ctx context.Context, session string) ([]openflow.Party, error) {
+	s.mu.Lock()
+	parties, ok := s.known[session]
+	s.mu.Unlock()
+	if ok {
+		return parties, nil
+	}
+	for _, role := range []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter, openflow.RoleLocal} {
+		id := openflow.ExecutionID(session + "_" + string(role) + "_" + string(s.self))
+		t, err := s.tasks.TaskByExecution(ctx, id)
+		if openflow.CodeOf(err) == openflow.CodeNotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		if len(s.known) >= maxKnown {
+			clear(s.known)
+		}
+		s.known[session] = t.Spec.Parties
+		s.mu.Unlock()
+		return t.Spec.Parties, nil
+	}
+	return nil, openflow.Errorf(openflow.CodeNotFound, "no task of this node has the session %s", session)
+}
+
+// address is the base URL of a listener, with a host that a program on this machine can use.
+func address(a string) string { return (&url.URL{Scheme: "http", Host: a}).String() }

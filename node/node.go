@@ -1,0 +1,440 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	sdkclient "go.temporal.io/sdk/client"
+	sdkworker "go.temporal.io/sdk/worker"
+
+	"openflow"
+	"openflow/activities"
+	"openflow/catalogue"
+	"openflow/docker"
+	"openflow/docker/driver"
+	"openflow/embed/temporal"
+	"openflow/initiator"
+	"openflow/messages"
+	"openflow/messages/sqlite"
+	"openflow/objects"
+	"openflow/objects/folder"
+	"openflow/partner"
+	"openflow/scheduler"
+	sdkpartner "openflow/sdk/partner"
+	"openflow/server"
+	"openflow/server/application"
+	"openflow/server/base"
+	"openflow/server/interconnection"
+	"openflow/trust"
+	"openflow/worker"
+	"openflow/workflows"
+	"openflow/workflows/starter"
+)
+
+// Queue is the task queue of an embedded node's own worker.
+const Queue = "openflow"
+
+// uiPath is where the Temporal UI is mounted.
+const uiPath = "/temporal"
+
+// Node is a running site. Close it in the end.
+type Node struct {
+	config   Config
+	home     *home
+	key      trust.Key
+	token    string
+	secrets  trust.Credentials
+	rows     *catalogue.Catalogue
+	objects  objects.Store
+	messages messages.Store
+	runtime  driver.Runtime
+	launcher *docker.Launcher
+	catalog  components
+	temporal *temporal.Server
+	client   sdkclient.Client
+	worker   sdkworker.Worker
+	started  time.Time
+	ready    atomic.Bool
+	warnings []string
+
+	application net.Listener
+	partners    net.Listener // nil when the application's listener serves them
+	base        net.Listener
+	baseAddress docker.BaseLayer
+
+	closers  []closer // in the order of starting
+	upkeep   sync.WaitGroup
+	closing  context.CancelFunc
+	closeErr error
+	once     sync.Once
+}
+
+type closer struct {
+	what string
+	stop func(context.Context) error
+}
+
+// Start runs a node until Close. It fails before doing harm: locks, ports, versions and space are checked first.
+// ctx bounds the start, not the node's life.
+func Start(ctx context.Context, c Config) (*Node, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{config: c, started: time.Now()}
+	for _, step := range []func(context.Context) error{
+		n.openHome, n.bind, n.openStores, n.openRuntime, n.startTemporal, n.serve, n.register, n.startWorker, n.startUpkeep,
+	} {
+		if err := step(ctx); err != nil {
+			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			return nil, errors.Join(err, n.Close(stop))
+		}
+	}
+	n.ready.Store(true)
+	return n, nil
+}
+
+func (n *Node) onClose(what string, stop func(context.Context) error) {
+	n.closers = append(n.closers, closer{what, stop})
+}
+
+func (n *Node) openHome(context.Context) error {
+	h, err := openHome(n.config.Home, n.config.Party)
+	if err != nil {
+		return err
+	}
+	n.home = h
+	n.onClose("home", func(context.Context) error { return h.Close() })
+	if n.key, err = trust.LoadOrCreateKey(h.dir); err != nil {
+		return err
+	}
+	if n.secrets, err = trust.LoadOrCreateCredentials(h.dir); err != nil {
+		return err
+	}
+	if n.config.Token {
+		n.token, err = trust.LoadOrCreateToken(h.dir)
+	}
+	return err
+}
+
+// bind takes the ports that do not depend on the runtime.
+func (n *Node) bind(ctx context.Context) error {
+	var err error
+	if n.application, err = server.Listen(ctx, "the application layer", n.config.Listen); err != nil {
+		return err
+	}
+	n.onClose("application listener", ignoreClosed(n.application))
+	if n.config.Interconnection == "" {
+		return nil
+	}
+	if n.partners, err = server.Listen(ctx, "the interconnection layer", n.config.Interconnection); err != nil {
+		return err
+	}
+	n.onClose("interconnection listener", ignoreClosed(n.partners))
+	return nil
+}
+
+// ignoreClosed closes a listener that a server may have closed before.
+func ignoreClosed(l net.Listener) func(context.Context) error {
+	return func(context.Context) error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+func (n *Node) openStores(ctx context.Context) error {
+	var err error
+	n.rows, err = catalogue.Open(ctx, catalogue.Options{File: n.home.path("catalogue.db"), Synchronous: n.config.synchronous()})
+	if err != nil {
+		return err
+	}
+	n.onClose("catalogue", func(context.Context) error { return n.rows.Close() })
+	if n.objects, err = folder.Open(n.home.path("objects")); err != nil {
+		return err
+	}
+	dir, err := n.home.folder("messages")
+	if err != nil {
+		return err
+	}
+	store, err := sqlite.Open(ctx, dir, sqlite.Options{
+		Options: messages.Options{Live: n.live}, Durable: n.config.Durability == DurablePower,
+	})
+	if err != nil {
+		return err
+	}
+	n.messages = store
+	n.onClose("messages", func(context.Context) error { return store.Close() })
+	for _, name := range []string{"uploads", "tasks"} {
+		if _, err := n.home.folder(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// live tells the message store that a session's job still runs, so that silence does not end it.
+func (n *Node) live(session string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the store's sweep has no context to give
+	defer cancel()
+	for _, role := range []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter} {
+		t, err := n.rows.TaskByExecution(ctx, openflow.ExecutionID(session+"_"+string(role)+"_"+string(n.config.Party)))
+		if err == nil && !t.PartyStatus.Terminal() {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *Node) startTemporal(ctx context.Context) error {
+	keyword := enumspb.INDEXED_VALUE_TYPE_KEYWORD
+	attributes := map[string]enumspb.IndexedValueType{}
+	for _, k := range []interface{ GetName() string }{
+		workflows.AttributeJob, workflows.AttributeTask, workflows.AttributeParty, workflows.AttributeRole, workflows.AttributeComponent,
+	} {
+		attributes[k.GetName()] = keyword
+	}
+	var err error
+	n.temporal, err = temporal.Start(ctx, temporal.Options{
+		Dir: n.home.path("temporal"), Synchronous: n.config.synchronous(), Retention: n.config.Retention.Workflows,
+		SearchAttributes: attributes, UI: n.config.UI, UIPublicPath: uiPath, Logger: n.config.Log,
+	})
+	if err != nil {
+		return err
+	}
+	n.onClose("temporal", func(context.Context) error { return n.temporal.Close() })
+	n.client, err = n.temporal.Dial(ctx, n.identity(), quiet(n.config.Log))
+	if err != nil {
+		return err
+	}
+	n.onClose("temporal client", func(context.Context) error { n.client.Close(); return nil })
+	return nil
+}
+
+// identity tells this process from every earlier one of this node.
+func (n *Node) identity() string {
+	return fmt.Sprintf("node-%s-%d-%d", n.config.Party, os.Getpid(), n.started.UnixNano())
+}
+
+// quiet keeps the SDK's warnings about retried activities, which say nothing that the job does not say, out of the log.
+func quiet(log *slog.Logger) *slog.Logger {
+	if log.Enabled(context.Background(), slog.LevelDebug) { // no request: this is asked once, at the start
+		return log
+	}
+	return slog.New(errorsOnly{log.Handler()})
+}
+
+type errorsOnly struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (h errorsOnly) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelError && h.Handler.Enabled(ctx, l)
+}
+
+// WithAttrs implements slog.Handler.
+func (h errorsOnly) WithAttrs(a []slog.Attr) slog.Handler { return errorsOnly{h.Handler.WithAttrs(a)} }
+
+// WithGroup implements slog.Handler.
+func (h errorsOnly) WithGroup(name string) slog.Handler { return errorsOnly{h.Handler.WithGroup(name)} }
+
+// maxMessage bounds requests that carry a message: the largest payload, base64 twice, and what is around it.
+const maxMessage = messages.DefaultMessageBytes*16/9 + 1<<20
+
+// serve connects the services and starts the listeners.
+func (n *Node) serve(context.Context) error {
+	engine := &starter.Engine{Client: n.client, Queue: Queue}
+	ids := &initiator.IDs{Now: time.Now}
+	part := &partner.Service{
+		Self: n.config.Party, Store: n.rows, Engine: engine, Sessions: n.messages, Components: n.catalog,
+		Limits: n.config.Limits, GrantAll: n.config.GrantAll, Log: n.config.Log,
+	}
+	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
+	dir := &directory{
+		self: n.config.Party, sites: n.rows, signer: signer{trust.Signer{Party: n.config.Party, Key: n.key}},
+		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched,
+	}
+	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Directory: dir, NewID: ids.Next}
+	n.prepareWorker(dir, engine)
+
+	app := &application.API{
+		Jobs: jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, dir}, Logs: logs{n.objects, n.runtime},
+		About: n.about, Uploads: n.home.path("uploads"), NewID: ids.Next, Log: n.config.Log,
+	}
+	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
+	inter := &interconnection.API{
+		Verifier: trust.Verifier{Self: n.config.Party, Keys: keys{n.rows}, Nonces: n.messages},
+		Partner:  part, Scheduler: sched, MaxBody: maxMessage, Log: n.config.Log,
+		Transport: &interconnection.Transport{
+			Self: n.config.Party, Store: n.messages, Sessions: &senders{self: n.config.Party, tasks: n.rows, known: map[string][]openflow.Party{}},
+			MaxBody: maxMessage, Log: n.config.Log,
+		},
+	}
+	south := &base.API{
+		Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log,
+		Transport: &base.Transport{Self: n.config.Party, Store: n.messages, Peers: dir, MaxBody: maxMessage, Log: n.config.Log},
+	}
+	north := []server.Layer{
+		server.Health{Ready: n.Ready}, server.Guarded{Layer: app, Guard: access.Middleware},
+		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.temporal.UIHandler()}, Guard: access.Middleware},
+	}
+	if n.partners == nil {
+		north = append(north, inter)
+	} else {
+		n.listen("interconnection", n.partners, server.Health{Ready: n.Ready}, inter)
+	}
+	n.listen("application", n.application, north...)
+	n.listen("base", n.base, south)
+	return nil
+}
+
+func (n *Node) listen(what string, l net.Listener, layers ...server.Layer) {
+	s := server.Serve(l, server.Handler(n.config.Log, layers...), n.config.Log)
+	n.onClose(what+" server", s.Close)
+}
+
+func (n *Node) prepareWorker(dir *directory, engine *starter.Engine) {
+	worker.Limit()
+	n.worker = worker.New(n.client, worker.Options{Queue: Queue, Identity: n.identity()},
+		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: n.rows, Waker: engine},
+		&activities.Running{
+			Self: n.config.Party, Tasks: n.rows, Runtime: n.runtime, Launcher: n.launcher, Logs: logs{n.objects, n.runtime},
+			Directory: dir, Log: n.config.Log,
+		})
+}
+
+// register writes the peers given at the start into the catalogue.
+func (n *Node) register(ctx context.Context) error {
+	s := sites{self: n.config.Party, catalogue: n.rows}
+	for _, p := range n.config.Peers {
+		if err := s.AddSite(ctx, openflow.SiteRecord{Party: p.Party, URL: p.URL, Keys: []string{p.Key}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startWorker frees what workers of earlier processes held, and begins to work. The lock on the home folder proves that
+// none of them is alive.
+func (n *Node) startWorker(ctx context.Context) error {
+	if _, err := n.temporal.ReleaseOrphans(ctx, n.identity()); err != nil {
+		return err
+	}
+	if err := n.worker.Start(); err != nil {
+		return openflow.Errorf(openflow.CodeInternal, "worker: %w", err)
+	}
+	n.onClose("worker", func(context.Context) error { n.worker.Stop(); return nil })
+	return nil
+}
+
+// Ready is nil once the node can take a job.
+func (n *Node) Ready() error {
+	if !n.ready.Load() {
+		return openflow.Errorf(openflow.CodeUnavailable, "the node is starting or stopping")
+	}
+	return nil
+}
+
+// Failed delivers an error when the node cannot go on and should be closed.
+func (n *Node) Failed() <-chan error { return n.temporal.Failed() }
+
+// URL is the address of the application layer.
+func (n *Node) URL() string { return address(n.application.Addr().String()) }
+
+// InterconnectionURL is the address that peers use.
+func (n *Node) InterconnectionURL() string {
+	if n.partners != nil {
+		return address(n.partners.Addr().String())
+	}
+	return n.URL()
+}
+
+// BaseURL is the address that containers use.
+func (n *Node) BaseURL() string {
+	return address(net.JoinHostPort(n.baseAddress.Host, strconv.Itoa(n.baseAddress.Port)))
+}
+
+// UIURL is the address of the Temporal UI, empty without.
+func (n *Node) UIURL() string {
+	if !n.config.UI {
+		return ""
+	}
+	return n.URL() + uiPath
+}
+
+// PublicKey is this node's key as peers need it.
+func (n *Node) PublicKey() string { return n.key.Public().String() }
+
+// Party is whose node this is.
+func (n *Node) Party() openflow.PartyID { return n.config.Party }
+
+// Home is the node's folder.
+func (n *Node) Home() string { return n.home.dir }
+
+// Warnings lists what an operator should know about how this node runs.
+func (n *Node) Warnings() []string { return n.warnings }
+
+func (n *Node) about() application.About {
+	host, port, err := net.SplitHostPort(n.application.Addr().String())
+	if err != nil {
+		host = n.application.Addr().String()
+	}
+	number, _ := strconv.Atoi(port) // of an address that the kernel has made
+	durability := "survives loss of power"
+	if n.config.Durability == DurableProcess {
+		durability = "survives the end of the process; loss of power may cost the last seconds"
+	}
+	return application.About{
+		Party: n.config.Party, Version: n.config.Version, Runtime: n.runtime.Kind(), TemporalUI: n.UIURL(), PublicKey: n.PublicKey(),
+		Durability: durability, Started: n.started, Host: host, Port: number, Warnings: n.warnings,
+	}
+}
+
+// Close stops taking requests, finishes those that run, and leaves the containers running for the next process to adopt.
+func (n *Node) Close(ctx context.Context) error {
+	n.once.Do(func() {
+		n.ready.Store(false)
+		if n.closing != nil {
+			n.closing()
+		}
+		n.upkeep.Wait()
+		var errs []error
+		for i := len(n.closers) - 1; i >= 0; i-- {
+			if err := n.closers[i].stop(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", n.closers[i].what, err))
+			}
+		}
+		n.closeErr = errors.Join(errs...)
+	})
+	return n.closeErr
+}
+
+func machineCPUs() float64 { return float64(runtime.NumCPU()) }
+
+// executable checks that the components binary is there before a job needs it.
+func executable(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		var info os.FileInfo
+		if info, err = os.Stat(abs); err == nil && (info.IsDir() || info.Mode()&0o111 == 0) {
+			err = errors.New("not an executable file")
+		}
+	}
+	if err != nil {
+		return "", openflow.Errorf(openflow.CodeInvalid, "the components binary %q cannot be used: %w", path, err).
+			WithHint("build it with make build, or name it with --components")
+	}
+	return abs, nil
+}

@@ -1,0 +1,267 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"openflow"
+	"openflow/docker"
+	"openflow/docker/driver"
+	"openflow/docker/engine"
+	"openflow/docker/image"
+	"openflow/docker/process"
+	"openflow/objects"
+	"openflow/server"
+	"openflow/server/base"
+)
+
+// openRuntime prepares what runs the tasks, and the listener that they find this node at.
+func (n *Node) openRuntime(ctx context.Context) error {
+	binary, err := executable(n.config.Components)
+	if err != nil {
+		return err
+	}
+	names, err := listComponents(ctx, binary)
+	if err != nil {
+		return err
+	}
+	n.launcher = &docker.Launcher{
+		Node: n.home.Node, Image: binary, Command: []string{"run"}, Credentials: n.secrets, Models: n.models,
+		MachineCPUs: machineCPUs(), Base: func() docker.BaseLayer { return n.baseAddress },
+	}
+	n.catalog = components{names: names, version: n.config.Version, device: "local"}
+	if n.config.Runtime == RuntimeDocker {
+		n.catalog.device = "docker"
+		return n.openDocker(ctx, binary)
+	}
+	n.warnings = append(n.warnings, "the process runtime isolates nothing: tasks run as this user, with this machine's files and network")
+	if n.runtime, err = process.New(n.home.path("tasks")); err != nil {
+		return err
+	}
+	return n.bindBase(ctx, "127.0.0.1", "127.0.0.1")
+}
+
+// openDocker loads the image, makes the network, and listens on its gateway.
+func (n *Node) openDocker(ctx context.Context, binary string) error {
+	rt, err := engine.New(ctx, engine.Options{Network: networkName(n.home.Node), Logger: n.config.Log})
+	if err != nil {
+		return err
+	}
+	n.runtime = rt
+	n.onClose("docker client", func(context.Context) error { return rt.Close() })
+	if n.launcher.Image, err = loadImage(ctx, rt, binary); err != nil {
+		return err
+	}
+	gateway, err := rt.Gateway(ctx)
+	if err != nil {
+		return err
+	}
+	if err := n.bindBase(ctx, gateway.String(), "openflow.internal"); err != nil {
+		return err
+	}
+	return n.confine(ctx, rt)
+}
+
+// networkName is this node's own network; a node's UUID is in it, so nodes on one daemon do not meet.
+func networkName(node string) string { return "openflow-" + strings.SplitN(node, "-", 2)[0] }
+
+// loadImage gives the daemon the algorithms' image, unless it has it: the image ID is a hash of its content.
+func loadImage(ctx context.Context, rt *engine.Runtime, binary string) (string, error) {
+	program, err := os.ReadFile(binary)
+	if err != nil {
+		return "", openflow.Errorf(openflow.CodeInvalid, "components binary: %w", err)
+	}
+	img, err := image.Build(program, image.Options{})
+	if err != nil {
+		return "", err
+	}
+	have, err := rt.HasImage(ctx, img.ID)
+	if err != nil || have {
+		return img.ID, err
+	}
+	return rt.LoadImage(ctx, bytes.NewReader(img.Tar))
+}
+
+// confine limits what containers reach of this host to the base layer. Where that cannot be done, the operator is told
+// what else they reach.
+func (n *Node) confine(ctx context.Context, rt *engine.Runtime) error {
+	err := rt.FirewallBase(ctx, n.baseAddress.Port)
+	if err == nil {
+		return nil
+	}
+	open, err2 := rt.Reachable(ctx, n.baseAddress.Port)
+	if err2 != nil {
+		return errors.Join(err, err2)
+	}
+	warning := fmt.Sprintf("no firewall rules could be written (%v)", err)
+	if len(open) > 0 {
+		warning += "; containers also reach on this host: " + strings.Join(open, ", ")
+	}
+	n.warnings = append(n.warnings, warning)
+	return nil
+}
+
+// bindBase listens for containers. The port is kept in the home folder, because containers that outlive this process
+// will look for the next one there.
+func (n *Node) bindBase(ctx context.Context, listen, reach string) error {
+	listenAt := n.config.Base
+	if listenAt == "" {
+		listenAt = net.JoinHostPort(listen, strconv.Itoa(n.home.BasePort))
+	}
+	l, err := server.Listen(ctx, "the base layer", listenAt)
+	if err != nil {
+		return err
+	}
+	n.base = l
+	n.onClose("base listener", ignoreClosed(l))
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return openflow.Errorf(openflow.CodeInternal, "address of the base layer: %w", err)
+	}
+	if reach == "" {
+		reach = host
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return openflow.Errorf(openflow.CodeInternal, "port of the base layer: %w", err)
+	}
+	n.baseAddress = docker.BaseLayer{Host: reach, Port: number}
+	if n.home.BasePort == number {
+		return nil
+	}
+	n.home.BasePort = number
+	return n.home.save()
+}
+
+// models tells which model a run writes to, and its partitions: what the job says.
+func (n *Node) models(ctx context.Context, r openflow.TaskRecord) (id, version string, partitions int, err error) {
+	job, err := n.rows.Job(ctx, openflow.JobKey{Scheduler: r.Scheduler, Job: r.Key.Job, Party: r.Key.Party})
+	if err != nil {
+		return "", "", 0, openflow.About(openflow.AboutJob, err)
+	}
+	return job.ModelID, job.ModelVersion, job.DAG.Conf.ComputingPartitions, nil
+}
+
+// components is what this node can run: the algorithms of its image.
+type components struct {
+	names   []string
+	version string
+	device  string
+}
+
+// providerName is the provider of the built-in algorithms.
+const providerName = "openflow"
+
+// Component implements partner.Components. A provider that the job names must be ours; FATE's own name is taken for
+// ours too, because unmodified pipelines carry it.
+func (c components) Component(name, provider string) (string, error) {
+	if !slices.Contains(c.names, name) {
+		return "", openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", name).
+			WithHint("it has: %s", strings.Join(c.names, ", "))
+	}
+	given, _, _ := strings.Cut(provider, ":")
+	if given != "" && given != providerName && given != "fate" && given != "*" {
+		return "", openflow.Errorf(openflow.CodeInvalid, "no provider %q at this site", provider).WithHint("leave conf.task.provider out")
+	}
+	return fmt.Sprintf("%s:%s@%s", providerName, c.version, c.device), nil
+}
+
+// listComponents asks the binary itself.
+func listComponents(ctx context.Context, binary string) ([]string, error) {
+	out, err := exec.CommandContext(ctx, binary, "list").Output()
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s does not list its components: %w", binary, err).
+			WithHint("build it with make build")
+	}
+	var list struct { // FATE's form of `component list` (fate-flow-api §3.3.1)
+		Own     []string `json:"buildin"`
+		Foreign []string `json:"thirdparty"`
+	}
+	if err := json.Unmarshal(out, &list); err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s does not list its components: %w", binary, err)
+	}
+	return append(list.Own, list.Foreign...), nil
+}
+
+// logs keeps and shows what containers have written.
+type logs struct {
+	objects objects.Store
+	runtime driver.Runtime
+}
+
+// PutLog implements activities.LogStore. A container that has written nothing leaves no object.
+func (l logs) PutLog(ctx context.Context, write func(stdout, stderr io.Writer) error) (string, error) {
+	r, w := io.Pipe()
+	var wrote atomic.Bool
+	started := make(chan struct{})
+	out := &firstWrite{w: w, began: func() { wrote.Store(true); close(started) }}
+	failed := make(chan error, 1)
+	go func() {
+		err := write(out, out)
+		_ = w.CloseWithError(err) // never fails
+		failed <- err
+	}()
+	select {
+	case err := <-failed:
+		if !wrote.Load() {
+			return "", err
+		}
+	case <-started:
+	}
+	ref, err := l.objects.Put(ctx, r)
+	_ = r.CloseWithError(err) // lets the writer end when the store has failed
+	return ref.Digest, err
+}
+
+// firstWrite tells when something is written for the first time.
+type firstWrite struct {
+	w     io.Writer
+	began func()
+	once  bool
+}
+
+// Write implements io.Writer.
+func (f *firstWrite) Write(p []byte) (int, error) {
+	if !f.once && len(p) > 0 {
+		f.once = true
+		f.began()
+	}
+	return f.w.Write(p)
+}
+
+// TaskLog implements application.Logs: the kept log, or what a living container has written so far.
+func (l logs) TaskLog(ctx context.Context, t openflow.TaskRecord, w io.Writer) error {
+	if t.LogDigest != "" {
+		body, _, err := l.objects.Get(ctx, t.LogDigest, 0)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = body.Close() }() // reading only
+		_, err = io.Copy(w, body)
+		return err
+	}
+	if t.ContainerName == "" {
+		return nil
+	}
+	err := l.runtime.Logs(ctx, t.ContainerName, w, w)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return nil // removed: it has left no log
+	}
+	return err
+}
+
+// parseTopic is base.ParseTopic; the two layers agree on one form.
+func parseTopic(topic string, parties []openflow.Party) (from, to openflow.Party, ok bool) {
+	return base.ParseTopic(topic, parties)
+}

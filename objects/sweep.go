@@ -1,0 +1,61 @@
+package objects
+
+import (
+	"context"
+	"time"
+)
+
+// DefaultGrace is how long an object may be without a reference: between its upload and the row that names it, a task
+// or a node may be down for hours.
+const DefaultGrace = 24 * time.Hour
+
+// conditional is a store that can make sure that an object was not put again since it was looked at.
+type conditional interface {
+	// DeleteBefore removes an object if its last Put was before that time, and reports whether it did.
+	DeleteBefore(ctx context.Context, digest string, before time.Time) (bool, error)
+}
+
+// Swept counts what a sweep did.
+type Swept struct {
+	Kept    int
+	Deleted int
+	Freed   int64 // bytes
+}
+
+// Sweep removes objects that were last put longer than grace before now and that nothing refers to. It stops at the
+// first error, having done no harm: the next sweep goes on.
+func Sweep(ctx context.Context, s Store, referenced func(ctx context.Context, digest string) (bool, error), now time.Time, grace time.Duration) (Swept, error) {
+	var done Swept
+	before := now.Add(-grace)
+	err := s.List(ctx, func(o Info) error {
+		if !o.Modified.Before(before) {
+			done.Kept++
+			return nil
+		}
+		used, err := referenced(ctx, o.Digest)
+		if err != nil {
+			return err
+		}
+		gone := false
+		if !used {
+			if gone, err = deleteBefore(ctx, s, o.Digest, before); err != nil {
+				return err
+			}
+		}
+		if !gone {
+			done.Kept++
+			return nil
+		}
+		done.Deleted++
+		done.Freed += o.Bytes
+		return nil
+	})
+	return done, err
+}
+
+func deleteBefore(ctx context.Context, s Store, digest string, before time.Time) (bool, error) {
+	if c, ok := s.(conditional); ok {
+		return c.DeleteBefore(ctx, digest, before)
+	}
+	return true, s.Delete(ctx, digest)
+}

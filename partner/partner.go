@@ -1,0 +1,198 @@
+// Package partner is this node as a participant: what it does when the scheduler of a job asks.
+//
+// [Service] implements openflow.PartnerService on the catalogue and the engine. Whatever it is asked may arrive twice,
+// late or out of order, and gets the answer of the first time; row keys carry the scheduler, which is the verified
+// caller, so a stranger finds nothing. It knows neither HTTP nor Temporal nor containers.
+package partner
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"openflow"
+)
+
+// Store is the part of the catalogue that a participant needs.
+type Store interface {
+	CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord) error
+	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
+	TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error)
+	Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error)
+	Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error)
+	Granted(ctx context.Context, party openflow.PartyID, components []string, tables []openflow.TableName) error
+	ApplyJobResources(ctx context.Context, k openflow.JobKey, pool int) error
+	ReturnJobResources(ctx context.Context, k openflow.JobKey) error
+	ApplyTaskResources(ctx context.Context, k openflow.TaskKey) error
+	UpdateJobStatus(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (bool, error)
+	SetJobReason(ctx context.Context, k openflow.JobKey, reason string) error
+	SetJobProgress(ctx context.Context, k openflow.JobKey, percent int) (bool, error)
+	SetTaskStatus(ctx context.Context, k openflow.TaskKey, to openflow.TaskStatus) (bool, error)
+	SetTaskReason(ctx context.Context, k openflow.TaskKey, reason string) error
+	MarkTaskKilled(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) error
+}
+
+// Sessions ends the exchange of messages of a task.
+type Sessions interface {
+	CloseSession(ctx context.Context, session string, quarantine time.Duration) error
+}
+
+// Components tells what this node can run.
+type Components interface {
+	// Component returns the provider that serves a component, in full: "name:version@device". CodeNotFound: none.
+	Component(name, provider string) (string, error)
+}
+
+// Limits are this site's own rules for jobs.
+type Limits struct {
+	Cores       int           // the pool that jobs share
+	JobCores    int           // of a job that does not say
+	TaskCores   int           // of a task that does not say
+	TaskMemory  int64         // bytes per container
+	TaskTimeout time.Duration // of a task that does not say
+}
+
+// DefaultLimits follow FATE-Flow's defaults.
+//
+// Spec: fate-flow-api §4.10, §4.7.
+func DefaultLimits() Limits {
+	return Limits{Cores: 32, JobCores: 4, TaskCores: 4, TaskMemory: 4 << 30, TaskTimeout: 72 * time.Hour}
+}
+
+// quarantine is how long the ID of an ended session takes no messages (interop-transport §6.5).
+const quarantine = 10 * time.Minute
+
+// Service is this node as a participant.
+type Service struct {
+	Self       openflow.PartyID
+	Store      Store
+	Engine     openflow.Engine
+	Sessions   Sessions
+	Components Components
+	Limits     Limits
+	GrantAll   bool // peers may use every table and component: for trials
+	Log        *slog.Logger
+}
+
+var _ openflow.PartnerService = (*Service)(nil)
+
+// ApplyJobResources reserves the job's cores; see openflow.PartnerService.
+func (s *Service) ApplyJobResources(ctx context.Context, k openflow.JobKey) error {
+	if _, err := s.move(ctx, k, openflow.JobWaiting, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
+		return err // a job that runs already is no conflict for an application: the store knows whether it holds its cores
+	}
+	return openflow.About(openflow.AboutResource, s.Store.ApplyJobResources(ctx, k, s.Limits.Cores))
+}
+
+// ReturnJobResources undoes ApplyJobResources.
+func (s *Service) ReturnJobResources(ctx context.Context, k openflow.JobKey) error {
+	return openflow.About(openflow.AboutResource, s.Store.ReturnJobResources(ctx, k))
+}
+
+// StartJob moves the job to running.
+func (s *Service) StartJob(ctx context.Context, k openflow.JobKey) error {
+	_, err := s.move(ctx, k, openflow.JobRunning, "")
+	return err
+}
+
+// UpdateJob takes over what the scheduler says of the job.
+func (s *Service) UpdateJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string, progress *int) error {
+	if status != "" {
+		if _, err := s.move(ctx, k, status, reason); err != nil {
+			return err
+		}
+	}
+	if reason != "" && !status.Terminal() {
+		if err := s.Store.SetJobReason(ctx, k, reason); err != nil {
+			return openflow.About(openflow.AboutJob, err)
+		}
+	}
+	if progress != nil {
+		if _, err := s.Store.SetJobProgress(ctx, k, *progress); err != nil {
+			return openflow.About(openflow.AboutJob, err)
+		}
+	}
+	return nil
+}
+
+func (s *Service) move(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (bool, error) {
+	changed, err := s.Store.UpdateJobStatus(ctx, k, to, reason)
+	return changed, openflow.About(openflow.AboutJob, err)
+}
+
+// StopJob ends the job here; see openflow.PartnerService. Tasks that never started stay waiting, with a reason.
+//
+// Spec: fate-flow-api §2.3 job/stop; the status in the call: part 7 #24.
+func (s *Service) StopJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string) error {
+	tasks, err := s.Store.TasksOfJob(ctx, k)
+	if err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	for _, t := range tasks {
+		if err := s.stopForJob(ctx, t, status, reason); err != nil {
+			return err
+		}
+	}
+	if status == openflow.JobSuccess {
+		if _, err := s.Store.SetJobProgress(ctx, k, 100); err != nil {
+			return openflow.About(openflow.AboutJob, err)
+		}
+	}
+	_, err = s.move(ctx, k, status, reason)
+	if openflow.CodeOf(err) == openflow.CodeConflict {
+		return nil // it has ended otherwise, which is final until a rerun
+	}
+	return err
+}
+
+func (s *Service) stopForJob(ctx context.Context, t openflow.TaskRecord, status openflow.JobStatus, reason string) error {
+	switch {
+	case t.PartyStatus == openflow.TaskWaiting && !t.ResourceInUse:
+		if status != openflow.JobSuccess {
+			return s.Store.SetTaskReason(ctx, t.Key, "not started: the job is "+string(status))
+		}
+		return nil
+	case !t.PartyStatus.Terminal():
+		if err := s.stopRun(ctx, t, endFor(status), reason); err != nil {
+			return err
+		}
+	}
+	if !t.Status.Terminal() {
+		federated := endFor(status)
+		if t.PartyStatus.Terminal() && status != openflow.JobSuccess {
+			federated = t.PartyStatus
+		}
+		if err := s.announce(ctx, t.Key, federated); err != nil {
+			return err
+		}
+	}
+	return s.Sessions.CloseSession(ctx, string(t.Key.SessionID()), quarantine)
+}
+
+// endFor is how a run ends that is stopped because its job has ended.
+func endFor(s openflow.JobStatus) openflow.TaskStatus {
+	switch s {
+	case openflow.JobSuccess:
+		return openflow.TaskSuccess
+	case openflow.JobFailed, openflow.JobTimeout, openflow.JobCanceled, openflow.JobReady, openflow.JobWaiting, openflow.JobRunning:
+	}
+	return openflow.TaskCanceled
+}
+
+func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
+	if status.Succeeded() {
+		status = openflow.TaskCanceled
+	}
+	if err := s.Store.MarkTaskKilled(ctx, t.Key, status, reason); err != nil {
+		return openflow.About(openflow.AboutTask, err)
+	}
+	return openflow.About(openflow.AboutTask, s.Engine.StopTask(ctx, t.Scheduler, t.Key, status, reason))
+}
+
+func (s *Service) announce(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus) error {
+	_, err := s.Store.SetTaskStatus(ctx, k, status)
+	if openflow.CodeOf(err) == openflow.CodeConflict {
+		return nil // an earlier end is final
+	}
+	return openflow.About(openflow.AboutTask, err)
+}

@@ -1,0 +1,160 @@
+package partner
+
+import (
+	"context"
+
+	"openflow"
+	"openflow/sdk/wire"
+)
+
+// task finds a run of scheduler's. One of another scheduler is not found.
+func (s *Service) task(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	t, err := s.Store.Task(ctx, k)
+	if err == nil && t.Scheduler != scheduler {
+		err = openflow.Errorf(openflow.CodeNotFound, "%s does not exist here", k)
+	}
+	return t, openflow.About(openflow.AboutTask, err)
+}
+
+// StartTask accepts a run durably: its workflow exists when this returns. Cores are taken along (fate-flow-api §2.3
+// task/resource/apply), so one call starts a task.
+func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) error {
+	t, err := s.task(ctx, scheduler, k)
+	if err != nil {
+		return err
+	}
+	if t.PartyStatus.Terminal() {
+		return nil // it has run already; its report is on the way or was taken
+	}
+	job, err := s.Store.Job(ctx, openflow.JobKey{Scheduler: scheduler, Job: k.Job, Party: k.Party})
+	if err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	if job.Status != openflow.JobRunning {
+		return openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeConflict, "%s cannot start: the job is %s", k, job.Status))
+	}
+	if err := s.Store.ApplyTaskResources(ctx, k); err != nil {
+		if openflow.CodeOf(err) == openflow.CodeExhausted {
+			if err := s.Store.SetTaskReason(ctx, k, err.Error()); err != nil {
+				return openflow.About(openflow.AboutTask, err)
+			}
+		}
+		return openflow.About(openflow.AboutResource, err)
+	}
+	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, openflow.TaskOrder{
+		Key: k, Scheduler: scheduler, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
+	}))
+}
+
+// UpdateTask takes over the federated status; with an end status it stops what still runs of the task here.
+//
+// Spec: fate-flow-api §2.3 task/status/update and task/stop. A repeat is success: part 7 #22.
+func (s *Service) UpdateTask(ctx context.Context, scheduler openflow.PartyID, u openflow.TaskUpdate) error {
+	t, err := s.task(ctx, scheduler, u.Key)
+	if err != nil {
+		return err
+	}
+	if err := s.announce(ctx, u.Key, u.Status); err != nil {
+		return err
+	}
+	if u.Progress > 0 {
+		key := openflow.JobKey{Scheduler: scheduler, Job: u.Key.Job, Party: u.Key.Party}
+		if _, err := s.Store.SetJobProgress(ctx, key, u.Progress); err != nil {
+			return openflow.About(openflow.AboutJob, err)
+		}
+	}
+	started := t.PartyStatus == openflow.TaskRunning || t.ResourceInUse
+	if !u.Status.Terminal() || t.PartyStatus.Terminal() || !started {
+		return nil
+	}
+	return s.stopRun(ctx, t, u.Status, u.Reason)
+}
+
+// CollectTask tells how the run stands here.
+func (s *Service) CollectTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	return s.task(ctx, scheduler, k)
+}
+
+// CreateJob checks what the job wants of this site and records it; nothing runs.
+//
+// Spec: fate-flow-api §2.3 job/create, §0.7 (grants), §4.7 (cores); checks: part 7 #5.
+func (s *Service) CreateJob(ctx context.Context, o openflow.JobOrder) error {
+	if o.Key.Party.ID != s.Self {
+		return openflow.Errorf(openflow.CodeInvalid, "this is party %s, not %s", s.Self, o.Key.Party.ID).
+			WithHint("check the address that is registered for party %s", o.Key.Party.ID)
+	}
+	if err := o.DAG.Validate(); err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	specs := o.DAG.ForParty(o.Key.Party)
+	if len(specs) == 0 {
+		return openflow.Errorf(openflow.CodeInvalid, "%s takes part in no task of job %s", o.Key.Party, o.Key.Job)
+	}
+	tables := o.DAG.Tables(o.Key.Party)
+	if err := s.permit(ctx, o.Key.Scheduler, specs, tables); err != nil {
+		return err
+	}
+	for _, name := range tables {
+		if _, err := s.Store.Table(ctx, name); err != nil {
+			if openflow.CodeOf(err) == openflow.CodeNotFound {
+				err = openflow.Errorf(openflow.CodeNotFound, "no table %s", name).WithHint("upload it there: openflow data upload")
+			}
+			return openflow.About(openflow.AboutTable, err)
+		}
+	}
+	job, tasks, err := s.records(o, specs)
+	if err != nil {
+		return err
+	}
+	return openflow.About(openflow.AboutJob, s.Store.CreateJob(ctx, job, tasks))
+}
+
+func (s *Service) permit(ctx context.Context, caller openflow.PartyID, specs []openflow.TaskSpec, tables []openflow.TableName) error {
+	if caller == s.Self || s.GrantAll {
+		return nil
+	}
+	components := make([]string, 0, len(specs))
+	for _, t := range specs {
+		components = append(components, t.Component)
+	}
+	return s.Store.Granted(ctx, caller, components, tables)
+}
+
+func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openflow.JobRecord, []openflow.TaskRecord, error) {
+	conf := o.DAG.Conf
+	job := openflow.JobRecord{
+		ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Initiator: conf.Initiator, Status: openflow.JobReady,
+		DAG: o.DAG, Cores: s.Limits.JobCores, ModelID: conf.ModelID, ModelVersion: conf.ModelVersion, UserName: o.UserName,
+	}
+	if conf.Cores != nil {
+		job.Cores = *conf.Cores
+	}
+	var tasks []openflow.TaskRecord
+	for _, spec := range specs {
+		provider, err := s.Components.Component(spec.Component, spec.Conf.Provider)
+		if err != nil {
+			return job, nil, openflow.About(openflow.AboutTask, err)
+		}
+		if spec.Conf.Timeout == 0 {
+			spec.Conf.Timeout = s.Limits.TaskTimeout
+		}
+		cores, ok := wire.CoresOf(spec.Conf)
+		if !ok {
+			cores = min(s.Limits.TaskCores, max(job.Cores, 1))
+		}
+		if o.Key.Party.Role == openflow.RoleArbiter {
+			cores = 0
+		}
+		job.Cores = max(job.Cores, cores)
+		tasks = append(tasks, openflow.TaskRecord{
+			Key: openflow.TaskKey{Job: o.Key.Job, Task: spec.Name, Party: o.Key.Party}, Scheduler: o.Key.Scheduler,
+			SyncType: conf.SyncType, Component: spec.Component, Provider: provider, Status: openflow.TaskWaiting,
+			PartyStatus: openflow.TaskWaiting, Spec: spec, Cores: cores, MemoryBytes: s.Limits.TaskMemory,
+		})
+	}
+	if o.Key.Party.Role == openflow.RoleArbiter {
+		job.Cores = 0
+	}
+	job.RemainingCores = job.Cores
+	return job, tasks, nil
+}

@@ -1,0 +1,109 @@
+package openflow
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// PartyID names an institution's site, such as "9999".
+type PartyID string
+
+// Role is the part that a party plays in a job.
+type Role string
+
+// The roles. RoleLocal is the one party of a job that stays at home, such as an upload.
+const (
+	RoleGuest   Role = "guest"
+	RoleHost    Role = "host"
+	RoleArbiter Role = "arbiter"
+	RoleLocal   Role = "local"
+)
+
+// Valid reports whether r is one of the four roles.
+func (r Role) Valid() bool {
+	return slices.Contains([]Role{RoleGuest, RoleHost, RoleArbiter, RoleLocal}, r)
+}
+
+// Party is a party in its role. One site may play several roles in one job.
+type Party struct {
+	Role Role
+	ID   PartyID
+}
+
+// String renders "guest 9999".
+func (p Party) String() string { return string(p.Role) + " " + string(p.ID) }
+
+// JobID names a job. Its scheduler's node makes sure that it is unique there.
+type JobID string
+
+// TaskName is the name that the DAG gives a task, such as "psi_0".
+type TaskName string
+
+// TaskID is JobID and TaskName together, in FATE-Flow's form.
+//
+// Spec: fate-flow-api §4.8.
+type TaskID string
+
+// ExecutionID names one run of a task at one party in one role: what a container reports under.
+//
+// Spec: fate-flow-api §4.8 (execution_id = party_task_id).
+type ExecutionID string
+
+// SessionID names the exchange of messages of one task version; it is equal at all its parties.
+//
+// Spec: fate-flow-api §4.8 (federation_id), interop-transport §8.
+type SessionID string
+
+// TaskKey identifies one run: everything idempotent is keyed by it.
+type TaskKey struct {
+	Job     JobID
+	Task    TaskName
+	Version int // counts from 0; a retry is a new version
+	Party   Party
+}
+
+// TaskID is "<job>_<task>".
+func (k TaskKey) TaskID() TaskID { return TaskID(string(k.Job) + "_" + string(k.Task)) }
+
+// SessionID is "<job>_<task>_<version>".
+func (k TaskKey) SessionID() SessionID {
+	return SessionID(fmt.Sprintf("%s_%d", k.TaskID(), k.Version))
+}
+
+// ExecutionID is "<job>_<task>_<version>_<role>_<party>".
+func (k TaskKey) ExecutionID() ExecutionID {
+	return ExecutionID(fmt.Sprintf("%s_%s_%s", k.SessionID(), k.Party.Role, k.Party.ID))
+}
+
+// String names the run for people: `task "psi_0" of job 2024… (guest 9999)`; the version only when it is a retry.
+func (k TaskKey) String() string {
+	v := ""
+	if k.Version > 0 {
+		v = fmt.Sprintf(", version %d", k.Version)
+	}
+	return fmt.Sprintf("task %q of job %s (%s%s)", k.Task, k.Job, k.Party, v)
+}
+
+// TaskNameOf takes the task's name out of a task ID of job.
+func TaskNameOf(job JobID, id TaskID) (TaskName, error) {
+	name, ok := strings.CutPrefix(string(id), string(job)+"_")
+	if !ok || name == "" {
+		return "", Errorf(CodeInvalid, "task_id %q does not belong to job %s", id, job)
+	}
+	return TaskName(name), nil
+}
+
+// Identifiers end up in paths, container names, workflow IDs and queue keys.
+var identifier = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
+
+// CheckIdentifier refuses what cannot safely be a job ID, task name, party ID, table name or namespace: it must match
+// ^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$. kind names the field in the message.
+func CheckIdentifier(kind, s string) error {
+	if !identifier.MatchString(s) {
+		return Errorf(CodeInvalid, "%s %q is not a valid name", kind, s).
+			WithHint("use 1 to 128 letters, digits, '_', '-' or '.', beginning with a letter or digit")
+	}
+	return nil
+}

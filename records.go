@@ -1,0 +1,222 @@
+package openflow
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// This file holds what a node remembers: one type per kind of row in the catalogue. Times are stored in milliseconds;
+// a zero time means "not yet".
+
+// JobKey names a job's row at one party in one role. Scheduler is part of it because schedulers make job IDs and two
+// of them may make the same one: a peer that names a job of somebody else finds nothing.
+type JobKey struct {
+	Scheduler PartyID
+	Job       JobID
+	Party     Party
+}
+
+// String renders "job 2024… (guest 9999)".
+func (k JobKey) String() string { return "job " + string(k.Job) + " (" + k.Party.String() + ")" }
+
+// JobRecord is a job as one of its parties sees it.
+//
+// Spec: fate-flow-api §4.9.1.
+type JobRecord struct {
+	ID             JobID
+	Party          Party // the row's own role and party
+	Scheduler      PartyID
+	Initiator      PartyID
+	Status         JobStatus
+	Reason         string // why it waits or failed, for people
+	Progress       int    // percent, 0–100
+	DAG            *DAG
+	Cores          int // what the job takes from the site's pool
+	RemainingCores int // how many of them no task holds
+	ResourceInUse  bool
+	WaitingSince   time.Time // first refused application for resources; zero when it holds them or never asked
+	ModelID        string
+	ModelVersion   string
+	UserName       string
+	Notes          string
+	IdempotencyKey string
+	CreateTime     time.Time
+	UpdateTime     time.Time
+	StartTime      time.Time
+	EndTime        time.Time
+	ApplyTime      time.Time // resources last taken
+	ReturnTime     time.Time // resources last given back
+}
+
+// Key is what the row is found by.
+func (r JobRecord) Key() JobKey { return JobKey{Scheduler: r.Scheduler, Job: r.ID, Party: r.Party} }
+
+// ScheduledJob is a job as its scheduler sees it: one per job, beside the rows of the parties.
+//
+// Spec: fate-flow-api §4.9.3.
+type ScheduledJob struct {
+	ID             JobID
+	Initiator      PartyID
+	Status         JobStatus
+	Reason         string // why it waits or failed, for people
+	Progress       int    // percent, 0–100
+	DAG            *DAG
+	Priority       int    // higher first
+	IdempotencyKey string // chosen by the initiator; a repeat of a submission carries the same one; may be empty
+	SubmitHash     string // of the submission, to tell a repeat from a mistake
+	UserName       string
+	CreateTime     time.Time
+	UpdateTime     time.Time
+	StartTime      time.Time
+	EndTime        time.Time
+}
+
+// TaskRecord is one version of a task at one party in one role.
+//
+// Spec: fate-flow-api §4.9.2.
+type TaskRecord struct {
+	Key           TaskKey
+	Scheduler     PartyID
+	SyncType      SyncType
+	Component     string
+	Provider      string     // full: "name:version@device"
+	Status        TaskStatus // federated: all parties together, as the scheduler says
+	PartyStatus   TaskStatus // of this party
+	Reason        string     // why it waits or failed, one line for people
+	ErrorReport   string     // what the algorithm reported
+	Spec          TaskSpec
+	Cores         int // what the task takes from its job
+	MemoryBytes   int64
+	ResourceInUse bool
+	Reported      TaskStatus // what its container said of itself; empty: nothing yet
+	Killed        bool       // somebody asked for its end
+	StopStatus    TaskStatus // and wants it to end so
+	Runtime       string     // docker, process, fake
+	ContainerName string
+	ExitCode      *int   // nil: not known
+	LogDigest     string // object with the kept log; empty: none
+	CreateTime    time.Time
+	UpdateTime    time.Time
+	StartTime     time.Time
+	EndTime       time.Time
+}
+
+// TaskEnd is how a task version ended at a party. What is not known is left empty.
+type TaskEnd struct {
+	Status      TaskStatus // an end status
+	Reason      string     // one line for people; empty on success
+	ErrorReport string     // what the algorithm reported
+	ExitCode    *int
+	LogDigest   string
+}
+
+// TableSource says which task made a table. All empty for a table that came from outside.
+//
+// Spec: fate-flow-api §1.5.
+type TableSource struct {
+	TaskID      TaskID
+	ExecutionID ExecutionID
+	TaskName    TaskName
+	Component   string
+	OutputKey   string
+	Index       int
+}
+
+// TableRecord is a data table: a name for an immutable object.
+//
+// Spec: fate-flow-api §1.5.
+type TableRecord struct {
+	Name         TableName
+	Object       string // digest of the rows; empty for a table kept elsewhere
+	URI          string // where the rows are when they are not an object
+	Bytes        int64
+	Count        int64           // rows; negative: not known
+	DataType     string          // table, dataframe, data_directory
+	Meta         json.RawMessage // opaque to the node: stored and returned unchanged
+	Source       TableSource
+	Header       []string
+	Samples      json.RawMessage // up to 100 rows for display
+	Intermediate bool            // made for a job only: it goes with the last job that tracks it
+	CreateTime   time.Time
+	UpdateTime   time.Time
+}
+
+// OutputRecord tracks that a task made a table under one of its output keys.
+//
+// Spec: fate-flow-api §3.1 (data/tracking/save).
+type OutputRecord struct {
+	Task       TaskKey
+	OutputKey  string
+	Index      int // position among several tables of one key
+	Table      TableName
+	DataType   string
+	URI        string // as the task reported it; may be empty
+	CreateTime time.Time
+}
+
+// ModelRecord is one output model of a task. A later version of the task replaces it.
+//
+// Spec: fate-flow-api §1.7, §3.10.
+type ModelRecord struct {
+	ModelID    string
+	Version    string
+	Party      Party
+	Task       TaskName
+	OutputKey  string
+	Job        JobID // empty for an imported model
+	TypeName   string
+	Object     string // digest of the tar
+	Bytes      int64
+	Meta       json.RawMessage // the tar's yaml members as one JSON value
+	CreateTime time.Time
+	UpdateTime time.Time
+}
+
+// MetricRecord is one metric as a component reported it.
+//
+// Spec: fate-flow-api §3.9.
+type MetricRecord struct {
+	Task       TaskKey
+	Name       string
+	Type       string // empty: null
+	Groups     json.RawMessage
+	StepAxis   string // empty: null, a one-time metric
+	Data       json.RawMessage
+	CreateTime time.Time
+}
+
+// SiteRecord is a peer: another institution's node.
+type SiteRecord struct {
+	Party   PartyID
+	URL     string
+	Dialect string   // which protocol it speaks; empty: fate-flow v2
+	Keys    []string // public keys in text form: the current one and, while they change, the next
+	AddedAt time.Time
+}
+
+// GrantKind says what a grant allows.
+type GrantKind string
+
+// A component grant lets a peer's jobs run a component here, a table grant lets them read a table.
+const (
+	GrantComponent GrantKind = "component"
+	GrantTable     GrantKind = "table"
+)
+
+// Grant lets a peer's jobs use something of this site.
+type Grant struct {
+	Party PartyID
+	Kind  GrantKind
+	Name  string    // of the component; "*" is every one; empty for a table
+	Table TableName // zero for a component
+}
+
+// AuditEvent is one entry of the record of who did what to whom.
+type AuditEvent struct {
+	ID      string // made by the catalogue when empty; a repeat with the same ID is one event
+	Time    time.Time
+	Actor   string // user or party
+	Action  string // verb: "grant.add", "job.stop"
+	Subject string // what it was done to
+	Detail  string
+}

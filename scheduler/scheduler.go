@@ -1,0 +1,157 @@
+// Package scheduler is this node as the one that drives a job: it takes submissions, stops and reports from the job's
+// initiator and parties and hands them to the job's workflow.
+//
+// [Service] implements openflow.SchedulerService. It decides nothing about what runs next; that is the workflow's part.
+package scheduler
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"openflow"
+	"openflow/workflows/plan"
+)
+
+// Store is the scheduler's own record of its jobs.
+type Store interface {
+	CreateScheduledJob(ctx context.Context, j openflow.ScheduledJob) (openflow.ScheduledJob, error)
+	ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error)
+}
+
+// Service is this node as a scheduler.
+type Service struct {
+	Self   openflow.PartyID
+	Store  Store
+	Engine openflow.Engine
+	Timing openflow.Timing
+	NewID  func() openflow.JobID
+}
+
+var _ openflow.SchedulerService = (*Service)(nil)
+
+// CreateJob records the job, starts its workflow and returns once all parties have created it. A repeat with the same
+// idempotency key finds the job that the first one made.
+//
+// Spec: fate-flow-api §2.2 (defaults that the scheduler fills in), part 7 #26, #42.
+func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub openflow.Submission) (openflow.Submitted, error) {
+	hash, err := contentHash(sub.DAG)
+	if err != nil {
+		return openflow.Submitted{}, err
+	}
+	dag := *sub.DAG
+	dag.Conf.Initiator, dag.Conf.Scheduler = caller, s.Self
+	if sub.ID == "" {
+		sub.ID = s.NewID()
+	}
+	if err := openflow.CheckIdentifier("job_id", string(sub.ID)); err != nil {
+		return openflow.Submitted{}, err
+	}
+	fillConf(&dag.Conf, sub.ID)
+	if err := dag.Validate(); err != nil {
+		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
+	}
+	job, err := s.Store.CreateScheduledJob(ctx, openflow.ScheduledJob{
+		ID: sub.ID, Initiator: caller, Status: openflow.JobReady, DAG: &dag, Priority: dag.Conf.Priority,
+		IdempotencyKey: sub.IdempotencyKey, SubmitHash: hash, UserName: sub.UserName,
+	})
+	if err != nil {
+		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
+	}
+	answer := openflow.Submitted{ID: job.ID, ModelID: job.DAG.Conf.ModelID, ModelVersion: job.DAG.Conf.ModelVersion}
+	if job.Status.Terminal() {
+		return answer, nil // a repeat of what has ended meanwhile
+	}
+	p, err := s.plan(job)
+	if err != nil {
+		return answer, err
+	}
+	return answer, openflow.About(openflow.AboutJob, s.Engine.StartJob(ctx, p))
+}
+
+func fillConf(c *openflow.JobConf, id openflow.JobID) {
+	if c.SyncType == "" {
+		c.SyncType = openflow.Callback
+	}
+	if c.ModelID == "" {
+		c.ModelID = string(id)
+	}
+	if c.ModelVersion == "" {
+		c.ModelVersion = "0"
+	}
+	if c.ComputingPartitions == 0 {
+		c.ComputingPartitions = 8
+	}
+}
+
+// contentHash tells a repeated submission from another one under the same key.
+func contentHash(d *openflow.DAG) (string, error) {
+	b, err := json.Marshal(d)
+	if err != nil {
+		return "", openflow.Errorf(openflow.CodeInvalid, "the job cannot be encoded: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+func (s *Service) plan(job openflow.ScheduledJob) (openflow.JobPlan, error) {
+	tasks, err := plan.Of(job.DAG)
+	if err != nil {
+		return openflow.JobPlan{}, err
+	}
+	return openflow.JobPlan{
+		ID: job.ID, Scheduler: s.Self, Initiator: job.Initiator, Parties: job.DAG.Parties, Tasks: tasks,
+		Name:     fmt.Sprintf("%d tasks, %d parties", len(tasks), len(job.DAG.Parties)),
+		SyncType: job.DAG.Conf.SyncType, AutoRetries: job.DAG.Conf.AutoRetries, Timing: s.Timing,
+	}, nil
+}
+
+// StopJob ends a job early. Only its initiator and its parties may.
+func (s *Service) StopJob(ctx context.Context, caller openflow.PartyID, id openflow.JobID, status openflow.JobStatus) error {
+	job, err := s.job(ctx, id)
+	if err != nil {
+		return err
+	}
+	takesPart := func(p openflow.Party) bool { return p.ID == caller }
+	if caller != job.Initiator && caller != s.Self && !slices.ContainsFunc(job.DAG.Parties, takesPart) {
+		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "job %s is not scheduled here", id))
+	}
+	if status == "" {
+		status = openflow.JobCanceled
+	}
+	if !status.Terminal() || status == openflow.JobSuccess {
+		return openflow.Errorf(openflow.CodeInvalid, "a job cannot be stopped as %q", status).WithHint("use canceled, failed or timeout")
+	}
+	if job.Status.Terminal() {
+		return nil
+	}
+	err = s.Engine.StopJob(ctx, id, status, fmt.Sprintf("stopped by party %s", caller))
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return nil // its workflow has ended between the two looks
+	}
+	return openflow.About(openflow.AboutJob, err)
+}
+
+func (s *Service) job(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error) {
+	job, err := s.Store.ScheduledJob(ctx, id)
+	return job, openflow.About(openflow.AboutJob, err)
+}
+
+// ReportTask takes a party's word about its own run. Late, repeated and outdated reports succeed and change nothing.
+func (s *Service) ReportTask(ctx context.Context, caller openflow.PartyID, r openflow.Report) error {
+	if caller != r.Key.Party.ID {
+		return openflow.Errorf(openflow.CodePermission, "party %s may not report for party %s", caller, r.Key.Party.ID)
+	}
+	if !r.Status.Valid() {
+		return openflow.Errorf(openflow.CodeInvalid, "unknown task status %q", r.Status)
+	}
+	err := s.Engine.ReportTask(ctx, r)
+	if openflow.CodeOf(err) != openflow.CodeNotFound {
+		return openflow.About(openflow.AboutTask, err)
+	}
+	_, err = s.job(ctx, r.Key.Job) // an ended job takes no reports, an unknown one never will
+	return err
+}

@@ -1,0 +1,83 @@
+package component
+
+import (
+	"context"
+	"slices"
+
+	"openflow"
+)
+
+// Component is one algorithm as a node registers and runs it.
+//
+// Spec: fate-components §1.1, §1.2.
+type Component struct {
+	Name        string // the DAG's component_ref
+	Description string
+	Roles       []openflow.Role
+	Stages      []openflow.Stage // empty: StageDefault only
+	Parameters  any              // a struct with a field per parameter, holding the defaults; nil: no parameters. Tags: see Task.Parameters
+	Inputs      []Artifact
+	Outputs     []Artifact // besides the metric output, which every component has
+	Run         func(context.Context, *Task) error
+}
+
+// Artifact declares an input or an output.
+type Artifact struct {
+	Key         string
+	Type        ArtifactType // empty: Dataframe
+	Description string
+	Optional    bool
+	Multi       bool             // a list of artifacts
+	Stages      []openflow.Stage // where it is active; empty: in all stages of the component
+	Roles       []openflow.Role  // where it is active; empty: for all roles of the component
+}
+
+// ArtifactType names what an artifact is.
+//
+// Spec: fate-components §1.2.
+type ArtifactType string
+
+// The types that the kit reads and writes. Unresolved is an existing table that an output only points to.
+const (
+	Dataframe  ArtifactType = "dataframe"
+	Unresolved ArtifactType = "data_unresolved"
+	JSONModel  ArtifactType = "json_model"
+)
+
+func (c Component) stages() []openflow.Stage {
+	if len(c.Stages) == 0 {
+		return []openflow.Stage{openflow.StageDefault}
+	}
+	return c.Stages
+}
+
+func (a Artifact) artifactType() ArtifactType {
+	if a.Type == "" {
+		return Dataframe
+	}
+	return a.Type
+}
+
+func (c Component) stagesOf(a Artifact) []openflow.Stage {
+	if len(a.Stages) == 0 {
+		return c.stages()
+	}
+	return a.Stages
+}
+
+func (c Component) rolesOf(a Artifact) []openflow.Role {
+	if len(a.Roles) == 0 {
+		return c.Roles
+	}
+	return a.Roles
+}
+
+// artifact finds the artifact of that key that is active at role in stage.
+func (c Component) artifact(list []Artifact, key string, role openflow.Role, stage openflow.Stage) (Artifact, bool) {
+	for _, a := range list {
+		if a.Key == key && slices.Contains(c.rolesOf(a), role) && slices.Contains(c.stagesOf(a), stage) {
+			return a, true
+		}
+	}
+	return Artifact{}, false
+}

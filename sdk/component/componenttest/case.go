@@ -1,0 +1,152 @@
+package componenttest
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"openflow"
+	"openflow/sdk/component"
+	"openflow/tables"
+)
+
+// Case is one task: a component, its parties, and what each of them is given.
+type Case struct {
+	Component  component.Component
+	Parties    []openflow.Party
+	Stage      openflow.Stage                    // empty: default
+	Parameters map[string]any                    // of all parties
+	Override   map[openflow.Party]map[string]any // replaces single parameters of a party
+	Inputs     map[openflow.Party]Inputs
+	Cores      int           // per party; 0: 1
+	Faults     []Fault       // injected by the node
+	Timeout    time.Duration // of the whole run; 0: one minute
+	Patience   time.Duration // OPENFLOW_PATIENCE of the kit; 0: its default
+}
+
+// Inputs is what one party is given, by input key.
+type Inputs struct {
+	Data   map[string]*tables.Frame
+	Multi  map[string][]Produced // for inputs with several tables
+	Models map[string]any        // encoded as JSON
+}
+
+// Produced is a table with the name of the task that made it.
+type Produced struct {
+	Task  openflow.TaskName
+	Table *tables.Frame
+}
+
+// Result is how a task ended at its parties.
+type Result struct {
+	t       testing.TB
+	node    *Node
+	Parties map[openflow.Party]*PartyResult
+}
+
+// PartyResult is how a task ended at one party.
+type PartyResult struct {
+	ExitCode int
+	Status   openflow.TaskStatus // as reported; empty when nothing was
+	Error    string              // as reported
+	Metrics  []Metric            // in the order of their arrival
+}
+
+// Metric is one record as the node got it.
+type Metric struct {
+	Name     string            `json:"name"`
+	Type     *string           `json:"type"`
+	Groups   []component.Group `json:"groups"`
+	StepAxis *string           `json:"step_axis"`
+	Data     json.RawMessage   `json:"data"`
+}
+
+// Run runs the task at all parties at once and waits for all of them.
+func Run(t testing.TB, c Case) *Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), orElse(c.Timeout, time.Minute))
+	defer cancel()
+	node := NewNode(t, c.Faults...)
+	return node.Start(ctx, c).Wait()
+}
+
+// RunOK is Run, and fails the test unless the task succeeded everywhere.
+func RunOK(t testing.TB, c Case) *Result {
+	t.Helper()
+	r := Run(t, c)
+	for _, p := range c.Parties {
+		if got := r.Parties[p]; got.ExitCode != component.ExitSuccess || got.Status != openflow.TaskSuccess {
+			t.Fatalf("%s ended with exit code %d, status %q: %s", p, got.ExitCode, got.Status, got.Error)
+		}
+	}
+	return r
+}
+
+// Table is the table that party wrote as output key; the test fails when it wrote none.
+func (r *Result) Table(party openflow.Party, key string) *tables.Frame {
+	r.t.Helper()
+	f, err := r.node.output(party, key, 0)
+	if err != nil {
+		r.t.Fatalf("output %q of %s: %v", key, party, err)
+	}
+	return f
+}
+
+// Tables lists the tables that party wrote as output key, in their order; it may be empty.
+func (r *Result) Tables(party openflow.Party, key string) []*tables.Frame {
+	r.t.Helper()
+	var list []*tables.Frame
+	for i := 0; r.node.hasOutput(party, key, i); i++ {
+		f, err := r.node.output(party, key, i)
+		if err != nil {
+			r.t.Fatalf("output %q of %s: %v", key, party, err)
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+// Output is what the node recorded of output key of party: the body of data/tracking/save. Nil when there is none.
+func (r *Result) Output(party openflow.Party, key string) map[string]any {
+	return r.node.tracking(party, key)
+}
+
+// HasModel reports whether party saved a model as output key.
+func (r *Result) HasModel(party openflow.Party, key string) bool {
+	return r.node.model(party, key) != nil
+}
+
+// Model decodes the model that party saved as output key; the test fails when it saved none.
+func (r *Result) Model(party openflow.Party, key string, into any) {
+	r.t.Helper()
+	raw, err := modelJSON(r.node.model(party, key))
+	if err == nil {
+		err = json.Unmarshal(raw, into)
+	}
+	if err != nil {
+		r.t.Fatalf("model %q of %s: %v", key, party, err)
+	}
+}
+
+// MetricsNamed lists the records of that name at party.
+func (r *Result) MetricsNamed(party openflow.Party, name string) []Metric {
+	var list []Metric
+	for _, m := range r.Parties[party].Metrics {
+		if m.Name == name {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// Messages lists every message that passed the node, in the order of arrival, without repeats.
+func (r *Result) Messages() []Message { return r.node.Messages() }
+
+func orElse[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}

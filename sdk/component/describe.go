@@ -1,0 +1,184 @@
+package component
+
+import (
+	"encoding/json"
+	"io"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"openflow"
+)
+
+// Provider and Version are what the description of every component of this kit says.
+const (
+	Provider = "openflow"
+	Version  = "2.2.0"
+)
+
+type document struct {
+	Component     description `json:"component"`
+	SchemaVersion string      `json:"schema_version"`
+}
+
+type description struct {
+	Name        string                                    `json:"name"`
+	Description string                                    `json:"description"`
+	Provider    string                                    `json:"provider"`
+	Version     string                                    `json:"version"`
+	Labels      []string                                  `json:"labels"`
+	Roles       []openflow.Role                           `json:"roles"`
+	Parameters  map[string]parameterDescription           `json:"parameters"`
+	Inputs      map[string]map[string]artifactDescription `json:"input_artifacts"`
+	Outputs     map[string]map[string]artifactDescription `json:"output_artifacts"`
+}
+
+type parameterDescription struct {
+	Type        string         `json:"type"`
+	Default     any            `json:"default"`
+	Optional    bool           `json:"optional"`
+	Description string         `json:"description"`
+	TypeMeta    map[string]any `json:"type_meta"`
+}
+
+type artifactDescription struct {
+	Types       []ArtifactType   `json:"types"`
+	Optional    bool             `json:"optional"`
+	Stages      []openflow.Stage `json:"stages"`
+	Roles       []openflow.Role  `json:"roles"`
+	Description string           `json:"description"`
+	Multi       bool             `json:"is_multi"`
+}
+
+// Describe renders the component document, as JSON, which is YAML.
+//
+// Spec: fate-components §1.1, fate-flow-api §3.11.
+func (c Component) Describe() ([]byte, error) {
+	d := description{
+		Name: c.Name, Description: c.Description, Provider: Provider, Version: Version, Labels: []string{}, Roles: c.Roles,
+		Parameters: c.describeParameters(), Inputs: c.describeArtifacts(c.Inputs), Outputs: c.describeArtifacts(c.Outputs),
+	}
+	metric := artifactDescription{Types: []ArtifactType{"json_metric"}, Stages: c.stages(), Roles: c.Roles, Description: "metric, invisible for user"}
+	d.Outputs["metric"] = map[string]artifactDescription{"metric": metric}
+	return json.MarshalIndent(document{Component: d, SchemaVersion: "v1"}, "", "  ")
+}
+
+func (c Component) describeArtifacts(list []Artifact) map[string]map[string]artifactDescription {
+	kinds := map[string]map[string]artifactDescription{"data": {}, "model": {}}
+	for _, a := range list {
+		kind := "data"
+		if a.artifactType() == JSONModel {
+			kind = "model"
+		}
+		kinds[kind][a.Key] = artifactDescription{
+			Types: []ArtifactType{a.artifactType()}, Optional: a.Optional, Stages: c.stagesOf(a), Roles: c.rolesOf(a),
+			Description: a.Description, Multi: a.Multi,
+		}
+	}
+	return kinds
+}
+
+func (c Component) describeParameters() map[string]parameterDescription {
+	out := map[string]parameterDescription{}
+	if c.Parameters == nil {
+		return out
+	}
+	defaults := reflect.Indirect(reflect.ValueOf(c.Parameters))
+	for i := range defaults.NumField() {
+		field := defaults.Type().Field(i)
+		name := fieldName(field)
+		if name == "" {
+			continue
+		}
+		doc, required := field.Tag.Get("doc"), field.Tag.Get("required") == "true"
+		var value any
+		if !required {
+			value = finite(defaults.Field(i).Interface())
+		}
+		meta := jsonSchema(field.Type, field.Tag)
+		meta["title"], meta["default"], meta["description"] = name, value, doc
+		out[name] = parameterDescription{Type: typeName(field.Type), Default: value, Optional: !required, Description: doc, TypeMeta: meta}
+	}
+	return out
+}
+
+func typeName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return typeName(t.Elem())
+	case reflect.Int, reflect.Int64:
+		return "int"
+	case reflect.Float64:
+		return "float"
+	case reflect.Bool:
+		return "bool"
+	case reflect.String:
+		return "str"
+	case reflect.Slice:
+		return "List[" + typeName(t.Elem()) + "]"
+	default:
+		return "dict"
+	}
+}
+
+func jsonSchema(t reflect.Type, tag reflect.StructTag) map[string]any {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return jsonSchema(t.Elem(), tag)
+	case reflect.Int, reflect.Int64:
+		return bounds(map[string]any{"type": "integer"}, tag)
+	case reflect.Float64:
+		return bounds(map[string]any{"type": "number"}, tag)
+	case reflect.Bool:
+		return map[string]any{"type": "boolean"}
+	case reflect.String:
+		s := map[string]any{"type": "string"}
+		if list := tag.Get("choices"); list != "" {
+			s["enum"] = strings.Split(list, ",")
+		}
+		return s
+	case reflect.Slice:
+		return map[string]any{"type": "array", "items": jsonSchema(t.Elem(), tag)}
+	case reflect.Struct:
+		members, required := map[string]any{}, []string{}
+		for i := range t.NumField() {
+			if name := fieldName(t.Field(i)); name != "" {
+				members[name] = jsonSchema(t.Field(i).Type, t.Field(i).Tag)
+				if t.Field(i).Tag.Get("required") == "true" {
+					required = append(required, name)
+				}
+			}
+		}
+		return map[string]any{"type": "object", "properties": members, "required": required}
+	default:
+		return map[string]any{}
+	}
+}
+
+func bounds(schema map[string]any, tag reflect.StructTag) map[string]any {
+	for key, keyword := range map[string]string{"min": "minimum", "max": "maximum", "gt": "exclusiveMinimum"} {
+		if n, err := strconv.ParseFloat(tag.Get(key), 64); err == nil {
+			schema[keyword] = n
+		}
+	}
+	return schema
+}
+
+func describe(w io.Writer, name string, components []Component) error {
+	i := slices.IndexFunc(components, func(c Component) bool { return c.Name == name })
+	if i < 0 {
+		return openflow.Errorf(openflow.CodeNotFound, "component %q is not in this image", name).
+			WithHint("it has %s", strings.Join(names(components), ", "))
+	}
+	out, err := components[i].Describe()
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(out, '\n'))
+	return err
+}
+
+func list(w io.Writer, components []Component) error {
+	return json.NewEncoder(w).Encode(map[string][]string{"buildin": names(components), "thirdparty": {}})
+}

@@ -1,0 +1,12 @@
+// Package component is the kit of an algorithm's author: it runs inside a task's container and turns the node's HTTP
+// interface into typed calls for parameters, tables, models, metrics and messages to the other parties.
+//
+// A component is a value of [Component] with one function, Run, which gets a [Task]. [Main] is the whole main function
+// of an image with one or more components. The kit talks to its own node only, never to another party: messages travel
+// through the nodes. It retries while its node restarts, so an algorithm never has to.
+//
+// A payload larger than 16 MiB travels as several messages: each message begins with one byte, 1 when more of the same
+// payload follow and 0 when it is the last.
+//
+// Start at [Component], then [Task]. Package componenttest runs a component for several parties in one process.
+package component

@@ -1,0 +1,36 @@
+package component
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+)
+
+// What the fuzz tests reach inside for.
+var (
+	UnpackModel    = unpackModel
+	ParseOutbound  = parseOutbound
+	DecodeOutbound = func(r *http.Response) ([]byte, int64, error) {
+		reply, err := decodeTransport(r)
+		return reply.content, reply.sequence, err
+	}
+	Finite = finite
+)
+
+// CheckConfig tells whether text is a CONFIG.
+func CheckConfig(text string) error {
+	_, err := parseConfig(text)
+	return err
+}
+
+// DecodeParameters reads parameters as Task.Parameters does.
+func DecodeParameters(raw map[string]json.RawMessage, into any) error {
+	t := &Task{config: &config{Parameters: raw}}
+	return t.Parameters(into)
+}
+
+// Command is Main without the end of the process.
+func Command(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer, components ...Component) int {
+	return command(ctx, args, env, stdout, stderr, components)
+}

@@ -1,0 +1,174 @@
+package component
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"openflow"
+)
+
+// The exit codes of a component's process.
+const (
+	ExitSuccess  = 0
+	ExitFailed   = 1   // the component failed and the node knows why
+	ExitUsage    = 2   // the process was started wrongly; no node knows about it
+	ExitCanceled = 143 // it was asked to end (SIGTERM)
+)
+
+// Main is the main function of an image with these components. It does not return. Arguments: none or "run" runs the
+// task in the environment; "desc --name NAME" prints a component's description; "list" prints the names.
+func Main(components ...Component) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	context.AfterFunc(ctx, stop) // a second signal ends a component that ignores the first
+	code := command(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr, components)
+	os.Exit(code)
+}
+
+func command(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer, components []Component) int {
+	var err error
+	switch {
+	case len(args) == 0 || len(args) == 1 && args[0] == "run":
+		return run(ctx, env, stderr, components)
+	case len(args) == 1 && args[0] == "list":
+		err = list(stdout, components)
+	case len(args) == 3 && args[0] == "desc" && args[1] == "--name":
+		err = describe(stdout, args[2], components)
+	default:
+		err = openflow.Errorf(openflow.CodeInvalid, "arguments %q are not understood", strings.Join(args, " ")).
+			WithHint("use run, list, or desc --name NAME")
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return ExitUsage
+	}
+	return ExitSuccess
+}
+
+// Run runs the task that the environment describes (CONFIG, OPENFLOW_TOKEN, OPENFLOW_CORES), reports its end to the
+// node, and returns the exit code for the process. The end of ctx stops it with ExitCanceled.
+//
+// OPENFLOW_LOG=json makes the log JSON lines; OPENFLOW_PATIENCE, a duration such as 90s, replaces the 30 minutes for
+// which the kit repeats a request that its node does not serve.
+func Run(ctx context.Context, env func(string) string, components ...Component) int {
+	return run(ctx, env, os.Stderr, components)
+}
+
+func run(ctx context.Context, env func(string) string, stderr io.Writer, components []Component) int {
+	log := newLog(env("OPENFLOW_LOG"), stderr)
+	t, err := newTask(env, log)
+	if err != nil {
+		log.Error("task cannot be started", "error", err)
+		return ExitUsage
+	}
+	err = t.choose(components)
+	if err == nil {
+		err = t.guard(func() error { return t.component.Run(ctx, t) })
+	}
+	if err != nil && ctx.Err() != nil {
+		log.Warn("task was stopped", "error", err)
+		return ExitCanceled
+	}
+	return t.report(ctx, err)
+}
+
+func newLog(format string, w io.Writer) *slog.Logger {
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, nil))
+	}
+	return slog.New(slog.NewTextHandler(w, nil))
+}
+
+func newTask(env func(string) string, log *slog.Logger) (*Task, error) {
+	c, err := parseConfig(env("CONFIG"))
+	if err != nil {
+		return nil, err
+	}
+	cores, patience := 1, defaultPatience
+	if s := env("OPENFLOW_CORES"); s != "" {
+		if cores, err = strconv.Atoi(s); err != nil || cores < 1 {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "OPENFLOW_CORES is %q, want a whole number from 1", s)
+		}
+	}
+	if s := env("OPENFLOW_PATIENCE"); s != "" {
+		if patience, err = time.ParseDuration(s); err != nil {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "OPENFLOW_PATIENCE is %q, want a duration such as 90s", s)
+		}
+	}
+	node, err := newClient(c.nodeURL(), env("OPENFLOW_TOKEN"), patience, log)
+	if err != nil {
+		return nil, err
+	}
+	return &Task{config: c, node: node, cores: cores, log: log}, nil
+}
+
+// choose finds the component and checks that it can run here with these inputs.
+//
+// Spec: fate-components §1.2.
+func (t *Task) choose(components []Component) error {
+	i := slices.IndexFunc(components, func(c Component) bool { return c.Name == t.config.Component })
+	if i < 0 {
+		return openflow.Errorf(openflow.CodeNotFound, "component %q is not in this image", t.config.Component).
+			WithHint("it has %s", strings.Join(names(components), ", "))
+	}
+	t.component = components[i]
+	if !slices.Contains(t.component.Roles, t.Role()) {
+		return openflow.Errorf(openflow.CodeInvalid, "role %q not supported for component %q", t.Role(), t.component.Name)
+	}
+	if !slices.Contains(t.component.stages(), t.Stage()) {
+		return openflow.Errorf(openflow.CodeInvalid, "stage %q not supported for component %q", t.Stage(), t.component.Name)
+	}
+	for _, a := range t.component.Inputs {
+		_, active := t.component.artifact(t.component.Inputs, a.Key, t.Role(), t.Stage())
+		if active && !a.Optional && !t.HasInput(a.Key) {
+			return openflow.Errorf(openflow.CodeInvalid, "input %q of component %q is required", a.Key, t.component.Name)
+		}
+	}
+	return nil
+}
+
+// report tells the node how the task ended and gives the process's exit code. The report is repeated until the node
+// has it, also after the task was asked to end.
+func (t *Task) report(ctx context.Context, failure error) int {
+	body := map[string]any{"execution_id": t.config.ExecutionID, "status": openflow.TaskSuccess, "error": ""}
+	code := ExitSuccess
+	if failure != nil {
+		t.log.Error("task failed", "error", failure)
+		body["status"], body["error"], code = openflow.TaskFailed, failure.Error(), ExitFailed
+	}
+	r := request{method: http.MethodPost, path: "/v2/worker/task/status", json: body}
+	if err := t.node.call(context.WithoutCancel(ctx), r, nil); err != nil {
+		t.log.Error("the node did not take the report of the task's end", "error", err)
+		return ExitFailed
+	}
+	return code
+}
+
+// guard turns a panic in an algorithm into an error; the log has the stack.
+func (t *Task) guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = openflow.Errorf(openflow.CodeInternal, "component panicked: %v", p)
+			t.log.Error("component panicked", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	return f()
+}
+
+func names(components []Component) []string {
+	var out []string
+	for _, c := range components {
+		out = append(out, c.Name)
+	}
+	return out
+}

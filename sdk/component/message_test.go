@@ -1,0 +1,180 @@
+package component_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/sdk/component"
+	"openflow/sdk/component/componenttest"
+)
+
+const (
+	pathPush   = "/v1/interconn/chan/push"
+	pathPop    = "/v1/interconn/chan/pop"
+	pathStatus = "/v2/worker/task/status"
+)
+
+// at makes a component whose parties run different functions.
+func at(roles map[openflow.Role]func(context.Context, *component.Task) error) component.Component {
+	c := component.Component{Name: "test", Run: func(ctx context.Context, t *component.Task) error { return roles[t.Role()](ctx, t) }}
+	for r := range roles {
+		c.Roles = append(c.Roles, r)
+	}
+	slices.Sort(c.Roles)
+	return c
+}
+
+// Every fault hits pushes and pops again and again; the receiver must not notice.
+func TestMessagesArriveOnceAndInOrderWhateverFails(t *testing.T) {
+	const count = 60
+	sizes := func(i int) int { return []int{0, 1, 1000, 100 << 10}[i%4] } // the last one travels as protobuf
+	c := at(map[openflow.Role]func(context.Context, *component.Task) error{
+		openflow.RoleGuest: func(ctx context.Context, t *component.Task) error {
+			for i := range count {
+				for _, tag := range []string{"a", "b~/ü"} {
+					if err := t.Send(ctx, host, tag, bytes.Repeat([]byte{byte(i)}, sizes(i))); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+		openflow.RoleHost: func(ctx context.Context, t *component.Task) error {
+			for _, tag := range []string{"b~/ü", "a"} {
+				for i := range count {
+					got, err := t.Receive(ctx, guest, tag)
+					if err != nil {
+						return err
+					}
+					if !bytes.Equal(got, bytes.Repeat([]byte{byte(i)}, sizes(i))) {
+						return fmt.Errorf("message %d of %s has %d bytes", i, tag, len(got))
+					}
+				}
+			}
+			return nil
+		},
+	})
+	for name, faults := range map[string][]componenttest.Fault{
+		"none": nil,
+		"replies lost": {
+			{Path: pathPush, Kind: componenttest.DropReply, From: 1, Every: 3}, {Path: pathPop, Kind: componenttest.DropReply, From: 2, Every: 3},
+		},
+		"unavailable": {{Path: "/v1", Kind: componenttest.Unavailable, Every: 4}},
+		"refused":     {{Path: "/v1", Kind: componenttest.Refuse, Every: 5}},
+		"restarts":    {{Path: pathPush, Kind: componenttest.Restart, From: 20}, {Path: pathPop, Kind: componenttest.Restart, From: 40}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := componenttest.RunOK(t, componenttest.Case{Component: c, Parties: []openflow.Party{guest, host}, Faults: faults})
+			require.Len(t, r.Messages(), 2*count)
+		})
+	}
+}
+
+func TestLargeMessagesTravelInPieces(t *testing.T) {
+	big := bytes.Repeat([]byte("0123456789abcdef"), (40<<20)/16)
+	c := at(map[openflow.Role]func(context.Context, *component.Task) error{
+		openflow.RoleGuest: func(ctx context.Context, t *component.Task) error {
+			if err := t.Send(ctx, host, "big", big); err != nil {
+				return err
+			}
+			return t.Send(ctx, host, "big", []byte("next"))
+		},
+		openflow.RoleHost: func(ctx context.Context, t *component.Task) error {
+			got, err := t.Receive(ctx, guest, "big")
+			if err != nil {
+				return err
+			}
+			next, err := t.Receive(ctx, guest, "big")
+			if !bytes.Equal(got, big) || string(next) != "next" {
+				return fmt.Errorf("got %d bytes and then %q", len(got), next)
+			}
+			return err
+		},
+	})
+	r := componenttest.RunOK(t, componenttest.Case{
+		Component: c, Parties: []openflow.Party{guest, host},
+		Faults: []componenttest.Fault{{Path: pathPush, Kind: componenttest.DropReply, From: 2}},
+	})
+	require.Len(t, r.Messages(), 4)
+	for _, m := range r.Messages() {
+		require.LessOrEqual(t, len(m.Payload), 16<<20+1)
+		require.Equal(t, "guest-9999~host-10000~big", m.Topic)
+	}
+}
+
+func TestPartiesOfOneSiteTalkToEachOther(t *testing.T) {
+	arbiter := openflow.Party{Role: openflow.RoleArbiter, ID: host.ID}
+	c := at(map[openflow.Role]func(context.Context, *component.Task) error{
+		openflow.RoleHost: func(ctx context.Context, t *component.Task) error {
+			return t.SendJSON(ctx, t.PartiesOf(openflow.RoleArbiter)[0], "sum", map[string]int{"n": 7})
+		},
+		openflow.RoleArbiter: func(ctx context.Context, t *component.Task) error {
+			var got struct{ N int }
+			if err := t.ReceiveJSON(ctx, host, "sum", &got); err != nil || got.N != 7 {
+				return fmt.Errorf("got %v: %w", got, err)
+			}
+			return nil
+		},
+	})
+	componenttest.RunOK(t, componenttest.Case{Component: c, Parties: []openflow.Party{host, arbiter}})
+}
+
+func TestOnlyOtherPartiesOfTheTaskCanBeAddressed(t *testing.T) {
+	c := at(map[openflow.Role]func(context.Context, *component.Task) error{
+		openflow.RoleGuest: func(ctx context.Context, t *component.Task) error {
+			for _, p := range []openflow.Party{guest, {Role: openflow.RoleHost, ID: "1"}, {Role: openflow.RoleGuest, ID: host.ID}} {
+				if err := t.Send(ctx, p, "x", nil); openflow.CodeOf(err) != openflow.CodeInvalid {
+					return fmt.Errorf("sending to %s: %w", p, err)
+				}
+				if _, err := t.Receive(ctx, p, "x"); openflow.CodeOf(err) != openflow.CodeInvalid {
+					return fmt.Errorf("receiving from %s: %w", p, err)
+				}
+			}
+			return nil
+		},
+		openflow.RoleHost: func(context.Context, *component.Task) error { return nil },
+	})
+	componenttest.RunOK(t, componenttest.Case{Component: c, Parties: []openflow.Party{guest, host}})
+}
+
+func TestStoppingATaskEndsItsWait(t *testing.T) {
+	waiting := make(chan struct{})
+	c := at(map[openflow.Role]func(context.Context, *component.Task) error{
+		openflow.RoleGuest: func(ctx context.Context, t *component.Task) error {
+			close(waiting)
+			_, err := t.Receive(ctx, host, "never")
+			return err
+		},
+		openflow.RoleHost: func(context.Context, *component.Task) error { return nil },
+	})
+	node := componenttest.NewNode(t)
+	e := node.Start(t.Context(), componenttest.Case{Component: c, Parties: []openflow.Party{guest, host}})
+	<-waiting
+	e.Stop(guest)
+	r := e.Wait()
+	require.Equal(t, component.ExitCanceled, r.Parties[guest].ExitCode)
+	require.Empty(t, r.Parties[guest].Status, "the node knows that it stopped the task")
+	require.Equal(t, openflow.TaskSuccess, r.Parties[host].Status)
+}
+
+func TestASilentNodeIsGivenUpAfterThePatience(t *testing.T) {
+	c := at(map[openflow.Role]func(context.Context, *component.Task) error{
+		openflow.RoleGuest: func(ctx context.Context, t *component.Task) error { return t.Send(ctx, host, "x", nil) },
+		openflow.RoleHost:  func(context.Context, *component.Task) error { return nil },
+	})
+	r := componenttest.Run(t, componenttest.Case{
+		Component: c, Parties: []openflow.Party{guest, host}, Patience: 100 * time.Millisecond,
+		Faults: []componenttest.Fault{{Path: pathPush, Kind: componenttest.Unavailable, Every: 1}},
+	})
+	require.Equal(t, component.ExitFailed, r.Parties[guest].ExitCode)
+	require.True(t, strings.HasPrefix(r.Parties[guest].Error, `message "x" to host 10000: tried for 100ms: node answered`), r.Parties[guest].Error)
+}

@@ -1,0 +1,235 @@
+// Package partner is the client of another node's interconnection layer: openflow.PartnerService and
+// openflow.SchedulerService over signed HTTP.
+//
+// It never retries, because the workflow that calls it does; it turns answers and failures into the domain's errors
+// with the party's name on them. Messages between containers go the same way, see transport.go.
+package partner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"openflow"
+	"openflow/sdk/wire"
+)
+
+// Signer proves to the other side who we are.
+type Signer interface {
+	// Sign adds the proof to a request with that body to the destination.
+	Sign(r *http.Request, to openflow.PartyID, body []byte) error
+}
+
+// Client talks to one peer.
+type Client struct {
+	Self   openflow.PartyID
+	Peer   openflow.PartyID
+	URL    string // base of the peer's interconnection layer, without a trailing slash
+	Signer Signer
+	HTTP   *http.Client
+}
+
+var (
+	_ openflow.PartnerService   = (*Client)(nil)
+	_ openflow.SchedulerService = scheduler{}
+)
+
+// callTimeout bounds one call; FATE-Flow's own clients give up after the same time (fate-flow-api §0.8).
+const callTimeout = 10 * time.Second
+
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 32 << 20
+
+// NewHTTP makes an HTTP client fit for many calls to few peers.
+func NewHTTP() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 64
+	t.Proxy = nil // peers are named by address; a proxy of the environment must not see the requests
+	return &http.Client{
+		Transport:     t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// post sends one call and returns the answer's envelope.
+func (c *Client) post(ctx context.Context, path string, body any) (wire.Envelope, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return c.send(ctx, path, body)
+}
+
+func (c *Client) send(ctx context.Context, path string, body any) (wire.Envelope, error) {
+	var e wire.Envelope
+	b, err := json.Marshal(body)
+	if err != nil {
+		return e, openflow.Errorf(openflow.CodeInvalid, "request to %s cannot be encoded: %w", path, err)
+	}
+	answer, err := c.do(ctx, path, "application/json", b, nil)
+	if err != nil {
+		return e, err
+	}
+	if err := json.Unmarshal(answer.body, &e); err != nil {
+		return e, c.unreachable("answered %s with something that is not JSON (HTTP %d)", path, answer.status)
+	}
+	if err := e.Err(); err != nil {
+		return e, openflow.AtParty(c.Peer, err)
+	}
+	return e, nil
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// do sends one signed request. Every failure to get an answer is CodeUnavailable at the peer.
+func (c *Client) do(ctx context.Context, path, contentType string, body []byte, header http.Header) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, openflow.Errorf(openflow.CodeInvalid, "address %q of party %s is not usable: %w", c.URL, c.Peer, err)
+	}
+	for k, v := range header {
+		req.Header[k] = v
+	}
+	req.Header.Set("Content-Type", contentType)
+	if err := c.Signer.Sign(req, c.Peer, body); err != nil {
+		return answer{}, err
+	}
+	resp, err := c.HTTP.Do(req)
+	if err != nil {
+		return answer{}, c.notReached(ctx, err)
+	}
+	defer func() { _ = resp.Body.Close() }() // the body has been read or is of no more use
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return answer{}, c.unreachable("broke off its answer to %s: %v", path, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return answer{}, c.unreachable("answered %s with HTTP %d", path, resp.StatusCode)
+	}
+	return answer{resp.StatusCode, resp.Header, b}, nil
+}
+
+func (c *Client) notReached(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return openflow.AtParty(c.Peer, ctx.Err())
+	}
+	e := c.unreachable("does not answer at %s: %v", c.URL, err)
+	e.Err = err
+	return e.WithHint("check that its node runs and that the address is right: openflow site list, openflow doctor")
+}
+
+func (c *Client) unreachable(format string, args ...any) *openflow.Error {
+	e := openflow.Errorf(openflow.CodeUnavailable, "the node "+format, args...)
+	e.Party = c.Peer
+	return e
+}
+
+func (c *Client) tell(ctx context.Context, path string, body any) error {
+	_, err := c.post(ctx, path, body)
+	return err
+}
+
+// Probe asks the peer whom it takes this node for. The peer checks the signature and that it is the party the request
+// is meant for, so success proves address, clocks and our key there. Errors: CodeUnavailable, CodeUnauthorized.
+func (c *Client) Probe(ctx context.Context) error {
+	const path = "/v2/partner/site/info"
+	e, err := c.post(ctx, path, struct{}{})
+	if err != nil {
+		return err
+	}
+	var seen struct {
+		Caller openflow.PartyID `json:"caller"`
+	}
+	if err := json.Unmarshal(e.Data, &seen); err != nil {
+		return c.unreachable("answered %s with unreadable data: %v", path, err)
+	}
+	if seen.Caller != c.Self {
+		e := openflow.Errorf(openflow.CodeUnauthorized, "the node takes party %s for %q", c.Self, seen.Caller)
+		e.Party = c.Peer
+		return e
+	}
+	return nil
+}
+
+// CreateJob calls /v2/partner/job/create.
+func (c *Client) CreateJob(ctx context.Context, o openflow.JobOrder) error {
+	dag, err := wire.EncodeDAG(o.DAG)
+	if err != nil {
+		return err
+	}
+	return c.tell(ctx, "/v2/partner/job/create", wire.PartnerCreateJob{
+		JobRef: wire.Ref(o.Key.Job, o.Key.Party), DAG: dag, SchemaVersion: wire.Text(o.DAG.SchemaVersion), Kind: wire.Kind,
+	})
+}
+
+// ApplyJobResources calls /v2/partner/job/resource/apply.
+func (c *Client) ApplyJobResources(ctx context.Context, k openflow.JobKey) error {
+	return c.tell(ctx, "/v2/partner/job/resource/apply", wire.Ref(k.Job, k.Party))
+}
+
+// ReturnJobResources calls /v2/partner/job/resource/return.
+func (c *Client) ReturnJobResources(ctx context.Context, k openflow.JobKey) error {
+	return c.tell(ctx, "/v2/partner/job/resource/return", wire.Ref(k.Job, k.Party))
+}
+
+// StartJob calls /v2/partner/job/start.
+func (c *Client) StartJob(ctx context.Context, k openflow.JobKey) error {
+	return c.tell(ctx, "/v2/partner/job/start", wire.Ref(k.Job, k.Party))
+}
+
+// UpdateJob calls /v2/partner/job/update, which our own nodes also take a status from.
+func (c *Client) UpdateJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string, progress *int) error {
+	b := wire.PartnerUpdateJob{JobRef: wire.Ref(k.Job, k.Party), Status: wire.Text(status), Reason: reason}
+	if progress != nil {
+		p := float64(*progress)
+		b.Progress = &p
+	}
+	return c.tell(ctx, "/v2/partner/job/update", b)
+}
+
+// StopJob calls /v2/partner/job/stop.
+func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string) error {
+	return c.tell(ctx, "/v2/partner/job/stop",
+		wire.PartnerUpdateJob{JobRef: wire.Ref(k.Job, k.Party), Status: wire.Text(status), Reason: reason})
+}
+
+// StartTask calls /v2/partner/task/start.
+func (c *Client) StartTask(ctx context.Context, _ openflow.PartyID, k openflow.TaskKey) error {
+	return c.tell(ctx, "/v2/partner/task/start", wire.TaskRefOf(k))
+}
+
+// UpdateTask calls /v2/partner/task/stop for an end, /v2/partner/task/status/update otherwise.
+func (c *Client) UpdateTask(ctx context.Context, _ openflow.PartyID, u openflow.TaskUpdate) error {
+	path := "/v2/partner/task/status/update"
+	if u.Status.Terminal() {
+		path = "/v2/partner/task/stop"
+	}
+	return c.tell(ctx, path, wire.PartnerUpdateTask{
+		TaskRef: wire.TaskRefOf(u.Key), Status: wire.Text(u.Status), Reason: u.Reason, Progress: float64(u.Progress),
+	})
+}
+
+// CollectTask calls /v2/partner/task/collect. Of the record it fills in what the answer has.
+func (c *Client) CollectTask(ctx context.Context, _ openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	rec := openflow.TaskRecord{Key: k}
+	e, err := c.post(ctx, "/v2/partner/task/collect", wire.TaskRefOf(k))
+	if err != nil {
+		return rec, err
+	}
+	var s wire.TaskState
+	if err := json.Unmarshal(e.Data, &s); err != nil {
+		return rec, c.unreachable("answered /v2/partner/task/collect with unreadable data: %v", err)
+	}
+	rec.Status, rec.PartyStatus = openflow.TaskStatus(s.Status), openflow.TaskStatus(s.PartyStatus)
+	rec.Reason = s.Error
+	if !rec.PartyStatus.Valid() {
+		return rec, c.unreachable("told an unknown status %q of %s", s.PartyStatus, k)
+	}
+	return rec, nil
+}

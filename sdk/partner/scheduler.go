@@ -1,0 +1,48 @@
+package partner
+
+import (
+	"context"
+	"encoding/json"
+
+	"openflow"
+	"openflow/sdk/wire"
+)
+
+// scheduler is the client as a SchedulerService: both interfaces have a CreateJob and a StopJob.
+type scheduler struct{ *Client }
+
+// Scheduler is the peer as a scheduler of jobs.
+func (c *Client) Scheduler() openflow.SchedulerService { return scheduler{c} }
+
+// CreateJob calls /v2/scheduler/job/create. It takes as long as the slowest party of the job.
+func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openflow.Submission) (openflow.Submitted, error) {
+	var answer openflow.Submitted
+	dag, err := wire.EncodeDAG(sub.DAG)
+	if err != nil {
+		return answer, err
+	}
+	e, err := s.send(ctx, "/v2/scheduler/job/create", wire.SchedulerCreateJob{
+		DAG: dag, SchemaVersion: wire.Text(sub.DAG.SchemaVersion), Kind: wire.Kind, JobID: wire.Text(sub.ID),
+		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName,
+	})
+	if err != nil {
+		return answer, err
+	}
+	var model wire.CreatedModel
+	if err := json.Unmarshal(e.Data, &model); err != nil {
+		return answer, s.unreachable("answered /v2/scheduler/job/create with unreadable data: %v", err)
+	}
+	return openflow.Submitted{ID: openflow.JobID(e.JobID), ModelID: model.ModelID, ModelVersion: model.ModelVersion}, nil
+}
+
+// StopJob calls /v2/scheduler/job/stop.
+func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID, status openflow.JobStatus) error {
+	return s.tell(ctx, "/v2/scheduler/job/stop", wire.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(status)})
+}
+
+// ReportTask calls /v2/scheduler/task/report.
+func (s scheduler) ReportTask(ctx context.Context, _ openflow.PartyID, r openflow.Report) error {
+	return s.tell(ctx, "/v2/scheduler/task/report", wire.SchedulerReportTask{
+		TaskRef: wire.TaskRefOf(r.Key), Status: wire.Text(r.Status), Error: r.Error, Code: string(r.Code),
+	})
+}

@@ -1,0 +1,249 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"openflow"
+)
+
+// MaxDocument is the largest DAG document that is read, in bytes.
+const MaxDocument = 8 << 20
+
+// Kind is the only value of a DAG document's "kind" that this dialect speaks.
+const Kind = "fate"
+
+// ParseDAG reads what a person wrote, YAML or JSON: `{dag, schema_version, kind?}`. Unknown keys are refused by name and
+// line, and the result has been validated. Errors: CodeInvalid, whose message names the place.
+//
+// Spec: fate-flow-api §4.1; strictness: part 7 #4, #5.
+func ParseDAG(data []byte) (*openflow.DAG, error) {
+	parse := parseYAML
+	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
+		parse = parseJSON
+	}
+	return decodeDAG(data, parse, false)
+}
+
+// ReceiveDAG reads what another node or the FATE client sent: JSON, in which keys that we do not know are passed over.
+// The result has been validated. Errors: CodeInvalid.
+func ReceiveDAG(data []byte) (*openflow.DAG, error) { return decodeDAG(data, parseJSON, true) }
+
+func decodeDAG(data []byte, parse func([]byte) (*tree, error), lenient bool) (*openflow.DAG, error) {
+	if len(data) > MaxDocument {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "the DAG document has %d bytes, more than %d", len(data), MaxDocument)
+	}
+	t, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{lenient: lenient}
+	d := readDocument(r, t)
+	if r.err != nil {
+		return nil, r.err
+	}
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func readDocument(r *reader, t *tree) *openflow.DAG {
+	top := r.object(t, "")
+	if kind := top.text("kind"); kind != "" && kind != Kind {
+		r.fail(t, "kind", "%q is not spoken here", kind)
+	}
+	version := top.text("schema_version")
+	if version == "" && r.err == nil {
+		r.fail(t, "schema_version", "missing")
+	}
+	body := top.take("dag")
+	if body == nil && r.err == nil {
+		r.fail(t, "dag", "missing")
+	}
+	d := readDAG(r.object(body, "dag"))
+	d.SchemaVersion = version
+	top.done()
+	return d
+}
+
+func readDAG(f *fields) *openflow.DAG {
+	d := &openflow.DAG{
+		Parties: readParties(f, "parties"),
+		Stage:   openflow.Stage(f.text("stage")),
+		Conf:    readConf(f.r.object(f.take("conf"), f.at("conf"))),
+	}
+	tasks := f.r.object(f.take("tasks"), f.at("tasks"))
+	for _, name := range tasks.o.keys {
+		d.Tasks = append(d.Tasks, readTask(name, f.r.object(tasks.take(name), tasks.at(name))))
+	}
+	sites := f.r.object(f.take("party_tasks"), f.at("party_tasks"))
+	for _, site := range sites.o.keys {
+		d.PartyTasks = append(d.PartyTasks, readPartyTasks(site, f.r.object(sites.take(site), sites.at(site))))
+	}
+	f.done()
+	return d
+}
+
+// readParties flattens `[{role, party_id: [..]}]`; several entries of one role are merged, repeats dropped.
+func readParties(f *fields, key string) []openflow.Party {
+	var parties []openflow.Party
+	seen := map[openflow.Party]bool{}
+	for i, item := range f.list(key) {
+		p := f.r.object(item, fmt.Sprintf("%s[%d]", f.at(key), i))
+		role := openflow.Role(p.text("role"))
+		for _, id := range p.list("party_id") {
+			party := openflow.Party{Role: role, ID: openflow.PartyID(f.r.text(id, p.at("party_id")))}
+			if !seen[party] {
+				seen[party] = true
+				parties = append(parties, party)
+			}
+		}
+		p.done()
+	}
+	return parties
+}
+
+func readConf(f *fields) openflow.JobConf {
+	c := openflow.JobConf{
+		Priority: f.intOr("priority", 0), Cores: f.integer("cores"),
+		Scheduler: openflow.PartyID(f.text("scheduler_party_id")), Initiator: openflow.PartyID(f.text("initiator_party_id")),
+		ComputingPartitions: f.intOr("computing_partitions", 0), SyncType: openflow.SyncType(f.text("sync_type")),
+		AutoRetries: f.intOr("auto_retries", 0), ModelID: f.text("model_id"), ModelVersion: f.text("model_version"),
+		Task: readTaskConf(f.r.object(f.take("task"), f.at("task"))), Extra: f.mapping("extra"),
+	}
+	if t := f.take("model_warehouse"); t != nil {
+		m := f.r.object(t, f.at("model_warehouse"))
+		c.ModelWarehouse = &openflow.ModelRef{ID: m.text("model_id"), Version: m.text("model_version")}
+		m.done()
+	}
+	if t := f.take("inheritance"); t != nil {
+		in := f.r.object(t, f.at("inheritance"))
+		c.Inheritance = &openflow.Inheritance{Job: openflow.JobID(in.text("job_id")), Tasks: readNames(in, "task_list")}
+		in.done()
+	}
+	f.done()
+	return c
+}
+
+func readTaskConf(f *fields) openflow.TaskConf {
+	c := openflow.TaskConf{
+		Provider: f.text("provider"), LauncherName: f.text("launcher_name"), EngineRun: f.mapping("engine_run"),
+		Timeout: time.Duration(f.intOr("timeout", 0)) * time.Second,
+	}
+	if cores, ok := c.EngineRun["cores"]; ok {
+		if _, err := wholeNumber(cores); err != nil {
+			f.r.fail(f.t, f.at("engine_run.cores"), "%v", err)
+		}
+	}
+	f.done()
+	return c
+}
+
+func wholeNumber(v any) (int64, error) {
+	n, ok := v.(json.Number)
+	if !ok {
+		return 0, fmt.Errorf("expected an integer, found %v", v)
+	}
+	i, err := n.Int64()
+	if err != nil || i < 0 {
+		return 0, fmt.Errorf("expected an integer of at least 0, found %s", n)
+	}
+	return i, nil
+}
+
+func readNames(f *fields, key string) []openflow.TaskName {
+	var names []openflow.TaskName
+	for _, t := range f.list(key) {
+		names = append(names, openflow.TaskName(f.r.text(t, f.at(key))))
+	}
+	return names
+}
+
+func readTask(name string, f *fields) openflow.Task {
+	t := openflow.Task{
+		Name: openflow.TaskName(name), Component: f.text("component_ref"), DependsOn: readNames(f, "dependent_tasks"),
+		Parameters: f.mapping("parameters"), Parties: readParties(f, "parties"), Stage: openflow.Stage(f.text("stage")),
+		Conf: readTaskConf(f.r.object(f.take("conf"), f.at("conf"))),
+	}
+	if t.Component == "" && f.r.err == nil {
+		f.r.fail(f.t, f.at("component_ref"), "missing")
+	}
+	in := f.r.object(f.take("inputs"), f.at("inputs"))
+	for _, kind := range []openflow.InputKind{openflow.InputData, openflow.InputModel} {
+		keys := f.r.object(in.take(string(kind)), in.at(string(kind)))
+		for _, key := range keys.o.keys {
+			input := openflow.Input{Kind: kind, Key: key}
+			if v := keys.take(key); v != nil {
+				input.Channels = readChannels(f.r.object(v, keys.at(key)))
+			}
+			if len(input.Channels) > 0 {
+				t.Inputs = append(t.Inputs, input)
+			}
+		}
+	}
+	in.take("parameters") // upstream ignores it, and real pipelines carry it (§4.1.3)
+	in.done()
+	f.take("outputs") // read by the BFIA adapter only (§4.1.3)
+	f.done()
+	return t
+}
+
+func readChannels(f *fields) []openflow.Channel {
+	var channels []openflow.Channel
+	for _, source := range []openflow.Source{openflow.FromTask, openflow.FromDataWarehouse, openflow.FromModelWarehouse} {
+		v := f.take(string(source))
+		if v == nil {
+			continue
+		}
+		list, ok := v.value.([]*tree)
+		if !ok {
+			list = []*tree{v}
+		}
+		for _, item := range list {
+			channels = append(channels, readChannel(source, f.r.object(item, f.at(string(source)))))
+		}
+	}
+	f.done()
+	return channels
+}
+
+func readChannel(source openflow.Source, f *fields) openflow.Channel {
+	c := openflow.Channel{
+		Source: source, ProducerTask: openflow.TaskName(f.text("producer_task")), OutputKey: f.text("output_artifact_key"),
+		Parties: readParties(f, "parties"),
+	}
+	f.take("output_artifact_type_alias")
+	switch source {
+	case openflow.FromDataWarehouse:
+		c.Namespace, c.Name, c.Job = f.text("namespace"), f.text("name"), openflow.JobID(f.text("job_id"))
+		f.take("dataset_id")
+	case openflow.FromModelWarehouse:
+		if id := f.text("model_id"); id != "" {
+			c.Model = &openflow.ModelRef{ID: id, Version: f.text("model_version")}
+		}
+		f.take("model_version")
+	case openflow.FromTask:
+	}
+	f.done()
+	return c
+}
+
+func readPartyTasks(site string, f *fields) openflow.PartyTasks {
+	pt := openflow.PartyTasks{
+		Site: site, Parties: readParties(f, "parties"), Conf: readTaskConf(f.r.object(f.take("conf"), f.at("conf"))),
+		Tasks: map[openflow.TaskName]openflow.TaskOverride{},
+	}
+	tasks := f.r.object(f.take("tasks"), f.at("tasks"))
+	for _, name := range tasks.o.keys {
+		o := f.r.object(tasks.take(name), tasks.at(name))
+		pt.Tasks[openflow.TaskName(name)] = openflow.TaskOverride{
+			Parameters: o.mapping("parameters"), Conf: readTaskConf(f.r.object(o.take("conf"), o.at("conf"))),
+		}
+		o.done()
+	}
+	f.done()
+	return pt
+}

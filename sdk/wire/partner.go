@@ -1,0 +1,232 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"openflow"
+)
+
+// Text is a string argument that a number may stand for: ids are written both ways (part 7 #40).
+type Text string
+
+// UnmarshalJSON accepts a string or a number.
+func (t *Text) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, (*string)(t))
+	}
+	if _, err := strconv.ParseFloat(string(b), 64); err != nil {
+		return fmt.Errorf("expected a string, found %s", clip(string(b)))
+	}
+	*t = Text(b)
+	return nil
+}
+
+// JobRef names a job at one of its parties: what every /v2/partner/job/* call begins with.
+//
+// Spec: fate-flow-api §2.3.
+type JobRef struct {
+	JobID   Text `json:"job_id" check:"required"`
+	Role    Text `json:"role" check:"required"`
+	PartyID Text `json:"party_id" check:"required"`
+}
+
+// Ref makes the wire form of a job at p.
+func Ref(job openflow.JobID, p openflow.Party) JobRef {
+	return JobRef{JobID: Text(job), Role: Text(p.Role), PartyID: Text(p.ID)}
+}
+
+// Key is the row that the reference means when scheduler asks. Errors: CodeInvalid.
+func (r JobRef) Key(scheduler openflow.PartyID) (openflow.JobKey, error) {
+	p := openflow.Party{Role: openflow.Role(r.Role), ID: openflow.PartyID(r.PartyID)}
+	if !p.Role.Valid() {
+		return openflow.JobKey{}, openflow.Errorf(openflow.CodeInvalid, "unknown role %q", r.Role)
+	}
+	for kind, s := range map[string]Text{"job_id": r.JobID, "party_id": r.PartyID} {
+		if err := openflow.CheckIdentifier(kind, string(s)); err != nil {
+			return openflow.JobKey{}, err
+		}
+	}
+	return openflow.JobKey{Scheduler: scheduler, Job: openflow.JobID(r.JobID), Party: p}, nil
+}
+
+// TaskRef names a task version at one of its parties: what every /v2/partner/task/* call begins with.
+//
+// Spec: fate-flow-api §2.3.
+type TaskRef struct {
+	JobRef
+	TaskID      Text `json:"task_id" check:"required"`
+	TaskVersion *int `json:"task_version" check:"required"`
+}
+
+// TaskRefOf makes the wire form of k.
+func TaskRefOf(k openflow.TaskKey) TaskRef {
+	v := k.Version
+	return TaskRef{JobRef: Ref(k.Job, k.Party), TaskID: Text(k.TaskID()), TaskVersion: &v}
+}
+
+// TaskKey is the run that the reference means. Errors: CodeInvalid.
+func (r TaskRef) TaskKey() (openflow.TaskKey, error) {
+	jk, err := r.Key("")
+	if err != nil {
+		return openflow.TaskKey{}, err
+	}
+	name, err := openflow.TaskNameOf(jk.Job, openflow.TaskID(r.TaskID))
+	if err != nil {
+		return openflow.TaskKey{}, err
+	}
+	if err := openflow.CheckIdentifier("task name", string(name)); err != nil {
+		return openflow.TaskKey{}, err
+	}
+	if *r.TaskVersion < 0 {
+		return openflow.TaskKey{}, openflow.Errorf(openflow.CodeInvalid, "task_version %d is negative", *r.TaskVersion)
+	}
+	return openflow.TaskKey{Job: jk.Job, Task: name, Version: *r.TaskVersion, Party: jk.Party}, nil
+}
+
+// PartnerCreateJob is the body of POST /v2/partner/job/create.
+type PartnerCreateJob struct {
+	JobRef
+	DAG           json.RawMessage `json:"dag" check:"required"`
+	SchemaVersion Text            `json:"schema_version" check:"required"`
+	Kind          string          `json:"kind,omitempty"`
+}
+
+// Decode reads the DAG. Errors: CodeInvalid.
+func (b PartnerCreateJob) Decode() (*openflow.DAG, error) {
+	return receiveInner(b.DAG, b.SchemaVersion, b.Kind)
+}
+
+func receiveInner(dag json.RawMessage, version Text, kind string) (*openflow.DAG, error) {
+	doc, err := json.Marshal(map[string]any{"dag": dag, "schema_version": string(version), "kind": kind})
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "dag: %w", err)
+	}
+	return ReceiveDAG(doc)
+}
+
+// PartnerUpdateJob is the body of POST /v2/partner/job/update and, with Status, of …/job/status/update and …/job/stop.
+//
+// Reason and Status in job/stop are ours: part 7 #24, #27.
+type PartnerUpdateJob struct {
+	JobRef
+	Progress *float64 `json:"progress,omitempty"`
+	Status   Text     `json:"status,omitempty"`
+	Reason   string   `json:"reason,omitempty"`
+}
+
+// PartnerUpdateTask is the body of POST /v2/partner/task/status/update and …/task/stop.
+type PartnerUpdateTask struct {
+	TaskRef
+	Status   Text    `json:"status,omitempty"`
+	Reason   string  `json:"reason,omitempty"`
+	Progress float64 `json:"progress,omitempty"` // of the job, in percent: saves the call to job/update
+}
+
+// TaskState is the data of POST /v2/partner/task/collect. Error is ours: part 7 #30.
+type TaskState struct {
+	JobID       string `json:"job_id"`
+	TaskID      string `json:"task_id"`
+	TaskVersion int    `json:"task_version"`
+	Role        string `json:"role"`
+	PartyID     string `json:"party_id"`
+	Status      string `json:"status"`
+	PartyStatus string `json:"party_status"`
+	StartTime   *int64 `json:"start_time"`
+	UpdateTime  *int64 `json:"update_time"`
+	EndTime     *int64 `json:"end_time"`
+	Elapsed     *int64 `json:"elapsed"`
+	Error       string `json:"error,omitempty"`
+}
+
+// SchedulerCreateJob is the body of POST /v2/scheduler/job/create. The last three are ours: the ID that the initiator
+// made, its idempotency key, and who submitted.
+type SchedulerCreateJob struct {
+	DAG            json.RawMessage `json:"dag" check:"required"`
+	SchemaVersion  Text            `json:"schema_version" check:"required"`
+	Kind           string          `json:"kind,omitempty"`
+	JobID          Text            `json:"job_id,omitempty"`
+	IdempotencyKey string          `json:"idempotency_key,omitempty"`
+	UserName       string          `json:"user_name,omitempty"`
+}
+
+// Decode reads the DAG. Errors: CodeInvalid.
+func (b SchedulerCreateJob) Decode() (*openflow.DAG, error) {
+	return receiveInner(b.DAG, b.SchemaVersion, b.Kind)
+}
+
+// SchedulerStopJob is the body of POST /v2/scheduler/job/stop.
+type SchedulerStopJob struct {
+	JobID      Text `json:"job_id" check:"required"`
+	StopStatus Text `json:"stop_status,omitempty"`
+}
+
+// SchedulerReportTask is the body of POST /v2/scheduler/task/report. Error and Code are ours: part 7 #30.
+type SchedulerReportTask struct {
+	TaskRef
+	Status Text   `json:"status,omitempty"`
+	Error  string `json:"error,omitempty"`
+	Code   string `json:"error_code,omitempty"`
+}
+
+// CreatedModel is the data of an answer that created a job.
+type CreatedModel struct {
+	ModelID      string `json:"model_id"`
+	ModelVersion string `json:"model_version"`
+}
+
+// Decode reads a request body leniently: unknown keys are passed over, and fields tagged check:"required" must be there
+// and not null. Errors: CodeInvalid; MissingFields tells which.
+//
+// Spec: fate-flow-api §0.2.
+func Decode(body []byte, into any) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		body = []byte("{}")
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return openflow.Errorf(openflow.CodeInvalid, "invalid request body: %v", err)
+	}
+	if missing := missingFields(reflect.ValueOf(into).Elem()); len(missing) > 0 {
+		return &openflow.Error{
+			Code: openflow.CodeInvalid, Message: "invalid request: missing " + strings.Join(missing, ", "),
+			Err: MissingFields(missing),
+		}
+	}
+	return nil
+}
+
+// MissingFields is the cause of a Decode that lacked required fields, in the order of the struct.
+type MissingFields []string
+
+// Error lists the fields.
+func (m MissingFields) Error() string {
+	return "missing data for required fields " + strings.Join(m, ", ")
+}
+
+func missingFields(v reflect.Value) []string {
+	var missing []string
+	for i := range v.NumField() {
+		f, t := v.Field(i), v.Type().Field(i)
+		if t.Anonymous && f.Kind() == reflect.Struct {
+			missing = append(missing, missingFields(f)...)
+			continue
+		}
+		if t.Tag.Get("check") == "required" && (f.IsZero() || string(jsonText(f)) == "null") {
+			name, _, _ := strings.Cut(t.Tag.Get("json"), ",")
+			missing = append(missing, name)
+		}
+	}
+	return slices.Clip(missing)
+}
+
+func jsonText(f reflect.Value) []byte {
+	if raw, ok := f.Interface().(json.RawMessage); ok {
+		return bytes.TrimSpace(raw)
+	}
+	return nil
+}

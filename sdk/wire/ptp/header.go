@@ -1,0 +1,42 @@
+package ptp
+
+// Headers of HTTP requests, and keys of gRPC metadata.
+//
+// Spec: interop-transport §3.
+const (
+	HeaderVersion      = "x-ptp-version" // VersionPassThrough, or something else for encapsulation
+	HeaderProvider     = "x-ptp-tech-provider-code"
+	HeaderTraceID      = "x-ptp-trace-id"
+	HeaderToken        = "x-ptp-token"
+	HeaderSessionID    = "x-ptp-session-id"
+	HeaderTargetNodeID = "x-ptp-target-node-id"
+	HeaderTargetInstID = "x-ptp-target-inst-id"
+	HeaderURI          = "x-ptp-uri"
+	HeaderSourceNodeID = "x-ptp-source-node-id"
+	HeaderSourceInstID = "x-ptp-source-inst-id"
+)
+
+// Headers that real peers use beyond the standard, and what the choices of §6 and §7 add.
+const (
+	HeaderTopic            = "x-ptp-topic"              // beats the topic of the body
+	HeaderTimeout          = "x-ptp-timeout"            // milliseconds; beats the body
+	HeaderHops             = "x-ptp-hops"               // nodes passed so far, at most MaxHops (§7.1)
+	HeaderFromNodeID       = "x-ptp-from-node-id"       // FATE's HeaderSourceNodeID
+	HeaderFromInstID       = "x-ptp-from-inst-id"       // FATE's HeaderSourceInstID
+	HeaderProviderMisspelt = "x-ptp-tecn-provider-code" // YACL's HeaderProvider
+	HeaderOpenflowAck      = "x-openflow-ack"           // acknowledged read: drop sequences up to this one
+	HeaderOpenflowSequence = "x-openflow-sequence"      // reply of an acknowledged read: the message's sequence
+	MetadataMessageID      = "x-ptp-message-id"         // key of PushInbound.Metadata, for duplicate suppression (§6.1)
+	VersionPassThrough     = "1"                        // the value of HeaderVersion that means pass-through (§5.2)
+	MaxHops                = 3                          // interop-transport §7.1
+	ProviderFATE           = "FATE"                     // a HeaderProvider that expects ResultTimeout for an empty pop
+)
+
+// Content types that mean something here.
+//
+// Spec: interop-transport §4, §5.1.
+const (
+	TypeJSON     = "application/json"
+	TypeProtobuf = "application/x-protobuf"
+	TypeRaw      = "application/proto" // replies of the raw dialect
+)

@@ -1,0 +1,279 @@
+package wire
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"openflow"
+)
+
+// JobRow is one row of /v2/job/query. Reason is ours: what a job waits for, or why it ended as it did.
+//
+// Spec: fate-flow-api §4.9.1.
+type JobRow struct {
+	ApplyResourceTime  *int64          `json:"apply_resource_time"`
+	Cores              int             `json:"cores"`
+	CreateTime         *int64          `json:"create_time"`
+	DAG                json.RawMessage `json:"dag,omitempty"`
+	Description        string          `json:"description"`
+	Elapsed            *int64          `json:"elapsed"`
+	EndTime            *int64          `json:"end_time"`
+	EngineName         *string         `json:"engine_name"`
+	FlowID             string          `json:"flow_id"`
+	Inheritance        map[string]any  `json:"inheritance"`
+	InitiatorPartyID   string          `json:"initiator_party_id"`
+	JobID              string          `json:"job_id"`
+	Memory             int             `json:"memory"`
+	ModelID            string          `json:"model_id"`
+	ModelVersion       string          `json:"model_version"`
+	Parties            []PartyList     `json:"parties"`
+	Partners           []string        `json:"partners,omitempty"`
+	PartyID            string          `json:"party_id"`
+	Progress           int             `json:"progress"`
+	Protocol           string          `json:"protocol"`
+	Reason             string          `json:"reason"`
+	RemainingCores     int             `json:"remaining_cores"`
+	RemainingMemory    int             `json:"remaining_memory"`
+	ResourceInUse      bool            `json:"resource_in_use"`
+	ReturnResourceTime *int64          `json:"return_resource_time"`
+	Role               string          `json:"role"`
+	SchedulerPartyID   string          `json:"scheduler_party_id"`
+	StartTime          *int64          `json:"start_time"`
+	Status             string          `json:"status"`
+	StatusCode         *int            `json:"status_code"`
+	Tag                string          `json:"tag"`
+	UpdateTime         *int64          `json:"update_time"`
+	UserName           string          `json:"user_name"`
+}
+
+// Millis renders t in milliseconds since the epoch; null for the zero time.
+func Millis(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	ms := t.UnixMilli()
+	return &ms
+}
+
+func elapsed(start, end time.Time) *int64 {
+	if start.IsZero() || end.IsZero() {
+		return nil
+	}
+	ms := end.Sub(start).Milliseconds()
+	return &ms
+}
+
+// ClientStatus is a job's status as the FATE client may see it: it waits for ever on anything but success, failed and
+// canceled.
+//
+// Spec: fate-client §4.3.
+func ClientStatus(s openflow.JobStatus) string {
+	switch s {
+	case openflow.JobTimeout:
+		return string(openflow.JobFailed)
+	case openflow.JobReady:
+		return string(openflow.JobWaiting)
+	case openflow.JobWaiting, openflow.JobRunning, openflow.JobCanceled, openflow.JobFailed, openflow.JobSuccess:
+	}
+	return string(s)
+}
+
+// EncodeJob renders r; the DAG is part of it only when whole.
+func EncodeJob(r openflow.JobRecord, whole bool) (JobRow, error) {
+	row := JobRow{
+		ApplyResourceTime: Millis(r.ApplyTime), Cores: r.Cores, CreateTime: Millis(r.CreateTime), Description: r.Notes,
+		Elapsed: elapsed(r.StartTime, r.EndTime), EndTime: Millis(r.EndTime), Inheritance: map[string]any{},
+		InitiatorPartyID: string(r.Initiator), JobID: string(r.ID), ModelID: r.ModelID, ModelVersion: r.ModelVersion,
+		PartyID: string(r.Party.ID), Progress: r.Progress, Protocol: Kind, Reason: r.Reason, RemainingCores: r.RemainingCores,
+		ResourceInUse: r.ResourceInUse, ReturnResourceTime: Millis(r.ReturnTime), Role: string(r.Party.Role),
+		SchedulerPartyID: string(r.Scheduler), StartTime: Millis(r.StartTime), Status: ClientStatus(r.Status),
+		UpdateTime: Millis(r.UpdateTime), UserName: r.UserName,
+	}
+	if !r.ApplyTime.IsZero() {
+		engine := "openflow"
+		row.EngineName = &engine
+	}
+	if r.Status.Terminal() {
+		row.Tag = "job_end"
+	}
+	if r.DAG == nil {
+		return row, nil
+	}
+	row.Parties = EncodeParties(r.DAG.Parties)
+	if in := r.DAG.Conf.Inheritance; in != nil {
+		row.Inheritance = map[string]any{"job_id": in.Job, "task_list": in.Tasks}
+	}
+	if !whole {
+		return row, nil
+	}
+	var err error
+	row.DAG, err = EncodeDocument(r.DAG)
+	return row, err
+}
+
+// TaskRow is one row of /v2/job/task/query. Reason, Runtime, Container and ExitCode are ours.
+//
+// Spec: fate-flow-api §4.9.2.
+type TaskRow struct {
+	Cmd                 []string       `json:"cmd"`
+	Component           string         `json:"component"`
+	ComponentParameters map[string]any `json:"component_parameters"`
+	Container           string         `json:"container"`
+	CreateTime          *int64         `json:"create_time"`
+	Elapsed             *int64         `json:"elapsed"`
+	EndTime             *int64         `json:"end_time"`
+	EngineConf          map[string]any `json:"engine_conf"`
+	ErrorReport         string         `json:"error_report"`
+	ExecutionID         string         `json:"execution_id"`
+	ExitCode            *int           `json:"exit_code"`
+	JobID               string         `json:"job_id"`
+	KillStatus          bool           `json:"kill_status"`
+	LauncherName        *string        `json:"launcher_name"`
+	Memory              int64          `json:"memory"`
+	PartyID             string         `json:"party_id"`
+	PartyStatus         string         `json:"party_status"`
+	Protocol            string         `json:"protocol"`
+	ProviderName        string         `json:"provider_name"`
+	Reason              string         `json:"reason"`
+	ResourceInUse       bool           `json:"resource_in_use"`
+	Role                string         `json:"role"`
+	RunIP               *string        `json:"run_ip"`
+	RunPID              *int           `json:"run_pid"`
+	RunPort             *int           `json:"run_port"`
+	Runtime             string         `json:"runtime"`
+	SchedulerPartyID    string         `json:"scheduler_party_id"`
+	StartTime           *int64         `json:"start_time"`
+	Status              string         `json:"status"`
+	StatusCode          *int           `json:"status_code"`
+	SyncType            string         `json:"sync_type"`
+	TaskCores           int            `json:"task_cores"`
+	TaskID              string         `json:"task_id"`
+	TaskName            string         `json:"task_name"`
+	TaskParameters      map[string]any `json:"task_parameters"`
+	TaskRun             map[string]any `json:"task_run"`
+	TaskVersion         int            `json:"task_version"`
+	Timeout             int            `json:"timeout"`
+	UpdateTime          *int64         `json:"update_time"`
+	WorkerID            *string        `json:"worker_id"`
+}
+
+// EncodeTask renders r.
+func EncodeTask(r openflow.TaskRecord) TaskRow {
+	run := r.Spec.Conf.EngineRun
+	if run == nil {
+		run = map[string]any{}
+	}
+	row := TaskRow{
+		Cmd: []string{}, Component: r.Component, ComponentParameters: map[string]any{"parameters": r.Spec.Parameters},
+		Container: r.ContainerName, CreateTime: Millis(r.CreateTime), Elapsed: elapsed(r.StartTime, r.EndTime),
+		EndTime: Millis(r.EndTime), EngineConf: map[string]any{}, ErrorReport: r.ErrorReport,
+		ExecutionID: string(r.Key.ExecutionID()), ExitCode: r.ExitCode, JobID: string(r.Key.Job), KillStatus: r.Killed,
+		Memory: r.MemoryBytes, PartyID: string(r.Key.Party.ID), PartyStatus: string(r.PartyStatus), Protocol: Kind,
+		ProviderName: r.Provider, Reason: r.Reason, ResourceInUse: r.ResourceInUse, Role: string(r.Key.Party.Role),
+		Runtime: r.Runtime, SchedulerPartyID: string(r.Scheduler), StartTime: Millis(r.StartTime), Status: string(r.Status),
+		SyncType: string(r.SyncType), TaskCores: r.Cores, TaskID: string(r.Key.TaskID()), TaskName: string(r.Key.Task),
+		TaskParameters: map[string]any{}, TaskRun: run, TaskVersion: r.Key.Version,
+		Timeout: int(r.Spec.Conf.Timeout.Seconds()), UpdateTime: Millis(r.UpdateTime),
+	}
+	return row
+}
+
+// EncodeTaskState renders r for /v2/partner/task/collect.
+func EncodeTaskState(r openflow.TaskRecord) TaskState {
+	return TaskState{
+		JobID: string(r.Key.Job), TaskID: string(r.Key.TaskID()), TaskVersion: r.Key.Version, Role: string(r.Key.Party.Role),
+		PartyID: string(r.Key.Party.ID), Status: string(r.Status), PartyStatus: string(r.PartyStatus),
+		StartTime: Millis(r.StartTime), UpdateTime: Millis(r.UpdateTime), EndTime: Millis(r.EndTime),
+		Elapsed: elapsed(r.StartTime, r.EndTime), Error: FirstLine(r.ErrorReport, r.Reason),
+	}
+}
+
+// FirstLine is the first line of the first text that has one: an error as one party tells it to another, without the
+// rest of its report.
+func FirstLine(texts ...string) string {
+	for _, t := range texts {
+		line, _, _ := strings.Cut(strings.TrimSpace(t), "\n")
+		if line != "" {
+			return clipTo(line, 500)
+		}
+	}
+	return ""
+}
+
+func clipTo(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n]) + "…"
+	}
+	return s
+}
+
+// TableInfo is the data of /v2/table/query and one entry of /v2/worker/data/tracking/query.
+//
+// Spec: fate-flow-api §1.5.
+type TableInfo struct {
+	Namespace string          `json:"namespace"`
+	Name      string          `json:"name"`
+	Count     *int64          `json:"count"`
+	Meta      json.RawMessage `json:"meta"`
+	Engine    string          `json:"engine"`
+	Path      string          `json:"path"`
+	Source    TableSource     `json:"source"`
+	DataType  string          `json:"data_type"`
+	Display   json.RawMessage `json:"display,omitempty"`
+}
+
+// TableSource says which task made a table; all empty for none.
+type TableSource struct {
+	TaskID            string `json:"task_id,omitempty"`
+	PartyTaskID       string `json:"party_task_id,omitempty"`
+	TaskName          string `json:"task_name,omitempty"`
+	Component         string `json:"component,omitempty"`
+	OutputArtifactKey string `json:"output_artifact_key,omitempty"`
+	OutputIndex       *int   `json:"output_index,omitempty"`
+}
+
+// EncodeTable renders r; path is where its rows are to be had.
+func EncodeTable(r openflow.TableRecord, path string) TableInfo {
+	info := TableInfo{
+		Namespace: r.Name.Namespace, Name: r.Name.Name, Meta: r.Meta, Engine: "openflow", Path: path, DataType: r.DataType,
+		Source: TableSource{
+			TaskID: string(r.Source.TaskID), PartyTaskID: string(r.Source.ExecutionID), TaskName: string(r.Source.TaskName),
+			Component: r.Source.Component, OutputArtifactKey: r.Source.OutputKey,
+		},
+	}
+	if len(info.Meta) == 0 {
+		info.Meta = json.RawMessage("{}")
+	}
+	if r.Count >= 0 {
+		n := r.Count
+		info.Count = &n
+	}
+	return info
+}
+
+// Metric is one metric record.
+//
+// Spec: fate-flow-api §3.9.
+type Metric struct {
+	Name     string          `json:"name"`
+	Type     *string         `json:"type"`
+	Groups   json.RawMessage `json:"groups"`
+	StepAxis *string         `json:"step_axis"`
+	Data     json.RawMessage `json:"data,omitempty"`
+}
+
+// EncodeMetric renders r, with its data only when asked.
+func EncodeMetric(r openflow.MetricRecord, data bool) Metric {
+	m := Metric{Name: r.Name, Groups: r.Groups}
+	if r.Type != "" {
+		m.Type = &r.Type
+	}
+	if r.StepAxis != "" {
+		m.StepAxis = &r.StepAxis
+	}
+	if data {
+		m.Data = r.Data
+	}
+	return m
+}

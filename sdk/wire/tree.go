@@ -1,0 +1,352 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"openflow"
+)
+
+// tree is a parsed JSON or YAML document that still knows the order of its keys and, from YAML, its lines. Go maps
+// know neither, and the order of party_tasks decides which override wins.
+type tree struct {
+	value any // nil, bool, string, json.Number, []*tree or *object
+	line  int // 1-based; 0 when the source had no lines worth naming
+}
+
+type object struct {
+	keys   []string
+	values map[string]*tree
+}
+
+// maxDepth bounds the nesting of a document, so that a hostile one cannot exhaust the stack.
+const maxDepth = 64
+
+func parseJSON(data []byte) (*tree, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	t, err := jsonValue(dec, 0)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "not valid JSON at byte %d: %w", dec.InputOffset(), err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "not valid JSON: text after the document at byte %d", dec.InputOffset())
+	}
+	return t, nil
+}
+
+func jsonValue(dec *json.Decoder, depth int) (*tree, error) {
+	if depth > maxDepth {
+		return nil, fmt.Errorf("nested deeper than %d levels", maxDepth)
+	}
+	tok, err := dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch tok {
+	case json.Delim('{'):
+		o := &object{values: map[string]*tree{}}
+		for dec.More() {
+			k, err := dec.Token()
+			if err != nil {
+				return nil, err
+			}
+			v, err := jsonValue(dec, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			if err := o.add(k.(string), v); err != nil { // a JSON key is a string, or Token had failed
+				return nil, err
+			}
+		}
+		_, err := dec.Token()
+		return &tree{value: o}, err
+	case json.Delim('['):
+		list := []*tree{}
+		for dec.More() {
+			v, err := jsonValue(dec, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		_, err := dec.Token()
+		return &tree{value: list}, err
+	}
+	return &tree{value: tok}, nil
+}
+
+func (o *object) add(key string, v *tree) error {
+	if _, ok := o.values[key]; ok {
+		return fmt.Errorf("key %q is there twice", key)
+	}
+	o.keys = append(o.keys, key)
+	o.values[key] = v
+	return nil
+}
+
+func parseYAML(data []byte) (*tree, error) {
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "not valid YAML: %w", err)
+	}
+	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "expected exactly one YAML document, found %d", len(file.Docs))
+	}
+	t, err := yamlValue(file.Docs[0].Body, 0)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "not usable YAML: %w", err)
+	}
+	return t, nil
+}
+
+func yamlValue(n ast.Node, depth int) (*tree, error) {
+	line := 0
+	if tok := n.GetToken(); tok != nil && tok.Position != nil {
+		line = tok.Position.Line
+	}
+	if depth > maxDepth {
+		return nil, fmt.Errorf("line %d: nested deeper than %d levels", line, maxDepth)
+	}
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		return yamlMapping(n.Values, line, depth)
+	case *ast.MappingValueNode:
+		return yamlMapping([]*ast.MappingValueNode{n}, line, depth)
+	case *ast.SequenceNode:
+		list := []*tree{}
+		for _, item := range n.Values {
+			v, err := yamlValue(item, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		return &tree{value: list, line: line}, nil
+	case *ast.NullNode:
+		return &tree{line: line}, nil
+	case *ast.BoolNode:
+		return &tree{value: n.Value, line: line}, nil
+	case *ast.StringNode:
+		return &tree{value: n.Value, line: line}, nil
+	case *ast.LiteralNode:
+		return &tree{value: n.Value.Value, line: line}, nil
+	case *ast.IntegerNode:
+		return &tree{value: json.Number(fmt.Sprint(n.Value)), line: line}, nil
+	case *ast.FloatNode:
+		return &tree{value: json.Number(strconv.FormatFloat(n.Value, 'g', -1, 64)), line: line}, nil
+	}
+	return nil, fmt.Errorf("line %d: %s is not supported here; write plain values", line, n.Type())
+}
+
+func yamlMapping(values []*ast.MappingValueNode, line, depth int) (*tree, error) {
+	o := &object{values: map[string]*tree{}}
+	for _, mv := range values {
+		key, ok := mv.Key.(ast.ScalarNode)
+		if !ok {
+			return nil, fmt.Errorf("line %d: a key must be a plain value", line)
+		}
+		v, err := yamlValue(mv.Value, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		if err := o.add(fmt.Sprint(key.GetValue()), v); err != nil {
+			return nil, fmt.Errorf("line %d: %w", key.GetToken().Position.Line, err)
+		}
+	}
+	return &tree{value: o, line: line}, nil
+}
+
+// plain turns t into what encoding/json would have made of it, numbers as json.Number.
+func (t *tree) plain() any {
+	switch v := t.value.(type) {
+	case *object:
+		m := make(map[string]any, len(v.keys))
+		for _, k := range v.keys {
+			m[k] = v.values[k].plain()
+		}
+		return m
+	case []*tree:
+		list := make([]any, len(v))
+		for i, item := range v {
+			list[i] = item.plain()
+		}
+		return list
+	}
+	return t.value
+}
+
+// reader walks a tree and collects the first fault, so that decoding reads as a list of fields. In lenient mode keys
+// that nobody asked for are passed over, in strict mode they are the fault.
+type reader struct {
+	lenient bool
+	err     error
+}
+
+func (r *reader) fail(t *tree, path, format string, args ...any) {
+	if r.err != nil {
+		return
+	}
+	where := path
+	if where == "" {
+		where = "document"
+	}
+	if t != nil && t.line > 0 {
+		where += fmt.Sprintf(" (line %d)", t.line)
+	}
+	r.err = openflow.Errorf(openflow.CodeInvalid, "%s: %s", where, fmt.Sprintf(format, args...))
+}
+
+// fields is the object under decoding: keys are taken from it one by one, done complains about the rest.
+type fields struct {
+	r    *reader
+	t    *tree
+	o    *object
+	path string
+	used map[string]bool
+}
+
+// object starts reading t as an object. Null counts as an empty one, as pydantic models with defaults have it.
+func (r *reader) object(t *tree, path string) *fields {
+	f := &fields{r: r, t: t, o: &object{}, path: path, used: map[string]bool{}}
+	if t == nil || t.value == nil {
+		return f
+	}
+	o, ok := t.value.(*object)
+	if !ok {
+		r.fail(t, path, "expected an object, found %s", kindOf(t))
+		return f
+	}
+	f.o = o
+	return f
+}
+
+func (f *fields) at(key string) string {
+	if f.path == "" {
+		return key
+	}
+	return f.path + "." + key
+}
+
+// take returns the value of key, nil when it is absent or null.
+func (f *fields) take(key string) *tree {
+	f.used[key] = true
+	v := f.o.values[key]
+	if v == nil || v.value == nil {
+		return nil
+	}
+	return v
+}
+
+func (f *fields) done() {
+	if f.r.lenient {
+		return
+	}
+	for _, k := range f.o.keys {
+		if !f.used[k] {
+			f.r.fail(f.o.values[k], f.at(k), "unknown key %q", k)
+			return
+		}
+	}
+}
+
+// text reads a string; a number is taken as its digits, because ids are written both ways (part 7 #40).
+func (f *fields) text(key string) string {
+	v := f.take(key)
+	if v == nil {
+		return ""
+	}
+	return f.r.text(v, f.at(key))
+}
+
+func (r *reader) text(t *tree, path string) string {
+	switch v := t.value.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	r.fail(t, path, "expected a string, found %s", kindOf(t))
+	return ""
+}
+
+func (f *fields) integer(key string) *int {
+	v := f.take(key)
+	if v == nil {
+		return nil
+	}
+	var digits string
+	switch x := v.value.(type) {
+	case json.Number:
+		digits = x.String()
+	case string:
+		digits = x
+	}
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		f.r.fail(v, f.at(key), "expected an integer, found %s", kindOf(v))
+		return nil
+	}
+	return &n
+}
+
+func (f *fields) intOr(key string, def int) int {
+	if n := f.integer(key); n != nil {
+		return *n
+	}
+	return def
+}
+
+func (f *fields) list(key string) []*tree {
+	v := f.take(key)
+	if v == nil {
+		return nil
+	}
+	list, ok := v.value.([]*tree)
+	if !ok {
+		f.r.fail(v, f.at(key), "expected a list, found %s", kindOf(v))
+	}
+	return list
+}
+
+func (f *fields) mapping(key string) map[string]any {
+	v := f.take(key)
+	if v == nil {
+		return nil
+	}
+	m, ok := v.plain().(map[string]any)
+	if !ok {
+		f.r.fail(v, f.at(key), "expected an object, found %s", kindOf(v))
+	}
+	return m
+}
+
+func kindOf(t *tree) string {
+	switch v := t.value.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "a boolean"
+	case string:
+		return fmt.Sprintf("the string %q", clip(v))
+	case json.Number:
+		return "the number " + clip(v.String())
+	case []*tree:
+		return "a list"
+	}
+	return "an object"
+}
+
+func clip(s string) string {
+	if len(s) > 40 {
+		return s[:40] + "…"
+	}
+	return s
+}

@@ -1,0 +1,100 @@
+package application
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"openflow"
+	"openflow/server/reply"
+
+	"log/slog"
+)
+
+// Access decides who may call the application layer and the UI.
+type Access struct {
+	Token string // when set, every request must carry it; when empty, only requests from and to loopback pass
+	Same  func(expected, given string) bool
+	Log   *slog.Logger
+}
+
+// cookie carries the token for the UI, which a browser opens.
+const cookie = "openflow_token"
+
+// Middleware refuses requests that lack the token, come from another machine without one, or were sent by a page of
+// another origin. The last matters on loopback too: any page in the user's browser can reach it.
+func (a Access) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := a.check(r); err != nil {
+			reply.Error(a.Log, w, r, err)
+			return
+		}
+		if given := r.URL.Query().Get("token"); a.Token != "" && given != "" { // a browser's first visit
+			http.SetCookie(w, &http.Cookie{Name: cookie, Value: given, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (a Access) check(r *http.Request) error {
+	if err := sameOrigin(r); err != nil {
+		return err
+	}
+	if a.Token != "" {
+		if a.Same(a.Token, given(r)) {
+			return nil
+		}
+		return openflow.Errorf(openflow.CodeUnauthorized, "this node needs a token").
+			WithHint("send it as \"Authorization: Bearer …\"; the operator finds it in the node's home, or give --token to the CLI")
+	}
+	if !loopback(r.RemoteAddr) || !loopback(r.Host) {
+		return openflow.Errorf(openflow.CodeUnauthorized, "without a token, the application layer answers on loopback only").
+			WithHint("start the node with --token, or call http://127.0.0.1")
+	}
+	return nil
+}
+
+func given(r *http.Request) string {
+	if t, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		return t
+	}
+	if c, err := r.Cookie(cookie); err == nil {
+		return c.Value
+	}
+	return r.URL.Query().Get("token")
+}
+
+// sameOrigin refuses what a browser sends for a page of another origin. Programs send no Origin.
+func sameOrigin(r *http.Request) error {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" && r.Method != http.MethodGet {
+			return foreign(site)
+		}
+		return nil
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || u.Host != r.Host {
+		return foreign(origin)
+	}
+	return nil
+}
+
+func foreign(origin string) error {
+	return openflow.Errorf(openflow.CodePermission, "requests from pages of another origin (%s) are refused", origin)
+}
+
+// loopback tells whether an address or host name, with or without port, is this machine's own. A name other than
+// localhost does not count: it could be a foreign page's that has been pointed here.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = strings.Trim(address, "[]")
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

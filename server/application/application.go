@@ -1,0 +1,158 @@
+// Package application serves the users of this node: the CLI, the Go SDK and the FATE client.
+//
+// It submits, stops and observes jobs, shows outputs, takes data in, and manages peers and grants. Handlers decode, call
+// a service or read the catalogue, and return. Start reading at [Routes]; who may call is decided in access.go.
+package application
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"openflow"
+	"openflow/catalogue"
+	"openflow/objects"
+	"openflow/sdk/wire"
+	"openflow/server/reply"
+)
+
+// Sites manages the peers of this node.
+type Sites interface {
+	AddSite(ctx context.Context, s openflow.SiteRecord) error
+	RemoveSite(ctx context.Context, id openflow.PartyID) error
+	RotateSite(ctx context.Context, id openflow.PartyID, key string, final bool) error
+	// CheckSite calls a peer. CodeUnavailable: it does not answer; CodeUnauthorized: it does not take this node for who it is.
+	CheckSite(ctx context.Context, id openflow.PartyID) error
+}
+
+// Logs reads what a task's container has written, also while it runs.
+type Logs interface {
+	TaskLog(ctx context.Context, t openflow.TaskRecord, w io.Writer) error
+}
+
+// About is what this node tells of itself.
+type About struct {
+	Party      openflow.PartyID
+	Version    string
+	Runtime    string
+	TemporalUI string // address, empty without UI
+	PublicKey  string
+	Durability string // what a power failure may cost
+	Started    time.Time
+	Host       string
+	Port       int
+	Warnings   []string
+}
+
+// API serves the application layer.
+type API struct {
+	Jobs      openflow.JobService
+	Catalogue *catalogue.Catalogue
+	Objects   objects.Store
+	Sites     Sites
+	Logs      Logs
+	About     func() About
+	Uploads   string // folder that server-side upload paths are taken from
+	NewID     func() openflow.JobID
+	Log       *slog.Logger
+}
+
+// Routes mounts the layer: fate-flow-api part 1 as far as it is offered, then our own routes.
+func (a *API) Routes(r chi.Router) {
+	get := func(path string, h reply.Handler) { r.Get(path, reply.JSON(a.Log, h)) }
+	post := func(path string, h reply.Handler) { r.Post(path, reply.JSON(a.Log, h)) }
+
+	post("/v2/job/submit", a.submit)
+	get("/v2/job/query", a.queryJobs)
+	get("/v2/job/list/query", a.listJobs)
+	post("/v2/job/stop", a.stop)
+	post("/v2/job/rerun", a.rerun)
+	post("/v2/job/queue/clean", a.cleanQueue)
+	post("/v2/job/clean", a.clean)
+	post("/v2/job/notes/add", a.addNotes)
+	get("/v2/job/data/view", a.dataView)
+	get("/v2/job/dag/dependency", a.dependency)
+	r.Post("/v2/job/log/download", a.downloadLogs)
+	get("/v2/job/task/query", a.queryTasks)
+	get("/v2/job/task/list/query", a.listTasks)
+
+	get("/v2/output/metric/key/query", a.metricKeys)
+	get("/v2/output/metric/query", a.metrics)
+	post("/v2/output/metric/delete", a.deleteMetrics)
+	get("/v2/output/model/query", a.models)
+	r.Get("/v2/output/model/download", a.downloadModel)
+	post("/v2/output/model/delete", a.deleteModels)
+	r.Get("/v2/output/data/download", a.downloadOutput)
+	get("/v2/output/data/table", a.outputTables)
+	get("/v2/output/data/display", a.displayOutput)
+
+	post("/v2/data/component/upload", a.uploadPath)
+	post("/v2/data/component/upload/file", a.uploadFile)
+	r.Get("/v2/data/download", a.downloadTable)
+	get("/v2/table/query", a.queryTable)
+	post("/v2/table/delete", a.deleteTable)
+
+	get("/v2/site/info/query", a.siteInfo)
+	get("/v2/server/fateflow", a.serverInfo)
+
+	post("/v2/permission/resource/grant", a.grant)
+	post("/v2/permission/resource/delete", a.revoke)
+	get("/v2/permission/resource/query", a.grants)
+
+	// Ours, beside the specification (docs/divergences.md, "Routes of our own").
+	get("/v2/table/list", a.listTables)
+	r.Get("/v2/job/task/log", a.taskLog)
+	get("/v2/server/about", a.about)
+	get("/v2/site/list", a.listSites)
+	get("/v2/site/check", a.checkSite)
+	post("/v2/site/add", a.addSite)
+	post("/v2/site/remove", a.removeSite)
+	post("/v2/site/rotate", a.rotateSite)
+	get("/v2/permission/resource/list", a.listGrants)
+}
+
+// identifiers checks query values that name things, so that nothing else reaches the catalogue or a file name.
+func identifiers(r *http.Request, keys ...string) error {
+	for _, k := range keys {
+		if v := r.URL.Query().Get(k); v != "" {
+			if err := openflow.CheckIdentifier(k, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// required reads query values that must be there.
+func required(r *http.Request, keys ...string) ([]string, error) {
+	values := make([]string, len(keys))
+	var missing []string
+	for i, k := range keys {
+		values[i] = r.URL.Query().Get(k)
+		if values[i] == "" {
+			missing = append(missing, k)
+		}
+	}
+	if len(missing) > 0 {
+		return nil, &openflow.Error{
+			Code: openflow.CodeInvalid, Message: "invalid request: missing " + strings.Join(missing, ", "),
+			Err: wire.MissingFields(missing),
+		}
+	}
+	return values, identifiers(r, keys...)
+}
+
+func statuses[S ~string](values []string) []S {
+	var out []S
+	for _, v := range values {
+		if v != "" {
+			out = append(out, S(v))
+		}
+	}
+	return out
+}

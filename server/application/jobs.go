@@ -1,0 +1,347 @@
+package application
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+
+	"openflow"
+	"openflow/catalogue"
+	"openflow/sdk/wire"
+	"openflow/server/reply"
+)
+
+// submitted is the data of a submission's answer. Warnings are ours.
+type submitted struct {
+	wire.CreatedModel
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// submit takes a DAG. The idempotency key comes in a header or, for clients that cannot set one, in the body.
+//
+// Spec: fate-flow-api §1.1 #1.
+func (a *API) submit(r *http.Request) (any, error) {
+	var b struct {
+		DAG            rawDocument `json:"dag_schema" check:"required"`
+		IdempotencyKey string      `json:"idempotency_key"`
+	}
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	dag, err := wire.ReceiveDAG(b.DAG)
+	if err != nil {
+		return nil, openflow.About(openflow.AboutJob, err)
+	}
+	if h := r.Header.Get(wire.IdempotencyHeader); h != "" {
+		b.IdempotencyKey = h
+	}
+	answer, err := a.Jobs.SubmitJob(r.Context(), openflow.Submission{
+		DAG: dag, IdempotencyKey: b.IdempotencyKey, UserName: r.Header.Get(wire.UserHeader),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return reply.Answer{JobID: answer.ID, Data: submitted{
+		CreatedModel: wire.CreatedModel{ModelID: answer.ModelID, ModelVersion: answer.ModelVersion}, Warnings: answer.Warnings,
+	}}, nil
+}
+
+// rawDocument keeps a part of a body undecoded.
+type rawDocument []byte
+
+// UnmarshalJSON keeps b.
+func (d *rawDocument) UnmarshalJSON(b []byte) error {
+	*d = slices.Clone(b)
+	return nil
+}
+
+// queryJobs answers the rows of this site; none, or no filter, is not found.
+//
+// Spec: fate-flow-api §1.1 #2.
+func (a *API) queryJobs(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	f := catalogue.JobFilter{
+		ID: openflow.JobID(q.Get("job_id")), Party: openflow.PartyID(q.Get("party_id")), Roles: statuses[openflow.Role](q["role"]),
+		Statuses: statuses[openflow.JobStatus](q["status"]), User: r.Header.Get(wire.UserHeader), Limit: pageLimit,
+	}
+	unfiltered := f.ID == "" && f.Party == "" && len(f.Roles) == 0 && len(f.Statuses) == 0
+	var jobs []openflow.JobRecord
+	if !unfiltered {
+		var err error
+		if jobs, _, err = a.Catalogue.JobsWhere(r.Context(), f); err != nil {
+			return nil, err
+		}
+	}
+	if len(jobs) == 0 {
+		return nil, noJob(q.Get("job_id"))
+	}
+	return encodeJobs(jobs, q.Get("fields") != "short")
+}
+
+// pageLimit bounds answers of queries that the specification does not page (part 7 #6).
+const pageLimit = 1000
+
+func noJob(id string) error {
+	return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "No found job: job_id[%s]", id))
+}
+
+func encodeJobs(jobs []openflow.JobRecord, whole bool) ([]wire.JobRow, error) {
+	rows := make([]wire.JobRow, 0, len(jobs))
+	for _, j := range jobs {
+		row, err := wire.EncodeJob(j, whole)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// listJobs pages through the rows of this site. Unlike upstream, the partner filter comes before paging (part 7 #7).
+//
+// Spec: fate-flow-api §1.1 #5.
+func (a *API) listJobs(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	limit, page, err := paging(r)
+	if err != nil {
+		return nil, err
+	}
+	f := catalogue.JobFilter{
+		IDContains: q.Get("job_id"), PartyContains: q.Get("party_id"), NotesContains: q.Get("description"),
+		Roles: statuses[openflow.Role](q["role"]), Statuses: statuses[openflow.JobStatus](q["status"]),
+		User: r.Header.Get(wire.UserHeader), Limit: limit, Offset: limit * max(page-1, 0), OrderBy: q.Get("order_by"),
+		Ascending: q.Get("order") == "asc",
+	}
+	count, err := a.Catalogue.CountJobs(r.Context(), f)
+	if err != nil {
+		return nil, err
+	}
+	jobs, _, err := a.Catalogue.JobsWhere(r.Context(), f)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := encodeJobs(jobs, q.Get("fields") != "short")
+	for i := range rows {
+		rows[i].Partners = partners(jobs[i])
+	}
+	return map[string]any{"count": count, "data": rows}, err
+}
+
+func partners(j openflow.JobRecord) []string {
+	ids := []string{}
+	if j.DAG == nil {
+		return ids
+	}
+	for _, p := range j.DAG.Parties {
+		if p.ID != j.Party.ID {
+			ids = append(ids, string(p.ID))
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+func paging(r *http.Request) (limit, page int, err error) {
+	for key, into := range map[string]*int{"limit": &limit, "page": &page} {
+		if v := r.URL.Query().Get(key); v != "" {
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 0 || n > 1_000_000 {
+				return 0, 0, openflow.Errorf(openflow.CodeInvalid, "%s: %q is not a number between 0 and 1000000", key, v)
+			}
+			*into = n
+		}
+	}
+	if limit == 0 {
+		limit = pageLimit
+	}
+	return limit, page, nil
+}
+
+type jobBody struct {
+	JobID wire.Text `json:"job_id" check:"required"`
+}
+
+func (a *API) jobID(r *http.Request) (openflow.JobID, error) {
+	var b jobBody
+	if err := reply.Decode(r, &b); err != nil {
+		return "", err
+	}
+	return openflow.JobID(b.JobID), openflow.CheckIdentifier("job_id", string(b.JobID))
+}
+
+// stop cancels a job; an ended one stays as it is.
+//
+// Spec: fate-flow-api §1.1 #3.
+func (a *API) stop(r *http.Request) (any, error) {
+	id, err := a.jobID(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.Jobs.StopJob(r.Context(), id)
+}
+
+// rerun is not offered yet. Saying so beats pretending.
+func (a *API) rerun(r *http.Request) (any, error) {
+	id, err := a.jobID(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, openflow.Errorf(openflow.CodeUnimplemented, "job %s cannot be run again on this version", id).
+		WithHint("submit it as a new job")
+}
+
+// cleanQueue cancels every job that waits here.
+//
+// Spec: fate-flow-api §1.1 #9.
+func (a *API) cleanQueue(r *http.Request) (any, error) {
+	jobs, _, err := a.Catalogue.JobsWhere(r.Context(), catalogue.JobFilter{
+		Statuses: []openflow.JobStatus{openflow.JobReady, openflow.JobWaiting}, Limit: pageLimit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	answers := map[openflow.JobID]wire.Envelope{}
+	for _, j := range jobs {
+		if _, done := answers[j.ID]; done {
+			continue
+		}
+		answers[j.ID] = wire.Envelope{Code: wire.Success, Message: "success"}
+		if err := a.Jobs.StopJob(r.Context(), j.ID); err != nil {
+			answers[j.ID] = wire.Failure(err)
+		}
+	}
+	return answers, nil
+}
+
+// clean forgets an ended job at this site: rows, metrics and the tables it made. What it only read stays (part 7 #34).
+//
+// Spec: fate-flow-api §1.1 #10.
+func (a *API) clean(r *http.Request) (any, error) {
+	id, err := a.jobID(r)
+	if err != nil {
+		return nil, err
+	}
+	jobs, _, err := a.Catalogue.JobsWhere(r.Context(), catalogue.JobFilter{ID: id})
+	if err != nil {
+		return nil, err
+	}
+	if len(jobs) == 0 {
+		return nil, noJob(string(id))
+	}
+	for _, j := range jobs {
+		if _, err := a.Catalogue.DeleteJob(r.Context(), j.Key()); err != nil {
+			return nil, openflow.About(openflow.AboutJob, err)
+		}
+	}
+	return nil, nil
+}
+
+// row finds the one row that role and party name.
+func (a *API) row(r *http.Request, id, role, party string) (openflow.JobRecord, error) {
+	jobs, _, err := a.Catalogue.JobsWhere(r.Context(), catalogue.JobFilter{
+		ID: openflow.JobID(id), Roles: []openflow.Role{openflow.Role(role)}, Party: openflow.PartyID(party), Limit: 1,
+	})
+	if err != nil {
+		return openflow.JobRecord{}, err
+	}
+	if len(jobs) == 0 {
+		return openflow.JobRecord{}, openflow.About(openflow.AboutJob,
+			openflow.Errorf(openflow.CodeNotFound, "No found job: job_id[%s],role[%s],party_id[%s]", id, role, party))
+	}
+	return jobs[0], nil
+}
+
+func (a *API) addNotes(r *http.Request) (any, error) {
+	var b struct {
+		wire.JobRef
+		Notes string `json:"notes" check:"required"`
+	}
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	job, err := a.row(r, string(b.JobID), string(b.Role), string(b.PartyID))
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.Catalogue.SetJobNotes(r.Context(), job.Key(), b.Notes)
+}
+
+// dataView tells which tables the readers of every party use, as this row's DAG has it.
+//
+// Spec: fate-flow-api §1.1 #11; the party_id is the one asked for (part 7 #11).
+func (a *API) dataView(r *http.Request) (any, error) {
+	v, err := required(r, "job_id", "role", "party_id")
+	if err != nil {
+		return nil, err
+	}
+	job, err := a.row(r, v[0], v[1], v[2])
+	if err != nil {
+		return nil, err
+	}
+	view := map[openflow.Role]map[openflow.PartyID][]map[string]string{}
+	for _, p := range job.DAG.Parties {
+		for _, t := range job.DAG.Tables(p) {
+			if t.Name == "" {
+				continue // another party's parameters are not ours to see
+			}
+			if view[p.Role] == nil {
+				view[p.Role] = map[openflow.PartyID][]map[string]string{}
+			}
+			view[p.Role][p.ID] = append(view[p.Role][p.ID], map[string]string{"namespace": t.Namespace, "name": t.Name})
+		}
+	}
+	return map[string]any{"role": v[1], "party_id": v[2], "data_view": view}, nil
+}
+
+// dependency is the graph as one party sees it, for drawing.
+//
+// Spec: fate-flow-api §1.1 #13.
+func (a *API) dependency(r *http.Request) (any, error) {
+	v, err := required(r, "job_id", "role", "party_id")
+	if err != nil {
+		return nil, err
+	}
+	job, err := a.row(r, v[0], v[1], v[2])
+	if err != nil {
+		return nil, err
+	}
+	return dependencies(job), nil
+}
+
+type edge struct {
+	Type          string   `json:"type,omitempty"`
+	ModelType     string   `json:"model_type,omitempty"`
+	ComponentName string   `json:"component_name,omitempty"`
+	UpOutputInfo  []string `json:"up_output_info"`
+}
+
+func dependencies(job openflow.JobRecord) map[string]any {
+	list, stages, modules, edges := []string{}, map[string]string{}, map[string]string{}, map[string][]edge{}
+	specs := map[openflow.TaskName]openflow.TaskSpec{}
+	for _, s := range job.DAG.ForParty(job.Party) {
+		specs[s.Name] = s
+	}
+	order, err := job.DAG.Order()
+	if err != nil {
+		order = nil // a stored DAG has been validated
+	}
+	for _, n := range order {
+		s, mine := specs[n]
+		if !mine {
+			continue
+		}
+		name := string(n)
+		list, stages[name], modules[name] = append(list, name), string(s.Stage), s.Component
+		for _, in := range s.Inputs {
+			for _, c := range in.Channels {
+				edges[name] = append(edges[name], edge{in.Key, string(in.Kind), string(c.ProducerTask), []string{c.OutputKey}})
+			}
+		}
+		if len(edges[name]) == 0 {
+			edges[name] = []edge{{UpOutputInfo: []string{}}}
+		}
+	}
+	return map[string]any{
+		"component_list": list, "component_stage": stages, "component_module": modules, "dependencies": edges,
+	}
+}

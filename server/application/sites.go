@@ -1,0 +1,229 @@
+package application
+
+import (
+	"net/http"
+	"strings"
+
+	"openflow"
+	"openflow/sdk/wire"
+	"openflow/server/reply"
+)
+
+// siteInfo names the party of this node.
+//
+// Spec: fate-flow-api §1.10.
+func (a *API) siteInfo(*http.Request) (any, error) {
+	return map[string]openflow.PartyID{"party_id": a.About().Party}, nil
+}
+
+// serverInfo is what the FATE client asks for to see that the server is there.
+//
+// Spec: fate-flow-api §1.9 #43.
+func (a *API) serverInfo(*http.Request) (any, error) {
+	about := a.About()
+	id := "flow-" + string(about.Party)
+	return map[string]any{id: map[string]any{
+		"instance_id": id, "timestamp": about.Started.UnixMilli(), "version": about.Version, "host": about.Host,
+		"grpc_port": 0, "http_port": about.Port,
+	}}, nil
+}
+
+// AboutNode is the data of /v2/server/about.
+type AboutNode struct {
+	PartyID    string   `json:"party_id"`
+	Version    string   `json:"version"`
+	Runtime    string   `json:"runtime"`
+	TemporalUI string   `json:"temporal_ui"`
+	PublicKey  string   `json:"public_key"`
+	Durability string   `json:"durability"`
+	StartTime  *int64   `json:"start_time"`
+	Warnings   []string `json:"warnings,omitempty"`
+}
+
+func (a *API) about(*http.Request) (any, error) {
+	b := a.About()
+	return AboutNode{
+		PartyID: string(b.Party), Version: b.Version, Runtime: b.Runtime, TemporalUI: b.TemporalUI, PublicKey: b.PublicKey,
+		Durability: b.Durability, StartTime: wire.Millis(b.Started), Warnings: b.Warnings,
+	}, nil
+}
+
+// Site is a peer as the application layer shows it.
+type Site struct {
+	PartyID wire.Text `json:"party_id" check:"required"`
+	URL     string    `json:"url,omitempty"`
+	Keys    []string  `json:"keys,omitempty"`
+	Key     string    `json:"key,omitempty"`   // in requests: the one key
+	Final   bool      `json:"final,omitempty"` // in rotate: forget the older keys now
+	AddedAt *int64    `json:"added_at,omitempty"`
+}
+
+func (a *API) listSites(r *http.Request) (any, error) {
+	sites, err := a.Catalogue.Sites(r.Context())
+	out := make([]Site, 0, len(sites))
+	for _, s := range sites {
+		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt)})
+	}
+	return out, err
+}
+
+// checkSite tells whether a peer answers this node and knows its key: a failure is an error with the peer's name.
+func (a *API) checkSite(r *http.Request) (any, error) {
+	v, err := required(r, "party_id")
+	if err != nil {
+		return nil, err
+	}
+	return nil, openflow.About(openflow.AboutSite, a.Sites.CheckSite(r.Context(), openflow.PartyID(v[0])))
+}
+
+func (a *API) site(r *http.Request, do func(Site) error) (any, error) {
+	var b Site
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	if err := openflow.CheckIdentifier("party_id", string(b.PartyID)); err != nil {
+		return nil, err
+	}
+	if err := do(b); err != nil {
+		return nil, openflow.About(openflow.AboutSite, err)
+	}
+	return nil, a.audit(r, "site", string(b.PartyID)+" "+b.URL+" "+b.Key)
+}
+
+func (a *API) addSite(r *http.Request) (any, error) {
+	return a.site(r, func(b Site) error {
+		return a.Sites.AddSite(r.Context(), openflow.SiteRecord{Party: openflow.PartyID(b.PartyID), URL: b.URL, Keys: []string{b.Key}})
+	})
+}
+
+func (a *API) removeSite(r *http.Request) (any, error) {
+	return a.site(r, func(b Site) error { return a.Sites.RemoveSite(r.Context(), openflow.PartyID(b.PartyID)) })
+}
+
+func (a *API) rotateSite(r *http.Request) (any, error) {
+	return a.site(r, func(b Site) error {
+		return a.Sites.RotateSite(r.Context(), openflow.PartyID(b.PartyID), b.Key, b.Final)
+	})
+}
+
+func (a *API) audit(r *http.Request, what, subject string) error {
+	return a.Catalogue.AppendAudit(r.Context(), openflow.AuditEvent{
+		Actor: "user " + r.Header.Get(wire.UserHeader), Action: what + strings.ReplaceAll(r.URL.Path, "/v2", ""), Subject: subject,
+	})
+}
+
+// Dataset names a table in a grant.
+type Dataset struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
+
+// Granting is the body of the three permission routes.
+//
+// Spec: fate-flow-api §1.12 #65.
+type Granting struct {
+	PartyID   wire.Text `json:"party_id" check:"required"`
+	Component string    `json:"component"` // comma separated, or *
+	Dataset   []Dataset `json:"dataset"`
+}
+
+func (g Granting) grants() ([]openflow.Grant, error) {
+	party := openflow.PartyID(g.PartyID)
+	if err := openflow.CheckIdentifier("party_id", string(party)); err != nil {
+		return nil, err
+	}
+	var grants []openflow.Grant
+	for _, name := range strings.Split(g.Component, ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			continue
+		}
+		if name != "*" {
+			if err := openflow.CheckIdentifier("component", name); err != nil {
+				return nil, err
+			}
+		}
+		grants = append(grants, openflow.Grant{Party: party, Kind: openflow.GrantComponent, Name: name})
+	}
+	for _, d := range g.Dataset {
+		for kind, v := range map[string]string{"namespace": d.Namespace, "name": d.Name} {
+			if err := openflow.CheckIdentifier(kind, v); err != nil {
+				return nil, err
+			}
+		}
+		grants = append(grants, openflow.Grant{Party: party, Kind: openflow.GrantTable, Table: openflow.TableName(d)})
+	}
+	if len(grants) == 0 {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "name a component or a dataset")
+	}
+	return grants, nil
+}
+
+func (a *API) eachGrant(r *http.Request, do func(openflow.Grant) error) (any, error) {
+	var b Granting
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	grants, err := b.grants()
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range grants {
+		if err := do(g); err != nil {
+			return nil, err
+		}
+		if err := a.audit(r, "grant", string(g.Party)+" "+g.Name+" "+g.Table.String()); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func (a *API) grant(r *http.Request) (any, error) {
+	return a.eachGrant(r, func(g openflow.Grant) error { return a.Catalogue.AddGrant(r.Context(), g) })
+}
+
+func (a *API) revoke(r *http.Request) (any, error) {
+	return a.eachGrant(r, func(g openflow.Grant) error { return a.Catalogue.DeleteGrant(r.Context(), g) })
+}
+
+type granted struct {
+	PartyID   string    `json:"party_id,omitempty"`
+	Component []string  `json:"component"`
+	Dataset   []Dataset `json:"dataset"`
+}
+
+func (a *API) grants(r *http.Request) (any, error) {
+	v, err := required(r, "party_id")
+	if err != nil {
+		return nil, err
+	}
+	return a.grantsOf(r, openflow.PartyID(v[0]))
+}
+
+func (a *API) grantsOf(r *http.Request, p openflow.PartyID) (granted, error) {
+	grants, err := a.Catalogue.Grants(r.Context(), p)
+	out := granted{Component: []string{}, Dataset: []Dataset{}}
+	for _, g := range grants {
+		if g.Kind == openflow.GrantComponent {
+			out.Component = append(out.Component, g.Name)
+			continue
+		}
+		out.Dataset = append(out.Dataset, Dataset(g.Table))
+	}
+	return out, err
+}
+
+// listGrants shows the grants of all peers.
+func (a *API) listGrants(r *http.Request) (any, error) {
+	sites, err := a.Catalogue.Sites(r.Context())
+	out := []granted{}
+	for _, s := range sites {
+		g, err := a.grantsOf(r, s.Party)
+		if err != nil {
+			return nil, err
+		}
+		g.PartyID = string(s.Party)
+		out = append(out, g)
+	}
+	return out, err
+}

@@ -1,0 +1,237 @@
+package base
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"openflow"
+	"openflow/messages"
+	"openflow/sdk/partner"
+	"openflow/sdk/wire/ptp"
+	"openflow/server/reply"
+)
+
+// Peers hands messages to other nodes.
+type Peers interface {
+	PushTo(ctx context.Context, to openflow.PartyID, m partner.Outgoing) error
+}
+
+// Transport is the container side of the message channels.
+type Transport struct {
+	Self    openflow.PartyID
+	Store   messages.Store
+	Peers   Peers
+	MaxBody int64
+	Log     *slog.Logger
+}
+
+// pushWait bounds how long a push waits for room or for a peer before the container is told to come again.
+const pushWait = 20 * time.Second
+
+// TopicPrefix begins every topic of the kit from one party to another: "<role>-<party>~<role>-<party>~". It carries
+// both, so that roles on one node never mix.
+func TopicPrefix(from, to openflow.Party) string {
+	return string(from.Role) + "-" + string(from.ID) + "~" + string(to.Role) + "-" + string(to.ID) + "~"
+}
+
+// push enqueues a message here or at the node of the party that it is for, and answers when it is in the queue there.
+//
+// Spec: interop-transport §6.1.
+func (t *Transport) push(w http.ResponseWriter, r *http.Request) {
+	body, err := reply.Body(r, t.MaxBody)
+	var p ptp.PushInbound
+	dialect := ptp.DialectJSON
+	if err == nil {
+		p, dialect, err = ptp.DecodePush(r.Header.Get("Content-Type"), "", r.Header.Get(ptp.HeaderTopic), r.URL.Path, body)
+	}
+	if err == nil {
+		err = t.enqueue(r, p)
+	}
+	t.answer(w, r, dialect, ptp.Reply(err))
+}
+
+func (t *Transport) enqueue(r *http.Request, p ptp.PushInbound) error {
+	run := task(r)
+	session, err := ownSession(r, run)
+	if err != nil {
+		return err
+	}
+	to := openflow.PartyID(r.Header.Get(ptp.HeaderTargetNodeID))
+	if to == "" {
+		to = t.Self
+	}
+	if !slices.ContainsFunc(run.Spec.Parties, func(q openflow.Party) bool { return q.ID == to }) {
+		return ptp.Fail(ptp.ResultForbidden, openflow.Errorf(openflow.CodePermission, "party %s takes no part in %s", to, run.Key))
+	}
+	if err := fromSelf(p.Topic, run); err != nil {
+		return err
+	}
+	id := p.Metadata[ptp.MetadataMessageID]
+	ctx, cancel := context.WithTimeout(r.Context(), pushWait)
+	defer cancel()
+	if to != t.Self {
+		return t.Peers.PushTo(ctx, to, partner.Outgoing{Session: session, Topic: p.Topic, ID: id, Payload: p.Payload})
+	}
+	return t.Store.Push(ctx, messages.Channel{Session: session, Topic: p.Topic},
+		messages.Message{ID: id, Source: string(t.Self), Payload: p.Payload}, pushWait/2)
+}
+
+// ownSession refuses a session other than the task's own. One that is not named is the task's own.
+func ownSession(r *http.Request, run openflow.TaskRecord) (string, error) {
+	own := string(run.Key.SessionID())
+	if s := r.Header.Get(ptp.HeaderSessionID); s != "" && s != own {
+		return "", ptp.Fail(ptp.ResultForbidden, openflow.Errorf(openflow.CodePermission, "the credential is for session %s, not %s", own, s))
+	}
+	return own, nil
+}
+
+// fromSelf refuses a topic of our form that claims another sender. Other topics are the image's own affair.
+func fromSelf(topic string, run openflow.TaskRecord) error {
+	from, to, ok := ParseTopic(topic, run.Spec.Parties)
+	if ok && from != run.Key.Party {
+		return ptp.Fail(ptp.ResultForbidden, openflow.Errorf(openflow.CodePermission, "%s may not send as %s to %s", run.Key.Party, from, to))
+	}
+	return nil
+}
+
+// ParseTopic finds the two parties that a topic of our form is between; ok is false for any other topic.
+func ParseTopic(topic string, parties []openflow.Party) (from, to openflow.Party, ok bool) {
+	for _, from := range parties {
+		for _, to := range parties {
+			if strings.HasPrefix(topic, TopicPrefix(from, to)) {
+				return from, to, true
+			}
+		}
+	}
+	return openflow.Party{}, openflow.Party{}, false
+}
+
+// pop reads one message. With an acknowledgement in the header the message stays until the next one confirms it, so a
+// reader of our kit loses nothing and sees nothing twice; without, it is removed, as the standard has it.
+//
+// Spec: interop-transport §6.2, §6.3.
+func (t *Transport) pop(w http.ResponseWriter, r *http.Request) {
+	t.read(w, r, func(p ptp.PopInbound) time.Duration {
+		return ptp.Wait(r.URL.Query().Get("timeout"), r.Header.Get(ptp.HeaderTimeout), p.Timeout)
+	})
+}
+
+// peek reads without waiting. It removes what it reads, as all known servers do (interop-transport §6.4).
+func (t *Transport) peek(w http.ResponseWriter, r *http.Request) {
+	t.read(w, r, func(ptp.PopInbound) time.Duration { return 0 })
+}
+
+func (t *Transport) read(w http.ResponseWriter, r *http.Request, wait func(ptp.PopInbound) time.Duration) {
+	body, err := reply.Body(r, maxRead)
+	dialect, out := ptp.DialectJSON, ptp.TransportOutbound{}
+	var p ptp.PopInbound
+	if err == nil {
+		p, dialect, err = ptp.DecodePop(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderTopic), body)
+	}
+	var c messages.Channel
+	var m messages.Message
+	found, acknowledged := false, r.Header.Get(ptp.HeaderOpenflowAck) != ""
+	if err == nil {
+		c, err = t.channel(r, p.Topic)
+	}
+	if err == nil {
+		if acknowledged {
+			m, found, err = t.next(r, c, wait(p))
+		} else {
+			m, found, err = t.Store.Pop(r.Context(), c, t.source(r), wait(p))
+		}
+	}
+	switch {
+	case err != nil:
+		out = ptp.Reply(err)
+	case !found:
+		out = ptp.EmptyPop(r.Header.Get(ptp.HeaderProvider))
+	default:
+		out = ptp.Reply(nil)
+		out.Payload = m.Payload
+		if out.Payload == nil {
+			out.Payload = []byte{}
+		}
+		w.Header().Set(ptp.HeaderOpenflowSequence, strconv.FormatInt(m.Sequence, 10))
+	}
+	written := t.answer(w, r, dialect, out)
+	if found && !written && !acknowledged {
+		t.putBack(r, c, m)
+	}
+}
+
+// maxRead bounds the body of a read, which holds a topic and a timeout.
+const maxRead = 64 << 10
+
+func (t *Transport) next(r *http.Request, c messages.Channel, wait time.Duration) (messages.Message, bool, error) {
+	ack, err := strconv.ParseInt(r.Header.Get(ptp.HeaderOpenflowAck), 10, 64)
+	if err != nil || ack < 0 {
+		return messages.Message{}, false, openflow.Errorf(openflow.CodeInvalid, "%s: %q is not a sequence",
+			ptp.HeaderOpenflowAck, r.Header.Get(ptp.HeaderOpenflowAck))
+	}
+	return t.Store.Next(r.Context(), c, t.source(r), ack, wait)
+}
+
+// putBack returns a message whose reader has gone, so that its next read finds it.
+func (t *Transport) putBack(r *http.Request, c messages.Channel, m messages.Message) {
+	if err := t.Store.Unpop(context.WithoutCancel(r.Context()), c, m); err != nil {
+		t.Log.WarnContext(r.Context(), "message could not be put back", "session", c.Session, "topic", c.Topic, "err", err)
+	}
+}
+
+func (t *Transport) channel(r *http.Request, topic string) (messages.Channel, error) {
+	run := task(r)
+	session, err := ownSession(r, run)
+	if err != nil {
+		return messages.Channel{}, err
+	}
+	if from, to, ok := ParseTopic(topic, run.Spec.Parties); ok && to != run.Key.Party {
+		return messages.Channel{}, ptp.Fail(ptp.ResultForbidden,
+			openflow.Errorf(openflow.CodePermission, "%s may not read what %s sends to %s", run.Key.Party, from, to))
+	}
+	return messages.Channel{Session: session, Topic: topic}, nil
+}
+
+// source is the node whose messages a read is limited to: a target that is not this node (interop-transport §6.3).
+func (t *Transport) source(r *http.Request) string {
+	if s := r.Header.Get(ptp.HeaderTargetNodeID); s != string(t.Self) {
+		return s
+	}
+	return ""
+}
+
+// release drops what is unread of the task's own session; it takes messages again at once (interop-transport §6.5).
+func (t *Transport) release(w http.ResponseWriter, r *http.Request) {
+	body, err := reply.Body(r, maxRead)
+	var p ptp.ReleaseInbound
+	dialect := ptp.DialectJSON
+	if err == nil {
+		p, dialect, err = ptp.DecodePop(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderTopic), body)
+	}
+	var c messages.Channel
+	if err == nil {
+		c, err = t.channel(r, p.Topic)
+	}
+	if err == nil {
+		err = t.Store.Release(r.Context(), c.Session, c.Topic)
+	}
+	t.answer(w, r, dialect, ptp.Reply(err))
+}
+
+func (t *Transport) answer(w http.ResponseWriter, r *http.Request, d ptp.Dialect, out ptp.TransportOutbound) bool {
+	contentType, body := ptp.EncodeReply(d, out)
+	w.Header().Set("Content-Type", contentType)
+	if r.Context().Err() != nil {
+		return false
+	}
+	if _, err := w.Write(body); err != nil {
+		t.Log.DebugContext(r.Context(), "answer not written", "err", err)
+		return false
+	}
+	return http.NewResponseController(w).Flush() == nil
+}

@@ -1,0 +1,275 @@
+// Package interconnection serves other nodes: schedulers that address this node as a participant, and participants
+// that address it as a scheduler.
+//
+// Every request is verified before anything is read from it, and the caller's identity is the key's, never the body's.
+// Handlers decode, call a service of the domain and return. Start reading at [Routes].
+package interconnection
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"openflow"
+	"openflow/sdk/wire"
+	"openflow/server/reply"
+)
+
+// Verifier proves who sent a request. Errors: CodeUnauthorized.
+type Verifier interface {
+	Verify(ctx context.Context, r *http.Request, body []byte) (openflow.PartyID, error)
+}
+
+// API serves the interconnection layer.
+type API struct {
+	Verifier  Verifier
+	Partner   openflow.PartnerService
+	Scheduler openflow.SchedulerService
+	Transport *Transport
+	MaxBody   int64 // bytes of the largest request: a message with its wrapping
+	Log       *slog.Logger
+}
+
+// Routes mounts the layer: the partner and scheduler pages of fate-flow-api §2.2–2.3, and the transport of
+// interop-transport §7.
+func (a *API) Routes(r chi.Router) {
+	r.Group(func(r chi.Router) {
+		r.Use(a.verify)
+		for path, h := range map[string]reply.Handler{
+			"/v2/partner/job/create":           a.createJob,
+			"/v2/partner/job/start":            a.startJob,
+			"/v2/partner/job/status/update":    a.updateJob,
+			"/v2/partner/job/update":           a.updateJob,
+			"/v2/partner/job/resource/apply":   a.applyJobResources,
+			"/v2/partner/job/resource/return":  a.returnJobResources,
+			"/v2/partner/job/stop":             a.stopJob,
+			"/v2/partner/task/resource/apply":  a.acceptTask,
+			"/v2/partner/task/resource/return": a.acceptTask,
+			"/v2/partner/task/start":           a.startTask,
+			"/v2/partner/task/collect":         a.collectTask,
+			"/v2/partner/task/status/update":   a.updateTask,
+			"/v2/partner/task/stop":            a.stopTask,
+			"/v2/scheduler/job/create":         a.scheduleJob,
+			"/v2/scheduler/job/stop":           a.stopScheduled,
+			"/v2/scheduler/task/report":        a.reportTask,
+			"/v2/partner/site/info":            a.siteInfo,
+		} {
+			r.Post(path, reply.JSON(a.Log, h))
+		}
+		if a.Transport != nil {
+			r.Post("/v1/interconn/chan/invoke", a.Transport.invoke)
+			r.Post("/v1/interconn/chan/transport", a.Transport.invoke)
+		}
+	})
+}
+
+type callerKey struct{}
+
+// Caller is the verified party of a request.
+func Caller(r *http.Request) openflow.PartyID {
+	id, _ := r.Context().Value(callerKey{}).(openflow.PartyID)
+	return id
+}
+
+// verify reads the body, proves its sender, and hands both on. A caller that is not proven learns nothing else.
+func (a *API) verify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := reply.Body(r, a.MaxBody)
+		if err != nil {
+			reply.Error(a.Log, w, r, err)
+			return
+		}
+		caller, err := a.Verifier.Verify(r.Context(), r, body)
+		if err != nil {
+			reply.Error(a.Log, w, r, err)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
+	})
+}
+
+// siteInfo tells a verified peer whom it has reached, so that it can check an address before it trusts it.
+func (a *API) siteInfo(r *http.Request) (any, error) {
+	return map[string]string{"caller": string(Caller(r))}, nil
+}
+
+func (a *API) createJob(r *http.Request) (any, error) {
+	var b wire.PartnerCreateJob
+	key, err := a.jobBody(r, &b, &b.JobRef)
+	if err != nil {
+		return nil, err
+	}
+	dag, err := b.Decode()
+	if err != nil {
+		return nil, openflow.About(openflow.AboutJob, err)
+	}
+	return nil, a.Partner.CreateJob(r.Context(), openflow.JobOrder{Key: key, DAG: dag, UserName: r.Header.Get(wire.UserHeader)})
+}
+
+// jobBody decodes a body that begins with a job reference and resolves it for the caller.
+func (a *API) jobBody(r *http.Request, into any, ref *wire.JobRef) (openflow.JobKey, error) {
+	if err := reply.Decode(r, into); err != nil {
+		return openflow.JobKey{}, err
+	}
+	return ref.Key(Caller(r))
+}
+
+func (a *API) onJob(r *http.Request, do func(context.Context, openflow.JobKey) error) (any, error) {
+	var b wire.JobRef
+	key, err := a.jobBody(r, &b, &b)
+	if err != nil {
+		return nil, err
+	}
+	return nil, do(r.Context(), key)
+}
+
+func (a *API) startJob(r *http.Request) (any, error) { return a.onJob(r, a.Partner.StartJob) }
+
+func (a *API) applyJobResources(r *http.Request) (any, error) {
+	return a.onJob(r, a.Partner.ApplyJobResources)
+}
+
+func (a *API) returnJobResources(r *http.Request) (any, error) {
+	return a.onJob(r, a.Partner.ReturnJobResources)
+}
+
+func (a *API) updateJob(r *http.Request) (any, error) {
+	var b wire.PartnerUpdateJob
+	key, err := a.jobBody(r, &b, &b.JobRef)
+	if err != nil {
+		return nil, err
+	}
+	var progress *int
+	if b.Progress != nil {
+		p := int(*b.Progress)
+		progress = &p
+	}
+	status := openflow.JobStatus(b.Status)
+	if status != "" && !status.Valid() {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown job status %q", status)
+	}
+	return nil, a.Partner.UpdateJob(r.Context(), key, status, b.Reason, progress)
+}
+
+// stopJob takes the status to end with from the body; a peer that sends none means failed (fate-flow-api §2.3).
+func (a *API) stopJob(r *http.Request) (any, error) {
+	var b wire.PartnerUpdateJob
+	key, err := a.jobBody(r, &b, &b.JobRef)
+	if err != nil {
+		return nil, err
+	}
+	status := openflow.JobStatus(b.Status)
+	if status == "" {
+		status = openflow.JobFailed
+	}
+	if !status.Terminal() {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "a job cannot be stopped as %q", status)
+	}
+	return nil, a.Partner.StopJob(r.Context(), key, status, b.Reason)
+}
+
+func (a *API) taskBody(r *http.Request, into any, ref *wire.TaskRef) (openflow.TaskKey, error) {
+	if err := reply.Decode(r, into); err != nil {
+		return openflow.TaskKey{}, err
+	}
+	return ref.TaskKey()
+}
+
+// acceptTask answers the resource calls of a peer that makes them singly: starting a task takes its cores, ending it
+// returns them, so both are granted when the task exists (docs/divergences.md §2.3).
+func (a *API) acceptTask(r *http.Request) (any, error) {
+	var b wire.TaskRef
+	key, err := a.taskBody(r, &b, &b)
+	if err != nil {
+		return nil, err
+	}
+	_, err = a.Partner.CollectTask(r.Context(), Caller(r), key)
+	return nil, err
+}
+
+func (a *API) startTask(r *http.Request) (any, error) {
+	var b wire.TaskRef
+	key, err := a.taskBody(r, &b, &b)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.Partner.StartTask(r.Context(), Caller(r), key)
+}
+
+func (a *API) collectTask(r *http.Request) (any, error) {
+	var b wire.TaskRef
+	key, err := a.taskBody(r, &b, &b)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := a.Partner.CollectTask(r.Context(), Caller(r), key)
+	if err != nil {
+		return nil, err
+	}
+	return wire.EncodeTaskState(rec), nil
+}
+
+func (a *API) updateTask(r *http.Request) (any, error) { return a.moveTask(r, "") }
+
+func (a *API) stopTask(r *http.Request) (any, error) { return a.moveTask(r, openflow.TaskFailed) }
+
+func (a *API) moveTask(r *http.Request, unsaid openflow.TaskStatus) (any, error) {
+	var b wire.PartnerUpdateTask
+	key, err := a.taskBody(r, &b, &b.TaskRef)
+	if err != nil {
+		return nil, err
+	}
+	u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: b.Reason, Progress: int(b.Progress)}
+	if u.Status == "" {
+		u.Status = unsaid
+	}
+	if !u.Status.Valid() {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown task status %q", u.Status)
+	}
+	return nil, a.Partner.UpdateTask(r.Context(), Caller(r), u)
+}
+
+func (a *API) scheduleJob(r *http.Request) (any, error) {
+	var b wire.SchedulerCreateJob
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	dag, err := b.Decode()
+	if err != nil {
+		return nil, openflow.About(openflow.AboutJob, err)
+	}
+	caller := Caller(r)
+	answer, err := a.Scheduler.CreateJob(r.Context(), caller, openflow.Submission{
+		DAG: dag, Initiator: caller, ID: openflow.JobID(b.JobID), IdempotencyKey: b.IdempotencyKey, UserName: b.UserName,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return reply.Answer{
+		JobID: answer.ID, Data: wire.CreatedModel{ModelID: answer.ModelID, ModelVersion: answer.ModelVersion},
+	}, nil
+}
+
+func (a *API) stopScheduled(r *http.Request) (any, error) {
+	var b wire.SchedulerStopJob
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	return nil, a.Scheduler.StopJob(r.Context(), Caller(r), openflow.JobID(b.JobID), openflow.JobStatus(b.StopStatus))
+}
+
+func (a *API) reportTask(r *http.Request) (any, error) {
+	var b wire.SchedulerReportTask
+	key, err := a.taskBody(r, &b, &b.TaskRef)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.Scheduler.ReportTask(r.Context(), Caller(r), openflow.Report{
+		Key: key, Status: openflow.TaskStatus(b.Status), Error: b.Error, Code: openflow.Code(b.Code),
+	})
+}

@@ -1,0 +1,83 @@
+package interconnection
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"openflow"
+	"openflow/messages"
+	"openflow/sdk/wire/ptp"
+	"openflow/server/reply"
+)
+
+// Sessions tells which parties may send to a session of this node. CodeNotFound: no task here has it.
+type Sessions interface {
+	MaySend(ctx context.Context, from openflow.PartyID, session, topic string) error
+}
+
+// Transport takes messages of other nodes into this node's queues.
+type Transport struct {
+	Self     openflow.PartyID
+	Store    messages.Store
+	Sessions Sessions
+	MaxBody  int64
+	Log      *slog.Logger
+}
+
+// fullWait is how long a message waits for room before its sender is told to come again. Short, because the sender's
+// container repeats it and other messages use the connection.
+const fullWait = 5 * time.Second
+
+// invoke takes one message. Remote reads and purges of queues are refused, whatever the x-ptp-uri says.
+//
+// Spec: interop-transport §7.1; §7.2: transport is an alias.
+func (t *Transport) invoke(w http.ResponseWriter, r *http.Request) {
+	body, err := reply.Body(r, t.MaxBody)
+	var p ptp.PushInbound
+	dialect := ptp.DialectJSON
+	if err == nil {
+		p, dialect, err = ptp.DecodePush(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderVersion),
+			r.Header.Get(ptp.HeaderTopic), r.URL.Path, body)
+	}
+	if err == nil {
+		err = t.accept(r, p)
+	}
+	if err != nil {
+		t.Log.DebugContext(r.Context(), "message refused", "caller", Caller(r), "session", r.Header.Get(ptp.HeaderSessionID), "err", err)
+	}
+	contentType, out := ptp.EncodeReply(dialect, ptp.Reply(err))
+	w.Header().Set("Content-Type", contentType)
+	if _, err := w.Write(out); err != nil {
+		t.Log.DebugContext(r.Context(), "answer not written", "err", err)
+	}
+}
+
+func (t *Transport) accept(r *http.Request, p ptp.PushInbound) error {
+	op, _, err := ptp.ParseURI(r.Header.Get(ptp.HeaderURI))
+	if err != nil {
+		return err
+	}
+	switch op {
+	case ptp.OperationPush:
+	case ptp.OperationOther:
+		return ptp.Fail(ptp.ResultNotFound, openflow.Errorf(openflow.CodeNotFound, "no service at %q", r.Header.Get(ptp.HeaderURI)))
+	default:
+		return ptp.Fail(ptp.ResultNotPermitted, openflow.Errorf(openflow.CodePermission, "queues of this node are read and purged by its own containers only"))
+	}
+	if target := openflow.PartyID(r.Header.Get(ptp.HeaderTargetNodeID)); target != "" && target != t.Self {
+		return ptp.Fail(ptp.ResultNotNetworked, openflow.Errorf(openflow.CodeNotFound, "this is party %s, not %s", t.Self, target))
+	}
+	session := r.Header.Get(ptp.HeaderSessionID)
+	if session == "" {
+		return openflow.Errorf(openflow.CodeInvalid, "%s is missing", ptp.HeaderSessionID)
+	}
+	caller := Caller(r)
+	if err := t.Sessions.MaySend(r.Context(), caller, session, p.Topic); err != nil {
+		return err
+	}
+	return t.Store.Push(r.Context(), messages.Channel{Session: session, Topic: p.Topic}, messages.Message{
+		ID: p.Metadata[ptp.MetadataMessageID], Source: string(caller), Payload: p.Payload,
+	}, fullWait)
+}

@@ -1,0 +1,148 @@
+// Package reply renders what a handler returns: its data, or its error, in the envelope of the v2 dialect; and reads
+// request bodies within bounds.
+//
+// Handlers return and never write an envelope themselves, so that the table from codes to answers exists once (in
+// sdk/wire) and every error is handled, and logged, exactly here. It knows no endpoint.
+package reply
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"openflow"
+	"openflow/sdk/wire"
+)
+
+// Handler answers a request with data or an error. Data of type [Answer] carries more than data; nil data is left out.
+type Handler func(r *http.Request) (data any, err error)
+
+// Answer is data with a job ID beside it, for answers that created a job.
+//
+// Spec: fate-flow-api §0.3.
+type Answer struct {
+	Data  any
+	JobID openflow.JobID
+}
+
+// Bare is data without an envelope, for the two routes that answer so.
+//
+// Spec: fate-flow-api §0.3 (last paragraph).
+type Bare struct{ Data any }
+
+// JSON renders what h returns. The HTTP status is 200 also for errors, because the clients of this dialect look at the
+// code in the body only.
+func JSON(log *slog.Logger, h Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		data, err := h(r)
+		if err != nil {
+			Error(log, w, r, err)
+			return
+		}
+		e := wire.Envelope{Code: wire.Success, Message: "success"}
+		switch d := data.(type) {
+		case nil:
+		case Bare:
+			write(log, w, r, d.Data)
+			return
+		case Answer:
+			e.JobID = string(d.JobID)
+			e.Data, err = encode(d.Data)
+		default:
+			e.Data, err = encode(d)
+		}
+		if err != nil {
+			Error(log, w, r, err)
+			return
+		}
+		write(log, w, r, e)
+	}
+}
+
+func encode(data any) (json.RawMessage, error) {
+	if data == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(data)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInternal, "the answer cannot be encoded: %w", err)
+	}
+	return b, nil
+}
+
+// Error renders err and logs what is this node's own fault.
+func Error(log *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
+	if openflow.CodeOf(err) == openflow.CodeInternal {
+		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "err", chain(err))
+	} else {
+		log.DebugContext(r.Context(), "request refused", "method", r.Method, "path", r.URL.Path, "err", chain(err))
+	}
+	e := wire.Failure(err)
+	var missing wire.MissingFields
+	if errors.As(err, &missing) {
+		e.Data = missingData(missing)
+	}
+	write(log, w, r, e)
+}
+
+// missingData lists missing fields as FATE-Flow does (fate-flow-api §0.2).
+func missingData(fields wire.MissingFields) json.RawMessage {
+	m := map[string][]string{}
+	for _, f := range fields {
+		m[f] = []string{"Missing data for required field."}
+	}
+	b, err := json.Marshal(map[string]any{"json": m})
+	if err != nil {
+		return nil // strings always encode
+	}
+	return b
+}
+
+// chain is err with its causes, for logs.
+func chain(err error) string {
+	text := err.Error()
+	if cause := errors.Unwrap(err); cause != nil {
+		text += " ← " + cause.Error()
+	}
+	return text
+}
+
+func write(log *slog.Logger, w http.ResponseWriter, r *http.Request, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		log.DebugContext(r.Context(), "answer not written", "path", r.URL.Path, "err", err)
+	}
+}
+
+// MaxBody bounds request bodies that are read whole, in bytes: a DAG and what surrounds it.
+const MaxBody = 2 * wire.MaxDocument
+
+// Body reads the whole request body. One that is larger than limit bytes is CodeInvalid.
+func Body(r *http.Request, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "the request body ended early: %w", err)
+	}
+	if int64(len(b)) > limit {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "the request body is larger than %d bytes", limit)
+	}
+	return b, nil
+}
+
+// Decode reads a JSON body into a request; see wire.Decode.
+func Decode(r *http.Request, into any) error {
+	b, err := Body(r, MaxBody)
+	if err != nil {
+		return err
+	}
+	return wire.Decode(b, into)
+}
+
+// NotFound answers an unknown route, with a code and a text that say so.
+func NotFound(log *slog.Logger) http.HandlerFunc {
+	return JSON(log, func(r *http.Request) (any, error) {
+		return nil, openflow.Errorf(openflow.CodeUnimplemented, "no route %s %s on this listener", r.Method, r.URL.Path)
+	})
+}

@@ -1,0 +1,164 @@
+// Package server mounts the three API layers on chi routers, one per listener, and runs the listeners.
+//
+// It knows which layer is reachable where, and nothing of what the layers do. Start reading at [Handler].
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"openflow"
+	"openflow/server/reply"
+)
+
+// Layer is one API layer: it mounts its routes.
+type Layer interface{ Routes(r chi.Router) }
+
+// Guarded is a layer behind a middleware of its own.
+type Guarded struct {
+	Layer Layer
+	Guard func(http.Handler) http.Handler
+}
+
+// Routes mounts the layer behind its guard.
+func (g Guarded) Routes(r chi.Router) {
+	r.Group(func(r chi.Router) {
+		r.Use(g.Guard)
+		g.Layer.Routes(r)
+	})
+}
+
+// Mount is a handler below a prefix, such as the Temporal UI.
+type Mount struct {
+	Prefix  string
+	Handler http.Handler
+}
+
+// Routes mounts the handler at the prefix and below it.
+func (m Mount) Routes(r chi.Router) {
+	r.Handle(m.Prefix, m.Handler)
+	r.Handle(m.Prefix+"/*", m.Handler)
+}
+
+// Health answers whether the process lives and whether the node can take a job.
+type Health struct{ Ready func() error }
+
+// Routes mounts /healthz and /readyz. They answer plain text with a status, which is what probes look at.
+func (h Health) Routes(r chi.Router) {
+	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { probe(w, nil) })
+	r.Get("/readyz", func(w http.ResponseWriter, _ *http.Request) { probe(w, h.Ready()) })
+}
+
+func probe(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	text := "ok\n"
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		text = err.Error() + "\n"
+	}
+	_, _ = w.Write([]byte(text)) // a probe that has gone needs no answer
+}
+
+// Handler is the router of one listener with these layers.
+func Handler(log *slog.Logger, layers ...Layer) http.Handler {
+	r := chi.NewRouter()
+	r.Use(recovered(log))
+	r.NotFound(reply.NotFound(log))
+	r.MethodNotAllowed(reply.NotFound(log))
+	for _, l := range layers {
+		l.Routes(r)
+	}
+	return tolerant(r)
+}
+
+// tolerant takes double and trailing slashes off, before routing and without a redirect: the genuine worker posts to
+// /v2//worker/…, and a redirect would turn its POST into a GET (fate-flow-api §3.1, §0.1).
+func tolerant(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := r.URL.Path
+		if strings.HasPrefix(p, "/v2/") {
+			for strings.Contains(p, "//") {
+				p = strings.ReplaceAll(p, "//", "/")
+			}
+			p = strings.TrimSuffix(p, "/")
+		}
+		if p != r.URL.Path {
+			u := *r.URL
+			u.Path, u.RawPath = p, ""
+			r2 := *r
+			r2.URL = &u
+			r = &r2
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recovered turns a panic into an error answer. A handler that aborts on purpose is let through.
+func recovered(log *slog.Logger) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() {
+				v := recover()
+				switch err, _ := v.(error); {
+				case v == nil:
+				case errors.Is(err, http.ErrAbortHandler):
+					panic(v)
+				default:
+					log.ErrorContext(r.Context(), "handler panicked", "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+					reply.Error(log, w, r, openflow.Errorf(openflow.CodeInternal, "internal error: %v", fmt.Sprint(v)))
+				}
+			}()
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// Listen binds an address. A port that is taken is a clear error before anything else has happened.
+func Listen(ctx context.Context, what, address string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeConflict, "%s cannot listen on %s: %w", what, address, err).
+			WithHint("stop what uses the port, or choose another address")
+	}
+	return l, nil
+}
+
+// Server serves one listener.
+type Server struct {
+	http *http.Server
+	done chan error
+}
+
+// Serve starts to serve h on l.
+func Serve(l net.Listener, h http.Handler, log *slog.Logger) *Server {
+	s := &Server{
+		http: &http.Server{
+			Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		},
+		done: make(chan error, 1),
+	}
+	go func() { s.done <- s.http.Serve(l) }()
+	return s
+}
+
+// Close stops taking requests and lets running ones end until ctx does.
+func (s *Server) Close(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, s.http.Close())
+	}
+	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}

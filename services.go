@@ -1,0 +1,159 @@
+package openflow
+
+import (
+	"context"
+	"time"
+)
+
+// Submission is a job as it reaches its scheduler.
+type Submission struct {
+	DAG            *DAG
+	Initiator      PartyID
+	ID             JobID  // made by the initiator; empty: the scheduler makes one
+	IdempotencyKey string // a repeat with the same key and content is the same job; may be empty
+	UserName       string
+}
+
+// Submitted is the answer to a submission.
+type Submitted struct {
+	ID           JobID
+	ModelID      string
+	ModelVersion string
+	Warnings     []string // what the submitter should know, such as an arbiter at a data party's institution
+}
+
+// JobService is what a node offers its own users (application layer).
+type JobService interface {
+	// SubmitJob validates d, fills in what the submitter left open and hands the job to its scheduler. It returns once
+	// every party has created the job. Repeating it with the same key and content gives the first job.
+	// Errors: CodeInvalid, CodeConflict (key used for another content), CodeRejected, CodePermission, CodeUnavailable,
+	// each naming the party.
+	SubmitJob(ctx context.Context, s Submission) (Submitted, error)
+	// StopJob asks the scheduler to cancel a job that has a row here. Stopping an ended job is success.
+	StopJob(ctx context.Context, id JobID) error
+}
+
+// Report is one party's word about its run of a task.
+type Report struct {
+	Key    TaskKey
+	Status TaskStatus
+	Error  string // one line, when it did not succeed
+	Code   Code   // why, as far as the party knows
+}
+
+// SchedulerService is what a node offers as scheduler of a job. caller is the verified party.
+//
+// Spec: fate-flow-api §2.2.
+type SchedulerService interface {
+	// CreateJob starts a job and returns once every party has created it, or with the refusal of the first that did not.
+	CreateJob(ctx context.Context, caller PartyID, s Submission) (Submitted, error)
+	// StopJob ends a job early; an ended one stays as it is. Only the job's parties and its initiator may.
+	StopJob(ctx context.Context, caller PartyID, id JobID, status JobStatus) error
+	// ReportTask takes a party's word. A late, repeated or outdated report is success without effect.
+	ReportTask(ctx context.Context, caller PartyID, r Report) error
+}
+
+// JobOrder asks a party to create a job.
+type JobOrder struct {
+	Key      JobKey
+	DAG      *DAG // as this party may see it
+	UserName string
+}
+
+// TaskUpdate is what the scheduler says of a task to its parties.
+type TaskUpdate struct {
+	Key      TaskKey
+	Status   TaskStatus // federated
+	Reason   string
+	Progress int // of the job, in percent
+}
+
+// PartnerService is what a node offers the scheduler of a job, for each role that it plays. Every method may be called
+// twice with the same arguments and then answers as the first time. Row keys name the scheduler, which is the verified
+// caller, so a stranger finds nothing.
+//
+// Spec: fate-flow-api §2.3.
+type PartnerService interface {
+	// CreateJob records the job and its tasks; nothing runs. Errors: CodePermission (no grant), CodeInvalid, CodeConflict.
+	CreateJob(ctx context.Context, o JobOrder) error
+	// ApplyJobResources reserves the job's cores. Errors: CodeExhausted (busy: say it again later), CodeInvalid about
+	// AboutResource (more than this site has).
+	ApplyJobResources(ctx context.Context, k JobKey) error
+	// ReturnJobResources undoes ApplyJobResources.
+	ReturnJobResources(ctx context.Context, k JobKey) error
+	// StartJob moves the job to running.
+	StartJob(ctx context.Context, k JobKey) error
+	// UpdateJob sets status and reason; empty values leave what is there.
+	UpdateJob(ctx context.Context, k JobKey, status JobStatus, reason string, progress *int) error
+	// StopJob ends the job here: running tasks are stopped, resources returned. It returns when the stop is recorded.
+	StopJob(ctx context.Context, k JobKey, status JobStatus, reason string) error
+	// StartTask accepts a task durably and returns; its end comes as a report or by CollectTask.
+	// Errors: CodeExhausted when its cores are taken for now.
+	StartTask(ctx context.Context, scheduler PartyID, k TaskKey) error
+	// UpdateTask records the federated status; with an end status it also stops what still runs of the task.
+	UpdateTask(ctx context.Context, scheduler PartyID, u TaskUpdate) error
+	// CollectTask tells how the task stands here.
+	CollectTask(ctx context.Context, scheduler PartyID, k TaskKey) (TaskRecord, error)
+}
+
+// Directory finds the services of parties: this node's own, or a client of a partner's node.
+type Directory interface {
+	Partner(ctx context.Context, id PartyID) (PartnerService, error)
+	Scheduler(ctx context.Context, id PartyID) (SchedulerService, error)
+}
+
+// TaskOrder starts a task's run at one party: what its durable task workflow is given.
+type TaskOrder struct {
+	Key       TaskKey
+	Scheduler PartyID
+	Report    bool          // tell the scheduler about the end (push)
+	Timeout   time.Duration // of the run
+	Label     string        // which workers may run it; empty: any
+	Component string
+}
+
+// JobPlan starts a job at its scheduler: what its durable job workflow is given. It holds the skeleton of the DAG and
+// no parameters.
+type JobPlan struct {
+	ID          JobID
+	Scheduler   PartyID
+	Initiator   PartyID
+	Name        string // for people: "4 tasks, 3 parties"
+	Parties     []Party
+	Tasks       []PlannedTask // upstreams first
+	SyncType    SyncType
+	AutoRetries int
+	Timing      Timing
+}
+
+// PlannedTask is a task as far as scheduling goes.
+type PlannedTask struct {
+	Name      TaskName
+	Component string
+	Upstreams []TaskName
+	Parties   []Party
+}
+
+// Timing holds the deadlines of a job, fixed when it starts.
+type Timing struct {
+	Create  time.Duration // for all parties to create the job
+	Partner time.Duration // for one call to a partner, repeated, before the job fails
+	Undo    time.Duration // how long an end is offered to a partner that does not answer
+	Collect time.Duration // how long a task may be silent before it is asked
+}
+
+// Engine runs jobs and tasks durably.
+type Engine interface {
+	// StartJob starts the job's workflow, or finds it running or ended, and returns once all parties have created it.
+	StartJob(ctx context.Context, p JobPlan) error
+	// StopJob tells the workflow to end early. CodeNotFound when there is none that still runs.
+	StopJob(ctx context.Context, id JobID, status JobStatus, reason string) error
+	// ReportTask hands a report to the job's workflow. CodeNotFound when there is none that still runs.
+	ReportTask(ctx context.Context, r Report) error
+	// WakeJobs tells waiting jobs that resources may have become free.
+	WakeJobs(ctx context.Context, ids []JobID) error
+	// StartTask starts the task's workflow; one that exists or existed is success.
+	StartTask(ctx context.Context, o TaskOrder) error
+	// StopTask ends a task's run with that status. One that has ended or never was is success.
+	StopTask(ctx context.Context, scheduler PartyID, k TaskKey, status TaskStatus, reason string) error
+}

@@ -1,0 +1,384 @@
+package tables_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/tables"
+)
+
+func fromCSV(t testing.TB, file, meta string) (*tables.Frame, tables.Summary, error) {
+	t.Helper()
+	m, err := tables.ParseMeta([]byte(meta))
+	if err != nil {
+		return nil, tables.Summary{}, err
+	}
+	var b bytes.Buffer
+	s, err := tables.FromCSV(t.Context(), strings.NewReader(file), m, &b)
+	if err != nil {
+		return nil, s, err
+	}
+	f, err := tables.ReadAll(&b)
+	require.NoError(t, err)
+	require.Equal(t, f.Rows(), s.Rows)
+	return f, s, nil
+}
+
+func TestFromCSVFindsColumns(t *testing.T) {
+	for name, c := range map[string]struct {
+		file, meta            string
+		header                string
+		sample, match         []string
+		label, weight, values []float64
+	}{
+		"both ids": {
+			"sid,id,y,x0\na,1,0,0.5\nb,2,1,nan\n", `{"sample_id_name":"sid","match_id_name":"id","label_name":"y"}`,
+			"sid,id,y,x0", []string{"a", "b"}, []string{"1", "2"}, []float64{0, 1}, nil, []float64{0.5, math.NaN()},
+		},
+		"one id column, named as match id": {
+			"id,x0\n1,0.5\n", `{"match_id_name":"id"}`,
+			"sample_id,id,x0", []string{"1"}, []string{"1"}, nil, nil, []float64{0.5},
+		},
+		"one id column, named as sample id": {
+			"id,x0\n1,0.5\n", `{"sample_id_name":"id"}`,
+			"sample_id,id,x0", []string{"1"}, []string{"1"}, nil, nil, []float64{0.5},
+		},
+		"one id column, called sample_id, no meta at all": {
+			"sample_id,x0\n1,0.5\n", `{}`,
+			"sample_id,match_id,x0", []string{"1"}, []string{"1"}, nil, nil, []float64{0.5},
+		},
+		"the first column is the sample id": {
+			"sid,id\na,1\n", `{"match_id_name":"id"}`,
+			"sid,id", []string{"a"}, []string{"1"}, nil, nil, nil,
+		},
+		"the first column is the label": {
+			"y,id\n1,a\n", `{"match_id_name":"id","label_name":"y"}`,
+			"sample_id,id,y", []string{"a"}, []string{"a"}, []float64{1}, nil, nil,
+		},
+		"made sample ids": {
+			"x0,id,w\n3,1,1\n4,1,2\n", `{"match_id_name":"id","extend_sid":true,"weight_name":"w"}`,
+			"extend_sid,id,w,x0", nil, []string{"1", "1"}, nil, []float64{1, 2}, []float64{3, 4},
+		},
+		"several match ids": {
+			"sid,id,id2,x0\na,1,2,3\n", `{"sample_id_name":"sid","match_id_name":"id2","match_id_list":["id","id2"]}`,
+			"sid,id2,x0", []string{"a"}, []string{"2"}, nil, nil, []float64{3},
+		},
+		"no header line, header as text": {
+			"1|5\n2|6\n", `{"head":false,"header":"id|x0","delimiter":"|"}`,
+			"sample_id,id,x0", []string{"1", "2"}, []string{"1", "2"}, nil, nil, []float64{5, 6},
+		},
+		"no header line, header as a list": {
+			"1,5\n", `{"header":["id","x0"]}`,
+			"sample_id,id,x0", []string{"1"}, []string{"1"}, nil, nil, []float64{5},
+		},
+		"byte order mark, CRLF, quotes, spaces around numbers": {
+			"\uFEFFid,\"x0\"\r\n\"1\",\" 5 \"\r\n\r\n2,6", `{}`,
+			"sample_id,id,x0", []string{"1", "2"}, []string{"1", "2"}, nil, nil, []float64{5, 6},
+		},
+		"missing values": {
+			"id,x0\n1,\n2,NA\n3,-999\n4,NaN\n", `{"na_values":["","NA","-999"]}`,
+			"sample_id,id,x0", []string{"1", "2", "3", "4"}, []string{"1", "2", "3", "4"}, nil, nil,
+			[]float64{math.NaN(), math.NaN(), math.NaN(), math.NaN()},
+		},
+		"whole numbers as spreadsheets write them": {
+			"id,y\n1,1.0\n2,-3.00\n", `{"label_name":"y"}`,
+			"sample_id,id,y", []string{"1", "2"}, []string{"1", "2"}, []float64{1, -3}, nil, nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, s, err := fromCSV(t, c.file, c.meta)
+			require.NoError(t, err)
+			require.Equal(t, c.header, strings.Join(s.Schema.Names(), ","))
+			if c.sample != nil {
+				require.Equal(t, c.sample, f.SampleID)
+			}
+			require.Equal(t, c.match, f.MatchID)
+			require.Equal(t, c.label, f.Label.Float64s())
+			require.Equal(t, c.weight, f.Weight.Float64s())
+			if c.values != nil {
+				require.Empty(t, cmp.Diff(c.values, f.Features[0].Float64s(), sameNaN))
+			}
+		})
+	}
+}
+
+func TestFromCSVRefuses(t *testing.T) {
+	for name, c := range map[string]struct{ file, meta, message string }{
+		"no such label":        {"id,x0,x1\n1,2,3\n", `{"label_name":"y"}`, `meta names the column "y" (label_name), which the file does not have (its columns are id, x0, x1)`},
+		"no such match id":     {"id,x0\n1,2\n", `{"match_id_name":"ID"}`, `meta names the column "ID" (match_id_name), which the file does not have (its columns are id, x0)`},
+		"no such typed column": {"id,x0\n1,2\n", `{"dtype":{"x9":"int"}}`, `meta names the column "x9" (dtype), which the file does not have (its columns are id, x0)`},
+		"bad number":           {"id,x0\n1,2\n2,abc\n", `{}`, `line 3: column "x0": "abc" is not float32 (if it means that the value is missing, list it in na_values)`},
+		"empty cell":           {"id,x0\n1,\n", `{}`, `line 2: column "x0": "" is not float32 (if it means that the value is missing, list it in na_values)`},
+		"fraction as label":    {"id,y\n1,0.5\n", `{"label_name":"y"}`, `line 2: column "y": "0.5" is not int32`},
+		"too large for int32":  {"id,y\n1,3000000000\n", `{"label_name":"y"}`, `line 2: column "y": "3000000000" is not int32`},
+		"too large for bool":   {"id,y\n1,2\n", `{"label_name":"y","label_type":"bool"}`, `line 2: column "y": "2" is not bool`},
+		"short row":            {"id,x0\n1,2\n3\n", `{}`, `line 3: the row has 1 cells, the header has 2`},
+		"long row":             {"id,x0\n1,2,3\n", `{}`, `line 2: the row has 3 cells, the header has 2`},
+		"repeated sample id":   {"id,x0\n1,2\n\n1,3\n", `{}`, `line 4: column "sample_id": sample id "1" has appeared before (extend_sid makes unique sample ids where the file has none)`},
+		"empty id":             {"id,x0\n,2\n", `{}`, `line 2: column "id": the id is ""`},
+		"repeated column":      {"id,x0,x0\n1,2,3\n", `{}`, `column "x0" appears twice in the header`},
+		"unnamed column":       {"id,\n1,2\n", `{}`, `the name of column 2 in the header is ""`},
+		"two jobs for one":     {"id,y\n1,2\n", `{"label_name":"id"}`, `column "id" is named as match id and as label`},
+		"broken quotes":        {"id,x0\n1,\"2\"3\n", `{}`, `line 2: extraneous or missing " in quoted-field`},
+		"not UTF-8":            {"id,x0\n1\xff,2\n", `{}`, "line 2: column \"id\": the id is \"1\\xff\""},
+		"UTF-16":               {"\xff\xfei\x00d\x00", `{}`, `the file is UTF-16 (save it as UTF-8)`},
+		"empty file":           {"", `{}`, `the file is empty`},
+		"unknown key":          {"id\n1\n", `{"lable_name":"y"}`, `meta has a key "lable_name", which is not known`},
+		"unknown type":         {"id\n1\n", `{"dtype":"decimal"}`, `meta has dtype "decimal", which is not known (types are int32, int64, float32, float64, bool, str)`},
+		"long delimiter":       {"id\n1\n", `{"delimiter":"||"}`, `meta has the delimiter "||"; it must be one character`},
+		"sparse":               {"id\n1\n", `{"input_format":"sparse"}`, `meta asks for input_format "sparse", tag_with_value false; only dense input is read`},
+		"no header":            {"1,2\n", `{"head":false}`, `the file has no header line and meta has no header (set head to true, or name the columns in header)`},
+		"unchosen match id":    {"a,b\n1,2\n", `{"match_id_list":["a","b"]}`, `meta has several columns in match_id_list and no match_id_name (say in match_id_name which one to match on)`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := fromCSV(t, c.file, c.meta)
+			require.EqualError(t, err, c.message)
+		})
+	}
+}
+
+func TestFromCSVTypesColumns(t *testing.T) {
+	f, _, err := fromCSV(t, "id,a,b,c,d\n1,true,x,7,0.1\n2,0,,-8,0.1\n",
+		`{"dtype":{"a":"bool","b":"str","c":"int64","d":"float64"}}`)
+	require.NoError(t, err)
+	require.Equal(t, []tables.Vector{
+		tables.NewInts(tables.Bool, []int64{1, 0}), tables.NewStrings([]string{"x", ""}),
+		tables.NewInts(tables.Int64, []int64{7, -8}), tables.NewFloats(tables.Float64, []float64{0.1, 0.1}),
+	}, f.Features)
+}
+
+func TestMadeSampleIDsAreDistinctAndCanBeRepeated(t *testing.T) {
+	m := tables.Meta{Head: true, MatchID: "id", ExtendSID: true, SampleIDSeed: "0123456789abcdef0123456789abcdef"}
+	var b bytes.Buffer
+	_, err := tables.FromCSV(t.Context(), strings.NewReader("id\n7\n7\n"), m, &b)
+	require.NoError(t, err)
+	f, err := tables.ReadAll(&b)
+	require.NoError(t, err)
+	require.Equal(t, []string{m.SampleIDSeed + "0", m.SampleIDSeed + "1"}, f.SampleID)
+
+	m.SampleIDSeed = ""
+	b.Reset()
+	_, err = tables.FromCSV(t.Context(), strings.NewReader("id\n7\n"), m, &b)
+	require.NoError(t, err)
+	f, err = tables.ReadAll(&b)
+	require.NoError(t, err)
+	require.Regexp(t, "^[0-9a-f]{32}0$", f.SampleID[0])
+}
+
+func TestFromCSVStopsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := tables.FromCSV(ctx, strings.NewReader("id\n1\n"), tables.Meta{Head: true}, io.Discard)
+	require.Equal(t, openflow.CodeCanceled, openflow.CodeOf(err))
+}
+
+func TestAQuoteThatNeverEndsIsNotReadIntoMemory(t *testing.T) {
+	endless := io.MultiReader(strings.NewReader("id,x0\n1,\""), &repeated{text: "0123456789\n", times: 1 << 40})
+	_, err := tables.FromCSV(t.Context(), endless, tables.Meta{Head: true}, io.Discard)
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "a quote may be open")
+}
+
+func TestToCSVWritesAsPythonDoes(t *testing.T) {
+	f := &tables.Frame{
+		Schema: tables.Schema{SampleID: "sid", MatchID: "id", Features: []tables.Column{
+			{Name: "f32", DType: tables.Float32}, {Name: "f64", DType: tables.Float64}, {Name: "b", DType: tables.Bool},
+			{Name: "predict_detail", DType: tables.Object},
+		}},
+	}
+	f32 := []float64{0.254879, 1, 1e-5, math.NaN(), -0.0001}
+	f64 := []float64{1e16, 123456789012345680, 1e15, math.Inf(-1), math.Copysign(0, -1)}
+	f.SampleID = []string{"a", "b", "c", "d", "e"}
+	f.MatchID = f.SampleID
+	f.Features = []tables.Vector{
+		tables.NewFloats(tables.Float32, f32), tables.NewFloats(tables.Float64, f64), tables.NewInts(tables.Bool, []int64{1, 0, 1, 0, 1}),
+		tables.NewStrings([]string{`"{'0': 0.19, '1': 0.81}"`, "plain", "a,b", `say "x"`, ""}),
+	}
+	var out bytes.Buffer
+	s, err := tables.ToCSV(t.Context(), &out, bytes.NewReader(encode(t, f)))
+	require.NoError(t, err)
+	require.Equal(t, f.Schema, s)
+	require.Equal(t, strings.Join([]string{ // the numbers are what CPython prints
+		`sid,id,f32,f64,b,predict_detail`,
+		`a,a,0.2548789978027344,1e+16,True,"{'0': 0.19, '1': 0.81}"`,
+		`b,b,1.0,1.2345678901234568e+17,False,plain`,
+		`c,c,9.999999747378752e-06,1000000000000000.0,True,"a,b"`,
+		`d,d,nan,-inf,False,"say ""x"""`,
+		`e,e,-9.999999747378752e-05,-0.0,True,`,
+		``,
+	}, "\n"), out.String())
+}
+
+// repeated is a text many times over.
+type repeated struct {
+	text  string
+	times int
+	rest  string
+}
+
+func (r *repeated) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		if r.rest == "" {
+			if r.times == 0 {
+				break
+			}
+			r.times--
+			r.rest = r.text
+		}
+		c := copy(p[n:], r.rest)
+		n, r.rest = n+c, r.rest[c:]
+	}
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// lines is a CSV file of that many rows with ten features.
+type lines struct {
+	row, rows int
+	rest      []byte
+}
+
+func (l *lines) Read(p []byte) (int, error) {
+	if len(l.rest) == 0 {
+		if l.row == l.rows {
+			return 0, io.EOF
+		}
+		if l.row == 0 {
+			l.rest = append(l.rest, "id,y,x0,x1,x2,x3,x4,x5,x6,x7,x8,x9\n"...)
+		}
+		for range min(1000, l.rows-l.row) {
+			l.rest = fmt.Appendf(l.rest, "user%d,1,0.254879,-1.046633,0.209656,0.074214,-0.441366,-0.377645,-0.485934,0.347072,-0.287570,-0.733474\n", l.row)
+			l.row++
+		}
+	}
+	n := copy(p, l.rest)
+	l.rest = l.rest[n:]
+	return n, nil
+}
+
+func TestAMillionRowsStreamInBoundedMemory(t *testing.T) {
+	const rows, bound = 1_000_000, 96 << 20 // the table has 60 MB, the file 120 MB; the ids take 24 MB while they grow
+	runtime.GC() // what earlier tests left would let the heap grow before it is collected
+	peak := &peakHeap{}
+	s, err := tables.FromCSV(t.Context(), &lines{rows: rows}, tables.Meta{Head: true, Label: "y"}, peak)
+	require.NoError(t, err)
+	require.Equal(t, rows, s.Rows)
+	require.Equal(t, rows, s.Unique)
+	require.Len(t, s.Samples, 100)
+	require.Greater(t, peak.bytes, 40<<20)
+	require.Less(t, peak.heap, uint64(bound))
+}
+
+// peakHeap watches the heap while bytes are written to it.
+type peakHeap struct {
+	bytes int
+	next  int
+	heap  uint64
+}
+
+func (p *peakHeap) Write(b []byte) (int, error) {
+	p.bytes += len(b)
+	if p.bytes > p.next {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		p.heap, p.next = max(p.heap, m.HeapAlloc), p.bytes+1<<20
+	}
+	return len(b), nil
+}
+
+func TestIDsBeyondTheLimitAreStillCompared(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads five million rows")
+	}
+	file := io.MultiReader(&idLines{rows: 4<<20 + 10}, strings.NewReader("u5\n"))
+	_, err := tables.FromCSV(t.Context(), file, tables.Meta{Head: true}, io.Discard)
+	require.ErrorContains(t, err, `sample id "u5" has appeared before`)
+}
+
+type idLines struct {
+	row, rows int
+	rest      []byte
+}
+
+func (l *idLines) Read(p []byte) (int, error) {
+	if len(l.rest) == 0 {
+		if l.row == l.rows {
+			return 0, io.EOF
+		}
+		if l.row == 0 {
+			l.rest = append(l.rest, "id\n"...)
+		}
+		for range min(10000, l.rows-l.row) {
+			l.rest = fmt.Appendf(l.rest, "u%d\n", l.row)
+			l.row++
+		}
+	}
+	n := copy(p, l.rest)
+	l.rest = l.rest[n:]
+	return n, nil
+}
+
+func FuzzFromCSV(f *testing.F) {
+	f.Add("id,y,x0\n1,0,0.5\n", `{"label_name":"y"}`)
+	f.Add("\uFEFF1|\"a\"\"b\"\r\n", `{"head":false,"header":"id|x","delimiter":"|","dtype":{"x":"str"},"extend_sid":true}`)
+	f.Fuzz(func(t *testing.T, file, meta string) {
+		frame, s, err := fromCSV(t, file, meta)
+		if err != nil {
+			require.NotEqual(t, openflow.CodeInternal, openflow.CodeOf(err), "%v", err)
+			return
+		}
+		require.NoError(t, frame.Validate())
+		var out bytes.Buffer
+		_, err = tables.ToCSV(t.Context(), &out, bytes.NewReader(encode(t, frame)))
+		require.NoError(t, err)
+		require.Equal(t, s.Rows, frame.Rows())
+	})
+}
+
+func FuzzParseMeta(f *testing.F) {
+	f.Add([]byte(`{"sample_id_name":null,"match_id_name":"id","match_id_list":null,"match_id_range":0,"label_name":"y","label_type":"int32",
+		"weight_name":null,"weight_type":"float32","header":null,"delimiter":",","dtype":{"x":"float"},"na_values":["",null],
+		"input_format":"dense","tag_with_value":false,"tag_value_delimiter":":","head":true,"extend_sid":false}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if m, err := tables.ParseMeta(data); err == nil {
+			require.NoError(t, m.Validate())
+		}
+	})
+}
+
+func BenchmarkFromCSV(b *testing.B) {
+	const rows = 100_000
+	file, err := io.ReadAll(&lines{rows: rows})
+	require.NoError(b, err)
+	b.SetBytes(int64(len(file)))
+	b.ReportAllocs()
+	for b.Loop() {
+		_, err := tables.FromCSV(b.Context(), bytes.NewReader(file), tables.Meta{Head: true, Label: "y"}, io.Discard)
+		require.NoError(b, err)
+	}
+	b.ReportMetric(float64(b.N*rows)/b.Elapsed().Seconds(), "rows/s")
+}
+
+func BenchmarkReadAll(b *testing.B) {
+	var table bytes.Buffer
+	_, err := tables.FromCSV(b.Context(), &lines{rows: 100_000}, tables.Meta{Head: true, Label: "y"}, &table)
+	require.NoError(b, err)
+	b.SetBytes(int64(table.Len()))
+	for b.Loop() {
+		_, err := tables.ReadAll(bytes.NewReader(table.Bytes()))
+		require.NoError(b, err)
+	}
+}

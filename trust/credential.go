@@ -1,0 +1,80 @@
+package trust
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"strings"
+
+	"openflow"
+)
+
+const (
+	secretFile = "task.secret"
+	tokenFile  = "api.token"
+)
+
+// Credentials issues what task containers show to their own node, and checks it. A credential covers one task version at
+// this node and needs no storage: it is the execution ID with an HMAC-SHA256 under a secret of the node. It stays valid
+// while the secret is; what a task that has ended may still do is for the caller to say.
+type Credentials struct{ secret []byte }
+
+// LoadOrCreateCredentials returns the credentials under the secret in dir, making it at the first start. File and folder
+// must be closed to others, as for LoadOrCreateKey.
+func LoadOrCreateCredentials(dir string) (Credentials, error) {
+	text, err := loadOrCreate(dir, secretFile, func() string { return randomText(secretBytes) })
+	if err != nil {
+		return Credentials{}, err
+	}
+	secret, err := decodeExact(text, secretBytes)
+	if err != nil {
+		return Credentials{}, openflow.Errorf(openflow.CodeInternal, "%s/%s does not hold a secret", dir, secretFile).
+			WithHint("remove it and restart; running tasks must then be started again")
+	}
+	return Credentials{secret}, nil
+}
+
+// Issue makes the credential of a task version: "<execution id>.<hmac>".
+func (c Credentials) Issue(k openflow.TaskKey) string {
+	id := string(k.ExecutionID())
+	return id + "." + strictBase64.EncodeToString(c.mac(id))
+}
+
+// Check returns the execution that a credential is for. CodeUnauthorized: it is none of this node's.
+func (c Credentials) Check(credential string) (openflow.ExecutionID, error) {
+	dot := strings.LastIndexByte(credential, '.') // an execution ID may contain dots, an HMAC does not
+	if dot > 0 && len(c.secret) == secretBytes {
+		id := credential[:dot]
+		mac, err := decodeExact(credential[dot+1:], sha256.Size)
+		if err == nil && hmac.Equal(mac, c.mac(id)) {
+			return openflow.ExecutionID(id), nil
+		}
+	}
+	return "", unauthorized("the task credential is not valid at this node").
+		WithHint("send the value of OPENFLOW_TOKEN as Authorization: Bearer …")
+}
+
+func (c Credentials) mac(id string) []byte {
+	m := hmac.New(sha256.New, c.secret)
+	m.Write([]byte("openflow-task-v1\n" + id))
+	return m.Sum(nil)
+}
+
+// LoadOrCreateToken returns the token of the application layer in dir, making it at the first start. File and folder
+// must be closed to others, as for LoadOrCreateKey.
+func LoadOrCreateToken(dir string) (string, error) {
+	text, err := loadOrCreate(dir, tokenFile, func() string { return randomText(secretBytes) })
+	if err != nil {
+		return "", err
+	}
+	if len(text) < 16 { // an operator may choose a token, but not a guessable or empty one
+		return "", openflow.Errorf(openflow.CodeInvalid, "the token in %s/%s is shorter than 16 characters", dir, tokenFile).
+			WithHint("remove the file to have a new one made")
+	}
+	return text, nil
+}
+
+// SameToken compares a token with the one expected, in constant time. An empty expectation is equal to nothing.
+func SameToken(expected, given string) bool {
+	return expected != "" && subtle.ConstantTimeCompare([]byte(expected), []byte(given)) == 1
+}

@@ -1,0 +1,82 @@
+package trust
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"openflow"
+)
+
+const (
+	keyFile       = "node.key"
+	publicPrefix  = "ed25519:"
+	privatePrefix = "ed25519-private:"
+)
+
+// PublicKey is a node's public key. The zero value verifies nothing.
+type PublicKey struct{ raw string } // a string, so that keys are comparable
+
+// ParsePublicKey reads the text form, such as "ed25519:9Bw…" with 43 letters of base64url.
+func ParsePublicKey(s string) (PublicKey, error) {
+	text, ok := strings.CutPrefix(s, publicPrefix)
+	b, err := decodeExact(text, ed25519.PublicKeySize)
+	if !ok || err != nil {
+		return PublicKey{}, openflow.Errorf(openflow.CodeInvalid, "%q is not a public key", s).
+			WithHint(`copy the whole text that the other site's "openflow site key" prints: %s and 43 letters`, publicPrefix)
+	}
+	return PublicKey{string(b)}, nil
+}
+
+// String is the text form, which ParsePublicKey reads.
+func (k PublicKey) String() string { return publicPrefix + strictBase64.EncodeToString([]byte(k.raw)) }
+
+// ID is a short name for the key: 16 hex digits of its SHA-256. It tells keys of one party apart and proves nothing.
+func (k PublicKey) ID() string {
+	sum := sha256.Sum256([]byte(k.raw))
+	return hex.EncodeToString(sum[:8])
+}
+
+func (k PublicKey) verify(message, signature []byte) bool {
+	return len(k.raw) == ed25519.PublicKeySize && ed25519.Verify(ed25519.PublicKey(k.raw), message, signature)
+}
+
+// Key is a node's private key. Printing it shows the public half only.
+type Key struct{ private ed25519.PrivateKey }
+
+// LoadOrCreateKey returns the key in dir, making it at the first start. dir becomes a folder of mode 0700 with a file of
+// mode 0600; CodePermission if either is open to others. A file that holds no key is CodeInternal and is left alone:
+// peers know the old key.
+func LoadOrCreateKey(dir string) (Key, error) {
+	text, err := loadOrCreate(dir, keyFile, func() string {
+		seed := make([]byte, ed25519.SeedSize)
+		_, _ = rand.Read(seed) // never fails: it stops the program instead
+		return privatePrefix + strictBase64.EncodeToString(seed)
+	})
+	if err != nil {
+		return Key{}, err
+	}
+	encoded, ok := strings.CutPrefix(text, privatePrefix)
+	seed, err := decodeExact(encoded, ed25519.SeedSize)
+	if !ok || err != nil {
+		return Key{}, openflow.Errorf(openflow.CodeInternal, "%s/%s does not hold a node key", dir, keyFile).
+			WithHint("restore it from a backup; or remove it, restart, and give the new public key to every peer")
+	}
+	return Key{ed25519.NewKeyFromSeed(seed)}, nil
+}
+
+// Public returns the half that peers get.
+func (k Key) Public() PublicKey {
+	if len(k.private) != ed25519.PrivateKeySize {
+		return PublicKey{}
+	}
+	return PublicKey{string(k.private[ed25519.SeedSize:])}
+}
+
+// String shows the public half, so that a key in a log is no leak.
+func (k Key) String() string { return k.Public().String() }
+
+// GoString is String, for %#v.
+func (k Key) GoString() string { return k.String() }

@@ -1,0 +1,141 @@
+package trust
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"openflow"
+)
+
+// Window is how far the clocks of two sites may be apart, and how long a signature is good.
+const Window = 60 * time.Second
+
+// KeySource knows the keys of peers.
+type KeySource interface {
+	// PublicKeys returns the keys that a party may sign with: the current one and, while they change, the next.
+	// CodeNotFound: the party is not known.
+	PublicKeys(ctx context.Context, party openflow.PartyID) ([]PublicKey, error)
+}
+
+// NonceStore remembers nonces, across restarts and replicas. The message store is one.
+type NonceStore interface {
+	// ClaimNonce records the nonce of a peer until that time and reports whether it was new.
+	ClaimNonce(ctx context.Context, peer, nonce string, until time.Time) (bool, error)
+}
+
+// Verifier checks signed requests to one node. It is safe for concurrent use.
+type Verifier struct {
+	Self   openflow.PartyID
+	Keys   KeySource
+	Nonces NonceStore
+	Now    func() time.Time // nil: time.Now
+}
+
+// Verify returns the party that signed r, whose body has been read. It claims the nonce last, so a request that is
+// refused for another reason leaves no trace. CodeUnauthorized: not proven; the message tells the operator of the
+// calling site what to do and nothing more. Errors of the key source and the nonce store come through with their codes.
+func (v Verifier) Verify(ctx context.Context, r *http.Request, body []byte) (openflow.PartyID, error) {
+	c, err := readClaim(r.Header)
+	if err != nil {
+		return "", err
+	}
+	if c.to != v.Self {
+		return "", unauthorized("the request is signed for party %s, this is party %s", c.to, v.Self).
+			WithHint("check the URL that the calling site has for party %s", c.to)
+	}
+	if err := v.checkTime(c.at); err != nil {
+		return "", err
+	}
+	keys, err := v.Keys.PublicKeys(ctx, c.party)
+	switch {
+	case openflow.CodeOf(err) == openflow.CodeNotFound || (err == nil && len(keys) == 0):
+		return "", unauthorized("party %s is not known here", c.party).
+			WithHint("exchange keys once: on party %s run openflow site add %s", v.Self, c.party)
+	case err != nil:
+		return "", err
+	}
+	if !signedByOne(keys, c, signedText(r, body)) {
+		return "", unauthorized("the signature of party %s does not verify", c.party).
+			WithHint("if its key has changed, on party %s run openflow site add %s", v.Self, c.party)
+	}
+	fresh, err := v.Nonces.ClaimNonce(ctx, string(c.party), c.nonce, c.at.Add(Window+time.Second))
+	switch {
+	case err != nil:
+		return "", err
+	case !fresh:
+		return "", unauthorized("the request was received before").WithHint("sign every attempt anew")
+	}
+	return c.party, nil
+}
+
+func (v Verifier) checkTime(at time.Time) error {
+	now := time.Now
+	if v.Now != nil {
+		now = v.Now
+	}
+	here := now()
+	if at.Before(here.Add(-Window)) || at.After(here.Add(Window)) {
+		return unauthorized("the request was signed at %s, here it is %s: more than %s apart",
+			at.UTC().Format(time.RFC3339), here.UTC().Format(time.RFC3339), Window).
+			WithHint("set the clocks of both sites, with NTP for instance")
+	}
+	return nil
+}
+
+func signedByOne(keys []PublicKey, c claim, text []byte) bool {
+	for _, k := range keys {
+		if k.ID() == c.key && k.verify(text, c.signature) {
+			return true
+		}
+	}
+	return false
+}
+
+// claim is what the headers say, before any of it is proven.
+type claim struct {
+	party, to  openflow.PartyID
+	key, nonce string
+	at         time.Time
+	signature  []byte
+}
+
+// maxMillis keeps times within what time.Time formats: the year 9999.
+const maxMillis = 253402300799999
+
+func readClaim(h http.Header) (claim, error) {
+	var c claim
+	text := map[string]string{}
+	for _, name := range []string{HeaderParty, HeaderTo, HeaderKey, HeaderTime, HeaderNonce, HeaderSignature} {
+		values := h.Values(name)
+		if len(values) != 1 || values[0] == "" {
+			return c, unauthorized("the request is not signed: it needs one header %s", name).
+				WithHint("only nodes may call this interface; users call the application interface")
+		}
+		text[name] = values[0]
+	}
+	c.party, c.to = openflow.PartyID(text[HeaderParty]), openflow.PartyID(text[HeaderTo])
+	c.key, c.nonce = text[HeaderKey], text[HeaderNonce]
+	for _, p := range []openflow.PartyID{c.party, c.to} {
+		if err := openflow.CheckIdentifier("party_id", string(p)); err != nil {
+			return c, unauthorized("the request is not signed correctly: %v", err)
+		}
+	}
+	ms, err := strconv.ParseInt(text[HeaderTime], 10, 64)
+	if err != nil || ms < 0 || ms > maxMillis || strconv.FormatInt(ms, 10) != text[HeaderTime] {
+		return c, unauthorized("the request is not signed correctly: header %s is not a time in milliseconds", HeaderTime)
+	}
+	c.at = time.UnixMilli(ms)
+	if _, err := decodeExact(c.nonce, nonceBytes); err != nil {
+		return c, unauthorized("the request is not signed correctly: header %s is not %d bytes of base64url", HeaderNonce, nonceBytes)
+	}
+	if c.signature, err = decodeExact(text[HeaderSignature], 64); err != nil {
+		return c, unauthorized("the request is not signed correctly: header %s is not 64 bytes of base64url", HeaderSignature)
+	}
+	return c, nil
+}
+
+func unauthorized(format string, args ...any) *openflow.Error {
+	return openflow.Errorf(openflow.CodeUnauthorized, format, args...)
+}

@@ -1,0 +1,48 @@
+// Package worker builds a Temporal worker for one site: which queue it serves, what it is registered for, and how many
+// things it does at once. It holds no logic of its own.
+package worker
+
+import (
+	"time"
+
+	sdkclient "go.temporal.io/sdk/client"
+	sdkworker "go.temporal.io/sdk/worker"
+
+	"openflow/activities"
+	"openflow/workflows"
+)
+
+// Options of a worker.
+type Options struct {
+	Queue    string
+	Identity string // must tell this process from earlier ones: orphans are found by it
+}
+
+// New registers both workflows and all activities on a worker that has not been started.
+//
+// One activity slot is taken by every running container for its whole life, so there are many. Heartbeats are passed on
+// every second, because a cancellation arrives in the answer to one.
+func New(c sdkclient.Client, o Options, scheduling *activities.Scheduling, running *activities.Running) sdkworker.Worker {
+	pollers := sdkworker.NewPollerBehaviorAutoscaling(sdkworker.PollerBehaviorAutoscalingOptions{
+		InitialNumberOfPollers: 4, MinimumNumberOfPollers: 2, MaximumNumberOfPollers: 20,
+	})
+	w := sdkworker.New(c, o.Queue, sdkworker.Options{
+		Identity:                     o.Identity,
+		WorkflowTaskPollerBehavior:   pollers,
+		ActivityTaskPollerBehavior:   pollers,
+		MaxHeartbeatThrottleInterval: time.Second,
+		WorkerStopTimeout:            2 * time.Second,
+		DisableRegistrationAliasing:  true,
+	})
+	w.RegisterWorkflow(workflows.Job)
+	w.RegisterWorkflow(workflows.Task)
+	w.RegisterActivity(scheduling)
+	w.RegisterActivity(running)
+	return w
+}
+
+// StickyCache bounds the workflows that an embedded node keeps in memory.
+const StickyCache = 600
+
+// Limit sets what holds for the whole process. Call it once, before New.
+func Limit() { sdkworker.SetStickyWorkflowCacheSize(StickyCache) }

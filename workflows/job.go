@@ -1,0 +1,307 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"openflow"
+	"openflow/activities"
+	"openflow/workflows/plan"
+)
+
+// scheduling only names the activities, so that the compiler checks them.
+var scheduling *activities.Scheduling
+
+// Job drives one job from creation to end at its scheduler. It returns the status in which the job ended; an error
+// means that the workflow itself could not go on.
+//
+// Spec: design §3, fate-flow-api §2.4.
+func Job(ctx workflow.Context, in openflow.JobPlan) (openflow.JobStatus, error) {
+	j := &jobRun{plan: in, state: plan.New(in.Tasks), wake: workflow.GetSignalChannel(ctx, SignalWake)}
+	if err := j.handlers(ctx); err != nil {
+		return "", err
+	}
+	j.run(ctx)
+	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+		return "", err
+	}
+	return j.status, nil
+}
+
+// jobRun is all mutable state of a job workflow.
+type jobRun struct {
+	plan    openflow.JobPlan
+	state   *plan.State
+	created bool               // all parties have answered the creation
+	refusal error              // why creation failed
+	stop    *StopRequest       // somebody wants it to end
+	news    bool               // a report has changed something since the last step
+	status  openflow.JobStatus // how it ended; empty until then
+	reason  string
+	wake    workflow.ReceiveChannel
+}
+
+func (j *jobRun) handlers(ctx workflow.Context) error {
+	abandon := workflow.UpdateHandlerOptions{UnfinishedPolicy: workflow.HandlerUnfinishedPolicyAbandon}
+	created := func(ctx workflow.Context) error {
+		if err := workflow.Await(ctx, func() bool { return j.created }); err != nil {
+			return err
+		}
+		return activities.ToTemporal(j.refusal)
+	}
+	report := func(_ workflow.Context, r openflow.Report) error {
+		j.news = j.state.Report(r) || j.news
+		return nil
+	}
+	stop := func(_ workflow.Context, r StopRequest) error {
+		if j.stop == nil {
+			j.stop = &r
+		}
+		return nil
+	}
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateCreated, created, abandon); err != nil {
+		return err
+	}
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateReport, report, abandon); err != nil {
+		return err
+	}
+	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateStop, stop, abandon)
+}
+
+func (j *jobRun) run(ctx workflow.Context) {
+	if err := j.create(ctx); err != nil {
+		j.end(ctx, openflow.JobFailed, err.Error())
+		return
+	}
+	granted := j.acquire(ctx)
+	if !granted {
+		return
+	}
+	if err := j.start(ctx); err != nil {
+		j.end(ctx, openflow.JobFailed, err.Error())
+		return
+	}
+	collector, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	workflow.Go(collector, j.collect)
+	j.drive(ctx)
+}
+
+// create makes the job at every party in parallel. Whoever waits for the answer gets it before anything is undone.
+func (j *jobRun) create(ctx workflow.Context) error {
+	workflow.SetCurrentDetails(ctx, "creating the job at its parties")
+	errs := each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
+		return call(ctx, j.plan.Timing.Create, "create at "+p.String(), scheduling.CreateJob, j.at(p), nil)
+	})
+	j.refusal = first(errs)
+	j.created = true
+	return j.refusal
+}
+
+func (j *jobRun) at(p openflow.Party) activities.PartyCall {
+	return activities.PartyCall{Job: j.plan.ID, Party: p}
+}
+
+// The pause between two applications for resources grows between these; a wake-up cuts it short.
+const (
+	firstPause = 250 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
+// acquire reserves the job's resources at every party, all or nothing, and waits as long as that takes. It reports
+// false when the job has ended instead.
+func (j *jobRun) acquire(ctx workflow.Context) bool {
+	pause := firstPause
+	for {
+		grants := make([]plan.Grant, len(j.plan.Parties))
+		index := map[openflow.Party]int{}
+		for i, p := range j.plan.Parties {
+			index[p] = i
+		}
+		errs := each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
+			return call(ctx, j.plan.Timing.Partner, "apply at "+p.String(), scheduling.ApplyResources, j.at(p), &grants[index[p]])
+		})
+		if err := first(errs); err != nil {
+			j.end(ctx, openflow.JobFailed, err.Error())
+			return false
+		}
+		verdict := plan.Admit(grants)
+		if verdict.Granted {
+			return true
+		}
+		if verdict.Fail != "" {
+			j.end(ctx, openflow.JobFailed, verdict.Fail)
+			return false
+		}
+		if !j.wait(ctx, verdict, pause) {
+			return false
+		}
+		pause = min(2*pause, lastPause)
+	}
+}
+
+// wait returns what was granted, tells everybody why the job waits, and pauses. It reports false when the job has been
+// ended meanwhile.
+func (j *jobRun) wait(ctx workflow.Context, v plan.Admission, pause time.Duration) bool {
+	if err := first(each(ctx, v.Return, func(ctx workflow.Context, p openflow.Party) error {
+		return call(ctx, j.plan.Timing.Partner, "return at "+p.String(), scheduling.ReturnResources, j.at(p), nil)
+	})); err != nil {
+		workflow.GetLogger(ctx).Warn("resources not returned", "job", j.plan.ID, "err", err)
+	}
+	if v.Wait != j.reason {
+		j.reason = v.Wait
+		workflow.SetCurrentDetails(ctx, v.Wait)
+		j.record(ctx, openflow.JobWaiting, v.Wait, 0)
+		_ = each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
+			u := activities.JobUpdate{PartyCall: j.at(p), Status: openflow.JobWaiting, Reason: v.Wait}
+			return call(ctx, 0, "", scheduling.UpdateJob, u, nil) // news only: a party that misses it sees the next
+		})
+	}
+	timer, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	elapsed := workflow.NewTimer(timer, pause)
+	woken := false
+	_ = workflow.Await(ctx, func() bool {
+		woken = woken || j.wake.ReceiveAsync(nil)
+		return woken || elapsed.IsReady() || j.stop != nil
+	})
+	if j.stop != nil {
+		j.end(ctx, j.stop.Status, j.stop.Reason)
+		return false
+	}
+	return true
+}
+
+func (j *jobRun) start(ctx workflow.Context) error {
+	j.reason = ""
+	workflow.SetCurrentDetails(ctx, "running")
+	workflow.Go(ctx, func(ctx workflow.Context) { j.record(ctx, openflow.JobRunning, "", 0) })
+	return first(each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
+		return call(ctx, j.plan.Timing.Partner, "start at "+p.String(), scheduling.StartJob, j.at(p), nil)
+	}))
+}
+
+// drive starts what is ready, takes reports, and announces ends, until the job has ended.
+func (j *jobRun) drive(ctx workflow.Context) {
+	for {
+		j.news = false
+		step := j.state.Next()
+		if j.stop != nil {
+			step.End, step.Reason, step.Start = j.stop.Status, j.stop.Reason, nil
+		}
+		j.announce(ctx, step)
+		for _, name := range step.Start {
+			j.startTask(ctx, name)
+		}
+		if step.End != "" {
+			j.end(ctx, step.End, step.Reason)
+			return
+		}
+		if err := workflow.Await(ctx, func() bool { return j.news || j.stop != nil }); err != nil {
+			j.stop = &StopRequest{Status: openflow.JobCanceled, Reason: "the job's workflow was canceled"}
+			ctx, _ = workflow.NewDisconnectedContext(ctx)
+		}
+	}
+}
+
+// announce tells the parties of a task that it has ended, beside everything else: nothing waits for the answer, and the
+// end of the job repeats what matters.
+func (j *jobRun) announce(ctx workflow.Context, step plan.Step) {
+	for _, a := range step.Announce {
+		if !a.Status.Terminal() {
+			continue
+		}
+		t := j.state.Find(a.Task)
+		version, parties := t.Version, t.Parties
+		tell := func(ctx workflow.Context) {
+			_ = each(ctx, parties, func(ctx workflow.Context, p openflow.Party) error {
+				key := openflow.TaskKey{Job: j.plan.ID, Task: a.Task, Version: version, Party: p}
+				u := openflow.TaskUpdate{Key: key, Status: a.Status, Reason: a.Reason, Progress: step.Progress}
+				return call(ctx, 0, "", scheduling.UpdateTask, u, nil)
+			})
+		}
+		if step.End != "" {
+			tell(ctx)
+			continue
+		}
+		workflow.Go(ctx, tell)
+	}
+}
+
+// startTask asks every party of the task in parallel. A party that refuses has failed its run, whatever the reason.
+func (j *jobRun) startTask(ctx workflow.Context, name openflow.TaskName) {
+	j.state.Started(name)
+	t := j.state.Find(name)
+	for _, p := range t.Parties {
+		key := openflow.TaskKey{Job: j.plan.ID, Task: name, Version: t.Version, Party: p}
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			err := call(ctx, j.plan.Timing.Partner, fmt.Sprintf("start %s at %s", name, p), scheduling.StartTask, key, nil)
+			if err != nil {
+				r := openflow.Report{Key: key, Status: openflow.TaskFailed, Error: err.Error(), Code: openflow.CodeOf(err)}
+				j.news = j.state.Report(r) || j.news
+			}
+		})
+	}
+}
+
+// collect asks now and then how silent runs stand, so that a lost report delays a job and never hangs it.
+func (j *jobRun) collect(ctx workflow.Context) {
+	for workflow.Sleep(ctx, j.plan.Timing.Collect) == nil {
+		_ = each(ctx, j.state.Silent(j.plan.ID), func(ctx workflow.Context, k openflow.TaskKey) error {
+			var r openflow.Report
+			if err := call(ctx, 0, "", scheduling.CollectTask, k, &r); err != nil {
+				return err // not reachable now: the next round asks again
+			}
+			if r.Status.Terminal() {
+				j.news = j.state.Report(r) || j.news
+			}
+			return nil
+		})
+	}
+}
+
+// end ends the job at every party and in the scheduler's record. A party that does not answer is asked again until the
+// deadline, while the end is already visible everywhere else.
+func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason string) {
+	j.status, j.reason = status, reason
+	j.created = true
+	progress := j.state.Next().Progress
+	unreached := make([]bool, len(j.plan.Parties))
+	items := make([]int, len(j.plan.Parties))
+	for i := range items {
+		items[i] = i
+	}
+	stop := func(ctx workflow.Context, i int, deadline time.Duration) error {
+		u := activities.JobUpdate{PartyCall: j.at(j.plan.Parties[i]), Status: status, Reason: reason}
+		return call(ctx, deadline, "stop at "+j.plan.Parties[i].String(), scheduling.StopJob, u, nil)
+	}
+	_ = each(ctx, items, func(ctx workflow.Context, i int) error {
+		unreached[i] = openflow.CodeOf(stop(ctx, i, 0)).Retryable()
+		return nil
+	})
+	if err := call(ctx, j.plan.Timing.Undo, "record the end", scheduling.EndJob, activities.JobNews{
+		Job: j.plan.ID, Status: status, Reason: reason, Progress: progress,
+	}, nil); err != nil {
+		workflow.GetLogger(ctx).Error("end of the job not recorded", "job", j.plan.ID, "err", err)
+	}
+	workflow.SetCurrentDetails(ctx, string(status)+" "+reason)
+	_ = each(ctx, items, func(ctx workflow.Context, i int) error {
+		if !unreached[i] {
+			return nil
+		}
+		err := stop(ctx, i, j.plan.Timing.Undo)
+		if err != nil {
+			workflow.GetLogger(ctx).Error("party not told of the end", "job", j.plan.ID, "party", j.plan.Parties[i].ID, "err", err)
+		}
+		return err
+	})
+}
+
+func (j *jobRun) record(ctx workflow.Context, status openflow.JobStatus, reason string, progress int) {
+	n := activities.JobNews{Job: j.plan.ID, Status: status, Reason: reason, Progress: progress}
+	if err := call(ctx, 0, "", scheduling.RecordJob, n, nil); err != nil {
+		workflow.GetLogger(ctx).Warn("job news not recorded", "job", j.plan.ID, "err", err)
+	}
+}

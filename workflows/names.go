@@ -1,0 +1,46 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/temporal"
+
+	"openflow"
+)
+
+// Names of updates and signals.
+const (
+	UpdateCreated = "created" // waits until every party has created the job, or fails with the first refusal
+	UpdateReport  = "report"  // a party's report about a task
+	UpdateStop    = "stop"    // end the job early
+	SignalWake    = "wake"    // resources may have become free
+	SignalEnd     = "end"     // end a task's run early
+)
+
+// JobWorkflowID is the workflow ID of a job at its scheduler: the job ID itself.
+func JobWorkflowID(id openflow.JobID) string { return string(id) }
+
+// TaskWorkflowID is the workflow ID of one run at one party. The scheduler is part of it because job IDs are unique at
+// one scheduler only.
+func TaskWorkflowID(scheduler openflow.PartyID, k openflow.TaskKey) string {
+	return string(k.ExecutionID()) + "@" + string(scheduler)
+}
+
+// Search attributes of both workflows: what the Temporal UI can filter by.
+var (
+	AttributeJob       = temporal.NewSearchAttributeKeyKeyword("OfJob")
+	AttributeTask      = temporal.NewSearchAttributeKeyKeyword("OfTask")
+	AttributeParty     = temporal.NewSearchAttributeKeyKeyword("OfParty")
+	AttributeRole      = temporal.NewSearchAttributeKeyKeyword("OfRole")
+	AttributeComponent = temporal.NewSearchAttributeKeyKeyword("OfComponent")
+)
+
+// StopRequest is the argument of UpdateStop.
+type StopRequest struct {
+	Status openflow.JobStatus
+	Reason string
+}
+
+// EndRequest is the argument of SignalEnd.
+type EndRequest struct {
+	Status openflow.TaskStatus
+	Reason string
+}

@@ -1,0 +1,280 @@
+// Package plan decides: which tasks of a job may start, what a task's and a job's status is, when a job has ended, and
+// whether a failed call is worth repeating.
+//
+// Everything here is a pure function over plain values, tested by tables and without Temporal; the job workflow
+// gathers the inputs and carries out the answers. Start reading at [State.Next].
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"openflow"
+)
+
+// Of takes the skeleton of a valid DAG: tasks with upstreams and parties, upstreams first.
+func Of(d *openflow.DAG) ([]openflow.PlannedTask, error) {
+	order, err := d.Order()
+	if err != nil {
+		return nil, err
+	}
+	tasks := make([]openflow.PlannedTask, 0, len(order))
+	for _, name := range order {
+		t, _ := d.Task(name)
+		tasks = append(tasks, openflow.PlannedTask{
+			Name: name, Component: t.Component, Upstreams: d.Upstreams(t), Parties: d.PartiesOf(t),
+		})
+	}
+	return tasks, nil
+}
+
+// State is what the scheduler knows of a running job. The zero State of New has started nothing.
+type State struct {
+	Tasks []Task // in the order of the plan
+}
+
+// Task is what the scheduler knows of one task.
+type Task struct {
+	openflow.PlannedTask
+	Version int
+	Started bool
+	Status  openflow.TaskStatus   // federated, as last announced
+	ByParty []openflow.TaskStatus // in the order of Parties
+	Failure string                // the first failure reported, for people
+}
+
+// New is the state before the first task.
+func New(tasks []openflow.PlannedTask) *State {
+	s := &State{}
+	for _, t := range tasks {
+		by := make([]openflow.TaskStatus, len(t.Parties))
+		for i := range by {
+			by[i] = openflow.TaskWaiting
+		}
+		s.Tasks = append(s.Tasks, Task{PlannedTask: t, Status: openflow.TaskWaiting, ByParty: by})
+	}
+	return s
+}
+
+// Find returns the task of that name, nil when there is none.
+func (s *State) Find(name openflow.TaskName) *Task {
+	for i := range s.Tasks {
+		if s.Tasks[i].Name == name {
+			return &s.Tasks[i]
+		}
+	}
+	return nil
+}
+
+// Started marks that name has been asked to start: its parties count as running until they say otherwise.
+func (s *State) Started(name openflow.TaskName) {
+	t := s.Find(name)
+	t.Started = true
+	t.Status = openflow.TaskRunning
+	for i, st := range t.ByParty {
+		if st == openflow.TaskWaiting {
+			t.ByParty[i] = openflow.TaskRunning
+		}
+	}
+}
+
+// Report takes a party's word and tells whether it changed anything. A report for another version, from a stranger to
+// the task, or against a terminal status changes nothing.
+func (s *State) Report(r openflow.Report) bool {
+	t := s.Find(r.Key.Task)
+	if t == nil || r.Key.Version != t.Version {
+		return false
+	}
+	i := slices.Index(t.Parties, r.Key.Party)
+	if i < 0 || !t.ByParty[i].CanBecome(r.Status) || t.ByParty[i].Terminal() {
+		return false
+	}
+	t.ByParty[i] = r.Status
+	if r.Status.Terminal() && !r.Status.Succeeded() && t.Failure == "" {
+		t.Failure = failure(r)
+	}
+	return true
+}
+
+func failure(r openflow.Report) string {
+	msg := fmt.Sprintf("task %q %s at party %s (%s)", r.Key.Task, r.Status, r.Key.Party.ID, r.Key.Party.Role)
+	if r.Error != "" {
+		msg += ": " + r.Error
+	}
+	return msg
+}
+
+// Merge is a task's federated status from those of its parties.
+//
+// Spec: fate-flow-api §4.6.3; pass counts as success.
+func Merge(parties []openflow.TaskStatus) openflow.TaskStatus {
+	if len(parties) == 0 {
+		return openflow.TaskWaiting
+	}
+	for _, end := range []openflow.TaskStatus{openflow.TaskCanceled, openflow.TaskTimeout, openflow.TaskFailed} {
+		if slices.Contains(parties, end) {
+			return end
+		}
+	}
+	succeeded, waiting := 0, 0
+	for _, p := range parties {
+		switch {
+		case p.Succeeded():
+			succeeded++
+		case p == openflow.TaskWaiting:
+			waiting++
+		}
+	}
+	switch {
+	case succeeded == len(parties):
+		return openflow.TaskSuccess
+	case waiting == len(parties):
+		return openflow.TaskWaiting
+	}
+	return openflow.TaskRunning
+}
+
+// Announcement is a task whose federated status has changed.
+type Announcement struct {
+	Task   openflow.TaskName
+	Status openflow.TaskStatus
+	Reason string
+}
+
+// Step is what the scheduler does next.
+type Step struct {
+	Announce []Announcement      // tell the parties of the task
+	Start    []openflow.TaskName // ask the parties of the task to start it
+	End      openflow.JobStatus  // not empty: the job has ended so
+	Reason   string              // why, when it did not succeed
+	Progress int                 // percent of the tasks that have ended
+}
+
+// Next takes over the parties' reports into the tasks' statuses and decides. A job ends with the first task that does
+// not succeed: what still runs is stopped, and nothing more is started.
+//
+// Spec: fate-flow-api §2.4.1, §4.6.3–4.6.5.
+func (s *State) Next() Step {
+	var step Step
+	for i := range s.Tasks {
+		t := &s.Tasks[i]
+		if merged := Merge(t.ByParty); t.Started && merged != t.Status {
+			t.Status = merged
+			step.Announce = append(step.Announce, Announcement{t.Name, merged, t.Failure})
+		}
+	}
+	step.End, step.Reason = s.end()
+	step.Progress = s.progress()
+	if step.End == "" {
+		step.Start = s.ready()
+	}
+	return step
+}
+
+// end is the job's end status, empty while it goes on. Failed comes before timeout before canceled (§4.6.4).
+func (s *State) end() (openflow.JobStatus, string) {
+	succeeded := 0
+	for _, end := range []openflow.TaskStatus{openflow.TaskFailed, openflow.TaskTimeout, openflow.TaskCanceled} {
+		for _, t := range s.Tasks {
+			if t.Status == end {
+				return openflow.JobStatus(end), t.Failure
+			}
+		}
+	}
+	for _, t := range s.Tasks {
+		if t.Status.Succeeded() {
+			succeeded++
+		}
+	}
+	if succeeded == len(s.Tasks) {
+		return openflow.JobSuccess, ""
+	}
+	return "", ""
+}
+
+func (s *State) ready() []openflow.TaskName {
+	var ready []openflow.TaskName
+	for _, t := range s.Tasks {
+		if t.Started {
+			continue
+		}
+		blocked := slices.ContainsFunc(t.Upstreams, func(up openflow.TaskName) bool {
+			u := s.Find(up)
+			return u == nil || !u.Status.Succeeded()
+		})
+		if !blocked {
+			ready = append(ready, t.Name)
+		}
+	}
+	return ready
+}
+
+func (s *State) progress() int {
+	ended := 0
+	for _, t := range s.Tasks {
+		if t.Status.Terminal() {
+			ended++
+		}
+	}
+	if len(s.Tasks) == 0 {
+		return 0
+	}
+	return ended * 100 / len(s.Tasks)
+}
+
+// Silent lists the runs that have been started and have not ended: whom to ask when no report comes.
+func (s *State) Silent(job openflow.JobID) []openflow.TaskKey {
+	var keys []openflow.TaskKey
+	for _, t := range s.Tasks {
+		for i, p := range t.Parties {
+			if t.Started && !t.ByParty[i].Terminal() {
+				keys = append(keys, openflow.TaskKey{Job: job, Task: t.Name, Version: t.Version, Party: p})
+			}
+		}
+	}
+	return keys
+}
+
+// Grant is one party's answer to the application for a job's resources.
+type Grant struct {
+	Party openflow.Party
+	Code  openflow.Code // empty: granted
+	Text  string
+}
+
+// Admission is what follows from all answers together: all or nothing.
+type Admission struct {
+	Granted bool
+	Return  []openflow.Party // who must take back what it gave
+	Wait    string           // why the job waits, for people
+	Fail    string           // why it can never run; empty when it can
+}
+
+// Admit decides from the parties' answers. A busy party, or one that cannot be reached now, means waiting; a party that
+// can never grant it, or refuses, means failure.
+//
+// Spec: fate-flow-api §2.4 W.
+func Admit(answers []Grant) Admission {
+	var a Admission
+	refused := false
+	for _, g := range answers {
+		switch {
+		case g.Code == "":
+			a.Return = append(a.Return, g.Party)
+		case g.Code.Retryable():
+			refused = true
+			if a.Wait == "" {
+				a.Wait = fmt.Sprintf("waiting for party %s (%s): %s", g.Party.ID, g.Party.Role, g.Text)
+			}
+		default:
+			refused = true
+			if a.Fail == "" {
+				a.Fail = g.Text
+			}
+		}
+	}
+	if !refused {
+		return Admission{Granted: true}
+	}
+	return a
+}

@@ -1,0 +1,86 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"openflow"
+	"openflow/activities"
+)
+
+// briefly suits the first try of an idempotent call: a local activity costs half of a regular one. It must be short,
+// because the workflow task is held open while it runs.
+func briefly(ctx workflow.Context) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: 3 * time.Second,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+	})
+}
+
+// patiently suits an idempotent call worth repeating until the deadline: to a partner that is down, or a busy machine.
+func patiently(ctx workflow.Context, deadline time.Duration, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout:    30 * time.Second,
+		ScheduleToCloseTimeout: deadline,
+		Summary:                summary,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: time.Minute,
+		},
+	})
+}
+
+// following suits the one activity that stays with a container: long, heartbeating, taken over by the next worker.
+func following(ctx workflow.Context, timeout time.Duration, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: timeout + containerGrace,
+		HeartbeatTimeout:    5 * time.Second,
+		WaitForCancellation: true,
+		Summary:             summary,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second,
+		},
+	})
+}
+
+// containerGrace is what stopping a container and keeping its log may take beyond the run's own timeout, which the
+// activity enforces itself.
+const containerGrace = 5 * time.Minute
+
+// call tries do briefly and, when a retry could help, repeats it patiently until the deadline. do must be idempotent.
+func call(ctx workflow.Context, deadline time.Duration, summary string, do, arg, result any) error {
+	err := activities.FromTemporal(workflow.ExecuteLocalActivity(briefly(ctx), do, arg).Get(ctx, result))
+	if err == nil || ctx.Err() != nil || deadline <= 0 {
+		return err
+	}
+	if !openflow.CodeOf(err).Retryable() {
+		return err
+	}
+	return activities.FromTemporal(workflow.ExecuteActivity(patiently(ctx, deadline, summary), do, arg).Get(ctx, result))
+}
+
+// each runs do for every item in parallel and returns the errors in the items' order.
+func each[T any](ctx workflow.Context, items []T, do func(workflow.Context, T) error) []error {
+	errs := make([]error, len(items))
+	wg := workflow.NewWaitGroup(ctx)
+	for i, item := range items {
+		wg.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer wg.Done()
+			errs[i] = do(ctx, item)
+		})
+	}
+	wg.Wait(ctx)
+	return errs
+}
+
+// first returns the first error that is not nil.
+func first(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

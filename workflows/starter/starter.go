@@ -1,0 +1,148 @@
+// Package starter is openflow.Engine on a Temporal client: it starts workflows, sends them updates and signals, and
+// turns Temporal's answers into the domain's errors. Nothing waits for a workflow's end here.
+package starter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	sdkclient "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"openflow"
+	"openflow/activities"
+	"openflow/workflows"
+)
+
+// Engine runs jobs and tasks on Temporal.
+type Engine struct {
+	Client sdkclient.Client
+	Queue  string // task queue of this site
+}
+
+var _ openflow.Engine = (*Engine)(nil)
+
+func (e *Engine) options(id, summary string) sdkclient.StartWorkflowOptions {
+	return sdkclient.StartWorkflowOptions{
+		ID: id, TaskQueue: e.Queue, StaticSummary: summary, EnableEagerStart: true,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+	}
+}
+
+// StartJob starts the job's workflow, or finds it, and waits for the update that answers when all parties have created
+// the job. A job that has ended before is success: it was created once.
+func (e *Engine) StartJob(ctx context.Context, p openflow.JobPlan) error {
+	opts := e.options(workflows.JobWorkflowID(p.ID), "job "+string(p.ID)+": "+p.Name)
+	opts.EnableEagerStart = false // update-with-start does not go with it
+	opts.TypedSearchAttributes = temporal.NewSearchAttributes(
+		workflows.AttributeJob.ValueSet(string(p.ID)), workflows.AttributeParty.ValueSet(string(p.Initiator)),
+	)
+	start := e.Client.NewWithStartWorkflowOperation(opts, workflows.Job, p)
+	h, err := e.Client.UpdateWithStartWorkflow(ctx, sdkclient.UpdateWithStartWorkflowOptions{
+		StartWorkflowOperation: start,
+		UpdateOptions: sdkclient.UpdateWorkflowOptions{
+			UpdateName: workflows.UpdateCreated, UpdateID: workflows.UpdateCreated, WorkflowID: opts.ID,
+			WaitForStage: sdkclient.WorkflowUpdateStageCompleted,
+		},
+	})
+	if err == nil {
+		err = h.Get(ctx, nil)
+	}
+	if ended(err) {
+		return nil
+	}
+	return fromTemporal("start job "+string(p.ID), err)
+}
+
+// ended tells that the workflow has closed before it could take an update.
+func ended(err error) bool {
+	var started *serviceerror.WorkflowExecutionAlreadyStarted
+	return errors.As(err, &started) || (err != nil && strings.Contains(err.Error(), "AcceptedUpdateCompletedWorkflow"))
+}
+
+// StopJob asks a running job to end early.
+func (e *Engine) StopJob(ctx context.Context, id openflow.JobID, status openflow.JobStatus, reason string) error {
+	return e.update(ctx, id, workflows.UpdateStop, workflows.UpdateStop, workflows.StopRequest{Status: status, Reason: reason})
+}
+
+// ReportTask hands a report to a running job. The update's ID makes a repeated report one update.
+func (e *Engine) ReportTask(ctx context.Context, r openflow.Report) error {
+	return e.update(ctx, r.Key.Job, workflows.UpdateReport, fmt.Sprintf("%s/%s", r.Key.ExecutionID(), r.Status), r)
+}
+
+func (e *Engine) update(ctx context.Context, job openflow.JobID, name, id string, arg any) error {
+	h, err := e.Client.UpdateWorkflow(ctx, sdkclient.UpdateWorkflowOptions{
+		WorkflowID: workflows.JobWorkflowID(job), UpdateName: name, UpdateID: id, Args: []any{arg},
+		WaitForStage: sdkclient.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = h.Get(ctx, nil)
+	}
+	if ended(err) {
+		return openflow.Errorf(openflow.CodeNotFound, "job %s has ended", job)
+	}
+	return fromTemporal(name+" of job "+string(job), err)
+}
+
+// WakeJobs signals jobs that wait for resources. One that has ended meanwhile needs no waking.
+func (e *Engine) WakeJobs(ctx context.Context, ids []openflow.JobID) error {
+	for _, id := range ids {
+		err := fromTemporal("wake job "+string(id), e.Client.SignalWorkflow(ctx, workflows.JobWorkflowID(id), "", workflows.SignalWake, nil))
+		if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+			return err
+		}
+	}
+	return nil
+}
+
+// StartTask starts the workflow of a run. It exists when this returns, started now or before.
+func (e *Engine) StartTask(ctx context.Context, o openflow.TaskOrder) error {
+	opts := e.options(workflows.TaskWorkflowID(o.Scheduler, o.Key), fmt.Sprintf("%s: %s as %s", o.Key.Task, o.Component, o.Key.Party.Role))
+	opts.TypedSearchAttributes = temporal.NewSearchAttributes(
+		workflows.AttributeJob.ValueSet(string(o.Key.Job)), workflows.AttributeTask.ValueSet(string(o.Key.Task)),
+		workflows.AttributeParty.ValueSet(string(o.Key.Party.ID)), workflows.AttributeRole.ValueSet(string(o.Key.Party.Role)),
+		workflows.AttributeComponent.ValueSet(o.Component),
+	)
+	_, err := e.Client.ExecuteWorkflow(ctx, opts, workflows.Task, o)
+	if ended(err) {
+		return nil
+	}
+	return fromTemporal("start "+o.Key.String(), err)
+}
+
+// StopTask tells a run to end. One that has ended or never was needs no telling.
+func (e *Engine) StopTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey, status openflow.TaskStatus, reason string) error {
+	err := fromTemporal("stop "+k.String(), e.Client.SignalWorkflow(ctx, workflows.TaskWorkflowID(scheduler, k), "",
+		workflows.SignalEnd, workflows.EndRequest{Status: status, Reason: reason}))
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return nil
+	}
+	return err
+}
+
+func fromTemporal(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return activities.FromTemporal(err)
+	}
+	var notFound *serviceerror.NotFound
+	var unavailable *serviceerror.Unavailable
+	var exhausted *serviceerror.ResourceExhausted
+	switch {
+	case errors.As(err, &notFound):
+		return openflow.Errorf(openflow.CodeNotFound, "%s: no such workflow: %w", what, err)
+	case errors.As(err, &unavailable), errors.As(err, &exhausted):
+		return openflow.Errorf(openflow.CodeUnavailable, "%s: Temporal does not answer: %w", what, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return openflow.Errorf(openflow.CodeDeadline, "%s: no answer in time: %w", what, err)
+	}
+	return openflow.Errorf(openflow.CodeOf(err), "%s: %w", what, err)
+}
