@@ -383,6 +383,12 @@ func (d *DAG) taskNames() string {
 func (d *DAG) checkPartyTasks() error {
 	for _, pt := range d.PartyTasks {
 		path := "dag.party_tasks." + pt.Site
+		if len(pt.Parties) == 0 {
+			return at(path+".parties", "no parties").WithHint("say for whom it is")
+		}
+		if pt.Conf.Timeout < 0 {
+			return at(path+".conf.timeout", "negative")
+		}
 		for _, p := range pt.Parties {
 			if !slices.Contains(d.Parties, p) {
 				return at(path+".parties", "%s is not a party of the job", p)
@@ -392,6 +398,9 @@ func (d *DAG) checkPartyTasks() error {
 			t, ok := d.Task(name)
 			if !ok {
 				return at(path+".tasks", "unknown task %q", name).WithHint("known tasks: %s", d.taskNames())
+			}
+			if pt.Tasks[name].Conf.Timeout < 0 {
+				return at(path+".tasks."+string(name)+".conf.timeout", "negative")
 			}
 			for _, p := range pt.Parties {
 				if !slices.Contains(d.PartiesOf(t), p) {

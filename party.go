@@ -98,6 +98,15 @@ func TaskNameOf(job JobID, id TaskID) (TaskName, error) {
 // Identifiers end up in paths, container names, workflow IDs and queue keys.
 var identifier = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
 
+// CheckJobID refuses what cannot be the ID of a new job: besides what CheckIdentifier refuses, an ID with '_', because
+// then the session of one job's task could be named like that of another's.
+func CheckJobID(id JobID) error {
+	if strings.Contains(string(id), "_") {
+		return Errorf(CodeInvalid, "job_id %q is not a valid name", id).WithHint("a job ID holds no '_'")
+	}
+	return CheckIdentifier("job_id", string(id))
+}
+
 // CheckIdentifier refuses what cannot safely be a job ID, task name, party ID, table name or namespace: it must match
 // ^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$. kind names the field in the message.
 func CheckIdentifier(kind, s string) error {

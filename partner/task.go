@@ -83,6 +83,9 @@ func (s *Service) CreateJob(ctx context.Context, o openflow.JobOrder) error {
 		return openflow.Errorf(openflow.CodeInvalid, "this is party %s, not %s", s.Self, o.Key.Party.ID).
 			WithHint("check the address that is registered for party %s", o.Key.Party.ID)
 	}
+	if err := openflow.CheckJobID(o.Key.Job); err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
 	if err := o.DAG.Validate(); err != nil {
 		return openflow.About(openflow.AboutJob, err)
 	}

@@ -47,7 +47,7 @@ func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub op
 	if sub.ID == "" {
 		sub.ID = s.NewID()
 	}
-	if err := openflow.CheckIdentifier("job_id", string(sub.ID)); err != nil {
+	if err := openflow.CheckJobID(sub.ID); err != nil {
 		return openflow.Submitted{}, err
 	}
 	fillConf(&dag.Conf, sub.ID)

@@ -4,11 +4,13 @@ package main
 
 import (
 	"openflow/components/evaluation"
+	"openflow/components/lr"
 	"openflow/components/noop"
+	"openflow/components/psi"
 	"openflow/components/reader"
 	"openflow/sdk/component"
 )
 
 func main() {
-	component.Main(reader.Component(), evaluation.Component(), noop.Component())
+	component.Main(reader.Component(), psi.Component(), lr.Component(), evaluation.Component(), noop.Component())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"openflow"
+	"openflow/cli"
 	"openflow/node"
 	"openflow/partner"
 )
@@ -36,12 +37,12 @@ func serverCommand() *cobra.Command {
       --peer 10000=http://10.0.0.2:9380,ed25519:…`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := settings(c, f.config); err != nil {
-				return usage{err}
+			if err := cli.ApplySettings(c, f.config); err != nil {
+				return cli.Usage(err)
 			}
 			cfg, err := f.node()
 			if err != nil {
-				return usage{err}
+				return cli.Usage(err)
 			}
 			return serve(c.Context(), cfg, c.ErrOrStderr())
 		},
@@ -51,7 +52,7 @@ func serverCommand() *cobra.Command {
 	flags.StringVar(&f.listen, "listen", defaultListen, "address of the application layer, the UI and, unless it has its own, the interconnection layer")
 	flags.StringVar(&f.interconnection, "listen-interconnection", "", "own address of the interconnection layer")
 	flags.StringVar(&f.base, "listen-base", "", "address of the base layer for containers (default: chosen by the runtime)")
-	flags.StringVar(&f.home, "home", defaultHome(), "folder of this node")
+	flags.StringVar(&f.home, "home", cli.DefaultHome(), "folder of this node")
 	flags.StringArrayVar(&f.peers, "peer", nil, "a partner, ID=URL,KEY; may be repeated")
 	flags.StringVar(&f.runtime, "runtime", node.RuntimeDocker, "docker, or process (isolates nothing)")
 	flags.StringVar(&f.components, "components", beside("openflow-components"), "the algorithms' binary")
@@ -63,14 +64,6 @@ func serverCommand() *cobra.Command {
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&f.config, "config", "", "YAML file with these settings; flags and environment come first")
 	return c
-}
-
-func defaultHome() string {
-	dir, err := os.UserHomeDir()
-	if err != nil {
-		return ".openflow"
-	}
-	return filepath.Join(dir, ".openflow")
 }
 
 // beside is the path of another program in the folder of this one.

@@ -39,7 +39,7 @@ type initSet struct {
 	Method       string  `json:"method" default:"\"zeros\"" choices:"zeros,ones,consts,random,random_uniform"`
 	FillVal      float64 `json:"fill_val" default:"0.0"`
 	FitIntercept bool    `json:"fit_intercept" default:"true"`
-	RandomState  *int    `json:"random_state" default:"null"`
+	RandomState  *int    `json:"random_state"`
 }
 
 type heSet struct {

@@ -106,6 +106,9 @@ func (r *Runtime) adopt(ctx context.Context, spec driver.Spec) (driver.Status, e
 	if c.State.Status == container.StateRemoving {
 		return driver.Status{}, driver.NotFound(spec.Name)
 	}
+	if l, ok := r.launched(spec.Name); ok && l.id != c.ID {
+		r.launches.Delete(spec.Name) // another node process has removed that one and made this
+	}
 	if c.Config.Labels[networkLabel] != r.name || !driver.Carries(c.Config.Labels, spec.Labels) {
 		return driver.Status{}, driver.Conflict(spec.Name)
 	}
@@ -125,6 +128,7 @@ func (r *Runtime) Start(ctx context.Context, name string) error {
 	if err != nil || c.State.Status != container.StateCreated {
 		return err
 	}
+	r.launches.Store(name, launch{id: c.ID, status: status(c), at: time.Now()})
 	_, err = r.api.ContainerStart(ctx, name, client.ContainerStartOptions{})
 	if !cerrdefs.IsNotFound(err) {
 		return r.wrap(ctx, err, subject(name))
@@ -222,6 +226,9 @@ func (r *Runtime) Remove(ctx context.Context, name string) error {
 	for {
 		_, err := r.api.ContainerRemove(ctx, name, client.ContainerRemoveOptions{RemoveVolumes: true})
 		if !cerrdefs.IsConflict(err) {
+			if ignoreNotFound(err) == nil {
+				r.launches.Delete(name)
+			}
 			return r.wrap(ctx, ignoreNotFound(err), subject(name))
 		}
 		// It runs, or somebody else is removing it.

@@ -166,3 +166,28 @@ func TestLimitsReachTheDaemon(t *testing.T) {
 	require.Equal(t, int64(32), *got.PidsLimit)
 	require.False(t, c.Container.HostConfig.AutoRemove)
 }
+
+// TestNameGivenAway is about what a Runtime remembers of its launches: another process has removed the container and
+// made one of the same name, and its events must not be mistaken for those of the first.
+func TestNameGivenAway(t *testing.T) {
+	requireDocker(t)
+	network := ownNetwork(t)
+	mine, other := open(t, engine.Options{Network: network}), open(t, engine.Options{Network: network})
+	s := spec(t, mine, "exit", "1")
+	_, err := mine.Ensure(t.Context(), s)
+	require.NoError(t, err)
+	require.NoError(t, mine.Start(t.Context(), s.Name))
+	_, err = other.Wait(t.Context(), s.Name)
+	require.NoError(t, err)
+	require.NoError(t, other.Remove(t.Context(), s.Name))
+	s.Command = []string{"exit", "2"}
+	_, err = other.Ensure(t.Context(), s)
+	require.NoError(t, err)
+	require.NoError(t, other.Start(t.Context(), s.Name))
+
+	_, err = mine.Ensure(t.Context(), s)
+	require.NoError(t, err)
+	st, err := mine.Wait(t.Context(), s.Name)
+	require.NoError(t, err)
+	require.Equal(t, 2, st.ExitCode)
+}

@@ -36,15 +36,16 @@ type Options struct {
 	Logger  *slog.Logger // told when the daemon is away and back; nil discards
 }
 
-// Runtime is the Docker runtime of one node. It keeps nothing that matters across a restart.
+// Runtime is the Docker runtime of one node. What it remembers only saves time; a restart loses nothing.
 type Runtime struct {
-	api     *client.Client
-	host    string
-	name    string
-	subnet  netip.Prefix
-	log     *slog.Logger
-	starts  gate
-	network networkCache
+	api      *client.Client
+	host     string
+	name     string
+	subnet   netip.Prefix
+	log      *slog.Logger
+	starts   gate
+	launches sync.Map // container name → launch; from Start to Remove
+	network  networkCache
 }
 
 var _ driver.Runtime = (*Runtime)(nil)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -37,72 +38,115 @@ func (r *Runtime) Wait(ctx context.Context, name string) (driver.Status, error) 
 	}
 }
 
-// follow waits for the exit over one connection each of two kinds, and the first to tell wins: the API's wait, which is
-// certain, and the die event, which comes 50 ms earlier on a bridge network because the daemon takes the network down
-// in between.
-//
-// The order excludes every race. The wait for the next exit is in place before the container is looked at: if it was
-// created or running then, its exit is still to come and will be reported; if it had exited, the look tells. (The API's
-// wait for "not running" would report success for a container that is only created.)
+// launch is what a Start knows of its container: enough to recognise its events.
+type launch struct {
+	id     string
+	status driver.Status
+	at     time.Time // before the request
+}
+
+// follow waits for the exit in two ways at once, and the first to tell wins: the API's wait and inspect, which are
+// certain, and the events, which come 50 ms earlier on a bridge network: the daemon announces the death, and then takes
+// the network down with the container locked. Events since the launch are asked for, so a program that has ended
+// before its waiter came is no slower.
 func (r *Runtime) follow(ctx context.Context, name string) (driver.Status, error) {
 	if driver.ValidateName(name) != nil {
 		return driver.Status{}, driver.NotFound(name)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream := r.api.Events(ctx, client.EventsListOptions{Filters: client.Filters{}.
-		Add("type", string(events.ContainerEventType)).Add("container", name).
-		Add("event", string(events.ActionDie), string(events.ActionDestroy))})
-	exit := r.nextExit(ctx, name)
-	st, err := r.Inspect(ctx, name)
-	if err != nil || st.State == driver.StateExited {
-		return st, err
+	filters := client.Filters{}.Add("type", string(events.ContainerEventType)).
+		Add("event", string(events.ActionStart), string(events.ActionDie), string(events.ActionDestroy))
+	var seen driver.Status // as far as known: without a name, nothing is
+	var since string
+	if l, ok := r.launched(name); ok {
+		filters.Add("container", l.id)
+		seen, since = l.status, fmt.Sprintf("%d.%09d", l.at.Unix(), l.at.Nanosecond())
+	} else {
+		filters.Add("container", name)
 	}
-	return r.firstToTell(ctx, st, stream.Messages, exit)
-}
-
-// nextExit returns once the daemon knows of the wait; the channel gets its end, nil for an exit.
-func (r *Runtime) nextExit(ctx context.Context, name string) <-chan error {
-	res := r.api.ContainerWait(ctx, name, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
-	exit := make(chan error, 1)
-	go func() { // always takes the result: the client blocks for ever on one that nobody takes
-		select {
-		case <-res.Result:
-			exit <- nil
-		case err := <-res.Error:
-			exit <- err
-		}
-	}()
-	return exit
-}
-
-// firstToTell completes st when the container has ended.
-func (r *Runtime) firstToTell(ctx context.Context, st driver.Status, messages <-chan events.Message,
-	exit <-chan error) (driver.Status, error) {
+	stream := r.api.Events(ctx, client.EventsListOptions{Filters: filters, Since: since})
+	looked, outcome := r.certain(ctx, name)
 	for {
 		select {
-		case m := <-messages: // errors of the stream are not looked at: it only saves time
-			if m.Action == events.ActionDestroy {
-				return driver.Status{}, driver.NotFound(st.Name)
+		case m := <-stream.Messages: // errors of the stream are not looked at: it only saves time
+			if done, err := observe(&seen, m); done || err != nil {
+				return seen, err
 			}
-			if code, err := strconv.Atoi(m.Actor.Attributes["exitCode"]); err == nil && code != exitKilled {
-				return ended(st, code, time.Unix(0, m.TimeNano)), nil
-			}
-		case err := <-exit:
-			if err != nil {
-				return driver.Status{}, r.wrap(ctx, err, subject(st.Name))
-			}
-			return r.final(ctx, st.Name)
+		case seen = <-looked:
+		case o := <-outcome:
+			return o.status, o.err
 		case <-ctx.Done():
 			return driver.Status{}, ctx.Err()
 		}
 	}
 }
 
-// ended is st after an exit that was seen happening.
-func ended(st driver.Status, code int, at time.Time) driver.Status {
-	st.State, st.ExitCode, st.Finished = driver.StateExited, code, at
-	return st
+// observe brings st up to date with an event of its container; done says that st is final.
+func observe(st *driver.Status, m events.Message) (done bool, err error) {
+	at := time.Unix(0, m.TimeNano)
+	switch {
+	case m.Action == events.ActionDestroy:
+		return false, driver.NotFound(m.Actor.Attributes["name"])
+	case m.Action == events.ActionStart && st.Started.IsZero():
+		st.Started = at
+	case m.Action == events.ActionDie && st.Name != "":
+		code, err := strconv.Atoi(m.Actor.Attributes["exitCode"])
+		if err != nil || code == exitKilled {
+			return false, nil // left to the certain way
+		}
+		st.State, st.ExitCode, st.Finished = driver.StateExited, code, at
+		if st.Finished.Before(st.Started) {
+			st.Started = st.Finished
+		}
+		return true, nil
+	}
+	return false, nil
+}
+
+// outcome is how a wait has ended.
+type outcome struct {
+	status driver.Status
+	err    error
+}
+
+// certain learns of the exit by the API's wait. looked gets the status of a container that has not exited yet.
+//
+// The order excludes every race. The wait for the next exit is in place before the container is looked at: if it was
+// created or running then, its exit is still to come and will be reported; if it had exited, the look tells. (The API's
+// wait for "not running" would report success for a container that is only created.)
+func (r *Runtime) certain(ctx context.Context, name string) (looked <-chan driver.Status, done <-chan outcome) {
+	looks, ends := make(chan driver.Status, 1), make(chan outcome, 1)
+	go func() {
+		res := r.api.ContainerWait(ctx, name, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+		st, err := r.Inspect(ctx, name)
+		ended := err != nil || st.State == driver.StateExited
+		if ended {
+			ends <- outcome{st, err}
+		} else {
+			looks <- st
+		}
+		select { // in every case: the client blocks for ever on a result that nobody takes
+		case <-res.Result:
+			st, err = r.final(ctx, name)
+		case err = <-res.Error:
+			err = r.wrap(ctx, err, subject(name))
+		}
+		if !ended {
+			ends <- outcome{st, err}
+		}
+	}()
+	return looks, ends
+}
+
+// launched returns what this Runtime's Start knows of a container.
+func (r *Runtime) launched(name string) (launch, bool) {
+	v, ok := r.launches.Load(name)
+	if !ok {
+		return launch{}, false
+	}
+	l, ok := v.(launch)
+	return l, ok
 }
 
 // final reads the outcome once the wait has reported the exit. Anything but an exited container means that the wait was

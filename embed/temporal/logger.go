@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 
 	"go.temporal.io/server/common/log"
@@ -24,11 +25,13 @@ var noise = map[string]bool{
 type serverLogger struct {
 	log     *slog.Logger
 	failure *failure
+	tags    []tag.Tag // rendered when a line is written: the server makes many loggers and writes few lines
 }
 
 // With implements log.WithLogger.
 func (l serverLogger) With(tags ...tag.Tag) log.Logger {
-	return serverLogger{log: l.log.With(attrs(tags)...), failure: l.failure}
+	l.tags = slices.Concat(l.tags, tags)
+	return l
 }
 
 // Debug drops the line.
@@ -71,7 +74,7 @@ func (l serverLogger) write(level slog.Level, msg string, tags []tag.Tag) {
 	if !l.log.Enabled(ctx, level) {
 		return
 	}
-	l.log.Log(ctx, level, msg, attrs(tags)...)
+	l.log.Log(ctx, level, msg, attrs(slices.Concat(l.tags, tags))...)
 }
 
 // fatalError is the server's message with the cause that its tags carry, so that errors.Is works on the cause.

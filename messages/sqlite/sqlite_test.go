@@ -3,8 +3,10 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -121,15 +123,31 @@ func TestSweepBesideTraffic(t *testing.T) {
 		}
 		swept <- nil
 	}()
-	for range 100 {
-		push(t, s, "")
-		m, ok, err := s.Pop(t.Context(), channel, "", 0)
-		require.NoError(t, err)
-		require.True(t, ok)
-		require.Len(t, m.Payload, large)
+	var traffic sync.WaitGroup
+	errs := make(chan error, 4)
+	for topic := range cap(errs) {
+		traffic.Go(func() { errs <- pingPong(t.Context(), s, messages.Channel{Session: "s", Topic: fmt.Sprint(topic)}) })
 	}
+	traffic.Wait()
 	stop()
 	require.NoError(t, <-swept)
+	for range cap(errs) {
+		require.NoError(t, <-errs)
+	}
+}
+
+// pingPong pushes and pops a large payload, again and again.
+func pingPong(ctx context.Context, s messages.Store, c messages.Channel) error {
+	for range 100 {
+		if err := s.Push(ctx, c, messages.Message{Payload: make([]byte, large)}, 0); err != nil {
+			return err
+		}
+		m, ok, err := s.Pop(ctx, c, "", 0)
+		if err != nil || !ok || len(m.Payload) != large {
+			return fmt.Errorf("pop: ok %v, %d bytes: %w", ok, len(m.Payload), err)
+		}
+	}
+	return nil
 }
 
 // A payload that the disk has lost is reported, and the message stays where it is: whoever repairs the disk has it all.

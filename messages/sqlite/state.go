@@ -13,7 +13,7 @@ type sessionState struct {
 	name   string
 	topics map[string]*topicState
 	bytes  int64     // cost of the stored messages, and of those whose push has a place but no row yet
-	used   time.Time // last push or read
+	used   time.Time // end of the last push or read
 	calls  int       // calls in progress; the session is in use while there are any
 	room   signal    // fires when bytes has shrunk
 
@@ -87,7 +87,6 @@ func (s *Store) begin(c messages.Channel) (*call, error) {
 		sess.topics[c.Topic] = t
 	}
 	sess.calls++
-	sess.used = time.Now()
 	return &call{channel: c, session: sess, topic: t, released: t.wake.wait()}, nil
 }
 

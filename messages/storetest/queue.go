@@ -235,18 +235,23 @@ func testUnpop(t *testing.T, s *subject) {
 	s.push(t, c, text("4")) // takes the room of the first
 	require.NoError(t, s.Unpop(t.Context(), c, first))
 	require.NoError(t, s.Unpop(t.Context(), c, first), "a repeat is no second message")
-	require.Equal(t, []string{"1", "2", "3", "4"}, s.drain(t, c))
+	require.Equal(t, "1", s.pop(t, c).ID)
+	requireVerdict(t, s.Push(t.Context(), c, text("5"), 0), messages.ErrFull)
+	require.Equal(t, []string{"2", "3", "4"}, s.drain(t, c))
 
 	s.push(t, c, text("5"))
 	fifth := s.pop(t, c)
 	require.NoError(t, s.Release(t.Context(), c.Session, c.Topic))
-	requireVerdict(t, s.Unpop(t.Context(), c, fifth), messages.ErrReleased)
-	s.requireEmpty(t, c)
+	for range 2 {
+		requireVerdict(t, s.Unpop(t.Context(), c, fifth), messages.ErrReleased)
+		s.requireEmpty(t, c)
+		s.crash(t)
+	}
 
-	out := s.goPop(t.Context(), c, patience)
 	s.push(t, c, text("6"))
-	sixth := await(t, out).m
-	out = s.goPop(t.Context(), c, patience)
+	sixth := s.pop(t, c)
+	out := s.goPop(t.Context(), c, patience)
+	s.letBlock(t)
 	require.NoError(t, s.Unpop(t.Context(), c, sixth), "wakes a reader")
 	require.Equal(t, "6", await(t, out).m.ID)
 

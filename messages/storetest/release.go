@@ -68,7 +68,7 @@ func testReleaseWakesWriters(t *testing.T, s *subject) {
 	full := newChannel()
 	fill(t, s, full, 100<<10)
 	c := messages.Channel{Session: full.Session, Topic: "topic"}
-	late := messages.Message{ID: "late", Payload: random(100 << 10)}
+	late := messages.Message{ID: "late", Payload: random(50 << 10)}
 	out := s.goPush(t.Context(), c, late, time.Hour)
 	o := awaitWhile(t, out, func() error { return s.Release(t.Context(), c.Session, c.Topic) })
 	requireVerdict(t, o.err, messages.ErrReleased)
@@ -136,7 +136,7 @@ func testCloseWakes(t *testing.T, s *subject) {
 	for range 20 {
 		c := newChannel()
 		fill(t, s, c, 100<<10)
-		late := messages.Message{ID: "late", Payload: random(100 << 10)}
+		late := messages.Message{ID: "late", Payload: random(50 << 10)}
 		calls := []<-chan outcome{
 			s.goPop(t.Context(), messages.Channel{Session: c.Session, Topic: "other"}, time.Hour),
 			s.goPush(t.Context(), c, late, time.Hour),

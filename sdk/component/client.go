@@ -43,6 +43,7 @@ type request struct {
 	json         any                           // body as JSON; or
 	body         func() (io.ReadCloser, error) // body as it is, opened anew for every attempt
 	contentType  string                        // of body
+	length       int64                         // of body, in bytes; 0: not known
 }
 
 func newClient(base, token string, patience time.Duration, log *slog.Logger) (*client, error) {
@@ -179,6 +180,9 @@ func (c *client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	req, err := http.NewRequestWithContext(ctx, r.method, target.String(), reader)
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInternal, "request %s: %w", r.path, err)
+	}
+	if raw == nil && r.length > 0 {
+		req.ContentLength = r.length
 	}
 	for name, values := range r.header {
 		req.Header[name] = values

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -21,7 +22,7 @@ import (
 // The exit codes of a component's process.
 const (
 	ExitSuccess  = 0
-	ExitFailed   = 1   // the component failed and the node knows why
+	ExitFailed   = 1   // the component failed, or the node refused to hear how it ended
 	ExitUsage    = 2   // the process was started wrongly; no node knows about it
 	ExitCanceled = 143 // it was asked to end (SIGTERM)
 )
@@ -31,6 +32,9 @@ const (
 func Main(components ...Component) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop) // a second signal ends a component that ignores the first
+	if cores, err := strconv.Atoi(os.Getenv("OPENFLOW_CORES")); err == nil && cores > 0 {
+		runtime.GOMAXPROCS(cores) // a process that is no container would otherwise take the whole machine
+	}
 	code := command(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr, components)
 	os.Exit(code)
 }
@@ -73,6 +77,7 @@ func run(ctx context.Context, env func(string) string, stderr io.Writer, compone
 	}
 	err = t.choose(components)
 	if err == nil {
+		log.Info("task runs", "task", t.config.ExecutionID, "component", t.component.Name, "stage", t.Stage(), "cores", t.cores)
 		err = t.guard(func() error { return t.component.Run(ctx, t) })
 	}
 	if err != nil && ctx.Err() != nil {

@@ -69,12 +69,15 @@ func TestMessagesArriveOnceAndInOrderWhateverFails(t *testing.T) {
 		},
 		"unavailable": {{Path: "/v1", Kind: componenttest.Unavailable, Every: 4}},
 		"refused":     {{Path: "/v1", Kind: componenttest.Refuse, Every: 5}},
-		"restarts":    {{Path: pathPush, Kind: componenttest.Restart, From: 20}, {Path: pathPop, Kind: componenttest.Restart, From: 40}},
+		"restarts":    {{Path: pathPush, Kind: componenttest.Restart, From: 20, Every: 50}, {Path: pathPop, Kind: componenttest.Restart, From: 40}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := componenttest.RunOK(t, componenttest.Case{Component: c, Parties: []openflow.Party{guest, host}, Faults: faults})
 			require.Len(t, r.Messages(), 2*count)
+			if faults != nil {
+				require.Greater(t, r.Requests(pathPush), 2*count, "the faults have hit")
+			}
 		})
 	}
 }
@@ -177,4 +180,50 @@ func TestASilentNodeIsGivenUpAfterThePatience(t *testing.T) {
 	})
 	require.Equal(t, component.ExitFailed, r.Parties[guest].ExitCode)
 	require.True(t, strings.HasPrefix(r.Parties[guest].Error, `message "x" to host 10000: tried for 100ms: node answered`), r.Parties[guest].Error)
+}
+
+func TestTheNodesVerdictOnAMessage(t *testing.T) {
+	for code, want := range map[string]struct {
+		repeated bool
+		code     openflow.Code
+	}{
+		"E0000000700": {true, ""}, "E0000000601": {true, ""}, "E0000000503": {true, ""}, "E0000000607": {true, ""},
+		"E0000000608": {false, openflow.CodeCanceled}, "E0000000403": {false, openflow.CodePermission},
+		"E0000000400": {false, openflow.CodeInvalid}, "E0000000618": {false, openflow.CodeNotFound}, "E0000000500": {false, openflow.CodeInternal},
+	} {
+		for _, path := range []string{pathPush, pathPop} {
+			t.Run(code+path, func(t *testing.T) {
+				t.Parallel()
+				check := func(err error) error {
+					if openflow.CodeOf(err) != want.code {
+						return fmt.Errorf("code %s: %w", openflow.CodeOf(err), err)
+					}
+					return nil
+				}
+				c := at(map[openflow.Role]func(context.Context, *component.Task) error{
+					openflow.RoleGuest: func(ctx context.Context, t *component.Task) error {
+						err := t.Send(ctx, host, "x", []byte("y"))
+						if path == pathPush {
+							return check(err)
+						}
+						return err
+					},
+					openflow.RoleHost: func(ctx context.Context, t *component.Task) error {
+						if path == pathPush && !want.repeated {
+							return nil
+						}
+						_, err := t.Receive(ctx, guest, "x")
+						return check(err)
+					},
+				})
+				r := componenttest.RunOK(t, componenttest.Case{
+					Component: c, Parties: []openflow.Party{guest, host},
+					Faults: []componenttest.Fault{{Path: path, Kind: componenttest.Verdict, Code: code}},
+				})
+				if want.repeated {
+					require.Equal(t, 2, r.Requests(path))
+				}
+			})
+		}
+	}
 }

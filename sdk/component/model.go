@@ -72,7 +72,7 @@ func (t *Task) SaveModel(ctx context.Context, key string, model any) error {
 	if err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "model %q of %s: %w", key, t.Key(), err)
 	}
-	post := request{method: http.MethodPost, path: "/v2/worker/model/save", contentType: contentType,
+	post := request{method: http.MethodPost, path: "/v2/worker/model/save", contentType: contentType, length: int64(len(form)),
 		body: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(form)), nil }}
 	if err := t.node.call(ctx, post, nil); err != nil {
 		return openflow.Errorf(openflow.CodeOf(err), "model %q of %s cannot be saved: %w", key, t.Key(), err)

@@ -128,3 +128,28 @@ func FuzzParameters(f *testing.F) {
 		require.Contains(t, []string{"diff", "weight_diff", "abs"}, p.Stop)
 	})
 }
+
+func TestObjectParametersAreDescribed(t *testing.T) {
+	raw, err := component.Component{Name: "c", Parameters: paramDefaults()}.Describe()
+	require.NoError(t, err)
+	var d struct {
+		Component struct {
+			Parameters map[string]struct {
+				Type     string
+				Default  any
+				Optional bool
+				TypeMeta map[string]any `json:"type_meta"`
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(raw, &d))
+	p := d.Component.Parameters
+	require.Equal(t, "int", p["batch_size"].Type)
+	require.Nil(t, p["batch_size"].Default)
+	require.Equal(t, "List[str]", p["names"].Type)
+	require.Equal(t, "dict", p["optimizer"].Type)
+	require.Equal(t, map[string]any{"method": "adam", "penalty": "l1", "optimizer_params": nil}, p["optimizer"].Default)
+	require.Equal(t, []any{"optimizer_params"}, p["optimizer"].TypeMeta["required"])
+	require.Equal(t, map[string]any{"type": "string", "enum": []any{"sgd", "adam"}}, p["optimizer"].TypeMeta["properties"].(map[string]any)["method"])
+	require.NotContains(t, p, "hidden")
+}

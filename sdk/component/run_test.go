@@ -62,7 +62,7 @@ func TestHowATaskEnds(t *testing.T) {
 		"panic in a goroutine of Parallel": {func(ctx context.Context, t *component.Task) error {
 			return t.Parallel(ctx, 3, func(i int) error { panic("third") })
 		}, nil, component.ExitFailed, openflow.TaskFailed, "component panicked: third"},
-		"unknown component": {nil, func(c *componenttest.Case) { c.Stage = openflow.StageCrossValidation },
+		"stage not supported": {nil, func(c *componenttest.Case) { c.Stage = openflow.StageCrossValidation },
 			component.ExitFailed, openflow.TaskFailed, `stage "cross_validation" not supported for component "test"`},
 		"role not supported": {nil, func(c *componenttest.Case) { c.Component.Roles = []openflow.Role{openflow.RoleHost} },
 			component.ExitFailed, openflow.TaskFailed, `role "guest" not supported for component "test"`},
@@ -196,6 +196,58 @@ func TestOutputsThatAreNotDeclaredOrWrittenTwiceAreRefused(t *testing.T) {
 		return nil
 	})
 	require.Equal(t, openflow.TaskSuccess, r.Parties[guest].Status, r.Parties[guest].Error)
+}
+
+// Spec: fate-flow-api part 7 #36.
+func TestAnOutputThatCannotBeRegisteredFailsTheTask(t *testing.T) {
+	save := func(ctx context.Context, t *component.Task) error { return t.SaveTable(ctx, "output", numbers(1)) }
+	model := func(ctx context.Context, t *component.Task) error { return t.SaveModel(ctx, "model", 1) }
+	metric := func(ctx context.Context, t *component.Task) error { return t.Metric(ctx, component.Metric{Name: "m"}) }
+	for path, c := range map[string]struct {
+		run     func(context.Context, *component.Task) error
+		code    int
+		message string
+	}{
+		"/v2/worker/data/object":        {save, 5001, `output "output" of task "task_0" of job 202401010000000000000 (guest 9999) cannot be uploaded: node refused /v2/worker/data/object: by the test (code 5001)`},
+		"/v2/worker/data/tracking/save": {save, 5005, `cannot be registered: node refused`},
+		"/v2/worker/model/save":         {model, 5008, `model "model" of task "task_0" of job 202401010000000000000 (guest 9999) cannot be saved`},
+		"/v2/worker/metric/save/":       {metric, 2000, `metric "m": node refused`},
+	} {
+		t.Run(path, func(t *testing.T) {
+			r := alone(t, func(c2 *componenttest.Case) {
+				c2.Faults = []componenttest.Fault{{Path: path, Kind: componenttest.Verdict, Code: c.code}}
+			}, c.run)
+			require.Equal(t, component.ExitFailed, r.Parties[guest].ExitCode)
+			require.Equal(t, openflow.TaskFailed, r.Parties[guest].Status)
+			require.Contains(t, r.Parties[guest].Error, c.message)
+			require.Nil(t, r.Output(guest, "output"))
+			require.False(t, r.HasModel(guest, "model"))
+		})
+	}
+}
+
+func TestAReportThatTheNodeRefusesIsAFailure(t *testing.T) {
+	r := alone(t, func(c *componenttest.Case) {
+		c.Faults = []componenttest.Fault{{Path: pathStatus, Kind: componenttest.Verdict, Code: 2000}}
+	}, func(context.Context, *component.Task) error { return nil })
+	require.Equal(t, component.ExitFailed, r.Parties[guest].ExitCode)
+	require.Equal(t, 1, r.Requests(pathStatus))
+}
+
+func TestATableThatIsGoneIsNotFound(t *testing.T) {
+	for path, code := range map[string]openflow.Code{"/v2/rows": openflow.CodeNotFound, "/v2/worker/data/tracking/query": openflow.CodePermission} {
+		envelope := map[openflow.Code]int{openflow.CodeNotFound: 7001, openflow.CodePermission: 5005}[code]
+		r := alone(t, func(c *componenttest.Case) {
+			c.Inputs = map[openflow.Party]componenttest.Inputs{guest: {Data: map[string]*tables.Frame{"train_data": numbers(1)}}}
+			c.Faults = []componenttest.Fault{{Path: path, Kind: componenttest.Verdict, Code: envelope}}
+		}, func(ctx context.Context, t *component.Task) error {
+			if _, err := t.Frame(ctx, "train_data"); openflow.CodeOf(err) != code {
+				return fmt.Errorf("code %s: %w", openflow.CodeOf(err), err)
+			}
+			return nil
+		})
+		require.Equal(t, openflow.TaskSuccess, r.Parties[guest].Status, r.Parties[guest].Error)
+	}
 }
 
 func TestAnAbortedOutputLeavesNothing(t *testing.T) {

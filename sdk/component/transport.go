@@ -46,7 +46,7 @@ func pushBody(r *request, topic string, payload []byte) {
 	head = protowire.AppendBytes(head, entry)
 	head = protowire.AppendTag(head, 2, protowire.BytesType)
 	head = protowire.AppendVarint(head, uint64(len(payload)))
-	r.contentType = contentProtobuf
+	r.contentType, r.length = contentProtobuf, int64(len(head)+len(payload))
 	r.body = func() (io.ReadCloser, error) {
 		return io.NopCloser(io.MultiReader(bytes.NewReader(head), bytes.NewReader(payload))), nil
 	}

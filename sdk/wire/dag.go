@@ -128,11 +128,18 @@ func readConf(f *fields) openflow.JobConf {
 	return c
 }
 
+// maxTimeout is the longest run, in seconds: ten years, far below what a time.Duration holds.
+const maxTimeout = 10 * 366 * 24 * 3600
+
 func readTaskConf(f *fields) openflow.TaskConf {
 	c := openflow.TaskConf{
 		Provider: f.text("provider"), LauncherName: f.text("launcher_name"), EngineRun: f.mapping("engine_run"),
-		Timeout: time.Duration(f.intOr("timeout", 0)) * time.Second,
 	}
+	seconds := f.intOr("timeout", 0)
+	if seconds < 0 || seconds > maxTimeout {
+		f.r.fail(f.t, f.at("timeout"), "expected seconds between 0 and %d, found %d", maxTimeout, seconds)
+	}
+	c.Timeout = time.Duration(seconds) * time.Second
 	if cores, ok := c.EngineRun["cores"]; ok {
 		if _, err := wholeNumber(cores); err != nil {
 			f.r.fail(f.t, f.at("engine_run.cores"), "%v", err)

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 
 	"openflow"
 )
@@ -135,15 +137,29 @@ func yamlValue(n ast.Node, depth int) (*tree, error) {
 	case *ast.BoolNode:
 		return &tree{value: n.Value, line: line}, nil
 	case *ast.StringNode:
+		if n.Token.Type == token.StringType && exponent.MatchString(n.Value) {
+			return &tree{value: json.Number(n.Value), line: line}, nil
+		}
 		return &tree{value: n.Value, line: line}, nil
 	case *ast.LiteralNode:
 		return &tree{value: n.Value.Value, line: line}, nil
 	case *ast.IntegerNode:
 		return &tree{value: json.Number(fmt.Sprint(n.Value)), line: line}, nil
 	case *ast.FloatNode:
-		return &tree{value: json.Number(strconv.FormatFloat(n.Value, 'g', -1, 64)), line: line}, nil
+		return &tree{value: float(n), line: line}, nil
 	}
 	return nil, fmt.Errorf("line %d: %s is not supported here; write plain values", line, n.Type())
+}
+
+// exponent matches an unquoted float without a point, such as 1e-6, which the parser takes for a string.
+var exponent = regexp.MustCompile(`^-?(0|[1-9][0-9]*)[eE][-+]?[0-9]{1,2}$`)
+
+// float keeps the number as written, so that version 1.0 does not become 1, unless JSON has no such number.
+func float(n *ast.FloatNode) json.Number {
+	if literal := []byte(n.Token.Value); json.Valid(literal) {
+		return json.Number(literal)
+	}
+	return json.Number(strconv.FormatFloat(n.Value, 'g', -1, 64))
 }
 
 func yamlMapping(values []*ast.MappingValueNode, line, depth int) (*tree, error) {

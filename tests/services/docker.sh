@@ -46,8 +46,19 @@ install_missing() {
     commands "Installing ${missing[*]} failed, see $state/apt.log."
 }
 
-# alive NAME: also looks at the program's name, because after a reboot the number may be somebody else's.
-alive() { [[ -f $state/$1.pid && $(cat "/proc/$(<"$state/$1.pid")/comm" 2>/dev/null) == "$1" ]]; }
+# runs PID NAME: looks at the command line, because after a reboot the number may be somebody else's, and because a
+# killed process that nobody has reaped yet still has a number but no command line.
+runs() { [[ $({ tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null) == *"$2"* ]]; }
+
+alive() { [[ -f $state/$1.pid ]] && runs "$(<"$state/$1.pid")" "$1"; }
+
+somebody_runs() {
+  local comm
+  for comm in /proc/[0-9]*/comm; do
+    [[ $(cat "$comm" 2>/dev/null) == "$1" ]] && runs "$(basename "$(dirname "$comm")")" "$1" && return 0
+  done
+  return 1
+}
 
 # launch NAME COMMAND... runs it in a session of its own, so that it outlives the caller's terminal.
 launch() {
@@ -63,7 +74,7 @@ wait_for() {
   shift
   for _ in {1..300}; do
     "$@" && return 0
-    alive "$name" || return 1
+    kill -0 "$(<"$state/$name.pid")" 2>/dev/null || return 1 # a child of ours, so reaped when it is dead
     sleep 0.1
   done
   return 1
@@ -72,7 +83,7 @@ wait_for() {
 # containerd is a service of its own: one that dockerd starts itself dies with dockerd -9, and what it leaves blocks the
 # next start. live-restore lets containers outlive the daemon.
 start_containerd() {
-  pgrep -x containerd >/dev/null && [[ -S $containerd_socket ]] && return 0
+  somebody_runs containerd && [[ -S $containerd_socket ]] && return 0
   launch containerd containerd
   wait_for containerd test -S $containerd_socket || commands "containerd did not start, see $state/containerd.log."
 }
@@ -80,6 +91,8 @@ start_containerd() {
 # The plain options first; then without what small kernels and nested containers lack: overlayfs, iptables.
 start_dockerd() {
   local extra
+  # What a dockerd -9 leaves; it would refuse to start as long as the process ID exists.
+  [[ ! -f /var/run/docker.pid ]] || runs "$(</var/run/docker.pid)" dockerd || rm -f /var/run/docker.pid
   for extra in "" "--storage-driver=vfs" "--iptables=false --ip6tables=false" \
     "--storage-driver=vfs --iptables=false --ip6tables=false"; do
     # shellcheck disable=SC2086 # a list of options
@@ -109,10 +122,10 @@ stop_one() {
   pid=$(<"$state/$1.pid")
   kill "$pid"
   for _ in {1..150}; do
-    kill -0 "$pid" 2>/dev/null || break
+    runs "$pid" "$1" || break
     sleep 0.1
   done
-  kill -9 "$pid" 2>/dev/null || true
+  ! runs "$pid" "$1" || kill -9 "$pid" 2>/dev/null || true
   rm -f "$state/$1.pid"
 }
 
@@ -120,5 +133,5 @@ case ${1:-start} in
   start) start ;;
   stop) stop_one dockerd && stop_one containerd ;;
   status) answers && echo "a Docker daemon answers at $host" ;;
-  *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+  *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac

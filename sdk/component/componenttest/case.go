@@ -143,6 +143,9 @@ func (r *Result) MetricsNamed(party openflow.Party, name string) []Metric {
 // Messages lists every message that passed the node, in the order of arrival, without repeats.
 func (r *Result) Messages() []Message { return r.node.Messages() }
 
+// Requests tells how many requests of that path arrived, the ones that went wrong included.
+func (r *Result) Requests(path string) int { return r.node.Requests(path) }
+
 func orElse[T comparable](v, fallback T) T {
 	var zero T
 	if v == zero {

@@ -1,6 +1,7 @@
 package componenttest
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
@@ -12,13 +13,14 @@ type FaultKind int
 
 // The faults. DropReply serves the request and cuts the connection instead of answering; Unavailable answers HTTP 503
 // without serving; Refuse cuts the connection without serving; Restart is Refuse and leaves the node down for 50 ms;
-// BreakBody sends the first half of a table or model and cuts the connection.
+// BreakBody sends the first half of a table or model and cuts the connection; Verdict answers Fault.Code without serving.
 const (
 	DropReply FaultKind = iota + 1
 	Unavailable
 	Refuse
 	Restart
 	BreakBody
+	Verdict
 )
 
 // Fault makes requests go wrong.
@@ -27,6 +29,7 @@ type Fault struct {
 	Kind  FaultKind
 	From  int // number of the first request that it hits, from 1; 0: 1
 	Every int // it hits every that many requests from there on; 0: From only
+	Code  any // of a Verdict: an envelope's number, such as 7001, or a transport code, such as "E0000000700"
 }
 
 func (f Fault) hits(path string, number int) bool {
@@ -50,7 +53,8 @@ const downtime = 50 * time.Millisecond
 
 func (f *faults) around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch f.hit(r.URL.Path) {
+		fault := f.hit(r.URL.Path)
+		switch fault.Kind {
 		case DropReply:
 			next.ServeHTTP(&lostReply{header: http.Header{}}, r)
 			panic(http.ErrAbortHandler) // the documented way to cut a connection
@@ -65,22 +69,25 @@ func (f *faults) around(next http.Handler) http.Handler {
 		case BreakBody:
 			next.ServeHTTP(&halfReply{ResponseWriter: w}, r)
 			panic(http.ErrAbortHandler)
+		case Verdict:
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(map[string]any{"code": fault.Code, "message": "by the test"}) // the caller may be gone
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-func (f *faults) hit(path string) FaultKind {
+func (f *faults) hit(path string) Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.served[path]++
 	for _, fault := range f.list {
 		if fault.hits(path, f.served[path]) {
-			return fault.Kind
+			return fault
 		}
 	}
-	return 0
+	return Fault{}
 }
 
 // Requests tells how many requests of that path arrived, the ones that went wrong included.

@@ -14,6 +14,9 @@ import (
 	"openflow"
 )
 
+// base64Limit is the size in bytes up to which the node answers a pop in JSON, so that tests see both codecs.
+const base64Limit = 1 << 10
+
 // Message is one message that passed the node.
 type Message struct {
 	Topic   string
@@ -129,7 +132,7 @@ func (n *Node) pop(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionI
 		found, arrived := n.queues.first(session, topic, ack)
 		if found != nil {
 			w.Header().Set("x-openflow-sequence", strconv.FormatInt(found.sequence, 10))
-			if strings.HasPrefix(r.Header.Get("Accept"), "application/x-protobuf") {
+			if len(found.payload) > base64Limit && strings.HasPrefix(r.Header.Get("Accept"), "application/x-protobuf") {
 				transportProtobuf(w, found.payload)
 				return
 			}

@@ -1,0 +1,222 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"openflow"
+	"openflow/sdk"
+	"openflow/sdk/wire"
+)
+
+func jobCommands(o *options) *cobra.Command {
+	return group("job", "Submit, observe and stop jobs, and fetch what they made",
+		`A job is described by a DAG document (YAML or JSON): who takes part and which tasks run on what. Jobs run on after
+the command has ended; the node does not need it.`,
+		`  openflow job submit psi.yaml --watch
+  openflow job list --status running
+  openflow job show 202601021504050000000`,
+		submitCommand(o), watchCommand(o), listCommand(o), showCommand(o), stopCommand(o), logsCommand(o), outputCommand(o))
+}
+
+// submission is the document of job submit.
+type submission struct {
+	JobID        openflow.JobID `json:"job_id"`
+	ModelID      string         `json:"model_id"`
+	ModelVersion string         `json:"model_version"`
+	Warnings     []string       `json:"warnings"`
+}
+
+func submitCommand(o *options) *cobra.Command {
+	var watch bool
+	var key, user string
+	c := &cobra.Command{
+		Use:   "submit FILE",
+		Short: "Submit the job that FILE describes",
+		Long: `Submit the job that FILE describes, in YAML or JSON; - reads standard input. The document is checked here first:
+mistakes are told by line. The command returns once every party has created the job, or with --watch, when it has ended;
+then the exit code is 1 unless the job succeeded.`,
+		Example: `  openflow job submit psi.yaml
+  openflow job submit psi.yaml --watch -o json
+  openflow job submit - --key nightly-2026-01-02 < psi.yaml`,
+		Args: positional("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			dag, err := readDAG(c.InOrStdin(), args[0])
+			if err != nil {
+				return err
+			}
+			client := o.client()
+			client.User = user
+			made, err := client.Submit(c.Context(), dag, key)
+			if err != nil {
+				return err
+			}
+			for _, w := range made.Warnings {
+				say(c, "warning: %s", w)
+			}
+			if watch {
+				say(c, "job %s is submitted", made.ID)
+				return o.watch(c, client, made.ID)
+			}
+			doc := submission{made.ID, made.ModelID, made.ModelVersion, append([]string{}, made.Warnings...)}
+			return o.show(c, doc, func(w io.Writer) {
+				line(w, "job", string(made.ID))
+				line(w, "model", made.ModelID+" version "+made.ModelVersion)
+				line(w, "next", "openflow job watch "+string(made.ID))
+			})
+		},
+	}
+	c.Flags().BoolVar(&watch, "watch", false, "follow the job until it has ended")
+	c.Flags().StringVar(&key, "key", "", "idempotency key: repeating the command with it gives the same job")
+	c.Flags().StringVar(&user, "user", "", "user name that the job is listed under")
+	return c
+}
+
+// readDAG reads a document and says where it is wrong.
+func readDAG(stdin io.Reader, file string) (*openflow.DAG, error) {
+	r, name := stdin, "standard input"
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "the DAG document cannot be read: %w", err)
+		}
+		defer func() { _ = f.Close() }() // reading only
+		r, name = f, file
+	}
+	b, err := io.ReadAll(io.LimitReader(r, wire.MaxDocument+1))
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: %w", name, err)
+	}
+	dag, err := wire.ParseDAG(b)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: %w", name, err)
+	}
+	return dag, nil
+}
+
+func watchCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "watch ID",
+		Short: "Follow a job until it has ended",
+		Long: `Follow a job until it has ended. Changes are told on standard error as they happen, the job as it is in the end on
+standard output. A restart of the node is waited for. The exit code is 1 unless the job succeeded.`,
+		Example: `  openflow job watch 202601021504050000000
+  openflow job watch 202601021504050000000 -o json | jq .status`,
+		Args: positional("ID"),
+		RunE: func(c *cobra.Command, args []string) error { return o.watch(c, o.client(), openflow.JobID(args[0])) },
+	}
+}
+
+func (o *options) watch(c *cobra.Command, client *sdk.Client, id openflow.JobID) error {
+	begin := time.Now()
+	end, err := client.Watch(c.Context(), id, func(s sdk.Snapshot) {
+		say(c, "%7s  %-8s %3d%%  %s", time.Since(begin).Round(100*time.Millisecond), s.Status(), s.Progress(), wire.FirstLine(s.Reason()))
+	})
+	if errors.Is(err, context.Canceled) {
+		say(c, "the job goes on; follow it again with: openflow job watch %s", id)
+	}
+	if err != nil {
+		return err
+	}
+	if err := o.showJob(c, client, id); err != nil {
+		return err
+	}
+	if end.Status() != openflow.JobSuccess {
+		return Failed("job " + string(id) + " is " + string(end.Status()))
+	}
+	return nil
+}
+
+// jobList is the document of job list.
+type jobList struct {
+	Count int           `json:"count"`
+	Jobs  []wire.JobRow `json:"jobs"`
+}
+
+func listCommand(o *options) *cobra.Command {
+	var statuses []string
+	var limit int
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List jobs, the newest first",
+		Long:  `List the jobs that this site takes part in, the newest first. A job is listed once for each role of the site.`,
+		Example: `  openflow job list
+  openflow job list --status failed --status canceled --limit 5`,
+		Args: positional(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			f := sdk.JobFilter{Limit: limit}
+			if limit < 1 {
+				return usagef("--limit %d: show at least one job", limit)
+			}
+			for _, s := range statuses {
+				if !openflow.JobStatus(s).Valid() {
+					return usagef("--status %q is not known: use ready, waiting, running, canceled, timeout, failed or success", s)
+				}
+				f.Statuses = append(f.Statuses, openflow.JobStatus(s))
+			}
+			l, err := o.client().List(c.Context(), f)
+			if err != nil {
+				return err
+			}
+			return o.show(c, jobList{l.Count, append([]wire.JobRow{}, l.Jobs...)}, func(w io.Writer) { listJobs(w, l) })
+		},
+	}
+	c.Flags().StringArrayVar(&statuses, "status", nil, "only jobs in this status; may be repeated")
+	c.Flags().IntVar(&limit, "limit", 20, "how many to show")
+	return c
+}
+
+func listJobs(w io.Writer, l sdk.JobList) {
+	line(w, "JOB", "STATUS", "DONE", "ROLE", "WITH", "USER", "CREATED", "ELAPSED", "REASON")
+	for _, j := range l.Jobs {
+		line(w, j.JobID, j.Status, percent(j.Progress), j.Role+" "+j.PartyID, strings.Join(j.Partners, ","), j.UserName,
+			moment(j.CreateTime), elapsed(j.StartTime, j.EndTime), wire.FirstLine(j.Reason))
+	}
+	if more := l.Count - len(l.Jobs); more > 0 {
+		line(w, "… "+strconv.Itoa(more)+" more: --limit")
+	}
+}
+
+func percent(n int) string { return strconv.Itoa(n) + "%" }
+
+// stopped is the document of job stop.
+type stopped struct {
+	JobID  openflow.JobID     `json:"job_id"`
+	Status openflow.JobStatus `json:"status"` // when the command returned; the end may come a moment later
+}
+
+func stopCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "stop ID",
+		Short: "Ask for the end of a job",
+		Long: `Ask for the end of a job at all its parties. Running containers are stopped, and the job becomes canceled. A job that
+has ended stays as it is.`,
+		Example: `  openflow job stop 202601021504050000000`,
+		Args:    positional("ID"),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, client := openflow.JobID(args[0]), o.client()
+			if err := client.Stop(c.Context(), id); err != nil {
+				return err
+			}
+			rows, err := client.Job(c.Context(), id)
+			if err != nil {
+				return err
+			}
+			status := sdk.Snapshot{Rows: rows}.Status()
+			return o.show(c, stopped{id, status}, func(w io.Writer) {
+				if status.Terminal() {
+					line(w, "job "+string(id)+" is "+string(status))
+					return
+				}
+				line(w, "job "+string(id)+" is being stopped; follow it with: openflow job watch "+string(id))
+			})
+		},
+	}
+}

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"openflow"
+	"openflow/sdk"
+	"openflow/sdk/wire"
+)
+
+// jobDocument is a job as job show and job watch print it.
+type jobDocument struct {
+	JobID    openflow.JobID     `json:"job_id"`
+	Status   openflow.JobStatus `json:"status"`
+	Progress int                `json:"progress"` // percent
+	Reason   string             `json:"reason"`
+	Jobs     []wire.JobRow      `json:"jobs"`  // one for each role of this site
+	Tasks    []wire.TaskRow     `json:"tasks"` // the latest version of each, of this site
+}
+
+func showCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show ID",
+		Short: "Show a job and each of its tasks",
+		Long: `Show a job and each of its tasks at this site, with the reason of what waits or has failed. HERE is the task's status
+at this site, ALL that of all its parties together.`,
+		Example: `  openflow job show 202601021504050000000
+  openflow job show 202601021504050000000 -o json | jq '.tasks[] | {task_name, party_status, reason}'`,
+		Args: positional("ID"),
+		RunE: func(c *cobra.Command, args []string) error { return o.showJob(c, o.client(), openflow.JobID(args[0])) },
+	}
+}
+
+func (o *options) showJob(c *cobra.Command, client *sdk.Client, id openflow.JobID) error {
+	d, err := describe(c.Context(), client, id)
+	if err != nil {
+		return err
+	}
+	if err := o.show(c, d, d.summary); err != nil || o.output == outputJSON {
+		return err
+	}
+	return written(d.reports(c.OutOrStdout()))
+}
+
+func describe(ctx context.Context, client *sdk.Client, id openflow.JobID) (jobDocument, error) {
+	rows, err := client.Job(ctx, id)
+	if err != nil {
+		return jobDocument{}, err
+	}
+	tasks, err := client.Tasks(ctx, id)
+	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+		return jobDocument{}, err
+	}
+	s := sdk.Snapshot{Rows: rows}
+	return jobDocument{id, s.Status(), s.Progress(), s.Reason(), rows, append([]wire.TaskRow{}, tasks...)}, nil
+}
+
+func (d jobDocument) summary(w io.Writer) {
+	first := d.Jobs[0]
+	var roles, parties []string
+	for _, j := range d.Jobs {
+		roles = append(roles, j.Role+" "+j.PartyID)
+	}
+	for _, p := range wire.DecodeParties(first.Parties) {
+		parties = append(parties, p.String())
+	}
+	line(w, "job", string(d.JobID))
+	line(w, "status", string(d.Status)+" ("+percent(d.Progress)+")")
+	if d.Reason != "" {
+		line(w, "reason", d.Reason)
+	}
+	line(w, "here", strings.Join(roles, ", "))
+	line(w, "parties", strings.Join(parties, ", "))
+	line(w, "submitted", strings.TrimSpace("by party "+first.InitiatorPartyID+" "+first.UserName)+", scheduled by party "+first.SchedulerPartyID)
+	line(w, "created", moment(first.CreateTime))
+	line(w, "elapsed", elapsed(first.StartTime, first.EndTime))
+	line(w, "model", first.ModelID+" version "+first.ModelVersion)
+	if len(d.Tasks) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	line(w, "TASK", "COMPONENT", "ROLE", "HERE", "ALL", "ELAPSED", "REASON")
+	for _, t := range d.Tasks {
+		line(w, versioned(t), t.Component, t.Role+" "+t.PartyID, t.PartyStatus, t.Status, elapsed(t.StartTime, t.EndTime),
+			wire.FirstLine(t.Reason, t.ErrorReport))
+	}
+}
+
+func versioned(t wire.TaskRow) string {
+	if t.TaskVersion == 0 {
+		return t.TaskName
+	}
+	return fmt.Sprintf("%s (version %d)", t.TaskName, t.TaskVersion)
+}
+
+// reports shows what algorithms have told of their failures, when it is more than the line in the table.
+func (d jobDocument) reports(w io.Writer) error {
+	for _, t := range d.Tasks {
+		report := strings.TrimSpace(t.ErrorReport)
+		if report == "" || report == wire.FirstLine(t.Reason, t.ErrorReport) {
+			continue
+		}
+		_, err := fmt.Fprintf(w, "\ntask %s (%s %s) reported:\n  %s\n", t.TaskName, t.Role, t.PartyID,
+			strings.ReplaceAll(cleanLines(report), "\n", "\n  "))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// taskChoice selects tasks of a job at this site.
+type taskChoice struct{ task, role, party string }
+
+func (t *taskChoice) flags(c *cobra.Command, task string) {
+	c.Flags().StringVar(&t.task, "task", "", task)
+	c.Flags().StringVar(&t.role, "role", "", "only as this role, where the site plays several")
+	c.Flags().StringVar(&t.party, "party", "", "only as this party")
+}
+
+// find returns the tasks that fit, at least one.
+func (t taskChoice) find(ctx context.Context, client *sdk.Client, id openflow.JobID) ([]wire.TaskRow, error) {
+	all, err := client.Tasks(ctx, id)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return nil, openflow.Errorf(openflow.CodeNotFound, "this site has no tasks of job %s", id).WithHint("openflow job list shows its jobs")
+	}
+	if err != nil {
+		return nil, err
+	}
+	var fit []wire.TaskRow
+	var names []string
+	for _, row := range all {
+		names = append(names, row.TaskName+" ("+row.Role+" "+row.PartyID+")")
+		if same(t.task, row.TaskName) && same(t.role, row.Role) && same(t.party, row.PartyID) {
+			fit = append(fit, row)
+		}
+	}
+	if len(fit) == 0 {
+		return nil, openflow.Errorf(openflow.CodeNotFound, "job %s has no task %s here", id,
+			strings.TrimSpace(fmt.Sprintf("%q %s %s", t.task, t.role, t.party))).WithHint("its tasks: %s", strings.Join(names, ", "))
+	}
+	return fit, nil
+}
+
+func same(want, have string) bool { return cmp.Or(want, have) == have }
+
+func keyOf(t wire.TaskRow) openflow.TaskKey {
+	return openflow.TaskKey{
+		Job: openflow.JobID(t.JobID), Task: openflow.TaskName(t.TaskName), Version: t.TaskVersion,
+		Party: openflow.Party{Role: openflow.Role(t.Role), ID: openflow.PartyID(t.PartyID)},
+	}
+}

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"openflow"
+	"openflow/sdk"
+)
+
+const (
+	nodeFlag  = "node"
+	tokenFlag = "token"
+
+	outputText = "text"
+	outputJSON = "json"
+)
+
+// options are the flags that all commands share.
+type options struct {
+	node, token, output string
+	version             string
+}
+
+// complete takes from the environment what the command line leaves open. Other flags of client commands are not taken
+// from it, because their names mean something else to the server.
+func (o *options) complete(flags *pflag.FlagSet) error {
+	for _, name := range []string{nodeFlag, tokenFlag} {
+		f := flags.Lookup(name)
+		if v, ok := os.LookupEnv(environmentName(f)); ok && !f.Changed {
+			if err := f.Value.Set(v); err != nil {
+				return usagef("environment variable %s: %w", environmentName(f), err)
+			}
+		}
+	}
+	if o.output != outputText && o.output != outputJSON {
+		return usagef("--output %q is not known: use text or json", o.output)
+	}
+	return nil
+}
+
+func (o *options) client() *sdk.Client { return &sdk.Client{URL: o.node, Token: o.token} }
+
+// homeFlag adds --home, which the environment can give, too.
+func homeFlag(c *cobra.Command, home *string, what string) {
+	fallback := os.Getenv(envPrefix + "HOME")
+	if fallback == "" {
+		fallback = DefaultHome()
+	}
+	c.Flags().StringVar(home, "home", fallback, what+" (or OPENFLOW_HOME)")
+}
+
+// show prints v as JSON, or what text writes for people; columns are separated by tabs.
+func (o *options) show(c *cobra.Command, v any, text func(w io.Writer)) error {
+	out := c.OutOrStdout()
+	if o.output == outputJSON {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return written(e.Encode(v))
+	}
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	text(w)
+	return written(w.Flush())
+}
+
+// written is the error of standard output, such as a full disk behind it.
+func written(err error) error {
+	if err != nil {
+		return openflow.Errorf(openflow.CodeInternal, "standard output: %w", err)
+	}
+	return nil
+}
+
+// line writes one row of a table. A failure to write shows at the flush in the end.
+func line(w io.Writer, cells ...string) {
+	for i, cell := range cells {
+		cells[i] = clean(cell)
+		if cell == "" {
+			cells[i] = "-"
+		}
+	}
+	fmt.Fprintln(w, strings.Join(cells, "\t"))
+}
+
+// say tells people something beside the result.
+func say(c *cobra.Command, format string, args ...any) {
+	fmt.Fprintln(c.ErrOrStderr(), clean(fmt.Sprintf(format, args...)))
+}
+
+// clean takes out what moves a terminal's cursor: texts come from other institutions, too.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// cleanLines is clean for texts of several lines.
+func cleanLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = clean(l)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// moment renders milliseconds since 1970 in local time; empty for null.
+func moment(ms *int64) string {
+	if ms == nil || *ms == 0 {
+		return ""
+	}
+	return time.UnixMilli(*ms).Format(time.DateTime)
+}
+
+// elapsed renders the time from start to end, or to now while there is no end.
+func elapsed(start, end *int64) string {
+	if start == nil || *start == 0 {
+		return ""
+	}
+	until := time.Now()
+	if end != nil && *end != 0 {
+		until = time.UnixMilli(*end)
+	}
+	d := until.Sub(time.UnixMilli(*start))
+	if d < 10*time.Second {
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}

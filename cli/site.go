@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"openflow"
+	"openflow/sdk"
+	"openflow/trust"
+)
+
+func siteCommands(o *options) *cobra.Command {
+	return group("site", "This node's key, and the peers that it knows",
+		`Sites prove who they are by signatures. Each operator gives the public key of the own node (openflow site key) to the
+others and registers theirs, once, over a way that both trust.`,
+		`  openflow site key --home /var/lib/openflow
+  openflow site add 10000 --url http://10.0.0.2:9380 --key ed25519:…
+  openflow site list`,
+		keyCommand(o), sitesCommand(o), addCommand(o), removeCommand(o), rotateCommand(o))
+}
+
+func keyCommand(o *options) *cobra.Command {
+	var home string
+	c := &cobra.Command{
+		Use:   "key",
+		Short: "Print this node's public key",
+		Long: `Print the public key of the node with that home folder and nothing else. Key and folder are made if there are none, so
+that keys can be exchanged before the first start. The node needs not run.`,
+		Example: `  openflow site key --home /var/lib/openflow`,
+		Args:    positional(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			key, err := trust.LoadOrCreateKey(home)
+			if err != nil {
+				return err
+			}
+			text := key.Public().String()
+			return o.show(c, map[string]string{"key": text}, func(w io.Writer) { line(w, text) })
+		},
+	}
+	homeFlag(c, &home, "home folder of the node")
+	return c
+}
+
+func sitesCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "List the peers that the node knows",
+		Long:    `List the peers that the node knows, with the keys that they may sign with. openflow doctor tells which of them answer.`,
+		Example: `  openflow site list`,
+		Args:    positional(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			sites, err := o.client().Sites(c.Context())
+			if err != nil {
+				return err
+			}
+			return o.show(c, append([]sdk.Site{}, sites...), func(w io.Writer) {
+				line(w, "PARTY", "URL", "KEYS", "ADDED")
+				for _, s := range sites {
+					line(w, s.PartyID, s.URL, strings.Join(s.Keys, ","), moment(&s.AddedAt))
+				}
+			})
+		},
+	}
+}
+
+// siteDone is the document of the commands that change a peer.
+type siteDone struct {
+	PartyID openflow.PartyID `json:"party_id"`
+	Done    string           `json:"done"`
+}
+
+func (o *options) siteDone(c *cobra.Command, id openflow.PartyID, done string) error {
+	return o.show(c, siteDone{id, done}, func(w io.Writer) { line(w, "party "+string(id)+" is "+done) })
+}
+
+// partyArgument reads the party ID of a peer.
+func partyArgument(args []string) (openflow.PartyID, error) {
+	if err := openflow.CheckIdentifier("PARTY", args[0]); err != nil {
+		return "", Usage(err)
+	}
+	return openflow.PartyID(args[0]), nil
+}
+
+func checkKey(key string) error {
+	if key == "" {
+		return usagef("--key is missing: the other site prints it with openflow site key")
+	}
+	if _, err := trust.ParsePublicKey(key); err != nil {
+		return Usage(err)
+	}
+	return nil
+}
+
+func addCommand(o *options) *cobra.Command {
+	var url, key string
+	c := &cobra.Command{
+		Use:   "add PARTY --url URL --key KEY",
+		Short: "Register a peer, or change its address",
+		Long: `Register a peer by the address of its interconnection layer and its public key, or give a registered one another
+address. A registered peer's key is changed with openflow site rotate.`,
+		Example: `  openflow site add 10000 --url http://10.0.0.2:9380 --key ed25519:…`,
+		Args:    positional("PARTY"),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := partyArgument(args)
+			if err != nil {
+				return err
+			}
+			if url == "" {
+				return usagef("--url is missing: the address of the peer's interconnection layer")
+			}
+			if err := checkKey(key); err != nil {
+				return err
+			}
+			if err := o.client().AddSite(c.Context(), id, strings.TrimSuffix(url, "/"), key); err != nil {
+				return err
+			}
+			return o.siteDone(c, id, "registered")
+		},
+	}
+	c.Flags().StringVar(&url, "url", "", "address of its interconnection layer (required)")
+	c.Flags().StringVar(&key, "key", "", "its public key (required)")
+	return c
+}
+
+func removeCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:     "remove PARTY",
+		Short:   "Forget a peer",
+		Long:    `Forget a peer. Its requests are refused from now on; jobs that run with it fail.`,
+		Example: `  openflow site remove 10000`,
+		Args:    positional("PARTY"),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := partyArgument(args)
+			if err != nil {
+				return err
+			}
+			if err := o.client().RemoveSite(c.Context(), id); err != nil {
+				return err
+			}
+			return o.siteDone(c, id, "removed")
+		},
+	}
+}
+
+func rotateCommand(o *options) *cobra.Command {
+	var key string
+	var final bool
+	c := &cobra.Command{
+		Use:   "rotate PARTY --key KEY",
+		Short: "Take a new key of a peer",
+		Long: `Take a new key of a peer beside its present one, so that running jobs go on while it changes. Afterwards --final forgets
+the old one.`,
+		Example: `  openflow site rotate 10000 --key ed25519:…
+  openflow site rotate 10000 --key ed25519:… --final`,
+		Args: positional("PARTY"),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := partyArgument(args)
+			if err != nil {
+				return err
+			}
+			if err := checkKey(key); err != nil {
+				return err
+			}
+			if err := o.client().RotateSite(c.Context(), id, key, final); err != nil {
+				return err
+			}
+			return o.siteDone(c, id, "known by the new key")
+		},
+	}
+	c.Flags().StringVar(&key, "key", "", "its new public key (required)")
+	c.Flags().BoolVar(&final, "final", false, "forget all other keys of it")
+	return c
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"openflow/demo"
+)
+
+func demoCommand() *cobra.Command {
+	var o demo.Options
+	var output string
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Run the main job on three nodes of this machine",
+		Long: `Starts three nodes (guest 9999, host 10000, arbiter 10001) as processes of their own, uploads a table at guest and
+host, trains a model on the intersection (reader → psi → coordinated_lr → evaluation), and shows what came out.
+With a Docker daemon every task runs in a container; without one, as a process, which isolates nothing.`,
+		Example: `  openflow demo
+  openflow demo --guest-csv guest.csv --host-csv host.csv --id id --label y
+  openflow demo --runtime process -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			o.Progress = c.OutOrStdout()
+			if output == "json" {
+				o.Progress = c.ErrOrStderr()
+			}
+			res, err := demo.Run(c.Context(), o)
+			if output == "json" {
+				if e := json.NewEncoder(c.OutOrStdout()).Encode(res); e != nil {
+					return errors.Join(err, e)
+				}
+			}
+			if err != nil {
+				return fmt.Errorf("demo: %w", err)
+			}
+			fmt.Fprintf(o.Progress, "done in %.1f s\n", res.Seconds)
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.GuestCSV, "guest-csv", "", "the guest's own data instead of generated data; needs --host-csv too")
+	f.StringVar(&o.HostCSV, "host-csv", "", "the host's own data")
+	f.StringVar(&o.ID, "id", "id", "column that both sides match on")
+	f.StringVar(&o.Label, "label", "y", "the guest's label column")
+	f.StringVar(&o.Runtime, "runtime", "", "docker or process (default: docker where a daemon answers)")
+	f.StringVar(&o.Home, "home", filepath.Join(os.TempDir(), fmt.Sprintf("openflow-demo-%d", os.Getuid())), "folder for the three nodes")
+	f.BoolVar(&o.Keep, "keep", false, "leave the nodes up until Ctrl-C, to look around")
+	f.StringVarP(&output, "output", "o", "text", "text or json")
+	f.StringVar(&o.Components, "components", beside("openflow-components"), "the algorithms' binary")
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	o.Binary = self
+	c.MarkFlagsRequiredTogether("guest-csv", "host-csv")
+	return c
+}

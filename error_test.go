@@ -1,0 +1,98 @@
+package openflow_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+)
+
+func TestRetryable(t *testing.T) {
+	for code, want := range map[openflow.Code]bool{
+		openflow.CodeInvalid: false, openflow.CodeUnauthorized: false, openflow.CodePermission: false,
+		openflow.CodeNotFound: false, openflow.CodeConflict: false, openflow.CodeRejected: false,
+		openflow.CodeExhausted: true, openflow.CodeUnavailable: true, openflow.CodeCanceled: false,
+		openflow.CodeDeadline: true, openflow.CodeUnimplemented: false, openflow.CodeInternal: true,
+		"": false, "made up": false,
+	} {
+		require.Equal(t, want, code.Retryable(), "code %q", code)
+	}
+}
+
+func TestCodeOf(t *testing.T) {
+	own := openflow.Errorf(openflow.CodeRejected, "no")
+	for name, tc := range map[string]struct {
+		err  error
+		want openflow.Code
+	}{
+		"nil":             {nil, ""},
+		"own":             {own, openflow.CodeRejected},
+		"wrapped":         {fmt.Errorf("submit: %w", own), openflow.CodeRejected},
+		"joined":          {errors.Join(io.EOF, own), openflow.CodeRejected},
+		"canceled":        {fmt.Errorf("read: %w", context.Canceled), openflow.CodeCanceled},
+		"deadline":        {context.DeadlineExceeded, openflow.CodeDeadline},
+		"foreign":         {io.EOF, openflow.CodeInternal},
+		"own over cancel": {openflow.Errorf(openflow.CodeUnavailable, "x: %w", context.Canceled), openflow.CodeUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, tc.want, openflow.CodeOf(tc.err)) })
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err  *openflow.Error
+		want string
+	}{
+		"message":             {openflow.Errorf(openflow.CodeInvalid, "task %q", "a"), `task "a"`},
+		"with party and hint": {&openflow.Error{Party: "9999", Message: "busy", Hint: "wait"}, "at party 9999: busy (wait)"},
+		"cause only":          {&openflow.Error{Code: openflow.CodeInternal, Err: io.EOF}, "EOF"},
+		"code only":           {&openflow.Error{Code: openflow.CodeInternal}, "internal"},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, tc.want, tc.err.Error()) })
+	}
+}
+
+func TestErrorfKeepsTheCause(t *testing.T) {
+	err := openflow.Errorf(openflow.CodeUnavailable, "read %s: %w", "x", io.ErrUnexpectedEOF)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.Equal(t, "read x: unexpected EOF", err.Message)
+	require.NoError(t, openflow.Errorf(openflow.CodeInvalid, "plain").Err)
+}
+
+func TestWithHintLeavesTheOriginal(t *testing.T) {
+	e := openflow.Errorf(openflow.CodeInvalid, "no")
+	hinted := e.WithHint("do %d", 3)
+	require.Equal(t, "do 3", hinted.Hint)
+	require.Empty(t, e.Hint)
+}
+
+// Subject and party are set once, by whoever is nearest to the fault.
+func TestAboutAndAtParty(t *testing.T) {
+	require.NoError(t, openflow.About(openflow.AboutJob, nil))
+	require.NoError(t, openflow.AtParty("9999", nil))
+
+	plain := openflow.Errorf(openflow.CodeNotFound, "gone")
+	var e *openflow.Error
+	err := openflow.AtParty("10000", openflow.AtParty("9999", openflow.About(openflow.AboutTask, openflow.About(openflow.AboutJob, plain))))
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, openflow.AboutJob, e.Subject)
+	require.Equal(t, openflow.PartyID("9999"), e.Party)
+	require.Equal(t, openflow.CodeNotFound, e.Code)
+	require.Empty(t, plain.Subject, "the original is not changed")
+	require.Empty(t, plain.Party)
+
+	for name, err := range map[string]error{
+		"about": openflow.About(openflow.AboutTable, fmt.Errorf("read: %w", context.DeadlineExceeded)),
+		"party": openflow.AtParty("9999", fmt.Errorf("read: %w", context.DeadlineExceeded)),
+	} {
+		t.Run(name+" of a foreign error", func(t *testing.T) {
+			require.Equal(t, openflow.CodeDeadline, openflow.CodeOf(err))
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		})
+	}
+}

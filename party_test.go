@@ -1,0 +1,89 @@
+package openflow_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+)
+
+// The forms of fate-flow-api §4.8, with the examples given there.
+func TestTaskKeyForms(t *testing.T) {
+	k := openflow.TaskKey{
+		Job: "202501020304050607080", Task: "psi_0", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"},
+	}
+	require.Equal(t, openflow.TaskID("202501020304050607080_psi_0"), k.TaskID())
+	require.Equal(t, openflow.SessionID("202501020304050607080_psi_0_0"), k.SessionID())
+	require.Equal(t, openflow.ExecutionID("202501020304050607080_psi_0_0_guest_9999"), k.ExecutionID())
+	require.Equal(t, `task "psi_0" of job 202501020304050607080 (guest 9999)`, k.String())
+
+	k.Version = 2
+	require.Equal(t, openflow.SessionID("202501020304050607080_psi_0_2"), k.SessionID())
+	require.Equal(t, `task "psi_0" of job 202501020304050607080 (guest 9999, version 2)`, k.String())
+
+	name, err := openflow.TaskNameOf(k.Job, k.TaskID())
+	require.NoError(t, err)
+	require.Equal(t, k.Task, name)
+}
+
+func TestTaskNameOfRefusesAnotherJobsTask(t *testing.T) {
+	for _, id := range []openflow.TaskID{"", "1", "1_", "12_psi_0", "psi_0", "2_psi_0"} {
+		_, err := openflow.TaskNameOf("1", id)
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "id %q", id)
+		require.ErrorContains(t, err, "job 1")
+	}
+}
+
+func TestCheckIdentifier(t *testing.T) {
+	for s, want := range map[string]bool{
+		"a": true, "9999": true, "psi_0": true, "a.b-c_d": true, strings.Repeat("a", 128): true,
+		"": false, "_a": false, ".": false, "..": false, "../x": false, "a/b": false, "a b": false, "a~b": false, "a\n": false,
+		"ä": false, "-a": false, strings.Repeat("a", 129): false, "a\x00": false,
+	} {
+		err := openflow.CheckIdentifier("task name", s)
+		require.Equal(t, want, err == nil, "name %q", s)
+		if err != nil {
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+			require.ErrorContains(t, err, "task name")
+		}
+	}
+}
+
+func TestRoles(t *testing.T) {
+	for _, r := range []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter, openflow.RoleLocal} {
+		require.True(t, r.Valid())
+	}
+	require.False(t, openflow.Role("Guest").Valid())
+	require.False(t, openflow.Role("").Valid())
+}
+
+func TestTaskKeyNamesAreDistinct(t *testing.T) {
+	seen := map[openflow.ExecutionID]openflow.TaskKey{}
+	for _, job := range []openflow.JobID{"1", "2"} {
+		for _, task := range []openflow.TaskName{"a", "b"} {
+			for _, version := range []int{0, 1} {
+				for _, p := range []openflow.Party{{openflow.RoleGuest, "1"}, {openflow.RoleHost, "1"}, {openflow.RoleGuest, "2"}} {
+					k := openflow.TaskKey{Job: job, Task: task, Version: version, Party: p}
+					require.NotContains(t, seen, k.ExecutionID())
+					seen[k.ExecutionID()] = k
+				}
+			}
+		}
+	}
+}
+
+// Task names may hold '_', so job IDs may not: the session of task "0" of job "1_a" would be that of task "a_0" of job "1".
+func TestCheckJobID(t *testing.T) {
+	require.NoError(t, openflow.CheckJobID("202501020304050607080"))
+	require.NoError(t, openflow.CheckJobID("nightly-7.b"))
+	for _, id := range []openflow.JobID{"", "1_a", "../1", "a b"} {
+		err := openflow.CheckJobID(id)
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "id %q", id)
+		require.ErrorContains(t, err, "job_id")
+	}
+	one := openflow.TaskKey{Job: "1_a", Task: "0"}
+	other := openflow.TaskKey{Job: "1", Task: "a_0"}
+	require.Equal(t, one.SessionID(), other.SessionID(), "the reason for the rule")
+}

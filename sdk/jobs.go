@@ -1,0 +1,143 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strconv"
+
+	"openflow"
+	"openflow/sdk/wire"
+)
+
+// Submit hands a job to the node and returns once every party has created it. With a key, repeating the call with the
+// same DAG gives the first job; key may be empty.
+//
+// Errors: CodeInvalid, CodeConflict (key used for another job), CodeRejected, CodePermission, CodeUnavailable; those of
+// a partner name it.
+//
+// Spec: fate-flow-api §1.1 #1.
+func (c *Client) Submit(ctx context.Context, d *openflow.DAG, key string) (openflow.Submitted, error) {
+	document, err := wire.EncodeDocument(d)
+	if err != nil {
+		return openflow.Submitted{}, openflow.Errorf(openflow.CodeInvalid, "the job cannot be encoded: %w", err)
+	}
+	r, err := post("/v2/job/submit", map[string]json.RawMessage{"dag_schema": document})
+	if err != nil {
+		return openflow.Submitted{}, err
+	}
+	if key != "" {
+		r.header.Set(wire.IdempotencyHeader, key)
+	}
+	var made struct {
+		wire.CreatedModel
+		Warnings []string `json:"warnings"`
+	}
+	e, err := c.call(ctx, r, &made)
+	return openflow.Submitted{
+		ID: openflow.JobID(e.JobID), ModelID: made.ModelID, ModelVersion: made.ModelVersion, Warnings: made.Warnings,
+	}, err
+}
+
+// Job returns the rows of a job at this site, one for each role that the site plays, with its DAG.
+// CodeNotFound: the site takes no part in it.
+func (c *Client) Job(ctx context.Context, id openflow.JobID) ([]wire.JobRow, error) {
+	return c.jobRows(ctx, id, "")
+}
+
+func (c *Client) jobRows(ctx context.Context, id openflow.JobID, fields string) ([]wire.JobRow, error) {
+	var rows []wire.JobRow
+	err := c.fetch(ctx, "/v2/job/query", query("job_id", string(id), "fields", fields), &rows)
+	if err == nil && len(rows) == 0 {
+		err = openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "no job %s here", id))
+	}
+	return rows, err
+}
+
+// Tasks returns the latest version of every task of a job that this site takes part in.
+func (c *Client) Tasks(ctx context.Context, id openflow.JobID) ([]wire.TaskRow, error) {
+	var rows []wire.TaskRow
+	err := c.fetch(ctx, "/v2/job/task/query", query("job_id", string(id)), &rows)
+	return rows, err
+}
+
+// JobFilter selects jobs. The zero value takes the first thousand.
+type JobFilter struct {
+	Statuses []openflow.JobStatus // empty: all
+	Limit    int                  // 0: a thousand
+	Page     int                  // of Limit jobs, counted from 1; 0 is the first
+}
+
+// JobList is one page of jobs, newest first.
+type JobList struct {
+	Count int           `json:"count"` // of all that match
+	Jobs  []wire.JobRow `json:"data"`  // without their DAGs
+}
+
+// List returns the rows of jobs at this site.
+func (c *Client) List(ctx context.Context, f JobFilter) (JobList, error) {
+	q := query("fields", "short")
+	for _, s := range f.Statuses {
+		q.Add("status", string(s))
+	}
+	for name, n := range map[string]int{"limit": f.Limit, "page": f.Page} {
+		if n != 0 {
+			q.Set(name, strconv.Itoa(n))
+		}
+	}
+	var l JobList
+	err := c.fetch(ctx, "/v2/job/list/query", q, &l)
+	return l, err
+}
+
+// Stop asks for the end of a job; one that has ended stays as it is. The job is canceled some time after the return.
+func (c *Client) Stop(ctx context.Context, id openflow.JobID) error {
+	_, err := c.tell(ctx, "/v2/job/stop", map[string]openflow.JobID{"job_id": id}, nil)
+	return err
+}
+
+// taskQuery names a task at one party; the latest version is meant.
+func taskQuery(path string, k openflow.TaskKey, more ...string) request {
+	return get(path, query(append([]string{
+		"job_id", string(k.Job), "role", string(k.Party.Role), "party_id", string(k.Party.ID), "task_name", string(k.Task),
+	}, more...)...))
+}
+
+// Logs copies what the task's container at this site has written so far, of its latest version whatever k.Version says.
+func (c *Client) Logs(ctx context.Context, k openflow.TaskKey, w io.Writer) error {
+	return c.copyFile(ctx, taskQuery("/v2/job/task/log", k), w)
+}
+
+func (c *Client) copyFile(ctx context.Context, r request, w io.Writer) error {
+	body, err := c.open(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }() // reading only
+	source := &source{r: body}
+	if _, err := io.Copy(w, source); err != nil {
+		return c.transferError(ctx, source, err)
+	}
+	return nil
+}
+
+// source remembers that reading failed, to tell a broken connection from a full disk.
+type source struct {
+	r      io.Reader
+	failed bool
+}
+
+// Read implements io.Reader.
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	s.failed = s.failed || err != nil && !errors.Is(err, io.EOF)
+	return n, err
+}
+
+func (c *Client) transferError(ctx context.Context, s *source, err error) error {
+	if s.failed {
+		return c.unreachable(ctx, err)
+	}
+	return openflow.About(openflow.AboutFile, openflow.Errorf(openflow.CodeInvalid, "the file cannot be written: %w", err))
+}

@@ -1,0 +1,103 @@
+package sdk
+
+import (
+	"context"
+	"strings"
+
+	"openflow"
+)
+
+// Site is a peer of the node.
+type Site struct {
+	PartyID string   `json:"party_id"`
+	URL     string   `json:"url"`
+	Keys    []string `json:"keys"`     // public keys that it may sign with, the present one first
+	AddedAt int64    `json:"added_at"` // milliseconds since 1970
+}
+
+// siteChange is the body of the routes that change peers.
+type siteChange struct {
+	PartyID openflow.PartyID `json:"party_id"`
+	URL     string           `json:"url,omitempty"`
+	Key     string           `json:"key,omitempty"`
+	Final   bool             `json:"final,omitempty"`
+}
+
+// Sites lists the peers of the node.
+func (c *Client) Sites(ctx context.Context) ([]Site, error) {
+	var list []Site
+	err := c.fetch(ctx, "/v2/site/list", nil, &list)
+	return list, err
+}
+
+// AddSite registers a peer, or gives a registered one another address. CodeConflict: it is registered with another key.
+func (c *Client) AddSite(ctx context.Context, id openflow.PartyID, url, key string) error {
+	_, err := c.tell(ctx, "/v2/site/add", siteChange{PartyID: id, URL: url, Key: key}, nil)
+	return err
+}
+
+// RemoveSite forgets a peer, whose requests are refused from then on.
+func (c *Client) RemoveSite(ctx context.Context, id openflow.PartyID) error {
+	_, err := c.tell(ctx, "/v2/site/remove", siteChange{PartyID: id}, nil)
+	return err
+}
+
+// RotateSite takes a new key of a peer beside its present one; final forgets the present one.
+func (c *Client) RotateSite(ctx context.Context, id openflow.PartyID, key string, final bool) error {
+	_, err := c.tell(ctx, "/v2/site/rotate", siteChange{PartyID: id, Key: key, Final: final}, nil)
+	return err
+}
+
+// CheckSite has the node call a peer. Nil means that the peer answers and knows the node's key.
+// Errors: CodeUnavailable, CodeUnauthorized (the peer does not trust this node), naming the peer.
+func (c *Client) CheckSite(ctx context.Context, id openflow.PartyID) error {
+	return c.fetch(ctx, "/v2/site/check", query("party_id", string(id)), nil)
+}
+
+// Grants is what a peer's jobs may use here.
+type Grants struct {
+	PartyID    string    `json:"party_id"`
+	Components []string  `json:"component"` // "*" is every one
+	Tables     []Dataset `json:"dataset"`
+}
+
+// Dataset is a table in a grant.
+type Dataset struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
+
+// grantChange is the body of the routes that change grants.
+//
+// Spec: fate-flow-api §1.12 #65.
+type grantChange struct {
+	PartyID   openflow.PartyID `json:"party_id"`
+	Component string           `json:"component,omitempty"` // comma separated
+	Dataset   []Dataset        `json:"dataset,omitempty"`
+}
+
+// Grants lists what peers may use, of every peer that is registered.
+func (c *Client) Grants(ctx context.Context) ([]Grants, error) {
+	var list []Grants
+	err := c.fetch(ctx, "/v2/permission/resource/list", nil, &list)
+	return list, err
+}
+
+// Grant lets a peer's jobs use components and tables here; the component "*" stands for all.
+func (c *Client) Grant(ctx context.Context, id openflow.PartyID, components []string, tables []openflow.TableName) error {
+	return c.change(ctx, "/v2/permission/resource/grant", id, components, tables)
+}
+
+// Revoke takes grants back. What was not granted is passed over.
+func (c *Client) Revoke(ctx context.Context, id openflow.PartyID, components []string, tables []openflow.TableName) error {
+	return c.change(ctx, "/v2/permission/resource/delete", id, components, tables)
+}
+
+func (c *Client) change(ctx context.Context, path string, id openflow.PartyID, components []string, tables []openflow.TableName) error {
+	body := grantChange{PartyID: id, Component: strings.Join(components, ",")}
+	for _, t := range tables {
+		body.Dataset = append(body.Dataset, Dataset(t))
+	}
+	_, err := c.tell(ctx, path, body, nil)
+	return err
+}

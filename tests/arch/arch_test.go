@@ -1,0 +1,129 @@
+// Package arch checks the package table of ARCHITECTURE.md against the imports of the code.
+package arch
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "openflow"
+
+// anything in the third column of a row lifts the check for that row only.
+const anything = "everything above but components and the kit"
+
+var code = regexp.MustCompile("`([^`]+)`")
+
+// table reads package → allowed imports from ARCHITECTURE.md.
+func table(t *testing.T) map[string][]string {
+	f, err := os.Open("../../ARCHITECTURE.md")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, f.Close()) }()
+	rows := map[string][]string{}
+	for s := bufio.NewScanner(f); s.Scan(); {
+		cells := strings.Split(s.Text(), "|")
+		if len(cells) != 5 || !strings.HasPrefix(strings.TrimSpace(cells[1]), "`") {
+			continue
+		}
+		name := code.FindStringSubmatch(cells[1])[1]
+		require.NotContains(t, rows, name, "two rows for one package")
+		allowed := []string{}
+		if strings.TrimSpace(cells[3]) == anything {
+			allowed = append(allowed, anything)
+		}
+		for _, m := range code.FindAllStringSubmatch(cells[3], -1) {
+			allowed = append(allowed, m[1])
+		}
+		rows[name] = allowed
+	}
+	require.NotEmpty(t, rows)
+	return rows
+}
+
+// imports lists, per package of ours with non-test code, what of ours it imports.
+func imports(t *testing.T) map[string][]string {
+	out, err := exec.Command("go", "list", "-f", `{{if .GoFiles}}{{.ImportPath}} {{join .Imports ","}}{{end}}`, "../../...").Output()
+	require.NoError(t, err)
+	got := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		name, list, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if name == "" || strings.HasPrefix(name, module+"/tests/") {
+			continue
+		}
+		got[short(name)] = []string{}
+		for _, imp := range strings.Split(list, ",") {
+			if imp == module || strings.HasPrefix(imp, module+"/") {
+				got[short(name)] = append(got[short(name)], short(imp))
+			}
+		}
+	}
+	return got
+}
+
+func short(importPath string) string {
+	if importPath == module {
+		return "."
+	}
+	return strings.TrimPrefix(importPath, module+"/")
+}
+
+func TestPackageTable(t *testing.T) {
+	want, got := table(t), imports(t)
+	for name, list := range got {
+		allowed, ok := want[name]
+		if !ok {
+			t.Errorf("package %s has no row in ARCHITECTURE.md", name)
+			continue
+		}
+		for _, imp := range list {
+			if !permits(allowed, imp) {
+				t.Errorf("package %s imports %s, which its row in ARCHITECTURE.md does not allow", name, imp)
+			}
+		}
+	}
+	for name := range want {
+		if _, ok := got[name]; !ok {
+			t.Errorf("ARCHITECTURE.md has a row for %s, which does not exist", name)
+		}
+	}
+}
+
+func permits(allowed []string, imp string) bool {
+	return slices.ContainsFunc(allowed, func(a string) bool {
+		if a == anything {
+			return !strings.HasPrefix(imp, "components/") && !strings.HasPrefix(imp, "sdk/component")
+		}
+		ok, err := path.Match(a, imp)
+		return err == nil && ok
+	})
+}
+
+// TestOnlyOnePackageLinksTheServer holds the reason why most tests build in seconds.
+func TestOnlyOnePackageLinksTheServer(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}`, "../../...").Output()
+	require.NoError(t, err)
+	for line := range strings.Lines(string(out)) {
+		name, rest, _ := strings.Cut(line, " ")
+		if strings.Contains(rest, "go.temporal.io/server") && name != module+"/embed/temporal" {
+			t.Errorf("%s imports the Temporal server; only embed/temporal may", name)
+		}
+	}
+}
+
+// TestDomainKnowsNoTechnology: the root package imports the standard library only.
+func TestDomainKnowsNoTechnology(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "../..").Output()
+	require.NoError(t, err)
+	for imp := range strings.Lines(string(out)) {
+		if strings.Contains(strings.Split(strings.TrimSpace(imp), "/")[0], ".") {
+			t.Errorf("the domain imports %s", strings.TrimSpace(imp))
+		}
+	}
+}

@@ -1,0 +1,385 @@
+package env
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/catalogue"
+	"openflow/docker/driver"
+	"openflow/docker/process"
+	"openflow/node"
+	"openflow/partner"
+	"openflow/trust"
+)
+
+// Timing is short, so that what is lost is asked for within a test's patience.
+func Timing() openflow.Timing {
+	return openflow.Timing{Create: 4 * time.Second, Partner: 60 * time.Second, Undo: 5 * time.Minute, Collect: 2 * time.Second}
+}
+
+type settings struct {
+	parties []string
+	timing  openflow.Timing
+	cores   int
+	proxied bool
+	strict  bool
+	token   bool
+}
+
+// Option says how an environment differs from the usual one.
+type Option func(*settings)
+
+// Party adds a node for the party.
+func Party(id string) Option { return func(s *settings) { s.parties = append(s.parties, id) } }
+
+// Proxied puts a [Proxy] on the way from every node to every other; see [Env.Link].
+func Proxied() Option { return func(s *settings) { s.proxied = true } }
+
+// Strict makes nodes ask for grants instead of allowing everything.
+func Strict() Option { return func(s *settings) { s.strict = true } }
+
+// Token makes the application layers ask for a token.
+func Token() Option { return func(s *settings) { s.token = true } }
+
+// Cores is the size of every node's pool.
+func Cores(n int) Option { return func(s *settings) { s.cores = n } }
+
+// Deadlines replaces Timing.
+func Deadlines(timing openflow.Timing) Option { return func(s *settings) { s.timing = timing } }
+
+// Env is a set of nodes in this process that know each other, with the process runtime.
+type Env struct {
+	Parties []string // in the order given
+
+	set     settings
+	dir     string
+	log     *logBuffer
+	configs map[string]node.Config
+	witness map[string]*Witness
+	links   map[[2]string]*Proxy
+
+	mu    sync.Mutex
+	nodes map[string]*node.Node
+}
+
+// New starts the nodes and ends them with the test. When a port is lost to somebody else before it is used, it tries
+// again with others.
+func New(t testing.TB, opts ...Option) *Env {
+	t.Helper()
+	set := settings{timing: Timing()}
+	for _, o := range opts {
+		o(&set)
+	}
+	e := &Env{Parties: set.parties, set: set, dir: t.TempDir(), log: &logBuffer{}}
+	t.Cleanup(func() { e.close(t) })
+	const attempts = 3
+	for i := 1; ; i++ {
+		e.configure(t, filepath.Join(e.dir, fmt.Sprint(i)))
+		err := e.startAll(t)
+		if err == nil {
+			return e
+		}
+		if openflow.CodeOf(err) != openflow.CodeConflict || i == attempts {
+			require.NoError(t, err)
+		}
+		require.NoError(t, e.stopAll())
+	}
+}
+
+// configure gives every node a home, a key and a port, and makes them know each other.
+func (e *Env) configure(t testing.TB, dir string) {
+	t.Helper()
+	e.nodes, e.configs = map[string]*node.Node{}, map[string]node.Config{}
+	e.witness, e.links = map[string]*Witness{}, map[[2]string]*Proxy{}
+	ports := Ports(t, len(e.Parties))
+	addresses, keys := map[string]string{}, map[string]string{}
+	for i, id := range e.Parties {
+		home := filepath.Join(dir, id)
+		require.NoError(t, os.MkdirAll(home, 0o700))
+		key, err := trust.LoadOrCreateKey(home)
+		require.NoError(t, err)
+		addresses[id], keys[id] = fmt.Sprintf("127.0.0.1:%d", ports[i]), key.Public().String()
+	}
+	for _, id := range e.Parties {
+		at := filepath.Join(dir, "witness-"+id)
+		require.NoError(t, os.MkdirAll(at, 0o700))
+		e.witness[id] = NewWitness(t, at)
+		limits := partner.DefaultLimits()
+		if e.set.cores > 0 {
+			limits.Cores = e.set.cores
+		}
+		c := node.Config{
+			Party: openflow.PartyID(id), Home: filepath.Join(dir, id), Listen: addresses[id], Token: e.set.token,
+			GrantAll: !e.set.strict, Runtime: node.RuntimeProcess, Components: e.witness[id].Program,
+			Durability: node.DurableProcess, Limits: limits, Timing: e.set.timing, Version: "test",
+			Log: slog.New(slog.NewTextHandler(e.log, nil)).With("node", id),
+		}
+		for _, peer := range e.Parties {
+			if peer == id {
+				continue
+			}
+			url := "http://" + addresses[peer]
+			if e.set.proxied {
+				p := NewProxy(t, url)
+				e.links[[2]string{id, peer}], url = p, p.URL()
+			}
+			c.Peers = append(c.Peers, node.Peer{Party: openflow.PartyID(peer), URL: url, Key: keys[peer]})
+		}
+		e.configs[id] = c
+	}
+}
+
+func (e *Env) startAll(t testing.TB) error {
+	errs := make([]error, len(e.Parties))
+	var all sync.WaitGroup
+	for i, id := range e.Parties {
+		all.Go(func() { errs[i] = e.start(t.Context(), id) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+func (e *Env) start(ctx context.Context, id string) error {
+	n, err := node.Start(ctx, e.configs[id])
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.nodes[id] = n
+	return nil
+}
+
+// Start starts a stopped node on the home that it had.
+func (e *Env) Start(t testing.TB, id string) {
+	t.Helper()
+	require.NoError(t, e.start(t.Context(), id))
+}
+
+// Stop closes a node as SIGTERM would: its tasks go on.
+func (e *Env) Stop(t testing.TB, id string) {
+	t.Helper()
+	require.NoError(t, e.stop(id))
+}
+
+// Restart stops a node and starts it on the same home.
+func (e *Env) Restart(t testing.TB, id string) {
+	t.Helper()
+	e.Stop(t, id)
+	e.Start(t, id)
+}
+
+// closing is how long a node may take to end.
+const closing = 30 * time.Second
+
+func (e *Env) stop(id string) error {
+	e.mu.Lock()
+	n := e.nodes[id]
+	delete(e.nodes, id)
+	e.mu.Unlock()
+	if n == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	return n.Close(ctx)
+}
+
+func (e *Env) stopAll() error {
+	errs := make([]error, len(e.Parties))
+	var all sync.WaitGroup
+	for i, id := range e.Parties {
+		all.Go(func() { errs[i] = e.stop(id) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// close ends everything and shows the nodes' logs when the test has failed.
+func (e *Env) close(t testing.TB) {
+	if err := e.stopAll(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	for _, c := range e.configs {
+		EndTasks(t, c.Home)
+	}
+	if t.Failed() {
+		t.Logf("the nodes' logs:\n%s", e.log.tail())
+	}
+}
+
+// Node is a running node.
+func (e *Env) Node(t testing.TB, id string) *node.Node {
+	t.Helper()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	require.Contains(t, e.nodes, id, "the node runs")
+	return e.nodes[id]
+}
+
+// Home is a node's folder.
+func (e *Env) Home(id string) string { return e.configs[id].Home }
+
+// Key is the private key of a node, for requests that pretend to be it.
+func (e *Env) Key(t testing.TB, id string) trust.Key {
+	t.Helper()
+	key, err := trust.LoadOrCreateKey(e.Home(id))
+	require.NoError(t, err)
+	return key
+}
+
+// URL is the address of a node, also while it is stopped.
+func (e *Env) URL(id string) string { return "http://" + e.configs[id].Listen }
+
+// Link is the proxy that carries what from sends to to.
+func (e *Env) Link(t testing.TB, from, to string) *Proxy {
+	t.Helper()
+	p := e.links[[2]string{from, to}]
+	require.NotNil(t, p, "the environment is Proxied")
+	return p
+}
+
+// As is a user of the party's node, with the node's token when it asks for one.
+func (e *Env) As(t testing.TB, id string) *Client {
+	t.Helper()
+	c := &Client{TB: t, URL: e.URL(id)}
+	if e.set.token {
+		token, err := trust.LoadOrCreateToken(e.Home(id))
+		require.NoError(t, err)
+		c.Token = token
+	}
+	return c
+}
+
+// Containers lists what a node's runtime holds, also while the node is stopped.
+func (e *Env) Containers(t testing.TB, id string) []driver.Status {
+	t.Helper()
+	return Tasks(t, e.Home(id))
+}
+
+// NoContainers waits until no node holds a container any more: everything has been stopped, recorded and removed.
+func (e *Env) NoContainers(t testing.TB) {
+	t.Helper()
+	Eventually(t, Patience, "no container is left at any party", func() (bool, string) {
+		var left []string
+		for _, id := range e.Parties {
+			for _, c := range e.Containers(t, id) {
+				left = append(left, fmt.Sprintf("%s: %s %s", id, c.Name, c.State))
+			}
+		}
+		return len(left) == 0, fmt.Sprint(left)
+	})
+}
+
+// Starts counts the programs that a node has started for a job, by execution ID.
+func (e *Env) Starts(t testing.TB, id string, job openflow.JobID) map[string]int {
+	t.Helper()
+	starts := e.witness[id].Starts(t)
+	for run := range starts {
+		if !bytes.HasPrefix([]byte(run), []byte(string(job)+"_")) {
+			delete(starts, run)
+		}
+	}
+	return starts
+}
+
+// OneStartEach asserts that these runs of a job were started at the party, each once, and nothing else.
+func (e *Env) OneStartEach(t testing.TB, id string, job openflow.JobID, runs ...openflow.TaskKey) {
+	t.Helper()
+	want := map[string]int{}
+	for _, k := range runs {
+		k.Job = job
+		want[string(k.ExecutionID())] = 1
+	}
+	require.Equal(t, want, e.Starts(t, id, job), "starts of programs at party %s", id)
+}
+
+// PoolUse is how many cores of the node's pool jobs hold, read from its catalogue.
+func (e *Env) PoolUse(t testing.TB, id string) int {
+	t.Helper()
+	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(e.Home(id), "catalogue.db")})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, rows.Close()) }()
+	n, err := rows.PoolUse(t.Context())
+	require.NoError(t, err)
+	return n
+}
+
+// NoCoresHeld waits until no node's pool is used: every job has given back what it took.
+func (e *Env) NoCoresHeld(t testing.TB) {
+	t.Helper()
+	Eventually(t, Patience, "every core has been returned", func() (bool, string) {
+		held := map[string]int{}
+		for _, id := range e.Parties {
+			if n := e.PoolUse(t, id); n != 0 {
+				held[id] = n
+			}
+		}
+		return len(held) == 0, fmt.Sprint(held)
+	})
+}
+
+// Tasks lists the containers in a home folder of the process runtime.
+func Tasks(t testing.TB, home string) []driver.Status {
+	t.Helper()
+	runtime, err := process.New(filepath.Join(home, "tasks"))
+	require.NoError(t, err)
+	list, err := runtime.List(context.WithoutCancel(t.Context()), nil)
+	require.NoError(t, err)
+	return list
+}
+
+// EndTasks stops and removes what runs for a node that has ended: tasks outlive their node.
+func EndTasks(t testing.TB, home string) {
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	runtime, err := process.New(filepath.Join(home, "tasks"))
+	if err != nil {
+		t.Errorf("end tasks: %v", err)
+		return
+	}
+	list, err := runtime.List(ctx, nil)
+	for _, c := range list {
+		err = errors.Join(err, runtime.Stop(ctx, c.Name, time.Second), runtime.Remove(ctx, c.Name))
+	}
+	if err != nil {
+		t.Errorf("end tasks: %v", err)
+	}
+}
+
+// logBuffer keeps the end of what the nodes have logged.
+type logBuffer struct {
+	mu    sync.Mutex
+	lines [][]byte
+}
+
+const keptLines = 200
+
+// Write takes one line.
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.lines) >= keptLines {
+		b.lines = b.lines[1:]
+	}
+	b.lines = append(b.lines, slices.Clone(p))
+	return len(p), nil
+}
+
+func (b *logBuffer) tail() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return string(bytes.Join(b.lines, nil))
+}

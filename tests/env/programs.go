@@ -1,0 +1,122 @@
+package env
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// built are the programs of this test process, each built once, on first use, from the tree under test.
+var built struct {
+	sync.Mutex
+	dir   string
+	paths map[string]string
+}
+
+// Components is the path of the algorithms' binary: OPENFLOW_COMPONENTS when that is set, otherwise built now.
+func Components(t testing.TB) string {
+	t.Helper()
+	if path := os.Getenv("OPENFLOW_COMPONENTS"); path != "" {
+		return path
+	}
+	return program(t, "openflow-components")
+}
+
+// Openflow is the path of the node's binary: OPENFLOW_BINARY when that is set, otherwise built now.
+func Openflow(t testing.TB) string {
+	t.Helper()
+	if path := os.Getenv("OPENFLOW_BINARY"); path != "" {
+		return path
+	}
+	return program(t, "openflow")
+}
+
+func program(t testing.TB, name string) string {
+	t.Helper()
+	built.Lock()
+	defer built.Unlock()
+	if path, ok := built.paths[name]; ok {
+		return path
+	}
+	if built.dir == "" {
+		dir, err := os.MkdirTemp("", "openflow-test-programs-") // outlives the test that needs it first; RemovePrograms
+		require.NoError(t, err)
+		built.dir, built.paths = dir, map[string]string{}
+	}
+	path := filepath.Join(built.dir, name)
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "openflow/cmd/"+name)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	require.NoErrorf(t, err, "go build openflow/cmd/%s: %s", name, out)
+	built.paths[name] = path
+	return path
+}
+
+// RemovePrograms deletes what was built. A TestMain calls it in the end.
+func RemovePrograms() {
+	built.Lock()
+	defer built.Unlock()
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir) // a leftover in the temporary folder harms nobody
+	}
+	built.dir, built.paths = "", nil
+}
+
+// Main runs the tests of a package and cleans up behind all of them. A TestMain is os.Exit(env.Main(m)).
+func Main(m *testing.M) int {
+	defer RemovePrograms()
+	return m.Run()
+}
+
+// Witness notes every start of a task's program by standing between the node and the components binary. It works
+// with the process runtime, which runs scripts too.
+type Witness struct {
+	Program string // to be given to the node as its components binary
+	log     string
+}
+
+// witnessScript notes the configuration, one line per start, before it becomes the program. Appending a line is one
+// write, so concurrent starts do not mix.
+const witnessScript = `#!/bin/sh
+if [ "$1" = run ]; then printf '%%s\n' "$CONFIG" >> '%s'; fi
+exec '%s' "$@"
+`
+
+// NewWitness makes a witness in dir, which must outlive the node.
+func NewWitness(t testing.TB, dir string) *Witness {
+	t.Helper()
+	w := &Witness{Program: filepath.Join(dir, "components.sh"), log: filepath.Join(dir, "starts")}
+	script := fmt.Sprintf(witnessScript, w.log, Components(t))
+	require.NoError(t, os.WriteFile(w.Program, []byte(script), 0o700))
+	return w
+}
+
+// Starts counts the programs that were started, by execution ID.
+func (w *Witness) Starts(t testing.TB) map[string]int {
+	t.Helper()
+	data, err := os.ReadFile(w.log)
+	if !os.IsNotExist(err) {
+		require.NoError(t, err)
+	}
+	starts := map[string]int{}
+	for line := range strings.Lines(string(data)) {
+		_, rest, ok := strings.Cut(line, `"party_task_id":"`)
+		id, _, ok2 := strings.Cut(rest, `"`)
+		require.Truef(t, ok && ok2, "a start without an execution ID: %s", line)
+		starts[id]++
+	}
+	return starts
+}
+
+// run is for commands of the machine that a test needs, such as docker.
+func run(ctx context.Context, name string, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	return string(out), err
+}

@@ -1,0 +1,15 @@
+// Package scenarios_test plays whole jobs on several nodes in this process: what users see at every party when all goes
+// well, when a party is busy, absent, forbids or fails, when messages between nodes are lost, and when nodes restart.
+//
+// What differs only in its DAG and its end is data, in testdata; see scenarios_test.go. What needs a hand in the middle
+// is a test of its own. Nothing here needs Docker; package e2e has the tests of real programs.
+package scenarios_test
+
+import (
+	"os"
+	"testing"
+
+	"openflow/tests/env"
+)
+
+func TestMain(m *testing.M) { os.Exit(env.Main(m)) }
