@@ -2,8 +2,10 @@ package activities
 
 import (
 	"context"
+	"errors"
 
 	"openflow"
+	"openflow/sdk/wire"
 	"openflow/workflows/plan"
 )
 
@@ -66,7 +68,13 @@ func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (plan.Gran
 		err = partner.ApplyJobResources(ctx, s.key(c))
 	}
 	g := plan.Grant{Party: c.Party, Code: openflow.CodeOf(err)}
-	if err != nil {
+	var e *openflow.Error
+	switch {
+	case errors.As(err, &e):
+		shown := *e
+		shown.Party = "" // the grant names it
+		g.Text = shown.Error()
+	case err != nil:
 		g.Text = err.Error()
 	}
 	return g, nil
@@ -122,7 +130,7 @@ func (s *Scheduling) CollectTask(ctx context.Context, k openflow.TaskKey) (openf
 	r := openflow.Report{Key: k}
 	err := s.at(ctx, k.Party, func(p openflow.PartnerService) error {
 		rec, err := p.CollectTask(ctx, s.Self, k)
-		r.Status, r.Error = rec.PartyStatus, rec.ErrorReport
+		r.Status, r.Error = rec.PartyStatus, wire.FirstLine(rec.ErrorReport, rec.Reason)
 		return err
 	})
 	return r, err

@@ -109,7 +109,7 @@ func (d diagnosis) text(w io.Writer) {
 	for _, c := range d.Checks {
 		line(w, string(c.Status), c.Name, c.Detail)
 		if c.Remedy != "" {
-			line(w, "    ", "", "→ "+c.Remedy)
+			fmt.Fprintf(w, "\t\t→ %s\n", clean(c.Remedy))
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 
 func grantCommands(o *options) *cobra.Command {
 	return group("grant", "Say what the jobs of peers may use here",
-		`A job that another site submits runs here only if grants allow every component that it runs here and every table that
-it reads here. Jobs of this site need no grants.`,
+		`A job that another site schedules (usually the one that submitted it) is accepted only if grants allow every component
+that it runs here and every table that it reads here. Jobs that this site schedules need no grants.`,
 		`  openflow grant add 10000 --component psi --table demo/breast
   openflow grant list`,
 		grantChangeCommand(o, "add", "Allow a peer's jobs components and tables",

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,24 @@ func describe(ctx context.Context, client *sdk.Client, id openflow.JobID) (jobDo
 		return jobDocument{}, err
 	}
 	s := sdk.Snapshot{Rows: rows}
-	return jobDocument{id, s.Status(), s.Progress(), s.Reason(), rows, append([]wire.TaskRow{}, tasks...)}, nil
+	return jobDocument{id, s.Status(), s.Progress(), s.Reason(), rows, inOrder(rows[0], tasks)}, nil
+}
+
+// inOrder sorts tasks as they run: by the DAG of the job, as far as it can be read.
+func inOrder(job wire.JobRow, tasks []wire.TaskRow) []wire.TaskRow {
+	sorted := append([]wire.TaskRow{}, tasks...)
+	dag, err := wire.ReceiveDAG(job.DAG)
+	if err != nil {
+		return sorted // an order is a courtesy
+	}
+	order, err := dag.Order()
+	if err != nil {
+		return sorted
+	}
+	slices.SortStableFunc(sorted, func(a, b wire.TaskRow) int {
+		return slices.Index(order, openflow.TaskName(a.TaskName)) - slices.Index(order, openflow.TaskName(b.TaskName))
+	})
+	return sorted
 }
 
 func (d jobDocument) summary(w io.Writer) {

@@ -56,6 +56,8 @@ func group(use, short, long, example string, commands ...*cobra.Command) *cobra.
 		Use: use, Short: short, Long: long, Example: example,
 		Args: knownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	c.AddCommand(commands...)
 	return c
@@ -107,7 +109,7 @@ func Failed(what string) error { return failure{what} }
 
 // Execute runs the command line args and returns the exit code.
 func Execute(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer) int {
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // not nil, for which cobra would take the process's own
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	started := false

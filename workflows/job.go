@@ -19,7 +19,9 @@ var scheduling *activities.Scheduling
 //
 // Spec: design §3, fate-flow-api §2.4.
 func Job(ctx workflow.Context, in openflow.JobPlan) (openflow.JobStatus, error) {
-	j := &jobRun{plan: in, state: plan.New(in.Tasks), wake: workflow.GetSignalChannel(ctx, SignalWake)}
+	j := &jobRun{
+		plan: in, state: plan.New(in.Tasks), wake: workflow.GetSignalChannel(ctx, SignalWake), starting: workflow.NewMutex(ctx),
+	}
 	if err := j.handlers(ctx); err != nil {
 		return "", err
 	}
@@ -38,9 +40,13 @@ type jobRun struct {
 	refusal error              // why creation failed
 	stop    *StopRequest       // somebody wants it to end
 	news    bool               // a report has changed something since the last step
+	ends    int                // reports of an end so far: each may have freed cores of the job
+	moved   time.Time          // when a task last started or ended
 	status  openflow.JobStatus // how it ended; empty until then
 	reason  string
 	wake    workflow.ReceiveChannel
+
+	starting workflow.Mutex // held while a task is being started
 }
 
 func (j *jobRun) handlers(ctx workflow.Context) error {
@@ -51,8 +57,8 @@ func (j *jobRun) handlers(ctx workflow.Context) error {
 		}
 		return activities.ToTemporal(j.refusal)
 	}
-	report := func(_ workflow.Context, r openflow.Report) error {
-		j.news = j.state.Report(r) || j.news
+	report := func(ctx workflow.Context, r openflow.Report) error {
+		j.take(ctx, r)
 		return nil
 	}
 	stop := func(_ workflow.Context, r StopRequest) error {
@@ -70,9 +76,20 @@ func (j *jobRun) handlers(ctx workflow.Context) error {
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateStop, stop, abandon)
 }
 
+// take takes a party's word, from a report, a refusal or a collection.
+func (j *jobRun) take(ctx workflow.Context, r openflow.Report) {
+	if !j.state.Report(r) {
+		return
+	}
+	j.news, j.moved = true, workflow.Now(ctx)
+	if r.Status.Terminal() {
+		j.ends++
+	}
+}
+
 func (j *jobRun) run(ctx workflow.Context) {
 	if err := j.create(ctx); err != nil {
-		j.end(ctx, openflow.JobFailed, err.Error())
+		j.giveUp(ctx, err)
 		return
 	}
 	granted := j.acquire(ctx)
@@ -80,7 +97,7 @@ func (j *jobRun) run(ctx workflow.Context) {
 		return
 	}
 	if err := j.start(ctx); err != nil {
-		j.end(ctx, openflow.JobFailed, err.Error())
+		j.giveUp(ctx, err)
 		return
 	}
 	collector, cancel := workflow.WithCancel(ctx)
@@ -104,16 +121,16 @@ func (j *jobRun) at(p openflow.Party) activities.PartyCall {
 	return activities.PartyCall{Job: j.plan.ID, Party: p}
 }
 
-// The pause between two applications for resources grows between these; a wake-up cuts it short.
-const (
-	firstPause = 250 * time.Millisecond
-	lastPause  = 5 * time.Second
-)
+// pauseAfter is the pause between two applications for resources, which a wake-up cuts short. It grows with the wait up
+// to a minute, because every round is written to the job's history, and Temporal bounds that: days of waiting must fit.
+func pauseAfter(waited time.Duration) time.Duration {
+	return min(max(waited/20, 250*time.Millisecond), time.Minute)
+}
 
 // acquire reserves the job's resources at every party, all or nothing, and waits as long as that takes. It reports
 // false when the job has ended instead.
 func (j *jobRun) acquire(ctx workflow.Context) bool {
-	pause := firstPause
+	began := workflow.Now(ctx)
 	for {
 		grants := make([]plan.Grant, len(j.plan.Parties))
 		index := map[openflow.Party]int{}
@@ -124,7 +141,7 @@ func (j *jobRun) acquire(ctx workflow.Context) bool {
 			return call(ctx, j.plan.Timing.Partner, "apply at "+p.String(), scheduling.ApplyResources, j.at(p), &grants[index[p]])
 		})
 		if err := first(errs); err != nil {
-			j.end(ctx, openflow.JobFailed, err.Error())
+			j.giveUp(ctx, err)
 			return false
 		}
 		verdict := plan.Admit(grants)
@@ -135,10 +152,9 @@ func (j *jobRun) acquire(ctx workflow.Context) bool {
 			j.end(ctx, openflow.JobFailed, verdict.Fail)
 			return false
 		}
-		if !j.wait(ctx, verdict, pause) {
+		if !j.wait(ctx, verdict, pauseAfter(workflow.Now(ctx).Sub(began))) {
 			return false
 		}
-		pause = min(2*pause, lastPause)
 	}
 }
 
@@ -200,8 +216,8 @@ func (j *jobRun) drive(ctx workflow.Context) {
 			return
 		}
 		if err := workflow.Await(ctx, func() bool { return j.news || j.stop != nil }); err != nil {
-			j.stop = &StopRequest{Status: openflow.JobCanceled, Reason: "the job's workflow was canceled"}
-			ctx, _ = workflow.NewDisconnectedContext(ctx)
+			j.end(ctx, openflow.JobCanceled, "the job's workflow was canceled")
+			return
 		}
 	}
 }
@@ -230,41 +246,82 @@ func (j *jobRun) announce(ctx workflow.Context, step plan.Step) {
 	}
 }
 
-// startTask asks every party of the task in parallel. A party that refuses has failed its run, whatever the reason.
+// startTask asks every party of the task in parallel. A party that refuses has failed its run, whatever the reason. One
+// task is started after the other, so that no two of them hold cores that the other one needs.
 func (j *jobRun) startTask(ctx workflow.Context, name openflow.TaskName) {
 	j.state.Started(name)
+	j.moved = workflow.Now(ctx)
 	t := j.state.Find(name)
-	for _, p := range t.Parties {
-		key := openflow.TaskKey{Job: j.plan.ID, Task: name, Version: t.Version, Party: p}
-		workflow.Go(ctx, func(ctx workflow.Context) {
-			err := call(ctx, j.plan.Timing.Partner, fmt.Sprintf("start %s at %s", name, p), scheduling.StartTask, key, nil)
+	version, parties := t.Version, t.Parties
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		if err := j.starting.Lock(ctx); err != nil {
+			return // the workflow is canceled, and drive ends the job
+		}
+		defer j.starting.Unlock()
+		_ = each(ctx, parties, func(ctx workflow.Context, p openflow.Party) error {
+			key := openflow.TaskKey{Job: j.plan.ID, Task: name, Version: version, Party: p}
+			err := j.startAt(ctx, key)
 			if err != nil {
-				r := openflow.Report{Key: key, Status: openflow.TaskFailed, Error: err.Error(), Code: openflow.CodeOf(err)}
-				j.news = j.state.Report(r) || j.news
+				j.take(ctx, openflow.Report{Key: key, Status: openflow.TaskFailed, Error: err.Error(), Code: openflow.CodeOf(err)})
 			}
+			return err
 		})
+	})
+}
+
+// startAt starts a run at its party. Where other tasks of the job hold the cores, it waits for one of them to end: the
+// job itself goes on meanwhile, so that is no failure.
+func (j *jobRun) startAt(ctx workflow.Context, k openflow.TaskKey) error {
+	began := workflow.Now(ctx)
+	for {
+		err := call(ctx, j.plan.Timing.Partner, fmt.Sprintf("start %s at %s", k.Task, k.Party), scheduling.StartTask, k, nil)
+		if openflow.CodeOf(err) != openflow.CodeExhausted || j.status != "" {
+			return err
+		}
+		seen := j.ends
+		pause := pauseAfter(workflow.Now(ctx).Sub(began))
+		if _, err := workflow.AwaitWithTimeout(ctx, pause, func() bool { return j.ends != seen || j.status != "" }); err != nil {
+			return activities.FromTemporal(err)
+		}
 	}
 }
 
-// collect asks now and then how silent runs stand, so that a lost report delays a job and never hangs it.
+// collect asks now and then how silent runs stand, so that a lost report delays a job and never hangs it. Where parties
+// do not report at all it asks more often, the longer a run takes the less.
 func (j *jobRun) collect(ctx workflow.Context) {
-	for workflow.Sleep(ctx, j.plan.Timing.Collect) == nil {
+	pause := func() time.Duration {
+		if j.plan.SyncType != openflow.Poll {
+			return j.plan.Timing.Collect
+		}
+		return min(pauseAfter(workflow.Now(ctx).Sub(j.moved)), j.plan.Timing.Collect)
+	}
+	for workflow.Sleep(ctx, pause()) == nil {
 		_ = each(ctx, j.state.Silent(j.plan.ID), func(ctx workflow.Context, k openflow.TaskKey) error {
 			var r openflow.Report
 			if err := call(ctx, 0, "", scheduling.CollectTask, k, &r); err != nil {
 				return err // not reachable now: the next round asks again
 			}
 			if r.Status.Terminal() {
-				j.news = j.state.Report(r) || j.news
+				j.take(ctx, r)
 			}
 			return nil
 		})
 	}
 }
 
-// end ends the job at every party and in the scheduler's record. A party that does not answer is asked again until the
+// giveUp ends a job that cannot go on.
+func (j *jobRun) giveUp(ctx workflow.Context, err error) {
+	status := openflow.JobFailed
+	if openflow.CodeOf(err) == openflow.CodeCanceled {
+		status = openflow.JobCanceled
+	}
+	j.end(ctx, status, err.Error())
+}
+
+// end ends the job at every party and in the scheduler's record, also when the workflow itself has been canceled. A party that does not answer is asked again until the
 // deadline, while the end is already visible everywhere else.
 func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason string) {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	j.status, j.reason = status, reason
 	j.created = true
 	progress := j.state.Next().Progress

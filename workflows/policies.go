@@ -49,12 +49,13 @@ func following(ctx workflow.Context, timeout time.Duration, summary string) work
 const containerGrace = 5 * time.Minute
 
 // call tries do briefly and, when a retry could help, repeats it patiently until the deadline. do must be idempotent.
+// What is exhausted is for the caller to ask for again, because it knows what may free it.
 func call(ctx workflow.Context, deadline time.Duration, summary string, do, arg, result any) error {
 	err := activities.FromTemporal(workflow.ExecuteLocalActivity(briefly(ctx), do, arg).Get(ctx, result))
 	if err == nil || ctx.Err() != nil || deadline <= 0 {
 		return err
 	}
-	if !openflow.CodeOf(err).Retryable() {
+	if code := openflow.CodeOf(err); !code.Retryable() || code == openflow.CodeExhausted {
 		return err
 	}
 	return activities.FromTemporal(workflow.ExecuteActivity(patiently(ctx, deadline, summary), do, arg).Get(ctx, result))

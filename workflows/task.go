@@ -30,7 +30,12 @@ func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, err
 	var err error
 	selector := workflow.NewSelector(ctx)
 	selector.AddFuture(result, func(f workflow.Future) { err = f.Get(ctx, &out) })
-	selector.AddReceive(ended, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, &request) })
+	selector.AddReceive(ended, func(c workflow.ReceiveChannel, _ bool) {
+		c.Receive(ctx, &request)
+		if !request.Status.Terminal() { // sent by hand
+			request.Status = openflow.TaskCanceled
+		}
+	})
 	selector.Select(ctx)
 	if request.Status != "" {
 		cancel()
@@ -62,7 +67,7 @@ func conclude(request EndRequest, err error) activities.Outcome {
 	}
 	code := openflow.CodeOf(err)
 	if code == openflow.CodeDeadline {
-		return activities.Outcome{Status: openflow.TaskFailed, Error: "the run took longer than its timeout", Code: code}
+		return activities.Outcome{Status: openflow.TaskTimeout, Error: "the run took longer than its timeout", Code: code}
 	}
 	msg := "the run ended without an outcome"
 	if err != nil {

@@ -33,6 +33,12 @@ func serverCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "server --party ID",
 		Short: "Run this site's node",
+		Long: `Run this site's node: it prints its addresses and its public key, then "ready", and runs until SIGTERM or Ctrl-C.
+Requests are then finished; running tasks go on, and the next start on the same home folder takes them up.
+
+Every flag can also be given as an environment variable, --log-level as OPENFLOW_LOG_LEVEL (--token as
+OPENFLOW_REQUIRE_TOKEN; a list with ";" between its values), or in the YAML file of --config under its name without the
+dashes. The command line comes first, then the environment, then the file.`,
 		Example: `  openflow server --party 9999 --listen 127.0.0.1:9380 --home /var/lib/openflow --runtime docker \
       --peer 10000=http://10.0.0.2:9380,ed25519:…`,
 		Args: cobra.NoArgs,
@@ -62,6 +68,8 @@ func serverCommand() *cobra.Command {
 	flags.BoolVar(&f.noUI, "no-ui", false, "without the Temporal UI")
 	flags.IntVar(&f.cores, "cores", 0, "cores that jobs share (default 32, as FATE-Flow has it)")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	// OPENFLOW_TOKEN holds the token itself, for clients on the same machine.
+	flags.Lookup("token").Annotations = map[string][]string{cli.EnvironmentAnnotation: {"REQUIRE_TOKEN"}}
 	flags.StringVar(&f.config, "config", "", "YAML file with these settings; flags and environment come first")
 	return c
 }

@@ -3,20 +3,13 @@ package lr_test
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
-	"maps"
 	"math"
 	"math/big"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"openflow"
-	"openflow/components/lr"
 	"openflow/components/lr/he"
 	"openflow/sdk/component/componenttest"
 	"openflow/tables"
@@ -110,4 +103,3 @@ func TestResidualIsEncryptedAfresh(t *testing.T) {
 	lone := componenttest.RunOK(t, trainCase(j, quick(object{"epochs": 1})))
 	require.NotEqual(t, second2(lone, "host-10000~guest-9999~xw_h"), second2(lone, "guest-9999~host-10000~half_d"))
 }
-

@@ -117,7 +117,10 @@ func loadModel(ctx context.Context, t *component.Task, key string) (model, []est
 		return model{}, nil, err
 	}
 	list, err := m.estimators()
-	if err != nil || len(list) == 0 || len(list) > maxClasses {
+	if err == nil && (len(list) == 0 || len(list) > maxClasses) {
+		err = openflow.Errorf(openflow.CodeInvalid, "it has %d estimators", len(list))
+	}
+	if err != nil {
 		return model{}, nil, openflow.Errorf(openflow.CodeInvalid, "model %q of %s is not one of coordinated_lr: %w", key, t.Key(), err)
 	}
 	return m, list, nil

@@ -1,12 +1,9 @@
 package lr_test
 
 import (
-	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"maps"
 	"math"
-	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +14,6 @@ import (
 
 	"openflow"
 	"openflow/components/lr"
-	"openflow/components/lr/he"
 	"openflow/sdk/component/componenttest"
 	"openflow/tables"
 )
@@ -265,7 +261,7 @@ func TestPredict(t *testing.T) {
 	test := j.guest.Take(reversed)
 	test.Schema = test.Schema.Clone()
 	test.Schema.Label, test.Label = nil, tables.Vector{}
-	p := componenttest.Case{Component: c.Component, Stage: openflow.StagePredict, Parties: c.Parties, Timeout: 30 * time.Second,
+	p := componenttest.Case{Component: c.Component, Stage: openflow.StagePredict, Parties: c.Parties, Timeout: 3 * time.Minute,
 		Parameters: object{"epochs": 3, "threshold": 0.9}, Inputs: map[openflow.Party]componenttest.Inputs{}}
 	for party, frame := range map[openflow.Party]*tables.Frame{guest: test, host: j.host} {
 		var m any

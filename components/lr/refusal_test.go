@@ -1,23 +1,13 @@
 package lr_test
 
 import (
-	"bytes"
-	"encoding/binary"
-	"encoding/json"
-	"maps"
 	"math"
-	"math/big"
-	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/components/lr"
-	"openflow/components/lr/he"
 	"openflow/sdk/component/componenttest"
 	"openflow/tables"
 )
@@ -136,4 +126,3 @@ func TestCrossValidationIsNotOffered(t *testing.T) {
 	r := componenttest.Run(t, c)
 	require.Contains(t, r.Parties[guest].Error, "cross_validation")
 }
-

@@ -44,7 +44,7 @@ type model struct {
 
 func trainCase(j joined, parameters object) componenttest.Case {
 	return componenttest.Case{
-		Component: lr.Component(), Stage: openflow.StageTrain, Cores: 2, Timeout: 50 * time.Second,
+		Component: lr.Component(), Stage: openflow.StageTrain, Cores: 2, Timeout: 3 * time.Minute,
 		Parties:    []openflow.Party{guest, host, arbiter},
 		Parameters: parameters,
 		Inputs: map[openflow.Party]componenttest.Inputs{

@@ -47,7 +47,7 @@ func table(prefix string, withLabel bool, ids ...string) *tables.Frame {
 }
 
 func newCase(inputs map[openflow.Party]*tables.Frame) componenttest.Case {
-	c := componenttest.Case{Component: psi.Component(), Inputs: map[openflow.Party]componenttest.Inputs{}, Timeout: 20 * time.Second, Cores: 2}
+	c := componenttest.Case{Component: psi.Component(), Inputs: map[openflow.Party]componenttest.Inputs{}, Timeout: 3 * time.Minute, Cores: 2}
 	for _, p := range []openflow.Party{guest, host, second} {
 		if f, ok := inputs[p]; ok {
 			c.Parties = append(c.Parties, p)

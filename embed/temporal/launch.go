@@ -7,6 +7,8 @@ import (
 	"go.temporal.io/server/common/authorization"
 	"go.temporal.io/server/common/config"
 	server "go.temporal.io/server/temporal"
+
+	"openflow"
 )
 
 // launchAttempts bounds how often new ports are tried.
@@ -53,10 +55,13 @@ func (o Options) launchOnce(t token) (*running, error) {
 			server.WithDynamicConfigClient(dynamicConfig()),
 		)
 		if err != nil {
-			return err
+			return openflow.Errorf(openflow.CodeInternal, "embedded temporal server: %w", err)
 		}
 		r.server = srv
-		return srv.Start()
+		if err := srv.Start(); err != nil {
+			return openflow.Errorf(openflow.CodeInternal, "embedded temporal server: %w", err)
+		}
+		return nil
 	})
 	if err == nil {
 		return r, nil

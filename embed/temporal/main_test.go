@@ -21,8 +21,12 @@ import (
 	"openflow/embed/temporal"
 )
 
-// killEnv makes the test binary a process that starts a server in the named folder and waits to be killed.
+// killEnv makes the test binary a process that starts a server in the named folder and a workflow on it, says so, and
+// waits to be killed.
 const killEnv = "OPENFLOW_TEST_TEMPORAL_DIR"
+
+// keptID is the workflow that such a process starts.
+const keptID = "kept"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(killEnv); dir != "" {
@@ -34,7 +38,16 @@ func TestMain(m *testing.M) {
 }
 
 func startAndWait(dir string) {
-	s, err := temporal.Start(context.Background(), temporal.Options{Dir: dir})
+	ctx := context.Background()
+	s, err := temporal.Start(ctx, temporal.Options{Dir: dir})
+	if err != nil {
+		fmt.Println("failed:", err)
+		os.Exit(1)
+	}
+	c, err := s.Dial(ctx, "killed", slog.New(slog.DiscardHandler))
+	if err == nil {
+		_, err = c.ExecuteWorkflow(ctx, sdkclient.StartWorkflowOptions{ID: keptID, TaskQueue: keptID}, sequence, 1)
+	}
 	if err != nil {
 		fmt.Println("failed:", err)
 		os.Exit(1)

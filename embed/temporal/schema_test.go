@@ -13,7 +13,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/server/schema"
 
 	"openflow"
@@ -191,8 +190,7 @@ func TestKilledServerKeepsWorkflows(t *testing.T) {
 	require.Error(t, p.Wait())
 
 	c := dial(t, start(t, o), "worker")
-	ns, err := c.WorkflowService().DescribeNamespace(t.Context(),
-		&workflowservice.DescribeNamespaceRequest{Namespace: "openflow"})
+	d, err := c.DescribeWorkflowExecution(t.Context(), keptID, "")
 	require.NoError(t, err)
-	require.Equal(t, enumspb.NAMESPACE_STATE_REGISTERED, ns.GetNamespaceInfo().GetState())
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, d.GetWorkflowExecutionInfo().GetStatus())
 }

@@ -49,7 +49,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{options: o, token: newToken()}
 	if s.running, err = o.launch(s.token); err != nil {
-		return nil, openflow.Errorf(openflow.CodeInternal, "start of the embedded temporal server: %w", err)
+		return nil, err
 	}
 	if err := s.open(); err != nil {
 		_ = s.Close() // the first error is the one to tell

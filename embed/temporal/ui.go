@@ -57,11 +57,14 @@ func newUI(o Options, conn *grpc.ClientConn) (http.Handler, error) {
 func mount(prefix string, h http.Handler) http.Handler {
 	stripped := http.StripPrefix(prefix, h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == prefix {
+		switch {
+		case r.URL.Path == prefix:
 			http.Redirect(w, r, prefix+"/", http.StatusPermanentRedirect)
-			return
+		case strings.HasPrefix(r.URL.Path, prefix+"/"): // not /temporality
+			stripped.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
 		}
-		stripped.ServeHTTP(w, r)
 	})
 }
 

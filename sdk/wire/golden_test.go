@@ -38,7 +38,7 @@ func golden(t *testing.T, path string, got []byte) {
 	if *update {
 		require.NoError(t, os.WriteFile(path, got, 0o644))
 	}
-	require.Equal(t, string(read(t, path)), string(got))
+	require.Empty(t, cmp.Diff(string(read(t, path)), string(got)))
 }
 
 // The documents of the specifications: fate-flow-api §5.1, §5.2 and fate-components §8.1–8.3.

@@ -2,6 +2,7 @@ package base
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -77,8 +78,12 @@ func (t *Transport) enqueue(r *http.Request, p ptp.PushInbound) error {
 	if to != t.Self {
 		return t.Peers.PushTo(ctx, to, partner.Outgoing{Session: session, Topic: p.Topic, ID: id, Payload: p.Payload})
 	}
-	return t.Store.Push(ctx, messages.Channel{Session: session, Topic: p.Topic},
+	err = t.Store.Push(ctx, messages.Channel{Session: session, Topic: p.Topic},
 		messages.Message{ID: id, Source: string(t.Self), Payload: p.Payload}, pushWait/2)
+	if errors.Is(err, messages.ErrTooLarge) {
+		return ptp.Fail(ptp.ResultTooLarge, err)
+	}
+	return err
 }
 
 // ownSession refuses a session other than the task's own. One that is not named is the task's own.
@@ -132,6 +137,9 @@ func (t *Transport) read(w http.ResponseWriter, r *http.Request, wait func(ptp.P
 	var p ptp.PopInbound
 	if err == nil {
 		p, dialect, err = ptp.DecodePop(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderTopic), body)
+	}
+	if r.Header.Get("Accept") == ptp.TypeProtobuf { // our kit reads large messages without base64
+		dialect = ptp.DialectProtobuf
 	}
 	var c messages.Channel
 	var m messages.Message

@@ -2,6 +2,7 @@ package interconnection
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -77,7 +78,11 @@ func (t *Transport) accept(r *http.Request, p ptp.PushInbound) error {
 	if err := t.Sessions.MaySend(r.Context(), caller, session, p.Topic); err != nil {
 		return err
 	}
-	return t.Store.Push(r.Context(), messages.Channel{Session: session, Topic: p.Topic}, messages.Message{
+	err = t.Store.Push(r.Context(), messages.Channel{Session: session, Topic: p.Topic}, messages.Message{
 		ID: p.Metadata[ptp.MetadataMessageID], Source: string(caller), Payload: p.Payload,
 	}, fullWait)
+	if errors.Is(err, messages.ErrTooLarge) {
+		return ptp.Fail(ptp.ResultTooLarge, err)
+	}
+	return err
 }

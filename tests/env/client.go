@@ -236,6 +236,18 @@ func (c *Client) TaskStatuses(id openflow.JobID) map[string]string {
 	return out
 }
 
+// Settled waits until no task of the job runs at this node any more, and returns TaskStatuses. A job's end is visible
+// before its last programs have been stopped.
+func (c *Client) Settled(id openflow.JobID) map[string]string {
+	c.Helper()
+	var got map[string]string
+	Eventually(c, Patience, fmt.Sprintf("no task of job %s runs at %s", id, c.URL), func() (bool, string) {
+		got = c.TaskStatuses(id)
+		return !slices.Contains(slices.Collect(maps.Values(got)), string(openflow.TaskRunning)), fmt.Sprint(got)
+	})
+	return got
+}
+
 // Roles lists the roles that this node plays in a job.
 func (c *Client) Roles(id openflow.JobID) []string {
 	c.Helper()

@@ -18,7 +18,7 @@ func Parties(texts ...string) []openflow.Party {
 
 // DAG is a job of these tasks. The node that it is submitted to schedules it, unless the caller says otherwise.
 func DAG(parties []openflow.Party, tasks ...openflow.Task) *openflow.DAG {
-	return &openflow.DAG{SchemaVersion: "2.2.0", Parties: parties, Stage: openflow.StageTrain, Tasks: tasks}
+	return &openflow.DAG{SchemaVersion: "2.2.0", Parties: parties, Tasks: tasks}
 }
 
 // Noop is a task of the noop component that starts after others.

@@ -142,16 +142,27 @@ func (e *Env) configure(t testing.TB, dir string) {
 }
 
 func (e *Env) startAll(t testing.TB) error {
-	errs := make([]error, len(e.Parties))
+	return together(e.Parties, func(id string) error { return e.start(t.Context(), id) })
+}
+
+// together does something for several nodes at once.
+func together(ids []string, do func(id string) error) error {
+	errs := make([]error, len(ids))
 	var all sync.WaitGroup
-	for i, id := range e.Parties {
-		all.Go(func() { errs[i] = e.start(t.Context(), id) })
+	for i, id := range ids {
+		all.Go(func() { errs[i] = do(id) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
 }
 
 func (e *Env) start(ctx context.Context, id string) error {
+	e.mu.Lock()
+	running := e.nodes[id] != nil
+	e.mu.Unlock()
+	if running {
+		return nil
+	}
 	n, err := node.Start(ctx, e.configs[id])
 	if err != nil {
 		return err
@@ -162,23 +173,23 @@ func (e *Env) start(ctx context.Context, id string) error {
 	return nil
 }
 
-// Start starts a stopped node on the home that it had.
-func (e *Env) Start(t testing.TB, id string) {
+// Start starts stopped nodes on the homes that they had; those that run are left alone.
+func (e *Env) Start(t testing.TB, ids ...string) {
 	t.Helper()
-	require.NoError(t, e.start(t.Context(), id))
+	require.NoError(t, together(ids, func(id string) error { return e.start(t.Context(), id) }))
 }
 
-// Stop closes a node as SIGTERM would: its tasks go on.
-func (e *Env) Stop(t testing.TB, id string) {
+// Stop closes nodes as SIGTERM would: their tasks go on.
+func (e *Env) Stop(t testing.TB, ids ...string) {
 	t.Helper()
-	require.NoError(t, e.stop(id))
+	require.NoError(t, together(ids, e.stop))
 }
 
-// Restart stops a node and starts it on the same home.
-func (e *Env) Restart(t testing.TB, id string) {
+// Restart stops nodes and starts them on the same homes.
+func (e *Env) Restart(t testing.TB, ids ...string) {
 	t.Helper()
-	e.Stop(t, id)
-	e.Start(t, id)
+	e.Stop(t, ids...)
+	e.Start(t, ids...)
 }
 
 // closing is how long a node may take to end.
@@ -197,15 +208,7 @@ func (e *Env) stop(id string) error {
 	return n.Close(ctx)
 }
 
-func (e *Env) stopAll() error {
-	errs := make([]error, len(e.Parties))
-	var all sync.WaitGroup
-	for i, id := range e.Parties {
-		all.Go(func() { errs[i] = e.stop(id) })
-	}
-	all.Wait()
-	return errors.Join(errs...)
-}
+func (e *Env) stopAll() error { return together(e.Parties, e.stop) }
 
 // close ends everything and shows the nodes' logs when the test has failed.
 func (e *Env) close(t testing.TB) {

@@ -55,7 +55,7 @@ func (s scenario) play(t *testing.T, e *env.Env) {
 		if openflow.JobStatus(s.Status) == openflow.JobSuccess {
 			c.OK(c.Get("/v2/job/task/query", "job_id", string(id), "status", "success"), nil)
 		}
-		got := c.TaskStatuses(id)
+		got := c.Settled(id)
 		require.ElementsMatch(t, slices.Collect(maps.Keys(tasks)), slices.Collect(maps.Keys(got)), "tasks at %s", party)
 		for key, want := range tasks {
 			require.Containsf(t, strings.Split(want, "|"), got[key], "%s at %s", key, party)

@@ -6,6 +6,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -269,7 +270,7 @@ func Admit(answers []Grant) Admission {
 		default:
 			refused = true
 			if a.Fail == "" {
-				a.Fail = g.Text
+				a.Fail = fmt.Sprintf("refused by party %s (%s): %s", g.Party.ID, g.Party.Role, cmp.Or(g.Text, string(g.Code)))
 			}
 		}
 	}

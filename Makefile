@@ -1,0 +1,64 @@
+# openflow. `make` lists the targets. Two commands set everything up on a fresh machine with Go: make demo, make test.
+
+# One fixed set of build flags everywhere: another flag means building everything again.
+export GOTOOLCHAIN = local
+export CGO_ENABLED = 0
+
+STATICCHECK   = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+WORKFLOWCHECK = go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
+FUZZ_TIME    ?= 30s
+VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# Packages whose tests do not link the Temporal server: they build in seconds, also for the race detector.
+LINKS_SERVER = /(embed/temporal|node|demo|bench|cmd/openflow|tests/env|tests/scenarios|tests/e2e)$$
+LIGHT        = $(shell go list ./... | grep -vE '$(LINKS_SERVER)')
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check services lint unit race scenarios fuzz bench replay-fixtures golden chaos clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+build: ## Build bin/openflow and bin/openflow-components
+	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/openflow ./cmd/openflow-components
+
+demo: build ## Run the main job on three nodes of this machine (ARGS="--keep" …)
+	bin/openflow demo $(ARGS)
+
+test: services lint unit race ## Everything that the gate runs: installs and starts what it needs
+
+services: ## Start what the tests need (Docker), installing it where missing and allowed
+	bash tests/services/docker.sh
+
+lint: ## Formatting, vet, staticcheck, determinism of workflows, tidiness, version pins
+	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
+	go mod tidy -diff
+	@test "$$(go list -m -f '{{.Version}}' go.opentelemetry.io/otel/log)" = v0.20.0 || { echo "otel/log must stay at v0.20.0 (docs/dependencies.md)"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	go run $(WORKFLOWCHECK) ./workflows
+
+unit: build ## All tests: units, conformance, replay, scenarios, end to end with containers
+	@test -d $${OPENFLOW_TEST_DATA:-../shared/data} || echo "no real data in $${OPENFLOW_TEST_DATA:-../shared/data}: tests with data run on the generated set only"
+	go test -timeout 20m -p 2 ./...
+
+race: ## The race detector: every package that does not link the Temporal server, and one scenario that does
+	CGO_ENABLED=1 go test -race -timeout 15m -p 2 $(filter-out openflow/docker/engine openflow/tests/arch,$(LIGHT))
+	CGO_ENABLED=1 go test -race -timeout 15m -run 'TestChain' ./tests/scenarios
+
+fuzz: ## Every fuzz target for FUZZ_TIME each
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
+		echo "$$p $$f"; go test -run xxx -fuzz "^$$f$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 1x $$p || exit 1; done; done
+
+bench: build ## Measure against the budgets and, where ../shared/floor is, the floor; writes bench/results.json
+	go run ./bench -bin bin $(ARGS)
+
+replay-fixtures: build ## Record histories of this (released) version into workflows/testdata/replay
+	@git diff --quiet HEAD -- workflows activities || { echo "commit first: fixtures come from released code"; exit 1; }
+	OPENFLOW_RECORD=1 go test -count=1 -run TestRecordHistories ./tests/scenarios
+
+golden: ## Rewrite golden files, then show the difference
+	go test ./sdk/wire/... ./server/... -update; git --no-pager diff --stat
+
+clean: ## Remove what was built
+	rm -rf bin bench/results.json

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// results is everything of one run.
+type results struct {
+	Date       string   `json:"date"`
+	Machine    string   `json:"machine"`
+	Durability string   `json:"durability"`
+	Floor      *chains  `json:"floor,omitempty"`
+	Process    *figures `json:"process"`
+	Docker     *figures `json:"docker,omitempty"`
+}
+
+func today() string { return time.Now().Format("2006-01-02") }
+
+func machine() string {
+	model := "unknown processor"
+	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if name, ok := strings.CutPrefix(line, "model name"); ok {
+				model = strings.TrimSpace(strings.TrimLeft(name, "\t :"))
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("%d cores (%s), %s", runtime.NumCPU(), model, runtime.Version())
+}
+
+func middle(times []time.Duration) time.Duration {
+	slices.Sort(times)
+	return times[len(times)/2]
+}
+
+// line is one row of the table: a figure beside its budget and the floor.
+type line struct{ measure, fateFlow, floor, openflow, ratio, budget string }
+
+func (r results) lines() []line {
+	p := r.Process
+	secs := func(v float64) string { return fmt.Sprintf("%.3f", v) }
+	against := func(what, fate string, ours float64, floor func(*chains) float64) line {
+		l := line{what, fate, "–", secs(ours), "–", "≤ 2 × floor"}
+		if r.Floor != nil {
+			f := floor(r.Floor)
+			l.floor, l.ratio = secs(f), fmt.Sprintf("%.2f", ours/f)
+		}
+		return l
+	}
+	lines := []line{
+		against("chain of 1, s", "3.3", p.Chain1, func(c *chains) float64 { return c.Chain1 }),
+		against("chain of 5, s", "12.9", p.Chain5, func(c *chains) float64 { return c.Chain5 }),
+		against("chain of 10, s", "24.4", p.Chain10, func(c *chains) float64 { return c.Chain10 }),
+		against("20 jobs at once, last done, s", "51", p.Burst20, func(c *chains) float64 { return c.Burst20 }),
+	}
+	share := func(c chains) float64 { return (c.Chain10 - c.Chain1) / 9 * 1000 }
+	perTask := line{"own share per two-party task, ms", "≈ 2,300", "–", fmt.Sprintf("%.0f", share(p.chains)), "–", "≤ 65"}
+	rate := line{"jobs per second, 100 at once", "0.4", "–", fmt.Sprintf("%.1f", 100/p.Burst100), "–", "≥ 13"}
+	if r.Floor != nil {
+		perTask.floor, perTask.ratio = fmt.Sprintf("%.0f", share(*r.Floor)), fmt.Sprintf("%.2f", share(p.chains)/share(*r.Floor))
+		rate.floor, rate.ratio = fmt.Sprintf("%.1f", 100/r.Floor.Burst100), fmt.Sprintf("%.2f", r.Floor.Burst100/p.Burst100)
+	}
+	lines = append(lines, perTask, rate)
+	if d := r.Docker; d != nil {
+		lines = append(lines, line{
+			"chain of 10 in Docker, s", "–", secs(d.Containers20) + " (20 bare containers)", secs(d.Chain10),
+			fmt.Sprintf("+ %.2f s", d.Chain10-d.Containers20), "+ 0.6 s",
+		})
+	}
+	return append(lines,
+		line{"exit → job visible at both parties, ms", "0–2,300", "–", fmt.Sprintf("%.0f", p.ExitToVisible), "–", "≤ 100"},
+		line{"idle node: memory, MB", "101", "145", fmt.Sprintf("%.0f", p.IdleMB), "–", "≤ 250"},
+		line{"idle node: CPU, % of a core", "–", "1.3", fmt.Sprintf("%.1f", p.IdleCPU), "–", "≤ 3"},
+		line{"node after 120 jobs at once: memory, MB", "–", "210–290", fmt.Sprintf("%.0f", p.AfterMB), "–", "–"},
+		line{"kill −9 → task followed, from process start, s", "job fails", "0.8–1.2", fmt.Sprintf("%.2f", p.KillToFollowed), "–", "≤ 3"},
+	)
+}
+
+func (r results) table() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, "| measure | FATE-Flow 2.2 | floor | openflow | ratio | budget |")
+	fmt.Fprintln(&b, "|---|---|---|---|---|---|")
+	for _, l := range r.lines() {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", l.measure, l.fateFlow, l.floor, l.openflow, l.ratio, l.budget)
+	}
+	return b.String()
+}
+
+// page is docs/performance.md.
+func (r results) page() string {
+	return fmt.Sprintf(`# Performance
+
+Written by %[1]smake bench ARGS="-doc docs/performance.md"%[1]s; do not edit. Date: %[2]s. Machine: %[3]s, everything on it: both
+nodes, the clients, and whatever else ran. Durability: %[4]s.
+
+No-op tasks, two parties on two nodes, the process runtime unless it says Docker. *Floor* is the least that the same
+shape of work costs on bare Temporal, measured in the same run by the same client; values in the floor column without
+a ratio are from its own description. Ratios count, seconds depend on the machine. FATE-Flow's figures are those of
+the design, from another run.
+
+%[5]s
+How each is measured is in bench/measure.go. A job here takes one core at each party, so 100 jobs at once run 32 at a
+time (the default pool); the others wait for resources.
+`, "`", r.Date, r.Machine, r.Durability, r.table())
+}

@@ -1,0 +1,264 @@
+package cli_test
+
+import (
+	"mime"
+	"mime/multipart"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow/trust"
+)
+
+func TestEveryAnswerIsOneDocument(t *testing.T) {
+	dagFile, csv := writeFile(t, "dag.yaml", dag), writeFile(t, "t.csv", "id,x\na,1\n")
+	key := newKey(t)
+	answers := ended("success", "")
+	for route, answer := range map[string]string{
+		"GET /v2/job/task/log":                "!some text",
+		"GET /v2/output/data/table":           `!{}`,
+		"GET /v2/output/model/query":          `!{"code":2005,"message":"none","error":{"code":"not_found","subject":"model","message":"none"}}`,
+		"GET /v2/output/metric/query":         "[]",
+		"POST /v2/data/component/upload/file": `{"namespace":"demo","name":"t","count":1,"columns":["id","x"]}`,
+		"GET /v2/table/list":                  `[{"namespace":"demo","name":"t","count":3,"data_type":"dataframe","source":{}}]`,
+		"GET /v2/site/list":                   `[{"party_id":"10000","url":"http://h","keys":["k"],"added_at":1767322800000}]`,
+		"POST /v2/site/add":                   "null", "POST /v2/site/remove": "null", "POST /v2/site/rotate": "null",
+		"GET /v2/permission/resource/list":    `[{"party_id":"10000","component":["psi"],"dataset":[{"namespace":"demo","name":"t"}]}]`,
+		"POST /v2/permission/resource/grant":  "null",
+		"POST /v2/permission/resource/delete": "null",
+	} {
+		answers[route] = answer
+	}
+	commands := map[string]string{ // to a word of the text for people
+		"job submit " + dagFile:         "openflow job watch j1",
+		"job submit --watch " + dagFile: "psi_0",
+		"job watch j1":                  "guest 9999, host 10000",
+		"job list":                      "2 more",
+		"job show j1":                   "exit code 3",
+		"job stop j1":                   "is success",
+		"job logs j1 --task psi_0":      "some text",
+		"job output j1 --task psi_0":    "KIND",
+		"data upload --namespace demo --name t " + csv: "demo/t",
+		"data list": "dataframe",
+		"site key --home " + filepath.Join(t.TempDir(), "h"): "ed25519:",
+		"site list": "http://h",
+		"site add 10000 --url http://h --key " + key:                    "registered",
+		"site remove 10000":                                             "removed",
+		"site rotate 10000 --key " + key:                                "new key",
+		"grant add 10000 --component psi --component lr --table demo/t": "granted",
+		"grant list":                        "demo/t",
+		"grant list 10000":                  "psi",
+		"grant remove 10000 --table demo/t": "revoked",
+	}
+	for command, word := range commands {
+		t.Run(command, func(t *testing.T) {
+			_, url := newFake(t, answers)
+			args := append(strings.Fields(command), "--node", url)
+			text := run(t, args...)
+			require.Zero(t, text.code, text.stderr)
+			require.Contains(t, text.stdout, word)
+			doc := run(t, append(args, "-o", "json")...)
+			require.Zero(t, doc.code, doc.stderr)
+			require.NotNil(t, doc.document(t))
+		})
+	}
+}
+
+func newKey(tb testing.TB) string {
+	tb.Helper()
+	k, err := trust.LoadOrCreateKey(filepath.Join(tb.TempDir(), "home"))
+	require.NoError(tb, err)
+	return k.Public().String()
+}
+
+func TestSubmitSendsKeyUserAndDocument(t *testing.T) {
+	f, url := newFake(t, ended("success", ""))
+	r := runWith(t, dag, "job", "submit", "-", "--key", "k1", "--user", "ann", "--node", url, "-o", "json")
+	require.Zero(t, r.code, r.stderr)
+	require.Equal(t, map[string]any{
+		"job_id": "j1", "model_id": "m", "model_version": "0", "warnings": []any{"mind the arbiter"},
+	}, r.document(t))
+	require.Equal(t, "k1", f.head[submitRoute].Get("Idempotency-Key"))
+	require.Equal(t, "ann", f.head[submitRoute].Get("User-Name"))
+	require.Contains(t, f.got(submitRoute), `"component_ref":"reader"`)
+}
+
+func TestFailedJobIsStillADocument(t *testing.T) {
+	_, url := newFake(t, ended("failed", "psi_0 failed"))
+	r := run(t, "job", "watch", "j1", "--node", url, "-o", "json")
+	require.Equal(t, 1, r.code)
+	doc, ok := r.document(t).(map[string]any)
+	require.True(t, ok)
+	require.Equal(t, "failed", doc["status"])
+	require.Equal(t, "psi_0 failed", doc["reason"])
+	require.Len(t, doc["tasks"], 1)
+	require.NotContains(t, r.stderr, "openflow:", "the failure has been shown")
+}
+
+func TestShowTellsTheReport(t *testing.T) {
+	_, url := newFake(t, ended("failed", `a\u001b[31mred`))
+	r := run(t, "job", "show", "j1", "--node", url)
+	require.Zero(t, r.code)
+	require.Contains(t, r.stdout, "reported:\n  bad parameter\n  at line 2")
+	require.NotContains(t, r.stdout, "\x1b", "texts of others move no cursor")
+}
+
+func TestShowListsTasksAsTheyRun(t *testing.T) {
+	answers := ended("success", "")
+	document := `{"schema_version":"2.2.0","dag":{"parties":[{"role":"guest","party_id":["9999"]}],"tasks":{
+		"z":{"component_ref":"reader"},
+		"a":{"component_ref":"psi","inputs":{"data":{"in":{"task_output_artifact":{"producer_task":"z","output_artifact_key":"out"}}}}}}}}`
+	answers[jobRoute] = strings.Replace(answers[jobRoute], `"job_id"`, `"dag":`+document+`,"job_id"`, 1)
+	task := func(name string) string { return strings.Replace(taskRow, "psi_0", name, 1) }
+	answers[tasksRoute] = "[" + task("a") + "," + task("z") + "]"
+	_, url := newFake(t, answers)
+	r := run(t, "job", "show", "j1", "--node", url)
+	require.Zero(t, r.code, r.stderr)
+	require.Less(t, strings.Index(r.stdout, "\nz "), strings.Index(r.stdout, "\na "))
+}
+
+func TestTaskChoice(t *testing.T) {
+	host := strings.Replace(taskRow, `"guest"`, `"host"`, 1)
+	answers := map[string]string{tasksRoute: "[" + taskRow + "," + host + "]", "GET /v2/job/task/log": "!text\n"}
+	cases := map[string]struct {
+		args []string
+		code int
+		out  string
+	}{
+		"both, with headings": {[]string{"job", "logs", "j1"}, 0, "==> psi_0 (host 9999) <==\ntext"},
+		"one, without":        {[]string{"job", "logs", "j1", "--role", "host"}, 0, "text\n"},
+		"no such task":        {[]string{"job", "logs", "j1", "--task", "nope"}, 1, "psi_0 (guest 9999), psi_0 (host 9999)"},
+		"no such party":       {[]string{"job", "logs", "j1", "--party", "1"}, 1, "has no task"},
+		"output needs a task": {[]string{"job", "output", "j1"}, 2, "--task is missing"},
+		"output needs a role": {[]string{"job", "output", "j1", "--task", "psi_0"}, 2, "--role"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, url := newFake(t, answers)
+			r := run(t, append(c.args, "--node", url)...)
+			require.Equal(t, c.code, r.code, r.stderr)
+			require.Contains(t, r.stdout+r.stderr, c.out)
+			if name == "one, without" {
+				require.Equal(t, c.out, r.stdout)
+			}
+		})
+	}
+}
+
+func outputs(t *testing.T, key string) string {
+	t.Helper()
+	_, url := newFake(t, map[string]string{
+		tasksRoute:                    "[" + taskRow + "]",
+		"GET /v2/output/data/table":   `!{}`,
+		"GET /v2/output/model/query":  `{"` + key + `":{"w":1}}`,
+		"GET /v2/output/metric/query": `[{"name":"auc","type":"auc","data":0.9}]`,
+	})
+	return url
+}
+
+func TestOutputWritesFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	r := run(t, "job", "output", "j1", "--task", "psi_0", "-d", dir, "--node", outputs(t, "output_model"))
+	require.Zero(t, r.code, r.stderr)
+	model, err := os.ReadFile(filepath.Join(dir, "output_model.model.json"))
+	require.NoError(t, err)
+	require.JSONEq(t, `{"w":1}`, string(model))
+	metrics, err := os.ReadFile(filepath.Join(dir, "metrics.json"))
+	require.NoError(t, err)
+	require.Contains(t, string(metrics), "0.9")
+	require.Contains(t, r.stdout, "0.9")
+}
+
+func TestOutputKeyIsNoPath(t *testing.T) {
+	parent := t.TempDir()
+	r := run(t, "job", "output", "j1", "--task", "psi_0", "-d", filepath.Join(parent, "d"), "--node", outputs(t, "../x"))
+	require.NotZero(t, r.code)
+	entries, err := os.ReadDir(parent)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}
+
+func TestUploadSendsFieldsBeforeTheFile(t *testing.T) {
+	f, url := newFake(t, map[string]string{"POST /v2/data/component/upload/file": `{"namespace":"demo","name":"t","count":1}`})
+	const csv = "id,y\na,1\n"
+	r := runWith(t, csv, "data", "upload", "-", "--namespace", "demo", "--name", "t", "--id", "id", "--match", "id2", "--label", "y",
+		"--na", "", "--na", "NA", "--extend-sid", "--node", url)
+	require.Zero(t, r.code, r.stderr)
+	const route = "POST /v2/data/component/upload/file"
+	_, params, err := mime.ParseMediaType(f.head[route].Get("Content-Type"))
+	require.NoError(t, err)
+	form := multipart.NewReader(strings.NewReader(f.got(route)), params["boundary"])
+	var order []string
+	for {
+		p, err := form.NextPart()
+		if err != nil {
+			break
+		}
+		b, err := readAll(p)
+		require.NoError(t, err)
+		order = append(order, p.FormName())
+		switch p.FormName() {
+		case "meta":
+			require.JSONEq(t, `{"sample_id_name":"id","match_id_name":"id2","label_name":"y","na_values":["","NA"],"extend_sid":true}`, b)
+		case "file":
+			require.Equal(t, csv, b)
+		}
+	}
+	require.Equal(t, []string{"namespace", "name", "meta", "file"}, order)
+}
+
+func TestCommandLineMistakes(t *testing.T) {
+	key := newKey(t)
+	for command, says := range map[string]string{
+		"data upload f.csv --namespace demo":                 "--name is missing",
+		"data upload f.csv --name t":                         "--namespace is missing",
+		"data upload f.csv --name ../t --namespace demo":     "--name \"../t\"",
+		"data upload /nonexistent --name t --namespace demo": "no such file",
+		"site add 10000 --key " + key:                        "--url is missing",
+		"site add 10000 --url http://h":                      "--key is missing",
+		"site add 10000 --url http://h --key ed25519:x":      "is not a public key",
+		"site add ../1 --url http://h --key " + key:          "PARTY",
+		"site rotate 10000":                                  "--key is missing",
+		"grant add 10000":                                    "--component or --table",
+		"grant add 10000 --table demo":                       "NAMESPACE/NAME",
+		"grant list 1 2":                                     `unexpected argument "2"`,
+	} {
+		t.Run(command, func(t *testing.T) {
+			_, url := newFake(t, nil)
+			r := run(t, append(strings.Fields(command), "--node", url)...)
+			require.Equal(t, 2, r.code, r.stderr)
+			require.Contains(t, r.stderr, says)
+		})
+	}
+}
+
+func TestSiteAndGrantBodies(t *testing.T) {
+	key := newKey(t)
+	f, url := newFake(t, map[string]string{
+		"POST /v2/site/add": "null", "POST /v2/site/rotate": "null", "POST /v2/permission/resource/grant": "null",
+		"GET /v2/permission/resource/list": "[]",
+	})
+	require.Zero(t, run(t, "site", "add", "10000", "--url", "http://h:1/", "--key", key, "--node", url).code)
+	require.JSONEq(t, `{"party_id":"10000","url":"http://h:1","key":"`+key+`"}`, f.got("POST /v2/site/add"))
+	require.Zero(t, run(t, "site", "rotate", "10000", "--key", key, "--final", "--node", url).code)
+	require.JSONEq(t, `{"party_id":"10000","key":"`+key+`","final":true}`, f.got("POST /v2/site/rotate"))
+	require.Zero(t, run(t, "grant", "add", "10000", "--component", "psi", "--component", "lr", "--table", "demo/t", "--node", url).code)
+	require.JSONEq(t, `{"party_id":"10000","component":"psi,lr","dataset":[{"namespace":"demo","name":"t"}]}`,
+		f.got("POST /v2/permission/resource/grant"))
+	require.Equal(t, 1, run(t, "grant", "list", "10000", "--node", url).code, "a peer that is not known")
+}
+
+func TestSiteKeyPrintsTheKeyAndNothingElse(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "home")
+	first := run(t, "site", "key", "--home", home)
+	require.Zero(t, first.code, first.stderr)
+	require.Empty(t, first.stderr)
+	_, err := trust.ParsePublicKey(strings.TrimSuffix(first.stdout, "\n"))
+	require.NoError(t, err)
+	require.Equal(t, first, run(t, "site", "key", "--home", home))
+	t.Setenv("OPENFLOW_HOME", home)
+	require.Equal(t, first, run(t, "site", "key"))
+}

@@ -1,0 +1,133 @@
+package sdk_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/sdk"
+)
+
+func TestFailuresToAnswer(t *testing.T) {
+	gone := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	text := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>hello")) })
+	cases := map[string]struct {
+		client *sdk.Client
+		code   openflow.Code
+		says   string
+	}{
+		"nobody listens":         {&sdk.Client{URL: "http://127.0.0.1:1"}, openflow.CodeUnavailable, "--node"},
+		"connection breaks":      {gone, openflow.CodeUnavailable, "does not answer"},
+		"another server":         {text, openflow.CodeUnavailable, "is no node"},
+		"no address":             {&sdk.Client{URL: "127.0.0.1:9380"}, openflow.CodeInvalid, "cannot be used"},
+		"no host in the address": {&sdk.Client{URL: "http:///"}, openflow.CodeInvalid, "cannot be used"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := c.client.Sites(t.Context())
+			requireCode(t, c.code, err)
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+func TestHTTPErrorIsNoNode(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	_, err := c.Sites(t.Context())
+	requireCode(t, openflow.CodeUnavailable, err)
+	require.ErrorContains(t, err, "HTTP 502")
+	requireCode(t, openflow.CodeUnavailable, c.Ready(t.Context()))
+	_, err = c.OutputData(t.Context(), openflow.TaskKey{}, "", t.TempDir())
+	requireCode(t, openflow.CodeUnavailable, err)
+}
+
+func TestErrorOfTheNodeKeepsCodePartyAndHint(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"code":5005,"message":"m","error":{"code":"permission","party":"10000","message":"no grant","hint":"ask"}}`))
+	})
+	_, err := c.Submit(t.Context(), sampleDAG(t), "")
+	require.Equal(t, "at party 10000: no grant (ask)", err.Error())
+	requireCode(t, openflow.CodePermission, err)
+}
+
+func TestCallerEndsACall(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	c := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	})
+	_, err := c.Sites(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	requireCode(t, openflow.CodeCanceled, err)
+}
+
+func TestToken(t *testing.T) {
+	_, c := start(t, "0123456789abcdef")
+	_, err := c.Sites(t.Context())
+	require.NoError(t, err)
+
+	c.Token = "wrong"
+	_, err = c.Sites(t.Context())
+	requireCode(t, openflow.CodeUnauthorized, err)
+	require.NoError(t, c.Healthz(t.Context()), "probes need no token")
+}
+
+func TestNodeTellsOfItself(t *testing.T) {
+	_, c := start(t, "")
+	about, err := c.About(t.Context())
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now(), time.UnixMilli(about.StartTime), time.Minute)
+	about.StartTime = 0
+	require.Equal(t, sdk.About{PartyID: "9999", Version: "v1", Runtime: "process", PublicKey: "ed25519:k", Warnings: []string{"w"}}, about)
+
+	require.NoError(t, c.Ready(t.Context()))
+	clock, err := c.Clock(t.Context())
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now(), clock, 5*time.Second)
+}
+
+func TestNotReadySaysWhy(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte("the node is starting\n"))
+	})
+	err := c.Ready(t.Context())
+	requireCode(t, openflow.CodeUnavailable, err)
+	require.ErrorContains(t, err, "the node is starting")
+}
+
+func TestSitesAndGrants(t *testing.T) {
+	s, c := start(t, "")
+	ctx := t.Context()
+	require.NoError(t, c.AddSite(ctx, "10000", "http://h:1", "k1"))
+	require.NoError(t, c.RotateSite(ctx, "10000", "k2", false))
+	sites, err := c.Sites(ctx)
+	require.NoError(t, err)
+	require.Len(t, sites, 1)
+	require.Equal(t, []string{"k2", "k1"}, sites[0].Keys)
+	require.Equal(t, "http://h:1", sites[0].URL)
+
+	require.NoError(t, c.CheckSite(ctx, "10000"))
+	s.down = openflow.Errorf(openflow.CodeUnauthorized, "unknown key")
+	err = c.CheckSite(ctx, "10000")
+	requireCode(t, openflow.CodeUnauthorized, err)
+	require.ErrorContains(t, err, "at party 10000")
+
+	tables := []openflow.TableName{{Namespace: "demo", Name: "t"}}
+	require.NoError(t, c.Grant(ctx, "10000", []string{"psi", "lr"}, tables))
+	require.NoError(t, c.Revoke(ctx, "10000", []string{"lr"}, nil))
+	grants, err := c.Grants(ctx)
+	require.NoError(t, err)
+	require.Equal(t, []sdk.Grants{{PartyID: "10000", Components: []string{"psi"}, Tables: []sdk.Dataset{{Namespace: "demo", Name: "t"}}}}, grants)
+	requireCode(t, openflow.CodeInvalid, c.Grant(ctx, "10000", nil, nil))
+
+	require.NoError(t, c.RotateSite(ctx, "10000", "k3", true))
+	require.NoError(t, c.RemoveSite(ctx, "10000"))
+	sites, err = c.Sites(ctx)
+	require.NoError(t, err)
+	require.Empty(t, sites)
+}

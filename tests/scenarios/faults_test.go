@@ -1,0 +1,126 @@
+package scenarios_test
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/tests/env"
+)
+
+// Messages between two nodes get lost before or after they were heard, come twice or come late, and the job is none the
+// wiser: it succeeds, and every program has been started once.
+func TestMessagesGoWrong(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied())
+	there, back := e.Link(t, "9999", "10000"), e.Link(t, "10000", "9999")
+	calls := map[string]struct {
+		on   *env.Proxy
+		path string
+	}{
+		"job create":     {there, "/v2/partner/job/create"},
+		"resource apply": {there, "/v2/partner/job/resource/apply"},
+		"job start":      {there, "/v2/partner/job/start"},
+		"task start":     {there, "/v2/partner/task/start"},
+		"task stop":      {there, "/v2/partner/task/stop"},
+		"job stop":       {there, "/v2/partner/job/stop"},
+		"task report":    {back, "/v2/scheduler/task/report"},
+	}
+	faults := map[string]env.Fault{"never heard": env.Lost, "answer lost": env.Unanswered, "heard twice": env.Twice}
+	for call, c := range calls {
+		for name, fault := range faults {
+			t.Run(call+" "+name, func(t *testing.T) {
+				before := c.on.Faults(fault)
+				c.on.Inject(env.First(1, c.path, fault))
+				defer c.on.Inject(nil)
+				guest, host := e.As(t, "9999"), e.As(t, "10000")
+				id := guest.Submit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a")))
+				guest.WaitFor(id, openflow.JobSuccess)
+				host.WaitFor(id, openflow.JobSuccess)
+				require.Equal(t, 1, c.on.Faults(fault)-before, "the fault has happened")
+				for i, party := range e.Parties {
+					e.OneStartEach(t, party, id, env.Key("a", pair[i]), env.Key("b", pair[i]))
+				}
+				e.NoContainers(t)
+				e.NoCoresHeld(t)
+			})
+		}
+	}
+
+	t.Run("submission forwarded to the scheduler, answer lost", func(t *testing.T) {
+		there.Inject(env.First(1, "/v2/scheduler/job/create", env.Unanswered))
+		defer there.Inject(nil)
+		guest := e.As(t, "9999")
+		d := env.DAG(pair, env.Noop("a", nil))
+		d.Conf.Scheduler = "10000"
+		first := guest.TrySubmit(d, "Idempotency-Key", "once-only")
+		if first.Code != 0 { // the user is told, and repeats
+			require.Contains(t, first.Message, "party 10000")
+			first = guest.TrySubmit(d, "Idempotency-Key", "once-only")
+		}
+		guest.OK(first, nil)
+		id := openflow.JobID(first.JobID)
+		guest.WaitFor(id, openflow.JobSuccess)
+		e.OneStartEach(t, "9999", id, env.Key("a", pair[0]))
+		e.OneStartEach(t, "10000", id, env.Key("a", pair[1]))
+	})
+
+	t.Run("a partner that hears late", func(t *testing.T) {
+		there.Delay = 700 * time.Millisecond
+		there.Inject(func(path string, _ int) env.Fault {
+			if strings.HasSuffix(path, "/start") {
+				return env.Slow
+			}
+			return env.None
+		})
+		defer there.Inject(nil)
+		guest := e.As(t, "9999")
+		id := guest.Submit(env.DAG(pair, env.Noop("a", nil)))
+		guest.WaitFor(id, openflow.JobSuccess)
+		e.As(t, "10000").WaitFor(id, openflow.JobSuccess)
+	})
+
+	t.Run("every report is lost: the scheduler asks", func(t *testing.T) {
+		back.Inject(env.Always(env.Lost))
+		defer back.Inject(nil)
+		guest := e.As(t, "9999")
+		id := guest.Submit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a")))
+		guest.WaitFor(id, openflow.JobSuccess)
+		require.NotEmpty(t, there.Seen("/v2/partner/task/collect"))
+	})
+
+	t.Run("half of everything goes wrong", func(t *testing.T) {
+		const seed = 20240613
+		for i, link := range []*env.Proxy{there, back} {
+			r := rand.New(rand.NewPCG(seed, uint64(i)))
+			link.Delay = 300 * time.Millisecond
+			link.Inject(func(string, int) env.Fault {
+				return []env.Fault{env.None, env.None, env.None, env.None, env.Lost, env.Unanswered, env.Twice, env.Slow}[r.IntN(8)]
+			})
+			defer link.Inject(nil)
+		}
+		guest, host := e.As(t, "9999"), e.As(t, "10000")
+		var ids []openflow.JobID
+		for i := 0; len(ids) < 4; i++ {
+			require.Less(t, i, 40, "submissions that fail honestly")
+			answer := guest.TrySubmit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a")))
+			if answer.Code == 0 {
+				ids = append(ids, openflow.JobID(answer.JobID))
+			}
+		}
+		for _, id := range ids {
+			guest.WaitFor(id, openflow.JobSuccess)
+			host.WaitFor(id, openflow.JobSuccess)
+			for i, party := range e.Parties {
+				e.OneStartEach(t, party, id, env.Key("a", pair[i]), env.Key("b", pair[i]))
+			}
+		}
+		there.Inject(nil)
+		back.Inject(nil)
+		e.NoContainers(t)
+		e.NoCoresHeld(t)
+	})
+}

@@ -1,0 +1,101 @@
+package scenarios_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/tests/env"
+)
+
+// A node that is stopped in the middle of a task and started again on its home takes the task up: the program runs on,
+// is not started again, and the job succeeds.
+func TestRestart(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"))
+	cases := map[string][]string{
+		"the scheduler's node": {"9999"},
+		"the partner's node":   {"10000"},
+		"both":                 {"9999", "10000"},
+	}
+	for name, restarted := range cases {
+		t.Run(name, func(t *testing.T) {
+			id := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", env.Sleep(6000)), env.Noop("b", nil, "a")))
+			for _, party := range e.Parties {
+				e.As(t, party).WaitForTask(id, "a", openflow.TaskRunning)
+			}
+			e.Stop(t, restarted...)
+			for _, party := range restarted {
+				require.NotEmpty(t, e.Containers(t, party), "the program outlives the node")
+			}
+			e.Start(t, restarted...)
+			for i, party := range e.Parties {
+				e.As(t, party).WaitFor(id, openflow.JobSuccess)
+				e.OneStartEach(t, party, id, env.Key("a", pair[i]), env.Key("b", pair[i]))
+			}
+			e.NoContainers(t)
+			e.NoCoresHeld(t)
+		})
+	}
+
+	t.Run("the task ends while its node is down", func(t *testing.T) {
+		e.Start(t, e.Parties...) // an earlier subtest may have ended early
+		id := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", env.Sleep(5000)), env.Noop("b", nil, "a")))
+		e.As(t, "10000").WaitForTask(id, "a", openflow.TaskRunning)
+		e.Stop(t, "10000")
+		e.As(t, "9999").WaitForTask(id, "a", openflow.TaskSuccess) // the other side's run has ended by then too, or soon
+		env.Eventually(t, env.Patience, "the program has ended", func() (bool, string) {
+			list := e.Containers(t, "10000")
+			require.Len(t, list, 1)
+			return list[0].State == "exited", string(list[0].State)
+		})
+		e.Start(t, "10000")
+		for i, party := range e.Parties {
+			e.As(t, party).WaitFor(id, openflow.JobSuccess)
+			e.OneStartEach(t, party, id, env.Key("a", pair[i]), env.Key("b", pair[i]))
+		}
+	})
+
+	t.Run("a job waits for a partner that is down between two tasks", func(t *testing.T) {
+		e.Start(t, e.Parties...) // an earlier subtest may have ended early
+		id := e.As(t, "9999").Submit(env.DAG(pair,
+			openflow.Task{Name: "a", Component: "noop", Parties: pair[:1], Parameters: env.Sleep(1000)}, env.Noop("b", nil, "a")))
+		e.As(t, "9999").WaitForTask(id, "a", openflow.TaskRunning)
+		e.Stop(t, "10000")
+		e.As(t, "9999").WaitForTask(id, "a", openflow.TaskSuccess)
+		e.Start(t, "10000")
+		e.As(t, "9999").WaitFor(id, openflow.JobSuccess)
+		e.As(t, "10000").WaitFor(id, openflow.JobSuccess)
+	})
+
+	t.Run("a stop reaches a partner that was down", func(t *testing.T) {
+		e.Start(t, e.Parties...) // an earlier subtest may have ended early
+		id := e.As(t, "9999").Submit(long(pair))
+		e.As(t, "10000").WaitForTask(id, "a", openflow.TaskRunning)
+		e.Stop(t, "10000")
+		e.As(t, "9999").StopJob(id)
+		e.As(t, "9999").WaitFor(id, openflow.JobCanceled)
+		e.Start(t, "10000")
+		e.As(t, "10000").WaitFor(id, openflow.JobCanceled)
+		e.NoContainers(t)
+		e.NoCoresHeld(t)
+	})
+
+	t.Run("a waiting job goes on waiting", func(t *testing.T) {
+		e.Start(t, e.Parties...) // an earlier subtest may have ended early
+		guest := e.As(t, "9999")
+		first := guest.Submit(cores(32, long(pair)))
+		guest.WaitForTask(first, "a", openflow.TaskRunning)
+		second := guest.Submit(cores(32, env.DAG(pair, env.Noop("a", nil))))
+		env.Eventually(t, env.Patience, "the job waits", func() (bool, string) {
+			rows := guest.Jobs(second)
+			return len(rows) == 1 && rows[0].Reason != "", "no reason"
+		})
+		e.Restart(t, "9999")
+		require.Equal(t, "waiting", guest.Jobs(second)[0].Status)
+		guest.StopJob(first)
+		guest.WaitFor(second, openflow.JobSuccess)
+		e.NoCoresHeld(t)
+		e.NoContainers(t)
+	})
+}

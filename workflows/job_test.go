@@ -1,0 +1,390 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/workflows"
+)
+
+// The price of a job is held here: three tasks at two parties cost these local activities and no regular one.
+func TestChainOfThreeTasks(t *testing.T) {
+	w := newWorld(t)
+	w.after(0, func() { w.update(workflows.UpdateCreated, "created") })
+	require.Equal(t, openflow.JobSuccess, w.run(chain()))
+	require.Equal(t, map[string]int{
+		"CreateJob": 2, "ApplyResources": 2, "StartJob": 2, "RecordJob": 1, // once per job and party
+		"StartTask": 6, "UpdateTask": 6, // two per task and party
+		"StopJob": 2, "EndJob": 1,
+	}, w.local)
+	require.Empty(t, w.regular)
+
+	require.Equal(t, []string{"start a guest", "start a host", "start b guest", "start b host", "start c guest", "start c host"}, w.kinds("start "))
+	starts := w.called("start ")
+	require.GreaterOrEqual(t, starts[2].at.Sub(starts[1].at), time.Second, "b waits for a")
+	for _, c := range w.called("announce") {
+		require.Equal(t, "success", c.status)
+	}
+	for _, c := range w.called("stop") {
+		require.Equal(t, "success", c.status)
+	}
+	require.Equal(t, openflow.JobSuccess, w.last().Status)
+	require.Equal(t, 100, w.last().Progress)
+	require.NoError(t, w.accepted["created"])
+	require.Contains(t, w.accepted, "created")
+	require.Equal(t, "u", w.called("create")[0].reason, "the user's name goes along")
+}
+
+func TestBranchesRunInParallel(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"b guest", "b host", "c guest", "c host"} {
+		w.runs[name] = run{after: time.Hour}
+	}
+	start := w.env.Now()
+	require.Equal(t, openflow.JobSuccess, w.run(diamond()))
+	require.Less(t, w.env.Now().Sub(start), 2*time.Hour, "b and c at the same time")
+	require.Equal(t, []string{"start d guest", "start d host"}, w.kinds("start d"))
+	require.Len(t, w.kinds("announce"), 8, "each end is told once to each party")
+}
+
+func TestRefusalAtCreateIsUndoneEverywhere(t *testing.T) {
+	w := newWorld(t)
+	p := chain()
+	p.Parties = []openflow.Party{guest, host, arbiter}
+	w.answer["create host"] = always(openflow.CodePermission, "no grant for component psi")
+	w.answer["create arbiter"] = always(openflow.CodeUnavailable, "does not answer")
+	w.answer["stop arbiter"] = times(5, openflow.CodeUnavailable, "does not answer")
+	w.after(0, func() { w.update(workflows.UpdateCreated, "created") })
+	require.Equal(t, openflow.JobFailed, w.run(p))
+
+	var refusal *openflow.Error
+	require.ErrorAs(t, activityError(w.accepted["created"]), &refusal)
+	require.Equal(t, openflow.CodePermission, refusal.Code)
+	require.Equal(t, openflow.PartyID("10000"), refusal.Party)
+	require.Equal(t, "no grant for component psi", refusal.Message)
+	require.Equal(t, []string{"stop arbiter", "stop arbiter", "stop arbiter", "stop arbiter", "stop arbiter", "stop arbiter", "stop guest", "stop host"},
+		w.kinds("stop"), "at all parties, and again where it was not heard")
+	require.Equal(t, "at party 10000: no grant for component psi", w.called("stop guest")[0].reason)
+	require.Equal(t, openflow.JobFailed, w.last().Status)
+	require.Empty(t, w.kinds("apply"))
+	require.Empty(t, w.kinds("start"))
+}
+
+func TestPartyThatIsLateAtCreateIsWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.answer["create host"] = times(3, openflow.CodeUnavailable, "restarts")
+	require.Equal(t, openflow.JobSuccess, w.run(chain()))
+	require.Len(t, w.kinds("create host"), 4)
+	require.Len(t, w.kinds("create guest"), 1)
+}
+
+func TestBusyPartyIsWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.answer["apply host"] = times(3, openflow.CodeExhausted, "2 of 4 cores are free")
+	require.Equal(t, openflow.JobSuccess, w.run(chain()))
+
+	const why = "waiting for party 10000 (host): 2 of 4 cores are free"
+	require.Len(t, w.kinds("apply host"), 4)
+	require.Len(t, w.kinds("return guest"), 3, "what was granted is returned each time")
+	require.Empty(t, w.kinds("return host"))
+	require.Equal(t, []string{"update guest", "update host"}, w.kinds("update"), "the reason is told once")
+	for _, c := range w.called("update") {
+		require.Equal(t, why, c.reason)
+		require.Equal(t, "waiting", c.status)
+	}
+	require.Equal(t, openflow.JobWaiting, w.records[0].Status)
+	require.Equal(t, why, w.records[0].Reason)
+}
+
+func TestWakeCutsThePauseShort(t *testing.T) {
+	w := newWorld(t)
+	free := false
+	w.answer["apply host"] = func(int) error {
+		if free {
+			return nil
+		}
+		return openflow.Errorf(openflow.CodeExhausted, "busy")
+	}
+	const woken = 50*time.Minute + 10*time.Millisecond
+	w.after(woken, func() {
+		free = true
+		w.env.SignalWorkflow(workflows.SignalWake, nil)
+	})
+	start := w.env.Now()
+	require.Equal(t, openflow.JobSuccess, w.run(chain()))
+	applied := w.called("apply host")
+	require.Equal(t, woken, applied[len(applied)-1].at.Sub(start).Round(time.Millisecond))
+}
+
+// Every application is written to the job's history, which Temporal bounds at 51 200 events: about ten per round.
+func TestLongWaitStaysWithinAHistory(t *testing.T) {
+	w := newWorld(t)
+	const wait = 72 * time.Hour
+	w.answer["apply host"] = always(openflow.CodeExhausted, "busy")
+	w.after(wait, func() { w.stop(openflow.JobCanceled, "enough") })
+	require.Equal(t, openflow.JobCanceled, w.run(chain()))
+	n := len(w.kinds("apply host"))
+	require.Less(t, n, 4800)
+	require.Greater(t, n, 1000, "it is still asked often")
+}
+
+func TestMoreThanASiteHasFailsTheJob(t *testing.T) {
+	w := newWorld(t)
+	w.answer["apply host"] = always(openflow.CodeInvalid, "needs 64 cores, the site has 32")
+	require.Equal(t, openflow.JobFailed, w.run(chain()))
+	require.Equal(t, "refused by party 10000 (host): needs 64 cores, the site has 32", w.last().Reason)
+	require.Equal(t, []string{"stop guest", "stop host"}, w.kinds("stop"), "which gives back what the guest granted")
+	require.Empty(t, w.kinds("start"))
+}
+
+func TestFailingTaskEndsTheJob(t *testing.T) {
+	w := newWorld(t)
+	w.runs["b host"] = run{status: openflow.TaskFailed, err: "exit code 7"}
+	w.runs["b guest"], w.runs["c guest"], w.runs["c host"] = run{never: true}, run{never: true}, run{never: true}
+	start := w.env.Now()
+	require.Equal(t, openflow.JobFailed, w.run(diamond()))
+	const why = `task "b" failed at party 10000 (host): exit code 7`
+	require.Equal(t, why, w.last().Reason)
+	require.Equal(t, 50, w.last().Progress)
+	require.Empty(t, w.kinds("start d"))
+	require.Less(t, w.env.Now().Sub(start), time.Minute)
+	for _, c := range w.called("announce b") {
+		require.Equal(t, "failed", c.status, "which stops the guest's run of it")
+		require.Equal(t, why, c.reason)
+	}
+	for _, c := range w.called("stop") {
+		require.Equal(t, "failed", c.status)
+		require.Equal(t, why, c.reason)
+	}
+	require.Len(t, w.called("stop"), 2)
+}
+
+func TestStopWhileWaiting(t *testing.T) {
+	w := newWorld(t)
+	w.answer["apply host"] = always(openflow.CodeExhausted, "busy")
+	w.after(time.Minute, func() { w.stop(openflow.JobCanceled, "stopped by party 9999") })
+	require.Equal(t, openflow.JobCanceled, w.run(chain()))
+	require.Equal(t, openflow.JobCanceled, w.last().Status)
+	require.Equal(t, "stopped by party 9999", w.last().Reason)
+	require.Empty(t, w.kinds("start"))
+	require.Len(t, w.kinds("stop"), 2)
+	require.NoError(t, w.accepted["stop"])
+}
+
+func TestStopWhileRunning(t *testing.T) {
+	for status, want := range map[openflow.JobStatus]openflow.JobStatus{
+		openflow.JobCanceled: openflow.JobCanceled, openflow.JobTimeout: openflow.JobTimeout, openflow.JobFailed: openflow.JobFailed,
+	} {
+		t.Run(string(status), func(t *testing.T) {
+			w := newWorld(t)
+			w.runs["b guest"], w.runs["b host"] = run{never: true}, run{never: true}
+			w.after(time.Hour, func() {
+				w.stop(status, "first")
+				w.update(workflows.UpdateStop, "again", workflows.StopRequest{Status: openflow.JobFailed, Reason: "second"})
+			})
+			require.Equal(t, want, w.run(chain()))
+			require.Equal(t, "first", w.last().Reason)
+			require.Equal(t, 33, w.last().Progress)
+			require.Empty(t, w.kinds("start c"))
+			require.Len(t, w.kinds("stop"), 2)
+		})
+	}
+}
+
+func TestStopOfANewJob(t *testing.T) {
+	w := newWorld(t)
+	w.after(0, func() { w.stop(openflow.JobCanceled, "at once") })
+	require.Equal(t, openflow.JobCanceled, w.run(chain()))
+	require.Empty(t, w.kinds("start a"))
+	require.Len(t, w.kinds("stop"), 2)
+}
+
+func TestRefusedStartOfATask(t *testing.T) {
+	w := newWorld(t)
+	w.answer["start b host"] = always(openflow.CodeConflict, "the job is failed")
+	w.runs["b guest"] = run{never: true}
+	require.Equal(t, openflow.JobFailed, w.run(chain()))
+	require.Equal(t, `task "b" failed at party 10000 (host): at party 10000: the job is failed`, w.last().Reason)
+	require.Len(t, w.kinds("start b host"), 1)
+	require.Empty(t, w.kinds("start c"))
+}
+
+func TestRefusedStartOfTheJob(t *testing.T) {
+	w := newWorld(t)
+	w.answer["startjob host"] = always(openflow.CodeConflict, "it is canceled here")
+	require.Equal(t, openflow.JobFailed, w.run(chain()))
+	require.Equal(t, "at party 10000: it is canceled here", w.last().Reason)
+	require.Empty(t, w.kinds("start a"))
+}
+
+// envAttempts is after how many attempts the SDK's test environment gives an activity up that a server would repeat
+// until its deadline.
+const envAttempts = 10
+
+func TestPartyThatIsAwayAtAStartIsAskedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.answer["start b host"] = times(4, openflow.CodeUnavailable, "restarts")
+	require.Equal(t, openflow.JobSuccess, w.run(chain()))
+	require.Len(t, w.kinds("start b host"), 5)
+	require.Equal(t, map[string]int{"StartTask": 4}, w.regular)
+}
+
+func TestPartyThatStaysAwayAtAStartFailsTheJob(t *testing.T) {
+	w := newWorld(t)
+	w.answer["start b host"] = always(openflow.CodeUnavailable, "gone")
+	w.runs["b guest"] = run{never: true}
+	require.Equal(t, openflow.JobFailed, w.run(chain()))
+	require.Contains(t, w.last().Reason, "gone")
+	require.Contains(t, w.last().Reason, "10000")
+	require.Len(t, w.kinds("start b host"), 1+envAttempts)
+}
+
+// By default a job runs one task at a time (fate-flow-api §4.7): a branch that finds no cores waits for the other one,
+// however long that takes.
+func TestBranchThatFindsNoCoresWaits(t *testing.T) {
+	w := newWorld(t)
+	busy := true
+	for _, role := range []string{"guest", "host"} {
+		w.runs["b "+role] = run{after: 5 * time.Hour}
+		w.answer["start c "+role] = func(int) error {
+			if busy {
+				return openflow.Errorf(openflow.CodeExhausted, "task b holds the job's cores")
+			}
+			return nil
+		}
+	}
+	w.after(5*time.Hour, func() { busy = false })
+	start := w.env.Now()
+	require.Equal(t, openflow.JobSuccess, w.run(diamond()))
+	c := w.called("start c guest")
+	require.WithinDuration(t, start.Add(5*time.Hour), c[len(c)-1].at, 10*time.Second, "the end of b lets c start")
+	require.Less(t, len(c), 1000)
+	require.Empty(t, w.regular)
+}
+
+// Two tasks that take cores in different orders at two parties would wait for each other for ever.
+func TestTasksAreStartedOneAfterTheOther(t *testing.T) {
+	w := newWorld(t)
+	w.answer["start b host"] = times(3, openflow.CodeUnavailable, "restarts")
+	require.Equal(t, openflow.JobSuccess, w.run(diamond()))
+	var order []string
+	for _, c := range w.called("start ") {
+		if len(order) == 0 || order[len(order)-1] != c.what[6:7] {
+			order = append(order, c.what[6:7])
+		}
+	}
+	require.Equal(t, []string{"a", "b", "c", "d"}, order)
+}
+
+func TestLostReportIsCollected(t *testing.T) {
+	w := newWorld(t)
+	p := chain()
+	p.Timing.Collect = time.Minute
+	w.runs["b host"] = run{silent: true}
+	require.Equal(t, openflow.JobSuccess, w.run(p))
+	require.NotEmpty(t, w.kinds("collect b host"))
+	require.Empty(t, w.kinds("collect a"), "only silent runs are asked")
+}
+
+func TestCollectedFailureTellsWhy(t *testing.T) {
+	w := newWorld(t)
+	p := chain()
+	p.Timing.Collect = time.Minute
+	w.runs["b host"] = run{silent: true, status: openflow.TaskFailed, err: "exit code 7"}
+	w.answer["collect b host"] = times(2, openflow.CodeUnavailable, "restarts")
+	require.Equal(t, openflow.JobFailed, w.run(p))
+	require.Equal(t, `task "b" failed at party 10000 (host): exit code 7`, w.last().Reason)
+	require.Len(t, w.kinds("collect b host"), 3)
+}
+
+// Nobody reports in a poll job (fate-flow-api §2.4.2), and it is not to crawl for that.
+func TestPollJobIsCollected(t *testing.T) {
+	w := newWorld(t)
+	p := chain()
+	p.SyncType = openflow.Poll
+	for _, name := range []string{"a guest", "a host", "b guest", "b host", "c guest", "c host"} {
+		w.runs[name] = run{silent: true, after: 10 * time.Second}
+	}
+	start := w.env.Now()
+	require.Equal(t, openflow.JobSuccess, w.run(p))
+	require.Less(t, w.env.Now().Sub(start), 35*time.Second)
+}
+
+func TestEndIsOfferedToAPartyUntilItAnswers(t *testing.T) {
+	w := newWorld(t)
+	w.answer["stop host"] = times(envAttempts, openflow.CodeUnavailable, "down")
+	require.Equal(t, openflow.JobSuccess, w.run(chain()))
+	require.Len(t, w.kinds("stop host"), 1+envAttempts)
+	require.Len(t, w.kinds("stop guest"), 1)
+	require.Equal(t, 1, w.local["EndJob"])
+	stops := w.called("stop host")
+	require.Greater(t, stops[envAttempts].at.Sub(stops[0].at), 30*time.Second)
+}
+
+func TestPartyThatNeverAnswersTheEndIsGivenUp(t *testing.T) {
+	w := newWorld(t)
+	w.answer["stop host"] = always(openflow.CodeUnavailable, "gone")
+	require.Equal(t, openflow.JobSuccess, w.run(chain()))
+	require.Len(t, w.kinds("stop host"), 2+envAttempts)
+	require.Equal(t, openflow.JobSuccess, w.last().Status)
+}
+
+func TestPartyThatKnowsNothingOfTheJobHasStopped(t *testing.T) {
+	w := newWorld(t)
+	w.answer["stop host"] = always(openflow.CodeNotFound, "no such job")
+	require.Equal(t, openflow.JobSuccess, w.run(chain()))
+	require.Len(t, w.kinds("stop host"), 1)
+}
+
+func TestLateAndRepeatedReportsChangeNothing(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"a guest", "a host", "b guest", "b host"} {
+		w.runs[name] = run{repeats: 3}
+	}
+	w.answer["stop host"] = times(6, openflow.CodeUnavailable, "down") // the workflow lives on for a while
+	w.after(4*time.Second, func() {
+		key := openflow.TaskKey{Job: "J", Task: "a", Party: host}
+		w.update(workflows.UpdateReport, "late", openflow.Report{Key: key, Status: openflow.TaskFailed})
+	})
+	require.Equal(t, openflow.JobSuccess, w.run(chain()))
+	require.Contains(t, w.accepted, "late")
+	require.NoError(t, w.accepted["late"])
+	require.Len(t, w.kinds("start "), 6)
+	require.Len(t, w.kinds("announce"), 6)
+	require.Equal(t, openflow.JobSuccess, w.last().Status)
+	for id, err := range w.accepted {
+		require.NoError(t, err, id)
+	}
+}
+
+func TestEndWakesWaitingJobs(t *testing.T) {
+	w := newWorld(t)
+	w.waiting = []openflow.ScheduledJob{{ID: "K"}, {ID: "L"}}
+	require.Equal(t, openflow.JobSuccess, w.run(chain()))
+	require.Equal(t, []openflow.JobID{"K", "L"}, w.woken)
+}
+
+// Somebody cancels the workflow itself, in the Temporal UI: the job still ends everywhere.
+func TestCanceledWorkflowEndsTheJob(t *testing.T) {
+	for name, tc := range map[string]struct {
+		prepare func(*world)
+		at      time.Duration
+	}{
+		"while waiting": {func(w *world) { w.answer["apply host"] = always(openflow.CodeExhausted, "busy") }, time.Minute},
+		"while running": {func(w *world) { w.runs["a guest"], w.runs["a host"] = run{never: true}, run{never: true} }, time.Minute},
+		"at creation":   {func(w *world) { w.answer["create host"] = always(openflow.CodeUnavailable, "gone") }, 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			tc.prepare(w)
+			w.after(tc.at, w.env.CancelWorkflow)
+			w.env.ExecuteWorkflow(workflows.Job, chain())
+			require.True(t, w.env.IsWorkflowCompleted())
+			require.Len(t, w.kinds("stop"), 2)
+			require.Equal(t, openflow.JobCanceled, w.last().Status)
+		})
+	}
+}

@@ -1,0 +1,241 @@
+package workflows_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"openflow"
+	"openflow/activities"
+	"openflow/workflows"
+)
+
+// node stands in for the activities of a task workflow: same names, same types.
+type node struct {
+	run    func(ctx context.Context, attempt int) (activities.Outcome, error)
+	record func(attempt int) error
+	report func(attempt int) error
+
+	mu      sync.Mutex
+	runs    int
+	ended   []activities.End
+	reports []activities.End
+}
+
+func (n *node) RunTask(ctx context.Context, _ openflow.TaskOrder) (activities.Outcome, error) {
+	n.mu.Lock()
+	n.runs++
+	attempt := n.runs
+	n.mu.Unlock()
+	return n.run(ctx, attempt)
+}
+
+func (n *node) RecordEnd(_ context.Context, e activities.End) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ended = append(n.ended, e)
+	if n.record != nil {
+		return activities.ToTemporal(n.record(len(n.ended)))
+	}
+	return nil
+}
+
+func (n *node) ReportTask(_ context.Context, e activities.End) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.reports = append(n.reports, e)
+	if n.report != nil {
+		return activities.ToTemporal(n.report(len(n.reports)))
+	}
+	return nil
+}
+
+var _ interface {
+	RunTask(context.Context, openflow.TaskOrder) (activities.Outcome, error)
+	RecordEnd(context.Context, activities.End) error
+	ReportTask(context.Context, activities.End) error
+} = (*activities.Running)(nil)
+
+func order() openflow.TaskOrder {
+	return openflow.TaskOrder{
+		Key: openflow.TaskKey{Job: "J", Task: "a", Party: host}, Scheduler: "9999", Report: true, Timeout: time.Hour, Component: "noop",
+	}
+}
+
+func taskEnv(n *node) *testsuite.TestWorkflowEnvironment {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(20 * time.Second)
+	env.RegisterActivity(n)
+	env.RegisterWorkflow(workflows.Task)
+	return env
+}
+
+func result(t *testing.T, env *testsuite.TestWorkflowEnvironment) openflow.TaskStatus {
+	t.Helper()
+	require.True(t, env.IsWorkflowCompleted())
+	require.NoError(t, env.GetWorkflowError())
+	var st openflow.TaskStatus
+	require.NoError(t, env.GetWorkflowResult(&st))
+	return st
+}
+
+func ends(out activities.Outcome, err error) func(context.Context, int) (activities.Outcome, error) {
+	return func(context.Context, int) (activities.Outcome, error) { return out, err }
+}
+
+func TestTask(t *testing.T) {
+	failure := activities.Outcome{Status: openflow.TaskFailed, Error: "exit code 7", Code: openflow.CodeRejected}
+	lost := activities.ToTemporal(openflow.Errorf(openflow.CodeNotFound, "task \"a\" does not exist"))
+	for name, tc := range map[string]struct {
+		run      func(context.Context, int) (activities.Outcome, error)
+		want     activities.Outcome
+		recorded bool // by RecordEnd, because RunTask could not
+	}{
+		"success":             {ends(activities.Outcome{Status: openflow.TaskSuccess}, nil), activities.Outcome{Status: openflow.TaskSuccess}, false},
+		"failure is a result": {ends(failure, nil), failure, false},
+		"cannot be run": {
+			ends(activities.Outcome{}, lost),
+			activities.Outcome{Status: openflow.TaskFailed, Error: `task "a" does not exist`, Code: openflow.CodeNotFound}, true,
+		},
+		"no outcome": {
+			ends(activities.Outcome{}, nil),
+			activities.Outcome{Status: openflow.TaskFailed, Error: "the run ended without an outcome"}, true,
+		},
+		"timeout of the activity": {
+			ends(activities.Outcome{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil)),
+			activities.Outcome{Status: openflow.TaskTimeout, Error: "the run took longer than its timeout", Code: openflow.CodeDeadline}, true,
+		},
+		"second attempt": {
+			func(_ context.Context, attempt int) (activities.Outcome, error) {
+				if attempt < 3 {
+					return activities.Outcome{}, activities.ToTemporal(openflow.Errorf(openflow.CodeUnavailable, "the runtime restarts"))
+				}
+				return activities.Outcome{Status: openflow.TaskSuccess}, nil
+			}, activities.Outcome{Status: openflow.TaskSuccess}, false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &node{run: tc.run}
+			env := taskEnv(n)
+			env.ExecuteWorkflow(workflows.Task, order())
+			require.Equal(t, tc.want.Status, result(t, env))
+			want := activities.End{Order: order(), Outcome: tc.want}
+			require.Equal(t, []activities.End{want}, n.reports)
+			if tc.recorded {
+				require.Equal(t, []activities.End{want}, n.ended)
+			} else {
+				require.Empty(t, n.ended)
+			}
+		})
+	}
+}
+
+func TestEndSignal(t *testing.T) {
+	for name, tc := range map[string]struct {
+		request workflows.EndRequest
+		want    activities.Outcome
+	}{
+		"canceled": {
+			workflows.EndRequest{Status: openflow.TaskCanceled, Reason: "the job is canceled"},
+			activities.Outcome{Status: openflow.TaskCanceled, Error: "the job is canceled", Code: openflow.CodeCanceled},
+		},
+		"failed": {
+			workflows.EndRequest{Status: openflow.TaskFailed, Reason: "another party failed"},
+			activities.Outcome{Status: openflow.TaskFailed, Error: "another party failed", Code: openflow.CodeCanceled},
+		},
+		"sent by hand without a status": {
+			workflows.EndRequest{}, activities.Outcome{Status: openflow.TaskCanceled, Code: openflow.CodeCanceled},
+		},
+		"sent by hand with nonsense": {
+			workflows.EndRequest{Status: "running"}, activities.Outcome{Status: openflow.TaskCanceled, Code: openflow.CodeCanceled},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &node{run: func(ctx context.Context, _ int) (activities.Outcome, error) {
+				<-ctx.Done() // when the test environment closes the worker
+				return activities.Outcome{}, ctx.Err()
+			}}
+			env := taskEnv(n)
+			env.RegisterDelayedCallback(func() { env.SignalWorkflow(workflows.SignalEnd, tc.request) }, 100*time.Millisecond)
+			env.ExecuteWorkflow(workflows.Task, order())
+			require.Equal(t, tc.want.Status, result(t, env))
+			want := []activities.End{{Order: order(), Outcome: tc.want}}
+			require.Equal(t, want, n.ended)
+			require.Equal(t, want, n.reports)
+		})
+	}
+}
+
+func TestReportIsRepeatedUntilAcknowledged(t *testing.T) {
+	n := &node{
+		run: ends(activities.Outcome{Status: openflow.TaskSuccess}, nil),
+		report: func(attempt int) error {
+			if attempt <= 8 {
+				return openflow.Errorf(openflow.CodeUnavailable, "the scheduler is down")
+			}
+			return nil
+		},
+	}
+	env := taskEnv(n)
+	env.ExecuteWorkflow(workflows.Task, order())
+	require.Equal(t, openflow.TaskSuccess, result(t, env))
+	require.Len(t, n.reports, 9)
+}
+
+func TestRefusedReportEndsTheTask(t *testing.T) {
+	n := &node{
+		run:    ends(activities.Outcome{Status: openflow.TaskFailed, Error: "x"}, nil),
+		report: func(int) error { return openflow.Errorf(openflow.CodePermission, "not your task") },
+	}
+	env := taskEnv(n)
+	env.ExecuteWorkflow(workflows.Task, order())
+	require.Equal(t, openflow.TaskFailed, result(t, env))
+	require.Len(t, n.reports, 1)
+}
+
+func TestTaskOfAPollJobReportsNothing(t *testing.T) {
+	n := &node{run: ends(activities.Outcome{Status: openflow.TaskSuccess}, nil)}
+	env := taskEnv(n)
+	o := order()
+	o.Report = false
+	env.ExecuteWorkflow(workflows.Task, o)
+	require.Equal(t, openflow.TaskSuccess, result(t, env))
+	require.Empty(t, n.reports)
+	require.Empty(t, n.ended)
+}
+
+func TestEndThatCannotBeRecordedAtOnce(t *testing.T) {
+	n := &node{
+		run: ends(activities.Outcome{}, activities.ToTemporal(openflow.Errorf(openflow.CodeNotFound, "gone"))),
+		record: func(attempt int) error {
+			if attempt <= 3 {
+				return openflow.Errorf(openflow.CodeUnavailable, "the runtime restarts")
+			}
+			return nil
+		},
+	}
+	env := taskEnv(n)
+	env.ExecuteWorkflow(workflows.Task, order())
+	require.Equal(t, openflow.TaskFailed, result(t, env))
+	require.Len(t, n.ended, 4)
+	require.Len(t, n.reports, 1)
+}
+
+func TestNames(t *testing.T) {
+	k := openflow.TaskKey{Job: "1", Task: "a", Version: 2, Party: host}
+	require.Equal(t, "1", workflows.JobWorkflowID("1"))
+	require.Equal(t, "1_a_2_host_10000@9999", workflows.TaskWorkflowID("9999", k))
+	require.NotEqual(t, workflows.TaskWorkflowID("9999", k), workflows.TaskWorkflowID("9998", k), "two schedulers may use one job ID")
+	require.Equal(t, fmt.Sprint(k.ExecutionID())+"@9999", workflows.TaskWorkflowID("9999", k))
+}

@@ -1,0 +1,329 @@
+package workflows_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+
+	"openflow"
+	"openflow/activities"
+	"openflow/workflows"
+	"openflow/workflows/plan"
+)
+
+var (
+	guest   = openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
+	host    = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
+	arbiter = openflow.Party{Role: openflow.RoleArbiter, ID: "10001"}
+)
+
+// world is everything around one job workflow: the parties' nodes, the scheduler's record, and the clock. The
+// activities are the real ones.
+type world struct {
+	t   *testing.T
+	env *testsuite.TestWorkflowEnvironment
+
+	// answer says what a party answers to a call; nil is success. n counts the calls of that kind at that party, from 1.
+	answer map[string]func(n int) error
+	// runs says how a run ends, by "task role"; the zero run succeeds after a second and reports it.
+	runs map[string]run
+
+	mu       sync.Mutex
+	calls    []call
+	count    map[string]int
+	status   map[openflow.TaskKey]openflow.TaskStatus // as the parties know it
+	records  []activities.JobNews                     // what the scheduler's record was told
+	local    map[string]int                           // local activities by name
+	regular  map[string]int                           // activities by name, every attempt
+	woken    []openflow.JobID
+	waiting  []openflow.ScheduledJob
+	accepted map[string]error // how updates ended, by ID
+}
+
+type call struct {
+	what   string // "create guest"; of tasks: "start a guest"
+	at     time.Time
+	status string
+	reason string
+}
+
+type run struct {
+	after   time.Duration
+	status  openflow.TaskStatus
+	err     string
+	silent  bool // its report is lost
+	repeats int  // of its report
+	never   bool // it does not end by itself
+}
+
+func newWorld(t *testing.T) *world {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	w := &world{
+		t: t, env: suite.NewTestWorkflowEnvironment(), answer: map[string]func(int) error{}, runs: map[string]run{},
+		count: map[string]int{}, status: map[openflow.TaskKey]openflow.TaskStatus{}, local: map[string]int{},
+		regular: map[string]int{}, accepted: map[string]error{},
+	}
+	w.env.SetTestTimeout(20 * time.Second)
+	w.env.RegisterActivity(&activities.Scheduling{Self: "9999", Directory: w, Jobs: w, Waker: w})
+	w.env.RegisterWorkflow(workflows.Job)
+	w.env.SetOnLocalActivityStartedListener(func(info *activity.Info, _ context.Context, _ []any) { w.note(w.local, info) })
+	w.env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) { w.note(w.regular, info) })
+	return w
+}
+
+func (w *world) note(counts map[string]int, info *activity.Info) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	counts[info.ActivityType.Name]++
+}
+
+func timing() openflow.Timing {
+	return openflow.Timing{Create: time.Minute, Partner: 10 * time.Minute, Undo: 24 * time.Hour, Collect: 12 * time.Hour}
+}
+
+func task(name openflow.TaskName, ups ...openflow.TaskName) openflow.PlannedTask {
+	return openflow.PlannedTask{Name: name, Component: "noop", Upstreams: ups, Parties: []openflow.Party{guest, host}}
+}
+
+func jobOf(tasks ...openflow.PlannedTask) openflow.JobPlan {
+	return openflow.JobPlan{
+		ID: "J", Scheduler: "9999", Initiator: "9999", Parties: []openflow.Party{guest, host}, Tasks: tasks, Timing: timing(),
+	}
+}
+
+func chain() openflow.JobPlan { return jobOf(task("a"), task("b", "a"), task("c", "b")) }
+
+func diamond() openflow.JobPlan {
+	return jobOf(task("a"), task("b", "a"), task("c", "a"), task("d", "b", "c"))
+}
+
+// run runs the job to the end of its workflow.
+func (w *world) run(p openflow.JobPlan) openflow.JobStatus {
+	w.t.Helper()
+	w.env.ExecuteWorkflow(workflows.Job, p)
+	require.True(w.t, w.env.IsWorkflowCompleted())
+	require.NoError(w.t, w.env.GetWorkflowError())
+	var st openflow.JobStatus
+	require.NoError(w.t, w.env.GetWorkflowResult(&st))
+	return st
+}
+
+// after does something when that much time has passed since the start.
+func (w *world) after(d time.Duration, do func()) { w.env.RegisterDelayedCallback(do, d) }
+
+type updated struct {
+	w  *world
+	id string
+}
+
+func (u updated) Accept()          {}
+func (u updated) Reject(err error) { u.Complete(nil, fmt.Errorf("rejected: %w", err)) }
+func (u updated) Complete(_ any, err error) {
+	u.w.mu.Lock()
+	defer u.w.mu.Unlock()
+	u.w.accepted[u.id] = err
+}
+
+func (w *world) update(name, id string, args ...any) {
+	w.env.UpdateWorkflow(name, id, updated{w, id}, args...)
+}
+
+func (w *world) stop(s openflow.JobStatus, reason string) {
+	w.update(workflows.UpdateStop, "stop", workflows.StopRequest{Status: s, Reason: reason})
+}
+
+// called lists the calls whose kind begins with prefix, in order.
+func (w *world) called(prefix string) []call {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []call
+	for _, c := range w.calls {
+		if strings.HasPrefix(c.what, prefix) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func (w *world) kinds(prefix string) []string {
+	var kinds []string
+	for _, c := range w.called(prefix) {
+		kinds = append(kinds, c.what)
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
+func (w *world) last() activities.JobNews {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	require.NotEmpty(w.t, w.records)
+	return w.records[len(w.records)-1]
+}
+
+// take notes a call and returns the party's answer.
+func (w *world) take(what string, status, reason string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = append(w.calls, call{what, w.env.Now(), status, reason})
+	w.count[what]++
+	if f := w.answer[what]; f != nil {
+		return f(w.count[what])
+	}
+	return nil
+}
+
+// Partner implements openflow.Directory.
+func (w *world) Partner(context.Context, openflow.PartyID) (openflow.PartnerService, error) {
+	return partnerNode{w}, nil
+}
+
+// Scheduler implements openflow.Directory.
+func (w *world) Scheduler(context.Context, openflow.PartyID) (openflow.SchedulerService, error) {
+	return nil, openflow.Errorf(openflow.CodeInternal, "the job workflow calls no scheduler")
+}
+
+// WakeJobs implements activities.Waker.
+func (w *world) WakeJobs(_ context.Context, ids []openflow.JobID) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.woken = append(w.woken, ids...)
+	return nil
+}
+
+// ScheduledJob implements activities.JobStore.
+func (w *world) ScheduledJob(_ context.Context, id openflow.JobID) (openflow.ScheduledJob, error) {
+	return openflow.ScheduledJob{ID: id, DAG: &openflow.DAG{Parties: []openflow.Party{guest, host}}, UserName: "u"}, nil
+}
+
+// UpdateScheduledJob implements activities.JobStore.
+func (w *world) UpdateScheduledJob(_ context.Context, id openflow.JobID, to openflow.JobStatus, reason string) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.records = append(w.records, activities.JobNews{Job: id, Status: to, Reason: reason})
+	return true, nil
+}
+
+// SetScheduledReason implements activities.JobStore.
+func (w *world) SetScheduledReason(context.Context, openflow.JobID, string) error { return nil }
+
+// SetScheduledProgress implements activities.JobStore.
+func (w *world) SetScheduledProgress(_ context.Context, _ openflow.JobID, percent int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.records[len(w.records)-1].Progress = percent
+	return nil
+}
+
+// WaitingJobs implements activities.JobStore.
+func (w *world) WaitingJobs(context.Context, int) ([]openflow.ScheduledJob, error) {
+	return w.waiting, nil
+}
+
+// partnerNode is any party's node.
+type partnerNode struct{ w *world }
+
+var _ openflow.PartnerService = partnerNode{}
+
+func (p partnerNode) CreateJob(_ context.Context, o openflow.JobOrder) error {
+	return p.w.take("create "+string(o.Key.Party.Role), "", o.UserName)
+}
+
+func (p partnerNode) ApplyJobResources(_ context.Context, k openflow.JobKey) error {
+	return p.w.take("apply "+string(k.Party.Role), "", "")
+}
+
+func (p partnerNode) ReturnJobResources(_ context.Context, k openflow.JobKey) error {
+	return p.w.take("return "+string(k.Party.Role), "", "")
+}
+
+func (p partnerNode) StartJob(_ context.Context, k openflow.JobKey) error {
+	return p.w.take("startjob "+string(k.Party.Role), "", "")
+}
+
+func (p partnerNode) UpdateJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, reason string, _ *int) error {
+	return p.w.take("update "+string(k.Party.Role), string(s), reason)
+}
+
+func (p partnerNode) StopJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, reason string) error {
+	return p.w.take("stop "+string(k.Party.Role), string(s), reason)
+}
+
+func (p partnerNode) StartTask(_ context.Context, _ openflow.PartyID, k openflow.TaskKey) error {
+	name := string(k.Task) + " " + string(k.Party.Role)
+	if err := p.w.take("start "+name, "", ""); err != nil {
+		return err
+	}
+	p.w.mu.Lock()
+	r := p.w.runs[name]
+	p.w.status[k] = openflow.TaskRunning
+	p.w.mu.Unlock()
+	if r.never {
+		return nil
+	}
+	if r.after == 0 {
+		r.after = time.Second
+	}
+	if r.status == "" {
+		r.status = openflow.TaskSuccess
+	}
+	p.w.after(r.after, func() { p.w.end(k, r) })
+	return nil
+}
+
+// end lets a run end and report.
+func (w *world) end(k openflow.TaskKey, r run) {
+	w.mu.Lock()
+	w.status[k] = r.status
+	w.mu.Unlock()
+	if r.silent {
+		return
+	}
+	for i := range r.repeats + 1 {
+		id := fmt.Sprintf("%s/%s/%d", k.ExecutionID(), r.status, i)
+		w.update(workflows.UpdateReport, id, openflow.Report{Key: k, Status: r.status, Error: r.err})
+	}
+}
+
+func (p partnerNode) UpdateTask(_ context.Context, _ openflow.PartyID, u openflow.TaskUpdate) error {
+	return p.w.take(fmt.Sprintf("announce %s %s", u.Key.Task, u.Key.Party.Role), string(u.Status), u.Reason)
+}
+
+func (p partnerNode) CollectTask(_ context.Context, _ openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	name := string(k.Task) + " " + string(k.Party.Role)
+	if err := p.w.take("collect "+name, "", ""); err != nil {
+		return openflow.TaskRecord{}, err
+	}
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	return openflow.TaskRecord{Key: k, PartyStatus: p.w.status[k], Reason: p.w.runs[name].err}, nil
+}
+
+// Faults.
+
+func always(code openflow.Code, text string) func(int) error {
+	return func(int) error { return openflow.Errorf(code, "%s", text) }
+}
+
+func times(n int, code openflow.Code, text string) func(int) error {
+	return func(i int) error {
+		if i > n {
+			return nil
+		}
+		return openflow.Errorf(code, "%s", text)
+	}
+}
+
+var _ = plan.New
