@@ -123,6 +123,7 @@ type JobPlan struct {
 	Tasks       []PlannedTask // upstreams first
 	SyncType    SyncType
 	AutoRetries int
+	Cores       int // that the job takes at each party; 0: not said
 	Timing      Timing
 }
 

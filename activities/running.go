@@ -65,7 +65,7 @@ func (r *Running) RunTask(ctx context.Context, o openflow.TaskOrder) (Outcome, e
 	}
 	spec, err := r.Launcher.Spec(ctx, rec)
 	if err != nil {
-		return r.finish(ctx, rec, driver.Status{}, Outcome{Status: openflow.TaskFailed, Error: err.Error(), Code: openflow.CodeOf(err)})
+		return r.unable(ctx, rec, err)
 	}
 	if rec.PartyStatus.Terminal() {
 		r.remove(ctx, spec.Name)
@@ -73,12 +73,22 @@ func (r *Running) RunTask(ctx context.Context, o openflow.TaskOrder) (Outcome, e
 	}
 	st, err := r.launch(ctx, o, rec, spec)
 	if err != nil {
-		if openflow.CodeOf(err).Retryable() {
-			return Outcome{}, ToTemporal(err)
-		}
-		return r.finish(ctx, rec, driver.Status{}, Outcome{Status: openflow.TaskFailed, Error: err.Error(), Code: openflow.CodeOf(err)})
+		return r.unable(ctx, rec, err)
 	}
 	return r.settle(ctx, o.Key, st)
+}
+
+// unable tells what becomes of a run that could not be followed to its end: another attempt, unless none could help. That
+// this attempt was called off says nothing about the run.
+func (r *Running) unable(ctx context.Context, rec openflow.TaskRecord, err error) (Outcome, error) {
+	if ctx.Err() != nil {
+		return Outcome{}, ctx.Err()
+	}
+	code := openflow.CodeOf(err)
+	if code.Retryable() {
+		return Outcome{}, ToTemporal(err)
+	}
+	return r.finish(ctx, rec, driver.Status{}, Outcome{Status: openflow.TaskFailed, Error: err.Error(), Code: code})
 }
 
 func recorded(rec openflow.TaskRecord) Outcome {
@@ -171,6 +181,7 @@ func (r *Running) settle(ctx context.Context, k openflow.TaskKey, st driver.Stat
 	return r.finish(ctx, rec, st, Judge(rec, st))
 }
 
+// finish records the outcome and returns the one on record: another attempt may have been faster.
 func (r *Running) finish(ctx context.Context, rec openflow.TaskRecord, st driver.Status, out Outcome) (Outcome, error) {
 	end := openflow.TaskEnd{Status: out.Status, Reason: out.Error, ErrorReport: rec.ErrorReport}
 	if st.Name != "" {
@@ -185,7 +196,13 @@ func (r *Running) finish(ctx context.Context, rec openflow.TaskRecord, st driver
 		}
 		end.LogDigest = digest
 	}
-	if _, err := r.Tasks.FinishTask(ctx, rec.Key, end); err != nil {
+	_, err := r.Tasks.FinishTask(ctx, rec.Key, end)
+	if openflow.CodeOf(err) == openflow.CodeConflict {
+		if rec, err = r.Tasks.Task(ctx, rec.Key); err == nil {
+			out = recorded(rec)
+		}
+	}
+	if err != nil {
 		return Outcome{}, ToTemporal(err)
 	}
 	if st.Name != "" {
@@ -208,27 +225,27 @@ type End struct {
 	Outcome Outcome
 }
 
-// RecordEnd records the outcome of a run that RunTask could not conclude, and stops what may still run of it.
-func (r *Running) RecordEnd(ctx context.Context, e End) error {
+// RecordEnd records the outcome of a run that RunTask could not conclude, and stops what may still run of it. It returns
+// the outcome on record, which is another one when the run had ended before.
+func (r *Running) RecordEnd(ctx context.Context, e End) (Outcome, error) {
 	rec, err := r.Tasks.Task(ctx, e.Order.Key)
 	if err != nil {
-		return ToTemporal(err)
+		return Outcome{}, ToTemporal(err)
 	}
 	if rec.PartyStatus.Terminal() {
-		return nil
+		return recorded(rec), nil
 	}
 	var st driver.Status
 	if rec.ContainerName != "" {
 		if err := r.Runtime.Stop(ctx, rec.ContainerName, stopGrace); err != nil {
-			return ToTemporal(err)
+			return Outcome{}, ToTemporal(err)
 		}
 		st, err = r.Runtime.Inspect(ctx, rec.ContainerName)
 		if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
-			return ToTemporal(err)
+			return Outcome{}, ToTemporal(err)
 		}
 	}
-	_, err = r.finish(ctx, rec, st, e.Outcome)
-	return err
+	return r.finish(ctx, rec, st, e.Outcome)
 }
 
 // ReportTask tells the scheduler how the run ended. A scheduler that knows nothing of the job any more has no use for it.

@@ -15,8 +15,8 @@ type JobStore interface {
 	UpdateScheduledJob(ctx context.Context, id openflow.JobID, to openflow.JobStatus, reason string) (bool, error)
 	SetScheduledReason(ctx context.Context, id openflow.JobID, reason string) error
 	SetScheduledProgress(ctx context.Context, id openflow.JobID, percent int) error
-	// WaitingJobs lists jobs that wait for resources, by priority, then age.
-	WaitingJobs(ctx context.Context, limit int) ([]openflow.ScheduledJob, error)
+	// NextToWake chooses, by priority, then age, which of the jobs that wait should try for that many freed cores.
+	NextToWake(ctx context.Context, cores int) ([]openflow.JobID, error)
 }
 
 // Waker tells waiting jobs that resources may have become free.
@@ -142,6 +142,7 @@ type JobNews struct {
 	Status   openflow.JobStatus
 	Reason   string
 	Progress int
+	Cores    int // in EndJob: what the job held at each party
 }
 
 // RecordJob writes the scheduler's own record. A terminal status stays as it is.
@@ -166,21 +167,14 @@ func (s *Scheduling) record(ctx context.Context, n JobNews) error {
 	return nil
 }
 
-// wakeAtOnce bounds how many waiting jobs are woken when one ends: more would only be refused again.
-const wakeAtOnce = 4
-
-// EndJob writes the scheduler's own record of the end and wakes the jobs that are first in line for resources.
+// EndJob writes the scheduler's own record of the end and wakes the jobs that can use what this one gave back.
 func (s *Scheduling) EndJob(ctx context.Context, n JobNews) error {
 	if err := s.record(ctx, n); err != nil {
 		return ToTemporal(err)
 	}
-	jobs, err := s.Jobs.WaitingJobs(ctx, wakeAtOnce)
-	if err != nil || len(jobs) == 0 {
+	ids, err := s.Jobs.NextToWake(ctx, n.Cores)
+	if err != nil || len(ids) == 0 {
 		return ToTemporal(err)
-	}
-	ids := make([]openflow.JobID, len(jobs))
-	for i, j := range jobs {
-		ids[i] = j.ID
 	}
 	return ToTemporal(s.Waker.WakeJobs(ctx, ids))
 }

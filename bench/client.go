@@ -28,8 +28,13 @@ const (
 	pollBurst = 100 * time.Millisecond
 )
 
+// patience bounds one job: the floor loses jobs on a busy machine, and a run must then say so instead of waiting.
+const patience = time.Minute
+
 // chain runs one job and waits for its end.
 func chain(ctx context.Context, s subject, name string, tasks int, poll time.Duration) (time.Duration, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%s has not ended after %s", name, patience))
+	defer cancel()
 	begun := time.Now()
 	id, err := s.submit(ctx, name, tasks)
 	if err != nil {
@@ -45,7 +50,7 @@ func chain(ctx context.Context, s subject, name string, tasks int, poll time.Dur
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return 0, context.Cause(ctx)
 		}
 	}
 }

@@ -216,12 +216,15 @@ func alive(pid int) bool {
 	return err == nil && !strings.Contains(string(b), ") Z ")
 }
 
-// killToFollowed kills the scheduler's node with −9 in the middle of a task that ends soon after the restart, and
-// measures from the start of the next process until that end is known to the job.
+// taskSleep is how long the task of killToFollowed works.
+const taskSleep = 500 * time.Millisecond
+
+// killToFollowed kills the scheduler's node with −9 in the middle of a task, and measures from the start of the next
+// process until it has adopted the task, taken its result and ended the job.
 func killToFollowed(ctx context.Context, p *pair) (float64, error) {
 	var times []time.Duration
 	for range 3 {
-		dag, err := noops(1, openflow.Parameters{"sleep_ms": 1500})
+		dag, err := noops(1, openflow.Parameters{"sleep_ms": taskSleep.Milliseconds()})
 		if err != nil {
 			return 0, err
 		}
@@ -229,20 +232,15 @@ func killToFollowed(ctx context.Context, p *pair) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		pids, err := programs(ctx, string(made.ID), 2)
-		if err != nil {
+		if _, err := programs(ctx, string(made.ID), 2); err != nil {
 			return 0, err
 		}
 		if err := p.procs[0].Process.Kill(); err != nil {
 			return 0, err
 		}
 		_ = p.procs[0].Wait() // it was killed
-		for _, pid := range pids {
-			for alive(pid) {
-				if err := pause(ctx, time.Millisecond); err != nil {
-					return 0, err
-				}
-			}
+		if err := pause(ctx, taskSleep); err != nil { // its program has ended its work and offers the result to nobody
+			return 0, err
 		}
 		begun := time.Now()
 		if err := p.start(0); err != nil {

@@ -289,6 +289,7 @@ func (n *Node) serve(context.Context) error {
 	north := []server.Layer{
 		server.Health{Ready: n.Ready}, server.Guarded{Layer: app, Guard: access.Middleware},
 		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.temporal.UIHandler()}, Guard: access.Middleware},
+		server.Guarded{Layer: server.Profiles{}, Guard: access.Middleware},
 	}
 	if n.partners == nil {
 		north = append(north, inter)

@@ -102,8 +102,12 @@ func (s *Service) plan(job openflow.ScheduledJob) (openflow.JobPlan, error) {
 	if err != nil {
 		return openflow.JobPlan{}, err
 	}
+	cores := 0
+	if c := job.DAG.Conf.Cores; c != nil {
+		cores = *c
+	}
 	return openflow.JobPlan{
-		ID: job.ID, Scheduler: s.Self, Initiator: job.Initiator, Parties: job.DAG.Parties, Tasks: tasks,
+		ID: job.ID, Cores: cores, Scheduler: s.Self, Initiator: job.Initiator, Parties: job.DAG.Parties, Tasks: tasks,
 		Name:     fmt.Sprintf("%d tasks, %d parties", len(tasks), len(job.DAG.Parties)),
 		SyncType: job.DAG.Conf.SyncType, AutoRetries: job.DAG.Conf.AutoRetries, Timing: s.Timing,
 	}, nil

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -47,6 +48,17 @@ type Mount struct {
 func (m Mount) Routes(r chi.Router) {
 	r.Handle(m.Prefix, m.Handler)
 	r.Handle(m.Prefix+"/*", m.Handler)
+}
+
+// Profiles shows where the process spends time and memory, for operators: the runtime's own pages at /debug/pprof.
+type Profiles struct{}
+
+// Routes mounts the pages.
+func (Profiles) Routes(r chi.Router) {
+	r.HandleFunc("/debug/pprof/*", pprof.Index)
+	r.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	r.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	r.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 }
 
 // Health answers whether the process lives and whether the node can take a job.

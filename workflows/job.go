@@ -34,17 +34,18 @@ func Job(ctx workflow.Context, in openflow.JobPlan) (openflow.JobStatus, error) 
 
 // jobRun is all mutable state of a job workflow.
 type jobRun struct {
-	plan    openflow.JobPlan
-	state   *plan.State
-	created bool               // all parties have answered the creation
-	refusal error              // why creation failed
-	stop    *StopRequest       // somebody wants it to end
-	news    bool               // a report has changed something since the last step
-	ends    int                // reports of an end so far: each may have freed cores of the job
-	moved   time.Time          // when a task last started or ended
-	status  openflow.JobStatus // how it ended; empty until then
-	reason  string
-	wake    workflow.ReceiveChannel
+	plan     openflow.JobPlan
+	state    *plan.State
+	created  bool               // all parties have answered the creation
+	refusal  error              // why creation failed
+	refusals int                // how often the parties' resources were not to be had
+	stop     *StopRequest       // somebody wants it to end
+	news     bool               // a report has changed something since the last step
+	ends     int                // reports of an end so far: each may have freed cores of the job
+	moved    time.Time          // when a task last started or ended
+	status   openflow.JobStatus // how it ended; empty until then
+	reason   string
+	wake     workflow.ReceiveChannel
 
 	starting workflow.Mutex // held while a task is being started
 }
@@ -166,15 +167,7 @@ func (j *jobRun) wait(ctx workflow.Context, v plan.Admission, pause time.Duratio
 	})); err != nil {
 		workflow.GetLogger(ctx).Warn("resources not returned", "job", j.plan.ID, "err", err)
 	}
-	if v.Wait != j.reason {
-		j.reason = v.Wait
-		workflow.SetCurrentDetails(ctx, v.Wait)
-		j.record(ctx, openflow.JobWaiting, v.Wait, 0)
-		_ = each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
-			u := activities.JobUpdate{PartyCall: j.at(p), Status: openflow.JobWaiting, Reason: v.Wait}
-			return call(ctx, 0, "", scheduling.UpdateJob, u, nil) // news only: a party that misses it sees the next
-		})
-	}
+	j.tellWait(ctx, v)
 	timer, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	elapsed := workflow.NewTimer(timer, pause)
@@ -188,6 +181,26 @@ func (j *jobRun) wait(ctx workflow.Context, v plan.Admission, pause time.Duratio
 		return false
 	}
 	return true
+}
+
+// tellWait makes the reason visible: at once to the scheduler, whose record is also what wakes the job, and to the
+// parties once the wait lasts. A party that refuses knows its own reason. Many jobs may wait, so news is rare: at the
+// first, second, fourth, eighth … refusal.
+func (j *jobRun) tellWait(ctx workflow.Context, v plan.Admission) {
+	j.refusals++
+	j.reason = v.Wait
+	workflow.SetCurrentDetails(ctx, v.Wait)
+	if j.refusals&(j.refusals-1) != 0 {
+		return
+	}
+	j.record(ctx, openflow.JobWaiting, v.Wait, 0)
+	if j.refusals == 1 {
+		return
+	}
+	_ = each(ctx, v.Return, func(ctx workflow.Context, p openflow.Party) error {
+		u := activities.JobUpdate{PartyCall: j.at(p), Status: openflow.JobWaiting, Reason: v.Wait}
+		return call(ctx, 0, "", scheduling.UpdateJob, u, nil) // news only: a party that misses it sees the next
+	})
 }
 
 func (j *jobRun) start(ctx workflow.Context) error {
@@ -226,8 +239,8 @@ func (j *jobRun) drive(ctx workflow.Context) {
 // end of the job repeats what matters.
 func (j *jobRun) announce(ctx workflow.Context, step plan.Step) {
 	for _, a := range step.Announce {
-		if !a.Status.Terminal() {
-			continue
+		if !a.Status.Terminal() || step.End == openflow.JobSuccess {
+			continue // the end of a job that succeeded says so of all its tasks
 		}
 		t := j.state.Find(a.Task)
 		version, parties := t.Version, t.Parties
@@ -339,7 +352,7 @@ func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason str
 		return nil
 	})
 	if err := call(ctx, j.plan.Timing.Undo, "record the end", scheduling.EndJob, activities.JobNews{
-		Job: j.plan.ID, Status: status, Reason: reason, Progress: progress,
+		Job: j.plan.ID, Status: status, Reason: reason, Progress: progress, Cores: j.plan.Cores,
 	}, nil); err != nil {
 		workflow.GetLogger(ctx).Error("end of the job not recorded", "job", j.plan.ID, "err", err)
 	}

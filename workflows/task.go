@@ -22,6 +22,7 @@ const reportDeadline = 7 * 24 * time.Hour
 func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, error) {
 	workflow.SetCurrentDetails(ctx, "running "+in.Component)
 	run, cancel := workflow.WithCancel(ctx)
+	ctx, _ = workflow.NewDisconnectedContext(ctx) // a canceled workflow still has its end to record and to report
 	ended := workflow.GetSignalChannel(ctx, SignalEnd)
 	result := workflow.ExecuteActivity(following(run, in.Timeout, in.Component), running.RunTask, in)
 
@@ -43,7 +44,7 @@ func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, err
 	}
 	if err != nil || !out.Status.Terminal() {
 		out = conclude(request, activities.FromTemporal(err))
-		if err := call(ctx, reportDeadline, "record the end", running.RecordEnd, activities.End{Order: in, Outcome: out}, nil); err != nil {
+		if err := call(ctx, reportDeadline, "record the end", running.RecordEnd, activities.End{Order: in, Outcome: out}, &out); err != nil {
 			workflow.GetLogger(ctx).Error("end of the task not recorded", "task", in.Key.String(), "err", err)
 		}
 	}
@@ -68,6 +69,9 @@ func conclude(request EndRequest, err error) activities.Outcome {
 	code := openflow.CodeOf(err)
 	if code == openflow.CodeDeadline {
 		return activities.Outcome{Status: openflow.TaskTimeout, Error: "the run took longer than its timeout", Code: code}
+	}
+	if code == openflow.CodeCanceled {
+		return activities.Outcome{Status: openflow.TaskCanceled, Error: "the run's workflow was canceled", Code: code}
 	}
 	msg := "the run ended without an outcome"
 	if err != nil {

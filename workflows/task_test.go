@@ -23,6 +23,9 @@ import (
 type node struct {
 	run    func(ctx context.Context, attempt int) (activities.Outcome, error)
 	record func(attempt int) error
+
+	onRecord *activities.Outcome // the run had ended so before RecordEnd came; nil: it had not
+
 	report func(attempt int) error
 
 	mu      sync.Mutex
@@ -39,14 +42,19 @@ func (n *node) RunTask(ctx context.Context, _ openflow.TaskOrder) (activities.Ou
 	return n.run(ctx, attempt)
 }
 
-func (n *node) RecordEnd(_ context.Context, e activities.End) error {
+func (n *node) RecordEnd(_ context.Context, e activities.End) (activities.Outcome, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.ended = append(n.ended, e)
 	if n.record != nil {
-		return activities.ToTemporal(n.record(len(n.ended)))
+		if err := n.record(len(n.ended)); err != nil {
+			return activities.Outcome{}, activities.ToTemporal(err)
+		}
 	}
-	return nil
+	if n.onRecord != nil {
+		return *n.onRecord, nil
+	}
+	return e.Outcome, nil
 }
 
 func (n *node) ReportTask(_ context.Context, e activities.End) error {
@@ -61,7 +69,7 @@ func (n *node) ReportTask(_ context.Context, e activities.End) error {
 
 var _ interface {
 	RunTask(context.Context, openflow.TaskOrder) (activities.Outcome, error)
-	RecordEnd(context.Context, activities.End) error
+	RecordEnd(context.Context, activities.End) (activities.Outcome, error)
 	ReportTask(context.Context, activities.End) error
 } = (*activities.Running)(nil)
 
@@ -229,6 +237,31 @@ func TestEndThatCannotBeRecordedAtOnce(t *testing.T) {
 	env.ExecuteWorkflow(workflows.Task, order())
 	require.Equal(t, openflow.TaskFailed, result(t, env))
 	require.Len(t, n.ended, 4)
+	require.Len(t, n.reports, 1)
+}
+
+// A stop that came too late does not change how the run ended.
+func TestReportIsWhatIsOnRecord(t *testing.T) {
+	done := activities.Outcome{Status: openflow.TaskSuccess}
+	n := &node{run: ends(activities.Outcome{}, activities.ToTemporal(openflow.Errorf(openflow.CodeNotFound, "gone"))), onRecord: &done}
+	env := taskEnv(n)
+	env.ExecuteWorkflow(workflows.Task, order())
+	require.Equal(t, openflow.TaskSuccess, result(t, env))
+	require.Equal(t, done, n.reports[0].Outcome)
+}
+
+// Somebody cancels the workflow itself, in the Temporal UI: the run is ended, recorded and reported all the same.
+func TestCanceledTaskWorkflow(t *testing.T) {
+	n := &node{run: func(ctx context.Context, _ int) (activities.Outcome, error) {
+		<-ctx.Done()
+		return activities.Outcome{}, ctx.Err()
+	}}
+	env := taskEnv(n)
+	env.RegisterDelayedCallback(env.CancelWorkflow, 100*time.Millisecond)
+	env.ExecuteWorkflow(workflows.Task, order())
+	require.True(t, env.IsWorkflowCompleted())
+	require.Len(t, n.ended, 1)
+	require.Equal(t, openflow.TaskCanceled, n.ended[0].Outcome.Status)
 	require.Len(t, n.reports, 1)
 }
 

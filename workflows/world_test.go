@@ -19,7 +19,6 @@ import (
 	"openflow"
 	"openflow/activities"
 	"openflow/workflows"
-	"openflow/workflows/plan"
 )
 
 var (
@@ -47,7 +46,8 @@ type world struct {
 	local    map[string]int                           // local activities by name
 	regular  map[string]int                           // activities by name, every attempt
 	woken    []openflow.JobID
-	waiting  []openflow.ScheduledJob
+	waiting  []openflow.JobID
+	freed    []int            // cores that the store was told of when the job ended
 	accepted map[string]error // how updates ended, by ID
 }
 
@@ -76,7 +76,7 @@ func newWorld(t *testing.T) *world {
 		regular: map[string]int{}, accepted: map[string]error{},
 	}
 	w.env.SetTestTimeout(20 * time.Second)
-	w.env.RegisterActivity(&activities.Scheduling{Self: "9999", Directory: w, Jobs: w, Waker: w})
+	w.env.RegisterActivity(&activities.Scheduling{Self: "9999", Directory: w, Jobs: w, Waker: waker{w}})
 	w.env.RegisterWorkflow(workflows.Job)
 	w.env.SetOnLocalActivityStartedListener(func(info *activity.Info, _ context.Context, _ []any) { w.note(w.local, info) })
 	w.env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) { w.note(w.regular, info) })
@@ -195,11 +195,13 @@ func (w *world) Scheduler(context.Context, openflow.PartyID) (openflow.Scheduler
 	return nil, openflow.Errorf(openflow.CodeInternal, "the job workflow calls no scheduler")
 }
 
-// WakeJobs implements activities.Waker.
-func (w *world) WakeJobs(_ context.Context, ids []openflow.JobID) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.woken = append(w.woken, ids...)
+// waker signals jobs that wait.
+type waker struct{ w *world }
+
+func (k waker) WakeJobs(_ context.Context, ids []openflow.JobID) error {
+	k.w.mu.Lock()
+	defer k.w.mu.Unlock()
+	k.w.woken = append(k.w.woken, ids...)
 	return nil
 }
 
@@ -227,8 +229,11 @@ func (w *world) SetScheduledProgress(_ context.Context, _ openflow.JobID, percen
 	return nil
 }
 
-// WaitingJobs implements activities.JobStore.
-func (w *world) WaitingJobs(context.Context, int) ([]openflow.ScheduledJob, error) {
+// NextToWake implements activities.JobStore.
+func (w *world) NextToWake(_ context.Context, cores int) ([]openflow.JobID, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.freed = append(w.freed, cores)
 	return w.waiting, nil
 }
 
@@ -325,5 +330,3 @@ func times(n int, code openflow.Code, text string) func(int) error {
 		return openflow.Errorf(code, "%s", text)
 	}
 }
-
-var _ = plan.New

@@ -18,7 +18,6 @@ import (
 	"openflow"
 	"openflow/catalogue"
 	"openflow/docker/driver"
-	"openflow/docker/process"
 	"openflow/node"
 	"openflow/partner"
 	"openflow/trust"
@@ -332,34 +331,6 @@ func (e *Env) NoCoresHeld(t testing.TB) {
 		}
 		return len(held) == 0, fmt.Sprint(held)
 	})
-}
-
-// Tasks lists the containers in a home folder of the process runtime.
-func Tasks(t testing.TB, home string) []driver.Status {
-	t.Helper()
-	runtime, err := process.New(filepath.Join(home, "tasks"))
-	require.NoError(t, err)
-	list, err := runtime.List(context.WithoutCancel(t.Context()), nil)
-	require.NoError(t, err)
-	return list
-}
-
-// EndTasks stops and removes what runs for a node that has ended: tasks outlive their node.
-func EndTasks(t testing.TB, home string) {
-	ctx, cancel := context.WithTimeout(context.Background(), closing)
-	defer cancel()
-	runtime, err := process.New(filepath.Join(home, "tasks"))
-	if err != nil {
-		t.Errorf("end tasks: %v", err)
-		return
-	}
-	list, err := runtime.List(ctx, nil)
-	for _, c := range list {
-		err = errors.Join(err, runtime.Stop(ctx, c.Name, time.Second), runtime.Remove(ctx, c.Name))
-	}
-	if err != nil {
-		t.Errorf("end tasks: %v", err)
-	}
 }
 
 // logBuffer keeps the end of what the nodes have logged.

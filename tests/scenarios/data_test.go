@@ -155,14 +155,15 @@ func TestCredit(t *testing.T) {
 // metric takes a number out of what evaluation has saved: by task, by set, a list of metrics.
 func metric(t *testing.T, data json.RawMessage, name string) float64 {
 	t.Helper()
-	var sets map[string]map[string][]struct {
-		Metric string `json:"metric"`
-		Value  any    `json:"val"`
-	}
+	var sets map[string]map[string][]json.RawMessage
 	require.NoError(t, json.Unmarshal(data, &sets))
-	for _, m := range sets["lr_0"]["train_set"] {
-		if v, ok := m.Value.(float64); ok && m.Metric == name {
-			return v
+	for _, raw := range sets["lr_0"]["train_set"] {
+		var m struct {
+			Metric string  `json:"metric"`
+			Value  float64 `json:"val"`
+		}
+		if json.Unmarshal(raw, &m) == nil && m.Metric == name {
+			return m.Value
 		}
 	}
 	t.Fatalf("no metric %q", name)

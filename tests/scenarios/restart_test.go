@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/docker/driver"
 	"openflow/tests/env"
 )
 
@@ -38,22 +39,27 @@ func TestRestart(t *testing.T) {
 		})
 	}
 
-	t.Run("the task ends while its node is down", func(t *testing.T) {
+	t.Run("the program is killed while its node is down", func(t *testing.T) {
 		e.Start(t, e.Parties...) // an earlier subtest may have ended early
-		id := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", env.Sleep(5000)), env.Noop("b", nil, "a")))
-		e.As(t, "10000").WaitForTask(id, "a", openflow.TaskRunning)
+		id := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", env.Sleep(60_000)), env.Noop("b", nil, "a")))
+		for _, party := range e.Parties {
+			e.As(t, party).WaitForTask(id, "a", openflow.TaskRunning)
+		}
 		e.Stop(t, "10000")
-		e.As(t, "9999").WaitForTask(id, "a", openflow.TaskSuccess) // the other side's run has ended by then too, or soon
-		env.Eventually(t, env.Patience, "the program has ended", func() (bool, string) {
-			list := e.Containers(t, "10000")
-			require.Len(t, list, 1)
-			return list[0].State == "exited", string(list[0].State)
+		list := e.Containers(t, "10000")
+		require.Len(t, list, 1)
+		env.KillProgram(t, e.Home("10000"), list[0].Name)
+		env.Eventually(t, env.Patience, "its end has been noted", func() (bool, string) {
+			state := e.Containers(t, "10000")[0].State
+			return state == driver.StateExited, string(state)
 		})
 		e.Start(t, "10000")
-		for i, party := range e.Parties {
-			e.As(t, party).WaitFor(id, openflow.JobSuccess)
-			e.OneStartEach(t, party, id, env.Key("a", pair[i]), env.Key("b", pair[i]))
+		for _, party := range e.Parties {
+			rows := e.As(t, party).WaitFor(id, openflow.JobFailed)
+			require.Contains(t, rows[0].Reason, `task "a" failed at party 10000 (host): the program ended with exit code 137`)
 		}
+		e.NoContainers(t)
+		e.NoCoresHeld(t)
 	})
 
 	t.Run("a job waits for a partner that is down between two tasks", func(t *testing.T) {

@@ -136,12 +136,13 @@ func fromTemporal(what string, err error) error {
 	var notFound *serviceerror.NotFound
 	var unavailable *serviceerror.Unavailable
 	var exhausted *serviceerror.ResourceExhausted
+	var late *serviceerror.DeadlineExceeded
 	switch {
 	case errors.As(err, &notFound):
 		return openflow.Errorf(openflow.CodeNotFound, "%s: no such workflow: %w", what, err)
 	case errors.As(err, &unavailable), errors.As(err, &exhausted):
 		return openflow.Errorf(openflow.CodeUnavailable, "%s: Temporal does not answer: %w", what, err)
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &late), errors.Is(err, context.DeadlineExceeded):
 		return openflow.Errorf(openflow.CodeDeadline, "%s: no answer in time: %w", what, err)
 	}
 	return openflow.Errorf(openflow.CodeOf(err), "%s: %w", what, err)

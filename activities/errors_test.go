@@ -1,0 +1,136 @@
+package activities_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"openflow"
+	"openflow/activities"
+	"openflow/docker/driver"
+)
+
+// retried reports whether Temporal would run the activity again after err.
+func retried(err error) bool {
+	var app *temporal.ApplicationError
+	var canceled *temporal.CanceledError
+	switch {
+	case err == nil, errors.As(err, &canceled):
+		return false
+	case errors.As(err, &app):
+		return !app.NonRetryable()
+	}
+	return true
+}
+
+var codes = []openflow.Code{
+	openflow.CodeInvalid, openflow.CodeUnauthorized, openflow.CodePermission, openflow.CodeNotFound, openflow.CodeConflict,
+	openflow.CodeRejected, openflow.CodeExhausted, openflow.CodeUnavailable, openflow.CodeCanceled, openflow.CodeDeadline,
+	openflow.CodeUnimplemented, openflow.CodeInternal,
+}
+
+// Through a real activity, whose errors are serialised.
+func TestErrorsCrossTheActivityBoundary(t *testing.T) {
+	for _, code := range codes {
+		t.Run(string(code), func(t *testing.T) {
+			sent := &openflow.Error{Code: code, Subject: openflow.AboutTask, Party: "10000", Message: `task "a" (b)`, Hint: "h", Err: io.EOF}
+			err := throughAnActivity(t, func() error { return activities.ToTemporal(sent) })
+			require.Equal(t, code.Retryable(), retried(err))
+			var got *openflow.Error
+			require.ErrorAs(t, activities.FromTemporal(err), &got)
+			require.Empty(t, cmp.Diff(sent, got, cmpopts.IgnoreFields(openflow.Error{}, "Err")))
+			require.Equal(t, sent.Error(), activities.FromTemporal(err).Error())
+			again := throughAnActivity(t, func() error { return activities.ToTemporal(activities.FromTemporal(err)) })
+			require.Empty(t, cmp.Diff(got, activities.FromTemporal(again), cmpopts.IgnoreFields(openflow.Error{}, "Err")))
+		})
+	}
+}
+
+func throughAnActivity(t *testing.T, do func() error) error {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestActivityEnvironment()
+	act := func(context.Context) error { return do() }
+	env.RegisterActivity(act)
+	_, err := env.ExecuteActivity(act)
+	require.Error(t, err)
+	return err
+}
+
+func TestFromTemporal(t *testing.T) {
+	require.NoError(t, activities.ToTemporal(nil))
+	require.NoError(t, activities.FromTemporal(nil))
+	for name, tc := range map[string]struct {
+		err  error
+		want openflow.Code
+	}{
+		"canceled":            {temporal.NewCanceledError(), openflow.CodeCanceled},
+		"timeout":             {temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil), openflow.CodeDeadline},
+		"timeout after error": {temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, activities.ToTemporal(openflow.Errorf(openflow.CodeUnavailable, "x"))), openflow.CodeUnavailable},
+		"foreign":             {io.EOF, openflow.CodeInternal},
+		"context":             {fmt.Errorf("x: %w", context.Canceled), openflow.CodeCanceled},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, tc.want, openflow.CodeOf(activities.FromTemporal(tc.err))) })
+	}
+	foreign := throughAnActivity(t, func() error { return activities.ToTemporal(io.EOF) })
+	require.Equal(t, openflow.CodeInternal, openflow.CodeOf(activities.FromTemporal(foreign)))
+	require.True(t, retried(foreign))
+	noText := throughAnActivity(t, func() error { return activities.ToTemporal(&openflow.Error{Code: openflow.CodeConflict}) })
+	require.Equal(t, "conflict", activities.FromTemporal(noText).Error())
+}
+
+func TestJudge(t *testing.T) {
+	exited := func(code int) driver.Status { return driver.Status{State: driver.StateExited, ExitCode: code} }
+	rec := func(reported openflow.TaskStatus, report string) openflow.TaskRecord {
+		return openflow.TaskRecord{Reported: reported, ErrorReport: report}
+	}
+	killed := func(reported, with openflow.TaskStatus) openflow.TaskRecord {
+		return openflow.TaskRecord{Reported: reported, Killed: true, StopStatus: with, Reason: "r"}
+	}
+	timedOut := exited(143)
+	timedOut.Reason = "timeout"
+	for name, tc := range map[string]struct {
+		rec    openflow.TaskRecord
+		status driver.Status
+		want   openflow.TaskStatus
+		code   openflow.Code
+		text   string
+	}{
+		"both say success":                {rec(openflow.TaskSuccess, ""), exited(0), openflow.TaskSuccess, "", ""},
+		"exit code against the report":    {rec(openflow.TaskSuccess, ""), exited(1), openflow.TaskFailed, openflow.CodeRejected, "exit code 1"},
+		"report against the exit code":    {rec(openflow.TaskFailed, "why\nmore"), exited(0), openflow.TaskFailed, openflow.CodeRejected, "why"},
+		"no report":                       {rec("", ""), exited(0), openflow.TaskFailed, openflow.CodeRejected, "without reporting success"},
+		"only running":                    {rec(openflow.TaskRunning, ""), exited(0), openflow.TaskFailed, openflow.CodeRejected, "without reporting success"},
+		"report and exit code":            {rec(openflow.TaskFailed, "why"), exited(7), openflow.TaskFailed, openflow.CodeRejected, "why"},
+		"lost":                            {rec(openflow.TaskSuccess, ""), driver.Status{Lost: true, ExitCode: -1}, openflow.TaskFailed, openflow.CodeUnavailable, "lost"},
+		"out of memory":                   {rec("", ""), driver.Status{OOMKilled: true, ExitCode: 137}, openflow.TaskFailed, openflow.CodeRejected, "memory"},
+		"timeout":                         {rec("", ""), timedOut, openflow.TaskTimeout, openflow.CodeDeadline, "timeout"},
+		"killed":                          {killed("", openflow.TaskCanceled), exited(143), openflow.TaskCanceled, openflow.CodeCanceled, "r"},
+		"killed as failed":                {killed("", openflow.TaskFailed), exited(137), openflow.TaskFailed, openflow.CodeCanceled, "r"},
+		"killed after a failure":          {killed(openflow.TaskFailed, openflow.TaskCanceled), exited(1), openflow.TaskCanceled, openflow.CodeCanceled, "r"},
+		"killed as success":               {killed("", openflow.TaskSuccess), exited(143), openflow.TaskCanceled, openflow.CodeCanceled, "r"},
+		"killed with nonsense":            {killed("", openflow.TaskRunning), exited(143), openflow.TaskCanceled, openflow.CodeCanceled, "r"},
+		"success before the stop":         {killed(openflow.TaskSuccess, openflow.TaskCanceled), exited(0), openflow.TaskSuccess, "", ""},
+		"success said, then it was ended": {killed(openflow.TaskSuccess, openflow.TaskCanceled), exited(143), openflow.TaskFailed, openflow.CodeRejected, "143"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := activities.Judge(tc.rec, tc.status)
+			require.Equal(t, tc.want, got.Status)
+			require.Equal(t, tc.code, got.Code)
+			require.Contains(t, got.Error, tc.text)
+			require.Equal(t, tc.text == "", got.Error == "")
+		})
+	}
+}

@@ -1,0 +1,611 @@
+package activities_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+	sdkworker "go.temporal.io/sdk/worker"
+
+	"openflow"
+	"openflow/activities"
+	"openflow/docker/driver"
+	"openflow/docker/fake"
+)
+
+var key = openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
+
+const container = "of-a"
+
+// memory is a TaskStore of one run with the rules of the catalogue: an end is final, and a context that has ended does
+// nothing.
+type memory struct {
+	mu   sync.Mutex
+	rec  openflow.TaskRecord
+	end  *openflow.TaskEnd
+	none bool             // the run is not known
+	fail map[string]error // by method, for one call
+}
+
+func (m *memory) enter(ctx context.Context, method string) error {
+	m.mu.Lock()
+	if err := m.fail[method]; err != nil {
+		delete(m.fail, method)
+		return err
+	}
+	if m.none {
+		return openflow.Errorf(openflow.CodeNotFound, "%s does not exist", key)
+	}
+	return ctx.Err()
+}
+
+func (m *memory) Task(ctx context.Context, _ openflow.TaskKey) (openflow.TaskRecord, error) {
+	err := m.enter(ctx, "Task")
+	defer m.mu.Unlock()
+	return m.rec, err
+}
+
+func (m *memory) StartTask(ctx context.Context, _ openflow.TaskKey, runtime, name string) (bool, error) {
+	err := m.enter(ctx, "StartTask")
+	defer m.mu.Unlock()
+	if err != nil {
+		return false, err
+	}
+	if m.rec.PartyStatus.Terminal() {
+		return false, openflow.Errorf(openflow.CodeConflict, "%s is %s", key, m.rec.PartyStatus)
+	}
+	first := m.rec.PartyStatus == openflow.TaskWaiting
+	if first {
+		m.rec.PartyStatus, m.rec.StartTime = openflow.TaskRunning, time.Now()
+	}
+	m.rec.Runtime, m.rec.ContainerName = runtime, name
+	return first, nil
+}
+
+func (m *memory) FinishTask(ctx context.Context, _ openflow.TaskKey, end openflow.TaskEnd) (bool, error) {
+	err := m.enter(ctx, "FinishTask")
+	defer m.mu.Unlock()
+	switch {
+	case err != nil:
+		return false, err
+	case m.rec.PartyStatus == end.Status:
+		return false, nil
+	case m.rec.PartyStatus.Terminal():
+		return false, openflow.Errorf(openflow.CodeConflict, "%s is %s and cannot become %s", key, m.rec.PartyStatus, end.Status)
+	}
+	m.rec.PartyStatus, m.rec.Reason, m.end = end.Status, end.Reason, &end
+	return true, nil
+}
+
+// change alters the row, as a container or the scheduler would.
+func (m *memory) change(f func(*openflow.TaskRecord)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f(&m.rec)
+}
+
+func (m *memory) recorded() *openflow.TaskEnd {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.end
+}
+
+type launcher struct{ err error }
+
+func (l *launcher) Spec(context.Context, openflow.TaskRecord) (driver.Spec, error) {
+	err := l.err
+	return driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}}, err
+}
+
+type logs struct {
+	mu  sync.Mutex
+	got string
+	err error
+}
+
+func (l *logs) PutLog(_ context.Context, write func(stdout, stderr io.Writer) error) (string, error) {
+	var b bytes.Buffer
+	if err := write(&b, &b); err != nil {
+		return "", err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.got = b.String()
+	err := l.err
+	l.err = nil
+	return "digest", err
+}
+
+// party is one node with a run that has been accepted.
+type party struct {
+	t        *testing.T
+	store    *memory
+	runtime  *fake.Runtime
+	launcher *launcher
+	logs     *logs
+	reports  *schedulerNode
+}
+
+func newParty(t *testing.T, plan fake.Plan) *party {
+	p := &party{
+		t: t, store: &memory{fail: map[string]error{}}, launcher: &launcher{}, logs: &logs{}, reports: &schedulerNode{},
+	}
+	p.store.rec = openflow.TaskRecord{Key: key, Scheduler: "10000", PartyStatus: openflow.TaskWaiting}
+	report := plan.Run
+	plan.Run = func(ctx context.Context, s driver.Spec, stdout, stderr io.Writer) int {
+		if report != nil {
+			return report(ctx, s, stdout, stderr)
+		}
+		p.says(openflow.TaskSuccess, "")
+		return plan.ExitCode
+	}
+	p.runtime = fake.New(func(driver.Spec) fake.Plan { return plan })
+	return p
+}
+
+// says is what the container reports of itself.
+func (p *party) says(s openflow.TaskStatus, report string) {
+	p.store.change(func(r *openflow.TaskRecord) { r.Reported, r.ErrorReport = s, report })
+}
+
+func (p *party) activities(rt driver.Runtime) *activities.Running {
+	return &activities.Running{
+		Self: "9999", Tasks: p.store, Runtime: rt, Launcher: p.launcher, Logs: p.logs, Directory: p.reports,
+		Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+func order(timeout time.Duration) openflow.TaskOrder {
+	return openflow.TaskOrder{Key: key, Scheduler: "10000", Report: true, Timeout: timeout}
+}
+
+type attempt struct {
+	ctx  context.Context // what the worker gives the activity; its end is a cancellation
+	stop chan struct{}   // closed when the worker stops
+}
+
+// attempt runs RunTask once, over a runtime as a restarted node would open it.
+func (p *party) attempt(a attempt, o openflow.TaskOrder) (activities.Outcome, error) {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestActivityEnvironment()
+	if a.ctx == nil {
+		a.ctx = p.t.Context()
+	}
+	env.SetWorkerOptions(sdkworker.Options{BackgroundActivityContext: a.ctx})
+	if a.stop != nil {
+		env.SetWorkerStopChannel(a.stop)
+	}
+	r := p.activities(p.runtime.Reopen())
+	env.RegisterActivity(r)
+	return outcome(env.ExecuteActivity(r.RunTask, o))
+}
+
+func outcome(v converter.EncodedValue, err error) (activities.Outcome, error) {
+	var out activities.Outcome
+	if err == nil {
+		err = v.Get(&out)
+	}
+	return out, err
+}
+
+func (p *party) container() (driver.Status, error) {
+	return p.runtime.Inspect(p.t.Context(), container)
+}
+
+// running waits until the container runs.
+func (p *party) running() {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		st, err := p.container()
+		return err == nil && st.State == driver.StateRunning
+	}, 5*time.Second, time.Millisecond)
+}
+
+func TestRunTask(t *testing.T) {
+	failing := func(code int, s openflow.TaskStatus, report string) func(*party) fake.Plan {
+		return func(p *party) fake.Plan {
+			return fake.Plan{ExitCode: code, Run: func(context.Context, driver.Spec, io.Writer, io.Writer) int {
+				p.says(s, report)
+				return code
+			}}
+		}
+	}
+	seven, killed := 7, 137
+	zero := 0
+	for name, tc := range map[string]struct {
+		plan func(*party) fake.Plan
+		want activities.Outcome
+		exit *int
+	}{
+		"success": {func(*party) fake.Plan { return fake.Plan{} }, activities.Outcome{Status: openflow.TaskSuccess}, &zero},
+		"exit code": {
+			failing(7, "", ""),
+			activities.Outcome{Status: openflow.TaskFailed, Error: "the program ended with exit code 7", Code: openflow.CodeRejected}, &seven,
+		},
+		"exit code and report": {
+			failing(7, openflow.TaskFailed, "no column x\nat line 3"),
+			activities.Outcome{Status: openflow.TaskFailed, Error: "no column x", Code: openflow.CodeRejected}, &seven,
+		},
+		"reported failure, exit code 0": {
+			failing(0, openflow.TaskFailed, ""),
+			activities.Outcome{Status: openflow.TaskFailed, Error: "the program reported failure", Code: openflow.CodeRejected}, &zero,
+		},
+		"no report": {
+			failing(0, "", ""),
+			activities.Outcome{Status: openflow.TaskFailed, Error: "the program ended without reporting success", Code: openflow.CodeRejected}, &zero,
+		},
+		"out of memory": {
+			func(*party) fake.Plan { return fake.Plan{OOM: true} },
+			activities.Outcome{
+				Status: openflow.TaskFailed, Error: "the program was killed for using more memory than the task may", Code: openflow.CodeRejected,
+			}, &killed,
+		},
+		"lost": {
+			func(*party) fake.Plan { return fake.Plan{Lost: true} },
+			activities.Outcome{
+				Status: openflow.TaskFailed, Error: "the machine lost the program before its end was recorded", Code: openflow.CodeUnavailable,
+			}, nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newParty(t, fake.Plan{})
+			plan := tc.plan(p)
+			plan.Stdout, plan.Stderr = "out", "err"
+			if plan.Run == nil {
+				plan.Run = func(context.Context, driver.Spec, io.Writer, io.Writer) int {
+					p.says(openflow.TaskSuccess, "")
+					return 0
+				}
+			}
+			p.runtime = fake.New(func(driver.Spec) fake.Plan { return plan })
+			got, err := p.attempt(attempt{}, order(time.Minute))
+			require.NoError(t, err)
+			require.Equal(t, tc.want, got)
+			end := p.store.recorded()
+			require.NotNil(t, end)
+			require.Equal(t, tc.want.Status, end.Status)
+			require.Equal(t, tc.want.Error, end.Reason)
+			require.Equal(t, tc.exit, end.ExitCode)
+			require.Equal(t, "digest", end.LogDigest)
+			require.Equal(t, "outerr", p.logs.got)
+			require.Equal(t, "fake", p.store.rec.Runtime)
+			require.Equal(t, container, p.store.rec.ContainerName)
+			p.gone()
+		})
+	}
+}
+
+// gone waits until the container has been removed, which happens beside the answer.
+func (p *party) gone() {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		_, err := p.container()
+		return openflow.CodeOf(err) == openflow.CodeNotFound
+	}, 5*time.Second, time.Millisecond)
+}
+
+func TestTimeoutStopsTheContainer(t *testing.T) {
+	p := newParty(t, fake.Plan{Hold: make(chan struct{})})
+	got, err := p.attempt(attempt{}, order(50*time.Millisecond))
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskTimeout, got.Status)
+	require.Equal(t, openflow.CodeDeadline, got.Code)
+	require.Contains(t, got.Error, "timeout")
+	require.Equal(t, openflow.TaskTimeout, p.store.recorded().Status)
+	p.gone()
+}
+
+// The timeout counts from the first start, not from that of the node.
+func TestTimeoutAcrossARestart(t *testing.T) {
+	p := newParty(t, fake.Plan{Hold: make(chan struct{})})
+	p.store.rec.PartyStatus, p.store.rec.StartTime = openflow.TaskRunning, time.Now().Add(-time.Hour)
+	got, err := p.attempt(attempt{}, order(time.Hour))
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskTimeout, got.Status)
+}
+
+// A worker that stops leaves the container alone, and the next attempt takes it over.
+func TestWorkerStopLeavesTheContainer(t *testing.T) {
+	hold := make(chan struct{})
+	p := newParty(t, fake.Plan{Hold: hold})
+	ctx, cancel := context.WithCancel(t.Context())
+	stop := make(chan struct{})
+	go func() {
+		p.running()
+		close(stop)
+		cancel()
+	}()
+	_, err := p.attempt(attempt{ctx, stop}, order(time.Hour))
+	require.Error(t, err)
+	require.True(t, retried(err), "Temporal gives it to the next worker: %v", err)
+	require.Nil(t, p.store.recorded(), "nothing has ended")
+	st, err := p.container()
+	require.NoError(t, err)
+	require.Equal(t, driver.StateRunning, st.State)
+
+	close(hold)
+	got, err := p.attempt(attempt{}, order(time.Hour))
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskSuccess, got.Status)
+	require.Equal(t, 1, p.runtime.Runs(container), "the program ran once")
+}
+
+// Another attempt may have taken over: then a cancellation is nobody's wish to end the run.
+func TestCancellationWithoutAStopLeavesTheContainer(t *testing.T) {
+	p := newParty(t, fake.Plan{Hold: make(chan struct{})})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { p.running(); cancel() }()
+	_, err := p.attempt(attempt{ctx: ctx}, order(time.Hour))
+	require.Error(t, err)
+	require.Nil(t, p.store.recorded())
+	st, err := p.container()
+	require.NoError(t, err)
+	require.Equal(t, driver.StateRunning, st.State)
+}
+
+func TestCancellationOfAKilledRunStopsIt(t *testing.T) {
+	for name, tc := range map[string]struct {
+		want openflow.TaskStatus
+		with openflow.TaskStatus
+	}{
+		"canceled": {openflow.TaskCanceled, openflow.TaskCanceled}, "failed": {openflow.TaskFailed, openflow.TaskFailed},
+		"unsaid": {openflow.TaskCanceled, ""}, "success is no stop": {openflow.TaskCanceled, openflow.TaskSuccess},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newParty(t, fake.Plan{Hold: make(chan struct{}), Run: func(context.Context, driver.Spec, io.Writer, io.Writer) int { return 0 }})
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				p.running()
+				p.store.change(func(r *openflow.TaskRecord) { r.Killed, r.StopStatus, r.Reason = true, tc.with, "the job is canceled" })
+				cancel()
+			}()
+			got, err := p.attempt(attempt{ctx: ctx}, order(time.Hour))
+			require.NoError(t, err)
+			require.Equal(t, activities.Outcome{Status: tc.want, Error: "the job is canceled", Code: openflow.CodeCanceled}, got)
+			require.Equal(t, tc.want, p.store.recorded().Status)
+			p.gone()
+		})
+	}
+}
+
+// Whatever has happened before the node went down, the next attempt ends the run once.
+func TestAdoption(t *testing.T) {
+	for name, prepare := range map[string]func(*party){
+		"created": func(p *party) {
+			_, err := p.runtime.Ensure(p.t.Context(), driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}})
+			require.NoError(p.t, err)
+		},
+		"exited": func(p *party) {
+			_, err := p.runtime.Ensure(p.t.Context(), driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}})
+			require.NoError(p.t, err)
+			require.NoError(p.t, p.runtime.Start(p.t.Context(), container))
+			_, err = p.runtime.Wait(p.t.Context(), container)
+			require.NoError(p.t, err)
+		},
+		"store fails at the end": func(p *party) {
+			p.store.fail["FinishTask"] = openflow.Errorf(openflow.CodeInternal, "disk full")
+			_, err := p.attempt(attempt{}, order(time.Minute))
+			require.True(p.t, retried(err))
+			_, err = p.container()
+			require.NoError(p.t, err, "nothing is removed before its outcome is recorded")
+		},
+		"log store fails": func(p *party) {
+			p.logs.err = openflow.Errorf(openflow.CodeInternal, "disk full")
+			_, err := p.attempt(attempt{}, order(time.Minute))
+			require.True(p.t, retried(err))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newParty(t, fake.Plan{})
+			prepare(p)
+			got, err := p.attempt(attempt{}, order(time.Minute))
+			require.NoError(t, err)
+			require.Equal(t, activities.Outcome{Status: openflow.TaskSuccess}, got)
+			require.Equal(t, 1, p.runtime.Runs(container))
+			p.gone()
+		})
+	}
+}
+
+// An answer of the activity that got lost is given again.
+func TestRecordedOutcomeIsFinal(t *testing.T) {
+	p := newParty(t, fake.Plan{})
+	p.store.rec.PartyStatus, p.store.rec.Reason = openflow.TaskFailed, "exit code 7"
+	got, err := p.attempt(attempt{}, order(time.Minute))
+	require.NoError(t, err)
+	require.Equal(t, activities.Outcome{Status: openflow.TaskFailed, Error: "exit code 7"}, got)
+	require.Zero(t, p.runtime.Runs(container))
+}
+
+// A slow first attempt may end the run and remove the container under the second one, which then finds nothing.
+func TestOutcomeOfAnotherAttemptIsKept(t *testing.T) {
+	p := newParty(t, fake.Plan{WaitErr: openflow.Errorf(openflow.CodeNotFound, "no container")})
+	rec := &racing{memory: p.store}
+	r := p.activities(p.runtime)
+	r.Tasks = rec
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestActivityEnvironment()
+	env.RegisterActivity(r)
+	got, err := outcome(env.ExecuteActivity(r.RunTask, order(time.Minute)))
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskSuccess, got.Status, "as recorded by the other attempt")
+}
+
+// racing is a store in which another attempt records success just before this one records its end.
+type racing struct{ *memory }
+
+func (r *racing) FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error) {
+	r.change(func(t *openflow.TaskRecord) { t.PartyStatus = openflow.TaskSuccess })
+	return r.memory.FinishTask(ctx, k, end)
+}
+
+func TestLaunchErrors(t *testing.T) {
+	busy := openflow.Errorf(openflow.CodeUnavailable, "the daemon does not answer")
+	refused := openflow.Errorf(openflow.CodeNotFound, "no image x here")
+	for name, tc := range map[string]struct {
+		plan    fake.Plan
+		prepare func(*party)
+		retry   bool
+		want    string
+	}{
+		"runtime away at create":   {fake.Plan{EnsureErr: busy}, nil, true, ""},
+		"runtime away at start":    {fake.Plan{StartErr: busy}, nil, true, ""},
+		"runtime away while it is": {fake.Plan{WaitErr: busy}, nil, true, ""},
+		"no image":                 {fake.Plan{EnsureErr: refused}, nil, false, "no image x here"},
+		"cannot be executed": {
+			fake.Plan{StartErr: openflow.Errorf(openflow.CodeInvalid, "not executable")}, nil, false, "not executable",
+		},
+		"no description": {
+			fake.Plan{}, func(p *party) {
+				p.launcher.err = openflow.Errorf(openflow.CodeInvalid, "its configuration is too large")
+			}, false,
+			"its configuration is too large",
+		},
+		"no description for now": {
+			fake.Plan{}, func(p *party) { p.launcher.err = openflow.Errorf(openflow.CodeInternal, "database is locked") }, true, "",
+		},
+		"store away": {
+			fake.Plan{}, func(p *party) {
+				p.store.fail["StartTask"] = openflow.Errorf(openflow.CodeInternal, "database is locked")
+			}, true, "",
+		},
+		"store away at the beginning": {
+			fake.Plan{}, func(p *party) { p.store.fail["Task"] = openflow.Errorf(openflow.CodeInternal, "database is locked") }, true, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newParty(t, tc.plan)
+			if tc.prepare != nil {
+				tc.prepare(p)
+			}
+			got, err := p.attempt(attempt{}, order(time.Minute))
+			if tc.retry {
+				require.Error(t, err)
+				require.True(t, retried(err), "%v", err)
+				require.Nil(t, p.store.recorded())
+				p.launcher.err = nil
+				got, err = p.attempt(attempt{}, order(time.Minute))
+				require.NoError(t, err)
+				require.Equal(t, openflow.TaskSuccess, got.Status)
+				return
+			}
+			require.NoError(t, err, "the run has failed, the activity has not")
+			require.Equal(t, openflow.TaskFailed, got.Status)
+			require.Equal(t, tc.want, got.Error)
+			require.Equal(t, openflow.TaskFailed, p.store.recorded().Status)
+		})
+	}
+}
+
+func TestRunThatIsNotKnown(t *testing.T) {
+	p := newParty(t, fake.Plan{})
+	p.store.none = true
+	_, err := p.attempt(attempt{}, order(time.Minute))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(activities.FromTemporal(err)))
+	require.False(t, retried(err))
+}
+
+func TestRecordEnd(t *testing.T) {
+	want := activities.Outcome{Status: openflow.TaskCanceled, Error: "the job is canceled", Code: openflow.CodeCanceled}
+	end := activities.End{Order: order(time.Hour), Outcome: want}
+	launch := func(p *party) {
+		_, err := p.runtime.Ensure(p.t.Context(), driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}})
+		require.NoError(p.t, err)
+		require.NoError(p.t, p.runtime.Start(p.t.Context(), container))
+		p.store.rec.PartyStatus, p.store.rec.ContainerName = openflow.TaskRunning, container
+	}
+	for name, tc := range map[string]struct {
+		prepare func(*party)
+		want    activities.Outcome
+	}{
+		"never started":         {func(*party) {}, want},
+		"running":               {launch, want},
+		"its container is gone": {func(p *party) { p.store.rec.PartyStatus, p.store.rec.ContainerName = openflow.TaskRunning, "other" }, want},
+		"ended before": {
+			func(p *party) { p.store.rec.PartyStatus, p.store.rec.Reason = openflow.TaskFailed, "exit code 7" },
+			activities.Outcome{Status: openflow.TaskFailed, Error: "exit code 7"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newParty(t, fake.Plan{Hold: make(chan struct{})})
+			tc.prepare(p)
+			got, err := p.activities(p.runtime).RecordEnd(t.Context(), end)
+			require.NoError(t, err)
+			require.Equal(t, tc.want, got, "what is recorded is what is reported")
+			require.Equal(t, tc.want.Status, p.store.rec.PartyStatus)
+			p.gone()
+		})
+	}
+	t.Run("runtime away", func(t *testing.T) {
+		p := newParty(t, fake.Plan{Hold: make(chan struct{}), LogsErr: openflow.Errorf(openflow.CodeUnavailable, "away")})
+		launch(p)
+		_, err := p.activities(p.runtime).RecordEnd(t.Context(), end)
+		require.True(t, retried(err))
+		require.Nil(t, p.store.recorded())
+		_, err = p.activities(p.runtime).RecordEnd(t.Context(), end)
+		require.NoError(t, err)
+	})
+}
+
+// schedulerNode is the scheduler that reports go to.
+type schedulerNode struct {
+	openflow.SchedulerService
+	err    error
+	away   error // of the directory
+	caller openflow.PartyID
+	got    []openflow.Report
+}
+
+func (s *schedulerNode) Partner(context.Context, openflow.PartyID) (openflow.PartnerService, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func (s *schedulerNode) Scheduler(context.Context, openflow.PartyID) (openflow.SchedulerService, error) {
+	return s, s.away
+}
+
+func (s *schedulerNode) ReportTask(_ context.Context, caller openflow.PartyID, r openflow.Report) error {
+	s.caller, s.got = caller, append(s.got, r)
+	return s.err
+}
+
+func TestReportTask(t *testing.T) {
+	end := activities.End{Order: order(time.Hour), Outcome: activities.Outcome{Status: openflow.TaskFailed, Error: "e", Code: openflow.CodeRejected}}
+	for name, tc := range map[string]struct {
+		err, away error
+		want      openflow.Code
+		retry     bool
+	}{
+		"taken":             {nil, nil, "", false},
+		"job not known":     {openflow.Errorf(openflow.CodeNotFound, "no such job"), nil, "", false},
+		"scheduler away":    {openflow.Errorf(openflow.CodeUnavailable, "down"), nil, openflow.CodeUnavailable, true},
+		"refused":           {openflow.Errorf(openflow.CodePermission, "no"), nil, openflow.CodePermission, false},
+		"address not known": {nil, openflow.Errorf(openflow.CodeInvalid, "party 10000 is not known here"), openflow.CodeInvalid, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newParty(t, fake.Plan{})
+			p.reports.err, p.reports.away = tc.err, tc.away
+			err := p.activities(p.runtime).ReportTask(t.Context(), end)
+			require.Equal(t, tc.want, openflow.CodeOf(activities.FromTemporal(err)))
+			if tc.want != "" {
+				require.Equal(t, tc.retry, retried(err))
+				require.ErrorContains(t, activities.FromTemporal(err), "10000")
+			}
+			if tc.away == nil {
+				require.Equal(t, openflow.PartyID("9999"), p.reports.caller)
+				require.Equal(t, []openflow.Report{{Key: key, Status: openflow.TaskFailed, Error: "e", Code: openflow.CodeRejected}}, p.reports.got)
+			}
+		})
+	}
+}

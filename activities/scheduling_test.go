@@ -1,0 +1,232 @@
+package activities_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/activities"
+	"openflow/workflows/plan"
+)
+
+var host = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
+
+// peers is every party's node, and the scheduler's own record.
+type peers struct {
+	openflow.PartnerService
+	away, err, store error
+	order            openflow.JobOrder
+	keys             []openflow.JobKey
+	schedulers       []openflow.PartyID
+	task             openflow.TaskRecord
+	updates          []openflow.TaskUpdate
+	status           []openflow.JobStatus
+	record           openflow.ScheduledJob
+	wake             []openflow.JobID
+	waiting          []openflow.JobID
+	freed            int
+}
+
+func (p *peers) scheduling() *activities.Scheduling {
+	return &activities.Scheduling{Self: "9999", Directory: p, Jobs: p, Waker: waker{p}}
+}
+
+func (p *peers) Partner(_ context.Context, id openflow.PartyID) (openflow.PartnerService, error) {
+	if id != "10000" {
+		return nil, openflow.Errorf(openflow.CodeInternal, "wrong party")
+	}
+	return p, p.away
+}
+
+func (p *peers) Scheduler(context.Context, openflow.PartyID) (openflow.SchedulerService, error) {
+	return nil, openflow.Errorf(openflow.CodeInternal, "not asked")
+}
+
+func (p *peers) seen(k openflow.JobKey) error { p.keys = append(p.keys, k); return p.err }
+
+func (p *peers) CreateJob(_ context.Context, o openflow.JobOrder) error {
+	p.order = o
+	return p.seen(o.Key)
+}
+func (p *peers) ApplyJobResources(_ context.Context, k openflow.JobKey) error  { return p.seen(k) }
+func (p *peers) ReturnJobResources(_ context.Context, k openflow.JobKey) error { return p.seen(k) }
+func (p *peers) StartJob(_ context.Context, k openflow.JobKey) error           { return p.seen(k) }
+func (p *peers) UpdateJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, _ string, _ *int) error {
+	p.status = append(p.status, s)
+	return p.seen(k)
+}
+func (p *peers) StopJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, _ string) error {
+	p.status = append(p.status, s)
+	return p.seen(k)
+}
+func (p *peers) StartTask(_ context.Context, s openflow.PartyID, _ openflow.TaskKey) error {
+	p.schedulers = append(p.schedulers, s)
+	return p.err
+}
+func (p *peers) UpdateTask(_ context.Context, s openflow.PartyID, u openflow.TaskUpdate) error {
+	p.schedulers, p.updates = append(p.schedulers, s), append(p.updates, u)
+	return p.err
+}
+func (p *peers) CollectTask(_ context.Context, s openflow.PartyID, _ openflow.TaskKey) (openflow.TaskRecord, error) {
+	p.schedulers = append(p.schedulers, s)
+	return p.task, p.err
+}
+
+func (p *peers) ScheduledJob(context.Context, openflow.JobID) (openflow.ScheduledJob, error) {
+	return p.record, p.store
+}
+func (p *peers) UpdateScheduledJob(_ context.Context, _ openflow.JobID, to openflow.JobStatus, reason string) (bool, error) {
+	if p.record.Status.Terminal() {
+		return false, openflow.Errorf(openflow.CodeConflict, "it is %s", p.record.Status)
+	}
+	p.record.Status, p.record.Reason = to, reason
+	return true, p.store
+}
+func (p *peers) SetScheduledReason(_ context.Context, _ openflow.JobID, reason string) error {
+	p.record.Reason = reason
+	return nil
+}
+func (p *peers) SetScheduledProgress(_ context.Context, _ openflow.JobID, percent int) error {
+	p.record.Progress = percent
+	return nil
+}
+func (p *peers) NextToWake(_ context.Context, cores int) ([]openflow.JobID, error) {
+	p.freed = cores
+	return p.waiting, nil
+}
+
+// waker signals jobs that wait.
+type waker struct{ *peers }
+
+func (w waker) WakeJobs(_ context.Context, ids []openflow.JobID) error {
+	w.wake = append(w.wake, ids...)
+	return nil
+}
+
+var (
+	atHost  = activities.PartyCall{Job: "1", Party: host}
+	hostKey = openflow.JobKey{Scheduler: "9999", Job: "1", Party: host}
+	run     = openflow.TaskKey{Job: "1", Task: "a", Party: host}
+)
+
+// Every call reaches the party under its key, and what goes wrong carries its name and code.
+func TestCallsToParties(t *testing.T) {
+	for name, call := range map[string]func(*activities.Scheduling) error{
+		"create": func(s *activities.Scheduling) error { return s.CreateJob(t.Context(), atHost) },
+		"return": func(s *activities.Scheduling) error { return s.ReturnResources(t.Context(), atHost) },
+		"start":  func(s *activities.Scheduling) error { return s.StartJob(t.Context(), atHost) },
+		"update": func(s *activities.Scheduling) error {
+			return s.UpdateJob(t.Context(), activities.JobUpdate{PartyCall: atHost, Status: openflow.JobWaiting})
+		},
+		"stop": func(s *activities.Scheduling) error {
+			return s.StopJob(t.Context(), activities.JobUpdate{PartyCall: atHost, Status: openflow.JobFailed})
+		},
+		"start task":  func(s *activities.Scheduling) error { return s.StartTask(t.Context(), run) },
+		"update task": func(s *activities.Scheduling) error { return s.UpdateTask(t.Context(), openflow.TaskUpdate{Key: run}) },
+		"collect":     func(s *activities.Scheduling) error { _, err := s.CollectTask(t.Context(), run); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peers{record: openflow.ScheduledJob{DAG: &openflow.DAG{}}}
+			require.NoError(t, call(p.scheduling()))
+			for _, k := range p.keys {
+				require.Equal(t, hostKey, k)
+			}
+			for _, s := range p.schedulers {
+				require.Equal(t, openflow.PartyID("9999"), s)
+			}
+			require.Equal(t, 1, len(p.keys)+len(p.schedulers))
+			for cause, p := range map[string]*peers{
+				"refused":   {err: openflow.Errorf(openflow.CodeConflict, "why"), record: p.record},
+				"not known": {away: openflow.Errorf(openflow.CodeConflict, "why"), record: p.record},
+			} {
+				var e *openflow.Error
+				require.ErrorAs(t, activities.FromTemporal(call(p.scheduling())), &e, cause)
+				require.Equal(t, openflow.CodeConflict, e.Code)
+				require.Equal(t, openflow.PartyID("10000"), e.Party)
+			}
+		})
+	}
+}
+
+// Part 7 #17: a party gets the DAG as it may see it.
+func TestPartyGetsItsOwnParametersOnly(t *testing.T) {
+	guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
+	p := &peers{record: openflow.ScheduledJob{UserName: "u", DAG: &openflow.DAG{
+		Parties: []openflow.Party{guest, host},
+		PartyTasks: []openflow.PartyTasks{
+			{Site: "guest", Parties: []openflow.Party{guest}, Tasks: map[openflow.TaskName]openflow.TaskOverride{"a": {Parameters: openflow.Parameters{"secret": 1}}}},
+			{Site: "host", Parties: []openflow.Party{host}},
+		},
+	}}}
+	require.NoError(t, p.scheduling().CreateJob(t.Context(), atHost))
+	require.Len(t, p.order.DAG.PartyTasks, 1)
+	require.Equal(t, "host", p.order.DAG.PartyTasks[0].Site)
+	require.Equal(t, "u", p.order.UserName)
+	p.store = openflow.Errorf(openflow.CodeInternal, "disk")
+	require.True(t, retried(p.scheduling().CreateJob(t.Context(), atHost)))
+}
+
+func TestApplyResources(t *testing.T) {
+	for name, tc := range map[string]struct {
+		p    *peers
+		want plan.Grant
+	}{
+		"granted":  {&peers{}, plan.Grant{Party: host}},
+		"busy":     {&peers{err: openflow.AtParty("10000", openflow.Errorf(openflow.CodeExhausted, "2 of 4 free").WithHint("wait"))}, plan.Grant{Party: host, Code: openflow.CodeExhausted, Text: "2 of 4 free (wait)"}},
+		"too much": {&peers{err: openflow.Errorf(openflow.CodeInvalid, "64 of 32")}, plan.Grant{Party: host, Code: openflow.CodeInvalid, Text: "64 of 32"}},
+		"away":     {&peers{away: openflow.Errorf(openflow.CodeUnavailable, "down")}, plan.Grant{Party: host, Code: openflow.CodeUnavailable, Text: "down"}},
+		"late":     {&peers{err: context.DeadlineExceeded}, plan.Grant{Party: host, Code: openflow.CodeDeadline, Text: "context deadline exceeded"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := tc.p.scheduling().ApplyResources(t.Context(), atHost)
+			require.NoError(t, err, "a refusal is an answer")
+			require.Equal(t, tc.want, got)
+		})
+	}
+}
+
+func TestStopOfAnUnknownJobIsSuccess(t *testing.T) {
+	p := &peers{err: openflow.Errorf(openflow.CodeNotFound, "no such job")}
+	require.NoError(t, p.scheduling().StopJob(t.Context(), activities.JobUpdate{PartyCall: atHost, Status: openflow.JobFailed}))
+}
+
+func TestCollectTask(t *testing.T) {
+	for name, tc := range map[string]struct {
+		rec  openflow.TaskRecord
+		want string
+	}{
+		"own node":    {openflow.TaskRecord{PartyStatus: openflow.TaskFailed, Reason: "exit code 7", ErrorReport: "no column x\nat line 3"}, "no column x"},
+		"no report":   {openflow.TaskRecord{PartyStatus: openflow.TaskFailed, Reason: "exit code 7"}, "exit code 7"},
+		"still going": {openflow.TaskRecord{PartyStatus: openflow.TaskRunning}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := (&peers{task: tc.rec}).scheduling().CollectTask(t.Context(), run)
+			require.NoError(t, err)
+			require.Equal(t, openflow.Report{Key: run, Status: tc.rec.PartyStatus, Error: tc.want}, got)
+		})
+	}
+}
+
+func TestOwnRecordOfAJob(t *testing.T) {
+	news := activities.JobNews{Job: "1", Status: openflow.JobFailed, Reason: "why", Progress: 50, Cores: 4}
+	p := &peers{waiting: []openflow.JobID{"2", "3"}}
+	require.NoError(t, p.scheduling().EndJob(t.Context(), news))
+	require.Equal(t, openflow.JobFailed, p.record.Status)
+	require.Equal(t, 50, p.record.Progress)
+	require.Equal(t, []openflow.JobID{"2", "3"}, p.wake)
+	require.Equal(t, 4, p.freed)
+
+	news.Status, news.Reason = openflow.JobSuccess, "late"
+	require.NoError(t, p.scheduling().EndJob(t.Context(), news), "an end is final, and a second one no fault")
+	require.Equal(t, openflow.JobFailed, p.record.Status)
+
+	p = &peers{}
+	waits := activities.JobNews{Job: "1", Status: openflow.JobWaiting, Reason: "for party 10000"}
+	require.NoError(t, p.scheduling().RecordJob(t.Context(), waits))
+	require.Equal(t, "for party 10000", p.record.Reason)
+	p.store = openflow.Errorf(openflow.CodeInternal, "disk")
+	require.True(t, retried(p.scheduling().RecordJob(t.Context(), waits)))
+	require.True(t, retried(p.scheduling().EndJob(t.Context(), news)))
+}

@@ -1,0 +1,245 @@
+package docker_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/docker"
+	"openflow/docker/driver"
+	"openflow/sdk/wire"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+type credentials struct{}
+
+func (credentials) Issue(k openflow.TaskKey) string { return "secret of " + string(k.ExecutionID()) }
+
+func launcher() *docker.Launcher {
+	return &docker.Launcher{
+		Node: "uuid", Image: "sha256:abc", Command: []string{"run"}, Credentials: credentials{}, MachineCPUs: 4,
+		Base:   func() docker.BaseLayer { return docker.BaseLayer{Host: "172.17.0.1", Port: 9380} },
+		Models: func(context.Context, openflow.TaskRecord) (string, string, int, error) { return "J", "0", 8, nil },
+	}
+}
+
+// record is lr_0 of the worked example (fate-flow-api §5) at its host.
+func record(t *testing.T) openflow.TaskRecord {
+	t.Helper()
+	doc, err := os.ReadFile("../sdk/wire/testdata/dag/flow-5.1.yaml")
+	require.NoError(t, err)
+	d, err := wire.ParseDAG(doc)
+	require.NoError(t, err)
+	host := openflow.Party{Role: openflow.RoleHost, ID: "10000"}
+	for _, s := range d.ForParty(host) {
+		if s.Name == "lr_0" {
+			return openflow.TaskRecord{
+				Key: openflow.TaskKey{Job: "J", Task: "lr_0", Party: host}, Scheduler: "9999", Component: s.Component,
+				Provider: "openflow:0.1.0@docker", Spec: s, Cores: 2, MemoryBytes: 1 << 30,
+			}
+		}
+	}
+	t.Fatal("no lr_0")
+	return openflow.TaskRecord{}
+}
+
+func env(t *testing.T, s driver.Spec, key string) string {
+	t.Helper()
+	for _, e := range s.Env {
+		if v, ok := strings.CutPrefix(e, key+"="); ok {
+			return v
+		}
+	}
+	t.Fatalf("no %s in the environment", key)
+	return ""
+}
+
+// The configuration of fate-flow-api §5.5, as a container of ours gets it.
+func TestConfiguration(t *testing.T) {
+	s, err := launcher().Spec(t.Context(), record(t))
+	require.NoError(t, err)
+	require.NoError(t, s.Validate())
+	var pretty []byte
+	var config map[string]any
+	require.NoError(t, json.Unmarshal([]byte(env(t, s, docker.EnvConfig)), &config))
+	pretty, err = json.MarshalIndent(config, "", " ")
+	require.NoError(t, err)
+	pretty = append(pretty, '\n')
+	const file = "testdata/config.json"
+	if *update {
+		require.NoError(t, os.WriteFile(file, pretty, 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(string(want), string(pretty)))
+
+	var spec map[string]any // what §5.5 has and this dialect must keep
+	require.NoError(t, json.Unmarshal([]byte(`{
+		"model_id": "J", "model_version": "0", "job_id": "J", "task_id": "J_lr_0", "task_version": "0", "task_name": "lr_0",
+		"party_task_id": "J_lr_0_0_host_10000", "component": "coordinated_lr", "role": "host", "party_id": "10000", "stage": "train",
+		"parameters": {"epochs": 10, "batch_size": null}, "engine_run": {"cores": 2}, "computing_partitions": 8,
+		"launcher_name": "default", "launcher_conf": {}
+	}`), &spec))
+	for k, v := range spec {
+		require.Equal(t, v, config[k], k)
+	}
+	federation := config["conf"].(map[string]any)["federation"].(map[string]any)["metadata"]
+	require.Equal(t, map[string]any{
+		"federation_id": "J_lr_0_0",
+		"parties": map[string]any{
+			"local": map[string]any{"role": "host", "partyid": "10000"},
+			"parties": []any{
+				map[string]any{"role": "guest", "partyid": "9999"}, map[string]any{"role": "host", "partyid": "10000"},
+				map[string]any{"role": "arbiter", "partyid": "10000"},
+			},
+		},
+	}, federation)
+	require.Equal(t, map[string]any{"host": "172.17.0.1", "port": 9380.0, "protocol": "http", "api_version": "v2"},
+		config["mlmd"].(map[string]any)["metadata"])
+}
+
+func TestSpec(t *testing.T) {
+	r := record(t)
+	s, err := launcher().Spec(t.Context(), r)
+	require.NoError(t, err)
+	again, err := launcher().Spec(t.Context(), r)
+	require.NoError(t, err)
+	require.Equal(t, s, again, "a retry describes the same container")
+	require.Equal(t, map[string]string{
+		docker.LabelNode: "uuid", docker.LabelExecution: "J_lr_0_0_host_10000", docker.LabelScheduler: "9999", docker.LabelJob: "J",
+	}, s.Labels)
+	require.Equal(t, "secret of J_lr_0_0_host_10000", env(t, s, docker.EnvToken))
+	require.Equal(t, "2", env(t, s, docker.EnvCores))
+	require.Equal(t, driver.Limits{CPUs: 2, MemoryBytes: 1 << 30, PIDs: 512}, s.Limits)
+	require.Equal(t, "sha256:abc", s.Image)
+	require.Equal(t, []string{"run"}, s.Command)
+}
+
+func TestCPUs(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cores   int
+		machine float64
+		want    float64
+		told    string
+	}{
+		"as many as asked":         {2, 4, 2, "2"},
+		"never more than there is": {16, 4, 4, "4"},
+		"an arbiter gets one":      {0, 4, 1, "1"},
+		"machine not known":        {16, 0, 16, "16"},
+		"half a machine":           {4, 0.5, 0.5, "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, r := launcher(), record(t)
+			l.MachineCPUs, r.Cores = tc.machine, tc.cores
+			s, err := l.Spec(t.Context(), r)
+			require.NoError(t, err)
+			require.InDelta(t, tc.want, s.Limits.CPUs, 0)
+			require.Equal(t, tc.told, env(t, s, docker.EnvCores))
+		})
+	}
+}
+
+func TestNamesOfContainers(t *testing.T) {
+	k := record(t).Key
+	name := docker.Name("9999", k)
+	require.NoError(t, driver.ValidateName(name))
+	require.True(t, strings.HasPrefix(name, "of-host-10000-lr_0-0-"), name)
+	seen := map[string]bool{name: true}
+	for what, other := range map[string]string{
+		"scheduler":           docker.Name("9998", k),
+		"job":                 docker.Name("9999", openflow.TaskKey{Job: "K", Task: k.Task, Party: k.Party}),
+		"task":                docker.Name("9999", openflow.TaskKey{Job: k.Job, Task: "lr_1", Party: k.Party}),
+		"version":             docker.Name("9999", openflow.TaskKey{Job: k.Job, Task: k.Task, Version: 1, Party: k.Party}),
+		"role":                docker.Name("9999", openflow.TaskKey{Job: k.Job, Task: k.Task, Party: openflow.Party{Role: openflow.RoleGuest, ID: "10000"}}),
+		"cut apart otherwise": docker.Name("9999", openflow.TaskKey{Job: "J_lr", Task: "0", Party: k.Party}),
+	} {
+		require.False(t, seen[other], "another %s is another container", what)
+		seen[other] = true
+	}
+	long := openflow.TaskKey{Job: "J", Task: openflow.TaskName(strings.Repeat("t", 128)), Party: openflow.Party{Role: openflow.RoleArbiter, ID: openflow.PartyID(strings.Repeat("p", 128))}}
+	require.NoError(t, driver.ValidateName(docker.Name("9999", long)))
+}
+
+func TestSpecRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*docker.Launcher, *openflow.TaskRecord)
+		code   openflow.Code
+		text   string
+	}{
+		"too large": {func(_ *docker.Launcher, r *openflow.TaskRecord) {
+			r.Spec.Parameters = openflow.Parameters{"x": strings.Repeat("x", 130<<10)}
+		}, openflow.CodeInvalid, "its configuration has"},
+		"not JSON": {func(_ *docker.Launcher, r *openflow.TaskRecord) {
+			r.Spec.Parameters = openflow.Parameters{"x": func() {}}
+		}, openflow.CodeInvalid, "cannot be encoded"},
+		"job not found": {func(l *docker.Launcher, _ *openflow.TaskRecord) {
+			l.Models = func(context.Context, openflow.TaskRecord) (string, string, int, error) {
+				return "", "", 0, openflow.Errorf(openflow.CodeNotFound, "no job")
+			}
+		}, openflow.CodeNotFound, "no job"},
+		"database": {func(l *docker.Launcher, _ *openflow.TaskRecord) {
+			l.Models = func(context.Context, openflow.TaskRecord) (string, string, int, error) {
+				return "", "", 0, errors.New("locked")
+			}
+		}, openflow.CodeInternal, "locked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, r := launcher(), record(t)
+			tc.change(l, &r)
+			_, err := l.Spec(t.Context(), r)
+			require.Equal(t, tc.code, openflow.CodeOf(err))
+			require.ErrorContains(t, err, tc.text)
+		})
+	}
+}
+
+// The largest configuration that is accepted still fits what the system allows for one string.
+func TestLargestConfigurationFits(t *testing.T) {
+	l, r := launcher(), record(t)
+	for size := 118 << 10; ; size -= 64 {
+		r.Spec.Parameters = openflow.Parameters{"x": strings.Repeat("x", size)}
+		s, err := l.Spec(t.Context(), r)
+		if err == nil {
+			require.NoError(t, s.Validate())
+			return
+		}
+	}
+}
+
+func TestInputsOfEveryShape(t *testing.T) {
+	p := openflow.Party{Role: openflow.RoleHost, ID: "10000"}
+	r := record(t)
+	r.Spec.Conf = openflow.TaskConf{Timeout: time.Hour}
+	r.Spec.Inputs = []openflow.Input{
+		{Kind: openflow.InputData, Key: "many", Channels: []openflow.Channel{
+			{Source: openflow.FromTask, ProducerTask: "a", OutputKey: "k", Parties: []openflow.Party{p}},
+			{Source: openflow.FromDataWarehouse, Namespace: "ns", Name: "n", Parties: []openflow.Party{p}},
+		}},
+		{Kind: openflow.InputModel, Key: "model", Channels: []openflow.Channel{
+			{Source: openflow.FromModelWarehouse, ProducerTask: "a", OutputKey: "k", Model: &openflow.ModelRef{ID: "m", Version: "1"}, Parties: []openflow.Party{p}},
+		}},
+	}
+	s, err := launcher().Spec(t.Context(), r)
+	require.NoError(t, err)
+	var config struct {
+		Inputs json.RawMessage `json:"input_artifacts"`
+		Run    json.RawMessage `json:"engine_run"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(env(t, s, docker.EnvConfig)), &config))
+	require.JSONEq(t, `{"data":{"many":[
+		{"producer_task":"a","output_artifact_key":"k","parties":[{"role":"host","party_id":["10000"]}]},
+		{"namespace":"ns","name":"n","parties":[{"role":"host","party_id":["10000"]}]}]},
+		"model":{"model":{"producer_task":"a","output_artifact_key":"k","model_id":"m","model_version":"1","parties":[{"role":"host","party_id":["10000"]}]}}}`,
+		string(config.Inputs))
+	require.JSONEq(t, `{}`, string(config.Run), "an object, not null")
+}

@@ -1,0 +1,197 @@
+package initiator_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/initiator"
+)
+
+var (
+	guest   = openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
+	host    = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
+	arbiter = openflow.Party{Role: openflow.RoleArbiter, ID: "10000"}
+)
+
+// network is the schedulers that the initiator can reach.
+type network struct {
+	openflow.SchedulerService
+	asked  openflow.PartyID
+	away   error
+	answer openflow.Submitted
+	err    error
+	subs   []openflow.Submission
+	stops  []openflow.JobID
+	caller openflow.PartyID
+}
+
+func (n *network) Partner(context.Context, openflow.PartyID) (openflow.PartnerService, error) {
+	return nil, openflow.Errorf(openflow.CodeInternal, "an initiator calls no partner")
+}
+
+func (n *network) Scheduler(_ context.Context, id openflow.PartyID) (openflow.SchedulerService, error) {
+	n.asked = id
+	return n, n.away
+}
+
+func (n *network) CreateJob(_ context.Context, caller openflow.PartyID, s openflow.Submission) (openflow.Submitted, error) {
+	n.caller, n.subs = caller, append(n.subs, s)
+	return n.answer, n.err
+}
+
+func (n *network) StopJob(_ context.Context, caller openflow.PartyID, id openflow.JobID, status openflow.JobStatus) error {
+	if status != openflow.JobCanceled {
+		return openflow.Errorf(openflow.CodeInternal, "a user cancels")
+	}
+	n.caller, n.stops = caller, append(n.stops, id)
+	return n.err
+}
+
+type rows struct {
+	list []openflow.JobRecord
+	err  error
+}
+
+func (r rows) JobRows(context.Context, openflow.JobID) ([]openflow.JobRecord, error) {
+	return r.list, r.err
+}
+
+func service(n *network, r rows) *initiator.Service {
+	return &initiator.Service{Self: "9999", Rows: r, Directory: n, NewID: func() openflow.JobID { return "new" }}
+}
+
+func dag() *openflow.DAG {
+	return &openflow.DAG{
+		SchemaVersion: "2.2.0", Parties: []openflow.Party{guest, host},
+		Tasks: []openflow.Task{{Name: "a", Component: "noop"}},
+	}
+}
+
+func TestSubmitJob(t *testing.T) {
+	n := &network{answer: openflow.Submitted{ID: "first"}}
+	d := dag()
+	d.Conf.Initiator = "666"
+	got, err := service(n, rows{}).SubmitJob(t.Context(), openflow.Submission{DAG: d, IdempotencyKey: "k", UserName: "u"})
+	require.NoError(t, err)
+	require.Equal(t, openflow.JobID("first"), got.ID)
+	require.Equal(t, openflow.PartyID("9999"), n.asked, "without a scheduler it is this node")
+	require.Equal(t, openflow.PartyID("9999"), n.caller)
+	sub := n.subs[0]
+	require.Equal(t, openflow.JobID("new"), sub.ID)
+	require.Equal(t, "k", sub.IdempotencyKey)
+	require.Equal(t, "u", sub.UserName)
+	require.Equal(t, openflow.PartyID("9999"), sub.DAG.Conf.Initiator, "whatever the user wrote")
+	require.Equal(t, openflow.PartyID("666"), d.Conf.Initiator, "the user's DAG is not changed")
+
+	d.Conf.Scheduler = "10000"
+	_, err = service(n, rows{}).SubmitJob(t.Context(), openflow.Submission{DAG: d})
+	require.NoError(t, err)
+	require.Equal(t, openflow.PartyID("10000"), n.asked)
+}
+
+func TestSubmitJobFails(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*network, *openflow.DAG)
+		code   openflow.Code
+		party  openflow.PartyID
+		sent   bool
+	}{
+		"broken DAG":        {func(_ *network, d *openflow.DAG) { d.Tasks = nil }, openflow.CodeInvalid, "", false},
+		"unknown scheduler": {func(n *network, _ *openflow.DAG) { n.away = openflow.Errorf(openflow.CodeInvalid, "not known") }, openflow.CodeInvalid, "9999", false},
+		"refused": {
+			func(n *network, _ *openflow.DAG) { n.err = openflow.Errorf(openflow.CodeRejected, "no") }, openflow.CodeRejected, "9999", true,
+		},
+		"refused by a party": {
+			func(n *network, _ *openflow.DAG) {
+				n.err = openflow.AtParty("10000", openflow.Errorf(openflow.CodePermission, "no"))
+			},
+			openflow.CodePermission, "10000", true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, d := &network{}, dag()
+			tc.change(n, d)
+			_, err := service(n, rows{}).SubmitJob(t.Context(), openflow.Submission{DAG: d})
+			var e *openflow.Error
+			require.ErrorAs(t, err, &e)
+			require.Equal(t, tc.code, e.Code)
+			require.Equal(t, tc.party, e.Party)
+			require.Equal(t, tc.sent, len(n.subs) == 1)
+		})
+	}
+}
+
+func TestStopJob(t *testing.T) {
+	row := openflow.JobRecord{ID: "1", Scheduler: "10000"}
+	n := &network{}
+	require.NoError(t, service(n, rows{list: []openflow.JobRecord{row}}).StopJob(t.Context(), "1"))
+	require.Equal(t, openflow.PartyID("10000"), n.asked)
+	require.Equal(t, openflow.PartyID("9999"), n.caller)
+	require.Equal(t, []openflow.JobID{"1"}, n.stops)
+
+	err := service(n, rows{}).StopJob(t.Context(), "2")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+	n.away = openflow.Errorf(openflow.CodeUnavailable, "down")
+	err = service(n, rows{list: []openflow.JobRecord{row}}).StopJob(t.Context(), "1")
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "10000")
+	err = service(n, rows{err: openflow.Errorf(openflow.CodeInternal, "disk")}).StopJob(t.Context(), "1")
+	require.Equal(t, openflow.CodeInternal, openflow.CodeOf(err))
+}
+
+func TestWarnings(t *testing.T) {
+	d := dag()
+	require.Empty(t, initiator.Warnings(d))
+	d.Parties = []openflow.Party{guest, host, {Role: openflow.RoleArbiter, ID: "10001"}}
+	require.Empty(t, initiator.Warnings(d), "a third party")
+	d.Parties = []openflow.Party{guest, host, arbiter}
+	w := initiator.Warnings(d)
+	require.Len(t, w, 1)
+	require.Contains(t, w[0], "party 10000 is both host and arbiter")
+	n := &network{}
+	got, err := service(n, rows{}).SubmitJob(t.Context(), openflow.Submission{DAG: d})
+	require.NoError(t, err)
+	require.Equal(t, w, got.Warnings)
+}
+
+// fate-flow-api §4.8: the form, and uniqueness also when the clock stands still or goes back.
+func TestIDs(t *testing.T) {
+	now := time.Date(2025, 1, 2, 3, 4, 5, 60708999, time.UTC)
+	g := initiator.IDs{Now: func() time.Time { return now }}
+	require.Equal(t, openflow.JobID("202501020304050607080"), g.Next())
+	require.Equal(t, openflow.JobID("202501020304050607081"), g.Next())
+	now = now.Add(-time.Hour)
+	require.Equal(t, openflow.JobID("202501020304050607082"), g.Next(), "after the clock was set back")
+	now = now.Add(2 * time.Hour)
+	require.Equal(t, openflow.JobID("202501020404050607080"), g.Next())
+}
+
+func TestIDsAreUniqueAndLegal(t *testing.T) {
+	g := initiator.IDs{Now: time.Now}
+	var mu sync.Mutex
+	var ids []openflow.JobID
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 500 {
+				id := g.Next()
+				mu.Lock()
+				ids = append(ids, id)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(ids)
+	require.Len(t, slices.Compact(ids), 4000)
+	for _, id := range ids {
+		require.NoError(t, openflow.CheckJobID(id))
+		require.LessOrEqual(t, len(id), 25, "§4.8: a genuine node's column")
+	}
+}

@@ -1,0 +1,505 @@
+package partner_test
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/catalogue"
+	"openflow/partner"
+)
+
+var (
+	guest   = openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
+	host    = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
+	arbiter = openflow.Party{Role: openflow.RoleArbiter, ID: "10000"}
+)
+
+// engine records what the service asks of it.
+type engine struct {
+	openflow.Engine
+	started []openflow.TaskOrder
+	stopped []stop
+	err     error
+}
+
+type stop struct {
+	scheduler openflow.PartyID
+	key       openflow.TaskKey
+	status    openflow.TaskStatus
+	reason    string
+}
+
+func (e *engine) StartTask(_ context.Context, o openflow.TaskOrder) error {
+	e.started = append(e.started, o)
+	return e.err
+}
+
+func (e *engine) StopTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey, st openflow.TaskStatus, reason string) error {
+	e.stopped = append(e.stopped, stop{s, k, st, reason})
+	return e.err
+}
+
+type sessions struct{ closed []string }
+
+func (s *sessions) CloseSession(_ context.Context, session string, quarantine time.Duration) error {
+	if quarantine < time.Minute {
+		return openflow.Errorf(openflow.CodeInternal, "messages on their way would open the session anew")
+	}
+	s.closed = append(s.closed, session)
+	return nil
+}
+
+type components struct{}
+
+func (components) Component(name, provider string) (string, error) {
+	if name == "unknown" || provider == "fate:9.9.9@docker" {
+		return "", openflow.Errorf(openflow.CodeNotFound, "no provider of %s", name)
+	}
+	return "openflow:1@docker", nil
+}
+
+// site is party 10000, the host and arbiter of jobs that party 9999 schedules.
+type site struct {
+	*partner.Service
+	t         *testing.T
+	catalogue *catalogue.Catalogue
+	engine    *engine
+	sessions  *sessions
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	c, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	s := &site{t: t, catalogue: c, engine: &engine{}, sessions: &sessions{}}
+	limits := partner.DefaultLimits()
+	limits.Cores = 8
+	s.Service = &partner.Service{
+		Self: "10000", Store: c, Engine: s.engine, Sessions: s.sessions, Components: components{}, Limits: limits,
+		Log: slog.New(slog.DiscardHandler),
+	}
+	require.NoError(t, c.SaveTable(t.Context(), openflow.TableRecord{
+		Name: openflow.TableName{Namespace: "experiment", Name: "breast"}, Count: 1, DataType: "table",
+	}))
+	for _, g := range []openflow.Grant{
+		{Party: "9999", Kind: openflow.GrantComponent, Name: "*"},
+		{Party: "9999", Kind: openflow.GrantTable, Table: openflow.TableName{Namespace: "experiment", Name: "breast"}},
+	} {
+		require.NoError(t, c.AddGrant(t.Context(), g))
+	}
+	return s
+}
+
+func dag() *openflow.DAG {
+	return &openflow.DAG{
+		SchemaVersion: "2.2.0", Parties: []openflow.Party{guest, host, arbiter},
+		Conf: openflow.JobConf{Scheduler: "9999", Initiator: "9999", SyncType: openflow.Callback, ModelID: "m", ModelVersion: "0"},
+		Tasks: []openflow.Task{
+			{
+				Name: "reader_0", Component: "reader", Parties: []openflow.Party{guest, host},
+				Parameters: openflow.Parameters{"namespace": "experiment", "name": "breast"},
+			},
+			{Name: "lr_0", Component: "lr", DependsOn: []openflow.TaskName{"reader_0"}},
+		},
+	}
+}
+
+func jobKey(job openflow.JobID, p openflow.Party) openflow.JobKey {
+	return openflow.JobKey{Scheduler: "9999", Job: job, Party: p}
+}
+
+func taskKey(job openflow.JobID, name openflow.TaskName, p openflow.Party) openflow.TaskKey {
+	return openflow.TaskKey{Job: job, Task: name, Party: p}
+}
+
+// create records a job and moves it to running, as a scheduler would.
+func (s *site) running(job openflow.JobID, d *openflow.DAG) {
+	s.t.Helper()
+	k := jobKey(job, host)
+	require.NoError(s.t, s.CreateJob(s.t.Context(), openflow.JobOrder{Key: k, DAG: d}))
+	require.NoError(s.t, s.ApplyJobResources(s.t.Context(), k))
+	require.NoError(s.t, s.StartJob(s.t.Context(), k))
+}
+
+func (s *site) job(job openflow.JobID) openflow.JobRecord {
+	s.t.Helper()
+	r, err := s.catalogue.Job(s.t.Context(), jobKey(job, host))
+	require.NoError(s.t, err)
+	return r
+}
+
+func (s *site) task(k openflow.TaskKey) openflow.TaskRecord {
+	s.t.Helper()
+	r, err := s.catalogue.Task(s.t.Context(), k)
+	require.NoError(s.t, err)
+	return r
+}
+
+// runs lets a started task run, as its workflow would.
+func (s *site) runs(k openflow.TaskKey) {
+	s.t.Helper()
+	require.NoError(s.t, s.StartTask(s.t.Context(), "9999", k))
+	_, err := s.catalogue.StartTask(s.t.Context(), k, "fake", "c")
+	require.NoError(s.t, err)
+}
+
+func (s *site) ends(k openflow.TaskKey, st openflow.TaskStatus) {
+	s.t.Helper()
+	_, err := s.catalogue.FinishTask(s.t.Context(), k, openflow.TaskEnd{Status: st})
+	require.NoError(s.t, err)
+}
+
+func TestCreateJob(t *testing.T) {
+	s := newSite(t)
+	order := openflow.JobOrder{Key: jobKey("1", host), DAG: dag(), UserName: "u"}
+	require.NoError(t, s.CreateJob(t.Context(), order))
+	require.NoError(t, s.CreateJob(t.Context(), order), "a repeat is answered as the first time")
+
+	j := s.job("1")
+	require.Equal(t, openflow.JobReady, j.Status)
+	require.Equal(t, "u", j.UserName)
+	require.Equal(t, openflow.PartyID("9999"), j.Initiator)
+	tasks, err := s.catalogue.TasksOfJob(t.Context(), order.Key)
+	require.NoError(t, err)
+	require.Len(t, tasks, 2)
+	for _, task := range tasks {
+		require.Equal(t, openflow.TaskWaiting, task.Status)
+		require.Equal(t, openflow.TaskWaiting, task.PartyStatus)
+		require.Equal(t, "openflow:1@docker", task.Provider)
+		require.Equal(t, partner.DefaultLimits().TaskTimeout, task.Spec.Conf.Timeout)
+		require.Equal(t, partner.DefaultLimits().TaskMemory, task.MemoryBytes)
+	}
+	require.Empty(t, s.engine.started, "nothing runs")
+
+	other := order
+	other.DAG = dag()
+	other.DAG.Tasks[1].Component = "boost"
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(s.CreateJob(t.Context(), other)))
+	own := order
+	own.Key = jobKey("1", arbiter)
+	require.NoError(t, s.CreateJob(t.Context(), own), "one site may play several roles")
+}
+
+func TestCreateJobRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*openflow.JobOrder)
+		code   openflow.Code
+		text   string
+	}{
+		"for another site": {func(o *openflow.JobOrder) { o.Key.Party = guest }, openflow.CodeInvalid, "this is party 10000, not 9999"},
+		"not a party":      {func(o *openflow.JobOrder) { o.Key.Party.Role = openflow.RoleGuest }, openflow.CodeInvalid, "guest 10000 takes part in no task"},
+		"session of another job": {
+			func(o *openflow.JobOrder) { o.Key.Job = "1_reader" }, openflow.CodeInvalid, `job_id "1_reader"`,
+		},
+		"broken DAG":        {func(o *openflow.JobOrder) { o.DAG.Tasks[1].DependsOn = []openflow.TaskName{"x"} }, openflow.CodeInvalid, "dag.tasks.lr_0.dependent_tasks"},
+		"unknown component": {func(o *openflow.JobOrder) { o.DAG.Tasks[1].Component = "unknown" }, openflow.CodeNotFound, "no provider of unknown"},
+		"unknown provider":  {func(o *openflow.JobOrder) { o.DAG.Conf.Task.Provider = "fate:9.9.9@docker" }, openflow.CodeNotFound, "no provider"},
+		"no table": {
+			func(o *openflow.JobOrder) { o.Key.Scheduler, o.DAG.Tasks[0].Parameters["name"] = "10000", "missing" },
+			openflow.CodeNotFound, "no table experiment/missing",
+		},
+		"table not granted": {
+			func(o *openflow.JobOrder) { o.DAG.Tasks[0].Parameters["name"] = "secret" }, openflow.CodePermission, "experiment/secret",
+		},
+		"stranger": {func(o *openflow.JobOrder) { o.Key.Scheduler = "666" }, openflow.CodePermission, "666"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			order := openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}
+			tc.change(&order)
+			err := s.CreateJob(t.Context(), order)
+			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
+			require.ErrorContains(t, err, tc.text)
+			n, err := s.catalogue.CountJobs(t.Context(), catalogue.JobFilter{})
+			require.NoError(t, err)
+			require.Zero(t, n)
+		})
+	}
+}
+
+func TestOwnJobsAndTrialsNeedNoGrants(t *testing.T) {
+	s := newSite(t)
+	own := openflow.JobOrder{Key: openflow.JobKey{Scheduler: "10000", Job: "1", Party: host}, DAG: dag()}
+	require.NoError(t, s.CreateJob(t.Context(), own))
+	s.GrantAll = true
+	require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: openflow.JobKey{Scheduler: "666", Job: "2", Party: host}, DAG: dag()}))
+}
+
+// fate-flow-api §4.7.
+func TestCores(t *testing.T) {
+	n := func(i int) *int { return &i }
+	for name, tc := range map[string]struct {
+		party    openflow.Party
+		cores    *int
+		run      map[string]any
+		job, per int
+	}{
+		"defaults":                 {host, nil, nil, 4, 4},
+		"of the job":               {host, n(2), nil, 2, 2},
+		"task below the job":       {host, n(4), map[string]any{"cores": 2}, 4, 2},
+		"task above the job":       {host, n(2), map[string]any{"cores": 6}, 6, 6},
+		"arbiters hold no cores":   {arbiter, n(4), map[string]any{"cores": 2}, 0, 0},
+		"a task has at least one":  {host, n(0), nil, 1, 1},
+		"a task of no cores is so": {host, n(0), map[string]any{"cores": 0}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			d := dag()
+			d.Conf.Cores, d.Conf.Task.EngineRun = tc.cores, tc.run
+			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
+			j, err := s.catalogue.Job(t.Context(), jobKey("1", tc.party))
+			require.NoError(t, err)
+			require.Equal(t, tc.job, j.Cores)
+			require.Equal(t, tc.job, j.RemainingCores)
+			require.Equal(t, tc.per, s.task(taskKey("1", "lr_0", tc.party)).Cores)
+		})
+	}
+}
+
+// Part 7 #22: a repeat after a lost answer succeeds.
+func TestResourcesOfJobs(t *testing.T) {
+	s := newSite(t) // eight cores, two jobs of four
+	for i := 1; i <= 3; i++ {
+		require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey(openflow.JobID(strconv.Itoa(i)), host), DAG: dag()}))
+	}
+	ctx := t.Context()
+	for range 2 {
+		require.NoError(t, s.ApplyJobResources(ctx, jobKey("1", host)))
+		require.NoError(t, s.ApplyJobResources(ctx, jobKey("2", host)))
+		used, err := s.catalogue.PoolUse(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 8, used)
+	}
+	require.Equal(t, openflow.JobWaiting, s.job("1").Status)
+	err := s.ApplyJobResources(ctx, jobKey("3", host))
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err))
+	var e *openflow.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, openflow.AboutResource, e.Subject)
+
+	require.NoError(t, s.StartJob(ctx, jobKey("1", host)))
+	require.NoError(t, s.StartJob(ctx, jobKey("1", host)))
+	require.NoError(t, s.ApplyJobResources(ctx, jobKey("1", host)), "also when it runs already")
+	for range 2 {
+		require.NoError(t, s.ReturnJobResources(ctx, jobKey("2", host)))
+	}
+	require.NoError(t, s.ApplyJobResources(ctx, jobKey("3", host)))
+
+	big := dag()
+	cores := 9
+	big.Conf.Cores = &cores
+	require.NoError(t, s.CreateJob(ctx, openflow.JobOrder{Key: jobKey("4", host), DAG: big}))
+	err = s.ApplyJobResources(ctx, jobKey("4", host))
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, openflow.AboutResource, e.Subject)
+
+	stranger := openflow.JobKey{Scheduler: "666", Job: "1", Party: host}
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.ApplyJobResources(ctx, stranger)))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartJob(ctx, stranger)))
+	require.NoError(t, s.ReturnJobResources(ctx, stranger), "nothing to return is success")
+	require.True(t, s.job("1").ResourceInUse, "of another scheduler's job")
+}
+
+func TestUpdateJob(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	ctx, k := t.Context(), jobKey("1", host)
+	n := 50
+	require.NoError(t, s.UpdateJob(ctx, k, "", "waits for party 9999", &n))
+	require.Equal(t, "waits for party 9999", s.job("1").Reason)
+	require.Equal(t, 50, s.job("1").Progress)
+	n = 20
+	require.NoError(t, s.UpdateJob(ctx, k, "", "", &n))
+	require.Equal(t, 50, s.job("1").Progress, "it only grows")
+	require.NoError(t, s.UpdateJob(ctx, k, openflow.JobFailed, "why", nil))
+	require.Equal(t, openflow.JobFailed, s.job("1").Status)
+	require.Equal(t, "why", s.job("1").Reason)
+	require.NoError(t, s.UpdateJob(ctx, k, openflow.JobFailed, "again", nil), "a repeat is success")
+	require.Equal(t, "why", s.job("1").Reason)
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.UpdateJob(ctx, jobKey("9", host), openflow.JobFailed, "", nil)))
+}
+
+func TestStartTask(t *testing.T) {
+	s := newSite(t)
+	ctx, k := t.Context(), taskKey("1", "lr_0", host)
+	d := dag()
+	require.NoError(t, s.CreateJob(ctx, openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
+	err := s.StartTask(ctx, "9999", k)
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "its job does not run")
+	require.NoError(t, s.ApplyJobResources(ctx, jobKey("1", host)))
+	require.NoError(t, s.StartJob(ctx, jobKey("1", host)))
+
+	for range 2 {
+		require.NoError(t, s.StartTask(ctx, "9999", k))
+	}
+	want := openflow.TaskOrder{Key: k, Scheduler: "9999", Report: true, Timeout: 72 * time.Hour, Component: "lr"}
+	require.Equal(t, []openflow.TaskOrder{want, want}, s.engine.started, "the engine knows a repeat")
+	require.Zero(t, s.job("1").RemainingCores)
+
+	err = s.StartTask(ctx, "9999", taskKey("1", "reader_0", host))
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err), "the job has four cores")
+	require.NotEmpty(t, s.task(taskKey("1", "reader_0", host)).Reason)
+
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartTask(ctx, "666", k)), "a stranger finds nothing")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartTask(ctx, "9999", taskKey("1", "x", host))))
+
+	s.ends(k, openflow.TaskSuccess)
+	require.NoError(t, s.StartTask(ctx, "9999", k))
+	require.Len(t, s.engine.started, 2, "what has run does not run again")
+	require.NoError(t, s.StartTask(ctx, "9999", taskKey("1", "reader_0", host)), "its cores are back")
+}
+
+func TestTaskOfAPollJobDoesNotReport(t *testing.T) {
+	s := newSite(t)
+	d := dag()
+	d.Conf.SyncType, d.Tasks[1].Conf.Timeout = openflow.Poll, time.Minute
+	s.running("1", d)
+	require.NoError(t, s.StartTask(t.Context(), "9999", taskKey("1", "lr_0", host)))
+	require.False(t, s.engine.started[0].Report)
+	require.Equal(t, time.Minute, s.engine.started[0].Timeout)
+}
+
+func TestUpdateTask(t *testing.T) {
+	type status = openflow.TaskStatus
+	for name, tc := range map[string]struct {
+		prepare func(*site, openflow.TaskKey)
+		status  status
+		stopped []status
+		party   status // the party's own status is the run's affair
+	}{
+		"end of a run":              {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskFailed, []status{openflow.TaskFailed}, openflow.TaskRunning},
+		"canceled":                  {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskCanceled, []status{openflow.TaskCanceled}, openflow.TaskRunning},
+		"success elsewhere":         {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskSuccess, []status{openflow.TaskCanceled}, openflow.TaskRunning},
+		"running":                   {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskRunning, nil, openflow.TaskRunning},
+		"accepted, not yet running": {func(s *site, k openflow.TaskKey) { require.NoError(s.t, s.StartTask(s.t.Context(), "9999", k)) }, openflow.TaskFailed, []status{openflow.TaskFailed}, openflow.TaskWaiting},
+		"never started":             {func(*site, openflow.TaskKey) {}, openflow.TaskFailed, nil, openflow.TaskWaiting},
+		"ended": {
+			func(s *site, k openflow.TaskKey) { s.runs(k); s.ends(k, openflow.TaskSuccess) },
+			openflow.TaskSuccess, nil, openflow.TaskSuccess,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.running("1", dag())
+			k := taskKey("1", "lr_0", host)
+			tc.prepare(s, k)
+			u := openflow.TaskUpdate{Key: k, Status: tc.status, Reason: "why", Progress: 50}
+			require.NoError(t, s.UpdateTask(t.Context(), "9999", u))
+			var got []status
+			for _, st := range s.engine.stopped {
+				require.Equal(t, openflow.PartyID("9999"), st.scheduler)
+				require.Equal(t, k, st.key)
+				got = append(got, st.status)
+			}
+			require.Equal(t, tc.stopped, got)
+			rec := s.task(k)
+			require.Equal(t, tc.status, rec.Status)
+			require.Equal(t, tc.party, rec.PartyStatus)
+			require.Equal(t, len(tc.stopped) > 0, rec.Killed)
+			require.Equal(t, 50, s.job("1").Progress)
+			require.NoError(t, s.UpdateTask(t.Context(), "9999", u), "a repeat is success")
+			require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.UpdateTask(t.Context(), "666", u)))
+		})
+	}
+}
+
+func TestCollectTask(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	k := taskKey("1", "lr_0", host)
+	s.runs(k)
+	rec, err := s.CollectTask(t.Context(), "9999", k)
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskRunning, rec.PartyStatus)
+	_, err = s.CollectTask(t.Context(), "666", k)
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+}
+
+func TestStopJob(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status         openflow.JobStatus
+		run, federated openflow.TaskStatus // of the running task
+		waiting        string              // reason of the one that never started
+	}{
+		"canceled": {openflow.JobCanceled, openflow.TaskCanceled, openflow.TaskCanceled, "not started: the job is canceled"},
+		"failed":   {openflow.JobFailed, openflow.TaskCanceled, openflow.TaskCanceled, "not started: the job is failed"},
+		"timeout":  {openflow.JobTimeout, openflow.TaskCanceled, openflow.TaskCanceled, "not started: the job is timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.running("1", dag())
+			run, never := taskKey("1", "reader_0", host), taskKey("1", "lr_0", host)
+			s.runs(run)
+			for range 2 {
+				require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), tc.status, "why"))
+			}
+			require.Equal(t, stop{"9999", run, tc.run, "why"}, s.engine.stopped[0])
+			rec := s.task(run)
+			require.True(t, rec.Killed)
+			require.Equal(t, tc.federated, rec.Status)
+			require.Contains(t, s.sessions.closed, string(run.SessionID()))
+			rec = s.task(never)
+			require.Equal(t, openflow.TaskWaiting, rec.PartyStatus, "clients see the word (part 7 #27)")
+			require.Equal(t, tc.waiting, rec.Reason)
+			require.False(t, rec.Killed)
+			require.Equal(t, tc.status, s.job("1").Status)
+			require.Equal(t, "why", s.job("1").Reason)
+			require.False(t, s.job("1").EndTime.IsZero())
+			used, err := s.catalogue.PoolUse(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, used, "its cores are back")
+		})
+	}
+}
+
+func TestStopJobOfASuccessfulJob(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	for _, name := range []openflow.TaskName{"reader_0", "lr_0"} {
+		s.runs(taskKey("1", name, host))
+		s.ends(taskKey("1", name, host), openflow.TaskSuccess)
+	}
+	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobSuccess, ""))
+	require.Equal(t, openflow.JobSuccess, s.job("1").Status)
+	require.Equal(t, 100, s.job("1").Progress)
+	require.Empty(t, s.engine.stopped)
+	for _, name := range []openflow.TaskName{"reader_0", "lr_0"} {
+		require.Equal(t, openflow.TaskSuccess, s.task(taskKey("1", name, host)).Status)
+		require.Contains(t, s.sessions.closed, string(taskKey("1", name, host).SessionID()))
+	}
+	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobFailed, "late"), "an end is final")
+	require.Equal(t, openflow.JobSuccess, s.job("1").Status)
+}
+
+// A run that has failed by itself keeps its own end when the job fails for it.
+func TestStopJobAfterAFailure(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	k := taskKey("1", "reader_0", host)
+	s.runs(k)
+	s.ends(k, openflow.TaskFailed)
+	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobFailed, "why"))
+	require.Empty(t, s.engine.stopped)
+	require.Equal(t, openflow.TaskFailed, s.task(k).Status)
+}
+
+func TestStopJobOfAStrangerTouchesNothing(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	s.runs(taskKey("1", "reader_0", host))
+	err := s.Service.StopJob(t.Context(), openflow.JobKey{Scheduler: "666", Job: "1", Party: host}, openflow.JobFailed, "why")
+	if err != nil {
+		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+	}
+	require.Empty(t, s.engine.stopped)
+	require.Equal(t, openflow.JobRunning, s.job("1").Status)
+}

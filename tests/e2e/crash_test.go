@@ -1,0 +1,242 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/components/credit"
+	"openflow/tests/env"
+)
+
+var pair = env.Parties("guest 9999", "host 10000")
+
+// chain is a job of a task that lasts and one that follows.
+func chain(ms int) *openflow.DAG {
+	return env.DAG(pair, env.Noop("a", env.Sleep(ms)), env.Noop("b", nil, "a"))
+}
+
+// A node that is killed in the middle of a task, and started again on its home, takes the running program up: no second
+// one is started, and the job succeeds.
+func TestKillNode(t *testing.T) {
+	list := sites(t, "process", "9999", "10000")
+	for _, s := range list {
+		s.start(t)
+	}
+	for name, killed := range map[string][]string{"scheduler": {"9999"}, "partner": {"10000"}, "both": {"9999", "10000"}} {
+		t.Run(name, func(t *testing.T) {
+			id := list["9999"].as(t).Submit(chain(5000))
+			for _, s := range list {
+				s.as(t).WaitForTask(id, "a", openflow.TaskRunning)
+			}
+			for _, party := range killed {
+				list[party].kill(t)
+				require.NotEmpty(t, env.Tasks(t, list[party].home), "the program outlives the node")
+			}
+			for _, party := range killed {
+				t.Logf("party %s is ready %s after its start", party, list[party].start(t).Round(time.Millisecond))
+			}
+			for _, s := range list {
+				s.as(t).WaitFor(id, openflow.JobSuccess)
+				s.oneStartEach(t, s.as(t).Tasks(id))
+			}
+			nothingLeft(t, list)
+		})
+	}
+
+	// The moments around submission, start and end of tasks are short, so they are met by trying many.
+	t.Run("at any moment", func(t *testing.T) {
+		const seed = 99
+		for i := range 8 {
+			victim := list[[]string{"9999", "10000"}[i%2]]
+			user := list["9999"].as(t)
+			id := user.Submit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b")))
+			pause(t, time.Duration((seed*(i+1))%400)*time.Millisecond)
+			victim.kill(t)
+			victim.start(t)
+			for _, s := range list {
+				s.as(t).WaitFor(id, openflow.JobSuccess)
+				s.oneStartEach(t, s.as(t).Tasks(id))
+			}
+		}
+		nothingLeft(t, list)
+	})
+
+	t.Run("told to end, and started again", func(t *testing.T) {
+		id := list["9999"].as(t).Submit(chain(6000))
+		for _, s := range list {
+			s.as(t).WaitForTask(id, "a", openflow.TaskRunning)
+		}
+		for _, s := range list {
+			s.term(t)
+			require.Len(t, env.Tasks(t, s.home), 1, "the program outlives the node")
+		}
+		for _, s := range list {
+			s.start(t)
+		}
+		for _, s := range list {
+			s.as(t).WaitFor(id, openflow.JobSuccess)
+			s.oneStartEach(t, s.as(t).Tasks(id))
+		}
+		nothingLeft(t, list)
+	})
+}
+
+// pause lets time pass where the moment itself is the fault that is injected.
+func pause(t *testing.T, d time.Duration) {
+	t.Helper()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
+	}
+}
+
+func nothingLeft(t *testing.T, list map[string]*site) {
+	t.Helper()
+	for _, s := range list {
+		env.Eventually(t, env.Patience, "no container is left at "+s.party, func() (bool, string) {
+			left := env.Tasks(t, s.home)
+			return len(left) == 0, string(must(json.Marshal(left)))
+		})
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// A program that dies is a failed task with a reason, at once and at every party.
+func TestKillProgram(t *testing.T) {
+	list := sites(t, "process", "9999", "10000")
+	for _, s := range list {
+		s.start(t)
+	}
+	victims := map[string]struct {
+		kill   func(t *testing.T, home, container string)
+		reason string
+	}{
+		"the program": {
+			func(t *testing.T, home, container string) { env.KillProgram(t, home, container) },
+			`task "a" failed at party 10000 (host): the program ended with exit code 137`,
+		},
+		"its supervisor": {
+			func(t *testing.T, home, container string) {
+				require.NoError(t, syscall.Kill(env.Supervisor(t, home, container), syscall.SIGKILL))
+			},
+			`task "a" failed at party 10000 (host): the machine lost the program before its end was recorded`,
+		},
+	}
+	for name, v := range victims {
+		t.Run(name, func(t *testing.T) {
+			id := list["9999"].as(t).Submit(chain(300_000))
+			for _, s := range list {
+				s.as(t).WaitForTask(id, "a", openflow.TaskRunning)
+			}
+			tasks := env.Tasks(t, list["10000"].home)
+			require.Len(t, tasks, 1)
+			v.kill(t, list["10000"].home, tasks[0].Name)
+			for _, s := range list {
+				rows := s.as(t).WaitFor(id, openflow.JobFailed)
+				require.Contains(t, rows[0].Reason, v.reason)
+			}
+			nothingLeft(t, list)
+		})
+	}
+}
+
+const (
+	guestMeta = `{"match_id_name":"id","sample_id_name":"id","label_name":"y","label_type":"int32","dtype":"float64","delimiter":","}`
+	hostMeta  = `{"match_id_name":"id","sample_id_name":"id","dtype":"float64","delimiter":","}`
+)
+
+// upload puts the credit data into the nodes of guest and host.
+func upload(t *testing.T, guest, host *env.Client, rows, shared int) {
+	t.Helper()
+	g, h, err := credit.Generate(7, rows, rows, shared)
+	require.NoError(t, err)
+	var b bytes.Buffer
+	must(g.WriteTo(&b))
+	guest.OK(guest.Upload("credit", "guest", guestMeta, &b), nil)
+	b.Reset()
+	must(h.WriteTo(&b))
+	host.OK(host.Upload("credit", "host", hostMeta, &b), nil)
+}
+
+// intersection reads both tables and intersects them: a job whose programs exchange many messages.
+func intersection() *openflow.DAG {
+	d := env.DAG(pair,
+		openflow.Task{Name: "reader_0", Component: "reader"},
+		openflow.Task{Name: "psi_0", Component: "psi", Inputs: []openflow.Input{{
+			Kind: openflow.InputData, Key: "input_data",
+			Channels: []openflow.Channel{{Source: openflow.FromTask, ProducerTask: "reader_0", OutputKey: "output_data"}},
+		}}})
+	d.PartyTasks = []openflow.PartyTasks{
+		env.At(pair[0], "reader_0", openflow.Parameters{"namespace": "credit", "name": "guest"}),
+		env.At(pair[1], "reader_0", openflow.Parameters{"namespace": "credit", "name": "host"}),
+	}
+	return d
+}
+
+// While two programs exchange messages, their nodes are killed over and over, in turn. The programs notice nothing but
+// silence, every message arrives once, and the result is the right one.
+func TestKillNodesWhileProgramsTalk(t *testing.T) {
+	const rows, shared = 20_000, 13_000
+	list := sites(t, "process", "9999", "10000")
+	for _, s := range list {
+		s.start(t)
+	}
+	upload(t, list["9999"].as(t), list["10000"].as(t), rows, shared)
+	id := list["9999"].as(t).Submit(intersection())
+	for _, s := range list {
+		s.as(t).WaitForTask(id, "psi_0", openflow.TaskRunning)
+	}
+	kills := 0
+	for i := 0; !ended(t, list, id); i++ {
+		require.Less(t, i, 60, "the job ends in spite of the kills")
+		victim := list[[]string{"9999", "10000"}[i%2]]
+		pause(t, time.Duration(150+(i*217)%500)*time.Millisecond)
+		victim.kill(t)
+		kills++
+		victim.start(t)
+	}
+	t.Logf("%d kills", kills)
+	require.GreaterOrEqual(t, kills, 3, "the job was long enough to be disturbed")
+	for _, s := range list {
+		s.as(t).WaitFor(id, openflow.JobSuccess)
+		s.oneStartEach(t, s.as(t).Tasks(id))
+	}
+	for i, s := range []*site{list["9999"], list["10000"]} {
+		user := s.as(t)
+		run := env.Run(id, string(pair[i].Role), s.party, "psi_0")
+		files := user.Archive("/v2/output/data/download", run...)
+		require.Equal(t, shared+1, bytes.Count(files["output_data/0.csv"], []byte("\n")), "rows of %s", s.party)
+		var summary struct {
+			Count int `json:"intersect_count"`
+		}
+		require.NoError(t, json.Unmarshal(user.Metrics(run)["summary"], &summary))
+		require.Equal(t, shared, summary.Count)
+	}
+	nothingLeft(t, list)
+}
+
+// ended tells that a party takes the job for ended.
+func ended(t *testing.T, list map[string]*site, id openflow.JobID) bool {
+	for _, s := range list {
+		for _, r := range s.as(t).Jobs(id) {
+			if env.Ended(r.Status) {
+				return true
+			}
+		}
+	}
+	return false
+}

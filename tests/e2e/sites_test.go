@@ -1,0 +1,181 @@
+package e2e_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow/sdk/wire"
+	"openflow/tests/env"
+	"openflow/trust"
+)
+
+// site is a node as a program of its own.
+type site struct {
+	party   string
+	home    string
+	args    []string
+	url     string
+	key     string       // public
+	witness *env.Witness // nil with Docker
+
+	cmd    *exec.Cmd
+	ended  chan struct{} // closed when cmd has been waited for
+	output *output
+}
+
+// output collects what a program writes.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// sites prepares nodes that know each other, without starting them.
+func sites(t *testing.T, runtime string, parties ...string) map[string]*site {
+	t.Helper()
+	dir := t.TempDir()
+	ports := env.Ports(t, len(parties))
+	list := map[string]*site{}
+	peers := map[string]string{}
+	for i, party := range parties {
+		s := &site{party: party, home: filepath.Join(dir, party), url: fmt.Sprintf("http://127.0.0.1:%d", ports[i])}
+		require.NoError(t, os.Mkdir(s.home, 0o700))
+		key, err := trust.LoadOrCreateKey(s.home)
+		require.NoError(t, err)
+		s.key = key.Public().String()
+		peers[party] = s.peer()
+		components := env.Components(t)
+		if runtime == "process" {
+			at := filepath.Join(dir, "witness-"+party)
+			require.NoError(t, os.Mkdir(at, 0o700))
+			s.witness = env.NewWitness(t, at)
+			components = s.witness.Program
+		}
+		s.args = []string{
+			"server", "--party", party, "--listen", strings.TrimPrefix(s.url, "http://"), "--home", s.home, "--runtime", runtime,
+			"--components", components, "--grant-all", "--log-level", "warn",
+		}
+		list[party] = s
+	}
+	for _, s := range list {
+		for party, peer := range peers {
+			if party != s.party {
+				s.args = append(s.args, "--peer", peer)
+			}
+		}
+		t.Cleanup(func() { s.close(t, runtime) })
+	}
+	return list
+}
+
+// run makes a command of the node's binary that sees nothing of this process's settings.
+func run(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(env.Openflow(t), args...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "OPENFLOW_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	return cmd
+}
+
+// start starts the program and waits until it takes jobs. It tells how long that took.
+func (s *site) start(t *testing.T) time.Duration {
+	t.Helper()
+	began := time.Now()
+	s.output, s.ended = &output{}, make(chan struct{})
+	s.cmd = run(t, s.args...)
+	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
+	require.NoError(t, s.cmd.Start())
+	go func() {
+		_ = s.cmd.Wait() // the exit code is looked at where it matters
+		close(s.ended)
+	}()
+	env.Eventually(t, env.Patience, "party "+s.party+" is ready", func() (bool, string) {
+		select {
+		case <-s.ended:
+			t.Fatalf("party %s ended at its start: %s", s.party, s.output)
+		default:
+		}
+		return strings.Contains(s.output.String(), "\nready\n"), s.output.String()
+	})
+	return time.Since(began)
+}
+
+// kill ends the program as the kernel or a power button would.
+func (s *site) kill(t *testing.T) {
+	t.Helper()
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGKILL))
+	<-s.ended
+}
+
+// term asks the program to end, which it does properly.
+func (s *site) term(t *testing.T) {
+	t.Helper()
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-s.ended:
+	case <-time.After(env.Patience):
+		t.Fatalf("party %s does not end: %s", s.party, s.output)
+	}
+	require.Zerof(t, s.cmd.ProcessState.ExitCode(), "%s", s.output)
+}
+
+// peer is how another site names this one on its command line.
+func (s *site) peer() string { return s.party + "=" + s.url + "," + s.key }
+
+func (s *site) as(t *testing.T) *env.Client { return &env.Client{TB: t, URL: s.url} }
+
+func (s *site) close(t *testing.T, runtime string) {
+	if s.cmd != nil {
+		if err := s.cmd.Process.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Errorf("end party %s: %v", s.party, err)
+		}
+		<-s.ended
+	}
+	if runtime == "process" {
+		env.EndTasks(t, s.home)
+	}
+	if t.Failed() && s.output != nil {
+		t.Logf("party %s wrote:\n%s", s.party, s.output)
+	}
+}
+
+// oneStartEach asserts that every run of these that a party has begun was started once.
+func (s *site) oneStartEach(t *testing.T, rows []wire.TaskRow) {
+	t.Helper()
+	want := map[string]int{}
+	for _, r := range rows {
+		want[r.ExecutionID] = 1
+	}
+	got := s.witness.Starts(t)
+	for id := range got {
+		if _, mine := want[id]; !mine {
+			delete(got, id)
+		}
+	}
+	require.Equal(t, want, got, "starts of programs at party %s", s.party)
+}

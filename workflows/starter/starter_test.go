@@ -1,0 +1,204 @@
+package starter_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	sdkclient "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"openflow"
+	"openflow/activities"
+	"openflow/workflows"
+	"openflow/workflows/starter"
+)
+
+// server is what of Temporal the engine uses: it notes requests and gives prepared answers.
+type server struct {
+	sdkclient.Client
+	err    error // of the request
+	result error // of the update
+	opts   sdkclient.StartWorkflowOptions
+	update sdkclient.UpdateWorkflowOptions
+	args   []any
+	signal [3]any // workflow, name, argument
+}
+
+func (s *server) NewWithStartWorkflowOperation(o sdkclient.StartWorkflowOptions, _ any, args ...any) sdkclient.WithStartWorkflowOperation {
+	s.opts, s.args = o, args
+	return nil
+}
+
+func (s *server) UpdateWithStartWorkflow(_ context.Context, o sdkclient.UpdateWithStartWorkflowOptions) (sdkclient.WorkflowUpdateHandle, error) {
+	s.update = o.UpdateOptions
+	return handle{err: s.result}, s.err
+}
+
+func (s *server) UpdateWorkflow(_ context.Context, o sdkclient.UpdateWorkflowOptions) (sdkclient.WorkflowUpdateHandle, error) {
+	s.update = o
+	return handle{err: s.result}, s.err
+}
+
+func (s *server) ExecuteWorkflow(_ context.Context, o sdkclient.StartWorkflowOptions, _ any, args ...any) (sdkclient.WorkflowRun, error) {
+	s.opts, s.args = o, args
+	return nil, s.err
+}
+
+func (s *server) SignalWorkflow(_ context.Context, id, _, name string, arg any) error {
+	s.signal = [3]any{id, name, arg}
+	return s.err
+}
+
+type handle struct {
+	sdkclient.WorkflowUpdateHandle
+	err error
+}
+
+func (h handle) Get(context.Context, any) error { return h.err }
+
+var key = openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}
+
+// refusal is an error of a workflow as a client gets it.
+func refusal(code openflow.Code) error {
+	return activities.ToTemporal(openflow.AtParty("10000", openflow.Errorf(code, "no grant")))
+}
+
+var (
+	notFound = serviceerror.NewNotFound("workflow not found for ID")
+	started  = serviceerror.NewWorkflowExecutionAlreadyStarted("Workflow execution already finished", "", "")
+	accepted = errors.New("update failed: AcceptedUpdateCompletedWorkflow: workflow completed before the update")
+)
+
+func TestAnswersOfTemporal(t *testing.T) {
+	calls := map[string]func(*starter.Engine) error{
+		"start job":  func(e *starter.Engine) error { return e.StartJob(t.Context(), openflow.JobPlan{ID: "1"}) },
+		"stop job":   func(e *starter.Engine) error { return e.StopJob(t.Context(), "1", openflow.JobCanceled, "r") },
+		"report":     func(e *starter.Engine) error { return e.ReportTask(t.Context(), openflow.Report{Key: key}) },
+		"wake":       func(e *starter.Engine) error { return e.WakeJobs(t.Context(), []openflow.JobID{"1"}) },
+		"start task": func(e *starter.Engine) error { return e.StartTask(t.Context(), openflow.TaskOrder{Key: key}) },
+		"stop task": func(e *starter.Engine) error {
+			return e.StopTask(t.Context(), "9999", key, openflow.TaskFailed, "r")
+		},
+	}
+	for name, tc := range map[string]struct {
+		err  error
+		want map[string]openflow.Code // by call; a call without an entry succeeds
+	}{
+		"success": {nil, nil},
+		"no such workflow": {notFound, map[string]openflow.Code{
+			"start job": openflow.CodeNotFound, "stop job": openflow.CodeNotFound, "report": openflow.CodeNotFound, "start task": openflow.CodeNotFound,
+		}},
+		"it has ended": {fmt.Errorf("failed workflow start: %w", started), map[string]openflow.Code{
+			"stop job": openflow.CodeNotFound, "report": openflow.CodeNotFound,
+			"wake": openflow.CodeInternal, "stop task": openflow.CodeInternal, // signals do not answer so
+		}},
+		"Temporal is away":       {serviceerror.NewUnavailable("connection refused"), all(calls, openflow.CodeUnavailable)},
+		"Temporal is busy":       {serviceerror.NewResourceExhausted(enumspb.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT, "busy"), all(calls, openflow.CodeUnavailable)},
+		"no time left":           {fmt.Errorf("rpc: %w", context.DeadlineExceeded), all(calls, openflow.CodeDeadline)},
+		"called off":             {fmt.Errorf("rpc: %w", context.Canceled), all(calls, openflow.CodeCanceled)},
+		"deadline of the server": {serviceerror.NewDeadlineExceeded("context deadline exceeded"), all(calls, openflow.CodeDeadline)},
+		"broken":                 {errors.New("boom"), all(calls, openflow.CodeInternal)},
+	} {
+		for call, do := range calls {
+			t.Run(name+", "+call, func(t *testing.T) {
+				err := do(&starter.Engine{Client: &server{err: tc.err}, Queue: "q"})
+				require.Equal(t, tc.want[call], openflow.CodeOf(err), "%v", err)
+			})
+		}
+	}
+}
+
+func all(calls map[string]func(*starter.Engine) error, code openflow.Code) map[string]openflow.Code {
+	m := map[string]openflow.Code{}
+	for c := range calls {
+		m[c] = code
+	}
+	return m
+}
+
+// What a workflow refuses keeps its code, party and words.
+func TestRefusalsOfAWorkflow(t *testing.T) {
+	for _, code := range []openflow.Code{openflow.CodePermission, openflow.CodeInvalid, openflow.CodeUnavailable} {
+		err := (&starter.Engine{Client: &server{result: refusal(code)}}).StartJob(t.Context(), openflow.JobPlan{ID: "1"})
+		var e *openflow.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, code, e.Code)
+		require.Equal(t, openflow.PartyID("10000"), e.Party)
+		require.Equal(t, "no grant", e.Message)
+	}
+}
+
+// A workflow that completes before it has answered an update.
+func TestUpdateThatMissedTheWorkflow(t *testing.T) {
+	e := &starter.Engine{Client: &server{result: accepted}}
+	require.NoError(t, e.StartJob(t.Context(), openflow.JobPlan{ID: "1"}), "it was created, and has ended")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(e.ReportTask(t.Context(), openflow.Report{Key: key})))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(e.StopJob(t.Context(), "1", openflow.JobCanceled, "r")))
+}
+
+func TestStartJob(t *testing.T) {
+	s := &server{}
+	p := openflow.JobPlan{ID: "1", Name: "4 tasks, 3 parties", Initiator: "9999"}
+	require.NoError(t, (&starter.Engine{Client: s, Queue: "q"}).StartJob(t.Context(), p))
+	require.Equal(t, []any{p}, s.args)
+	require.Equal(t, "1", s.opts.ID)
+	require.Equal(t, "q", s.opts.TaskQueue)
+	require.Equal(t, "job 1: 4 tasks, 3 parties", s.opts.StaticSummary)
+	require.False(t, s.opts.EnableEagerStart)
+	unique(t, s.opts)
+	require.Equal(t, workflows.UpdateCreated, s.update.UpdateName)
+	require.Equal(t, workflows.UpdateCreated, s.update.UpdateID, "a repeat gets the first answer")
+	attribute(t, s.opts, workflows.AttributeJob, "1")
+	attribute(t, s.opts, workflows.AttributeParty, "9999")
+}
+
+// unique checks that a second start finds the first workflow, running or ended.
+func unique(t *testing.T, o sdkclient.StartWorkflowOptions) {
+	t.Helper()
+	require.Equal(t, enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, o.WorkflowIDConflictPolicy)
+	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, o.WorkflowIDReusePolicy)
+}
+
+func attribute(t *testing.T, o sdkclient.StartWorkflowOptions, k temporal.SearchAttributeKeyKeyword, want string) {
+	t.Helper()
+	got, ok := o.TypedSearchAttributes.GetKeyword(k)
+	require.True(t, ok)
+	require.Equal(t, want, got)
+}
+
+func TestStartTask(t *testing.T) {
+	s := &server{}
+	o := openflow.TaskOrder{Key: key, Scheduler: "9999", Component: "psi"}
+	require.NoError(t, (&starter.Engine{Client: s, Queue: "q"}).StartTask(t.Context(), o))
+	require.Equal(t, []any{o}, s.args)
+	require.Equal(t, "1_a_0_host_10000@9999", s.opts.ID)
+	require.Equal(t, "a: psi as host", s.opts.StaticSummary)
+	require.True(t, s.opts.EnableEagerStart)
+	unique(t, s.opts)
+	attribute(t, s.opts, workflows.AttributeTask, "a")
+	attribute(t, s.opts, workflows.AttributeRole, "host")
+	attribute(t, s.opts, workflows.AttributeComponent, "psi")
+}
+
+func TestReportsAreToldApart(t *testing.T) {
+	s := &server{}
+	e := &starter.Engine{Client: s}
+	require.NoError(t, e.ReportTask(t.Context(), openflow.Report{Key: key, Status: openflow.TaskFailed}))
+	require.Equal(t, "1", s.update.WorkflowID)
+	failed := s.update.UpdateID
+	require.NoError(t, e.ReportTask(t.Context(), openflow.Report{Key: key, Status: openflow.TaskFailed, Error: "more words"}))
+	require.Equal(t, failed, s.update.UpdateID, "a repeat is one update")
+	require.NoError(t, e.ReportTask(t.Context(), openflow.Report{Key: key, Status: openflow.TaskSuccess}))
+	require.NotEqual(t, failed, s.update.UpdateID)
+}
+
+func TestStopTask(t *testing.T) {
+	s := &server{}
+	require.NoError(t, (&starter.Engine{Client: s}).StopTask(t.Context(), "9999", key, openflow.TaskFailed, "r"))
+	require.Equal(t, [3]any{"1_a_0_host_10000@9999", workflows.SignalEnd, workflows.EndRequest{Status: openflow.TaskFailed, Reason: "r"}}, s.signal)
+}
