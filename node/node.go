@@ -15,6 +15,8 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/temporalproto"
 	sdkclient "go.temporal.io/sdk/client"
 	sdkworker "go.temporal.io/sdk/worker"
 
@@ -438,4 +440,23 @@ func executable(path string) (string, error) {
 			WithHint("build it with make build, or name it with --components")
 	}
 	return abs, nil
+}
+
+// History is the recorded history of a workflow of this node as JSON, for replay tests and for support. The workflow ID
+// is a job's ID, or a run's: see workflows.TaskWorkflowID.
+func (n *Node) History(ctx context.Context, workflowID string) ([]byte, error) {
+	var h historypb.History
+	events := n.client.GetWorkflowHistory(ctx, workflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		e, err := events.Next()
+		if err != nil {
+			return nil, openflow.Errorf(openflow.CodeNotFound, "history of workflow %s: %w", workflowID, err)
+		}
+		h.Events = append(h.Events, e)
+	}
+	b, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&h)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInternal, "history of workflow %s: %w", workflowID, err)
+	}
+	return b, nil
 }

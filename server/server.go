@@ -6,7 +6,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 
 	"openflow"
 	"openflow/server/reply"
@@ -114,10 +114,12 @@ func tolerant(next http.Handler) http.Handler {
 	})
 }
 
-// recovered turns a panic into an error answer. A handler that aborts on purpose is let through.
+// recovered turns a panic into an error answer, or breaks off an answer that has begun. A handler that aborts on purpose
+// is let through.
 func recovered(log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		return http.HandlerFunc(func(plain http.ResponseWriter, r *http.Request) {
+			w := middleware.NewWrapResponseWriter(plain, r.ProtoMajor)
 			defer func() {
 				v := recover()
 				switch err, _ := v.(error); {
@@ -126,7 +128,10 @@ func recovered(log *slog.Logger) func(http.Handler) http.Handler {
 					panic(v)
 				default:
 					log.ErrorContext(r.Context(), "handler panicked", "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
-					reply.Error(log, w, r, openflow.Errorf(openflow.CodeInternal, "internal error: %v", fmt.Sprint(v)))
+					if w.Status() != 0 {
+						panic(http.ErrAbortHandler)
+					}
+					reply.Error(log, w, r, openflow.Errorf(openflow.CodeInternal, "internal error").WithHint("the node's log tells more"))
 				}
 			}()
 			next.ServeHTTP(w, r)

@@ -30,8 +30,8 @@ func (a Access) Middleware(next http.Handler) http.Handler {
 			reply.Error(a.Log, w, r, err)
 			return
 		}
-		if given := r.URL.Query().Get("token"); a.Token != "" && given != "" { // a browser's first visit
-			http.SetCookie(w, &http.Cookie{Name: cookie, Value: given, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+		if a.Token != "" && r.URL.Query().Has("token") { // a browser's first visit
+			http.SetCookie(w, &http.Cookie{Name: cookie, Value: a.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -59,10 +59,13 @@ func given(r *http.Request) string {
 	if t, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		return t
 	}
+	if t := r.URL.Query().Get("token"); t != "" {
+		return t // before the cookie, which may be of an earlier token
+	}
 	if c, err := r.Cookie(cookie); err == nil {
 		return c.Value
 	}
-	return r.URL.Query().Get("token")
+	return ""
 }
 
 // sameOrigin refuses what a browser sends for a page of another origin. Programs send no Origin.

@@ -45,8 +45,11 @@ func JSON(log *slog.Logger, h Handler) http.HandlerFunc {
 		switch d := data.(type) {
 		case nil:
 		case Bare:
-			write(log, w, r, d.Data)
-			return
+			var b json.RawMessage
+			if b, err = encode(d.Data); err == nil {
+				write(log, w, r, b)
+				return
+			}
 		case Answer:
 			e.JobID = string(d.JobID)
 			e.Data, err = encode(d.Data)

@@ -36,7 +36,7 @@ func TestKillNode(t *testing.T) {
 			}
 			for _, party := range killed {
 				list[party].kill(t)
-				require.NotEmpty(t, env.Tasks(t, list[party].home), "the program outlives the node")
+				require.NotEmpty(t, list[party].ground.containers(t), "the program outlives the node")
 			}
 			for _, party := range killed {
 				t.Logf("party %s is ready %s after its start", party, list[party].start(t).Round(time.Millisecond))
@@ -74,7 +74,7 @@ func TestKillNode(t *testing.T) {
 		}
 		for _, s := range list {
 			s.term(t)
-			require.Len(t, env.Tasks(t, s.home), 1, "the program outlives the node")
+			require.Len(t, s.ground.containers(t), 1, "the program outlives the node")
 		}
 		for _, s := range list {
 			s.start(t)
@@ -102,7 +102,7 @@ func nothingLeft(t *testing.T, list map[string]*site) {
 	t.Helper()
 	for _, s := range list {
 		env.Eventually(t, env.Patience, "no container is left at "+s.party, func() (bool, string) {
-			left := env.Tasks(t, s.home)
+			left := s.ground.containers(t)
 			return len(left) == 0, string(must(json.Marshal(left)))
 		})
 	}

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -22,12 +23,12 @@ import (
 
 // site is a node as a program of its own.
 type site struct {
-	party   string
-	home    string
-	args    []string
-	url     string
-	key     string       // public
-	witness *env.Witness // nil with Docker
+	party  string
+	home   string
+	args   []string
+	url    string
+	key    string // public
+	ground ground
 
 	cmd    *exec.Cmd
 	ended  chan struct{} // closed when cmd has been waited for
@@ -66,16 +67,10 @@ func sites(t *testing.T, runtime string, parties ...string) map[string]*site {
 		require.NoError(t, err)
 		s.key = key.Public().String()
 		peers[party] = s.peer()
-		components := env.Components(t)
-		if runtime == "process" {
-			at := filepath.Join(dir, "witness-"+party)
-			require.NoError(t, os.Mkdir(at, 0o700))
-			s.witness = env.NewWitness(t, at)
-			components = s.witness.Program
-		}
+		s.ground = newGround(t, runtime, filepath.Join(dir, "witness-"+party), s.home)
 		s.args = []string{
 			"server", "--party", party, "--listen", strings.TrimPrefix(s.url, "http://"), "--home", s.home, "--runtime", runtime,
-			"--components", components, "--grant-all", "--log-level", "warn",
+			"--components", s.ground.components(), "--grant-all", "--log-level", "warn",
 		}
 		list[party] = s
 	}
@@ -85,7 +80,7 @@ func sites(t *testing.T, runtime string, parties ...string) map[string]*site {
 				s.args = append(s.args, "--peer", peer)
 			}
 		}
-		t.Cleanup(func() { s.close(t, runtime) })
+		t.Cleanup(func() { s.close(t) })
 	}
 	return list
 }
@@ -149,19 +144,30 @@ func (s *site) peer() string { return s.party + "=" + s.url + "," + s.key }
 
 func (s *site) as(t *testing.T) *env.Client { return &env.Client{TB: t, URL: s.url} }
 
-func (s *site) close(t *testing.T, runtime string) {
+func (s *site) close(t *testing.T) {
 	if s.cmd != nil {
 		if err := s.cmd.Process.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Errorf("end party %s: %v", s.party, err)
 		}
 		<-s.ended
 	}
-	if runtime == "process" {
-		env.EndTasks(t, s.home)
-	}
+	s.ground.end(t)
 	if t.Failed() && s.output != nil {
 		t.Logf("party %s wrote:\n%s", s.party, s.output)
 	}
+}
+
+// basePort is where the node's tasks find it.
+func (s *site) basePort(t *testing.T) int {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(s.home, "home.json"))
+	require.NoError(t, err)
+	var home struct {
+		BasePort int `json:"base_port"`
+	}
+	require.NoError(t, json.Unmarshal(data, &home))
+	require.NotZero(t, home.BasePort)
+	return home.BasePort
 }
 
 // oneStartEach asserts that every run of these that a party has begun was started once.
@@ -171,7 +177,7 @@ func (s *site) oneStartEach(t *testing.T, rows []wire.TaskRow) {
 	for _, r := range rows {
 		want[r.ExecutionID] = 1
 	}
-	got := s.witness.Starts(t)
+	got := s.ground.starts(t)
 	for id := range got {
 		if _, mine := want[id]; !mine {
 			delete(got, id)

@@ -1,0 +1,200 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/server"
+	"openflow/server/application"
+	"openflow/server/base"
+	"openflow/server/interconnection"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// routes mounts handlers by "METHOD path".
+type routes map[string]http.HandlerFunc
+
+func (rs routes) Routes(r chi.Router) {
+	for route, h := range rs {
+		method, path, _ := strings.Cut(route, " ")
+		r.MethodFunc(method, path, h)
+	}
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func do(h http.Handler, method, path, body string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
+	return w
+}
+
+// The genuine worker posts to /v2//worker/…: a redirect would lose its body.
+func TestSlashesAreTolerated(t *testing.T) {
+	h := server.Handler(quiet(), routes{"POST /v2/worker/task/status": func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err == nil {
+			_, err = fmt.Fprintf(w, "%s %s %s", b, r.URL.Path, r.URL.Query().Get("q"))
+		}
+		if err != nil {
+			panic(err)
+		}
+	}})
+	for _, path := range []string{
+		"/v2/worker/task/status", "/v2//worker/task/status", "/v2///worker//task/status", "/v2/worker/task/status/", "/v2//worker/task/status//",
+	} {
+		w := do(h, http.MethodPost, path+"?q=a%2Fb", "the body")
+		require.Equal(t, http.StatusOK, w.Code, path)
+		require.Equal(t, "the body /v2/worker/task/status a/b", w.Body.String(), path)
+	}
+	require.Contains(t, do(h, http.MethodPost, "/v2/worker/task/statusx", "").Body.String(), "no route")
+}
+
+func TestUnknownRoutesAnswerInTheDialect(t *testing.T) {
+	h := server.Handler(quiet(), routes{"GET /v2/x": func(http.ResponseWriter, *http.Request) {}})
+	for _, r := range []string{"GET /", "GET /v2/y", "POST /v2/x", "DELETE /v2/x"} {
+		method, path, _ := strings.Cut(r, " ")
+		w := do(h, method, path, "")
+		require.Equal(t, http.StatusOK, w.Code)
+		require.Contains(t, w.Body.String(), "no route "+r)
+	}
+}
+
+func TestPanicBecomesAnAnswer(t *testing.T) {
+	var log strings.Builder
+	h := server.Handler(slog.New(slog.NewTextHandler(&log, nil)), routes{
+		"GET /v2/panic": func(http.ResponseWriter, *http.Request) { panic("secret of the stack") },
+		"GET /v2/err":   func(http.ResponseWriter, *http.Request) { panic(errors.New("boom")) },
+		"GET /v2/abort": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"GET /v2/late": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "half of the data")
+			panic("boom")
+		},
+	})
+	for _, path := range []string{"/v2/panic", "/v2/err"} {
+		w := do(h, http.MethodGet, path, "")
+		require.Equal(t, http.StatusOK, w.Code)
+		require.Contains(t, w.Body.String(), `"code":6000`)
+		require.NotContains(t, w.Body.String(), "goroutine", "the stack is for the log")
+		require.NotContains(t, w.Body.String(), "secret")
+	}
+	require.Contains(t, log.String(), "secret of the stack")
+	require.Contains(t, log.String(), "server_test.go")
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() { do(h, http.MethodGet, "/v2/abort", "") })
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() { do(h, http.MethodGet, "/v2/late", "") },
+		"a body that has begun must break off, not end like a whole one")
+}
+
+func TestHealth(t *testing.T) {
+	var ready error
+	h := server.Handler(quiet(), server.Health{Ready: func() error { return ready }})
+	require.Equal(t, "ok\n", do(h, http.MethodGet, "/healthz", "").Body.String())
+	require.Equal(t, http.StatusOK, do(h, http.MethodGet, "/readyz", "").Code)
+	ready = errors.New("migrating")
+	require.Equal(t, http.StatusOK, do(h, http.MethodGet, "/healthz", "").Code)
+	w := do(h, http.MethodGet, "/readyz", "")
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Equal(t, "migrating\n", w.Body.String())
+}
+
+// A guard protects its own layer and no other.
+func TestGuard(t *testing.T) {
+	closed := func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	}
+	ok := func(http.ResponseWriter, *http.Request) {}
+	h := server.Handler(quiet(), server.Guarded{Layer: routes{"GET /v2/a": ok}, Guard: closed}, routes{"GET /v2/b": ok},
+		server.Guarded{Layer: server.Mount{Prefix: "/ui", Handler: http.HandlerFunc(ok)}, Guard: closed})
+	for path, want := range map[string]int{"/v2/a": 418, "/v2/b": 200, "/ui": 418, "/ui/deep/er": 418} {
+		require.Equal(t, want, do(h, http.MethodGet, path, "").Code, path)
+	}
+}
+
+func TestListenOnATakenPort(t *testing.T) {
+	l, err := server.Listen(t.Context(), "the application layer", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	_, err = server.Listen(t.Context(), "the application layer", l.Addr().String())
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "the application layer cannot listen on "+l.Addr().String())
+}
+
+// Close lets requests that run end, and no longer than its context.
+func TestClose(t *testing.T) {
+	l, err := server.Listen(t.Context(), "x", "127.0.0.1:0")
+	require.NoError(t, err)
+	entered, release := make(chan struct{}), make(chan struct{})
+	s := server.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(entered)
+		<-release
+		_, _ = io.WriteString(w, "whole")
+	}), quiet())
+	body := make(chan string, 1)
+	go func() {
+		resp, err := http.Get("http://" + l.Addr().String())
+		if err != nil {
+			body <- err.Error()
+			return
+		}
+		b, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		body <- string(b)
+	}()
+	<-entered
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close(ctx) }()
+	close(release)
+	require.Equal(t, "whole", <-body)
+	require.NoError(t, <-closed)
+}
+
+// The routes of the three layers. A new one is a visible difference here, and belongs into docs/divergences.md when the
+// specification does not have it.
+func TestRoutes(t *testing.T) {
+	var list strings.Builder
+	for _, layer := range []struct {
+		name  string
+		layer server.Layer
+	}{
+		{"application", &application.API{Log: quiet()}},
+		{"base", &base.API{Log: quiet(), Transport: &base.Transport{}}},
+		{"interconnection", &interconnection.API{Log: quiet(), Transport: &interconnection.Transport{}}},
+		{"probes", server.Health{}},
+	} {
+		r := chi.NewRouter()
+		layer.layer.Routes(r)
+		var lines []string
+		require.NoError(t, chi.Walk(r, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+			lines = append(lines, method+" "+route)
+			return nil
+		}))
+		slices.Sort(lines)
+		fmt.Fprintf(&list, "# %s\n%s\n\n", layer.name, strings.Join(lines, "\n"))
+	}
+	const file = "testdata/routes.txt"
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(list.String()), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(string(want), list.String()))
+}
