@@ -24,6 +24,7 @@ const minFree = 128 << 20
 type home struct {
 	dir  string
 	lock *os.File
+	free func(dir string) (uint64, error) // space left, in bytes
 	identity
 }
 
@@ -51,7 +52,7 @@ func openHome(dir string, party openflow.PartyID) (*home, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &home{dir: dir, lock: lock}
+	h := &home{dir: dir, lock: lock, free: freeSpace}
 	if err := h.load(party); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -113,15 +114,21 @@ func (h *home) load(party openflow.PartyID) error {
 
 // checkSpace refuses to start on a disk that is full already.
 func (h *home) checkSpace() error {
-	var s unix.Statfs_t
-	if err := unix.Statfs(h.dir, &s); err != nil {
+	free, err := h.free(h.dir)
+	if err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "free space of %s: %w", h.dir, err)
 	}
-	if free := s.Bavail * uint64(s.Bsize); free < minFree {
+	if free < minFree {
 		return openflow.Errorf(openflow.CodeExhausted, "the disk of home %s has %d MiB left", h.dir, free>>20).
 			WithHint("free at least %d MiB", minFree>>20)
 	}
 	return nil
+}
+
+func freeSpace(dir string) (uint64, error) {
+	var s unix.Statfs_t
+	err := unix.Statfs(dir, &s)
+	return s.Bavail * uint64(s.Bsize), err
 }
 
 // save replaces home.json as a whole, so that a crash leaves the old or the new one.

@@ -1,0 +1,174 @@
+package node
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+)
+
+func mustOpen(t *testing.T, dir string) *home {
+	t.Helper()
+	h, err := openHome(dir, "9999")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = h.Close() }) // some tests close it before
+	return h
+}
+
+func TestHomeKeepsItsIdentity(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "home")
+	h := mustOpen(t, dir)
+	h.BasePort = 4711
+	require.NoError(t, h.save())
+	require.NoError(t, h.Close())
+	again := mustOpen(t, dir)
+	require.Equal(t, h.identity, again.identity)
+	info, err := os.Stat(dir)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	info, err = os.Stat(filepath.Join(dir, "home.json"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+}
+
+func TestHomeRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		prepare func(t *testing.T, dir string)
+		party   openflow.PartyID
+		code    openflow.Code
+		says    string
+	}{
+		"a second node": {
+			prepare: func(t *testing.T, dir string) { mustOpen(t, dir) },
+			party:   "9999", code: openflow.CodeConflict, says: "another node runs on home",
+		},
+		"another party's home": {
+			prepare: func(t *testing.T, dir string) { require.NoError(t, mustOpen(t, dir).Close()) },
+			party:   "10000", code: openflow.CodeConflict, says: "belongs to party 9999",
+		},
+		"a home of a newer version": {
+			prepare: func(t *testing.T, dir string) { write(t, dir, `{"format": 2, "node": "n", "party": "9999"}`) },
+			party:   "9999", code: openflow.CodeConflict, says: "newer version",
+		},
+		"a damaged home": {
+			prepare: func(t *testing.T, dir string) { write(t, dir, `{`) },
+			party:   "9999", code: openflow.CodeInvalid, says: "damaged",
+		},
+		"a home that others can read": {
+			prepare: func(t *testing.T, dir string) { require.NoError(t, os.Chmod(dir, 0o750)) },
+			party:   "9999", code: openflow.CodeInvalid, says: "chmod 700",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.Chmod(dir, 0o700))
+			tc.prepare(t, dir)
+			before := files(t, dir)
+			_, err := openHome(dir, tc.party)
+			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
+			require.ErrorContains(t, err, tc.says)
+			for file, content := range before {
+				require.Equal(t, content, files(t, dir)[file], "%s was touched", file)
+			}
+		})
+	}
+}
+
+func write(t *testing.T, dir, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "home.json"), []byte(text), 0o600))
+}
+
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	content := map[string]string{}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		require.NoError(t, err)
+		content[e.Name()] = string(b)
+	}
+	return content
+}
+
+func TestNearlyFullDiskIsRefused(t *testing.T) {
+	h := mustOpen(t, filepath.Join(t.TempDir(), "home"))
+	h.free = func(string) (uint64, error) { return minFree - 1, nil }
+	err := h.checkSpace()
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "127 MiB left")
+	h.free = func(string) (uint64, error) { return minFree, nil }
+	require.NoError(t, h.checkSpace())
+}
+
+func TestParsePeer(t *testing.T) {
+	const key = "ed25519:rJVw-VPaXEs3GGeWhFL0aFEP5qAIeChVypbJztlDDfk"
+	p, err := ParsePeer("10000=http://10.0.0.2:9380/," + key)
+	require.NoError(t, err)
+	require.Equal(t, Peer{Party: "10000", URL: "http://10.0.0.2:9380", Key: key}, p)
+	for name, text := range map[string]string{
+		"no address":    "10000",
+		"no key":        "10000=http://10.0.0.2:9380",
+		"no party":      "=http://10.0.0.2:9380," + key,
+		"not a URL":     "10000=10.0.0.2:9380," + key,
+		"another kind":  "10000=ftp://10.0.0.2," + key,
+		"with query":    "10000=http://10.0.0.2?a=b," + key,
+		"not a key":     "10000=http://10.0.0.2:9380,ed25519:short",
+		"a path for ID": "../x=http://10.0.0.2:9380," + key,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParsePeer(text)
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%v", err)
+		})
+	}
+}
+
+func FuzzParsePeer(f *testing.F) {
+	f.Add("10000=http://10.0.0.2:9380,ed25519:rJVw-VPaXEs3GGeWhFL0aFEP5qAIeChVypbJztlDDfk")
+	f.Add("=,")
+	f.Fuzz(func(t *testing.T, s string) {
+		if p, err := ParsePeer(s); err == nil {
+			require.NoError(t, CheckPeer(p))
+		}
+	})
+}
+
+func TestConfigRefuses(t *testing.T) {
+	good := func() Config {
+		return Config{Party: "9999", Home: "h", Listen: "127.0.0.1:9380", Runtime: RuntimeProcess}
+	}
+	_, err := good().withDefaults()
+	require.NoError(t, err)
+	for name, tc := range map[string]struct {
+		change func(*Config)
+		says   string
+	}{
+		"no party":                  {func(c *Config) { c.Party = "" }, "party"},
+		"no home":                   {func(c *Config) { c.Home = "" }, "home"},
+		"no runtime":                {func(c *Config) { c.Runtime = "" }, "runtime"},
+		"unknown durability":        {func(c *Config) { c.Durability = "none" }, "durability"},
+		"open to everybody":         {func(c *Config) { c.Listen = "0.0.0.0:9380" }, "--token"},
+		"open by a name":            {func(c *Config) { c.Listen = "node.example:9380" }, "--token"},
+		"not an address":            {func(c *Config) { c.Listen = "9380" }, "host:port"},
+		"a peer that is the node":   {func(c *Config) { c.Peers = []Peer{{"9999", "http://a", testKey}} }, "itself"},
+		"a peer without an address": {func(c *Config) { c.Peers = []Peer{{"1", "", testKey}} }, "address"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := good()
+			tc.change(&c)
+			_, err := c.withDefaults()
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%v", err)
+			require.ErrorContains(t, err, tc.says)
+		})
+	}
+	open := good()
+	open.Listen, open.Token = "0.0.0.0:9380", true
+	_, err = open.withDefaults()
+	require.NoError(t, err, "with a token it may listen anywhere")
+}
+
+const testKey = "ed25519:rJVw-VPaXEs3GGeWhFL0aFEP5qAIeChVypbJztlDDfk"
