@@ -122,11 +122,13 @@ func (j *jobRun) at(p openflow.Party) activities.PartyCall {
 	return activities.PartyCall{Job: j.plan.ID, Party: p}
 }
 
-// pauseAfter is the pause between two applications for resources, which a wake-up cuts short. It grows with the wait up
-// to a minute, because every round is written to the job's history, and Temporal bounds that: days of waiting must fit.
+// pauseAfter is the pause between two applications for resources, which a wake-up cuts short. It grows with the wait,
+// because every round is written to the job's history, and Temporal bounds that: weeks of waiting must fit.
 func pauseAfter(waited time.Duration) time.Duration {
-	return min(max(waited/20, 250*time.Millisecond), time.Minute)
+	return min(max(waited/20, 250*time.Millisecond), longestPause)
 }
+
+const longestPause = 10 * time.Minute
 
 // acquire reserves the job's resources at every party, all or nothing, and waits as long as that takes. It reports
 // false when the job has ended instead.
@@ -303,10 +305,11 @@ func (j *jobRun) startAt(ctx workflow.Context, k openflow.TaskKey) error {
 // do not report at all it asks more often, the longer a run takes the less.
 func (j *jobRun) collect(ctx workflow.Context) {
 	pause := func() time.Duration {
-		if j.plan.SyncType != openflow.Poll {
-			return j.plan.Timing.Collect
+		silent := pauseAfter(workflow.Now(ctx).Sub(j.moved))
+		if j.plan.SyncType == openflow.Poll {
+			return min(silent, j.plan.Timing.Collect)
 		}
-		return min(pauseAfter(workflow.Now(ctx).Sub(j.moved)), j.plan.Timing.Collect)
+		return max(silent, j.plan.Timing.Collect)
 	}
 	for workflow.Sleep(ctx, pause()) == nil {
 		_ = each(ctx, j.state.Silent(j.plan.ID), func(ctx workflow.Context, k openflow.TaskKey) error {
@@ -331,8 +334,8 @@ func (j *jobRun) giveUp(ctx workflow.Context, err error) {
 	j.end(ctx, status, err.Error())
 }
 
-// end ends the job at every party and in the scheduler's record, also when the workflow itself has been canceled. A party that does not answer is asked again until the
-// deadline, while the end is already visible everywhere else.
+// end ends the job at every party and in the scheduler's record, also when the workflow itself has been canceled. A
+// party that does not answer is asked again until the deadline, while the end is already visible everywhere else.
 func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason string) {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	j.status, j.reason = status, reason

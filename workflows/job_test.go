@@ -122,7 +122,7 @@ func TestWakeCutsThePauseShort(t *testing.T) {
 // Every application is written to the job's history, which Temporal bounds at 51 200 events: about ten per round.
 func TestLongWaitStaysWithinAHistory(t *testing.T) {
 	w := newWorld(t)
-	const wait = 72 * time.Hour
+	const wait = 28 * 24 * time.Hour
 	w.answer["apply host"] = always(openflow.CodeExhausted, "busy")
 	w.after(wait, func() { w.stop(openflow.JobCanceled, "enough") })
 	require.Equal(t, openflow.JobCanceled, w.run(chain()))

@@ -165,6 +165,7 @@ func (c *Client) CreateJob(ctx context.Context, o openflow.JobOrder) error {
 	}
 	return c.tell(ctx, "/v2/partner/job/create", wire.PartnerCreateJob{
 		JobRef: wire.Ref(o.Key.Job, o.Key.Party), DAG: dag, SchemaVersion: wire.Text(o.DAG.SchemaVersion), Kind: wire.Kind,
+		UserName: o.UserName,
 	})
 }
 

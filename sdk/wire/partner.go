@@ -89,12 +89,13 @@ func (r TaskRef) TaskKey() (openflow.TaskKey, error) {
 	return openflow.TaskKey{Job: jk.Job, Task: name, Version: *r.TaskVersion, Party: jk.Party}, nil
 }
 
-// PartnerCreateJob is the body of POST /v2/partner/job/create.
+// PartnerCreateJob is the body of POST /v2/partner/job/create. UserName, who submitted, is ours.
 type PartnerCreateJob struct {
 	JobRef
 	DAG           json.RawMessage `json:"dag" check:"required"`
 	SchemaVersion Text            `json:"schema_version" check:"required"`
 	Kind          string          `json:"kind,omitempty"`
+	UserName      string          `json:"user_name,omitempty"`
 }
 
 // Decode reads the DAG. Errors: CodeInvalid.

@@ -108,7 +108,7 @@ func (a *API) createJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, openflow.About(openflow.AboutJob, err)
 	}
-	return nil, a.Partner.CreateJob(r.Context(), openflow.JobOrder{Key: key, DAG: dag, UserName: r.Header.Get(wire.UserHeader)})
+	return nil, a.Partner.CreateJob(r.Context(), openflow.JobOrder{Key: key, DAG: dag, UserName: b.UserName})
 }
 
 // jobBody decodes a body that begins with a job reference and resolves it for the caller.

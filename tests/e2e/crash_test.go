@@ -3,6 +3,10 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -11,6 +15,7 @@ import (
 
 	"openflow"
 	"openflow/components/credit"
+	"openflow/sdk/wire"
 	"openflow/tests/env"
 )
 
@@ -51,14 +56,38 @@ func TestKillNode(t *testing.T) {
 
 	// The moments around submission, start and end of tasks are short, so they are met by trying many.
 	t.Run("at any moment", func(t *testing.T) {
-		const seed = 99
-		for i := range 8 {
+		for i := range rounds(t, 8) {
 			victim := list[[]string{"9999", "10000"}[i%2]]
-			user := list["9999"].as(t)
-			id := user.Submit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b")))
-			pause(t, time.Duration((seed*(i+1))%400)*time.Millisecond)
+			id := list["9999"].as(t).Submit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b")))
+			pause(t, time.Duration(rand.IntN(400))*time.Millisecond)
 			victim.kill(t)
 			victim.start(t)
+			for _, s := range list {
+				s.as(t).WaitFor(id, openflow.JobSuccess)
+				s.oneStartEach(t, s.as(t).Tasks(id))
+			}
+		}
+		nothingLeft(t, list)
+	})
+
+	// A user whose submission breaks off repeats it under the same key, and there is one job.
+	t.Run("while a job is submitted", func(t *testing.T) {
+		for i := range rounds(t, 6) {
+			victim := list[[]string{"9999", "10000"}[i%2]]
+			key := fmt.Sprintf("once-%d", i)
+			dag := env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a"))
+			dag.Conf.Scheduler = openflow.PartyID([]string{"9999", "10000"}[i/2%2])
+			first := make(chan struct{})
+			go func() {
+				defer close(first)
+				list["9999"].as(t).SubmitOnce(dag, key) // answered or not
+			}()
+			pause(t, time.Duration(rand.IntN(80))*time.Millisecond)
+			victim.kill(t)
+			<-first
+			victim.start(t)
+			id := list["9999"].as(t).Submit(dag, wire.IdempotencyHeader, key)
+			require.Equal(t, id, list["9999"].as(t).Submit(dag, wire.IdempotencyHeader, key))
 			for _, s := range list {
 				s.as(t).WaitFor(id, openflow.JobSuccess)
 				s.oneStartEach(t, s.as(t).Tasks(id))
@@ -85,6 +114,17 @@ func TestKillNode(t *testing.T) {
 		}
 		nothingLeft(t, list)
 	})
+}
+
+// rounds is how often something random is tried: n times, or as OPENFLOW_TEST_ROUNDS says.
+func rounds(t *testing.T, n int) int {
+	t.Helper()
+	if v := os.Getenv("OPENFLOW_TEST_ROUNDS"); v != "" {
+		var err error
+		n, err = strconv.Atoi(v)
+		require.NoError(t, err)
+	}
+	return n
 }
 
 // pause lets time pass where the moment itself is the fault that is injected.

@@ -116,9 +116,28 @@ func (c *Client) OK(e wire.Envelope, into any) {
 // TrySubmit submits a job and returns the answer, whatever it is.
 func (c *Client) TrySubmit(d *openflow.DAG, header ...string) wire.Envelope {
 	c.Helper()
+	return c.Post("/v2/job/submit", submission(c, d), header...)
+}
+
+func submission(t testing.TB, d *openflow.DAG) map[string]json.RawMessage {
+	t.Helper()
 	doc, err := wire.EncodeDocument(d)
-	require.NoError(c, err)
-	return c.Post("/v2/job/submit", map[string]json.RawMessage{"dag_schema": doc}, header...)
+	require.NoError(t, err)
+	return map[string]json.RawMessage{"dag_schema": doc}
+}
+
+// SubmitOnce sends a submission under a key whose answer may never come, because the node dies. It says whether one came.
+func (c *Client) SubmitOnce(d *openflow.DAG, key string) (answered bool) {
+	c.Helper()
+	body, err := json.Marshal(submission(c, d))
+	if err != nil {
+		c.Errorf("encode: %v", err)
+		return false
+	}
+	r := c.request(http.MethodPost, "/v2/job/submit", bytes.NewReader(body))
+	r.Header.Set(wire.IdempotencyHeader, key)
+	_, _, err = c.try(r)
+	return err == nil
 }
 
 // Submit submits a job that must be accepted.

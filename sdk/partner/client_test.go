@@ -1,0 +1,377 @@
+package partner_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/messages"
+	"openflow/messages/sqlite"
+	"openflow/sdk/partner"
+	"openflow/sdk/wire"
+	"openflow/sdk/wire/ptp"
+	"openflow/server"
+	"openflow/server/interconnection"
+	"openflow/trust"
+)
+
+var (
+	guest = openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
+	host  = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
+	jobK  = openflow.JobKey{Scheduler: "9999", Job: "202501020304050607080", Party: host}
+	taskK = openflow.TaskKey{Job: jobK.Job, Task: "psi_0", Version: 2, Party: host}
+)
+
+// backend is the services of party 10000: it notes what arrives and answers as told.
+type backend struct {
+	got     []any
+	err     error
+	task    openflow.TaskRecord
+	created openflow.Submitted
+}
+
+func (b *backend) take(args ...any) error { b.got = args; return b.err }
+
+func (b *backend) ApplyJobResources(_ context.Context, k openflow.JobKey) error {
+	return b.take("apply", k)
+}
+func (b *backend) ReturnJobResources(_ context.Context, k openflow.JobKey) error {
+	return b.take("return", k)
+}
+func (b *backend) StartJob(_ context.Context, k openflow.JobKey) error { return b.take("start", k) }
+func (b *backend) UpdateJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, reason string, p *int) error {
+	return b.take("update", k, s, reason, p)
+}
+func (b *backend) StartTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey) error {
+	return b.take("start task", s, k)
+}
+func (b *backend) UpdateTask(_ context.Context, s openflow.PartyID, u openflow.TaskUpdate) error {
+	return b.take("update task", s, u)
+}
+func (b *backend) CollectTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	return b.task, b.take("collect", s, k)
+}
+func (b *backend) ReportTask(_ context.Context, caller openflow.PartyID, r openflow.Report) error {
+	return b.take("report", caller, r)
+}
+
+// asPartner and asScheduler are backend under the two interfaces, which both have a CreateJob and a StopJob.
+type asPartner struct{ *backend }
+
+func (b asPartner) CreateJob(_ context.Context, o openflow.JobOrder) error {
+	return b.take("create", o)
+}
+func (b asPartner) StopJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, reason string) error {
+	return b.take("stop", k, s, reason)
+}
+
+type asScheduler struct{ *backend }
+
+func (b asScheduler) CreateJob(_ context.Context, caller openflow.PartyID, s openflow.Submission) (openflow.Submitted, error) {
+	return b.created, b.take("schedule", caller, s)
+}
+func (b asScheduler) StopJob(_ context.Context, caller openflow.PartyID, id openflow.JobID, s openflow.JobStatus) error {
+	return b.take("stop", caller, id, s)
+}
+
+type signer struct{ trust.Signer }
+
+func (s signer) Sign(r *http.Request, to openflow.PartyID, body []byte) error {
+	s.Signer.Sign(r, to, body, time.Now())
+	return nil
+}
+
+type keys map[openflow.PartyID][]trust.PublicKey
+
+func (k keys) PublicKeys(_ context.Context, p openflow.PartyID) ([]trust.PublicKey, error) {
+	return k[p], nil
+}
+
+// sessions lets party 9999 send to one session.
+type sessions struct{}
+
+func (sessions) MaySend(_ context.Context, from openflow.PartyID, session, _ string) error {
+	if from != "9999" || session != "s" {
+		return openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
+	}
+	return nil
+}
+
+// pair is a client of party 9999 and the real interconnection layer of party 10000.
+type pair struct {
+	client  *partner.Client
+	backend *backend
+	store   *sqlite.Store
+	url     string
+}
+
+func newPair(t *testing.T) *pair {
+	t.Helper()
+	key, err := trust.LoadOrCreateKey(private(t))
+	require.NoError(t, err)
+	store, err := sqlite.Open(t.Context(), t.TempDir(), sqlite.Options{Options: messages.Options{MessageBytes: 1 << 16, SessionBytes: 1 << 18}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	b, log := &backend{}, slog.New(slog.DiscardHandler)
+	api := &interconnection.API{
+		Verifier: trust.Verifier{Self: "10000", Keys: keys{"9999": {key.Public()}}, Nonces: store}, Partner: asPartner{b},
+		Scheduler: asScheduler{b}, MaxBody: 1 << 20, Log: log,
+		Transport: &interconnection.Transport{Self: "10000", Store: store, Sessions: sessions{}, MaxBody: 1 << 20, Log: log},
+	}
+	srv := httptest.NewServer(server.Handler(log, api))
+	t.Cleanup(srv.Close)
+	return &pair{&partner.Client{
+		Self: "9999", Peer: "10000", URL: srv.URL, Signer: signer{trust.Signer{Party: "9999", Key: key}}, HTTP: partner.NewHTTP(),
+	}, b, store, srv.URL}
+}
+
+func private(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o700))
+	return dir
+}
+
+func dag(t *testing.T) *openflow.DAG {
+	t.Helper()
+	doc, err := os.ReadFile("../wire/testdata/dag/flow-5.1.yaml")
+	require.NoError(t, err)
+	d, err := wire.ParseDAG(doc)
+	require.NoError(t, err)
+	return d
+}
+
+type method struct {
+	call func(*partner.Client) error
+	want []any // what arrives at the other side
+}
+
+// methods is every method of both services.
+func methods(t *testing.T) map[string]method {
+	d, fifty, ctx := dag(t), 50, t.Context()
+	end := openflow.TaskUpdate{Key: taskK, Status: openflow.TaskFailed, Reason: "why", Progress: 50}
+	begin := openflow.TaskUpdate{Key: taskK, Status: openflow.TaskRunning}
+	report := openflow.Report{Key: taskK, Status: openflow.TaskFailed, Error: "exit code 7", Code: openflow.CodeRejected}
+	sub := openflow.Submission{DAG: d, Initiator: "9999", ID: jobK.Job, IdempotencyKey: "k", UserName: "u ä"}
+	return map[string]method{
+		"CreateJob": {
+			func(c *partner.Client) error {
+				return c.CreateJob(ctx, openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"})
+			},
+			[]any{"create", openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"}},
+		},
+		"ApplyJobResources":  {func(c *partner.Client) error { return c.ApplyJobResources(ctx, jobK) }, []any{"apply", jobK}},
+		"ReturnJobResources": {func(c *partner.Client) error { return c.ReturnJobResources(ctx, jobK) }, []any{"return", jobK}},
+		"StartJob":           {func(c *partner.Client) error { return c.StartJob(ctx, jobK) }, []any{"start", jobK}},
+		"UpdateJob": {
+			func(c *partner.Client) error { return c.UpdateJob(ctx, jobK, openflow.JobWaiting, "why", &fifty) },
+			[]any{"update", jobK, openflow.JobWaiting, "why", &fifty},
+		},
+		"UpdateJob, reason only": {
+			func(c *partner.Client) error { return c.UpdateJob(ctx, jobK, "", "why", nil) },
+			[]any{"update", jobK, openflow.JobStatus(""), "why", (*int)(nil)},
+		},
+		"StopJob": {
+			func(c *partner.Client) error { return c.StopJob(ctx, jobK, openflow.JobCanceled, "why") },
+			[]any{"stop", jobK, openflow.JobCanceled, "why"},
+		},
+		"StartTask": {
+			func(c *partner.Client) error { return c.StartTask(ctx, "9999", taskK) }, []any{"start task", openflow.PartyID("9999"), taskK},
+		},
+		"UpdateTask, end": {
+			func(c *partner.Client) error { return c.UpdateTask(ctx, "9999", end) }, []any{"update task", openflow.PartyID("9999"), end},
+		},
+		"UpdateTask, begin": {
+			func(c *partner.Client) error { return c.UpdateTask(ctx, "9999", begin) }, []any{"update task", openflow.PartyID("9999"), begin},
+		},
+		"CollectTask": {
+			func(c *partner.Client) error { _, err := c.CollectTask(ctx, "9999", taskK); return err },
+			[]any{"collect", openflow.PartyID("9999"), taskK},
+		},
+		"Scheduler.CreateJob": {
+			func(c *partner.Client) error { _, err := c.Scheduler().CreateJob(ctx, "9999", sub); return err },
+			[]any{"schedule", openflow.PartyID("9999"), sub},
+		},
+		"Scheduler.StopJob": {
+			func(c *partner.Client) error {
+				return c.Scheduler().StopJob(ctx, "9999", jobK.Job, openflow.JobTimeout)
+			},
+			[]any{"stop", openflow.PartyID("9999"), jobK.Job, openflow.JobTimeout},
+		},
+		"Scheduler.ReportTask": {
+			func(c *partner.Client) error { return c.Scheduler().ReportTask(ctx, "9999", report) },
+			[]any{"report", openflow.PartyID("9999"), report},
+		},
+	}
+}
+
+func TestEveryMethodIsInTheTable(t *testing.T) {
+	table := methods(t)
+	for _, service := range []struct {
+		prefix string
+		of     reflect.Type
+	}{{"", reflect.TypeFor[openflow.PartnerService]()}, {"Scheduler.", reflect.TypeFor[openflow.SchedulerService]()}} {
+		for i := range service.of.NumMethod() {
+			name := service.prefix + service.of.Method(i).Name
+			found := false
+			for key := range table {
+				found = found || key == name || strings.HasPrefix(key, name+",")
+			}
+			require.True(t, found, "%s has no case", name)
+		}
+	}
+}
+
+func TestArgumentsArriveWhole(t *testing.T) {
+	p := newPair(t)
+	p.backend.task = openflow.TaskRecord{PartyStatus: openflow.TaskRunning}
+	for name, m := range methods(t) {
+		t.Run(name, func(t *testing.T) {
+			p.backend.got = nil
+			require.NoError(t, m.call(p.client))
+			require.Empty(t, cmp.Diff(m.want, p.backend.got))
+		})
+	}
+}
+
+func TestErrorsArriveWhole(t *testing.T) {
+	p := newPair(t)
+	for name, m := range methods(t) {
+		for _, code := range []openflow.Code{
+			openflow.CodeInvalid, openflow.CodeUnauthorized, openflow.CodePermission, openflow.CodeNotFound, openflow.CodeConflict,
+			openflow.CodeRejected, openflow.CodeExhausted, openflow.CodeUnavailable, openflow.CodeCanceled, openflow.CodeDeadline,
+			openflow.CodeUnimplemented, openflow.CodeInternal,
+		} {
+			sent := &openflow.Error{Code: code, Subject: openflow.AboutResource, Message: "2 of 4 cores", Hint: "wait", Err: io.EOF}
+			p.backend.err = sent
+			var got *openflow.Error
+			require.ErrorAs(t, m.call(p.client), &got, "%s %s", name, code)
+			want := *sent
+			want.Party = "10000"
+			require.Empty(t, cmp.Diff(&want, got, cmpopts.IgnoreFields(openflow.Error{}, "Err")), "%s %s", name, code)
+		}
+	}
+	p.backend.err = openflow.AtParty("777", openflow.Errorf(openflow.CodeRejected, "no"))
+	_, err := p.client.Scheduler().CreateJob(t.Context(), "9999", openflow.Submission{DAG: dag(t)})
+	require.ErrorContains(t, err, "at party 777", "the party where it happened, not the one that tells it")
+}
+
+func TestAnswers(t *testing.T) {
+	p := newPair(t)
+	p.backend.created = openflow.Submitted{ID: "7", ModelID: "m", ModelVersion: "0"}
+	got, err := p.client.Scheduler().CreateJob(t.Context(), "9999", openflow.Submission{DAG: dag(t)})
+	require.NoError(t, err)
+	require.Equal(t, p.backend.created, got)
+
+	p.backend.task = openflow.TaskRecord{Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, ErrorReport: "line 1\nline 2"}
+	rec, err := p.client.CollectTask(t.Context(), "9999", taskK)
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskRecord{Key: taskK, Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, Reason: "line 1"}, rec)
+	require.NoError(t, p.client.Probe(t.Context()))
+}
+
+// Whatever a broken or foreign node answers is its fault and worth another try, never a success.
+func TestUnusableAnswers(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{
+		"HTTP 500": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+		"HTTP 404": func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
+		"HTML":     func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") },
+		"nothing":  func(http.ResponseWriter, *http.Request) {},
+		"broken off": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, "{")
+		},
+		"hung up": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"unknown status": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"code":0,"message":"success","data":{"party_status":"finished"}}`)
+		},
+		"data of a kind": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"code":0,"message":"success","data":[]}`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(t)
+			srv := httptest.NewUnstartedServer(h)
+			srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+			srv.Start()
+			defer srv.Close()
+			p.client.URL = srv.URL
+			_, err := p.client.CollectTask(t.Context(), "9999", taskK)
+			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), "%v", err)
+			require.ErrorContains(t, err, "10000")
+		})
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	p := newPair(t)
+	p.client.URL = "http://127.0.0.1:1"
+	err := p.client.StartJob(t.Context(), jobK)
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "does not answer at http://127.0.0.1:1")
+	require.ErrorContains(t, err, "openflow doctor")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Equal(t, openflow.CodeCanceled, openflow.CodeOf(p.client.StartJob(ctx, jobK)), "the caller's own end is not the peer's fault")
+	p.client.URL = "http://[broken"
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(p.client.StartJob(t.Context(), jobK)))
+}
+
+func TestProbeTellsWhoIsThere(t *testing.T) {
+	p := newPair(t)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"code":0,"message":"success","data":{"caller":"somebody"}}`)
+	}))
+	defer srv.Close()
+	p.client.URL = srv.URL
+	err := p.client.Probe(t.Context())
+	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
+	require.ErrorContains(t, err, `takes party 9999 for "somebody"`)
+}
+
+func TestPush(t *testing.T) {
+	p := newPair(t)
+	m := partner.Outgoing{Session: "s", Topic: "guest-9999~host-10000~t", ID: "1", Payload: []byte{0, 1, 2}}
+	for range 2 {
+		require.NoError(t, p.client.Push(t.Context(), m))
+	}
+	c := messages.Channel{Session: "s", Topic: m.Topic}
+	got, ok, err := p.store.Pop(t.Context(), c, "", 0)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, m.Payload, got.Payload)
+	require.Equal(t, "9999", got.Source, "as proven, whatever a header says")
+	_, ok, err = p.store.Pop(t.Context(), c, "", 0)
+	require.NoError(t, err)
+	require.False(t, ok, "the repeat was one message")
+
+	for name, tc := range map[string]struct {
+		change func(*partner.Outgoing)
+		want   ptp.Result
+	}{
+		"another session": {func(m *partner.Outgoing) { m.Session = "other" }, ptp.ResultForbidden},
+		"too large":       {func(m *partner.Outgoing) { m.Payload = make([]byte, 1<<16+1) }, ptp.ResultTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bad := m
+			tc.change(&bad)
+			err := p.client.Push(t.Context(), bad)
+			require.Error(t, err)
+			require.Equal(t, tc.want, ptp.ResultOf(err))
+			require.ErrorContains(t, err, "10000")
+		})
+	}
+}
