@@ -14,7 +14,7 @@ LINKS_SERVER = /(embed/temporal|node|demo|bench|cmd/openflow|tests/env|tests/sce
 LIGHT        = $(shell go list ./... | grep -vE '$(LINKS_SERVER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check services lint unit race scenarios fuzz bench replay-fixtures golden chaos clean
+.PHONY: help build demo test check services lint unit race scenarios fuzz bench big replay-fixtures golden clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -44,7 +44,7 @@ unit: build ## All tests: units, conformance, replay, scenarios, end to end with
 
 race: ## The race detector: every package that does not link the Temporal server, and one scenario that does
 	CGO_ENABLED=1 go test -race -timeout 15m -p 2 $(filter-out openflow/docker/engine openflow/tests/arch,$(LIGHT))
-	CGO_ENABLED=1 go test -race -timeout 15m -run 'TestChain' ./tests/scenarios
+	CGO_ENABLED=1 go test -race -timeout 15m -run 'TestScenarios' ./tests/scenarios
 
 fuzz: ## Every fuzz target for FUZZ_TIME each
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
@@ -52,6 +52,9 @@ fuzz: ## Every fuzz target for FUZZ_TIME each
 
 bench: build ## Measure against the budgets and, where ../shared/floor is, the floor; writes bench/results.json
 	go run ./bench -bin bin $(ARGS)
+
+big: ## Ten million rows through a node, watching its memory; the last result is in docs/performance.md
+	OPENFLOW_BIG=1 go test -count=1 -timeout 30m -v -run TestManyRows ./tests/scenarios
 
 replay-fixtures: build ## Record histories of this (released) version into workflows/testdata/replay
 	@git diff --quiet HEAD -- workflows activities || { echo "commit first: fixtures come from released code"; exit 1; }

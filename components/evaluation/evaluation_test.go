@@ -231,7 +231,7 @@ func TestBinaryTablesAreTheSpecifications(t *testing.T) {
 		require.Equal(t, gainX[i], liftX[i])
 		require.InDeltaSlice(t, []float64{safe(tn, tn+fn, 1) / ((tn + fp) / n), safe(tp, tp+fp, 1) / ((tp + fn) / n)}, liftY[i][:], 1e-12)
 
-		tp, fp, tn, fn = naive(labels, scores, share)
+		tp, fp, _, fn = naive(labels, scores, share)
 		p, r := safe(tp, tp+fp, 1), tp/(tp+fn)
 		require.InDelta(t, 2*p*r/max(p+r, 1e-6), fscore["f_score"][i], 1e-12)
 	}

@@ -141,10 +141,6 @@ func (s *slice) endEpoch() float64 {
 	return sum
 }
 
-func encodeNumber(x float64) []byte {
-	return binary.LittleEndian.AppendUint64(nil, math.Float64bits(x))
-}
-
 // encodeNumbers renders values for decodeNumbers: 8 bytes each.
 func encodeNumbers(values []float64) []byte {
 	out := make([]byte, 0, 8*len(values))

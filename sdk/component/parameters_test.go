@@ -29,7 +29,7 @@ type everyParam struct {
 	Names     []string   `json:"names" choices:"iv,mean"`
 	Free      any        `json:"free"`
 	Note      string     `json:"note"`
-	hidden    int
+	hidden    int        //lint:ignore U1000 a field that is not exported must not become a parameter
 }
 
 func paramDefaults() everyParam {

