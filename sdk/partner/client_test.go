@@ -28,7 +28,6 @@ import (
 )
 
 var (
-	guest = openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
 	host  = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
 	jobK  = openflow.JobKey{Scheduler: "9999", Job: "202501020304050607080", Party: host}
 	taskK = openflow.TaskKey{Job: jobK.Job, Task: "psi_0", Version: 2, Party: host}
@@ -374,4 +373,16 @@ func TestPush(t *testing.T) {
 			require.ErrorContains(t, err, "10000")
 		})
 	}
+}
+
+// A peer that does not take our signature says so in its own dialect, and no repeat would help.
+func TestPushThatIsNotProven(t *testing.T) {
+	p := newPair(t)
+	key, err := trust.LoadOrCreateKey(private(t))
+	require.NoError(t, err)
+	p.client.Signer = signer{trust.Signer{Party: "9999", Key: key}}
+	err = p.client.Push(t.Context(), partner.Outgoing{Session: "s", Topic: "t"})
+	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "%v", err)
+	require.ErrorContains(t, err, "signature")
+	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(p.client.Probe(t.Context())))
 }

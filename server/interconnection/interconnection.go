@@ -11,11 +11,13 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/sdk/wire/ptp"
 	"openflow/server/reply"
 )
 
@@ -80,17 +82,26 @@ func (a *API) verify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := reply.Body(r, a.MaxBody)
 		if err != nil {
-			reply.Error(a.Log, w, r, err)
+			a.refuse(w, r, err)
 			return
 		}
 		caller, err := a.Verifier.Verify(r.Context(), r, body)
 		if err != nil {
-			reply.Error(a.Log, w, r, err)
+			a.refuse(w, r, err)
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
 	})
+}
+
+// refuse answers a request that goes no further, in the form that its sender reads.
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if strings.HasPrefix(r.URL.Path, ptp.PathPrefix) {
+		a.Transport.refuse(w, r, err)
+		return
+	}
+	reply.Error(a.Log, w, r, err)
 }
 
 // siteInfo tells a verified peer whom it has reached, so that it can check an address before it trusts it.

@@ -219,6 +219,11 @@ func TestEveryRouteVerifiesFirst(t *testing.T) {
 					return r
 				}(),
 			} {
+				if strings.HasPrefix(path, ptp.PathPrefix) {
+					_, err := n.verdict(n.do(r))
+					require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "%s: %v", name, err)
+					continue
+				}
 				e := n.envelope(r)
 				require.Equal(t, wire.VerifyFailed, e.Code, "%s: %s", name, e.Message)
 			}
@@ -240,11 +245,11 @@ func TestReplayIsRefused(t *testing.T) {
 func TestHugeBodyIsRefused(t *testing.T) {
 	n := newNode(t)
 	huge := strings.Repeat(" ", maxBody) + jobBody
-	for _, path := range []string{"/v2/partner/job/start", "/v1/interconn/chan/invoke"} {
-		e := n.envelope(n.signed("9999", path, huge))
-		require.Equal(t, wire.InvalidParameter, e.Code)
-		require.Contains(t, e.Message, "larger than")
-	}
+	e := n.envelope(n.signed("9999", "/v2/partner/job/start", huge))
+	require.Equal(t, wire.InvalidParameter, e.Code)
+	require.Contains(t, e.Message, "larger than")
+	_, err := n.verdict(n.do(n.signed("9999", "/v1/interconn/chan/invoke", huge, ptp.HeaderSessionID, "s")))
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 	require.Zero(t, n.services.calls)
 	endless := httptest.NewRequest(http.MethodPost, "/v2/partner/job/start", io.LimitReader(zeros{}, 1<<40))
 	require.Equal(t, wire.InvalidParameter, n.envelope(endless).Code)
@@ -327,7 +332,11 @@ func (n *node) invoke(by openflow.PartyID, header map[string]string, p ptp.PushI
 			list = append(list, k, v)
 		}
 	}
-	w := n.do(n.signed(by, "/v1/interconn/chan/invoke", string(body), list...))
+	return n.verdict(n.do(n.signed(by, "/v1/interconn/chan/invoke", string(body), list...)))
+}
+
+func (n *node) verdict(w *httptest.ResponseRecorder) (ptp.Result, error) {
+	n.t.Helper()
 	out, err := ptp.DecodeReply(w.Header().Get("Content-Type"), w.Body.Bytes())
 	require.NoError(n.t, err, w.Body.String())
 	return ptp.ResultOf(out.Err()), out.Err()

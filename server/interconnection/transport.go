@@ -45,6 +45,17 @@ func (t *Transport) invoke(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = t.accept(r, p)
 	}
+	t.answer(w, r, dialect, err)
+}
+
+// refuse answers a message that nobody has looked at.
+func (t *Transport) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	// No body, so there is an error, but the headers alone tell the dialect.
+	_, dialect, _ := ptp.DecodePush(r.Header.Get("Content-Type"), "", r.Header.Get(ptp.HeaderTopic), r.URL.Path, nil)
+	t.answer(w, r, dialect, err)
+}
+
+func (t *Transport) answer(w http.ResponseWriter, r *http.Request, dialect ptp.Dialect, err error) {
 	if err != nil {
 		t.Log.DebugContext(r.Context(), "message refused", "caller", Caller(r), "session", r.Header.Get(ptp.HeaderSessionID), "err", err)
 	}

@@ -84,8 +84,8 @@ func TestKillNode(t *testing.T) {
 			}()
 			pause(t, time.Duration(rand.IntN(80))*time.Millisecond)
 			victim.kill(t)
-			<-first
 			victim.start(t)
+			<-first
 			id := list["9999"].as(t).Submit(dag, wire.IdempotencyHeader, key)
 			require.Equal(t, id, list["9999"].as(t).Submit(dag, wire.IdempotencyHeader, key))
 			for _, s := range list {

@@ -2,9 +2,12 @@ package e2e_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -145,6 +148,9 @@ func (s *site) peer() string { return s.party + "=" + s.url + "," + s.key }
 func (s *site) as(t *testing.T) *env.Client { return &env.Client{TB: t, URL: s.url} }
 
 func (s *site) close(t *testing.T) {
+	if t.Failed() && s.cmd != nil {
+		s.showWorkflows(t)
+	}
 	if s.cmd != nil {
 		if err := s.cmd.Process.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Errorf("end party %s: %v", s.party, err)
@@ -154,6 +160,43 @@ func (s *site) close(t *testing.T) {
 	s.ground.end(t)
 	if t.Failed() && s.output != nil {
 		t.Logf("party %s wrote:\n%s", s.party, s.output)
+	}
+}
+
+// showWorkflows logs what the node's open workflows wait for, as its Temporal UI would show it.
+func (s *site) showWorkflows(t *testing.T) {
+	get := func(path string, into any) {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_, _, body, err := env.Send(ctx, s.url+"/temporal/api/v1/namespaces/openflow"+path, http.MethodGet, http.Header{}, nil)
+		if err == nil {
+			err = json.Unmarshal(body, into)
+		}
+		if err != nil {
+			t.Logf("party %s: workflows not shown: %v", s.party, err)
+		}
+	}
+	type execution struct {
+		WorkflowID string `json:"workflowId"`
+		RunID      string `json:"runId"`
+	}
+	var list struct {
+		Executions []struct{ Execution execution }
+	}
+	get("/workflows?query="+url.QueryEscape(`ExecutionStatus="Running"`), &list)
+	for _, e := range list.Executions {
+		var open struct {
+			PendingActivities, PendingWorkflowTask, WorkflowExecutionInfo json.RawMessage
+		}
+		get("/workflows/"+url.PathEscape(e.Execution.WorkflowID)+"?execution.runId="+e.Execution.RunID, &open)
+		t.Logf("party %s, open workflow %s: %s %s", s.party, e.Execution.WorkflowID, open.PendingActivities, open.PendingWorkflowTask)
+		var h struct {
+			History struct{ Events []map[string]any }
+		}
+		get("/workflows/"+url.PathEscape(e.Execution.WorkflowID)+"/history?execution.runId="+e.Execution.RunID, &h)
+		for _, event := range h.History.Events {
+			t.Logf("    %v %v %v", event["eventId"], event["eventTime"], event["eventType"])
+		}
 	}
 }
 

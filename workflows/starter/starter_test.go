@@ -69,9 +69,9 @@ func refusal(code openflow.Code) error {
 }
 
 var (
-	notFound = serviceerror.NewNotFound("workflow not found for ID")
-	started  = serviceerror.NewWorkflowExecutionAlreadyStarted("Workflow execution already finished", "", "")
-	accepted = errors.New("update failed: AcceptedUpdateCompletedWorkflow: workflow completed before the update")
+	notFound  = serviceerror.NewNotFound("workflow not found for ID")
+	started   = serviceerror.NewWorkflowExecutionAlreadyStarted("Workflow execution already finished", "", "")
+	errMissed = errors.New("update failed: AcceptedUpdateCompletedWorkflow: workflow completed before the update")
 )
 
 func TestAnswersOfTemporal(t *testing.T) {
@@ -135,7 +135,7 @@ func TestRefusalsOfAWorkflow(t *testing.T) {
 
 // A workflow that completes before it has answered an update.
 func TestUpdateThatMissedTheWorkflow(t *testing.T) {
-	e := &starter.Engine{Client: &server{result: accepted}}
+	e := &starter.Engine{Client: &server{result: errMissed}}
 	require.NoError(t, e.StartJob(t.Context(), openflow.JobPlan{ID: "1"}), "it was created, and has ended")
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(e.ReportTask(t.Context(), openflow.Report{Key: key})))
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(e.StopJob(t.Context(), "1", openflow.JobCanceled, "r")))

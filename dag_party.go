@@ -1,0 +1,153 @@
+package openflow
+
+import (
+	"maps"
+	"slices"
+)
+
+// TaskSpec is what one party needs to know to run one task: everything that concerns only it, merged.
+type TaskSpec struct {
+	Name       TaskName
+	Component  string
+	Stage      Stage
+	Parameters Parameters
+	Inputs     []Input // channels that reach this party only
+	Parties    []Party // all that take part in the task
+	Conf       TaskConf
+}
+
+// ForParty derives what p runs, in the order of the DAG: tasks that p takes part in, parameters and configuration with
+// p's overrides merged in (top-level keys replaced), channels that reach p.
+//
+// Spec: fate-flow-api §4.2.3, §4.3.
+func (d *DAG) ForParty(p Party) []TaskSpec {
+	var specs []TaskSpec
+	for _, t := range d.Tasks {
+		parties := d.PartiesOf(t)
+		if !slices.Contains(parties, p) {
+			continue
+		}
+		s := TaskSpec{
+			Name: t.Name, Component: t.Component, Stage: d.StageOf(t), Parties: parties,
+			Parameters: maps.Clone(t.Parameters), Conf: d.Conf.Task.merge(t.Conf), Inputs: d.inputsAt(t, p),
+		}
+		if s.Parameters == nil {
+			s.Parameters = Parameters{}
+		}
+		for _, pt := range d.PartyTasks {
+			if !slices.Contains(pt.Parties, p) {
+				continue
+			}
+			s.Conf = s.Conf.merge(pt.Conf)
+			if o, ok := pt.Tasks[t.Name]; ok {
+				maps.Copy(s.Parameters, o.Parameters)
+				s.Conf = s.Conf.merge(o.Conf)
+			}
+		}
+		specs = append(specs, s)
+	}
+	return specs
+}
+
+func (d *DAG) inputsAt(t Task, p Party) []Input {
+	var inputs []Input
+	for _, in := range t.Inputs {
+		kept := Input{Kind: in.Kind, Key: in.Key}
+		for _, c := range in.Channels {
+			if !d.reaches(c, p) {
+				continue
+			}
+			if c.Source == FromModelWarehouse && c.Model == nil {
+				c.Model = d.Conf.ModelWarehouse
+			}
+			c.Parties = []Party{p}
+			kept.Channels = append(kept.Channels, c)
+		}
+		if len(kept.Channels) > 0 {
+			inputs = append(inputs, kept)
+		}
+	}
+	return inputs
+}
+
+func (d *DAG) reaches(c Channel, p Party) bool {
+	if len(c.Parties) > 0 {
+		return slices.Contains(c.Parties, p)
+	}
+	if c.Source != FromTask {
+		return true
+	}
+	producer, ok := d.Task(c.ProducerTask)
+	return ok && slices.Contains(d.PartiesOf(producer), p)
+}
+
+// merge returns c with what over sets on top.
+func (c TaskConf) merge(over TaskConf) TaskConf {
+	if over.Provider != "" {
+		c.Provider = over.Provider
+	}
+	if over.Timeout != 0 {
+		c.Timeout = over.Timeout
+	}
+	if over.LauncherName != "" {
+		c.LauncherName = over.LauncherName
+	}
+	if len(over.EngineRun) > 0 {
+		run := maps.Clone(c.EngineRun)
+		if run == nil {
+			run = map[string]any{}
+		}
+		maps.Copy(run, over.EngineRun)
+		c.EngineRun = run
+	}
+	return c
+}
+
+// StrippedFor returns the DAG as p's site may see it: overrides that concern only other sites are left out, and from
+// those that concern several parties, the others are taken off. The graph stays whole.
+//
+// Choice: fate-flow-api part 7 #17.
+func (d *DAG) StrippedFor(site PartyID) *DAG {
+	c := *d
+	c.PartyTasks = nil
+	for _, pt := range d.PartyTasks {
+		var mine []Party
+		for _, p := range pt.Parties {
+			if p.ID == site {
+				mine = append(mine, p)
+			}
+		}
+		if len(mine) > 0 {
+			pt.Parties = mine
+			c.PartyTasks = append(c.PartyTasks, pt)
+		}
+	}
+	return &c
+}
+
+// Tables lists the data tables that p's tasks read by name: the parameters of its readers and its data warehouse
+// channels. It is what a grant must cover.
+func (d *DAG) Tables(p Party) []TableName {
+	var tables []TableName
+	for _, s := range d.ForParty(p) {
+		if s.Component == "reader" {
+			ns, _ := s.Parameters["namespace"].(string)
+			name, _ := s.Parameters["name"].(string)
+			tables = append(tables, TableName{ns, name})
+		}
+		for _, in := range s.Inputs {
+			for _, c := range in.Channels {
+				if c.Source == FromDataWarehouse && c.Name != "" {
+					tables = append(tables, TableName{c.Namespace, c.Name})
+				}
+			}
+		}
+	}
+	return tables
+}
+
+// TableName names a data table at a site.
+type TableName struct{ Namespace, Name string }
+
+// String is "namespace/name".
+func (t TableName) String() string { return t.Namespace + "/" + t.Name }
