@@ -340,6 +340,24 @@ func TestWorkerStopLeavesTheContainer(t *testing.T) {
 	require.Equal(t, 1, p.runtime.Runs(container), "the program ran once")
 }
 
+// A worker that stops has no time for a program to end: the next one stops it.
+func TestWorkerStopDoesNotWaitForAKilledRun(t *testing.T) {
+	p := newParty(t, fake.Plan{Hold: make(chan struct{})})
+	ctx, cancel := context.WithCancel(t.Context())
+	stop := make(chan struct{})
+	go func() {
+		p.running()
+		p.store.change(func(r *openflow.TaskRecord) { r.Killed, r.StopStatus = true, openflow.TaskCanceled })
+		close(stop)
+		cancel()
+	}()
+	_, err := p.attempt(attempt{ctx, stop}, order(time.Hour))
+	require.True(t, retried(err), "%v", err)
+	st, err := p.container()
+	require.NoError(t, err)
+	require.Equal(t, driver.StateRunning, st.State)
+}
+
 // Another attempt may have taken over: then a cancellation is nobody's wish to end the run.
 func TestCancellationWithoutAStopLeavesTheContainer(t *testing.T) {
 	p := newParty(t, fake.Plan{Hold: make(chan struct{})})

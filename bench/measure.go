@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"openflow/docker/driver"
 	"openflow/docker/engine"
 	"openflow/docker/image"
+	"openflow/fleet"
 	"openflow/node"
 )
 
@@ -36,12 +38,12 @@ func measureFloor(ctx context.Context, o options, dir string) (*chains, error) {
 			return nil, fmt.Errorf("floor: %w: %s", err, out)
 		}
 	}
-	ports, err := freePorts(2)
-	if err != nil {
-		return nil, err
-	}
 	var f floorSubject
-	for _, port := range ports {
+	for range 2 {
+		port, err := freePort()
+		if err != nil {
+			return nil, err
+		}
 		cmd := exec.CommandContext(ctx, filepath.Join(dir, "floor"), "-port", fmt.Sprint(port),
 			"-file", filepath.Join(dir, fmt.Sprint(port, ".db")), "-program", filepath.Join(dir, "noop"))
 		out, err := cmd.StdoutPipe()
@@ -59,6 +61,15 @@ func measureFloor(ctx context.Context, o options, dir string) (*chains, error) {
 	}
 	c, err := measure(ctx, f, o.runs, true)
 	return &c, err
+}
+
+// freePort is a port that was free a moment ago.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // figures are those of a pair of nodes.
@@ -82,18 +93,18 @@ func measureNodes(ctx context.Context, o options, dir, runtime string) (*figures
 	}
 	var f figures
 	err = f.of(ctx, o, p)
-	return &f, errors.Join(err, p.stop())
+	return &f, errors.Join(err, p.Stop())
 }
 
-func (f *figures) of(ctx context.Context, o options, p *pair) error {
+func (f *figures) of(ctx context.Context, o options, p *fleet.Fleet) error {
 	if err := f.idle(ctx, p); err != nil {
 		return err
 	}
 	var err error
-	if f.chains, err = measure(ctx, nodeSubject{p.client(0)}, o.runs, true); err != nil {
+	if f.chains, err = measure(ctx, nodeSubject{p.Nodes[0].Client()}, o.runs, true); err != nil {
 		return err
 	}
-	if f.AfterMB, _, err = usage(p.procs[0].Process.Pid); err != nil {
+	if f.AfterMB, _, err = usage(p.Nodes[0].PID()); err != nil {
 		return err
 	}
 	if f.ExitToVisible, err = exitToVisible(ctx, p, o.runs); err != nil {
@@ -103,8 +114,8 @@ func (f *figures) of(ctx context.Context, o options, p *pair) error {
 	return err
 }
 
-func (f *figures) idle(ctx context.Context, p *pair) error {
-	pid := p.procs[1].Process.Pid
+func (f *figures) idle(ctx context.Context, p *fleet.Fleet) error {
+	pid := p.Nodes[1].PID()
 	_, before, err := usage(pid)
 	if err != nil {
 		return err
@@ -121,7 +132,7 @@ func (f *figures) idle(ctx context.Context, p *pair) error {
 
 // exitToVisible is the time from the exit of the last program of a job to the job's end being visible at both parties,
 // median, in milliseconds.
-func exitToVisible(ctx context.Context, p *pair, runs int) (float64, error) {
+func exitToVisible(ctx context.Context, p *fleet.Fleet, runs int) (float64, error) {
 	var times []time.Duration
 	for range runs {
 		d, err := exitOnce(ctx, p)
@@ -133,12 +144,12 @@ func exitToVisible(ctx context.Context, p *pair, runs int) (float64, error) {
 	return float64(middle(times).Microseconds()) / 1000, nil
 }
 
-func exitOnce(ctx context.Context, p *pair) (time.Duration, error) {
+func exitOnce(ctx context.Context, p *fleet.Fleet) (time.Duration, error) {
 	dag, err := noops(1, openflow.Parameters{"sleep_ms": 300})
 	if err != nil {
 		return 0, err
 	}
-	made, err := p.client(0).Submit(ctx, dag, "")
+	made, err := p.Nodes[0].Client().Submit(ctx, dag, "")
 	if err != nil {
 		return 0, err
 	}
@@ -154,9 +165,9 @@ func exitOnce(ctx context.Context, p *pair) (time.Duration, error) {
 		}
 	}
 	begun := time.Now()
-	for i := range partyIDs {
+	for _, n := range p.Nodes {
 		for {
-			rows, err := p.client(i).Job(ctx, made.ID)
+			rows, err := n.Client().Job(ctx, made.ID)
 			if err != nil {
 				return 0, err
 			}
@@ -221,36 +232,35 @@ const taskSleep = 500 * time.Millisecond
 
 // killToFollowed kills the scheduler's node with −9 in the middle of a task, and measures from the start of the next
 // process until it has adopted the task, taken its result and ended the job.
-func killToFollowed(ctx context.Context, p *pair) (float64, error) {
+func killToFollowed(ctx context.Context, p *fleet.Fleet) (float64, error) {
 	var times []time.Duration
 	for range 3 {
 		dag, err := noops(1, openflow.Parameters{"sleep_ms": taskSleep.Milliseconds()})
 		if err != nil {
 			return 0, err
 		}
-		made, err := p.client(0).Submit(ctx, dag, "")
+		made, err := p.Nodes[0].Client().Submit(ctx, dag, "")
 		if err != nil {
 			return 0, err
 		}
 		if _, err := programs(ctx, string(made.ID), 2); err != nil {
 			return 0, err
 		}
-		if err := p.procs[0].Process.Kill(); err != nil {
+		if err := p.Nodes[0].Kill(); err != nil {
 			return 0, err
 		}
-		_ = p.procs[0].Wait() // it was killed
 		if err := pause(ctx, taskSleep); err != nil { // its program has ended its work and offers the result to nobody
 			return 0, err
 		}
 		begun := time.Now()
-		if err := p.start(0); err != nil {
+		if err := p.StartNode(p.Nodes[0]); err != nil {
 			return 0, err
 		}
-		if err := p.ready(ctx, 0); err != nil {
+		if err := p.Nodes[0].Ready(ctx); err != nil {
 			return 0, err
 		}
 		for {
-			rows, err := p.client(0).Job(ctx, made.ID)
+			rows, err := p.Nodes[0].Client().Job(ctx, made.ID)
 			if err == nil && openflow.JobStatus(rows[0].Status).Terminal() {
 				break
 			}
@@ -278,24 +288,8 @@ func measureDocker(ctx context.Context, o options, dir string) (*figures, error)
 		return nil, err
 	}
 	f := figures{Containers20: bare}
-	f.chains, err = measure(ctx, nodeSubject{p.client(0)}, 3, false)
-	err = errors.Join(err, p.stop())
-	for _, home := range p.homes {
-		err = errors.Join(err, removeNetwork(ctx, home))
-	}
-	return &f, err
-}
-
-func removeNetwork(ctx context.Context, home string) error {
-	name, err := node.NetworkOf(home)
-	if err != nil {
-		return err
-	}
-	rt, err := engine.New(ctx, engine.Options{Network: name})
-	if err != nil {
-		return err
-	}
-	return errors.Join(rt.RemoveFirewall(ctx), rt.RemoveNetwork(ctx), rt.Close())
+	f.chains, err = measure(ctx, nodeSubject{p.Nodes[0].Client()}, 3, false)
+	return &f, errors.Join(err, p.Stop(), p.RemoveContainers(ctx))
 }
 
 // bareContainers is the time from create to exit known of 20 containers, two at a time.

@@ -4,16 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"openflow"
-	"openflow/docker/driver"
-	"openflow/docker/engine"
-	"openflow/docker/process"
-	"openflow/node"
 	"openflow/sdk/wire"
 )
 
@@ -47,7 +41,7 @@ type NodeResult struct {
 }
 
 // results asks each party for what it may know: the guest for intersection and quality, the arbiter for the loss.
-func (n *nodes) results(ctx context.Context, o Options, job openflow.JobID, res *Result) error {
+func (n nodes) results(ctx context.Context, o Options, job openflow.JobID, res *Result) error {
 	key := func(task openflow.TaskName, p openflow.Party) openflow.TaskKey {
 		return openflow.TaskKey{Job: job, Task: task, Party: p}
 	}
@@ -75,8 +69,8 @@ func (n *nodes) results(ctx context.Context, o Options, job openflow.JobID, res 
 	return n.showOutputs(ctx, o, key)
 }
 
-func (n *nodes) metric(ctx context.Context, site int, k openflow.TaskKey, name string, into any) error {
-	list, err := n.sites[site].client().Metrics(ctx, k)
+func (n nodes) metric(ctx context.Context, site int, k openflow.TaskKey, name string, into any) error {
+	list, err := n.client(site).Metrics(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -96,8 +90,8 @@ func decode(m wire.Metric, into any) error {
 }
 
 // losses is the loss per epoch; each comes as a record of its own (fate-components §6.1).
-func (n *nodes) losses(ctx context.Context, k openflow.TaskKey) ([]float64, error) {
-	list, err := n.sites[2].client().Metrics(ctx, k)
+func (n nodes) losses(ctx context.Context, k openflow.TaskKey) ([]float64, error) {
+	list, err := n.client(2).Metrics(ctx, k)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +114,7 @@ func (n *nodes) losses(ctx context.Context, k openflow.TaskKey) ([]float64, erro
 }
 
 // quality takes single values out of the evaluation's record (fate-components §7.1).
-func (n *nodes) quality(ctx context.Context, k openflow.TaskKey) (map[string]float64, error) {
+func (n nodes) quality(ctx context.Context, k openflow.TaskKey) (map[string]float64, error) {
 	var record map[string]map[string][]json.RawMessage
 	if err := n.metric(ctx, 0, k, "evaluation", &record); err != nil {
 		return nil, err
@@ -179,7 +173,7 @@ func curve(loss []float64) string {
 }
 
 // showOutputs tells where each party's outputs lie: at its own node, and nowhere else.
-func (n *nodes) showOutputs(ctx context.Context, o Options, key func(openflow.TaskName, openflow.Party) openflow.TaskKey) error {
+func (n nodes) showOutputs(ctx context.Context, o Options, key func(openflow.TaskName, openflow.Party) openflow.TaskKey) error {
 	fmt.Fprintln(o.Progress, "outputs, each at its own party's node:")
 	for i, p := range []openflow.Party{guest, host, arbiter} {
 		var have []string
@@ -187,7 +181,7 @@ func (n *nodes) showOutputs(ctx context.Context, o Options, key func(openflow.Ta
 			if t == taskPSI && p == arbiter {
 				continue
 			}
-			tables, err := n.sites[i].client().OutputTables(ctx, key(t, p))
+			tables, err := n.client(i).OutputTables(ctx, key(t, p))
 			if err != nil {
 				return err
 			}
@@ -195,75 +189,11 @@ func (n *nodes) showOutputs(ctx context.Context, o Options, key func(openflow.Ta
 				have = append(have, fmt.Sprintf("%s/%s", t, output))
 			}
 		}
-		if _, err := n.sites[i].client().Model(ctx, key(taskLR, p)); err == nil {
+		if _, err := n.client(i).Model(ctx, key(taskLR, p)); err == nil {
 			have = append(have, string(taskLR)+"/output_model")
 		}
-		fmt.Fprintf(o.Progress, "  %-8s %-6s %s in %s\n", p.Role, p.ID, strings.Join(have, ", "), filepath.Join(n.sites[i].home, "objects"))
+		fmt.Fprintf(o.Progress, "  %-8s %-6s %s in %s\n", p.Role, p.ID, strings.Join(have, ", "), filepath.Join(n.Nodes[i].Home, "objects"))
 	}
-	for _, s := range n.sites[:1] {
-		fmt.Fprintf(o.Progress, "Temporal UI   %s/temporal (while the nodes run: --keep)\n", s.url())
-	}
-	return nil
-}
-
-// removeContainers makes sure that nothing of the demo runs any more, however its nodes ended.
-func (n *nodes) removeContainers(ctx context.Context) error {
-	for _, s := range n.sites {
-		rt, done, err := n.runtimeOf(ctx, s)
-		if err != nil {
-			return err
-		}
-		err = removeAll(ctx, rt)
-		if err2 := done(ctx); err == nil {
-			err = err2
-		}
-		if err != nil {
-			return openflow.AtParty(s.party, err)
-		}
-	}
-	return nil
-}
-
-func (n *nodes) runtimeOf(ctx context.Context, s *site) (driver.Runtime, func(context.Context) error, error) {
-	if n.runtime == node.RuntimeProcess {
-		rt, err := process.New(filepath.Join(s.home, "tasks"))
-		return rt, func(context.Context) error { return nil }, err
-	}
-	name, err := node.NetworkOf(s.home)
-	if os.IsNotExist(err) { // it never came so far
-		rt, err := process.New(filepath.Join(s.home, "tasks"))
-		return rt, func(context.Context) error { return nil }, err
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	rt, err := engine.New(ctx, engine.Options{Network: name, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return nil, nil, err
-	}
-	return rt, func(ctx context.Context) error {
-		if err := rt.RemoveFirewall(ctx); err != nil && openflow.CodeOf(err) != openflow.CodePermission && openflow.CodeOf(err) != openflow.CodeUnimplemented {
-			return err
-		}
-		if err := rt.RemoveNetwork(ctx); err != nil {
-			return err
-		}
-		return rt.Close()
-	}, nil
-}
-
-func removeAll(ctx context.Context, rt driver.Runtime) error {
-	list, err := rt.List(ctx, nil)
-	if err != nil {
-		return err
-	}
-	for _, c := range list {
-		if err := rt.Stop(ctx, c.Name, 0); err != nil {
-			return err
-		}
-		if err := rt.Remove(ctx, c.Name); err != nil {
-			return err
-		}
-	}
+	fmt.Fprintf(o.Progress, "Temporal UI   %s/temporal (while the nodes run: --keep)\n", n.Nodes[0].URL)
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"openflow"
 	"openflow/components/credit"
 	"openflow/docker/engine"
+	"openflow/fleet"
 	"openflow/node"
 	"openflow/sdk"
 )
@@ -47,11 +48,10 @@ func Run(ctx context.Context, o Options) (res Result, err error) {
 	if err := prepareHome(o); err != nil {
 		return res, err
 	}
-	ns, err := newNodes(o.Home)
+	ns, err := newNodes(o, runtime)
 	if err != nil {
 		return res, err
 	}
-	ns.runtime = runtime
 	defer func() { res.Seconds = seconds(time.Since(begun)) }()
 	err = runOn(ctx, o, ns, &res)
 	if err == nil && o.Keep {
@@ -87,7 +87,7 @@ func chooseRuntime(ctx context.Context, asked string) (runtime, why string, err 
 
 // prepareHome ends what an earlier demo may have left and begins with an empty folder.
 func prepareHome(o Options) error {
-	if err := endLeftovers(o.Home, o.Progress); err != nil {
+	if err := fleet.EndLeftovers(o.Home, o.Progress, parties...); err != nil {
 		return err
 	}
 	for _, p := range parties {
@@ -101,22 +101,21 @@ func prepareHome(o Options) error {
 	return nil
 }
 
-func runOn(ctx context.Context, o Options, ns *nodes, res *Result) error {
+func runOn(ctx context.Context, o Options, ns nodes, res *Result) error {
 	fmt.Fprintf(o.Progress, "starting three nodes: guest %s, host %s, arbiter %s (SQLite NORMAL: survives kill -9, not power loss)\n", parties[0], parties[1], parties[2])
-	if err := ns.start(o); err != nil {
+	if err := ns.Start(); err != nil {
 		return err
 	}
-	ready := func(ctx context.Context, url string) error { return (&sdk.Client{URL: url}).Ready(ctx) }
-	if err := ns.ready(ctx, ready); err != nil {
+	if err := ns.Ready(ctx); err != nil {
 		return err
 	}
-	for _, s := range ns.sites {
-		about, err := s.client().About(ctx)
+	for _, n := range ns.Nodes {
+		about, err := n.Client().About(ctx)
 		if err != nil {
 			return err
 		}
-		res.Nodes = append(res.Nodes, NodeResult{PartyID: string(s.party), URL: s.url(), TemporalUI: about.TemporalUI})
-		fmt.Fprintf(o.Progress, "  node %-6s %s  Temporal UI %s\n", s.party, s.url(), about.TemporalUI)
+		res.Nodes = append(res.Nodes, NodeResult{PartyID: string(n.Party), URL: n.URL, TemporalUI: about.TemporalUI})
+		fmt.Fprintf(o.Progress, "  node %-6s %s  Temporal UI %s\n", n.Party, n.URL, about.TemporalUI)
 	}
 	if err := ns.grant(ctx); err != nil {
 		return err
@@ -127,44 +126,55 @@ func runOn(ctx context.Context, o Options, ns *nodes, res *Result) error {
 	return ns.runJob(ctx, o, res)
 }
 
-func (s *site) client() *sdk.Client { return &sdk.Client{URL: s.url()} }
+// parties of the demo, in the order guest, host, arbiter.
+var parties = []openflow.PartyID{"9999", "10000", "10001"}
+
+// nodes are the three sites of the demo, in the order of parties.
+type nodes struct{ *fleet.Fleet }
+
+func newNodes(o Options, runtime string) (nodes, error) {
+	f, err := fleet.New(o.Home, fleet.Options{Binary: o.Binary, Components: o.Components, Runtime: runtime, LogLevel: "warn"}, parties...)
+	return nodes{f}, err
+}
+
+func (n nodes) client(i int) *sdk.Client { return n.Nodes[i].Client() }
 
 // grant lets the guest's jobs use what they need at the other two sites, and nothing more.
-func (n *nodes) grant(ctx context.Context) error {
+func (n nodes) grant(ctx context.Context) error {
 	guestID := parties[0]
-	atHost := n.sites[1].client().Grant(ctx, guestID, []string{"reader", "psi", "coordinated_lr"},
+	atHost := n.client(1).Grant(ctx, guestID, []string{"reader", "psi", "coordinated_lr"},
 		[]openflow.TableName{{Namespace: namespace, Name: hostTable}})
-	atArbiter := n.sites[2].client().Grant(ctx, guestID, []string{"coordinated_lr"}, nil)
+	atArbiter := n.client(2).Grant(ctx, guestID, []string{"coordinated_lr"}, nil)
 	return errors.Join(atHost, atArbiter)
 }
 
 // upload puts a table at guest and host: the user's own, or generated ones.
-func (n *nodes) upload(ctx context.Context, o Options) error {
+func (n nodes) upload(ctx context.Context, o Options) error {
 	guestData, hostData, err := credit.Generate(seed, credit.GuestRows, credit.HostRows, credit.Shared)
 	if err != nil {
 		return err
 	}
 	for _, u := range []struct {
-		site        *site
+		node        int
 		table, file string
 		generated   io.WriterTo
 		label       string
 	}{
-		{n.sites[0], guestTable, o.GuestCSV, guestData, o.Label}, {n.sites[1], hostTable, o.HostCSV, hostData, ""},
+		{0, guestTable, o.GuestCSV, guestData, o.Label}, {1, hostTable, o.HostCSV, hostData, ""},
 	} {
 		rows, source, err := open(u.file, u.generated)
 		if err != nil {
 			return err
 		}
-		done, err := u.site.client().Upload(ctx, sdk.Upload{
+		done, err := n.client(u.node).Upload(ctx, sdk.Upload{
 			Table: openflow.TableName{Namespace: namespace, Name: u.table}, Rows: rows,
 			Columns: sdk.Columns{MatchID: o.ID, Label: u.label, DType: "float64"},
 		})
 		err = errors.Join(err, rows.Close())
 		if err != nil {
-			return openflow.AtParty(u.site.party, err)
+			return openflow.AtParty(parties[u.node], err)
 		}
-		fmt.Fprintf(o.Progress, "uploaded %d rows to party %s (%s)\n", done.Count, u.site.party, source)
+		fmt.Fprintf(o.Progress, "uploaded %d rows to party %s (%s)\n", done.Count, parties[u.node], source)
 	}
 	return nil
 }
@@ -187,13 +197,13 @@ func open(file string, generated io.WriterTo) (io.ReadCloser, string, error) {
 }
 
 // runJob submits the pipeline and shows every change of every task at every party until the job has ended.
-func (n *nodes) runJob(ctx context.Context, o Options, res *Result) error {
+func (n nodes) runJob(ctx context.Context, o Options, res *Result) error {
 	dag, err := pipeline()
 	if err != nil {
 		return err
 	}
 	started := time.Now()
-	made, err := n.sites[0].client().Submit(ctx, dag, "")
+	made, err := n.client(0).Submit(ctx, dag, "")
 	if err != nil {
 		return err
 	}
@@ -212,19 +222,21 @@ func (n *nodes) runJob(ctx context.Context, o Options, res *Result) error {
 }
 
 // cleanUp ends the job if it still runs, then the nodes, then what containers may be left.
-func (n *nodes) cleanUp(ctx context.Context, o Options, job string, cause error) error {
+func (n nodes) cleanUp(ctx context.Context, o Options, job string, cause error) error {
 	if job != "" && cause != nil {
 		n.stopJob(ctx, openflow.JobID(job), o.Progress)
 	}
-	err := n.stop()
-	return errors.Join(err, n.removeContainers(ctx))
+	return errors.Join(n.Stop(), n.RemoveContainers(ctx))
 }
 
+// stopPatience is how long a job may take to stop before its containers are ended from outside.
+const stopPatience = 10 * time.Second
+
 // stopJob cancels the job and waits until no task of it runs anywhere, or ctx ends.
-func (n *nodes) stopJob(ctx context.Context, id openflow.JobID, out io.Writer) {
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+func (n nodes) stopJob(ctx context.Context, id openflow.JobID, out io.Writer) {
+	ctx, cancel := context.WithTimeout(ctx, stopPatience)
 	defer cancel()
-	if err := n.sites[0].client().Stop(ctx, id); err != nil {
+	if err := n.client(0).Stop(ctx, id); err != nil {
 		return // the node is gone; what runs is ended below
 	}
 	fmt.Fprintf(out, "stopping job %s\n", id)
@@ -239,9 +251,9 @@ func (n *nodes) stopJob(ctx context.Context, id openflow.JobID, out io.Writer) {
 	}
 }
 
-func (n *nodes) running(ctx context.Context, id openflow.JobID) bool {
-	for _, s := range n.sites {
-		tasks, err := s.client().Tasks(ctx, id)
+func (n nodes) running(ctx context.Context, id openflow.JobID) bool {
+	for _, s := range n.Nodes {
+		tasks, err := s.Client().Tasks(ctx, id)
 		if err != nil {
 			continue // no task of the job there, or no node
 		}

@@ -12,7 +12,7 @@ import (
 
 // watcher shows a job's tasks at all three nodes, a line per change.
 type watcher struct {
-	nodes   *nodes
+	nodes   nodes
 	job     openflow.JobID
 	started time.Time
 	out     io.Writer
@@ -45,22 +45,22 @@ func (w *watcher) watch(ctx context.Context) error {
 func (w *watcher) look(ctx context.Context) (done bool, err error) {
 	done = true
 	w.tasks = w.tasks[:0]
-	for _, s := range w.nodes.sites {
-		rows, err := s.client().Job(ctx, w.job)
+	for _, s := range w.nodes.Nodes {
+		rows, err := s.Client().Job(ctx, w.job)
 		if err != nil {
-			return false, openflow.AtParty(s.party, err)
+			return false, openflow.AtParty(s.Party, err)
 		}
-		tasks, err := s.client().Tasks(ctx, w.job)
+		tasks, err := s.Client().Tasks(ctx, w.job)
 		if err != nil {
-			return false, openflow.AtParty(s.party, err)
+			return false, openflow.AtParty(s.Party, err)
 		}
 		for _, t := range tasks {
 			w.show(t)
 		}
 		for _, r := range rows {
-			w.showWait(s.party, r)
+			w.showWait(s.Party, r)
 			done = done && openflow.JobStatus(r.Status).Terminal()
-			if s == w.nodes.sites[0] {
+			if s == w.nodes.Nodes[0] {
 				w.status, w.reason = r.Status, r.Reason
 			}
 		}

@@ -120,6 +120,18 @@ func TestNothingStartsAfterAFailure(t *testing.T) {
 	}, s.Next()))
 }
 
+// A failure and what would let another task start can arrive together.
+func TestFailureBesideAReadyTask(t *testing.T) {
+	s := plan.New([]openflow.PlannedTask{task("a"), task("b"), task("c", "a")})
+	start(s, "a", "b")
+	both(s, "a", success)
+	both(s, "b", failed)
+	step := s.Next()
+	require.Equal(t, openflow.JobFailed, step.End)
+	require.Empty(t, step.Start)
+	require.Len(t, step.Announce, 2)
+}
+
 // Failed comes before timeout before canceled: fate-flow-api §4.6.4.
 func TestEndOfTheJob(t *testing.T) {
 	for name, tc := range map[string]struct {
