@@ -1,215 +1,21 @@
 package activities_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"io"
 	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
-	sdkworker "go.temporal.io/sdk/worker"
 
 	"openflow"
 	"openflow/activities"
 	"openflow/docker/driver"
 	"openflow/docker/fake"
 )
-
-var key = openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
-
-const container = "of-a"
-
-// memory is a TaskStore of one run with the rules of the catalogue: an end is final, and a context that has ended does
-// nothing.
-type memory struct {
-	mu   sync.Mutex
-	rec  openflow.TaskRecord
-	end  *openflow.TaskEnd
-	none bool             // the run is not known
-	fail map[string]error // by method, for one call
-}
-
-func (m *memory) enter(ctx context.Context, method string) error {
-	m.mu.Lock()
-	if err := m.fail[method]; err != nil {
-		delete(m.fail, method)
-		return err
-	}
-	if m.none {
-		return openflow.Errorf(openflow.CodeNotFound, "%s does not exist", key)
-	}
-	return ctx.Err()
-}
-
-func (m *memory) Task(ctx context.Context, _ openflow.TaskKey) (openflow.TaskRecord, error) {
-	err := m.enter(ctx, "Task")
-	defer m.mu.Unlock()
-	return m.rec, err
-}
-
-func (m *memory) StartTask(ctx context.Context, _ openflow.TaskKey, runtime, name string) (bool, error) {
-	err := m.enter(ctx, "StartTask")
-	defer m.mu.Unlock()
-	if err != nil {
-		return false, err
-	}
-	if m.rec.PartyStatus.Terminal() {
-		return false, openflow.Errorf(openflow.CodeConflict, "%s is %s", key, m.rec.PartyStatus)
-	}
-	first := m.rec.PartyStatus == openflow.TaskWaiting
-	if first {
-		m.rec.PartyStatus, m.rec.StartTime = openflow.TaskRunning, time.Now()
-	}
-	m.rec.Runtime, m.rec.ContainerName = runtime, name
-	return first, nil
-}
-
-func (m *memory) FinishTask(ctx context.Context, _ openflow.TaskKey, end openflow.TaskEnd) (bool, error) {
-	err := m.enter(ctx, "FinishTask")
-	defer m.mu.Unlock()
-	switch {
-	case err != nil:
-		return false, err
-	case m.rec.PartyStatus == end.Status:
-		return false, nil
-	case m.rec.PartyStatus.Terminal():
-		return false, openflow.Errorf(openflow.CodeConflict, "%s is %s and cannot become %s", key, m.rec.PartyStatus, end.Status)
-	}
-	m.rec.PartyStatus, m.rec.Reason, m.end = end.Status, end.Reason, &end
-	return true, nil
-}
-
-// change alters the row, as a container or the scheduler would.
-func (m *memory) change(f func(*openflow.TaskRecord)) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	f(&m.rec)
-}
-
-func (m *memory) recorded() *openflow.TaskEnd {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.end
-}
-
-type launcher struct{ err error }
-
-func (l *launcher) Spec(context.Context, openflow.TaskRecord) (driver.Spec, error) {
-	err := l.err
-	return driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}}, err
-}
-
-type logs struct {
-	mu  sync.Mutex
-	got string
-	err error
-}
-
-func (l *logs) PutLog(_ context.Context, write func(stdout, stderr io.Writer) error) (string, error) {
-	var b bytes.Buffer
-	if err := write(&b, &b); err != nil {
-		return "", err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.got = b.String()
-	err := l.err
-	l.err = nil
-	return "digest", err
-}
-
-// party is one node with a run that has been accepted.
-type party struct {
-	t        *testing.T
-	store    *memory
-	runtime  *fake.Runtime
-	launcher *launcher
-	logs     *logs
-	reports  *schedulerNode
-}
-
-func newParty(t *testing.T, plan fake.Plan) *party {
-	p := &party{
-		t: t, store: &memory{fail: map[string]error{}}, launcher: &launcher{}, logs: &logs{}, reports: &schedulerNode{},
-	}
-	p.store.rec = openflow.TaskRecord{Key: key, Scheduler: "10000", PartyStatus: openflow.TaskWaiting}
-	report := plan.Run
-	plan.Run = func(ctx context.Context, s driver.Spec, stdout, stderr io.Writer) int {
-		if report != nil {
-			return report(ctx, s, stdout, stderr)
-		}
-		p.says(openflow.TaskSuccess, "")
-		return plan.ExitCode
-	}
-	p.runtime = fake.New(func(driver.Spec) fake.Plan { return plan })
-	return p
-}
-
-// says is what the container reports of itself.
-func (p *party) says(s openflow.TaskStatus, report string) {
-	p.store.change(func(r *openflow.TaskRecord) { r.Reported, r.ErrorReport = s, report })
-}
-
-func (p *party) activities(rt driver.Runtime) *activities.Running {
-	return &activities.Running{
-		Self: "9999", Tasks: p.store, Runtime: rt, Launcher: p.launcher, Logs: p.logs, Directory: p.reports,
-		Log: slog.New(slog.DiscardHandler),
-	}
-}
-
-func order(timeout time.Duration) openflow.TaskOrder {
-	return openflow.TaskOrder{Key: key, Scheduler: "10000", Report: true, Timeout: timeout}
-}
-
-type attempt struct {
-	ctx  context.Context // what the worker gives the activity; its end is a cancellation
-	stop chan struct{}   // closed when the worker stops
-}
-
-// attempt runs RunTask once, over a runtime as a restarted node would open it.
-func (p *party) attempt(a attempt, o openflow.TaskOrder) (activities.Outcome, error) {
-	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	env := suite.NewTestActivityEnvironment()
-	if a.ctx == nil {
-		a.ctx = p.t.Context()
-	}
-	env.SetWorkerOptions(sdkworker.Options{BackgroundActivityContext: a.ctx})
-	if a.stop != nil {
-		env.SetWorkerStopChannel(a.stop)
-	}
-	r := p.activities(p.runtime.Reopen())
-	env.RegisterActivity(r)
-	return outcome(env.ExecuteActivity(r.RunTask, o))
-}
-
-func outcome(v converter.EncodedValue, err error) (activities.Outcome, error) {
-	var out activities.Outcome
-	if err == nil {
-		err = v.Get(&out)
-	}
-	return out, err
-}
-
-func (p *party) container() (driver.Status, error) {
-	return p.runtime.Inspect(p.t.Context(), container)
-}
-
-// running waits until the container runs.
-func (p *party) running() {
-	p.t.Helper()
-	require.Eventually(p.t, func() bool {
-		st, err := p.container()
-		return err == nil && st.State == driver.StateRunning
-	}, 5*time.Second, time.Millisecond)
-}
 
 func TestRunTask(t *testing.T) {
 	failing := func(code int, s openflow.TaskStatus, report string) func(*party) fake.Plan {
@@ -283,15 +89,6 @@ func TestRunTask(t *testing.T) {
 			p.gone()
 		})
 	}
-}
-
-// gone waits until the container has been removed, which happens beside the answer.
-func (p *party) gone() {
-	p.t.Helper()
-	require.Eventually(p.t, func() bool {
-		_, err := p.container()
-		return openflow.CodeOf(err) == openflow.CodeNotFound
-	}, 5*time.Second, time.Millisecond)
 }
 
 func TestTimeoutStopsTheContainer(t *testing.T) {
@@ -532,98 +329,4 @@ func TestRunThatIsNotKnown(t *testing.T) {
 	_, err := p.attempt(attempt{}, order(time.Minute))
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(activities.FromTemporal(err)))
 	require.False(t, retried(err))
-}
-
-func TestRecordEnd(t *testing.T) {
-	want := activities.Outcome{Status: openflow.TaskCanceled, Error: "the job is canceled", Code: openflow.CodeCanceled}
-	end := activities.End{Order: order(time.Hour), Outcome: want}
-	launch := func(p *party) {
-		_, err := p.runtime.Ensure(p.t.Context(), driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}})
-		require.NoError(p.t, err)
-		require.NoError(p.t, p.runtime.Start(p.t.Context(), container))
-		p.store.rec.PartyStatus, p.store.rec.ContainerName = openflow.TaskRunning, container
-	}
-	for name, tc := range map[string]struct {
-		prepare func(*party)
-		want    activities.Outcome
-	}{
-		"never started":         {func(*party) {}, want},
-		"running":               {launch, want},
-		"its container is gone": {func(p *party) { p.store.rec.PartyStatus, p.store.rec.ContainerName = openflow.TaskRunning, "other" }, want},
-		"ended before": {
-			func(p *party) { p.store.rec.PartyStatus, p.store.rec.Reason = openflow.TaskFailed, "exit code 7" },
-			activities.Outcome{Status: openflow.TaskFailed, Error: "exit code 7"},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := newParty(t, fake.Plan{Hold: make(chan struct{})})
-			tc.prepare(p)
-			got, err := p.activities(p.runtime).RecordEnd(t.Context(), end)
-			require.NoError(t, err)
-			require.Equal(t, tc.want, got, "what is recorded is what is reported")
-			require.Equal(t, tc.want.Status, p.store.rec.PartyStatus)
-			p.gone()
-		})
-	}
-	t.Run("runtime away", func(t *testing.T) {
-		p := newParty(t, fake.Plan{Hold: make(chan struct{}), LogsErr: openflow.Errorf(openflow.CodeUnavailable, "away")})
-		launch(p)
-		_, err := p.activities(p.runtime).RecordEnd(t.Context(), end)
-		require.True(t, retried(err))
-		require.Nil(t, p.store.recorded())
-		_, err = p.activities(p.runtime).RecordEnd(t.Context(), end)
-		require.NoError(t, err)
-	})
-}
-
-// schedulerNode is the scheduler that reports go to.
-type schedulerNode struct {
-	openflow.SchedulerService
-	err    error
-	away   error // of the directory
-	caller openflow.PartyID
-	got    []openflow.Report
-}
-
-func (s *schedulerNode) Partner(context.Context, openflow.PartyID) (openflow.PartnerService, error) {
-	return nil, errors.ErrUnsupported
-}
-
-func (s *schedulerNode) Scheduler(context.Context, openflow.PartyID) (openflow.SchedulerService, error) {
-	return s, s.away
-}
-
-func (s *schedulerNode) ReportTask(_ context.Context, caller openflow.PartyID, r openflow.Report) error {
-	s.caller, s.got = caller, append(s.got, r)
-	return s.err
-}
-
-func TestReportTask(t *testing.T) {
-	end := activities.End{Order: order(time.Hour), Outcome: activities.Outcome{Status: openflow.TaskFailed, Error: "e", Code: openflow.CodeRejected}}
-	for name, tc := range map[string]struct {
-		err, away error
-		want      openflow.Code
-		retry     bool
-	}{
-		"taken":             {nil, nil, "", false},
-		"job not known":     {openflow.Errorf(openflow.CodeNotFound, "no such job"), nil, "", false},
-		"scheduler away":    {openflow.Errorf(openflow.CodeUnavailable, "down"), nil, openflow.CodeUnavailable, true},
-		"refused":           {openflow.Errorf(openflow.CodePermission, "no"), nil, openflow.CodePermission, false},
-		"address not known": {nil, openflow.Errorf(openflow.CodeInvalid, "party 10000 is not known here"), openflow.CodeInvalid, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := newParty(t, fake.Plan{})
-			p.reports.err, p.reports.away = tc.err, tc.away
-			err := p.activities(p.runtime).ReportTask(t.Context(), end)
-			require.Equal(t, tc.want, openflow.CodeOf(activities.FromTemporal(err)))
-			if tc.want != "" {
-				require.Equal(t, tc.retry, retried(err))
-				require.ErrorContains(t, activities.FromTemporal(err), "10000")
-			}
-			if tc.away == nil {
-				require.Equal(t, openflow.PartyID("9999"), p.reports.caller)
-				require.Equal(t, []openflow.Report{{Key: key, Status: openflow.TaskFailed, Error: "e", Code: openflow.CodeRejected}}, p.reports.got)
-			}
-		})
-	}
 }

@@ -147,6 +147,7 @@ func TestForeignErrorsShowNothingOfThemselves(t *testing.T) {
 		"canceled": {fmt.Errorf("secret: %w", context.Canceled), "canceled"},
 		"deadline": {fmt.Errorf("secret: %w", context.DeadlineExceeded), "deadline"},
 		"no text":  {&openflow.Error{Code: openflow.CodeConflict}, "conflict"},
+		"a cause":  {&openflow.Error{Code: openflow.CodeConflict, Err: errors.New("password=secret")}, "conflict"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := wire.Failure(tc.err)

@@ -3,32 +3,19 @@ package base_test
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
 	"openflow"
 	"openflow/catalogue"
-	"openflow/messages/sqlite"
-	"openflow/objects"
-	"openflow/objects/folder"
-	"openflow/sdk/partner"
 	"openflow/sdk/wire"
-	"openflow/server"
-	"openflow/server/base"
-	"openflow/trust"
 )
 
 var (
@@ -36,175 +23,6 @@ var (
 	host    = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
 	arbiter = openflow.Party{Role: openflow.RoleArbiter, ID: "9999"} // at the same node as the guest
 )
-
-// node is party 9999 with two jobs: "1", in which it is guest and arbiter, and "2", of another scheduler.
-type node struct {
-	t         *testing.T
-	handler   http.Handler
-	catalogue *catalogue.Catalogue
-	objects   *folder.Store
-	secrets   trust.Credentials
-	messages  *sqlite.Store
-	api       *base.API
-	peers     *peers
-}
-
-// peers notes what is sent to other nodes.
-type peers struct {
-	to   []openflow.PartyID
-	sent []partner.Outgoing
-	err  error
-}
-
-func (p *peers) PushTo(_ context.Context, to openflow.PartyID, m partner.Outgoing) error {
-	p.to, p.sent = append(p.to, to), append(p.sent, m)
-	return p.err
-}
-
-func dag(reads string) *openflow.DAG {
-	return &openflow.DAG{
-		SchemaVersion: "2.2.0", Parties: []openflow.Party{guest, host, arbiter},
-		Tasks: []openflow.Task{
-			{Name: "reader_0", Component: "reader", Parties: []openflow.Party{guest, host}, Parameters: openflow.Parameters{"namespace": "ns", "name": reads}},
-			{Name: "psi_0", Component: "psi", DependsOn: []openflow.TaskName{"reader_0"}},
-		},
-	}
-}
-
-func key(job openflow.JobID, task openflow.TaskName, p openflow.Party) openflow.TaskKey {
-	return openflow.TaskKey{Job: job, Task: task, Party: p}
-}
-
-func newNode(t *testing.T) *node {
-	t.Helper()
-	dir := t.TempDir()
-	require.NoError(t, os.Chmod(dir, 0o700))
-	n := &node{t: t, peers: &peers{}}
-	var err error
-	n.catalogue, err = catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(dir, "catalogue.db")})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, n.catalogue.Close()) })
-	n.objects, err = folder.Open(filepath.Join(dir, "objects"))
-	require.NoError(t, err)
-	n.secrets, err = trust.LoadOrCreateCredentials(dir)
-	require.NoError(t, err)
-	n.messages, err = sqlite.Open(t.Context(), filepath.Join(dir, "messages"), sqlite.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, n.messages.Close()) })
-	log := slog.New(slog.DiscardHandler)
-	n.api = &base.API{
-		Store: n.catalogue, Objects: n.objects, Credentials: n.secrets, Log: log,
-		Transport: &base.Transport{Self: "9999", Store: n.messages, Peers: n.peers, MaxBody: 64 << 10, Log: log},
-	}
-	n.handler = server.Handler(log, n.api)
-	for _, name := range []string{"breast", "secret", "unread"} {
-		ref, err := n.objects.Put(t.Context(), strings.NewReader("rows of "+name))
-		require.NoError(t, err)
-		require.NoError(t, n.catalogue.SaveTable(t.Context(), openflow.TableRecord{
-			Name: openflow.TableName{Namespace: "ns", Name: name}, Object: ref.Digest, Bytes: ref.Bytes, Count: 3, DataType: "table",
-		}))
-	}
-	n.job("9999", "1", guest, "breast")
-	n.job("9999", "1", arbiter, "breast")
-	n.job("8888", "2", guest, "secret")
-	return n
-}
-
-// job creates a job of this node whose tasks run.
-func (n *node) job(scheduler openflow.PartyID, id openflow.JobID, p openflow.Party, reads string) {
-	n.t.Helper()
-	d := dag(reads)
-	var tasks []openflow.TaskRecord
-	for _, s := range d.ForParty(p) {
-		tasks = append(tasks, openflow.TaskRecord{
-			Key: key(id, s.Name, p), Scheduler: scheduler, Component: s.Component, Status: openflow.TaskWaiting,
-			PartyStatus: openflow.TaskWaiting, Spec: s,
-		})
-	}
-	j := openflow.JobRecord{
-		ID: id, Party: p, Scheduler: scheduler, Status: openflow.JobReady, DAG: d, ModelID: string(id), ModelVersion: "0",
-	}
-	require.NoError(n.t, n.catalogue.CreateJob(n.t.Context(), j, tasks))
-	for _, task := range tasks {
-		_, err := n.catalogue.StartTask(n.t.Context(), task.Key, "fake", "c-"+string(task.Key.ExecutionID()))
-		require.NoError(n.t, err)
-	}
-}
-
-type request struct {
-	method, path string
-	body         string
-	header       http.Header
-}
-
-func (n *node) do(token string, r request) *httptest.ResponseRecorder {
-	n.t.Helper()
-	req := httptest.NewRequest(r.method, r.path, strings.NewReader(r.body))
-	if r.header != nil {
-		req.Header = r.header
-	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	w := httptest.NewRecorder()
-	n.handler.ServeHTTP(w, req)
-	return w
-}
-
-func (n *node) as(k openflow.TaskKey, r request) *httptest.ResponseRecorder {
-	n.t.Helper()
-	return n.do(n.secrets.Issue(k), r)
-}
-
-// envelope is the JSON answer to a request of k's container.
-func (n *node) envelope(k openflow.TaskKey, r request) wire.Envelope {
-	n.t.Helper()
-	return decode(n.t, n.as(k, r))
-}
-
-func decode(t *testing.T, w *httptest.ResponseRecorder) wire.Envelope {
-	t.Helper()
-	var e wire.Envelope
-	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &e), "%q", w.Body)
-	return e
-}
-
-func get(path string, query ...string) request {
-	q := url.Values{}
-	for i := 0; i < len(query); i += 2 {
-		q.Set(query[i], query[i+1])
-	}
-	return request{method: http.MethodGet, path: path + "?" + q.Encode()}
-}
-
-func post(path string, body any) request {
-	b, err := json.Marshal(body)
-	if err != nil {
-		panic(err)
-	}
-	return request{method: http.MethodPost, path: path, body: string(b)}
-}
-
-type object = map[string]any
-
-// put stores rows and returns their uri.
-func (n *node) put(k openflow.TaskKey, rows string) string {
-	n.t.Helper()
-	e := n.envelope(k, request{method: http.MethodPut, path: "/v2/worker/data/object", body: rows})
-	require.Zero(n.t, e.Code, e.Message)
-	var stored wire.ObjectStored
-	require.NoError(n.t, json.Unmarshal(e.Data, &stored))
-	require.Equal(n.t, int64(len(rows)), stored.Bytes)
-	return stored.URI
-}
-
-// output registers an output of k.
-func output(k openflow.TaskKey, uri string) request {
-	return post("/v2/worker/data/tracking/save", object{
-		"execution_id": k.ExecutionID(), "uri": uri, "output_key": "output_data", "data_type": "dataframe",
-		"meta_data": object{"schema": 1}, "overview": object{"count": 2}, "namespace": "ns", "name": "secret",
-	})
-}
 
 // The way of data from one task to the next.
 func TestDataBetweenTasks(t *testing.T) {
@@ -412,136 +230,6 @@ func TestModelSaveRefuses(t *testing.T) {
 	require.Equal(t, wire.InvalidParameter, e.Code, "not a form")
 }
 
-// everyRoute is one request to each route that would succeed for the container of victim.
-func everyRoute(t *testing.T, n *node, victim openflow.TaskKey) map[string]request {
-	t.Helper()
-	id := string(victim.ExecutionID())
-	chanHeader := http.Header{
-		"X-Ptp-Session-Id": {string(victim.SessionID())}, "X-Ptp-Topic": {base.TopicPrefix(host, victim.Party) + "t"}, "Content-Type": {"application/json"},
-		"X-Ptp-Timeout": {"1"},
-	}
-	push := chanHeader.Clone()
-	push.Set("X-Ptp-Topic", base.TopicPrefix(victim.Party, host)+"t")
-	push.Set("X-Ptp-Target-Node-Id", "9999")
-	return map[string]request{
-		"POST /v2/worker/task/status":                post("/v2/worker/task/status", object{"execution_id": id, "status": "success"}),
-		"GET /v2/worker/data/tracking/query":         get("/v2/worker/data/tracking/query", "job_id", string(victim.Job), "task_name", "reader_0", "output_key", "output_data"),
-		"POST /v2/worker/data/tracking/save":         output(victim, n.put(victim, "rows")),
-		"GET /v2/worker/data/table":                  get("/v2/worker/data/table", "namespace", "ns", "name", "breast"),
-		"PUT /v2/worker/data/object":                 {method: http.MethodPut, path: "/v2/worker/data/object", body: "rows"},
-		"POST /v2/worker/model/save":                 model(t, fields(victim), archive(t, map[string]string{"m": "m"})),
-		"GET /v2/worker/model/download":              downloadModel(victim, string(victim.Job)),
-		"POST /v2/worker/metric/save":                post("/v2/worker/metric/save", object{"execution_id": id, "data": []any{object{"name": "m", "groups": []any{}, "data": 1}}}),
-		"POST /v2/worker/metric/save/{execution_id}": post("/v2/worker/metric/save/"+id, object{"data": []any{object{"name": "m", "groups": []any{}, "data": 1}}}),
-		"POST /v1/interconn/chan/push":               {method: http.MethodPost, path: "/v1/interconn/chan/push", body: `{"payload":"cA=="}`, header: push},
-		"POST /v1/interconn/chan/pop":                {method: http.MethodPost, path: "/v1/interconn/chan/pop", body: `{}`, header: chanHeader},
-		"POST /v1/interconn/chan/peek":               {method: http.MethodPost, path: "/v1/interconn/chan/peek", body: `{}`, header: chanHeader},
-		"POST /v1/interconn/chan/release":            {method: http.MethodPost, path: "/v1/interconn/chan/release", body: `{}`, header: chanHeader},
-	}
-}
-
-// answered tells whether an answer is a success, in either dialect or as a download.
-func answered(t *testing.T, w *httptest.ResponseRecorder) bool {
-	t.Helper()
-	if w.Header().Get("Content-Type") != "application/json" {
-		return w.Code == http.StatusOK && w.Body.Len() > 0
-	}
-	var e struct {
-		Code any `json:"code"`
-	}
-	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &e), "%q", w.Body)
-	return e.Code == 0.0 || e.Code == "E0000000000"
-}
-
-// A container reaches what belongs to its own task and nothing else. The table is held to the routes that exist.
-func TestContainersAreApart(t *testing.T) {
-	n := newNode(t)
-	victim := key("1", "psi_0", guest)
-	reader := key("1", "reader_0", guest)
-	require.Zero(t, n.envelope(reader, output(reader, n.put(reader, "rows"))).Code)
-	require.Zero(t, n.envelope(victim, model(t, fields(victim), archive(t, map[string]string{"m": "m"}))).Code)
-	requests := everyRoute(t, n, victim)
-
-	router := chi.NewRouter()
-	n.api.Routes(router)
-	require.NoError(t, chi.Walk(router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
-		require.Contains(t, requests, method+" "+route, "a route without a case")
-		return nil
-	}))
-
-	ended := key("1", "reader_0", guest)
-	_, err := n.catalogue.FinishTask(t.Context(), ended, openflow.TaskEnd{Status: openflow.TaskSuccess})
-	require.NoError(t, err)
-	forged := n.secrets.Issue(victim)
-	forged = forged[:len(forged)-2] + "xx"
-	elsewhere, err := trust.LoadOrCreateCredentials(private(t))
-	require.NoError(t, err)
-
-	for route, r := range requests {
-		t.Run(route, func(t *testing.T) {
-			for name, token := range map[string]string{
-				"no credential": "", "garbage": "garbage", "forged": forged, "of another node": elsewhere.Issue(victim),
-				"of a run that never was": n.secrets.Issue(key("1", "x", guest)),
-			} {
-				r := r
-				r.header = r.header.Clone()
-				require.False(t, answered(t, n.do(token, r)), name)
-			}
-			for name, intruder := range map[string]openflow.TaskKey{
-				"another job":           key("2", "psi_0", guest),
-				"another role here":     key("1", "psi_0", arbiter),
-				"a run that has ended":  ended,
-				"another task, its job": key("2", "reader_0", guest),
-			} {
-				if route == "PUT /v2/worker/data/object" {
-					continue // nothing refers to what it stores
-				}
-				r := r
-				r.header = r.header.Clone()
-				w := n.as(intruder, r)
-				require.False(t, answered(t, w), "%s: %s", name, w.Body)
-			}
-			r.header = r.header.Clone()
-			require.True(t, answered(t, n.as(victim, r)), "the request itself is right")
-		})
-	}
-}
-
-func private(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	require.NoError(t, os.Chmod(dir, 0o700))
-	return dir
-}
-
-// An ended run may repeat its status, because the answer to the first one can get lost.
-func TestEndedRunRepeatsItsStatus(t *testing.T) {
-	n := newNode(t)
-	k := key("1", "psi_0", guest)
-	status := post("/v2/worker/task/status", object{"execution_id": k.ExecutionID(), "status": "success"})
-	require.Zero(t, n.envelope(k, status).Code)
-	_, err := n.catalogue.FinishTask(t.Context(), k, openflow.TaskEnd{Status: openflow.TaskSuccess})
-	require.NoError(t, err)
-	e := n.envelope(k, status)
-	require.Zero(t, e.Code, e.Message)
-	rec, err := n.catalogue.Task(t.Context(), k)
-	require.NoError(t, err)
-	require.Equal(t, openflow.TaskSuccess, rec.PartyStatus)
-}
-
-// What a table of another scheduler's job, or one that no task reads, is to a container: not there.
-func TestTablesThatAreNoInput(t *testing.T) {
-	n := newNode(t)
-	for _, k := range []openflow.TaskKey{key("1", "psi_0", guest), key("1", "reader_0", guest), key("1", "psi_0", arbiter)} {
-		for _, name := range []string{"secret", "unread", "missing", ""} {
-			e := n.envelope(k, get("/v2/worker/data/table", "namespace", "ns", "name", name))
-			require.Equal(t, wire.TableNotFound, e.Code)
-		}
-	}
-	e := n.envelope(key("1", "psi_0", guest), get("/v2/worker/data/tracking/query", "job_id", "2", "task_name", "reader_0", "output_key", "output_data"))
-	require.Equal(t, wire.NoPermission, e.Code)
-}
-
 // An upload that breaks off leaves nothing.
 func TestBrokenUpload(t *testing.T) {
 	n := newNode(t)
@@ -562,13 +250,3 @@ func TestBrokenUpload(t *testing.T) {
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
-func digests(t *testing.T, n *node) []string {
-	t.Helper()
-	var list []string
-	require.NoError(t, n.objects.List(t.Context(), func(i objects.Info) error {
-		list = append(list, i.Digest)
-		return nil
-	}))
-	return list
-}

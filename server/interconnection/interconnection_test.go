@@ -3,188 +3,29 @@ package interconnection_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
 	"openflow"
 	"openflow/messages"
-	"openflow/messages/sqlite"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/server"
-	"openflow/server/interconnection"
 	"openflow/trust"
 )
-
-// services counts what gets through to the domain, and as whom.
-type services struct {
-	openflow.PartnerService
-	calls   int
-	callers []openflow.PartyID
-	last    any
-}
-
-func (s *services) seen(caller openflow.PartyID, what any) error {
-	s.calls++
-	s.callers, s.last = append(s.callers, caller), what
-	return nil
-}
-
-func (s *services) CreateJob(_ context.Context, o openflow.JobOrder) error {
-	return s.seen(o.Key.Scheduler, o)
-}
-func (s *services) StartJob(_ context.Context, k openflow.JobKey) error {
-	return s.seen(k.Scheduler, k)
-}
-func (s *services) ApplyJobResources(_ context.Context, k openflow.JobKey) error {
-	return s.seen(k.Scheduler, k)
-}
-func (s *services) ReturnJobResources(_ context.Context, k openflow.JobKey) error {
-	return s.seen(k.Scheduler, k)
-}
-func (s *services) UpdateJob(_ context.Context, k openflow.JobKey, st openflow.JobStatus, _ string, _ *int) error {
-	return s.seen(k.Scheduler, st)
-}
-func (s *services) StopJob(_ context.Context, k openflow.JobKey, st openflow.JobStatus, _ string) error {
-	return s.seen(k.Scheduler, st)
-}
-func (s *services) StartTask(_ context.Context, by openflow.PartyID, k openflow.TaskKey) error {
-	return s.seen(by, k)
-}
-func (s *services) UpdateTask(_ context.Context, by openflow.PartyID, u openflow.TaskUpdate) error {
-	return s.seen(by, u.Status)
-}
-func (s *services) CollectTask(_ context.Context, by openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
-	return openflow.TaskRecord{PartyStatus: openflow.TaskRunning}, s.seen(by, k)
-}
-
-type schedulers struct{ *services }
-
-func (s schedulers) CreateJob(_ context.Context, by openflow.PartyID, _ openflow.Submission) (openflow.Submitted, error) {
-	return openflow.Submitted{ID: "1"}, s.seen(by, nil)
-}
-func (s schedulers) StopJob(_ context.Context, by openflow.PartyID, _ openflow.JobID, st openflow.JobStatus) error {
-	return s.seen(by, st)
-}
-func (s schedulers) ReportTask(_ context.Context, by openflow.PartyID, r openflow.Report) error {
-	return s.seen(by, r)
-}
-
-type keys map[openflow.PartyID][]trust.PublicKey
-
-func (k keys) PublicKeys(_ context.Context, p openflow.PartyID) ([]trust.PublicKey, error) {
-	if k[p] == nil {
-		return nil, openflow.Errorf(openflow.CodeNotFound, "not known")
-	}
-	return k[p], nil
-}
-
-// sessions knows which party may send to which session.
-type sessions map[string]openflow.PartyID
-
-func (s sessions) MaySend(_ context.Context, from openflow.PartyID, session, _ string) error {
-	if s[session] != from {
-		return openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
-	}
-	return nil
-}
-
-// node is party 10000; parties 9999 and 8888 are its peers.
-type node struct {
-	t        *testing.T
-	handler  http.Handler
-	api      *interconnection.API
-	services *services
-	store    *sqlite.Store
-	signers  map[openflow.PartyID]trust.Signer
-}
-
-const maxBody = 64 << 10
-
-func newNode(t *testing.T) *node {
-	t.Helper()
-	store, err := sqlite.Open(t.Context(), t.TempDir(), sqlite.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
-	n := &node{t: t, services: &services{}, store: store, signers: map[openflow.PartyID]trust.Signer{}}
-	known := keys{}
-	for _, id := range []openflow.PartyID{"9999", "8888", "666"} {
-		dir := t.TempDir()
-		require.NoError(t, os.Chmod(dir, 0o700))
-		key, err := trust.LoadOrCreateKey(dir)
-		require.NoError(t, err)
-		n.signers[id] = trust.Signer{Party: id, Key: key}
-		if id != "666" {
-			known[id] = []trust.PublicKey{key.Public()}
-		}
-	}
-	log := slog.New(slog.DiscardHandler)
-	n.api = &interconnection.API{
-		Verifier: trust.Verifier{Self: "10000", Keys: known, Nonces: store}, Partner: n.services,
-		Scheduler: schedulers{n.services}, MaxBody: maxBody, Log: log,
-		Transport: &interconnection.Transport{
-			Self: "10000", Store: store, Sessions: sessions{"s": "9999", "other": "8888"}, MaxBody: maxBody, Log: log,
-		},
-	}
-	n.handler = server.Handler(log, n.api)
-	return n
-}
-
-// signed is a request of a peer.
-func (n *node) signed(by openflow.PartyID, path, body string, header ...string) *http.Request {
-	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/json")
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	n.signers[by].Sign(r, "10000", []byte(body), time.Now())
-	return r
-}
-
-func (n *node) do(r *http.Request) *httptest.ResponseRecorder {
-	w := httptest.NewRecorder()
-	n.handler.ServeHTTP(w, r)
-	return w
-}
-
-func (n *node) envelope(r *http.Request) wire.Envelope {
-	n.t.Helper()
-	w := n.do(r)
-	require.Equal(n.t, http.StatusOK, w.Code)
-	var e wire.Envelope
-	require.NoError(n.t, json.Unmarshal(w.Body.Bytes(), &e), w.Body.String())
-	return e
-}
 
 const (
 	jobBody  = `{"job_id":"1","role":"host","party_id":"10000"}`
 	taskBody = `{"job_id":"1","role":"host","party_id":"10000","task_id":"1_a","task_version":0,"status":"running"}`
 )
-
-func paths(t *testing.T, a *interconnection.API) []string {
-	t.Helper()
-	r := chi.NewRouter()
-	a.Routes(r)
-	var list []string
-	require.NoError(t, chi.Walk(r, func(_, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
-		list = append(list, route)
-		return nil
-	}))
-	slices.Sort(list)
-	return list
-}
 
 // No route answers anything to a caller that is not proven, nor reads what it says.
 func TestEveryRouteVerifiesFirst(t *testing.T) {
@@ -255,8 +96,6 @@ func TestHugeBodyIsRefused(t *testing.T) {
 	require.Equal(t, wire.InvalidParameter, n.envelope(endless).Code)
 }
 
-type zeros struct{}
-
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 // The identity is the key's: what a body claims to be the scheduler or the caller is not looked at.
@@ -314,32 +153,6 @@ func TestBodies(t *testing.T) {
 			require.Equal(t, tc.last != nil, n.services.calls == 1)
 		})
 	}
-}
-
-// invoke sends a message as a peer's node does, and returns the verdict.
-func (n *node) invoke(by openflow.PartyID, header map[string]string, p ptp.PushInbound) (ptp.Result, error) {
-	contentType, body := ptp.EncodePush(ptp.DialectProtobuf, p)
-	h := map[string]string{
-		ptp.HeaderVersion: ptp.VersionPassThrough, ptp.HeaderSessionID: "s", ptp.HeaderTargetNodeID: "10000", ptp.HeaderURI: ptp.PushURI,
-		ptp.HeaderTopic: p.Topic, "Content-Type": contentType,
-	}
-	for k, v := range header {
-		h[k] = v
-	}
-	var list []string
-	for k, v := range h {
-		if v != "" {
-			list = append(list, k, v)
-		}
-	}
-	return n.verdict(n.do(n.signed(by, "/v1/interconn/chan/invoke", string(body), list...)))
-}
-
-func (n *node) verdict(w *httptest.ResponseRecorder) (ptp.Result, error) {
-	n.t.Helper()
-	out, err := ptp.DecodeReply(w.Header().Get("Content-Type"), w.Body.Bytes())
-	require.NoError(n.t, err, w.Body.String())
-	return ptp.ResultOf(out.Err()), out.Err()
 }
 
 func TestInvoke(t *testing.T) {

@@ -1,0 +1,140 @@
+package openflow_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+)
+
+func TestExampleIsValid(t *testing.T) { require.NoError(t, example().Validate()) }
+
+func TestValidateNamesThePlace(t *testing.T) {
+	task := func(d *openflow.DAG, n openflow.TaskName) *openflow.Task {
+		return &d.Tasks[slices.IndexFunc(d.Tasks, func(t openflow.Task) bool { return t.Name == n })]
+	}
+	stranger := openflow.Party{Role: openflow.RoleGuest, ID: "7"}
+	for name, tc := range map[string]struct {
+		breaks func(*openflow.DAG)
+		want   string // begins the message
+		also   string
+	}{
+		"no parties":   {func(d *openflow.DAG) { d.Parties = nil }, "dag.parties: no parties", ""},
+		"unknown role": {func(d *openflow.DAG) { d.Parties[0].Role = "boss" }, `dag.parties: unknown role "boss"`, ""},
+		"party id":     {func(d *openflow.DAG) { d.Parties[0].ID = "../x" }, `dag.parties: party_id "../x"`, ""},
+		"party twice":  {func(d *openflow.DAG) { d.Parties = append(d.Parties, host) }, "dag.parties: host 10000 is listed twice", ""},
+		"party without task": {func(d *openflow.DAG) {
+			d.Parties = append(d.Parties, stranger)
+			task(d, "lr_0").Parties = []openflow.Party{guest, host, host2, arbiter}
+		}, "dag.parties: guest 7 takes part in no task", ""},
+		"negative cores":     {func(d *openflow.DAG) { n := -1; d.Conf.Cores = &n }, "dag.conf.cores: -1 is negative", ""},
+		"negative retries":   {func(d *openflow.DAG) { d.Conf.AutoRetries = -2 }, "dag.conf.auto_retries: -2", ""},
+		"sync type":          {func(d *openflow.DAG) { d.Conf.SyncType = "push" }, `dag.conf.sync_type: unknown value "push"`, ""},
+		"job timeout":        {func(d *openflow.DAG) { d.Conf.Task.Timeout = -1 }, "dag.conf.task.timeout: negative", ""},
+		"scheduler id":       {func(d *openflow.DAG) { d.Conf.Scheduler = "a/b" }, `dag.conf.scheduler_party_id "a/b"`, ""},
+		"initiator id":       {func(d *openflow.DAG) { d.Conf.Initiator = "a/b" }, `dag.conf.initiator_party_id "a/b"`, ""},
+		"model id":           {func(d *openflow.DAG) { d.Conf.ModelID = "a/b" }, `dag.conf.model_id "a/b"`, ""},
+		"model version":      {func(d *openflow.DAG) { d.Conf.ModelVersion = "a/b" }, `dag.conf.model_version "a/b"`, ""},
+		"stage of the job":   {func(d *openflow.DAG) { d.Stage = "fit" }, `dag.stage: unknown stage "fit"`, ""},
+		"no tasks":           {func(d *openflow.DAG) { d.Tasks = nil }, "dag.tasks: no tasks", ""},
+		"task name":          {func(d *openflow.DAG) { d.Tasks[0].Name = "a b" }, `dag.tasks: task name "a b"`, ""},
+		"task twice":         {func(d *openflow.DAG) { d.Tasks = append(d.Tasks, d.Tasks[0]) }, "dag.tasks.reader_0: defined twice", ""},
+		"component":          {func(d *openflow.DAG) { d.Tasks[0].Component = "" }, "dag.tasks.reader_0.component_ref", ""},
+		"stage of a task":    {func(d *openflow.DAG) { d.Tasks[0].Stage = "fit" }, `dag.tasks.reader_0.stage: unknown stage "fit"`, ""},
+		"timeout of a task":  {func(d *openflow.DAG) { d.Tasks[0].Conf.Timeout = -time.Second }, "dag.tasks.reader_0.conf.timeout: negative", ""},
+		"stranger in a task": {func(d *openflow.DAG) { d.Tasks[0].Parties = []openflow.Party{stranger} }, "dag.tasks.reader_0.parties: guest 7 is not a party of the job", ""},
+		"unknown dependency": {func(d *openflow.DAG) { task(d, "psi_0").DependsOn = []openflow.TaskName{"x"} }, `dag.tasks.psi_0.dependent_tasks: unknown task "x"`, ""},
+		"unknown producer": {
+			func(d *openflow.DAG) {
+				task(d, "psi_0").Inputs = []openflow.Input{data("input_data", from("reeder_0"))}
+			},
+			`dag.tasks.psi_0.inputs.data.input_data.task_output_artifact.producer_task: unknown task "reeder_0"`, "reader_0, psi_0, lr_0",
+		},
+		"own producer": {
+			func(d *openflow.DAG) { task(d, "psi_0").Inputs = []openflow.Input{data("input_data", from("psi_0"))} },
+			`dag.tasks.psi_0.inputs.data.input_data.task_output_artifact.producer_task: task "psi_0" feeds itself`, "",
+		},
+		"no output key": {
+			func(d *openflow.DAG) {
+				task(d, "psi_0").Inputs = []openflow.Input{data("input_data", openflow.Channel{Source: openflow.FromTask, ProducerTask: "reader_0"})}
+			},
+			"dag.tasks.psi_0.inputs.data.input_data.task_output_artifact.output_artifact_key: missing", "",
+		},
+		"stranger in a channel": {
+			func(d *openflow.DAG) {
+				task(d, "psi_0").Inputs = []openflow.Input{data("input_data", from("reader_0", stranger))}
+			},
+			"dag.tasks.psi_0.inputs.data.input_data.task_output_artifact.parties: guest 7 is not a party of the job", "",
+		},
+		"half a table": {
+			func(d *openflow.DAG) {
+				task(d, "psi_0").Inputs = []openflow.Input{data("input_data", openflow.Channel{Source: openflow.FromDataWarehouse, Name: "n"})}
+			},
+			"dag.tasks.psi_0.inputs.data.input_data.data_warehouse: needs namespace and name", "",
+		},
+		"half a model": {
+			func(d *openflow.DAG) {
+				task(d, "lr_0").Inputs[1].Channels[0].OutputKey = ""
+			},
+			"dag.tasks.lr_0.inputs.model.input_model.model_warehouse: needs producer_task", "",
+		},
+		"no model": {
+			func(d *openflow.DAG) { d.Conf.ModelWarehouse = nil },
+			"dag.tasks.lr_0.inputs.model.input_model.model_warehouse: names no model", "dag.conf.model_warehouse",
+		},
+		"stranger in party_tasks": {
+			func(d *openflow.DAG) { d.PartyTasks[0].Parties = []openflow.Party{stranger} },
+			"dag.party_tasks.hosts.parties: guest 7 is not a party of the job", "",
+		},
+		"party_tasks of nobody": {
+			func(d *openflow.DAG) { d.PartyTasks[0].Parties = nil }, "dag.party_tasks.hosts.parties: no parties", "",
+		},
+		"override of an unknown task": {
+			func(d *openflow.DAG) { d.PartyTasks[0].Tasks["x"] = openflow.TaskOverride{} },
+			`dag.party_tasks.hosts.tasks: unknown task "x"`, "known tasks: reader_0, psi_0, lr_0",
+		},
+		"override of somebody else's task": {
+			func(d *openflow.DAG) {
+				d.PartyTasks = append(d.PartyTasks, openflow.PartyTasks{
+					Site: "arbiter", Parties: []openflow.Party{arbiter}, Tasks: map[openflow.TaskName]openflow.TaskOverride{"psi_0": {}},
+				})
+			},
+			`dag.party_tasks.arbiter.tasks.psi_0: arbiter 10000 takes no part in task "psi_0"`, "",
+		},
+		"timeout of a site": {
+			func(d *openflow.DAG) { d.PartyTasks[0].Conf.Timeout = -1 }, "dag.party_tasks.hosts.conf.timeout: negative", "",
+		},
+		"timeout of an override": {
+			func(d *openflow.DAG) {
+				d.PartyTasks[0].Tasks["psi_0"] = openflow.TaskOverride{Conf: openflow.TaskConf{Timeout: -1}}
+			},
+			"dag.party_tasks.hosts.tasks.psi_0.conf.timeout: negative", "",
+		},
+		"cycle by data": {
+			func(d *openflow.DAG) { task(d, "reader_0").Inputs = []openflow.Input{data("x", from("lr_0"))} },
+			"dag.tasks: the tasks form a cycle: reader_0 ← lr_0 ← reader_0", "",
+		},
+		"cycle by dependent_tasks": {
+			func(d *openflow.DAG) { task(d, "reader_0").DependsOn = []openflow.TaskName{"psi_0"} },
+			"dag.tasks: the tasks form a cycle: reader_0 ← psi_0 ← reader_0", "",
+		},
+		"dependency on itself": {
+			func(d *openflow.DAG) { task(d, "psi_0").DependsOn = []openflow.TaskName{"psi_0"} },
+			"dag.tasks: the tasks form a cycle: psi_0 ← psi_0", "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := example()
+			tc.breaks(d)
+			err := d.Validate()
+			require.Error(t, err)
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+			require.True(t, strings.HasPrefix(err.Error(), tc.want), "message %q should begin with %q", err, tc.want)
+			require.ErrorContains(t, err, tc.also)
+		})
+	}
+}

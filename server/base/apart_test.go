@@ -1,0 +1,139 @@
+package base_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/sdk/wire"
+	"openflow/server/base"
+	"openflow/trust"
+)
+
+// everyRoute is one request to each route that would succeed for the container of victim.
+func everyRoute(t *testing.T, n *node, victim openflow.TaskKey) map[string]request {
+	t.Helper()
+	id := string(victim.ExecutionID())
+	chanHeader := http.Header{
+		"X-Ptp-Session-Id": {string(victim.SessionID())}, "X-Ptp-Topic": {base.TopicPrefix(host, victim.Party) + "t"}, "Content-Type": {"application/json"},
+		"X-Ptp-Timeout": {"1"},
+	}
+	push := chanHeader.Clone()
+	push.Set("X-Ptp-Topic", base.TopicPrefix(victim.Party, host)+"t")
+	push.Set("X-Ptp-Target-Node-Id", "9999")
+	return map[string]request{
+		"POST /v2/worker/task/status":                post("/v2/worker/task/status", object{"execution_id": id, "status": "success"}),
+		"GET /v2/worker/data/tracking/query":         get("/v2/worker/data/tracking/query", "job_id", string(victim.Job), "task_name", "reader_0", "output_key", "output_data"),
+		"POST /v2/worker/data/tracking/save":         output(victim, n.put(victim, "rows")),
+		"GET /v2/worker/data/table":                  get("/v2/worker/data/table", "namespace", "ns", "name", "breast"),
+		"PUT /v2/worker/data/object":                 {method: http.MethodPut, path: "/v2/worker/data/object", body: "rows"},
+		"POST /v2/worker/model/save":                 model(t, fields(victim), archive(t, map[string]string{"m": "m"})),
+		"GET /v2/worker/model/download":              downloadModel(victim, string(victim.Job)),
+		"POST /v2/worker/metric/save":                post("/v2/worker/metric/save", object{"execution_id": id, "data": []any{object{"name": "m", "groups": []any{}, "data": 1}}}),
+		"POST /v2/worker/metric/save/{execution_id}": post("/v2/worker/metric/save/"+id, object{"data": []any{object{"name": "m", "groups": []any{}, "data": 1}}}),
+		"POST /v1/interconn/chan/push":               {method: http.MethodPost, path: "/v1/interconn/chan/push", body: `{"payload":"cA=="}`, header: push},
+		"POST /v1/interconn/chan/pop":                {method: http.MethodPost, path: "/v1/interconn/chan/pop", body: `{}`, header: chanHeader},
+		"POST /v1/interconn/chan/peek":               {method: http.MethodPost, path: "/v1/interconn/chan/peek", body: `{}`, header: chanHeader},
+		"POST /v1/interconn/chan/release":            {method: http.MethodPost, path: "/v1/interconn/chan/release", body: `{}`, header: chanHeader},
+	}
+}
+
+// answered tells whether an answer is a success, in either dialect or as a download.
+func answered(t *testing.T, w *httptest.ResponseRecorder) bool {
+	t.Helper()
+	if w.Header().Get("Content-Type") != "application/json" {
+		return w.Code == http.StatusOK && w.Body.Len() > 0
+	}
+	var e struct {
+		Code any `json:"code"`
+	}
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &e), "%q", w.Body)
+	return e.Code == 0.0 || e.Code == "E0000000000"
+}
+
+// A container reaches what belongs to its own task and nothing else. The table is held to the routes that exist.
+func TestContainersAreApart(t *testing.T) {
+	n := newNode(t)
+	victim := key("1", "psi_0", guest)
+	reader := key("1", "reader_0", guest)
+	require.Zero(t, n.envelope(reader, output(reader, n.put(reader, "rows"))).Code)
+	require.Zero(t, n.envelope(victim, model(t, fields(victim), archive(t, map[string]string{"m": "m"}))).Code)
+	requests := everyRoute(t, n, victim)
+
+	router := chi.NewRouter()
+	n.api.Routes(router)
+	require.NoError(t, chi.Walk(router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		require.Contains(t, requests, method+" "+route, "a route without a case")
+		return nil
+	}))
+
+	ended := key("1", "reader_0", guest)
+	_, err := n.catalogue.FinishTask(t.Context(), ended, openflow.TaskEnd{Status: openflow.TaskSuccess})
+	require.NoError(t, err)
+	forged := n.secrets.Issue(victim)
+	forged = forged[:len(forged)-2] + "xx"
+	elsewhere, err := trust.LoadOrCreateCredentials(private(t))
+	require.NoError(t, err)
+
+	for route, r := range requests {
+		t.Run(route, func(t *testing.T) {
+			for name, token := range map[string]string{
+				"no credential": "", "garbage": "garbage", "forged": forged, "of another node": elsewhere.Issue(victim),
+				"of a run that never was": n.secrets.Issue(key("1", "x", guest)),
+			} {
+				r := r
+				r.header = r.header.Clone()
+				require.False(t, answered(t, n.do(token, r)), name)
+			}
+			for name, intruder := range map[string]openflow.TaskKey{
+				"another job":           key("2", "psi_0", guest),
+				"another role here":     key("1", "psi_0", arbiter),
+				"a run that has ended":  ended,
+				"another task, its job": key("2", "reader_0", guest),
+			} {
+				if route == "PUT /v2/worker/data/object" {
+					continue // nothing refers to what it stores
+				}
+				r := r
+				r.header = r.header.Clone()
+				w := n.as(intruder, r)
+				require.False(t, answered(t, w), "%s: %s", name, w.Body)
+			}
+			r.header = r.header.Clone()
+			require.True(t, answered(t, n.as(victim, r)), "the request itself is right")
+		})
+	}
+}
+
+// An ended run may repeat its status, because the answer to the first one can get lost.
+func TestEndedRunRepeatsItsStatus(t *testing.T) {
+	n := newNode(t)
+	k := key("1", "psi_0", guest)
+	status := post("/v2/worker/task/status", object{"execution_id": k.ExecutionID(), "status": "success"})
+	require.Zero(t, n.envelope(k, status).Code)
+	_, err := n.catalogue.FinishTask(t.Context(), k, openflow.TaskEnd{Status: openflow.TaskSuccess})
+	require.NoError(t, err)
+	e := n.envelope(k, status)
+	require.Zero(t, e.Code, e.Message)
+	rec, err := n.catalogue.Task(t.Context(), k)
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskSuccess, rec.PartyStatus)
+}
+
+// What a table of another scheduler's job, or one that no task reads, is to a container: not there.
+func TestTablesThatAreNoInput(t *testing.T) {
+	n := newNode(t)
+	for _, k := range []openflow.TaskKey{key("1", "psi_0", guest), key("1", "reader_0", guest), key("1", "psi_0", arbiter)} {
+		for _, name := range []string{"secret", "unread", "missing", ""} {
+			e := n.envelope(k, get("/v2/worker/data/table", "namespace", "ns", "name", name))
+			require.Equal(t, wire.TableNotFound, e.Code)
+		}
+	}
+	e := n.envelope(key("1", "psi_0", guest), get("/v2/worker/data/tracking/query", "job_id", "2", "task_name", "reader_0", "output_key", "output_data"))
+	require.Equal(t, wire.NoPermission, e.Code)
+}

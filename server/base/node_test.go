@@ -1,0 +1,213 @@
+package base_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/catalogue"
+	"openflow/messages/sqlite"
+	"openflow/objects"
+	"openflow/objects/folder"
+	"openflow/sdk/partner"
+	"openflow/sdk/wire"
+	"openflow/server"
+	"openflow/server/base"
+	"openflow/trust"
+)
+
+// node is party 9999 with two jobs: "1", in which it is guest and arbiter, and "2", of another scheduler.
+type node struct {
+	t         *testing.T
+	handler   http.Handler
+	catalogue *catalogue.Catalogue
+	objects   *folder.Store
+	secrets   trust.Credentials
+	messages  *sqlite.Store
+	api       *base.API
+	peers     *peers
+}
+
+// peers notes what is sent to other nodes.
+type peers struct {
+	to   []openflow.PartyID
+	sent []partner.Outgoing
+	err  error
+}
+
+func (p *peers) PushTo(_ context.Context, to openflow.PartyID, m partner.Outgoing) error {
+	p.to, p.sent = append(p.to, to), append(p.sent, m)
+	return p.err
+}
+
+func dag(reads string) *openflow.DAG {
+	return &openflow.DAG{
+		SchemaVersion: "2.2.0", Parties: []openflow.Party{guest, host, arbiter},
+		Tasks: []openflow.Task{
+			{Name: "reader_0", Component: "reader", Parties: []openflow.Party{guest, host}, Parameters: openflow.Parameters{"namespace": "ns", "name": reads}},
+			{Name: "psi_0", Component: "psi", DependsOn: []openflow.TaskName{"reader_0"}},
+		},
+	}
+}
+
+func key(job openflow.JobID, task openflow.TaskName, p openflow.Party) openflow.TaskKey {
+	return openflow.TaskKey{Job: job, Task: task, Party: p}
+}
+
+func newNode(t *testing.T) *node {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o700))
+	n := &node{t: t, peers: &peers{}}
+	var err error
+	n.catalogue, err = catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(dir, "catalogue.db")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, n.catalogue.Close()) })
+	n.objects, err = folder.Open(filepath.Join(dir, "objects"))
+	require.NoError(t, err)
+	n.secrets, err = trust.LoadOrCreateCredentials(dir)
+	require.NoError(t, err)
+	n.messages, err = sqlite.Open(t.Context(), filepath.Join(dir, "messages"), sqlite.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, n.messages.Close()) })
+	log := slog.New(slog.DiscardHandler)
+	n.api = &base.API{
+		Store: n.catalogue, Objects: n.objects, Credentials: n.secrets, Log: log,
+		Transport: &base.Transport{Self: "9999", Store: n.messages, Peers: n.peers, MaxBody: 64 << 10, Log: log},
+	}
+	n.handler = server.Handler(log, n.api)
+	for _, name := range []string{"breast", "secret", "unread"} {
+		ref, err := n.objects.Put(t.Context(), strings.NewReader("rows of "+name))
+		require.NoError(t, err)
+		require.NoError(t, n.catalogue.SaveTable(t.Context(), openflow.TableRecord{
+			Name: openflow.TableName{Namespace: "ns", Name: name}, Object: ref.Digest, Bytes: ref.Bytes, Count: 3, DataType: "table",
+		}))
+	}
+	n.job("9999", "1", guest, "breast")
+	n.job("9999", "1", arbiter, "breast")
+	n.job("8888", "2", guest, "secret")
+	return n
+}
+
+// job creates a job of this node whose tasks run.
+func (n *node) job(scheduler openflow.PartyID, id openflow.JobID, p openflow.Party, reads string) {
+	n.t.Helper()
+	d := dag(reads)
+	var tasks []openflow.TaskRecord
+	for _, s := range d.ForParty(p) {
+		tasks = append(tasks, openflow.TaskRecord{
+			Key: key(id, s.Name, p), Scheduler: scheduler, Component: s.Component, Status: openflow.TaskWaiting,
+			PartyStatus: openflow.TaskWaiting, Spec: s,
+		})
+	}
+	j := openflow.JobRecord{
+		ID: id, Party: p, Scheduler: scheduler, Status: openflow.JobReady, DAG: d, ModelID: string(id), ModelVersion: "0",
+	}
+	require.NoError(n.t, n.catalogue.CreateJob(n.t.Context(), j, tasks))
+	for _, task := range tasks {
+		_, err := n.catalogue.StartTask(n.t.Context(), task.Key, "fake", "c-"+string(task.Key.ExecutionID()))
+		require.NoError(n.t, err)
+	}
+}
+
+type request struct {
+	method, path string
+	body         string
+	header       http.Header
+}
+
+func (n *node) do(token string, r request) *httptest.ResponseRecorder {
+	n.t.Helper()
+	req := httptest.NewRequest(r.method, r.path, strings.NewReader(r.body))
+	if r.header != nil {
+		req.Header = r.header
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	w := httptest.NewRecorder()
+	n.handler.ServeHTTP(w, req)
+	return w
+}
+
+func (n *node) as(k openflow.TaskKey, r request) *httptest.ResponseRecorder {
+	n.t.Helper()
+	return n.do(n.secrets.Issue(k), r)
+}
+
+// envelope is the JSON answer to a request of k's container.
+func (n *node) envelope(k openflow.TaskKey, r request) wire.Envelope {
+	n.t.Helper()
+	return decode(n.t, n.as(k, r))
+}
+
+func decode(t *testing.T, w *httptest.ResponseRecorder) wire.Envelope {
+	t.Helper()
+	var e wire.Envelope
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &e), "%q", w.Body)
+	return e
+}
+
+func get(path string, query ...string) request {
+	q := url.Values{}
+	for i := 0; i < len(query); i += 2 {
+		q.Set(query[i], query[i+1])
+	}
+	return request{method: http.MethodGet, path: path + "?" + q.Encode()}
+}
+
+func post(path string, body any) request {
+	b, err := json.Marshal(body)
+	if err != nil {
+		panic(err)
+	}
+	return request{method: http.MethodPost, path: path, body: string(b)}
+}
+
+type object = map[string]any
+
+// put stores rows and returns their uri.
+func (n *node) put(k openflow.TaskKey, rows string) string {
+	n.t.Helper()
+	e := n.envelope(k, request{method: http.MethodPut, path: "/v2/worker/data/object", body: rows})
+	require.Zero(n.t, e.Code, e.Message)
+	var stored wire.ObjectStored
+	require.NoError(n.t, json.Unmarshal(e.Data, &stored))
+	require.Equal(n.t, int64(len(rows)), stored.Bytes)
+	return stored.URI
+}
+
+// output registers an output of k.
+func output(k openflow.TaskKey, uri string) request {
+	return post("/v2/worker/data/tracking/save", object{
+		"execution_id": k.ExecutionID(), "uri": uri, "output_key": "output_data", "data_type": "dataframe",
+		"meta_data": object{"schema": 1}, "overview": object{"count": 2}, "namespace": "ns", "name": "secret",
+	})
+}
+
+func private(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o700))
+	return dir
+}
+
+func digests(t *testing.T, n *node) []string {
+	t.Helper()
+	var list []string
+	require.NoError(t, n.objects.List(t.Context(), func(i objects.Info) error {
+		list = append(list, i.Digest)
+		return nil
+	}))
+	return list
+}
