@@ -65,10 +65,19 @@ type ScheduledJob struct {
 	IdempotencyKey string // chosen by the initiator; a repeat of a submission carries the same one; may be empty
 	SubmitHash     string // of the submission, to tell a repeat from a mistake
 	UserName       string
+	Tasks          []TaskRun // how its tasks stood when it last ended; empty before
 	CreateTime     time.Time
 	UpdateTime     time.Time
 	StartTime      time.Time
 	EndTime        time.Time
+}
+
+// TaskRun is how a task stands over all its parties, as its scheduler knows.
+type TaskRun struct {
+	Name    TaskName
+	Version int // the latest
+	Started bool
+	Status  TaskStatus // federated
 }
 
 // TaskRecord is one version of a task at one party in one role.

@@ -31,6 +31,9 @@ type JobService interface {
 	SubmitJob(ctx context.Context, s Submission) (Submitted, error)
 	// StopJob asks the scheduler to cancel a job that has a row here. Stopping an ended job is success.
 	StopJob(ctx context.Context, id JobID) error
+	// RerunJob asks the scheduler to run again what has not succeeded of an ended job. A job that runs or has succeeded
+	// is left alone.
+	RerunJob(ctx context.Context, id JobID) error
 }
 
 // Report is one party's word about its run of a task.
@@ -49,6 +52,9 @@ type SchedulerService interface {
 	CreateJob(ctx context.Context, caller PartyID, s Submission) (Submitted, error)
 	// StopJob ends a job early; an ended one stays as it is. Only the job's parties and its initiator may.
 	StopJob(ctx context.Context, caller PartyID, id JobID, status JobStatus) error
+	// RerunJob opens a new run of an ended job under the same ID: what succeeded is kept, the rest becomes new versions.
+	// A job that runs or has succeeded is left alone. Errors: CodeConflict when it was never created at its parties.
+	RerunJob(ctx context.Context, caller PartyID, id JobID) error
 	// ReportTask takes a party's word. A late, repeated or outdated report is success without effect.
 	ReportTask(ctx context.Context, caller PartyID, r Report) error
 }
@@ -90,6 +96,8 @@ type PartnerService interface {
 	// StartTask accepts a task durably and returns; its end comes as a report or by CollectTask.
 	// Errors: CodeExhausted when its cores are taken for now.
 	StartTask(ctx context.Context, scheduler PartyID, k TaskKey) error
+	// RerunTask makes a further version of a task whose version before it exists here, ready to be started.
+	RerunTask(ctx context.Context, scheduler PartyID, k TaskKey) error
 	// UpdateTask records the federated status; with an end status it also stops what still runs of the task.
 	UpdateTask(ctx context.Context, scheduler PartyID, u TaskUpdate) error
 	// CollectTask tells how the task stands here.
@@ -125,6 +133,7 @@ type JobPlan struct {
 	AutoRetries int
 	Cores       int // that the job takes at each party; 0: not said
 	Timing      Timing
+	Again       bool // a further run of a job that its parties know
 }
 
 // PlannedTask is a task as far as scheduling goes.
@@ -133,6 +142,8 @@ type PlannedTask struct {
 	Component string
 	Upstreams []TaskName
 	Parties   []Party
+	Version   int  // the first to be run
+	Done      bool // it has succeeded in an earlier run
 }
 
 // Timing holds the deadlines of a job, fixed when it starts.
@@ -147,6 +158,8 @@ type Timing struct {
 type Engine interface {
 	// StartJob starts the job's workflow, or finds it running or ended, and returns once all parties have created it.
 	StartJob(ctx context.Context, p JobPlan) error
+	// RerunJob starts a further run of a job whose workflow has ended; one that runs is success.
+	RerunJob(ctx context.Context, p JobPlan) error
 	// StopJob tells the workflow to end early. CodeNotFound when there is none that still runs.
 	StopJob(ctx context.Context, id JobID, status JobStatus, reason string) error
 	// ReportTask hands a report to the job's workflow. CodeNotFound when there is none that still runs.

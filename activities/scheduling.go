@@ -13,6 +13,7 @@ import (
 type JobStore interface {
 	ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error)
 	UpdateScheduledJob(ctx context.Context, id openflow.JobID, to openflow.JobStatus, reason string) (bool, error)
+	SetScheduledTasks(ctx context.Context, id openflow.JobID, runs []openflow.TaskRun) error
 	SetScheduledReason(ctx context.Context, id openflow.JobID, reason string) error
 	SetScheduledProgress(ctx context.Context, id openflow.JobID, percent int) error
 	// NextToWake chooses, by priority, then age, which of the jobs that wait should try for that many freed cores.
@@ -120,6 +121,11 @@ func (s *Scheduling) StartTask(ctx context.Context, k openflow.TaskKey) error {
 	return s.at(ctx, k.Party, func(p openflow.PartnerService) error { return p.StartTask(ctx, s.Self, k) })
 }
 
+// RerunTask asks one party to make a further version of its run of a task.
+func (s *Scheduling) RerunTask(ctx context.Context, k openflow.TaskKey) error {
+	return s.at(ctx, k.Party, func(p openflow.PartnerService) error { return p.RerunTask(ctx, s.Self, k) })
+}
+
 // UpdateTask tells one party how the task stands at all parties together.
 func (s *Scheduling) UpdateTask(ctx context.Context, u openflow.TaskUpdate) error {
 	return s.at(ctx, u.Key.Party, func(p openflow.PartnerService) error { return p.UpdateTask(ctx, s.Self, u) })
@@ -142,7 +148,8 @@ type JobNews struct {
 	Status   openflow.JobStatus
 	Reason   string
 	Progress int
-	Cores    int // in EndJob: what the job held at each party
+	Cores    int                // in EndJob: what the job held at each party
+	Tasks    []openflow.TaskRun // in EndJob: how its tasks stand
 }
 
 // RecordJob writes the scheduler's own record. A terminal status stays as it is.
@@ -169,6 +176,9 @@ func (s *Scheduling) record(ctx context.Context, n JobNews) error {
 
 // EndJob writes the scheduler's own record of the end and wakes the jobs that can use what this one gave back.
 func (s *Scheduling) EndJob(ctx context.Context, n JobNews) error {
+	if err := s.Jobs.SetScheduledTasks(ctx, n.Job, n.Tasks); err != nil {
+		return ToTemporal(err)
+	}
 	if err := s.record(ctx, n); err != nil {
 		return ToTemporal(err)
 	}

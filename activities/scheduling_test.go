@@ -88,6 +88,10 @@ func (p *peers) SetScheduledReason(_ context.Context, _ openflow.JobID, reason s
 	p.record.Reason = reason
 	return nil
 }
+func (p *peers) SetScheduledTasks(_ context.Context, _ openflow.JobID, runs []openflow.TaskRun) error {
+	p.record.Tasks = runs
+	return nil
+}
 func (p *peers) SetScheduledProgress(_ context.Context, _ openflow.JobID, percent int) error {
 	p.record.Progress = percent
 	return nil

@@ -12,16 +12,21 @@ import (
 )
 
 const scheduledColumns = `job_id, initiator, status, progress, priority, idempotency_key, submit_hash, user_name,
-	create_time, update_time, start_time, end_time, reason, dag`
+	create_time, update_time, start_time, end_time, reason, tasks, dag`
 
 func scanScheduled(r row) (openflow.ScheduledJob, error) {
 	var j openflow.ScheduledJob
-	var dag string
+	var dag, tasks string
 	var created, updated, started, ended int64
 	err := r.Scan(&j.ID, &j.Initiator, &j.Status, &j.Progress, &j.Priority, &j.IdempotencyKey, &j.SubmitHash, &j.UserName,
-		&created, &updated, &started, &ended, &j.Reason, &dag)
+		&created, &updated, &started, &ended, &j.Reason, &tasks, &dag)
 	if err != nil {
 		return j, err
+	}
+	if tasks != "" {
+		if err := decode("tasks of job "+string(j.ID), tasks, &j.Tasks); err != nil {
+			return j, err
+		}
 	}
 	j.CreateTime, j.UpdateTime, j.StartTime, j.EndTime = timeOf(created), timeOf(updated), timeOf(started), timeOf(ended)
 	j.DAG, err = decodeDAG(j.ID, dag)
@@ -45,12 +50,12 @@ func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.Scheduled
 	now := c.stamp()
 	args := []any{
 		string(j.ID), string(j.Initiator), string(j.Status), j.Progress, j.Priority, j.IdempotencyKey, j.SubmitHash,
-		j.UserName, orNow(j.CreateTime, now), now, millis(j.StartTime), millis(j.EndTime), j.Reason, dag,
+		j.UserName, orNow(j.CreateTime, now), now, millis(j.StartTime), millis(j.EndTime), j.Reason, "", dag,
 	}
 	var kept openflow.ScheduledJob
 	err = c.write(ctx, func(t *tx) error {
 		n, err := t.exec(ctx, `insert into scheduled_job (`+scheduledColumns+`, cores) values
-			($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on conflict do nothing`, append(args, wants(j.DAG))...)
+			($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict do nothing`, append(args, wants(j.DAG))...)
 		if err != nil {
 			return err
 		}
@@ -196,6 +201,15 @@ func (c *Catalogue) SetScheduledProgress(ctx context.Context, id openflow.JobID,
 	}
 	return c.setScheduled(ctx, id, `update scheduled_job set progress = case when progress < $2 then $2 else progress end,
 		update_time = $3 where job_id = $1`, percent)
+}
+
+// SetScheduledTasks notes how the tasks of a scheduled job stand at its end.
+func (c *Catalogue) SetScheduledTasks(ctx context.Context, id openflow.JobID, runs []openflow.TaskRun) error {
+	text, err := encode("tasks of job "+string(id), runs)
+	if err != nil {
+		return err
+	}
+	return c.setScheduled(ctx, id, `update scheduled_job set tasks = $2, update_time = $3 where job_id = $1`, text)
 }
 
 // SetScheduledReason says why a scheduled job waits or failed; empty takes the reason away.

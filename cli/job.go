@@ -23,7 +23,7 @@ the command has ended; the node does not need it.`,
 		`  openflow job submit psi.yaml --watch
   openflow job list --status running
   openflow job show 202601021504050000000`,
-		submitCommand(o), watchCommand(o), listCommand(o), showCommand(o), stopCommand(o), logsCommand(o), outputCommand(o))
+		submitCommand(o), watchCommand(o), listCommand(o), showCommand(o), stopCommand(o), rerunCommand(o), logsCommand(o), outputCommand(o))
 }
 
 // submission is the document of job submit.
@@ -186,10 +186,10 @@ func listJobs(w io.Writer, l sdk.JobList) {
 
 func percent(n int) string { return strconv.Itoa(n) + "%" }
 
-// stopped is the document of job stop.
+// stopped is the document of job stop and job rerun.
 type stopped struct {
 	JobID  openflow.JobID     `json:"job_id"`
-	Status openflow.JobStatus `json:"status"` // when the command returned; the end may come a moment later
+	Status openflow.JobStatus `json:"status"` // when the command returned; it may change a moment later
 }
 
 func stopCommand(o *options) *cobra.Command {
@@ -216,6 +216,31 @@ has ended stays as it is.`,
 					return
 				}
 				line(w, "job "+string(id)+" is being stopped; follow it with: openflow job watch "+string(id))
+			})
+		},
+	}
+}
+
+func rerunCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rerun ID",
+		Short: "Run again what has not succeeded of a job",
+		Long: `Open a further run of a job that has ended, under the same ID. Tasks that succeeded are kept; those that failed or were
+stopped become new versions. A job that runs, or has succeeded, is left alone.`,
+		Example: `  openflow job rerun 202601021504050000000`,
+		Args:    positional("ID"),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, client := openflow.JobID(args[0]), o.client()
+			if err := client.Rerun(c.Context(), id); err != nil {
+				return err
+			}
+			rows, err := client.Job(c.Context(), id)
+			if err != nil {
+				return err
+			}
+			status := sdk.Snapshot{Rows: rows}.Status()
+			return o.show(c, stopped{id, status}, func(w io.Writer) {
+				line(w, "job "+string(id)+" is "+string(status)+"; follow it with: openflow job watch "+string(id))
 			})
 		},
 	}

@@ -54,6 +54,18 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 
 // StopJob asks the job's scheduler to cancel it.
 func (s *Service) StopJob(ctx context.Context, id openflow.JobID) error {
+	return s.ask(ctx, id, func(scheduler openflow.SchedulerService) error {
+		return scheduler.StopJob(ctx, s.Self, id, openflow.JobCanceled)
+	})
+}
+
+// RerunJob asks the job's scheduler to run again what has not succeeded.
+func (s *Service) RerunJob(ctx context.Context, id openflow.JobID) error {
+	return s.ask(ctx, id, func(scheduler openflow.SchedulerService) error { return scheduler.RerunJob(ctx, s.Self, id) })
+}
+
+// ask calls the scheduler of a job that has a row here.
+func (s *Service) ask(ctx context.Context, id openflow.JobID, do func(openflow.SchedulerService) error) error {
 	rows, err := s.Rows.JobRows(ctx, id)
 	if err != nil {
 		return openflow.About(openflow.AboutJob, err)
@@ -63,7 +75,7 @@ func (s *Service) StopJob(ctx context.Context, id openflow.JobID) error {
 	}
 	scheduler, err := s.Directory.Scheduler(ctx, rows[0].Scheduler)
 	if err == nil {
-		err = scheduler.StopJob(ctx, s.Self, id, openflow.JobCanceled)
+		err = do(scheduler)
 	}
 	return openflow.AtParty(rows[0].Scheduler, err)
 }

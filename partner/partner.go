@@ -23,6 +23,7 @@ type Store interface {
 	Granted(ctx context.Context, party openflow.PartyID, components []string, tables []openflow.TableName) error
 	ApplyJobResources(ctx context.Context, k openflow.JobKey, pool int) error
 	ReturnJobResources(ctx context.Context, k openflow.JobKey) error
+	AddTask(ctx context.Context, t openflow.TaskRecord) error
 	ApplyTaskResources(ctx context.Context, k openflow.TaskKey) error
 	UpdateJobStatus(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (bool, error)
 	SetJobReason(ctx context.Context, k openflow.JobKey, reason string) error

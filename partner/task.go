@@ -70,6 +70,22 @@ func (s *Service) UpdateTask(ctx context.Context, scheduler openflow.PartyID, u 
 	return s.stopRun(ctx, t, u.Status, u.Reason)
 }
 
+// RerunTask makes version k.Version of a task from the version before it, as waiting as that one was in the beginning.
+//
+// Spec: fate-flow-api §2.3 task/rerun.
+func (s *Service) RerunTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) error {
+	before := k
+	before.Version--
+	t, err := s.task(ctx, scheduler, before)
+	if err != nil {
+		return err
+	}
+	return openflow.About(openflow.AboutTask, s.Store.AddTask(ctx, openflow.TaskRecord{
+		Key: k, Scheduler: scheduler, SyncType: t.SyncType, Component: t.Component, Provider: t.Provider,
+		Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting, Spec: t.Spec, Cores: t.Cores, MemoryBytes: t.MemoryBytes,
+	}))
+}
+
 // CollectTask tells how the run stands here.
 func (s *Service) CollectTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
 	return s.task(ctx, scheduler, k)

@@ -20,6 +20,7 @@ import (
 type Store interface {
 	CreateScheduledJob(ctx context.Context, j openflow.ScheduledJob) (openflow.ScheduledJob, error)
 	ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error)
+	UpdateScheduledJob(ctx context.Context, id openflow.JobID, to openflow.JobStatus, reason string) (bool, error)
 }
 
 // Service is this node as a scheduler.
@@ -63,13 +64,24 @@ func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub op
 	}
 	answer := openflow.Submitted{ID: job.ID, ModelID: job.DAG.Conf.ModelID, ModelVersion: job.DAG.Conf.ModelVersion}
 	if job.Status.Terminal() {
-		return answer, nil // a repeat of what has ended meanwhile
+		return answer, refusal(job) // a repeat of what has ended meanwhile
 	}
 	p, err := s.plan(job)
 	if err != nil {
 		return answer, err
 	}
 	return answer, openflow.About(openflow.AboutJob, s.Engine.StartJob(ctx, p))
+}
+
+// refusal is what a repeated submission learns of a job that has failed before any task was started: the parties would
+// not have it.
+func refusal(job openflow.ScheduledJob) error {
+	started := slices.ContainsFunc(job.Tasks, func(r openflow.TaskRun) bool { return r.Started })
+	if job.Status != openflow.JobFailed || started {
+		return nil
+	}
+	return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeRejected, "job %s was refused: %s", job.ID, job.Reason).
+		WithHint("submit it again with another idempotency key"))
 }
 
 func fillConf(c *openflow.JobConf, id openflow.JobID) {
@@ -113,15 +125,50 @@ func (s *Service) plan(job openflow.ScheduledJob) (openflow.JobPlan, error) {
 	}, nil
 }
 
-// StopJob ends a job early. Only its initiator and its parties may.
-func (s *Service) StopJob(ctx context.Context, caller openflow.PartyID, id openflow.JobID, status openflow.JobStatus) error {
-	job, err := s.job(ctx, id)
+// RerunJob opens a further run of an ended job; see openflow.SchedulerService.
+//
+// Spec: fate-flow-api §2.5.5.
+func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id openflow.JobID) error {
+	job, err := s.jobFor(ctx, caller, id)
 	if err != nil {
 		return err
 	}
+	if !job.Status.Terminal() || job.Status == openflow.JobSuccess {
+		return nil // it runs, or there is nothing left to do
+	}
+	if !slices.ContainsFunc(job.Tasks, func(r openflow.TaskRun) bool { return r.Started }) {
+		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeConflict, "job %s has never started a task", id).
+			WithHint("submit it as a new job"))
+	}
+	p, err := s.plan(job)
+	if err != nil {
+		return err
+	}
+	p.Tasks, p.Again = plan.Again(p.Tasks, job.Tasks), true
+	if _, err := s.Store.UpdateScheduledJob(ctx, id, openflow.JobWaiting, ""); err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	return openflow.About(openflow.AboutJob, s.Engine.RerunJob(ctx, p))
+}
+
+// jobFor finds a job for its initiator or one of its parties. Others are told that there is none.
+func (s *Service) jobFor(ctx context.Context, caller openflow.PartyID, id openflow.JobID) (openflow.ScheduledJob, error) {
+	job, err := s.job(ctx, id)
+	if err != nil {
+		return job, err
+	}
 	takesPart := func(p openflow.Party) bool { return p.ID == caller }
 	if caller != job.Initiator && caller != s.Self && !slices.ContainsFunc(job.DAG.Parties, takesPart) {
-		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "job %s is not scheduled here", id))
+		return job, openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "job %s is not scheduled here", id))
+	}
+	return job, nil
+}
+
+// StopJob ends a job early. Only its initiator and its parties may.
+func (s *Service) StopJob(ctx context.Context, caller openflow.PartyID, id openflow.JobID, status openflow.JobStatus) error {
+	job, err := s.jobFor(ctx, caller, id)
+	if err != nil {
+		return err
 	}
 	if status == "" {
 		status = openflow.JobCanceled

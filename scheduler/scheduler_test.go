@@ -32,6 +32,11 @@ func (e *engine) StartJob(_ context.Context, p openflow.JobPlan) error {
 	return e.startErr
 }
 
+func (e *engine) RerunJob(_ context.Context, p openflow.JobPlan) error {
+	e.plans = append(e.plans, p)
+	return nil
+}
+
 func (e *engine) StopJob(_ context.Context, _ openflow.JobID, s openflow.JobStatus, reason string) error {
 	if reason == "" {
 		return openflow.Errorf(openflow.CodeInternal, "nobody would know why")
@@ -150,10 +155,38 @@ func TestRepeatOfAnEndedJob(t *testing.T) {
 	_, err := n.CreateJob(t.Context(), "9999", sub)
 	require.NoError(t, err)
 	n.ended(t, "1", openflow.JobFailed)
+	_, err = n.CreateJob(t.Context(), "9999", sub)
+	require.Equal(t, openflow.CodeRejected, openflow.CodeOf(err), "no task was started, so its parties refused it")
+	require.NoError(t, n.catalogue.SetScheduledTasks(t.Context(), "1", started))
 	got, err := n.CreateJob(t.Context(), "9999", sub)
 	require.NoError(t, err)
 	require.Equal(t, openflow.JobID("1"), got.ID)
 	require.Len(t, n.engine.plans, 1, "nothing is started again")
+}
+
+// started is how the tasks of dag stand when its first one has failed.
+var started = []openflow.TaskRun{{Name: "reader_0", Started: true, Status: openflow.TaskFailed}}
+
+func TestRerun(t *testing.T) {
+	n := newNode(t)
+	_, err := n.CreateJob(t.Context(), "9999", openflow.Submission{DAG: dag(), ID: "1"})
+	require.NoError(t, err)
+	require.NoError(t, n.RerunJob(t.Context(), "9999", "1"), "it runs")
+	n.ended(t, "1", openflow.JobFailed)
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(n.RerunJob(t.Context(), "9999", "1")), "nothing was started")
+	require.NoError(t, n.catalogue.SetScheduledTasks(t.Context(), "1", started))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(n.RerunJob(t.Context(), "666", "1")), "a stranger")
+	require.Len(t, n.engine.plans, 1)
+
+	require.NoError(t, n.RerunJob(t.Context(), "10000", "1"), "any party may")
+	p := n.engine.plans[1]
+	require.True(t, p.Again)
+	require.Equal(t, openflow.TaskName("reader_0"), p.Tasks[0].Name)
+	require.Equal(t, 1, p.Tasks[0].Version)
+	require.Equal(t, 0, p.Tasks[1].Version, "it was never started")
+	job, err := n.catalogue.ScheduledJob(t.Context(), "1")
+	require.NoError(t, err)
+	require.Equal(t, openflow.JobWaiting, job.Status)
 }
 
 func TestCreateJobRefuses(t *testing.T) {

@@ -97,6 +97,12 @@ func (c *Client) Stop(ctx context.Context, id openflow.JobID) error {
 	return err
 }
 
+// Rerun opens a further run of a job that has ended: what succeeded is kept. One that runs or has succeeded is left alone.
+func (c *Client) Rerun(ctx context.Context, id openflow.JobID) error {
+	_, err := c.tell(ctx, "/v2/job/rerun", map[string]openflow.JobID{"job_id": id}, nil)
+	return err
+}
+
 // taskQuery names a task at one party; the latest version is meant.
 func taskQuery(path string, k openflow.TaskKey, more ...string) request {
 	return get(path, query(append([]string{

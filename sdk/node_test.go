@@ -87,6 +87,14 @@ func (s *site) SubmitJob(ctx context.Context, sub openflow.Submission) (openflow
 }
 
 // StopJob ends the job at once.
+func (s *site) RerunJob(ctx context.Context, id openflow.JobID) error {
+	if id != s.next {
+		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "no job %s here", id))
+	}
+	_, err := s.rows.UpdateJobStatus(ctx, s.key(), openflow.JobWaiting, "")
+	return err
+}
+
 func (s *site) StopJob(ctx context.Context, id openflow.JobID) error {
 	if id != s.next {
 		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "no job %s here", id))

@@ -20,7 +20,7 @@ var scheduling *activities.Scheduling
 // Spec: design §3, fate-flow-api §2.4.
 func Job(ctx workflow.Context, in openflow.JobPlan) (openflow.JobStatus, error) {
 	j := &jobRun{
-		plan: in, state: plan.New(in.Tasks), wake: workflow.GetSignalChannel(ctx, SignalWake), starting: workflow.NewMutex(ctx),
+		plan: in, state: plan.New(in.Tasks, in.AutoRetries), wake: workflow.GetSignalChannel(ctx, SignalWake), starting: workflow.NewMutex(ctx),
 	}
 	if err := j.handlers(ctx); err != nil {
 		return "", err
@@ -111,6 +111,10 @@ func (j *jobRun) run(ctx workflow.Context) {
 func (j *jobRun) create(ctx workflow.Context) error {
 	workflow.SetCurrentDetails(ctx, "creating the job at its parties")
 	errs := each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
+		if j.plan.Again { // its parties know the job; it waits once more
+			u := activities.JobUpdate{PartyCall: j.at(p), Status: openflow.JobWaiting}
+			return call(ctx, j.plan.Timing.Partner, "open again at "+p.String(), scheduling.UpdateJob, u, nil)
+		}
 		return call(ctx, j.plan.Timing.Create, "create at "+p.String(), scheduling.CreateJob, j.at(p), nil)
 	})
 	j.refusal = first(errs)
@@ -230,6 +234,9 @@ func (j *jobRun) drive(ctx workflow.Context) {
 			j.end(ctx, step.End, step.Reason)
 			return
 		}
+		if len(step.Start) > 0 {
+			continue // after a crash, reports of these tasks' ends can have come before the workflow starts them again
+		}
 		if err := workflow.Await(ctx, func() bool { return j.news || j.stop != nil }); err != nil {
 			j.end(ctx, openflow.JobCanceled, "the job's workflow was canceled")
 			return
@@ -244,8 +251,7 @@ func (j *jobRun) announce(ctx workflow.Context, step plan.Step) {
 		if !a.Status.Terminal() || step.End == openflow.JobSuccess {
 			continue // the end of a job that succeeded says so of all its tasks
 		}
-		t := j.state.Find(a.Task)
-		version, parties := t.Version, t.Parties
+		version, parties := a.Version, j.state.Find(a.Task).Parties
 		tell := func(ctx workflow.Context) {
 			_ = each(ctx, parties, func(ctx workflow.Context, p openflow.Party) error {
 				key := openflow.TaskKey{Job: j.plan.ID, Task: a.Task, Version: version, Party: p}
@@ -288,6 +294,11 @@ func (j *jobRun) startTask(ctx workflow.Context, name openflow.TaskName) {
 // job itself goes on meanwhile, so that is no failure.
 func (j *jobRun) startAt(ctx workflow.Context, k openflow.TaskKey) error {
 	began := workflow.Now(ctx)
+	if k.Version > 0 {
+		if err := call(ctx, j.plan.Timing.Partner, fmt.Sprintf("version %d of %s at %s", k.Version, k.Task, k.Party), scheduling.RerunTask, k, nil); err != nil {
+			return err
+		}
+	}
 	for {
 		err := call(ctx, j.plan.Timing.Partner, fmt.Sprintf("start %s at %s", k.Task, k.Party), scheduling.StartTask, k, nil)
 		if openflow.CodeOf(err) != openflow.CodeExhausted || j.status != "" {
@@ -355,7 +366,7 @@ func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason str
 		return nil
 	})
 	if err := call(ctx, j.plan.Timing.Undo, "record the end", scheduling.EndJob, activities.JobNews{
-		Job: j.plan.ID, Status: status, Reason: reason, Progress: progress, Cores: j.plan.Cores,
+		Job: j.plan.ID, Status: status, Reason: reason, Progress: progress, Cores: j.plan.Cores, Tasks: j.state.Runs(),
 	}, nil); err != nil {
 		workflow.GetLogger(ctx).Error("end of the job not recorded", "job", j.plan.ID, "err", err)
 	}

@@ -360,6 +360,21 @@ func TestLateAndRepeatedReportsChangeNothing(t *testing.T) {
 	}
 }
 
+// A scheduler that is killed before its steps are recorded takes them again. Its parties remember the first time: the
+// reports of their runs can come before the workflow starts them again, and nothing comes after.
+func TestReportsComeBeforeTheStart(t *testing.T) {
+	w := newWorld(t)
+	for _, p := range []openflow.Party{guest, host} {
+		w.runs["a "+string(p.Role)] = run{never: true}
+		key := openflow.TaskKey{Job: "J", Task: "a", Party: p}
+		w.after(0, func() {
+			w.update(workflows.UpdateReport, string(key.ExecutionID()), openflow.Report{Key: key, Status: openflow.TaskSuccess})
+		})
+	}
+	require.Equal(t, openflow.JobSuccess, w.run(jobOf(task("a"), task("b", "a"))))
+	require.Empty(t, w.kinds("collect"))
+}
+
 func TestEndWakesWaitingJobs(t *testing.T) {
 	w := newWorld(t)
 	w.waiting = []openflow.JobID{"K", "L"}

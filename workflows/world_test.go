@@ -47,8 +47,9 @@ type world struct {
 	regular  map[string]int                           // activities by name, every attempt
 	woken    []openflow.JobID
 	waiting  []openflow.JobID
-	freed    []int            // cores that the store was told of when the job ended
-	accepted map[string]error // how updates ended, by ID
+	ended    []openflow.TaskRun // as the scheduler's record has it
+	freed    []int              // cores that the store was told of when the job ended
+	accepted map[string]error   // how updates ended, by ID
 }
 
 type call struct {
@@ -221,6 +222,14 @@ func (w *world) UpdateScheduledJob(_ context.Context, id openflow.JobID, to open
 // SetScheduledReason implements activities.JobStore.
 func (w *world) SetScheduledReason(context.Context, openflow.JobID, string) error { return nil }
 
+// SetScheduledTasks implements activities.JobStore.
+func (w *world) SetScheduledTasks(_ context.Context, _ openflow.JobID, runs []openflow.TaskRun) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = runs
+	return nil
+}
+
 // SetScheduledProgress implements activities.JobStore.
 func (w *world) SetScheduledProgress(_ context.Context, _ openflow.JobID, percent int) error {
 	w.mu.Lock()
@@ -264,6 +273,10 @@ func (p partnerNode) UpdateJob(_ context.Context, k openflow.JobKey, s openflow.
 
 func (p partnerNode) StopJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, reason string) error {
 	return p.w.take("stop "+string(k.Party.Role), string(s), reason)
+}
+
+func (p partnerNode) RerunTask(_ context.Context, _ openflow.PartyID, k openflow.TaskKey) error {
+	return p.w.take(fmt.Sprintf("rerun %s %s", k.Task, k.Party.Role), fmt.Sprint(k.Version), "")
 }
 
 func (p partnerNode) StartTask(_ context.Context, _ openflow.PartyID, k openflow.TaskKey) error {

@@ -205,6 +205,13 @@ func (c *Client) StartTask(ctx context.Context, _ openflow.PartyID, k openflow.T
 	return c.tell(ctx, "/v2/partner/task/start", wire.TaskRefOf(k))
 }
 
+// RerunTask calls /v2/partner/task/rerun.
+func (c *Client) RerunTask(ctx context.Context, _ openflow.PartyID, k openflow.TaskKey) error {
+	before, version := k, k.Version
+	before.Version--
+	return c.tell(ctx, "/v2/partner/task/rerun", wire.PartnerRerunTask{TaskRef: wire.TaskRefOf(before), NewVersion: &version})
+}
+
 // UpdateTask calls /v2/partner/task/stop for an end, /v2/partner/task/status/update otherwise.
 func (c *Client) UpdateTask(ctx context.Context, _ openflow.PartyID, u openflow.TaskUpdate) error {
 	path := "/v2/partner/task/status/update"

@@ -56,6 +56,9 @@ func (b *backend) UpdateJob(_ context.Context, k openflow.JobKey, s openflow.Job
 func (b *backend) StartTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey) error {
 	return b.take("start task", s, k)
 }
+func (b *backend) RerunTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey) error {
+	return b.take("rerun task", s, k)
+}
 func (b *backend) UpdateTask(_ context.Context, s openflow.PartyID, u openflow.TaskUpdate) error {
 	return b.take("update task", s, u)
 }
@@ -83,6 +86,10 @@ func (b asScheduler) CreateJob(_ context.Context, caller openflow.PartyID, s ope
 }
 func (b asScheduler) StopJob(_ context.Context, caller openflow.PartyID, id openflow.JobID, s openflow.JobStatus) error {
 	return b.take("stop", caller, id, s)
+}
+
+func (b asScheduler) RerunJob(_ context.Context, caller openflow.PartyID, id openflow.JobID) error {
+	return b.take("rerun", caller, id)
 }
 
 type signer struct{ trust.Signer }
@@ -185,6 +192,12 @@ func methods(t *testing.T) map[string]method {
 		"StopJob": {
 			func(c *partner.Client) error { return c.StopJob(ctx, jobK, openflow.JobCanceled, "why") },
 			[]any{"stop", jobK, openflow.JobCanceled, "why"},
+		},
+		"RerunTask": {
+			func(c *partner.Client) error { return c.RerunTask(ctx, "9999", taskK) }, []any{"rerun task", openflow.PartyID("9999"), taskK},
+		},
+		"Scheduler.RerunJob": {
+			func(c *partner.Client) error { return c.Scheduler().RerunJob(ctx, "9999", jobK.Job) }, []any{"rerun", openflow.PartyID("9999"), jobK.Job},
 		},
 		"StartTask": {
 			func(c *partner.Client) error { return c.StartTask(ctx, "9999", taskK) }, []any{"start task", openflow.PartyID("9999"), taskK},

@@ -116,7 +116,7 @@ func readConf(f *fields) openflow.JobConf {
 	}
 	if t := f.take("model_warehouse"); t != nil {
 		m := f.r.object(t, f.at("model_warehouse"))
-		c.ModelWarehouse = &openflow.ModelRef{ID: m.text("model_id"), Version: m.text("model_version")}
+		c.ModelWarehouse = modelRef(m)
 		m.done()
 	}
 	if t := f.take("inheritance"); t != nil {
@@ -228,14 +228,23 @@ func readChannel(source openflow.Source, f *fields) openflow.Channel {
 		c.Namespace, c.Name, c.Job = f.text("namespace"), f.text("name"), openflow.JobID(f.text("job_id"))
 		f.take("dataset_id")
 	case openflow.FromModelWarehouse:
-		if id := f.text("model_id"); id != "" {
-			c.Model = &openflow.ModelRef{ID: id, Version: f.text("model_version")}
+		if f.text("model_id") != "" {
+			c.Model = modelRef(f)
 		}
 		f.take("model_version")
 	case openflow.FromTask:
 	}
 	f.done()
 	return c
+}
+
+// modelRef reads a model's two names. A version that is not given is "0" (part 7 #42).
+func modelRef(f *fields) *openflow.ModelRef {
+	m := &openflow.ModelRef{ID: f.text("model_id"), Version: f.text("model_version")}
+	if m.Version == "" {
+		m.Version = "0"
+	}
+	return m
 }
 
 func readPartyTasks(site string, f *fields) openflow.PartyTasks {

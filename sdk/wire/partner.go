@@ -129,6 +129,12 @@ type PartnerUpdateTask struct {
 	Progress float64 `json:"progress,omitempty"` // of the job, in percent: saves the call to job/update
 }
 
+// PartnerRerunTask is the body of POST /v2/partner/task/rerun; task_version is the version before.
+type PartnerRerunTask struct {
+	TaskRef
+	NewVersion *int `json:"new_version" check:"required"`
+}
+
 // TaskState is the data of POST /v2/partner/task/collect. Error is ours: part 7 #30.
 type TaskState struct {
 	JobID       string `json:"job_id"`

@@ -180,14 +180,15 @@ func (a *API) stop(r *http.Request) (any, error) {
 	return nil, a.Jobs.StopJob(r.Context(), id)
 }
 
-// rerun is not offered yet. Saying so beats pretending.
+// rerun runs again what has not succeeded of an ended job.
+//
+// Spec: fate-flow-api §1.1 #4.
 func (a *API) rerun(r *http.Request) (any, error) {
 	id, err := a.jobID(r)
 	if err != nil {
 		return nil, err
 	}
-	return nil, openflow.Errorf(openflow.CodeUnimplemented, "job %s cannot be run again on this version", id).
-		WithHint("submit it as a new job")
+	return nil, a.Jobs.RerunJob(r.Context(), id)
 }
 
 // cleanQueue cancels every job that waits here.

@@ -95,9 +95,13 @@ func (a *API) readable(r *http.Request, n openflow.TableName) (openflow.TableRec
 		if err != nil {
 			return openflow.TableRecord{}, err
 		}
-		allowed = slices.ContainsFunc(outputs, func(o openflow.OutputRecord) bool {
-			return o.Task.Party == t.Key.Party && (o.Task.Job == t.Key.Job || fromWarehouse(t, o.Task.Job))
-		})
+		for _, o := range outputs {
+			yes, err := a.madeFor(r, t, o)
+			if err != nil {
+				return openflow.TableRecord{}, err
+			}
+			allowed = allowed || yes
+		}
 	}
 	if !allowed {
 		return openflow.TableRecord{}, openflow.About(openflow.AboutTable,
@@ -105,6 +109,16 @@ func (a *API) readable(r *http.Request, n openflow.TableName) (openflow.TableRec
 	}
 	rec, err := a.Store.Table(r.Context(), n)
 	return rec, openflow.About(openflow.AboutTable, err)
+}
+
+// madeFor reports whether o is an output that t may read: of the same party, made in its own job or in one that its
+// channels name, and by the same scheduler, because other schedulers may have jobs of the same ID.
+func (a *API) madeFor(r *http.Request, t openflow.TaskRecord, o openflow.OutputRecord) (bool, error) {
+	if o.Task.Party != t.Key.Party || (o.Task.Job != t.Key.Job && !fromWarehouse(t, o.Task.Job)) {
+		return false, nil
+	}
+	maker, err := a.Store.TaskByExecution(r.Context(), o.Task.ExecutionID())
+	return err == nil && maker.Scheduler == t.Scheduler, err
 }
 
 // table streams the rows of a table.

@@ -55,8 +55,10 @@ func (a *API) Routes(r chi.Router) {
 			"/v2/partner/task/collect":         a.collectTask,
 			"/v2/partner/task/status/update":   a.updateTask,
 			"/v2/partner/task/stop":            a.stopTask,
+			"/v2/partner/task/rerun":           a.rerunTask,
 			"/v2/scheduler/job/create":         a.scheduleJob,
 			"/v2/scheduler/job/stop":           a.stopScheduled,
+			"/v2/scheduler/job/rerun":          a.rerunScheduled,
 			"/v2/scheduler/task/report":        a.reportTask,
 			"/v2/partner/site/info":            a.siteInfo,
 		} {
@@ -245,6 +247,19 @@ func (a *API) moveTask(r *http.Request, unsaid openflow.TaskStatus) (any, error)
 	return nil, a.Partner.UpdateTask(r.Context(), Caller(r), u)
 }
 
+func (a *API) rerunTask(r *http.Request) (any, error) {
+	var b wire.PartnerRerunTask
+	key, err := a.taskBody(r, &b, &b.TaskRef)
+	if err != nil {
+		return nil, err
+	}
+	if *b.NewVersion != key.Version+1 {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "new_version %d does not follow task_version %d", *b.NewVersion, key.Version)
+	}
+	key.Version = *b.NewVersion
+	return nil, a.Partner.RerunTask(r.Context(), Caller(r), key)
+}
+
 func (a *API) scheduleJob(r *http.Request) (any, error) {
 	var b wire.SchedulerCreateJob
 	if err := reply.Decode(r, &b); err != nil {
@@ -272,6 +287,14 @@ func (a *API) stopScheduled(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return nil, a.Scheduler.StopJob(r.Context(), Caller(r), openflow.JobID(b.JobID), openflow.JobStatus(b.StopStatus))
+}
+
+func (a *API) rerunScheduled(r *http.Request) (any, error) {
+	var b wire.SchedulerStopJob
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	return nil, a.Scheduler.RerunJob(r.Context(), Caller(r), openflow.JobID(b.JobID))
 }
 
 func (a *API) reportTask(r *http.Request) (any, error) {

@@ -24,14 +24,14 @@ import (
 
 const (
 	jobBody  = `{"job_id":"1","role":"host","party_id":"10000"}`
-	taskBody = `{"job_id":"1","role":"host","party_id":"10000","task_id":"1_a","task_version":0,"status":"running"}`
+	taskBody = `{"job_id":"1","role":"host","party_id":"10000","task_id":"1_a","task_version":0,"new_version":1,"status":"running"}`
 )
 
 // No route answers anything to a caller that is not proven, nor reads what it says.
 func TestEveryRouteVerifiesFirst(t *testing.T) {
 	n := newNode(t)
 	list := paths(t, n.api)
-	require.Len(t, list, 19)
+	require.Len(t, list, 21)
 	for _, path := range list {
 		t.Run(path, func(t *testing.T) {
 			for name, r := range map[string]*http.Request{

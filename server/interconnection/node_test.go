@@ -59,6 +59,9 @@ func (s *services) StopJob(_ context.Context, k openflow.JobKey, st openflow.Job
 func (s *services) StartTask(_ context.Context, by openflow.PartyID, k openflow.TaskKey) error {
 	return s.seen(by, k)
 }
+func (s *services) RerunTask(_ context.Context, by openflow.PartyID, k openflow.TaskKey) error {
+	return s.seen(by, k)
+}
 func (s *services) UpdateTask(_ context.Context, by openflow.PartyID, u openflow.TaskUpdate) error {
 	return s.seen(by, u.Status)
 }
@@ -73,6 +76,9 @@ func (s schedulers) CreateJob(_ context.Context, by openflow.PartyID, _ openflow
 }
 func (s schedulers) StopJob(_ context.Context, by openflow.PartyID, _ openflow.JobID, st openflow.JobStatus) error {
 	return s.seen(by, st)
+}
+func (s schedulers) RerunJob(_ context.Context, by openflow.PartyID, id openflow.JobID) error {
+	return s.seen(by, id)
 }
 func (s schedulers) ReportTask(_ context.Context, by openflow.PartyID, r openflow.Report) error {
 	return s.seen(by, r)

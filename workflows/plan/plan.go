@@ -31,13 +31,15 @@ func Of(d *openflow.DAG) ([]openflow.PlannedTask, error) {
 
 // State is what the scheduler knows of a running job. The zero State of New has started nothing.
 type State struct {
-	Tasks []Task // in the order of the plan
+	Tasks   []Task // in the order of the plan
+	Retries int    // how often a task that fails is tried again
 }
 
 // Task is what the scheduler knows of one task.
 type Task struct {
 	openflow.PlannedTask
 	Version int
+	Tries   int // versions of this run that have failed and were tried again
 	Started bool
 	Status  openflow.TaskStatus   // federated, as last announced
 	ByParty []openflow.TaskStatus // in the order of Parties
@@ -45,16 +47,46 @@ type Task struct {
 }
 
 // New is the state before the first task.
-func New(tasks []openflow.PlannedTask) *State {
-	s := &State{}
+func New(tasks []openflow.PlannedTask, retries int) *State {
+	s := &State{Retries: retries}
 	for _, t := range tasks {
-		by := make([]openflow.TaskStatus, len(t.Parties))
-		for i := range by {
-			by[i] = openflow.TaskWaiting
+		status := openflow.TaskWaiting
+		if t.Done {
+			status = openflow.TaskSuccess
 		}
-		s.Tasks = append(s.Tasks, Task{PlannedTask: t, Status: openflow.TaskWaiting, ByParty: by})
+		s.Tasks = append(s.Tasks, Task{
+			PlannedTask: t, Version: t.Version, Started: t.Done, Status: status, ByParty: slices.Repeat([]openflow.TaskStatus{status}, len(t.Parties)),
+		})
 	}
 	return s
+}
+
+// Runs is how the tasks stand, for the record.
+func (s *State) Runs() []openflow.TaskRun {
+	runs := make([]openflow.TaskRun, len(s.Tasks))
+	for i, t := range s.Tasks {
+		runs[i] = openflow.TaskRun{Name: t.Name, Version: t.Version, Started: t.Started, Status: t.Status}
+	}
+	return runs
+}
+
+// Again is the skeleton of a further run: tasks that succeeded are done, tasks that were started get a new version.
+//
+// Spec: fate-flow-api §2.5.5.
+func Again(tasks []openflow.PlannedTask, before []openflow.TaskRun) []openflow.PlannedTask {
+	again := slices.Clone(tasks)
+	for i, t := range again {
+		j := slices.IndexFunc(before, func(r openflow.TaskRun) bool { return r.Name == t.Name })
+		if j < 0 {
+			continue
+		}
+		r := before[j]
+		again[i].Version, again[i].Done = r.Version, r.Status.Succeeded()
+		if r.Started && !again[i].Done {
+			again[i].Version++
+		}
+	}
+	return again
 }
 
 // Find returns the task of that name, nil when there is none.
@@ -137,9 +169,10 @@ func Merge(parties []openflow.TaskStatus) openflow.TaskStatus {
 
 // Announcement is a task whose federated status has changed.
 type Announcement struct {
-	Task   openflow.TaskName
-	Status openflow.TaskStatus
-	Reason string
+	Task    openflow.TaskName
+	Version int
+	Status  openflow.TaskStatus
+	Reason  string
 }
 
 // Step is what the scheduler does next.
@@ -161,7 +194,10 @@ func (s *State) Next() Step {
 		t := &s.Tasks[i]
 		if merged := Merge(t.ByParty); t.Started && merged != t.Status {
 			t.Status = merged
-			step.Announce = append(step.Announce, Announcement{t.Name, merged, t.Failure})
+			step.Announce = append(step.Announce, Announcement{t.Name, t.Version, merged, t.Failure})
+			if retryable(merged) && t.Tries < s.Retries {
+				t.again()
+			}
 		}
 	}
 	step.End, step.Reason = s.end()
@@ -170,6 +206,21 @@ func (s *State) Next() Step {
 		step.Start = s.ready()
 	}
 	return step
+}
+
+// retryable reports whether a task that ended so may be tried again by itself: not one that somebody stopped.
+//
+// Spec: fate-flow-api §4.6.1 (auto-rerun).
+func retryable(s openflow.TaskStatus) bool {
+	return s == openflow.TaskFailed || s == openflow.TaskTimeout
+}
+
+// again makes the task a new version that nobody has heard of yet, so the job never shows the failure.
+func (t *Task) again() {
+	t.Version++
+	t.Tries++
+	t.Started, t.Status, t.Failure = false, openflow.TaskWaiting, ""
+	t.ByParty = slices.Repeat([]openflow.TaskStatus{openflow.TaskWaiting}, len(t.Parties))
 }
 
 // end is the job's end status, empty while it goes on. Failed comes before timeout before canceled (§4.6.4).

@@ -79,7 +79,7 @@ func start(s *plan.State, names ...openflow.TaskName) {
 
 // A diamond, step by step: parallel branches start together, each end is announced once.
 func TestNextThroughADiamond(t *testing.T) {
-	s := plan.New(diamond())
+	s := plan.New(diamond(), 0)
 	step := func(want plan.Step) { t.Helper(); require.Empty(t, cmp.Diff(want, s.Next())) }
 
 	step(plan.Step{Start: []openflow.TaskName{"a"}})
@@ -104,7 +104,7 @@ func TestNextThroughADiamond(t *testing.T) {
 }
 
 func TestNothingStartsAfterAFailure(t *testing.T) {
-	s := plan.New(diamond())
+	s := plan.New(diamond(), 0)
 	start(s, "a")
 	both(s, "a", success)
 	s.Next()
@@ -122,7 +122,7 @@ func TestNothingStartsAfterAFailure(t *testing.T) {
 
 // A failure and what would let another task start can arrive together.
 func TestFailureBesideAReadyTask(t *testing.T) {
-	s := plan.New([]openflow.PlannedTask{task("a"), task("b"), task("c", "a")})
+	s := plan.New([]openflow.PlannedTask{task("a"), task("b"), task("c", "a")}, 0)
 	start(s, "a", "b")
 	both(s, "a", success)
 	both(s, "b", failed)
@@ -147,7 +147,7 @@ func TestEndOfTheJob(t *testing.T) {
 		"success so far":       {success, success, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := plan.New(diamond())
+			s := plan.New(diamond(), 0)
 			start(s, "a")
 			both(s, "a", success)
 			s.Next()
@@ -162,7 +162,7 @@ func TestEndOfTheJob(t *testing.T) {
 }
 
 func TestFailureOfTwoPartiesTellsTheFirst(t *testing.T) {
-	s := plan.New([]openflow.PlannedTask{task("a")})
+	s := plan.New([]openflow.PlannedTask{task("a")}, 0)
 	start(s, "a")
 	first, second := report("a", guest, failed), report("a", host, canceled)
 	first.Error, second.Error = "the cause", "stopped"
@@ -199,7 +199,7 @@ func TestReport(t *testing.T) {
 		}, false, running},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := plan.New([]openflow.PlannedTask{task("a")})
+			s := plan.New([]openflow.PlannedTask{task("a")}, 0)
 			if tc.before != waiting {
 				start(s, "a")
 			}
@@ -213,7 +213,7 @@ func TestReport(t *testing.T) {
 
 // A report can overtake the answer to the call that started the task.
 func TestReportBeforeStarted(t *testing.T) {
-	s := plan.New([]openflow.PlannedTask{task("a")})
+	s := plan.New([]openflow.PlannedTask{task("a")}, 0)
 	s.Report(report("a", guest, success))
 	require.Empty(t, s.Next().Announce)
 	start(s, "a")
@@ -221,7 +221,7 @@ func TestReportBeforeStarted(t *testing.T) {
 }
 
 func TestSilent(t *testing.T) {
-	s := plan.New(diamond())
+	s := plan.New(diamond(), 0)
 	require.Empty(t, s.Silent("J"))
 	start(s, "a")
 	require.Len(t, s.Silent("J"), 2)

@@ -45,7 +45,7 @@ func anyOutcomes(t *rapid.T, tasks []openflow.PlannedTask) outcomes {
 
 // drive runs a job to its end as the workflow does, delivering what runs report in an order of the caller's choice.
 func drive(t require.TestingT, tasks []openflow.PlannedTask, o outcomes, pick func([]openflow.TaskKey) (openflow.TaskKey, bool)) (*plan.State, plan.Step) {
-	s := plan.New(tasks)
+	s := plan.New(tasks, 0)
 	started := map[openflow.TaskName]bool{}
 	announced := map[plan.Announcement]bool{}
 	last := 0

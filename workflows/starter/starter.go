@@ -39,9 +39,7 @@ func (e *Engine) options(id, summary string) sdkclient.StartWorkflowOptions {
 func (e *Engine) StartJob(ctx context.Context, p openflow.JobPlan) error {
 	opts := e.options(workflows.JobWorkflowID(p.ID), "job "+string(p.ID)+": "+p.Name)
 	opts.EnableEagerStart = false // update-with-start does not go with it
-	opts.TypedSearchAttributes = temporal.NewSearchAttributes(
-		workflows.AttributeJob.ValueSet(string(p.ID)), workflows.AttributeParty.ValueSet(string(p.Initiator)),
-	)
+	opts.TypedSearchAttributes = jobAttributes(p)
 	start := e.Client.NewWithStartWorkflowOperation(opts, workflows.Job, p)
 	h, err := e.Client.UpdateWithStartWorkflow(ctx, sdkclient.UpdateWithStartWorkflowOptions{
 		StartWorkflowOperation: start,
@@ -57,6 +55,21 @@ func (e *Engine) StartJob(ctx context.Context, p openflow.JobPlan) error {
 		return nil
 	}
 	return fromTemporal("start job "+string(p.ID), err)
+}
+
+// RerunJob starts a further run of the job's workflow. One that runs already is the one that was asked for before.
+func (e *Engine) RerunJob(ctx context.Context, p openflow.JobPlan) error {
+	opts := e.options(workflows.JobWorkflowID(p.ID), "job "+string(p.ID)+", again: "+p.Name)
+	opts.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+	opts.TypedSearchAttributes = jobAttributes(p)
+	_, err := e.Client.ExecuteWorkflow(ctx, opts, workflows.Job, p)
+	return fromTemporal("run job "+string(p.ID)+" again", err)
+}
+
+func jobAttributes(p openflow.JobPlan) temporal.SearchAttributes {
+	return temporal.NewSearchAttributes(
+		workflows.AttributeJob.ValueSet(string(p.ID)), workflows.AttributeParty.ValueSet(string(p.Initiator)),
+	)
 }
 
 // ended tells that the workflow has closed before it could take an update.
