@@ -70,9 +70,9 @@ func doctorCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the node, its peers and this machine",
-		Long: `Check that the node answers and can take jobs, that version and clock fit, that its peers answer and trust it, what its
+		Long: `Check that the node answers and can take jobs, that version and clock fit, that its peers answer, trust and reach it, what its
 containers can reach, and on this machine: the home folder, its disk, and Docker. Each finding is ok, warn or FAIL with what to
-do about it. Whether a peer reaches this node, only a doctor over there can tell. The exit code is 1 when something failed.`,
+do about it. The exit code is 1 when something failed.`,
 		Example: `  openflow doctor
   openflow doctor --home /var/lib/openflow
   openflow doctor --node http://10.0.0.1:9380 -o json`,
@@ -194,7 +194,7 @@ func (d *diagnosis) examinePeers(ctx context.Context, client *sdk.Client) {
 			d.fail(name, err, "check its address and key: openflow site list")
 			continue
 		}
-		d.add(fine, name, "", "answers at %s and trusts this node's key", s.URL)
+		d.add(fine, name, "", "answers at %s, trusts this node's key, and reaches it", s.URL)
 	}
 }
 

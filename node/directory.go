@@ -106,7 +106,7 @@ func (s sites) CheckSite(ctx context.Context, id openflow.PartyID) error {
 	if err != nil {
 		return err
 	}
-	return c.Probe(ctx)
+	return c.Probe(ctx, true)
 }
 
 // AddSite registers a peer, or gives a registered one another address. A different key is refused: that is rotate.
@@ -221,3 +221,12 @@ func (s *senders) parties(ctx context.Context, session string) ([]openflow.Party
 
 // address is the base URL of a listener, with a host that a program on this machine can use.
 func address(a string) string { return (&url.URL{Scheme: "http", Host: a}).String() }
+
+// Probe implements interconnection.Prober.
+func (d *directory) Probe(ctx context.Context, id openflow.PartyID) error {
+	c, err := d.client(ctx, id)
+	if err != nil {
+		return err
+	}
+	return c.Probe(ctx, false)
+}

@@ -278,7 +278,7 @@ func (n *Node) serve(context.Context) error {
 	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
 	inter := &interconnection.API{
 		Verifier: trust.Verifier{Self: n.config.Party, Keys: keys{n.rows}, Nonces: n.messages},
-		Partner:  part, Scheduler: sched, MaxBody: maxMessage, Log: n.config.Log,
+		Partner:  part, Scheduler: sched, Prober: dir, MaxBody: maxMessage, Log: n.config.Log,
 		Transport: &interconnection.Transport{
 			Self: n.config.Party, Store: n.messages, Sessions: &senders{self: n.config.Party, tasks: n.rows, known: map[string][]openflow.Party{}},
 			MaxBody: maxMessage, Log: n.config.Log,

@@ -136,22 +136,25 @@ func (c *Client) tell(ctx context.Context, path string, body any) error {
 }
 
 // Probe asks the peer whom it takes this node for. The peer checks the signature and that it is the party the request
-// is meant for, so success proves address, clocks and our key there. Errors: CodeUnavailable, CodeUnauthorized.
-func (c *Client) Probe(ctx context.Context) error {
+// is for. With callBack the peer also tries to reach this node in the same way, and its failure is the error.
+func (c *Client) Probe(ctx context.Context, callBack bool) error {
 	const path = "/v2/partner/site/info"
-	e, err := c.post(ctx, path, struct{}{})
+	e, err := c.post(ctx, path, wire.SiteProbe{CallBack: callBack})
 	if err != nil {
 		return err
 	}
-	var seen struct {
-		Caller openflow.PartyID `json:"caller"`
-	}
+	var seen wire.SiteProbed
 	if err := json.Unmarshal(e.Data, &seen); err != nil {
 		return c.unreachable("answered %s with unreadable data: %v", path, err)
 	}
-	if seen.Caller != c.Self {
+	if seen.Caller != string(c.Self) {
 		e := openflow.Errorf(openflow.CodeUnauthorized, "the node takes party %s for %q", c.Self, seen.Caller)
 		e.Party = c.Peer
+		return e
+	}
+	if p := seen.CallBack; p != nil {
+		e := openflow.Errorf(openflow.Code(p.Code), "it answers, and does not reach this node: %s", p.Message)
+		e.Party, e.Hint = c.Peer, p.Hint
 		return e
 	}
 	return nil

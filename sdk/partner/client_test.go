@@ -121,6 +121,7 @@ type pair struct {
 	backend *backend
 	store   *sqlite.Store
 	url     string
+	api     *interconnection.API
 }
 
 func newPair(t *testing.T) *pair {
@@ -140,7 +141,7 @@ func newPair(t *testing.T) *pair {
 	t.Cleanup(srv.Close)
 	return &pair{&partner.Client{
 		Self: "9999", Peer: "10000", URL: srv.URL, Signer: signer{trust.Signer{Party: "9999", Key: key}}, HTTP: partner.NewHTTP(),
-	}, b, store, srv.URL}
+	}, b, store, srv.URL, api}
 }
 
 func private(t *testing.T) string {
@@ -291,7 +292,7 @@ func TestAnswers(t *testing.T) {
 	rec, err := p.client.CollectTask(t.Context(), "9999", taskK)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskRecord{Key: taskK, Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, Reason: "line 1"}, rec)
-	require.NoError(t, p.client.Probe(t.Context()))
+	require.NoError(t, p.client.Probe(t.Context(), false))
 }
 
 // Whatever a broken or foreign node answers is its fault and worth another try, never a success.
@@ -342,6 +343,22 @@ func TestUnreachable(t *testing.T) {
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(p.client.StartJob(t.Context(), jobK)))
 }
 
+// prober is what party 10000 finds when it calls back.
+type prober struct{ err error }
+
+func (p prober) Probe(context.Context, openflow.PartyID) error { return p.err }
+
+func TestProbeWorksBothWays(t *testing.T) {
+	p := newPair(t)
+	p.api.Prober = prober{}
+	require.NoError(t, p.client.Probe(t.Context(), true))
+	p.api.Prober = prober{openflow.Errorf(openflow.CodeUnavailable, "the node does not answer at http://x")}
+	require.NoError(t, p.client.Probe(t.Context(), false))
+	err := p.client.Probe(t.Context(), true)
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "at party 10000: it answers, and does not reach this node: the node does not answer at http://x")
+}
+
 func TestProbeTellsWhoIsThere(t *testing.T) {
 	p := newPair(t)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -349,7 +366,7 @@ func TestProbeTellsWhoIsThere(t *testing.T) {
 	}))
 	defer srv.Close()
 	p.client.URL = srv.URL
-	err := p.client.Probe(t.Context())
+	err := p.client.Probe(t.Context(), false)
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
 	require.ErrorContains(t, err, `takes party 9999 for "somebody"`)
 }
@@ -397,5 +414,5 @@ func TestPushThatIsNotProven(t *testing.T) {
 	err = p.client.Push(t.Context(), partner.Outgoing{Session: "s", Topic: "t"})
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, "signature")
-	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(p.client.Probe(t.Context())))
+	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(p.client.Probe(t.Context(), false)))
 }

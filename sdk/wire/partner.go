@@ -181,6 +181,17 @@ type SchedulerReportTask struct {
 	Code   string `json:"error_code,omitempty"`
 }
 
+// SiteProbe is the body of POST /v2/partner/site/info (ours): the peer is to call back when CallBack is set.
+type SiteProbe struct {
+	CallBack bool `json:"call_back,omitempty"`
+}
+
+// SiteProbed is its answer: whom the peer takes the caller for, and what came of calling back.
+type SiteProbed struct {
+	Caller   string   `json:"caller"`
+	CallBack *Problem `json:"call_back,omitempty"` // why the peer does not reach the caller; absent when it does
+}
+
 // CreatedModel is the data of an answer that created a job.
 type CreatedModel struct {
 	ModelID      string `json:"model_id"`

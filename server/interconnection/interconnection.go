@@ -31,6 +31,7 @@ type API struct {
 	Verifier  Verifier
 	Partner   openflow.PartnerService
 	Scheduler openflow.SchedulerService
+	Prober    Prober
 	Transport *Transport
 	MaxBody   int64 // bytes of the largest request: a message with its wrapping
 	Log       *slog.Logger
@@ -106,9 +107,25 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	reply.Error(a.Log, w, r, err)
 }
 
-// siteInfo tells a verified peer whom it has reached, so that it can check an address before it trusts it.
+// Prober calls another node to see whether it answers and knows this one.
+type Prober interface {
+	Probe(ctx context.Context, id openflow.PartyID) error
+}
+
+// siteInfo tells a verified peer whom it has reached, so that it can check an address before it trusts it, and calls
+// back when asked, so that an operator sees from one side whether both directions work.
 func (a *API) siteInfo(r *http.Request) (any, error) {
-	return map[string]string{"caller": string(Caller(r))}, nil
+	var b wire.SiteProbe
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	answer := wire.SiteProbed{Caller: string(Caller(r))}
+	if b.CallBack {
+		if err := a.Prober.Probe(r.Context(), Caller(r)); err != nil {
+			answer.CallBack = wire.Failure(err).Error
+		}
+	}
+	return answer, nil
 }
 
 func (a *API) createJob(r *http.Request) (any, error) {

@@ -1,7 +1,6 @@
 package env
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -113,10 +112,4 @@ func (w *Witness) Starts(t testing.TB) map[string]int {
 		starts[id]++
 	}
 	return starts
-}
-
-// run is for commands of the machine that a test needs, such as docker.
-func run(ctx context.Context, name string, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
-	return string(out), err
 }
