@@ -27,8 +27,9 @@ demo: build ## Run the main job on three nodes of this machine (ARGS="--keep" â€
 
 test: services lint unit race ## Everything that the gate runs: installs and starts what it needs
 
-services: ## Start what the tests need (Docker), installing it where missing and allowed
+services: ## Start what the tests need (Docker, a C compiler for the race detector), installing it where missing and allowed
 	bash tests/services/docker.sh
+	bash tests/services/compiler.sh
 
 lint: ## Formatting, vet, staticcheck, determinism of workflows, tidiness, version pins
 	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
@@ -42,7 +43,7 @@ unit: build ## All tests: units, conformance, replay, scenarios, end to end with
 	@test -d $${OPENFLOW_TEST_DATA:-../shared/data} || echo "no real data in $${OPENFLOW_TEST_DATA:-../shared/data}: tests with data run on the generated set only"
 	go test -timeout 20m -p 2 ./...
 
-race: ## The race detector: every package that does not link the Temporal server, and one scenario that does
+race: ## The race detector: packages that do not link the Temporal server (less docker/engine and tests/arch), and one scenario
 	CGO_ENABLED=1 go test -race -timeout 15m -p 2 $(filter-out openflow/docker/engine openflow/tests/arch,$(LIGHT))
 	CGO_ENABLED=1 go test -race -timeout 15m -run 'TestScenarios' ./tests/scenarios
 
@@ -58,7 +59,7 @@ big: ## Ten million rows through a node, watching its memory; the last result is
 
 replay-fixtures: build ## Record histories of this (released) version into workflows/testdata/replay
 	@git diff --quiet HEAD -- workflows activities || { echo "commit first: fixtures come from released code"; exit 1; }
-	OPENFLOW_RECORD=1 go test -count=1 -run TestRecordHistories ./tests/scenarios
+	go test -tags record -count=1 -run TestRecordHistories ./tests/scenarios
 
 golden: ## Rewrite golden files, then show the difference
 	go test ./sdk/wire/... ./server/... -update; git --no-pager diff --stat

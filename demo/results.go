@@ -66,7 +66,24 @@ func (n nodes) results(ctx context.Context, o Options, job openflow.JobID, res *
 	fmt.Fprintf(o.Progress, "loss          %s\n", curve(loss))
 	fmt.Fprintf(o.Progress, "AUC           %.4f   KS %.4f   precision %.4f   recall %.4f\n",
 		quality["auc"], quality["ks"], quality["binary_precision"], quality["binary_recall"])
-	return n.showOutputs(ctx, o, key)
+	if err := n.showOutputs(ctx, o, key); err != nil {
+		return err
+	}
+	return plausible(*res)
+}
+
+// plausible refuses to call a model that has learned nothing a success: the demo is to show that training works.
+func plausible(res Result) error {
+	switch n := len(res.Loss); {
+	case n == 0:
+		return openflow.Errorf(openflow.CodeInternal, "the arbiter has reported no loss")
+	case n > 1 && res.Loss[n-1] >= res.Loss[0]:
+		return openflow.Errorf(openflow.CodeRejected, "training has diverged: the loss went from %.4f to %.4f", res.Loss[0], res.Loss[n-1]).
+			WithHint("standardise the columns of your data")
+	case res.AUC < 0.5:
+		return openflow.Errorf(openflow.CodeRejected, "the model is worse than guessing: AUC %.4f", res.AUC).WithHint("check the label column")
+	}
+	return nil
 }
 
 func (n nodes) metric(ctx context.Context, site int, k openflow.TaskKey, name string, into any) error {

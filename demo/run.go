@@ -2,13 +2,18 @@ package demo
 
 import (
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"openflow"
 	"openflow/components/credit"
@@ -45,9 +50,14 @@ func Run(ctx context.Context, o Options) (res Result, err error) {
 	}
 	res.Runtime = runtime
 	fmt.Fprintf(o.Progress, "runtime: %s\n", why)
-	if err := prepareHome(o); err != nil {
+	if err := checkFiles(o); err != nil {
 		return res, err
 	}
+	lock, err := prepareHome(o)
+	if err != nil {
+		return res, err
+	}
+	defer func() { _ = lock.Close() }() // nothing was written
 	ns, err := newNodes(o, runtime)
 	if err != nil {
 		return res, err
@@ -86,7 +96,21 @@ func chooseRuntime(ctx context.Context, asked string) (runtime, why string, err 
 }
 
 // prepareHome ends what an earlier demo may have left and begins with an empty folder.
-func prepareHome(o Options) error {
+func prepareHome(o Options) (lock *os.File, err error) {
+	if err := os.MkdirAll(o.Home, 0o700); err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "demo folder %s: %w", o.Home, err).WithHint("choose another with --home")
+	}
+	lock, err = os.OpenFile(filepath.Join(o.Home, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "demo folder %s: %w", o.Home, err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, openflow.Errorf(openflow.CodeConflict, "another demo runs in %s", o.Home).WithHint("give this one another --home")
+	}
+	return lock, emptyHome(o)
+}
+
+func emptyHome(o Options) error {
 	if err := fleet.EndLeftovers(o.Home, o.Progress, parties...); err != nil {
 		return err
 	}
@@ -95,8 +119,34 @@ func prepareHome(o Options) error {
 			return openflow.Errorf(openflow.CodeInvalid, "demo folder %s: %w", o.Home, err)
 		}
 	}
-	if err := os.MkdirAll(o.Home, 0o700); err != nil {
-		return openflow.Errorf(openflow.CodeInvalid, "demo folder %s: %w", o.Home, err).WithHint("choose another with --home")
+	return nil
+}
+
+// checkFiles looks at the user's own data before three nodes are started for it.
+func checkFiles(o Options) error {
+	if err := checkFile(o.GuestCSV, o.ID, o.Label); err != nil {
+		return err
+	}
+	return checkFile(o.HostCSV, o.ID)
+}
+
+func checkFile(file string, columns ...string) error {
+	if file == "" {
+		return nil // generated data
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return openflow.Errorf(openflow.CodeInvalid, "%w", err)
+	}
+	header, err := csv.NewReader(f).Read()
+	if err = errors.Join(err, f.Close()); err != nil {
+		return openflow.Errorf(openflow.CodeInvalid, "%s has no readable header: %w", file, err)
+	}
+	for _, c := range columns {
+		if !slices.Contains(header, c) {
+			return openflow.Errorf(openflow.CodeInvalid, "%s has no column %q", file, c).
+				WithHint("it has %s; say which one it is with --id and --label", strings.Join(header, ", "))
+		}
 	}
 	return nil
 }

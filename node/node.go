@@ -241,6 +241,14 @@ func quiet(log *slog.Logger) *slog.Logger {
 
 type errorsOnly struct{ slog.Handler }
 
+// Handle implements slog.Handler. That an activity has failed is told by what it was for, and at a stop it means nothing.
+func (h errorsOnly) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "Activity error." {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
 // Enabled implements slog.Handler.
 func (h errorsOnly) Enabled(ctx context.Context, l slog.Level) bool {
 	return l >= slog.LevelError && h.Handler.Enabled(ctx, l)
@@ -273,7 +281,7 @@ func (n *Node) serve(context.Context) error {
 
 	app := &application.API{
 		Jobs: jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, dir}, Logs: logs{n.objects, n.runtime},
-		About: n.about, Uploads: n.home.path("uploads"), NewID: ids.Next, Log: n.config.Log,
+		About: n.about, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: ids.Next, Log: n.config.Log,
 	}
 	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
 	inter := &interconnection.API{
@@ -347,7 +355,7 @@ func (n *Node) Ready() error {
 	if !n.ready.Load() {
 		return openflow.Errorf(openflow.CodeUnavailable, "the node is starting or stopping")
 	}
-	return nil
+	return n.home.checkSpace()
 }
 
 // Failed delivers an error when the node cannot go on and should be closed.

@@ -48,7 +48,7 @@ func start(tb testing.TB, token string) (*site, *sdk.Client) {
 	s := &site{tb: tb, rows: rows, objects: store, next: "20260102150405000000"}
 	log := slog.New(slog.DiscardHandler)
 	api := &application.API{
-		Jobs: s, Catalogue: rows, Objects: store, Sites: s, Logs: s, NewID: func() openflow.JobID { return s.next }, Log: log,
+		Jobs: s, Space: func() error { return nil }, Catalogue: rows, Objects: store, Sites: s, Logs: s, NewID: func() openflow.JobID { return s.next }, Log: log,
 		About: func() application.About {
 			return application.About{Party: "9999", Version: "v1", Runtime: "process", PublicKey: "ed25519:k", Started: time.Now(), Warnings: []string{"w"}}
 		},

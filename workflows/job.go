@@ -190,8 +190,7 @@ func (j *jobRun) wait(ctx workflow.Context, v plan.Admission, pause time.Duratio
 }
 
 // tellWait makes the reason visible: at once to the scheduler, whose record is also what wakes the job, and to the
-// parties once the wait lasts. A party that refuses knows its own reason. Many jobs may wait, so news is rare: at the
-// first, second, fourth, eighth … refusal.
+// parties once the wait lasts. Many jobs may wait, so news is rare: at the first, second, fourth, eighth … refusal.
 func (j *jobRun) tellWait(ctx workflow.Context, v plan.Admission) {
 	j.refusals++
 	j.reason = v.Wait
@@ -203,7 +202,7 @@ func (j *jobRun) tellWait(ctx workflow.Context, v plan.Admission) {
 	if j.refusals == 1 {
 		return
 	}
-	_ = each(ctx, v.Return, func(ctx workflow.Context, p openflow.Party) error {
+	_ = each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
 		u := activities.JobUpdate{PartyCall: j.at(p), Status: openflow.JobWaiting, Reason: v.Wait}
 		return call(ctx, 0, "", scheduling.UpdateJob, u, nil) // news only: a party that misses it sees the next
 	})

@@ -90,7 +90,7 @@ func TestBusyPartyIsWaitedFor(t *testing.T) {
 	require.Len(t, w.kinds("apply host"), 4)
 	require.Len(t, w.kinds("return guest"), 3, "what was granted is returned each time")
 	require.Empty(t, w.kinds("return host"))
-	require.Equal(t, []string{"update guest"}, w.kinds("update"), "who refuses knows, the others are told once it lasts")
+	require.Equal(t, []string{"update guest", "update host"}, w.kinds("update"), "everybody is told once it lasts")
 	for _, c := range w.called("update") {
 		require.Equal(t, why, c.reason)
 		require.Equal(t, "waiting", c.status)

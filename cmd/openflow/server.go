@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,6 +47,7 @@ dashes. The command line comes first, then the environment, then the file.`,
 			if err := cli.ApplySettings(c, f.config); err != nil {
 				return cli.Usage(err)
 			}
+			syscall.Umask(0o077) // what a node writes is for its own user
 			cfg, err := f.node()
 			if err != nil {
 				return cli.Usage(err)

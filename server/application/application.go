@@ -57,7 +57,8 @@ type API struct {
 	Sites     Sites
 	Logs      Logs
 	About     func() About
-	Uploads   string // folder that server-side upload paths are taken from
+	Space     func() error // nil while there is room for new data and jobs
+	Uploads   string       // folder that server-side upload paths are taken from
 	NewID     func() openflow.JobID
 	Log       *slog.Logger
 }

@@ -170,6 +170,9 @@ func (a *API) uploadPath(r *http.Request) (any, error) {
 
 // take turns CSV rows into a table, and records the job that the FATE client will ask for.
 func (a *API) take(r *http.Request, s uploadSettings, rows io.Reader) (any, error) {
+	if err := a.Space(); err != nil {
+		return nil, err
+	}
 	id := a.NewID()
 	u, err := s.upload(openflow.TableName{Namespace: "upload", Name: string(id)})
 	if err != nil {
@@ -179,6 +182,9 @@ func (a *API) take(r *http.Request, s uploadSettings, rows io.Reader) (any, erro
 	summary, ref, err := a.store(r.Context(), rows, u.Meta)
 	if err != nil {
 		return nil, openflow.About(openflow.AboutTable, err)
+	}
+	if summary.Rows == 0 {
+		return nil, openflow.About(openflow.AboutTable, openflow.Errorf(openflow.CodeInvalid, "the file has no rows below its header"))
 	}
 	meta, err := summary.Schema.DataMeta()
 	if err != nil {

@@ -28,6 +28,9 @@ func (a *API) submit(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
+	if err := a.Space(); err != nil {
+		return nil, err
+	}
 	dag, err := wire.ReceiveDAG(b.DAG)
 	if err != nil {
 		return nil, openflow.About(openflow.AboutJob, err)

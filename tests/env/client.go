@@ -52,7 +52,7 @@ func (c *Client) try(r *http.Request) (*http.Response, []byte, error) {
 
 func (c *Client) request(method, path string, body io.Reader) *http.Request {
 	c.Helper()
-	r, err := http.NewRequestWithContext(c.Context(), method, c.URL+path, body)
+	r, err := http.NewRequestWithContext(context.WithoutCancel(c.Context()), method, c.URL+path, body) // cleanups call too
 	require.NoError(c, err)
 	return r
 }

@@ -1,23 +1,24 @@
+//go:build record
+
 package scenarios_test
 
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/sdk/wire"
 	"openflow/tests/env"
 	"openflow/workflows"
 )
 
-// TestRecordHistories writes histories of the present workflows for workflows/replay_test.go. It records released code
-// only, so it runs when `make replay-fixtures` asks for it, and is no check of its own.
+// TestRecordHistories writes histories of the present workflows for workflows/replay_test.go: `make replay-fixtures`. It
+// records released code only and is no check of its own, so it has a build tag.
 func TestRecordHistories(t *testing.T) {
-	if os.Getenv("OPENFLOW_RECORD") == "" {
-		return
-	}
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Cores(4))
 	parties := env.Parties("guest 9999", "host 10000")
 	guest, host := parties[0], parties[1]
@@ -61,9 +62,40 @@ func TestRecordHistories(t *testing.T) {
 	user.WaitFor(waiter, openflow.JobCanceled)
 	job("job-waited-then-stopped", waiter)
 
-	refused := user.TrySubmit(env.DAG(parties, openflow.Task{Name: "a", Component: "unknown"}))
+	user.OK(user.Post("/v2/job/rerun", map[string]string{"job_id": string(failed)}), nil)
+	user.WaitFor(failed, openflow.JobFailed)
+	job("job-rerun-failed-again", failed)
+
+	retried := env.DAG(parties, env.Noop("a", nil))
+	retried.Conf.AutoRetries = 1
+	retried.PartyTasks = []openflow.PartyTasks{env.At(host, "a", openflow.Parameters{"fail": true})}
+	twice := user.Submit(retried)
+	user.WaitFor(twice, openflow.JobFailed)
+	job("job-retried", twice)
+
+	polled := env.DAG(parties, env.Noop("a", env.Sleep(700)))
+	polled.Conf.SyncType = openflow.Poll
+	pulled := user.Submit(polled)
+	user.WaitFor(pulled, openflow.JobSuccess)
+	job("job-polled", pulled)
+	run("task-of-polled-job", pulled, "a")
+
+	refused := user.TrySubmit(env.DAG(parties, openflow.Task{Name: "a", Component: "unknown"}), wire.IdempotencyHeader, "refused")
 	require.NotZero(t, refused.Code)
+	job("job-refused", openflow.JobID(idIn.FindString(user.TrySubmit(env.DAG(parties, openflow.Task{Name: "a", Component: "unknown"}), wire.IdempotencyHeader, "refused").Message)))
+
+	e.Stop(t, "10000")
+	absent := env.DAG(parties, env.Noop("a", nil))
+	answer := user.TrySubmit(absent, wire.IdempotencyHeader, "absent")
+	require.NotZero(t, answer.Code)
+	e.Start(t, "10000")
+	id := openflow.JobID(idIn.FindString(user.TrySubmit(absent, wire.IdempotencyHeader, "absent").Message))
+	require.NotEmpty(t, id)
+	job("job-partner-absent", id)
 }
+
+// idIn finds the ID of a refused job in the answer to its repetition.
+var idIn = regexp.MustCompile(`\d{21,25}`)
 
 func save(t *testing.T, e *env.Env, name, workflowID string) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package scenarios_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +17,15 @@ func long(parties []openflow.Party) *openflow.DAG {
 	return env.DAG(parties, env.Noop("a", env.Sleep(300_000)))
 }
 
+// hold submits a long job, waits until it runs, and stops it with the test at the latest.
+func hold(user *env.Client, d *openflow.DAG) openflow.JobID {
+	user.Helper()
+	id := user.Submit(d)
+	user.Cleanup(func() { user.StopJob(id) })
+	user.WaitForTask(id, "a", openflow.TaskRunning)
+	return id
+}
+
 // cores makes a job take that many cores at every party.
 func cores(n int, d *openflow.DAG) *openflow.DAG {
 	d.Conf.Cores = &n
@@ -28,8 +38,7 @@ func TestBusy(t *testing.T) {
 
 	t.Run("a busy party makes the job wait with a reason and run later", func(t *testing.T) {
 		guest, host := e.As(t, "9999"), e.As(t, "10000")
-		first := guest.Submit(cores(4, long(pair)))
-		guest.WaitForTask(first, "a", openflow.TaskRunning)
+		first := hold(guest, cores(4, long(pair)))
 		require.Equal(t, 4, e.PoolUse(t, "9999"))
 		require.Equal(t, 4, e.PoolUse(t, "10000"))
 
@@ -40,10 +49,10 @@ func TestBusy(t *testing.T) {
 				if len(rows) != 1 {
 					return false, "no row"
 				}
-				return rows[0].Status == "waiting" && rows[0].Reason != "", rows[0].Status + " " + rows[0].Reason
+				return rows[0].Status == "waiting" && strings.Contains(rows[0].Reason, "party "), rows[0].Status + " " + rows[0].Reason
 			})
 			reason := c.Jobs(second)[0].Reason
-			require.Regexp(t, `party (9999|10000)`, reason, "names the party")
+			require.Regexp(t, `(party|guest|host) (9999|10000)`, reason, "names the party")
 			require.Contains(t, reason, "needs 3 cores", "names the resource and the need")
 			require.Contains(t, reason, "0 of 4 are free", "names what is free")
 		}
@@ -60,14 +69,16 @@ func TestBusy(t *testing.T) {
 
 	t.Run("all or nothing: a grant is returned when another party is busy", func(t *testing.T) {
 		guest, host := e.As(t, "9999"), e.As(t, "10000")
-		alone := host.Submit(cores(4, long(env.Parties("guest 10000"))))
-		host.WaitForTask(alone, "a", openflow.TaskRunning)
+		alone := hold(host, cores(4, long(env.Parties("guest 10000"))))
 		both := guest.Submit(cores(2, env.DAG(pair, env.Noop("a", nil))))
 		env.Eventually(t, env.Patience, "the job waits for party 10000", func() (bool, string) {
 			rows := guest.Jobs(both)
 			return len(rows) == 1 && rows[0].Reason != "", guest.TaskLog(env.Run(both, "guest", "9999", "a"))
 		})
-		require.Contains(t, guest.Jobs(both)[0].Reason, "party 10000")
+		env.Eventually(t, env.Patience, "the reason names the busy party", func() (bool, string) {
+			reason := guest.Jobs(both)[0].Reason
+			return strings.Contains(reason, "10000"), reason
+		})
 		// The idle party must be free for others meanwhile.
 		other := guest.Submit(cores(4, env.DAG(env.Parties("guest 9999"), env.Noop("a", nil))))
 		guest.WaitFor(other, openflow.JobSuccess)
@@ -86,8 +97,7 @@ func TestBusy(t *testing.T) {
 
 	t.Run("a waiting job can be stopped", func(t *testing.T) {
 		guest, host := e.As(t, "9999"), e.As(t, "10000")
-		first := guest.Submit(cores(4, long(pair)))
-		guest.WaitForTask(first, "a", openflow.TaskRunning)
+		first := hold(guest, cores(4, long(pair)))
 		waiting := guest.Submit(cores(4, long(pair)))
 		env.Eventually(t, env.Patience, "the job waits", func() (bool, string) {
 			rows := guest.Jobs(waiting)

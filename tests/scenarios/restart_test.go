@@ -90,8 +90,7 @@ func TestRestart(t *testing.T) {
 	t.Run("a waiting job goes on waiting", func(t *testing.T) {
 		e.Start(t, e.Parties...) // an earlier subtest may have ended early
 		guest := e.As(t, "9999")
-		first := guest.Submit(cores(32, long(pair)))
-		guest.WaitForTask(first, "a", openflow.TaskRunning)
+		first := hold(guest, cores(32, long(pair)))
 		second := guest.Submit(cores(32, env.DAG(pair, env.Noop("a", nil))))
 		env.Eventually(t, env.Patience, "the job waits", func() (bool, string) {
 			rows := guest.Jobs(second)

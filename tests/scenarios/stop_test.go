@@ -56,8 +56,7 @@ func TestStop(t *testing.T) {
 
 	t.Run("the queue can be cleaned", func(t *testing.T) {
 		user := e.As(t, "9999")
-		running := user.Submit(cores(32, long(three)))
-		user.WaitForTask(running, "a", openflow.TaskRunning)
+		running := hold(user, cores(32, long(three)))
 		waiting := user.Submit(cores(32, long(three)))
 		env.Eventually(t, env.Patience, "the job waits", func() (bool, string) {
 			rows := user.Jobs(waiting)
