@@ -19,12 +19,19 @@ type Rows interface {
 	JobRows(ctx context.Context, id openflow.JobID) ([]openflow.JobRecord, error)
 }
 
+// Components knows the algorithms of this site.
+type Components interface {
+	// Unknown lists which of these parameters the component does not have; none for a component that is not known here.
+	Unknown(component string, p openflow.Parameters) []string
+}
+
 // Service is this node as an initiator.
 type Service struct {
-	Self      openflow.PartyID
-	Rows      Rows
-	Directory openflow.Directory
-	NewID     func() openflow.JobID
+	Self       openflow.PartyID
+	Rows       Rows
+	Components Components
+	Directory  openflow.Directory
+	NewID      func() openflow.JobID
 }
 
 var _ openflow.JobService = (*Service)(nil)
@@ -48,7 +55,7 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 		return openflow.Submitted{}, openflow.AtParty(dag.Conf.Scheduler, err)
 	}
 	answer, err := scheduler.CreateJob(ctx, s.Self, sub)
-	answer.Warnings = Warnings(&dag)
+	answer.Warnings = append(Warnings(&dag), s.misspelt(&dag)...)
 	return answer, openflow.AtParty(dag.Conf.Scheduler, err)
 }
 
@@ -78,6 +85,24 @@ func (s *Service) ask(ctx context.Context, id openflow.JobID, do func(openflow.S
 		err = do(scheduler)
 	}
 	return openflow.AtParty(rows[0].Scheduler, err)
+}
+
+// misspelt lists parameters that no component will read. They are legal, because FATE's client sends those of other
+// stages along (fate-components §1.3), and mostly a mistake.
+func (s *Service) misspelt(d *openflow.DAG) []string {
+	var warnings []string
+	warn := func(where string, t openflow.Task, p openflow.Parameters) {
+		for _, name := range s.Components.Unknown(t.Component, p) {
+			warnings = append(warnings, fmt.Sprintf("%s: component %q has no parameter %q; it is ignored", where, t.Component, name))
+		}
+	}
+	for _, t := range d.Tasks {
+		warn("dag.tasks."+string(t.Name), t, t.Parameters)
+		for _, pt := range d.PartyTasks {
+			warn("dag.party_tasks."+pt.Site+".tasks."+string(t.Name), t, pt.Tasks[t.Name].Parameters)
+		}
+	}
+	return warnings
 }
 
 // Warnings lists what is legal and probably not meant: an arbiter run by a party that also brings data holds the key to

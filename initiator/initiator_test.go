@@ -63,7 +63,7 @@ func (r rows) JobRows(context.Context, openflow.JobID) ([]openflow.JobRecord, er
 }
 
 func service(n *network, r rows) *initiator.Service {
-	return &initiator.Service{Self: "9999", Rows: r, Directory: n, NewID: func() openflow.JobID { return "new" }}
+	return &initiator.Service{Self: "9999", Rows: r, Components: lr{}, Directory: n, NewID: func() openflow.JobID { return "new" }}
 }
 
 func dag() *openflow.DAG {
@@ -194,4 +194,42 @@ func TestIDsAreUniqueAndLegal(t *testing.T) {
 		require.NoError(t, openflow.CheckJobID(id))
 		require.LessOrEqual(t, len(id), 25, "§4.8: a genuine node's column")
 	}
+}
+
+// lr is a site with one component, which has one parameter.
+type lr struct{}
+
+func (lr) Unknown(component string, p openflow.Parameters) []string {
+	if component != "coordinated_lr" {
+		return nil
+	}
+	var unknown []string
+	for name := range p {
+		if name != "epochs" {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
+}
+
+func TestMisspeltParametersAreWarnedOf(t *testing.T) {
+	guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
+	d := &openflow.DAG{
+		SchemaVersion: "1", Parties: []openflow.Party{guest},
+		Tasks: []openflow.Task{
+			{Name: "lr_0", Component: "coordinated_lr", Parameters: openflow.Parameters{"epochs": 3, "epochz": 3}},
+			{Name: "x_0", Component: "somewhere_else", Parameters: openflow.Parameters{"any": 1}},
+		},
+		PartyTasks: []openflow.PartyTasks{{
+			Site: "guest_9999", Parties: []openflow.Party{guest},
+			Tasks: map[openflow.TaskName]openflow.TaskOverride{"lr_0": {Parameters: openflow.Parameters{"bach_size": 1}}},
+		}},
+	}
+	n := service(&network{}, rows{})
+	answer, err := n.SubmitJob(t.Context(), openflow.Submission{DAG: d})
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		`dag.tasks.lr_0: component "coordinated_lr" has no parameter "epochz"; it is ignored`,
+		`dag.party_tasks.guest_9999.tasks.lr_0: component "coordinated_lr" has no parameter "bach_size"; it is ignored`,
+	}, answer.Warnings)
 }

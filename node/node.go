@@ -276,7 +276,7 @@ func (n *Node) serve(context.Context) error {
 		self: n.config.Party, sites: n.rows, signer: signer{trust.Signer{Party: n.config.Party, Key: n.key}},
 		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched,
 	}
-	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Directory: dir, NewID: ids.Next}
+	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
 	n.prepareWorker(dir, engine)
 
 	app := &application.API{

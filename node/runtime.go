@@ -3,14 +3,11 @@ package node
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -32,17 +29,18 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names, err := listComponents(ctx, binary)
-	if err != nil {
-		return err
-	}
 	n.launcher = &docker.Launcher{
 		Node: n.home.Node, Image: binary, Command: []string{"run"}, Credentials: n.secrets, Models: n.models,
 		MachineCPUs: machineCPUs(), Base: func() docker.BaseLayer { return n.baseAddress },
 	}
-	n.catalog = components{names: names, version: n.config.Version, device: "local"}
+	device := "local"
 	if n.config.Runtime == RuntimeDocker {
-		n.catalog.device = "docker"
+		device = "docker"
+	}
+	if n.catalog, err = readComponents(ctx, binary, n.config.Version, device); err != nil {
+		return err
+	}
+	if n.config.Runtime == RuntimeDocker {
 		return n.openDocker(ctx, binary)
 	}
 	n.warnings = append(n.warnings, "the process runtime isolates nothing: tasks run as this user, with this machine's files and network")
@@ -151,47 +149,6 @@ func (n *Node) models(ctx context.Context, r openflow.TaskRecord) (id, version s
 		return "", "", 0, openflow.About(openflow.AboutJob, err)
 	}
 	return job.ModelID, job.ModelVersion, job.DAG.Conf.ComputingPartitions, nil
-}
-
-// components is what this node can run: the algorithms of its image.
-type components struct {
-	names   []string
-	version string
-	device  string
-}
-
-// providerName is the provider of the built-in algorithms.
-const providerName = "openflow"
-
-// Component implements partner.Components. A provider that the job names must be ours; FATE's own name is taken for
-// ours too, because unmodified pipelines carry it.
-func (c components) Component(name, provider string) (string, error) {
-	if !slices.Contains(c.names, name) {
-		return "", openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", name).
-			WithHint("it has: %s", strings.Join(c.names, ", "))
-	}
-	given, _, _ := strings.Cut(provider, ":")
-	if given != "" && given != providerName && given != "fate" && given != "*" {
-		return "", openflow.Errorf(openflow.CodeInvalid, "no provider %q at this site", provider).WithHint("leave conf.task.provider out")
-	}
-	return fmt.Sprintf("%s:%s@%s", providerName, c.version, c.device), nil
-}
-
-// listComponents asks the binary itself.
-func listComponents(ctx context.Context, binary string) ([]string, error) {
-	out, err := exec.CommandContext(ctx, binary, "list").Output()
-	if err != nil {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "%s does not list its components: %w", binary, err).
-			WithHint("build it with make build")
-	}
-	var list struct { // FATE's form of `component list` (fate-flow-api §3.3.1)
-		Own     []string `json:"buildin"`
-		Foreign []string `json:"thirdparty"`
-	}
-	if err := json.Unmarshal(out, &list); err != nil {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "%s does not list its components: %w", binary, err)
-	}
-	return append(list.Own, list.Foreign...), nil
 }
 
 // logs keeps and shows what containers have written.

@@ -40,8 +40,9 @@ type Sessions interface {
 
 // Components tells what this node can run.
 type Components interface {
-	// Component returns the provider that serves a component, in full: "name:version@device". CodeNotFound: none.
-	Component(name, provider string) (string, error)
+	// Component returns the provider that serves a task in that role, in full: "name:version@device". CodeInvalid: none
+	// does, or not in this role or stage.
+	Component(spec openflow.TaskSpec, role openflow.Role) (string, error)
 }
 
 // Limits are this site's own rules for jobs.

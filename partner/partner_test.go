@@ -18,7 +18,8 @@ var (
 	arbiter = openflow.Party{Role: openflow.RoleArbiter, ID: "10000"}
 )
 
-func (components) Component(name, provider string) (string, error) {
+func (components) Component(spec openflow.TaskSpec, _ openflow.Role) (string, error) {
+	name, provider := spec.Component, spec.Conf.Provider
 	if name == "unknown" || provider == "fate:9.9.9@docker" {
 		return "", openflow.Errorf(openflow.CodeNotFound, "no provider of %s", name)
 	}

@@ -150,7 +150,7 @@ func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openf
 	}
 	var tasks []openflow.TaskRecord
 	for _, spec := range specs {
-		provider, err := s.Components.Component(spec.Component, spec.Conf.Provider)
+		provider, err := s.Components.Component(spec, o.Key.Party.Role)
 		if err != nil {
 			return job, nil, openflow.About(openflow.AboutTask, err)
 		}
