@@ -37,6 +37,7 @@ type check struct {
 type diagnosis struct {
 	OK     bool    `json:"ok"` // no check failed
 	Checks []check `json:"checks"`
+	away   bool    // the node does not answer at all
 }
 
 func (d *diagnosis) add(status verdict, name, remedy, format string, args ...any) {
@@ -72,7 +73,7 @@ func doctorCommand(o *options) *cobra.Command {
 		Short: "Check the node, its peers and this machine",
 		Long: `Check that the node answers and can take jobs, that version and clock fit, that its peers answer, trust and reach it, what its
 containers can reach, and on this machine: the home folder, its disk, and Docker. Each finding is ok, warn or FAIL with what to
-do about it. The exit code is 1 when something failed.`,
+do about it. The exit code is 1 when something failed, 3 when the node does not answer.`,
 		Example: `  openflow doctor
   openflow doctor --home /var/lib/openflow
   openflow doctor --node http://10.0.0.1:9380 -o json`,
@@ -82,7 +83,10 @@ do about it. The exit code is 1 when something failed.`,
 			if err := o.show(c, d, d.text); err != nil {
 				return err
 			}
-			if !d.OK {
+			switch {
+			case d.away:
+				return silent{openflow.Errorf(openflow.CodeUnavailable, "the node does not answer")}
+			case !d.OK:
 				return Failed("a check failed")
 			}
 			return nil
@@ -117,6 +121,7 @@ func (d diagnosis) text(w io.Writer) {
 // examineNode checks what the node tells and returns its runtime, empty when it is not known.
 func (d *diagnosis) examineNode(ctx context.Context, client *sdk.Client, version string) (runtime string) {
 	if err := client.Healthz(ctx); err != nil {
+		d.away = openflow.CodeOf(err) == openflow.CodeUnavailable
 		d.fail("node", err, "start it: openflow server --party ID")
 		return ""
 	}

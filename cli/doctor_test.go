@@ -106,7 +106,7 @@ func TestDoctorWithoutANode(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("OPENFLOW_HOME", "")
 	r := run(t, "doctor", "--node", "http://127.0.0.1:1")
-	require.Equal(t, 1, r.code)
+	require.Equal(t, 3, r.code)
 	require.Contains(t, r.stdout, "FAIL  node")
 	require.Contains(t, r.stdout, "→ start it with openflow server")
 	require.Contains(t, r.stdout, "warn  home", "a home that was not named may be elsewhere")

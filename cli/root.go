@@ -107,6 +107,12 @@ func (f failure) Error() string { return f.what }
 // Failed is an error for what failed and has been shown already: exit code 1 and no further word.
 func Failed(what string) error { return failure{what} }
 
+// silent is an error that has been shown already and keeps its own exit code.
+type silent struct{ error }
+
+// Unwrap gives the cause.
+func (s silent) Unwrap() error { return s.error }
+
 // Execute runs the command line args and returns the exit code.
 func Execute(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(append([]string{}, args...)) // not nil, for which cobra would take the process's own
@@ -141,7 +147,8 @@ func each(c *cobra.Command, visit func(*cobra.Command)) {
 func report(c *cobra.Command, err error, stderr io.Writer) {
 	var u usage
 	var f failure
-	if err == nil || errors.As(err, &f) {
+	var s silent
+	if err == nil || errors.As(err, &f) || errors.As(err, &s) {
 		return
 	}
 	fmt.Fprintln(stderr, "openflow:", clean(err.Error()))
