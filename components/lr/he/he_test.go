@@ -86,8 +86,11 @@ func TestInnerProducts(t *testing.T) {
 			}
 			require.True(t, l.Valid())
 			got := multiply(t, a, p, columns, v, l)
+			// The flooding is uniform, at most 2.5e-6·√entries wide for columns in −1…1 (floodBound); normal columns of
+			// these sizes are below 8.
+			flood := 8 * 2.5e-6 * math.Sqrt(float64(tc.rows*tc.columns))
 			for j := range columns {
-				require.InDelta(t, dot(columns[j], v), got[j], 1e-6*float64(tc.rows)+1e-3, "column %d", j)
+				require.InDelta(t, dot(columns[j], v), got[j], 1e-6*float64(tc.rows)+flood+1e-4, "column %d", j)
 			}
 		})
 	}
