@@ -60,7 +60,10 @@ func measureFloor(ctx context.Context, o options, dir string) (*chains, error) {
 		f.nodes = append(f.nodes, fmt.Sprintf("http://127.0.0.1:%d", port))
 	}
 	c, err := measure(ctx, f, o.runs, true)
-	return &c, err
+	if err != nil {
+		return nil, fmt.Errorf("the floor: %w", err)
+	}
+	return &c, nil
 }
 
 // freePort is a port that was free a moment ago.
@@ -102,7 +105,7 @@ func (f *figures) of(ctx context.Context, o options, p *fleet.Fleet) error {
 	}
 	var err error
 	if f.chains, err = measure(ctx, nodeSubject{p.Nodes[0].Client()}, o.runs, true); err != nil {
-		return err
+		return fmt.Errorf("openflow: %w", err)
 	}
 	if f.AfterMB, _, err = usage(p.Nodes[0].PID()); err != nil {
 		return err

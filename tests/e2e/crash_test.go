@@ -55,20 +55,54 @@ func TestKillNode(t *testing.T) {
 	}
 
 	// The moments around submission, start and end of tasks are short, so they are met by trying many.
-	t.Run("at any moment", func(t *testing.T) {
-		for i := range rounds(t, 8) {
-			victim := list[[]string{"9999", "10000"}[i%2]]
-			id := list["9999"].as(t).Submit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b")))
-			pause(t, time.Duration(rand.IntN(400))*time.Millisecond)
-			victim.kill(t)
-			victim.start(t)
-			for _, s := range list {
-				s.as(t).WaitFor(id, openflow.JobSuccess)
-				s.oneStartEach(t, s.as(t).Tasks(id))
+	three := func() *openflow.DAG {
+		return env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b"))
+	}
+	poll := three()
+	poll.Conf.SyncType = openflow.Poll
+	failing := three()
+	failing.PartyTasks = []openflow.PartyTasks{
+		env.At(pair[1], "b", openflow.Parameters{"fail": true}), env.At(pair[0], "b", env.Sleep(300_000)),
+	}
+	jobs := map[string]struct {
+		dag  *openflow.DAG
+		stop bool
+		want openflow.JobStatus
+	}{
+		"of a job":                     {dag: three(), want: openflow.JobSuccess},
+		"of a job whose parties asked": {dag: poll, want: openflow.JobSuccess},
+		"of a job that fails":          {dag: failing, want: openflow.JobFailed},
+		"of a stop":                    {dag: chain(300_000), stop: true, want: openflow.JobCanceled},
+	}
+	for name, c := range jobs {
+		t.Run("at any moment "+name, func(t *testing.T) {
+			for i := range rounds(t, 4) {
+				victim := list[[]string{"9999", "10000"}[i%2]]
+				id := list["9999"].as(t).Submit(c.dag)
+				stopped := make(chan struct{})
+				go func() {
+					defer close(stopped)
+					if c.stop {
+						pause(t, time.Duration(rand.IntN(200))*time.Millisecond)
+						list["9999"].as(t).StopOnce(id) // answered or not
+					}
+				}()
+				pause(t, time.Duration(rand.IntN(400))*time.Millisecond)
+				victim.kill(t)
+				victim.start(t)
+				<-stopped
+				if c.stop {
+					list["9999"].as(t).StopJob(id)
+				}
+				for _, s := range list {
+					s.as(t).WaitFor(id, c.want)
+					s.as(t).Settled(id)
+					s.startedOnce(t, s.as(t).Tasks(id))
+				}
 			}
-		}
-		nothingLeft(t, list)
-	})
+			nothingLeft(t, list)
+		})
+	}
 
 	// A user whose submission breaks off repeats it under the same key, and there is one job.
 	t.Run("while a job is submitted", func(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"openflow"
 	"openflow/sdk/wire"
 	"openflow/tests/env"
 	"openflow/trust"
@@ -211,6 +212,18 @@ func (s *site) basePort(t *testing.T) int {
 	require.NoError(t, json.Unmarshal(data, &home))
 	require.NotZero(t, home.BasePort)
 	return home.BasePort
+}
+
+// startedOnce asserts that of these runs each that has been started was started once.
+func (s *site) startedOnce(t *testing.T, rows []wire.TaskRow) {
+	t.Helper()
+	starts := s.ground.starts(t)
+	for _, r := range rows {
+		require.LessOrEqual(t, starts[r.ExecutionID], 1, "starts of %s at party %s", r.ExecutionID, s.party)
+		if r.PartyStatus == string(openflow.TaskSuccess) {
+			require.Equal(t, 1, starts[r.ExecutionID], "starts of %s at party %s", r.ExecutionID, s.party)
+		}
+	}
 }
 
 // oneStartEach asserts that every run of these that a party has begun was started once.

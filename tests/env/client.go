@@ -126,18 +126,28 @@ func submission(t testing.TB, d *openflow.DAG) map[string]json.RawMessage {
 	return map[string]json.RawMessage{"dag_schema": doc}
 }
 
-// SubmitOnce sends a submission under a key whose answer may never come, because the node dies. It says whether one came.
-func (c *Client) SubmitOnce(d *openflow.DAG, key string) (answered bool) {
+// SubmitOnce sends a submission under a key. Its answer may never come, because the node dies, and is not looked at.
+func (c *Client) SubmitOnce(d *openflow.DAG, key string) {
 	c.Helper()
-	body, err := json.Marshal(submission(c, d))
+	c.once("/v2/job/submit", submission(c, d), key)
+}
+
+// StopOnce sends a stop whose answer may never come, because the node dies.
+func (c *Client) StopOnce(id openflow.JobID) {
+	c.Helper()
+	c.once("/v2/job/stop", map[string]string{"job_id": string(id)}, "")
+}
+
+func (c *Client) once(path string, body any, key string) {
+	c.Helper()
+	b, err := json.Marshal(body)
 	if err != nil {
 		c.Errorf("encode: %v", err)
-		return false
+		return
 	}
-	r := c.request(http.MethodPost, "/v2/job/submit", bytes.NewReader(body))
+	r := c.request(http.MethodPost, path, bytes.NewReader(b))
 	r.Header.Set(wire.IdempotencyHeader, key)
-	_, _, err = c.try(r)
-	return err == nil
+	_, _, _ = c.try(r) // lost or not
 }
 
 // Submit submits a job that must be accepted.

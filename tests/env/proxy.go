@@ -21,13 +21,14 @@ type Fault int
 
 // The faults. Lost never reaches the node. Unanswered reaches it and is done, and the caller sees the connection break
 // instead of the answer. Twice is delivered two times, byte for byte, and the second answer is thrown away. Slow comes
-// late by Proxy.Delay.
+// late by Proxy.Delay. Garbled never reaches the node: something in between answers for it, as a gateway does.
 const (
 	None Fault = iota
 	Lost
 	Unanswered
 	Twice
 	Slow
+	Garbled
 )
 
 // Seen is a request that came to a proxy.
@@ -139,6 +140,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-late.C:
 		case <-r.Context().Done():
 		}
+	case Garbled:
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = io.WriteString(w, "<html>502 Bad Gateway</html>") // a caller that has gone is its own business
+		return
 	case None, Unanswered, Twice:
 	}
 	// Not the caller's context: what has been delivered is done, whether or not the caller still waits.

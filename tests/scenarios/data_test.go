@@ -76,6 +76,13 @@ func creditDAG() *openflow.DAG {
 	return d
 }
 
+// intersection reads both tables and intersects them.
+func intersection() *openflow.DAG {
+	d := creditDAG()
+	d.Parties, d.Tasks = d.Parties[:2], d.Tasks[:2]
+	return d
+}
+
 // A whole computation on three nodes with the real algorithms: what each party may see of it afterwards, and what not.
 func TestCredit(t *testing.T) {
 	const rows, shared = 1200, 800

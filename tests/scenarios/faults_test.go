@@ -29,7 +29,7 @@ func TestMessagesGoWrong(t *testing.T) {
 		"job stop":       {there, "/v2/partner/job/stop"},
 		"task report":    {back, "/v2/scheduler/task/report"},
 	}
-	faults := map[string]env.Fault{"never heard": env.Lost, "answer lost": env.Unanswered, "heard twice": env.Twice}
+	faults := map[string]env.Fault{"never heard": env.Lost, "answer lost": env.Unanswered, "heard twice": env.Twice, "answered by a gateway": env.Garbled}
 	for call, c := range calls {
 		for name, fault := range faults {
 			t.Run(call+" "+name, func(t *testing.T) {
@@ -83,6 +83,44 @@ func TestMessagesGoWrong(t *testing.T) {
 		e.As(t, "10000").WaitFor(id, openflow.JobSuccess)
 	})
 
+	t.Run("a partner that answers later than anybody waits", func(t *testing.T) {
+		there.Delay = 4 * time.Second // beyond the first, short try of a call
+		there.Inject(env.First(1, "/v2/partner/task/start", env.Slow))
+		defer there.Inject(nil)
+		guest := e.As(t, "9999")
+		id := guest.Submit(env.DAG(pair, env.Noop("a", nil)))
+		guest.WaitFor(id, openflow.JobSuccess)
+		e.As(t, "10000").WaitFor(id, openflow.JobSuccess)
+		e.OneStartEach(t, "10000", id, env.Key("a", pair[1]))
+	})
+
+	t.Run("messages of programs", func(t *testing.T) {
+		upload(t, e.As(t, "9999"), e.As(t, "10000"), 3000, 2000)
+		for name, fault := range faults {
+			t.Run(name, func(t *testing.T) {
+				for _, link := range []*env.Proxy{there, back} {
+					link.Inject(func(path string, nth int) env.Fault {
+						if strings.HasPrefix(path, "/v1/interconn/") && nth%2 == 1 {
+							return fault
+						}
+						return env.None
+					})
+					defer link.Inject(nil)
+				}
+				before := there.Faults(fault) + back.Faults(fault)
+				guest, host := e.As(t, "9999"), e.As(t, "10000")
+				id := guest.Submit(intersection())
+				guest.WaitFor(id, openflow.JobSuccess)
+				host.WaitFor(id, openflow.JobSuccess)
+				require.GreaterOrEqual(t, there.Faults(fault)+back.Faults(fault)-before, 2, "the faults have happened")
+				for i, party := range e.Parties {
+					run := env.Run(id, string(pair[i].Role), party, "psi_0")
+					require.JSONEq(t, `{"intersect_count":2000}`, string(e.As(t, party).Metrics(run)["intersect_id_count"]))
+				}
+			})
+		}
+	})
+
 	t.Run("every report is lost: the scheduler asks", func(t *testing.T) {
 		back.Inject(env.Always(env.Lost))
 		defer back.Inject(nil)
@@ -93,7 +131,8 @@ func TestMessagesGoWrong(t *testing.T) {
 	})
 
 	t.Run("half of everything goes wrong", func(t *testing.T) {
-		const seed = 20240613
+		seed := rand.Uint64() // what follows depends on timing as well, so a constant would repeat nothing
+		t.Logf("seed %d", seed)
 		for i, link := range []*env.Proxy{there, back} {
 			r := rand.New(rand.NewPCG(seed, uint64(i)))
 			link.Delay = 300 * time.Millisecond

@@ -1,0 +1,160 @@
+package scenarios_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/sdk/partner"
+	"openflow/sdk/wire"
+	"openflow/tests/env"
+	"openflow/trust"
+)
+
+// signer signs as a party's node does.
+type signer struct{ trust.Signer }
+
+func (s signer) Sign(r *http.Request, to openflow.PartyID, body []byte) error {
+	s.Signer.Sign(r, to, body, time.Now())
+	return nil
+}
+
+// peer speaks to one node with the key of another.
+func peer(t *testing.T, e *env.Env, from, to string) *partner.Client {
+	t.Helper()
+	return &partner.Client{
+		Self: openflow.PartyID(from), Peer: openflow.PartyID(to), URL: e.URL(to), HTTP: partner.NewHTTP(),
+		Signer: signer{trust.Signer{Party: openflow.PartyID(from), Key: e.Key(t, from)}},
+	}
+}
+
+// A known party that takes no part in a job, or only its own, can do nothing to the others.
+func TestStrangers(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"))
+	ctx := t.Context()
+	job := hold(e.As(t, "9999"), long(pair))
+	e.As(t, "10000").WaitForTask(job, "a", openflow.TaskRunning)
+	stranger := peer(t, e, "10001", "10000")
+	hostKey := openflow.TaskKey{Job: job, Task: "a", Party: pair[1]}
+	for _, scheduler := range []openflow.PartyID{"10001", "9999"} { // the second is a lie
+		row := openflow.JobKey{Scheduler: scheduler, Job: job, Party: pair[1]}
+		calls := map[string]error{
+			"stop of the job":     stranger.StopJob(ctx, row, openflow.JobCanceled, "because"),
+			"start of the job":    stranger.StartJob(ctx, row),
+			"news of the job":     stranger.UpdateJob(ctx, row, openflow.JobFailed, "because", nil),
+			"return of resources": stranger.ReturnJobResources(ctx, row),
+			"start of the task":   stranger.StartTask(ctx, scheduler, hostKey),
+			"end of the task":     stranger.UpdateTask(ctx, scheduler, openflow.TaskUpdate{Key: hostKey, Status: openflow.TaskFailed}),
+		}
+		_, calls["look at the task"] = stranger.CollectTask(ctx, scheduler, hostKey)
+		for what, err := range calls {
+			if what == "return of resources" && err == nil {
+				continue // it returns what the stranger holds here: nothing
+			}
+			require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), "%s: %v", what, err)
+		}
+	}
+
+	atScheduler := peer(t, e, "10001", "9999").Scheduler()
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(atScheduler.StopJob(ctx, "10001", job, openflow.JobCanceled)))
+	lie := openflow.Report{Key: hostKey, Status: openflow.TaskFailed, Error: "a lie"}
+	require.Equal(t, openflow.CodePermission, openflow.CodeOf(atScheduler.ReportTask(ctx, "10000", lie)), "a report for another party")
+	lie.Key.Party = openflow.Party{Role: openflow.RoleHost, ID: "10001"}
+	require.NoError(t, atScheduler.ReportTask(ctx, "10001", lie), "a report of a party that is none of the task's changes nothing")
+
+	session := string(hostKey.SessionID())
+	for topic, sender := range map[string]string{
+		"guest-9999~host-10000~x": "10001", // in the name of another
+		"host-10001~host-10000~x": "10001", // in its own
+		"host-10000~guest-9999~x": "9999",  // of a party of the task, in the name of the receiver
+	} {
+		err := peer(t, e, sender, "10000").Push(ctx, partner.Outgoing{Session: session, Topic: topic, ID: "m", Payload: []byte("x")})
+		require.Error(t, err, topic)
+	}
+	require.NoError(t, peer(t, e, "9999", "10000").Push(ctx, partner.Outgoing{
+		Session: session, Topic: "guest-9999~host-10000~x", ID: "m", Payload: []byte("x"),
+	}), "the right sender")
+
+	require.Equal(t, "running", e.As(t, "9999").Jobs(job)[0].Status)
+	require.Equal(t, "running", e.As(t, "10000").Jobs(job)[0].Status)
+	require.Equal(t, map[string]string{"a host 10000": "running"}, e.As(t, "10000").TaskStatuses(job))
+}
+
+// Two schedulers may make the same job ID: their jobs live beside each other at a party that serves both.
+func TestSameJobIDOfTwoSchedulers(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"))
+	const id = "20240101000000000000"
+	shared := openflow.Party{Role: openflow.RoleHost, ID: "10001"}
+	for scheduler, task := range map[string]string{"9999": "a", "10000": "b"} {
+		d := env.DAG([]openflow.Party{{Role: openflow.RoleGuest, ID: openflow.PartyID(scheduler)}, shared}, env.Noop(task, env.Sleep(500)))
+		d.Conf.Scheduler = openflow.PartyID(scheduler)
+		answer, err := peer(t, e, "10001", scheduler).Scheduler().CreateJob(t.Context(), "10001", openflow.Submission{DAG: d, ID: id})
+		require.NoError(t, err)
+		require.EqualValues(t, id, answer.ID)
+	}
+	user := e.As(t, "10001")
+	rows := user.WaitFor(id, openflow.JobSuccess)
+	require.Len(t, rows, 2)
+	require.NotEqual(t, rows[0].SchedulerPartyID, rows[1].SchedulerPartyID)
+	require.Equal(t, map[string]string{"a host 10001": "success", "b host 10001": "success"}, user.Settled(id))
+	e.NoContainers(t)
+	e.NoCoresHeld(t)
+}
+
+// credential takes the secret out of a running container, as its program has it.
+func credential(t *testing.T, e *env.Env, party, container string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(e.Home(party), "tasks", container, "spec.json"))
+	require.NoError(t, err)
+	var rec struct{ Spec struct{ Env []string } }
+	require.NoError(t, json.Unmarshal(data, &rec))
+	for _, v := range rec.Spec.Env {
+		if token, ok := strings.CutPrefix(v, "OPENFLOW_TOKEN="); ok {
+			return token
+		}
+	}
+	t.Fatal("no credential")
+	return ""
+}
+
+// What a task's program can do at its node covers its own run, and the layers do not mix.
+func TestCredentialsOfTasks(t *testing.T) {
+	e := env.New(t, env.Party("9999"))
+	alone := env.Parties("guest 9999")
+	own := hold(e.As(t, "9999"), cores(1, long(alone)))
+	container := e.Containers(t, "9999")[0].Name
+	other := hold(e.As(t, "9999"), cores(1, long(alone)))
+	base := &env.Client{TB: t, URL: e.Node(t, "9999").BaseURL(), Token: credential(t, e, "9999", container)}
+	run := func(job openflow.JobID) string {
+		return string(openflow.TaskKey{Job: job, Task: "a", Party: alone[0]}.ExecutionID())
+	}
+	status := func(job openflow.JobID) wire.Envelope {
+		return base.Post("/v2/worker/task/status", map[string]string{"execution_id": run(job), "status": "failed", "error": "sabotage"})
+	}
+	require.NotZero(t, status(other).Code)
+	answer := base.Post("/v2/worker/metric/save/"+run(other), map[string]any{"data": []any{map[string]any{"name": "x", "data": 1}}})
+	require.NotZero(t, answer.Code, answer.Message)
+	answer = base.Get("/v2/worker/data/tracking/query", append(env.Run(other, "guest", "9999", "a"), "output_key", "x")...)
+	require.NotZero(t, answer.Code, answer.Message)
+
+	for name, token := range map[string]string{"none": "", "made up": "AAAA", "of another run": credential(t, e, "9999", container) + "x"} {
+		nobody := &env.Client{TB: t, URL: base.URL, Token: token}
+		answer := nobody.Post("/v2/worker/task/status", map[string]string{"execution_id": run(own), "status": "failed"})
+		require.Contains(t, []int{wire.VerifyFailed, wire.NoPermission}, answer.Code, name)
+	}
+	require.NotZero(t, base.Get("/v2/job/query", "job_id", string(own)).Code, "users' routes are not on the tasks' listener")
+	require.NotZero(t, base.Post("/v2/partner/job/stop", map[string]string{"job_id": string(own)}).Code, "nor are the partners'")
+	user := e.As(t, "9999")
+	require.Equal(t, wire.FunctionRestricted, user.Post("/v2/worker/task/status", map[string]string{"execution_id": run(own), "status": "failed"}).Code)
+
+	require.Equal(t, "running", user.Jobs(own)[0].Status)
+	require.Equal(t, "running", user.Jobs(other)[0].Status)
+	require.Zero(t, status(own).Code, "its own status is its to tell")
+}
