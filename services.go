@@ -53,7 +53,8 @@ type SchedulerService interface {
 	// StopJob ends a job early; an ended one stays as it is. Only the job's parties and its initiator may.
 	StopJob(ctx context.Context, caller PartyID, id JobID, status JobStatus) error
 	// RerunJob opens a new run of an ended job under the same ID: what succeeded is kept, the rest becomes new versions.
-	// A job that runs or has succeeded is left alone. Errors: CodeConflict when it was never created at its parties.
+	// A job that runs or has succeeded is left alone. Errors: CodeConflict when it was never created at its parties, or is
+	// still ending.
 	RerunJob(ctx context.Context, caller PartyID, id JobID) error
 	// ReportTask takes a party's word. A late, repeated or outdated report is success without effect.
 	ReportTask(ctx context.Context, caller PartyID, r Report) error
@@ -158,7 +159,11 @@ type Timing struct {
 type Engine interface {
 	// StartJob starts the job's workflow, or finds it running or ended, and returns once all parties have created it.
 	StartJob(ctx context.Context, p JobPlan) error
-	// RerunJob starts a further run of a job whose workflow has ended; one that runs is success.
+	// JobRuns tells whether a job is under way. One that is ending is waited for, a moment long. CodeConflict: it is still
+	// ending, because not all parties know of the end yet.
+	JobRuns(ctx context.Context, id JobID) (bool, error)
+	// RerunJob starts a further run of a job that JobRuns has told is over, and returns once its parties have opened it
+	// again or are slow to answer. One that was started meanwhile is success.
 	RerunJob(ctx context.Context, p JobPlan) error
 	// StopJob tells the workflow to end early. CodeNotFound when there is none that still runs.
 	StopJob(ctx context.Context, id JobID, status JobStatus, reason string) error

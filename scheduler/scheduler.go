@@ -133,8 +133,18 @@ func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id open
 	if err != nil {
 		return err
 	}
-	if !job.Status.Terminal() || job.Status == openflow.JobSuccess {
-		return nil // it runs, or there is nothing left to do
+	if job.Status == openflow.JobSuccess {
+		return nil // there is nothing left to do
+	}
+	runs, err := s.Engine.JobRuns(ctx, id)
+	if err != nil || runs {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	if job, err = s.job(ctx, id); err != nil { // its end may have been recorded since
+		return err
+	}
+	if job.Status == openflow.JobSuccess {
+		return nil
 	}
 	if !slices.ContainsFunc(job.Tasks, func(r openflow.TaskRun) bool { return r.Started }) {
 		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeConflict, "job %s has never started a task", id).
@@ -145,9 +155,6 @@ func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id open
 		return err
 	}
 	p.Tasks, p.Again = plan.Again(p.Tasks, job.Tasks), true
-	if _, err := s.Store.UpdateScheduledJob(ctx, id, openflow.JobWaiting, ""); err != nil {
-		return openflow.About(openflow.AboutJob, err)
-	}
 	return openflow.About(openflow.AboutJob, s.Engine.RerunJob(ctx, p))
 }
 

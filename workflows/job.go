@@ -74,7 +74,10 @@ func (j *jobRun) handlers(ctx workflow.Context) error {
 	if err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateReport, report, abandon); err != nil {
 		return err
 	}
-	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateStop, stop, abandon)
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateStop, stop, abandon); err != nil {
+		return err
+	}
+	return workflow.SetQueryHandler(ctx, QueryEnding, func() (bool, error) { return j.status != "", nil })
 }
 
 // take takes a party's word, from a report, a refusal or a collection.
@@ -110,6 +113,10 @@ func (j *jobRun) run(ctx workflow.Context) {
 // create makes the job at every party in parallel. Whoever waits for the answer gets it before anything is undone.
 func (j *jobRun) create(ctx workflow.Context) error {
 	workflow.SetCurrentDetails(ctx, "creating the job at its parties")
+	if j.refusal = j.reopen(ctx); j.refusal != nil {
+		j.created = true
+		return j.refusal
+	}
 	errs := each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
 		if j.plan.Again { // its parties know the job; it waits once more
 			u := activities.JobUpdate{PartyCall: j.at(p), Status: openflow.JobWaiting}
@@ -120,6 +127,16 @@ func (j *jobRun) create(ctx workflow.Context) error {
 	j.refusal = first(errs)
 	j.created = true
 	return j.refusal
+}
+
+// reopen makes the scheduler's record of a rerun wait once more. The workflow does that, not the request that started it:
+// a record that waits always has a workflow behind it.
+func (j *jobRun) reopen(ctx workflow.Context) error {
+	if !j.plan.Again || workflow.GetVersion(ctx, "reopen the record", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return nil
+	}
+	news := activities.JobNews{Job: j.plan.ID, Status: openflow.JobWaiting}
+	return call(ctx, j.plan.Timing.Partner, "open the record again", scheduling.RecordJob, news, nil)
 }
 
 func (j *jobRun) at(p openflow.Party) activities.PartyCall {

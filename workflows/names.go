@@ -11,6 +11,7 @@ const (
 	UpdateCreated = "created" // waits until every party has created the job, or fails with the first refusal
 	UpdateReport  = "report"  // a party's report about a task
 	UpdateStop    = "stop"    // end the job early
+	QueryEnding   = "ending"  // whether the job's end is being told, or has been
 	SignalWake    = "wake"    // resources may have become free
 	SignalEnd     = "end"     // end a task's run early
 )

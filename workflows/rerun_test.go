@@ -80,6 +80,7 @@ func TestRerunKeepsWhatSucceeded(t *testing.T) {
 	second.Again, second.Tasks = true, plan.Again(second.Tasks, w.ended)
 	require.Equal(t, openflow.JobSuccess, again.run(second))
 	require.Empty(t, again.called("create host"), "its parties know the job")
+	require.Equal(t, openflow.JobWaiting, again.records[0].Status, "the scheduler's record opens before anything else")
 	require.Len(t, again.called("update host"), 1, "it waits once more")
 	require.Empty(t, again.called("start a host"))
 	require.Len(t, again.called("rerun b host"), 1)

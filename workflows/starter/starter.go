@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -57,13 +58,76 @@ func (e *Engine) StartJob(ctx context.Context, p openflow.JobPlan) error {
 	return fromTemporal("start job "+string(p.ID), err)
 }
 
-// RerunJob starts a further run of the job's workflow. One that runs already is the one that was asked for before.
+// settling bounds the two waits of a rerun: for the run before, which ends in milliseconds unless a party does not
+// answer, and for the parties to open the job again.
+const settling = 3 * time.Second
+
+// JobRuns implements openflow.Engine.
+func (e *Engine) JobRuns(ctx context.Context, id openflow.JobID) (bool, error) {
+	what, workflow := "state of job "+string(id), workflows.JobWorkflowID(id)
+	d, err := e.Client.DescribeWorkflow(ctx, workflow, "")
+	if err = fromTemporal(what, err); openflow.CodeOf(err) == openflow.CodeNotFound {
+		return false, nil // its retention is over
+	}
+	if err != nil || d.Status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return false, err
+	}
+	run := d.WorkflowExecution.RunID
+	answer, err := e.Client.QueryWorkflow(ctx, workflow, run, workflows.QueryEnding)
+	if err != nil {
+		return false, fromTemporal(what, err)
+	}
+	var ending bool
+	if err := answer.Get(&ending); err != nil || !ending {
+		return !ending, fromTemporal(what, err)
+	}
+	wait, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	err = e.Client.GetWorkflow(wait, workflow, run).Get(wait, nil)
+	var otherwise *temporal.WorkflowExecutionError
+	if err == nil || errors.As(err, &otherwise) {
+		return false, nil // that it has closed counts, not how
+	}
+	if err = fromTemporal(what, err); openflow.CodeOf(err) != openflow.CodeDeadline {
+		return false, err
+	}
+	return false, openflow.Errorf(openflow.CodeConflict, "job %s is still ending: not all of its parties have been told", id).
+		WithHint("try again when their nodes answer: openflow site list, openflow doctor")
+}
+
+// RerunJob implements openflow.Engine.
 func (e *Engine) RerunJob(ctx context.Context, p openflow.JobPlan) error {
 	opts := e.options(workflows.JobWorkflowID(p.ID), "job "+string(p.ID)+", again: "+p.Name)
 	opts.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	opts.TypedSearchAttributes = jobAttributes(p)
-	_, err := e.Client.ExecuteWorkflow(ctx, opts, workflows.Job, p)
-	return fromTemporal("run job "+string(p.ID)+" again", err)
+	what := "run job " + string(p.ID) + " again"
+	run, err := e.Client.ExecuteWorkflow(ctx, opts, workflows.Job, p)
+	if err != nil {
+		return fromTemporal(what, err)
+	}
+	wait, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	err = e.await(wait, sdkclient.UpdateWorkflowOptions{
+		WorkflowID: opts.ID, RunID: run.GetRunID(), UpdateName: workflows.UpdateCreated, UpdateID: workflows.UpdateCreated,
+	})
+	if ended(err) {
+		return nil
+	}
+	err = fromTemporal(what, err)
+	if openflow.CodeOf(err) == openflow.CodeDeadline && ctx.Err() == nil {
+		return nil // the workflow waits for the party that is slow
+	}
+	return err
+}
+
+// await sends an update and waits for its result.
+func (e *Engine) await(ctx context.Context, u sdkclient.UpdateWorkflowOptions) error {
+	u.WaitForStage = sdkclient.WorkflowUpdateStageCompleted
+	h, err := e.Client.UpdateWorkflow(ctx, u)
+	if err != nil {
+		return err
+	}
+	return h.Get(ctx, nil)
 }
 
 func jobAttributes(p openflow.JobPlan) temporal.SearchAttributes {
@@ -89,13 +153,9 @@ func (e *Engine) ReportTask(ctx context.Context, r openflow.Report) error {
 }
 
 func (e *Engine) update(ctx context.Context, job openflow.JobID, name, id string, arg any) error {
-	h, err := e.Client.UpdateWorkflow(ctx, sdkclient.UpdateWorkflowOptions{
+	err := e.await(ctx, sdkclient.UpdateWorkflowOptions{
 		WorkflowID: workflows.JobWorkflowID(job), UpdateName: name, UpdateID: id, Args: []any{arg},
-		WaitForStage: sdkclient.WorkflowUpdateStageCompleted,
 	})
-	if err == nil {
-		err = h.Get(ctx, nil)
-	}
 	if ended(err) {
 		return openflow.Errorf(openflow.CodeNotFound, "job %s has ended", job)
 	}
