@@ -145,6 +145,9 @@ func (r *Running) follow(ctx context.Context, k openflow.TaskKey, name string, t
 			e := <-ch
 			e.status.Reason = timeoutReason
 			return e.status, e.err
+		case <-activity.GetWorkerStopChannel(ctx):
+			// Nothing is wrong: the next process takes the container up at once.
+			return driver.Status{}, openflow.Errorf(openflow.CodeUnavailable, "this node stops; container %q goes on", name)
 		case <-ctx.Done():
 			return r.leave(ctx, wctx, k, name, ch)
 		}

@@ -115,14 +115,12 @@ func TestTimeoutAcrossARestart(t *testing.T) {
 func TestWorkerStopLeavesTheContainer(t *testing.T) {
 	hold := make(chan struct{})
 	p := newParty(t, fake.Plan{Hold: hold})
-	ctx, cancel := context.WithCancel(t.Context())
 	stop := make(chan struct{})
 	go func() {
 		p.running()
-		close(stop)
-		cancel()
+		close(stop) // long before the worker gives up and cancels
 	}()
-	_, err := p.attempt(attempt{ctx, stop}, order(time.Hour))
+	_, err := p.attempt(attempt{t.Context(), stop}, order(time.Hour))
 	require.Error(t, err)
 	require.True(t, retried(err), "Temporal gives it to the next worker: %v", err)
 	require.Nil(t, p.store.recorded(), "nothing has ended")
