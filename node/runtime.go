@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
@@ -113,11 +114,7 @@ func (n *Node) confine(ctx context.Context, rt *engine.Runtime) error {
 // bindBase listens for containers. The port is kept in the home folder, because containers that outlive this process
 // will look for the next one there.
 func (n *Node) bindBase(ctx context.Context, listen, reach string) error {
-	listenAt := n.config.Base
-	if listenAt == "" {
-		listenAt = net.JoinHostPort(listen, strconv.Itoa(n.home.BasePort))
-	}
-	l, err := server.Listen(ctx, "the base layer", listenAt)
+	l, err := n.listenBase(ctx, listen)
 	if err != nil {
 		return err
 	}
@@ -140,6 +137,28 @@ func (n *Node) bindBase(ctx context.Context, listen, reach string) error {
 	}
 	n.home.BasePort = number
 	return n.home.save()
+}
+
+// A base port lies below those that systems give to outgoing connections (32768 and up on Linux): such a connection could
+// hold the port when the node starts again.
+const lowestBasePort, basePorts = 20000, 12000
+
+// listenBase listens where the operator or the home folder says, and in a new home on a port that is free.
+func (n *Node) listenBase(ctx context.Context, host string) (net.Listener, error) {
+	const what = "the base layer"
+	at := func(port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+	if n.config.Base != "" {
+		return server.Listen(ctx, what, n.config.Base)
+	}
+	if n.home.BasePort != 0 {
+		return server.Listen(ctx, what, at(n.home.BasePort))
+	}
+	for range 20 {
+		if l, err := server.Listen(ctx, what, at(lowestBasePort+rand.IntN(basePorts))); err == nil {
+			return l, nil
+		}
+	}
+	return server.Listen(ctx, what, at(0))
 }
 
 // models tells which model a run writes to, and its partitions: what the job says.
