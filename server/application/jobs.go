@@ -1,6 +1,7 @@
 package application
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -22,8 +23,8 @@ type submitted struct {
 // Spec: fate-flow-api §1.1 #1.
 func (a *API) submit(r *http.Request) (any, error) {
 	var b struct {
-		DAG            rawDocument `json:"dag_schema" check:"required"`
-		IdempotencyKey string      `json:"idempotency_key"`
+		DAG            json.RawMessage `json:"dag_schema" check:"required"`
+		IdempotencyKey string          `json:"idempotency_key"`
 	}
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
@@ -47,15 +48,6 @@ func (a *API) submit(r *http.Request) (any, error) {
 	return reply.Answer{JobID: answer.ID, Data: submitted{
 		CreatedModel: wire.CreatedModel{ModelID: answer.ModelID, ModelVersion: answer.ModelVersion}, Warnings: answer.Warnings,
 	}}, nil
-}
-
-// rawDocument keeps a part of a body undecoded.
-type rawDocument []byte
-
-// UnmarshalJSON keeps b.
-func (d *rawDocument) UnmarshalJSON(b []byte) error {
-	*d = slices.Clone(b)
-	return nil
 }
 
 // queryJobs answers the rows of this site; none, or no filter, is not found.

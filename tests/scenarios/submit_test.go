@@ -118,7 +118,7 @@ func TestSubmit(t *testing.T) {
 		"deep nesting":     {[]byte(`{"dag_schema":` + strings.Repeat("[", 200_000)), "invalid"},
 		"a huge body":      {bytes.Repeat([]byte(" "), 17<<20), "larger than"},
 		"a huge document":  {[]byte(`{"dag_schema":{"x":"` + strings.Repeat("x", 9<<20) + `"}}`), "bytes"},
-		"null DAG":         {[]byte(`{"dag_schema":null}`), "missing"},
+		"null DAG":         {[]byte(`{"dag_schema":null}`), "missing dag_schema"},
 		"text for objects": {[]byte(`{"dag_schema":{"schema_version":"2.2.0","dag":"all of it"}}`), "dag"},
 	}
 	for name, c := range bodies {
