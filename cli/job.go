@@ -186,10 +186,30 @@ func listJobs(w io.Writer, l sdk.JobList) {
 
 func percent(n int) string { return strconv.Itoa(n) + "%" }
 
-// stopped is the document of job stop and job rerun.
-type stopped struct {
+// ordered is the document of job stop and job rerun.
+type ordered struct {
 	JobID  openflow.JobID     `json:"job_id"`
 	Status openflow.JobStatus `json:"status"` // when the command returned; it may change a moment later
+}
+
+// order asks something of a job and shows where the job stands then. under says what goes on when it has not ended.
+func (o *options) order(c *cobra.Command, id openflow.JobID, ask func(*sdk.Client, context.Context, openflow.JobID) error, under string) error {
+	client := o.client()
+	if err := ask(client, c.Context(), id); err != nil {
+		return err
+	}
+	rows, err := client.Job(c.Context(), id)
+	if err != nil {
+		return err
+	}
+	status := sdk.Snapshot{Rows: rows}.Status()
+	return o.show(c, ordered{id, status}, func(w io.Writer) {
+		if status.Terminal() {
+			line(w, "job "+string(id)+" is "+string(status))
+			return
+		}
+		line(w, "job "+string(id)+" "+under+"; follow it with: openflow job watch "+string(id))
+	})
 }
 
 func stopCommand(o *options) *cobra.Command {
@@ -201,22 +221,7 @@ has ended stays as it is.`,
 		Example: `  openflow job stop 202601021504050000000`,
 		Args:    positional("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
-			id, client := openflow.JobID(args[0]), o.client()
-			if err := client.Stop(c.Context(), id); err != nil {
-				return err
-			}
-			rows, err := client.Job(c.Context(), id)
-			if err != nil {
-				return err
-			}
-			status := sdk.Snapshot{Rows: rows}.Status()
-			return o.show(c, stopped{id, status}, func(w io.Writer) {
-				if status.Terminal() {
-					line(w, "job "+string(id)+" is "+string(status))
-					return
-				}
-				line(w, "job "+string(id)+" is being stopped; follow it with: openflow job watch "+string(id))
-			})
+			return o.order(c, openflow.JobID(args[0]), (*sdk.Client).Stop, "is being stopped")
 		},
 	}
 }
@@ -230,18 +235,7 @@ stopped become new versions. A job that runs, or has succeeded, is left alone.`,
 		Example: `  openflow job rerun 202601021504050000000`,
 		Args:    positional("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
-			id, client := openflow.JobID(args[0]), o.client()
-			if err := client.Rerun(c.Context(), id); err != nil {
-				return err
-			}
-			rows, err := client.Job(c.Context(), id)
-			if err != nil {
-				return err
-			}
-			status := sdk.Snapshot{Rows: rows}.Status()
-			return o.show(c, stopped{id, status}, func(w io.Writer) {
-				line(w, "job "+string(id)+" is "+string(status)+"; follow it with: openflow job watch "+string(id))
-			})
+			return o.order(c, openflow.JobID(args[0]), (*sdk.Client).Rerun, "runs again")
 		},
 	}
 }
