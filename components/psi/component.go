@@ -72,7 +72,7 @@ func run(ctx context.Context, t *component.Task) error {
 }
 
 func (p parameters) validate(t *component.Task) error {
-	if p.Protocol != "ecdh_psi" {
+	if p.Protocol != "ecdh_psi" { // in FATE's own words, as fate-components.md has them
 		return openflow.Errorf(openflow.CodeUnimplemented, "PSI protocol=%s does not implemented yet", p.Protocol).
 			WithHint("use ecdh_psi")
 	}

@@ -30,11 +30,8 @@ const testNetwork = "openflow-enginetest"
 // requireDocker fails the test when no daemon answers: a suite that skips itself tests nothing where it matters.
 func requireDocker(t testing.TB) {
 	t.Helper()
-	if os.Getenv("OPENFLOW_NO_DOCKER") == "1" {
-		t.Skip("OPENFLOW_NO_DOCKER=1: nothing of the docker runtime is tested")
-	}
 	rt, err := engine.New(t.Context(), engine.Options{})
-	require.NoError(t, err, "no Docker daemon: run tests/services/docker.sh (or set OPENFLOW_NO_DOCKER=1 to go without)")
+	require.NoError(t, err, "no Docker daemon: run tests/services/docker.sh")
 	require.NoError(t, rt.Close())
 }
 
