@@ -26,16 +26,11 @@ func chain(ms int) *openflow.DAG {
 	return env.DAG(pair, env.Noop("a", env.Sleep(ms)), env.Noop("b", nil, "a"))
 }
 
-// A node that is killed in the middle of a task, and started again on its home, takes the running program up: no second
-// one is started, and the job succeeds.
-func TestKillNode(t *testing.T) {
-	list := sites(t, "process", "9999", "10000")
-	for _, s := range list {
-		s.start(t)
-	}
+// killsMidTask kills the scheduler, the partner and both in the middle of a task, and starts them again.
+func killsMidTask(t *testing.T, list map[string]*site) {
 	for name, killed := range map[string][]string{"scheduler": {"9999"}, "partner": {"10000"}, "both": {"9999", "10000"}} {
-		t.Run(name, func(t *testing.T) {
-			id := list["9999"].as(t).Submit(chain(5000))
+		t.Run("kill -9 of "+name, func(t *testing.T) {
+			id := list["9999"].as(t).Submit(chain(6000))
 			for _, s := range list {
 				s.as(t).WaitForTask(id, "a", openflow.TaskRunning)
 			}
@@ -53,6 +48,16 @@ func TestKillNode(t *testing.T) {
 			nothingLeft(t, list)
 		})
 	}
+}
+
+// A node that is killed in the middle of a task, and started again on its home, takes the running program up: no second
+// one is started, and the job succeeds.
+func TestKillNode(t *testing.T) {
+	list := sites(t, "process", "9999", "10000")
+	for _, s := range list {
+		s.start(t)
+	}
+	killsMidTask(t, list)
 
 	// The moments around submission, start and end of tasks are short, so they are met by trying many.
 	three := func() *openflow.DAG {
@@ -130,6 +135,43 @@ func TestKillNode(t *testing.T) {
 		nothingLeft(t, list)
 	})
 
+	// More jobs than there are cores for: some run, some wait, some are just being made when the nodes die.
+	t.Run("with many jobs", func(t *testing.T) {
+		const jobs, kills = 24, 4
+		ids := make(chan openflow.JobID, jobs)
+		go func() {
+			defer close(ids)
+			for i := range jobs {
+				key := fmt.Sprintf("many-%d", i)
+				dag := env.DAG(pair, env.Noop("a", env.Sleep(100)), env.Noop("b", nil, "a"))
+				for range 20 { // as a user who repeats what was not answered
+					if id, ok := list["9999"].as(t).SubmitOnce(dag, key); ok {
+						ids <- id
+						break
+					}
+					pause(t, 200*time.Millisecond)
+				}
+			}
+		}()
+		for i := range kills {
+			pause(t, time.Duration(500+rand.IntN(1000))*time.Millisecond)
+			victim := list[[]string{"9999", "10000"}[i%2]]
+			victim.kill(t)
+			victim.start(t)
+		}
+		seen := map[openflow.JobID]bool{}
+		for id := range ids {
+			require.False(t, seen[id], "a job for each submission")
+			seen[id] = true
+			for _, s := range list {
+				s.as(t).WaitFor(id, openflow.JobSuccess)
+				s.oneStartEach(t, s.as(t).Tasks(id))
+			}
+		}
+		require.Len(t, seen, jobs)
+		nothingLeft(t, list)
+	})
+
 	t.Run("told to end, and started again", func(t *testing.T) {
 		id := list["9999"].as(t).Submit(chain(6000))
 		for _, s := range list {
@@ -177,16 +219,9 @@ func nothingLeft(t *testing.T, list map[string]*site) {
 	for _, s := range list {
 		env.Eventually(t, env.Patience, "no container is left at "+s.party, func() (bool, string) {
 			left := s.ground.containers(t)
-			return len(left) == 0, string(must(json.Marshal(left)))
+			return len(left) == 0, fmt.Sprintf("%+v", left)
 		})
 	}
-}
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
 }
 
 // A program that dies is a failed task with a reason, at once and at every party.
@@ -239,10 +274,12 @@ func upload(t *testing.T, guest, host *env.Client, rows, shared int) {
 	g, h, err := credit.Generate(7, rows, rows, shared)
 	require.NoError(t, err)
 	var b bytes.Buffer
-	must(g.WriteTo(&b))
+	_, err = g.WriteTo(&b)
+	require.NoError(t, err)
 	guest.OK(guest.Upload("credit", "guest", guestMeta, &b), nil)
 	b.Reset()
-	must(h.WriteTo(&b))
+	_, err = h.WriteTo(&b)
+	require.NoError(t, err)
 	host.OK(host.Upload("credit", "host", hostMeta, &b), nil)
 }
 

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,7 +26,7 @@ type demo struct {
 	home   string
 	cmd    *exec.Cmd
 	stdout *bytes.Buffer
-	stderr *syncBuffer
+	stderr *output
 }
 
 // demoPatience is how long a demo may take on a machine that has other things to do.
@@ -38,7 +37,7 @@ func startDemo(t *testing.T, home string, args ...string) *demo {
 	ctx, cancel := context.WithTimeout(t.Context(), demoPatience)
 	t.Cleanup(cancel)
 	all := append([]string{"demo", "-o", "json", "--home", home, "--components", env.Components(t)}, args...)
-	d := &demo{home: home, cmd: exec.CommandContext(ctx, env.Openflow(t), all...), stdout: &bytes.Buffer{}, stderr: &syncBuffer{}}
+	d := &demo{home: home, cmd: exec.CommandContext(ctx, env.Openflow(t), all...), stdout: &bytes.Buffer{}, stderr: &output{}}
 	d.cmd.Stdout, d.cmd.Stderr = d.stdout, d.stderr
 	require.NoError(t, d.cmd.Start())
 	t.Cleanup(func() { d.endNodes(t) })
@@ -218,24 +217,4 @@ func TestSecondDemoIsRefused(t *testing.T) {
 	require.Contains(t, second.stderr.String(), "another demo runs in")
 	exit, doc := first.result(t)
 	requireSuccess(t, exit, doc, "process")
-}
-
-// syncBuffer is written by one goroutine while another reads.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-// String is everything written so far.
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }

@@ -40,26 +40,7 @@ func TestDocker(t *testing.T) {
 		nothingLeft(t, list)
 	})
 
-	for name, killed := range map[string][]string{"scheduler": {"9999"}, "partner": {"10000"}, "both": {"9999", "10000"}} {
-		t.Run("kill -9 of "+name, func(t *testing.T) {
-			id := list["9999"].as(t).Submit(chain(6000))
-			for _, s := range list {
-				s.as(t).WaitForTask(id, "a", openflow.TaskRunning)
-			}
-			for _, party := range killed {
-				list[party].kill(t)
-				require.NotEmpty(t, list[party].ground.containers(t), "the container outlives the node")
-			}
-			for _, party := range killed {
-				t.Logf("party %s is ready %s after its start", party, list[party].start(t).Round(time.Millisecond))
-			}
-			for _, s := range list {
-				s.as(t).WaitFor(id, openflow.JobSuccess)
-				s.oneStartEach(t, s.as(t).Tasks(id))
-			}
-			nothingLeft(t, list)
-		})
-	}
+	killsMidTask(t, list)
 
 	t.Run("kill -9 while containers talk", func(t *testing.T) {
 		id := list["9999"].as(t).Submit(intersection())

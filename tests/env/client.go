@@ -126,10 +126,16 @@ func submission(t testing.TB, d *openflow.DAG) map[string]json.RawMessage {
 	return map[string]json.RawMessage{"dag_schema": doc}
 }
 
-// SubmitOnce sends a submission under a key. Its answer may never come, because the node dies, and is not looked at.
-func (c *Client) SubmitOnce(d *openflow.DAG, key string) {
+// SubmitOnce sends a submission under a key. Its answer may never come, because the node dies: ok tells whether one came
+// that is good.
+func (c *Client) SubmitOnce(d *openflow.DAG, key string) (id openflow.JobID, ok bool) {
 	c.Helper()
-	c.once("/v2/job/submit", submission(c, d), key)
+	var e wire.Envelope
+	answer := c.once("/v2/job/submit", submission(c, d), key)
+	if json.Unmarshal(answer, &e) != nil || e.Code != wire.Success {
+		return "", false
+	}
+	return openflow.JobID(e.JobID), true
 }
 
 // StopOnce sends a stop whose answer may never come, because the node dies.
@@ -138,16 +144,25 @@ func (c *Client) StopOnce(id openflow.JobID) {
 	c.once("/v2/job/stop", map[string]string{"job_id": string(id)}, "")
 }
 
-func (c *Client) once(path string, body any, key string) {
+// once sends a request from beside the test's own goroutine and returns the answer, nil without one.
+func (c *Client) once(path string, body any, key string) []byte {
 	c.Helper()
 	b, err := json.Marshal(body)
 	if err != nil {
 		c.Errorf("encode: %v", err)
-		return
+		return nil
 	}
-	r := c.request(http.MethodPost, path, bytes.NewReader(b))
+	r, err := http.NewRequestWithContext(c.Context(), http.MethodPost, c.URL+path, bytes.NewReader(b))
+	if err != nil {
+		c.Errorf("request: %v", err)
+		return nil
+	}
 	r.Header.Set(wire.IdempotencyHeader, key)
-	_, _, _ = c.try(r) // lost or not
+	_, answer, err := c.try(r)
+	if err != nil {
+		return nil
+	}
+	return answer
 }
 
 // Submit submits a job that must be accepted.

@@ -35,6 +35,7 @@ type settings struct {
 	proxied bool
 	strict  bool
 	token   bool
+	split   bool
 }
 
 // Option says how an environment differs from the usual one.
@@ -51,6 +52,9 @@ func Strict() Option { return func(s *settings) { s.strict = true } }
 
 // Token makes the application layers ask for a token.
 func Token() Option { return func(s *settings) { s.token = true } }
+
+// Split gives the interconnection layer of every node a listener of its own.
+func Split() Option { return func(s *settings) { s.split = true } }
 
 // Cores is the size of every node's pool.
 func Cores(n int) Option { return func(s *settings) { s.cores = n } }
@@ -102,14 +106,18 @@ func (e *Env) configure(t testing.TB, dir string) {
 	t.Helper()
 	e.nodes, e.configs = map[string]*node.Node{}, map[string]node.Config{}
 	e.witness, e.links = map[string]*Witness{}, map[[2]string]*Proxy{}
-	ports := Ports(t, len(e.Parties))
-	addresses, keys := map[string]string{}, map[string]string{}
+	ports := Ports(t, 2*len(e.Parties))
+	addresses, partners, keys := map[string]string{}, map[string]string{}, map[string]string{}
 	for i, id := range e.Parties {
 		home := filepath.Join(dir, id)
 		require.NoError(t, os.MkdirAll(home, 0o700))
 		key, err := trust.LoadOrCreateKey(home)
 		require.NoError(t, err)
-		addresses[id], keys[id] = fmt.Sprintf("127.0.0.1:%d", ports[i]), key.Public().String()
+		addresses[id], keys[id] = fmt.Sprintf("127.0.0.1:%d", ports[2*i]), key.Public().String()
+		partners[id] = addresses[id]
+		if e.set.split {
+			partners[id] = fmt.Sprintf("127.0.0.1:%d", ports[2*i+1])
+		}
 	}
 	for _, id := range e.Parties {
 		at := filepath.Join(dir, "witness-"+id)
@@ -125,11 +133,14 @@ func (e *Env) configure(t testing.TB, dir string) {
 			Durability: node.DurableProcess, Limits: limits, Timing: e.set.timing, Version: "test",
 			Log: slog.New(slog.NewTextHandler(e.log, nil)).With("node", id),
 		}
+		if e.set.split {
+			c.Interconnection = partners[id]
+		}
 		for _, peer := range e.Parties {
 			if peer == id {
 				continue
 			}
-			url := "http://" + addresses[peer]
+			url := "http://" + partners[peer]
 			if e.set.proxied {
 				p := NewProxy(t, url)
 				e.links[[2]string{id, peer}], url = p, p.URL()

@@ -158,3 +158,23 @@ func TestCredentialsOfTasks(t *testing.T) {
 	require.Equal(t, "running", user.Jobs(other)[0].Status)
 	require.Zero(t, status(own).Code, "its own status is its to tell")
 }
+
+// With a listener of its own, the interconnection layer can be put on the internet: nothing of the users' is there.
+func TestListenersOfTheirOwn(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Split())
+	user := e.As(t, "9999")
+	user.WaitFor(user.Submit(env.DAG(pair, env.Noop("a", nil))), openflow.JobSuccess)
+	partners := &env.Client{TB: t, URL: e.Node(t, "9999").InterconnectionURL()}
+	require.NotEqual(t, user.URL, partners.URL)
+	for _, path := range []string{"/v2/job/query", "/v2/site/info/query", "/v2/server/about", "/v2/job/task/log"} {
+		require.Equal(t, wire.FunctionRestricted, partners.Get(path).Code, path)
+	}
+	require.Equal(t, wire.FunctionRestricted, partners.TrySubmit(env.DAG(pair, env.Noop("a", nil))).Code)
+	ui, err := http.NewRequestWithContext(t.Context(), http.MethodGet, partners.URL+"/temporal", nil)
+	require.NoError(t, err)
+	_, page := partners.Do(ui)
+	require.NotContains(t, string(page), "<html", "the Temporal UI")
+	for _, path := range []string{"/v2/partner/job/create", "/v2/scheduler/task/report", "/v1/interconn/chan/invoke"} {
+		require.Equal(t, wire.FunctionRestricted, user.Post(path, struct{}{}).Code, path)
+	}
+}
