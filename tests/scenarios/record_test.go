@@ -64,7 +64,7 @@ func TestRecordHistories(t *testing.T) {
 
 	user.OK(user.Post("/v2/job/rerun", map[string]string{"job_id": string(failed)}), nil)
 	user.WaitFor(failed, openflow.JobFailed)
-	job("job-rerun-failed-again", failed)
+	job("job-rerun-opened-by-its-workflow", failed)
 
 	retried := env.DAG(parties, env.Noop("a", nil))
 	retried.Conf.AutoRetries = 1
