@@ -1,6 +1,7 @@
 package partner_test
 
 import (
+	"context"
 	"strconv"
 	"testing"
 	"time"
@@ -225,6 +226,29 @@ func TestStartTask(t *testing.T) {
 	require.NoError(t, s.StartTask(ctx, "9999", k))
 	require.Len(t, s.engine.started, 2, "what has run does not run again")
 	require.NoError(t, s.StartTask(ctx, "9999", taskKey("1", "reader_0", host)), "its cores are back")
+}
+
+// endsMeanwhile ends a run just before it takes its resources.
+type endsMeanwhile struct {
+	partner.Store
+	end func()
+}
+
+func (s endsMeanwhile) ApplyTaskResources(ctx context.Context, k openflow.TaskKey) error {
+	s.end()
+	return s.Store.ApplyTaskResources(ctx, k)
+}
+
+// A slow answer makes the scheduler ask again, and the run may end at that very moment.
+func TestRepeatedStartMeetsTheEnd(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	k := taskKey("1", "lr_0", host)
+	require.NoError(t, s.StartTask(t.Context(), "9999", k))
+	s.Store = endsMeanwhile{s.Store, func() { s.ends(k, openflow.TaskSuccess) }}
+	require.NoError(t, s.StartTask(t.Context(), "9999", k), "answered as the first time")
+	require.Len(t, s.engine.started, 1)
+	require.Equal(t, openflow.TaskSuccess, s.task(k).PartyStatus)
 }
 
 func TestTaskOfAPollJobDoesNotReport(t *testing.T) {

@@ -33,12 +33,16 @@ func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, k o
 	if job.Status != openflow.JobRunning {
 		return openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeConflict, "%s cannot start: the job is %s", k, job.Status))
 	}
-	if err := s.Store.ApplyTaskResources(ctx, k); err != nil {
-		if openflow.CodeOf(err) == openflow.CodeExhausted {
-			if err := s.Store.SetTaskReason(ctx, k, err.Error()); err != nil {
-				return openflow.About(openflow.AboutTask, err)
-			}
+	err = s.Store.ApplyTaskResources(ctx, k)
+	switch openflow.CodeOf(err) {
+	case openflow.CodeConflict:
+		return nil // it has ended since it was read: this is a repeat, which a lost or late answer has caused
+	case openflow.CodeExhausted:
+		if err := s.Store.SetTaskReason(ctx, k, err.Error()); err != nil {
+			return openflow.About(openflow.AboutTask, err)
 		}
+	}
+	if err != nil {
 		return openflow.About(openflow.AboutResource, err)
 	}
 	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, openflow.TaskOrder{
