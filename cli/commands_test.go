@@ -38,7 +38,7 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 		"job watch j1":                  "guest 9999, host 10000",
 		"job list":                      "2 more",
 		"job show j1":                   "exit code 3",
-		"job stop j1":                   "is success",
+		"job stop j1":                   "is canceled: nothing of it runs at any party",
 		"job logs j1 --task psi_0":      "some text",
 		"job output j1 --task psi_0":    "KIND",
 		"data upload --namespace demo --name t " + csv: "demo/t",

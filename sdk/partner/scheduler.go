@@ -36,8 +36,15 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 }
 
 // StopJob calls /v2/scheduler/job/stop.
-func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID, status openflow.JobStatus) error {
-	return s.tell(ctx, "/v2/scheduler/job/stop", wire.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(status)})
+func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID, status openflow.JobStatus) (openflow.Stopped, error) {
+	var answer wire.JobStopped
+	e, err := s.post(ctx, "/v2/scheduler/job/stop", wire.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(status)})
+	if err == nil && len(e.Data) > 0 {
+		if err := json.Unmarshal(e.Data, &answer); err != nil {
+			return openflow.Stopped{}, s.unreachable("answered /v2/scheduler/job/stop with unreadable data: %v", err)
+		}
+	}
+	return answer.Decode(), err
 }
 
 // RerunJob calls /v2/scheduler/job/rerun.

@@ -164,15 +164,19 @@ func (a *API) jobID(r *http.Request) (openflow.JobID, error) {
 	return openflow.JobID(b.JobID), openflow.CheckIdentifier("job_id", string(b.JobID))
 }
 
-// stop cancels a job; an ended one stays as it is.
+// stop cancels a job, and tells how far that has come; an ended one stays as it is.
 //
-// Spec: fate-flow-api §1.1 #3.
+// Spec: fate-flow-api §1.1 #3; the data are ours.
 func (a *API) stop(r *http.Request) (any, error) {
 	id, err := a.jobID(r)
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.Jobs.StopJob(r.Context(), id)
+	stopped, err := a.Jobs.StopJob(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	return wire.EncodeStopped(stopped), nil
 }
 
 // rerun runs again what has not succeeded of an ended job.
@@ -202,7 +206,7 @@ func (a *API) cleanQueue(r *http.Request) (any, error) {
 			continue
 		}
 		answers[j.ID] = wire.Envelope{Code: wire.Success, Message: "success"}
-		if err := a.Jobs.StopJob(r.Context(), j.ID); err != nil {
+		if _, err := a.Jobs.StopJob(r.Context(), j.ID); err != nil {
 			answers[j.ID] = wire.Failure(err)
 		}
 	}

@@ -31,7 +31,7 @@ const (
 func TestEveryRouteVerifiesFirst(t *testing.T) {
 	n := newNode(t)
 	list := paths(t, n.api)
-	require.Len(t, list, 21)
+	require.Len(t, list, 24)
 	for _, path := range list {
 		t.Run(path, func(t *testing.T) {
 			for name, r := range map[string]*http.Request{
@@ -114,7 +114,7 @@ func TestCallerIsWhoSigned(t *testing.T) {
 		require.Equal(t, openflow.PartyID("9999"), caller)
 	}
 	e := n.envelope(n.signed("9999", "/v2/partner/site/info", "{}"))
-	require.JSONEq(t, `{"caller":"9999"}`, string(e.Data))
+	require.JSONEq(t, `{"caller":"9999","folds":true}`, string(e.Data))
 }
 
 func TestBodies(t *testing.T) {
