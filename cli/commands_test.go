@@ -24,7 +24,7 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 		"GET /v2/output/metric/query":         "[]",
 		"POST /v2/data/component/upload/file": `{"namespace":"demo","name":"t","count":1,"columns":["id","x"]}`,
 		"GET /v2/table/list":                  `[{"namespace":"demo","name":"t","count":3,"data_type":"dataframe","source":{}}]`,
-		"GET /v2/site/list":                   `[{"party_id":"10000","url":"http://h","keys":["k"],"added_at":1767322800000}]`,
+		"GET /v2/site/list":                   `[{"party_id":"10000","url":"http://h","keys":["k"],"added_at":1767322800000,"dialect":"openflow"}]`,
 		"POST /v2/site/add":                   "null", "POST /v2/site/remove": "null", "POST /v2/site/rotate": "null",
 		"GET /v2/permission/resource/list":    `[{"party_id":"10000","component":["psi"],"dataset":[{"namespace":"demo","name":"t"}]}]`,
 		"POST /v2/permission/resource/grant":  "null",

@@ -187,7 +187,9 @@ func (s sites) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 			return openflow.Errorf(openflow.CodeConflict, "party %s is registered with another key", r.Party).
 				WithHint("if it has really changed: openflow site rotate %s --key %s", r.Party, key)
 		}
-		have.URL = r.URL
+		if have.URL != r.URL {
+			have.URL, have.Dialect = r.URL, "" // another node, perhaps of another kind
+		}
 		return s.catalogue.SaveSite(ctx, have)
 	}
 	if openflow.CodeOf(err) != openflow.CodeNotFound {

@@ -429,7 +429,14 @@ func (j *jobRun) collect(ctx workflow.Context) {
 		}
 		return max(silent, j.plan.Timing.Collect)
 	}
-	for workflow.Sleep(ctx, pause()) == nil {
+	for {
+		moved, err := j.rest(ctx, pause())
+		if err != nil {
+			return
+		}
+		if moved {
+			continue // a task has started: it is soon time to ask
+		}
 		_ = each(ctx, j.state.Silent(j.plan.ID), func(ctx workflow.Context, k openflow.TaskKey) error {
 			var r openflow.Report
 			if err := call(ctx, 0, "", scheduling.CollectTask, k, &r); err != nil {
@@ -441,6 +448,15 @@ func (j *jobRun) collect(ctx workflow.Context) {
 			return nil
 		})
 	}
+}
+
+// rest pauses the asking. Where nobody reports, it tells at once that a task has started or ended meanwhile.
+func (j *jobRun) rest(ctx workflow.Context, pause time.Duration) (moved bool, err error) {
+	if !j.folds || j.plan.SyncType != openflow.Poll {
+		return false, workflow.Sleep(ctx, pause)
+	}
+	since := j.moved
+	return workflow.AwaitWithTimeout(ctx, pause, func() bool { return !j.moved.Equal(since) })
 }
 
 // giveUp ends a job that cannot go on.
