@@ -161,12 +161,16 @@ func (s *Scheduling) UpdateTask(ctx context.Context, u openflow.TaskUpdate) erro
 	return s.at(ctx, u.Key.Party, func(p openflow.PartnerService) error { return p.UpdateTask(ctx, s.Self, u) })
 }
 
-// CollectTask asks one party how its run of a task stands.
+// CollectTask asks one party how its run of a task stands. One that is being stopped counts as running until it has ended,
+// since its container may be about to begin.
 func (s *Scheduling) CollectTask(ctx context.Context, k openflow.TaskKey) (openflow.Report, error) {
 	r := openflow.Report{Key: k}
 	err := s.at(ctx, k.Party, func(p openflow.PartnerService) error {
 		rec, err := p.CollectTask(ctx, s.Self, k)
 		r.Status, r.Error = rec.PartyStatus, wire.FirstLine(rec.ErrorReport, rec.Reason)
+		if rec.Killed && r.Status == openflow.TaskWaiting {
+			r.Status = openflow.TaskRunning
+		}
 		return err
 	})
 	return r, err

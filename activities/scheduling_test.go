@@ -261,3 +261,14 @@ func TestOpenJobTellsRefusalFromWaiting(t *testing.T) {
 	require.Equal(t, openflow.CodePermission, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "10000")
 }
+
+func TestRunThatIsBeingStoppedCountsAsRunning(t *testing.T) {
+	p := &peers{task: openflow.TaskRecord{PartyStatus: openflow.TaskWaiting}}
+	r, err := p.scheduling().CollectTask(t.Context(), run)
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskWaiting, r.Status)
+	p.task.Killed = true
+	r, err = p.scheduling().CollectTask(t.Context(), run)
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskRunning, r.Status)
+}

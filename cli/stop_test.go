@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -51,7 +50,7 @@ func TestStopWaits(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, string(b)) // a caller that has gone is its own business
+		_, _ = w.Write(b) // a caller that has gone is its own business
 	}))
 	t.Cleanup(srv.Close)
 	got := run(t, "job", "stop", "j1", "--wait", "--node", srv.URL)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"openflow/catalogue"
 	"openflow/sdk/partner"
 	"openflow/sdk/wire"
+	"openflow/trust"
 )
 
 type unsigned struct{}
@@ -71,4 +73,14 @@ func TestDialectOfAPeer(t *testing.T) {
 
 	srv.Close()
 	require.True(t, folded(start()), "what it said last holds while it cannot be asked")
+	home := t.TempDir()
+	require.NoError(t, os.Chmod(home, 0o700))
+	key, err := trust.LoadOrCreateKey(home)
+	require.NoError(t, err)
+	known := record()
+	known.Keys = []string{key.Public().String()}
+	require.NoError(t, rows.SaveSite(t.Context(), known))
+	moved := openflow.SiteRecord{Party: "10000", URL: "http://127.0.0.1:1", Keys: known.Keys}
+	require.NoError(t, sites{self: "9999", catalogue: rows}.AddSite(t.Context(), moved))
+	require.Empty(t, record().Dialect, "at another address may be a node of another kind")
 }

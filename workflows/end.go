@@ -150,7 +150,8 @@ func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activitie
 			}
 			r := openflow.Report{Key: k}
 			err := call(ctx, 0, "", scheduling.CollectTask, k, &r)
-			if openflow.CodeOf(err) == openflow.CodeNotFound || (err == nil && r.Status == openflow.TaskWaiting) {
+			idle := err == nil && r.Status == openflow.TaskWaiting && !j.starting.IsLocked()
+			if openflow.CodeOf(err) == openflow.CodeNotFound || idle {
 				r.Status, err = openflow.TaskCanceled, nil
 			}
 			switch {
@@ -159,6 +160,8 @@ func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activitie
 			case r.Status.Terminal():
 				j.take(ctx, r)
 				return nil
+			case r.Status == openflow.TaskWaiting:
+				return nil // its start is on the way, and will be refused
 			}
 			return call(ctx, 0, "", scheduling.StopJob, ends[k.Party], nil)
 		})

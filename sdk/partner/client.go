@@ -284,7 +284,7 @@ func (c *Client) CollectTask(ctx context.Context, _ openflow.PartyID, k openflow
 		return rec, c.unreachable("answered /v2/partner/task/collect with unreadable data: %v", err)
 	}
 	rec.Status, rec.PartyStatus = openflow.TaskStatus(s.Status), openflow.TaskStatus(s.PartyStatus)
-	rec.Reason = s.Error
+	rec.Reason, rec.Killed = s.Error, s.Stopping
 	if !rec.PartyStatus.Valid() {
 		return rec, c.unreachable("told an unknown status %q of %s", s.PartyStatus, k)
 	}

@@ -197,6 +197,7 @@ type TaskState struct {
 	EndTime     *int64 `json:"end_time"`
 	Elapsed     *int64 `json:"elapsed"`
 	Error       string `json:"error,omitempty"`
+	Stopping    bool   `json:"stopping,omitempty"` // ours: it is being stopped, also before it has begun to run
 }
 
 // SchedulerCreateJob is the body of POST /v2/scheduler/job/create. The last three are ours: the ID that the initiator
