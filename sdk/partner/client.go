@@ -62,16 +62,19 @@ func NewHTTP() *http.Client {
 func (c *Client) post(ctx context.Context, path string, body any) (wire.Envelope, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return c.send(ctx, path, body)
+	return c.send(ctx, path, body, "")
 }
 
-func (c *Client) send(ctx context.Context, path string, body any) (wire.Envelope, error) {
+// send makes one call. initiator is who submitted the job that the call creates, empty in all other calls; FATE-Flow reads
+// it, and who it is for, from headers (fate-flow-api §0.6.2, §0.8.1).
+func (c *Client) send(ctx context.Context, path string, body any, initiator openflow.PartyID) (wire.Envelope, error) {
 	var e wire.Envelope
 	b, err := json.Marshal(body)
 	if err != nil {
 		return e, openflow.Errorf(openflow.CodeInvalid, "request to %s cannot be encoded: %w", path, err)
 	}
-	answer, err := c.do(ctx, path, "application/json", b, nil)
+	header := http.Header{"Initiator-Party-Id": {string(initiator)}, "Dest-Party-Id": {string(c.Peer)}, "Service": {"fateflow"}}
+	answer, err := c.do(ctx, path, "application/json", b, header)
 	if err != nil {
 		return e, err
 	}
@@ -206,10 +209,13 @@ func (c *Client) create(ctx context.Context, path string, o openflow.JobOrder) e
 	if err != nil {
 		return err
 	}
-	return c.tell(ctx, path, wire.PartnerCreateJob{
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err = c.send(ctx, path, wire.PartnerCreateJob{
 		JobRef: wire.Ref(o.Key.Job, o.Key.Party), DAG: dag, SchemaVersion: wire.Text(o.DAG.SchemaVersion), Kind: wire.Kind,
 		UserName: o.UserName,
-	})
+	}, o.DAG.Conf.Initiator)
+	return err
 }
 
 // ApplyJobResources calls /v2/partner/job/resource/apply.

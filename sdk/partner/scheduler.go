@@ -24,7 +24,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 	e, err := s.send(ctx, "/v2/scheduler/job/create", wire.SchedulerCreateJob{
 		DAG: dag, SchemaVersion: wire.Text(sub.DAG.SchemaVersion), Kind: wire.Kind, JobID: wire.Text(sub.ID),
 		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName,
-	})
+	}, s.Self)
 	if err != nil {
 		return answer, err
 	}

@@ -24,6 +24,8 @@ type genuine struct {
 	held   map[string]bool
 	status string // party_status of the task
 	starts int
+
+	headers []http.Header
 }
 
 func newGenuine(t *testing.T) (*genuine, *partner.Client) {
@@ -43,6 +45,7 @@ func (g *genuine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
+	g.headers = append(g.headers, r.Header.Clone())
 	var body map[string]any
 	require.NoError(g.t, json.Unmarshal(raw, &body))
 	for _, key := range []string{"job_id", "role", "party_id", "task_id", "dag"} {
@@ -105,7 +108,9 @@ func TestStepwiseIsFATEFlowsOwnSequence(t *testing.T) {
 	g.calls = nil
 
 	reader := openflow.TaskKey{Job: jobK.Job, Task: "reader_0", Party: host}
-	require.NoError(t, peer.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: dag(t)}))
+	d := dag(t)
+	d.Conf.Initiator = "9999"
+	require.NoError(t, peer.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d}))
 	require.NoError(t, peer.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: reader, StartsJob: true}))
 	g.held = map[string]bool{}
 	require.NoError(t, peer.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: psi, Ended: []openflow.TaskUpdate{
@@ -136,6 +141,11 @@ func TestStepwiseIsFATEFlowsOwnSequence(t *testing.T) {
 		`job/status/update {"status":"success"}`,
 		`job/stop {}`,
 	}, g.calls)
+	for i, h := range g.headers[1:] {
+		require.Equal(t, "fateflow", h.Get("service"))
+		require.Equal(t, "10000", h.Get("dest-party-id"))
+		require.Equal(t, map[bool]string{true: "9999"}[i == 0], h.Get("initiator-party-id"), "of job/create only")
+	}
 }
 
 // A stop pushes the federated end first, because job/stop kills by it (§2.7), and the job's own end before job/stop.

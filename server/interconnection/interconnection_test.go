@@ -27,6 +27,13 @@ const (
 	taskBody = `{"job_id":"1","role":"host","party_id":"10000","task_id":"1_a","task_version":0,"new_version":1,"status":"running"}`
 )
 
+const failedTask = `{"job_id":"1","role":"host","party_id":"10000","task_id":"1_b","task_version":0,"status":"failed"}`
+
+// folded is a body of a folded call: taskBody with something more.
+func folded(more string) string {
+	return strings.Replace(strings.TrimSuffix(taskBody, "}"), `,"status":"running"`, "", 1) + "," + more + "}"
+}
+
 // No route answers anything to a caller that is not proven, nor reads what it says.
 func TestEveryRouteVerifiesFirst(t *testing.T) {
 	n := newNode(t)
@@ -143,6 +150,14 @@ func TestBodies(t *testing.T) {
 		"schedule without DAG": {"/v2/scheduler/job/create", "{}", wire.InvalidParameter, nil},
 		"schedule, broken DAG": {"/v2/scheduler/job/create", `{"dag":[],"schema_version":"2"}`, wire.InvalidParameter, nil},
 		"stop of nothing":      {"/v2/scheduler/job/stop", "{}", wire.InvalidParameter, nil},
+		"folded start":         {"/v2/partner/fold/task/start", folded(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+		"folded stop":          {"/v2/partner/fold/job/stop", folded(`"tasks":[` + failedTask + `],"status":"failed"`), wire.Success, openflow.JobFailed},
+		"folded, not an end":   {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.Replace(failedTask, "failed", "running", 1) + `]`), wire.InvalidParameter, nil},
+		"folded, another job":  {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.ReplaceAll(failedTask, `"1`, `"2`) + `]`), wire.InvalidParameter, nil},
+		"folded, for another":  {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.Replace(failedTask, "10000", "8888", 1) + `]`), wire.InvalidParameter, nil},
+		"folded, no version":   {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.Replace(failedTask, `,"task_version":0`, "", 1) + `]`), wire.InvalidParameter, nil},
+		"folded, no status":    {"/v2/partner/fold/job/stop", jobBody, wire.InvalidParameter, nil},
+		"folded, no DAG":       {"/v2/partner/fold/job/create", jobBody, wire.InvalidParameter, nil},
 		"apply for a task":     {"/v2/partner/task/resource/apply", taskBody, wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
