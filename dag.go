@@ -52,6 +52,7 @@ type JobConf struct {
 	ComputingPartitions int
 	SyncType            SyncType
 	AutoRetries         int
+	Timeout             time.Duration // of the job, from its start at all parties; 0: none
 	ModelID             string
 	ModelVersion        string
 	ModelWarehouse      *ModelRef

@@ -52,6 +52,8 @@ func (d *DAG) checkConf() error {
 		return at("dag.conf.auto_retries", "%d is negative", c.AutoRetries)
 	case c.SyncType != "" && c.SyncType != Callback && c.SyncType != Poll:
 		return at("dag.conf.sync_type", "unknown value %q", c.SyncType).WithHint("use callback or poll")
+	case c.Timeout < 0:
+		return at("dag.conf.timeout", "negative")
 	case c.Task.Timeout < 0:
 		return at("dag.conf.task.timeout", "negative")
 	}

@@ -198,10 +198,22 @@ type MetricRecord struct {
 type SiteRecord struct {
 	Party   PartyID
 	URL     string
-	Dialect string   // which protocol it speaks; empty: fate-flow v2
+	Dialect Dialect  // how it wants to be called; empty: not known yet
 	Keys    []string // public keys in text form: the current one and, while they change, the next
 	AddedAt time.Time
 }
+
+// Dialect is how a peer wants to be called.
+type Dialect string
+
+// A peer of DialectFolded takes in one call what FATE-Flow takes in several; one of DialectFATEFlow, a genuine FATE-Flow
+// node or an openflow node before folded calls, gets FATE-Flow's own sequence.
+//
+// Spec: fate-flow-api §2.5.
+const (
+	DialectFolded   Dialect = "openflow"
+	DialectFATEFlow Dialect = "fate-flow"
+)
 
 // GrantKind says what a grant allows.
 type GrantKind string

@@ -29,8 +29,9 @@ type JobService interface {
 	// Errors: CodeInvalid, CodeConflict (key used for another content), CodeRejected, CodePermission, CodeUnavailable,
 	// each naming the party.
 	SubmitJob(ctx context.Context, s Submission) (Submitted, error)
-	// StopJob asks the scheduler to cancel a job that has a row here. Stopping an ended job is success.
-	StopJob(ctx context.Context, id JobID) error
+	// StopJob asks the job's scheduler to cancel it and tells how far that has come after a moment. Stopping an ended job is
+	// success. Errors: CodeNotFound when neither this node nor a peer schedules it for this node.
+	StopJob(ctx context.Context, id JobID) (Stopped, error)
 	// RerunJob asks the scheduler to run again what has not succeeded of an ended job. A job that runs or has succeeded
 	// is left alone.
 	RerunJob(ctx context.Context, id JobID) error
@@ -50,8 +51,9 @@ type Report struct {
 type SchedulerService interface {
 	// CreateJob starts a job and returns once every party has created it, or with the refusal of the first that did not.
 	CreateJob(ctx context.Context, caller PartyID, s Submission) (Submitted, error)
-	// StopJob ends a job early; an ended one stays as it is. Only the job's parties and its initiator may.
-	StopJob(ctx context.Context, caller PartyID, id JobID, status JobStatus) error
+	// StopJob ends a job early; an ended one stays as it is. Only the job's parties and its initiator may. The answer comes
+	// once nothing of the job runs anywhere, or after a moment.
+	StopJob(ctx context.Context, caller PartyID, id JobID, status JobStatus) (Stopped, error)
 	// RerunJob opens a new run of an ended job under the same ID: what succeeded is kept, the rest becomes new versions.
 	// A job that runs or has succeeded is left alone. Errors: CodeConflict when it was never created at its parties, or is
 	// still ending.
@@ -75,6 +77,31 @@ type TaskUpdate struct {
 	Progress int // of the job, in percent
 }
 
+// TaskStart asks a party to start its run of a task. What the party has to hear before goes along, so that a task costs
+// one call.
+type TaskStart struct {
+	TaskKey                // a version that the party does not know yet is made from the latest before it
+	StartsJob bool         // the job has not started at this party
+	Ended     []TaskUpdate // what has ended since the party last heard
+}
+
+// JobEnd tells a party that the job has ended.
+type JobEnd struct {
+	Status JobStatus
+	Reason string
+	Tasks  []TaskUpdate // ends of tasks that the party has not heard of; others that still run there are stopped as well
+}
+
+// Stopped tells how far the stop of a job has come.
+type Stopped struct {
+	Status   JobStatus // in which the job has ended; empty: it has not yet
+	Reason   string
+	Stopping []Party // who has not confirmed yet that nothing of the job runs there; they are asked until they do
+}
+
+// Everywhere reports whether the job has ended and nothing of it runs at any party.
+func (s Stopped) Everywhere() bool { return s.Status.Terminal() && len(s.Stopping) == 0 }
+
 // PartnerService is what a node offers the scheduler of a job, for each role that it plays. Every method may be called
 // twice with the same arguments and then answers as the first time. Row keys name the scheduler, which is the verified
 // caller, so a stranger finds nothing.
@@ -83,6 +110,9 @@ type TaskUpdate struct {
 type PartnerService interface {
 	// CreateJob records the job and its tasks; nothing runs. Errors: CodePermission (no grant), CodeInvalid, CodeConflict.
 	CreateJob(ctx context.Context, o JobOrder) error
+	// OpenJob is CreateJob and ApplyJobResources in one call. An error about AboutResource means that the job is created
+	// and does not hold its resources.
+	OpenJob(ctx context.Context, o JobOrder) error
 	// ApplyJobResources reserves the job's cores. Errors: CodeExhausted (busy: say it again later), CodeInvalid about
 	// AboutResource (more than this site has).
 	ApplyJobResources(ctx context.Context, k JobKey) error
@@ -93,11 +123,11 @@ type PartnerService interface {
 	// UpdateJob sets status and reason; empty values leave what is there.
 	UpdateJob(ctx context.Context, k JobKey, status JobStatus, reason string, progress *int) error
 	// StopJob ends the job here: running tasks are stopped, resources returned. It returns when the stop is recorded.
-	StopJob(ctx context.Context, k JobKey, status JobStatus, reason string) error
+	StopJob(ctx context.Context, k JobKey, end JobEnd) error
 	// StartTask accepts a task durably and returns; its end comes as a report or by CollectTask.
 	// Errors: CodeExhausted when its cores are taken for now.
-	StartTask(ctx context.Context, scheduler PartyID, k TaskKey) error
-	// RerunTask makes a further version of a task whose version before it exists here, ready to be started.
+	StartTask(ctx context.Context, scheduler PartyID, o TaskStart) error
+	// RerunTask makes a further version of a task from the latest before it, ready to be started.
 	RerunTask(ctx context.Context, scheduler PartyID, k TaskKey) error
 	// UpdateTask records the federated status; with an end status it also stops what still runs of the task.
 	UpdateTask(ctx context.Context, scheduler PartyID, u TaskUpdate) error
@@ -134,7 +164,8 @@ type JobPlan struct {
 	AutoRetries int
 	Cores       int // that the job takes at each party; 0: not said
 	Timing      Timing
-	Again       bool // a further run of a job that its parties know
+	Timeout     time.Duration // from the start of the job, not counting what it waits before; 0: none
+	Again       bool          // a further run of a job that its parties know
 }
 
 // PlannedTask is a task as far as scheduling goes.
@@ -165,8 +196,11 @@ type Engine interface {
 	// RerunJob starts a further run of a job that JobRuns has told is over, and returns once its parties have opened it
 	// again or are slow to answer. One that was started meanwhile is success.
 	RerunJob(ctx context.Context, p JobPlan) error
-	// StopJob tells the workflow to end early. CodeNotFound when there is none that still runs.
-	StopJob(ctx context.Context, id JobID, status JobStatus, reason string) error
+	// StopJob tells the workflow to end early and returns how far that has come, at the latest after a moment. CodeNotFound
+	// when there is none that still runs: the job has ended everywhere.
+	StopJob(ctx context.Context, id JobID, status JobStatus, reason string) (Stopped, error)
+	// Stopped tells how far the end of a job has come. CodeNotFound like StopJob.
+	Stopped(ctx context.Context, id JobID) (Stopped, error)
 	// ReportTask hands a report to the job's workflow. CodeNotFound when there is none that still runs.
 	ReportTask(ctx context.Context, r Report) error
 	// WakeJobs tells waiting jobs that resources may have become free.

@@ -54,12 +54,37 @@ func (s *Scheduling) at(ctx context.Context, p openflow.Party, do func(openflow.
 
 // CreateJob asks one party to create the job, with the DAG as that party may see it.
 func (s *Scheduling) CreateJob(ctx context.Context, c PartyCall) error {
-	job, err := s.Jobs.ScheduledJob(ctx, c.Job)
+	order, err := s.order(ctx, c)
 	if err != nil {
 		return ToTemporal(err)
 	}
-	order := openflow.JobOrder{Key: s.key(c), DAG: job.DAG.StrippedFor(c.Party.ID), UserName: job.UserName}
 	return s.at(ctx, c.Party, func(p openflow.PartnerService) error { return p.CreateJob(ctx, order) })
+}
+
+func (s *Scheduling) order(ctx context.Context, c PartyCall) (openflow.JobOrder, error) {
+	job, err := s.Jobs.ScheduledJob(ctx, c.Job)
+	if err != nil {
+		return openflow.JobOrder{}, err
+	}
+	return openflow.JobOrder{Key: s.key(c), DAG: job.DAG.StrippedFor(c.Party.ID), UserName: job.UserName}, nil
+}
+
+// OpenJob asks one party to create the job and for its resources at once. That the job is created without its resources is
+// an answer, not an error.
+func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, error) {
+	order, err := s.order(ctx, c)
+	if err != nil {
+		return plan.Grant{}, ToTemporal(err)
+	}
+	partner, err := s.Directory.Partner(ctx, c.Party.ID)
+	if err == nil {
+		err = partner.OpenJob(ctx, order)
+	}
+	var e *openflow.Error
+	if err == nil || (errors.As(err, &e) && e.Subject == openflow.AboutResource) {
+		return grantOf(c.Party, err), nil
+	}
+	return plan.Grant{}, ToTemporal(openflow.AtParty(c.Party.ID, err))
 }
 
 // ApplyResources asks one party for the job's resources. A refusal is an answer, not an error.
@@ -68,7 +93,11 @@ func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (plan.Gran
 	if err == nil {
 		err = partner.ApplyJobResources(ctx, s.key(c))
 	}
-	g := plan.Grant{Party: c.Party, Code: openflow.CodeOf(err)}
+	return grantOf(c.Party, err), nil
+}
+
+func grantOf(p openflow.Party, err error) plan.Grant {
+	g := plan.Grant{Party: p, Code: openflow.CodeOf(err)}
 	var e *openflow.Error
 	switch {
 	case errors.As(err, &e):
@@ -78,7 +107,7 @@ func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (plan.Gran
 	case err != nil:
 		g.Text = err.Error()
 	}
-	return g, nil
+	return g
 }
 
 // ReturnResources gives back what ApplyResources got at one party.
@@ -96,6 +125,7 @@ type JobUpdate struct {
 	PartyCall
 	Status openflow.JobStatus
 	Reason string
+	Tasks  []openflow.TaskUpdate // in StopJob: ends that the party has not heard of
 }
 
 // UpdateJob tells one party why the job waits.
@@ -108,7 +138,7 @@ func (s *Scheduling) UpdateJob(ctx context.Context, u JobUpdate) error {
 // StopJob ends the job at one party. A party that has never heard of it has nothing to stop.
 func (s *Scheduling) StopJob(ctx context.Context, u JobUpdate) error {
 	return s.at(ctx, u.Party, func(p openflow.PartnerService) error {
-		err := p.StopJob(ctx, s.key(u.PartyCall), u.Status, u.Reason)
+		err := p.StopJob(ctx, s.key(u.PartyCall), openflow.JobEnd{Status: u.Status, Reason: u.Reason, Tasks: u.Tasks})
 		if openflow.CodeOf(err) == openflow.CodeNotFound {
 			return nil
 		}
@@ -117,8 +147,8 @@ func (s *Scheduling) StopJob(ctx context.Context, u JobUpdate) error {
 }
 
 // StartTask asks one party to start its run of a task.
-func (s *Scheduling) StartTask(ctx context.Context, k openflow.TaskKey) error {
-	return s.at(ctx, k.Party, func(p openflow.PartnerService) error { return p.StartTask(ctx, s.Self, k) })
+func (s *Scheduling) StartTask(ctx context.Context, o openflow.TaskStart) error {
+	return s.at(ctx, o.Party, func(p openflow.PartnerService) error { return p.StartTask(ctx, s.Self, o) })
 }
 
 // RerunTask asks one party to make a further version of its run of a task.
@@ -131,12 +161,16 @@ func (s *Scheduling) UpdateTask(ctx context.Context, u openflow.TaskUpdate) erro
 	return s.at(ctx, u.Key.Party, func(p openflow.PartnerService) error { return p.UpdateTask(ctx, s.Self, u) })
 }
 
-// CollectTask asks one party how its run of a task stands.
+// CollectTask asks one party how its run of a task stands. One that is being stopped counts as running until it has ended,
+// since its container may be about to begin.
 func (s *Scheduling) CollectTask(ctx context.Context, k openflow.TaskKey) (openflow.Report, error) {
 	r := openflow.Report{Key: k}
 	err := s.at(ctx, k.Party, func(p openflow.PartnerService) error {
 		rec, err := p.CollectTask(ctx, s.Self, k)
 		r.Status, r.Error = rec.PartyStatus, wire.FirstLine(rec.ErrorReport, rec.Reason)
+		if rec.Killed && r.Status == openflow.TaskWaiting {
+			r.Status = openflow.TaskRunning
+		}
 		return err
 	})
 	return r, err
@@ -145,7 +179,7 @@ func (s *Scheduling) CollectTask(ctx context.Context, k openflow.TaskKey) (openf
 // JobNews is what the scheduler's own record of a job is to say.
 type JobNews struct {
 	Job      openflow.JobID
-	Status   openflow.JobStatus
+	Status   openflow.JobStatus // empty: it stays, and the reason is another
 	Reason   string
 	Progress int
 	Cores    int                // in EndJob: what the job held at each party
@@ -163,7 +197,7 @@ func (s *Scheduling) record(ctx context.Context, n JobNews) error {
 			return err
 		}
 	}
-	if n.Status == openflow.JobWaiting {
+	if n.Status == openflow.JobWaiting || n.Status == "" {
 		if err := s.Jobs.SetScheduledReason(ctx, n.Job, n.Reason); err != nil {
 			return err
 		}

@@ -57,11 +57,15 @@ func (p *peers) UpdateJob(_ context.Context, k openflow.JobKey, s openflow.JobSt
 	p.status = append(p.status, s)
 	return p.seen(k)
 }
-func (p *peers) StopJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, _ string) error {
-	p.status = append(p.status, s)
+func (p *peers) OpenJob(_ context.Context, o openflow.JobOrder) error {
+	p.order = o
+	return p.seen(o.Key)
+}
+func (p *peers) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEnd) error {
+	p.status = append(p.status, end.Status)
 	return p.seen(k)
 }
-func (p *peers) StartTask(_ context.Context, s openflow.PartyID, _ openflow.TaskKey) error {
+func (p *peers) StartTask(_ context.Context, s openflow.PartyID, _ openflow.TaskStart) error {
 	p.schedulers = append(p.schedulers, s)
 	return p.err
 }
@@ -119,6 +123,7 @@ var (
 func TestCallsToParties(t *testing.T) {
 	for name, call := range map[string]func(*activities.Scheduling) error{
 		"create": func(s *activities.Scheduling) error { return s.CreateJob(t.Context(), atHost) },
+		"open":   func(s *activities.Scheduling) error { _, err := s.OpenJob(t.Context(), atHost); return err },
 		"return": func(s *activities.Scheduling) error { return s.ReturnResources(t.Context(), atHost) },
 		"start":  func(s *activities.Scheduling) error { return s.StartJob(t.Context(), atHost) },
 		"update": func(s *activities.Scheduling) error {
@@ -127,7 +132,9 @@ func TestCallsToParties(t *testing.T) {
 		"stop": func(s *activities.Scheduling) error {
 			return s.StopJob(t.Context(), activities.JobUpdate{PartyCall: atHost, Status: openflow.JobFailed})
 		},
-		"start task":  func(s *activities.Scheduling) error { return s.StartTask(t.Context(), run) },
+		"start task": func(s *activities.Scheduling) error {
+			return s.StartTask(t.Context(), openflow.TaskStart{TaskKey: run})
+		},
 		"update task": func(s *activities.Scheduling) error { return s.UpdateTask(t.Context(), openflow.TaskUpdate{Key: run}) },
 		"collect":     func(s *activities.Scheduling) error { _, err := s.CollectTask(t.Context(), run); return err },
 	} {
@@ -233,4 +240,35 @@ func TestOwnRecordOfAJob(t *testing.T) {
 	p.store = openflow.Errorf(openflow.CodeInternal, "disk")
 	require.True(t, retried(p.scheduling().RecordJob(t.Context(), waits)))
 	require.True(t, retried(p.scheduling().EndJob(t.Context(), news)))
+}
+
+func TestOpenJobTellsRefusalFromWaiting(t *testing.T) {
+	p := &peers{record: openflow.ScheduledJob{DAG: &openflow.DAG{}, UserName: "u"}}
+	s := p.scheduling()
+	g, err := s.OpenJob(t.Context(), atHost)
+	require.NoError(t, err)
+	require.Equal(t, plan.Grant{Party: host}, g)
+	require.Equal(t, "u", p.order.UserName)
+
+	p.err = openflow.About(openflow.AboutResource, openflow.AtParty("10000", openflow.Errorf(openflow.CodeExhausted, "busy")))
+	g, err = s.OpenJob(t.Context(), atHost)
+	require.NoError(t, err, "it is created")
+	require.Equal(t, openflow.CodeExhausted, g.Code)
+
+	p.err = openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodePermission, "no grant"))
+	_, err = s.OpenJob(t.Context(), atHost)
+	err = activities.FromTemporal(err)
+	require.Equal(t, openflow.CodePermission, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "10000")
+}
+
+func TestRunThatIsBeingStoppedCountsAsRunning(t *testing.T) {
+	p := &peers{task: openflow.TaskRecord{PartyStatus: openflow.TaskWaiting}}
+	r, err := p.scheduling().CollectTask(t.Context(), run)
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskWaiting, r.Status)
+	p.task.Killed = true
+	r, err = p.scheduling().CollectTask(t.Context(), run)
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskRunning, r.Status)
 }

@@ -19,8 +19,17 @@ func (c *Catalogue) SaveSite(ctx context.Context, s openflow.SiteRecord) error {
 	}
 	_, err = c.exec(ctx, `insert into site (party, url, dialect, added_at, keys) values ($1, $2, $3, $4, $5)
 		on conflict (party) do update set url = excluded.url, dialect = excluded.dialect, keys = excluded.keys`,
-		string(s.Party), s.URL, s.Dialect, orNow(s.AddedAt, c.stamp()), keys)
+		string(s.Party), s.URL, string(s.Dialect), orNow(s.AddedAt, c.stamp()), keys)
 	return classify("save site "+string(s.Party), err)
+}
+
+// SetSiteDialect records how a peer wants to be called. One that is not known any more is CodeNotFound.
+func (c *Catalogue) SetSiteDialect(ctx context.Context, p openflow.PartyID, d openflow.Dialect) error {
+	n, err := c.exec(ctx, `update site set dialect = $2 where party = $1`, string(p), string(d))
+	if err == nil && n == 0 {
+		return notFound("site %s is not known here", p)
+	}
+	return classify("update site "+string(p), err)
 }
 
 func scanSite(r row) (openflow.SiteRecord, error) {

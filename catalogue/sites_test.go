@@ -29,6 +29,13 @@ func TestSites(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(s, got), "the time of the first addition stays")
 
+	require.NoError(t, c.SetSiteDialect(ctx, "10000", openflow.DialectFolded))
+	got, err = c.Site(ctx, "10000")
+	require.NoError(t, err)
+	s.Dialect = openflow.DialectFolded
+	require.Empty(t, cmp.Diff(s, got), "and nothing else")
+	requireCode(t, openflow.CodeNotFound, c.SetSiteDialect(ctx, "9", openflow.DialectFolded))
+
 	require.NoError(t, c.SaveSite(ctx, openflow.SiteRecord{Party: "8888"}))
 	sites, err := c.Sites(ctx)
 	require.NoError(t, err)

@@ -138,6 +138,6 @@ func ended(status, reason string) map[string]string {
 		submitRoute: `{"model_id":"m","model_version":"0","warnings":["mind the arbiter"]}`,
 		jobRoute:    "[" + row + "]", tasksRoute: "[" + taskRow + "]",
 		"GET /v2/job/list/query": `{"count":3,"data":[` + row + `]}`,
-		"POST /v2/job/stop":      "null",
+		"POST /v2/job/stop":      `{"status":"canceled","reason":"stopped by party 9999"}`,
 	}
 }

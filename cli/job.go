@@ -186,44 +186,77 @@ func listJobs(w io.Writer, l sdk.JobList) {
 
 func percent(n int) string { return strconv.Itoa(n) + "%" }
 
-// ordered is the document of job stop and job rerun.
-type ordered struct {
-	JobID  openflow.JobID     `json:"job_id"`
-	Status openflow.JobStatus `json:"status"` // when the command returned; it may change a moment later
-}
-
-// order asks something of a job and shows where the job stands then. under says what goes on when it has not ended.
-func (o *options) order(c *cobra.Command, id openflow.JobID, ask func(*sdk.Client, context.Context, openflow.JobID) error, under string) error {
-	client := o.client()
-	if err := ask(client, c.Context(), id); err != nil {
-		return err
-	}
-	rows, err := client.Job(c.Context(), id)
-	if err != nil {
-		return err
-	}
-	status := sdk.Snapshot{Rows: rows}.Status()
-	return o.show(c, ordered{id, status}, func(w io.Writer) {
-		if status.Terminal() {
-			line(w, "job "+string(id)+" is "+string(status))
-			return
-		}
-		line(w, "job "+string(id)+" "+under+"; follow it with: openflow job watch "+string(id))
-	})
+// stopDocument is the document of job stop.
+type stopDocument struct {
+	JobID    openflow.JobID     `json:"job_id"`
+	Status   openflow.JobStatus `json:"status"` // empty: it has not ended yet
+	Reason   string             `json:"reason"`
+	Stopping []string           `json:"stopping"` // parties that have not confirmed yet that nothing of the job runs there
 }
 
 func stopCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	var wait bool
+	c := &cobra.Command{
 		Use:   "stop ID",
-		Short: "Ask for the end of a job",
-		Long: `Ask for the end of a job at all its parties. Running containers are stopped, and the job becomes canceled. A job that
-has ended stays as it is.`,
-		Example: `  openflow job stop 202601021504050000000`,
-		Args:    positional("ID"),
+		Short: "End a job at all its parties",
+		Long: `End a job at all its parties: running containers are stopped, and the job becomes canceled. The command tells whether
+everything has stopped everywhere. A party that does not answer is asked again by the job's scheduler until it does, and the
+job's reason names it meanwhile. A job that has ended stays as it is.`,
+		Example: `  openflow job stop 202601021504050000000
+  openflow job stop 202601021504050000000 --wait`,
+		Args: positional("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return o.order(c, openflow.JobID(args[0]), (*sdk.Client).Stop, "is being stopped")
+			id := openflow.JobID(args[0])
+			s, err := o.client().Stop(c.Context(), id)
+			for wait && err == nil && !s.Everywhere() {
+				if err = sleep(c.Context(), stopPause); err == nil {
+					s, err = o.client().Stop(c.Context(), id)
+				}
+			}
+			if err != nil {
+				return err
+			}
+			d := stopDocument{JobID: id, Status: s.Status, Reason: s.Reason, Stopping: []string{}}
+			for _, p := range s.Stopping {
+				d.Stopping = append(d.Stopping, p.String())
+			}
+			return o.show(c, d, func(w io.Writer) { line(w, stopText(d)) })
 		},
 	}
+	c.Flags().BoolVar(&wait, "wait", false, "return only when everything has stopped everywhere")
+	return c
+}
+
+// stopPause is the time between two questions of job stop --wait.
+const stopPause = time.Second
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func stopText(d stopDocument) string {
+	job := "job " + string(d.JobID)
+	switch {
+	case !d.Status.Terminal():
+		return job + " is being stopped; follow it with: openflow job watch " + string(d.JobID)
+	case len(d.Stopping) > 0:
+		return job + " is " + string(d.Status) + "; " + strings.Join(d.Stopping, ", ") +
+			" has not confirmed yet that it has stopped, and is asked until it does"
+	}
+	return job + " is " + string(d.Status) + ": nothing of it runs at any party"
+}
+
+// rerunDocument is the document of job rerun.
+type rerunDocument struct {
+	JobID  openflow.JobID     `json:"job_id"`
+	Status openflow.JobStatus `json:"status"` // when the command returned; it may change a moment later
 }
 
 func rerunCommand(o *options) *cobra.Command {
@@ -235,7 +268,22 @@ stopped become new versions. A job that runs, or has succeeded, is left alone.`,
 		Example: `  openflow job rerun 202601021504050000000`,
 		Args:    positional("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return o.order(c, openflow.JobID(args[0]), (*sdk.Client).Rerun, "runs again")
+			id, client := openflow.JobID(args[0]), o.client()
+			if err := client.Rerun(c.Context(), id); err != nil {
+				return err
+			}
+			rows, err := client.Job(c.Context(), id)
+			if err != nil {
+				return err
+			}
+			status := sdk.Snapshot{Rows: rows}.Status()
+			return o.show(c, rerunDocument{id, status}, func(w io.Writer) {
+				if status.Terminal() {
+					line(w, "job "+string(id)+" is "+string(status))
+					return
+				}
+				line(w, "job "+string(id)+" runs again; follow it with: openflow job watch "+string(id))
+			})
 		},
 	}
 }

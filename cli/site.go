@@ -56,9 +56,9 @@ func sitesCommand(o *options) *cobra.Command {
 				return err
 			}
 			return o.show(c, append([]sdk.Site{}, sites...), func(w io.Writer) {
-				line(w, "PARTY", "URL", "KEYS", "ADDED")
+				line(w, "PARTY", "URL", "KEYS", "ADDED", "CALLED AS")
 				for _, s := range sites {
-					line(w, s.PartyID, s.URL, strings.Join(s.Keys, ","), moment(&s.AddedAt))
+					line(w, s.PartyID, s.URL, strings.Join(s.Keys, ","), moment(&s.AddedAt), s.Dialect)
 				}
 			})
 		},

@@ -286,7 +286,7 @@ const stopPatience = 10 * time.Second
 func (n nodes) stopJob(ctx context.Context, id openflow.JobID, out io.Writer) {
 	ctx, cancel := context.WithTimeout(ctx, stopPatience)
 	defer cancel()
-	if err := n.client(0).Stop(ctx, id); err != nil {
+	if _, err := n.client(0).Stop(ctx, id); err != nil {
 		return // the node is gone; what runs is ended below
 	}
 	fmt.Fprintf(out, "stopping job %s\n", id)

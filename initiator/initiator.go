@@ -19,6 +19,11 @@ type Rows interface {
 	JobRows(ctx context.Context, id openflow.JobID) ([]openflow.JobRecord, error)
 }
 
+// Sites knows the peers of this site.
+type Sites interface {
+	Sites(ctx context.Context) ([]openflow.SiteRecord, error)
+}
+
 // Components knows the algorithms of this site.
 type Components interface {
 	// Unknown lists which of these parameters the component does not have; none for a component that is not known here.
@@ -29,6 +34,7 @@ type Components interface {
 type Service struct {
 	Self       openflow.PartyID
 	Rows       Rows
+	Sites      Sites
 	Components Components
 	Directory  openflow.Directory
 	NewID      func() openflow.JobID
@@ -59,10 +65,15 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 	return answer, openflow.AtParty(dag.Conf.Scheduler, err)
 }
 
-// StopJob asks the job's scheduler to cancel it.
-func (s *Service) StopJob(ctx context.Context, id openflow.JobID) error {
-	return s.ask(ctx, id, func(scheduler openflow.SchedulerService) error {
-		return scheduler.StopJob(ctx, s.Self, id, openflow.JobCanceled)
+// StopJob asks the job's scheduler to cancel it; see openflow.JobService.
+func (s *Service) StopJob(ctx context.Context, id openflow.JobID) (openflow.Stopped, error) {
+	var stopped openflow.Stopped
+	return stopped, s.ask(ctx, id, func(scheduler openflow.SchedulerService) error {
+		answer, err := scheduler.StopJob(ctx, s.Self, id, openflow.JobCanceled)
+		if err == nil {
+			stopped = answer
+		}
+		return err
 	})
 }
 
@@ -71,20 +82,41 @@ func (s *Service) RerunJob(ctx context.Context, id openflow.JobID) error {
 	return s.ask(ctx, id, func(scheduler openflow.SchedulerService) error { return scheduler.RerunJob(ctx, s.Self, id) })
 }
 
-// ask calls the scheduler of a job that has a row here.
+// ask calls the job's scheduler. A job in which this node runs no task has no row here, whether it was submitted or is
+// scheduled here: this node and its peers are asked, one after the other, and the scheduler knows who may ask.
 func (s *Service) ask(ctx context.Context, id openflow.JobID, do func(openflow.SchedulerService) error) error {
 	rows, err := s.Rows.JobRows(ctx, id)
 	if err != nil {
 		return openflow.About(openflow.AboutJob, err)
 	}
-	if len(rows) == 0 {
-		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "no job %s here", id))
+	if len(rows) > 0 {
+		return s.askAt(ctx, rows[0].Scheduler, do)
 	}
-	scheduler, err := s.Directory.Scheduler(ctx, rows[0].Scheduler)
+	peers, err := s.Sites.Sites(ctx)
+	if err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	answer := s.askAt(ctx, s.Self, do)
+	for _, p := range peers {
+		if openflow.CodeOf(answer) != openflow.CodeNotFound {
+			return answer
+		}
+		if err := s.askAt(ctx, p.Party, do); openflow.CodeOf(err) != openflow.CodeUnavailable {
+			answer = err
+		}
+	}
+	if openflow.CodeOf(answer) == openflow.CodeNotFound {
+		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "no job %s here, nor at a peer that answers", id))
+	}
+	return answer
+}
+
+func (s *Service) askAt(ctx context.Context, scheduler openflow.PartyID, do func(openflow.SchedulerService) error) error {
+	service, err := s.Directory.Scheduler(ctx, scheduler)
 	if err == nil {
-		err = do(scheduler)
+		err = do(service)
 	}
-	return openflow.AtParty(rows[0].Scheduler, err)
+	return openflow.AtParty(scheduler, err)
 }
 
 // misspelt lists parameters that no component will read. They are legal, because FATE's client sends those of other

@@ -29,6 +29,7 @@ type network struct {
 	subs   []openflow.Submission
 	stops  []openflow.JobID
 	caller openflow.PartyID
+	knows  func(openflow.PartyID) error // what the scheduler there says of a job
 }
 
 func (n *network) Partner(context.Context, openflow.PartyID) (openflow.PartnerService, error) {
@@ -37,6 +38,9 @@ func (n *network) Partner(context.Context, openflow.PartyID) (openflow.PartnerSe
 
 func (n *network) Scheduler(_ context.Context, id openflow.PartyID) (openflow.SchedulerService, error) {
 	n.asked = id
+	if n.knows != nil {
+		n.err = n.knows(id)
+	}
 	return n, n.away
 }
 
@@ -45,12 +49,14 @@ func (n *network) CreateJob(_ context.Context, caller openflow.PartyID, s openfl
 	return n.answer, n.err
 }
 
-func (n *network) StopJob(_ context.Context, caller openflow.PartyID, id openflow.JobID, status openflow.JobStatus) error {
+func (n *network) StopJob(_ context.Context, caller openflow.PartyID, id openflow.JobID, status openflow.JobStatus) (openflow.Stopped, error) {
 	if status != openflow.JobCanceled {
-		return openflow.Errorf(openflow.CodeInternal, "a user cancels")
+		return openflow.Stopped{}, openflow.Errorf(openflow.CodeInternal, "a user cancels")
 	}
-	n.caller, n.stops = caller, append(n.stops, id)
-	return n.err
+	if n.err == nil {
+		n.caller, n.stops = caller, append(n.stops, id)
+	}
+	return openflow.Stopped{Status: status}, n.err
 }
 
 type rows struct {
@@ -63,7 +69,7 @@ func (r rows) JobRows(context.Context, openflow.JobID) ([]openflow.JobRecord, er
 }
 
 func service(n *network, r rows) *initiator.Service {
-	return &initiator.Service{Self: "9999", Rows: r, Components: lr{}, Directory: n, NewID: func() openflow.JobID { return "new" }}
+	return &initiator.Service{Self: "9999", Rows: r, Sites: peers{"10000", "10001"}, Components: lr{}, Directory: n, NewID: func() openflow.JobID { return "new" }}
 }
 
 func dag() *openflow.DAG {
@@ -128,21 +134,69 @@ func TestSubmitJobFails(t *testing.T) {
 }
 
 func TestStopJob(t *testing.T) {
+	stop := func(n *network, r rows, id openflow.JobID) error {
+		_, err := service(n, r).StopJob(t.Context(), id)
+		return err
+	}
 	row := openflow.JobRecord{ID: "1", Scheduler: "10000"}
 	n := &network{}
-	require.NoError(t, service(n, rows{list: []openflow.JobRecord{row}}).StopJob(t.Context(), "1"))
+	got, err := service(n, rows{list: []openflow.JobRecord{row}}).StopJob(t.Context(), "1")
+	require.NoError(t, err)
+	require.Equal(t, openflow.Stopped{Status: openflow.JobCanceled}, got)
 	require.Equal(t, openflow.PartyID("10000"), n.asked)
 	require.Equal(t, openflow.PartyID("9999"), n.caller)
 	require.Equal(t, []openflow.JobID{"1"}, n.stops)
 
-	err := service(n, rows{}).StopJob(t.Context(), "2")
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 	n.away = openflow.Errorf(openflow.CodeUnavailable, "down")
-	err = service(n, rows{list: []openflow.JobRecord{row}}).StopJob(t.Context(), "1")
+	err = stop(n, rows{list: []openflow.JobRecord{row}}, "1")
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "10000")
-	err = service(n, rows{err: openflow.Errorf(openflow.CodeInternal, "disk")}).StopJob(t.Context(), "1")
+	err = stop(n, rows{err: openflow.Errorf(openflow.CodeInternal, "disk")}, "1")
 	require.Equal(t, openflow.CodeInternal, openflow.CodeOf(err))
+}
+
+// A node that runs no task of a job has no row of it, and may still have submitted or schedule it.
+func TestStopOfAJobWithoutARow(t *testing.T) {
+	for name, tc := range map[string]struct {
+		knows openflow.PartyID // which scheduler knows the job
+		down  openflow.PartyID
+		code  openflow.Code
+	}{
+		"scheduled here":                {"9999", "", ""},
+		"scheduled by a peer":           {"10001", "", ""},
+		"another peer does not answer":  {"10001", "10000", ""},
+		"its scheduler does not answer": {"10001", "10001", openflow.CodeNotFound},
+		"unknown everywhere":            {"", "", openflow.CodeNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &network{knows: func(id openflow.PartyID) error {
+				switch id {
+				case tc.down:
+					return openflow.Errorf(openflow.CodeUnavailable, "down")
+				case tc.knows:
+					return nil
+				}
+				return openflow.Errorf(openflow.CodeNotFound, "not scheduled here")
+			}}
+			_, err := service(n, rows{}).StopJob(t.Context(), "1")
+			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
+			if tc.code == "" {
+				require.Equal(t, tc.knows, n.asked)
+				require.Equal(t, []openflow.JobID{"1"}, n.stops)
+			}
+		})
+	}
+}
+
+// peers are the sites that the initiator knows.
+type peers []openflow.PartyID
+
+func (p peers) Sites(context.Context) ([]openflow.SiteRecord, error) {
+	var list []openflow.SiteRecord
+	for _, id := range p {
+		list = append(list, openflow.SiteRecord{Party: id})
+	}
+	return list, nil
 }
 
 func TestWarnings(t *testing.T) {

@@ -22,19 +22,35 @@ type directory struct {
 	http      *http.Client
 	partner   openflow.PartnerService
 	scheduler openflow.SchedulerService
+
+	learning sync.Mutex
+	learnt   map[openflow.PartyID]time.Time // until when the record of a peer says how it wants to be called
 }
+
+// relearn is how long a record is believed to say how a peer wants to be called: its node may be replaced by another
+// version. One that could not be asked is asked again after relearnSoon.
+const (
+	relearn     = time.Hour
+	relearnSoon = time.Minute
+)
 
 // client makes the client of a peer. Sites are read anew each time, so a changed address holds at once.
 func (d *directory) client(ctx context.Context, id openflow.PartyID) (*partner.Client, error) {
+	s, err := d.site(ctx, id)
+	return d.clientOf(s), err
+}
+
+func (d *directory) clientOf(s openflow.SiteRecord) *partner.Client {
+	return &partner.Client{Self: d.self, Peer: s.Party, URL: s.URL, Signer: d.signer, HTTP: d.http}
+}
+
+func (d *directory) site(ctx context.Context, id openflow.PartyID) (openflow.SiteRecord, error) {
 	s, err := d.sites.Site(ctx, id)
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		err = openflow.Errorf(openflow.CodeInvalid, "party %s is not known here", id).
 			WithHint("register it: openflow site add %s --url URL --key KEY", id)
 	}
-	if err != nil {
-		return nil, openflow.About(openflow.AboutSite, err)
-	}
-	return &partner.Client{Self: d.self, Peer: id, URL: s.URL, Signer: d.signer, HTTP: d.http}, nil
+	return s, openflow.About(openflow.AboutSite, err)
 }
 
 // Partner implements openflow.Directory.
@@ -42,7 +58,51 @@ func (d *directory) Partner(ctx context.Context, id openflow.PartyID) (openflow.
 	if id == d.self {
 		return d.partner, nil
 	}
-	return d.client(ctx, id)
+	s, err := d.site(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	c := d.clientOf(s)
+	dialect, err := d.dialect(ctx, s, c)
+	if err != nil {
+		return nil, err
+	}
+	if dialect == openflow.DialectFolded {
+		return c, nil
+	}
+	return c.Stepwise(), nil
+}
+
+// dialect is how a peer wants to be called. It is asked at the first call since the start and again from time to time; its
+// record keeps the answer, which holds while it cannot be asked.
+func (d *directory) dialect(ctx context.Context, s openflow.SiteRecord, c *partner.Client) (openflow.Dialect, error) {
+	d.learning.Lock()
+	fresh := s.Dialect != "" && time.Now().Before(d.learnt[s.Party])
+	if s.Dialect != "" && !fresh {
+		d.learnt[s.Party] = time.Now().Add(relearnSoon) // one call asks; the others go by the record meanwhile
+	}
+	d.learning.Unlock()
+	if fresh {
+		return s.Dialect, nil
+	}
+	folds, err := c.Folds(ctx)
+	if err != nil {
+		if s.Dialect != "" {
+			return s.Dialect, nil
+		}
+		return "", err
+	}
+	now := openflow.DialectFATEFlow
+	if folds {
+		now = openflow.DialectFolded
+	}
+	d.learning.Lock()
+	d.learnt[s.Party] = time.Now().Add(relearn)
+	d.learning.Unlock()
+	if now == s.Dialect {
+		return now, nil
+	}
+	return now, d.sites.SetSiteDialect(ctx, s.Party, now)
 }
 
 // Scheduler implements openflow.Directory.
@@ -127,7 +187,9 @@ func (s sites) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 			return openflow.Errorf(openflow.CodeConflict, "party %s is registered with another key", r.Party).
 				WithHint("if it has really changed: openflow site rotate %s --key %s", r.Party, key)
 		}
-		have.URL = r.URL
+		if have.URL != r.URL {
+			have.URL, have.Dialect = r.URL, "" // another node, perhaps of another kind
+		}
 		return s.catalogue.SaveSite(ctx, have)
 	}
 	if openflow.CodeOf(err) != openflow.CodeNotFound {

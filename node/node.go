@@ -274,9 +274,9 @@ func (n *Node) serve(context.Context) error {
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
 	dir := &directory{
 		self: n.config.Party, sites: n.rows, signer: signer{trust.Signer{Party: n.config.Party, Key: n.key}},
-		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched,
+		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched, learnt: map[openflow.PartyID]time.Time{},
 	}
-	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
+	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Sites: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
 	n.prepareWorker(dir, engine)
 
 	app := &application.API{

@@ -125,7 +125,11 @@ func (s *Service) move(ctx context.Context, k openflow.JobKey, to openflow.JobSt
 // StopJob ends the job here; see openflow.PartnerService. Tasks that never started stay waiting, with a reason.
 //
 // Spec: fate-flow-api §2.3 job/stop; the status in the call: part 7 #24.
-func (s *Service) StopJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string) error {
+func (s *Service) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
+	if err := s.hear(ctx, k.Scheduler, end.Tasks); err != nil {
+		return err
+	}
+	status, reason := end.Status, end.Reason
 	tasks, err := s.Store.TasksOfJob(ctx, k)
 	if err != nil {
 		return openflow.About(openflow.AboutJob, err)

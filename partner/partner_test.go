@@ -203,29 +203,29 @@ func TestStartTask(t *testing.T) {
 	ctx, k := t.Context(), taskKey("1", "lr_0", host)
 	d := dag()
 	require.NoError(t, s.CreateJob(ctx, openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
-	err := s.StartTask(ctx, "9999", k)
+	err := s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: k})
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "its job does not run")
 	require.NoError(t, s.ApplyJobResources(ctx, jobKey("1", host)))
 	require.NoError(t, s.StartJob(ctx, jobKey("1", host)))
 
 	for range 2 {
-		require.NoError(t, s.StartTask(ctx, "9999", k))
+		require.NoError(t, s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: k}))
 	}
 	want := openflow.TaskOrder{Key: k, Scheduler: "9999", Report: true, Timeout: 72 * time.Hour, Component: "lr"}
 	require.Equal(t, []openflow.TaskOrder{want, want}, s.engine.started, "the engine knows a repeat")
 	require.Zero(t, s.job("1").RemainingCores)
 
-	err = s.StartTask(ctx, "9999", taskKey("1", "reader_0", host))
+	err = s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: taskKey("1", "reader_0", host)})
 	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err), "the job has four cores")
 	require.NotEmpty(t, s.task(taskKey("1", "reader_0", host)).Reason)
 
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartTask(ctx, "666", k)), "a stranger finds nothing")
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartTask(ctx, "9999", taskKey("1", "x", host))))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartTask(ctx, "666", openflow.TaskStart{TaskKey: k})), "a stranger finds nothing")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: taskKey("1", "x", host)})))
 
 	s.ends(k, openflow.TaskSuccess)
-	require.NoError(t, s.StartTask(ctx, "9999", k))
+	require.NoError(t, s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: k}))
 	require.Len(t, s.engine.started, 2, "what has run does not run again")
-	require.NoError(t, s.StartTask(ctx, "9999", taskKey("1", "reader_0", host)), "its cores are back")
+	require.NoError(t, s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: taskKey("1", "reader_0", host)}), "its cores are back")
 }
 
 // endsMeanwhile ends a run just before it takes its resources.
@@ -256,7 +256,7 @@ func TestTaskOfAPollJobDoesNotReport(t *testing.T) {
 	d := dag()
 	d.Conf.SyncType, d.Tasks[1].Conf.Timeout = openflow.Poll, time.Minute
 	s.running("1", d)
-	require.NoError(t, s.StartTask(t.Context(), "9999", taskKey("1", "lr_0", host)))
+	require.NoError(t, s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)}))
 	require.False(t, s.engine.started[0].Report)
 	require.Equal(t, time.Minute, s.engine.started[0].Timeout)
 }
@@ -269,12 +269,14 @@ func TestUpdateTask(t *testing.T) {
 		stopped []status
 		party   status // the party's own status is the run's affair
 	}{
-		"end of a run":              {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskFailed, []status{openflow.TaskFailed}, openflow.TaskRunning},
-		"canceled":                  {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskCanceled, []status{openflow.TaskCanceled}, openflow.TaskRunning},
-		"success elsewhere":         {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskSuccess, []status{openflow.TaskCanceled}, openflow.TaskRunning},
-		"running":                   {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskRunning, nil, openflow.TaskRunning},
-		"accepted, not yet running": {func(s *site, k openflow.TaskKey) { require.NoError(s.t, s.StartTask(s.t.Context(), "9999", k)) }, openflow.TaskFailed, []status{openflow.TaskFailed}, openflow.TaskWaiting},
-		"never started":             {func(*site, openflow.TaskKey) {}, openflow.TaskFailed, nil, openflow.TaskWaiting},
+		"end of a run":      {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskFailed, []status{openflow.TaskFailed}, openflow.TaskRunning},
+		"canceled":          {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskCanceled, []status{openflow.TaskCanceled}, openflow.TaskRunning},
+		"success elsewhere": {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskSuccess, []status{openflow.TaskCanceled}, openflow.TaskRunning},
+		"running":           {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskRunning, nil, openflow.TaskRunning},
+		"accepted, not yet running": {func(s *site, k openflow.TaskKey) {
+			require.NoError(s.t, s.StartTask(s.t.Context(), "9999", openflow.TaskStart{TaskKey: k}))
+		}, openflow.TaskFailed, []status{openflow.TaskFailed}, openflow.TaskWaiting},
+		"never started": {func(*site, openflow.TaskKey) {}, openflow.TaskFailed, nil, openflow.TaskWaiting},
 		"ended": {
 			func(s *site, k openflow.TaskKey) { s.runs(k); s.ends(k, openflow.TaskSuccess) },
 			openflow.TaskSuccess, nil, openflow.TaskSuccess,
@@ -333,7 +335,7 @@ func TestStopJob(t *testing.T) {
 			run, never := taskKey("1", "reader_0", host), taskKey("1", "lr_0", host)
 			s.runs(run)
 			for range 2 {
-				require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), tc.status, "why"))
+				require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: tc.status, Reason: "why"}))
 			}
 			require.Equal(t, stop{"9999", run, tc.run, "why"}, s.engine.stopped[0])
 			rec := s.task(run)
@@ -361,7 +363,7 @@ func TestStopJobOfASuccessfulJob(t *testing.T) {
 		s.runs(taskKey("1", name, host))
 		s.ends(taskKey("1", name, host), openflow.TaskSuccess)
 	}
-	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobSuccess, ""))
+	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobSuccess, Reason: ""}))
 	require.Equal(t, openflow.JobSuccess, s.job("1").Status)
 	require.Equal(t, 100, s.job("1").Progress)
 	require.Empty(t, s.engine.stopped)
@@ -369,7 +371,7 @@ func TestStopJobOfASuccessfulJob(t *testing.T) {
 		require.Equal(t, openflow.TaskSuccess, s.task(taskKey("1", name, host)).Status)
 		require.Contains(t, s.sessions.closed, string(taskKey("1", name, host).SessionID()))
 	}
-	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobFailed, "late"), "an end is final")
+	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobFailed, Reason: "late"}), "an end is final")
 	require.Equal(t, openflow.JobSuccess, s.job("1").Status)
 }
 
@@ -380,7 +382,7 @@ func TestStopJobAfterAFailure(t *testing.T) {
 	k := taskKey("1", "reader_0", host)
 	s.runs(k)
 	s.ends(k, openflow.TaskFailed)
-	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobFailed, "why"))
+	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobFailed, Reason: "why"}))
 	require.Empty(t, s.engine.stopped)
 	require.Equal(t, openflow.TaskFailed, s.task(k).Status)
 }
@@ -389,7 +391,7 @@ func TestStopJobOfAStrangerTouchesNothing(t *testing.T) {
 	s := newSite(t)
 	s.running("1", dag())
 	s.runs(taskKey("1", "reader_0", host))
-	err := s.Service.StopJob(t.Context(), openflow.JobKey{Scheduler: "666", Job: "1", Party: host}, openflow.JobFailed, "why")
+	err := s.Service.StopJob(t.Context(), openflow.JobKey{Scheduler: "666", Job: "1", Party: host}, openflow.JobEnd{Status: openflow.JobFailed, Reason: "why"})
 	if err != nil {
 		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 	}

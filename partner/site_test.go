@@ -132,7 +132,7 @@ func (s *site) task(k openflow.TaskKey) openflow.TaskRecord {
 // runs lets a started task run, as its workflow would.
 func (s *site) runs(k openflow.TaskKey) {
 	s.t.Helper()
-	require.NoError(s.t, s.StartTask(s.t.Context(), "9999", k))
+	require.NoError(s.t, s.StartTask(s.t.Context(), "9999", openflow.TaskStart{TaskKey: k}))
 	_, err := s.catalogue.StartTask(s.t.Context(), k, "fake", "c")
 	require.NoError(s.t, err)
 }

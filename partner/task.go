@@ -17,16 +17,26 @@ func (s *Service) task(ctx context.Context, scheduler openflow.PartyID, k openfl
 }
 
 // StartTask accepts a run durably: its workflow exists when this returns. Cores are taken along (fate-flow-api §2.3
-// task/resource/apply), so one call starts a task.
-func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) error {
-	t, err := s.task(ctx, scheduler, k)
+// task/resource/apply), and so is what the scheduler has to say before: one call starts a task.
+func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
+	if err := s.hear(ctx, scheduler, o.Ended); err != nil {
+		return err
+	}
+	k := o.TaskKey
+	t, err := s.version(ctx, scheduler, k)
 	if err != nil {
 		return err
 	}
 	if t.PartyStatus.Terminal() {
 		return nil // it has run already; its report is on the way or was taken
 	}
-	job, err := s.Store.Job(ctx, openflow.JobKey{Scheduler: scheduler, Job: k.Job, Party: k.Party})
+	key := openflow.JobKey{Scheduler: scheduler, Job: k.Job, Party: k.Party}
+	if o.StartsJob {
+		if err := s.StartJob(ctx, key); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
+			return err
+		}
+	}
+	job, err := s.Store.Job(ctx, key)
 	if err != nil {
 		return openflow.About(openflow.AboutJob, err)
 	}
@@ -48,6 +58,28 @@ func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, k o
 	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, openflow.TaskOrder{
 		Key: k, Scheduler: scheduler, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
 	}))
+}
+
+// hear takes over ends of tasks that came along with another call. One of a version that never got here says nothing.
+func (s *Service) hear(ctx context.Context, scheduler openflow.PartyID, ended []openflow.TaskUpdate) error {
+	for _, u := range ended {
+		if err := s.UpdateTask(ctx, scheduler, u); err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+			return err
+		}
+	}
+	return nil
+}
+
+// version finds a run, and makes the version when it is a further one that is not here yet.
+func (s *Service) version(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	t, err := s.task(ctx, scheduler, k)
+	if k.Version == 0 || openflow.CodeOf(err) != openflow.CodeNotFound {
+		return t, err
+	}
+	if err := s.RerunTask(ctx, scheduler, k); err != nil {
+		return t, err
+	}
+	return s.task(ctx, scheduler, k)
 }
 
 // UpdateTask takes over the federated status; with an end status it stops what still runs of the task here.
@@ -74,13 +106,18 @@ func (s *Service) UpdateTask(ctx context.Context, scheduler openflow.PartyID, u 
 	return s.stopRun(ctx, t, u.Status, u.Reason)
 }
 
-// RerunTask makes version k.Version of a task from the version before it, as waiting as that one was in the beginning.
+// RerunTask makes version k.Version of a task from the latest before it that has come here, as waiting as that one was in
+// the beginning.
 //
 // Spec: fate-flow-api §2.3 task/rerun.
 func (s *Service) RerunTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) error {
 	before := k
 	before.Version--
 	t, err := s.task(ctx, scheduler, before)
+	for before.Version > 0 && openflow.CodeOf(err) == openflow.CodeNotFound {
+		before.Version-- // this site was not reached then
+		t, err = s.task(ctx, scheduler, before)
+	}
 	if err != nil {
 		return err
 	}
@@ -93,6 +130,14 @@ func (s *Service) RerunTask(ctx context.Context, scheduler openflow.PartyID, k o
 // CollectTask tells how the run stands here.
 func (s *Service) CollectTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
 	return s.task(ctx, scheduler, k)
+}
+
+// OpenJob creates the job and reserves its resources; see openflow.PartnerService.
+func (s *Service) OpenJob(ctx context.Context, o openflow.JobOrder) error {
+	if err := s.CreateJob(ctx, o); err != nil {
+		return err
+	}
+	return s.ApplyJobResources(ctx, o.Key)
 }
 
 // CreateJob checks what the job wants of this site and records it; nothing runs.

@@ -121,7 +121,7 @@ func (s *Service) plan(job openflow.ScheduledJob) (openflow.JobPlan, error) {
 	return openflow.JobPlan{
 		ID: job.ID, Cores: cores, Scheduler: s.Self, Initiator: job.Initiator, Parties: job.DAG.Parties, Tasks: tasks,
 		Name:     fmt.Sprintf("%d tasks, %d parties", len(tasks), len(job.DAG.Parties)),
-		SyncType: job.DAG.Conf.SyncType, AutoRetries: job.DAG.Conf.AutoRetries, Timing: s.Timing,
+		SyncType: job.DAG.Conf.SyncType, AutoRetries: job.DAG.Conf.AutoRetries, Timeout: job.DAG.Conf.Timeout, Timing: s.Timing,
 	}, nil
 }
 
@@ -171,26 +171,30 @@ func (s *Service) jobFor(ctx context.Context, caller openflow.PartyID, id openfl
 	return job, nil
 }
 
-// StopJob ends a job early. Only its initiator and its parties may.
-func (s *Service) StopJob(ctx context.Context, caller openflow.PartyID, id openflow.JobID, status openflow.JobStatus) error {
+// StopJob ends a job early; see openflow.SchedulerService.
+func (s *Service) StopJob(ctx context.Context, caller openflow.PartyID, id openflow.JobID, status openflow.JobStatus) (openflow.Stopped, error) {
 	job, err := s.jobFor(ctx, caller, id)
 	if err != nil {
-		return err
+		return openflow.Stopped{}, err
 	}
 	if status == "" {
 		status = openflow.JobCanceled
 	}
 	if !status.Terminal() || status == openflow.JobSuccess {
-		return openflow.Errorf(openflow.CodeInvalid, "a job cannot be stopped as %q", status).WithHint("use canceled, failed or timeout")
+		return openflow.Stopped{}, openflow.Errorf(openflow.CodeInvalid, "a job cannot be stopped as %q", status).
+			WithHint("use canceled, failed or timeout")
 	}
+	var stopped openflow.Stopped
 	if job.Status.Terminal() {
-		return nil
+		stopped, err = s.Engine.Stopped(ctx, id)
+	} else {
+		stopped, err = s.Engine.StopJob(ctx, id, status, fmt.Sprintf("stopped by party %s", caller))
 	}
-	err = s.Engine.StopJob(ctx, id, status, fmt.Sprintf("stopped by party %s", caller))
-	if openflow.CodeOf(err) == openflow.CodeNotFound {
-		return nil // its workflow has ended between the two looks
+	if openflow.CodeOf(err) != openflow.CodeNotFound {
+		return stopped, openflow.About(openflow.AboutJob, err)
 	}
-	return openflow.About(openflow.AboutJob, err)
+	job, err = s.job(ctx, id) // its workflow has ended, so nothing of it runs anywhere
+	return openflow.Stopped{Status: job.Status, Reason: job.Reason}, err
 }
 
 func (s *Service) job(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error) {

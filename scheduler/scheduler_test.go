@@ -22,6 +22,7 @@ type engine struct {
 	plans    []openflow.JobPlan
 	startErr error
 	stops    []openflow.JobStatus
+	stopped  openflow.Stopped
 	stopErr  error
 	runs     bool
 	runsErr  error
@@ -41,12 +42,16 @@ func (e *engine) RerunJob(_ context.Context, p openflow.JobPlan) error {
 	return nil
 }
 
-func (e *engine) StopJob(_ context.Context, _ openflow.JobID, s openflow.JobStatus, reason string) error {
+func (e *engine) StopJob(_ context.Context, _ openflow.JobID, s openflow.JobStatus, reason string) (openflow.Stopped, error) {
 	if reason == "" {
-		return openflow.Errorf(openflow.CodeInternal, "nobody would know why")
+		return openflow.Stopped{}, openflow.Errorf(openflow.CodeInternal, "nobody would know why")
 	}
 	e.stops = append(e.stops, s)
-	return e.stopErr
+	return e.stopped, e.stopErr
+}
+
+func (e *engine) Stopped(context.Context, openflow.JobID) (openflow.Stopped, error) {
+	return e.stopped, e.stopErr
 }
 
 func (e *engine) ReportTask(_ context.Context, r openflow.Report) error {
@@ -243,7 +248,7 @@ func TestStopJob(t *testing.T) {
 			n := newNode(t)
 			_, err := n.CreateJob(t.Context(), "777", openflow.Submission{DAG: dag(), ID: "1"})
 			require.NoError(t, err)
-			err = n.Service.StopJob(t.Context(), tc.caller, "1", tc.status)
+			_, err = n.Service.StopJob(t.Context(), tc.caller, "1", tc.status)
 			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
 			if tc.want == "" {
 				require.Empty(t, n.engine.stops)
@@ -254,18 +259,32 @@ func TestStopJob(t *testing.T) {
 	}
 }
 
-func TestStopOfAnEndedJobIsSuccess(t *testing.T) {
+func TestStopTellsHowFarItIs(t *testing.T) {
 	n := newNode(t)
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(n.Service.StopJob(t.Context(), "9999", "1", "")))
-	_, err := n.CreateJob(t.Context(), "9999", openflow.Submission{DAG: dag(), ID: "1"})
+	stop := func() (openflow.Stopped, error) { return n.Service.StopJob(t.Context(), "9999", "1", "") }
+	_, err := stop()
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+	_, err = n.CreateJob(t.Context(), "9999", openflow.Submission{DAG: dag(), ID: "1"})
 	require.NoError(t, err)
-	n.engine.stopErr = openflow.Errorf(openflow.CodeNotFound, "its workflow has ended")
-	require.NoError(t, n.Service.StopJob(t.Context(), "9999", "1", ""))
 	n.engine.stopErr = openflow.Errorf(openflow.CodeUnavailable, "Temporal is away")
-	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(n.Service.StopJob(t.Context(), "9999", "1", "")))
-	n.record(t, "1", openflow.JobFailed)
-	require.NoError(t, n.Service.StopJob(t.Context(), "9999", "1", ""))
-	require.Len(t, n.engine.stops, 2)
+	_, err = stop()
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
+
+	n.engine.stopped, n.engine.stopErr = openflow.Stopped{Status: openflow.JobCanceled, Stopping: []openflow.Party{host}}, nil
+	got, err := stop()
+	require.NoError(t, err)
+	require.Equal(t, n.engine.stopped, got)
+	n.record(t, "1", openflow.JobCanceled)
+	got, err = stop()
+	require.NoError(t, err)
+	require.False(t, got.Everywhere(), "the record has the end, and a party is still asked")
+	require.Len(t, n.engine.stops, 2, "what has ended is not stopped again")
+
+	n.engine.stopErr = openflow.Errorf(openflow.CodeNotFound, "its workflow has ended")
+	got, err = stop()
+	require.NoError(t, err)
+	require.Equal(t, openflow.Stopped{Status: openflow.JobCanceled, Reason: "why"}, got)
+	require.True(t, got.Everywhere())
 }
 
 func TestReportTask(t *testing.T) {

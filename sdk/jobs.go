@@ -91,10 +91,12 @@ func (c *Client) List(ctx context.Context, f JobFilter) (JobList, error) {
 	return l, err
 }
 
-// Stop asks for the end of a job; one that has ended stays as it is. The job is canceled some time after the return.
-func (c *Client) Stop(ctx context.Context, id openflow.JobID) error {
-	_, err := c.tell(ctx, "/v2/job/stop", map[string]openflow.JobID{"job_id": id}, nil)
-	return err
+// Stop asks for the end of a job and tells how far that has come after a few seconds; a repeat tells how far it is by then.
+// A job that has ended stays as it is.
+func (c *Client) Stop(ctx context.Context, id openflow.JobID) (openflow.Stopped, error) {
+	var answer wire.JobStopped
+	_, err := c.tell(ctx, "/v2/job/stop", map[string]openflow.JobID{"job_id": id}, &answer)
+	return answer.Decode(), err
 }
 
 // Rerun opens a further run of a job that has ended: what succeeded is kept. One that runs or has succeeded is left alone.

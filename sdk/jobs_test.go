@@ -51,11 +51,14 @@ func TestSubmitAndObserve(t *testing.T) {
 	require.Equal(t, "log of psi_0\n", log.String())
 	requireCode(t, openflow.CodeNotFound, c.Logs(ctx, s.task("nope"), &log))
 
-	require.NoError(t, c.Stop(ctx, made.ID))
+	stopped, err := c.Stop(ctx, made.ID)
+	require.NoError(t, err)
+	require.Equal(t, openflow.Stopped{Status: openflow.JobCanceled, Reason: "stopped"}, stopped)
 	rows, err = c.Job(ctx, made.ID)
 	require.NoError(t, err)
 	require.Equal(t, "canceled", rows[0].Status)
-	requireCode(t, openflow.CodeNotFound, c.Stop(ctx, "nope"))
+	_, err = c.Stop(ctx, "nope")
+	requireCode(t, openflow.CodeNotFound, err)
 }
 
 func TestWatchTellsChangesAndReturnsTheEnd(t *testing.T) {

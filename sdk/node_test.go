@@ -95,12 +95,12 @@ func (s *site) RerunJob(ctx context.Context, id openflow.JobID) error {
 	return err
 }
 
-func (s *site) StopJob(ctx context.Context, id openflow.JobID) error {
+func (s *site) StopJob(ctx context.Context, id openflow.JobID) (openflow.Stopped, error) {
 	if id != s.next {
-		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "no job %s here", id))
+		return openflow.Stopped{}, openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "no job %s here", id))
 	}
 	_, err := s.rows.UpdateJobStatus(ctx, s.key(), openflow.JobCanceled, "stopped")
-	return err
+	return openflow.Stopped{Status: openflow.JobCanceled, Reason: "stopped"}, err
 }
 
 func (s *site) key() openflow.JobKey {

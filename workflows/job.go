@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -21,7 +22,10 @@ var scheduling *activities.Scheduling
 func Job(ctx workflow.Context, in openflow.JobPlan) (openflow.JobStatus, error) {
 	j := &jobRun{
 		plan: in, state: plan.New(in.Tasks, in.AutoRetries), wake: workflow.GetSignalChannel(ctx, SignalWake), starting: workflow.NewMutex(ctx),
+		begun: map[openflow.Party]bool{}, due: map[openflow.Party][]openflow.TaskUpdate{}, reached: map[openflow.Party]bool{},
 	}
+	// Version 1 makes one call where there were several, and waits in the end until nothing of the job runs anywhere.
+	j.folds = workflow.GetVersion(ctx, "fold calls", workflow.DefaultVersion, 1) != workflow.DefaultVersion
 	if err := j.handlers(ctx); err != nil {
 		return "", err
 	}
@@ -48,6 +52,14 @@ type jobRun struct {
 	wake     workflow.ReceiveChannel
 
 	starting workflow.Mutex // held while a task is being started
+
+	folds   bool                                     // calls are folded; otherwise see singly.go
+	grants  []plan.Grant                             // what parties answered to the application that went with the creation
+	begun   map[openflow.Party]bool                  // the party knows that the job runs
+	due     map[openflow.Party][]openflow.TaskUpdate // ends of tasks that the party has not been told
+	reached map[openflow.Party]bool                  // the party has acknowledged the job's end
+	shown   string                                   // the reason of the end as it was told last
+	settled bool                                     // nothing of the job runs any more, or there is no use in asking further
 }
 
 func (j *jobRun) handlers(ctx workflow.Context) error {
@@ -62,11 +74,15 @@ func (j *jobRun) handlers(ctx workflow.Context) error {
 		j.take(ctx, r)
 		return nil
 	}
-	stop := func(_ workflow.Context, r StopRequest) error {
+	stop := func(ctx workflow.Context, r StopRequest) (openflow.Stopped, error) {
 		if j.stop == nil {
 			j.stop = &r
 		}
-		return nil
+		if !j.folds {
+			return openflow.Stopped{}, nil
+		}
+		_, err := workflow.AwaitWithTimeout(ctx, stopPatience, func() bool { return j.settled })
+		return j.stopped(), err
 	}
 	if err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateCreated, created, abandon); err != nil {
 		return err
@@ -75,6 +91,9 @@ func (j *jobRun) handlers(ctx workflow.Context) error {
 		return err
 	}
 	if err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateStop, stop, abandon); err != nil {
+		return err
+	}
+	if err := workflow.SetQueryHandler(ctx, QueryStopped, func() (openflow.Stopped, error) { return j.stopped(), nil }); err != nil {
 		return err
 	}
 	return workflow.SetQueryHandler(ctx, QueryEnding, func() (bool, error) { return j.status != "", nil })
@@ -104,20 +123,38 @@ func (j *jobRun) run(ctx workflow.Context) {
 		j.giveUp(ctx, err)
 		return
 	}
-	collector, cancel := workflow.WithCancel(ctx)
+	side, cancel := workflow.WithCancel(ctx)
 	defer cancel()
-	workflow.Go(collector, j.collect)
+	workflow.Go(side, j.collect)
+	if j.plan.Timeout > 0 {
+		workflow.Go(side, j.expire)
+	}
 	j.drive(ctx)
 }
 
-// create makes the job at every party in parallel. Whoever waits for the answer gets it before anything is undone.
+// expire ends the job when it has run for as long as it may. What it waited for before does not count.
+func (j *jobRun) expire(ctx workflow.Context) {
+	if workflow.Sleep(ctx, j.plan.Timeout) == nil && j.stop == nil {
+		j.stop = &StopRequest{Status: openflow.JobTimeout, Reason: fmt.Sprintf("the job ran longer than its timeout of %s", j.plan.Timeout)}
+	}
+}
+
+// create makes the job at every party in parallel and applies for its resources along with that. Whoever waits for the
+// answer gets it before anything is undone.
 func (j *jobRun) create(ctx workflow.Context) error {
 	workflow.SetCurrentDetails(ctx, "creating the job at its parties")
 	if j.refusal = j.reopen(ctx); j.refusal != nil {
 		j.created = true
 		return j.refusal
 	}
+	if j.folds && !j.plan.Again {
+		j.grants = make([]plan.Grant, len(j.plan.Parties))
+	}
 	errs := each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
+		if j.grants != nil {
+			granted := &j.grants[slices.Index(j.plan.Parties, p)]
+			return call(ctx, j.plan.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), granted)
+		}
 		if j.plan.Again { // its parties know the job; it waits once more
 			u := activities.JobUpdate{PartyCall: j.at(p), Status: openflow.JobWaiting}
 			return call(ctx, j.plan.Timing.Partner, "open again at "+p.String(), scheduling.UpdateJob, u, nil)
@@ -156,15 +193,8 @@ const longestPause = 10 * time.Minute
 func (j *jobRun) acquire(ctx workflow.Context) bool {
 	began := workflow.Now(ctx)
 	for {
-		grants := make([]plan.Grant, len(j.plan.Parties))
-		index := map[openflow.Party]int{}
-		for i, p := range j.plan.Parties {
-			index[p] = i
-		}
-		errs := each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
-			return call(ctx, j.plan.Timing.Partner, "apply at "+p.String(), scheduling.ApplyResources, j.at(p), &grants[index[p]])
-		})
-		if err := first(errs); err != nil {
+		grants, err := j.apply(ctx)
+		if err != nil {
 			j.giveUp(ctx, err)
 			return false
 		}
@@ -180,6 +210,19 @@ func (j *jobRun) acquire(ctx workflow.Context) bool {
 			return false
 		}
 	}
+}
+
+// apply asks every party for the job's resources, unless it has been asked along with the creation just now.
+func (j *jobRun) apply(ctx workflow.Context) ([]plan.Grant, error) {
+	grants := j.grants
+	if j.grants = nil; grants != nil {
+		return grants, nil
+	}
+	grants = make([]plan.Grant, len(j.plan.Parties))
+	return grants, first(each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
+		granted := &grants[slices.Index(j.plan.Parties, p)]
+		return call(ctx, j.plan.Timing.Partner, "apply at "+p.String(), scheduling.ApplyResources, j.at(p), granted)
+	}))
 }
 
 // wait returns what was granted, tells everybody why the job waits, and pauses. It reports false when the job has been
@@ -225,13 +268,30 @@ func (j *jobRun) tellWait(ctx workflow.Context, v plan.Admission) {
 	})
 }
 
+// start tells the parties that the job runs. Those of the first task learn it from the start of that.
 func (j *jobRun) start(ctx workflow.Context) error {
 	j.reason = ""
 	workflow.SetCurrentDetails(ctx, "running")
 	workflow.Go(ctx, func(ctx workflow.Context) { j.record(ctx, openflow.JobRunning, "", 0) })
-	return first(each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
-		return call(ctx, j.plan.Timing.Partner, "start at "+p.String(), scheduling.StartJob, j.at(p), nil)
+	parties := slices.Clone(j.plan.Parties)
+	if j.folds {
+		riders := j.riders(j.state.Ready())
+		parties = slices.DeleteFunc(parties, func(p openflow.Party) bool { return slices.Contains(riders, p) })
+	}
+	return first(each(ctx, parties, func(ctx workflow.Context, p openflow.Party) error {
+		err := call(ctx, j.plan.Timing.Partner, "start at "+p.String(), scheduling.StartJob, j.at(p), nil)
+		j.begun[p] = err == nil
+		return err
 	}))
+}
+
+// riders are the parties that are called at once when these tasks start, so that other news can go along: those of the
+// first one, unless a task before it still waits for cores.
+func (j *jobRun) riders(tasks []openflow.TaskName) []openflow.Party {
+	if len(tasks) == 0 || j.starting.IsLocked() {
+		return nil
+	}
+	return j.state.Find(tasks[0]).Parties
 }
 
 // drive starts what is ready, takes reports, and announces ends, until the job has ended.
@@ -260,27 +320,49 @@ func (j *jobRun) drive(ctx workflow.Context) {
 	}
 }
 
-// announce tells the parties of a task that it has ended, beside everything else: nothing waits for the answer, and the
-// end of the job repeats what matters.
+// announce tells the parties of a task that it has ended: with the next call to the party where one is due, in a call
+// beside everything else where not. What cannot be told now goes with whatever call reaches the party first.
 func (j *jobRun) announce(ctx workflow.Context, step plan.Step) {
+	if !j.folds {
+		j.announceSingly(ctx, step)
+		return
+	}
+	fresh := map[openflow.Party]bool{}
 	for _, a := range step.Announce {
-		if !a.Status.Terminal() || step.End == openflow.JobSuccess {
-			continue // the end of a job that succeeded says so of all its tasks
-		}
-		version, parties := a.Version, j.state.Find(a.Task).Parties
-		tell := func(ctx workflow.Context) {
-			_ = each(ctx, parties, func(ctx workflow.Context, p openflow.Party) error {
-				key := openflow.TaskKey{Job: j.plan.ID, Task: a.Task, Version: version, Party: p}
-				u := openflow.TaskUpdate{Key: key, Status: a.Status, Reason: a.Reason, Progress: step.Progress}
-				return call(ctx, 0, "", scheduling.UpdateTask, u, nil)
-			})
-		}
-		if step.End != "" {
-			tell(ctx)
+		if !a.Status.Terminal() {
 			continue
 		}
-		workflow.Go(ctx, tell)
+		for _, p := range j.state.Find(a.Task).Parties {
+			fresh[p] = true
+			key := openflow.TaskKey{Job: j.plan.ID, Task: a.Task, Version: a.Version, Party: p}
+			j.due[p] = append(j.due[p], openflow.TaskUpdate{Key: key, Status: a.Status, Reason: a.Reason, Progress: step.Progress})
+		}
 	}
+	if step.End != "" {
+		return // the end of the job tells
+	}
+	riders := j.riders(step.Start)
+	for _, p := range j.plan.Parties {
+		if fresh[p] && !slices.Contains(riders, p) {
+			workflow.Go(ctx, func(ctx workflow.Context) { j.tell(ctx, p) })
+		}
+	}
+}
+
+// tell tells a party what is due, in calls of their own.
+func (j *jobRun) tell(ctx workflow.Context, p openflow.Party) {
+	for _, u := range j.takeDue(p) {
+		if call(ctx, 0, "", scheduling.UpdateTask, u, nil) != nil {
+			j.due[p] = append(j.due[p], u)
+		}
+	}
+}
+
+// takeDue takes what is due to a party off the list. Who cannot deliver it puts it back.
+func (j *jobRun) takeDue(p openflow.Party) []openflow.TaskUpdate {
+	due := j.due[p]
+	j.due[p] = nil
+	return due
 }
 
 // startTask asks every party of the task in parallel. A party that refuses has failed its run, whatever the reason. One
@@ -310,13 +392,22 @@ func (j *jobRun) startTask(ctx workflow.Context, name openflow.TaskName) {
 // job itself goes on meanwhile, so that is no failure.
 func (j *jobRun) startAt(ctx workflow.Context, k openflow.TaskKey) error {
 	began := workflow.Now(ctx)
-	if k.Version > 0 {
+	if k.Version > 0 && !j.folds {
 		if err := call(ctx, j.plan.Timing.Partner, fmt.Sprintf("version %d of %s at %s", k.Version, k.Task, k.Party), scheduling.RerunTask, k, nil); err != nil {
 			return err
 		}
 	}
 	for {
-		err := call(ctx, j.plan.Timing.Partner, fmt.Sprintf("start %s at %s", k.Task, k.Party), scheduling.StartTask, k, nil)
+		order := openflow.TaskStart{TaskKey: k}
+		if j.folds {
+			order.StartsJob, order.Ended = !j.begun[k.Party], j.takeDue(k.Party)
+		}
+		err := call(ctx, j.plan.Timing.Partner, fmt.Sprintf("start %s at %s", k.Task, k.Party), scheduling.StartTask, order, nil)
+		if err == nil {
+			j.begun[k.Party] = true
+		} else {
+			j.due[k.Party] = append(order.Ended, j.due[k.Party]...)
+		}
 		if openflow.CodeOf(err) != openflow.CodeExhausted || j.status != "" {
 			return err
 		}
@@ -338,7 +429,14 @@ func (j *jobRun) collect(ctx workflow.Context) {
 		}
 		return max(silent, j.plan.Timing.Collect)
 	}
-	for workflow.Sleep(ctx, pause()) == nil {
+	for {
+		moved, err := j.rest(ctx, pause())
+		if err != nil {
+			return
+		}
+		if moved {
+			continue // a task has started: it is soon time to ask
+		}
 		_ = each(ctx, j.state.Silent(j.plan.ID), func(ctx workflow.Context, k openflow.TaskKey) error {
 			var r openflow.Report
 			if err := call(ctx, 0, "", scheduling.CollectTask, k, &r); err != nil {
@@ -352,6 +450,15 @@ func (j *jobRun) collect(ctx workflow.Context) {
 	}
 }
 
+// rest pauses the asking. Where nobody reports, it tells at once that a task has started or ended meanwhile.
+func (j *jobRun) rest(ctx workflow.Context, pause time.Duration) (moved bool, err error) {
+	if !j.folds || j.plan.SyncType != openflow.Poll {
+		return false, workflow.Sleep(ctx, pause)
+	}
+	since := j.moved
+	return workflow.AwaitWithTimeout(ctx, pause, func() bool { return !j.moved.Equal(since) })
+}
+
 // giveUp ends a job that cannot go on.
 func (j *jobRun) giveUp(ctx workflow.Context, err error) {
 	status := openflow.JobFailed
@@ -359,44 +466,6 @@ func (j *jobRun) giveUp(ctx workflow.Context, err error) {
 		status = openflow.JobCanceled
 	}
 	j.end(ctx, status, err.Error())
-}
-
-// end ends the job at every party and in the scheduler's record, also when the workflow itself has been canceled. A
-// party that does not answer is asked again until the deadline, while the end is already visible everywhere else.
-func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason string) {
-	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	j.status, j.reason = status, reason
-	j.created = true
-	progress := j.state.Next().Progress
-	unreached := make([]bool, len(j.plan.Parties))
-	items := make([]int, len(j.plan.Parties))
-	for i := range items {
-		items[i] = i
-	}
-	stop := func(ctx workflow.Context, i int, deadline time.Duration) error {
-		u := activities.JobUpdate{PartyCall: j.at(j.plan.Parties[i]), Status: status, Reason: reason}
-		return call(ctx, deadline, "stop at "+j.plan.Parties[i].String(), scheduling.StopJob, u, nil)
-	}
-	_ = each(ctx, items, func(ctx workflow.Context, i int) error {
-		unreached[i] = openflow.CodeOf(stop(ctx, i, 0)).Retryable()
-		return nil
-	})
-	if err := call(ctx, j.plan.Timing.Undo, "record the end", scheduling.EndJob, activities.JobNews{
-		Job: j.plan.ID, Status: status, Reason: reason, Progress: progress, Cores: j.plan.Cores, Tasks: j.state.Runs(),
-	}, nil); err != nil {
-		workflow.GetLogger(ctx).Error("end of the job not recorded", "job", j.plan.ID, "err", err)
-	}
-	workflow.SetCurrentDetails(ctx, string(status)+" "+reason)
-	_ = each(ctx, items, func(ctx workflow.Context, i int) error {
-		if !unreached[i] {
-			return nil
-		}
-		err := stop(ctx, i, j.plan.Timing.Undo)
-		if err != nil {
-			workflow.GetLogger(ctx).Error("party not told of the end", "job", j.plan.ID, "party", j.plan.Parties[i].ID, "err", err)
-		}
-		return err
-	})
 }
 
 func (j *jobRun) record(ctx workflow.Context, status openflow.JobStatus, reason string, progress int) {

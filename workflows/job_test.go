@@ -16,9 +16,8 @@ func TestChainOfThreeTasks(t *testing.T) {
 	w.after(0, func() { w.update(workflows.UpdateCreated, "created") })
 	require.Equal(t, openflow.JobSuccess, w.run(chain()))
 	require.Equal(t, map[string]int{
-		"CreateJob": 2, "ApplyResources": 2, "StartJob": 2, "RecordJob": 1, // once per job and party
-		"StartTask": 6, "UpdateTask": 4, // two per task and party, but one for the last
-		"StopJob": 2, "EndJob": 1,
+		"OpenJob": 2, "StopJob": 2, "RecordJob": 1, "EndJob": 1, // the job's own: once per party, and its record
+		"StartTask": 6, // one per task and party
 	}, w.local)
 	require.Empty(t, w.regular)
 
@@ -47,7 +46,8 @@ func TestBranchesRunInParallel(t *testing.T) {
 	require.Equal(t, openflow.JobSuccess, w.run(diamond()))
 	require.Less(t, w.env.Now().Sub(start), 2*time.Hour, "b and c at the same time")
 	require.Equal(t, []string{"start d guest", "start d host"}, w.kinds("start d"))
-	require.Len(t, w.kinds("announce"), 6, "each end is told once to each party, the last by that of the job")
+	require.Len(t, w.kinds("announce"), 6, "each end is told once to each party")
+	require.Equal(t, []string{"told d guest", "told d host"}, w.kinds("told"), "the last with that of the job")
 }
 
 func TestRefusalAtCreateIsUndoneEverywhere(t *testing.T) {
@@ -69,7 +69,7 @@ func TestRefusalAtCreateIsUndoneEverywhere(t *testing.T) {
 		w.kinds("stop"), "at all parties, and again where it was not heard")
 	require.Equal(t, "at party 10000: no grant for component psi", w.called("stop guest")[0].reason)
 	require.Equal(t, openflow.JobFailed, w.last().Status)
-	require.Empty(t, w.kinds("apply"))
+	require.Equal(t, []string{"apply guest"}, w.kinds("apply"), "along with the creation; the stop gives it back")
 	require.Empty(t, w.kinds("start"))
 }
 
@@ -151,10 +151,12 @@ func TestFailingTaskEndsTheJob(t *testing.T) {
 	require.Equal(t, 50, w.last().Progress)
 	require.Empty(t, w.kinds("start d"))
 	require.Less(t, w.env.Now().Sub(start), time.Minute)
-	for _, c := range w.called("announce b") {
+	require.Empty(t, w.kinds("announce b"), "the end of the job tells")
+	for _, c := range w.called("told b") {
 		require.Equal(t, "failed", c.status, "which stops the guest's run of it")
 		require.Equal(t, why, c.reason)
 	}
+	require.Equal(t, []string{"told b guest", "told b host", "told c guest", "told c host"}, w.kinds("told"))
 	for _, c := range w.called("stop") {
 		require.Equal(t, "failed", c.status)
 		require.Equal(t, why, c.reason)
@@ -216,8 +218,20 @@ func TestRefusedStartOfTheJob(t *testing.T) {
 	w := newWorld(t)
 	w.answer["startjob host"] = always(openflow.CodeConflict, "it is canceled here")
 	require.Equal(t, openflow.JobFailed, w.run(chain()))
-	require.Equal(t, "at party 10000: it is canceled here", w.last().Reason)
-	require.Empty(t, w.kinds("start a"))
+	require.Equal(t, `task "a" failed at party 10000 (host): at party 10000: it is canceled here`, w.last().Reason)
+	require.Empty(t, w.kinds("start b"))
+	require.Equal(t, openflow.TaskCanceled, w.status[openflow.TaskKey{Job: "J", Task: "a", Party: guest}], "what began is stopped")
+}
+
+// The parties of the first task learn from its start that the job runs, the others from a call of their own.
+func TestPartyWithoutAFirstTaskIsToldThatTheJobRuns(t *testing.T) {
+	w := newWorld(t)
+	p := chain()
+	p.Parties = []openflow.Party{guest, host, arbiter}
+	p.Tasks[2].Parties = p.Parties
+	require.Equal(t, openflow.JobSuccess, w.run(p))
+	require.Equal(t, 1, w.local["StartJob"])
+	require.Equal(t, []string{"startjob arbiter", "startjob guest", "startjob host"}, w.kinds("startjob"), "each once")
 }
 
 // envAttempts is after how many attempts the SDK's test environment gives an activity up that a server would repeat

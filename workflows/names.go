@@ -12,6 +12,7 @@ const (
 	UpdateReport  = "report"  // a party's report about a task
 	UpdateStop    = "stop"    // end the job early
 	QueryEnding   = "ending"  // whether the job's end is being told, or has been
+	QueryStopped  = "stopped" // how far the job's end has come
 	SignalWake    = "wake"    // resources may have become free
 	SignalEnd     = "end"     // end a task's run early
 )

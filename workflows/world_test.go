@@ -42,6 +42,7 @@ type world struct {
 	calls    []call
 	count    map[string]int
 	status   map[openflow.TaskKey]openflow.TaskStatus // as the parties know it
+	over     map[openflow.Party]bool                  // where the job has ended
 	records  []activities.JobNews                     // what the scheduler's record was told
 	local    map[string]int                           // local activities by name
 	regular  map[string]int                           // activities by name, every attempt
@@ -66,6 +67,7 @@ type run struct {
 	silent  bool // its report is lost
 	repeats int  // of its report
 	never   bool // it does not end by itself
+	undying bool // nor when it is stopped
 }
 
 func newWorld(t *testing.T) *world {
@@ -74,7 +76,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, env: suite.NewTestWorkflowEnvironment(), answer: map[string]func(int) error{}, runs: map[string]run{},
 		count: map[string]int{}, status: map[openflow.TaskKey]openflow.TaskStatus{}, local: map[string]int{},
-		regular: map[string]int{}, accepted: map[string]error{},
+		regular: map[string]int{}, accepted: map[string]error{}, over: map[openflow.Party]bool{},
 	}
 	w.env.SetTestTimeout(20 * time.Second)
 	w.env.RegisterActivity(&activities.Scheduling{Self: "9999", Directory: w, Jobs: w, Waker: waker{w}})
@@ -220,7 +222,13 @@ func (w *world) UpdateScheduledJob(_ context.Context, id openflow.JobID, to open
 }
 
 // SetScheduledReason implements activities.JobStore.
-func (w *world) SetScheduledReason(context.Context, openflow.JobID, string) error { return nil }
+func (w *world) SetScheduledReason(_ context.Context, id openflow.JobID, reason string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last := w.records[len(w.records)-1]
+	w.records = append(w.records, activities.JobNews{Job: id, Status: last.Status, Reason: reason, Progress: last.Progress})
+	return nil
+}
 
 // SetScheduledTasks implements activities.JobStore.
 func (w *world) SetScheduledTasks(_ context.Context, _ openflow.JobID, runs []openflow.TaskRun) error {
@@ -255,6 +263,15 @@ func (p partnerNode) CreateJob(_ context.Context, o openflow.JobOrder) error {
 	return p.w.take("create "+string(o.Key.Party.Role), "", o.UserName)
 }
 
+// OpenJob is what CreateJob and ApplyJobResources are together.
+func (p partnerNode) OpenJob(ctx context.Context, o openflow.JobOrder) error {
+	p.w.opened(o.Key.Party)
+	if err := p.CreateJob(ctx, o); err != nil {
+		return err
+	}
+	return openflow.About(openflow.AboutResource, p.ApplyJobResources(ctx, o.Key))
+}
+
 func (p partnerNode) ApplyJobResources(_ context.Context, k openflow.JobKey) error {
 	return p.w.take("apply "+string(k.Party.Role), "", "")
 }
@@ -271,23 +288,56 @@ func (p partnerNode) UpdateJob(_ context.Context, k openflow.JobKey, s openflow.
 	return p.w.take("update "+string(k.Party.Role), string(s), reason)
 }
 
-func (p partnerNode) StopJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, reason string) error {
-	return p.w.take("stop "+string(k.Party.Role), string(s), reason)
+func (p partnerNode) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEnd) error {
+	if err := p.w.take("stop "+string(k.Party.Role), string(end.Status), end.Reason); err != nil {
+		return err
+	}
+	for _, u := range end.Tasks {
+		if err := p.w.take(fmt.Sprintf("told %s %s", u.Key.Task, u.Key.Party.Role), string(u.Status), u.Reason); err != nil {
+			return err
+		}
+	}
+	p.w.mu.Lock()
+	p.w.over[k.Party] = true
+	p.w.mu.Unlock()
+	p.w.halt(func(t openflow.TaskKey) bool { return t.Party == k.Party })
+	return nil
 }
 
 func (p partnerNode) RerunTask(_ context.Context, _ openflow.PartyID, k openflow.TaskKey) error {
 	return p.w.take(fmt.Sprintf("rerun %s %s", k.Task, k.Party.Role), fmt.Sprint(k.Version), "")
 }
 
-func (p partnerNode) StartTask(_ context.Context, _ openflow.PartyID, k openflow.TaskKey) error {
+func (p partnerNode) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
+	k := o.TaskKey
 	name := string(k.Task) + " " + string(k.Party.Role)
+	for _, u := range o.Ended {
+		if err := p.UpdateTask(ctx, scheduler, u); err != nil {
+			return err
+		}
+	}
+	if o.StartsJob {
+		if err := p.StartJob(ctx, openflow.JobKey{Scheduler: scheduler, Job: k.Job, Party: k.Party}); err != nil {
+			return err
+		}
+	}
+	if k.Version > 0 {
+		if err := p.RerunTask(ctx, scheduler, k); err != nil {
+			return err
+		}
+	}
 	if err := p.w.take("start "+name, "", ""); err != nil {
 		return err
 	}
 	p.w.mu.Lock()
-	r := p.w.runs[name]
-	p.w.status[k] = openflow.TaskRunning
+	r, over := p.w.runs[name], p.w.over[k.Party]
+	if !over {
+		p.w.status[k] = openflow.TaskRunning
+	}
 	p.w.mu.Unlock()
+	if over {
+		return openflow.Errorf(openflow.CodeConflict, "the job has ended here")
+	}
 	if r.never {
 		return nil
 	}
@@ -301,11 +351,36 @@ func (p partnerNode) StartTask(_ context.Context, _ openflow.PartyID, k openflow
 	return nil
 }
 
-// end lets a run end and report.
+// opened notes that a party was asked for creation and resources at once.
+func (w *world) opened(p openflow.Party) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count["open "+string(p.Role)]++
+}
+
+// halt lets the runs end that somebody stops, as their containers would.
+func (w *world) halt(which func(openflow.TaskKey) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for k, s := range w.status {
+		r := w.runs[string(k.Task)+" "+string(k.Party.Role)]
+		if s == openflow.TaskRunning && which(k) && !r.undying {
+			w.after(10*time.Millisecond, func() { w.end(k, run{status: openflow.TaskCanceled, silent: r.silent}) })
+		}
+	}
+}
+
+// end lets a run end and report, once.
 func (w *world) end(k openflow.TaskKey, r run) {
 	w.mu.Lock()
-	w.status[k] = r.status
+	was := w.status[k]
+	if !was.Terminal() {
+		w.status[k] = r.status
+	}
 	w.mu.Unlock()
+	if was.Terminal() && was != r.status {
+		return
+	}
 	if r.silent {
 		return
 	}
@@ -316,6 +391,9 @@ func (w *world) end(k openflow.TaskKey, r run) {
 }
 
 func (p partnerNode) UpdateTask(_ context.Context, _ openflow.PartyID, u openflow.TaskUpdate) error {
+	if u.Status.Terminal() {
+		p.w.halt(func(k openflow.TaskKey) bool { return k == u.Key })
+	}
 	return p.w.take(fmt.Sprintf("announce %s %s", u.Key.Task, u.Key.Party.Role), string(u.Status), u.Reason)
 }
 

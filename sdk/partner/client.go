@@ -1,6 +1,9 @@
 // Package partner is the client of another node's interconnection layer: openflow.PartnerService and
 // openflow.SchedulerService over signed HTTP.
 //
+// [Client] speaks to nodes of ours, which take in one call what FATE-Flow takes in several; [Client.Stepwise] makes
+// FATE-Flow's own calls for all other peers. [Client.Folds] asks a peer which of the two it is.
+//
 // It never retries, because the workflow that calls it does; it turns answers and failures into the domain's errors
 // with the party's name on them. Messages between containers go the same way, see transport.go.
 package partner
@@ -59,16 +62,19 @@ func NewHTTP() *http.Client {
 func (c *Client) post(ctx context.Context, path string, body any) (wire.Envelope, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return c.send(ctx, path, body)
+	return c.send(ctx, path, body, "")
 }
 
-func (c *Client) send(ctx context.Context, path string, body any) (wire.Envelope, error) {
+// send makes one call. initiator is who submitted the job that the call creates, empty in all other calls; FATE-Flow reads
+// it, and who it is for, from headers (fate-flow-api §0.6.2, §0.8.1).
+func (c *Client) send(ctx context.Context, path string, body any, initiator openflow.PartyID) (wire.Envelope, error) {
 	var e wire.Envelope
 	b, err := json.Marshal(body)
 	if err != nil {
 		return e, openflow.Errorf(openflow.CodeInvalid, "request to %s cannot be encoded: %w", path, err)
 	}
-	answer, err := c.do(ctx, path, "application/json", b, nil)
+	header := http.Header{"Initiator-Party-Id": {string(initiator)}, "Dest-Party-Id": {string(c.Peer)}, "Service": {"fateflow"}}
+	answer, err := c.do(ctx, path, "application/json", b, header)
 	if err != nil {
 		return e, err
 	}
@@ -135,17 +141,36 @@ func (c *Client) tell(ctx context.Context, path string, body any) error {
 	return err
 }
 
+// Folds asks the peer whether it takes folded calls. One that does not know the question is a FATE-Flow node, which does
+// not; one that cannot be asked now is an error.
+func (c *Client) Folds(ctx context.Context) (bool, error) {
+	e, err := c.post(ctx, sitePath, wire.SiteProbe{})
+	if code := openflow.CodeOf(err); code == openflow.CodeUnimplemented || code == openflow.CodeInternal {
+		return false, nil // 6000 and a Python text (fate-flow-api §0.3.2), or our own answer to an unknown route
+	}
+	if err != nil {
+		return false, err
+	}
+	var seen wire.SiteProbed
+	if err := json.Unmarshal(e.Data, &seen); err != nil {
+		return false, nil // something else that answers everything
+	}
+	return seen.Folds, nil
+}
+
+// sitePath is where a peer tells about itself.
+const sitePath = "/v2/partner/site/info"
+
 // Probe asks the peer whom it takes this node for. The peer checks the signature and that it is the party the request
 // is for. With callBack the peer also tries to reach this node in the same way, and its failure is the error.
 func (c *Client) Probe(ctx context.Context, callBack bool) error {
-	const path = "/v2/partner/site/info"
-	e, err := c.post(ctx, path, wire.SiteProbe{CallBack: callBack})
+	e, err := c.post(ctx, sitePath, wire.SiteProbe{CallBack: callBack})
 	if err != nil {
 		return err
 	}
 	var seen wire.SiteProbed
 	if err := json.Unmarshal(e.Data, &seen); err != nil {
-		return c.unreachable("answered %s with unreadable data: %v", path, err)
+		return c.unreachable("answered %s with unreadable data: %v", sitePath, err)
 	}
 	if seen.Caller != string(c.Self) {
 		e := openflow.Errorf(openflow.CodeUnauthorized, "the node takes party %s for %q", c.Self, seen.Caller)
@@ -162,14 +187,35 @@ func (c *Client) Probe(ctx context.Context, callBack bool) error {
 
 // CreateJob calls /v2/partner/job/create.
 func (c *Client) CreateJob(ctx context.Context, o openflow.JobOrder) error {
+	return c.create(ctx, "/v2/partner/job/create", o)
+}
+
+// OpenJob calls /v2/partner/fold/job/create.
+func (c *Client) OpenJob(ctx context.Context, o openflow.JobOrder) error {
+	return c.folded(c.create(ctx, "/v2/partner/fold/job/create", o), func(p openflow.PartnerService) error { return p.OpenJob(ctx, o) })
+}
+
+// folded passes on what came of a folded call. A peer that has lost the route since it was asked, because its node was
+// replaced by an older one, gets the single calls instead.
+func (c *Client) folded(err error, singly func(openflow.PartnerService) error) error {
+	if openflow.CodeOf(err) == openflow.CodeUnimplemented {
+		return singly(c.Stepwise())
+	}
+	return err
+}
+
+func (c *Client) create(ctx context.Context, path string, o openflow.JobOrder) error {
 	dag, err := wire.EncodeDAG(o.DAG)
 	if err != nil {
 		return err
 	}
-	return c.tell(ctx, "/v2/partner/job/create", wire.PartnerCreateJob{
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err = c.send(ctx, path, wire.PartnerCreateJob{
 		JobRef: wire.Ref(o.Key.Job, o.Key.Party), DAG: dag, SchemaVersion: wire.Text(o.DAG.SchemaVersion), Kind: wire.Kind,
 		UserName: o.UserName,
-	})
+	}, o.DAG.Conf.Initiator)
+	return err
 }
 
 // ApplyJobResources calls /v2/partner/job/resource/apply.
@@ -197,15 +243,20 @@ func (c *Client) UpdateJob(ctx context.Context, k openflow.JobKey, status openfl
 	return c.tell(ctx, "/v2/partner/job/update", b)
 }
 
-// StopJob calls /v2/partner/job/stop.
-func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string) error {
-	return c.tell(ctx, "/v2/partner/job/stop",
-		wire.PartnerUpdateJob{JobRef: wire.Ref(k.Job, k.Party), Status: wire.Text(status), Reason: reason})
+// StopJob calls /v2/partner/fold/job/stop.
+func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
+	err := c.tell(ctx, "/v2/partner/fold/job/stop", wire.PartnerStopJob{
+		JobRef: wire.Ref(k.Job, k.Party), Status: wire.Text(end.Status), Reason: end.Reason, Tasks: wire.EncodeTaskUpdates(end.Tasks),
+	})
+	return c.folded(err, func(p openflow.PartnerService) error { return p.StopJob(ctx, k, end) })
 }
 
-// StartTask calls /v2/partner/task/start.
-func (c *Client) StartTask(ctx context.Context, _ openflow.PartyID, k openflow.TaskKey) error {
-	return c.tell(ctx, "/v2/partner/task/start", wire.TaskRefOf(k))
+// StartTask calls /v2/partner/fold/task/start.
+func (c *Client) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
+	err := c.tell(ctx, "/v2/partner/fold/task/start", wire.PartnerStartTask{
+		TaskRef: wire.TaskRefOf(o.TaskKey), StartsJob: o.StartsJob, Ended: wire.EncodeTaskUpdates(o.Ended),
+	})
+	return c.folded(err, func(p openflow.PartnerService) error { return p.StartTask(ctx, scheduler, o) })
 }
 
 // RerunTask calls /v2/partner/task/rerun.
@@ -215,7 +266,8 @@ func (c *Client) RerunTask(ctx context.Context, _ openflow.PartyID, k openflow.T
 	return c.tell(ctx, "/v2/partner/task/rerun", wire.PartnerRerunTask{TaskRef: wire.TaskRefOf(before), NewVersion: &version})
 }
 
-// UpdateTask calls /v2/partner/task/stop for an end, /v2/partner/task/status/update otherwise.
+// UpdateTask calls /v2/partner/task/stop for an end, which a node of ours takes for its status too, and
+// /v2/partner/task/status/update otherwise.
 func (c *Client) UpdateTask(ctx context.Context, _ openflow.PartyID, u openflow.TaskUpdate) error {
 	path := "/v2/partner/task/status/update"
 	if u.Status.Terminal() {
@@ -238,7 +290,7 @@ func (c *Client) CollectTask(ctx context.Context, _ openflow.PartyID, k openflow
 		return rec, c.unreachable("answered /v2/partner/task/collect with unreadable data: %v", err)
 	}
 	rec.Status, rec.PartyStatus = openflow.TaskStatus(s.Status), openflow.TaskStatus(s.PartyStatus)
-	rec.Reason = s.Error
+	rec.Reason, rec.Killed = s.Error, s.Stopping
 	if !rec.PartyStatus.Valid() {
 		return rec, c.unreachable("told an unknown status %q of %s", s.PartyStatus, k)
 	}

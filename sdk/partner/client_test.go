@@ -39,6 +39,7 @@ type backend struct {
 	err     error
 	task    openflow.TaskRecord
 	created openflow.Submitted
+	stopped openflow.Stopped
 }
 
 func (b *backend) take(args ...any) error { b.got = args; return b.err }
@@ -53,9 +54,10 @@ func (b *backend) StartJob(_ context.Context, k openflow.JobKey) error { return 
 func (b *backend) UpdateJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, reason string, p *int) error {
 	return b.take("update", k, s, reason, p)
 }
-func (b *backend) StartTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey) error {
-	return b.take("start task", s, k)
+func (b *backend) StartTask(_ context.Context, s openflow.PartyID, o openflow.TaskStart) error {
+	return b.take("start task", s, o)
 }
+func (b *backend) OpenJob(_ context.Context, o openflow.JobOrder) error { return b.take("open", o) }
 func (b *backend) RerunTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey) error {
 	return b.take("rerun task", s, k)
 }
@@ -75,8 +77,8 @@ type asPartner struct{ *backend }
 func (b asPartner) CreateJob(_ context.Context, o openflow.JobOrder) error {
 	return b.take("create", o)
 }
-func (b asPartner) StopJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, reason string) error {
-	return b.take("stop", k, s, reason)
+func (b asPartner) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEnd) error {
+	return b.take("stop", k, end)
 }
 
 type asScheduler struct{ *backend }
@@ -84,8 +86,8 @@ type asScheduler struct{ *backend }
 func (b asScheduler) CreateJob(_ context.Context, caller openflow.PartyID, s openflow.Submission) (openflow.Submitted, error) {
 	return b.created, b.take("schedule", caller, s)
 }
-func (b asScheduler) StopJob(_ context.Context, caller openflow.PartyID, id openflow.JobID, s openflow.JobStatus) error {
-	return b.take("stop", caller, id, s)
+func (b asScheduler) StopJob(_ context.Context, caller openflow.PartyID, id openflow.JobID, s openflow.JobStatus) (openflow.Stopped, error) {
+	return b.stopped, b.take("stop", caller, id, s)
 }
 
 func (b asScheduler) RerunJob(_ context.Context, caller openflow.PartyID, id openflow.JobID) error {
@@ -169,6 +171,8 @@ type method struct {
 func methods(t *testing.T) map[string]method {
 	d, fifty, ctx := dag(t), 50, t.Context()
 	end := openflow.TaskUpdate{Key: taskK, Status: openflow.TaskFailed, Reason: "why", Progress: 50}
+	start := openflow.TaskStart{TaskKey: taskK, StartsJob: true, Ended: []openflow.TaskUpdate{end}}
+	stop := openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why", Tasks: []openflow.TaskUpdate{end}}
 	begin := openflow.TaskUpdate{Key: taskK, Status: openflow.TaskRunning}
 	report := openflow.Report{Key: taskK, Status: openflow.TaskFailed, Error: "exit code 7", Code: openflow.CodeRejected}
 	sub := openflow.Submission{DAG: d, Initiator: "9999", ID: jobK.Job, IdempotencyKey: "k", UserName: "u ä"}
@@ -178,6 +182,12 @@ func methods(t *testing.T) map[string]method {
 				return c.CreateJob(ctx, openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"})
 			},
 			[]any{"create", openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"}},
+		},
+		"OpenJob": {
+			func(c *partner.Client) error {
+				return c.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"})
+			},
+			[]any{"open", openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"}},
 		},
 		"ApplyJobResources":  {func(c *partner.Client) error { return c.ApplyJobResources(ctx, jobK) }, []any{"apply", jobK}},
 		"ReturnJobResources": {func(c *partner.Client) error { return c.ReturnJobResources(ctx, jobK) }, []any{"return", jobK}},
@@ -191,8 +201,8 @@ func methods(t *testing.T) map[string]method {
 			[]any{"update", jobK, openflow.JobStatus(""), "why", (*int)(nil)},
 		},
 		"StopJob": {
-			func(c *partner.Client) error { return c.StopJob(ctx, jobK, openflow.JobCanceled, "why") },
-			[]any{"stop", jobK, openflow.JobCanceled, "why"},
+			func(c *partner.Client) error { return c.StopJob(ctx, jobK, stop) },
+			[]any{"stop", jobK, stop},
 		},
 		"RerunTask": {
 			func(c *partner.Client) error { return c.RerunTask(ctx, "9999", taskK) }, []any{"rerun task", openflow.PartyID("9999"), taskK},
@@ -201,7 +211,7 @@ func methods(t *testing.T) map[string]method {
 			func(c *partner.Client) error { return c.Scheduler().RerunJob(ctx, "9999", jobK.Job) }, []any{"rerun", openflow.PartyID("9999"), jobK.Job},
 		},
 		"StartTask": {
-			func(c *partner.Client) error { return c.StartTask(ctx, "9999", taskK) }, []any{"start task", openflow.PartyID("9999"), taskK},
+			func(c *partner.Client) error { return c.StartTask(ctx, "9999", start) }, []any{"start task", openflow.PartyID("9999"), start},
 		},
 		"UpdateTask, end": {
 			func(c *partner.Client) error { return c.UpdateTask(ctx, "9999", end) }, []any{"update task", openflow.PartyID("9999"), end},
@@ -219,7 +229,8 @@ func methods(t *testing.T) map[string]method {
 		},
 		"Scheduler.StopJob": {
 			func(c *partner.Client) error {
-				return c.Scheduler().StopJob(ctx, "9999", jobK.Job, openflow.JobTimeout)
+				_, err := c.Scheduler().StopJob(ctx, "9999", jobK.Job, openflow.JobTimeout)
+				return err
 			},
 			[]any{"stop", openflow.PartyID("9999"), jobK.Job, openflow.JobTimeout},
 		},

@@ -24,7 +24,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 	e, err := s.send(ctx, "/v2/scheduler/job/create", wire.SchedulerCreateJob{
 		DAG: dag, SchemaVersion: wire.Text(sub.DAG.SchemaVersion), Kind: wire.Kind, JobID: wire.Text(sub.ID),
 		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName,
-	})
+	}, s.Self)
 	if err != nil {
 		return answer, err
 	}
@@ -36,8 +36,15 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 }
 
 // StopJob calls /v2/scheduler/job/stop.
-func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID, status openflow.JobStatus) error {
-	return s.tell(ctx, "/v2/scheduler/job/stop", wire.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(status)})
+func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID, status openflow.JobStatus) (openflow.Stopped, error) {
+	var answer wire.JobStopped
+	e, err := s.post(ctx, "/v2/scheduler/job/stop", wire.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(status)})
+	if err == nil && len(e.Data) > 0 {
+		if err := json.Unmarshal(e.Data, &answer); err != nil {
+			return openflow.Stopped{}, s.unreachable("answered /v2/scheduler/job/stop with unreadable data: %v", err)
+		}
+	}
+	return answer.Decode(), err
 }
 
 // RerunJob calls /v2/scheduler/job/rerun.

@@ -111,7 +111,7 @@ func readConf(f *fields) openflow.JobConf {
 		Priority: f.intOr("priority", 0), Cores: f.integer("cores"),
 		Scheduler: openflow.PartyID(f.text("scheduler_party_id")), Initiator: openflow.PartyID(f.text("initiator_party_id")),
 		ComputingPartitions: f.intOr("computing_partitions", 0), SyncType: openflow.SyncType(f.text("sync_type")),
-		AutoRetries: f.intOr("auto_retries", 0), ModelID: f.text("model_id"), ModelVersion: f.text("model_version"),
+		AutoRetries: f.intOr("auto_retries", 0), Timeout: readTimeout(f), ModelID: f.text("model_id"), ModelVersion: f.text("model_version"),
 		Task: readTaskConf(f.r.object(f.take("task"), f.at("task"))), Extra: f.mapping("extra"),
 	}
 	if t := f.take("model_warehouse"); t != nil {
@@ -131,15 +131,19 @@ func readConf(f *fields) openflow.JobConf {
 // maxTimeout is the longest run, in seconds: ten years, far below what a time.Duration holds.
 const maxTimeout = 10 * 366 * 24 * 3600
 
-func readTaskConf(f *fields) openflow.TaskConf {
-	c := openflow.TaskConf{
-		Provider: f.text("provider"), LauncherName: f.text("launcher_name"), EngineRun: f.mapping("engine_run"),
-	}
+func readTimeout(f *fields) time.Duration {
 	seconds := f.intOr("timeout", 0)
 	if seconds < 0 || seconds > maxTimeout {
 		f.r.fail(f.t, f.at("timeout"), "expected seconds between 0 and %d, found %d", maxTimeout, seconds)
 	}
-	c.Timeout = time.Duration(seconds) * time.Second
+	return time.Duration(seconds) * time.Second
+}
+
+func readTaskConf(f *fields) openflow.TaskConf {
+	c := openflow.TaskConf{
+		Provider: f.text("provider"), LauncherName: f.text("launcher_name"), EngineRun: f.mapping("engine_run"),
+	}
+	c.Timeout = readTimeout(f)
 	if cores, ok := c.EngineRun["cores"]; ok {
 		if _, err := wholeNumber(cores); err != nil {
 			f.r.fail(f.t, f.at("engine_run.cores"), "%v", err)

@@ -118,6 +118,7 @@ func confPairs(c openflow.JobConf) pairs {
 	p.put("computing_partitions", c.ComputingPartitions, c.ComputingPartitions != 0)
 	p.put("sync_type", c.SyncType, c.SyncType != "")
 	p.put("auto_retries", c.AutoRetries, c.AutoRetries != 0)
+	p.put("timeout", int(c.Timeout.Seconds()), c.Timeout != 0)
 	p.put("model_id", c.ModelID, c.ModelID != "")
 	p.put("model_version", c.ModelVersion, c.ModelVersion != "")
 	if c.ModelWarehouse != nil {

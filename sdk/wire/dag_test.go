@@ -233,8 +233,9 @@ func TestCoresOf(t *testing.T) {
 }
 
 func TestTimeoutIsInSeconds(t *testing.T) {
-	d, err := wire.ParseDAG(document("", "conf: {task: {timeout: 3600}}", "conf: {timeout: 60}"))
+	d, err := wire.ParseDAG(document("", "conf: {timeout: 7200, task: {timeout: 3600}}", "conf: {timeout: 60}"))
 	require.NoError(t, err)
+	require.Equal(t, 2*time.Hour, d.Conf.Timeout)
 	require.Equal(t, time.Hour, d.Conf.Task.Timeout)
 	require.Equal(t, time.Minute, d.Tasks[0].Conf.Timeout)
 }

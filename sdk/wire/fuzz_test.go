@@ -72,7 +72,7 @@ func FuzzDecode(f *testing.F) {
 		for _, into := range []any{
 			&wire.JobRef{}, &wire.TaskRef{}, &wire.PartnerCreateJob{}, &wire.PartnerUpdateJob{}, &wire.PartnerUpdateTask{},
 			&wire.SchedulerCreateJob{}, &wire.SchedulerStopJob{}, &wire.SchedulerReportTask{}, &wire.WorkerStatus{},
-			&wire.TrackingSave{}, &wire.MetricSave{},
+			&wire.TrackingSave{}, &wire.MetricSave{}, &wire.PartnerStartTask{}, &wire.PartnerStopJob{},
 		} {
 			err := wire.Decode(body, into)
 			if err != nil {
@@ -89,6 +89,31 @@ func FuzzDecode(f *testing.F) {
 			require.NoError(t, err)
 			require.NoError(t, wire.Decode(again, into), "what was read can be written and read again: %s", again)
 		}
+	})
+}
+
+func FuzzTaskUpdates(f *testing.F) {
+	const ref = `"job_id":"1","role":"host","party_id":"10000"`
+	f.Add([]byte(`{` + ref + `,"status":"failed","tasks":[{` + ref + `,"task_id":"1_a","task_version":0,"status":"failed","progress":50}]}`))
+	f.Add([]byte(`{` + ref + `,"status":"failed","tasks":[{"job_id":"2"},null]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var b wire.PartnerStopJob
+		if wire.Decode(body, &b) != nil {
+			return
+		}
+		updates, err := wire.DecodeTaskUpdates(b.Tasks, b.JobRef)
+		if err != nil {
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+			return
+		}
+		for _, u := range updates {
+			require.True(t, u.Status.Terminal())
+			require.Equal(t, string(b.JobID), string(u.Key.Job))
+			require.Equal(t, string(b.PartyID), string(u.Key.Party.ID))
+		}
+		again, err := wire.DecodeTaskUpdates(wire.EncodeTaskUpdates(updates), b.JobRef)
+		require.NoError(t, err)
+		require.Equal(t, updates, again)
 	})
 }
 

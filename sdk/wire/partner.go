@@ -129,6 +129,54 @@ type PartnerUpdateTask struct {
 	Progress float64 `json:"progress,omitempty"` // of the job, in percent: saves the call to job/update
 }
 
+// PartnerStartTask is the body of POST /v2/partner/fold/task/start (ours): task/rerun where the version is new, job/start,
+// the ends of other tasks, task/resource/apply and task/start in one.
+type PartnerStartTask struct {
+	TaskRef
+	StartsJob bool                `json:"starts_job,omitempty"`
+	Ended     []PartnerUpdateTask `json:"ended,omitempty"`
+}
+
+// PartnerStopJob is the body of POST /v2/partner/fold/job/stop (ours): the ends of tasks, job/update, job/status/update and
+// job/stop in one.
+type PartnerStopJob struct {
+	JobRef
+	Status Text                `json:"status" check:"required"`
+	Reason string              `json:"reason,omitempty"`
+	Tasks  []PartnerUpdateTask `json:"tasks,omitempty"`
+}
+
+// EncodeTaskUpdates makes the wire form of what a scheduler says of tasks.
+func EncodeTaskUpdates(updates []openflow.TaskUpdate) []PartnerUpdateTask {
+	list := make([]PartnerUpdateTask, len(updates))
+	for i, u := range updates {
+		list[i] = PartnerUpdateTask{
+			TaskRef: TaskRefOf(u.Key), Status: Text(u.Status), Reason: u.Reason, Progress: float64(u.Progress),
+		}
+	}
+	return list
+}
+
+// DecodeTaskUpdates is the way back; each names the job and the party of ref. Errors: CodeInvalid.
+func DecodeTaskUpdates(list []PartnerUpdateTask, ref JobRef) ([]openflow.TaskUpdate, error) {
+	var updates []openflow.TaskUpdate
+	for i, b := range list {
+		if b.TaskID == "" || b.TaskVersion == nil || b.JobRef != ref {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "task %d of the call belongs to another job or party, or lacks its id or version", i)
+		}
+		key, err := b.TaskKey()
+		if err != nil {
+			return nil, err
+		}
+		u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: b.Reason, Progress: int(b.Progress)}
+		if !u.Status.Terminal() {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "%q is no end of task %s", u.Status, key.Task)
+		}
+		updates = append(updates, u)
+	}
+	return updates, nil
+}
+
 // PartnerRerunTask is the body of POST /v2/partner/task/rerun; task_version is the version before.
 type PartnerRerunTask struct {
 	TaskRef
@@ -149,6 +197,7 @@ type TaskState struct {
 	EndTime     *int64 `json:"end_time"`
 	Elapsed     *int64 `json:"elapsed"`
 	Error       string `json:"error,omitempty"`
+	Stopping    bool   `json:"stopping,omitempty"` // ours: it is being stopped, also before it has begun to run
 }
 
 // SchedulerCreateJob is the body of POST /v2/scheduler/job/create. The last three are ours: the ID that the initiator
@@ -186,10 +235,42 @@ type SiteProbe struct {
 	CallBack bool `json:"call_back,omitempty"`
 }
 
-// SiteProbed is its answer: whom the peer takes the caller for, and what came of calling back.
+// SiteProbed is its answer: whom the peer takes the caller for, how it can be called, and what came of calling back.
 type SiteProbed struct {
 	Caller   string   `json:"caller"`
+	Folds    bool     `json:"folds,omitempty"`     // it serves /v2/partner/fold/…
 	CallBack *Problem `json:"call_back,omitempty"` // why the peer does not reach the caller; absent when it does
+}
+
+// JobStopped is the data of POST /v2/scheduler/job/stop and /v2/job/stop (ours): how far the stop has come.
+type JobStopped struct {
+	Status   string     `json:"status,omitempty"` // absent: the job has not ended yet
+	Reason   string     `json:"reason,omitempty"`
+	Stopping []PartyRef `json:"stopping,omitempty"` // who has not confirmed yet that nothing of the job runs there
+}
+
+// PartyRef is one party in one role.
+type PartyRef struct {
+	Role    string `json:"role"`
+	PartyID string `json:"party_id"`
+}
+
+// EncodeStopped makes the wire form of s.
+func EncodeStopped(s openflow.Stopped) JobStopped {
+	b := JobStopped{Status: string(s.Status), Reason: s.Reason}
+	for _, p := range s.Stopping {
+		b.Stopping = append(b.Stopping, PartyRef{Role: string(p.Role), PartyID: string(p.ID)})
+	}
+	return b
+}
+
+// Decode is the way back. A genuine scheduler says nothing, which is a stop that has been taken.
+func (b JobStopped) Decode() openflow.Stopped {
+	s := openflow.Stopped{Status: openflow.JobStatus(b.Status), Reason: b.Reason}
+	for _, p := range b.Stopping {
+		s.Stopping = append(s.Stopping, openflow.Party{Role: openflow.Role(p.Role), ID: openflow.PartyID(p.PartyID)})
+	}
+	return s
 }
 
 // CreatedModel is the data of an answer that created a job.

@@ -66,6 +66,7 @@ func anyStage(t *rapid.T) openflow.Stage {
 func anyConf(t *rapid.T) openflow.JobConf {
 	c := openflow.JobConf{
 		Priority: rapid.IntRange(-2, 2).Draw(t, "priority"), AutoRetries: rapid.IntRange(0, 2).Draw(t, "retries"),
+		Timeout:  time.Duration(rapid.IntRange(0, 3).Draw(t, "job timeout")) * time.Minute,
 		SyncType: rapid.SampledFrom([]openflow.SyncType{"", "callback", "poll"}).Draw(t, "sync"), Task: anyTaskConf(t),
 		ComputingPartitions: rapid.IntRange(0, 3).Draw(t, "partitions"), ModelWarehouse: &openflow.ModelRef{ID: "m", Version: "0"},
 	}

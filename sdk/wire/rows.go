@@ -186,6 +186,7 @@ func EncodeTaskState(r openflow.TaskRecord) TaskState {
 		PartyID: string(r.Key.Party.ID), Status: string(r.Status), PartyStatus: string(r.PartyStatus),
 		StartTime: Millis(r.StartTime), UpdateTime: Millis(r.UpdateTime), EndTime: Millis(r.EndTime),
 		Elapsed: elapsed(r.StartTime, r.EndTime), Error: FirstLine(r.ErrorReport, r.Reason),
+		Stopping: r.Killed && !r.PartyStatus.Terminal(),
 	}
 }
 

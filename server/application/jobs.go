@@ -2,9 +2,11 @@ package application
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 
 	"openflow"
 	"openflow/catalogue"
@@ -164,15 +166,19 @@ func (a *API) jobID(r *http.Request) (openflow.JobID, error) {
 	return openflow.JobID(b.JobID), openflow.CheckIdentifier("job_id", string(b.JobID))
 }
 
-// stop cancels a job; an ended one stays as it is.
+// stop cancels a job, and tells how far that has come; an ended one stays as it is.
 //
-// Spec: fate-flow-api §1.1 #3.
+// Spec: fate-flow-api §1.1 #3; the data are ours.
 func (a *API) stop(r *http.Request) (any, error) {
 	id, err := a.jobID(r)
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.Jobs.StopJob(r.Context(), id)
+	stopped, err := a.Jobs.StopJob(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	return wire.EncodeStopped(stopped), nil
 }
 
 // rerun runs again what has not succeeded of an ended job.
@@ -198,16 +204,28 @@ func (a *API) cleanQueue(r *http.Request) (any, error) {
 	}
 	answers := map[openflow.JobID]wire.Envelope{}
 	for _, j := range jobs {
-		if _, done := answers[j.ID]; done {
-			continue
-		}
 		answers[j.ID] = wire.Envelope{Code: wire.Success, Message: "success"}
-		if err := a.Jobs.StopJob(r.Context(), j.ID); err != nil {
-			answers[j.ID] = wire.Failure(err)
-		}
 	}
+	var mu sync.Mutex
+	var stops sync.WaitGroup
+	free := make(chan struct{}, stopsAtOnce)
+	for _, id := range slices.Collect(maps.Keys(answers)) {
+		free <- struct{}{}
+		stops.Go(func() {
+			defer func() { <-free }()
+			if _, err := a.Jobs.StopJob(r.Context(), id); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				answers[id] = wire.Failure(err)
+			}
+		})
+	}
+	stops.Wait()
 	return answers, nil
 }
+
+// stopsAtOnce bounds how many jobs are stopped at the same time: each stop waits a moment for its parties.
+const stopsAtOnce = 16
 
 // clean forgets an ended job at this site: rows, metrics and the tables it made. What it only read stays (part 7 #34).
 //

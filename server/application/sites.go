@@ -56,13 +56,14 @@ type Site struct {
 	Key     string    `json:"key,omitempty"`   // in requests: the one key
 	Final   bool      `json:"final,omitempty"` // in rotate: forget the older keys now
 	AddedAt *int64    `json:"added_at,omitempty"`
+	Dialect string    `json:"dialect,omitempty"` // in answers: how the peer is called
 }
 
 func (a *API) listSites(r *http.Request) (any, error) {
 	sites, err := a.Catalogue.Sites(r.Context())
 	out := make([]Site, 0, len(sites))
 	for _, s := range sites {
-		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt)})
+		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect)})
 	}
 	return out, err
 }

@@ -62,6 +62,9 @@ func (a *API) Routes(r chi.Router) {
 			"/v2/scheduler/job/rerun":          a.rerunScheduled,
 			"/v2/scheduler/task/report":        a.reportTask,
 			"/v2/partner/site/info":            a.siteInfo,
+			"/v2/partner/fold/job/create":      a.openJob,
+			"/v2/partner/fold/job/stop":        a.endJob,
+			"/v2/partner/fold/task/start":      a.openTask,
 		} {
 			r.Post(path, reply.JSON(a.Log, h))
 		}
@@ -119,7 +122,7 @@ func (a *API) siteInfo(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	answer := wire.SiteProbed{Caller: string(Caller(r))}
+	answer := wire.SiteProbed{Caller: string(Caller(r)), Folds: true}
 	if b.CallBack {
 		if err := a.Prober.Probe(r.Context(), Caller(r)); err != nil {
 			answer.CallBack = wire.Failure(err).Error
@@ -128,7 +131,11 @@ func (a *API) siteInfo(r *http.Request) (any, error) {
 	return answer, nil
 }
 
-func (a *API) createJob(r *http.Request) (any, error) {
+func (a *API) createJob(r *http.Request) (any, error) { return a.newJob(r, a.Partner.CreateJob) }
+
+func (a *API) openJob(r *http.Request) (any, error) { return a.newJob(r, a.Partner.OpenJob) }
+
+func (a *API) newJob(r *http.Request, do func(context.Context, openflow.JobOrder) error) (any, error) {
 	var b wire.PartnerCreateJob
 	key, err := a.jobBody(r, &b, &b.JobRef)
 	if err != nil {
@@ -138,7 +145,7 @@ func (a *API) createJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, openflow.About(openflow.AboutJob, err)
 	}
-	return nil, a.Partner.CreateJob(r.Context(), openflow.JobOrder{Key: key, DAG: dag, UserName: b.UserName})
+	return nil, do(r.Context(), openflow.JobOrder{Key: key, DAG: dag, UserName: b.UserName})
 }
 
 // jobBody decodes a body that begins with a job reference and resolves it for the caller.
@@ -197,10 +204,28 @@ func (a *API) stopJob(r *http.Request) (any, error) {
 	if status == "" {
 		status = openflow.JobFailed
 	}
-	if !status.Terminal() {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "a job cannot be stopped as %q", status)
+	return a.end(r, key, openflow.JobEnd{Status: status, Reason: b.Reason})
+}
+
+// endJob is stopJob with the ends of the job's tasks.
+func (a *API) endJob(r *http.Request) (any, error) {
+	var b wire.PartnerStopJob
+	key, err := a.jobBody(r, &b, &b.JobRef)
+	if err != nil {
+		return nil, err
 	}
-	return nil, a.Partner.StopJob(r.Context(), key, status, b.Reason)
+	tasks, err := wire.DecodeTaskUpdates(b.Tasks, b.JobRef)
+	if err != nil {
+		return nil, err
+	}
+	return a.end(r, key, openflow.JobEnd{Status: openflow.JobStatus(b.Status), Reason: b.Reason, Tasks: tasks})
+}
+
+func (a *API) end(r *http.Request, k openflow.JobKey, end openflow.JobEnd) (any, error) {
+	if !end.Status.Terminal() {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "a job cannot be stopped as %q", end.Status)
+	}
+	return nil, a.Partner.StopJob(r.Context(), k, end)
 }
 
 func (a *API) taskBody(r *http.Request, into any, ref *wire.TaskRef) (openflow.TaskKey, error) {
@@ -228,7 +253,21 @@ func (a *API) startTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.Partner.StartTask(r.Context(), Caller(r), key)
+	return nil, a.Partner.StartTask(r.Context(), Caller(r), openflow.TaskStart{TaskKey: key})
+}
+
+// openTask is startTask with what the party has to hear before.
+func (a *API) openTask(r *http.Request) (any, error) {
+	var b wire.PartnerStartTask
+	key, err := a.taskBody(r, &b, &b.TaskRef)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := wire.DecodeTaskUpdates(b.Ended, b.JobRef)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.Partner.StartTask(r.Context(), Caller(r), openflow.TaskStart{TaskKey: key, StartsJob: b.StartsJob, Ended: ended})
 }
 
 func (a *API) collectTask(r *http.Request) (any, error) {
@@ -303,7 +342,11 @@ func (a *API) stopScheduled(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	return nil, a.Scheduler.StopJob(r.Context(), Caller(r), openflow.JobID(b.JobID), openflow.JobStatus(b.StopStatus))
+	stopped, err := a.Scheduler.StopJob(r.Context(), Caller(r), openflow.JobID(b.JobID), openflow.JobStatus(b.StopStatus))
+	if err != nil {
+		return nil, err
+	}
+	return wire.EncodeStopped(stopped), nil
 }
 
 func (a *API) rerunScheduled(r *http.Request) (any, error) {

@@ -27,11 +27,18 @@ const (
 	taskBody = `{"job_id":"1","role":"host","party_id":"10000","task_id":"1_a","task_version":0,"new_version":1,"status":"running"}`
 )
 
+const failedTask = `{"job_id":"1","role":"host","party_id":"10000","task_id":"1_b","task_version":0,"status":"failed"}`
+
+// folded is a body of a folded call: taskBody with something more.
+func folded(more string) string {
+	return strings.Replace(strings.TrimSuffix(taskBody, "}"), `,"status":"running"`, "", 1) + "," + more + "}"
+}
+
 // No route answers anything to a caller that is not proven, nor reads what it says.
 func TestEveryRouteVerifiesFirst(t *testing.T) {
 	n := newNode(t)
 	list := paths(t, n.api)
-	require.Len(t, list, 21)
+	require.Len(t, list, 24)
 	for _, path := range list {
 		t.Run(path, func(t *testing.T) {
 			for name, r := range map[string]*http.Request{
@@ -114,7 +121,7 @@ func TestCallerIsWhoSigned(t *testing.T) {
 		require.Equal(t, openflow.PartyID("9999"), caller)
 	}
 	e := n.envelope(n.signed("9999", "/v2/partner/site/info", "{}"))
-	require.JSONEq(t, `{"caller":"9999"}`, string(e.Data))
+	require.JSONEq(t, `{"caller":"9999","folds":true}`, string(e.Data))
 }
 
 func TestBodies(t *testing.T) {
@@ -143,6 +150,14 @@ func TestBodies(t *testing.T) {
 		"schedule without DAG": {"/v2/scheduler/job/create", "{}", wire.InvalidParameter, nil},
 		"schedule, broken DAG": {"/v2/scheduler/job/create", `{"dag":[],"schema_version":"2"}`, wire.InvalidParameter, nil},
 		"stop of nothing":      {"/v2/scheduler/job/stop", "{}", wire.InvalidParameter, nil},
+		"folded start":         {"/v2/partner/fold/task/start", folded(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+		"folded stop":          {"/v2/partner/fold/job/stop", folded(`"tasks":[` + failedTask + `],"status":"failed"`), wire.Success, openflow.JobFailed},
+		"folded, not an end":   {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.Replace(failedTask, "failed", "running", 1) + `]`), wire.InvalidParameter, nil},
+		"folded, another job":  {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.ReplaceAll(failedTask, `"1`, `"2`) + `]`), wire.InvalidParameter, nil},
+		"folded, for another":  {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.Replace(failedTask, "10000", "8888", 1) + `]`), wire.InvalidParameter, nil},
+		"folded, no version":   {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.Replace(failedTask, `,"task_version":0`, "", 1) + `]`), wire.InvalidParameter, nil},
+		"folded, no status":    {"/v2/partner/fold/job/stop", jobBody, wire.InvalidParameter, nil},
+		"folded, no DAG":       {"/v2/partner/fold/job/create", jobBody, wire.InvalidParameter, nil},
 		"apply for a task":     {"/v2/partner/task/resource/apply", taskBody, wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -53,11 +53,14 @@ func (s *services) ReturnJobResources(_ context.Context, k openflow.JobKey) erro
 func (s *services) UpdateJob(_ context.Context, k openflow.JobKey, st openflow.JobStatus, _ string, _ *int) error {
 	return s.seen(k.Scheduler, st)
 }
-func (s *services) StopJob(_ context.Context, k openflow.JobKey, st openflow.JobStatus, _ string) error {
-	return s.seen(k.Scheduler, st)
+func (s *services) StopJob(_ context.Context, k openflow.JobKey, st openflow.JobEnd) error {
+	return s.seen(k.Scheduler, st.Status)
 }
-func (s *services) StartTask(_ context.Context, by openflow.PartyID, k openflow.TaskKey) error {
-	return s.seen(by, k)
+func (s *services) OpenJob(_ context.Context, o openflow.JobOrder) error {
+	return s.seen(o.Key.Scheduler, o)
+}
+func (s *services) StartTask(_ context.Context, by openflow.PartyID, o openflow.TaskStart) error {
+	return s.seen(by, o.TaskKey)
 }
 func (s *services) RerunTask(_ context.Context, by openflow.PartyID, k openflow.TaskKey) error {
 	return s.seen(by, k)
@@ -74,8 +77,8 @@ type schedulers struct{ *services }
 func (s schedulers) CreateJob(_ context.Context, by openflow.PartyID, _ openflow.Submission) (openflow.Submitted, error) {
 	return openflow.Submitted{ID: "1"}, s.seen(by, nil)
 }
-func (s schedulers) StopJob(_ context.Context, by openflow.PartyID, _ openflow.JobID, st openflow.JobStatus) error {
-	return s.seen(by, st)
+func (s schedulers) StopJob(_ context.Context, by openflow.PartyID, _ openflow.JobID, st openflow.JobStatus) (openflow.Stopped, error) {
+	return openflow.Stopped{}, s.seen(by, st)
 }
 func (s schedulers) RerunJob(_ context.Context, by openflow.PartyID, id openflow.JobID) error {
 	return s.seen(by, id)

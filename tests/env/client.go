@@ -174,10 +174,12 @@ func (c *Client) Submit(d *openflow.DAG, header ...string) openflow.JobID {
 	return openflow.JobID(e.JobID)
 }
 
-// StopJob cancels a job.
-func (c *Client) StopJob(id openflow.JobID) {
+// StopJob cancels a job and returns how far that has come.
+func (c *Client) StopJob(id openflow.JobID) openflow.Stopped {
 	c.Helper()
-	c.OK(c.Post("/v2/job/stop", map[string]string{"job_id": string(id)}), nil)
+	var answer wire.JobStopped
+	c.OK(c.Post("/v2/job/stop", map[string]string{"job_id": string(id)}), &answer)
+	return answer.Decode()
 }
 
 // Jobs lists the rows of a job at this node, one per role; none is no error.

@@ -296,6 +296,16 @@ func (e *Env) NoContainers(t testing.TB) {
 	})
 }
 
+// NothingRuns fails the test when a program runs at any party at this moment.
+func (e *Env) NothingRuns(t testing.TB) {
+	t.Helper()
+	for _, id := range e.Parties {
+		for _, c := range e.Containers(t, id) {
+			require.NotEqual(t, driver.StateRunning, c.State, "%s at party %s", c.Name, id)
+		}
+	}
+}
+
 // Starts counts the programs that a node has started for a job, by execution ID.
 func (e *Env) Starts(t testing.TB, id string, job openflow.JobID) map[string]int {
 	t.Helper()

@@ -18,16 +18,26 @@ func TestMessagesGoWrong(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied())
 	there, back := e.Link(t, "9999", "10000"), e.Link(t, "10000", "9999")
 	calls := map[string]struct {
-		on   *env.Proxy
-		path string
+		on    *env.Proxy
+		path  string
+		older bool // the partner is of a version that does not fold calls
 	}{
-		"job create":     {there, "/v2/partner/job/create"},
-		"resource apply": {there, "/v2/partner/job/resource/apply"},
-		"job start":      {there, "/v2/partner/job/start"},
-		"task start":     {there, "/v2/partner/task/start"},
-		"task stop":      {there, "/v2/partner/task/stop"},
-		"job stop":       {there, "/v2/partner/job/stop"},
-		"task report":    {back, "/v2/scheduler/task/report"},
+		"job create":  {there, "/v2/partner/fold/job/create", false},
+		"task start":  {there, "/v2/partner/fold/task/start", false},
+		"job stop":    {there, "/v2/partner/fold/job/stop", false},
+		"task report": {back, "/v2/scheduler/task/report", false},
+
+		"job create alone":    {there, "/v2/partner/job/create", true},
+		"job status alone":    {there, "/v2/partner/job/status/update", true},
+		"job apply alone":     {there, "/v2/partner/job/resource/apply", true},
+		"job start alone":     {there, "/v2/partner/job/start", true},
+		"task apply alone":    {there, "/v2/partner/task/resource/apply", true},
+		"task running alone":  {there, "/v2/partner/task/status/update", true},
+		"task start alone":    {there, "/v2/partner/task/start", true},
+		"task stop alone":     {there, "/v2/partner/task/stop", true},
+		"job progress alone":  {there, "/v2/partner/job/update", true},
+		"job stop alone":      {there, "/v2/partner/job/stop", true},
+		"task report to this": {back, "/v2/scheduler/task/report", true},
 	}
 	faults := map[string]env.Fault{"never heard": env.Lost, "answer lost": env.Unanswered, "heard twice": env.Twice, "answered by a gateway": env.Garbled}
 	for call, c := range calls {
@@ -36,6 +46,12 @@ func TestMessagesGoWrong(t *testing.T) {
 				before := c.on.Faults(fault)
 				c.on.Inject(env.First(1, c.path, fault))
 				defer c.on.Inject(nil)
+				if c.older && c.on == there {
+					there.Inject(env.Older(env.First(1, c.path, fault)))
+				} else if c.older {
+					there.Inject(env.Older(nil))
+					defer there.Inject(nil)
+				}
 				guest, host := e.As(t, "9999"), e.As(t, "10000")
 				id := guest.Submit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a")))
 				guest.WaitFor(id, openflow.JobSuccess)
@@ -85,7 +101,7 @@ func TestMessagesGoWrong(t *testing.T) {
 
 	t.Run("a partner that answers later than anybody waits", func(t *testing.T) {
 		there.Delay = 4 * time.Second // beyond the first, short try of a call
-		there.Inject(env.First(1, "/v2/partner/task/start", env.Slow))
+		there.Inject(env.First(1, "/v2/partner/fold/task/start", env.Slow))
 		defer there.Inject(nil)
 		guest := e.As(t, "9999")
 		id := guest.Submit(env.DAG(pair, env.Noop("a", nil)))

@@ -11,34 +11,80 @@ import (
 )
 
 func TestStop(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"))
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Party("666"))
 	three := env.Parties("guest 9999", "host 10000", "arbiter 10001")
 
-	byWhom := map[string]struct{ scheduler, user string }{
-		"by the initiator, which schedules": {"9999", "9999"},
-		"by the initiator, not scheduling":  {"10001", "9999"},
-		"by another party":                  {"9999", "10000"},
-	}
-	for name, c := range byWhom {
+	for name, c := range map[string]struct{ initiator, scheduler, user string }{
+		"by the guest, initiator and scheduler":  {"9999", "9999", "9999"},
+		"by the guest, initiator, not scheduler": {"9999", "10001", "9999"},
+		"by the host":                            {"9999", "9999", "10000"},
+		"by the host, which schedules":           {"9999", "10000", "10000"},
+		"by the arbiter":                         {"9999", "9999", "10001"},
+		"by a scheduler that runs no task":       {"9999", "666", "666"},
+		"by an initiator that runs no task":      {"666", "10000", "666"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			d := env.DAG(three, env.Noop("a", env.Sleep(300_000)), env.Noop("b", nil, "a"))
 			d.Conf.Scheduler = openflow.PartyID(c.scheduler)
-			id := e.As(t, "9999").Submit(d)
-			for _, party := range e.Parties {
-				e.As(t, party).WaitForTask(id, "a", openflow.TaskRunning)
+			id := e.As(t, c.initiator).Submit(d)
+			for _, p := range three {
+				e.As(t, string(p.ID)).WaitForTask(id, "a", openflow.TaskRunning)
 			}
-			e.As(t, c.user).StopJob(id)
+			stopped := e.As(t, c.user).StopJob(id)
+			if !stopped.Everywhere() { // the machine is slow
+				env.Eventually(t, env.Patience, "it says when it has stopped", func() (bool, string) {
+					stopped = e.As(t, c.user).StopJob(id)
+					return stopped.Everywhere(), stopped.Reason
+				})
+			}
+			e.NothingRuns(t)
+			require.Equal(t, openflow.Stopped{Status: openflow.JobCanceled, Reason: "stopped by party " + c.user}, stopped)
 			for _, p := range three {
 				user := e.As(t, string(p.ID))
 				rows := user.WaitFor(id, openflow.JobCanceled)
-				require.Contains(t, rows[0].Reason, "stopped by party "+c.user)
+				require.Equal(t, "stopped by party "+c.user, rows[0].Reason)
 				at := string(p.Role) + " " + string(p.ID)
-				require.Equal(t, map[string]string{"a " + at: "canceled", "b " + at: "waiting"}, user.Settled(id))
+				require.Equal(t, map[string]string{"a " + at: "canceled", "b " + at: "waiting"}, user.TaskStatuses(id))
 			}
 			e.NoContainers(t)
 			e.NoCoresHeld(t)
 		})
 	}
+
+	t.Run("with a party out of reach", func(t *testing.T) {
+		id := e.As(t, "9999").Submit(long(three))
+		for _, p := range three {
+			e.As(t, string(p.ID)).WaitForTask(id, "a", openflow.TaskRunning)
+		}
+		e.Stop(t, "10000")
+		stopped := e.As(t, "10001").StopJob(id)
+		const stopping = "stopped by party 10001; stopping at 10000 (host) until it is confirmed"
+		for _, party := range []string{"9999", "10001"} {
+			user := e.As(t, party)
+			env.Eventually(t, env.Patience, "the job is canceled at "+party+" and says where it still stops", func() (bool, string) {
+				r := user.Jobs(id)[0]
+				return r.Status == "canceled" && r.Reason == stopping, r.Status + " " + r.Reason
+			})
+		}
+		env.Eventually(t, env.Patience, "so does the answer", func() (bool, string) {
+			stopped = e.As(t, "10001").StopJob(id)
+			return stopped.Reason == stopping, stopped.Reason
+		})
+		require.Equal(t, openflow.JobCanceled, stopped.Status)
+		require.Equal(t, three[1:2], stopped.Stopping)
+		e.Start(t, "10000")
+		env.Eventually(t, env.Patience, "everything has stopped", func() (bool, string) {
+			stopped = e.As(t, "10001").StopJob(id)
+			return stopped.Everywhere(), stopped.Reason
+		})
+		e.NothingRuns(t)
+		for _, p := range three {
+			rows := e.As(t, string(p.ID)).WaitFor(id, openflow.JobCanceled)
+			require.Equal(t, "stopped by party 10001", rows[0].Reason)
+		}
+		e.NoContainers(t)
+		e.NoCoresHeld(t)
+	})
 
 	t.Run("stopping what has ended changes nothing", func(t *testing.T) {
 		user := e.As(t, "9999")

@@ -45,12 +45,13 @@ func TestStrangers(t *testing.T) {
 	hostKey := openflow.TaskKey{Job: job, Task: "a", Party: pair[1]}
 	for _, scheduler := range []openflow.PartyID{"10001", "9999"} { // the second is a lie
 		row := openflow.JobKey{Scheduler: scheduler, Job: job, Party: pair[1]}
+		ended := []openflow.TaskUpdate{{Key: hostKey, Status: openflow.TaskFailed}}
 		calls := map[string]error{
-			"stop of the job":     stranger.StopJob(ctx, row, openflow.JobCanceled, "because"),
+			"stop of the job":     stranger.StopJob(ctx, row, openflow.JobEnd{Status: openflow.JobCanceled, Reason: "because", Tasks: ended}),
 			"start of the job":    stranger.StartJob(ctx, row),
 			"news of the job":     stranger.UpdateJob(ctx, row, openflow.JobFailed, "because", nil),
 			"return of resources": stranger.ReturnJobResources(ctx, row),
-			"start of the task":   stranger.StartTask(ctx, scheduler, hostKey),
+			"start of the task":   stranger.StartTask(ctx, scheduler, openflow.TaskStart{TaskKey: hostKey, Ended: ended}),
 			"end of the task":     stranger.UpdateTask(ctx, scheduler, openflow.TaskUpdate{Key: hostKey, Status: openflow.TaskFailed}),
 		}
 		_, calls["look at the task"] = stranger.CollectTask(ctx, scheduler, hostKey)
@@ -63,7 +64,8 @@ func TestStrangers(t *testing.T) {
 	}
 
 	atScheduler := peer(t, e, "10001", "9999").Scheduler()
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(atScheduler.StopJob(ctx, "10001", job, openflow.JobCanceled)))
+	_, err := atScheduler.StopJob(ctx, "10001", job, openflow.JobCanceled)
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 	lie := openflow.Report{Key: hostKey, Status: openflow.TaskFailed, Error: "a lie"}
 	require.Equal(t, openflow.CodePermission, openflow.CodeOf(atScheduler.ReportTask(ctx, "10000", lie)), "a report for another party")
 	lie.Key.Party = openflow.Party{Role: openflow.RoleHost, ID: "10001"}

@@ -220,7 +220,7 @@ func TestForgedRequests(t *testing.T) {
 	job := guest.Submit(env.DAG(pair, env.Noop("a", nil)))
 	guest.WaitFor(job, openflow.JobSuccess)
 	link := e.Link(t, "9999", "10000")
-	captured := link.Seen("/v2/partner/job/create")
+	captured := link.Seen("/v2/partner/fold/job/create")
 	require.NotEmpty(t, captured)
 
 	t.Run("replayed", func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"openflow"
 )
@@ -203,7 +204,7 @@ func (s *State) Next() Step {
 	step.End, step.Reason = s.end()
 	step.Progress = s.progress()
 	if step.End == "" {
-		step.Start = s.ready()
+		step.Start = s.Ready()
 	}
 	return step
 }
@@ -244,7 +245,8 @@ func (s *State) end() (openflow.JobStatus, string) {
 	return "", ""
 }
 
-func (s *State) ready() []openflow.TaskName {
+// Ready lists the tasks that wait for nothing any more, in the order of the plan.
+func (s *State) Ready() []openflow.TaskName {
 	var ready []openflow.TaskName
 	for _, t := range s.Tasks {
 		if t.Started {
@@ -329,4 +331,29 @@ func Admit(answers []Grant) Admission {
 		return Admission{Granted: true}
 	}
 	return a
+}
+
+// StoppingReason is what people read of a job that has ended early while parties have not confirmed yet that nothing of it
+// runs there. Nothing runs at the end of a job that has succeeded.
+func StoppingReason(status openflow.JobStatus, reason string, stopping []openflow.Party) string {
+	if len(stopping) == 0 || status == openflow.JobSuccess {
+		return reason
+	}
+	return reason + "; stopping at " + names(stopping) + " until it is confirmed"
+}
+
+// UnconfirmedReason is what remains of StoppingReason when there is no use in asking further.
+func UnconfirmedReason(status openflow.JobStatus, reason string, stopping []openflow.Party) string {
+	if status == openflow.JobSuccess {
+		return reason
+	}
+	return reason + "; never confirmed by " + names(stopping)
+}
+
+func names(parties []openflow.Party) string {
+	list := make([]string, len(parties))
+	for i, p := range parties {
+		list[i] = fmt.Sprintf("%s (%s)", p.ID, p.Role)
+	}
+	return strings.Join(list, ", ")
 }

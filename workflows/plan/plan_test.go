@@ -290,3 +290,12 @@ func TestOf(t *testing.T) {
 	_, err = plan.Of(d)
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 }
+
+func TestStoppingReason(t *testing.T) {
+	parties := []openflow.Party{host, guest}
+	require.Equal(t, "why", plan.StoppingReason(openflow.JobCanceled, "why", nil))
+	require.Equal(t, "why; stopping at 10000 (host), 9999 (guest) until it is confirmed", plan.StoppingReason(openflow.JobFailed, "why", parties))
+	require.Empty(t, plan.StoppingReason(openflow.JobSuccess, "", parties), "nothing runs")
+	require.Equal(t, "why; never confirmed by 10000 (host)", plan.UnconfirmedReason(openflow.JobCanceled, "why", parties[:1]))
+	require.Empty(t, plan.UnconfirmedReason(openflow.JobSuccess, "", parties))
+}

@@ -109,7 +109,7 @@ func (e *Engine) RerunJob(ctx context.Context, p openflow.JobPlan) error {
 	defer cancel()
 	err = e.await(wait, sdkclient.UpdateWorkflowOptions{
 		WorkflowID: opts.ID, RunID: run.GetRunID(), UpdateName: workflows.UpdateCreated, UpdateID: workflows.UpdateCreated,
-	})
+	}, nil)
 	if ended(err) {
 		return nil
 	}
@@ -120,14 +120,14 @@ func (e *Engine) RerunJob(ctx context.Context, p openflow.JobPlan) error {
 	return err
 }
 
-// await sends an update and waits for its result.
-func (e *Engine) await(ctx context.Context, u sdkclient.UpdateWorkflowOptions) error {
+// await sends an update and waits for its result; nil: it has none.
+func (e *Engine) await(ctx context.Context, u sdkclient.UpdateWorkflowOptions, result any) error {
 	u.WaitForStage = sdkclient.WorkflowUpdateStageCompleted
 	h, err := e.Client.UpdateWorkflow(ctx, u)
 	if err != nil {
 		return err
 	}
-	return h.Get(ctx, nil)
+	return h.Get(ctx, result)
 }
 
 func jobAttributes(p openflow.JobPlan) temporal.SearchAttributes {
@@ -142,20 +142,39 @@ func ended(err error) bool {
 	return errors.As(err, &started) || (err != nil && strings.Contains(err.Error(), "AcceptedUpdateCompletedWorkflow"))
 }
 
-// StopJob asks a running job to end early.
-func (e *Engine) StopJob(ctx context.Context, id openflow.JobID, status openflow.JobStatus, reason string) error {
-	return e.update(ctx, id, workflows.UpdateStop, workflows.UpdateStop, workflows.StopRequest{Status: status, Reason: reason})
+// StopJob implements openflow.Engine. Each request is an update of its own: a repeat is told how far the stop is by then.
+func (e *Engine) StopJob(ctx context.Context, id openflow.JobID, status openflow.JobStatus, reason string) (openflow.Stopped, error) {
+	var s openflow.Stopped
+	return s, e.update(ctx, id, workflows.UpdateStop, "", workflows.StopRequest{Status: status, Reason: reason}, &s)
+}
+
+// Stopped implements openflow.Engine.
+func (e *Engine) Stopped(ctx context.Context, id openflow.JobID) (openflow.Stopped, error) {
+	var s openflow.Stopped
+	what, workflow := "state of job "+string(id), workflows.JobWorkflowID(id)
+	d, err := e.Client.DescribeWorkflow(ctx, workflow, "")
+	if err != nil {
+		return s, fromTemporal(what, err)
+	}
+	if d.Status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return s, openflow.Errorf(openflow.CodeNotFound, "job %s has ended", id)
+	}
+	answer, err := e.Client.QueryWorkflow(ctx, workflow, d.WorkflowExecution.RunID, workflows.QueryStopped)
+	if err == nil {
+		err = answer.Get(&s)
+	}
+	return s, fromTemporal(what, err)
 }
 
 // ReportTask hands a report to a running job. The update's ID makes a repeated report one update.
 func (e *Engine) ReportTask(ctx context.Context, r openflow.Report) error {
-	return e.update(ctx, r.Key.Job, workflows.UpdateReport, fmt.Sprintf("%s/%s", r.Key.ExecutionID(), r.Status), r)
+	return e.update(ctx, r.Key.Job, workflows.UpdateReport, fmt.Sprintf("%s/%s", r.Key.ExecutionID(), r.Status), r, nil)
 }
 
-func (e *Engine) update(ctx context.Context, job openflow.JobID, name, id string, arg any) error {
+func (e *Engine) update(ctx context.Context, job openflow.JobID, name, id string, arg, result any) error {
 	err := e.await(ctx, sdkclient.UpdateWorkflowOptions{
 		WorkflowID: workflows.JobWorkflowID(job), UpdateName: name, UpdateID: id, Args: []any{arg},
-	})
+	}, result)
 	if ended(err) {
 		return openflow.Errorf(openflow.CodeNotFound, "job %s has ended", job)
 	}

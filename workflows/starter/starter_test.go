@@ -76,8 +76,11 @@ var (
 
 func TestAnswersOfTemporal(t *testing.T) {
 	calls := map[string]func(*starter.Engine) error{
-		"start job":  func(e *starter.Engine) error { return e.StartJob(t.Context(), openflow.JobPlan{ID: "1"}) },
-		"stop job":   func(e *starter.Engine) error { return e.StopJob(t.Context(), "1", openflow.JobCanceled, "r") },
+		"start job": func(e *starter.Engine) error { return e.StartJob(t.Context(), openflow.JobPlan{ID: "1"}) },
+		"stop job": func(e *starter.Engine) error {
+			_, err := e.StopJob(t.Context(), "1", openflow.JobCanceled, "r")
+			return err
+		},
 		"report":     func(e *starter.Engine) error { return e.ReportTask(t.Context(), openflow.Report{Key: key}) },
 		"wake":       func(e *starter.Engine) error { return e.WakeJobs(t.Context(), []openflow.JobID{"1"}) },
 		"start task": func(e *starter.Engine) error { return e.StartTask(t.Context(), openflow.TaskOrder{Key: key}) },
@@ -138,7 +141,8 @@ func TestUpdateThatMissedTheWorkflow(t *testing.T) {
 	e := &starter.Engine{Client: &server{result: errMissed}}
 	require.NoError(t, e.StartJob(t.Context(), openflow.JobPlan{ID: "1"}), "it was created, and has ended")
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(e.ReportTask(t.Context(), openflow.Report{Key: key})))
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(e.StopJob(t.Context(), "1", openflow.JobCanceled, "r")))
+	_, err := e.StopJob(t.Context(), "1", openflow.JobCanceled, "r")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 }
 
 func TestStartJob(t *testing.T) {

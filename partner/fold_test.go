@@ -1,0 +1,90 @@
+package partner_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+)
+
+// A folded call is its parts in order, and as repeatable as they are.
+func TestFoldedCalls(t *testing.T) {
+	s := newSite(t)
+	ctx, reader, lr := t.Context(), taskKey("1", "reader_0", host), taskKey("1", "lr_0", host)
+	for range 2 {
+		require.NoError(t, s.OpenJob(ctx, openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}))
+		require.Equal(t, openflow.JobWaiting, s.job("1").Status)
+		require.True(t, s.job("1").ResourceInUse)
+	}
+	first := openflow.TaskStart{TaskKey: reader, StartsJob: true}
+	for range 2 {
+		require.NoError(t, s.StartTask(ctx, "9999", first))
+		require.Equal(t, openflow.JobRunning, s.job("1").Status)
+	}
+	s.ends(reader, openflow.TaskSuccess)
+	second := openflow.TaskStart{TaskKey: lr, Ended: []openflow.TaskUpdate{{Key: reader, Status: openflow.TaskSuccess, Progress: 50}}}
+	for range 2 {
+		require.NoError(t, s.StartTask(ctx, "9999", second))
+		require.Equal(t, openflow.TaskSuccess, s.task(reader).Status)
+		require.Equal(t, 50, s.job("1").Progress)
+	}
+	s.ends(lr, openflow.TaskFailed)
+	end := openflow.JobEnd{Status: openflow.JobFailed, Reason: "why", Tasks: []openflow.TaskUpdate{{Key: lr, Status: openflow.TaskFailed}}}
+	for range 2 {
+		require.NoError(t, s.Service.StopJob(ctx, jobKey("1", host), end))
+		require.Equal(t, openflow.JobFailed, s.job("1").Status)
+		require.Equal(t, openflow.TaskFailed, s.task(lr).Status)
+		require.False(t, s.job("1").ResourceInUse)
+	}
+}
+
+func TestOpenJobWithoutResources(t *testing.T) {
+	s := newSite(t) // eight cores
+	for _, id := range []openflow.JobID{"1", "2"} {
+		require.NoError(t, s.OpenJob(t.Context(), openflow.JobOrder{Key: jobKey(id, host), DAG: dag()}))
+	}
+	err := s.OpenJob(t.Context(), openflow.JobOrder{Key: jobKey("3", host), DAG: dag()})
+	var e *openflow.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, openflow.CodeExhausted, e.Code)
+	require.Equal(t, openflow.AboutResource, e.Subject, "which tells that the job is there")
+	require.Equal(t, openflow.JobWaiting, s.job("3").Status)
+
+	broken := dag()
+	broken.Tasks[1].Component = "unknown"
+	err = s.OpenJob(t.Context(), openflow.JobOrder{Key: jobKey("4", host), DAG: broken})
+	require.ErrorAs(t, err, &e)
+	require.NotEqual(t, openflow.AboutResource, e.Subject)
+}
+
+func TestStartMakesAFurtherVersion(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	k := taskKey("1", "lr_0", host)
+	again := k
+	again.Version = 2 // this site was not reached for version 1
+	missed := k
+	missed.Version = 1
+	order := openflow.TaskStart{TaskKey: again, Ended: []openflow.TaskUpdate{{Key: missed, Status: openflow.TaskFailed}}}
+	for range 2 {
+		require.NoError(t, s.StartTask(t.Context(), "9999", order))
+	}
+	require.Equal(t, again, s.engine.started[0].Key)
+	require.Equal(t, openflow.TaskWaiting, s.task(again).Status)
+	require.Equal(t, openflow.TaskWaiting, s.task(k).PartyStatus)
+	unknown := taskKey("1", "x", host)
+	unknown.Version = 1
+	err := s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: unknown})
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+}
+
+func TestFoldedStartAfterTheEnd(t *testing.T) {
+	s := newSite(t)
+	require.NoError(t, s.OpenJob(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}))
+	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"}))
+	err := s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host), StartsJob: true})
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "an end is final")
+	require.Empty(t, s.engine.started)
+	require.Equal(t, openflow.JobCanceled, s.job("1").Status)
+}

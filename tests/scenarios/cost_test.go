@@ -1,0 +1,100 @@
+package scenarios_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/tests/env"
+	"openflow/workflows"
+)
+
+// The price of a job of n tasks in a row at two parties, one of which schedules: HTTP calls between the nodes, Temporal
+// workflows, and activities. It is the throughput (design §6), so it is held here: a number may fall, not rise.
+func TestCostOfAJob(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied())
+	there, back := e.Link(t, "9999", "10000"), e.Link(t, "10000", "9999")
+	const n = 3
+	chain := env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b"))
+	warm := e.As(t, "9999").Submit(chain) // the peers learn how they want to be called
+	e.As(t, "9999").WaitFor(warm, openflow.JobSuccess)
+	e.As(t, "10000").WaitFor(warm, openflow.JobSuccess)
+
+	for name, tc := range map[string]struct {
+		older        bool
+		sent, report int
+	}{
+		"folded":              {false, 1 + n + 1, n}, // create, each task, stop
+		"FATE-Flow's own way": {true, 3 + 1 + 3*n + 3*(n-1) + 5, n},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tc.older {
+				there.Inject(env.Older(nil))
+				defer there.Inject(nil)
+			}
+			guest := e.As(t, "9999")
+			id := guest.Submit(chain)
+			guest.WaitFor(id, openflow.JobSuccess)
+			e.As(t, "10000").WaitFor(id, openflow.JobSuccess)
+			sent := paths(there, id)
+			require.Len(t, sent, tc.sent, "%v", sent)
+			require.Len(t, paths(back, id), tc.report)
+
+			job := countEvents(t, e, "9999", workflows.JobWorkflowID(id))
+			require.Equal(t, events{local: 2 + 2*n + 2 + 2, versions: 1}, job, "open, start and stop at two parties, and two records")
+			for _, task := range []openflow.TaskName{"a", "b", "c"} {
+				for _, p := range pair {
+					key := openflow.TaskKey{Job: id, Task: task, Party: p}
+					run := countEvents(t, e, string(p.ID), workflows.TaskWorkflowID("9999", key))
+					require.Equal(t, 1, run.regular, "the run itself")
+					require.Equal(t, 1, run.local, "its report")
+				}
+			}
+		})
+	}
+}
+
+// paths are the calls about a job that a link has carried to the partner and scheduler pages.
+func paths(link *env.Proxy, id openflow.JobID) []string {
+	var list []string
+	for _, s := range link.Seen("") {
+		if s.Fault == env.None && strings.HasPrefix(s.Path, "/v2/") && strings.Contains(string(s.Body), string(id)) {
+			list = append(list, s.Path)
+		}
+	}
+	return list
+}
+
+type events struct{ local, regular, versions int }
+
+// countEvents counts what a workflow's history holds of activities and version gates.
+func countEvents(t *testing.T, e *env.Env, party, workflowID string) events {
+	t.Helper()
+	raw, err := e.Node(t, party).History(t.Context(), workflowID)
+	require.NoError(t, err)
+	var history struct {
+		Events []struct {
+			Type   string `json:"eventType"`
+			Marker struct {
+				Name string `json:"markerName"`
+			} `json:"markerRecordedEventAttributes"`
+		} `json:"events"`
+	}
+	require.NoError(t, json.Unmarshal(raw, &history))
+	require.NotEmpty(t, history.Events)
+	var got events
+	for _, event := range history.Events {
+		switch {
+		case event.Type == "EVENT_TYPE_ACTIVITY_TASK_SCHEDULED":
+			got.regular++
+		case event.Marker.Name == "LocalActivity":
+			got.local++
+		case event.Marker.Name == "Version":
+			got.versions++
+		}
+	}
+	return got
+}

@@ -1,0 +1,189 @@
+package workflows
+
+import (
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"openflow"
+	"openflow/activities"
+	"openflow/workflows/plan"
+)
+
+// stopPatience is how long somebody who stops a job is kept waiting for the news that nothing of it runs any more.
+const stopPatience = 5 * time.Second
+
+// atOnce is how long containers may take to stop before anybody is told that they are waited for.
+const atOnce = time.Second
+
+// end ends the job at every party and in the scheduler's record, also when the workflow itself has been canceled. The end
+// is visible at once; the workflow goes on until every party has acknowledged it and nothing of the job runs there any
+// more, and until then the job's reason says whom it waits for.
+func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason string) {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	j.status, j.reason = status, reason
+	j.created = true
+	if !j.folds {
+		j.endSingly(ctx)
+		return
+	}
+	progress := j.state.Next().Progress
+	ends := map[openflow.Party]activities.JobUpdate{}
+	for _, p := range j.plan.Parties {
+		ends[p] = activities.JobUpdate{PartyCall: j.at(p), Status: status, Reason: reason, Tasks: j.lastWords(p)}
+	}
+	_ = each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
+		err := call(ctx, 0, "", scheduling.StopJob, ends[p], nil)
+		j.reached[p] = !openflow.CodeOf(err).Retryable()
+		return nil
+	})
+	j.recordEnd(ctx, j.stopped().Reason, progress)
+	j.confirm(ctx, ends)
+	j.settled = true
+}
+
+// lastWords are the ends of tasks that a party learns with that of the job: those it has not been told, and for a job that
+// ends early the runs that are stopped for that.
+func (j *jobRun) lastWords(p openflow.Party) []openflow.TaskUpdate {
+	words := slices.Clone(j.due[p])
+	told := func(k openflow.TaskKey) bool {
+		return slices.ContainsFunc(j.due[p], func(u openflow.TaskUpdate) bool { return u.Key == k })
+	}
+	for _, k := range j.state.Silent(j.plan.ID) {
+		if k.Party == p && !told(k) {
+			words = append(words, openflow.TaskUpdate{Key: k, Status: openflow.TaskCanceled, Reason: j.reason})
+		}
+	}
+	if j.status == openflow.JobSuccess {
+		for i := range words {
+			words[i].Progress = 0 // the end says that it is 100
+		}
+	}
+	return words
+}
+
+func (j *jobRun) recordEnd(ctx workflow.Context, reason string, progress int) {
+	if err := call(ctx, j.plan.Timing.Undo, "record the end", scheduling.EndJob, activities.JobNews{
+		Job: j.plan.ID, Status: j.status, Reason: reason, Progress: progress, Cores: j.plan.Cores, Tasks: j.state.Runs(),
+	}, nil); err != nil {
+		workflow.GetLogger(ctx).Error("end of the job not recorded", "job", j.plan.ID, "err", err)
+	}
+	j.shown = reason
+	workflow.SetCurrentDetails(ctx, string(j.status)+" "+reason)
+}
+
+// stopped is how far the end of the job has come.
+func (j *jobRun) stopped() openflow.Stopped {
+	s := openflow.Stopped{Status: j.status, Reason: j.reason}
+	if j.status == "" || j.settled {
+		return s
+	}
+	running := map[openflow.Party]bool{}
+	for _, k := range j.state.Silent(j.plan.ID) {
+		running[k.Party] = true
+	}
+	for _, p := range j.plan.Parties {
+		if !j.reached[p] || running[p] {
+			s.Stopping = append(s.Stopping, p)
+		}
+	}
+	s.Reason = plan.StoppingReason(j.status, j.reason, s.Stopping)
+	return s
+}
+
+// confirm waits until nothing of the job runs at any party. A party that does not answer is told of the end again and
+// again until the deadline; one that has acknowledged it reports the ends of its runs, and is asked for what it does not
+// report.
+func (j *jobRun) confirm(ctx workflow.Context, ends map[openflow.Party]activities.JobUpdate) {
+	if j.stopped().Everywhere() {
+		return
+	}
+	side, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	absent := slices.DeleteFunc(slices.Clone(j.plan.Parties), func(p openflow.Party) bool { return j.reached[p] })
+	for _, p := range absent {
+		workflow.Go(side, func(ctx workflow.Context) { j.insist(ctx, ends[p]) })
+	}
+	workflow.Go(side, func(ctx workflow.Context) { j.inquire(ctx, ends) })
+	everywhere := func() bool { return j.stopped().Everywhere() }
+	if len(absent) == 0 {
+		_, _ = workflow.AwaitWithTimeout(ctx, atOnce, everywhere) // a disconnected context is not canceled
+	}
+	told := !everywhere()
+	deadline := workflow.Now(ctx).Add(j.plan.Timing.Undo)
+	for !everywhere() && workflow.Now(ctx).Before(deadline) {
+		seen := j.stopped().Stopping
+		j.tellStopping(ctx, told)
+		_, _ = workflow.AwaitWithTimeout(ctx, deadline.Sub(workflow.Now(ctx)), func() bool { return !slices.Equal(j.stopped().Stopping, seen) })
+	}
+	if s := j.stopped(); len(s.Stopping) > 0 {
+		j.reason = plan.UnconfirmedReason(j.status, j.reason, s.Stopping)
+		workflow.GetLogger(ctx).Error("the end of the job is not confirmed", "job", j.plan.ID, "parties", s.Stopping)
+		j.settled = true
+	}
+	j.tellStopping(ctx, told)
+}
+
+// insist tells a party of the end until it acknowledges it.
+func (j *jobRun) insist(ctx workflow.Context, end activities.JobUpdate) {
+	err := call(ctx, j.plan.Timing.Undo, "stop at "+end.Party.String(), scheduling.StopJob, end, nil)
+	j.reached[end.Party] = ctx.Err() == nil && !openflow.CodeOf(err).Retryable()
+}
+
+// inquire asks the parties that know of the end for runs whose end they have not reported, the longer it takes the less.
+// A run that has never begun, or is not known, does not run; one that does run was perhaps started while its party heard
+// of the end, so the party is told once more.
+func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activities.JobUpdate) {
+	began := workflow.Now(ctx)
+	pause := func() time.Duration {
+		waited := pauseAfter(workflow.Now(ctx).Sub(began))
+		if j.plan.SyncType == openflow.Poll {
+			return waited
+		}
+		return max(waited, atOnce)
+	}
+	for workflow.Sleep(ctx, pause()) == nil {
+		_ = each(ctx, j.state.Silent(j.plan.ID), func(ctx workflow.Context, k openflow.TaskKey) error {
+			if !j.reached[k.Party] {
+				return nil
+			}
+			r := openflow.Report{Key: k}
+			err := call(ctx, 0, "", scheduling.CollectTask, k, &r)
+			idle := err == nil && r.Status == openflow.TaskWaiting && !j.starting.IsLocked()
+			if openflow.CodeOf(err) == openflow.CodeNotFound || idle {
+				r.Status, err = openflow.TaskCanceled, nil
+			}
+			switch {
+			case err != nil:
+				return err
+			case r.Status.Terminal():
+				j.take(ctx, r)
+				return nil
+			case r.Status == openflow.TaskWaiting:
+				return nil // its start is on the way, and will be refused
+			}
+			return call(ctx, 0, "", scheduling.StopJob, ends[k.Party], nil)
+		})
+	}
+}
+
+// tellStopping shows whom the end waits for: in the scheduler's record, and where the wait lasts, at the parties too.
+func (j *jobRun) tellStopping(ctx workflow.Context, lasts bool) {
+	reason := j.stopped().Reason
+	if reason == j.shown {
+		return
+	}
+	j.shown = reason
+	workflow.SetCurrentDetails(ctx, string(j.status)+" "+reason)
+	j.record(ctx, "", reason, 0)
+	if !lasts {
+		return
+	}
+	_ = each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
+		if !j.reached[p] {
+			return nil
+		}
+		return call(ctx, 0, "", scheduling.UpdateJob, activities.JobUpdate{PartyCall: j.at(p), Reason: reason}, nil)
+	})
+}

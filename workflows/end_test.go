@@ -1,0 +1,169 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/workflows"
+)
+
+// reasons lists what the scheduler's record has said of the end, in order.
+func (w *world) reasons() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []string
+	for _, r := range w.records {
+		if r.Status.Terminal() {
+			list = append(list, r.Reason)
+		}
+	}
+	return list
+}
+
+// asked asks for the end of the job and returns what the answer was in the end.
+func (w *world) asked(d time.Duration, id string) *openflow.Stopped {
+	got := &openflow.Stopped{}
+	w.after(d, func() {
+		w.env.UpdateWorkflow(workflows.UpdateStop, id, answered{updated{w, id}, got},
+			workflows.StopRequest{Status: openflow.JobCanceled, Reason: "stopped by party 9999"})
+	})
+	return got
+}
+
+type answered struct {
+	updated
+	into *openflow.Stopped
+}
+
+func (a answered) Complete(result any, err error) {
+	a.updated.Complete(result, err)
+	if s, ok := result.(openflow.Stopped); ok {
+		*a.into = s
+	}
+}
+
+func TestStopIsAnsweredWhenNothingRunsAnyMore(t *testing.T) {
+	w := newWorld(t)
+	w.runs["a guest"], w.runs["a host"] = run{never: true}, run{never: true}
+	got := w.asked(time.Minute, "stop")
+	require.Equal(t, openflow.JobCanceled, w.run(chain()))
+	require.NoError(t, w.accepted["stop"])
+	require.Equal(t, openflow.Stopped{Status: openflow.JobCanceled, Reason: "stopped by party 9999"}, *got)
+	require.Equal(t, []string{
+		"stopped by party 9999; stopping at 9999 (guest), 10000 (host) until it is confirmed", "stopped by party 9999",
+	}, w.reasons())
+	require.Empty(t, w.kinds("update"), "what is over in a moment is no news")
+	require.Empty(t, w.kinds("collect"), "the parties report")
+	require.Len(t, w.kinds("stop"), 2)
+}
+
+// The job is canceled at once and says whom it still asks; that party is told as soon as it answers.
+func TestStopWithAPartyOutOfReach(t *testing.T) {
+	w := newWorld(t)
+	p := chain()
+	p.Parties = []openflow.Party{guest, host, arbiter}
+	w.runs["a guest"], w.runs["a host"] = run{never: true}, run{never: true}
+	w.answer["stop host"] = times(envAttempts, openflow.CodeUnavailable, "no route to host")
+	const began = time.Minute
+	start := w.env.Now()
+	got := w.asked(began, "stop")
+	require.Equal(t, openflow.JobCanceled, w.run(p))
+
+	const stopping = "stopped by party 9999; stopping at 10000 (host) until it is confirmed"
+	require.Equal(t, []openflow.Party{host}, got.Stopping, "the one who asked is not kept waiting for it")
+	require.Equal(t, stopping, got.Reason)
+	reasons := w.reasons()
+	require.Equal(t, []string{stopping, "stopped by party 9999"}, reasons[len(reasons)-2:])
+	require.Less(t, w.called("stop guest")[0].at.Sub(start), began+time.Second, "at once")
+	var told []string
+	for _, c := range w.called("update arbiter") {
+		told = append(told, c.reason)
+	}
+	require.Equal(t, stopping, told[len(told)-2], "the parties see it too")
+	require.Equal(t, "stopped by party 9999", told[len(told)-1])
+	require.Greater(t, w.env.Now().Sub(start), began+30*time.Second)
+	require.Equal(t, openflow.TaskCanceled, w.status[openflow.TaskKey{Job: "J", Task: "a", Party: host}])
+}
+
+func TestPartyThatNeverConfirmsIsNamedInTheEnd(t *testing.T) {
+	w := newWorld(t)
+	w.runs["a guest"], w.runs["a host"] = run{never: true}, run{never: true}
+	w.answer["stop host"] = always(openflow.CodeUnavailable, "gone")
+	w.after(time.Minute, func() { w.stop(openflow.JobCanceled, "enough") })
+	start := w.env.Now()
+	require.Equal(t, openflow.JobCanceled, w.run(chain()))
+	require.Equal(t, "enough; never confirmed by 10000 (host)", w.last().Reason)
+	require.WithinDuration(t, start.Add(chain().Timing.Undo), w.env.Now(), 2*time.Hour)
+}
+
+func TestLostReportOfAStopIsCollected(t *testing.T) {
+	for _, mode := range []openflow.SyncType{openflow.Callback, openflow.Poll} {
+		t.Run(string(mode), func(t *testing.T) {
+			w := newWorld(t)
+			p := chain()
+			p.SyncType, p.Timing.Collect = mode, 12*time.Hour
+			w.runs["a guest"], w.runs["a host"] = run{never: true}, run{never: true, silent: true}
+			start := w.env.Now()
+			w.after(time.Minute, func() { w.stop(openflow.JobCanceled, "enough") })
+			require.Equal(t, openflow.JobCanceled, w.run(p))
+			require.Equal(t, "enough", w.last().Reason)
+			require.NotEmpty(t, w.kinds("collect a host"))
+			require.Less(t, w.env.Now().Sub(start), time.Minute+5*time.Second)
+		})
+	}
+}
+
+// A container that does not end, or was started beside the stop, is told of again; the job says where.
+func TestRunThatGoesOnIsStoppedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.runs["a guest"], w.runs["a host"] = run{never: true}, run{never: true, undying: true}
+	w.answer["stop host"] = func(n int) error {
+		if n == 3 {
+			w.runs["a host"] = run{never: true} // take holds the lock
+		}
+		return nil
+	}
+	w.after(time.Minute, func() { w.stop(openflow.JobCanceled, "enough") })
+	require.Equal(t, openflow.JobCanceled, w.run(chain()))
+	require.Len(t, w.kinds("stop host"), 3)
+	require.Len(t, w.kinds("stop guest"), 1)
+	require.Contains(t, w.reasons(), "enough; stopping at 10000 (host) until it is confirmed")
+	require.Equal(t, "enough", w.last().Reason)
+}
+
+func TestStopOfAnEndingJobChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.runs["a host"] = run{status: openflow.TaskFailed, err: "exit code 7"}
+	w.answer["stop host"] = times(8, openflow.CodeUnavailable, "down")
+	got := w.asked(5*time.Second, "late")
+	require.Equal(t, openflow.JobFailed, w.run(chain()))
+	require.Equal(t, openflow.JobFailed, got.Status)
+	require.NotContains(t, w.last().Reason, "stopped by")
+	require.Equal(t, []openflow.Party{host}, got.Stopping)
+}
+
+func TestJobTimeout(t *testing.T) {
+	w := newWorld(t)
+	p := chain()
+	p.Timeout = time.Hour
+	w.answer["apply host"] = times(30, openflow.CodeExhausted, "busy") // what it waits for its resources does not count
+	w.runs["b guest"], w.runs["b host"] = run{never: true}, run{never: true}
+	require.Equal(t, openflow.JobTimeout, w.run(p))
+	require.Equal(t, "the job ran longer than its timeout of 1h0m0s", w.last().Reason)
+	started, stopped := w.called("start a guest")[0].at, w.called("stop guest")[0].at
+	require.WithinDuration(t, started.Add(time.Hour), stopped, time.Second)
+	require.Empty(t, w.kinds("start c"))
+	require.Len(t, w.kinds("start b"), 2, "a timeout of the job is not retried")
+}
+
+func TestJobThatIsFasterThanItsTimeout(t *testing.T) {
+	w := newWorld(t)
+	p := chain()
+	p.Timeout = time.Hour
+	start := w.env.Now()
+	require.Equal(t, openflow.JobSuccess, w.run(p))
+	require.Less(t, w.env.Now().Sub(start), time.Minute)
+}
