@@ -56,6 +56,9 @@ type SchedulerService interface {
 	// A job that runs or has succeeded is left alone. Errors: CodeConflict when it was never created at its parties, or is
 	// still ending.
 	RerunJob(ctx context.Context, caller PartyID, id JobID) error
+	// WakeJob is a party's word that a job which it kept waiting can now have its resources there. A job that does not wait is
+	// left alone.
+	WakeJob(ctx context.Context, caller PartyID, id JobID) error
 	// ReportTask takes a party's word. A late, repeated or outdated report is success without effect.
 	ReportTask(ctx context.Context, caller PartyID, r Report) error
 }
@@ -83,8 +86,8 @@ type TaskUpdate struct {
 type PartnerService interface {
 	// CreateJob records the job and its tasks; nothing runs. Errors: CodePermission (no grant), CodeInvalid, CodeConflict.
 	CreateJob(ctx context.Context, o JobOrder) error
-	// ApplyJobResources reserves the job's cores. Errors: CodeExhausted (busy: say it again later), CodeInvalid about
-	// AboutResource (more than this site has).
+	// ApplyJobResources reserves the job's cores, memory and GPUs. Errors: CodeExhausted (busy: the party calls back with
+	// SchedulerService.WakeJob; say it again later all the same), CodeInvalid about AboutResource (more than this site has).
 	ApplyJobResources(ctx context.Context, k JobKey) error
 	// ReturnJobResources undoes ApplyJobResources.
 	ReturnJobResources(ctx context.Context, k JobKey) error
@@ -132,7 +135,6 @@ type JobPlan struct {
 	Tasks       []PlannedTask // upstreams first
 	SyncType    SyncType
 	AutoRetries int
-	Cores       int // that the job takes at each party; 0: not said
 	Timing      Timing
 	Again       bool // a further run of a job that its parties know
 }
@@ -169,7 +171,7 @@ type Engine interface {
 	StopJob(ctx context.Context, id JobID, status JobStatus, reason string) error
 	// ReportTask hands a report to the job's workflow. CodeNotFound when there is none that still runs.
 	ReportTask(ctx context.Context, r Report) error
-	// WakeJobs tells waiting jobs that resources may have become free.
+	// WakeJobs makes waiting jobs ask for resources now.
 	WakeJobs(ctx context.Context, ids []JobID) error
 	// StartTask starts the task's workflow; one that exists or existed is success.
 	StartTask(ctx context.Context, o TaskOrder) error
