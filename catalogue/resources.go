@@ -38,9 +38,11 @@ func (r refusal) describe(form func(openflow.Shortage) string) string {
 
 // The pool's counters, taken and given back in one statement, whose locks make applications wait for each other.
 const (
-	usePool = `update pool set used = used + case name when 'cores' then $1 when 'memory' then $2 when 'gpus' then $3 else 0 end`
-	readUse = `select sum(case name when 'cores' then used else 0 end), sum(case name when 'memory' then used else 0 end),
-		sum(case name when 'gpus' then used else 0 end) from pool`
+	usePool = `update pool set used = used + case name when 'cores' then cast($1 as bigint)
+		when 'memory' then cast($2 as bigint) else cast($3 as bigint) end where name in ('cores', 'memory', 'gpus')`
+	readUse = `select cast(sum(case name when 'cores' then used else 0 end) as bigint),
+		cast(sum(case name when 'memory' then used else 0 end) as bigint),
+		cast(sum(case name when 'gpus' then used else 0 end) as bigint) from pool`
 )
 
 func amounts(r openflow.Resources) []any { return []any{r.Cores, r.Memory, r.GPUs} }
