@@ -14,7 +14,7 @@ LINKS_SERVER = /(embed/temporal|node|fleet|demo|bench|cmd/openflow|tests/env|tes
 LIGHT        = $(shell go list ./... | grep -vE '$(LINKS_SERVER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check services lint unit race scenarios fuzz bench big replay-fixtures golden clean
+.PHONY: help build demo test check services lint unit race scenarios fuzz bench big queue replay-fixtures golden clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ bench: build ## Measure against the budgets and, where ../shared/floor is, the f
 
 big: ## Ten million rows through a node, watching its memory; the last result is in docs/performance.md
 	OPENFLOW_BIG=1 go test -count=1 -timeout 30m -v -run TestManyRows ./tests/scenarios
+
+queue: ## A thousand jobs that wait, then run; the last result is in docs/performance.md
+	OPENFLOW_BIG=1 go test -count=1 -timeout 30m -v -run TestManyJobsWait ./tests/scenarios
 
 replay-fixtures: build ## Record histories of this (released) version into workflows/testdata/replay
 	@git diff --quiet HEAD -- workflows activities || { echo "commit first: fixtures come from released code"; exit 1; }

@@ -48,7 +48,9 @@ type JobConf struct {
 	Priority            int // higher first
 	Scheduler           PartyID
 	Initiator           PartyID
-	Cores               *int // per party; nil: the party's own default
+	Cores               *int   // per party; nil: the party's own default
+	Memory              *int64 // bytes per party; nil: the party's own default
+	GPUs                *int   // per party; nil: as many as its largest task asks for
 	ComputingPartitions int
 	SyncType            SyncType
 	AutoRetries         int
@@ -77,7 +79,7 @@ type TaskConf struct {
 	Provider     string        // "name:version@device"; empty parts are filled in by the party
 	Timeout      time.Duration // 0: the party's default
 	LauncherName string
-	EngineRun    map[string]any // "cores" is the one that openflow reads
+	EngineRun    map[string]any // "cores", "memory" and "gpus" are those that openflow reads
 }
 
 // Task is one node of the DAG.

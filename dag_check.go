@@ -48,6 +48,10 @@ func (d *DAG) checkConf() error {
 	switch {
 	case c.Cores != nil && *c.Cores < 0:
 		return at("dag.conf.cores", "%d is negative", *c.Cores)
+	case c.Memory != nil && *c.Memory < 0:
+		return at("dag.conf.memory", "%d is negative", *c.Memory)
+	case c.GPUs != nil && *c.GPUs < 0:
+		return at("dag.conf.gpus", "%d is negative", *c.GPUs)
 	case c.AutoRetries < 0:
 		return at("dag.conf.auto_retries", "%d is negative", c.AutoRetries)
 	case c.SyncType != "" && c.SyncType != Callback && c.SyncType != Poll:

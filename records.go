@@ -23,29 +23,42 @@ func (k JobKey) String() string { return "job " + string(k.Job) + " (" + k.Party
 //
 // Spec: fate-flow-api §4.9.1.
 type JobRecord struct {
-	ID             JobID
-	Party          Party // the row's own role and party
-	Scheduler      PartyID
-	Initiator      PartyID
-	Status         JobStatus
-	Reason         string // why it waits or failed, for people
-	Progress       int    // percent, 0–100
-	DAG            *DAG
-	Cores          int // what the job takes from the site's pool
-	RemainingCores int // how many of them no task holds
-	ResourceInUse  bool
-	WaitingSince   time.Time // first refused application for resources; zero when it holds them or never asked
-	ModelID        string
-	ModelVersion   string
-	UserName       string
-	Notes          string
-	IdempotencyKey string
-	CreateTime     time.Time
-	UpdateTime     time.Time
-	StartTime      time.Time
-	EndTime        time.Time
-	ApplyTime      time.Time // resources last taken
-	ReturnTime     time.Time // resources last given back
+	ID              JobID
+	Party           Party // the row's own role and party
+	Scheduler       PartyID
+	Initiator       PartyID
+	Status          JobStatus
+	Reason          string // why it waits or failed, for people
+	Progress        int    // percent, 0–100
+	DAG             *DAG
+	Priority        int   // higher first
+	Cores           int   // what the job takes from the site's pool
+	RemainingCores  int   // how many of them no task holds
+	Memory          int64 // bytes, like Cores
+	RemainingMemory int64 // like RemainingCores
+	GPUs            int   // like Cores
+	RemainingGPUs   int   // like RemainingCores
+	ResourceInUse   bool
+	WaitingSince    time.Time // first refused application for resources; zero when it holds them or never asked
+	ModelID         string
+	ModelVersion    string
+	UserName        string
+	Notes           string
+	IdempotencyKey  string
+	CreateTime      time.Time
+	UpdateTime      time.Time
+	StartTime       time.Time
+	EndTime         time.Time
+	ApplyTime       time.Time // resources last taken
+	ReturnTime      time.Time // resources last given back
+}
+
+// Needs is what the job takes from the site's pool.
+func (r JobRecord) Needs() Resources { return Resources{r.Cores, r.Memory, r.GPUs} }
+
+// Remaining is how much of what the job holds no task holds.
+func (r JobRecord) Remaining() Resources {
+	return Resources{r.RemainingCores, r.RemainingMemory, r.RemainingGPUs}
 }
 
 // Key is what the row is found by.
@@ -94,8 +107,11 @@ type TaskRecord struct {
 	Reason        string     // why it waits or failed, one line for people
 	ErrorReport   string     // what the algorithm reported
 	Spec          TaskSpec
-	Cores         int // what the task takes from its job
-	MemoryBytes   int64
+	Cores         int      // what the task takes from its job
+	Memory        int64    // bytes, like Cores; 0: it asks for none and shares what is left, up to MemoryBytes
+	GPUs          int      // like Cores
+	GPUIDs        []string // the devices that it was given, while and after it ran
+	MemoryBytes   int64    // what its container may use at most
 	ResourceInUse bool
 	Reported      TaskStatus // what its container said of itself; empty: nothing yet
 	Killed        bool       // somebody asked for its end
@@ -109,6 +125,9 @@ type TaskRecord struct {
 	StartTime     time.Time
 	EndTime       time.Time
 }
+
+// Needs is what the task takes from its job.
+func (r TaskRecord) Needs() Resources { return Resources{r.Cores, r.Memory, r.GPUs} }
 
 // TaskEnd is how a task version ended at a party. What is not known is left empty.
 type TaskEnd struct {

@@ -58,6 +58,9 @@ type SchedulerService interface {
 	// A job that runs or has succeeded is left alone. Errors: CodeConflict when it was never created at its parties, or is
 	// still ending.
 	RerunJob(ctx context.Context, caller PartyID, id JobID) error
+	// WakeJob is a party's word that a job which it kept waiting can now have its resources there. A job that does not wait is
+	// left alone.
+	WakeJob(ctx context.Context, caller PartyID, id JobID) error
 	// ReportTask takes a party's word. A late, repeated or outdated report is success without effect.
 	ReportTask(ctx context.Context, caller PartyID, r Report) error
 }
@@ -113,8 +116,8 @@ type PartnerService interface {
 	// OpenJob is CreateJob and ApplyJobResources in one call. An error about AboutResource means that the job is created
 	// and does not hold its resources.
 	OpenJob(ctx context.Context, o JobOrder) error
-	// ApplyJobResources reserves the job's cores. Errors: CodeExhausted (busy: say it again later), CodeInvalid about
-	// AboutResource (more than this site has).
+	// ApplyJobResources reserves the job's cores, memory and GPUs. Errors: CodeExhausted (busy: the party calls back with
+	// SchedulerService.WakeJob; say it again later all the same), CodeInvalid about AboutResource (more than this site has).
 	ApplyJobResources(ctx context.Context, k JobKey) error
 	// ReturnJobResources undoes ApplyJobResources.
 	ReturnJobResources(ctx context.Context, k JobKey) error
@@ -162,7 +165,6 @@ type JobPlan struct {
 	Tasks       []PlannedTask // upstreams first
 	SyncType    SyncType
 	AutoRetries int
-	Cores       int // that the job takes at each party; 0: not said
 	Timing      Timing
 	Timeout     time.Duration // from the start of the job, not counting what it waits before; 0: none
 	Again       bool          // a further run of a job that its parties know
@@ -203,7 +205,7 @@ type Engine interface {
 	Stopped(ctx context.Context, id JobID) (Stopped, error)
 	// ReportTask hands a report to the job's workflow. CodeNotFound when there is none that still runs.
 	ReportTask(ctx context.Context, r Report) error
-	// WakeJobs tells waiting jobs that resources may have become free.
+	// WakeJobs makes waiting jobs ask for resources now.
 	WakeJobs(ctx context.Context, ids []JobID) error
 	// StartTask starts the task's workflow; one that exists or existed is success.
 	StartTask(ctx context.Context, o TaskOrder) error

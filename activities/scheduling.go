@@ -16,13 +16,6 @@ type JobStore interface {
 	SetScheduledTasks(ctx context.Context, id openflow.JobID, runs []openflow.TaskRun) error
 	SetScheduledReason(ctx context.Context, id openflow.JobID, reason string) error
 	SetScheduledProgress(ctx context.Context, id openflow.JobID, percent int) error
-	// NextToWake chooses, by priority, then age, which of the jobs that wait should try for that many freed cores.
-	NextToWake(ctx context.Context, cores int) ([]openflow.JobID, error)
-}
-
-// Waker tells waiting jobs that resources may have become free.
-type Waker interface {
-	WakeJobs(ctx context.Context, ids []openflow.JobID) error
 }
 
 // Scheduling holds the activities of a job workflow.
@@ -30,7 +23,6 @@ type Scheduling struct {
 	Self      openflow.PartyID
 	Directory openflow.Directory
 	Jobs      JobStore
-	Waker     Waker
 }
 
 // PartyCall addresses one party of a job.
@@ -182,7 +174,6 @@ type JobNews struct {
 	Status   openflow.JobStatus // empty: it stays, and the reason is another
 	Reason   string
 	Progress int
-	Cores    int                // in EndJob: what the job held at each party
 	Tasks    []openflow.TaskRun // in EndJob: how its tasks stand
 }
 
@@ -208,17 +199,10 @@ func (s *Scheduling) record(ctx context.Context, n JobNews) error {
 	return nil
 }
 
-// EndJob writes the scheduler's own record of the end and wakes the jobs that can use what this one gave back.
+// EndJob writes the scheduler's own record of the end.
 func (s *Scheduling) EndJob(ctx context.Context, n JobNews) error {
 	if err := s.Jobs.SetScheduledTasks(ctx, n.Job, n.Tasks); err != nil {
 		return ToTemporal(err)
 	}
-	if err := s.record(ctx, n); err != nil {
-		return ToTemporal(err)
-	}
-	ids, err := s.Jobs.NextToWake(ctx, n.Cores)
-	if err != nil || len(ids) == 0 {
-		return ToTemporal(err)
-	}
-	return ToTemporal(s.Waker.WakeJobs(ctx, ids))
+	return ToTemporal(s.record(ctx, n))
 }

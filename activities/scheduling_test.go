@@ -24,13 +24,10 @@ type peers struct {
 	updates          []openflow.TaskUpdate
 	status           []openflow.JobStatus
 	record           openflow.ScheduledJob
-	wake             []openflow.JobID
-	waiting          []openflow.JobID
-	freed            int
 }
 
 func (p *peers) scheduling() *activities.Scheduling {
-	return &activities.Scheduling{Self: "9999", Directory: p, Jobs: p, Waker: waker{p}}
+	return &activities.Scheduling{Self: "9999", Directory: p, Jobs: p}
 }
 
 func (p *peers) Partner(_ context.Context, id openflow.PartyID) (openflow.PartnerService, error) {
@@ -98,18 +95,6 @@ func (p *peers) SetScheduledTasks(_ context.Context, _ openflow.JobID, runs []op
 }
 func (p *peers) SetScheduledProgress(_ context.Context, _ openflow.JobID, percent int) error {
 	p.record.Progress = percent
-	return nil
-}
-func (p *peers) NextToWake(_ context.Context, cores int) ([]openflow.JobID, error) {
-	p.freed = cores
-	return p.waiting, nil
-}
-
-// waker signals jobs that wait.
-type waker struct{ *peers }
-
-func (w waker) WakeJobs(_ context.Context, ids []openflow.JobID) error {
-	w.wake = append(w.wake, ids...)
 	return nil
 }
 
@@ -221,13 +206,11 @@ func TestCollectTask(t *testing.T) {
 }
 
 func TestOwnRecordOfAJob(t *testing.T) {
-	news := activities.JobNews{Job: "1", Status: openflow.JobFailed, Reason: "why", Progress: 50, Cores: 4}
-	p := &peers{waiting: []openflow.JobID{"2", "3"}}
+	news := activities.JobNews{Job: "1", Status: openflow.JobFailed, Reason: "why", Progress: 50}
+	p := &peers{}
 	require.NoError(t, p.scheduling().EndJob(t.Context(), news))
 	require.Equal(t, openflow.JobFailed, p.record.Status)
 	require.Equal(t, 50, p.record.Progress)
-	require.Equal(t, []openflow.JobID{"2", "3"}, p.wake)
-	require.Equal(t, 4, p.freed)
 
 	news.Status, news.Reason = openflow.JobSuccess, "late"
 	require.NoError(t, p.scheduling().EndJob(t.Context(), news), "an end is final, and a second one no fault")

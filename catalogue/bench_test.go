@@ -41,7 +41,7 @@ func BenchmarkTask(b *testing.B) {
 				t := tasks[1]
 				t.Key.Version = i
 				require.NoError(b, c.AddTask(ctx, t))
-				require.NoError(b, c.ApplyTaskResources(ctx, t.Key))
+				require.NoError(b, c.ApplyTaskResources(ctx, t.Key, 4))
 				_, err := c.StartTask(ctx, t.Key, "docker", "c")
 				require.NoError(b, err)
 				_, err = c.SetTaskStatus(ctx, t.Key, openflow.TaskRunning)

@@ -8,3 +8,6 @@ var (
 	Classify    = classify
 	RetryBusy   = retryBusy
 )
+
+// QueueQueries are those that run whenever a job asks for resources or gives them back.
+var QueueQueries = map[string]string{"told": toldClaims, "late": lateClaims, "fitting": fittingClaims}

@@ -70,6 +70,11 @@ func (c *Catalogue) UpdateJobStatus(ctx context.Context, k openflow.JobKey, to o
 			if n, err = t.exec(ctx, query, args...); err != nil || n == 0 {
 				return err
 			}
+			if interrupted(to) { // it may be in the queue; a rerun begins its wait anew
+				if _, err := t.exec(ctx, leaveQueue, keyArgs(k)...); err != nil {
+					return err
+				}
+			}
 			return returnJob(ctx, t, k, now)
 		})
 	} else {

@@ -116,7 +116,7 @@ func TestSameJobIDFromTwoSchedulers(t *testing.T) {
 		"progress": func(k openflow.JobKey) error { _, err := c.SetJobProgress(t.Context(), k, 1); return err },
 		"reason":   func(k openflow.JobKey) error { return c.SetJobReason(t.Context(), k, "") },
 		"notes":    func(k openflow.JobKey) error { return c.SetJobNotes(t.Context(), k, "") },
-		"apply":    func(k openflow.JobKey) error { return c.ApplyJobResources(t.Context(), k, 100) },
+		"apply":    func(k openflow.JobKey) error { return c.ApplyJobResources(t.Context(), k, cores(100), rules) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			requireCode(t, openflow.CodeNotFound, call(openflow.JobKey{Scheduler: "7777", Job: "j", Party: guest}))
@@ -329,6 +329,6 @@ func TestCanceledCallsSayso(t *testing.T) {
 	_, err := c.Job(ctx, j.Key())
 	requireCode(t, openflow.CodeCanceled, err)
 	requireCode(t, openflow.CodeCanceled, c.SetJobReason(ctx, j.Key(), ""))
-	requireCode(t, openflow.CodeCanceled, c.ApplyJobResources(ctx, j.Key(), 8))
-	require.NoError(t, c.ApplyJobResources(t.Context(), j.Key(), 8), "the connection is whole")
+	requireCode(t, openflow.CodeCanceled, c.ApplyJobResources(ctx, j.Key(), cores(8), rules))
+	require.NoError(t, c.ApplyJobResources(t.Context(), j.Key(), cores(8), rules), "the connection is whole")
 }

@@ -118,7 +118,7 @@ func TestMigrationFromVersion1(t *testing.T) {
 	require.Equal(t, "reader", tasks[0].Spec.Component)
 	used, err := c.PoolUse(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, 4, used)
+	require.Equal(t, cores(4), used)
 
 	createJob(t, c, "j2", guest)
 	_, err = c.FinishTask(t.Context(), tasks[0].Key, openflow.TaskEnd{Status: openflow.TaskSuccess})

@@ -5,18 +5,25 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/admission"
 	"openflow/catalogue"
 )
+
+var rules = admission.Rules{Patience: time.Hour}
+
+// cores is a pool of nothing else.
+func cores(n int) openflow.Resources { return openflow.Resources{Cores: n} }
 
 func requireUse(t *testing.T, c *catalogue.Catalogue, want int) {
 	t.Helper()
 	used, err := c.PoolUse(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, want, used)
+	require.Equal(t, cores(want), used)
 }
 
 func TestJobResources(t *testing.T) {
@@ -26,7 +33,7 @@ func TestJobResources(t *testing.T) {
 	ctx := t.Context()
 
 	for range 2 { // the holder may repeat
-		require.NoError(t, c.ApplyJobResources(ctx, one.Key(), 6))
+		require.NoError(t, c.ApplyJobResources(ctx, one.Key(), cores(6), rules))
 		requireUse(t, c, 4)
 	}
 	got, err := c.Job(ctx, one.Key())
@@ -36,7 +43,7 @@ func TestJobResources(t *testing.T) {
 
 	var since string
 	for range 2 { // waiting does not start anew
-		err = c.ApplyJobResources(ctx, two.Key(), 6)
+		err = c.ApplyJobResources(ctx, two.Key(), cores(6), rules)
 		requireCode(t, openflow.CodeExhausted, err)
 		require.ErrorContains(t, err, "needs 4 cores, 2 of 6 are free")
 		waiting, rerr := c.Job(ctx, two.Key())
@@ -54,7 +61,7 @@ func TestJobResources(t *testing.T) {
 		require.NoError(t, c.ReturnJobResources(ctx, one.Key()))
 		requireUse(t, c, 0)
 	}
-	require.NoError(t, c.ApplyJobResources(ctx, two.Key(), 6))
+	require.NoError(t, c.ApplyJobResources(ctx, two.Key(), cores(6), rules))
 	got, err = c.Job(ctx, two.Key())
 	require.NoError(t, err)
 	require.True(t, got.WaitingSince.IsZero())
@@ -63,17 +70,17 @@ func TestJobResources(t *testing.T) {
 	_, err = c.UpdateJobStatus(ctx, two.Key(), openflow.JobFailed, "no")
 	require.NoError(t, err)
 	requireUse(t, c, 0)
-	requireCode(t, openflow.CodeConflict, c.ApplyJobResources(ctx, two.Key(), 6))
+	requireCode(t, openflow.CodeConflict, c.ApplyJobResources(ctx, two.Key(), cores(6), rules))
 	_, err = c.UpdateJobStatus(ctx, two.Key(), openflow.JobWaiting, "")
 	require.NoError(t, err)
-	require.NoError(t, c.ApplyJobResources(ctx, two.Key(), 6), "a rerun takes them again")
+	require.NoError(t, c.ApplyJobResources(ctx, two.Key(), cores(6), rules), "a rerun takes them again")
 	require.NoError(t, c.ReturnJobResources(ctx, openflow.JobKey{Scheduler: "9999", Job: "none", Party: guest}))
 }
 
 func TestJobBeyondThePool(t *testing.T) {
 	c := newCatalogue(t)
 	j, _ := createJob(t, c, "j", guest)
-	err := c.ApplyJobResources(t.Context(), j.Key(), 3)
+	err := c.ApplyJobResources(t.Context(), j.Key(), cores(3), rules)
 	requireCode(t, openflow.CodeInvalid, err)
 	require.ErrorIs(t, err, catalogue.ErrBeyondPool)
 	require.ErrorContains(t, err, "needs 4 cores, the site has 3")
@@ -88,7 +95,7 @@ func TestConcurrentJobsTakeTheLastCores(t *testing.T) {
 	for i := range jobs {
 		j, _ := createJob(t, c, openflow.JobID(fmt.Sprint("j", i)), guest)
 		wg.Go(func() {
-			switch err := c.ApplyJobResources(t.Context(), j.Key(), pool); openflow.CodeOf(err) {
+			switch err := c.ApplyJobResources(t.Context(), j.Key(), cores(pool), rules); openflow.CodeOf(err) {
 			case "":
 				won.Add(1)
 			case openflow.CodeExhausted:
@@ -112,7 +119,7 @@ func TestConcurrentApplicationsOfOneJobCountOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
-			if err := c.ApplyJobResources(t.Context(), j.Key(), 100); err != nil {
+			if err := c.ApplyJobResources(t.Context(), j.Key(), cores(100), rules); err != nil {
 				t.Error(i, err)
 			}
 		})
@@ -136,11 +143,11 @@ func TestTaskResources(t *testing.T) {
 		require.Equal(t, want, got.RemainingCores)
 	}
 	for range 2 {
-		require.NoError(t, c.ApplyTaskResources(ctx, tasks[0].Key))
-		require.NoError(t, c.ApplyTaskResources(ctx, free.Key))
+		require.NoError(t, c.ApplyTaskResources(ctx, tasks[0].Key, 4))
+		require.NoError(t, c.ApplyTaskResources(ctx, free.Key, 4))
 		remaining(1)
 	}
-	err := c.ApplyTaskResources(ctx, tasks[1].Key)
+	err := c.ApplyTaskResources(ctx, tasks[1].Key, 4)
 	requireCode(t, openflow.CodeExhausted, err)
 	require.ErrorContains(t, err, "needs 2 cores, 1 of its job are free")
 	got, err := c.Task(ctx, tasks[1].Key)
@@ -152,16 +159,16 @@ func TestTaskResources(t *testing.T) {
 		require.NoError(t, c.ReturnTaskResources(ctx, free.Key))
 		remaining(4)
 	}
-	require.NoError(t, c.ApplyTaskResources(ctx, tasks[1].Key))
+	require.NoError(t, c.ApplyTaskResources(ctx, tasks[1].Key, 4))
 	for range 2 {
 		_, err = c.FinishTask(ctx, tasks[1].Key, openflow.TaskEnd{Status: openflow.TaskFailed})
 		require.NoError(t, err)
 		remaining(4)
 	}
-	requireCode(t, openflow.CodeConflict, c.ApplyTaskResources(ctx, tasks[1].Key))
+	requireCode(t, openflow.CodeConflict, c.ApplyTaskResources(ctx, tasks[1].Key, 4))
 	missing := tasks[0].Key
 	missing.Version = 9
-	requireCode(t, openflow.CodeNotFound, c.ApplyTaskResources(ctx, missing))
+	requireCode(t, openflow.CodeNotFound, c.ApplyTaskResources(ctx, missing, 4))
 	require.NoError(t, c.ReturnTaskResources(ctx, missing))
 }
 
@@ -179,7 +186,7 @@ func TestConcurrentTasksTakeTheLastCores(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, task := range all {
 		wg.Go(func() {
-			switch err := c.ApplyTaskResources(t.Context(), task.Key); openflow.CodeOf(err) {
+			switch err := c.ApplyTaskResources(t.Context(), task.Key, 4); openflow.CodeOf(err) {
 			case "":
 				won.Add(1)
 			case openflow.CodeExhausted:

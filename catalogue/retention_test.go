@@ -16,7 +16,7 @@ func finishedJob(t *testing.T, c *catalogue.Catalogue, id openflow.JobID, log, o
 	ctx := t.Context()
 	j, tasks := createJob(t, c, id, guest)
 	k := tasks[0].Key
-	require.NoError(t, c.ApplyJobResources(ctx, j.Key(), 100))
+	require.NoError(t, c.ApplyJobResources(ctx, j.Key(), cores(100), rules))
 	for _, intermediate := range []bool{true, false} {
 		table := sampleTable("upload", "kept")
 		if intermediate {

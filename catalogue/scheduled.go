@@ -4,9 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strconv"
-	"strings"
-	"time"
 
 	"openflow"
 )
@@ -54,8 +51,8 @@ func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.Scheduled
 	}
 	var kept openflow.ScheduledJob
 	err = c.write(ctx, func(t *tx) error {
-		n, err := t.exec(ctx, `insert into scheduled_job (`+scheduledColumns+`, cores) values
-			($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict do nothing`, append(args, wants(j.DAG))...)
+		n, err := t.exec(ctx, `insert into scheduled_job (`+scheduledColumns+`) values
+			($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on conflict do nothing`, args...)
 		if err != nil {
 			return err
 		}
@@ -117,48 +114,6 @@ func (c *Catalogue) ScheduledJobsWhere(ctx context.Context, f ScheduledFilter) (
 		next, err = cursor{Time: millis(last.CreateTime), Keys: []string{string(last.ID)}}.String()
 	}
 	return jobs, next, err
-}
-
-// wants is how many cores a job asks for at each party; 0 when it leaves that to them.
-func wants(d *openflow.DAG) int {
-	if d == nil || d.Conf.Cores == nil {
-		return 0
-	}
-	return *d.Conf.Cores
-}
-
-// wokenFor is how long a job that was told is passed over for others: it is on its way to the resources.
-const wokenFor = time.Second
-
-// NextToWake chooses which of the jobs that wait should try again because cores have become free: highest priority first,
-// then oldest, as many as the cores may serve, at least one. A job is not chosen again within a second, so that several
-// ends at once wake several jobs.
-func (c *Catalogue) NextToWake(ctx context.Context, cores int) (ids []openflow.JobID, err error) {
-	now := c.stamp()
-	err = c.write(ctx, func(t *tx) error {
-		ids = nil
-		waiting, err := t.strings(ctx, `select cast(cores as text) || ' ' || job_id from scheduled_job where status = 'waiting'
-			and woken < $1 order by priority desc, create_time, job_id limit $2`, now-wokenFor.Milliseconds(), max(cores, 1))
-		if err != nil {
-			return err
-		}
-		for _, row := range waiting {
-			text, id, _ := strings.Cut(row, " ")
-			want, err := strconv.Atoi(text)
-			if err != nil {
-				return err
-			}
-			if cores -= max(want, 1); cores < 0 && len(ids) > 0 {
-				return nil
-			}
-			if _, err := t.exec(ctx, `update scheduled_job set woken = $2 where job_id = $1`, id, now); err != nil {
-				return err
-			}
-			ids = append(ids, openflow.JobID(id))
-		}
-		return nil
-	})
-	return ids, classify("choose waiting jobs", err)
 }
 
 // WaitingJobs lists the jobs that wait for resources: highest priority first, then oldest.

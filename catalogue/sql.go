@@ -178,6 +178,26 @@ func (t *tx) strings(ctx context.Context, query string, args ...any) (values []s
 	return values, rows.Err()
 }
 
+// each reads every row of a constant query.
+func (t *tx) each(ctx context.Context, query string, scan func(row) error, args ...any) (err error) {
+	var rows *sql.Rows
+	if st := t.statement(ctx, query); st != nil {
+		rows, err = st.QueryContext(ctx, args...)
+	} else {
+		rows, err = t.tx.QueryContext(ctx, query, args...)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // where collects the conditions of a filter with their numbered placeholders.
 type where struct {
 	conds []string

@@ -4,16 +4,17 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 
 	"openflow"
 )
 
 const taskColumns = `execution_id, job_id, task_name, version, role, party, scheduler, sync_type, component, provider,
 	status, party_status, reported, stop_status, cores, memory_bytes, resource_in_use, killed, runtime, container_name,
-	exit_code, log_digest, create_time, update_time, start_time, end_time, reason, error_report, spec`
+	exit_code, log_digest, create_time, update_time, start_time, end_time, reason, error_report, spec, memory, gpus, gpu_ids`
 
 const insertTask = `insert into task (` + taskColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-	$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)`
+	$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)`
 
 // taskKey is the condition that finds a task's row; its arguments are taskArgs. Names may contain underscores, so an
 // execution ID alone could be read as that of another job's task.
@@ -23,7 +24,7 @@ func taskArgs(k openflow.TaskKey, more ...any) []any {
 	return append([]any{string(k.ExecutionID()), string(k.Job), string(k.Task)}, more...)
 }
 
-// taskRow renders a task as the arguments of insertTask, the last of which is the specification.
+// taskRow renders a task as the arguments of insertTask, the specification among them.
 func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
 	if t.Status == "" {
 		t.Status = openflow.TaskWaiting
@@ -45,7 +46,7 @@ func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
 		string(t.PartyStatus), string(t.Reported), string(t.StopStatus), t.Cores, t.MemoryBytes, t.ResourceInUse, t.Killed,
 		t.Runtime, t.ContainerName, nullable(t.ExitCode), t.LogDigest, orNow(t.CreateTime, now), now,
 		millis(t.StartTime), millis(t.EndTime), t.Reason,
-		t.ErrorReport, spec,
+		t.ErrorReport, spec, t.Memory, t.GPUs, strings.Join(t.GPUIDs, ","),
 	}, nil
 }
 
@@ -58,16 +59,19 @@ func nullable(n *int) any {
 
 func scanTask(r row) (openflow.TaskRecord, error) {
 	var t openflow.TaskRecord
-	var execution, spec string
+	var execution, spec, devices string
 	var exit sql.NullInt64
 	var created, updated, started, ended int64
 	err := r.Scan(&execution, &t.Key.Job, &t.Key.Task, &t.Key.Version, &t.Key.Party.Role, &t.Key.Party.ID, &t.Scheduler,
 		&t.SyncType, &t.Component, &t.Provider, &t.Status, &t.PartyStatus, &t.Reported, &t.StopStatus, &t.Cores,
 		&t.MemoryBytes, &t.ResourceInUse, &t.Killed, &t.Runtime,
 		&t.ContainerName, &exit, &t.LogDigest, &created, &updated, &started, &ended, &t.Reason,
-		&t.ErrorReport, &spec)
+		&t.ErrorReport, &spec, &t.Memory, &t.GPUs, &devices)
 	if err != nil {
 		return t, err
+	}
+	if devices != "" {
+		t.GPUIDs = strings.Split(devices, ",")
 	}
 	if exit.Valid {
 		code := int(exit.Int64)
@@ -117,7 +121,7 @@ func sameTask(have, want openflow.TaskRecord, spec string) error {
 	if err != nil {
 		return err
 	}
-	if have.Key != want.Key || have.Scheduler != want.Scheduler || have.Provider != want.Provider || have.Cores != want.Cores ||
+	if have.Key != want.Key || have.Scheduler != want.Scheduler || have.Provider != want.Provider || have.Needs() != want.Needs() ||
 		text != spec {
 		return conflict("%s exists already and is a different one", want.Key)
 	}

@@ -106,7 +106,7 @@ func TestFinishTaskInParts(t *testing.T) {
 		changed, err := c.FinishTask(ctx, k, end)
 		return changed, openflow.CodeOf(err)
 	}
-	require.NoError(t, c.ApplyTaskResources(ctx, k))
+	require.NoError(t, c.ApplyTaskResources(ctx, k, 4))
 	changed, code := finish(openflow.TaskEnd{Status: openflow.TaskFailed, Reason: "bad input", ErrorReport: "Traceback"})
 	require.True(t, changed)
 	require.Empty(t, code)

@@ -93,7 +93,7 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 			EnvConfig + "=" + string(config), EnvToken + "=" + l.Credentials.Issue(r.Key),
 			EnvCores + "=" + strconv.Itoa(int(max(cpus, 1))),
 		},
-		Limits: driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512},
+		Limits: driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512, GPUs: r.GPUIDs},
 	}, nil
 }
 
@@ -118,13 +118,17 @@ func (l *Launcher) config(ctx context.Context, r openflow.TaskRecord) ([]byte, e
 	if engineRun == nil {
 		engineRun = map[string]any{}
 	}
+	device := "CPU"
+	if len(r.GPUIDs) > 0 {
+		device = "GPU"
+	}
 	b, err := json.Marshal(wire.PreTaskConfig{
 		ModelID: model, ModelVersion: version, JobID: string(r.Key.Job), TaskID: string(r.Key.TaskID()),
 		TaskVersion: strconv.Itoa(r.Key.Version), TaskName: string(r.Key.Task), ProviderName: provider,
 		PartyTaskID: string(r.Key.ExecutionID()), Component: r.Component, Role: string(r.Key.Party.Role),
 		PartyID: string(r.Key.Party.ID), Stage: string(r.Spec.Stage), Parameters: r.Spec.Parameters, InputArtifacts: inputs,
 		Conf: wire.TaskRuntimeConf{
-			Device:     wire.Typed{Type: "CPU", Metadata: map[string]any{}},
+			Device:     wire.Typed{Type: device, Metadata: map[string]any{}},
 			Storage:    "openflow",
 			Computing:  wire.Typed{Type: "standalone", Metadata: map[string]any{"computing_id": string(r.Key.ExecutionID())}},
 			Federation: wire.Federation{Type: "openflow", Metadata: federation},

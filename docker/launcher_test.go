@@ -125,6 +125,15 @@ func TestSpec(t *testing.T) {
 	require.Equal(t, []string{"run"}, s.Command)
 }
 
+func TestGPUs(t *testing.T) {
+	r := record(t)
+	r.GPUs, r.GPUIDs = 2, []string{"0", "3"}
+	s, err := launcher().Spec(t.Context(), r)
+	require.NoError(t, err)
+	require.Equal(t, []string{"0", "3"}, s.Limits.GPUs)
+	require.Contains(t, env(t, s, docker.EnvConfig), `"device":{"type":"GPU"`)
+}
+
 func TestCPUs(t *testing.T) {
 	for name, tc := range map[string]struct {
 		cores   int

@@ -124,6 +124,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Limits == (partner.Limits{}) {
 		c.Limits = partner.DefaultLimits()
 	}
+	if c.Limits.Memory == 0 {
+		c.Limits.Memory = machineMemory()
+	}
+	if c.Limits.GPUs < 0 {
+		c.Limits.GPUs = machineGPUs()
+	}
 	if c.Retention == (Retention{}) {
 		c.Retention = DefaultRetention()
 	}

@@ -63,6 +63,7 @@ type Node struct {
 	runtime  driver.Runtime
 	launcher *docker.Launcher
 	catalog  components
+	queue    *partner.Queue
 	temporal *temporal.Server
 	client   sdkclient.Client
 	worker   sdkworker.Worker
@@ -276,8 +277,10 @@ func (n *Node) serve(context.Context) error {
 		self: n.config.Party, sites: n.rows, signer: signer{trust.Signer{Party: n.config.Party, Key: n.key}},
 		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched, learnt: map[openflow.PartyID]time.Time{},
 	}
+	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
+	part.Freed = n.queue.Freed
 	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Sites: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
-	n.prepareWorker(dir, engine)
+	n.prepareWorker(dir)
 
 	app := &application.API{
 		Jobs: jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, dir}, Logs: logs{n.objects, n.runtime},
@@ -316,10 +319,10 @@ func (n *Node) listen(what string, l net.Listener, layers ...server.Layer) {
 	n.onClose(what+" server", s.Close)
 }
 
-func (n *Node) prepareWorker(dir *directory, engine *starter.Engine) {
+func (n *Node) prepareWorker(dir *directory) {
 	worker.Limit()
 	n.worker = worker.New(n.client, worker.Options{Queue: Queue, Identity: n.identity()},
-		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: n.rows, Waker: engine},
+		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: n.rows},
 		&activities.Running{
 			Self: n.config.Party, Tasks: n.rows, Runtime: n.runtime, Launcher: n.launcher, Logs: logs{n.objects, n.runtime},
 			Directory: dir, Log: n.config.Log,
@@ -390,6 +393,9 @@ func (n *Node) PublicKey() string { return n.key.Public().String() }
 
 // Party is whose node this is.
 func (n *Node) Party() openflow.PartyID { return n.config.Party }
+
+// Resources is what jobs share at this site.
+func (n *Node) Resources() openflow.Resources { return n.config.Limits.Pool() }
 
 // Home is the node's folder.
 func (n *Node) Home() string { return n.home.dir }

@@ -23,6 +23,7 @@ const stopGrace = 5 * time.Second
 func (n *Node) startUpkeep(context.Context) error {
 	ctx, cancel := context.WithCancel(context.Background()) // lives as long as the node; Close cancels it
 	n.closing = cancel
+	n.upkeep.Go(func() { n.queue.Run(ctx) })
 	n.every(ctx, sweepEvery, "orphans", n.sweepOrphans)
 	n.every(ctx, sweepEvery, "unstarted jobs", n.dropUnstarted)
 	n.every(ctx, sweepEvery, "messages", func(ctx context.Context) error {
@@ -87,7 +88,7 @@ func (n *Node) sweepOrphans(ctx context.Context) error {
 const createdFor = 10 * time.Minute
 
 // dropUnstarted ends jobs that were created here and never started, when their scheduler has been silent for long. A
-// scheduler that waits for resources speaks every few seconds.
+// scheduler whose job waits for resources asks every ten minutes at least.
 func (n *Node) dropUnstarted(ctx context.Context) error {
 	for status, patience := range map[openflow.JobStatus]time.Duration{
 		openflow.JobReady: createdFor, openflow.JobWaiting: n.config.Retention.Unstarted,

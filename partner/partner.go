@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/admission"
 )
 
 // Store is the part of the catalogue that a participant needs.
@@ -21,10 +22,10 @@ type Store interface {
 	Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error)
 	Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error)
 	Granted(ctx context.Context, party openflow.PartyID, components []string, tables []openflow.TableName) error
-	ApplyJobResources(ctx context.Context, k openflow.JobKey, pool int) error
+	ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error
 	ReturnJobResources(ctx context.Context, k openflow.JobKey) error
 	AddTask(ctx context.Context, t openflow.TaskRecord) error
-	ApplyTaskResources(ctx context.Context, k openflow.TaskKey) error
+	ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int) error
 	UpdateJobStatus(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (bool, error)
 	SetJobReason(ctx context.Context, k openflow.JobKey, reason string) error
 	SetJobProgress(ctx context.Context, k openflow.JobKey, percent int) (bool, error)
@@ -48,18 +49,32 @@ type Components interface {
 // Limits are this site's own rules for jobs.
 type Limits struct {
 	Cores       int           // the pool that jobs share
+	Memory      int64         // bytes of that pool; 0: all that the machine has
+	GPUs        int           // devices of that pool, numbered from 0; negative: all that the machine has
 	JobCores    int           // of a job that does not say
+	JobMemory   int64         // bytes of a job that does not say; 0: it takes none, and its containers share what is left
 	TaskCores   int           // of a task that does not say
-	TaskMemory  int64         // bytes per container
+	TaskMemory  int64         // bytes that the container of a task that does not say may use
 	TaskTimeout time.Duration // of a task that does not say
+	Patience    time.Duration // after which a job that waits is not passed by others any more
 }
 
 // DefaultLimits follow FATE-Flow's defaults.
 //
 // Spec: fate-flow-api §4.10, §4.7.
 func DefaultLimits() Limits {
-	return Limits{Cores: 32, JobCores: 4, TaskCores: 4, TaskMemory: 4 << 30, TaskTimeout: 72 * time.Hour}
+	return Limits{
+		Cores: 32, GPUs: -1, JobCores: 4, TaskCores: 4, TaskMemory: 4 << 30, TaskTimeout: 72 * time.Hour, Patience: 5 * time.Minute,
+	}
 }
+
+// Pool is what jobs share at this site.
+func (l Limits) Pool() openflow.Resources {
+	return openflow.Resources{Cores: l.Cores, Memory: l.Memory, GPUs: max(l.GPUs, 0)}
+}
+
+// Rules are those of the queue at this site.
+func (l Limits) Rules() admission.Rules { return admission.Rules{Patience: l.Patience} }
 
 // quarantine is how long the ID of an ended session takes no messages (interop-transport §6.5).
 const quarantine = 10 * time.Minute
@@ -72,23 +87,34 @@ type Service struct {
 	Sessions   Sessions
 	Components Components
 	Limits     Limits
-	GrantAll   bool // peers may use every table and component: for trials
+	GrantAll   bool   // peers may use every table and component: for trials
+	Freed      func() // is told when a job has given back what it held; nil: nobody wants to know
 	Log        *slog.Logger
 }
 
 var _ openflow.PartnerService = (*Service)(nil)
 
-// ApplyJobResources reserves the job's cores; see openflow.PartnerService.
+// ApplyJobResources reserves what the job needs of the pool; see openflow.PartnerService.
 func (s *Service) ApplyJobResources(ctx context.Context, k openflow.JobKey) error {
 	if _, err := s.move(ctx, k, openflow.JobWaiting, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
 		return err // a job that runs already is no conflict for an application: the store knows whether it holds its cores
 	}
-	return openflow.About(openflow.AboutResource, s.Store.ApplyJobResources(ctx, k, s.Limits.Cores))
+	return openflow.About(openflow.AboutResource, s.Store.ApplyJobResources(ctx, k, s.Limits.Pool(), s.Limits.Rules()))
 }
 
 // ReturnJobResources undoes ApplyJobResources.
 func (s *Service) ReturnJobResources(ctx context.Context, k openflow.JobKey) error {
-	return openflow.About(openflow.AboutResource, s.Store.ReturnJobResources(ctx, k))
+	if err := s.Store.ReturnJobResources(ctx, k); err != nil {
+		return openflow.About(openflow.AboutResource, err)
+	}
+	s.tellFreed()
+	return nil
+}
+
+func (s *Service) tellFreed() {
+	if s.Freed != nil {
+		s.Freed()
+	}
 }
 
 // StartJob moves the job to running.
@@ -119,6 +145,9 @@ func (s *Service) UpdateJob(ctx context.Context, k openflow.JobKey, status openf
 
 func (s *Service) move(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (bool, error) {
 	changed, err := s.Store.UpdateJobStatus(ctx, k, to, reason)
+	if changed && to.Terminal() {
+		s.tellFreed()
+	}
 	return changed, openflow.About(openflow.AboutJob, err)
 }
 

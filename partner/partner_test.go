@@ -134,6 +134,59 @@ func TestCores(t *testing.T) {
 	}
 }
 
+// Memory and GPUs are ours: docs/divergences.md §4.7.
+func TestMemoryAndGPUs(t *testing.T) {
+	const gib = int64(1) << 30
+	size := func(n int64) *int64 { return &n }
+	two := 2
+	for name, tc := range map[string]struct {
+		party  openflow.Party
+		memory *int64
+		gpus   *int
+		run    map[string]any
+		site   int64              // bytes of a job that does not say
+		job    openflow.Resources // without cores
+		task   openflow.Resources
+		limit  int64
+	}{
+		"a job that says nothing takes none": {host, nil, nil, nil, 0, openflow.Resources{}, openflow.Resources{}, 4 * gib},
+		"unless the site has it so": {
+			host, nil, nil, nil, 2 * gib, openflow.Resources{Memory: 2 * gib}, openflow.Resources{Memory: 2 * gib}, 2 * gib,
+		},
+		"of the job": {
+			host, size(8 * gib), &two, nil, 0, openflow.Resources{Memory: 8 * gib, GPUs: 2}, openflow.Resources{Memory: 4 * gib}, 4 * gib,
+		},
+		"of the task": {
+			host, size(8 * gib), &two, map[string]any{"memory": "1GiB", "gpus": 1}, 0,
+			openflow.Resources{Memory: 8 * gib, GPUs: 2}, openflow.Resources{Memory: gib, GPUs: 1}, gib,
+		},
+		"a task above the job": {
+			host, size(gib), nil, map[string]any{"memory": 2 * float64(gib), "gpus": 3}, 0,
+			openflow.Resources{Memory: 2 * gib, GPUs: 3}, openflow.Resources{Memory: 2 * gib, GPUs: 3}, 2 * gib,
+		},
+		"arbiters hold memory only": {
+			arbiter, size(gib), &two, map[string]any{"gpus": 1}, 0, openflow.Resources{Memory: gib}, openflow.Resources{Memory: gib}, gib,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.Limits.JobMemory = tc.site
+			d := dag()
+			d.Conf.Memory, d.Conf.GPUs, d.Conf.Task.EngineRun, d.Conf.Priority = tc.memory, tc.gpus, tc.run, 7
+			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
+			j, err := s.catalogue.Job(t.Context(), jobKey("1", tc.party))
+			require.NoError(t, err)
+			require.Equal(t, 7, j.Priority)
+			task := s.task(taskKey("1", "lr_0", tc.party))
+			tc.job.Cores, tc.task.Cores = j.Cores, task.Cores
+			require.Equal(t, tc.job, j.Needs())
+			require.Equal(t, tc.job, j.Remaining())
+			require.Equal(t, tc.task, task.Needs())
+			require.Equal(t, tc.limit, task.MemoryBytes)
+		})
+	}
+}
+
 // Part 7 #22: a repeat after a lost answer succeeds.
 func TestResourcesOfJobs(t *testing.T) {
 	s := newSite(t) // eight cores, two jobs of four
@@ -146,7 +199,7 @@ func TestResourcesOfJobs(t *testing.T) {
 		require.NoError(t, s.ApplyJobResources(ctx, jobKey("2", host)))
 		used, err := s.catalogue.PoolUse(ctx)
 		require.NoError(t, err)
-		require.Equal(t, 8, used)
+		require.Equal(t, openflow.Resources{Cores: 8}, used)
 	}
 	require.Equal(t, openflow.JobWaiting, s.job("1").Status)
 	err := s.ApplyJobResources(ctx, jobKey("3", host))
@@ -234,9 +287,9 @@ type endsMeanwhile struct {
 	end func()
 }
 
-func (s endsMeanwhile) ApplyTaskResources(ctx context.Context, k openflow.TaskKey) error {
+func (s endsMeanwhile) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int) error {
 	s.end()
-	return s.Store.ApplyTaskResources(ctx, k)
+	return s.Store.ApplyTaskResources(ctx, k, gpus)
 }
 
 // A slow answer makes the scheduler ask again, and the run may end at that very moment.
@@ -244,9 +297,9 @@ func TestRepeatedStartMeetsTheEnd(t *testing.T) {
 	s := newSite(t)
 	s.running("1", dag())
 	k := taskKey("1", "lr_0", host)
-	require.NoError(t, s.StartTask(t.Context(), "9999", k))
+	require.NoError(t, s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: k}))
 	s.Store = endsMeanwhile{s.Store, func() { s.ends(k, openflow.TaskSuccess) }}
-	require.NoError(t, s.StartTask(t.Context(), "9999", k), "answered as the first time")
+	require.NoError(t, s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: k}), "answered as the first time")
 	require.Len(t, s.engine.started, 1)
 	require.Equal(t, openflow.TaskSuccess, s.task(k).PartyStatus)
 }

@@ -16,7 +16,7 @@ func (s *Service) task(ctx context.Context, scheduler openflow.PartyID, k openfl
 	return t, openflow.About(openflow.AboutTask, err)
 }
 
-// StartTask accepts a run durably: its workflow exists when this returns. Cores are taken along (fate-flow-api §2.3
+// StartTask accepts a run durably: its workflow exists when this returns. Its resources are taken along (fate-flow-api §2.3
 // task/resource/apply), and so is what the scheduler has to say before: one call starts a task.
 func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
 	if err := s.hear(ctx, scheduler, o.Ended); err != nil {
@@ -43,7 +43,7 @@ func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, o o
 	if job.Status != openflow.JobRunning {
 		return openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeConflict, "%s cannot start: the job is %s", k, job.Status))
 	}
-	err = s.Store.ApplyTaskResources(ctx, k)
+	err = s.Store.ApplyTaskResources(ctx, k, s.Limits.Pool().GPUs)
 	switch openflow.CodeOf(err) {
 	case openflow.CodeConflict:
 		return nil // it has ended since it was read: this is a repeat, which a lost or late answer has caused
@@ -123,7 +123,8 @@ func (s *Service) RerunTask(ctx context.Context, scheduler openflow.PartyID, k o
 	}
 	return openflow.About(openflow.AboutTask, s.Store.AddTask(ctx, openflow.TaskRecord{
 		Key: k, Scheduler: scheduler, SyncType: t.SyncType, Component: t.Component, Provider: t.Provider,
-		Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting, Spec: t.Spec, Cores: t.Cores, MemoryBytes: t.MemoryBytes,
+		Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting, Spec: t.Spec, Cores: t.Cores, Memory: t.Memory, GPUs: t.GPUs,
+		MemoryBytes: t.MemoryBytes,
 	}))
 }
 
@@ -192,11 +193,19 @@ func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openf
 	conf := o.DAG.Conf
 	job := openflow.JobRecord{
 		ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Initiator: conf.Initiator, Status: openflow.JobReady,
-		DAG: o.DAG, Cores: s.Limits.JobCores, ModelID: conf.ModelID, ModelVersion: conf.ModelVersion, UserName: o.UserName,
+		DAG: o.DAG, Priority: conf.Priority, Cores: s.Limits.JobCores, Memory: s.Limits.JobMemory,
+		ModelID: conf.ModelID, ModelVersion: conf.ModelVersion, UserName: o.UserName,
 	}
 	if conf.Cores != nil {
 		job.Cores = *conf.Cores
 	}
+	if conf.Memory != nil {
+		job.Memory = *conf.Memory
+	}
+	if conf.GPUs != nil {
+		job.GPUs = *conf.GPUs
+	}
+	said := job.Memory
 	var tasks []openflow.TaskRecord
 	for _, spec := range specs {
 		provider, err := s.Components.Component(spec, o.Key.Party.Role)
@@ -206,23 +215,37 @@ func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openf
 		if spec.Conf.Timeout == 0 {
 			spec.Conf.Timeout = s.Limits.TaskTimeout
 		}
-		cores, ok := wire.CoresOf(spec.Conf)
-		if !ok {
-			cores = min(s.Limits.TaskCores, max(job.Cores, 1))
-		}
-		if o.Key.Party.Role == openflow.RoleArbiter {
-			cores = 0
-		}
-		job.Cores = max(job.Cores, cores)
-		tasks = append(tasks, openflow.TaskRecord{
+		t := openflow.TaskRecord{
 			Key: openflow.TaskKey{Job: o.Key.Job, Task: spec.Name, Party: o.Key.Party}, Scheduler: o.Key.Scheduler,
 			SyncType: conf.SyncType, Component: spec.Component, Provider: provider, Status: openflow.TaskWaiting,
-			PartyStatus: openflow.TaskWaiting, Spec: spec, Cores: cores, MemoryBytes: s.Limits.TaskMemory,
-		})
+			PartyStatus: openflow.TaskWaiting, Spec: spec,
+		}
+		s.size(&t, job.Cores, said)
+		job.Cores, job.Memory, job.GPUs = max(job.Cores, t.Cores), max(job.Memory, t.Memory), max(job.GPUs, t.GPUs)
+		tasks = append(tasks, t)
 	}
 	if o.Key.Party.Role == openflow.RoleArbiter {
-		job.Cores = 0
+		job.Cores, job.GPUs = 0, 0
 	}
-	job.RemainingCores = job.Cores
+	job.RemainingCores, job.RemainingMemory, job.RemainingGPUs = job.Cores, job.Memory, job.GPUs
 	return job, tasks, nil
+}
+
+// size fills in what a task takes from a job of that many cores and bytes, and what its container may use. An arbiter has
+// neither cores nor GPUs.
+func (s *Service) size(t *openflow.TaskRecord, cores int, memory int64) {
+	var said bool
+	if t.Cores, said = wire.CoresOf(t.Spec.Conf); !said {
+		t.Cores = min(s.Limits.TaskCores, max(cores, 1))
+	}
+	t.GPUs = wire.GPUsOf(t.Spec.Conf)
+	if t.Key.Party.Role == openflow.RoleArbiter {
+		t.Cores, t.GPUs = 0, 0
+	}
+	if t.Memory, said = wire.MemoryOf(t.Spec.Conf); !said {
+		t.Memory = min(s.Limits.TaskMemory, memory)
+	}
+	if t.MemoryBytes = s.Limits.TaskMemory; t.Memory > 0 {
+		t.MemoryBytes = t.Memory
+	}
 }

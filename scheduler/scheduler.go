@@ -114,12 +114,8 @@ func (s *Service) plan(job openflow.ScheduledJob) (openflow.JobPlan, error) {
 	if err != nil {
 		return openflow.JobPlan{}, err
 	}
-	cores := 0
-	if c := job.DAG.Conf.Cores; c != nil {
-		cores = *c
-	}
 	return openflow.JobPlan{
-		ID: job.ID, Cores: cores, Scheduler: s.Self, Initiator: job.Initiator, Parties: job.DAG.Parties, Tasks: tasks,
+		ID: job.ID, Scheduler: s.Self, Initiator: job.Initiator, Parties: job.DAG.Parties, Tasks: tasks,
 		Name:     fmt.Sprintf("%d tasks, %d parties", len(tasks), len(job.DAG.Parties)),
 		SyncType: job.DAG.Conf.SyncType, AutoRetries: job.DAG.Conf.AutoRetries, Timeout: job.DAG.Conf.Timeout, Timing: s.Timing,
 	}, nil
@@ -195,6 +191,18 @@ func (s *Service) StopJob(ctx context.Context, caller openflow.PartyID, id openf
 	}
 	job, err = s.job(ctx, id) // its workflow has ended, so nothing of it runs anywhere
 	return openflow.Stopped{Status: job.Status, Reason: job.Reason}, err
+}
+
+// WakeJob makes a job that waits for resources ask for them now. Only its parties may say so.
+func (s *Service) WakeJob(ctx context.Context, caller openflow.PartyID, id openflow.JobID) error {
+	job, err := s.jobFor(ctx, caller, id)
+	if err != nil {
+		return err
+	}
+	if job.Status != openflow.JobWaiting && job.Status != openflow.JobReady {
+		return nil // it has got them, or has ended
+	}
+	return openflow.About(openflow.AboutJob, s.Engine.WakeJobs(ctx, []openflow.JobID{id}))
 }
 
 func (s *Service) job(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error) {

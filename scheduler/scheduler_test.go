@@ -28,6 +28,7 @@ type engine struct {
 	runsErr  error
 	reports  []openflow.Report
 	report   error
+	woken    []openflow.JobID
 }
 
 func (e *engine) StartJob(_ context.Context, p openflow.JobPlan) error {
@@ -52,6 +53,11 @@ func (e *engine) StopJob(_ context.Context, _ openflow.JobID, s openflow.JobStat
 
 func (e *engine) Stopped(context.Context, openflow.JobID) (openflow.Stopped, error) {
 	return e.stopped, e.stopErr
+}
+
+func (e *engine) WakeJobs(_ context.Context, ids []openflow.JobID) error {
+	e.woken = append(e.woken, ids...)
+	return nil
 }
 
 func (e *engine) ReportTask(_ context.Context, r openflow.Report) error {
@@ -316,4 +322,21 @@ func TestReportTask(t *testing.T) {
 			require.Equal(t, tc.handed, len(n.engine.reports) == 1)
 		})
 	}
+}
+
+func TestWakeJob(t *testing.T) {
+	n := newNode(t)
+	_, err := n.CreateJob(t.Context(), "9999", openflow.Submission{DAG: dag(), ID: "1"})
+	require.NoError(t, err)
+	ctx := t.Context()
+	require.NoError(t, n.WakeJob(ctx, "10000", "1"), "a party may call before the wait is on record")
+	n.record(t, "1", openflow.JobWaiting)
+	require.NoError(t, n.WakeJob(ctx, "10000", "1"))
+	require.Equal(t, []openflow.JobID{"1", "1"}, n.engine.woken)
+	for _, id := range []openflow.JobID{"1", "2"} {
+		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(n.WakeJob(ctx, "666", id)), "a stranger learns nothing")
+	}
+	n.record(t, "1", openflow.JobRunning)
+	require.NoError(t, n.WakeJob(ctx, "10000", "1"))
+	require.Len(t, n.engine.woken, 2, "a job that runs needs no call")
 }

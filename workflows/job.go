@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"time"
 
@@ -42,6 +43,7 @@ type jobRun struct {
 	state    *plan.State
 	created  bool               // all parties have answered the creation
 	refusal  error              // why creation failed
+	told     time.Time          // when the parties last heard why it waits
 	refusals int                // how often the parties' resources were not to be had
 	stop     *StopRequest       // somebody wants it to end
 	news     bool               // a report has changed something since the last step
@@ -206,23 +208,52 @@ func (j *jobRun) acquire(ctx workflow.Context) bool {
 			j.end(ctx, openflow.JobFailed, verdict.Fail)
 			return false
 		}
-		if !j.wait(ctx, verdict, pauseAfter(workflow.Now(ctx).Sub(began))) {
+		pause := pauseAfter(workflow.Now(ctx).Sub(began))
+		if verdict.Called {
+			pause = j.calledPause()
+		}
+		if !j.wait(ctx, verdict, pause) {
 			return false
 		}
 	}
 }
 
-// apply asks every party for the job's resources, unless it has been asked along with the creation just now.
+// apply asks the parties for the job's resources: the first time all at once, along with the creation where that can be;
+// after a refusal one after the other, in the order of their IDs and no further than the first that refuses. Two jobs that
+// want the same parties meet at the first of them, so that neither can hold what the other one lacks.
 func (j *jobRun) apply(ctx workflow.Context) ([]plan.Grant, error) {
-	grants := j.grants
-	if j.grants = nil; grants != nil {
+	if grants := j.grants; grants != nil {
+		j.grants = nil
 		return grants, nil
 	}
-	grants = make([]plan.Grant, len(j.plan.Parties))
-	return grants, first(each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
-		granted := &grants[slices.Index(j.plan.Parties, p)]
-		return call(ctx, j.plan.Timing.Partner, "apply at "+p.String(), scheduling.ApplyResources, j.at(p), granted)
-	}))
+	ask := func(ctx workflow.Context, p openflow.Party, g *plan.Grant) error {
+		return call(ctx, j.plan.Timing.Partner, "apply at "+p.String(), scheduling.ApplyResources, j.at(p), g)
+	}
+	if j.refusals == 0 || !j.inOrder(ctx) {
+		grants := make([]plan.Grant, len(j.plan.Parties))
+		return grants, first(each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
+			return ask(ctx, p, &grants[slices.Index(j.plan.Parties, p)])
+		}))
+	}
+	var grants []plan.Grant
+	for _, p := range plan.InOrder(j.plan.Parties) {
+		var g plan.Grant
+		if err := ask(ctx, p, &g); err != nil {
+			return nil, err
+		}
+		if grants = append(grants, g); g.Code != "" {
+			break
+		}
+	}
+	return grants, nil
+}
+
+// calledPause is the pause when the party that is busy will call: its call cuts the pause short, and only a call that is
+// lost for good makes it matter. Jobs that began together do not ask together.
+func (j *jobRun) calledPause() time.Duration {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(j.plan.ID)) // never fails
+	return longestPause + time.Duration(h.Sum32()%120)*time.Second
 }
 
 // wait returns what was granted, tells everybody why the job waits, and pauses. It reports false when the job has been
@@ -234,14 +265,15 @@ func (j *jobRun) wait(ctx workflow.Context, v plan.Admission, pause time.Duratio
 		workflow.GetLogger(ctx).Warn("resources not returned", "job", j.plan.ID, "err", err)
 	}
 	j.tellWait(ctx, v)
-	timer, cancel := workflow.WithCancel(ctx)
-	defer cancel()
-	elapsed := workflow.NewTimer(timer, pause)
-	woken := false
-	_ = workflow.Await(ctx, func() bool {
-		woken = woken || j.wake.ReceiveAsync(nil)
-		return woken || elapsed.IsReady() || j.stop != nil
-	})
+	called := false
+	if j.refusals == 1 && v.Called && j.inOrder(ctx) {
+		if called = j.pause(ctx, lasting); !called {
+			j.tellParties(ctx, v.Wait)
+		}
+	}
+	if !called {
+		j.pause(ctx, pause)
+	}
 	if j.stop != nil {
 		j.end(ctx, j.stop.Status, j.stop.Reason)
 		return false
@@ -249,21 +281,55 @@ func (j *jobRun) wait(ctx workflow.Context, v plan.Admission, pause time.Duratio
 	return true
 }
 
-// tellWait makes the reason visible: at once to the scheduler, whose record is also what wakes the job, and to the
-// parties once the wait lasts. Many jobs may wait, so news is rare: at the first, second, fourth, eighth … refusal.
+// lasting is when a wait is long enough to tell the parties of it. Most are not.
+const lasting = time.Second
+
+// pause waits that long, or until a party calls or somebody stops the job; only then it reports true.
+func (j *jobRun) pause(ctx workflow.Context, d time.Duration) bool {
+	timer, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	elapsed := workflow.NewTimer(timer, d)
+	called := false
+	_ = workflow.Await(ctx, func() bool {
+		for j.wake.ReceiveAsync(nil) { // several parties may call at once
+			called = true
+		}
+		return called || elapsed.IsReady() || j.stop != nil
+	})
+	return called || j.stop != nil
+}
+
+// inOrder tells whether this job waits as jobs do since parties call: it asks them in order, and they hear of it early.
+func (j *jobRun) inOrder(ctx workflow.Context) bool {
+	return workflow.GetVersion(ctx, "apply in order", workflow.DefaultVersion, 1) != workflow.DefaultVersion
+}
+
+// tellWait makes the reason visible: at once to the scheduler, and to the parties once the wait lasts. Many jobs may wait,
+// so news is rare: at the first, second, fourth, eighth … refusal, and before a party could think that it is forgotten.
 func (j *jobRun) tellWait(ctx workflow.Context, v plan.Admission) {
 	j.refusals++
 	j.reason = v.Wait
 	workflow.SetCurrentDetails(ctx, v.Wait)
 	if j.refusals&(j.refusals-1) != 0 {
+		if j.inOrder(ctx) && workflow.Now(ctx).Sub(j.told) > newsEvery {
+			j.tellParties(ctx, v.Wait)
+		}
 		return
 	}
 	j.record(ctx, openflow.JobWaiting, v.Wait, 0)
-	if j.refusals == 1 {
-		return
+	if j.refusals > 1 {
+		j.tellParties(ctx, v.Wait)
 	}
+}
+
+// newsEvery is how often the parties hear of a job that waits at least. Those that are not asked while another one is busy
+// drop a job of which they have not heard for an hour.
+const newsEvery = 30 * time.Minute
+
+func (j *jobRun) tellParties(ctx workflow.Context, why string) {
+	j.told = workflow.Now(ctx)
 	_ = each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
-		u := activities.JobUpdate{PartyCall: j.at(p), Status: openflow.JobWaiting, Reason: v.Wait}
+		u := activities.JobUpdate{PartyCall: j.at(p), Status: openflow.JobWaiting, Reason: why}
 		return call(ctx, 0, "", scheduling.UpdateJob, u, nil) // news only: a party that misses it sees the next
 	})
 }

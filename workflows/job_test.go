@@ -88,9 +88,10 @@ func TestBusyPartyIsWaitedFor(t *testing.T) {
 
 	const why = "waiting for party 10000 (host): 2 of 4 cores are free"
 	require.Len(t, w.kinds("apply host"), 4)
-	require.Len(t, w.kinds("return guest"), 3, "what was granted is returned each time")
+	require.Len(t, w.kinds("apply guest"), 2, "after the first refusal nobody is asked before party 10000 has granted")
+	require.Len(t, w.kinds("return guest"), 1, "what was granted is returned")
 	require.Empty(t, w.kinds("return host"))
-	require.Equal(t, []string{"update guest", "update host"}, w.kinds("update"), "everybody is told once it lasts")
+	require.Equal(t, []string{"update guest", "update guest", "update host", "update host"}, w.kinds("update"), "everybody is told once it lasts")
 	for _, c := range w.called("update") {
 		require.Equal(t, why, c.reason)
 		require.Equal(t, "waiting", c.status)
@@ -117,6 +118,53 @@ func TestWakeCutsThePauseShort(t *testing.T) {
 	require.Equal(t, openflow.JobSuccess, w.run(chain()))
 	applied := w.called("apply host")
 	require.Equal(t, woken, applied[len(applied)-1].at.Sub(start).Round(time.Millisecond))
+}
+
+// Two jobs that want the same parties must not each hold what the other one lacks: after a refusal all jobs ask in the same
+// order, and what comes after a refusal is not asked at all.
+func TestPartiesAreAskedInOrderAfterARefusal(t *testing.T) {
+	w := newWorld(t)
+	w.answer["apply guest"] = times(2, openflow.CodeExhausted, "busy")
+	require.Equal(t, openflow.JobSuccess, w.run(chain()))
+	var asked []string
+	for _, c := range w.called("apply") {
+		asked = append(asked, c.what)
+	}
+	require.ElementsMatch(t, []string{"apply guest", "apply host"}, asked[:2], "the first time all at once")
+	require.Equal(t, []string{"apply host", "apply guest", "apply host", "apply guest"}, asked[2:], "party 10000 comes before 9999")
+	require.Equal(t, []string{"return host", "return host"}, w.kinds("return"))
+}
+
+// A party that is busy calls; one that does not answer cannot, so it is asked again soon.
+func TestPausesOfAWait(t *testing.T) {
+	for code, want := range map[openflow.Code]int{openflow.CodeExhausted: 6, openflow.CodeUnavailable: 60} {
+		w := newWorld(t)
+		w.answer["apply host"] = always(code, "no")
+		w.after(time.Hour, func() { w.stop(openflow.JobCanceled, "enough") })
+		require.Equal(t, openflow.JobCanceled, w.run(chain()))
+		n := len(w.kinds("apply host"))
+		if code == openflow.CodeExhausted {
+			require.LessOrEqual(t, n, want)
+			require.Greater(t, n, 1, "a call may be lost")
+		} else {
+			require.Greater(t, n, want)
+		}
+	}
+}
+
+// While one party is busy the others are not asked, and they still hear of the job before they could take it for forgotten.
+func TestPartiesThatAreNotAskedHearOfTheJob(t *testing.T) {
+	w := newWorld(t)
+	w.answer["apply host"] = always(openflow.CodeExhausted, "busy")
+	w.after(24*time.Hour, func() { w.stop(openflow.JobCanceled, "enough") })
+	last := w.env.Now()
+	require.Equal(t, openflow.JobCanceled, w.run(chain()))
+	for _, c := range w.called("update guest") {
+		require.Less(t, c.at.Sub(last), 50*time.Minute)
+		last = c.at
+	}
+	require.Less(t, w.env.Now().Sub(last), 50*time.Minute)
+	require.Len(t, w.kinds("apply guest"), 1)
 }
 
 // Every application is written to the job's history, which Temporal bounds at 51 200 events: about ten per round.
@@ -387,16 +435,6 @@ func TestReportsComeBeforeTheStart(t *testing.T) {
 	}
 	require.Equal(t, openflow.JobSuccess, w.run(jobOf(task("a"), task("b", "a"))))
 	require.Empty(t, w.kinds("collect"))
-}
-
-func TestEndWakesWaitingJobs(t *testing.T) {
-	w := newWorld(t)
-	w.waiting = []openflow.JobID{"K", "L"}
-	p := chain()
-	p.Cores = 4
-	require.Equal(t, openflow.JobSuccess, w.run(p))
-	require.Equal(t, []int{4}, w.freed)
-	require.Equal(t, []openflow.JobID{"K", "L"}, w.woken)
 }
 
 // Somebody cancels the workflow itself, in the Temporal UI: the job still ends everywhere.

@@ -46,11 +46,8 @@ type world struct {
 	records  []activities.JobNews                     // what the scheduler's record was told
 	local    map[string]int                           // local activities by name
 	regular  map[string]int                           // activities by name, every attempt
-	woken    []openflow.JobID
-	waiting  []openflow.JobID
-	ended    []openflow.TaskRun // as the scheduler's record has it
-	freed    []int              // cores that the store was told of when the job ended
-	accepted map[string]error   // how updates ended, by ID
+	ended    []openflow.TaskRun                       // as the scheduler's record has it
+	accepted map[string]error                         // how updates ended, by ID
 }
 
 type call struct {
@@ -79,7 +76,7 @@ func newWorld(t *testing.T) *world {
 		regular: map[string]int{}, accepted: map[string]error{}, over: map[openflow.Party]bool{},
 	}
 	w.env.SetTestTimeout(20 * time.Second)
-	w.env.RegisterActivity(&activities.Scheduling{Self: "9999", Directory: w, Jobs: w, Waker: waker{w}})
+	w.env.RegisterActivity(&activities.Scheduling{Self: "9999", Directory: w, Jobs: w})
 	w.env.RegisterWorkflow(workflows.Job)
 	w.env.SetOnLocalActivityStartedListener(func(info *activity.Info, _ context.Context, _ []any) { w.note(w.local, info) })
 	w.env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) { w.note(w.regular, info) })
@@ -198,16 +195,6 @@ func (w *world) Scheduler(context.Context, openflow.PartyID) (openflow.Scheduler
 	return nil, openflow.Errorf(openflow.CodeInternal, "the job workflow calls no scheduler")
 }
 
-// waker signals jobs that wait.
-type waker struct{ w *world }
-
-func (k waker) WakeJobs(_ context.Context, ids []openflow.JobID) error {
-	k.w.mu.Lock()
-	defer k.w.mu.Unlock()
-	k.w.woken = append(k.w.woken, ids...)
-	return nil
-}
-
 // ScheduledJob implements activities.JobStore.
 func (w *world) ScheduledJob(_ context.Context, id openflow.JobID) (openflow.ScheduledJob, error) {
 	return openflow.ScheduledJob{ID: id, DAG: &openflow.DAG{Parties: []openflow.Party{guest, host}}, UserName: "u"}, nil
@@ -244,14 +231,6 @@ func (w *world) SetScheduledProgress(_ context.Context, _ openflow.JobID, percen
 	defer w.mu.Unlock()
 	w.records[len(w.records)-1].Progress = percent
 	return nil
-}
-
-// NextToWake implements activities.JobStore.
-func (w *world) NextToWake(_ context.Context, cores int) ([]openflow.JobID, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.freed = append(w.freed, cores)
-	return w.waiting, nil
 }
 
 // partnerNode is any party's node.

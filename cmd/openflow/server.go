@@ -23,7 +23,8 @@ type serverFlags struct {
 	party, listen, interconnection, base, home, runtime, components, durability, config, logLevel string
 	peers                                                                                         []string
 	grantAll, token, noUI                                                                         bool
-	cores                                                                                         int
+	cores, gpus                                                                                   int
+	memory, jobMemory                                                                             string
 }
 
 // defaultListen is where FATE-Flow's clients look.
@@ -69,6 +70,9 @@ dashes. The command line comes first, then the environment, then the file.`,
 	flags.BoolVar(&f.grantAll, "grant-all", false, "peers may use every table and component; for trials")
 	flags.BoolVar(&f.noUI, "no-ui", false, "without the Temporal UI")
 	flags.IntVar(&f.cores, "cores", 0, "cores that jobs share (default 32, as FATE-Flow has it)")
+	flags.StringVar(&f.memory, "memory", "", "memory that jobs share, as in 64GiB (default: the machine's)")
+	flags.IntVar(&f.gpus, "gpus", -1, "GPUs that jobs share, the first of the machine's; -1 means all that it has")
+	flags.StringVar(&f.jobMemory, "job-memory", "", "memory that a job takes which does not say (default: none; each of its containers may use 4GiB)")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	// OPENFLOW_TOKEN holds the token itself, for clients on the same machine.
 	flags.Lookup("token").Annotations = map[string][]string{cli.EnvironmentAnnotation: {"REQUIRE_TOKEN"}}
@@ -94,12 +98,9 @@ func (f serverFlags) node() (node.Config, error) {
 	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
 		return node.Config{}, openflow.Errorf(openflow.CodeInvalid, "--log-level %q is not known", f.logLevel)
 	}
-	limits := partner.DefaultLimits()
-	if f.cores != 0 {
-		limits.Cores = f.cores
-	}
-	if limits.Cores < 1 {
-		return node.Config{}, openflow.Errorf(openflow.CodeInvalid, "--cores %d: a node needs at least one", f.cores)
+	limits, err := f.limits()
+	if err != nil {
+		return node.Config{}, err
 	}
 	cfg := node.Config{
 		Party: openflow.PartyID(f.party), Home: f.home, Listen: f.listen, Interconnection: f.interconnection, Base: f.base,
@@ -115,6 +116,38 @@ func (f serverFlags) node() (node.Config, error) {
 		cfg.Peers = append(cfg.Peers, p)
 	}
 	return cfg, nil
+}
+
+// limits are the site's own rules, as far as flags say.
+func (f serverFlags) limits() (partner.Limits, error) {
+	l := partner.DefaultLimits()
+	if f.cores != 0 {
+		l.Cores = f.cores
+	}
+	if l.Cores < 1 {
+		return l, openflow.Errorf(openflow.CodeInvalid, "--cores %d: a node needs at least one", f.cores)
+	}
+	if f.gpus < -1 {
+		return l, openflow.Errorf(openflow.CodeInvalid, "--gpus %d is no number of devices", f.gpus).WithHint("-1 means all of the machine's")
+	}
+	l.GPUs = f.gpus
+	for _, m := range []struct {
+		flag, text string
+		into       *int64
+	}{{"--memory", f.memory, &l.Memory}, {"--job-memory", f.jobMemory, &l.JobMemory}} {
+		if m.text == "" {
+			continue
+		}
+		n, err := openflow.ParseBytes(m.text)
+		if err == nil && n == 0 {
+			err = openflow.Errorf(openflow.CodeInvalid, "0 is not enough")
+		}
+		if err != nil {
+			return l, openflow.Errorf(openflow.CodeInvalid, "%s: %w", m.flag, err)
+		}
+		*m.into = n
+	}
+	return l, nil
 }
 
 // shutdown is how long running requests may take to end.
@@ -150,6 +183,7 @@ func printAddresses(out io.Writer, n *node.Node) {
 	if n.UIURL() != "" {
 		fmt.Fprintf(out, "temporal ui      %s\n", n.UIURL())
 	}
+	fmt.Fprintf(out, "resources        %s\n", n.Resources())
 	fmt.Fprintf(out, "public key       %s\n", n.PublicKey())
 	for _, w := range n.Warnings() {
 		fmt.Fprintf(out, "warning          %s\n", w)

@@ -84,6 +84,9 @@ type Limits struct {
 	CPUs        float64 // cores, as a share of time: 1.5 is one and a half
 	MemoryBytes int64   // memory and swap together; beyond it the program is killed and OOMKilled reported
 	PIDs        int64   // processes and threads
+
+	// GPUs are the devices that the program may use, by the numbers that the machine's driver gives them; none: no GPU.
+	GPUs []string
 }
 
 // State is a container's place in its life.

@@ -30,6 +30,9 @@ const (
 	logFiles = "2"
 )
 
+// gpuDriver is what the NVIDIA Container Toolkit calls itself in the daemon.
+const gpuDriver = "nvidia"
+
 // Ensure implements driver.Runtime. Docker lets one of concurrent creators win and tells the others "conflict".
 func (r *Runtime) Ensure(ctx context.Context, spec driver.Spec) (driver.Status, error) {
 	if err := spec.Validate(); err != nil {
@@ -94,6 +97,9 @@ func hostConfig(limits driver.Limits, network string, net bridge) *container.Hos
 	if limits.PIDs > 0 {
 		hc.PidsLimit = &limits.PIDs
 	}
+	if len(limits.GPUs) > 0 {
+		hc.DeviceRequests = []container.DeviceRequest{{Driver: gpuDriver, DeviceIDs: limits.GPUs, Capabilities: [][]string{{"gpu"}}}}
+	}
 	return hc
 }
 
@@ -130,6 +136,10 @@ func (r *Runtime) Start(ctx context.Context, name string) error {
 	}
 	r.launches.Store(name, launch{id: c.ID, status: status(c), at: time.Now()})
 	_, err = r.api.ContainerStart(ctx, name, client.ContainerStartOptions{})
+	if err != nil && strings.Contains(err.Error(), "could not select device driver") {
+		return openflow.Errorf(openflow.CodeInvalid, "%s: the Docker daemon can give no GPU to containers: %w", subject(name), err).
+			WithHint("install the NVIDIA Container Toolkit at this site, or start its node with --gpus 0")
+	}
 	if !cerrdefs.IsNotFound(err) {
 		return r.wrap(ctx, err, subject(name))
 	}

@@ -167,6 +167,35 @@ func TestLimitsReachTheDaemon(t *testing.T) {
 	require.False(t, c.Container.HostConfig.AutoRemove)
 }
 
+// No machine of ours has a GPU. What reaches the daemon can be seen all the same, and so can its refusal.
+func TestGPUsReachTheDaemonWhichRefusesThem(t *testing.T) {
+	requireDocker(t)
+	rt := open(t, engine.Options{Network: ownNetwork(t)})
+	s := spec(t, rt, "exit", "0")
+	s.Limits.GPUs = []string{"1", "3"}
+	_, err := rt.Ensure(t.Context(), s)
+	require.NoError(t, err)
+	api, err := client.New(client.WithHostFromEnv())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, api.Close()) })
+	_, err = api.Ping(t.Context(), client.PingOptions{NegotiateAPIVersion: true})
+	require.NoError(t, err)
+	c, err := api.ContainerInspect(t.Context(), s.Name, client.ContainerInspectOptions{})
+	require.NoError(t, err)
+	require.Len(t, c.Container.HostConfig.DeviceRequests, 1)
+	got := c.Container.HostConfig.DeviceRequests[0]
+	require.Equal(t, []string{"1", "3"}, got.DeviceIDs, "these and no others")
+	require.Equal(t, [][]string{{"gpu"}}, got.Capabilities)
+	require.Zero(t, got.Count)
+
+	err = rt.Start(t.Context(), s.Name)
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "no retry can help: %v", err)
+	require.ErrorContains(t, err, "can give no GPU to containers")
+	var e *openflow.Error
+	require.ErrorAs(t, err, &e)
+	require.Contains(t, e.Hint, "--gpus 0")
+}
+
 // TestNameGivenAway is about what a Runtime remembers of its launches: another process has removed the container and
 // made one of the same name, and its events must not be mistaken for those of the first.
 func TestNameGivenAway(t *testing.T) {

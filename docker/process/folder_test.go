@@ -20,13 +20,17 @@ import (
 
 func TestEnvironmentIsExact(t *testing.T) {
 	t.Setenv("OPENFLOW_SECRET_OF_THE_NODE", "x")
-	for name, tc := range map[string]struct{ env, want []string }{
-		"PATH is the node's":     {[]string{"A=1"}, []string{"A=1", "PATH=" + os.Getenv("PATH")}},
-		"unless the spec has it": {[]string{"PATH=/x", "A=1"}, []string{"A=1", "PATH=/x"}},
+	const noCUDA, noNVIDIA = "CUDA_VISIBLE_DEVICES=", "NVIDIA_VISIBLE_DEVICES="
+	for name, tc := range map[string]struct{ env, gpus, want []string }{
+		"PATH is the node's":     {[]string{"A=1"}, nil, []string{"A=1", "PATH=" + os.Getenv("PATH"), noCUDA, noNVIDIA}},
+		"unless the spec has it": {[]string{"PATH=/x", "A=1"}, nil, []string{"A=1", "PATH=/x", noCUDA, noNVIDIA}},
+		"only the GPUs that it was given": {
+			[]string{"PATH=/x"}, []string{"1", "3"}, []string{"PATH=/x", noCUDA + "1,3", noNVIDIA + "1,3"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rt := open(t, t.TempDir())
-			launch(t, rt, driver.Spec{Name: "c", Image: "/usr/bin/env", Env: tc.env})
+			launch(t, rt, driver.Spec{Name: "c", Image: "/usr/bin/env", Env: tc.env, Limits: driver.Limits{GPUs: tc.gpus}})
 			require.Equal(t, 0, wait(t, rt, "c").ExitCode)
 			var stdout bytes.Buffer
 			require.NoError(t, rt.Logs(t.Context(), "c", &stdout, &stdout))

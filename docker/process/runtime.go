@@ -34,7 +34,7 @@ type supervised struct{ dir string }
 // specs hold credentials. Two Runtimes on one folder, also in two processes, share its containers.
 //
 // Spec.Image is the absolute path of an executable, Spec.Command its arguments. The program sees exactly Spec.Env, PATH
-// (the node's, unless Spec.Env has one) and what /bin/sh adds of its own (PWD). Its working directory is an empty
+// (the node's, unless Spec.Env has one), the two variables that say which GPUs it may use, and what /bin/sh adds of its own (PWD). Its working directory is an empty
 // folder, removed with the container; stdin is empty.
 func New(dir string) (driver.Runtime, error) {
 	dir, err := filepath.Abs(dir)

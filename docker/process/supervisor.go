@@ -104,7 +104,7 @@ func (f folder) fork(spec driver.Spec, descriptors ...*os.File) error {
 	args := append([]string{"-c", supervisor, "openflow-task", f.path, spec.Image}, spec.Command...)
 	cmd := exec.Command("/bin/sh", args...)
 	cmd.Dir = f.file(workDir)
-	cmd.Env = environment(spec.Env)
+	cmd.Env = environment(spec)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.ExtraFiles = descriptors
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -131,14 +131,17 @@ func (f folder) createLog(file string) (*os.File, error) {
 	return out, nil
 }
 
-// environment adds the node's PATH to env, which may override it.
-func environment(env []string) []string {
-	for _, entry := range env {
+// environment adds the node's PATH to that of spec, which may override it, and which GPUs the program may use: libraries
+// on CUDA see no others. Nothing else keeps a process from them.
+func environment(spec driver.Spec) []string {
+	gpus := strings.Join(spec.Limits.GPUs, ",")
+	env := append([]string{"CUDA_VISIBLE_DEVICES=" + gpus, "NVIDIA_VISIBLE_DEVICES=" + gpus}, spec.Env...)
+	for _, entry := range spec.Env {
 		if strings.HasPrefix(entry, "PATH=") {
 			return env
 		}
 	}
-	return append([]string{"PATH=" + os.Getenv("PATH")}, env...)
+	return append(env, "PATH="+os.Getenv("PATH"))
 }
 
 // Stop implements driver.Runtime.

@@ -94,6 +94,10 @@ func (b asScheduler) RerunJob(_ context.Context, caller openflow.PartyID, id ope
 	return b.take("rerun", caller, id)
 }
 
+func (b asScheduler) WakeJob(_ context.Context, caller openflow.PartyID, id openflow.JobID) error {
+	return b.take("wake", caller, id)
+}
+
 type signer struct{ trust.Signer }
 
 func (s signer) Sign(r *http.Request, to openflow.PartyID, body []byte) error {
@@ -209,6 +213,9 @@ func methods(t *testing.T) map[string]method {
 		},
 		"Scheduler.RerunJob": {
 			func(c *partner.Client) error { return c.Scheduler().RerunJob(ctx, "9999", jobK.Job) }, []any{"rerun", openflow.PartyID("9999"), jobK.Job},
+		},
+		"Scheduler.WakeJob": {
+			func(c *partner.Client) error { return c.Scheduler().WakeJob(ctx, "9999", jobK.Job) }, []any{"wake", openflow.PartyID("9999"), jobK.Job},
 		},
 		"StartTask": {
 			func(c *partner.Client) error { return c.StartTask(ctx, "9999", start) }, []any{"start task", openflow.PartyID("9999"), start},

@@ -52,6 +52,11 @@ func (s scheduler) RerunJob(ctx context.Context, _ openflow.PartyID, id openflow
 	return s.tell(ctx, "/v2/scheduler/job/rerun", wire.SchedulerStopJob{JobID: wire.Text(id)})
 }
 
+// WakeJob calls /v2/scheduler/job/wake.
+func (s scheduler) WakeJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
+	return s.tell(ctx, "/v2/scheduler/job/wake", wire.SchedulerStopJob{JobID: wire.Text(id)})
+}
+
 // ReportTask calls /v2/scheduler/task/report.
 func (s scheduler) ReportTask(ctx context.Context, _ openflow.PartyID, r openflow.Report) error {
 	return s.tell(ctx, "/v2/scheduler/task/report", wire.SchedulerReportTask{

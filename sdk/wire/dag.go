@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"openflow"
@@ -108,7 +110,7 @@ func readParties(f *fields, key string) []openflow.Party {
 
 func readConf(f *fields) openflow.JobConf {
 	c := openflow.JobConf{
-		Priority: f.intOr("priority", 0), Cores: f.integer("cores"),
+		Priority: f.intOr("priority", 0), Cores: f.integer("cores"), Memory: f.memory("memory"), GPUs: f.integer("gpus"),
 		Scheduler: openflow.PartyID(f.text("scheduler_party_id")), Initiator: openflow.PartyID(f.text("initiator_party_id")),
 		ComputingPartitions: f.intOr("computing_partitions", 0), SyncType: openflow.SyncType(f.text("sync_type")),
 		AutoRetries: f.intOr("auto_retries", 0), Timeout: readTimeout(f), ModelID: f.text("model_id"), ModelVersion: f.text("model_version"),
@@ -144,13 +146,58 @@ func readTaskConf(f *fields) openflow.TaskConf {
 		Provider: f.text("provider"), LauncherName: f.text("launcher_name"), EngineRun: f.mapping("engine_run"),
 	}
 	c.Timeout = readTimeout(f)
-	if cores, ok := c.EngineRun["cores"]; ok {
-		if _, err := wholeNumber(cores); err != nil {
-			f.r.fail(f.t, f.at("engine_run.cores"), "%v", err)
-		}
-	}
+	checkEngineRun(f, c.EngineRun)
 	f.done()
 	return c
+}
+
+// engineRunKeys are those of §4.1.2 and ours: memory, gpus.
+var engineRunKeys = []string{
+	"cores", "memory", "gpus", "label", "num-executors", "executor-cores", "executor-memory", "driver-memory", "conf",
+	"timeout_seconds", "resource_exhausted_strategy", "timeout",
+}
+
+func checkEngineRun(f *fields, run map[string]any) {
+	for _, key := range slices.Sorted(maps.Keys(run)) {
+		var err error
+		switch key {
+		case "cores", "gpus":
+			_, err = wholeNumber(run[key])
+		case "memory":
+			_, err = memoryOf(run[key])
+		default:
+			if !f.r.lenient && !slices.Contains(engineRunKeys, key) {
+				err = fmt.Errorf("unknown key %q", key)
+			}
+		}
+		if err != nil {
+			f.r.fail(f.t, f.at("engine_run."+key), "%v", err)
+			return
+		}
+	}
+}
+
+// memory reads an amount of memory: bytes, or a text with a unit.
+func (f *fields) memory(key string) *int64 {
+	v := f.take(key)
+	if v == nil {
+		return nil
+	}
+	n, err := memoryOf(v.value)
+	if err != nil {
+		f.r.fail(v, f.at(key), "%v", err)
+	}
+	return &n
+}
+
+func memoryOf(v any) (int64, error) {
+	switch x := v.(type) {
+	case json.Number:
+		return wholeNumber(x)
+	case string:
+		return openflow.ParseBytes(x)
+	}
+	return 0, fmt.Errorf("expected bytes or a text such as 4GiB, found %v", v)
 }
 
 func wholeNumber(v any) (int64, error) {

@@ -115,6 +115,8 @@ func confPairs(c openflow.JobConf) pairs {
 		p.put("inheritance", pairs{{"job_id", c.Inheritance.Job}, {"task_list", c.Inheritance.Tasks}}, true)
 	}
 	p.put("cores", c.Cores, c.Cores != nil)
+	p.put("memory", c.Memory, c.Memory != nil)
+	p.put("gpus", c.GPUs, c.GPUs != nil)
 	p.put("computing_partitions", c.ComputingPartitions, c.ComputingPartitions != 0)
 	p.put("sync_type", c.SyncType, c.SyncType != "")
 	p.put("auto_retries", c.AutoRetries, c.AutoRetries != 0)
@@ -234,8 +236,30 @@ func EncodeChannel(in openflow.Input) any {
 // CoresOf reads engine_run.cores of a task's configuration; ok is false when it is not set.
 //
 // Spec: fate-flow-api §4.7.
-func CoresOf(c openflow.TaskConf) (cores int, ok bool) {
-	switch v := c.EngineRun["cores"].(type) {
+func CoresOf(c openflow.TaskConf) (cores int, ok bool) { return countOf(c.EngineRun["cores"]) }
+
+// GPUsOf reads engine_run.gpus of a task's configuration; 0 when it is not set.
+func GPUsOf(c openflow.TaskConf) int {
+	n, _ := countOf(c.EngineRun["gpus"])
+	return n
+}
+
+// MemoryOf reads engine_run.memory of a task's configuration, in bytes; ok is false when it is not set.
+func MemoryOf(c openflow.TaskConf) (bytes int64, ok bool) {
+	if text, is := c.EngineRun["memory"].(string); is {
+		n, err := openflow.ParseBytes(text)
+		return n, err == nil
+	}
+	if n, is := c.EngineRun["memory"].(json.Number); is {
+		v, err := n.Int64()
+		return v, err == nil
+	}
+	n, ok := countOf(c.EngineRun["memory"])
+	return int64(n), ok
+}
+
+func countOf(v any) (n int, ok bool) {
+	switch v := v.(type) {
 	case json.Number:
 		n, err := strconv.Atoi(v.String())
 		return n, err == nil

@@ -41,15 +41,22 @@ func TestMinimalDocument(t *testing.T) {
 // Every object of the schema refuses a key that it does not know, by path and line.
 func TestUnknownKeysAreNamed(t *testing.T) {
 	for want, doc := range map[string][]byte{
-		`kindd (line 3): unknown key "kindd"`:                             document(`kindd: fate`, "", ""),
-		`dag.staeg (line 6): unknown key "staeg"`:                         document("", `staeg: train`, ""),
-		`dag.conf.core (line 6): unknown key "core"`:                      document("", `conf: {core: 4}`, ""),
-		`dag.conf.task.time (line 6): unknown key "time"`:                 document("", `conf: {task: {time: 4}}`, ""),
-		`dag.conf.inheritance.jobs (line 6): unknown key "jobs"`:          document("", `conf: {inheritance: {job_id: "1", jobs: []}}`, ""),
-		`dag.conf.model_warehouse.model (line 6): unknown key "model"`:    document("", `conf: {model_warehouse: {model: "1"}}`, ""),
-		`dag.tasks.reader_0.parameter (line 10): unknown key "parameter"`: document("", "", `parameter: {}`),
-		`dag.tasks.reader_0.conf.cores (line 10): unknown key "cores"`:    document("", "", `conf: {cores: 4}`),
-		`dag.tasks.reader_0.inputs.datas (line 10): unknown key "datas"`:  document("", "", `inputs: {datas: {}}`),
+		`kindd (line 3): unknown key "kindd"`:                                                                     document(`kindd: fate`, "", ""),
+		`dag.staeg (line 6): unknown key "staeg"`:                                                                 document("", `staeg: train`, ""),
+		`dag.conf.core (line 6): unknown key "core"`:                                                              document("", `conf: {core: 4}`, ""),
+		`dag.conf.task.time (line 6): unknown key "time"`:                                                         document("", `conf: {task: {time: 4}}`, ""),
+		`dag.conf.memory (line 6): "4 gigs" is no amount of memory (write bytes, or a unit as in 512MiB or 4GiB)`: document("", `conf: {memory: 4 gigs}`, ""),
+		`dag.conf.memory (line 6): expected an integer of at least 0, found -1`:                                   document("", `conf: {memory: -1}`, ""),
+		`dag.conf.gpu (line 6): unknown key "gpu"`:                                                                document("", `conf: {gpu: 1}`, ""),
+		`dag.conf.gpus: -1 is negative`:                                                                           document("", `conf: {gpus: -1}`, ""),
+		`dag.conf.task.engine_run.core (line 6): unknown key "core"`:                                              document("", `conf: {task: {engine_run: {core: 1}}}`, ""),
+		`dag.conf.task.engine_run.gpus (line 6): expected an integer, found one`:                                  document("", `conf: {task: {engine_run: {gpus: one}}}`, ""),
+		`dag.tasks.reader_0.conf.engine_run.memory (line 10): expected bytes or a text such as 4GiB, found [1]`:   document("", "", `conf: {engine_run: {memory: [1]}}`),
+		`dag.conf.inheritance.jobs (line 6): unknown key "jobs"`:                                                  document("", `conf: {inheritance: {job_id: "1", jobs: []}}`, ""),
+		`dag.conf.model_warehouse.model (line 6): unknown key "model"`:                                            document("", `conf: {model_warehouse: {model: "1"}}`, ""),
+		`dag.tasks.reader_0.parameter (line 10): unknown key "parameter"`:                                         document("", "", `parameter: {}`),
+		`dag.tasks.reader_0.conf.cores (line 10): unknown key "cores"`:                                            document("", "", `conf: {cores: 4}`),
+		`dag.tasks.reader_0.inputs.datas (line 10): unknown key "datas"`:                                          document("", "", `inputs: {datas: {}}`),
 		`dag.tasks.reader_0.inputs.data.x.task_output (line 10): unknown key "task_output"`: document("", "",
 			`inputs: {data: {x: {task_output: {}}}}`),
 		`dag.tasks.reader_0.inputs.data.x.data_warehouse.table (line 10): unknown key "table"`: document("", "",
@@ -238,4 +245,28 @@ func TestTimeoutIsInSeconds(t *testing.T) {
 	require.Equal(t, 2*time.Hour, d.Conf.Timeout)
 	require.Equal(t, time.Hour, d.Conf.Task.Timeout)
 	require.Equal(t, time.Minute, d.Tasks[0].Conf.Timeout)
+}
+
+// Memory is written in bytes or with a unit, at the job and at a task; another node is told bytes.
+func TestResourcesOfAJob(t *testing.T) {
+	d, err := wire.ParseDAG([]byte(document("", `conf: {memory: 4GiB, gpus: 2, priority: 3, task: {engine_run: {memory: 1073741824, gpus: 1}}}`, `conf: {engine_run: {memory: 512MiB}}`)))
+	require.NoError(t, err)
+	require.Equal(t, int64(4<<30), *d.Conf.Memory)
+	require.Equal(t, 2, *d.Conf.GPUs)
+	require.Equal(t, 3, d.Conf.Priority)
+	text, err := wire.EncodeDocument(d)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"memory":4294967296,"gpus":2`)
+	again, err := wire.ReceiveDAG(text)
+	require.NoError(t, err)
+	specs := again.ForParty(again.Parties[0])
+	memory, ok := wire.MemoryOf(specs[0].Conf)
+	require.True(t, ok)
+	require.Equal(t, int64(512<<20), memory)
+	require.Equal(t, 1, wire.GPUsOf(specs[0].Conf))
+	memory, ok = wire.MemoryOf(d.Conf.Task)
+	require.True(t, ok)
+	require.Equal(t, int64(1<<30), memory)
+	_, ok = wire.MemoryOf(openflow.TaskConf{})
+	require.False(t, ok)
 }

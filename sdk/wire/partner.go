@@ -216,7 +216,7 @@ func (b SchedulerCreateJob) Decode() (*openflow.DAG, error) {
 	return receiveInner(b.DAG, b.SchemaVersion, b.Kind)
 }
 
-// SchedulerStopJob is the body of POST /v2/scheduler/job/stop.
+// SchedulerStopJob is the body of POST /v2/scheduler/job/stop and, without a status, of rerun and wake.
 type SchedulerStopJob struct {
 	JobID      Text `json:"job_id" check:"required"`
 	StopStatus Text `json:"stop_status,omitempty"`

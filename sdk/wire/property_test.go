@@ -73,6 +73,8 @@ func anyConf(t *rapid.T) openflow.JobConf {
 	if rapid.Bool().Draw(t, "has cores") {
 		n := rapid.IntRange(0, 9).Draw(t, "cores")
 		c.Cores = &n
+		bytes := rapid.Int64Range(0, 1<<62).Draw(t, "memory")
+		c.Memory, c.GPUs = &bytes, &n
 	}
 	if rapid.Bool().Draw(t, "has names") {
 		c.Scheduler, c.Initiator, c.ModelID, c.ModelVersion = "9999", "10000", "model", "1.0"

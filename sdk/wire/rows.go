@@ -8,7 +8,8 @@ import (
 	"openflow"
 )
 
-// JobRow is one row of /v2/job/query. Reason is ours: what a job waits for, or why it ended as it did.
+// JobRow is one row of /v2/job/query. Reason is ours (what a job waits for, or why it ended as it did), and so are Priority
+// and the GPUs.
 //
 // Spec: fate-flow-api §4.9.1.
 type JobRow struct {
@@ -24,17 +25,20 @@ type JobRow struct {
 	Inheritance        map[string]any  `json:"inheritance"`
 	InitiatorPartyID   string          `json:"initiator_party_id"`
 	JobID              string          `json:"job_id"`
-	Memory             int             `json:"memory"`
+	GPUs               int             `json:"gpus"`
+	Memory             int64           `json:"memory"`
 	ModelID            string          `json:"model_id"`
 	ModelVersion       string          `json:"model_version"`
 	Parties            []PartyList     `json:"parties"`
 	Partners           []string        `json:"partners,omitempty"`
 	PartyID            string          `json:"party_id"`
+	Priority           int             `json:"priority"`
 	Progress           int             `json:"progress"`
 	Protocol           string          `json:"protocol"`
 	Reason             string          `json:"reason"`
 	RemainingCores     int             `json:"remaining_cores"`
-	RemainingMemory    int             `json:"remaining_memory"`
+	RemainingGPUs      int             `json:"remaining_gpus"`
+	RemainingMemory    int64           `json:"remaining_memory"`
 	ResourceInUse      bool            `json:"resource_in_use"`
 	ReturnResourceTime *int64          `json:"return_resource_time"`
 	Role               string          `json:"role"`
@@ -86,6 +90,7 @@ func EncodeJob(r openflow.JobRecord, whole bool) (JobRow, error) {
 		Elapsed: elapsed(r.StartTime, r.EndTime), EndTime: Millis(r.EndTime), Inheritance: map[string]any{},
 		InitiatorPartyID: string(r.Initiator), JobID: string(r.ID), ModelID: r.ModelID, ModelVersion: r.ModelVersion,
 		PartyID: string(r.Party.ID), Progress: r.Progress, Protocol: Kind, Reason: r.Reason, RemainingCores: r.RemainingCores,
+		Memory: r.Memory, RemainingMemory: r.RemainingMemory, GPUs: r.GPUs, RemainingGPUs: r.RemainingGPUs, Priority: r.Priority,
 		ResourceInUse: r.ResourceInUse, ReturnResourceTime: Millis(r.ReturnTime), Role: string(r.Party.Role),
 		SchedulerPartyID: string(r.Scheduler), StartTime: Millis(r.StartTime), Status: ClientStatus(r.Status),
 		UpdateTime: Millis(r.UpdateTime), UserName: r.UserName,
@@ -112,7 +117,7 @@ func EncodeJob(r openflow.JobRecord, whole bool) (JobRow, error) {
 	return row, err
 }
 
-// TaskRow is one row of /v2/job/task/query. Reason, Runtime, Container and ExitCode are ours.
+// TaskRow is one row of /v2/job/task/query. Reason, Runtime, Container, ExitCode and GPUIDs are ours.
 //
 // Spec: fate-flow-api §4.9.2.
 type TaskRow struct {
@@ -127,6 +132,7 @@ type TaskRow struct {
 	ErrorReport         string         `json:"error_report"`
 	ExecutionID         string         `json:"execution_id"`
 	ExitCode            *int           `json:"exit_code"`
+	GPUIDs              []string       `json:"gpu_ids"`
 	JobID               string         `json:"job_id"`
 	KillStatus          bool           `json:"kill_status"`
 	LauncherName        *string        `json:"launcher_name"`
@@ -169,7 +175,7 @@ func EncodeTask(r openflow.TaskRecord) TaskRow {
 		Container: r.ContainerName, CreateTime: Millis(r.CreateTime), Elapsed: elapsed(r.StartTime, r.EndTime),
 		EndTime: Millis(r.EndTime), EngineConf: map[string]any{}, ErrorReport: r.ErrorReport,
 		ExecutionID: string(r.Key.ExecutionID()), ExitCode: r.ExitCode, JobID: string(r.Key.Job), KillStatus: r.Killed,
-		Memory: r.MemoryBytes, PartyID: string(r.Key.Party.ID), PartyStatus: string(r.PartyStatus), Protocol: Kind,
+		GPUIDs: append([]string{}, r.GPUIDs...), Memory: r.MemoryBytes, PartyID: string(r.Key.Party.ID), PartyStatus: string(r.PartyStatus), Protocol: Kind,
 		ProviderName: r.Provider, Reason: r.Reason, ResourceInUse: r.ResourceInUse, Role: string(r.Key.Party.Role),
 		Runtime: r.Runtime, SchedulerPartyID: string(r.Scheduler), StartTime: Millis(r.StartTime), Status: string(r.Status),
 		SyncType: string(r.SyncType), TaskCores: r.Cores, TaskID: string(r.Key.TaskID()), TaskName: string(r.Key.Task),

@@ -60,6 +60,7 @@ func (a *API) Routes(r chi.Router) {
 			"/v2/scheduler/job/create":         a.scheduleJob,
 			"/v2/scheduler/job/stop":           a.stopScheduled,
 			"/v2/scheduler/job/rerun":          a.rerunScheduled,
+			"/v2/scheduler/job/wake":           a.wakeScheduled,
 			"/v2/scheduler/task/report":        a.reportTask,
 			"/v2/partner/site/info":            a.siteInfo,
 			"/v2/partner/fold/job/create":      a.openJob,
@@ -355,6 +356,14 @@ func (a *API) rerunScheduled(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return nil, a.Scheduler.RerunJob(r.Context(), Caller(r), openflow.JobID(b.JobID))
+}
+
+func (a *API) wakeScheduled(r *http.Request) (any, error) {
+	var b wire.SchedulerStopJob
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	return nil, a.Scheduler.WakeJob(r.Context(), Caller(r), openflow.JobID(b.JobID))
 }
 
 func (a *API) reportTask(r *http.Request) (any, error) {

@@ -83,6 +83,9 @@ func (s schedulers) StopJob(_ context.Context, by openflow.PartyID, _ openflow.J
 func (s schedulers) RerunJob(_ context.Context, by openflow.PartyID, id openflow.JobID) error {
 	return s.seen(by, id)
 }
+func (s schedulers) WakeJob(_ context.Context, by openflow.PartyID, id openflow.JobID) error {
+	return s.seen(by, id)
+}
 func (s schedulers) ReportTask(_ context.Context, by openflow.PartyID, r openflow.Report) error {
 	return s.seen(by, r)
 }

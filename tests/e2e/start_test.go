@@ -92,6 +92,9 @@ func TestStartRefuses(t *testing.T) {
 		},
 		"an unknown key in the file": {[]string{"server", "--config", config}, usage, []string{config, `"lissten"`}},
 		"no cores":                   {append(with(other), "--cores", "-1"), usage, []string{"--cores -1"}},
+		"no amount of memory":        {append(with(other), "--memory", "4gigs"), usage, []string{"--memory", `"4gigs"`, "4GiB"}},
+		"no memory":                  {append(with(other), "--job-memory", "0"), usage, []string{"--job-memory", "0 is not enough"}},
+		"less than no GPU":           {append(with(other), "--gpus", "-2"), usage, []string{"--gpus -2", "-1 means"}},
 	}
 	// 777 is not this home's party only once the home has one.
 	other.start(t)

@@ -32,6 +32,7 @@ type settings struct {
 	parties []string
 	timing  openflow.Timing
 	cores   int
+	limits  []func(*partner.Limits)
 	proxied bool
 	strict  bool
 	token   bool
@@ -58,6 +59,11 @@ func Split() Option { return func(s *settings) { s.split = true } }
 
 // Cores is the size of every node's pool.
 func Cores(n int) Option { return func(s *settings) { s.cores = n } }
+
+// Limits changes the site's own rules at every node.
+func Limits(change func(*partner.Limits)) Option {
+	return func(s *settings) { s.limits = append(s.limits, change) }
+}
 
 // Deadlines replaces Timing.
 func Deadlines(timing openflow.Timing) Option { return func(s *settings) { s.timing = timing } }
@@ -126,6 +132,9 @@ func (e *Env) configure(t testing.TB, dir string) {
 		limits := partner.DefaultLimits()
 		if e.set.cores > 0 {
 			limits.Cores = e.set.cores
+		}
+		for _, change := range e.set.limits {
+			change(&limits)
 		}
 		c := node.Config{
 			Party: openflow.PartyID(id), Home: filepath.Join(dir, id), Listen: addresses[id], Token: e.set.token,
@@ -329,24 +338,27 @@ func (e *Env) OneStartEach(t testing.TB, id string, job openflow.JobID, runs ...
 	require.Equal(t, want, e.Starts(t, id, job), "starts of programs at party %s", id)
 }
 
-// PoolUse is how many cores of the node's pool jobs hold, read from its catalogue.
-func (e *Env) PoolUse(t testing.TB, id string) int {
+// PoolUse is how many cores of the node's pool jobs hold.
+func (e *Env) PoolUse(t testing.TB, id string) int { return e.PoolHeld(t, id).Cores }
+
+// PoolHeld is how much of the node's pool jobs hold, read from its catalogue.
+func (e *Env) PoolHeld(t testing.TB, id string) openflow.Resources {
 	t.Helper()
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(e.Home(id), "catalogue.db")})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, rows.Close()) }()
-	n, err := rows.PoolUse(t.Context())
+	held, err := rows.PoolUse(t.Context())
 	require.NoError(t, err)
-	return n
+	return held
 }
 
-// NoCoresHeld waits until no node's pool is used: every job has given back what it took.
+// NoCoresHeld waits until no node's pool is used: every job has given back what it took, cores, memory and GPUs.
 func (e *Env) NoCoresHeld(t testing.TB) {
 	t.Helper()
-	Eventually(t, Patience, "every core has been returned", func() (bool, string) {
-		held := map[string]int{}
+	Eventually(t, Patience, "everything has been returned to the pools", func() (bool, string) {
+		held := map[string]openflow.Resources{}
 		for _, id := range e.Parties {
-			if n := e.PoolUse(t, id); n != 0 {
+			if n := e.PoolHeld(t, id); n != (openflow.Resources{}) {
 				held[id] = n
 			}
 		}

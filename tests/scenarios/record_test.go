@@ -60,7 +60,7 @@ func TestRecordHistories(t *testing.T) {
 	user.WaitForTask(waiter, "a", openflow.TaskRunning)
 	user.StopJob(waiter)
 	user.WaitFor(waiter, openflow.JobCanceled)
-	job("job-waited-then-stopped", waiter)
+	job("job-waited-asked-in-order", waiter)
 
 	user.OK(user.Post("/v2/job/rerun", map[string]string{"job_id": string(failed)}), nil)
 	user.WaitFor(failed, openflow.JobFailed)

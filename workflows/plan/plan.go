@@ -301,11 +301,20 @@ type Admission struct {
 	Granted bool
 	Return  []openflow.Party // who must take back what it gave
 	Wait    string           // why the job waits, for people
+	Called  bool             // whoever is busy will call when that has changed
 	Fail    string           // why it can never run; empty when it can
 }
 
-// Admit decides from the parties' answers. A busy party, or one that cannot be reached now, means waiting; a party that
-// can never grant it, or refuses, means failure.
+// InOrder puts parties into the one order in which all jobs ask for resources.
+func InOrder(parties []openflow.Party) []openflow.Party {
+	return slices.SortedFunc(slices.Values(parties), func(a, b openflow.Party) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Role, b.Role))
+	})
+}
+
+// Admit decides from the parties' answers. A busy party, or one that cannot be reached now, means waiting; one that is
+// busy calls when its turn comes, one that cannot be reached does not. A party that can never grant it, or refuses, means
+// failure.
 //
 // Spec: fate-flow-api §2.4 W.
 func Admit(answers []Grant) Admission {
@@ -317,6 +326,7 @@ func Admit(answers []Grant) Admission {
 			a.Return = append(a.Return, g.Party)
 		case g.Code.Retryable():
 			refused = true
+			a.Called = g.Code == openflow.CodeExhausted && (a.Called || a.Wait == "")
 			if a.Wait == "" {
 				a.Wait = fmt.Sprintf("waiting for party %s (%s): %s", g.Party.ID, g.Party.Role, g.Text)
 			}

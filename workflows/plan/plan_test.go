@@ -244,7 +244,7 @@ func TestAdmit(t *testing.T) {
 		"all grant": {[]plan.Grant{granted(guest), granted(host)}, plan.Admission{Granted: true}},
 		"one is busy": {
 			[]plan.Grant{granted(guest), refused(host, openflow.CodeExhausted, "2 of 4 cores free"), granted(third)},
-			plan.Admission{Return: []openflow.Party{guest, third}, Wait: "waiting for party 10000 (host): 2 of 4 cores free"},
+			plan.Admission{Return: []openflow.Party{guest, third}, Wait: "waiting for party 10000 (host): 2 of 4 cores free", Called: true},
 		},
 		"one does not answer": {
 			[]plan.Grant{refused(guest, openflow.CodeUnavailable, "no answer"), granted(host)},
@@ -252,6 +252,14 @@ func TestAdmit(t *testing.T) {
 		},
 		"two are busy, the first is told": {
 			[]plan.Grant{refused(guest, openflow.CodeExhausted, "one"), refused(host, openflow.CodeExhausted, "two")},
+			plan.Admission{Wait: "waiting for party 9999 (guest): one", Called: true},
+		},
+		"one is busy, one does not answer": {
+			[]plan.Grant{refused(guest, openflow.CodeExhausted, "one"), refused(host, openflow.CodeUnavailable, "two")},
+			plan.Admission{Wait: "waiting for party 9999 (guest): one"},
+		},
+		"one does not answer, one is busy": {
+			[]plan.Grant{refused(guest, openflow.CodeUnavailable, "one"), refused(host, openflow.CodeExhausted, "two")},
 			plan.Admission{Wait: "waiting for party 9999 (guest): one"},
 		},
 		"more than there is": {
@@ -260,7 +268,7 @@ func TestAdmit(t *testing.T) {
 		},
 		"never, and busy elsewhere": {
 			[]plan.Grant{refused(guest, openflow.CodeExhausted, "busy"), refused(host, openflow.CodeInvalid, "never")},
-			plan.Admission{Wait: "waiting for party 9999 (guest): busy", Fail: "refused by party 10000 (host): never"},
+			plan.Admission{Wait: "waiting for party 9999 (guest): busy", Called: true, Fail: "refused by party 10000 (host): never"},
 		},
 		"refusal without words": {
 			[]plan.Grant{granted(guest), refused(host, openflow.CodeRejected, "")},
@@ -269,6 +277,13 @@ func TestAdmit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { require.Empty(t, cmp.Diff(tc.want, plan.Admit(tc.answers))) })
 	}
+}
+
+func TestInOrder(t *testing.T) {
+	arbiter := openflow.Party{Role: openflow.RoleArbiter, ID: "10000"}
+	parties := []openflow.Party{guest, host, arbiter}
+	require.Equal(t, []openflow.Party{arbiter, host, guest}, plan.InOrder(parties))
+	require.Equal(t, guest, parties[0], "the argument stays as it is")
 }
 
 func TestOf(t *testing.T) {
