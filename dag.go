@@ -76,7 +76,7 @@ type TaskConf struct {
 	Provider     string        // "name:version@device"; empty parts are filled in by the party
 	Timeout      time.Duration // 0: the party's default
 	LauncherName string
-	EngineRun    map[string]any // "cores" is the one that openflow reads
+	EngineRun    map[string]any // openflow reads "cores" and "label"
 }
 
 // Task is one node of the DAG.

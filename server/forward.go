@@ -1,0 +1,31 @@
+package server
+
+import (
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// Forward passes on what the containers of a pool's machine call to the base layer of their node, and nothing else. The
+// credential of the task goes along and is checked there.
+type Forward struct {
+	To        *url.URL
+	Transport http.RoundTripper
+}
+
+// Routes mounts the container side of the base layer. A node that does not answer is as silent here as it is itself:
+// the connection breaks off, and the container repeats its request.
+func (f Forward) Routes(r chi.Router) {
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.SetURL(f.To)
+			p.Out.Host = f.To.Host
+		},
+		Transport: f.Transport, FlushInterval: -1,
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
+	r.Handle("/v2/worker/*", proxy)
+	r.Handle("/v1/interconn/chan/*", proxy)
+}
