@@ -120,7 +120,7 @@ func (f serverFlags) node() (node.Config, error) {
 		Token: f.token, GrantAll: f.grantAll, Runtime: f.runtime, Components: f.components, Durability: f.durability,
 		Limits: limits, UI: !f.noUI, Version: version, Workers: f.workers, Labels: f.labels, NoTasks: f.noTasks,
 		Pooling: openflow.Pooling{Wait: f.workerWait, Gone: f.machineGone},
-		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	}
 	for _, s := range f.peers {
 		p, err := node.ParsePeer(s)

@@ -147,7 +147,12 @@ func (c *Client) do(ctx context.Context, method, path, contentType string, body 
 		return openflow.Errorf(openflow.CodeUnavailable, "%s answered %s with HTTP %d and no envelope", c.URL, path, resp.StatusCode).
 			WithHint("is that the address of a node's --listen-workers?")
 	}
-	if err := e.Err(); err != nil || into == nil {
+	err = e.Err()
+	if openflow.CodeOf(err) == openflow.CodeUnimplemented {
+		return openflow.Errorf(openflow.CodeInvalid, "%s is another listener than that for workers: %w", c.URL, err).
+			WithHint("give the address of the node's --listen-workers")
+	}
+	if err != nil || into == nil {
 		return err
 	}
 	if err := json.Unmarshal(e.Data, into); err != nil {

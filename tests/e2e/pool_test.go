@@ -208,7 +208,7 @@ func TestStrangersOfAPool(t *testing.T) {
 		"wrong token":    {[]string{"--token", strings.Repeat("x", 43)}, 1, "the worker token is not that of this node"},
 		"no token":       {[]string{"--token", ""}, 2, "no worker token"},
 		"another's home": {[]string{"--home", homeOf(t, "10000")}, 1, "belongs to party 10000, not 9999"},
-		"not a site":     {[]string{"--site", p.node.url}, 3, "--listen-workers"},
+		"not a site":     {[]string{"--site", p.node.url}, 2, "--listen-workers"},
 		"no node there":  {[]string{"--site", "http://127.0.0.1:1"}, 3, "does not answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
