@@ -25,8 +25,9 @@ type Machine struct {
 // hold is a run's part of the machine. A run that was taken and has not come gives it back after a while: its workflow
 // may have been told to end in between.
 type hold struct {
-	cores int
-	until time.Time // zero: while it is followed
+	cores     int
+	followers int       // two for a moment, when an attempt is taken for lost that is not
+	until     time.Time // of a run that has not come yet
 }
 
 // comes is how long a machine keeps cores for a run that it has taken.
@@ -43,10 +44,9 @@ func (m *Machine) now() time.Time {
 func (m *Machine) take(id openflow.ExecutionID, cores int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if h, ok := m.held[id]; ok && h.until.IsZero() {
-		return
+	if m.held[id].followers == 0 {
+		m.hold(id, hold{cores: cores, until: m.now().Add(comes)})
 	}
-	m.hold(id, hold{cores, m.now().Add(comes)})
 }
 
 // follow keeps cores as long as the run is followed.
@@ -56,15 +56,22 @@ func (m *Machine) follow(id openflow.ExecutionID, cores int) (done func()) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.hold(id, hold{cores: cores})
-	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.held, id)
-		if m.free != nil {
-			close(m.free)
-			m.free = nil
-		}
+	m.hold(id, hold{cores: cores, followers: m.held[id].followers + 1})
+	return func() { m.leave(id) }
+}
+
+func (m *Machine) leave(id openflow.ExecutionID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h := m.held[id]
+	if h.followers--; h.followers > 0 {
+		m.held[id] = h
+		return
+	}
+	delete(m.held, id)
+	if m.free != nil {
+		close(m.free)
+		m.free = nil
 	}
 }
 
@@ -102,7 +109,7 @@ func (m *Machine) look() (free int, changed <-chan struct{}, next time.Duration)
 	defer m.mu.Unlock()
 	free, next = m.Cores, comes
 	for id, h := range m.held {
-		if !h.until.IsZero() {
+		if h.followers == 0 {
 			left := h.until.Sub(m.now())
 			if left <= 0 {
 				delete(m.held, id)
@@ -124,7 +131,7 @@ func (m *Machine) Running() []openflow.ExecutionID {
 	defer m.mu.Unlock()
 	var ids []openflow.ExecutionID
 	for id, h := range m.held {
-		if h.until.IsZero() {
+		if h.followers > 0 {
 			ids = append(ids, id)
 		}
 	}

@@ -28,6 +28,8 @@ func TestMachineCounts(t *testing.T) {
 	require.Equal(t, []openflow.ExecutionID{"a"}, m.Running())
 	now = now.Add(comes)
 	require.Equal(t, 1, free(), "b has not come, a is still followed")
+	m.follow("a", 3)()
+	require.Equal(t, []openflow.ExecutionID{"a"}, m.Running(), "another attempt has left, this one has not")
 	done()
 	require.Equal(t, 4, free())
 	require.Empty(t, m.Running())

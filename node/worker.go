@@ -72,6 +72,7 @@ type Worker struct {
 	party   wire.PoolSite
 	taken   *activities.Machine
 	started time.Time
+	away    bool // the node, when it was last told of this worker
 	failed  chan error
 }
 
@@ -187,7 +188,7 @@ const settled = 10 * time.Second
 func (w *Worker) startUpkeep(context.Context) error {
 	ctx, cancel := context.WithCancel(context.Background()) // lives as long as the worker; Close cancels it
 	w.closing = cancel
-	w.every(ctx, helloEvery, "news to the node", w.hello)
+	w.every(ctx, helloEvery, "news to the node", w.report)
 	w.every(ctx, settled, "orphans", func(ctx context.Context) error { return w.sweep(ctx, settled, w.node.TaskByExecution) })
 	return nil
 }
@@ -198,6 +199,17 @@ func (w *Worker) hello(ctx context.Context) error {
 		Machine: w.taken.ID, Name: w.taken.Name, Labels: w.config.Labels, Runtime: w.runtime.Kind(), Cores: w.taken.Cores,
 		Version: w.config.Version, Running: w.taken.Running(), Started: w.started,
 	})
+}
+
+// report says hello, and complains once while the node is away.
+func (w *Worker) report(ctx context.Context) error {
+	err := w.hello(ctx)
+	away := openflow.CodeOf(err) == openflow.CodeUnavailable
+	if away && w.away {
+		return nil
+	}
+	w.away = away
+	return err
 }
 
 // Failed delivers an error when the worker cannot go on and should be closed.

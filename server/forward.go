@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"path"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -26,6 +27,17 @@ func (f Forward) Routes(r chi.Router) {
 		Transport: f.Transport, FlushInterval: -1,
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	r.Handle("/v2/worker/*", proxy)
-	r.Handle("/v1/interconn/chan/*", proxy)
+	r.Handle("/v2/worker/*", straight(proxy))
+	r.Handle("/v1/interconn/chan/*", straight(proxy))
+}
+
+// straight refuses paths that lead elsewhere once somebody on the way has resolved their dots.
+func straight(next http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if path.Clean(r.URL.Path) != r.URL.Path {
+			http.NotFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}
 }

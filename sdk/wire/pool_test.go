@@ -73,7 +73,7 @@ func FuzzPoolWorker(f *testing.F) {
 		back, err := wire.EncodeWorker(r).Decode()
 		require.NoError(t, err)
 		require.Equal(t, r.Started.UnixMilli(), back.Started.UnixMilli())
-		r.Started, back.Started = back.Started, back.Started
+		r.Started = back.Started
 		require.Equal(t, r, back)
 	})
 }

@@ -3,6 +3,9 @@
 // A frontend's own token opens everything: workflows, histories, other queues. A worker needs to poll the queues of the
 // pool and to say how its activities stand, so that is all that its token opens here. The frontend may be embedded or a
 // cluster's; workers see this one address, which also stays the same when an embedded server takes new ports.
+//
+// An attempt is answered by a token that names it and is not signed, so a worker that lies could end other activities of
+// the site. Workers are machines of the institution itself; the token is not for anybody else.
 package relay
 
 import (
