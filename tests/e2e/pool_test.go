@@ -25,7 +25,7 @@ import (
 // alone is a job's only party.
 var alone = env.Parties("guest 9999")
 
-// pool is a node that runs no tasks itself, and what its workers need to know.
+// pool is a node with a pool, and what its workers need to know.
 type pool struct {
 	node    *site
 	dir     string
@@ -34,11 +34,12 @@ type pool struct {
 	token   string
 }
 
-func newPool(t *testing.T, runtime string) *pool {
+func newPool(t *testing.T, runtime string, args ...string) *pool {
 	t.Helper()
 	p := &pool{node: sites(t, runtime, "9999")["9999"], dir: t.TempDir(), runtime: runtime}
 	listen := fmt.Sprintf("127.0.0.1:%d", env.Ports(t, 1)[0])
-	p.node.args = append(p.node.args, "--listen-workers", listen, "--no-tasks", "--worker-wait", "4s", "--machine-gone", "6s")
+	p.node.args = append(p.node.args, "--listen-workers", listen, "--worker-wait", "4s", "--machine-gone", "6s")
+	p.node.args = append(p.node.args, args...)
 	p.url = "http://" + listen
 	var err error
 	_, p.token, err = trust.LoadOrCreateWorkerToken(p.node.home)
@@ -81,7 +82,7 @@ func ran(t *testing.T, w *site, id openflow.JobID) (n int) {
 }
 
 func TestPool(t *testing.T) {
-	p := newPool(t, "process")
+	p := newPool(t, "process", "--no-tasks")
 	a, b := p.worker(t, "a", "--cores", "1"), p.worker(t, "b", "--cores", "1", "--label", "gpu")
 	a.start(t)
 	b.start(t)
@@ -134,6 +135,34 @@ func TestPool(t *testing.T) {
 		victim.start(t)
 	})
 	nothingLeft(t, map[string]*site{"a": a, "b": b, "9999": p.node})
+}
+
+// A node that runs tasks itself is one machine of its pool: it does everything at no cost while it is alone, serves its
+// own labels, and shares with the others once there are any.
+func TestPoolWithItsNode(t *testing.T) {
+	p := newPool(t, "process", "--label", "gpu")
+	user := p.node.as(t)
+	id := user.Submit(env.DAG(alone, lasting("a", 0, "")))
+	user.WaitFor(id, openflow.JobSuccess)
+	require.NotContains(t, p.history(t, id, "a"), "ChooseMachine")
+
+	id = user.Submit(env.DAG(alone, lasting("a", 4000, "gpu")))
+	user.WaitForTask(id, "a", openflow.TaskRunning)
+	p.node.kill(t)
+	p.node.start(t)
+	user.WaitFor(id, openflow.JobSuccess)
+	require.Equal(t, 1, ran(t, p.node, id), "starts at the node")
+	require.Contains(t, p.history(t, id, "a"), "WorkerGone", "the node releases what its own process has left")
+
+	w := p.worker(t, "a", "--cores", "2")
+	w.start(t)
+	env.Eventually(t, env.Patience, "the worker gets its share", func() (bool, string) {
+		id := user.Submit(env.DAG(alone, lasting("a", 300, ""), lasting("b", 300, ""), lasting("c", 300, "")))
+		user.WaitFor(id, openflow.JobSuccess)
+		require.Equal(t, 3, ran(t, p.node, id)+ran(t, w, id), "starts")
+		return ran(t, w, id) > 0, "all at the node"
+	})
+	nothingLeft(t, map[string]*site{"a": w, "9999": p.node})
 }
 
 // outputsArrive reads a table in a container of the pool, and what it has made and said from the node.
@@ -199,7 +228,7 @@ func (p *pool) history(t *testing.T, id openflow.JobID, task string) string {
 
 // The node of one party takes no worker of another, and a worker's home stays with its party.
 func TestStrangersOfAPool(t *testing.T) {
-	p := newPool(t, "process")
+	p := newPool(t, "process", "--no-tasks")
 	for name, c := range map[string]struct {
 		args []string
 		code int
@@ -244,7 +273,7 @@ func homeOf(t *testing.T, party string) string {
 // Containers of a pool's machine reach their node through the machine's own network.
 func TestDockerPool(t *testing.T) {
 	requireDocker(t)
-	p := newPool(t, "docker")
+	p := newPool(t, "docker", "--no-tasks")
 	w := p.worker(t, "a", "--label", "gpu")
 	w.start(t)
 	outputsArrive(t, p.node.as(t))
