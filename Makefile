@@ -62,7 +62,7 @@ queue: ## A thousand jobs that wait, then run; the last result is in docs/perfor
 
 replay-fixtures: build ## Record histories of this (released) version into workflows/testdata/replay
 	@git diff --quiet HEAD -- workflows activities || { echo "commit first: fixtures come from released code"; exit 1; }
-	go test -tags record -count=1 -run TestRecordHistories ./tests/scenarios
+	go test -tags record -count=1 -run 'TestRecord.*Histories' ./tests/scenarios
 
 golden: ## Rewrite golden files, then show the difference
 	go test ./sdk/wire/... ./server/... -update; git --no-pager diff --stat

@@ -79,7 +79,7 @@ type TaskConf struct {
 	Provider     string        // "name:version@device"; empty parts are filled in by the party
 	Timeout      time.Duration // 0: the party's default
 	LauncherName string
-	EngineRun    map[string]any // "cores", "memory" and "gpus" are those that openflow reads
+	EngineRun    map[string]any // openflow reads "cores", "memory", "gpus" and "label"
 }
 
 // Task is one node of the DAG.

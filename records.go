@@ -138,6 +138,27 @@ type TaskEnd struct {
 	LogDigest   string
 }
 
+// TaskGrant is what only the node of a run can give to its container.
+type TaskGrant struct {
+	Credential   string // for the base layer
+	ModelID      string // that the run writes to
+	ModelVersion string
+	Partitions   int // of its computation; 0: not said
+}
+
+// WorkerRecord is the worker of a machine of the site's pool, as it last told of itself.
+type WorkerRecord struct {
+	Machine string // ID, for good
+	Name    string // of the machine, for people
+	Labels  []string
+	Runtime string // docker or process
+	Cores   int
+	Version string
+	Running []ExecutionID // the runs that it follows
+	Started time.Time
+	Seen    time.Time
+}
+
 // TableSource says which task made a table. All empty for a table that came from outside.
 //
 // Spec: fate-flow-api §1.5.

@@ -152,6 +152,14 @@ type TaskOrder struct {
 	Timeout   time.Duration // of the run
 	Label     string        // which workers may run it; empty: any
 	Component string
+	Cores     int      // that it takes of a machine
+	Pool      *Pooling // how a machine of the site's pool is found; nil: the node runs it itself
+}
+
+// Pooling is how long a run waits for the site's pool, fixed when it starts.
+type Pooling struct {
+	Wait time.Duration // for a worker, where there is none that may run it, before the run fails
+	Gone time.Duration // for the worker of a silent machine to come back, before the run fails
 }
 
 // JobPlan starts a job at its scheduler: what its durable job workflow is given. It holds the skeleton of the DAG and

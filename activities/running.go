@@ -39,7 +39,8 @@ type Running struct {
 	Runtime   driver.Runtime
 	Launcher  Launcher
 	Logs      LogStore
-	Directory openflow.Directory
+	Directory openflow.Directory // not needed where ReportTask is never called: on the machines of a pool
+	Machine   *Machine           // whose cores the runs take; nil: nobody counts
 	Log       *slog.Logger
 }
 
@@ -59,6 +60,7 @@ const stopGrace = 5 * time.Second
 // RunTask makes the run's container exist, starts it, and follows it to its end. A second attempt, after a crash of the
 // node, adopts the container by its name, whatever state it is in. Nothing is removed before its outcome is recorded.
 func (r *Running) RunTask(ctx context.Context, o openflow.TaskOrder) (Outcome, error) {
+	defer r.Machine.follow(o.Key.ExecutionID(), o.Cores)()
 	rec, err := r.Tasks.Task(ctx, o.Key)
 	if err != nil {
 		return Outcome{}, ToTemporal(err)

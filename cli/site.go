@@ -2,12 +2,14 @@ package cli
 
 import (
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"openflow"
 	"openflow/sdk"
+	"openflow/sdk/wire"
 	"openflow/trust"
 )
 
@@ -18,7 +20,7 @@ others and registers theirs, once, over a way that both trust.`,
 		`  openflow site key --home /var/lib/openflow
   openflow site add 10000 --url http://10.0.0.2:9380 --key ed25519:…
   openflow site list`,
-		keyCommand(o), sitesCommand(o), addCommand(o), removeCommand(o), rotateCommand(o))
+		keyCommand(o), workerTokenCommand(o), workersCommand(o), sitesCommand(o), addCommand(o), removeCommand(o), rotateCommand(o))
 }
 
 func keyCommand(o *options) *cobra.Command {
@@ -41,6 +43,56 @@ that keys can be exchanged before the first start. The node needs not run.`,
 	}
 	homeFlag(c, &home, "home folder of the node")
 	return c
+}
+
+func workerTokenCommand(o *options) *cobra.Command {
+	var home string
+	var rotate bool
+	c := &cobra.Command{
+		Use:   "worker-token",
+		Short: "Print the token of this site's workers",
+		Long: `Print the token that the workers of this site's pool (openflow worker) prove themselves with, and nothing else. It is made
+if there is none. The node needs not run. --rotate replaces it: workers with the old one are refused from then on.`,
+		Example: `  openflow site worker-token --home /var/lib/openflow`,
+		Args:    positional(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, text, err := trust.LoadOrCreateWorkerToken(home)
+			if rotate && err == nil {
+				text, err = trust.RotateWorkerToken(home)
+			}
+			if err != nil {
+				return err
+			}
+			return o.show(c, map[string]string{"token": text}, func(w io.Writer) { line(w, text) })
+		},
+	}
+	homeFlag(c, &home, "home folder of the node")
+	c.Flags().BoolVar(&rotate, "rotate", false, "replace it by a new one")
+	return c
+}
+
+func workersCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "workers",
+		Short: "List the machines that run tasks for this node",
+		Long: `List the machines of this site's pool that have been heard of in the last day, with what they run. The node tells of itself
+too, unless it runs no tasks.`,
+		Example: `  openflow site workers`,
+		Args:    positional(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			list, err := o.client().Workers(c.Context())
+			if err != nil {
+				return err
+			}
+			return o.show(c, append([]wire.PoolWorker{}, list...), func(w io.Writer) {
+				line(w, "MACHINE", "NAME", "LABELS", "RUNTIME", "CORES", "TASKS", "SEEN")
+				for _, m := range list {
+					line(w, m.Machine, m.Name, strings.Join(m.Labels, ","), m.Runtime, strconv.Itoa(m.Cores),
+						strconv.Itoa(len(m.Running)), moment(&m.SeenTime))
+				}
+			})
+		},
+	}
 }
 
 func sitesCommand(o *options) *cobra.Command {

@@ -41,19 +41,13 @@ type BaseLayer struct {
 	Port int
 }
 
-// Credentials makes the secret that a container proves itself with.
-type Credentials interface {
-	Issue(k openflow.TaskKey) string
-}
-
 // Launcher describes containers for one node.
 type Launcher struct {
 	Node        string // UUID
 	Image       string // of the algorithms: an image ID, or the path of an executable for processes
 	Command     []string
 	Base        func() BaseLayer
-	Credentials Credentials
-	Models      func(ctx context.Context, r openflow.TaskRecord) (id, version string, partitions int, err error)
+	Grant       func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error)
 	MachineCPUs float64 // a container is never promised more
 }
 
@@ -70,7 +64,11 @@ func Name(scheduler openflow.PartyID, k openflow.TaskKey) string {
 
 // Spec describes the container of a run. It is a function of the run and the node, so a retry describes the same one.
 func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec, error) {
-	config, err := l.config(ctx, r)
+	grant, err := l.Grant(ctx, r)
+	if err != nil {
+		return driver.Spec{}, err
+	}
+	config, err := l.config(r, grant)
 	if err != nil {
 		return driver.Spec{}, err
 	}
@@ -90,7 +88,7 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 		},
 		Image: l.Image, Command: l.Command,
 		Env: []string{
-			EnvConfig + "=" + string(config), EnvToken + "=" + l.Credentials.Issue(r.Key),
+			EnvConfig + "=" + string(config), EnvToken + "=" + grant.Credential,
 			EnvCores + "=" + strconv.Itoa(int(max(cpus, 1))),
 		},
 		Limits: driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512, GPUs: r.GPUIDs},
@@ -98,11 +96,7 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 }
 
 // config is the PreTaskConfig of fate-flow-api §3.2.
-func (l *Launcher) config(ctx context.Context, r openflow.TaskRecord) ([]byte, error) {
-	model, version, partitions, err := l.Models(ctx, r)
-	if err != nil {
-		return nil, err
-	}
+func (l *Launcher) config(r openflow.TaskRecord, g openflow.TaskGrant) ([]byte, error) {
 	inputs, err := inputArtifacts(r.Spec.Inputs)
 	if err != nil {
 		return nil, err
@@ -123,7 +117,7 @@ func (l *Launcher) config(ctx context.Context, r openflow.TaskRecord) ([]byte, e
 		device = "GPU"
 	}
 	b, err := json.Marshal(wire.PreTaskConfig{
-		ModelID: model, ModelVersion: version, JobID: string(r.Key.Job), TaskID: string(r.Key.TaskID()),
+		ModelID: g.ModelID, ModelVersion: g.ModelVersion, JobID: string(r.Key.Job), TaskID: string(r.Key.TaskID()),
 		TaskVersion: strconv.Itoa(r.Key.Version), TaskName: string(r.Key.Task), ProviderName: provider,
 		PartyTaskID: string(r.Key.ExecutionID()), Component: r.Component, Role: string(r.Key.Party.Role),
 		PartyID: string(r.Key.Party.ID), Stage: string(r.Spec.Stage), Parameters: r.Spec.Parameters, InputArtifacts: inputs,
@@ -134,7 +128,7 @@ func (l *Launcher) config(ctx context.Context, r openflow.TaskRecord) ([]byte, e
 			Federation: wire.Federation{Type: "openflow", Metadata: federation},
 		},
 		MLMD:      wire.MLMD{Type: "flow", Metadata: wire.MLMDMetadata{Host: base.Host, Port: base.Port, Protocol: "http", APIVersion: "v2"}},
-		EngineRun: engineRun, ComputingPartitions: partitions, LauncherName: "default", LauncherConf: map[string]any{},
+		EngineRun: engineRun, ComputingPartitions: g.Partitions, LauncherName: "default", LauncherConf: map[string]any{},
 	})
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: its parameters cannot be encoded: %w", r.Key, err)

@@ -21,15 +21,15 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-type credentials struct{}
-
-func (credentials) Issue(k openflow.TaskKey) string { return "secret of " + string(k.ExecutionID()) }
-
 func launcher() *docker.Launcher {
 	return &docker.Launcher{
-		Node: "uuid", Image: "sha256:abc", Command: []string{"run"}, Credentials: credentials{}, MachineCPUs: 4,
-		Base:   func() docker.BaseLayer { return docker.BaseLayer{Host: "172.17.0.1", Port: 9380} },
-		Models: func(context.Context, openflow.TaskRecord) (string, string, int, error) { return "J", "0", 8, nil },
+		Node: "uuid", Image: "sha256:abc", Command: []string{"run"}, MachineCPUs: 4,
+		Base: func() docker.BaseLayer { return docker.BaseLayer{Host: "172.17.0.1", Port: 9380} },
+		Grant: func(_ context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
+			return openflow.TaskGrant{
+				Credential: "secret of " + string(r.Key.ExecutionID()), ModelID: "J", ModelVersion: "0", Partitions: 8,
+			}, nil
+		},
 	}
 }
 
@@ -192,13 +192,13 @@ func TestSpecRefuses(t *testing.T) {
 			r.Spec.Parameters = openflow.Parameters{"x": func() {}}
 		}, openflow.CodeInvalid, "cannot be encoded"},
 		"job not found": {func(l *docker.Launcher, _ *openflow.TaskRecord) {
-			l.Models = func(context.Context, openflow.TaskRecord) (string, string, int, error) {
-				return "", "", 0, openflow.Errorf(openflow.CodeNotFound, "no job")
+			l.Grant = func(context.Context, openflow.TaskRecord) (openflow.TaskGrant, error) {
+				return openflow.TaskGrant{}, openflow.Errorf(openflow.CodeNotFound, "no job")
 			}
 		}, openflow.CodeNotFound, "no job"},
 		"database": {func(l *docker.Launcher, _ *openflow.TaskRecord) {
-			l.Models = func(context.Context, openflow.TaskRecord) (string, string, int, error) {
-				return "", "", 0, errors.New("locked")
+			l.Grant = func(context.Context, openflow.TaskRecord) (openflow.TaskGrant, error) {
+				return openflow.TaskGrant{}, errors.New("locked")
 			}
 		}, openflow.CodeInternal, "locked"},
 	} {

@@ -77,10 +77,14 @@ func DefaultRetention() Retention {
 type Config struct {
 	Party           openflow.PartyID
 	Home            string
-	Listen          string // application layer and UI; interconnection too unless it has its own
-	Interconnection string // own listener of the interconnection layer; empty: none
-	Base            string // listener of the base layer; empty: chosen by the runtime and kept in the home folder
-	Token           bool   // the application layer needs the token of the home folder
+	Listen          string   // application layer and UI; interconnection too unless it has its own
+	Interconnection string   // own listener of the interconnection layer; empty: none
+	Base            string   // listener of the base layer; empty: chosen by the runtime and kept in the home folder
+	Workers         string   // listener for the workers of the site's pool; empty: none
+	Labels          []string // of this node as a machine of its own pool
+	NoTasks         bool     // this node runs no tasks itself: its pool does
+	Pooling         openflow.Pooling
+	Token           bool // the application layer needs the token of the home folder
 	Peers           []Peer
 	GrantAll        bool
 	Runtime         string
@@ -99,6 +103,11 @@ func DefaultTiming() openflow.Timing {
 	return openflow.Timing{
 		Create: 30 * time.Second, Partner: 10 * time.Minute, Undo: 7 * 24 * time.Hour, Collect: time.Minute,
 	}
+}
+
+// DefaultPooling gives people time to start a worker, and a machine time to boot.
+func DefaultPooling() openflow.Pooling {
+	return openflow.Pooling{Wait: 10 * time.Minute, Gone: time.Minute}
 }
 
 // withDefaults fills in what is open and refuses what cannot work.
@@ -136,6 +145,18 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Timing == (openflow.Timing{}) {
 		c.Timing = DefaultTiming()
 	}
+	if c.Pooling == (openflow.Pooling{}) {
+		c.Pooling = DefaultPooling()
+	}
+	for _, label := range c.Labels {
+		if err := openflow.CheckIdentifier("label", label); err != nil {
+			return c, err
+		}
+	}
+	if c.NoTasks && c.Workers == "" {
+		return c, openflow.Errorf(openflow.CodeInvalid, "a node that runs no tasks needs a pool of workers").
+			WithHint("add --listen-workers")
+	}
 	for _, p := range c.Peers {
 		if err := CheckPeer(p); err != nil {
 			return c, err
@@ -154,12 +175,16 @@ func (c Config) checkExposure() error {
 	if err != nil {
 		return openflow.Errorf(openflow.CodeInvalid, "listen address %q is not host:port", c.Listen)
 	}
-	ip := net.ParseIP(host)
-	if host != "localhost" && (ip == nil || !ip.IsLoopback()) && !c.Token {
+	if !loopback(host) && !c.Token {
 		return openflow.Errorf(openflow.CodeInvalid, "the application layer would be open to everybody at %s", c.Listen).
 			WithHint("add --token, or listen on 127.0.0.1 and give peers --listen-interconnection")
 	}
 	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 func (c Config) synchronous() string {

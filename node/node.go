@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,8 +22,6 @@ import (
 	"openflow"
 	"openflow/activities"
 	"openflow/catalogue"
-	"openflow/docker"
-	"openflow/docker/driver"
 	"openflow/embed/temporal"
 	"openflow/initiator"
 	"openflow/messages"
@@ -52,16 +49,14 @@ const uiPath = "/temporal"
 
 // Node is a running site. Close it in the end.
 type Node struct {
+	machine
 	config   Config
-	home     *home
 	key      trust.Key
 	token    string
 	secrets  trust.Credentials
 	rows     *catalogue.Catalogue
 	objects  objects.Store
 	messages messages.Store
-	runtime  driver.Runtime
-	launcher *docker.Launcher
 	catalog  components
 	queue    *partner.Queue
 	temporal *temporal.Server
@@ -69,23 +64,14 @@ type Node struct {
 	worker   sdkworker.Worker
 	started  time.Time
 	ready    atomic.Bool
-	warnings []string
 
 	application net.Listener
 	partners    net.Listener // nil when the application's listener serves them
-	base        net.Listener
-	baseAddress docker.BaseLayer
 
-	closers  []closer // in the order of starting
-	upkeep   sync.WaitGroup
-	closing  context.CancelFunc
-	closeErr error
-	once     sync.Once
-}
-
-type closer struct {
-	what string
-	stop func(context.Context) error
+	workers     net.Listener // for the workers of the pool; nil: there are none
+	workerToken trust.WorkerToken
+	taking      *worker.Machine     // this node as a machine of its own pool; nil: it is none
+	running     *activities.Machine // what it runs so
 }
 
 // Start runs a node until Close. It fails before doing harm: locks, ports, versions and space are checked first.
@@ -95,7 +81,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{config: c, started: time.Now()}
+	n := &Node{machine: machine{log: c.Log}, config: c, started: time.Now()}
 	for _, step := range []func(context.Context) error{
 		n.openHome, n.bind, n.openStores, n.openRuntime, n.startTemporal, n.serve, n.register, n.startWorker, n.startUpkeep,
 	} {
@@ -107,10 +93,6 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	}
 	n.ready.Store(true)
 	return n, nil
-}
-
-func (n *Node) onClose(what string, stop func(context.Context) error) {
-	n.closers = append(n.closers, closer{what, stop})
 }
 
 func (n *Node) openHome(context.Context) error {
@@ -139,6 +121,9 @@ func (n *Node) bind(ctx context.Context) error {
 		return err
 	}
 	n.onClose("application listener", ignoreClosed(n.application))
+	if err := n.bindWorkers(ctx); err != nil {
+		return err
+	}
 	if n.config.Interconnection == "" {
 		return nil
 	}
@@ -229,8 +214,11 @@ func (n *Node) startTemporal(ctx context.Context) error {
 
 // identity tells this process from every earlier one of this node.
 func (n *Node) identity() string {
-	return fmt.Sprintf("node-%s-%d-%d", n.config.Party, os.Getpid(), n.started.UnixNano())
+	return fmt.Sprintf("%s%d-%d", n.kin(), os.Getpid(), n.started.UnixNano())
 }
+
+// kin begins the identity of every process of this node.
+func (n *Node) kin() string { return fmt.Sprintf("node-%s-", n.config.Party) }
 
 // quiet keeps the SDK's warnings about retried activities, which say nothing that the job does not say, out of the log.
 func quiet(log *slog.Logger) *slog.Logger {
@@ -270,7 +258,7 @@ func (n *Node) serve(context.Context) error {
 	ids := &initiator.IDs{Now: time.Now}
 	part := &partner.Service{
 		Self: n.config.Party, Store: n.rows, Engine: engine, Sessions: n.messages, Components: n.catalog,
-		Limits: n.config.Limits, GrantAll: n.config.GrantAll, Log: n.config.Log,
+		Limits: n.config.Limits, GrantAll: n.config.GrantAll, Pool: n.pool(), Log: n.config.Log,
 	}
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
 	dir := &directory{
@@ -280,7 +268,9 @@ func (n *Node) serve(context.Context) error {
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
 	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Sites: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
-	n.prepareWorker(dir)
+	if err := n.prepareWorker(dir); err != nil {
+		return err
+	}
 
 	app := &application.API{
 		Jobs: jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, dir}, Logs: logs{n.objects, n.runtime},
@@ -311,7 +301,7 @@ func (n *Node) serve(context.Context) error {
 	}
 	n.listen("application", n.application, north...)
 	n.listen("base", n.base, south)
-	return nil
+	return n.serveWorkers(south)
 }
 
 func (n *Node) listen(what string, l net.Listener, layers ...server.Layer) {
@@ -319,14 +309,16 @@ func (n *Node) listen(what string, l net.Listener, layers ...server.Layer) {
 	n.onClose(what+" server", s.Close)
 }
 
-func (n *Node) prepareWorker(dir *directory) {
+func (n *Node) prepareWorker(dir *directory) error {
 	worker.Limit()
+	running := activities.Running{
+		Self: n.config.Party, Tasks: n.rows, Runtime: n.runtime, Launcher: n.launcher, Logs: logs{n.objects, n.runtime},
+		Directory: dir, Log: n.config.Log,
+	}
 	n.worker = worker.New(n.client, worker.Options{Queue: Queue, Identity: n.identity()},
 		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: n.rows},
-		&activities.Running{
-			Self: n.config.Party, Tasks: n.rows, Runtime: n.runtime, Launcher: n.launcher, Logs: logs{n.objects, n.runtime},
-			Directory: dir, Log: n.config.Log,
-		})
+		&activities.Placing{Tasks: n.rows, Workers: n.pool()}, &running)
+	return n.joinPool(running)
 }
 
 // register writes the peers given at the start into the catalogue.
@@ -340,16 +332,23 @@ func (n *Node) register(ctx context.Context) error {
 	return nil
 }
 
-// startWorker frees what workers of earlier processes held, and begins to work. The lock on the home folder proves that
-// none of them is alive.
+// startWorker frees what the workers of earlier processes of this node held, and begins to work. The lock on the home
+// folder proves that none of them is alive; of workers on other machines it says nothing.
 func (n *Node) startWorker(ctx context.Context) error {
-	if _, err := n.temporal.ReleaseOrphans(ctx, n.identity()); err != nil {
+	if _, err := n.temporal.ReleaseOrphans(ctx, n.kin(), n.identity()); err != nil {
 		return err
 	}
 	if err := n.worker.Start(); err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "worker: %w", err)
 	}
 	n.onClose("worker", func(context.Context) error { n.worker.Stop(); return nil })
+	if n.taking == nil {
+		return nil
+	}
+	if err := n.taking.Start(); err != nil {
+		return openflow.Errorf(openflow.CodeInternal, "worker of the pool: %w", err)
+	}
+	n.onClose("worker of the pool", func(context.Context) error { n.taking.Stop(); return nil })
 	return nil
 }
 
@@ -421,21 +420,8 @@ func (n *Node) about() application.About {
 
 // Close stops taking requests, finishes those that run, and leaves the containers running for the next process to adopt.
 func (n *Node) Close(ctx context.Context) error {
-	n.once.Do(func() {
-		n.ready.Store(false)
-		if n.closing != nil {
-			n.closing()
-		}
-		n.upkeep.Wait()
-		var errs []error
-		for i := len(n.closers) - 1; i >= 0; i-- {
-			if err := n.closers[i].stop(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", n.closers[i].what, err))
-			}
-		}
-		n.closeErr = errors.Join(errs...)
-	})
-	return n.closeErr
+	n.ready.Store(false)
+	return n.machine.close(ctx)
 }
 
 func machineCPUs() float64 { return float64(runtime.NumCPU()) }

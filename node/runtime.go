@@ -18,7 +18,6 @@ import (
 	"openflow/docker/driver"
 	"openflow/docker/engine"
 	"openflow/docker/image"
-	"openflow/docker/process"
 	"openflow/objects"
 	"openflow/server"
 	"openflow/server/base"
@@ -30,10 +29,6 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.launcher = &docker.Launcher{
-		Node: n.home.Node, Image: binary, Command: []string{"run"}, Credentials: n.secrets, Models: n.models,
-		MachineCPUs: machineCPUs(), Base: func() docker.BaseLayer { return n.baseAddress },
-	}
 	device := "local"
 	if n.config.Runtime == RuntimeDocker {
 		device = "docker"
@@ -41,35 +36,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	if n.catalog, err = readComponents(ctx, binary, n.config.Version, device); err != nil {
 		return err
 	}
-	if n.config.Runtime == RuntimeDocker {
-		return n.openDocker(ctx, binary)
-	}
-	n.warnings = append(n.warnings, "the process runtime isolates nothing: tasks run as this user, with this machine's files and network")
-	if n.runtime, err = process.New(n.home.path("tasks")); err != nil {
-		return err
-	}
-	return n.bindBase(ctx, "127.0.0.1", "127.0.0.1")
-}
-
-// openDocker loads the image, makes the network, and listens on its gateway.
-func (n *Node) openDocker(ctx context.Context, binary string) error {
-	rt, err := engine.New(ctx, engine.Options{Network: networkName(n.home.Node), Logger: n.config.Log})
-	if err != nil {
-		return err
-	}
-	n.runtime = rt
-	n.onClose("docker client", func(context.Context) error { return rt.Close() })
-	if n.launcher.Image, err = loadImage(ctx, rt, binary); err != nil {
-		return err
-	}
-	gateway, err := rt.Gateway(ctx)
-	if err != nil {
-		return err
-	}
-	if err := n.bindBase(ctx, gateway.String(), "openflow.internal"); err != nil {
-		return err
-	}
-	return n.confine(ctx, rt)
+	return n.machine.open(ctx, n.config.Runtime, binary, n.config.Base, n.grant)
 }
 
 // networkName is this node's own network; a node's UUID is in it, so nodes on one daemon do not meet.
@@ -94,12 +61,12 @@ func loadImage(ctx context.Context, rt *engine.Runtime, binary string) (string, 
 
 // confine limits what containers reach of this host to the base layer. Where that cannot be done, the operator is told
 // what else they reach.
-func (n *Node) confine(ctx context.Context, rt *engine.Runtime) error {
-	err := rt.FirewallBase(ctx, n.baseAddress.Port)
+func (m *machine) confine(ctx context.Context, rt *engine.Runtime) error {
+	err := rt.FirewallBase(ctx, m.baseAddress.Port)
 	if err == nil {
 		return nil
 	}
-	open, err2 := rt.Reachable(ctx, n.baseAddress.Port)
+	open, err2 := rt.Reachable(ctx, m.baseAddress.Port)
 	if err2 != nil {
 		return errors.Join(err, err2)
 	}
@@ -107,36 +74,36 @@ func (n *Node) confine(ctx context.Context, rt *engine.Runtime) error {
 	if len(open) > 0 {
 		warning += "; containers also reach on this host: " + strings.Join(open, ", ")
 	}
-	n.warnings = append(n.warnings, warning)
+	m.warnings = append(m.warnings, warning)
 	return nil
 }
 
 // bindBase listens for containers. The port is kept in the home folder, because containers that outlive this process
 // will look for the next one there.
-func (n *Node) bindBase(ctx context.Context, listen, reach string) error {
-	l, err := n.listenBase(ctx, listen)
+func (m *machine) bindBase(ctx context.Context, address, host, reach string) error {
+	l, err := m.listenBase(ctx, address, host)
 	if err != nil {
 		return err
 	}
-	n.base = l
-	n.onClose("base listener", ignoreClosed(l))
-	host, port, err := net.SplitHostPort(l.Addr().String())
+	m.base = l
+	m.onClose("base listener", ignoreClosed(l))
+	at, port, err := net.SplitHostPort(l.Addr().String())
 	if err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "address of the base layer: %w", err)
 	}
 	if reach == "" {
-		reach = host
+		reach = at
 	}
 	number, err := strconv.Atoi(port)
 	if err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "port of the base layer: %w", err)
 	}
-	n.baseAddress = docker.BaseLayer{Host: reach, Port: number}
-	if n.home.BasePort == number {
+	m.baseAddress = docker.BaseLayer{Host: reach, Port: number}
+	if m.home.BasePort == number {
 		return nil
 	}
-	n.home.BasePort = number
-	return n.home.save()
+	m.home.BasePort = number
+	return m.home.save()
 }
 
 // A base port lies below those that systems give to outgoing connections (32768 and up on Linux): such a connection could
@@ -144,14 +111,14 @@ func (n *Node) bindBase(ctx context.Context, listen, reach string) error {
 const lowestBasePort, basePorts = 20000, 12000
 
 // listenBase listens where the operator or the home folder says, and in a new home on a port that is free.
-func (n *Node) listenBase(ctx context.Context, host string) (net.Listener, error) {
+func (m *machine) listenBase(ctx context.Context, address, host string) (net.Listener, error) {
 	const what = "the base layer"
 	at := func(port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
-	if n.config.Base != "" {
-		return server.Listen(ctx, what, n.config.Base)
+	if address != "" {
+		return server.Listen(ctx, what, address)
 	}
-	if n.home.BasePort != 0 {
-		return server.Listen(ctx, what, at(n.home.BasePort))
+	if m.home.BasePort != 0 {
+		return server.Listen(ctx, what, at(m.home.BasePort))
 	}
 	for range 20 {
 		if l, err := server.Listen(ctx, what, at(lowestBasePort+rand.IntN(basePorts))); err == nil {
@@ -161,13 +128,16 @@ func (n *Node) listenBase(ctx context.Context, host string) (net.Listener, error
 	return server.Listen(ctx, what, at(0))
 }
 
-// models tells which model a run writes to, and its partitions: what the job says.
-func (n *Node) models(ctx context.Context, r openflow.TaskRecord) (id, version string, partitions int, err error) {
+// grant gives a run its credential, and tells which model it writes to, and its partitions: what the job says.
+func (n *Node) grant(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
 	job, err := n.rows.Job(ctx, openflow.JobKey{Scheduler: r.Scheduler, Job: r.Key.Job, Party: r.Key.Party})
 	if err != nil {
-		return "", "", 0, openflow.About(openflow.AboutJob, err)
+		return openflow.TaskGrant{}, openflow.About(openflow.AboutJob, err)
 	}
-	return job.ModelID, job.ModelVersion, job.DAG.Conf.ComputingPartitions, nil
+	return openflow.TaskGrant{
+		Credential: n.secrets.Issue(r.Key), ModelID: job.ModelID, ModelVersion: job.ModelVersion,
+		Partitions: job.DAG.Conf.ComputingPartitions,
+	}, nil
 }
 
 // logs keeps and shows what containers have written.

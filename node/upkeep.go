@@ -6,7 +6,6 @@ import (
 
 	"openflow"
 	"openflow/catalogue"
-	"openflow/docker"
 	"openflow/objects"
 )
 
@@ -25,6 +24,9 @@ func (n *Node) startUpkeep(context.Context) error {
 	n.closing = cancel
 	n.upkeep.Go(func() { n.queue.Run(ctx) })
 	n.every(ctx, sweepEvery, "orphans", n.sweepOrphans)
+	if n.taking != nil && !n.config.NoTasks {
+		n.every(ctx, helloEvery, "own worker", n.hello)
+	}
 	n.every(ctx, sweepEvery, "unstarted jobs", n.dropUnstarted)
 	n.every(ctx, sweepEvery, "messages", func(ctx context.Context) error {
 		_, err := n.messages.Sweep(ctx, time.Now(), n.config.Retention.Messages)
@@ -38,49 +40,9 @@ func (n *Node) startUpkeep(context.Context) error {
 	return nil
 }
 
-// every runs do now and then every period, until ctx ends.
-func (n *Node) every(ctx context.Context, period time.Duration, what string, do func(context.Context) error) {
-	n.upkeep.Go(func() {
-		t := time.NewTicker(period)
-		defer t.Stop()
-		for {
-			if err := do(ctx); err != nil && ctx.Err() == nil {
-				n.config.Log.Error("upkeep failed; it is tried again", "what", what, "err", err)
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-t.C:
-			}
-		}
-	})
-}
-
-// sweepOrphans removes this node's containers whose run has ended or is not known. What a run in progress owns is left
-// to its workflow.
+// sweepOrphans removes this node's containers whose run has ended or is not known.
 func (n *Node) sweepOrphans(ctx context.Context) error {
-	containers, err := n.runtime.List(ctx, map[string]string{docker.LabelNode: n.home.Node})
-	if err != nil {
-		return err
-	}
-	for _, c := range containers {
-		t, err := n.rows.TaskByExecution(ctx, openflow.ExecutionID(c.Labels[docker.LabelExecution]))
-		switch {
-		case openflow.CodeOf(err) == openflow.CodeNotFound:
-		case err != nil:
-			return err
-		case !t.PartyStatus.Terminal() || time.Since(t.EndTime) < sweepEvery:
-			continue // running, or its own removal is on the way
-		}
-		n.config.Log.Info("removing a container that nothing needs", "container", c.Name)
-		if err := n.runtime.Stop(ctx, c.Name, stopGrace); err != nil {
-			return err
-		}
-		if err := n.runtime.Remove(ctx, c.Name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return n.sweep(ctx, sweepEvery, n.rows.TaskByExecution)
 }
 
 // createdFor is how long a job may stay "ready": its scheduler has reached this party and then neither the others nor

@@ -27,11 +27,13 @@ func kept(t *testing.T) (*Node, *time.Time) {
 	store, err := folder.Open(t.TempDir())
 	require.NoError(t, err)
 	n := &Node{
+		machine: machine{
+			home: &home{identity: identity{Node: "this-node"}}, log: slog.New(slog.DiscardHandler),
+			runtime: fake.New(func(driver.Spec) fake.Plan { return fake.Plan{Hold: make(chan struct{})} }),
+		},
 		config:  Config{Party: "9999", Retention: DefaultRetention(), Log: slog.New(slog.DiscardHandler)},
-		home:    &home{identity: identity{Node: "this-node"}},
 		rows:    rows,
 		objects: store,
-		runtime: fake.New(func(driver.Spec) fake.Plan { return fake.Plan{Hold: make(chan struct{})} }),
 	}
 	return n, &now
 }

@@ -46,6 +46,12 @@ type Components interface {
 	Component(spec openflow.TaskSpec, role openflow.Role) (string, error)
 }
 
+// Pool tells how runs find a machine of the site's pool.
+type Pool interface {
+	// Pooling is nil when the node itself runs a task with that label.
+	Pooling(ctx context.Context, label string) (*openflow.Pooling, error)
+}
+
 // Limits are this site's own rules for jobs.
 type Limits struct {
 	Cores       int           // the pool that jobs share
@@ -86,6 +92,7 @@ type Service struct {
 	Engine     openflow.Engine
 	Sessions   Sessions
 	Components Components
+	Pool       Pool // nil: the node runs every task itself
 	Limits     Limits
 	GrantAll   bool   // peers may use every table and component: for trials
 	Freed      func() // is told when a job has given back what it held; nil: nobody wants to know

@@ -79,6 +79,9 @@ func TestCreateJobRefuses(t *testing.T) {
 		"table not granted": {
 			func(o *openflow.JobOrder) { o.DAG.Tasks[0].Parameters["name"] = "secret" }, openflow.CodePermission, "experiment/secret",
 		},
+		"label that is none": {
+			func(o *openflow.JobOrder) { o.DAG.Tasks[1].Conf.EngineRun = map[string]any{"label": "g pu"} }, openflow.CodeInvalid, "engine_run.label",
+		},
 		"stranger": {func(o *openflow.JobOrder) { o.Key.Scheduler = "666" }, openflow.CodePermission, "666"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -264,7 +267,7 @@ func TestStartTask(t *testing.T) {
 	for range 2 {
 		require.NoError(t, s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: k}))
 	}
-	want := openflow.TaskOrder{Key: k, Scheduler: "9999", Report: true, Timeout: 72 * time.Hour, Component: "lr"}
+	want := openflow.TaskOrder{Key: k, Scheduler: "9999", Report: true, Timeout: 72 * time.Hour, Component: "lr", Cores: 4}
 	require.Equal(t, []openflow.TaskOrder{want, want}, s.engine.started, "the engine knows a repeat")
 	require.Zero(t, s.job("1").RemainingCores)
 
@@ -302,6 +305,40 @@ func TestRepeatedStartMeetsTheEnd(t *testing.T) {
 	require.NoError(t, s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: k}), "answered as the first time")
 	require.Len(t, s.engine.started, 1)
 	require.Equal(t, openflow.TaskSuccess, s.task(k).PartyStatus)
+}
+
+// poolOf is a pool that every run with that label is for.
+type poolOf struct{ label string }
+
+func (p poolOf) Pooling(_ context.Context, label string) (*openflow.Pooling, error) {
+	switch label {
+	case "broken":
+		return nil, openflow.Errorf(openflow.CodeUnavailable, "the catalogue does not answer")
+	case p.label:
+		return &openflow.Pooling{Wait: time.Minute, Gone: time.Second}, nil
+	}
+	return nil, nil
+}
+
+func TestTaskOfAPool(t *testing.T) {
+	for label, want := range map[string]*openflow.Pooling{"gpu": {Wait: time.Minute, Gone: time.Second}, "other": nil} {
+		s := newSite(t)
+		s.Pool = poolOf{"gpu"}
+		d := dag()
+		d.Tasks[1].Conf.EngineRun = map[string]any{"label": label, "cores": 2}
+		s.running("1", d)
+		require.NoError(t, s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)}))
+		order := s.engine.started[0]
+		require.Equal(t, []any{label, want, 2}, []any{order.Label, order.Pool, order.Cores})
+	}
+	s := newSite(t)
+	s.Pool = poolOf{}
+	d := dag()
+	d.Tasks[1].Conf.EngineRun = map[string]any{"label": "broken"}
+	s.running("1", d)
+	err := s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)})
+	require.True(t, openflow.CodeOf(err).Retryable(), "%v", err)
+	require.Empty(t, s.engine.started)
 }
 
 func TestTaskOfAPollJobDoesNotReport(t *testing.T) {

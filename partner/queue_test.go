@@ -148,7 +148,9 @@ func TestWhatIsGivenBackIsTold(t *testing.T) {
 	ctx := t.Context()
 	for i, end := range []func(openflow.JobKey) error{
 		func(k openflow.JobKey) error { return s.ReturnJobResources(ctx, k) },
-		func(k openflow.JobKey) error { return s.StopJob(ctx, k, openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"}) },
+		func(k openflow.JobKey) error {
+			return s.StopJob(ctx, k, openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"})
+		},
 		func(k openflow.JobKey) error { return s.StopJob(ctx, k, openflow.JobEnd{Status: openflow.JobSuccess}) },
 		func(k openflow.JobKey) error { return s.UpdateJob(ctx, k, openflow.JobFailed, "why", nil) },
 	} {

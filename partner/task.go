@@ -55,9 +55,19 @@ func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, o o
 	if err != nil {
 		return openflow.About(openflow.AboutResource, err)
 	}
-	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, openflow.TaskOrder{
+	order := openflow.TaskOrder{
 		Key: k, Scheduler: scheduler, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
-	}))
+		Cores: t.Cores,
+	}
+	if order.Label, err = wire.LabelOf(t.Spec.Conf); err != nil {
+		return openflow.About(openflow.AboutTask, err)
+	}
+	if s.Pool != nil {
+		if order.Pool, err = s.Pool.Pooling(ctx, order.Label); err != nil {
+			return openflow.About(openflow.AboutTask, err)
+		}
+	}
+	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, order))
 }
 
 // hear takes over ends of tasks that came along with another call. One of a version that never got here says nothing.
@@ -214,6 +224,9 @@ func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openf
 		}
 		if spec.Conf.Timeout == 0 {
 			spec.Conf.Timeout = s.Limits.TaskTimeout
+		}
+		if _, err := wire.LabelOf(spec.Conf); err != nil {
+			return job, nil, openflow.About(openflow.AboutTask, err)
 		}
 		t := openflow.TaskRecord{
 			Key: openflow.TaskKey{Job: o.Key.Job, Task: spec.Name, Party: o.Key.Party}, Scheduler: o.Key.Scheduler,

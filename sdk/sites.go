@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"openflow"
+	"openflow/sdk/wire"
 )
 
 // Site is a peer of the node.
@@ -28,6 +29,13 @@ type siteChange struct {
 func (c *Client) Sites(ctx context.Context) ([]Site, error) {
 	var list []Site
 	err := c.fetch(ctx, "/v2/site/list", nil, &list)
+	return list, err
+}
+
+// Workers lists the machines of the node's pool that have been heard of in the last day.
+func (c *Client) Workers(ctx context.Context) ([]wire.PoolWorker, error) {
+	var list []wire.PoolWorker
+	err := c.fetch(ctx, "/v2/site/workers", nil, &list)
 	return list, err
 }
 

@@ -155,12 +155,16 @@ type Server struct {
 	done chan error
 }
 
-// Serve starts to serve h on l.
+// Serve starts to serve h on l, over HTTP/1.1 and, which gRPC needs, over HTTP/2 without TLS.
 func Serve(l net.Listener, h http.Handler, log *slog.Logger) *Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
 	s := &Server{
 		http: &http.Server{
 			Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+			Protocols: &protocols,
+			ErrorLog:  slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		},
 		done: make(chan error, 1),
 	}

@@ -177,6 +177,7 @@ func TestRoutes(t *testing.T) {
 	}{
 		{"application", &application.API{Log: quiet()}},
 		{"base", &base.API{Log: quiet(), Transport: &base.Transport{}}},
+		{"base, for workers of the pool", &base.Pool{Log: quiet()}},
 		{"interconnection", &interconnection.API{Log: quiet(), Transport: &interconnection.Transport{}}},
 		{"probes", server.Health{}},
 	} {

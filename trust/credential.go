@@ -4,6 +4,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"openflow"
@@ -12,6 +16,7 @@ import (
 const (
 	secretFile = "task.secret"
 	tokenFile  = "api.token"
+	workerFile = "worker.token"
 )
 
 // Credentials issues what task containers show to their own node, and checks it. A credential covers one task version at
@@ -62,16 +67,55 @@ func (c Credentials) mac(id string) []byte {
 
 // LoadOrCreateToken returns the token of the application layer in dir, making it at the first start. File and folder
 // must be closed to others, as for LoadOrCreateKey.
-func LoadOrCreateToken(dir string) (string, error) {
-	text, err := loadOrCreate(dir, tokenFile, func() string { return randomText(secretBytes) })
+func LoadOrCreateToken(dir string) (string, error) { return loadOrCreateToken(dir, tokenFile) }
+
+func loadOrCreateToken(dir, name string) (string, error) {
+	text, err := loadOrCreate(dir, name, func() string { return randomText(secretBytes) })
 	if err != nil {
 		return "", err
 	}
 	if len(text) < 16 { // an operator may choose a token, but not a guessable or empty one
-		return "", openflow.Errorf(openflow.CodeInvalid, "the token in %s/%s is shorter than 16 characters", dir, tokenFile).
+		return "", openflow.Errorf(openflow.CodeInvalid, "the token in %s/%s is shorter than 16 characters", dir, name).
 			WithHint("remove the file to have a new one made")
 	}
 	return text, nil
+}
+
+// WorkerToken is what the workers of the site's pool prove themselves with. It is read anew for every check, so that a
+// rotation holds at once.
+type WorkerToken struct{ dir string }
+
+// LoadOrCreateWorkerToken returns the token of the pool's workers in dir, making it when there is none. File and folder
+// must be closed to others, as for LoadOrCreateKey.
+func LoadOrCreateWorkerToken(dir string) (WorkerToken, string, error) {
+	t := WorkerToken{dir}
+	text, err := t.load()
+	return t, text, err
+}
+
+func (t WorkerToken) load() (string, error) { return loadOrCreateToken(t.dir, workerFile) }
+
+// Check refuses everything but the present token. Errors: CodeUnauthorized.
+func (t WorkerToken) Check(given string) error {
+	text, err := t.load()
+	if err != nil {
+		return err
+	}
+	if !SameToken(text, given) {
+		return unauthorized("the worker token is not that of this node").
+			WithHint("the node's operator prints it with: openflow site worker-token --home DIR")
+	}
+	return nil
+}
+
+// RotateWorkerToken replaces the token in dir and returns the new one. Workers with the old one are refused from now on.
+func RotateWorkerToken(dir string) (string, error) {
+	path := filepath.Join(dir, workerFile)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fileError("remove", path, err)
+	}
+	_, text, err := LoadOrCreateWorkerToken(dir)
+	return text, err
 }
 
 // SameToken compares a token with the one expected, in constant time. An empty expectation is equal to nothing.

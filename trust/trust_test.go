@@ -66,9 +66,10 @@ func TestConcurrentFirstStartsAgree(t *testing.T) {
 
 func TestSecretsOpenToOthersAreRefused(t *testing.T) {
 	load := map[string]func(dir string) error{
-		"node.key":    func(dir string) error { _, err := trust.LoadOrCreateKey(dir); return err },
-		"task.secret": func(dir string) error { _, err := trust.LoadOrCreateCredentials(dir); return err },
-		"api.token":   func(dir string) error { _, err := trust.LoadOrCreateToken(dir); return err },
+		"node.key":     func(dir string) error { _, err := trust.LoadOrCreateKey(dir); return err },
+		"task.secret":  func(dir string) error { _, err := trust.LoadOrCreateCredentials(dir); return err },
+		"api.token":    func(dir string) error { _, err := trust.LoadOrCreateToken(dir); return err },
+		"worker.token": func(dir string) error { _, _, err := trust.LoadOrCreateWorkerToken(dir); return err },
 	}
 	for file, load := range load {
 		t.Run(file, func(t *testing.T) {
@@ -245,4 +246,23 @@ func mustRequest(tb testing.TB, method, url string) *http.Request {
 	r, err := http.NewRequestWithContext(tb.Context(), method, url, nil)
 	require.NoError(tb, err)
 	return r
+}
+
+// A rotation holds at once, for whoever has loaded the token before.
+func TestWorkerToken(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "home")
+	token, first, err := trust.LoadOrCreateWorkerToken(dir)
+	require.NoError(t, err)
+	_, again, err := trust.LoadOrCreateWorkerToken(dir)
+	require.NoError(t, err)
+	require.Equal(t, first, again)
+	require.NoError(t, token.Check(first))
+	for _, wrong := range []string{"", "x", first + "x", first[:len(first)-1]} {
+		requireCode(t, openflow.CodeUnauthorized, token.Check(wrong))
+	}
+	second, err := trust.RotateWorkerToken(dir)
+	require.NoError(t, err)
+	require.NotEqual(t, first, second)
+	requireCode(t, openflow.CodeUnauthorized, token.Check(first))
+	require.NoError(t, token.Check(second))
 }

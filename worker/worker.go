@@ -1,5 +1,5 @@
-// Package worker builds a Temporal worker for one site: which queue it serves, what it is registered for, and how many
-// things it does at once. It holds no logic of its own.
+// Package worker builds Temporal workers: of a site's node, and of a machine of its pool. It says which queues they serve,
+// what they are registered for, and how many things they do at once, and holds no logic of its own.
 package worker
 
 import (
@@ -22,7 +22,9 @@ type Options struct {
 //
 // One activity slot is taken by every running container for its whole life, so there are many. Heartbeats are passed on
 // every second, because a cancellation arrives in the answer to one.
-func New(c sdkclient.Client, o Options, scheduling *activities.Scheduling, running *activities.Running) sdkworker.Worker {
+func New(
+	c sdkclient.Client, o Options, scheduling *activities.Scheduling, placing *activities.Placing, running *activities.Running,
+) sdkworker.Worker {
 	pollers := sdkworker.NewPollerBehaviorAutoscaling(sdkworker.PollerBehaviorAutoscalingOptions{
 		InitialNumberOfPollers: 4, MinimumNumberOfPollers: 2, MaximumNumberOfPollers: 20,
 	})
@@ -37,6 +39,7 @@ func New(c sdkclient.Client, o Options, scheduling *activities.Scheduling, runni
 	w.RegisterWorkflow(workflows.Job)
 	w.RegisterWorkflow(workflows.Task)
 	w.RegisterActivity(scheduling)
+	w.RegisterActivity(placing)
 	w.RegisterActivity(running)
 	return w
 }

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"strings"
+
 	"go.temporal.io/sdk/temporal"
 
 	"openflow"
@@ -34,6 +36,28 @@ var (
 	AttributeRole      = temporal.NewSearchAttributeKeyKeyword("OfRole")
 	AttributeComponent = temporal.NewSearchAttributeKeyKeyword("OfComponent")
 )
+
+// Queues of a site's pool. What concerns a container is done from the queue of the machine that has it.
+const (
+	poolQueue    = "openflow.pool"
+	machineQueue = "openflow.machine."
+)
+
+// PoolQueue is the task queue from which machines take runs that want a worker with that label; empty: any worker.
+func PoolQueue(label string) string {
+	if label == "" {
+		return poolQueue
+	}
+	return poolQueue + "." + label
+}
+
+// MachineQueue is the task queue of one machine.
+func MachineQueue(machine string) string { return machineQueue + machine }
+
+// OfPool tells whether a task queue is one that workers of a pool serve.
+func OfPool(queue string) bool {
+	return queue == poolQueue || strings.HasPrefix(queue, poolQueue+".") || strings.HasPrefix(queue, machineQueue)
+}
 
 // StopRequest is the argument of UpdateStop.
 type StopRequest struct {

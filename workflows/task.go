@@ -15,50 +15,110 @@ var running *activities.Running
 // reportDeadline is how long a party offers the end of a run to a scheduler that does not answer.
 const reportDeadline = 7 * 24 * time.Hour
 
-// Task runs one task version at one party: it follows the container to its end and, in a push job, reports that end
-// until the scheduler has acknowledged it. A failing algorithm is a result.
+// Task runs one task version at one party: it finds a machine for it where the site has a pool, follows the container to
+// its end and, in a push job, reports that end until the scheduler has acknowledged it. A failing algorithm is a result.
+//
+// An order without Pooling, as every order of the releases before pools, gives the commands of those releases; so the
+// order itself is the version gate.
 //
 // Spec: design §3 steps 5–6.
 func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, error) {
 	workflow.SetCurrentDetails(ctx, "running "+in.Component)
 	run, cancel := workflow.WithCancel(ctx)
 	ctx, _ = workflow.NewDisconnectedContext(ctx) // a canceled workflow still has its end to record and to report
-	ended := workflow.GetSignalChannel(ctx, SignalEnd)
-	result := workflow.ExecuteActivity(following(run, in.Timeout, in.Component), running.RunTask, in)
-
-	var request EndRequest
-	var out activities.Outcome
-	var err error
-	selector := workflow.NewSelector(ctx)
-	selector.AddFuture(result, func(f workflow.Future) { err = f.Get(ctx, &out) })
-	selector.AddReceive(ended, func(c workflow.ReceiveChannel, _ bool) {
-		c.Receive(ctx, &request)
-		if !request.Status.Terminal() { // sent by hand
-			request.Status = openflow.TaskCanceled
-		}
-	})
-	selector.Select(ctx)
-	if request.Status != "" {
-		cancel()
-		err = result.Get(ctx, &out)
-	}
-	if err != nil || !out.Status.Terminal() {
-		out = conclude(request, activities.FromTemporal(err))
-		if err := call(ctx, reportDeadline, "record the end", running.RecordEnd, activities.End{Order: in, Outcome: out}, &out); err != nil {
-			workflow.GetLogger(ctx).Error("end of the task not recorded", "task", in.Key.String(), "err", err)
-		}
-	}
+	t := &taskRun{order: in, run: run, cancel: cancel, ended: workflow.GetSignalChannel(ctx, SignalEnd)}
+	out := t.toItsEnd(ctx)
 	cancel()
 	if !in.Report {
 		return out.Status, nil
 	}
 	workflow.SetCurrentDetails(ctx, "reporting "+string(out.Status)+" to the scheduler, party "+string(in.Scheduler))
-	err = call(ctx, reportDeadline, "report to "+string(in.Scheduler), running.ReportTask, activities.End{Order: in, Outcome: out}, nil)
+	err := call(ctx, reportDeadline, "report to "+string(in.Scheduler), running.ReportTask, activities.End{Order: in, Outcome: out}, nil)
 	workflow.SetCurrentDetails(ctx, string(out.Status))
 	if err != nil {
 		workflow.GetLogger(ctx).Error("scheduler did not take the report", "task", in.Key.String(), "err", err)
 	}
 	return out.Status, nil
+}
+
+// taskRun is one run of the task workflow.
+type taskRun struct {
+	order   openflow.TaskOrder
+	run     workflow.Context // canceled when the run is to end
+	cancel  func()
+	ended   workflow.ReceiveChannel
+	request EndRequest       // somebody asks for the end; empty: nobody
+	place   activities.Place // empty: the node itself
+}
+
+// toItsEnd runs the task and returns the outcome on record.
+func (t *taskRun) toItsEnd(ctx workflow.Context) (out activities.Outcome) {
+	var err error
+	if t.order.Pool != nil {
+		if err = t.findPlace(ctx); err == nil {
+			workflow.SetCurrentDetails(ctx, "running "+t.order.Component+" on machine "+t.place.String())
+		}
+	}
+	if err == nil {
+		err = t.await(ctx, workflow.ExecuteActivity(t.following(), running.RunTask, t.order), &out)
+	}
+	if err == nil && out.Status.Terminal() {
+		return out
+	}
+	gone := t.gone(err)
+	if gone != nil {
+		err = gone
+	}
+	return t.record(ctx, conclude(t.request, activities.FromTemporal(err)), gone == nil)
+}
+
+// following is how the container's activity is run: by the machine that has it, when there is a pool.
+func (t *taskRun) following() workflow.Context {
+	ctx := following(t.run, t.order.Timeout, t.order.Component)
+	if t.place.Machine == "" {
+		return ctx
+	}
+	return onMachine(ctx, t.place.Machine, t.order.Pool.Gone)
+}
+
+// await waits for an activity of the run, and cancels it when somebody asks for the end.
+func (t *taskRun) await(ctx workflow.Context, f workflow.Future, result any) (err error) {
+	if t.request.Status == "" {
+		selector := workflow.NewSelector(ctx)
+		selector.AddFuture(f, func(f workflow.Future) { err = f.Get(ctx, result) })
+		selector.AddReceive(t.ended, t.receive(ctx))
+		selector.Select(ctx)
+	}
+	if t.request.Status != "" {
+		t.cancel()
+		err = f.Get(ctx, result)
+	}
+	return err
+}
+
+func (t *taskRun) receive(ctx workflow.Context) func(workflow.ReceiveChannel, bool) {
+	return func(c workflow.ReceiveChannel, _ bool) {
+		c.Receive(ctx, &t.request)
+		if !t.request.Status.Terminal() { // sent by hand
+			t.request.Status = openflow.TaskCanceled
+		}
+	}
+}
+
+// record writes the outcome of a run whose activity has none. Where a machine may have the container still, that machine
+// stops it and keeps its log; otherwise, and when it does not answer, the machine's worker sweeps it once it is back.
+func (t *taskRun) record(ctx workflow.Context, out activities.Outcome, reachable bool) activities.Outcome {
+	end := activities.End{Order: t.order, Outcome: out}
+	if reachable && t.place.Machine != "" {
+		ctx := onMachine(patiently(ctx, recordDeadline, "record the end"), t.place.Machine, recordStart)
+		if workflow.ExecuteActivity(ctx, running.RecordEnd, end).Get(ctx, &out) == nil {
+			return out
+		}
+	}
+	if err := call(ctx, reportDeadline, "record the end", running.RecordEnd, end, &out); err != nil {
+		workflow.GetLogger(ctx).Error("end of the task not recorded", "task", t.order.Key.String(), "err", err)
+	}
+	return out
 }
 
 // conclude is the outcome of a run whose activity has none: it was told to end, or it could not be run at all.

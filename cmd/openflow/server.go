@@ -21,10 +21,12 @@ import (
 // serverFlags are the settings of a node; each is also a key of --config and an environment variable.
 type serverFlags struct {
 	party, listen, interconnection, base, home, runtime, components, durability, config, logLevel string
-	peers                                                                                         []string
-	grantAll, token, noUI                                                                         bool
+	workers                                                                                       string
+	peers, labels                                                                                 []string
+	grantAll, token, noUI, noTasks                                                                bool
 	cores, gpus                                                                                   int
 	memory, jobMemory                                                                             string
+	workerWait, machineGone                                                                       time.Duration
 }
 
 // defaultListen is where FATE-Flow's clients look.
@@ -61,6 +63,11 @@ dashes. The command line comes first, then the environment, then the file.`,
 	flags.StringVar(&f.listen, "listen", defaultListen, "address of the application layer, the UI and, unless it has its own, the interconnection layer")
 	flags.StringVar(&f.interconnection, "listen-interconnection", "", "own address of the interconnection layer")
 	flags.StringVar(&f.base, "listen-base", "", "address of the base layer for containers (default: chosen by the runtime)")
+	flags.StringVar(&f.workers, "listen-workers", "", "address for the workers of this site's pool (openflow worker); not encrypted")
+	flags.StringArrayVar(&f.labels, "label", nil, "kind of tasks that this node takes of its own pool, such as gpu; may be repeated")
+	flags.BoolVar(&f.noTasks, "no-tasks", false, "run no tasks here: the pool does")
+	flags.DurationVar(&f.workerWait, "worker-wait", node.DefaultPooling().Wait, "how long a task waits where no worker may run it")
+	flags.DurationVar(&f.machineGone, "machine-gone", node.DefaultPooling().Gone, "how long the worker of a silent machine may take to come back")
 	flags.StringVar(&f.home, "home", cli.DefaultHome(), "folder of this node")
 	flags.StringArrayVar(&f.peers, "peer", nil, "a partner, ID=URL,KEY; may be repeated")
 	flags.StringVar(&f.runtime, "runtime", node.RuntimeDocker, "docker, or process (isolates nothing)")
@@ -89,14 +96,21 @@ func beside(name string) string {
 	return filepath.Join(filepath.Dir(self), name)
 }
 
+func logLevel(text string) (level slog.Level, err error) {
+	if level.UnmarshalText([]byte(text)) != nil {
+		err = openflow.Errorf(openflow.CodeInvalid, "--log-level %q is not known", text)
+	}
+	return level, err
+}
+
 func (f serverFlags) node() (node.Config, error) {
 	if f.party == "" {
 		return node.Config{}, openflow.Errorf(openflow.CodeInvalid, "--party is missing").
 			WithHint("for example: openflow server --party 9999")
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
-		return node.Config{}, openflow.Errorf(openflow.CodeInvalid, "--log-level %q is not known", f.logLevel)
+	level, err := logLevel(f.logLevel)
+	if err != nil {
+		return node.Config{}, err
 	}
 	limits, err := f.limits()
 	if err != nil {
@@ -105,8 +119,9 @@ func (f serverFlags) node() (node.Config, error) {
 	cfg := node.Config{
 		Party: openflow.PartyID(f.party), Home: f.home, Listen: f.listen, Interconnection: f.interconnection, Base: f.base,
 		Token: f.token, GrantAll: f.grantAll, Runtime: f.runtime, Components: f.components, Durability: f.durability,
-		Limits: limits, UI: !f.noUI, Version: version,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		Limits: limits, UI: !f.noUI, Version: version, Workers: f.workers, Labels: f.labels, NoTasks: f.noTasks,
+		Pooling: openflow.Pooling{Wait: f.workerWait, Gone: f.machineGone},
+		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	}
 	for _, s := range f.peers {
 		p, err := node.ParsePeer(s)
@@ -180,6 +195,9 @@ func printAddresses(out io.Writer, n *node.Node) {
 	fmt.Fprintf(out, "application      %s\n", n.URL())
 	fmt.Fprintf(out, "interconnection  %s\n", n.InterconnectionURL())
 	fmt.Fprintf(out, "base             %s\n", n.BaseURL())
+	if n.WorkersURL() != "" {
+		fmt.Fprintf(out, "workers          %s\n", n.WorkersURL())
+	}
 	if n.UIURL() != "" {
 		fmt.Fprintf(out, "temporal ui      %s\n", n.UIURL())
 	}

@@ -2,6 +2,7 @@ package temporal
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -27,13 +28,14 @@ const (
 )
 
 // ReleaseOrphans fails the activity attempts that were running in earlier processes of this node, so that they are
-// retried at once instead of after their heartbeat timeout. Attempts of workers with the given identity are left alone.
-// It returns how many were released.
+// retried at once instead of after their heartbeat timeout. Those are the attempts of workers whose identity begins with
+// kin; attempts of the present process, which has the given identity, and of everybody else are left alone. It returns
+// how many were released.
 //
-// Call it after Start and before the first worker, and only where no worker of another process can be alive: it cannot
+// Call it after Start and before the first worker, and only with a kin of which no other process can be alive: it cannot
 // tell a dead worker from a distant one. A workflow that was started in the last moments before the kill can be missing
 // from the listing; its attempts end by their timeouts. Errors: CodeUnavailable.
-func (s *Server) ReleaseOrphans(ctx context.Context, identity string) (int, error) {
+func (s *Server) ReleaseOrphans(ctx context.Context, kin, identity string) (int, error) {
 	frontend := workflowservice.NewWorkflowServiceClient(s.conn)
 	var released atomic.Int64
 	var page []byte
@@ -49,7 +51,7 @@ func (s *Server) ReleaseOrphans(ctx context.Context, identity string) (int, erro
 		group.SetLimit(orphanParallel)
 		for _, e := range open.GetExecutions() {
 			group.Go(func() error {
-				n, err := s.releaseIn(groupCtx, frontend, e.GetExecution(), identity)
+				n, err := s.releaseIn(groupCtx, frontend, e.GetExecution(), kin, identity)
 				released.Add(int64(n))
 				return err
 			})
@@ -65,7 +67,7 @@ func (s *Server) ReleaseOrphans(ctx context.Context, identity string) (int, erro
 
 // releaseIn releases the orphans of one workflow. A workflow or attempt that ended meanwhile is no error.
 func (s *Server) releaseIn(
-	ctx context.Context, frontend workflowservice.WorkflowServiceClient, e *commonpb.WorkflowExecution, identity string,
+	ctx context.Context, frontend workflowservice.WorkflowServiceClient, e *commonpb.WorkflowExecution, kin, identity string,
 ) (released int, err error) {
 	d, err := frontend.DescribeWorkflowExecution(ctx, &workflowservice.DescribeWorkflowExecutionRequest{
 		Namespace: s.options.Namespace, Execution: e,
@@ -74,7 +76,7 @@ func (s *Server) releaseIn(
 		return 0, orphanError(e, err)
 	}
 	for _, a := range d.GetPendingActivities() {
-		if !started(a) || a.GetLastWorkerIdentity() == identity {
+		if !started(a) || a.GetLastWorkerIdentity() == identity || !strings.HasPrefix(a.GetLastWorkerIdentity(), kin) {
 			continue
 		}
 		_, err := frontend.RespondActivityTaskFailedById(ctx, &workflowservice.RespondActivityTaskFailedByIdRequest{

@@ -52,7 +52,7 @@ func TestReleaseOrphans(t *testing.T) {
 	t.Cleanup(w.Stop)
 
 	ids := map[string]string{} // workflow by worker that took its activity
-	for _, worker := range []string{"process-a", "process-b", "process-a2"} {
+	for _, worker := range []string{"process-a", "process-b", "process-a2", "worker-of-a-pool"} {
 		id := uuid.NewString()
 		_, err := c.ExecuteWorkflow(t.Context(), sdkclient.StartWorkflowOptions{ID: id, TaskQueue: queue}, long, activities)
 		require.NoError(t, err)
@@ -60,13 +60,15 @@ func TestReleaseOrphans(t *testing.T) {
 		ids[worker] = id
 	}
 	t.Cleanup(func() {
-		assert.NoError(t, c.TerminateWorkflow(context.Background(), ids["process-b"], "", "test is over"))
+		for _, worker := range []string{"process-b", "worker-of-a-pool"} {
+			assert.NoError(t, c.TerminateWorkflow(context.Background(), ids[worker], "", "test is over"))
+		}
 	})
 	waitListed(t, c, len(ids))
 
-	released, err := s.ReleaseOrphans(t.Context(), "process-b")
+	released, err := s.ReleaseOrphans(t.Context(), "process-", "process-b")
 	require.NoError(t, err)
-	require.Equal(t, 2, released, "the attempt of this process's own worker stays")
+	require.Equal(t, 2, released, "the attempts of this process's own worker and of a pool's stay")
 
 	later := sdkworker.New(c, activities, sdkworker.Options{DisableWorkflowWorker: true})
 	later.RegisterActivityWithOptions(func(context.Context) (string, error) { return "later worker", nil },
@@ -81,7 +83,7 @@ func TestReleaseOrphans(t *testing.T) {
 		require.Equal(t, "later worker", who)
 	}
 
-	released, err = s.ReleaseOrphans(t.Context(), "process-b")
+	released, err = s.ReleaseOrphans(t.Context(), "process-", "process-b")
 	require.NoError(t, err)
 	require.Zero(t, released)
 }
@@ -105,7 +107,7 @@ func TestOrphanWithoutRetriesFailsWithWorkerGone(t *testing.T) {
 	require.NoError(t, err)
 	take(t, c, activities, "process-a")
 	waitListed(t, c, 1)
-	released, err := s.ReleaseOrphans(t.Context(), "process-b")
+	released, err := s.ReleaseOrphans(t.Context(), "process-", "process-b")
 	require.NoError(t, err)
 	require.Equal(t, 1, released)
 

@@ -233,6 +233,20 @@ func EncodeChannel(in openflow.Input) any {
 	return list
 }
 
+// LabelOf reads engine_run.label of a task's configuration: which workers may run it. Empty: any. CodeInvalid when it is
+// set and cannot be a label.
+func LabelOf(c openflow.TaskConf) (string, error) {
+	v, set := c.EngineRun["label"]
+	if !set || v == nil {
+		return "", nil
+	}
+	label, ok := v.(string)
+	if !ok {
+		return "", openflow.Errorf(openflow.CodeInvalid, "engine_run.label is not a text: %v", v)
+	}
+	return label, openflow.CheckIdentifier("engine_run.label", label)
+}
+
 // CoresOf reads engine_run.cores of a task's configuration; ok is false when it is not set.
 //
 // Spec: fate-flow-api §4.7.

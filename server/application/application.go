@@ -110,6 +110,7 @@ func (a *API) Routes(r chi.Router) {
 	r.Get("/v2/job/task/log", a.taskLog)
 	get("/v2/server/about", a.about)
 	get("/v2/site/list", a.listSites)
+	get("/v2/site/workers", a.listWorkers)
 	get("/v2/site/check", a.checkSite)
 	post("/v2/site/add", a.addSite)
 	post("/v2/site/remove", a.removeSite)

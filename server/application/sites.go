@@ -3,6 +3,7 @@ package application
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"openflow"
 	"openflow/sdk/wire"
@@ -64,6 +65,18 @@ func (a *API) listSites(r *http.Request) (any, error) {
 	out := make([]Site, 0, len(sites))
 	for _, s := range sites {
 		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect)})
+	}
+	return out, err
+}
+
+// heardOf is how long the silent workers of the pool are still listed.
+const heardOf = 24 * time.Hour
+
+func (a *API) listWorkers(r *http.Request) (any, error) {
+	list, err := a.Catalogue.Workers(r.Context(), time.Now().Add(-heardOf))
+	out := make([]wire.PoolWorker, len(list))
+	for i, w := range list {
+		out[i] = wire.EncodeWorker(w)
 	}
 	return out, err
 }

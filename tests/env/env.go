@@ -37,6 +37,7 @@ type settings struct {
 	strict  bool
 	token   bool
 	split   bool
+	pooled  bool
 }
 
 // Option says how an environment differs from the usual one.
@@ -56,6 +57,14 @@ func Token() Option { return func(s *settings) { s.token = true } }
 
 // Split gives the interconnection layer of every node a listener of its own.
 func Split() Option { return func(s *settings) { s.split = true } }
+
+// Pooled makes every node leave its tasks to a pool of workers; see [Env.StartWorker].
+func Pooled() Option { return func(s *settings) { s.pooled = true } }
+
+// Pooling is short, so that a machine that is gone is noticed within a test's patience.
+func Pooling() openflow.Pooling {
+	return openflow.Pooling{Wait: 3 * time.Second, Gone: 6 * time.Second}
+}
 
 // Cores is the size of every node's pool.
 func Cores(n int) Option { return func(s *settings) { s.cores = n } }
@@ -112,20 +121,20 @@ func (e *Env) configure(t testing.TB, dir string) {
 	t.Helper()
 	e.nodes, e.configs = map[string]*node.Node{}, map[string]node.Config{}
 	e.witness, e.links = map[string]*Witness{}, map[[2]string]*Proxy{}
-	ports := Ports(t, 2*len(e.Parties))
+	ports := Ports(t, 3*len(e.Parties))
 	addresses, partners, keys := map[string]string{}, map[string]string{}, map[string]string{}
 	for i, id := range e.Parties {
 		home := filepath.Join(dir, id)
 		require.NoError(t, os.MkdirAll(home, 0o700))
 		key, err := trust.LoadOrCreateKey(home)
 		require.NoError(t, err)
-		addresses[id], keys[id] = fmt.Sprintf("127.0.0.1:%d", ports[2*i]), key.Public().String()
+		addresses[id], keys[id] = fmt.Sprintf("127.0.0.1:%d", ports[3*i]), key.Public().String()
 		partners[id] = addresses[id]
 		if e.set.split {
-			partners[id] = fmt.Sprintf("127.0.0.1:%d", ports[2*i+1])
+			partners[id] = fmt.Sprintf("127.0.0.1:%d", ports[3*i+1])
 		}
 	}
-	for _, id := range e.Parties {
+	for i, id := range e.Parties {
 		at := filepath.Join(dir, "witness-"+id)
 		require.NoError(t, os.MkdirAll(at, 0o700))
 		e.witness[id] = NewWitness(t, at)
@@ -144,6 +153,9 @@ func (e *Env) configure(t testing.TB, dir string) {
 		}
 		if e.set.split {
 			c.Interconnection = partners[id]
+		}
+		if e.set.pooled {
+			c.Workers, c.NoTasks, c.Pooling = fmt.Sprintf("127.0.0.1:%d", ports[3*i+2]), true, Pooling()
 		}
 		for _, peer := range e.Parties {
 			if peer == id {

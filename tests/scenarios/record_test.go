@@ -109,6 +109,29 @@ func TestRecordHistories(t *testing.T) {
 // generation begins the names of what is recorded now, so that recordings of earlier code stay as they are.
 const generation = "folded-"
 
+// TestRecordPooledHistories is TestRecordHistories for runs of a pool.
+func TestRecordPooledHistories(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Pooled())
+	e.StartWorker(t, "9999", "m1", "gpu")
+	guest := env.Parties("guest 9999")[0]
+	user := e.As(t, "9999")
+	run := func(name, label string, ms int, status openflow.JobStatus) {
+		task := env.Noop("a", env.Sleep(ms))
+		task.Conf.EngineRun = map[string]any{"label": label}
+		id := user.Submit(env.DAG([]openflow.Party{guest}, task))
+		if status == openflow.JobCanceled {
+			user.WaitForTask(id, "a", openflow.TaskRunning)
+			user.StopJob(id)
+		}
+		user.WaitFor(id, status)
+		user.Settled(id)
+		save(t, e, name, workflows.TaskWorkflowID("9999", openflow.TaskKey{Job: id, Task: "a", Party: guest}))
+	}
+	run("task-pooled-success", "gpu", 0, openflow.JobSuccess)
+	run("task-pooled-stopped", "gpu", 60_000, openflow.JobCanceled)
+	run("task-pooled-no-worker", "tpu", 0, openflow.JobFailed)
+}
+
 // idIn finds the ID of a refused job in the answer to its repetition.
 var idIn = regexp.MustCompile(`\d{21,25}`)
 

@@ -1,0 +1,130 @@
+package node
+
+import (
+	"context"
+	"net"
+	"slices"
+	"time"
+
+	"openflow"
+	"openflow/activities"
+	"openflow/catalogue"
+	"openflow/sdk/wire"
+	"openflow/server"
+	"openflow/server/base"
+	"openflow/trust"
+	"openflow/worker"
+	"openflow/worker/relay"
+)
+
+// namespace is the site's own in Temporal.
+const namespace = "openflow"
+
+// A worker tells of itself every few seconds, and counts as alive for some of them.
+const (
+	helloEvery = 5 * time.Second
+	aliveFor   = 4 * helloEvery
+)
+
+// sitePool is the site's pool as its node sees it.
+type sitePool struct {
+	rows  *catalogue.Catalogue
+	self  string // the node's own machine
+	tasks bool   // the node runs tasks itself
+	wait  openflow.Pooling
+}
+
+func (n *Node) pool() sitePool {
+	return sitePool{n.rows, n.home.Node, !n.config.NoTasks, n.config.Pooling}
+}
+
+// Workers implements activities.Workers.
+func (p sitePool) Workers(ctx context.Context, label string) ([]openflow.WorkerRecord, error) {
+	return p.rows.WorkersWith(ctx, label, time.Now().Add(-aliveFor))
+}
+
+// Pooling implements partner.Pool. Without a label, and while nobody else is there, the node runs its tasks itself, which
+// saves the choice.
+func (p sitePool) Pooling(ctx context.Context, label string) (*openflow.Pooling, error) {
+	if label == "" && p.tasks {
+		others, err := p.Workers(ctx, "")
+		others = slices.DeleteFunc(others, func(w openflow.WorkerRecord) bool { return w.Machine == p.self })
+		if err != nil || len(others) == 0 {
+			return nil, err
+		}
+	}
+	return &p.wait, nil
+}
+
+// bindWorkers listens for the workers of the pool, and makes the token that they need.
+func (n *Node) bindWorkers(ctx context.Context) (err error) {
+	if n.config.Workers == "" {
+		return nil
+	}
+	if n.workerToken, _, err = trust.LoadOrCreateWorkerToken(n.home.dir); err != nil {
+		return err
+	}
+	if n.workers, err = server.Listen(ctx, "the listener for workers", n.config.Workers); err != nil {
+		return err
+	}
+	n.onClose("workers' listener", ignoreClosed(n.workers))
+	n.warnings = append(n.warnings, notEncrypted(n.workers)...)
+	return nil
+}
+
+// serveWorkers offers the workers of the pool what they need: the base layer for them and for their containers, and the
+// part of Temporal that is theirs.
+func (n *Node) serveWorkers(south *base.API) error {
+	if n.workers == nil {
+		return nil
+	}
+	frontend, err := relay.Handler(n.client.WorkflowService(), namespace, n.workerToken.Check)
+	if err != nil {
+		return err
+	}
+	n.listen("workers'", n.workers, server.Health{Ready: n.Ready}, south, &base.Pool{
+		Site: wire.PoolSite{PartyID: n.config.Party, Namespace: namespace}, Check: n.workerToken.Check, Store: n.rows,
+		Logs: logs{n.objects, n.runtime}, Grant: n.grant, Log: n.config.Log,
+	}, server.Mount{Prefix: relay.Prefix, Handler: frontend})
+	return nil
+}
+
+// WorkersURL is the address that workers of the pool use, empty without a pool.
+func (n *Node) WorkersURL() string {
+	if n.workers == nil {
+		return ""
+	}
+	return address(n.workers.Addr().String())
+}
+
+// joinPool makes this node a machine of its own pool, unless there is no pool. A node that runs no tasks keeps its own
+// queue all the same, for containers of an earlier start.
+func (n *Node) joinPool(running activities.Running) (err error) {
+	if n.workers == nil && len(n.config.Labels) == 0 {
+		return nil
+	}
+	running.Machine = &activities.Machine{ID: n.home.Node, Name: hostName(), Cores: n.config.Limits.Cores}
+	n.taking, err = worker.NewMachine(n.client, worker.MachineOptions{
+		Identity: n.identity(), Labels: n.config.Labels, Idle: n.config.NoTasks,
+	}, &running)
+	n.running = running.Machine
+	return err
+}
+
+// hello keeps this node among the workers of its pool.
+func (n *Node) hello(ctx context.Context) error {
+	return n.rows.SaveWorker(ctx, openflow.WorkerRecord{
+		Machine: n.running.ID, Name: n.running.Name, Labels: n.config.Labels, Runtime: n.runtime.Kind(), Cores: n.running.Cores,
+		Version: n.config.Version, Running: n.running.Running(), Started: n.started,
+	})
+}
+
+// notEncrypted warns of what can be read on the way, where that leaves this machine.
+func notEncrypted(l net.Listener) []string {
+	host, _, err := net.SplitHostPort(l.Addr().String())
+	if err != nil || loopback(host) {
+		return nil
+	}
+	return []string{"what passes between workers and " + l.Addr().String() + " is not encrypted, their token included: " +
+		"put TLS in front of it, or a private network around it"}
+}

@@ -1,0 +1,231 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"time"
+
+	sdkclient "go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+
+	"openflow"
+	"openflow/activities"
+	"openflow/sdk/pool"
+	"openflow/sdk/wire"
+	"openflow/server"
+	"openflow/worker"
+)
+
+// WorkerConfig is everything that a worker of a site's pool is told from outside.
+type WorkerConfig struct {
+	Site       string // address of the node's listener for workers
+	Token      string // the site's worker token
+	Home       string
+	Labels     []string
+	Runtime    string
+	Components string // path of the openflow-components binary
+	Base       string // listener for containers; empty: chosen by the runtime and kept in the home folder
+	Cores      int    // that runs share; 0: the machine's own
+	Version    string
+	Log        *slog.Logger
+}
+
+func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Cores == 0 {
+		c.Cores = int(machineCPUs())
+	}
+	if c.Home == "" {
+		return c, nil, openflow.Errorf(openflow.CodeInvalid, "no home folder").WithHint("give one with --home")
+	}
+	if c.Token == "" {
+		return c, nil, openflow.Errorf(openflow.CodeInvalid, "no worker token").
+			WithHint("the node's operator prints it with: openflow site worker-token --home DIR")
+	}
+	if c.Runtime != RuntimeDocker && c.Runtime != RuntimeProcess {
+		return c, nil, openflow.Errorf(openflow.CodeInvalid, "unknown runtime %q", c.Runtime).WithHint("use docker or process")
+	}
+	if c.Cores < 1 {
+		return c, nil, openflow.Errorf(openflow.CodeInvalid, "%d cores: a worker needs at least one", c.Cores)
+	}
+	for _, label := range c.Labels {
+		if err := openflow.CheckIdentifier("label", label); err != nil {
+			return c, nil, err
+		}
+	}
+	site, err := pool.CheckURL(c.Site)
+	return c, site, err
+}
+
+// Worker is a machine of a site's pool: it runs containers for the node and follows them. It reaches the node's listener
+// for workers, and nothing else of the site.
+type Worker struct {
+	machine
+	config  WorkerConfig
+	site    *url.URL
+	node    *pool.Client
+	party   wire.PoolSite
+	taken   *activities.Machine
+	started time.Time
+	away    bool // the node, when it was last told of this worker
+	failed  chan error
+}
+
+// StartWorker runs a worker until Close. ctx bounds the start. Errors: CodeUnavailable (the node does not answer),
+// CodeUnauthorized (the token is not its own), CodeConflict (the home folder is in use, or another party's).
+func StartWorker(ctx context.Context, c WorkerConfig) (*Worker, error) {
+	c, site, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	w := &Worker{
+		machine: machine{log: c.Log}, config: c, site: site, started: time.Now(), failed: make(chan error, 1),
+		node: &pool.Client{URL: site.String(), Token: c.Token, HTTP: pool.NewHTTP()},
+	}
+	for _, step := range []func(context.Context) error{w.meet, w.openMachine, w.join, w.startUpkeep} {
+		if err := step(ctx); err != nil {
+			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			_ = w.close(stop) // the first error is the one to tell
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// meet learns whose worker this is, and opens the home folder, which belongs to one party for good.
+func (w *Worker) meet(ctx context.Context) (err error) {
+	if w.party, err = w.node.Site(ctx); err != nil {
+		return err
+	}
+	if w.home, err = openHome(w.config.Home, w.party.PartyID); err != nil {
+		return err
+	}
+	w.onClose("home", func(context.Context) error { return w.home.Close() })
+	return nil
+}
+
+// openMachine prepares the runtime, and the way for containers to their node.
+func (w *Worker) openMachine(ctx context.Context) error {
+	binary, err := executable(w.config.Components)
+	if err != nil {
+		return err
+	}
+	if w.config.Runtime == RuntimeProcess {
+		if _, err := w.home.folder("tasks"); err != nil {
+			return err
+		}
+	}
+	if err := w.open(ctx, w.config.Runtime, binary, w.config.Base, w.node.Grant); err != nil {
+		return err
+	}
+	forward := server.Forward{To: w.site, Transport: w.node.HTTP.Transport}
+	s := server.Serve(w.base, server.Handler(w.log, forward), w.log)
+	w.onClose("base server", s.Close)
+	return nil
+}
+
+// join begins to follow what this machine has and to take what it can.
+func (w *Worker) join(ctx context.Context) error {
+	client, err := w.dial(ctx)
+	if err != nil {
+		return openflow.Errorf(openflow.CodeUnavailable, "Temporal behind %s does not answer: %w", w.site, err)
+	}
+	w.onClose("temporal client", func(context.Context) error { client.Close(); return nil })
+	w.taken = &activities.Machine{ID: w.home.Node, Name: hostName(), Cores: w.config.Cores}
+	if err := w.hello(ctx); err != nil {
+		return err
+	}
+	queues, err := worker.NewMachine(client, worker.MachineOptions{
+		Identity: w.identity(), Labels: w.config.Labels, Fatal: w.fail,
+	}, &activities.Running{
+		Self: w.party.PartyID, Tasks: w.node, Runtime: w.runtime, Launcher: w.launcher, Logs: w.node, Machine: w.taken, Log: w.log,
+	})
+	if err == nil {
+		err = queues.Start()
+	}
+	if err != nil {
+		return openflow.Errorf(openflow.CodeUnavailable, "worker: %w", err)
+	}
+	w.onClose("queues", func(context.Context) error { queues.Stop(); return nil })
+	return nil
+}
+
+// dial connects to the relay at the node's listener for workers.
+func (w *Worker) dial(ctx context.Context) (sdkclient.Client, error) {
+	address, secure := w.site.Host, w.site.Scheme == "https"
+	if w.site.Port() == "" {
+		address += map[bool]string{true: ":443", false: ":80"}[secure]
+	}
+	return sdkclient.DialContext(ctx, sdkclient.Options{
+		HostPort: address, Namespace: w.party.Namespace, Identity: w.identity(), Logger: sdklog.NewStructuredLogger(quiet(w.log)),
+		Credentials:       sdkclient.NewAPIKeyStaticCredentials(w.config.Token),
+		ConnectionOptions: sdkclient.ConnectionOptions{TLSDisabled: !secure},
+	})
+}
+
+// identity tells this process from every earlier one of this machine, and from those of the node, which releases what its
+// own have left and nothing else.
+func (w *Worker) identity() string {
+	return fmt.Sprintf("worker-%s-%d-%d", w.home.Node, os.Getpid(), w.started.UnixNano())
+}
+
+func (w *Worker) fail(err error) {
+	select {
+	case w.failed <- openflow.Errorf(openflow.CodeUnauthorized, "the site refuses this worker: %w", err):
+	default: // the first one is told
+	}
+}
+
+// settled is how long the removal of an ended run's container may take its own way.
+const settled = 10 * time.Second
+
+func (w *Worker) startUpkeep(context.Context) error {
+	ctx, cancel := context.WithCancel(context.Background()) // lives as long as the worker; Close cancels it
+	w.closing = cancel
+	w.every(ctx, helloEvery, "news to the node", w.report)
+	w.every(ctx, settled, "orphans", func(ctx context.Context) error { return w.sweep(ctx, settled, w.node.TaskByExecution) })
+	return nil
+}
+
+// hello tells the node that this worker is alive.
+func (w *Worker) hello(ctx context.Context) error {
+	return w.node.Register(ctx, openflow.WorkerRecord{
+		Machine: w.taken.ID, Name: w.taken.Name, Labels: w.config.Labels, Runtime: w.runtime.Kind(), Cores: w.taken.Cores,
+		Version: w.config.Version, Running: w.taken.Running(), Started: w.started,
+	})
+}
+
+// report says hello, and complains once while the node is away.
+func (w *Worker) report(ctx context.Context) error {
+	err := w.hello(ctx)
+	away := openflow.CodeOf(err) == openflow.CodeUnavailable
+	if away && w.away {
+		return nil
+	}
+	w.away = away
+	return err
+}
+
+// Failed delivers an error when the worker cannot go on and should be closed.
+func (w *Worker) Failed() <-chan error { return w.failed }
+
+// Party is whose worker this is.
+func (w *Worker) Party() openflow.PartyID { return w.party.PartyID }
+
+// Machine is the ID of this machine, which its home folder keeps.
+func (w *Worker) Machine() string { return w.home.Node }
+
+// Home is the worker's folder.
+func (w *Worker) Home() string { return w.home.dir }
+
+// Warnings lists what an operator should know about how this worker runs.
+func (w *Worker) Warnings() []string { return w.warnings }
+
+// Close stops taking runs and leaves the containers running for the next process to adopt.
+func (w *Worker) Close(ctx context.Context) error { return w.close(ctx) }

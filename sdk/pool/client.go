@@ -1,0 +1,180 @@
+// Package pool is the client of a node's base layer for the workers of its pool: the rows of runs, what their containers
+// need, and their logs, over HTTP with the worker token.
+//
+// It never retries, because the workflow whose activity calls it does. A node that does not answer is CodeUnavailable,
+// which says nothing about the run. Start reading at [Client].
+package pool
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"openflow"
+	"openflow/sdk/wire"
+)
+
+// Client talks to the node of one site.
+type Client struct {
+	URL   string // of the listener for workers, without a trailing slash
+	Token string
+	HTTP  *http.Client
+}
+
+// callTimeout bounds one call; a log may take as long as it is.
+const callTimeout = 10 * time.Second
+
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 32 << 20
+
+// NewHTTP makes an HTTP client fit for many calls to one node.
+func NewHTTP() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 64
+	t.Proxy = nil // the node is named by address; a proxy of the environment must not see the token
+	return &http.Client{
+		Transport:     t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Site asks whose node this is. CodeUnauthorized: the token is not this node's.
+func (c *Client) Site(ctx context.Context) (wire.PoolSite, error) {
+	var s wire.PoolSite
+	return s, c.call(ctx, http.MethodGet, "/v2/pool/site", nil, &s)
+}
+
+// Register tells the node that this worker is alive.
+func (c *Client) Register(ctx context.Context, w openflow.WorkerRecord) error {
+	return c.call(ctx, http.MethodPost, "/v2/pool/worker", wire.EncodeWorker(w), nil)
+}
+
+// Task implements activities.TaskStore.
+func (c *Client) Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	return c.TaskByExecution(ctx, k.ExecutionID())
+}
+
+// TaskByExecution finds a run. CodeNotFound: the site does not know it.
+func (c *Client) TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error) {
+	var row json.RawMessage
+	if err := c.call(ctx, http.MethodGet, "/v2/pool/task?"+execution(id), nil, &row); err != nil {
+		return openflow.TaskRecord{}, err
+	}
+	return wire.DecodeTaskRecord(row)
+}
+
+func execution(id openflow.ExecutionID) string {
+	return url.Values{"execution_id": {string(id)}}.Encode()
+}
+
+// Grant fetches what only the node can give to the run's container.
+func (c *Client) Grant(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
+	var g openflow.TaskGrant
+	return g, c.call(ctx, http.MethodGet, "/v2/pool/task/grant?"+execution(r.Key.ExecutionID()), nil, &g)
+}
+
+// StartTask implements activities.TaskStore.
+func (c *Client) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error) {
+	var b wire.PoolChange
+	err := c.call(ctx, http.MethodPost, "/v2/pool/task/start", wire.PoolStart{Key: k, Runtime: runtime, Container: container}, &b)
+	return b.Changed, err
+}
+
+// FinishTask implements activities.TaskStore.
+func (c *Client) FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error) {
+	var b wire.PoolChange
+	err := c.call(ctx, http.MethodPost, "/v2/pool/task/end", wire.PoolEnd{Key: k, End: end}, &b)
+	return b.Changed, err
+}
+
+// PutLog implements activities.LogStore: it streams what write writes. An error of write comes through.
+func (c *Client) PutLog(ctx context.Context, write func(stdout, stderr io.Writer) error) (string, error) {
+	r, w := io.Pipe()
+	failed := make(chan error, 1)
+	go func() {
+		err := write(w, w)
+		_ = w.CloseWithError(err) // never fails
+		failed <- err
+	}()
+	var b wire.PoolLog
+	err := c.do(ctx, http.MethodPut, "/v2/pool/log", "application/octet-stream", r, &b)
+	_ = r.CloseWithError(io.ErrClosedPipe) // lets the writer end when the node has not read everything
+	if werr := <-failed; werr != nil && !errors.Is(werr, io.ErrClosedPipe) {
+		return "", werr
+	}
+	return b.Digest, err
+}
+
+func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if body == nil {
+		return c.do(ctx, method, path, "", nil, into)
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		return openflow.Errorf(openflow.CodeInvalid, "request to %s cannot be encoded: %w", path, err)
+	}
+	return c.do(ctx, method, path, "application/json", bytes.NewReader(b), into)
+}
+
+func (c *Client) do(ctx context.Context, method, path, contentType string, body io.Reader, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, c.URL+path, body)
+	if err != nil {
+		return openflow.Errorf(openflow.CodeInvalid, "address %q of the site is not usable: %w", c.URL, err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.Token)
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := c.HTTP.Do(req)
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	defer func() { _ = resp.Body.Close() }() // read, or of no more use
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	var e wire.Envelope
+	if resp.StatusCode != http.StatusOK || json.Unmarshal(b, &e) != nil {
+		return openflow.Errorf(openflow.CodeUnavailable, "%s answered %s with HTTP %d and no envelope", c.URL, path, resp.StatusCode).
+			WithHint("is that the address of a node's --listen-workers?")
+	}
+	err = e.Err()
+	if openflow.CodeOf(err) == openflow.CodeUnimplemented {
+		return openflow.Errorf(openflow.CodeInvalid, "%s is another listener than that for workers: %w", c.URL, err).
+			WithHint("give the address of the node's --listen-workers")
+	}
+	if err != nil || into == nil {
+		return err
+	}
+	if err := json.Unmarshal(e.Data, into); err != nil {
+		return openflow.Errorf(openflow.CodeUnavailable, "%s answered %s with unreadable data: %w", c.URL, path, err)
+	}
+	return nil
+}
+
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	return openflow.Errorf(openflow.CodeUnavailable, "the node at %s does not answer: %w", c.URL, err).
+		WithHint("check that it runs with --listen-workers, and the address")
+}
+
+// CheckURL reads the address of a site: http or https, a host, and nothing behind it. CodeInvalid otherwise.
+func CheckURL(text string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSuffix(text, "/"))
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%q is not the address of a site", text).
+			WithHint("write it like http://10.0.0.2:9390: what the node was given as --listen-workers")
+	}
+	return u, nil
+}

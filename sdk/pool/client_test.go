@@ -1,0 +1,216 @@
+package pool_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/activities"
+	"openflow/catalogue"
+	"openflow/sdk/pool"
+	"openflow/sdk/wire"
+	"openflow/server"
+	"openflow/server/base"
+)
+
+var (
+	_ activities.TaskStore = (*pool.Client)(nil)
+	_ activities.LogStore  = (*pool.Client)(nil)
+)
+
+const token = "the token of the workers"
+
+// site is a node as its workers see it, on a real catalogue.
+type site struct {
+	rows *catalogue.Catalogue
+	logs []string
+	url  string
+}
+
+// PutLog implements base.PoolLogs.
+func (s *site) PutLog(_ context.Context, write func(stdout, stderr io.Writer) error) (string, error) {
+	var b bytes.Buffer
+	if err := write(&b, &b); err != nil || b.Len() == 0 {
+		return "", err
+	}
+	s.logs = append(s.logs, b.String())
+	return strings.Repeat("a", 64), nil
+}
+
+var guest = openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "c.db")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rows.Close()) })
+	s := &site{rows: rows}
+	log := slog.New(slog.DiscardHandler)
+	h := httptest.NewServer(server.Handler(log, &base.Pool{
+		Site: wire.PoolSite{PartyID: "9999", Namespace: "openflow"}, Store: rows, Logs: s, Log: log,
+		Check: func(given string) error {
+			if given != token {
+				return openflow.Errorf(openflow.CodeUnauthorized, "not our worker")
+			}
+			return nil
+		},
+		Grant: func(_ context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
+			return openflow.TaskGrant{Credential: "of " + string(r.Key.ExecutionID()), ModelID: "J", ModelVersion: "0", Partitions: 3}, nil
+		},
+	}))
+	t.Cleanup(h.Close)
+	s.url = h.URL
+	return s
+}
+
+func (s *site) client() *pool.Client {
+	return &pool.Client{URL: s.url, Token: token, HTTP: pool.NewHTTP()}
+}
+
+// task is a run with parameters that must arrive unchanged.
+func (s *site) task(t *testing.T) openflow.TaskRecord {
+	t.Helper()
+	dag := &openflow.DAG{SchemaVersion: "1", Parties: []openflow.Party{guest}, Tasks: []openflow.Task{{Name: "a", Component: "noop"}}}
+	job := openflow.JobRecord{ID: "J", Party: guest, Scheduler: "9999", Status: openflow.JobReady, DAG: dag}
+	rec := openflow.TaskRecord{
+		Key: openflow.TaskKey{Job: "J", Task: "a", Party: guest}, Scheduler: "9999", Component: "noop", Cores: 2, MemoryBytes: 1 << 40,
+		Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting,
+		Spec: openflow.TaskSpec{Name: "a", Component: "noop", Parameters: openflow.Parameters{
+			"big": json.Number("9007199254740993"), "none": nil, "list": []any{json.Number("0.1"), "ä <b>"},
+		}, Conf: openflow.TaskConf{Timeout: time.Hour, EngineRun: map[string]any{"label": "gpu"}}},
+	}
+	require.NoError(t, s.rows.CreateJob(t.Context(), job, []openflow.TaskRecord{rec}))
+	rec, err := s.rows.Task(t.Context(), rec.Key)
+	require.NoError(t, err)
+	return rec
+}
+
+func TestRunOfAWorker(t *testing.T) {
+	s := newSite(t)
+	c, want := s.client(), s.task(t)
+
+	about, err := c.Site(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, wire.PoolSite{PartyID: "9999", Namespace: "openflow"}, about)
+
+	got, err := c.Task(t.Context(), want.Key)
+	require.NoError(t, err)
+	require.Equal(t, want, got, "a row arrives as it is")
+	grant, err := c.Grant(t.Context(), got)
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskGrant{Credential: "of J_a_0_guest_9999", ModelID: "J", ModelVersion: "0", Partitions: 3}, grant)
+
+	for _, changes := range []bool{true, false} {
+		changed, err := c.StartTask(t.Context(), want.Key, "docker", "of-a")
+		require.NoError(t, err)
+		require.Equal(t, changes, changed)
+	}
+	code := 7
+	end := openflow.TaskEnd{Status: openflow.TaskFailed, Reason: "exit code 7", ExitCode: &code, LogDigest: strings.Repeat("a", 64)}
+	for _, changes := range []bool{true, false} {
+		changed, err := c.FinishTask(t.Context(), want.Key, end)
+		require.NoError(t, err)
+		require.Equal(t, changes, changed)
+	}
+	got, err = c.Task(t.Context(), want.Key)
+	require.NoError(t, err)
+	require.Equal(t, []any{openflow.TaskFailed, "exit code 7", "of-a"}, []any{got.PartyStatus, got.Reason, got.ContainerName})
+	require.Equal(t, 7, *got.ExitCode)
+
+	_, err = c.FinishTask(t.Context(), want.Key, openflow.TaskEnd{Status: openflow.TaskSuccess})
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "an end is final")
+	_, err = c.Grant(t.Context(), got)
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "an ended run needs nothing")
+	_, err = c.TaskByExecution(t.Context(), "unknown")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+}
+
+func TestRegister(t *testing.T) {
+	s := newSite(t)
+	w := openflow.WorkerRecord{
+		Machine: "m1", Name: "big", Labels: []string{"gpu"}, Runtime: "docker", Cores: 8, Version: "v", Running: []openflow.ExecutionID{"x"},
+		Started: time.UnixMilli(1_700_000_000_000).UTC(),
+	}
+	require.NoError(t, s.client().Register(t.Context(), w))
+	list, err := s.rows.Workers(t.Context(), time.Now().Add(-time.Minute))
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	w.Seen = list[0].Seen
+	require.Equal(t, w, list[0])
+	for _, bad := range []openflow.WorkerRecord{{Machine: "a/b"}, {Machine: "m", Labels: []string{"g pu"}}, {}} {
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(s.client().Register(t.Context(), bad)), "%+v", bad)
+	}
+}
+
+func TestLogs(t *testing.T) {
+	s := newSite(t)
+	c := s.client()
+	large := strings.Repeat("0123456789abcdef", 1<<16)
+	digest, err := c.PutLog(t.Context(), func(stdout, stderr io.Writer) error {
+		_, err := io.WriteString(stdout, large)
+		require.NoError(t, err)
+		_, err = io.WriteString(stderr, "end")
+		return err
+	})
+	require.NoError(t, err)
+	require.Len(t, digest, 64)
+	require.Equal(t, []string{large + "end"}, s.logs)
+
+	digest, err = c.PutLog(t.Context(), func(io.Writer, io.Writer) error { return nil })
+	require.NoError(t, err)
+	require.Empty(t, digest, "nothing was written")
+
+	_, err = c.PutLog(t.Context(), func(stdout, _ io.Writer) error {
+		_, _ = io.WriteString(stdout, "half") // what counts is that it breaks off
+		return openflow.Errorf(openflow.CodeNotFound, "no such container")
+	})
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), "the writer's error comes through")
+	require.Len(t, s.logs, 1, "half a log is none")
+}
+
+func TestRefusedAndUnreachable(t *testing.T) {
+	s := newSite(t)
+	stranger := s.client()
+	stranger.Token = "another"
+	_, err := stranger.Site(t.Context())
+	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
+	_, err = stranger.PutLog(t.Context(), func(stdout, _ io.Writer) error {
+		_, err := io.WriteString(stdout, strings.Repeat("x", 1<<20))
+		return err
+	})
+	require.Error(t, err)
+	require.Empty(t, s.logs)
+
+	for name, answer := range map[string]http.HandlerFunc{
+		"not a node":  func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "welcome", http.StatusNotFound) },
+		"breaks off":  func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"no envelope": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") },
+	} {
+		h := httptest.NewServer(answer)
+		defer h.Close()
+		c := &pool.Client{URL: h.URL, Token: token, HTTP: pool.NewHTTP()}
+		_, err := c.Task(t.Context(), openflow.TaskKey{Job: "J", Task: "a", Party: guest})
+		require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), name)
+	}
+}
+
+func TestCheckURL(t *testing.T) {
+	for text, good := range map[string]bool{
+		"http://10.0.0.2:9390": true, "https://site.example": true, "http://10.0.0.2:9390/": true, "10.0.0.2:9390": false,
+		"ftp://x": false, "http://": false, "http://x/path": false, "http://x?q=1": false, "http://u:p@x": false, "": false,
+	} {
+		_, err := pool.CheckURL(text)
+		require.Equal(t, good, err == nil, "%q: %v", text, err)
+	}
+}

@@ -1,0 +1,79 @@
+package wire_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/sdk/wire"
+)
+
+func TestLabelOf(t *testing.T) {
+	for name, c := range map[string]struct {
+		run   map[string]any
+		label string
+		bad   bool
+	}{
+		"none":         {nil, "", false},
+		"null":         {map[string]any{"label": nil}, "", false},
+		"a label":      {map[string]any{"label": "gpu"}, "gpu", false},
+		"a number":     {map[string]any{"label": json.Number("1")}, "", true},
+		"no name":      {map[string]any{"label": "g pu"}, "", true},
+		"empty string": {map[string]any{"label": ""}, "", true},
+	} {
+		label, err := wire.LabelOf(openflow.TaskConf{EngineRun: c.run})
+		require.Equal(t, c.bad, err != nil, name)
+		if !c.bad {
+			require.Equal(t, c.label, label, name)
+			continue
+		}
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), name)
+	}
+}
+
+// What a worker reads of a row, it can send back: reading never fails in another way than CodeInvalid, and is stable.
+func FuzzDecodeTaskRecord(f *testing.F) {
+	f.Add([]byte(`{"Key":{"Job":"J","Task":"a","Version":1,"Party":{"Role":"guest","ID":"9999"}},"Spec":{"Parameters":{"x":9007199254740993}}}`))
+	f.Add([]byte(`{"ExitCode":null,"StartTime":"2026-01-01T00:00:00Z","Spec":{"Inputs":[{"Channels":[{"Model":{"ID":"m"}}]}]}}`))
+	f.Add([]byte(`{}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := wire.DecodeTaskRecord(b)
+		if err != nil {
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+			return
+		}
+		again, err := json.Marshal(r)
+		if err != nil {
+			return // a time beyond what JSON can say
+		}
+		r2, err := wire.DecodeTaskRecord(again)
+		require.NoError(t, err)
+		b2, err := json.Marshal(r2)
+		require.NoError(t, err)
+		require.JSONEq(t, string(again), string(b2))
+	})
+}
+
+// A worker that says nonsense of itself is refused, and what is taken can be shown again.
+func FuzzPoolWorker(f *testing.F) {
+	f.Add([]byte(`{"machine":"m1","labels":["gpu"],"cores":2,"running":["x"],"start_time":1700000000000}`))
+	f.Add([]byte(`{"machine":"a/b"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var w wire.PoolWorker
+		if wire.Decode(b, &w) != nil {
+			return
+		}
+		r, err := w.Decode()
+		if err != nil {
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+			return
+		}
+		back, err := wire.EncodeWorker(r).Decode()
+		require.NoError(t, err)
+		require.Equal(t, r.Started.UnixMilli(), back.Started.UnixMilli())
+		r.Started = back.Started
+		require.Equal(t, r, back)
+	})
+}

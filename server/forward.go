@@ -1,0 +1,43 @@
+package server
+
+import (
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"path"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// Forward passes on what the containers of a pool's machine call to the base layer of their node, and nothing else. The
+// credential of the task goes along and is checked there.
+type Forward struct {
+	To        *url.URL
+	Transport http.RoundTripper
+}
+
+// Routes mounts the container side of the base layer. A node that does not answer is as silent here as it is itself:
+// the connection breaks off, and the container repeats its request.
+func (f Forward) Routes(r chi.Router) {
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.SetURL(f.To)
+			p.Out.Host = f.To.Host
+		},
+		Transport: f.Transport, FlushInterval: -1,
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
+	r.Handle("/v2/worker/*", straight(proxy))
+	r.Handle("/v1/interconn/chan/*", straight(proxy))
+}
+
+// straight refuses paths that lead elsewhere once somebody on the way has resolved their dots.
+func straight(next http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if path.Clean(r.URL.Path) != r.URL.Path {
+			http.NotFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}
+}

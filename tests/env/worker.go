@@ -1,0 +1,42 @@
+package env
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow/node"
+	"openflow/trust"
+)
+
+// WorkerHome is the folder of a machine of the party's pool.
+func (e *Env) WorkerHome(id, machine string) string {
+	return filepath.Join(e.dir, "worker-"+id+"-"+machine)
+}
+
+// StartWorker starts the worker of a machine of a party's pool, with one core, and ends it with the test. Starts counts
+// its programs among those of the party.
+func (e *Env) StartWorker(t testing.TB, id, machine string, labels ...string) *node.Worker {
+	t.Helper()
+	_, token, err := trust.LoadOrCreateWorkerToken(e.Home(id))
+	require.NoError(t, err)
+	home := e.WorkerHome(id, machine)
+	w, err := node.StartWorker(t.Context(), node.WorkerConfig{
+		Site: "http://" + e.configs[id].Workers, Token: token, Home: home, Labels: labels, Runtime: node.RuntimeProcess,
+		Components: e.witness[id].Program, Cores: 1, Version: "test",
+		Log: slog.New(slog.NewTextHandler(e.log, nil)).With("worker", machine),
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closing)
+		defer cancel()
+		if err := w.Close(ctx); err != nil {
+			t.Errorf("close worker %s: %v", machine, err)
+		}
+		EndTasks(t, home)
+	})
+	return w
+}

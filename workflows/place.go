@@ -1,0 +1,100 @@
+package workflows
+
+import (
+	"errors"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"openflow"
+	"openflow/activities"
+)
+
+// These only name the activities, so that the compiler checks them.
+var (
+	choosing *activities.Choosing
+	placing  *activities.Placing
+)
+
+const (
+	// impatience is how long a run waits for a machine before its reason is told.
+	impatience = 2 * time.Second
+	// recordDeadline is how long a machine may take to end a run that has no outcome; recordStart to begin with it.
+	recordDeadline = time.Minute
+	recordStart    = 10 * time.Second
+)
+
+// onMachine has an activity done by the worker of one machine, which gets that long to take it up, at first and again
+// after an attempt that was lost with an earlier process.
+func onMachine(ctx workflow.Context, machine string, within time.Duration) workflow.Context {
+	return workflow.WithScheduleToStartTimeout(workflow.WithTaskQueue(ctx, MachineQueue(machine)), within)
+}
+
+// findPlace lets a machine of the pool take the run. As long as there are workers that may, it waits for one of them to
+// have cores free; where there is none, until the order's deadline. CodeUnavailable: none came.
+func (t *taskRun) findPlace(ctx workflow.Context) error {
+	began := workflow.Now(ctx)
+	for {
+		err := t.choose(ctx)
+		if err == nil || !neverStarted(err) {
+			return err
+		}
+		why := t.tellWait(ctx)
+		if why.Workers == 0 && why.Reason != "" {
+			return openflow.Errorf(openflow.CodeUnavailable, "%s took the task within %s", why.Reason, workflow.Now(ctx).Sub(began)).
+				WithHint("start one: openflow worker")
+		}
+	}
+}
+
+// choose offers the run to the pool once. A run that waits for longer than a moment tells why.
+func (t *taskRun) choose(ctx workflow.Context) error {
+	offer := workflow.WithActivityOptions(t.run, workflow.ActivityOptions{
+		TaskQueue:              PoolQueue(t.order.Label),
+		ScheduleToStartTimeout: t.order.Pool.Wait,
+		StartToCloseTimeout:    10 * time.Second,
+		Summary:                "machine for " + t.order.Component,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumInterval: 5 * time.Second},
+	})
+	answer := workflow.ExecuteActivity(offer, choosing.ChooseMachine, t.order)
+	waits, stop := workflow.WithCancel(ctx)
+	defer stop()
+	selector := workflow.NewSelector(ctx)
+	selector.AddFuture(answer, func(workflow.Future) {})
+	selector.AddFuture(workflow.NewTimer(waits, impatience), func(f workflow.Future) { t.tellWait(ctx) })
+	selector.AddReceive(t.ended, t.receive(ctx))
+	for !answer.IsReady() && t.request.Status == "" {
+		selector.Select(ctx)
+	}
+	if t.request.Status != "" {
+		t.cancel()
+	}
+	return answer.Get(ctx, &t.place)
+}
+
+// tellWait shows why the run waits. That it cannot be told now says nothing about the workers.
+func (t *taskRun) tellWait(ctx workflow.Context) (w activities.Waiting) {
+	if err := call(ctx, 0, "", placing.TellWait, t.order, &w); err != nil {
+		workflow.GetLogger(ctx).Warn("reason of a wait not told", "task", t.order.Key.String(), "err", err)
+		return activities.Waiting{}
+	}
+	workflow.SetCurrentDetails(ctx, w.Reason)
+	return w
+}
+
+// neverStarted tells that no worker has taken an activity up in time.
+func neverStarted(err error) bool {
+	var timeout *temporal.TimeoutError
+	return errors.As(err, &timeout) && timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START
+}
+
+// gone is the error of a run whose machine is silent for too long; nil when that is not why it has no outcome. The run
+// may be tried again, as another version: its container is never taken up by another machine.
+func (t *taskRun) gone(err error) error {
+	if t.place.Machine == "" || !neverStarted(err) {
+		return nil
+	}
+	return openflow.Errorf(openflow.CodeUnavailable, "machine %s is gone: its worker has not come back within %s", t.place, t.order.Pool.Gone)
+}

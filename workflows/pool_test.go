@@ -1,0 +1,150 @@
+package workflows_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+
+	"openflow"
+	"openflow/activities"
+	"openflow/workflows"
+)
+
+// machines stands in for the activities that find a machine.
+type machines struct {
+	choose  func(attempt int) (activities.Place, error)
+	workers int // that are alive and may run the task
+
+	choices, told atomic.Int32
+}
+
+func (m *machines) ChooseMachine(context.Context, openflow.TaskOrder) (activities.Place, error) {
+	return m.choose(int(m.choices.Add(1)))
+}
+
+func (m *machines) TellWait(_ context.Context, o openflow.TaskOrder) (activities.Waiting, error) {
+	m.told.Add(1)
+	return activities.Waiting{Reason: activities.WaitReason(o.Label, m.workers), Workers: m.workers}, nil
+}
+
+var (
+	_ interface {
+		ChooseMachine(context.Context, openflow.TaskOrder) (activities.Place, error)
+	} = (*activities.Choosing)(nil)
+	_ interface {
+		TellWait(context.Context, openflow.TaskOrder) (activities.Waiting, error)
+	} = (*activities.Placing)(nil)
+)
+
+// nobody is what Temporal says of an activity that no worker has taken up in time.
+func nobody() error { return temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil) }
+
+func pooled(label string) openflow.TaskOrder {
+	o := order()
+	o.Label, o.Pool = label, &openflow.Pooling{Wait: 10 * time.Minute, Gone: time.Minute}
+	return o
+}
+
+func chosen(int) (activities.Place, error) { return activities.Place{Machine: "m1", Name: "big"}, nil }
+
+func TestTaskOfAPool(t *testing.T) {
+	success := activities.Outcome{Status: openflow.TaskSuccess}
+	for name, tc := range map[string]struct {
+		machines *machines
+		run      func(context.Context, int) (activities.Outcome, error)
+		want     activities.Outcome
+		told     int32
+		recorded []string // queues from which the end was recorded; "" is the node's own
+	}{
+		"a machine takes it": {&machines{choose: chosen}, ends(success, nil), success, 0, nil},
+		"no worker": {
+			&machines{choose: func(int) (activities.Place, error) { return activities.Place{}, nobody() }}, nil,
+			activities.Outcome{
+				Status: openflow.TaskFailed, Code: openflow.CodeUnavailable,
+				Error: "no worker with label gpu took the task within 0s (start one: openflow worker)",
+			}, 1, []string{""},
+		},
+		"all are busy at first": {
+			&machines{workers: 2, choose: func(attempt int) (activities.Place, error) {
+				if attempt < 3 {
+					return activities.Place{}, nobody()
+				}
+				return chosen(attempt)
+			}}, ends(success, nil), success, 2, nil,
+		},
+		"the machine is gone": {
+			&machines{choose: chosen}, ends(activities.Outcome{}, nobody()),
+			activities.Outcome{
+				Status: openflow.TaskFailed, Code: openflow.CodeUnavailable,
+				Error: "machine big (m1) is gone: its worker has not come back within 1m0s",
+			}, 0, []string{""},
+		},
+		"it cannot be run there": {
+			&machines{choose: chosen}, ends(activities.Outcome{}, activities.ToTemporal(openflow.Errorf(openflow.CodeNotFound, "no image"))),
+			activities.Outcome{Status: openflow.TaskFailed, Code: openflow.CodeNotFound, Error: "no image"}, 0, []string{"openflow.machine.m1"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &node{run: tc.run}
+			env := taskEnv(n)
+			env.RegisterActivity(tc.machines)
+			queues := map[string][]string{}
+			env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+				queues[info.ActivityType.Name] = append(queues[info.ActivityType.Name], info.TaskQueue)
+			})
+			env.ExecuteWorkflow(workflows.Task, pooled("gpu"))
+			require.Equal(t, tc.want.Status, result(t, env))
+			require.Equal(t, tc.want, n.reports[0].Outcome)
+			require.True(t, tc.want.Code == "" || tc.want.Code == openflow.CodeNotFound || tc.want.Code.Retryable())
+			require.Equal(t, tc.told, tc.machines.told.Load(), "how often the reason was told")
+			for _, q := range queues["ChooseMachine"] {
+				require.Equal(t, "openflow.pool.gpu", q)
+			}
+			for _, q := range queues["RunTask"] {
+				require.Equal(t, "openflow.machine.m1", q)
+			}
+			require.Len(t, n.ended, len(tc.recorded))
+			if len(tc.recorded) > 0 && tc.recorded[0] != "" {
+				require.Equal(t, tc.recorded, queues["RecordEnd"])
+			} else {
+				require.Empty(t, queues["RecordEnd"], "a local activity, which the node does itself")
+			}
+		})
+	}
+}
+
+// While nobody takes the run, the reason is told after a moment, and a stop ends it without a machine.
+func TestStopWhileWaitingForAMachine(t *testing.T) {
+	hold := make(chan struct{})
+	defer close(hold)
+	m := &machines{choose: func(int) (activities.Place, error) { <-hold; return activities.Place{}, nil }}
+	n := &node{}
+	env := taskEnv(n)
+	env.RegisterActivity(m)
+	env.RegisterDelayedCallback(func() {
+		require.Equal(t, int32(1), m.told.Load())
+		env.SignalWorkflow(workflows.SignalEnd, workflows.EndRequest{Status: openflow.TaskCanceled, Reason: "the job is canceled"})
+	}, 4*time.Second)
+	env.ExecuteWorkflow(workflows.Task, pooled(""))
+	require.Equal(t, openflow.TaskCanceled, result(t, env))
+	require.Zero(t, n.runs)
+	require.Len(t, n.ended, 1)
+	require.Equal(t, "the job is canceled", n.reports[0].Outcome.Error)
+}
+
+func TestQueuesOfAPool(t *testing.T) {
+	for queue, of := range map[string]bool{
+		workflows.PoolQueue(""): true, workflows.PoolQueue("gpu"): true, workflows.MachineQueue("m1"): true,
+		"openflow": false, "openflow.": false, "openflow.pooling": false, "": false, "temporal-sys-processor": false,
+	} {
+		require.Equal(t, of, workflows.OfPool(queue), queue)
+	}
+	require.NotEqual(t, workflows.PoolQueue(""), workflows.PoolQueue("gpu"))
+}
