@@ -268,7 +268,9 @@ func TestRefusedStartOfTheJob(t *testing.T) {
 	require.Equal(t, openflow.JobFailed, w.run(chain()))
 	require.Equal(t, `task "a" failed at party 10000 (host): at party 10000: it is canceled here`, w.last().Reason)
 	require.Empty(t, w.kinds("start b"))
-	require.Equal(t, openflow.TaskCanceled, w.status[openflow.TaskKey{Job: "J", Task: "a", Party: guest}], "what began is stopped")
+	// The refusal may come first: then the guest is not asked any more, or refuses by itself.
+	require.Contains(t, []openflow.TaskStatus{"", openflow.TaskCanceled}, w.status[openflow.TaskKey{Job: "J", Task: "a", Party: guest}],
+		"what began is stopped")
 }
 
 // The parties of the first task learn from its start that the job runs, the others from a call of their own.
