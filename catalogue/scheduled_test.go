@@ -162,3 +162,22 @@ func TestScheduledProgressReasonAndRetention(t *testing.T) {
 	_, err = c.ScheduledJob(ctx, "j")
 	requireCode(t, openflow.CodeNotFound, err)
 }
+
+// A job that never waits for resources runs and ends all the same, or its record would be kept for ever.
+func TestScheduledJobThatNeverWaits(t *testing.T) {
+	for name, path := range map[string][]openflow.JobStatus{
+		"seen running": {openflow.JobRunning, openflow.JobSuccess}, "too short to be seen": {openflow.JobSuccess},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCatalogue(t)
+			_, err := c.CreateScheduledJob(t.Context(), scheduled("j", "", "h"))
+			require.NoError(t, err)
+			for _, to := range path {
+				changed, err := c.UpdateScheduledJob(t.Context(), "j", to, "")
+				require.NoError(t, err)
+				require.True(t, changed)
+			}
+			require.NoError(t, c.DeleteScheduledJob(t.Context(), "j"))
+		})
+	}
+}
