@@ -22,6 +22,7 @@ type directory struct {
 	http      *http.Client
 	partner   openflow.PartnerService
 	scheduler openflow.SchedulerService
+	called    func(peer openflow.PartyID, took time.Duration, err error)
 }
 
 // client makes the client of a peer. Sites are read anew each time, so a changed address holds at once.
@@ -34,7 +35,7 @@ func (d *directory) client(ctx context.Context, id openflow.PartyID) (*partner.C
 	if err != nil {
 		return nil, openflow.About(openflow.AboutSite, err)
 	}
-	return &partner.Client{Self: d.self, Peer: id, URL: s.URL, Signer: d.signer, HTTP: d.http}, nil
+	return &partner.Client{Self: d.self, Peer: id, URL: s.URL, Signer: d.signer, HTTP: d.http, Called: d.called}, nil
 }
 
 // Partner implements openflow.Directory.

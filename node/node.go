@@ -18,6 +18,7 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/temporalproto"
 	sdkclient "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	sdkworker "go.temporal.io/sdk/worker"
 
 	"openflow"
@@ -38,6 +39,8 @@ import (
 	"openflow/server/application"
 	"openflow/server/base"
 	"openflow/server/interconnection"
+	"openflow/telemetry/metrics"
+	"openflow/telemetry/traces"
 	"openflow/trust"
 	"openflow/worker"
 	"openflow/workflows"
@@ -66,6 +69,9 @@ type Node struct {
 	temporal *temporal.Server
 	client   sdkclient.Client
 	worker   sdkworker.Worker
+	metrics  *metrics.Metrics
+	traces   *traces.Traces
+	bytes    atomic.Int64 // of objects, when they were last counted
 	started  time.Time
 	ready    atomic.Bool
 	warnings []string
@@ -96,7 +102,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	}
 	n := &Node{config: c, started: time.Now()}
 	for _, step := range []func(context.Context) error{
-		n.openHome, n.bind, n.openStores, n.openRuntime, n.startTemporal, n.serve, n.register, n.startWorker, n.startUpkeep,
+		n.openHome, n.bind, n.openTelemetry, n.openStores, n.openRuntime, n.startTemporal, n.serve, n.register, n.startWorker, n.startUpkeep,
 	} {
 		if err := step(ctx); err != nil {
 			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -209,10 +215,14 @@ func (n *Node) startTemporal(ctx context.Context) error {
 	} {
 		attributes[k.GetName()] = keyword
 	}
-	var err error
+	interceptors, err := n.traces.Interceptors()
+	if err != nil {
+		return err
+	}
 	n.temporal, err = temporal.Start(ctx, temporal.Options{
 		Dir: n.home.path("temporal"), Synchronous: n.config.synchronous(), Retention: n.config.Retention.Workflows,
-		SearchAttributes: attributes, UI: n.config.UI, UIPublicPath: uiPath, Logger: n.config.Log,
+		SearchAttributes: attributes, UI: n.config.UI, UIPublicPath: uiPath, Interceptors: interceptors,
+		Logger: n.config.Log,
 	})
 	if err != nil {
 		return err
@@ -274,8 +284,9 @@ func (n *Node) serve(context.Context) error {
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
 	dir := &directory{
 		self: n.config.Party, sites: n.rows, signer: signer{trust.Signer{Party: n.config.Party, Key: n.key}},
-		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched,
+		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched, called: n.metrics.PeerCalled,
 	}
+	dir.http.Transport = n.traces.Transport(dir.http.Transport)
 	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
 	n.prepareWorker(dir, engine)
 
@@ -286,28 +297,30 @@ func (n *Node) serve(context.Context) error {
 	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
 	inter := &interconnection.API{
 		Verifier: trust.Verifier{Self: n.config.Party, Keys: keys{n.rows}, Nonces: n.messages},
-		Partner:  part, Scheduler: sched, Prober: dir, MaxBody: maxMessage, Log: n.config.Log,
+		Partner:  part, Scheduler: sched, Prober: dir, MaxBody: maxMessage, Traced: n.traces.Continue, Log: n.config.Log,
 		Transport: &interconnection.Transport{
 			Self: n.config.Party, Store: n.messages, Sessions: &senders{self: n.config.Party, tasks: n.rows, known: map[string][]openflow.Party{}},
 			MaxBody: maxMessage, Log: n.config.Log,
 		},
 	}
 	south := &base.API{
-		Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log,
+		Store: n.rows, Objects: n.objects, Credentials: n.secrets, Traced: n.traces.Continue, Log: n.config.Log,
 		Transport: &base.Transport{Self: n.config.Party, Store: n.messages, Peers: dir, MaxBody: maxMessage, Log: n.config.Log},
 	}
 	north := []server.Layer{
-		server.Health{Ready: n.Ready}, server.Guarded{Layer: app, Guard: access.Middleware},
+		server.Health{Ready: n.Ready},
+		n.counted("application", server.Guarded{Layer: server.Guarded{Layer: app, Guard: n.traces.Begin}, Guard: access.Middleware}),
+		server.Guarded{Layer: server.Mount{Prefix: "/metrics", Handler: n.metrics.Handler(n.config.Log)}, Guard: access.Middleware},
 		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.temporal.UIHandler()}, Guard: access.Middleware},
 		server.Guarded{Layer: server.Profiles{}, Guard: access.Middleware},
 	}
 	if n.partners == nil {
-		north = append(north, inter)
+		north = append(north, n.counted("interconnection", inter))
 	} else {
-		n.listen("interconnection", n.partners, server.Health{Ready: n.Ready}, inter)
+		n.listen("interconnection", n.partners, server.Health{Ready: n.Ready}, n.counted("interconnection", inter))
 	}
 	n.listen("application", n.application, north...)
-	n.listen("base", n.base, south)
+	n.listen("base", n.base, n.counted("base", south))
 	return nil
 }
 
@@ -318,10 +331,12 @@ func (n *Node) listen(what string, l net.Listener, layers ...server.Layer) {
 
 func (n *Node) prepareWorker(dir *directory, engine *starter.Engine) {
 	worker.Limit()
-	n.worker = worker.New(n.client, worker.Options{Queue: Queue, Identity: n.identity()},
-		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: n.rows, Waker: engine},
+	n.worker = worker.New(n.client, worker.Options{
+		Queue: Queue, Identity: n.identity(), Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
+	},
+		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: measuredJobs{n.rows, n.metrics}, Waker: engine},
 		&activities.Running{
-			Self: n.config.Party, Tasks: n.rows, Runtime: n.runtime, Launcher: n.launcher, Logs: logs{n.objects, n.runtime},
+			Self: n.config.Party, Tasks: measuredTasks{n.rows, n.metrics}, Runtime: n.runtime, Launcher: n.launcher, Logs: logs{n.objects, n.runtime},
 			Directory: dir, Log: n.config.Log,
 		})
 }

@@ -32,7 +32,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	}
 	n.launcher = &docker.Launcher{
 		Node: n.home.Node, Image: binary, Command: []string{"run"}, Credentials: n.secrets, Models: n.models,
-		MachineCPUs: machineCPUs(), Base: func() docker.BaseLayer { return n.baseAddress },
+		MachineCPUs: machineCPUs(), Base: func() docker.BaseLayer { return n.baseAddress }, Traced: n.traces.Environment,
 	}
 	device := "local"
 	if n.config.Runtime == RuntimeDocker {

@@ -34,6 +34,7 @@ func (n *Node) startUpkeep(context.Context) error {
 		_, err := objects.Sweep(ctx, n.objects, n.rows.ReferencedObject, time.Now(), objects.DefaultGrace)
 		return err
 	})
+	n.every(ctx, retainEvery, "size of objects", n.countObjects)
 	return nil
 }
 

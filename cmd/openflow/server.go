@@ -16,6 +16,7 @@ import (
 	"openflow/cli"
 	"openflow/node"
 	"openflow/partner"
+	"openflow/telemetry/traces"
 )
 
 // serverFlags are the settings of a node; each is also a key of --config and an environment variable.
@@ -24,6 +25,7 @@ type serverFlags struct {
 	peers                                                                                         []string
 	grantAll, token, noUI                                                                         bool
 	cores                                                                                         int
+	otlp                                                                                          string
 }
 
 // defaultListen is where FATE-Flow's clients look.
@@ -52,6 +54,9 @@ dashes. The command line comes first, then the environment, then the file.`,
 			if err != nil {
 				return cli.Usage(err)
 			}
+			if cfg.Spans, err = traces.OTLP(c.Context(), f.otlp, os.Getenv); err != nil {
+				return cli.Usage(err)
+			}
 			return serve(c.Context(), cfg, c.ErrOrStderr())
 		},
 	}
@@ -69,6 +74,7 @@ dashes. The command line comes first, then the environment, then the file.`,
 	flags.BoolVar(&f.grantAll, "grant-all", false, "peers may use every table and component; for trials")
 	flags.BoolVar(&f.noUI, "no-ui", false, "without the Temporal UI")
 	flags.IntVar(&f.cores, "cores", 0, "cores that jobs share (default 32, as FATE-Flow has it)")
+	flags.StringVar(&f.otlp, "otlp", "", "collector of traces, such as http://127.0.0.1:4318 (default: that of OTEL_EXPORTER_OTLP_ENDPOINT; else none)")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	// OPENFLOW_TOKEN holds the token itself, for clients on the same machine.
 	flags.Lookup("token").Annotations = map[string][]string{cli.EnvironmentAnnotation: {"REQUIRE_TOKEN"}}

@@ -95,6 +95,7 @@ func (s *Server) Dial(ctx context.Context, identity string, logger *slog.Logger)
 	c, err := sdkclient.DialContext(ctx, sdkclient.Options{
 		HostPort: s.Frontend(), Namespace: s.options.Namespace, Identity: identity,
 		Logger:            sdklog.NewStructuredLogger(logger),
+		Interceptors:      s.options.Interceptors,
 		Credentials:       sdkclient.NewAPIKeyStaticCredentials(string(s.token)),
 		ConnectionOptions: sdkclient.ConnectionOptions{TLSDisabled: true},
 	})

@@ -31,6 +31,8 @@ type Client struct {
 	URL    string // base of the peer's interconnection layer, without a trailing slash
 	Signer Signer
 	HTTP   *http.Client
+	// Called is told of every call that has ended, and its error; nil: nobody is.
+	Called func(peer openflow.PartyID, took time.Duration, err error)
 }
 
 var (
@@ -55,6 +57,13 @@ func NewHTTP() *http.Client {
 	}
 }
 
+// tellOf ends a call that began then.
+func (c *Client) tellOf(begin time.Time, err *error) {
+	if c.Called != nil {
+		c.Called(c.Peer, time.Since(begin), *err)
+	}
+}
+
 // post sends one call and returns the answer's envelope.
 func (c *Client) post(ctx context.Context, path string, body any) (wire.Envelope, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -62,8 +71,8 @@ func (c *Client) post(ctx context.Context, path string, body any) (wire.Envelope
 	return c.send(ctx, path, body)
 }
 
-func (c *Client) send(ctx context.Context, path string, body any) (wire.Envelope, error) {
-	var e wire.Envelope
+func (c *Client) send(ctx context.Context, path string, body any) (e wire.Envelope, err error) {
+	defer c.tellOf(time.Now(), &err)
 	b, err := json.Marshal(body)
 	if err != nil {
 		return e, openflow.Errorf(openflow.CodeInvalid, "request to %s cannot be encoded: %w", path, err)

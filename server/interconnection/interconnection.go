@@ -34,7 +34,10 @@ type API struct {
 	Prober    Prober
 	Transport *Transport
 	MaxBody   int64 // bytes of the largest request: a message with its wrapping
-	Log       *slog.Logger
+	// Traced wraps the handlers of verified requests, so that what an unproven caller says about traces is not even
+	// read; nil: nothing does.
+	Traced func(http.Handler) http.Handler
+	Log    *slog.Logger
 }
 
 // Routes mounts the layer: the partner and scheduler pages of fate-flow-api §2.2–2.3, and the transport of
@@ -42,6 +45,9 @@ type API struct {
 func (a *API) Routes(r chi.Router) {
 	r.Group(func(r chi.Router) {
 		r.Use(a.verify)
+		if a.Traced != nil {
+			r.Use(a.Traced)
+		}
 		for path, h := range map[string]reply.Handler{
 			"/v2/partner/job/create":           a.createJob,
 			"/v2/partner/job/start":            a.startJob,

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"openflow"
 	"openflow/catalogue"
@@ -36,6 +37,7 @@ type settings struct {
 	strict  bool
 	token   bool
 	split   bool
+	spans   func(id string) sdktrace.SpanExporter
 }
 
 // Option says how an environment differs from the usual one.
@@ -55,6 +57,11 @@ func Token() Option { return func(s *settings) { s.token = true } }
 
 // Split gives the interconnection layer of every node a listener of its own.
 func Split() Option { return func(s *settings) { s.split = true } }
+
+// Spans gives every node a place for its traces.
+func Spans(of func(id string) sdktrace.SpanExporter) Option {
+	return func(s *settings) { s.spans = of }
+}
 
 // Cores is the size of every node's pool.
 func Cores(n int) Option { return func(s *settings) { s.cores = n } }
@@ -132,6 +139,9 @@ func (e *Env) configure(t testing.TB, dir string) {
 			GrantAll: !e.set.strict, Runtime: node.RuntimeProcess, Components: e.witness[id].Program,
 			Durability: node.DurableProcess, Limits: limits, Timing: e.set.timing, Version: "test",
 			Log: slog.New(slog.NewTextHandler(e.log, nil)).With("node", id),
+		}
+		if e.set.spans != nil {
+			c.Spans = e.set.spans(id)
 		}
 		if e.set.split {
 			c.Interconnection = partners[id]
