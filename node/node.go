@@ -55,26 +55,27 @@ const uiPath = "/temporal"
 
 // Node is a running site. Close it in the end.
 type Node struct {
-	config   Config
-	home     *home
-	key      trust.Key
-	token    string
-	secrets  trust.Credentials
-	rows     *catalogue.Catalogue
-	objects  objects.Store
-	messages messages.Store
-	runtime  driver.Runtime
-	launcher *docker.Launcher
-	catalog  components
-	temporal *temporal.Server
-	client   sdkclient.Client
-	worker   sdkworker.Worker
-	metrics  *metrics.Metrics
-	traces   *traces.Traces
-	bytes    atomic.Int64 // of objects, when they were last counted
-	started  time.Time
-	ready    atomic.Bool
-	warnings []string
+	config    Config
+	home      *home
+	key       trust.Key
+	token     string
+	secrets   trust.Credentials
+	rows      *catalogue.Catalogue
+	objects   objects.Store
+	messages  messages.Store
+	runtime   driver.Runtime
+	launcher  *docker.Launcher
+	catalog   components
+	temporal  *temporal.Server
+	client    sdkclient.Client
+	worker    sdkworker.Worker
+	directory *directory
+	metrics   *metrics.Metrics
+	traces    *traces.Traces
+	bytes     atomic.Int64 // of objects, when they were last counted
+	started   time.Time
+	ready     atomic.Bool
+	warnings  []string
 
 	application net.Listener
 	partners    net.Listener // nil when the application's listener serves them
@@ -286,18 +287,19 @@ func (n *Node) serve(context.Context) error {
 		self: n.config.Party, sites: n.rows, signer: signer{trust.Signer{Party: n.config.Party, Key: n.key}},
 		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched, called: n.metrics.PeerCalled,
 	}
+	n.directory = dir
 	dir.http.Transport = n.traces.Transport(dir.http.Transport)
 	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
 	n.prepareWorker(dir, engine)
 
 	app := &application.API{
 		Jobs: jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, dir}, Logs: logs{n.objects, n.runtime},
-		About: n.about, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: ids.Next, Log: n.config.Log,
+		About: n.about, Examine: n.Examine, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: ids.Next, Log: n.config.Log,
 	}
 	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
 	inter := &interconnection.API{
 		Verifier: trust.Verifier{Self: n.config.Party, Keys: keys{n.rows}, Nonces: n.messages},
-		Partner:  part, Scheduler: sched, Prober: dir, MaxBody: maxMessage, Traced: n.traces.Continue, Log: n.config.Log,
+		Partner:  part, Scheduler: sched, Prober: dir, Version: n.config.Version, MaxBody: maxMessage, Traced: n.traces.Continue, Log: n.config.Log,
 		Transport: &interconnection.Transport{
 			Self: n.config.Party, Store: n.messages, Sessions: &senders{self: n.config.Party, tasks: n.rows, known: map[string][]openflow.Party{}},
 			MaxBody: maxMessage, Log: n.config.Log,

@@ -6,7 +6,6 @@ import (
 
 	"openflow"
 	"openflow/catalogue"
-	"openflow/docker"
 	"openflow/objects"
 )
 
@@ -59,24 +58,16 @@ func (n *Node) every(ctx context.Context, period time.Duration, what string, do 
 // sweepOrphans removes this node's containers whose run has ended or is not known. What a run in progress owns is left
 // to its workflow.
 func (n *Node) sweepOrphans(ctx context.Context) error {
-	containers, err := n.runtime.List(ctx, map[string]string{docker.LabelNode: n.home.Node})
+	names, err := n.orphans(ctx)
 	if err != nil {
 		return err
 	}
-	for _, c := range containers {
-		t, err := n.rows.TaskByExecution(ctx, openflow.ExecutionID(c.Labels[docker.LabelExecution]))
-		switch {
-		case openflow.CodeOf(err) == openflow.CodeNotFound:
-		case err != nil:
-			return err
-		case !t.PartyStatus.Terminal() || time.Since(t.EndTime) < sweepEvery:
-			continue // running, or its own removal is on the way
-		}
-		n.config.Log.Info("removing a container that nothing needs", "container", c.Name)
-		if err := n.runtime.Stop(ctx, c.Name, stopGrace); err != nil {
+	for _, name := range names {
+		n.config.Log.Info("removing a container that nothing needs", "container", name)
+		if err := n.runtime.Stop(ctx, name, stopGrace); err != nil {
 			return err
 		}
-		if err := n.runtime.Remove(ctx, c.Name); err != nil {
+		if err := n.runtime.Remove(ctx, name); err != nil {
 			return err
 		}
 	}

@@ -190,6 +190,7 @@ type SiteProbe struct {
 type SiteProbed struct {
 	Caller   string   `json:"caller"`
 	CallBack *Problem `json:"call_back,omitempty"` // why the peer does not reach the caller; absent when it does
+	Version  string   `json:"version,omitempty"`   // what the peer's node runs
 }
 
 // CreatedModel is the data of an answer that created a job.

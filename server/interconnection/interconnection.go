@@ -32,6 +32,7 @@ type API struct {
 	Partner   openflow.PartnerService
 	Scheduler openflow.SchedulerService
 	Prober    Prober
+	Version   string // of this node, for peers that ask
 	Transport *Transport
 	MaxBody   int64 // bytes of the largest request: a message with its wrapping
 	// Traced wraps the handlers of verified requests, so that what an unproven caller says about traces is not even
@@ -125,7 +126,7 @@ func (a *API) siteInfo(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	answer := wire.SiteProbed{Caller: string(Caller(r))}
+	answer := wire.SiteProbed{Caller: string(Caller(r)), Version: a.Version}
 	if b.CallBack {
 		if err := a.Prober.Probe(r.Context(), Caller(r)); err != nil {
 			answer.CallBack = wire.Failure(err).Error
