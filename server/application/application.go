@@ -58,8 +58,8 @@ type API struct {
 	Logs      Logs
 	About     func() About
 	Examine   func(ctx context.Context) []openflow.Finding // what openflow doctor shows
-	Space     func() error // nil while there is room for new data and jobs
-	Uploads   string       // folder that server-side upload paths are taken from
+	Space     func() error                                 // nil while there is room for new data and jobs
+	Uploads   string                                       // folder that server-side upload paths are taken from
 	NewID     func() openflow.JobID
 	Log       *slog.Logger
 }
