@@ -14,7 +14,7 @@ LINKS_SERVER = /(embed/temporal|node|fleet|demo|bench|cmd/openflow|tests/env|tes
 LIGHT        = $(shell go list ./... | grep -vE '$(LINKS_SERVER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check services lint unit race scenarios fuzz bench big queue replay-fixtures golden clean
+.PHONY: help build demo test check services lint unit race scenarios fuzz bench big queue replay-fixtures home-fixture golden clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -63,6 +63,10 @@ queue: ## A thousand jobs that wait, then run; the last result is in docs/perfor
 replay-fixtures: build ## Record histories of this (released) version into workflows/testdata/replay
 	@git diff --quiet HEAD -- workflows activities || { echo "commit first: fixtures come from released code"; exit 1; }
 	go test -tags record -count=1 -run 'TestRecord.*Histories' ./tests/scenarios
+
+home-fixture: build ## Pack a home of this (released) version into tests/testdata/homes: every later version must start on it
+	@git diff --quiet HEAD || { echo "commit first: fixtures come from released code"; exit 1; }
+	VERSION=$(VERSION) go test -tags record -count=1 -v -run TestRecordHome ./tests/scenarios
 
 golden: ## Rewrite golden files, then show the difference
 	go test ./sdk/wire/... ./server/... -update; git --no-pager diff --stat

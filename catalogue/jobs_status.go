@@ -14,16 +14,26 @@ var jobStatuses = []openflow.JobStatus{
 
 // The compare-and-sets of both job tables, by target status.
 var (
-	jobMoves       = moves("job", jobKey, 5)
-	scheduledMoves = moves("scheduled_job", "job_id = $1", 2)
+	jobMoves       = moves("job", jobKey, 5, openflow.JobStatus.Before)
+	scheduledMoves = moves("scheduled_job", "job_id = $1", 2, beforeScheduled)
 )
+
+// beforeScheduled is Before for the scheduler's own record, which says "waiting" only of jobs that really had to wait: a
+// job whose parties had room for it at once runs, and ends, straight from ready.
+func beforeScheduled(to openflow.JobStatus) []openflow.JobStatus {
+	from := to.Before()
+	if to == openflow.JobRunning || to == openflow.JobSuccess {
+		from = append(from, openflow.JobReady)
+	}
+	return from
+}
 
 // moves writes, for each status that can be reached, the statement that reaches it from every status that may become
 // it. Its arguments are the key's, then moveArgs from number first on. A job starts once; a rerun opens its end.
-func moves(table, key string, first int) map[openflow.JobStatus]string {
+func moves(table, key string, first int, before func(openflow.JobStatus) []openflow.JobStatus) map[openflow.JobStatus]string {
 	m := map[openflow.JobStatus]string{}
 	for _, to := range jobStatuses {
-		from := to.Before()
+		from := before(to)
 		if len(from) == 0 {
 			continue
 		}

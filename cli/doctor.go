@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,9 +70,11 @@ func doctorCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the node, its peers and this machine",
-		Long: `Check that the node answers and can take jobs, that version and clock fit, that its peers answer, trust and reach it, what its
-containers can reach, and on this machine: the home folder, its disk, and Docker. Each finding is ok, warn or FAIL with what to
-do about it. The exit code is 1 when something failed, 3 when the node does not answer.`,
+		Long: `Check that the node answers and can take jobs, and have it check itself: its peers (reachable both ways, keys, clock, version,
+grants), its machine (home folder, disk, fsync, algorithms), Docker (daemon, image, what containers reach, orphans), Temporal
+(workers, backlog, workflows that cannot go on) and its work (long waits, the pool, retention). On this machine: the home folder
+and its secrets. Each finding is ok, warn or FAIL with what to do about it. The exit code is 1 when something failed, 3 when the
+node does not answer.`,
 		Example: `  openflow doctor
   openflow doctor --home /var/lib/openflow
   openflow doctor --node http://10.0.0.1:9380 -o json`,
@@ -99,9 +100,11 @@ do about it. The exit code is 1 when something failed, 3 when the node does not 
 // examine makes all checks. insisted says that the home folder was named, so its absence is a failure.
 func examine(ctx context.Context, o *options, home string, insisted bool) diagnosis {
 	d := diagnosis{Checks: []check{}}
-	runtime := d.examineNode(ctx, o.client(), o.version)
-	d.examineHome(home, insisted)
-	d.examineDocker(ctx, runtime)
+	told := d.examineNode(ctx, o.client(), o.version)
+	d.examineHome(home, insisted, told)
+	if !told {
+		d.examineDocker(ctx)
+	}
 	d.OK = true
 	for _, c := range d.Checks {
 		d.OK = d.OK && c.Status != failed
@@ -118,12 +121,12 @@ func (d diagnosis) text(w io.Writer) {
 	}
 }
 
-// examineNode checks what the node tells and returns its runtime, empty when it is not known.
-func (d *diagnosis) examineNode(ctx context.Context, client *sdk.Client, version string) (runtime string) {
+// examineNode checks what the node tells. It reports false when the node could not be asked about itself.
+func (d *diagnosis) examineNode(ctx context.Context, client *sdk.Client, version string) (told bool) {
 	if err := client.Healthz(ctx); err != nil {
 		d.away = openflow.CodeOf(err) == openflow.CodeUnavailable
 		d.fail("node", err, "start it: openflow server --party ID")
-		return ""
+		return false
 	}
 	d.add(fine, "node", "", "answers at %s", client.URL)
 	if err := client.Ready(ctx); err != nil {
@@ -135,7 +138,7 @@ func (d *diagnosis) examineNode(ctx context.Context, client *sdk.Client, version
 	about, err := client.About(ctx)
 	if err != nil {
 		d.fail("about", err, "give the token with --token or OPENFLOW_TOKEN")
-		return ""
+		return false
 	}
 	if about.Version == version {
 		d.add(fine, "version", "", "%s here and there", version)
@@ -143,22 +146,15 @@ func (d *diagnosis) examineNode(ctx context.Context, client *sdk.Client, version
 		d.add(doubt, "version", "use the same version on both sides", "the node has %s, this command %s", about.Version, version)
 	}
 	d.add(fine, "site", "", "party %s, runtime %s, %s", about.PartyID, about.Runtime, about.Durability)
-	for _, w := range about.Warnings {
-		d.add(doubt, "node", remedyOf(w), "%s", w)
+	found, err := client.Doctor(ctx)
+	if err != nil {
+		d.fail("doctor", err, "read the node's log; a node before this version does not check itself")
+		return false
 	}
-	d.examinePeers(ctx, client)
-	return about.Runtime
-}
-
-// remedyOf knows what to do about the warnings that nodes give.
-func remedyOf(warning string) string {
-	switch {
-	case strings.Contains(warning, "firewall"):
-		return "let the node run with CAP_NET_ADMIN, or bind what is listed to 127.0.0.1"
-	case strings.Contains(warning, "isolates nothing"):
-		return "use --runtime docker for algorithms and partners that are not trusted"
+	for _, f := range found {
+		d.Checks = append(d.Checks, check{f.Name, verdict(f.Status), f.Detail, f.Remedy})
 	}
-	return ""
+	return true
 }
 
 // hardlyApart is a difference of clocks that says nothing: the node tells whole seconds.
@@ -184,37 +180,16 @@ func (d *diagnosis) examineClock(ctx context.Context, client *sdk.Client) {
 	}
 }
 
-func (d *diagnosis) examinePeers(ctx context.Context, client *sdk.Client) {
-	sites, err := client.Sites(ctx)
-	if err != nil {
-		d.fail("peers", err, "")
-		return
-	}
-	if len(sites) == 0 {
-		d.add(doubt, "peers", "register one: openflow site add PARTY --url URL --key KEY", "no peers are known")
-	}
-	for _, s := range sites {
-		name := "peer " + s.PartyID
-		if err := client.CheckSite(ctx, openflow.PartyID(s.PartyID)); err != nil {
-			d.fail(name, err, "check its address and key: openflow site list")
-			continue
-		}
-		d.add(fine, name, "", "answers at %s, trusts this node's key, and reaches it", s.URL)
-	}
-}
-
-func (d *diagnosis) examineDocker(ctx context.Context, runtime string) {
+// examineDocker looks for a daemon on this machine, when there is no node to ask. It may be that none is needed.
+func (d *diagnosis) examineDocker(ctx context.Context) {
 	rt, err := engine.New(ctx, engine.Options{})
 	if err == nil {
 		err = rt.Close()
 	}
-	switch detail, remedy := "the daemon answers", ""; {
-	case err == nil:
-		d.add(fine, "docker", "", "%s", detail)
-	case runtime == "docker":
-		d.fail("docker", err, "start the Docker daemon")
-	default:
-		detail, remedy = explain(err)
+	if err != nil {
+		detail, remedy := explain(err)
 		d.add(doubt, "docker", remedy, "%s", detail)
+		return
 	}
+	d.add(fine, "docker", "", "the daemon answers")
 }

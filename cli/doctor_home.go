@@ -18,8 +18,8 @@ const (
 // secretFiles are those of a home folder that nobody else may read.
 var secretFiles = []string{"node.key", "task.secret", "api.token"}
 
-// examineHome checks the folder, if it is on this machine. It changes nothing.
-func (d *diagnosis) examineHome(home string, insisted bool) {
+// examineHome checks the folder, if it is on this machine; its disk too, unless the node has told of it. It changes nothing.
+func (d *diagnosis) examineHome(home string, insisted, told bool) {
 	info, err := os.Stat(home)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !insisted:
@@ -36,7 +36,9 @@ func (d *diagnosis) examineHome(home string, insisted bool) {
 		d.add(fine, "home", "", "%s is closed to other users", home)
 	}
 	d.examineSecrets(home)
-	d.examineSpace(home)
+	if !told {
+		d.examineSpace(home)
+	}
 }
 
 // examineMode reports whether only the owner can use the file or folder.

@@ -23,9 +23,8 @@ func readAll(r io.Reader) (string, error) {
 func healthy() map[string]string {
 	return map[string]string{
 		"GET /healthz": "!ok\n", "GET /readyz": "!ok\n",
-		"GET /v2/server/about":              `{"party_id":"9999","version":"v1","runtime":"process"}`,
-		"GET /v2/site/list":                 `[{"party_id":"10000","url":"http://h"}]`,
-		"GET /v2/site/check?party_id=10000": "null",
+		"GET /v2/server/about":  `{"party_id":"9999","version":"v1","runtime":"process"}`,
+		"GET /v2/server/doctor": `[{"name":"keys 10000","status":"ok","detail":"each side takes the other's signature"}]`,
 	}
 }
 
@@ -43,7 +42,7 @@ func TestDoctor(t *testing.T) {
 		code  int
 		finds string // a line's status, name and a word of it
 	}{
-		"all is well": {nil, 0, "ok|peer 10000|trusts"},
+		"all is well": {nil, 0, "ok|keys 10000|signature"},
 		"another version": {func(_ *testing.T, f *fake, _ string) {
 			f.answers["GET /v2/server/about"] = `{"version":"v2","runtime":"process"}`
 		}, 0, "warn|version|v2"},
@@ -53,13 +52,14 @@ func TestDoctor(t *testing.T) {
 		"clock somewhat off": {func(_ *testing.T, f *fake, _ string) {
 			f.header = http.Header{"Date": {time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat)}}
 		}, 0, "warn|clock|apart"},
-		"peer does not trust": {func(_ *testing.T, f *fake, _ string) {
-			f.answers["GET /v2/site/check?party_id=10000"] = `!{"code":5003,"message":"at party 10000: party 9999 is not known here"}`
-		}, 1, "FAIL|peer 10000|not known here"},
-		"no peers": {func(_ *testing.T, f *fake, _ string) { f.answers["GET /v2/site/list"] = "[]" }, 0, "warn|peers|no peers"},
-		"containers reach the host": {func(_ *testing.T, f *fake, _ string) {
-			f.answers["GET /v2/server/about"] = `{"version":"v1","runtime":"process","warnings":["no firewall rules; containers reach 0.0.0.0:22"]}`
-		}, 0, "warn|node|0.0.0.0:22"},
+		"the node finds something": {func(_ *testing.T, f *fake, _ string) {
+			f.answers["GET /v2/server/doctor"] = `[{"name":"disk","status":"FAIL","detail":"1 MiB are free","remedy":"free space"}]`
+		}, 1, "FAIL|disk|1 MiB"},
+		"the node warns": {func(_ *testing.T, f *fake, _ string) {
+			f.answers["GET /v2/server/doctor"] = `[{"name":"network","status":"warn","detail":"containers reach tcp 0.0.0.0:22","remedy":"close it"}]`
+		}, 0, "warn|network|0.0.0.0:22"},
+		"an older node": {func(_ *testing.T, f *fake, _ string) { delete(f.answers, "GET /v2/server/doctor") }, 1, "FAIL|doctor|no route"},
+		"daemon away":   {func(_ *testing.T, f *fake, _ string) { delete(f.answers, "GET /v2/server/doctor") }, 1, "warn|docker|docker"},
 		"token is wrong": {func(_ *testing.T, f *fake, _ string) {
 			f.answers["GET /v2/server/about"] = `!{"code":5003,"message":"this node needs a token"}`
 		}, 1, "FAIL|about|token"},
@@ -68,9 +68,6 @@ func TestDoctor(t *testing.T) {
 			require.NoError(t, os.Chmod(filepath.Join(home, "node.key"), 0o644))
 		}, 1, "FAIL|secrets|0644"},
 		"home is missing": {func(t *testing.T, _ *fake, home string) { require.NoError(t, os.RemoveAll(home)) }, 1, "FAIL|home|no such file"},
-		"docker is needed": {func(_ *testing.T, f *fake, _ string) {
-			f.answers["GET /v2/server/about"] = `{"version":"v1","runtime":"docker"}`
-		}, 1, "FAIL|docker|docker"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

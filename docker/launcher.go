@@ -49,6 +49,8 @@ type Launcher struct {
 	Base        func() BaseLayer
 	Grant       func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error)
 	MachineCPUs float64 // a container is never promised more
+	// Traced is what the environment says about the trace that the launch belongs to; nil: nothing.
+	Traced func(ctx context.Context) []string
 }
 
 // Name is the container's name: a readable part, and a hash of what the run is, bounded for any runtime. Creating this
@@ -62,7 +64,8 @@ func Name(scheduler openflow.PartyID, k openflow.TaskKey) string {
 	return readable + "-" + hex.EncodeToString(sum[:6])
 }
 
-// Spec describes the container of a run. It is a function of the run and the node, so a retry describes the same one.
+// Spec describes the container of a run. It is a function of the run and the node, but for the trace that it is part of, so
+// a retry describes the same one.
 func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec, error) {
 	grant, err := l.Grant(ctx, r)
 	if err != nil {
@@ -80,6 +83,13 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 	if l.MachineCPUs > 0 {
 		cpus = min(cpus, l.MachineCPUs)
 	}
+	env := []string{
+		EnvConfig + "=" + string(config), EnvToken + "=" + grant.Credential,
+		EnvCores + "=" + strconv.Itoa(int(max(cpus, 1))),
+	}
+	if l.Traced != nil {
+		env = append(env, l.Traced(ctx)...)
+	}
 	return driver.Spec{
 		Name: Name(r.Scheduler, r.Key),
 		Labels: map[string]string{
@@ -87,10 +97,7 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 			LabelJob: string(r.Key.Job),
 		},
 		Image: l.Image, Command: l.Command,
-		Env: []string{
-			EnvConfig + "=" + string(config), EnvToken + "=" + grant.Credential,
-			EnvCores + "=" + strconv.Itoa(int(max(cpus, 1))),
-		},
+		Env:    env,
 		Limits: driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512, GPUs: r.GPUIDs},
 	}, nil
 }

@@ -123,6 +123,12 @@ func TestSpec(t *testing.T) {
 	require.Equal(t, driver.Limits{CPUs: 2, MemoryBytes: 1 << 30, PIDs: 512}, s.Limits)
 	require.Equal(t, "sha256:abc", s.Image)
 	require.Equal(t, []string{"run"}, s.Command)
+
+	l := launcher()
+	l.Traced = func(context.Context) []string { return []string{"TRACEPARENT=00-1-2-01"} }
+	traced, err := l.Spec(t.Context(), r)
+	require.NoError(t, err)
+	require.Equal(t, append(s.Env, "TRACEPARENT=00-1-2-01"), traced.Env)
 }
 
 func TestGPUs(t *testing.T) {

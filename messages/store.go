@@ -76,3 +76,12 @@ type Store interface {
 	// Close wakes all waiters with CodeUnavailable and releases the store's resources. Stored data stays.
 	Close() error
 }
+
+// Usage is how much a store holds: messages that nobody has read yet, and their bytes with what each costs beside its
+// payload.
+type Usage struct{ Messages, Bytes int64 }
+
+// Measured is a store that can tell what it holds.
+type Measured interface {
+	Usage(ctx context.Context) (Usage, error)
+}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
 	"openflow"
 	"openflow/partner"
 	"openflow/trust"
@@ -95,6 +97,7 @@ type Config struct {
 	Timing          openflow.Timing
 	UI              bool
 	Version         string
+	Spans           sdktrace.SpanExporter // where traces go; nil: there are none
 	Log             *slog.Logger
 }
 

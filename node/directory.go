@@ -22,6 +22,7 @@ type directory struct {
 	http      *http.Client
 	partner   openflow.PartnerService
 	scheduler openflow.SchedulerService
+	called    func(peer openflow.PartyID, took time.Duration, err error)
 
 	learning sync.Mutex
 	learnt   map[openflow.PartyID]time.Time // until when the record of a peer says how it wants to be called

@@ -84,29 +84,43 @@ func (m *machine) openDocker(ctx context.Context, binary, address string) error 
 	return m.confine(ctx, rt)
 }
 
-// sweep removes containers of this machine whose run has ended that long ago, or is not known. What a run in progress
-// owns is left to its workflow.
-func (m *machine) sweep(
-	ctx context.Context, age time.Duration, find func(context.Context, openflow.ExecutionID) (openflow.TaskRecord, error),
-) error {
+// finder finds the run that a container belongs to.
+type finder func(context.Context, openflow.ExecutionID) (openflow.TaskRecord, error)
+
+// orphans lists the containers of this machine whose run has ended that long ago, or is not known. What a run in progress
+// owns is its workflow's.
+func (m *machine) orphans(ctx context.Context, age time.Duration, find finder) ([]string, error) {
 	containers, err := m.runtime.List(ctx, map[string]string{docker.LabelNode: m.home.Node})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var names []string
 	for _, c := range containers {
 		t, err := find(ctx, openflow.ExecutionID(c.Labels[docker.LabelExecution]))
 		switch {
 		case openflow.CodeOf(err) == openflow.CodeNotFound:
 		case err != nil:
-			return err
+			return nil, err
 		case !t.PartyStatus.Terminal() || time.Since(t.EndTime) < age:
 			continue // running, or its own removal is on the way
 		}
-		m.log.Info("removing a container that nothing needs", "container", c.Name)
-		if err := m.runtime.Stop(ctx, c.Name, stopGrace); err != nil {
+		names = append(names, c.Name)
+	}
+	return names, nil
+}
+
+// sweep removes orphans.
+func (m *machine) sweep(ctx context.Context, age time.Duration, find finder) error {
+	names, err := m.orphans(ctx, age, find)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		m.log.Info("removing a container that nothing needs", "container", name)
+		if err := m.runtime.Stop(ctx, name, stopGrace); err != nil {
 			return err
 		}
-		if err := m.runtime.Remove(ctx, c.Name); err != nil {
+		if err := m.runtime.Remove(ctx, name); err != nil {
 			return err
 		}
 	}

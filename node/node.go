@@ -17,6 +17,7 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/temporalproto"
 	sdkclient "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	sdkworker "go.temporal.io/sdk/worker"
 
 	"openflow"
@@ -35,6 +36,8 @@ import (
 	"openflow/server/application"
 	"openflow/server/base"
 	"openflow/server/interconnection"
+	"openflow/telemetry/metrics"
+	"openflow/telemetry/traces"
 	"openflow/trust"
 	"openflow/worker"
 	"openflow/workflows"
@@ -50,20 +53,24 @@ const uiPath = "/temporal"
 // Node is a running site. Close it in the end.
 type Node struct {
 	machine
-	config   Config
-	key      trust.Key
-	token    string
-	secrets  trust.Credentials
-	rows     *catalogue.Catalogue
-	objects  objects.Store
-	messages messages.Store
-	catalog  components
-	queue    *partner.Queue
-	temporal *temporal.Server
-	client   sdkclient.Client
-	worker   sdkworker.Worker
-	started  time.Time
-	ready    atomic.Bool
+	config    Config
+	key       trust.Key
+	token     string
+	secrets   trust.Credentials
+	rows      *catalogue.Catalogue
+	objects   objects.Store
+	messages  messages.Store
+	catalog   components
+	queue     *partner.Queue
+	temporal  *temporal.Server
+	client    sdkclient.Client
+	worker    sdkworker.Worker
+	directory *directory
+	metrics   *metrics.Metrics
+	traces    *traces.Traces
+	bytes     atomic.Int64 // of objects, when they were last counted
+	started   time.Time
+	ready     atomic.Bool
 
 	application net.Listener
 	partners    net.Listener // nil when the application's listener serves them
@@ -83,7 +90,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	}
 	n := &Node{machine: machine{log: c.Log}, config: c, started: time.Now()}
 	for _, step := range []func(context.Context) error{
-		n.openHome, n.bind, n.openStores, n.openRuntime, n.startTemporal, n.serve, n.register, n.startWorker, n.startUpkeep,
+		n.openHome, n.bind, n.openTelemetry, n.openStores, n.openRuntime, n.startTemporal, n.serve, n.register, n.startWorker, n.startUpkeep,
 	} {
 		if err := step(ctx); err != nil {
 			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -195,10 +202,14 @@ func (n *Node) startTemporal(ctx context.Context) error {
 	} {
 		attributes[k.GetName()] = keyword
 	}
-	var err error
+	interceptors, err := n.traces.Interceptors()
+	if err != nil {
+		return err
+	}
 	n.temporal, err = temporal.Start(ctx, temporal.Options{
 		Dir: n.home.path("temporal"), Synchronous: n.config.synchronous(), Retention: n.config.Retention.Workflows,
-		SearchAttributes: attributes, UI: n.config.UI, UIPublicPath: uiPath, Logger: n.config.Log,
+		SearchAttributes: attributes, UI: n.config.UI, UIPublicPath: uiPath, Interceptors: interceptors,
+		Logger: n.config.Log,
 	})
 	if err != nil {
 		return err
@@ -263,8 +274,11 @@ func (n *Node) serve(context.Context) error {
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
 	dir := &directory{
 		self: n.config.Party, sites: n.rows, signer: signer{trust.Signer{Party: n.config.Party, Key: n.key}},
-		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched, learnt: map[openflow.PartyID]time.Time{},
+		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched, called: n.metrics.PeerCalled,
+		learnt: map[openflow.PartyID]time.Time{},
 	}
+	n.directory = dir
+	dir.http.Transport = n.traces.Transport(dir.http.Transport)
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
 	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Sites: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
@@ -274,33 +288,35 @@ func (n *Node) serve(context.Context) error {
 
 	app := &application.API{
 		Jobs: jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, dir}, Logs: logs{n.objects, n.runtime},
-		About: n.about, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: ids.Next, Log: n.config.Log,
+		About: n.about, Examine: n.Examine, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: ids.Next, Log: n.config.Log,
 	}
 	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
 	inter := &interconnection.API{
 		Verifier: trust.Verifier{Self: n.config.Party, Keys: keys{n.rows}, Nonces: n.messages},
-		Partner:  part, Scheduler: sched, Prober: dir, MaxBody: maxMessage, Log: n.config.Log,
+		Partner:  part, Scheduler: sched, Prober: dir, Version: n.config.Version, MaxBody: maxMessage, Traced: n.traces.Continue, Log: n.config.Log,
 		Transport: &interconnection.Transport{
 			Self: n.config.Party, Store: n.messages, Sessions: &senders{self: n.config.Party, tasks: n.rows, known: map[string][]openflow.Party{}},
 			MaxBody: maxMessage, Log: n.config.Log,
 		},
 	}
 	south := &base.API{
-		Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log,
+		Store: n.rows, Objects: n.objects, Credentials: n.secrets, Traced: n.traces.Continue, Log: n.config.Log,
 		Transport: &base.Transport{Self: n.config.Party, Store: n.messages, Peers: dir, MaxBody: maxMessage, Log: n.config.Log},
 	}
 	north := []server.Layer{
-		server.Health{Ready: n.Ready}, server.Guarded{Layer: app, Guard: access.Middleware},
+		server.Health{Ready: n.Ready},
+		n.counted("application", server.Guarded{Layer: server.Guarded{Layer: app, Guard: n.traces.Begin}, Guard: access.Middleware}),
+		server.Guarded{Layer: server.Mount{Prefix: "/metrics", Handler: n.metrics.Handler(n.config.Log)}, Guard: access.Middleware},
 		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.temporal.UIHandler()}, Guard: access.Middleware},
 		server.Guarded{Layer: server.Profiles{}, Guard: access.Middleware},
 	}
 	if n.partners == nil {
-		north = append(north, inter)
+		north = append(north, n.counted("interconnection", inter))
 	} else {
-		n.listen("interconnection", n.partners, server.Health{Ready: n.Ready}, inter)
+		n.listen("interconnection", n.partners, server.Health{Ready: n.Ready}, n.counted("interconnection", inter))
 	}
 	n.listen("application", n.application, north...)
-	n.listen("base", n.base, south)
+	n.listen("base", n.base, n.counted("base", south))
 	return n.serveWorkers(south)
 }
 
@@ -312,11 +328,13 @@ func (n *Node) listen(what string, l net.Listener, layers ...server.Layer) {
 func (n *Node) prepareWorker(dir *directory) error {
 	worker.Limit()
 	running := activities.Running{
-		Self: n.config.Party, Tasks: n.rows, Runtime: n.runtime, Launcher: n.launcher, Logs: logs{n.objects, n.runtime},
-		Directory: dir, Log: n.config.Log,
+		Self: n.config.Party, Tasks: measuredTasks{n.rows, n.metrics}, Runtime: n.runtime, Launcher: n.launcher,
+		Logs: logs{n.objects, n.runtime}, Directory: dir, Log: n.config.Log,
 	}
-	n.worker = worker.New(n.client, worker.Options{Queue: Queue, Identity: n.identity()},
-		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: n.rows},
+	n.worker = worker.New(n.client, worker.Options{
+		Queue: Queue, Identity: n.identity(), Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
+	},
+		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: measuredJobs{n.rows, n.metrics}},
 		&activities.Placing{Tasks: n.rows, Workers: n.pool()}, &running)
 	return n.joinPool(running)
 }

@@ -36,7 +36,11 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	if n.catalog, err = readComponents(ctx, binary, n.config.Version, device); err != nil {
 		return err
 	}
-	return n.machine.open(ctx, n.config.Runtime, binary, n.config.Base, n.grant)
+	if err := n.machine.open(ctx, n.config.Runtime, binary, n.config.Base, n.grant); err != nil {
+		return err
+	}
+	n.launcher.Traced = n.traces.Environment
+	return nil
 }
 
 // networkName is this node's own network; a node's UUID is in it, so nodes on one daemon do not meet.

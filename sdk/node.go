@@ -29,6 +29,22 @@ func (c *Client) About(ctx context.Context) (About, error) {
 	return a, err
 }
 
+// Finding is what one check of the node has found.
+type Finding struct {
+	Name   string `json:"name"`
+	Status string `json:"status"` // ok, warn or FAIL
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty"` // what to do about it
+}
+
+// Doctor has the node look at everything that can be wrong with it: its peers, its machine, its workflows. It takes as long
+// as the slowest peer, 20 s at most.
+func (c *Client) Doctor(ctx context.Context) ([]Finding, error) {
+	var list []Finding
+	err := c.fetch(ctx, "/v2/server/doctor", nil, &list)
+	return list, err
+}
+
 // Healthz is nil when the node's process answers. It needs no token.
 func (c *Client) Healthz(ctx context.Context) error {
 	_, err := c.probe(ctx, "/healthz")

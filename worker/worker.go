@@ -6,6 +6,7 @@ import (
 	"time"
 
 	sdkclient "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	sdkworker "go.temporal.io/sdk/worker"
 
 	"openflow/activities"
@@ -16,6 +17,8 @@ import (
 type Options struct {
 	Queue    string
 	Identity string // must tell this process from earlier ones: orphans are found by it
+	// Interceptors see every activity, beside those that the client has.
+	Interceptors []interceptor.WorkerInterceptor
 }
 
 // New registers both workflows and all activities on a worker that has not been started.
@@ -35,6 +38,7 @@ func New(
 		MaxHeartbeatThrottleInterval: time.Second,
 		WorkerStopTimeout:            2 * time.Second,
 		DisableRegistrationAliasing:  true,
+		Interceptors:                 o.Interceptors,
 	})
 	w.RegisterWorkflow(workflows.Job)
 	w.RegisterWorkflow(workflows.Task)

@@ -16,12 +16,13 @@ import (
 	"openflow/cli"
 	"openflow/node"
 	"openflow/partner"
+	"openflow/telemetry/traces"
 )
 
 // serverFlags are the settings of a node; each is also a key of --config and an environment variable.
 type serverFlags struct {
 	party, listen, interconnection, base, home, runtime, components, durability, config, logLevel string
-	workers                                                                                       string
+	workers, otlp                                                                                 string
 	peers, labels                                                                                 []string
 	grantAll, token, noUI, noTasks                                                                bool
 	cores, gpus                                                                                   int
@@ -55,6 +56,9 @@ dashes. The command line comes first, then the environment, then the file.`,
 			if err != nil {
 				return cli.Usage(err)
 			}
+			if cfg.Spans, err = traces.OTLP(c.Context(), f.otlp, os.Getenv); err != nil {
+				return cli.Usage(err)
+			}
 			return serve(c.Context(), cfg, c.ErrOrStderr())
 		},
 	}
@@ -80,6 +84,7 @@ dashes. The command line comes first, then the environment, then the file.`,
 	flags.StringVar(&f.memory, "memory", "", "memory that jobs share, as in 64GiB (default: the machine's)")
 	flags.IntVar(&f.gpus, "gpus", -1, "GPUs that jobs share, the first of the machine's; -1 means all that it has")
 	flags.StringVar(&f.jobMemory, "job-memory", "", "memory that a job takes which does not say (default: none; each of its containers may use 4GiB)")
+	flags.StringVar(&f.otlp, "otlp", "", "collector of traces, such as http://127.0.0.1:4318 (default: that of OTEL_EXPORTER_OTLP_ENDPOINT; else none)")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	// OPENFLOW_TOKEN holds the token itself, for clients on the same machine.
 	flags.Lookup("token").Annotations = map[string][]string{cli.EnvironmentAnnotation: {"REQUIRE_TOKEN"}}

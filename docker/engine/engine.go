@@ -160,3 +160,12 @@ func (g *gate) enter(ctx context.Context, name string) (leave func(), err error)
 		close(mine)
 	}, nil
 }
+
+// Version tells the daemon's release and the newest API that it speaks. Errors: CodeUnavailable, CodePermission.
+func (r *Runtime) Version(ctx context.Context) (release, api string, err error) {
+	v, err := r.api.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return "", "", r.wrap(ctx, err, "docker daemon")
+	}
+	return v.Version, v.APIVersion, nil
+}

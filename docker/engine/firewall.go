@@ -39,6 +39,16 @@ func (r *Runtime) FirewallBase(ctx context.Context, port int) error {
 	return f.closeIPv6(ctx)
 }
 
+// Firewalled is nil while the rules of FirewallBase are in force; somebody may have flushed them since. Its errors are those
+// of FirewallBase.
+func (r *Runtime) Firewalled(ctx context.Context) error {
+	f := firewall{chain: "OPENFLOW-" + shortHash(r.name), device: deviceName(r.name)}
+	if err := f.usable(); err != nil {
+		return err
+	}
+	return f.run(ctx, "", "iptables", "-w", "-C", "INPUT", "-i", f.device, "-j", f.chain)
+}
+
 // RemoveFirewall takes away what FirewallBase has written; without any it does nothing.
 func (r *Runtime) RemoveFirewall(ctx context.Context) error {
 	f := firewall{chain: "OPENFLOW-" + shortHash(r.name), device: deviceName(r.name)}

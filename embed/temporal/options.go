@@ -6,6 +6,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/interceptor"
 
 	"openflow"
 )
@@ -34,6 +35,8 @@ type Options struct {
 	UI bool
 	// UIPublicPath is the path below which the UI is mounted; default "/temporal". No slash at its end.
 	UIPublicPath string
+	// Interceptors are those of the clients that [Server.Dial] makes, and of their workers.
+	Interceptors []interceptor.ClientInterceptor
 	// Logger gets the server's errors; its warnings arrive at debug level. Default slog.Default().
 	Logger *slog.Logger
 

@@ -77,6 +77,9 @@ func (s *Server) open() (err error) {
 // Frontend returns host:port of the server's gRPC frontend, which answers only to clients of [Server.Dial].
 func (s *Server) Frontend() string { return s.running.frontend }
 
+// Namespace is where this server's workflows live.
+func (s *Server) Namespace() string { return s.options.Namespace }
+
 // UIHandler serves the read-only web UI below Options.UIPublicPath; requests keep that prefix. It knows no login: mount
 // it behind the node's own. Without Options.UI it answers 404.
 func (s *Server) UIHandler() http.Handler { return s.ui }
@@ -95,6 +98,7 @@ func (s *Server) Dial(ctx context.Context, identity string, logger *slog.Logger)
 	c, err := sdkclient.DialContext(ctx, sdkclient.Options{
 		HostPort: s.Frontend(), Namespace: s.options.Namespace, Identity: identity,
 		Logger:            sdklog.NewStructuredLogger(logger),
+		Interceptors:      s.options.Interceptors,
 		Credentials:       sdkclient.NewAPIKeyStaticCredentials(string(s.token)),
 		ConnectionOptions: sdkclient.ConnectionOptions{TLSDisabled: true},
 	})

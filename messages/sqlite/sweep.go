@@ -158,3 +158,12 @@ func (s *Store) neededBodies(ctx context.Context) (map[string]struct{}, error) {
 	}
 	return needed, rows.Err()
 }
+
+// Usage implements messages.Measured.
+func (s *Store) Usage(ctx context.Context) (u messages.Usage, err error) {
+	err = s.db.QueryRowContext(ctx, "select count(*), coalesce(sum(cost), 0) from message").Scan(&u.Messages, &u.Bytes)
+	if err != nil {
+		return u, failure("count messages", err)
+	}
+	return u, nil
+}

@@ -32,6 +32,7 @@ type client struct {
 	token    string
 	http     *http.Client
 	patience time.Duration
+	trace    string // header traceparent of every request; empty: this task is not traced
 	log      *slog.Logger
 }
 
@@ -192,6 +193,9 @@ func (c *client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	}
 	if c.token != "" && target.Host == c.base.Host { // the credential never leaves for another address
 		req.Header.Set("Authorization", "Bearer "+c.token)
+		if c.trace != "" {
+			req.Header.Set("traceparent", c.trace)
+		}
 	}
 	return req, nil
 }

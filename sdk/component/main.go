@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -63,7 +64,7 @@ func command(ctx context.Context, args []string, env func(string) string, stdout
 // node, and returns the exit code for the process. The end of ctx stops it with ExitCanceled.
 //
 // OPENFLOW_LOG=json makes the log JSON lines; OPENFLOW_PATIENCE, a duration such as 90s, replaces the 30 minutes for
-// which the kit repeats a request that its node does not serve.
+// which the kit repeats a request that its node does not serve; TRACEPARENT makes requests part of the job's trace.
 func Run(ctx context.Context, env func(string) string, components ...Component) int {
 	return run(ctx, env, os.Stderr, components)
 }
@@ -86,6 +87,9 @@ func run(ctx context.Context, env func(string) string, stderr io.Writer, compone
 	}
 	return t.report(ctx, err)
 }
+
+// traceParent is a W3C trace context. What is none is not passed on: a trace must not be able to fail a task.
+var traceParent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
 func newLog(format string, w io.Writer) *slog.Logger {
 	if format == "json" {
@@ -111,6 +115,9 @@ func newTask(env func(string) string, log *slog.Logger) (*Task, error) {
 		}
 	}
 	node, err := newClient(c.nodeURL(), env("OPENFLOW_TOKEN"), patience, log)
+	if node != nil && traceParent.MatchString(env("TRACEPARENT")) {
+		node.trace = env("TRACEPARENT")
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,8 @@ type Client struct {
 	URL    string // base of the peer's interconnection layer, without a trailing slash
 	Signer Signer
 	HTTP   *http.Client
+	// Called is told of every call that has ended, and its error; nil: nobody is.
+	Called func(peer openflow.PartyID, took time.Duration, err error)
 }
 
 var (
@@ -58,6 +60,13 @@ func NewHTTP() *http.Client {
 	}
 }
 
+// tellOf ends a call that began then.
+func (c *Client) tellOf(begin time.Time, err *error) {
+	if c.Called != nil {
+		c.Called(c.Peer, time.Since(begin), *err)
+	}
+}
+
 // post sends one call and returns the answer's envelope.
 func (c *Client) post(ctx context.Context, path string, body any) (wire.Envelope, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -68,23 +77,31 @@ func (c *Client) post(ctx context.Context, path string, body any) (wire.Envelope
 // send makes one call. initiator is who submitted the job that the call creates, empty in all other calls; FATE-Flow reads
 // it, and who it is for, from headers (fate-flow-api §0.6.2, §0.8.1).
 func (c *Client) send(ctx context.Context, path string, body any, initiator openflow.PartyID) (wire.Envelope, error) {
-	var e wire.Envelope
+	e, _, err := c.exchange(ctx, path, body, initiator)
+	return e, err
+}
+
+// exchange is send with the answer's header, which is nil when there was none.
+func (c *Client) exchange(
+	ctx context.Context, path string, body any, initiator openflow.PartyID,
+) (e wire.Envelope, seen http.Header, err error) {
+	defer c.tellOf(time.Now(), &err)
 	b, err := json.Marshal(body)
 	if err != nil {
-		return e, openflow.Errorf(openflow.CodeInvalid, "request to %s cannot be encoded: %w", path, err)
+		return e, nil, openflow.Errorf(openflow.CodeInvalid, "request to %s cannot be encoded: %w", path, err)
 	}
 	header := http.Header{"Initiator-Party-Id": {string(initiator)}, "Dest-Party-Id": {string(c.Peer)}, "Service": {"fateflow"}}
 	answer, err := c.do(ctx, path, "application/json", b, header)
 	if err != nil {
-		return e, err
+		return e, nil, err
 	}
 	if err := json.Unmarshal(answer.body, &e); err != nil {
-		return e, c.unreachable("answered %s with something that is not JSON (HTTP %d)", path, answer.status)
+		return e, answer.header, c.unreachable("answered %s with something that is not JSON (HTTP %d)", path, answer.status)
 	}
 	if err := e.Err(); err != nil {
-		return e, openflow.AtParty(c.Peer, err)
+		return e, answer.header, openflow.AtParty(c.Peer, err)
 	}
-	return e, nil
+	return e, answer.header, nil
 }
 
 type answer struct {
@@ -158,31 +175,58 @@ func (c *Client) Folds(ctx context.Context) (bool, error) {
 	return seen.Folds, nil
 }
 
-// sitePath is where a peer tells about itself.
+// sitePath is where a peer tells about itself, and whom it takes the caller for.
 const sitePath = "/v2/partner/site/info"
 
-// Probe asks the peer whom it takes this node for. The peer checks the signature and that it is the party the request
-// is for. With callBack the peer also tries to reach this node in the same way, and its failure is the error.
-func (c *Client) Probe(ctx context.Context, callBack bool) error {
-	e, err := c.post(ctx, sitePath, wire.SiteProbe{CallBack: callBack})
-	if err != nil {
-		return err
+// Seen is what a peer has shown of itself.
+type Seen struct {
+	Answered bool          // it has answered, if only to refuse
+	Clock    time.Duration // how far its clock is ahead of ours; Timed: it told the time, to the second
+	Timed    bool
+	Version  string // empty: it does not say
+	Caller   string // whom it takes this node for
+	CallBack error  // why it does not reach this node; nil: it does, or was not asked
+}
+
+// Examine asks the peer whom it takes this node for, and shows what can be seen of it on the occasion, also when it refuses.
+// With callBack the peer also tries to reach this node in the same way.
+func (c *Client) Examine(ctx context.Context, callBack bool) (seen Seen, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	begin := time.Now()
+	e, header, err := c.exchange(ctx, sitePath, wire.SiteProbe{CallBack: callBack}, "")
+	seen.Answered = header != nil
+	if there, bad := http.ParseTime(header.Get("Date")); bad == nil {
+		seen.Clock, seen.Timed = there.Sub(begin.Add(time.Since(begin)/2)), true
 	}
-	var seen wire.SiteProbed
-	if err := json.Unmarshal(e.Data, &seen); err != nil {
-		return c.unreachable("answered %s with unreadable data: %v", sitePath, err)
+	if err != nil {
+		return seen, err
+	}
+	var answer wire.SiteProbed
+	if err := json.Unmarshal(e.Data, &answer); err != nil {
+		return seen, c.unreachable("answered %s with unreadable data: %v", sitePath, err)
+	}
+	seen.Caller, seen.Version = answer.Caller, answer.Version
+	if p := answer.CallBack; p != nil {
+		e := openflow.Errorf(openflow.Code(p.Code), "it answers, and does not reach this node: %s", p.Message)
+		e.Party, e.Hint = c.Peer, p.Hint
+		seen.CallBack = e
 	}
 	if seen.Caller != string(c.Self) {
 		e := openflow.Errorf(openflow.CodeUnauthorized, "the node takes party %s for %q", c.Self, seen.Caller)
 		e.Party = c.Peer
-		return e
+		return seen, e
 	}
-	if p := seen.CallBack; p != nil {
-		e := openflow.Errorf(openflow.Code(p.Code), "it answers, and does not reach this node: %s", p.Message)
-		e.Party, e.Hint = c.Peer, p.Hint
-		return e
+	return seen, nil
+}
+
+// Probe is Examine for those who only want to know whether all is well: nil, or the first thing that is wrong.
+func (c *Client) Probe(ctx context.Context, callBack bool) error {
+	seen, err := c.Examine(ctx, callBack)
+	if err == nil {
+		err = seen.CallBack
 	}
-	return nil
+	return err
 }
 
 // CreateJob calls /v2/partner/job/create.

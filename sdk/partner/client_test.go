@@ -2,6 +2,7 @@ package partner_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -433,4 +434,49 @@ func TestPushThatIsNotProven(t *testing.T) {
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, "signature")
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(p.client.Probe(t.Context(), false)))
+}
+
+// What a peer shows of itself is seen also when it refuses, so that a skewed clock is told from a wrong key.
+func TestExamine(t *testing.T) {
+	p := newPair(t)
+	p.api.Prober, p.api.Version = prober{}, "v7"
+	seen, err := p.client.Examine(t.Context(), true)
+	require.NoError(t, err)
+	require.Less(t, seen.Clock.Abs(), 2*time.Second)
+	seen.Clock = 0
+	require.Equal(t, partner.Seen{Answered: true, Timed: true, Version: "v7", Caller: "9999"}, seen)
+
+	late := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", time.Now().Add(-5*time.Minute).UTC().Format(http.TimeFormat))
+		_, _ = io.WriteString(w, `{"code":5003,"message":"more than 1m0s apart"}`)
+	}))
+	defer late.Close()
+	p.client.URL = late.URL
+	seen, err = p.client.Examine(t.Context(), true)
+	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
+	require.True(t, seen.Answered && seen.Timed)
+	require.InDelta(t, -300, seen.Clock.Seconds(), 3)
+
+	p.client.URL = "http://127.0.0.1:1"
+	seen, err = p.client.Examine(t.Context(), true)
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
+	require.Equal(t, partner.Seen{}, seen)
+}
+
+// Every call is told of, with how it went: whoever measures sees failures too.
+func TestCallsAreToldOf(t *testing.T) {
+	p := newPair(t)
+	var told []error
+	p.client.Called = func(peer openflow.PartyID, took time.Duration, err error) {
+		require.Equal(t, openflow.PartyID("10000"), peer)
+		require.Positive(t, took)
+		told = append(told, err)
+	}
+	require.NoError(t, p.client.StartJob(t.Context(), jobK))
+	require.NoError(t, p.client.Push(t.Context(), partner.Outgoing{Session: "s", Topic: "t"}))
+	p.backend.err = openflow.Errorf(openflow.CodeRejected, "no")
+	require.Error(t, p.client.StartJob(t.Context(), jobK))
+	require.Len(t, told, 3)
+	require.NoError(t, errors.Join(told[:2]...))
+	require.Equal(t, openflow.CodeRejected, openflow.CodeOf(told[2]))
 }

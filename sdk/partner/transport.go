@@ -3,6 +3,7 @@ package partner
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"openflow"
 	"openflow/sdk/wire/ptp"
@@ -23,7 +24,8 @@ const provider = "openflow"
 // take long. Errors carry the peer's own result code when it gave one, see ptp.ResultOf.
 //
 // Spec: interop-transport §7.1, §7.5 (v1.2 module: pass-through).
-func (c *Client) Push(ctx context.Context, m Outgoing) error {
+func (c *Client) Push(ctx context.Context, m Outgoing) (err error) {
+	defer c.tellOf(time.Now(), &err)
 	p := ptp.PushInbound{Topic: m.Topic, Payload: m.Payload}
 	if m.ID != "" {
 		p.Metadata = map[string]string{ptp.MetadataMessageID: m.ID}

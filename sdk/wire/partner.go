@@ -240,6 +240,7 @@ type SiteProbed struct {
 	Caller   string   `json:"caller"`
 	Folds    bool     `json:"folds,omitempty"`     // it serves /v2/partner/fold/…
 	CallBack *Problem `json:"call_back,omitempty"` // why the peer does not reach the caller; absent when it does
+	Version  string   `json:"version,omitempty"`   // what the peer's node runs
 }
 
 // JobStopped is the data of POST /v2/scheduler/job/stop and /v2/job/stop (ours): how far the stop has come.

@@ -57,8 +57,9 @@ type API struct {
 	Sites     Sites
 	Logs      Logs
 	About     func() About
-	Space     func() error // nil while there is room for new data and jobs
-	Uploads   string       // folder that server-side upload paths are taken from
+	Examine   func(ctx context.Context) []openflow.Finding // what openflow doctor shows
+	Space     func() error                                 // nil while there is room for new data and jobs
+	Uploads   string                                       // folder that server-side upload paths are taken from
 	NewID     func() openflow.JobID
 	Log       *slog.Logger
 }
@@ -109,6 +110,7 @@ func (a *API) Routes(r chi.Router) {
 	get("/v2/table/list", a.listTables)
 	r.Get("/v2/job/task/log", a.taskLog)
 	get("/v2/server/about", a.about)
+	get("/v2/server/doctor", a.examine)
 	get("/v2/site/list", a.listSites)
 	get("/v2/site/workers", a.listWorkers)
 	get("/v2/site/check", a.checkSite)

@@ -49,6 +49,23 @@ func (a *API) about(*http.Request) (any, error) {
 	}, nil
 }
 
+// Finding is one line of /v2/server/doctor.
+type Finding struct {
+	Name   string `json:"name"`
+	Status string `json:"status"` // ok, warn or FAIL
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// examine looks at everything that can be wrong with this node. It takes as long as the slowest peer.
+func (a *API) examine(r *http.Request) (any, error) {
+	list := []Finding{}
+	for _, f := range a.Examine(r.Context()) {
+		list = append(list, Finding{Name: f.Check, Status: string(f.Verdict), Detail: f.Detail, Remedy: f.Remedy})
+	}
+	return list, nil
+}
+
 // Site is a peer as the application layer shows it.
 type Site struct {
 	PartyID wire.Text `json:"party_id" check:"required"`

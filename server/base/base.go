@@ -44,6 +44,7 @@ type API struct {
 	Objects     objects.Store
 	Credentials Credentials
 	Transport   *Transport
+	Traced      func(http.Handler) http.Handler // wraps what is not a message, once the credential has been checked; nil: nothing
 	Log         *slog.Logger
 }
 
@@ -51,15 +52,7 @@ type API struct {
 func (a *API) Routes(r chi.Router) {
 	r.Group(func(r chi.Router) {
 		r.Use(a.authenticate)
-		r.Post("/v2/worker/task/status", reply.JSON(a.Log, a.status))
-		r.Get("/v2/worker/data/tracking/query", reply.JSON(a.Log, a.trackingQuery))
-		r.Post("/v2/worker/data/tracking/save", reply.JSON(a.Log, a.trackingSave))
-		r.Get("/v2/worker/data/table", a.table)
-		r.Put("/v2/worker/data/object", reply.JSON(a.Log, a.putObject))
-		r.Post("/v2/worker/model/save", reply.JSON(a.Log, a.modelSave))
-		r.Get("/v2/worker/model/download", a.modelDownload)
-		r.Post("/v2/worker/metric/save", reply.JSON(a.Log, a.metricSave))
-		r.Post("/v2/worker/metric/save/{execution_id}", reply.JSON(a.Log, a.metricSave))
+		a.worker(r)
 		if a.Transport != nil {
 			r.Post("/v1/interconn/chan/push", a.Transport.push)
 			r.Post("/v1/interconn/chan/pop", a.Transport.pop)
@@ -67,6 +60,21 @@ func (a *API) Routes(r chi.Router) {
 			r.Post("/v1/interconn/chan/release", a.Transport.release)
 		}
 	})
+}
+
+func (a *API) worker(r chi.Router) {
+	if a.Traced != nil {
+		r = r.With(a.Traced)
+	}
+	r.Post("/v2/worker/task/status", reply.JSON(a.Log, a.status))
+	r.Get("/v2/worker/data/tracking/query", reply.JSON(a.Log, a.trackingQuery))
+	r.Post("/v2/worker/data/tracking/save", reply.JSON(a.Log, a.trackingSave))
+	r.Get("/v2/worker/data/table", a.table)
+	r.Put("/v2/worker/data/object", reply.JSON(a.Log, a.putObject))
+	r.Post("/v2/worker/model/save", reply.JSON(a.Log, a.modelSave))
+	r.Get("/v2/worker/model/download", a.modelDownload)
+	r.Post("/v2/worker/metric/save", reply.JSON(a.Log, a.metricSave))
+	r.Post("/v2/worker/metric/save/{execution_id}", reply.JSON(a.Log, a.metricSave))
 }
 
 type taskKey struct{}

@@ -32,9 +32,13 @@ type API struct {
 	Partner   openflow.PartnerService
 	Scheduler openflow.SchedulerService
 	Prober    Prober
+	Version   string // of this node, for peers that ask
 	Transport *Transport
 	MaxBody   int64 // bytes of the largest request: a message with its wrapping
-	Log       *slog.Logger
+	// Traced wraps the handlers of verified requests, so that what an unproven caller says about traces is not even
+	// read; nil: nothing does.
+	Traced func(http.Handler) http.Handler
+	Log    *slog.Logger
 }
 
 // Routes mounts the layer: the partner and scheduler pages of fate-flow-api §2.2–2.3, and the transport of
@@ -42,6 +46,9 @@ type API struct {
 func (a *API) Routes(r chi.Router) {
 	r.Group(func(r chi.Router) {
 		r.Use(a.verify)
+		if a.Traced != nil {
+			r.Use(a.Traced)
+		}
 		for path, h := range map[string]reply.Handler{
 			"/v2/partner/job/create":           a.createJob,
 			"/v2/partner/job/start":            a.startJob,
@@ -123,7 +130,7 @@ func (a *API) siteInfo(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	answer := wire.SiteProbed{Caller: string(Caller(r)), Folds: true}
+	answer := wire.SiteProbed{Caller: string(Caller(r)), Folds: true, Version: a.Version}
 	if b.CallBack {
 		if err := a.Prober.Probe(r.Context(), Caller(r)); err != nil {
 			answer.CallBack = wire.Failure(err).Error

@@ -78,6 +78,7 @@ func TestEveryRouteVerifiesFirst(t *testing.T) {
 		})
 	}
 	require.Zero(t, n.services.calls)
+	require.Zero(t, n.traced, "not even the trace that it names is looked at")
 }
 
 func TestReplayIsRefused(t *testing.T) {
@@ -88,6 +89,7 @@ func TestReplayIsRefused(t *testing.T) {
 	require.Equal(t, wire.Success, n.envelope(r).Code)
 	require.Equal(t, wire.VerifyFailed, n.envelope(again).Code)
 	require.Equal(t, 1, n.services.calls)
+	require.Equal(t, 1, n.traced)
 }
 
 func TestHugeBodyIsRefused(t *testing.T) {

@@ -117,6 +117,7 @@ type node struct {
 	services *services
 	store    *sqlite.Store
 	signers  map[openflow.PartyID]trust.Signer
+	traced   int // requests whose trace was looked at
 }
 
 const maxBody = 64 << 10
@@ -141,13 +142,17 @@ func newNode(t *testing.T) *node {
 	log := slog.New(slog.DiscardHandler)
 	n.api = &interconnection.API{
 		Verifier: trust.Verifier{Self: "10000", Keys: known, Nonces: store}, Partner: n.services,
-		Scheduler: schedulers{n.services}, MaxBody: maxBody, Log: log,
+		Scheduler: schedulers{n.services}, MaxBody: maxBody, Log: log, Traced: n.trace,
 		Transport: &interconnection.Transport{
 			Self: "10000", Store: store, Sessions: sessions{"s": "9999", "other": "8888"}, MaxBody: maxBody, Log: log,
 		},
 	}
 	n.handler = server.Handler(log, n.api)
 	return n
+}
+
+func (n *node) trace(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { n.traced++; next.ServeHTTP(w, r) })
 }
 
 // signed is a request of a peer.

@@ -57,6 +57,7 @@ func (t *Transport) refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 func (t *Transport) answer(w http.ResponseWriter, r *http.Request, dialect ptp.Dialect, err error) {
 	if err != nil {
+		reply.Note(r, err)
 		t.Log.DebugContext(r.Context(), "message refused", "caller", Caller(r), "session", r.Header.Get(ptp.HeaderSessionID), "err", err)
 	}
 	contentType, out := ptp.EncodeReply(dialect, ptp.Reply(err))

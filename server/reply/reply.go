@@ -77,6 +77,7 @@ func encode(data any) (json.RawMessage, error) {
 
 // Error renders err and logs what is this node's own fault.
 func Error(log *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
+	Note(r, err)
 	if openflow.CodeOf(err) == openflow.CodeInternal {
 		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "err", chain(err))
 	} else {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"openflow"
 	"openflow/catalogue"
@@ -38,6 +39,7 @@ type settings struct {
 	token   bool
 	split   bool
 	pooled  bool
+	spans   func(id string) sdktrace.SpanExporter
 }
 
 // Option says how an environment differs from the usual one.
@@ -64,6 +66,11 @@ func Pooled() Option { return func(s *settings) { s.pooled = true } }
 // Pooling is short, so that a machine that is gone is noticed within a test's patience.
 func Pooling() openflow.Pooling {
 	return openflow.Pooling{Wait: 3 * time.Second, Gone: 6 * time.Second}
+}
+
+// Spans gives every node a place for its traces.
+func Spans(of func(id string) sdktrace.SpanExporter) Option {
+	return func(s *settings) { s.spans = of }
 }
 
 // Cores is the size of every node's pool.
@@ -150,6 +157,9 @@ func (e *Env) configure(t testing.TB, dir string) {
 			GrantAll: !e.set.strict, Runtime: node.RuntimeProcess, Components: e.witness[id].Program,
 			Durability: node.DurableProcess, Limits: limits, Timing: e.set.timing, Version: "test",
 			Log: slog.New(slog.NewTextHandler(e.log, nil)).With("node", id),
+		}
+		if e.set.spans != nil {
+			c.Spans = e.set.spans(id)
 		}
 		if e.set.split {
 			c.Interconnection = partners[id]

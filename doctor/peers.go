@@ -1,0 +1,124 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"openflow"
+)
+
+// Peer is what a signed call to a peer, with the request to call back, has shown.
+type Peer struct {
+	Party openflow.PartyID
+	URL   string
+	// Err is why the call was not answered with success; nil: the peer answers and takes this node for who it is.
+	Err error
+	// Answered says whether the peer's node answered at all, if only to refuse.
+	Answered bool
+	Clock    time.Duration // how far the peer's clock is ahead of ours
+	Timed    bool          // the answer told the time
+	Version  string        // empty: the peer does not say
+	CallBack error         // why the peer does not reach this node, or is not known to it
+	Granted  bool          // the peer may use something here
+}
+
+// The limits of clocks. Requests beyond the window are refused; the time in an answer has whole seconds.
+const (
+	window   = 60 * time.Second
+	clockTip = 10 * time.Second
+)
+
+// Examine makes the checks of one peer, against this node's version.
+func (p Peer) Examine(version string) []openflow.Finding {
+	return []openflow.Finding{p.reach(), p.reached(), p.keys(), p.clock(), p.version(version), p.grants()}
+}
+
+// reach is the way from this node to the peer.
+func (p Peer) reach() openflow.Finding {
+	check := "reach " + string(p.Party)
+	if p.Answered {
+		return ok(check, "answers at "+p.URL)
+	}
+	return fail(check, fmt.Sprint(p.Err), "check that its node runs and that its address is right (openflow site list), and the firewall between")
+}
+
+// reached is the way back.
+func (p Peer) reached() openflow.Finding {
+	check := "reached by " + string(p.Party)
+	switch {
+	case !p.Answered || p.Err != nil:
+		return warn(check, "not known: the peer could not be asked", "mend what the other checks of this peer show, then ask again")
+	case openflow.CodeOf(p.CallBack) == openflow.CodeUnavailable || openflow.CodeOf(p.CallBack) == openflow.CodeDeadline:
+		return fail(check, fmt.Sprint(p.CallBack),
+			"its operator checks the address that it has for this node; here: the interconnection listener and the firewall")
+	}
+	return ok(check, "the peer calls back")
+}
+
+// keys is whether each side takes the other for who it is.
+func (p Peer) keys() openflow.Finding {
+	check := "keys " + string(p.Party)
+	theirs := openflow.CodeOf(p.Err) == openflow.CodeUnauthorized
+	ours := openflow.CodeOf(p.CallBack) == openflow.CodeUnauthorized || openflow.CodeOf(p.CallBack) == openflow.CodeInvalid
+	switch {
+	case !p.Answered:
+		return warn(check, "not known: the peer does not answer", "ask again when it does")
+	case theirs && p.Timed && p.Clock.Abs() > window:
+		return warn(check, "not known: the clocks are too far apart for any signature", "set the clocks, then ask again")
+	case theirs:
+		return fail(check, fmt.Sprint(p.Err), "give its operator the key that openflow site key prints")
+	case p.Err != nil:
+		return warn(check, fmt.Sprint(p.Err), "read the log of the peer's node")
+	case ours:
+		return fail(check, fmt.Sprint(p.CallBack), "register what openflow site key prints there: openflow site add or site rotate")
+	}
+	return ok(check, "each side takes the other's signature")
+}
+
+func (p Peer) clock() openflow.Finding {
+	check := "clock " + string(p.Party)
+	apart := p.Clock.Abs().Round(time.Second)
+	const remedy = "synchronise the clocks of both sites (NTP): signatures are good for a minute"
+	switch {
+	case !p.Timed:
+		return warn(check, "not known: the peer told no time", "ask again when it answers")
+	case p.Clock.Abs() > window:
+		return fail(check, fmt.Sprintf("its clock and ours are %s apart", apart), remedy)
+	case p.Clock.Abs() >= clockTip:
+		return warn(check, fmt.Sprintf("its clock and ours are %s apart", apart), remedy)
+	}
+	return ok(check, fmt.Sprintf("agrees to %s", max(apart, 2*time.Second)))
+}
+
+func (p Peer) version(own string) openflow.Finding {
+	check := "version " + string(p.Party)
+	switch p.Version {
+	case "":
+		return ok(check, "the peer does not tell its version; the protocol is what counts")
+	case own:
+		return ok(check, "both run "+own)
+	}
+	return warn(check, fmt.Sprintf("it runs %s, this node %s", p.Version, own), "both work together; update the older one at the next occasion")
+}
+
+func (p Peer) grants() openflow.Finding {
+	check := "grants " + string(p.Party)
+	if p.Granted {
+		return ok(check, "it may use what was granted")
+	}
+	return warn(check, "it is registered and may use nothing here, so its jobs are refused",
+		fmt.Sprintf("if that is not meant so: openflow grant add %s --component NAME --table NAMESPACE/NAME", p.Party))
+}
+
+// Peers is the check that there are any.
+func Peers(known []openflow.PartyID) openflow.Finding {
+	if len(known) == 0 {
+		return warn("peers", "no peers are known", "register one: openflow site add PARTY --url URL --key KEY")
+	}
+	names := make([]string, len(known))
+	for i, id := range known {
+		names[i] = string(id)
+	}
+	return ok("peers", strings.Join(names, ", "))
+}

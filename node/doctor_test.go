@@ -1,0 +1,104 @@
+package node_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	sdkclient "go.temporal.io/sdk/client"
+
+	"openflow"
+	"openflow/node"
+	"openflow/tests/env"
+)
+
+func TestMain(m *testing.M) { os.Exit(env.Main(m)) }
+
+// Faults are injected one by one into two nodes that are well, and each shows in the check that names it.
+func TestDoctorFindsWhatIsWrong(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied(), env.Strict())
+	user, n := e.As(t, "9999"), e.Node(t, "9999")
+	user.OK(user.Post("/v2/permission/resource/grant", map[string]string{"party_id": "10000", "component": "*"}), nil)
+	finds := func(check string, want openflow.Verdict, says string) {
+		t.Helper()
+		for _, f := range n.Examine(t.Context()) {
+			if f.Check == check {
+				require.Equal(t, want, f.Verdict, "%+v", f)
+				require.Contains(t, f.Detail, says)
+				return
+			}
+		}
+		t.Fatalf("no check %q", check)
+	}
+
+	for _, f := range n.Examine(t.Context()) {
+		want := openflow.VerdictOK
+		if f.Check == "isolation" { // the process runtime
+			want = openflow.VerdictWarn
+		}
+		require.Equal(t, want, f.Verdict, "%+v", f)
+	}
+
+	back := e.Link(t, "10000", "9999")
+	back.Inject(env.Always(env.Lost))
+	finds("reach 10000", openflow.VerdictOK, "answers")
+	finds("reached by 10000", openflow.VerdictFail, "does not reach this node")
+	back.Inject(env.Always(env.None))
+	finds("reached by 10000", openflow.VerdictOK, "calls back")
+
+	user.OK(user.Post("/v2/permission/resource/delete", map[string]string{"party_id": "10000", "component": "*"}), nil)
+	finds("grants 10000", openflow.VerdictWarn, "may use nothing")
+
+	right, wrong := e.Key(t, "10000").Public().String(), e.Key(t, "9999").Public().String()
+	rotate := func(at, peer, key string) {
+		u := e.As(t, at)
+		u.OK(u.Post("/v2/site/rotate", map[string]any{"party_id": peer, "key": key, "final": true}), nil)
+	}
+	rotate("9999", "10000", wrong)
+	finds("keys 10000", openflow.VerdictFail, "does not verify")
+	rotate("9999", "10000", right)
+	rotate("10000", "9999", right)
+	finds("keys 10000", openflow.VerdictFail, "does not verify")
+	finds("reach 10000", openflow.VerdictOK, "answers")
+	rotate("10000", "9999", wrong)
+	finds("keys 10000", openflow.VerdictOK, "signature")
+
+	n.SetFree(func(string) (uint64, error) { return 1 << 20, nil })
+	finds("disk", openflow.VerdictFail, "1 MiB")
+	n.SetFree(func(string) (uint64, error) { return 1 << 40, nil })
+
+	key := filepath.Join(e.Home("9999"), "node.key")
+	require.NoError(t, os.Chmod(key, 0o644))
+	finds("own key", openflow.VerdictFail, "0644")
+	require.NoError(t, os.Chmod(key, 0o600))
+
+	_, err := n.Client().ExecuteWorkflow(t.Context(), sdkclient.StartWorkflowOptions{ID: "of-another-version", TaskQueue: node.Queue}, "Unknown")
+	require.NoError(t, err)
+	env.Eventually(t, env.Patience, "the workflow that no code fits is found", func() (bool, string) {
+		for _, f := range n.Examine(t.Context()) {
+			if f.Check == "workflows" {
+				return f.Verdict == openflow.VerdictFail, f.Detail
+			}
+		}
+		return false, "no check"
+	})
+	finds("workflows", openflow.VerdictFail, "of-another-version")
+	require.NoError(t, n.Client().TerminateWorkflow(t.Context(), "of-another-version", "", "test"))
+
+	e.Stop(t, "10000")
+	finds("reach 10000", openflow.VerdictFail, "does not answer")
+	finds("clock 10000", openflow.VerdictWarn, "not known")
+
+	resp, body := user.Do(get(t, user.URL+"/v2/server/doctor"))
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Contains(t, string(body), `"name":"reach 10000","status":"FAIL"`)
+}
+
+func get(t *testing.T, url string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	return r
+}

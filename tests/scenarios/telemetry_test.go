@@ -1,0 +1,168 @@
+package scenarios_test
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"openflow"
+	"openflow/tests/env"
+)
+
+// spans is a collector in memory. It outlives its node.
+type spans struct {
+	mu   sync.Mutex
+	list []sdktrace.ReadOnlySpan
+}
+
+func (s *spans) ExportSpans(_ context.Context, list []sdktrace.ReadOnlySpan) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = append(s.list, list...)
+	return nil
+}
+
+func (s *spans) Shutdown(context.Context) error { return nil }
+
+func (s *spans) named(name string) (found []sdktrace.ReadOnlySpan) {
+	for _, sp := range s.list {
+		if sp.Name() == name {
+			found = append(found, sp)
+		}
+	}
+	return found
+}
+
+// A job of two sites is one trace: whatever either site did for it descends from its submission.
+func TestOneTracePerJob(t *testing.T) {
+	collectors := map[string]*spans{"9999": {}, "10000": {}}
+	e := env.New(t, env.Party("9999"), env.Party("10000"),
+		env.Spans(func(id string) sdktrace.SpanExporter { return collectors[id] }))
+	user := e.As(t, "9999")
+	secret := openflow.Parameters{"rows": 3, "sleep_ms": 1}
+	id := user.Submit(env.DAG(env.Parties("guest 9999", "host 10000"), env.Noop("a", secret), env.Noop("b", nil, "a")))
+	user.WaitFor(id, openflow.JobSuccess)
+	user.Settled(id)
+	e.As(t, "10000").WaitFor(id, openflow.JobSuccess)
+	e.As(t, "10000").Settled(id)
+	e.NoContainers(t)
+	e.Stop(t, "9999", "10000") // every span has ended and is sent
+
+	roots := collectors["9999"].named("serve /v2/job/submit")
+	require.Len(t, roots, 1)
+	root := roots[0].SpanContext()
+	require.False(t, roots[0].Parent().IsValid())
+	known := map[trace.SpanID]sdktrace.ReadOnlySpan{}
+	for _, c := range collectors {
+		for _, s := range c.list {
+			known[s.SpanContext().SpanID()] = s
+		}
+	}
+	for site, c := range collectors {
+		require.NotEmpty(t, c.list)
+		for _, s := range c.list {
+			require.Equalf(t, root.TraceID(), s.SpanContext().TraceID(), "%s at %s belongs to the job's trace", s.Name(), site)
+			for at := s; at.SpanContext().SpanID() != root.SpanID(); {
+				parent, ok := known[at.Parent().SpanID()]
+				require.Truef(t, ok, "%s at %s has a parent that is known", at.Name(), site)
+				at = parent
+			}
+			for _, a := range s.Attributes() {
+				require.NotContains(t, a.Value.Emit(), "sleep_ms", "spans hold no parameters: %s", a.Key)
+			}
+		}
+	}
+	for site, names := range map[string][]string{
+		"9999":  {"RunWorkflow:Job", "RunActivity:CreateJob", "call /v2/partner/task/start", "RunActivity:RunTask", "serve /v2/worker/task/status"},
+		"10000": {"serve /v2/partner/job/create", "serve /v2/partner/task/start", "RunWorkflow:Task", "RunActivity:RunTask", "serve /v2/worker/task/status", "call /v2/scheduler/task/report"},
+	} {
+		for _, name := range names {
+			require.NotEmptyf(t, collectors[site].named(name), "%s at %s; there are %v", name, site, namesOf(collectors[site].list))
+		}
+	}
+}
+
+func namesOf(list []sdktrace.ReadOnlySpan) []string {
+	var names []string
+	for _, s := range list {
+		names = append(names, s.Name())
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// What a job leaves in the metrics of the nodes that took part, as Prometheus scrapes it.
+func TestMetricsOfAJob(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Token(), env.Cores(4))
+	user := e.As(t, "9999")
+	parties := env.Parties("guest 9999", "host 10000")
+	done := user.Submit(env.DAG(parties, env.Noop("a", nil), env.Noop("b", nil, "a")))
+	user.WaitFor(done, openflow.JobSuccess)
+	user.Settled(done)
+	failing := env.DAG(parties, env.Noop("a", nil))
+	failing.PartyTasks = []openflow.PartyTasks{env.At(parties[1], "a", openflow.Parameters{"fail": true})}
+	user.WaitFor(user.Submit(failing), openflow.JobFailed)
+	e.NoContainers(t)
+	e.NoCoresHeld(t)
+	four := 4
+	long := env.DAG(parties, env.Noop("a", env.Sleep(60_000)))
+	long.Conf.Cores = &four
+	holder := user.Submit(long)
+	user.WaitForTask(holder, "a", openflow.TaskRunning)
+	waiter := user.Submit(long)
+	user.WaitFor(waiter, openflow.JobWaiting)
+
+	at9999, at10000 := scrape(t, user), scrape(t, e.As(t, "10000"))
+	for _, line := range []string{
+		`openflow_build_info{go_version="[^"]+",version="test"} 1`,
+		`openflow_jobs{status="success"} 1`, `openflow_jobs{status="failed"} 1`, `openflow_jobs{status="running"} 1`,
+		`openflow_jobs{status="waiting"} 1`, `openflow_tasks{status="success"} [23]`, `openflow_tasks{status="running"} 1`,
+		`openflow_jobs_waiting{reason="resources"} 1`, `openflow_jobs_waiting{reason="partner"} 0`,
+		`openflow_pool_cores_used 4`, `openflow_pool_cores 4`, `openflow_messages 0`,
+		`openflow_job_duration_seconds_count{status="success"} 1`, `openflow_job_duration_seconds_count{status="failed"} 1`,
+		`openflow_task_duration_seconds_count{status="success"} [23]`,
+		`openflow_http_requests_total{code="ok",layer="application",route="/v2/job/submit"} 4`,
+		`openflow_http_requests_total{code="ok",layer="interconnection",route="/v2/scheduler/task/report"} \d+`,
+		`openflow_http_requests_total{code="ok",layer="base",route="/v2/worker/task/status"} \d+`,
+		`openflow_http_request_duration_seconds_count{layer="base"} \d+`,
+		`openflow_peer_calls_total{code="ok",peer="10000"} \d+`, `openflow_peer_call_duration_seconds_count{peer="10000"} \d+`,
+		`openflow_activity_attempts_total{activity="RunTask",attempt="first",outcome="ok"} [34]`,
+		`openflow_home_free_bytes [\d.e+]+`, `go_goroutines \d+`,
+	} {
+		require.Regexp(t, regexp.MustCompile("(?m)^"+line+"$"), at9999)
+	}
+	require.Regexp(t, regexp.MustCompile(`(?m)^openflow_task_duration_seconds_count\{status="failed"\} 1$`), at10000)
+	require.NotContains(t, at9999, string(done), "no job ID is a label")
+	require.NotContains(t, at9999, "job_duration_seconds_count{status=\"running\"}")
+
+	stranger := *user
+	stranger.Token = ""
+	_, body := stranger.Do(request(t, e.URL("9999")+"/metrics"))
+	require.NotContains(t, string(body), "openflow_", "metrics are behind the same token as the rest")
+	user.StopJob(waiter)
+	user.StopJob(holder)
+	user.WaitFor(holder, openflow.JobCanceled)
+}
+
+func scrape(t *testing.T, c *env.Client) string {
+	t.Helper()
+	resp, body := c.Do(request(t, c.URL+"/metrics"))
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.True(t, strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain"))
+	return string(body)
+}
+
+func request(t *testing.T, url string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	return r
+}
