@@ -181,3 +181,54 @@ func TestScheduledJobThatNeverWaits(t *testing.T) {
 		})
 	}
 }
+
+// Rows of jobs that only this scheduler knows go too, and those that an earlier version left ready for ever; open jobs stay.
+func TestOldScheduledJobsAreForgotten(t *testing.T) {
+	c := newCatalogue(t)
+	for id, status := range map[openflow.JobID]openflow.JobStatus{
+		"ended": openflow.JobFailed, "left": openflow.JobReady, "waits": openflow.JobWaiting, "runs": openflow.JobRunning,
+	} {
+		j := scheduled(id, "", "h")
+		j.Status = openflow.JobReady
+		_, err := c.CreateScheduledJob(t.Context(), j)
+		require.NoError(t, err)
+		if status != openflow.JobReady {
+			_, err = c.UpdateScheduledJob(t.Context(), id, status, "")
+			require.NoError(t, err)
+		}
+	}
+	created, err := c.ScheduledJob(t.Context(), "ended")
+	require.NoError(t, err)
+	n, err := c.DeleteScheduledJobsBefore(t.Context(), created.CreateTime.Add(-time.Hour), 10)
+	require.NoError(t, err)
+	require.Zero(t, n, "they are young")
+	n, err = c.DeleteScheduledJobsBefore(t.Context(), created.CreateTime.Add(time.Hour), 10)
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	left, _, err := c.ScheduledJobsWhere(t.Context(), catalogue.ScheduledFilter{})
+	require.NoError(t, err)
+	require.Len(t, left, 2)
+	for _, j := range left {
+		require.False(t, j.Status.Terminal() || j.Status == openflow.JobReady, j.ID)
+	}
+}
+
+// What a scrape of the metrics counts.
+func TestCounts(t *testing.T) {
+	c := newCatalogue(t)
+	_, tasks := createJob(t, c, "j", guest)
+	_, err := c.CreateScheduledJob(t.Context(), scheduled("j", "", "h"))
+	require.NoError(t, err)
+	_, err = c.UpdateScheduledJob(t.Context(), "j", openflow.JobWaiting, "")
+	require.NoError(t, err)
+	require.NoError(t, c.SetScheduledReason(t.Context(), "j", "10000 is busy"))
+	jobs, err := c.JobCounts(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, map[openflow.JobStatus]int{openflow.JobReady: 1}, jobs)
+	runs, err := c.TaskCounts(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, map[openflow.TaskStatus]int{openflow.TaskWaiting: len(tasks)}, runs)
+	waits, err := c.WaitCounts(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"10000 is busy": 1}, waits)
+}

@@ -229,7 +229,7 @@ func (n *Node) failing(ctx context.Context) (failing []doctor.Failing, looked, o
 
 func (n *Node) examineWork(ctx context.Context) []openflow.Finding {
 	waiting, _, err := n.rows.ScheduledJobsWhere(ctx, catalogue.ScheduledFilter{
-		Statuses: []openflow.JobStatus{openflow.JobReady, openflow.JobWaiting}, Limit: dropBatch, Ascending: true,
+		Statuses: []openflow.JobStatus{openflow.JobWaiting}, Limit: dropBatch, Ascending: true,
 	})
 	if err != nil {
 		return broken("waits", err)

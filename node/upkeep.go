@@ -107,8 +107,11 @@ const dropBatch = 500
 func (n *Node) dropOld(ctx context.Context) error {
 	for {
 		keys, err := n.rows.JobsEndedBefore(ctx, time.Now().Add(-n.config.Retention.Jobs), dropBatch)
-		if err != nil || len(keys) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(keys) == 0 {
+			return n.dropScheduled(ctx)
 		}
 		for _, k := range keys {
 			if _, err := n.rows.DeleteJob(ctx, k); err != nil {
@@ -120,6 +123,16 @@ func (n *Node) dropOld(ctx context.Context) error {
 			if err := n.rows.DeleteScheduledJob(ctx, k.Job); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
 				return err
 			}
+		}
+	}
+}
+
+// dropScheduled forgets what this node scheduled for others long ago.
+func (n *Node) dropScheduled(ctx context.Context) error {
+	for {
+		dropped, err := n.rows.DeleteScheduledJobsBefore(ctx, time.Now().Add(-n.config.Retention.Jobs), dropBatch)
+		if err != nil || dropped < dropBatch {
+			return err
 		}
 	}
 }
