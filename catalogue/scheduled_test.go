@@ -197,10 +197,12 @@ func TestOldScheduledJobsAreForgotten(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	n, err := c.DeleteScheduledJobsBefore(t.Context(), time.Now().Add(-time.Hour), 10)
+	created, err := c.ScheduledJob(t.Context(), "ended")
+	require.NoError(t, err)
+	n, err := c.DeleteScheduledJobsBefore(t.Context(), created.CreateTime.Add(-time.Hour), 10)
 	require.NoError(t, err)
 	require.Zero(t, n, "they are young")
-	n, err = c.DeleteScheduledJobsBefore(t.Context(), time.Now().Add(time.Hour), 10)
+	n, err = c.DeleteScheduledJobsBefore(t.Context(), created.CreateTime.Add(time.Hour), 10)
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
 	left, _, err := c.ScheduledJobsWhere(t.Context(), catalogue.ScheduledFilter{})

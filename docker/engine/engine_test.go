@@ -191,6 +191,7 @@ func TestBaseLayerIsAllOfTheHostThatAContainerReaches(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rt.RemoveFirewall(context.Background())) })
 	require.NoError(t, rt.FirewallBase(t.Context(), base), "again is the same")
+	require.NoError(t, rt.Firewalled(t.Context()))
 	require.Equal(t, 0, dial(engine.HostAlias, base))
 	require.Equal(t, 1, dial(gateway.String(), other))
 	require.NoError(t, rt.FirewallBase(t.Context(), other), "another port replaces the first")
@@ -199,6 +200,11 @@ func TestBaseLayerIsAllOfTheHostThatAContainerReaches(t *testing.T) {
 	require.NoError(t, rt.RemoveFirewall(t.Context()))
 	require.NoError(t, rt.RemoveFirewall(t.Context()))
 	require.Equal(t, 0, dial(gateway.String(), base))
+	require.Error(t, rt.Firewalled(t.Context()), "somebody has flushed the rules")
+	release, api, err := rt.Version(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, release)
+	require.Regexp(t, `^\d+\.\d+$`, api)
 }
 
 func TestNetworkOfAnotherKindIsRefused(t *testing.T) {

@@ -107,7 +107,7 @@ func TestVerifiedRequestsContinueATrace(t *testing.T) {
 			require.Equal(t, "0123456789abcdef", got[0].Parent.SpanID().String())
 			require.Equal(t, sdktrace.Status{Code: codes.Error, Description: "not_found"}, got[0].Status)
 			for _, a := range got[0].Attributes {
-				require.NotContains(t, a.Value.Emit(), "4711")
+				require.NotContains(t, a.Value.String(), "4711")
 			}
 		})
 	}
