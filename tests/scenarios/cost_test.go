@@ -70,21 +70,27 @@ func paths(link *env.Proxy, id openflow.JobID) []string {
 
 type events struct{ local, regular, versions int }
 
-// countEvents counts what a workflow's history holds of activities and version gates.
+type historyEvent struct {
+	Type   string `json:"eventType"`
+	Marker struct {
+		Name string `json:"markerName"`
+	} `json:"markerRecordedEventAttributes"`
+}
+
+// countEvents counts what a workflow's history holds of activities and version gates, once it has closed.
 func countEvents(t *testing.T, e *env.Env, party, workflowID string) events {
 	t.Helper()
-	raw, err := e.Node(t, party).History(t.Context(), workflowID)
-	require.NoError(t, err)
 	var history struct {
-		Events []struct {
-			Type   string `json:"eventType"`
-			Marker struct {
-				Name string `json:"markerName"`
-			} `json:"markerRecordedEventAttributes"`
-		} `json:"events"`
+		Events []historyEvent `json:"events"`
 	}
-	require.NoError(t, json.Unmarshal(raw, &history))
-	require.NotEmpty(t, history.Events)
+	env.Eventually(t, env.Patience, workflowID+" has closed", func() (bool, string) {
+		raw, err := e.Node(t, party).History(t.Context(), workflowID)
+		require.NoError(t, err)
+		history.Events = nil
+		require.NoError(t, json.Unmarshal(raw, &history))
+		last := history.Events[len(history.Events)-1].Type
+		return last == "EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED", last
+	})
 	var got events
 	for _, event := range history.Events {
 		switch {
