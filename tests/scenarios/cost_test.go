@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,7 +16,7 @@ import (
 // The price of a job of n tasks in a row at two parties, one of which schedules: HTTP calls between the nodes, Temporal
 // workflows, and activities. It is the throughput (design §6), so it is held here: a number may fall, not rise.
 func TestCostOfAJob(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied())
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied(), env.Deadlines(seldom()))
 	there, back := e.Link(t, "9999", "10000"), e.Link(t, "10000", "9999")
 	const n = 3
 	chain := env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b"))
@@ -55,6 +56,13 @@ func TestCostOfAJob(t *testing.T) {
 			}
 		})
 	}
+}
+
+// seldom is a timing in which a push job asks its parties only after a minute, however slow the machine is.
+func seldom() openflow.Timing {
+	timing := env.Timing()
+	timing.Collect = time.Minute
+	return timing
 }
 
 // paths are the calls about a job that a link has carried to the partner and scheduler pages.
