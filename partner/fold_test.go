@@ -88,3 +88,25 @@ func TestFoldedStartAfterTheEnd(t *testing.T) {
 	require.Empty(t, s.engine.started)
 	require.Equal(t, openflow.JobCanceled, s.job("1").Status)
 }
+
+// An arbiter's run takes no cores, so its row does not tell between its acceptance and its container that it was accepted.
+func TestStopOfAnAcceptedRunWithoutCores(t *testing.T) {
+	for name, end := range map[string]func(*site, openflow.TaskKey) error{
+		"with the job": func(s *site, _ openflow.TaskKey) error {
+			return s.Service.StopJob(t.Context(), jobKey("1", arbiter), openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"})
+		},
+		"with its task": func(s *site, k openflow.TaskKey) error {
+			return s.UpdateTask(t.Context(), "9999", openflow.TaskUpdate{Key: k, Status: openflow.TaskCanceled, Reason: "why"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			k := taskKey("1", "lr_0", arbiter)
+			require.NoError(t, s.OpenJob(t.Context(), openflow.JobOrder{Key: jobKey("1", arbiter), DAG: dag()}))
+			require.NoError(t, s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: k, StartsJob: true}))
+			require.NoError(t, end(s, k))
+			require.Equal(t, []stop{{"9999", k, openflow.TaskCanceled, "why"}}, s.engine.stopped)
+			require.False(t, s.task(k).Killed, "for all that its row tells, it never was")
+		})
+	}
+}

@@ -190,6 +190,9 @@ func (s *Service) StopJob(ctx context.Context, k openflow.JobKey, end openflow.J
 func (s *Service) stopForJob(ctx context.Context, t openflow.TaskRecord, status openflow.JobStatus, reason string) error {
 	switch {
 	case t.PartyStatus == openflow.TaskWaiting && !t.ResourceInUse:
+		if err := s.stopUntold(ctx, t, endFor(status), reason); err != nil {
+			return err
+		}
 		if status != openflow.JobSuccess {
 			return s.Store.SetTaskReason(ctx, t.Key, "not started: the job is "+string(status))
 		}
@@ -227,6 +230,15 @@ func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status ope
 	}
 	if err := s.Store.MarkTaskKilled(ctx, t.Key, status, reason); err != nil {
 		return openflow.About(openflow.AboutTask, err)
+	}
+	return openflow.About(openflow.AboutTask, s.Engine.StopTask(ctx, t.Scheduler, t.Key, status, reason))
+}
+
+// stopUntold stops a waiting run that holds no cores because it needs none: its row does not tell whether it was accepted.
+// One that never was is left alone.
+func (s *Service) stopUntold(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
+	if t.Cores > 0 || status.Succeeded() {
+		return nil
 	}
 	return openflow.About(openflow.AboutTask, s.Engine.StopTask(ctx, t.Scheduler, t.Key, status, reason))
 }

@@ -110,8 +110,11 @@ func (s *Service) UpdateTask(ctx context.Context, scheduler openflow.PartyID, u 
 		}
 	}
 	started := t.PartyStatus == openflow.TaskRunning || t.ResourceInUse
-	if !u.Status.Terminal() || t.PartyStatus.Terminal() || !started {
+	if !u.Status.Terminal() || t.PartyStatus.Terminal() {
 		return nil
+	}
+	if !started {
+		return s.stopUntold(ctx, t, u.Status, u.Reason)
 	}
 	return s.stopRun(ctx, t, u.Status, u.Reason)
 }

@@ -36,7 +36,8 @@ func (s stepwise) OpenJob(ctx context.Context, o openflow.JobOrder) error {
 }
 
 // ApplyJobResources calls job/resource/apply. A refusal does not tell a busy pool from an application that was granted
-// before, so after one the resources are returned and applied for once more.
+// before, so after one the resources are returned and applied for once more. A busy FATE-Flow node never says that it is so
+// no more: like one that does not answer (CodeUnavailable), it has to be asked again.
 func (s stepwise) ApplyJobResources(ctx context.Context, k openflow.JobKey) error {
 	err := s.Client.ApplyJobResources(ctx, k)
 	if openflow.CodeOf(err) != openflow.CodeExhausted {
@@ -45,7 +46,12 @@ func (s stepwise) ApplyJobResources(ctx context.Context, k openflow.JobKey) erro
 	if err := s.ReturnJobResources(ctx, k); err != nil {
 		return err
 	}
-	return s.Client.ApplyJobResources(ctx, k)
+	if err = s.Client.ApplyJobResources(ctx, k); openflow.CodeOf(err) != openflow.CodeExhausted {
+		return err
+	}
+	busy := openflow.Errorf(openflow.CodeUnavailable, "its resources are taken: %w", err)
+	busy.Party = s.Peer
+	return openflow.About(openflow.AboutResource, busy)
 }
 
 // ReturnJobResources calls job/resource/return. What is not held cannot be returned, which is as good.

@@ -218,16 +218,22 @@ func TestStepwiseRepeats(t *testing.T) {
 }
 
 func TestStepwiseRefusals(t *testing.T) {
-	for path, code := range map[string]int{"job/resource/apply": wire.JobResourceBusy, "task/resource/apply": wire.TaskResourceBusy} {
+	for path, tc := range map[string]struct {
+		answer int
+		want   openflow.Code
+	}{
+		"job/resource/apply":  {wire.JobResourceBusy, openflow.CodeUnavailable}, // it will not call when that changes
+		"task/resource/apply": {wire.TaskResourceBusy, openflow.CodeExhausted},
+	} {
 		g, c := newGenuine(t)
-		g.codes[path] = code
+		g.codes[path] = tc.answer
 		err := c.Stepwise().OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)})
 		if err == nil {
 			err = c.Stepwise().StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: psi, StartsJob: true})
 		}
 		var e *openflow.Error
 		require.ErrorAs(t, err, &e)
-		require.Equal(t, openflow.CodeExhausted, e.Code, path)
+		require.Equal(t, tc.want, e.Code, path)
 		require.Equal(t, openflow.AboutResource, e.Subject)
 		require.Zero(t, g.starts)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,7 +16,7 @@ import (
 // The price of a job of n tasks in a row at two parties, one of which schedules: HTTP calls between the nodes, Temporal
 // workflows, and activities. It is the throughput (design §6), so it is held here: a number may fall, not rise.
 func TestCostOfAJob(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied())
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied(), env.Deadlines(seldom()))
 	there, back := e.Link(t, "9999", "10000"), e.Link(t, "10000", "9999")
 	const n = 3
 	chain := env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b"))
@@ -57,6 +58,13 @@ func TestCostOfAJob(t *testing.T) {
 	}
 }
 
+// seldom is a timing in which a push job asks its parties only after a minute, however slow the machine is.
+func seldom() openflow.Timing {
+	timing := env.Timing()
+	timing.Collect = time.Minute
+	return timing
+}
+
 // paths are the calls about a job that a link has carried to the partner and scheduler pages.
 func paths(link *env.Proxy, id openflow.JobID) []string {
 	var list []string
@@ -70,21 +78,27 @@ func paths(link *env.Proxy, id openflow.JobID) []string {
 
 type events struct{ local, regular, versions int }
 
-// countEvents counts what a workflow's history holds of activities and version gates.
+type historyEvent struct {
+	Type   string `json:"eventType"`
+	Marker struct {
+		Name string `json:"markerName"`
+	} `json:"markerRecordedEventAttributes"`
+}
+
+// countEvents counts what a workflow's history holds of activities and version gates, once it has closed.
 func countEvents(t *testing.T, e *env.Env, party, workflowID string) events {
 	t.Helper()
-	raw, err := e.Node(t, party).History(t.Context(), workflowID)
-	require.NoError(t, err)
 	var history struct {
-		Events []struct {
-			Type   string `json:"eventType"`
-			Marker struct {
-				Name string `json:"markerName"`
-			} `json:"markerRecordedEventAttributes"`
-		} `json:"events"`
+		Events []historyEvent `json:"events"`
 	}
-	require.NoError(t, json.Unmarshal(raw, &history))
-	require.NotEmpty(t, history.Events)
+	env.Eventually(t, env.Patience, workflowID+" has closed", func() (bool, string) {
+		raw, err := e.Node(t, party).History(t.Context(), workflowID)
+		require.NoError(t, err)
+		history.Events = nil
+		require.NoError(t, json.Unmarshal(raw, &history))
+		last := history.Events[len(history.Events)-1].Type
+		return last == "EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED", last
+	})
 	var got events
 	for _, event := range history.Events {
 		switch {

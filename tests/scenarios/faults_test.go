@@ -17,6 +17,8 @@ import (
 func TestMessagesGoWrong(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied())
 	there, back := e.Link(t, "9999", "10000"), e.Link(t, "10000", "9999")
+	learn := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", nil))) // that the peer takes folded calls, as long as it has them
+	e.As(t, "9999").WaitFor(learn, openflow.JobSuccess)
 	calls := map[string]struct {
 		on    *env.Proxy
 		path  string
