@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,22 +81,27 @@ func TestQueue(t *testing.T) {
 		waitsFor(guest, large)
 		guest.WaitFor(guest.Submit(quick(pair, 3, 0)), openflow.JobSuccess)
 
-		var stop atomic.Bool
-		var passing sync.WaitGroup
-		defer e.NoCoresHeld(t)
-		defer passing.Wait()
-		defer stop.Store(true)
-		for range 2 { // from here on there is never a moment at which nobody runs or waits
-			passing.Go(func() {
-				for !stop.Load() {
-					d := quick(pair, 2, 9)
-					d.Tasks[0].Parameters = env.Sleep(500)
-					guest.SubmitOnce(d, fmt.Sprint(time.Now().UnixNano()))
+		d := quick(pair, 2, 9) // three of these at a time: two run and one waits, whenever one ends
+		d.Tasks[0].Parameters = env.Sleep(300)
+		passing := make([]openflow.JobID, 3)
+		refill := func() {
+			for i, id := range passing {
+				if id == "" || env.Ended(guest.Jobs(id)[0].Status) {
+					passing[i] = guest.Submit(d)
 				}
-			})
+			}
 		}
+		refill()
 		guest.StopJob(first)
-		guest.WaitFor(large, openflow.JobSuccess)
+		env.Eventually(t, env.Patience, "the large job has its turn", func() (bool, string) {
+			refill()
+			rows := guest.Jobs(large)
+			return rows[0].Status == string(openflow.JobSuccess), rows[0].Reason
+		})
+		for _, id := range passing {
+			guest.WaitFor(id, openflow.JobSuccess)
+		}
+		e.NoCoresHeld(t)
 	})
 
 	t.Run("memory and GPUs", func(t *testing.T) {
@@ -142,10 +146,9 @@ func TestQueue(t *testing.T) {
 		require.Contains(t, rows[0].Reason, "timeout")
 		e.NoCoresHeld(t)
 
-		refused := quick(pair, 4, 0)
-		refused.PartyTasks = []openflow.PartyTasks{{
-			Site: "host_10000", Parties: pair[1:], Conf: openflow.TaskConf{Provider: "fate:9.9.9@docker"},
-		}}
+		refused := cores(4, env.DAG(pair, openflow.Task{Name: "a", Component: "noop", Parties: pair[:1]}, openflow.Task{
+			Name: "b", Component: "reader", Parties: pair[1:], Parameters: openflow.Parameters{"namespace": "none", "name": "none"},
+		}))
 		require.NotZero(t, guest.TrySubmit(refused).Code, "the host refuses to create it")
 		e.NoCoresHeld(t)
 
@@ -165,24 +168,17 @@ func TestTwoSchedulersContend(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Cores(4))
 	const each = 8
 	begun := time.Now()
-	var all sync.WaitGroup
+	waits := map[openflow.JobID]*env.Client{}
 	for i, id := range e.Parties {
 		parties := []openflow.Party{{Role: openflow.RoleGuest, ID: openflow.PartyID(id)}, {Role: openflow.RoleHost, ID: openflow.PartyID(e.Parties[1-i])}}
 		user := e.As(t, id)
-		var ids []openflow.JobID
 		for range each {
-			ids = append(ids, user.Submit(quick(parties, 4, 0)))
+			waits[user.Submit(quick(parties, 4, 0))] = user
 		}
-		all.Go(func() {
-			for _, id := range ids {
-				env.Eventually(t, 3*time.Minute, "every job has its turn", func() (bool, string) {
-					rows := user.Jobs(id)
-					return len(rows) > 0 && rows[0].Status == string(openflow.JobSuccess), fmt.Sprint(rows)
-				})
-			}
-		})
 	}
-	all.Wait()
+	for id, user := range waits {
+		user.WaitFor(id, openflow.JobSuccess)
+	}
 	t.Logf("%d jobs of two schedulers in %.1f s", 2*each, time.Since(begun).Seconds())
 	e.NoCoresHeld(t)
 	e.NoContainers(t)
