@@ -115,5 +115,10 @@ its task starts, not while its upstream runs, so there is time left to win.
 
 %[1]smake big%[1]s, last on 2026-11-24 on a 2-core machine that was running other tests: ten million rows in 80.5 s, out again in
 97.8 s, with the node's heap below 244 MiB throughout.
+
+%[1]smake queue%[1]s, last on 2026-11-25 on a 2-core machine that was running other tests: a thousand one-task jobs queued in 28.5 s
+behind one that held the pool; in 12 s of waiting nothing was written to their histories, so no workflow task or activity of
+theirs ran, and nothing to the catalogue; then all ran in their order, eight at a time, in 70.6 s, with ten writes to
+Temporal's histories per job, as many as with two hundred jobs.
 `, "`", r.Date, r.Machine, r.Durability, r.table())
 }

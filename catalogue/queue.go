@@ -69,6 +69,13 @@ func (c *Catalogue) NotWoken(ctx context.Context, k openflow.JobKey) error {
 	return classify("update "+k.String(), err)
 }
 
+// NobodyWoken takes back whatever jobs were told and have not come for. A process begins with it: the one before may have
+// died between choosing a job and telling it.
+func (c *Catalogue) NobodyWoken(ctx context.Context) error {
+	_, err := c.exec(ctx, `update job set woken = 0 where woken > 0`)
+	return classify("update the queue", err)
+}
+
 // NextToWake chooses which of the jobs that wait here can have what they need now, in the order of their turns, and keeps
 // that for them for a moment. A job is chosen once until it asks again. It reads only while there is nothing to offer.
 func (c *Catalogue) NextToWake(ctx context.Context, pool openflow.Resources, rules admission.Rules) ([]openflow.JobKey, error) {

@@ -77,6 +77,8 @@ func TestQueue(t *testing.T) {
 	require.Empty(t, told(t, c, pool, rules), "a job that does not come waits for another party")
 	require.NoError(t, c.NotWoken(ctx, keys["3"]))
 	require.Equal(t, "3", told(t, c, pool, rules), "a call that did not arrive is repeated")
+	require.NoError(t, c.NobodyWoken(ctx))
+	require.Equal(t, "3", told(t, c, pool, rules), "and so is what a process that died has not said")
 }
 
 // The largest job of the lowest priority is passed by others only until the site's patience ends.

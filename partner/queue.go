@@ -16,6 +16,8 @@ type QueueStore interface {
 	NextToWake(ctx context.Context, pool openflow.Resources, rules admission.Rules) ([]openflow.JobKey, error)
 	// NotWoken takes back that a job was told.
 	NotWoken(ctx context.Context, k openflow.JobKey) error
+	// NobodyWoken takes back what an earlier process may have meant to tell.
+	NobodyWoken(ctx context.Context) error
 }
 
 // Queue calls the jobs that wait at this site when it is their turn, so that they need not ask. A job costs nothing while
@@ -57,6 +59,9 @@ func (q *Queue) Freed() {
 // Run looks after the queue until ctx ends.
 func (q *Queue) Run(ctx context.Context) {
 	defer q.calls.Wait()
+	if err := q.store.NobodyWoken(ctx); err != nil && ctx.Err() == nil {
+		q.log.Error("jobs that were to be told before this start may wait longer", "err", err)
+	}
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {

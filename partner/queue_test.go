@@ -22,6 +22,14 @@ type waiting struct {
 	looks int
 	err   error
 	again []openflow.JobID // told in vain
+	begun int
+}
+
+func (w *waiting) NobodyWoken(context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.begun++
+	return nil
 }
 
 func (w *waiting) NotWoken(_ context.Context, k openflow.JobKey) error {
@@ -114,6 +122,7 @@ func TestQueueCallsWhoseTurnItIs(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		w.mu.Lock()
 		require.Equal(t, []openflow.JobID{"3"}, w.again, "it will be called again")
+		require.Equal(t, 1, w.begun, "an earlier process may have died before it told anybody")
 		w.mu.Unlock()
 		cancel()
 		<-done

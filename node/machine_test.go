@@ -1,0 +1,27 @@
+package node
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow/partner"
+)
+
+func TestPoolOfTheMachine(t *testing.T) {
+	c := Config{Party: "9999", Home: t.TempDir(), Listen: "127.0.0.1:0", Runtime: RuntimeProcess}
+	c, err := c.withDefaults()
+	require.NoError(t, err)
+	pool := c.Limits.Pool()
+	require.Equal(t, 32, pool.Cores)
+	require.Greater(t, pool.Memory, int64(64<<20), "what this machine has")
+	require.Less(t, pool.Memory, int64(unknownMemory))
+	require.GreaterOrEqual(t, pool.GPUs, 0)
+
+	c.Limits = partner.DefaultLimits()
+	c.Limits.Memory, c.Limits.GPUs = 1<<30, 3
+	c, err = c.withDefaults()
+	require.NoError(t, err)
+	require.Equal(t, int64(1<<30), c.Limits.Pool().Memory)
+	require.Equal(t, 3, c.Limits.Pool().GPUs)
+}
