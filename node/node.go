@@ -26,6 +26,8 @@ import (
 	"openflow/docker"
 	"openflow/docker/driver"
 	"openflow/embed/temporal"
+	"openflow/events"
+	"openflow/events/memory"
 	"openflow/initiator"
 	"openflow/messages"
 	"openflow/messages/sqlite"
@@ -60,6 +62,7 @@ type Node struct {
 	rows     *catalogue.Catalogue
 	objects  objects.Store
 	messages messages.Store
+	events   events.Store
 	runtime  driver.Runtime
 	launcher *docker.Launcher
 	catalog  components
@@ -180,6 +183,7 @@ func (n *Node) openStores(ctx context.Context) error {
 	}
 	n.messages = store
 	n.onClose("messages", func(context.Context) error { return store.Close() })
+	n.events = memory.New(events.Keep)
 	for _, name := range []string{"uploads", "tasks"} {
 		if _, err := n.home.folder(name); err != nil {
 			return err
@@ -268,7 +272,7 @@ func (n *Node) serve(context.Context) error {
 	engine := &starter.Engine{Client: n.client, Queue: Queue}
 	ids := &initiator.IDs{Now: time.Now}
 	part := &partner.Service{
-		Self: n.config.Party, Store: n.rows, Engine: engine, Sessions: n.messages, Components: n.catalog,
+		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.catalog,
 		Limits: n.config.Limits, GrantAll: n.config.GrantAll, Log: n.config.Log,
 	}
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
@@ -281,7 +285,7 @@ func (n *Node) serve(context.Context) error {
 
 	app := &application.API{
 		Jobs: jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, dir}, Logs: logs{n.objects, n.runtime},
-		About: n.about, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: ids.Next, Log: n.config.Log,
+		Events: n.events, About: n.about, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: ids.Next, Log: n.config.Log,
 	}
 	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
 	inter := &interconnection.API{
@@ -308,6 +312,8 @@ func (n *Node) serve(context.Context) error {
 	}
 	n.listen("application", n.application, north...)
 	n.listen("base", n.base, south)
+	// Before the servers, which wait for the streams that it ends.
+	n.onClose("events", func(context.Context) error { return n.events.Close() })
 	return nil
 }
 
@@ -321,7 +327,7 @@ func (n *Node) prepareWorker(dir *directory, engine *starter.Engine) {
 	n.worker = worker.New(n.client, worker.Options{Queue: Queue, Identity: n.identity()},
 		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: n.rows, Waker: engine},
 		&activities.Running{
-			Self: n.config.Party, Tasks: n.rows, Runtime: n.runtime, Launcher: n.launcher, Logs: logs{n.objects, n.runtime},
+			Self: n.config.Party, Tasks: n.changes(), Runtime: n.runtime, Launcher: n.launcher, Logs: logs{n.objects, n.runtime},
 			Directory: dir, Log: n.config.Log,
 		})
 }

@@ -56,6 +56,7 @@ type API struct {
 	Objects   objects.Store
 	Sites     Sites
 	Logs      Logs
+	Events    Events
 	About     func() About
 	Space     func() error // nil while there is room for new data and jobs
 	Uploads   string       // folder that server-side upload paths are taken from
@@ -108,6 +109,7 @@ func (a *API) Routes(r chi.Router) {
 	// Ours, beside the specification (docs/divergences.md, "Routes of our own").
 	get("/v2/table/list", a.listTables)
 	r.Get("/v2/job/task/log", a.taskLog)
+	r.Get("/v2/job/events", a.jobEvents)
 	get("/v2/server/about", a.about)
 	get("/v2/site/list", a.listSites)
 	get("/v2/site/check", a.checkSite)
