@@ -48,18 +48,6 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-func FuzzOpen(f *testing.F) {
-	f.Add("redis://user:password@host:6379/0")
-	f.Add("unix:///run/redis.sock?db=1")
-	f.Add("rediss://[::1]/?read_timeout=1s")
-	f.Fuzz(func(t *testing.T, url string) {
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel() // it is parsed, and not called
-		_, err := redisdb.Open(ctx, url)
-		require.Error(t, err)
-	})
-}
-
 func TestFailure(t *testing.T) {
 	ours := openflow.Errorf(openflow.CodeConflict, "ours")
 	for name, test := range map[string]struct {

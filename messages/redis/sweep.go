@@ -175,7 +175,9 @@ func (s *Store) neededBodies(ctx context.Context) (map[string]struct{}, error) {
 // addBodies adds the bodies of one session's messages.
 func (s *Store) addBodies(ctx context.Context, index string, needed map[string]struct{}) error {
 	for from := "-"; ; {
-		members, err := s.client.ZRangeByLex(ctx, index, &redis.ZRangeBy{Min: from, Max: "+", Count: page}).Result()
+		members, err := s.client.ZRangeArgs(ctx, redis.ZRangeArgs{
+			Key: index, Start: from, Stop: "+", ByLex: true, Count: page,
+		}).Result()
 		if err != nil {
 			return err
 		}
