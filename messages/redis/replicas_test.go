@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -334,5 +335,33 @@ func TestNodesShareAServer(t *testing.T) {
 		removed, err := s.Sweep(t.Context(), time.Now(), time.Hour)
 		require.NoError(t, err)
 		require.Zero(t, removed)
+	}
+}
+
+// Without a place for bodies every payload is in Redis.
+func TestWithoutBodies(t *testing.T) {
+	server := redistest.Start(t)
+	s, err := redis.Open(t.Context(), redis.Options{URL: server.URL(), Prefix: prefix})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	payload := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
+	require.NoError(t, s.Push(t.Context(), channel, messages.Message{ID: "a", Payload: payload}, 0))
+	server.Kill(t)
+	server.Restart(t)
+	m, ok, err := s.Pop(t.Context(), channel, "", patience)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.True(t, bytes.Equal(payload, m.Payload))
+}
+
+func TestOpenRefuses(t *testing.T) {
+	server := redistest.Start(t)
+	for name, o := range map[string]redis.Options{
+		"no prefix":             {URL: server.URL()},
+		"no URL":                {Prefix: prefix},
+		"message above session": {URL: server.URL(), Prefix: prefix, Options: messages.Options{SessionBytes: 1 << 10, MessageBytes: 1 << 10}},
+	} {
+		_, err := redis.Open(t.Context(), o)
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), name)
 	}
 }
