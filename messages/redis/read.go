@@ -22,7 +22,7 @@ func (s *Store) Pop(ctx context.Context, c messages.Channel, source string, wait
 			return next, false, err
 		}
 		if m, err = s.message(ctx, f); err != nil {
-			return "", false, errors.Join(err, s.putBack(ctx, c, f.record))
+			return "", false, errors.Join(lost(f.record, err), s.putBack(ctx, c, f.record))
 		}
 		s.dropBodies(ctx, f.record.object)
 		return next, true, nil
@@ -52,7 +52,7 @@ func (s *Store) Next(ctx context.Context, c messages.Channel, source string, ack
 				missing = f.record.object
 				continue // another reader may have acknowledged it meanwhile
 			}
-			return next, err == nil, err
+			return next, err == nil, lost(f.record, err)
 		}
 	})
 	if err != nil {
@@ -97,6 +97,15 @@ func (s *Store) message(ctx context.Context, f *found) (messages.Message, error)
 	}
 	m.Payload = payload
 	return m, nil
+}
+
+// lost makes an object that is not there what it is: damage, which leaves the message where it is.
+func lost(r record, err error) error {
+	if openflow.CodeOf(err) != openflow.CodeNotFound {
+		return err
+	}
+	return openflow.Errorf(openflow.CodeInternal, "the payload of message %d is lost: %w", r.sequence, err).
+		WithHint("check the object store of the messages: it must be the same at all replicas, and used by nothing else")
 }
 
 // Unpop implements messages.Store.

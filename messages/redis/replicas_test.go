@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -262,6 +263,37 @@ func TestBodiesGoWithTheirMessages(t *testing.T) {
 			}
 			require.Len(t, bodies(t, place), 1)
 			m, ok, err := s.Pop(t.Context(), other, "", 0)
+			require.NoError(t, err)
+			require.True(t, ok)
+			require.Len(t, m.Payload, large)
+		})
+	}
+}
+
+// A payload that the object store has lost is reported, and the message stays: whoever repairs the store has it all.
+func TestDamagedBody(t *testing.T) {
+	for name, damage := range map[string]func(string) error{
+		"missing": os.Remove,
+		"cut":     func(path string) error { return os.Truncate(path, large-1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			place := newPlace(t)
+			s := open(t, place, redis.Options{})
+			require.NoError(t, s.Push(t.Context(), channel, messages.Message{ID: "a", Payload: make([]byte, large)}, 0))
+			path := bodies(t, place)[0]
+			whole, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.NoError(t, damage(path))
+			for range 2 {
+				_, ok, err := s.Pop(t.Context(), channel, "", time.Hour)
+				require.False(t, ok)
+				require.Equal(t, openflow.CodeInternal, openflow.CodeOf(err), "%v", err)
+				_, ok, err = s.Next(t.Context(), channel, "", 0, time.Hour)
+				require.False(t, ok)
+				require.Equal(t, openflow.CodeInternal, openflow.CodeOf(err), "%v", err)
+			}
+			require.NoError(t, os.WriteFile(path, whole, 0o600))
+			m, ok, err := s.Pop(t.Context(), channel, "", 0)
 			require.NoError(t, err)
 			require.True(t, ok)
 			require.Len(t, m.Payload, large)
