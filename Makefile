@@ -27,9 +27,10 @@ demo: build ## Run the main job on three nodes of this machine (ARGS="--keep" â€
 
 test: services lint unit race ## Everything that the gate runs: installs and starts what it needs
 
-services: ## Start what the tests need (Docker, a C compiler for the race detector), installing it where missing and allowed
+services: ## Start what the tests need (Docker, a C compiler for the race detector, redis-server), installing it where missing and allowed
 	bash tests/services/docker.sh
 	bash tests/services/compiler.sh
+	bash tests/services/redis.sh
 
 lint: ## Formatting, vet, staticcheck, determinism of workflows, tidiness, version pins
 	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }

@@ -24,6 +24,8 @@ import (
 	"openflow/activities"
 	"openflow/catalogue"
 	"openflow/embed/temporal"
+	"openflow/events"
+	"openflow/events/memory"
 	"openflow/initiator"
 	"openflow/messages"
 	"openflow/messages/sqlite"
@@ -60,6 +62,7 @@ type Node struct {
 	rows      *catalogue.Catalogue
 	objects   objects.Store
 	messages  messages.Store
+	events    events.Store
 	catalog   components
 	queue     *partner.Queue
 	temporal  *temporal.Server
@@ -173,6 +176,7 @@ func (n *Node) openStores(ctx context.Context) error {
 	}
 	n.messages = store
 	n.onClose("messages", func(context.Context) error { return store.Close() })
+	n.events = memory.New(events.Keep)
 	for _, name := range []string{"uploads", "tasks"} {
 		if _, err := n.home.folder(name); err != nil {
 			return err
@@ -268,7 +272,7 @@ func (n *Node) serve(context.Context) error {
 	engine := &starter.Engine{Client: n.client, Queue: Queue}
 	ids := &initiator.IDs{Now: time.Now}
 	part := &partner.Service{
-		Self: n.config.Party, Store: n.rows, Engine: engine, Sessions: n.messages, Components: n.catalog,
+		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.catalog,
 		Limits: n.config.Limits, GrantAll: n.config.GrantAll, Pool: n.pool(), Log: n.config.Log,
 	}
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
@@ -288,7 +292,8 @@ func (n *Node) serve(context.Context) error {
 
 	app := &application.API{
 		Jobs: jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, dir}, Logs: logs{n.objects, n.runtime},
-		About: n.about, Examine: n.Examine, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: ids.Next, Log: n.config.Log,
+		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: ids.Next,
+		Log: n.config.Log,
 	}
 	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
 	inter := &interconnection.API{
@@ -317,7 +322,12 @@ func (n *Node) serve(context.Context) error {
 	}
 	n.listen("application", n.application, north...)
 	n.listen("base", n.base, n.counted("base", south))
-	return n.serveWorkers(south)
+	if err := n.serveWorkers(south); err != nil {
+		return err
+	}
+	// Before the servers, which wait for the streams that it ends.
+	n.onClose("events", func(context.Context) error { return n.events.Close() })
+	return nil
 }
 
 func (n *Node) listen(what string, l net.Listener, layers ...server.Layer) {
@@ -328,8 +338,8 @@ func (n *Node) listen(what string, l net.Listener, layers ...server.Layer) {
 func (n *Node) prepareWorker(dir *directory) error {
 	worker.Limit()
 	running := activities.Running{
-		Self: n.config.Party, Tasks: measuredTasks{n.rows, n.metrics}, Runtime: n.runtime, Launcher: n.launcher,
-		Logs: logs{n.objects, n.runtime}, Directory: dir, Log: n.config.Log,
+		Self: n.config.Party, Tasks: n.runs(), Runtime: n.runtime, Launcher: n.launcher, Logs: logs{n.objects, n.runtime},
+		Directory: dir, Log: n.config.Log,
 	}
 	n.worker = worker.New(n.client, worker.Options{
 		Queue: Queue, Identity: n.identity(), Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},

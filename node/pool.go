@@ -83,7 +83,7 @@ func (n *Node) serveWorkers(south *base.API) error {
 		return err
 	}
 	n.listen("workers'", n.workers, server.Health{Ready: n.Ready}, south, &base.Pool{
-		Site: wire.PoolSite{PartyID: n.config.Party, Namespace: namespace}, Check: n.workerToken.Check, Store: n.rows,
+		Site: wire.PoolSite{PartyID: n.config.Party, Namespace: namespace}, Check: n.workerToken.Check, Store: n.runs(),
 		Logs: logs{n.objects, n.runtime}, Grant: n.grant, Log: n.config.Log,
 	}, server.Mount{Prefix: relay.Prefix, Handler: frontend})
 	return nil

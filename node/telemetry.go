@@ -90,17 +90,19 @@ func (m measuredJobs) UpdateScheduledJob(ctx context.Context, id openflow.JobID,
 	return true, nil // that it cannot be read for counting does not undo the change
 }
 
-// measuredTasks is this site's record of runs, whose ends are counted.
+// measuredTasks is this site's record of runs, whose changes are told and whose ends are counted.
 type measuredTasks struct {
-	*catalogue.Catalogue
+	changes
 	metrics *metrics.Metrics
 }
+
+func (n *Node) runs() measuredTasks { return measuredTasks{n.changes(), n.metrics} }
 
 var _ activities.TaskStore = measuredTasks{}
 
 // FinishTask implements activities.TaskStore.
 func (m measuredTasks) FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error) {
-	changed, err := m.Catalogue.FinishTask(ctx, k, end)
+	changed, err := m.changes.FinishTask(ctx, k, end)
 	if err != nil || !changed {
 		return changed, err
 	}

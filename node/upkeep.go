@@ -64,7 +64,7 @@ func (n *Node) dropUnstarted(ctx context.Context) error {
 			if j.Scheduler == n.config.Party || time.Since(j.UpdateTime) < patience {
 				continue // its own workflow looks after it, or it is young
 			}
-			if _, err := n.rows.UpdateJobStatus(ctx, j.Key(), openflow.JobFailed, "dropped: created and never started by its scheduler, party "+string(j.Scheduler)); err != nil {
+			if _, err := n.changes().UpdateJobStatus(ctx, j.Key(), openflow.JobFailed, "dropped: created and never started by its scheduler, party "+string(j.Scheduler)); err != nil {
 				return err
 			}
 		}

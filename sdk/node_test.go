@@ -15,6 +15,7 @@ import (
 
 	"openflow"
 	"openflow/catalogue"
+	"openflow/events/memory"
 	"openflow/objects/folder"
 	"openflow/sdk"
 	"openflow/server"
@@ -32,6 +33,7 @@ type site struct {
 	tb      testing.TB
 	rows    *catalogue.Catalogue
 	objects *folder.Store
+	events  *memory.Store
 	seen    openflow.Submission
 	next    openflow.JobID
 	down    error // of peers
@@ -45,10 +47,10 @@ func start(tb testing.TB, token string) (*site, *sdk.Client) {
 	tb.Cleanup(func() { require.NoError(tb, rows.Close()) })
 	store, err := folder.Open(tb.TempDir())
 	require.NoError(tb, err)
-	s := &site{tb: tb, rows: rows, objects: store, next: "20260102150405000000"}
+	s := &site{tb: tb, rows: rows, objects: store, events: memory.New(20), next: "20260102150405000000"}
 	log := slog.New(slog.DiscardHandler)
 	api := &application.API{
-		Jobs: s, Space: func() error { return nil }, Catalogue: rows, Objects: store, Sites: s, Logs: s, NewID: func() openflow.JobID { return s.next }, Log: log,
+		Jobs: s, Space: func() error { return nil }, Catalogue: rows, Objects: store, Sites: s, Logs: s, Events: s.events, NewID: func() openflow.JobID { return s.next }, Log: log,
 		About: func() application.About {
 			return application.About{Party: "9999", Version: "v1", Runtime: "process", PublicKey: "ed25519:k", Started: time.Now(), Warnings: []string{"w"}}
 		},
@@ -58,6 +60,7 @@ func start(tb testing.TB, token string) (*site, *sdk.Client) {
 	h := server.Handler(log, server.Health{Ready: ready}, server.Guarded{Layer: api, Guard: access.Middleware})
 	srv := httptest.NewServer(h)
 	tb.Cleanup(srv.Close)
+	tb.Cleanup(func() { require.NoError(tb, s.events.Close()) }) // before the server, which waits for the streams
 	return s, &sdk.Client{URL: srv.URL, Token: token}
 }
 
@@ -112,6 +115,13 @@ func (s *site) become(status openflow.JobStatus, reason string) {
 	changed, err := s.rows.UpdateJobStatus(s.tb.Context(), s.key(), status, reason)
 	require.NoError(s.tb, err)
 	require.True(s.tb, changed)
+	s.tell(openflow.Event{Job: s.next, Party: guest, Status: string(status), Reason: reason})
+}
+
+func (s *site) tell(e openflow.Event) {
+	s.tb.Helper()
+	e.At = time.Now()
+	require.NoError(s.tb, s.events.Publish(s.tb.Context(), e))
 }
 
 func (s *site) task(name openflow.TaskName) openflow.TaskKey {

@@ -2,6 +2,8 @@ package sdk
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"openflow"
@@ -49,17 +51,19 @@ func (s Snapshot) equal(o Snapshot) bool {
 	return len(s.Rows) == len(o.Rows) && s.Status() == o.Status() && s.Progress() == o.Progress() && s.Reason() == o.Reason()
 }
 
-// Watching costs the node one small answer at a time: soon after the start of the job often, then once a second.
+// Watching costs the node one small answer for each change that it tells, and one now and then. Where it tells none, it is
+// asked: soon after the start of the job often, then once a second.
 const (
 	shortestWait = 50 * time.Millisecond
 	longestWait  = time.Second
+	toldWait     = 10 * time.Second // while changes are told
 	// waitShare is how much later than it happened a change may be seen, as a share of the time watched so far.
 	waitShare = 8
 	// patience is how long a node that has answered once may be away, for a restart.
 	patience = 2 * time.Minute
 )
 
-// Watch follows a job until it has ended and returns it as it is then. changed is called at the start and whenever
+// Watch follows a job by its events until it has ended and returns it as it is then. changed is called at the start and whenever
 // status, progress or reason have changed; it may be nil. A node that restarts meanwhile is waited for.
 //
 // Errors: CodeNotFound (no such job here), CodeUnavailable, and ctx's.
@@ -67,6 +71,8 @@ func (c *Client) Watch(ctx context.Context, id openflow.JobID, changed func(Snap
 	var last Snapshot
 	begin := time.Now()
 	answered := begin
+	told, stop := c.changes(ctx, id)
+	defer stop()
 	for {
 		rows, err := c.jobRows(ctx, id, "short")
 		now := Snapshot{Rows: rows}
@@ -83,14 +89,92 @@ func (c *Client) Watch(ctx context.Context, id openflow.JobID, changed func(Snap
 		case openflow.CodeOf(err) != openflow.CodeUnavailable || len(last.Rows) == 0 || time.Since(answered) > patience:
 			return last, err
 		}
-		if err := pause(ctx, time.Since(begin)/waitShare); err != nil {
+		if err := told.pause(ctx, time.Since(begin)/waitShare); err != nil {
 			return last, err
 		}
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(min(max(d, shortestWait), longestWait))
+// changes are what the node tells of one job while it is watched.
+type changes struct {
+	woken chan struct{} // holds one notice
+	live  atomic.Bool   // the node tells changes now
+}
+
+// changes listens until stop.
+func (c *Client) changes(ctx context.Context, id openflow.JobID) (told *changes, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	told = &changes{woken: make(chan struct{}, 1)}
+	var listening sync.WaitGroup
+	listening.Go(func() { told.listen(ctx, c, id) })
+	return told, func() {
+		cancel()
+		listening.Wait()
+	}
+}
+
+// listen follows the job's events, again after each interruption. A node that has none is asked only.
+func (w *changes) listen(ctx context.Context, c *Client, id openflow.JobID) {
+	after := ""
+	for ctx.Err() == nil {
+		stream, err := c.Events(ctx, id, after)
+		switch {
+		case err == nil:
+			w.live.Store(true)
+			after = w.read(stream)
+			w.live.Store(false)
+			w.wake()
+		case openflow.CodeOf(err) != openflow.CodeUnavailable:
+			return
+		}
+		_ = rest(ctx, longestWait) // the loop looks at ctx
+	}
+}
+
+// read wakes the watcher at every change of the job until the stream breaks off, and returns the last ID.
+func (w *changes) read(stream *EventStream) (last string) {
+	defer func() { _ = stream.Close() }() // it was only read from
+	for {
+		e, err := stream.Next()
+		if err != nil {
+			return last
+		}
+		if e.ID != "" {
+			last = e.ID
+		}
+		if e.Kind != wire.EventTask {
+			w.wake()
+		}
+	}
+}
+
+func (w *changes) wake() {
+	select {
+	case w.woken <- struct{}{}:
+	default: // the watcher has yet to see the notice before
+	}
+}
+
+// pause waits for a change, or for d within the bounds of asking.
+func (w *changes) pause(ctx context.Context, d time.Duration) error {
+	d = min(max(d, shortestWait), longestWait)
+	if w.live.Load() {
+		d = toldWait
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-w.woken:
+		return nil
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func rest(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:

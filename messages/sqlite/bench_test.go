@@ -1,7 +1,6 @@
 package sqlite_test
 
 import (
-	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"openflow/messages"
 	"openflow/messages/sqlite"
+	"openflow/messages/storetest"
 )
 
 var channel = messages.Channel{Session: "s", Topic: "guest-9999~host-10000~x"}
@@ -23,24 +23,8 @@ func open(tb testing.TB, o sqlite.Options) *sqlite.Store {
 	return s
 }
 
-// BenchmarkRoundTrip is one push and the acknowledged read of it.
 func BenchmarkRoundTrip(b *testing.B) {
-	for _, size := range []int{1 << 10, 64 << 10, 1 << 20, 64 << 20} {
-		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
-			s := open(b, sqlite.Options{})
-			payload := make([]byte, size)
-			b.SetBytes(int64(size))
-			ack := int64(0)
-			for b.Loop() {
-				m := messages.Message{ID: uuid.NewString(), Source: "9999", Payload: payload}
-				require.NoError(b, s.Push(b.Context(), channel, m, time.Second))
-				got, ok, err := s.Next(b.Context(), channel, "", ack, time.Second)
-				require.NoError(b, err)
-				require.True(b, ok)
-				ack = got.Sequence
-			}
-		})
-	}
+	storetest.Bench(b, func(b *testing.B) messages.Store { return open(b, sqlite.Options{}) })
 }
 
 // BenchmarkHandOver is the round trip to a reader that is blocked when the push comes.

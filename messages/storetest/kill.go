@@ -85,6 +85,9 @@ func testKill(t *testing.T, s *subject) {
 	state := survivors{}
 	for range 6 {
 		pushed, popped := runVictim(t, place, state.next, 20+rand.IntN(150))
+		if s.Crash != nil { // a server that the victim used, which outlives it, falls too
+			place = s.Crash(t, place)
+		}
 		store, err := s.Harness.Open(t.Context(), place, messages.Options{})
 		require.NoError(t, err)
 		state.check(t, store, pushed, popped)

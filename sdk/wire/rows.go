@@ -284,3 +284,36 @@ func EncodeMetric(r openflow.MetricRecord, data bool) Metric {
 	}
 	return m
 }
+
+// EventRow is one change of a job, or of a task of it, as /v2/job/events tells it. Ours. What is left out is as before.
+type EventRow struct {
+	JobID       string `json:"job_id"`
+	Role        string `json:"role"`
+	PartyID     string `json:"party_id"`
+	TaskName    string `json:"task_name,omitempty"` // none: the job itself
+	TaskVersion int    `json:"task_version,omitempty"`
+	Status      string `json:"status,omitempty"`
+	Reason      string `json:"reason,omitempty"`
+	Progress    *int   `json:"progress,omitempty"`
+	Time        *int64 `json:"time"`
+}
+
+// EncodeEvent renders e, with a job's status as in EncodeJob.
+func EncodeEvent(e openflow.Event) EventRow {
+	row := EventRow{
+		JobID: string(e.Job), Role: string(e.Party.Role), PartyID: string(e.Party.ID), TaskName: string(e.Task), TaskVersion: e.Version,
+		Status: e.Status, Reason: e.Reason, Progress: e.Progress, Time: Millis(e.At),
+	}
+	if e.Task == "" && e.Status != "" {
+		row.Status = ClientStatus(openflow.JobStatus(e.Status))
+	}
+	return row
+}
+
+// The kinds of Server-Sent Events on /v2/job/events.
+const (
+	EventJob    = "job"    // data: an EventRow
+	EventTask   = "task"   // data: an EventRow
+	EventMissed = "missed" // some were not sent and are no longer kept: the state has to be read anew
+	EventEnd    = "end"    // the job has ended in every role of this site; nothing follows
+)

@@ -56,6 +56,7 @@ type API struct {
 	Objects   objects.Store
 	Sites     Sites
 	Logs      Logs
+	Events    Events
 	About     func() About
 	Examine   func(ctx context.Context) []openflow.Finding // what openflow doctor shows
 	Space     func() error                                 // nil while there is room for new data and jobs
@@ -109,6 +110,7 @@ func (a *API) Routes(r chi.Router) {
 	// Ours, beside the specification (docs/divergences.md, "Routes of our own").
 	get("/v2/table/list", a.listTables)
 	r.Get("/v2/job/task/log", a.taskLog)
+	r.Get("/v2/job/events", a.jobEvents)
 	get("/v2/server/about", a.about)
 	get("/v2/server/doctor", a.examine)
 	get("/v2/site/list", a.listSites)

@@ -1,0 +1,111 @@
+-- What every script on a session begins with.
+--
+-- KEYS   1 state   hash: born, used (ms), epoch, bytes, topics; per topic: topic/NAME its number, epoch/NAME,
+--                  waiting/NAME; per number: last/N, released/N; full when a push was refused for lack of room
+--        2 index   sorted set with equal scores, so ordered by its members: "NUMBER:SEQUENCE:HEADER"
+--        3 bodies  hash: "NUMBER:SEQUENCE" to payload, for the payloads that are kept here
+--        4 seen    set: "NUMBER:SOURCE'S LENGTH:SOURCE:ID" of every message that ever came
+--        5 closed  exists while the session is in quarantine
+-- ARGV   1 wake    channel to publish on   2 name of the session   3 expiry, ms   4 topic
+--
+-- HEADER is "COST OBJECT LENGTH SOURCE+ID": the cost in bytes, the object with the payload or "-", the length of source.
+-- Sequences fit in the 53 bits of a number here.
+local state, index, bodies, seen, closed = unpack(KEYS)
+local wake, session, expiry, topic = unpack(ARGV)
+
+local function now()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function number(field)
+  return tonumber(redis.call('HGET', state, field) or 0)
+end
+
+local function keep()
+  for _, key in ipairs({state, index, bodies, seen}) do redis.call('PEXPIRE', key, expiry) end
+end
+
+-- enter is the session's and the topic's epoch, or nothing when the session is closed, or when the epoch is not the one
+-- that the caller saw before: a release came between.
+local function enter(token)
+  if redis.call('EXISTS', closed) == 1 then return nil end
+  local t = redis.call('TIME')
+  redis.call('HSETNX', state, 'born', t[1] .. '.' .. t[2])
+  redis.call('HSET', state, 'used', string.format('%d', now()))
+  local v = redis.call('HMGET', state, 'born', 'epoch', 'epoch/' .. topic)
+  local current = v[1] .. '/' .. (v[2] or '0') .. '/' .. (v[3] or '0')
+  if token ~= '' and token ~= current then return nil end
+  return current
+end
+
+local function place(n, sequence)
+  return string.format('%09d:%016d', n, sequence)
+end
+
+-- header is cost, object ("-": none) and source of an index member.
+local function header(member)
+  local cost, object, length, rest = string.match(member, '^%d+:%d+:(%d+) (%S+) (%d+) (.*)$')
+  return tonumber(cost), object, string.sub(rest, 1, tonumber(length))
+end
+
+-- A message of unknown source passes every filter. Spec: interop-transport 6.3.
+local function passes(member, source)
+  if source == '' then return true end
+  local _, _, from = header(member)
+  return from == source or from == ''
+end
+
+local batch = 200
+
+-- each calls visit with the members of topic number n from sequence low to high, in order, until it answers true.
+local function each(n, low, high, visit)
+  local from, to = '[' .. place(n, low), '(' .. place(n, high + 1)
+  while true do
+    local members = redis.call('ZRANGEBYLEX', index, from, to, 'LIMIT', 0, batch)
+    for _, member in ipairs(members) do
+      if visit(member) then return end
+    end
+    if #members < batch then return end
+    from = '(' .. members[#members]
+  end
+end
+
+local function publish(what)
+  redis.call('PUBLISH', wake, what)
+end
+
+-- arrived wakes those who wait for a message on the topic.
+local function arrived()
+  if redis.call('HDEL', state, 'waiting/' .. topic) == 1 then publish(session .. '\n' .. topic) end
+end
+
+-- remove takes a message out and returns its object, "-" for none.
+local function remove(member)
+  local cost, object = header(member)
+  redis.call('ZREM', index, member)
+  redis.call('HDEL', bodies, string.sub(member, 1, 26))
+  redis.call('HINCRBY', state, 'bytes', -cost)
+  return object
+end
+
+local function add(member, body)
+  local cost, object = header(member)
+  redis.call('ZADD', index, 0, member)
+  if object == '-' then redis.call('HSET', bodies, string.sub(member, 1, 26), body) end
+  redis.call('HINCRBY', state, 'bytes', cost)
+end
+
+-- freed wakes those who wait for room.
+local function freed()
+  if redis.call('HDEL', state, 'full') == 1 then publish(session) end
+end
+
+-- objects appends the objects of all messages to list.
+local function objects(list)
+  for _, member in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+    local _, object = header(member)
+    if object ~= '-' then list[#list + 1] = object end
+  end
+  return list
+end
