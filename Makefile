@@ -27,8 +27,9 @@ demo: build ## Run the main job on three nodes of this machine (ARGS="--keep" â€
 
 test: services lint unit race ## Everything that the gate runs: installs and starts what it needs
 
-services: ## Start what the tests need (Docker, a C compiler for the race detector), installing it where missing and allowed
+services: ## Start what the tests need (Docker; PostgreSQL and a C compiler are only installed) where missing and allowed
 	bash tests/services/docker.sh
+	bash tests/services/postgres.sh
 	bash tests/services/compiler.sh
 
 lint: ## Formatting, vet, staticcheck, determinism of workflows, tidiness, version pins

@@ -7,4 +7,5 @@ var (
 	ParseCursor = parseCursor
 	Classify    = classify
 	RetryBusy   = retryBusy
+	ParseURL    = parseURL
 )

@@ -26,7 +26,8 @@ func (r refusal) Error() string { return "not enough cores" }
 // ApplyJobResources takes the job's cores from the site's pool of that many cores. A job that holds them already
 // succeeds. CodeExhausted: not enough are free for now; the message says how many are needed and free and since when
 // the job waits, and is kept as the job's reason. CodeInvalid wrapping ErrBeyondPool: it needs more than the pool has.
-// CodeConflict: the job has ended. The first two are about openflow.AboutResource.
+// CodeConflict: the job has ended. The first two are about openflow.AboutResource. CodeUnavailable: another call returned
+// the job's cores at this moment; apply again.
 func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, pool int) error {
 	now := c.stamp()
 	err := c.write(ctx, func(t *tx) error {
@@ -100,6 +101,8 @@ func (c *Catalogue) holdsResources(ctx context.Context, k openflow.JobKey) error
 		return classify("read "+k.String(), err)
 	case held:
 		return nil
+	case !s.Terminal(): // it held them at the first look
+		return openflow.Errorf(openflow.CodeUnavailable, "%s gave its resources back at this moment", k)
 	}
 	return conflict("%s has ended (%s) and takes no resources", k, s)
 }
@@ -172,6 +175,9 @@ func (c *Catalogue) taskHoldsResources(ctx context.Context, k openflow.TaskKey) 
 	t, err := c.Task(ctx, k)
 	if err != nil || t.ResourceInUse || t.Cores == 0 {
 		return err
+	}
+	if !t.PartyStatus.Terminal() { // it held them at the first look
+		return openflow.Errorf(openflow.CodeUnavailable, "%s gave its cores back at this moment", k)
 	}
 	return conflict("%s has ended (%s) and takes no resources", k, t.PartyStatus)
 }

@@ -19,7 +19,9 @@ func requireUse(t *testing.T, c *catalogue.Catalogue, want int) {
 	require.Equal(t, want, used)
 }
 
-func TestJobResources(t *testing.T) {
+func TestJobResources(t *testing.T) { onEngines(t, testJobResources) }
+
+func testJobResources(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	one, _ := createJob(t, c, "one", guest)
 	two, _ := createJob(t, c, "two", guest)
@@ -70,7 +72,9 @@ func TestJobResources(t *testing.T) {
 	require.NoError(t, c.ReturnJobResources(ctx, openflow.JobKey{Scheduler: "9999", Job: "none", Party: guest}))
 }
 
-func TestJobBeyondThePool(t *testing.T) {
+func TestJobBeyondThePool(t *testing.T) { onEngines(t, testJobBeyondThePool) }
+
+func testJobBeyondThePool(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	j, _ := createJob(t, c, "j", guest)
 	err := c.ApplyJobResources(t.Context(), j.Key(), 3)
@@ -81,6 +85,10 @@ func TestJobBeyondThePool(t *testing.T) {
 }
 
 func TestConcurrentJobsTakeTheLastCores(t *testing.T) {
+	onEngines(t, testConcurrentJobsTakeTheLastCores)
+}
+
+func testConcurrentJobsTakeTheLastCores(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	const jobs, pool = 20, 4 * 7
 	var won atomic.Int32
@@ -107,6 +115,10 @@ func TestConcurrentJobsTakeTheLastCores(t *testing.T) {
 }
 
 func TestConcurrentApplicationsOfOneJobCountOnce(t *testing.T) {
+	onEngines(t, testConcurrentApplicationsOfOneJobCountOnce)
+}
+
+func testConcurrentApplicationsOfOneJobCountOnce(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	j, _ := createJob(t, c, "j", guest)
 	var wg sync.WaitGroup
@@ -121,7 +133,9 @@ func TestConcurrentApplicationsOfOneJobCountOnce(t *testing.T) {
 	requireUse(t, c, 4)
 }
 
-func TestTaskResources(t *testing.T) {
+func TestTaskResources(t *testing.T) { onEngines(t, testTaskResources) }
+
+func testTaskResources(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	j, tasks := sampleJob("j", guest)
@@ -166,6 +180,10 @@ func TestTaskResources(t *testing.T) {
 }
 
 func TestConcurrentTasksTakeTheLastCores(t *testing.T) {
+	onEngines(t, testConcurrentTasksTakeTheLastCores)
+}
+
+func testConcurrentTasksTakeTheLastCores(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	j, tasks := sampleJob("j", guest)
 	j.Cores, j.RemainingCores = 28, 28

@@ -22,6 +22,10 @@ func scheduled(id openflow.JobID, key, hash string) openflow.ScheduledJob {
 }
 
 func TestCreateScheduledJobIsIdempotent(t *testing.T) {
+	onEngines(t, testCreateScheduledJobIsIdempotent)
+}
+
+func testCreateScheduledJobIsIdempotent(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	first, err := c.CreateScheduledJob(ctx, scheduled("first", "key", "hash"))
@@ -64,6 +68,10 @@ func TestCreateScheduledJobIsIdempotent(t *testing.T) {
 }
 
 func TestConcurrentSubmissionsAreOneJob(t *testing.T) {
+	onEngines(t, testConcurrentSubmissionsAreOneJob)
+}
+
+func testConcurrentSubmissionsAreOneJob(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	var wg sync.WaitGroup
 	ids := make([]openflow.JobID, 20)
@@ -85,7 +93,9 @@ func TestConcurrentSubmissionsAreOneJob(t *testing.T) {
 	require.Len(t, all, 1)
 }
 
-func TestWaitingJobsByPriorityThenAge(t *testing.T) {
+func TestWaitingJobsByPriorityThenAge(t *testing.T) { onEngines(t, testWaitingJobsByPriorityThenAge) }
+
+func testWaitingJobsByPriorityThenAge(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	for i, priority := range []int{1, 5, 1, 5, 0, 9} {
 		j := scheduled(openflow.JobID(fmt.Sprint("j", i)), "", "h")
@@ -108,7 +118,9 @@ func TestWaitingJobsByPriorityThenAge(t *testing.T) {
 	require.Equal(t, []openflow.JobID{"j1", "j3"}, ids(2))
 }
 
-func TestScheduledJobsWhere(t *testing.T) {
+func TestScheduledJobsWhere(t *testing.T) { onEngines(t, testScheduledJobsWhere) }
+
+func testScheduledJobsWhere(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	for i := range 5 {
 		j := scheduled(openflow.JobID(fmt.Sprint("j", i)), "", "h")
@@ -135,6 +147,10 @@ func TestScheduledJobsWhere(t *testing.T) {
 }
 
 func TestScheduledProgressReasonAndRetention(t *testing.T) {
+	onEngines(t, testScheduledProgressReasonAndRetention)
+}
+
+func testScheduledProgressReasonAndRetention(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	_, err := c.CreateScheduledJob(ctx, scheduled("j", "", "h"))
