@@ -27,7 +27,7 @@ import (
 
 const (
 	superuser = "openflow"
-	password  = "a test's p@ss/word?" // with what a URL must escape
+	password  = "a-test's/p@ss+word?" // with what a URL must escape
 	within    = 60 * time.Second      // for the server to start or stop; the machine may be busy
 )
 

@@ -62,7 +62,7 @@ func TestOptionsDoNotShowTheSecret(t *testing.T) {
 	require.Equal(t, "s3://h/bucket/x", fmt.Sprint(o))
 	text, err := json.Marshal(o)
 	require.NoError(t, err)
-	for _, shown := range []string{fmt.Sprintf("%+v", o), fmt.Sprintf("%s", o), string(text)} {
+	for _, shown := range []string{fmt.Sprintf("%+v", o), o.String(), string(text)} {
 		require.NotContains(t, shown, "hidden-word")
 	}
 }
