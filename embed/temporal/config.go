@@ -40,6 +40,14 @@ func serviceNames() []string {
 
 func (o Options) file() string { return filepath.Join(o.Dir, fileName) }
 
+// place names the store in errors.
+func (o Options) place() string {
+	if o.Postgres != "" {
+		return o.postgres.String()
+	}
+	return o.file()
+}
+
 // uriPath escapes a file name for a SQLite URI, in which ?, # and % mean something.
 func uriPath(file string) string { return (&url.URL{Path: file}).EscapedPath() }
 
