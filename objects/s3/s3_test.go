@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -399,4 +400,51 @@ func TestSpoolFolderIsMissing(t *testing.T) {
 	_, err = store.Put(t.Context(), strings.NewReader("x"))
 	requireCode(t, openflow.CodeInternal, err)
 	require.ErrorContains(t, err, "/nowhere/at all")
+}
+
+// zeros gives n bytes.
+type zeros int64
+
+func (z *zeros) Read(p []byte) (int, error) {
+	if *z == 0 {
+		return 0, io.EOF
+	}
+	n := min(int64(len(p)), int64(*z))
+	clear(p[:n])
+	*z -= zeros(n)
+	return int(n), nil
+}
+
+// An object of any size passes through a bounded part of memory. The server here forgets what it is sent.
+func TestPutHoldsLittleInMemory(t *testing.T) {
+	const size, bound = 512 << 20, 64 << 20
+	s := start(t)
+	store := open(t, s.options())
+	var received atomic.Int64
+	var most atomic.Uint64
+	s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+		n, _ := io.Copy(io.Discard, r.Body)
+		received.Add(n)
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		most.Store(max(most.Load(), m.HeapInuse))
+		switch {
+		case r.Method == http.MethodHead:
+			w.WriteHeader(http.StatusNotFound)
+		case r.URL.Query().Has("uploads"):
+			fmt.Fprint(w, "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+		case r.Method == http.MethodPost:
+			fmt.Fprint(w, "<CompleteMultipartUploadResult><Bucket>b</Bucket><ETag>e</ETag></CompleteMultipartUploadResult>")
+		default:
+			w.Header().Set("ETag", `"e"`)
+		}
+		return true
+	})
+	content := zeros(size)
+	ref, err := store.Put(t.Context(), &content)
+	require.NoError(t, err)
+	require.EqualValues(t, size, ref.Bytes)
+	require.GreaterOrEqual(t, received.Load(), int64(size))
+	require.Less(t, most.Load(), uint64(bound))
+	t.Logf("%d MiB of memory for %d MiB", most.Load()>>20, size>>20)
 }
