@@ -126,7 +126,7 @@ func classify(doing string, err error) error {
 			WithHint("see that PostgreSQL runs and can be reached from here; nothing is lost, the call may be repeated")
 	case faultCrowded:
 		return openflow.Errorf(openflow.CodeUnavailable, "catalogue: %s: the database server takes no more connections: %w", doing, err).
-			WithHint("a node opens up to %d: raise max_connections of PostgreSQL, or run fewer replicas", connections)
+			WithHint("a node opens up to %d: raise max_connections of PostgreSQL, or run fewer replicas", writeConnections+readConnections)
 	case faultReadOnly:
 		return openflow.Errorf(openflow.CodeUnavailable, "catalogue: %s: the database server is a standby: %w", doing, err).
 			WithHint("name the primary, or several hosts with target_session_attrs=read-write")

@@ -9,3 +9,6 @@ var (
 	RetryBusy   = retryBusy
 	ParseURL    = parseURL
 )
+
+// LockWriters is the statement that makes a transaction the only writer.
+const LockWriters = lockWriters

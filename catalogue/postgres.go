@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"context"
+	"database/sql"
 	"net/url"
 	"strings"
 	"time"
@@ -15,8 +16,10 @@ import (
 )
 
 const (
-	// connections is how many one process opens. A server takes 100 as shipped, and several replicas share it.
-	connections = 10
+	// How many connections one process opens. A server takes 100 as shipped, and several replicas share it. Writers that wait
+	// for each other must not keep readers waiting, so each have their own.
+	writeConnections = 4
+	readConnections  = 6
 	// connectTimeout is how long one attempt to reach the server may take.
 	connectTimeout = 10 * time.Second
 	// migrationWait is how long a replica waits while another one migrates, in looks of a second.
@@ -43,15 +46,23 @@ func (c *Catalogue) openURL(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	c.writer = stdlib.OpenDB(*config)
-	c.writer.SetMaxOpenConns(connections)
-	c.writer.SetMaxIdleConns(connections)
-	c.reader, c.lock, c.textOnly = c.writer, lockWriters, true
+	c.lock, c.textOnly = lockWriters, true
+	c.writer = pool(config, writeConnections)
+	reading := config.Copy()
+	reading.RuntimeParams["default_transaction_read_only"] = "on"
+	c.reader = pool(reading, readConnections)
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, migrationWait))
 	if err != nil {
 		return classify("migrate "+place, err)
 	}
 	return migrateUp(ctx, c.writer, place, goose.DialectPostgres, goose.WithSessionLocker(locker))
+}
+
+func pool(config *pgx.ConnConfig, connections int) *sql.DB {
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	return db
 }
 
 const urlHint = "use postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full; escape special characters of the password"

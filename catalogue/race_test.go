@@ -1,6 +1,7 @@
 package catalogue_test
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 
 	"openflow"
 	"openflow/catalogue"
+	"openflow/catalogue/postgrestest"
 )
 
 // replicas are several processes' catalogues at one place.
@@ -280,4 +282,38 @@ func testReplicasStoreMetricsOnce(t *testing.T, place catalogue.Options) {
 	got, err := opened[0].Metrics(t.Context(), k)
 	require.NoError(t, err)
 	require.Len(t, got, len(all))
+}
+
+// While another replica's transaction holds the writers up, however many wait here, reading goes on.
+func TestWaitingWritersDoNotHoldUpReaders(t *testing.T) {
+	place := catalogue.Options{URL: postgrestest.Database(t)}
+	c := mustOpen(t, place)
+	j, tasks := createJob(t, c, "j", guest)
+	db, err := sql.Open("pgx", place.URL)
+	require.NoError(t, err)
+	defer db.Close()
+	other, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	_, err = other.ExecContext(t.Context(), catalogue.LockWriters)
+	require.NoError(t, err)
+
+	const writers = 20
+	written := make(chan error, writers)
+	for range writers {
+		go func() { written <- c.ApplyTaskResources(t.Context(), tasks[0].Key) }()
+	}
+	require.Eventually(t, func() bool { // some of them wait at the server
+		var n int
+		err := db.QueryRowContext(t.Context(), `select count(*) from pg_locks where locktype = 'advisory' and not granted`).Scan(&n)
+		return err == nil && n > 1
+	}, 5*time.Second, time.Millisecond)
+	for range 10 {
+		_, err = c.Job(t.Context(), j.Key())
+		require.NoError(t, err)
+	}
+	require.Empty(t, written, "a writer did not wait")
+	require.NoError(t, other.Rollback())
+	for range writers {
+		require.NoError(t, <-written)
+	}
 }
