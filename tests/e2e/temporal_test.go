@@ -96,15 +96,15 @@ func TestTemporalRefuses(t *testing.T) {
 	require.NoError(t, os.WriteFile(open, []byte("a token that everybody reads"), 0o644))
 	require.NoError(t, os.Chmod(open, 0o644))
 	const url = "postgres://me:hidden@127.0.0.1:1/temporal?sslmode=disable"
-	const usage, failed = 2, 1
+	const usage, unavailable = 2, 3
 	for name, test := range map[string]struct {
 		args []string
 		code int
 		say  string
 	}{
 		"no database":          {nil, usage, "--postgres is missing"},
-		"nobody there":         {[]string{"--postgres", url, "--home", t.TempDir(), "--open"}, failed, "PostgreSQL runs"},
-		"open to the world":    {[]string{"--postgres", url, "--open", "--listen", "0.0.0.0:7233"}, failed, "everybody"},
+		"nobody there":         {[]string{"--postgres", url, "--home", t.TempDir(), "--open"}, unavailable, "PostgreSQL runs"},
+		"open to the world":    {[]string{"--postgres", url, "--open", "--listen", "0.0.0.0:7233"}, usage, "everybody"},
 		"a UI for the world":   {[]string{"--postgres", url, "--open", "--ui", "0.0.0.0:8233"}, usage, "loopback only"},
 		"a token that is open": {[]string{"--postgres", url, "--token-file", open}, usage, "chmod 600"},
 		"both":                 {[]string{"--postgres", url, "--token-file", open, "--open"}, usage, "exclude"},
