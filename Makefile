@@ -27,8 +27,9 @@ demo: build ## Run the main job on three nodes of this machine (ARGS="--keep" â€
 
 test: services lint unit race ## Everything that the gate runs: installs and starts what it needs
 
-services: ## Start what the tests need (Docker, a C compiler for the race detector, redis-server), installing it where missing and allowed
+services: ## Start Docker and install what the tests start themselves (PostgreSQL, Redis, a C compiler), where missing and allowed
 	bash tests/services/docker.sh
+	bash tests/services/postgres.sh
 	bash tests/services/compiler.sh
 	bash tests/services/redis.sh
 

@@ -4,38 +4,27 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"net/url"
-	"path/filepath"
 	"sync"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"openflow"
 )
 
-// Synchronous modes of SQLite, for [Options]. With SyncNormal a power failure can lose the last commits but never
-// corrupts, and a killed process loses nothing; with SyncFull every commit costs an fsync.
-const (
-	SyncNormal = "NORMAL"
-	SyncFull   = "FULL"
-)
-
-// readers is how many connections answer queries. More of them only queue for the same two or four cores.
-const readers = 4
-
-// Options says where a catalogue is.
+// Options says where a catalogue is: in a file of this node, or on a PostgreSQL server that several replicas share.
 type Options struct {
 	File        string           // path of the SQLite file; its folder must exist
-	Synchronous string           // SyncNormal (also when empty) or SyncFull
+	Synchronous string           // of the file: SyncNormal (also when empty) or SyncFull
+	URL         string           // instead of File: postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…
 	Now         func() time.Time // nil: time.Now
 }
 
-// Catalogue is the repository. It is safe for concurrent use; one process may open a file several times.
+// Catalogue is the repository. It is safe for concurrent use; several processes may have it open.
 type Catalogue struct {
-	writer *sql.DB
-	reader *sql.DB
-	now    func() time.Time
+	writer   *sql.DB
+	reader   *sql.DB
+	lock     string // the statement that makes a transaction the only writer; empty where it is that anyway
+	textOnly bool   // texts hold characters only
+	now      func() time.Time
 
 	mu         sync.Mutex
 	statements map[statementKey]*sql.Stmt
@@ -46,62 +35,31 @@ type statementKey struct {
 	query string
 }
 
-// Open opens the catalogue, creating or migrating its tables. A file that a newer version of openflow has migrated is
-// CodeConflict: it must not be written by this one.
+// Open opens the catalogue, creating or migrating its tables. A database that a newer version of openflow has migrated is
+// CodeConflict: it must not be written by this one. CodeInvalid: the options. CodeUnavailable: the server does not answer.
+// CodeUnauthorized, CodePermission, CodeNotFound: the server knows no such user, right or database.
 func Open(ctx context.Context, o Options) (*Catalogue, error) {
-	if o.File == "" {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "catalogue: no file given")
-	}
-	switch o.Synchronous {
-	case "":
-		o.Synchronous = SyncNormal
-	case SyncNormal, SyncFull:
-	default:
-		return nil, openflow.Errorf(openflow.CodeInvalid, "catalogue: unknown synchronous mode %q", o.Synchronous).
-			WithHint("use %s or %s", SyncNormal, SyncFull)
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	c := &Catalogue{now: o.Now, statements: map[statementKey]*sql.Stmt{}}
-	if err := c.connect(ctx, o); err != nil {
+	if err := c.open(ctx, o); err != nil {
 		_ = c.Close() // the first error is the one to tell
 		return nil, err
 	}
 	return c, nil
 }
 
-// connect opens one writing connection and a pool of readers. SQLite has one writer at a time anyway; with one
-// connection writers queue in Go, in order, instead of polling for the lock.
-func (c *Catalogue) connect(ctx context.Context, o Options) error {
-	var err error
-	if c.writer, err = sql.Open("sqlite", dsn(o, "rwc")); err != nil {
-		return classify("open "+o.File, err)
+func (c *Catalogue) open(ctx context.Context, o Options) error {
+	switch {
+	case o.File == "" && o.URL == "":
+		return openflow.Errorf(openflow.CodeInvalid, "catalogue: no file and no URL given")
+	case o.File != "" && o.URL != "":
+		return openflow.Errorf(openflow.CodeInvalid, "catalogue: a file and a URL given, it is in one place")
+	case o.URL != "":
+		return c.openURL(ctx, o)
 	}
-	c.writer.SetMaxOpenConns(1)
-	if err := migrateUp(ctx, c.writer, o.File); err != nil {
-		return err
-	}
-	// Read-only connections come second: they can open a WAL database only once its files exist.
-	if c.reader, err = sql.Open("sqlite", dsn(o, "ro")); err != nil {
-		return classify("open "+o.File, err)
-	}
-	c.reader.SetMaxOpenConns(readers)
-	c.reader.SetMaxIdleConns(readers)
-	return nil
-}
-
-// dsn makes the data source name. Transactions begin with the write lock: one that reads first and writes later would
-// otherwise fail at once with SQLITE_BUSY, whatever busy_timeout says.
-func dsn(o Options, mode string) string {
-	q := url.Values{"mode": {mode}, "_pragma": {"busy_timeout(10000)", "foreign_keys(1)"}}
-	if mode != "ro" {
-		q.Add("_pragma", "journal_mode(WAL)")
-		q.Add("_pragma", "synchronous("+o.Synchronous+")")
-		q.Set("_txlock", "immediate")
-	}
-	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(o.File)}).EscapedPath(), RawQuery: q.Encode()}
-	return u.String()
+	return c.openFile(ctx, o)
 }
 
 // Close closes the catalogue. Calls in flight fail.

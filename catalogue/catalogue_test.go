@@ -2,7 +2,6 @@ package catalogue_test
 
 import (
 	"encoding/json"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,19 +23,6 @@ type clock struct{ seconds atomic.Int64 }
 var epoch = time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func (c *clock) now() time.Time { return epoch.Add(time.Duration(c.seconds.Add(1)) * time.Second) }
-
-func mustOpen(tb testing.TB, file string) *catalogue.Catalogue {
-	tb.Helper()
-	c, err := catalogue.Open(tb.Context(), catalogue.Options{File: file, Now: (&clock{}).now})
-	require.NoError(tb, err)
-	tb.Cleanup(func() { require.NoError(tb, c.Close()) })
-	return c
-}
-
-func newCatalogue(tb testing.TB) *catalogue.Catalogue {
-	tb.Helper()
-	return mustOpen(tb, filepath.Join(tb.TempDir(), "a catalogue?#.db"))
-}
 
 func sampleDAG() *openflow.DAG {
 	cores := 4

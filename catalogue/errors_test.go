@@ -115,7 +115,9 @@ func TestRetryBusy(t *testing.T) {
 }
 
 // A transaction that fails half way leaves nothing: here the second task of the job exists already.
-func TestCreateJobIsAllOrNothing(t *testing.T) {
+func TestCreateJobIsAllOrNothing(t *testing.T) { onEngines(t, testCreateJobIsAllOrNothing) }
+
+func testCreateJobIsAllOrNothing(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	j, tasks := sampleJob("j", guest)
 	tasks[1].Key = tasks[0].Key
@@ -127,12 +129,13 @@ func TestCreateJobIsAllOrNothing(t *testing.T) {
 	require.Zero(t, n)
 }
 
-func TestDamagedRowsAreNamed(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "c.db")
-	c := mustOpen(t, file)
+func TestDamagedRowsAreNamed(t *testing.T) { atEngines(t, testDamagedRowsAreNamed) }
+
+func testDamagedRowsAreNamed(t *testing.T, place catalogue.Options) {
+	c := mustOpen(t, place)
 	j, tasks := createJob(t, c, "j", guest)
-	rawExec(t, file, `update job set dag = '{"Tasks":'`)
-	rawExec(t, file, `update task set spec = '[]'`)
+	rawExec(t, place, `update job set dag = '{"Tasks":'`)
+	rawExec(t, place, `update task set spec = '[]'`)
 	_, err := c.Job(t.Context(), j.Key())
 	requireCode(t, openflow.CodeInternal, err)
 	require.ErrorContains(t, err, "the DAG of job j in the catalogue is damaged")
@@ -141,8 +144,10 @@ func TestDamagedRowsAreNamed(t *testing.T) {
 	require.ErrorContains(t, err, "reader_0")
 }
 
-func TestCallsAfterClose(t *testing.T) {
-	c, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "c.db")})
+func TestCallsAfterClose(t *testing.T) { atEngines(t, testCallsAfterClose) }
+
+func testCallsAfterClose(t *testing.T, place catalogue.Options) {
+	c, err := catalogue.Open(t.Context(), place)
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
 	require.Error(t, c.SetMeta(t.Context(), "a", "b"))

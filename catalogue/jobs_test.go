@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -16,7 +15,9 @@ import (
 	"openflow/catalogue"
 )
 
-func TestCreateJobRoundTrip(t *testing.T) {
+func TestCreateJobRoundTrip(t *testing.T) { onEngines(t, testCreateJobRoundTrip) }
+
+func testCreateJobRoundTrip(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	at := func(s int) time.Time { return epoch.Add(time.Duration(s) * time.Hour) }
 	j, tasks := sampleJob("j", guest)
@@ -52,7 +53,9 @@ func TestCreateJobRoundTrip(t *testing.T) {
 	require.True(t, second.StartTime.IsZero())
 }
 
-func TestCreateJobAgain(t *testing.T) {
+func TestCreateJobAgain(t *testing.T) { onEngines(t, testCreateJobAgain) }
+
+func testCreateJobAgain(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	j, tasks := createJob(t, c, "j", guest)
 	_, err := c.UpdateJobStatus(t.Context(), j.Key(), openflow.JobWaiting, "")
@@ -93,7 +96,9 @@ func TestCreateJobAgain(t *testing.T) {
 
 // Two schedulers may make the same job ID. As long as their tasks differ, both have their row and neither reaches that
 // of the other.
-func TestSameJobIDFromTwoSchedulers(t *testing.T) {
+func TestSameJobIDFromTwoSchedulers(t *testing.T) { onEngines(t, testSameJobIDFromTwoSchedulers) }
+
+func testSameJobIDFromTwoSchedulers(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ours, _ := createJob(t, c, "j", guest)
 	theirs, _ := sampleJob("j", guest)
@@ -132,6 +137,10 @@ var allJobStatuses = []openflow.JobStatus{
 // Every pair of statuses behaves as the table of the root package says, in both job tables; the scheduler's record may also
 // run and succeed without having waited.
 func TestUpdateJobStatusFollowsTheTable(t *testing.T) {
+	onEngines(t, testUpdateJobStatusFollowsTheTable)
+}
+
+func testUpdateJobStatusFollowsTheTable(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	for _, from := range allJobStatuses {
 		for _, to := range append(slices.Clone(allJobStatuses), "finished") {
@@ -179,7 +188,9 @@ func TestUpdateJobStatusFollowsTheTable(t *testing.T) {
 	}
 }
 
-func TestReasonsOfAJob(t *testing.T) {
+func TestReasonsOfAJob(t *testing.T) { onEngines(t, testReasonsOfAJob) }
+
+func testReasonsOfAJob(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	j, _ := createJob(t, c, "j", guest)
 	step := func(to openflow.JobStatus, reason, want string) {
@@ -198,6 +209,10 @@ func TestReasonsOfAJob(t *testing.T) {
 }
 
 func TestRerunOpensTheEndAndKeepsTheStart(t *testing.T) {
+	onEngines(t, testRerunOpensTheEndAndKeepsTheStart)
+}
+
+func testRerunOpensTheEndAndKeepsTheStart(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	j, _ := createJob(t, c, "j", guest)
 	var started time.Time
@@ -214,7 +229,9 @@ func TestRerunOpensTheEndAndKeepsTheStart(t *testing.T) {
 	}
 }
 
-func TestJobProgressOnlyGrows(t *testing.T) {
+func TestJobProgressOnlyGrows(t *testing.T) { onEngines(t, testJobProgressOnlyGrows) }
+
+func testJobProgressOnlyGrows(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	j, _ := createJob(t, c, "j", guest)
 	for _, step := range []struct{ set, want int }{{30, 30}, {20, 30}, {30, 30}, {0, 30}, {100, 100}, {99, 100}} {
@@ -233,7 +250,9 @@ func TestJobProgressOnlyGrows(t *testing.T) {
 	}
 }
 
-func TestJobsWhere(t *testing.T) {
+func TestJobsWhere(t *testing.T) { onEngines(t, testJobsWhere) }
+
+func testJobsWhere(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	for i, p := range []openflow.Party{guest, host, guest} {
 		j, _ := sampleJob(openflow.JobID(fmt.Sprintf("J_%d", i)), p)
@@ -296,10 +315,9 @@ func TestJobsWhere(t *testing.T) {
 // in between.
 func TestKeysetPages(t *testing.T) {
 	for _, ascending := range []bool{false, true} {
-		t.Run(fmt.Sprint("ascending ", ascending), func(t *testing.T) {
-			c, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "c.db"), Now: func() time.Time { return epoch }})
-			require.NoError(t, err)
-			defer func() { require.NoError(t, c.Close()) }()
+		atEngines(t, func(t *testing.T, place catalogue.Options) {
+			place.Now = func() time.Time { return epoch }
+			c := mustOpen(t, place)
 			var want []openflow.JobKey
 			for i := range 23 {
 				j, _ := createJob(t, c, openflow.JobID(fmt.Sprintf("m%02d", i/2)), []openflow.Party{guest, host}[i%2])
@@ -326,7 +344,9 @@ func TestKeysetPages(t *testing.T) {
 	}
 }
 
-func TestCanceledCallsSayso(t *testing.T) {
+func TestCanceledCallsSayso(t *testing.T) { onEngines(t, testCanceledCallsSayso) }
+
+func testCanceledCallsSayso(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	j, _ := createJob(t, c, "j", guest)
 	ctx, cancel := context.WithCancel(t.Context())

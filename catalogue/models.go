@@ -98,7 +98,7 @@ func (c *Catalogue) DeleteModels(ctx context.Context, f ModelFilter) (int, error
 		return 0, openflow.Errorf(openflow.CodeInvalid, "delete models: no model_id given")
 	}
 	w := f.where()
-	res, err := c.writer.ExecContext(ctx, "delete from model"+w.String(), w.args...)
+	res, err := c.writer.ExecContext(ctx, "delete from model"+w.String(), c.fit(w.args)...)
 	if err != nil {
 		return 0, classify("delete model "+f.ModelID, err)
 	}

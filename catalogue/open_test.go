@@ -1,9 +1,10 @@
 package catalogue_test
 
 import (
-	"database/sql"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,38 +12,80 @@ import (
 
 	"openflow"
 	"openflow/catalogue"
+	"openflow/catalogue/postgrestest"
 )
 
 func TestReopenKeepsEverything(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "c.db")
-	c, err := catalogue.Open(t.Context(), catalogue.Options{File: file, Synchronous: catalogue.SyncFull})
-	require.NoError(t, err)
-	j, _ := createJob(t, c, "j", guest)
-	want, err := c.Job(t.Context(), j.Key())
-	require.NoError(t, err)
-	require.NoError(t, c.Close())
+	atEngines(t, func(t *testing.T, place catalogue.Options) {
+		if place.File != "" {
+			place.Synchronous = catalogue.SyncFull
+		}
+		c, err := catalogue.Open(t.Context(), place)
+		require.NoError(t, err)
+		j, _ := createJob(t, c, "j", guest)
+		want, err := c.Job(t.Context(), j.Key())
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
 
-	got, err := mustOpen(t, file).Job(t.Context(), j.Key())
-	require.NoError(t, err)
-	require.Empty(t, cmp.Diff(want, got))
+		got, err := mustOpen(t, place).Job(t.Context(), j.Key())
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff(want, got))
+	})
 }
 
-func TestTwoProcessesShareAFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "c.db")
-	one, two := mustOpen(t, file), mustOpen(t, file)
-	j, _ := createJob(t, one, "j", guest)
-	changed, err := two.UpdateJobStatus(t.Context(), j.Key(), openflow.JobWaiting, "")
+func TestTwoProcessesShareAPlace(t *testing.T) {
+	atEngines(t, func(t *testing.T, place catalogue.Options) {
+		one, two := mustOpen(t, place), mustOpen(t, place)
+		j, _ := createJob(t, one, "j", guest)
+		changed, err := two.UpdateJobStatus(t.Context(), j.Key(), openflow.JobWaiting, "")
+		require.NoError(t, err)
+		require.True(t, changed)
+		got, err := one.Job(t.Context(), j.Key())
+		require.NoError(t, err)
+		require.Equal(t, openflow.JobWaiting, got.Status)
+	})
+}
+
+// Replicas that start together: one migrates, the others wait and find the tables.
+func TestReplicasStartTogether(t *testing.T) {
+	place := catalogue.Options{URL: postgrestest.Database(t)}
+	opened := make([]*catalogue.Catalogue, 4)
+	var wg sync.WaitGroup
+	for i := range opened {
+		wg.Go(func() {
+			c, err := catalogue.Open(t.Context(), place)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			opened[i] = c
+		})
+	}
+	wg.Wait()
+	for i, c := range opened {
+		require.NotNil(t, c)
+		createJob(t, c, openflow.JobID(fmt.Sprint("j", i)), guest)
+	}
+	n, err := opened[0].CountJobs(t.Context(), catalogue.JobFilter{})
 	require.NoError(t, err)
-	require.True(t, changed)
-	got, err := one.Job(t.Context(), j.Key())
-	require.NoError(t, err)
-	require.Equal(t, openflow.JobWaiting, got.Status)
+	require.Equal(t, len(opened), n)
+	for _, c := range opened {
+		require.NoError(t, c.Close())
+	}
+}
+
+func TestNewerDatabaseIsRefused(t *testing.T) {
+	atEngines(t, func(t *testing.T, place catalogue.Options) {
+		mustOpen(t, place)
+		rawExec(t, place, `insert into goose_db_version (version_id, is_applied) values (9999, true)`)
+		_, err := catalogue.Open(t.Context(), place)
+		requireCode(t, openflow.CodeConflict, err)
+		require.ErrorContains(t, err, "newer openflow")
+	})
 }
 
 func TestOpenRefuses(t *testing.T) {
-	newer := filepath.Join(t.TempDir(), "newer.db")
-	require.NoError(t, mustOpen(t, newer).SetMeta(t.Context(), "x", "y"))
-	rawExec(t, newer, `insert into goose_db_version (version_id, is_applied) values (9999, true)`)
+	file := filepath.Join(t.TempDir(), "c.db")
 	noDatabase := filepath.Join(t.TempDir(), "text.db")
 	require.NoError(t, os.WriteFile(noDatabase, []byte("this is not a database, whatever its name may say"), 0o600))
 
@@ -51,9 +94,9 @@ func TestOpenRefuses(t *testing.T) {
 		code openflow.Code
 		say  string
 	}{
-		"a newer version":   {catalogue.Options{File: newer}, openflow.CodeConflict, "newer openflow"},
-		"no file":           {catalogue.Options{}, openflow.CodeInvalid, "no file"},
-		"an unknown mode":   {catalogue.Options{File: newer, Synchronous: "OFF"}, openflow.CodeInvalid, "OFF"},
+		"no place":          {catalogue.Options{}, openflow.CodeInvalid, "no file and no URL"},
+		"two places":        {catalogue.Options{File: file, URL: "postgres://h/d"}, openflow.CodeInvalid, "one place"},
+		"an unknown mode":   {catalogue.Options{File: file, Synchronous: "OFF"}, openflow.CodeInvalid, "OFF"},
 		"a missing folder":  {catalogue.Options{File: filepath.Join(t.TempDir(), "no", "c.db")}, openflow.CodeInternal, "c.db"},
 		"not a database":    {catalogue.Options{File: noDatabase}, openflow.CodeInternal, "not a database"},
 		"a folder, no file": {catalogue.Options{File: t.TempDir()}, openflow.CodeInternal, "migrate"},
@@ -64,15 +107,6 @@ func TestOpenRefuses(t *testing.T) {
 			require.ErrorContains(t, err, c.say)
 		})
 	}
-}
-
-func rawExec(tb testing.TB, file string, query string, args ...any) {
-	tb.Helper()
-	db, err := sql.Open("sqlite", "file:"+file)
-	require.NoError(tb, err)
-	_, err = db.ExecContext(tb.Context(), query, args...)
-	require.NoError(tb, err)
-	require.NoError(tb, db.Close())
 }
 
 // columns lists every column and index of a database.
@@ -100,11 +134,11 @@ func TestMigrationFromVersion1(t *testing.T) {
 	fixture, err := os.ReadFile("testdata/version1.sql")
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "c.db")
-	rawExec(t, file, string(fixture))
+	rawExec(t, catalogue.Options{File: file}, string(fixture))
 
-	c := mustOpen(t, file)
+	c := mustOpen(t, catalogue.Options{File: file})
 	fresh := filepath.Join(t.TempDir(), "fresh.db")
-	mustOpen(t, fresh)
+	mustOpen(t, catalogue.Options{File: fresh})
 	require.Empty(t, cmp.Diff(columns(t, fresh), columns(t, file)), "migrated and new databases have one schema")
 	j, err := c.Job(t.Context(), openflow.JobKey{Scheduler: "9999", Job: "j1", Party: guest})
 	require.NoError(t, err)

@@ -25,7 +25,9 @@ func sampleTable(name, object string) openflow.TableRecord {
 	}
 }
 
-func TestTables(t *testing.T) {
+func TestTables(t *testing.T) { onEngines(t, testTables) }
+
+func testTables(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	want := sampleTable("t", "d")
@@ -61,7 +63,9 @@ func TestTables(t *testing.T) {
 	requireCode(t, openflow.CodeNotFound, err)
 }
 
-func TestTableList(t *testing.T) {
+func TestTableList(t *testing.T) { onEngines(t, testTableList) }
+
+func testTableList(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	for _, name := range []string{"c", "a", "b"} {
 		r := sampleTable(name, "d")
@@ -95,7 +99,9 @@ func TestTableList(t *testing.T) {
 	}
 }
 
-func TestOutputs(t *testing.T) {
+func TestOutputs(t *testing.T) { onEngines(t, testOutputs) }
+
+func testOutputs(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	_, tasks := createJob(t, c, "j", guest)
@@ -132,7 +138,9 @@ func TestOutputs(t *testing.T) {
 	requireCode(t, openflow.CodeNotFound, err)
 }
 
-func TestModels(t *testing.T) {
+func TestModels(t *testing.T) { onEngines(t, testModels) }
+
+func testModels(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	m := openflow.ModelRecord{
@@ -184,7 +192,9 @@ func TestModels(t *testing.T) {
 	requireCode(t, openflow.CodeInvalid, c.SaveModel(ctx, m))
 }
 
-func TestMetrics(t *testing.T) {
+func TestMetrics(t *testing.T) { onEngines(t, testMetrics) }
+
+func testMetrics(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	_, tasks := createJob(t, c, "j", guest)

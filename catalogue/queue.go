@@ -102,13 +102,17 @@ func (c *Catalogue) NextToWake(ctx context.Context, pool openflow.Resources, rul
 			return nil, nil // nobody waits for what is free
 		}
 	}
-	told := rules.Next(free, s.list, timeOf(now))
-	keys := make([]openflow.JobKey, len(told))
+	var keys []openflow.JobKey
 	err = c.write(ctx, func(t *tx) error {
-		for i, claim := range told {
-			keys[i] = claim.Job
-			if _, err := t.exec(ctx, `update job set woken = $5 where `+jobKey+` and waiting_since > 0`, keyArgs(claim.Job, now)...); err != nil {
+		keys = nil
+		for _, claim := range rules.Next(free, s.list, timeOf(now)) {
+			n, err := t.exec(ctx, `update job set woken = $5 where `+jobKey+` and waiting_since > 0 and woken <= $6`,
+				keyArgs(claim.Job, now, h.Told.UnixMilli())...)
+			if err != nil {
 				return err
+			}
+			if n > 0 { // another replica has not been faster
+				keys = append(keys, claim.Job)
 			}
 		}
 		return nil

@@ -83,6 +83,10 @@ func TestQueue(t *testing.T) {
 
 // The largest job of the lowest priority is passed by others only until the site's patience ends.
 func TestQueueKeepsWhatBecomesFreeForAJobThatWaitsLong(t *testing.T) {
+	onEngines(t, testQueueKeepsWhatBecomesFreeForAJobThatWaitsLong)
+}
+
+func testQueueKeepsWhatBecomesFreeForAJobThatWaitsLong(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t) // its clock moves a second at every look
 	ctx := t.Context()
 	pool := cores(8)
@@ -113,6 +117,10 @@ func TestQueueKeepsWhatBecomesFreeForAJobThatWaitsLong(t *testing.T) {
 }
 
 func TestMemoryAndGPUsOfJobs(t *testing.T) {
+	onEngines(t, testMemoryAndGPUsOfJobs)
+}
+
+func testMemoryAndGPUsOfJobs(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	pool := openflow.Resources{Cores: 8, Memory: 8 << 30, GPUs: 2}
@@ -138,6 +146,10 @@ func TestMemoryAndGPUsOfJobs(t *testing.T) {
 
 // Tasks of several jobs run at once; no device is given to two of them, and each gets its own back.
 func TestGPUsOfTasks(t *testing.T) {
+	onEngines(t, testGPUsOfTasks)
+}
+
+func testGPUsOfTasks(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	pool := openflow.Resources{Cores: 8, GPUs: 4}
@@ -188,6 +200,10 @@ func waitingForGPU(t *testing.T, c *catalogue.Catalogue, id openflow.JobID) open
 
 // Every way for a job to end gives back what it holds of every resource, and a second end gives back nothing.
 func TestEveryEndReturnsEverything(t *testing.T) {
+	onEngines(t, testEveryEndReturnsEverything)
+}
+
+func testEveryEndReturnsEverything(t *testing.T, newCatalogue opener) {
 	need := openflow.Resources{Cores: 2, Memory: 1 << 30, GPUs: 1}
 	pool := openflow.Resources{Cores: 2, Memory: 1 << 30, GPUs: 1}
 	move := func(to openflow.JobStatus) func(*catalogue.Catalogue, openflow.JobKey) error {
@@ -232,7 +248,7 @@ func TestEveryEndReturnsEverything(t *testing.T) {
 // However many jobs the catalogue remembers, the queue is read from indices that hold the waiting ones only.
 func TestQueueIsReadFromItsIndices(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "c.db")
-	mustOpen(t, file)
+	mustOpen(t, catalogue.Options{File: file})
 	db, err := sql.Open("sqlite", file)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()

@@ -56,7 +56,8 @@ func scanResources(r row) (n openflow.Resources, err error) {
 // CodeExhausted: not enough is free for now, or what is free is kept for jobs that come first; the message says of each
 // resource how much is needed and free and since when the job waits, and is kept as the job's reason. The job is then in
 // the queue, see NextToWake. CodeInvalid wrapping ErrBeyondPool: it needs more than the pool has. CodeConflict: the job has
-// ended. The first two are about openflow.AboutResource.
+// ended. The first two are about openflow.AboutResource. CodeUnavailable: another call returned what the job held at this
+// moment; apply again.
 func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error {
 	now := c.stamp()
 	err := c.write(ctx, func(t *tx) error {
@@ -154,6 +155,8 @@ func (c *Catalogue) holdsResources(ctx context.Context, k openflow.JobKey) error
 		return classify("read "+k.String(), err)
 	case held:
 		return nil
+	case !s.Terminal(): // it held them at the first look
+		return openflow.Errorf(openflow.CodeUnavailable, "%s gave its resources back at this moment", k)
 	}
 	return conflict("%s has ended (%s) and takes no resources", k, s)
 }
@@ -256,6 +259,9 @@ func (c *Catalogue) taskHoldsResources(ctx context.Context, k openflow.TaskKey) 
 	t, err := c.Task(ctx, k)
 	if err != nil || t.ResourceInUse || t.Needs() == (openflow.Resources{}) {
 		return err
+	}
+	if !t.PartyStatus.Terminal() { // it held them at the first look
+		return openflow.Errorf(openflow.CodeUnavailable, "%s gave its cores back at this moment", k)
 	}
 	return conflict("%s has ended (%s) and takes no resources", k, t.PartyStatus)
 }

@@ -26,7 +26,9 @@ func requireUse(t *testing.T, c *catalogue.Catalogue, want int) {
 	require.Equal(t, cores(want), used)
 }
 
-func TestJobResources(t *testing.T) {
+func TestJobResources(t *testing.T) { onEngines(t, testJobResources) }
+
+func testJobResources(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	one, _ := createJob(t, c, "one", guest)
 	two, _ := createJob(t, c, "two", guest)
@@ -77,7 +79,9 @@ func TestJobResources(t *testing.T) {
 	require.NoError(t, c.ReturnJobResources(ctx, openflow.JobKey{Scheduler: "9999", Job: "none", Party: guest}))
 }
 
-func TestJobBeyondThePool(t *testing.T) {
+func TestJobBeyondThePool(t *testing.T) { onEngines(t, testJobBeyondThePool) }
+
+func testJobBeyondThePool(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	j, _ := createJob(t, c, "j", guest)
 	err := c.ApplyJobResources(t.Context(), j.Key(), cores(3), rules)
@@ -88,6 +92,10 @@ func TestJobBeyondThePool(t *testing.T) {
 }
 
 func TestConcurrentJobsTakeTheLastCores(t *testing.T) {
+	onEngines(t, testConcurrentJobsTakeTheLastCores)
+}
+
+func testConcurrentJobsTakeTheLastCores(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	const jobs, pool = 20, 4 * 7
 	var won atomic.Int32
@@ -114,6 +122,10 @@ func TestConcurrentJobsTakeTheLastCores(t *testing.T) {
 }
 
 func TestConcurrentApplicationsOfOneJobCountOnce(t *testing.T) {
+	onEngines(t, testConcurrentApplicationsOfOneJobCountOnce)
+}
+
+func testConcurrentApplicationsOfOneJobCountOnce(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	j, _ := createJob(t, c, "j", guest)
 	var wg sync.WaitGroup
@@ -128,7 +140,9 @@ func TestConcurrentApplicationsOfOneJobCountOnce(t *testing.T) {
 	requireUse(t, c, 4)
 }
 
-func TestTaskResources(t *testing.T) {
+func TestTaskResources(t *testing.T) { onEngines(t, testTaskResources) }
+
+func testTaskResources(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	j, tasks := sampleJob("j", guest)
@@ -173,6 +187,10 @@ func TestTaskResources(t *testing.T) {
 }
 
 func TestConcurrentTasksTakeTheLastCores(t *testing.T) {
+	onEngines(t, testConcurrentTasksTakeTheLastCores)
+}
+
+func testConcurrentTasksTakeTheLastCores(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	j, tasks := sampleJob("j", guest)
 	j.Cores, j.RemainingCores = 28, 28

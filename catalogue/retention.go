@@ -49,7 +49,10 @@ func (c *Catalogue) DeleteJob(ctx context.Context, k openflow.JobKey) (freed []s
 		if err := returnJob(ctx, t, k, c.stamp()); err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, `delete from job where `+jobKey, keyArgs(k)...)
+		n, err := t.exec(ctx, `delete from job where `+jobKey+` and end_time > 0`, keyArgs(k)...)
+		if err == nil && n == 0 { // a rerun has opened it since the first look
+			return conflict("%s was started again and cannot be deleted", k)
+		}
 		return err
 	})
 	return freed, classify("delete "+k.String(), err)

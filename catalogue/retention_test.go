@@ -42,7 +42,9 @@ func requireReferenced(t *testing.T, c *catalogue.Catalogue, digest string, want
 	require.Equal(t, want, got, digest)
 }
 
-func TestDeleteJob(t *testing.T) {
+func TestDeleteJob(t *testing.T) { onEngines(t, testDeleteJob) }
+
+func testDeleteJob(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	one, k := finishedJob(t, c, "one", "log-1", "object-1")
@@ -80,7 +82,9 @@ func TestDeleteJob(t *testing.T) {
 }
 
 // A job that inherited a table from an earlier one keeps it when the earlier one goes; the last one takes it along.
-func TestDeleteJobKeepsInheritedTables(t *testing.T) {
+func TestDeleteJobKeepsInheritedTables(t *testing.T) { onEngines(t, testDeleteJobKeepsInheritedTables) }
+
+func testDeleteJobKeepsInheritedTables(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	old, _ := finishedJob(t, c, "old", "", "object")
@@ -100,7 +104,9 @@ func TestDeleteJobKeepsInheritedTables(t *testing.T) {
 	requireCode(t, openflow.CodeNotFound, err)
 }
 
-func TestDeleteJobLeavesLiveJobsAlone(t *testing.T) {
+func TestDeleteJobLeavesLiveJobsAlone(t *testing.T) { onEngines(t, testDeleteJobLeavesLiveJobsAlone) }
+
+func testDeleteJobLeavesLiveJobsAlone(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	j, _ := createJob(t, c, "j", guest)
@@ -113,7 +119,9 @@ func TestDeleteJobLeavesLiveJobsAlone(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestJobsEndedBefore(t *testing.T) {
+func TestJobsEndedBefore(t *testing.T) { onEngines(t, testJobsEndedBefore) }
+
+func testJobsEndedBefore(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	one, _ := finishedJob(t, c, "b", "", "x")
 	two, _ := finishedJob(t, c, "a", "", "y")

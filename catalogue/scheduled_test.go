@@ -22,6 +22,10 @@ func scheduled(id openflow.JobID, key, hash string) openflow.ScheduledJob {
 }
 
 func TestCreateScheduledJobIsIdempotent(t *testing.T) {
+	onEngines(t, testCreateScheduledJobIsIdempotent)
+}
+
+func testCreateScheduledJobIsIdempotent(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	first, err := c.CreateScheduledJob(ctx, scheduled("first", "key", "hash"))
@@ -64,6 +68,10 @@ func TestCreateScheduledJobIsIdempotent(t *testing.T) {
 }
 
 func TestConcurrentSubmissionsAreOneJob(t *testing.T) {
+	onEngines(t, testConcurrentSubmissionsAreOneJob)
+}
+
+func testConcurrentSubmissionsAreOneJob(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	var wg sync.WaitGroup
 	ids := make([]openflow.JobID, 20)
@@ -85,7 +93,9 @@ func TestConcurrentSubmissionsAreOneJob(t *testing.T) {
 	require.Len(t, all, 1)
 }
 
-func TestWaitingJobsByPriorityThenAge(t *testing.T) {
+func TestWaitingJobsByPriorityThenAge(t *testing.T) { onEngines(t, testWaitingJobsByPriorityThenAge) }
+
+func testWaitingJobsByPriorityThenAge(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	for i, priority := range []int{1, 5, 1, 5, 0, 9} {
 		j := scheduled(openflow.JobID(fmt.Sprint("j", i)), "", "h")
@@ -108,7 +118,9 @@ func TestWaitingJobsByPriorityThenAge(t *testing.T) {
 	require.Equal(t, []openflow.JobID{"j1", "j3"}, ids(2))
 }
 
-func TestScheduledJobsWhere(t *testing.T) {
+func TestScheduledJobsWhere(t *testing.T) { onEngines(t, testScheduledJobsWhere) }
+
+func testScheduledJobsWhere(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	for i := range 5 {
 		j := scheduled(openflow.JobID(fmt.Sprint("j", i)), "", "h")
@@ -135,6 +147,10 @@ func TestScheduledJobsWhere(t *testing.T) {
 }
 
 func TestScheduledProgressReasonAndRetention(t *testing.T) {
+	onEngines(t, testScheduledProgressReasonAndRetention)
+}
+
+func testScheduledProgressReasonAndRetention(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	_, err := c.CreateScheduledJob(ctx, scheduled("j", "", "h"))
@@ -165,6 +181,10 @@ func TestScheduledProgressReasonAndRetention(t *testing.T) {
 
 // A job that never waits for resources runs and ends all the same, or its record would be kept for ever.
 func TestScheduledJobThatNeverWaits(t *testing.T) {
+	onEngines(t, testScheduledJobThatNeverWaits)
+}
+
+func testScheduledJobThatNeverWaits(t *testing.T, newCatalogue opener) {
 	for name, path := range map[string][]openflow.JobStatus{
 		"seen running": {openflow.JobRunning, openflow.JobSuccess}, "too short to be seen": {openflow.JobSuccess},
 	} {
@@ -184,6 +204,10 @@ func TestScheduledJobThatNeverWaits(t *testing.T) {
 
 // Rows of jobs that only this scheduler knows go too, and those that an earlier version left ready for ever; open jobs stay.
 func TestOldScheduledJobsAreForgotten(t *testing.T) {
+	onEngines(t, testOldScheduledJobsAreForgotten)
+}
+
+func testOldScheduledJobsAreForgotten(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	for id, status := range map[openflow.JobID]openflow.JobStatus{
 		"ended": openflow.JobFailed, "left": openflow.JobReady, "waits": openflow.JobWaiting, "runs": openflow.JobRunning,
@@ -215,6 +239,10 @@ func TestOldScheduledJobsAreForgotten(t *testing.T) {
 
 // What a scrape of the metrics counts.
 func TestCounts(t *testing.T) {
+	onEngines(t, testCounts)
+}
+
+func testCounts(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	_, tasks := createJob(t, c, "j", guest)
 	_, err := c.CreateScheduledJob(t.Context(), scheduled("j", "", "h"))

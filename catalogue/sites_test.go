@@ -12,7 +12,9 @@ import (
 	"openflow/catalogue"
 )
 
-func TestSites(t *testing.T) {
+func TestSites(t *testing.T) { onEngines(t, testSites) }
+
+func testSites(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	s := openflow.SiteRecord{Party: "10000", URL: "https://b.example", Keys: []string{"ed25519:a"}, AddedAt: epoch}
@@ -54,7 +56,9 @@ func TestSites(t *testing.T) {
 	require.ErrorContains(t, err, "openflow site add 10000")
 }
 
-func TestGranted(t *testing.T) {
+func TestGranted(t *testing.T) { onEngines(t, testGranted) }
+
+func testGranted(t *testing.T, newCatalogue opener) {
 	name := func(n string) openflow.TableName { return openflow.TableName{Namespace: "ns", Name: n} }
 	component := func(n string) openflow.Grant {
 		return openflow.Grant{Party: "10000", Kind: openflow.GrantComponent, Name: n}
@@ -98,7 +102,9 @@ func TestGranted(t *testing.T) {
 	}
 }
 
-func TestGrants(t *testing.T) {
+func TestGrants(t *testing.T) { onEngines(t, testGrants) }
+
+func testGrants(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	psi := openflow.Grant{Party: "10000", Kind: openflow.GrantComponent, Name: "psi"}
@@ -129,7 +135,9 @@ func TestGrants(t *testing.T) {
 	}
 }
 
-func TestAudit(t *testing.T) {
+func TestAudit(t *testing.T) { onEngines(t, testAudit) }
+
+func testAudit(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	for i := range 7 {
@@ -159,7 +167,9 @@ func TestAudit(t *testing.T) {
 	requireCode(t, openflow.CodeInvalid, err)
 }
 
-func TestMeta(t *testing.T) {
+func TestMeta(t *testing.T) { onEngines(t, testMeta) }
+
+func testMeta(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	value, err := c.Meta(ctx, "node")

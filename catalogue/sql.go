@@ -42,7 +42,7 @@ func (c *Catalogue) one(ctx context.Context, query string, args ...any) row {
 	if err != nil {
 		return failedRow{err}
 	}
-	return st.QueryRowContext(ctx, args...)
+	return st.QueryRowContext(ctx, c.fit(args)...)
 }
 
 type failedRow struct{ err error }
@@ -57,7 +57,7 @@ func (c *Catalogue) exec(ctx context.Context, query string, args ...any) (int64,
 		if err != nil {
 			return err
 		}
-		res, err := st.ExecContext(ctx, args...)
+		res, err := st.ExecContext(ctx, c.fit(args)...)
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (c *Catalogue) exec(ctx context.Context, query string, args ...any) (int64,
 
 // each reads every row of a query that is put together for its filter.
 func (c *Catalogue) each(ctx context.Context, query string, args []any, scan func(row) error) (err error) {
-	rows, err := c.reader.QueryContext(ctx, query, args...)
+	rows, err := c.reader.QueryContext(ctx, query, c.fit(args)...)
 	if err != nil {
 		return err
 	}
@@ -82,16 +82,17 @@ func (c *Catalogue) each(ctx context.Context, query string, args []any, scan fun
 	return rows.Err()
 }
 
-// tx is a write transaction. Statements run prepared; the ones that are new are prepared after its end, because the
-// one writing connection is busy until then.
+// tx is a write transaction. Statements run prepared; the ones that are new are prepared after its end, because
+// SQLite's one writing connection is busy until then.
 type tx struct {
 	c    *Catalogue
 	tx   *sql.Tx
 	seen []string
 }
 
-// write runs do in a transaction and commits unless it fails. When another process holds the database it runs do
-// again, so do must not change anything outside.
+// write runs do in a transaction, as the only writing transaction there is, and commits unless it fails. When another
+// process holds the database it runs do again, so do must not change anything outside. Single statements of others may
+// come between those of do: what do decides by must be a row that it changes or one that only transactions change.
 func (c *Catalogue) write(ctx context.Context, do func(*tx) error) error {
 	return retryBusy(func() error { return c.writeOnce(ctx, do) })
 }
@@ -112,7 +113,13 @@ func (c *Catalogue) writeOnce(ctx context.Context, do func(*tx) error) error {
 		return err
 	}
 	w := &tx{c: c, tx: t}
-	if err := do(w); err != nil {
+	if c.lock != "" {
+		_, err = t.ExecContext(ctx, c.lock)
+	}
+	if err == nil {
+		err = do(w)
+	}
+	if err != nil {
 		_ = t.Rollback() // err says why; a connection that cannot roll back is dropped by the pool
 		return err
 	}
@@ -143,9 +150,9 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 	var res sql.Result
 	var err error
 	if st := t.statement(ctx, query); st != nil {
-		res, err = st.ExecContext(ctx, args...)
+		res, err = st.ExecContext(ctx, t.c.fit(args)...)
 	} else {
-		res, err = t.tx.ExecContext(ctx, query, args...)
+		res, err = t.tx.ExecContext(ctx, query, t.c.fit(args)...)
 	}
 	if err != nil {
 		return 0, err
@@ -156,14 +163,14 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 // one runs a constant query or a statement with a returning clause.
 func (t *tx) one(ctx context.Context, query string, args ...any) row {
 	if st := t.statement(ctx, query); st != nil {
-		return st.QueryRowContext(ctx, args...)
+		return st.QueryRowContext(ctx, t.c.fit(args)...)
 	}
-	return t.tx.QueryRowContext(ctx, query, args...)
+	return t.tx.QueryRowContext(ctx, query, t.c.fit(args)...)
 }
 
 // strings reads the one column of a constant query.
 func (t *tx) strings(ctx context.Context, query string, args ...any) (values []string, err error) {
-	rows, err := t.tx.QueryContext(ctx, query, args...)
+	rows, err := t.tx.QueryContext(ctx, query, t.c.fit(args)...)
 	if err != nil {
 		return nil, err
 	}
@@ -182,9 +189,9 @@ func (t *tx) strings(ctx context.Context, query string, args ...any) (values []s
 func (t *tx) each(ctx context.Context, query string, scan func(row) error, args ...any) (err error) {
 	var rows *sql.Rows
 	if st := t.statement(ctx, query); st != nil {
-		rows, err = st.QueryContext(ctx, args...)
+		rows, err = st.QueryContext(ctx, t.c.fit(args)...)
 	} else {
-		rows, err = t.tx.QueryContext(ctx, query, args...)
+		rows, err = t.tx.QueryContext(ctx, query, t.c.fit(args)...)
 	}
 	if err != nil {
 		return err

@@ -19,7 +19,9 @@ var allTaskStatuses = []openflow.TaskStatus{
 
 // Every pair of statuses behaves as the table of the root package says, except that a version's end is final; neither
 // status touches the other.
-func TestTaskStatusesFollowTheTable(t *testing.T) {
+func TestTaskStatusesFollowTheTable(t *testing.T) { onEngines(t, testTaskStatusesFollowTheTable) }
+
+func testTaskStatusesFollowTheTable(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	for _, from := range allTaskStatuses {
 		for _, to := range append(slices.Clone(allTaskStatuses), "finished") {
@@ -62,7 +64,9 @@ func TestTaskStatusesFollowTheTable(t *testing.T) {
 	}
 }
 
-func TestStartTask(t *testing.T) {
+func TestStartTask(t *testing.T) { onEngines(t, testStartTask) }
+
+func testStartTask(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	_, tasks := createJob(t, c, "j", guest)
 	k := tasks[0].Key
@@ -96,7 +100,9 @@ func TestStartTask(t *testing.T) {
 }
 
 // The algorithm reports its success before its container has exited, so the end comes in parts.
-func TestFinishTaskInParts(t *testing.T) {
+func TestFinishTaskInParts(t *testing.T) { onEngines(t, testFinishTaskInParts) }
+
+func testFinishTaskInParts(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	_, tasks := createJob(t, c, "j", guest)
@@ -134,7 +140,9 @@ func TestFinishTaskInParts(t *testing.T) {
 	require.Equal(t, openflow.CodeNotFound, code)
 }
 
-func TestVersionsOfATask(t *testing.T) {
+func TestVersionsOfATask(t *testing.T) { onEngines(t, testVersionsOfATask) }
+
+func testVersionsOfATask(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	j, tasks := createJob(t, c, "j", guest)
@@ -200,7 +208,9 @@ func TestVersionsOfATask(t *testing.T) {
 	}
 }
 
-func TestTaskPages(t *testing.T) {
+func TestTaskPages(t *testing.T) { onEngines(t, testTaskPages) }
+
+func testTaskPages(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	want := map[openflow.TaskKey]bool{}
 	for i := range 9 {
@@ -224,7 +234,9 @@ func TestTaskPages(t *testing.T) {
 }
 
 // Execution IDs of different jobs can read alike; a key never reaches the task of another job.
-func TestKeysThatReadAlike(t *testing.T) {
+func TestKeysThatReadAlike(t *testing.T) { onEngines(t, testKeysThatReadAlike) }
+
+func testKeysThatReadAlike(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	j, tasks := sampleJob("a_b", guest)
 	tasks[0].Key.Task = "c"
@@ -243,7 +255,9 @@ func TestKeysThatReadAlike(t *testing.T) {
 	requireCode(t, openflow.CodeNotFound, err)
 }
 
-func TestSmallTaskUpdates(t *testing.T) {
+func TestSmallTaskUpdates(t *testing.T) { onEngines(t, testSmallTaskUpdates) }
+
+func testSmallTaskUpdates(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	_, tasks := createJob(t, c, "j", guest)
@@ -267,7 +281,9 @@ func TestSmallTaskUpdates(t *testing.T) {
 }
 
 // Two who ask for the end of a task at once, a scheduler and a user, agree on how it ends.
-func TestMarkTaskKilled(t *testing.T) {
+func TestMarkTaskKilled(t *testing.T) { onEngines(t, testMarkTaskKilled) }
+
+func testMarkTaskKilled(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	_, tasks := createJob(t, c, "j", guest)
@@ -290,7 +306,9 @@ func TestMarkTaskKilled(t *testing.T) {
 	require.Empty(t, got.Reason)
 }
 
-func TestRecordTaskReport(t *testing.T) {
+func TestRecordTaskReport(t *testing.T) { onEngines(t, testRecordTaskReport) }
+
+func testRecordTaskReport(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	_, tasks := createJob(t, c, "j", guest)

@@ -8,7 +8,9 @@ import (
 	"openflow"
 )
 
-func TestViewsOfAJob(t *testing.T) {
+func TestViewsOfAJob(t *testing.T) { onEngines(t, testViewsOfAJob) }
+
+func testViewsOfAJob(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	j, tasks := createJob(t, c, "j", guest)
@@ -38,7 +40,9 @@ func TestViewsOfAJob(t *testing.T) {
 	requireCode(t, openflow.CodeNotFound, err)
 }
 
-func TestLatestOutputs(t *testing.T) {
+func TestLatestOutputs(t *testing.T) { onEngines(t, testLatestOutputs) }
+
+func testLatestOutputs(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
 	j, tasks := createJob(t, c, "j", guest)

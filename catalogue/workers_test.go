@@ -10,6 +10,10 @@ import (
 )
 
 func TestWorkers(t *testing.T) {
+	onEngines(t, testWorkers)
+}
+
+func testWorkers(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	at := time.UnixMilli(1_700_000_000_000).UTC()
 	gpu := openflow.WorkerRecord{

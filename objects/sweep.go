@@ -15,6 +15,12 @@ type conditional interface {
 	DeleteBefore(ctx context.Context, digest string, before time.Time) (bool, error)
 }
 
+// littered is a store in which a killed process leaves something that List does not show.
+type littered interface {
+	// RemoveAbandoned removes what was begun before that time and never finished.
+	RemoveAbandoned(ctx context.Context, before time.Time) error
+}
+
 // Swept counts what a sweep did.
 type Swept struct {
 	Kept    int
@@ -22,11 +28,17 @@ type Swept struct {
 	Freed   int64 // bytes
 }
 
-// Sweep removes objects that were last put longer than grace before now and that nothing refers to. It stops at the
+// Sweep removes objects that were last put longer than grace before now and that nothing refers to, and what killed
+// processes left. It stops at the
 // first error, having done no harm: the next sweep goes on.
 func Sweep(ctx context.Context, s Store, referenced func(ctx context.Context, digest string) (bool, error), now time.Time, grace time.Duration) (Swept, error) {
 	var done Swept
 	before := now.Add(-grace)
+	if l, ok := s.(littered); ok {
+		if err := l.RemoveAbandoned(ctx, before); err != nil {
+			return done, err
+		}
+	}
 	err := s.List(ctx, func(o Info) error {
 		if !o.Modified.Before(before) {
 			done.Kept++

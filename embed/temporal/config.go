@@ -3,6 +3,7 @@ package temporal
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -17,7 +18,8 @@ import (
 
 const (
 	clusterName = "active"
-	storeName   = "sqlite"
+	storeName   = "main"
+	visibility  = "visibility"
 	fileName    = "temporal.db"
 )
 
@@ -38,11 +40,22 @@ func serviceNames() []string {
 
 func (o Options) file() string { return filepath.Join(o.Dir, fileName) }
 
+// place names the store in errors.
+func (o Options) place() string {
+	if o.Postgres != "" {
+		return o.postgres.String()
+	}
+	return o.file()
+}
+
 // uriPath escapes a file name for a SQLite URI, in which ?, # and % mean something.
 func uriPath(file string) string { return (&url.URL{Path: file}).EscapedPath() }
 
-// store is the server's database. MaxConns stays 1: more writers collide, and the losers sleep.
+// store is the server's database. MaxConns of SQLite stays 1: more writers collide, and the losers sleep.
 func (o Options) store() *config.SQL {
+	if o.Postgres != "" {
+		return o.postgres.store(o.postgres.database)
+	}
 	return &config.SQL{
 		PluginName: sqlite.PluginName, DatabaseName: uriPath(o.file()), MaxConns: 1, MaxIdleConns: 1,
 		ConnectAttributes: map[string]string{
@@ -51,15 +64,26 @@ func (o Options) store() *config.SQL {
 	}
 }
 
+// persistence is where the server's state is. The number of shards is fixed for the life of a store.
+func (o Options) persistence() config.Persistence {
+	if o.Postgres == "" {
+		return config.Persistence{
+			DefaultStore: storeName, VisibilityStore: storeName, NumHistoryShards: 1,
+			DataStores: map[string]config.DataStore{storeName: {SQL: o.store()}},
+		}
+	}
+	_, searched := o.postgres.databases()
+	return config.Persistence{
+		DefaultStore: storeName, VisibilityStore: visibility, NumHistoryShards: postgresShards,
+		DataStores: map[string]config.DataStore{storeName: {SQL: o.store()}, visibility: {SQL: o.postgres.store(searched)}},
+	}
+}
+
 // serverConfig is the server's configuration when its services listen on ports, one of each in the order of services.
 func (o Options) serverConfig(ports []int) (*config.Config, map[primitives.ServiceName]static.Hosts) {
 	c := &config.Config{
-		Services: map[string]config.Service{},
-		Persistence: config.Persistence{
-			DefaultStore: storeName, VisibilityStore: storeName,
-			NumHistoryShards: 1, // fixed for the life of the folder
-			DataStores:       map[string]config.DataStore{storeName: {SQL: o.store()}},
-		},
+		Services:    map[string]config.Service{},
+		Persistence: o.persistence(),
 		ClusterMetadata: &cluster.Config{
 			FailoverVersionIncrement: 10, MasterClusterName: clusterName, CurrentClusterName: clusterName,
 			ClusterInformation: map[string]cluster.ClusterInformation{
@@ -75,7 +99,11 @@ func (o Options) serverConfig(ports []int) (*config.Config, map[primitives.Servi
 
 	hosts := map[primitives.ServiceName]static.Hosts{}
 	for i, s := range services {
-		c.Services[string(s)] = config.Service{RPC: config.RPC{GRPCPort: ports[i], BindOnIP: loopback}}
+		bind := loopback
+		if s == primitives.FrontendService && o.Listen != "" {
+			bind = netip.MustParseAddrPort(o.Listen).Addr().String() // checked with the options
+		}
+		c.Services[string(s)] = config.Service{RPC: config.RPC{GRPCPort: ports[i], BindOnIP: bind}}
 		hosts[s] = static.SingleLocalHost(address(ports[i]))
 	}
 	return c, hosts

@@ -36,3 +36,9 @@ func Await(f func(log.Logger) error) error {
 	fail := newFailure()
 	return fail.await(func() error { return f(serverLogger{log: slog.New(slog.DiscardHandler), failure: fail}) })
 }
+
+// ParsePostgres reads the URL of a database and names it without the password.
+func ParsePostgres(url string) (place string, err error) {
+	p, err := parsePostgres(url)
+	return p.String(), err
+}

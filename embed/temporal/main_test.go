@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,12 +19,16 @@ import (
 	sdkworker "go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
+	"openflow/catalogue/postgrestest"
 	"openflow/embed/temporal"
 )
 
 // killEnv makes the test binary a process that starts a server in the named folder and a workflow on it, says so, and
 // waits to be killed.
 const killEnv = "OPENFLOW_TEST_TEMPORAL_DIR"
+
+// killPostgresEnv makes it a process that serves the database and address that it names.
+const killPostgresEnv = "OPENFLOW_TEST_TEMPORAL_POSTGRES"
 
 // keptID is the workflow that such a process starts.
 const keptID = "kept"
@@ -32,9 +37,27 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(killEnv); dir != "" {
 		startAndWait(dir)
 	}
+	if url, listen, ok := strings.Cut(os.Getenv(killPostgresEnv), " "); ok {
+		serveAndWait(url, listen)
+	}
 	code := m.Run()
 	stopShared()
+	postgrestest.Stop()
 	os.Exit(code)
+}
+
+// serveAndWait runs an open server on PostgreSQL until it is killed.
+func serveAndWait(url, listen string) {
+	s, err := temporal.Start(context.Background(), temporal.Options{
+		Postgres: url, Listen: listen, Open: true, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("ready")
+	fmt.Println(<-s.Failed())
+	os.Exit(1)
 }
 
 func startAndWait(dir string) {

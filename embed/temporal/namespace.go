@@ -35,7 +35,7 @@ func (o Options) ensureNamespace(ctx context.Context) error {
 	defer factory.Close()
 	store, err := factory.NewMetadataStore()
 	if err != nil {
-		return openflow.Errorf(openflow.CodeInternal, "namespaces of %s: %w", o.file(), err)
+		return openflow.Errorf(openflow.CodeInternal, "namespaces of %s: %w", o.place(), err)
 	}
 	manager := persistence.NewMetadataManagerImpl(store, serializer, logger, clusterName)
 	defer manager.Close()

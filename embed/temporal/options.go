@@ -1,7 +1,9 @@
 package temporal
 
 import (
+	"crypto/tls"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -17,10 +19,22 @@ const (
 	SynchronousNormal = "NORMAL" // 10–30 % faster; loss of power may take the last transactions, kill −9 does not
 )
 
-// Options say where and how the embedded server runs. The zero value of every field but Dir is usable.
+// Options say where and how the server runs. The zero value of every field is usable, but one of Dir and Postgres is
+// needed.
 type Options struct {
 	// Dir is the folder of this server; it is created with mode 0700 when it does not exist. One process per folder.
 	Dir string
+	// Postgres is where the state is instead of in Dir: postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…. That
+	// database, and a second one called DATABASE_visibility, are made when they are missing. One process per database.
+	Postgres string
+	// Listen is the IP address and port of the frontend; default a free port of loopback.
+	Listen string
+	// Token opens the frontend; default a new one, which only clients of [Server.Dial] know.
+	Token string
+	// Open lets everybody who reaches the frontend do everything. It goes with loopback only.
+	Open bool
+	// Certificate and Key are PEM files with which the frontend speaks TLS; without them it does not.
+	Certificate, Key string
 	// Namespace is created at the first start; default "openflow".
 	Namespace string
 	// Synchronous is [SynchronousFull] (the default) or [SynchronousNormal].
@@ -40,13 +54,28 @@ type Options struct {
 	// Logger gets the server's errors; its warnings arrive at debug level. Default slog.Default().
 	Logger *slog.Logger
 
-	ports portChooser // tests only: freePorts when nil
+	ports       portChooser // tests only: freePorts when nil
+	postgres    postgres    // what Postgres says
+	frontendTLS *tls.Config // what Certificate and Key say
 }
 
 // withDefaults fills what is not set and refuses what cannot work. Errors: CodeInvalid.
 func (o Options) withDefaults() (Options, error) {
-	if o.Dir == "" {
-		return o, openflow.Errorf(openflow.CodeInvalid, "embedded temporal server: no data folder given")
+	if (o.Dir == "") == (o.Postgres == "") {
+		return o, openflow.Errorf(openflow.CodeInvalid, "temporal server: either a data folder or a database is needed")
+	}
+	if o.Postgres != "" {
+		var err error
+		if o.postgres, err = parsePostgres(o.Postgres); err != nil {
+			return o, err
+		}
+	}
+	if err := o.checkFrontend(); err != nil {
+		return o, err
+	}
+	var err error
+	if o.frontendTLS, err = o.loadFrontendTLS(); err != nil {
+		return o, err
 	}
 	setDefault(&o.Namespace, "openflow")
 	setDefault(&o.Synchronous, SynchronousFull)
@@ -68,6 +97,29 @@ func (o Options) withDefaults() (Options, error) {
 			o.UIPublicPath)
 	}
 	return o, nil
+}
+
+// checkFrontend refuses a frontend that strangers could use.
+func (o Options) checkFrontend() error {
+	if (o.Certificate == "") != (o.Key == "") {
+		return openflow.Errorf(openflow.CodeInvalid, "temporal server: a certificate and its key go together")
+	}
+	if o.Open && o.Token != "" {
+		return openflow.Errorf(openflow.CodeInvalid, "temporal server: an open frontend has no token")
+	}
+	if o.Listen == "" {
+		return nil
+	}
+	at, err := netip.ParseAddrPort(o.Listen)
+	if err != nil || at.Port() == 0 {
+		return openflow.Errorf(openflow.CodeInvalid, "temporal server: %q is no address to listen on", o.Listen).
+			WithHint("use an IP address and a port, such as 127.0.0.1:7233 or 0.0.0.0:7233")
+	}
+	if o.Open && !at.Addr().IsLoopback() {
+		return openflow.Errorf(openflow.CodeInvalid, "temporal server: without a token, it would let everybody who reaches %s do everything",
+			o.Listen).WithHint("listen on 127.0.0.1, or use a token")
+	}
+	return nil
 }
 
 // setDefault gives v the value def when it has none.

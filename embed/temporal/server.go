@@ -10,6 +10,7 @@ import (
 	sdkclient "go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"openflow"
@@ -23,6 +24,7 @@ type Server struct {
 	options Options
 	token   token
 	running *running
+	claim   *claim           // of the database; nil with a folder
 	conn    *grpc.ClientConn // to the frontend, with the token; for the UI and for ReleaseOrphans
 	ui      http.Handler
 
@@ -30,38 +32,72 @@ type Server struct {
 	closeErr error
 }
 
-// Start runs a server on the folder of o and returns when it takes requests, some 0.4 s later. It may be called on a
-// folder whose previous process was killed at any moment, the very first start included. Nothing may use the folder
-// beside it: see the package comment. ctx bounds the preparation of the file, not the life of the server.
+// Start runs a server on the folder or database of o and returns when it takes requests, some 0.4 s later. It may be
+// called on one whose previous process was killed at any moment, the very first start included. Nothing may use a folder
+// beside it: see the package comment; a database is claimed. ctx bounds the preparation of the store, not the life of the
+// server.
 //
-// Errors: CodeInvalid (options), CodeConflict (the folder is of a newer release, or search attributes changed type),
-// CodeInternal.
+// Errors: CodeInvalid (options), CodeConflict (the store is of a newer release, search attributes changed type, another
+// server has the database or the address), CodeInternal; of a database also CodeUnavailable, CodeUnauthorized and
+// CodePermission.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	if err := o.prepareStore(ctx); err != nil {
-		return nil, err
+	s := &Server{options: o, token: token(o.Token)}
+	if s.token == "" {
+		s.token = newToken()
 	}
-	if err := o.ensureNamespace(ctx); err != nil {
-		return nil, err
-	}
-	s := &Server{options: o, token: newToken()}
-	if s.running, err = o.launch(s.token); err != nil {
-		return nil, err
-	}
-	if err := s.open(); err != nil {
+	if err := s.start(ctx); err != nil {
 		_ = s.Close() // the first error is the one to tell
 		return nil, err
 	}
 	return s, nil
 }
 
+func (s *Server) start(ctx context.Context) (err error) {
+	o := s.options
+	if o.Postgres != "" {
+		err = s.preparePostgres(ctx)
+	} else {
+		err = o.prepareStore(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err := o.ensureNamespace(ctx); err != nil {
+		return err
+	}
+	if s.running, err = o.launch(s.token); err != nil {
+		return err
+	}
+	if s.claim != nil {
+		s.claim.watch(s.running.failure)
+	}
+	return s.open()
+}
+
+// preparePostgres claims the databases before it touches their tables.
+func (s *Server) preparePostgres(ctx context.Context) (err error) {
+	p := s.options.postgres
+	if err := p.ensureDatabase(ctx, p.database); err != nil {
+		return err
+	}
+	if s.claim, err = take(ctx, p); err != nil {
+		return err
+	}
+	return p.prepare(ctx)
+}
+
 // open makes what the methods of s need of a running server.
 func (s *Server) open() (err error) {
+	transport := insecure.NewCredentials()
+	if s.options.frontendTLS != nil {
+		transport = credentials.NewTLS(pinned(s.options.frontendTLS))
+	}
 	s.conn, err = grpc.NewClient(s.Frontend(),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(transport),
 		grpc.WithPerRPCCredentials(tokenCredentials{s.token}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReply)))
 	if err != nil {
@@ -95,12 +131,16 @@ func (s *Server) Dial(ctx context.Context, identity string, logger *slog.Logger)
 	if logger == nil {
 		logger = s.options.Logger
 	}
+	connection := sdkclient.ConnectionOptions{TLSDisabled: true}
+	if s.options.frontendTLS != nil {
+		connection = sdkclient.ConnectionOptions{TLS: pinned(s.options.frontendTLS)}
+	}
 	c, err := sdkclient.DialContext(ctx, sdkclient.Options{
 		HostPort: s.Frontend(), Namespace: s.options.Namespace, Identity: identity,
 		Logger:            sdklog.NewStructuredLogger(logger),
 		Interceptors:      s.options.Interceptors,
 		Credentials:       sdkclient.NewAPIKeyStaticCredentials(string(s.token)),
-		ConnectionOptions: sdkclient.ConnectionOptions{TLSDisabled: true},
+		ConnectionOptions: connection,
 	})
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeUnavailable, "embedded temporal server at %s: %w", s.Frontend(), err)
@@ -112,11 +152,16 @@ func (s *Server) Dial(ctx context.Context, identity string, logger *slog.Logger)
 // first one did. Errors: CodeDeadline.
 func (s *Server) Close() error {
 	s.closing.Do(func() {
-		s.running.failure.silence()
 		if s.conn != nil {
 			_ = s.conn.Close() // it has no state to lose
 		}
-		s.closeErr = stopWithin(stopTimeout, s.running.server.Stop)
+		if s.running != nil {
+			s.running.failure.silence()
+			s.closeErr = stopWithin(stopTimeout, s.running.server.Stop)
+		}
+		if s.claim != nil {
+			s.claim.release()
+		}
 	})
 	return s.closeErr
 }

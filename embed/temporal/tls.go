@@ -1,6 +1,7 @@
 package temporal
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -19,7 +20,10 @@ const internodeName = "internode.openflow.invalid"
 
 // internodeTLS makes history, matching and the internal frontend speak to each other only. Those ports know no
 // authorization, and whoever reaches them may do anything. The one key is made at start and exists in memory only.
-type internodeTLS struct{ server, client *tls.Config }
+type internodeTLS struct {
+	server, client *tls.Config
+	frontend       *tls.Config // nil: it has none
+}
 
 func newInternodeTLS() (*internodeTLS, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -55,11 +59,37 @@ func newInternodeTLS() (*internodeTLS, error) {
 	}, nil
 }
 
-// The methods below implement encryption.TLSConfigProvider. The frontend has no TLS: its token protects it.
+// loadFrontendTLS reads what the frontend shows to its clients; nil when it speaks no TLS.
+func (o Options) loadFrontendTLS() (*tls.Config, error) {
+	if o.Certificate == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(o.Certificate, o.Key)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "temporal server: certificate %s with key %s: %w", o.Certificate, o.Key, err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
+}
+
+// pinned is the client's side of frontendTLS in this process, which knows the one certificate that can be shown.
+func pinned(frontend *tls.Config) *tls.Config {
+	want := frontend.Certificates[0].Certificate[0]
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, //nolint:gosec // the next line verifies
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if !bytes.Equal(s.PeerCertificates[0].Raw, want) {
+				return openflow.Errorf(openflow.CodeInternal, "temporal server: the frontend shows another certificate")
+			}
+			return nil
+		},
+	}
+}
+
+// The methods below implement encryption.TLSConfigProvider. An embedded frontend has no TLS: its token protects it.
 
 func (t *internodeTLS) GetInternodeServerConfig() (*tls.Config, error) { return t.server.Clone(), nil }
 func (t *internodeTLS) GetInternodeClientConfig() (*tls.Config, error) { return t.client.Clone(), nil }
-func (t *internodeTLS) GetFrontendServerConfig() (*tls.Config, error)  { return nil, nil }
+func (t *internodeTLS) GetFrontendServerConfig() (*tls.Config, error)  { return t.frontend.Clone(), nil }
 func (t *internodeTLS) GetFrontendClientConfig() (*tls.Config, error)  { return nil, nil }
 
 // GetRemoteClusterClientConfig has nothing to give: there is one cluster, and it is this process.
