@@ -154,6 +154,7 @@ type TaskOrder struct {
 	Component string
 	Cores     int      // that it takes of a machine
 	Pool      *Pooling // how a machine of the site's pool is found; nil: the node runs it itself
+	Revision  int      // of the workflow's code at the start; set by the engine
 }
 
 // Pooling is how long a run waits for the site's pool, fixed when it starts.
@@ -169,6 +170,7 @@ type JobPlan struct {
 	Scheduler   PartyID
 	Initiator   PartyID
 	Name        string // for people: "4 tasks, 3 parties"
+	UserName    string // who submitted it; may be empty
 	Parties     []Party
 	Tasks       []PlannedTask // upstreams first
 	SyncType    SyncType
@@ -176,6 +178,7 @@ type JobPlan struct {
 	Timing      Timing
 	Timeout     time.Duration // from the start of the job, not counting what it waits before; 0: none
 	Again       bool          // a further run of a job that its parties know
+	Revision    int           // of the workflow's code at the start; set by the engine
 }
 
 // PlannedTask is a task as far as scheduling goes.

@@ -201,9 +201,7 @@ func (n *Node) live(session string) bool {
 func (n *Node) startTemporal(ctx context.Context) error {
 	keyword := enumspb.INDEXED_VALUE_TYPE_KEYWORD
 	attributes := map[string]enumspb.IndexedValueType{}
-	for _, k := range []interface{ GetName() string }{
-		workflows.AttributeJob, workflows.AttributeTask, workflows.AttributeParty, workflows.AttributeRole, workflows.AttributeComponent,
-	} {
+	for _, k := range workflows.Attributes() {
 		attributes[k.GetName()] = keyword
 	}
 	interceptors, err := n.traces.Interceptors()

@@ -116,7 +116,7 @@ func (s *Service) plan(job openflow.ScheduledJob) (openflow.JobPlan, error) {
 	}
 	return openflow.JobPlan{
 		ID: job.ID, Scheduler: s.Self, Initiator: job.Initiator, Parties: job.DAG.Parties, Tasks: tasks,
-		Name:     fmt.Sprintf("%d tasks, %d parties", len(tasks), len(job.DAG.Parties)),
+		Name: fmt.Sprintf("%d tasks, %d parties", len(tasks), len(job.DAG.Parties)), UserName: job.UserName,
 		SyncType: job.DAG.Conf.SyncType, AutoRetries: job.DAG.Conf.AutoRetries, Timeout: job.DAG.Conf.Timeout, Timing: s.Timing,
 	}, nil
 }

@@ -121,7 +121,7 @@ func TestCreateJob(t *testing.T) {
 	require.Equal(t, 8, conf.ComputingPartitions)
 
 	require.Equal(t, []openflow.JobPlan{{
-		ID: "1", Scheduler: "9999", Initiator: "10000", Name: "2 tasks, 2 parties", Parties: []openflow.Party{guest, host},
+		ID: "1", Scheduler: "9999", Initiator: "10000", Name: "2 tasks, 2 parties", UserName: "u", Parties: []openflow.Party{guest, host},
 		Tasks: []openflow.PlannedTask{
 			{Name: "reader_0", Component: "reader", Parties: []openflow.Party{guest, host}},
 			{Name: "lr_0", Component: "lr", Upstreams: []openflow.TaskName{"reader_0"}, Parties: []openflow.Party{guest, host}},

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -24,6 +25,8 @@ func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason str
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	j.status, j.reason = status, reason
 	j.created = true
+	show(ctx, j.plan.Revision, string(status))
+	workflow.SetCurrentDetails(ctx, sentence("telling the parties:", string(status), reason))
 	if !j.folds {
 		j.endSingly(ctx)
 		return
@@ -34,7 +37,7 @@ func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason str
 		ends[p] = activities.JobUpdate{PartyCall: j.at(p), Status: status, Reason: reason, Tasks: j.lastWords(p)}
 	}
 	_ = each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
-		err := call(ctx, 0, "", scheduling.StopJob, ends[p], nil)
+		err := call(ctx, 0, "stop at "+p.String(), scheduling.StopJob, ends[p], nil)
 		j.reached[p] = !openflow.CodeOf(err).Retryable()
 		return nil
 	})
@@ -70,7 +73,7 @@ func (j *jobRun) recordEnd(ctx workflow.Context, reason string, progress int) {
 		workflow.GetLogger(ctx).Error("end of the job not recorded", "job", j.plan.ID, "err", err)
 	}
 	j.shown = reason
-	workflow.SetCurrentDetails(ctx, string(j.status)+" "+reason)
+	workflow.SetCurrentDetails(ctx, sentence(string(j.status), reason))
 }
 
 // stopped is how far the end of the job has come.
@@ -149,7 +152,7 @@ func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activitie
 				return nil
 			}
 			r := openflow.Report{Key: k}
-			err := call(ctx, 0, "", scheduling.CollectTask, k, &r)
+			err := call(ctx, 0, fmt.Sprintf("how %s stands at %s", k.Task, k.Party), scheduling.CollectTask, k, &r)
 			idle := err == nil && r.Status == openflow.TaskWaiting && !j.starting.IsLocked()
 			if openflow.CodeOf(err) == openflow.CodeNotFound || idle {
 				r.Status, err = openflow.TaskCanceled, nil
@@ -163,7 +166,7 @@ func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activitie
 			case r.Status == openflow.TaskWaiting:
 				return nil // its start is on the way, and will be refused
 			}
-			return call(ctx, 0, "", scheduling.StopJob, ends[k.Party], nil)
+			return call(ctx, 0, "stop at "+k.Party.String(), scheduling.StopJob, ends[k.Party], nil)
 		})
 	}
 }
@@ -175,7 +178,7 @@ func (j *jobRun) tellStopping(ctx workflow.Context, lasts bool) {
 		return
 	}
 	j.shown = reason
-	workflow.SetCurrentDetails(ctx, string(j.status)+" "+reason)
+	workflow.SetCurrentDetails(ctx, sentence(string(j.status), reason))
 	j.record(ctx, "", reason, 0)
 	if !lasts {
 		return
@@ -184,6 +187,6 @@ func (j *jobRun) tellStopping(ctx workflow.Context, lasts bool) {
 		if !j.reached[p] {
 			return nil
 		}
-		return call(ctx, 0, "", scheduling.UpdateJob, activities.JobUpdate{PartyCall: j.at(p), Reason: reason}, nil)
+		return call(ctx, 0, "tell "+p.String(), scheduling.UpdateJob, activities.JobUpdate{PartyCall: j.at(p), Reason: reason}, nil)
 	})
 }

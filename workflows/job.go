@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -25,8 +26,7 @@ func Job(ctx workflow.Context, in openflow.JobPlan) (openflow.JobStatus, error) 
 		plan: in, state: plan.New(in.Tasks, in.AutoRetries), wake: workflow.GetSignalChannel(ctx, SignalWake), starting: workflow.NewMutex(ctx),
 		begun: map[openflow.Party]bool{}, due: map[openflow.Party][]openflow.TaskUpdate{}, reached: map[openflow.Party]bool{},
 	}
-	// Version 1 makes one call where there were several, and waits in the end until nothing of the job runs anywhere.
-	j.folds = workflow.GetVersion(ctx, "fold calls", workflow.DefaultVersion, 1) != workflow.DefaultVersion
+	j.folds = in.Revision >= 1
 	if err := j.handlers(ctx); err != nil {
 		return "", err
 	}
@@ -55,7 +55,7 @@ type jobRun struct {
 
 	starting workflow.Mutex // held while a task is being started
 
-	folds   bool                                     // calls are folded; otherwise see singly.go
+	folds   bool                                     // revision 1: calls are folded; otherwise see singly.go
 	grants  []plan.Grant                             // what parties answered to the application that went with the creation
 	begun   map[openflow.Party]bool                  // the party knows that the job runs
 	due     map[openflow.Party][]openflow.TaskUpdate // ends of tasks that the party has not been told
@@ -171,7 +171,7 @@ func (j *jobRun) create(ctx workflow.Context) error {
 // reopen makes the scheduler's record of a rerun wait once more. The workflow does that, not the request that started it:
 // a record that waits always has a workflow behind it.
 func (j *jobRun) reopen(ctx workflow.Context) error {
-	if !j.plan.Again || workflow.GetVersion(ctx, "reopen the record", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+	if !j.plan.Again || j.plan.Revision < 1 && workflow.GetVersion(ctx, "reopen the record", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
 		return nil
 	}
 	news := activities.JobNews{Job: j.plan.ID, Status: openflow.JobWaiting}
@@ -229,7 +229,7 @@ func (j *jobRun) apply(ctx workflow.Context) ([]plan.Grant, error) {
 	ask := func(ctx workflow.Context, p openflow.Party, g *plan.Grant) error {
 		return call(ctx, j.plan.Timing.Partner, "apply at "+p.String(), scheduling.ApplyResources, j.at(p), g)
 	}
-	if j.refusals == 0 || !j.inOrder(ctx) {
+	if j.refusals == 0 || !j.folds {
 		grants := make([]plan.Grant, len(j.plan.Parties))
 		return grants, first(each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
 			return ask(ctx, p, &grants[slices.Index(j.plan.Parties, p)])
@@ -266,7 +266,7 @@ func (j *jobRun) wait(ctx workflow.Context, v plan.Admission, pause time.Duratio
 	}
 	j.tellWait(ctx, v)
 	called := false
-	if j.refusals == 1 && v.Called && j.inOrder(ctx) {
+	if j.refusals == 1 && v.Called && j.folds {
 		if called = j.pause(ctx, lasting); !called {
 			j.tellParties(ctx, v.Wait)
 		}
@@ -299,11 +299,6 @@ func (j *jobRun) pause(ctx workflow.Context, d time.Duration) bool {
 	return called || j.stop != nil
 }
 
-// inOrder tells whether this job waits as jobs do since parties call: it asks them in order, and they hear of it early.
-func (j *jobRun) inOrder(ctx workflow.Context) bool {
-	return workflow.GetVersion(ctx, "apply in order", workflow.DefaultVersion, 1) != workflow.DefaultVersion
-}
-
 // tellWait makes the reason visible: at once to the scheduler, and to the parties once the wait lasts. Many jobs may wait,
 // so news is rare: at the first, second, fourth, eighth … refusal, and before a party could think that it is forgotten.
 func (j *jobRun) tellWait(ctx workflow.Context, v plan.Admission) {
@@ -311,7 +306,7 @@ func (j *jobRun) tellWait(ctx workflow.Context, v plan.Admission) {
 	j.reason = v.Wait
 	workflow.SetCurrentDetails(ctx, v.Wait)
 	if j.refusals&(j.refusals-1) != 0 {
-		if j.inOrder(ctx) && workflow.Now(ctx).Sub(j.told) > newsEvery {
+		if j.folds && workflow.Now(ctx).Sub(j.told) > newsEvery {
 			j.tellParties(ctx, v.Wait)
 		}
 		return
@@ -330,7 +325,7 @@ func (j *jobRun) tellParties(ctx workflow.Context, why string) {
 	j.told = workflow.Now(ctx)
 	_ = each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
 		u := activities.JobUpdate{PartyCall: j.at(p), Status: openflow.JobWaiting, Reason: why}
-		return call(ctx, 0, "", scheduling.UpdateJob, u, nil) // news only: a party that misses it sees the next
+		return call(ctx, 0, "tell "+p.String(), scheduling.UpdateJob, u, nil) // news only: a party that misses it sees the next
 	})
 }
 
@@ -338,6 +333,7 @@ func (j *jobRun) tellParties(ctx workflow.Context, why string) {
 func (j *jobRun) start(ctx workflow.Context) error {
 	j.reason = ""
 	workflow.SetCurrentDetails(ctx, "running")
+	show(ctx, j.plan.Revision, string(openflow.JobRunning))
 	workflow.Go(ctx, func(ctx workflow.Context) { j.record(ctx, openflow.JobRunning, "", 0) })
 	parties := slices.Clone(j.plan.Parties)
 	if j.folds {
@@ -379,11 +375,28 @@ func (j *jobRun) drive(ctx workflow.Context) {
 		if len(step.Start) > 0 {
 			continue // after a crash, reports of these tasks' ends can have come before the workflow starts them again
 		}
+		workflow.SetCurrentDetails(ctx, j.awaited())
 		if err := workflow.Await(ctx, func() bool { return j.news || j.stop != nil }); err != nil {
 			j.end(ctx, openflow.JobCanceled, "the job's workflow was canceled")
 			return
 		}
 	}
+}
+
+// awaited says whose word about which tasks the job waits for.
+func (j *jobRun) awaited() string {
+	var parts []string
+	at := map[openflow.TaskName]int{}
+	for _, k := range j.state.Silent(j.plan.ID) {
+		i, ok := at[k.Task]
+		if !ok {
+			at[k.Task] = len(parts)
+			parts = append(parts, fmt.Sprintf("%s at %s", k.Task, k.Party))
+			continue
+		}
+		parts[i] += ", " + k.Party.String()
+	}
+	return "waiting for " + strings.Join(parts, "; ")
 }
 
 // announce tells the parties of a task that it has ended: with the next call to the party where one is due, in a call
@@ -418,7 +431,7 @@ func (j *jobRun) announce(ctx workflow.Context, step plan.Step) {
 // tell tells a party what is due, in calls of their own.
 func (j *jobRun) tell(ctx workflow.Context, p openflow.Party) {
 	for _, u := range j.takeDue(p) {
-		if call(ctx, 0, "", scheduling.UpdateTask, u, nil) != nil {
+		if call(ctx, 0, fmt.Sprintf("%s %s, to %s", u.Key.Task, u.Status, p), scheduling.UpdateTask, u, nil) != nil {
 			j.due[p] = append(j.due[p], u)
 		}
 	}
@@ -505,7 +518,7 @@ func (j *jobRun) collect(ctx workflow.Context) {
 		}
 		_ = each(ctx, j.state.Silent(j.plan.ID), func(ctx workflow.Context, k openflow.TaskKey) error {
 			var r openflow.Report
-			if err := call(ctx, 0, "", scheduling.CollectTask, k, &r); err != nil {
+			if err := call(ctx, 0, fmt.Sprintf("how %s stands at %s", k.Task, k.Party), scheduling.CollectTask, k, &r); err != nil {
 				return err // not reachable now: the next round asks again
 			}
 			if r.Status.Terminal() {
@@ -536,7 +549,7 @@ func (j *jobRun) giveUp(ctx workflow.Context, err error) {
 
 func (j *jobRun) record(ctx workflow.Context, status openflow.JobStatus, reason string, progress int) {
 	n := activities.JobNews{Job: j.plan.ID, Status: status, Reason: reason, Progress: progress}
-	if err := call(ctx, 0, "", scheduling.RecordJob, n, nil); err != nil {
+	if err := call(ctx, 0, "record "+string(status), scheduling.RecordJob, n, nil); err != nil {
 		workflow.GetLogger(ctx).Warn("job news not recorded", "job", j.plan.ID, "err", err)
 	}
 }

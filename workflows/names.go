@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
 	"openflow"
 )
@@ -35,6 +36,7 @@ var (
 	AttributeParty     = temporal.NewSearchAttributeKeyKeyword("OfParty")
 	AttributeRole      = temporal.NewSearchAttributeKeyKeyword("OfRole")
 	AttributeComponent = temporal.NewSearchAttributeKeyKeyword("OfComponent")
+	AttributeStatus    = temporal.NewSearchAttributeKeyKeyword("OfStatus") // of the job, or of the run of a task
 )
 
 // Queues of a site's pool. What concerns a container is done from the queue of the machine that has it.
@@ -57,6 +59,38 @@ func MachineQueue(machine string) string { return machineQueue + machine }
 // OfPool tells whether a task queue is one that workers of a pool serve.
 func OfPool(queue string) bool {
 	return queue == poolQueue || strings.HasPrefix(queue, poolQueue+".") || strings.HasPrefix(queue, machineQueue)
+}
+
+// Attributes are all search attributes that workflows of this package carry.
+func Attributes() []temporal.SearchAttributeKeyKeyword {
+	return []temporal.SearchAttributeKeyKeyword{
+		AttributeJob, AttributeTask, AttributeParty, AttributeRole, AttributeComponent, AttributeStatus,
+	}
+}
+
+// Fields of a workflow's memo: what people look for in a list, and never search by.
+const (
+	MemoName      = "name"      // "4 tasks, 3 parties"
+	MemoUser      = "user"      // who submitted the job
+	MemoInitiator = "initiator" // party ID
+	MemoScheduler = "scheduler" // party ID
+	MemoParties   = "parties"   // "guest 9999, host 10000"
+)
+
+// Revision is that of this code. A workflow is started with it and keeps it, so that a run of an older version goes on with
+// the commands of its time, without a version marker in every new history:
+//   - 1: the status is a search attribute. A job folds calls, applies in order after a refusal, and ends when nothing of it
+//     runs anywhere.
+const Revision = 1
+
+// show makes a workflow's status searchable. A change costs one event and one write, so only changes are shown.
+func show(ctx workflow.Context, revision int, status string) {
+	if revision < 1 {
+		return
+	}
+	if err := workflow.UpsertTypedSearchAttributes(ctx, AttributeStatus.ValueSet(status)); err != nil {
+		workflow.GetLogger(ctx).Warn("status not searchable", "status", status, "err", err)
+	}
 }
 
 // StopRequest is the argument of UpdateStop.

@@ -76,7 +76,7 @@ func (t *taskRun) choose(ctx workflow.Context) error {
 
 // tellWait shows why the run waits. That it cannot be told now says nothing about the workers.
 func (t *taskRun) tellWait(ctx workflow.Context) (w activities.Waiting) {
-	if err := call(ctx, 0, "", placing.TellWait, t.order, &w); err != nil {
+	if err := call(ctx, 0, "tell why it waits", placing.TellWait, t.order, &w); err != nil {
 		workflow.GetLogger(ctx).Warn("reason of a wait not told", "task", t.order.Key.String(), "err", err)
 		return activities.Waiting{}
 	}

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -12,9 +14,10 @@ import (
 
 // briefly suits the first try of an idempotent call: a local activity costs half of a regular one. It must be short,
 // because the workflow task is held open while it runs.
-func briefly(ctx workflow.Context) workflow.Context {
+func briefly(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		ScheduleToCloseTimeout: 3 * time.Second,
+		Summary:                summary,
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
 	})
 }
@@ -51,7 +54,7 @@ const containerGrace = 5 * time.Minute
 // call tries do briefly and, when a retry could help, repeats it patiently until the deadline. do must be idempotent.
 // What is exhausted is for the caller to ask for again, because it knows what may free it.
 func call(ctx workflow.Context, deadline time.Duration, summary string, do, arg, result any) error {
-	err := activities.FromTemporal(workflow.ExecuteLocalActivity(briefly(ctx), do, arg).Get(ctx, result))
+	err := activities.FromTemporal(workflow.ExecuteLocalActivity(briefly(ctx, summary), do, arg).Get(ctx, result))
 	if err == nil || ctx.Err() != nil || deadline <= 0 {
 		return err
 	}
@@ -84,4 +87,9 @@ func first(errs []error) error {
 		}
 	}
 	return nil
+}
+
+// sentence joins what there is to say.
+func sentence(words ...string) string {
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }

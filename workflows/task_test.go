@@ -76,6 +76,7 @@ var _ interface {
 func order() openflow.TaskOrder {
 	return openflow.TaskOrder{
 		Key: openflow.TaskKey{Job: "J", Task: "a", Party: host}, Scheduler: "9999", Report: true, Timeout: time.Hour, Component: "noop",
+		Revision: workflows.Revision,
 	}
 }
 

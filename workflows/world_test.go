@@ -99,7 +99,7 @@ func task(name openflow.TaskName, ups ...openflow.TaskName) openflow.PlannedTask
 
 func jobOf(tasks ...openflow.PlannedTask) openflow.JobPlan {
 	return openflow.JobPlan{
-		ID: "J", Scheduler: "9999", Initiator: "9999", Parties: []openflow.Party{guest, host}, Tasks: tasks, Timing: timing(),
+		ID: "J", Scheduler: "9999", Initiator: "9999", Parties: []openflow.Party{guest, host}, Tasks: tasks, Timing: timing(), Revision: workflows.Revision,
 	}
 }
 

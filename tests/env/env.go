@@ -40,6 +40,7 @@ type settings struct {
 	split   bool
 	pooled  bool
 	spans   func(id string) sdktrace.SpanExporter
+	ui      bool
 }
 
 // Option says how an environment differs from the usual one.
@@ -72,6 +73,9 @@ func Pooling() openflow.Pooling {
 func Spans(of func(id string) sdktrace.SpanExporter) Option {
 	return func(s *settings) { s.spans = of }
 }
+
+// UI gives every node its Temporal UI.
+func UI() Option { return func(s *settings) { s.ui = true } }
 
 // Cores is the size of every node's pool.
 func Cores(n int) Option { return func(s *settings) { s.cores = n } }
@@ -154,7 +158,7 @@ func (e *Env) configure(t testing.TB, dir string) {
 		}
 		c := node.Config{
 			Party: openflow.PartyID(id), Home: filepath.Join(dir, id), Listen: addresses[id], Token: e.set.token,
-			GrantAll: !e.set.strict, Runtime: node.RuntimeProcess, Components: e.witness[id].Program,
+			GrantAll: !e.set.strict, UI: e.set.ui, Runtime: node.RuntimeProcess, Components: e.witness[id].Program,
 			Durability: node.DurableProcess, Limits: limits, Timing: e.set.timing, Version: "test",
 			Log: slog.New(slog.NewTextHandler(e.log, nil)).With("node", id),
 		}

@@ -40,7 +40,7 @@ func (e *Engine) options(id, summary string) sdkclient.StartWorkflowOptions {
 func (e *Engine) StartJob(ctx context.Context, p openflow.JobPlan) error {
 	opts := e.options(workflows.JobWorkflowID(p.ID), "job "+string(p.ID)+": "+p.Name)
 	opts.EnableEagerStart = false // update-with-start does not go with it
-	opts.TypedSearchAttributes = jobAttributes(p)
+	describe(&opts, &p)
 	start := e.Client.NewWithStartWorkflowOperation(opts, workflows.Job, p)
 	h, err := e.Client.UpdateWithStartWorkflow(ctx, sdkclient.UpdateWithStartWorkflowOptions{
 		StartWorkflowOperation: start,
@@ -99,7 +99,7 @@ func (e *Engine) JobRuns(ctx context.Context, id openflow.JobID) (bool, error) {
 func (e *Engine) RerunJob(ctx context.Context, p openflow.JobPlan) error {
 	opts := e.options(workflows.JobWorkflowID(p.ID), "job "+string(p.ID)+", again: "+p.Name)
 	opts.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
-	opts.TypedSearchAttributes = jobAttributes(p)
+	describe(&opts, &p)
 	what := "run job " + string(p.ID) + " again"
 	run, err := e.Client.ExecuteWorkflow(ctx, opts, workflows.Job, p)
 	if err != nil {
@@ -130,10 +130,23 @@ func (e *Engine) await(ctx context.Context, u sdkclient.UpdateWorkflowOptions, r
 	return h.Get(ctx, result)
 }
 
-func jobAttributes(p openflow.JobPlan) temporal.SearchAttributes {
-	return temporal.NewSearchAttributes(
+// describe adds what the Temporal UI shows of a job and finds it by.
+func describe(o *sdkclient.StartWorkflowOptions, p *openflow.JobPlan) {
+	p.Revision = workflows.Revision
+	o.TypedSearchAttributes = temporal.NewSearchAttributes(
 		workflows.AttributeJob.ValueSet(string(p.ID)), workflows.AttributeParty.ValueSet(string(p.Initiator)),
+		workflows.AttributeStatus.ValueSet(string(openflow.JobWaiting)),
 	)
+	parties := make([]string, len(p.Parties))
+	for i, q := range p.Parties {
+		parties[i] = q.String()
+	}
+	o.Memo = map[string]any{
+		workflows.MemoName: p.Name, workflows.MemoInitiator: p.Initiator, workflows.MemoScheduler: p.Scheduler, workflows.MemoParties: strings.Join(parties, ", "),
+	}
+	if p.UserName != "" {
+		o.Memo[workflows.MemoUser] = p.UserName
+	}
 }
 
 // ended tells that the workflow has closed before it could take an update.
@@ -198,8 +211,10 @@ func (e *Engine) StartTask(ctx context.Context, o openflow.TaskOrder) error {
 	opts.TypedSearchAttributes = temporal.NewSearchAttributes(
 		workflows.AttributeJob.ValueSet(string(o.Key.Job)), workflows.AttributeTask.ValueSet(string(o.Key.Task)),
 		workflows.AttributeParty.ValueSet(string(o.Key.Party.ID)), workflows.AttributeRole.ValueSet(string(o.Key.Party.Role)),
-		workflows.AttributeComponent.ValueSet(o.Component),
+		workflows.AttributeComponent.ValueSet(o.Component), workflows.AttributeStatus.ValueSet(string(openflow.TaskRunning)),
 	)
+	opts.Memo = map[string]any{workflows.MemoScheduler: o.Scheduler}
+	o.Revision = workflows.Revision
 	_, err := e.Client.ExecuteWorkflow(ctx, opts, workflows.Task, o)
 	if ended(err) {
 		return nil

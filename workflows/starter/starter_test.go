@@ -147,8 +147,11 @@ func TestUpdateThatMissedTheWorkflow(t *testing.T) {
 
 func TestStartJob(t *testing.T) {
 	s := &server{}
-	p := openflow.JobPlan{ID: "1", Name: "4 tasks, 3 parties", Initiator: "9999"}
+	p := openflow.JobPlan{
+		ID: "1", Name: "4 tasks, 3 parties", UserName: "ann", Initiator: "9999", Scheduler: "10000", Parties: []openflow.Party{key.Party},
+	}
 	require.NoError(t, (&starter.Engine{Client: s, Queue: "q"}).StartJob(t.Context(), p))
+	p.Revision = workflows.Revision
 	require.Equal(t, []any{p}, s.args)
 	require.Equal(t, "1", s.opts.ID)
 	require.Equal(t, "q", s.opts.TaskQueue)
@@ -159,6 +162,11 @@ func TestStartJob(t *testing.T) {
 	require.Equal(t, workflows.UpdateCreated, s.update.UpdateID, "a repeat gets the first answer")
 	attribute(t, s.opts, workflows.AttributeJob, "1")
 	attribute(t, s.opts, workflows.AttributeParty, "9999")
+	attribute(t, s.opts, workflows.AttributeStatus, "waiting")
+	require.Equal(t, map[string]any{
+		"name": "4 tasks, 3 parties", "user": "ann",
+		"initiator": openflow.PartyID("9999"), "scheduler": openflow.PartyID("10000"), "parties": "host 10000",
+	}, s.opts.Memo)
 }
 
 // unique checks that a second start finds the first workflow, running or ended.
@@ -179,6 +187,7 @@ func TestStartTask(t *testing.T) {
 	s := &server{}
 	o := openflow.TaskOrder{Key: key, Scheduler: "9999", Component: "psi"}
 	require.NoError(t, (&starter.Engine{Client: s, Queue: "q"}).StartTask(t.Context(), o))
+	o.Revision = workflows.Revision
 	require.Equal(t, []any{o}, s.args)
 	require.Equal(t, "1_a_0_host_10000@9999", s.opts.ID)
 	require.Equal(t, "a: psi as host", s.opts.StaticSummary)
@@ -187,6 +196,8 @@ func TestStartTask(t *testing.T) {
 	attribute(t, s.opts, workflows.AttributeTask, "a")
 	attribute(t, s.opts, workflows.AttributeRole, "host")
 	attribute(t, s.opts, workflows.AttributeComponent, "psi")
+	attribute(t, s.opts, workflows.AttributeStatus, "running")
+	require.Equal(t, map[string]any{"scheduler": openflow.PartyID("9999")}, s.opts.Memo)
 }
 
 func TestReportsAreToldApart(t *testing.T) {
