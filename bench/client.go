@@ -109,6 +109,13 @@ type chains struct {
 	Burst100 float64 `json:"burst_100"`
 }
 
+// timed is how many seconds do takes.
+func timed(do func() error) (float64, error) {
+	begun := time.Now()
+	err := do()
+	return time.Since(begun).Seconds(), err
+}
+
 // warmUp runs a few jobs that do not count.
 func warmUp(ctx context.Context, s subject) error {
 	for i := range 5 {
@@ -155,8 +162,12 @@ func (n nodeSubject) submit(ctx context.Context, _ string, tasks int) (string, e
 
 // noops is a chain of no-op tasks at guest and host.
 func noops(tasks int, parameters openflow.Parameters) (*openflow.DAG, error) {
+	return noopsAt([]openflow.Party{sdk.Guest("9999"), sdk.Host("10000")}, tasks, parameters)
+}
+
+func noopsAt(parties []openflow.Party, tasks int, parameters openflow.Parameters) (*openflow.DAG, error) {
 	cores := 1
-	p := sdk.NewPipeline(sdk.Guest("9999"), sdk.Host("10000"))
+	p := sdk.NewPipeline(parties...)
 	p.Conf = openflow.JobConf{Cores: &cores, Task: openflow.TaskConf{EngineRun: map[string]any{"cores": 1}}}
 	var before *sdk.Task
 	for i := range tasks {

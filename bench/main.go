@@ -10,9 +10,14 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
+
+	"openflow/node"
 )
 
 func main() {
@@ -24,7 +29,9 @@ func main() {
 	flag.StringVar(&o.out, "out", "bench/results.json", "file for the figures")
 	flag.StringVar(&o.doc, "doc", "", "page to write, such as docs/performance.md")
 	flag.IntVar(&o.runs, "runs", 9, "runs per chain; the median counts")
-	flag.BoolVar(&o.docker, "docker", true, "measure chains in Docker containers too")
+	flag.StringVar(&o.parts, "parts", "nodes,docker,transport,intersection,growth", "what to measure")
+	flag.IntVar(&o.ids, "ids", 100_000, "identifiers a side of the intersection")
+	flag.IntVar(&o.jobs, "jobs", 1000, "the largest wave of jobs, from 10 on in powers of ten")
 	flag.Parse()
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -34,8 +41,9 @@ func main() {
 
 type options struct {
 	bin, floor, out, doc string
-	runs                 int
-	docker               bool
+	components           string // instead of bin's openflow-components
+	parts                string // names, with commas between
+	runs, ids, jobs      int
 }
 
 // run measures everything that can be measured here and shows it.
@@ -51,18 +59,10 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	r := results{Date: today(), Machine: machine(), Durability: "SQLite NORMAL on both sides: survives kill -9, not power loss"}
-	if r.Floor, err = measureFloor(ctx, o, filepath.Join(dir, "floor")); err != nil {
+	if err := r.measure(ctx, o, dir); err != nil {
 		return err
 	}
-	if r.Process, err = measureNodes(ctx, o, filepath.Join(dir, "process"), "process"); err != nil {
-		return err
-	}
-	if o.docker {
-		if r.Docker, err = measureDocker(ctx, o, filepath.Join(dir, "docker")); err != nil {
-			return err
-		}
-	}
-	fmt.Println(r.table())
+	fmt.Println(r.tables())
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
@@ -74,4 +74,30 @@ func run(ctx context.Context, o options) error {
 		return nil
 	}
 	return os.WriteFile(o.doc, []byte(r.page()), 0o644)
+}
+
+// measure fills r with the parts that o asks for.
+func (r *results) measure(ctx context.Context, o options, dir string) error {
+	parts := map[string]func(dir string) error{
+		"nodes": func(dir string) (err error) {
+			if r.Floor, err = measureFloor(ctx, o, dir+"-floor"); err == nil {
+				r.Process, err = measureNodes(ctx, o, dir, node.RuntimeProcess)
+			}
+			return err
+		},
+		"docker":       func(dir string) (err error) { r.Docker, err = measureDocker(ctx, o, dir); return err },
+		"transport":    func(dir string) (err error) { r.Transport, err = measureTransport(ctx, o, dir); return err },
+		"intersection": func(dir string) (err error) { r.Intersection, err = measureIntersection(ctx, o, dir); return err },
+		"growth":       func(dir string) (err error) { r.Growth, err = measureGrowth(ctx, o, dir); return err },
+	}
+	for name := range strings.SplitSeq(o.parts, ",") {
+		part, ok := parts[name]
+		if !ok {
+			return fmt.Errorf("unknown part %q: use %s", name, strings.Join(slices.Sorted(maps.Keys(parts)), ", "))
+		}
+		if err := part(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
 }

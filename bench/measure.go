@@ -90,7 +90,7 @@ type figures struct {
 const idleFor = 10 * time.Second
 
 func measureNodes(ctx context.Context, o options, dir, runtime string) (*figures, error) {
-	p, err := startPair(ctx, o.bin, dir, runtime)
+	p, err := startPair(ctx, o, dir, runtime)
 	if err != nil {
 		return nil, err
 	}
@@ -286,7 +286,7 @@ func measureDocker(ctx context.Context, o options, dir string) (*figures, error)
 	if err != nil {
 		return nil, err
 	}
-	p, err := startPair(ctx, o.bin, dir, node.RuntimeDocker)
+	p, err := startPair(ctx, o, dir, node.RuntimeDocker)
 	if err != nil {
 		return nil, err
 	}

@@ -9,15 +9,23 @@ import (
 	"strconv"
 	"strings"
 
+	"openflow"
 	"openflow/fleet"
 )
 
 // startPair starts two nodes, 9999 and 10000, that grant each other everything.
-func startPair(ctx context.Context, bin, dir, runtime string) (*fleet.Fleet, error) {
+func startPair(ctx context.Context, o options, dir, runtime string) (*fleet.Fleet, error) {
+	return startFleet(ctx, o, dir, runtime, "9999", "10000")
+}
+
+func startFleet(ctx context.Context, o options, dir, runtime string, parties ...openflow.PartyID) (*fleet.Fleet, error) {
+	if o.components == "" {
+		o.components = filepath.Join(o.bin, "openflow-components")
+	}
 	f, err := fleet.New(dir, fleet.Options{
-		Binary: filepath.Join(bin, "openflow"), Components: filepath.Join(bin, "openflow-components"), Runtime: runtime,
+		Binary: filepath.Join(o.bin, "openflow"), Components: o.components, Runtime: runtime,
 		LogLevel: "error", Flags: []string{"--grant-all"},
-	}, "9999", "10000")
+	}, parties...)
 	if err != nil {
 		return nil, err
 	}

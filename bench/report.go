@@ -17,6 +17,10 @@ type results struct {
 	Floor      *chains  `json:"floor,omitempty"`
 	Process    *figures `json:"process"`
 	Docker     *figures `json:"docker,omitempty"`
+
+	Transport    *transport    `json:"transport,omitempty"`
+	Intersection *intersection `json:"intersection,omitempty"`
+	Growth       *growth       `json:"growth,omitempty"`
 }
 
 func today() string { return time.Now().Format("2006-01-02") }
@@ -44,7 +48,6 @@ type line struct{ measure, fateFlow, floor, openflow, ratio, budget string }
 
 func (r results) lines() []line {
 	p := r.Process
-	secs := func(v float64) string { return fmt.Sprintf("%.3f", v) }
 	against := func(what, fate string, ours float64, floor func(*chains) float64) line {
 		l := line{what, fate, "–", secs(ours), "–", "≤ 2 × floor"}
 		if r.Floor != nil {
@@ -52,6 +55,9 @@ func (r results) lines() []line {
 			l.floor, l.ratio = secs(f), fmt.Sprintf("%.2f", ours/f)
 		}
 		return l
+	}
+	if p == nil {
+		return r.dockerLine()
 	}
 	lines := []line{
 		against("chain of 1, s", "3.3", p.Chain1, func(c *chains) float64 { return c.Chain1 }),
@@ -67,12 +73,7 @@ func (r results) lines() []line {
 		rate.floor, rate.ratio = fmt.Sprintf("%.1f", 100/r.Floor.Burst100), fmt.Sprintf("%.2f", r.Floor.Burst100/p.Burst100)
 	}
 	lines = append(lines, perTask, rate)
-	if d := r.Docker; d != nil {
-		lines = append(lines, line{
-			"chain of 10 in Docker, s", "–", secs(d.Containers20) + " (20 bare containers)", secs(d.Chain10),
-			fmt.Sprintf("+ %.2f s", d.Chain10-d.Containers20), "+ 0.6 s",
-		})
-	}
+	lines = append(lines, r.dockerLine()...)
 	return append(lines,
 		line{"exit → job visible at both parties, ms", "0–2,300", "–", fmt.Sprintf("%.0f", p.ExitToVisible), "–", "≤ 100"},
 		line{"idle node: memory, MB", "101", "145", fmt.Sprintf("%.0f", p.IdleMB), "–", "≤ 250"},
@@ -82,12 +83,66 @@ func (r results) lines() []line {
 	)
 }
 
+func secs(v float64) string { return fmt.Sprintf("%.3f", v) }
+
+// dockerLine is the row of chains in containers, if they were measured.
+func (r results) dockerLine() []line {
+	d := r.Docker
+	if d == nil {
+		return nil
+	}
+	return []line{{
+		"chain of 10 in Docker, s", "–", secs(d.Containers20) + " (20 bare containers)", secs(d.Chain10),
+		fmt.Sprintf("+ %.2f s", d.Chain10-d.Containers20), "+ 0.6 s",
+	}}
+}
+
 func (r results) table() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "| measure | FATE-Flow 2.2 | floor | openflow | ratio | budget |")
 	fmt.Fprintln(&b, "|---|---|---|---|---|---|")
 	for _, l := range r.lines() {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", l.measure, l.fateFlow, l.floor, l.openflow, l.ratio, l.budget)
+	}
+	return b.String()
+}
+
+// tables is everything, for the terminal and the page.
+func (r results) tables() string {
+	var b strings.Builder
+	if r.Process != nil || r.Docker != nil {
+		b.WriteString(r.table())
+	}
+	if t := r.Transport; t != nil {
+		fmt.Fprintf(&b, `
+Messages between two parties' programs, through both nodes, beside plain requests through two bare HTTP proxies:
+
+| measure | bare proxies | openflow | ratio |
+|---|---|---|---|
+| 1 KiB there and back, ms | %.2f | %.2f | %.1f |
+| 1 MiB messages, one after the other, MB/s | %.0f | %.0f | %.2f |
+`, t.BareRoundTripMS, t.RoundTripMS, t.RoundTripMS/t.BareRoundTripMS, t.BareMBs, t.MBs, t.MBs/t.BareMBs)
+	}
+	if x := r.Intersection; x != nil {
+		fmt.Fprintf(&b, `
+Private set intersection of %[1]d × %[1]d identifiers, half of them shared, both parties on this machine, beside what the
+curve's multiplications alone take on all of its cores: psi %.1[2]f s, the curve %.1[3]f s, ratio %.2[4]f.
+`, x.IDs, x.Seconds, x.Curve, x.Seconds/x.Curve)
+	}
+	if g := r.Growth; g != nil {
+		fmt.Fprintf(&b, `
+One-task jobs of two parties in waves, %d at a time, on nodes that have run all the waves before:
+
+| jobs | a second | scheduler's memory, MB | one more job, s | newest page of jobs, s |
+|---|---|---|---|---|
+`, inFlight)
+		for _, f := range g.Jobs {
+			fmt.Fprintf(&b, "| %d | %.1f | %.0f | %.3f | %.4f |\n", f.Jobs, f.PerS, f.MB, f.Chain1, f.ListSec)
+		}
+		b.WriteString("\nChains of no-op tasks with every party on a node of its own, all on this machine:\n\n| parties | chain of 1, s | chain of 5, s |\n|---|---|---|\n")
+		for _, f := range g.Parties {
+			fmt.Fprintf(&b, "| %d | %.3f | %.3f |\n", f.Parties, f.Chain1, f.Chain5)
+		}
 	}
 	return b.String()
 }
@@ -120,5 +175,5 @@ its task starts, not while its upstream runs, so there is time left to win.
 behind one that held the pool; in 12 s of waiting nothing was written to their histories, so no workflow task or activity of
 theirs ran, and nothing to the catalogue; then all ran in their order, eight at a time, in 70.6 s, with ten writes to
 Temporal's histories per job, as many as with two hundred jobs.
-`, "`", r.Date, r.Machine, r.Durability, r.table())
+`, "`", r.Date, r.Machine, r.Durability, r.tables())
 }
