@@ -11,7 +11,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +23,12 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	sdkclient "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	sdklog "go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -56,6 +62,8 @@ type Options struct {
 	Retention time.Duration
 	// SearchAttributes exist after Dial; another type for an existing name is CodeConflict.
 	SearchAttributes map[string]enumspb.IndexedValueType
+
+	Interceptors []interceptor.ClientInterceptor // of the client and its workers
 
 	Identity string       // names the process in histories
 	Logger   *slog.Logger // default slog.Default()
@@ -104,9 +112,52 @@ func Dial(ctx context.Context, o Options) (sdkclient.Client, error) {
 	return c, nil
 }
 
+// maxReply is the largest message that [Conn] takes, in bytes: a page of a long history.
+const maxReply = 64 << 20
+
+// Conn is a connection of its own to the cluster's frontend, for the Temporal UI. It connects when it is used first.
+// Errors: CodeInvalid (options, certificates).
+func Conn(o Options) (*grpc.ClientConn, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	secure, err := o.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	transport := insecure.NewCredentials()
+	if secure != nil {
+		transport = credentials.NewTLS(secure)
+	}
+	conn, err := grpc.NewClient(o.Address,
+		grpc.WithTransportCredentials(transport),
+		grpc.WithPerRPCCredentials(bearer(o.Token)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReply)))
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "temporal cluster at %s: %w", o.Address, err)
+	}
+	return conn, nil
+}
+
+// bearer sends a token with every call, as the SDK's client does; none when it is empty.
+type bearer string
+
+// GetRequestMetadata implements credentials.PerRPCCredentials.
+func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	if b == "" {
+		return nil, nil
+	}
+	return map[string]string{"authorization": "Bearer " + string(b)}, nil
+}
+
+// RequireTransportSecurity implements credentials.PerRPCCredentials. Whether the way is safe is the operator's affair.
+func (b bearer) RequireTransportSecurity() bool { return false }
+
 func (o Options) settings() (sdkclient.Options, error) {
 	settings := sdkclient.Options{
 		HostPort: o.Address, Namespace: o.Namespace, Identity: o.Identity, Logger: sdklog.NewStructuredLogger(o.Logger),
+		Interceptors: o.Interceptors,
 	}
 	var err error
 	if settings.ConnectionOptions.TLS, err = o.tlsConfig(); err != nil {
@@ -157,13 +208,23 @@ func (o Options) prepare(ctx context.Context, c sdkclient.Client) error {
 		return o.explain("search attributes of namespace "+o.Namespace, err)
 	}
 	return o.explain("wait for namespace "+o.Namespace, o.await(ctx, func() (bool, error) {
-		_, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Namespace: o.Namespace, PageSize: 1})
-		var unknown *serviceerror.NamespaceNotFound
-		if errors.As(err, &unknown) {
+		_, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Namespace: o.Namespace, PageSize: 1, Query: o.everyAttribute()})
+		var space *serviceerror.NamespaceNotFound
+		var attribute *serviceerror.InvalidArgument
+		if errors.As(err, &space) || errors.As(err, &attribute) { // listed, and not known everywhere yet
 			return false, nil
 		}
 		return err == nil, err
 	}))
+}
+
+// everyAttribute is a query that is understood once the cluster's caches know all search attributes.
+func (o Options) everyAttribute() string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(o.SearchAttributes)) {
+		parts = append(parts, "`"+name+"` IS NULL")
+	}
+	return strings.Join(parts, " AND ")
 }
 
 // await looks until done says yes or fails.

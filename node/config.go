@@ -95,6 +95,7 @@ type Config struct {
 	Limits          partner.Limits
 	Retention       Retention
 	Timing          openflow.Timing
+	Shared          Shared // services instead of embedded parts
 	UI              bool
 	Version         string
 	Spans           sdktrace.SpanExporter // where traces go; nil: there are none

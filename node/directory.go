@@ -42,7 +42,7 @@ func (d *directory) client(ctx context.Context, id openflow.PartyID) (*partner.C
 }
 
 func (d *directory) clientOf(s openflow.SiteRecord) *partner.Client {
-	return &partner.Client{Self: d.self, Peer: s.Party, URL: s.URL, Signer: d.signer, HTTP: d.http}
+	return &partner.Client{Self: d.self, Peer: s.Party, URL: s.URL, Signer: d.signer, HTTP: d.http, Called: d.called}
 }
 
 func (d *directory) site(ctx context.Context, id openflow.PartyID) (openflow.SiteRecord, error) {

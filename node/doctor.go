@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -107,10 +108,10 @@ func (n *Node) space() (s doctor.Space) {
 
 // storedKey is the key as the next start would find it.
 func (n *Node) storedKey() (info fs.FileInfo, public string, err error) {
-	if info, err = os.Lstat(n.home.path("node.key")); err != nil {
+	if info, err = os.Lstat(filepath.Join(n.secretsDir(), "node.key")); err != nil {
 		return nil, "", err // LoadOrCreateKey would make one
 	}
-	key, err := trust.LoadOrCreateKey(n.home.dir)
+	key, err := trust.LoadOrCreateKey(n.secretsDir())
 	if err != nil && info.Mode().Perm()&0o077 == 0 {
 		return info, "", err
 	}
@@ -168,7 +169,7 @@ func (n *Node) examineTemporal(ctx context.Context) []openflow.Finding {
 
 func (n *Node) taskQueue(ctx context.Context, name string, kind enumspb.TaskQueueType) doctor.Queue {
 	q, err := n.client.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
-		Namespace: n.temporal.Namespace(), TaskQueue: &taskqueuepb.TaskQueue{Name: Queue, Kind: enumspb.TASK_QUEUE_KIND_NORMAL},
+		Namespace: n.namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: Queue, Kind: enumspb.TASK_QUEUE_KIND_NORMAL},
 		TaskQueueType: kind, ReportStats: true,
 	})
 	return doctor.Queue{
@@ -179,7 +180,7 @@ func (n *Node) taskQueue(ctx context.Context, name string, kind enumspb.TaskQueu
 
 // failing lists open workflows whose next decision has failed several times: they do not replay, or panic.
 func (n *Node) failing(ctx context.Context) (failing []doctor.Failing, looked, open int, err error) {
-	service, space := n.client.WorkflowService(), n.temporal.Namespace()
+	service, space := n.client.WorkflowService(), n.namespace
 	const query = `ExecutionStatus = "Running"`
 	count, err := service.CountWorkflowExecutions(ctx, &workflowservice.CountWorkflowExecutionsRequest{Namespace: space, Query: query})
 	if err != nil {

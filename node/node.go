@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -25,12 +26,9 @@ import (
 	"openflow/catalogue"
 	"openflow/embed/temporal"
 	"openflow/events"
-	"openflow/events/memory"
 	"openflow/initiator"
 	"openflow/messages"
-	"openflow/messages/sqlite"
 	"openflow/objects"
-	"openflow/objects/folder"
 	"openflow/partner"
 	"openflow/scheduler"
 	sdkpartner "openflow/sdk/partner"
@@ -42,7 +40,6 @@ import (
 	"openflow/telemetry/traces"
 	"openflow/trust"
 	"openflow/worker"
-	"openflow/workflows"
 	"openflow/workflows/starter"
 )
 
@@ -65,7 +62,9 @@ type Node struct {
 	events    events.Store
 	catalog   components
 	queue     *partner.Queue
-	temporal  *temporal.Server
+	temporal  *temporal.Server // nil: a cluster that runs elsewhere
+	namespace string           // in Temporal
+	ui        http.Handler     // of Temporal
 	client    sdkclient.Client
 	worker    sdkworker.Worker
 	directory *directory
@@ -93,7 +92,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	}
 	n := &Node{machine: machine{log: c.Log}, config: c, started: time.Now()}
 	for _, step := range []func(context.Context) error{
-		n.openHome, n.bind, n.openTelemetry, n.openStores, n.openRuntime, n.startTemporal, n.serve, n.register, n.startWorker, n.startUpkeep,
+		n.openHome, n.bind, n.openTelemetry, n.openStores, n.openRuntime, n.openTemporal, n.serve, n.register, n.startWorker, n.startUpkeep,
 	} {
 		if err := step(ctx); err != nil {
 			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -112,14 +111,14 @@ func (n *Node) openHome(context.Context) error {
 	}
 	n.home = h
 	n.onClose("home", func(context.Context) error { return h.Close() })
-	if n.key, err = trust.LoadOrCreateKey(h.dir); err != nil {
+	if n.key, err = trust.LoadOrCreateKey(n.secretsDir()); err != nil {
 		return err
 	}
-	if n.secrets, err = trust.LoadOrCreateCredentials(h.dir); err != nil {
+	if n.secrets, err = trust.LoadOrCreateCredentials(n.secretsDir()); err != nil {
 		return err
 	}
 	if n.config.Token {
-		n.token, err = trust.LoadOrCreateToken(h.dir)
+		n.token, err = trust.LoadOrCreateToken(n.secretsDir())
 	}
 	return err
 }
@@ -152,77 +151,6 @@ func ignoreClosed(l net.Listener) func(context.Context) error {
 		}
 		return nil
 	}
-}
-
-func (n *Node) openStores(ctx context.Context) error {
-	var err error
-	n.rows, err = catalogue.Open(ctx, catalogue.Options{File: n.home.path("catalogue.db"), Synchronous: n.config.synchronous()})
-	if err != nil {
-		return err
-	}
-	n.onClose("catalogue", func(context.Context) error { return n.rows.Close() })
-	if n.objects, err = folder.Open(n.home.path("objects")); err != nil {
-		return err
-	}
-	dir, err := n.home.folder("messages")
-	if err != nil {
-		return err
-	}
-	store, err := sqlite.Open(ctx, dir, sqlite.Options{
-		Options: messages.Options{Live: n.live}, Durable: n.config.Durability == DurablePower,
-	})
-	if err != nil {
-		return err
-	}
-	n.messages = store
-	n.onClose("messages", func(context.Context) error { return store.Close() })
-	n.events = memory.New(events.Keep)
-	for _, name := range []string{"uploads", "tasks"} {
-		if _, err := n.home.folder(name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// live tells the message store that a session's job still runs, so that silence does not end it.
-func (n *Node) live(session string) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the store's sweep has no context to give
-	defer cancel()
-	for _, role := range []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter} {
-		t, err := n.rows.TaskByExecution(ctx, openflow.ExecutionID(session+"_"+string(role)+"_"+string(n.config.Party)))
-		if err == nil && !t.PartyStatus.Terminal() {
-			return true
-		}
-	}
-	return false
-}
-
-func (n *Node) startTemporal(ctx context.Context) error {
-	keyword := enumspb.INDEXED_VALUE_TYPE_KEYWORD
-	attributes := map[string]enumspb.IndexedValueType{}
-	for _, k := range workflows.Attributes() {
-		attributes[k.GetName()] = keyword
-	}
-	interceptors, err := n.traces.Interceptors()
-	if err != nil {
-		return err
-	}
-	n.temporal, err = temporal.Start(ctx, temporal.Options{
-		Dir: n.home.path("temporal"), Synchronous: n.config.synchronous(), Retention: n.config.Retention.Workflows,
-		SearchAttributes: attributes, UI: n.config.UI, UIPublicPath: uiPath, Interceptors: interceptors,
-		Logger: n.config.Log,
-	})
-	if err != nil {
-		return err
-	}
-	n.onClose("temporal", func(context.Context) error { return n.temporal.Close() })
-	n.client, err = n.temporal.Dial(ctx, n.identity(), quiet(n.config.Log))
-	if err != nil {
-		return err
-	}
-	n.onClose("temporal client", func(context.Context) error { n.client.Close(); return nil })
-	return nil
 }
 
 // identity tells this process from every earlier one of this node.
@@ -310,7 +238,7 @@ func (n *Node) serve(context.Context) error {
 		server.Health{Ready: n.Ready},
 		n.counted("application", server.Guarded{Layer: server.Guarded{Layer: app, Guard: n.traces.Begin}, Guard: access.Middleware}),
 		server.Guarded{Layer: server.Mount{Prefix: "/metrics", Handler: n.metrics.Handler(n.config.Log)}, Guard: access.Middleware},
-		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.temporal.UIHandler()}, Guard: access.Middleware},
+		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.ui}, Guard: access.Middleware},
 		server.Guarded{Layer: server.Profiles{}, Guard: access.Middleware},
 	}
 	if n.partners == nil {
@@ -359,10 +287,12 @@ func (n *Node) register(ctx context.Context) error {
 }
 
 // startWorker frees what the workers of earlier processes of this node held, and begins to work. The lock on the home
-// folder proves that none of them is alive; of workers on other machines it says nothing.
+// folder proves that none of them is alive; of workers on other machines, such as other replicas, it says nothing.
 func (n *Node) startWorker(ctx context.Context) error {
-	if _, err := n.temporal.ReleaseOrphans(ctx, n.kin(), n.identity()); err != nil {
-		return err
+	if n.temporal != nil {
+		if _, err := n.temporal.ReleaseOrphans(ctx, n.kin(), n.identity()); err != nil {
+			return err
+		}
 	}
 	if err := n.worker.Start(); err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "worker: %w", err)
@@ -387,7 +317,12 @@ func (n *Node) Ready() error {
 }
 
 // Failed delivers an error when the node cannot go on and should be closed.
-func (n *Node) Failed() <-chan error { return n.temporal.Failed() }
+func (n *Node) Failed() <-chan error {
+	if n.temporal == nil {
+		return nil
+	}
+	return n.temporal.Failed()
+}
 
 // URL is the address of the application layer.
 func (n *Node) URL() string { return address(n.application.Addr().String()) }

@@ -17,9 +17,6 @@ import (
 	"openflow/worker/relay"
 )
 
-// namespace is the site's own in Temporal.
-const namespace = "openflow"
-
 // A worker tells of itself every few seconds, and counts as alive for some of them.
 const (
 	helloEvery = 5 * time.Second
@@ -30,12 +27,12 @@ const (
 type sitePool struct {
 	rows  *catalogue.Catalogue
 	self  string // the node's own machine
-	tasks bool   // the node runs tasks itself
+	alone bool   // the node runs tasks itself, and there may be nobody else
 	wait  openflow.Pooling
 }
 
 func (n *Node) pool() sitePool {
-	return sitePool{n.rows, n.home.Node, !n.config.NoTasks, n.config.Pooling}
+	return sitePool{n.rows, n.home.Node, !n.config.NoTasks && n.temporal != nil, n.config.Pooling}
 }
 
 // Workers implements activities.Workers.
@@ -46,7 +43,7 @@ func (p sitePool) Workers(ctx context.Context, label string) ([]openflow.WorkerR
 // Pooling implements partner.Pool. Without a label, and while nobody else is there, the node runs its tasks itself, which
 // saves the choice.
 func (p sitePool) Pooling(ctx context.Context, label string) (*openflow.Pooling, error) {
-	if label == "" && p.tasks {
+	if label == "" && p.alone {
 		others, err := p.Workers(ctx, "")
 		others = slices.DeleteFunc(others, func(w openflow.WorkerRecord) bool { return w.Machine == p.self })
 		if err != nil || len(others) == 0 {
@@ -61,7 +58,7 @@ func (n *Node) bindWorkers(ctx context.Context) (err error) {
 	if n.config.Workers == "" {
 		return nil
 	}
-	if n.workerToken, _, err = trust.LoadOrCreateWorkerToken(n.home.dir); err != nil {
+	if n.workerToken, _, err = trust.LoadOrCreateWorkerToken(n.secretsDir()); err != nil {
 		return err
 	}
 	if n.workers, err = server.Listen(ctx, "the listener for workers", n.config.Workers); err != nil {
@@ -78,12 +75,12 @@ func (n *Node) serveWorkers(south *base.API) error {
 	if n.workers == nil {
 		return nil
 	}
-	frontend, err := relay.Handler(n.client.WorkflowService(), namespace, n.workerToken.Check)
+	frontend, err := relay.Handler(n.client.WorkflowService(), n.namespace, n.workerToken.Check)
 	if err != nil {
 		return err
 	}
 	n.listen("workers'", n.workers, server.Health{Ready: n.Ready}, south, &base.Pool{
-		Site: wire.PoolSite{PartyID: n.config.Party, Namespace: namespace}, Check: n.workerToken.Check, Store: n.runs(),
+		Site: wire.PoolSite{PartyID: n.config.Party, Namespace: n.namespace}, Check: n.workerToken.Check, Store: n.runs(),
 		Logs: logs{n.objects, n.runtime}, Grant: n.grant, Log: n.config.Log,
 	}, server.Mount{Prefix: relay.Prefix, Handler: frontend})
 	return nil
@@ -97,10 +94,11 @@ func (n *Node) WorkersURL() string {
 	return address(n.workers.Addr().String())
 }
 
-// joinPool makes this node a machine of its own pool, unless there is no pool. A node that runs no tasks keeps its own
-// queue all the same, for containers of an earlier start.
+// joinPool makes this node a machine of its own pool, unless there is no pool. Where Temporal is shared, replicas of this
+// node are machines of the pool as well. A node that runs no tasks keeps its own queue all the same, for containers of an
+// earlier start.
 func (n *Node) joinPool(running activities.Running) (err error) {
-	if n.workers == nil && len(n.config.Labels) == 0 {
+	if n.workers == nil && len(n.config.Labels) == 0 && n.temporal != nil {
 		return nil
 	}
 	running.Machine = &activities.Machine{ID: n.home.Node, Name: hostName(), Cores: n.config.Limits.Cores}

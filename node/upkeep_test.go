@@ -14,6 +14,8 @@ import (
 	"openflow/docker"
 	"openflow/docker/driver"
 	"openflow/docker/fake"
+	"openflow/events"
+	"openflow/events/memory"
 	"openflow/objects/folder"
 )
 
@@ -33,6 +35,7 @@ func kept(t *testing.T) (*Node, *time.Time) {
 		},
 		config:  Config{Party: "9999", Retention: DefaultRetention(), Log: slog.New(slog.DiscardHandler)},
 		rows:    rows,
+		events:  memory.New(events.Keep),
 		objects: store,
 	}
 	return n, &now

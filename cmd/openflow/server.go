@@ -28,6 +28,7 @@ type serverFlags struct {
 	cores, gpus                                                                                   int
 	memory, jobMemory                                                                             string
 	workerWait, machineGone                                                                       time.Duration
+	shared                                                                                        sharedFlags
 }
 
 // defaultListen is where FATE-Flow's clients look.
@@ -77,13 +78,14 @@ dashes. The command line comes first, then the environment, then the file.`,
 	flags.StringVar(&f.runtime, "runtime", node.RuntimeDocker, "docker, or process (isolates nothing)")
 	flags.StringVar(&f.components, "components", beside("openflow-components"), "the algorithms' binary")
 	flags.StringVar(&f.durability, "durability", node.DurablePower, "what survives: power (loss of power too) or process (its end only; faster)")
-	flags.BoolVar(&f.token, "token", false, "the application layer needs the token that the home folder holds")
+	flags.BoolVar(&f.token, "token", false, "the application layer needs the token that the home folder, or --secrets, holds")
 	flags.BoolVar(&f.grantAll, "grant-all", false, "peers may use every table and component; for trials")
 	flags.BoolVar(&f.noUI, "no-ui", false, "without the Temporal UI")
 	flags.IntVar(&f.cores, "cores", 0, "cores that jobs share (default 32, as FATE-Flow has it)")
 	flags.StringVar(&f.memory, "memory", "", "memory that jobs share, as in 64GiB (default: the machine's)")
 	flags.IntVar(&f.gpus, "gpus", -1, "GPUs that jobs share, the first of the machine's; -1 means all that it has")
 	flags.StringVar(&f.jobMemory, "job-memory", "", "memory that a job takes which does not say (default: none; each of its containers may use 4GiB)")
+	f.shared.register(flags)
 	flags.StringVar(&f.otlp, "otlp", "", "collector of traces, such as http://127.0.0.1:4318 (default: that of OTEL_EXPORTER_OTLP_ENDPOINT; else none)")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	// OPENFLOW_TOKEN holds the token itself, for clients on the same machine.
@@ -127,6 +129,9 @@ func (f serverFlags) node() (node.Config, error) {
 		Limits: limits, UI: !f.noUI, Version: version, Workers: f.workers, Labels: f.labels, NoTasks: f.noTasks,
 		Pooling: openflow.Pooling{Wait: f.workerWait, Gone: f.machineGone},
 		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+	}
+	if cfg.Shared, err = f.shared.shared(); err != nil {
+		return cfg, err
 	}
 	for _, s := range f.peers {
 		p, err := node.ParsePeer(s)

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -114,23 +113,7 @@ func (f temporalFlags) token() (string, error) {
 	if f.tokenFile == "" {
 		return trust.LoadOrCreateToken(f.home)
 	}
-	info, err := os.Stat(f.tokenFile)
-	if err != nil {
-		return "", openflow.Errorf(openflow.CodeInvalid, "--token-file: %w", err)
-	}
-	if perm := info.Mode().Perm(); perm&0o077 != 0 {
-		return "", openflow.Errorf(openflow.CodePermission, "%s is open to other users of this machine (mode %04o)", f.tokenFile, perm).
-			WithHint("close it: chmod 600 %s", f.tokenFile)
-	}
-	text, err := os.ReadFile(f.tokenFile)
-	if err != nil {
-		return "", openflow.Errorf(openflow.CodeInvalid, "--token-file: %w", err)
-	}
-	token := strings.TrimSpace(string(text))
-	if len(token) < 16 || strings.ContainsAny(token, " \n\r\t") {
-		return "", openflow.Errorf(openflow.CodeInvalid, "--token-file %s: a token is one word of at least 16 characters", f.tokenFile)
-	}
-	return token, nil
+	return tokenIn("--token-file", f.tokenFile)
 }
 
 // serveTemporal runs a server until it is told to stop or cannot go on.

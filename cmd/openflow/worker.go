@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -80,11 +79,9 @@ func (f workerFlags) worker() (node.WorkerConfig, error) {
 		return node.WorkerConfig{}, err
 	}
 	if f.token == "" && f.tokenFile != "" {
-		b, err := os.ReadFile(f.tokenFile)
-		if err != nil {
-			return node.WorkerConfig{}, openflow.Errorf(openflow.CodeInvalid, "--token-file: %w", err)
+		if f.token, err = tokenIn("--token-file", f.tokenFile); err != nil {
+			return node.WorkerConfig{}, err
 		}
-		f.token = strings.TrimSpace(string(b))
 	}
 	return node.WorkerConfig{
 		Site: f.site, Token: f.token, Home: f.home, Labels: f.labels, Runtime: f.runtime, Components: f.components, Base: f.base,

@@ -19,6 +19,12 @@ import (
 // maxReply is the largest gRPC message that the UI accepts, in bytes: a page of a long history.
 const maxReply = 64 << 20
 
+// NewUI is the read-only UI of a namespace on a server that runs elsewhere, as [Server.UIHandler] is that of the embedded
+// one. conn carries what the server wants to see of its clients.
+func NewUI(namespace, publicPath string, conn *grpc.ClientConn) (http.Handler, error) {
+	return newUI(Options{Namespace: namespace, UIPublicPath: publicPath}, conn)
+}
+
 // newUI assembles the web UI from the parts of ui-server. Its own server type is not used: it listens on a port of its
 // own, which anybody on the machine reaches, and ends the process when it cannot. Here the calls to the frontend go over
 // conn, which carries the token, so the token is in no HTTP request and the UI has no address.

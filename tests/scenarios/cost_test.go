@@ -45,13 +45,12 @@ func TestCostOfAJob(t *testing.T) {
 			require.Len(t, paths(back, id), tc.report)
 
 			job := countEvents(t, e, "9999", workflows.JobWorkflowID(id))
-			require.Equal(t, events{local: 2 + 2*n + 2 + 2, versions: 1}, job, "open, start and stop at two parties, and two records")
+			require.Equal(t, events{local: 2 + 2*n + 2 + 2, shown: 2}, job, "open, start and stop at two parties, and two records; that it runs, and how it ended")
 			for _, task := range []openflow.TaskName{"a", "b", "c"} {
 				for _, p := range pair {
 					key := openflow.TaskKey{Job: id, Task: task, Party: p}
 					run := countEvents(t, e, string(p.ID), workflows.TaskWorkflowID("9999", key))
-					require.Equal(t, 1, run.regular, "the run itself")
-					require.Equal(t, 1, run.local, "its report")
+					require.Equal(t, events{regular: 1, local: 1, shown: 1}, run, "the run itself, its report, and how it ended")
 				}
 			}
 		})
@@ -76,7 +75,7 @@ func paths(link *env.Proxy, id openflow.JobID) []string {
 	return list
 }
 
-type events struct{ local, regular, versions int }
+type events struct{ local, regular, versions, shown int }
 
 type historyEvent struct {
 	Type   string `json:"eventType"`
@@ -85,7 +84,8 @@ type historyEvent struct {
 	} `json:"markerRecordedEventAttributes"`
 }
 
-// countEvents counts what a workflow's history holds of activities and version gates, once it has closed.
+// countEvents counts what a workflow's history holds of activities, version gates and changes of its searchable status,
+// once it has closed.
 func countEvents(t *testing.T, e *env.Env, party, workflowID string) events {
 	t.Helper()
 	var history struct {
@@ -104,6 +104,8 @@ func countEvents(t *testing.T, e *env.Env, party, workflowID string) events {
 		switch {
 		case event.Type == "EVENT_TYPE_ACTIVITY_TASK_SCHEDULED":
 			got.regular++
+		case event.Type == "EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES":
+			got.shown++
 		case event.Marker.Name == "LocalActivity":
 			got.local++
 		case event.Marker.Name == "Version":

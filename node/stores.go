@@ -1,0 +1,166 @@
+package node
+
+import (
+	"context"
+	"path"
+	"strings"
+	"time"
+
+	"openflow"
+	"openflow/catalogue"
+	"openflow/events"
+	"openflow/events/memory"
+	eventsredis "openflow/events/redis"
+	"openflow/messages"
+	messagesredis "openflow/messages/redis"
+	"openflow/messages/sqlite"
+	"openflow/objects"
+	"openflow/objects/folder"
+	"openflow/objects/s3"
+	"openflow/redisdb"
+)
+
+// Shared names services that replace embedded parts of a node, so that several servers, its replicas, can be one node.
+// What is empty is embedded.
+type Shared struct {
+	Temporal Temporal
+	Postgres string // URL of the catalogue's database
+	Redis    string // URL of the server that keeps messages and nonces, and tells events
+	S3       string // URL of the bucket for objects
+	Secrets  string // folder of the node's key, the credentials' secret and the tokens; empty: the home
+}
+
+// warn says what an operator should know of a node of which only some parts are shared.
+func (s Shared) warn() []string {
+	parts := []struct {
+		what   string
+		shared bool
+	}{
+		{"workflows", s.Temporal.Address != ""}, {"the catalogue", s.Postgres != ""}, {"messages", s.Redis != ""}, {"objects", s.S3 != ""},
+	}
+	var own []string
+	for _, p := range parts {
+		if !p.shared {
+			own = append(own, p.what)
+		}
+	}
+	if len(own) == 0 || len(own) == len(parts) {
+		return nil
+	}
+	last := len(own) - 1
+	if last > 0 {
+		own[last] = "and " + own[last]
+	}
+	return []string{"only one server of this party may run: its home folder holds " + strings.Join(own, ", ")}
+}
+
+// secretsDir is where the node's key, the credentials' secret and the tokens are.
+func (n *Node) secretsDir() string {
+	if n.config.Shared.Secrets != "" {
+		return n.config.Shared.Secrets
+	}
+	return n.home.dir
+}
+
+func (n *Node) openStores(ctx context.Context) error {
+	n.warnings = append(n.warnings, n.config.Shared.warn()...)
+	for _, open := range []func(context.Context) error{n.openCatalogue, n.openObjects, n.openMessages, n.openEvents} {
+		if err := open(ctx); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"uploads", "tasks"} {
+		if _, err := n.home.folder(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Node) openCatalogue(ctx context.Context) (err error) {
+	o := catalogue.Options{URL: n.config.Shared.Postgres}
+	if o.URL == "" {
+		o.File, o.Synchronous = n.home.path("catalogue.db"), n.config.synchronous()
+	}
+	if n.rows, err = catalogue.Open(ctx, o); err != nil {
+		return err
+	}
+	n.onClose("catalogue", func(context.Context) error { return n.rows.Close() })
+	return nil
+}
+
+func (n *Node) openObjects(ctx context.Context) (err error) {
+	n.objects, err = n.objectStore(ctx, "objects")
+	return err
+}
+
+// objectStore opens a store of that name: a folder of the home, or a path of this party in the bucket.
+func (n *Node) objectStore(ctx context.Context, name string) (objects.Store, error) {
+	if n.config.Shared.S3 == "" {
+		return folder.Open(n.home.path(name))
+	}
+	o, err := s3.ParseURL(n.config.Shared.S3)
+	if err != nil {
+		return nil, err
+	}
+	o.Prefix = path.Join(o.Prefix, string(n.config.Party), name)
+	if o.Spool, err = n.home.folder("spool"); err != nil {
+		return nil, err
+	}
+	return s3.Open(ctx, o)
+}
+
+func (n *Node) openMessages(ctx context.Context) error {
+	limits := messages.Options{Live: n.live}
+	if url := n.config.Shared.Redis; url != "" {
+		bodies, err := n.objectStore(ctx, "message-bodies")
+		if err != nil {
+			return err
+		}
+		store, err := messagesredis.Open(ctx, messagesredis.Options{
+			Options: limits, URL: url, Prefix: redisdb.DefaultPrefix(n.config.Party), Bodies: bodies,
+		})
+		if err != nil {
+			return err
+		}
+		n.messages = store
+		n.onClose("messages", func(context.Context) error { return store.Close() })
+		return nil
+	}
+	dir, err := n.home.folder("messages")
+	if err != nil {
+		return err
+	}
+	store, err := sqlite.Open(ctx, dir, sqlite.Options{Options: limits, Durable: n.config.Durability == DurablePower})
+	if err != nil {
+		return err
+	}
+	n.messages = store
+	n.onClose("messages", func(context.Context) error { return store.Close() })
+	return nil
+}
+
+// openEvents opens the store of events. The servers close it, whose streams wait for it.
+func (n *Node) openEvents(ctx context.Context) (err error) {
+	if n.config.Shared.Redis == "" {
+		n.events = memory.New(events.Keep)
+		return nil
+	}
+	n.events, err = eventsredis.Open(ctx, eventsredis.Options{
+		URL: n.config.Shared.Redis, Prefix: redisdb.DefaultPrefix(n.config.Party), Keep: events.Keep,
+	})
+	return err
+}
+
+// live tells the message store that a session's job still runs, so that silence does not end it.
+func (n *Node) live(session string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the store's sweep has no context to give
+	defer cancel()
+	for _, role := range []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter} {
+		t, err := n.rows.TaskByExecution(ctx, openflow.ExecutionID(session+"_"+string(role)+"_"+string(n.config.Party)))
+		if err == nil && !t.PartyStatus.Terminal() {
+			return true
+		}
+	}
+	return false
+}
