@@ -120,7 +120,7 @@ func (n *Node) storedKey() (info fs.FileInfo, public string, err error) {
 
 func (n *Node) examineDocker(ctx context.Context) []openflow.Finding {
 	list := n.dockerState(ctx).Examine()
-	names, err := n.orphans(ctx, sweepEvery, n.rows.TaskByExecution)
+	names, err := n.orphans(ctx, n.orphanAge(), n.rows.TaskByExecution)
 	if err != nil {
 		return append(list, broken("orphans", err)...)
 	}

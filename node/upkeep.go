@@ -23,7 +23,7 @@ func (n *Node) startUpkeep(context.Context) error {
 	ctx, cancel := context.WithCancel(context.Background()) // lives as long as the node; Close cancels it
 	n.closing = cancel
 	n.upkeep.Go(func() { n.queue.Run(ctx) })
-	n.every(ctx, sweepEvery, "orphans", n.sweepOrphans)
+	n.every(ctx, n.orphanAge(), "orphans", n.sweepOrphans)
 	if n.taking != nil && !n.config.NoTasks {
 		n.every(ctx, helloEvery, "own worker", n.hello)
 	}
@@ -41,9 +41,18 @@ func (n *Node) startUpkeep(context.Context) error {
 	return nil
 }
 
+// orphanAge is how long the container of an ended run is left to whoever ended it. Where other machines run tasks of this
+// site, a run can end without this one, while its container runs on here.
+func (n *Node) orphanAge() time.Duration {
+	if n.taking != nil {
+		return settled
+	}
+	return sweepEvery
+}
+
 // sweepOrphans removes this node's containers whose run has ended or is not known.
 func (n *Node) sweepOrphans(ctx context.Context) error {
-	return n.sweep(ctx, sweepEvery, n.rows.TaskByExecution)
+	return n.sweep(ctx, n.orphanAge(), n.rows.TaskByExecution)
 }
 
 // createdFor is how long a job may stay "ready": its scheduler has reached this party and then neither the others nor
