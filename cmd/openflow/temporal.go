@@ -40,7 +40,7 @@ again, and workflows go on.
 The database of the URL, and a second one called DATABASE_visibility, are made when they are missing and migrated when they
 are of an older release. One server runs on a database at a time.
 
-Its clients send a token. It is made at the first start, in the file "token" of the home folder; copy it to the nodes. With
+Its clients send a token. It is made at the first start, in the file api.token of the home folder; copy it to the nodes. With
 --tls-cert the frontend speaks TLS, without which the token can be read on the way: use it beyond one machine.
 
 Every flag can also be given as an environment variable, --postgres as OPENFLOW_POSTGRES, or in the YAML file of --config.`,
