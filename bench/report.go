@@ -17,6 +17,7 @@ type results struct {
 	Floor      *chains  `json:"floor,omitempty"`
 	Process    *figures `json:"process"`
 	Docker     *figures `json:"docker,omitempty"`
+	Adopted    float64  `json:"worker_killed_to_ended_s,omitempty"` // of a pool
 
 	Transport    *transport    `json:"transport,omitempty"`
 	Intersection *intersection `json:"intersection,omitempty"`
@@ -57,7 +58,7 @@ func (r results) lines() []line {
 		return l
 	}
 	if p == nil {
-		return r.dockerLine()
+		return append(r.dockerLine(), r.poolLine()...)
 	}
 	lines := []line{
 		against("chain of 1, s", "3.3", p.Chain1, func(c *chains) float64 { return c.Chain1 }),
@@ -74,13 +75,14 @@ func (r results) lines() []line {
 	}
 	lines = append(lines, perTask, rate)
 	lines = append(lines, r.dockerLine()...)
-	return append(lines,
+	lines = append(lines,
 		line{"exit → job visible at both parties, ms", "0–2,300", "–", fmt.Sprintf("%.0f", p.ExitToVisible), "–", "≤ 100"},
 		line{"idle node: memory, MB", "101", "145", fmt.Sprintf("%.0f", p.IdleMB), "–", "≤ 250"},
 		line{"idle node: CPU, % of a core", "–", "1.3", fmt.Sprintf("%.1f", p.IdleCPU), "–", "≤ 3"},
 		line{"node after 120 jobs at once: memory, MB", "–", "210–290", fmt.Sprintf("%.0f", p.AfterMB), "–", "–"},
 		line{"kill −9 → task followed, from process start, s", "job fails", "0.8–1.2", fmt.Sprintf("%.2f", p.KillToFollowed), "–", "≤ 3"},
 	)
+	return append(lines, r.poolLine()...)
 }
 
 func secs(v float64) string { return fmt.Sprintf("%.3f", v) }
@@ -97,6 +99,14 @@ func (r results) dockerLine() []line {
 	}}
 }
 
+// poolLine is the row of a pool's worker that was killed, if that was measured.
+func (r results) poolLine() []line {
+	if r.Adopted == 0 {
+		return nil
+	}
+	return []line{{"a pool's worker killed −9 → its task ended by the next process, s", "job fails", "heartbeat 5", fmt.Sprintf("%.2f", r.Adopted), "–", "≤ 8"}}
+}
+
 func (r results) table() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "| measure | FATE-Flow 2.2 | floor | openflow | ratio | budget |")
@@ -110,7 +120,7 @@ func (r results) table() string {
 // tables is everything, for the terminal and the page.
 func (r results) tables() string {
 	var b strings.Builder
-	if r.Process != nil || r.Docker != nil {
+	if r.Process != nil || r.Docker != nil || r.Adopted > 0 {
 		b.WriteString(r.table())
 	}
 	if t := r.Transport; t != nil {

@@ -101,12 +101,20 @@ func (n *Node) joinPool(running activities.Running) (err error) {
 	if n.workers == nil && len(n.config.Labels) == 0 && n.temporal != nil {
 		return nil
 	}
-	running.Machine = &activities.Machine{ID: n.home.Node, Name: hostName(), Cores: n.config.Limits.Cores}
+	running.Machine = &activities.Machine{ID: n.home.Node, Name: hostName(), Cores: n.ownCores()}
 	n.taking, err = worker.NewMachine(n.client, worker.MachineOptions{
 		Identity: n.identity(), Labels: n.config.Labels, Idle: n.config.NoTasks,
 	}, &running)
 	n.running = running.Machine
 	return err
+}
+
+// ownCores is what this machine takes at a time: of a site that has others, no more than it has itself.
+func (n *Node) ownCores() int {
+	if n.workers == nil && n.temporal != nil {
+		return n.config.Limits.Cores
+	}
+	return min(n.config.Limits.Cores, int(machineCPUs()))
 }
 
 // hello keeps this node among the workers of its pool.
