@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +48,7 @@ type service struct {
 	Volumes     []string                     `yaml:"volumes"`
 	Ports       []string                     `yaml:"ports"`
 	Networks    []string                     `yaml:"networks"`
+	NetworkMode string                       `yaml:"network_mode"`
 	Restart     string                       `yaml:"restart"`
 	Grace       string                       `yaml:"stop_grace_period"`
 	Healthcheck *healthcheck                 `yaml:"healthcheck"`
@@ -70,12 +72,18 @@ func compose(t *testing.T) composeFile {
 // Every name in the compose file is defined in it, and the stack is whole.
 func TestComposeFile(t *testing.T) {
 	c := compose(t)
-	for _, name := range []string{"postgres", "redis", "store", "temporal", "server-1", "server-2", "balancer", "worker"} {
+	for _, name := range []string{
+		"postgres", "redis", "store", "bucket", "temporal", "server-1", "server-2", "balancer", "worker",
+	} {
 		require.Contains(t, c.Services, name)
 	}
 	for name, s := range c.Services {
 		require.NotEmpty(t, s.Image, name)
-		require.Equal(t, "unless-stopped", s.Restart, "%s comes back after a reboot", name)
+		if name == "bucket" {
+			require.Equal(t, "no", s.Restart, "it ends when it is done")
+		} else {
+			require.Equal(t, "unless-stopped", s.Restart, "%s comes back after a reboot", name)
+		}
 		for on, how := range s.DependsOn {
 			require.Contains(t, c.Services, on, name)
 			if how["condition"] == "service_healthy" {
@@ -90,6 +98,9 @@ func TestComposeFile(t *testing.T) {
 		}
 		for _, v := range s.Volumes {
 			from, _, _ := strings.Cut(v, ":")
+			if strings.HasPrefix(from, "./secrets/") {
+				continue // made by the operator
+			}
 			if strings.HasPrefix(from, "./") {
 				require.FileExists(t, filepath.Join(folder, from))
 			} else if !strings.HasPrefix(from, "/") {
@@ -106,13 +117,29 @@ func TestComposeFile(t *testing.T) {
 	require.NotEqual(t, one.Volumes, two.Volumes, "and have a folder each")
 }
 
-// serverFlags are the flags that cmd/openflow registers in a file, read from its source: linking the program into this test
-// would take longer than everything else in it.
-func serverFlags(t *testing.T, file string) []string {
+// sources are the files of cmd/openflow that register the flags of a command.
+var sources = map[string][]string{
+	"server": {"server.go", "shared.go"}, "worker": {"worker.go"}, "temporal": {"temporal.go"},
+}
+
+// flagsOf are the flags that a command of the program registers, read from its source: linking the program into this
+// test would take longer than everything else in it.
+func flagsOf(t *testing.T, command string) []string {
+	t.Helper()
+	require.Contains(t, sources, command, "this test does not know the command")
+	var names []string
+	for _, file := range sources[command] {
+		found := flagsIn(t, "../../cmd/openflow/"+file)
+		require.NotEmpty(t, found, file)
+		names = append(names, found...)
+	}
+	return names
+}
+
+func flagsIn(t *testing.T, file string) (names []string) {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 	require.NoError(t, err)
-	var names []string
 	ast.Inspect(f, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
 		if !ok || len(call.Args) < 3 {
@@ -129,40 +156,77 @@ func serverFlags(t *testing.T, file string) []string {
 		}
 		return true
 	})
-	require.Contains(t, names, "party")
 	return names
 }
 
-// clusterFlags are those of the parts that one machine outgrows.
-var clusterFlags = []string{"temporal", "temporal-namespace", "postgres", "redis", "s3"}
-
-// flagOf is the flag that an environment variable stands for.
-func flagOf(variable string) string {
-	if variable == "OPENFLOW_REQUIRE_TOKEN" {
-		return "token"
+// flagOf is the flag of a command that an environment variable stands for.
+func flagOf(command, variable string) string {
+	for c, v := range map[string]string{"server": "OPENFLOW_REQUIRE_TOKEN", "worker": "OPENFLOW_WORKER_TOKEN"} {
+		if c == command && v == variable {
+			return "token"
+		}
+	}
+	if variable == "OPENFLOW_TOKEN" {
+		return "OPENFLOW_TOKEN, which is for clients"
 	}
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(variable, "OPENFLOW_")), "_", "-")
 }
 
-// Every setting that the files give is one that the program knows.
-func TestSettingsExist(t *testing.T) {
-	known := append(serverFlags(t, "../../cmd/openflow/server.go"), clusterFlags...)
-	for name, s := range compose(t).Services {
-		for v := range s.Environment {
-			if strings.HasPrefix(v, "OPENFLOW_") {
-				require.Contains(t, known, flagOf(v), "%s of %s", v, name)
-			}
+// checkCommand checks a command line without the program: the command exists, and so does every flag.
+func checkCommand(t *testing.T, where string, line []string) {
+	t.Helper()
+	require.NotEmpty(t, line, where)
+	known := flagsOf(t, line[0])
+	for _, word := range line[1:] {
+		if flag, ok := strings.CutPrefix(word, "--"); ok {
+			flag, _, _ = strings.Cut(flag, "=")
+			require.Contains(t, known, flag, "%s of %s", word, where)
 		}
-	}
-	for _, v := range settings(t) {
-		require.Contains(t, known, flagOf(v), "%s of openflow.env", v)
 	}
 }
 
-// settings are the variables of openflow.env, those that are commented out too.
-func settings(t *testing.T) (names []string) {
+func checkVariables(t *testing.T, where, command string, variables []string) {
 	t.Helper()
-	f, err := os.Open(folder + "openflow.env")
+	known := flagsOf(t, command)
+	for _, v := range variables {
+		if strings.HasPrefix(v, "OPENFLOW_") {
+			require.Contains(t, known, flagOf(command, v), "%s of %s", v, where)
+		}
+	}
+}
+
+// Every flag and every setting that the files give is one that the program knows.
+func TestSettingsExist(t *testing.T) {
+	var commands []string
+	for name, s := range compose(t).Services {
+		variables := slices.Collect(maps.Keys(s.Environment))
+		if s.Image != "openflow:latest" {
+			for _, v := range variables {
+				require.False(t, strings.HasPrefix(v, "OPENFLOW_"), "%s of %s", v, name)
+			}
+			continue
+		}
+		checkCommand(t, name, s.Command)
+		checkVariables(t, name, s.Command[0], variables)
+		commands = append(commands, s.Command[0])
+	}
+	slices.Sort(commands)
+	require.Equal(t, []string{"server", "server", "temporal", "worker"}, commands)
+	for file, command := range map[string]string{"openflow": "server", "openflow-worker": "worker"} {
+		checkVariables(t, file+".env", command, settings(t, file+".env"))
+		for _, line := range unit(t, file+".service")["Service"]["ExecStart"] {
+			words := strings.Fields(line)
+			require.Equal(t, "/usr/local/bin/openflow", words[0])
+			checkCommand(t, file+".service", words[1:])
+			require.Equal(t, command, words[1])
+		}
+	}
+}
+
+// settings are the variables of a file of settings, those that are commented out too.
+func settings(t *testing.T, file string) (names []string) {
+	t.Helper()
+	f, err := os.Open(folder + file)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, f.Close()) }()
 	for s := bufio.NewScanner(f); s.Scan(); {
@@ -176,9 +240,9 @@ func settings(t *testing.T) (names []string) {
 }
 
 // unit reads a systemd unit: section → key → values.
-func unit(t *testing.T) map[string]map[string][]string {
+func unit(t *testing.T, file string) map[string]map[string][]string {
 	t.Helper()
-	text, err := os.ReadFile(folder + "openflow.service")
+	text, err := os.ReadFile(folder + file)
 	require.NoError(t, err)
 	sections, section := map[string]map[string][]string{}, ""
 	for line := range strings.Lines(string(text)) {
@@ -197,33 +261,43 @@ func unit(t *testing.T) map[string]map[string][]string {
 	return sections
 }
 
-// What the unit must say for running tasks to survive a restart and an update, and what it must not.
-func TestUnit(t *testing.T) {
-	s := unit(t)["Service"]
-	require.Equal(t, []string{"process"}, s["KillMode"], "tasks outlive the node")
-	require.Equal(t, []string{"on-failure"}, s["Restart"])
-	require.Equal(t, []string{"/etc/openflow/openflow.env"}, s["EnvironmentFile"])
-	for _, harmful := range []string{"PrivateTmp", "NoNewPrivileges", "MemoryDenyWriteExecute", "SystemCallFilter", "PrivateNetwork", "PrivateUsers"} {
-		require.NotContains(t, s, harmful, "it breaks tasks or Docker")
+// units are the systemd units, by the setting without which their program does not start.
+var units = map[string]string{"openflow": "OPENFLOW_PARTY", "openflow-worker": "OPENFLOW_SITE"}
+
+// What the units must say for running tasks to survive a restart and an update, and what they must not.
+func TestUnits(t *testing.T) {
+	for name, required := range units {
+		s := unit(t, name+".service")["Service"]
+		require.Equal(t, []string{"process"}, s["KillMode"], "tasks outlive %s", name)
+		require.Equal(t, []string{"on-failure"}, s["Restart"], name)
+		require.Equal(t, []string{"/etc/openflow/" + name + ".env"}, s["EnvironmentFile"])
+		for _, harmful := range []string{
+			"PrivateTmp", "NoNewPrivileges", "MemoryDenyWriteExecute", "SystemCallFilter", "PrivateNetwork", "PrivateUsers",
+		} {
+			require.NotContains(t, s, harmful, "it breaks tasks or Docker")
+		}
+		require.Contains(t, settings(t, name+".env"), required)
+		require.Equal(t, []string{name}, s["StateDirectory"])
 	}
-	require.Contains(t, settings(t), "OPENFLOW_PARTY")
-	require.True(t, slices.Contains(s["StateDirectory"], "openflow"))
 }
 
-// systemd itself reads the unit where it is installed; the tests above hold everywhere.
-func TestUnitIsUnderstoodBySystemd(t *testing.T) {
+// systemd itself reads the units where it is installed; the tests above hold everywhere.
+func TestUnitsAreUnderstoodBySystemd(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Log("systemd is not installed: the unit has been parsed by TestUnit only")
+		t.Log("systemd is not installed: the units have been parsed by TestUnits only")
 		return
 	}
-	text, err := os.ReadFile(folder + "openflow.service")
+	program, err := exec.LookPath("true") // the program need not be installed for the units to be right
 	require.NoError(t, err)
-	program, err := exec.LookPath("true") // the program need not be installed for the unit to be right
-	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "openflow.service")
-	require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(string(text), "/usr/local/bin/openflow", program)), 0o644))
-	out, err := exec.CommandContext(t.Context(), analyze, "verify", file).CombinedOutput()
-	require.NoErrorf(t, err, "%s", out)
-	require.NotContains(t, string(out), "openflow.service:", "not even a warning")
+	for name := range units {
+		text, err := os.ReadFile(folder + name + ".service")
+		require.NoError(t, err)
+		file := filepath.Join(t.TempDir(), name+".service")
+		text = []byte(strings.ReplaceAll(string(text), "/usr/local/bin/openflow", program))
+		require.NoError(t, os.WriteFile(file, text, 0o644))
+		out, err := exec.CommandContext(t.Context(), analyze, "verify", file).CombinedOutput()
+		require.NoErrorf(t, err, "%s", out)
+		require.NotContains(t, string(out), name+".service:", "not even a warning")
+	}
 }
