@@ -128,7 +128,7 @@ type PartnerService interface {
 	// StopJob ends the job here: running tasks are stopped, resources returned. It returns when the stop is recorded.
 	StopJob(ctx context.Context, k JobKey, end JobEnd) error
 	// StartTask accepts a task durably and returns; its end comes as a report or by CollectTask.
-	// Errors: CodeExhausted when its cores are taken for now.
+	// Errors: CodeExhausted when what it needs is taken for now.
 	StartTask(ctx context.Context, scheduler PartyID, o TaskStart) error
 	// RerunTask makes a further version of a task from the latest before it, ready to be started.
 	RerunTask(ctx context.Context, scheduler PartyID, k TaskKey) error

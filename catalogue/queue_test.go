@@ -133,7 +133,7 @@ func testMemoryAndGPUsOfJobs(t *testing.T, newCatalogue opener) {
 	require.ErrorContains(t, err, "needs 3GiB of memory, 2GiB of 8GiB are free, and 2 GPUs, 1 of 2 are free; it waits since 2025-")
 	err = c.ApplyJobResources(ctx, three, pool, rules)
 	require.ErrorIs(t, err, catalogue.ErrBeyondPool)
-	require.ErrorContains(t, err, "needs 9GiB of memory, the site has 8GiB, and needs 3 GPUs, the site has 2")
+	require.ErrorContains(t, err, "needs 9GiB of memory, the site has 8GiB, and needs 3 GPUs, the site has 2: more than the site has")
 	used, err := c.PoolUse(ctx)
 	require.NoError(t, err)
 	require.Equal(t, openflow.Resources{Cores: 1, Memory: 6 << 30, GPUs: 1}, used, "a refused job holds nothing of anything")

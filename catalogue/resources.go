@@ -261,7 +261,7 @@ func (c *Catalogue) taskHoldsResources(ctx context.Context, k openflow.TaskKey) 
 		return err
 	}
 	if !t.PartyStatus.Terminal() { // it held them at the first look
-		return openflow.Errorf(openflow.CodeUnavailable, "%s gave its cores back at this moment", k)
+		return openflow.Errorf(openflow.CodeUnavailable, "%s gave its resources back at this moment", k)
 	}
 	return conflict("%s has ended (%s) and takes no resources", k, t.PartyStatus)
 }
