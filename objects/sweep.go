@@ -28,9 +28,8 @@ type Swept struct {
 	Freed   int64 // bytes
 }
 
-// Sweep removes objects that were last put longer than grace before now and that nothing refers to, and what killed
-// processes left. It stops at the
-// first error, having done no harm: the next sweep goes on.
+// Sweep removes objects that were last put longer than grace before now and that nothing refers to, and what
+// killed processes left. It stops at the first error, having done no harm: the next sweep goes on.
 func Sweep(ctx context.Context, s Store, referenced func(ctx context.Context, digest string) (bool, error), now time.Time, grace time.Duration) (Swept, error) {
 	var done Swept
 	before := now.Add(-grace)

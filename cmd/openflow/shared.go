@@ -25,8 +25,8 @@ func (f *sharedFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.certificate, "temporal-cert", "", "PEM file: the certificate to show to the cluster")
 	flags.StringVar(&f.key, "temporal-key", "", "PEM file: its key")
 	flags.StringVar(&f.postgres, "postgres", "", "postgres://USER:PASSWORD@HOST:PORT/DATABASE for the catalogue; better by environment, where others do not see it")
-	flags.StringVar(&f.redis, "redis", "", "redis://USER:PASSWORD@HOST:PORT/0 for messages, nonces and events")
-	flags.StringVar(&f.s3, "s3", "", "s3://KEY:SECRET@HOST:PORT/BUCKET/PREFIX for tables, models and logs")
+	flags.StringVar(&f.redis, "redis", "", "redis://USER:PASSWORD@HOST:PORT/0 for messages, nonces and events; better by environment, where others do not see it")
+	flags.StringVar(&f.s3, "s3", "", "s3://KEY:SECRET@HOST:PORT/BUCKET/PREFIX for tables, models and logs; better by environment, where others do not see it")
 	flags.StringVar(&f.secrets, "secrets", "", "folder of the node's key, secret and tokens, which all servers of this party share (default: --home)")
 }
 

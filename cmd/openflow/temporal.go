@@ -86,9 +86,9 @@ func (f temporalFlags) options() (temporal.Options, error) {
 		return o, openflow.Errorf(openflow.CodeInvalid, "--postgres is missing").
 			WithHint("for example: openflow temporal --postgres postgres://openflow:SECRET@127.0.0.1:5432/temporal")
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
-		return o, openflow.Errorf(openflow.CodeInvalid, "--log-level %q is not known", f.logLevel)
+	level, err := logLevel(f.logLevel)
+	if err != nil {
+		return o, err
 	}
 	o.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	if f.ui != "" {
@@ -103,7 +103,6 @@ func (f temporalFlags) options() (temporal.Options, error) {
 		}
 		return o, nil
 	}
-	var err error
 	o.Token, err = f.token()
 	return o, err
 }
