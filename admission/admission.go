@@ -37,20 +37,30 @@ type Rules struct {
 const (
 	// hold is how long what a job was told of is kept for it: it is on its way.
 	hold = 2 * time.Second
+	// lost is after what time a job that was told and has not come is told again: who was to call it may have died before.
+	// Then it is told after as long as it had waited by then, because it may also wait for another site, where each call costs
+	// it a round; a job in its third week is not called every half minute.
+	lost = 30 * time.Second
 	// silence is how long a job is believed to want what it does not ask for any more. Schedulers ask every ten minutes.
 	silence = 30 * time.Minute
 )
 
 // Horizon is what a reader of the queue needs to find the claims that matter at a time: claims told after Told hold
-// something, claims refused first no later than Overdue and last after Silent cannot be passed.
-type Horizon struct{ Told, Overdue, Silent time.Time }
+// something, those told before Lost may not know it, claims refused first no later than Overdue and last after Silent cannot
+// be passed.
+type Horizon struct{ Now, Told, Lost, Overdue, Silent time.Time }
 
 // Horizon of these rules at a time.
 func (r Rules) Horizon(now time.Time) Horizon {
-	return Horizon{Told: now.Add(-hold), Overdue: now.Add(-r.Patience), Silent: now.Add(-silence)}
+	return Horizon{Now: now, Told: now.Add(-hold), Lost: now.Add(-lost), Overdue: now.Add(-r.Patience), Silent: now.Add(-silence)}
 }
 
 func (h Horizon) held(c Claim) bool { return c.Woken.After(h.Told) }
+
+// knows tells whether the job has been told, as far as can be expected.
+func (h Horizon) knows(c Claim) bool {
+	return !c.Woken.IsZero() && (c.Woken.After(h.Lost) || h.Now.Sub(c.Woken) < c.Woken.Sub(c.Since))
+}
 
 func (h Horizon) overdue(c Claim) bool {
 	return !c.Since.IsZero() && !c.Since.After(h.Overdue) && c.Asked.After(h.Silent)
@@ -92,14 +102,14 @@ func (r Rules) Left(free openflow.Resources, c Claim, waiting []Claim, now time.
 }
 
 // Next chooses which of the jobs that wait are told that they can have what they need, in the order of their turns. A job
-// is told once until it asks again: one that does not come waits for another site, which will tell it. What those need that
-// were told a moment ago is not offered to others.
+// that does not come waits for another site, which will tell it, or the call was lost: it is told again, ever more rarely.
+// What those need that were told a moment ago is not offered to others.
 func (r Rules) Next(free openflow.Resources, waiting []Claim, now time.Time) []Claim {
 	h := r.Horizon(now)
 	var told []Claim
 	reserved := false
 	for _, w := range h.sorted(waiting) {
-		turn := w.Woken.IsZero() && w.Need.Within(free)
+		turn := !h.knows(w) && w.Need.Within(free)
 		if turn {
 			told = append(told, w)
 		}

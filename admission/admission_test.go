@@ -36,7 +36,17 @@ func priority(n int) func(*admission.Claim) { return func(c *admission.Claim) { 
 
 func told(c *admission.Claim) { c.Woken = now.Add(-time.Second) }
 
-func toldLongAgo(c *admission.Claim) { c.Woken = now.Add(-time.Minute) }
+func toldLongAgo(c *admission.Claim) { c.Woken = now.Add(-10 * time.Second) }
+
+// toldInVain was told by a process that died before the call.
+func toldInVain(c *admission.Claim) {
+	c.Since, c.Woken = now.Add(-40*time.Second), now.Add(-30*time.Second)
+}
+
+// toldLate had waited for longer, when it was told, than it has since.
+func toldLate(c *admission.Claim) {
+	c.Since, c.Woken = now.Add(-9*time.Minute), now.Add(-4*time.Minute)
+}
 
 func overdue(c *admission.Claim) { c.Since = now.Add(-2 * time.Minute) }
 
@@ -63,6 +73,8 @@ func TestNext(t *testing.T) {
 		"overdue ones hold up to the first":  {8, []admission.Claim{claim("a", 2, overdue), claim("b", 7, overdue), claim("c", 7, overdue), claim("d", 1)}, "a"},
 		"who has been told is not told":      {8, []admission.Claim{claim("a", 4, told), claim("b", 4), claim("c", 4)}, "b"},
 		"who does not come waits elsewhere":  {4, []admission.Claim{claim("a", 4, toldLongAgo), claim("b", 4)}, "b"},
+		"or was not told after all":          {4, []admission.Claim{claim("a", 4, toldInVain), claim("b", 4)}, "a"},
+		"it is told again ever more rarely":  {4, []admission.Claim{claim("a", 4, toldLate), claim("b", 4)}, ""},
 		"and is not passed once overdue":     {4, []admission.Claim{claim("a", 3, overdue, toldLongAgo), claim("b", 4), claim("c", 1)}, "c"},
 		"a scheduler that is gone holds not": {4, []admission.Claim{claim("a", 8, gone), claim("b", 4)}, "b"},
 		"a need of nothing always fits":      {0, []admission.Claim{claim("a", 0)}, "a"},

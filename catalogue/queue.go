@@ -17,8 +17,9 @@ const (
 	toldClaims = `select ` + claimColumns + ` from job where woken > 0 and woken > $1 and end_time = 0`
 	lateClaims = `select ` + claimColumns + inQueue + ` and waiting_since <= $1 and asked > $2
 		order by job_id, scheduler, role, party limit $3`
-	fittingClaims = `select ` + claimColumns + inQueue + ` and woken = 0 and (cores <= $1 or cores = 0) and (memory <= $2 or memory = 0)
-		and (gpus <= $3 or gpus = 0) order by priority desc, job_id, scheduler, role, party limit $4`
+	fittingClaims = `select ` + claimColumns + inQueue + ` and (cores <= $1 or cores = 0) and (memory <= $2 or memory = 0)
+		and (gpus <= $3 or gpus = 0) and (woken = 0 or (woken <= $4 and 2 * woken - waiting_since <= $5))
+		order by priority desc, job_id, scheduler, role, party limit $6`
 )
 
 // wakeBatch bounds how many jobs are told at once. What is still free then is offered in the next round.
@@ -77,7 +78,8 @@ func (c *Catalogue) NobodyWoken(ctx context.Context) error {
 }
 
 // NextToWake chooses which of the jobs that wait here can have what they need now, in the order of their turns, and keeps
-// that for them for a moment. A job is chosen once until it asks again. It reads only while there is nothing to offer.
+// that for them for a moment. A job that does not ask again is chosen anew, ever more rarely. It reads only while there is
+// nothing to offer.
 func (c *Catalogue) NextToWake(ctx context.Context, pool openflow.Resources, rules admission.Rules) ([]openflow.JobKey, error) {
 	now := c.stamp()
 	used, err := c.PoolUse(ctx)
@@ -91,7 +93,7 @@ func (c *Catalogue) NextToWake(ctx context.Context, pool openflow.Resources, rul
 		query string
 		args  []any
 	}{
-		{fittingClaims, append(amounts(free), wakeBatch)},
+		{fittingClaims, append(amounts(free), h.Lost.UnixMilli(), h.Now.UnixMilli(), wakeBatch)},
 		{lateClaims, []any{h.Overdue.UnixMilli(), h.Silent.UnixMilli(), wakeBatch}},
 		{toldClaims, []any{h.Told.UnixMilli()}},
 	} {

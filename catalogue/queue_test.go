@@ -73,8 +73,11 @@ func TestQueue(t *testing.T) {
 	require.NoError(t, c.ReturnJobResources(ctx, keys["1"]))
 	now = now.Add(time.Minute)
 	require.Equal(t, "3", told(t, c, pool, rules), "who has ended waits for nothing")
-	now = now.Add(time.Minute)
+	now = now.Add(time.Minute - time.Second)
 	require.Empty(t, told(t, c, pool, rules), "a job that does not come waits for another party")
+	now = now.Add(time.Second)
+	require.Equal(t, "3", told(t, c, pool, rules), "or who was to call it has died: it is told after as long as it had waited")
+	require.Empty(t, told(t, c, pool, rules))
 	require.NoError(t, c.NotWoken(ctx, keys["3"]))
 	require.Equal(t, "3", told(t, c, pool, rules), "a call that did not arrive is repeated")
 	require.NoError(t, c.NobodyWoken(ctx))
@@ -255,7 +258,7 @@ func TestQueueIsReadFromItsIndices(t *testing.T) {
 	for name, want := range map[string]string{
 		"told": "USING INDEX job_told", "late": "USING COVERING INDEX job_queue_age", "fitting": "USING COVERING INDEX job_queue",
 	} {
-		rows, err := db.QueryContext(t.Context(), "explain query plan "+catalogue.QueueQueries[name], 1, 1, 1, 1)
+		rows, err := db.QueryContext(t.Context(), "explain query plan "+catalogue.QueueQueries[name], 1, 1, 1, 1, 1, 1)
 		require.NoError(t, err)
 		var plan []string
 		for rows.Next() {
