@@ -3,6 +3,8 @@ package temporal
 import (
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -10,6 +12,7 @@ import (
 	"github.com/temporalio/ui-server/v2/server/api"
 	uiconfig "github.com/temporalio/ui-server/v2/server/config"
 	"github.com/temporalio/ui-server/v2/server/route"
+	"go.temporal.io/api/temporalproto"
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/grpc"
 
@@ -46,17 +49,55 @@ func newUI(o Options, conn *grpc.ClientConn) (http.Handler, error) {
 	e.Logger.SetOutput(io.Discard)
 	e.Use(middleware.Recover(), middleware.Gzip())
 	readOnly := route.DisableWriteMiddleware(provider)
-	v1 := e.Group("/api/v1")
+	service := workflowservice.NewWorkflowServiceClient(conn)
+	v1 := e.Group("/api/v1", ownOnly(o.Namespace))
 	v1.GET("/settings", api.GetSettings(provider))
 	v1.GET("/ui-extensions", api.GetUIExtensions(provider, nil))
 	v1.GET("/releases", func(echo.Context) error { return echo.ErrNotFound }) // would ask the internet
-	v1.GET(api.WorkflowRawHistoryUrl, api.WorkflowRawHistoryHandler(workflowservice.NewWorkflowServiceClient(conn)))
+	v1.GET("/namespaces", listOwn(o.Namespace, service))
+	v1.GET(api.WorkflowRawHistoryUrl, api.WorkflowRawHistoryHandler(service))
 	v1.Any("/*", api.TemporalAPIHandler(provider, nil, conn), readOnly)
 	route.SetRenderRoute(e, "/")
 	e.GET("/*", echo.WrapHandler(page))
 
 	guarded := http.NewCrossOriginProtection().Handler(guard(page.policy, e))
 	return mount(o.UIPublicPath, guarded), nil
+}
+
+// ownOnly refuses calls of the API that are not about the namespace, because the token may open others of the same cluster.
+// The path is compared as both routers behind it read it, without unescaping, which they do differently.
+func ownOnly(namespace string) echo.MiddlewareFunc {
+	const prefix = "/api/v1"
+	own := prefix + "/namespaces/" + url.PathEscape(namespace)
+	about := []string{ // no namespace
+		prefix + "/settings", prefix + "/ui-extensions", prefix + "/releases", prefix + "/cluster-info", prefix + "/system-info",
+		prefix + "/namespaces", // see listOwn
+	}
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			path := echo.GetPath(c.Request())
+			if path == own || strings.HasPrefix(path, own+"/") || slices.Contains(about, path) {
+				return next(c)
+			}
+			return echo.NewHTTPError(http.StatusForbidden, "this UI shows the namespace "+namespace+" only")
+		}
+	}
+}
+
+// listOwn answers the list of namespaces with the UI's own.
+func listOwn(namespace string, service workflowservice.WorkflowServiceClient) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		own, err := service.DescribeNamespace(c.Request().Context(), &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadGateway, err.Error())
+		}
+		list := &workflowservice.ListNamespacesResponse{Namespaces: []*workflowservice.DescribeNamespaceResponse{own}}
+		b, err := temporalproto.CustomJSONMarshalOptions{}.Marshal(list)
+		if err != nil {
+			return err
+		}
+		return c.JSONBlob(http.StatusOK, b)
+	}
 }
 
 // mount serves h below prefix, and sends the prefix itself to the folder of that name.

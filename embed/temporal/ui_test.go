@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +96,50 @@ func TestUIIsReadOnly(t *testing.T) {
 	require.Contains(t, body, `"DisableWriteActions":true`)
 	require.Contains(t, body, `"DefaultNamespace":"openflow"`)
 	require.NotContains(t, body, s.Token())
+}
+
+// The token may open other namespaces of the server, which are none of the UI's business. temporal-system is one of all servers.
+func TestUIShowsItsNamespaceOnly(t *testing.T) {
+	s := server(t)
+	const api, own, other = "/temporal/api/v1", "/temporal/api/v1/namespaces/openflow", "temporal-system"
+	for path, want := range map[string]int{
+		own:                   http.StatusOK,
+		own + "/workflows":    http.StatusOK,
+		api + "/cluster-info": http.StatusOK,
+		api + "/system-info":  http.StatusOK,
+
+		api + "/namespaces/" + other:                                     http.StatusForbidden,
+		api + "/namespaces/" + other + "/workflows":                      http.StatusForbidden,
+		api + "/namespaces/" + other + "/workflows/a/run/b/history.json": http.StatusForbidden,
+		api + "//namespaces/" + other + "/workflows":                     http.StatusForbidden,
+		api + "/namespaces//" + other + "/workflows":                     http.StatusForbidden,
+		api + "/./namespaces/" + other + "/workflows":                    http.StatusForbidden,
+		api + "/%6Eamespaces/" + other + "/workflows":                    http.StatusForbidden,
+		api + "/namespaces/temporal%2Dsystem/workflows":                  http.StatusForbidden,
+		api + "/namespaces/temporal%252Dsystem/workflows":                http.StatusForbidden,
+		api + "/namespaces/openflow%2F..%2F" + other + "/workflows":      http.StatusForbidden,
+		api + "/namespaces/openflow-2/workflows":                         http.StatusForbidden,
+		api + "/namespaces/":                                             http.StatusForbidden,
+		api + "/namespaces/" + other + "/workflows?namespace=openflow":   http.StatusForbidden,
+		api + "/cluster":                                 http.StatusForbidden,
+		api + "/nexus/endpoints":                         http.StatusForbidden,
+		own + "/../" + other + "/workflows":              http.StatusNotFound,
+		own + "//../" + other + "/workflows":             http.StatusNotFound,
+		own + "?id=32049b68-7872-4094-8e63-d0dd59896a83": http.StatusBadRequest, // that of temporal-system
+	} {
+		t.Run(path, func(t *testing.T) {
+			resp, body := visit(t, s, http.MethodGet, path, nil)
+			require.Equal(t, want, resp.StatusCode, body)
+			require.NotContains(t, body, `"`+other)
+		})
+	}
+	resp, body := visit(t, s, http.MethodGet, own+"/workflows?namespace="+other, nil)
+	require.True(t, resp.StatusCode != http.StatusOK || !strings.Contains(body, other), body)
+
+	resp, body = visit(t, s, http.MethodGet, api+"/namespaces?pageSize=100", nil)
+	require.Equal(t, http.StatusOK, resp.StatusCode, body)
+	require.Contains(t, body, `"name":"openflow"`)
+	require.NotContains(t, body, other)
 }
 
 func TestUIPage(t *testing.T) {
