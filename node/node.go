@@ -252,7 +252,7 @@ func (n *Node) serve(context.Context) error {
 		return err
 	}
 	// Before the servers, which wait for the streams that it ends.
-	n.onClose("events", func(context.Context) error { return n.events.Close() })
+	n.onClose("streams of events", n.closeEvents)
 	return nil
 }
 

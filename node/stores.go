@@ -140,17 +140,26 @@ func (n *Node) openMessages(ctx context.Context) error {
 	return nil
 }
 
-// openEvents opens the store of events. The servers close it, whose streams wait for it.
-func (n *Node) openEvents(ctx context.Context) (err error) {
+// openEvents opens the store of events. Here it is closed for a start that fails; a node that runs closes it before its
+// servers, see serve.
+func (n *Node) openEvents(ctx context.Context) error {
 	if n.config.Shared.Redis == "" {
 		n.events = memory.New(events.Keep)
-		return nil
+	} else {
+		store, err := eventsredis.Open(ctx, eventsredis.Options{
+			URL: n.config.Shared.Redis, Prefix: redisdb.DefaultPrefix(n.config.Party), Keep: events.Keep,
+		})
+		if err != nil {
+			return err
+		}
+		n.events = store
 	}
-	n.events, err = eventsredis.Open(ctx, eventsredis.Options{
-		URL: n.config.Shared.Redis, Prefix: redisdb.DefaultPrefix(n.config.Party), Keep: events.Keep,
-	})
-	return err
+	n.onClose("events", n.closeEvents)
+	return nil
 }
+
+// closeEvents may be called twice.
+func (n *Node) closeEvents(context.Context) error { return n.events.Close() }
 
 // live tells the message store that a session's job still runs, so that silence does not end it.
 func (n *Node) live(session string) bool {
