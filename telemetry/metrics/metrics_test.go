@@ -40,7 +40,7 @@ func scrape(t *testing.T, m *metrics.Metrics) string {
 func held(context.Context) (metrics.State, error) {
 	return metrics.State{
 		Jobs: map[openflow.JobStatus]int{openflow.JobRunning: 2}, Tasks: map[openflow.TaskStatus]int{openflow.TaskFailed: 1},
-		Waits: map[string]int{"party 10000 needs 4 cores, 2 free": 3, "stopping at 10000": 1, "something": 1},
+		Waits: map[string]int{"waiting for party 10000 (host): job 1 needs 4 cores, 2 of 8 are free": 3, "waiting for party 10000 (host): away": 1, "": 1},
 		Used:  openflow.Resources{Cores: 3, Memory: 1 << 30}, Pool: openflow.Resources{Cores: 32, Memory: 4 << 30, GPUs: 2}, Messages: 5, MessageBytes: 500, ObjectBytes: 7000, DiskFree: 1 << 30,
 	}, nil
 }
@@ -153,18 +153,6 @@ func TestUnknownStateIsLeftOut(t *testing.T) {
 			require.NotContains(t, text, "openflow_object_bytes")
 			require.Contains(t, text, "openflow_build_info")
 		})
-	}
-}
-
-func TestWaitClass(t *testing.T) {
-	for reason, want := range map[string]string{
-		"host 10000 needs 4 cores, 0 are free":             "resources",
-		"party 10000 is busy":                              "resources",
-		"the node does not answer at http://10.0.0.2:9380": "partner",
-		"stopping at 10000":                                "partner",
-		"":                                                 "other",
-	} {
-		require.Equal(t, want, metrics.WaitClass(reason), reason)
 	}
 }
 

@@ -114,22 +114,14 @@ func (s state) Collect(out chan<- prometheus.Metric) {
 	set(diskFree, float64(now.DiskFree))
 }
 
-// WaitClass sorts a reason for waiting: "resources" (a party is busy), "partner" (one does not answer) or "other". The
-// reason itself names parties and numbers and would be a label without end.
+// WaitClass sorts a reason for waiting: "resources" (a party is busy), "partner" (one does not answer as it should) or
+// "other". The reason itself names parties and numbers and would be a label without end.
 func WaitClass(reason string) string {
-	has := func(words ...string) bool {
-		for _, w := range words {
-			if strings.Contains(reason, w) {
-				return true
-			}
-		}
-		return false
-	}
 	switch {
-	case has("does not answer", "stopping at", "not reached", "unreachable"):
-		return "partner"
-	case has("cores", "memory", "gpu", "GPU", "busy", "free"):
+	case !strings.HasPrefix(reason, "waiting for party "):
+		return "other"
+	case strings.Contains(reason, "are free"), strings.Contains(reason, "resources are taken"): // by nodes of ours, by FATE-Flow's
 		return "resources"
 	}
-	return "other"
+	return "partner"
 }
