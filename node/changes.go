@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/admission"
 	"openflow/catalogue"
 	"openflow/events"
 )
@@ -42,6 +43,31 @@ func (c changes) tellTask(ctx context.Context, k openflow.TaskKey, status openfl
 	})
 }
 
+// tellRow tells how the job stands, where the call does not say what has changed.
+func (c changes) tellRow(ctx context.Context, k openflow.JobKey) {
+	if j, err := c.Job(ctx, k); err == nil {
+		c.tellJob(ctx, k, j.Status, j.Reason, nil)
+	}
+}
+
+// CreateJob tells of the job; a repeat may find it in a later status.
+func (c changes) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord) error {
+	err := c.Catalogue.CreateJob(ctx, j, tasks)
+	if err == nil {
+		c.tellRow(ctx, j.Key())
+	}
+	return err
+}
+
+// ApplyJobResources tells what the job waits for when it is refused.
+func (c changes) ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error {
+	err := c.Catalogue.ApplyJobResources(ctx, k, pool, rules)
+	if openflow.CodeOf(err) == openflow.CodeExhausted {
+		c.tellRow(ctx, k)
+	}
+	return err
+}
+
 // UpdateJobStatus tells a change of status.
 func (c changes) UpdateJobStatus(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (bool, error) {
 	changed, err := c.Catalogue.UpdateJobStatus(ctx, k, to, reason)
@@ -67,6 +93,42 @@ func (c changes) SetJobProgress(ctx context.Context, k openflow.JobKey, percent 
 		c.tellJob(ctx, k, "", "", &percent)
 	}
 	return changed, err
+}
+
+// AddTask tells that a run waits.
+func (c changes) AddTask(ctx context.Context, t openflow.TaskRecord) error {
+	err := c.Catalogue.AddTask(ctx, t)
+	if err == nil {
+		c.tellTask(ctx, t.Key, "", t.Reason)
+	}
+	return err
+}
+
+// SetTaskStatus tells that the federated status has changed; an event names the party's own only.
+func (c changes) SetTaskStatus(ctx context.Context, k openflow.TaskKey, to openflow.TaskStatus) (bool, error) {
+	changed, err := c.Catalogue.SetTaskStatus(ctx, k, to)
+	if changed {
+		c.tellTask(ctx, k, "", "")
+	}
+	return changed, err
+}
+
+// SetTaskReason tells what the task waits for.
+func (c changes) SetTaskReason(ctx context.Context, k openflow.TaskKey, reason string) error {
+	err := c.Catalogue.SetTaskReason(ctx, k, reason)
+	if err == nil {
+		c.tellTask(ctx, k, "", reason)
+	}
+	return err
+}
+
+// MarkTaskKilled tells why the task is to end.
+func (c changes) MarkTaskKilled(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) error {
+	err := c.Catalogue.MarkTaskKilled(ctx, k, status, reason)
+	if err == nil {
+		c.tellTask(ctx, k, "", reason)
+	}
+	return err
 }
 
 // StartTask tells that the task runs.

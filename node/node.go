@@ -271,7 +271,7 @@ func (n *Node) prepareWorker(dir *directory) error {
 		Queue: Queue, Identity: n.identity(), Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
 	},
 		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: measuredJobs{n.rows, n.metrics}},
-		&activities.Placing{Tasks: n.rows, Workers: n.pool()}, &running)
+		&activities.Placing{Tasks: n.changes(), Workers: n.pool()}, &running)
 	return n.joinPool(running)
 }
 

@@ -88,7 +88,7 @@ func TestEvents(t *testing.T) {
 				seen = append(seen, change)
 			}
 			switch {
-			case change.Kind == wire.EventTask:
+			case change.Kind == wire.EventTask && change.Status != "":
 				tasks[change.TaskName] = append(tasks[change.TaskName], change.Status)
 			case change.Status != "":
 				jobs = append(jobs, change.Status)
