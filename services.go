@@ -220,6 +220,6 @@ type Engine interface {
 	WakeJobs(ctx context.Context, ids []JobID) error
 	// StartTask starts the task's workflow; one that exists or existed is success.
 	StartTask(ctx context.Context, o TaskOrder) error
-	// StopTask ends a task's run with that status. One that has ended or never was is success.
+	// StopTask ends a task's run with that status. CodeNotFound when none runs: it has ended, or was never started.
 	StopTask(ctx context.Context, scheduler PartyID, k TaskKey, status TaskStatus, reason string) error
 }

@@ -32,6 +32,7 @@ type Store interface {
 	SetTaskStatus(ctx context.Context, k openflow.TaskKey, to openflow.TaskStatus) (bool, error)
 	SetTaskReason(ctx context.Context, k openflow.TaskKey, reason string) error
 	MarkTaskKilled(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) error
+	FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error)
 }
 
 // Sessions ends the exchange of messages of a task.
@@ -224,6 +225,8 @@ func endFor(s openflow.JobStatus) openflow.TaskStatus {
 	return openflow.TaskCanceled
 }
 
+// stopRun ends an accepted run. One without a workflow, because this node was killed while it accepted the run, ends here:
+// nobody else would give back what it holds.
 func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
 	if status.Succeeded() {
 		status = openflow.TaskCanceled
@@ -231,7 +234,14 @@ func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status ope
 	if err := s.Store.MarkTaskKilled(ctx, t.Key, status, reason); err != nil {
 		return openflow.About(openflow.AboutTask, err)
 	}
-	return openflow.About(openflow.AboutTask, s.Engine.StopTask(ctx, t.Scheduler, t.Key, status, reason))
+	err := s.Engine.StopTask(ctx, t.Scheduler, t.Key, status, reason)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		_, err = s.Store.FinishTask(ctx, t.Key, openflow.TaskEnd{Status: status, Reason: reason})
+		if openflow.CodeOf(err) == openflow.CodeConflict {
+			return nil // its workflow has ended it meanwhile
+		}
+	}
+	return openflow.About(openflow.AboutTask, err)
 }
 
 // stopUntold stops a waiting run that holds no cores because it needs none: its row does not tell whether it was accepted.
@@ -240,7 +250,11 @@ func (s *Service) stopUntold(ctx context.Context, t openflow.TaskRecord, status 
 	if t.Cores > 0 || status.Succeeded() {
 		return nil
 	}
-	return openflow.About(openflow.AboutTask, s.Engine.StopTask(ctx, t.Scheduler, t.Key, status, reason))
+	err := s.Engine.StopTask(ctx, t.Scheduler, t.Key, status, reason)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return nil
+	}
+	return openflow.About(openflow.AboutTask, err)
 }
 
 func (s *Service) announce(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus) error {

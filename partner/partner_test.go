@@ -446,6 +446,54 @@ func TestStopJob(t *testing.T) {
 	}
 }
 
+// A node that was killed while it accepted a run has the row and no workflow: the stop ends the run.
+func TestStopOfARunWithoutAWorkflow(t *testing.T) {
+	k := taskKey("1", "lr_0", host)
+	for name, stop := range map[string]func(*site) error{
+		"with its job": func(s *site) error {
+			return s.StopJob(s.t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"})
+		},
+		"by itself": func(s *site) error {
+			return s.UpdateTask(s.t.Context(), "9999", openflow.TaskUpdate{Key: k, Status: openflow.TaskSuccess, Reason: "why"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.running("1", dag())
+			s.engine.err = openflow.Errorf(openflow.CodeUnavailable, "Temporal does not answer")
+			accept := s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: k})
+			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(accept))
+			require.True(t, s.task(k).ResourceInUse)
+
+			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(stop(s)), "it may run")
+			require.Equal(t, openflow.TaskWaiting, s.task(k).PartyStatus)
+
+			s.engine.none = openflow.Errorf(openflow.CodeNotFound, "no such workflow")
+			for range 2 {
+				require.NoError(t, stop(s))
+				rec := s.task(k)
+				require.Equal(t, openflow.TaskCanceled, rec.PartyStatus)
+				require.Equal(t, "why", rec.Reason)
+				require.False(t, rec.ResourceInUse)
+			}
+			rec, err := s.CollectTask(t.Context(), "9999", k)
+			require.NoError(t, err)
+			require.Equal(t, openflow.TaskCanceled, rec.PartyStatus)
+		})
+	}
+}
+
+// A waiting run that needs no cores may never have been accepted: no workflow, no end.
+func TestStopOfAnArbiterThatWasNeverStarted(t *testing.T) {
+	s := newSite(t)
+	k := jobKey("1", arbiter)
+	require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: k, DAG: dag()}))
+	s.engine.none = openflow.Errorf(openflow.CodeNotFound, "no such workflow")
+	require.NoError(t, s.StopJob(t.Context(), k, openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"}))
+	require.Len(t, s.engine.stopped, 1)
+	require.Equal(t, openflow.TaskWaiting, s.task(taskKey("1", "lr_0", arbiter)).PartyStatus)
+}
+
 func TestStopJobOfASuccessfulJob(t *testing.T) {
 	s := newSite(t)
 	s.running("1", dag())

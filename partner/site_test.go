@@ -1,6 +1,7 @@
 package partner_test
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"path/filepath"
@@ -20,6 +21,7 @@ type engine struct {
 	started []openflow.TaskOrder
 	stopped []stop
 	err     error
+	none    error // what StopTask says when no workflow runs
 }
 
 type stop struct {
@@ -36,7 +38,7 @@ func (e *engine) StartTask(_ context.Context, o openflow.TaskOrder) error {
 
 func (e *engine) StopTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey, st openflow.TaskStatus, reason string) error {
 	e.stopped = append(e.stopped, stop{s, k, st, reason})
-	return e.err
+	return cmp.Or(e.none, e.err)
 }
 
 type sessions struct{ closed []string }

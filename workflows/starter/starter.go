@@ -222,14 +222,10 @@ func (e *Engine) StartTask(ctx context.Context, o openflow.TaskOrder) error {
 	return fromTemporal("start "+o.Key.String(), err)
 }
 
-// StopTask tells a run to end. One that has ended or never was needs no telling.
+// StopTask tells a run to end; CodeNotFound: it has ended or never was.
 func (e *Engine) StopTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey, status openflow.TaskStatus, reason string) error {
-	err := fromTemporal("stop "+k.String(), e.Client.SignalWorkflow(ctx, workflows.TaskWorkflowID(scheduler, k), "",
+	return fromTemporal("stop "+k.String(), e.Client.SignalWorkflow(ctx, workflows.TaskWorkflowID(scheduler, k), "",
 		workflows.SignalEnd, workflows.EndRequest{Status: status, Reason: reason}))
-	if openflow.CodeOf(err) == openflow.CodeNotFound {
-		return nil
-	}
-	return err
 }
 
 func fromTemporal(what string, err error) error {

@@ -95,6 +95,7 @@ func TestAnswersOfTemporal(t *testing.T) {
 		"success": {nil, nil},
 		"no such workflow": {notFound, map[string]openflow.Code{
 			"start job": openflow.CodeNotFound, "stop job": openflow.CodeNotFound, "report": openflow.CodeNotFound, "start task": openflow.CodeNotFound,
+			"stop task": openflow.CodeNotFound,
 		}},
 		"it has ended": {fmt.Errorf("failed workflow start: %w", started), map[string]openflow.Code{
 			"stop job": openflow.CodeNotFound, "report": openflow.CodeNotFound,
