@@ -8,6 +8,7 @@ package initiator
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -153,27 +154,30 @@ func Warnings(d *openflow.DAG) []string {
 	return warnings
 }
 
-// IDs makes job IDs of FATE-Flow's form, unique within one process.
+// IDs makes job IDs of FATE-Flow's form: 25 digits, of which 20 are the time in UTC to the microsecond and 5 are those of
+// the process, drawn at its start, because a site may be several processes. As text they are in the order of their times.
 //
 // Spec: fate-flow-api §4.8.
 type IDs struct {
-	Now func() time.Time
+	now  func() time.Time
+	salt int
 
-	mu      sync.Mutex
-	last    string
-	counter int
+	mu   sync.Mutex
+	last time.Time
 }
 
-// Next returns local time to the microsecond, followed by a counter within it.
+// NewIDs returns the maker of IDs of one process.
+func NewIDs(now func() time.Time) *IDs { return &IDs{now: now, salt: rand.IntN(100_000)} }
+
+// Next returns an ID later than the one before: within a microsecond, or after the clock was set back, that of the next
+// microsecond.
 func (g *IDs) Next() openflow.JobID {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	now := g.Now()
-	stamp := now.Format("20060102150405") + fmt.Sprintf("%06d", now.Nanosecond()/1000)
-	if stamp > g.last {
-		g.last, g.counter = stamp, 0
-	} else {
-		g.counter++
+	now := g.now().UTC().Truncate(time.Microsecond)
+	if !now.After(g.last) {
+		now = g.last.Add(time.Microsecond)
 	}
-	return openflow.JobID(fmt.Sprintf("%s%d", g.last, g.counter))
+	g.last = now
+	return openflow.JobID(fmt.Sprintf("%s%06d%05d", now.Format("20060102150405"), now.Nanosecond()/1000, g.salt))
 }

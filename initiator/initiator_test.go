@@ -216,18 +216,31 @@ func TestWarnings(t *testing.T) {
 
 // fate-flow-api §4.8: the form, and uniqueness also when the clock stands still or goes back.
 func TestIDs(t *testing.T) {
-	now := time.Date(2025, 1, 2, 3, 4, 5, 60708999, time.UTC)
-	g := initiator.IDs{Now: func() time.Time { return now }}
-	require.Equal(t, openflow.JobID("202501020304050607080"), g.Next())
-	require.Equal(t, openflow.JobID("202501020304050607081"), g.Next())
+	now := time.Date(2025, 1, 2, 11, 4, 5, 60708999, time.FixedZone("", 8*3600))
+	g := initiator.NewIDs(func() time.Time { return now })
+	first := string(g.Next())
+	salt := first[20:]
+	require.Regexp(t, "^[0-9]{5}$", salt)
+	require.Equal(t, "20250102030405060708"+salt, first, "UTC")
+	require.Equal(t, openflow.JobID("20250102030405060709"+salt), g.Next())
 	now = now.Add(-time.Hour)
-	require.Equal(t, openflow.JobID("202501020304050607082"), g.Next(), "after the clock was set back")
+	require.Equal(t, openflow.JobID("20250102030405060710"+salt), g.Next(), "after the clock was set back")
 	now = now.Add(2 * time.Hour)
-	require.Equal(t, openflow.JobID("202501020404050607080"), g.Next())
+	require.Equal(t, openflow.JobID("20250102040405060708"+salt), g.Next())
+}
+
+// The replicas of a site are processes of their own, and submit in the same microsecond.
+func TestIDsOfProcessesDiffer(t *testing.T) {
+	now := time.Now()
+	made := map[openflow.JobID]bool{}
+	for range 20 {
+		made[initiator.NewIDs(func() time.Time { return now }).Next()] = true
+	}
+	require.Greater(t, len(made), 15, "of 100,000 possible ones")
 }
 
 func TestIDsAreUniqueAndLegal(t *testing.T) {
-	g := initiator.IDs{Now: time.Now}
+	g := initiator.NewIDs(time.Now)
 	var mu sync.Mutex
 	var ids []openflow.JobID
 	var wg sync.WaitGroup

@@ -196,7 +196,7 @@ const maxMessage = messages.DefaultMessageBytes*16/9 + 1<<20
 // serve connects the services and starts the listeners.
 func (n *Node) serve(context.Context) error {
 	engine := &starter.Engine{Client: n.client, Queue: Queue}
-	ids := &initiator.IDs{Now: time.Now}
+	ids := initiator.NewIDs(time.Now)
 	part := &partner.Service{
 		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.catalog,
 		Limits: n.config.Limits, GrantAll: n.config.GrantAll, Pool: n.pool(), Log: n.config.Log,
