@@ -1,14 +1,32 @@
 package scenarios_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/sdk"
 	"openflow/sdk/wire"
 	"openflow/tests/env"
 )
+
+// statusesUntil reads all that a site tells until the job next has begun, and returns what it said of the job id.
+func statusesUntil(t *testing.T, stream *sdk.EventStream, id, next openflow.JobID) (shown []string) {
+	t.Helper()
+	for {
+		event, err := stream.Next()
+		require.NoError(t, err)
+		require.NotEqual(t, wire.EventMissed, event.Kind)
+		switch {
+		case event.JobID == string(next):
+			return shown
+		case event.JobID == string(id) && event.Kind == wire.EventJob && event.Status != "":
+			shown = append(shown, event.Status)
+		}
+	}
+}
 
 func TestRerun(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"))
@@ -50,12 +68,27 @@ func TestRerun(t *testing.T) {
 		d := env.DAG(parties, env.Noop("a", nil))
 		d.Conf.AutoRetries = 2
 		d.PartyTasks = []openflow.PartyTasks{env.At(parties[1], "a", openflow.Parameters{"fail": true})}
+		streams := map[string]*sdk.EventStream{}
+		for _, party := range e.Parties {
+			stream, err := (&sdk.Client{URL: e.Node(t, party).URL()}).Events(t.Context(), "", "")
+			require.NoError(t, err)
+			defer func() { _ = stream.Close() }() // it was only read from
+			streams[party] = stream
+		}
 		id := user.Submit(d)
 		rows := user.WaitFor(id, openflow.JobFailed)
 		require.Contains(t, rows[0].Reason, `task "a" failed at party 10000`)
 		require.Len(t, e.Starts(t, "10000", id), 3)
 		e.NoContainers(t)
 		e.NoCoresHeld(t)
+
+		next := user.Submit(env.DAG(parties, env.Noop("a", nil)))
+		user.WaitFor(next, openflow.JobSuccess)
+		for party, stream := range streams {
+			shown := statusesUntil(t, stream, id, next)
+			require.Equal(t, []string{"running", "failed"}, shown[max(len(shown)-2, 0):], party)
+			require.Equal(t, len(shown)-1, slices.IndexFunc(shown, env.Ended), "at %s it never looked failed in between: %v", party, shown)
+		}
 	})
 
 	t.Run("an unknown job is not found", func(t *testing.T) {
