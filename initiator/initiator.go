@@ -1,11 +1,12 @@
 // Package initiator is this node as the one that users submit to: it checks a job, gives it an ID, warns of what the
 // submitter may not have meant, and hands it to its scheduler.
 //
-// [Service] implements openflow.JobService. It keeps nothing of its own: the job's rows appear when this node is asked
-// as one of the job's parties.
+// [Service] implements openflow.JobService. All that it keeps is which other party schedules a job: the job's rows appear
+// when this node is asked as one of the job's parties.
 package initiator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -15,14 +16,12 @@ import (
 	"openflow"
 )
 
-// Rows finds a job's rows at this site.
+// Rows is what this site knows of a job: its rows, where it runs tasks of it, and the scheduler that it was handed to.
 type Rows interface {
 	JobRows(ctx context.Context, id openflow.JobID) ([]openflow.JobRecord, error)
-}
-
-// Sites knows the peers of this site.
-type Sites interface {
-	Sites(ctx context.Context) ([]openflow.SiteRecord, error)
+	RememberScheduler(ctx context.Context, id openflow.JobID, scheduler openflow.PartyID) error
+	// RememberedScheduler is empty when none was remembered.
+	RememberedScheduler(ctx context.Context, id openflow.JobID) (openflow.PartyID, error)
 }
 
 // Components knows the algorithms of this site.
@@ -35,7 +34,6 @@ type Components interface {
 type Service struct {
 	Self       openflow.PartyID
 	Rows       Rows
-	Sites      Sites
 	Components Components
 	Directory  openflow.Directory
 	NewID      func() openflow.JobID
@@ -61,9 +59,22 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 	if err != nil {
 		return openflow.Submitted{}, openflow.AtParty(dag.Conf.Scheduler, err)
 	}
+	if err := s.remember(ctx, sub.ID, dag.Conf.Scheduler); err != nil { // before: the answer may be lost
+		return openflow.Submitted{}, err
+	}
 	answer, err := scheduler.CreateJob(ctx, s.Self, sub)
 	answer.Warnings = append(Warnings(&dag), s.misspelt(&dag)...)
+	if err == nil && answer.ID != sub.ID { // a repeat is the first job, and a genuine scheduler chooses the ID
+		return answer, s.remember(ctx, answer.ID, dag.Conf.Scheduler)
+	}
 	return answer, openflow.AtParty(dag.Conf.Scheduler, err)
+}
+
+func (s *Service) remember(ctx context.Context, id openflow.JobID, scheduler openflow.PartyID) error {
+	if scheduler == s.Self {
+		return nil
+	}
+	return openflow.About(openflow.AboutJob, s.Rows.RememberScheduler(ctx, id, scheduler))
 }
 
 // StopJob asks the job's scheduler to cancel it; see openflow.JobService.
@@ -83,41 +94,30 @@ func (s *Service) RerunJob(ctx context.Context, id openflow.JobID) error {
 	return s.ask(ctx, id, func(scheduler openflow.SchedulerService) error { return scheduler.RerunJob(ctx, s.Self, id) })
 }
 
-// ask calls the job's scheduler. A job in which this node runs no task has no row here, whether it was submitted or is
-// scheduled here: this node and its peers are asked, one after the other, and the scheduler knows who may ask.
+// ask calls the job's scheduler, which knows who may ask. A job in which this node runs no task has no row here: then it is
+// the scheduler that it was handed to, or this node.
 func (s *Service) ask(ctx context.Context, id openflow.JobID, do func(openflow.SchedulerService) error) error {
-	rows, err := s.Rows.JobRows(ctx, id)
+	party, err := s.scheduler(ctx, id)
 	if err != nil {
 		return openflow.About(openflow.AboutJob, err)
 	}
-	if len(rows) > 0 {
-		return s.askAt(ctx, rows[0].Scheduler, do)
-	}
-	peers, err := s.Sites.Sites(ctx)
-	if err != nil {
-		return openflow.About(openflow.AboutJob, err)
-	}
-	answer := s.askAt(ctx, s.Self, do)
-	for _, p := range peers {
-		if openflow.CodeOf(answer) != openflow.CodeNotFound {
-			return answer
-		}
-		if err := s.askAt(ctx, p.Party, do); openflow.CodeOf(err) != openflow.CodeUnavailable {
-			answer = err
-		}
-	}
-	if openflow.CodeOf(answer) == openflow.CodeNotFound {
-		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "no job %s here, nor at a peer that answers", id))
-	}
-	return answer
-}
-
-func (s *Service) askAt(ctx context.Context, scheduler openflow.PartyID, do func(openflow.SchedulerService) error) error {
-	service, err := s.Directory.Scheduler(ctx, scheduler)
+	service, err := s.Directory.Scheduler(ctx, party)
 	if err == nil {
 		err = do(service)
 	}
-	return openflow.AtParty(scheduler, err)
+	return openflow.AtParty(party, err)
+}
+
+func (s *Service) scheduler(ctx context.Context, id openflow.JobID) (openflow.PartyID, error) {
+	rows, err := s.Rows.JobRows(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if len(rows) > 0 {
+		return rows[0].Scheduler, nil
+	}
+	party, err := s.Rows.RememberedScheduler(ctx, id)
+	return cmp.Or(party, s.Self), err
 }
 
 // misspelt lists parameters that no component will read. They are legal, because FATE's client sends those of other

@@ -60,8 +60,21 @@ func (n *network) StopJob(_ context.Context, caller openflow.PartyID, id openflo
 }
 
 type rows struct {
-	list []openflow.JobRecord
-	err  error
+	list       []openflow.JobRecord
+	err        error
+	schedulers map[openflow.JobID]openflow.PartyID
+	forgetful  error
+}
+
+func (r rows) RememberScheduler(_ context.Context, id openflow.JobID, scheduler openflow.PartyID) error {
+	if r.schedulers != nil {
+		r.schedulers[id] = scheduler
+	}
+	return r.forgetful
+}
+
+func (r rows) RememberedScheduler(_ context.Context, id openflow.JobID) (openflow.PartyID, error) {
+	return r.schedulers[id], r.forgetful
 }
 
 func (r rows) JobRows(context.Context, openflow.JobID) ([]openflow.JobRecord, error) {
@@ -69,7 +82,7 @@ func (r rows) JobRows(context.Context, openflow.JobID) ([]openflow.JobRecord, er
 }
 
 func service(n *network, r rows) *initiator.Service {
-	return &initiator.Service{Self: "9999", Rows: r, Sites: peers{"10000", "10001"}, Components: lr{}, Directory: n, NewID: func() openflow.JobID { return "new" }}
+	return &initiator.Service{Self: "9999", Rows: r, Components: lr{}, Directory: n, NewID: func() openflow.JobID { return "new" }}
 }
 
 func dag() *openflow.DAG {
@@ -155,48 +168,50 @@ func TestStopJob(t *testing.T) {
 	require.Equal(t, openflow.CodeInternal, openflow.CodeOf(err))
 }
 
-// A node that runs no task of a job has no row of it, and may still have submitted or schedule it.
+// A node that runs no task of a job has no row of it, and may still have submitted or schedule it. Nobody but its scheduler
+// is asked: a peer's answer about a job of another would say nothing.
 func TestStopOfAJobWithoutARow(t *testing.T) {
 	for name, tc := range map[string]struct {
-		knows openflow.PartyID // which scheduler knows the job
-		down  openflow.PartyID
-		code  openflow.Code
+		scheduler openflow.PartyID // of the job that is submitted; empty: none is
+		says      error
+		asked     openflow.PartyID
+		code      openflow.Code
 	}{
-		"scheduled here":                {"9999", "", ""},
-		"scheduled by a peer":           {"10001", "", ""},
-		"another peer does not answer":  {"10001", "10000", ""},
-		"its scheduler does not answer": {"10001", "10001", openflow.CodeNotFound},
-		"unknown everywhere":            {"", "", openflow.CodeNotFound},
+		"scheduled here":                {"9999", nil, "9999", ""},
+		"scheduled by a peer":           {"10001", nil, "10001", ""},
+		"its scheduler does not answer": {"10001", openflow.Errorf(openflow.CodeUnavailable, "down"), "10001", openflow.CodeUnavailable},
+		"its scheduler is broken":       {"10001", openflow.Errorf(openflow.CodeInternal, "6000"), "10001", openflow.CodeInternal},
+		"never submitted here":          {"", openflow.Errorf(openflow.CodeNotFound, "not scheduled here"), "9999", openflow.CodeNotFound},
 	} {
-		t.Run(name, func(t *testing.T) {
-			n := &network{knows: func(id openflow.PartyID) error {
-				switch id {
-				case tc.down:
-					return openflow.Errorf(openflow.CodeUnavailable, "down")
-				case tc.knows:
-					return nil
+		for whose, answer := range map[string]openflow.JobID{"own ID": "new", "scheduler's ID": "its"} {
+			t.Run(name+", "+whose, func(t *testing.T) {
+				n := &network{answer: openflow.Submitted{ID: answer}}
+				s := service(n, rows{schedulers: map[openflow.JobID]openflow.PartyID{}})
+				if tc.scheduler != "" {
+					d := dag()
+					d.Conf.Scheduler = tc.scheduler
+					_, err := s.SubmitJob(t.Context(), openflow.Submission{DAG: d})
+					require.NoError(t, err)
 				}
-				return openflow.Errorf(openflow.CodeNotFound, "not scheduled here")
-			}}
-			_, err := service(n, rows{}).StopJob(t.Context(), "1")
-			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
-			if tc.code == "" {
-				require.Equal(t, tc.knows, n.asked)
-				require.Equal(t, []openflow.JobID{"1"}, n.stops)
-			}
-		})
+				n.knows = func(id openflow.PartyID) error {
+					require.Equal(t, tc.asked, id)
+					return tc.says
+				}
+				_, err := s.StopJob(t.Context(), answer)
+				require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
+				require.Equal(t, tc.asked, n.asked)
+			})
+		}
 	}
 }
 
-// peers are the sites that the initiator knows.
-type peers []openflow.PartyID
-
-func (p peers) Sites(context.Context) ([]openflow.SiteRecord, error) {
-	var list []openflow.SiteRecord
-	for _, id := range p {
-		list = append(list, openflow.SiteRecord{Party: id})
-	}
-	return list, nil
+// A job whose scheduler could not be remembered could not be stopped.
+func TestSubmissionThatCannotBeRemembered(t *testing.T) {
+	n, d := &network{}, dag()
+	d.Conf.Scheduler = "10001"
+	_, err := service(n, rows{forgetful: openflow.Errorf(openflow.CodeInternal, "disk full")}).SubmitJob(t.Context(), openflow.Submission{DAG: d})
+	require.Equal(t, openflow.CodeInternal, openflow.CodeOf(err))
+	require.Empty(t, n.subs)
 }
 
 func TestWarnings(t *testing.T) {

@@ -211,7 +211,7 @@ func (n *Node) serve(context.Context) error {
 	dir.http.Transport = n.traces.Transport(dir.http.Transport)
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
-	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Sites: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
+	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
 	if err := n.prepareWorker(dir); err != nil {
 		return err
 	}

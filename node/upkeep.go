@@ -108,12 +108,17 @@ func (n *Node) dropOld(ctx context.Context) error {
 	}
 }
 
-// dropScheduled forgets what this node scheduled for others long ago.
+// dropScheduled forgets what this node scheduled for others long ago, and what others schedule for it.
 func (n *Node) dropScheduled(ctx context.Context) error {
-	for {
-		dropped, err := n.rows.DeleteScheduledJobsBefore(ctx, time.Now().Add(-n.config.Retention.Jobs), dropBatch)
-		if err != nil || dropped < dropBatch {
-			return err
+	for _, drop := range []func(context.Context, time.Time, int) (int, error){
+		n.rows.DeleteScheduledJobsBefore, n.rows.ForgetSchedulersBefore,
+	} {
+		for dropped := dropBatch; dropped == dropBatch; {
+			var err error
+			if dropped, err = drop(ctx, time.Now().Add(-n.config.Retention.Jobs), dropBatch); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }

@@ -91,8 +91,15 @@ func TestOldJobsAreForgottenAndTheRestKept(t *testing.T) {
 		old = append(old, k)
 	}
 	open, _ := n.addJob(t, "open", "10000")
+	require.NoError(t, n.rows.RememberScheduler(t.Context(), "old", "10000"))
 	*now = time.Now()
+	require.NoError(t, n.rows.RememberScheduler(t.Context(), "young", "10000"))
 	require.NoError(t, n.dropOld(t.Context()))
+	for id, want := range map[openflow.JobID]openflow.PartyID{"old": "", "young": "10000"} {
+		got, err := n.rows.RememberedScheduler(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, want, got, id)
+	}
 	for _, k := range old {
 		_, err := n.rows.Job(t.Context(), k)
 		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
