@@ -20,7 +20,7 @@ type MachineOptions struct {
 }
 
 // Machine serves the queues of one machine of the pool: its own, where its containers are followed, and those from which
-// it takes runs, one for any worker and one for each label.
+// it takes runs, for any worker and for each label: offers to machines with a core free, and urgent ones.
 type Machine struct{ workers []sdkworker.Worker }
 
 // NewMachine registers what a machine does; nothing is polled before Start. running.Machine is the machine.
@@ -41,25 +41,42 @@ func NewMachine(c sdkclient.Client, o MachineOptions, running *activities.Runnin
 		queues = nil
 	}
 	for _, label := range queues {
-		taking, err := taking(options, running.Machine)
-		if err != nil {
-			return nil, err
+		for queue, free := range map[string]func(context.Context) error{
+			workflows.PoolQueue(label): running.Machine.Free, workflows.UrgentQueue(label): hurried(running.Machine.Free),
+		} {
+			taking, err := taking(options, free)
+			if err != nil {
+				return nil, err
+			}
+			w := sdkworker.New(c, queue, taking)
+			w.RegisterActivity(&activities.Choosing{Machine: running.Machine})
+			m.workers = append(m.workers, w)
 		}
-		w := sdkworker.New(c, workflows.PoolQueue(label), taking)
-		w.RegisterActivity(&activities.Choosing{Machine: running.Machine})
-		m.workers = append(m.workers, w)
 	}
 	return m, nil
 }
 
-// taking makes a worker poll only while the machine has a core free, so that runs go to the machines that have.
-func taking(o sdkworker.Options, m *activities.Machine) (sdkworker.Options, error) {
+// pace is how soon a machine without a free core takes the next urgent run.
+const pace = time.Second
+
+// hurried waits for a free core, and not for long: machines that have one come first, and share what is urgent.
+func hurried(free func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		soon, cancel := context.WithTimeout(ctx, pace)
+		defer cancel()
+		_ = free(soon) // none became free in time: it goes without
+		return ctx.Err()
+	}
+}
+
+// taking makes a worker poll only when free returns, so that runs go to the machines that have a core free.
+func taking(o sdkworker.Options, free func(context.Context) error) (sdkworker.Options, error) {
 	fixed, err := sdkworker.NewFixedSizeSlotSupplier(1) // of kinds of tasks that this worker does not serve
 	if err != nil {
 		return o, err
 	}
 	o.Tuner, err = sdkworker.NewCompositeTuner(sdkworker.CompositeTunerOptions{
-		ActivitySlotSupplier: oneAtATime{m, make(chan struct{}, 1)}, WorkflowSlotSupplier: fixed, LocalActivitySlotSupplier: fixed,
+		ActivitySlotSupplier: oneAtATime{free, make(chan struct{}, 1)}, WorkflowSlotSupplier: fixed, LocalActivitySlotSupplier: fixed,
 		NexusSlotSupplier: fixed, SessionActivitySlotSupplier: fixed,
 	})
 	o.ActivityTaskPollerBehavior = sdkworker.NewPollerBehaviorSimpleMaximum(
@@ -67,10 +84,10 @@ func taking(o sdkworker.Options, m *activities.Machine) (sdkworker.Options, erro
 	return o, err
 }
 
-// oneAtATime lets a run be taken after the one before it counts: the next poll begins when that is done and a core is free.
+// oneAtATime lets a run be taken after the one before it counts: the next poll begins when that is done and free returns.
 type oneAtATime struct {
-	machine *activities.Machine
-	slot    chan struct{}
+	free func(context.Context) error
+	slot chan struct{}
 }
 
 // ReserveSlot implements SlotSupplier.
@@ -80,7 +97,7 @@ func (s oneAtATime) ReserveSlot(ctx context.Context, _ sdkworker.SlotReservation
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if err := s.machine.Free(ctx); err != nil {
+	if err := s.free(ctx); err != nil {
 		<-s.slot
 		return nil, err
 	}

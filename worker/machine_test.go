@@ -15,7 +15,7 @@ import (
 // A machine polls for the next run when the one before counts, and only with a core free.
 func TestOneAtATime(t *testing.T) {
 	m := &activities.Machine{ID: "m", Cores: 1}
-	s := oneAtATime{m, make(chan struct{}, 1)}
+	s := oneAtATime{m.Free, make(chan struct{}, 1)}
 	choosing := activities.Choosing{Machine: m}
 	reserve := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -38,4 +38,18 @@ func TestOneAtATime(t *testing.T) {
 	require.NoError(t, reserve())
 	s.ReleaseSlot(nil)
 	var _ sdkworker.SlotSupplier = s
+}
+
+// What is urgent is taken by a machine that has no core free, after those that have.
+func TestUrgentRunsNeedNoFreeCore(t *testing.T) {
+	m := &activities.Machine{ID: "m", Cores: 1}
+	_, err := (&activities.Choosing{Machine: m}).ChooseMachine(t.Context(), openflow.TaskOrder{Cores: 1})
+	require.NoError(t, err)
+	began := time.Now()
+	_, err = oneAtATime{hurried(m.Free), make(chan struct{}, 1)}.ReserveSlot(t.Context(), nil)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, time.Since(began), pace)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, hurried(m.Free)(ctx), context.Canceled)
 }

@@ -42,15 +42,21 @@ var (
 // Queues of a site's pool. What concerns a container is done from the queue of the machine that has it.
 const (
 	poolQueue    = "openflow.pool"
+	urgentQueue  = "openflow.urgent"
 	machineQueue = "openflow.machine."
 )
 
 // PoolQueue is the task queue from which machines take runs that want a worker with that label; empty: any worker.
-func PoolQueue(label string) string {
+func PoolQueue(label string) string { return labelled(poolQueue, label) }
+
+// UrgentQueue is the one from which machines take such runs whatever they run already.
+func UrgentQueue(label string) string { return labelled(urgentQueue, label) }
+
+func labelled(queue, label string) string {
 	if label == "" {
-		return poolQueue
+		return queue
 	}
-	return poolQueue + "." + label
+	return queue + "." + label
 }
 
 // MachineQueue is the task queue of one machine.
@@ -58,7 +64,12 @@ func MachineQueue(machine string) string { return machineQueue + machine }
 
 // OfPool tells whether a task queue is one that workers of a pool serve.
 func OfPool(queue string) bool {
-	return queue == poolQueue || strings.HasPrefix(queue, poolQueue+".") || strings.HasPrefix(queue, machineQueue)
+	for _, offers := range []string{poolQueue, urgentQueue} {
+		if queue == offers || strings.HasPrefix(queue, offers+".") {
+			return true
+		}
+	}
+	return strings.HasPrefix(queue, machineQueue)
 }
 
 // Attributes are all search attributes that workflows of this package carry.

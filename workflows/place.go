@@ -21,6 +21,8 @@ var (
 const (
 	// impatience is how long a run waits for a machine before its reason is told.
 	impatience = 2 * time.Second
+	// courtesy is how long a run waits for a machine with a core free, before it is urgent.
+	courtesy = 10 * time.Second
 	// recordDeadline is how long a machine may take to end a run that has no outcome; recordStart to begin with it.
 	recordDeadline = time.Minute
 	recordStart    = 10 * time.Second
@@ -32,12 +34,21 @@ func onMachine(ctx workflow.Context, machine string, within time.Duration) workf
 	return workflow.WithScheduleToStartTimeout(workflow.WithTaskQueue(ctx, MachineQueue(machine)), within)
 }
 
-// findPlace lets a machine of the pool take the run. As long as there are workers that may, it waits for one of them to
-// have cores free; where there is none, until the order's deadline. CodeUnavailable: none came.
+// findPlace lets a machine of the pool take the run: one that has a core free, or soon any, since two sites whose
+// machines have taken different jobs would wait for each other for ever. Being slow is better. A run without cores waits
+// for none. Where no worker may run it, that ends at the order's deadline. CodeUnavailable: none came.
 func (t *taskRun) findPlace(ctx workflow.Context) error {
-	began := workflow.Now(ctx)
+	began, wait := workflow.Now(ctx), t.order.Pool.Wait
+	if t.order.Cores > 0 {
+		polite := min(courtesy, wait/2)
+		if err := t.choose(ctx, PoolQueue(t.order.Label), polite); err == nil || !neverStarted(err) {
+			return err
+		}
+		t.tellWait(ctx)
+		wait -= polite
+	}
 	for {
-		err := t.choose(ctx)
+		err := t.choose(ctx, UrgentQueue(t.order.Label), wait)
 		if err == nil || !neverStarted(err) {
 			return err
 		}
@@ -50,10 +61,10 @@ func (t *taskRun) findPlace(ctx workflow.Context) error {
 }
 
 // choose offers the run to the pool once. A run that waits for longer than a moment tells why.
-func (t *taskRun) choose(ctx workflow.Context) error {
+func (t *taskRun) choose(ctx workflow.Context, queue string, within time.Duration) error {
 	offer := workflow.WithActivityOptions(t.run, workflow.ActivityOptions{
-		TaskQueue:              PoolQueue(t.order.Label),
-		ScheduleToStartTimeout: t.order.Pool.Wait,
+		TaskQueue:              queue,
+		ScheduleToStartTimeout: within,
 		StartToCloseTimeout:    10 * time.Second,
 		Summary:                "machine for " + t.order.Component,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumInterval: 5 * time.Second},

@@ -48,7 +48,7 @@ func nobody() error { return temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHED
 
 func pooled(label string) openflow.TaskOrder {
 	o := order()
-	o.Label, o.Pool = label, &openflow.Pooling{Wait: 10 * time.Minute, Gone: time.Minute}
+	o.Label, o.Cores, o.Pool = label, 2, &openflow.Pooling{Wait: 10 * time.Minute, Gone: time.Minute}
 	return o
 }
 
@@ -69,7 +69,7 @@ func TestTaskOfAPool(t *testing.T) {
 			activities.Outcome{
 				Status: openflow.TaskFailed, Code: openflow.CodeUnavailable,
 				Error: "no worker with label gpu took the task within 0s (start one: openflow worker)",
-			}, 1, []string{""},
+			}, 2, []string{""},
 		},
 		"all are busy at first": {
 			&machines{workers: 2, choose: func(attempt int) (activities.Place, error) {
@@ -104,8 +104,8 @@ func TestTaskOfAPool(t *testing.T) {
 			require.Equal(t, tc.want, n.reports[0].Outcome)
 			require.True(t, tc.want.Code == "" || tc.want.Code == openflow.CodeNotFound || tc.want.Code.Retryable())
 			require.Equal(t, tc.told, tc.machines.told.Load(), "how often the reason was told")
-			for _, q := range queues["ChooseMachine"] {
-				require.Equal(t, "openflow.pool.gpu", q)
+			for i, q := range queues["ChooseMachine"] {
+				require.Equal(t, map[bool]string{true: "openflow.pool.gpu", false: "openflow.urgent.gpu"}[i == 0], q)
 			}
 			for _, q := range queues["RunTask"] {
 				require.Equal(t, "openflow.machine.m1", q)
@@ -116,6 +116,41 @@ func TestTaskOfAPool(t *testing.T) {
 			} else {
 				require.Empty(t, queues["RecordEnd"], "a local activity, which the node does itself")
 			}
+		})
+	}
+}
+
+// A run does not wait for a free core for longer than a moment: the machine may wait for the run.
+func TestBusyMachinesTakeUrgentRuns(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cores  int
+		offers []string // queues
+	}{
+		"with cores":    {4, []string{"openflow.pool.gpu", "openflow.urgent.gpu"}},
+		"without cores": {0, []string{"openflow.urgent.gpu"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &node{run: ends(activities.Outcome{Status: openflow.TaskSuccess}, nil)}
+			env := taskEnv(n)
+			m := &machines{workers: 1}
+			var offers []string
+			m.choose = func(attempt int) (activities.Place, error) {
+				if attempt < len(tc.offers) {
+					return activities.Place{}, nobody()
+				}
+				return chosen(attempt)
+			}
+			env.RegisterActivity(m)
+			env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+				if info.ActivityType.Name == "ChooseMachine" {
+					offers = append(offers, info.TaskQueue)
+				}
+			})
+			o := pooled("gpu")
+			o.Cores = tc.cores
+			env.ExecuteWorkflow(workflows.Task, o)
+			require.Equal(t, openflow.TaskSuccess, result(t, env))
+			require.Equal(t, tc.offers, offers)
 		})
 	}
 }
@@ -142,9 +177,11 @@ func TestStopWhileWaitingForAMachine(t *testing.T) {
 func TestQueuesOfAPool(t *testing.T) {
 	for queue, of := range map[string]bool{
 		workflows.PoolQueue(""): true, workflows.PoolQueue("gpu"): true, workflows.MachineQueue("m1"): true,
+		workflows.UrgentQueue(""): true, workflows.UrgentQueue("gpu"): true, "openflow.urgently": false,
 		"openflow": false, "openflow.": false, "openflow.pooling": false, "": false, "temporal-sys-processor": false,
 	} {
 		require.Equal(t, of, workflows.OfPool(queue), queue)
 	}
 	require.NotEqual(t, workflows.PoolQueue(""), workflows.PoolQueue("gpu"))
+	require.NotEqual(t, workflows.PoolQueue("urgent"), workflows.UrgentQueue(""), "no label is urgent")
 }

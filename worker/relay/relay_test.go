@@ -77,6 +77,7 @@ func TestWorkersPollTheirQueuesOnly(t *testing.T) {
 	}{
 		"the pool's":        {"right", "openflow", workflows.PoolQueue(""), codes.OK},
 		"a label's":         {"right", "openflow", workflows.PoolQueue("gpu"), codes.OK},
+		"an urgent one":     {"right", "openflow", workflows.UrgentQueue("gpu"), codes.OK},
 		"a machine's":       {"right", "openflow", workflows.MachineQueue("m"), codes.OK},
 		"the node's own":    {"right", "openflow", "openflow", codes.PermissionDenied},
 		"another namespace": {"right", "temporal-system", workflows.PoolQueue(""), codes.PermissionDenied},
