@@ -40,13 +40,19 @@ func (m *Machine) now() time.Time {
 	return time.Now()
 }
 
-// take keeps cores for a run that is to come. Taking it again changes nothing.
-func (m *Machine) take(id openflow.ExecutionID, cores int) {
+// take keeps cores for a run that is to come, one of which must be free unless it is urgent. Taking it again changes
+// nothing.
+func (m *Machine) take(id openflow.ExecutionID, cores int, urgent bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	_, again := m.held[id]
+	if free, _ := m.count(); free <= 0 && !urgent && !again {
+		return false
+	}
 	if m.held[id].followers == 0 {
 		m.hold(id, hold{cores: cores, until: m.now().Add(comes)})
 	}
+	return true
 }
 
 // follow keeps cores as long as the run is followed.
@@ -107,6 +113,15 @@ func (m *Machine) Free(ctx context.Context) error {
 func (m *Machine) look() (free int, changed <-chan struct{}, next time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.free == nil {
+		m.free = make(chan struct{})
+	}
+	free, next = m.count()
+	return free, m.free, next
+}
+
+// count tells how many cores are free, and in how long a hold is over.
+func (m *Machine) count() (free int, next time.Duration) {
 	free, next = m.Cores, comes
 	for id, h := range m.held {
 		if h.followers == 0 {
@@ -119,10 +134,7 @@ func (m *Machine) look() (free int, changed <-chan struct{}, next time.Duration)
 		}
 		free -= min(h.cores, m.Cores)
 	}
-	if m.free == nil {
-		m.free = make(chan struct{})
-	}
-	return free, m.free, next
+	return free, next
 }
 
 // Running lists the runs that are followed, in order.
@@ -154,10 +166,16 @@ func (p Place) String() string {
 }
 
 // Choosing holds the activity by which a machine takes a run from a queue of the pool.
-type Choosing struct{ Machine *Machine }
+type Choosing struct {
+	Machine *Machine
+	Urgent  bool // takes what is offered without a free core
+}
 
-// ChooseMachine takes the run: whoever gets to do this is the machine that runs it.
+// ChooseMachine takes the run: whoever gets to do this is the machine that runs it. CodeExhausted: another queue's run
+// has taken the last free core since this one was polled for, so that it is to be offered again.
 func (c *Choosing) ChooseMachine(_ context.Context, o openflow.TaskOrder) (Place, error) {
-	c.Machine.take(o.Key.ExecutionID(), o.Cores)
+	if !c.Machine.take(o.Key.ExecutionID(), o.Cores, c.Urgent) {
+		return Place{}, ToTemporal(openflow.Errorf(openflow.CodeExhausted, "machine %s has no core free", c.Machine.Name))
+	}
 	return Place{Machine: c.Machine.ID, Name: c.Machine.Name}, nil
 }

@@ -17,14 +17,17 @@ func TestMachineCounts(t *testing.T) {
 		n, _, _ := m.look()
 		return n
 	}
-	m.take("a", 3)
-	m.take("a", 3)
+	require.True(t, m.take("a", 3, false))
+	require.True(t, m.take("a", 3, false))
 	require.Equal(t, 1, free(), "a run counts once")
 	done := m.follow("a", 3)
-	m.take("a", 3) // the choice is repeated, late
+	m.take("a", 3, false) // the choice is repeated, late
 	require.Equal(t, 1, free())
-	m.take("b", 64)
+	require.True(t, m.take("b", 64, false))
 	require.Equal(t, -3, free(), "no run counts for more than the machine has")
+	require.True(t, m.take("b", 64, false), "what it has taken already needs no free core")
+	require.False(t, m.take("c", 1, false), "a run of another queue: this one was polled for when a core was free")
+	require.True(t, m.take("d", 0, true))
 	require.Equal(t, []openflow.ExecutionID{"a"}, m.Running())
 	now = now.Add(comes)
 	require.Equal(t, 1, free(), "b has not come, a is still followed")

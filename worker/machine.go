@@ -41,15 +41,13 @@ func NewMachine(c sdkclient.Client, o MachineOptions, running *activities.Runnin
 		queues = nil
 	}
 	for _, label := range queues {
-		for queue, free := range map[string]func(context.Context) error{
-			workflows.PoolQueue(label): running.Machine.Free, workflows.UrgentQueue(label): hurried(running.Machine.Free),
-		} {
-			taking, err := taking(options, free)
+		for queue, urgent := range map[string]bool{workflows.PoolQueue(label): false, workflows.UrgentQueue(label): true} {
+			taking, err := taking(options, running.Machine, urgent)
 			if err != nil {
 				return nil, err
 			}
 			w := sdkworker.New(c, queue, taking)
-			w.RegisterActivity(&activities.Choosing{Machine: running.Machine})
+			w.RegisterActivity(&activities.Choosing{Machine: running.Machine, Urgent: urgent})
 			m.workers = append(m.workers, w)
 		}
 	}
@@ -69,8 +67,13 @@ func hurried(free func(context.Context) error) func(context.Context) error {
 	}
 }
 
-// taking makes a worker poll only when free returns, so that runs go to the machines that have a core free.
-func taking(o sdkworker.Options, free func(context.Context) error) (sdkworker.Options, error) {
+// taking makes a worker poll only while the machine has a core free, so that runs go to the machines that have; for what
+// is urgent, soon all the same.
+func taking(o sdkworker.Options, m *activities.Machine, urgent bool) (sdkworker.Options, error) {
+	free := m.Free
+	if urgent {
+		free = hurried(free)
+	}
 	fixed, err := sdkworker.NewFixedSizeSlotSupplier(1) // of kinds of tasks that this worker does not serve
 	if err != nil {
 		return o, err

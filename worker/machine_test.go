@@ -32,6 +32,9 @@ func TestOneAtATime(t *testing.T) {
 	require.ErrorIs(t, reserve(), context.DeadlineExceeded, "it has taken the machine's cores")
 	require.ErrorIs(t, reserve(), context.DeadlineExceeded, "and a call in vain leaves no slot taken")
 	require.Nil(t, s.TryReserveSlot(nil))
+	_, err = choosing.ChooseMachine(t.Context(), openflow.TaskOrder{Key: openflow.TaskKey{Job: "J", Task: "b"}, Cores: 1})
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(activities.FromTemporal(err)), "polled for on another queue before")
+	require.True(t, openflow.CodeOf(activities.FromTemporal(err)).Retryable())
 	m.Cores = 2 // as if another one had ended
 	_, err = choosing.ChooseMachine(t.Context(), openflow.TaskOrder{Key: openflow.TaskKey{Job: "J", Task: "a"}, Cores: 1})
 	require.NoError(t, err)
@@ -44,6 +47,8 @@ func TestOneAtATime(t *testing.T) {
 func TestUrgentRunsNeedNoFreeCore(t *testing.T) {
 	m := &activities.Machine{ID: "m", Cores: 1}
 	_, err := (&activities.Choosing{Machine: m}).ChooseMachine(t.Context(), openflow.TaskOrder{Cores: 1})
+	require.NoError(t, err)
+	_, err = (&activities.Choosing{Machine: m, Urgent: true}).ChooseMachine(t.Context(), openflow.TaskOrder{Key: openflow.TaskKey{Task: "b"}})
 	require.NoError(t, err)
 	began := time.Now()
 	_, err = oneAtATime{hurried(m.Free), make(chan struct{}, 1)}.ReserveSlot(t.Context(), nil)
