@@ -21,10 +21,11 @@ func TestPoolsOfTwoSites(t *testing.T) {
 	parties := env.Parties("guest 9999", "host 10000")
 	user := e.As(t, "9999")
 
-	id := user.Submit(env.DAG(parties, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b")))
+	upload(t, user, e.As(t, "10000"), 100, 60)
+	id := user.Submit(intersection())
 	user.WaitFor(id, openflow.JobSuccess)
 	for i, party := range e.Parties {
-		e.OneStartEach(t, party, id, env.Key("a", parties[i]), env.Key("b", parties[i]), env.Key("c", parties[i]))
+		e.OneStartEach(t, party, id, env.Key("reader_0", parties[i]), env.Key("psi_0", parties[i]))
 		require.Empty(t, e.Containers(t, party), "no container at the node itself")
 	}
 
@@ -40,6 +41,49 @@ func TestPoolsOfTwoSites(t *testing.T) {
 	for i, party := range e.Parties {
 		e.OneStartEach(t, party, id, env.Key("a", parties[i]))
 	}
+}
+
+// Machines that are busy take runs in the end: what keeps them busy may wait for the other half of such a run.
+func TestBusyMachinesDoNotWaitForEachOther(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Pooled())
+	guest, host := e.As(t, "9999"), e.As(t, "10000")
+	busy := map[*env.Client]openflow.JobID{}
+	for _, user := range []*env.Client{guest, host} {
+		party := map[*env.Client]string{guest: "9999", host: "10000"}[user]
+		e.StartWorker(t, party, "m1")
+		busy[user] = user.Submit(env.DAG(env.Parties("guest "+party), env.Noop("a", env.Sleep(300_000))))
+		user.WaitForTask(busy[user], "a", openflow.TaskRunning)
+	}
+	upload(t, guest, host, 100, 60)
+	guest.WaitFor(guest.Submit(intersection()), openflow.JobSuccess)
+	for user, id := range busy {
+		user.WaitForTask(id, "a", openflow.TaskRunning)
+		user.StopJob(id)
+	}
+	e.NoCoresHeld(t)
+}
+
+// A run that no machine takes, and one whose machine is gone, give back what they held.
+func TestRunsWithoutAMachineGiveBack(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Pooled())
+	user := e.As(t, "9999")
+	labelled := env.Noop("a", env.Sleep(300_000))
+	labelled.Conf.EngineRun = map[string]any{"label": "gpu"}
+	dag := env.DAG(env.Parties("guest 9999"), labelled)
+	ended := func(id openflow.JobID, why string) {
+		require.Contains(t, user.WaitFor(id, openflow.JobFailed)[0].Reason, why)
+		e.NoCoresHeld(t)
+	}
+	ended(user.Submit(dag), "no worker with label gpu took the task within")
+
+	w := e.StartWorker(t, "9999", "m1", "gpu")
+	id := user.Submit(dag)
+	user.WaitForTask(id, "a", openflow.TaskRunning)
+	require.NotZero(t, e.PoolUse(t, "9999"))
+	ctx, cancel := context.WithTimeout(t.Context(), env.Patience)
+	defer cancel()
+	require.NoError(t, w.Close(ctx))
+	ended(id, "is gone: its worker has not come back within")
 }
 
 // A label that cannot be one is refused when the job is created, and names the field.
