@@ -341,6 +341,55 @@ func TestTaskOfAPool(t *testing.T) {
 	require.Empty(t, s.engine.started)
 }
 
+// Devices are numbered at the node's own machine, so that what wants some is not for another.
+func TestGPUsAreTheNodesOwn(t *testing.T) {
+	for name, tc := range map[string]struct {
+		label   string
+		created bool // before there was a pool
+		pool    partner.Pool
+		code    openflow.Code
+	}{
+		"no pool":             {"", false, nil, ""},
+		"the node runs it":    {"", false, poolOf{"gpu"}, ""},
+		"the pool would":      {"gpu", false, poolOf{"gpu"}, openflow.CodeInvalid},
+		"the pool would, now": {"gpu", true, poolOf{"gpu"}, openflow.CodeInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.Limits.GPUs = 4
+			d, conf := dag(), map[string]any{"gpus": 1}
+			if tc.label != "" {
+				conf["label"] = tc.label
+			}
+			d.Tasks[1].Conf.EngineRun = conf
+			if !tc.created && tc.code != "" {
+				s.Pool = tc.pool
+				err := s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d})
+				require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
+				require.ErrorContains(t, err, "lr_0 asks for GPUs (1)")
+				return
+			}
+			s.running("1", d)
+			s.Pool = tc.pool
+			start := func() error {
+				return s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)})
+			}
+			err := start()
+			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
+			if tc.code != "" {
+				require.False(t, s.task(taskKey("1", "lr_0", host)).ResourceInUse)
+				require.Empty(t, s.engine.started)
+				return
+			}
+			s.Pool = poolOf{tc.label}
+			require.NoError(t, start(), "a repeat, after a machine has come")
+			for _, o := range s.engine.started {
+				require.Nil(t, o.Pool)
+			}
+		})
+	}
+}
+
 func TestTaskOfAPollJobDoesNotReport(t *testing.T) {
 	s := newSite(t)
 	d := dag()

@@ -43,6 +43,13 @@ func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, o o
 	if job.Status != openflow.JobRunning {
 		return openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeConflict, "%s cannot start: the job is %s", k, job.Status))
 	}
+	order := openflow.TaskOrder{
+		Key: k, Scheduler: scheduler, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
+		Cores: t.Cores,
+	}
+	if order.Label, order.Pool, err = s.pooling(ctx, t); err != nil {
+		return err
+	}
 	err = s.Store.ApplyTaskResources(ctx, k, s.Limits.Pool().GPUs)
 	switch openflow.CodeOf(err) {
 	case openflow.CodeConflict:
@@ -55,19 +62,30 @@ func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, o o
 	if err != nil {
 		return openflow.About(openflow.AboutResource, err)
 	}
-	order := openflow.TaskOrder{
-		Key: k, Scheduler: scheduler, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
-		Cores: t.Cores,
-	}
-	if order.Label, err = wire.LabelOf(t.Spec.Conf); err != nil {
-		return openflow.About(openflow.AboutTask, err)
-	}
-	if s.Pool != nil {
-		if order.Pool, err = s.Pool.Pooling(ctx, order.Label); err != nil {
-			return openflow.About(openflow.AboutTask, err)
-		}
-	}
 	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, order))
+}
+
+// pooling tells the label of a run, and how it finds a machine of the site's pool; nil: the node itself runs it. GPUs are
+// counted by the site and not by its machines, so a run with GPUs is for the node's own alone, and stays there once it has them.
+func (s *Service) pooling(ctx context.Context, t openflow.TaskRecord) (string, *openflow.Pooling, error) {
+	label, err := wire.LabelOf(t.Spec.Conf)
+	if err != nil || s.Pool == nil {
+		return label, nil, openflow.About(openflow.AboutTask, err)
+	}
+	pool, err := s.Pool.Pooling(ctx, label)
+	if err != nil {
+		return label, nil, openflow.About(openflow.AboutTask, err)
+	}
+	switch {
+	case pool == nil || t.GPUs == 0:
+		return label, pool, nil
+	case t.ResourceInUse:
+		return label, nil, nil
+	}
+	return label, nil, openflow.About(openflow.AboutResource, openflow.Errorf(openflow.CodeInvalid,
+		"task %s asks for GPUs (%d), and party %s runs it in its pool of machines: GPUs there are those of the node's own machine",
+		t.Key.Task, t.GPUs, s.Self).
+		WithHint("leave out gpus and label, or have the party's node run its tasks itself, without workers"))
 }
 
 // hear takes over ends of tasks that came along with another call. One of a version that never got here says nothing.
@@ -187,6 +205,13 @@ func (s *Service) CreateJob(ctx context.Context, o openflow.JobOrder) error {
 	job, tasks, err := s.records(o, specs)
 	if err != nil {
 		return err
+	}
+	for _, t := range tasks {
+		if t.GPUs > 0 {
+			if _, _, err := s.pooling(ctx, t); err != nil {
+				return err
+			}
+		}
 	}
 	return openflow.About(openflow.AboutJob, s.Store.CreateJob(ctx, job, tasks))
 }
