@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"go.temporal.io/sdk/interceptor"
+
 	"openflow"
 	"openflow/activities"
 	"openflow/catalogue"
@@ -79,10 +81,12 @@ func (n *Node) serveWorkers(south *base.API) error {
 	if err != nil {
 		return err
 	}
-	n.listen("workers'", n.workers, server.Health{Ready: n.Ready}, south, &base.Pool{
+	rows := &base.Pool{
 		Site: wire.PoolSite{PartyID: n.config.Party, Namespace: n.namespace}, Check: n.workerToken.Check, Store: n.runs(),
 		Logs: logs{n.objects, n.runtime}, Grant: n.grant, Log: n.config.Log,
-	}, server.Mount{Prefix: relay.Prefix, Handler: frontend})
+	}
+	// Polls of Temporal wait for a minute: how long they take would say nothing.
+	n.listen("workers'", n.workers, server.Health{Ready: n.Ready}, n.counted("workers", south), n.counted("workers", rows), server.Mount{Prefix: relay.Prefix, Handler: frontend})
 	return nil
 }
 
@@ -104,6 +108,7 @@ func (n *Node) joinPool(running activities.Running) (err error) {
 	running.Machine = &activities.Machine{ID: n.home.Node, Name: hostName(), Cores: n.ownCores()}
 	n.taking, err = worker.NewMachine(n.client, worker.MachineOptions{
 		Identity: n.identity(), Labels: n.config.Labels, Idle: n.config.NoTasks,
+		Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
 	}, &running)
 	n.running = running.Machine
 	return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	sdkclient "go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
@@ -16,6 +17,7 @@ import (
 	"openflow/sdk/pool"
 	"openflow/sdk/wire"
 	"openflow/server"
+	"openflow/telemetry/traces"
 	"openflow/worker"
 )
 
@@ -26,9 +28,10 @@ type WorkerConfig struct {
 	Home       string
 	Labels     []string
 	Runtime    string
-	Components string // path of the openflow-components binary
-	Base       string // listener for containers; empty: chosen by the runtime and kept in the home folder
-	Cores      int    // that runs share; 0: the machine's own
+	Components string                // path of the openflow-components binary
+	Base       string                // listener for containers; empty: chosen by the runtime and kept in the home folder
+	Cores      int                   // that runs share; 0: the machine's own
+	Spans      sdktrace.SpanExporter // takes the traces; nil: there are none
 	Version    string
 	Log        *slog.Logger
 }
@@ -71,6 +74,7 @@ type Worker struct {
 	node    *pool.Client
 	party   wire.PoolSite
 	taken   *activities.Machine
+	traces  *traces.Traces
 	started time.Time
 	away    bool // the node, when it was last told of this worker
 	failed  chan error
@@ -107,6 +111,8 @@ func (w *Worker) meet(ctx context.Context) (err error) {
 		return err
 	}
 	w.onClose("home", func(context.Context) error { return w.home.Close() })
+	w.traces = traces.New(traces.Options{Party: w.party.PartyID, Version: w.config.Version, Exporter: w.config.Spans})
+	w.onClose("traces", w.traces.Close)
 	return nil
 }
 
@@ -124,6 +130,7 @@ func (w *Worker) openMachine(ctx context.Context) error {
 	if err := w.open(ctx, w.config.Runtime, binary, w.config.Base, w.node.Grant); err != nil {
 		return err
 	}
+	w.launcher.Traced = w.traces.Environment
 	forward := server.Forward{To: w.site, Transport: w.node.HTTP.Transport}
 	s := server.Serve(w.base, server.Handler(w.log, forward), w.log)
 	w.onClose("base server", s.Close)
@@ -162,8 +169,13 @@ func (w *Worker) dial(ctx context.Context) (sdkclient.Client, error) {
 	if w.site.Port() == "" {
 		address += map[bool]string{true: ":443", false: ":80"}[secure]
 	}
+	interceptors, err := w.traces.Interceptors()
+	if err != nil {
+		return nil, err
+	}
 	return sdkclient.DialContext(ctx, sdkclient.Options{
-		HostPort: address, Namespace: w.party.Namespace, Identity: w.identity(), Logger: sdklog.NewStructuredLogger(quiet(w.log)),
+		Interceptors: interceptors,
+		HostPort:     address, Namespace: w.party.Namespace, Identity: w.identity(), Logger: sdklog.NewStructuredLogger(quiet(w.log)),
 		Credentials:       sdkclient.NewAPIKeyStaticCredentials(w.config.Token),
 		ConnectionOptions: sdkclient.ConnectionOptions{TLSDisabled: !secure},
 	})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	sdkclient "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	sdkworker "go.temporal.io/sdk/worker"
 
 	"openflow/activities"
@@ -17,6 +18,8 @@ type MachineOptions struct {
 	Identity string      // must tell this process from earlier ones
 	Idle     bool        // follows what it has, and takes nothing new
 	Fatal    func(error) // told when Temporal refuses the worker for good; may be nil
+	// Interceptors see every activity, beside those that the client has.
+	Interceptors []interceptor.WorkerInterceptor
 }
 
 // Machine serves the queues of one machine of the pool: its own, where its containers are followed, and those from which
@@ -28,6 +31,7 @@ func NewMachine(c sdkclient.Client, o MachineOptions, running *activities.Runnin
 	options := sdkworker.Options{
 		Identity: o.Identity, DisableWorkflowWorker: true, MaxHeartbeatThrottleInterval: time.Second,
 		WorkerStopTimeout: 2 * time.Second, DisableRegistrationAliasing: true, OnFatalError: o.Fatal,
+		Interceptors: o.Interceptors,
 	}
 	own := options
 	own.ActivityTaskPollerBehavior = sdkworker.NewPollerBehaviorAutoscaling(sdkworker.PollerBehaviorAutoscalingOptions{

@@ -13,13 +13,14 @@ import (
 	"openflow"
 	"openflow/cli"
 	"openflow/node"
+	"openflow/telemetry/traces"
 )
 
 // workerFlags are the settings of a pool's worker.
 type workerFlags struct {
-	site, token, tokenFile, home, runtime, components, base, config, logLevel string
-	labels                                                                    []string
-	cores                                                                     int
+	site, token, tokenFile, home, runtime, components, base, config, logLevel, otlp string
+	labels                                                                          []string
+	cores                                                                           int
 }
 
 func workerCommand() *cobra.Command {
@@ -49,6 +50,9 @@ dashes.`,
 			if err != nil {
 				return cli.Usage(err)
 			}
+			if cfg.Spans, err = traces.OTLP(c.Context(), f.otlp, os.Getenv); err != nil {
+				return cli.Usage(err)
+			}
 			return work(c.Context(), cfg, c.ErrOrStderr())
 		},
 	}
@@ -62,6 +66,7 @@ dashes.`,
 	flags.StringVar(&f.components, "components", beside("openflow-components"), "the algorithms' binary")
 	flags.StringVar(&f.base, "listen-base", "", "address at which containers find their node (default: chosen by the runtime)")
 	flags.IntVar(&f.cores, "cores", 0, "cores that tasks share (default: those of the machine)")
+	flags.StringVar(&f.otlp, "otlp", "", "collector of traces, as of openflow server")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	// OPENFLOW_TOKEN holds the application layer's, for clients on the same machine.
 	flags.Lookup("token").Annotations = map[string][]string{cli.EnvironmentAnnotation: {"WORKER_TOKEN"}}

@@ -152,6 +152,9 @@ func TestPoolWithItsNode(t *testing.T) {
 	p.node.start(t)
 	user.WaitFor(id, openflow.JobSuccess)
 	require.Equal(t, 1, ran(t, p.node, id), "starts at the node")
+	_, _, metrics, err := env.Send(t.Context(), p.node.url+"/metrics", http.MethodGet, http.Header{}, nil)
+	require.NoError(t, err)
+	require.Contains(t, string(metrics), `openflow_activity_attempts_total{activity="RunTask"`, "counted as a machine of the pool")
 	require.Contains(t, p.history(t, id, "a"), "WorkerGone", "the node releases what its own process has left")
 
 	w := p.worker(t, "a", "--cores", "2")

@@ -24,11 +24,15 @@ func (e *Env) StartWorker(t testing.TB, id, machine string, labels ...string) *n
 	_, token, err := trust.LoadOrCreateWorkerToken(e.Home(id))
 	require.NoError(t, err)
 	home := e.WorkerHome(id, machine)
-	w, err := node.StartWorker(t.Context(), node.WorkerConfig{
+	c := node.WorkerConfig{
 		Site: "http://" + e.configs[id].Workers, Token: token, Home: home, Labels: labels, Runtime: node.RuntimeProcess,
 		Components: e.witness[id].Program, Cores: 1, Version: "test",
 		Log: slog.New(slog.NewTextHandler(e.log, nil)).With("worker", machine),
-	})
+	}
+	if e.set.spans != nil {
+		c.Spans = e.set.spans(id)
+	}
+	w, err := node.StartWorker(t.Context(), c)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), closing)

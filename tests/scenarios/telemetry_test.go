@@ -90,6 +90,32 @@ func TestOneTracePerJob(t *testing.T) {
 	}
 }
 
+// What the workers of a pool do for a job, and their containers, belongs to its trace, and is counted by their node.
+func TestTelemetryOfAPool(t *testing.T) {
+	c := &spans{}
+	e := env.New(t, env.Party("9999"), env.Pooled(), env.Spans(func(string) sdktrace.SpanExporter { return c }))
+	w := e.StartWorker(t, "9999", "m1")
+	user := e.As(t, "9999")
+	id := user.Submit(env.DAG(env.Parties("guest 9999"), env.Noop("a", nil)))
+	user.WaitFor(id, openflow.JobSuccess)
+	user.Settled(id)
+	metrics := scrape(t, user)
+	for _, route := range []string{"/v2/pool/", "/v2/worker/task/status"} {
+		require.Contains(t, metrics, `openflow_http_requests_total{code="ok",layer="workers",route="`+route)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), env.Patience)
+	defer cancel()
+	require.NoError(t, w.Close(ctx))
+	e.Stop(t, "9999") // every span has ended and is sent
+	roots := c.named("serve /v2/job/submit")
+	require.Len(t, roots, 1)
+	for _, name := range []string{"RunActivity:ChooseMachine", "RunActivity:RunTask", "serve /v2/worker/task/status"} {
+		found := c.named(name)
+		require.NotEmptyf(t, found, "%s; there are %v", name, namesOf(c.list))
+		require.Equal(t, roots[0].SpanContext().TraceID(), found[0].SpanContext().TraceID(), name)
+	}
+}
+
 func namesOf(list []sdktrace.ReadOnlySpan) []string {
 	var names []string
 	for _, s := range list {
