@@ -86,7 +86,8 @@ func (n *Node) serveWorkers(south *base.API) error {
 		Logs: logs{n.objects, n.runtime}, Grant: n.grant, Log: n.config.Log,
 	}
 	// Polls of Temporal wait for a minute: how long they take would say nothing.
-	n.listen("workers'", n.workers, server.Health{Ready: n.Ready}, n.counted("workers", south), n.counted("workers", rows), server.Mount{Prefix: relay.Prefix, Handler: frontend})
+	n.listen("workers'", n.workers, server.Health{Ready: n.Ready}, n.counted("workers", south), n.counted("workers", rows),
+		server.Mount{Prefix: relay.Prefix, Handler: frontend})
 	return nil
 }
 

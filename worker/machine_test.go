@@ -48,7 +48,8 @@ func TestUrgentRunsNeedNoFreeCore(t *testing.T) {
 	m := &activities.Machine{ID: "m", Cores: 1}
 	_, err := (&activities.Choosing{Machine: m}).ChooseMachine(t.Context(), openflow.TaskOrder{Cores: 1})
 	require.NoError(t, err)
-	_, err = (&activities.Choosing{Machine: m, Urgent: true}).ChooseMachine(t.Context(), openflow.TaskOrder{Key: openflow.TaskKey{Task: "b"}})
+	urgent := activities.Choosing{Machine: m, Urgent: true}
+	_, err = urgent.ChooseMachine(t.Context(), openflow.TaskOrder{Key: openflow.TaskKey{Task: "b"}})
 	require.NoError(t, err)
 	began := time.Now()
 	_, err = oneAtATime{hurried(m.Free), make(chan struct{}, 1)}.ReserveSlot(t.Context(), nil)
