@@ -6,8 +6,6 @@ package folder
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
@@ -25,7 +23,6 @@ const (
 	objectsDir = "sha256"
 	tmpDir     = "tmp"
 	fanOut     = 2 // leading hex digits that make the folder: 256 of them
-	chunk      = 256 << 10
 	// abandoned is the age at which a file in tmp/ is of a process that was killed, not of a slow upload.
 	abandoned = 24 * time.Hour
 )
@@ -97,30 +94,16 @@ func (s *Store) Put(ctx context.Context, r io.Reader) (objects.Ref, error) {
 	return ref, nil
 }
 
-// write copies r into f, hashing on the way, and closes f with its content on the disk.
+// write copies r into f and closes f with its content on the disk.
 func write(ctx context.Context, f temporary, r io.Reader) (objects.Ref, error) {
-	sum := sha256.New()
-	n, err := io.CopyBuffer(io.MultiWriter(f, sum), reader{ctx, r}, make([]byte, chunk))
+	ref, err := objects.Copy(ctx, f, r)
 	if err == nil {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return objects.Ref{}, err
 	}
-	return objects.Ref{Digest: hex.EncodeToString(sum.Sum(nil)), Bytes: n}, nil
-}
-
-// reader stops between chunks once its context has ended. It hides what else r can do, so that copying goes through it.
-type reader struct {
-	ctx context.Context //nolint:containedctx // lives as long as one Put
-	r   io.Reader
-}
-
-func (r reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
+	return ref, nil
 }
 
 // place gives the file its final name, durably. Renaming over an equal object refreshes its time, which is what keeps a

@@ -9,7 +9,6 @@ package s3
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -29,7 +28,6 @@ import (
 
 const (
 	objectsDir = "sha256/"
-	chunk      = 256 << 10
 	partSize   = 16 << 20 // of an upload in parts: what is sent again when a connection breaks
 	maxCopy    = 5 << 30  // of a copy inside the server in one request; what is bigger is sent again
 	// tries bounds how often a request is sent, within some seconds; whoever called repeats later.
@@ -121,7 +119,7 @@ func (s *Store) Put(ctx context.Context, r io.Reader) (objects.Ref, error) {
 	if err := os.Remove(f.Name()); err != nil { // without a name, it is gone with this process, however that ends
 		return objects.Ref{}, spoolError(s.options.Spool, err)
 	}
-	ref, err := spool(ctx, f, r)
+	ref, err := objects.Copy(ctx, f, r)
 	if err != nil {
 		return objects.Ref{}, spoolError(s.options.Spool, err)
 	}
@@ -132,26 +130,6 @@ func (s *Store) Put(ctx context.Context, r io.Reader) (objects.Ref, error) {
 		return objects.Ref{}, s.classify("store object "+ref.Digest, err)
 	}
 	return ref, nil
-}
-
-// spool copies r into f, hashing on the way.
-func spool(ctx context.Context, f *os.File, r io.Reader) (objects.Ref, error) {
-	sum := sha256.New()
-	n, err := io.CopyBuffer(io.MultiWriter(f, sum), reader{ctx, r}, make([]byte, chunk))
-	return objects.Ref{Digest: hex.EncodeToString(sum.Sum(nil)), Bytes: n}, err
-}
-
-// reader stops between chunks once its context has ended. It hides what else r can do, so that copying goes through it.
-type reader struct {
-	ctx context.Context //nolint:containedctx // lives as long as one Put
-	r   io.Reader
-}
-
-func (r reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }
 
 // upload sends f unless an equal object is there, which then counts as modified now.
