@@ -68,11 +68,16 @@ func (c *Catalogue) exec(ctx context.Context, query string, args ...any) (int64,
 }
 
 // each reads every row of a query that is put together for its filter.
-func (c *Catalogue) each(ctx context.Context, query string, args []any, scan func(row) error) (err error) {
+func (c *Catalogue) each(ctx context.Context, query string, args []any, scan func(row) error) error {
 	rows, err := c.reader.QueryContext(ctx, query, c.fit(args)...)
 	if err != nil {
 		return err
 	}
+	return scanAll(rows, scan)
+}
+
+// scanAll reads the rows and closes them.
+func scanAll(rows *sql.Rows, scan func(row) error) (err error) {
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
@@ -170,19 +175,13 @@ func (t *tx) one(ctx context.Context, query string, args ...any) row {
 
 // strings reads the one column of a constant query.
 func (t *tx) strings(ctx context.Context, query string, args ...any) (values []string, err error) {
-	rows, err := t.tx.QueryContext(ctx, query, t.c.fit(args)...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
+	err = t.each(ctx, query, func(r row) error {
 		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, err
-		}
+		err := r.Scan(&s)
 		values = append(values, s)
-	}
-	return values, rows.Err()
+		return err
+	}, args...)
+	return values, err
 }
 
 // each reads every row of a constant query.
@@ -196,13 +195,7 @@ func (t *tx) each(ctx context.Context, query string, scan func(row) error, args 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	return scanAll(rows, scan)
 }
 
 // where collects the conditions of a filter with their numbered placeholders.
