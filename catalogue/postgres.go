@@ -75,8 +75,7 @@ func parseURL(text string) (config *pgx.ConnConfig, place string, err error) {
 	if err != nil || !known { // err holds the text, and that the password
 		return nil, "", openflow.Errorf(openflow.CodeInvalid, "catalogue: the URL of the database is not a postgres:// URL").WithHint(urlHint)
 	}
-	// An @ elsewhere means that the password has a character which ends the host, so its rest would be shown as something else.
-	if n := strings.Count(text, "@"); n > 1 || n == 1 && u.User == nil {
+	if openflow.StraySecret(text, u) {
 		return nil, "", openflow.Errorf(openflow.CodeInvalid, "catalogue: the URL of the database has an @ outside of USER:PASSWORD@").WithHint(urlHint)
 	}
 	place = "postgres://" + u.Host + u.Path

@@ -54,8 +54,7 @@ func parsePostgres(text string) (postgres, error) {
 	if err != nil || !strings.HasPrefix(text, "postgres://") && !strings.HasPrefix(text, "postgresql://") {
 		return invalid("the URL of its database is not a postgres:// URL") // err holds the text, and that the password
 	}
-	// An @ elsewhere means that the password has a character which ends the host, so its rest would be shown as something else.
-	if n := strings.Count(text, "@"); n != 1 || u.User == nil {
+	if u.User == nil || openflow.StraySecret(text, u) {
 		return invalid("the URL of its database names no user, or has an @ outside of USER:PASSWORD@")
 	}
 	p := postgres{address: u.Host, user: u.User.Username(), settings: map[string]string{}}

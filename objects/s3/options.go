@@ -56,8 +56,7 @@ func ParseURL(text string) (Options, error) {
 	if err != nil || !strings.HasPrefix(text, "s3://") { // err holds the text, and that the secret
 		return Options{}, invalid("the URL is not an s3:// URL")
 	}
-	// An @ elsewhere means that the secret has a character which ends the host, and its rest looks like something else.
-	if n := strings.Count(text, "@"); n > 1 || n == 1 && u.User == nil || strings.Contains(text, "#") {
+	if openflow.StraySecret(text, u) || strings.Contains(text, "#") {
 		return Options{}, invalid("the URL has an @ or # outside of KEY:SECRET@")
 	}
 	o := Options{Endpoint: u.Host}
