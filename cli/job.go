@@ -207,12 +207,11 @@ job's reason names it meanwhile. A job that has ended stays as it is.`,
 		Args: positional("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			id := openflow.JobID(args[0])
-			s, err := o.client().Stop(c.Context(), id)
-			for wait && err == nil && !s.Everywhere() {
-				if err = sleep(c.Context(), stopPause); err == nil {
-					s, err = o.client().Stop(c.Context(), id)
-				}
+			stop := o.client().Stop
+			if wait {
+				stop = o.client().StopEverywhere
 			}
+			s, err := stop(c.Context(), id)
 			if err != nil {
 				return err
 			}
@@ -225,20 +224,6 @@ job's reason names it meanwhile. A job that has ended stays as it is.`,
 	}
 	c.Flags().BoolVar(&wait, "wait", false, "return only when everything has stopped everywhere")
 	return c
-}
-
-// stopPause is the time between two questions of job stop --wait.
-const stopPause = time.Second
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func stopText(d stopDocument) string {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"time"
 
 	"openflow"
 	"openflow/sdk/wire"
@@ -98,6 +99,22 @@ func (c *Client) Stop(ctx context.Context, id openflow.JobID) (openflow.Stopped,
 	_, err := c.tell(ctx, "/v2/job/stop", map[string]openflow.JobID{"job_id": id}, &answer)
 	return answer.Decode(), err
 }
+
+// StopEverywhere asks for the end of a job, again until everything has stopped at every party.
+func (c *Client) StopEverywhere(ctx context.Context, id openflow.JobID) (openflow.Stopped, error) {
+	for {
+		s, err := c.Stop(ctx, id)
+		if err != nil || s.Everywhere() {
+			return s, err
+		}
+		if err := rest(ctx, stopPause); err != nil {
+			return s, err
+		}
+	}
+}
+
+// stopPause is the time between two questions of StopEverywhere.
+const stopPause = time.Second
 
 // Rerun opens a further run of a job that has ended: what succeeded is kept. One that runs or has succeeded is left alone.
 func (c *Client) Rerun(ctx context.Context, id openflow.JobID) error {
