@@ -112,8 +112,8 @@ func Dial(ctx context.Context, o Options) (sdkclient.Client, error) {
 	return c, nil
 }
 
-// maxReply is the largest message that [Conn] takes, in bytes: a page of a long history.
-const maxReply = 64 << 20
+// MaxReply is the largest message that a connection for the Temporal UI takes, in bytes: a page of a long history.
+const MaxReply = 64 << 20
 
 // Conn is a connection of its own to the cluster's frontend, for the Temporal UI. It connects when it is used first.
 // Errors: CodeInvalid (options, certificates).
@@ -133,7 +133,7 @@ func Conn(o Options) (*grpc.ClientConn, error) {
 	conn, err := grpc.NewClient(o.Address,
 		grpc.WithTransportCredentials(transport),
 		grpc.WithPerRPCCredentials(bearer(o.Token)),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReply)))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxReply)))
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "temporal cluster at %s: %w", o.Address, err)
 	}

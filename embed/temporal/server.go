@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"openflow"
+	"openflow/cluster"
 )
 
 // stopTimeout is how long Close waits. The server needs 1 s, always: it gives its clients that long to go.
@@ -99,7 +100,7 @@ func (s *Server) open() (err error) {
 	s.conn, err = grpc.NewClient(s.Frontend(),
 		grpc.WithTransportCredentials(transport),
 		grpc.WithPerRPCCredentials(tokenCredentials{s.token}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReply)))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(cluster.MaxReply)))
 	if err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "connection to the embedded temporal server: %w", err)
 	}

@@ -19,9 +19,6 @@ import (
 	"openflow"
 )
 
-// maxReply is the largest gRPC message that the UI accepts, in bytes: a page of a long history.
-const maxReply = 64 << 20
-
 // NewUI is the read-only UI of a namespace on a server that runs elsewhere, as [Server.UIHandler] is that of the embedded
 // one. conn carries what the server wants to see of its clients.
 func NewUI(namespace, publicPath string, conn *grpc.ClientConn) (http.Handler, error) {
