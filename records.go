@@ -56,11 +56,6 @@ type JobRecord struct {
 // Needs is what the job takes from the site's pool.
 func (r JobRecord) Needs() Resources { return Resources{r.Cores, r.Memory, r.GPUs} }
 
-// Remaining is how much of what the job holds no task holds.
-func (r JobRecord) Remaining() Resources {
-	return Resources{r.RemainingCores, r.RemainingMemory, r.RemainingGPUs}
-}
-
 // Key is what the row is found by.
 func (r JobRecord) Key() JobKey { return JobKey{Scheduler: r.Scheduler, Job: r.ID, Party: r.Party} }
 

@@ -15,11 +15,6 @@ type Resources struct {
 	GPUs   int   // whole devices
 }
 
-// Plus is r and o together.
-func (r Resources) Plus(o Resources) Resources {
-	return Resources{r.Cores + o.Cores, r.Memory + o.Memory, r.GPUs + o.GPUs}
-}
-
 // Minus is what is left of r without o, never less than nothing.
 func (r Resources) Minus(o Resources) Resources {
 	return Resources{max(r.Cores-o.Cores, 0), max(r.Memory-o.Memory, 0), max(r.GPUs-o.GPUs, 0)}

@@ -154,8 +154,12 @@ func (s *site) ask(c admission.Claim, runs time.Duration) bool {
 		return false
 	}
 	delete(s.waiting, id)
-	s.used, s.ends[id], s.needs[id] = s.used.Plus(c.Need), s.now.Add(runs), c.Need
+	s.used, s.ends[id], s.needs[id] = plus(s.used, c.Need), s.now.Add(runs), c.Need
 	return true
+}
+
+func plus(a, b openflow.Resources) openflow.Resources {
+	return openflow.Resources{Cores: a.Cores + b.Cores, Memory: a.Memory + b.Memory, GPUs: a.GPUs + b.GPUs}
 }
 
 // Under a stream of jobs that never ends, of any sizes and priorities and always enough to fill the pool, every job gets

@@ -1,5 +1,11 @@
 package catalogue
 
+import (
+	"context"
+
+	"openflow"
+)
+
 // Opened to the tests of this package only.
 var (
 	EncodeDAG   = encodeDAG
@@ -15,3 +21,8 @@ var QueueQueries = map[string]string{"told": toldClaims, "late": lateClaims, "fi
 
 // LockWriters is the statement that makes a transaction the only writer.
 const LockWriters = lockWriters
+
+// ReturnTaskResources gives back what a task holds, without its end.
+func (c *Catalogue) ReturnTaskResources(ctx context.Context, k openflow.TaskKey) error {
+	return c.write(ctx, func(t *tx) error { return returnTask(ctx, t, k, c.stamp()) })
+}

@@ -266,13 +266,7 @@ func (c *Catalogue) taskHoldsResources(ctx context.Context, k openflow.TaskKey) 
 	return conflict("%s has ended (%s) and takes no resources", k, t.PartyStatus)
 }
 
-// ReturnTaskResources gives what the task holds back to its job. A task that holds none changes nothing.
-func (c *Catalogue) ReturnTaskResources(ctx context.Context, k openflow.TaskKey) error {
-	now := c.stamp()
-	err := c.write(ctx, func(t *tx) error { return returnTask(ctx, t, k, now) })
-	return classify("return resources of "+k.String(), err)
-}
-
+// returnTask gives what the task holds back to its job. A task that holds none changes nothing.
 func returnTask(ctx context.Context, t *tx, k openflow.TaskKey, now int64) error {
 	var held openflow.Resources
 	var scheduler string

@@ -108,27 +108,16 @@ func (c *Catalogue) ScheduledJobsWhere(ctx context.Context, f ScheduledFilter) (
 	if err != nil {
 		return nil, "", err
 	}
-	jobs, err = c.scheduled(ctx, w.String()+tail, w.args)
-	if err == nil && f.Limit > 0 && len(jobs) == f.Limit {
-		last := jobs[len(jobs)-1]
-		next, err = cursor{Time: millis(last.CreateTime), Keys: []string{string(last.ID)}}.String()
-	}
-	return jobs, next, err
-}
-
-// WaitingJobs lists the jobs that wait for resources: highest priority first, then oldest.
-func (c *Catalogue) WaitingJobs(ctx context.Context, limit int) ([]openflow.ScheduledJob, error) {
-	return c.scheduled(ctx, ` where status = 'waiting' order by priority desc, create_time, job_id`+limits(limit, 0), nil)
-}
-
-func (c *Catalogue) scheduled(ctx context.Context, tail string, args []any) ([]openflow.ScheduledJob, error) {
-	var jobs []openflow.ScheduledJob
-	err := c.each(ctx, `select `+scheduledColumns+` from scheduled_job`+tail, args, func(r row) error {
+	err = c.each(ctx, `select `+scheduledColumns+` from scheduled_job`+w.String()+tail, w.args, func(r row) error {
 		j, err := scanScheduled(r)
 		jobs = append(jobs, j)
 		return err
 	})
-	return jobs, classify("list scheduled jobs", err)
+	if err == nil && f.Limit > 0 && len(jobs) == f.Limit {
+		last := jobs[len(jobs)-1]
+		next, err = cursor{Time: millis(last.CreateTime), Keys: []string{string(last.ID)}}.String()
+	}
+	return jobs, next, classify("list scheduled jobs", err)
 }
 
 // UpdateScheduledJob moves a scheduled job to a status, like UpdateJobStatus.

@@ -93,31 +93,6 @@ func testConcurrentSubmissionsAreOneJob(t *testing.T, newCatalogue opener) {
 	require.Len(t, all, 1)
 }
 
-func TestWaitingJobsByPriorityThenAge(t *testing.T) { onEngines(t, testWaitingJobsByPriorityThenAge) }
-
-func testWaitingJobsByPriorityThenAge(t *testing.T, newCatalogue opener) {
-	c := newCatalogue(t)
-	for i, priority := range []int{1, 5, 1, 5, 0, 9} {
-		j := scheduled(openflow.JobID(fmt.Sprint("j", i)), "", "h")
-		j.Priority, j.Status = priority, openflow.JobWaiting
-		if priority == 9 {
-			j.Status = openflow.JobRunning
-		}
-		_, err := c.CreateScheduledJob(t.Context(), j)
-		require.NoError(t, err)
-	}
-	ids := func(limit int) (ids []openflow.JobID) {
-		jobs, err := c.WaitingJobs(t.Context(), limit)
-		require.NoError(t, err)
-		for _, j := range jobs {
-			ids = append(ids, j.ID)
-		}
-		return ids
-	}
-	require.Equal(t, []openflow.JobID{"j1", "j3", "j0", "j2", "j4"}, ids(0))
-	require.Equal(t, []openflow.JobID{"j1", "j3"}, ids(2))
-}
-
 func TestScheduledJobsWhere(t *testing.T) { onEngines(t, testScheduledJobsWhere) }
 
 func testScheduledJobsWhere(t *testing.T, newCatalogue opener) {

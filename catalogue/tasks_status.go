@@ -101,23 +101,6 @@ func (c *Catalogue) FinishTask(ctx context.Context, k openflow.TaskKey, end open
 	return false, conflict("%s is %s and cannot become %s", k, t.PartyStatus, end.Status)
 }
 
-// SetTaskPartyStatus moves this party's status of a task version. An end status is FinishTask without circumstances.
-// The status that it already has is a success that changes nothing; CodeConflict: the transition is not legal.
-func (c *Catalogue) SetTaskPartyStatus(ctx context.Context, k openflow.TaskKey, to openflow.TaskStatus, reason string) (changed bool, err error) {
-	if to.Terminal() {
-		return c.FinishTask(ctx, k, openflow.TaskEnd{Status: to, Reason: reason})
-	}
-	if to == openflow.TaskRunning {
-		n, err := c.exec(ctx, `update task set party_status = 'running', reason = $4, update_time = $5,
-			start_time = case when start_time = 0 then $5 else start_time end
-			where `+taskKey+` and party_status = 'waiting'`, taskArgs(k, reason, c.stamp())...)
-		if err != nil || n > 0 {
-			return n > 0, classify("update "+k.String(), err)
-		}
-	}
-	return false, c.refuseTaskMove(ctx, k, to, func(t openflow.TaskRecord) openflow.TaskStatus { return t.PartyStatus })
-}
-
 // SetTaskStatus moves the federated status of a task version, as its scheduler says. The status that it already has is a
 // success that changes nothing; CodeConflict: the transition is not legal.
 //
@@ -129,19 +112,19 @@ func (c *Catalogue) SetTaskStatus(ctx context.Context, k openflow.TaskKey, to op
 			return n > 0, classify("update "+k.String(), err)
 		}
 	}
-	return false, c.refuseTaskMove(ctx, k, to, func(t openflow.TaskRecord) openflow.TaskStatus { return t.Status })
+	return false, c.refuseTaskMove(ctx, k, to)
 }
 
 // refuseTaskMove explains why no row moved; nil when the task has that status already.
-func (c *Catalogue) refuseTaskMove(ctx context.Context, k openflow.TaskKey, to openflow.TaskStatus, status func(openflow.TaskRecord) openflow.TaskStatus) error {
+func (c *Catalogue) refuseTaskMove(ctx context.Context, k openflow.TaskKey, to openflow.TaskStatus) error {
 	if !to.Valid() {
 		return openflow.Errorf(openflow.CodeInvalid, "%s: unknown status %q", k, to)
 	}
 	t, err := c.Task(ctx, k)
-	if err != nil || status(t) == to {
+	if err != nil || t.Status == to {
 		return err
 	}
-	return conflict("%s is %s and cannot become %s", k, status(t), to)
+	return conflict("%s is %s and cannot become %s", k, t.Status, to)
 }
 
 // SetTaskReason says why a task waits; empty takes the reason away. A task that has ended keeps the reason of its end.

@@ -183,7 +183,7 @@ func TestMemoryAndGPUs(t *testing.T) {
 			task := s.task(taskKey("1", "lr_0", tc.party))
 			tc.job.Cores, tc.task.Cores = j.Cores, task.Cores
 			require.Equal(t, tc.job, j.Needs())
-			require.Equal(t, tc.job, j.Remaining())
+			require.Equal(t, tc.job, openflow.Resources{Cores: j.RemainingCores, Memory: j.RemainingMemory, GPUs: j.RemainingGPUs})
 			require.Equal(t, tc.task, task.Needs())
 			require.Equal(t, tc.limit, task.MemoryBytes)
 		})

@@ -20,7 +20,6 @@ import (
 type Store interface {
 	CreateScheduledJob(ctx context.Context, j openflow.ScheduledJob) (openflow.ScheduledJob, error)
 	ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error)
-	UpdateScheduledJob(ctx context.Context, id openflow.JobID, to openflow.JobStatus, reason string) (bool, error)
 }
 
 // Service is this node as a scheduler.
