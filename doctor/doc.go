@@ -2,7 +2,7 @@
 // finding with its remedy.
 //
 // The node looks (node/doctor.go) and openflow doctor shows. Checks of peers are in peers.go, of this machine in machine.go,
-// of workflows and jobs in work.go.
+// of the site's workers and stores in site.go, of workflows and jobs in work.go.
 package doctor
 
 import "openflow"

@@ -128,6 +128,35 @@ func TestMachine(t *testing.T) {
 	}
 }
 
+func TestSite(t *testing.T) {
+	m1 := openflow.WorkerRecord{Name: "m1", Cores: 8, Labels: []string{"gpu", "fast"}}
+	m2 := openflow.WorkerRecord{Name: "m2", Cores: 4}
+	both := []openflow.WorkerRecord{m1, m2}
+	one := func(f openflow.Finding) []openflow.Finding { return []openflow.Finding{f} }
+	workers := func(w doctor.Workers) []openflow.Finding { return one(w.Examine()) }
+	for name, c := range map[string]struct {
+		got   []openflow.Finding
+		check string
+		want  openflow.Verdict
+		says  string
+	}{
+		"alone":             {workers(doctor.Workers{Alone: true, Cores: 32}), "workers", good, "itself"},
+		"machines":          {workers(doctor.Workers{Alive: both, Cores: 12}), "workers", good, "2 machines with 12 cores: m1 (fast, gpu), m2"},
+		"nobody":            {workers(doctor.Workers{NoTasks: true, Cores: 4}), "workers", bad, "--no-tasks"},
+		"the node is gone":  {workers(doctor.Workers{Cores: 4}), "workers", tip, "0 machines"},
+		"promises too much": {workers(doctor.Workers{Alive: both, Cores: 13}), "workers", tip, "jobs share 13 cores"},
+		"busy":              {workers(doctor.Workers{Alive: both, Waiting: doctor.Queue{Backlog: 2, Age: time.Minute}}), "workers", good, "12 cores"},
+		"too busy":          {workers(doctor.Workers{Alive: both, Waiting: doctor.Queue{Backlog: 2, Age: time.Hour}}), "workers", tip, "2 runs wait"},
+		"store":             {one(doctor.Store{Name: "catalogue", Place: "/home"}.Examine()), "store catalogue", good, "/home answers"},
+		"store away": {
+			one(doctor.Store{Name: "messages", Place: "redis://h:6379/0", Err: errors.New("refused")}.Examine()),
+			"store messages", bad, "redis://h:6379/0: refused",
+		},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, find(t, c.got, c.check, c.says).Verdict) })
+	}
+}
+
 // mode is a file of that mode.
 type mode fs.FileMode
 

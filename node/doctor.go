@@ -3,8 +3,12 @@ package node
 import (
 	"context"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +23,7 @@ import (
 	"openflow/doctor"
 	"openflow/sdk/partner"
 	"openflow/trust"
+	"openflow/workflows"
 )
 
 // examination bounds all checks together. A peer that does not answer takes 10 s of it.
@@ -29,7 +34,9 @@ const examination = 20 * time.Second
 func (n *Node) Examine(ctx context.Context) []openflow.Finding {
 	ctx, cancel := context.WithTimeout(ctx, examination)
 	defer cancel()
-	parts := []func(context.Context) []openflow.Finding{n.examinePeers, n.examineMachine, n.examineDocker, n.examineTemporal, n.examineWork}
+	parts := []func(context.Context) []openflow.Finding{
+		n.examinePeers, n.examineMachine, n.examineDocker, n.examineStores, n.examineTemporal, n.examineWorkers, n.examineWork,
+	}
 	found := make([][]openflow.Finding, len(parts))
 	var all sync.WaitGroup
 	for i, look := range parts {
@@ -160,16 +167,17 @@ func (n *Node) examineTemporal(ctx context.Context) []openflow.Finding {
 		return doctor.Temporal("", []doctor.Queue{{Err: err}})
 	}
 	queues := []doctor.Queue{
-		n.taskQueue(ctx, "of workflows", enumspb.TASK_QUEUE_TYPE_WORKFLOW), n.taskQueue(ctx, "of activities", enumspb.TASK_QUEUE_TYPE_ACTIVITY),
+		n.taskQueue(ctx, "of workflows", Queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW),
+		n.taskQueue(ctx, "of activities", Queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY),
 	}
 	list := doctor.Temporal(info.GetServerVersion(), queues)
 	failing, looked, open, err := n.failing(ctx)
 	return append(list, doctor.Workflows(failing, looked, open, err))
 }
 
-func (n *Node) taskQueue(ctx context.Context, name string, kind enumspb.TaskQueueType) doctor.Queue {
+func (n *Node) taskQueue(ctx context.Context, name, queue string, kind enumspb.TaskQueueType) doctor.Queue {
 	q, err := n.client.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
-		Namespace: n.namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: Queue, Kind: enumspb.TASK_QUEUE_KIND_NORMAL},
+		Namespace: n.namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: queue, Kind: enumspb.TASK_QUEUE_KIND_NORMAL},
 		TaskQueueType: kind, ReportStats: true,
 	})
 	return doctor.Queue{
@@ -227,4 +235,77 @@ func (n *Node) examineWork(ctx context.Context) []openflow.Finding {
 	}
 	open := jobs[openflow.JobReady] + jobs[openflow.JobWaiting] + jobs[openflow.JobRunning] // each may hold cores already
 	return []openflow.Finding{doctor.Waits(waits), doctor.Pool(used, n.config.Limits.Pool(), open)}
+}
+
+// noObject is a digest that no object has.
+var noObject = strings.Repeat("0", 64)
+
+// examineStores asks every store for something small.
+func (n *Node) examineStores(ctx context.Context) []openflow.Finding {
+	shared := n.config.Shared
+	parts := []struct {
+		name, place string
+		ask         func() error
+	}{
+		{"catalogue", place(shared.Postgres, n.home.path("catalogue.db")), func() error {
+			_, err := n.rows.Meta(ctx, "doctor")
+			return err
+		}},
+		{"objects", place(shared.S3, n.home.path("objects")), func() error {
+			_, err := n.objects.Stat(ctx, noObject)
+			if openflow.CodeOf(err) == openflow.CodeNotFound {
+				return nil
+			}
+			return err
+		}},
+		{"messages", place(shared.Redis, n.home.path("messages")), func() error {
+			now := time.Now()
+			_, err := n.messages.ClaimNonce(ctx, string(n.config.Party), "doctor-"+strconv.FormatInt(now.UnixNano(), 10), now.Add(examination))
+			return err
+		}},
+		{"events", place(shared.Redis, "memory"), func() error {
+			_, err := n.events.Subscribe(ctx, "")
+			return err
+		}},
+	}
+	found := make([]openflow.Finding, len(parts))
+	var all sync.WaitGroup
+	for i, p := range parts {
+		all.Go(func() { found[i] = doctor.Store{Name: p.name, Place: p.place, Err: p.ask()}.Examine() })
+	}
+	all.Wait()
+	return found
+}
+
+// place is where a store is: what its URL tells without secret and settings, or embedded if there is none.
+func place(shared, embedded string) string {
+	u, err := url.Parse(shared)
+	if shared == "" || err != nil { // a node does not start with such a URL
+		return embedded
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+func (n *Node) examineWorkers(ctx context.Context) []openflow.Finding {
+	pool := n.pool()
+	pooling, err := pool.Pooling(ctx, "")
+	if err != nil {
+		return broken("workers", err)
+	}
+	w := doctor.Workers{Alone: pooling == nil, NoTasks: n.config.NoTasks, Cores: n.config.Limits.Cores}
+	if w.Alive, err = pool.Workers(ctx, ""); err != nil {
+		return broken("workers", err)
+	}
+	labels := []string{""}
+	for _, m := range w.Alive {
+		labels = append(labels, m.Labels...)
+	}
+	slices.Sort(labels)
+	for _, label := range slices.Compact(labels) {
+		// That Temporal does not answer is a finding of its own.
+		q := n.taskQueue(ctx, "of the pool", workflows.PoolQueue(label), enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+		w.Waiting.Backlog += q.Backlog
+		w.Waiting.Age = max(w.Waiting.Age, q.Age)
+	}
+	return []openflow.Finding{w.Examine()}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -74,6 +75,15 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	finds("own key", openflow.VerdictFail, "0644")
 	require.NoError(t, os.Chmod(key, 0o600))
 
+	stored := filepath.Join(e.Home("9999"), "objects")
+	require.NoError(t, os.Rename(stored, stored+".away"))
+	require.NoError(t, os.WriteFile(stored, nil, 0o600))
+	finds("store objects", openflow.VerdictFail, stored)
+	finds("store catalogue", openflow.VerdictOK, "catalogue.db answers")
+	require.NoError(t, os.Remove(stored))
+	require.NoError(t, os.Rename(stored+".away", stored))
+	finds("store objects", openflow.VerdictOK, "answers")
+
 	_, err := n.Client().ExecuteWorkflow(t.Context(), sdkclient.StartWorkflowOptions{ID: "of-another-version", TaskQueue: node.Queue}, "Unknown")
 	require.NoError(t, err)
 	env.Eventually(t, env.Patience, "the workflow that no code fits is found", func() (bool, string) {
@@ -94,6 +104,40 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	resp, body := user.Do(get(t, user.URL+"/v2/server/doctor"))
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	require.Contains(t, string(body), `"name":"reach 10000","status":"FAIL"`)
+}
+
+// A site that leaves its tasks to a pool is not well before a worker is there.
+func TestDoctorLooksForWorkers(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Pooled(), env.Cores(2))
+	finds := func(want openflow.Verdict, says string) {
+		t.Helper()
+		env.Eventually(t, env.Patience, "the check of workers says: "+says, func() (bool, string) {
+			for _, f := range e.Node(t, "9999").Examine(t.Context()) {
+				if f.Check == "workers" {
+					return f.Verdict == want && strings.Contains(f.Detail, says), f.Detail
+				}
+			}
+			return false, "no check"
+		})
+	}
+	finds(openflow.VerdictFail, "none is alive")
+	e.StartWorker(t, "9999", "m1", "gpu")
+	finds(openflow.VerdictWarn, "jobs share 2 cores")
+	e.StartWorker(t, "9999", "m2")
+	finds(openflow.VerdictOK, "2 machines with 2 cores")
+}
+
+// Where a store is, is told without what opens it.
+func TestPlaceHasNoSecrets(t *testing.T) {
+	for url, want := range map[string]string{
+		"": "/home/x",
+		"postgres://user:secret@h:5432/db?sslmode=disable": "postgres://h:5432/db",
+		"redis://:secret@h/0":                              "redis://h/0",
+		"unix:///run/redis.sock":                           "unix:///run/redis.sock",
+		"s3://key:secret@h:9000/bucket/path":               "s3://h:9000/bucket/path",
+	} {
+		require.Equal(t, want, node.Place(url, "/home/x"))
+	}
 }
 
 func get(t *testing.T, url string) *http.Request {

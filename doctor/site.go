@@ -1,0 +1,71 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"openflow"
+)
+
+// Workers is who runs a site's tasks.
+type Workers struct {
+	Alone   bool                    // the node runs them itself, and nobody else does
+	NoTasks bool                    // the node runs none itself
+	Alive   []openflow.WorkerRecord // machines that have told of themselves lately
+	Cores   int                     // that jobs of the site share
+	Waiting Queue                   // runs that no machine has taken yet
+}
+
+// Examine checks that there are machines for what jobs are promised.
+func (w Workers) Examine() openflow.Finding {
+	const check = "workers"
+	cores := 0
+	for _, m := range w.Alive {
+		cores += m.Cores
+	}
+	detail := fmt.Sprintf("%d machines with %d cores: %s", len(w.Alive), cores, few(w.names()))
+	switch {
+	case w.Alone:
+		return ok(check, "this node runs its tasks itself")
+	case len(w.Alive) == 0 && w.NoTasks:
+		return fail(check, "none is alive, and this node runs no tasks itself (--no-tasks): tasks wait for a worker, then fail",
+			"start one: openflow worker; or start the node without --no-tasks")
+	case cores < w.Cores:
+		return warn(check, fmt.Sprintf("jobs share %d cores, and the machines have fewer: %s", w.Cores, detail),
+			fmt.Sprintf("start further workers, or the node with --cores %d: until then tasks wait for a machine although their job has cores", cores))
+	case w.Waiting.Age > longBacklog:
+		return warn(check, fmt.Sprintf("%s; %d runs wait for one, the oldest for %s", detail, w.Waiting.Backlog, w.Waiting.Age.Round(time.Second)),
+			"start a further worker, with the label that the tasks want")
+	}
+	return ok(check, detail)
+}
+
+// names are the machines with their labels.
+func (w Workers) names() []string {
+	names := make([]string, len(w.Alive))
+	for i, m := range w.Alive {
+		if names[i] = m.Name; len(m.Labels) > 0 {
+			names[i] += " (" + strings.Join(slices.Sorted(slices.Values(m.Labels)), ", ") + ")"
+		}
+	}
+	return names
+}
+
+// Store is one of the services in which a node keeps things, embedded or shared.
+type Store struct {
+	Name  string
+	Place string // without secrets
+	Err   error  // it does not answer
+}
+
+// Examine checks that the store answers.
+func (s Store) Examine() openflow.Finding {
+	check := "store " + s.Name
+	if s.Err != nil {
+		return fail(check, fmt.Sprintf("%s: %v", s.Place, s.Err),
+			"check that it runs, and that this machine reaches it; jobs go on when it answers, and what was acknowledged is not lost")
+	}
+	return ok(check, s.Place+" answers")
+}
