@@ -193,8 +193,17 @@ func (h errorsOnly) WithGroup(name string) slog.Handler { return errorsOnly{h.Ha
 // maxMessage bounds requests that carry a message: the largest payload, base64 twice, and what is around it.
 const maxMessage = messages.DefaultMessageBytes*16/9 + 1<<20
 
-// serve connects the services and starts the listeners.
-func (n *Node) serve(context.Context) error {
+// services are this node in its roles.
+type services struct {
+	jobs      *initiator.Service
+	scheduler *scheduler.Service
+	partner   *partner.Service
+	newID     func() openflow.JobID
+}
+
+// connect builds the services, the directory through which they reach the other nodes and each other, and the queue of
+// the jobs that wait here.
+func (n *Node) connect() services {
 	engine := &starter.Engine{Client: n.client, Queue: Queue}
 	ids := initiator.NewIDs(time.Now)
 	part := &partner.Service{
@@ -212,19 +221,19 @@ func (n *Node) serve(context.Context) error {
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
 	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
+	return services{jobs, sched, part, ids.Next}
+}
+
+// serve builds the worker and the layers of the API on the services, and starts the listeners.
+func (n *Node) serve(context.Context) error {
+	s, dir := n.connect(), n.directory
 	if err := n.prepareWorker(dir); err != nil {
 		return err
 	}
-
-	app := &application.API{
-		Jobs: jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, dir}, Logs: logs{n.objects, n.runtime},
-		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: ids.Next,
-		Log: n.config.Log,
-	}
-	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
 	inter := &interconnection.API{
 		Verifier: trust.Verifier{Self: n.config.Party, Keys: keys{n.rows}, Nonces: n.messages},
-		Partner:  part, Scheduler: sched, Prober: dir, Version: n.config.Version, MaxBody: maxMessage, Traced: n.traces.Continue, Log: n.config.Log,
+		Partner:  s.partner, Scheduler: s.scheduler, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
+		Traced: n.traces.Continue, Log: n.config.Log,
 		Transport: &interconnection.Transport{
 			Self: n.config.Party, Store: n.messages, Sessions: &senders{self: n.config.Party, tasks: n.rows, known: map[string][]openflow.Party{}},
 			MaxBody: maxMessage, Log: n.config.Log,
@@ -234,13 +243,7 @@ func (n *Node) serve(context.Context) error {
 		Store: n.rows, Objects: n.objects, Credentials: n.secrets, Traced: n.traces.Continue, Log: n.config.Log,
 		Transport: &base.Transport{Self: n.config.Party, Store: n.messages, Peers: dir, MaxBody: maxMessage, Log: n.config.Log},
 	}
-	north := []server.Layer{
-		server.Health{Ready: n.Ready},
-		n.counted("application", server.Guarded{Layer: server.Guarded{Layer: app, Guard: n.traces.Begin}, Guard: access.Middleware}),
-		server.Guarded{Layer: server.Mount{Prefix: "/metrics", Handler: n.metrics.Handler(n.config.Log)}, Guard: access.Middleware},
-		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.ui}, Guard: access.Middleware},
-		server.Guarded{Layer: server.Profiles{}, Guard: access.Middleware},
-	}
+	north := n.north(s)
 	if n.partners == nil {
 		north = append(north, n.counted("interconnection", inter))
 	} else {
@@ -254,6 +257,23 @@ func (n *Node) serve(context.Context) error {
 	// Before the servers, which wait for the streams that it ends.
 	n.onClose("streams of events", n.closeEvents)
 	return nil
+}
+
+// north is what users reach: the application layer, metrics, the UI of Temporal and profiles.
+func (n *Node) north(s services) []server.Layer {
+	app := &application.API{
+		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, n.directory}, Logs: logs{n.objects, n.runtime},
+		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: s.newID,
+		Log: n.config.Log,
+	}
+	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
+	return []server.Layer{
+		server.Health{Ready: n.Ready},
+		n.counted("application", server.Guarded{Layer: server.Guarded{Layer: app, Guard: n.traces.Begin}, Guard: access.Middleware}),
+		server.Guarded{Layer: server.Mount{Prefix: "/metrics", Handler: n.metrics.Handler(n.config.Log)}, Guard: access.Middleware},
+		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.ui}, Guard: access.Middleware},
+		server.Guarded{Layer: server.Profiles{}, Guard: access.Middleware},
+	}
 }
 
 func (n *Node) listen(what string, l net.Listener, layers ...server.Layer) {
