@@ -149,10 +149,24 @@ func (r *Runtime) launched(name string) (launch, bool) {
 	return l, ok
 }
 
+// oomLag is how long the daemon may take from a container's exit to the news that its memory had run out, which reach it
+// on another way; oomLook is the pause between two looks.
+const oomLag, oomLook = 500 * time.Millisecond, 50 * time.Millisecond
+
 // final reads the outcome once the wait has reported the exit. Anything but an exited container means that the wait was
 // cut short by a daemon that goes down, so look again.
 func (r *Runtime) final(ctx context.Context, name string) (driver.Status, error) {
 	st, err := r.Inspect(ctx, name)
+	for late := time.After(oomLag); err == nil && st.ExitCode == exitKilled && !st.OOMKilled; {
+		select {
+		case <-time.After(oomLook):
+			st, err = r.Inspect(ctx, name)
+			continue
+		case <-late:
+		case <-ctx.Done():
+		}
+		break
+	}
 	if err == nil && st.State != driver.StateExited {
 		return driver.Status{}, openflow.Errorf(openflow.CodeUnavailable, "%s: reported as ended, seen as %s", subject(name), st.State)
 	}
