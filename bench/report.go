@@ -173,9 +173,10 @@ the design, from another run.
 How each is measured is in bench/measure.go. A job here takes one core at each party, so 100 jobs at once run 32 at a
 time (the default pool); the others wait for resources.
 
-The Docker daemon's own time varies by more than the budget of the chain: measured on 2026-11-24, while other tests ran, it
-was + 2.98, + 0.60, + 0.52 and - 0.70 s. Making containers early, while the upstream task runs, would win 6-9 ms a task:
-their start is the cost, and that has to wait for the inputs.
+The chain in Docker misses its budget in the run above (+ 1.39 s on a machine that did nothing else). Measured on 2026-11-24,
+while other tests ran, it was + 2.98, + 0.60, + 0.52 and - 0.70 s: the daemon's own time varies by more than the budget.
+Making containers early, while the upstream task runs, would win 6-9 ms a task: their start is the cost, and that has to
+wait for the inputs.
 
 %[1]smake big%[1]s, last on 2026-11-24 on a 2-core machine that was running other tests: ten million rows in 80.5 s, out again in
 97.8 s, with the node's heap below 244 MiB throughout.
