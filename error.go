@@ -53,7 +53,8 @@ const (
 )
 
 // Error is the one error type that crosses package boundaries. Message is written for the person who asked and names
-// its subject; Err is for logs.
+// its subject; Err is for logs. Both stay at the party where the error happened, unless that person is the other party:
+// what else another party may read is Public.
 type Error struct {
 	Code    Code
 	Op      string  // the operation of ours that failed, such as "partner.StartTask"; empty when it adds nothing
@@ -62,6 +63,9 @@ type Error struct {
 	Message string  // what failed and why; lower case, no full stop
 	Hint    string  // what the reader can do about it; may be empty
 	Err     error   // the cause, for logs and errors.Is
+
+	Public      string // what other parties of the job may read: no cell, no id, no column name; empty: the code only
+	Consequence bool   // it follows from what failed at another party, and never hides that cause
 }
 
 // Error renders message, party and hint, which is what a user reads. The cause is part of it only without a message.
@@ -96,6 +100,48 @@ func (e *Error) WithHint(format string, args ...any) *Error {
 	c := *e
 	c.Hint = fmt.Sprintf(format, args...)
 	return &c
+}
+
+// WithPublic returns a copy of e with a text that other parties of the job may read. It must say nothing of this party's
+// rows, ids or column names.
+func (e *Error) WithPublic(format string, args ...any) *Error {
+	c := *e
+	c.Public = fmt.Sprintf(format, args...)
+	return &c
+}
+
+// AsConsequence returns a copy of e that follows from what failed at another party.
+func (e *Error) AsConsequence() *Error {
+	c := *e
+	c.Consequence = true
+	return &c
+}
+
+// PublicText is the part of err that other parties of the job may read: the outermost Public of its chain, empty when
+// nobody has marked one.
+func PublicText(err error) string {
+	e, ok := firstInChain(err, func(e *Error) bool { return e.Public != "" })
+	if !ok {
+		return ""
+	}
+	return e.Public
+}
+
+// IsConsequence reports whether err, or what caused it, follows from what failed at another party.
+func IsConsequence(err error) bool {
+	_, ok := firstInChain(err, func(e *Error) bool { return e.Consequence })
+	return ok
+}
+
+func firstInChain(err error, fits func(*Error) bool) (*Error, bool) {
+	var e *Error
+	for errors.As(err, &e) {
+		if fits(e) {
+			return e, true
+		}
+		err = e.Err
+	}
+	return nil, false
 }
 
 // About returns err as an Error with that subject. A subject already set stays.

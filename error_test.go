@@ -96,3 +96,28 @@ func TestAboutAndAtParty(t *testing.T) {
 		})
 	}
 }
+
+func TestPublicText(t *testing.T) {
+	private := openflow.Errorf(openflow.CodeInvalid, "column %q has no value in row %d", "SALARY_BAND", 56)
+	marked := private.WithPublic("a column has a missing value")
+	for _, c := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"nothing is public by default", private, ""},
+		{"nor of an error of another kind", errors.New("id 13800000000"), ""},
+		{"what the author marked is", marked, "a column has a missing value"},
+		{"also inside another error", openflow.Errorf(openflow.CodeInvalid, "input of guest: %w", marked), "a column has a missing value"},
+		{"the outermost wins", openflow.Errorf(openflow.CodeInvalid, "input: %w", marked).WithPublic("the input is not usable"), "the input is not usable"},
+	} {
+		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, openflow.PublicText(c.err)) })
+	}
+}
+
+func TestConsequence(t *testing.T) {
+	ended := openflow.Errorf(openflow.CodeUnavailable, "the session has ended").AsConsequence()
+	require.True(t, openflow.IsConsequence(openflow.Errorf(openflow.CodeInternal, "read of tag 1: %w", ended)))
+	require.False(t, openflow.IsConsequence(openflow.Errorf(openflow.CodeInvalid, "a cell is empty")))
+	require.False(t, openflow.IsConsequence(nil))
+}

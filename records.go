@@ -44,6 +44,7 @@ type JobRecord struct {
 	ModelVersion    string
 	UserName        string
 	Notes           string
+	Warnings        []string // what its users should know of it, as far as this party knows
 	IdempotencyKey  string
 	CreateTime      time.Time
 	UpdateTime      time.Time
@@ -101,6 +102,7 @@ type TaskRecord struct {
 	PartyStatus   TaskStatus // of this party
 	Reason        string     // why it waits or failed, one line for people
 	ErrorReport   string     // what the algorithm reported
+	Warnings      []string   // what it warns this party's users of
 	Spec          TaskSpec
 	Cores         int      // what the task takes from its job
 	Memory        int64    // bytes, like Cores; 0: it asks for none and shares what is left, up to MemoryBytes

@@ -11,11 +11,11 @@ import (
 const jobColumns = `scheduler, job_id, role, party, initiator, status, progress, cores, remaining_cores,
 	resource_in_use, waiting_since, model_id, model_version, user_name, idempotency_key, create_time, update_time,
 	start_time, end_time, apply_time, return_time, reason, notes, dag, priority, memory, remaining_memory, gpus,
-	remaining_gpus`
+	remaining_gpus, warnings`
 
 const insertJob = `insert into job (` + jobColumns + `) values
 	($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-	$25, $26, $27, $28, $29)
+	$25, $26, $27, $28, $29, $30)
 	on conflict (job_id, role, party, scheduler) do nothing`
 
 // jobKey is the condition that finds a job's row; its arguments are keyArgs.
@@ -27,18 +27,21 @@ func keyArgs(k openflow.JobKey, more ...any) []any {
 
 func scanJob(r row) (openflow.JobRecord, error) {
 	var j openflow.JobRecord
-	var dag string
+	var dag, warnings string
 	var since, created, updated, started, ended, applied, returned int64
 	err := r.Scan(&j.Scheduler, &j.ID, &j.Party.Role, &j.Party.ID, &j.Initiator, &j.Status, &j.Progress, &j.Cores,
 		&j.RemainingCores, &j.ResourceInUse, &since, &j.ModelID, &j.ModelVersion, &j.UserName, &j.IdempotencyKey,
 		&created, &updated, &started, &ended, &applied, &returned, &j.Reason, &j.Notes, &dag,
-		&j.Priority, &j.Memory, &j.RemainingMemory, &j.GPUs, &j.RemainingGPUs)
+		&j.Priority, &j.Memory, &j.RemainingMemory, &j.GPUs, &j.RemainingGPUs, &warnings)
 	if err != nil {
 		return j, err
 	}
 	j.WaitingSince, j.CreateTime, j.UpdateTime = timeOf(since), timeOf(created), timeOf(updated)
 	j.StartTime, j.EndTime = timeOf(started), timeOf(ended)
 	j.ApplyTime, j.ReturnTime = timeOf(applied), timeOf(returned)
+	if j.Warnings, err = decodeWarnings(warnings); err != nil {
+		return j, err
+	}
 	j.DAG, err = decodeDAG(j.ID, dag)
 	return j, err
 }
@@ -61,13 +64,17 @@ func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks [
 	if err != nil {
 		return err
 	}
+	warnings, err := encodeWarnings(j.Warnings)
+	if err != nil {
+		return err
+	}
 	now := c.stamp()
 	args := []any{
 		string(j.Scheduler), string(j.ID), string(j.Party.Role), string(j.Party.ID), string(j.Initiator),
 		string(j.Status), j.Progress, j.Cores, j.RemainingCores, j.ResourceInUse, millis(j.WaitingSince), j.ModelID,
 		j.ModelVersion, j.UserName, j.IdempotencyKey, orNow(j.CreateTime, now), now, millis(j.StartTime),
 		millis(j.EndTime), millis(j.ApplyTime), millis(j.ReturnTime), j.Reason, j.Notes, dag,
-		j.Priority, j.Memory, j.RemainingMemory, j.GPUs, j.RemainingGPUs,
+		j.Priority, j.Memory, j.RemainingMemory, j.GPUs, j.RemainingGPUs, warnings,
 	}
 	err = c.write(ctx, func(t *tx) error {
 		n, err := t.exec(ctx, insertJob, args...)

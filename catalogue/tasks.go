@@ -11,10 +11,10 @@ import (
 
 const taskColumns = `execution_id, job_id, task_name, version, role, party, scheduler, sync_type, component, provider,
 	status, party_status, reported, stop_status, cores, memory_bytes, resource_in_use, killed, runtime, container_name,
-	exit_code, log_digest, create_time, update_time, start_time, end_time, reason, error_report, spec, memory, gpus, gpu_ids`
+	exit_code, log_digest, create_time, update_time, start_time, end_time, reason, error_report, spec, memory, gpus, gpu_ids, warnings`
 
 const insertTask = `insert into task (` + taskColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-	$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)`
+	$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)`
 
 // taskKey is the condition that finds a task's row; its arguments are taskArgs. Names may contain underscores, so an
 // execution ID alone could be read as that of another job's task.
@@ -39,6 +39,10 @@ func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	warnings, err := encodeWarnings(t.Warnings)
+	if err != nil {
+		return nil, err
+	}
 	now := c.stamp()
 	return []any{
 		string(t.Key.ExecutionID()), string(t.Key.Job), string(t.Key.Task), t.Key.Version, string(t.Key.Party.Role),
@@ -46,7 +50,7 @@ func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
 		string(t.PartyStatus), string(t.Reported), string(t.StopStatus), t.Cores, t.MemoryBytes, t.ResourceInUse, t.Killed,
 		t.Runtime, t.ContainerName, nullable(t.ExitCode), t.LogDigest, orNow(t.CreateTime, now), now,
 		millis(t.StartTime), millis(t.EndTime), t.Reason,
-		t.ErrorReport, spec, t.Memory, t.GPUs, strings.Join(t.GPUIDs, ","),
+		t.ErrorReport, spec, t.Memory, t.GPUs, strings.Join(t.GPUIDs, ","), warnings,
 	}, nil
 }
 
@@ -59,14 +63,14 @@ func nullable(n *int) any {
 
 func scanTask(r row) (openflow.TaskRecord, error) {
 	var t openflow.TaskRecord
-	var execution, spec, devices string
+	var execution, spec, devices, warnings string
 	var exit sql.NullInt64
 	var created, updated, started, ended int64
 	err := r.Scan(&execution, &t.Key.Job, &t.Key.Task, &t.Key.Version, &t.Key.Party.Role, &t.Key.Party.ID, &t.Scheduler,
 		&t.SyncType, &t.Component, &t.Provider, &t.Status, &t.PartyStatus, &t.Reported, &t.StopStatus, &t.Cores,
 		&t.MemoryBytes, &t.ResourceInUse, &t.Killed, &t.Runtime,
 		&t.ContainerName, &exit, &t.LogDigest, &created, &updated, &started, &ended, &t.Reason,
-		&t.ErrorReport, &spec, &t.Memory, &t.GPUs, &devices)
+		&t.ErrorReport, &spec, &t.Memory, &t.GPUs, &devices, &warnings)
 	if err != nil {
 		return t, err
 	}
@@ -78,6 +82,9 @@ func scanTask(r row) (openflow.TaskRecord, error) {
 		t.ExitCode = &code
 	}
 	t.CreateTime, t.UpdateTime, t.StartTime, t.EndTime = timeOf(created), timeOf(updated), timeOf(started), timeOf(ended)
+	if t.Warnings, err = decodeWarnings(warnings); err != nil {
+		return t, err
+	}
 	err = decode("the specification of "+t.Key.String(), spec, &t.Spec)
 	return t, err
 }

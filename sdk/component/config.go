@@ -50,6 +50,8 @@ type config struct {
 		} `json:"metadata"`
 	} `json:"mlmd"`
 
+	Policy *openflow.Policy `json:"policy"`
+
 	version int
 }
 

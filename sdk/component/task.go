@@ -45,6 +45,14 @@ func (t *Task) PartiesOf(role openflow.Role) []openflow.Party {
 	return of
 }
 
+// Policy is what this party's site allows, whoever submits; the default where the node says nothing.
+func (t *Task) Policy() openflow.Policy {
+	if t.config.Policy == nil {
+		return openflow.DefaultPolicy()
+	}
+	return *t.config.Policy
+}
+
 // Stage says which body of the component runs.
 func (t *Task) Stage() openflow.Stage { return t.config.Stage }
 

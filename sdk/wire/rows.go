@@ -49,6 +49,7 @@ type JobRow struct {
 	Tag                string          `json:"tag"`
 	UpdateTime         *int64          `json:"update_time"`
 	UserName           string          `json:"user_name"`
+	Warnings           []string        `json:"warnings"` // ours
 }
 
 // Millis renders t in milliseconds since the epoch; null for the zero time.
@@ -93,7 +94,7 @@ func EncodeJob(r openflow.JobRecord, whole bool) (JobRow, error) {
 		Memory: r.Memory, RemainingMemory: r.RemainingMemory, GPUs: r.GPUs, RemainingGPUs: r.RemainingGPUs, Priority: r.Priority,
 		ResourceInUse: r.ResourceInUse, ReturnResourceTime: Millis(r.ReturnTime), Role: string(r.Party.Role),
 		SchedulerPartyID: string(r.Scheduler), StartTime: Millis(r.StartTime), Status: ClientStatus(r.Status),
-		UpdateTime: Millis(r.UpdateTime), UserName: r.UserName,
+		UpdateTime: Millis(r.UpdateTime), UserName: r.UserName, Warnings: append([]string{}, r.Warnings...),
 	}
 	if !r.ApplyTime.IsZero() {
 		engine := "openflow"
@@ -161,6 +162,7 @@ type TaskRow struct {
 	TaskVersion         int            `json:"task_version"`
 	Timeout             int            `json:"timeout"`
 	UpdateTime          *int64         `json:"update_time"`
+	Warnings            []string       `json:"warnings"` // ours
 	WorkerID            *string        `json:"worker_id"`
 }
 
@@ -180,7 +182,7 @@ func EncodeTask(r openflow.TaskRecord) TaskRow {
 		Runtime: r.Runtime, SchedulerPartyID: string(r.Scheduler), StartTime: Millis(r.StartTime), Status: string(r.Status),
 		SyncType: string(r.SyncType), TaskCores: r.Cores, TaskID: string(r.Key.TaskID()), TaskName: string(r.Key.Task),
 		TaskParameters: map[string]any{}, TaskRun: run, TaskVersion: r.Key.Version,
-		Timeout: int(r.Spec.Conf.Timeout.Seconds()), UpdateTime: Millis(r.UpdateTime),
+		Timeout: int(r.Spec.Conf.Timeout.Seconds()), UpdateTime: Millis(r.UpdateTime), Warnings: append([]string{}, r.Warnings...),
 	}
 	return row
 }

@@ -18,14 +18,14 @@ import (
 const jobKeys = `job_id role party_id status progress dag parties initiator_party_id scheduler_party_id model_id model_version
 	inheritance cores remaining_cores memory remaining_memory resource_in_use apply_resource_time return_resource_time
 	engine_name create_time update_time start_time end_time elapsed tag description user_name protocol flow_id status_code
-	reason priority gpus remaining_gpus`
+	reason priority gpus remaining_gpus warnings`
 
 // taskKeys are those of fate-flow-api §4.9.2 and, last, ours.
 const taskKeys = `job_id task_id task_version role party_id task_name component status party_status execution_id provider_name
 	component_parameters task_run task_cores memory resource_in_use kill_status scheduler_party_id sync_type timeout
 	launcher_name worker_id cmd run_ip run_port run_pid error_report start_time end_time elapsed create_time update_time
 	status_code task_parameters engine_conf protocol
-	container exit_code gpu_ids reason runtime`
+	container exit_code gpu_ids reason runtime warnings`
 
 // collectKeys are those of fate-flow-api §2.3 task/collect.
 const collectKeys = `job_id task_id task_version role party_id status party_status start_time update_time end_time elapsed`
@@ -71,7 +71,7 @@ func TestJobRow(t *testing.T) {
 		"job_id": "202501020304050607080", "memory": 0.0, "model_version": "0", "party_id": "9999", "progress": 100.0,
 		"protocol": "fate", "remaining_cores": 4.0, "resource_in_use": false, "return_resource_time": 1735787142650.0,
 		"role": "guest", "scheduler_party_id": "9999", "start_time": 1735787049189.0, "status": "success", "status_code": nil,
-		"tag": "job_end", "user_name": "u",
+		"tag": "job_end", "user_name": "u", "warnings": []any{},
 	} {
 		require.Equal(t, want, m[key], key)
 	}

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"encoding/json"
+
+	"openflow"
 )
 
 // PreTaskConfig is what a node hands to a task's container, as JSON in the environment variable CONFIG.
@@ -28,6 +30,7 @@ type PreTaskConfig struct {
 	ComputingPartitions int             `json:"computing_partitions"`
 	LauncherName        string          `json:"launcher_name"`
 	LauncherConf        map[string]any  `json:"launcher_conf"`
+	Policy              openflow.Policy `json:"policy"` // of the site; ours
 }
 
 // InputArtifacts holds the channels by input key: a channel object or a list of them.
@@ -94,6 +97,12 @@ type WorkerStatus struct {
 	ExecutionID Text   `json:"execution_id" check:"required"`
 	Status      Text   `json:"status" check:"required"`
 	Error       string `json:"error,omitempty"`
+}
+
+// WorkerWarning is what a container warns its own party's users of; ours.
+type WorkerWarning struct {
+	ExecutionID Text   `json:"execution_id"`
+	Warning     string `json:"warning"`
 }
 
 // TrackingSave is the body of POST /v2/worker/data/tracking/save.

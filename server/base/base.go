@@ -23,6 +23,7 @@ import (
 type Store interface {
 	TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error)
 	RecordTaskReport(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, report string) error
+	AddTaskWarning(ctx context.Context, k openflow.TaskKey, text string) error
 	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
 	LatestOutputs(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, p openflow.Party, task openflow.TaskName) ([]openflow.OutputRecord, error)
 	OutputsOfTable(ctx context.Context, n openflow.TableName) ([]openflow.OutputRecord, error)
@@ -67,6 +68,7 @@ func (a *API) worker(r chi.Router) {
 		r = r.With(a.Traced)
 	}
 	r.Post("/v2/worker/task/status", reply.JSON(a.Log, a.status))
+	r.Post("/v2/worker/task/warning", reply.JSON(a.Log, a.warning))
 	r.Get("/v2/worker/data/tracking/query", reply.JSON(a.Log, a.trackingQuery))
 	r.Post("/v2/worker/data/tracking/save", reply.JSON(a.Log, a.trackingSave))
 	r.Get("/v2/worker/data/table", a.table)

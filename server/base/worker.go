@@ -35,6 +35,22 @@ func (a *API) status(r *http.Request) (any, error) {
 	return nil, openflow.About(openflow.AboutTask, a.Store.RecordTaskReport(r.Context(), t.Key, status, b.Error))
 }
 
+// warning keeps what a container warns its own party's users of.
+func (a *API) warning(r *http.Request) (any, error) {
+	var b wire.WorkerWarning
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	t := task(r)
+	if err := own(t, string(b.ExecutionID)); err != nil {
+		return nil, err
+	}
+	if b.Warning == "" {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "the warning is empty")
+	}
+	return nil, openflow.About(openflow.AboutTask, a.Store.AddTaskWarning(r.Context(), t.Key, b.Warning))
+}
+
 // maxMetrics bounds one request of metrics, in bytes.
 const maxMetrics = 16 << 20
 

@@ -19,10 +19,11 @@ type Case struct {
 	Parameters map[string]any                    // of all parties
 	Override   map[openflow.Party]map[string]any // replaces single parameters of a party
 	Inputs     map[openflow.Party]Inputs
-	Cores      int           // per party; 0: 1
-	Faults     []Fault       // injected by the node
-	Timeout    time.Duration // of the whole run; 0: one minute
-	Patience   time.Duration // OPENFLOW_PATIENCE of the kit; 0: its default
+	Policies   map[openflow.Party]openflow.Policy // of a party's site; none: the default
+	Cores      int                                // per party; 0: 1
+	Faults     []Fault                            // injected by the node
+	Timeout    time.Duration                      // of the whole run; 0: one minute
+	Patience   time.Duration                      // OPENFLOW_PATIENCE of the kit; 0: its default
 }
 
 // Inputs is what one party is given, by input key.
@@ -50,6 +51,7 @@ type PartyResult struct {
 	ExitCode int
 	Status   openflow.TaskStatus // as reported; empty when nothing was
 	Error    string              // as reported
+	Warnings []string            // in the order of their arrival
 	Metrics  []Metric            // in the order of their arrival
 }
 

@@ -191,6 +191,13 @@ func (n *Node) config(c Case, k openflow.TaskKey) map[string]any {
 		"mlmd": map[string]any{"type": "flow", "metadata": map[string]any{
 			"host": host, "port": json.Number(port), "protocol": "http", "api_version": "v2",
 		}},
-		"launcher_name": "default",
+		"launcher_name": "default", "policy": policyOf(c, k.Party),
 	}
+}
+
+func policyOf(c Case, p openflow.Party) openflow.Policy {
+	if own, ok := c.Policies[p]; ok {
+		return own
+	}
+	return openflow.DefaultPolicy()
 }

@@ -25,6 +25,7 @@ func (n *Node) routes() http.Handler {
 		"GET /v2/worker/model/download":      n.getModel,
 		"POST /v2/worker/metric/save/{id}":   n.saveMetric,
 		"POST /v2/worker/task/status":        n.saveStatus,
+		"POST /v2/worker/task/warning":       n.saveWarning,
 		"POST /v1/interconn/chan/push":       n.push,
 		"POST /v1/interconn/chan/pop":        n.pop,
 	} {
@@ -188,6 +189,21 @@ func (n *Node) saveMetric(w http.ResponseWriter, r *http.Request, caller openflo
 	n.mu.Lock()
 	result := n.results[caller]
 	result.Metrics = append(result.Metrics, body.Data...)
+	n.mu.Unlock()
+	answer(w, 0, "success", nil)
+}
+
+func (n *Node) saveWarning(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+	var body struct {
+		ID      openflow.ExecutionID `json:"execution_id"`
+		Warning string               `json:"warning"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.ID != caller {
+		answer(w, 2000, fmt.Sprintf("No found task: execution_id[%s]", body.ID), nil)
+		return
+	}
+	n.mu.Lock()
+	n.results[caller].Warnings = append(n.results[caller].Warnings, body.Warning)
 	n.mu.Unlock()
 	answer(w, 0, "success", nil)
 }

@@ -1,0 +1,60 @@
+package catalogue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+
+	"openflow"
+)
+
+// A container chooses what it warns of, so both are bounded.
+const (
+	maxWarnings     = 50
+	maxWarningBytes = 1 << 10
+)
+
+// AddTaskWarning keeps what a task warns its users of. The same text again changes nothing, and neither does more than a
+// task may say. CodeNotFound: there is no such task.
+func (c *Catalogue) AddTaskWarning(ctx context.Context, k openflow.TaskKey, text string) error {
+	if len(text) > maxWarningBytes {
+		text = strings.ToValidUTF8(text[:maxWarningBytes], "")
+	}
+	err := c.write(ctx, func(t *tx) error {
+		var stored string
+		if err := t.one(ctx, `select warnings from task where `+taskKey, taskArgs(k)...).Scan(&stored); err != nil {
+			return err
+		}
+		warnings, err := decodeWarnings(stored)
+		if err != nil || slices.Contains(warnings, text) || len(warnings) >= maxWarnings {
+			return err
+		}
+		if stored, err = encodeWarnings(append(warnings, text)); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `update task set warnings = $4, update_time = $5 where `+taskKey, taskArgs(k, stored, c.stamp())...)
+		return err
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return notFound("%s does not exist here", k)
+	}
+	return classify("warn of "+k.String(), err)
+}
+
+func encodeWarnings(list []string) (string, error) {
+	if len(list) == 0 {
+		return "", nil
+	}
+	return encode("the warnings", list)
+}
+
+func decodeWarnings(text string) ([]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var list []string
+	err := decode("the warnings", text, &list)
+	return list, err
+}
