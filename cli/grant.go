@@ -41,13 +41,22 @@ func (w *wanted) parse() error {
 		return usagef("name what is meant with --component or --table")
 	}
 	for _, t := range w.tables {
-		namespace, name, ok := strings.Cut(t, "/")
-		if !ok || namespace == "" || name == "" {
-			return usagef("--table %q is not of the form NAMESPACE/NAME", t)
+		name, err := tableName("--table", t)
+		if err != nil {
+			return err
 		}
-		w.names = append(w.names, openflow.TableName{Namespace: namespace, Name: name})
+		w.names = append(w.names, name)
 	}
 	return nil
+}
+
+// tableName reads the NAMESPACE/NAME that a flag was given.
+func tableName(flag, value string) (openflow.TableName, error) {
+	namespace, name, ok := strings.Cut(value, "/")
+	if !ok || namespace == "" || name == "" {
+		return openflow.TableName{}, usagef("%s %q is not of the form NAMESPACE/NAME", flag, value)
+	}
+	return openflow.TableName{Namespace: namespace, Name: name}, nil
 }
 
 // granted is the document of the commands that change grants.

@@ -23,7 +23,7 @@ the command has ended; the node does not need it.`,
 		`  openflow job submit psi.yaml --watch
   openflow job list --status running
   openflow job show 202601021504050000000`,
-		submitCommand(o), watchCommand(o), listCommand(o), showCommand(o), stopCommand(o), rerunCommand(o), logsCommand(o), outputCommand(o))
+		templateCommand(o), submitCommand(o), watchCommand(o), listCommand(o), showCommand(o), stopCommand(o), rerunCommand(o), logsCommand(o), outputCommand(o))
 }
 
 // submission is the document of job submit.
