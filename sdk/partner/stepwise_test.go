@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,7 +18,9 @@ import (
 
 // genuine is a FATE-Flow 2.2 node as fate-flow-api §2.3 describes it: it notes paths and bodies, and refuses repeats.
 type genuine struct {
-	t      *testing.T
+	t *testing.T
+
+	mu     sync.Mutex     // a test may look while the server still ends a call whose answer is lost
 	calls  []string       // "<path> <body>", the path without /v2/partner, the body without the job's reference
 	codes  map[string]int // answers to a path that are not 0
 	lose   string         // path whose next call is done and not answered
@@ -45,6 +48,8 @@ func (g *genuine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.headers = append(g.headers, r.Header.Clone())
 	var body map[string]any
 	require.NoError(g.t, json.Unmarshal(raw, &body))
@@ -209,6 +214,8 @@ func TestStepwiseRepeats(t *testing.T) {
 			do(func(ctx context.Context, p openflow.PartnerService) error {
 				return p.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: psi, StartsJob: true})
 			})
+			g.mu.Lock()
+			defer g.mu.Unlock()
 			require.Empty(t, g.lose)
 			require.Equal(t, 1, g.starts)
 			require.True(t, g.held["job/resource/apply"])
