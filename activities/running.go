@@ -49,6 +49,8 @@ type Outcome struct {
 	Status openflow.TaskStatus
 	Error  string // one line, when it did not succeed
 	Code   openflow.Code
+	// Warnings are for this site's own users: they go no further than the page of the run's workflow.
+	Warnings []string
 }
 
 // beat is the time between two heartbeats. A cancellation reaches a worker in the answer to one.
@@ -94,7 +96,7 @@ func (r *Running) unable(ctx context.Context, rec openflow.TaskRecord, err error
 }
 
 func recorded(rec openflow.TaskRecord) Outcome {
-	return Outcome{Status: rec.PartyStatus, Error: firstOf(rec.Reason, rec.ErrorReport)}
+	return Outcome{Status: rec.PartyStatus, Error: firstOf(rec.Reason, rec.ErrorReport), Warnings: rec.Warnings}
 }
 
 // launch brings the container up and waits for it. The run's timeout counts from its first start, across adoptions.
@@ -188,6 +190,7 @@ func (r *Running) settle(ctx context.Context, k openflow.TaskKey, st driver.Stat
 
 // finish records the outcome and returns the one on record: another attempt may have been faster.
 func (r *Running) finish(ctx context.Context, rec openflow.TaskRecord, st driver.Status, out Outcome) (Outcome, error) {
+	out.Warnings = rec.Warnings
 	end := openflow.TaskEnd{Status: out.Status, Reason: out.Error, ErrorReport: rec.ErrorReport}
 	if st.Name != "" {
 		if !st.Lost {

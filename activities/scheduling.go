@@ -16,6 +16,8 @@ type JobStore interface {
 	SetScheduledTasks(ctx context.Context, id openflow.JobID, runs []openflow.TaskRun) error
 	SetScheduledReason(ctx context.Context, id openflow.JobID, reason string) error
 	SetScheduledProgress(ctx context.Context, id openflow.JobID, percent int) error
+	// JobWarnings lists what this site's own users should know of a job and its tasks here.
+	JobWarnings(ctx context.Context, id openflow.JobID) ([]string, error)
 }
 
 // Scheduling holds the activities of a job workflow.
@@ -199,10 +201,17 @@ func (s *Scheduling) record(ctx context.Context, n JobNews) error {
 	return nil
 }
 
+// JobEnd is what the job's page says beside its end: warnings of this site's tasks, for this site's users.
+type JobEnd struct{ Warnings []string }
+
 // EndJob writes the scheduler's own record of the end.
-func (s *Scheduling) EndJob(ctx context.Context, n JobNews) error {
+func (s *Scheduling) EndJob(ctx context.Context, n JobNews) (JobEnd, error) {
 	if err := s.Jobs.SetScheduledTasks(ctx, n.Job, n.Tasks); err != nil {
-		return ToTemporal(err)
+		return JobEnd{}, ToTemporal(err)
 	}
-	return ToTemporal(s.record(ctx, n))
+	if err := s.record(ctx, n); err != nil {
+		return JobEnd{}, ToTemporal(err)
+	}
+	warnings, err := s.Jobs.JobWarnings(ctx, n.Job)
+	return JobEnd{warnings}, ToTemporal(err)
 }

@@ -23,6 +23,7 @@ type peers struct {
 	task             openflow.TaskRecord
 	updates          []openflow.TaskUpdate
 	status           []openflow.JobStatus
+	warnings         []string
 	record           openflow.ScheduledJob
 }
 
@@ -93,6 +94,10 @@ func (p *peers) SetScheduledTasks(_ context.Context, _ openflow.JobID, runs []op
 	p.record.Tasks = runs
 	return nil
 }
+func (p *peers) JobWarnings(context.Context, openflow.JobID) ([]string, error) {
+	return p.warnings, nil
+}
+
 func (p *peers) SetScheduledProgress(_ context.Context, _ openflow.JobID, percent int) error {
 	p.record.Progress = percent
 	return nil
@@ -208,12 +213,16 @@ func TestCollectTask(t *testing.T) {
 func TestOwnRecordOfAJob(t *testing.T) {
 	news := activities.JobNews{Job: "1", Status: openflow.JobFailed, Reason: "why", Progress: 50}
 	p := &peers{}
-	require.NoError(t, p.scheduling().EndJob(t.Context(), news))
+	p.warnings = []string{"lr_0: not converged"}
+	end, err := p.scheduling().EndJob(t.Context(), news)
+	require.NoError(t, err)
+	require.Equal(t, p.warnings, end.Warnings)
 	require.Equal(t, openflow.JobFailed, p.record.Status)
 	require.Equal(t, 50, p.record.Progress)
 
 	news.Status, news.Reason = openflow.JobSuccess, "late"
-	require.NoError(t, p.scheduling().EndJob(t.Context(), news), "an end is final, and a second one no fault")
+	_, err = p.scheduling().EndJob(t.Context(), news)
+	require.NoError(t, err, "an end is final, and a second one no fault")
 	require.Equal(t, openflow.JobFailed, p.record.Status)
 
 	p = &peers{}
@@ -222,7 +231,8 @@ func TestOwnRecordOfAJob(t *testing.T) {
 	require.Equal(t, "for party 10000", p.record.Reason)
 	p.store = openflow.Errorf(openflow.CodeInternal, "disk")
 	require.True(t, retried(p.scheduling().RecordJob(t.Context(), waits)))
-	require.True(t, retried(p.scheduling().EndJob(t.Context(), news)))
+	_, err = p.scheduling().EndJob(t.Context(), news)
+	require.True(t, retried(err))
 }
 
 func TestOpenJobTellsRefusalFromWaiting(t *testing.T) {

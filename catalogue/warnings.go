@@ -43,6 +43,55 @@ func (c *Catalogue) AddTaskWarning(ctx context.Context, k openflow.TaskKey, text
 	return classify("warn of "+k.String(), err)
 }
 
+// WithTaskWarnings gives the jobs with the warnings of their tasks behind their own, each as "task: text". Of a task that ran
+// again, the latest version counts.
+func (c *Catalogue) WithTaskWarnings(ctx context.Context, jobs []openflow.JobRecord) ([]openflow.JobRecord, error) {
+	at := make(map[openflow.JobKey]int, len(jobs))
+	ids := make([]openflow.JobID, 0, len(jobs))
+	for i, j := range jobs {
+		at[j.Key()] = i
+		ids = append(ids, j.ID)
+	}
+	slices.Sort(ids)
+	if ids = slices.Compact(ids); len(ids) == 0 {
+		return jobs, nil
+	}
+	w := TaskFilter{LatestOnly: true}.where()
+	w.add("warnings <> ''")
+	in(w, "job_id", ids)
+	all := slices.Clone(jobs)
+	err := c.each(ctx, "select "+taskColumns+" from task"+w.String()+" order by create_time, execution_id", w.args, func(r row) error {
+		t, err := scanTask(r)
+		if err != nil {
+			return err
+		}
+		if i, ok := at[openflow.JobKey{Scheduler: t.Scheduler, Job: t.Key.Job, Party: t.Key.Party}]; ok {
+			for _, text := range t.Warnings {
+				all[i].Warnings = append(slices.Clip(all[i].Warnings), string(t.Key.Task)+": "+text)
+			}
+		}
+		return nil
+	})
+	return all, classify("read the warnings of jobs", err)
+}
+
+// JobWarnings lists what the users of this site should know of a job: its own warnings and those of its tasks here.
+func (c *Catalogue) JobWarnings(ctx context.Context, id openflow.JobID) ([]string, error) {
+	jobs, err := c.JobRows(ctx, id)
+	if err == nil {
+		jobs, err = c.WithTaskWarnings(ctx, jobs)
+	}
+	var all []string
+	for _, j := range jobs {
+		for _, text := range j.Warnings {
+			if !slices.Contains(all, text) {
+				all = append(all, text)
+			}
+		}
+	}
+	return all, err
+}
+
 func encodeWarnings(list []string) (string, error) {
 	if len(list) == 0 {
 		return "", nil

@@ -116,7 +116,14 @@ standard output. A restart of the node is waited for. The exit code is 1 unless 
 
 func (o *options) watch(c *cobra.Command, client *sdk.Client, id openflow.JobID) error {
 	begin := time.Now()
+	warned := map[string]bool{}
 	end, err := client.Watch(c.Context(), id, func(s sdk.Snapshot) {
+		for _, text := range s.Warnings() {
+			if !warned[text] {
+				say(c, "warning: %s", text)
+			}
+			warned[text] = true
+		}
 		say(c, "%7s  %-8s %3d%%  %s", time.Since(begin).Round(100*time.Millisecond), s.Status(), s.Progress(), wire.FirstLine(s.Reason()))
 	})
 	if errors.Is(err, context.Canceled) {

@@ -81,8 +81,10 @@ type taskOutput struct {
 	PartyID  string                     `json:"party_id"`
 	Data     map[string][]sdk.Dataset   `json:"data"`   // by output key
 	Models   map[string]json.RawMessage `json:"models"` // by output key
-	Metrics  []wire.Metric              `json:"metrics"`
-	Files    []string                   `json:"files"` // written with --dir
+	// Coefficients of the models that are linear, by output key, with the names of this party's columns.
+	Coefficients map[string][]sdk.Coefficient `json:"coefficients"`
+	Metrics      []wire.Metric                `json:"metrics"`
+	Files        []string                     `json:"files"` // written with --dir
 }
 
 func outputCommand(o *options) *cobra.Command {
@@ -91,7 +93,8 @@ func outputCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "output ID --task TASK [-d DIR]",
 		Short: "Show or fetch the data, models and metrics of a task",
-		Long: `Show the data, models and metrics that a task has made at this site. With --dir they are written as files: tables as
+		Long: `Show the data, models and metrics that a task has made at this site: the curve of the loss, the figures of an
+evaluation, and of a linear model the coefficients of this site's columns. With --dir they are written as files: tables as
 DIR/<key>/<number>.csv, models as DIR/<key>.model.json, metrics as DIR/metrics.json.`,
 		Example: `  openflow job output 202601021504050000000 --task psi_0 -d intersection
   openflow job output 202601021504050000000 --task lr_0 -o json | jq .metrics`,
@@ -137,7 +140,7 @@ func readOutput(c *cobra.Command, client *sdk.Client, k openflow.TaskKey) (taskO
 	ctx := c.Context()
 	out := taskOutput{
 		JobID: string(k.Job), TaskName: string(k.Task), Role: string(k.Party.Role), PartyID: string(k.Party.ID),
-		Data: map[string][]sdk.Dataset{}, Models: map[string]json.RawMessage{}, Metrics: []wire.Metric{}, Files: []string{},
+		Data: map[string][]sdk.Dataset{}, Models: map[string]json.RawMessage{}, Coefficients: map[string][]sdk.Coefficient{}, Metrics: []wire.Metric{}, Files: []string{},
 	}
 	tables, err := client.OutputTables(ctx, k)
 	if err != nil {
@@ -153,6 +156,11 @@ func readOutput(c *cobra.Command, client *sdk.Client, k openflow.TaskKey) (taskO
 		return out, err
 	}
 	maps.Copy(out.Models, models)
+	for key, m := range out.Models {
+		if list := sdk.Coefficients(m); len(list) > 0 {
+			out.Coefficients[key] = list
+		}
+	}
 	metrics, err := client.Metrics(ctx, k)
 	out.Metrics = append(out.Metrics, metrics...)
 	return out, err
@@ -204,11 +212,12 @@ func (t taskOutput) text(w io.Writer) {
 	for _, key := range slices.Sorted(maps.Keys(t.Models)) {
 		line(w, "model", key, strconv.Itoa(len(t.Models[key]))+" bytes")
 	}
-	for _, m := range t.Metrics {
-		line(w, "metric", m.Name, short(string(m.Data)))
-	}
+	showMetrics(w, t.Metrics)
 	for _, f := range t.Files {
 		line(w, "file", f, "written")
+	}
+	for _, key := range slices.Sorted(maps.Keys(t.Coefficients)) {
+		showCoefficients(w, key, t.Coefficients[key])
 	}
 }
 

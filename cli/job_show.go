@@ -21,16 +21,17 @@ type jobDocument struct {
 	Status   openflow.JobStatus `json:"status"`
 	Progress int                `json:"progress"` // percent
 	Reason   string             `json:"reason"`
-	Jobs     []wire.JobRow      `json:"jobs"`  // one for each role of this site
-	Tasks    []wire.TaskRow     `json:"tasks"` // the latest version of each, of this site
+	Warnings []string           `json:"warnings"` // of the job and of its tasks here
+	Jobs     []wire.JobRow      `json:"jobs"`     // one for each role of this site
+	Tasks    []wire.TaskRow     `json:"tasks"`    // the latest version of each, of this site
 }
 
 func showCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
 		Short: "Show a job and each of its tasks",
-		Long: `Show a job and each of its tasks at this site, with the reason of what waits or has failed. HERE is the task's status
-at this site, ALL that of all its parties together.`,
+		Long: `Show a job and each of its tasks at this site, with the reason of what waits or has failed, and warnings of results that
+are of little use. HERE is the task's status at this site, ALL that of all its parties together.`,
 		Example: `  openflow job show 202601021504050000000
   openflow job show 202601021504050000000 -o json | jq '.tasks[] | {task_name, party_status, reason}'`,
 		Args: positional("ID"),
@@ -59,7 +60,7 @@ func describe(ctx context.Context, client *sdk.Client, id openflow.JobID) (jobDo
 		return jobDocument{}, err
 	}
 	s := sdk.Snapshot{Rows: rows}
-	return jobDocument{id, s.Status(), s.Progress(), s.Reason(), rows, inOrder(rows[0], tasks)}, nil
+	return jobDocument{id, s.Status(), s.Progress(), s.Reason(), s.Warnings(), rows, inOrder(rows[0], tasks)}, nil
 }
 
 // inOrder sorts tasks as they run: by the DAG of the job, as far as it can be read.
@@ -117,8 +118,13 @@ func versioned(t wire.TaskRow) string {
 	return fmt.Sprintf("%s (version %d)", t.TaskName, t.TaskVersion)
 }
 
-// reports shows what algorithms have told of their failures, when it is more than the line in the table.
+// reports shows what algorithms have told of their failures, when it is more than the line in the table, and warnings.
 func (d jobDocument) reports(w io.Writer) error {
+	for _, text := range d.Warnings {
+		if _, err := fmt.Fprintf(w, "\nwarning: %s\n", clean(text)); err != nil {
+			return err
+		}
+	}
 	for _, t := range d.Tasks {
 		report := strings.TrimSpace(t.ErrorReport)
 		if report == "" || report == wire.FirstLine(t.Reason, t.ErrorReport) {

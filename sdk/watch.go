@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,19 @@ func (s Snapshot) Status() openflow.JobStatus { return openflow.JobStatus(s.row(
 
 // Reason says what the job waits for or why it ended so; may be empty.
 func (s Snapshot) Reason() string { return s.row().Reason }
+
+// Warnings is what its users should know of the job and of its tasks here, each once.
+func (s Snapshot) Warnings() []string {
+	all := []string{}
+	for _, r := range s.Rows {
+		for _, text := range r.Warnings {
+			if !slices.Contains(all, text) {
+				all = append(all, text)
+			}
+		}
+	}
+	return all
+}
 
 // Progress is in percent.
 func (s Snapshot) Progress() int { return s.row().Progress }
@@ -48,7 +62,8 @@ func (s Snapshot) row() wire.JobRow {
 }
 
 func (s Snapshot) equal(o Snapshot) bool {
-	return len(s.Rows) == len(o.Rows) && s.Status() == o.Status() && s.Progress() == o.Progress() && s.Reason() == o.Reason()
+	return len(s.Rows) == len(o.Rows) && s.Status() == o.Status() && s.Progress() == o.Progress() && s.Reason() == o.Reason() &&
+		slices.Equal(s.Warnings(), o.Warnings())
 }
 
 // Watching costs the node one small answer for each change that it tells, and one now and then. Where it tells none, it is
@@ -64,7 +79,7 @@ const (
 )
 
 // Watch follows a job by its events until it has ended and returns it as it is then. changed is called at the start and whenever
-// status, progress or reason have changed; it may be nil. A node that restarts meanwhile is waited for.
+// status, progress, reason or warnings have changed; it may be nil. A node that restarts meanwhile is waited for.
 //
 // Errors: CodeNotFound (no such job here), CodeUnavailable, and ctx's.
 func (c *Client) Watch(ctx context.Context, id openflow.JobID, changed func(Snapshot)) (Snapshot, error) {

@@ -67,13 +67,14 @@ func (j *jobRun) lastWords(p openflow.Party) []openflow.TaskUpdate {
 }
 
 func (j *jobRun) recordEnd(ctx workflow.Context, reason string, progress int) {
+	var end activities.JobEnd
 	if err := call(ctx, j.plan.Timing.Undo, "record the end", scheduling.EndJob, activities.JobNews{
 		Job: j.plan.ID, Status: j.status, Reason: reason, Progress: progress, Tasks: j.state.Runs(),
-	}, nil); err != nil {
+	}, &end); err != nil {
 		workflow.GetLogger(ctx).Error("end of the job not recorded", "job", j.plan.ID, "err", err)
 	}
-	j.shown = reason
-	workflow.SetCurrentDetails(ctx, sentence(string(j.status), reason))
+	j.shown, j.warnings = reason, end.Warnings
+	workflow.SetCurrentDetails(ctx, warned(sentence(string(j.status), reason), j.warnings))
 }
 
 // stopped is how far the end of the job has come.
@@ -178,7 +179,7 @@ func (j *jobRun) tellStopping(ctx workflow.Context, lasts bool) {
 		return
 	}
 	j.shown = reason
-	workflow.SetCurrentDetails(ctx, sentence(string(j.status), reason))
+	workflow.SetCurrentDetails(ctx, warned(sentence(string(j.status), reason), j.warnings))
 	j.record(ctx, "", reason, 0)
 	if !lasts {
 		return

@@ -54,13 +54,14 @@ type jobRun struct {
 
 	starting workflow.Mutex // held while a task is being started
 
-	folds   bool                                     // revision 1: calls are folded; otherwise see singly.go
-	grants  []plan.Grant                             // what parties answered to the application that went with the creation
-	begun   map[openflow.Party]bool                  // the party knows that the job runs
-	due     map[openflow.Party][]openflow.TaskUpdate // ends of tasks that the party has not been told
-	reached map[openflow.Party]bool                  // the party has acknowledged the job's end
-	shown   string                                   // the reason of the end as it was told last
-	settled bool                                     // nothing of the job runs any more, or there is no use in asking further
+	folds    bool                                     // revision 1: calls are folded; otherwise see singly.go
+	grants   []plan.Grant                             // what parties answered to the application that went with the creation
+	begun    map[openflow.Party]bool                  // the party knows that the job runs
+	due      map[openflow.Party][]openflow.TaskUpdate // ends of tasks that the party has not been told
+	reached  map[openflow.Party]bool                  // the party has acknowledged the job's end
+	shown    string                                   // the reason of the end as it was told last
+	warnings []string                                 // of this site's tasks, once it has ended
+	settled  bool                                     // nothing of the job runs any more, or there is no use in asking further
 }
 
 func (j *jobRun) handlers(ctx workflow.Context) error {

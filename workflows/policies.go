@@ -93,3 +93,11 @@ func first(errs []error) error {
 func sentence(words ...string) string {
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
+
+// warned puts warnings below the details of a workflow, each as a line of its own.
+func warned(details string, warnings []string) string {
+	for _, w := range warnings {
+		details += "\n\nwarning: " + w
+	}
+	return details
+}

@@ -31,12 +31,12 @@ func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, err
 	cancel()
 	show(ctx, in.Revision, string(out.Status))
 	if !in.Report {
-		workflow.SetCurrentDetails(ctx, sentence(string(out.Status), out.Error))
+		workflow.SetCurrentDetails(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
 		return out.Status, nil
 	}
 	workflow.SetCurrentDetails(ctx, "reporting "+string(out.Status)+" to the scheduler, party "+string(in.Scheduler))
 	err := call(ctx, reportDeadline, "report to "+string(in.Scheduler), running.ReportTask, activities.End{Order: in, Outcome: out}, nil)
-	workflow.SetCurrentDetails(ctx, sentence(string(out.Status), out.Error))
+	workflow.SetCurrentDetails(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
 	if err != nil {
 		workflow.GetLogger(ctx).Error("scheduler did not take the report", "task", in.Key.String(), "err", err)
 	}

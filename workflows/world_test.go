@@ -48,6 +48,7 @@ type world struct {
 	regular  map[string]int                           // activities by name, every attempt
 	ended    []openflow.TaskRun                       // as the scheduler's record has it
 	accepted map[string]error                         // how updates ended, by ID
+	warnings []string                                 // of the job, at the scheduler's site
 }
 
 type call struct {
@@ -223,6 +224,11 @@ func (w *world) SetScheduledTasks(_ context.Context, _ openflow.JobID, runs []op
 	defer w.mu.Unlock()
 	w.ended = runs
 	return nil
+}
+
+// JobWarnings implements activities.JobStore.
+func (w *world) JobWarnings(context.Context, openflow.JobID) ([]string, error) {
+	return w.warnings, nil
 }
 
 // SetScheduledProgress implements activities.JobStore.

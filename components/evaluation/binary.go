@@ -8,7 +8,7 @@ import (
 	"openflow"
 )
 
-// counts is how predictions at one threshold compare with labels. Positive is label 1; predicted positive is a score
+// counts is how predictions at one threshold compare with labels. Positive is label 1 of data; predicted positive is a score
 // above the threshold.
 type counts struct{ tp, fp, tn, fn float64 }
 
@@ -49,7 +49,7 @@ func (r ranking) at(threshold float64) counts {
 func (r ranking) both() error {
 	n, positive := len(r.scores), r.positives[len(r.scores)]
 	if positive == 0 || positive == n {
-		return openflow.Errorf(openflow.CodeInvalid, "%d of %d labels are 1; both classes are needed", positive, n)
+		return openflow.Errorf(openflow.CodeInvalid, "%d of %d labels are of the positive class; both classes are needed", positive, n)
 	}
 	return nil
 }

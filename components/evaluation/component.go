@@ -2,8 +2,7 @@ package evaluation
 
 import (
 	"context"
-	"math"
-	"slices"
+	"time"
 
 	"openflow"
 	"openflow/sdk/component"
@@ -13,7 +12,7 @@ import (
 type params struct {
 	Setting string   `json:"default_eval_setting" choices:"binary,multi,regression" doc:"which set of metrics to compute when metrics is not given"`
 	Metrics []string `json:"metrics"              doc:"the metrics to compute, instead of a default set"`
-	Predict *string  `json:"predict_column_name"  doc:"column of predictions; by default predict_score, or predict_result for the multi set"`
+	Predict *string  `json:"predict_column_name"  doc:"column of predictions; by default predict_result for the metrics of several classes, and predict_score for all others"`
 	Label   *string  `json:"label_column_name"    doc:"column of labels; by default label"`
 }
 
@@ -53,6 +52,7 @@ func run(ctx context.Context, t *component.Task) error {
 	}
 	result := &object{}
 	for _, in := range inputs {
+		began := time.Now()
 		r, err := in.Open(ctx)
 		if err != nil {
 			return err
@@ -62,76 +62,48 @@ func run(ctx context.Context, t *component.Task) error {
 		if err != nil {
 			return err
 		}
-		entries, err := p.evaluate(rows, metrics)
+		entries, poor, err := p.evaluate(rows, metrics)
 		if err != nil {
 			return openflow.Errorf(openflow.CodeOf(err), "data of task %q: %w", in.Producer, err)
 		}
+		for _, text := range poor {
+			if err := t.Warn(ctx, "data of task %q: %s", in.Producer, text); err != nil {
+				return err
+			}
+		}
+		t.Log().Info("evaluated", "data_of", in.Producer, "rows", rows.Rows(), "types", len(entries.names), "metrics", len(metrics),
+			"seconds", time.Since(began).Seconds())
 		result.set(string(in.Producer), entries)
 	}
 	return t.Metric(ctx, component.Metric{Name: "evaluation", Type: "evaluation", Data: result})
 }
 
-// evaluate judges the rows of one input, each type of rows for itself.
-func (p params) evaluate(f *tables.Frame, metrics []metric) (*object, error) {
+// evaluate judges the rows of one input, each type of rows for itself, and lists what is worse than a constant.
+func (p params) evaluate(f *tables.Frame, metrics []metric) (result *object, poor []string, err error) {
 	if f.Rows() == 0 {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "it has no rows")
+		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "it has no rows")
 	}
-	label := "label"
-	if p.Label != nil {
-		label = *p.Label
-	}
-	labels, err := column(f, label)
-	if err != nil {
-		return nil, err
-	}
-	scores, err := column(f, p.predictColumn())
-	if err != nil {
-		return nil, err
-	}
-	result := &object{}
+	result = &object{}
 	for _, part := range split(f) {
-		d := data{labels: take(labels, part.rows), scores: take(scores, part.rows)}
+		in := input{frame: f, params: p, rows: part.rows, made: map[family]data{}}
 		entries := make([]any, 0, len(metrics))
 		for _, m := range metrics {
+			d, err := in.data(m.family)
+			if err != nil {
+				return nil, nil, err // it names the column
+			}
 			value, err := m.compute(d)
 			if err != nil {
-				return nil, openflow.Errorf(openflow.CodeOf(err), "metric %s of %s: %w", m.name, part.name, err)
+				return nil, nil, openflow.Errorf(openflow.CodeOf(err), "metric %s of %s: %w", m.name, part.name, err)
 			}
 			entries = append(entries, value)
 		}
 		result.set(part.name, entries)
+		for _, text := range in.poor(metrics) {
+			poor = append(poor, text+" ("+part.name+")")
+		}
 	}
-	return result, nil
-}
-
-// predictColumn follows upstream: only the default set for multi judges classes instead of scores.
-func (p params) predictColumn() string {
-	switch {
-	case p.Predict != nil:
-		return *p.Predict
-	case p.Setting == "multi" && len(p.Metrics) == 0:
-		return "predict_result"
-	}
-	return "predict_score"
-}
-
-// column finds a column of numbers, which may be the label.
-func column(f *tables.Frame, name string) ([]float64, error) {
-	v, err := f.Feature(name)
-	if f.Schema.Label != nil && f.Schema.Label.Name == name {
-		v, err = f.Label, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if v.DType.Kind() == tables.Text {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "column %q is text, want numbers", name)
-	}
-	values := v.Float64s()
-	if i := slices.IndexFunc(values, math.IsNaN); i >= 0 {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "column %q has no value in row %d (%s)", name, i, f.MatchID[i])
-	}
-	return values, nil
+	return result, poor, nil
 }
 
 type part struct {
@@ -161,12 +133,4 @@ func split(f *tables.Frame) []part {
 		parts[i].rows = append(parts[i].rows, row)
 	}
 	return parts
-}
-
-func take(values []float64, rows []int) []float64 {
-	out := make([]float64, len(rows))
-	for i, r := range rows {
-		out[i] = values[r]
-	}
-	return out
 }

@@ -1,6 +1,9 @@
 package evaluation
 
-import "slices"
+import (
+	"slices"
+	"strconv"
+)
 
 // perClass counts, for every class that occurs as label or prediction, in ascending order.
 type perClass struct{ predicted, labelled, both float64 }
@@ -40,6 +43,26 @@ func multiPrecision(d data) (float64, error) {
 // multiRecall is the mean over classes; a class that is no row's label counts 0.
 func multiRecall(d data) (float64, error) {
 	return macro(d, func(c perClass) (float64, float64) { return c.both, c.labelled }), nil
+}
+
+// multiConfusion counts, for each label, how often each class was predicted. Labels and classes are the table's own values.
+func multiConfusion(d data) (any, error) {
+	values := make([]any, len(d.classes))
+	counts := make([][]int, len(d.classes)) // [predicted][label]
+	for i, name := range d.classes {
+		values[i], counts[i] = name, make([]int, len(d.classes))
+		if v, err := strconv.ParseFloat(name, 64); !d.text && err == nil {
+			values[i] = number(v)
+		}
+	}
+	for i, label := range d.labels {
+		counts[int(d.scores[i])][int(label)]++
+	}
+	table := columns("label", values)
+	for i, name := range d.classes {
+		table.set("predicted_"+name, counts[i])
+	}
+	return entry{"multi_confusion_matrix", table}, nil
 }
 
 // multiF1 is the micro average, which for one class per row equals accuracy.

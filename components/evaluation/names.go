@@ -7,29 +7,45 @@ import (
 	"openflow"
 )
 
-// data is what one metric judges: labels and predictions of the same rows, at least one.
-type data struct{ labels, scores []float64 }
+// data is what one metric judges: labels and predictions of the same rows, at least one. What the numbers are is a matter
+// of the metric's family.
+type data struct {
+	labels, scores []float64
+	classes        []string // of the family several: the values that the numbers stand for
+	text           bool     // these are texts
+}
+
+// family says what a metric compares.
+type family int
+
+const (
+	binary     family = iota // labels 1 for the positive class and 0 for the other, with scores
+	several                  // classes by their index, with predicted classes
+	regression               // numbers with numbers
+)
 
 type metric struct {
 	name    string
+	family  family
 	compute func(data) (any, error) // an entry, or for ks a list of two
 }
 
-// all lists every metric in upstream's order. psi, population stability, is named there and cannot work there.
+// all lists every metric in upstream's order, and multi_confusion_matrix, which is ours. psi, population stability, is named there and cannot work there.
 //
 // Spec: fate-components §7.1.
 func all() []metric {
 	return []metric{
-		single("auc", auc), {"ks", ks},
-		single("binary_accuracy", binaryAccuracy), single("binary_precision", binaryPrecision),
-		single("binary_recall", binaryRecall), single("binary_f1_score", binaryF1),
-		single("multi_accuracy", multiAccuracy), single("multi_precision", multiPrecision),
-		single("multi_recall", multiRecall), single("multi_f1_score", multiF1),
+		single("auc", binary, auc), {"ks", binary, ks},
+		single("binary_accuracy", binary, binaryAccuracy), single("binary_precision", binary, binaryPrecision),
+		single("binary_recall", binary, binaryRecall), single("binary_f1_score", binary, binaryF1),
+		single("multi_accuracy", several, multiAccuracy), single("multi_precision", several, multiPrecision),
+		single("multi_recall", several, multiRecall), single("multi_f1_score", several, multiF1),
+		{"multi_confusion_matrix", several, multiConfusion},
 		table("confusion_matrix", confusionMatrix), table("lift", lift), table("gain", gain),
 		table("biclass_precision_table", precisionTable), table("biclass_recall_table", recallTable),
 		table("biclass_accuracy_table", accuracyTable), table("fscore_table", fscoreTable),
-		{"psi", unavailable},
-		single("rmse", rmse), single("mse", mse), single("mae", mae), single("r2_score", r2),
+		{"psi", regression, unavailable},
+		single("rmse", regression, rmse), single("mse", regression, mse), single("mae", regression, mae), single("r2_score", regression, r2),
 	}
 }
 
@@ -63,15 +79,15 @@ func (p params) choose() ([]metric, error) {
 	return chosen, nil
 }
 
-func single(name string, f func(data) (float64, error)) metric {
-	return metric{name, func(d data) (any, error) {
+func single(name string, of family, f func(data) (float64, error)) metric {
+	return metric{name, of, func(d data) (any, error) {
 		v, err := f(d)
 		return entry{name, number(v)}, err
 	}}
 }
 
 func table(name string, f func(data) (*object, error)) metric {
-	return metric{name, func(d data) (any, error) {
+	return metric{name, binary, func(d data) (any, error) {
 		v, err := f(d)
 		return entry{name, v}, err
 	}}

@@ -60,7 +60,7 @@ type meta struct {
 	Scheduler  schedulerSet `json:"learning_rate_param"`
 	Init       *initSet     `json:"init_param,omitempty"`
 	Optimizer  optimizerSet `json:"optimizer_param"`
-	Labels     []int        `json:"labels,omitempty"`      // guest: the classes in ascending order
+	Labels     classes      `json:"labels,omitzero"`       // guest
 	LabelCount any          `json:"label_count,omitempty"` // host
 	OVR        bool         `json:"ovr"`
 	Threshold  *float64     `json:"threshold,omitempty"` // guest
@@ -148,14 +148,14 @@ func (e estimator) coefficients(t *component.Task, names []string) (w []float64,
 }
 
 // record makes the estimator of a trained slice.
-func (s *slice) record(p parameters, names []string, epochs int, converged bool) estimator {
+func (s *slice) record(p parameters, names []string, o outcome) estimator {
 	state := s.optimizer.state
 	e := estimator{
 		Param: &param{Coef: [][]float64{}, DType: "float64"}, Header: names,
-		Optimizer: recordOptimizer(p.Optimizer), Scheduler: recordSchedule(p.Scheduler, epochs),
-		EndEpoch: epochs, IsConverged: converged,
+		Optimizer: recordOptimizer(p.Optimizer), Scheduler: recordSchedule(p.Scheduler, o.epochs),
+		EndEpoch: o.epochs, IsConverged: o.converged,
 	}
-	if converged {
+	if o.converged {
 		e.EndEpoch--
 	}
 	e.Optimizer.Optimizer = &state

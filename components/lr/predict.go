@@ -2,9 +2,11 @@ package lr
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"openflow"
 	"openflow/tables"
@@ -52,6 +54,7 @@ type verdict struct {
 }
 
 func (s *session) predictGuest(ctx context.Context) error {
+	began := time.Now()
 	r, m, weights, err := s.readPrediction(ctx)
 	fault := ""
 	if err != nil {
@@ -73,17 +76,19 @@ func (s *session) predictGuest(ctx context.Context) error {
 		return err
 	case fault != "":
 		return openflow.Errorf(openflow.CodeInvalid, "no prediction: %s", fault)
-	case m.Threshold == nil || len(m.Labels) < 2 || !m.OVR && len(m.Labels) != 2 || m.OVR && len(m.Labels) != len(weights):
+	case m.Threshold == nil || m.Labels.count() < 2 || len(weights) != len(m.Labels.positives()):
 		return openflow.Errorf(openflow.CodeInvalid, "input_model of %s lacks its labels or threshold", s.task.Key())
 	}
-	out, err := s.collect(ctx, r, weights, predictor{classes: m.Labels, threshold: *m.Threshold, kind: "test_set"})
+	scores, err := s.collect(ctx, r, weights)
 	if err != nil {
 		return err
 	}
-	return s.task.SaveTable(ctx, testOutput, out)
+	s.task.Log().Info("predicted", "rows", r.count(), "columns", len(r.columns), "models", len(weights), "seconds", seconds(began))
+	return s.task.SaveTable(ctx, testOutput, predictor{classes: m.Labels, threshold: *m.Threshold, kind: "test_set"}.frame(r, scores))
 }
 
 func (s *session) predictHost(ctx context.Context) error {
+	began := time.Now()
 	r, _, weights, err := s.readPrediction(ctx)
 	mine := enrolment{Fault: true}
 	if err == nil {
@@ -103,7 +108,11 @@ func (s *session) predictHost(ctx context.Context) error {
 	if v.Fault != "" {
 		return openflow.Errorf(openflow.CodeInvalid, "no prediction: %s", v.Fault)
 	}
-	return s.sendPartial(ctx, r, weights)
+	if err := s.sendPartial(ctx, r, weights); err != nil {
+		return err
+	}
+	s.task.Log().Info("partial scores sent", "rows", r.count(), "columns", len(r.columns), "models", len(weights), "seconds", seconds(began))
+	return nil
 }
 
 // sendPartial sends X·w of every model to the guest, rows in sorted order.
@@ -117,19 +126,17 @@ func (s *session) sendPartial(ctx context.Context, r *rows, weights [][]float64)
 
 // predictor turns scores into a prediction frame.
 type predictor struct {
-	classes   []int // in ascending order
+	classes   classes
 	threshold float64
 	kind      string // train_set, validate_set or test_set
 }
 
-// collect adds the hosts' partial scores to the guest's and renders the prediction, in the row order of the table.
-func (s *session) collect(ctx context.Context, r *rows, weights [][]float64, p predictor) (*tables.Frame, error) {
+// collect adds the hosts' partial scores to the guest's: for each model the scores of the sorted rows.
+func (s *session) collect(ctx context.Context, r *rows, weights [][]float64) ([][]float64, error) {
 	n := r.count()
-	probability := make([][]float64, len(weights)) // [model][row of the table]
 	sums := make([][]float64, len(weights))
 	for k, w := range weights {
 		sums[k] = r.score(w, 0, n)
-		probability[k] = make([]float64, n)
 	}
 	for _, h := range s.hosts {
 		message, err := s.task.Receive(ctx, h, tagPartial)
@@ -144,22 +151,30 @@ func (s *session) collect(ctx context.Context, r *rows, weights [][]float64, p p
 			sums[i/n][i%n] += v
 		}
 	}
-	for k := range sums {
-		for i, z := range sums[k] {
-			probability[k][r.order[i]] = 1 / (1 + math.Exp(-z))
-		}
-	}
-	return p.frame(r.frame, probability), nil
+	return sums, nil
 }
 
-// frame is the prediction frame.
+// probabilities turns the scores of the sorted rows into probabilities in the row order of the table.
+func (r *rows) probabilities(scores [][]float64) [][]float64 {
+	out := make([][]float64, len(scores))
+	for k := range scores {
+		out[k] = make([]float64, r.count())
+		for i, z := range scores[k] {
+			out[k][r.order[i]] = 1 / (1 + math.Exp(-z))
+		}
+	}
+	return out
+}
+
+// frame is the prediction frame. Unlike upstream's, predict_result is the value of the class as the label has it, and not
+// its index: whoever compares it with the label compares like with like.
 //
 // Spec: fate-components §1.8.
-func (p predictor) frame(in *tables.Frame, probability [][]float64) *tables.Frame {
-	n := in.Rows()
-	score, result := make([]float64, n), make([]int64, n)
+func (p predictor) frame(r *rows, scores [][]float64) *tables.Frame {
+	in, n, probability := r.frame, r.count(), r.probabilities(scores)
+	score, result := make([]float64, n), make([]int, n)
 	detail, kind := make([]string, n), make([]string, n)
-	values := make([]float64, len(p.classes))
+	values := make([]float64, p.classes.count())
 	for i := range n {
 		if len(probability) == 1 {
 			score[i] = probability[0][i]
@@ -172,23 +187,24 @@ func (p predictor) frame(in *tables.Frame, probability [][]float64) *tables.Fram
 			for k := range probability {
 				values[k] = probability[k][i]
 				if values[k] > score[i] {
-					score[i], result[i] = values[k], int64(k)
+					score[i], result[i] = values[k], k
 				}
 			}
 		}
 		detail[i], kind[i] = p.detail(values), p.kind
 	}
+	predicted := p.classes.column(result)
 	out := &tables.Frame{
 		Schema: tables.Schema{
 			SampleID: in.Schema.SampleID, MatchID: in.Schema.MatchID, Site: in.Schema.Site,
 			Features: []tables.Column{
-				{Name: "predict_score", DType: tables.Float64}, {Name: "predict_result", DType: tables.Int64},
+				{Name: "predict_score", DType: tables.Float64}, {Name: "predict_result", DType: predicted.DType},
 				{Name: "predict_detail", DType: tables.Object}, {Name: "type", DType: tables.Object},
 			},
 		},
 		SampleID: in.SampleID, MatchID: in.MatchID,
 		Features: []tables.Vector{
-			tables.NewFloats(tables.Float64, score), tables.NewInts(tables.Int64, result), tables.NewStrings(detail), tables.NewStrings(kind),
+			tables.NewFloats(tables.Float64, score), predicted, tables.NewStrings(detail), tables.NewStrings(kind),
 		},
 	}
 	if l := in.Schema.Label; l != nil {
@@ -201,12 +217,18 @@ func (p predictor) frame(in *tables.Frame, probability [][]float64) *tables.Fram
 func (p predictor) detail(values []float64) string {
 	var b strings.Builder
 	b.WriteString(`"{`)
-	for k, class := range p.classes {
+	for k, v := range values {
 		if k > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString("'" + strconv.Itoa(class) + "': " + strconv.FormatFloat(values[k], 'g', -1, 64))
+		b.WriteString(singleQuoted(p.classes.name(k)) + ": " + strconv.FormatFloat(v, 'g', -1, 64))
 	}
 	b.WriteString(`}"`)
 	return b.String()
+}
+
+// singleQuoted is a JSON string in single quotes: with ' turned into " it is JSON again.
+func singleQuoted(s string) string {
+	raw, _ := json.Marshal(s) // text always has a JSON form
+	return strings.ReplaceAll(strings.ReplaceAll(string(raw), "'", `\u0027`), `"`, "'")
 }

@@ -187,8 +187,8 @@ func TestOneVersusRest(t *testing.T) {
 		text := strings.ReplaceAll(strings.Trim(detail.Strings[i], `"`), "'", `"`)
 		require.NoError(t, json.Unmarshal([]byte(text), &classes))
 		require.Len(t, classes, 3)
-		best := []string{"1", "4", "7"}[result.Ints[i]]
-		require.Equal(t, score.Floats[i], classes[best], "predict_result is the index of the greatest score")
+		best := strconv.FormatInt(result.Ints[i], 10)
+		require.Equal(t, score.Floats[i], classes[best], "predict_result is the class of the greatest score")
 		for _, v := range classes {
 			require.LessOrEqual(t, v, score.Floats[i])
 		}

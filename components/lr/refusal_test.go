@@ -35,14 +35,6 @@ func TestRefusals(t *testing.T) {
 			change: func(g, _ *tables.Frame) { clear(g.Label.Ints) },
 			want:   map[openflow.Party]string{guest: `label "y" has one value only`, host: "guest 9999 is not usable", arbiter: "guest 9999 is not usable"},
 		},
-		"labels 0 and 2": {
-			change: func(g, _ *tables.Frame) {
-				for i := range g.Label.Ints {
-					g.Label.Ints[i] *= 2
-				}
-			},
-			want: map[openflow.Party]string{guest: "the positive one must be 1", host: "not usable", arbiter: "not usable"},
-		},
 		"missing value at the host": {
 			change: func(_, h *tables.Frame) { h.Features[2].Floats[5] = math.NaN() },
 			want:   map[openflow.Party]string{host: `column "monthly_inflow" has no value in row 5`, guest: "host 10000 cannot take part", arbiter: "host 10000 cannot take part"},

@@ -79,57 +79,6 @@ func (r *rows) numbers(t *component.Task, c tables.Column, v tables.Vector) ([]f
 	return sorted, nil
 }
 
-// labels returns the label column in sorted order, as whole numbers, and its distinct values in ascending order.
-func (r *rows) labels(t *component.Task) (values, classes []int, err error) {
-	c := r.frame.Schema.Label
-	if c == nil {
-		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s has no label column", t.Party()).
-			WithHint("name the label when the table is made from CSV; only the guest has one")
-	}
-	column, err := r.numbers(t, *c, r.frame.Label)
-	if err != nil {
-		return nil, nil, err
-	}
-	seen := map[int]bool{}
-	for k, x := range column {
-		if x != math.Trunc(x) || math.Abs(x) > 1<<31 {
-			return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q is not a whole number in row %d", t.Party(), c.Name, r.order[k])
-		}
-		values = append(values, int(x))
-		if !seen[int(x)] {
-			seen[int(x)] = true
-			classes = append(classes, int(x))
-		}
-	}
-	slices.Sort(classes)
-	switch {
-	case len(classes) == 1:
-		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q has one value only, there is nothing to learn", t.Party(), c.Name)
-	case len(classes) == 2 && classes[1] != 1:
-		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q has the values %d and %d; the positive one must be 1, and the greater",
-			t.Party(), c.Name, classes[0], classes[1]).WithHint("recode the label to 0 and 1")
-	case len(classes) > maxClasses:
-		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q has %d values, more than %d classes", t.Party(), c.Name, len(classes), maxClasses).
-			WithHint("is it a number to predict? then this is no classification")
-	}
-	return values, classes, nil
-}
-
-// maxClasses bounds one-vs-rest training, which trains one model per class.
-const maxClasses = 64
-
-// signs is the label of one model: +1 where the value is class, −1 elsewhere.
-func signs(values []int, class int) []float64 {
-	y := make([]float64, len(values))
-	for i, v := range values {
-		y[i] = -1
-		if v == class {
-			y[i] = 1
-		}
-	}
-	return y
-}
-
 // score returns X·w over all columns, for sorted rows lo…hi−1, plus the intercept when w has one more entry than there
 // are columns.
 func (r *rows) score(w []float64, lo, hi int) []float64 {

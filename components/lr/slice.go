@@ -111,7 +111,7 @@ func (s *slice) step(t *component.Task, g []float64, epoch int) error {
 	for _, w := range s.weights {
 		if !(math.Abs(w) <= maxCoefficient) {
 			return openflow.Errorf(openflow.CodeInvalid, "value(s) greater than %g found in model param of %s", maxCoefficient, t.Party()).
-				WithHint("training diverges: scale the features or lower the learning rate")
+				WithHint("training diverges: scale the columns to mean 0 and standard deviation 1 before they are uploaded, or lower optimizer.optimizer_params.lr")
 		}
 	}
 	return nil

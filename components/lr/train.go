@@ -54,28 +54,33 @@ func (s *session) encode(p *he.Party, pl plan, r *rows, intercept bool) ([]*he.C
 	return list, nil
 }
 
-// epochs runs batches until the arbiter says that training has converged, or the plan ends. It returns how many epochs
-// there were.
-func (s *session) epochs(ctx context.Context, p plan, norms bool, own *slice, batch func(epoch, b int, part span) error) (done int, converged bool, err error) {
-	for done < p.Epochs && !converged {
-		for b, part := range p.batches() {
-			if err := batch(done, b, part); err != nil {
-				return done, false, err
+// epochs runs batches until the arbiter says that training has converged, or the plan ends. It returns how that went.
+func (s *session) epochs(ctx context.Context, c *curve, norms bool, own *slice, batch func(epoch, b int, part span) error) (outcome, error) {
+	withLoss := c.plan.withLoss() && s.task.Role() == openflow.RoleGuest
+	for c.epochs < c.plan.Epochs && !c.converged {
+		for b, part := range c.plan.batches() {
+			if err := batch(c.epochs, b, part); err != nil {
+				return outcome{}, err
 			}
 		}
 		if square := own.endEpoch(); norms {
 			if err := s.task.Send(ctx, s.arbiter, tagNorm, encodeNumbers([]float64{square})); err != nil {
-				return done, false, err
+				return outcome{}, err
 			}
 		}
 		message, err := s.task.Receive(ctx, s.arbiter, tagConverged)
 		if err != nil {
-			return done, false, err
+			return outcome{}, err
 		}
-		done++
-		converged = len(message) == 1 && message[0] == 1
+		end, err := decodeEpochEnd(message, withLoss)
+		if err != nil {
+			return outcome{}, err
+		}
+		if err := c.epoch(ctx, end); err != nil {
+			return outcome{}, err
+		}
 	}
-	return done, converged, nil
+	return c.ended(), nil
 }
 
 // openGradient has the arbiter decrypt sealed and takes the mask off.

@@ -8,7 +8,6 @@ import (
 
 	"openflow"
 	"openflow/components/lr/he"
-	"openflow/sdk/component"
 )
 
 // arbiter is the arbiter's side of a training. It sees the plan, masked gradients, the loss, and with early_stop
@@ -48,12 +47,14 @@ func (s *session) trainArbiter(ctx context.Context, p parameters) error {
 		}
 	}
 	var list []estimator
+	var outcomes []trained
+	s.begin(a.plan, a.parameters, nil)
 	for k := range a.plan.Models {
-		e, err := a.trainModel(ctx, k)
+		e, o, err := a.trainModel(ctx, k)
 		if err != nil {
 			return err
 		}
-		list = append(list, e)
+		list, outcomes = append(list, e), append(outcomes, trained{outcome: o})
 	}
 	tol := a.parameters.Tol
 	m, err := newModel(meta{
@@ -63,7 +64,10 @@ func (s *session) trainArbiter(ctx context.Context, p parameters) error {
 	if err != nil {
 		return err
 	}
-	return s.task.SaveModel(ctx, outputModel, m)
+	if err := s.task.SaveModel(ctx, outputModel, m); err != nil {
+		return err
+	}
+	return s.warn(ctx, a.parameters, outcomes, false)
 }
 
 func norms(earlyStop string) byte {
@@ -73,43 +77,52 @@ func norms(earlyStop string) byte {
 	return 0
 }
 
-func (a *arbiter) trainModel(ctx context.Context, k int) (estimator, error) {
+func (a *arbiter) trainModel(ctx context.Context, k int) (estimator, outcome, error) {
 	stop := stopRule{rule: a.parameters.EarlyStop, tol: a.parameters.Tol}
 	tol := a.parameters.Tol
 	e := estimator{
 		Optimizer: recordOptimizer(a.parameters.Optimizer), EndEpoch: a.plan.Epochs, Tol: &tol, EarlyStop: a.parameters.EarlyStop,
 	}
-	epoch := 0
-	for ; epoch < a.plan.Epochs && !e.IsConverged; epoch++ {
+	c := a.follow(a.plan, k, "")
+	for c.epochs < a.plan.Epochs && !e.IsConverged {
 		loss, err := a.epoch(ctx)
 		if err != nil {
-			return estimator{}, err
-		}
-		if err := a.report(ctx, k, epoch, loss); err != nil {
-			return estimator{}, err
+			return estimator{}, outcome{}, err
 		}
 		length, err := a.stepLength(ctx)
 		if err != nil {
-			return estimator{}, err
+			return estimator{}, outcome{}, err
 		}
-		if e.IsConverged = stop.met(epoch, loss, length); e.IsConverged {
-			e.EndEpoch = epoch
+		if e.IsConverged = stop.met(c.epochs, loss, length); e.IsConverged {
+			e.EndEpoch = c.epochs
 		}
-		for _, to := range a.parties {
-			if err := a.task.Send(ctx, to, tagConverged, []byte{flag(e.IsConverged)}); err != nil {
-				return estimator{}, err
-			}
+		end := epochEnd{converged: e.IsConverged}
+		if a.plan.withLoss() {
+			end.loss = &loss
+		}
+		if err := c.epoch(ctx, end); err != nil {
+			return estimator{}, outcome{}, err
+		}
+		if err := a.endEpoch(ctx, end); err != nil {
+			return estimator{}, outcome{}, err
 		}
 	}
-	e.Scheduler = recordSchedule(a.parameters.Scheduler, epoch)
-	return e, nil
+	e.Scheduler = recordSchedule(a.parameters.Scheduler, c.epochs)
+	return e, c.ended(), nil
 }
 
-func flag(b bool) byte {
-	if b {
-		return 1
+// endEpoch tells the parties whether training goes on, and the guest the loss.
+func (a *arbiter) endEpoch(ctx context.Context, end epochEnd) error {
+	for _, to := range a.parties {
+		said := end
+		if to != a.guest {
+			said.loss = nil
+		}
+		if err := a.task.Send(ctx, to, tagConverged, said.encode()); err != nil {
+			return err
+		}
 	}
-	return 0
+	return nil
 }
 
 // epoch serves all batches and returns the sum of their losses.
@@ -160,22 +173,6 @@ func (a *arbiter) serve(ctx context.Context, i int, part span) (loss float64, er
 	}
 	total, err := a.authority.DecryptDot(sum, part.rows())
 	return total / float64(part.rows()), err
-}
-
-// report saves the loss of an epoch as a one-element list.
-//
-// Spec: fate-components §6.1 (Metric).
-func (a *arbiter) report(ctx context.Context, k, epoch int, loss float64) error {
-	if !a.plan.withLoss() {
-		return nil
-	}
-	groups := []component.Group{{Name: "train"}}
-	if a.plan.Models > 1 {
-		groups = append(groups, component.Group{Name: "class", Index: &k})
-	}
-	return a.task.Metric(ctx, component.Metric{
-		Name: lossMetric, Type: "loss", Groups: groups, StepAxis: iterationAxis, Step: epoch, Data: []float64{loss},
-	})
 }
 
 // stepLength puts the parties' step lengths together; 0 when nobody needs it.

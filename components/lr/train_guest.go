@@ -15,8 +15,9 @@ type guest struct {
 	plan       plan
 	rows       *rows
 	validate   *rows // nil without validate_data
-	labels     []int // of rows
-	classes    []int
+	labels     []int // class of each row, by index
+	classes    classes
+	unscaled   bool        // the table has columns that were warned of
 	previous   []estimator // of a warm start; nil otherwise
 	party      *he.Party
 	columns    []*he.Columns // per batch
@@ -49,14 +50,16 @@ func (s *session) trainGuest(ctx context.Context, p parameters) error {
 	}
 	var list []estimator
 	var weights [][]float64
-	for k, class := range g.positives() {
-		e, w, err := g.trainModel(ctx, k, signs(g.labels, class))
+	var outcomes []trained
+	s.begin(g.plan, g.parameters, g.rows)
+	for k, class := range g.classes.positives() {
+		e, w, o, err := g.trainModel(ctx, k, class)
 		if err != nil {
 			return err
 		}
-		list, weights = append(list, e), append(weights, w)
+		list, weights, outcomes = append(list, e), append(weights, w), append(outcomes, g.named(o, class))
 	}
-	return g.finish(ctx, list, weights)
+	return g.finish(ctx, list, weights, outcomes)
 }
 
 // prepare reads the inputs and makes the plan. fault is for everybody's eyes, err for the guest's own.
@@ -75,14 +78,20 @@ func (g *guest) prepare(ctx context.Context) (fault string, err error) {
 	if g.labels, g.classes, err = g.rows.labels(t); err != nil {
 		return "", err
 	}
+	if g.unscaled, err = warnOfScales(ctx, t, g.rows); err != nil {
+		return "", err
+	}
+	if err := g.classes.warn(ctx, t); err != nil {
+		return "", err
+	}
 	mine := enrolmentOf(g.rows, g.validate)
 	mine.Models = len(g.previous)
 	hosts, fault, err := s.enrol(ctx, mine)
 	if err != nil || fault != "" {
 		return fault, err
 	}
-	if g.previous != nil && len(g.previous) != len(g.positives()) {
-		return "", openflow.Errorf(openflow.CodeInvalid, "warm_start_model of %s has %d models, the labels need %d", t.Party(), len(g.previous), len(g.positives()))
+	if g.previous != nil && len(g.previous) != len(g.classes.positives()) {
+		return "", openflow.Errorf(openflow.CodeInvalid, "warm_start_model of %s has %d models, the labels need %d", t.Party(), len(g.previous), len(g.classes.positives()))
 	}
 	if len(hosts) > 1 && g.parameters.EarlyStop != "weight_diff" {
 		return "early_stop " + g.parameters.EarlyStop + " needs the loss, which exists with one host only (use weight_diff)", nil
@@ -101,7 +110,7 @@ func enrolmentOf(train, validate *rows) enrolment {
 
 func (g *guest) makePlan(hosts []enrolment) plan {
 	p := plan{
-		Rows: g.rows.count(), BatchRows: g.rows.count(), Epochs: g.parameters.Epochs, Models: len(g.positives()),
+		Rows: g.rows.count(), BatchRows: g.rows.count(), Epochs: g.parameters.Epochs, Models: len(g.classes.positives()),
 		Columns: []int{len(g.rows.columns)}, Precision: g.parameters.fractionBits(he.MaxPrecision),
 	}
 	if size := g.parameters.BatchSize; size != nil {
@@ -121,34 +130,35 @@ func (g *guest) makePlan(hosts []enrolment) plan {
 	return p
 }
 
-// positives lists the class that each model calls positive.
-func (g *guest) positives() []int {
-	if len(g.classes) == 2 {
-		return g.classes[1:]
+// named puts the class that a model calls positive to its outcome, where there are several.
+func (g *guest) named(o outcome, class int) trained {
+	if g.plan.Models == 1 {
+		return trained{outcome: o}
 	}
-	return g.classes
+	return trained{outcome: o, class: g.classes.name(class)}
 }
 
-// trainModel trains the k-th model on labels y of +1 and −1.
-func (g *guest) trainModel(ctx context.Context, k int, y []float64) (estimator, []float64, error) {
+// trainModel trains the k-th model, which tells that class from all others.
+func (g *guest) trainModel(ctx context.Context, k, class int) (estimator, []float64, outcome, error) {
 	own, err := newSlice(g.parameters, len(g.rows.columns), g.parameters.Init.FitIntercept)
 	if err != nil {
-		return estimator{}, nil, err
+		return estimator{}, nil, outcome{}, err
 	}
 	if g.previous != nil {
 		if err := own.continueFrom(g.task, g.previous[k], g.rows.names); err != nil {
-			return estimator{}, nil, err
+			return estimator{}, nil, outcome{}, err
 		}
 	}
-	epochs, converged, err := g.epochs(ctx, g.plan, g.norms, own, func(epoch, b int, part span) error {
+	y := signs(g.labels, class)
+	o, err := g.epochs(ctx, g.follow(g.plan, k, g.classes.name(class)), g.norms, own, func(epoch, b int, part span) error {
 		return g.batch(ctx, own, y, epoch, b, part)
 	})
 	if err != nil {
-		return estimator{}, nil, err
+		return estimator{}, nil, outcome{}, err
 	}
-	e := own.record(g.parameters, g.rows.names, epochs, converged)
+	e := own.record(g.parameters, g.rows.names, o)
 	e.FitIntercept = &g.parameters.Init.FitIntercept
-	return e, own.weights, nil
+	return e, own.weights, o, nil
 }
 
 // batch is the guest's part of one batch.
@@ -270,8 +280,9 @@ func (g *guest) ownLoss(own *slice, z, y []float64) float64 {
 	return sum
 }
 
-// finish saves the model and the predictions of the training rows, and of validate_data below them.
-func (g *guest) finish(ctx context.Context, list []estimator, weights [][]float64) error {
+// finish saves the model and the predictions of the training rows, and of validate_data below them, and warns of models
+// that have learnt nothing.
+func (g *guest) finish(ctx context.Context, list []estimator, weights [][]float64, outcomes []trained) error {
 	threshold, precision := g.parameters.Threshold, g.plan.Precision
 	m, err := newModel(meta{
 		Epochs: g.parameters.Epochs, BatchSize: g.parameters.BatchSize, Scheduler: g.parameters.Scheduler, Init: &g.parameters.Init,
@@ -280,21 +291,31 @@ func (g *guest) finish(ctx context.Context, list []estimator, weights [][]float6
 	if err != nil {
 		return err
 	}
-	out, err := g.collect(ctx, g.rows, weights, predictor{classes: g.classes, threshold: threshold, kind: "train_set"})
+	scores, err := g.collect(ctx, g.rows, weights)
 	if err != nil {
 		return err
 	}
+	out := predictor{classes: g.classes, threshold: threshold, kind: "train_set"}.frame(g.rows, scores)
 	if g.validate != nil {
-		more, err := g.collect(ctx, g.validate, weights, predictor{classes: g.classes, threshold: threshold, kind: "validate_set"})
+		scores, err := g.collect(ctx, g.validate, weights)
 		if err != nil {
 			return err
 		}
-		if err := out.Append(more); err != nil {
+		if err := out.Append(predictor{classes: g.classes, threshold: threshold, kind: "validate_set"}.frame(g.validate, scores)); err != nil {
 			return err
 		}
 	}
 	if err := g.task.SaveModel(ctx, outputModel, m); err != nil {
 		return err
 	}
-	return g.task.SaveTable(ctx, trainOutput, out)
+	if err := g.task.SaveTable(ctx, trainOutput, out); err != nil {
+		return err
+	}
+	for k, class := range g.classes.positives() {
+		found := judge(scores[k], signs(g.labels, class))
+		outcomes[k].found = &found
+		g.task.Log().Info("quality on the training rows", "positive", g.classes.name(class), "auc", found.auc, "log_loss", found.loss,
+			"log_loss_of_a_constant", found.constant)
+	}
+	return g.warn(ctx, g.parameters, outcomes, g.unscaled)
 }

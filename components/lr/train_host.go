@@ -19,6 +19,7 @@ type host struct {
 	party      *he.Party
 	columns    []*he.Columns // per batch
 	norms      bool
+	unscaled   bool // the table has columns that were warned of
 }
 
 func (s *session) trainHost(ctx context.Context, p parameters) error {
@@ -47,14 +48,19 @@ func (s *session) trainHost(ctx context.Context, p parameters) error {
 	}
 	var list []estimator
 	var weights [][]float64
+	var outcomes []trained
+	s.begin(h.plan, h.parameters, h.rows)
 	for k := range h.plan.Models {
-		e, w, err := h.trainModel(ctx, k)
+		e, w, o, err := h.trainModel(ctx, k)
 		if err != nil {
 			return err
 		}
-		list, weights = append(list, e), append(weights, w)
+		list, weights, outcomes = append(list, e), append(weights, w), append(outcomes, trained{outcome: o})
 	}
-	return h.finish(ctx, list, weights)
+	if err := h.finish(ctx, list, weights); err != nil {
+		return err
+	}
+	return s.warn(ctx, h.parameters, outcomes, h.unscaled)
 }
 
 func (h *host) prepare(ctx context.Context) (enrolment, error) {
@@ -71,6 +77,9 @@ func (h *host) prepare(ctx context.Context) (enrolment, error) {
 	if h.rows, h.validate, err = s.readTraining(ctx); err != nil {
 		return enrolment{}, err
 	}
+	if h.unscaled, err = warnOfScales(ctx, s.task, h.rows); err != nil {
+		return enrolment{}, err
+	}
 	mine := enrolmentOf(h.rows, h.validate)
 	mine.Models = len(h.previous)
 	return mine, nil
@@ -85,23 +94,23 @@ func (h *host) checkPlan() error {
 	return nil
 }
 
-func (h *host) trainModel(ctx context.Context, k int) (estimator, []float64, error) {
+func (h *host) trainModel(ctx context.Context, k int) (estimator, []float64, outcome, error) {
 	own, err := newSlice(h.parameters, len(h.rows.columns), false)
 	if err != nil {
-		return estimator{}, nil, err
+		return estimator{}, nil, outcome{}, err
 	}
 	if h.previous != nil {
 		if err := own.continueFrom(h.task, h.previous[k], h.rows.names); err != nil {
-			return estimator{}, nil, err
+			return estimator{}, nil, outcome{}, err
 		}
 	}
-	epochs, converged, err := h.epochs(ctx, h.plan, h.norms, own, func(epoch, b int, part span) error {
+	o, err := h.epochs(ctx, h.follow(h.plan, k, ""), h.norms, own, func(epoch, b int, part span) error {
 		return h.batch(ctx, own, epoch, b, part)
 	})
 	if err != nil {
-		return estimator{}, nil, err
+		return estimator{}, nil, outcome{}, err
 	}
-	return own.record(h.parameters, h.rows.names, epochs, converged), own.weights, nil
+	return own.record(h.parameters, h.rows.names, o), own.weights, o, nil
 }
 
 // batch is the host's part of one batch.

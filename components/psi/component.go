@@ -3,6 +3,7 @@ package psi
 import (
 	"context"
 	"strings"
+	"time"
 
 	"openflow"
 	"openflow/sdk/component"
@@ -52,10 +53,12 @@ func run(ctx context.Context, t *component.Task) error {
 		return openflow.Errorf(openflow.CodeInvalid, "%s has %d guests and %d hosts; psi needs one guest and at least one host",
 			t.Key(), len(guests), len(hosts))
 	}
+	began := time.Now()
 	list, err := readIDs(ctx, t)
 	if err != nil {
 		return err
 	}
+	t.Log().Info("ids read", "rows", list.rows(), "parties", len(t.Parties()), "seconds", time.Since(began).Seconds())
 	var result arrangement
 	if t.Role() == openflow.RoleGuest {
 		result, err = runGuest(ctx, t, list, hosts)
@@ -65,9 +68,11 @@ func run(ctx context.Context, t *component.Task) error {
 	if err != nil {
 		return err
 	}
+	t.Log().Info("intersected", "rows", list.rows(), "shared_rows", result.rows(), "seconds", time.Since(began).Seconds())
 	if err := result.write(ctx, t); err != nil {
 		return err
 	}
+	t.Log().Info("intersection written", "rows", result.rows(), "seconds", time.Since(began).Seconds())
 	return report(ctx, t, list.rows(), result.rows())
 }
 

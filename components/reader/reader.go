@@ -6,6 +6,7 @@ package reader
 
 import (
 	"context"
+	"time"
 
 	"openflow"
 	"openflow/sdk/component"
@@ -34,5 +35,10 @@ func run(ctx context.Context, t *component.Task) error {
 	if err := t.Parameters(&p); err != nil {
 		return err
 	}
-	return t.PassTable(ctx, "output_data", p.Namespace, p.Name)
+	began := time.Now()
+	if err := t.PassTable(ctx, "output_data", p.Namespace, p.Name); err != nil {
+		return err
+	}
+	t.Log().Info("table passed on", "namespace", p.Namespace, "name", p.Name, "seconds", time.Since(began).Seconds())
+	return nil
 }

@@ -68,6 +68,9 @@ func (a *API) queryJobs(r *http.Request) (any, error) {
 		if jobs, _, err = a.Catalogue.JobsWhere(r.Context(), f); err != nil {
 			return nil, err
 		}
+		if jobs, err = a.Catalogue.WithTaskWarnings(r.Context(), jobs); err != nil {
+			return nil, err
+		}
 	}
 	if len(jobs) == 0 {
 		return nil, noJob(q.Get("job_id"))
@@ -114,6 +117,9 @@ func (a *API) listJobs(r *http.Request) (any, error) {
 		return nil, err
 	}
 	jobs, _, err := a.Catalogue.JobsWhere(r.Context(), f)
+	if err == nil {
+		jobs, err = a.Catalogue.WithTaskWarnings(r.Context(), jobs)
+	}
 	if err != nil {
 		return nil, err
 	}
