@@ -44,15 +44,6 @@ func (s *Scheduling) at(ctx context.Context, p openflow.Party, do func(openflow.
 	return ToTemporal(openflow.AtParty(p.ID, err))
 }
 
-// CreateJob asks one party to create the job, with the DAG as that party may see it.
-func (s *Scheduling) CreateJob(ctx context.Context, c PartyCall) error {
-	order, err := s.order(ctx, c)
-	if err != nil {
-		return ToTemporal(err)
-	}
-	return s.at(ctx, c.Party, func(p openflow.PartnerService) error { return p.CreateJob(ctx, order) })
-}
-
 func (s *Scheduling) order(ctx context.Context, c PartyCall) (openflow.JobOrder, error) {
 	job, err := s.Jobs.ScheduledJob(ctx, c.Job)
 	if err != nil {
@@ -61,7 +52,7 @@ func (s *Scheduling) order(ctx context.Context, c PartyCall) (openflow.JobOrder,
 	return openflow.JobOrder{Key: s.key(c), DAG: job.DAG.StrippedFor(c.Party.ID), UserName: job.UserName}, nil
 }
 
-// OpenJob asks one party to create the job and for its resources at once. That the job is created without its resources is
+// OpenJob asks one party to create the job, with the DAG as that party may see it, and for its resources at once. That the job is created without its resources is
 // an answer, not an error.
 func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, error) {
 	order, err := s.order(ctx, c)
@@ -141,11 +132,6 @@ func (s *Scheduling) StopJob(ctx context.Context, u JobUpdate) error {
 // StartTask asks one party to start its run of a task.
 func (s *Scheduling) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	return s.at(ctx, o.Party, func(p openflow.PartnerService) error { return p.StartTask(ctx, s.Self, o) })
-}
-
-// RerunTask asks one party to make a further version of its run of a task.
-func (s *Scheduling) RerunTask(ctx context.Context, k openflow.TaskKey) error {
-	return s.at(ctx, k.Party, func(p openflow.PartnerService) error { return p.RerunTask(ctx, s.Self, k) })
 }
 
 // UpdateTask tells one party how the task stands at all parties together.

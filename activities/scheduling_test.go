@@ -107,7 +107,6 @@ var (
 // Every call reaches the party under its key, and what goes wrong carries its name and code.
 func TestCallsToParties(t *testing.T) {
 	for name, call := range map[string]func(*activities.Scheduling) error{
-		"create": func(s *activities.Scheduling) error { return s.CreateJob(t.Context(), atHost) },
 		"open":   func(s *activities.Scheduling) error { _, err := s.OpenJob(t.Context(), atHost); return err },
 		"return": func(s *activities.Scheduling) error { return s.ReturnResources(t.Context(), atHost) },
 		"start":  func(s *activities.Scheduling) error { return s.StartJob(t.Context(), atHost) },
@@ -156,12 +155,14 @@ func TestPartyGetsItsOwnParametersOnly(t *testing.T) {
 			{Site: "host", Parties: []openflow.Party{host}},
 		},
 	}}}
-	require.NoError(t, p.scheduling().CreateJob(t.Context(), atHost))
+	_, err := p.scheduling().OpenJob(t.Context(), atHost)
+	require.NoError(t, err)
 	require.Len(t, p.order.DAG.PartyTasks, 1)
 	require.Equal(t, "host", p.order.DAG.PartyTasks[0].Site)
 	require.Equal(t, "u", p.order.UserName)
 	p.store = openflow.Errorf(openflow.CodeInternal, "disk")
-	require.True(t, retried(p.scheduling().CreateJob(t.Context(), atHost)))
+	_, err = p.scheduling().OpenJob(t.Context(), atHost)
+	require.True(t, retried(err))
 }
 
 func TestApplyResources(t *testing.T) {

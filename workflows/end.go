@@ -21,16 +21,12 @@ const atOnce = time.Second
 // end ends the job at every party and in the scheduler's record, also when the workflow itself has been canceled. The end
 // is visible at once; the workflow goes on until every party has acknowledged it and nothing of the job runs there any
 // more, and until then the job's reason says whom it waits for.
-func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason string) {
+func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason string, code openflow.Code) {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	j.status, j.reason = status, reason
+	j.status, j.reason, j.code = status, reason, code
 	j.created = true
-	show(ctx, j.plan.Revision, string(status))
+	show(ctx, string(status))
 	workflow.SetCurrentDetails(ctx, sentence("telling the parties:", string(status), reason))
-	if !j.folds {
-		j.endSingly(ctx)
-		return
-	}
 	progress := j.state.Next().Progress
 	ends := map[openflow.Party]activities.JobUpdate{}
 	for _, p := range j.plan.Parties {
