@@ -53,7 +53,7 @@ func (s *Scheduling) order(ctx context.Context, c PartyCall) (openflow.JobOrder,
 }
 
 // OpenJob asks one party to create the job, with the DAG as that party may see it, and for its resources at once. That the job is created without its resources is
-// an answer, not an error.
+// an answer, not an error. That nobody listens at the party's address is told at once and not tried again.
 func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, error) {
 	order, err := s.order(ctx, c)
 	if err != nil {
@@ -67,7 +67,10 @@ func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, erro
 	if err == nil || (errors.As(err, &e) && e.Subject == openflow.AboutResource) {
 		return grantOf(c.Party, err), nil
 	}
-	return plan.Grant{}, ToTemporal(openflow.AtParty(c.Party.ID, err))
+	if err = openflow.AtParty(c.Party.ID, err); errors.Is(err, openflow.ErrAbsent) {
+		return plan.Grant{}, finally(err) // whoever submits waits for the answer, and can do something about it
+	}
+	return plan.Grant{}, ToTemporal(err)
 }
 
 // ApplyResources asks one party for the job's resources. A refusal is an answer, not an error.

@@ -256,3 +256,24 @@ func TestRunThatIsBeingStoppedCountsAsRunning(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskRunning, r.Status)
 }
+
+// Whoever submits waits for the answer: that nobody listens there is one, and silence is not.
+func TestOpenJobAnswersAtOnceWhenNobodyListens(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cause error
+		again bool
+	}{
+		"nobody listens":     {openflow.ErrAbsent, false},
+		"it does not answer": {context.DeadlineExceeded, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			away := openflow.Errorf(openflow.CodeUnavailable, "does not answer: %w", tc.cause)
+			p := &peers{record: openflow.ScheduledJob{DAG: &openflow.DAG{}}, err: away}
+			_, err := p.scheduling().OpenJob(t.Context(), atHost)
+			require.Equal(t, tc.again, retried(err))
+			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(activities.FromTemporal(err)))
+			require.ErrorContains(t, activities.FromTemporal(err), "10000")
+			require.True(t, retried(p.scheduling().StopJob(t.Context(), activities.JobUpdate{PartyCall: atHost, Status: openflow.JobFailed})))
+		})
+	}
+}

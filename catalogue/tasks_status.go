@@ -39,7 +39,8 @@ var (
 
 // startTask makes the federated status running too: one party that runs makes it so (fate-flow-api §4.6.3), and this one
 // knows it first.
-const startTask = `update task set party_status = 'running', status = case when status = 'waiting' then 'running' else status end, runtime = $4, container_name = $5, reason = '',
+const startTask = `update task set party_status = 'running', status = case when status = 'waiting' then 'running' else status end,
+	runtime = $4, container_name = $5, reason = '',
 	start_time = case when start_time = 0 then $6 else start_time end, update_time = $6
 	where ` + taskKey + ` and party_status = 'waiting'`
 

@@ -232,6 +232,7 @@ func (n *Node) serve(context.Context) error {
 	}
 	inter := &interconnection.API{
 		Verifier: trust.Verifier{Self: n.config.Party, Keys: keys{n.rows}, Nonces: n.messages},
+		Signer:   trust.Signer{Party: n.config.Party, Key: n.key},
 		Partner:  s.partner, Scheduler: s.scheduler, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
 		Traced: n.traces.Continue, Log: n.config.Log,
 		Transport: &interconnection.Transport{
