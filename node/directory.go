@@ -178,6 +178,7 @@ type sites struct {
 	self      openflow.PartyID
 	catalogue *catalogue.Catalogue
 	directory *directory // for CheckSite
+	farewell  farewell   // for RemoveSite
 }
 
 // CheckSite calls a peer that is registered.
@@ -219,12 +220,18 @@ func (s sites) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 	return s.catalogue.SaveSite(ctx, r)
 }
 
-// RemoveSite forgets a peer: its requests are refused from now on.
+// RemoveSite ends the jobs that are shared with a peer, and forgets it: its requests are refused from now on.
 func (s sites) RemoveSite(ctx context.Context, id openflow.PartyID) error {
 	if _, err := s.catalogue.Site(ctx, id); err != nil {
 		return err
 	}
-	return s.catalogue.DeleteSite(ctx, id)
+	if err := s.farewell.to(ctx, id); err != nil {
+		return err
+	}
+	if err := s.catalogue.DeleteSite(ctx, id); err != nil {
+		return err
+	}
+	return s.farewell.to(ctx, id) // jobs that began meanwhile
 }
 
 // RotateSite takes a further key of a peer; final forgets the earlier ones.

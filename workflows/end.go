@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -131,7 +132,7 @@ func (j *jobRun) insist(ctx workflow.Context, end activities.JobUpdate) {
 }
 
 // inquire asks the parties that know of the end for runs whose end they have not reported, the longer it takes the less.
-// A run that has never begun, or is not known, does not run; one that does run was perhaps started while its party heard
+// A run that has never begun, or is not known, does not run, and of a party that is no peer any more nothing can be learnt; one that does run was perhaps started while its party heard
 // of the end, so the party is told once more.
 func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activities.JobUpdate) {
 	began := workflow.Now(ctx)
@@ -150,7 +151,7 @@ func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activitie
 			r := openflow.Report{Key: k}
 			err := call(ctx, 0, fmt.Sprintf("how %s stands at %s", k.Task, k.Party), scheduling.CollectTask, k, &r)
 			idle := err == nil && r.Status == openflow.TaskWaiting && !j.starting.IsLocked()
-			if openflow.CodeOf(err) == openflow.CodeNotFound || idle {
+			if openflow.CodeOf(err) == openflow.CodeNotFound || removed(err) || idle {
 				r.Status, err = openflow.TaskCanceled, nil
 			}
 			switch {
@@ -165,6 +166,12 @@ func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activitie
 			return call(ctx, 0, "stop at "+k.Party.String(), scheduling.StopJob, ends[k.Party], nil)
 		})
 	}
+}
+
+// removed tells that a call was not made because this site has removed the party.
+func removed(err error) bool {
+	var e *openflow.Error
+	return errors.As(err, &e) && e.Code == openflow.CodeInvalid && e.Subject == openflow.AboutSite
 }
 
 // tellStopping shows whom the end waits for: in the scheduler's record, and where the wait lasts, at the parties too.
