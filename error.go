@@ -52,6 +52,10 @@ const (
 	AboutSite     Subject = "site"
 )
 
+// ErrAbsent is in the chain of a CodeUnavailable of a node of which the network itself says that nobody listens at its
+// address. The code stays retryable, since the node may be started; but whoever waits for an answer is told at once.
+var ErrAbsent = errors.New("nobody listens at the address")
+
 // Error is the one error type that crosses package boundaries. Message is written for the person who asked and names
 // its subject; Err is for logs. Both stay at the party where the error happened, unless that person is the other party:
 // what else another party may read is Public.

@@ -10,7 +10,12 @@ import (
 
 // ToTemporal carries err's code, party and message across the activity boundary, where Go error identity is lost. The
 // code is the type, so retry policies can name it.
-func ToTemporal(err error) error {
+func ToTemporal(err error) error { return carry(err, openflow.CodeOf(err).Retryable()) }
+
+// finally is ToTemporal for an error that is to be the answer, although a repeat might help.
+func finally(err error) error { return carry(err, false) }
+
+func carry(err error, retry bool) error {
 	if err == nil {
 		return nil
 	}
@@ -23,7 +28,7 @@ func ToTemporal(err error) error {
 		msg = e.Error()
 	}
 	return temporal.NewApplicationErrorWithOptions(msg, string(e.Code), temporal.ApplicationErrorOptions{
-		NonRetryable: !e.Code.Retryable(), Cause: err, Category: temporal.ApplicationErrorCategoryBenign,
+		NonRetryable: !retry, Cause: err, Category: temporal.ApplicationErrorCategoryBenign,
 		Details: []any{string(e.Subject), string(e.Party), e.Hint},
 	})
 }

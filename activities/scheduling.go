@@ -46,15 +46,6 @@ func (s *Scheduling) at(ctx context.Context, p openflow.Party, do func(openflow.
 	return ToTemporal(openflow.AtParty(p.ID, err))
 }
 
-// CreateJob asks one party to create the job, with the DAG as that party may see it.
-func (s *Scheduling) CreateJob(ctx context.Context, c PartyCall) error {
-	order, err := s.order(ctx, c)
-	if err != nil {
-		return ToTemporal(err)
-	}
-	return s.at(ctx, c.Party, func(p openflow.PartnerService) error { return p.CreateJob(ctx, order) })
-}
-
 func (s *Scheduling) order(ctx context.Context, c PartyCall) (openflow.JobOrder, error) {
 	job, err := s.Jobs.ScheduledJob(ctx, c.Job)
 	if err != nil {
@@ -63,8 +54,8 @@ func (s *Scheduling) order(ctx context.Context, c PartyCall) (openflow.JobOrder,
 	return openflow.JobOrder{Key: s.key(c), DAG: job.DAG.StrippedFor(c.Party.ID), UserName: job.UserName}, nil
 }
 
-// OpenJob asks one party to create the job and for its resources at once. That the job is created without its resources is
-// an answer, not an error.
+// OpenJob asks one party to create the job, with the DAG as that party may see it, and for its resources at once. That the job is created without its resources is
+// an answer, not an error. That nobody listens at the party's address is told at once and not tried again.
 func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, error) {
 	order, err := s.order(ctx, c)
 	if err != nil {
@@ -78,7 +69,10 @@ func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, erro
 	if err == nil || (errors.As(err, &e) && e.Subject == openflow.AboutResource) {
 		return grantOf(c.Party, err), nil
 	}
-	return plan.Grant{}, ToTemporal(openflow.AtParty(c.Party.ID, err))
+	if err = openflow.AtParty(c.Party.ID, err); errors.Is(err, openflow.ErrAbsent) {
+		return plan.Grant{}, finally(err) // whoever submits waits for the answer, and can do something about it
+	}
+	return plan.Grant{}, ToTemporal(err)
 }
 
 // ApplyResources asks one party for the job's resources. A refusal is an answer, not an error.
@@ -143,11 +137,6 @@ func (s *Scheduling) StopJob(ctx context.Context, u JobUpdate) error {
 // StartTask asks one party to start its run of a task.
 func (s *Scheduling) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	return s.at(ctx, o.Party, func(p openflow.PartnerService) error { return p.StartTask(ctx, s.Self, o) })
-}
-
-// RerunTask asks one party to make a further version of its run of a task.
-func (s *Scheduling) RerunTask(ctx context.Context, k openflow.TaskKey) error {
-	return s.at(ctx, k.Party, func(p openflow.PartnerService) error { return p.RerunTask(ctx, s.Self, k) })
 }
 
 // UpdateTask tells one party how the task stands at all parties together.

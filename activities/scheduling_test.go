@@ -112,7 +112,6 @@ var (
 // Every call reaches the party under its key, and what goes wrong carries its name and code.
 func TestCallsToParties(t *testing.T) {
 	for name, call := range map[string]func(*activities.Scheduling) error{
-		"create": func(s *activities.Scheduling) error { return s.CreateJob(t.Context(), atHost) },
 		"open":   func(s *activities.Scheduling) error { _, err := s.OpenJob(t.Context(), atHost); return err },
 		"return": func(s *activities.Scheduling) error { return s.ReturnResources(t.Context(), atHost) },
 		"start":  func(s *activities.Scheduling) error { return s.StartJob(t.Context(), atHost) },
@@ -161,12 +160,14 @@ func TestPartyGetsItsOwnParametersOnly(t *testing.T) {
 			{Site: "host", Parties: []openflow.Party{host}},
 		},
 	}}}
-	require.NoError(t, p.scheduling().CreateJob(t.Context(), atHost))
+	_, err := p.scheduling().OpenJob(t.Context(), atHost)
+	require.NoError(t, err)
 	require.Len(t, p.order.DAG.PartyTasks, 1)
 	require.Equal(t, "host", p.order.DAG.PartyTasks[0].Site)
 	require.Equal(t, "u", p.order.UserName)
 	p.store = openflow.Errorf(openflow.CodeInternal, "disk")
-	require.True(t, retried(p.scheduling().CreateJob(t.Context(), atHost)))
+	_, err = p.scheduling().OpenJob(t.Context(), atHost)
+	require.True(t, retried(err))
 }
 
 func TestApplyResources(t *testing.T) {
@@ -264,4 +265,25 @@ func TestRunThatIsBeingStoppedCountsAsRunning(t *testing.T) {
 	r, err = p.scheduling().CollectTask(t.Context(), run)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskRunning, r.Status)
+}
+
+// Whoever submits waits for the answer: that nobody listens there is one, and silence is not.
+func TestOpenJobAnswersAtOnceWhenNobodyListens(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cause error
+		again bool
+	}{
+		"nobody listens":     {openflow.ErrAbsent, false},
+		"it does not answer": {context.DeadlineExceeded, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			away := openflow.Errorf(openflow.CodeUnavailable, "does not answer: %w", tc.cause)
+			p := &peers{record: openflow.ScheduledJob{DAG: &openflow.DAG{}}, err: away}
+			_, err := p.scheduling().OpenJob(t.Context(), atHost)
+			require.Equal(t, tc.again, retried(err))
+			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(activities.FromTemporal(err)))
+			require.ErrorContains(t, activities.FromTemporal(err), "10000")
+			require.True(t, retried(p.scheduling().StopJob(t.Context(), activities.JobUpdate{PartyCall: atHost, Status: openflow.JobFailed})))
+		})
+	}
 }

@@ -17,10 +17,12 @@ func (c *Catalogue) TaskCounts(ctx context.Context) (map[openflow.TaskStatus]int
 	return counts[openflow.TaskStatus](ctx, c, "count tasks", `select party_status, count(*) from task group by party_status`)
 }
 
-// WaitCounts counts the waiting jobs that this node schedules, by the reason that users read.
+// WaitCounts counts the jobs that this node schedules and that wait, for resources or while they run for a party that is
+// silent, by the reason that users read.
 func (c *Catalogue) WaitCounts(ctx context.Context) (map[string]int, error) {
 	return counts[string](ctx, c, "count waiting jobs",
-		`select reason, count(*) from scheduled_job where status = 'waiting' group by reason`)
+		`select reason, count(*) from scheduled_job
+			where status = 'waiting' or (status = 'running' and reason <> '') group by reason`)
 }
 
 func counts[K ~string](ctx context.Context, c *Catalogue, what, query string) (map[K]int, error) {

@@ -39,7 +39,8 @@ func moves(table, key string, first int, before func(openflow.JobStatus) []openf
 		}
 		status, reason, now, end, start := first, fmt.Sprintf("$%d", first+1), first+2, first+3, first+4
 		if interrupted(to) {
-			reason = "case when " + reason + " = '' then reason else " + reason + " end" // keep what was told before
+			// Keep why it waited; what a job waits for while it runs is no reason of its end.
+			reason = "case when " + reason + " = '' and status <> 'running' then reason else " + reason + " end"
 		}
 		m[to] = fmt.Sprintf(`update %s set status = $%d, reason = %s, update_time = $%d, end_time = $%d,
 			start_time = case when start_time = 0 then $%d else start_time end where %s and status in %s`,

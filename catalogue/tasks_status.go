@@ -37,7 +37,10 @@ var (
 	}()
 )
 
-const startTask = `update task set party_status = 'running', runtime = $4, container_name = $5, reason = '',
+// startTask makes the federated status running too: one party that runs makes it so (fate-flow-api §4.6.3), and this one
+// knows it first.
+const startTask = `update task set party_status = 'running', status = case when status = 'waiting' then 'running' else status end,
+	runtime = $4, container_name = $5, reason = '',
 	start_time = case when start_time = 0 then $6 else start_time end, update_time = $6
 	where ` + taskKey + ` and party_status = 'waiting'`
 
@@ -47,7 +50,7 @@ const completeTask = `update task set exit_code = coalesce(exit_code, $5),
 	log_digest = case when log_digest = '' then $7 else log_digest end, update_time = $8
 	where ` + taskKey + ` and party_status = $4`
 
-// StartTask records that the task's container exists and runs. Repeating it for the same container changes nothing.
+// StartTask records that the task's container exists and runs, so that the task runs at all its parties together. Repeating it for the same container changes nothing.
 // CodeConflict: the task has ended, or runs in another container.
 func (c *Catalogue) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (changed bool, err error) {
 	n, err := c.exec(ctx, startTask, taskArgs(k, runtime, container, c.stamp())...)

@@ -17,8 +17,8 @@ var allTaskStatuses = []openflow.TaskStatus{
 	openflow.TaskPass, openflow.TaskSuccess,
 }
 
-// Every pair of statuses behaves as the table of the root package says, except that a version's end is final; neither
-// status touches the other.
+// Every pair of statuses behaves as the table of the root package says, except that a version's end is final. The federated
+// status touches nothing else; a party that begins to run makes that running too.
 func TestTaskStatusesFollowTheTable(t *testing.T) { onEngines(t, testTaskStatusesFollowTheTable) }
 
 func testTaskStatusesFollowTheTable(t *testing.T, newCatalogue opener) {
@@ -57,7 +57,11 @@ func testTaskStatusesFollowTheTable(t *testing.T, newCatalogue opener) {
 			require.Equal(t, legal, changedF, name)
 			require.Equal(t, legal, changedP, name)
 			require.Equal(t, []openflow.TaskStatus{want, from}, []openflow.TaskStatus{f.Status, f.PartyStatus}, name)
-			require.Equal(t, []openflow.TaskStatus{from, want}, []openflow.TaskStatus{p.Status, p.PartyStatus}, name)
+			together := from
+			if legal && to == openflow.TaskRunning {
+				together = openflow.TaskRunning
+			}
+			require.Equal(t, []openflow.TaskStatus{together, want}, []openflow.TaskStatus{p.Status, p.PartyStatus}, name)
 			if legal {
 				require.Equal(t, to.Terminal(), !p.EndTime.IsZero(), name)
 				require.Equal(t, to == openflow.TaskRunning, !p.StartTime.IsZero(), name)
@@ -97,8 +101,11 @@ func testStartTask(t *testing.T, newCatalogue opener) {
 	got, err := c.Task(t.Context(), k)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskRunning, got.PartyStatus)
-	require.Equal(t, openflow.TaskWaiting, got.Status)
+	require.Equal(t, openflow.TaskRunning, got.Status, "one party that runs makes the whole run (fate-flow-api §4.6.3)")
 	require.Equal(t, "c", got.ContainerName)
+	running, _, err := c.TasksWhere(t.Context(), catalogue.TaskFilter{Job: k.Job, Statuses: []openflow.TaskStatus{openflow.TaskRunning}})
+	require.NoError(t, err)
+	require.Len(t, running, 1)
 	require.False(t, got.StartTime.IsZero())
 
 	_, err = c.FinishTask(t.Context(), k, openflow.TaskEnd{Status: openflow.TaskSuccess})
@@ -176,7 +183,7 @@ func testVersionsOfATask(t *testing.T, newCatalogue opener) {
 	got, err := c.Task(ctx, retry.Key)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskRunning, got.PartyStatus)
-	require.Equal(t, openflow.TaskWaiting, got.Status)
+	require.Equal(t, openflow.TaskRunning, got.Status)
 
 	other := retry
 	other.Spec.Component = "else"

@@ -86,6 +86,15 @@ func (c changes) SetJobReason(ctx context.Context, k openflow.JobKey, reason str
 	return err
 }
 
+// SetRunningReason tells what a running job waits for.
+func (c changes) SetRunningReason(ctx context.Context, k openflow.JobKey, reason string) (bool, error) {
+	changed, err := c.Catalogue.SetRunningReason(ctx, k, reason)
+	if changed {
+		c.tellJob(ctx, k, "", reason, nil)
+	}
+	return changed, err
+}
+
 // SetJobProgress tells progress.
 func (c changes) SetJobProgress(ctx context.Context, k openflow.JobKey, percent int) (bool, error) {
 	changed, err := c.Catalogue.SetJobProgress(ctx, k, percent)

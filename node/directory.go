@@ -42,7 +42,9 @@ func (d *directory) client(ctx context.Context, id openflow.PartyID) (*partner.C
 }
 
 func (d *directory) clientOf(s openflow.SiteRecord) *partner.Client {
-	return &partner.Client{Self: d.self, Peer: s.Party, URL: s.URL, Signer: d.signer, HTTP: d.http, Called: d.called}
+	return &partner.Client{
+		Self: d.self, Peer: s.Party, URL: s.URL, Signer: d.signer, Verifier: recorded(s.Keys), HTTP: d.http, Called: d.called,
+	}
 }
 
 func (d *directory) site(ctx context.Context, id openflow.PartyID) (openflow.SiteRecord, error) {
@@ -136,6 +138,18 @@ func (s signer) Sign(r *http.Request, to openflow.PartyID, body []byte) error {
 	return nil
 }
 
+// recorded is partner.Verifier on the keys in a peer's record.
+type recorded []string
+
+// VerifyAnswer implements partner.Verifier.
+func (r recorded) VerifyAnswer(from openflow.PartyID, request, answer http.Header, status int, body []byte) error {
+	keys, err := parseKeys(r)
+	if err != nil {
+		return err
+	}
+	return trust.VerifyAnswer(keys, from, request, answer, status, body)
+}
+
 // keys is trust.KeySource on the catalogue.
 type keys struct{ sites *catalogue.Catalogue }
 
@@ -145,8 +159,13 @@ func (k keys) PublicKeys(ctx context.Context, party openflow.PartyID) ([]trust.P
 	if err != nil {
 		return nil, err
 	}
-	parsed := make([]trust.PublicKey, len(s.Keys))
-	for i, text := range s.Keys {
+	return parseKeys(s.Keys)
+}
+
+func parseKeys(texts []string) ([]trust.PublicKey, error) {
+	parsed := make([]trust.PublicKey, len(texts))
+	for i, text := range texts {
+		var err error
 		if parsed[i], err = trust.ParsePublicKey(text); err != nil {
 			return nil, err
 		}
@@ -159,6 +178,7 @@ type sites struct {
 	self      openflow.PartyID
 	catalogue *catalogue.Catalogue
 	directory *directory // for CheckSite
+	farewell  farewell   // for RemoveSite
 }
 
 // CheckSite calls a peer that is registered.
@@ -200,12 +220,18 @@ func (s sites) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 	return s.catalogue.SaveSite(ctx, r)
 }
 
-// RemoveSite forgets a peer: its requests are refused from now on.
+// RemoveSite ends the jobs that are shared with a peer, and forgets it: its requests are refused from now on.
 func (s sites) RemoveSite(ctx context.Context, id openflow.PartyID) error {
 	if _, err := s.catalogue.Site(ctx, id); err != nil {
 		return err
 	}
-	return s.catalogue.DeleteSite(ctx, id)
+	if err := s.farewell.to(ctx, id); err != nil {
+		return err
+	}
+	if err := s.catalogue.DeleteSite(ctx, id); err != nil {
+		return err
+	}
+	return s.farewell.to(ctx, id) // jobs that began meanwhile
 }
 
 // RotateSite takes a further key of a peer; final forgets the earlier ones.

@@ -62,6 +62,8 @@ type Node struct {
 	events    events.Store
 	catalog   components
 	queue     *partner.Queue
+	watch     *partner.Watch
+	farewell  farewell
 	temporal  *temporal.Server // nil: a cluster that runs elsewhere
 	namespace string           // in Temporal
 	ui        http.Handler     // of Temporal
@@ -213,14 +215,19 @@ func (n *Node) connect() services {
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
 	dir := &directory{
 		self: n.config.Party, sites: n.rows, signer: signer{trust.Signer{Party: n.config.Party, Key: n.key}},
-		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched, called: n.metrics.PeerCalled,
-		learnt: map[openflow.PartyID]time.Time{},
+		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched, learnt: map[openflow.PartyID]time.Time{},
+	}
+	n.watch = partner.NewWatch(n.config.Party, n.changes(), dir, n.config.Log)
+	dir.called = func(peer openflow.PartyID, took time.Duration, err error) {
+		n.metrics.PeerCalled(peer, took, err)
+		n.watch.Called(peer, err)
 	}
 	n.directory = dir
 	dir.http.Transport = n.traces.Transport(dir.http.Transport)
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
 	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
+	n.farewell = farewell{n.config.Party, n.rows, engine, part, dir, n.config.Log}
 	return services{jobs, sched, part, ids.Next}
 }
 
@@ -232,6 +239,7 @@ func (n *Node) serve(context.Context) error {
 	}
 	inter := &interconnection.API{
 		Verifier: trust.Verifier{Self: n.config.Party, Keys: keys{n.rows}, Nonces: n.messages},
+		Signer:   trust.Signer{Party: n.config.Party, Key: n.key},
 		Partner:  s.partner, Scheduler: s.scheduler, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
 		Traced: n.traces.Continue, Log: n.config.Log,
 		Transport: &interconnection.Transport{
@@ -262,7 +270,7 @@ func (n *Node) serve(context.Context) error {
 // north is what users reach: the application layer, metrics, the UI of Temporal and profiles.
 func (n *Node) north(s services) []server.Layer {
 	app := &application.API{
-		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, n.directory}, Logs: logs{n.objects, n.runtime},
+		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, n.directory, n.farewell}, Logs: logs{n.objects, n.runtime},
 		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: s.newID,
 		Log: n.config.Log,
 	}

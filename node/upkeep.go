@@ -23,11 +23,13 @@ func (n *Node) startUpkeep(context.Context) error {
 	ctx, cancel := context.WithCancel(context.Background()) // lives as long as the node; Close cancels it
 	n.closing = cancel
 	n.upkeep.Go(func() { n.queue.Run(ctx) })
+	n.upkeep.Go(func() { n.watch.Run(ctx) })
 	n.every(ctx, n.orphanAge(), "orphans", n.sweepOrphans)
 	if n.taking != nil && !n.config.NoTasks {
 		n.every(ctx, helloEvery, "own worker", n.hello)
 	}
 	n.every(ctx, sweepEvery, "unstarted jobs", n.dropUnstarted)
+	n.every(ctx, sweepEvery, "jobs with strangers", n.farewell.toStrangers)
 	n.every(ctx, sweepEvery, "messages", func(ctx context.Context) error {
 		_, err := n.messages.Sweep(ctx, time.Now(), n.config.Retention.Messages)
 		return err

@@ -57,7 +57,7 @@ func (v Verifier) Verify(ctx context.Context, r *http.Request, body []byte) (ope
 		return "", err
 	}
 	if !signedByOne(keys, c, signedText(r, body)) {
-		return "", unauthorized("the signature of party %s does not verify", c.party).
+		return "", unauthorized("the signature of party %s with key %q does not verify", c.party, printable(c.key)).
 			WithHint("if its key has changed, on party %s run openflow site rotate %s", v.Self, c.party)
 	}
 	fresh, err := v.Nonces.ClaimNonce(ctx, string(c.party), c.nonce, c.at.Add(Window+time.Second))

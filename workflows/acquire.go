@@ -35,7 +35,7 @@ func (j *jobRun) acquire(ctx workflow.Context) bool {
 			return true
 		}
 		if verdict.Fail != "" {
-			j.end(ctx, openflow.JobFailed, verdict.Fail)
+			j.end(ctx, openflow.JobFailed, verdict.Fail, openflow.CodeRejected)
 			return false
 		}
 		pause := pauseAfter(workflow.Now(ctx).Sub(began))
@@ -59,7 +59,7 @@ func (j *jobRun) apply(ctx workflow.Context) ([]plan.Grant, error) {
 	ask := func(ctx workflow.Context, p openflow.Party, g *plan.Grant) error {
 		return call(ctx, j.plan.Timing.Partner, "apply at "+p.String(), scheduling.ApplyResources, j.at(p), g)
 	}
-	if j.refusals == 0 || !j.folds {
+	if j.refusals == 0 {
 		grants := make([]plan.Grant, len(j.plan.Parties))
 		return grants, first(each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
 			return ask(ctx, p, &grants[slices.Index(j.plan.Parties, p)])
@@ -96,7 +96,7 @@ func (j *jobRun) wait(ctx workflow.Context, v plan.Admission, pause time.Duratio
 	}
 	j.tellWait(ctx, v)
 	called := false
-	if j.refusals == 1 && v.Called && j.folds {
+	if j.refusals == 1 && v.Called {
 		if called = j.pause(ctx, lasting); !called {
 			j.tellParties(ctx, v.Wait)
 		}
@@ -105,7 +105,7 @@ func (j *jobRun) wait(ctx workflow.Context, v plan.Admission, pause time.Duratio
 		j.pause(ctx, pause)
 	}
 	if j.stop != nil {
-		j.end(ctx, j.stop.Status, j.stop.Reason)
+		j.end(ctx, j.stop.Status, j.stop.Reason, "")
 		return false
 	}
 	return true
@@ -136,7 +136,7 @@ func (j *jobRun) tellWait(ctx workflow.Context, v plan.Admission) {
 	j.reason = v.Wait
 	workflow.SetCurrentDetails(ctx, v.Wait)
 	if j.refusals&(j.refusals-1) != 0 {
-		if j.folds && workflow.Now(ctx).Sub(j.told) > newsEvery {
+		if workflow.Now(ctx).Sub(j.told) > newsEvery {
 			j.tellParties(ctx, v.Wait)
 		}
 		return

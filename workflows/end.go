@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -21,16 +22,12 @@ const atOnce = time.Second
 // end ends the job at every party and in the scheduler's record, also when the workflow itself has been canceled. The end
 // is visible at once; the workflow goes on until every party has acknowledged it and nothing of the job runs there any
 // more, and until then the job's reason says whom it waits for.
-func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason string) {
+func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason string, code openflow.Code) {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	j.status, j.reason = status, reason
+	j.status, j.reason, j.code = status, reason, code
 	j.created = true
-	show(ctx, j.plan.Revision, string(status))
+	show(ctx, string(status))
 	workflow.SetCurrentDetails(ctx, sentence("telling the parties:", string(status), reason))
-	if !j.folds {
-		j.endSingly(ctx)
-		return
-	}
 	progress := j.state.Next().Progress
 	ends := map[openflow.Party]activities.JobUpdate{}
 	for _, p := range j.plan.Parties {
@@ -136,7 +133,7 @@ func (j *jobRun) insist(ctx workflow.Context, end activities.JobUpdate) {
 }
 
 // inquire asks the parties that know of the end for runs whose end they have not reported, the longer it takes the less.
-// A run that has never begun, or is not known, does not run; one that does run was perhaps started while its party heard
+// A run that has never begun, or is not known, does not run, and of a party that is no peer any more nothing can be learnt; one that does run was perhaps started while its party heard
 // of the end, so the party is told once more.
 func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activities.JobUpdate) {
 	began := workflow.Now(ctx)
@@ -155,7 +152,7 @@ func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activitie
 			r := openflow.Report{Key: k}
 			err := call(ctx, 0, fmt.Sprintf("how %s stands at %s", k.Task, k.Party), scheduling.CollectTask, k, &r)
 			idle := err == nil && r.Status == openflow.TaskWaiting && !j.starting.IsLocked()
-			if openflow.CodeOf(err) == openflow.CodeNotFound || idle {
+			if openflow.CodeOf(err) == openflow.CodeNotFound || removed(err) || idle {
 				r.Status, err = openflow.TaskCanceled, nil
 			}
 			switch {
@@ -170,6 +167,12 @@ func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activitie
 			return call(ctx, 0, "stop at "+k.Party.String(), scheduling.StopJob, ends[k.Party], nil)
 		})
 	}
+}
+
+// removed tells that a call was not made because this site has removed the party.
+func removed(err error) bool {
+	var e *openflow.Error
+	return errors.As(err, &e) && e.Code == openflow.CodeInvalid && e.Subject == openflow.AboutSite
 }
 
 // tellStopping shows whom the end waits for: in the scheduler's record, and where the wait lasts, at the parties too.

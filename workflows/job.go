@@ -16,8 +16,8 @@ import (
 // scheduling only names the activities, so that the compiler checks them.
 var scheduling *activities.Scheduling
 
-// Job drives one job from creation to end at its scheduler. It returns the status in which the job ended; an error
-// means that the workflow itself could not go on.
+// Job drives one job from creation to end at its scheduler. It closes as the job ends: with its status when it succeeds, and
+// with the error of [closing] when not. What counts is in the rows; nobody waits for the result.
 //
 // Spec: design §3, fate-flow-api §2.4.
 func Job(ctx workflow.Context, in openflow.JobPlan) (openflow.JobStatus, error) {
@@ -25,7 +25,6 @@ func Job(ctx workflow.Context, in openflow.JobPlan) (openflow.JobStatus, error) 
 		plan: in, state: plan.New(in.Tasks, in.AutoRetries), wake: workflow.GetSignalChannel(ctx, SignalWake), starting: workflow.NewMutex(ctx),
 		begun: map[openflow.Party]bool{}, due: map[openflow.Party][]openflow.TaskUpdate{}, reached: map[openflow.Party]bool{},
 	}
-	j.folds = in.Revision >= 1
 	if err := j.handlers(ctx); err != nil {
 		return "", err
 	}
@@ -33,7 +32,7 @@ func Job(ctx workflow.Context, in openflow.JobPlan) (openflow.JobStatus, error) 
 	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
 		return "", err
 	}
-	return j.status, nil
+	return j.status, closing(openflow.TaskStatus(j.status), j.reason, j.code)
 }
 
 // jobRun is all mutable state of a job workflow.
@@ -50,11 +49,11 @@ type jobRun struct {
 	moved    time.Time          // when a task last started or ended
 	status   openflow.JobStatus // how it ended; empty until then
 	reason   string
+	code     openflow.Code // why it did not succeed; empty: not known
 	wake     workflow.ReceiveChannel
 
 	starting workflow.Mutex // held while a task is being started
 
-	folds    bool                                     // revision 1: calls are folded; otherwise see singly.go
 	grants   []plan.Grant                             // what parties answered to the application that went with the creation
 	begun    map[openflow.Party]bool                  // the party knows that the job runs
 	due      map[openflow.Party][]openflow.TaskUpdate // ends of tasks that the party has not been told
@@ -79,9 +78,6 @@ func (j *jobRun) handlers(ctx workflow.Context) error {
 	stop := func(ctx workflow.Context, r StopRequest) (openflow.Stopped, error) {
 		if j.stop == nil {
 			j.stop = &r
-		}
-		if !j.folds {
-			return openflow.Stopped{}, nil
 		}
 		_, err := workflow.AwaitWithTimeout(ctx, stopPatience, func() bool { return j.settled })
 		return j.stopped(), err
@@ -149,19 +145,16 @@ func (j *jobRun) create(ctx workflow.Context) error {
 		j.created = true
 		return j.refusal
 	}
-	if j.folds && !j.plan.Again {
+	if !j.plan.Again {
 		j.grants = make([]plan.Grant, len(j.plan.Parties))
 	}
 	errs := each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
-		if j.grants != nil {
-			granted := &j.grants[slices.Index(j.plan.Parties, p)]
-			return call(ctx, j.plan.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), granted)
-		}
 		if j.plan.Again { // its parties know the job; it waits once more
 			u := activities.JobUpdate{PartyCall: j.at(p), Status: openflow.JobWaiting}
 			return call(ctx, j.plan.Timing.Partner, "open again at "+p.String(), scheduling.UpdateJob, u, nil)
 		}
-		return call(ctx, j.plan.Timing.Create, "create at "+p.String(), scheduling.CreateJob, j.at(p), nil)
+		granted := &j.grants[slices.Index(j.plan.Parties, p)]
+		return call(ctx, j.plan.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), granted)
 	})
 	j.refusal = first(errs)
 	j.created = true
@@ -171,7 +164,7 @@ func (j *jobRun) create(ctx workflow.Context) error {
 // reopen makes the scheduler's record of a rerun wait once more. The workflow does that, not the request that started it:
 // a record that waits always has a workflow behind it.
 func (j *jobRun) reopen(ctx workflow.Context) error {
-	if !j.plan.Again || j.plan.Revision < 1 && workflow.GetVersion(ctx, "reopen the record", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+	if !j.plan.Again {
 		return nil
 	}
 	news := activities.JobNews{Job: j.plan.ID, Status: openflow.JobWaiting}
@@ -186,13 +179,10 @@ func (j *jobRun) at(p openflow.Party) activities.PartyCall {
 func (j *jobRun) start(ctx workflow.Context) error {
 	j.reason = ""
 	workflow.SetCurrentDetails(ctx, "running")
-	show(ctx, j.plan.Revision, string(openflow.JobRunning))
+	show(ctx, string(openflow.JobRunning))
 	workflow.Go(ctx, func(ctx workflow.Context) { j.record(ctx, openflow.JobRunning, "", 0) })
-	parties := slices.Clone(j.plan.Parties)
-	if j.folds {
-		riders := j.riders(j.state.Ready())
-		parties = slices.DeleteFunc(parties, func(p openflow.Party) bool { return slices.Contains(riders, p) })
-	}
+	riders := j.riders(j.state.Ready())
+	parties := slices.DeleteFunc(slices.Clone(j.plan.Parties), func(p openflow.Party) bool { return slices.Contains(riders, p) })
 	return first(each(ctx, parties, func(ctx workflow.Context, p openflow.Party) error {
 		err := call(ctx, j.plan.Timing.Partner, "start at "+p.String(), scheduling.StartJob, j.at(p), nil)
 		j.begun[p] = err == nil
@@ -215,14 +205,14 @@ func (j *jobRun) drive(ctx workflow.Context) {
 		j.news = false
 		step := j.state.Next()
 		if j.stop != nil {
-			step.End, step.Reason, step.Start = j.stop.Status, j.stop.Reason, nil
+			step.End, step.Reason, step.Code, step.Start = j.stop.Status, j.stop.Reason, "", nil
 		}
 		j.announce(ctx, step)
 		for _, name := range step.Start {
 			j.startTask(ctx, name)
 		}
 		if step.End != "" {
-			j.end(ctx, step.End, step.Reason)
+			j.end(ctx, step.End, step.Reason, step.Code)
 			return
 		}
 		if len(step.Start) > 0 {
@@ -230,7 +220,7 @@ func (j *jobRun) drive(ctx workflow.Context) {
 		}
 		workflow.SetCurrentDetails(ctx, j.awaited())
 		if err := workflow.Await(ctx, func() bool { return j.news || j.stop != nil }); err != nil {
-			j.end(ctx, openflow.JobCanceled, "the job's workflow was canceled")
+			j.end(ctx, openflow.JobCanceled, "the job's workflow was canceled", openflow.CodeCanceled)
 			return
 		}
 	}
@@ -255,10 +245,6 @@ func (j *jobRun) awaited() string {
 // announce tells the parties of a task that it has ended: with the next call to the party where one is due, in a call
 // beside everything else where not. What cannot be told now goes with whatever call reaches the party first.
 func (j *jobRun) announce(ctx workflow.Context, step plan.Step) {
-	if !j.folds {
-		j.announceSingly(ctx, step)
-		return
-	}
 	fresh := map[openflow.Party]bool{}
 	for _, a := range step.Announce {
 		if !a.Status.Terminal() {
@@ -324,16 +310,8 @@ func (j *jobRun) startTask(ctx workflow.Context, name openflow.TaskName) {
 // job itself goes on meanwhile, so that is no failure.
 func (j *jobRun) startAt(ctx workflow.Context, k openflow.TaskKey) error {
 	began := workflow.Now(ctx)
-	if k.Version > 0 && !j.folds {
-		if err := call(ctx, j.plan.Timing.Partner, fmt.Sprintf("version %d of %s at %s", k.Version, k.Task, k.Party), scheduling.RerunTask, k, nil); err != nil {
-			return err
-		}
-	}
 	for {
-		order := openflow.TaskStart{TaskKey: k}
-		if j.folds {
-			order.StartsJob, order.Ended = !j.begun[k.Party], j.takeDue(k.Party)
-		}
+		order := openflow.TaskStart{TaskKey: k, StartsJob: !j.begun[k.Party], Ended: j.takeDue(k.Party)}
 		err := call(ctx, j.plan.Timing.Partner, fmt.Sprintf("start %s at %s", k.Task, k.Party), scheduling.StartTask, order, nil)
 		if err == nil {
 			j.begun[k.Party] = true
@@ -384,7 +362,7 @@ func (j *jobRun) collect(ctx workflow.Context) {
 
 // rest pauses the asking. Where nobody reports, it tells at once that a task has started or ended meanwhile.
 func (j *jobRun) rest(ctx workflow.Context, pause time.Duration) (moved bool, err error) {
-	if !j.folds || j.plan.SyncType != openflow.Poll {
+	if j.plan.SyncType != openflow.Poll {
 		return false, workflow.Sleep(ctx, pause)
 	}
 	since := j.moved
@@ -397,7 +375,7 @@ func (j *jobRun) giveUp(ctx workflow.Context, err error) {
 	if openflow.CodeOf(err) == openflow.CodeCanceled {
 		status = openflow.JobCanceled
 	}
-	j.end(ctx, status, err.Error())
+	j.end(ctx, status, err.Error(), openflow.CodeOf(err))
 }
 
 func (j *jobRun) record(ctx workflow.Context, status openflow.JobStatus, reason string, progress int) {

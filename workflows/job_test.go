@@ -81,6 +81,21 @@ func TestPartyThatIsLateAtCreateIsWaitedFor(t *testing.T) {
 	require.Len(t, w.kinds("create guest"), 1)
 }
 
+// A party whose port is closed is told at once; nobody waits for the deadline of the creation.
+func TestPartyThatIsAbsentAtCreateIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.answer["create host"] = func(int) error {
+		return openflow.Errorf(openflow.CodeUnavailable, "does not answer: %w", openflow.ErrAbsent)
+	}
+	w.after(0, func() { w.update(workflows.UpdateCreated, "created") })
+	start := w.env.Now()
+	require.Equal(t, openflow.JobFailed, w.run(chain()))
+	require.Len(t, w.kinds("create host"), 1)
+	require.Less(t, w.env.Now().Sub(start), 2*time.Second)
+	require.ErrorContains(t, activityError(w.accepted["created"]), "10000")
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(activityError(w.accepted["created"])))
+}
+
 func TestBusyPartyIsWaitedFor(t *testing.T) {
 	w := newWorld(t)
 	w.answer["apply host"] = times(3, openflow.CodeExhausted, "2 of 4 cores are free")

@@ -88,17 +88,12 @@ const (
 	MemoParties   = "parties"   // "guest 9999, host 10000"
 )
 
-// Revision is that of this code. A workflow is started with it and keeps it, so that a run of an older version goes on with
-// the commands of its time, without a version marker in every new history:
-//   - 1: the status is a search attribute. A job folds calls, applies in order after a refusal, and ends when nothing of it
-//     runs anywhere.
+// Revision is that of this code. A workflow is started with it and keeps it, so that a run of an older version can go on
+// with the commands of its time, without a version marker in every new history. So far there is one.
 const Revision = 1
 
 // show makes a workflow's status searchable. A change costs one event and one write, so only changes are shown.
-func show(ctx workflow.Context, revision int, status string) {
-	if revision < 1 {
-		return
-	}
+func show(ctx workflow.Context, status string) {
 	if err := workflow.UpsertTypedSearchAttributes(ctx, AttributeStatus.ValueSet(status)); err != nil {
 		workflow.GetLogger(ctx).Warn("status not searchable", "status", status, "err", err)
 	}

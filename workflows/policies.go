@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -29,10 +30,14 @@ func patiently(ctx workflow.Context, deadline time.Duration, summary string) wor
 		ScheduleToCloseTimeout: deadline,
 		Summary:                summary,
 		RetryPolicy: &temporal.RetryPolicy{
-			InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: time.Minute,
+			InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: longestBackOff,
 		},
 	})
 }
+
+// longestBackOff is the time between two tries of a call to a partner that stays silent: how long a job may go on waiting
+// when it is back.
+const longestBackOff = 15 * time.Second
 
 // following suits the one activity that stays with a container: long, heartbeating, taken over by the next worker.
 func following(ctx workflow.Context, timeout time.Duration, summary string) workflow.Context {
@@ -54,11 +59,13 @@ const containerGrace = 5 * time.Minute
 // call tries do briefly and, when a retry could help, repeats it patiently until the deadline. do must be idempotent.
 // What is exhausted is for the caller to ask for again, because it knows what may free it.
 func call(ctx workflow.Context, deadline time.Duration, summary string, do, arg, result any) error {
-	err := activities.FromTemporal(workflow.ExecuteLocalActivity(briefly(ctx, summary), do, arg).Get(ctx, result))
+	tried := workflow.ExecuteLocalActivity(briefly(ctx, summary), do, arg).Get(ctx, result)
+	err := activities.FromTemporal(tried)
 	if err == nil || ctx.Err() != nil || deadline <= 0 {
 		return err
 	}
-	if code := openflow.CodeOf(err); !code.Retryable() || code == openflow.CodeExhausted {
+	var final *temporal.ApplicationError
+	if errors.As(tried, &final) && final.NonRetryable() || openflow.CodeOf(err) == openflow.CodeExhausted {
 		return err
 	}
 	return activities.FromTemporal(workflow.ExecuteActivity(patiently(ctx, deadline, summary), do, arg).Get(ctx, result))

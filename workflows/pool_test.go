@@ -100,7 +100,7 @@ func TestTaskOfAPool(t *testing.T) {
 				queues[info.ActivityType.Name] = append(queues[info.ActivityType.Name], info.TaskQueue)
 			})
 			env.ExecuteWorkflow(workflows.Task, pooled("gpu"))
-			require.Equal(t, tc.want.Status, result(t, env))
+			closed(t, env, tc.want)
 			require.Equal(t, tc.want, n.reports[0].Outcome)
 			require.True(t, tc.want.Code == "" || tc.want.Code == openflow.CodeNotFound || tc.want.Code.Retryable())
 			require.Equal(t, tc.told, tc.machines.told.Load(), "how often the reason was told")
@@ -149,7 +149,7 @@ func TestBusyMachinesTakeUrgentRuns(t *testing.T) {
 			o := pooled("gpu")
 			o.Cores = tc.cores
 			env.ExecuteWorkflow(workflows.Task, o)
-			require.Equal(t, openflow.TaskSuccess, result(t, env))
+			closed(t, env, activities.Outcome{Status: openflow.TaskSuccess})
 			require.Equal(t, tc.offers, offers)
 		})
 	}
@@ -168,7 +168,7 @@ func TestStopWhileWaitingForAMachine(t *testing.T) {
 		env.SignalWorkflow(workflows.SignalEnd, workflows.EndRequest{Status: openflow.TaskCanceled, Reason: "the job is canceled"})
 	}, 4*time.Second)
 	env.ExecuteWorkflow(workflows.Task, pooled(""))
-	require.Equal(t, openflow.TaskCanceled, result(t, env))
+	closed(t, env, activities.Outcome{Status: openflow.TaskCanceled, Error: "the job is canceled"})
 	require.Zero(t, n.runs)
 	require.Len(t, n.ended, 1)
 	require.Equal(t, "the job is canceled", n.reports[0].Outcome.Error)

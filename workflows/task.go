@@ -16,10 +16,7 @@ var running *activities.Running
 const reportDeadline = 7 * 24 * time.Hour
 
 // Task runs one task version at one party: it finds a machine for it where the site has a pool, follows the container to
-// its end and, in a push job, reports that end until the scheduler has acknowledged it. A failing algorithm is a result.
-//
-// An order without Pooling, as every order of the releases before pools, gives the commands of those releases; so the
-// order itself is the version gate.
+// its end and, in a push job, reports that end until the scheduler has acknowledged it. A failing algorithm is a result, with which the workflow fails; see [closing].
 //
 // Spec: design §3 steps 5–6.
 func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, error) {
@@ -29,10 +26,11 @@ func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, err
 	t := &taskRun{order: in, run: run, cancel: cancel, ended: workflow.GetSignalChannel(ctx, SignalEnd)}
 	out := t.toItsEnd(ctx)
 	cancel()
-	show(ctx, in.Revision, string(out.Status))
+	show(ctx, string(out.Status))
+	end := closing(out.Status, out.Error, out.Code)
 	if !in.Report {
 		workflow.SetCurrentDetails(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
-		return out.Status, nil
+		return out.Status, end
 	}
 	workflow.SetCurrentDetails(ctx, "reporting "+string(out.Status)+" to the scheduler, party "+string(in.Scheduler))
 	err := call(ctx, reportDeadline, "report to "+string(in.Scheduler), running.ReportTask, activities.End{Order: in, Outcome: out}, nil)
@@ -40,7 +38,7 @@ func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, err
 	if err != nil {
 		workflow.GetLogger(ctx).Error("scheduler did not take the report", "task", in.Key.String(), "err", err)
 	}
-	return out.Status, nil
+	return out.Status, end
 }
 
 // taskRun is one run of the task workflow.

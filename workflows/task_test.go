@@ -90,13 +90,18 @@ func taskEnv(n *node) *testsuite.TestWorkflowEnvironment {
 	return env
 }
 
-func result(t *testing.T, env *testsuite.TestWorkflowEnvironment) openflow.TaskStatus {
+// closed requires that the workflow of a run has closed as the run has ended.
+func closed(t *testing.T, env *testsuite.TestWorkflowEnvironment, out activities.Outcome) {
 	t.Helper()
 	require.True(t, env.IsWorkflowCompleted())
-	require.NoError(t, env.GetWorkflowError())
+	if err := env.GetWorkflowError(); err != nil || !out.Status.Succeeded() {
+		require.Error(t, err)
+		closedAs(t, err, out.Status, out.Error)
+		return
+	}
 	var st openflow.TaskStatus
 	require.NoError(t, env.GetWorkflowResult(&st))
-	return st
+	require.Equal(t, out.Status, st)
 }
 
 func ends(out activities.Outcome, err error) func(context.Context, int) (activities.Outcome, error) {
@@ -138,7 +143,7 @@ func TestTask(t *testing.T) {
 			n := &node{run: tc.run}
 			env := taskEnv(n)
 			env.ExecuteWorkflow(workflows.Task, order())
-			require.Equal(t, tc.want.Status, result(t, env))
+			closed(t, env, tc.want)
 			want := activities.End{Order: order(), Outcome: tc.want}
 			require.Equal(t, []activities.End{want}, n.reports)
 			if tc.recorded {
@@ -178,7 +183,7 @@ func TestEndSignal(t *testing.T) {
 			env := taskEnv(n)
 			env.RegisterDelayedCallback(func() { env.SignalWorkflow(workflows.SignalEnd, tc.request) }, 100*time.Millisecond)
 			env.ExecuteWorkflow(workflows.Task, order())
-			require.Equal(t, tc.want.Status, result(t, env))
+			closed(t, env, tc.want)
 			want := []activities.End{{Order: order(), Outcome: tc.want}}
 			require.Equal(t, want, n.ended)
 			require.Equal(t, want, n.reports)
@@ -198,7 +203,7 @@ func TestReportIsRepeatedUntilAcknowledged(t *testing.T) {
 	}
 	env := taskEnv(n)
 	env.ExecuteWorkflow(workflows.Task, order())
-	require.Equal(t, openflow.TaskSuccess, result(t, env))
+	closed(t, env, activities.Outcome{Status: openflow.TaskSuccess})
 	require.Len(t, n.reports, 9)
 }
 
@@ -209,7 +214,7 @@ func TestRefusedReportEndsTheTask(t *testing.T) {
 	}
 	env := taskEnv(n)
 	env.ExecuteWorkflow(workflows.Task, order())
-	require.Equal(t, openflow.TaskFailed, result(t, env))
+	closed(t, env, activities.Outcome{Status: openflow.TaskFailed, Error: "x"})
 	require.Len(t, n.reports, 1)
 }
 
@@ -219,7 +224,7 @@ func TestTaskOfAPollJobReportsNothing(t *testing.T) {
 	o := order()
 	o.Report = false
 	env.ExecuteWorkflow(workflows.Task, o)
-	require.Equal(t, openflow.TaskSuccess, result(t, env))
+	closed(t, env, activities.Outcome{Status: openflow.TaskSuccess})
 	require.Empty(t, n.reports)
 	require.Empty(t, n.ended)
 }
@@ -236,7 +241,7 @@ func TestEndThatCannotBeRecordedAtOnce(t *testing.T) {
 	}
 	env := taskEnv(n)
 	env.ExecuteWorkflow(workflows.Task, order())
-	require.Equal(t, openflow.TaskFailed, result(t, env))
+	closed(t, env, activities.Outcome{Status: openflow.TaskFailed, Error: "gone"})
 	require.Len(t, n.ended, 4)
 	require.Len(t, n.reports, 1)
 }
@@ -247,7 +252,7 @@ func TestReportIsWhatIsOnRecord(t *testing.T) {
 	n := &node{run: ends(activities.Outcome{}, activities.ToTemporal(openflow.Errorf(openflow.CodeNotFound, "gone"))), onRecord: &done}
 	env := taskEnv(n)
 	env.ExecuteWorkflow(workflows.Task, order())
-	require.Equal(t, openflow.TaskSuccess, result(t, env))
+	closed(t, env, activities.Outcome{Status: openflow.TaskSuccess})
 	require.Equal(t, done, n.reports[0].Outcome)
 }
 
@@ -263,6 +268,7 @@ func TestCanceledTaskWorkflow(t *testing.T) {
 	require.True(t, env.IsWorkflowCompleted())
 	require.Len(t, n.ended, 1)
 	require.Equal(t, openflow.TaskCanceled, n.ended[0].Outcome.Status)
+	closed(t, env, n.ended[0].Outcome)
 	require.Len(t, n.reports, 1)
 }
 

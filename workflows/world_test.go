@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
 	"openflow"
@@ -110,15 +112,40 @@ func diamond() openflow.JobPlan {
 	return jobOf(task("a"), task("b", "a"), task("c", "a"), task("d", "b", "c"))
 }
 
-// run runs the job to the end of its workflow.
+// run runs the job to the end of its workflow, which closes as the job ends.
 func (w *world) run(p openflow.JobPlan) openflow.JobStatus {
 	w.t.Helper()
 	w.env.ExecuteWorkflow(workflows.Job, p)
 	require.True(w.t, w.env.IsWorkflowCompleted())
-	require.NoError(w.t, w.env.GetWorkflowError())
 	var st openflow.JobStatus
-	require.NoError(w.t, w.env.GetWorkflowResult(&st))
-	return st
+	err := w.env.GetWorkflowError()
+	if err == nil {
+		require.NoError(w.t, w.env.GetWorkflowResult(&st))
+		require.Equal(w.t, openflow.JobSuccess, st)
+		return st
+	}
+	last := w.last()
+	closedAs(w.t, err, openflow.TaskStatus(last.Status), last.Reason)
+	return last.Status
+}
+
+// closedAs requires that a workflow has closed as its job or run has ended: canceled, or failed with the reason.
+func closedAs(t *testing.T, err error, status openflow.TaskStatus, reason string) {
+	t.Helper()
+	var failed *temporal.ApplicationError
+	var canceled *temporal.CanceledError
+	if status == openflow.TaskCanceled {
+		require.ErrorAs(t, err, &canceled)
+		var said string
+		require.NoError(t, canceled.Details(&said))
+		require.Equal(t, reason, said)
+		return
+	}
+	require.False(t, errors.As(err, &canceled), "%v", err)
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, reason, failed.Message())
+	require.NotEmpty(t, failed.Type())
+	require.True(t, failed.NonRetryable())
 }
 
 // after does something when that much time has passed since the start.

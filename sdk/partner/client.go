@@ -13,8 +13,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"openflow"
@@ -27,13 +30,22 @@ type Signer interface {
 	Sign(r *http.Request, to openflow.PartyID, body []byte) error
 }
 
+// Verifier proves whose answer we have.
+type Verifier interface {
+	// VerifyAnswer checks that from has given this answer to that request. CodeUnauthorized: it has not.
+	VerifyAnswer(from openflow.PartyID, request, answer http.Header, status int, body []byte) error
+}
+
 // Client talks to one peer.
 type Client struct {
 	Self   openflow.PartyID
 	Peer   openflow.PartyID
 	URL    string // base of the peer's interconnection layer, without a trailing slash
 	Signer Signer
-	HTTP   *http.Client
+	// Verifier checks the answers by which a job is made, and those about the peer itself, so that a wrong key in its record
+	// shows before anything runs; nil: they are believed.
+	Verifier Verifier
+	HTTP     *http.Client
 	// Called is told of every call that has ended, and its error; nil: nobody is.
 	Called func(peer openflow.PartyID, took time.Duration, err error)
 }
@@ -98,16 +110,33 @@ func (c *Client) exchange(
 	if err := json.Unmarshal(answer.body, &e); err != nil {
 		return e, answer.header, c.unreachable("answered %s with something that is not JSON (HTTP %d)", path, answer.status)
 	}
-	if err := e.Err(); err != nil {
+	refusal := e.Err()
+	if err := c.prove(path, answer, refusal); err != nil {
 		return e, answer.header, openflow.AtParty(c.Peer, err)
 	}
-	return e, answer.header, nil
+	return e, answer.header, openflow.AtParty(c.Peer, refusal)
 }
 
+// proven are the calls whose answers count only with the peer's signature. A peer that refuses the caller does not sign.
+var proven = map[string]bool{sitePath: true, openPath: true, schedulePath: true}
+
+// prove checks the signature on an answer, where there is one or has to be one.
+func (c *Client) prove(path string, a answer, refusal error) error {
+	signed := a.header.Get(signatureHeader) != ""
+	if c.Verifier == nil || !signed && (refusal != nil || !proven[path]) {
+		return nil
+	}
+	return c.Verifier.VerifyAnswer(c.Peer, a.request, a.header, a.status, a.body)
+}
+
+// signatureHeader is that of trust.HeaderSignature.
+const signatureHeader = "x-openflow-signature"
+
 type answer struct {
-	status int
-	header http.Header
-	body   []byte
+	request http.Header // as it was sent
+	status  int
+	header  http.Header
+	body    []byte
 }
 
 // do sends one signed request. Every failure to get an answer is CodeUnavailable at the peer.
@@ -135,7 +164,7 @@ func (c *Client) do(ctx context.Context, path, contentType string, body []byte, 
 	if resp.StatusCode != http.StatusOK {
 		return answer{}, c.unreachable("answered %s with HTTP %d", path, resp.StatusCode)
 	}
-	return answer{resp.StatusCode, resp.Header, b}, nil
+	return answer{req.Header, resp.StatusCode, resp.Header, b}, nil
 }
 
 func (c *Client) notReached(ctx context.Context, err error) error {
@@ -144,7 +173,18 @@ func (c *Client) notReached(ctx context.Context, err error) error {
 	}
 	e := c.unreachable("does not answer at %s: %v", c.URL, err)
 	e.Err = err
+	if absent(err) {
+		e.Err = fmt.Errorf("%w: %w", openflow.ErrAbsent, err)
+	}
 	return e.WithHint("check that its node runs and that the address is right: openflow site list, openflow doctor")
+}
+
+// absent reports whether the network says that nobody is there: the connection is refused, or the host or its name does not
+// exist. Silence says nothing, and a connection that breaks off may be a node that restarts.
+func absent(err error) bool {
+	var name *net.DNSError
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH) ||
+		errors.As(err, &name) && name.IsNotFound
 }
 
 func (c *Client) unreachable(format string, args ...any) *openflow.Error {
@@ -175,8 +215,14 @@ func (c *Client) Folds(ctx context.Context) (bool, error) {
 	return seen.Folds, nil
 }
 
-// sitePath is where a peer tells about itself, and whom it takes the caller for.
-const sitePath = "/v2/partner/site/info"
+const (
+	// sitePath is where a peer tells about itself, and whom it takes the caller for.
+	sitePath = "/v2/partner/site/info"
+	// openPath is where a peer creates a job and takes its resources.
+	openPath = "/v2/partner/fold/job/create"
+	// schedulePath is where a peer takes a job to schedule.
+	schedulePath = "/v2/scheduler/job/create"
+)
 
 // Seen is what a peer has shown of itself.
 type Seen struct {
@@ -236,7 +282,7 @@ func (c *Client) CreateJob(ctx context.Context, o openflow.JobOrder) error {
 
 // OpenJob calls /v2/partner/fold/job/create.
 func (c *Client) OpenJob(ctx context.Context, o openflow.JobOrder) error {
-	return c.folded(c.create(ctx, "/v2/partner/fold/job/create", o), func(p openflow.PartnerService) error { return p.OpenJob(ctx, o) })
+	return c.folded(c.create(ctx, openPath, o), func(p openflow.PartnerService) error { return p.OpenJob(ctx, o) })
 }
 
 // folded passes on what came of a folded call. A peer that has lost the route since it was asked, because its node was

@@ -112,6 +112,13 @@ func (k keys) PublicKeys(_ context.Context, p openflow.PartyID) ([]trust.PublicK
 	return k[p], nil
 }
 
+// known are the keys in the record of party 10000.
+type known []trust.PublicKey
+
+func (k known) VerifyAnswer(from openflow.PartyID, request, answer http.Header, status int, body []byte) error {
+	return trust.VerifyAnswer(k, from, request, answer, status, body)
+}
+
 // sessions lets party 9999 send to one session.
 type sessions struct{}
 
@@ -135,12 +142,15 @@ func newPair(t *testing.T) *pair {
 	t.Helper()
 	key, err := trust.LoadOrCreateKey(private(t))
 	require.NoError(t, err)
+	its, err := trust.LoadOrCreateKey(private(t))
+	require.NoError(t, err)
 	store, err := sqlite.Open(t.Context(), t.TempDir(), sqlite.Options{Options: messages.Options{MessageBytes: 1 << 16, SessionBytes: 1 << 18}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	b, log := &backend{}, slog.New(slog.DiscardHandler)
 	api := &interconnection.API{
 		Verifier: trust.Verifier{Self: "10000", Keys: keys{"9999": {key.Public()}}, Nonces: store}, Partner: asPartner{b},
+		Signer:    trust.Signer{Party: "10000", Key: its},
 		Scheduler: asScheduler{b}, MaxBody: 1 << 20, Log: log,
 		Transport: &interconnection.Transport{Self: "10000", Store: store, Sessions: sessions{}, MaxBody: 1 << 20, Log: log},
 	}
@@ -148,6 +158,7 @@ func newPair(t *testing.T) *pair {
 	t.Cleanup(srv.Close)
 	return &pair{&partner.Client{
 		Self: "9999", Peer: "10000", URL: srv.URL, Signer: signer{trust.Signer{Party: "9999", Key: key}}, HTTP: partner.NewHTTP(),
+		Verifier: known{its.Public()},
 	}, b, store, srv.URL, api}
 }
 
@@ -348,13 +359,77 @@ func TestUnusableAnswers(t *testing.T) {
 	}
 }
 
+// A wrong key in the record of a peer shows at the call that makes a job, in whatever role the peer is, and when the peer is
+// asked about itself: before anything runs.
+func TestAnswersByWhichJobsAreMadeAreProven(t *testing.T) {
+	other, err := trust.LoadOrCreateKey(private(t))
+	require.NoError(t, err)
+	d, p := dag(t), newPair(t)
+	p.api.Prober = prober{}
+	calls := map[string]func() error{
+		"open": func() error { return p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d}) },
+		"create, as FATE-Flow does": func() error {
+			return p.client.CreateJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d})
+		},
+		"schedule": func() error {
+			_, err := p.client.Scheduler().CreateJob(t.Context(), "9999", openflow.Submission{DAG: d})
+			return err
+		},
+		"probe": func() error { return p.client.Probe(t.Context(), false) },
+		"folds": func() error { _, err := p.client.Folds(t.Context()); return err },
+		"open, and it is busy": func() error {
+			p.backend.err = openflow.About(openflow.AboutResource, openflow.Errorf(openflow.CodeExhausted, "busy"))
+			defer func() { p.backend.err = nil }()
+			err := p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d})
+			if openflow.CodeOf(err) == openflow.CodeExhausted {
+				return nil
+			}
+			return err
+		},
+	}
+	right := p.client.Verifier
+	for name, call := range calls {
+		t.Run(name, func(t *testing.T) {
+			p.client.Verifier = right
+			require.NoError(t, call())
+			p.client.Verifier = known{other.Public()}
+			err := call()
+			require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
+			require.ErrorContains(t, err, "party 10000 signs with key")
+			require.ErrorContains(t, err, other.Public().ID())
+			require.ErrorContains(t, err, "openflow site rotate 10000")
+		})
+	}
+	require.NoError(t, p.client.StartJob(t.Context(), jobK), "the many calls afterwards cost no signature")
+}
+
+// An answer without a signature makes no job, unless the peer is one of FATE-Flow, which signs nothing; a refusal needs none.
+func TestUnsignedAnswers(t *testing.T) {
+	answer := `{"code":0,"message":"success","data":{"folds":true}}`
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+	defer srv.Close()
+	p, d := newPair(t), dag(t)
+	p.client.URL = srv.URL
+	err := p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d})
+	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "the answer of party 10000 is not signed")
+	require.NoError(t, p.client.Stepwise().OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d}))
+
+	answer = `{"code":6000,"message":"unknown route"}`
+	folds, err := p.client.Folds(t.Context())
+	require.NoError(t, err)
+	require.False(t, folds, "a FATE-Flow node")
+}
+
 func TestUnreachable(t *testing.T) {
 	p := newPair(t)
 	p.client.URL = "http://127.0.0.1:1"
 	err := p.client.StartJob(t.Context(), jobK)
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "does not answer at http://127.0.0.1:1")
+	require.ErrorContains(t, err, "connection refused")
 	require.ErrorContains(t, err, "openflow doctor")
+	require.ErrorIs(t, openflow.AtParty("10000", err), openflow.ErrAbsent)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.Equal(t, openflow.CodeCanceled, openflow.CodeOf(p.client.StartJob(ctx, jobK)), "the caller's own end is not the peer's fault")
@@ -384,7 +459,7 @@ func TestProbeTellsWhoIsThere(t *testing.T) {
 		_, _ = io.WriteString(w, `{"code":0,"message":"success","data":{"caller":"somebody"}}`)
 	}))
 	defer srv.Close()
-	p.client.URL = srv.URL
+	p.client.URL, p.client.Verifier = srv.URL, nil // whoever it is signs nothing
 	err := p.client.Probe(t.Context(), false)
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
 	require.ErrorContains(t, err, `takes party 9999 for "somebody"`)

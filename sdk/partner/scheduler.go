@@ -21,7 +21,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 	if err != nil {
 		return answer, err
 	}
-	e, err := s.send(ctx, "/v2/scheduler/job/create", wire.SchedulerCreateJob{
+	e, err := s.send(ctx, schedulePath, wire.SchedulerCreateJob{
 		DAG: dag, SchemaVersion: wire.Text(sub.DAG.SchemaVersion), Kind: wire.Kind, JobID: wire.Text(sub.ID),
 		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName,
 	}, s.Self)
@@ -30,7 +30,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 	}
 	var model wire.CreatedModel
 	if err := json.Unmarshal(e.Data, &model); err != nil {
-		return answer, s.unreachable("answered /v2/scheduler/job/create with unreadable data: %v", err)
+		return answer, s.unreachable("answered %s with unreadable data: %v", schedulePath, err)
 	}
 	return openflow.Submitted{ID: openflow.JobID(e.JobID), ModelID: model.ModelID, ModelVersion: model.ModelVersion}, nil
 }

@@ -26,9 +26,15 @@ type Verifier interface {
 	Verify(ctx context.Context, r *http.Request, body []byte) (openflow.PartyID, error)
 }
 
+// Signer proves whose answer a caller gets.
+type Signer interface {
+	SignAnswer(answer, request http.Header, status int, body []byte)
+}
+
 // API serves the interconnection layer.
 type API struct {
 	Verifier  Verifier
+	Signer    Signer // of the answers by which jobs are made, and those about this node
 	Partner   openflow.PartnerService
 	Scheduler openflow.SchedulerService
 	Prober    Prober
@@ -74,6 +80,10 @@ func (a *API) Routes(r chi.Router) {
 			"/v2/partner/fold/job/stop":        a.endJob,
 			"/v2/partner/fold/task/start":      a.openTask,
 		} {
+			if signed[path] {
+				r.With(a.sign).Post(path, reply.JSON(a.Log, h))
+				continue
+			}
 			r.Post(path, reply.JSON(a.Log, h))
 		}
 		if a.Transport != nil {
@@ -82,6 +92,41 @@ func (a *API) Routes(r chi.Router) {
 		}
 	})
 }
+
+// signed are the routes whose answers carry this node's signature: those by which a job is made, so that a wrong key in a
+// peer's record of this node shows before anything runs, and those about this node.
+var signed = map[string]bool{
+	"/v2/partner/job/create": true, "/v2/partner/fold/job/create": true, "/v2/scheduler/job/create": true, "/v2/partner/site/info": true,
+}
+
+// sign keeps the answer back until it is whole, and signs it.
+func (a *API) sign(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		k := &kept{header: w.Header(), status: http.StatusOK}
+		next.ServeHTTP(k, r)
+		a.Signer.SignAnswer(w.Header(), r.Header, k.status, k.body.Bytes())
+		w.WriteHeader(k.status)
+		if _, err := w.Write(k.body.Bytes()); err != nil {
+			a.Log.DebugContext(r.Context(), "answer not written", "path", r.URL.Path, "err", err)
+		}
+	})
+}
+
+// kept is an answer that has not been sent.
+type kept struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (k *kept) Header() http.Header { return k.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (k *kept) WriteHeader(status int) { k.status = status }
+
+// Write implements http.ResponseWriter.
+func (k *kept) Write(b []byte) (int, error) { return k.body.Write(b) }
 
 type callerKey struct{}
 

@@ -141,6 +141,7 @@ func newNode(t *testing.T) *node {
 	}
 	log := slog.New(slog.DiscardHandler)
 	n.api = &interconnection.API{
+		Signer:   trust.Signer{Party: "10000", Key: n.signers["666"].Key}, // any key is good here
 		Verifier: trust.Verifier{Self: "10000", Keys: known, Nonces: store}, Partner: n.services,
 		Scheduler: schedulers{n.services}, MaxBody: maxBody, Log: log, Traced: n.trace,
 		Transport: &interconnection.Transport{

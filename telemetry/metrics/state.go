@@ -15,7 +15,7 @@ import (
 type State struct {
 	Jobs         map[openflow.JobStatus]int  // that this site takes part in
 	Tasks        map[openflow.TaskStatus]int // runs of this site
-	Waits        map[string]int              // reasons of waiting jobs that this node schedules, as users read them
+	Waits        map[string]int              // reasons for which jobs that this node schedules wait, as users read them
 	Pool, Used   openflow.Resources          // what jobs share, and how much of it they hold
 	Messages     int64                       // that no container has read yet
 	MessageBytes int64
@@ -37,7 +37,7 @@ type state struct{ source Source }
 var (
 	jobs     = gauge("openflow_jobs", "Jobs that this site takes part in, by status.", "status")
 	tasks    = gauge("openflow_tasks", "Task runs of this site, by status.", "status")
-	waits    = gauge("openflow_jobs_waiting", "Waiting jobs that this node schedules, by what they wait for.", "reason")
+	waits    = gauge("openflow_jobs_waiting", "Jobs that this node schedules and that wait, by what for: running ones for a partner that does not answer.", "reason")
 	depth    = gauge("openflow_messages", "Messages that no container has read yet.")
 	bytes    = gauge("openflow_message_bytes", "Bytes of messages that no container has read yet.")
 	objects  = gauge("openflow_object_bytes", "Bytes of tables, models and logs, counted once an hour.")

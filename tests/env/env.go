@@ -411,6 +411,9 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Log is the end of what the nodes have logged, as lines of text.
+func (e *Env) Log() string { return e.log.tail() }
+
 func (b *logBuffer) tail() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -106,9 +106,6 @@ func TestRecordHistories(t *testing.T) {
 	job("job-partner-absent", id)
 }
 
-// generation begins the names of what is recorded now, so that recordings of earlier code stay as they are.
-const generation = "folded-"
-
 // TestRecordPooledHistories is TestRecordHistories for runs of a pool.
 func TestRecordPooledHistories(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Pooled())
@@ -141,5 +138,5 @@ func save(t *testing.T, e *env.Env, name, workflowID string) {
 	require.NoError(t, err)
 	dir := filepath.Join("..", "..", "workflows", "testdata", "replay")
 	require.NoError(t, os.MkdirAll(dir, 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, generation+name+".json"), append(b, '\n'), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name+".json"), append(b, '\n'), 0o644))
 }

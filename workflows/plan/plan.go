@@ -45,6 +45,7 @@ type Task struct {
 	Status  openflow.TaskStatus   // federated, as last announced
 	ByParty []openflow.TaskStatus // in the order of Parties
 	Failure string                // the first failure reported, for people
+	Code    openflow.Code         // of that failure, as far as it was told
 }
 
 // New is the state before the first task.
@@ -125,7 +126,7 @@ func (s *State) Report(r openflow.Report) bool {
 	}
 	t.ByParty[i] = r.Status
 	if r.Status.Terminal() && !r.Status.Succeeded() && t.Failure == "" {
-		t.Failure = failure(r)
+		t.Failure, t.Code = failure(r), r.Code
 	}
 	return true
 }
@@ -182,6 +183,7 @@ type Step struct {
 	Start    []openflow.TaskName // ask the parties of the task to start it
 	End      openflow.JobStatus  // not empty: the job has ended so
 	Reason   string              // why, when it did not succeed
+	Code     openflow.Code       // likewise, as far as it is known
 	Progress int                 // percent of the tasks that have ended
 }
 
@@ -201,7 +203,7 @@ func (s *State) Next() Step {
 			}
 		}
 	}
-	step.End, step.Reason = s.end()
+	step.End, step.Reason, step.Code = s.end()
 	step.Progress = s.progress()
 	if step.End == "" {
 		step.Start = s.Ready()
@@ -220,17 +222,17 @@ func retryable(s openflow.TaskStatus) bool {
 func (t *Task) again() {
 	t.Version++
 	t.Tries++
-	t.Started, t.Status, t.Failure = false, openflow.TaskWaiting, ""
+	t.Started, t.Status, t.Failure, t.Code = false, openflow.TaskWaiting, "", ""
 	t.ByParty = slices.Repeat([]openflow.TaskStatus{openflow.TaskWaiting}, len(t.Parties))
 }
 
 // end is the job's end status, empty while it goes on. Failed comes before timeout before canceled (§4.6.4).
-func (s *State) end() (openflow.JobStatus, string) {
+func (s *State) end() (openflow.JobStatus, string, openflow.Code) {
 	succeeded := 0
 	for _, end := range []openflow.TaskStatus{openflow.TaskFailed, openflow.TaskTimeout, openflow.TaskCanceled} {
 		for _, t := range s.Tasks {
 			if t.Status == end {
-				return openflow.JobStatus(end), t.Failure
+				return openflow.JobStatus(end), t.Failure, t.Code
 			}
 		}
 	}
@@ -240,9 +242,9 @@ func (s *State) end() (openflow.JobStatus, string) {
 		}
 	}
 	if succeeded == len(s.Tasks) {
-		return openflow.JobSuccess, ""
+		return openflow.JobSuccess, "", ""
 	}
-	return "", ""
+	return "", "", ""
 }
 
 // Ready lists the tasks that wait for nothing any more, in the order of the plan.

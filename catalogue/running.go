@@ -1,0 +1,34 @@
+package catalogue
+
+import (
+	"context"
+
+	"openflow"
+)
+
+// RunningJobs lists jobs that run at this site, the oldest first; see partner.WatchStore.
+func (c *Catalogue) RunningJobs(ctx context.Context, limit int) ([]openflow.JobRecord, error) {
+	jobs, _, err := c.JobsWhere(ctx, JobFilter{Statuses: []openflow.JobStatus{openflow.JobRunning}, Ascending: true, Limit: limit})
+	return jobs, err
+}
+
+// RunningScheduledJobs lists jobs that this node schedules and that run.
+func (c *Catalogue) RunningScheduledJobs(ctx context.Context, limit int) ([]openflow.ScheduledJob, error) {
+	jobs, _, err := c.ScheduledJobsWhere(ctx, ScheduledFilter{Statuses: []openflow.JobStatus{openflow.JobRunning}, Ascending: true, Limit: limit})
+	return jobs, err
+}
+
+// SetRunningReason says what a job waits for while it runs; empty takes the reason away. It reports whether anything has
+// changed: a job that does not run any more keeps the reason of its end.
+func (c *Catalogue) SetRunningReason(ctx context.Context, k openflow.JobKey, reason string) (bool, error) {
+	n, err := c.exec(ctx, `update job set reason = $5, update_time = $6 where `+jobKey+` and status = 'running' and reason <> $5`,
+		keyArgs(k, reason, c.stamp())...)
+	return n > 0, classify("update "+k.String(), err)
+}
+
+// SetRunningScheduledReason is SetRunningReason for the scheduler's own record.
+func (c *Catalogue) SetRunningScheduledReason(ctx context.Context, id openflow.JobID, reason string) (bool, error) {
+	n, err := c.exec(ctx, `update scheduled_job set reason = $2, update_time = $3 where job_id = $1 and status = 'running' and reason <> $2`,
+		string(id), reason, c.stamp())
+	return n > 0, classify("update job "+string(id), err)
+}

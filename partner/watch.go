@@ -1,0 +1,304 @@
+package partner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"openflow"
+)
+
+// WatchStore is the part of the catalogue that knows what runs.
+type WatchStore interface {
+	// RunningJobs lists jobs that run at this site, RunningScheduledJobs those that this node schedules; the oldest first.
+	RunningJobs(ctx context.Context, limit int) ([]openflow.JobRecord, error)
+	RunningScheduledJobs(ctx context.Context, limit int) ([]openflow.ScheduledJob, error)
+	TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error)
+	// SetRunningReason and SetRunningScheduledReason say what a job waits for as long as it runs.
+	SetRunningReason(ctx context.Context, k openflow.JobKey, reason string) (bool, error)
+	SetRunningScheduledReason(ctx context.Context, id openflow.JobID, reason string) (bool, error)
+}
+
+// Peers calls another node to see whether it answers and whether both take each other for who they are.
+type Peers interface {
+	Probe(ctx context.Context, id openflow.PartyID) error
+}
+
+// Watch says on the rows of running jobs what they wait for, and who is silent since when. Every site asks for itself, so
+// that its users read the truth also while the job's scheduler is out of reach, no workflow grows by it, and no party has to
+// tell another. A peer is asked once a round, whatever number of jobs it takes part in, and only while one of them runs.
+type Watch struct {
+	self  openflow.PartyID
+	store WatchStore
+	peers Peers
+	log   *slog.Logger
+
+	mu       sync.Mutex
+	suspects map[openflow.PartyID]bool    // a call has failed
+	troubles map[openflow.PartyID]trouble // of the last round
+}
+
+// trouble is what is wrong with a peer, from when on.
+type trouble struct {
+	since time.Time
+	kind  openflow.Code
+	text  string // for people, after the peer's name
+}
+
+const (
+	// roundEvery is the time between two rounds. With answerWithin it bounds how long a silent peer goes unnoticed.
+	roundEvery = 3 * time.Second
+	// answerWithin is how long a peer may take to answer before it counts as silent.
+	answerWithin = 5 * time.Second
+	// watched bounds one round.
+	watched = 500
+)
+
+// NewWatch watches the peers of the site self; Run does it.
+func NewWatch(self openflow.PartyID, store WatchStore, peers Peers, log *slog.Logger) *Watch {
+	return &Watch{
+		self: self, store: store, peers: peers, log: log, suspects: map[openflow.PartyID]bool{}, troubles: map[openflow.PartyID]trouble{},
+	}
+}
+
+// Called is told of every call to a peer that has ended. One that failed makes the next round ask the peer, whether or not a
+// job runs with it.
+func (w *Watch) Called(peer openflow.PartyID, err error) {
+	if !troubling(err) {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.suspects[peer] = true
+}
+
+// troubling tells whether an error says something about the peer and not about what it was asked.
+func troubling(err error) bool {
+	code := openflow.CodeOf(err)
+	return code == openflow.CodeUnavailable || code == openflow.CodeDeadline || code == openflow.CodeUnauthorized
+}
+
+// Run makes rounds until ctx ends.
+func (w *Watch) Run(ctx context.Context) {
+	tick := time.NewTicker(roundEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := w.round(ctx); err != nil && ctx.Err() == nil {
+			w.log.Error("running jobs could not be looked after; it is tried again", "err", err)
+		}
+	}
+}
+
+// round asks the peers of all running jobs and says on the rows what the jobs wait for.
+func (w *Watch) round(ctx context.Context) error {
+	jobs, err := w.store.RunningJobs(ctx, watched)
+	if err != nil {
+		return err
+	}
+	scheduled, err := w.store.RunningScheduledJobs(ctx, watched)
+	if err != nil {
+		return err
+	}
+	var peers []openflow.PartyID
+	for _, j := range jobs {
+		peers = append(peers, parties(j.DAG, j.Scheduler)...)
+	}
+	for _, j := range scheduled {
+		peers = append(peers, parties(j.DAG, w.self)...)
+	}
+	troubles := w.ask(ctx, peers)
+	if ctx.Err() != nil {
+		return nil // the answers were cut short
+	}
+	for _, j := range jobs {
+		if err := w.say(ctx, j, troubles); err != nil {
+			return err
+		}
+	}
+	for _, j := range scheduled {
+		if silent := w.silent(j.DAG, w.self, troubles); silent != j.Reason {
+			if _, err := w.store.SetRunningScheduledReason(ctx, j.ID, silent); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// parties are those of a job and its scheduler.
+func parties(d *openflow.DAG, scheduler openflow.PartyID) []openflow.PartyID {
+	ids := []openflow.PartyID{scheduler}
+	for _, p := range d.Parties {
+		ids = append(ids, p.ID)
+	}
+	return ids
+}
+
+// ask asks those peers, and those with which something was wrong, all at once, and returns what is wrong with whom. It logs
+// what has changed.
+func (w *Watch) ask(ctx context.Context, peers []openflow.PartyID) map[openflow.PartyID]trouble {
+	w.mu.Lock()
+	for id := range w.suspects {
+		peers = append(peers, id)
+	}
+	clear(w.suspects)
+	before := w.troubles
+	w.mu.Unlock()
+	for id := range before {
+		peers = append(peers, id)
+	}
+	slices.Sort(peers)
+	peers = slices.DeleteFunc(slices.Compact(peers), func(id openflow.PartyID) bool { return id == w.self })
+	found, began := make([]error, len(peers)), time.Now()
+	var asked sync.WaitGroup
+	for i, id := range peers {
+		asked.Go(func() {
+			limited, cancel := context.WithTimeout(ctx, answerWithin)
+			defer cancel()
+			found[i] = w.peers.Probe(limited, id)
+		})
+	}
+	asked.Wait()
+	now := map[openflow.PartyID]trouble{}
+	if ctx.Err() != nil {
+		return now
+	}
+	for i, id := range peers {
+		had, was := before[id]
+		if !troubling(found[i]) {
+			if was && openflow.CodeOf(found[i]) != openflow.CodeInvalid { // it is a peer still
+				w.log.Info("party answers again", "party", id, "after", time.Since(had.since).Round(time.Second))
+			}
+			continue
+		}
+		now[id] = troubleOf(found[i], began, had)
+		if now[id].kind != had.kind {
+			w.log.Warn("party does not answer as it should", "party", id, "since", now[id].since, "err", found[i])
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.troubles = now
+	clear(w.suspects) // by the questions of this round
+	return now
+}
+
+// troubleOf puts an error in words. What was wrong in the same way before has the time from which it is so.
+func troubleOf(err error, began time.Time, before trouble) trouble {
+	t := trouble{since: began, kind: openflow.CodeOf(err)}
+	if t.kind == openflow.CodeDeadline {
+		t.kind = openflow.CodeUnavailable
+	}
+	if t.kind == before.kind {
+		t.since = before.since
+	}
+	since := t.since.UTC().Format(time.RFC3339)
+	var e *openflow.Error
+	switch {
+	case t.kind == openflow.CodeUnauthorized && errors.As(err, &e):
+		said := *e
+		said.Party = "" // it is named before
+		t.text = fmt.Sprintf("since %s the two nodes do not accept each other's signatures, so its reports are refused: %s", since, said.Error())
+	case errors.Is(err, openflow.ErrAbsent):
+		t.text = fmt.Sprintf("it does not answer since %s: nobody listens at its address", since)
+	default:
+		t.text = fmt.Sprintf("it does not answer since %s", since)
+	}
+	return t
+}
+
+// say writes what a job of this site waits for. Jobs that have just begun are left alone: most tasks are over soon.
+func (w *Watch) say(ctx context.Context, j openflow.JobRecord, troubles map[openflow.PartyID]trouble) error {
+	reason := w.silent(j.DAG, j.Scheduler, troubles)
+	if reason == "" {
+		if time.Since(j.StartTime) < roundEvery {
+			return nil
+		}
+		tasks, err := w.store.TasksOfJob(ctx, j.Key())
+		if openflow.CodeOf(err) == openflow.CodeNotFound {
+			return nil // it has been removed meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		reason = awaited(tasks)
+	}
+	if reason == j.Reason {
+		return nil
+	}
+	_, err := w.store.SetRunningReason(ctx, j.Key(), reason)
+	return err
+}
+
+// silent names the parties of a job with which something is wrong; empty: there are none.
+func (w *Watch) silent(d *openflow.DAG, scheduler openflow.PartyID, troubles map[openflow.PartyID]trouble) string {
+	var said []string
+	ids := parties(d, scheduler)
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		if t, bad := troubles[id]; bad {
+			said = append(said, fmt.Sprintf("party %s (%s): %s", id, roles(d, id), t.text))
+		}
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return "waiting for " + strings.Join(said, "; ")
+}
+
+// roles are those that a party plays in a job.
+func roles(d *openflow.DAG, id openflow.PartyID) string {
+	var list []string
+	for _, p := range d.Parties {
+		if p.ID == id {
+			list = append(list, string(p.Role))
+		}
+	}
+	if len(list) == 0 {
+		return "scheduler"
+	}
+	return strings.Join(list, ", ")
+}
+
+// awaited says which tasks a job waits for, at whom, as far as a party knows from its own rows.
+func awaited(tasks []openflow.TaskRecord) string {
+	var said []string
+	for _, t := range tasks {
+		switch {
+		case t.PartyStatus == openflow.TaskWaiting && t.Reason != "":
+			said = append(said, fmt.Sprintf("task %s: %s", t.Key.Task, t.Reason))
+		case t.Status == openflow.TaskRunning:
+			if at := at(t); at != "" {
+				said = append(said, fmt.Sprintf("task %s at %s", t.Key.Task, at))
+			}
+		}
+	}
+	switch {
+	case len(said) > 0:
+		return "waiting for " + strings.Join(said, "; ")
+	case len(tasks) > 0:
+		return "waiting for tasks of other parties"
+	}
+	return ""
+}
+
+// at names the parties of a task without this one when its own run has ended.
+func at(t openflow.TaskRecord) string {
+	var list []string
+	for _, p := range t.Spec.Parties {
+		if p != t.Key.Party || !t.PartyStatus.Terminal() {
+			list = append(list, fmt.Sprintf("%s (%s)", p.ID, p.Role))
+		}
+	}
+	return strings.Join(list, ", ")
+}

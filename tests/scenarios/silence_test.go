@@ -1,0 +1,301 @@
+package scenarios_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/sdk/wire"
+	"openflow/tests/env"
+	"openflow/trust"
+	"openflow/workflows"
+)
+
+// reasonAt waits until the reason of a job at a party is as wanted.
+func reasonAt(t *testing.T, user *env.Client, id openflow.JobID, within time.Duration, what string, right func(string) bool) {
+	t.Helper()
+	env.Eventually(t, within, fmt.Sprintf("the job's reason at %s %s", user.URL, what), func() (bool, string) {
+		rows := user.Jobs(id)
+		if len(rows) == 0 {
+			return false, "no such job"
+		}
+		return right(rows[0].Reason), rows[0].Status + " " + rows[0].Reason
+	})
+}
+
+func holds(parts ...string) func(string) bool {
+	return func(s string) bool {
+		for _, p := range parts {
+			if !strings.Contains(s, p) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// A running task is running for all its parties, at each of them and from the moment at which it runs there; a job that runs
+// for long says what it waits for.
+func TestRunningTaskIsRunning(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"))
+	user := e.As(t, "9999")
+	id := user.Submit(env.DAG(pair, env.Noop("a", env.Sleep(300_000)), env.Noop("b", nil, "a")))
+	for _, p := range pair {
+		at := e.As(t, string(p.ID))
+		at.WaitForTask(id, "a", openflow.TaskRunning)
+		for _, r := range at.Tasks(id) {
+			want := map[string]string{"a": "running", "b": "waiting"}[r.TaskName]
+			require.Equal(t, []string{want, want}, []string{r.Status, r.PartyStatus}, "%s at %s", r.TaskName, p.ID)
+		}
+		require.Equal(t, "running", at.Jobs(id)[0].Status)
+		var found []wire.TaskRow
+		at.OK(at.Get("/v2/job/task/query", "job_id", string(id), "status", "running"), &found)
+		require.Len(t, found, 1)
+		require.Equal(t, "a", found[0].TaskName)
+		reasonAt(t, at, id, env.Patience, "says what it waits for", func(s string) bool {
+			return s == "waiting for task a at 9999 (guest), 10000 (host)"
+		})
+	}
+	user.StopJob(id)
+	require.Equal(t, "stopped by party 9999", user.WaitFor(id, openflow.JobCanceled)[0].Reason)
+}
+
+// A partner that hangs is named, with the time, at every party that misses it, and counted as what the job waits for; when it
+// is back, the reason is that of before, and the job has lost nothing.
+func TestHangingPartner(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Proxied(), env.Deadlines(seldom()))
+	three := env.Parties("guest 9999", "host 10000", "arbiter 10001")
+	user, third := e.As(t, "9999"), e.As(t, "10001")
+	id := user.Submit(env.DAG(three, env.Noop("a", env.Sleep(300_000))))
+	for _, p := range three {
+		e.As(t, string(p.ID)).WaitForTask(id, "a", openflow.TaskRunning)
+	}
+	for _, from := range []string{"9999", "10001"} {
+		e.Link(t, from, "10000").Inject(env.Always(env.Hung))
+	}
+	for _, at := range []*env.Client{user, third} {
+		reasonAt(t, at, id, 15*time.Second, "names the party that hangs", holds("waiting for party 10000 (host): it does not answer since 20", "Z"))
+	}
+	require.Equal(t, "running", user.Jobs(id)[0].Status)
+	require.Regexp(t, `openflow_jobs_waiting\{reason="partner"\} 1`, scrape(t, user))
+	require.Contains(t, e.Log(), `msg="party does not answer as it should" node=9999 party=10000`)
+
+	for _, from := range []string{"9999", "10001"} {
+		e.Link(t, from, "10000").Inject(nil)
+	}
+	for _, at := range []*env.Client{user, third} {
+		reasonAt(t, at, id, 15*time.Second, "is what it waits for", holds("waiting for task a at 9999 (guest)"))
+	}
+	require.Regexp(t, `openflow_jobs_waiting\{reason="partner"\} 0`, scrape(t, user))
+	require.Equal(t, 1, strings.Count(e.Log(), `msg="party does not answer as it should" node=9999 party=10000`), "once")
+	require.Equal(t, 1, strings.Count(e.Log(), `msg="party answers again" node=9999 party=10000`))
+	user.StopJob(id)
+	user.WaitFor(id, openflow.JobCanceled)
+}
+
+// A partner that is down in mid-job is told from one that hangs, also by a party that does not schedule the job.
+func TestPartnerThatIsDown(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"))
+	user, host := e.As(t, "9999"), e.As(t, "10000")
+	id := user.Submit(env.DAG(pair, env.Noop("a", env.Sleep(20_000)), env.Noop("b", nil, "a")))
+	user.WaitForTask(id, "a", openflow.TaskRunning)
+	host.WaitForTask(id, "a", openflow.TaskRunning)
+	e.Stop(t, "10000")
+	reasonAt(t, user, id, 15*time.Second, "names the party that is down", holds("party 10000 (host)", "nobody listens at its address"))
+	e.Start(t, "10000")
+	e.Stop(t, "9999")
+	reasonAt(t, host, id, 15*time.Second, "names the scheduler that is down", holds("party 9999 (guest)", "nobody listens at its address"))
+	e.Start(t, "9999")
+	require.Empty(t, user.WaitFor(id, openflow.JobSuccess)[0].Reason)
+	require.Empty(t, host.WaitFor(id, openflow.JobSuccess)[0].Reason)
+}
+
+// A closed port is told at once.
+func TestClosedPortAtSubmit(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Deadlines(openflow.Timing{
+		Create: time.Minute, Partner: time.Minute, Undo: 5 * time.Minute, Collect: time.Minute,
+	}))
+	e.Stop(t, "10000")
+	user := e.As(t, "9999")
+	for range 2 { // also once it is known how the partner wants to be called
+		began := time.Now()
+		answer := user.TrySubmit(env.DAG(pair, env.Noop("a", nil)))
+		require.Less(t, time.Since(began), 2*time.Second)
+		require.Equal(t, string(openflow.CodeUnavailable), answer.Error.Code)
+		require.Contains(t, answer.Message, "10000")
+		require.Contains(t, answer.Message, "connection refused")
+		e.Restart(t, "10000")
+		learn := user.Submit(env.DAG(pair, env.Noop("a", nil)))
+		user.WaitFor(learn, openflow.JobSuccess)
+		e.Stop(t, "10000")
+	}
+}
+
+// anotherKey is a key that no node has.
+func anotherKey(t *testing.T) string {
+	t.Helper()
+	key, err := trust.LoadOrCreateKey(t.TempDir() + "/keys")
+	require.NoError(t, err)
+	return key.Public().String()
+}
+
+func rotate(t *testing.T, user *env.Client, party, key string) {
+	t.Helper()
+	user.OK(user.Post("/v2/site/rotate", map[string]any{"party_id": party, "key": key, "final": true}), nil)
+}
+
+// A wrong key in a site's record of the other one is found when a job is created, whoever has it, and named.
+func TestWrongKeyAtCreation(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("666"))
+	job := func(scheduler string) *openflow.DAG {
+		d := env.DAG(pair, env.Noop("a", nil))
+		d.Conf.Scheduler = openflow.PartyID(scheduler)
+		return d
+	}
+	user := e.As(t, "9999")
+	user.WaitFor(user.Submit(job("9999")), openflow.JobSuccess)
+	for name, c := range map[string]struct{ at, of, scheduler string }{
+		"the scheduler's record of a party":     {"9999", "10000", "9999"},
+		"a party's record of the scheduler":     {"10000", "9999", "9999"},
+		"the initiator's record of a scheduler": {"9999", "10000", "10000"},
+		"a scheduler's record of the initiator": {"10000", "9999", "10000"},
+		"a third party schedules":               {"666", "10000", "666"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wrong, right := anotherKey(t), e.Key(t, c.of).Public().String()
+			rotate(t, e.As(t, c.at), c.of, wrong)
+			defer rotate(t, e.As(t, c.at), c.of, right)
+			answer := user.TrySubmit(job(c.scheduler))
+			require.NotZero(t, answer.Code)
+			require.Equal(t, string(openflow.CodeUnauthorized), answer.Error.Code, answer.Message)
+			require.Contains(t, answer.Message, "party "+c.of)
+			require.Contains(t, answer.Message, e.Key(t, c.of).Public().ID(), "the key that it really has")
+			require.Contains(t, answer.Message, "openflow site rotate "+c.of)
+			e.NoCoresHeld(t)
+		})
+	}
+	user.WaitFor(user.Submit(job("9999")), openflow.JobSuccess)
+}
+
+// A key that changes in mid-job, or is no longer right here, is the job's reason until it is mended; then the job goes on.
+func TestWrongKeyInMidJob(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"))
+	user, host := e.As(t, "9999"), e.As(t, "10000")
+	id := user.Submit(env.DAG(pair, env.Noop("a", env.Sleep(4_000)), env.Noop("b", nil, "a")))
+	user.WaitForTask(id, "a", openflow.TaskRunning)
+	rotate(t, user, "10000", anotherKey(t))
+	refused := holds("waiting for party 10000 (host): since 20", "do not accept each other's signatures, so its reports are refused")
+	reasonAt(t, user, id, env.Patience, "names the party and the key", func(s string) bool {
+		return refused(s) && holds("party 10000 signs with key", e.Key(t, "10000").Public().ID())(s)
+	})
+	reasonAt(t, host, id, env.Patience, "says that it is refused there", holds("waiting for party 9999 (guest)", "does not verify"))
+	rotate(t, user, "10000", e.Key(t, "10000").Public().String())
+	user.WaitFor(id, openflow.JobSuccess)
+	host.WaitFor(id, openflow.JobSuccess)
+}
+
+// A partner that is removed in mid-job ends the job at both, whoever removes the other, and the cores are free.
+func TestPartnerIsRemovedInMidJob(t *testing.T) {
+	for name, by := range map[string][]string{
+		"by the scheduler": {"9999"}, "by the partner": {"10000"},
+		"by both, the scheduler first": {"9999", "10000"}, "by both, the partner first": {"10000", "9999"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := env.New(t, env.Party("9999"), env.Party("10000"))
+			other := map[string]string{"9999": "10000", "10000": "9999"}
+			user := e.As(t, "9999")
+			id := user.Submit(long(pair))
+			for _, p := range pair {
+				e.As(t, string(p.ID)).WaitForTask(id, "a", openflow.TaskRunning)
+			}
+			for _, at := range by {
+				u := e.As(t, at)
+				u.OK(u.Post("/v2/site/remove", map[string]string{"party_id": other[at]}), nil)
+			}
+			for _, p := range pair {
+				row := e.As(t, string(p.ID)).WaitFor(id, openflow.JobCanceled)[0]
+				if string(p.ID) == by[0] {
+					require.Equal(t, fmt.Sprintf("party %s was removed at party %s", other[by[0]], by[0]), row.Reason)
+				}
+				require.Contains(t, row.Reason, "party "+by[0])
+				require.NotContains(t, row.Reason, "until it is confirmed")
+			}
+			e.NoContainers(t)
+			e.NoCoresHeld(t)
+		})
+	}
+}
+
+// A job whose partner was removed while the node was about to stop, or with the partner's node away, ends at each site alone.
+func TestPartnerIsRemovedOutOfReach(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"))
+	user, host := e.As(t, "9999"), e.As(t, "10000")
+	id := user.Submit(long(pair))
+	user.WaitForTask(id, "a", openflow.TaskRunning)
+	host.WaitForTask(id, "a", openflow.TaskRunning)
+	e.Stop(t, "10000")
+	user.OK(user.Post("/v2/site/remove", map[string]string{"party_id": "10000"}), nil)
+	reasonAt(t, user, id, env.Patience, "says who was removed", func(s string) bool { return s == "party 10000 was removed at party 9999" })
+	require.Equal(t, "canceled", user.Jobs(id)[0].Status)
+	e.Start(t, "10000")
+	host.OK(host.Post("/v2/site/remove", map[string]string{"party_id": "9999"}), nil)
+	require.Equal(t, "party 9999 was removed at party 10000", host.WaitFor(id, openflow.JobCanceled)[0].Reason)
+	e.NoContainers(t)
+	e.NoCoresHeld(t)
+}
+
+// Workflows close as what they ran has ended, so that the Temporal UI shows red what has failed.
+func TestWorkflowsCloseAsJobsEnd(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"))
+	user := e.As(t, "9999")
+	closedAs := func(party, workflow, event string, parts ...string) {
+		t.Helper()
+		var last string
+		env.Eventually(t, env.Patience, workflow+" has closed", func() (bool, string) {
+			raw, err := e.Node(t, party).History(t.Context(), workflow)
+			require.NoError(t, err)
+			var h struct{ Events []json.RawMessage }
+			require.NoError(t, json.Unmarshal(raw, &h))
+			last = string(h.Events[len(h.Events)-1])
+			return strings.Contains(last, "EVENT_TYPE_WORKFLOW_EXECUTION_"+event), last
+		})
+		for _, p := range parts {
+			require.Contains(t, last, p)
+		}
+	}
+	run := func(id openflow.JobID, p openflow.Party) string {
+		return workflows.TaskWorkflowID("9999", openflow.TaskKey{Job: id, Task: "a", Party: p})
+	}
+	failing := env.DAG(pair, env.Noop("a", env.Sleep(300_000)))
+	failing.PartyTasks = []openflow.PartyTasks{env.At(pair[1], "a", openflow.Parameters{"fail": true, "sleep_ms": 0})}
+	id := user.Submit(failing)
+	user.WaitFor(id, openflow.JobFailed)
+	closedAs("9999", workflows.JobWorkflowID(id), "FAILED", `task \"a\" failed at party 10000 (host)`, `rejected`)
+	closedAs("10000", run(id, pair[1]), "FAILED", `rejected`)
+	closedAs("9999", run(id, pair[0]), "FAILED", `task \"a\" failed at party 10000`)
+
+	user.OK(user.Post("/v2/job/rerun", map[string]string{"job_id": string(id)}), nil)
+	user.WaitFor(id, openflow.JobFailed)
+
+	id = user.Submit(long(pair))
+	for _, p := range pair {
+		e.As(t, string(p.ID)).WaitForTask(id, "a", openflow.TaskRunning)
+	}
+	user.StopJob(id)
+	closedAs("9999", workflows.JobWorkflowID(id), "CANCELED")
+	closedAs("9999", run(id, pair[0]), "CANCELED")
+	closedAs("10000", run(id, pair[1]), "CANCELED")
+
+	late := env.DAG(pair, env.Noop("a", env.Sleep(300_000)))
+	late.Conf.Timeout = time.Second
+	id = user.Submit(late)
+	closedAs("9999", workflows.JobWorkflowID(id), "FAILED", "longer than its timeout", `deadline`)
+
+	answer := user.TrySubmit(env.DAG(pair, openflow.Task{Name: "a", Component: "unknown"}), wire.IdempotencyHeader, "unknown")
+	require.NotZero(t, answer.Code)
+}
