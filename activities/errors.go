@@ -8,8 +8,8 @@ import (
 	"openflow"
 )
 
-// ToTemporal carries err's code, party and message across the activity boundary, where Go error identity is lost. The
-// code is the type, so retry policies can name it.
+// ToTemporal carries err's code, party and message across the activity boundary, where Go error identity is lost, and
+// what of it was marked for other parties. The code is the type, so retry policies can name it.
 func ToTemporal(err error) error {
 	if err == nil {
 		return nil
@@ -24,7 +24,7 @@ func ToTemporal(err error) error {
 	}
 	return temporal.NewApplicationErrorWithOptions(msg, string(e.Code), temporal.ApplicationErrorOptions{
 		NonRetryable: !e.Code.Retryable(), Cause: err, Category: temporal.ApplicationErrorCategoryBenign,
-		Details: []any{string(e.Subject), string(e.Party), e.Hint},
+		Details: []any{string(e.Subject), string(e.Party), e.Hint, openflow.PublicText(err), openflow.IsConsequence(err)},
 	})
 }
 
@@ -41,7 +41,7 @@ func FromTemporal(err error) error {
 	case errors.As(err, &app):
 		e := &openflow.Error{Code: openflow.Code(app.Type()), Message: app.Message(), Err: err}
 		var subject, party string
-		if app.HasDetails() && app.Details(&subject, &party, &e.Hint) == nil {
+		if app.HasDetails() && app.Details(&subject, &party, &e.Hint, &e.Public, &e.Consequence) == nil {
 			e.Subject, e.Party = openflow.Subject(subject), openflow.PartyID(party)
 		}
 		return e

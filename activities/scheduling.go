@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"openflow"
-	"openflow/sdk/wire"
 	"openflow/workflows/plan"
 )
 
@@ -41,7 +40,16 @@ func (s *Scheduling) at(ctx context.Context, p openflow.Party, do func(openflow.
 	if err == nil {
 		err = do(partner)
 	}
-	return ToTemporal(openflow.AtParty(p.ID, err))
+	return saidBy(p.ID, err)
+}
+
+// saidBy is what a party has answered, or what has kept it from that: all parties of the job may read it.
+func saidBy(p openflow.PartyID, err error) error {
+	var e *openflow.Error
+	if !errors.As(openflow.AtParty(p, err), &e) {
+		return nil
+	}
+	return ToTemporal(e.WithPublic("%s", openflow.ForPartners(err).Public))
 }
 
 // CreateJob asks one party to create the job, with the DAG as that party may see it.
@@ -76,7 +84,7 @@ func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, erro
 	if err == nil || (errors.As(err, &e) && e.Subject == openflow.AboutResource) {
 		return grantOf(c.Party, err), nil
 	}
-	return plan.Grant{}, ToTemporal(openflow.AtParty(c.Party.ID, err))
+	return plan.Grant{}, saidBy(c.Party.ID, err)
 }
 
 // ApplyResources asks one party for the job's resources. A refusal is an answer, not an error.
@@ -90,14 +98,8 @@ func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (plan.Gran
 
 func grantOf(p openflow.Party, err error) plan.Grant {
 	g := plan.Grant{Party: p, Code: openflow.CodeOf(err)}
-	var e *openflow.Error
-	switch {
-	case errors.As(err, &e):
-		shown := *e
-		shown.Party = "" // the grant names it
-		g.Text = shown.Error()
-	case err != nil:
-		g.Text = err.Error()
+	if err != nil {
+		g.Text = openflow.ForPartners(err).Public // all parties of the job read it
 	}
 	return g
 }
@@ -159,7 +161,7 @@ func (s *Scheduling) CollectTask(ctx context.Context, k openflow.TaskKey) (openf
 	r := openflow.Report{Key: k}
 	err := s.at(ctx, k.Party, func(p openflow.PartnerService) error {
 		rec, err := p.CollectTask(ctx, s.Self, k)
-		r.Status, r.Error = rec.PartyStatus, wire.FirstLine(rec.ErrorReport, rec.Reason)
+		r.Status, r.Cause = rec.PartyStatus, rec.Cause
 		if rec.Killed && r.Status == openflow.TaskWaiting {
 			r.Status = openflow.TaskRunning
 		}

@@ -74,7 +74,7 @@ func run(ctx context.Context, t *component.Task) error {
 // evaluate judges the rows of one input, each type of rows for itself.
 func (p params) evaluate(f *tables.Frame, metrics []metric) (*object, error) {
 	if f.Rows() == 0 {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "it has no rows")
+		return nil, openflow.Errorf(openflow.CodeInvalid, "it has no rows").WithPublic("its input has no rows")
 	}
 	label := "label"
 	if p.Label != nil {
@@ -122,14 +122,16 @@ func column(f *tables.Frame, name string) ([]float64, error) {
 		v, err = f.Label, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, openflow.Errorf(openflow.CodeOf(err), "%w", err).WithPublic("its input lacks the column of labels or of predictions")
 	}
 	if v.DType.Kind() == tables.Text {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "column %q is text, want numbers", name)
+		return nil, openflow.Errorf(openflow.CodeInvalid, "column %q is text, want numbers", name).
+			WithPublic("a column that it is to compare holds text")
 	}
 	values := v.Float64s()
 	if i := slices.IndexFunc(values, math.IsNaN); i >= 0 {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "column %q has no value in row %d (%s)", name, i, f.MatchID[i])
+		return nil, openflow.Errorf(openflow.CodeInvalid, "column %q has no value in row %d", name, i).
+			WithHint("remove such rows before, or fill them in")
 	}
 	return values, nil
 }
