@@ -136,6 +136,10 @@ func (j *jobRun) confirm(ctx workflow.Context, ends map[openflow.Party]activitie
 func (j *jobRun) insist(ctx workflow.Context, end activities.JobUpdate) {
 	err := call(ctx, j.plan.Timing.Undo, "stop at "+end.Party.String(), scheduling.StopJob, end, nil)
 	j.reached[end.Party] = ctx.Err() == nil && !openflow.CodeOf(err).Retryable()
+	if j.reached[end.Party] && j.reason != end.Reason { // the cause has become known meanwhile
+		u := activities.JobUpdate{PartyCall: end.PartyCall, Reason: j.stopped().Reason}
+		_ = call(ctx, 0, "tell "+end.Party.String(), scheduling.UpdateJob, u, nil) // news only
+	}
 }
 
 // inquire asks the parties that know of the end for runs whose end they have not reported, the longer it takes the less.

@@ -150,7 +150,4 @@ func everyRefusalIsReached(t *testing.T, seen []string) {
 			t.Errorf("unreached names %q, which no component says", text)
 		}
 	}
-	folders, err := filepath.Glob("../../components/*/*.go")
-	require.NoError(t, err)
-	require.NotEmpty(t, folders)
 }

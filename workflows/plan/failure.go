@@ -29,6 +29,9 @@ func (s *State) take(r openflow.Report, started bool) bool {
 	}
 	t.ByParty[i] = r.Status
 	s.reports++
+	if r.Status == openflow.TaskCanceled && r.Cause == (openflow.Cause{}) {
+		r.Consequence = true // of whatever made somebody stop it
+	}
 	if r.Status.Terminal() && !r.Status.Succeeded() {
 		t.blamed = earlier(t.blamed, &failure{report: r, order: s.reports, started: started})
 	}
