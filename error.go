@@ -121,6 +121,69 @@ func (e *Error) AsConsequence() *Error {
 	return &c
 }
 
+// Cause is why a run did not succeed, as far as other parties may read it.
+type Cause struct {
+	Code        Code
+	Text        string // that its author marked public; one line, may be empty
+	Consequence bool   // it follows from what failed at another party
+}
+
+// CauseOf is what other parties may know of an algorithm's error.
+func CauseOf(err error) Cause {
+	return Cause{Code: CodeOf(err), Text: PublicText(err), Consequence: IsConsequence(err)}
+}
+
+// ForPartners is err as another party may read it, when it asks this node for something or shares a job with it. A text
+// that was marked public stands for the rest. Without one, a refusal of ours keeps its words: it speaks of what it was
+// asked for. What quotes somebody else, as a database, a file system or a network does, is told by its code alone.
+func ForPartners(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	told := &Error{Code: CodeOf(err), Consequence: IsConsequence(err)}
+	var e *Error
+	if errors.As(err, &e) {
+		told.Subject, told.Party = e.Subject, e.Party
+	}
+	switch text := PublicText(err); {
+	case text != "":
+		told.Message = text
+	case told.Code != CodeInternal && onlyOurs(err):
+		told.Message, told.Hint = e.Message, e.Hint
+	case told.Code == CodeDeadline:
+		told.Message = "no answer in time"
+	default:
+		told.Message = "only its own site knows why (" + string(told.Code) + ")"
+	}
+	told.Public = told.Message
+	if told.Hint != "" {
+		told.Public += " (" + told.Hint + ")"
+	}
+	return told
+}
+
+// onlyOurs reports whether no error of somebody else is part of err.
+func onlyOurs(err error) bool {
+	for err != nil {
+		e, ok := err.(*Error) //nolint:errorlint // every link of the chain is looked at
+		if !ok {
+			return false
+		}
+		err = e.Err
+	}
+	return true
+}
+
+// Valid reports whether c is one of the codes.
+func (c Code) Valid() bool {
+	switch c {
+	case CodeInvalid, CodeUnauthorized, CodePermission, CodeNotFound, CodeConflict, CodeRejected, CodeExhausted,
+		CodeUnavailable, CodeCanceled, CodeDeadline, CodeUnimplemented, CodeInternal:
+		return true
+	}
+	return false
+}
+
 // PublicText is the part of err that other parties of the job may read: the outermost Public of its chain, empty when
 // nobody has marked one.
 func PublicText(err error) string {

@@ -100,8 +100,9 @@ type TaskRecord struct {
 	Provider      string     // full: "name:version@device"
 	Status        TaskStatus // federated: all parties together, as the scheduler says
 	PartyStatus   TaskStatus // of this party
-	Reason        string     // why it waits or failed, one line for people
-	ErrorReport   string     // what the algorithm reported
+	Reason        string     // why it waits or failed, one line for this party's users
+	ErrorReport   string     // what the algorithm reported, for them too
+	Cause         Cause      // and what other parties may know of it
 	Warnings      []string   // what it warns this party's users of
 	Spec          TaskSpec
 	Cores         int      // what the task takes from its job
@@ -129,8 +130,9 @@ func (r TaskRecord) Needs() Resources { return Resources{r.Cores, r.Memory, r.GP
 // TaskEnd is how a task version ended at a party. What is not known is left empty.
 type TaskEnd struct {
 	Status      TaskStatus // an end status
-	Reason      string     // one line for people; empty on success
-	ErrorReport string     // what the algorithm reported
+	Reason      string     // one line for this party's users; empty on success
+	ErrorReport string     // what the algorithm reported, for them too
+	Cause       Cause      // what other parties may know of it
 	ExitCode    *int
 	LogDigest   string
 }

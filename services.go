@@ -41,8 +41,7 @@ type JobService interface {
 type Report struct {
 	Key    TaskKey
 	Status TaskStatus
-	Error  string // one line, when it did not succeed
-	Code   Code   // why, as far as the party knows
+	Cause  // when it did not succeed
 }
 
 // SchedulerService is what a node offers as scheduler of a job. caller is the verified party.

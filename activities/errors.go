@@ -8,8 +8,8 @@ import (
 	"openflow"
 )
 
-// ToTemporal carries err's code, party and message across the activity boundary, where Go error identity is lost. The
-// code is the type, so retry policies can name it.
+// ToTemporal carries err's code, party and message across the activity boundary, where Go error identity is lost, and
+// what of it was marked for other parties. The code is the type, so retry policies can name it.
 func ToTemporal(err error) error { return carry(err, openflow.CodeOf(err).Retryable()) }
 
 // finally is ToTemporal for an error that is to be the answer, although a repeat might help.
@@ -29,7 +29,7 @@ func carry(err error, retry bool) error {
 	}
 	return temporal.NewApplicationErrorWithOptions(msg, string(e.Code), temporal.ApplicationErrorOptions{
 		NonRetryable: !retry, Cause: err, Category: temporal.ApplicationErrorCategoryBenign,
-		Details: []any{string(e.Subject), string(e.Party), e.Hint},
+		Details: []any{string(e.Subject), string(e.Party), e.Hint, openflow.PublicText(err), openflow.IsConsequence(err)},
 	})
 }
 
@@ -46,7 +46,7 @@ func FromTemporal(err error) error {
 	case errors.As(err, &app):
 		e := &openflow.Error{Code: openflow.Code(app.Type()), Message: app.Message(), Err: err}
 		var subject, party string
-		if app.HasDetails() && app.Details(&subject, &party, &e.Hint) == nil {
+		if app.HasDetails() && app.Details(&subject, &party, &e.Hint, &e.Public, &e.Consequence) == nil {
 			e.Subject, e.Party = openflow.Subject(subject), openflow.PartyID(party)
 		}
 		return e

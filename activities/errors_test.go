@@ -128,7 +128,7 @@ func TestJudge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := activities.Judge(tc.rec, tc.status)
 			require.Equal(t, tc.want, got.Status)
-			require.Equal(t, tc.code, got.Code)
+			require.Equal(t, tc.code, got.Cause.Code)
 			require.Contains(t, got.Error, tc.text)
 			require.Equal(t, tc.text == "", got.Error == "")
 		})

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"fmt"
 
 	"openflow"
@@ -9,7 +10,8 @@ import (
 )
 
 // Judge decides how a run has ended from what its container did and what it said. A stop that was asked for comes
-// first, then the exit code, then the container's own report: success needs both.
+// first, then the exit code, then the container's own report: success needs both. What the container said is for this
+// party's users; other parties get what it marked public, or words of the node's own.
 func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
 	said := wire.FirstLine(rec.ErrorReport)
 	switch {
@@ -18,32 +20,43 @@ func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
 		if !status.Terminal() || status.Succeeded() {
 			status = openflow.TaskCanceled
 		}
-		return Outcome{Status: status, Error: firstOf(rec.Reason, "stopped"), Code: openflow.CodeCanceled}
+		out := Outcome{Status: status, Error: cmp.Or(rec.Reason, "stopped"), Cause: stopped}
+		if rec.Reported == openflow.TaskFailed && rec.Cause.Code != "" && !rec.Cause.Consequence {
+			out.Error, out.Cause = cmp.Or(said, out.Error), rec.Cause // it had failed before anybody stopped it
+		}
+		return out
 	case st.Reason == timeoutReason:
-		return Outcome{Status: openflow.TaskTimeout, Error: "the run took longer than its timeout", Code: openflow.CodeDeadline}
+		return Outcome{Status: openflow.TaskTimeout, Error: tooLong, Cause: openflow.Cause{Code: openflow.CodeDeadline, Text: tooLong}}
 	case st.Lost:
 		return failed(openflow.CodeUnavailable, "the machine lost the program before its end was recorded")
 	case st.OOMKilled:
 		return failed(openflow.CodeRejected, "the program was killed for using more memory than the task may")
 	case st.ExitCode != 0:
-		return failed(openflow.CodeRejected, firstOf(said, fmt.Sprintf("the program ended with exit code %d", st.ExitCode)))
+		return reported(rec, said, fmt.Sprintf("the program ended with exit code %d", st.ExitCode))
 	case rec.Reported == openflow.TaskFailed:
-		return failed(openflow.CodeRejected, firstOf(said, "the program reported failure"))
+		return reported(rec, said, "the program reported failure")
 	case rec.Reported != openflow.TaskSuccess:
 		return failed(openflow.CodeRejected, "the program ended without reporting success")
 	}
 	return Outcome{Status: openflow.TaskSuccess}
 }
 
+const tooLong = "the run took longer than its timeout"
+
+// stopped is the cause of a run that somebody asked to end: whatever made them ask.
+var stopped = openflow.Cause{Code: openflow.CodeCanceled, Text: "it was stopped", Consequence: true}
+
+// failed is a failure that the node tells everybody in the same words.
 func failed(code openflow.Code, msg string) Outcome {
-	return Outcome{Status: openflow.TaskFailed, Error: msg, Code: code}
+	return Outcome{Status: openflow.TaskFailed, Error: msg, Cause: openflow.Cause{Code: code, Text: msg}}
 }
 
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
+// reported is a failure of which the program itself has spoken, or else the node does.
+func reported(rec openflow.TaskRecord, said, otherwise string) Outcome {
+	if rec.Cause.Code == "" && said == "" {
+		return failed(openflow.CodeRejected, otherwise)
 	}
-	return ""
+	out := Outcome{Status: openflow.TaskFailed, Error: cmp.Or(said, rec.Cause.Text, otherwise), Cause: rec.Cause}
+	out.Cause.Code = cmp.Or(out.Cause.Code, openflow.CodeRejected)
+	return out
 }

@@ -15,7 +15,7 @@ import (
 )
 
 func TestRecordEnd(t *testing.T) {
-	want := activities.Outcome{Status: openflow.TaskCanceled, Error: "the job is canceled", Code: openflow.CodeCanceled}
+	want := activities.Outcome{Status: openflow.TaskCanceled, Error: "the job is canceled", Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true}}
 	end := activities.End{Order: order(time.Hour), Outcome: want}
 	launch := func(p *party) {
 		_, err := p.runtime.Ensure(p.t.Context(), driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}})
@@ -79,7 +79,7 @@ func (s *schedulerNode) ReportTask(_ context.Context, caller openflow.PartyID, r
 }
 
 func TestReportTask(t *testing.T) {
-	end := activities.End{Order: order(time.Hour), Outcome: activities.Outcome{Status: openflow.TaskFailed, Error: "e", Code: openflow.CodeRejected}}
+	end := activities.End{Order: order(time.Hour), Outcome: activities.Outcome{Status: openflow.TaskFailed, Error: "e", Cause: openflow.Cause{Code: openflow.CodeRejected, Text: "e"}}}
 	for name, tc := range map[string]struct {
 		err, away error
 		want      openflow.Code
@@ -102,7 +102,7 @@ func TestReportTask(t *testing.T) {
 			}
 			if tc.away == nil {
 				require.Equal(t, openflow.PartyID("9999"), p.reports.caller)
-				require.Equal(t, []openflow.Report{{Key: key, Status: openflow.TaskFailed, Error: "e", Code: openflow.CodeRejected}}, p.reports.got)
+				require.Equal(t, []openflow.Report{{Key: key, Status: openflow.TaskFailed, Cause: openflow.Cause{Code: openflow.CodeRejected, Text: "e"}}}, p.reports.got)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -47,8 +48,8 @@ type Running struct {
 // Outcome is how a run ended.
 type Outcome struct {
 	Status openflow.TaskStatus
-	Error  string // one line, when it did not succeed
-	Code   openflow.Code
+	Error  string         // one line for this party's users, when it did not succeed
+	Cause  openflow.Cause // what other parties may know of it
 	// Warnings are for this site's own users: they go no further than the page of the run's workflow.
 	Warnings []string
 }
@@ -92,11 +93,22 @@ func (r *Running) unable(ctx context.Context, rec openflow.TaskRecord, err error
 	if code.Retryable() {
 		return Outcome{}, ToTemporal(err)
 	}
-	return r.finish(ctx, rec, driver.Status{}, Outcome{Status: openflow.TaskFailed, Error: err.Error(), Code: code})
+	return r.finish(ctx, rec, driver.Status{}, NotRun(err))
+}
+
+// NotRun is the outcome of a run that the node could not get done. What a daemon or a file system has said of that stays
+// at this party.
+func NotRun(err error) Outcome {
+	out := failed(openflow.CodeOf(err), "its node could not run it")
+	out.Error = err.Error()
+	if text := openflow.PublicText(err); text != "" {
+		out.Cause.Text = text
+	}
+	return out
 }
 
 func recorded(rec openflow.TaskRecord) Outcome {
-	return Outcome{Status: rec.PartyStatus, Error: firstOf(rec.Reason, rec.ErrorReport), Warnings: rec.Warnings}
+	return Outcome{Status: rec.PartyStatus, Error: cmp.Or(rec.Reason, rec.ErrorReport), Cause: rec.Cause, Warnings: rec.Warnings}
 }
 
 // launch brings the container up and waits for it. The run's timeout counts from its first start, across adoptions.
@@ -191,7 +203,7 @@ func (r *Running) settle(ctx context.Context, k openflow.TaskKey, st driver.Stat
 // finish records the outcome and returns the one on record: another attempt may have been faster.
 func (r *Running) finish(ctx context.Context, rec openflow.TaskRecord, st driver.Status, out Outcome) (Outcome, error) {
 	out.Warnings = rec.Warnings
-	end := openflow.TaskEnd{Status: out.Status, Reason: out.Error, ErrorReport: rec.ErrorReport}
+	end := openflow.TaskEnd{Status: out.Status, Reason: out.Error, ErrorReport: rec.ErrorReport, Cause: out.Cause}
 	if st.Name != "" {
 		if !st.Lost {
 			end.ExitCode = &st.ExitCode
@@ -261,7 +273,7 @@ func (r *Running) ReportTask(ctx context.Context, e End) error {
 	scheduler, err := r.Directory.Scheduler(ctx, e.Order.Scheduler)
 	if err == nil {
 		err = scheduler.ReportTask(ctx, r.Self, openflow.Report{
-			Key: e.Order.Key, Status: e.Outcome.Status, Error: e.Outcome.Error, Code: e.Outcome.Code,
+			Key: e.Order.Key, Status: e.Outcome.Status, Cause: e.Outcome.Cause,
 		})
 	}
 	if openflow.CodeOf(err) == openflow.CodeNotFound {

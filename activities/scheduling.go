@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"openflow"
-	"openflow/sdk/wire"
 	"openflow/workflows/plan"
 )
 
@@ -43,7 +42,16 @@ func (s *Scheduling) at(ctx context.Context, p openflow.Party, do func(openflow.
 	if err == nil {
 		err = do(partner)
 	}
-	return ToTemporal(openflow.AtParty(p.ID, err))
+	return ToTemporal(saidBy(p.ID, err))
+}
+
+// saidBy is what a party has answered, or what has kept it from that: all parties of the job may read it.
+func saidBy(p openflow.PartyID, err error) error {
+	var e *openflow.Error
+	if !errors.As(openflow.AtParty(p, err), &e) {
+		return nil
+	}
+	return e.WithPublic("%s", openflow.ForPartners(err).Public)
 }
 
 func (s *Scheduling) order(ctx context.Context, c PartyCall) (openflow.JobOrder, error) {
@@ -54,8 +62,8 @@ func (s *Scheduling) order(ctx context.Context, c PartyCall) (openflow.JobOrder,
 	return openflow.JobOrder{Key: s.key(c), DAG: job.DAG.StrippedFor(c.Party.ID), UserName: job.UserName}, nil
 }
 
-// OpenJob asks one party to create the job, with the DAG as that party may see it, and for its resources at once. That the job is created without its resources is
-// an answer, not an error. That nobody listens at the party's address is told at once and not tried again.
+// OpenJob asks one party to create the job, with the DAG as that party may see it, and for its resources at once. That the
+// job is created without its resources is an answer, not an error. That nobody listens at the party's address is told at once and not tried again.
 func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, error) {
 	order, err := s.order(ctx, c)
 	if err != nil {
@@ -69,7 +77,7 @@ func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, erro
 	if err == nil || (errors.As(err, &e) && e.Subject == openflow.AboutResource) {
 		return grantOf(c.Party, err), nil
 	}
-	if err = openflow.AtParty(c.Party.ID, err); errors.Is(err, openflow.ErrAbsent) {
+	if err = saidBy(c.Party.ID, err); errors.Is(err, openflow.ErrAbsent) {
 		return plan.Grant{}, finally(err) // whoever submits waits for the answer, and can do something about it
 	}
 	return plan.Grant{}, ToTemporal(err)
@@ -86,14 +94,8 @@ func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (plan.Gran
 
 func grantOf(p openflow.Party, err error) plan.Grant {
 	g := plan.Grant{Party: p, Code: openflow.CodeOf(err)}
-	var e *openflow.Error
-	switch {
-	case errors.As(err, &e):
-		shown := *e
-		shown.Party = "" // the grant names it
-		g.Text = shown.Error()
-	case err != nil:
-		g.Text = err.Error()
+	if err != nil {
+		g.Text = openflow.ForPartners(err).Public // all parties of the job read it
 	}
 	return g
 }
@@ -150,7 +152,7 @@ func (s *Scheduling) CollectTask(ctx context.Context, k openflow.TaskKey) (openf
 	r := openflow.Report{Key: k}
 	err := s.at(ctx, k.Party, func(p openflow.PartnerService) error {
 		rec, err := p.CollectTask(ctx, s.Self, k)
-		r.Status, r.Error = rec.PartyStatus, wire.FirstLine(rec.ErrorReport, rec.Reason)
+		r.Status, r.Cause = rec.PartyStatus, rec.Cause
 		if rec.Killed && r.Status == openflow.TaskWaiting {
 			r.Status = openflow.TaskRunning
 		}

@@ -179,7 +179,7 @@ func TestApplyResources(t *testing.T) {
 		"busy":     {&peers{err: openflow.AtParty("10000", openflow.Errorf(openflow.CodeExhausted, "2 of 4 free").WithHint("wait"))}, plan.Grant{Party: host, Code: openflow.CodeExhausted, Text: "2 of 4 free (wait)"}},
 		"too much": {&peers{err: openflow.Errorf(openflow.CodeInvalid, "64 of 32")}, plan.Grant{Party: host, Code: openflow.CodeInvalid, Text: "64 of 32"}},
 		"away":     {&peers{away: openflow.Errorf(openflow.CodeUnavailable, "down")}, plan.Grant{Party: host, Code: openflow.CodeUnavailable, Text: "down"}},
-		"late":     {&peers{err: context.DeadlineExceeded}, plan.Grant{Party: host, Code: openflow.CodeDeadline, Text: "context deadline exceeded"}},
+		"late":     {&peers{err: context.DeadlineExceeded}, plan.Grant{Party: host, Code: openflow.CodeDeadline, Text: "no answer in time"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := tc.p.scheduling().ApplyResources(t.Context(), atHost)
@@ -197,16 +197,19 @@ func TestStopOfAnUnknownJobIsSuccess(t *testing.T) {
 func TestCollectTask(t *testing.T) {
 	for name, tc := range map[string]struct {
 		rec  openflow.TaskRecord
-		want string
+		want openflow.Cause
 	}{
-		"own node":    {openflow.TaskRecord{PartyStatus: openflow.TaskFailed, Reason: "exit code 7", ErrorReport: "no column x\nat line 3"}, "no column x"},
-		"no report":   {openflow.TaskRecord{PartyStatus: openflow.TaskFailed, Reason: "exit code 7"}, "exit code 7"},
-		"still going": {openflow.TaskRecord{PartyStatus: openflow.TaskRunning}, ""},
+		"only what is public": {openflow.TaskRecord{
+			PartyStatus: openflow.TaskFailed, Reason: "exit code 7", ErrorReport: "no column x\nat line 3",
+			Cause: openflow.Cause{Code: openflow.CodeInvalid, Text: "too few columns"},
+		}, openflow.Cause{Code: openflow.CodeInvalid, Text: "too few columns"}},
+		"nothing is public": {openflow.TaskRecord{PartyStatus: openflow.TaskFailed, Reason: "exit code 7"}, openflow.Cause{}},
+		"still going":       {openflow.TaskRecord{PartyStatus: openflow.TaskRunning}, openflow.Cause{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := (&peers{task: tc.rec}).scheduling().CollectTask(t.Context(), run)
 			require.NoError(t, err)
-			require.Equal(t, openflow.Report{Key: run, Status: tc.rec.PartyStatus, Error: tc.want}, got)
+			require.Equal(t, openflow.Report{Key: run, Status: tc.rec.PartyStatus, Cause: tc.want}, got)
 		})
 	}
 }

@@ -11,10 +11,11 @@ import (
 
 const taskColumns = `execution_id, job_id, task_name, version, role, party, scheduler, sync_type, component, provider,
 	status, party_status, reported, stop_status, cores, memory_bytes, resource_in_use, killed, runtime, container_name,
-	exit_code, log_digest, create_time, update_time, start_time, end_time, reason, error_report, spec, memory, gpus, gpu_ids, warnings`
+	exit_code, log_digest, create_time, update_time, start_time, end_time, reason, error_report, spec, memory, gpus, gpu_ids, warnings,
+	cause_code, cause_text, cause_consequence`
 
 const insertTask = `insert into task (` + taskColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-	$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)`
+	$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)`
 
 // taskKey is the condition that finds a task's row; its arguments are taskArgs. Names may contain underscores, so an
 // execution ID alone could be read as that of another job's task.
@@ -51,6 +52,7 @@ func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
 		t.Runtime, t.ContainerName, nullable(t.ExitCode), t.LogDigest, orNow(t.CreateTime, now), now,
 		millis(t.StartTime), millis(t.EndTime), t.Reason,
 		t.ErrorReport, spec, t.Memory, t.GPUs, strings.Join(t.GPUIDs, ","), warnings,
+		string(t.Cause.Code), t.Cause.Text, t.Cause.Consequence,
 	}, nil
 }
 
@@ -70,7 +72,8 @@ func scanTask(r row) (openflow.TaskRecord, error) {
 		&t.SyncType, &t.Component, &t.Provider, &t.Status, &t.PartyStatus, &t.Reported, &t.StopStatus, &t.Cores,
 		&t.MemoryBytes, &t.ResourceInUse, &t.Killed, &t.Runtime,
 		&t.ContainerName, &exit, &t.LogDigest, &created, &updated, &started, &ended, &t.Reason,
-		&t.ErrorReport, &spec, &t.Memory, &t.GPUs, &devices, &warnings)
+		&t.ErrorReport, &spec, &t.Memory, &t.GPUs, &devices, &warnings,
+		&t.Cause.Code, &t.Cause.Text, &t.Cause.Consequence)
 	if err != nil {
 		return t, err
 	}

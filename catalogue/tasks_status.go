@@ -31,7 +31,7 @@ var (
 		for _, to := range taskEnds {
 			m[to] = `update task set party_status = $4, reason = $5, error_report = case when $6 = '' then error_report else $6 end,
 				exit_code = coalesce($7, exit_code), log_digest = case when $8 = '' then log_digest else $8 end,
-				end_time = $9, update_time = $9 where ` + taskKey + ` and party_status in ` + quoted(openBefore(to))
+				end_time = $9, update_time = $9, cause_code = $10, cause_text = $11, cause_consequence = $12 where ` + taskKey + ` and party_status in ` + quoted(openBefore(to))
 		}
 		return m
 	}()
@@ -82,7 +82,7 @@ func (c *Catalogue) FinishTask(ctx context.Context, k openflow.TaskKey, end open
 	err = c.write(ctx, func(t *tx) error {
 		changed = false
 		n, err := t.exec(ctx, query, taskArgs(k, string(end.Status), end.Reason, end.ErrorReport, nullable(end.ExitCode),
-			end.LogDigest, now)...)
+			end.LogDigest, now, string(end.Cause.Code), end.Cause.Text, end.Cause.Consequence)...)
 		if err != nil {
 			return err
 		}
@@ -143,13 +143,14 @@ func (c *Catalogue) MarkTaskKilled(ctx context.Context, k openflow.TaskKey, stat
 	return classify("update "+k.String(), err)
 }
 
-// RecordTaskReport keeps what a task's container says of itself. The last word before the end counts; a task that has
+// RecordTaskReport keeps what a task's container says of itself, and what of it other parties may know. The last word before the end counts; a task that has
 // ended is left alone.
 //
 // Spec: fate-flow-api §3.1 (task/status).
-func (c *Catalogue) RecordTaskReport(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, report string) error {
+func (c *Catalogue) RecordTaskReport(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, report string, cause openflow.Cause) error {
 	_, err := c.exec(ctx, `update task set reported = $4, error_report = case when $5 = '' then error_report else $5 end,
-		update_time = $6 where `+taskKey+` and end_time = 0`, taskArgs(k, string(status), report, c.stamp())...)
+		update_time = $6, cause_code = $7, cause_text = $8, cause_consequence = $9 where `+taskKey+` and end_time = 0`,
+		taskArgs(k, string(status), report, c.stamp(), string(cause.Code), cause.Text, cause.Consequence)...)
 	return classify("update "+k.String(), err)
 }
 

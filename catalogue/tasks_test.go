@@ -331,19 +331,30 @@ func testRecordTaskReport(t *testing.T, newCatalogue opener) {
 	ctx := t.Context()
 	_, tasks := createJob(t, c, "j", guest)
 	k := tasks[0].Key
-	require.NoError(t, c.RecordTaskReport(ctx, k, openflow.TaskRunning, "a warning"))
-	require.NoError(t, c.RecordTaskReport(ctx, k, openflow.TaskSuccess, ""))
+	require.NoError(t, c.RecordTaskReport(ctx, k, openflow.TaskRunning, "a warning", openflow.Cause{Code: openflow.CodeInvalid, Text: "public"}))
+	require.NoError(t, c.RecordTaskReport(ctx, k, openflow.TaskSuccess, "", openflow.Cause{}))
 	got, err := c.Task(ctx, k)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskSuccess, got.Reported)
 	require.Equal(t, "a warning", got.ErrorReport)
 	require.Equal(t, openflow.TaskWaiting, got.PartyStatus, "what a container says ends nothing by itself")
 
-	_, err = c.FinishTask(ctx, k, openflow.TaskEnd{Status: openflow.TaskFailed, ErrorReport: "exit code 1"})
+	require.Empty(t, got.Cause, "the last word counts")
+
+	said := openflow.Cause{Code: openflow.CodeInvalid, Text: "too few rows", Consequence: true}
+	require.NoError(t, c.RecordTaskReport(ctx, k, openflow.TaskFailed, "a warning", said))
+	got, err = c.Task(ctx, k)
 	require.NoError(t, err)
-	require.NoError(t, c.RecordTaskReport(ctx, k, openflow.TaskFailed, "late"))
+	require.Equal(t, said, got.Cause)
+	require.NoError(t, c.RecordTaskReport(ctx, k, openflow.TaskSuccess, "", said))
+
+	judged := openflow.Cause{Code: openflow.CodeRejected, Text: "exit code 1"}
+	_, err = c.FinishTask(ctx, k, openflow.TaskEnd{Status: openflow.TaskFailed, ErrorReport: "exit code 1", Cause: judged})
+	require.NoError(t, err)
+	require.NoError(t, c.RecordTaskReport(ctx, k, openflow.TaskFailed, "late", openflow.Cause{Text: "late"}))
 	got, err = c.Task(ctx, k)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskSuccess, got.Reported)
 	require.Equal(t, "exit code 1", got.ErrorReport)
+	require.Equal(t, judged, got.Cause)
 }

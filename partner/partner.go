@@ -236,7 +236,9 @@ func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status ope
 	}
 	err := s.Engine.StopTask(ctx, t.Scheduler, t.Key, status, reason)
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
-		_, err = s.Store.FinishTask(ctx, t.Key, openflow.TaskEnd{Status: status, Reason: reason})
+		_, err = s.Store.FinishTask(ctx, t.Key, openflow.TaskEnd{
+			Status: status, Reason: reason, Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true},
+		})
 		if openflow.CodeOf(err) == openflow.CodeConflict {
 			return nil // its workflow has ended it meanwhile
 		}

@@ -97,7 +97,8 @@ func (j *jobRun) stopped() openflow.Stopped {
 // again until the deadline; one that has acknowledged it reports the ends of its runs, and is asked for what it does not
 // report.
 func (j *jobRun) confirm(ctx workflow.Context, ends map[openflow.Party]activities.JobUpdate) {
-	if j.stopped().Everywhere() {
+	told := func() string { return ends[j.plan.Parties[0]].Reason } // to the parties, with the end
+	if j.stopped().Everywhere() && j.reason == told() {
 		return
 	}
 	side, cancel := workflow.WithCancel(ctx)
@@ -111,25 +112,32 @@ func (j *jobRun) confirm(ctx workflow.Context, ends map[openflow.Party]activitie
 	if len(absent) == 0 {
 		_, _ = workflow.AwaitWithTimeout(ctx, atOnce, everywhere) // a disconnected context is not canceled
 	}
-	told := !everywhere()
+	lasts := !everywhere()
 	deadline := workflow.Now(ctx).Add(j.plan.Timing.Undo)
 	for !everywhere() && workflow.Now(ctx).Before(deadline) {
-		seen := j.stopped().Stopping
-		j.tellStopping(ctx, told)
-		_, _ = workflow.AwaitWithTimeout(ctx, deadline.Sub(workflow.Now(ctx)), func() bool { return !slices.Equal(j.stopped().Stopping, seen) })
+		seen := j.stopped()
+		j.tellStopping(ctx, lasts)
+		_, _ = workflow.AwaitWithTimeout(ctx, deadline.Sub(workflow.Now(ctx)), func() bool {
+			now := j.stopped()
+			return now.Reason != seen.Reason || !slices.Equal(now.Stopping, seen.Stopping)
+		})
 	}
 	if s := j.stopped(); len(s.Stopping) > 0 {
 		j.reason = plan.UnconfirmedReason(j.status, j.reason, s.Stopping)
 		workflow.GetLogger(ctx).Error("the end of the job is not confirmed", "job", j.plan.ID, "parties", s.Stopping)
 		j.settled = true
 	}
-	j.tellStopping(ctx, told)
+	j.tellStopping(ctx, lasts || j.reason != told())
 }
 
 // insist tells a party of the end until it acknowledges it.
 func (j *jobRun) insist(ctx workflow.Context, end activities.JobUpdate) {
 	err := call(ctx, j.plan.Timing.Undo, "stop at "+end.Party.String(), scheduling.StopJob, end, nil)
 	j.reached[end.Party] = ctx.Err() == nil && !openflow.CodeOf(err).Retryable()
+	if j.reached[end.Party] && j.reason != end.Reason { // the cause has become known meanwhile
+		u := activities.JobUpdate{PartyCall: end.PartyCall, Reason: j.stopped().Reason}
+		_ = call(ctx, 0, "tell "+end.Party.String(), scheduling.UpdateJob, u, nil) // news only
+	}
 }
 
 // inquire asks the parties that know of the end for runs whose end they have not reported, the longer it takes the less.

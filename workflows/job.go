@@ -50,6 +50,7 @@ type jobRun struct {
 	status   openflow.JobStatus // how it ended; empty until then
 	reason   string
 	code     openflow.Code // why it did not succeed; empty: not known
+	blames   bool          // the reason is a failed run, the first that is known
 	wake     workflow.ReceiveChannel
 
 	starting workflow.Mutex // held while a task is being started
@@ -99,12 +100,19 @@ func (j *jobRun) handlers(ctx workflow.Context) error {
 
 // take takes a party's word, from a report, a refusal or a collection.
 func (j *jobRun) take(ctx workflow.Context, r openflow.Report) {
-	if !j.state.Report(r) {
-		return
+	if j.state.Report(r) {
+		j.heard(ctx, r.Status)
 	}
+}
+
+// heard takes over that a run has come to another status. The cause of a job's failure may be reported after its end.
+func (j *jobRun) heard(ctx workflow.Context, status openflow.TaskStatus) {
 	j.news, j.moved = true, workflow.Now(ctx)
-	if r.Status.Terminal() {
+	if status.Terminal() {
 		j.ends++
+	}
+	if j.blames && !j.settled {
+		j.reason, j.code = j.state.Reason(), j.state.Code()
 	}
 }
 
@@ -203,6 +211,7 @@ func (j *jobRun) riders(tasks []openflow.TaskName) []openflow.Party {
 func (j *jobRun) drive(ctx workflow.Context) {
 	for {
 		j.news = false
+		j.awaitCause(ctx)
 		step := j.state.Next()
 		if j.stop != nil {
 			step.End, step.Reason, step.Code, step.Start = j.stop.Status, j.stop.Reason, "", nil
@@ -212,6 +221,7 @@ func (j *jobRun) drive(ctx workflow.Context) {
 			j.startTask(ctx, name)
 		}
 		if step.End != "" {
+			j.blames = j.stop == nil && step.End != openflow.JobSuccess
 			j.end(ctx, step.End, step.Reason, step.Code)
 			return
 		}
@@ -223,6 +233,18 @@ func (j *jobRun) drive(ctx workflow.Context) {
 			j.end(ctx, openflow.JobCanceled, "the job's workflow was canceled", openflow.CodeCanceled)
 			return
 		}
+	}
+}
+
+// causePatience is how long a job waits for the cause of a failure that is only a consequence, before it ends. The party
+// that failed first reports at about the same time.
+const causePatience = 3 * time.Second
+
+// awaitCause gives the party that failed first a moment to say so, when another one has told before it that it failed for
+// that. What comes later than that still corrects the reason; see heard.
+func (j *jobRun) awaitCause(ctx workflow.Context) {
+	if j.stop == nil && j.state.Suspect() {
+		_, _ = workflow.AwaitWithTimeout(ctx, causePatience, func() bool { return j.stop != nil || !j.state.Suspect() }) // drive looks again
 	}
 }
 
@@ -299,7 +321,11 @@ func (j *jobRun) startTask(ctx workflow.Context, name openflow.TaskName) {
 			key := openflow.TaskKey{Job: j.plan.ID, Task: name, Version: version, Party: p}
 			err := j.startAt(ctx, key)
 			if err != nil {
-				j.take(ctx, openflow.Report{Key: key, Status: openflow.TaskFailed, Error: err.Error(), Code: openflow.CodeOf(err)})
+				told := openflow.ForPartners(err)
+				why := openflow.Cause{Code: told.Code, Text: told.Public, Consequence: told.Consequence || j.status != ""}
+				if j.state.NotStarted(key, why) {
+					j.heard(ctx, openflow.TaskFailed)
+				}
 			}
 			return err
 		})
@@ -375,7 +401,8 @@ func (j *jobRun) giveUp(ctx workflow.Context, err error) {
 	if openflow.CodeOf(err) == openflow.CodeCanceled {
 		status = openflow.JobCanceled
 	}
-	j.end(ctx, status, err.Error(), openflow.CodeOf(err))
+	told := openflow.ForPartners(err) // all parties of the job read it
+	j.end(ctx, status, told.Error(), told.Code)
 }
 
 func (j *jobRun) record(ctx workflow.Context, status openflow.JobStatus, reason string, progress int) {

@@ -209,7 +209,7 @@ func TestFailingTaskEndsTheJob(t *testing.T) {
 	w.runs["b guest"], w.runs["c guest"], w.runs["c host"] = run{never: true}, run{never: true}, run{never: true}
 	start := w.env.Now()
 	require.Equal(t, openflow.JobFailed, w.run(diamond()))
-	const why = `task "b" failed at party 10000 (host): exit code 7`
+	const why = `task "b" failed at party 10000 (host): component noop failed: exit code 7`
 	require.Equal(t, why, w.last().Reason)
 	require.Equal(t, 50, w.last().Progress)
 	require.Empty(t, w.kinds("start d"))
@@ -272,7 +272,7 @@ func TestRefusedStartOfATask(t *testing.T) {
 	w.answer["start b host"] = always(openflow.CodeConflict, "the job is failed")
 	w.runs["b guest"] = run{never: true}
 	require.Equal(t, openflow.JobFailed, w.run(chain()))
-	require.Equal(t, `task "b" failed at party 10000 (host): at party 10000: the job is failed`, w.last().Reason)
+	require.Equal(t, `task "b" could not be started at party 10000 (host): the job is failed`, w.last().Reason)
 	require.Len(t, w.kinds("start b host"), 1)
 	require.Empty(t, w.kinds("start c"))
 }
@@ -281,7 +281,7 @@ func TestRefusedStartOfTheJob(t *testing.T) {
 	w := newWorld(t)
 	w.answer["startjob host"] = always(openflow.CodeConflict, "it is canceled here")
 	require.Equal(t, openflow.JobFailed, w.run(chain()))
-	require.Equal(t, `task "a" failed at party 10000 (host): at party 10000: it is canceled here`, w.last().Reason)
+	require.Equal(t, `task "a" could not be started at party 10000 (host): it is canceled here`, w.last().Reason)
 	require.Empty(t, w.kinds("start b"))
 	// The refusal may come first: then the guest is not asked any more, or refuses by itself.
 	require.Contains(t, []openflow.TaskStatus{"", openflow.TaskCanceled}, w.status[openflow.TaskKey{Job: "J", Task: "a", Party: guest}],
@@ -375,7 +375,7 @@ func TestCollectedFailureTellsWhy(t *testing.T) {
 	w.runs["b host"] = run{silent: true, status: openflow.TaskFailed, err: "exit code 7"}
 	w.answer["collect b host"] = times(2, openflow.CodeUnavailable, "restarts")
 	require.Equal(t, openflow.JobFailed, w.run(p))
-	require.Equal(t, `task "b" failed at party 10000 (host): exit code 7`, w.last().Reason)
+	require.Equal(t, `task "b" failed at party 10000 (host): component noop failed: exit code 7`, w.last().Reason)
 	require.Len(t, w.kinds("collect b host"), 3)
 }
 

@@ -55,7 +55,7 @@ func (t *taskRun) findPlace(ctx workflow.Context) error {
 		why := t.tellWait(ctx)
 		if why.Workers == 0 && why.Reason != "" {
 			return openflow.Errorf(openflow.CodeUnavailable, "%s took the task within %s", why.Reason, workflow.Now(ctx).Sub(began)).
-				WithHint("start one: openflow worker")
+				WithPublic("no worker of its site took the task").WithHint("start one: openflow worker")
 		}
 	}
 }
@@ -107,5 +107,6 @@ func (t *taskRun) gone(err error) error {
 	if t.place.Machine == "" || !neverStarted(err) {
 		return nil
 	}
-	return openflow.Errorf(openflow.CodeUnavailable, "machine %s is gone: its worker has not come back within %s", t.place, t.order.Pool.Gone)
+	return openflow.Errorf(openflow.CodeUnavailable, "machine %s is gone: its worker has not come back within %s", t.place, t.order.Pool.Gone).
+		WithPublic("the machine that ran it is gone")
 }

@@ -67,7 +67,7 @@ func TestTaskOfAPool(t *testing.T) {
 		"no worker": {
 			&machines{choose: func(int) (activities.Place, error) { return activities.Place{}, nobody() }}, nil,
 			activities.Outcome{
-				Status: openflow.TaskFailed, Code: openflow.CodeUnavailable,
+				Status: openflow.TaskFailed, Cause: openflow.Cause{Code: openflow.CodeUnavailable, Text: "no worker of its site took the task"},
 				Error: "no worker with label gpu took the task within 0s (start one: openflow worker)",
 			}, 2, []string{""},
 		},
@@ -82,13 +82,13 @@ func TestTaskOfAPool(t *testing.T) {
 		"the machine is gone": {
 			&machines{choose: chosen}, ends(activities.Outcome{}, nobody()),
 			activities.Outcome{
-				Status: openflow.TaskFailed, Code: openflow.CodeUnavailable,
+				Status: openflow.TaskFailed, Cause: openflow.Cause{Code: openflow.CodeUnavailable, Text: "the machine that ran it is gone"},
 				Error: "machine big (m1) is gone: its worker has not come back within 1m0s",
 			}, 0, []string{""},
 		},
 		"it cannot be run there": {
 			&machines{choose: chosen}, ends(activities.Outcome{}, activities.ToTemporal(openflow.Errorf(openflow.CodeNotFound, "no image"))),
-			activities.Outcome{Status: openflow.TaskFailed, Code: openflow.CodeNotFound, Error: "no image"}, 0, []string{"openflow.machine.m1"},
+			activities.Outcome{Status: openflow.TaskFailed, Cause: openflow.Cause{Code: openflow.CodeNotFound, Text: "its node could not run it"}, Error: "no image"}, 0, []string{"openflow.machine.m1"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestTaskOfAPool(t *testing.T) {
 			env.ExecuteWorkflow(workflows.Task, pooled("gpu"))
 			closed(t, env, tc.want)
 			require.Equal(t, tc.want, n.reports[0].Outcome)
-			require.True(t, tc.want.Code == "" || tc.want.Code == openflow.CodeNotFound || tc.want.Code.Retryable())
+			require.True(t, tc.want.Cause.Code == "" || tc.want.Cause.Code == openflow.CodeNotFound || tc.want.Cause.Code.Retryable())
 			require.Equal(t, tc.told, tc.machines.told.Load(), "how often the reason was told")
 			for i, q := range queues["ChooseMachine"] {
 				require.Equal(t, map[bool]string{true: "openflow.pool.gpu", false: "openflow.urgent.gpu"}[i == 0], q)

@@ -27,7 +27,7 @@ func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, err
 	out := t.toItsEnd(ctx)
 	cancel()
 	show(ctx, string(out.Status))
-	end := closing(out.Status, out.Error, out.Code)
+	end := closing(out.Status, out.Error, out.Cause.Code)
 	if !in.Report {
 		workflow.SetCurrentDetails(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
 		return out.Status, end
@@ -124,18 +124,19 @@ func (t *taskRun) record(ctx workflow.Context, out activities.Outcome, reachable
 // conclude is the outcome of a run whose activity has none: it was told to end, or it could not be run at all.
 func conclude(request EndRequest, err error) activities.Outcome {
 	if request.Status != "" {
-		return activities.Outcome{Status: request.Status, Error: request.Reason, Code: openflow.CodeCanceled}
+		return activities.Outcome{Status: request.Status, Error: request.Reason, Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true}}
 	}
-	code := openflow.CodeOf(err)
-	if code == openflow.CodeDeadline {
-		return activities.Outcome{Status: openflow.TaskTimeout, Error: "the run took longer than its timeout", Code: code}
+	if err == nil {
+		err = openflow.Errorf(openflow.CodeInternal, "the run ended without an outcome")
 	}
-	if code == openflow.CodeCanceled {
-		return activities.Outcome{Status: openflow.TaskCanceled, Error: "the run's workflow was canceled", Code: code}
+	out := activities.NotRun(err)
+	switch out.Cause.Code {
+	case openflow.CodeDeadline:
+		out.Status, out.Error = openflow.TaskTimeout, "the run took longer than its timeout"
+		out.Cause.Text = out.Error
+	case openflow.CodeCanceled:
+		out.Status, out.Error = openflow.TaskCanceled, "the run's workflow was canceled"
+		out.Cause.Text = out.Error
 	}
-	msg := "the run ended without an outcome"
-	if err != nil {
-		msg = err.Error()
-	}
-	return activities.Outcome{Status: openflow.TaskFailed, Error: msg, Code: code}
+	return out
 }

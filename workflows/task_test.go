@@ -109,7 +109,7 @@ func ends(out activities.Outcome, err error) func(context.Context, int) (activit
 }
 
 func TestTask(t *testing.T) {
-	failure := activities.Outcome{Status: openflow.TaskFailed, Error: "exit code 7", Code: openflow.CodeRejected}
+	failure := activities.Outcome{Status: openflow.TaskFailed, Error: "exit code 7", Cause: openflow.Cause{Code: openflow.CodeRejected, Text: "exit code 7"}}
 	lost := activities.ToTemporal(openflow.Errorf(openflow.CodeNotFound, "task \"a\" does not exist"))
 	for name, tc := range map[string]struct {
 		run      func(context.Context, int) (activities.Outcome, error)
@@ -120,15 +120,15 @@ func TestTask(t *testing.T) {
 		"failure is a result": {ends(failure, nil), failure, false},
 		"cannot be run": {
 			ends(activities.Outcome{}, lost),
-			activities.Outcome{Status: openflow.TaskFailed, Error: `task "a" does not exist`, Code: openflow.CodeNotFound}, true,
+			activities.Outcome{Status: openflow.TaskFailed, Error: `task "a" does not exist`, Cause: openflow.Cause{Code: openflow.CodeNotFound, Text: "its node could not run it"}}, true,
 		},
 		"no outcome": {
 			ends(activities.Outcome{}, nil),
-			activities.Outcome{Status: openflow.TaskFailed, Error: "the run ended without an outcome"}, true,
+			activities.Outcome{Status: openflow.TaskFailed, Error: "the run ended without an outcome", Cause: openflow.Cause{Code: openflow.CodeInternal, Text: "its node could not run it"}}, true,
 		},
 		"timeout of the activity": {
 			ends(activities.Outcome{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil)),
-			activities.Outcome{Status: openflow.TaskTimeout, Error: "the run took longer than its timeout", Code: openflow.CodeDeadline}, true,
+			activities.Outcome{Status: openflow.TaskTimeout, Error: "the run took longer than its timeout", Cause: openflow.Cause{Code: openflow.CodeDeadline, Text: "the run took longer than its timeout"}}, true,
 		},
 		"second attempt": {
 			func(_ context.Context, attempt int) (activities.Outcome, error) {
@@ -162,17 +162,17 @@ func TestEndSignal(t *testing.T) {
 	}{
 		"canceled": {
 			workflows.EndRequest{Status: openflow.TaskCanceled, Reason: "the job is canceled"},
-			activities.Outcome{Status: openflow.TaskCanceled, Error: "the job is canceled", Code: openflow.CodeCanceled},
+			activities.Outcome{Status: openflow.TaskCanceled, Error: "the job is canceled", Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true}},
 		},
 		"failed": {
 			workflows.EndRequest{Status: openflow.TaskFailed, Reason: "another party failed"},
-			activities.Outcome{Status: openflow.TaskFailed, Error: "another party failed", Code: openflow.CodeCanceled},
+			activities.Outcome{Status: openflow.TaskFailed, Error: "another party failed", Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true}},
 		},
 		"sent by hand without a status": {
-			workflows.EndRequest{}, activities.Outcome{Status: openflow.TaskCanceled, Code: openflow.CodeCanceled},
+			workflows.EndRequest{}, activities.Outcome{Status: openflow.TaskCanceled, Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true}},
 		},
 		"sent by hand with nonsense": {
-			workflows.EndRequest{Status: "running"}, activities.Outcome{Status: openflow.TaskCanceled, Code: openflow.CodeCanceled},
+			workflows.EndRequest{Status: "running"}, activities.Outcome{Status: openflow.TaskCanceled, Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

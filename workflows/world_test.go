@@ -64,6 +64,8 @@ type run struct {
 	after   time.Duration
 	status  openflow.TaskStatus
 	err     string
+	code    openflow.Code
+	follows bool // from what failed at another party
 	silent  bool // its report is lost
 	repeats int  // of its report
 	never   bool // it does not end by itself
@@ -398,7 +400,7 @@ func (w *world) end(k openflow.TaskKey, r run) {
 	}
 	for i := range r.repeats + 1 {
 		id := fmt.Sprintf("%s/%s/%d", k.ExecutionID(), r.status, i)
-		w.update(workflows.UpdateReport, id, openflow.Report{Key: k, Status: r.status, Error: r.err})
+		w.update(workflows.UpdateReport, id, openflow.Report{Key: k, Status: r.status, Cause: openflow.Cause{Code: r.code, Text: r.err, Consequence: r.follows}})
 	}
 }
 
@@ -416,7 +418,7 @@ func (p partnerNode) CollectTask(_ context.Context, _ openflow.PartyID, k openfl
 	}
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
-	return openflow.TaskRecord{Key: k, PartyStatus: p.w.status[k], Reason: p.w.runs[name].err}, nil
+	return openflow.TaskRecord{Key: k, PartyStatus: p.w.status[k], Cause: openflow.Cause{Text: p.w.runs[name].err}}, nil
 }
 
 // Faults.

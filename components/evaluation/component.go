@@ -81,7 +81,7 @@ func run(ctx context.Context, t *component.Task) error {
 // evaluate judges the rows of one input, each type of rows for itself, and lists what is worse than a constant.
 func (p params) evaluate(f *tables.Frame, metrics []metric) (result *object, poor []string, err error) {
 	if f.Rows() == 0 {
-		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "it has no rows")
+		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "it has no rows").WithPublic("its input has no rows")
 	}
 	result = &object{}
 	for _, part := range split(f) {

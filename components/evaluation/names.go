@@ -72,6 +72,7 @@ func (p params) choose() ([]metric, error) {
 				list[i] = m.name
 			}
 			return nil, openflow.Errorf(openflow.CodeInvalid, "parameter \"metrics\" names %q, which does not exist", name).
+				WithPublic("parameter \"metrics\" names one that does not exist").
 				WithHint("metrics are %s", strings.Join(list, ", "))
 		}
 		chosen = append(chosen, known[i])
@@ -94,5 +95,6 @@ func table(name string, f func(data) (*object, error)) metric {
 }
 
 func unavailable(data) (any, error) {
-	return nil, openflow.Errorf(openflow.CodeUnimplemented, "it compares two populations, and an evaluation has one")
+	return nil, openflow.Errorf(openflow.CodeUnimplemented, "it compares two populations, and an evaluation has one").
+		WithPublic("it cannot compute the metric psi")
 }

@@ -68,14 +68,15 @@ func run(ctx context.Context, t *component.Task) error {
 	guests, arbiters := t.PartiesOf(openflow.RoleGuest), t.PartiesOf(openflow.RoleArbiter)
 	if len(guests) != 1 || len(s.hosts) == 0 {
 		return openflow.Errorf(openflow.CodeInvalid, "%s has %d guests and %d hosts; coordinated_lr needs one guest and at least one host",
-			t.Key(), len(guests), len(s.hosts))
+			t.Key(), len(guests), len(s.hosts)).WithPublic("coordinated_lr needs one guest and at least one host")
 	}
 	s.guest = guests[0]
 	if t.Stage() == openflow.StagePredict {
 		return s.predict(ctx)
 	}
 	if len(arbiters) != 1 {
-		return openflow.Errorf(openflow.CodeInvalid, "%s has %d arbiters; training needs exactly one", t.Key(), len(arbiters))
+		return openflow.Errorf(openflow.CodeInvalid, "%s has %d arbiters; training needs exactly one", t.Key(), len(arbiters)).
+			WithPublic("training needs exactly one arbiter")
 	}
 	s.arbiter = arbiters[0]
 	p := defaults()

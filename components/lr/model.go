@@ -121,7 +121,8 @@ func loadModel(ctx context.Context, t *component.Task, key string) (model, []est
 		err = openflow.Errorf(openflow.CodeInvalid, "it has %d estimators", len(list))
 	}
 	if err != nil {
-		return model{}, nil, openflow.Errorf(openflow.CodeInvalid, "model %q of %s is not one of coordinated_lr: %w", key, t.Key(), err)
+		return model{}, nil, openflow.Errorf(openflow.CodeInvalid, "model %q of %s is not one of coordinated_lr: %w", key, t.Key(), err).
+			WithPublic("the model bound to %q is not one of coordinated_lr", key)
 	}
 	return m, list, nil
 }
@@ -129,14 +130,17 @@ func loadModel(ctx context.Context, t *component.Task, key string) (model, []est
 // coefficients returns weights as slice has them, and checks them against the table's features.
 func (e estimator) coefficients(t *component.Task, names []string) (w []float64, intercept bool, err error) {
 	if e.Param == nil {
-		return nil, false, openflow.Errorf(openflow.CodeInvalid, "the model of %s has no coefficients", t.Key())
+		return nil, false, openflow.Errorf(openflow.CodeInvalid, "the model of %s has no coefficients", t.Key()).
+			WithPublic("its model has no coefficients")
 	}
 	if len(e.Param.Coef) != len(names) || len(e.Header) != len(names) {
-		return nil, false, openflow.Errorf(openflow.CodeInvalid, "the model of %s has %d features, its table %d", t.Party(), len(e.Param.Coef), len(names))
+		return nil, false, openflow.Errorf(openflow.CodeInvalid, "the model of %s has %d features, its table %d", t.Party(), len(e.Param.Coef), len(names)).
+			WithPublic("its model and its table do not have the same columns")
 	}
 	for i, c := range e.Param.Coef {
 		if e.Header[i] != names[i] || len(c) != 1 {
 			return nil, false, openflow.Errorf(openflow.CodeInvalid, "feature %d of the model of %s is %q, of its table %q", i, t.Party(), e.Header[i], names[i]).
+				WithPublic("its model and its table do not have the same columns").
 				WithHint("a model is for the same columns in the same order")
 		}
 		w = append(w, c[0])
@@ -205,7 +209,8 @@ func (s *slice) continueFrom(t *component.Task, e estimator, names []string) err
 		return err
 	}
 	if intercept != s.intercept {
-		return openflow.Errorf(openflow.CodeInvalid, "the model of %s and its parameters disagree about the intercept", t.Party())
+		return openflow.Errorf(openflow.CodeInvalid, "the model of %s and its parameters disagree about the intercept", t.Party()).
+			WithPublic("its model and its parameters disagree about the intercept")
 	}
 	s.weights = w
 	if e.Optimizer.Optimizer == nil {

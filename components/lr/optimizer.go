@@ -52,6 +52,7 @@ func newOptimizer(set optimizerSet, coefficients int) (*optimizer, error) {
 		u = adagrad(r)
 	default:
 		return nil, openflow.Errorf(openflow.CodeUnimplemented, "optimizer %q is not offered", set.Method).
+			WithPublic("coordinated_lr does not offer that optimizer").
 			WithHint("use sgd, adam, rmsprop or adagrad")
 	}
 	o := &optimizer{rule: u, rate: r.number("lr", u.lrless, 0), decay: r.number("weight_decay", 0, 0), sign: 1}
@@ -76,7 +77,8 @@ func (o *optimizer) restore(s optimizerState) error {
 	fits := len(s.Shadow) == len(o.state.Shadow) && len(s.Slots) == len(o.state.Slots) &&
 		!slices.ContainsFunc(s.Slots, func(slot []float64) bool { return len(slot) != len(s.Shadow) })
 	if !fits {
-		return openflow.Errorf(openflow.CodeInvalid, "the optimizer's state in the model does not fit its coefficients")
+		return openflow.Errorf(openflow.CodeInvalid, "the optimizer's state in the model does not fit its coefficients").
+			WithPublic("the warm_start_model does not fit")
 	}
 	o.state = s
 	return nil

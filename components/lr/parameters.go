@@ -76,6 +76,7 @@ func defaults() parameters {
 func (p parameters) validate() error {
 	if p.HE.Kind == "mock" {
 		return openflow.Errorf(openflow.CodeRejected, "he_param.kind mock means no encryption; it is forbidden").
+			WithPublic("he_param.kind mock means no encryption; it is forbidden").
 			WithHint("leave he_param out; the scheme is CKKS")
 	}
 	if _, err := newOptimizer(p.Optimizer, 0); err != nil {
@@ -113,7 +114,7 @@ func (r *reader) value(name string) (any, bool) {
 
 func (r *reader) fail(format string, args ...any) {
 	if r.err == nil {
-		r.err = openflow.Errorf(openflow.CodeInvalid, r.of+": "+format, args...)
+		r.err = openflow.Errorf(openflow.CodeInvalid, r.of+": "+format, args...).WithPublic("an option of optimizer or scheduler is not accepted")
 	}
 }
 

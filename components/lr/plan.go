@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 
 	"openflow"
 	"openflow/components/lr/he"
@@ -77,11 +78,12 @@ func (p plan) batches() []span {
 func (p plan) validate() error {
 	if p.Rows < 1 || p.BatchRows < 1 || p.BatchRows > p.Rows || p.Epochs < 1 || p.Models < 1 || p.Models > maxClasses ||
 		len(p.Columns) < 2 || slices.Min(p.Columns) < 0 || !p.layout().Valid() || p.Precision < 1 || p.Precision > he.MaxPrecision {
-		return openflow.Errorf(openflow.CodeInvalid, "the guest's training plan is not valid").
+		return openflow.Errorf(openflow.CodeInvalid, "the guest's training plan is not valid").WithPublic("the guest's training plan is not valid").
 			WithHint("all parties of a task must run the same implementation of the component")
 	}
 	if widest := slices.Max(p.Columns); p.BatchRows <= widest {
 		return openflow.Errorf(openflow.CodeInvalid, "a batch of %d rows and a party with %d columns: its gradient would give the residuals away", p.BatchRows, widest).
+			WithPublic("a batch must have more rows than any party has columns").
 			WithHint("choose a batch_size above the number of columns of every party")
 	}
 	return nil
@@ -111,6 +113,7 @@ func (p plan) checkScores(t *component.Task, values []float64) error {
 	for _, v := range values {
 		if !(math.Abs(v) <= limit) {
 			return openflow.Errorf(openflow.CodeInvalid, "the scores of %s leave the range of the encryption (%g): training diverges", t.Party(), limit).
+				WithPublic("training diverges").
 				WithHint("scale the columns to mean 0 and standard deviation 1 before they are uploaded, or lower optimizer.optimizer_params.lr")
 		}
 	}
@@ -127,10 +130,11 @@ func (s *session) receivePlan(ctx context.Context) (plan, error) {
 		return plan{}, err
 	}
 	if p.Fault != "" {
-		return plan{}, openflow.Errorf(openflow.CodeInvalid, "no training: %s", p.Fault)
+		return plan{}, refusal("no training", p.Fault).AsConsequence()
 	}
 	if len(p.Columns) != len(s.hosts)+1 {
-		return plan{}, openflow.Errorf(openflow.CodeInvalid, "the guest's training plan is for %d parties, not %d", len(p.Columns), len(s.hosts)+1)
+		return plan{}, openflow.Errorf(openflow.CodeInvalid, "the guest's training plan is for %d parties, not %d", len(p.Columns), len(s.hosts)+1).
+			WithPublic("the guest's training plan is not for these parties")
 	}
 	return p, p.validate()
 }
@@ -151,10 +155,22 @@ func (s *session) enrol(ctx context.Context, mine enrolment) (hosts []enrolment,
 	return hosts, fault, nil
 }
 
+// elsewhere ends a fault that another party has.
+const elsewhere = ", its own task says why"
+
+// refusal is why there is no training or prediction, in words that every party may read.
+func refusal(what, fault string) *openflow.Error {
+	e := openflow.Errorf(openflow.CodeInvalid, "%s: %s", what, fault).WithPublic("%s: %s", what, fault)
+	if strings.HasSuffix(fault, elsewhere) {
+		return e.AsConsequence()
+	}
+	return e
+}
+
 func (s *session) compare(mine enrolment, host openflow.Party, e enrolment) string {
 	switch {
 	case e.Fault:
-		return host.String() + " cannot take part, its own task says why"
+		return host.String() + " cannot take part" + elsewhere
 	case e.Rows != mine.Rows || e.Digest != mine.Digest:
 		return differentIDs("its input", s.guest, host)
 	case e.Validate != mine.Validate:

@@ -58,7 +58,7 @@ func (s *session) predictGuest(ctx context.Context) error {
 	r, m, weights, err := s.readPrediction(ctx)
 	fault := ""
 	if err != nil {
-		fault = "the input of " + s.guest.String() + " is not usable, its own task says why"
+		fault = "the input of " + s.guest.String() + " is not usable" + elsewhere
 	} else {
 		mine := enrolmentOf(r, nil)
 		mine.Models = len(weights)
@@ -75,9 +75,10 @@ func (s *session) predictGuest(ctx context.Context) error {
 	case err != nil:
 		return err
 	case fault != "":
-		return openflow.Errorf(openflow.CodeInvalid, "no prediction: %s", fault)
+		return refusal("no prediction", fault)
 	case m.Threshold == nil || m.Labels.count() < 2 || len(weights) != len(m.Labels.positives()):
-		return openflow.Errorf(openflow.CodeInvalid, "input_model of %s lacks its labels or threshold", s.task.Key())
+		return openflow.Errorf(openflow.CodeInvalid, "input_model of %s lacks its labels or threshold", s.task.Key()).
+			WithPublic("input_model lacks its labels or threshold")
 	}
 	scores, err := s.collect(ctx, r, weights)
 	if err != nil {
@@ -106,7 +107,7 @@ func (s *session) predictHost(ctx context.Context) error {
 		return err
 	}
 	if v.Fault != "" {
-		return openflow.Errorf(openflow.CodeInvalid, "no prediction: %s", v.Fault)
+		return refusal("no prediction", v.Fault).AsConsequence()
 	}
 	if err := s.sendPartial(ctx, r, weights); err != nil {
 		return err

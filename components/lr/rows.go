@@ -29,10 +29,12 @@ type rows struct {
 // eyes; to the others goes notUsable.
 func newRows(t *component.Task, f *tables.Frame) (*rows, error) {
 	if f.Rows() == 0 {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "input of %s has no rows", t.Party())
+		return nil, openflow.Errorf(openflow.CodeInvalid, "input of %s has no rows", t.Party()).WithPublic("its input has no rows").
+			WithHint("after psi this means that the parties have no id in common")
 	}
 	if f.Schema.Weight != nil && t.Role() == openflow.RoleGuest {
 		return nil, openflow.Errorf(openflow.CodeUnimplemented, "weight column %q: coordinated_lr does not weight rows", f.Schema.Weight.Name).
+			WithPublic("coordinated_lr does not weight rows").
 			WithHint("remove the column or its role as weight")
 	}
 	r := &rows{frame: f, order: make([]int, f.Rows())}
@@ -65,7 +67,8 @@ func (r *rows) count() int { return len(r.order) }
 // numbers returns a column in sorted order.
 func (r *rows) numbers(t *component.Task, c tables.Column, v tables.Vector) ([]float64, error) {
 	if c.DType.Kind() == tables.Text {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: column %q is text; coordinated_lr needs numbers", t.Party(), c.Name)
+		return nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: column %q is text; coordinated_lr needs numbers", t.Party(), c.Name).
+			WithPublic("coordinated_lr takes columns of numbers only")
 	}
 	values := v.Float64s()
 	sorted := make([]float64, len(r.order))

@@ -111,6 +111,7 @@ func (s *slice) step(t *component.Task, g []float64, epoch int) error {
 	for _, w := range s.weights {
 		if !(math.Abs(w) <= maxCoefficient) {
 			return openflow.Errorf(openflow.CodeInvalid, "value(s) greater than %g found in model param of %s", maxCoefficient, t.Party()).
+				WithPublic("training diverges").
 				WithHint("training diverges: scale the columns to mean 0 and standard deviation 1 before they are uploaded, or lower optimizer.optimizer_params.lr")
 		}
 	}
@@ -153,13 +154,15 @@ func encodeNumbers(values []float64) []byte {
 // decodeNumbers reads exactly n finite numbers. Errors: CodeInvalid.
 func decodeNumbers(data []byte, n int) ([]float64, error) {
 	if len(data) != 8*n {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "a message holds %d bytes, not %d numbers", len(data), n)
+		return nil, openflow.Errorf(openflow.CodeInvalid, "a message holds %d bytes, not %d numbers", len(data), n).
+			WithPublic("a message has another length than it should")
 	}
 	values := make([]float64, n)
 	for i := range values {
 		values[i] = math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))
 		if math.IsNaN(values[i]) || math.IsInf(values[i], 0) {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "a message holds a number that is not finite")
+			return nil, openflow.Errorf(openflow.CodeInvalid, "a message holds a number that is not finite").
+				WithPublic("a message holds a number that is not finite")
 		}
 	}
 	return values, nil

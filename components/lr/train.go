@@ -35,7 +35,7 @@ func (s *session) receiveKey(ctx context.Context) (*he.Party, bool, error) {
 		return nil, false, err
 	}
 	if len(message) == 0 {
-		return nil, false, openflow.Errorf(openflow.CodeInvalid, "the arbiter's key is empty")
+		return nil, false, openflow.Errorf(openflow.CodeInvalid, "the arbiter's key is empty").WithPublic("the arbiter's key is empty")
 	}
 	p, err := he.NewParty(message[1:], s.parallel(ctx))
 	return p, message[0] == 1, err

@@ -35,6 +35,7 @@ func (s *session) trainArbiter(ctx context.Context, p parameters) error {
 	}
 	if a.parameters.EarlyStop != "weight_diff" && !a.plan.withLoss() {
 		return openflow.Errorf(openflow.CodeInvalid, "early_stop %s needs the loss, which exists with one host only", a.parameters.EarlyStop).
+			WithPublic("early_stop needs the loss, which exists with one host only").
 			WithHint("use weight_diff")
 	}
 	if a.authority, err = he.NewAuthority(s.parallel(ctx)); err != nil {

@@ -28,7 +28,7 @@ func (s *session) trainGuest(ctx context.Context, p parameters) error {
 	g := &guest{session: s, parameters: p}
 	fault, err := g.prepare(ctx)
 	if err != nil {
-		fault = "the input of " + s.guest.String() + " is not usable, its own task says why"
+		fault = "the input of " + s.guest.String() + " is not usable" + elsewhere
 	}
 	g.plan.Fault = fault
 	for _, to := range s.others() {
@@ -40,7 +40,7 @@ func (s *session) trainGuest(ctx context.Context, p parameters) error {
 	case err != nil:
 		return err
 	case fault != "":
-		return openflow.Errorf(openflow.CodeInvalid, "no training: %s", fault)
+		return refusal("no training", fault)
 	}
 	if g.party, g.norms, err = s.receiveKey(ctx); err != nil {
 		return err
@@ -91,7 +91,8 @@ func (g *guest) prepare(ctx context.Context) (fault string, err error) {
 		return fault, err
 	}
 	if g.previous != nil && len(g.previous) != len(g.classes.positives()) {
-		return "", openflow.Errorf(openflow.CodeInvalid, "warm_start_model of %s has %d models, the labels need %d", t.Party(), len(g.previous), len(g.classes.positives()))
+		return "", openflow.Errorf(openflow.CodeInvalid, "warm_start_model of %s has %d models, the labels need %d", t.Party(), len(g.previous), len(g.classes.positives())).
+			WithPublic("warm_start_model does not have one model for each class")
 	}
 	if len(hosts) > 1 && g.parameters.EarlyStop != "weight_diff" {
 		return "early_stop " + g.parameters.EarlyStop + " needs the loss, which exists with one host only (use weight_diff)", nil

@@ -89,7 +89,8 @@ func (h *host) prepare(ctx context.Context) (enrolment, error) {
 func (h *host) checkPlan() error {
 	columns := h.plan.Columns[1+slices.Index(h.hosts, h.task.Party())]
 	if h.plan.Rows != h.rows.count() || columns != len(h.rows.columns) || h.previous != nil && h.plan.Models != len(h.previous) {
-		return openflow.Errorf(openflow.CodeInvalid, "the guest's training plan does not fit the table of %s", h.task.Party())
+		return openflow.Errorf(openflow.CodeInvalid, "the guest's training plan does not fit the table of %s", h.task.Party()).
+			WithPublic("the guest's training plan does not fit the table of %s", h.task.Party())
 	}
 	return nil
 }

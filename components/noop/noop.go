@@ -67,7 +67,7 @@ func run(ctx context.Context, t *component.Task) error {
 		}
 	}
 	if p.Fail != "" {
-		return openflow.Errorf(openflow.CodeInternal, "noop failed: %s", string(p.Fail))
+		return openflow.Errorf(openflow.CodeInternal, "noop failed: %s", string(p.Fail)).WithPublic("it was asked to fail")
 	}
 	if !t.HasInput("input_data") {
 		return nil
@@ -77,7 +77,8 @@ func run(ctx context.Context, t *component.Task) error {
 		return err
 	}
 	if len(in) != 1 {
-		return openflow.Errorf(openflow.CodeInvalid, "noop passes one table on and was given %d", len(in))
+		return openflow.Errorf(openflow.CodeInvalid, "noop passes one table on and was given %d", len(in)).
+			WithPublic("noop passes one table on, not several")
 	}
 	return t.PassTable(ctx, "output_data", in[0].Namespace, in[0].Name)
 }

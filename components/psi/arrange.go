@@ -120,7 +120,8 @@ func (a *arrangement) distribute(in *tables.Reader, buckets []*bucket) error {
 }
 
 func changed(before, now int) error {
-	return openflow.Errorf(openflow.CodeConflict, "input table had %d rows when it was read for its ids, now %d", before, now)
+	return openflow.Errorf(openflow.CodeConflict, "input table had %d rows when it was read for its ids, now %d", before, now).
+		WithPublic("its input changed while it was read")
 }
 
 // bucket collects the rows of one stretch of the output in the order in which the input has them.

@@ -51,7 +51,7 @@ func run(ctx context.Context, t *component.Task) error {
 	guests, hosts := t.PartiesOf(openflow.RoleGuest), t.PartiesOf(openflow.RoleHost)
 	if len(guests) != 1 || len(hosts) == 0 {
 		return openflow.Errorf(openflow.CodeInvalid, "%s has %d guests and %d hosts; psi needs one guest and at least one host",
-			t.Key(), len(guests), len(hosts))
+			t.Key(), len(guests), len(hosts)).WithPublic("psi needs one guest and at least one host")
 	}
 	began := time.Now()
 	list, err := readIDs(ctx, t)
@@ -69,6 +69,9 @@ func run(ctx context.Context, t *component.Task) error {
 		return err
 	}
 	t.Log().Info("intersected", "rows", list.rows(), "shared_rows", result.rows(), "seconds", time.Since(began).Seconds())
+	if result.rows() == 0 && t.Policy().PSI.MinIntersection > 0 {
+		return nothingInCommon()
+	}
 	if err := result.write(ctx, t); err != nil {
 		return err
 	}
@@ -79,7 +82,7 @@ func run(ctx context.Context, t *component.Task) error {
 func (p parameters) validate(t *component.Task) error {
 	if p.Protocol != "ecdh_psi" { // in FATE's own words, as fate-components.md has them
 		return openflow.Errorf(openflow.CodeUnimplemented, "PSI protocol=%s does not implemented yet", p.Protocol).
-			WithHint("use ecdh_psi")
+			WithPublic("psi does not offer that protocol").WithHint("use ecdh_psi")
 	}
 	switch strings.ToLower(p.CurveType) {
 	case "p256", "p-256":
@@ -87,9 +90,17 @@ func (p parameters) validate(t *component.Task) error {
 		t.Log().Info("curve_type curve25519 is FATE's default; this implementation intersects on NIST P-256")
 	default:
 		return openflow.Errorf(openflow.CodeInvalid, "curve_type %q is not known", p.CurveType).
-			WithHint("use curve25519 (the default) or p256; both run on NIST P-256")
+			WithPublic("psi does not offer that curve").WithHint("use curve25519 (the default) or p256; both run on NIST P-256")
 	}
 	return nil
+}
+
+// nothingInCommon ends the task at all its parties alike: they all know the intersection. FATE goes on with no rows, and
+// the next component fails for a reason that does not tell.
+func nothingInCommon() error {
+	const text = "the parties have no match id in common"
+	return openflow.Errorf(openflow.CodeInvalid, text).WithPublic(text).
+		WithHint("check that all of them name the same kind of id, and write it in the same way")
 }
 
 // report saves the two metrics.

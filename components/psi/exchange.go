@@ -37,13 +37,15 @@ func greet(ctx context.Context, t *component.Task, peer openflow.Party, mine hel
 		return hello{}, err
 	}
 	if mine.IDs > 0 && theirs.IDs <= 0 {
-		return hello{}, openflow.Errorf(openflow.CodeInvalid, "input of %s has no rows: there is nothing to intersect", peer)
+		const text = "input of %s has no rows: there is nothing to intersect"
+		return hello{}, openflow.Errorf(openflow.CodeInvalid, text, peer).WithPublic(text, peer).AsConsequence()
 	}
 	return theirs, nil
 }
 
 func noRows(t *component.Task) error {
-	return openflow.Errorf(openflow.CodeInvalid, "input of %s has no rows: there is nothing to intersect", t.Party())
+	const text = "input of %s has no rows: there is nothing to intersect"
+	return openflow.Errorf(openflow.CodeInvalid, text, t.Party()).WithPublic(text, t.Party())
 }
 
 // chunks calls f with the bounds of consecutive chunks of 0…n−1.
@@ -90,7 +92,8 @@ func receivePoints(ctx context.Context, t *component.Task, key blind.Key, peer o
 			return err
 		})
 		if err != nil {
-			return openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tag, peer, err)
+			return openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tag, peer, err).
+				WithPublic("message %q from %s holds what is no point", tag, peer)
 		}
 		return f(lo, tags)
 	})
@@ -103,6 +106,7 @@ func receiveChunk(ctx context.Context, t *component.Task, peer openflow.Party, t
 	}
 	if len(message) != entries*size {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "message %q from %s has %d bytes, not %d", tag, peer, len(message), entries*size).
+			WithPublic("message %q from %s has another length than it should", tag, peer).
 			WithHint("all parties of a task must run the same implementation of the component")
 	}
 	return message, nil

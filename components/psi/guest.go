@@ -103,7 +103,7 @@ func (g *guest) greet(ctx context.Context, hosts []openflow.Party) ([]int, error
 			continue
 		}
 		if theirs.Repeated > 0 {
-			fault = cmp.Or(fault, error(repeatedIDs(host, theirs.Repeated)))
+			fault = cmp.Or(fault, error(repeatedIDs(host, theirs.Repeated).AsConsequence()))
 		}
 		counts[h] = theirs.IDs
 	}
@@ -115,6 +115,7 @@ func (g *guest) greet(ctx context.Context, hosts []openflow.Party) ([]int, error
 
 func repeatedIDs(host openflow.Party, n int) *openflow.Error {
 	return openflow.Errorf(openflow.CodeInvalid, "duplicate match_id detect: %s has %d rows whose match id occurs before", host, n).
+		WithPublic("the table of %s repeats match ids, which a host's may not", host).
 		WithHint("a host's match ids must be unique; remove the repeated rows from its table")
 }
 

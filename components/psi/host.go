@@ -42,8 +42,7 @@ func runHost(ctx context.Context, t *component.Task, list ids, guest openflow.Pa
 	return receiveMatches(ctx, t, guest, order)
 }
 
-// countRepeated counts the rows whose id has occurred before. The id itself goes into this party's log only: error
-// messages travel to the job's other parties.
+// countRepeated counts the rows whose id has occurred before. The first such id goes into this party's log.
 func countRepeated(t *component.Task, list ids) int {
 	seen := make(map[string]bool, list.rows())
 	repeated := 0

@@ -39,7 +39,8 @@ func readIDs(ctx context.Context, t *component.Task) (list ids, err error) {
 		list.match = append(list.match, f.MatchID...)
 	}
 	if list.rows() > math.MaxInt32 {
-		return ids{}, openflow.Errorf(openflow.CodeInvalid, "input of %s has %d rows; psi takes up to %d", t.Key(), list.rows(), math.MaxInt32)
+		return ids{}, openflow.Errorf(openflow.CodeInvalid, "input of %s has %d rows; psi takes up to %d", t.Key(), list.rows(), math.MaxInt32).
+			WithPublic("its input has more rows than psi takes")
 	}
 	return list, nil
 }
@@ -83,12 +84,14 @@ func decodeMatches(list []match, data []byte, limit int) ([]match, error) {
 	for len(data) > 0 {
 		position, n := binary.Uvarint(data)
 		if n <= 0 || position >= uint64(limit) {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "the guest's list of matches names a position that was not sent")
+			return nil, openflow.Errorf(openflow.CodeInvalid, "the guest's list of matches names a position that was not sent").
+				WithPublic("the guest's list of matches is not valid")
 		}
 		data = data[n:]
 		size, n := binary.Uvarint(data)
 		if n <= 0 || size > uint64(len(data)-n) {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "the guest's list of matches breaks off")
+			return nil, openflow.Errorf(openflow.CodeInvalid, "the guest's list of matches breaks off").
+				WithPublic("the guest's list of matches is not valid")
 		}
 		list = append(list, match{position: int(position), sampleID: string(data[n : n+int(size)])})
 		data = data[n+int(size):]

@@ -69,6 +69,7 @@ func rows(f *tables.Frame) []string {
 func TestIntersection(t *testing.T) {
 	tests := map[string]struct {
 		inputs map[openflow.Party]*tables.Frame
+		policy func(*openflow.Policy) // nil: the default
 		want   map[openflow.Party][]string
 	}{
 		"partial overlap, other order": {
@@ -115,8 +116,9 @@ func TestIntersection(t *testing.T) {
 				guest: {"2=b 1", "4=d 3"}, host: {"2=b 1", "4=d 0"}, second: {"2=b 0", "4=d 2"},
 			},
 		},
-		"empty intersection": {
+		"empty intersection at sites that let it be": {
 			inputs: map[openflow.Party]*tables.Frame{guest: table("g", true, "1=a"), host: table("h", false, "1=b")},
+			policy: func(p *openflow.Policy) { p.PSI.MinIntersection = 0 },
 			want:   map[openflow.Party][]string{guest: {}, host: {}},
 		},
 	}
@@ -124,7 +126,13 @@ func TestIntersection(t *testing.T) {
 		for _, bucket := range []int{1 << 17, 2} {
 			t.Run(fmt.Sprintf("%s/%d rows in memory", name, bucket), func(t *testing.T) {
 				defer psi.SetBucketRows(bucket)()
-				r := componenttest.RunOK(t, newCase(tc.inputs))
+				c := newCase(tc.inputs)
+				if tc.policy != nil {
+					p := openflow.DefaultPolicy()
+					tc.policy(&p)
+					c.Policies = map[openflow.Party]openflow.Policy{guest: p, host: p}
+				}
+				r := componenttest.RunOK(t, c)
 				for party, want := range tc.want {
 					got := r.Table(party, "output_data")
 					require.Equal(t, want, rows(got), "rows of %s", party)
@@ -364,4 +372,16 @@ func BenchmarkIntersect(b *testing.B) {
 		componenttest.RunOK(b, newCase(map[openflow.Party]*tables.Frame{guest: table("g", true, g...), host: table("h", false, h...)}))
 	}
 	b.ReportMetric(float64(2*n*b.N)/b.Elapsed().Seconds(), "ids/s")
+}
+
+// Nobody wants to go on with no rows, and everybody knows why there are none.
+func TestNothingInCommon(t *testing.T) {
+	r := componenttest.Run(t, newCase(map[openflow.Party]*tables.Frame{
+		guest: table("g", true, "1=a"), host: table("h", false, "1=b"), second: table("k", false, "1=a"),
+	}))
+	for _, p := range []openflow.Party{guest, host, second} {
+		require.Equal(t, openflow.Cause{Code: openflow.CodeInvalid, Text: "the parties have no match id in common"}, r.Parties[p].Cause, p.String())
+		require.Contains(t, r.Parties[p].Error, "the same kind of id")
+		require.Nil(t, r.Output(p, "output_data"))
+	}
 }

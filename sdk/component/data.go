@@ -47,7 +47,7 @@ func (t *Task) Table(ctx context.Context, key string) (*tables.Reader, error) {
 		return nil, err
 	}
 	if len(bound) != 1 {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "input %q of %s has %d tables, want one", key, t.Key(), len(bound))
+		return nil, public(openflow.CodeInvalid, "input %q of %s has %d tables, want one", key, t.Key(), len(bound))
 	}
 	return bound[0].Open(ctx)
 }
@@ -66,13 +66,14 @@ func (t *Task) Frame(ctx context.Context, key string) (*tables.Frame, error) {
 func (t *Task) Tables(ctx context.Context, key string) ([]Table, error) {
 	bound := t.config.InputArtifacts.Data[key]
 	if len(bound) == 0 {
-		return nil, openflow.Errorf(openflow.CodeNotFound, "input %q of %s is not given", key, t.Key())
+		return nil, public(openflow.CodeNotFound, "input %q of %s is not given", key, t.Key())
 	}
 	var list []Table
 	for _, c := range bound {
 		records, err := t.track(ctx, t.trackQuery(c))
 		if err != nil {
-			return nil, openflow.Errorf(openflow.CodeOf(err), "input %q of %s: %w", key, t.Key(), err)
+			return nil, openflow.Errorf(openflow.CodeOf(err), "input %q of %s: %w", key, t.Key(), err).
+				WithPublic("input %q is not to be had from its node", key)
 		}
 		for _, r := range records {
 			r.Producer, r.task = c.ProducerTask, t
@@ -96,7 +97,8 @@ func (b Table) Open(ctx context.Context) (*tables.Reader, error) {
 			return r, nil
 		}
 	}
-	return nil, errors.Join(openflow.Errorf(openflow.CodeOf(err), "table %s/%s: %w", b.Namespace, b.Name, err), body.Close())
+	e := openflow.Errorf(openflow.CodeOf(err), "table %s/%s: %w", b.Namespace, b.Name, err).WithPublic("an input table cannot be read")
+	return nil, errors.Join(e, body.Close())
 }
 
 func (t *Task) trackQuery(c channel) url.Values {
@@ -151,7 +153,8 @@ func (t *Task) PassTable(ctx context.Context, key, namespace, name string) error
 		err = openflow.Errorf(openflow.CodeNotFound, "it does not exist")
 	}
 	if err != nil {
-		return openflow.Errorf(openflow.CodeOf(err), "table %s/%s: %w", namespace, name, err)
+		return openflow.Errorf(openflow.CodeOf(err), "table %s/%s: %w", namespace, name, err).
+			WithPublic("the table that it is to pass on is not to be had from its node")
 	}
 	return t.saveTracking(ctx, tracking{
 		OutputKey: key, Namespace: namespace, Name: name, DataType: Unresolved,
@@ -191,7 +194,8 @@ func (t *Task) saveTracking(ctx context.Context, s tracking) error {
 	s.ExecutionID, s.Partitions = t.config.ExecutionID, outputPartitions
 	r := request{method: http.MethodPost, path: "/v2/worker/data/tracking/save", json: s}
 	if err := t.node.call(ctx, r, nil); err != nil {
-		return openflow.Errorf(openflow.CodeOf(err), "output %q of %s cannot be registered: %w", s.OutputKey, t.Key(), err)
+		return openflow.Errorf(openflow.CodeOf(err), "output %q of %s cannot be registered: %w", s.OutputKey, t.Key(), err).
+			WithPublic("its node did not take output %q", s.OutputKey)
 	}
 	return nil
 }
@@ -217,7 +221,7 @@ type outputs struct {
 func (t *Task) claimOutput(key string) (int, error) {
 	a, ok := t.component.artifact(t.component.Outputs, key, t.Role(), t.Stage())
 	if !ok {
-		return 0, openflow.Errorf(openflow.CodeInvalid, "component %q has no output %q for %s in stage %s",
+		return 0, public(openflow.CodeInvalid, "component %q has no output %q for %s in stage %s",
 			t.component.Name, key, t.Role(), t.Stage())
 	}
 	t.outputs.mu.Lock()
@@ -227,7 +231,7 @@ func (t *Task) claimOutput(key string) (int, error) {
 	}
 	index := t.outputs.written[key]
 	if index > 0 && !a.Multi {
-		return 0, openflow.Errorf(openflow.CodeConflict, "output %q of %s is written twice", key, t.Key())
+		return 0, public(openflow.CodeConflict, "output %q of %s is written twice", key, t.Key())
 	}
 	t.outputs.written[key]++
 	return index, nil

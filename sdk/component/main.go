@@ -66,7 +66,12 @@ func command(ctx context.Context, args []string, env func(string) string, stdout
 // OPENFLOW_LOG=json makes the log JSON lines; OPENFLOW_PATIENCE, a duration such as 90s, replaces the 30 minutes for
 // which the kit repeats a request that its node does not serve; TRACEPARENT makes requests part of the job's trace.
 func Run(ctx context.Context, env func(string) string, components ...Component) int {
-	return run(ctx, env, os.Stderr, components)
+	return RunTo(ctx, os.Stderr, env, components...)
+}
+
+// RunTo is Run with the log in log instead of standard error.
+func RunTo(ctx context.Context, log io.Writer, env func(string) string, components ...Component) int {
+	return run(ctx, env, log, components)
 }
 
 func run(ctx context.Context, env func(string) string, stderr io.Writer, components []Component) int {
@@ -130,33 +135,42 @@ func newTask(env func(string) string, log *slog.Logger) (*Task, error) {
 func (t *Task) choose(components []Component) error {
 	i := slices.IndexFunc(components, func(c Component) bool { return c.Name == t.config.Component })
 	if i < 0 {
-		return openflow.Errorf(openflow.CodeNotFound, "component %q is not in this image", t.config.Component).
+		return public(openflow.CodeNotFound, "component %q is not in this image", t.config.Component).
 			WithHint("it has %s", strings.Join(names(components), ", "))
 	}
 	t.component = components[i]
 	if !slices.Contains(t.component.Roles, t.Role()) {
-		return openflow.Errorf(openflow.CodeInvalid, "role %q not supported for component %q", t.Role(), t.component.Name)
+		return public(openflow.CodeInvalid, "role %q not supported for component %q", t.Role(), t.component.Name)
 	}
 	if !slices.Contains(t.component.stages(), t.Stage()) {
-		return openflow.Errorf(openflow.CodeInvalid, "stage %q not supported for component %q", t.Stage(), t.component.Name)
+		return public(openflow.CodeInvalid, "stage %q not supported for component %q", t.Stage(), t.component.Name)
 	}
 	for _, a := range t.component.Inputs {
 		_, active := t.component.artifact(t.component.Inputs, a.Key, t.Role(), t.Stage())
 		if active && !a.Optional && !t.HasInput(a.Key) {
-			return openflow.Errorf(openflow.CodeInvalid, "input %q of component %q is required", a.Key, t.component.Name)
+			return public(openflow.CodeInvalid, "input %q of component %q is required", a.Key, t.component.Name)
 		}
 	}
 	return nil
 }
 
+// public is an error whose whole text other parties may read.
+func public(code openflow.Code, format string, args ...any) *openflow.Error {
+	e := openflow.Errorf(code, format, args...)
+	return e.WithPublic("%s", e.Message)
+}
+
 // report tells the node how the task ended and gives the process's exit code. The report is repeated until the node
-// has it, also after the task was asked to end.
+// has it, also after the task was asked to end. Of an error, the node tells the other parties its code and what was
+// marked with WithPublic; the text itself is for this party's users.
 func (t *Task) report(ctx context.Context, failure error) int {
 	body := map[string]any{"execution_id": t.config.ExecutionID, "status": openflow.TaskSuccess, "error": ""}
 	code := ExitSuccess
 	if failure != nil {
 		t.log.Error("task failed", "error", failure)
 		body["status"], body["error"], code = openflow.TaskFailed, failure.Error(), ExitFailed
+		told := openflow.CauseOf(failure)
+		body["code"], body["public"], body["consequence"] = told.Code, told.Text, told.Consequence
 	}
 	r := request{method: http.MethodPost, path: "/v2/worker/task/status", json: body}
 	if err := t.node.call(context.WithoutCancel(ctx), r, nil); err != nil {
@@ -170,7 +184,7 @@ func (t *Task) report(ctx context.Context, failure error) int {
 func (t *Task) guard(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = openflow.Errorf(openflow.CodeInternal, "component panicked: %v", p)
+			err = openflow.Errorf(openflow.CodeInternal, "component panicked: %v", p).WithPublic("the component panicked")
 			t.log.Error("component panicked", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()

@@ -56,7 +56,8 @@ func (t *Task) Send(ctx context.Context, to openflow.Party, tag string, payload 
 		return err
 	}
 	if len(payload) > maxMessage {
-		return openflow.Errorf(openflow.CodeInvalid, "message %q to %s has %d bytes, more than %d", tag, to, len(payload), maxMessage)
+		return openflow.Errorf(openflow.CodeInvalid, "message %q to %s has %d bytes, more than %d", tag, to, len(payload), maxMessage).
+			WithPublic("message %q to %s is too large", tag, to)
 	}
 	topic := t.topics.get(name)
 	topic.mu.Lock()
@@ -69,7 +70,7 @@ func (t *Task) Send(ctx context.Context, to openflow.Party, tag string, payload 
 		}
 		chunk := append([]byte{flag}, payload[:n]...)
 		if err := t.push(ctx, name, to.ID, chunk); err != nil {
-			return openflow.Errorf(openflow.CodeOf(err), "message %q to %s: %w", tag, to, err)
+			return exchangeError(ctx, openflow.Errorf(openflow.CodeOf(err), "message %q to %s: %w", tag, to, err))
 		}
 		payload = payload[n:]
 	}
@@ -92,10 +93,10 @@ func (t *Task) Receive(ctx context.Context, from openflow.Party, tag string) ([]
 	for {
 		flag, chunk, err := t.nextChunk(ctx, name, topic)
 		if err != nil {
-			return nil, openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tag, from, err)
+			return nil, exchangeError(ctx, openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tag, from, err))
 		}
 		if len(topic.partial)+len(chunk) > maxMessage {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "message %q from %s has more than %d bytes", tag, from, maxMessage)
+			return nil, public(openflow.CodeInvalid, "message %q from %s has more than %d bytes", tag, from, maxMessage)
 		}
 		if flag == lastChunk && topic.partial == nil {
 			return chunk, nil
@@ -107,6 +108,20 @@ func (t *Task) Receive(ctx context.Context, from openflow.Party, tag string) ([]
 			return whole, nil
 		}
 	}
+}
+
+// exchangeError marks what follows from the end of another party: the session is closed once a party's run has ended, and
+// a partner that is silent for the whole patience has troubles of its own.
+func exchangeError(ctx context.Context, e *openflow.Error) error {
+	switch {
+	case ctx.Err() != nil:
+		return e
+	case e.Code == openflow.CodeCanceled:
+		return e.WithPublic("the exchange of messages was ended elsewhere").AsConsequence()
+	case e.Code == openflow.CodeUnavailable:
+		return e.WithPublic("no message gets through to the other parties").AsConsequence()
+	}
+	return e
 }
 
 // SendJSON is Send with value as JSON.
@@ -125,7 +140,8 @@ func (t *Task) ReceiveJSON(ctx context.Context, from openflow.Party, tag string,
 		return err
 	}
 	if err := json.Unmarshal(payload, into); err != nil {
-		return openflow.Errorf(openflow.CodeInvalid, "message %q from %s is not readable: %w", tag, from, err)
+		return openflow.Errorf(openflow.CodeInvalid, "message %q from %s is not readable: %w", tag, from, err).
+			WithPublic("message %q from %s is not readable", tag, from)
 	}
 	return nil
 }
@@ -133,7 +149,7 @@ func (t *Task) ReceiveJSON(ctx context.Context, from openflow.Party, tag string,
 // topicName is the name of a stream; peer must be somebody else in the task.
 func (t *Task) topicName(from, to, peer openflow.Party, tag string) (string, error) {
 	if peer == t.Party() || !t.hasParty(peer) {
-		return "", openflow.Errorf(openflow.CodeInvalid, "%s is not another party of %s", peer, t.Key())
+		return "", public(openflow.CodeInvalid, "%s is not another party of %s", peer, t.Key())
 	}
 	return side(from) + "~" + side(to) + "~" + tag, nil
 }
@@ -168,7 +184,7 @@ func (t *Task) nextChunk(ctx context.Context, name string, topic *topic) (flag b
 			topic.ack = reply.sequence
 		}
 		if len(reply.content) == 0 || reply.content[0] > moreFollow {
-			return 0, nil, openflow.Errorf(openflow.CodeInvalid, "not a message of this kit").
+			return 0, nil, public(openflow.CodeInvalid, "not a message of this kit").
 				WithHint("all parties of a task must run the same implementation of the component")
 		}
 		return reply.content[0], reply.content[1:], nil

@@ -30,21 +30,23 @@ const (
 func (t *Task) Model(ctx context.Context, key string, into any) error {
 	bound := t.config.InputArtifacts.Model[key]
 	if len(bound) == 0 {
-		return openflow.Errorf(openflow.CodeNotFound, "input %q of %s is not given", key, t.Key())
+		return public(openflow.CodeNotFound, "input %q of %s is not given", key, t.Key())
 	}
 	if len(bound) > 1 {
-		return openflow.Errorf(openflow.CodeInvalid, "input %q of %s has %d models, want one", key, t.Key(), len(bound))
+		return public(openflow.CodeInvalid, "input %q of %s has %d models, want one", key, t.Key(), len(bound))
 	}
 	packed, err := t.downloadModel(ctx, bound[0])
 	if err != nil {
-		return openflow.Errorf(openflow.CodeOf(err), "model %q of %s: %w", key, t.Key(), err)
+		return openflow.Errorf(openflow.CodeOf(err), "model %q of %s: %w", key, t.Key(), err).
+			WithPublic("input %q is not to be had from its node", key)
 	}
 	raw, err := unpackModel(packed)
 	if err == nil {
 		err = json.Unmarshal(raw, into)
 	}
 	if err != nil {
-		return openflow.Errorf(openflow.CodeInvalid, "model %q of %s is not readable: %w", key, t.Key(), err)
+		return openflow.Errorf(openflow.CodeInvalid, "model %q of %s is not readable: %w", key, t.Key(), err).
+			WithPublic("the model bound to %q is not readable", key)
 	}
 	return nil
 }

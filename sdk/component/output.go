@@ -76,7 +76,8 @@ func (w *TableWriter) Close(ctx context.Context) (err error) {
 	}
 	put := request{method: http.MethodPut, path: "/v2/worker/data/object", body: w.spool.open, contentType: contentArrow}
 	if err := t.node.call(ctx, put, &object); err != nil {
-		return openflow.Errorf(openflow.CodeOf(err), "output %q of %s cannot be uploaded: %w", w.key, t.Key(), err)
+		return openflow.Errorf(openflow.CodeOf(err), "output %q of %s cannot be uploaded: %w", w.key, t.Key(), err).
+			WithPublic("its node did not take output %q", w.key)
 	}
 	o := w.Overview()
 	return t.saveTracking(ctx, tracking{

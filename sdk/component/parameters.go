@@ -42,7 +42,7 @@ func decodeFields(prefix string, values map[string]json.RawMessage, target refle
 			given = false
 		}
 		if !given && field.Tag.Get("required") == "true" {
-			return openflow.Errorf(openflow.CodeInvalid, "parameter %q required", path)
+			return public(openflow.CodeInvalid, "parameter %q required", path)
 		}
 		if fallback, ok := field.Tag.Lookup("default"); ok && !given && prefix != "" {
 			raw, given = json.RawMessage(fallback), true
@@ -200,5 +200,6 @@ func valueError(path string, raw json.RawMessage, want string) error {
 	if len(text) > show {
 		text = text[:show] + "…"
 	}
-	return openflow.Errorf(openflow.CodeInvalid, "apply value `%s` to parameter `%s` failed: %s", text, path, want)
+	return openflow.Errorf(openflow.CodeInvalid, "apply value `%s` to parameter `%s` failed: %s", text, path, want).
+		WithPublic("parameter %q has a value that is not accepted", path)
 }

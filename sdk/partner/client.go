@@ -188,7 +188,7 @@ func absent(err error) bool {
 }
 
 func (c *Client) unreachable(format string, args ...any) *openflow.Error {
-	e := openflow.Errorf(openflow.CodeUnavailable, "the node "+format, args...)
+	e := openflow.Errorf(openflow.CodeUnavailable, "the node "+format, args...).WithPublic("the node does not answer")
 	e.Party = c.Peer
 	return e
 }
@@ -380,7 +380,7 @@ func (c *Client) CollectTask(ctx context.Context, _ openflow.PartyID, k openflow
 		return rec, c.unreachable("answered /v2/partner/task/collect with unreadable data: %v", err)
 	}
 	rec.Status, rec.PartyStatus = openflow.TaskStatus(s.Status), openflow.TaskStatus(s.PartyStatus)
-	rec.Reason, rec.Killed = s.Error, s.Stopping
+	rec.Cause, rec.Killed = s.FailureCause.Decode(), s.Stopping
 	if !rec.PartyStatus.Valid() {
 		return rec, c.unreachable("told an unknown status %q of %s", s.PartyStatus, k)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -190,7 +191,7 @@ func methods(t *testing.T) map[string]method {
 	start := openflow.TaskStart{TaskKey: taskK, StartsJob: true, Ended: []openflow.TaskUpdate{end}}
 	stop := openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why", Tasks: []openflow.TaskUpdate{end}}
 	begin := openflow.TaskUpdate{Key: taskK, Status: openflow.TaskRunning}
-	report := openflow.Report{Key: taskK, Status: openflow.TaskFailed, Error: "exit code 7", Code: openflow.CodeRejected}
+	report := openflow.Report{Key: taskK, Status: openflow.TaskFailed, Cause: openflow.Cause{Text: "exit code 7", Code: openflow.CodeRejected, Consequence: true}}
 	sub := openflow.Submission{DAG: d, Initiator: "9999", ID: jobK.Job, IdempotencyKey: "k", UserName: "u ä"}
 	return map[string]method{
 		"CreateJob": {
@@ -297,18 +298,43 @@ func TestErrorsArriveWhole(t *testing.T) {
 			openflow.CodeRejected, openflow.CodeExhausted, openflow.CodeUnavailable, openflow.CodeCanceled, openflow.CodeDeadline,
 			openflow.CodeUnimplemented, openflow.CodeInternal,
 		} {
-			sent := &openflow.Error{Code: code, Subject: openflow.AboutResource, Message: "2 of 4 cores", Hint: "wait", Err: io.EOF}
+			sent := &openflow.Error{Code: code, Subject: openflow.AboutResource, Message: "2 of 4 cores", Hint: "wait"}
 			p.backend.err = sent
 			var got *openflow.Error
 			require.ErrorAs(t, m.call(p.client), &got, "%s %s", name, code)
 			want := *sent
 			want.Party = "10000"
+			if code == openflow.CodeInternal {
+				want.Message, want.Hint = "only its own site knows why (internal)", ""
+			}
 			require.Empty(t, cmp.Diff(&want, got, cmpopts.IgnoreFields(openflow.Error{}, "Err")), "%s %s", name, code)
 		}
 	}
 	p.backend.err = openflow.AtParty("777", openflow.Errorf(openflow.CodeRejected, "no"))
 	_, err := p.client.Scheduler().CreateJob(t.Context(), "9999", openflow.Submission{DAG: dag(t)})
 	require.ErrorContains(t, err, "at party 777", "the party where it happened, not the one that tells it")
+}
+
+// What a database, a file system or a network has said at a node stays there.
+func TestForeignWordsStayAtTheirNode(t *testing.T) {
+	p := newPair(t)
+	for name, m := range methods(t) {
+		for _, sent := range []error{
+			openflow.Errorf(openflow.CodeNotFound, "open /home/ann/rows: %w", fs.ErrNotExist).WithHint("look into /home/ann"),
+			openflow.Errorf(openflow.CodeExhausted, "catalogue: %w", openflow.Errorf(openflow.CodeExhausted, "%w", io.ErrShortWrite)),
+			openflow.Errorf(openflow.CodeInternal, "a defect in /home/ann"),
+			io.ErrUnexpectedEOF,
+		} {
+			p.backend.err = sent
+			err := m.call(p.client)
+			require.Equal(t, openflow.CodeOf(sent), openflow.CodeOf(err), "%s %v", name, sent)
+			require.ErrorContains(t, err, "only its own site knows why")
+			require.NotContains(t, err.Error(), "/home/ann")
+			require.NotContains(t, err.Error(), "short write")
+		}
+		p.backend.err = openflow.Errorf(openflow.CodeInternal, "open /home/ann: %w", fs.ErrPermission).WithPublic("no disk")
+		require.ErrorContains(t, m.call(p.client), "no disk", "what is marked is told")
+	}
 }
 
 func TestAnswers(t *testing.T) {
@@ -318,10 +344,11 @@ func TestAnswers(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, p.backend.created, got)
 
-	p.backend.task = openflow.TaskRecord{Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, ErrorReport: "line 1\nline 2"}
+	p.backend.task = openflow.TaskRecord{Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, ErrorReport: "line 1\nline 2", Reason: "line 1",
+		Cause: openflow.Cause{Code: openflow.CodeInvalid, Text: "too few rows", Consequence: true}}
 	rec, err := p.client.CollectTask(t.Context(), "9999", taskK)
 	require.NoError(t, err)
-	require.Equal(t, openflow.TaskRecord{Key: taskK, Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, Reason: "line 1"}, rec)
+	require.Equal(t, openflow.TaskRecord{Key: taskK, Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, Cause: p.backend.task.Cause}, rec)
 	require.NoError(t, p.client.Probe(t.Context(), false))
 }
 

@@ -60,6 +60,6 @@ func (s scheduler) WakeJob(ctx context.Context, _ openflow.PartyID, id openflow.
 // ReportTask calls /v2/scheduler/task/report.
 func (s scheduler) ReportTask(ctx context.Context, _ openflow.PartyID, r openflow.Report) error {
 	return s.tell(ctx, "/v2/scheduler/task/report", wire.SchedulerReportTask{
-		TaskRef: wire.TaskRefOf(r.Key), Status: wire.Text(r.Status), Error: r.Error, Code: string(r.Code),
+		TaskRef: wire.TaskRefOf(r.Key), FailureCause: wire.EncodeCause(r.Cause), Status: wire.Text(r.Status),
 	})
 }

@@ -183,7 +183,28 @@ type PartnerRerunTask struct {
 	NewVersion *int `json:"new_version" check:"required"`
 }
 
-// TaskState is the data of POST /v2/partner/task/collect. Error is ours: part 7 #30.
+// FailureCause is what a party tells the others of how its run failed; ours. Nothing else of an error leaves its node.
+type FailureCause struct {
+	Text        string `json:"error,omitempty"` // that its author marked public
+	Code        string `json:"error_code,omitempty"`
+	Consequence bool   `json:"error_consequence,omitempty"` // it follows from what failed at another party
+}
+
+// EncodeCause makes the wire form of c.
+func EncodeCause(c openflow.Cause) FailureCause {
+	return FailureCause{Text: FirstLine(c.Text), Code: string(c.Code), Consequence: c.Consequence}
+}
+
+// Decode is the way back. Whoever sent it chose the text and the code: the one is bounded, the other has to be known.
+func (c FailureCause) Decode() openflow.Cause {
+	code := openflow.Code(c.Code)
+	if !code.Valid() {
+		code = ""
+	}
+	return openflow.Cause{Text: FirstLine(c.Text), Code: code, Consequence: c.Consequence}
+}
+
+// TaskState is the data of POST /v2/partner/task/collect. FailureCause is ours: part 7 #30.
 type TaskState struct {
 	JobID       string `json:"job_id"`
 	TaskID      string `json:"task_id"`
@@ -196,8 +217,8 @@ type TaskState struct {
 	UpdateTime  *int64 `json:"update_time"`
 	EndTime     *int64 `json:"end_time"`
 	Elapsed     *int64 `json:"elapsed"`
-	Error       string `json:"error,omitempty"`
-	Stopping    bool   `json:"stopping,omitempty"` // ours: it is being stopped, also before it has begun to run
+	FailureCause
+	Stopping bool `json:"stopping,omitempty"` // ours: it is being stopped, also before it has begun to run
 }
 
 // SchedulerCreateJob is the body of POST /v2/scheduler/job/create. The last three are ours: the ID that the initiator
@@ -222,12 +243,11 @@ type SchedulerStopJob struct {
 	StopStatus Text `json:"stop_status,omitempty"`
 }
 
-// SchedulerReportTask is the body of POST /v2/scheduler/task/report. Error and Code are ours: part 7 #30.
+// SchedulerReportTask is the body of POST /v2/scheduler/task/report. FailureCause is ours: part 7 #30.
 type SchedulerReportTask struct {
 	TaskRef
-	Status Text   `json:"status,omitempty"`
-	Error  string `json:"error,omitempty"`
-	Code   string `json:"error_code,omitempty"`
+	FailureCause
+	Status Text `json:"status,omitempty"`
 }
 
 // SiteProbe is the body of POST /v2/partner/site/info (ours): the peer is to call back when CallBack is set.

@@ -193,13 +193,12 @@ func EncodeTaskState(r openflow.TaskRecord) TaskState {
 		JobID: string(r.Key.Job), TaskID: string(r.Key.TaskID()), TaskVersion: r.Key.Version, Role: string(r.Key.Party.Role),
 		PartyID: string(r.Key.Party.ID), Status: string(r.Status), PartyStatus: string(r.PartyStatus),
 		StartTime: Millis(r.StartTime), UpdateTime: Millis(r.UpdateTime), EndTime: Millis(r.EndTime),
-		Elapsed: elapsed(r.StartTime, r.EndTime), Error: FirstLine(r.ErrorReport, r.Reason),
+		Elapsed: elapsed(r.StartTime, r.EndTime), FailureCause: EncodeCause(r.Cause),
 		Stopping: r.Killed && !r.PartyStatus.Terminal(),
 	}
 }
 
-// FirstLine is the first line of the first text that has one: an error as one party tells it to another, without the
-// rest of its report.
+// FirstLine is the first line of the first text that has one, and not all of a long one.
 func FirstLine(texts ...string) string {
 	for _, t := range texts {
 		line, _, _ := strings.Cut(strings.TrimSpace(t), "\n")

@@ -92,11 +92,27 @@ type MLMDMetadata struct {
 	APIVersion string `json:"api_version"`
 }
 
-// WorkerStatus is the body of POST /v2/worker/task/status.
+// WorkerStatus is the body of POST /v2/worker/task/status. Error is for this party's users; the last three, which are
+// ours, are what other parties may know. A container that sends Error alone tells them nothing.
 type WorkerStatus struct {
 	ExecutionID Text   `json:"execution_id" check:"required"`
 	Status      Text   `json:"status" check:"required"`
 	Error       string `json:"error,omitempty"`
+	Public      string `json:"public,omitempty"`
+	Code        string `json:"code,omitempty"`
+	Consequence bool   `json:"consequence,omitempty"`
+}
+
+// Cause is what other parties may know of the container's failure. CodeRejected where it names no code that is known.
+func (s WorkerStatus) Cause() openflow.Cause {
+	if openflow.TaskStatus(s.Status).Succeeded() || s.Error == "" && s.Public == "" {
+		return openflow.Cause{}
+	}
+	c := FailureCause{Text: s.Public, Code: s.Code, Consequence: s.Consequence}.Decode()
+	if c.Code == "" {
+		c.Code = openflow.CodeRejected
+	}
+	return c
 }
 
 // WorkerWarning is what a container warns its own party's users of; ours.

@@ -22,7 +22,7 @@ import (
 // Store is the part of the catalogue that containers read and write.
 type Store interface {
 	TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error)
-	RecordTaskReport(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, report string) error
+	RecordTaskReport(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, report string, cause openflow.Cause) error
 	AddTaskWarning(ctx context.Context, k openflow.TaskKey, text string) error
 	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
 	LatestOutputs(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, p openflow.Party, task openflow.TaskName) ([]openflow.OutputRecord, error)

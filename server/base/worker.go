@@ -32,7 +32,7 @@ func (a *API) status(r *http.Request) (any, error) {
 	if !status.Valid() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown task status %q", b.Status)
 	}
-	return nil, openflow.About(openflow.AboutTask, a.Store.RecordTaskReport(r.Context(), t.Key, status, b.Error))
+	return nil, openflow.About(openflow.AboutTask, a.Store.RecordTaskReport(r.Context(), t.Key, status, b.Error, b.Cause()))
 }
 
 // warning keeps what a container warns its own party's users of.

@@ -8,6 +8,7 @@ package interconnection
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -80,11 +81,11 @@ func (a *API) Routes(r chi.Router) {
 			"/v2/partner/fold/job/stop":        a.endJob,
 			"/v2/partner/fold/task/start":      a.openTask,
 		} {
+			answer := reply.JSON(a.Log, a.told(h))
 			if signed[path] {
-				r.With(a.sign).Post(path, reply.JSON(a.Log, h))
-				continue
+				answer = a.sign(answer).ServeHTTP
 			}
-			r.Post(path, reply.JSON(a.Log, h))
+			r.Post(path, answer)
 		}
 		if a.Transport != nil {
 			r.Post("/v1/interconn/chan/invoke", a.Transport.invoke)
@@ -160,7 +161,29 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		a.Transport.refuse(w, r, err)
 		return
 	}
-	reply.Error(a.Log, w, r, err)
+	reply.Error(a.Log, w, r, a.tell(r, err))
+}
+
+// told answers with what another party may read of an error; see openflow.ForPartners.
+func (a *API) told(h reply.Handler) reply.Handler {
+	return func(r *http.Request) (any, error) {
+		data, err := h(r)
+		return data, a.tell(r, err)
+	}
+}
+
+// tell is err in words for the caller. This node's log has the rest.
+func (a *API) tell(r *http.Request, err error) error {
+	var missing wire.MissingFields
+	if err == nil || errors.As(err, &missing) {
+		return err
+	}
+	told := openflow.ForPartners(err)
+	if full := err.Error(); told.Error() != full && told.Code != openflow.CodeInternal { // reply logs what is internal
+		a.Log.WarnContext(r.Context(), "a caller is not told why", "caller", Caller(r), "path", r.URL.Path, "told", told.Error(), "err", full)
+	}
+	told.Err = err
+	return told
 }
 
 // Prober calls another node to see whether it answers and knows this one.
@@ -425,6 +448,6 @@ func (a *API) reportTask(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return nil, a.Scheduler.ReportTask(r.Context(), Caller(r), openflow.Report{
-		Key: key, Status: openflow.TaskStatus(b.Status), Error: b.Error, Code: openflow.Code(b.Code),
+		Key: key, Status: openflow.TaskStatus(b.Status), Cause: b.FailureCause.Decode(),
 	})
 }

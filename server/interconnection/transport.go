@@ -60,7 +60,12 @@ func (t *Transport) answer(w http.ResponseWriter, r *http.Request, dialect ptp.D
 		reply.Note(r, err)
 		t.Log.DebugContext(r.Context(), "message refused", "caller", Caller(r), "session", r.Header.Get(ptp.HeaderSessionID), "err", err)
 	}
-	contentType, out := ptp.EncodeReply(dialect, ptp.Reply(err))
+	answer := ptp.Reply(err)
+	var known *ptp.Failure
+	if err != nil && !errors.As(err, &known) {
+		answer.Message = openflow.ForPartners(err).Error()
+	}
+	contentType, out := ptp.EncodeReply(dialect, answer)
 	w.Header().Set("Content-Type", contentType)
 	if _, err := w.Write(out); err != nil {
 		t.Log.DebugContext(r.Context(), "answer not written", "err", err)

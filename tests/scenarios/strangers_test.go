@@ -66,7 +66,7 @@ func TestStrangers(t *testing.T) {
 	atScheduler := peer(t, e, "10001", "9999").Scheduler()
 	_, err := atScheduler.StopJob(ctx, "10001", job, openflow.JobCanceled)
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
-	lie := openflow.Report{Key: hostKey, Status: openflow.TaskFailed, Error: "a lie"}
+	lie := openflow.Report{Key: hostKey, Status: openflow.TaskFailed, Cause: openflow.Cause{Text: "a lie"}}
 	require.Equal(t, openflow.CodePermission, openflow.CodeOf(atScheduler.ReportTask(ctx, "10000", lie)), "a report for another party")
 	lie.Key.Party = openflow.Party{Role: openflow.RoleHost, ID: "10001"}
 	require.NoError(t, atScheduler.ReportTask(ctx, "10001", lie), "a report of a party that is none of the task's changes nothing")

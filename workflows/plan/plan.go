@@ -34,6 +34,7 @@ func Of(d *openflow.DAG) ([]openflow.PlannedTask, error) {
 type State struct {
 	Tasks   []Task // in the order of the plan
 	Retries int    // how often a task that fails is tried again
+	reports int    // that have changed something
 }
 
 // Task is what the scheduler knows of one task.
@@ -44,8 +45,7 @@ type Task struct {
 	Started bool
 	Status  openflow.TaskStatus   // federated, as last announced
 	ByParty []openflow.TaskStatus // in the order of Parties
-	Failure string                // the first failure reported, for people
-	Code    openflow.Code         // of that failure, as far as it was told
+	blamed  *failure              // why it failed; nil while nothing is reported
 }
 
 // New is the state before the first task.
@@ -113,32 +113,6 @@ func (s *State) Started(name openflow.TaskName) {
 	}
 }
 
-// Report takes a party's word and tells whether it changed anything. A report for another version, from a stranger to
-// the task, or against a terminal status changes nothing.
-func (s *State) Report(r openflow.Report) bool {
-	t := s.Find(r.Key.Task)
-	if t == nil || r.Key.Version != t.Version {
-		return false
-	}
-	i := slices.Index(t.Parties, r.Key.Party)
-	if i < 0 || !t.ByParty[i].CanBecome(r.Status) || t.ByParty[i].Terminal() {
-		return false
-	}
-	t.ByParty[i] = r.Status
-	if r.Status.Terminal() && !r.Status.Succeeded() && t.Failure == "" {
-		t.Failure, t.Code = failure(r), r.Code
-	}
-	return true
-}
-
-func failure(r openflow.Report) string {
-	msg := fmt.Sprintf("task %q %s at party %s (%s)", r.Key.Task, r.Status, r.Key.Party.ID, r.Key.Party.Role)
-	if r.Error != "" {
-		msg += ": " + r.Error
-	}
-	return msg
-}
-
 // Merge is a task's federated status from those of its parties.
 //
 // Spec: fate-flow-api §4.6.3; pass counts as success.
@@ -197,7 +171,7 @@ func (s *State) Next() Step {
 		t := &s.Tasks[i]
 		if merged := Merge(t.ByParty); t.Started && merged != t.Status {
 			t.Status = merged
-			step.Announce = append(step.Announce, Announcement{t.Name, t.Version, merged, t.Failure})
+			step.Announce = append(step.Announce, Announcement{t.Name, t.Version, merged, t.reason()})
 			if retryable(merged) && t.Tries < s.Retries {
 				t.again()
 			}
@@ -222,7 +196,7 @@ func retryable(s openflow.TaskStatus) bool {
 func (t *Task) again() {
 	t.Version++
 	t.Tries++
-	t.Started, t.Status, t.Failure, t.Code = false, openflow.TaskWaiting, "", ""
+	t.Started, t.Status, t.blamed = false, openflow.TaskWaiting, nil
 	t.ByParty = slices.Repeat([]openflow.TaskStatus{openflow.TaskWaiting}, len(t.Parties))
 }
 
@@ -232,7 +206,7 @@ func (s *State) end() (openflow.JobStatus, string, openflow.Code) {
 	for _, end := range []openflow.TaskStatus{openflow.TaskFailed, openflow.TaskTimeout, openflow.TaskCanceled} {
 		for _, t := range s.Tasks {
 			if t.Status == end {
-				return openflow.JobStatus(end), t.Failure, t.Code
+				return openflow.JobStatus(end), s.Reason(), s.Code()
 			}
 		}
 	}
@@ -360,6 +334,19 @@ func UnconfirmedReason(status openflow.JobStatus, reason string, stopping []open
 		return reason
 	}
 	return reason + "; never confirmed by " + names(stopping)
+}
+
+// run finds the task of a key, and which of its parties the key is about; nil for what is not known or another version.
+func (s *State) run(k openflow.TaskKey) (*Task, int) {
+	t := s.Find(k.Task)
+	if t == nil || k.Version != t.Version {
+		return nil, 0
+	}
+	i := slices.Index(t.Parties, k.Party)
+	if i < 0 {
+		return nil, 0
+	}
+	return t, i
 }
 
 func names(parties []openflow.Party) string {

@@ -111,12 +111,12 @@ func TestNothingStartsAfterAFailure(t *testing.T) {
 	start(s, "b", "c")
 	both(s, "b", success)
 	r := report("c", host, failed)
-	r.Error = "exit code 7"
+	r.Cause = openflow.Cause{Code: openflow.CodeRejected, Text: "exit code 7"}
 	s.Report(r)
-	want := `task "c" failed at party 10000 (host): exit code 7`
+	want := `task "c" failed at party 10000 (host): component noop failed (rejected): exit code 7; users of party 10000 see more with "openflow job show"`
 	require.Empty(t, cmp.Diff(plan.Step{
 		Announce: announcements{{Task: "b", Status: success}, {Task: "c", Status: failed, Reason: want}},
-		End:      openflow.JobFailed, Reason: want, Progress: 75,
+		End:      openflow.JobFailed, Reason: want, Code: openflow.CodeRejected, Progress: 75,
 	}, s.Next()))
 }
 
@@ -165,7 +165,8 @@ func TestFailureOfTwoPartiesTellsTheFirst(t *testing.T) {
 	s := plan.New([]openflow.PlannedTask{task("a")}, 0)
 	start(s, "a")
 	first, second := report("a", guest, failed), report("a", host, canceled)
-	first.Error, second.Error = "the cause", "stopped"
+	first.Cause = openflow.Cause{Code: openflow.CodeRejected, Text: "the cause"}
+	second.Cause = openflow.Cause{Code: openflow.CodeCanceled, Text: "stopped", Consequence: true}
 	s.Report(first)
 	s.Report(second)
 	step := s.Next()

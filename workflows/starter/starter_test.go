@@ -207,7 +207,7 @@ func TestReportsAreToldApart(t *testing.T) {
 	require.NoError(t, e.ReportTask(t.Context(), openflow.Report{Key: key, Status: openflow.TaskFailed}))
 	require.Equal(t, "1", s.update.WorkflowID)
 	failed := s.update.UpdateID
-	require.NoError(t, e.ReportTask(t.Context(), openflow.Report{Key: key, Status: openflow.TaskFailed, Error: "more words"}))
+	require.NoError(t, e.ReportTask(t.Context(), openflow.Report{Key: key, Status: openflow.TaskFailed, Cause: openflow.Cause{Text: "more words"}}))
 	require.Equal(t, failed, s.update.UpdateID, "a repeat is one update")
 	require.NoError(t, e.ReportTask(t.Context(), openflow.Report{Key: key, Status: openflow.TaskSuccess}))
 	require.NotEqual(t, failed, s.update.UpdateID)

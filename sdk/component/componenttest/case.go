@@ -50,7 +50,9 @@ type Result struct {
 type PartyResult struct {
 	ExitCode int
 	Status   openflow.TaskStatus // as reported; empty when nothing was
-	Error    string              // as reported
+	Error    string              // as reported, for the party's own users
+	Cause    openflow.Cause      // and for the other parties
+	Log      string              // what the task has written
 	Warnings []string            // in the order of their arrival
 	Metrics  []Metric            // in the order of their arrival
 }

@@ -1,11 +1,13 @@
 package componenttest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 
@@ -95,28 +97,59 @@ type Execution struct {
 	node   *Node
 	c      Case
 	cancel map[openflow.Party]context.CancelFunc
+	logs   map[openflow.Party]*logBuffer
 	ended  map[openflow.Party]chan int
 }
 
 // Start runs the task at all its parties without waiting for them.
 func (n *Node) Start(ctx context.Context, c Case) *Execution {
 	n.t.Helper()
-	e := &Execution{node: n, c: c, cancel: map[openflow.Party]context.CancelFunc{}, ended: map[openflow.Party]chan int{}}
+	e := &Execution{
+		node: n, c: c, cancel: map[openflow.Party]context.CancelFunc{}, logs: map[openflow.Party]*logBuffer{},
+		ended: map[openflow.Party]chan int{},
+	}
 	for _, p := range c.Parties {
 		env := n.prepare(c, p)
 		partyCtx, cancel := context.WithCancel(ctx)
 		ended := make(chan int, 1)
-		e.cancel[p], e.ended[p] = cancel, ended
+		log := &logBuffer{}
+		e.cancel[p], e.ended[p], e.logs[p] = cancel, ended, log
 		go func() {
 			defer cancel()
-			ended <- component.Run(partyCtx, func(name string) string { return env[name] }, c.Component)
+			ended <- component.RunTo(partyCtx, log, func(name string) string { return env[name] }, c.Component)
 		}()
 	}
 	return e
 }
 
+// logBuffer is a task's log. It goes to standard error too, where a failed test shows it.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write takes what the task logs.
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, _ = b.text.Write(p) // never fails
+	return os.Stderr.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
 // Stop does to the task at party what SIGTERM does.
 func (e *Execution) Stop(party openflow.Party) { e.cancel[party]() }
+
+// Ended waits until the task has ended at party.
+func (e *Execution) Ended(party openflow.Party) {
+	code := <-e.ended[party]
+	e.ended[party] <- code // for Wait
+}
 
 // Wait waits until the task has ended at all parties.
 func (e *Execution) Wait() *Result {
@@ -126,7 +159,7 @@ func (e *Execution) Wait() *Result {
 		e.node.mu.Lock()
 		result := *e.node.results[key(p).ExecutionID()]
 		e.node.mu.Unlock()
-		result.ExitCode = code
+		result.ExitCode, result.Log = code, e.logs[p].String()
 		r.Parties[p] = &result
 	}
 	return r

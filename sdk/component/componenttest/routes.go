@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"openflow"
+	"openflow/sdk/wire"
 	"openflow/tables"
 )
 
@@ -209,17 +210,14 @@ func (n *Node) saveWarning(w http.ResponseWriter, r *http.Request, caller openfl
 }
 
 func (n *Node) saveStatus(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
-	var body struct {
-		ID     openflow.ExecutionID `json:"execution_id"`
-		Status openflow.TaskStatus  `json:"status"`
-		Error  string               `json:"error"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.ID != caller {
-		answer(w, 2000, fmt.Sprintf("No found task: execution_id[%s]", body.ID), nil)
+	var body wire.WorkerStatus
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || string(body.ExecutionID) != string(caller) {
+		answer(w, 2000, fmt.Sprintf("No found task: execution_id[%s]", body.ExecutionID), nil)
 		return
 	}
 	n.mu.Lock()
-	n.results[caller].Status, n.results[caller].Error = body.Status, body.Error
+	n.results[caller].Status, n.results[caller].Error = openflow.TaskStatus(body.Status), body.Error
+	n.results[caller].Cause = body.Cause()
 	n.mu.Unlock()
 	answer(w, 0, "success", nil)
 }

@@ -1,0 +1,251 @@
+package refusals_test
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"maps"
+	"math"
+
+	"openflow"
+	"openflow/components/lr"
+	"openflow/sdk/component"
+	"openflow/sdk/component/componenttest"
+	"openflow/tables"
+)
+
+const rowsOfTraining = 60
+
+// training is a job of coordinated_lr that would succeed.
+func training(hosts ...openflow.Party) componenttest.Case {
+	frames := map[openflow.Party]*tables.Frame{guest: marked(guest, rowsOfTraining, 2, true)}
+	parties := []openflow.Party{guest}
+	for _, h := range hosts {
+		frames[h], parties = marked(h, rowsOfTraining, 3, false), append(parties, h)
+	}
+	return componenttest.Case{
+		Component: lr.Component(), Stage: openflow.StageTrain, Parties: append(parties, arbiter), Inputs: inputs("train_data", frames),
+		Parameters: object{"epochs": 2, "init_param": object{"method": "zeros"}, "optimizer": object{
+			"method": "sgd", "penalty": "l2", "alpha": 0.01, "optimizer_params": object{"lr": 0.1}}},
+	}
+}
+
+func withTables(change func(g, h *tables.Frame)) componenttest.Case {
+	c := training(host)
+	change(c.Inputs[guest].Data["train_data"], c.Inputs[host].Data["train_data"])
+	return c
+}
+
+func withParameters(o object) componenttest.Case {
+	c := training(host)
+	c.Parameters = maps.Clone(c.Parameters)
+	maps.Copy(c.Parameters, o)
+	return c
+}
+
+// withModel binds a model of one estimator, or of several, to an input of a party.
+func withModel(c componenttest.Case, key string, of openflow.Party, estimator any, meta object) componenttest.Case {
+	in := c.Inputs[of]
+	in.Models = map[string]any{key: object{"data": object{"estimator": estimator}, "meta": meta}}
+	c.Inputs[of] = in
+	return c
+}
+
+func estimatorFor(f *tables.Frame, intercept bool) object {
+	var header []string
+	var coef [][]float64
+	for _, c := range f.Schema.Features {
+		header, coef = append(header, c.Name), append(coef, []float64{0.1})
+	}
+	param := object{"coef_": coef, "dtype": "float64"}
+	if intercept {
+		param["intercept_"] = []float64{0.1}
+	}
+	return object{"param": param, "header": header}
+}
+
+func metaOf() object {
+	return object{"optimizer_param": object{"method": "sgd", "penalty": "none", "optimizer_params": object{"lr": 0.1}},
+		"learning_rate_param": object{"method": "constant"}}
+}
+
+func sends(to openflow.Party, tag string, payload []byte) script {
+	return func(ctx context.Context, t *component.Task) error { return t.Send(ctx, to, tag, payload) }
+}
+
+func sendsPlan(to openflow.Party, change object) script {
+	p := object{"rows": rowsOfTraining, "batch_rows": rowsOfTraining, "epochs": 1, "models": 1, "columns": []int{3, 3}, "block": 64, "precision": 20}
+	maps.Copy(p, change)
+	payload, err := json.Marshal(p)
+	return func(ctx context.Context, t *component.Task) error {
+		if err != nil {
+			return err
+		}
+		return t.Send(ctx, to, "plan", payload)
+	}
+}
+
+func trainingCases() []refusalCase {
+	noArbiter := training(host)
+	noArbiter.Parties = noArbiter.Parties[:2]
+	noHost := training()
+	early := training(host, second)
+	early.Override = map[openflow.Party]map[string]any{guest: {"early_stop": "weight_diff"}, host: {"early_stop": "weight_diff"}, second: {"early_stop": "weight_diff"}}
+	wide := training(host)
+	wide.Parameters = maps.Clone(wide.Parameters)
+	wide.Parameters["batch_size"] = 10
+	wide.Inputs[guest].Data["train_data"] = marked(guest, rowsOfTraining, 12, true)
+	g, h := marked(guest, rowsOfTraining, 2, true), marked(host, rowsOfTraining, 3, false)
+	warm := func(of openflow.Party, estimator any, meta object) componenttest.Case {
+		return withModel(training(host), "warm_start_model", of, estimator, meta)
+	}
+	both := func(guestModel, hostModel any) componenttest.Case {
+		return withModel(warm(guest, guestModel, metaOf()), "warm_start_model", host, hostModel, metaOf())
+	}
+	shifted := estimatorFor(h, false)
+	shifted["header"] = []string{"marked-host-10000-column-1", "marked-host-10000-column-0", "marked-host-10000-column-2"}
+	unfit := estimatorFor(h, false)
+	unfit["optimizer"] = object{"optimizer": object{"steps": 1, "shadow": []float64{1}}}
+	ovr := metaOf()
+	ovr["ovr"] = true
+	diverging := object{"init_param": object{"method": "consts", "fill_val": 1e12}}
+	stepping := object{"epochs": 50, "optimizer": object{"method": "sgd", "penalty": "none", "alpha": 0, "optimizer_params": object{"lr": 1e11}}}
+	hostile := func(s script) map[openflow.Party]script { return map[openflow.Party]script{guest: s} }
+	numbers := binary.LittleEndian.AppendUint64(nil, math.Float64bits(math.NaN()))
+	key := func(payload []byte) map[openflow.Party]script {
+		return map[openflow.Party]script{arbiter: sends(guest, "public_key", payload)}
+	}
+	fault := "no training: the input of guest 9999 is not usable, its own task says why"
+	norm := withParameters(object{"early_stop": "weight_diff"})
+	return []refusalCase{
+		{name: "lr: no host", c: noHost, by: guest, want: "1 guests and 0 hosts", public: "coordinated_lr needs one guest and at least one host"},
+		{name: "lr: no arbiter", c: noArbiter, by: guest, want: "0 arbiters", public: "training needs exactly one arbiter"},
+		{name: "lr: host without rows", c: withTables(func(_, h *tables.Frame) { *h = *h.Take(nil) }), by: host, want: "has no rows", public: "its input has no rows"},
+		{name: "lr: weights", c: withTables(func(g, _ *tables.Frame) {
+			g.Schema.Weight, g.Weight = &tables.Column{Name: "marked-weight", DType: tables.Float64}, g.Features[0]
+		}), by: guest, want: `"marked-weight"`, public: "coordinated_lr does not weight rows"},
+		{name: "lr: repeated sample id", c: withTables(func(_, h *tables.Frame) { h.SampleID[7] = h.SampleID[8] }), by: host, want: "in rows "},
+		{name: "lr: text", c: withTables(func(_, h *tables.Frame) {
+			h.Schema.Features[1].DType, h.Features[1] = tables.Object, tables.NewStrings(h.MatchID)
+		}), by: host, want: `"marked-host-10000-column-1" is text`, public: "coordinated_lr takes columns of numbers only"},
+		{name: "lr: no value at the host", c: withTables(func(_, h *tables.Frame) { h.Features[2].Floats[56] = math.NaN() }), by: host,
+			want: `"marked-host-10000-column-2" has no value in row 56`},
+		{name: "lr: no value at the host, at the guest", c: withTables(func(_, h *tables.Frame) { h.Features[2].Floats[56] = math.NaN() }), by: guest,
+			want: "host 10000 cannot take part", ctx: true, public: "no training: host 10000 cannot take part, its own task says why"},
+		{name: "lr: no value at the guest", c: withTables(func(g, _ *tables.Frame) { g.Features[0].Floats[9] = math.Inf(1) }), by: guest,
+			want: `"marked-guest-9999-column-0" has no value in row 9`},
+		{name: "lr: no value at the guest, at the arbiter", c: withTables(func(g, _ *tables.Frame) { g.Features[0].Floats[9] = math.Inf(1) }), by: arbiter,
+			want: "guest 9999 is not usable", ctx: true, public: fault},
+		{name: "lr: no label", c: withTables(func(g, _ *tables.Frame) { g.Schema.Label, g.Label = nil, tables.Vector{} }), by: guest,
+			want: "no label column", public: "the guest's table has no label"},
+		{name: "lr: label with a fraction", c: withTables(func(g, _ *tables.Frame) {
+			values := make([]float64, rowsOfTraining)
+			values[4] = 17.25
+			g.Schema.Label.DType, g.Label = tables.Float64, tables.NewFloats(tables.Float64, values)
+		}), by: guest, want: `label "marked-guest-9999-label" is not a whole number in row 4`},
+		{name: "lr: one class", c: withTables(func(g, _ *tables.Frame) { clear(g.Label.Ints) }), by: guest, want: "one value only"},
+		{name: "lr: labels 0 and 2", c: withTables(func(g, _ *tables.Frame) {
+			for i := range g.Label.Ints {
+				g.Label.Ints[i] *= 2
+			}
+		}), by: guest, want: "has the values 0 and 2"},
+		{name: "lr: many classes", c: func() componenttest.Case {
+			c := training(host)
+			for p := range c.Inputs {
+				columns := len(c.Inputs[p].Data["train_data"].Features)
+				c.Inputs[p].Data["train_data"] = marked(p, 100, columns, p == guest)
+			}
+			for i := range 100 {
+				c.Inputs[guest].Data["train_data"].Label.Ints[i] = int64(i)
+			}
+			return c
+		}(), by: guest, want: "has 100 values"},
+		{name: "lr: other ids", c: withTables(func(_, h *tables.Frame) { h.SampleID[3] = "marked-sample" }), by: guest, want: "the same sample ids",
+			public: "no training: its input does not have the same sample ids at guest 9999 and host 10000 (let psi come before)"},
+		{name: "lr: other ids, at the host", c: withTables(func(_, h *tables.Frame) { h.SampleID[3] = "marked-sample" }), by: host, want: "the same sample ids",
+			ctx: true, public: "no training: its input does not have the same sample ids at guest 9999 and host 10000 (let psi come before)"},
+		{name: "lr: small batches", c: wide, by: guest, want: "would give the residuals away", public: "a batch must have more rows than any party has columns"},
+		{name: "lr: early stop", c: early, by: arbiter, want: "early_stop diff needs the loss", public: "early_stop needs the loss, which exists with one host only"},
+		{name: "lr: optimizer", c: withParameters(object{"optimizer": object{"method": "rprop", "optimizer_params": object{"lr": 1}}}), by: host,
+			want: `optimizer "rprop"`, public: "coordinated_lr does not offer that optimizer"},
+		{name: "lr: option", c: withParameters(object{"optimizer": object{"method": "sgd", "optimizer_params": object{"marked-option": 1}}}), by: host,
+			want: `"marked-option"`, public: "an option of optimizer or scheduler is not accepted"},
+		{name: "lr: options that are none", c: withParameters(object{"optimizer": object{"method": "sgd", "optimizer_params": []int{4711}}}), by: host,
+			want: "want an object", public: `parameter "optimizer.optimizer_params" has a value that is not accepted`},
+		{name: "lr: no encryption", c: withParameters(object{"he_param": object{"kind": "mock"}}), by: host, want: "forbidden",
+			public: "he_param.kind mock means no encryption; it is forbidden"},
+		{name: "lr: scores out of range", c: withParameters(diverging), by: host, want: "leave the range of the encryption", public: "training diverges"},
+		{name: "lr: coefficients out of range", c: withParameters(stepping), by: host, want: "found in model param", public: "training diverges"},
+		{name: "lr: warm start, classes", c: warm(guest, object{"0": estimatorFor(g, true), "1": estimatorFor(g, true)}, ovr), by: guest, want: "does not belong to that of",
+			public: "no training: the model of host 10000 does not belong to that of guest 9999"},
+		{name: "lr: warm start, number of models", c: withModel(
+			warm(guest, object{"0": estimatorFor(g, true), "1": estimatorFor(g, true)}, ovr),
+			"warm_start_model", host, object{"0": estimatorFor(h, false), "1": estimatorFor(h, false)}, ovr,
+		), by: guest, want: "has 2 models, the labels need 1", public: "warm_start_model does not have one model for each class"},
+		{name: "lr: warm start, a class is missing", c: warm(host, object{"0": estimatorFor(h, false), "2": estimatorFor(h, false)}, ovr), by: host,
+			want: "class 1 is missing", public: `the model bound to "warm_start_model" is not one of coordinated_lr`},
+		{name: "lr: warm start, nothing in it", c: warm(host, object{}, ovr), by: host, want: "it has 0 estimators",
+			public: `the model bound to "warm_start_model" is not one of coordinated_lr`},
+		{name: "lr: warm start, no coefficients", c: both(estimatorFor(g, true), object{"header": []string{"marked"}}), by: host, want: "has no coefficients",
+			public: "its model has no coefficients"},
+		{name: "lr: warm start, number of columns", c: both(estimatorFor(g, true), estimatorFor(g, false)), by: host, want: "has 2 features, its table 3",
+			public: "its model and its table do not have the same columns"},
+		{name: "lr: warm start, columns", c: both(estimatorFor(g, true), shifted), by: host, want: `is "marked-host-10000-column-1", of its table`,
+			public: "its model and its table do not have the same columns"},
+		{name: "lr: warm start, intercept", c: both(estimatorFor(g, true), estimatorFor(h, true)), by: host, want: "disagree about the intercept",
+			public: "its model and its parameters disagree about the intercept"},
+		{name: "lr: warm start, optimizer", c: both(estimatorFor(g, true), unfit), by: host, want: "does not fit its coefficients",
+			public: "the warm_start_model does not fit"},
+		{name: "lr: plan that is none", c: training(host), by: host, want: "plan is not valid", public: "the guest's training plan is not valid",
+			peers: hostile(sendsPlan(host, object{"epochs": 0}))},
+		{name: "lr: plan for others", c: training(host), by: host, want: "plan is for 3 parties", public: "the guest's training plan is not for these parties",
+			peers: hostile(sendsPlan(host, object{"columns": []int{3, 3, 3}}))},
+		{name: "lr: plan for another table", c: training(host), by: host, want: "does not fit the table of",
+			public: "the guest's training plan does not fit the table of host 10000", peers: hostile(sendsPlan(host, object{"rows": 59, "batch_rows": 59}))},
+		{name: "lr: key that is empty", c: training(host), by: guest, want: "key is empty", public: "the arbiter's key is empty", peers: key(nil)},
+		{name: "lr: norm of another length", c: norm, by: arbiter, want: "3 bytes, not 1 numbers", public: "a message has another length than it should",
+			peers: map[openflow.Party]script{guest: fakeGuest(norm, []byte("abc"))}},
+		{name: "lr: norm that is no number", c: norm, by: arbiter, want: "not finite", public: "a message holds a number that is not finite",
+			peers: map[openflow.Party]script{guest: fakeGuest(norm, numbers)}},
+	}
+}
+
+// fakeGuest is a guest that trains as it should, until the arbiter asks for the length of its step.
+func fakeGuest(c componenttest.Case, norm []byte) script {
+	return func(ctx context.Context, t *component.Task) error {
+		if err := t.Send(ctx, arbiter, "delta_norm", norm); err != nil { // comes before its own, which is never read
+			return err
+		}
+		return c.Component.Run(ctx, t)
+	}
+}
+
+func predictionCases() []refusalCase {
+	frames := map[openflow.Party]*tables.Frame{guest: marked(guest, 20, 2, true), host: marked(host, 20, 3, false)}
+	run := func(meta object) componenttest.Case {
+		c := componenttest.Case{Component: lr.Component(), Stage: openflow.StagePredict, Parties: []openflow.Party{guest, host}, Inputs: inputs("test_data", frames)}
+		c = withModel(c, "input_model", guest, estimatorFor(frames[guest], true), meta)
+		return withModel(c, "input_model", host, estimatorFor(frames[host], false), metaOf())
+	}
+	good := metaOf()
+	good["labels"], good["threshold"] = []int{0, 1}, 0.5
+	broken := run(good)
+	h := marked(host, 20, 3, false)
+	h.Features[0].Floats[11] = math.NaN()
+	broken.Inputs[host].Data["test_data"] = h
+	partial := func(ctx context.Context, t *component.Task) error {
+		real := lr.Component()
+		if err := t.Send(ctx, guest, "h_pred", []byte("abc")); err != nil {
+			return err
+		}
+		return real.Run(ctx, t)
+	}
+	return []refusalCase{
+		{name: "lr: prediction without labels", c: run(metaOf()), by: guest, want: "lacks its labels or threshold", public: "input_model lacks its labels or threshold"},
+		{name: "lr: prediction, no value at the host", c: broken, by: host, want: "has no value in row 11"},
+		{name: "lr: prediction, no value at the host, at the guest", c: broken, by: guest, want: "host 10000 cannot take part", ctx: true,
+			public: "no prediction: host 10000 cannot take part, its own task says why"},
+		{name: "lr: prediction, partial scores", c: run(good), by: guest, want: "partial scores of host 10000",
+			public: "a message has another length than it should", peers: map[openflow.Party]script{host: partial}},
+	}
+}

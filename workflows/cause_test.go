@@ -1,0 +1,66 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+)
+
+const (
+	theCause       = `task "a" failed at party 10000 (host): component noop refused its input or parameters (invalid): too few rows; users of party 10000 see more with "openflow job show"`
+	theConsequence = `task "a" failed at party 9999 (guest): component noop was stopped (canceled): session ended; users of party 9999 see more with "openflow job show"`
+)
+
+// guestFollows is a world in which the guest of task a tells after a second that it failed because of the host, which
+// tells why after that long.
+func guestFollows(t *testing.T, after time.Duration) *world {
+	w := newWorld(t)
+	w.runs["a guest"] = run{status: openflow.TaskFailed, code: openflow.CodeCanceled, err: "session ended", follows: true}
+	w.runs["a host"] = run{after: after, status: openflow.TaskFailed, code: openflow.CodeInvalid, err: "too few rows", undying: true}
+	return w
+}
+
+func TestTheCauseIsWaitedFor(t *testing.T) {
+	w := guestFollows(t, 2*time.Second)
+	require.Equal(t, openflow.JobFailed, w.run(chain()))
+	for _, c := range w.called("stop ") {
+		require.Equal(t, theCause, c.reason, c.what)
+	}
+	require.Equal(t, theCause, w.last().Reason)
+	require.NotContains(t, w.reasons(), theConsequence, "nobody has ever read it")
+}
+
+func TestTheCauseIsNotWaitedForLong(t *testing.T) {
+	w := guestFollows(t, 10*time.Second)
+	require.Equal(t, openflow.JobFailed, w.run(chain()))
+	stops := w.called("stop ")[:2] // the host's is repeated while its run goes on
+	started := w.called("start a guest")[0].at
+	for _, c := range stops {
+		require.Equal(t, theConsequence, c.reason, "what is known then")
+		require.Less(t, c.at.Sub(started), 5*time.Second)
+	}
+	require.Equal(t, theCause, w.last().Reason, "but the truth is told once it is known")
+	for _, party := range []string{"guest", "host"} {
+		told := w.called("update " + party)
+		require.NotEmpty(t, told)
+		require.Equal(t, theCause, told[len(told)-1].reason, party)
+	}
+}
+
+func TestConsequencesOnly(t *testing.T) {
+	w := guestFollows(t, 2*time.Second)
+	w.runs["a host"] = run{status: openflow.TaskFailed, code: openflow.CodeCanceled, err: "session ended", follows: true, after: 2 * time.Second}
+	require.Equal(t, openflow.JobFailed, w.run(chain()))
+	require.Equal(t, theConsequence, w.last().Reason)
+}
+
+// Somebody who stops the job is not blamed for a failure, nor is the failure for the stop.
+func TestStopWhileTheCauseIsWaitedFor(t *testing.T) {
+	w := guestFollows(t, time.Minute)
+	w.after(3*time.Second, func() { w.stop(openflow.JobCanceled, "enough") })
+	require.Equal(t, openflow.JobCanceled, w.run(chain()))
+	require.Equal(t, "enough", w.last().Reason)
+}

@@ -1,0 +1,143 @@
+package plan
+
+import (
+	"fmt"
+
+	"openflow"
+)
+
+// failure is what a task's end is blamed on: the word of one party.
+type failure struct {
+	report  openflow.Report
+	order   int  // of the report among all that have come
+	started bool // the run had begun, so its own party's users see more of it
+}
+
+// Report takes a party's word and tells whether it changed anything. A report for another version, from a stranger to
+// the task, or against a terminal status changes nothing.
+func (s *State) Report(r openflow.Report) bool { return s.take(r, true) }
+
+// NotStarted takes that a party would not start a run, or could not be asked to.
+func (s *State) NotStarted(k openflow.TaskKey, why openflow.Cause) bool {
+	return s.take(openflow.Report{Key: k, Status: openflow.TaskFailed, Cause: why}, false)
+}
+
+func (s *State) take(r openflow.Report, started bool) bool {
+	t, i := s.run(r.Key)
+	if t == nil || !t.ByParty[i].CanBecome(r.Status) || t.ByParty[i].Terminal() {
+		return false
+	}
+	t.ByParty[i] = r.Status
+	s.reports++
+	if r.Status == openflow.TaskCanceled && r.Cause == (openflow.Cause{}) {
+		r.Consequence = true // of whatever made somebody stop it
+	}
+	if r.Status.Terminal() && !r.Status.Succeeded() {
+		t.blamed = earlier(t.blamed, &failure{report: r, order: s.reports, started: started})
+	}
+	return true
+}
+
+// earlier is the failure of two that caused the other one: the first to be reported. One that follows from what failed at
+// another party only stands while nothing else is known.
+func earlier(a, b *failure) *failure {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	case a.report.Consequence != b.report.Consequence:
+		if a.report.Consequence {
+			return b
+		}
+		return a
+	case b.order < a.order:
+		return b
+	}
+	return a
+}
+
+// first is the failure that the job's end is blamed on; nil while there is none.
+func (s *State) first() (t *Task, f *failure) {
+	for i := range s.Tasks {
+		if g := earlier(f, s.Tasks[i].blamed); g != f {
+			t, f = &s.Tasks[i], g
+		}
+	}
+	return t, f
+}
+
+// Reason says for all parties why the job has failed; empty when nothing has.
+func (s *State) Reason() string {
+	t, f := s.first()
+	if f == nil {
+		return ""
+	}
+	return t.reason()
+}
+
+// Code is that of the failure that Reason tells.
+func (s *State) Code() openflow.Code {
+	if _, f := s.first(); f != nil {
+		return f.report.Code
+	}
+	return ""
+}
+
+// Suspect reports whether the failures that have been reported so far only follow from one that has not, while a party of
+// such a task is still silent.
+func (s *State) Suspect() bool {
+	t, f := s.first()
+	if f == nil || !f.report.Consequence {
+		return false
+	}
+	for _, st := range t.ByParty {
+		if !st.Terminal() {
+			return true
+		}
+	}
+	return false
+}
+
+// reason tells everybody why the task has failed, in words that say nothing of any party's data.
+func (t *Task) reason() string {
+	if t.blamed == nil {
+		return ""
+	}
+	r := t.blamed.report
+	where := fmt.Sprintf("party %s (%s)", r.Key.Party.ID, r.Key.Party.Role)
+	if !t.blamed.started {
+		return fmt.Sprintf("task %q could not be started at %s: %s", t.Name, where, r.Text)
+	}
+	msg := fmt.Sprintf("task %q %s at %s: component %s %s", t.Name, r.Status, where, t.Component, t.did())
+	if r.Status == openflow.TaskFailed && r.Code != "" {
+		msg += fmt.Sprintf(`; users of party %s see more with "openflow job show"`, r.Key.Party.ID)
+	}
+	return msg
+}
+
+// did says what the component did, with what it or its node lets everybody know.
+func (t *Task) did() string {
+	c := t.blamed.report.Cause
+	if c.Code == "" && c.Text == "" {
+		return "failed, and its site does not say why"
+	}
+	verb := "failed"
+	switch c.Code {
+	case openflow.CodeInvalid:
+		verb = "refused its input or parameters"
+	case openflow.CodeUnimplemented:
+		verb = "does not offer what it was asked for"
+	case openflow.CodeCanceled:
+		verb = "was stopped"
+	case openflow.CodeUnauthorized, openflow.CodePermission, openflow.CodeNotFound, openflow.CodeConflict, openflow.CodeRejected,
+		openflow.CodeExhausted, openflow.CodeUnavailable, openflow.CodeDeadline, openflow.CodeInternal:
+	}
+	if c.Code != "" {
+		verb += " (" + string(c.Code) + ")"
+	}
+	if c.Text != "" {
+		verb += ": " + c.Text
+	}
+	return verb
+}
