@@ -46,9 +46,21 @@ func column(name string, values []float64) (tables.Column, tables.Vector) {
 // sides makes both parties' tables; label gives the column of labels.
 func sides(count, rows int, label func(index []int) tables.Vector) (index []int, g, h *tables.Frame) {
 	index, a, b := separable(count, rows)
+	random := rand.New(rand.NewPCG(5, 6))
 	make := func(name string, values []float64) *tables.Frame {
-		c, v := column(name, values)
-		f := &tables.Frame{Schema: tables.Schema{SampleID: "sid", MatchID: "id", Features: []tables.Column{c}}, Features: []tables.Vector{v}}
+		f := &tables.Frame{Schema: tables.Schema{SampleID: "sid", MatchID: "id"}}
+		// Columns without a meaning: a host with more columns than models gives none of them away.
+		for k := range 12 {
+			noise := values
+			if k > 0 {
+				noise = nil
+				for range values {
+					noise = append(noise, random.NormFloat64())
+				}
+			}
+			c, v := column(fmt.Sprintf("%s%d", name, k), noise)
+			f.Schema.Features, f.Features = append(f.Schema.Features, c), append(f.Features, v)
+		}
 		for i := range values {
 			f.SampleID = append(f.SampleID, fmt.Sprintf("%04d", (i*7919)%10007)) // not in the order of the table
 		}
