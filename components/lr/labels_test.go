@@ -243,3 +243,44 @@ func TestLabelsThatAreNoClasses(t *testing.T) {
 		})
 	}
 }
+
+// A warm start from a model of other labels would take one class's coefficients for another's.
+func TestWarmStartNeedsTheSameLabels(t *testing.T) {
+	_, g, h := sides(3, 240, ints(tables.Int32, 1, 2, 3))
+	few := sound()
+	few["epochs"] = 1
+	first := componenttest.RunOK(t, trainCase(joined{guest: g, host: h}, few))
+	for name, c := range map[string]struct {
+		label func([]int) tables.Vector
+		want  string
+	}{
+		"the same": {ints(tables.Int32, 3, 1, 2), ""},
+		"others":   {ints(tables.Int32, 2, 3, 4), "was trained on other labels than train_data has"},
+		"texts of the same": {func(index []int) tables.Vector {
+			v := make([]string, len(index))
+			for i, k := range index {
+				v[i] = fmt.Sprint(k + 1)
+			}
+			return tables.NewStrings(v)
+		}, "was trained on other labels than train_data has"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, g, h := sides(3, 240, c.label)
+			again := trainCase(joined{guest: g, host: h}, few)
+			for _, p := range again.Parties {
+				var m any
+				first.Model(p, "output_model", &m)
+				in := again.Inputs[p]
+				in.Models = map[string]any{"warm_start_model": m}
+				again.Inputs[p] = in
+			}
+			r := componenttest.Run(t, again)
+			if c.want == "" {
+				require.Equal(t, openflow.TaskSuccess, r.Parties[guest].Status, r.Parties[guest].Error)
+				return
+			}
+			require.Contains(t, r.Parties[guest].Error, c.want)
+			require.Equal(t, openflow.TaskFailed, r.Parties[host].Status)
+		})
+	}
+}

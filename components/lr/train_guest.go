@@ -65,18 +65,24 @@ func (s *session) trainGuest(ctx context.Context, p parameters) error {
 // prepare reads the inputs and makes the plan. fault is for everybody's eyes, err for the guest's own.
 func (g *guest) prepare(ctx context.Context) (fault string, err error) {
 	s, t := g.session, g.session.task
+	var before meta // of a warm start
 	if t.HasInput(warmStart) {
 		m, list, err := loadModel(ctx, t, warmStart)
 		if err != nil {
 			return "", err
 		}
-		g.previous, g.parameters = list, g.parameters.warm(m.Meta)
+		before, g.previous, g.parameters = m.Meta, list, g.parameters.warm(m.Meta)
 	}
 	if g.rows, g.validate, err = s.readTraining(ctx); err != nil {
 		return "", err
 	}
 	if g.labels, g.classes, err = g.rows.labels(t); err != nil {
 		return "", err
+	}
+	if g.previous != nil {
+		if err := g.classes.continues(before.Labels, t); err != nil {
+			return "", err
+		}
 	}
 	if g.unscaled, err = warnOfScales(ctx, t, g.rows); err != nil {
 		return "", err
