@@ -17,9 +17,9 @@ type guest struct {
 	validate   *rows // nil without validate_data
 	labels     []int // class of each row, by index
 	classes    classes
+	before     classes     // of the model that a warm start continues
 	unscaled   bool        // the table has columns that were warned of
 	previous   []estimator // of a warm start; nil otherwise
-	before     classes     // of the model that a warm start continues
 	party      *he.Party
 	columns    []*he.Columns // per batch
 	norms      bool          // the arbiter wants the length of the epoch's step
