@@ -38,9 +38,9 @@ func pipeline() (*openflow.DAG, error) {
 	train := p.AddTask(taskLR, "coordinated_lr").
 		Data("train_data", intersect.Output("output_data")).
 		Set(openflow.Parameters{
-			"epochs": 10, "batch_size": nil, "early_stop": "diff", "tol": 1e-4,
+			"epochs": 50, "batch_size": nil, "early_stop": "diff", "tol": 1e-4,
 			"optimizer": map[string]any{ // adam takes steps of one size whatever the columns: it suits the user's own data too
-				"method": "adam", "penalty": "l2", "alpha": 0.001, "optimizer_params": map[string]any{"lr": 0.1},
+				"method": "adam", "penalty": "l2", "alpha": 0.01, "optimizer_params": map[string]any{"lr": 0.1},
 			},
 			"learning_rate_scheduler": map[string]any{"method": "constant", "scheduler_params": map[string]any{"factor": 1.0}},
 			"init_param":              map[string]any{"method": "zeros", "fit_intercept": true},

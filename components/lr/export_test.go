@@ -45,6 +45,15 @@ func DecodeNumbers(data []byte, n int) ([]float64, error) { return decodeNumbers
 // EncodeNumbers is its inverse.
 func EncodeNumbers(values []float64) []byte { return encodeNumbers(values) }
 
+// EpochEnd reads the end of an epoch as a party does, and writes it again as the arbiter does.
+func EpochEnd(data []byte, withLoss bool) ([]byte, error) {
+	e, err := decodeEpochEnd(data, withLoss)
+	if err != nil {
+		return nil, err
+	}
+	return e.encode(), nil
+}
+
 // ParseModel reads a model as the component does and returns the number of its estimators.
 func ParseModel(data []byte) (int, error) {
 	var m model

@@ -45,6 +45,15 @@ func (c classes) positives() []int {
 	return list
 }
 
+// continues refuses a warm start from a model of other classes: its coefficients would be taken for those of these.
+func (c classes) continues(before classes, t *component.Task) error {
+	if slices.Equal(c.numbers, before.numbers) && slices.Equal(c.texts, before.texts) {
+		return nil
+	}
+	return openflow.Errorf(openflow.CodeInvalid, "warm_start_model of %s was trained on other labels than train_data has", t.Party()).
+		WithHint("continue with rows of the same labels, or train anew")
+}
+
 // column holds, for each index, the value of that class.
 func (c classes) column(index []int) tables.Vector {
 	if c.texts != nil {

@@ -46,9 +46,21 @@ func column(name string, values []float64) (tables.Column, tables.Vector) {
 // sides makes both parties' tables; label gives the column of labels.
 func sides(count, rows int, label func(index []int) tables.Vector) (index []int, g, h *tables.Frame) {
 	index, a, b := separable(count, rows)
+	random := rand.New(rand.NewPCG(5, 6))
 	make := func(name string, values []float64) *tables.Frame {
-		c, v := column(name, values)
-		f := &tables.Frame{Schema: tables.Schema{SampleID: "sid", MatchID: "id", Features: []tables.Column{c}}, Features: []tables.Vector{v}}
+		f := &tables.Frame{Schema: tables.Schema{SampleID: "sid", MatchID: "id"}}
+		// Columns without a meaning: a host with more columns than models gives none of them away.
+		for k := range 12 {
+			noise := values
+			if k > 0 {
+				noise = nil
+				for range values {
+					noise = append(noise, random.NormFloat64())
+				}
+			}
+			c, v := column(fmt.Sprintf("%s%d", name, k), noise)
+			f.Schema.Features, f.Features = append(f.Schema.Features, c), append(f.Features, v)
+		}
 		for i := range values {
 			f.SampleID = append(f.SampleID, fmt.Sprintf("%04d", (i*7919)%10007)) // not in the order of the table
 		}
@@ -228,6 +240,47 @@ func TestLabelsThatAreNoClasses(t *testing.T) {
 			for _, party := range []openflow.Party{host, arbiter} {
 				require.NotContains(t, r.Parties[party].Error, tc.want, "what the label holds is the guest's")
 			}
+		})
+	}
+}
+
+// A warm start from a model of other labels would take one class's coefficients for another's.
+func TestWarmStartNeedsTheSameLabels(t *testing.T) {
+	_, g, h := sides(3, 240, ints(tables.Int32, 1, 2, 3))
+	few := sound()
+	few["epochs"] = 1
+	first := componenttest.RunOK(t, trainCase(joined{guest: g, host: h}, few))
+	for name, c := range map[string]struct {
+		label func([]int) tables.Vector
+		want  string
+	}{
+		"the same": {ints(tables.Int32, 3, 1, 2), ""},
+		"others":   {ints(tables.Int32, 2, 3, 4), "was trained on other labels than train_data has"},
+		"texts of the same": {func(index []int) tables.Vector {
+			v := make([]string, len(index))
+			for i, k := range index {
+				v[i] = fmt.Sprint(k + 1)
+			}
+			return tables.NewStrings(v)
+		}, "was trained on other labels than train_data has"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, g, h := sides(3, 240, c.label)
+			again := trainCase(joined{guest: g, host: h}, few)
+			for _, p := range again.Parties {
+				var m any
+				first.Model(p, "output_model", &m)
+				in := again.Inputs[p]
+				in.Models = map[string]any{"warm_start_model": m}
+				again.Inputs[p] = in
+			}
+			r := componenttest.Run(t, again)
+			if c.want == "" {
+				require.Equal(t, openflow.TaskSuccess, r.Parties[guest].Status, r.Parties[guest].Error)
+				return
+			}
+			require.Contains(t, r.Parties[guest].Error, c.want)
+			require.Equal(t, openflow.TaskFailed, r.Parties[host].Status)
 		})
 	}
 }

@@ -13,17 +13,17 @@ import (
 
 // Tags of the messages. Every tag is one ordered stream for the whole task.
 const (
-	tagRows      = "rows"          // host → guest: enrolment
-	tagPlan      = "plan"          // guest → all
-	tagKey       = "public_key"    // arbiter → guest and hosts: one byte, 1 when it wants norms, then the key
-	tagScores    = "xw_h"          // host → guest: Enc(¼z_h), then the host's part of the loss
-	tagResidual  = "half_d"        // guest → host: Enc of the residual without the host's own part
-	tagGradient  = "g_enc"         // guest, hosts → arbiter: sealed gradient, at the guest followed by the sealed loss
-	tagOpened    = "g"             // arbiter → guest, hosts: flooded and still masked gradient
-	tagNorm      = "delta_norm"    // guest, hosts → arbiter: squared length of the epoch's step, for weight_diff only
-	tagConverged = "converge_flag" // arbiter → guest, hosts: whether it ends here; to the guest of one host the epoch's loss too
-	tagPredict   = "predict"       // guest → host, stage predict only: verdict on the enrolment
-	tagPartial   = "h_pred"        // host → guest: X_h·w_h in plaintext, model after model
+	tagRows      = "rows"       // host → guest: enrolment
+	tagPlan      = "plan"       // guest → all
+	tagKey       = "public_key" // arbiter → guest and hosts: one byte, 1 when it wants norms, then the key
+	tagScores    = "xw_h"       // host → guest: Enc(¼z_h), then the host's part of the loss
+	tagResidual  = "half_d"     // guest → host: Enc of the residual without the host's own part
+	tagGradient  = "g_enc"      // guest, hosts → arbiter: sealed gradient, at the guest followed by the sealed loss
+	tagOpened    = "g"          // arbiter → guest, hosts: flooded and still masked gradient
+	tagNorm      = "delta_norm" // guest, hosts → arbiter: squared length of the epoch's step, for weight_diff only
+	tagConverged = "converge_flag"
+	tagPredict   = "predict" // guest → host, stage predict only: verdict on the enrolment
+	tagPartial   = "h_pred"  // host → guest: X_h·w_h in plaintext, model after model
 )
 
 // enrolment is what a host says of its table.

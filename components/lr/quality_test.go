@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/components/lr"
 	"openflow/sdk/component/componenttest"
 	"openflow/tables"
 )
@@ -137,4 +138,21 @@ func TestUnscaledColumnsAreNamed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The end of an epoch is read as it was written, or refused.
+func FuzzEpochEnd(f *testing.F) {
+	for _, s := range []string{"", "\x00", "\x01", "\x02", "\x0112345678", "\x0112345678\x00"} {
+		f.Add([]byte(s), true)
+		f.Add([]byte(s), false)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, withLoss bool) {
+		again, err := lr.EpochEnd(data, withLoss)
+		if err != nil {
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+			return
+		}
+		require.Equal(t, data, again)
+		require.Len(t, data, map[bool]int{false: 1, true: 9}[withLoss], "a host is told no loss, and the guest always is")
+	})
 }

@@ -17,6 +17,7 @@ type guest struct {
 	validate   *rows // nil without validate_data
 	labels     []int // class of each row, by index
 	classes    classes
+	before     classes     // of the model that a warm start continues
 	unscaled   bool        // the table has columns that were warned of
 	previous   []estimator // of a warm start; nil otherwise
 	party      *he.Party
@@ -52,7 +53,7 @@ func (s *session) trainGuest(ctx context.Context, p parameters) error {
 	var weights [][]float64
 	var outcomes []trained
 	s.begin(g.plan, g.parameters, g.rows)
-	for k, class := range g.classes.positives() {
+	for k, class := range g.positives() {
 		e, w, o, err := g.trainModel(ctx, k, class)
 		if err != nil {
 			return err
@@ -71,12 +72,18 @@ func (g *guest) prepare(ctx context.Context) (fault string, err error) {
 			return "", err
 		}
 		g.previous, g.parameters = list, g.parameters.warm(m.Meta)
+		g.before = m.Meta.Labels
 	}
 	if g.rows, g.validate, err = s.readTraining(ctx); err != nil {
 		return "", err
 	}
 	if g.labels, g.classes, err = g.rows.labels(t); err != nil {
 		return "", err
+	}
+	if g.previous != nil {
+		if err := g.classes.continues(g.before, t); err != nil {
+			return "", err
+		}
 	}
 	if g.unscaled, err = warnOfScales(ctx, t, g.rows); err != nil {
 		return "", err
@@ -90,8 +97,8 @@ func (g *guest) prepare(ctx context.Context) (fault string, err error) {
 	if err != nil || fault != "" {
 		return fault, err
 	}
-	if g.previous != nil && len(g.previous) != len(g.classes.positives()) {
-		return "", openflow.Errorf(openflow.CodeInvalid, "warm_start_model of %s has %d models, the labels need %d", t.Party(), len(g.previous), len(g.classes.positives())).
+	if g.previous != nil && len(g.previous) != len(g.positives()) {
+		return "", openflow.Errorf(openflow.CodeInvalid, "warm_start_model of %s has %d models, the labels need %d", t.Party(), len(g.previous), len(g.positives())).
 			WithPublic("warm_start_model does not have one model for each class")
 	}
 	if len(hosts) > 1 && g.parameters.EarlyStop != "weight_diff" {
@@ -111,7 +118,7 @@ func enrolmentOf(train, validate *rows) enrolment {
 
 func (g *guest) makePlan(hosts []enrolment) plan {
 	p := plan{
-		Rows: g.rows.count(), BatchRows: g.rows.count(), Epochs: g.parameters.Epochs, Models: len(g.classes.positives()),
+		Rows: g.rows.count(), BatchRows: g.rows.count(), Epochs: g.parameters.Epochs, Models: len(g.positives()),
 		Columns: []int{len(g.rows.columns)}, Precision: g.parameters.fractionBits(he.MaxPrecision),
 	}
 	if size := g.parameters.BatchSize; size != nil {
@@ -130,6 +137,9 @@ func (g *guest) makePlan(hosts []enrolment) plan {
 	p.Block = he.NewLayout(widestBatch, p.Columns).Block
 	return p
 }
+
+// positives lists the class that each model calls positive, by its index.
+func (g *guest) positives() []int { return g.classes.positives() }
 
 // named puts the class that a model calls positive to its outcome, where there are several.
 func (g *guest) named(o outcome, class int) trained {
@@ -312,7 +322,7 @@ func (g *guest) finish(ctx context.Context, list []estimator, weights [][]float6
 	if err := g.task.SaveTable(ctx, trainOutput, out); err != nil {
 		return err
 	}
-	for k, class := range g.classes.positives() {
+	for k, class := range g.positives() {
 		found := judge(scores[k], signs(g.labels, class))
 		outcomes[k].found = &found
 		g.task.Log().Info("quality on the training rows", "positive", g.classes.name(class), "auc", found.auc, "log_loss", found.loss,
