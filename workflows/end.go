@@ -97,6 +97,7 @@ func (j *jobRun) stopped() openflow.Stopped {
 // report.
 func (j *jobRun) confirm(ctx workflow.Context, ends map[openflow.Party]activities.JobUpdate) {
 	if j.stopped().Everywhere() {
+		j.tellStopping(ctx, false) // the last report may have come while the end was recorded
 		return
 	}
 	side, cancel := workflow.WithCancel(ctx)
