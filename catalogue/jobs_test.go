@@ -203,9 +203,56 @@ func testReasonsOfAJob(t *testing.T, newCatalogue opener) {
 	}
 	step(openflow.JobWaiting, "for cores", "for cores")
 	step(openflow.JobRunning, "", "")
-	require.NoError(t, c.SetJobReason(t.Context(), j.Key(), "task psi_0 failed"))
-	step(openflow.JobFailed, "", "task psi_0 failed")
+	for range 2 {
+		_, err := c.SetRunningReason(t.Context(), j.Key(), "waiting for task psi_0 at 10000 (host)")
+		require.NoError(t, err)
+	}
+	step(openflow.JobFailed, "", "") // what it waited for while it ran is not why it failed
+	changed, err := c.SetRunningReason(t.Context(), j.Key(), "late")
+	require.NoError(t, err)
+	require.False(t, changed, "an end keeps its reason")
 	step(openflow.JobWaiting, "", "")
+	require.NoError(t, c.SetJobReason(t.Context(), j.Key(), "for memory"))
+	step(openflow.JobCanceled, "", "for memory")
+}
+
+func TestReasonsOfRunningJobs(t *testing.T) { onEngines(t, testReasonsOfRunningJobs) }
+
+func testReasonsOfRunningJobs(t *testing.T, newCatalogue opener) {
+	c, ctx := newCatalogue(t), t.Context()
+	j, _ := createJob(t, c, "j", guest)
+	_, err := c.CreateScheduledJob(ctx, openflow.ScheduledJob{ID: "j", Initiator: "9999", DAG: j.DAG})
+	require.NoError(t, err)
+	none, err := c.RunningJobs(ctx, 10)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	_, err = c.UpdateJobStatus(ctx, j.Key(), openflow.JobWaiting, "")
+	require.NoError(t, err)
+	_, err = c.UpdateJobStatus(ctx, j.Key(), openflow.JobRunning, "")
+	require.NoError(t, err)
+	_, err = c.UpdateScheduledJob(ctx, "j", openflow.JobRunning, "")
+	require.NoError(t, err)
+	jobs, err := c.RunningJobs(ctx, 10)
+	require.NoError(t, err)
+	require.Len(t, jobs, 1)
+	scheduled, err := c.RunningScheduledJobs(ctx, 10)
+	require.NoError(t, err)
+	require.Len(t, scheduled, 1)
+
+	const why = "waiting for party 10000 (host): it does not answer since 2026-01-02T15:04:05Z"
+	for _, want := range []bool{true, false} {
+		changed, err := c.SetRunningScheduledReason(ctx, "j", why)
+		require.NoError(t, err)
+		require.Equal(t, want, changed)
+	}
+	counts, err := c.WaitCounts(ctx)
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{why: 1}, counts)
+	_, err = c.UpdateScheduledJob(ctx, "j", openflow.JobSuccess, "")
+	require.NoError(t, err)
+	changed, err := c.SetRunningScheduledReason(ctx, "j", why)
+	require.NoError(t, err)
+	require.False(t, changed)
 }
 
 func TestRerunOpensTheEndAndKeepsTheStart(t *testing.T) {

@@ -311,6 +311,19 @@ func (s *senders) parties(ctx context.Context, session string) ([]openflow.Party
 // address is the base URL of a listener, with a host that a program on this machine can use.
 func address(a string) string { return (&url.URL{Scheme: "http", Host: a}).String() }
 
+// Answers implements partner.Peers. A peer of FATE-Flow has no route for the question and gets none: it is only seen whether
+// somebody listens at its address.
+func (d *directory) Answers(ctx context.Context, id openflow.PartyID) error {
+	s, err := d.site(ctx, id)
+	if err != nil {
+		return err
+	}
+	if s.Dialect == openflow.DialectFATEFlow {
+		return d.clientOf(s).Reach(ctx)
+	}
+	return d.clientOf(s).Probe(ctx, false)
+}
+
 // Probe implements interconnection.Prober.
 func (d *directory) Probe(ctx context.Context, id openflow.PartyID) error {
 	c, err := d.client(ctx, id)

@@ -24,9 +24,9 @@ type WatchStore interface {
 	SetRunningScheduledReason(ctx context.Context, id openflow.JobID, reason string) (bool, error)
 }
 
-// Peers calls another node to see whether it answers and whether both take each other for who they are.
+// Peers asks another node whether it answers and whether both take each other for who they are.
 type Peers interface {
-	Probe(ctx context.Context, id openflow.PartyID) error
+	Answers(ctx context.Context, id openflow.PartyID) error
 }
 
 // Watch says on the rows of running jobs what they wait for, and who is silent since when. Every site asks for itself, so
@@ -165,7 +165,7 @@ func (w *Watch) ask(ctx context.Context, peers []openflow.PartyID) map[openflow.
 		asked.Go(func() {
 			limited, cancel := context.WithTimeout(ctx, answerWithin)
 			defer cancel()
-			found[i] = w.peers.Probe(limited, id)
+			found[i] = w.peers.Answers(limited, id)
 		})
 	}
 	asked.Wait()

@@ -99,6 +99,7 @@ func (j *jobRun) stopped() openflow.Stopped {
 func (j *jobRun) confirm(ctx workflow.Context, ends map[openflow.Party]activities.JobUpdate) {
 	told := func() string { return ends[j.plan.Parties[0]].Reason } // to the parties, with the end
 	if j.stopped().Everywhere() && j.reason == told() {
+		j.tellStopping(ctx, false) // the last report may have come while the end was recorded
 		return
 	}
 	side, cancel := workflow.WithCancel(ctx)
@@ -141,8 +142,8 @@ func (j *jobRun) insist(ctx workflow.Context, end activities.JobUpdate) {
 }
 
 // inquire asks the parties that know of the end for runs whose end they have not reported, the longer it takes the less.
-// A run that has never begun, or is not known, does not run, and of a party that is no peer any more nothing can be learnt; one that does run was perhaps started while its party heard
-// of the end, so the party is told once more.
+// A run that has never begun, or is not known, does not run, and of a party that is no peer any more nothing can be learnt.
+// One that does run was perhaps started while its party heard of the end, so the party is told once more.
 func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activities.JobUpdate) {
 	began := workflow.Now(ctx)
 	pause := func() time.Duration {

@@ -234,6 +234,9 @@ func (w *world) ScheduledJob(_ context.Context, id openflow.JobID) (openflow.Sch
 func (w *world) UpdateScheduledJob(_ context.Context, id openflow.JobID, to openflow.JobStatus, reason string) (bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if n := len(w.records); n > 0 && w.records[n-1].Status.Terminal() && to != openflow.JobWaiting {
+		return false, openflow.Errorf(openflow.CodeConflict, "job %s is %s", id, w.records[n-1].Status)
+	}
 	w.records = append(w.records, activities.JobNews{Job: id, Status: to, Reason: reason})
 	return true, nil
 }

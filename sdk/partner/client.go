@@ -10,6 +10,7 @@ package partner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"syscall"
 	"time"
 
@@ -273,6 +275,20 @@ func (c *Client) Probe(ctx context.Context, callBack bool) error {
 		err = seen.CallBack
 	}
 	return err
+}
+
+// Reach connects to the peer and says nothing. Errors are those of a call that gets no answer.
+func (c *Client) Reach(ctx context.Context) error {
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return openflow.Errorf(openflow.CodeInvalid, "address %q of party %s is not usable: %w", c.URL, c.Peer, err)
+	}
+	port := cmp.Or(u.Port(), map[string]string{"https": "443"}[u.Scheme], "80")
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return c.notReached(ctx, err)
+	}
+	return conn.Close()
 }
 
 // CreateJob calls /v2/partner/job/create.

@@ -457,11 +457,15 @@ func TestUnreachable(t *testing.T) {
 	require.ErrorContains(t, err, "connection refused")
 	require.ErrorContains(t, err, "openflow doctor")
 	require.ErrorIs(t, openflow.AtParty("10000", err), openflow.ErrAbsent)
+	require.ErrorIs(t, p.client.Reach(t.Context()), openflow.ErrAbsent)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.Equal(t, openflow.CodeCanceled, openflow.CodeOf(p.client.StartJob(ctx, jobK)), "the caller's own end is not the peer's fault")
 	p.client.URL = "http://[broken"
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(p.client.StartJob(t.Context(), jobK)))
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(p.client.Reach(t.Context())))
+	p.client.URL = p.url
+	require.NoError(t, p.client.Reach(t.Context()))
 }
 
 // prober is what party 10000 finds when it calls back.
