@@ -142,7 +142,7 @@ func (c *Client) notReached(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return openflow.AtParty(c.Peer, ctx.Err())
 	}
-	e := c.unreachable("does not answer at %s: %v", c.URL, err)
+	e := c.unreachable("does not answer at %s: %v", c.URL, err).WithPublic("the node does not answer at %s", c.URL)
 	e.Err = err
 	return e.WithHint("check that its node runs and that the address is right: openflow site list, openflow doctor")
 }
