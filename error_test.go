@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -120,4 +121,55 @@ func TestConsequence(t *testing.T) {
 	require.True(t, openflow.IsConsequence(openflow.Errorf(openflow.CodeInternal, "read of tag 1: %w", ended)))
 	require.False(t, openflow.IsConsequence(openflow.Errorf(openflow.CodeInvalid, "a cell is empty")))
 	require.False(t, openflow.IsConsequence(nil))
+}
+
+func TestCauseOf(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want openflow.Cause
+	}{
+		"a plain error tells its code":        {errors.New("cell 7"), openflow.Cause{Code: openflow.CodeInternal}},
+		"ours tells its code":                 {openflow.Errorf(openflow.CodeInvalid, "cell 7"), openflow.Cause{Code: openflow.CodeInvalid}},
+		"and what is marked":                  {openflow.Errorf(openflow.CodeInvalid, "cell 7").WithPublic("no"), openflow.Cause{Code: openflow.CodeInvalid, Text: "no"}},
+		"and whether it is another's trouble": {openflow.Errorf(openflow.CodeCanceled, "x").AsConsequence(), openflow.Cause{Code: openflow.CodeCanceled, Consequence: true}},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, openflow.CauseOf(c.err)) })
+	}
+}
+
+func TestForPartners(t *testing.T) {
+	disk := fmt.Errorf("open /home/ann/catalogue.db: %w", fs.ErrPermission)
+	for name, c := range map[string]struct {
+		err  error
+		text string // rendered
+		all  string // in one line, as a reason
+		code openflow.Code
+	}{
+		"a refusal of ours": {openflow.Errorf(openflow.CodeNotFound, "no table a/b").WithHint("upload it"), "no table a/b (upload it)", "no table a/b (upload it)", openflow.CodeNotFound},
+		"a refusal within one": {
+			openflow.Errorf(openflow.CodeInvalid, "input x: %w", openflow.Errorf(openflow.CodeInvalid, "it is none")), "input x: it is none", "input x: it is none", openflow.CodeInvalid,
+		},
+		"a marked text":          {openflow.Errorf(openflow.CodeInvalid, "cell 7").WithPublic("no").WithHint("look at cell 7"), "no", "no", openflow.CodeInvalid},
+		"a file system's words":  {openflow.Errorf(openflow.CodeNotFound, "object: %w", disk).WithHint("look there"), "only its own site knows why (not_found)", "only its own site knows why (not_found)", openflow.CodeNotFound},
+		"the same, below":        {openflow.Errorf(openflow.CodeNotFound, "x: %w", openflow.Errorf(openflow.CodeNotFound, "y: %w", disk)), "only its own site knows why (not_found)", "only its own site knows why (not_found)", openflow.CodeNotFound},
+		"a defect":               {openflow.Errorf(openflow.CodeInternal, "index 5 out of range"), "only its own site knows why (internal)", "only its own site knows why (internal)", openflow.CodeInternal},
+		"somebody else's error":  {disk, "only its own site knows why (internal)", "only its own site knows why (internal)", openflow.CodeInternal},
+		"a deadline":             {fmt.Errorf("dial 10.0.0.7: %w", context.DeadlineExceeded), "no answer in time", "no answer in time", openflow.CodeDeadline},
+		"the party where it was": {openflow.AtParty("7", openflow.Errorf(openflow.CodeRejected, "no")), "at party 7: no", "no", openflow.CodeRejected},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := openflow.ForPartners(c.err)
+			require.Equal(t, c.text, got.Error())
+			require.Equal(t, c.all, got.Public)
+			require.Equal(t, c.code, got.Code)
+			require.NoError(t, got.Unwrap(), "its cause stays")
+		})
+	}
+	require.Nil(t, openflow.ForPartners(nil))
+}
+
+func TestCodesAreKnown(t *testing.T) {
+	require.True(t, openflow.CodeUnimplemented.Valid())
+	require.False(t, openflow.Code("marked").Valid())
+	require.False(t, openflow.Code("").Valid())
 }

@@ -134,3 +134,69 @@ func TestJudge(t *testing.T) {
 		})
 	}
 }
+
+// What the container said goes to this party's users; to the others goes what it marked, or the node's own words.
+func TestJudgeTellsOthersWhatIsMarked(t *testing.T) {
+	exited := func(code int) driver.Status { return driver.Status{State: driver.StateExited, ExitCode: code} }
+	marked := openflow.Cause{Code: openflow.CodeInvalid, Text: "too few rows"}
+	follows := openflow.Cause{Code: openflow.CodeCanceled, Text: "session ended", Consequence: true}
+	stop := openflow.Cause{Code: openflow.CodeCanceled, Text: "it was stopped", Consequence: true}
+	failed := openflow.TaskRecord{Reported: openflow.TaskFailed, ErrorReport: "cell 4711", Cause: marked}
+	killed := func(r openflow.TaskRecord) openflow.TaskRecord {
+		r.Killed, r.StopStatus, r.Reason = true, openflow.TaskCanceled, "the job failed"
+		return r
+	}
+	for name, tc := range map[string]struct {
+		rec    openflow.TaskRecord
+		status driver.Status
+		own    string
+		told   openflow.Cause
+	}{
+		"marked":                     {failed, exited(1), "cell 4711", marked},
+		"marked, exit code 0":        {failed, exited(0), "cell 4711", marked},
+		"marked without a text":      {openflow.TaskRecord{Reported: openflow.TaskFailed, Cause: marked}, exited(1), "too few rows", marked},
+		"nothing marked":             {openflow.TaskRecord{Reported: openflow.TaskFailed, ErrorReport: "cell 4711"}, exited(1), "cell 4711", openflow.Cause{Code: openflow.CodeRejected}},
+		"said as running":            {openflow.TaskRecord{Reported: openflow.TaskRunning, ErrorReport: "cell 4711"}, exited(3), "cell 4711", openflow.Cause{Code: openflow.CodeRejected}},
+		"nothing said":               {openflow.TaskRecord{}, exited(3), "the program ended with exit code 3", openflow.Cause{Code: openflow.CodeRejected, Text: "the program ended with exit code 3"}},
+		"stopped":                    {killed(openflow.TaskRecord{}), exited(143), "the job failed", stop},
+		"failed before it was ended": {killed(failed), exited(1), "cell 4711", marked},
+		"failed because of the end": {
+			killed(openflow.TaskRecord{Reported: openflow.TaskFailed, ErrorReport: "session ended", Cause: follows}), exited(1), "the job failed", stop,
+		},
+		"memory": {
+			openflow.TaskRecord{Reported: openflow.TaskFailed, ErrorReport: "cell 4711", Cause: marked}, driver.Status{OOMKilled: true, ExitCode: 137},
+			"the program was killed for using more memory than the task may",
+			openflow.Cause{Code: openflow.CodeRejected, Text: "the program was killed for using more memory than the task may"},
+		},
+		"success": {openflow.TaskRecord{Reported: openflow.TaskSuccess, Cause: marked}, exited(0), "", openflow.Cause{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := activities.Judge(tc.rec, tc.status)
+			require.Equal(t, tc.own, got.Error)
+			require.Equal(t, tc.told, got.Cause)
+		})
+	}
+}
+
+// What a daemon says of a run that it would not do stays at the node.
+func TestNotRun(t *testing.T) {
+	out := activities.NotRun(openflow.Errorf(openflow.CodeInvalid, "docker: mount /home/ann: refused"))
+	require.Equal(t, openflow.TaskFailed, out.Status)
+	require.Equal(t, "docker: mount /home/ann: refused", out.Error)
+	require.Equal(t, openflow.Cause{Code: openflow.CodeInvalid, Text: "its node could not run it"}, out.Cause)
+	marked := openflow.Errorf(openflow.CodeInvalid, "mount /home/ann").WithPublic("its parameters are too large")
+	require.Equal(t, "its parameters are too large", activities.NotRun(activities.FromTemporal(activities.ToTemporal(marked))).Cause.Text)
+}
+
+// What a party has answered may be read by all, and crosses the activity boundary as that; what this node's own database
+// has said does not.
+func TestPublicTextCrossesActivities(t *testing.T) {
+	own := activities.FromTemporal(activities.ToTemporal(openflow.Errorf(openflow.CodeNotFound, "catalogue: %w", io.EOF)))
+	require.Equal(t, "only its own site knows why (not_found)", openflow.ForPartners(own).Public)
+	p := &peers{err: openflow.Errorf(openflow.CodeNotFound, "no component x").WithHint("install it")}
+	err := activities.FromTemporal(p.scheduling().StartTask(t.Context(), openflow.TaskStart{TaskKey: run}))
+	require.Equal(t, "no component x (install it)", openflow.ForPartners(err).Public)
+	p.err = openflow.Errorf(openflow.CodeUnavailable, "dial 10.0.0.7: %w", io.EOF).WithPublic("the node does not answer")
+	err = activities.FromTemporal(p.scheduling().StartTask(t.Context(), openflow.TaskStart{TaskKey: run}))
+	require.Equal(t, "at party 10000: the node does not answer", openflow.ForPartners(err).Error())
+}

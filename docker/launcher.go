@@ -78,6 +78,7 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 	}
 	if len(config) > maxConfig {
 		return driver.Spec{}, openflow.Errorf(openflow.CodeInvalid, "%s: its configuration has %d bytes, more than %d", r.Key, len(config), maxConfig).
+			WithPublic("its configuration is larger than a container may get").
 			WithHint("pass large values as a table instead of a parameter")
 	}
 	cpus := float64(max(r.Cores, 1))

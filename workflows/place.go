@@ -54,8 +54,9 @@ func (t *taskRun) findPlace(ctx workflow.Context) error {
 		}
 		why := t.tellWait(ctx)
 		if why.Workers == 0 && why.Reason != "" {
-			return openflow.Errorf(openflow.CodeUnavailable, "%s took the task within %s", why.Reason, workflow.Now(ctx).Sub(began)).
-				WithPublic("no worker of its site took the task").WithHint("start one: openflow worker")
+			waited := workflow.Now(ctx).Sub(began)
+			return openflow.Errorf(openflow.CodeUnavailable, "%s took the task within %s", why.Reason, waited).
+				WithPublic("%s took the task within %s", why.Reason, waited).WithHint("start one: openflow worker")
 		}
 	}
 }
@@ -108,5 +109,5 @@ func (t *taskRun) gone(err error) error {
 		return nil
 	}
 	return openflow.Errorf(openflow.CodeUnavailable, "machine %s is gone: its worker has not come back within %s", t.place, t.order.Pool.Gone).
-		WithPublic("the machine that ran it is gone")
+		WithPublic("the machine that ran it is gone: its worker has not come back within %s", t.order.Pool.Gone)
 }

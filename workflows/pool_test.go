@@ -67,7 +67,7 @@ func TestTaskOfAPool(t *testing.T) {
 		"no worker": {
 			&machines{choose: func(int) (activities.Place, error) { return activities.Place{}, nobody() }}, nil,
 			activities.Outcome{
-				Status: openflow.TaskFailed, Cause: openflow.Cause{Code: openflow.CodeUnavailable, Text: "no worker of its site took the task"},
+				Status: openflow.TaskFailed, Cause: openflow.Cause{Code: openflow.CodeUnavailable, Text: "no worker with label gpu took the task within 0s"},
 				Error: "no worker with label gpu took the task within 0s (start one: openflow worker)",
 			}, 2, []string{""},
 		},
@@ -82,7 +82,7 @@ func TestTaskOfAPool(t *testing.T) {
 		"the machine is gone": {
 			&machines{choose: chosen}, ends(activities.Outcome{}, nobody()),
 			activities.Outcome{
-				Status: openflow.TaskFailed, Cause: openflow.Cause{Code: openflow.CodeUnavailable, Text: "the machine that ran it is gone"},
+				Status: openflow.TaskFailed, Cause: openflow.Cause{Code: openflow.CodeUnavailable, Text: "the machine that ran it is gone: its worker has not come back within 1m0s"},
 				Error: "machine big (m1) is gone: its worker has not come back within 1m0s",
 			}, 0, []string{""},
 		},

@@ -8,5 +8,8 @@
 // A payload larger than 16 MiB travels as several messages: each message begins with one byte, 1 when more of the same
 // payload follow and 0 when it is the last.
 //
+// An error that Run returns is for the users of this party. The other parties learn its code and what was marked with
+// WithPublic, and of a panic that there was one: docs/errors.md.
+//
 // Start at [Component], then [Task]. Package componenttest runs a component for several parties in one process.
 package component

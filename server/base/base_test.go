@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -110,6 +111,26 @@ func TestStatus(t *testing.T) {
 	require.Equal(t, openflow.TaskFailed, rec.Reported)
 	require.Equal(t, "why\nmore", rec.ErrorReport)
 	require.Equal(t, openflow.TaskRunning, rec.PartyStatus, "its exit decides")
+	require.Equal(t, openflow.Cause{Code: openflow.CodeRejected}, rec.Cause, "a container that says no more has nothing marked")
+
+	for name, c := range map[string]struct {
+		more object
+		want openflow.Cause
+	}{
+		"of the kit":        {object{"public": "too few rows", "code": "invalid", "consequence": true}, openflow.Cause{Code: openflow.CodeInvalid, Text: "too few rows", Consequence: true}},
+		"many lines":        {object{"public": "one\ntwo", "code": "invalid"}, openflow.Cause{Code: openflow.CodeInvalid, Text: "one"}},
+		"a code of its own": {object{"code": "marked-4711"}, openflow.Cause{Code: openflow.CodeRejected}},
+		"a long text":       {object{"public": strings.Repeat("x", 9999)}, openflow.Cause{Code: openflow.CodeRejected, Text: strings.Repeat("x", 500) + "…"}},
+		"success":           {object{"status": "success", "public": "x"}, openflow.Cause{}},
+	} {
+		body := object{"execution_id": k.ExecutionID(), "status": "failed", "error": "cell marked-4711"}
+		maps.Copy(body, c.more)
+		e := n.envelope(k, post("/v2/worker/task/status", body))
+		require.Zero(t, e.Code, e.Message)
+		rec, err := n.catalogue.Task(t.Context(), k)
+		require.NoError(t, err)
+		require.Equal(t, c.want, rec.Cause, name)
+	}
 	e = n.envelope(k, post("/v2/worker/task/status", object{"execution_id": k.ExecutionID(), "status": "finished"}))
 	require.Equal(t, wire.InvalidParameter, e.Code)
 }

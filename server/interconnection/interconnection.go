@@ -201,7 +201,7 @@ func (a *API) siteInfo(r *http.Request) (any, error) {
 	answer := wire.SiteProbed{Caller: string(Caller(r)), Folds: true, Version: a.Version}
 	if b.CallBack {
 		if err := a.Prober.Probe(r.Context(), Caller(r)); err != nil {
-			answer.CallBack = wire.Failure(err).Error
+			answer.CallBack = wire.Failure(a.tell(r, err)).Error
 		}
 	}
 	return answer, nil

@@ -238,10 +238,11 @@ func TestStoreAway(t *testing.T) {
 	_, err := n.invoke("9999", nil, ptp.PushInbound{Topic: "t"})
 	require.True(t, openflow.CodeOf(err).Retryable(), "%v", err)
 	require.NotContains(t, err.Error(), "secret path")
+	require.NotContains(t, err.Error(), "disk full")
 }
 
 type away struct{ messages.Store }
 
 func (away) Push(context.Context, messages.Channel, messages.Message, time.Duration) error {
-	return errors.New("secret path: disk full")
+	return openflow.Errorf(openflow.CodeExhausted, "secret path: %w", errors.New("disk full"))
 }

@@ -236,13 +236,13 @@ func TestKillProgram(t *testing.T) {
 	}{
 		"the program": {
 			func(t *testing.T, home, container string) { env.KillProgram(t, home, container) },
-			`task "a" failed at party 10000 (host): the program ended with exit code 137`,
+			`task "a" failed at party 10000 (host): component noop failed (rejected): the program ended with exit code 137`,
 		},
 		"its supervisor": {
 			func(t *testing.T, home, container string) {
 				require.NoError(t, syscall.Kill(env.Supervisor(t, home, container), syscall.SIGKILL))
 			},
-			`task "a" failed at party 10000 (host): the machine lost the program before its end was recorded`,
+			`task "a" failed at party 10000 (host): component noop failed (unavailable): the machine lost the program before its end was recorded`,
 		},
 	}
 	for name, v := range victims {

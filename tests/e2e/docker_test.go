@@ -68,7 +68,7 @@ func TestDocker(t *testing.T) {
 		list["10000"].ground.kill(t, running[0].Name)
 		for _, s := range list {
 			rows := s.as(t).WaitFor(id, openflow.JobFailed)
-			require.Contains(t, rows[0].Reason, `task "a" failed at party 10000 (host): the program ended with exit code 137`)
+			require.Contains(t, rows[0].Reason, `task "a" failed at party 10000 (host): component noop failed (rejected): the program ended with exit code 137`)
 		}
 		nothingLeft(t, list)
 	})

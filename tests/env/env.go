@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -95,6 +96,7 @@ type Env struct {
 	set     settings
 	dir     string
 	log     *logBuffer
+	logs    map[string]*logBuffer // of each node
 	configs map[string]node.Config
 	witness map[string]*Witness
 	links   map[[2]string]*Proxy
@@ -131,7 +133,7 @@ func New(t testing.TB, opts ...Option) *Env {
 func (e *Env) configure(t testing.TB, dir string) {
 	t.Helper()
 	e.nodes, e.configs = map[string]*node.Node{}, map[string]node.Config{}
-	e.witness, e.links = map[string]*Witness{}, map[[2]string]*Proxy{}
+	e.witness, e.links, e.logs = map[string]*Witness{}, map[[2]string]*Proxy{}, map[string]*logBuffer{}
 	ports := Ports(t, 3*len(e.Parties))
 	addresses, partners, keys := map[string]string{}, map[string]string{}, map[string]string{}
 	for i, id := range e.Parties {
@@ -146,6 +148,7 @@ func (e *Env) configure(t testing.TB, dir string) {
 		}
 	}
 	for i, id := range e.Parties {
+		e.logs[id] = &logBuffer{}
 		at := filepath.Join(dir, "witness-"+id)
 		require.NoError(t, os.MkdirAll(at, 0o700))
 		e.witness[id] = NewWitness(t, at)
@@ -160,7 +163,7 @@ func (e *Env) configure(t testing.TB, dir string) {
 			Party: openflow.PartyID(id), Home: filepath.Join(dir, id), Listen: addresses[id], Token: e.set.token,
 			GrantAll: !e.set.strict, UI: e.set.ui, Runtime: node.RuntimeProcess, Components: e.witness[id].Program,
 			Durability: node.DurableProcess, Limits: limits, Timing: e.set.timing, Version: "test",
-			Log: slog.New(slog.NewTextHandler(e.log, nil)).With("node", id),
+			Log: slog.New(slog.NewTextHandler(io.MultiWriter(e.log, e.logs[id]), nil)).With("node", id),
 		}
 		if e.set.spans != nil {
 			c.Spans = e.set.spans(id)
@@ -276,6 +279,9 @@ func (e *Env) Node(t testing.TB, id string) *node.Node {
 	require.Contains(t, e.nodes, id, "the node runs")
 	return e.nodes[id]
 }
+
+// Log is the end of what a node has logged.
+func (e *Env) Log(id string) string { return e.logs[id].tail() }
 
 // Home is a node's folder.
 func (e *Env) Home(id string) string { return e.configs[id].Home }
@@ -410,9 +416,6 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 	b.lines = append(b.lines, slices.Clone(p))
 	return len(p), nil
 }
-
-// Log is the end of what the nodes have logged, as lines of text.
-func (e *Env) Log() string { return e.log.tail() }
 
 func (b *logBuffer) tail() string {
 	b.mu.Lock()

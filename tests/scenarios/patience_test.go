@@ -47,7 +47,7 @@ func TestPartnerStaysAway(t *testing.T) {
 	guest.WaitForTask(id, "a", openflow.TaskRunning)
 	e.Stop(t, "10000")
 	rows := guest.WaitFor(id, openflow.JobFailed)
-	require.Contains(t, rows[0].Reason, `task "b" failed at party 10000 (host)`)
+	require.Contains(t, rows[0].Reason, `task "b" could not be started at party 10000 (host)`)
 	require.Contains(t, rows[0].Reason, e.URL("10000"))
 	e.Start(t, "10000")
 	e.As(t, "10000").WaitFor(id, openflow.JobFailed)

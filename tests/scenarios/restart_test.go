@@ -56,7 +56,7 @@ func TestRestart(t *testing.T) {
 		e.Start(t, "10000")
 		for _, party := range e.Parties {
 			rows := e.As(t, party).WaitFor(id, openflow.JobFailed)
-			require.Contains(t, rows[0].Reason, `task "a" failed at party 10000 (host): the program ended with exit code 137`)
+			require.Contains(t, rows[0].Reason, `task "a" failed at party 10000 (host): component noop failed (rejected): the program ended with exit code 137`)
 		}
 		e.NoContainers(t)
 		e.NoCoresHeld(t)

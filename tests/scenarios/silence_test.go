@@ -83,7 +83,7 @@ func TestHangingPartner(t *testing.T) {
 	}
 	require.Equal(t, "running", user.Jobs(id)[0].Status)
 	require.Regexp(t, `openflow_jobs_waiting\{reason="partner"\} 1`, scrape(t, user))
-	require.Contains(t, e.Log(), `msg="party does not answer as it should" node=9999 party=10000`)
+	require.Contains(t, e.Log("9999"), `msg="party does not answer as it should" node=9999 party=10000`)
 
 	for _, from := range []string{"9999", "10001"} {
 		e.Link(t, from, "10000").Inject(nil)
@@ -92,8 +92,8 @@ func TestHangingPartner(t *testing.T) {
 		reasonAt(t, at, id, 15*time.Second, "is what it waits for", holds("waiting for task a at 9999 (guest)"))
 	}
 	require.Regexp(t, `openflow_jobs_waiting\{reason="partner"\} 0`, scrape(t, user))
-	require.Equal(t, 1, strings.Count(e.Log(), `msg="party does not answer as it should" node=9999 party=10000`), "once")
-	require.Equal(t, 1, strings.Count(e.Log(), `msg="party answers again" node=9999 party=10000`))
+	require.Equal(t, 1, strings.Count(e.Log("9999"), `msg="party does not answer as it should" node=9999 party=10000`), "once")
+	require.Equal(t, 1, strings.Count(e.Log("9999"), `msg="party answers again" node=9999 party=10000`))
 	user.StopJob(id)
 	user.WaitFor(id, openflow.JobCanceled)
 }
