@@ -19,7 +19,9 @@ const (
 )
 
 // rowsFor is how many rows a batch must have for a party with that many columns.
-func rowsFor(columns, perColumn int) int { return max(leastRows, columns*min(perColumn, maxColumns)) }
+func rowsFor(columns, perColumn int) int {
+	return max(leastRows, columns*min(max(perColumn, 0), maxColumns))
+}
 
 // checkArbiter refuses an arbiter that another party of the data runs: it holds the key to what this party sends that
 // other. A party that runs the arbiter itself is not exposed by it.

@@ -95,7 +95,7 @@ func (p plan) batches() []span {
 	var list []span
 	for lo := 0; lo < p.Rows; lo += p.BatchRows {
 		b := span{lo, min(lo+p.BatchRows, p.Rows)}
-		if n := len(list); n > 0 && b.rows() < p.LeastRows {
+		if n := len(list); n > 0 && b.rows() < min(p.LeastRows, p.BatchRows) {
 			list[n-1].hi = b.hi
 			continue
 		}

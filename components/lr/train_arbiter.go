@@ -188,26 +188,30 @@ func (a *arbiter) serve(ctx context.Context, authority *he.Authority, i int, par
 	}
 	query := a.plan.query(i, part, round)
 	size := min(he.SealedSize(query.Layout, query.Columns), len(message))
+	withLoss := i == 0 && round == 0 && a.plan.withLoss()
+	if !withLoss {
+		size = len(message) // more than the columns that were announced is refused
+	}
 	sealed, err := he.ParseSealed(message[:size], query.Layout, query.Columns)
 	if err != nil {
 		return 0, err
+	}
+	if withLoss {
+		sum, err := he.ParseDot(message[size:])
+		if err != nil {
+			return 0, err
+		}
+		total, err := authority.DecryptDot(sum, part.rows())
+		if err != nil {
+			return 0, err
+		}
+		loss = total / float64(part.rows())
 	}
 	answer, err := authority.Decrypt(sealed, query)
 	if err != nil {
 		return 0, err
 	}
-	if err := a.task.Send(ctx, a.parties[i], tagOpened, answer.Encode()); err != nil {
-		return 0, err
-	}
-	if i != 0 || round != 0 || !a.plan.withLoss() {
-		return 0, nil
-	}
-	sum, err := he.ParseDot(message[size:])
-	if err != nil {
-		return 0, err
-	}
-	total, err := authority.DecryptDot(sum, part.rows())
-	return total / float64(part.rows()), err
+	return loss, a.task.Send(ctx, a.parties[i], tagOpened, answer.Encode())
 }
 
 // report saves the loss of an epoch as a one-element list.

@@ -81,7 +81,7 @@ func (h *host) prepare(ctx context.Context) (enrolment, error) {
 		return enrolment{}, err
 	}
 	mine := enrolmentOf(h.rows, h.validate)
-	mine.Models, mine.Ratio = len(h.previous), s.task.Policy().CoordinatedLR.RowsPerColumn
+	mine.Models, mine.Ratio = len(h.previous), max(0, s.task.Policy().CoordinatedLR.RowsPerColumn)
 	return mine, nil
 }
 
