@@ -16,6 +16,6 @@
 //	each             w ← w − step(gradient of its own columns)
 //
 // Start at Component; then plan.go (what all parties agree on before the first batch), exposure.go (what a party refuses
-// by its site's policy) and train_guest.go, train_host.go,
-// train_arbiter.go, which are the three sides of the conversation above.
+// by its site's policy), and train_guest.go, train_host.go, train_arbiter.go, which are the three sides of the
+// conversation above.
 package lr

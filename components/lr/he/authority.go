@@ -71,7 +71,11 @@ type Query struct {
 // Errors: CodeRejected when this key has opened what it may.
 func (a *Authority) Decrypt(s Sealed, q Query) (Answer, error) {
 	bound := floodBound(q.Summed, q.Layout.entries(q.Rows, q.Columns), q.Precision)
-	if err := a.tell(q.Columns, bound); err != nil {
+	values := 0
+	for _, p := range s.parts {
+		values += len(p.first)
+	}
+	if err := a.tell(values, bound); err != nil {
 		return nil, err
 	}
 	opened := make([][]*big.Int, len(s.parts))
@@ -83,8 +87,8 @@ func (a *Authority) Decrypt(s Sealed, q Query) (Answer, error) {
 		return nil, err
 	}
 	var answer Answer
-	for _, values := range opened {
-		answer = append(answer, values...)
+	for _, part := range opened {
+		answer = append(answer, part...)
 	}
 	return answer, nil
 }
