@@ -248,7 +248,8 @@ func (n *Node) serve(context.Context) error {
 		},
 	}
 	south := &base.API{
-		Store: n.rows, Objects: n.objects, Credentials: n.secrets, Traced: n.traces.Continue, Log: n.config.Log,
+		Policy: openflow.DefaultPolicy(),
+		Store:  n.rows, Objects: n.objects, Credentials: n.secrets, Traced: n.traces.Continue, Log: n.config.Log,
 		Transport: &base.Transport{Self: n.config.Party, Store: n.messages, Peers: dir, MaxBody: maxMessage, Log: n.config.Log},
 	}
 	north := n.north(s)

@@ -83,8 +83,8 @@ func ints(d tables.DType, values ...int64) func([]int) tables.Vector {
 	}
 }
 
-// predictCase predicts a table with the models of a training.
-func predictCase(trained *componenttest.Result, c componenttest.Case, g, h *tables.Frame) componenttest.Case {
+// scoringCase predicts a table with the models of a training.
+func scoringCase(trained *componenttest.Result, c componenttest.Case, g, h *tables.Frame) componenttest.Case {
 	p := componenttest.Case{Component: c.Component, Stage: openflow.StagePredict, Parties: c.Parties, Timeout: 3 * time.Minute,
 		Inputs: map[openflow.Party]componenttest.Inputs{}}
 	for party, frame := range map[openflow.Party]*tables.Frame{guest: g, host: h} {
@@ -167,7 +167,7 @@ func TestLabelsKeepTheirValues(t *testing.T) {
 			}
 			gOne, hOne := g.Take(some), h.Take(some)
 			for range 2 {
-				predicted := componenttest.RunOK(t, predictCase(r, c, gOne, hOne)).Table(guest, "test_output_data")
+				predicted := componenttest.RunOK(t, scoringCase(r, c, gOne, hOne)).Table(guest, "test_output_data")
 				checkPredictions(t, predicted, slices.Repeat([]int{1}, len(some)), tc.values)
 				gOne.Schema = gOne.Schema.Clone()
 				gOne.Schema.Label, gOne.Label = nil, tables.Vector{}

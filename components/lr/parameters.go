@@ -2,6 +2,7 @@ package lr
 
 import (
 	"encoding/json"
+	"reflect"
 
 	"openflow"
 )
@@ -92,6 +93,52 @@ func (p parameters) fractionBits(most int) int {
 		return most
 	}
 	return p.Precision
+}
+
+// batchRows is the size of a batch of a table with so many rows.
+func (p parameters) batchRows(rows int) int {
+	if p.BatchSize == nil {
+		return rows
+	}
+	return min(*p.BatchSize, rows)
+}
+
+// settings are the parameters that must be alike at all parties. What only concerns a party's own coefficients or
+// predictions stays out: the start may be that party's secret.
+type settings struct {
+	Epochs    int          `json:"epochs"`
+	BatchSize *int         `json:"batch_size"`
+	Optimizer optimizerSet `json:"optimizer"`
+	Scheduler schedulerSet `json:"learning_rate_scheduler"`
+	EarlyStop string       `json:"early_stop"`
+	Tol       float64      `json:"tol"`
+	Precision int          `json:"floating_point_precision"`
+}
+
+func (p parameters) settings() settings {
+	return settings{p.Epochs, p.BatchSize, p.Optimizer, p.Scheduler, p.EarlyStop, p.Tol, p.Precision}
+}
+
+// differences names the parameters in which s and other are not alike.
+func (s settings) differences(other settings) []string {
+	var names []string
+	for _, d := range []struct {
+		name  string
+		alike bool
+	}{
+		{"epochs", s.Epochs == other.Epochs},
+		{"batch_size", reflect.DeepEqual(s.BatchSize, other.BatchSize)},
+		{"optimizer", reflect.DeepEqual(s.Optimizer, other.Optimizer)},
+		{"learning_rate_scheduler", reflect.DeepEqual(s.Scheduler, other.Scheduler)},
+		{"early_stop", s.EarlyStop == other.EarlyStop},
+		{"tol", s.Tol == other.Tol},
+		{"floating_point_precision", s.Precision == other.Precision},
+	} {
+		if !d.alike {
+			names = append(names, d.name)
+		}
+	}
+	return names
 }
 
 // reader takes typed keyword arguments out of options and remembers what nobody asked for.

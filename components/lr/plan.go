@@ -2,6 +2,9 @@ package lr
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"math"
 	"slices"
 	"strings"
@@ -15,7 +18,9 @@ import (
 const (
 	tagRows      = "rows"       // host → guest: enrolment
 	tagPlan      = "plan"       // guest → all
-	tagKey       = "public_key" // arbiter → guest and hosts: one byte, 1 when it wants norms, then the key
+	tagAgreed    = "agreed"     // host → arbiter: agreement to the plan
+	tagStart     = "start"      // arbiter → guest and hosts: start
+	tagKey       = "public_key" // arbiter → guest and hosts: the key of the next round
 	tagScores    = "xw_h"       // host → guest: Enc(¼z_h), then the host's part of the loss
 	tagResidual  = "half_d"     // guest → host: Enc of the residual without the host's own part
 	tagGradient  = "g_enc"      // guest, hosts → arbiter: sealed gradient, at the guest followed by the sealed loss
@@ -33,19 +38,37 @@ type enrolment struct {
 	Digest   string `json:"digest"`   // of the sample ids in order
 	Validate string `json:"validate"` // the same of validate_data; empty when none is bound
 	Models   int    `json:"models"`   // in the model it predicts with, or continues; 0: none
+	Ratio    int    `json:"ratio"`    // rows of a batch for each column that its policy asks for; training only
 	Fault    bool   `json:"fault"`    // it cannot take part
 }
 
-// plan is what everybody agrees on before the first batch; the guest makes it.
+// plan is what everybody agrees on before the first batch; the guest makes it, and every other party checks it against
+// what it knows itself.
 type plan struct {
-	Fault     string `json:"fault"` // why there is no training; the rest is empty then
-	Rows      int    `json:"rows"`
-	BatchRows int    `json:"batch_rows"`
-	Epochs    int    `json:"epochs"`
-	Models    int    `json:"models"`    // one, or one per class
-	Columns   []int  `json:"columns"`   // the guest's, intercept included, then each host's
-	Block     int    `json:"block"`     // of the ciphertexts' layout
-	Precision int    `json:"precision"` // fractional bits of encoded columns
+	Fault     string   `json:"fault"` // why there is no training; the rest is empty then
+	Rows      int      `json:"rows"`
+	BatchRows int      `json:"batch_rows"`
+	LeastRows int      `json:"least_rows"` // a last batch with fewer joins the one before
+	Epochs    int      `json:"epochs"`
+	Models    int      `json:"models"`    // one, or one per class
+	Columns   []int    `json:"columns"`   // the guest's, intercept included, then each host's
+	Intercept bool     `json:"intercept"` // the guest's last column is one of ones
+	Block     int      `json:"block"`     // of the ciphertexts' layout
+	Precision int      `json:"precision"` // fractional bits of encoded columns
+	Settings  settings `json:"settings"`  // of the guest's task
+}
+
+// agreement is a host's word to the arbiter that it trains by this plan. The arbiter starts when all hosts have the plan
+// that it has itself, so that nobody is told another number of rows or columns.
+type agreement struct {
+	Fault  bool   `json:"fault"` // it refuses
+	Digest string `json:"digest"`
+}
+
+// start is the arbiter's word that everybody agrees.
+type start struct {
+	Fault string `json:"fault"` // why there is no training
+	Norms bool   `json:"norms"` // the arbiter wants the length of every epoch's step
 }
 
 // span is the rows lo…hi−1 of a batch.
@@ -58,14 +81,21 @@ func (p plan) layout() he.Layout { return he.Layout{Block: p.Block} }
 // withLoss reports whether the loss can be computed: its term of the second order needs a lone host.
 func (p plan) withLoss() bool { return len(p.Columns) == 2 }
 
-// batches cuts the rows. A party with c columns learns c equations of the batch's residuals, so a last batch with no
-// more rows than the widest party has columns would give them away; it joins the one before it.
+// features is the number of feature columns of party number i.
+func (p plan) features(i int) int {
+	if i == 0 && p.Intercept {
+		return p.Columns[0] - 1
+	}
+	return p.Columns[i]
+}
+
+// batches cuts the rows. A party with c columns learns c equations of the batch's residuals, so a short last batch would
+// give them away; it joins the one before it.
 func (p plan) batches() []span {
-	widest := slices.Max(p.Columns)
 	var list []span
 	for lo := 0; lo < p.Rows; lo += p.BatchRows {
 		b := span{lo, min(lo+p.BatchRows, p.Rows)}
-		if n := len(list); n > 0 && b.rows() <= widest {
+		if n := len(list); n > 0 && b.rows() < min(p.LeastRows, p.BatchRows) {
 			list[n-1].hi = b.hi
 			continue
 		}
@@ -74,28 +104,62 @@ func (p plan) batches() []span {
 	return list
 }
 
+// fewest is the number of rows of the smallest batch.
+func (p plan) fewest() int {
+	few := p.Rows
+	for _, b := range p.batches() {
+		few = min(few, b.rows())
+	}
+	return few
+}
+
+// A batch takes rounds, each with a key of its own, so that no key opens more values than it may. A round exchanges the
+// vectors under its key and opens the next perRound columns of every party.
+func (p plan) perRound() int { return he.ColumnsPerKey(len(p.Columns), p.Precision) }
+
+func (p plan) rounds() int { return max(1, (slices.Max(p.Columns)+p.perRound()-1)/p.perRound()) }
+
+// share is which columns of party number i round r opens: lo…hi−1.
+func (p plan) share(i, r int) (lo, hi int) {
+	return min(p.Columns[i], r*p.perRound()), min(p.Columns[i], (r+1)*p.perRound())
+}
+
 // validate refuses a plan under which a party would solve for the residuals, or whose numbers no guest of ours sends.
 func (p plan) validate() error {
-	if p.Rows < 1 || p.BatchRows < 1 || p.BatchRows > p.Rows || p.Epochs < 1 || p.Models < 1 || p.Models > maxClasses ||
-		len(p.Columns) < 2 || slices.Min(p.Columns) < 0 || !p.layout().Valid() || p.Precision < 1 || p.Precision > he.MaxPrecision {
-		return openflow.Errorf(openflow.CodeInvalid, "the guest's training plan is not valid").WithPublic("the guest's training plan is not valid").
+	if p.Rows < 1 || p.Rows > maxRows || p.BatchRows < 1 || p.BatchRows > p.Rows || p.Rows/p.BatchRows > maxBatches ||
+		p.Epochs < 1 || p.Models < 1 || p.Models > maxClasses || len(p.Columns) < 2 || slices.Min(p.Columns) < 0 ||
+		slices.Max(p.Columns) > maxColumns || p.Intercept && p.Columns[0] < 1 ||
+		!p.layout().Valid() || p.Precision < 1 || p.Precision > he.MaxPrecision {
+		return openflow.Errorf(openflow.CodeInvalid, "the guest's training plan is not valid").
+			WithPublic("the guest's training plan is not valid").
 			WithHint("all parties of a task must run the same implementation of the component")
 	}
-	if widest := slices.Max(p.Columns); p.BatchRows <= widest {
-		return openflow.Errorf(openflow.CodeInvalid, "a batch of %d rows and a party with %d columns: its gradient would give the residuals away", p.BatchRows, widest).
-			WithPublic("a batch must have more rows than any party has columns").
+	if widest := slices.Max(p.Columns); p.fewest() <= widest {
+		text := "a batch of %d rows and a party with %d columns: its gradient would give the residuals away"
+		return openflow.Errorf(openflow.CodeRejected, text, p.fewest(), widest).WithPublic(text, p.fewest(), widest).
 			WithHint("choose a batch_size above the number of columns of every party")
 	}
 	return nil
 }
 
-// query is what party number i of Columns may ask the arbiter to open for batch b.
-func (p plan) query(i int, b span) he.Query {
+// digest names the plan.
+func (p plan) digest() (string, error) {
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return "", openflow.Errorf(openflow.CodeInternal, "training plan: %w", err)
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// query is what party number i of Columns may ask the arbiter to open for batch b in round r.
+func (p plan) query(i int, b span, r int) he.Query {
 	summed := 1 // a lone host gets the guest's vector, the guest the host's
 	if hosts := len(p.Columns) - 1; hosts > 1 {
 		summed = hosts
 	}
-	return he.Query{Layout: p.layout(), Rows: b.rows(), Columns: p.Columns[i], Summed: summed, Precision: p.Precision}
+	lo, hi := p.share(i, r)
+	return he.Query{Layout: p.layout(), Rows: b.rows(), Columns: hi - lo, Summed: summed, Precision: p.Precision}
 }
 
 // scoreLimit is the greatest ¼z or residual that fits: no inner product and no loss may wrap around.
@@ -129,14 +193,37 @@ func (s *session) receivePlan(ctx context.Context) (plan, error) {
 	if err := s.task.ReceiveJSON(ctx, s.guest, tagPlan, &p); err != nil {
 		return plan{}, err
 	}
-	if p.Fault != "" {
-		return plan{}, refusal("no training", p.Fault).AsConsequence()
-	}
+	return p, nil
+}
+
+// checkPlan refuses a plan that is not the training that this party was asked for, or that its policy forbids. given are
+// its parameters as submitted, own those that it trains with.
+func (s *session) checkPlan(p plan, given, own parameters) error {
 	if len(p.Columns) != len(s.hosts)+1 {
-		return plan{}, openflow.Errorf(openflow.CodeInvalid, "the guest's training plan is for %d parties, not %d", len(p.Columns), len(s.hosts)+1).
+		return openflow.Errorf(openflow.CodeInvalid, "the guest's training plan is for %d parties, not %d", len(p.Columns), len(s.hosts)+1).
 			WithPublic("the guest's training plan is not for these parties")
 	}
-	return p, p.validate()
+	if err := p.validate(); err != nil {
+		return err
+	}
+	different := given.settings().differences(p.Settings)
+	if own.Epochs != p.Epochs {
+		different = append(different, "epochs")
+	}
+	if own.batchRows(p.Rows) != p.BatchRows {
+		different = append(different, "batch_size")
+	}
+	if own.fractionBits(he.MaxPrecision) != p.Precision {
+		different = append(different, "floating_point_precision")
+	}
+	if len(different) > 0 {
+		slices.Sort(different)
+		text := "the guest's training plan and the parameters of %s differ in %s"
+		args := []any{s.task.Party(), strings.Join(slices.Compact(different), ", ")}
+		return openflow.Errorf(openflow.CodeRejected, text, args...).WithPublic(text, args...).
+			WithHint("give all parties of the task the same parameters")
+	}
+	return s.checkRows(p)
 }
 
 // enrol hears what the hosts have and compares it with mine. fault is why there can be no training or prediction, in
@@ -169,6 +256,8 @@ func refusal(what, fault string) *openflow.Error {
 
 func (s *session) compare(mine enrolment, host openflow.Party, e enrolment) string {
 	switch {
+	case e.Rows < 0 || e.Rows > maxRows || e.Columns < 0 || e.Columns > maxColumns || e.Ratio < 0 || e.Ratio > maxColumns:
+		return "what " + host.String() + " says of its table is not valid"
 	case e.Fault:
 		return host.String() + " cannot take part" + elsewhere
 	case e.Rows != mine.Rows || e.Digest != mine.Digest:

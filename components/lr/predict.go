@@ -91,6 +91,9 @@ func (s *session) predictGuest(ctx context.Context) error {
 func (s *session) predictHost(ctx context.Context) error {
 	began := time.Now()
 	r, _, weights, err := s.readPrediction(ctx)
+	if err == nil {
+		err = s.spendScores(ctx, len(r.columns), len(weights))
+	}
 	mine := enrolment{Fault: true}
 	if err == nil {
 		mine = enrolmentOf(r, nil)

@@ -219,7 +219,7 @@ func TestWarmStartContinues(t *testing.T) {
 }
 
 func TestInitialCoefficients(t *testing.T) {
-	j := creditSet(t, 100, 60)
+	j := creditSet(t, 150, 100)
 	run := func(init object) []float64 {
 		// A learning rate of zero leaves the coefficients where they began.
 		p := quick(object{"epochs": 1, "init_param": init})
@@ -291,22 +291,35 @@ func TestPredict(t *testing.T) {
 }
 
 func TestLastBatchWithFewRowsJoinsTheOneBefore(t *testing.T) {
-	// 64 rows in batches of 20 would end with 4 rows, fewer than a party has columns: 20, 20, 24.
-	j := creditSet(t, 100, 64)
-	j.ref.alpha = 0.01
-	r := componenttest.RunOK(t, trainCase(j, quick(object{"batch_size": 20, "epochs": 1})))
-	w := make([]float64, 21)
-	for _, b := range [][2]int{{0, 20}, {20, 40}, {40, 64}} {
-		g, _ := j.ref.gradient(w, b[0], b[1])
-		for i := range w {
-			w[i] -= 0.2 * g[i]
-		}
+	for name, tc := range map[string]struct {
+		rows, size int
+		ends       []int
+	}{
+		"fewer rows than columns":         {rows: 244, size: 120, ends: []int{120, 244}},
+		"fewer rows than ten a column":    {rows: 339, size: 120, ends: []int{120, 339}},
+		"ten rows a column":               {rows: 340, size: 120, ends: []int{120, 240, 340}},
+		"one batch and a few rows":        {rows: 130, size: 100, ends: []int{130}},
+		"a size above the number of rows": {rows: 100, size: 1000, ends: []int{100}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := creditSet(t, 400, tc.rows)
+			j.ref.alpha = 0.01
+			r := componenttest.RunOK(t, trainCase(j, quick(object{"batch_size": tc.size, "epochs": 1})))
+			w, lo := make([]float64, 21), 0
+			for _, hi := range tc.ends {
+				g, _ := j.ref.gradient(w, lo, hi)
+				for i := range w {
+					w[i] -= 0.2 * g[i]
+				}
+				lo = hi
+			}
+			require.Less(t, gap(w, weights(t, r, host)), 1e-4)
+		})
 	}
-	require.Less(t, gap(w, weights(t, r, host)), 1e-4)
 }
 
 func TestSurvivesFaults(t *testing.T) {
-	j := creditSet(t, 100, 60)
+	j := creditSet(t, 150, 100)
 	j.ref.alpha = 0.01
 	want := j.ref.run(3, 1<<30, constantRate(0.2), plainSGD)
 	c := trainCase(j, quick(nil))

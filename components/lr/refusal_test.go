@@ -66,7 +66,7 @@ func TestRefusals(t *testing.T) {
 		},
 		"batch below the number of columns": {
 			parameters: object{"batch_size": 10},
-			want:       map[openflow.Party]string{guest: "would give the residuals away", host: "not usable", arbiter: "not usable"},
+			want:       map[openflow.Party]string{guest: "would give the residuals away", host: "would give the residuals away", arbiter: "would give the residuals away"},
 		},
 		"batch size as in FATE 1.x": {
 			parameters: object{"batch_size": -1},
@@ -85,7 +85,7 @@ func TestRefusals(t *testing.T) {
 			want:       map[openflow.Party]string{guest: "mock means no encryption", host: "forbidden", arbiter: "forbidden"},
 		},
 	}
-	j := creditSet(t, 100, 60)
+	j := creditSet(t, 150, 100)
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			g, h := clone(j.guest), clone(j.host)
@@ -105,7 +105,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestDivergenceIsAnError(t *testing.T) {
-	j := creditSet(t, 100, 60)
+	j := creditSet(t, 150, 100)
 	c := trainCase(j, quick(object{"epochs": 50, "optimizer": object{"method": "sgd", "penalty": "l2", "alpha": 1, "optimizer_params": object{"lr": 1000}}}))
 	c.Timeout = 5 * time.Second // the others wait for the party that gave up until somebody stops them
 	r := componenttest.Run(t, c)

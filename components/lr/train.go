@@ -28,28 +28,54 @@ func (s *session) read(ctx context.Context, key string) (*rows, error) {
 	return newRows(s.task, f)
 }
 
-// receiveKey waits for the arbiter's public key, and whether it wants norms.
-func (s *session) receiveKey(ctx context.Context) (*he.Party, bool, error) {
-	message, err := s.task.Receive(ctx, s.arbiter, tagKey)
-	if err != nil {
-		return nil, false, err
+// awaitStart waits for the arbiter's word that all parties agree, and hears whether it wants norms.
+func (s *session) awaitStart(ctx context.Context) (norms bool, err error) {
+	var st start
+	if err := s.task.ReceiveJSON(ctx, s.arbiter, tagStart, &st); err != nil {
+		return false, err
 	}
-	if len(message) == 0 {
-		return nil, false, openflow.Errorf(openflow.CodeInvalid, "the arbiter's key is empty").WithPublic("the arbiter's key is empty")
+	if st.Fault != "" {
+		return false, noTraining(st.Fault)
 	}
-	p, err := he.NewParty(message[1:], s.parallel(ctx))
-	return p, message[0] == 1, err
+	return st.Norms, nil
 }
 
-// encode prepares the columns of every batch for all epochs.
-func (s *session) encode(p *he.Party, pl plan, r *rows, intercept bool) ([]*he.Columns, error) {
-	var list []*he.Columns
+// noTraining is the end of a training that another party has refused.
+func noTraining(fault string) error {
+	return refusal("no training", fault).AsConsequence()
+}
+
+// faultOf is what other parties are told of err: its public text, or else only who knows more.
+func faultOf(err error, fallback string) string {
+	if text := openflow.PublicText(err); text != "" {
+		return text
+	}
+	return fallback
+}
+
+// receiveKey waits for the arbiter's public key of the next round.
+func (s *session) receiveKey(ctx context.Context, e *he.Encoder) (*he.Party, error) {
+	message, err := s.task.Receive(ctx, s.arbiter, tagKey)
+	if err != nil {
+		return nil, err
+	}
+	return e.Party(message)
+}
+
+// encode prepares the columns of party number i for all epochs: [batch][round].
+func (s *session) encode(e *he.Encoder, pl plan, i int, r *rows) ([][]*he.Columns, error) {
+	var list [][]*he.Columns
 	for _, b := range pl.batches() {
-		c, err := p.Encode(r.part(b.lo, b.hi, intercept), pl.layout(), pl.Precision)
-		if err != nil {
-			return nil, err
+		columns := r.part(b.lo, b.hi, i == 0 && pl.Intercept)
+		rounds := make([]*he.Columns, pl.rounds())
+		for k := range rounds {
+			lo, hi := pl.share(i, k)
+			var err error
+			if rounds[k], err = e.Encode(columns[lo:hi], pl.layout(), pl.Precision); err != nil {
+				return nil, err
+			}
 		}
-		list = append(list, c)
+		list = append(list, rounds)
 	}
 	return list, nil
 }

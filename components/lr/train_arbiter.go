@@ -16,36 +16,33 @@ type arbiter struct {
 	*session
 	parameters parameters
 	plan       plan
-	authority  *he.Authority
 	parties    []openflow.Party // in the order of plan.Columns
 }
 
 func (s *session) trainArbiter(ctx context.Context, p parameters) error {
-	a := &arbiter{session: s, parameters: p, parties: append([]openflow.Party{s.guest}, s.hosts...)}
+	a := &arbiter{session: s, parameters: p, parties: s.data()}
 	var err error
 	if a.plan, err = s.receivePlan(ctx); err != nil {
 		return err
 	}
-	if s.task.HasInput(warmStart) {
-		m, _, err := loadModel(ctx, s.task, warmStart)
-		if err != nil {
-			return err
-		}
-		a.parameters = p.warm(m.Meta)
+	if a.plan.Fault != "" {
+		return noTraining(a.plan.Fault)
 	}
-	if a.parameters.EarlyStop != "weight_diff" && !a.plan.withLoss() {
-		return openflow.Errorf(openflow.CodeInvalid, "early_stop %s needs the loss, which exists with one host only", a.parameters.EarlyStop).
-			WithPublic("early_stop needs the loss, which exists with one host only").
-			WithHint("use weight_diff")
+	fault, err := a.prepare(ctx, p)
+	if err != nil {
+		fault = faultOf(err, s.arbiter.String()+" cannot take part"+elsewhere)
 	}
-	if a.authority, err = he.NewAuthority(s.parallel(ctx)); err != nil {
-		return err
-	}
-	key := append([]byte{norms(a.parameters.EarlyStop)}, a.authority.PublicKey()...)
 	for _, to := range a.parties {
-		if err := s.task.Send(ctx, to, tagKey, key); err != nil {
-			return err
+		word := start{Fault: fault, Norms: a.parameters.EarlyStop == "weight_diff"}
+		if sendErr := s.task.SendJSON(ctx, to, tagStart, word); sendErr != nil && err == nil {
+			err = sendErr
 		}
+	}
+	switch {
+	case err != nil:
+		return err
+	case fault != "":
+		return noTraining(fault)
 	}
 	var list []estimator
 	var outcomes []trained
@@ -71,11 +68,42 @@ func (s *session) trainArbiter(ctx context.Context, p parameters) error {
 	return s.warn(ctx, a.parameters, outcomes, false)
 }
 
-func norms(earlyStop string) byte {
-	if earlyStop == "weight_diff" {
-		return 1
+// prepare checks the plan and waits for the hosts' agreement. fault is a refusal of a host, for everybody's eyes.
+func (a *arbiter) prepare(ctx context.Context, given parameters) (fault string, err error) {
+	if a.task.HasInput(warmStart) {
+		m, _, err := loadModel(ctx, a.task, warmStart)
+		if err != nil {
+			return "", err
+		}
+		a.parameters = given.warm(m.Meta)
+		a.parameters.Precision = a.plan.Precision // which the arbiter's model does not keep
 	}
-	return 0
+	if err := a.checkPlan(a.plan, given, a.parameters); err != nil {
+		return "", err
+	}
+	if a.parameters.EarlyStop != "weight_diff" && !a.plan.withLoss() {
+		text := "early_stop %s needs the loss, which exists with one host only"
+		return "", openflow.Errorf(openflow.CodeInvalid, text, a.parameters.EarlyStop).WithPublic(text, a.parameters.EarlyStop).
+			WithHint("use weight_diff")
+	}
+	digest, err := a.plan.digest()
+	if err != nil {
+		return "", err
+	}
+	for _, h := range a.hosts {
+		var word agreement
+		if err := a.task.ReceiveJSON(ctx, h, tagAgreed, &word); err != nil {
+			return "", err
+		}
+		switch {
+		case fault != "":
+		case word.Fault:
+			fault = h.String() + " refuses the training plan" + elsewhere
+		case word.Digest != digest:
+			fault = "the guest has sent " + h.String() + " another training plan than " + a.arbiter.String()
+		}
+	}
+	return fault, nil
 }
 
 func (a *arbiter) trainModel(ctx context.Context, k int) (estimator, outcome, error) {
@@ -129,51 +157,74 @@ func (a *arbiter) endEpoch(ctx context.Context, end epochEnd) error {
 // epoch serves all batches and returns the sum of their losses.
 func (a *arbiter) epoch(ctx context.Context) (loss float64, err error) {
 	for _, part := range a.plan.batches() {
-		group, groupCtx := errgroup.WithContext(ctx)
-		for i := range a.parties {
-			group.Go(func() error {
-				l, err := a.serve(groupCtx, i, part)
-				if i == 0 {
-					loss += l // by the guest's goroutine only
-				}
-				return err
-			})
-		}
-		if err := group.Wait(); err != nil {
-			return 0, err
+		for round := range a.plan.rounds() {
+			l, err := a.round(ctx, part, round)
+			if err != nil {
+				return 0, err
+			}
+			loss += l
 		}
 	}
 	return loss, nil
 }
 
-// serve opens one party's gradient of one batch, and the guest's loss.
-func (a *arbiter) serve(ctx context.Context, i int, part span) (loss float64, err error) {
+// round draws a key, serves every party once under it, and forgets it.
+func (a *arbiter) round(ctx context.Context, part span, round int) (loss float64, err error) {
+	authority, err := he.NewAuthority(a.parallel(ctx))
+	if err != nil {
+		return 0, err
+	}
+	key := authority.PublicKey()
+	for _, to := range a.parties {
+		if err := a.task.Send(ctx, to, tagKey, key); err != nil {
+			return 0, err
+		}
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	for i := range a.parties {
+		group.Go(func() error {
+			l, err := a.serve(groupCtx, authority, i, part, round)
+			if i == 0 {
+				loss = l // by the guest's goroutine only
+			}
+			return err
+		})
+	}
+	return loss, group.Wait()
+}
+
+// serve opens one party's gradient of one round, and in the first round of a batch the guest's loss.
+func (a *arbiter) serve(ctx context.Context, authority *he.Authority, i int, part span, round int) (loss float64, err error) {
 	message, err := a.task.Receive(ctx, a.parties[i], tagGradient)
 	if err != nil {
 		return 0, err
 	}
-	query := a.plan.query(i, part)
+	query := a.plan.query(i, part, round)
 	size := min(he.SealedSize(query.Layout, query.Columns), len(message))
+	withLoss := i == 0 && round == 0 && a.plan.withLoss()
+	if !withLoss {
+		size = len(message) // more than the columns that were announced is refused
+	}
 	sealed, err := he.ParseSealed(message[:size], query.Layout, query.Columns)
 	if err != nil {
 		return 0, err
 	}
-	answer, err := a.authority.Decrypt(sealed, query)
+	if withLoss {
+		sum, err := he.ParseDot(message[size:])
+		if err != nil {
+			return 0, err
+		}
+		total, err := authority.DecryptDot(sum, part.rows())
+		if err != nil {
+			return 0, err
+		}
+		loss = total / float64(part.rows())
+	}
+	answer, err := authority.Decrypt(sealed, query)
 	if err != nil {
 		return 0, err
 	}
-	if err := a.task.Send(ctx, a.parties[i], tagOpened, answer.Encode()); err != nil {
-		return 0, err
-	}
-	if i != 0 || !a.plan.withLoss() {
-		return 0, nil
-	}
-	sum, err := he.ParseDot(message[size:])
-	if err != nil {
-		return 0, err
-	}
-	total, err := a.authority.DecryptDot(sum, part.rows())
-	return total / float64(part.rows()), err
+	return loss, a.task.Send(ctx, a.parties[i], tagOpened, answer.Encode())
 }
 
 // stepLength puts the parties' step lengths together; 0 when nobody needs it.

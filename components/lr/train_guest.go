@@ -20,16 +20,17 @@ type guest struct {
 	before     classes     // of the model that a warm start continues
 	unscaled   bool        // the table has columns that were warned of
 	previous   []estimator // of a warm start; nil otherwise
-	party      *he.Party
-	columns    []*he.Columns // per batch
-	norms      bool          // the arbiter wants the length of the epoch's step
+	encoder    *he.Encoder
+	party      *he.Party       // under the key of the current round
+	columns    [][]*he.Columns // per batch and round
+	norms      bool            // the arbiter wants the length of the epoch's step
 }
 
 func (s *session) trainGuest(ctx context.Context, p parameters) error {
 	g := &guest{session: s, parameters: p}
 	fault, err := g.prepare(ctx)
 	if err != nil {
-		fault = "the input of " + s.guest.String() + " is not usable" + elsewhere
+		fault = faultOf(err, "the input of "+s.guest.String()+" is not usable"+elsewhere)
 	}
 	g.plan.Fault = fault
 	for _, to := range s.others() {
@@ -43,10 +44,13 @@ func (s *session) trainGuest(ctx context.Context, p parameters) error {
 	case fault != "":
 		return refusal("no training", fault)
 	}
-	if g.party, g.norms, err = s.receiveKey(ctx); err != nil {
+	if g.norms, err = s.awaitStart(ctx); err != nil {
 		return err
 	}
-	if g.columns, err = s.encode(g.party, g.plan, g.rows, p.Init.FitIntercept); err != nil {
+	if g.encoder, err = he.NewEncoder(s.parallel(ctx)); err != nil {
+		return err
+	}
+	if g.columns, err = s.encode(g.encoder, g.plan, 0, g.rows); err != nil {
 		return err
 	}
 	var list []estimator
@@ -66,6 +70,10 @@ func (s *session) trainGuest(ctx context.Context, p parameters) error {
 // prepare reads the inputs and makes the plan. fault is for everybody's eyes, err for the guest's own.
 func (g *guest) prepare(ctx context.Context) (fault string, err error) {
 	s, t := g.session, g.session.task
+	given := g.parameters
+	if err := s.checkArbiter(); err != nil {
+		return "", err
+	}
 	if t.HasInput(warmStart) {
 		m, list, err := loadModel(ctx, t, warmStart)
 		if err != nil {
@@ -105,7 +113,8 @@ func (g *guest) prepare(ctx context.Context) (fault string, err error) {
 		return "early_stop " + g.parameters.EarlyStop + " needs the loss, which exists with one host only (use weight_diff)", nil
 	}
 	g.plan = g.makePlan(hosts)
-	return "", g.plan.validate()
+	g.plan.Settings = given.settings()
+	return "", s.checkPlan(g.plan, given, g.parameters)
 }
 
 func enrolmentOf(train, validate *rows) enrolment {
@@ -118,18 +127,18 @@ func enrolmentOf(train, validate *rows) enrolment {
 
 func (g *guest) makePlan(hosts []enrolment) plan {
 	p := plan{
-		Rows: g.rows.count(), BatchRows: g.rows.count(), Epochs: g.parameters.Epochs, Models: len(g.positives()),
-		Columns: []int{len(g.rows.columns)}, Precision: g.parameters.fractionBits(he.MaxPrecision),
+		Rows: g.rows.count(), BatchRows: g.parameters.batchRows(g.rows.count()), Epochs: g.parameters.Epochs, Models: len(g.positives()),
+		Columns: []int{len(g.rows.columns)}, Intercept: g.parameters.Init.FitIntercept, Precision: g.parameters.fractionBits(he.MaxPrecision),
 	}
-	if size := g.parameters.BatchSize; size != nil {
-		p.BatchRows = min(*size, p.Rows)
-	}
-	if g.parameters.Init.FitIntercept {
+	widest, perColumn := p.Columns[0], g.task.Policy().CoordinatedLR.RowsPerColumn
+	if p.Intercept {
 		p.Columns[0]++
 	}
 	for _, h := range hosts {
 		p.Columns = append(p.Columns, h.Columns)
+		widest, perColumn = max(widest, h.Columns), max(perColumn, h.Ratio)
 	}
+	p.LeastRows = rowsFor(widest, perColumn)
 	widestBatch := 0
 	for _, b := range p.batches() {
 		widestBatch = max(widestBatch, b.rows())
@@ -182,33 +191,42 @@ func (g *guest) batch(ctx context.Context, own *slice, y []float64, epoch, b int
 	if err := g.plan.checkScores(g.task, d); err != nil {
 		return err
 	}
-	scores, hostLoss, err := g.exchange(ctx, d, part)
-	if err != nil {
-		return err
-	}
-	sealed, mask, err := g.party.Multiply(g.columns[b], scores)
-	if err != nil {
-		return err
-	}
-	message := sealed.Encode()
-	if g.plan.withLoss() {
-		sum, err := g.party.Dot(crossTerm(d), scores, hostLoss, g.ownLoss(own, z, y[part.lo:part.hi]), g.plan.layout())
+	var gradient []float64
+	for round, columns := range g.columns[b] {
+		withLoss := g.plan.withLoss() && round == 0
+		var err error
+		if g.party, err = g.receiveKey(ctx, g.encoder); err != nil {
+			return err
+		}
+		scores, hostLoss, err := g.exchange(ctx, d, part, withLoss)
 		if err != nil {
 			return err
 		}
-		message = append(message, sum.Encode()...)
-	}
-	gradient, err := g.openGradient(ctx, message, mask)
-	if err != nil {
-		return err
+		sealed, mask, err := g.party.Multiply(columns, scores)
+		if err != nil {
+			return err
+		}
+		message := sealed.Encode()
+		if withLoss {
+			sum, err := g.party.Dot(crossTerm(d), scores, hostLoss, g.ownLoss(own, z, y[part.lo:part.hi]), g.plan.layout())
+			if err != nil {
+				return err
+			}
+			message = append(message, sum.Encode()...)
+		}
+		values, err := g.openGradient(ctx, message, mask)
+		if err != nil {
+			return err
+		}
+		gradient = append(gradient, values...)
 	}
 	local := g.rows.dotColumns(d, part.lo, part.hi, own.intercept)
 	return own.step(g.task, mean(gradient, local, part.rows()), epoch)
 }
 
 // exchange swaps encrypted vectors with the hosts: they get d plus what the other hosts sent, the guest gets the sum
-// of their scores and, of a lone host, its part of the loss.
-func (g *guest) exchange(ctx context.Context, d []float64, part span) (scores, hostLoss he.Vector, err error) {
+// of their scores and, when it is withLoss, a lone host's part of the loss.
+func (g *guest) exchange(ctx context.Context, d []float64, part span, withLoss bool) (scores, hostLoss he.Vector, err error) {
 	layout := g.plan.layout()
 	residual, err := g.party.Encrypt(d, layout)
 	if err != nil {
@@ -230,7 +248,7 @@ func (g *guest) exchange(ctx context.Context, d []float64, part span) (scores, h
 		if list[h], err = he.ParseVector(message[:size], layout.Blocks(part.rows())); err != nil {
 			return scores, hostLoss, err
 		}
-		if g.plan.withLoss() {
+		if withLoss {
 			if hostLoss, err = he.ParseVector(message[size:], 1); err != nil {
 				return scores, hostLoss, err
 			}

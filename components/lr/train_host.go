@@ -16,8 +16,8 @@ type host struct {
 	rows       *rows
 	validate   *rows // nil without validate_data
 	previous   []estimator
-	party      *he.Party
-	columns    []*he.Columns // per batch
+	encoder    *he.Encoder
+	columns    [][]*he.Columns // per batch and round
 	norms      bool
 	unscaled   bool // the table has columns that were warned of
 }
@@ -37,13 +37,19 @@ func (s *session) trainHost(ctx context.Context, p parameters) error {
 	if h.plan, err = s.receivePlan(ctx); err != nil {
 		return err
 	}
-	if err := h.checkPlan(); err != nil {
+	if h.plan.Fault != "" {
+		return noTraining(h.plan.Fault)
+	}
+	if err := h.agree(ctx, p); err != nil {
 		return err
 	}
-	if h.party, h.norms, err = s.receiveKey(ctx); err != nil {
+	if h.norms, err = s.awaitStart(ctx); err != nil {
 		return err
 	}
-	if h.columns, err = s.encode(h.party, h.plan, h.rows, false); err != nil {
+	if h.encoder, err = he.NewEncoder(s.parallel(ctx)); err != nil {
+		return err
+	}
+	if h.columns, err = s.encode(h.encoder, h.plan, h.index(), h.rows); err != nil {
 		return err
 	}
 	var list []estimator
@@ -65,6 +71,9 @@ func (s *session) trainHost(ctx context.Context, p parameters) error {
 
 func (h *host) prepare(ctx context.Context) (enrolment, error) {
 	s := h.session
+	if err := s.checkArbiter(); err != nil {
+		return enrolment{}, err
+	}
 	h.parameters.Init.FitIntercept = false
 	if s.task.HasInput(warmStart) {
 		m, list, err := loadModel(ctx, s.task, warmStart)
@@ -81,16 +90,38 @@ func (h *host) prepare(ctx context.Context) (enrolment, error) {
 		return enrolment{}, err
 	}
 	mine := enrolmentOf(h.rows, h.validate)
-	mine.Models = len(h.previous)
+	mine.Models, mine.Ratio = len(h.previous), max(0, s.task.Policy().CoordinatedLR.RowsPerColumn)
 	return mine, nil
 }
 
-// checkPlan refuses a plan that is not about this host's table.
-func (h *host) checkPlan() error {
-	columns := h.plan.Columns[1+slices.Index(h.hosts, h.task.Party())]
-	if h.plan.Rows != h.rows.count() || columns != len(h.rows.columns) || h.previous != nil && h.plan.Models != len(h.previous) {
-		return openflow.Errorf(openflow.CodeInvalid, "the guest's training plan does not fit the table of %s", h.task.Party()).
-			WithPublic("the guest's training plan does not fit the table of %s", h.task.Party())
+// index is this host's place in plan.Columns.
+func (h *host) index() int { return 1 + slices.Index(h.hosts, h.task.Party()) }
+
+// agree checks the plan, reserves the scores that the training ends with, and tells the arbiter. given are the parameters
+// as submitted.
+func (h *host) agree(ctx context.Context, given parameters) error {
+	err := h.checkPlan(given)
+	if err == nil {
+		err = h.spendScores(ctx, len(h.rows.columns), h.plan.Models)
+	}
+	word := agreement{Fault: err != nil}
+	if err == nil {
+		word.Digest, err = h.plan.digest()
+	}
+	if sendErr := h.task.SendJSON(ctx, h.arbiter, tagAgreed, word); err == nil {
+		err = sendErr
+	}
+	return err
+}
+
+// checkPlan refuses a plan that is not about this host's table, or not what this host was asked for.
+func (h *host) checkPlan(given parameters) error {
+	if err := h.session.checkPlan(h.plan, given, h.parameters); err != nil {
+		return err
+	}
+	if h.plan.Rows != h.rows.count() || h.plan.Columns[h.index()] != len(h.rows.columns) || h.previous != nil && h.plan.Models != len(h.previous) {
+		text := "the guest's training plan does not fit the table of %s"
+		return openflow.Errorf(openflow.CodeInvalid, text, h.task.Party()).WithPublic(text, h.task.Party())
 	}
 	return nil
 }
@@ -125,38 +156,52 @@ func (h *host) batch(ctx context.Context, own *slice, epoch, b int, part span) e
 	if err := h.plan.checkScores(h.task, quarter); err != nil {
 		return err
 	}
-	scores, err := h.party.Encrypt(quarter, h.plan.layout())
-	if err != nil {
-		return err
-	}
-	message := scores.Encode()
-	if h.plan.withLoss() {
-		sum, err := h.party.EncryptSum(squares + float64(part.rows())*own.penaltyLoss())
+	loss := squares + float64(part.rows())*own.penaltyLoss()
+	var gradient []float64
+	for round, columns := range h.columns[b] {
+		values, err := h.round(ctx, quarter, loss, columns, part, h.plan.withLoss() && round == 0)
 		if err != nil {
 			return err
+		}
+		gradient = append(gradient, values...)
+	}
+	local := h.rows.dotColumns(quarter, part.lo, part.hi, false)
+	return own.step(h.task, mean(gradient, local, part.rows()), epoch)
+}
+
+// round swaps vectors with the guest under a fresh key and has the gradient of some columns opened.
+func (h *host) round(ctx context.Context, quarter []float64, loss float64, columns *he.Columns, part span, withLoss bool) ([]float64, error) {
+	party, err := h.receiveKey(ctx, h.encoder)
+	if err != nil {
+		return nil, err
+	}
+	scores, err := party.Encrypt(quarter, h.plan.layout())
+	if err != nil {
+		return nil, err
+	}
+	message := scores.Encode()
+	if withLoss {
+		sum, err := party.EncryptSum(loss)
+		if err != nil {
+			return nil, err
 		}
 		message = append(message, sum.Encode()...)
 	}
 	if err := h.task.Send(ctx, h.guest, tagScores, message); err != nil {
-		return err
+		return nil, err
 	}
 	if message, err = h.task.Receive(ctx, h.guest, tagResidual); err != nil {
-		return err
+		return nil, err
 	}
 	residual, err := he.ParseVector(message, h.plan.layout().Blocks(part.rows()))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	sealed, mask, err := h.party.Multiply(h.columns[b], residual)
+	sealed, mask, err := party.Multiply(columns, residual)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	gradient, err := h.openGradient(ctx, sealed.Encode(), mask)
-	if err != nil {
-		return err
-	}
-	local := h.rows.dotColumns(quarter, part.lo, part.hi, false)
-	return own.step(h.task, mean(gradient, local, part.rows()), epoch)
+	return h.openGradient(ctx, sealed.Encode(), mask)
 }
 
 // finish gives the guest the scores that it needs to predict, and saves the model.

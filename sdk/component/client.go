@@ -208,6 +208,11 @@ func decodeEnvelope(body io.Reader, r request, into any) error {
 		Code    int             `json:"code"`
 		Message string          `json:"message"`
 		Data    json.RawMessage `json:"data"`
+		Error   struct {        // of a node of ours
+			Code    openflow.Code `json:"code"`
+			Message string        `json:"message"`
+			Hint    string        `json:"hint"`
+		} `json:"error"`
 	}
 	raw, err := io.ReadAll(io.LimitReader(body, maxEnvelope))
 	if err != nil {
@@ -215,6 +220,9 @@ func decodeEnvelope(body io.Reader, r request, into any) error {
 	}
 	if err := json.Unmarshal(raw, &envelope); err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "node's answer to %s is not readable: %w", r.path, err)
+	}
+	if envelope.Error.Code == openflow.CodeRejected { // by the site's policy, in words that tell what to do
+		return &openflow.Error{Code: openflow.CodeRejected, Message: envelope.Error.Message, Hint: envelope.Error.Hint}
 	}
 	if envelope.Code != 0 {
 		return openflow.Errorf(envelopeCode(envelope.Code), "node refused %s: %s (code %d)", r.path, envelope.Message, envelope.Code)

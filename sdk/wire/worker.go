@@ -121,6 +121,15 @@ type WorkerWarning struct {
 	Warning     string `json:"warning"`
 }
 
+// ScoreSpend is what a container is about to tell a partner; ours.
+type ScoreSpend struct {
+	ExecutionID Text `json:"execution_id" check:"required"`
+	Role        Text `json:"role" check:"required"` // of the receiver, a party of the task
+	PartyID     Text `json:"party_id" check:"required"`
+	Columns     int  `json:"columns"`
+	Vectors     int  `json:"vectors"`
+}
+
 // TrackingSave is the body of POST /v2/worker/data/tracking/save.
 type TrackingSave struct {
 	ExecutionID Text            `json:"execution_id" check:"required"`

@@ -29,6 +29,7 @@ func everyRoute(t *testing.T, n *node, victim openflow.TaskKey) map[string]reque
 	return map[string]request{
 		"POST /v2/worker/task/status":                post("/v2/worker/task/status", object{"execution_id": id, "status": "success"}),
 		"POST /v2/worker/task/warning":               post("/v2/worker/task/warning", object{"execution_id": id, "warning": "it did not converge"}),
+		"POST /v2/worker/scores/spend":               post("/v2/worker/scores/spend", object{"execution_id": id, "role": "host", "party_id": host.ID, "columns": 3, "vectors": 1}),
 		"GET /v2/worker/data/tracking/query":         get("/v2/worker/data/tracking/query", "job_id", string(victim.Job), "task_name", "reader_0", "output_key", "output_data"),
 		"POST /v2/worker/data/tracking/save":         output(victim, n.put(victim, "rows")),
 		"GET /v2/worker/data/table":                  get("/v2/worker/data/table", "namespace", "ns", "name", "breast"),

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -32,6 +33,7 @@ type Store interface {
 	SaveModel(ctx context.Context, m openflow.ModelRecord) error
 	Model(ctx context.Context, modelID, version string, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
 	AppendMetrics(ctx context.Context, k openflow.TaskKey, metrics []openflow.MetricRecord) error
+	SpendScores(ctx context.Context, s openflow.ScoreSpend, memory time.Duration) error
 }
 
 // Credentials checks what a container proves itself with.
@@ -45,6 +47,7 @@ type API struct {
 	Objects     objects.Store
 	Credentials Credentials
 	Transport   *Transport
+	Policy      openflow.Policy                 // of this site
 	Traced      func(http.Handler) http.Handler // wraps what is not a message, once the credential has been checked; nil: nothing
 	Log         *slog.Logger
 }
@@ -69,6 +72,7 @@ func (a *API) worker(r chi.Router) {
 	}
 	r.Post("/v2/worker/task/status", reply.JSON(a.Log, a.status))
 	r.Post("/v2/worker/task/warning", reply.JSON(a.Log, a.warning))
+	r.Post("/v2/worker/scores/spend", reply.JSON(a.Log, a.spendScores))
 	r.Get("/v2/worker/data/tracking/query", reply.JSON(a.Log, a.trackingQuery))
 	r.Post("/v2/worker/data/tracking/save", reply.JSON(a.Log, a.trackingSave))
 	r.Get("/v2/worker/data/table", a.table)

@@ -55,7 +55,9 @@ func dag(reads string) *openflow.DAG {
 		SchemaVersion: "2.2.0", Parties: []openflow.Party{guest, host, arbiter},
 		Tasks: []openflow.Task{
 			{Name: "reader_0", Component: "reader", Parties: []openflow.Party{guest, host}, Parameters: openflow.Parameters{"namespace": "ns", "name": reads}},
-			{Name: "psi_0", Component: "psi", DependsOn: []openflow.TaskName{"reader_0"}},
+			{Name: "psi_0", Component: "psi", Inputs: []openflow.Input{{Kind: openflow.InputData, Key: "input_data", Channels: []openflow.Channel{
+				{Source: openflow.FromTask, ProducerTask: "reader_0", OutputKey: "output_data"},
+			}}}, DependsOn: []openflow.TaskName{"reader_0"}},
 		},
 	}
 }
@@ -82,7 +84,7 @@ func newNode(t *testing.T) *node {
 	t.Cleanup(func() { require.NoError(t, n.messages.Close()) })
 	log := slog.New(slog.DiscardHandler)
 	n.api = &base.API{
-		Store: n.catalogue, Objects: n.objects, Credentials: n.secrets, Log: log,
+		Store: n.catalogue, Objects: n.objects, Credentials: n.secrets, Log: log, Policy: openflow.DefaultPolicy(),
 		Transport: &base.Transport{Self: "9999", Store: n.messages, Peers: n.peers, MaxBody: 64 << 10, Log: log},
 	}
 	n.handler = server.Handler(log, n.api)
@@ -102,7 +104,11 @@ func newNode(t *testing.T) *node {
 // job creates a job of this node whose tasks run.
 func (n *node) job(scheduler openflow.PartyID, id openflow.JobID, p openflow.Party, reads string) {
 	n.t.Helper()
-	d := dag(reads)
+	n.create(scheduler, id, p, dag(reads))
+}
+
+func (n *node) create(scheduler openflow.PartyID, id openflow.JobID, p openflow.Party, d *openflow.DAG) {
+	n.t.Helper()
 	var tasks []openflow.TaskRecord
 	for _, s := range d.ForParty(p) {
 		tasks = append(tasks, openflow.TaskRecord{

@@ -3,6 +3,7 @@ package he
 import (
 	"crypto/rand"
 	"math/big"
+	"sync"
 
 	"github.com/tuneinsight/lattigo/v6/core/rlwe"
 	"github.com/tuneinsight/lattigo/v6/schemes/ckks"
@@ -25,12 +26,17 @@ func (p Parallel) run(n int, f func(i int) error) error {
 	return nil
 }
 
-// Authority holds the secret key. The key is drawn for one run and never leaves the process.
+// Authority holds one secret key, which never leaves the process. It cannot tell an honest ciphertext from one that is
+// crafted to have its answer speak of the key, so it bounds what all its answers together may say: keyBits. A caller
+// draws a new Authority before that is used up. Safe for concurrent use.
 type Authority struct {
 	params    ckks.Parameters
 	decryptor *rlwe.Decryptor
 	public    *rlwe.PublicKey
 	parallel  Parallel
+
+	mu   sync.Mutex
+	told int // bits of the key that the answers so far may have told
 }
 
 // NewAuthority draws a key pair.
@@ -61,8 +67,17 @@ type Query struct {
 
 // Decrypt opens s and floods every number with fresh noise, so that an answer says nothing about the noise of the
 // ciphertext it came from (which would, in CKKS, give the secret key away: Li and Micciancio, Eurocrypt 2021).
+//
+// Errors: CodeRejected when this key has opened what it may.
 func (a *Authority) Decrypt(s Sealed, q Query) (Answer, error) {
 	bound := floodBound(q.Summed, q.Layout.entries(q.Rows, q.Columns), q.Precision)
+	values := 0
+	for _, p := range s.parts {
+		values += len(p.first)
+	}
+	if err := a.tell(values, bound); err != nil {
+		return nil, err
+	}
 	opened := make([][]*big.Int, len(s.parts))
 	err := a.parallel.run(len(s.parts), func(i int) (err error) {
 		opened[i], err = a.open(s.parts[i], q.Layout, bound)
@@ -72,18 +87,34 @@ func (a *Authority) Decrypt(s Sealed, q Query) (Answer, error) {
 		return nil, err
 	}
 	var answer Answer
-	for _, values := range opened {
-		answer = append(answer, values...)
+	for _, part := range opened {
+		answer = append(answer, part...)
 	}
 	return answer, nil
 }
 
-// DecryptDot opens the sum that Party.Dot has sealed over that many rows.
+// tell counts answers that are about to be given.
+func (a *Authority) tell(values int, bound *big.Int) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	bits := values * tells(bound)
+	if bits > keyBits-a.told {
+		return openflow.Errorf(openflow.CodeRejected, "%d more values would tell more of the key than it may: %d bits of %d are used", values, a.told, keyBits)
+	}
+	a.told += bits
+	return nil
+}
+
+// DecryptDot opens the sum that Party.Dot has sealed over that many rows. Errors: as of Decrypt.
 func (a *Authority) DecryptDot(s Sealed, rows int) (float64, error) {
 	if len(s.parts) != 1 || len(s.parts[0].first) != 1 {
 		return 0, openflow.Errorf(openflow.CodeInvalid, "a sum is one number, not %d ciphertexts", len(s.parts))
 	}
-	values, err := a.open(s.parts[0], Layout{ringDegree}, floodBound(2, rows, DotPrecision))
+	bound := floodBound(2, rows, DotPrecision)
+	if err := a.tell(1, bound); err != nil {
+		return 0, err
+	}
+	values, err := a.open(s.parts[0], Layout{ringDegree}, bound)
 	if err != nil {
 		return 0, err
 	}

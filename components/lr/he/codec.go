@@ -12,11 +12,11 @@ import (
 )
 
 // On the wire a polynomial is its residues, little-endian, limb after limb, in the number-theoretic domain; a number
-// modulo Q is 16 big-endian bytes. There are no headers: both sides know the counts from the job's plan.
+// modulo Q is 24 big-endian bytes. There are no headers: both sides know the counts from the job's plan.
 const (
 	polyBytes  = limbs * ringDegree * 8
 	pairBytes  = 2 * polyBytes
-	valueBytes = 16
+	valueBytes = 24
 )
 
 func appendPoly(dst []byte, p ring.Poly) []byte {

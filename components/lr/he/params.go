@@ -3,6 +3,7 @@ package he
 import (
 	"math"
 	"math/big"
+	"slices"
 	"sync"
 
 	"github.com/tuneinsight/lattigo/v6/ring"
@@ -11,21 +12,21 @@ import (
 	"openflow"
 )
 
-// Ring parameters: ternary secret, error 3.2, log Q = 120 at N = 8192. The Homomorphic Encryption Standard allows 218
-// bits there for 128-bit security, so the margin is wide; what fixes Q from below is the budget
+// Ring parameters: ternary secret, error 3.2, log Q = 180 at N = 8192. The Homomorphic Encryption Standard allows 218
+// bits there for 128-bit security; the rest of it pays for keyBits. What fixes Q from below is the budget
 //
-//	1 (sign) + log₂(rows · |value|) + vectorBits + precision ≤ 119.
+//	1 (sign) + log₂(rows · |value|) + vectorBits + precision ≤ 179.
 const (
 	logN       = 13
-	limbs      = 2
+	limbs      = 3
 	logLimb    = 60
 	ringDegree = 1 << logN
 )
 
 const (
-	// vectorBits is the scale of encrypted vectors: a value v is the integer v·2^70. It is high so that flooding by
+	// vectorBits is the scale of encrypted vectors: a value v is the integer v·2^130. It is high so that flooding by
 	// floodBits more than the noise of a product still ends below 2^−12 of a unit in the sum.
-	vectorBits = 70
+	vectorBits = 130
 
 	// MaxPrecision is the greatest number of fractional bits of an encoded column.
 	MaxPrecision = 26
@@ -35,7 +36,12 @@ const (
 
 	// floodBits is λ: a decrypted value is within statistical distance 2^−(λ+1) of one that does not depend on the
 	// noise of its ciphertext.
-	floodBits = 40
+	floodBits = 100
+
+	// keyBits is what the answers under one key may tell of it, in bits, to somebody who crafts what he asks to open. An
+	// answer tells log₂(Q/2·flooding) bits at most, so 2,200 bits are no more than 1,388 of the key's 8,192 ternary
+	// coefficients. For the 6,804 that remain the Standard's ratio of 218 bits to 8,192 still allows 181.
+	keyBits = 2200
 
 	// tail bounds the noise of a ciphertext in standard deviations; beyond it lie 10^−15.
 	tail = 8
@@ -44,7 +50,7 @@ const (
 // parameters is the one parameter set; making it searches primes, so it is made once.
 var parameters = sync.OnceValues(func() (ckks.Parameters, error) {
 	p, err := ckks.NewParametersFromLiteral(ckks.ParametersLiteral{
-		LogN: logN, LogQ: []int{logLimb, logLimb}, LogDefaultScale: logLimb,
+		LogN: logN, LogQ: slices.Repeat([]int{logLimb}, limbs), LogDefaultScale: logLimb,
 		Xs: ring.Ternary{P: 2.0 / 3}, Xe: ring.DiscreteGaussian{Sigma: 3.2, Bound: 19.2},
 	})
 	if err != nil {
@@ -61,6 +67,16 @@ var freshNoise = 3.2 * math.Sqrt(4.0/3*ringDegree+1)
 func floodBound(summed, entries, precision int) *big.Int {
 	noise := tail * freshNoise * (math.Sqrt(float64(summed)*float64(entries))*math.Ldexp(1, precision) + 1)
 	return fixed(noise, floodBits)
+}
+
+// tells is how many bits of the key an answer tells at most that is flooded by bound.
+func tells(bound *big.Int) int { return limbs*logLimb - bound.BitLen() }
+
+// ColumnsPerKey is how many columns of each party one key may open, when that many parties ask and one of them also has a
+// loss opened; at least one.
+func ColumnsPerKey(parties, precision int) int {
+	values := (keyBits - tells(floodBound(2, 1, DotPrecision))) / tells(floodBound(1, 1, precision))
+	return max(1, values/parties)
 }
 
 // fixed returns x·2^bits, rounded to the nearest integer.

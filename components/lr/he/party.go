@@ -12,26 +12,45 @@ import (
 	"openflow"
 )
 
-// Party computes on vectors that it cannot decrypt. Safe for concurrent use.
-type Party struct {
-	params     ckks.Parameters
-	encoder    *ckks.Encoder
-	encryptors sync.Pool // of *rlwe.Encryptor, which have buffers of their own
-	parallel   Parallel
+// Encoder turns columns into polynomials, which serve under every key. Safe for concurrent use.
+type Encoder struct {
+	params   ckks.Parameters
+	encoder  *ckks.Encoder
+	parallel Parallel
 }
 
-// NewParty takes the authority's public key. Errors: CodeInvalid.
-func NewParty(publicKey []byte, parallel Parallel) (*Party, error) {
+// NewEncoder makes an encoder.
+func NewEncoder(parallel Parallel) (*Encoder, error) {
 	params, err := parameters()
 	if err != nil {
 		return nil, err
 	}
-	pk, err := readPublicKey(params, publicKey)
+	return &Encoder{params: params, encoder: ckks.NewEncoder(params), parallel: parallel}, nil
+}
+
+// Party computes on vectors that it cannot decrypt. Safe for concurrent use.
+type Party struct {
+	*Encoder
+	encryptors sync.Pool // of *rlwe.Encryptor, which have buffers of their own
+}
+
+// NewParty takes the authority's public key. Errors: CodeInvalid.
+func NewParty(publicKey []byte, parallel Parallel) (*Party, error) {
+	e, err := NewEncoder(parallel)
 	if err != nil {
 		return nil, err
 	}
-	p := &Party{params: params, encoder: ckks.NewEncoder(params), parallel: parallel}
-	p.encryptors.New = func() any { return rlwe.NewEncryptor(params, pk) }
+	return e.Party(publicKey)
+}
+
+// Party computes under the authority's public key. Errors: CodeInvalid.
+func (e *Encoder) Party(publicKey []byte) (*Party, error) {
+	pk, err := readPublicKey(e.params, publicKey)
+	if err != nil {
+		return nil, err
+	}
+	p := &Party{Encoder: e}
+	p.encryptors.New = func() any { return rlwe.NewEncryptor(e.params, pk) }
 	return p, nil
 }
 
@@ -74,7 +93,7 @@ func (p *Party) Add(v, w Vector) (Vector, error) {
 	return sum, nil
 }
 
-// Columns is plaintext columns of a batch, encoded once and multiplied with a vector in every epoch. It takes 16 bytes a
+// Columns is plaintext columns of a batch, encoded once and multiplied with a vector in every epoch. It takes 24 bytes a
 // value when the layout fits the batch.
 type Columns struct {
 	layout    Layout
@@ -86,7 +105,7 @@ type Columns struct {
 
 // Encode prepares columns, all of the same length, as fixed-point numbers with `precision` fractional bits relative to
 // the greatest entry of each column.
-func (p *Party) Encode(columns [][]float64, l Layout, precision int) (*Columns, error) {
+func (e *Encoder) Encode(columns [][]float64, l Layout, precision int) (*Columns, error) {
 	c := &Columns{layout: l, precision: precision, count: len(columns), scales: make([]float64, len(columns))}
 	for j, column := range columns {
 		c.scales[j] = greatest(column)
@@ -100,10 +119,10 @@ func (p *Party) Encode(columns [][]float64, l Layout, precision int) (*Columns, 
 	for g := range c.products {
 		c.products[g] = make([]ring.Poly, blocks)
 	}
-	err := p.parallel.run(len(c.products)*blocks, func(i int) (err error) {
+	err := e.parallel.run(len(c.products)*blocks, func(i int) (err error) {
 		g, b := i/blocks, i%blocks
 		lo, hi := g*l.PerProduct(), g*l.PerProduct()+l.columnsIn(g, len(columns))
-		c.products[g][b], err = p.encodeProduct(columns[lo:hi], c.scales[lo:hi], b, l, precision)
+		c.products[g][b], err = e.encodeProduct(columns[lo:hi], c.scales[lo:hi], b, l, precision)
 		return err
 	})
 	return c, err
@@ -124,7 +143,7 @@ func greatest(column []float64) float64 {
 // encodeProduct places block b of column j, mirrored, so that the product with a vector has the inner product in
 // coefficient j·Block: entry i goes to j·Block − i, and X^N = −1 turns the sign of what falls below zero. Columns lie a
 // whole block apart, so no other pair of entries meets there.
-func (p *Party) encodeProduct(columns [][]float64, scales []float64, b int, l Layout, precision int) (ring.Poly, error) {
+func (e *Encoder) encodeProduct(columns [][]float64, scales []float64, b int, l Layout, precision int) (ring.Poly, error) {
 	coefficients := make([]float64, ringDegree)
 	for j, column := range columns {
 		rows := column[b*l.Block : min((b+1)*l.Block, len(column))]
@@ -136,11 +155,11 @@ func (p *Party) encodeProduct(columns [][]float64, scales []float64, b int, l La
 			}
 		}
 	}
-	pt, err := p.encode(coefficients, precision)
+	pt, err := e.encode(coefficients, precision)
 	if err != nil {
 		return ring.Poly{}, err
 	}
-	p.params.RingQ().MForm(pt.Value, pt.Value)
+	e.params.RingQ().MForm(pt.Value, pt.Value)
 	return pt.Value, nil
 }
 
@@ -257,17 +276,17 @@ func (m Mask) Open(a Answer) ([]float64, error) {
 	return values, nil
 }
 
-func (p *Party) plaintext() *rlwe.Plaintext {
-	pt := ckks.NewPlaintext(p.params, p.params.MaxLevel())
+func (e *Encoder) plaintext() *rlwe.Plaintext {
+	pt := ckks.NewPlaintext(e.params, e.params.MaxLevel())
 	pt.IsBatched = false // coefficients, not slots
 	return pt
 }
 
 // encode puts values·2^bits into the coefficients of a plaintext, in the number-theoretic domain.
-func (p *Party) encode(values []float64, bits int) (*rlwe.Plaintext, error) {
-	pt := p.plaintext()
+func (e *Encoder) encode(values []float64, bits int) (*rlwe.Plaintext, error) {
+	pt := e.plaintext()
 	pt.Scale = rlwe.NewScale(math.Ldexp(1, bits))
-	if err := p.encoder.Encode(values, pt); err != nil {
+	if err := e.encoder.Encode(values, pt); err != nil {
 		return nil, openflow.Errorf(openflow.CodeInternal, "encode a vector: %w", err)
 	}
 	return pt, nil
@@ -284,4 +303,4 @@ func (p *Party) encrypt(pt *rlwe.Plaintext) (*rlwe.Ciphertext, error) {
 	return ct, nil
 }
 
-func (p *Party) modQ(v *big.Int) *big.Int { return v.Mod(v, p.params.QBigInt()) }
+func (e *Encoder) modQ(v *big.Int) *big.Int { return v.Mod(v, e.params.QBigInt()) }

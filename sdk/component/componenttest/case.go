@@ -20,10 +20,18 @@ type Case struct {
 	Override   map[openflow.Party]map[string]any // replaces single parameters of a party
 	Inputs     map[openflow.Party]Inputs
 	Policies   map[openflow.Party]openflow.Policy // of a party's site; none: the default
+	Scores     map[openflow.Party]ScoreLedger     // what the site of a party has told before; none: nothing
 	Cores      int                                // per party; 0: 1
 	Faults     []Fault                            // injected by the node
 	Timeout    time.Duration                      // of the whole run; 0: one minute
 	Patience   time.Duration                      // OPENFLOW_PATIENCE of the kit; 0: its default
+}
+
+// ScoreLedger is what a site has told each partner of its tables, in vectors of scores, and the limits that its operator has
+// raised; see component.Task.SpendScores.
+type ScoreLedger struct {
+	Told   map[openflow.PartyID]int
+	Raised map[openflow.PartyID]int
 }
 
 // Inputs is what one party is given, by input key.
@@ -49,12 +57,13 @@ type Result struct {
 // PartyResult is how a task ended at one party.
 type PartyResult struct {
 	ExitCode int
-	Status   openflow.TaskStatus // as reported; empty when nothing was
-	Error    string              // as reported, for the party's own users
-	Cause    openflow.Cause      // and for the other parties
-	Log      string              // what the task has written
-	Warnings []string            // in the order of their arrival
-	Metrics  []Metric            // in the order of their arrival
+	Status   openflow.TaskStatus      // as reported; empty when nothing was
+	Error    string                   // as reported, for the party's own users
+	Cause    openflow.Cause           // and for the other parties
+	Log      string                   // what the task has written
+	Warnings []string                 // in the order of their arrival
+	Metrics  []Metric                 // in the order of their arrival
+	Scores   map[openflow.PartyID]int // vectors of scores that the run was allowed to tell, by receiver
 }
 
 // Metric is one record as the node got it.

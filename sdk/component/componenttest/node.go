@@ -31,6 +31,7 @@ type Node struct {
 	models  map[string][]byte          // by role/party/task/key
 	results map[openflow.ExecutionID]*PartyResult
 	tokens  map[string]openflow.ExecutionID
+	scores  map[openflow.ExecutionID]ScoreLedger // before the run
 }
 
 // NewNode starts a node that lives until the test ends.
@@ -44,6 +45,7 @@ func NewNode(t testing.TB, list ...Fault) *Node {
 		t: t, address: listener.Addr().String(), queues: newQueues(),
 		objects: map[string][]byte{}, tables: map[string]table{}, tracked: map[string][]trackedOutput{},
 		models: map[string][]byte{}, results: map[openflow.ExecutionID]*PartyResult{}, tokens: map[string]openflow.ExecutionID{},
+		scores: map[openflow.ExecutionID]ScoreLedger{},
 	}
 	n.faults = &faults{node: n, list: list, served: map[string]int{}}
 	n.serve(listener)
@@ -180,7 +182,8 @@ func (n *Node) prepare(c Case, party openflow.Party) map[string]string {
 	k := key(party)
 	token := fmt.Sprintf("token of %s", party)
 	n.mu.Lock()
-	n.results[k.ExecutionID()] = &PartyResult{}
+	n.results[k.ExecutionID()] = &PartyResult{Scores: map[openflow.PartyID]int{}}
+	n.scores[k.ExecutionID()] = c.Scores[party]
 	n.tokens[token] = k.ExecutionID()
 	n.mu.Unlock()
 	config, err := json.Marshal(n.config(c, k))

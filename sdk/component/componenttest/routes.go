@@ -27,6 +27,7 @@ func (n *Node) routes() http.Handler {
 		"POST /v2/worker/metric/save/{id}":   n.saveMetric,
 		"POST /v2/worker/task/status":        n.saveStatus,
 		"POST /v2/worker/task/warning":       n.saveWarning,
+		"POST /v2/worker/scores/spend":       n.spendScores,
 		"POST /v1/interconn/chan/push":       n.push,
 		"POST /v1/interconn/chan/pop":        n.pop,
 	} {

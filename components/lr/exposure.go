@@ -1,0 +1,80 @@
+package lr
+
+import (
+	"context"
+
+	"openflow"
+)
+
+// What a party refuses on its site's behalf, whoever submitted the job. docs/algorithms.md says what each limit stops.
+
+// leastRows is the size of the smallest batch, whatever a policy says: fewer labels than that are found by trying.
+const leastRows = 32
+
+// Bounds of what another party may announce.
+const (
+	maxRows    = 1 << 31
+	maxColumns = 1 << 20
+	maxBatches = 1 << 20
+)
+
+// rowsFor is how many rows a batch must have for a party with that many columns.
+func rowsFor(columns, perColumn int) int {
+	return max(leastRows, columns*min(max(perColumn, 0), maxColumns))
+}
+
+// checkArbiter refuses an arbiter that another party of the data runs: it holds the key to what this party sends that
+// other. A party that runs the arbiter itself is not exposed by it.
+func (s *session) checkArbiter() error {
+	if s.task.Policy().CoordinatedLR.AllowCommonArbiter {
+		return nil
+	}
+	self := s.task.Party()
+	for _, p := range s.data() {
+		if p.ID == s.arbiter.ID && p.ID != self.ID {
+			err := openflow.Errorf(openflow.CodeRejected, "party %s is %s and arbiter of one training: it could decrypt what %s sends", p.ID, p.Role, self)
+			return err.WithPublic("%s refuses an arbiter that is also %s: policy.yaml of party %s needs coordinated_lr.allow_common_arbiter: true for that",
+				self, p.Role, self.ID).
+				WithHint("let a third institution be the arbiter; FATE's examples share host and arbiter, and to run one your operator sets " +
+					"coordinated_lr.allow_common_arbiter: true in policy.yaml")
+		}
+	}
+	return nil
+}
+
+// data lists the parties with data, in the order of plan.Columns.
+func (s *session) data() []openflow.Party { return append([]openflow.Party{s.guest}, s.hosts...) }
+
+// checkRows refuses batches with too few rows for any party's columns. Labels are bits, so lattice reduction finds them
+// with far fewer equations than rows. Every party asks for what its own policy says; so the strictest of all counts, and
+// nobody loosens it by its own columns.
+func (s *session) checkRows(p plan) error {
+	rows, perColumn := p.fewest(), s.task.Policy().CoordinatedLR.RowsPerColumn
+	for i, of := range s.data() {
+		columns := p.features(i)
+		need := rowsFor(columns, perColumn)
+		if rows >= need {
+			continue
+		}
+		text := "a batch of %d rows is too few for the %d columns of %s: the gradients could be solved for labels or scores; party %s asks for %d rows"
+		args := []any{rows, columns, of, s.task.Party().ID, need}
+		return openflow.Errorf(openflow.CodeRejected, text, args...).WithPublic(text, args...).
+			WithHint("choose a greater batch_size, or use more rows or fewer columns; the site sets coordinated_lr.rows_per_column in its policy.yaml, %d rows are the least",
+				leastRows)
+	}
+	return nil
+}
+
+// spendScores reserves what this host is about to tell the guest of its columns: a score of every row for each model.
+func (s *session) spendScores(ctx context.Context, columns, models int) error {
+	if columns == 0 {
+		return nil // every score is 0
+	}
+	if columns == 1 {
+		err := s.task.Warn(ctx, "this table has one column: its scores are that column times a number, so %s learns it", s.guest)
+		if err != nil {
+			return err
+		}
+	}
+	return s.task.SpendScores(ctx, s.guest, columns, models)
+}
