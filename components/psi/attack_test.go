@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/components/psi"
 	"openflow/components/psi/blind"
 	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
@@ -223,6 +222,9 @@ func cheatingGuest(ids []string, c cheat) func(context.Context, *component.Task)
 			}
 		}
 		if err := k.send("matches"); err != nil {
+			return err
+		}
+		if err := k.consent("consent"); err != nil {
 			return err
 		}
 		if c.answer != nil {
@@ -438,6 +440,9 @@ func TestGuestChecksWhatTheHostSays(t *testing.T) {
 						break
 					}
 				}
+				if err := k.SendJSON(ctx, guest, "consent", object{}); err != nil {
+					return err
+				}
 				var pairs blind.Pairs
 				if err := pairs.Add(blind.Point(mine[0]), blind.Point(mine[0])); err != nil {
 					return err
@@ -548,5 +553,3 @@ func TestPolicyWithTwoHosts(t *testing.T) {
 	}
 	require.False(t, passed(r, "matches"))
 }
-
-var _ = psi.Component

@@ -249,5 +249,8 @@ func (g *guest) claim(ctx context.Context, h *exchanged, rows []int32) error {
 	if err := g.task.Send(ctx, h.party, tagMatches, nil); err != nil {
 		return err
 	}
+	if err := ask(ctx, g.task, h.party); err != nil {
+		return err
+	}
 	return answerOnce(ctx, g.task, g.key, h.party)
 }

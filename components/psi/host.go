@@ -145,18 +145,27 @@ func (h *host) count(ctx context.Context) (shared int, err error) {
 
 func compareTags(a, b blind.Tag) int { return bytes.Compare(a[:], b[:]) }
 
-// receiveMatches learns the intersection: which rows, and the guest's sample ids for them. The guest shows for every row that
-// it has blinded this host's point and that the result is one of its own ids; what it cannot show, it may not claim.
+// receiveMatches learns the intersection: which rows, and the guest's sample ids for them.
 func (h *host) receiveMatches(ctx context.Context, atMost int) (arrangement, error) {
-	result, proven, ids := newArrangement(len(h.order)), make([]bool, len(h.order)), 0
 	verification := newVerification(h.task)
+	result, fault := h.readMatches(ctx, atMost, verification)
+	if err := tell(ctx, h.task, h.guest, fault); err != nil || fault != nil {
+		return arrangement{}, first(fault, err)
+	}
+	return result, verification.check(ctx, h.guest)
+}
+
+// readMatches reads what the guest claims. The guest shows for every row that it has blinded this host's point and that the
+// result is one of its own ids; what it cannot show, it may not claim.
+func (h *host) readMatches(ctx context.Context, atMost int, v *verification) (arrangement, error) {
+	result, proven, ids := newArrangement(len(h.order)), make([]bool, len(h.order)), 0
 	for {
 		message, err := h.task.ReceiveUpTo(ctx, h.guest, tagMatches, maxMatches)
 		if err != nil {
 			return arrangement{}, err
 		}
 		if len(message) == 0 {
-			break
+			return result, tooFew(h.task, ids)
 		}
 		matches, err := decodeMatches(message, proven)
 		if err != nil {
@@ -172,14 +181,10 @@ func (h *host) receiveMatches(ctx context.Context, atMost int) (arrangement, err
 		if ids += len(claims); result.rows() > atMost {
 			return arrangement{}, openflow.Errorf(openflow.CodeInvalid, "%s claims more than the %d rows that it has announced", h.guest, atMost)
 		}
-		if err := h.verify(ctx, verification, claims); err != nil {
+		if err := h.verify(ctx, v, claims); err != nil {
 			return arrangement{}, err
 		}
 	}
-	if err := tooFew(h.task, ids); err != nil {
-		return arrangement{}, err
-	}
-	return result, verification.check(ctx, h.guest)
 }
 
 func (h *host) verify(ctx context.Context, v *verification, claims []match) error {
