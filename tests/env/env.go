@@ -242,6 +242,9 @@ func (e *Env) Start(t testing.TB, ids ...string) {
 	require.NoError(t, together(ids, func(id string) error { return e.start(t.Context(), id) }))
 }
 
+// TryStart starts a stopped node, which may refuse to.
+func (e *Env) TryStart(ctx context.Context, id string) error { return e.start(ctx, id) }
+
 // Stop closes nodes as SIGTERM would: their tasks go on.
 func (e *Env) Stop(t testing.TB, ids ...string) {
 	t.Helper()
