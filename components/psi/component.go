@@ -69,9 +69,6 @@ func run(ctx context.Context, t *component.Task) error {
 		return err
 	}
 	t.Log().Info("intersected", "rows", list.rows(), "shared_rows", result.rows(), "seconds", time.Since(began).Seconds())
-	if result.rows() == 0 && t.Policy().PSI.MinIntersection > 0 {
-		return nothingInCommon()
-	}
 	if err := result.write(ctx, t); err != nil {
 		return err
 	}
@@ -93,14 +90,6 @@ func (p parameters) validate(t *component.Task) error {
 			WithPublic("psi does not offer that curve").WithHint("use curve25519 (the default) or p256; both run on NIST P-256")
 	}
 	return nil
-}
-
-// nothingInCommon ends the task at all its parties alike: they all know the intersection. FATE goes on with no rows, and
-// the next component fails for a reason that does not tell.
-func nothingInCommon() error {
-	const text = "the parties have no match id in common"
-	return openflow.Errorf(openflow.CodeInvalid, text).WithPublic(text).
-		WithHint("check that all of them name the same kind of id, and write it in the same way")
 }
 
 // report saves the two metrics.
