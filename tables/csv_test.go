@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -317,8 +318,16 @@ func TestIDsBeyondTheLimitAreStillCompared(t *testing.T) {
 func FuzzFromCSV(f *testing.F) {
 	f.Add("id,y,x0\n1,0,0.5\n", `{"label_name":"y"}`)
 	f.Add("\uFEFF1|\"a\"\"b\"\r\n", `{"head":false,"header":"id|x","delimiter":"|","dtype":{"x":"str"},"extend_sid":true}`)
+	f.Add("id;y;x0\n1;0;2,5\n", `{"label_name":"y","decimal":","}`)
+	f.Add("a 1 3:0.5 10:2\nb 0 1:1\n", `{"input_format":"sparse","match_id_name":"id","label_name":"y"}`)
+	f.Add("a;red:2;big:0.5\n", `{"input_format":"tag:value","na_values":{"red":[""]}}`)
+	f.Add("1 1:1\n", `{"input_format":"libsvm","extend_sid":true,"header":["y","1","2"]}`)
+	f.Add("id||x\n1||2\n", `{"delimiter":"||","encoding":"gbk","dtype":{"*":"int64"}}`)
+	f.Add("sep=;\nid;x\n1;2\n", `{}`)
 	f.Fuzz(func(t *testing.T, file, meta string) {
+		begin := time.Now()
 		frame, s, err := fromCSV(t, file, meta)
+		require.Less(t, time.Since(begin), 5*time.Second)
 		if err != nil {
 			require.NotEqual(t, openflow.CodeInternal, openflow.CodeOf(err), "%v", err)
 			return
@@ -333,7 +342,7 @@ func FuzzFromCSV(f *testing.F) {
 
 func FuzzParseMeta(f *testing.F) {
 	f.Add([]byte(`{"sample_id_name":null,"match_id_name":"id","match_id_list":null,"match_id_range":0,"label_name":"y","label_type":"int32",
-		"weight_name":null,"weight_type":"float32","header":null,"delimiter":",","dtype":{"x":"float"},"na_values":["",null],
+		"weight_name":null,"weight_type":"float32","header":null,"delimiter":",","dtype":{"x":"float"},"na_values":{"x":["",null],"*":-9},
 		"input_format":"dense","tag_with_value":false,"tag_value_delimiter":":","head":true,"extend_sid":false}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if m, err := tables.ParseMeta(data); err == nil {
