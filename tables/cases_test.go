@@ -216,6 +216,7 @@ func TestWhatCannotBeReadSurelyIsRefused(t *testing.T) {
 		"underscores":                  {"id,x0\n1,1_000\n", hm, []string{`"1_000" is not float32`, "decimal digits"}},
 		"octal with a prefix":          {"id,x0\n1,0o17\n", `{"dtype":"int32"}`, []string{`"0o17" is not int32`}},
 		"no header":                    {"1,0,0.5\n2,1,0.25\n", `{}`, []string{"the first line looks like data", `"1", "0", "0.5"`, "--header id,y,x0", "--head"}},
+		"no header, and head says so":  {"1,0,0.5\n2,1,0.25\n", `{"head":true,"match_id_name":"id"}`, []string{`"id" (match_id_name)`, "its first line is 1, 0, 0.5; if that is a row"}},
 		"no header, with words":        {"u001,Berlin,0.5\nu002,Rome,0.25\n", `{"dtype":{"*":"str"}}`, []string{"the first line looks like data"}},
 		"no header, ids alone":         {"13800138000\n13800138001\n", `{}`, []string{"the first line looks like data"}},
 		"no header, nothing below":     {"1,2\n", `{}`, []string{"the first line looks like data"}},

@@ -252,8 +252,11 @@ func (h headerLine) missing(key, name string) error {
 	if n := len(h.names) - show; n > 0 {
 		list += fmt.Sprintf(" and %d more", n)
 	}
-	return openflow.Errorf(openflow.CodeInvalid, "meta names the column %q (%s), which the file does not have", name, key).
-		WithHint("its columns are %s", list)
+	err := openflow.Errorf(openflow.CodeInvalid, "meta names the column %q (%s), which the file does not have", name, key)
+	if slices.ContainsFunc(h.names, plainNumber) {
+		return err.WithHint("its first line is %s; if that is a row and not the header, name the columns in header (--header)", list)
+	}
+	return err.WithHint("its columns are %s", list)
 }
 
 // batchCells bounds the cells of a batch: rows of pairs are short in the file and wide in the table.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"mime"
 	"log/slog"
 	"mime/multipart"
 	"net/http"
@@ -203,7 +204,9 @@ func TestNamesInAnyScript(t *testing.T) {
 		resp, err = http.Get(u.url + "/v2/data/download" + query)
 		require.NoError(t, err)
 		require.Equal(t, "application/gzip", resp.Header.Get("Content-Type"))
-		require.NotContains(t, strings.ToValidUTF8(resp.Header.Get("Content-Disposition"), "?"), "?")
+		_, params, err := mime.ParseMediaType(resp.Header.Get("Content-Disposition"))
+		require.NoError(t, err)
+		require.Equal(t, "download_data_银行_"+name+".tar.gz", params["filename"])
 		require.NoError(t, resp.Body.Close())
 	}
 	for _, name := range []string{" a", "a ", "a b", "../a", "a/b", `a\b`, "a\x00", "a\u202eb", "a\u200bb", "a\u2066b", "ㅤ", "客\n户", strings.Repeat("客", 129), "\xff", "́a"} {
