@@ -64,7 +64,7 @@ func (p *parser) cell(v *Vector, text string, rows rowSource, cell int) error {
 		}
 		if math.IsNaN(n) {
 			count(&p.missing, &p.firstMissing, rows, cell)
-		} else if len(trimmed) > 7 && !holds(p.column.DType, n, trimmed) {
+		} else if math.Abs(n) > exact32 && !holds(p.column.DType, n, trimmed) {
 			count(&p.rounded, &p.firstRounded, rows, cell)
 		}
 		v.Floats = append(v.Floats, n)
@@ -83,7 +83,7 @@ var errNotDecimal = errors.New("not written in decimal digits")
 
 // float reads a number as people write it: digits, a point, an exponent, nan. Go would take 0x10 and 1_000 too.
 func (p *parser) float(s string) (float64, error) {
-	if strings.ContainsAny(s, "xX_pP") {
+	if strings.IndexByte(s, 'x') >= 0 || strings.IndexByte(s, 'X') >= 0 || strings.IndexByte(s, '_') >= 0 {
 		return 0, errNotDecimal
 	}
 	if p.decimal {
@@ -99,13 +99,19 @@ func (p *parser) float(s string) (float64, error) {
 	return strconv.ParseFloat(s, bits)
 }
 
+// Up to these, a float of 32 or 64 bits holds every whole number.
+const (
+	exact32 = 1 << 24
+	exact64 = 1 << 53
+)
+
 // holds reports whether n, read from s as d, is s still, for whole numbers without an exponent.
 func holds(d DType, n float64, s string) bool {
 	digits := strings.TrimLeft(strings.TrimLeft(s, "+-"), "0")
 	if digits == "" || strings.ContainsFunc(digits, func(c rune) bool { return c < '0' || c > '9' }) {
 		return true
 	}
-	if d == Float32 && math.Abs(n) <= 1<<24 || math.Abs(n) <= 1<<53 && d == Float64 {
+	if d == Float64 && math.Abs(n) <= exact64 {
 		return true
 	}
 	return strconv.FormatFloat(math.Abs(n), 'f', 0, 64) == digits

@@ -322,7 +322,7 @@ func (p *plan) wrongWidth(record []string, line int) error {
 }
 
 func (p *plan) rowIDs(f *Frame, record []string, rows rowSource) error {
-	match := p.watch.id(record[p.match], rows.lineOf(p.match))
+	match := strings.Clone(p.watch.id(record[p.match], rows.lineOf(p.match))) // the record's memory is used again
 	if match == "" {
 		return emptyID(rows.lineOf(p.match), p.schema.MatchID)
 	}
@@ -335,7 +335,7 @@ func (p *plan) rowIDs(f *Frame, record []string, rows rowSource) error {
 			p.watch.repeated++
 		}
 	case p.sample != p.match:
-		if sample = trim(record[p.sample]); sample == "" {
+		if sample = strings.Clone(trim(record[p.sample])); sample == "" {
 			return emptyID(rows.lineOf(p.sample), p.schema.SampleID)
 		}
 	}
@@ -347,7 +347,7 @@ func (p *plan) rowIDs(f *Frame, record []string, rows rowSource) error {
 		return openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: sample id %q has appeared before", rows.lineOf(p.sample), name, sample).
 			WithHint("take the repeated row out, or let sample ids be made: --extend-sid, or extend_sid")
 	}
-	f.SampleID, f.MatchID = append(f.SampleID, strings.Clone(sample)), append(f.MatchID, strings.Clone(match))
+	f.SampleID, f.MatchID = append(f.SampleID, sample), append(f.MatchID, match)
 	return nil
 }
 

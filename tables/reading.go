@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Reading tells how a file was read: what was said, and what was guessed.
@@ -121,10 +122,10 @@ func once(n, first *int, line int) {
 
 // compareCase counts ids that differ from another only in capitals. An id of digits costs nothing.
 func (w *idWatch) compareCase(id string, line int) {
-	lower := strings.ToLower(id)
-	if lower == strings.ToUpper(id) {
+	if !strings.ContainsFunc(id, unicode.IsLetter) {
 		return
 	}
+	lower := strings.ToLower(id)
 	mine, others := w.lower, w.upper
 	if lower != id {
 		mine, others = w.upper, w.lower
@@ -145,9 +146,10 @@ const (
 
 // looks tells ids that a program has taken for numbers: 1.38E+10 of a spreadsheet, 1001.0 of pandas.
 func looks(id string) looksLike {
-	head, tail, ok := strings.Cut(strings.ToUpper(id), "E+")
-	if ok && plainNumber(head) && plainNumber(tail) {
-		return shortenedID
+	for _, exponent := range []string{"E+", "e+"} {
+		if head, tail, ok := strings.Cut(id, exponent); ok && plainNumber(head) && plainNumber(tail) {
+			return shortenedID
+		}
 	}
 	if head, ok := strings.CutSuffix(id, ".0"); ok && head != "" && strings.Trim(head, "0123456789") == "" {
 		return fractionID
