@@ -200,9 +200,22 @@ func first(types ...DType) DType {
 // headerLine is the names of a file's columns.
 type headerLine struct{ names []string }
 
+// Bounds of a header: more of either comes from a quote that is open or from a file that is no table.
+const (
+	maxColumns    = 100_000
+	maxColumnName = 1000 // bytes
+)
+
 func (h headerLine) check() error {
+	if len(h.names) > maxColumns {
+		return openflow.Errorf(openflow.CodeInvalid, "the header has %d columns, and at most %d are read", len(h.names), maxColumns)
+	}
 	seen := map[string]int{}
 	for i, name := range h.names {
+		if len(name) > maxColumnName {
+			return openflow.Errorf(openflow.CodeInvalid, "the name of column %d has more than %d bytes: %q", i+1, maxColumnName, shorten(name)).
+				WithHint("a quote may be open in the header")
+		}
 		if name == "" {
 			return h.unnamed(i)
 		}
@@ -316,7 +329,7 @@ func (p *plan) wrongWidth(record []string, line int) error {
 	case n == p.width+1 && record[n-1] == "":
 		return err.WithHint("take the delimiter off the end of the line")
 	case n > p.width:
-		return err.WithHint("a cell that has the delimiter in it is written in quotes")
+		return err.WithHint("a cell that has the delimiter in it (a decimal comma?) is written in quotes")
 	}
 	return err.WithHint("an empty cell needs its delimiter too; a row that is cut short may be the end of a broken file")
 }
@@ -344,7 +357,7 @@ func (p *plan) rowIDs(f *Frame, record []string, rows rowSource) error {
 		if p.sample == p.match {
 			name = p.schema.MatchID
 		}
-		return openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: sample id %q has appeared before", rows.lineOf(p.sample), name, sample).
+		return openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: sample id %q has appeared before", rows.lineOf(p.sample), name, shorten(sample)).
 			WithHint("take the repeated row out, or let sample ids be made: --extend-sid, or extend_sid")
 	}
 	f.SampleID, f.MatchID = append(f.SampleID, sample), append(f.MatchID, match)

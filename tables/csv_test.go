@@ -124,7 +124,7 @@ func TestFromCSVRefuses(t *testing.T) {
 		"too large for int32":  {"id,y\n1,3000000000\n", `{"label_name":"y"}`, `line 2: column "y": "3000000000" is not int32 (write labels as small whole numbers, or say label_type (--label-type) int64)`},
 		"too large for bool":   {"id,y\n1,2\n", `{"label_name":"y","label_type":"bool"}`, `line 2: column "y": "2" is not bool (write labels as small whole numbers, or say label_type (--label-type) int32)`},
 		"short row":            {"id,x0\n1,2\n3\n", `{}`, `line 3: the row has 1 cells, the header has 2 (an empty cell needs its delimiter too; a row that is cut short may be the end of a broken file)`},
-		"long row":             {"id,x0\n1,2,3\n", `{}`, `line 2: the row has 3 cells, the header has 2 (a cell that has the delimiter in it is written in quotes)`},
+		"long row":             {"id,x0\n1,2,3\n", `{}`, `line 2: the row has 3 cells, the header has 2 (a cell that has the delimiter in it (a decimal comma?) is written in quotes)`},
 		"trailing comma below": {"id,x0\n1,2,\n", `{}`, `line 2: the row has 3 cells, the header has 2 (take the delimiter off the end of the line)`},
 		"repeated sample id":   {"id,x0\n1,2\n\n1,3\n", `{}`, `line 4: column "id": sample id "1" has appeared before (take the repeated row out, or let sample ids be made: --extend-sid, or extend_sid)`},
 		"empty id":             {"id,x0\n,2\n", `{}`, `line 2: column "id": the id is empty (give the row an id, or take it out)`},

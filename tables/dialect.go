@@ -184,7 +184,7 @@ func (b beginning) blankSeparated() int {
 func quoteAll(list []string) []string {
 	out := make([]string, len(list))
 	for i, s := range list {
-		out[i] = strconv.Quote(s)
+		out[i] = strconv.Quote(shorten(s))
 	}
 	return out
 }

@@ -90,6 +90,7 @@ type idWatch struct {
 	padded, firstPadded       int
 	shortened, firstShortened int
 	fraction, firstFraction   int
+	formula, firstFormula     int
 	cases, firstCases         int
 	repeated                  int
 	upper, lower              *idSet // ids in lower case: of those with capitals, and of those without
@@ -108,6 +109,8 @@ func (w *idWatch) id(cell string, line int) string {
 		once(&w.shortened, &w.firstShortened, line)
 	case fractionID:
 		once(&w.fraction, &w.firstFraction, line)
+	case formulaID:
+		once(&w.formula, &w.firstFormula, line)
 	}
 	w.compareCase(id, line)
 	return id
@@ -142,10 +145,15 @@ const (
 	plainID looksLike = iota
 	shortenedID
 	fractionID
+	formulaID
 )
 
-// looks tells ids that a program has taken for numbers: 1.38E+10 of a spreadsheet, 1001.0 of pandas.
+// looks tells ids that a program has taken for numbers, 1.38E+10 of a spreadsheet and 1001.0 of pandas, and those that
+// somebody has kept from it, ="007" and '007.
 func looks(id string) looksLike {
+	if strings.HasPrefix(id, `="`) || strings.HasPrefix(id, "'") {
+		return formulaID
+	}
 	for _, exponent := range []string{"E+", "e+"} {
 		if head, tail, ok := strings.Cut(id, exponent); ok && plainNumber(head) && plainNumber(tail) {
 			return shortenedID
@@ -167,6 +175,7 @@ func (w *idWatch) notes(column string) []string {
 	say(w.padded, "had blanks around them, which were taken off (first in line %d)", w.firstPadded)
 	say(w.shortened, "look like numbers that a spreadsheet has shortened (first in line %d); export the column as text", w.firstShortened)
 	say(w.fraction, "end with .0, as pandas writes whole numbers beside missing ones (first in line %d); they do not match ids without it", w.firstFraction)
+	say(w.formula, "begin with =\" or ', which keep a spreadsheet from reading a number (first in line %d); they do not match ids without it", w.firstFormula)
 	say(w.cases, "differ from another one in capitals only (first in line %d); they are different ids", w.firstCases)
 	say(w.repeated, "repeat an earlier one; a host's ids must not repeat in psi")
 	return notes
