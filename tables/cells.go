@@ -83,6 +83,9 @@ var errNotDecimal = errors.New("not written in decimal digits")
 
 // float reads a number as people write it: digits, a point, an exponent, nan. Go would take 0x10 and 1_000 too.
 func (p *parser) float(s string) (float64, error) {
+	if len(s) == 1 && s[0] >= '0' && s[0] <= '9' {
+		return float64(s[0] - '0'), nil // most cells of sparse rows
+	}
 	if strings.IndexByte(s, 'x') >= 0 || strings.IndexByte(s, 'X') >= 0 || strings.IndexByte(s, '_') >= 0 {
 		return 0, errNotDecimal
 	}
@@ -168,12 +171,20 @@ func (p *parser) diagnose(s string) (fault, remedy string) {
 		return fault, "decimal says a decimal comma, and this number has a point"
 	case digitsAround(s, ","):
 		return fault, `is it a decimal comma? say --decimal ,  or "decimal": "," in meta; write thousands without commas`
-	case float && errors.Is(err, strconv.ErrRange) || float && err == nil:
+	case float && errors.Is(err, strconv.ErrRange):
+		return fault + ": it is too large", "correct the value"
+	case float && err == nil:
 		return fault + ": it is too large", "read the column as float64"
 	case err == nil || errors.Is(err, strconv.ErrRange):
 		return fault, p.widerRemedy(s)
+	case digitsAround(s, " ") || digitsAround(s, "'"):
+		return fault, "write thousands without signs between them"
+	case asciiNumber(s):
+		return fault, "write numbers with the digits 0 to 9 and the sign -"
+	case isBool(s):
+		return fault, "read the column as bool: --type " + shorten(p.column.Name) + "=bool"
 	case dateLike(s):
-		return fault, "a date is no number: write it as days or seconds since some day, or read the column as text (" + p.textRemedy() + ")"
+		return fault, "a date or a time is no number: write it as days or seconds since some day, or read the column as text (" + p.textRemedy() + ")"
 	case strings.ContainsAny(s[len(s)-1:]+s[:1], "%$") || strings.HasPrefix(s, "€") || strings.HasPrefix(s, "¥") || strings.HasPrefix(s, "£"):
 		return fault, "write the number without its unit"
 	case p.role == roleLabel:
@@ -251,6 +262,27 @@ func digitsAround(s, sign string) bool {
 		return false
 	}
 	return !strings.ContainsFunc(rest, func(c rune) bool { return (c < '0' || c > '9') && !strings.ContainsRune(sign+".", c) })
+}
+
+// asciiNumber tells numbers that are written with other signs than a computer's: １２, −5.
+func asciiNumber(s string) bool {
+	ascii := strings.Map(func(c rune) rune {
+		switch {
+		case c >= '０' && c <= '９':
+			return c - '０' + '0'
+		case c == '−' || c == '－' || c == '–':
+			return '-'
+		case c == '．':
+			return '.'
+		}
+		return c
+	}, s)
+	return ascii != s && plainNumber(ascii)
+}
+
+func isBool(s string) bool {
+	_, err := strconv.ParseBool(strings.ToLower(s))
+	return err == nil
 }
 
 // dateLike tells dates and times: digits in two or more groups.

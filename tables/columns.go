@@ -275,14 +275,28 @@ func (h headerLine) missing(key, name string) error {
 // batchCells bounds the cells of a batch: rows of pairs are short in the file and wide in the table.
 const batchCells = 1 << 20
 
+// roomFor is an empty column that takes some rows without growing.
+func roomFor(d DType, rows int) Vector {
+	v := Vector{DType: d}
+	switch d.Kind() {
+	case Text:
+		v.Strings = make([]string, 0, rows)
+	case Integer:
+		v.Ints = make([]int64, 0, rows)
+	case Float:
+		v.Floats = make([]float64, 0, rows)
+	}
+	return v
+}
+
 // batch reads the next rows, as many as fit a batch; nil at the end of the file.
 func (p *plan) batch(rows rowSource) (*Frame, error) {
 	f := &Frame{Schema: p.schema}
 	columns := make([]Vector, len(p.cells))
-	for i, c := range p.columns {
-		columns[i].DType = c.DType
-	}
 	most := min(batchRows, max(1, batchCells/max(1, len(p.cells))))
+	for i, c := range p.columns {
+		columns[i] = roomFor(c.DType, min(most, 1024))
+	}
 	for begin := rows.lines().bytes; f.Rows() < most && rows.lines().bytes-begin < batchBytes; {
 		record, err := rows.next()
 		if errors.Is(err, io.EOF) {

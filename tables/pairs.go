@@ -14,7 +14,7 @@ import (
 // Bounds of what pairs become. A row of a few bytes may have any index, and the table has a cell for each.
 const (
 	maxMadeColumns = 10_000
-	maxMadeCells   = 1 << 30
+	maxMadeCells   = 1 << 28
 )
 
 // Names of columns that a file of pairs does not name.
