@@ -149,5 +149,13 @@ func (d *DAG) Tables(p Party) []TableName {
 // TableName names a data table at a site.
 type TableName struct{ Namespace, Name string }
 
+// Check refuses a name that is not safe in paths, addresses and commands; see CheckName.
+func (t TableName) Check() error {
+	if err := CheckName("namespace", t.Namespace); err != nil {
+		return err
+	}
+	return CheckName("name", t.Name)
+}
+
 // String is "namespace/name".
 func (t TableName) String() string { return t.Namespace + "/" + t.Name }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // PartyID names an institution's site, such as "9999".
@@ -119,7 +121,37 @@ func CheckJobID(id JobID) error {
 	return CheckIdentifier("job_id", string(id))
 }
 
-// CheckIdentifier refuses what cannot safely be a job ID, task name, party ID, table name or namespace: it must match
+// CheckName refuses what cannot safely be the name or the namespace of a table: 1 to 128 letters and digits of any
+// script, '_', '-' and '.', beginning with a letter or digit. Marks follow the letter that they belong to. Blanks,
+// slashes, control characters and those that change the direction of writing are in none. kind names the field.
+func CheckName(kind, s string) error {
+	if !nameable(s) {
+		return Errorf(CodeInvalid, "%s %q is not a valid name", kind, s).
+			WithHint("use 1 to 128 letters and digits of any script, '_', '-' or '.', beginning with a letter or digit")
+	}
+	return nil
+}
+
+// maxName is how many characters a name may have.
+const maxName = 128
+
+func nameable(s string) bool {
+	if s == "" || !utf8.ValidString(s) || utf8.RuneCountInString(s) > maxName {
+		return false
+	}
+	for i, c := range s {
+		letter := unicode.IsLetter(c) || unicode.IsDigit(c)
+		if !letter && (i == 0 || c != '_' && c != '-' && c != '.' && !unicode.IsMark(c)) {
+			return false
+		}
+		if unicode.Is(unicode.Other_Default_Ignorable_Code_Point, c) || unicode.Is(unicode.Variation_Selector, c) {
+			return false // a name that looks like another one
+		}
+	}
+	return true
+}
+
+// CheckIdentifier refuses what cannot safely be a job ID, task name, party ID or output key: it must match
 // ^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$. kind names the field in the message.
 func CheckIdentifier(kind, s string) error {
 	if !identifiable(s) {

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,50 +28,150 @@ tables that a grant allows (openflow grant).`,
 
 func uploadCommand(o *options) *cobra.Command {
 	var u sdk.Upload
+	var given columnFlags
 	c := &cobra.Command{
 		Use:   "upload FILE --namespace NAMESPACE --name NAME",
 		Short: "Make a table from a CSV file",
-		Long: `Make a table from a CSV file; - reads standard input. The file is streamed, whatever its size. A table of that name is
-replaced when the whole file has been read without a mistake; otherwise nothing changes, and the mistake is told by line.`,
-		Example: `  openflow data upload breast.csv --namespace demo --name breast --id id --label y
-  openflow data upload people.csv --namespace crm --name people --id row --match phone --dtype float64
-  zcat big.csv.gz | openflow data upload - --namespace demo --name big --id id`,
+		Long: `Make a table from a CSV file, which may be packed with gzip; - reads standard input. The file is streamed, whatever its
+size. A table of that name is replaced when the whole file has been read without a mistake; otherwise nothing changes, and
+the mistake is told by line. What is not said is guessed where there is one answer only, and the answer shows how the
+first rows were read. docs/data.md tells all of it.`,
+		Example: `  openflow data upload breast.csv --namespace demo --name breast --match id --label y
+  openflow data upload people.csv --namespace crm --name people --id row --match phone --dtype float64 --type job=str
+  openflow data upload kunden.csv.gz --namespace crm --name kunden --match id --encoding latin-1 --delimiter ';' --decimal ,
+  openflow data upload a.txt --namespace demo --name a --format sparse --match id --label y --delimiter space`,
 		Args: positional("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			for _, f := range [][2]string{{"namespace", u.Table.Namespace}, {"name", u.Table.Name}} {
 				if f[1] == "" {
 					return usagef("--%s is missing", f[0])
 				}
-				if err := openflow.CheckIdentifier("--"+f[0], f[1]); err != nil {
+				if err := openflow.CheckName("--"+f[0], f[1]); err != nil {
 					return Usage(err)
 				}
+			}
+			if err := given.into(c, &u.Columns); err != nil {
+				return err
 			}
 			done, err := o.upload(c, u, args[0])
 			if err != nil {
 				return err
 			}
-			return o.show(c, done, func(w io.Writer) {
-				line(w, "table", done.Namespace+"/"+done.Name)
-				line(w, "rows", strconv.FormatInt(done.Count, 10))
-				line(w, "columns", short(fmt.Sprint(done.Columns)))
-				line(w, "job", string(done.JobID))
-			})
+			return o.show(c, done, func(w io.Writer) { showUploaded(w, done) })
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&u.Table.Namespace, "namespace", "", "namespace of the table (required)")
 	f.StringVar(&u.Table.Name, "name", "", "name of the table (required)")
-	f.StringVar(&u.Columns.SampleID, "id", "", "column that identifies rows (default: the first)")
+	f.StringVar(&u.Columns.SampleID, "id", "", "column that identifies rows (default: that of --match, or the first)")
 	f.StringVar(&u.Columns.MatchID, "match", "", "column that parties match on (default: that of --id)")
 	f.StringVar(&u.Columns.Label, "label", "", "column with the label")
 	f.StringVar(&u.Columns.LabelType, "label-type", "", "type of the label (default: int32)")
 	f.StringVar(&u.Columns.Weight, "weight", "", "column with weights of rows")
 	f.StringVar(&u.Columns.DType, "dtype", "", "type of the features (default: float32)")
-	f.StringVar(&u.Columns.Delimiter, "delimiter", "", "character between columns (default: a comma)")
+	f.StringArrayVar(&given.types, "type", nil, "type of one feature, as COLUMN=TYPE; may be repeated")
+	f.StringVar(&u.Columns.Delimiter, "delimiter", "", "what separates columns: a sign or a few, tab or space (default: guessed)")
+	f.StringVar(&u.Columns.Decimal, "decimal", "", "decimal sign of numbers, . or , (default: .)")
+	f.StringVar(&u.Columns.Encoding, "encoding", "", "encoding of the file, such as gbk, latin-1, utf-16 (default: utf-8)")
 	f.StringArrayVar(&u.Columns.NAValues, "na", nil, "cell that means \"missing\"; may be repeated")
+	f.BoolVar(&given.head, "head", false, "the first line names the columns, also where it looks like data; --head=false: it does not")
 	f.StringSliceVar(&u.Columns.Header, "header", nil, "names of the columns, when the first line has none")
+	f.StringVar(&u.Columns.Format, "format", "", "dense, sparse, tag or libsvm (default: dense)")
+	f.BoolVar(&given.tagWithValue, "tag-with-value", false, "tags have values, as in red:2")
+	f.StringVar(&u.Columns.TagDelimiter, "tag-value-delimiter", "", "sign between a tag or an index and its value (default: a colon)")
 	f.BoolVar(&u.Columns.ExtendSID, "extend-sid", false, "make sample ids instead of reading them")
 	return c
+}
+
+// columnFlags are flags that are not a field of sdk.Columns each.
+type columnFlags struct {
+	types              []string
+	head, tagWithValue bool
+}
+
+func (g columnFlags) into(c *cobra.Command, columns *sdk.Columns) error {
+	if c.Flags().Changed("head") {
+		columns.Head = &g.head
+	}
+	if c.Flags().Changed("tag-with-value") {
+		columns.TagWithValue = &g.tagWithValue
+	}
+	for _, t := range g.types {
+		at := strings.LastIndex(t, "=")
+		if at <= 0 {
+			return usagef("--type %q is not of the form COLUMN=TYPE", t)
+		}
+		if columns.DTypes == nil {
+			columns.DTypes = map[string]string{}
+		}
+		columns.DTypes[t[:at]] = t[at+1:]
+	}
+	return nil
+}
+
+// What the answer to an upload shows of a wide table.
+const (
+	shownColumns = 20
+	shownCells   = 8
+)
+
+// showUploaded tells how the file was read.
+func showUploaded(w io.Writer, done sdk.Uploaded) {
+	line(w, "table", done.Namespace+"/"+done.Name)
+	line(w, "rows", strconv.FormatInt(done.Count, 10))
+	line(w, "job", string(done.JobID))
+	r := done.Read
+	header := "no header"
+	if r.Header {
+		header = "header in the first line"
+	}
+	line(w, "read as", fmt.Sprintf("%s, %s, split at %q, %s", r.Format, r.Encoding, r.Delimiter, header))
+	fmt.Fprintln(w)
+	line(w, "COLUMN", "IS", "TYPE", "MISSING")
+	for _, c := range r.Columns[:min(shownColumns, len(r.Columns))] {
+		line(w, c.Name, c.Role, c.DType, strconv.Itoa(c.Missing))
+	}
+	if more := len(r.Columns) - shownColumns; more > 0 {
+		line(w, fmt.Sprintf("… and %d more", more))
+	}
+	fmt.Fprintln(w)
+	showRows(w, done)
+	for _, note := range r.Notes {
+		fmt.Fprintln(w, clean("note: "+note))
+	}
+}
+
+// shownCell is a value as it stands in the file; a missing one is empty.
+func shownCell(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case float64: // JSON has no other numbers
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return short(fmt.Sprint(v))
+}
+
+// showRows shows the first rows as they were read.
+func showRows(w io.Writer, done sdk.Uploaded) {
+	if len(done.Read.FirstRows) == 0 {
+		return
+	}
+	row := func(cells []string) {
+		if len(cells) > shownCells {
+			cells = append(cells[:shownCells:shownCells], "…")
+		}
+		line(w, cells...)
+	}
+	row(slices.Clone(done.Columns))
+	for _, values := range done.Read.FirstRows {
+		cells := make([]string, len(values))
+		for i, v := range values {
+			cells[i] = shownCell(v)
+		}
+		row(cells)
+	}
+	fmt.Fprintln(w)
 }
 
 func (o *options) upload(c *cobra.Command, u sdk.Upload, file string) (sdk.Uploaded, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 
@@ -12,24 +13,51 @@ import (
 	"openflow/sdk/wire"
 )
 
-// Columns says what the columns of a CSV file are. The zero value takes the first column as the id and all others as
-// float32 features.
+// Columns says what the columns of a file are. The zero value takes the first column as the id and all others as float32
+// features. What is not said of the file itself is guessed where it is sure, and told in the answer; docs/data.md.
 //
 // Spec: fate-components §3.1, §4.2.
 type Columns struct {
-	SampleID  string   `json:"sample_id_name,omitempty"` // identifies rows; empty: the first column
-	MatchID   string   `json:"match_id_name,omitempty"`  // what parties match on; empty: as SampleID
-	Label     string   `json:"label_name,omitempty"`     // empty: none
-	LabelType string   `json:"label_type,omitempty"`     // empty: int32
-	Weight    string   `json:"weight_name,omitempty"`    // empty: none
-	DType     string   `json:"dtype,omitempty"`          // of features; empty: float32
-	Delimiter string   `json:"delimiter,omitempty"`      // one character; empty: a comma
-	NAValues  []string `json:"na_values,omitempty"`      // cells that mean "missing"
-	Header    []string `json:"header,omitempty"`         // names of the columns, for a file without a first line of names
-	ExtendSID bool     `json:"extend_sid,omitempty"`     // make sample ids instead of reading them
+	SampleID     string            `json:"sample_id_name,omitempty"` // identifies rows; empty: as MatchID, or the first column
+	MatchID      string            `json:"match_id_name,omitempty"`  // what parties match on; empty: as SampleID
+	Label        string            `json:"label_name,omitempty"`     // empty: none
+	LabelType    string            `json:"label_type,omitempty"`     // empty: int32
+	Weight       string            `json:"weight_name,omitempty"`    // empty: none
+	DType        string            `json:"-"`                        // of features; empty: float32
+	DTypes       map[string]string `json:"-"`                        // of single features
+	Delimiter    string            `json:"delimiter,omitempty"`      // empty: guessed
+	Decimal      string            `json:"decimal,omitempty"`        // "." or ","; empty: a point
+	Encoding     string            `json:"encoding,omitempty"`       // empty: UTF-8, or what a byte order mark says
+	NAValues     []string          `json:"na_values,omitempty"`      // cells that mean "missing"
+	Head         *bool             `json:"head,omitempty"`           // the first line names the columns; nil: unless it looks like data
+	Header       []string          `json:"header,omitempty"`         // names of the columns, for a file without a first line of names
+	Format       string            `json:"input_format,omitempty"`   // dense, sparse, tag or libsvm; empty: dense
+	TagWithValue *bool             `json:"tag_with_value,omitempty"`
+	TagDelimiter string            `json:"tag_value_delimiter,omitempty"` // between an index or a tag and its value; empty: a colon
+	ExtendSID    bool              `json:"extend_sid,omitempty"`          // make sample ids instead of reading them
 }
 
-// Upload is a CSV file on its way to a table.
+// MarshalJSON writes the meta object of an upload. Its dtype is a name, or an object of columns where some have their own.
+func (c Columns) MarshalJSON() ([]byte, error) {
+	type plain Columns
+	out := struct {
+		plain
+		DType any `json:"dtype,omitempty"`
+	}{plain: plain(c)}
+	if c.DType != "" {
+		out.DType = c.DType
+	}
+	if len(c.DTypes) > 0 {
+		types := maps.Clone(c.DTypes)
+		if c.DType != "" {
+			types["*"] = c.DType
+		}
+		out.DType = types
+	}
+	return json.Marshal(out)
+}
+
+// Upload is a file of rows on its way to a table.
 type Upload struct {
 	Table    openflow.TableName // a table of that name is replaced
 	Columns  Columns
@@ -40,14 +68,11 @@ type Upload struct {
 
 // Uploaded is the answer to an upload.
 type Uploaded struct {
-	JobID     openflow.JobID `json:"job_id"` // the record of the upload
-	Namespace string         `json:"namespace"`
-	Name      string         `json:"name"`
-	Count     int64          `json:"count"` // rows
-	Columns   []string       `json:"columns"`
+	JobID openflow.JobID `json:"job_id"` // the record of the upload
+	wire.Uploaded
 }
 
-// Upload streams a CSV file into a table of the node. Memory does not grow with the file; nothing of a file that is
+// Upload streams a file of rows, CSV or what else docs/data.md names, into a table of the node. Memory does not grow with the file; nothing of a file that is
 // refused or breaks off is kept. Errors: CodeInvalid names the line.
 //
 // Spec: fate-flow-api §1.4 #24.

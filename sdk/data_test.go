@@ -17,6 +17,7 @@ import (
 
 	"openflow"
 	"openflow/sdk"
+	"openflow/sdk/wire"
 )
 
 const rows = "id,y,x0\na,1,0.5\nb,0,1.5\n"
@@ -33,7 +34,20 @@ func upload(tb testing.TB, c *sdk.Client, name string) sdk.Uploaded {
 
 func TestUpload(t *testing.T) {
 	s, c := start(t, "")
-	require.Equal(t, sdk.Uploaded{JobID: s.next, Namespace: "demo", Name: "t", Count: 2, Columns: []string{"sample_id", "id", "y", "x0"}}, upload(t, c, "t"))
+	done := upload(t, c, "t")
+	require.Equal(t, wire.Reading{
+		Encoding: "utf-8", Delimiter: ",", Format: "dense", Header: true,
+		Columns: []wire.ReadColumn{
+			{Name: "sample_id", Role: "sample id", DType: "index"}, {Name: "id", Role: "match id", DType: "index"},
+			{Name: "y", Role: "label", DType: "int32"}, {Name: "x0", Role: "feature", DType: "float32"},
+		},
+		FirstRows: [][]any{{"a", "a", 1.0, 0.5}, {"b", "b", 0.0, 1.5}},
+		Notes:     []string{"no type was said: labels are read as int32, features and weights as float32 (default)"},
+	}, done.Read)
+	done.Read = wire.Reading{}
+	require.Equal(t, sdk.Uploaded{JobID: s.next, Uploaded: wire.Uploaded{
+		Namespace: "demo", Name: "t", Count: 2, Columns: []string{"sample_id", "id", "y", "x0"},
+	}}, done)
 	list, err := c.Tables(t.Context(), "demo")
 	require.NoError(t, err)
 	require.Len(t, list, 1)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,27 +17,29 @@ import (
 // plan says which cell of a record goes where.
 type plan struct {
 	schema        Schema
-	width         int    // cells of a record
-	sample, match int    // cells of the ids; sample is −1 when they are made
-	cells         []int  // cell of each column of schema.Columns()
-	seed          string // what made sample ids begin with
-	made          int    // sample ids made
-	missing       map[string]bool
+	columns       []Column // those of schema besides the ids
+	width         int      // cells of a record
+	sample, match int      // cells of the ids; sample is −1 when they are made
+	cells         []int    // cell of each of columns
+	seed          string   // what made sample ids begin with
+	made          int      // sample ids made
+	ids           *idSet   // sample ids; match ids where sample ids are made
+	parsers       []parser // of columns
+	watch         idWatch
+	notes         []string
+}
+
+func (p *plan) note(format string, args ...any) {
+	p.notes = append(p.notes, fmt.Sprintf(format, args...))
 }
 
 // planColumns finds the columns of m in the header.
 func planColumns(header []string, m Meta) (*plan, error) {
-	h := headerLine{names: slices.Clone(header)}
-	for i, name := range h.names {
-		h.names[i] = strings.Clone(strings.TrimSpace(name))
-	}
+	h := headerLine{names: trimAll(header)}
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	p := &plan{width: len(header), missing: map[string]bool{}, seed: m.SampleIDSeed}
-	for _, v := range m.NAValues {
-		p.missing[v] = true
-	}
+	p := &plan{width: len(header), seed: m.SampleIDSeed, ids: newIDSet(maxIDs), watch: newIDWatch()}
 	if err := p.planIDs(h, m); err != nil {
 		return nil, err
 	}
@@ -54,7 +55,8 @@ func planColumns(header []string, m Meta) (*plan, error) {
 	for what, cell := range map[string]int{"sample id": p.sample, "label": label, "weight": weight} {
 		same := what == "sample id" && cell == p.match
 		if earlier, twice := used[cell]; twice && cell >= 0 && !same {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "column %q is named as %s and as %s", h.names[cell], earlier, what)
+			return nil, openflow.Errorf(openflow.CodeInvalid, "column %q is named as %s and as %s", h.names[cell], earlier, what).
+				WithHint("name the column of the ids: --match, or match_id_name in meta")
 		}
 		if cell >= 0 && !same {
 			used[cell] = what
@@ -68,38 +70,85 @@ func planColumns(header []string, m Meta) (*plan, error) {
 		used[cell] = "match id"
 	}
 	p.planValues(h, m, label, weight, used)
-	for name := range m.DTypes {
-		if !slices.Contains(h.names, name) {
-			return nil, h.missing("dtype", name)
-		}
+	if err := checkKeys(h, "dtype", m.DTypes); err != nil {
+		return nil, err
+	}
+	if err := checkKeys(h, "na_values", m.NAColumns); err != nil {
+		return nil, err
 	}
 	if err := p.schema.Validate(); err != nil {
 		return nil, err
 	}
 	p.schema = p.schema.Anonymize()
+	p.columns = p.schema.Columns()
+	for _, c := range p.columns {
+		p.parsers = append(p.parsers, newParser(c, p.schema, m))
+	}
 	return p, nil
 }
 
+// idNames are names that say that a column identifies rows.
+var idNames = []string{"id", "uid", "sid", "user_id", "userid", "customer_id", "match_id", "sample_id"}
+
+// planIDs decides which columns are ids. A column that is named as match id is the sample id too, unless another one is
+// named or called so: upstream would take the first column instead, which is then no feature any more.
 func (p *plan) planIDs(h headerLine, m Meta) (err error) {
 	matchID := m.MatchID
 	if matchID == "" && len(m.MatchIDList) == 1 {
 		matchID = m.MatchIDList[0]
 	}
-	p.sample, p.match = 0, 0
-	if m.SampleID != "" {
-		if p.sample, err = h.find("sample_id_name", m.SampleID); err != nil {
-			return err
-		}
-		p.match = p.sample
+	sampleID := m.SampleID
+	if sampleID == "" && matchID != "" && !m.ExtendSID {
+		sampleID = p.calledSampleID(h, m, matchID)
 	}
-	if matchID != "" {
+	p.match = 0
+	switch {
+	case matchID != "":
 		if p.match, err = h.find("match_id_name", matchID); err != nil {
 			return err
 		}
-		if first := h.names[0]; m.SampleID == "" && (first == m.Label || first == m.Weight) {
-			p.sample = p.match // the first column has another job
+	case sampleID != "":
+		if p.match, err = h.find("sample_id_name", sampleID); err != nil {
+			return err
+		}
+	default:
+		if err := p.guessID(h); err != nil {
+			return err
 		}
 	}
+	p.sample = p.match
+	if sampleID != "" {
+		if p.sample, err = h.find("sample_id_name", sampleID); err != nil {
+			return err
+		}
+	}
+	return p.nameIDs(h, m)
+}
+
+// calledSampleID finds the sample ids that a table had before it was written as CSV.
+func (p *plan) calledSampleID(h headerLine, m Meta, matchID string) string {
+	for _, name := range []string{"sample_id", ExtendedSampleID} {
+		if name != matchID && name != m.Label && name != m.Weight && slices.Contains(h.names, name) && !slices.Contains(m.MatchIDList, name) {
+			p.note("column %q was taken for the sample id, by its name (guessed)", name)
+			return name
+		}
+	}
+	return ""
+}
+
+// guessID takes the first column for the id, unless another one is called so.
+func (p *plan) guessID(h headerLine) error {
+	first := h.names[0]
+	called := func(name string) bool { return slices.Contains(idNames, strings.ToLower(name)) }
+	if i := slices.IndexFunc(h.names, called); i > 0 && !called(first) {
+		return openflow.Errorf(openflow.CodeInvalid, "no column is named as id; is it the first one, %q, or %q?", first, h.names[i]).
+			WithHint("name it: --match %s, or match_id_name in meta", h.names[i])
+	}
+	p.note("the first column, %q, was taken for the id (guessed)", first)
+	return nil
+}
+
+func (p *plan) nameIDs(h headerLine, m Meta) error {
 	p.schema.SampleID, p.schema.MatchID = h.names[p.sample], h.names[p.match]
 	switch {
 	case m.ExtendSID:
@@ -126,12 +175,20 @@ func (p *plan) planValues(h headerLine, m Meta, label, weight int, used map[int]
 		p.schema.Weight = &Column{Name: h.names[weight], DType: first(m.WeightType, m.DTypes[h.names[weight]], Float32)}
 		p.cells = append(p.cells, weight)
 	}
+	typed := m.DType != "" || label >= 0 && m.LabelType != ""
 	for cell, name := range h.names {
 		if used[cell] != "" {
 			continue
 		}
+		typed = typed || m.DTypes[name] != ""
 		p.schema.Features = append(p.schema.Features, Column{Name: name, DType: first(m.DTypes[name], m.DType, Float32)})
 		p.cells = append(p.cells, cell)
+		if strings.HasPrefix(name, "Unnamed: ") {
+			p.note("column %q looks like an index of pandas and is read as a feature; write the file with index=False", name)
+		}
+	}
+	if !typed && len(p.cells) > 0 {
+		p.note("no type was said: labels are read as int32, features and weights as float32 (default)")
 	}
 }
 
@@ -143,22 +200,53 @@ func first(types ...DType) DType {
 // headerLine is the names of a file's columns.
 type headerLine struct{ names []string }
 
+// Bounds of a header: more of either comes from a quote that is open or from a file that is no table.
+const (
+	maxColumns    = 100_000
+	maxColumnName = 1000 // bytes
+)
+
 func (h headerLine) check() error {
-	seen := map[string]bool{}
+	if len(h.names) > maxColumns {
+		return openflow.Errorf(openflow.CodeInvalid, "the header has %d columns, and at most %d are read", len(h.names), maxColumns)
+	}
+	seen := map[string]int{}
 	for i, name := range h.names {
-		if name == "" || !utf8.ValidString(name) {
+		if len(name) > maxColumnName {
+			return openflow.Errorf(openflow.CodeInvalid, "the name of column %d has more than %d bytes: %q", i+1, maxColumnName, shorten(name)).
+				WithHint("a quote may be open in the header")
+		}
+		if name == "" {
+			return h.unnamed(i)
+		}
+		if !utf8.ValidString(name) {
 			return openflow.Errorf(openflow.CodeInvalid, "the name of column %d in the header is %q", i+1, name)
 		}
-		if seen[name] {
-			return openflow.Errorf(openflow.CodeInvalid, "column %q appears twice in the header", name)
+		if earlier, twice := seen[name]; twice {
+			return openflow.Errorf(openflow.CodeInvalid, "column %q appears twice in the header, as column %d and %d", name, earlier+1, i+1).
+				WithHint("give one of them another name")
 		}
-		seen[name] = true
+		seen[name] = i
 	}
 	return nil
 }
 
+// unnamed says how a column without a name comes about.
+func (h headerLine) unnamed(i int) error {
+	switch i {
+	case 0:
+		return openflow.Errorf(openflow.CodeInvalid, "column 1 has no name").
+			WithHint("an index of pandas? write the file with index=False, or give the column a name")
+	case len(h.names) - 1:
+		return openflow.Errorf(openflow.CodeInvalid, "column %d has no name", i+1).
+			WithHint("a trailing comma? take it off the ends of the lines, or give the column a name")
+	}
+	return openflow.Errorf(openflow.CodeInvalid, "column %d has no name, between %q and %q", i+1, h.names[i-1], h.names[i+1]).
+		WithHint("give the column a name, or take it out")
+}
+
 func (h headerLine) find(key, name string) (int, error) {
-	if i := slices.Index(h.names, name); i >= 0 {
+	if i := slices.Index(h.names, strings.TrimSpace(name)); i >= 0 {
 		return i, nil
 	}
 	return -1, h.missing(key, name)
@@ -177,27 +265,48 @@ func (h headerLine) missing(key, name string) error {
 	if n := len(h.names) - show; n > 0 {
 		list += fmt.Sprintf(" and %d more", n)
 	}
-	return openflow.Errorf(openflow.CodeInvalid, "meta names the column %q (%s), which the file does not have", name, key).
-		WithHint("its columns are %s", list)
+	err := openflow.Errorf(openflow.CodeInvalid, "meta names the column %q (%s), which the file does not have", name, key)
+	if slices.ContainsFunc(h.names, plainNumber) {
+		return err.WithHint("its first line is %s; if that is a row and not the header, name the columns in header (--header)", list)
+	}
+	return err.WithHint("its columns are %s", list)
+}
+
+// batchCells bounds the cells of a batch: rows of pairs are short in the file and wide in the table.
+const batchCells = 1 << 20
+
+// roomFor is an empty column that takes some rows without growing.
+func roomFor(d DType, rows int) Vector {
+	v := Vector{DType: d}
+	switch d.Kind() {
+	case Text:
+		v.Strings = make([]string, 0, rows)
+	case Integer:
+		v.Ints = make([]int64, 0, rows)
+	case Float:
+		v.Floats = make([]float64, 0, rows)
+	}
+	return v
 }
 
 // batch reads the next rows, as many as fit a batch; nil at the end of the file.
-func (p *plan) batch(lines *csvLines, ids *idSet) (*Frame, error) {
+func (p *plan) batch(rows rowSource) (*Frame, error) {
 	f := &Frame{Schema: p.schema}
 	columns := make([]Vector, len(p.cells))
-	for i, c := range p.schema.Columns() {
-		columns[i].DType = c.DType
+	most := min(batchRows, max(1, batchCells/max(1, len(p.cells))))
+	for i, c := range p.columns {
+		columns[i] = roomFor(c.DType, min(most, 1024))
 	}
-	for begin := lines.bytes; f.Rows() < batchRows && lines.bytes-begin < batchBytes; {
-		record, err := lines.next()
+	for begin := rows.lines().bytes; f.Rows() < most && rows.lines().bytes-begin < batchBytes; {
+		record, err := rows.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return nil, err
 		}
-		if err := p.row(f, columns, record, ids); err != nil {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "line %d: %w", lines.line, err)
+		if err := p.row(f, columns, record, rows); err != nil {
+			return nil, err
 		}
 	}
 	if f.Rows() == 0 {
@@ -213,85 +322,73 @@ func (p *plan) batch(lines *csvLines, ids *idSet) (*Frame, error) {
 	return f, nil
 }
 
-func (p *plan) row(f *Frame, columns []Vector, record []string, ids *idSet) error {
+func (p *plan) row(f *Frame, columns []Vector, record []string, rows rowSource) error {
 	if len(record) != p.width {
-		return openflow.Errorf(openflow.CodeInvalid, "the row has %d cells, the header has %d", len(record), p.width)
+		return p.wrongWidth(record, rows.lineOf(0))
 	}
-	sample, match := "", record[p.match]
-	if p.sample < 0 {
+	if err := p.rowIDs(f, record, rows); err != nil {
+		return err
+	}
+	for i, cell := range p.cells {
+		if err := p.parsers[i].cell(&columns[i], record[cell], rows, cell); err != nil {
+			return openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: %w", rows.lineOf(cell), p.columns[i].Name, err)
+		}
+	}
+	return nil
+}
+
+func (p *plan) wrongWidth(record []string, line int) error {
+	err := openflow.Errorf(openflow.CodeInvalid, "line %d: the row has %d cells, the header has %d", line, len(record), p.width)
+	switch n := len(record); {
+	case n == p.width+1 && record[n-1] == "":
+		return err.WithHint("take the delimiter off the end of the line")
+	case n > p.width:
+		return err.WithHint("a cell that has the delimiter in it (a decimal comma?) is written in quotes")
+	}
+	return err.WithHint("an empty cell needs its delimiter too; a row that is cut short may be the end of a broken file")
+}
+
+func (p *plan) rowIDs(f *Frame, record []string, rows rowSource) error {
+	match := strings.Clone(p.watch.id(record[p.match], rows.lineOf(p.match))) // the record's memory is used again
+	if match == "" {
+		return emptyID(rows.lineOf(p.match), p.schema.MatchID)
+	}
+	sample := match
+	switch {
+	case p.sample < 0:
 		sample = p.seed + strconv.Itoa(p.made)
 		p.made++
-	} else {
-		sample = record[p.sample]
-		if !ids.add(sample) {
-			return openflow.Errorf(openflow.CodeInvalid, "column %q: sample id %q has appeared before", p.schema.SampleID, sample).
-				WithHint("extend_sid makes unique sample ids where the file has none")
+		if !p.ids.add(match) {
+			p.watch.repeated++
+		}
+	case p.sample != p.match:
+		if sample = strings.Clone(trim(record[p.sample])); sample == "" {
+			return emptyID(rows.lineOf(p.sample), p.schema.SampleID)
 		}
 	}
-	if sample == "" || match == "" || !utf8.ValidString(sample) || !utf8.ValidString(match) {
-		return openflow.Errorf(openflow.CodeInvalid, "column %q: the id is %q", p.schema.MatchID, match)
+	if p.sample >= 0 && !p.ids.add(sample) {
+		name := p.schema.SampleID
+		if p.sample == p.match {
+			name = p.schema.MatchID
+		}
+		return openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: sample id %q has appeared before", rows.lineOf(p.sample), name, shorten(sample)).
+			WithHint("take the repeated row out, or let sample ids be made: --extend-sid, or extend_sid")
 	}
 	f.SampleID, f.MatchID = append(f.SampleID, sample), append(f.MatchID, match)
-	for i, cell := range p.cells {
-		if err := p.cell(&columns[i], record[cell]); err != nil {
-			return openflow.Errorf(openflow.CodeInvalid, "column %q: %w", p.schema.Columns()[i].Name, err)
-		}
-	}
 	return nil
 }
 
-func (p *plan) cell(v *Vector, text string) error {
-	switch v.DType.Kind() {
-	case Text:
-		if !utf8.ValidString(text) {
-			return openflow.Errorf(openflow.CodeInvalid, "%q is not UTF-8", text)
-		}
-		v.Strings = append(v.Strings, text)
-	case Integer:
-		n, ok := parseInteger(v.DType, strings.TrimSpace(text))
-		if !ok {
-			return openflow.Errorf(openflow.CodeInvalid, "%q is not %s", text, v.DType)
-		}
-		v.Ints = append(v.Ints, n)
-	case Float:
-		bits := 64
-		if v.DType == Float32 {
-			bits = 32
-		}
-		n, err := strconv.ParseFloat(strings.TrimSpace(text), bits)
-		if len(p.missing) > 0 && p.missing[text] {
-			n, err = math.NaN(), nil
-		}
-		if err != nil {
-			return openflow.Errorf(openflow.CodeInvalid, "%q is not %s", text, v.DType).
-				WithHint("if it means that the value is missing, list it in na_values")
-		}
-		v.Floats = append(v.Floats, n)
-	}
-	return nil
+func emptyID(line int, column string) error {
+	return openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: the id is empty", line, column).
+		WithHint("give the row an id, or take it out")
 }
 
-// parseInteger accepts 3 and 3.0, as spreadsheets write whole numbers, and true and false for bool.
-func parseInteger(d DType, s string) (int64, bool) {
-	bits := 64
-	switch d {
-	case Int32:
-		bits = 32
-	case Bool:
-		if b, err := strconv.ParseBool(strings.ToLower(s)); err == nil {
-			if b {
-				return 1, true
-			}
-			return 0, true
+// checkKeys refuses settings of columns that are not there.
+func checkKeys[T any](h headerLine, key string, columns map[string]T) error {
+	for name := range columns {
+		if !slices.Contains(h.names, name) {
+			return h.missing(key, name)
 		}
-		bits = 2
 	}
-	if head, zeros, ok := strings.Cut(s, "."); ok && zeros != "" && strings.Trim(zeros, "0") == "" {
-		s = head
-	}
-	n, err := strconv.ParseInt(s, 10, bits)
-	if err != nil || d == Bool && n < 0 {
-		return 0, false
-	}
-	return n, true
+	return nil
 }

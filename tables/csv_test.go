@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -57,9 +58,9 @@ func TestFromCSVFindsColumns(t *testing.T) {
 			"sample_id,x0\n1,0.5\n", `{}`,
 			"sample_id,match_id,x0", []string{"1"}, []string{"1"}, nil, nil, []float64{0.5},
 		},
-		"the first column is the sample id": {
-			"sid,id\na,1\n", `{"match_id_name":"id"}`,
-			"sid,id", []string{"a"}, []string{"1"}, nil, nil, nil,
+		"a column called sample_id is the sample id": {
+			"sample_id,id\na,1\n", `{"match_id_name":"id"}`,
+			"sample_id,id", []string{"a"}, []string{"1"}, nil, nil, nil,
 		},
 		"the first column is the label": {
 			"y,id\n1,a\n", `{"match_id_name":"id","label_name":"y"}`,
@@ -117,28 +118,30 @@ func TestFromCSVRefuses(t *testing.T) {
 		"no such label":        {"id,x0,x1\n1,2,3\n", `{"label_name":"y"}`, `meta names the column "y" (label_name), which the file does not have (its columns are id, x0, x1)`},
 		"no such match id":     {"id,x0\n1,2\n", `{"match_id_name":"ID"}`, `meta names the column "ID" (match_id_name), which the file does not have (its columns are id, x0)`},
 		"no such typed column": {"id,x0\n1,2\n", `{"dtype":{"x9":"int"}}`, `meta names the column "x9" (dtype), which the file does not have (its columns are id, x0)`},
-		"bad number":           {"id,x0\n1,2\n2,abc\n", `{}`, `line 3: column "x0": "abc" is not float32 (if it means that the value is missing, list it in na_values)`},
-		"empty cell":           {"id,x0\n1,\n", `{}`, `line 2: column "x0": "" is not float32 (if it means that the value is missing, list it in na_values)`},
-		"fraction as label":    {"id,y\n1,0.5\n", `{"label_name":"y"}`, `line 2: column "y": "0.5" is not int32`},
-		"too large for int32":  {"id,y\n1,3000000000\n", `{"label_name":"y"}`, `line 2: column "y": "3000000000" is not int32`},
-		"too large for bool":   {"id,y\n1,2\n", `{"label_name":"y","label_type":"bool"}`, `line 2: column "y": "2" is not bool`},
-		"short row":            {"id,x0\n1,2\n3\n", `{}`, `line 3: the row has 1 cells, the header has 2`},
-		"long row":             {"id,x0\n1,2,3\n", `{}`, `line 2: the row has 3 cells, the header has 2`},
-		"repeated sample id":   {"id,x0\n1,2\n\n1,3\n", `{}`, `line 4: column "sample_id": sample id "1" has appeared before (extend_sid makes unique sample ids where the file has none)`},
-		"empty id":             {"id,x0\n,2\n", `{}`, `line 2: column "id": the id is ""`},
-		"repeated column":      {"id,x0,x0\n1,2,3\n", `{}`, `column "x0" appears twice in the header`},
-		"unnamed column":       {"id,\n1,2\n", `{}`, `the name of column 2 in the header is ""`},
-		"two jobs for one":     {"id,y\n1,2\n", `{"label_name":"id"}`, `column "id" is named as match id and as label`},
-		"broken quotes":        {"id,x0\n1,\"2\"3\n", `{}`, `line 2: extraneous or missing " in quoted-field`},
-		"not UTF-8":            {"id,x0\n1\xff,2\n", `{}`, "line 2: column \"id\": the id is \"1\\xff\""},
-		"UTF-16":               {"\xff\xfei\x00d\x00", `{}`, `the file is UTF-16 (save it as UTF-8)`},
+		"word in a number":     {"id,x0\n1,2\n2,abc\n", `{}`, `line 3: column "x0": "abc" is not float32 (a column of words is text: say dtype {"x0": "str"}, --type x0=str, or write its values as numbers)`},
+		"empty cell":           {"id,x0\n1,\n", `{}`, `line 2: column "x0": the cell is empty (if it means that the value is missing, list "" in na_values or --na)`},
+		"fraction as label":    {"id,y\n1,0.5\n", `{"label_name":"y"}`, `line 2: column "y": "0.5" is not int32 (write labels as small whole numbers, or say label_type (--label-type) float64)`},
+		"too large for int32":  {"id,y\n1,3000000000\n", `{"label_name":"y"}`, `line 2: column "y": "3000000000" is not int32 (write labels as small whole numbers, or say label_type (--label-type) int64)`},
+		"too large for bool":   {"id,y\n1,2\n", `{"label_name":"y","label_type":"bool"}`, `line 2: column "y": "2" is not bool (write labels as small whole numbers, or say label_type (--label-type) int32)`},
+		"short row":            {"id,x0\n1,2\n3\n", `{}`, `line 3: the row has 1 cells, the header has 2 (an empty cell needs its delimiter too; a row that is cut short may be the end of a broken file)`},
+		"long row":             {"id,x0\n1,2,3\n", `{}`, `line 2: the row has 3 cells, the header has 2 (a cell that has the delimiter in it (a decimal comma?) is written in quotes)`},
+		"trailing comma below": {"id,x0\n1,2,\n", `{}`, `line 2: the row has 3 cells, the header has 2 (take the delimiter off the end of the line)`},
+		"repeated sample id":   {"id,x0\n1,2\n\n1,3\n", `{}`, `line 4: column "id": sample id "1" has appeared before (take the repeated row out, or let sample ids be made: --extend-sid, or extend_sid)`},
+		"empty id":             {"id,x0\n,2\n", `{}`, `line 2: column "id": the id is empty (give the row an id, or take it out)`},
+		"repeated column":      {"id,x0,x0\n1,2,3\n", `{}`, `column "x0" appears twice in the header, as column 2 and 3 (give one of them another name)`},
+		"two jobs for one":     {"id,y\n1,2\n", `{"label_name":"id"}`, `column "id" is named as match id and as label (name the column of the ids: --match, or match_id_name in meta)`},
+		"broken quotes":        {"id,x0\n1,\"2\"3\n", `{}`, `line 2: extraneous or missing " in quoted-field (a cell with quotes is written in quotes, and each quote in it twice)`},
 		"empty file":           {"", `{}`, `the file is empty`},
 		"unknown key":          {"id\n1\n", `{"lable_name":"y"}`, `meta has a key "lable_name", which is not known`},
 		"unknown type":         {"id\n1\n", `{"dtype":"decimal"}`, `meta has dtype "decimal", which is not known (types are int32, int64, float32, float64, bool, str)`},
-		"long delimiter":       {"id\n1\n", `{"delimiter":"||"}`, `meta has the delimiter "||"; it must be one character`},
-		"sparse":               {"id\n1\n", `{"input_format":"sparse"}`, `meta asks for input_format "sparse", tag_with_value false; only dense input is read`},
+		"letter as delimiter":  {"id\n1\n", `{"delimiter":"x"}`, `meta has the delimiter "x" (a delimiter is one or a few signs, no letters, digits, quotes or ends of lines)`},
 		"no header":            {"1,2\n", `{"head":false}`, `the file has no header line and meta has no header (set head to true, or name the columns in header)`},
 		"unchosen match id":    {"a,b\n1,2\n", `{"match_id_list":["a","b"]}`, `meta has several columns in match_id_list and no match_id_name (say in match_id_name which one to match on)`},
+		"not an object":        {"id\n1\n", `[]`, `meta is a JSON array; it must be an object`},
+		"no JSON":              {"id\n1\n", `{"label_name":}`, `meta is no JSON: invalid character '}' looking for beginning of value (at byte 15)`},
+		"number for a name":    {"id\n1\n", `{"label_name":3}`, `meta has a number in label_name; it must be a text`},
+		"unknown encoding":     {"id\n1\n", `{"encoding":"klingon"}`, `the encoding "klingon" is not known (encodings are utf-8, gbk, gb18030, big5, shift_jis, euc-kr, latin-1, windows-1252, utf-16 and others of the WHATWG)`},
+		"unknown format":       {"id\n1\n", `{"input_format":"xml"}`, `meta has the input_format "xml" (formats are dense, sparse, tag and libsvm)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := fromCSV(t, c.file, c.meta)
@@ -315,8 +318,16 @@ func TestIDsBeyondTheLimitAreStillCompared(t *testing.T) {
 func FuzzFromCSV(f *testing.F) {
 	f.Add("id,y,x0\n1,0,0.5\n", `{"label_name":"y"}`)
 	f.Add("\uFEFF1|\"a\"\"b\"\r\n", `{"head":false,"header":"id|x","delimiter":"|","dtype":{"x":"str"},"extend_sid":true}`)
+	f.Add("id;y;x0\n1;0;2,5\n", `{"label_name":"y","decimal":","}`)
+	f.Add("a 1 3:0.5 10:2\nb 0 1:1\n", `{"input_format":"sparse","match_id_name":"id","label_name":"y"}`)
+	f.Add("a;red:2;big:0.5\n", `{"input_format":"tag:value","na_values":{"red":[""]}}`)
+	f.Add("1 1:1\n", `{"input_format":"libsvm","extend_sid":true,"header":["y","1","2"]}`)
+	f.Add("id||x\n1||2\n", `{"delimiter":"||","encoding":"gbk","dtype":{"*":"int64"}}`)
+	f.Add("sep=;\nid;x\n1;2\n", `{}`)
 	f.Fuzz(func(t *testing.T, file, meta string) {
+		begin := time.Now()
 		frame, s, err := fromCSV(t, file, meta)
+		require.Less(t, time.Since(begin), 20*time.Second)
 		if err != nil {
 			require.NotEqual(t, openflow.CodeInternal, openflow.CodeOf(err), "%v", err)
 			return
@@ -331,7 +342,7 @@ func FuzzFromCSV(f *testing.F) {
 
 func FuzzParseMeta(f *testing.F) {
 	f.Add([]byte(`{"sample_id_name":null,"match_id_name":"id","match_id_list":null,"match_id_range":0,"label_name":"y","label_type":"int32",
-		"weight_name":null,"weight_type":"float32","header":null,"delimiter":",","dtype":{"x":"float"},"na_values":["",null],
+		"weight_name":null,"weight_type":"float32","header":null,"delimiter":",","dtype":{"x":"float"},"na_values":{"x":["",null],"*":-9},
 		"input_format":"dense","tag_with_value":false,"tag_value_delimiter":":","head":true,"extend_sid":false}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if m, err := tables.ParseMeta(data); err == nil {

@@ -1,53 +1,43 @@
 package tables
 
 import (
-	"bufio"
 	"context"
-	"encoding/csv"
 	"errors"
 	"io"
-	"strings"
-	"unicode/utf8"
 
 	"openflow"
 )
-
-// maxRecord bounds one line of a CSV file, so that a quote that never ends does not read the whole file into memory.
-const maxRecord = 64 << 20
 
 // Summary tells what FromCSV has made.
 type Summary struct {
 	Overview
 
-	Schema Schema
-	Unique int // the first rows whose sample ids are known to differ from each other; see FromCSV
+	Schema  Schema
+	Unique  int // the first rows whose sample ids are known to differ from each other; see FromCSV
+	Reading Reading
 }
 
-// FromCSV reads a CSV file as m describes it and writes it to w as an Arrow IPC stream, in constant memory.
+// FromCSV reads a file of rows as m describes it and writes it to w as an Arrow IPC stream, in constant memory.
 //
-// The file is UTF-8, with or without a byte order mark, with lines ended by LF or CRLF, quoted as RFC 4180 has it. Every
-// row must have as many cells as the header. A file with one id column only is accepted, against upstream, which wants
-// two: that column becomes the match id, and the sample id repeats it under the name sample_id.
+// The file is text as package plaintext reads it, with lines ended by LF or CRLF, quoted as RFC 4180 has it. Every row
+// must have as many cells as the header, except in the formats of pairs, whose columns are those that occur; these are
+// read twice, so r must be an io.ReadSeeker then (Meta.Rereads). What m does not say is guessed from the first 64 KiB,
+// told in Summary.Reading, and holds for all rows. docs/data.md has the rules.
+//
+// A file with one id column only is accepted, against upstream, which wants two: that column becomes the match id, and
+// the sample id repeats it under the name sample_id.
 //
 // Sample ids must be unique. The first 4,194,304 of them are remembered (as 64-bit hashes, 64 MiB; a false alarm in a
 // file has a chance below 1 in 10^6); a row further down is compared with those only.
 //
-// Errors: CodeInvalid, naming line and column.
+// Errors: CodeInvalid, naming the line of the file and the column, with a remedy.
 func FromCSV(ctx context.Context, r io.Reader, m Meta, w io.Writer) (Summary, error) {
 	if err := m.Validate(); err != nil {
 		return Summary{}, err
 	}
-	lines, err := openCSV(r, m)
+	rows, header, m, err := openRows(ctx, r, m)
 	if err != nil {
 		return Summary{}, err
-	}
-	header := m.Header
-	if m.Head {
-		if header, err = lines.next(); errors.Is(err, io.EOF) {
-			return Summary{}, openflow.Errorf(openflow.CodeInvalid, "the file is empty")
-		} else if err != nil {
-			return Summary{}, err
-		}
 	}
 	p, err := planColumns(header, m)
 	if err != nil {
@@ -57,17 +47,16 @@ func FromCSV(ctx context.Context, r io.Reader, m Meta, w io.Writer) (Summary, er
 	if err != nil {
 		return Summary{}, err
 	}
-	ids := newIDSet(maxIDs)
 	for {
-		f, err := p.batch(lines, ids)
+		f, err := p.batch(rows)
 		if err != nil {
 			return Summary{}, err
 		}
 		if f == nil {
 			break
 		}
-		if err := ctx.Err(); err != nil {
-			return Summary{}, openflow.Errorf(openflow.CodeOf(err), "reading the file was given up: %w", err)
+		if err := alive(ctx); err != nil {
+			return Summary{}, err
 		}
 		if err := out.Write(f); err != nil {
 			return Summary{}, err
@@ -76,79 +65,42 @@ func FromCSV(ctx context.Context, r io.Reader, m Meta, w io.Writer) (Summary, er
 	if err := out.Close(); err != nil {
 		return Summary{}, err
 	}
-	return Summary{Overview: out.Overview(), Schema: p.schema, Unique: ids.len()}, nil
+	return Summary{Overview: out.Overview(), Schema: p.schema, Unique: p.ids.len(), Reading: p.reading(rows.lines(), m)}, nil
 }
 
-// csvLines is a CSV file line by line.
-type csvLines struct {
-	csv    *csv.Reader
-	source *boundedSource
-	line   int // of the last record
-	bytes  int // of all records
+// rowSource gives the rows of a file, each with a cell for every column.
+type rowSource interface {
+	next() ([]string, error) // valid until the one after; io.EOF at the end
+	lineOf(cell int) int     // in the file, of the last row
+	lines() *csvLines
 }
 
-func openCSV(r io.Reader, m Meta) (*csvLines, error) {
-	source := &boundedSource{r: r}
-	buffered := bufio.NewReaderSize(source, 1<<16)
-	mark, err := buffered.Peek(3)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, readError(err, 1)
+// openRows opens a file and finds the names of its columns. What it returns as Meta has the names that a format gives.
+func openRows(ctx context.Context, r io.Reader, m Meta) (rowSource, []string, Meta, error) {
+	if m.Rereads() {
+		rows, header, m, err := openPairs(ctx, r, m)
+		if err != nil {
+			return nil, nil, m, err
+		}
+		return rows, header, m, nil
 	}
-	switch {
-	case string(mark) == "\uFEFF":
-		_, _ = buffered.Discard(3) // they have been peeked
-	case strings.HasPrefix(string(mark), "\xff\xfe"), strings.HasPrefix(string(mark), "\xfe\xff"):
-		return nil, openflow.Errorf(openflow.CodeInvalid, "the file is UTF-16").WithHint("save it as UTF-8")
-	}
-	c := csv.NewReader(buffered)
-	c.Comma, _ = utf8.DecodeRuneInString(m.delimiter())
-	c.ReuseRecord = true
-	c.FieldsPerRecord = -1 // counted here, for a better message
-	return &csvLines{csv: c, source: source}, nil
-}
-
-// next gives the cells of the next record, valid until the one after; io.EOF at the end.
-func (l *csvLines) next() ([]string, error) {
-	record, err := l.csv.Read()
-	if errors.Is(err, io.EOF) {
-		return nil, io.EOF
-	}
+	lines, err := openCSV(r, m)
 	if err != nil {
-		return nil, readError(err, l.line+1)
+		return nil, nil, m, err
 	}
-	l.line, _ = l.csv.FieldPos(0)
-	end := int(l.csv.InputOffset())
-	l.bytes = end
-	l.source.mark()
-	return record, nil
+	header := m.Header
+	if m.Head {
+		if header, err = lines.next(); errors.Is(err, io.EOF) {
+			return nil, nil, m, openflow.Errorf(openflow.CodeInvalid, "the file is empty")
+		}
+	}
+	return lines, header, m, err
 }
 
-func readError(err error, line int) error {
-	var p *csv.ParseError
-	var e *openflow.Error
-	switch {
-	case errors.As(err, &p):
-		return openflow.Errorf(openflow.CodeInvalid, "line %d: %w", p.Line, p.Err)
-	case errors.As(err, &e):
-		return openflow.Errorf(e.Code, "line %d: %w", line, e)
+// alive is the error of a context that has ended.
+func alive(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return openflow.Errorf(openflow.CodeOf(err), "reading the file was given up: %w", err)
 	}
-	return openflow.Errorf(openflow.CodeUnavailable, "the file cannot be read at line %d: %w", line, err)
-}
-
-// boundedSource refuses to read on when one record has already taken maxRecord bytes.
-type boundedSource struct {
-	r    io.Reader
-	read int // since mark
-}
-
-func (b *boundedSource) mark() { b.read = 0 }
-
-func (b *boundedSource) Read(p []byte) (int, error) {
-	if b.read > maxRecord {
-		return 0, openflow.Errorf(openflow.CodeInvalid, "the row has more than %d bytes", maxRecord).
-			WithHint("a quote may be open")
-	}
-	n, err := b.r.Read(p)
-	b.read += n
-	return n, err
+	return nil
 }

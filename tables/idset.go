@@ -38,6 +38,12 @@ func (s *idSet) add(id string) bool {
 	return true
 }
 
+// has reports whether id has been added, as far as the set can tell.
+func (s *idSet) has(id string) bool {
+	h := max(maphash.String(s.seed, id), 1)
+	return s.slots[s.find(h)] == h
+}
+
 func (s *idSet) find(h uint64) int {
 	mask := len(s.slots) - 1
 	i := int(h) & mask

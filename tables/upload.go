@@ -1,20 +1,21 @@
 package tables
 
 import (
-	"bytes"
-	"encoding/json"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"openflow"
+	"openflow/tables/plaintext"
 )
 
-// Meta says what the columns of a CSV file are: the meta object of FATE's upload, and the two switches beside it.
+// Meta says what the columns of a file are: the meta object of FATE's upload, the two switches beside it, and some
+// settings of ours.
 //
 // Spec: fate-components §3.1, §4.2.
 type Meta struct {
-	SampleID     string   // column that identifies rows; empty: the first one, or the match id when that is the first
+	SampleID     string   // column that identifies rows; empty: the match id, or the first column when that is not named either
 	MatchID      string   // column that parties match on; empty: the same as the sample id
 	MatchIDList  []string // all columns that are match ids; those besides MatchID are left out
 	Label        string   // empty: none
@@ -23,150 +24,81 @@ type Meta struct {
 	WeightType   DType    // empty: Float32
 	DType        DType    // of features that DTypes does not name; empty: Float32
 	DTypes       map[string]DType
-	Delimiter    string   // one character; empty: a comma
-	Head         bool     // the first line names the columns
-	Header       []string // names of the columns when Head is false
-	NAValues     []string // cells that mean "missing", besides "nan"; "" for the empty cell
-	ExtendSID    bool     // make sample ids instead of reading them
-	SampleIDSeed string   // what made sample ids begin with; empty: 32 random hex digits
+	Delimiter    string              // between cells; empty: it is guessed
+	Decimal      string              // "." or ","; empty: a point
+	Encoding     string              // of the file; empty: UTF-8, or what a byte order mark says
+	Head         bool                // the first line names the columns
+	HeadGuessed  bool                // nobody has said so: a first line that looks like data is refused
+	Header       []string            // names of the columns when Head is false
+	NAValues     []string            // cells that mean "missing", besides "nan"; "" for the empty cell
+	NAColumns    map[string][]string // the same for single columns
+	Format       Format              // empty: Dense
+	TagWithValue bool                // of Tags: a tag has a value
+	TagValueSaid bool                // TagWithValue is not a default: tags that look otherwise are taken as they are
+	TagDelimiter string              // between an index or a tag and its value; empty: a colon
+	ExtendSID    bool                // make sample ids instead of reading them
+	SampleIDSeed string              // what made sample ids begin with; empty: 32 random hex digits
 }
+
+// Format is how the features of a row are written.
+type Format string
+
+// The formats. A row of the last three has its ids and its label first, and then what it has: "3:0.5" in Sparse and
+// LibSVM, "red" or "red:2" in Tags. LibSVM rows have a label and no ids.
+const (
+	Dense  Format = "dense"
+	Sparse Format = "sparse"
+	Tags   Format = "tag"
+	LibSVM Format = "libsvm"
+)
 
 // ExtendedSampleID is the name of the column of made sample ids.
 const ExtendedSampleID = "extend_sid"
 
-// metaJSON is Meta on the wire.
-type metaJSON struct {
-	SampleID     *string         `json:"sample_id_name"`
-	MatchID      *string         `json:"match_id_name"`
-	MatchIDList  []string        `json:"match_id_list"`
-	MatchIDRange *int            `json:"match_id_range"`
-	Label        *string         `json:"label_name"`
-	LabelType    *string         `json:"label_type"`
-	Weight       *string         `json:"weight_name"`
-	WeightType   *string         `json:"weight_type"`
-	Header       textOrList      `json:"header"`
-	Delimiter    *string         `json:"delimiter"`
-	DType        json.RawMessage `json:"dtype"`
-	NAValues     textOrList      `json:"na_values"`
-	InputFormat  *string         `json:"input_format"`
-	TagWithValue *bool           `json:"tag_with_value"`
-	TagDelimiter *string         `json:"tag_value_delimiter"`
-	Head         *bool           `json:"head"`
-	ExtendSID    *bool           `json:"extend_sid"`
-}
+// maxDelimiter is how many bytes a delimiter may have.
+const maxDelimiter = 8
 
-// textOrList is a list of texts, or one text alone.
-type textOrList struct {
-	values []string
-	alone  bool
-}
-
-func (t *textOrList) UnmarshalJSON(data []byte) error {
-	if bytes.HasPrefix(data, []byte("[")) {
-		return json.Unmarshal(data, &t.values)
-	}
-	var one *string
-	if err := json.Unmarshal(data, &one); err != nil || one == nil {
-		return err
-	}
-	t.values, t.alone = []string{*one}, true
-	return nil
-}
-
-// ParseMeta reads a meta object. Keys that FATE does not know are refused by name, null means the default. Head is
-// true unless the object says otherwise or has a header.
-//
-// Errors: CodeInvalid; CodeUnimplemented for sparse and tagged input, which upstream declares and does not read either.
-func ParseMeta(data []byte) (Meta, error) {
-	var in metaJSON
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
-		if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-			return Meta{}, openflow.Errorf(openflow.CodeInvalid, "meta has a key %s, which is not known", name)
-		}
-		return Meta{}, openflow.Errorf(openflow.CodeInvalid, "meta is not readable: %w", err)
-	}
-	if value(in.InputFormat, "dense") != "dense" || value(in.TagWithValue, false) {
-		return Meta{}, openflow.Errorf(openflow.CodeUnimplemented, "meta asks for input_format %q, tag_with_value %t; only dense input is read",
-			value(in.InputFormat, "dense"), value(in.TagWithValue, false))
-	}
-	if n := value(in.MatchIDRange, 0); n < 0 || n > 1 {
-		return Meta{}, openflow.Errorf(openflow.CodeUnimplemented, "meta asks for match_id_range %d", n).
-			WithHint("name the match ids in match_id_list")
-	}
-	m := Meta{
-		SampleID: value(in.SampleID, ""), MatchID: value(in.MatchID, ""), MatchIDList: in.MatchIDList,
-		Label: value(in.Label, ""), Weight: value(in.Weight, ""), Delimiter: value(in.Delimiter, ""),
-		Head: value(in.Head, len(in.Header.values) == 0), NAValues: in.NAValues.values, ExtendSID: value(in.ExtendSID, false),
-	}
-	m.Header = in.Header.values
-	if in.Header.alone {
-		m.Header = strings.Split(in.Header.values[0], m.delimiter())
-	}
-	if err := m.parseTypes(in); err != nil {
-		return Meta{}, err
-	}
-	return m, m.Validate()
-}
-
-func (m *Meta) parseTypes(in metaJSON) (err error) {
-	if m.LabelType, err = parseDType("label_type", value(in.LabelType, "")); err != nil {
-		return err
-	}
-	if m.WeightType, err = parseDType("weight_type", value(in.WeightType, "")); err != nil {
-		return err
-	}
-	if len(in.DType) == 0 || string(in.DType) == "null" {
-		return nil
-	}
-	var one string
-	if json.Unmarshal(in.DType, &one) == nil {
-		m.DType, err = parseDType("dtype", one)
-		return err
-	}
-	var each map[string]string
-	if err := json.Unmarshal(in.DType, &each); err != nil {
-		return openflow.Errorf(openflow.CodeInvalid, "meta has a dtype that is neither a name nor an object of names: %w", err)
-	}
-	m.DTypes = make(map[string]DType, len(each))
-	for column, name := range each {
-		if m.DTypes[column], err = parseDType("dtype of column "+column, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// parseDType reads the name of a type. Python's names are understood; upstream would silently take them for text.
-func parseDType(what, name string) (DType, error) {
-	switch name {
-	case "":
-		return "", nil
-	case "int":
-		return Int64, nil
-	case "float":
-		return Float64, nil
-	case "str", "string", "object", string(Index):
-		return Object, nil
-	}
-	if d := DType(name); d.Valid() {
-		return d, nil
-	}
-	return "", openflow.Errorf(openflow.CodeInvalid, "meta has %s %q, which is not known", what, name).
-		WithHint("types are int32, int64, float32, float64, bool, str")
-}
+// Rereads reports whether the file is read twice: its columns are known at its end only.
+func (m Meta) Rereads() bool { return m.Format != "" && m.Format != Dense }
 
 // Validate refuses settings that contradict each other, whatever the file.
 func (m Meta) Validate() error {
-	d := m.delimiter()
-	if c, n := utf8.DecodeRuneInString(d); n != len(d) || strings.ContainsRune("\r\n\"\uFFFD\x00", c) {
-		return openflow.Errorf(openflow.CodeInvalid, "meta has the delimiter %q; it must be one character", d)
+	for _, check := range []func() error{m.checkText, m.checkIDs, m.checkFormat} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
-	if !m.Head && len(m.Header) == 0 {
+	if (m.WeightType != "" && m.WeightType.Kind() == Text) || m.LabelType == Index || m.DType == Index {
+		return openflow.Errorf(openflow.CodeInvalid, "meta has weight_type %q, label_type %q, dtype %q", m.WeightType, m.LabelType, m.DType).
+			WithHint("weights are numbers, and index is for ids")
+	}
+	return nil
+}
+
+// checkText is about how the file is written.
+func (m Meta) checkText() error {
+	unfit := func(c rune) bool {
+		return unicode.IsLetter(c) || unicode.IsDigit(c) || strings.ContainsRune("\r\n\"\uFFFD\x00", c)
+	}
+	if d := m.Delimiter; len(d) > maxDelimiter || strings.ContainsFunc(d, unfit) || !utf8.ValidString(d) {
+		return openflow.Errorf(openflow.CodeInvalid, "meta has the delimiter %q", d).
+			WithHint("a delimiter is one or a few signs, no letters, digits, quotes or ends of lines")
+	}
+	if !slices.Contains([]string{"", ".", ","}, m.Decimal) {
+		return openflow.Errorf(openflow.CodeInvalid, "meta has decimal %q", m.Decimal).WithHint(`use "." or ","`)
+	}
+	if m.Decimal != "" && m.Decimal == m.Delimiter {
+		return openflow.Errorf(openflow.CodeInvalid, "meta has %q as the delimiter and as the decimal sign", m.Decimal)
+	}
+	if !m.Head && len(m.Header) == 0 && !m.Rereads() {
 		return openflow.Errorf(openflow.CodeInvalid, "the file has no header line and meta has no header").
 			WithHint("set head to true, or name the columns in header")
 	}
+	return plaintext.CheckEncoding(m.Encoding)
+}
+
+// checkIDs is about which columns are ids.
+func (m Meta) checkIDs() error {
 	if len(m.MatchIDList) > 0 && m.MatchID != "" && !slices.Contains(m.MatchIDList, m.MatchID) {
 		return openflow.Errorf(openflow.CodeInvalid, "meta has the match_id_name %q, which is not in its match_id_list %q", m.MatchID, m.MatchIDList)
 	}
@@ -177,23 +109,43 @@ func (m Meta) Validate() error {
 	if m.ExtendSID && m.SampleID != "" {
 		return openflow.Errorf(openflow.CodeInvalid, "meta has the sample_id_name %q although extend_sid makes the sample ids", m.SampleID)
 	}
-	if (m.WeightType != "" && m.WeightType.Kind() == Text) || m.LabelType == Index || m.DType == Index {
-		return openflow.Errorf(openflow.CodeInvalid, "meta has weight_type %q, label_type %q, dtype %q", m.WeightType, m.LabelType, m.DType).
-			WithHint("weights are numbers, and index is for ids")
+	return nil
+}
+
+// checkFormat is about sparse and tagged rows.
+func (m Meta) checkFormat() error {
+	if !slices.Contains([]Format{"", Dense, Sparse, Tags, LibSVM}, m.Format) {
+		return openflow.Errorf(openflow.CodeInvalid, "meta has the input_format %q", m.Format).WithHint("formats are dense, sparse, tag and libsvm")
+	}
+	if m.TagWithValue && m.Format != Tags {
+		return openflow.Errorf(openflow.CodeInvalid, "meta has tag_with_value, and its input_format is %q", m.format()).
+			WithHint("set input_format to tag")
+	}
+	if d := m.TagDelimiter; d != "" && (len(d) > maxDelimiter || d == m.Delimiter || strings.ContainsAny(d, "\r\n\"")) {
+		return openflow.Errorf(openflow.CodeInvalid, "meta has the tag_value_delimiter %q and the delimiter %q", d, m.Delimiter).
+			WithHint("the two must differ")
+	}
+	if m.Format == LibSVM && !m.ExtendSID {
+		return openflow.Errorf(openflow.CodeInvalid, "rows of libsvm have no ids").
+			WithHint("put an id before the label and use input_format sparse, or set extend_sid (--extend-sid) to number the rows")
+	}
+	if m.Format == LibSVM && (m.MatchID != "" || m.SampleID != "" || m.Weight != "") {
+		return openflow.Errorf(openflow.CodeInvalid, "rows of libsvm have neither ids nor weights, and meta names some").
+			WithHint("put an id before the label and use input_format sparse")
 	}
 	return nil
 }
 
-func (m Meta) delimiter() string {
-	if m.Delimiter == "" {
-		return ","
+func (m Meta) format() Format {
+	if m.Format == "" {
+		return Dense
 	}
-	return m.Delimiter
+	return m.Format
 }
 
-func value[T any](p *T, fallback T) T {
-	if p == nil {
-		return fallback
+func (m Meta) tagDelimiter() string {
+	if m.TagDelimiter == "" {
+		return ":"
 	}
-	return *p
+	return m.TagDelimiter
 }

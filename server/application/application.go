@@ -130,10 +130,16 @@ func (a *API) Routes(r chi.Router) {
 // identifiers checks query values that name things, so that nothing else reaches the catalogue or a file name.
 func identifiers(r *http.Request, keys ...string) error {
 	for _, k := range keys {
-		if v := r.URL.Query().Get(k); v != "" {
-			if err := openflow.CheckIdentifier(k, v); err != nil {
-				return err
-			}
+		v := r.URL.Query().Get(k)
+		if v == "" {
+			continue
+		}
+		check := openflow.CheckIdentifier
+		if k == "namespace" || k == "name" {
+			check = openflow.CheckName
+		}
+		if err := check(k, v); err != nil {
+			return err
 		}
 	}
 	return nil

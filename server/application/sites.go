@@ -176,10 +176,8 @@ func (g Granting) grants() ([]openflow.Grant, error) {
 		grants = append(grants, openflow.Grant{Party: party, Kind: openflow.GrantComponent, Name: name})
 	}
 	for _, d := range g.Dataset {
-		for kind, v := range map[string]string{"namespace": d.Namespace, "name": d.Name} {
-			if err := openflow.CheckIdentifier(kind, v); err != nil {
-				return nil, err
-			}
+		if err := openflow.TableName(d).Check(); err != nil {
+			return nil, err
 		}
 		grants = append(grants, openflow.Grant{Party: party, Kind: openflow.GrantTable, Table: openflow.TableName(d)})
 	}

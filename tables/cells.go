@@ -1,0 +1,297 @@
+package tables
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"openflow"
+)
+
+// parser reads the cells of one column and counts what is told of them.
+type parser struct {
+	column  Column
+	role    string
+	decimal bool            // numbers have a decimal comma
+	na      map[string]bool // cells that mean "missing"
+
+	missing, firstMissing int // how many, and the line of the first
+	rounded, firstRounded int // whole numbers that the type does not hold exactly
+}
+
+// Roles of columns.
+const (
+	roleLabel   = "label"
+	roleWeight  = "weight"
+	roleFeature = "feature"
+)
+
+func newParser(c Column, s Schema, m Meta) parser {
+	p := parser{column: c, role: roleFeature, decimal: m.Decimal == ",", na: map[string]bool{}}
+	switch {
+	case s.Label != nil && s.Label.Name == c.Name:
+		p.role = roleLabel
+	case s.Weight != nil && s.Weight.Name == c.Name:
+		p.role = roleWeight
+	}
+	for _, v := range slices.Concat(m.NAValues, m.NAColumns[c.Name]) {
+		p.na[strings.TrimSpace(v)] = true
+	}
+	return p
+}
+
+// cell reads one cell. The error is without place.
+func (p *parser) cell(v *Vector, text string, rows rowSource, cell int) error {
+	trimmed := strings.TrimSpace(text)
+	switch v.DType.Kind() {
+	case Text:
+		v.Strings = append(v.Strings, strings.Clone(text))
+	case Integer:
+		n, ok := parseInteger(v.DType, trimmed)
+		if !ok {
+			return p.refuse(trimmed)
+		}
+		v.Ints = append(v.Ints, n)
+	case Float:
+		n, err := p.float(trimmed)
+		if len(p.na) > 0 && p.na[trimmed] {
+			n, err = math.NaN(), nil
+		}
+		if err != nil || math.IsInf(n, 0) {
+			return p.refuse(trimmed)
+		}
+		if math.IsNaN(n) {
+			count(&p.missing, &p.firstMissing, rows, cell)
+		} else if math.Abs(n) > exact32 && !holds(p.column.DType, n, trimmed) {
+			count(&p.rounded, &p.firstRounded, rows, cell)
+		}
+		v.Floats = append(v.Floats, n)
+	}
+	return nil
+}
+
+func count(n, firstLine *int, rows rowSource, cell int) {
+	if *n == 0 {
+		*firstLine = rows.lineOf(cell)
+	}
+	*n++
+}
+
+var errNotDecimal = errors.New("not written in decimal digits")
+
+// float reads a number as people write it: digits, a point, an exponent, nan. Go would take 0x10 and 1_000 too.
+func (p *parser) float(s string) (float64, error) {
+	if len(s) == 1 && s[0] >= '0' && s[0] <= '9' {
+		return float64(s[0] - '0'), nil // most cells of sparse rows
+	}
+	if strings.IndexByte(s, 'x') >= 0 || strings.IndexByte(s, 'X') >= 0 || strings.IndexByte(s, '_') >= 0 {
+		return 0, errNotDecimal
+	}
+	if p.decimal {
+		if strings.Contains(s, ".") {
+			return 0, errNotDecimal
+		}
+		s = strings.Replace(s, ",", ".", 1)
+	}
+	bits := 64
+	if p.column.DType == Float32 {
+		bits = 32
+	}
+	return strconv.ParseFloat(s, bits)
+}
+
+// Up to these, a float of 32 or 64 bits holds every whole number.
+const (
+	exact32 = 1 << 24
+	exact64 = 1 << 53
+)
+
+// holds reports whether n, read from s as d, is s still, for whole numbers without an exponent.
+func holds(d DType, n float64, s string) bool {
+	digits := strings.TrimLeft(strings.TrimLeft(s, "+-"), "0")
+	if digits == "" || strings.ContainsFunc(digits, func(c rune) bool { return c < '0' || c > '9' }) {
+		return true
+	}
+	if d == Float64 && math.Abs(n) <= exact64 {
+		return true
+	}
+	return strconv.FormatFloat(math.Abs(n), 'f', 0, 64) == digits
+}
+
+// parseInteger accepts 3 and 3.0, as spreadsheets write whole numbers, and true and false for bool.
+func parseInteger(d DType, s string) (int64, bool) {
+	bits := 64
+	switch d {
+	case Int32:
+		bits = 32
+	case Bool:
+		if b, err := strconv.ParseBool(strings.ToLower(s)); err == nil {
+			if b {
+				return 1, true
+			}
+			return 0, true
+		}
+		bits = 2
+	}
+	if head, zeros, ok := strings.Cut(s, "."); ok && zeros != "" && strings.Trim(zeros, "0") == "" {
+		s = head
+	}
+	n, err := strconv.ParseInt(s, 10, bits)
+	if err != nil || d == Bool && n < 0 {
+		return 0, false
+	}
+	return n, true
+}
+
+// refuse says what is wrong with a cell that is no number of the column's type, and what to do.
+func (p *parser) refuse(s string) error {
+	fault, remedy := p.diagnose(s)
+	return openflow.Errorf(openflow.CodeInvalid, "%s", fault).WithHint("%s", remedy)
+}
+
+func (p *parser) diagnose(s string) (fault, remedy string) {
+	d := p.column.DType
+	fault = strconv.Quote(shorten(s)) + " is not " + string(d)
+	float := d.Kind() == Float
+	number, err := strconv.ParseFloat(s, 64)
+	switch {
+	case s == "" && p.role == roleLabel:
+		return "the label is empty", "every row needs a label: fill it, or take the row out"
+	case s == "":
+		return "the cell is empty", p.missingRemedy(s)
+	case p.na[s] || missingMarker(s):
+		return fault, p.missingRemedy(s)
+	case err == nil && math.IsInf(number, 0) && !strings.ContainsAny(s, "0123456789"):
+		return strconv.Quote(s) + " is infinite", "no component computes with it: correct the value, or list it in na_values or --na if it means that there is none"
+	case strings.ContainsAny(s, "xX_") && isHexOrUnderscored(s):
+		return fault, "write the number in decimal digits alone"
+	case p.decimal && strings.Contains(s, ".") && err == nil:
+		return fault, "decimal says a decimal comma, and this number has a point"
+	case digitsAround(s, ","):
+		return fault, `is it a decimal comma? say --decimal ,  or "decimal": "," in meta; write thousands without commas`
+	case float && errors.Is(err, strconv.ErrRange):
+		return fault + ": it is too large", "correct the value"
+	case float && err == nil:
+		return fault + ": it is too large", "read the column as float64"
+	case err == nil || errors.Is(err, strconv.ErrRange):
+		return fault, p.widerRemedy(s)
+	case digitsAround(s, " ") || digitsAround(s, "'"):
+		return fault, "write thousands without signs between them"
+	case asciiNumber(s):
+		return fault, "write numbers with the digits 0 to 9 and the sign -"
+	case isBool(s):
+		return fault, "read the column as bool: --type " + shorten(p.column.Name) + "=bool"
+	case dateLike(s):
+		return fault, "a date or a time is no number: write it as days or seconds since some day, or read the column as text (" + p.textRemedy() + ")"
+	case strings.ContainsAny(s[len(s)-1:]+s[:1], "%$") || strings.HasPrefix(s, "€") || strings.HasPrefix(s, "¥") || strings.HasPrefix(s, "£"):
+		return fault, "write the number without its unit"
+	case p.role == roleLabel:
+		return fault, "write labels as whole numbers, such as 0 and 1"
+	}
+	return fault, "a column of words is text: say " + p.textRemedy() + ", or write its values as numbers"
+}
+
+// missingRemedy is for a cell that seems to mean that there is no value.
+func (p *parser) missingRemedy(s string) string {
+	name := shorten(p.column.Name)
+	switch {
+	case p.role == roleLabel:
+		return "every row needs a label: fill it, or take the row out"
+	case p.column.DType.Kind() == Integer:
+		return "a column of " + string(p.column.DType) + " has no missing values: fill it, or read it as a float (--type " +
+			name + "=float64) and list " + strconv.Quote(s) + " in na_values or --na"
+	}
+	return "if it means that the value is missing, list " + strconv.Quote(s) + " in na_values or --na"
+}
+
+func (p *parser) widerRemedy(s string) string {
+	wider := "int64"
+	if _, fits := parseInteger(Int64, s); !fits {
+		wider = "float64"
+	}
+	if p.column.DType == Bool {
+		wider = "int32"
+	}
+	switch p.role {
+	case roleLabel:
+		return "write labels as small whole numbers, or say label_type (--label-type) " + wider
+	case roleWeight:
+		return "say weight_type " + wider
+	}
+	return "read the column as " + wider + ": --type " + shorten(p.column.Name) + "=" + wider
+}
+
+func (p *parser) textRemedy() string {
+	name := shorten(p.column.Name)
+	return `dtype {` + strconv.Quote(name) + `: "str"}, --type ` + name + `=str`
+}
+
+// maxShown is how much of a cell a message shows.
+const maxShown = 60
+
+func shorten(s string) string {
+	if r := []rune(s); len(r) > maxShown {
+		return string(r[:maxShown]) + "…"
+	}
+	return s
+}
+
+// missingMarkers are what files write for a value that is not there.
+var missingMarkers = []string{
+	"na", "n/a", "#n/a", "nan", "null", "none", "nil", "missing", "unknown", "-", "--", "?", ".", "*", `\n`, "<na>", "<null>", "(null)",
+	"#null!", "#value!", "#div/0!", "#ref!", "空", "无", "缺失", "未知",
+}
+
+func missingMarker(s string) bool { return slices.Contains(missingMarkers, strings.ToLower(s)) }
+
+// isHexOrUnderscored tells numbers that a programming language would read.
+func isHexOrUnderscored(s string) bool {
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
+		return true
+	}
+	_, err := strconv.ParseInt(s, 0, 64)
+	return err == nil || digitsAround(s, "_")
+}
+
+// digitsAround tells numbers that have such a sign between their digits.
+func digitsAround(s, sign string) bool {
+	rest := strings.TrimLeft(s, "+-")
+	if !strings.Contains(rest, sign) || strings.HasPrefix(rest, sign) {
+		return false
+	}
+	return !strings.ContainsFunc(rest, func(c rune) bool { return (c < '0' || c > '9') && !strings.ContainsRune(sign+".", c) })
+}
+
+// asciiNumber tells numbers that are written with other signs than a computer's: １２, −5.
+func asciiNumber(s string) bool {
+	ascii := strings.Map(func(c rune) rune {
+		switch {
+		case c >= '０' && c <= '９':
+			return c - '０' + '0'
+		case c == '−' || c == '－' || c == '–':
+			return '-'
+		case c == '．':
+			return '.'
+		}
+		return c
+	}, s)
+	return ascii != s && plainNumber(ascii)
+}
+
+func isBool(s string) bool {
+	_, err := strconv.ParseBool(strings.ToLower(s))
+	return err == nil
+}
+
+// dateLike tells dates and times: digits in two or more groups.
+func dateLike(s string) bool {
+	groups := strings.FieldsFunc(s, func(c rune) bool { return strings.ContainsRune("-/:. TZ年月日", c) })
+	if len(groups) < 2 {
+		return false
+	}
+	return !slices.ContainsFunc(groups, func(g string) bool {
+		return strings.ContainsFunc(g, func(c rune) bool { return c < '0' || c > '9' })
+	})
+}

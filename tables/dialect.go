@@ -1,0 +1,316 @@
+package tables
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"openflow"
+)
+
+// dialect is how a file is written, said or guessed.
+type dialect struct {
+	delimiter    string
+	head         bool // the first line names the columns
+	skip         int  // bytes before the first line of the table
+	skippedLines int
+	notes        []string
+}
+
+func (d *dialect) note(format string, args ...any) {
+	d.notes = append(d.notes, fmt.Sprintf(format, args...))
+}
+
+// headRows is how many rows guesses are made from.
+const headRows = 1000
+
+// beginning is the begin of a file.
+type beginning struct {
+	text  []byte
+	whole bool // text is the whole file
+}
+
+// recogniseDialect decides how a file is read from its begin. What is said in m is checked, what is not is guessed where
+// there is one answer only.
+func recogniseDialect(text []byte, whole bool, m Meta) (dialect, error) {
+	d := dialect{delimiter: m.Delimiter, head: m.Head}
+	if bytes.IndexByte(text, '\r') >= 0 && bytes.IndexByte(text, '\n') < 0 {
+		return d, openflow.Errorf(openflow.CodeInvalid, "the lines of the file end with a carriage return alone").
+			WithHint("convert it: tr '\\r' '\\n'")
+	}
+	b := beginning{d.skipSeparatorLine(text), whole}
+	if m.Rereads() {
+		return d, d.guessPairs(b, m)
+	}
+	if err := d.guessDelimiter(b, m); err != nil {
+		return d, err
+	}
+	return d, d.checkHeader(b.records(d.delimiter), m)
+}
+
+// skipSeparatorLine passes over the line "sep=;" that spreadsheets write.
+func (d *dialect) skipSeparatorLine(text []byte) []byte {
+	line, rest, _ := bytes.Cut(text, []byte("\n"))
+	sign := strings.TrimRight(string(line), "\r")
+	if len(sign) < 5 || !strings.EqualFold(sign[:4], "sep=") || utf8.RuneCountInString(sign[4:]) != 1 || (d.delimiter != "" && d.delimiter != sign[4:]) {
+		return text
+	}
+	d.delimiter, d.skip, d.skippedLines = sign[4:], len(text)-len(rest), 1
+	d.note("the line %q says the delimiter and is no row", sign)
+	return rest
+}
+
+// records are the first records, split at delimiter. A record that the begin cuts is left out.
+func (b beginning) records(delimiter string) [][]string {
+	in := newCSV(bytes.NewReader(b.text), delimiter)
+	in.ReuseRecord = false
+	var list [][]string
+	for len(list) <= headRows {
+		record, err := in.Read()
+		if err != nil {
+			break // a fault is told by line when its row is read
+		}
+		list = append(list, record)
+	}
+	if !b.whole && in.InputOffset() >= int64(len(b.text)) && len(list) > 1 {
+		list = list[:len(list)-1]
+	}
+	return list
+}
+
+// separators are what files separate cells by, the likeliest first.
+var separators = []string{",", ";", "\t", "|", "\x01", "^", "~"}
+
+// doubled are separators of several characters, tried where they occur.
+var doubled = []string{"||", "|+|", "::"}
+
+func candidates(b beginning) []string {
+	list := slices.Clone(separators)
+	line, _, _ := bytes.Cut(b.text, []byte("\n"))
+	for _, s := range doubled {
+		if bytes.Contains(line, []byte(s)) {
+			list = append(slices.DeleteFunc(list, func(one string) bool { return one == s[:1] }), s)
+		}
+	}
+	return list
+}
+
+// fits lists the separators by which all first rows have the same number of cells, more than one.
+func fits(b beginning, m Meta) []string {
+	var fit []string
+	for _, s := range candidates(b) {
+		records := b.records(s)
+		if len(records) == 0 || len(records[0]) < 2 || !m.Head && len(records[0]) != len(m.Header) {
+			continue
+		}
+		same := func(r []string) bool { return len(r) != len(records[0]) }
+		if !slices.ContainsFunc(records, same) {
+			fit = append(fit, s)
+		}
+	}
+	return fit
+}
+
+func (d *dialect) guessDelimiter(b beginning, m Meta) error {
+	const say = "say the delimiter: --delimiter %q, or \"delimiter\": %q in meta"
+	if d.delimiter != "" {
+		records := b.records(d.delimiter)
+		fit := fits(b, m)
+		if len(records) > 0 && len(records[0]) == 1 && len(fit) > 0 && (m.Head || len(m.Header) > 1) {
+			return openflow.Errorf(openflow.CodeInvalid, "the file has one column when it is split at %q; it looks split at %q", d.delimiter, fit[0]).
+				WithHint(say, fit[0], fit[0])
+		}
+		return nil
+	}
+	d.delimiter = ","
+	if !m.Head && len(m.Header) == 1 {
+		return nil
+	}
+	switch fit := fits(b, m); len(fit) {
+	case 0:
+		return d.guessRagged(b)
+	case 1:
+		d.delimiter = fit[0]
+	default:
+		return openflow.Errorf(openflow.CodeInvalid, "the file may be split at %s", strings.Join(quoteAll(fit), " or at ")).
+			WithHint(say, fit[0], fit[0])
+	}
+	if d.delimiter != "," {
+		d.note("columns are separated by %q (guessed)", d.delimiter)
+	}
+	return nil
+}
+
+// guessRagged is for files of one column, and for those whose rows differ in length, which is told by line later.
+func (d *dialect) guessRagged(b beginning) error {
+	line, _, _ := bytes.Cut(b.text, []byte("\n"))
+	var occur []string
+	for _, s := range candidates(b) {
+		if bytes.Contains(line, []byte(s)) {
+			occur = append(occur, s)
+		}
+	}
+	if len(occur) > 0 {
+		d.delimiter = occur[0]
+		if occur[0] != "," {
+			d.note("columns are separated by %q (guessed)", occur[0])
+		}
+		return nil
+	}
+	if blanks := b.blankSeparated(); blanks > 1 {
+		return openflow.Errorf(openflow.CodeInvalid, "every row of the file has %d words and no other delimiter", blanks).
+			WithHint(`say the delimiter: --delimiter " ", or --delimiter , when it is one column`)
+	}
+	return nil
+}
+
+// blankSeparated is how many words every first row has; 0: not the same in all.
+func (b beginning) blankSeparated() int {
+	words := 0
+	for i, r := range b.records(",") {
+		n := len(strings.Fields(strings.Join(r, ",")))
+		if i > 0 && n != words {
+			return 0
+		}
+		words = n
+	}
+	return words
+}
+
+func quoteAll(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = strconv.Quote(shorten(s))
+	}
+	return out
+}
+
+// guessPairs finds the delimiter of a file of pairs: the only one that occurs.
+func (d *dialect) guessPairs(b beginning, m Meta) error {
+	if d.delimiter != "" {
+		return nil
+	}
+	d.delimiter = ","
+	var found []string
+	for _, s := range append(slices.Clone(separators), " ") {
+		if s != m.tagDelimiter() && bytes.Contains(bytes.TrimSpace(b.text), []byte(s)) {
+			found = append(found, s)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil
+	case 1:
+		d.delimiter = found[0]
+		d.note("cells are separated by %q (guessed)", found[0])
+		return nil
+	}
+	return openflow.Errorf(openflow.CodeInvalid, "the file may be split at %s", strings.Join(quoteAll(found), " or at ")).
+		WithHint("say the delimiter: --delimiter, or delimiter in meta")
+}
+
+// checkHeader refuses a first line that looks like data where nobody has said that it is the header, and one that is the
+// header where the names were given beside the file.
+func (d *dialect) checkHeader(records [][]string, m Meta) error {
+	if len(records) == 0 {
+		return nil // an empty file is refused where its header is read
+	}
+	line := trimAll(records[0])
+	if !m.Head {
+		if slices.Equal(line, trimAll(m.Header)) {
+			return openflow.Errorf(openflow.CodeInvalid, "the first line of the file is the header that was given beside it").
+				WithHint("leave header out: the file names its columns itself")
+		}
+		return nil
+	}
+	named := slices.ContainsFunc(m.names(), func(name string) bool { return slices.Contains(line, name) })
+	if named || !looksLikeData(line, records[1:]) {
+		if m.HeadGuessed && !named {
+			d.note("the first line was taken for the names of the columns (guessed)")
+		}
+		return nil
+	}
+	shown := strings.Join(quoteAll(line[:min(5, len(line))]), ", ")
+	if m.HeadGuessed {
+		return openflow.Errorf(openflow.CodeInvalid, "the first line looks like data, not like names of columns: %s", shown).
+			WithHint(`name the columns (--header id,y,x0, or "head": false and "header": ["id", "y", "x0"]), or say that the line is the header (--head, or "head": true)`)
+	}
+	d.note("the first line looks like data (%s) and was taken for the names of the columns, as head says", shown)
+	return nil
+}
+
+// looksLikeData compares the first line with those below: a header has words where rows have numbers.
+func looksLikeData(line []string, rows [][]string) bool {
+	data := false
+	for i, cell := range line {
+		numbers, shapes := columnLooks(i, rows, shape(cell))
+		isNumber := plainNumber(cell)
+		switch {
+		case isNumber && strings.ContainsAny(cell, ".eE") && numbers:
+			return true
+		case isNumber && numbers:
+			data = true
+		case !isNumber && cell != "" && numbers && len(rows) > 0:
+			return false
+		case shapes && len(rows) > 0 && strings.ContainsFunc(cell, unicode.IsDigit):
+			data = true
+		}
+	}
+	return data
+}
+
+// columnLooks tells whether all cells of a column are numbers, and whether all have that shape. Empty cells fit both.
+func columnLooks(i int, rows [][]string, want string) (numbers, shapes bool) {
+	numbers, shapes = true, true
+	for _, r := range rows {
+		if i >= len(r) {
+			return false, false
+		}
+		if cell := strings.TrimSpace(r[i]); cell != "" {
+			numbers = numbers && plainNumber(cell)
+			shapes = shapes && shape(cell) == want
+		}
+	}
+	return numbers, shapes
+}
+
+// shape is s with a for each run of letters and 9 for each run of digits: "u001" is "a9".
+func shape(s string) string {
+	var b strings.Builder
+	var last rune
+	for _, c := range s {
+		switch {
+		case unicode.IsLetter(c):
+			c = 'a'
+		case unicode.IsDigit(c):
+			c = '9'
+		}
+		if c != last || c != 'a' && c != '9' {
+			b.WriteRune(c)
+		}
+		last = c
+	}
+	return b.String()
+}
+
+func plainNumber(s string) bool {
+	_, err := strconv.ParseFloat(strings.Replace(s, ",", ".", 1), 64)
+	return err == nil && !strings.ContainsAny(s, "xX_")
+}
+
+func trimAll(cells []string) []string {
+	out := make([]string, len(cells))
+	for i, c := range cells {
+		out[i] = strings.Clone(trim(c))
+	}
+	return out
+}
+
+// trim takes blanks off both ends, also those that cannot be seen.
+func trim(s string) string {
+	return strings.TrimFunc(s, func(c rune) bool { return unicode.IsSpace(c) || c == '\uFEFF' || c == '\u200B' })
+}
