@@ -106,10 +106,12 @@ type PartyTasks struct {
 	Tasks   map[TaskName]TaskOverride
 }
 
-// TaskOverride replaces single parameters (top-level keys) and configuration of a task.
+// TaskOverride replaces single parameters (top-level keys), configuration and inputs of a task. An input that it names
+// takes the place of the task's own one of that key.
 type TaskOverride struct {
 	Parameters Parameters
 	Conf       TaskConf
+	Inputs     []Input
 }
 
 // InputKind tells data from models.
@@ -175,6 +177,18 @@ func (d *DAG) PartiesOf(t Task) []Party {
 	return in
 }
 
+// Participants are the parties that take part in a task, in the order of the DAG. The others are named only: nothing is
+// asked of them.
+func (d *DAG) Participants() []Party {
+	var busy []Party
+	for _, p := range d.Parties {
+		if slices.ContainsFunc(d.Tasks, func(t Task) bool { return slices.Contains(d.PartiesOf(t), p) }) {
+			busy = append(busy, p)
+		}
+	}
+	return busy
+}
+
 // StageOf is the stage that t runs.
 func (d *DAG) StageOf(t Task) Stage {
 	switch {
@@ -194,7 +208,11 @@ func (d *DAG) Upstreams(t Task) []TaskName {
 	for _, n := range t.DependsOn {
 		need[n] = true
 	}
-	for _, in := range t.Inputs {
+	inputs := slices.Clone(t.Inputs)
+	for _, pt := range d.PartyTasks {
+		inputs = append(inputs, pt.Tasks[t.Name].Inputs...)
+	}
+	for _, in := range inputs {
 		for _, c := range in.Channels {
 			if c.Source == FromTask {
 				need[c.ProducerTask] = true

@@ -17,7 +17,7 @@ type TaskSpec struct {
 }
 
 // ForParty derives what p runs, in the order of the DAG: tasks that p takes part in, parameters and configuration with
-// p's overrides merged in (top-level keys replaced), channels that reach p.
+// p's overrides merged in (top-level keys and inputs replaced), channels that reach p.
 //
 // Spec: fate-flow-api §4.2.3, §4.3.
 func (d *DAG) ForParty(p Party) []TaskSpec {
@@ -29,7 +29,7 @@ func (d *DAG) ForParty(p Party) []TaskSpec {
 		}
 		s := TaskSpec{
 			Name: t.Name, Component: t.Component, Stage: d.StageOf(t), Parties: parties,
-			Parameters: maps.Clone(t.Parameters), Conf: d.Conf.Task.merge(t.Conf), Inputs: d.inputsAt(t, p),
+			Parameters: maps.Clone(t.Parameters), Conf: d.Conf.Task.merge(t.Conf), Inputs: d.inputsAt(t.Inputs, p),
 		}
 		if s.Parameters == nil {
 			s.Parameters = Parameters{}
@@ -42,6 +42,7 @@ func (d *DAG) ForParty(p Party) []TaskSpec {
 			if o, ok := pt.Tasks[t.Name]; ok {
 				maps.Copy(s.Parameters, o.Parameters)
 				s.Conf = s.Conf.merge(o.Conf)
+				s.Inputs = replaceInputs(s.Inputs, o.Inputs, d.inputsAt(o.Inputs, p))
 			}
 		}
 		specs = append(specs, s)
@@ -49,9 +50,18 @@ func (d *DAG) ForParty(p Party) []TaskSpec {
 	return specs
 }
 
-func (d *DAG) inputsAt(t Task, p Party) []Input {
+// replaceInputs puts what an override leaves of its inputs at a party in the place of those of the same key.
+func replaceInputs(inputs, named, kept []Input) []Input {
+	rest := slices.DeleteFunc(slices.Clone(inputs), func(in Input) bool {
+		return slices.ContainsFunc(named, func(n Input) bool { return n.Kind == in.Kind && n.Key == in.Key })
+	})
+	return append(rest, kept...)
+}
+
+// inputsAt keeps of inputs the channels that reach p.
+func (d *DAG) inputsAt(all []Input, p Party) []Input {
 	var inputs []Input
-	for _, in := range t.Inputs {
+	for _, in := range all {
 		kept := Input{Kind: in.Kind, Key: in.Key}
 		for _, c := range in.Channels {
 			if !d.reaches(c, p) {
