@@ -140,10 +140,8 @@ func (d *DAG) StrippedFor(site PartyID) *DAG {
 func (d *DAG) Tables(p Party) []TableName {
 	var tables []TableName
 	for _, s := range d.ForParty(p) {
-		if s.Component == "reader" {
-			ns, _ := s.Parameters["namespace"].(string)
-			name, _ := s.Parameters["name"].(string)
-			tables = append(tables, TableName{ns, name})
+		if t, reads := s.Reads(); reads {
+			tables = append(tables, t)
 		}
 		for _, in := range s.Inputs {
 			for _, c := range in.Channels {
@@ -154,6 +152,16 @@ func (d *DAG) Tables(p Party) []TableName {
 		}
 	}
 	return tables
+}
+
+// Reads is the table that a reader gives its output, by its parameters.
+func (s TaskSpec) Reads() (TableName, bool) {
+	if s.Component != "reader" {
+		return TableName{}, false
+	}
+	ns, _ := s.Parameters["namespace"].(string)
+	name, _ := s.Parameters["name"].(string)
+	return TableName{ns, name}, true
 }
 
 // TableName names a data table at a site.
