@@ -29,6 +29,28 @@ func (d *DAG) Mistakes() []Mistake {
 	return c.found
 }
 
+// Warnings lists what is legal and probably not meant: an arbiter run by a party that also brings data holds the key to
+// what it should not read, and a party without a task is not asked for anything.
+func (d *DAG) Warnings() []string {
+	var warnings []string
+	for _, a := range d.Parties {
+		for _, p := range d.Parties {
+			if a.Role == RoleArbiter && p.Role != RoleArbiter && p.ID == a.ID {
+				warnings = append(warnings, fmt.Sprintf(
+					"party %s is both %s and arbiter: whoever runs both can decrypt the other parties' intermediate values; use a third party as arbiter (docs/algorithms.md)",
+					a.ID, p.Role))
+			}
+		}
+	}
+	busy := d.Participants()
+	for _, p := range d.Parties {
+		if !slices.Contains(busy, p) {
+			warnings = append(warnings, fmt.Sprintf("dag.parties: %s takes part in no task, and is not called", p))
+		}
+	}
+	return warnings
+}
+
 // dagCheck collects the mistakes of a DAG.
 type dagCheck struct {
 	*DAG

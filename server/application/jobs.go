@@ -34,7 +34,7 @@ func (a *API) submit(r *http.Request) (any, error) {
 	if err := a.Space(); err != nil {
 		return nil, err
 	}
-	dag, err := wire.ReceiveDAG(b.DAG)
+	dag, warnings, err := wire.ReceiveSubmission(b.DAG)
 	if err != nil {
 		return nil, openflow.About(openflow.AboutJob, err)
 	}
@@ -43,6 +43,7 @@ func (a *API) submit(r *http.Request) (any, error) {
 	}
 	answer, err := a.Jobs.SubmitJob(r.Context(), openflow.Submission{
 		DAG: dag, IdempotencyKey: b.IdempotencyKey, UserName: r.Header.Get(wire.UserHeader),
+		Warnings: warnings,
 	})
 	if err != nil {
 		return nil, err
