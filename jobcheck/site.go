@@ -76,7 +76,7 @@ func (f *findings) mistakes(looked []openflow.Party) []openflow.Mistake {
 			}
 		}
 		m := found.mistake
-		if len(found.at) < concerned {
+		if len(found.at) < concerned && m.Party == "" {
 			names := make([]string, len(found.at))
 			for i, p := range found.at {
 				names[i] = p.String()
@@ -110,7 +110,8 @@ func (v *view) task(s openflow.TaskSpec) {
 	c, ok := v.site.Components[s.Component]
 	if !ok {
 		if v.party.ID == v.site.Self {
-			v.wrong(s, ".component_ref", "it has: "+listed(v.site.Components), "party %s: no component %q at this site", v.site.Self, s.Component)
+			v.add(s, openflow.Mistake{Party: v.site.Self, Path: "dag.tasks." + string(s.Name) + ".component_ref",
+				Message: fmt.Sprintf("no component %q at this site", s.Component), Remedy: "it has: " + listed(v.site.Components)})
 		}
 		return
 	}
