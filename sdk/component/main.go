@@ -80,9 +80,7 @@ func run(ctx context.Context, env func(string) string, stderr io.Writer, compone
 	if err == nil {
 		log.Info("task runs", "task", t.config.ExecutionID, "component", t.component.Name, "stage", t.Stage(), "cores", t.cores)
 		err = t.guard(func() error {
-			if err := t.dropAbsent(ctx); err != nil {
-				return err
-			}
+			t.dropAbsent(ctx)
 			return t.component.Run(ctx, t)
 		})
 	}

@@ -2,47 +2,35 @@ package component
 
 import (
 	"context"
-	"errors"
-	"io"
+	"slices"
 
 	"openflow"
 )
 
 // dropAbsent takes away what optional inputs would take from tasks that have written no such output. An input that is left
-// without a channel is not given: HasInput says so, as for one that the job does not name.
+// without a channel is not given: HasInput says so, as for one that the job does not name. Whatever else is wrong with an
+// input is found by who reads it.
 //
 // Spec: fate-flow-api §3.5.
-func (t *Task) dropAbsent(ctx context.Context) error {
+func (t *Task) dropAbsent(ctx context.Context) {
 	for _, a := range t.component.Inputs {
 		if _, active := t.component.artifact(t.component.Inputs, a.Key, t.Role(), t.Stage()); !active || !a.Optional {
 			continue
 		}
-		bound, written := t.config.InputArtifacts.Data, t.tableWritten
+		bound, absent := t.config.InputArtifacts.Data, t.tableAbsent
 		if a.artifactType() == JSONModel {
-			bound, written = t.config.InputArtifacts.Model, t.modelWritten
+			bound, absent = t.config.InputArtifacts.Model, t.modelAbsent
 		}
-		var kept channels
-		for _, c := range bound[a.Key] {
-			there, err := true, error(nil)
-			if c.fromTask() {
-				there, err = written(ctx, c)
-			}
-			if err != nil {
-				return openflow.Errorf(openflow.CodeOf(err), "input %q of %s: %w", a.Key, t.Key(), err)
-			}
-			if there {
-				kept = append(kept, c)
-				continue
-			}
-			t.log.Info("optional input left out: its task has not written it", "input", a.Key, "producer", c.ProducerTask, "output", c.OutputKey)
-		}
-		if len(kept) == 0 {
-			delete(bound, a.Key)
+		given := bound[a.Key]
+		kept := slices.DeleteFunc(slices.Clone(given), func(c channel) bool { return c.fromTask() && absent(ctx, c) })
+		if len(kept) == len(given) {
 			continue
 		}
-		bound[a.Key] = kept
+		t.log.Info("optional input left out: no task has written it", "input", a.Key, "channels", len(given), "kept", len(kept))
+		if bound[a.Key] = kept; len(kept) == 0 {
+			delete(bound, a.Key)
+		}
 	}
-	return nil
 }
 
 // fromTask reports whether the channel takes an output of a task of the same job; the warehouses name theirs.
@@ -50,23 +38,16 @@ func (c channel) fromTask() bool {
 	return c.ProducerTask != "" && c.Name == "" && c.JobID == "" && c.ModelID == ""
 }
 
-func (t *Task) tableWritten(ctx context.Context, c channel) (bool, error) {
+func (t *Task) tableAbsent(ctx context.Context, c channel) bool {
 	list, err := t.track(ctx, t.trackQuery(c))
-	if openflow.CodeOf(err) == openflow.CodeNotFound {
-		return false, nil
-	}
-	return len(list) > 0, err
+	return openflow.CodeOf(err) == openflow.CodeNotFound || err == nil && len(list) == 0
 }
 
-// modelWritten asks for the model and reads no further than its beginning.
-func (t *Task) modelWritten(ctx context.Context, c channel) (bool, error) {
+// modelAbsent asks for the model and reads no further than its beginning.
+func (t *Task) modelAbsent(ctx context.Context, c channel) bool {
 	body := t.openModel(ctx, c)
 	_, err := body.Read(make([]byte, 1))
-	switch {
-	case openflow.CodeOf(err) == openflow.CodeNotFound:
-		return false, body.Close()
-	case errors.Is(err, io.EOF):
-		err = nil
-	}
-	return err == nil, errors.Join(err, body.Close())
+	_ = body.Close() // nothing was written
+	code := openflow.CodeOf(err)
+	return code == openflow.CodeNotFound || code == openflow.CodeInvalid // FATE-Flow's answer is 5008
 }
