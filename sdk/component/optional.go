@@ -48,6 +48,5 @@ func (t *Task) modelAbsent(ctx context.Context, c channel) bool {
 	body := t.openModel(ctx, c)
 	_, err := body.Read(make([]byte, 1))
 	_ = body.Close() // nothing was written
-	code := openflow.CodeOf(err)
-	return code == openflow.CodeNotFound || code == openflow.CodeInvalid // FATE-Flow's answer is 5008
+	return openflow.CodeOf(err) == openflow.CodeNotFound
 }
