@@ -30,7 +30,7 @@ func (d *DAG) Mistakes() []Mistake {
 }
 
 // Warnings lists what is legal and probably not meant: an arbiter run by a party that also brings data holds the key to
-// what it should not read, and a party without a task is not asked for anything.
+// what it should not read, a party without a task is not asked for anything, and some settings have no effect here.
 func (d *DAG) Warnings() []string {
 	var warnings []string
 	for _, a := range d.Parties {
@@ -46,6 +46,31 @@ func (d *DAG) Warnings() []string {
 	for _, p := range d.Parties {
 		if !slices.Contains(busy, p) {
 			warnings = append(warnings, fmt.Sprintf("dag.parties: %s takes part in no task, and is not called", p))
+		}
+	}
+	if in := d.Conf.Inheritance; in != nil {
+		warnings = append(warnings, fmt.Sprintf(
+			"dag.conf.inheritance: this key has no effect: nothing is taken over from job %s, every task runs (to go on with a job that failed, rerun it)", in.Job))
+	}
+	return append(warnings, d.launchers()...)
+}
+
+// launchers warns of launchers: a site has one, and knows which.
+func (d *DAG) launchers() []string {
+	var warnings []string
+	note := func(path string, c TaskConf) {
+		if c.LauncherName != "" && c.LauncherName != "default" {
+			warnings = append(warnings, path+".launcher_name: this key has no effect (every site launches tasks in its own way)")
+		}
+	}
+	note("dag.conf.task", d.Conf.Task)
+	for _, t := range d.Tasks {
+		note("dag.tasks."+string(t.Name)+".conf", t.Conf)
+	}
+	for _, pt := range d.PartyTasks {
+		note("dag.party_tasks."+pt.Site+".conf", pt.Conf)
+		for _, name := range slices.Sorted(maps.Keys(pt.Tasks)) {
+			note("dag.party_tasks."+pt.Site+".tasks."+string(name)+".conf", pt.Tasks[name].Conf)
 		}
 	}
 	return warnings

@@ -3,6 +3,7 @@ package openflow_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -113,4 +114,31 @@ func TestInputsOfOneParty(t *testing.T) {
 
 	d.PartyTasks[1].Tasks["psi_0"] = openflow.TaskOverride{Inputs: []openflow.Input{data("more", from("nobody"))}}
 	require.ErrorContains(t, d.Validate(), `dag.party_tasks.host_10000.tasks.psi_0.inputs.data.more.task_output_artifact.producer_task: unknown task "nobody"`)
+}
+
+func TestWarnings(t *testing.T) {
+	guest, host := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}, openflow.Party{Role: openflow.RoleHost, ID: "10000"}
+	d := &openflow.DAG{Parties: []openflow.Party{guest, host}, Tasks: []openflow.Task{{Name: "a", Component: "noop"}}}
+	require.Empty(t, d.Warnings())
+	for want, change := range map[string]func(*openflow.DAG){
+		"party 10000 is both host and arbiter": func(d *openflow.DAG) {
+			d.Parties = append(slices.Clone(d.Parties), openflow.Party{Role: openflow.RoleArbiter, ID: "10000"})
+		},
+		"dag.parties: host 10000 takes part in no task": func(d *openflow.DAG) { d.Tasks[0].Parties = d.Parties[:1] },
+		"dag.conf.inheritance: this key has no effect":  func(d *openflow.DAG) { d.Conf.Inheritance = &openflow.Inheritance{Job: "1"} },
+		"dag.conf.task.launcher_name: ":                 func(d *openflow.DAG) { d.Conf.Task.LauncherName = "deepspeed" },
+		"dag.tasks.a.conf.launcher_name: ":              func(d *openflow.DAG) { d.Tasks[0].Conf.LauncherName = "deepspeed" },
+		"dag.party_tasks.g.tasks.a.conf.launcher_name: ": func(d *openflow.DAG) {
+			d.PartyTasks = []openflow.PartyTasks{{Site: "g", Tasks: map[openflow.TaskName]openflow.TaskOverride{"a": {Conf: openflow.TaskConf{LauncherName: "x"}}}}}
+		},
+	} {
+		changed := *d
+		changed.Tasks = slices.Clone(d.Tasks)
+		change(&changed)
+		warnings := changed.Warnings()
+		require.Len(t, warnings, 1, want)
+		require.Contains(t, warnings[0], want)
+	}
+	d.Parties = append(d.Parties, openflow.Party{Role: openflow.RoleArbiter, ID: "10001"})
+	require.Empty(t, d.Warnings(), "a third party")
 }

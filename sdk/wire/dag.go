@@ -241,7 +241,9 @@ func readTask(name string, f *fields, parties []openflow.Party) openflow.Task {
 		f.missing("component_ref")
 	}
 	t.Inputs = readInputs(f, parties)
-	f.take("outputs") // read by the BFIA adapter only (§4.1.3)
+	if out := f.take("outputs"); out != nil && f.r.lenient { // read by the BFIA adapter only (§4.1.3)
+		f.r.ignored.add(f.at("outputs"), "outputs")
+	}
 	f.done()
 	return t
 }

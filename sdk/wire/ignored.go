@@ -44,6 +44,8 @@ func remedyFor(key string) string {
 		return "every site chooses its own engine"
 	case "task":
 		return "did you mean tasks, or dag.conf.task?"
+	case "outputs":
+		return "a component knows its outputs; tasks name them where they read them"
 	case "dataset_id":
 		return "use namespace and name"
 	}
