@@ -168,25 +168,41 @@ func (d *DAG) PartiesOf(t Task) []Party {
 	if len(t.Parties) == 0 {
 		return d.Parties
 	}
+	named := make(map[Party]bool, len(t.Parties))
+	for _, p := range t.Parties {
+		named[p] = true
+	}
 	var in []Party
 	for _, p := range d.Parties {
-		if slices.Contains(t.Parties, p) {
+		if named[p] {
 			in = append(in, p)
 		}
 	}
 	return in
 }
 
+// takesPart reports whether p, a party of the job, takes part in t.
+func (t Task) takesPart(p Party) bool { return len(t.Parties) == 0 || slices.Contains(t.Parties, p) }
+
 // Participants are the parties that take part in a task, in the order of the DAG. The others are named only: nothing is
 // asked of them.
 func (d *DAG) Participants() []Party {
-	var busy []Party
-	for _, p := range d.Parties {
-		if slices.ContainsFunc(d.Tasks, func(t Task) bool { return slices.Contains(d.PartiesOf(t), p) }) {
-			busy = append(busy, p)
+	busy := map[Party]bool{}
+	for _, t := range d.Tasks {
+		if len(t.Parties) == 0 {
+			return d.Parties
+		}
+		for _, p := range t.Parties {
+			busy[p] = true
 		}
 	}
-	return busy
+	var in []Party
+	for _, p := range d.Parties {
+		if busy[p] {
+			in = append(in, p)
+		}
+	}
+	return in
 }
 
 // StageOf is the stage that t runs.

@@ -13,9 +13,19 @@ import (
 // a task. Errors: a Refusal with all of them.
 func (d *DAG) Validate() error { return Refusal(d.Mistakes()) }
 
+// The largest job: what a document may ask for is checked for every party and task of it.
+const (
+	MaxParties = 1000
+	MaxTasks   = 10_000
+	MaxRuns    = 100_000 // parties of all tasks together
+)
+
 // Mistakes lists what Validate refuses.
 func (d *DAG) Mistakes() []Mistake {
 	c := &dagCheck{DAG: d}
+	if c.size(); len(c.found) > 0 {
+		return c.found
+	}
 	c.parties()
 	c.known = len(c.found) == 0
 	c.conf()
@@ -33,13 +43,15 @@ func (d *DAG) Mistakes() []Mistake {
 // what it should not read, a party without a task is not asked for anything, and some settings have no effect here.
 func (d *DAG) Warnings() []string {
 	var warnings []string
-	for _, a := range d.Parties {
-		for _, p := range d.Parties {
-			if a.Role == RoleArbiter && p.Role != RoleArbiter && p.ID == a.ID {
-				warnings = append(warnings, fmt.Sprintf(
-					"party %s is both %s and arbiter: whoever runs both can decrypt the other parties' intermediate values; use a third party as arbiter (docs/algorithms.md)",
-					a.ID, p.Role))
-			}
+	arbiters := map[PartyID]bool{}
+	for _, p := range d.Parties {
+		arbiters[p.ID] = arbiters[p.ID] || p.Role == RoleArbiter
+	}
+	for _, p := range d.Parties {
+		if p.Role != RoleArbiter && arbiters[p.ID] {
+			warnings = append(warnings, fmt.Sprintf(
+				"party %s is both %s and arbiter: whoever runs both can decrypt the other parties' intermediate values; use a third party as arbiter (docs/algorithms.md)",
+				p.ID, p.Role))
 		}
 	}
 	busy := d.Participants()
@@ -103,6 +115,24 @@ func (c *dagCheck) members(path, remedy string, parties []Party) {
 		if c.known && !slices.Contains(c.Parties, p) {
 			c.at(path+".parties", remedy, "%s is not a party of the job", p)
 		}
+	}
+}
+
+func (c *dagCheck) size() {
+	runs := 0
+	for _, t := range c.Tasks {
+		if len(t.Parties) == 0 {
+			runs += len(c.Parties)
+		}
+		runs += len(t.Parties)
+	}
+	switch {
+	case len(c.Parties) > MaxParties:
+		c.at("dag.parties", "", "%d parties, more than %d", len(c.Parties), MaxParties)
+	case len(c.Tasks) > MaxTasks:
+		c.at("dag.tasks", "split the job", "%d tasks, more than %d", len(c.Tasks), MaxTasks)
+	case runs > MaxRuns:
+		c.at("dag.tasks", "split the job", "%d runs at all parties together, more than %d", runs, MaxRuns)
 	}
 }
 

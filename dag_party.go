@@ -23,6 +23,9 @@ type TaskSpec struct {
 func (d *DAG) ForParty(p Party) []TaskSpec {
 	var specs []TaskSpec
 	for _, t := range d.Tasks {
+		if !t.takesPart(p) {
+			continue
+		}
 		parties := d.PartiesOf(t)
 		if !slices.Contains(parties, p) {
 			continue
@@ -88,7 +91,7 @@ func (d *DAG) reaches(c Channel, p Party) bool {
 		return true
 	}
 	producer, ok := d.Task(c.ProducerTask)
-	return ok && slices.Contains(d.PartiesOf(producer), p)
+	return ok && producer.takesPart(p)
 }
 
 // merge returns c with what over sets on top.

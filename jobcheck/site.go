@@ -23,7 +23,7 @@ type Site struct {
 // mistake only where this site itself is to run it: the others have their own. What several parties have in common is told
 // once. The warnings name what has no effect.
 func (s Site) Check(d *openflow.DAG, parties []openflow.Party) (mistakes []openflow.Mistake, warnings []string) {
-	all := &findings{}
+	all := &findings{known: map[openflow.Mistake]int{}}
 	for _, p := range parties {
 		v := &view{site: s, dag: d, party: p, found: all, specs: map[openflow.TaskName]openflow.TaskSpec{}}
 		for _, spec := range d.ForParty(p) {
@@ -41,6 +41,7 @@ func (s Site) Check(d *openflow.DAG, parties []openflow.Party) (mistakes []openf
 // findings collects mistakes of several parties, each once.
 type findings struct {
 	list     []finding
+	known    map[openflow.Mistake]int // where in the list
 	warnings []string
 }
 
@@ -51,9 +52,11 @@ type finding struct {
 }
 
 func (f *findings) add(m openflow.Mistake, task []openflow.Party, at openflow.Party) {
-	i := slices.IndexFunc(f.list, func(known finding) bool { return known.mistake == m })
-	if i < 0 {
-		f.list, i = append(f.list, finding{mistake: m, task: task}), len(f.list)
+	i, known := f.known[m]
+	if !known {
+		i = len(f.list)
+		f.known[m] = i
+		f.list = append(f.list, finding{mistake: m, task: task})
 	}
 	f.list[i].at = append(f.list[i].at, at)
 }
@@ -67,11 +70,15 @@ func (f *findings) warn(format string, args ...any) {
 
 // mistakes names the parties of what not all that were looked at have in common.
 func (f *findings) mistakes(looked []openflow.Party) []openflow.Mistake {
+	among := make(map[openflow.Party]bool, len(looked))
+	for _, p := range looked {
+		among[p] = true
+	}
 	var list []openflow.Mistake
 	for _, found := range f.list {
 		concerned := 0
-		for _, p := range looked {
-			if slices.Contains(found.task, p) {
+		for _, p := range found.task {
+			if among[p] {
 				concerned++
 			}
 		}
