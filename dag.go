@@ -106,10 +106,12 @@ type PartyTasks struct {
 	Tasks   map[TaskName]TaskOverride
 }
 
-// TaskOverride replaces single parameters (top-level keys) and configuration of a task.
+// TaskOverride replaces single parameters (top-level keys), configuration and inputs of a task. An input that it names
+// takes the place of the task's own one of that key.
 type TaskOverride struct {
 	Parameters Parameters
 	Conf       TaskConf
+	Inputs     []Input
 }
 
 // InputKind tells data from models.
@@ -166,9 +168,37 @@ func (d *DAG) PartiesOf(t Task) []Party {
 	if len(t.Parties) == 0 {
 		return d.Parties
 	}
+	named := make(map[Party]bool, len(t.Parties))
+	for _, p := range t.Parties {
+		named[p] = true
+	}
 	var in []Party
 	for _, p := range d.Parties {
-		if slices.Contains(t.Parties, p) {
+		if named[p] {
+			in = append(in, p)
+		}
+	}
+	return in
+}
+
+// takesPart reports whether p, a party of the job, takes part in t.
+func (t Task) takesPart(p Party) bool { return len(t.Parties) == 0 || slices.Contains(t.Parties, p) }
+
+// Participants are the parties that take part in a task, in the order of the DAG. The others are named only: nothing is
+// asked of them.
+func (d *DAG) Participants() []Party {
+	busy := map[Party]bool{}
+	for _, t := range d.Tasks {
+		if len(t.Parties) == 0 {
+			return d.Parties
+		}
+		for _, p := range t.Parties {
+			busy[p] = true
+		}
+	}
+	var in []Party
+	for _, p := range d.Parties {
+		if busy[p] {
 			in = append(in, p)
 		}
 	}
@@ -194,7 +224,11 @@ func (d *DAG) Upstreams(t Task) []TaskName {
 	for _, n := range t.DependsOn {
 		need[n] = true
 	}
-	for _, in := range t.Inputs {
+	inputs := slices.Clone(t.Inputs)
+	for _, pt := range d.PartyTasks {
+		inputs = append(inputs, pt.Tasks[t.Name].Inputs...)
+	}
+	for _, in := range inputs {
 		for _, c := range in.Channels {
 			if c.Source == FromTask {
 				need[c.ProducerTask] = true

@@ -1,223 +1,313 @@
 package openflow
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// Validate checks everything that can be known without asking a party, and names the place of the fault by its path
-// in the document: parties and tasks exist, names are usable, references resolve, the graph has no cycle, every party
-// has a task, every override hits one.
-func (d *DAG) Validate() error {
-	for _, check := range []func() error{d.checkParties, d.checkConf, d.checkTasks, d.checkPartyTasks, d.checkGraph} {
-		if err := check(); err != nil {
-			return err
+// Validate checks everything that can be known without asking a party, and names the place of each fault by its path in
+// the document: parties and tasks exist, names are usable, references resolve, the graph has no cycle, every override hits
+// a task. Errors: a Refusal with all of them.
+func (d *DAG) Validate() error { return Refusal(d.Mistakes()) }
+
+// The largest job: what a document may ask for is checked for every party and task of it.
+const (
+	MaxParties = 1000
+	MaxTasks   = 10_000
+	MaxRuns    = 100_000 // parties of all tasks together
+)
+
+// Mistakes lists what Validate refuses.
+func (d *DAG) Mistakes() []Mistake {
+	c := &dagCheck{DAG: d}
+	if c.size(); len(c.found) > 0 {
+		return c.found
+	}
+	c.parties()
+	c.known = len(c.found) == 0
+	c.conf()
+	c.tasks()
+	if len(d.Tasks) > 0 {
+		c.overrides()
+	}
+	if len(c.found) == 0 { // a graph with holes has no order
+		c.graph()
+	}
+	return c.found
+}
+
+// Warnings lists what is legal and probably not meant: an arbiter run by a party that also brings data holds the key to
+// what it should not read, a party without a task is not asked for anything, and some settings have no effect here.
+func (d *DAG) Warnings() []string {
+	var warnings []string
+	arbiters := map[PartyID]bool{}
+	for _, p := range d.Parties {
+		arbiters[p.ID] = arbiters[p.ID] || p.Role == RoleArbiter
+	}
+	for _, p := range d.Parties {
+		if p.Role != RoleArbiter && arbiters[p.ID] {
+			warnings = append(warnings, fmt.Sprintf(
+				"party %s is both %s and arbiter: whoever runs both can decrypt the other parties' intermediate values; use a third party as arbiter, because other parties refuse this one unless their policy has coordinated_lr.allow_common_arbiter (docs/policy.md)",
+				p.ID, p.Role))
 		}
 	}
-	return nil
+	busy := d.Participants()
+	for _, p := range d.Parties {
+		if !slices.Contains(busy, p) {
+			warnings = append(warnings, fmt.Sprintf("dag.parties: %s takes part in no task, and is not called", p))
+		}
+	}
+	if in := d.Conf.Inheritance; in != nil {
+		warnings = append(warnings, fmt.Sprintf(
+			"dag.conf.inheritance: this key has no effect: nothing is taken over from job %s, every task runs (to go on with a job that failed, rerun it)", in.Job))
+	}
+	return append(warnings, d.launchers()...)
 }
 
-func at(path, format string, args ...any) *Error {
-	return Errorf(CodeInvalid, "%s: %s", path, fmt.Sprintf(format, args...))
+// launchers warns of launchers: a site has one, and knows which.
+func (d *DAG) launchers() []string {
+	var warnings []string
+	note := func(path string, c TaskConf) {
+		if c.LauncherName != "" && c.LauncherName != "default" {
+			warnings = append(warnings, path+".launcher_name: this key has no effect (every site launches tasks in its own way)")
+		}
+	}
+	note("dag.conf.task", d.Conf.Task)
+	for _, t := range d.Tasks {
+		note("dag.tasks."+string(t.Name)+".conf", t.Conf)
+	}
+	for _, pt := range d.PartyTasks {
+		note("dag.party_tasks."+pt.Site+".conf", pt.Conf)
+		for _, name := range slices.Sorted(maps.Keys(pt.Tasks)) {
+			note("dag.party_tasks."+pt.Site+".tasks."+string(name)+".conf", pt.Tasks[name].Conf)
+		}
+	}
+	return warnings
 }
 
-func (d *DAG) checkParties() error {
-	if len(d.Parties) == 0 {
-		return at("dag.parties", "no parties").WithHint("list at least one role with its party_id")
+// dagCheck collects the mistakes of a DAG.
+type dagCheck struct {
+	*DAG
+	known bool // who takes part is clear; otherwise nothing is said of parties further down
+	found []Mistake
+}
+
+// at notes a mistake; the remedy may be empty.
+func (c *dagCheck) at(path, remedy, format string, args ...any) {
+	c.found = append(c.found, Mistake{Code: CodeInvalid, Path: path, Message: fmt.Sprintf(format, args...), Remedy: remedy})
+}
+
+func (c *dagCheck) identifier(path, s string) bool {
+	var e *Error
+	if !errors.As(CheckIdentifier(path, s), &e) {
+		return true
+	}
+	c.found = append(c.found, Mistake{Code: CodeInvalid, Message: e.Message, Remedy: e.Hint})
+	return false
+}
+
+// members notes who of these is no party of the job.
+func (c *dagCheck) members(path, remedy string, parties []Party) {
+	for _, p := range parties {
+		if c.known && !slices.Contains(c.Parties, p) {
+			c.at(path+".parties", remedy, "%s is not a party of the job", p)
+		}
+	}
+}
+
+func (c *dagCheck) size() {
+	runs := 0
+	for _, t := range c.Tasks {
+		if len(t.Parties) == 0 {
+			runs += len(c.Parties)
+		}
+		runs += len(t.Parties)
+	}
+	switch {
+	case len(c.Parties) > MaxParties:
+		c.at("dag.parties", "", "%d parties, more than %d", len(c.Parties), MaxParties)
+	case len(c.Tasks) > MaxTasks:
+		c.at("dag.tasks", "split the job", "%d tasks, more than %d", len(c.Tasks), MaxTasks)
+	case runs > MaxRuns:
+		c.at("dag.tasks", "split the job", "%d runs at all parties together, more than %d", runs, MaxRuns)
+	}
+}
+
+func (c *dagCheck) parties() {
+	if len(c.Parties) == 0 {
+		c.at("dag.parties", "list at least one role with its party_id", "no parties")
 	}
 	seen := map[Party]bool{}
-	for _, p := range d.Parties {
-		if !p.Role.Valid() {
-			return at("dag.parties", "unknown role %q", p.Role).WithHint("use guest, host, arbiter or local")
-		}
-		if err := CheckIdentifier("dag.parties: party_id", string(p.ID)); err != nil {
-			return err
-		}
-		if seen[p] {
-			return at("dag.parties", "%s is listed twice", p)
+	for _, p := range c.Parties {
+		switch {
+		case !p.Role.Valid():
+			c.at("dag.parties", "use guest, host, arbiter or local", "unknown role %q", p.Role)
+		case !c.identifier("dag.parties: party_id", string(p.ID)):
+		case seen[p]:
+			c.at("dag.parties", "", "%s is listed twice", p)
 		}
 		seen[p] = true
 	}
-	return nil
 }
 
-func (d *DAG) checkConf() error {
-	c := d.Conf
-	switch {
-	case c.Cores != nil && *c.Cores < 0:
-		return at("dag.conf.cores", "%d is negative", *c.Cores)
-	case c.Memory != nil && *c.Memory < 0:
-		return at("dag.conf.memory", "%d is negative", *c.Memory)
-	case c.GPUs != nil && *c.GPUs < 0:
-		return at("dag.conf.gpus", "%d is negative", *c.GPUs)
-	case c.AutoRetries < 0:
-		return at("dag.conf.auto_retries", "%d is negative", c.AutoRetries)
-	case c.SyncType != "" && c.SyncType != Callback && c.SyncType != Poll:
-		return at("dag.conf.sync_type", "unknown value %q", c.SyncType).WithHint("use callback or poll")
-	case c.Timeout < 0:
-		return at("dag.conf.timeout", "negative")
-	case c.Task.Timeout < 0:
-		return at("dag.conf.task.timeout", "negative")
-	}
-	for path, s := range map[string]string{
-		"dag.conf.scheduler_party_id": string(c.Scheduler), "dag.conf.initiator_party_id": string(c.Initiator),
-		"dag.conf.model_id": c.ModelID, "dag.conf.model_version": c.ModelVersion,
+func (c *dagCheck) conf() {
+	conf := c.Conf
+	for _, f := range []struct {
+		wrong         bool
+		path, message string
+		remedy        string
+	}{
+		{conf.Cores != nil && *conf.Cores < 0, "dag.conf.cores", fmt.Sprintf("%d is negative", deref(conf.Cores)), ""},
+		{conf.Memory != nil && *conf.Memory < 0, "dag.conf.memory", fmt.Sprintf("%d is negative", deref(conf.Memory)), ""},
+		{conf.GPUs != nil && *conf.GPUs < 0, "dag.conf.gpus", fmt.Sprintf("%d is negative", deref(conf.GPUs)), ""},
+		{conf.AutoRetries < 0, "dag.conf.auto_retries", fmt.Sprintf("%d is negative", conf.AutoRetries), ""},
+		{conf.SyncType != "" && conf.SyncType != Callback && conf.SyncType != Poll, "dag.conf.sync_type",
+			fmt.Sprintf("unknown value %q", conf.SyncType), "use callback or poll"},
+		{conf.Timeout < 0, "dag.conf.timeout", "negative", ""},
+		{conf.Task.Timeout < 0, "dag.conf.task.timeout", "negative", ""},
 	} {
-		if s != "" {
-			if err := CheckIdentifier(path, s); err != nil {
-				return err
-			}
+		if f.wrong {
+			c.at(f.path, f.remedy, "%s", f.message)
 		}
 	}
-	return checkStage("dag.stage", d.Stage)
+	for _, f := range [][2]string{
+		{"dag.conf.scheduler_party_id", string(conf.Scheduler)}, {"dag.conf.initiator_party_id", string(conf.Initiator)},
+		{"dag.conf.model_id", conf.ModelID}, {"dag.conf.model_version", conf.ModelVersion},
+	} {
+		if f[1] != "" {
+			c.identifier(f[0], f[1])
+		}
+	}
+	c.stage("dag.stage", c.Stage)
 }
 
-func checkStage(path string, s Stage) error {
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+func (c *dagCheck) stage(path string, s Stage) {
 	switch s {
 	case "", StageDefault, StageTrain, StagePredict, StageCrossValidation:
-		return nil
+		return
 	}
-	return at(path, "unknown stage %q", s).WithHint("use train, predict, default or cross_validation")
+	c.at(path, "use train, predict, default or cross_validation", "unknown stage %q", s)
 }
 
-func (d *DAG) checkTasks() error {
-	if len(d.Tasks) == 0 {
-		return at("dag.tasks", "no tasks")
+func (c *dagCheck) tasks() {
+	if len(c.Tasks) == 0 {
+		c.at("dag.tasks", "", "no tasks")
 	}
 	names := map[TaskName]bool{}
-	busy := map[Party]bool{}
-	for _, t := range d.Tasks {
+	for _, t := range c.Tasks {
 		path := "dag.tasks." + string(t.Name)
-		if err := CheckIdentifier("dag.tasks: task name", string(t.Name)); err != nil {
-			return err
+		if !c.identifier("dag.tasks: task name", string(t.Name)) {
+			continue
 		}
 		if names[t.Name] {
-			return at(path, "defined twice")
+			c.at(path, "", "defined twice")
 		}
 		names[t.Name] = true
-		if err := CheckIdentifier(path+".component_ref", t.Component); err != nil {
-			return err
-		}
-		if err := checkStage(path+".stage", t.Stage); err != nil {
-			return err
-		}
+		c.identifier(path+".component_ref", t.Component)
+		c.stage(path+".stage", t.Stage)
 		if t.Conf.Timeout < 0 {
-			return at(path+".conf.timeout", "negative")
+			c.at(path+".conf.timeout", "", "negative")
 		}
-		for _, p := range t.Parties {
-			if !slices.Contains(d.Parties, p) {
-				return at(path+".parties", "%s is not a party of the job", p).WithHint("add it to dag.parties or take it out here")
+		c.members(path, "add it to dag.parties or take it out here", t.Parties)
+		for _, n := range t.DependsOn {
+			if _, ok := c.Task(n); !ok {
+				c.at(path+".dependent_tasks", "", "unknown task %q", n)
 			}
 		}
-		for _, p := range d.PartiesOf(t) {
-			busy[p] = true
-		}
-		if err := d.checkInputs(path, t); err != nil {
-			return err
-		}
+		c.inputs(path, t, t.Inputs)
 	}
-	for _, p := range d.Parties {
-		if !busy[p] {
-			return at("dag.parties", "%s takes part in no task", p).WithHint("take it out of dag.parties or name it in a task's parties")
-		}
-	}
-	return nil
 }
 
-func (d *DAG) checkInputs(path string, t Task) error {
-	for _, n := range t.DependsOn {
-		if _, ok := d.Task(n); !ok {
-			return at(path+".dependent_tasks", "unknown task %q", n)
+func (c *dagCheck) inputs(path string, t Task, inputs []Input) {
+	for _, in := range inputs {
+		for _, ch := range in.Channels {
+			c.channel(fmt.Sprintf("%s.inputs.%s.%s.%s", path, in.Kind, in.Key, ch.Source), t, ch)
 		}
 	}
-	for _, in := range t.Inputs {
-		path := fmt.Sprintf("%s.inputs.%s.%s", path, in.Kind, in.Key)
-		for _, c := range in.Channels {
-			if err := d.checkChannel(path+"."+string(c.Source), t, c); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
-func (d *DAG) checkChannel(path string, t Task, c Channel) error {
-	for _, p := range c.Parties {
-		if !slices.Contains(d.Parties, p) {
-			return at(path+".parties", "%s is not a party of the job", p)
-		}
-	}
-	switch c.Source {
+func (c *dagCheck) channel(path string, t Task, ch Channel) {
+	c.members(path, "", ch.Parties)
+	switch ch.Source {
 	case FromTask:
-		if c.ProducerTask == t.Name {
-			return at(path+".producer_task", "task %q feeds itself", t.Name)
+		if ch.ProducerTask == t.Name {
+			c.at(path+".producer_task", "", "task %q feeds itself", t.Name)
+		} else if _, ok := c.Task(ch.ProducerTask); !ok {
+			c.at(path+".producer_task", "known tasks: "+c.taskNames(), "unknown task %q", ch.ProducerTask)
 		}
-		if _, ok := d.Task(c.ProducerTask); !ok {
-			return at(path+".producer_task", "unknown task %q", c.ProducerTask).WithHint("known tasks: %s", d.taskNames())
-		}
-		if c.OutputKey == "" {
-			return at(path+".output_artifact_key", "missing")
+		if ch.OutputKey == "" {
+			c.at(path+".output_artifact_key", "", "missing")
 		}
 	case FromDataWarehouse:
-		if (c.Namespace == "" || c.Name == "") && (c.Job == "" || c.ProducerTask == "" || c.OutputKey == "") {
-			return at(path, "needs namespace and name, or job_id, producer_task and output_artifact_key")
+		if (ch.Namespace == "" || ch.Name == "") && (ch.Job == "" || ch.ProducerTask == "" || ch.OutputKey == "") {
+			c.at(path, "", "needs namespace and name, or job_id, producer_task and output_artifact_key")
 		}
 	case FromModelWarehouse:
-		if c.ProducerTask == "" || c.OutputKey == "" {
-			return at(path, "needs producer_task and output_artifact_key")
+		if ch.ProducerTask == "" || ch.OutputKey == "" {
+			c.at(path, "", "needs producer_task and output_artifact_key")
 		}
-		if c.Model == nil && d.Conf.ModelWarehouse == nil {
-			return at(path, "names no model").WithHint("give model_id and model_version here or in dag.conf.model_warehouse")
+		if ch.Model == nil && c.Conf.ModelWarehouse == nil {
+			c.at(path, "give model_id and model_version here or in dag.conf.model_warehouse", "names no model")
 		}
 	}
-	return nil
 }
 
-func (d *DAG) taskNames() string {
-	names := make([]string, len(d.Tasks))
-	for i, t := range d.Tasks {
+func (c *dagCheck) taskNames() string {
+	names := make([]string, len(c.Tasks))
+	for i, t := range c.Tasks {
 		names[i] = string(t.Name)
 	}
 	return strings.Join(names, ", ")
 }
 
-func (d *DAG) checkPartyTasks() error {
-	for _, pt := range d.PartyTasks {
+func (c *dagCheck) overrides() {
+	for _, pt := range c.PartyTasks {
 		path := "dag.party_tasks." + pt.Site
 		if len(pt.Parties) == 0 {
-			return at(path+".parties", "no parties").WithHint("say for whom it is")
+			c.at(path+".parties", "say for whom it is", "no parties")
 		}
 		if pt.Conf.Timeout < 0 {
-			return at(path+".conf.timeout", "negative")
+			c.at(path+".conf.timeout", "", "negative")
 		}
-		for _, p := range pt.Parties {
-			if !slices.Contains(d.Parties, p) {
-				return at(path+".parties", "%s is not a party of the job", p)
-			}
-		}
+		c.members(path, "", pt.Parties)
 		for _, name := range slices.Sorted(maps.Keys(pt.Tasks)) {
-			t, ok := d.Task(name)
-			if !ok {
-				return at(path+".tasks", "unknown task %q", name).WithHint("known tasks: %s", d.taskNames())
-			}
-			if pt.Tasks[name].Conf.Timeout < 0 {
-				return at(path+".tasks."+string(name)+".conf.timeout", "negative")
-			}
-			for _, p := range pt.Parties {
-				if !slices.Contains(d.PartiesOf(t), p) {
-					return at(path+".tasks."+string(name), "%s takes no part in task %q", p, name)
-				}
-			}
+			c.override(path, pt, name)
 		}
 	}
-	return nil
 }
 
-func (d *DAG) checkGraph() error {
-	_, err := d.Order()
-	return err
+func (c *dagCheck) override(path string, pt PartyTasks, name TaskName) {
+	t, ok := c.Task(name)
+	if !ok {
+		c.at(path+".tasks", "known tasks: "+c.taskNames(), "unknown task %q", name)
+		return
+	}
+	path += ".tasks." + string(name)
+	if pt.Tasks[name].Conf.Timeout < 0 {
+		c.at(path+".conf.timeout", "", "negative")
+	}
+	for _, p := range pt.Parties {
+		if c.known && slices.Contains(c.Parties, p) && !slices.Contains(c.PartiesOf(t), p) {
+			c.at(path, "", "%s takes no part in task %q", p, name)
+		}
+	}
+	c.inputs(path, t, pt.Tasks[name].Inputs)
+}
+
+func (c *dagCheck) graph() {
+	if _, err := c.Order(); err != nil {
+		c.found = append(c.found, MistakesOf(err)...)
+	}
 }
 
 // Order returns the task names so that every task comes after its upstreams, otherwise in the order written. A cycle
@@ -237,7 +327,7 @@ func (d *DAG) Order() ([]TaskName, error) {
 			for i, n := range cycle {
 				names[i] = string(n)
 			}
-			return at("dag.tasks", "the tasks form a cycle: %s", strings.Join(names, " ← "))
+			return Refusal([]Mistake{{Code: CodeInvalid, Path: "dag.tasks", Message: "the tasks form a cycle: " + strings.Join(names, " ← ")}})
 		}
 		state[t.Name] = entered
 		path = append(path, t.Name)

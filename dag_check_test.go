@@ -2,6 +2,7 @@ package openflow_test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,10 +28,18 @@ func TestValidateNamesThePlace(t *testing.T) {
 		"unknown role": {func(d *openflow.DAG) { d.Parties[0].Role = "boss" }, `dag.parties: unknown role "boss"`, ""},
 		"party id":     {func(d *openflow.DAG) { d.Parties[0].ID = "../x" }, `dag.parties: party_id "../x"`, ""},
 		"party twice":  {func(d *openflow.DAG) { d.Parties = append(d.Parties, host) }, "dag.parties: host 10000 is listed twice", ""},
-		"party without task": {func(d *openflow.DAG) {
-			d.Parties = append(d.Parties, stranger)
-			task(d, "lr_0").Parties = []openflow.Party{guest, host, host2, arbiter}
-		}, "dag.parties: guest 7 takes part in no task", ""},
+		"many parties": {func(d *openflow.DAG) {
+			for i := range openflow.MaxParties {
+				d.Parties = append(d.Parties, openflow.Party{Role: openflow.RoleHost, ID: openflow.PartyID(strconv.Itoa(100_000 + i))})
+			}
+		}, "dag.parties: 1004 parties, more than 1000", ""},
+		"many tasks": {func(d *openflow.DAG) { d.Tasks = make([]openflow.Task, openflow.MaxTasks+1) }, "dag.tasks: 10001 tasks, more than 10000", "split"},
+		"many runs": {func(d *openflow.DAG) {
+			for i := range 900 {
+				d.Parties = append(d.Parties, openflow.Party{Role: openflow.RoleHost, ID: openflow.PartyID(strconv.Itoa(100_000 + i))})
+			}
+			d.Tasks = make([]openflow.Task, 1000)
+		}, "dag.tasks: 904000 runs at all parties together, more than 100000", ""},
 		"negative cores":     {func(d *openflow.DAG) { n := -1; d.Conf.Cores = &n }, "dag.conf.cores: -1 is negative", ""},
 		"negative retries":   {func(d *openflow.DAG) { d.Conf.AutoRetries = -2 }, "dag.conf.auto_retries: -2", ""},
 		"sync type":          {func(d *openflow.DAG) { d.Conf.SyncType = "push" }, `dag.conf.sync_type: unknown value "push"`, ""},
@@ -134,7 +143,9 @@ func TestValidateNamesThePlace(t *testing.T) {
 			err := d.Validate()
 			require.Error(t, err)
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
-			require.True(t, strings.HasPrefix(err.Error(), tc.want), "message %q should begin with %q", err, tc.want)
+			require.True(t, slices.ContainsFunc(openflow.MistakesOf(err), func(m openflow.Mistake) bool {
+				return strings.HasPrefix(m.String(), tc.want)
+			}), "a mistake of %q should begin with %q", err, tc.want)
 			require.ErrorContains(t, err, tc.also)
 		})
 	}

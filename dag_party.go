@@ -17,19 +17,22 @@ type TaskSpec struct {
 }
 
 // ForParty derives what p runs, in the order of the DAG: tasks that p takes part in, parameters and configuration with
-// p's overrides merged in (top-level keys replaced), channels that reach p.
+// p's overrides merged in (top-level keys and inputs replaced), channels that reach p.
 //
 // Spec: fate-flow-api §4.2.3, §4.3.
 func (d *DAG) ForParty(p Party) []TaskSpec {
 	var specs []TaskSpec
 	for _, t := range d.Tasks {
+		if !t.takesPart(p) {
+			continue
+		}
 		parties := d.PartiesOf(t)
 		if !slices.Contains(parties, p) {
 			continue
 		}
 		s := TaskSpec{
 			Name: t.Name, Component: t.Component, Stage: d.StageOf(t), Parties: parties,
-			Parameters: maps.Clone(t.Parameters), Conf: d.Conf.Task.merge(t.Conf), Inputs: d.inputsAt(t, p),
+			Parameters: maps.Clone(t.Parameters), Conf: d.Conf.Task.merge(t.Conf), Inputs: d.inputsAt(t.Inputs, p),
 		}
 		if s.Parameters == nil {
 			s.Parameters = Parameters{}
@@ -42,6 +45,7 @@ func (d *DAG) ForParty(p Party) []TaskSpec {
 			if o, ok := pt.Tasks[t.Name]; ok {
 				maps.Copy(s.Parameters, o.Parameters)
 				s.Conf = s.Conf.merge(o.Conf)
+				s.Inputs = replaceInputs(s.Inputs, o.Inputs, d.inputsAt(o.Inputs, p))
 			}
 		}
 		specs = append(specs, s)
@@ -49,9 +53,18 @@ func (d *DAG) ForParty(p Party) []TaskSpec {
 	return specs
 }
 
-func (d *DAG) inputsAt(t Task, p Party) []Input {
+// replaceInputs puts what an override leaves of its inputs at a party in the place of those of the same key.
+func replaceInputs(inputs, named, kept []Input) []Input {
+	rest := slices.DeleteFunc(slices.Clone(inputs), func(in Input) bool {
+		return slices.ContainsFunc(named, func(n Input) bool { return n.Kind == in.Kind && n.Key == in.Key })
+	})
+	return append(rest, kept...)
+}
+
+// inputsAt keeps of inputs the channels that reach p.
+func (d *DAG) inputsAt(all []Input, p Party) []Input {
 	var inputs []Input
-	for _, in := range t.Inputs {
+	for _, in := range all {
 		kept := Input{Kind: in.Kind, Key: in.Key}
 		for _, c := range in.Channels {
 			if !d.reaches(c, p) {
@@ -78,7 +91,7 @@ func (d *DAG) reaches(c Channel, p Party) bool {
 		return true
 	}
 	producer, ok := d.Task(c.ProducerTask)
-	return ok && slices.Contains(d.PartiesOf(producer), p)
+	return ok && producer.takesPart(p)
 }
 
 // merge returns c with what over sets on top.
@@ -130,10 +143,8 @@ func (d *DAG) StrippedFor(site PartyID) *DAG {
 func (d *DAG) Tables(p Party) []TableName {
 	var tables []TableName
 	for _, s := range d.ForParty(p) {
-		if s.Component == "reader" {
-			ns, _ := s.Parameters["namespace"].(string)
-			name, _ := s.Parameters["name"].(string)
-			tables = append(tables, TableName{ns, name})
+		if t, reads := s.Reads(); reads {
+			tables = append(tables, t)
 		}
 		for _, in := range s.Inputs {
 			for _, c := range in.Channels {
@@ -144,6 +155,16 @@ func (d *DAG) Tables(p Party) []TableName {
 		}
 	}
 	return tables
+}
+
+// Reads is the table that a reader gives its output, by its parameters.
+func (s TaskSpec) Reads() (TableName, bool) {
+	if s.Component != "reader" {
+		return TableName{}, false
+	}
+	ns, _ := s.Parameters["namespace"].(string)
+	name, _ := s.Parameters["name"].(string)
+	return TableName{ns, name}, true
 }
 
 // TableName names a data table at a site.

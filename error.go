@@ -70,6 +70,8 @@ type Error struct {
 
 	Public      string // what other parties of the job may read: no cell, no id, no column name; empty: the code only
 	Consequence bool   // it follows from what failed at another party, and never hides that cause
+
+	Mistakes []Mistake // of a job that is refused: all that is wrong with it; Message lists them too
 }
 
 // Error renders message, party and hint, which is what a user reads. The cause is part of it only without a message.

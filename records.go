@@ -190,6 +190,34 @@ type TableRecord struct {
 	UpdateTime   time.Time
 }
 
+// Pin is an input that a job keeps as it was when the job was created at a party: the name that the job knows it by, and the
+// object behind it. It belongs to that party alone.
+type Pin struct {
+	Task      TaskName
+	Kind      InputKind
+	InputKey  string // empty: the table that a reader names in its parameters
+	Index     int    // position among what fills that input
+	Table     TableName
+	SourceJob JobID    // whose output it is, for data that a channel takes from another job
+	Model     ModelRef // of a model
+	Producer  TaskName // of a model, or of data from another job
+	OutputKey string   // likewise
+	Object    string   // digest; empty for a table kept elsewhere, which cannot be kept as it was
+	Bytes     int64
+	Count     int64           // rows; negative: not known
+	DataType  string          // of data
+	Meta      json.RawMessage // of data
+	MadeBy    ExecutionID     // of data: the run that put it out; empty: it came from outside
+}
+
+// Record is the pinned table, without the rows for display.
+func (p Pin) Record() TableRecord {
+	return TableRecord{
+		Name: p.Table, Object: p.Object, Bytes: p.Bytes, Count: p.Count, DataType: p.DataType, Meta: p.Meta,
+		Source: TableSource{ExecutionID: p.MadeBy},
+	}
+}
+
 // OutputRecord tracks that a task made a table under one of its output keys.
 //
 // Spec: fate-flow-api §3.1 (data/tracking/save).

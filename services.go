@@ -12,6 +12,7 @@ type Submission struct {
 	ID             JobID  // made by the initiator; empty: the scheduler makes one
 	IdempotencyKey string // a repeat with the same key and content is the same job; may be empty
 	UserName       string
+	Warnings       []string // what was found out while the document was read
 }
 
 // Submitted is the answer to a submission.

@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"openflow"
+	"openflow/sdk/wire"
 )
 
 // ToTemporal carries err's code, party and message across the activity boundary, where Go error identity is lost, and
@@ -29,7 +30,7 @@ func carry(err error, retry bool) error {
 	}
 	return temporal.NewApplicationErrorWithOptions(msg, string(e.Code), temporal.ApplicationErrorOptions{
 		NonRetryable: !retry, Cause: err, Category: temporal.ApplicationErrorCategoryBenign,
-		Details: []any{string(e.Subject), string(e.Party), e.Hint, openflow.PublicText(err), openflow.IsConsequence(err)},
+		Details: []any{string(e.Subject), string(e.Party), e.Hint, openflow.PublicText(err), openflow.IsConsequence(err), wire.EncodeMistakes(e.Mistakes)},
 	})
 }
 
@@ -46,8 +47,9 @@ func FromTemporal(err error) error {
 	case errors.As(err, &app):
 		e := &openflow.Error{Code: openflow.Code(app.Type()), Message: app.Message(), Err: err}
 		var subject, party string
-		if app.HasDetails() && app.Details(&subject, &party, &e.Hint, &e.Public, &e.Consequence) == nil {
-			e.Subject, e.Party = openflow.Subject(subject), openflow.PartyID(party)
+		var mistakes []wire.Mistake
+		if app.HasDetails() && app.Details(&subject, &party, &e.Hint, &e.Public, &e.Consequence, &mistakes) == nil {
+			e.Subject, e.Party, e.Mistakes = openflow.Subject(subject), openflow.PartyID(party), wire.DecodeMistakes(mistakes)
 		}
 		return e
 	case errors.As(err, &canceled):

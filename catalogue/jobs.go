@@ -46,10 +46,11 @@ func scanJob(r row) (openflow.JobRecord, error) {
 	return j, err
 }
 
-// CreateJob records a job at one party with its tasks, all or nothing. A status left empty is ready (tasks: waiting).
+// CreateJob records a job at one party with its tasks and pins, all or nothing. A status left empty is ready (tasks: waiting).
 // The job again with an equal DAG changes nothing. CodeConflict: it exists with another DAG, or a job of the same ID
-// from another scheduler runs the same tasks here, whose execution IDs and containers would be the same.
-func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord) error {
+// from another scheduler runs the same tasks here, whose execution IDs and containers would be the same. CodeUnavailable: what
+// is to be pinned was replaced just now.
+func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error {
 	if j.Status == "" {
 		j.Status = openflow.JobReady
 	}
@@ -89,7 +90,7 @@ func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks [
 				return err
 			}
 		}
-		return nil
+		return t.savePins(ctx, j.Key(), pins)
 	})
 	if faultOf(err) == faultUnique {
 		return openflow.Errorf(openflow.CodeConflict, "%s: a job of that ID from another scheduler has the same tasks here: %w",
@@ -112,6 +113,25 @@ func (c *Catalogue) taskRows(j openflow.JobRecord, tasks []openflow.TaskRecord) 
 		rows = append(rows, r)
 	}
 	return rows, nil
+}
+
+// HasJob reports whether the job is here already, with an equal DAG. CodeConflict: with another one.
+func (c *Catalogue) HasJob(ctx context.Context, k openflow.JobKey, d *openflow.DAG) (bool, error) {
+	dag, err := encodeDAG(k.Job, d)
+	if err != nil {
+		return false, err
+	}
+	var have string
+	err = c.one(ctx, `select dag from job where `+jobKey, keyArgs(k)...).Scan(&have)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, classify("read "+k.String(), err)
+	case have != dag:
+		return true, conflict("%s exists already with a different DAG", k)
+	}
+	return true, nil
 }
 
 func sameDAG(ctx context.Context, t *tx, k openflow.JobKey, dag string) error {

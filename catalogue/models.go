@@ -92,16 +92,16 @@ func (c *Catalogue) Models(ctx context.Context, f ModelFilter) ([]openflow.Model
 }
 
 // DeleteModels forgets the models that a filter selects and says how many; their objects go with the next sweep. A
-// filter without a model ID is CodeInvalid, so that an empty one does not empty the warehouse.
+// filter without a model ID and without a job is CodeInvalid, so that an empty one does not empty the warehouse.
 func (c *Catalogue) DeleteModels(ctx context.Context, f ModelFilter) (int, error) {
-	if f.ModelID == "" {
-		return 0, openflow.Errorf(openflow.CodeInvalid, "delete models: no model_id given")
+	if f.ModelID == "" && f.Job == "" {
+		return 0, openflow.Errorf(openflow.CodeInvalid, "delete models: neither model_id nor job_id given")
 	}
 	w := f.where()
 	res, err := c.writer.ExecContext(ctx, "delete from model"+w.String(), c.fit(w.args)...)
 	if err != nil {
-		return 0, classify("delete model "+f.ModelID, err)
+		return 0, classify("delete models", err)
 	}
 	n, err := res.RowsAffected()
-	return int(n), classify("delete model "+f.ModelID, err)
+	return int(n), classify("delete models", err)
 }

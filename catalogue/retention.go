@@ -11,16 +11,17 @@ import (
 // referenced holds for objects that some row needs. Objects are shared: equal content is one object.
 const referenced = `exists (select 1 from data_table where object = $1 and object <> '')
 	or exists (select 1 from model where object = $1 and object <> '')
+	or exists (select 1 from pin where object = $1 and object <> '')
 	or exists (select 1 from task where log_digest = $1 and log_digest <> '')`
 
-// ReferencedObject reports whether any table, model or log is the object of that digest.
+// ReferencedObject reports whether any table, model, log or pin of a job is the object of that digest.
 func (c *Catalogue) ReferencedObject(ctx context.Context, digest string) (bool, error) {
 	var yes bool
 	err := c.one(ctx, `select `+referenced, digest).Scan(&yes)
 	return yes, classify("look for references to object "+digest, err)
 }
 
-// DeleteJob forgets a job at one party: its row, tasks, tracked outputs and metrics, and the intermediate tables that no
+// DeleteJob forgets a job at one party: its row, tasks, pins, tracked outputs and metrics, and the intermediate tables that no
 // other job tracks. Models stay; they have a life of their own. It returns the digests of objects that nothing refers to
 // any more. A job that is not there changes nothing. CodeConflict: the job has not ended.
 func (c *Catalogue) DeleteJob(ctx context.Context, k openflow.JobKey) (freed []string, err error) {
@@ -73,6 +74,10 @@ func (t *tx) forgetTasks(ctx context.Context, k openflow.JobKey) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
+	pinned, err := t.strings(ctx, `select object from pin where object <> '' and `+jobKey, keyArgs(k)...)
+	if err != nil {
+		return nil, err
+	}
 	logs, err := t.strings(ctx, `select log_digest from task where log_digest <> '' and `+jobKey, keyArgs(k)...)
 	if err != nil {
 		return nil, err
@@ -80,6 +85,7 @@ func (t *tx) forgetTasks(ctx context.Context, k openflow.JobKey) ([]string, erro
 	for _, query := range []string{
 		`delete from data_table where ` + dropped,
 		`delete from output where execution_id in ` + executions,
+		`delete from pin where ` + jobKey,
 		`delete from metric where execution_id in ` + executions,
 		`delete from task where ` + jobKey,
 	} {
@@ -87,7 +93,7 @@ func (t *tx) forgetTasks(ctx context.Context, k openflow.JobKey) ([]string, erro
 			return nil, err
 		}
 	}
-	objects := append(tables, logs...)
+	objects := slices.Concat(tables, pinned, logs)
 	slices.Sort(objects)
 	return slices.Compact(objects), nil
 }

@@ -92,6 +92,31 @@ func (c *Catalogue) JobWarnings(ctx context.Context, id openflow.JobID) ([]strin
 	return all, err
 }
 
+// AddJobWarnings adds what the users of a job should know to every row of it here: of each role that this site plays, and
+// of every scheduler, since the ID is all that an initiator knows. Texts that are there already are left out.
+func (c *Catalogue) AddJobWarnings(ctx context.Context, id openflow.JobID, texts []string) error {
+	jobs, _, err := c.JobsWhere(ctx, JobFilter{ID: id})
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		warnings := slices.Clone(j.Warnings)
+		for _, text := range texts {
+			if !slices.Contains(warnings, text) {
+				warnings = append(warnings, text)
+			}
+		}
+		stored, err := encodeWarnings(warnings)
+		if err != nil {
+			return err
+		}
+		if _, err := c.exec(ctx, `update job set warnings = $5, update_time = $6 where `+jobKey, keyArgs(j.Key(), stored, c.stamp())...); err != nil {
+			return classify("warn of "+j.Key().String(), err)
+		}
+	}
+	return nil
+}
+
 func encodeWarnings(list []string) (string, error) {
 	if len(list) == 0 {
 		return "", nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -100,6 +101,10 @@ func (d jobDocument) summary(w io.Writer) {
 	line(w, "created", moment(first.CreateTime))
 	line(w, "elapsed", elapsed(first.StartTime, first.EndTime))
 	line(w, "model", first.ModelID+" version "+first.ModelVersion)
+	for _, warning := range d.warnings() {
+		line(w, "warning", warning)
+	}
+	d.pins(w)
 	if len(d.Tasks) == 0 {
 		return
 	}
@@ -109,6 +114,41 @@ func (d jobDocument) summary(w io.Writer) {
 		line(w, versioned(t), t.Component, t.Role+" "+t.PartyID, t.PartyStatus, t.Status, elapsed(t.StartTime, t.EndTime),
 			wire.FirstLine(t.Reason, t.ErrorReport))
 	}
+}
+
+// warnings are those of the job's rows, each once.
+func (d jobDocument) warnings() []string {
+	var list []string
+	for _, j := range d.Jobs {
+		for _, text := range j.Warnings {
+			if !slices.Contains(list, text) {
+				list = append(list, text)
+			}
+		}
+	}
+	return list
+}
+
+// pins shows what the job reads at this site, as it was when the job was created.
+func (d jobDocument) pins(w io.Writer) {
+	header := false
+	for _, j := range d.Jobs {
+		for _, p := range j.Pins {
+			if !header {
+				fmt.Fprintln(w)
+				line(w, "READS", "AS", "FOR", "ROWS", "SHA-256")
+				header = true
+			}
+			line(w, p.Source(), j.Role+" "+j.PartyID, strings.TrimSpace(p.TaskName+" "+p.InputKey), count(p.Count), p.Digest)
+		}
+	}
+}
+
+func count(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.FormatInt(*n, 10)
 }
 
 func versioned(t wire.TaskRow) string {

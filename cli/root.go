@@ -151,7 +151,11 @@ func report(c *cobra.Command, err error, stderr io.Writer) {
 	if err == nil || errors.As(err, &f) || errors.As(err, &s) {
 		return
 	}
-	fmt.Fprintln(stderr, "openflow:", clean(err.Error()))
+	text := clean(err.Error())
+	if len(openflow.MistakesOf(err)) > 0 { // one a line
+		text = cleanLines(err.Error())
+	}
+	fmt.Fprintln(stderr, "openflow:", text)
 	if errors.As(err, &u) {
 		fmt.Fprintf(stderr, "usage: %s\nsee: %s --help\n", c.UseLine(), c.CommandPath())
 	}

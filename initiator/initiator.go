@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,12 +23,14 @@ type Rows interface {
 	RememberScheduler(ctx context.Context, id openflow.JobID, scheduler openflow.PartyID) error
 	// RememberedScheduler is empty when none was remembered.
 	RememberedScheduler(ctx context.Context, id openflow.JobID) (openflow.PartyID, error)
+	AddJobWarnings(ctx context.Context, id openflow.JobID, texts []string) error
 }
 
 // Components knows the algorithms of this site.
 type Components interface {
-	// Unknown lists which of these parameters the component does not have; none for a component that is not known here.
-	Unknown(component string, p openflow.Parameters) []string
+	// Check compares what these parties do in a job with the descriptions of the components. Components that this site lacks
+	// are left to those who run them.
+	Check(d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string)
 }
 
 // Service is this node as an initiator.
@@ -43,7 +46,8 @@ var _ openflow.JobService = (*Service)(nil)
 
 // SubmitJob checks the job and hands it to its scheduler; see openflow.JobService.
 func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openflow.Submitted, error) {
-	if err := sub.DAG.Validate(); err != nil {
+	warnings, err := s.check(sub)
+	if err != nil {
 		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
 	}
 	dag := *sub.DAG
@@ -63,11 +67,36 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 		return openflow.Submitted{}, err
 	}
 	answer, err := scheduler.CreateJob(ctx, s.Self, sub)
-	answer.Warnings = append(Warnings(&dag), s.misspelt(&dag)...)
-	if err == nil && answer.ID != sub.ID { // a repeat is the first job, and a genuine scheduler chooses the ID
-		return answer, s.remember(ctx, answer.ID, dag.Conf.Scheduler)
+	answer.Warnings = warnings
+	if err != nil {
+		return answer, s.atScheduler(dag.Conf.Scheduler, err)
 	}
-	return answer, openflow.AtParty(dag.Conf.Scheduler, err)
+	if answer.ID != sub.ID { // a repeat is the first job, and a genuine scheduler chooses the ID
+		if err := s.remember(ctx, answer.ID, dag.Conf.Scheduler); err != nil {
+			return answer, err
+		}
+	}
+	if len(warnings) == 0 {
+		return answer, nil
+	}
+	return answer, openflow.About(openflow.AboutJob, s.Rows.AddJobWarnings(ctx, answer.ID, warnings))
+}
+
+// check finds the mistakes that this node can see, before any other one is called, and what the submitter should know.
+func (s *Service) check(sub openflow.Submission) ([]string, error) {
+	if err := sub.DAG.Validate(); err != nil {
+		return nil, err
+	}
+	mistakes, warnings := s.Components.Check(sub.DAG, sub.DAG.Participants(), nil)
+	return slices.Concat(sub.Warnings, sub.DAG.Warnings(), warnings), openflow.Refusal(mistakes)
+}
+
+// atScheduler names the scheduler as the party where err happened, unless the parties of its mistakes say more.
+func (s *Service) atScheduler(scheduler openflow.PartyID, err error) error {
+	if len(openflow.MistakesOf(err)) > 1 {
+		return err
+	}
+	return openflow.AtParty(scheduler, err)
 }
 
 func (s *Service) remember(ctx context.Context, id openflow.JobID, scheduler openflow.PartyID) error {
@@ -118,40 +147,6 @@ func (s *Service) scheduler(ctx context.Context, id openflow.JobID) (openflow.Pa
 	}
 	party, err := s.Rows.RememberedScheduler(ctx, id)
 	return cmp.Or(party, s.Self), err
-}
-
-// misspelt lists parameters that no component will read. They are legal, because FATE's client sends those of other
-// stages along (fate-components §1.3), and mostly a mistake.
-func (s *Service) misspelt(d *openflow.DAG) []string {
-	var warnings []string
-	warn := func(where string, t openflow.Task, p openflow.Parameters) {
-		for _, name := range s.Components.Unknown(t.Component, p) {
-			warnings = append(warnings, fmt.Sprintf("%s: component %q has no parameter %q; it is ignored", where, t.Component, name))
-		}
-	}
-	for _, t := range d.Tasks {
-		warn("dag.tasks."+string(t.Name), t, t.Parameters)
-		for _, pt := range d.PartyTasks {
-			warn("dag.party_tasks."+pt.Site+".tasks."+string(t.Name), t, pt.Tasks[t.Name].Parameters)
-		}
-	}
-	return warnings
-}
-
-// Warnings lists what is legal and probably not meant: an arbiter run by a party that also brings data holds the key to
-// what it should not read.
-func Warnings(d *openflow.DAG) []string {
-	var warnings []string
-	for _, a := range d.Parties {
-		for _, p := range d.Parties {
-			if a.Role == openflow.RoleArbiter && p.Role != openflow.RoleArbiter && p.ID == a.ID {
-				warnings = append(warnings, fmt.Sprintf(
-					"party %s is both %s and arbiter: whoever runs both can decrypt the other parties' intermediate values; use a third party as arbiter, because other parties refuse this one unless their policy has coordinated_lr.allow_common_arbiter (docs/policy.md)",
-					a.ID, p.Role))
-			}
-		}
-	}
-	return warnings
 }
 
 // IDs makes job IDs of FATE-Flow's form: 25 digits, of which 20 are the time in UTC to the microsecond and 5 are those of

@@ -64,6 +64,7 @@ type rows struct {
 	err        error
 	schedulers map[openflow.JobID]openflow.PartyID
 	forgetful  error
+	warnings   map[openflow.JobID][]string
 }
 
 func (r rows) RememberScheduler(_ context.Context, id openflow.JobID, scheduler openflow.PartyID) error {
@@ -75,6 +76,13 @@ func (r rows) RememberScheduler(_ context.Context, id openflow.JobID, scheduler 
 
 func (r rows) RememberedScheduler(_ context.Context, id openflow.JobID) (openflow.PartyID, error) {
 	return r.schedulers[id], r.forgetful
+}
+
+func (r rows) AddJobWarnings(_ context.Context, id openflow.JobID, texts []string) error {
+	if r.warnings != nil {
+		r.warnings[id] = texts
+	}
+	return r.forgetful
 }
 
 func (r rows) JobRows(context.Context, openflow.JobID) ([]openflow.JobRecord, error) {
@@ -214,19 +222,32 @@ func TestSubmissionThatCannotBeRemembered(t *testing.T) {
 	require.Empty(t, n.subs)
 }
 
+// What is legal and probably not meant is in the answer, and on the job under the ID that its scheduler gave it.
 func TestWarnings(t *testing.T) {
 	d := dag()
-	require.Empty(t, initiator.Warnings(d))
-	d.Parties = []openflow.Party{guest, host, {Role: openflow.RoleArbiter, ID: "10001"}}
-	require.Empty(t, initiator.Warnings(d), "a third party")
 	d.Parties = []openflow.Party{guest, host, arbiter}
-	w := initiator.Warnings(d)
-	require.Len(t, w, 1)
-	require.Contains(t, w[0], "party 10000 is both host and arbiter")
-	n := &network{}
-	got, err := service(n, rows{}).SubmitJob(t.Context(), openflow.Submission{DAG: d})
+	r := rows{warnings: map[openflow.JobID][]string{}}
+	n := &network{answer: openflow.Submitted{ID: "its"}}
+	got, err := service(n, r).SubmitJob(t.Context(), openflow.Submission{DAG: d, Warnings: []string{"dag.conf.engine: no effect"}})
 	require.NoError(t, err)
-	require.Equal(t, w, got.Warnings)
+	require.Len(t, got.Warnings, 2)
+	require.Equal(t, "dag.conf.engine: no effect", got.Warnings[0])
+	require.Contains(t, got.Warnings[1], "party 10000 is both host and arbiter")
+	require.Equal(t, map[openflow.JobID][]string{"its": got.Warnings}, r.warnings)
+
+	n.err = openflow.Errorf(openflow.CodeRejected, "no")
+	_, err = service(n, rows{warnings: map[openflow.JobID][]string{}}).SubmitJob(t.Context(), openflow.Submission{DAG: d})
+	require.Equal(t, openflow.CodeRejected, openflow.CodeOf(err))
+}
+
+// A wrong document is refused before any other node is called.
+func TestMistakesAreFoundBeforeAnybodyIsCalled(t *testing.T) {
+	n, d := &network{}, dag()
+	d.Tasks[0].Component = "wrong"
+	_, err := service(n, rows{}).SubmitJob(t.Context(), openflow.Submission{DAG: d})
+	require.Len(t, openflow.MistakesOf(err), 2)
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+	require.Empty(t, n.subs)
 }
 
 // fate-flow-api §4.8: the form, and uniqueness also when the clock stands still or goes back.
@@ -278,40 +299,13 @@ func TestIDsAreUniqueAndLegal(t *testing.T) {
 	}
 }
 
-// lr is a site with one component, which has one parameter.
+// lr is a site that finds two mistakes in one component.
 type lr struct{}
 
-func (lr) Unknown(component string, p openflow.Parameters) []string {
-	if component != "coordinated_lr" {
-		return nil
+func (lr) Check(d *openflow.DAG, _ []openflow.Party, _ map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string) {
+	if d.Tasks[0].Component != "wrong" {
+		return nil, nil
 	}
-	var unknown []string
-	for name := range p {
-		if name != "epochs" {
-			unknown = append(unknown, name)
-		}
-	}
-	return unknown
-}
-
-func TestMisspeltParametersAreWarnedOf(t *testing.T) {
-	guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
-	d := &openflow.DAG{
-		SchemaVersion: "1", Parties: []openflow.Party{guest},
-		Tasks: []openflow.Task{
-			{Name: "lr_0", Component: "coordinated_lr", Parameters: openflow.Parameters{"epochs": 3, "epochz": 3}},
-			{Name: "x_0", Component: "somewhere_else", Parameters: openflow.Parameters{"any": 1}},
-		},
-		PartyTasks: []openflow.PartyTasks{{
-			Site: "guest_9999", Parties: []openflow.Party{guest},
-			Tasks: map[openflow.TaskName]openflow.TaskOverride{"lr_0": {Parameters: openflow.Parameters{"bach_size": 1}}},
-		}},
-	}
-	n := service(&network{}, rows{})
-	answer, err := n.SubmitJob(t.Context(), openflow.Submission{DAG: d})
-	require.NoError(t, err)
-	require.Equal(t, []string{
-		`dag.tasks.lr_0: component "coordinated_lr" has no parameter "epochz"; it is ignored`,
-		`dag.party_tasks.guest_9999.tasks.lr_0: component "coordinated_lr" has no parameter "bach_size"; it is ignored`,
-	}, answer.Warnings)
+	m := openflow.Mistake{Code: openflow.CodeInvalid, Path: "dag.tasks.a", Message: "wrong"}
+	return []openflow.Mistake{m, m}, nil
 }

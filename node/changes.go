@@ -51,8 +51,8 @@ func (c changes) tellRow(ctx context.Context, k openflow.JobKey) {
 }
 
 // CreateJob tells of the job; a repeat may find it in a later status.
-func (c changes) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord) error {
-	err := c.Catalogue.CreateJob(ctx, j, tasks)
+func (c changes) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error {
+	err := c.Catalogue.CreateJob(ctx, j, tasks, pins...)
 	if err == nil {
 		c.tellRow(ctx, j.Key())
 	}

@@ -12,34 +12,21 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"openflow"
+	"openflow/jobcheck"
+	"openflow/tables"
 )
 
 // components is what this node can run: the algorithms of its image, as they describe themselves.
 type components struct {
-	described map[string]description
+	self      openflow.PartyID
+	described map[string]jobcheck.Component
 	version   string
 	device    string
 }
 
-// description is the part of a component's document that jobs are checked against.
-//
-// Spec: fate-components §1.1.
-type description struct {
-	Roles      []openflow.Role            `json:"roles"`
-	Parameters map[string]json.RawMessage `json:"parameters"`
-	Outputs    struct {
-		Metric map[string]struct {
-			Stages []openflow.Stage `json:"stages"`
-		} `json:"metric"`
-	} `json:"output_artifacts"`
-}
-
-// stages is where a component runs at all: its metrics are active wherever it is.
-func (d description) stages() []openflow.Stage { return d.Outputs.Metric["metric"].Stages }
-
 // readComponents asks the binary itself what it has.
-func readComponents(ctx context.Context, binary, version, device string) (components, error) {
-	c := components{described: map[string]description{}, version: version, device: device}
+func readComponents(ctx context.Context, binary string, self openflow.PartyID, version, device string) (components, error) {
+	c := components{self: self, described: map[string]jobcheck.Component{}, version: version, device: device}
 	var list struct { // FATE's form of `component list` (fate-flow-api §3.3.1)
 		Own     []string `json:"buildin"`
 		Foreign []string `json:"thirdparty"`
@@ -48,12 +35,12 @@ func readComponents(ctx context.Context, binary, version, device string) (compon
 		return c, err
 	}
 	names := append(list.Own, list.Foreign...)
-	read := make([]description, len(names))
+	read := make([]jobcheck.Component, len(names))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, name := range names {
 		group.Go(func() error {
 			var doc struct {
-				Component description `json:"component"`
+				Component jobcheck.Component `json:"component"`
 			}
 			err := ask(ctx, &doc, binary, "desc", "--name", name)
 			read[i] = doc.Component
@@ -86,19 +73,10 @@ const providerName = "openflow"
 
 // Component implements partner.Components. A provider that the job names must be ours; FATE's own name is taken for
 // ours too, because unmodified pipelines carry it.
-func (c components) Component(spec openflow.TaskSpec, role openflow.Role) (string, error) {
-	d, ok := c.described[spec.Component]
-	if !ok {
+func (c components) Component(spec openflow.TaskSpec, _ openflow.Role) (string, error) {
+	if _, ok := c.described[spec.Component]; !ok {
 		return "", openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", spec.Component).
 			WithHint("it has: %s", strings.Join(slices.Sorted(maps.Keys(c.described)), ", "))
-	}
-	if !slices.Contains(d.Roles, role) {
-		return "", openflow.Errorf(openflow.CodeInvalid, "task %q: component %q has no part for a party in the role %s", spec.Name, spec.Component, role).
-			WithHint("leave %s out of the task's parties", role)
-	}
-	if !slices.Contains(d.stages(), spec.Stage) {
-		return "", openflow.Errorf(openflow.CodeInvalid, "task %q: component %q does not run in stage %q", spec.Name, spec.Component, spec.Stage).
-			WithHint("its stages are %v; set the task's stage", d.stages())
 	}
 	given, _, _ := strings.Cut(spec.Conf.Provider, ":")
 	if given != "" && given != providerName && given != "fate" && given != "*" {
@@ -107,18 +85,22 @@ func (c components) Component(spec openflow.TaskSpec, role openflow.Role) (strin
 	return fmt.Sprintf("%s:%s@%s", providerName, c.version, c.device), nil
 }
 
-// Unknown implements initiator.Components: which of these parameters the component does not have. One that this site
-// does not have may have any.
-func (c components) Unknown(component string, p openflow.Parameters) []string {
-	d, ok := c.described[component]
-	if !ok {
-		return nil
-	}
-	var unknown []string
-	for _, name := range slices.Sorted(maps.Keys(p)) {
-		if _, ok := d.Parameters[name]; !ok {
-			unknown = append(unknown, name)
+// Check implements partner.Components and initiator.Components.
+func (c components) Check(d *openflow.DAG, parties []openflow.Party, known map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string) {
+	site := jobcheck.Site{Self: c.self, Components: c.described, Labels: func(n openflow.TableName) (string, func(string) bool, bool) {
+		rec, ok := known[n]
+		if !ok {
+			return "", nil, false
 		}
-	}
-	return unknown
+		schema, err := tables.ParseDataMeta(rec.Meta)
+		if err != nil {
+			return "", nil, false // its rows are none of a dataframe; whoever reads them will say so
+		}
+		label := ""
+		if schema.Label != nil {
+			label = schema.Label.Name
+		}
+		return label, func(column string) bool { return slices.Contains(schema.Names(), column) }, true
+	}}
+	return site.Check(d, parties)
 }

@@ -33,7 +33,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	if n.config.Runtime == RuntimeDocker {
 		device = "docker"
 	}
-	if n.catalog, err = readComponents(ctx, binary, n.config.Version, device); err != nil {
+	if n.catalog, err = readComponents(ctx, binary, n.config.Party, n.config.Version, device); err != nil {
 		return err
 	}
 	if err := n.machine.open(ctx, n.config.Runtime, binary, n.config.Base, n.grant); err != nil {

@@ -16,11 +16,15 @@ import (
 
 // Store is the part of the catalogue that a participant needs.
 type Store interface {
-	CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord) error
+	CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error
+	HasJob(ctx context.Context, k openflow.JobKey, d *openflow.DAG) (bool, error)
 	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
 	TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error)
 	Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error)
 	Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error)
+	TableOf(ctx context.Context, k openflow.JobKey, n openflow.TableName) (openflow.TableRecord, error)
+	LatestOutputs(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, p openflow.Party, task openflow.TaskName) ([]openflow.OutputRecord, error)
+	Model(ctx context.Context, modelID, version string, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
 	Granted(ctx context.Context, party openflow.PartyID, components []string, tables []openflow.TableName) error
 	ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error
 	ReturnJobResources(ctx context.Context, k openflow.JobKey) error
@@ -45,6 +49,8 @@ type Components interface {
 	// Component returns the provider that serves a task in that role, in full: "name:version@device". CodeInvalid: none
 	// does, or not in this role or stage.
 	Component(spec openflow.TaskSpec, role openflow.Role) (string, error)
+	// Check compares what these parties do in a job with the descriptions of the components, and with tables of this site.
+	Check(d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string)
 }
 
 // Pool tells how runs find a machine of the site's pool.

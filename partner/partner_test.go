@@ -27,6 +27,10 @@ func (components) Component(spec openflow.TaskSpec, _ openflow.Role) (string, er
 	return "openflow:1@docker", nil
 }
 
+func (components) Check(*openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string) {
+	return nil, nil
+}
+
 func TestCreateJob(t *testing.T) {
 	s := newSite(t)
 	order := openflow.JobOrder{Key: jobKey("1", host), DAG: dag(), UserName: "u"}

@@ -113,9 +113,10 @@ func (s *Service) plan(job openflow.ScheduledJob) (openflow.JobPlan, error) {
 	if err != nil {
 		return openflow.JobPlan{}, err
 	}
+	parties := job.DAG.Participants()
 	return openflow.JobPlan{
-		ID: job.ID, Scheduler: s.Self, Initiator: job.Initiator, Parties: job.DAG.Parties, Tasks: tasks,
-		Name: fmt.Sprintf("%d tasks, %d parties", len(tasks), len(job.DAG.Parties)), UserName: job.UserName,
+		ID: job.ID, Scheduler: s.Self, Initiator: job.Initiator, Parties: parties, Tasks: tasks,
+		Name: fmt.Sprintf("%d tasks, %d parties", len(tasks), len(parties)), UserName: job.UserName,
 		SyncType: job.DAG.Conf.SyncType, AutoRetries: job.DAG.Conf.AutoRetries, Timeout: job.DAG.Conf.Timeout, Timing: s.Timing,
 	}, nil
 }

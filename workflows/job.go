@@ -164,9 +164,26 @@ func (j *jobRun) create(ctx workflow.Context) error {
 		granted := &j.grants[slices.Index(j.plan.Parties, p)]
 		return call(ctx, j.plan.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), granted)
 	})
-	j.refusal = first(errs)
+	j.refusal = refusal(errs)
 	j.created = true
 	return j.refusal
+}
+
+// refusal is what the user is told when parties refuse a job: all that they find wrong with it, unless one refuses for
+// another reason.
+func refusal(errs []error) error {
+	var all []openflow.Mistake
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		mistakes := openflow.MistakesOf(activities.FromTemporal(err))
+		if len(mistakes) == 0 {
+			return first(errs)
+		}
+		all = append(all, mistakes...)
+	}
+	return openflow.Refusal(all)
 }
 
 // reopen makes the scheduler's record of a rerun wait once more. The workflow does that, not the request that started it:

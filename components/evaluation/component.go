@@ -11,7 +11,7 @@ import (
 
 type params struct {
 	Setting string   `json:"default_eval_setting" choices:"binary,multi,regression" doc:"which set of metrics to compute when metrics is not given"`
-	Metrics []string `json:"metrics"              doc:"the metrics to compute, instead of a default set"`
+	Metrics []string `json:"metrics"              enum:"auc,ks,binary_accuracy,binary_precision,binary_recall,binary_f1_score,multi_accuracy,multi_precision,multi_recall,multi_f1_score,multi_confusion_matrix,confusion_matrix,lift,gain,biclass_precision_table,biclass_recall_table,biclass_accuracy_table,fscore_table,rmse,mse,mae,r2_score" doc:"the metrics to compute, instead of a default set"`
 	Predict *string  `json:"predict_column_name"  doc:"column of predictions; by default predict_result for the metrics of several classes, and predict_score for all others"`
 	Label   *string  `json:"label_column_name"    doc:"column of labels; by default label"`
 }
@@ -26,11 +26,12 @@ const (
 //
 // Spec: fate-components §7.1.
 func Component() component.Component {
+	roles := []openflow.Role{openflow.RoleGuest, openflow.RoleHost}
 	return component.Component{
 		Name:       "evaluation",
-		Roles:      []openflow.Role{openflow.RoleGuest, openflow.RoleHost},
+		Roles:      roles,
 		Parameters: defaults(),
-		Inputs:     []component.Artifact{{Key: "input_datas", Multi: true}},
+		Inputs:     []component.Artifact{{Key: "input_datas", Multi: true, Labelled: roles, LabelName: "label_column_name"}},
 		Run:        run,
 	}
 }

@@ -40,7 +40,7 @@ func Component() component.Component {
 		Stages:     []openflow.Stage{openflow.StageTrain, openflow.StagePredict},
 		Parameters: defaults(),
 		Inputs: []component.Artifact{
-			{Key: trainData, Stages: train, Roles: parties},
+			{Key: trainData, Stages: train, Roles: parties, Labelled: parties[:1]},
 			{Key: validateData, Stages: train, Roles: parties, Optional: true},
 			{Key: testData, Stages: predict, Roles: parties},
 			{Key: warmStart, Type: component.JSONModel, Stages: train, Optional: true},
@@ -50,6 +50,10 @@ func Component() component.Component {
 			{Key: trainOutput, Stages: train, Roles: parties},
 			{Key: testOutput, Stages: predict, Roles: parties},
 			{Key: outputModel, Type: component.JSONModel, Stages: train},
+		},
+		Needs: []component.Need{
+			{Role: openflow.RoleGuest, Min: 1, Max: 1}, {Role: openflow.RoleHost, Min: 1},
+			{Role: openflow.RoleArbiter, Min: 1, Max: 1, Stages: train},
 		},
 		Run: run,
 	}

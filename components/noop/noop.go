@@ -47,7 +47,7 @@ func Component() component.Component {
 		Roles:       []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter, openflow.RoleLocal},
 		Parameters:  params{},
 		Inputs:      []component.Artifact{{Key: "input_data", Optional: true}},
-		Outputs:     []component.Artifact{{Key: "output_data", Type: component.Unresolved, Optional: true}},
+		Outputs:     []component.Artifact{{Key: "output_data", Type: component.Unresolved, Optional: true, Like: "input_data"}},
 		Run:         run,
 	}
 }

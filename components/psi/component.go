@@ -18,8 +18,8 @@ const (
 //
 // Spec: fate-components §4.3.
 type parameters struct {
-	Protocol  string `json:"protocol" doc:"ecdh_psi is the only one"`
-	CurveType string `json:"curve_type" doc:"curve25519, FATE's name for the default, and p256 both mean NIST P-256"`
+	Protocol  string `json:"protocol" enum:"ecdh_psi" doc:"ecdh_psi is the only one"`
+	CurveType string `json:"curve_type" enum:"curve25519,p256,p-256" doc:"curve25519, FATE's name for the default, and p256 both mean NIST P-256"`
 }
 
 var defaults = parameters{Protocol: "ecdh_psi", CurveType: "curve25519"}
@@ -35,7 +35,8 @@ func Component() component.Component {
 		Roles:      []openflow.Role{openflow.RoleGuest, openflow.RoleHost},
 		Parameters: defaults,
 		Inputs:     []component.Artifact{{Key: inputKey}},
-		Outputs:    []component.Artifact{{Key: outputKey}},
+		Outputs:    []component.Artifact{{Key: outputKey, Like: inputKey}},
+		Needs:      []component.Need{{Role: openflow.RoleGuest, Min: 1, Max: 1}, {Role: openflow.RoleHost, Min: 1}},
 		Run:        run,
 	}
 }

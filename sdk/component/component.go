@@ -18,6 +18,7 @@ type Component struct {
 	Parameters  any              // a struct with a field per parameter, holding the defaults; nil: no parameters. Tags: see Task.Parameters
 	Inputs      []Artifact
 	Outputs     []Artifact // besides the metric output, which every component has
+	Needs       []Need     // who must take part in a task; nodes refuse a job that has others
 	Run         func(context.Context, *Task) error
 }
 
@@ -30,6 +31,20 @@ type Artifact struct {
 	Multi       bool             // a list of artifacts
 	Stages      []openflow.Stage // where it is active; empty: in all stages of the component
 	Roles       []openflow.Role  // where it is active; empty: for all roles of the component
+
+	// What a node can check before a job runs. Labelled are the roles whose table must have a label column; LabelName is the
+	// parameter that names that column, where there is one. Like is, of an output, the data input whose columns it has.
+	Labelled  []openflow.Role
+	LabelName string
+	Like      string
+}
+
+// Need is how many parties of a role a task must have.
+type Need struct {
+	Role   openflow.Role    `json:"role"`
+	Min    int              `json:"min"`
+	Max    int              `json:"max,omitempty"`    // 0: any number
+	Stages []openflow.Stage `json:"stages,omitempty"` // empty: in all stages of the component
 }
 
 // ArtifactType names what an artifact is.

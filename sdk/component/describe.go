@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"reflect"
@@ -32,6 +33,7 @@ type description struct {
 	Parameters  map[string]parameterDescription           `json:"parameters"`
 	Inputs      map[string]map[string]artifactDescription `json:"input_artifacts"`
 	Outputs     map[string]map[string]artifactDescription `json:"output_artifacts"`
+	Needs       []Need                                    `json:"needs,omitempty"` // ours
 }
 
 type parameterDescription struct {
@@ -49,6 +51,10 @@ type artifactDescription struct {
 	Roles       []openflow.Role  `json:"roles"`
 	Description string           `json:"description"`
 	Multi       bool             `json:"is_multi"`
+
+	Labelled  []openflow.Role `json:"labelled,omitempty"`   // ours, like what follows
+	LabelName string          `json:"label_name,omitempty"` // a parameter
+	Like      string          `json:"like,omitempty"`       // an input
 }
 
 // Describe renders the component document, as JSON, which is YAML.
@@ -58,6 +64,7 @@ func (c Component) Describe() ([]byte, error) {
 	d := description{
 		Name: c.Name, Description: c.Description, Provider: Provider, Version: Version, Labels: []string{}, Roles: c.Roles,
 		Parameters: c.describeParameters(), Inputs: c.describeArtifacts(c.Inputs), Outputs: c.describeArtifacts(c.Outputs),
+		Needs: c.Needs,
 	}
 	metric := artifactDescription{Types: []ArtifactType{"json_metric"}, Stages: c.stages(), Roles: c.Roles, Description: "metric, invisible for user"}
 	d.Outputs["metric"] = map[string]artifactDescription{"metric": metric}
@@ -73,7 +80,7 @@ func (c Component) describeArtifacts(list []Artifact) map[string]map[string]arti
 		}
 		kinds[kind][a.Key] = artifactDescription{
 			Types: []ArtifactType{a.artifactType()}, Optional: a.Optional, Stages: c.stagesOf(a), Roles: c.rolesOf(a),
-			Description: a.Description, Multi: a.Multi,
+			Description: a.Description, Multi: a.Multi, Labelled: a.Labelled, LabelName: a.LabelName, Like: a.Like,
 		}
 	}
 	return kinds
@@ -122,7 +129,12 @@ func typeName(t reflect.Type) string {
 	}
 }
 
+// jsonSchema describes what a parameter of type t may be. A type that decodes itself may be anything. The tag enum lists
+// the values of a component that refuses others in words of its own.
 func jsonSchema(t reflect.Type, tag reflect.StructTag) map[string]any {
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
+		return map[string]any{}
+	}
 	switch t.Kind() {
 	case reflect.Pointer:
 		return jsonSchema(t.Elem(), tag)
@@ -134,7 +146,7 @@ func jsonSchema(t reflect.Type, tag reflect.StructTag) map[string]any {
 		return map[string]any{"type": "boolean"}
 	case reflect.String:
 		s := map[string]any{"type": "string"}
-		if list := tag.Get("choices"); list != "" {
+		if list := cmp.Or(tag.Get("choices"), tag.Get("enum")); list != "" {
 			s["enum"] = strings.Split(list, ",")
 		}
 		return s

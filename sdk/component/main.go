@@ -84,7 +84,10 @@ func run(ctx context.Context, env func(string) string, stderr io.Writer, compone
 	err = t.choose(components)
 	if err == nil {
 		log.Info("task runs", "task", t.config.ExecutionID, "component", t.component.Name, "stage", t.Stage(), "cores", t.cores)
-		err = t.guard(func() error { return t.component.Run(ctx, t) })
+		err = t.guard(func() error {
+			t.dropAbsent(ctx)
+			return t.component.Run(ctx, t)
+		})
 	}
 	if err != nil && ctx.Err() != nil {
 		log.Warn("task was stopped", "error", err)

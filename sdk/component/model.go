@@ -83,6 +83,12 @@ func (t *Task) SaveModel(ctx context.Context, key string, model any) error {
 }
 
 func (t *Task) downloadModel(ctx context.Context, c channel) ([]byte, error) {
+	body := t.openModel(ctx, c)
+	raw, err := io.ReadAll(io.LimitReader(body, maxModel))
+	return raw, errors.Join(err, body.Close())
+}
+
+func (t *Task) openModel(ctx context.Context, c channel) *resumed {
 	id, version := c.ModelID, c.ModelVersion
 	if id == "" || version == "" {
 		id, version = t.config.ModelID, t.config.ModelVersion
@@ -91,9 +97,7 @@ func (t *Task) downloadModel(ctx context.Context, c channel) ([]byte, error) {
 		"model_id": {id}, "model_version": {version}, "role": {string(t.config.Role)}, "party_id": {string(t.config.PartyID)},
 		"task_name": {string(c.ProducerTask)}, "output_key": {c.OutputKey},
 	}}
-	body := &resumed{ctx: ctx, client: t.node, from: from}
-	raw, err := io.ReadAll(io.LimitReader(body, maxModel))
-	return raw, errors.Join(err, body.Close())
+	return &resumed{ctx: ctx, client: t.node, from: from}
 }
 
 // unpackModel finds the JSON among the members of a model's tar: json_model, or else the one member without a role.

@@ -239,7 +239,7 @@ func TestATableThatIsGoneIsNotFound(t *testing.T) {
 		envelope := map[openflow.Code]int{openflow.CodeNotFound: 7001, openflow.CodePermission: 5005}[code]
 		r := alone(t, func(c *componenttest.Case) {
 			c.Inputs = map[openflow.Party]componenttest.Inputs{guest: {Data: map[string]*tables.Frame{"train_data": numbers(1)}}}
-			c.Faults = []componenttest.Fault{{Path: path, Kind: componenttest.Verdict, Code: envelope}}
+			c.Faults = []componenttest.Fault{{Path: path, Kind: componenttest.Verdict, Code: envelope, Every: 1}}
 		}, func(ctx context.Context, t *component.Task) error {
 			if _, err := t.Frame(ctx, "train_data"); openflow.CodeOf(err) != code {
 				return fmt.Errorf("code %s: %w", openflow.CodeOf(err), err)

@@ -26,30 +26,39 @@ func ParseDAG(data []byte) (*openflow.DAG, error) {
 	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
 		parse = parseJSON
 	}
-	return decodeDAG(data, parse, false)
+	d, _, err := decodeDAG(data, parse, false)
+	return d, err
 }
 
-// ReceiveDAG reads what another node or the FATE client sent: JSON, in which keys that we do not know are passed over.
-// The result has been validated. Errors: CodeInvalid.
-func ReceiveDAG(data []byte) (*openflow.DAG, error) { return decodeDAG(data, parseJSON, true) }
+// ReceiveDAG reads what another node sent: JSON, in which keys that we do not know are passed over. The result has been
+// validated. Errors: CodeInvalid.
+func ReceiveDAG(data []byte) (*openflow.DAG, error) {
+	d, _, err := ReceiveSubmission(data)
+	return d, err
+}
 
-func decodeDAG(data []byte, parse func([]byte) (*tree, error), lenient bool) (*openflow.DAG, error) {
+// ReceiveSubmission is ReceiveDAG for what a user's client sent: it also tells which keys have no effect.
+func ReceiveSubmission(data []byte) (d *openflow.DAG, warnings []string, err error) {
+	return decodeDAG(data, parseJSON, true)
+}
+
+func decodeDAG(data []byte, parse func([]byte) (*tree, error), lenient bool) (*openflow.DAG, []string, error) {
 	if len(data) > MaxDocument {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "the DAG document has %d bytes, more than %d", len(data), MaxDocument)
+		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "the DAG document has %d bytes, more than %d", len(data), MaxDocument)
 	}
 	t, err := parse(data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r := &reader{lenient: lenient}
 	d := readDocument(r, t)
-	if r.err != nil {
-		return nil, r.err
+	if !r.broken {
+		r.mistakes = append(r.mistakes, d.Mistakes()...)
 	}
-	if err := d.Validate(); err != nil {
-		return nil, err
+	if err := openflow.Refusal(r.mistakes); err != nil {
+		return nil, nil, err
 	}
-	return d, nil
+	return d, r.ignored.warnings(), nil
 }
 
 func readDocument(r *reader, t *tree) *openflow.DAG {
@@ -58,12 +67,12 @@ func readDocument(r *reader, t *tree) *openflow.DAG {
 		r.fail(t, "kind", "%q is not spoken here", kind)
 	}
 	version := top.text("schema_version")
-	if version == "" && r.err == nil {
-		r.fail(t, "schema_version", "missing")
+	if v := top.take("schema_version"); v == nil || v.value == "" {
+		top.missing("schema_version")
 	}
 	body := top.take("dag")
-	if body == nil && r.err == nil {
-		r.fail(t, "dag", "missing")
+	if body == nil {
+		top.missing("dag")
 	}
 	d := readDAG(r.object(body, "dag"))
 	d.SchemaVersion = version
@@ -79,11 +88,11 @@ func readDAG(f *fields) *openflow.DAG {
 	}
 	tasks := f.r.object(f.take("tasks"), f.at("tasks"))
 	for _, name := range tasks.o.keys {
-		d.Tasks = append(d.Tasks, readTask(name, f.r.object(tasks.take(name), tasks.at(name))))
+		d.Tasks = append(d.Tasks, readTask(name, f.r.object(tasks.take(name), tasks.at(name)), d.Parties))
 	}
 	sites := f.r.object(f.take("party_tasks"), f.at("party_tasks"))
 	for _, site := range sites.o.keys {
-		d.PartyTasks = append(d.PartyTasks, readPartyTasks(site, f.r.object(sites.take(site), sites.at(site))))
+		d.PartyTasks = append(d.PartyTasks, readPartyTasks(site, f.r.object(sites.take(site), sites.at(site)), d.Parties))
 	}
 	f.done()
 	return d
@@ -165,14 +174,16 @@ func checkEngineRun(f *fields, run map[string]any) {
 			_, err = wholeNumber(run[key])
 		case "memory":
 			_, err = memoryOf(run[key])
+		case "label":
 		default:
-			if !f.r.lenient && !slices.Contains(engineRunKeys, key) {
+			if f.r.lenient {
+				f.r.ignored.add(f.at("engine_run."+key), "")
+			} else if !slices.Contains(engineRunKeys, key) {
 				err = fmt.Errorf("unknown key %q", key)
 			}
 		}
 		if err != nil {
 			f.r.fail(f.t, f.at("engine_run."+key), "%v", err)
-			return
 		}
 	}
 }
@@ -220,36 +231,59 @@ func readNames(f *fields, key string) []openflow.TaskName {
 	return names
 }
 
-func readTask(name string, f *fields) openflow.Task {
+func readTask(name string, f *fields, parties []openflow.Party) openflow.Task {
 	t := openflow.Task{
 		Name: openflow.TaskName(name), Component: f.text("component_ref"), DependsOn: readNames(f, "dependent_tasks"),
 		Parameters: f.mapping("parameters"), Parties: readParties(f, "parties"), Stage: openflow.Stage(f.text("stage")),
 		Conf: readTaskConf(f.r.object(f.take("conf"), f.at("conf"))),
 	}
-	if t.Component == "" && f.r.err == nil {
-		f.r.fail(f.t, f.at("component_ref"), "missing")
+	if f.take("component_ref") == nil {
+		f.missing("component_ref")
 	}
+	t.Inputs = readInputs(f, parties)
+	if out := f.take("outputs"); out != nil && f.r.lenient { // read by the BFIA adapter only (§4.1.3)
+		f.r.ignored.add(f.at("outputs"), "outputs")
+	}
+	f.done()
+	return t
+}
+
+// readInputs reads the `inputs` of a task, or of what differs of it at some parties.
+func readInputs(f *fields, parties []openflow.Party) []openflow.Input {
+	var inputs []openflow.Input
 	in := f.r.object(f.take("inputs"), f.at("inputs"))
 	for _, kind := range []openflow.InputKind{openflow.InputData, openflow.InputModel} {
 		keys := f.r.object(in.take(string(kind)), in.at(string(kind)))
 		for _, key := range keys.o.keys {
 			input := openflow.Input{Kind: kind, Key: key}
 			if v := keys.take(key); v != nil {
-				input.Channels = readChannels(f.r.object(v, keys.at(key)))
+				input.Channels = readSources(f.r, v, keys.at(key), parties)
 			}
 			if len(input.Channels) > 0 {
-				t.Inputs = append(t.Inputs, input)
+				inputs = append(inputs, input)
 			}
 		}
 	}
 	in.take("parameters") // upstream ignores it, and real pipelines carry it (§4.1.3)
 	in.done()
-	f.take("outputs") // read by the BFIA adapter only (§4.1.3)
-	f.done()
-	return t
+	return inputs
 }
 
-func readChannels(f *fields) []openflow.Channel {
+// readSources reads what fills one input: an object by source, or a list of them, as clients send it for inputs of several
+// tables.
+func readSources(r *reader, t *tree, path string, parties []openflow.Party) []openflow.Channel {
+	list, ok := t.value.([]*tree)
+	if !ok {
+		return readChannels(r.object(t, path), parties)
+	}
+	var channels []openflow.Channel
+	for i, item := range list {
+		channels = append(channels, readChannels(r.object(item, fmt.Sprintf("%s[%d]", path, i)), parties)...)
+	}
+	return channels
+}
+
+func readChannels(f *fields, parties []openflow.Party) []openflow.Channel {
 	var channels []openflow.Channel
 	for _, source := range []openflow.Source{openflow.FromTask, openflow.FromDataWarehouse, openflow.FromModelWarehouse} {
 		v := f.take(string(source))
@@ -261,23 +295,25 @@ func readChannels(f *fields) []openflow.Channel {
 			list = []*tree{v}
 		}
 		for _, item := range list {
-			channels = append(channels, readChannel(source, f.r.object(item, f.at(string(source)))))
+			channels = append(channels, readChannel(source, f.r.object(item, f.at(string(source))), parties))
 		}
 	}
 	f.done()
 	return channels
 }
 
-func readChannel(source openflow.Source, f *fields) openflow.Channel {
+func readChannel(source openflow.Source, f *fields, parties []openflow.Party) openflow.Channel {
 	c := openflow.Channel{
 		Source: source, ProducerTask: openflow.TaskName(f.text("producer_task")), OutputKey: f.text("output_artifact_key"),
-		Parties: readParties(f, "parties"),
+		Parties: readChannelParties(f, parties),
 	}
 	f.take("output_artifact_type_alias")
 	switch source {
 	case openflow.FromDataWarehouse:
 		c.Namespace, c.Name, c.Job = f.text("namespace"), f.text("name"), openflow.JobID(f.text("job_id"))
-		f.take("dataset_id")
+		if f.take("dataset_id") != nil && f.r.lenient {
+			f.r.ignored.add(f.at("dataset_id"), "dataset_id")
+		}
 	case openflow.FromModelWarehouse:
 		if f.text("model_id") != "" {
 			c.Model = modelRef(f)
@@ -289,6 +325,38 @@ func readChannel(source openflow.Source, f *fields) openflow.Channel {
 	return c
 }
 
+// readChannelParties reads for whom a channel is: `parties`, or as FATE's older documents have it, `roles`, which mean
+// every party of the job in one of them. Of both, who is in both.
+func readChannelParties(f *fields, job []openflow.Party) []openflow.Party {
+	listed := readParties(f, "parties")
+	roles := f.list("roles")
+	if len(roles) == 0 {
+		return listed
+	}
+	var named []openflow.Role
+	for _, item := range roles {
+		role := openflow.Role(f.r.text(item, f.at("roles")))
+		if !slices.ContainsFunc(job, func(p openflow.Party) bool { return p.Role == role }) {
+			f.r.fail(item, f.at("roles"), "no party of the job is %q", clip(string(role)))
+		}
+		named = append(named, role)
+	}
+	among := job
+	if len(listed) > 0 {
+		among = listed
+	}
+	var parties []openflow.Party
+	for _, p := range among {
+		if slices.Contains(named, p.Role) {
+			parties = append(parties, p)
+		}
+	}
+	if len(parties) == 0 && !f.r.broken {
+		f.r.fail(f.t, f.at("roles"), "no party is in both roles and parties")
+	}
+	return parties
+}
+
 // modelRef reads a model's two names. A version that is not given is "0" (part 7 #42).
 func modelRef(f *fields) *openflow.ModelRef {
 	m := &openflow.ModelRef{ID: f.text("model_id"), Version: f.text("model_version")}
@@ -298,7 +366,7 @@ func modelRef(f *fields) *openflow.ModelRef {
 	return m
 }
 
-func readPartyTasks(site string, f *fields) openflow.PartyTasks {
+func readPartyTasks(site string, f *fields, parties []openflow.Party) openflow.PartyTasks {
 	pt := openflow.PartyTasks{
 		Site: site, Parties: readParties(f, "parties"), Conf: readTaskConf(f.r.object(f.take("conf"), f.at("conf"))),
 		Tasks: map[openflow.TaskName]openflow.TaskOverride{},
@@ -307,7 +375,7 @@ func readPartyTasks(site string, f *fields) openflow.PartyTasks {
 	for _, name := range tasks.o.keys {
 		o := f.r.object(tasks.take(name), tasks.at(name))
 		pt.Tasks[openflow.TaskName(name)] = openflow.TaskOverride{
-			Parameters: o.mapping("parameters"), Conf: readTaskConf(f.r.object(o.take("conf"), o.at("conf"))),
+			Parameters: o.mapping("parameters"), Conf: readTaskConf(f.r.object(o.take("conf"), o.at("conf"))), Inputs: readInputs(o, parties),
 		}
 		o.done()
 	}

@@ -149,22 +149,27 @@ func taskPairs(t openflow.Task) pairs {
 	p := pairs{{"component_ref", t.Component}}
 	p.put("dependent_tasks", t.DependsOn, len(t.DependsOn) > 0)
 	p.put("parameters", t.Parameters, t.Parameters != nil)
-	in := pairs{}
-	for _, kind := range []openflow.InputKind{openflow.InputData, openflow.InputModel} {
-		keys := pairs{}
-		for _, input := range t.Inputs {
-			if input.Kind == kind {
-				keys = append(keys, pair{input.Key, inputPairs(input)})
-			}
-		}
-		in.put(string(kind), keys, len(keys) > 0)
-	}
+	in := inputsPairs(t.Inputs)
 	p.put("inputs", in, len(in) > 0)
 	p.put("parties", EncodeParties(t.Parties), len(t.Parties) > 0)
 	conf := taskConfPairs(t.Conf)
 	p.put("conf", conf, len(conf) > 0)
 	p.put("stage", t.Stage, t.Stage != "")
 	return p
+}
+
+func inputsPairs(inputs []openflow.Input) pairs {
+	in := pairs{}
+	for _, kind := range []openflow.InputKind{openflow.InputData, openflow.InputModel} {
+		keys := pairs{}
+		for _, input := range inputs {
+			if input.Kind == kind {
+				keys = append(keys, pair{input.Key, inputPairs(input)})
+			}
+		}
+		in.put(string(kind), keys, len(keys) > 0)
+	}
+	return in
 }
 
 func inputPairs(in openflow.Input) pairs {
@@ -212,6 +217,8 @@ func partyTasksPairs(pt openflow.PartyTasks) pairs {
 		t.put("parameters", o.Parameters, o.Parameters != nil)
 		oc := taskConfPairs(o.Conf)
 		t.put("conf", oc, len(oc) > 0)
+		in := inputsPairs(o.Inputs)
+		t.put("inputs", in, len(in) > 0)
 		tasks = append(tasks, pair{string(name), t})
 	}
 	p.put("tasks", tasks, true)

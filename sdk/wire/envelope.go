@@ -26,6 +26,39 @@ type Problem struct {
 	Party   string `json:"party,omitempty"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
+
+	Mistakes []Mistake `json:"mistakes,omitempty"` // of a job that is refused
+}
+
+// Mistake is an openflow.Mistake on the wire, without the value that is wrong: whoever relays it may not be its author.
+type Mistake struct {
+	Code    string `json:"code"`
+	Subject string `json:"subject,omitempty"`
+	Party   string `json:"party,omitempty"`
+	Path    string `json:"path,omitempty"`
+	Message string `json:"message"`
+	Remedy  string `json:"remedy,omitempty"`
+}
+
+// EncodeMistakes renders the first openflow.MaxMistakes of a list.
+func EncodeMistakes(list []openflow.Mistake) []Mistake {
+	var out []Mistake
+	for _, m := range list[:min(len(list), openflow.MaxMistakes)] {
+		out = append(out, Mistake{string(m.Code), string(m.Subject), string(m.Party), m.Path, m.Message, m.Remedy})
+	}
+	return out
+}
+
+// DecodeMistakes is the inverse of EncodeMistakes; what a peer sends beyond the bound is left out.
+func DecodeMistakes(list []Mistake) []openflow.Mistake {
+	var out []openflow.Mistake
+	for _, m := range list[:min(len(list), openflow.MaxMistakes)] {
+		out = append(out, openflow.Mistake{
+			Code: openflow.Code(m.Code), Subject: openflow.Subject(m.Subject), Party: openflow.PartyID(m.Party), Path: m.Path,
+			Message: m.Message, Remedy: m.Remedy,
+		})
+	}
+	return out
 }
 
 // Wire codes that openflow sends or acts on.
@@ -153,6 +186,7 @@ func Failure(err error) Envelope {
 	e := asError(err)
 	p := &Problem{
 		Code: string(e.Code), Subject: string(e.Subject), Party: string(e.Party), Message: e.Message, Hint: e.Hint,
+		Mistakes: EncodeMistakes(e.Mistakes),
 	}
 	if p.Message == "" {
 		p.Message = string(e.Code)
@@ -171,6 +205,7 @@ func (e Envelope) Err() error {
 		return &openflow.Error{
 			Code: openflow.Code(e.Error.Code), Subject: openflow.Subject(e.Error.Subject),
 			Party: openflow.PartyID(e.Error.Party), Message: e.Error.Message, Hint: e.Error.Hint,
+			Mistakes: DecodeMistakes(e.Error.Mistakes),
 		}
 	}
 	known, ok := domainCodes[e.Code]

@@ -31,6 +31,7 @@ type JobRow struct {
 	ModelVersion       string          `json:"model_version"`
 	Parties            []PartyList     `json:"parties"`
 	Partners           []string        `json:"partners,omitempty"`
+	Pins               []Pin           `json:"pins,omitempty"` // ours: what the job reads here; where one job is asked for
 	PartyID            string          `json:"party_id"`
 	Priority           int             `json:"priority"`
 	Progress           int             `json:"progress"`
@@ -50,6 +51,51 @@ type JobRow struct {
 	UpdateTime         *int64          `json:"update_time"`
 	UserName           string          `json:"user_name"`
 	Warnings           []string        `json:"warnings"` // ours
+}
+
+// Pin is an input that a job keeps as it was when it was created at this site, in a JobRow of this site.
+type Pin struct {
+	TaskName  string `json:"task_name"`
+	Kind      string `json:"kind"`
+	InputKey  string `json:"input_key"` // empty: what a reader names in its parameters
+	Index     int    `json:"index"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+	JobID     string `json:"job_id,omitempty"` // whose output it is
+	ModelID   string `json:"model_id,omitempty"`
+	Version   string `json:"model_version,omitempty"`
+	Producer  string `json:"producer_task,omitempty"`
+	OutputKey string `json:"output_artifact_key,omitempty"`
+	Digest    string `json:"digest"` // SHA-256 of the rows or the model; empty for a table kept elsewhere
+	Count     *int64 `json:"count,omitempty"`
+}
+
+// Source names what is pinned, for people.
+func (p Pin) Source() string {
+	switch {
+	case p.ModelID != "":
+		return "model " + p.ModelID + " version " + p.Version + ", " + p.Producer + "." + p.OutputKey
+	case p.JobID != "":
+		return "job " + p.JobID + ", " + p.Producer + "." + p.OutputKey
+	}
+	return "table " + p.Namespace + "/" + p.Name
+}
+
+// EncodePins renders what a job keeps.
+func EncodePins(pins []openflow.Pin) []Pin {
+	out := make([]Pin, 0, len(pins))
+	for _, p := range pins {
+		row := Pin{
+			TaskName: string(p.Task), Kind: string(p.Kind), InputKey: p.InputKey, Index: p.Index, Namespace: p.Table.Namespace,
+			Name: p.Table.Name, JobID: string(p.SourceJob), ModelID: p.Model.ID, Version: p.Model.Version, Producer: string(p.Producer),
+			OutputKey: p.OutputKey, Digest: p.Object,
+		}
+		if p.Count >= 0 {
+			row.Count = &p.Count
+		}
+		out = append(out, row)
+	}
+	return out
 }
 
 // Millis renders t in milliseconds since the epoch; null for the zero time.

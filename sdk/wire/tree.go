@@ -199,15 +199,23 @@ func (t *tree) plain() any {
 	return t.value
 }
 
-// reader walks a tree and collects the first fault, so that decoding reads as a list of fields. In lenient mode keys
-// that nobody asked for are passed over, in strict mode they are the fault.
+// reader walks a tree and collects the faults, so that decoding reads as a list of fields. In lenient mode keys that
+// nobody asked for are passed over and noted, in strict mode they are faults.
 type reader struct {
-	lenient bool
-	err     error
+	lenient  bool
+	mistakes []openflow.Mistake
+	broken   bool // a value could not be read, so that what follows from it is not to be judged
+	ignored  ignored
 }
 
 func (r *reader) fail(t *tree, path, format string, args ...any) {
-	if r.err != nil {
+	r.broken = true
+	r.note(t, path, "", format, args...)
+}
+
+// note adds a mistake that spoils no value.
+func (r *reader) note(t *tree, path, remedy, format string, args ...any) {
+	if len(r.mistakes) > openflow.MaxMistakes {
 		return
 	}
 	where := path
@@ -217,7 +225,9 @@ func (r *reader) fail(t *tree, path, format string, args ...any) {
 	if t != nil && t.line > 0 {
 		where += fmt.Sprintf(" (line %d)", t.line)
 	}
-	r.err = openflow.Errorf(openflow.CodeInvalid, "%s: %s", where, fmt.Sprintf(format, args...))
+	r.mistakes = append(r.mistakes, openflow.Mistake{
+		Code: openflow.CodeInvalid, Path: where, Message: fmt.Sprintf(format, args...), Remedy: remedy,
+	})
 }
 
 // fields is the object under decoding: keys are taken from it one by one, done complains about the rest.
@@ -227,6 +237,7 @@ type fields struct {
 	o    *object
 	path string
 	used map[string]bool
+	bad  bool // it is no object
 }
 
 // object starts reading t as an object. Null counts as an empty one, as pydantic models with defaults have it.
@@ -238,6 +249,7 @@ func (r *reader) object(t *tree, path string) *fields {
 	o, ok := t.value.(*object)
 	if !ok {
 		r.fail(t, path, "expected an object, found %s", kindOf(t))
+		f.bad = true
 		return f
 	}
 	f.o = o
@@ -261,15 +273,23 @@ func (f *fields) take(key string) *tree {
 	return v
 }
 
+// done judges the keys that nobody has taken.
 func (f *fields) done() {
-	if f.r.lenient {
-		return
-	}
 	for _, k := range f.o.keys {
-		if !f.used[k] {
-			f.r.fail(f.o.values[k], f.at(k), "unknown key %q", k)
-			return
+		switch {
+		case f.used[k]:
+		case !f.r.lenient:
+			f.r.note(f.o.values[k], f.at(k), remedyFor(k), "unknown key %q", k)
+		case f.o.values[k].value != nil:
+			f.r.ignored.add(f.at(k), k)
 		}
+	}
+}
+
+// missing notes that a key is needed and not there.
+func (f *fields) missing(key string) {
+	if !f.bad {
+		f.r.fail(f.t, f.at(key), "missing")
 	}
 }
 

@@ -34,7 +34,7 @@ func (a *API) submit(r *http.Request) (any, error) {
 	if err := a.Space(); err != nil {
 		return nil, err
 	}
-	dag, err := wire.ReceiveDAG(b.DAG)
+	dag, warnings, err := wire.ReceiveSubmission(b.DAG)
 	if err != nil {
 		return nil, openflow.About(openflow.AboutJob, err)
 	}
@@ -43,6 +43,7 @@ func (a *API) submit(r *http.Request) (any, error) {
 	}
 	answer, err := a.Jobs.SubmitJob(r.Context(), openflow.Submission{
 		DAG: dag, IdempotencyKey: b.IdempotencyKey, UserName: r.Header.Get(wire.UserHeader),
+		Warnings: warnings,
 	})
 	if err != nil {
 		return nil, err
@@ -52,7 +53,8 @@ func (a *API) submit(r *http.Request) (any, error) {
 	}}, nil
 }
 
-// queryJobs answers the rows of this site; none, or no filter, is not found.
+// queryJobs answers the rows of this site; none, or no filter, is not found. Where one job is asked for, its rows tell what
+// it reads here.
 //
 // Spec: fate-flow-api §1.1 #2.
 func (a *API) queryJobs(r *http.Request) (any, error) {
@@ -75,7 +77,18 @@ func (a *API) queryJobs(r *http.Request) (any, error) {
 	if len(jobs) == 0 {
 		return nil, noJob(q.Get("job_id"))
 	}
-	return encodeJobs(jobs, q.Get("fields") != "short")
+	rows, err := encodeJobs(jobs, q.Get("fields") != "short")
+	if err != nil || f.ID == "" {
+		return rows, err
+	}
+	for i, j := range jobs {
+		pins, err := a.Catalogue.Pins(r.Context(), j.Key())
+		if err != nil {
+			return nil, err
+		}
+		rows[i].Pins = wire.EncodePins(pins)
+	}
+	return rows, nil
 }
 
 // pageLimit bounds answers of queries that the specification does not page (part 7 #6).

@@ -224,6 +224,12 @@ type display struct {
 	Total    *int64          `json:"total"`
 }
 
+// jobOf names the row of a task's job. What a job's outputs show is what the job has read, also when a name stands for
+// something else meanwhile.
+func jobOf(t openflow.TaskRecord) openflow.JobKey {
+	return openflow.JobKey{Scheduler: t.Scheduler, Job: t.Key.Job, Party: t.Key.Party}
+}
+
 // displayOutput shows the first rows of the output tables of a task, without an envelope.
 //
 // Spec: fate-flow-api §1.3 #22.
@@ -238,7 +244,7 @@ func (a *API) displayOutput(r *http.Request) (any, error) {
 	}
 	shown := map[string][]display{}
 	for _, o := range outputs {
-		rec, err := a.Catalogue.Table(r.Context(), o.Table)
+		rec, err := a.Catalogue.TableOf(r.Context(), jobOf(t), o.Table)
 		if err != nil {
 			return nil, openflow.About(openflow.AboutTable, err)
 		}

@@ -29,7 +29,9 @@ type Store interface {
 	LatestOutputs(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, p openflow.Party, task openflow.TaskName) ([]openflow.OutputRecord, error)
 	OutputsOfTable(ctx context.Context, n openflow.TableName) ([]openflow.OutputRecord, error)
 	SaveOutput(ctx context.Context, o openflow.OutputRecord, t *openflow.TableRecord) error
-	Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error)
+	// TableOf is a table as a job has it: pinned at the job's creation, or as it is now.
+	TableOf(ctx context.Context, k openflow.JobKey, n openflow.TableName) (openflow.TableRecord, error)
+	Pins(ctx context.Context, k openflow.JobKey) ([]openflow.Pin, error)
 	SaveModel(ctx context.Context, m openflow.ModelRecord) error
 	Model(ctx context.Context, modelID, version string, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
 	AppendMetrics(ctx context.Context, k openflow.TaskKey, metrics []openflow.MetricRecord) error

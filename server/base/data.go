@@ -44,6 +44,11 @@ func (a *API) trackingQuery(r *http.Request) (any, error) {
 	if job != t.Key.Job && !fromWarehouse(t, job) {
 		return nil, openflow.Errorf(openflow.CodePermission, "%s has no input from job %s", t.Key, job)
 	}
+	if job != t.Key.Job {
+		if infos, err := a.pinnedOutputs(r, job, openflow.TaskName(q.Get("task_name")), q.Get("output_key")); err != nil || len(infos) > 0 {
+			return infos, err
+		}
+	}
 	outputs, err := a.Store.LatestOutputs(r.Context(), t.Scheduler, job, t.Key.Party, openflow.TaskName(q.Get("task_name")))
 	if err != nil {
 		return nil, openflow.About(openflow.AboutTask, err)
@@ -53,7 +58,7 @@ func (a *API) trackingQuery(r *http.Request) (any, error) {
 		if o.OutputKey != q.Get("output_key") {
 			continue
 		}
-		rec, err := a.Store.Table(r.Context(), o.Table)
+		rec, err := a.Store.TableOf(r.Context(), jobOf(t), o.Table)
 		if err != nil {
 			return nil, openflow.About(openflow.AboutTable, err)
 		}
@@ -64,6 +69,46 @@ func (a *API) trackingQuery(r *http.Request) (any, error) {
 			"task %q of job %s has no output %q here", q.Get("task_name"), job, q.Get("output_key")))
 	}
 	return infos, nil
+}
+
+// pinnedOutputs are the outputs of a task of another job that the job of this run has kept since its creation; none for a
+// job of before pins.
+func (a *API) pinnedOutputs(r *http.Request, source openflow.JobID, producer openflow.TaskName, key string) ([]wire.TableInfo, error) {
+	t := task(r)
+	pins, err := a.Store.Pins(r.Context(), jobOf(t))
+	if err != nil {
+		return nil, openflow.About(openflow.AboutTask, err)
+	}
+	var infos []wire.TableInfo
+	for _, p := range pins {
+		if p.Task == t.Key.Task && p.SourceJob == source && p.Producer == producer && p.OutputKey == key {
+			infos = append(infos, wire.EncodeTable(p.Record(), tablePath(p.Table)+"&"+url.Values{pinParam: {p.Object}}.Encode()))
+		}
+	}
+	return infos, nil
+}
+
+// pinParam names the object that a path to a pinned table means, since a job may know a name in two states: as it is, and as
+// another job had it.
+const pinParam = "object"
+
+func jobOf(t openflow.TaskRecord) openflow.JobKey {
+	return openflow.JobKey{Scheduler: t.Scheduler, Job: t.Key.Job, Party: t.Key.Party}
+}
+
+// pinned finds the table that a run's job has kept, by name and object.
+func (a *API) pinned(r *http.Request, n openflow.TableName, object string) (openflow.TableRecord, error) {
+	t := task(r)
+	pins, err := a.Store.Pins(r.Context(), jobOf(t))
+	if err != nil {
+		return openflow.TableRecord{}, openflow.About(openflow.AboutTask, err)
+	}
+	for _, p := range pins {
+		if p.Task == t.Key.Task && p.Kind == openflow.InputData && p.Table == n && p.Object == object {
+			return p.Record(), nil
+		}
+	}
+	return openflow.TableRecord{}, openflow.About(openflow.AboutTable, openflow.Errorf(openflow.CodeNotFound, "%s has no input %s", t.Key, n))
 }
 
 func fromWarehouse(t openflow.TaskRecord, job openflow.JobID) bool {
@@ -82,14 +127,21 @@ func tablePath(n openflow.TableName) string {
 }
 
 // readable returns a table that the run may read: one that its own parameters or channels name, or one that a task of
-// the same job at the same party made or took over.
+// the same job at the same party made or took over. A table that the job has pinned is as it was at the job's creation.
 func (a *API) readable(r *http.Request, n openflow.TableName) (openflow.TableRecord, error) {
 	t := task(r)
-	job, err := a.Store.Job(r.Context(), openflow.JobKey{Scheduler: t.Scheduler, Job: t.Key.Job, Party: t.Key.Party})
+	job, err := a.Store.Job(r.Context(), jobOf(t))
 	if err != nil {
 		return openflow.TableRecord{}, openflow.About(openflow.AboutJob, err)
 	}
 	allowed := slices.Contains(job.DAG.Tables(t.Key.Party), n)
+	if !allowed {
+		pins, err := a.Store.Pins(r.Context(), jobOf(t))
+		if err != nil {
+			return openflow.TableRecord{}, openflow.About(openflow.AboutTask, err)
+		}
+		allowed = slices.ContainsFunc(pins, func(p openflow.Pin) bool { return p.Kind == openflow.InputData && p.Table == n })
+	}
 	if !allowed {
 		outputs, err := a.Store.OutputsOfTable(r.Context(), n)
 		if err != nil {
@@ -107,7 +159,7 @@ func (a *API) readable(r *http.Request, n openflow.TableName) (openflow.TableRec
 		return openflow.TableRecord{}, openflow.About(openflow.AboutTable,
 			openflow.Errorf(openflow.CodeNotFound, "%s has no input %s", t.Key, n))
 	}
-	rec, err := a.Store.Table(r.Context(), n)
+	rec, err := a.Store.TableOf(r.Context(), jobOf(t), n)
 	return rec, openflow.About(openflow.AboutTable, err)
 }
 
@@ -124,7 +176,14 @@ func (a *API) madeFor(r *http.Request, t openflow.TaskRecord, o openflow.OutputR
 // table streams the rows of a table.
 func (a *API) table(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	rec, err := a.readable(r, openflow.TableName{Namespace: q.Get("namespace"), Name: q.Get("name")})
+	name := openflow.TableName{Namespace: q.Get("namespace"), Name: q.Get("name")}
+	read := a.readable
+	if object := q.Get(pinParam); object != "" {
+		read = func(r *http.Request, n openflow.TableName) (openflow.TableRecord, error) {
+			return a.pinned(r, n, object)
+		}
+	}
+	rec, err := read(r, name)
 	if err == nil && rec.Object == "" {
 		err = openflow.About(openflow.AboutTable, openflow.Errorf(openflow.CodeNotFound, "table %s has no rows here", rec.Name))
 	}

@@ -71,7 +71,7 @@ func (o *origins) ofTask(ctx context.Context, t openflow.TaskRecord) error {
 
 func (o *origins) ofChannel(ctx context.Context, t openflow.TaskRecord, c openflow.Channel) error {
 	if c.Source == openflow.FromDataWarehouse && c.Name != "" {
-		return o.ofTable(ctx, openflow.TableName{Namespace: c.Namespace, Name: c.Name})
+		return o.ofTable(ctx, jobOf(t), openflow.TableName{Namespace: c.Namespace, Name: c.Name})
 	}
 	job := c.Job
 	if job == "" {
@@ -85,7 +85,7 @@ func (o *origins) ofChannel(ctx context.Context, t openflow.TaskRecord, c openfl
 		if out.OutputKey != c.OutputKey {
 			continue
 		}
-		if err := o.ofTable(ctx, out.Table); err != nil {
+		if err := o.ofTable(ctx, jobOf(t), out.Table); err != nil {
 			return err
 		}
 	}
@@ -94,8 +94,8 @@ func (o *origins) ofChannel(ctx context.Context, t openflow.TaskRecord, c openfl
 
 // ofTable adds a table from outside itself, and what a table that a task made comes from. A task that reads nothing makes its
 // table from outside.
-func (o *origins) ofTable(ctx context.Context, n openflow.TableName) error {
-	rec, err := o.store.Table(ctx, n)
+func (o *origins) ofTable(ctx context.Context, job openflow.JobKey, n openflow.TableName) error {
+	rec, err := o.store.TableOf(ctx, job, n)
 	if err != nil {
 		return openflow.About(openflow.AboutTable, err)
 	}

@@ -198,17 +198,32 @@ func (a *API) modelDownload(w http.ResponseWriter, r *http.Request) {
 		reply.Error(a.Log, w, r, openflow.Errorf(openflow.CodePermission, "%s reads models of its own party only", t.Key))
 		return
 	}
-	err := a.mayReadModel(r, q.Get("model_id"), q.Get("model_version"))
-	var m openflow.ModelRecord
-	if err == nil {
-		m, err = a.Store.Model(r.Context(), q.Get("model_id"), q.Get("model_version"), t.Key.Party,
-			openflow.TaskName(q.Get("task_name")), q.Get("output_key"))
-	}
+	ref := openflow.ModelRef{ID: q.Get("model_id"), Version: q.Get("model_version")}
+	object, err := a.modelObject(r, ref, openflow.TaskName(q.Get("task_name")), q.Get("output_key"))
 	if err != nil {
 		reply.Error(a.Log, w, r, openflow.About(openflow.AboutModel, err))
 		return
 	}
-	a.stream(w, r, m.Object, "application/x-tar")
+	a.stream(w, r, object, "application/x-tar")
+}
+
+// modelObject finds a model that the run may read: as its job has pinned it, otherwise as it is now.
+func (a *API) modelObject(r *http.Request, ref openflow.ModelRef, producer openflow.TaskName, key string) (string, error) {
+	if err := a.mayReadModel(r, ref.ID, ref.Version); err != nil {
+		return "", err
+	}
+	t := task(r)
+	pins, err := a.Store.Pins(r.Context(), jobOf(t))
+	if err != nil {
+		return "", err
+	}
+	for _, p := range pins {
+		if p.Kind == openflow.InputModel && p.Task == t.Key.Task && p.Model == ref && p.Producer == producer && p.OutputKey == key {
+			return p.Object, nil
+		}
+	}
+	m, err := a.Store.Model(r.Context(), ref.ID, ref.Version, t.Key.Party, producer, key)
+	return m.Object, err
 }
 
 func (a *API) mayReadModel(r *http.Request, id, version string) error {

@@ -39,6 +39,9 @@ type Inputs struct {
 	Data   map[string]*tables.Frame
 	Multi  map[string][]Produced // for inputs with several tables
 	Models map[string]any        // encoded as JSON
+
+	Unwritten       []string // data inputs that the job fills from a task which has written nothing
+	UnwrittenModels []string // model inputs, likewise
 }
 
 // Produced is a table with the name of the task that made it.

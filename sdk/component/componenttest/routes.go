@@ -173,7 +173,7 @@ func (n *Node) getModel(w http.ResponseWriter, r *http.Request, _ openflow.Execu
 	data, ok := n.models[modelKey(q.Get("role"), q.Get("party_id"), q.Get("task_name"), q.Get("output_key"))]
 	n.mu.Unlock()
 	if !ok {
-		answer(w, 5008, "No found model", nil)
+		answer(w, 2005, "No found model", nil)
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-tar")

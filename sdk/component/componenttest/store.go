@@ -60,6 +60,12 @@ func (n *Node) storeInputs(k openflow.TaskKey, in Inputs) (data, models map[stri
 		n.mu.Unlock()
 		models[name] = map[string]any{"producer_task": "before_" + name, "output_artifact_key": "output_model"}
 	}
+	for _, name := range in.Unwritten {
+		data[name] = map[string]any{"producer_task": "before_" + name, "output_artifact_key": "nothing"}
+	}
+	for _, name := range in.UnwrittenModels {
+		models[name] = map[string]any{"producer_task": "before_" + name, "output_artifact_key": "nothing"}
+	}
 	return data, models
 }
 

@@ -1,0 +1,57 @@
+// Package jobcheck finds out what is wrong with a job before it runs, from what components say of themselves.
+//
+// Everything here is pure. A [Site] knows the descriptions of its components; [Site.Check] compares a job with them.
+package jobcheck
+
+import (
+	"slices"
+
+	"openflow"
+)
+
+// Component is the part of a component's document that jobs are checked against. It decodes from that document.
+//
+// Spec: fate-components §1.1, §1.2; Needs and the last members of Artifact are ours.
+type Component struct {
+	Roles      []openflow.Role                            `json:"roles"`
+	Parameters map[string]Parameter                       `json:"parameters"`
+	Inputs     map[openflow.InputKind]map[string]Artifact `json:"input_artifacts"`
+	Outputs    map[openflow.InputKind]map[string]Artifact `json:"output_artifacts"`
+	Needs      []Need                                     `json:"needs"`
+}
+
+// Parameter is one setting of a component.
+type Parameter struct {
+	Optional bool   `json:"optional"`
+	Schema   Schema `json:"type_meta"`
+}
+
+// Artifact is an input or output of a component.
+type Artifact struct {
+	Optional bool             `json:"optional"`
+	Multi    bool             `json:"is_multi"`
+	Stages   []openflow.Stage `json:"stages"`
+	Roles    []openflow.Role  `json:"roles"`
+
+	Labelled  []openflow.Role `json:"labelled"`   // whose table must have a label column
+	LabelName string          `json:"label_name"` // the parameter that names that column
+	Like      string          `json:"like"`       // of an output: the data input whose columns it has
+}
+
+func (a Artifact) active(s openflow.TaskSpec, role openflow.Role) bool {
+	return slices.Contains(a.Stages, s.Stage) && slices.Contains(a.Roles, role)
+}
+
+// Need is how many parties of a role a task must have.
+type Need struct {
+	Role   openflow.Role    `json:"role"`
+	Min    int              `json:"min"`
+	Max    int              `json:"max"`    // 0: any number
+	Stages []openflow.Stage `json:"stages"` // empty: all
+}
+
+// metricKind is the output that every component has wherever it runs.
+const metricKind openflow.InputKind = "metric"
+
+// stages is where a component runs at all: its metrics are active wherever it is.
+func (c Component) stages() []openflow.Stage { return c.Outputs[metricKind]["metric"].Stages }

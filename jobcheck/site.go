@@ -1,0 +1,360 @@
+package jobcheck
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"openflow"
+)
+
+// Site is what one site knows when it checks a job.
+type Site struct {
+	Self       openflow.PartyID
+	Components map[string]Component
+	// Labels tells of a table here: the name of its label column, empty for none, and whether it has a column of some other
+	// name. known is false for a table that the site does not know.
+	Labels func(t openflow.TableName) (label string, has func(column string) bool, known bool)
+}
+
+// Check compares what these parties do in a job with the components of this site. A component that this site lacks is a
+// mistake only where this site itself is to run it: the others have their own. What several parties have in common is told
+// once. The warnings name what has no effect.
+func (s Site) Check(d *openflow.DAG, parties []openflow.Party) (mistakes []openflow.Mistake, warnings []string) {
+	all := &findings{known: map[openflow.Mistake]int{}}
+	for _, p := range parties {
+		v := &view{site: s, dag: d, party: p, found: all, specs: map[openflow.TaskName]openflow.TaskSpec{}}
+		for _, spec := range d.ForParty(p) {
+			v.specs[spec.Name] = spec
+		}
+		for _, t := range d.Tasks {
+			if spec, ok := v.specs[t.Name]; ok {
+				v.task(spec)
+			}
+		}
+	}
+	return all.mistakes(parties), all.warnings
+}
+
+// findings collects mistakes of several parties, each once.
+type findings struct {
+	list     []finding
+	known    map[openflow.Mistake]int // where in the list
+	warnings []string
+}
+
+type finding struct {
+	mistake openflow.Mistake
+	task    []openflow.Party // who takes part in the task
+	at      []openflow.Party // who has the mistake
+}
+
+func (f *findings) add(m openflow.Mistake, task []openflow.Party, at openflow.Party) {
+	i, known := f.known[m]
+	if !known {
+		i = len(f.list)
+		f.known[m] = i
+		f.list = append(f.list, finding{mistake: m, task: task})
+	}
+	f.list[i].at = append(f.list[i].at, at)
+}
+
+func (f *findings) warn(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if !slices.Contains(f.warnings, text) && len(f.warnings) < openflow.MaxMistakes {
+		f.warnings = append(f.warnings, text)
+	}
+}
+
+// mistakes names the parties of what not all that were looked at have in common.
+func (f *findings) mistakes(looked []openflow.Party) []openflow.Mistake {
+	among := make(map[openflow.Party]bool, len(looked))
+	for _, p := range looked {
+		among[p] = true
+	}
+	var list []openflow.Mistake
+	for _, found := range f.list {
+		concerned := 0
+		for _, p := range found.task {
+			if among[p] {
+				concerned++
+			}
+		}
+		m := found.mistake
+		if len(found.at) < concerned && m.Party == "" {
+			names := make([]string, len(found.at))
+			for i, p := range found.at {
+				names[i] = p.String()
+			}
+			m.Message += " at " + strings.Join(names, ", ")
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// view is a job as one party runs it.
+type view struct {
+	site  Site
+	dag   *openflow.DAG
+	party openflow.Party
+	specs map[openflow.TaskName]openflow.TaskSpec
+	found *findings
+}
+
+func (v *view) wrong(s openflow.TaskSpec, path, remedy, format string, args ...any) {
+	v.add(s, openflow.Mistake{Path: "dag.tasks." + string(s.Name) + path, Message: fmt.Sprintf(format, args...), Remedy: remedy})
+}
+
+func (v *view) add(s openflow.TaskSpec, m openflow.Mistake) {
+	m.Code, m.Subject = openflow.CodeInvalid, openflow.AboutTask
+	v.found.add(m, s.Parties, v.party)
+}
+
+func (v *view) task(s openflow.TaskSpec) {
+	c, ok := v.site.Components[s.Component]
+	if !ok {
+		if v.party.ID == v.site.Self {
+			v.add(s, openflow.Mistake{Party: v.site.Self, Path: "dag.tasks." + string(s.Name) + ".component_ref",
+				Message: fmt.Sprintf("no component %q at this site", s.Component), Remedy: "it has: " + listed(v.site.Components)})
+		}
+		return
+	}
+	if !slices.Contains(c.Roles, v.party.Role) {
+		v.wrong(s, ".parties", fmt.Sprintf("leave %s out of the task's parties", v.party.Role),
+			"component %q has no part for a party in the role %s", s.Component, v.party.Role)
+		return
+	}
+	if !slices.Contains(c.stages(), s.Stage) {
+		v.wrong(s, ".stage", fmt.Sprintf("its stages are %v; set the task's stage", c.stages()),
+			"component %q does not run in stage %q", s.Component, s.Stage)
+		return
+	}
+	v.needs(s, c)
+	v.parameters(s, c)
+	v.inputs(s, c)
+}
+
+// needs checks who takes part.
+func (v *view) needs(s openflow.TaskSpec, c Component) {
+	for _, n := range c.Needs {
+		if len(n.Stages) > 0 && !slices.Contains(n.Stages, s.Stage) {
+			continue
+		}
+		count := 0
+		for _, p := range s.Parties {
+			if p.Role == n.Role {
+				count++
+			}
+		}
+		switch {
+		case count < n.Min:
+			v.wrong(s, ".parties", "name them in the task's parties, or in dag.parties", "component %q needs %s, and the task has %d",
+				s.Component, counted(n), count)
+		case n.Max > 0 && count > n.Max:
+			v.wrong(s, ".parties", "", "component %q takes %s, and the task has %d", s.Component, counted(n), count)
+		}
+	}
+}
+
+func counted(n Need) string {
+	switch {
+	case n.Max == n.Min:
+		return fmt.Sprintf("exactly %d %s", n.Min, n.Role)
+	case n.Max == 0:
+		return fmt.Sprintf("at least %d %s", n.Min, n.Role)
+	}
+	return fmt.Sprintf("%d to %d %s", n.Min, n.Max, n.Role)
+}
+
+func (v *view) parameters(s openflow.TaskSpec, c Component) {
+	for _, name := range slices.Sorted(maps.Keys(c.Parameters)) {
+		p, value := c.Parameters[name], s.Parameters[name]
+		path := v.origin(s, name) + ".parameters." + name
+		if value == nil {
+			if !p.Optional {
+				v.add(s, openflow.Mistake{Path: path, Message: "required by component " + s.Component,
+					Remedy: "set it there, or for single parties in dag.party_tasks"})
+			}
+			continue
+		}
+		faults, ignored := p.Schema.check(value)
+		for _, f := range faults {
+			v.add(s, openflow.Mistake{Path: path + f.path, Message: f.want, Found: f.found})
+		}
+		for _, member := range ignored {
+			v.found.warn("%s%s: component %q has no such parameter; it is ignored", path, member, s.Component)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Parameters)) {
+		if _, known := c.Parameters[name]; !known {
+			v.found.warn("%s: component %q has no parameter %q; it is ignored", v.origin(s, name), s.Component, name)
+		}
+	}
+}
+
+// origin is the place of the document where this party's value of a parameter was set: the last override that has it,
+// otherwise the task.
+func (v *view) origin(s openflow.TaskSpec, name string) string {
+	path := "dag.tasks." + string(s.Name)
+	for _, pt := range v.dag.PartyTasks {
+		if _, sets := pt.Tasks[s.Name].Parameters[name]; sets && slices.Contains(pt.Parties, v.party) {
+			path = "dag.party_tasks." + pt.Site + ".tasks." + string(s.Name)
+		}
+	}
+	return path
+}
+
+func (v *view) inputs(s openflow.TaskSpec, c Component) {
+	bound := map[openflow.InputKind]map[string]bool{openflow.InputData: {}, openflow.InputModel: {}}
+	for _, in := range s.Inputs {
+		path := fmt.Sprintf(".inputs.%s.%s", in.Kind, in.Key)
+		a, known := c.Inputs[in.Kind][in.Key]
+		switch {
+		case !known:
+			v.wrong(s, path, remedyOf(in.Kind, "input", c.Inputs[in.Kind]), "component %q has no %s input %q", s.Component, in.Kind, in.Key)
+			continue
+		case !a.active(s, v.party.Role):
+			v.found.warn("dag.tasks.%s%s: it has no effect at %s in stage %s", s.Name, path, v.party, s.Stage)
+			continue
+		case len(in.Channels) > 1 && !a.Multi:
+			v.wrong(s, path, "say with parties for whom each is", "it takes one channel, and has %d", len(in.Channels))
+		}
+		bound[in.Kind][in.Key] = true
+		for _, ch := range in.Channels {
+			v.channel(s, path, in.Kind, a, ch)
+			v.label(s, c, path, a, in.Kind, ch)
+		}
+	}
+	for _, kind := range []openflow.InputKind{openflow.InputData, openflow.InputModel} {
+		for _, key := range slices.Sorted(maps.Keys(c.Inputs[kind])) {
+			a := c.Inputs[kind][key]
+			if a.active(s, v.party.Role) && !a.Optional && !bound[kind][key] {
+				v.wrong(s, fmt.Sprintf(".inputs.%s.%s", kind, key), "give it a channel that reaches every party which needs it",
+					"component %q requires this input, and nothing fills it", s.Component)
+			}
+		}
+	}
+}
+
+// channel checks that the producer has what a channel takes, at this party. What an optional input takes may be missing
+// when the job runs: then it is dropped.
+func (v *view) channel(s openflow.TaskSpec, path string, kind openflow.InputKind, a Artifact, ch openflow.Channel) {
+	if ch.Source != openflow.FromTask {
+		return
+	}
+	path += "." + string(ch.Source)
+	producer, takesPart := v.specs[ch.ProducerTask]
+	if !takesPart {
+		if !a.Optional {
+			v.wrong(s, path, "take it from a task of the same parties", "task %q has no output here, because it is not run here", ch.ProducerTask)
+		}
+		return
+	}
+	c, known := v.site.Components[producer.Component]
+	if !known {
+		return
+	}
+	out, has := c.Outputs[kind][ch.OutputKey]
+	switch {
+	case !has:
+		v.wrong(s, path+".output_artifact_key", remedyOf(kind, "output", c.Outputs[kind]), "component %q of task %q has no %s output %q",
+			producer.Component, producer.Name, kind, ch.OutputKey)
+	case a.Optional:
+	case !out.active(producer, v.party.Role):
+		v.wrong(s, path+".output_artifact_key", "", "task %q writes no %q as %s in stage %s", producer.Name, ch.OutputKey, v.party.Role, producer.Stage)
+	case v.neverWritten(producer, out, 0):
+		v.wrong(s, path, fmt.Sprintf("fill the input %q of task %s, or take it from another task", out.Like, producer.Name),
+			"required, and task %q writes no %q without its input %q", producer.Name, ch.OutputKey, out.Like)
+	}
+}
+
+// neverWritten reports whether an optional output passes on an input that nothing fills.
+func (v *view) neverWritten(s openflow.TaskSpec, out Artifact, depth int) bool {
+	if !out.Optional || out.Like == "" {
+		return false
+	}
+	in, bound := inputOf(s, out.Like)
+	if !bound {
+		return true
+	}
+	if len(in.Channels) != 1 || in.Channels[0].Source != openflow.FromTask || depth > len(v.specs) {
+		return false
+	}
+	up, here := v.specs[in.Channels[0].ProducerTask]
+	if !here {
+		return true
+	}
+	next, known := v.site.Components[up.Component].Outputs[openflow.InputData][in.Channels[0].OutputKey]
+	return known && v.neverWritten(up, next, depth+1)
+}
+
+func inputOf(s openflow.TaskSpec, key string) (openflow.Input, bool) {
+	i := slices.IndexFunc(s.Inputs, func(in openflow.Input) bool { return in.Kind == openflow.InputData && in.Key == key })
+	if i < 0 {
+		return openflow.Input{}, false
+	}
+	return s.Inputs[i], true
+}
+
+// label checks that a table which must have a label column has one, where the table can be followed to one of this site.
+func (v *view) label(s openflow.TaskSpec, c Component, path string, a Artifact, kind openflow.InputKind, ch openflow.Channel) {
+	if kind != openflow.InputData || !slices.Contains(a.Labelled, v.party.Role) || v.party.ID != v.site.Self || v.site.Labels == nil {
+		return
+	}
+	name, followed := v.table(ch, 0)
+	if !followed {
+		return
+	}
+	label, has, known := v.site.Labels(name)
+	if !known {
+		return
+	}
+	if a.LabelName == "" {
+		if label == "" {
+			v.wrong(s, path, "upload the table again and name its label column", "table %s has no label column", name)
+		}
+		return
+	}
+	wanted, _ := s.Parameters[a.LabelName].(string)
+	if wanted = cmp.Or(wanted, defaultLabel); wanted != label && !has(wanted) {
+		v.wrong(s, path, "name its column of labels in the parameter "+a.LabelName, "table %s has no such column of labels", name)
+	}
+}
+
+// defaultLabel is what components call the column of labels that they write.
+const defaultLabel = "label"
+
+// table follows a channel to the table of this site that it begins at, as far as columns stay the same.
+func (v *view) table(ch openflow.Channel, depth int) (openflow.TableName, bool) {
+	if ch.Source == openflow.FromDataWarehouse && ch.Name != "" {
+		return openflow.TableName{Namespace: ch.Namespace, Name: ch.Name}, true
+	}
+	up, here := v.specs[ch.ProducerTask]
+	if ch.Source != openflow.FromTask || !here || depth > len(v.specs) {
+		return openflow.TableName{}, false
+	}
+	if name, reads := up.Reads(); reads {
+		return name, true
+	}
+	out, known := v.site.Components[up.Component].Outputs[openflow.InputData][ch.OutputKey]
+	if !known || out.Like == "" {
+		return openflow.TableName{}, false
+	}
+	in, bound := inputOf(up, out.Like)
+	if !bound || len(in.Channels) != 1 {
+		return openflow.TableName{}, false
+	}
+	return v.table(in.Channels[0], depth+1)
+}
+
+func remedyOf(kind openflow.InputKind, what string, has map[string]Artifact) string {
+	if len(has) == 0 {
+		return fmt.Sprintf("it has no %s %ss", kind, what)
+	}
+	return fmt.Sprintf("its %s %ss: %s", kind, what, listed(has))
+}
+
+func listed[T any](m map[string]T) string { return strings.Join(slices.Sorted(maps.Keys(m)), ", ") }

@@ -1,0 +1,100 @@
+package openflow
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Mistake is one thing that is wrong with a job, found before anything runs.
+type Mistake struct {
+	Code    Code
+	Subject Subject // what kind of thing is wrong; may be empty
+	Party   PartyID // whose check has found it; empty: everybody's would
+	Path    string  // in the document, such as "dag.tasks.psi_0.inputs.data.input_data"
+	Message string  // what is wrong; it says nothing of rows, ids and columns, so every party of the job may read it
+	Found   string  // the value that is wrong, for whoever wrote it; may be empty
+	Remedy  string  // what to do about it; may be empty
+}
+
+// String renders "path: message, found "value" (remedy)".
+func (m Mistake) String() string {
+	e := m.text()
+	if m.Remedy != "" {
+		e += " (" + m.Remedy + ")"
+	}
+	return e
+}
+
+func (m Mistake) text() string {
+	text := m.public()
+	if m.Found != "" {
+		text += ", found " + m.Found
+	}
+	return text
+}
+
+// public is what other parties may read: without the value, which may be one party's own parameter.
+func (m Mistake) public() string {
+	if m.Path == "" {
+		return m.Message
+	}
+	return m.Path + ": " + m.Message
+}
+
+// MaxMistakes is how many mistakes one answer lists.
+const MaxMistakes = 100
+
+// Refusal is the one error that lists mistakes, each on a line of its own; nil for none. What other parties may read of it
+// leaves out the values. Its code and subject are those that all mistakes share, otherwise CodeInvalid about the job.
+func Refusal(mistakes []Mistake) error {
+	if len(mistakes) == 0 {
+		return nil
+	}
+	e := &Error{Code: mistakes[0].Code, Subject: mistakes[0].Subject, Party: mistakes[0].Party, Mistakes: slices.Clone(mistakes)}
+	for _, m := range mistakes {
+		if m.Code != e.Code || m.Subject != e.Subject {
+			e.Code, e.Subject = CodeInvalid, AboutJob
+		}
+		if m.Party != e.Party {
+			e.Party = ""
+		}
+	}
+	if len(mistakes) == 1 {
+		e.Message, e.Hint, e.Public = mistakes[0].text(), mistakes[0].Remedy, mistakes[0].public()
+		return e
+	}
+	e.Message, e.Public = lines(e.Party, mistakes, Mistake.String), lines(e.Party, mistakes, Mistake.public)
+	return e
+}
+
+func lines(party PartyID, mistakes []Mistake, text func(Mistake) string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d mistakes", len(mistakes))
+	for i, m := range mistakes {
+		if i == MaxMistakes {
+			fmt.Fprintf(&b, "\n  and %d more", len(mistakes)-i)
+			break
+		}
+		b.WriteString("\n  ")
+		if m.Party != "" && m.Party != party {
+			fmt.Fprintf(&b, "at party %s: ", m.Party)
+		}
+		b.WriteString(text(m))
+	}
+	return b.String()
+}
+
+// MistakesOf returns the mistakes that err lists; none for any other error.
+func MistakesOf(err error) []Mistake {
+	e, ok := firstInChain(err, func(e *Error) bool { return len(e.Mistakes) > 0 })
+	if !ok {
+		return nil
+	}
+	list := slices.Clone(e.Mistakes)
+	for i := range list {
+		list[i].Party = cmp.Or(list[i].Party, e.Party)
+	}
+	return list
+}

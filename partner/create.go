@@ -1,0 +1,151 @@
+package partner
+
+import (
+	"context"
+
+	"openflow"
+	"openflow/sdk/wire"
+)
+
+// OpenJob creates the job and reserves its resources; see openflow.PartnerService.
+func (s *Service) OpenJob(ctx context.Context, o openflow.JobOrder) error {
+	if err := s.CreateJob(ctx, o); err != nil {
+		return err
+	}
+	return s.ApplyJobResources(ctx, o.Key)
+}
+
+// CreateJob checks what the job wants of this site, records it, and pins what it reads here; nothing runs. All mistakes come
+// in one answer. A repeat is answered as the first time, also when a name stands for something else meanwhile.
+//
+// Spec: fate-flow-api §2.3 job/create, §0.7 (grants), §4.7 (cores); checks: part 7 #5.
+func (s *Service) CreateJob(ctx context.Context, o openflow.JobOrder) error {
+	if o.Key.Party.ID != s.Self {
+		return openflow.Errorf(openflow.CodeInvalid, "this is party %s, not %s", s.Self, o.Key.Party.ID).
+			WithHint("check the address that is registered for party %s", o.Key.Party.ID)
+	}
+	if err := openflow.CheckJobID(o.Key.Job); err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	err := s.create(ctx, o)
+	if err == nil || openflow.CodeOf(err).Retryable() {
+		return err
+	}
+	has, same := s.Store.HasJob(ctx, o.Key, o.DAG)
+	if has || openflow.CodeOf(same) == openflow.CodeConflict {
+		return openflow.About(openflow.AboutJob, same)
+	}
+	return err
+}
+
+func (s *Service) create(ctx context.Context, o openflow.JobOrder) error {
+	if err := o.DAG.Validate(); err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	specs := o.DAG.ForParty(o.Key.Party)
+	if len(specs) == 0 {
+		return openflow.Errorf(openflow.CodeInvalid, "%s takes part in no task of job %s", o.Key.Party, o.Key.Job)
+	}
+	if err := s.permit(ctx, o.Key.Scheduler, specs, o.DAG.Tables(o.Key.Party)); err != nil {
+		return err
+	}
+	if err := s.exposes(specs); err != nil {
+		return err
+	}
+	found, err := s.find(ctx, o, specs)
+	if err != nil {
+		return err
+	}
+	mistakes, warnings := s.Components.Check(o.DAG, []openflow.Party{o.Key.Party}, found.tables)
+	if err := openflow.Refusal(append(mistakes, found.mistakes...)); err != nil {
+		return err
+	}
+	job, tasks, err := s.records(o, specs)
+	if err != nil {
+		return err
+	}
+	for _, t := range tasks {
+		if t.GPUs > 0 {
+			if _, _, err := s.pooling(ctx, t); err != nil {
+				return err
+			}
+		}
+	}
+	job.Warnings = append(o.DAG.Warnings(), warnings...)
+	return openflow.About(openflow.AboutJob, s.Store.CreateJob(ctx, job, tasks, found.pins...))
+}
+
+func (s *Service) permit(ctx context.Context, caller openflow.PartyID, specs []openflow.TaskSpec, tables []openflow.TableName) error {
+	if caller == s.Self || s.GrantAll {
+		return nil
+	}
+	components := make([]string, 0, len(specs))
+	for _, t := range specs {
+		components = append(components, t.Component)
+	}
+	return s.Store.Granted(ctx, caller, components, tables)
+}
+
+func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openflow.JobRecord, []openflow.TaskRecord, error) {
+	conf := o.DAG.Conf
+	job := openflow.JobRecord{
+		ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Initiator: conf.Initiator, Status: openflow.JobReady,
+		DAG: o.DAG, Priority: conf.Priority, Cores: s.Limits.JobCores, Memory: s.Limits.JobMemory,
+		ModelID: conf.ModelID, ModelVersion: conf.ModelVersion, UserName: o.UserName,
+	}
+	if conf.Cores != nil {
+		job.Cores = *conf.Cores
+	}
+	if conf.Memory != nil {
+		job.Memory = *conf.Memory
+	}
+	if conf.GPUs != nil {
+		job.GPUs = *conf.GPUs
+	}
+	said := job.Memory
+	var tasks []openflow.TaskRecord
+	for _, spec := range specs {
+		provider, err := s.Components.Component(spec, o.Key.Party.Role)
+		if err != nil {
+			return job, nil, openflow.About(openflow.AboutTask, err)
+		}
+		if spec.Conf.Timeout == 0 {
+			spec.Conf.Timeout = s.Limits.TaskTimeout
+		}
+		if _, err := wire.LabelOf(spec.Conf); err != nil {
+			return job, nil, openflow.About(openflow.AboutTask, err)
+		}
+		t := openflow.TaskRecord{
+			Key: openflow.TaskKey{Job: o.Key.Job, Task: spec.Name, Party: o.Key.Party}, Scheduler: o.Key.Scheduler,
+			SyncType: conf.SyncType, Component: spec.Component, Provider: provider, Status: openflow.TaskWaiting,
+			PartyStatus: openflow.TaskWaiting, Spec: spec,
+		}
+		s.size(&t, job.Cores, said)
+		job.Cores, job.Memory, job.GPUs = max(job.Cores, t.Cores), max(job.Memory, t.Memory), max(job.GPUs, t.GPUs)
+		tasks = append(tasks, t)
+	}
+	if o.Key.Party.Role == openflow.RoleArbiter {
+		job.Cores, job.GPUs = 0, 0
+	}
+	job.RemainingCores, job.RemainingMemory, job.RemainingGPUs = job.Cores, job.Memory, job.GPUs
+	return job, tasks, nil
+}
+
+// size fills in what a task takes from a job of that many cores and bytes, and what its container may use. An arbiter has
+// neither cores nor GPUs.
+func (s *Service) size(t *openflow.TaskRecord, cores int, memory int64) {
+	var said bool
+	if t.Cores, said = wire.CoresOf(t.Spec.Conf); !said {
+		t.Cores = min(s.Limits.TaskCores, max(cores, 1))
+	}
+	t.GPUs = wire.GPUsOf(t.Spec.Conf)
+	if t.Key.Party.Role == openflow.RoleArbiter {
+		t.Cores, t.GPUs = 0, 0
+	}
+	if t.Memory, said = wire.MemoryOf(t.Spec.Conf); !said {
+		t.Memory = min(s.Limits.TaskMemory, memory)
+	}
+	if t.MemoryBytes = s.Limits.TaskMemory; t.Memory > 0 {
+		t.MemoryBytes = t.Memory
+	}
+}
