@@ -99,8 +99,8 @@ func (j *jobRun) stopped() openflow.Stopped {
 // again until the deadline; one that has acknowledged it reports the ends of its runs, and is asked for what it does not
 // report.
 func (j *jobRun) confirm(ctx workflow.Context, ends map[openflow.Party]activities.JobUpdate) {
-	told := func() string { return ends[j.plan.Parties[0]].Reason } // to the parties, with the end
-	if j.stopped().Everywhere() && j.reason == told() {
+	told := ends[j.plan.Parties[0]].Reason // to all parties, with the end
+	if j.stopped().Everywhere() && j.reason == told {
 		return
 	}
 	side, cancel := workflow.WithCancel(ctx)
@@ -129,7 +129,7 @@ func (j *jobRun) confirm(ctx workflow.Context, ends map[openflow.Party]activitie
 		workflow.GetLogger(ctx).Error("the end of the job is not confirmed", "job", j.plan.ID, "parties", s.Stopping)
 		j.settled = true
 	}
-	j.tellStopping(ctx, lasts || j.reason != told())
+	j.tellStopping(ctx, lasts || j.reason != told)
 }
 
 // insist tells a party of the end until it acknowledges it.
