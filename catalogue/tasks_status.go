@@ -143,8 +143,8 @@ func (c *Catalogue) MarkTaskKilled(ctx context.Context, k openflow.TaskKey, stat
 	return classify("update "+k.String(), err)
 }
 
-// RecordTaskReport keeps what a task's container says of itself, and what of it other parties may know. The last word before the end counts; a task that has
-// ended is left alone.
+// RecordTaskReport keeps what a task's container says of itself, and what of it other parties may know. The last word
+// before the end counts; a task that has ended is left alone.
 //
 // Spec: fate-flow-api §3.1 (task/status).
 func (c *Catalogue) RecordTaskReport(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, report string, cause openflow.Cause) error {

@@ -64,3 +64,24 @@ func TestStopWhileTheCauseIsWaitedFor(t *testing.T) {
 	require.Equal(t, openflow.JobCanceled, w.run(chain()))
 	require.Equal(t, "enough", w.last().Reason)
 }
+
+// Why a party does not accept a job may name its tables, which the DAGs of the others do not show.
+func TestRefusalOfTheJobIsForThoseWhomItConcerns(t *testing.T) {
+	w := newWorld(t)
+	w.answer["create host"] = always(openflow.CodeNotFound, "no table credit/payroll")
+	p := chain()
+	p.Parties = append(p.Parties, openflow.Party{Role: openflow.RoleArbiter, ID: "10001"})
+	require.Equal(t, openflow.JobFailed, w.run(p))
+	require.Contains(t, w.last().Reason, "at party 10000: no table credit/payroll")
+	for party, want := range map[string]string{
+		"guest": "at party 10000: no table credit/payroll", "host": "at party 10000: no table credit/payroll",
+		"arbiter": "not all parties accepted the job (not_found); party 9999, which submitted it, knows more",
+	} {
+		told := w.called("stop " + party)
+		require.NotEmpty(t, told, party)
+		require.Equal(t, want, told[0].reason, party)
+	}
+	for _, c := range w.called("update arbiter") {
+		require.NotContains(t, c.reason, "payroll")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -31,7 +32,7 @@ func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason str
 	progress := j.state.Next().Progress
 	ends := map[openflow.Party]activities.JobUpdate{}
 	for _, p := range j.plan.Parties {
-		ends[p] = activities.JobUpdate{PartyCall: j.at(p), Status: status, Reason: reason, Tasks: j.lastWords(p)}
+		ends[p] = activities.JobUpdate{PartyCall: j.at(p), Status: status, Reason: j.shownTo(p, reason), Tasks: j.lastWords(p)}
 	}
 	_ = each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
 		err := call(ctx, 0, "stop at "+p.String(), scheduling.StopJob, ends[p], nil)
@@ -39,8 +40,18 @@ func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason str
 		return nil
 	})
 	j.recordEnd(ctx, j.stopped().Reason, progress)
-	j.confirm(ctx, ends)
+	j.confirm(ctx, ends, reason)
 	j.settled = true
+}
+
+// shownTo is the reason as a party may read it. A refusal of the job itself may name what the DAG says to the party that
+// refuses, as its tables: that party and the initiator, who wrote it, read more than the others.
+func (j *jobRun) shownTo(p openflow.Party, reason string) string {
+	var e *openflow.Error
+	if j.refusal == nil || p.ID == j.plan.Initiator || errors.As(j.refusal, &e) && p.ID == e.Party {
+		return reason
+	}
+	return strings.Replace(reason, j.reason, plan.Refused(openflow.CodeOf(j.refusal), j.plan.Initiator), 1)
 }
 
 // lastWords are the ends of tasks that a party learns with that of the job: those it has not been told, and for a job that
@@ -95,10 +106,9 @@ func (j *jobRun) stopped() openflow.Stopped {
 
 // confirm waits until nothing of the job runs at any party. A party that does not answer is told of the end again and
 // again until the deadline; one that has acknowledged it reports the ends of its runs, and is asked for what it does not
-// report.
-func (j *jobRun) confirm(ctx workflow.Context, ends map[openflow.Party]activities.JobUpdate) {
-	told := func() string { return ends[j.plan.Parties[0]].Reason } // to the parties, with the end
-	if j.stopped().Everywhere() && j.reason == told() {
+// report. told is the reason as the parties have heard it with the end.
+func (j *jobRun) confirm(ctx workflow.Context, ends map[openflow.Party]activities.JobUpdate, told string) {
+	if j.stopped().Everywhere() && j.reason == told {
 		j.tellStopping(ctx, false) // the last report may have come while the end was recorded
 		return
 	}
@@ -128,15 +138,15 @@ func (j *jobRun) confirm(ctx workflow.Context, ends map[openflow.Party]activitie
 		workflow.GetLogger(ctx).Error("the end of the job is not confirmed", "job", j.plan.ID, "parties", s.Stopping)
 		j.settled = true
 	}
-	j.tellStopping(ctx, lasts || j.reason != told())
+	j.tellStopping(ctx, lasts || j.reason != told)
 }
 
 // insist tells a party of the end until it acknowledges it.
 func (j *jobRun) insist(ctx workflow.Context, end activities.JobUpdate) {
 	err := call(ctx, j.plan.Timing.Undo, "stop at "+end.Party.String(), scheduling.StopJob, end, nil)
 	j.reached[end.Party] = ctx.Err() == nil && !openflow.CodeOf(err).Retryable()
-	if j.reached[end.Party] && j.reason != end.Reason { // the cause has become known meanwhile
-		u := activities.JobUpdate{PartyCall: end.PartyCall, Reason: j.stopped().Reason}
+	if j.reached[end.Party] && j.shownTo(end.Party, j.reason) != end.Reason { // the cause has become known meanwhile
+		u := activities.JobUpdate{PartyCall: end.PartyCall, Reason: j.shownTo(end.Party, j.stopped().Reason)}
 		_ = call(ctx, 0, "tell "+end.Party.String(), scheduling.UpdateJob, u, nil) // news only
 	}
 }
@@ -200,6 +210,6 @@ func (j *jobRun) tellStopping(ctx workflow.Context, lasts bool) {
 		if !j.reached[p] {
 			return nil
 		}
-		return call(ctx, 0, "tell "+p.String(), scheduling.UpdateJob, activities.JobUpdate{PartyCall: j.at(p), Reason: reason}, nil)
+		return call(ctx, 0, "tell "+p.String(), scheduling.UpdateJob, activities.JobUpdate{PartyCall: j.at(p), Reason: j.shownTo(p, reason)}, nil)
 	})
 }

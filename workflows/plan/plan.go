@@ -319,6 +319,11 @@ func Admit(answers []Grant) Admission {
 	return a
 }
 
+// Refused is what the parties of a job read that another one did not accept, or could not be asked to.
+func Refused(code openflow.Code, initiator openflow.PartyID) string {
+	return fmt.Sprintf("not all parties accepted the job (%s); party %s, which submitted it, knows more", code, initiator)
+}
+
 // StoppingReason is what people read of a job that has ended early while parties have not confirmed yet that nothing of it
 // runs there. Nothing runs at the end of a job that has succeeded.
 func StoppingReason(status openflow.JobStatus, reason string, stopping []openflow.Party) string {
