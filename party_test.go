@@ -51,6 +51,24 @@ func TestCheckIdentifier(t *testing.T) {
 	}
 }
 
+func TestCheckName(t *testing.T) {
+	for s, want := range map[string]bool{
+		"a": true, "psi_0": true, "a.b-c_d": true, "客户": true, "Größe": true, "जमा": true, "عملاء": true, "9": true, strings.Repeat("客", 128): true,
+		"": false, "_a": false, ".": false, "..": false, "../x": false, "a/b": false, "a／b": false, "a b": false, " a": false, "a\u00a0b": false,
+		"a\n": false, "a\x00": false, "a\u202e": false, "a\u200d": false, "a\ufe0f": false, "\u3164": false, "\u0301a": false, "\xff": false, "😀": false,
+		"a'b": false, "a%2f": false, strings.Repeat("客", 129): false,
+	} {
+		err := openflow.CheckName("namespace", s)
+		require.Equal(t, want, err == nil, "name %q", s)
+		if err != nil {
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+			require.ErrorContains(t, err, "namespace")
+		}
+	}
+	require.ErrorContains(t, openflow.TableName{Namespace: "ns", Name: "a/b"}.Check(), `name "a/b"`)
+	require.ErrorContains(t, openflow.TableName{Name: "a"}.Check(), "namespace")
+}
+
 func TestRoles(t *testing.T) {
 	for _, r := range []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter, openflow.RoleLocal} {
 		require.True(t, r.Valid())

@@ -82,7 +82,7 @@ func TestUploadShowsHowTheFileWasRead(t *testing.T) {
 		"编号         match id   index    0", "年龄         feature    float32  1", "电话         feature    int64    0",
 		"7          7   2.5  13800138000", "8          8   -    1",
 		`note: columns are separated by ";" (guessed)`,
-		`note: 1 ids in "编号" had blanks around them, which were taken off (first in line 2)`,
+		`note: ids with blanks around them: 1 in "编号", first in line 2; the blanks were taken off`,
 		`note: cells without a value in "年龄" (1, first in line 3)`,
 	} {
 		require.Contains(t, r.stdout, line)

@@ -88,20 +88,21 @@ func TestFilesAreReadAsTheyAre(t *testing.T) {
 		},
 		"7: blanks around ids": {
 			"id,y,x0\n1001 ,1,1\n 1002,0,2\n1003,1,3\n", gm,
-			"sample_id,id,y,x0\n1001,1001,1,1.0\n1002,1002,0,2.0\n1003,1003,1,3.0\n", `2 ids in "id" had blanks around them, which were taken off (first in line 2)`,
+			"sample_id,id,y,x0\n1001,1001,1,1.0\n1002,1002,0,2.0\n1003,1003,1,3.0\n", `ids with blanks around them: 2 in "id", first in line 2; the blanks were taken off`,
 		},
 		"7: blanks that cannot be seen": {
 			"id,x0\n\u00a01,1\n\u30002,2\n\u200b3,3\n", hm,
-			"sample_id,id,x0\n1,1,1.0\n2,2,2.0\n3,3,3.0\n", `3 ids in "id" had blanks`,
+			"sample_id,id,x0\n1,1,1.0\n2,2,2.0\n3,3,3.0\n", `ids with blanks around them: 3 in "id"`,
 		},
 		"7: leading zeros stay": {"id,x0\n007,1\n7,2\n", hm, "sample_id,id,x0\n007,007,1.0\n7,7,2.0\n", ""},
-		"7: capitals":           {"id,x0\nab1,1\nAB1,2\n", hm, "sample_id,id,x0\nab1,ab1,1.0\nAB1,AB1,2.0\n", `1 ids in "id" differ from another one in capitals only (first in line 3)`},
+		"7: capitals":           {"id,x0\nab1,1\nAB1,2\n", hm, "sample_id,id,x0\nab1,ab1,1.0\nAB1,AB1,2.0\n", `ids that differ from another one in capitals only: 1 in "id", first in line 3`},
+		"7: capitals in both":   {"id,x0\nAb1,1\nAB1,2\n", hm, "", `in capitals only: 1 in "id", first in line 3`},
 		"7: a spreadsheet's ids": {
-			"id,x0\n1.38001E+10,1\n", hm, "sample_id,id,x0\n1.38001E+10,1.38001E+10,1.0\n", `1 ids in "id" look like numbers that a spreadsheet has shortened`,
+			"id,x0\n1.38001E+10,1\n", hm, "sample_id,id,x0\n1.38001E+10,1.38001E+10,1.0\n", `ids that look like numbers that a spreadsheet has shortened: 1 in "id"`,
 		},
-		"7: ids kept as text":      {"id,x0\n\"=\"\"007\"\"\",1\n'8,2\n", hm, "", `2 ids in "id" begin with =" or '`},
-		"7: tabs that keep digits": {"id,x0\n110101199001011234\t,1\n", hm, "sample_id,id,x0\n110101199001011234,110101199001011234,1.0\n", "1 ids in \"id\" had blanks"},
-		"7: pandas' ids":           {"id,x0\n1001.0,1\n", hm, "sample_id,id,x0\n1001.0,1001.0,1.0\n", "1 ids in \"id\" end with .0"},
+		"7: ids kept as text":      {"id,x0\n\"=\"\"007\"\"\",1\n'8,2\n", hm, "", `ids that begin with =" or ', which keep a spreadsheet from reading a number: 2 in "id"`},
+		"7: tabs that keep digits": {"id,x0\n110101199001011234\t,1\n", hm, "sample_id,id,x0\n110101199001011234,110101199001011234,1.0\n", "ids with blanks around them: 1"},
+		"7: pandas' ids":           {"id,x0\n1001.0,1\n", hm, "sample_id,id,x0\n1001.0,1001.0,1.0\n", "ids that end with .0"},
 		"15: semicolons":           {"id;y;x0\n1;0;2.5\n", `{}`, "sample_id,id,y,x0\n1,1,0.0,2.5\n", `columns are separated by ";" (guessed)`},
 		"15: tabs":                 {"id\ty\tx0\n1\t0\t2.5\n", gm, "sample_id,id,y,x0\n1,1,0,2.5\n", `columns are separated by "\t" (guessed)`},
 		"15: pipes":                {"id|y|x0\n1|0|2.5\n", gm, "sample_id,id,y,x0\n1,1,0,2.5\n", `columns are separated by "|" (guessed)`},
@@ -132,7 +133,7 @@ func TestFilesAreReadAsTheyAre(t *testing.T) {
 			"sample_id,id,y,x0\na,101,1,2\nb,101,0,2\n", gm, "sample_id,id,y,x0\na,101,1,2.0\nb,101,0,2.0\n", `column "sample_id" was taken for the sample id, by its name (guessed)`,
 		},
 		"20: nothing is said":  {"phone,x0\n139,2\n", `{}`, "sample_id,phone,x0\n139,139,2.0\n", `the first column, "phone", was taken for the id (guessed)`},
-		"20: repeated by made": {"id,x0\n1,2\n1,3\n", `{"match_id_name":"id","extend_sid":true}`, "", `1 ids in "id" repeat an earlier one`},
+		"20: repeated by made": {"id,x0\n1,2\n1,3\n", `{"match_id_name":"id","extend_sid":true}`, "", `ids that repeat an earlier one: 1 in "id", first in line 3`},
 		"21: gzip":             {gzipped(t, "id,y,x0\n1,0,2.5\n"), gm, "sample_id,id,y,x0\n1,1,0,2.5\n", "the file was unpacked (gzip)"},
 		"21: gzip in two parts": {
 			gzipped(t, "id,y,x0\n1,0,2.5\n") + gzipped(t, "2,1,3.5\n"), gm, "sample_id,id,y,x0\n1,1,0,2.5\n2,2,1,3.5\n", "",
@@ -347,7 +348,7 @@ func TestTheFirstRowsAreShown(t *testing.T) {
 		Notes: []string{
 			`columns are separated by ";" (guessed)`,
 			"no type was said: labels are read as int32, features and weights as float32 (default)",
-			`1 ids in "id" had blanks around them, which were taken off (first in line 2)`,
+			`ids with blanks around them: 1 in "id", first in line 2; the blanks were taken off`,
 			`cells without a value in "x0" (1, first in line 3): coordinated_lr does not train on such columns; fill them, or leave the rows or columns out`,
 		},
 	}, s.Reading)

@@ -122,6 +122,7 @@ func (p *plan) planIDs(h headerLine, m Meta) (err error) {
 			return err
 		}
 	}
+	p.watch.unique = p.sample == p.match && !m.ExtendSID
 	return p.nameIDs(h, m)
 }
 
@@ -359,7 +360,7 @@ func (p *plan) rowIDs(f *Frame, record []string, rows rowSource) error {
 		sample = p.seed + strconv.Itoa(p.made)
 		p.made++
 		if !p.ids.add(match) {
-			p.watch.repeated++
+			once(&p.watch.repeated, &p.watch.firstRepeated, rows.lineOf(p.match))
 		}
 	case p.sample != p.match:
 		if sample = strings.Clone(trim(record[p.sample])); sample == "" {

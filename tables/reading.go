@@ -92,7 +92,8 @@ type idWatch struct {
 	fraction, firstFraction   int
 	formula, firstFormula     int
 	cases, firstCases         int
-	repeated                  int
+	repeated, firstRepeated   int
+	unique                    bool   // no id comes twice
 	upper, lower              *idSet // ids in lower case: of those with capitals, and of those without
 }
 
@@ -133,8 +134,8 @@ func (w *idWatch) compareCase(id string, line int) {
 	if lower != id {
 		mine, others = w.upper, w.lower
 	}
-	mine.add(lower)
-	if others.has(lower) {
+	another := !mine.add(lower) && lower != id && w.unique
+	if another || others.has(lower) {
 		once(&w.cases, &w.firstCases, line)
 	}
 }
@@ -167,16 +168,16 @@ func looks(id string) looksLike {
 
 func (w *idWatch) notes(column string) []string {
 	var notes []string
-	say := func(n int, format string, args ...any) {
+	say := func(n, first int, what, then string) {
 		if n > 0 {
-			notes = append(notes, fmt.Sprintf("%d ids in %q ", n, column)+fmt.Sprintf(format, args...))
+			notes = append(notes, fmt.Sprintf("ids %s: %d in %q, first in line %d%s", what, n, column, first, then))
 		}
 	}
-	say(w.padded, "had blanks around them, which were taken off (first in line %d)", w.firstPadded)
-	say(w.shortened, "look like numbers that a spreadsheet has shortened (first in line %d); export the column as text", w.firstShortened)
-	say(w.fraction, "end with .0, as pandas writes whole numbers beside missing ones (first in line %d); they do not match ids without it", w.firstFraction)
-	say(w.formula, "begin with =\" or ', which keep a spreadsheet from reading a number (first in line %d); they do not match ids without it", w.firstFormula)
-	say(w.cases, "differ from another one in capitals only (first in line %d); they are different ids", w.firstCases)
-	say(w.repeated, "repeat an earlier one; a host's ids must not repeat in psi")
+	say(w.padded, w.firstPadded, "with blanks around them", "; the blanks were taken off")
+	say(w.shortened, w.firstShortened, "that look like numbers that a spreadsheet has shortened", "; export the column as text")
+	say(w.fraction, w.firstFraction, "that end with .0, as pandas writes whole numbers beside missing ones", "; they do not match ids without it")
+	say(w.formula, w.firstFormula, `that begin with =" or ', which keep a spreadsheet from reading a number`, "; they do not match ids without it")
+	say(w.cases, w.firstCases, "that differ from another one in capitals only", "; they are different ids")
+	say(w.repeated, w.firstRepeated, "that repeat an earlier one", "; a host's ids must not repeat in psi")
 	return notes
 }

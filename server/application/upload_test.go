@@ -160,7 +160,7 @@ func TestAnUploadTellsWhatItTookForGranted(t *testing.T) {
 		"the first line was taken for the names of the columns (guessed)",
 		`the first column, "id", was taken for the id (guessed)`,
 		"no type was said: labels are read as int32, features and weights as float32 (default)",
-		`1 ids in "id" had blanks around them, which were taken off (first in line 2)`,
+		`ids with blanks around them: 1 in "id", first in line 2; the blanks were taken off`,
 	}, done.Read.Notes)
 	job, err := u.rows.Job(t.Context(), openflow.JobKey{Scheduler: "9999", Job: "20260102150405000000", Party: openflow.Party{Role: openflow.RoleLocal, ID: "0"}})
 	require.NoError(t, err)

@@ -19,7 +19,7 @@ func TestBlankPaddedIDsMatch(t *testing.T) {
 	guest, host := e.As(t, "9999"), e.As(t, "10000")
 	var done wire.Uploaded
 	guest.OK(guest.Upload("银行", "客户", `{"match_id_name":"id","label_name":"y"}`, strings.NewReader("id,y,x0\n1001 ,1,1\n 1002,0,2\n1003,1,3\n")), &done)
-	require.Contains(t, strings.Join(done.Read.Notes, "\n"), `2 ids in "id" had blanks around them`)
+	require.Contains(t, strings.Join(done.Read.Notes, "\n"), `ids with blanks around them: 2 in "id"`)
 	host.OK(host.Upload("банк", "клиенты", `{"match_id_name":"id"}`, strings.NewReader("id,x1\n1001,1\n1002,2\n1003,3\n")), nil)
 	host.OK(host.Post("/v2/permission/resource/grant", map[string]any{
 		"party_id": "9999", "component": "reader,psi", "dataset": []map[string]string{{"namespace": "банк", "name": "клиенты"}},
