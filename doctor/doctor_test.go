@@ -167,6 +167,14 @@ func (mode) ModTime() time.Time  { return time.Time{} }
 func (mode) IsDir() bool         { return false }
 func (mode) Sys() any            { return nil }
 
+func TestPolicyFile(t *testing.T) {
+	one := func(f openflow.Finding) []openflow.Finding { return []openflow.Finding{f} }
+	require.Equal(t, good, find(t, one(doctor.Policy("", false, nil)), "policy", "the defaults hold").Verdict)
+	require.Equal(t, good, find(t, one(doctor.Policy("/h/policy.yaml", false, nil)), "policy", "/h/policy.yaml is in force").Verdict)
+	require.Equal(t, tip, find(t, one(doctor.Policy("/h/policy.yaml", true, nil)), "policy", "has changed").Verdict)
+	require.Equal(t, bad, find(t, one(doctor.Policy("/h/policy.yaml", true, errors.New("line 2"))), "policy", "line 2").Verdict)
+}
+
 func TestWriteFile(t *testing.T) {
 	dir := t.TempDir()
 	took, err := doctor.WriteFile(dir)

@@ -230,3 +230,34 @@ func TestTheNodesVerdictOnAMessage(t *testing.T) {
 		}
 	}
 }
+
+// A receiver that knows how long a message is does not take a longer one, however many chunks that comes in.
+func TestReceiveUpTo(t *testing.T) {
+	const limit = 1000
+	for name, tc := range map[string]struct {
+		size int
+		code openflow.Code
+	}{
+		"as long as allowed": {limit, ""}, "empty": {0, ""}, "too long": {limit + 1, openflow.CodeInvalid},
+		"several chunks": {40 << 20, openflow.CodeInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []byte
+			var failed error
+			c := at(map[openflow.Role]func(context.Context, *component.Task) error{
+				openflow.RoleGuest: func(ctx context.Context, t *component.Task) error {
+					return t.Send(ctx, host, "a", make([]byte, tc.size))
+				},
+				openflow.RoleHost: func(ctx context.Context, t *component.Task) error {
+					got, failed = t.ReceiveUpTo(ctx, guest, "a", limit)
+					return nil
+				},
+			})
+			componenttest.RunOK(t, componenttest.Case{Component: c, Parties: []openflow.Party{guest, host}})
+			require.Equal(t, tc.code, openflow.CodeOf(failed), "%v", failed)
+			if tc.code == "" {
+				require.Len(t, got, tc.size)
+			}
+		})
+	}
+}
