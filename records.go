@@ -141,6 +141,7 @@ type TaskGrant struct {
 	ModelID      string // that the run writes to
 	ModelVersion string
 	Partitions   int // of its computation; 0: not said
+	Policy       Policy
 }
 
 // WorkerRecord is the worker of a machine of the site's pool, as it last told of itself.

@@ -102,7 +102,7 @@ func curveSpeed() (float64, error) {
 			for i := 0; i < each && errs[w] == nil; i++ {
 				var p blind.Point
 				if p, errs[w] = key.Blind(fmt.Sprint(w, i)); errs[w] == nil {
-					_, errs[w] = key.Tag(p)
+					_, errs[w] = key.Raise(p)
 				}
 			}
 		})

@@ -49,7 +49,6 @@ type Launcher struct {
 	Base        func() BaseLayer
 	Grant       func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error)
 	MachineCPUs float64 // a container is never promised more
-	Policy      openflow.Policy
 	// Traced is what the environment says about the trace that the launch belongs to; nil: nothing.
 	Traced func(ctx context.Context) []string
 }
@@ -136,7 +135,7 @@ func (l *Launcher) config(r openflow.TaskRecord, g openflow.TaskGrant) ([]byte, 
 			Federation: wire.Federation{Type: "openflow", Metadata: federation},
 		},
 		MLMD:      wire.MLMD{Type: "flow", Metadata: wire.MLMDMetadata{Host: base.Host, Port: base.Port, Protocol: "http", APIVersion: "v2"}},
-		EngineRun: engineRun, ComputingPartitions: g.Partitions, LauncherName: "default", LauncherConf: map[string]any{}, Policy: l.Policy,
+		EngineRun: engineRun, ComputingPartitions: g.Partitions, LauncherName: "default", LauncherConf: map[string]any{}, Policy: g.Policy,
 	})
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: its parameters cannot be encoded: %w", r.Key, err)

@@ -110,6 +110,20 @@ func OwnKey(info fs.FileInfo, stored, running string, err error) openflow.Findin
 	return ok("own key", "node.key is closed to other users and in use")
 }
 
+// Policy checks the site's policy file: that the next start can read it, and that it is what the node goes by. file is empty
+// where there is none.
+func Policy(file string, changed bool, err error) openflow.Finding {
+	switch {
+	case err != nil:
+		return fail("policy", fmt.Sprint(err), "mend the file (openflow policy check FILE): the node would not start again with it")
+	case changed:
+		return warn("policy", "the policy file has changed since the node started and is not in force", "restart the node; openflow policy show tells what it goes by")
+	case file == "":
+		return ok("policy", "there is no policy file: the defaults hold")
+	}
+	return ok("policy", file+" is in force")
+}
+
 // Components checks the algorithms' binary.
 func Components(path string, err error) openflow.Finding {
 	if err != nil {

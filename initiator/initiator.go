@@ -146,7 +146,7 @@ func Warnings(d *openflow.DAG) []string {
 		for _, p := range d.Parties {
 			if a.Role == openflow.RoleArbiter && p.Role != openflow.RoleArbiter && p.ID == a.ID {
 				warnings = append(warnings, fmt.Sprintf(
-					"party %s is both %s and arbiter: whoever runs both can decrypt the other parties' intermediate values; use a third party as arbiter (docs/algorithms.md)",
+					"party %s is both %s and arbiter: whoever runs both can decrypt the other parties' intermediate values; use a third party as arbiter, because other parties refuse this one unless their policy has coordinated_lr.allow_common_arbiter (docs/policy.md)",
 					a.ID, p.Role))
 			}
 		}

@@ -89,6 +89,7 @@ type Config struct {
 	Token           bool // the application layer needs the token of the home folder
 	Peers           []Peer
 	GrantAll        bool
+	Policy          string // path of the site's policy file; empty: policy.yaml in the home folder, if there is one
 	Runtime         string
 	Components      string // path of the openflow-components binary
 	Durability      string

@@ -98,6 +98,7 @@ func (n *Node) examineMachine(context.Context) []openflow.Finding {
 	return []openflow.Finding{
 		doctor.Home(n.home.Format, homeFormat), doctor.OwnKey(info, stored, n.PublicKey(), err), doctor.Disk(space), doctor.Inodes(space),
 		doctor.Sync(doctor.WriteFile(n.home.dir)), doctor.Components(n.config.Components, program),
+		n.examinePolicy(),
 		doctor.Kept(doctor.Retention{
 			Workflows: n.config.Retention.Workflows, Jobs: n.config.Retention.Jobs, Messages: n.config.Retention.Messages,
 		}),

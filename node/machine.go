@@ -50,8 +50,7 @@ func (m *machine) open(
 	ctx context.Context, kind, binary, address string, grant func(context.Context, openflow.TaskRecord) (openflow.TaskGrant, error),
 ) (err error) {
 	m.launcher = &docker.Launcher{
-		Policy: openflow.DefaultPolicy(),
-		Node:   m.home.Node, Image: binary, Command: []string{"run"}, Grant: grant, MachineCPUs: machineCPUs(),
+		Node: m.home.Node, Image: binary, Command: []string{"run"}, Grant: grant, MachineCPUs: machineCPUs(),
 		Base: func() docker.BaseLayer { return m.baseAddress },
 	}
 	if kind == RuntimeDocker {

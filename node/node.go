@@ -56,6 +56,7 @@ type Node struct {
 	key       trust.Key
 	token     string
 	secrets   trust.Credentials
+	policy    openflow.Policy
 	rows      *catalogue.Catalogue
 	objects   objects.Store
 	messages  messages.Store
@@ -111,6 +112,9 @@ func (n *Node) openHome(context.Context) error {
 	}
 	n.home = h
 	n.onClose("home", func(context.Context) error { return h.Close() })
+	if n.policy, _, err = n.readPolicy(); err != nil {
+		return err
+	}
 	if n.key, err = trust.LoadOrCreateKey(n.secretsDir()); err != nil {
 		return err
 	}
@@ -208,7 +212,7 @@ func (n *Node) connect() services {
 	ids := initiator.NewIDs(time.Now)
 	part := &partner.Service{
 		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.catalog,
-		Limits: n.config.Limits, GrantAll: n.config.GrantAll, Pool: n.pool(), Log: n.config.Log,
+		Limits: n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Log: n.config.Log,
 	}
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
 	dir := &directory{
@@ -240,8 +244,7 @@ func (n *Node) serve(context.Context) error {
 		},
 	}
 	south := &base.API{
-		Policy: openflow.DefaultPolicy(),
-		Store:  n.rows, Objects: n.objects, Credentials: n.secrets, Traced: n.traces.Continue, Log: n.config.Log,
+		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Traced: n.traces.Continue, Log: n.config.Log,
 		Transport: &base.Transport{Self: n.config.Party, Store: n.messages, Peers: dir, MaxBody: maxMessage, Log: n.config.Log},
 	}
 	north := n.north(s)
@@ -265,7 +268,7 @@ func (n *Node) north(s services) []server.Layer {
 	app := &application.API{
 		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, n.directory}, Logs: logs{n.objects, n.runtime},
 		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: s.newID,
-		Log: n.config.Log,
+		Policy: n.sitePolicy, Log: n.config.Log,
 	}
 	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
 	return []server.Layer{

@@ -132,7 +132,8 @@ func (m *machine) listenBase(ctx context.Context, address, host string) (net.Lis
 	return server.Listen(ctx, what, at(0))
 }
 
-// grant gives a run its credential, and tells which model it writes to, and its partitions: what the job says.
+// grant gives a run its credential, and tells which model it writes to, its partitions, which the job says, and the
+// site's policy, so that a machine of the pool needs no file of its own.
 func (n *Node) grant(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
 	job, err := n.rows.Job(ctx, openflow.JobKey{Scheduler: r.Scheduler, Job: r.Key.Job, Party: r.Key.Party})
 	if err != nil {
@@ -140,7 +141,7 @@ func (n *Node) grant(ctx context.Context, r openflow.TaskRecord) (openflow.TaskG
 	}
 	return openflow.TaskGrant{
 		Credential: n.secrets.Issue(r.Key), ModelID: job.ModelID, ModelVersion: job.ModelVersion,
-		Partitions: job.DAG.Conf.ComputingPartitions,
+		Partitions: job.DAG.Conf.ComputingPartitions, Policy: n.policy,
 	}, nil
 }
 

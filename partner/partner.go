@@ -95,6 +95,7 @@ type Service struct {
 	Components Components
 	Pool       Pool // nil: the node runs every task itself
 	Limits     Limits
+	Policy     openflow.Policy
 	GrantAll   bool   // peers may use every table and component: for trials
 	Freed      func() // is told when a job has given back what it held; nil: nobody wants to know
 	Log        *slog.Logger

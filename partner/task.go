@@ -194,6 +194,9 @@ func (s *Service) CreateJob(ctx context.Context, o openflow.JobOrder) error {
 	if err := s.permit(ctx, o.Key.Scheduler, specs, tables); err != nil {
 		return err
 	}
+	if err := s.exposes(specs); err != nil {
+		return err
+	}
 	for _, name := range tables {
 		if _, err := s.Store.Table(ctx, name); err != nil {
 			if openflow.CodeOf(err) == openflow.CodeNotFound {

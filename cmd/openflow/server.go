@@ -22,6 +22,7 @@ import (
 // serverFlags are the settings of a node; each is also a key of --config and an environment variable.
 type serverFlags struct {
 	party, listen, interconnection, base, home, runtime, components, durability, config, logLevel string
+	policy                                                                                        string
 	workers, otlp                                                                                 string
 	peers, labels                                                                                 []string
 	grantAll, token, noUI, noTasks                                                                bool
@@ -79,6 +80,7 @@ dashes. The command line comes first, then the environment, then the file.`,
 	flags.StringVar(&f.components, "components", beside("openflow-components"), "the algorithms' binary")
 	flags.StringVar(&f.durability, "durability", node.DurablePower, "what survives: power (loss of power too) or process (its end only; faster)")
 	flags.BoolVar(&f.token, "token", false, "the application layer needs the token that the home folder, or --secrets, holds")
+	flags.StringVar(&f.policy, "policy", "", "what the owner of this site's data allows, see openflow policy (default: policy.yaml in the home folder, if there is one)")
 	flags.BoolVar(&f.grantAll, "grant-all", false, "peers may use every table and component; for trials")
 	flags.BoolVar(&f.noUI, "no-ui", false, "without the Temporal UI")
 	flags.IntVar(&f.cores, "cores", 0, "cores that jobs share (default 32, as FATE-Flow has it)")
@@ -125,7 +127,7 @@ func (f serverFlags) node() (node.Config, error) {
 	}
 	cfg := node.Config{
 		Party: openflow.PartyID(f.party), Home: f.home, Listen: f.listen, Interconnection: f.interconnection, Base: f.base,
-		Token: f.token, GrantAll: f.grantAll, Runtime: f.runtime, Components: f.components, Durability: f.durability,
+		Token: f.token, GrantAll: f.grantAll, Policy: f.policy, Runtime: f.runtime, Components: f.components, Durability: f.durability,
 		Limits: limits, UI: !f.noUI, Version: version, Workers: f.workers, Labels: f.labels, NoTasks: f.noTasks,
 		Pooling: openflow.Pooling{Wait: f.workerWait, Gone: f.machineGone},
 		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),

@@ -8,22 +8,30 @@ import (
 	"openflow/sdk/component"
 )
 
-// Tags of the messages. A list of points or tags travels as consecutive messages of up to chunkIDs entries, with
-// nothing between them; its length is known from the greeting.
+// Tags of the messages, in the order of the conversation. A list of points or tags travels as consecutive messages of up to
+// chunkIDs entries, with nothing between them; its length is known from the greeting.
 const (
 	tagHello       = "hello"
+	tagConsent     = "consent"      // either way, before each step that tells more: whether the sender goes on
 	tagGuestPoints = "guest_points" // guest → host: g·H(id), in the guest's secret order
 	tagHostPoints  = "host_points"  // host → guest: h·H(id), in the host's secret order
-	tagGuestTags   = "guest_tags"   // host → guest: tags of hg·H(id), in the order of guest_points
+	tagCounts      = "counts"       // guest → host: hashes of g·h·H(id) to count by, sorted
+	tagGuestTags   = "guest_tags"   // host → guest: tags of h·g·H(id), in the order of guest_points
+	tagQuestion    = "question"     // either way: the point that shows whether the claimed pairs of points are such
+	tagAnswer      = "answer"       // the point times the own key
 	tagMatches     = "matches"      // guest → host: the intersection, in the order of sample ids
 )
 
 // chunkIDs is the number of ids in a message: half a megabyte of points, a second of one core's work.
 const chunkIDs = 16384
 
+// maxNote bounds a greeting or a consent, in bytes.
+const maxNote = 4 << 10
+
 // hello is the first message in either direction. A party with nothing to intersect says so before anybody computes.
 type hello struct {
 	IDs      int `json:"ids"`      // how many points follow
+	Rows     int `json:"rows"`     // with these ids
 	Repeated int `json:"repeated"` // rows whose match id has occurred before
 }
 
@@ -33,13 +41,78 @@ func greet(ctx context.Context, t *component.Task, peer openflow.Party, mine hel
 		return hello{}, err
 	}
 	var theirs hello
-	if err := t.ReceiveJSON(ctx, peer, tagHello, &theirs); err != nil {
+	if err := receiveNote(ctx, t, peer, tagHello, &theirs); err != nil {
 		return hello{}, err
 	}
 	if mine.IDs > 0 && theirs.IDs <= 0 {
 		return hello{}, openflow.Errorf(openflow.CodeInvalid, "input of %s has no rows: there is nothing to intersect", peer)
 	}
 	return theirs, nil
+}
+
+// tooMany refuses a peer that brings more than this site allows, before anything is computed or kept for it.
+func tooMany(t *component.Task, peer openflow.Party, theirs hello) error {
+	most := t.Policy().PSI.MaxPartnerIDs
+	if theirs.Rows >= theirs.IDs && theirs.Rows <= most {
+		return nil
+	}
+	return openflow.Errorf(openflow.CodeRejected, "%s brings %d ids in %d rows, more than the %d that this site's policy takes from a partner",
+		peer, theirs.IDs, theirs.Rows, most).
+		WithHint("the owner of this site's data sets psi.max_partner_ids in policy.yaml (docs/policy.md)").
+		WithPublic("the policy of party %s (psi.max_partner_ids) allows a partner fewer ids than that", t.Party().ID)
+}
+
+// consent is a party's word whether it goes on.
+type consent struct {
+	Refused string `json:"refused,omitempty"` // why not, in words for everybody
+}
+
+// tell sends peer whether this party goes on: not if fault is an error. What peer reads is its public part.
+func tell(ctx context.Context, t *component.Task, peer openflow.Party, fault error) error {
+	var c consent
+	if fault != nil {
+		if c.Refused = openflow.PublicText(fault); c.Refused == "" {
+			c.Refused = "it does not go on"
+		}
+	}
+	return t.SendJSON(ctx, peer, tagConsent, c)
+}
+
+// ask waits for the word of peer. A refusal is a consequence: its cause is told where it is.
+func ask(ctx context.Context, t *component.Task, peer openflow.Party) error {
+	var c consent
+	if err := receiveNote(ctx, t, peer, tagConsent, &c); err != nil {
+		return err
+	}
+	if c.Refused == "" {
+		return nil
+	}
+	e := openflow.Errorf(openflow.CodeRejected, "%s ends the intersection: %s", peer, c.Refused)
+	return e.WithPublic("%s", e.Message).AsConsequence()
+}
+
+func receiveNote(ctx context.Context, t *component.Task, peer openflow.Party, tag string, into any) error {
+	text, err := t.ReceiveUpTo(ctx, peer, tag, maxNote)
+	if err != nil {
+		return err
+	}
+	return decodeNote(peer, tag, text, into)
+}
+
+// tooFew refuses an intersection with fewer ids than this site's policy wants.
+func tooFew(t *component.Task, ids int) error {
+	least := max(t.Policy().PSI.MinIntersection, 1)
+	switch {
+	case ids >= least:
+		return nil
+	case ids == 0:
+		return openflow.Errorf(openflow.CodeInvalid, "the parties have no id in common").
+			WithHint("see that the match ids of all parties are of the same kind and written alike").
+			WithPublic("the parties have no id in common")
+	}
+	return openflow.Errorf(openflow.CodeRejected, "the intersection has %d ids, fewer than the %d that this site's policy wants", ids, least).
+		WithHint("the owner of this site's data sets psi.min_intersection in policy.yaml (docs/policy.md)").
+		WithPublic("the intersection has fewer ids than the policy of party %s wants (psi.min_intersection)", t.Party().ID)
 }
 
 func noRows(t *component.Task) error {
@@ -56,9 +129,17 @@ func chunks(n int, f func(lo, hi int) error) error {
 	return nil
 }
 
-// sendPoints blinds id(0)…id(n−1) and sends them to all of peers, chunk by chunk.
-func sendPoints(ctx context.Context, t *component.Task, key blind.Key, peers []openflow.Party, tag string, n int, id func(i int) string) error {
-	return chunks(n, func(lo, hi int) error {
+// points is a list of points in the chunks in which it travels. It grows with what has really been sent or received.
+type points [][]byte
+
+func (l points) at(i int) blind.Point {
+	return blind.Point(l[i/chunkIDs][i%chunkIDs*blind.PointSize:][:blind.PointSize])
+}
+
+// sendPoints blinds id(0)…id(n−1), sends them to all of peers, chunk by chunk, and returns what it has sent.
+func sendPoints(ctx context.Context, t *component.Task, key blind.Key, peers []openflow.Party, tag string, n int, id func(i int) string) (points, error) {
+	var sent points
+	err := chunks(n, func(lo, hi int) error {
 		message := make([]byte, (hi-lo)*blind.PointSize)
 		err := t.Parallel(ctx, hi-lo, func(i int) error {
 			p, err := key.Blind(id(lo + i))
@@ -73,31 +154,69 @@ func sendPoints(ctx context.Context, t *component.Task, key blind.Key, peers []o
 				return err
 			}
 		}
+		sent = append(sent, message)
 		return nil
 	})
+	return sent, err
 }
 
-// receivePoints receives n points of peer, blinds them with key, and hands on each chunk's tags.
-func receivePoints(ctx context.Context, t *component.Task, key blind.Key, peer openflow.Party, tag string, n int, f func(lo int, tags []blind.Tag) error) error {
+// receivePoints receives n points of peer, blinds them with key, and hands on each chunk: it becomes f's.
+func receivePoints(ctx context.Context, t *component.Task, key blind.Key, peer openflow.Party, tag string, n int, f func(chunk []byte)) error {
 	return chunks(n, func(lo, hi int) error {
 		message, err := receiveChunk(ctx, t, peer, tag, hi-lo, blind.PointSize)
 		if err != nil {
 			return err
 		}
-		tags := make([]blind.Tag, hi-lo)
-		err = t.Parallel(ctx, len(tags), func(i int) (err error) {
-			tags[i], err = key.Tag(blind.Point(message[i*blind.PointSize:][:blind.PointSize]))
+		err = t.Parallel(ctx, hi-lo, func(i int) error {
+			at := message[i*blind.PointSize:][:blind.PointSize]
+			p, err := key.Raise(blind.Point(at))
+			copy(at, p[:])
 			return err
 		})
 		if err != nil {
 			return openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tag, peer, err)
 		}
-		return f(lo, tags)
+		f(message)
+		return nil
+	})
+}
+
+// eachPoint visits the points of a chunk.
+func eachPoint(chunk []byte, f func(blind.Point)) {
+	for i := 0; i < len(chunk); i += blind.PointSize {
+		f(blind.Point(chunk[i:][:blind.PointSize]))
+	}
+}
+
+// sendTags sends n tags.
+func sendTags(ctx context.Context, t *component.Task, peer openflow.Party, tag string, list []blind.Tag) error {
+	return chunks(len(list), func(lo, hi int) error {
+		message := make([]byte, 0, (hi-lo)*blind.TagSize)
+		for _, tag := range list[lo:hi] {
+			message = append(message, tag[:]...)
+		}
+		return t.Send(ctx, peer, tag, message)
+	})
+}
+
+// receiveTags receives n tags.
+func receiveTags(ctx context.Context, t *component.Task, peer openflow.Party, tag string, n int, f func(i int, tag blind.Tag) error) error {
+	return chunks(n, func(lo, hi int) error {
+		message, err := receiveChunk(ctx, t, peer, tag, hi-lo, blind.TagSize)
+		if err != nil {
+			return err
+		}
+		for i := range hi - lo {
+			if err := f(lo+i, blind.Tag(message[i*blind.TagSize:][:blind.TagSize])); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
 func receiveChunk(ctx context.Context, t *component.Task, peer openflow.Party, tag string, entries, size int) ([]byte, error) {
-	message, err := t.Receive(ctx, peer, tag)
+	message, err := t.ReceiveUpTo(ctx, peer, tag, entries*size)
 	if err != nil {
 		return nil, err
 	}

@@ -7,18 +7,20 @@ func SetBucketRows(n int) (restore func()) {
 	return func() { bucketRows = before }
 }
 
-// EncodeMatches and DecodeMatches open the one decoder of the package.
+// EncodeMatches and DecodeMatches open the one decoder of the package; every point is zero.
 func EncodeMatches(positions []int, sampleIDs []string) []byte {
-	var list []match
+	var out []byte
+	proven := map[int]bool{}
 	for i, p := range positions {
-		list = append(list, match{position: p, sampleID: sampleIDs[i]})
+		out = appendMatch(out, match{position: p, sampleID: sampleIDs[i], proves: !proven[p]})
+		proven[p] = true
 	}
-	return encodeMatches(list)
+	return out
 }
 
 // DecodeMatches is the inverse of EncodeMatches.
 func DecodeMatches(data []byte, limit int) (positions []int, sampleIDs []string, err error) {
-	list, err := decodeMatches(nil, data, limit)
+	list, err := decodeMatches(data, make([]bool, limit))
 	for _, m := range list {
 		positions, sampleIDs = append(positions, m.position), append(sampleIDs, m.sampleID)
 	}

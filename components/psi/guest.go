@@ -22,37 +22,59 @@ type guest struct {
 	ids   ids
 	first []int32 // the distinct match ids: the first row of each, in the secret order in which they are sent
 	place []int32 // row → position of its id in first
+	sent  points
 }
 
-func runGuest(ctx context.Context, t *component.Task, list ids, hosts []openflow.Party) (arrangement, error) {
+// exchanged is what the guest knows of one host's list.
+type exchanged struct {
+	party  openflow.Party
+	count  int     // of its ids
+	raised points  // its points times the guest's key
+	hits   []int32 // position in first → position in the host's list, or absent
+}
+
+func runGuest(ctx context.Context, t *component.Task, list ids, parties []openflow.Party) (arrangement, error) {
 	g := &guest{task: t, ids: list}
 	if err := g.order(); err != nil {
 		return arrangement{}, err
 	}
-	counts, err := g.greet(ctx, hosts)
+	hosts, err := g.greet(ctx, parties)
 	if err != nil {
 		return arrangement{}, err
 	}
 	if g.key, err = blind.NewKey(); err != nil {
 		return arrangement{}, err
 	}
-	hits := make([][]int32, len(hosts)) // [host][position in first] → position in the host's list
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		return sendPoints(groupCtx, t, g.key, hosts, tagGuestPoints, len(g.first), func(i int) string { return list.match[g.first[i]] })
+	group.Go(func() (err error) {
+		g.sent, err = sendPoints(groupCtx, t, g.key, parties, tagGuestPoints, len(g.first), func(i int) string { return list.match[g.first[i]] })
+		return err
 	})
-	for h, host := range hosts {
-		group.Go(func() (err error) {
-			hits[h], err = g.intersect(groupCtx, host, counts[h])
-			return err
-		})
+	for _, h := range hosts {
+		group.Go(func() error { return g.intersect(groupCtx, h) })
 	}
-	if err := group.Wait(); err != nil {
-		return arrangement{}, err
+	fault := group.Wait()
+	var rows, shared []int32
+	if fault == nil {
+		rows, shared = g.intersection(hosts)
+		fault = tooFew(t, len(shared))
 	}
-	rows := g.intersection(hits)
-	for h, host := range hosts {
-		if err := g.tell(ctx, host, rows, hits[h]); err != nil {
+	for _, h := range hosts {
+		if err := tell(ctx, t, h.party, fault); err != nil {
+			return arrangement{}, first(fault, err)
+		}
+	}
+	if fault != nil {
+		return arrangement{}, fault
+	}
+	// Every host is checked before any of them learns a row.
+	for _, h := range hosts {
+		if err := g.verify(ctx, h, shared); err != nil {
+			return arrangement{}, err
+		}
+	}
+	for _, h := range hosts {
+		if err := g.claim(ctx, h, rows); err != nil {
 			return arrangement{}, err
 		}
 	}
@@ -89,28 +111,40 @@ func (g *guest) order() error {
 	return nil
 }
 
-// greet returns how many ids each host has. A repeated id at a host ends the task here and there.
+// greet agrees with every host to begin. A repeated id at a host ends the task here and there.
 //
 // Spec: fate-components §4.3 item 3.
-func (g *guest) greet(ctx context.Context, hosts []openflow.Party) ([]int, error) {
-	counts := make([]int, len(hosts))
+func (g *guest) greet(ctx context.Context, parties []openflow.Party) ([]*exchanged, error) {
+	var hosts []*exchanged
 	var fault error
-	for h, host := range hosts {
-		theirs, err := greet(ctx, g.task, host, hello{IDs: len(g.first)})
+	for _, p := range parties {
+		theirs, err := greet(ctx, g.task, p, hello{IDs: len(g.first), Rows: g.ids.rows()})
 		if err != nil {
 			// The other hosts still get their greeting, so that they can say what is wrong on their side.
-			fault = cmp.Or(fault, err)
+			fault = first(fault, err)
 			continue
 		}
 		if theirs.Repeated > 0 {
-			fault = cmp.Or(fault, error(repeatedIDs(host, theirs.Repeated)))
+			fault = first(fault, repeatedIDs(p, theirs.Repeated))
 		}
-		counts[h] = theirs.IDs
+		fault = first(fault, tooMany(g.task, p, theirs))
+		hosts = append(hosts, &exchanged{party: p, count: theirs.IDs})
 	}
 	if len(g.first) == 0 {
 		return nil, noRows(g.task)
 	}
-	return counts, fault
+	for _, h := range hosts {
+		if err := tell(ctx, g.task, h.party, fault); err != nil {
+			return nil, first(fault, err)
+		}
+	}
+	if fault != nil {
+		return nil, fault
+	}
+	for _, h := range hosts {
+		fault = first(fault, ask(ctx, g.task, h.party))
+	}
+	return hosts, fault
 }
 
 func repeatedIDs(host openflow.Party, n int) *openflow.Error {
@@ -118,71 +152,105 @@ func repeatedIDs(host openflow.Party, n int) *openflow.Error {
 		WithHint("a host's match ids must be unique; remove the repeated rows from its table")
 }
 
-// intersect returns, for every position in first, the position of the same id in the host's list, or absent.
-func (g *guest) intersect(ctx context.Context, host openflow.Party, count int) ([]int32, error) {
-	theirs := make(map[blind.Tag]int32, count)
-	mine := make([]blind.Tag, len(g.first))
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		return receivePoints(groupCtx, g.task, g.key, host, tagHostPoints, count, func(lo int, tags []blind.Tag) error {
-			for i, tag := range tags {
-				theirs[tag] = int32(lo + i)
-			}
-			return nil
-		})
-	})
-	group.Go(func() error {
-		return chunks(len(mine), func(lo, hi int) error {
-			message, err := receiveChunk(groupCtx, g.task, host, tagGuestTags, hi-lo, blind.TagSize)
-			if err != nil {
-				return err
-			}
-			for i := range mine[lo:hi] {
-				mine[lo+i] = blind.Tag(message[i*blind.TagSize:][:blind.TagSize])
-			}
-			return nil
-		})
-	})
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	if len(theirs) < count {
-		return nil, repeatedIDs(host, count-len(theirs)) // the host's own count said otherwise
-	}
-	hits := make([]int32, len(mine))
-	for i, tag := range mine {
-		hits[i] = absent
-		if position, ok := theirs[tag]; ok {
-			hits[i] = position
-		}
-	}
-	return hits, nil
-}
-
-// intersection returns the rows whose id all hosts have, in the order of their sample ids.
-func (g *guest) intersection(hits [][]int32) []int32 {
-	var rows []int32
-	for row := range g.ids.rows() {
-		everywhere := !slices.ContainsFunc(hits, func(h []int32) bool { return h[g.place[row]] == absent })
-		if everywhere {
-			rows = append(rows, int32(row))
-		}
-	}
-	slices.SortStableFunc(rows, func(a, b int32) int { return cmp.Compare(g.ids.sample[a], g.ids.sample[b]) })
-	return rows
-}
-
-// tell sends host its part of the intersection. An empty message is the end.
-func (g *guest) tell(ctx context.Context, host openflow.Party, rows, hits []int32) error {
-	err := chunks(len(rows), func(lo, hi int) error {
-		matches := make([]match, 0, hi-lo)
-		for _, row := range rows[lo:hi] {
-			matches = append(matches, match{position: int(hits[g.place[row]]), sampleID: g.ids.sample[row]})
-		}
-		return g.task.Send(ctx, host, tagMatches, encodeMatches(matches))
+// intersect finds which of the guest's ids a host has, if the host allows it once it knows how many they are.
+func (g *guest) intersect(ctx context.Context, h *exchanged) error {
+	var counts []blind.Tag
+	err := receivePoints(ctx, g.task, g.key, h.party, tagHostPoints, h.count, func(chunk []byte) {
+		h.raised = append(h.raised, chunk)
+		eachPoint(chunk, func(p blind.Point) { counts = append(counts, p.Count()) })
 	})
 	if err != nil {
 		return err
 	}
-	return g.task.Send(ctx, host, tagMatches, nil)
+	slices.SortFunc(counts, compareTags)
+	if distinct := len(slices.Compact(slices.Clone(counts))); distinct < h.count {
+		return repeatedIDs(h.party, h.count-distinct) // the host's own count said otherwise
+	}
+	if err := sendTags(ctx, g.task, h.party, tagCounts, counts); err != nil {
+		return err
+	}
+	if err := ask(ctx, g.task, h.party); err != nil {
+		return err
+	}
+	theirs := make(map[blind.Tag]int32, h.count) // all of whose points have come
+	for c, chunk := range h.raised {
+		i := int32(c * chunkIDs)
+		eachPoint(chunk, func(p blind.Point) {
+			theirs[p.Tag()] = i
+			i++
+		})
+	}
+	return receiveTags(ctx, g.task, h.party, tagGuestTags, len(g.first), func(_ int, tag blind.Tag) error {
+		position, ok := theirs[tag]
+		if !ok {
+			position = absent
+		}
+		h.hits = append(h.hits, position)
+		return nil
+	})
+}
+
+// intersection returns the rows whose id all hosts have, in the order of their sample ids, and the positions of these ids in
+// first.
+func (g *guest) intersection(hosts []*exchanged) (rows, shared []int32) {
+	everywhere := make([]bool, len(g.first))
+	for i := range g.first {
+		everywhere[i] = !slices.ContainsFunc(hosts, func(h *exchanged) bool { return h.hits[i] == absent })
+		if everywhere[i] {
+			shared = append(shared, int32(i))
+		}
+	}
+	for row := range g.ids.rows() {
+		if everywhere[g.place[row]] {
+			rows = append(rows, int32(row))
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b int32) int { return cmp.Compare(g.ids.sample[a], g.ids.sample[b]) })
+	return rows, shared
+}
+
+// verify checks that a host has really blinded the guest's points where it says that it has the same id.
+func (g *guest) verify(ctx context.Context, h *exchanged, shared []int32) error {
+	v := newVerification(g.task)
+	err := v.add(ctx, len(shared), func(i int) (mine, theirs blind.Point) {
+		return g.sent.at(int(shared[i])), h.raised.at(int(h.hits[shared[i]]))
+	})
+	if err != nil {
+		return err
+	}
+	return v.check(ctx, h.party)
+}
+
+// claim sends a host its part of the intersection, and answers what the host checks it by. An empty message is the end.
+func (g *guest) claim(ctx context.Context, h *exchanged, rows []int32) error {
+	proven := make([]bool, len(g.first))
+	var message []byte
+	for _, row := range rows {
+		place := g.place[row]
+		m := match{position: int(h.hits[place]), sampleID: g.ids.sample[row], proves: !proven[place]}
+		if len(m.sampleID) > maxSampleID {
+			return openflow.Errorf(openflow.CodeInvalid, "a sample id has %d bytes; psi takes up to %d", len(m.sampleID), maxSampleID)
+		}
+		if m.proves {
+			m.point, proven[place] = h.raised.at(m.position), true
+		}
+		if message = appendMatch(message, m); len(message) >= fullMatches {
+			if err := g.task.Send(ctx, h.party, tagMatches, message); err != nil {
+				return err
+			}
+			message = nil
+		}
+	}
+	if len(message) > 0 {
+		if err := g.task.Send(ctx, h.party, tagMatches, message); err != nil {
+			return err
+		}
+	}
+	if err := g.task.Send(ctx, h.party, tagMatches, nil); err != nil {
+		return err
+	}
+	if err := ask(ctx, g.task, h.party); err != nil {
+		return err
+	}
+	return answerOnce(ctx, g.task, g.key, h.party)
 }

@@ -10,6 +10,7 @@ import (
 	mathrand "math/rand/v2"
 
 	"openflow"
+	"openflow/components/psi/blind"
 	"openflow/sdk/component"
 )
 
@@ -60,38 +61,57 @@ func shuffled(n int) ([]int32, error) {
 	return order, nil
 }
 
-// match is one row of the intersection as the guest tells a host: the position of the id in the host's message, and
-// the guest's sample id for it.
+// match is one row of the intersection as the guest tells a host: the position of the id in the host's message, and the
+// guest's sample id for it. The first match of a position proves the claim with the host's point times the guest's key.
 type match struct {
 	position int
 	sampleID string
+	proves   bool
+	point    blind.Point
 }
 
-// encodeMatches renders matches for decodeMatches: position and length of the id as varints, then the id.
-func encodeMatches(matches []match) []byte {
-	var out []byte
-	for _, m := range matches {
-		out = binary.AppendUvarint(out, uint64(m.position))
-		out = binary.AppendUvarint(out, uint64(len(m.sampleID)))
-		out = append(out, m.sampleID...)
+// Bounds of a message of matches, in bytes: it ends with the match that reaches fullMatches.
+const (
+	fullMatches = 1 << 20
+	maxSampleID = 64 << 10
+	maxMatches  = fullMatches + maxSampleID + 2*binary.MaxVarintLen64 + blind.PointSize
+)
+
+// appendMatch renders m for decodeMatches: position and length of the id as varints, the id, and the point if it proves.
+func appendMatch(out []byte, m match) []byte {
+	out = binary.AppendUvarint(out, uint64(m.position))
+	out = binary.AppendUvarint(out, uint64(len(m.sampleID)))
+	out = append(out, m.sampleID...)
+	if m.proves {
+		out = append(out, m.point[:]...)
 	}
 	return out
 }
 
-// decodeMatches appends the matches in data to list. A position must be below limit. Errors: CodeInvalid.
-func decodeMatches(list []match, data []byte, limit int) ([]match, error) {
+// decodeMatches reads a message of matches. proven says of every position whether it has been proven, and is kept up.
+// Errors: CodeInvalid.
+func decodeMatches(data []byte, proven []bool) ([]match, error) {
+	var list []match
 	for len(data) > 0 {
 		position, n := binary.Uvarint(data)
-		if n <= 0 || position >= uint64(limit) {
+		if n <= 0 || position >= uint64(len(proven)) {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "the guest's list of matches names a position that was not sent")
 		}
 		data = data[n:]
 		size, n := binary.Uvarint(data)
-		if n <= 0 || size > uint64(len(data)-n) {
+		if n <= 0 || size > maxSampleID || size > uint64(len(data)-n) {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "the guest's list of matches breaks off")
 		}
-		list = append(list, match{position: int(position), sampleID: string(data[n : n+int(size)])})
+		m := match{position: int(position), sampleID: string(data[n : n+int(size)]), proves: !proven[position]}
 		data = data[n+int(size):]
+		if m.proves {
+			if len(data) < blind.PointSize {
+				return nil, openflow.Errorf(openflow.CodeInvalid, "the guest's list of matches breaks off")
+			}
+			m.point, data = blind.Point(data[:blind.PointSize]), data[blind.PointSize:]
+			proven[position] = true
+		}
+		list = append(list, m)
 	}
 	return list, nil
 }

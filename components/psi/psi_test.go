@@ -115,10 +115,6 @@ func TestIntersection(t *testing.T) {
 				guest: {"2=b 1", "4=d 3"}, host: {"2=b 1", "4=d 0"}, second: {"2=b 0", "4=d 2"},
 			},
 		},
-		"empty intersection": {
-			inputs: map[openflow.Party]*tables.Frame{guest: table("g", true, "1=a"), host: table("h", false, "1=b")},
-			want:   map[openflow.Party][]string{guest: {}, host: {}},
-		},
 	}
 	for name, tc := range tests {
 		for _, bucket := range []int{1 << 17, 2} {
@@ -188,6 +184,12 @@ func TestRefusals(t *testing.T) {
 			parameters: map[string]any{"curve_type": "sm2"},
 			want:       map[openflow.Party]string{guest: `curve_type "sm2" is not known`, host: `curve_type "sm2" is not known`},
 		},
+		"no id in common": {
+			change: func(in map[openflow.Party]*tables.Frame) { in[host] = table("h", false, "1=secret") },
+			want: map[openflow.Party]string{
+				guest: "host 10000 ends the intersection: the parties have no id in common", host: "the parties have no id in common (see that the match ids",
+			},
+		},
 		"no host": {
 			change: func(in map[openflow.Party]*tables.Frame) { delete(in, host) },
 			want:   map[openflow.Party]string{guest: "1 guests and 0 hosts"},
@@ -249,7 +251,7 @@ func TestMessagesHideIDs(t *testing.T) {
 			points[p] = true
 		}
 	}
-	require.Len(t, points, 3*41, "two lists of points and one of tags")
+	require.Len(t, points, 4*41+4, "two lists of points and two of tags, and a question and an answer each way")
 	for _, m := range two {
 		for _, p := range entries(m) {
 			require.False(t, points[p], "a blinded id of one run occurs in another")
@@ -259,7 +261,7 @@ func TestMessagesHideIDs(t *testing.T) {
 
 // entries cuts a list of points or tags into its entries, without the kit's first byte.
 func entries(m componenttest.Message) []string {
-	size := map[string]int{"guest_points": 33, "host_points": 33, "guest_tags": 16}[m.Topic[strings.LastIndex(m.Topic, "~")+1:]]
+	size := map[string]int{"guest_points": 33, "host_points": 33, "guest_tags": 16, "counts": 16, "question": 33, "answer": 33}[m.Topic[strings.LastIndex(m.Topic, "~")+1:]]
 	var list []string
 	if size > 0 {
 		for chunk := range slices.Chunk(m.Payload[1:], size) {
@@ -307,8 +309,9 @@ func FuzzDecodeMatches(f *testing.F) {
 	f.Add(psi.EncodeMatches([]int{3, 0, 200}, []string{"a", "", "sample"}), 201)
 	f.Add([]byte{0x80}, 1)
 	f.Add([]byte{0, 5, 'a'}, 1)
-	f.Fuzz(func(t *testing.T, data []byte, limit int) {
-		positions, samples, err := psi.DecodeMatches(data, max(limit, 0))
+	f.Fuzz(func(t *testing.T, data []byte, number int) {
+		limit := number & 0xffff
+		positions, samples, err := psi.DecodeMatches(data, limit)
 		if err != nil {
 			return
 		}

@@ -82,6 +82,12 @@ func (t *Task) Send(ctx context.Context, to openflow.Party, tag string, payload 
 // Errors: CodeInvalid (no such party), CodeUnavailable (own node silent for the kit's patience), CodeCanceled (ctx
 // ended, or the session has been released because the task ends elsewhere).
 func (t *Task) Receive(ctx context.Context, from openflow.Party, tag string) ([]byte, error) {
+	return t.ReceiveUpTo(ctx, from, tag, maxMessage)
+}
+
+// ReceiveUpTo is Receive of a message that is not larger than limit, in bytes. A larger one is CodeInvalid, and no more of it
+// is kept than one chunk of 16 MiB: an algorithm that knows how long a message is should not hold what a peer makes of it.
+func (t *Task) ReceiveUpTo(ctx context.Context, from openflow.Party, tag string, limit int) ([]byte, error) {
 	name, err := t.topicName(from, t.Party(), from, tag)
 	if err != nil {
 		return nil, err
@@ -94,8 +100,8 @@ func (t *Task) Receive(ctx context.Context, from openflow.Party, tag string) ([]
 		if err != nil {
 			return nil, openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tag, from, err)
 		}
-		if len(topic.partial)+len(chunk) > maxMessage {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "message %q from %s has more than %d bytes", tag, from, maxMessage)
+		if len(topic.partial)+len(chunk) > limit {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "message %q from %s has more than %d bytes", tag, from, limit)
 		}
 		if flag == lastChunk && topic.partial == nil {
 			return chunk, nil

@@ -59,6 +59,7 @@ type API struct {
 	Events    Events
 	About     func() About
 	Examine   func(ctx context.Context) []openflow.Finding // what openflow doctor shows
+	Policy    func() SitePolicy                            // what is in force
 	Space     func() error                                 // nil while there is room for new data and jobs
 	Uploads   string                                       // folder that server-side upload paths are taken from
 	NewID     func() openflow.JobID
@@ -119,6 +120,10 @@ func (a *API) Routes(r chi.Router) {
 	post("/v2/site/add", a.addSite)
 	post("/v2/site/remove", a.removeSite)
 	post("/v2/site/rotate", a.rotateSite)
+	get("/v2/site/policy", a.sitePolicy)
+	get("/v2/site/scores", a.listScores)
+	post("/v2/site/scores/raise", a.raiseScores)
+	post("/v2/site/scores/reset", a.resetScores)
 	get("/v2/permission/resource/list", a.listGrants)
 }
 

@@ -41,6 +41,7 @@ type settings struct {
 	pooled  bool
 	spans   func(id string) sdktrace.SpanExporter
 	ui      bool
+	policy  map[string]string // policy file by party; "": of everybody else
 }
 
 // Option says how an environment differs from the usual one.
@@ -63,6 +64,16 @@ func Split() Option { return func(s *settings) { s.split = true } }
 
 // Pooled makes every node leave its tasks to a pool of workers; see [Env.StartWorker].
 func Pooled() Option { return func(s *settings) { s.pooled = true } }
+
+// Policy gives the node of a party a policy file, or, with an empty id, every node that has none of its own.
+func Policy(id, text string) Option {
+	return func(s *settings) {
+		if s.policy == nil {
+			s.policy = map[string]string{}
+		}
+		s.policy[id] = text
+	}
+}
 
 // Pooling is short, so that a machine that is gone is noticed within a test's patience.
 func Pooling() openflow.Pooling {
@@ -137,6 +148,13 @@ func (e *Env) configure(t testing.TB, dir string) {
 	for i, id := range e.Parties {
 		home := filepath.Join(dir, id)
 		require.NoError(t, os.MkdirAll(home, 0o700))
+		policy, ok := e.set.policy[id]
+		if !ok {
+			policy, ok = e.set.policy[""]
+		}
+		if ok {
+			require.NoError(t, os.WriteFile(filepath.Join(home, "policy.yaml"), []byte(policy), 0o600))
+		}
 		key, err := trust.LoadOrCreateKey(home)
 		require.NoError(t, err)
 		addresses[id], keys[id] = fmt.Sprintf("127.0.0.1:%d", ports[3*i]), key.Public().String()
@@ -223,6 +241,9 @@ func (e *Env) Start(t testing.TB, ids ...string) {
 	t.Helper()
 	require.NoError(t, together(ids, func(id string) error { return e.start(t.Context(), id) }))
 }
+
+// TryStart starts a stopped node, which may refuse to.
+func (e *Env) TryStart(ctx context.Context, id string) error { return e.start(ctx, id) }
 
 // Stop closes nodes as SIGTERM would: their tasks go on.
 func (e *Env) Stop(t testing.TB, ids ...string) {

@@ -31,7 +31,8 @@ func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.json")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"))
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"),
+		env.Policy("9999", "coordinated_lr:\n  allow_common_arbiter: true\n")) // two-roles-one-node.json
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
 			data, err := os.ReadFile(file)

@@ -3,11 +3,13 @@ package blind_test
 import (
 	"encoding/hex"
 	"math/big"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"openflow"
 	"openflow/components/psi/blind"
 )
 
@@ -81,9 +83,10 @@ func TestBlindingsCommute(t *testing.T) {
 	tag := func(first, second blind.Key, id string) blind.Tag {
 		p, err := first.Blind(id)
 		require.NoError(t, err)
-		tag, err := second.Tag(p)
+		both, err := second.Raise(p)
 		require.NoError(t, err)
-		return tag
+		require.NotEqual(t, both.Tag(), both.Count())
+		return both.Tag()
 	}
 	for _, id := range []string{"", "133", "Ü ", "a\x00b"} {
 		require.Equal(t, tag(g, h, id), tag(h, g, id), "id %q", id)
@@ -103,7 +106,7 @@ func TestFreshKeysAreUnlinkable(t *testing.T) {
 	require.NotEqual(t, pa, pb)
 }
 
-func FuzzTag(f *testing.F) {
+func FuzzRaise(f *testing.F) {
 	k, err := blind.NewKey()
 	require.NoError(f, err)
 	good, err := k.Blind("133")
@@ -113,15 +116,15 @@ func FuzzTag(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var p blind.Point
 		copy(p[:], raw)
-		tag, err := k.Tag(p)
+		both, err := k.Raise(p)
 		if err == nil {
-			require.NotZero(t, tag)
+			require.NotZero(t, both.Tag())
 			require.Contains(t, []byte{2, 3}, p[0], "only compressed points are accepted")
 		}
 	})
 }
 
-func TestTagRefusesWhatIsNoPoint(t *testing.T) {
+func TestRaiseRefusesWhatIsNoPoint(t *testing.T) {
 	k, err := blind.NewKey()
 	require.NoError(t, err)
 	for name, p := range map[string]blind.Point{
@@ -131,7 +134,7 @@ func TestTagRefusesWhatIsNoPoint(t *testing.T) {
 		"unknown prefix": {0: 5, 32: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := k.Tag(p)
+			_, err := k.Raise(p)
 			require.Error(t, err)
 		})
 	}
@@ -147,13 +150,102 @@ func BenchmarkBlind(b *testing.B) {
 	}
 }
 
-func BenchmarkTag(b *testing.B) {
+func BenchmarkRaise(b *testing.B) {
 	k, err := blind.NewKey()
 	require.NoError(b, err)
 	p, err := k.Blind("customer-0000001")
 	require.NoError(b, err)
 	for b.Loop() {
-		if _, err := k.Tag(p); err != nil {
+		if _, err := k.Raise(p); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// pairs are n points and their multiples by one scalar.
+func pairs(t testing.TB, n int) (k blind.Key, mine, theirs []blind.Point) {
+	t.Helper()
+	k, err := blind.NewKey()
+	require.NoError(t, err)
+	own, err := blind.NewKey()
+	require.NoError(t, err)
+	for i := range n {
+		p, err := own.Blind(strconv.Itoa(i))
+		require.NoError(t, err)
+		q, err := k.Raise(p)
+		require.NoError(t, err)
+		mine, theirs = append(mine, p), append(theirs, q)
+	}
+	return k, mine, theirs
+}
+
+// ask sums up all pairs, the odd ones apart, and lets answer have the question.
+func ask(t testing.TB, mine, theirs []blind.Point, answer func(blind.Point) blind.Point) error {
+	t.Helper()
+	var even, odd blind.Pairs
+	for i := range mine {
+		into := &even
+		if i%2 == 1 {
+			into = &odd
+		}
+		require.NoError(t, into.Add(mine[i], theirs[i]))
+	}
+	even.Join(&odd)
+	question, want, err := even.Question()
+	require.NoError(t, err)
+	return want.Check(answer(question))
+}
+
+func TestPairsOfOneScalar(t *testing.T) {
+	const n = 40
+	honest := func(k blind.Key) func(blind.Point) blind.Point {
+		return func(p blind.Point) blind.Point {
+			q, err := k.Raise(p)
+			require.NoError(t, err)
+			return q
+		}
+	}
+	for _, n := range []int{1, 2, n} {
+		k, mine, theirs := pairs(t, n)
+		require.NoError(t, ask(t, mine, theirs, honest(k)), "%d pairs", n)
+	}
+	for name, lie := range map[string]func(theirs []blind.Point, other blind.Key){
+		"two are exchanged":        func(theirs []blind.Point, _ blind.Key) { theirs[3], theirs[4] = theirs[4], theirs[3] },
+		"all are moved by one":     func(theirs []blind.Point, _ blind.Key) { copy(theirs, append(theirs[1:], theirs[0])) },
+		"one is there twice":       func(theirs []blind.Point, _ blind.Key) { theirs[0] = theirs[1] },
+		"one is of another scalar": func(theirs []blind.Point, other blind.Key) { theirs[7], _ = other.Raise(theirs[7]) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, mine, theirs := pairs(t, n)
+			other, err := blind.NewKey()
+			require.NoError(t, err)
+			lie(theirs, other)
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(ask(t, mine, theirs, honest(k))))
+		})
+	}
+	k, mine, theirs := pairs(t, n)
+	require.Error(t, ask(t, mine, theirs, func(blind.Point) blind.Point { return theirs[0] }), "an answer that is none")
+	require.Error(t, ask(t, mine, theirs, func(p blind.Point) blind.Point { return p }))
+	question := func() blind.Point {
+		var p blind.Pairs
+		require.NoError(t, p.Add(mine[0], theirs[0]))
+		q, _, err := p.Question()
+		require.NoError(t, err)
+		return q
+	}
+	require.NotEqual(t, question(), question(), "a question says nothing of the points that it combines")
+	_ = k
+	var empty, wrong blind.Pairs
+	_, _, err := empty.Question()
+	require.Error(t, err)
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(wrong.Add(mine[0], blind.Point{})))
+}
+
+func BenchmarkPairs(b *testing.B) {
+	_, mine, theirs := pairs(b, 8)
+	var sum blind.Pairs
+	for i := 0; b.Loop(); i++ {
+		if err := sum.Add(mine[i%8], theirs[i%8]); err != nil {
 			b.Fatal(err)
 		}
 	}

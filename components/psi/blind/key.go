@@ -21,8 +21,8 @@ type Point [PointSize]byte
 // 2^−88.
 const TagSize = 16
 
-// Tag is an identifier blinded by both parties, cut from a hash of the point. Equal identifiers have equal tags; a tag
-// cannot be unblinded again, not even by one of the two key holders.
+// Tag is cut from a hash of an identifier that both parties have blinded. Equal identifiers have equal tags; a tag cannot be
+// unblinded again, not even by one of the two key holders.
 type Tag [TagSize]byte
 
 // Key is one party's secret scalar. It is drawn for one run and never leaves the process.
@@ -61,28 +61,44 @@ func (k Key) Blind(id string) (Point, error) {
 	if err != nil {
 		return Point{}, openflow.Errorf(openflow.CodeInternal, "hash to curve: %w", err)
 	}
-	if _, err := h.ScalarMult(h, k.scalar[:]); err != nil {
-		return Point{}, openflow.Errorf(openflow.CodeInternal, "blind a hash: %w", err)
-	}
-	return encode(h)
+	return k.raise(h)
 }
 
-// Tag blinds the other party's point p and returns what is compared. Errors: CodeInvalid when p is no point of the
-// curve, which an honest party never sends.
-func (k Key) Tag(p Point) (Tag, error) {
+// Raise blinds a point of the other party: scalar·p. Errors: CodeInvalid when p is no point of the curve, which an honest
+// party never sends.
+func (k Key) Raise(p Point) (Point, error) {
+	q, err := decode(p)
+	if err != nil {
+		return Point{}, err
+	}
+	return k.raise(q)
+}
+
+func (k Key) raise(q *nistec.P256Point) (Point, error) {
+	if _, err := q.ScalarMult(q, k.scalar[:]); err != nil {
+		return Point{}, openflow.Errorf(openflow.CodeInternal, "blind a point: %w", err)
+	}
+	return encode(q)
+}
+
+// Tag is what two blinded identifiers are compared by.
+func (p Point) Tag() Tag {
+	sum := sha256.Sum256(p[:])
+	return Tag(sum[:TagSize])
+}
+
+// Count is what two blinded identifiers are counted by. Who knows it cannot tell the Tag, and the other way round.
+func (p Point) Count() Tag {
+	sum := sha256.Sum256(append([]byte("count"), p[:]...))
+	return Tag(sum[:TagSize])
+}
+
+func decode(p Point) (*nistec.P256Point, error) {
 	q, err := nistec.NewP256Point().SetBytes(p[:])
 	if err != nil {
-		return Tag{}, openflow.Errorf(openflow.CodeInvalid, "a blinded id is not a point of P-256: %w", err)
+		return nil, openflow.Errorf(openflow.CodeInvalid, "a blinded id is not a point of P-256: %w", err)
 	}
-	if _, err := q.ScalarMult(q, k.scalar[:]); err != nil {
-		return Tag{}, openflow.Errorf(openflow.CodeInternal, "blind a point: %w", err)
-	}
-	enc, err := encode(q)
-	if err != nil {
-		return Tag{}, err
-	}
-	sum := sha256.Sum256(enc[:])
-	return Tag(sum[:TagSize]), nil
+	return q, nil
 }
 
 // encode refuses the point at infinity, whose encoding is one byte: no identifier hashes to it but by a chance of

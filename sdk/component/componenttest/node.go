@@ -120,6 +120,12 @@ func (n *Node) Start(ctx context.Context, c Case) *Execution {
 // Stop does to the task at party what SIGTERM does.
 func (e *Execution) Stop(party openflow.Party) { e.cancel[party]() }
 
+// Ended waits until the task has ended at party.
+func (e *Execution) Ended(party openflow.Party) {
+	code := <-e.ended[party]
+	e.ended[party] <- code // for Wait
+}
+
 // Wait waits until the task has ended at all parties.
 func (e *Execution) Wait() *Result {
 	r := &Result{t: e.node.t, node: e.node, Parties: map[openflow.Party]*PartyResult{}}

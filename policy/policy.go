@@ -1,0 +1,159 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"openflow"
+)
+
+// maxBytes bounds a policy file.
+const maxBytes = 64 << 10
+
+// bounds of a value, both allowed; of a duration in nanoseconds.
+type bounds struct{ least, most int64 }
+
+// limits are the bounds of every key that is a number or a duration.
+var limits = map[string]bounds{
+	"psi.max_partner_ids":            {1, math.MaxInt32},
+	"psi.min_intersection":           {1, math.MaxInt32},
+	"coordinated_lr.rows_per_column": {1, 1_000_000},
+	"coordinated_lr.score_memory":    {int64(time.Hour), int64(3650 * 24 * time.Hour)},
+}
+
+// Key is a setting of the file.
+type Key struct {
+	Path    string // as in "psi.max_partner_ids"
+	Default string // as it would be written
+	Least   string // the bounds of a number or duration; empty for what has none
+	Most    string
+}
+
+// Keys lists all settings in the order of the schema.
+func Keys() []Key {
+	var keys []Key
+	p := openflow.DefaultPolicy()
+	each(&p, func(path string, v reflect.Value) {
+		k := Key{Path: path, Default: text(v)}
+		if b, ok := limits[path]; ok {
+			k.Least, k.Most = textOf(v, b.least), textOf(v, b.most)
+		}
+		keys = append(keys, k)
+	})
+	return keys
+}
+
+// each visits the settings of p.
+func each(p *openflow.Policy, f func(path string, v reflect.Value)) {
+	sections := reflect.ValueOf(p).Elem()
+	for i := range sections.NumField() {
+		section := sections.Field(i)
+		for j := range section.NumField() {
+			f(name(sections.Type().Field(i))+"."+name(section.Type().Field(j)), section.Field(j))
+		}
+	}
+}
+
+// name is the key of a field.
+func name(f reflect.StructField) string { return f.Tag.Get("yaml") }
+
+// text renders a value as a policy file has it.
+func text(v reflect.Value) string {
+	if v.Kind() == reflect.Bool {
+		return strconv.FormatBool(v.Bool())
+	}
+	return textOf(v, v.Int())
+}
+
+func textOf(like reflect.Value, n int64) string {
+	if like.Type() == reflect.TypeFor[time.Duration]() {
+		return Duration(time.Duration(n))
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// Duration renders d as ParseDuration reads it: whole days as "30d".
+func Duration(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d > 0 && d%day == 0 {
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
+	return d.String()
+}
+
+// ParseDuration reads "30d", or what Go writes, such as "36h30m".
+func ParseDuration(s string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 32)
+		if err == nil && n <= uint64(math.MaxInt64/(24*time.Hour)) {
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
+	} else if d, err := time.ParseDuration(s); err == nil {
+		return d, nil
+	}
+	return 0, openflow.Errorf(openflow.CodeInvalid, "%q is no duration", s).WithHint("write it like 30d or 36h")
+}
+
+// Format writes p as a policy file.
+func Format(p openflow.Policy) string {
+	var b strings.Builder
+	section := ""
+	each(&p, func(path string, v reflect.Value) {
+		of, key, _ := strings.Cut(path, ".")
+		if of != section {
+			section = of
+			fmt.Fprintf(&b, "%s:\n", of)
+		}
+		fmt.Fprintf(&b, "  %s: %s\n", key, text(v))
+	})
+	return b.String()
+}
+
+// Read reads the policy file at path. Errors: CodeNotFound (there is none), CodePermission (other users of the machine could
+// change it, or it cannot be read), CodeInvalid (its content; see Parse).
+func Read(path string) (openflow.Policy, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return openflow.Policy{}, openflow.Errorf(openflow.CodeNotFound, "policy file %s does not exist", path)
+	case err != nil:
+		return openflow.Policy{}, unreadable(path, err)
+	case !info.Mode().IsRegular():
+		return openflow.Policy{}, openflow.Errorf(openflow.CodeInvalid, "policy file %s is not a file", path)
+	case info.Size() > maxBytes:
+		return openflow.Policy{}, tooLarge(path)
+	}
+	if err := CheckMode(path, info); err != nil {
+		return openflow.Policy{}, err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return openflow.Policy{}, unreadable(path, err)
+	}
+	return Parse(path, data)
+}
+
+func unreadable(path string, err error) error {
+	return openflow.Errorf(openflow.CodePermission, "policy file %s cannot be read: %w", path, err).
+		WithHint("let the user that the node runs as read it")
+}
+
+func tooLarge(path string) error {
+	return openflow.Errorf(openflow.CodeInvalid, "policy file %s is larger than %d bytes", path, maxBytes)
+}
+
+// CheckMode refuses a file that other users of the machine may write: they would decide what is protected.
+func CheckMode(path string, info fs.FileInfo) error {
+	if perm := info.Mode().Perm(); perm&0o022 != 0 {
+		return openflow.Errorf(openflow.CodePermission, "policy file %s can be changed by other users (mode %04o)", path, perm).
+			WithHint("chmod go-w %s", path)
+	}
+	return nil
+}
