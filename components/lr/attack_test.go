@@ -190,7 +190,7 @@ func TestInventedClassesGiveTheFeaturesAway(t *testing.T) {
 	}
 }
 
-func predictCase(t *testing.T, j joined, trained *componenttest.Result) componenttest.Case {
+func predictionWith(t *testing.T, j joined, trained *componenttest.Result) componenttest.Case {
 	t.Helper()
 	c := componenttest.Case{Component: lr.Component(), Stage: openflow.StagePredict, Parties: []openflow.Party{guest, host, arbiter},
 		Timeout: time.Minute, Inputs: map[openflow.Party]componenttest.Inputs{}}
@@ -215,7 +215,7 @@ func TestScoresAreCounted(t *testing.T) {
 	trained := componenttest.RunOK(t, c)
 	require.Equal(t, map[openflow.PartyID]int{guest.ID: 1}, trained.Parties[host].Scores)
 	require.Empty(t, trained.Parties[host].Warnings)
-	p := predictCase(t, j, trained)
+	p := predictionWith(t, j, trained)
 	p.Scores = told(8)
 	require.Equal(t, map[openflow.PartyID]int{guest.ID: 1}, componenttest.RunOK(t, p).Parties[host].Scores)
 
@@ -248,7 +248,7 @@ func TestAHostIsToldThatItsOnlyColumnIsGivenAway(t *testing.T) {
 	require.Len(t, r.Parties[host].Warnings, 1)
 	require.Contains(t, r.Parties[host].Warnings[0], "one column")
 	require.Empty(t, r.Parties[guest].Warnings)
-	p := componenttest.RunOK(t, predictCase(t, j, r))
+	p := componenttest.RunOK(t, predictionWith(t, j, r))
 	require.Len(t, p.Parties[host].Warnings, 1)
 }
 
