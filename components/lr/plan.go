@@ -130,7 +130,7 @@ func (p plan) validate() error {
 		p.Epochs < 1 || p.Models < 1 || p.Models > maxClasses || len(p.Columns) < 2 || slices.Min(p.Columns) < 0 ||
 		slices.Max(p.Columns) > maxColumns || p.Intercept && p.Columns[0] < 1 ||
 		!p.layout().Valid() || p.Precision < 1 || p.Precision > he.MaxPrecision {
-		return openflow.Errorf(openflow.CodeInvalid, "the guest's training plan is not valid").
+		return openflow.Errorf(openflow.CodeInvalid, "the guest's training plan is not valid").WithPublic("the guest's training plan is not valid").
 			WithHint("all parties of a task must run the same implementation of the component")
 	}
 	if widest := slices.Max(p.Columns); p.fewest() <= widest {
@@ -198,7 +198,8 @@ func (s *session) receivePlan(ctx context.Context) (plan, error) {
 // its parameters as submitted, own those that it trains with.
 func (s *session) checkPlan(p plan, given, own parameters) error {
 	if len(p.Columns) != len(s.hosts)+1 {
-		return openflow.Errorf(openflow.CodeInvalid, "the guest's training plan is for %d parties, not %d", len(p.Columns), len(s.hosts)+1)
+		return openflow.Errorf(openflow.CodeInvalid, "the guest's training plan is for %d parties, not %d", len(p.Columns), len(s.hosts)+1).
+			WithPublic("the guest's training plan is not for these parties")
 	}
 	if err := p.validate(); err != nil {
 		return err

@@ -42,7 +42,7 @@ func (s *session) awaitStart(ctx context.Context) (norms bool, err error) {
 
 // noTraining is the end of a training that another party has refused.
 func noTraining(fault string) error {
-	return openflow.Errorf(openflow.CodeInvalid, "no training: %s", fault).AsConsequence()
+	return openflow.Errorf(openflow.CodeInvalid, "no training: %s", fault).WithPublic("no training: %s", fault).AsConsequence()
 }
 
 // faultOf is what other parties are told of err: its public text, or else only who knows more.
