@@ -17,7 +17,7 @@ type PSIPolicy struct {
 
 // CoordinatedLRPolicy bounds what training may tell about this site's rows and columns.
 type CoordinatedLRPolicy struct {
-	RowsPerColumn      int           `json:"rows_per_column" yaml:"rows_per_column"`           // rows of a batch for each of this party's columns, at least
+	RowsPerColumn      int           `json:"rows_per_column" yaml:"rows_per_column"`           // rows of a batch for each column of any party, at least
 	AllowCommonArbiter bool          `json:"allow_common_arbiter" yaml:"allow_common_arbiter"` // the arbiter may be run by another data party of the job
 	ScoreMemory        time.Duration `json:"score_memory" yaml:"score_memory"`                 // how long scores given to a partner count against its budget
 }

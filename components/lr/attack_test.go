@@ -62,81 +62,33 @@ func everywhere(p openflow.Policy) map[openflow.Party]openflow.Policy {
 	return map[openflow.Party]openflow.Policy{guest: p, host: p, second: p, arbiter: p}
 }
 
-// labelsFrom is a host's attack on labels of ±1: its one gradient says x·y for each of its columns. Elimination leaves as
-// many unknown labels as there are more rows than columns; of all ways to fill them in, one makes every other label ±1.
-func labelsFrom(x [][]float64, sums []float64) []float64 {
-	rows, columns := len(x[0]), len(x)
-	m := make([][]float64, columns)
-	for j := range m {
-		m[j] = append(append([]float64{}, x[j]...), sums[j])
-	}
-	pivots, used := make([]int, columns), make([]bool, rows)
-	for j := range m {
-		for i := range rows {
-			if !used[i] && (pivots[j] == 0 && used[0] || !used[pivots[j]] && math.Abs(m[j][i]) > math.Abs(m[j][pivots[j]]) || used[pivots[j]]) {
-				pivots[j] = i
-			}
-		}
-		used[pivots[j]] = true
-		for k := range m {
-			if factor := m[k][pivots[j]] / m[j][pivots[j]]; k != j {
-				for i := range m[k] {
-					m[k][i] -= factor * m[j][i]
-				}
-			}
-		}
-	}
-	var free []int
-	for i := range rows {
-		if !used[i] {
-			free = append(free, i)
-		}
-	}
-	best, bestError := make([]float64, rows), math.Inf(1)
-	y := make([]float64, rows)
-	for guess := range 1 << len(free) {
-		for b, i := range free {
-			y[i] = float64(2*(guess>>b&1) - 1)
-		}
-		worst := 0.0
-		for j, p := range pivots {
-			v := m[j][rows]
-			for _, i := range free {
-				v -= m[j][i] * y[i]
-			}
-			v /= m[j][p]
-			y[p] = math.Copysign(1, v)
-			worst = max(worst, math.Abs(v-y[p]))
-		}
-		if worst < bestError {
-			bestError = worst
-			copy(best, y)
-		}
-	}
-	return best
-}
-
-// Case 74: 32 rows, a host with 20 columns, zero start, one gradient.
+// With the limit lowered everywhere, a host that keeps to the protocol has every label, from one gradient. The first is case
+// 74: 32 rows, 20 columns, zero start. The others have ten rows for each column, and are too small all the same.
 func TestFewRowsGiveTheLabelsAway(t *testing.T) {
-	j := made(32, 2, 20, 2)
-	c := trainCase(j, object{"epochs": 1, "init_param": object{"method": "zeros"},
-		"optimizer": object{"method": "sgd", "penalty": "none", "optimizer_params": object{"lr": 1}}})
+	for _, size := range []struct{ rows, columns int }{{32, 20}, {32, 3}, {40, 4}} {
+		t.Run(fmt.Sprintf("%d rows, %d columns", size.rows, size.columns), func(t *testing.T) {
+			j := made(size.rows, 2, size.columns, 2)
+			c := trainCase(j, object{"epochs": 1, "init_param": object{"method": "zeros"},
+				"optimizer": object{"method": "sgd", "penalty": "none", "optimizer_params": object{"lr": 1}}})
+			refused := componenttest.Run(t, c)
+			for _, p := range c.Parties {
+				require.Equal(t, openflow.TaskFailed, refused.Parties[p].Status, p.String())
+				require.Contains(t, refused.Parties[p].Error, fmt.Sprintf("a batch of %d rows is too few", size.rows), p.String())
+			}
 
-	refused := componenttest.Run(t, c)
-	for _, p := range c.Parties {
-		require.Equal(t, openflow.TaskFailed, refused.Parties[p].Status, p.String())
-		require.Contains(t, refused.Parties[p].Error, "a batch of 32 rows is too few for the 20 columns of host 10000", p.String())
+			c.Policies = everywhere(lenient(1))
+			r := componenttest.RunOK(t, c)
+			var x [][]float64
+			var sums []float64
+			for k, coefficient := range estimatorOf(t, r, host).Param.Coef {
+				x = append(x, j.host.Features[k].Floats)
+				sums = append(sums, 2*float64(size.rows)*coefficient[0]) // the step was ½·Xᵀy/rows
+			}
+			labels, found := labelsByReduction(x, sums, 1/4e-4) // the flooding is that wide
+			require.True(t, found)
+			require.Equal(t, j.ref.y, labels)
+		})
 	}
-
-	c.Policies = everywhere(lenient(1))
-	r := componenttest.RunOK(t, c)
-	var x [][]float64
-	var sums []float64
-	for k, coefficient := range estimatorOf(t, r, host).Param.Coef {
-		x = append(x, j.host.Features[k].Floats)
-		sums = append(sums, 2*32*coefficient[0]) // the step was ½·Xᵀy/32
-	}
-	require.Equal(t, j.ref.y, labelsFrom(x, sums), "with the limit lowered everywhere, the host has every label")
 }
 
 // solve returns A⁻¹·B.
@@ -238,7 +190,7 @@ func TestInventedClassesGiveTheFeaturesAway(t *testing.T) {
 	}
 }
 
-func predictCase(t *testing.T, j joined, trained *componenttest.Result) componenttest.Case {
+func predictionWith(t *testing.T, j joined, trained *componenttest.Result) componenttest.Case {
 	t.Helper()
 	c := componenttest.Case{Component: lr.Component(), Stage: openflow.StagePredict, Parties: []openflow.Party{guest, host, arbiter},
 		Timeout: time.Minute, Inputs: map[openflow.Party]componenttest.Inputs{}}
@@ -263,7 +215,7 @@ func TestScoresAreCounted(t *testing.T) {
 	trained := componenttest.RunOK(t, c)
 	require.Equal(t, map[openflow.PartyID]int{guest.ID: 1}, trained.Parties[host].Scores)
 	require.Empty(t, trained.Parties[host].Warnings)
-	p := predictCase(t, j, trained)
+	p := predictionWith(t, j, trained)
 	p.Scores = told(8)
 	require.Equal(t, map[openflow.PartyID]int{guest.ID: 1}, componenttest.RunOK(t, p).Parties[host].Scores)
 
@@ -293,10 +245,12 @@ func TestScoresAreCounted(t *testing.T) {
 func TestAHostIsToldThatItsOnlyColumnIsGivenAway(t *testing.T) {
 	j := made(150, 2, 1, 2)
 	r := componenttest.RunOK(t, trainCase(j, quick(object{"epochs": 1})))
-	require.Len(t, r.Parties[host].Warnings, 1)
+	require.NotEmpty(t, r.Parties[host].Warnings)
 	require.Contains(t, r.Parties[host].Warnings[0], "one column")
-	require.Empty(t, r.Parties[guest].Warnings)
-	p := componenttest.RunOK(t, predictCase(t, j, r))
+	for _, w := range r.Parties[guest].Warnings {
+		require.NotContains(t, w, "one column")
+	}
+	p := componenttest.RunOK(t, predictionWith(t, j, r))
 	require.Len(t, p.Parties[host].Warnings, 1)
 }
 

@@ -8,8 +8,14 @@ import (
 
 // What a party refuses on its site's behalf, whoever submitted the job. docs/algorithms.md says what each limit stops.
 
-// leastRows is the size of the smallest batch, whatever a policy says: fewer labels than that are found by trying.
-const leastRows = 32
+const (
+	// leastColumns is how many columns a party counts as at least: few labels are found from few columns too, all of 40
+	// rows from 4 columns in a second.
+	leastColumns = 10
+
+	// leastRows is the size of the smallest batch, whatever a policy says: fewer labels than that are found by trying.
+	leastRows = 32
+)
 
 // Bounds of what another party may announce.
 const (
@@ -20,7 +26,7 @@ const (
 
 // rowsFor is how many rows a batch must have for a party with that many columns.
 func rowsFor(columns, perColumn int) int {
-	return max(leastRows, columns*min(max(perColumn, 0), maxColumns))
+	return max(leastRows, max(columns, leastColumns)*min(max(perColumn, 0), maxColumns))
 }
 
 // checkArbiter refuses an arbiter that another party of the data runs: it holds the key to what this party sends that
@@ -33,8 +39,8 @@ func (s *session) checkArbiter() error {
 	for _, p := range s.data() {
 		if p.ID == s.arbiter.ID && p.ID != self.ID {
 			err := openflow.Errorf(openflow.CodeRejected, "party %s is %s and arbiter of one training: it could decrypt what %s sends", p.ID, p.Role, self)
-			return err.WithPublic("%s refuses an arbiter that is also %s: policy.yaml of party %s needs coordinated_lr.allow_common_arbiter: true for that",
-				self, p.Role, self.ID).
+			return err.WithPublic("%s refuses an arbiter that is also %s, as in FATE's examples, which share host and arbiter: "+
+				"that needs coordinated_lr.allow_common_arbiter: true in policy.yaml of party %s", self, p.Role, self.ID).
 				WithHint("let a third institution be the arbiter; FATE's examples share host and arbiter, and to run one your operator sets " +
 					"coordinated_lr.allow_common_arbiter: true in policy.yaml")
 		}
@@ -49,20 +55,21 @@ func (s *session) data() []openflow.Party { return append([]openflow.Party{s.gue
 // with far fewer equations than rows. Every party asks for what its own policy says; so the strictest of all counts, and
 // nobody loosens it by its own columns.
 func (s *session) checkRows(p plan) error {
-	rows, perColumn := p.fewest(), s.task.Policy().CoordinatedLR.RowsPerColumn
-	for i, of := range s.data() {
-		columns := p.features(i)
-		need := rowsFor(columns, perColumn)
-		if rows >= need {
-			continue
+	widest := 0
+	for i := range p.Columns {
+		if p.features(i) > p.features(widest) {
+			widest = i
 		}
-		text := "a batch of %d rows is too few for the %d columns of %s: the gradients could be solved for labels or scores; party %s asks for %d rows"
-		args := []any{rows, columns, of, s.task.Party().ID, need}
-		return openflow.Errorf(openflow.CodeRejected, text, args...).WithPublic(text, args...).
-			WithHint("choose a greater batch_size, or use more rows or fewer columns; the site sets coordinated_lr.rows_per_column in its policy.yaml, %d rows are the least",
-				leastRows)
 	}
-	return nil
+	rows, need := p.fewest(), rowsFor(p.features(widest), s.task.Policy().CoordinatedLR.RowsPerColumn)
+	if rows >= need {
+		return nil
+	}
+	text := "a batch of %d rows is too few for the %d columns of %s: labels or scores could be solved from its gradient; party %s asks for %d rows"
+	args := []any{rows, p.features(widest), s.data()[widest], s.task.Party().ID, need}
+	return openflow.Errorf(openflow.CodeRejected, text, args...).WithPublic(text, args...).
+		WithHint("choose a greater batch_size, or use more rows or fewer columns; the site's policy.yaml sets coordinated_lr.rows_per_column, "+
+			"and a party counts as %d columns at least", leastColumns)
 }
 
 // spendScores reserves what this host is about to tell the guest of its columns: a score of every row for each model.

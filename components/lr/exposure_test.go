@@ -1,6 +1,7 @@
 package lr_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,29 +21,32 @@ func TestRowsForEachColumn(t *testing.T) {
 		policies          map[openflow.Party]openflow.Policy
 		want              string // in the refusal; empty: it trains
 	}{
-		"ten for each of the host's columns":        {rows: 60, guest: 1, host: 6},
-		"one row less":                              {rows: 59, guest: 1, host: 6, want: "59 rows is too few for the 6 columns of host 10000"},
-		"ten for each of the guest's columns":       {rows: 60, guest: 6, host: 1},
-		"one row less for the guest's":              {rows: 59, guest: 6, host: 1, want: "59 rows is too few for the 6 columns of guest 9999"},
-		"batches of too few":                        {rows: 200, guest: 1, host: 6, batch: 50, want: "50 rows is too few for the 6 columns of host 10000"},
-		"uneven batches":                            {rows: 199, guest: 1, host: 6, batch: 60},
-		"a batch size above the number of rows":     {rows: 60, guest: 1, host: 6, batch: 5000},
-		"above the rows, and too few":               {rows: 59, guest: 1, host: 6, batch: 5000, want: "59 rows"},
-		"two hosts":                                 {rows: 60, guest: 1, host: 10, twoHosts: true}, // of 4 and 6 columns
-		"two hosts, too few for the second":         {rows: 59, guest: 1, host: 10, twoHosts: true, want: "6 columns of host 10001"},
-		"five rows and three columns":               {rows: 5, guest: 1, host: 3, want: "5 rows"},
-		"five rows, whatever the policies":          {rows: 5, guest: 1, host: 3, policies: everywhere(lenient(0)), want: "5 rows is too few for the 1 columns of guest 9999"},
-		"no policy allows fewer than 32":            {rows: 31, guest: 1, host: 3, policies: everywhere(lenient(-1)), want: "asks for 32 rows"},
-		"every party asks for less":                 {rows: 40, guest: 1, host: 6, policies: everywhere(lenient(2))},
-		"the host alone asks for less":              {rows: 40, guest: 1, host: 6, policies: map[openflow.Party]openflow.Policy{host: lenient(2)}, want: "party 9999 asks for 60"},
-		"the guest alone asks for less":             {rows: 40, guest: 1, host: 6, policies: map[openflow.Party]openflow.Policy{guest: lenient(2)}, want: "party 10000 asks for 60"},
-		"guest and host, but not the arbiter":       {rows: 40, guest: 1, host: 6, policies: map[openflow.Party]openflow.Policy{guest: lenient(2), host: lenient(2)}, want: "party 10002 asks for 60"},
-		"the host asks for more":                    {rows: 100, guest: 1, host: 6, policies: map[openflow.Party]openflow.Policy{host: lenient(20)}, want: "party 10000 asks for 120"},
-		"the other host asks for more":              {rows: 100, guest: 1, host: 10, twoHosts: true, policies: map[openflow.Party]openflow.Policy{second: lenient(20)}, want: "party 10001 asks for"},
-		"the host asks for more than there can be":  {rows: 100, guest: 1, host: 6, policies: map[openflow.Party]openflow.Policy{host: lenient(1 << 20)}, want: "party 10000 asks for"},
-		"a short last batch by a stricter partner":  {rows: 330, guest: 1, host: 6, batch: 120, policies: map[openflow.Party]openflow.Policy{host: lenient(20)}},
-		"no columns at the guest":                   {rows: 60, guest: 0, host: 6},
-		"no more rows than columns, lenient policy": {rows: 40, guest: 1, host: 40, policies: everywhere(lenient(0)), want: "would give the residuals away"},
+		"ten for each of the host's columns":               {rows: 120, guest: 1, host: 12},
+		"one row less":                                     {rows: 119, guest: 1, host: 12, want: "119 rows is too few for the 12 columns of host 10000"},
+		"ten for each of the guest's columns":              {rows: 120, guest: 12, host: 1},
+		"one row less for the guest's":                     {rows: 119, guest: 12, host: 1, want: "119 rows is too few for the 12 columns of guest 9999"},
+		"few columns count as ten":                         {rows: 100, guest: 1, host: 3},
+		"ten for each of few columns":                      {rows: 30, guest: 1, host: 3, want: "asks for 100 rows"},
+		"one row less for few columns":                     {rows: 99, guest: 1, host: 3, want: "99 rows"},
+		"batches of too few":                               {rows: 400, guest: 1, host: 12, batch: 100, want: "100 rows is too few for the 12 columns of host 10000"},
+		"uneven batches":                                   {rows: 399, guest: 1, host: 12, batch: 130},
+		"a batch size above the number of rows":            {rows: 120, guest: 1, host: 12, batch: 5000},
+		"above the rows, and too few":                      {rows: 119, guest: 1, host: 12, batch: 5000, want: "119 rows"},
+		"two hosts":                                        {rows: 110, guest: 1, host: 15, twoHosts: true}, // of 4 and 11 columns
+		"two hosts, too few for the second":                {rows: 109, guest: 1, host: 15, twoHosts: true, want: "11 columns of host 10001"},
+		"five rows and three columns":                      {rows: 5, guest: 1, host: 3, want: "5 rows"},
+		"five rows, whatever the policies":                 {rows: 5, guest: 1, host: 3, policies: everywhere(lenient(0)), want: "5 rows is too few for the 3 columns of host 10000"},
+		"no policy allows fewer than 32":                   {rows: 31, guest: 1, host: 3, policies: everywhere(lenient(-1)), want: "asks for 32 rows"},
+		"every party asks for less":                        {rows: 60, guest: 1, host: 12, policies: everywhere(lenient(5))},
+		"the host alone asks for less":                     {rows: 60, guest: 1, host: 12, policies: policies(lenient(5), host), want: "party 9999 asks for 120"},
+		"the guest alone asks for less":                    {rows: 60, guest: 1, host: 12, policies: policies(lenient(5), guest), want: "party 10000 asks for 120"},
+		"guest and host, but not the arbiter":              {rows: 60, guest: 1, host: 12, policies: policies(lenient(5), guest, host), want: "party 10002 asks for 120"},
+		"the host asks for more":                           {rows: 150, guest: 1, host: 12, policies: policies(lenient(20), host), want: "party 10000 asks for 240"},
+		"the other host asks for more":                     {rows: 150, guest: 1, host: 15, twoHosts: true, policies: policies(lenient(20), second), want: "party 10001 asks for 220"},
+		"the host asks for more than there can be":         {rows: 150, guest: 1, host: 12, policies: policies(lenient(1<<20), host), want: "party 10000 asks for"},
+		"a short last batch for a stricter partner":        {rows: 630, guest: 1, host: 12, batch: 250, policies: policies(lenient(20), host)},
+		"no columns at the guest":                          {rows: 120, guest: 0, host: 12},
+		"no more rows than columns, whatever the policies": {rows: 40, guest: 1, host: 40, policies: everywhere(lenient(0)), want: "would give the residuals away"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -72,6 +76,14 @@ func TestRowsForEachColumn(t *testing.T) {
 			}
 		})
 	}
+}
+
+func policies(p openflow.Policy, of ...openflow.Party) map[openflow.Party]openflow.Policy {
+	all := map[openflow.Party]openflow.Policy{}
+	for _, party := range of {
+		all[party] = p
+	}
+	return all
 }
 
 // An arbiter that another party of the data runs is refused by the party that it exposes, and the refusal names the setting.
@@ -104,10 +116,7 @@ func TestCommonArbiter(t *testing.T) {
 			}
 			a := openflow.Party{Role: openflow.RoleArbiter, ID: tc.arbiter}
 			c.Parties[len(c.Parties)-1] = a
-			c.Policies = map[openflow.Party]openflow.Policy{}
-			for _, party := range tc.allowed {
-				c.Policies[party] = allow
-			}
+			c.Policies = policies(allow, tc.allowed...)
 			if len(tc.refuses) == 0 {
 				componenttest.RunOK(t, c)
 				return
@@ -115,6 +124,10 @@ func TestCommonArbiter(t *testing.T) {
 			r := componenttest.Run(t, c)
 			for _, party := range c.Parties {
 				require.Equal(t, openflow.TaskFailed, r.Parties[party].Status, party.String())
+			}
+			if slices.Contains(tc.refuses, guest) {
+				require.Contains(t, r.Parties[a].Error, "guest 9999 refuses an arbiter that is also host")
+				require.Contains(t, r.Parties[a].Error, "coordinated_lr.allow_common_arbiter: true in policy.yaml of party 9999")
 			}
 			for _, party := range tc.refuses {
 				require.Contains(t, r.Parties[party].Error, "coordinated_lr.allow_common_arbiter: true")

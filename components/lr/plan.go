@@ -130,8 +130,7 @@ func (p plan) validate() error {
 		p.Epochs < 1 || p.Models < 1 || p.Models > maxClasses || len(p.Columns) < 2 || slices.Min(p.Columns) < 0 ||
 		slices.Max(p.Columns) > maxColumns || p.Intercept && p.Columns[0] < 1 ||
 		!p.layout().Valid() || p.Precision < 1 || p.Precision > he.MaxPrecision {
-		return openflow.Errorf(openflow.CodeInvalid, "the guest's training plan is not valid").
-			WithPublic("the guest's training plan is not valid").
+		return openflow.Errorf(openflow.CodeInvalid, "the guest's training plan is not valid").WithPublic("the guest's training plan is not valid").
 			WithHint("all parties of a task must run the same implementation of the component")
 	}
 	if widest := slices.Max(p.Columns); p.fewest() <= widest {

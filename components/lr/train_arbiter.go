@@ -100,7 +100,8 @@ func (a *arbiter) prepare(ctx context.Context, given parameters) (fault string, 
 		case word.Fault:
 			fault = h.String() + " refuses the training plan" + elsewhere
 		case word.Digest != digest:
-			fault = "the guest has sent " + h.String() + " another training plan than " + a.arbiter.String()
+			text := "the guest has sent %s another training plan than %s"
+			return "", openflow.Errorf(openflow.CodeRejected, text, h, a.arbiter).WithPublic(text, h, a.arbiter)
 		}
 	}
 	return fault, nil
