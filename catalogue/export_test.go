@@ -16,8 +16,10 @@ var (
 	ParseURL    = parseURL
 )
 
-// QueueQueries are those that run whenever a job asks for resources or gives them back.
-var QueueQueries = map[string]string{"told": toldClaims, "late": lateClaims, "fitting": fittingClaims}
+// FrequentQueries are those that run whenever a job asks for resources or gives them back, and those of every few seconds.
+var FrequentQueries = map[string]string{
+	"told": toldClaims, "late": lateClaims, "fitting": fittingClaims, "running": runningJobs, "scheduled": runningScheduled,
+}
 
 // LockWriters is the statement that makes a transaction the only writer.
 const LockWriters = lockWriters

@@ -248,8 +248,8 @@ func testEveryEndReturnsEverything(t *testing.T, newCatalogue opener) {
 	}
 }
 
-// However many jobs the catalogue remembers, the queue is read from indices that hold the waiting ones only.
-func TestQueueIsReadFromItsIndices(t *testing.T) {
+// However many jobs the catalogue remembers, what waits and what runs is read from indices that hold nothing else.
+func TestWhatIsUnderWayIsReadFromItsIndices(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "c.db")
 	mustOpen(t, catalogue.Options{File: file})
 	db, err := sql.Open("sqlite", file)
@@ -257,8 +257,9 @@ func TestQueueIsReadFromItsIndices(t *testing.T) {
 	defer func() { require.NoError(t, db.Close()) }()
 	for name, want := range map[string]string{
 		"told": "USING INDEX job_told", "late": "USING COVERING INDEX job_queue_age", "fitting": "USING COVERING INDEX job_queue",
+		"running": "USING INDEX job_running", "scheduled": "USING INDEX scheduled_job_running",
 	} {
-		rows, err := db.QueryContext(t.Context(), "explain query plan "+catalogue.QueueQueries[name], 1, 1, 1, 1, 1, 1)
+		rows, err := db.QueryContext(t.Context(), "explain query plan "+catalogue.FrequentQueries[name], 1, 1, 1, 1, 1, 1)
 		require.NoError(t, err)
 		var plan []string
 		for rows.Next() {

@@ -6,16 +6,30 @@ import (
 	"openflow"
 )
 
+// runningJobs and runningScheduled name the status as a literal, so that they read an index of what runs and nothing else.
+const (
+	runningJobs = `select ` + jobColumns + ` from job where status = 'running'
+		order by create_time, job_id, role, party, scheduler limit $1`
+	runningScheduled = `select ` + scheduledColumns + ` from scheduled_job where status = 'running' order by create_time, job_id limit $1`
+)
+
 // RunningJobs lists jobs that run at this site, the oldest first; see partner.WatchStore.
 func (c *Catalogue) RunningJobs(ctx context.Context, limit int) ([]openflow.JobRecord, error) {
-	jobs, _, err := c.JobsWhere(ctx, JobFilter{Statuses: []openflow.JobStatus{openflow.JobRunning}, Ascending: true, Limit: limit})
-	return jobs, err
+	return list(ctx, c, runningJobs, limit, scanJob)
 }
 
 // RunningScheduledJobs lists jobs that this node schedules and that run.
 func (c *Catalogue) RunningScheduledJobs(ctx context.Context, limit int) ([]openflow.ScheduledJob, error) {
-	jobs, _, err := c.ScheduledJobsWhere(ctx, ScheduledFilter{Statuses: []openflow.JobStatus{openflow.JobRunning}, Ascending: true, Limit: limit})
-	return jobs, err
+	return list(ctx, c, runningScheduled, limit, scanScheduled)
+}
+
+func list[T any](ctx context.Context, c *Catalogue, query string, limit int, scan func(row) (T, error)) (jobs []T, err error) {
+	err = c.each(ctx, query, []any{limit}, func(r row) error {
+		j, err := scan(r)
+		jobs = append(jobs, j)
+		return err
+	})
+	return jobs, classify("list running jobs", err)
 }
 
 // SetRunningReason says what a job waits for while it runs; empty takes the reason away. It reports whether anything has

@@ -178,9 +178,10 @@ address. A registered peer's key is changed with openflow site rotate.`,
 
 func removeCommand(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use:     "remove PARTY",
-		Short:   "Forget a peer",
-		Long:    `Forget a peer. Its requests are refused from now on; jobs that run with it fail.`,
+		Use:   "remove PARTY",
+		Short: "Forget a peer",
+		Long: `Forget a peer. Jobs that run with it are ended, here and, as far as it answers, there; its requests are refused from now
+on.`,
 		Example: `  openflow site remove 10000`,
 		Args:    positional("PARTY"),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -67,6 +67,10 @@ func TestChangesAreTold(t *testing.T) {
 			_, err := c.SetJobProgress(ctx, job.Key(), half)
 			return err
 		}, ofJob(openflow.Event{Progress: &half})},
+		{"it says what it waits for while it runs", func(ctx context.Context, c changes) error {
+			_, err := c.SetRunningReason(ctx, job.Key(), "waiting for task a")
+			return err
+		}, ofJob(openflow.Event{Reason: "waiting for task a"})},
 		{"a run waits for a machine", func(ctx context.Context, c changes) error {
 			_, err := (&activities.Placing{Tasks: c, Workers: nobody{}}).TellWait(ctx, openflow.TaskOrder{Key: run.Key})
 			return err
@@ -76,7 +80,7 @@ func TestChangesAreTold(t *testing.T) {
 			return err
 		}, ofRun("running", "")},
 		{"its federated status changes", func(ctx context.Context, c changes) error {
-			_, err := c.SetTaskStatus(ctx, run.Key, openflow.TaskRunning)
+			_, err := c.SetTaskStatus(ctx, run.Key, openflow.TaskSuccess)
 			return err
 		}, ofRun("", "")},
 		{"it is to end", func(ctx context.Context, c changes) error {

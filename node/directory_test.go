@@ -26,9 +26,15 @@ func (unsigned) Sign(*http.Request, openflow.PartyID, []byte) error { return nil
 func TestDialectOfAPeer(t *testing.T) {
 	var asked int
 	var answer wire.Envelope
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	home := t.TempDir()
+	require.NoError(t, os.Chmod(home, 0o700))
+	key, err := trust.LoadOrCreateKey(home)
+	require.NoError(t, err)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked++
-		_ = json.NewEncoder(w).Encode(answer) // the test sees what a caller that has gone misses
+		body, _ := json.Marshal(answer) // texts can be encoded
+		trust.Signer{Party: "10000", Key: key}.SignAnswer(w.Header(), r.Header, http.StatusOK, body)
+		_, _ = w.Write(body) // the test sees what a caller that has gone misses
 	}))
 	t.Cleanup(srv.Close)
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
@@ -48,7 +54,7 @@ func TestDialectOfAPeer(t *testing.T) {
 		_, is := p.(*partner.Client)
 		return is
 	}
-	require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: "10000", URL: srv.URL}))
+	require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: "10000", URL: srv.URL, Keys: []string{key.Public().String()}}))
 
 	d := start()
 	answer = wire.Failure(openflow.Errorf(openflow.CodeUnauthorized, "who are you"))
@@ -73,14 +79,7 @@ func TestDialectOfAPeer(t *testing.T) {
 
 	srv.Close()
 	require.True(t, folded(start()), "what it said last holds while it cannot be asked")
-	home := t.TempDir()
-	require.NoError(t, os.Chmod(home, 0o700))
-	key, err := trust.LoadOrCreateKey(home)
-	require.NoError(t, err)
-	known := record()
-	known.Keys = []string{key.Public().String()}
-	require.NoError(t, rows.SaveSite(t.Context(), known))
-	moved := openflow.SiteRecord{Party: "10000", URL: "http://127.0.0.1:1", Keys: known.Keys}
+	moved := openflow.SiteRecord{Party: "10000", URL: "http://127.0.0.1:1", Keys: record().Keys}
 	require.NoError(t, sites{self: "9999", catalogue: rows}.AddSite(t.Context(), moved))
 	require.Empty(t, record().Dialect, "at another address may be a node of another kind")
 }

@@ -58,7 +58,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		u.OK(u.Post("/v2/site/rotate", map[string]any{"party_id": peer, "key": key, "final": true}), nil)
 	}
 	rotate("9999", "10000", wrong)
-	finds("keys 10000", openflow.VerdictFail, "does not verify")
+	finds("keys 10000", openflow.VerdictFail, "is not the one in its record here")
 	rotate("9999", "10000", right)
 	rotate("10000", "9999", right)
 	finds("keys 10000", openflow.VerdictFail, "does not verify")

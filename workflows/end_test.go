@@ -134,6 +134,21 @@ func TestRunThatGoesOnIsStoppedAgain(t *testing.T) {
 	require.Equal(t, "enough", w.last().Reason)
 }
 
+// A party that has been removed as a peer is not asked any more, and the job waits for nothing there.
+func TestEndDoesNotWaitForARemovedParty(t *testing.T) {
+	w := newWorld(t)
+	w.runs["a guest"], w.runs["a host"] = run{never: true}, run{never: true, undying: true}
+	gone := func(int) error {
+		return openflow.About(openflow.AboutSite, openflow.Errorf(openflow.CodeInvalid, "party 10000 is not known here"))
+	}
+	w.answer["stop host"], w.answer["collect a host"] = gone, gone
+	w.after(time.Minute, func() { w.stop(openflow.JobCanceled, "party 10000 was removed at party 9999") })
+	start := w.env.Now()
+	require.Equal(t, openflow.JobCanceled, w.run(chain()))
+	require.Less(t, w.env.Now().Sub(start), 2*time.Minute)
+	require.Equal(t, "party 10000 was removed at party 9999", w.last().Reason)
+}
+
 func TestStopOfAnEndingJobChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.runs["a host"] = run{status: openflow.TaskFailed, err: "exit code 7"}

@@ -64,8 +64,9 @@ func call(ctx workflow.Context, deadline time.Duration, summary string, do, arg,
 	if err == nil || ctx.Err() != nil || deadline <= 0 {
 		return err
 	}
-	var final *temporal.ApplicationError
-	if errors.As(tried, &final) && final.NonRetryable() || openflow.CodeOf(err) == openflow.CodeExhausted {
+	var said *temporal.ApplicationError
+	final := errors.As(tried, &said) && said.NonRetryable()
+	if code := openflow.CodeOf(err); final || !code.Retryable() || code == openflow.CodeExhausted {
 		return err
 	}
 	return activities.FromTemporal(workflow.ExecuteActivity(patiently(ctx, deadline, summary), do, arg).Get(ctx, result))

@@ -19,7 +19,7 @@ import (
 // TestRecordHistories writes histories of the present workflows for workflows/replay_test.go: `make replay-fixtures`. It
 // records released code only and is no check of its own, so it has a build tag.
 func TestRecordHistories(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Cores(4))
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Cores(4), env.Proxied())
 	parties := env.Parties("guest 9999", "host 10000")
 	guest, host := parties[0], parties[1]
 	user := e.As(t, "9999")
@@ -83,6 +83,11 @@ func TestRecordHistories(t *testing.T) {
 	refused := user.TrySubmit(env.DAG(parties, openflow.Task{Name: "a", Component: "unknown"}), wire.IdempotencyHeader, "refused")
 	require.NotZero(t, refused.Code)
 	job("job-refused", openflow.JobID(idIn.FindString(user.TrySubmit(env.DAG(parties, openflow.Task{Name: "a", Component: "unknown"}), wire.IdempotencyHeader, "refused").Message)))
+
+	e.Link(t, "9999", "10000").Inject(env.First(1, "/v2/partner/fold/job/create", env.Lost))
+	late := user.Submit(env.DAG(parties, env.Noop("a", nil)))
+	user.WaitFor(late, openflow.JobSuccess)
+	job("job-partner-late", late)
 
 	distant := user.Submit(env.DAG(parties, env.Noop("a", env.Sleep(60_000))))
 	user.WaitForTask(distant, "a", openflow.TaskRunning)
