@@ -50,6 +50,38 @@ func TestBranchesRunInParallel(t *testing.T) {
 	require.Equal(t, []string{"told d guest", "told d host"}, w.kinds("told"), "the last with that of the job")
 }
 
+// What several parties find wrong with a job is one answer. Where one refuses for another reason, the first refusal is the answer.
+func TestMistakesOfAllPartiesAreOneAnswer(t *testing.T) {
+	wrong := func(path string) func(int) error {
+		return func(int) error {
+			return openflow.Refusal([]openflow.Mistake{{Code: openflow.CodeInvalid, Path: path, Message: "wrong"}})
+		}
+	}
+	for name, tc := range map[string]struct {
+		host     func(int) error
+		want     string
+		mistakes int
+	}{
+		"both":               {wrong("dag.tasks.b"), "2 mistakes\n  at party 9999: dag.tasks.a: wrong\n  at party 10000: dag.tasks.b: wrong", 2},
+		"one":                {nil, "dag.tasks.a: wrong", 1},
+		"one, and no answer": {always(openflow.CodePermission, "no grant"), "dag.tasks.a: wrong", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.answer["create guest"] = wrong("dag.tasks.a")
+			if tc.host != nil {
+				w.answer["create host"] = tc.host
+			}
+			w.after(0, func() { w.update(workflows.UpdateCreated, "created") })
+			require.Equal(t, openflow.JobFailed, w.run(chain()))
+			var refusal *openflow.Error
+			require.ErrorAs(t, activityError(w.accepted["created"]), &refusal)
+			require.Equal(t, tc.want, refusal.Message)
+			require.Len(t, openflow.MistakesOf(refusal), tc.mistakes)
+		})
+	}
+}
+
 func TestRefusalAtCreateIsUndoneEverywhere(t *testing.T) {
 	w := newWorld(t)
 	p := chain()

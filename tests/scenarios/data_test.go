@@ -157,6 +157,36 @@ func TestCredit(t *testing.T) {
 		e.NoContainers(t)
 		e.NoCoresHeld(t)
 	})
+
+	// The last one: what the job has made is gone afterwards.
+	t.Run("a prediction keeps its model and its rows, whatever is deleted", func(t *testing.T) {
+		row := guest.Jobs(id)[0]
+		predict := env.DAG(pair, env.Noop("wait", env.Sleep(3000)), openflow.Task{
+			Name: "lr_1", Component: "coordinated_lr", Stage: openflow.StagePredict, DependsOn: []openflow.TaskName{"wait"},
+			Inputs: []openflow.Input{
+				{Kind: openflow.InputModel, Key: "input_model", Channels: []openflow.Channel{{
+					Source: openflow.FromModelWarehouse, ProducerTask: "lr_0", OutputKey: "output_model",
+					Model: &openflow.ModelRef{ID: row.ModelID, Version: row.ModelVersion},
+				}}},
+				{Kind: openflow.InputData, Key: "test_data", Channels: []openflow.Channel{{
+					Source: openflow.FromDataWarehouse, Job: id, ProducerTask: "psi_0", OutputKey: "output_data",
+				}}},
+			},
+		})
+		predicting := guest.Submit(predict)
+		require.Len(t, guest.Jobs(predicting)[0].Pins, 2)
+		run := map[string]string{"job_id": string(id), "role": "guest", "party_id": "9999", "task_name": "lr_0"}
+		guest.OK(guest.Post("/v2/output/model/delete", run), nil)
+		require.Equal(t, wire.NoModelOutput, guest.Post("/v2/output/model/delete", run).Code)
+		host.OK(host.Post("/v2/job/clean", map[string]string{"job_id": string(id)}), nil)
+		require.NotEqual(t, "success", guest.Jobs(predicting)[0].Status, "it has not read yet")
+		guest.WaitFor(predicting, openflow.JobSuccess)
+
+		answer := guest.TrySubmit(predict)
+		require.Equal(t, wire.InvalidParameter, answer.Code, answer.Message)
+		require.Contains(t, answer.Message, "at party 9999: dag.tasks.lr_1.inputs.model.input_model.model_warehouse: no model "+row.ModelID)
+		require.Contains(t, answer.Message, `at party 10000: dag.tasks.lr_1.inputs.data.test_data.data_warehouse: task "psi_0" of job `+string(id)+` has no output "output_data"`)
+	})
 }
 
 // metric takes a number out of what evaluation has saved: by task, by set, a list of metrics.
