@@ -23,6 +23,8 @@ func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
 		return Outcome{Status: openflow.TaskTimeout, Error: "the run took longer than its timeout", Code: openflow.CodeDeadline}
 	case st.Lost:
 		return failed(openflow.CodeUnavailable, "the machine lost the program before its end was recorded")
+	case st.Interrupted:
+		return failed(openflow.CodeUnavailable, "the container runtime was restarted, and that ended the program")
 	case st.OOMKilled:
 		return failed(openflow.CodeRejected, "the program was killed for using more memory than the task may")
 	case st.ExitCode != 0:

@@ -133,7 +133,7 @@ func (w *Worker) openMachine(ctx context.Context) error {
 	w.launcher.Traced = w.traces.Environment
 	forward := server.Forward{To: w.site, Transport: w.node.HTTP.Transport}
 	s := server.Serve(w.base, server.Handler(w.log, forward), w.log)
-	w.onClose("base server", s.Close)
+	w.onClose("base server", within(s, brief))
 	return nil
 }
 

@@ -45,6 +45,7 @@ type Runtime struct {
 	log      *slog.Logger
 	starts   gate
 	launches sync.Map // container name → launch; from Start to Remove
+	stopped  sync.Map // container name → true; from Stop to Remove
 	network  networkCache
 }
 
