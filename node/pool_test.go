@@ -31,7 +31,7 @@ func TestPooling(t *testing.T) {
 		"a label that nobody has":        {nil, true, "tpu", false, true},
 		"no tasks here, and nobody else": {nil, false, "", false, true},
 		"a worker was seen, before a restart without the listener for workers": {[]openflow.WorkerRecord{self, other}, true, "", true, false},
-		"a label, without the listener for workers":                           {[]openflow.WorkerRecord{self}, true, "gpu", true, true},
+		"a label, without the listener for workers":                            {[]openflow.WorkerRecord{self}, true, "gpu", true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n, _ := kept(t)

@@ -201,6 +201,7 @@ func (w *Worker) startUpkeep(context.Context) error {
 	ctx, cancel := context.WithCancel(context.Background()) // lives as long as the worker; Close cancels it
 	w.closing = cancel
 	w.every(ctx, helloEvery, "news to the node", w.report)
+	w.trimLogs(ctx)
 	w.every(ctx, settled, "orphans", func(ctx context.Context) error { return w.sweep(ctx, settled, w.node.TaskByExecution) })
 	return nil
 }
