@@ -86,14 +86,15 @@ const (
 // check refuses what would take from jobs what they need.
 func (r Retention) check() error {
 	for _, k := range []struct {
-		what         string
+		what, flag   string
 		kept, needed time.Duration
 	}{
-		{"histories", r.Workflows, leastKept}, {"jobs", r.Jobs, leastKept}, {"logs", r.Logs, leastKept},
-		{"messages", r.Messages, leastMessages}, {"jobs that never started", r.Unstarted, leastMessages},
+		{"histories", "--keep-histories", r.Workflows, leastKept}, {"jobs", "--keep-jobs", r.Jobs, leastKept},
+		{"logs", "--keep-logs", r.Logs, leastKept}, {"messages", "--keep-messages", r.Messages, leastMessages},
+		{"jobs that never started", "--keep-unstarted", r.Unstarted, leastMessages},
 	} {
 		if k.kept < k.needed {
-			return openflow.Errorf(openflow.CodeInvalid, "%s would be kept for %s", k.what, k.kept).WithHint("keep them for %s at least", k.needed)
+			return openflow.Errorf(openflow.CodeInvalid, "%s would be kept for %s", k.what, k.kept).WithHint("%s takes %s at least", k.flag, k.needed)
 		}
 	}
 	return nil

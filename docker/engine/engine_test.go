@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -195,7 +196,9 @@ func TestBaseLayerIsAllOfTheHostThatAContainerReaches(t *testing.T) {
 	require.ErrorContains(t, rt.Firewalled(t.Context(), other), "changed its rules")
 	const admitted = "203.0.113.77/32" // nobody; the rule could name anybody
 	command(t, "iptables", "-w", "-I", "INPUT", "-s", admitted, "-j", "ACCEPT")
-	t.Cleanup(func() { command(t, "iptables", "-w", "-D", "INPUT", "-s", admitted, "-j", "ACCEPT") })
+	t.Cleanup(func() {
+		require.NoError(t, exec.CommandContext(context.Background(), "iptables", "-w", "-D", "INPUT", "-s", admitted, "-j", "ACCEPT").Run())
+	})
 	require.ErrorContains(t, rt.Firewalled(t.Context(), base), admitted)
 	require.NoError(t, rt.FirewallBase(t.Context(), base))
 	require.NoError(t, rt.Firewalled(t.Context(), base), "comes first again")

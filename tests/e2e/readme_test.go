@@ -53,6 +53,8 @@ type reader struct {
 	dir     string
 	places  *strings.Replacer
 	running []*exec.Cmd
+
+	environment []string // of its commands, beside this process's
 }
 
 // do runs one command to its end and returns what it prints.
@@ -99,11 +101,14 @@ func (r *reader) start(line string, more ...string) {
 }
 
 func (r *reader) command(line string, more ...string) *exec.Cmd {
+	if r.places == nil {
+		r.places = strings.NewReplacer()
+	}
 	words := strings.Fields(r.places.Replace(line))
 	require.Equal(r.t, "bin/openflow", words[0], line)
 	cmd := run(r.t, append(words[1:], more...)...)
 	cmd.Dir = r.dir
-	cmd.Env = append(cmd.Env, "OPENFLOW_NODE="+r.places.Replace("http://127.0.0.1:9380"))
+	cmd.Env = append(append(cmd.Env, "OPENFLOW_NODE="+r.places.Replace("http://127.0.0.1:9380")), r.environment...)
 	return cmd
 }
 
