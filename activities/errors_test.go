@@ -117,6 +117,8 @@ func TestJudge(t *testing.T) {
 		"lost":                            {rec(openflow.TaskSuccess, ""), driver.Status{Lost: true, ExitCode: -1}, openflow.TaskFailed, openflow.CodeUnavailable, "lost"},
 		"docker was restarted":            {rec("", ""), driver.Status{Interrupted: true, ExitCode: 143}, openflow.TaskFailed, openflow.CodeUnavailable, "restarted"},
 		"restarted, and stopped before":   {func() openflow.TaskRecord { r := rec("", ""); r.Killed = true; return r }(), driver.Status{Interrupted: true, ExitCode: 143}, openflow.TaskCanceled, openflow.CodeCanceled, "stopped"},
+		"restarted, after its failure":    {rec(openflow.TaskFailed, "why"), driver.Status{Interrupted: true, ExitCode: 1}, openflow.TaskFailed, openflow.CodeRejected, "why"},
+		"its output broke":                {rec("", ""), driver.Status{Interrupted: true, ExitCode: 2}, openflow.TaskFailed, openflow.CodeUnavailable, "restarted"},
 		"a program that ends with 143":    {rec("", ""), driver.Status{ExitCode: 143}, openflow.TaskFailed, openflow.CodeRejected, "exit code 143"},
 		"out of memory":                   {rec("", ""), driver.Status{OOMKilled: true, ExitCode: 137}, openflow.TaskFailed, openflow.CodeRejected, "memory"},
 		"timeout":                         {rec("", ""), timedOut, openflow.TaskTimeout, openflow.CodeDeadline, "timeout"},

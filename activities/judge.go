@@ -23,7 +23,7 @@ func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
 		return Outcome{Status: openflow.TaskTimeout, Error: "the run took longer than its timeout", Code: openflow.CodeDeadline}
 	case st.Lost:
 		return failed(openflow.CodeUnavailable, "the machine lost the program before its end was recorded")
-	case st.Interrupted:
+	case st.Interrupted && rec.Reported != openflow.TaskFailed: // one that says why it failed has failed by itself
 		return failed(openflow.CodeUnavailable, "the container runtime was restarted, and that ended the program")
 	case st.OOMKilled:
 		return failed(openflow.CodeRejected, "the program was killed for using more memory than the task may")

@@ -113,7 +113,8 @@ type Status struct {
 	// no verdict on the program: the task may be run again under a new name.
 	Lost bool
 	// Interrupted reports that the runtime itself ended the program and nobody had asked for that: the Docker daemon was
-	// restarted without live-restore, or its machine was. It is no verdict on the program either.
+	// restarted without live-restore, or its machine was. It is no verdict on the program either, unless that has said
+	// why it failed.
 	Interrupted bool
 	Reason      string // for people: why it ended or could not run; may be empty
 

@@ -18,14 +18,18 @@ const (
 	exitUnknown    = 255
 )
 
-// unexplained reports whether st is an end that the program alone may not have chosen, and that nobody asked this Runtime
-// for. A program may use these codes itself, so they prove nothing.
-func (r *Runtime) unexplained(st driver.Status) bool {
-	if st.State != driver.StateExited || st.OOMKilled || !slices.Contains([]int{exitTerminated, exitKilled, exitUnknown}, st.ExitCode) {
-		return false
-	}
+// unasked reports whether st is a failure that nobody asked this Runtime for.
+func (r *Runtime) unasked(st driver.Status) bool {
 	_, asked := r.stopped.Load(st.Name)
-	return !asked
+	return st.State == driver.StateExited && st.ExitCode != 0 && !st.OOMKilled && !asked
+}
+
+// unexplained reports whether st is an end that the program alone may not have chosen. A program may use these codes
+// itself, so they prove nothing.
+func (r *Runtime) unexplained(st driver.Status) bool { return r.unasked(st) && signalled(st) }
+
+func signalled(st driver.Status) bool {
+	return slices.Contains([]int{exitTerminated, exitKilled, exitUnknown}, st.ExitCode)
 }
 
 // absence is when the daemon was away while a container was waited for. Without one, since is zero.
@@ -35,14 +39,23 @@ type absence struct{ since, until time.Time }
 // starts, and what clocks may differ by.
 const slack = 20 * time.Second
 
+// broken is how long before the daemon's start a program may have failed on its own account because of it: the pipes of
+// its output break when the daemon goes, so that the next line that it writes ends it, with whatever code.
+const broken = time.Minute
+
 // interrupted reports whether a restart of the daemon ended the container. There are two witnesses: the absence that its
-// waiter met, and the daemon's start, which is known also to a node that was away itself.
+// waiter met, and the daemon's start, which is known also to a node that was away itself. Errors: CodeUnavailable (the
+// daemon is away now, so it may have been the cause).
 func (r *Runtime) interrupted(ctx context.Context, st driver.Status, away absence) (bool, error) {
+	began, err := r.daemonStart(ctx)
+	if err != nil {
+		return false, err
+	}
 	if !away.since.IsZero() && st.Finished.After(away.since.Add(-slack)) && st.Finished.Before(away.until.Add(slack)) {
 		return true, nil
 	}
-	began, err := r.daemonStart(ctx)
-	return st.Started.Before(began) && st.Finished.Before(began.Add(slack)), err
+	return st.Started.Before(began) && st.Finished.Before(began.Add(slack)) &&
+		(signalled(st) || st.Finished.After(began.Add(-broken))), nil
 }
 
 // daemonStart is when the daemon started, as far as it tells: it makes its default network anew at every start that finds

@@ -26,7 +26,7 @@ func (r *Runtime) Wait(ctx context.Context, name string) (driver.Status, error) 
 			if pause > 0 && err == nil {
 				r.log.InfoContext(ctx, "the docker daemon is back", "container", name)
 			}
-			if err != nil || !r.unexplained(st) {
+			if err != nil || !r.unasked(st) {
 				return st, err
 			}
 			st.Interrupted, err = r.interrupted(ctx, st, away)

@@ -38,5 +38,5 @@ func TestRestartOfDocker(t *testing.T) {
 	daemon.Start()
 	user.WaitFor(goes, openflow.JobSuccess)
 	rows := user.WaitFor(fails, openflow.JobFailed)
-	require.Contains(t, rows[0].Reason, "the container runtime was restarted")
+	require.Contains(t, rows[0].Reason, "the container runtime was restarted", user.TaskLog(env.Run(fails, "guest", "9999", "a")))
 }
