@@ -19,7 +19,7 @@ import (
 // of this network's interface only; they stay until RemoveFirewall or a reboot, and writing them again, also with
 // another port, replaces them. The network is created if missing.
 //
-// Errors: CodePermission (not root), CodeUnimplemented (no iptables), with the rules to write by hand as the hint;
+// Errors: CodePermission (neither root nor CAP_NET_ADMIN), CodeUnimplemented (no iptables), with the rules to write by hand as the hint;
 // Reachable tells what they would close.
 func (r *Runtime) FirewallBase(ctx context.Context, port int) error {
 	b, err := r.ensureNetwork(ctx)
@@ -144,10 +144,26 @@ func (f firewall) usable() *openflow.Error {
 	if !available("iptables") || !available("iptables-restore") {
 		return openflow.Errorf(openflow.CodeUnimplemented, "firewall of %s: this machine has no iptables", f.device)
 	}
-	if os.Geteuid() != 0 {
-		return openflow.Errorf(openflow.CodePermission, "firewall of %s: only root may write its rules", f.device)
+	status, err := os.ReadFile("/proc/self/status")
+	if os.Geteuid() != 0 && (err != nil || !MayWriteRules(string(status))) {
+		return openflow.Errorf(openflow.CodePermission, "firewall of %s: its rules need root, or the ambient capability CAP_NET_ADMIN", f.device)
 	}
 	return nil
+}
+
+// capNetAdmin is the number of CAP_NET_ADMIN (linux/capability.h).
+const capNetAdmin = 12
+
+// MayWriteRules tells from the text of /proc/self/status whether programs that this process starts may write firewall rules
+// although it is not root: they inherit ambient capabilities, such as a service manager gives, and no others.
+func MayWriteRules(status string) bool {
+	for line := range strings.Lines(status) {
+		if set, found := strings.CutPrefix(line, "CapAmb:"); found {
+			bits, err := strconv.ParseUint(strings.TrimSpace(set), 16, 64)
+			return err == nil && bits&(1<<capNetAdmin) != 0
+		}
+	}
+	return false
 }
 
 // here reports, as CodeUnimplemented, that the network is not one of this process's: rules that it wrote would keep nobody
