@@ -155,8 +155,9 @@ func removeAbandoned(ctx context.Context, rt *engine.Runtime, log *slog.Logger) 
 	list, err := abandoned(ctx, rt)
 	var names []string
 	for _, n := range list {
-		if err := rt.Discard(ctx, n.Name, false); err != nil {
-			return names, err
+		if e := rt.Discard(ctx, n.Name, false); e != nil {
+			err = errors.Join(err, e)
+			continue
 		}
 		log.InfoContext(ctx, "removed the container network of a node that is gone", "network", n.Name, "home", n.Owner.Home)
 		names = append(names, n.Name)

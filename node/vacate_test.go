@@ -81,7 +81,6 @@ func TestNetworksOfNodesThatAreGone(t *testing.T) {
 	require.NoError(t, os.RemoveAll(lost.dir))
 	removed, err := VacateAbandoned(t.Context(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	require.Contains(t, removed, names[1])
 	require.NotContains(t, removed, names[0])
 
 	rt, err := engine.New(t.Context(), engine.Options{})
@@ -92,7 +91,7 @@ func TestNetworksOfNodesThatAreGone(t *testing.T) {
 		return slices.ContainsFunc(list, func(n engine.Network) bool { return n.Name == name })
 	}
 	require.True(t, left(names[0]))
-	require.False(t, left(names[1]))
+	require.False(t, left(names[1]), "by this call, or by a node that another test has started meanwhile")
 
 	_, err = Vacate(t.Context(), there.dir)
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "its node runs")
