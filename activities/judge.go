@@ -29,6 +29,8 @@ func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
 		return Outcome{Status: openflow.TaskTimeout, Error: tooLong, Cause: openflow.Cause{Code: openflow.CodeDeadline, Text: tooLong}}
 	case st.Lost:
 		return failed(openflow.CodeUnavailable, "the machine lost the program before its end was recorded")
+	case st.Interrupted && rec.Reported != openflow.TaskFailed: // one that says why it failed has failed by itself
+		return failed(openflow.CodeUnavailable, "the container runtime was restarted, and that ended the program")
 	case st.OOMKilled:
 		return failed(openflow.CodeRejected, "the program was killed for using more memory than the task may")
 	case st.ExitCode != 0:

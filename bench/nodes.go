@@ -24,7 +24,7 @@ func startFleet(ctx context.Context, o options, dir, runtime string, parties ...
 	}
 	f, err := fleet.New(dir, fleet.Options{
 		Binary: filepath.Join(o.bin, "openflow"), Components: o.components, Runtime: runtime,
-		LogLevel: "error", Flags: append([]string{"--grant-all"}, o.flags...),
+		LogLevel: "error", Flags: append([]string{"--grant-all", "--cores", "32"}, o.flags...),
 	}, parties...)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -31,8 +32,15 @@ type AuditFilter struct {
 	Actor   string
 	Action  string
 	Subject string
-	Limit   int // 0: all
-	After   string
+
+	// Parts of texts, whatever their case.
+	ActorContains   string
+	ActionContains  string
+	SubjectContains string
+
+	Since, Until time.Time // from the one on, and before the other; zero: open
+	Limit        int       // 0: all
+	After        string
 }
 
 // Audit lists events, newest first; next is the cursor for the page after, empty at the end.
@@ -41,6 +49,15 @@ func (c *Catalogue) Audit(ctx context.Context, f AuditFilter) (events []openflow
 	w.equal("actor", f.Actor)
 	w.equal("action", f.Action)
 	w.equal("subject", f.Subject)
+	w.contains("actor", f.ActorContains)
+	w.contains("action", f.ActionContains)
+	w.contains("subject", f.SubjectContains)
+	if !f.Since.IsZero() {
+		w.add("time >= ?", millis(f.Since))
+	}
+	if !f.Until.IsZero() {
+		w.add("time < ?", millis(f.Until))
+	}
 	if f.After != "" {
 		after, err := parseCursor(f.After, 1)
 		if err != nil {

@@ -135,3 +135,9 @@ func (c *Catalogue) JobsEndedBefore(ctx context.Context, at time.Time, limit int
 	})
 	return keys, classify("list ended jobs", err)
 }
+
+// ForgetLogsBefore takes the logs off the tasks that ended before then, and tells how many had one. The tasks stay.
+func (c *Catalogue) ForgetLogsBefore(ctx context.Context, then time.Time) (int, error) {
+	n, err := c.exec(ctx, `update task set log_digest = '' where log_digest <> '' and end_time > 0 and end_time < $1`, millis(then))
+	return int(n), classify("forget old logs", err)
+}

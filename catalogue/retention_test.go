@@ -136,3 +136,23 @@ func testJobsEndedBefore(t *testing.T, newCatalogue opener) {
 	require.NoError(t, err)
 	require.Empty(t, got)
 }
+
+func TestForgetLogs(t *testing.T) { onEngines(t, testForgetLogs) }
+
+func testForgetLogs(t *testing.T, newCatalogue opener) {
+	c := newCatalogue(t)
+	_, k := finishedJob(t, c, "one", "log-1", "object-1")
+	task, err := c.Task(t.Context(), k)
+	require.NoError(t, err)
+	n, err := c.ForgetLogsBefore(t.Context(), task.EndTime)
+	require.NoError(t, err)
+	require.Zero(t, n, "one that is as old as that is young enough")
+	n, err = c.ForgetLogsBefore(t.Context(), task.EndTime.Add(time.Second))
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	requireReferenced(t, c, "log-1", false)
+	after, err := c.Task(t.Context(), k)
+	require.NoError(t, err)
+	require.Equal(t, task.PartyStatus, after.PartyStatus, "the task stays")
+	require.Empty(t, after.LogDigest)
+}

@@ -162,6 +162,23 @@ func testAudit(t *testing.T, newCatalogue opener) {
 	events, _, err := c.Audit(ctx, catalogue.AuditFilter{Actor: "ann", Action: "grant.add", Subject: "10000"})
 	require.NoError(t, err)
 	require.Equal(t, []openflow.AuditEvent{fixed}, events)
+	for name, tc := range map[string]struct {
+		filter catalogue.AuditFilter
+		count  int
+	}{
+		"part of an actor":   {catalogue.AuditFilter{ActorContains: "AN"}, 5},
+		"part of an action":  {catalogue.AuditFilter{ActionContains: "grant"}, 1},
+		"part of a subject":  {catalogue.AuditFilter{SubjectContains: "j"}, 7},
+		"no pattern":         {catalogue.AuditFilter{SubjectContains: "_"}, 0},
+		"from a time on":     {catalogue.AuditFilter{Since: epoch.Add(time.Second)}, 1},
+		"before a time":      {catalogue.AuditFilter{Until: epoch.Add(time.Second)}, 7},
+		"between":            {catalogue.AuditFilter{Since: epoch, Until: epoch}, 0},
+		"everything at once": {catalogue.AuditFilter{Since: epoch, Until: epoch.Add(time.Hour), ActorContains: "ann", ActionContains: "stop"}, 4},
+	} {
+		events, _, err := c.Audit(ctx, tc.filter)
+		require.NoError(t, err)
+		require.Len(t, events, tc.count, name)
+	}
 	requireCode(t, openflow.CodeInvalid, c.AppendAudit(ctx, openflow.AuditEvent{Actor: "ann"}))
 	_, _, err = c.Audit(ctx, catalogue.AuditFilter{After: "x"})
 	requireCode(t, openflow.CodeInvalid, err)

@@ -27,7 +27,12 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 		"GET /v2/site/list":                   `[{"party_id":"10000","url":"http://h","keys":["k"],"added_at":1767322800000,"dialect":"openflow"}]`,
 		"GET /v2/site/workers":                `[{"machine":"m1","name":"big","labels":["gpu","fast"],"runtime":"docker","cores":8,"running":["J_a"]}]`,
 		"POST /v2/site/add":                   "null", "POST /v2/site/remove": "null", "POST /v2/site/rotate": "null",
-		"GET /v2/permission/resource/list":    `[{"party_id":"10000","component":["psi"],"dataset":[{"namespace":"demo","name":"t"}]}]`,
+		"GET /v2/permission/resource/list": `[{"party_id":"10000","component":["psi"],"dataset":[{"namespace":"demo","name":"t"}]}]`,
+		"GET /v2/table/query": `{"namespace":"demo","name":"t","count":2,"data_type":"dataframe","display":[["1",7,0.5],["2",8,null]],
+			"meta":{"schema_meta":{"fields":[{"property":"sample_id","name":"id","dtype":"index"},{"property":"label","name":"y","dtype":"int32"}]}}}`,
+		"GET /v2/table/uses":                  `{"parties":["10000"],"jobs":[{"job_id":"j1","role":"guest","status":"running","create_time":1767322800000}]}`,
+		"POST /v2/table/delete":               "null",
+		"GET /v2/audit/list":                  `{"events":[{"id":"e","time":1767322800000,"actor":"user ann","action":"grant","subject":"10000"}],"next":"n1"}`,
 		"POST /v2/permission/resource/grant":  "null",
 		"POST /v2/permission/resource/delete": "null",
 	} {
@@ -43,7 +48,10 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 		"job logs j1 --task psi_0":      "some text",
 		"job output j1 --task psi_0":    "KIND",
 		"data upload --namespace demo --name t " + csv: "demo/t",
-		"data list": "dataframe",
+		"data list":                          "dataframe",
+		"data show demo/t":                   "granted to",
+		"data delete demo/t --yes":           "is deleted",
+		"audit list --since 24h --actor ann": "more: --after n1",
 		"site key --home " + filepath.Join(t.TempDir(), "h"): "ed25519:",
 		"site list": "http://h",
 		"site worker-token --rotate --home " + filepath.Join(t.TempDir(), "w"): "",
@@ -227,6 +235,12 @@ func TestCommandLineMistakes(t *testing.T) {
 		"site rotate 10000":                                  "--key is missing",
 		"grant add 10000":                                    "--component or --table",
 		"grant add 10000 --table demo":                       "NAMESPACE/NAME",
+		"data show t":                                        "NAMESPACE/NAME",
+		"data show demo/t --rows -1":                         "--rows -1",
+		"data delete demo/t":                                 "--yes",
+		"audit list --since yesterday":                       `--since "yesterday"`,
+		"audit list --until 2026-13-01":                      "--until",
+		"audit list --limit 0":                               "--limit 0",
 		"grant list 1 2":                                     `unexpected argument "2"`,
 	} {
 		t.Run(command, func(t *testing.T) {
@@ -264,4 +278,32 @@ func TestSiteKeyPrintsTheKeyAndNothingElse(t *testing.T) {
 	require.Equal(t, first, run(t, "site", "key", "--home", home))
 	t.Setenv("OPENFLOW_HOME", home)
 	require.Equal(t, first, run(t, "site", "key"))
+}
+
+// A table is deleted when somebody says so, and not when nobody does.
+func TestDeleteAsks(t *testing.T) {
+	const route = "POST /v2/table/delete"
+	for answer, deleted := range map[string]bool{"y\n": true, "Yes\n": true, "yes": true, "n\n": false, "\n": false, "": false, "yesterday\n": false} {
+		f, url := newFake(t, map[string]string{route: "null"})
+		r := runWith(t, answer, "data", "delete", "demo/t", "--node", url)
+		require.Equal(t, deleted, r.code == 0, "%q: %s", answer, r.stderr)
+		require.Equal(t, deleted, f.got(route) != "", "%q", answer)
+		require.Contains(t, r.stderr, "delete table demo/t?")
+	}
+}
+
+// What data show tells, as a person reads it.
+func TestShowTable(t *testing.T) {
+	_, url := newFake(t, map[string]string{
+		"GET /v2/table/query": `{"namespace":"demo","name":"t","count":2,"data_type":"dataframe","display":[["1",12345678901234567,0.5],["2",8,null]],
+			"meta":{"schema_meta":{"fields":[{"property":"sample_id","name":"id","dtype":"index"},{"property":"column","name":"x0","dtype":"float64"}]}}}`,
+		"GET /v2/table/uses": `{"parties":["10000","10001"],"jobs":[{"job_id":"j1","role":"guest","status":"running","create_time":1767322800000}]}`,
+	})
+	r := run(t, "data", "show", "demo/t", "--node", url)
+	require.Zero(t, r.code, r.stderr)
+	for _, says := range []string{"10000, 10001", "x0", "float64", "12345678901234567", "j1", "running"} {
+		require.Contains(t, r.stdout, says)
+	}
+	r = run(t, "data", "show", "demo/t", "--rows", "1", "-o", "json", "--node", url)
+	require.Len(t, r.document(t).(map[string]any)["first_rows"], 1)
 }

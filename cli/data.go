@@ -18,12 +18,13 @@ import (
 )
 
 func dataCommands(o *options) *cobra.Command {
-	return group("data", "Bring tables into this site, and list them",
+	return group("data", "Bring tables into this site, look at them, and delete them",
 		`Tables are what jobs read. They stay at this site: partners see only what a job's algorithm shows them, and only of
 tables that a grant allows (openflow grant).`,
 		`  openflow data upload breast.csv --namespace demo --name breast --id id --label y
-  openflow data list --namespace demo`,
-		uploadCommand(o), tablesCommand(o))
+  openflow data list --namespace demo
+  openflow data show demo/breast`,
+		uploadCommand(o), tablesCommand(o), tableCommand(o), deleteTableCommand(o))
 }
 
 func uploadCommand(o *options) *cobra.Command {

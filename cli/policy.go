@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"openflow"
 	"openflow/policy"
 	"openflow/sdk"
 )
@@ -63,16 +62,4 @@ func showPolicy(o *options, c *cobra.Command, p sdk.SitePolicy, heading string) 
 			line(w, l)
 		}
 	})
-}
-
-// tableArgument reads a table as people or openflow scores list name it: NAMESPACE/NAME, or the digest of its content.
-func tableArgument(s string) (n openflow.TableName, content string, err error) {
-	namespace, name, ok := strings.Cut(s, "/")
-	switch {
-	case ok && namespace != "" && name != "":
-		return openflow.TableName{Namespace: namespace, Name: name}, "", nil
-	case !ok && len(s) == 64:
-		return n, s, nil
-	}
-	return n, "", usagef("TABLE %q is neither NAMESPACE/NAME nor the digest of a content", s)
 }

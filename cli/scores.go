@@ -120,7 +120,7 @@ func changeScores(
 	if err != nil {
 		return err
 	}
-	name, content, err := tableArgument(args[1])
+	name, content, err := tableOrContent(args[1])
 	if err != nil {
 		return err
 	}
@@ -130,4 +130,16 @@ func changeScores(
 	}
 	doc := changedScores{id, args[1], done}
 	return o.show(c, doc, func(w io.Writer) { line(w, done+": scores of "+args[1]+" for party "+string(id)) })
+}
+
+// tableOrContent reads a table as people or openflow scores list name it: NAMESPACE/NAME, or the digest of its content.
+func tableOrContent(s string) (n openflow.TableName, content string, err error) {
+	namespace, name, ok := strings.Cut(s, "/")
+	switch {
+	case ok && namespace != "" && name != "":
+		return openflow.TableName{Namespace: namespace, Name: name}, "", nil
+	case !ok && len(s) == 64:
+		return n, s, nil
+	}
+	return n, "", usagef("TABLE %q is neither NAMESPACE/NAME nor the digest of a content", s)
 }

@@ -18,7 +18,7 @@ func siteCommands(o *options) *cobra.Command {
 		`Sites prove who they are by signatures. Each operator gives the public key of the own node (openflow site key) to the
 others and registers theirs, once, over a way that both trust.`,
 		`  openflow site key --home /var/lib/openflow
-  openflow site add 10000 --url http://10.0.0.2:9380 --key ed25519:…
+  openflow site add 10000 --url http://10.0.0.2:9390 --key ed25519:…
   openflow site list`,
 		keyCommand(o), workerTokenCommand(o), workersCommand(o), sitesCommand(o), addCommand(o), removeCommand(o), rotateCommand(o))
 }
@@ -152,7 +152,7 @@ func addCommand(o *options) *cobra.Command {
 		Short: "Register a peer, or change its address",
 		Long: `Register a peer by the address of its interconnection layer and its public key, or give a registered one another
 address. A registered peer's key is changed with openflow site rotate.`,
-		Example: `  openflow site add 10000 --url http://10.0.0.2:9380 --key ed25519:…`,
+		Example: `  openflow site add 10000 --url http://10.0.0.2:9390 --key ed25519:…`,
 		Args:    positional("PARTY"),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := partyArgument(args)

@@ -140,13 +140,15 @@ func TestSite(t *testing.T) {
 		want  openflow.Verdict
 		says  string
 	}{
-		"alone":             {workers(doctor.Workers{Alone: true, Cores: 32}), "workers", good, "itself"},
+		"alone":             {workers(doctor.Workers{Alone: true, Cores: 8, Machine: 8}), "workers", good, "8 of the machine's 8 cores"},
+		"more than it has":  {workers(doctor.Workers{Alone: true, Cores: 32, Machine: 2}), "workers", tip, "this machine has 2"},
+		"promises too few":  {workers(doctor.Workers{Alive: both, Cores: 11}), "workers", tip, "jobs share 11 cores"},
 		"machines":          {workers(doctor.Workers{Alive: both, Cores: 12}), "workers", good, "2 machines with 12 cores: m1 (fast, gpu), m2"},
 		"nobody":            {workers(doctor.Workers{NoTasks: true, Cores: 4}), "workers", bad, "--no-tasks"},
 		"the node is gone":  {workers(doctor.Workers{Cores: 4}), "workers", tip, "0 machines"},
 		"promises too much": {workers(doctor.Workers{Alive: both, Cores: 13}), "workers", tip, "jobs share 13 cores"},
-		"busy":              {workers(doctor.Workers{Alive: both, Waiting: doctor.Queue{Backlog: 2, Age: time.Minute}}), "workers", good, "12 cores"},
-		"too busy":          {workers(doctor.Workers{Alive: both, Waiting: doctor.Queue{Backlog: 2, Age: time.Hour}}), "workers", tip, "2 runs wait"},
+		"busy":              {workers(doctor.Workers{Alive: both, Cores: 12, Waiting: doctor.Queue{Backlog: 2, Age: time.Minute}}), "workers", good, "12 cores"},
+		"too busy":          {workers(doctor.Workers{Alive: both, Cores: 12, Waiting: doctor.Queue{Backlog: 2, Age: time.Hour}}), "workers", tip, "2 runs wait"},
 		"store":             {one(doctor.Store{Name: "catalogue", Place: "/home"}.Examine()), "store catalogue", good, "/home answers"},
 		"store away": {
 			one(doctor.Store{Name: "messages", Place: "redis://h:6379/0", Err: errors.New("refused")}.Examine()),
@@ -213,9 +215,12 @@ func TestWork(t *testing.T) {
 		"pool without memory": {one(doctor.Pool(openflow.Resources{Memory: 8 << 30}, pool, 1)), "pool", tip, "8GiB of 8GiB"},
 		"pool used up":        {one(doctor.Pool(openflow.Resources{Cores: 32}, pool, 8)), "pool", tip, "32 of 32"},
 		"pool leaks":          {one(doctor.Pool(openflow.Resources{Cores: 4}, pool, 0)), "pool", bad, "0 jobs are open"},
-		"retention":           {one(doctor.Kept(doctor.Retention{Workflows: 72 * time.Hour, Jobs: 30 * day})), "retention", good, "72h"},
+		"networks":            {one(doctor.Networks(nil, 3)), "networks", good, "3 container networks"},
+		"networks left":       {one(doctor.Networks([]string{"openflow-1"}, 3)), "networks", tip, "openflow-1"},
+		"too many networks":   {one(doctor.Networks(nil, 25)), "networks", tip, "25 container networks"},
+		"retention":           {one(doctor.Kept(doctor.Retention{Workflows: 72 * time.Hour, Jobs: 30 * day})), "retention", good, "histories 3 days, jobs 30 days"},
 		"histories short":     {one(doctor.Kept(doctor.Retention{Workflows: time.Minute, Jobs: day})), "retention", tip, "1m0s"},
-		"jobs for ever":       {one(doctor.Kept(doctor.Retention{Workflows: day, Jobs: 4000 * day})), "retention", tip, "96000h"},
+		"jobs for ever":       {one(doctor.Kept(doctor.Retention{Workflows: day, Jobs: 4000 * day})), "retention", tip, "4000 days"},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, find(t, c.got, c.check, c.says).Verdict) })
 	}

@@ -196,6 +196,23 @@ func (d Docker) network() openflow.Finding {
 		"let the node run with CAP_NET_ADMIN, or bind what is listed to 127.0.0.1")
 }
 
+// Networks checks for those that nodes have left on this machine's daemon: gone are the ones whose home is no more, others
+// those of all other nodes. A daemon has room for a limited number, thirty where it may choose the addresses.
+func Networks(gone []string, others int) openflow.Finding {
+	switch {
+	case len(gone) > 0:
+		return warn("networks", fmt.Sprintf("%d container networks belong to nodes that are gone: %s", len(gone), few(gone)),
+			"openflow uninstall --gone removes them with their firewall rules, as does the next start of a node")
+	case others > manyNetworks:
+		return warn("networks", fmt.Sprintf("%d container networks belong to other nodes on this daemon", others),
+			"of nodes that are no longer used: openflow uninstall --home DIR, or docker network rm")
+	}
+	return ok("networks", fmt.Sprintf("%d container networks belong to other nodes, none to one that is gone", others))
+}
+
+// manyNetworks is when a daemon may soon have no room for more.
+const manyNetworks = 20
+
 // Orphans checks for containers of this node that no run needs. The sweep of every minute removes them.
 func Orphans(names []string) openflow.Finding {
 	if len(names) == 0 {

@@ -107,7 +107,7 @@ func Pool(used, total openflow.Resources, open int) openflow.Finding {
 }
 
 // Retention is how long a node keeps what has ended.
-type Retention struct{ Workflows, Jobs, Messages time.Duration }
+type Retention struct{ Workflows, Jobs, Logs, Messages time.Duration }
 
 // Bounds of retention: less loses what a rerun or an operator needs, more fills the disk.
 const (
@@ -117,12 +117,21 @@ const (
 
 // Kept checks the retention settings.
 func Kept(r Retention) openflow.Finding {
-	detail := fmt.Sprintf("histories %s, jobs %s, unread messages %s", r.Workflows, r.Jobs, r.Messages)
+	detail := fmt.Sprintf("histories %s, jobs %s, logs %s, unread messages %s", kept(r.Workflows), kept(r.Jobs), kept(r.Logs), kept(r.Messages))
 	switch {
 	case r.Workflows < shortWorkflows:
-		return warn("retention", detail, "keep histories for an hour at least: the Temporal UI shows what went wrong only as long")
+		return warn("retention", detail, "keep histories for an hour at least (--keep-histories): the Temporal UI shows what went wrong only as long")
 	case r.Jobs > longJobs:
-		return warn("retention", detail, "keep jobs for a year at most, or watch the disk")
+		return warn("retention", detail, "keep jobs for a year at most (--keep-jobs), or watch the disk")
 	}
 	return ok("retention", detail)
+}
+
+// kept is a time as people say it: days where it is whole ones.
+func kept(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= 2*day && d%day == 0 {
+		return fmt.Sprintf("%d days", d/day)
+	}
+	return d.String()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,9 +13,6 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/docker/driver"
-	"openflow/docker/engine"
-	"openflow/docker/process"
 	"openflow/node"
 )
 
@@ -69,58 +65,8 @@ func end(pid int, home string) error {
 // RemoveContainers makes sure that no task of the fleet runs any more, however its nodes ended. Nodes must be stopped.
 func (f *Fleet) RemoveContainers(ctx context.Context) error {
 	for _, n := range f.Nodes {
-		if err := removeContainers(ctx, n.Home); err != nil {
+		if _, err := node.Vacate(ctx, n.Home); err != nil {
 			return openflow.AtParty(n.Party, err)
-		}
-	}
-	return nil
-}
-
-// removeContainers ends and removes what the node of that home has made, whichever runtime made it.
-func removeContainers(ctx context.Context, home string) error {
-	programs, err := process.New(filepath.Join(home, "tasks"))
-	if err != nil {
-		return err
-	}
-	if err := removeAll(ctx, programs); err != nil {
-		return err
-	}
-	network, err := node.NetworkOf(home)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil // it never came so far
-	}
-	if err != nil {
-		return err
-	}
-	rt, err := engine.New(ctx, engine.Options{Network: network, Logger: slog.New(slog.DiscardHandler)})
-	if openflow.CodeOf(err) == openflow.CodeUnavailable || openflow.CodeOf(err) == openflow.CodePermission {
-		return nil // no daemon, so no containers
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(removeAll(ctx, rt), optional(rt.RemoveFirewall(ctx)), rt.RemoveNetwork(ctx), rt.Close())
-}
-
-// optional drops the error of a step that this machine does not offer.
-func optional(err error) error {
-	if code := openflow.CodeOf(err); code == openflow.CodePermission || code == openflow.CodeUnimplemented {
-		return nil
-	}
-	return err
-}
-
-func removeAll(ctx context.Context, rt driver.Runtime) error {
-	list, err := rt.List(ctx, nil)
-	if err != nil {
-		return err
-	}
-	for _, c := range list {
-		if err := rt.Stop(ctx, c.Name, 0); err != nil {
-			return err
-		}
-		if err := rt.Remove(ctx, c.Name); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -100,7 +100,8 @@ func (n *Node) examineMachine(context.Context) []openflow.Finding {
 		doctor.Sync(doctor.WriteFile(n.home.dir)), doctor.Components(n.config.Components, program),
 		n.examinePolicy(),
 		doctor.Kept(doctor.Retention{
-			Workflows: n.config.Retention.Workflows, Jobs: n.config.Retention.Jobs, Messages: n.config.Retention.Messages,
+			Workflows: n.config.Retention.Workflows, Jobs: n.config.Retention.Jobs, Logs: n.config.Retention.Logs,
+			Messages: n.config.Retention.Messages,
 		}),
 	}
 }
@@ -132,7 +133,28 @@ func (n *Node) examineDocker(ctx context.Context) []openflow.Finding {
 	if err != nil {
 		return append(list, broken("orphans", err)...)
 	}
-	return append(list, doctor.Orphans(names))
+	return append(append(list, doctor.Orphans(names)), n.examineNetworks(ctx)...)
+}
+
+// examineNetworks looks for what other nodes have on the same daemon. That it does not answer is a finding of its own.
+func (n *Node) examineNetworks(ctx context.Context) []openflow.Finding {
+	rt, ok := n.runtime.(*engine.Runtime)
+	if !ok {
+		return nil
+	}
+	all, err := rt.Networks(ctx)
+	if err != nil {
+		return nil
+	}
+	left, err := abandoned(ctx, rt)
+	if err != nil {
+		return broken("networks", err)
+	}
+	names := make([]string, len(left))
+	for i, l := range left {
+		names[i] = l.Name
+	}
+	return []openflow.Finding{doctor.Networks(names, len(all)-1)}
 }
 
 func (n *Node) dockerState(ctx context.Context) (d doctor.Docker) {
@@ -147,7 +169,7 @@ func (n *Node) dockerState(ctx context.Context) (d doctor.Docker) {
 	if d.HasImage, d.Err = rt.HasImage(ctx, d.Image); d.Err != nil {
 		return d
 	}
-	if d.Firewall = rt.Firewalled(ctx); d.Firewall == nil {
+	if d.Firewall = rt.Firewalled(ctx, n.baseAddress.Port); d.Firewall == nil {
 		d.Firewalled = true
 		return d
 	}
@@ -293,7 +315,7 @@ func (n *Node) examineWorkers(ctx context.Context) []openflow.Finding {
 	if err != nil {
 		return broken("workers", err)
 	}
-	w := doctor.Workers{Alone: pooling == nil, NoTasks: n.config.NoTasks, Cores: n.config.Limits.Cores}
+	w := doctor.Workers{Alone: pooling == nil, NoTasks: n.config.NoTasks, Cores: n.config.Limits.Cores, Machine: int(machineCPUs())}
 	if w.Alive, err = pool.Workers(ctx, ""); err != nil {
 		return broken("workers", err)
 	}

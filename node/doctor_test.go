@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -19,7 +20,7 @@ func TestMain(m *testing.M) { os.Exit(env.Main(m)) }
 
 // Faults are injected one by one into two nodes that are well, and each shows in the check that names it.
 func TestDoctorFindsWhatIsWrong(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied(), env.Strict())
+	e := env.New(t, env.Party("9999"), env.Cores(runtime.NumCPU()), env.Party("10000"), env.Proxied(), env.Strict())
 	user, n := e.As(t, "9999"), e.Node(t, "9999")
 	user.OK(user.Post("/v2/permission/resource/grant", map[string]string{"party_id": "10000", "component": "*"}), nil)
 	finds := func(check string, want openflow.Verdict, says string) {

@@ -165,17 +165,3 @@ func (h *home) Close() error {
 	}
 	return nil
 }
-
-// NetworkOf is the container network of the node whose home is dir. An error that os.IsNotExist recognises: the node
-// has never started.
-func NetworkOf(dir string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(dir, "home.json"))
-	if err != nil {
-		return "", err
-	}
-	var id identity
-	if err := json.Unmarshal(b, &id); err != nil {
-		return "", openflow.Errorf(openflow.CodeInvalid, "home %s: home.json is damaged: %w", dir, err)
-	}
-	return networkName(id.Node), nil
-}

@@ -65,12 +65,18 @@ func (m *machine) open(
 
 // openDocker loads the image, makes the network, and listens on its gateway.
 func (m *machine) openDocker(ctx context.Context, binary, address string) error {
-	rt, err := engine.New(ctx, engine.Options{Network: networkName(m.home.Node), Logger: m.log})
+	rt, err := engine.New(ctx, engine.Options{
+		Network: networkName(m.home.Node), Owner: engine.OwnerOf(m.home.dir), Logger: m.log,
+	})
 	if err != nil {
 		return err
 	}
 	m.runtime = rt
 	m.onClose("docker client", func(context.Context) error { return rt.Close() })
+	// Before the network is made: those of nodes that are gone may have used up what there is room for.
+	if _, err := removeAbandoned(ctx, rt, m.log); err != nil {
+		m.log.WarnContext(ctx, "what nodes have left that are gone was not removed", "err", err)
+	}
 	if m.launcher.Image, err = loadImage(ctx, rt, binary); err != nil {
 		return err
 	}
@@ -125,6 +131,18 @@ func (m *machine) sweep(ctx context.Context, age time.Duration, find finder) err
 		}
 	}
 	return nil
+}
+
+// trimEvery is how often logs are bounded where the runtime does not do that by itself.
+const trimEvery = 10 * time.Second
+
+// trimLogs keeps the output of programs that run from filling the disk, until ctx ends.
+func (m *machine) trimLogs(ctx context.Context) {
+	if rt, ok := m.runtime.(interface {
+		TrimLogs(ctx context.Context) error
+	}); ok {
+		m.every(ctx, trimEvery, "logs of programs", rt.TrimLogs)
+	}
 }
 
 // every runs do now and then every period, until ctx ends.

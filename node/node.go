@@ -236,9 +236,9 @@ func (n *Node) connect() services {
 }
 
 // serve builds the worker and the layers of the API on the services, and starts the listeners.
-func (n *Node) serve(context.Context) error {
+func (n *Node) serve(ctx context.Context) error {
 	s, dir := n.connect(), n.directory
-	if err := n.prepareWorker(dir); err != nil {
+	if err := n.prepareWorker(ctx, dir); err != nil {
 		return err
 	}
 	inter := &interconnection.API{
@@ -259,10 +259,10 @@ func (n *Node) serve(context.Context) error {
 	if n.partners == nil {
 		north = append(north, n.counted("interconnection", inter))
 	} else {
-		n.listen("interconnection", n.partners, server.Health{Ready: n.Ready}, n.counted("interconnection", inter))
+		n.listen("interconnection", brief, n.partners, server.Health{Ready: n.Ready}, n.counted("interconnection", inter))
 	}
-	n.listen("application", n.application, north...)
-	n.listen("base", n.base, n.counted("base", south))
+	n.listen("application", patient, n.application, north...)
+	n.listen("base", brief, n.base, n.counted("base", south))
 	if err := n.serveWorkers(south); err != nil {
 		return err
 	}
@@ -282,18 +282,29 @@ func (n *Node) north(s services) []server.Layer {
 	return []server.Layer{
 		server.Health{Ready: n.Ready},
 		n.counted("application", server.Guarded{Layer: server.Guarded{Layer: app, Guard: n.traces.Begin}, Guard: access.Middleware}),
-		server.Guarded{Layer: server.Mount{Prefix: "/metrics", Handler: n.metrics.Handler(n.config.Log)}, Guard: access.Middleware},
-		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.ui}, Guard: access.Middleware},
-		server.Guarded{Layer: server.Profiles{}, Guard: access.Middleware},
+		server.Guarded{Layer: server.Mount{Prefix: "/metrics", Handler: n.metrics.Handler(n.config.Log)}, Guard: access.Plain},
+		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.ui}, Guard: access.Plain},
+		server.Guarded{Layer: server.Profiles{}, Guard: access.Plain},
 	}
 }
 
-func (n *Node) listen(what string, l net.Listener, layers ...server.Layer) {
-	s := server.Serve(l, server.Handler(n.config.Log, layers...), n.config.Log)
-	n.onClose(what+" server", s.Close)
+// How long requests may take to end at a stop. Containers, workers and partners repeat what is broken off, and wait for
+// messages and tasks for minutes; users would have to begin their upload again.
+const (
+	brief   = time.Second
+	patient = 8 * time.Second
+)
+
+func within(s *server.Server, patience time.Duration) func(context.Context) error {
+	return func(ctx context.Context) error { return s.Close(ctx, patience) }
 }
 
-func (n *Node) prepareWorker(dir *directory) error {
+func (n *Node) listen(what string, patience time.Duration, l net.Listener, layers ...server.Layer) {
+	s := server.Serve(l, server.Handler(n.config.Log, layers...), n.config.Log)
+	n.onClose(what+" server", within(s, patience))
+}
+
+func (n *Node) prepareWorker(ctx context.Context, dir *directory) error {
 	worker.Limit()
 	running := activities.Running{
 		Self: n.config.Party, Tasks: n.runs(), Runtime: n.runtime, Launcher: n.launcher, Logs: logs{n.objects, n.runtime},
@@ -304,7 +315,7 @@ func (n *Node) prepareWorker(dir *directory) error {
 	},
 		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: measuredJobs{n.rows, n.metrics}},
 		&activities.Placing{Tasks: n.changes(), Workers: n.pool()}, &running)
-	return n.joinPool(running)
+	return n.joinPool(ctx, running)
 }
 
 // register writes the peers given at the start into the catalogue.

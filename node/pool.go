@@ -30,11 +30,12 @@ type sitePool struct {
 	rows  *catalogue.Catalogue
 	self  string // the node's own machine
 	alone bool   // the node runs tasks itself, and there may be nobody else
+	only  bool   // nor can there be: no worker can reach it
 	wait  openflow.Pooling
 }
 
 func (n *Node) pool() sitePool {
-	return sitePool{n.rows, n.home.Node, !n.config.NoTasks && n.temporal != nil, n.config.Pooling}
+	return sitePool{n.rows, n.home.Node, !n.config.NoTasks && n.temporal != nil, n.workers == nil, n.config.Pooling}
 }
 
 // Workers implements activities.Workers.
@@ -46,6 +47,9 @@ func (p sitePool) Workers(ctx context.Context, label string) ([]openflow.WorkerR
 // saves the choice.
 func (p sitePool) Pooling(ctx context.Context, label string) (*openflow.Pooling, error) {
 	if label == "" && p.alone {
+		if p.only {
+			return nil, nil
+		}
 		others, err := p.Workers(ctx, "")
 		others = slices.DeleteFunc(others, func(w openflow.WorkerRecord) bool { return w.Machine == p.self })
 		if err != nil || len(others) == 0 {
@@ -86,7 +90,7 @@ func (n *Node) serveWorkers(south *base.API) error {
 		Logs: logs{n.objects, n.runtime}, Grant: n.grant, Log: n.config.Log,
 	}
 	// Polls of Temporal wait for a minute: how long they take would say nothing.
-	n.listen("workers'", n.workers, server.Health{Ready: n.Ready}, n.counted("workers", south), n.counted("workers", rows),
+	n.listen("workers'", brief, n.workers, server.Health{Ready: n.Ready}, n.counted("workers", south), n.counted("workers", rows),
 		server.Mount{Prefix: relay.Prefix, Handler: frontend})
 	return nil
 }
@@ -99,12 +103,27 @@ func (n *Node) WorkersURL() string {
 	return address(n.workers.Addr().String())
 }
 
+// formerly is how long a pool is remembered: a run that was offered to it has found a machine by then, or has failed.
+const formerly = 24 * time.Hour
+
+// pooled reports whether runs may be offered to a pool: one can be reached, or there was one, and runs that were offered
+// to it wait in its queues for whoever takes them.
+func (n *Node) pooled(ctx context.Context) (bool, error) {
+	if n.workers != nil || len(n.config.Labels) > 0 || n.temporal == nil {
+		return true, nil
+	}
+	seen, err := n.rows.Workers(ctx, time.Now().Add(-max(formerly, 2*n.config.Pooling.Wait)))
+	seen = slices.DeleteFunc(seen, func(w openflow.WorkerRecord) bool { return w.Machine == n.home.Node })
+	return len(seen) > 0, err
+}
+
 // joinPool makes this node a machine of its own pool, unless there is no pool. Where Temporal is shared, replicas of this
 // node are machines of the pool as well. A node that runs no tasks keeps its own queue all the same, for containers of an
 // earlier start.
-func (n *Node) joinPool(running activities.Running) (err error) {
-	if n.workers == nil && len(n.config.Labels) == 0 && n.temporal != nil {
-		return nil
+func (n *Node) joinPool(ctx context.Context, running activities.Running) error {
+	pooled, err := n.pooled(ctx)
+	if err != nil || !pooled {
+		return err
 	}
 	running.Machine = &activities.Machine{ID: n.home.Node, Name: hostName(), Cores: n.ownCores()}
 	n.taking, err = worker.NewMachine(n.client, worker.MachineOptions{

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/embed/temporal"
 )
 
 func TestPooling(t *testing.T) {
@@ -19,22 +20,25 @@ func TestPooling(t *testing.T) {
 		workers []openflow.WorkerRecord
 		tasks   bool
 		label   string
+		only    bool // no listener for workers
 		pooled  bool
 	}{
-		"alone":                          {nil, true, "", false},
-		"alone in its pool":              {[]openflow.WorkerRecord{self}, true, "", false},
-		"the other one is silent":        {[]openflow.WorkerRecord{self, silent}, true, "", false},
-		"another machine":                {[]openflow.WorkerRecord{self, other}, true, "", true},
-		"a label":                        {[]openflow.WorkerRecord{self}, true, "gpu", true},
-		"a label that nobody has":        {nil, true, "tpu", true},
-		"no tasks here, and nobody else": {nil, false, "", true},
+		"alone":                          {nil, true, "", false, false},
+		"alone in its pool":              {[]openflow.WorkerRecord{self}, true, "", false, false},
+		"the other one is silent":        {[]openflow.WorkerRecord{self, silent}, true, "", false, false},
+		"another machine":                {[]openflow.WorkerRecord{self, other}, true, "", false, true},
+		"a label":                        {[]openflow.WorkerRecord{self}, true, "gpu", false, true},
+		"a label that nobody has":        {nil, true, "tpu", false, true},
+		"no tasks here, and nobody else": {nil, false, "", false, true},
+		"a worker was seen, before a restart without the listener for workers": {[]openflow.WorkerRecord{self, other}, true, "", true, false},
+		"a label, without the listener for workers":                            {[]openflow.WorkerRecord{self}, true, "gpu", true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n, _ := kept(t)
 			for _, w := range tc.workers {
 				require.NoError(t, n.rows.SaveWorker(t.Context(), w))
 			}
-			got, err := sitePool{n.rows, "self", tc.tasks, wait}.Pooling(t.Context(), tc.label)
+			got, err := sitePool{n.rows, "self", tc.tasks, tc.only, wait}.Pooling(t.Context(), tc.label)
 			require.NoError(t, err)
 			if !tc.pooled {
 				require.Nil(t, got)
@@ -43,6 +47,23 @@ func TestPooling(t *testing.T) {
 			require.Equal(t, &wait, got)
 		})
 	}
+}
+
+// A node without a pool serves the queues of the one that it had: runs may wait there for a machine.
+func TestPoolIsRemembered(t *testing.T) {
+	n, _ := kept(t)
+	n.config.Pooling = DefaultPooling()
+	n.temporal = &temporal.Server{}
+	pooled := func() bool {
+		yes, err := n.pooled(t.Context())
+		require.NoError(t, err)
+		return yes
+	}
+	require.False(t, pooled(), "never had one")
+	require.NoError(t, n.rows.SaveWorker(t.Context(), openflow.WorkerRecord{Machine: n.home.Node}))
+	require.False(t, pooled(), "was the only machine of it")
+	require.NoError(t, n.rows.SaveWorker(t.Context(), openflow.WorkerRecord{Machine: "other", Seen: time.Now().Add(-time.Hour)}))
+	require.True(t, pooled())
 }
 
 type at struct {

@@ -35,11 +35,13 @@ func (n *Node) startUpkeep(context.Context) error {
 		return err
 	})
 	n.every(ctx, retainEvery, "old jobs", n.dropOld)
+	n.every(ctx, retainEvery, "old logs", n.dropLogs)
 	n.every(ctx, retainEvery, "objects", func(ctx context.Context) error {
 		_, err := objects.Sweep(ctx, n.objects, n.rows.ReferencedObject, time.Now(), objects.DefaultGrace)
 		return err
 	})
 	n.every(ctx, retainEvery, "size of objects", n.countObjects)
+	n.trimLogs(ctx)
 	return nil
 }
 
@@ -108,6 +110,12 @@ func (n *Node) dropOld(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// dropLogs forgets the logs of runs that ended long ago, whose jobs may still be there. Objects follow in their own sweep.
+func (n *Node) dropLogs(ctx context.Context) error {
+	_, err := n.rows.ForgetLogsBefore(ctx, time.Now().Add(-n.config.Retention.Logs))
+	return err
 }
 
 // dropScheduled forgets what this node scheduled for others long ago, and what others schedule for it.

@@ -133,7 +133,7 @@ func (w *Worker) openMachine(ctx context.Context) error {
 	w.launcher.Traced = w.traces.Environment
 	forward := server.Forward{To: w.site, Transport: w.node.HTTP.Transport}
 	s := server.Serve(w.base, server.Handler(w.log, forward), w.log)
-	w.onClose("base server", s.Close)
+	w.onClose("base server", within(s, brief))
 	return nil
 }
 
@@ -201,6 +201,7 @@ func (w *Worker) startUpkeep(context.Context) error {
 	ctx, cancel := context.WithCancel(context.Background()) // lives as long as the worker; Close cancels it
 	w.closing = cancel
 	w.every(ctx, helloEvery, "news to the node", w.report)
+	w.trimLogs(ctx)
 	w.every(ctx, settled, "orphans", func(ctx context.Context) error { return w.sweep(ctx, settled, w.node.TaskByExecution) })
 	return nil
 }

@@ -90,7 +90,7 @@ func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openf
 	conf := o.DAG.Conf
 	job := openflow.JobRecord{
 		ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Initiator: conf.Initiator, Status: openflow.JobReady,
-		DAG: o.DAG, Priority: conf.Priority, Cores: s.Limits.JobCores, Memory: s.Limits.JobMemory,
+		DAG: o.DAG, Priority: conf.Priority, Cores: min(s.Limits.JobCores, s.Limits.Cores), Memory: s.Limits.JobMemory,
 		ModelID: conf.ModelID, ModelVersion: conf.ModelVersion, UserName: o.UserName,
 	}
 	if conf.Cores != nil {

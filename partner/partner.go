@@ -61,23 +61,23 @@ type Pool interface {
 
 // Limits are this site's own rules for jobs.
 type Limits struct {
-	Cores       int           // the pool that jobs share
+	Cores       int           // the pool that jobs share; 0: those of the machine
 	Memory      int64         // bytes of that pool; 0: all that the machine has
 	GPUs        int           // devices of that pool, numbered from 0; negative: all that the machine has
-	JobCores    int           // of a job that does not say
+	JobCores    int           // of a job that does not say, on a pool that has as many
 	JobMemory   int64         // bytes of a job that does not say; 0: it takes none, and its containers share what is left
-	TaskCores   int           // of a task that does not say
+	TaskCores   int           // of a task that does not say, in a job that has as many
 	TaskMemory  int64         // bytes that the container of a task that does not say may use
 	TaskTimeout time.Duration // of a task that does not say
 	Patience    time.Duration // after which a job that waits is not passed by others any more
 }
 
-// DefaultLimits follow FATE-Flow's defaults.
+// DefaultLimits follow FATE-Flow's defaults, but for the pool: FATE-Flow promises 32 cores on every machine.
 //
 // Spec: fate-flow-api §4.10, §4.7.
 func DefaultLimits() Limits {
 	return Limits{
-		Cores: 32, GPUs: -1, JobCores: 4, TaskCores: 4, TaskMemory: 4 << 30, TaskTimeout: 72 * time.Hour, Patience: 5 * time.Minute,
+		GPUs: -1, JobCores: 4, TaskCores: 4, TaskMemory: 4 << 30, TaskTimeout: 72 * time.Hour, Patience: 5 * time.Minute,
 	}
 }
 

@@ -194,6 +194,38 @@ func TestMemoryAndGPUs(t *testing.T) {
 	}
 }
 
+// A job and a task that name no cores take four, as in FATE-Flow, or as many as there are: on a small machine they would
+// otherwise wait for ever.
+func TestCoresOfThoseWhoDoNotSay(t *testing.T) {
+	two, six := 2, 6
+	for name, tc := range map[string]struct {
+		pool      int
+		job       *int
+		run       map[string]any
+		jobs, own int
+	}{
+		"a large pool":              {32, nil, nil, 4, 4},
+		"two cores":                 {2, nil, nil, 2, 2},
+		"one core":                  {1, nil, nil, 1, 1},
+		"the job says":              {32, &six, nil, 6, 4},
+		"the job says less":         {32, &two, nil, 2, 2},
+		"the task says":             {32, nil, map[string]any{"cores": 3}, 4, 3},
+		"the task says, above four": {32, nil, map[string]any{"cores": 6}, 6, 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.Limits.Cores = tc.pool
+			d := dag()
+			d.Conf.Cores, d.Conf.Task.EngineRun = tc.job, tc.run
+			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
+			j, err := s.catalogue.Job(t.Context(), jobKey("1", host))
+			require.NoError(t, err)
+			require.Equal(t, tc.jobs, j.Cores)
+			require.Equal(t, tc.own, s.task(taskKey("1", "lr_0", host)).Cores)
+		})
+	}
+}
+
 // Part 7 #22: a repeat after a lost answer succeeds.
 func TestResourcesOfJobs(t *testing.T) {
 	s := newSite(t) // eight cores, two jobs of four

@@ -100,7 +100,9 @@ func waits(scheduler openflow.PartyID, id openflow.JobID, p openflow.Party) open
 
 func newQueue(w *waiting) (*partner.Queue, *schedulers) {
 	s := &schedulers{}
-	return partner.NewQueue("10000", w, s, partner.DefaultLimits(), slog.New(slog.DiscardHandler)), s
+	limits := partner.DefaultLimits()
+	limits.Cores = 32
+	return partner.NewQueue("10000", w, s, limits, slog.New(slog.DiscardHandler)), s
 }
 
 func TestQueueCallsWhoseTurnItIs(t *testing.T) {

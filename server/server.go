@@ -12,6 +12,7 @@ import (
 	"net/http/pprof"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -73,7 +74,7 @@ func (h Health) Routes(r chi.Router) {
 func probe(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	text := "ok\n"
-	if err != nil {
+	if err != nil { // whatever it is: a balancer should go elsewhere
 		w.WriteHeader(http.StatusServiceUnavailable)
 		text = err.Error() + "\n"
 	}
@@ -151,8 +152,10 @@ func Listen(ctx context.Context, what, address string) (net.Listener, error) {
 
 // Server serves one listener.
 type Server struct {
-	http *http.Server
-	done chan error
+	http    *http.Server
+	log     *slog.Logger
+	running atomic.Int64 // requests
+	done    chan error
 }
 
 // Serve starts to serve h on l, over HTTP/1.1 and, which gRPC needs, over HTTP/2 without TLS.
@@ -160,26 +163,51 @@ func Serve(l net.Listener, h http.Handler, log *slog.Logger) *Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	s := &Server{
-		http: &http.Server{
-			Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-			Protocols: &protocols,
-			ErrorLog:  slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		},
-		done: make(chan error, 1),
+	s := &Server{log: log, done: make(chan error, 1)}
+	s.http = &http.Server{
+		Handler: s.counted(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Protocols: &protocols,
+		ErrorLog:  slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	go func() { s.done <- s.http.Serve(l) }()
 	return s
 }
 
-// Close stops taking requests and lets running ones end until ctx does.
-func (s *Server) Close(ctx context.Context) error {
-	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(err, s.http.Close())
+func (s *Server) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.running.Add(1)
+		defer s.running.Add(-1)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// unwind is what handlers get to notice that their connection is gone.
+const unwind = time.Second
+
+// Close stops taking requests and lets running ones end, for as long as patience. What runs then is broken off, which its
+// caller sees as a node that has died; some calls wait for minutes and would otherwise hold the process. It is no error.
+func (s *Server) Close(ctx context.Context, patience time.Duration) error {
+	soon, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := s.http.Shutdown(soon)
+	if err != nil && soon.Err() != nil {
+		s.log.InfoContext(ctx, "requests were broken off, because the server stops", "requests", s.running.Load())
+		err = s.http.Close()
+		for end := time.Now().Add(unwind); s.running.Load() > 0 && time.Now().Before(end) && ctx.Err() == nil; {
+			pause(ctx, 5*time.Millisecond)
+		}
 	}
 	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
 	return err
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }

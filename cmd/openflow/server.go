@@ -29,6 +29,7 @@ type serverFlags struct {
 	cores, gpus                                                                                   int
 	memory, jobMemory                                                                             string
 	workerWait, machineGone                                                                       time.Duration
+	keep                                                                                          node.Retention
 	shared                                                                                        sharedFlags
 }
 
@@ -46,8 +47,8 @@ Requests are then finished; running tasks go on, and the next start on the same 
 Every flag can also be given as an environment variable, --log-level as OPENFLOW_LOG_LEVEL (--token as
 OPENFLOW_REQUIRE_TOKEN; a list with ";" between its values), or in the YAML file of --config under its name without the
 dashes. The command line comes first, then the environment, then the file.`,
-		Example: `  openflow server --party 9999 --listen 127.0.0.1:9380 --home /var/lib/openflow --runtime docker \
-      --peer 10000=http://10.0.0.2:9380,ed25519:…`,
+		Example: `  openflow server --party 9999 --home /var/lib/openflow --listen 127.0.0.1:9380 --listen-interconnection 0.0.0.0:9390 \
+      --peer 10000=http://10.0.0.2:9390,ed25519:…`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cli.ApplySettings(c, f.config); err != nil {
@@ -83,10 +84,16 @@ dashes. The command line comes first, then the environment, then the file.`,
 	flags.StringVar(&f.policy, "policy", "", "what the owner of this site's data allows, see openflow policy (default: policy.yaml in the home folder, if there is one)")
 	flags.BoolVar(&f.grantAll, "grant-all", false, "peers may use every table and component; for trials")
 	flags.BoolVar(&f.noUI, "no-ui", false, "without the Temporal UI")
-	flags.IntVar(&f.cores, "cores", 0, "cores that jobs share (default 32, as FATE-Flow has it)")
+	flags.IntVar(&f.cores, "cores", 0, "cores that jobs share, over all machines of the site (default: this machine's)")
 	flags.StringVar(&f.memory, "memory", "", "memory that jobs share, as in 64GiB (default: the machine's)")
 	flags.IntVar(&f.gpus, "gpus", -1, "GPUs that jobs share, the first of the machine's; -1 means all that it has")
 	flags.StringVar(&f.jobMemory, "job-memory", "", "memory that a job takes which does not say (default: none; each of its containers may use 4GiB)")
+	kept := node.DefaultRetention()
+	flags.DurationVar(&f.keep.Workflows, "keep-histories", kept.Workflows, "how long Temporal keeps the history of a workflow after its end")
+	flags.DurationVar(&f.keep.Jobs, "keep-jobs", kept.Jobs, "how long a job is kept after its end: rows, metrics, logs, intermediate tables")
+	flags.DurationVar(&f.keep.Logs, "keep-logs", kept.Logs, "how long the log of a task is kept after its end, at most as long as its job")
+	flags.DurationVar(&f.keep.Messages, "keep-messages", kept.Messages, "how long messages wait that no container has read, once nobody uses their session")
+	flags.DurationVar(&f.keep.Unstarted, "keep-unstarted", kept.Unstarted, "how long a job of another site waits here whose scheduler has gone silent")
 	f.shared.register(flags)
 	flags.StringVar(&f.otlp, "otlp", "", "collector of traces, such as http://127.0.0.1:4318 (default: that of OTEL_EXPORTER_OTLP_ENDPOINT; else none)")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -129,8 +136,8 @@ func (f serverFlags) node() (node.Config, error) {
 		Party: openflow.PartyID(f.party), Home: f.home, Listen: f.listen, Interconnection: f.interconnection, Base: f.base,
 		Token: f.token, GrantAll: f.grantAll, Policy: f.policy, Runtime: f.runtime, Components: f.components, Durability: f.durability,
 		Limits: limits, UI: !f.noUI, Version: version, Workers: f.workers, Labels: f.labels, NoTasks: f.noTasks,
-		Pooling: openflow.Pooling{Wait: f.workerWait, Gone: f.machineGone},
-		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		Pooling: openflow.Pooling{Wait: f.workerWait, Gone: f.machineGone}, Retention: f.keep,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	}
 	if cfg.Shared, err = f.shared.shared(); err != nil {
 		return cfg, err
@@ -148,10 +155,7 @@ func (f serverFlags) node() (node.Config, error) {
 // limits are the site's own rules, as far as flags say.
 func (f serverFlags) limits() (partner.Limits, error) {
 	l := partner.DefaultLimits()
-	if f.cores != 0 {
-		l.Cores = f.cores
-	}
-	if l.Cores < 1 {
+	if l.Cores = f.cores; l.Cores < 0 {
 		return l, openflow.Errorf(openflow.CodeInvalid, "--cores %d: a node needs at least one", f.cores)
 	}
 	if f.gpus < -1 {

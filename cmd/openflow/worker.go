@@ -39,7 +39,7 @@ speak HTTP/2 to it, brings the certificate.
 Every flag can also be given as an environment variable, --log-level as OPENFLOW_LOG_LEVEL (--token as
 OPENFLOW_WORKER_TOKEN; a list with ";" between its values), or in the YAML file of --config under its name without the
 dashes.`,
-		Example: `  openflow worker --site http://10.0.0.2:9390 --token-file /etc/openflow/worker.token --label gpu --home /var/lib/openflow-worker`,
+		Example: `  openflow worker --site http://10.0.0.2:9391 --token-file /etc/openflow/worker.token --label gpu --home /var/lib/openflow-worker`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cli.ApplySettings(c, f.config); err != nil {
@@ -77,7 +77,7 @@ dashes.`,
 func (f workerFlags) worker() (node.WorkerConfig, error) {
 	if f.site == "" {
 		return node.WorkerConfig{}, openflow.Errorf(openflow.CodeInvalid, "--site is missing").
-			WithHint("the address that the node was given as --listen-workers, such as http://10.0.0.2:9390")
+			WithHint("the address that the node was given as --listen-workers, such as http://10.0.0.2:9391")
 	}
 	level, err := logLevel(f.logLevel)
 	if err != nil {

@@ -111,8 +111,12 @@ type Status struct {
 	OOMKilled bool // killed for passing Limits.MemoryBytes
 	// Lost reports that the container has ended and its exit code was never recorded, as after a power failure. That is
 	// no verdict on the program: the task may be run again under a new name.
-	Lost   bool
-	Reason string // for people: why it ended or could not run; may be empty
+	Lost bool
+	// Interrupted reports that the runtime itself ended the program and nobody had asked for that: the Docker daemon was
+	// restarted without live-restore, or its machine was. It is no verdict on the program either, unless that has said
+	// why it failed.
+	Interrupted bool
+	Reason      string // for people: why it ended or could not run; may be empty
 
 	Created  time.Time
 	Started  time.Time

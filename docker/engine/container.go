@@ -219,6 +219,7 @@ func (r *Runtime) Stop(ctx context.Context, name string, grace time.Duration) er
 	if driver.ValidateName(name) != nil {
 		return nil
 	}
+	r.stopped.Store(name, true)
 	seconds := int(math.Ceil(grace.Seconds()))
 	_, err := r.api.ContainerStop(ctx, name, client.ContainerStopOptions{Timeout: &seconds})
 	if cerrdefs.IsNotFound(err) {
@@ -238,6 +239,7 @@ func (r *Runtime) Remove(ctx context.Context, name string) error {
 		if !cerrdefs.IsConflict(err) {
 			if ignoreNotFound(err) == nil {
 				r.launches.Delete(name)
+				r.stopped.Delete(name)
 			}
 			return r.wrap(ctx, ignoreNotFound(err), subject(name))
 		}

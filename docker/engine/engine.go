@@ -33,6 +33,7 @@ type Options struct {
 	Host    string       // "unix:///…"; empty takes DOCKER_HOST or the system's default
 	Network string       // name of this node's network; default "openflow". Nodes on one daemon must differ in it
 	Subnet  netip.Prefix // of the network; the zero value takes a free /24 of 10.77.0.0/16
+	Owner   Owner        // whose the network is, for those who find it later
 	Logger  *slog.Logger // told when the daemon is away and back; nil discards
 }
 
@@ -42,9 +43,11 @@ type Runtime struct {
 	host     string
 	name     string
 	subnet   netip.Prefix
+	owner    Owner
 	log      *slog.Logger
 	starts   gate
 	launches sync.Map // container name → launch; from Start to Remove
+	stopped  sync.Map // container name → true; from Stop to Remove
 	network  networkCache
 }
 
@@ -64,7 +67,7 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "docker host %q: %w", o.Host, err)
 	}
-	r := &Runtime{api: api, host: api.DaemonHost(), name: cmp.Or(o.Network, defaultNetwork), subnet: o.Subnet, log: o.Logger}
+	r := &Runtime{api: api, host: api.DaemonHost(), name: cmp.Or(o.Network, defaultNetwork), subnet: o.Subnet, owner: o.Owner, log: o.Logger}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -191,7 +192,16 @@ func TestBaseLayerIsAllOfTheHostThatAContainerReaches(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rt.RemoveFirewall(context.Background())) })
 	require.NoError(t, rt.FirewallBase(t.Context(), base), "again is the same")
-	require.NoError(t, rt.Firewalled(t.Context()))
+	require.NoError(t, rt.Firewalled(t.Context(), base))
+	require.ErrorContains(t, rt.Firewalled(t.Context(), other), "changed its rules")
+	const admitted = "203.0.113.77/32" // nobody; the rule could name anybody
+	command(t, "iptables", "-w", "-I", "INPUT", "-s", admitted, "-j", "ACCEPT")
+	t.Cleanup(func() {
+		require.NoError(t, exec.CommandContext(context.Background(), "iptables", "-w", "-D", "INPUT", "-s", admitted, "-j", "ACCEPT").Run())
+	})
+	require.ErrorContains(t, rt.Firewalled(t.Context(), base), admitted)
+	require.NoError(t, rt.FirewallBase(t.Context(), base))
+	require.NoError(t, rt.Firewalled(t.Context(), base), "comes first again")
 	require.Equal(t, 0, dial(engine.HostAlias, base))
 	require.Equal(t, 1, dial(gateway.String(), other))
 	require.NoError(t, rt.FirewallBase(t.Context(), other), "another port replaces the first")
@@ -200,7 +210,7 @@ func TestBaseLayerIsAllOfTheHostThatAContainerReaches(t *testing.T) {
 	require.NoError(t, rt.RemoveFirewall(t.Context()))
 	require.NoError(t, rt.RemoveFirewall(t.Context()))
 	require.Equal(t, 0, dial(gateway.String(), base))
-	require.Error(t, rt.Firewalled(t.Context()), "somebody has flushed the rules")
+	require.Error(t, rt.Firewalled(t.Context(), base), "somebody has flushed the rules")
 	release, api, err := rt.Version(t.Context())
 	require.NoError(t, err)
 	require.NotEmpty(t, release)

@@ -139,7 +139,7 @@ func (r *Runtime) createNetwork(ctx context.Context) (bridge, error) {
 	}
 	refusal := errors.New("no free subnet in " + pool.String())
 	for _, subnet := range candidates[:min(len(candidates), maxSubnets)] {
-		mine, createErr := r.api.NetworkCreate(ctx, r.name, networkOptions(r.name, subnet))
+		mine, createErr := r.api.NetworkCreate(ctx, r.name, networkOptions(r.name, subnet, r.owner))
 		// Another process may have created the network, or taken the subnet, since this one looked.
 		b, found, err := r.findNetwork(ctx)
 		if err != nil {
@@ -155,17 +155,17 @@ func (r *Runtime) createNetwork(ctx context.Context) (bridge, error) {
 		refusal = createErr
 	}
 	return bridge{}, openflow.Errorf(openflow.CodeExhausted, "%s could not be created: %w", r.networkSubject(), refusal).
-		WithHint("name a free subnet in the configuration")
+		WithHint("free some: openflow uninstall --gone removes those of nodes that are gone, docker network ls lists all")
 }
 
-func networkOptions(name string, subnet netip.Prefix) client.NetworkCreateOptions {
+func networkOptions(name string, subnet netip.Prefix, owner Owner) client.NetworkCreateOptions {
 	off := false
 	return client.NetworkCreateOptions{
 		Driver:     "bridge",
 		Internal:   true,
 		EnableIPv6: &off,
 		IPAM:       &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet, Gateway: subnet.Addr().Next()}}},
-		Labels:     map[string]string{networkLabel: name},
+		Labels:     owner.labels(name),
 		Options: map[string]string{
 			bridgeNameOption: deviceName(name),
 			iccOption:        "false",

@@ -114,3 +114,16 @@ func FuzzParseLoaded(f *testing.F) {
 		require.Equal(t, err == nil, ref != "", "a reference or an error")
 	})
 }
+
+func TestMayWriteRules(t *testing.T) {
+	for status, may := range map[string]bool{
+		"Name:\tx\nCapEff:\t0000000000001000\nCapAmb:\t0000000000001000\n": true,
+		"CapAmb:\t000001ffffffffff\n":                                      true,
+		"CapEff:\t0000000000001000\nCapAmb:\t0000000000000000\n":           false, // a file's capability is not inherited
+		"CapAmb:\t0000000000002000\n":                                      false,
+		"CapAmb:\tx\n":                                                     false,
+		"":                                                                 false,
+	} {
+		require.Equal(t, may, engine.MayWriteRules(status), status)
+	}
+}

@@ -14,20 +14,28 @@ import (
 	"openflow/docker/driver"
 )
 
-// exitKilled is the code of a killed program; only the daemon's own record tells whether memory was the reason.
-const exitKilled = 137
-
 // Wait implements driver.Runtime. The daemon may restart meanwhile; containers outlive that with live-restore, and how
 // they ended is known afterwards either way.
 func (r *Runtime) Wait(ctx context.Context, name string) (driver.Status, error) {
 	var pause backoff
+	var away absence
 	for {
+		away.until = time.Now()
 		st, err := r.follow(ctx, name)
 		if openflow.CodeOf(err) != openflow.CodeUnavailable {
 			if pause > 0 && err == nil {
 				r.log.InfoContext(ctx, "the docker daemon is back", "container", name)
 			}
-			return st, err
+			if err != nil || !r.unasked(st) {
+				return st, err
+			}
+			st.Interrupted, err = r.interrupted(ctx, st, away)
+			if openflow.CodeOf(err) != openflow.CodeUnavailable {
+				return st, err
+			}
+		}
+		if away.since.IsZero() {
+			away.since = time.Now()
 		}
 		if pause == 0 {
 			r.log.WarnContext(ctx, "the docker daemon is away, waiting for it", "container", name, "error", err)
@@ -70,7 +78,8 @@ func (r *Runtime) follow(ctx context.Context, name string) (driver.Status, error
 	for {
 		select {
 		case m := <-stream.Messages: // errors of the stream are not looked at: it only saves time
-			if done, err := observe(&seen, m); done || err != nil {
+			done, err := observe(&seen, m)
+			if err != nil || done && !r.unexplained(seen) { // what asks for an explanation is left to the certain way
 				return seen, err
 			}
 		case seen = <-looked:
@@ -92,7 +101,7 @@ func observe(st *driver.Status, m events.Message) (done bool, err error) {
 		st.Started = at
 	case m.Action == events.ActionDie && st.Name != "":
 		code, err := strconv.Atoi(m.Actor.Attributes["exitCode"])
-		if err != nil || code == exitKilled {
+		if err != nil {
 			return false, nil // left to the certain way
 		}
 		st.State, st.ExitCode, st.Finished = driver.StateExited, code, at
@@ -149,17 +158,17 @@ func (r *Runtime) launched(name string) (launch, bool) {
 	return l, ok
 }
 
-// oomLag is how long the daemon may take from a container's exit to the news that its memory had run out, which reach it
-// on another way; oomLook is the pause between two looks.
-const oomLag, oomLook = 500 * time.Millisecond, 50 * time.Millisecond
+// newsLag is how long the daemon may take from a container's exit to the news that explain it: that its memory had run
+// out, which reaches the daemon on another way, or that the daemon itself goes down. newsLook is the pause between looks.
+const newsLag, newsLook = 500 * time.Millisecond, 50 * time.Millisecond
 
 // final reads the outcome once the wait has reported the exit. Anything but an exited container means that the wait was
 // cut short by a daemon that goes down, so look again.
 func (r *Runtime) final(ctx context.Context, name string) (driver.Status, error) {
 	st, err := r.Inspect(ctx, name)
-	for late := time.After(oomLag); err == nil && st.ExitCode == exitKilled && !st.OOMKilled; {
+	for late := time.After(newsLag); err == nil && r.unexplained(st); {
 		select {
-		case <-time.After(oomLook):
+		case <-time.After(newsLook):
 			st, err = r.Inspect(ctx, name)
 			continue
 		case <-late:

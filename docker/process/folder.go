@@ -5,7 +5,6 @@ package process
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -213,20 +212,4 @@ func (f folder) modified(file string) (time.Time, error) {
 		return time.Time{}, failed(f.name, err)
 	}
 	return info.ModTime(), nil
-}
-
-// copyLog copies one output; a container that has not started has none.
-func (f folder) copyLog(file string, w io.Writer) error {
-	in, err := os.Open(f.file(file))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return failed(f.name, err)
-	}
-	_, err = io.Copy(w, in)
-	if err = errors.Join(err, in.Close()); err != nil {
-		return failed(f.name, err)
-	}
-	return nil
 }

@@ -30,11 +30,29 @@ func (a Access) Middleware(next http.Handler) http.Handler {
 			reply.Error(a.Log, w, r, err)
 			return
 		}
-		if a.Token != "" && r.URL.Query().Has("token") { // a browser's first visit
-			http.SetCookie(w, &http.Cookie{Name: cookie, Value: a.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
-		}
+		a.remember(w, r)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// Plain does the same for what is not of the dialect: metrics, profiles and the UI. Their clients, such as Prometheus and
+// browsers, look at the HTTP status.
+func (a Access) Plain(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := a.check(r); err != nil {
+			reply.Plain(w, r, err)
+			return
+		}
+		a.remember(w, r)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// remember gives a browser a cookie at its first visit.
+func (a Access) remember(w http.ResponseWriter, r *http.Request) {
+	if a.Token != "" && r.URL.Query().Has("token") {
+		http.SetCookie(w, &http.Cookie{Name: cookie, Value: a.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	}
 }
 
 func (a Access) check(r *http.Request) error {

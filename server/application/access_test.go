@@ -75,10 +75,11 @@ func TestAccess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			access := application.Access{Token: tc.token, Same: trust.SameToken, Log: slog.New(slog.DiscardHandler)}
 			through := false
-			h := access.Middleware(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				through = true
 				_, _ = io.WriteString(w, "{}")
-			}))
+			})
+			h := access.Middleware(next)
 			method := tc.method
 			if method == "" {
 				method = http.MethodGet
@@ -102,6 +103,11 @@ func TestAccess(t *testing.T) {
 				require.NotContains(t, w.Body.String(), token)
 				require.Empty(t, w.Header().Get("Set-Cookie"))
 			}
+			plain := httptest.NewRecorder()
+			through = false
+			access.Plain(next).ServeHTTP(plain, r)
+			require.Equal(t, tc.code == 0, through, "metrics, profiles and the UI have the same door")
+			require.Equal(t, map[int]int{0: 200, wire.VerifyFailed: 401, wire.NoPermission: 403}[tc.code], plain.Code)
 		})
 	}
 }

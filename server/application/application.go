@@ -110,6 +110,8 @@ func (a *API) Routes(r chi.Router) {
 
 	// Ours, beside the specification (docs/divergences.md, "Routes of our own").
 	get("/v2/table/list", a.listTables)
+	get("/v2/table/uses", a.tableUses)
+	get("/v2/audit/list", a.listAudit)
 	r.Get("/v2/job/task/log", a.taskLog)
 	r.Get("/v2/job/events", a.jobEvents)
 	get("/v2/server/about", a.about)

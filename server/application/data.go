@@ -71,7 +71,13 @@ func (a *API) deleteTable(r *http.Request) (any, error) {
 	if _, err := a.Catalogue.Table(r.Context(), name); err != nil {
 		return nil, openflow.About(openflow.AboutTable, err)
 	}
-	return nil, a.Catalogue.DeleteTable(r.Context(), name)
+	if err := a.unused(r.Context(), name); err != nil {
+		return nil, openflow.About(openflow.AboutTable, err)
+	}
+	if err := a.Catalogue.DeleteTable(r.Context(), name); err != nil {
+		return nil, err
+	}
+	return nil, a.audit(r, "data", name.String())
 }
 
 // downloadTable packs one table as tar.gz.

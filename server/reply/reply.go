@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"openflow"
 	"openflow/sdk/wire"
@@ -144,9 +145,52 @@ func Decode(r *http.Request, into any) error {
 	return wire.Decode(b, into)
 }
 
-// NotFound answers an unknown route, with a code and a text that say so.
+// NotFound answers an unknown route, with a code and a text that say so; outside the dialect with HTTP's own 404.
 func NotFound(log *slog.Logger) http.HandlerFunc {
-	return JSON(log, func(r *http.Request) (any, error) {
-		return nil, openflow.Errorf(openflow.CodeUnimplemented, "no route %s %s on this listener", r.Method, r.URL.Path)
-	})
+	missing := func(r *http.Request) error {
+		return openflow.Errorf(openflow.CodeUnimplemented, "no route %s %s on this listener", r.Method, r.URL.Path)
+	}
+	dialect := JSON(log, func(r *http.Request) (any, error) { return nil, missing(r) })
+	return func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1/") || strings.HasPrefix(r.URL.Path, "/v2/") {
+			dialect(w, r)
+			return
+		}
+		Plain(w, r, missing(r))
+	}
+}
+
+// Plain answers with err as text and as the HTTP status, outside the dialect: for probes, scrapes and pages.
+func Plain(w http.ResponseWriter, r *http.Request, err error) {
+	Note(r, err)
+	status := Status(openflow.CodeOf(err))
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(err.Error() + "\n")) // who has gone needs no answer
+}
+
+// Status is the HTTP status of a code, where HTTP's own are used.
+func Status(c openflow.Code) int {
+	switch c {
+	case openflow.CodeInvalid:
+		return http.StatusBadRequest
+	case openflow.CodeUnauthorized:
+		return http.StatusUnauthorized
+	case openflow.CodePermission:
+		return http.StatusForbidden
+	case openflow.CodeNotFound, openflow.CodeUnimplemented:
+		return http.StatusNotFound
+	case openflow.CodeConflict, openflow.CodeRejected:
+		return http.StatusConflict
+	case openflow.CodeUnavailable, openflow.CodeExhausted, openflow.CodeCanceled:
+		return http.StatusServiceUnavailable
+	case openflow.CodeDeadline:
+		return http.StatusGatewayTimeout
+	case openflow.CodeInternal:
+	}
+	return http.StatusInternalServerError
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,10 +25,16 @@ const folder = "../../deploy/"
 // composeFile is what deploy/compose.yaml may consist of; another key is a mistake.
 type composeFile struct {
 	Name     string               `yaml:"name"`
+	Logging  logging              `yaml:"x-logging"`
 	Services map[string]*service  `yaml:"services"`
 	Secrets  map[string]secret    `yaml:"secrets"`
 	Networks map[string]*struct{} `yaml:"networks"`
 	Volumes  map[string]*struct{} `yaml:"volumes"`
+}
+
+type logging struct {
+	Driver  string            `yaml:"driver"`
+	Options map[string]string `yaml:"options"`
 }
 
 type secret struct {
@@ -41,6 +48,7 @@ type secretUse struct {
 
 type service struct {
 	Image       string                       `yaml:"image"`
+	Logging     *logging                     `yaml:"logging"`
 	Command     []string                     `yaml:"command"`
 	Environment map[string]string            `yaml:"environment"`
 	Secrets     []secretUse                  `yaml:"secrets"`
@@ -263,6 +271,53 @@ func unit(t *testing.T, file string) map[string]map[string][]string {
 
 // units are the systemd units, by the setting without which their program does not start.
 var units = map[string]string{"openflow": "OPENFLOW_PARTY", "openflow-worker": "OPENFLOW_SITE"}
+
+// What a program of the stack writes is bounded: Docker keeps it all otherwise.
+func TestLogsOfTheStackAreBounded(t *testing.T) {
+	for name, s := range compose(t).Services {
+		require.NotNil(t, s.Logging, name)
+		require.Equal(t, "json-file", s.Logging.Driver, name)
+		require.NotEmpty(t, s.Logging.Options["max-size"], name)
+		require.NotEmpty(t, s.Logging.Options["max-file"], name)
+	}
+}
+
+// ports are what each kind of caller finds at a node, in every text that somebody may copy from.
+var ports = map[string]*regexp.Regexp{
+	"9380": regexp.MustCompile(`(?:--listen |OPENFLOW_LISTEN[=:] ?"?|--node http://)[\w.]+:(\d+)`),
+	"9390": regexp.MustCompile(`(?:--listen-interconnection |OPENFLOW_LISTEN_INTERCONNECTION[=:] ?"?|--url http://|--peer \d+=http://)[\w.]+:(\d+)`),
+	"9391": regexp.MustCompile(`(?:--listen-workers |OPENFLOW_LISTEN_WORKERS[=:] ?"?|--site"?,? "?http://|OPENFLOW_SITE[=:] ?"?http://)[\w.]+:(\d+)`),
+}
+
+// README, the operator's page, the help texts and deploy/ name the same ports, and no partner is told of the users' one.
+func TestPortsAgree(t *testing.T) {
+	const root = "../../"
+	files := []string{root + "README.md", root + "docs/operations.md"}
+	for _, pattern := range []string{"deploy/*", "cli/*.go", "cmd/openflow/*.go"} {
+		found, err := filepath.Glob(root + pattern)
+		require.NoError(t, err)
+		files = append(files, found...)
+	}
+	named := map[string]int{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		for port, pattern := range ports {
+			for _, m := range pattern.FindAllStringSubmatch(string(text), -1) {
+				if m[1] != "7233" { // openflow temporal
+					require.Equal(t, port, m[1], "%s: %s", file, m[0])
+				}
+				named[port]++
+			}
+		}
+	}
+	for port := range ports {
+		require.Greater(t, named[port], 2, "texts that name %s", port)
+	}
+}
 
 // What the units must say for running tasks to survive a restart and an update, and what they must not.
 func TestUnits(t *testing.T) {

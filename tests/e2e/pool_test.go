@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +167,37 @@ func TestPoolWithItsNode(t *testing.T) {
 		return ran(t, w, id) > 0, "all at the node"
 	})
 	nothingLeft(t, map[string]*site{"a": w, "9999": p.node})
+}
+
+// A node with a worker stops as promptly as one without, although the worker's calls wait for minutes. The worker comes back
+// to the next process by itself; and one that listens for none runs its tasks itself, although a worker was seen just now.
+func TestStopOfANodeWithAWorker(t *testing.T) {
+	p := newPool(t, "process")
+	w := p.worker(t, "a", "--cores", "1", "--label", "far")
+	w.start(t)
+	user := p.node.as(t)
+	id := user.Submit(env.DAG(alone, lasting("a", 0, "far")))
+	user.WaitFor(id, openflow.JobSuccess)
+
+	began := time.Now()
+	p.node.term(t)
+	took := time.Since(began)
+	t.Logf("ended %s after SIGTERM", took.Round(time.Millisecond))
+	require.Less(t, took, 8*time.Second, "the budget is 5 s, on a machine that does nothing else")
+
+	p.node.start(t)
+	id = user.Submit(env.DAG(alone, lasting("a", 0, "far")))
+	user.WaitFor(id, openflow.JobSuccess)
+	require.Equal(t, 1, ran(t, w, id), "starts at the worker that came back")
+
+	p.node.term(t)
+	i := slices.Index(p.node.args, "--listen-workers")
+	p.node.args = slices.Delete(p.node.args, i, i+2)
+	p.node.start(t)
+	id = user.Submit(env.DAG(alone, lasting("a", 0, "")))
+	user.WaitFor(id, openflow.JobSuccess)
+	require.Equal(t, 1, ran(t, p.node, id), "starts at the node")
+	require.NotContains(t, p.history(t, id, "a"), "ChooseMachine")
 }
 
 // outputsArrive reads a table in a container of the pool, and what it has made and said from the node.

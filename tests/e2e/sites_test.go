@@ -73,7 +73,7 @@ func sites(t *testing.T, runtime string, parties ...string) map[string]*site {
 		peers[party] = s.peer()
 		s.ground = newGround(t, runtime, filepath.Join(dir, "witness-"+party), s.home)
 		s.args = []string{
-			"server", "--party", party, "--listen", strings.TrimPrefix(s.url, "http://"), "--home", s.home, "--runtime", runtime,
+			"server", "--cores", "32", "--party", party, "--listen", strings.TrimPrefix(s.url, "http://"), "--home", s.home, "--runtime", runtime,
 			"--components", s.ground.components(), "--grant-all", "--log-level", "warn",
 		}
 		list[party] = s

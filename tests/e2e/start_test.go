@@ -91,6 +91,8 @@ func TestStartRefuses(t *testing.T) {
 			with(other, "--listen", "0.0.0.0:0"), usage, []string{"open to everybody", "--token"},
 		},
 		"an unknown key in the file": {[]string{"server", "--config", config}, usage, []string{config, `"lissten"`}},
+		"jobs kept too short":        {append(with(other), "--keep-jobs", "1s"), usage, []string{"--keep-jobs"}},
+		"no time":                    {append(with(other), "--keep-logs", "1 week"), usage, []string{"--keep-logs"}},
 		"no cores":                   {append(with(other), "--cores", "-1"), usage, []string{"--cores -1"}},
 		"no amount of memory":        {append(with(other), "--memory", "4gigs"), usage, []string{"--memory", `"4gigs"`, "4GiB"}},
 		"no memory":                  {append(with(other), "--job-memory", "0"), usage, []string{"--job-memory", "0 is not enough"}},

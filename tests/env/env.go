@@ -171,6 +171,7 @@ func (e *Env) configure(t testing.TB, dir string) {
 		require.NoError(t, os.MkdirAll(at, 0o700))
 		e.witness[id] = NewWitness(t, at)
 		limits := partner.DefaultLimits()
+		limits.Cores = 32 // whatever this machine has: what jobs take is part of what is tested
 		if e.set.cores > 0 {
 			limits.Cores = e.set.cores
 		}

@@ -171,8 +171,11 @@ func TestMetricsOfAJob(t *testing.T) {
 
 	stranger := *user
 	stranger.Token = ""
-	_, body := stranger.Do(request(t, e.URL("9999")+"/metrics"))
-	require.NotContains(t, string(body), "openflow_", "metrics are behind the same token as the rest")
+	for _, page := range []string{"/metrics", "/debug/pprof/heap", "/temporal"} {
+		resp, body := stranger.Do(request(t, e.URL("9999")+page))
+		require.Equal(t, http.StatusUnauthorized, resp.StatusCode, "%s is behind the same token as the rest", page)
+		require.NotContains(t, string(body), "openflow_")
+	}
 	user.StopJob(waiter)
 	user.StopJob(holder)
 	user.WaitFor(holder, openflow.JobCanceled)
