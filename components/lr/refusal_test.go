@@ -29,7 +29,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"no label": {
 			change: func(g, _ *tables.Frame) { g.Schema.Label, g.Label = nil, tables.Vector{} },
-			want:   map[openflow.Party]string{guest: "no label column", host: "guest 9999 is not usable", arbiter: "guest 9999 is not usable"},
+			want:   map[openflow.Party]string{guest: "no label column", host: "no training: ", arbiter: "no training: "},
 		},
 		"label with one value": {
 			change: func(g, _ *tables.Frame) { clear(g.Label.Ints) },
@@ -62,7 +62,7 @@ func TestRefusals(t *testing.T) {
 			change: func(g, _ *tables.Frame) {
 				g.Schema.Weight, g.Weight = &tables.Column{Name: "w", DType: tables.Float64}, g.Features[0]
 			},
-			want: map[openflow.Party]string{guest: "does not weight rows", host: "not usable", arbiter: "not usable"},
+			want: map[openflow.Party]string{guest: "does not weight rows", host: "no training: ", arbiter: "no training: "},
 		},
 		"batch below the number of columns": {
 			parameters: object{"batch_size": 10},
