@@ -110,23 +110,28 @@ func (w *Watch) round(ctx context.Context) error {
 		return err
 	}
 	var peers []openflow.PartyID
-	for _, j := range jobs {
-		peers = append(peers, parties(j.DAG, j.Scheduler)...)
+	tasks := make([][]openflow.TaskRecord, len(jobs))
+	for i, j := range jobs {
+		tasks[i], err = w.store.TasksOfJob(ctx, j.Key())
+		if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound { // it may have been removed meanwhile
+			return err
+		}
+		peers = append(peers, w.needed(j, tasks[i])...)
 	}
 	for _, j := range scheduled {
-		peers = append(peers, parties(j.DAG, w.self)...)
+		peers = append(peers, parties(j.DAG.Parties)...)
 	}
 	troubles := w.ask(ctx, peers)
 	if ctx.Err() != nil {
 		return nil // the answers were cut short
 	}
-	for _, j := range jobs {
-		if err := w.say(ctx, j, troubles); err != nil {
+	for i, j := range jobs {
+		if err := w.say(ctx, j, tasks[i], troubles); err != nil {
 			return err
 		}
 	}
 	for _, j := range scheduled {
-		if silent := w.silent(j.DAG, w.self, troubles); silent != j.Reason {
+		if silent := silent(j.DAG, parties(j.DAG.Parties), troubles); silent != j.Reason {
 			if _, err := w.store.SetRunningScheduledReason(ctx, j.ID, silent); err != nil {
 				return err
 			}
@@ -135,11 +140,25 @@ func (w *Watch) round(ctx context.Context) error {
 	return nil
 }
 
-// parties are those of a job and its scheduler.
-func parties(d *openflow.DAG, scheduler openflow.PartyID) []openflow.PartyID {
-	ids := []openflow.PartyID{scheduler}
-	for _, p := range d.Parties {
-		ids = append(ids, p.ID)
+// needed are the parties without which a job does not go on, as far as this site is concerned: as its scheduler all of them;
+// otherwise the scheduler, and those of the tasks that are left here. Two parties that share no task need no way to each other.
+func (w *Watch) needed(j openflow.JobRecord, tasks []openflow.TaskRecord) []openflow.PartyID {
+	if j.Scheduler == w.self {
+		return parties(j.DAG.Parties)
+	}
+	ids := []openflow.PartyID{j.Scheduler}
+	for _, t := range tasks {
+		if !t.Status.Terminal() {
+			ids = append(ids, parties(t.Spec.Parties)...)
+		}
+	}
+	return ids
+}
+
+func parties(list []openflow.Party) []openflow.PartyID {
+	ids := make([]openflow.PartyID, len(list))
+	for i, p := range list {
+		ids[i] = p.ID
 	}
 	return ids
 }
@@ -218,18 +237,11 @@ func troubleOf(err error, began time.Time, before trouble) trouble {
 }
 
 // say writes what a job of this site waits for. Jobs that have just begun are left alone: most tasks are over soon.
-func (w *Watch) say(ctx context.Context, j openflow.JobRecord, troubles map[openflow.PartyID]trouble) error {
-	reason := w.silent(j.DAG, j.Scheduler, troubles)
+func (w *Watch) say(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, troubles map[openflow.PartyID]trouble) error {
+	reason := silent(j.DAG, w.needed(j, tasks), troubles)
 	if reason == "" {
 		if time.Since(j.StartTime) < roundEvery {
 			return nil
-		}
-		tasks, err := w.store.TasksOfJob(ctx, j.Key())
-		if openflow.CodeOf(err) == openflow.CodeNotFound {
-			return nil // it has been removed meanwhile
-		}
-		if err != nil {
-			return err
 		}
 		reason = awaited(tasks)
 	}
@@ -240,10 +252,9 @@ func (w *Watch) say(ctx context.Context, j openflow.JobRecord, troubles map[open
 	return err
 }
 
-// silent names the parties of a job with which something is wrong; empty: there are none.
-func (w *Watch) silent(d *openflow.DAG, scheduler openflow.PartyID, troubles map[openflow.PartyID]trouble) string {
+// silent names those parties of a job with which something is wrong; empty: there are none.
+func silent(d *openflow.DAG, ids []openflow.PartyID, troubles map[openflow.PartyID]trouble) string {
 	var said []string
-	ids := parties(d, scheduler)
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {
 		if t, bad := troubles[id]; bad {

@@ -220,6 +220,28 @@ func TestWhatARunningJobWaitsFor(t *testing.T) {
 	}
 }
 
+// Two parties that share no task any more need no way to each other; the scheduler needs all of them.
+func TestPartiesThatShareNoTask(t *testing.T) {
+	over := []openflow.TaskRecord{
+		{Key: openflow.TaskKey{Task: "a"}, Status: openflow.TaskSuccess, PartyStatus: openflow.TaskSuccess},
+	}
+	watching(t, over, func(r *running, l *line, _ *partner.Watch, _ *bytes.Buffer) {
+		r.mu.Lock()
+		r.scheduled = nil
+		r.mu.Unlock()
+		l.set(func(l *line) { l.hangs["10001"] = true })
+		time.Sleep(time.Minute)
+		require.NotContains(t, r.reason(), "10001")
+		require.Zero(t, l.asked["10001"])
+		require.NotZero(t, l.asked["9999"], "the scheduler")
+		r.mu.Lock()
+		r.jobs[0].Scheduler = "10000"
+		r.mu.Unlock()
+		time.Sleep(15 * time.Second)
+		require.Contains(t, r.reason(), "waiting for party 10001 (arbiter)")
+	})
+}
+
 // A peer with which nothing runs is asked only when a call to it has failed, until it answers.
 func TestPeersAreLeftAlone(t *testing.T) {
 	watching(t, nil, func(r *running, l *line, w *partner.Watch, log *bytes.Buffer) {
