@@ -160,7 +160,7 @@ func (r *Runtime) launched(name string) (launch, bool) {
 
 // newsLag is how long the daemon may take from a container's exit to the news that explain it: that its memory had run
 // out, which reaches the daemon on another way, or that the daemon itself goes down. newsLook is the pause between looks.
-const newsLag, newsLook = 500 * time.Millisecond, 50 * time.Millisecond
+const newsLag, newsLook = 3 * time.Second, 50 * time.Millisecond
 
 // final reads the outcome once the wait has reported the exit. Anything but an exited container means that the wait was
 // cut short by a daemon that goes down, so look again.
