@@ -16,6 +16,8 @@ var (
 	host    = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
 	second  = openflow.Party{Role: openflow.RoleHost, ID: "10001"}
 	arbiter = openflow.Party{Role: openflow.RoleArbiter, ID: "10002"}
+
+	everybody = []openflow.Party{guest, host, second, arbiter}
 )
 
 // marked is a table of one party in which every id, column name and cell is one that occurs nowhere else. Sample ids are

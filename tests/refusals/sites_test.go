@@ -26,7 +26,8 @@ var unreached = map[string]string{
 	"no temporary file for the result: %w":                         "needs a disk that refuses",
 	"temporary file of the result: %w":                             "needs a disk that refuses",
 	"a stretch of the result has %d rows, not %d":                  "a defect",
-	"model: %w": "numbers always have a JSON form",
+	"model: %w":         "numbers always have a JSON form",
+	"training plan: %w": "numbers always have a JSON form",
 }
 
 // site is one place in the source that makes an error.
