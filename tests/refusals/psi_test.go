@@ -119,6 +119,8 @@ func psiCases() []refusalCase {
 			public: claimed, peers: hostile(cheat{matches: func(at int, raised [][]byte) []byte { return claim(at, raised[(at+1)%len(raised)]) }})},
 		{name: "psi: an id that is not shared", c: run(guest, host), by: host, want: "ids that are claimed to be shared are not",
 			public: claimed, peers: hostile(cheat{})},
+		{name: "psi: answer of another length", c: run(guest, host), by: host, want: `"answer" from guest 9999 has 5 bytes, not`,
+			public: `message "answer" from guest 9999 has another length than it should`, peers: hostile(cheat{answer: []byte("wrong")})},
 	}
 }
 
@@ -140,6 +142,7 @@ type cheat struct {
 	counts   func([][]byte)
 	question []byte
 	matches  func(at int, raised [][]byte) []byte // at is the position of its id among the host's points
+	answer   []byte
 }
 
 func (c cheat) run(ctx context.Context, t *component.Task) error {
@@ -197,7 +200,10 @@ func (c cheat) run(ctx context.Context, t *component.Task) error {
 	}
 	say("matches", c.matches(at, raised))
 	say("matches")
-	say("answer", mine[:])
+	if c.answer == nil {
+		c.answer = mine[:]
+	}
+	say("answer", c.answer)
 	return err
 }
 
