@@ -81,14 +81,25 @@ func called(call *ast.CallExpr) string {
 	return ""
 }
 
-// constantsOf are the text constants that a function declares.
+// constantsOf are the texts that a function gives a name.
 func constantsOf(f *ast.FuncDecl) map[string]string {
 	m := map[string]string{}
 	ast.Inspect(f, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.ValueSpec); ok && len(spec.Values) == len(spec.Names) {
-			for i, name := range spec.Names {
-				if l, ok := spec.Values[i].(*ast.BasicLit); ok && l.Kind == token.STRING {
-					m[name.Name], _ = strconv.Unquote(l.Value) // the parser has read it
+		note := func(name, value ast.Expr) {
+			n, named := name.(*ast.Ident)
+			if l, ok := value.(*ast.BasicLit); ok && named && l.Kind == token.STRING {
+				m[n.Name], _ = strconv.Unquote(l.Value) // the parser has read it
+			}
+		}
+		switch x := n.(type) {
+		case *ast.ValueSpec:
+			for i := range x.Values {
+				note(x.Names[i], x.Values[i])
+			}
+		case *ast.AssignStmt:
+			if len(x.Lhs) == len(x.Rhs) {
+				for i := range x.Lhs {
+					note(x.Lhs[i], x.Rhs[i])
 				}
 			}
 		}
