@@ -84,7 +84,7 @@ func (in input) column(name string) (tables.Vector, error) {
 		v, err = in.frame.Label, nil
 	}
 	if err != nil {
-		return v, openflow.Errorf(openflow.CodeOf(err), "nothing to compare: %w", err).WithPublic("its input lacks the column of labels or of predictions")
+		return v, openflow.Errorf(openflow.CodeOf(err), "%w", err).WithPublic("its input lacks the column of labels or of predictions")
 	}
 	missing := slices.IndexFunc(v.Floats, math.IsNaN)
 	if v.DType.Kind() == tables.Text {

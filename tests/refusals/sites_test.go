@@ -54,7 +54,6 @@ func sites(t *testing.T, folder string) []site {
 			if !ok || f.Body == nil {
 				return true
 			}
-			constants := constantsOf(f)
 			ast.Inspect(f, func(n ast.Node) bool {
 				call, ok := n.(*ast.CallExpr)
 				if !ok || called(call) != "Errorf" {
@@ -62,7 +61,7 @@ func sites(t *testing.T, folder string) []site {
 				}
 				at := files.Position(call.Pos())
 				list = append(list, site{
-					at: filepath.Base(folder) + "/" + filepath.Base(at.Filename) + ":" + strconv.Itoa(at.Line), formats: texts(call.Args[1], constants),
+					at: filepath.Base(folder) + "/" + filepath.Base(at.Filename) + ":" + strconv.Itoa(at.Line), formats: texts(call.Args[1], named(f, call.Pos())),
 				})
 				return true
 			})
@@ -81,13 +80,13 @@ func called(call *ast.CallExpr) string {
 	return ""
 }
 
-// constantsOf are the texts that a function gives a name.
-func constantsOf(f *ast.FuncDecl) map[string]string {
+// named are the texts that a function has given a name before that place.
+func named(f *ast.FuncDecl, before token.Pos) map[string]string {
 	m := map[string]string{}
 	ast.Inspect(f, func(n ast.Node) bool {
 		note := func(name, value ast.Expr) {
-			n, named := name.(*ast.Ident)
-			if l, ok := value.(*ast.BasicLit); ok && named && l.Kind == token.STRING {
+			n, ok := name.(*ast.Ident)
+			if l, literal := value.(*ast.BasicLit); ok && literal && l.Kind == token.STRING && l.Pos() < before {
 				m[n.Name], _ = strconv.Unquote(l.Value) // the parser has read it
 			}
 		}
