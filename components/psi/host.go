@@ -128,7 +128,8 @@ func (h *host) count(ctx context.Context) (shared int, err error) {
 	next := 0
 	err = receiveTags(ctx, h.task, h.guest, tagCounts, len(h.order), func(i int, tag blind.Tag) error {
 		if i > 0 && compareTags(last, tag) >= 0 {
-			return openflow.Errorf(openflow.CodeInvalid, "message %q from %s is not in order", tagCounts, h.guest)
+			return openflow.Errorf(openflow.CodeInvalid, "message %q from %s is not in order", tagCounts, h.guest).
+				WithPublic("message %q from %s is not in order", tagCounts, h.guest)
 		}
 		last = tag
 		for next < len(h.counts) && compareTags(h.counts[next], tag) < 0 {
@@ -178,7 +179,8 @@ func (h *host) readMatches(ctx context.Context, atMost int, v *verification) (ar
 			result.add(int(h.order[m.position]), m.sampleID)
 		}
 		if ids += len(claims); result.rows() > atMost {
-			return arrangement{}, openflow.Errorf(openflow.CodeInvalid, "%s claims more than the %d rows that it has announced", h.guest, atMost)
+			return arrangement{}, openflow.Errorf(openflow.CodeInvalid, "%s claims more than the %d rows that it has announced", h.guest, atMost).
+				WithPublic("%s claims more rows than it has announced", h.guest)
 		}
 		if err := h.verify(ctx, v, claims); err != nil {
 			return arrangement{}, err
@@ -195,7 +197,8 @@ func (h *host) verify(ctx context.Context, v *verification, claims []match) erro
 	}
 	err := v.add(ctx, len(claims), func(i int) (mine, theirs blind.Point) { return h.sent.at(claims[i].position), claims[i].point })
 	if err != nil {
-		return openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tagMatches, h.guest, err)
+		return openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tagMatches, h.guest, err).
+			WithPublic("message %q from %s holds what is no point", tagMatches, h.guest)
 	}
 	return nil
 }
