@@ -127,6 +127,9 @@ type TaskRecord struct {
 // Needs is what the task takes from its job.
 func (r TaskRecord) Needs() Resources { return Resources{r.Cores, r.Memory, r.GPUs} }
 
+// JobKey is what the row of the task's job at this party is found by.
+func (r TaskRecord) JobKey() JobKey { return JobKey{Scheduler: r.Scheduler, Job: r.Key.Job, Party: r.Key.Party} }
+
 // TaskEnd is how a task version ended at a party. What is not known is left empty.
 type TaskEnd struct {
 	Status      TaskStatus // an end status
@@ -207,15 +210,12 @@ type Pin struct {
 	Count     int64           // rows; negative: not known
 	DataType  string          // of data
 	Meta      json.RawMessage // of data
-	MadeBy    ExecutionID     // of data: the run that put it out; empty: it came from outside
+	Origins   []string        // of data: the contents of the tables from outside that it comes from
 }
 
 // Record is the pinned table, without the rows for display.
 func (p Pin) Record() TableRecord {
-	return TableRecord{
-		Name: p.Table, Object: p.Object, Bytes: p.Bytes, Count: p.Count, DataType: p.DataType, Meta: p.Meta,
-		Source: TableSource{ExecutionID: p.MadeBy},
-	}
+	return TableRecord{Name: p.Table, Object: p.Object, Bytes: p.Bytes, Count: p.Count, DataType: p.DataType, Meta: p.Meta}
 }
 
 // OutputRecord tracks that a task made a table under one of its output keys.

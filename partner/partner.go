@@ -12,18 +12,18 @@ import (
 
 	"openflow"
 	"openflow/admission"
+	"openflow/lineage"
 )
 
 // Store is the part of the catalogue that a participant needs.
 type Store interface {
+	lineage.Store
 	CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error
 	HasJob(ctx context.Context, k openflow.JobKey, d *openflow.DAG) (bool, error)
 	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
 	TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error)
 	Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error)
 	Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error)
-	TableOf(ctx context.Context, k openflow.JobKey, n openflow.TableName) (openflow.TableRecord, error)
-	LatestOutputs(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, p openflow.Party, task openflow.TaskName) ([]openflow.OutputRecord, error)
 	Model(ctx context.Context, modelID, version string, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
 	Granted(ctx context.Context, party openflow.PartyID, components []string, tables []openflow.TableName) error
 	ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error

@@ -275,8 +275,8 @@ func TestWorkflowsCloseAsJobsEnd(t *testing.T) {
 	failing.PartyTasks = []openflow.PartyTasks{env.At(pair[1], "a", openflow.Parameters{"fail": true, "sleep_ms": 0})}
 	id := user.Submit(failing)
 	user.WaitFor(id, openflow.JobFailed)
-	closedAs("9999", workflows.JobWorkflowID(id), "FAILED", `task \"a\" failed at party 10000 (host)`, `rejected`)
-	closedAs("10000", run(id, pair[1]), "FAILED", `rejected`)
+	closedAs("9999", workflows.JobWorkflowID(id), "FAILED", `task \"a\" failed at party 10000 (host)`, `"type": "internal"`)
+	closedAs("10000", run(id, pair[1]), "FAILED", `"type": "internal"`)
 	closedAs("9999", run(id, pair[0]), "FAILED", `task \"a\" failed at party 10000`)
 
 	user.OK(user.Post("/v2/job/rerun", map[string]string{"job_id": string(id)}), nil)
