@@ -46,8 +46,9 @@ func (m Mistake) public() string {
 // MaxMistakes is how many mistakes one answer lists.
 const MaxMistakes = 100
 
-// Refusal is the one error that lists mistakes, each on a line of its own; nil for none. What other parties may read of it
-// leaves out the values. Its code and subject are those that all mistakes share, otherwise CodeInvalid about the job.
+// Refusal is the one error that lists mistakes, each on a line of its own; nil for none. What other parties may read of
+// it leaves out the values. Its code and subject are those that all mistakes share, otherwise CodeInvalid about the
+// job.
 func Refusal(mistakes []Mistake) error {
 	if len(mistakes) == 0 {
 		return nil

@@ -190,8 +190,8 @@ type TableRecord struct {
 	UpdateTime   time.Time
 }
 
-// Pin is an input that a job keeps as it was when the job was created at a party: the name that the job knows it by, and the
-// object behind it. It belongs to that party alone.
+// Pin is an input that a job keeps as it was when the job was created at a party: the name that the job knows it by,
+// and the object behind it. It belongs to that party alone.
 type Pin struct {
 	Task      TaskName
 	Kind      InputKind

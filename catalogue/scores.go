@@ -15,9 +15,10 @@ import (
 // scoresKept is how long spent scores are kept at least, so that a longer memory finds them.
 const scoresKept = 365 * 24 * time.Hour
 
-// SpendScores counts what a run tells a partner, for every table that it comes from, or for none. A repeat of the same run
-// counts nothing more, unless it tells more than before. CodeRejected: for one of the tables that would be more than the
-// partner may have; the error is for this site's operator. Of two runs that want the last at once, one gets it.
+// SpendScores counts what a run tells a partner, for every table that it comes from, or for none. A repeat of the same
+// run counts nothing more, unless it tells more than before. CodeRejected: for one of the tables that would be more
+// than the partner may have; the error is for this site's operator. Of two runs that want the last at once, one gets
+// it.
 func (c *Catalogue) SpendScores(ctx context.Context, s openflow.ScoreSpend, memory time.Duration) error {
 	if err := s.Check(); err != nil {
 		return err

@@ -37,8 +37,8 @@ func (a *API) spendScores(r *http.Request) (any, error) {
 	return nil, openflow.About(openflow.AboutTask, err)
 }
 
-// origins collects the content of the tables from outside that a run's data come from, through all tasks in between, which
-// make other tables of the same columns.
+// origins collects the content of the tables from outside that a run's data come from, through all tasks in between,
+// which make other tables of the same columns.
 type origins struct {
 	store    Store
 	seen     map[openflow.ExecutionID]bool
@@ -92,8 +92,8 @@ func (o *origins) ofChannel(ctx context.Context, t openflow.TaskRecord, c openfl
 	return nil
 }
 
-// ofTable adds a table from outside itself, and what a table that a task made comes from. A task that reads nothing makes its
-// table from outside.
+// ofTable adds a table from outside itself, and what a table that a task made comes from. A task that reads nothing
+// makes its table from outside.
 func (o *origins) ofTable(ctx context.Context, job openflow.JobKey, n openflow.TableName) error {
 	rec, err := o.store.TableOf(ctx, job, n)
 	if err != nil {
