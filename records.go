@@ -275,7 +275,7 @@ type SiteRecord struct {
 type Dialect string
 
 // A peer of DialectFolded takes in one call what FATE-Flow takes in several; one of DialectFATEFlow, a genuine FATE-Flow
-// node or an openflow node before folded calls, gets FATE-Flow's own sequence.
+// node, gets FATE-Flow's own sequence.
 //
 // Spec: fate-flow-api §2.5.
 const (

@@ -7,11 +7,11 @@ import (
 	"openflow"
 )
 
-// SpendScores asks this party's node whether the run may tell to, in plaintext, that many vectors of scores, each a
-// linear combination of the same number of this party's feature columns with one value a row. It must be called before
+// SpendScores asks this party's node whether the run may tell that many score vectors to a party, in plaintext. Each
+// is a linear combination of that many of this party's feature columns, with one value a row. It must be called before
 // the first of them leaves, once for each party that receives any, with all vectors of the run.
 //
-// Who has as many such vectors as there are columns has the columns. The node counts them by the content of the tables
+// Who has as many score vectors as there are columns has the columns. The node counts them by the content of the tables
 // that were uploaded and by party, over all jobs (docs/policy.md, coordinated_lr.score_memory). A repeat by the same
 // run counts once. With one column, the first run is let through, and the component must warn that the column is given
 // away.

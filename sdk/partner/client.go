@@ -301,11 +301,11 @@ func (c *Client) OpenJob(ctx context.Context, o openflow.JobOrder) error {
 	return c.folded(c.create(ctx, openPath, o), func(p openflow.PartnerService) error { return p.OpenJob(ctx, o) })
 }
 
-// folded passes on what came of a folded call. A peer that has lost the route since it was asked, because its node was
-// replaced by an older one, gets the single calls instead.
-func (c *Client) folded(err error, singly func(openflow.PartnerService) error) error {
+// folded passes on what came of a folded call. A peer that has lost the route since it was asked, because another node was
+// put in its place, gets FATE-Flow's own calls instead.
+func (c *Client) folded(err error, stepwise func(openflow.PartnerService) error) error {
 	if openflow.CodeOf(err) == openflow.CodeUnimplemented {
-		return singly(c.Stepwise())
+		return stepwise(c.Stepwise())
 	}
 	return err
 }

@@ -90,9 +90,8 @@ func First(n int, suffix string, f Fault) func(string, int) Fault {
 	}
 }
 
-// Older makes the node look like one of a version before folded calls; what else goes wrong is up to other, which may be
-// nil.
-func Older(other func(path string, nth int) Fault) func(string, int) Fault {
+// Stepwise makes the node look like one that takes no folded calls; what else goes wrong is up to other, which may be nil.
+func Stepwise(other func(path string, nth int) Fault) func(string, int) Fault {
 	return func(path string, nth int) Fault {
 		if strings.HasPrefix(path, "/v2/partner/fold/") || path == "/v2/partner/site/info" {
 			return Unknown
