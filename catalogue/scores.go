@@ -125,7 +125,7 @@ func days(d time.Duration) string {
 // RaiseScores sets how many score vectors a partner may have about a content, whatever its columns; 0 takes that back.
 func (c *Catalogue) RaiseScores(ctx context.Context, partner openflow.PartyID, table string, to int) error {
 	if to < 0 || to > 1<<30 {
-		return openflow.Errorf(openflow.CodeInvalid, "the limit of scores must be 0 to %d, not %d", 1<<30, to)
+		return openflow.Errorf(openflow.CodeInvalid, "the limit of score vectors must be 0 to %d, not %d", 1<<30, to)
 	}
 	err := c.write(ctx, func(t *tx) error {
 		if to == 0 {
@@ -136,7 +136,7 @@ func (c *Catalogue) RaiseScores(ctx context.Context, partner openflow.PartyID, t
 			on conflict (partner, object) do update set vectors = excluded.vectors`, string(partner), table, to)
 		return err
 	})
-	return classify("raise the limit of scores", err)
+	return classify("raise the limit of score vectors", err)
 }
 
 // ResetScores forgets what a partner was told about a content, and a raised limit. CodeNotFound: there is neither.
@@ -148,7 +148,7 @@ func (c *Catalogue) ResetScores(ctx context.Context, partner openflow.PartyID, t
 		}
 		raised, err := t.exec(ctx, `delete from score_raise where partner = $1 and object = $2`, string(partner), table)
 		if err == nil && spent+raised == 0 {
-			return notFound("no scores were told to party %s about table %s", partner, table)
+			return notFound("no score vectors were told to party %s about table %s", partner, table)
 		}
 		return err
 	})

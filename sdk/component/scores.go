@@ -29,7 +29,7 @@ func (t *Task) SpendScores(ctx context.Context, to openflow.Party, columns, vect
 		return nil
 	case openflow.CodeRejected:
 		return openflow.Errorf(openflow.CodeRejected, "scores for %s: %w", to, err).
-			WithPublic("party %s tells no more scores about these rows: as many as it has columns would give the columns away", t.Party().ID)
+			WithPublic("party %s tells no more score vectors about these rows: as many as it has columns would give the columns away", t.Party().ID)
 	}
 	return openflow.Errorf(openflow.CodeOf(err), "scores for %s: %w", to, err)
 }
