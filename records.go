@@ -193,8 +193,8 @@ type TableRecord struct {
 	UpdateTime   time.Time
 }
 
-// Pin is an input that a job keeps as it was when the job was created at a party: the name that the job knows it by, and the
-// object behind it. It belongs to that party alone.
+// Pin is an input that a job keeps as it was when the job was created at a party: the name that the job knows it by,
+// and the object behind it. It belongs to that party alone.
 type Pin struct {
 	Task      TaskName
 	Kind      InputKind
@@ -275,7 +275,7 @@ type SiteRecord struct {
 type Dialect string
 
 // A peer of DialectFolded takes in one call what FATE-Flow takes in several; one of DialectFATEFlow, a genuine FATE-Flow
-// node or an openflow node before folded calls, gets FATE-Flow's own sequence.
+// node, gets FATE-Flow's own sequence.
 //
 // Spec: fate-flow-api §2.5.
 const (

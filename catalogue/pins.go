@@ -11,8 +11,8 @@ import (
 const pinColumns = `task_name, kind, input_key, position, namespace, name, source_job, model_id, model_version, producer,
 	output_key, object, bytes, row_count, data_type, meta, origins`
 
-// savePin records a pin if something still refers to its object: $1 to $4 are keyArgs. Between the look at a name and this
-// statement the object could have lost its last reference, and a sweep could have taken it.
+// savePin records a pin if something still refers to its object: $1 to $4 are keyArgs. Between the look at a name and
+// this statement the object could have lost its last reference, and a sweep could have taken it.
 const savePin = `insert into pin (job_id, role, party, scheduler, ` + pinColumns + `)
 	select $1, $2, $3, $4, $5, $6, $7, cast($8 as bigint), $9, $10, $11, $12, $13, $14, $15, $16, cast($17 as bigint),
 	cast($18 as bigint), $19, $20, $21 where $16 = '' or ` + referencedBy16
@@ -60,7 +60,8 @@ func (c *Catalogue) Pins(ctx context.Context, k openflow.JobKey) ([]openflow.Pin
 	return pins, classify("read what "+k.String()+" keeps", err)
 }
 
-// TableOf is the table of that name as the job has it: as it was pinned, otherwise as it is now. CodeNotFound: there is none.
+// TableOf is the table of that name as the job has it: as it was pinned, otherwise as it is now. CodeNotFound: there is
+// none.
 func (c *Catalogue) TableOf(ctx context.Context, k openflow.JobKey, n openflow.TableName) (openflow.TableRecord, error) {
 	pins, err := c.Pins(ctx, k)
 	if err != nil {

@@ -232,8 +232,8 @@ func endFor(s openflow.JobStatus) openflow.TaskStatus {
 	return openflow.TaskCanceled
 }
 
-// stopRun ends an accepted run. One without a workflow, because this node was killed while it accepted the run, ends here:
-// nobody else would give back what it holds.
+// stopRun ends an accepted run. One without a workflow, because this node was killed while it accepted the run, ends
+// here: nobody else would give back what it holds.
 func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
 	if status.Succeeded() {
 		status = openflow.TaskCanceled
@@ -253,8 +253,8 @@ func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status ope
 	return openflow.About(openflow.AboutTask, err)
 }
 
-// stopUntold stops a waiting run that holds no cores because it needs none: its row does not tell whether it was accepted.
-// One that never was is left alone.
+// stopUntold stops a waiting run that holds no cores because it needs none: its row does not tell whether it was
+// accepted. One that never was is left alone.
 func (s *Service) stopUntold(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
 	if t.Cores > 0 || status.Succeeded() {
 		return nil

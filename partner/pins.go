@@ -9,15 +9,16 @@ import (
 	"openflow/lineage"
 )
 
-// found is what a job reads from this site's warehouses: the tables that are there, what is to be pinned, and what is missing.
+// found is what a job reads from this site's warehouses: the tables that are there, what is to be pinned, and what is
+// missing.
 type found struct {
 	tables   map[openflow.TableName]openflow.TableRecord
 	pins     []openflow.Pin
 	mistakes []openflow.Mistake
 }
 
-// find looks up all that the tasks read here by name. Names that do not exist are mistakes; an error says that the look-up
-// itself failed. A name is looked up once, so that all tasks of a job read the same rows.
+// find looks up all that the tasks read here by name. Names that do not exist are mistakes; an error says that the
+// look-up itself failed. A name is looked up once, so that all tasks of a job read the same rows.
 func (s *Service) find(ctx context.Context, o openflow.JobOrder, specs []openflow.TaskSpec) (found, error) {
 	f := finder{Service: s, order: o, found: found{tables: map[openflow.TableName]openflow.TableRecord{}}}
 	for _, spec := range specs {

@@ -191,8 +191,8 @@ func (g *guest) intersect(ctx context.Context, h *exchanged) error {
 	})
 }
 
-// intersection returns the rows whose id all hosts have, in the order of their sample ids, and the positions of these ids in
-// first.
+// intersection returns the rows whose id all hosts have, in the order of their sample ids, and the positions of these
+// ids in first.
 func (g *guest) intersection(hosts []*exchanged) (rows, shared []int32) {
 	everywhere := make([]bool, len(g.first))
 	for i := range g.first {

@@ -120,8 +120,9 @@ func (h *host) answer(ctx context.Context) error {
 	return answerOnce(ctx, h.task, h.key, h.guest)
 }
 
-// count compares what the guest has made of this host's list with what this host has made of the guest's. Both are sorted, so
-// it learns how many ids they share and not which. A guest that repeats an entry, to be counted more often, is refused.
+// count compares what the guest has made of this host's list with what this host has made of the guest's. Both are
+// sorted, so it learns how many ids they share and not which. A guest that repeats an entry, to be counted more often,
+// is refused.
 func (h *host) count(ctx context.Context) (shared int, err error) {
 	slices.SortFunc(h.counts, compareTags)
 	var last blind.Tag
@@ -155,8 +156,8 @@ func (h *host) receiveMatches(ctx context.Context, atMost int) (arrangement, err
 	return result, verification.check(ctx, h.guest)
 }
 
-// readMatches reads what the guest claims. The guest shows for every row that it has blinded this host's point and that the
-// result is one of its own ids; what it cannot show, it may not claim.
+// readMatches reads what the guest claims. The guest shows for every row that it has blinded this host's point and that
+// the result is one of its own ids; what it cannot show, it may not claim.
 func (h *host) readMatches(ctx context.Context, atMost int, v *verification) (arrangement, error) {
 	result, proven, ids := newArrangement(len(h.order)), make([]bool, len(h.order)), 0
 	for {

@@ -55,7 +55,8 @@ func (v *verification) check(ctx context.Context, peer openflow.Party) error {
 	return nil
 }
 
-// answerOnce multiplies the one point that peer may ask about. That tells peer no more than one id more in its list would.
+// answerOnce multiplies the one point that peer may ask about. That tells peer no more than one id more in its list
+// would.
 func answerOnce(ctx context.Context, t *component.Task, key blind.Key, peer openflow.Party) error {
 	question, err := receiveChunk(ctx, t, peer, tagQuestion, 1, blind.PointSize)
 	if err != nil {

@@ -29,7 +29,7 @@ func (a *API) spendScores(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if len(origins) == 0 {
-		return nil, openflow.Errorf(openflow.CodeRejected, "%s reads no table whose scores could be counted", t.Key)
+		return nil, openflow.Errorf(openflow.CodeRejected, "%s reads no table whose score vectors could be counted", t.Key)
 	}
 	err = a.Store.SpendScores(r.Context(), openflow.ScoreSpend{
 		Run: t.Key, To: to.ID, Tables: origins, Columns: b.Columns, Vectors: b.Vectors,
