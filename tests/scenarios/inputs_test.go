@@ -137,6 +137,7 @@ func TestInputs(t *testing.T) {
 		require.Equal(t, shared, intersection(t, id))
 		require.Equal(t, pins, guest.Jobs(id)[0].Pins)
 
+		host.OK(host.Post("/v2/table/delete", map[string]string{"namespace": "credit", "name": "host"}), nil)
 		answer := guest.Post("/v2/job/submit", psiDocument(``, byRoles, ``, 0))
 		require.Equal(t, wire.TableNotFound, answer.Code, answer.Message)
 	})
