@@ -12,6 +12,7 @@ import (
 type JobStore interface {
 	ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error)
 	UpdateScheduledJob(ctx context.Context, id openflow.JobID, to openflow.JobStatus, reason string) (bool, error)
+	FreeKey(ctx context.Context, id openflow.JobID) error
 	SetScheduledTasks(ctx context.Context, id openflow.JobID, runs []openflow.TaskRun) error
 	SetScheduledReason(ctx context.Context, id openflow.JobID, reason string) error
 	SetScheduledProgress(ctx context.Context, id openflow.JobID, percent int) error
@@ -169,6 +170,7 @@ type JobNews struct {
 	Reason   string
 	Progress int
 	Tasks    []openflow.TaskRun // in EndJob: how its tasks stand
+	Unbegun  bool               // in EndJob: a party could not be reached at the creation, so the submission may be repeated
 }
 
 // RecordJob writes the scheduler's own record. A terminal status stays as it is.
@@ -200,6 +202,11 @@ type JobEnd struct{ Warnings []string }
 func (s *Scheduling) EndJob(ctx context.Context, n JobNews) (JobEnd, error) {
 	if err := s.Jobs.SetScheduledTasks(ctx, n.Job, n.Tasks); err != nil {
 		return JobEnd{}, ToTemporal(err)
+	}
+	if n.Unbegun {
+		if err := s.Jobs.FreeKey(ctx, n.Job); err != nil {
+			return JobEnd{}, ToTemporal(err)
+		}
 	}
 	if err := s.record(ctx, n); err != nil {
 		return JobEnd{}, ToTemporal(err)

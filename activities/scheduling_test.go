@@ -90,6 +90,8 @@ func (p *peers) SetScheduledReason(_ context.Context, _ openflow.JobID, reason s
 	p.record.Reason = reason
 	return nil
 }
+func (p *peers) FreeKey(context.Context, openflow.JobID) error { return nil }
+
 func (p *peers) SetScheduledTasks(_ context.Context, _ openflow.JobID, runs []openflow.TaskRun) error {
 	p.record.Tasks = runs
 	return nil

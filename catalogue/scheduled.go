@@ -156,6 +156,11 @@ func (c *Catalogue) SetScheduledTasks(ctx context.Context, id openflow.JobID, ru
 	return c.setScheduled(ctx, id, `update scheduled_job set tasks = $2, update_time = $3 where job_id = $1`, text)
 }
 
+// FreeKey lets the submission of a job be made again under the same idempotency key, as another job.
+func (c *Catalogue) FreeKey(ctx context.Context, id openflow.JobID) error {
+	return c.setScheduled(ctx, id, `update scheduled_job set idempotency_key = $2, update_time = $3 where job_id = $1`, "")
+}
+
 // SetScheduledReason says why a scheduled job waits or failed; empty takes the reason away.
 func (c *Catalogue) SetScheduledReason(ctx context.Context, id openflow.JobID, reason string) error {
 	return c.setScheduled(ctx, id, `update scheduled_job set reason = $2, update_time = $3 where job_id = $1`, reason)

@@ -77,7 +77,7 @@ func (j *jobRun) lastWords(p openflow.Party) []openflow.TaskUpdate {
 func (j *jobRun) recordEnd(ctx workflow.Context, reason string, progress int) {
 	var end activities.JobEnd
 	if err := call(ctx, j.plan.Timing.Undo, "record the end", scheduling.EndJob, activities.JobNews{
-		Job: j.plan.ID, Status: j.status, Reason: reason, Progress: progress, Tasks: j.state.Runs(),
+		Job: j.plan.ID, Status: j.status, Reason: reason, Progress: progress, Tasks: j.state.Runs(), Unbegun: j.unbegun,
 	}, &end); err != nil {
 		workflow.GetLogger(ctx).Error("end of the job not recorded", "job", j.plan.ID, "err", err)
 	}

@@ -41,6 +41,7 @@ type jobRun struct {
 	state    *plan.State
 	created  bool               // all parties have answered the creation
 	refusal  error              // why creation failed
+	unbegun  bool               // it failed because a party could not be reached
 	told     time.Time          // when the parties last heard why it waits
 	refusals int                // how often the parties' resources were not to be had
 	stop     *StopRequest       // somebody wants it to end
@@ -118,6 +119,7 @@ func (j *jobRun) heard(ctx workflow.Context, status openflow.TaskStatus) {
 
 func (j *jobRun) run(ctx workflow.Context) {
 	if err := j.create(ctx); err != nil {
+		j.unbegun = openflow.CodeOf(err) == openflow.CodeUnavailable
 		j.giveUp(ctx, err)
 		return
 	}

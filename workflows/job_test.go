@@ -102,6 +102,7 @@ func TestRefusalAtCreateIsUndoneEverywhere(t *testing.T) {
 		w.kinds("stop"), "at all parties, and again where it was not heard")
 	require.Equal(t, "at party 10000: no grant for component psi", w.called("stop guest")[0].reason)
 	require.Equal(t, openflow.JobFailed, w.last().Status)
+	require.False(t, w.freed, "the same submission would be refused again")
 	require.Equal(t, []string{"apply guest"}, w.kinds("apply"), "along with the creation; the stop gives it back")
 	require.Empty(t, w.kinds("start"))
 }
@@ -127,6 +128,7 @@ func TestPartyThatIsAbsentAtCreateIsTold(t *testing.T) {
 	require.Less(t, w.env.Now().Sub(start), 2*time.Second)
 	require.ErrorContains(t, activityError(w.accepted["created"]), "10000")
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(activityError(w.accepted["created"])))
+	require.True(t, w.freed, "the submission may be made again under its key")
 }
 
 func TestBusyPartyIsWaitedFor(t *testing.T) {

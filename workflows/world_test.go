@@ -32,8 +32,9 @@ var (
 // world is everything around one job workflow: the parties' nodes, the scheduler's record, and the clock. The
 // activities are the real ones.
 type world struct {
-	t   *testing.T
-	env *testsuite.TestWorkflowEnvironment
+	freed bool // the submission may be made again under its key
+	t     *testing.T
+	env   *testsuite.TestWorkflowEnvironment
 
 	// answer says what a party answers to a call; nil is success. n counts the calls of that kind at that party, from 1.
 	answer map[string]func(n int) error
@@ -247,6 +248,12 @@ func (w *world) SetScheduledReason(_ context.Context, id openflow.JobID, reason 
 	defer w.mu.Unlock()
 	last := w.records[len(w.records)-1]
 	w.records = append(w.records, activities.JobNews{Job: id, Status: last.Status, Reason: reason, Progress: last.Progress})
+	return nil
+}
+
+// FreeKey implements activities.JobStore.
+func (w *world) FreeKey(context.Context, openflow.JobID) error {
+	w.freed = true
 	return nil
 }
 

@@ -122,16 +122,21 @@ func TestClosedPortAtSubmit(t *testing.T) {
 	}))
 	e.Stop(t, "10000")
 	user := e.As(t, "9999")
-	for range 2 { // also once it is known how the partner wants to be called
+	for i := range 2 { // also once it is known how the partner wants to be called
+		key := []string{wire.IdempotencyHeader, fmt.Sprint("nightly-", i)}
 		began := time.Now()
-		answer := user.TrySubmit(env.DAG(pair, env.Noop("a", nil)))
-		require.Less(t, time.Since(began), 2*time.Second)
+		answer := user.TrySubmit(env.DAG(pair, env.Noop("a", nil)), key...)
+		require.Less(t, time.Since(began), 15*time.Second, "long before the creation's deadline; a quiet machine takes 0.3 s")
 		require.Equal(t, string(openflow.CodeUnavailable), answer.Error.Code)
 		require.Contains(t, answer.Message, "10000")
 		require.Contains(t, answer.Message, "connection refused")
 		e.Restart(t, "10000")
-		learn := user.Submit(env.DAG(pair, env.Noop("a", nil)))
-		user.WaitFor(learn, openflow.JobSuccess)
+		var again wire.Envelope
+		env.Eventually(t, env.Patience, "the same submission is accepted once the partner is back", func() (bool, string) {
+			again = user.TrySubmit(env.DAG(pair, env.Noop("a", nil)), key...)
+			return again.Code == wire.Success, again.Message
+		})
+		user.WaitFor(openflow.JobID(again.JobID), openflow.JobSuccess)
 		e.Stop(t, "10000")
 	}
 }
