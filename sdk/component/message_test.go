@@ -198,6 +198,9 @@ func TestTheNodesVerdictOnAMessage(t *testing.T) {
 					if openflow.CodeOf(err) != want.code {
 						return fmt.Errorf("code %s: %w", openflow.CodeOf(err), err)
 					}
+					if err != nil && want.code != openflow.CodeInternal && strings.Contains(err.Error(), code) {
+						return fmt.Errorf("people do not know the code: %w", err)
+					}
 					if ended := want.code == openflow.CodeCanceled; openflow.IsConsequence(err) != ended {
 						return fmt.Errorf("the end of a session is a consequence of another party's, and nothing else: %w", err)
 					}
