@@ -9,8 +9,8 @@ import (
 )
 
 // Validate checks everything that can be known without asking a party, and names the place of each fault by its path in
-// the document: parties and tasks exist, names are usable, references resolve, the graph has no cycle, every override hits
-// a task. Errors: a Refusal with all of them.
+// the document: parties and tasks exist, names are usable, references resolve, the graph has no cycle, every override
+// hits a task. Errors: a Refusal with all of them.
 func (d *DAG) Validate() error { return Refusal(d.Mistakes()) }
 
 // The largest job: what a document may ask for is checked for every party and task of it.

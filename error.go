@@ -157,6 +157,10 @@ func ForPartners(err error) *Error {
 	default:
 		told.Message = "only its own site knows why (" + string(told.Code) + ")"
 	}
+	for _, m := range MistakesOf(err) {
+		m.Found = "" // the value may be this party's own parameter
+		told.Mistakes = append(told.Mistakes, m)
+	}
 	told.Public = told.Message
 	if told.Hint != "" {
 		told.Public += " (" + told.Hint + ")"

@@ -46,8 +46,9 @@ func (m Mistake) public() string {
 // MaxMistakes is how many mistakes one answer lists.
 const MaxMistakes = 100
 
-// Refusal is the one error that lists mistakes, each on a line of its own; nil for none. What other parties may read of it
-// leaves out the values. Its code and subject are those that all mistakes share, otherwise CodeInvalid about the job.
+// Refusal is the one error that lists mistakes, each on a line of its own; nil for none. What other parties may read of
+// it leaves out the values. Its code and subject are those that all mistakes share, otherwise CodeInvalid about the
+// job.
 func Refusal(mistakes []Mistake) error {
 	if len(mistakes) == 0 {
 		return nil
@@ -70,20 +71,19 @@ func Refusal(mistakes []Mistake) error {
 }
 
 func lines(party PartyID, mistakes []Mistake, text func(Mistake) string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d mistakes", len(mistakes))
+	said := []string{fmt.Sprintf("%d mistakes", len(mistakes))}
 	for i, m := range mistakes {
 		if i == MaxMistakes {
-			fmt.Fprintf(&b, "\n  and %d more", len(mistakes)-i)
+			said = append(said, fmt.Sprintf("and %d more", len(mistakes)-i))
 			break
 		}
-		b.WriteString("\n  ")
+		line := text(m)
 		if m.Party != "" && m.Party != party {
-			fmt.Fprintf(&b, "at party %s: ", m.Party)
+			line = fmt.Sprintf("at party %s: %s", m.Party, line)
 		}
-		b.WriteString(text(m))
+		said = append(said, line)
 	}
-	return b.String()
+	return strings.Join(said, "\n  ")
 }
 
 // MistakesOf returns the mistakes that err lists; none for any other error.

@@ -98,7 +98,8 @@ func TestTaskKeyNamesAreDistinct(t *testing.T) {
 	}
 }
 
-// Task names may hold '_', so job IDs may not: the session of task "0" of job "1_a" would be that of task "a_0" of job "1".
+// Task names may hold '_', so job IDs may not: the session of task "0" of job "1_a" would be that of task "a_0" of job
+// "1".
 func TestCheckJobID(t *testing.T) {
 	require.NoError(t, openflow.CheckJobID("202501020304050607080"))
 	require.NoError(t, openflow.CheckJobID("nightly-7.b"))

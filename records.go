@@ -127,6 +127,9 @@ type TaskRecord struct {
 // Needs is what the task takes from its job.
 func (r TaskRecord) Needs() Resources { return Resources{r.Cores, r.Memory, r.GPUs} }
 
+// JobKey is what the row of the task's job at this party is found by.
+func (r TaskRecord) JobKey() JobKey { return JobKey{Scheduler: r.Scheduler, Job: r.Key.Job, Party: r.Key.Party} }
+
 // TaskEnd is how a task version ended at a party. What is not known is left empty.
 type TaskEnd struct {
 	Status      TaskStatus // an end status
@@ -190,8 +193,8 @@ type TableRecord struct {
 	UpdateTime   time.Time
 }
 
-// Pin is an input that a job keeps as it was when the job was created at a party: the name that the job knows it by, and the
-// object behind it. It belongs to that party alone.
+// Pin is an input that a job keeps as it was when the job was created at a party: the name that the job knows it by,
+// and the object behind it. It belongs to that party alone.
 type Pin struct {
 	Task      TaskName
 	Kind      InputKind
@@ -207,15 +210,12 @@ type Pin struct {
 	Count     int64           // rows; negative: not known
 	DataType  string          // of data
 	Meta      json.RawMessage // of data
-	MadeBy    ExecutionID     // of data: the run that put it out; empty: it came from outside
+	Origins   []string        // of data: the contents of the tables from outside that it comes from
 }
 
 // Record is the pinned table, without the rows for display.
 func (p Pin) Record() TableRecord {
-	return TableRecord{
-		Name: p.Table, Object: p.Object, Bytes: p.Bytes, Count: p.Count, DataType: p.DataType, Meta: p.Meta,
-		Source: TableSource{ExecutionID: p.MadeBy},
-	}
+	return TableRecord{Name: p.Table, Object: p.Object, Bytes: p.Bytes, Count: p.Count, DataType: p.DataType, Meta: p.Meta}
 }
 
 // OutputRecord tracks that a task made a table under one of its output keys.
@@ -275,7 +275,7 @@ type SiteRecord struct {
 type Dialect string
 
 // A peer of DialectFolded takes in one call what FATE-Flow takes in several; one of DialectFATEFlow, a genuine FATE-Flow
-// node or an openflow node before folded calls, gets FATE-Flow's own sequence.
+// node, gets FATE-Flow's own sequence.
 //
 // Spec: fate-flow-api §2.5.
 const (

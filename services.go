@@ -58,8 +58,8 @@ type SchedulerService interface {
 	// A job that runs or has succeeded is left alone. Errors: CodeConflict when it was never created at its parties, or is
 	// still ending.
 	RerunJob(ctx context.Context, caller PartyID, id JobID) error
-	// WakeJob is a party's word that a job which it kept waiting can now have its resources there. A job that does not wait is
-	// left alone.
+	// WakeJob is a party's word that a job which it kept waiting can now have its resources there. A job that does not
+	// wait is left alone.
 	WakeJob(ctx context.Context, caller PartyID, id JobID) error
 	// ReportTask takes a party's word. A late, repeated or outdated report is success without effect.
 	ReportTask(ctx context.Context, caller PartyID, r Report) error

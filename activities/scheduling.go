@@ -62,8 +62,9 @@ func (s *Scheduling) order(ctx context.Context, c PartyCall) (openflow.JobOrder,
 	return openflow.JobOrder{Key: s.key(c), DAG: job.DAG.StrippedFor(c.Party.ID), UserName: job.UserName}, nil
 }
 
-// OpenJob asks one party to create the job, with the DAG as that party may see it, and for its resources at once. That the
-// job is created without its resources is an answer, not an error. That nobody listens at the party's address is told at once and not tried again.
+// OpenJob asks one party to create the job, with the DAG as that party may see it, and for its resources at once. That
+// the job is created without its resources is an answer, not an error. That nobody listens at the party's address is
+// told at once and not tried again.
 func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, error) {
 	order, err := s.order(ctx, c)
 	if err != nil {
@@ -146,8 +147,8 @@ func (s *Scheduling) UpdateTask(ctx context.Context, u openflow.TaskUpdate) erro
 	return s.at(ctx, u.Key.Party, func(p openflow.PartnerService) error { return p.UpdateTask(ctx, s.Self, u) })
 }
 
-// CollectTask asks one party how its run of a task stands. One that is being stopped counts as running until it has ended,
-// since its container may be about to begin.
+// CollectTask asks one party how its run of a task stands. One that is being stopped counts as running until it has
+// ended, since its container may be about to begin.
 func (s *Scheduling) CollectTask(ctx context.Context, k openflow.TaskKey) (openflow.Report, error) {
 	r := openflow.Report{Key: k}
 	err := s.at(ctx, k.Party, func(p openflow.PartnerService) error {

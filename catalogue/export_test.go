@@ -16,7 +16,8 @@ var (
 	ParseURL    = parseURL
 )
 
-// FrequentQueries are those that run whenever a job asks for resources or gives them back, and those of every few seconds.
+// FrequentQueries are those that run whenever a job asks for resources or gives them back, and those of every few
+// seconds.
 var FrequentQueries = map[string]string{
 	"told": toldClaims, "late": lateClaims, "fitting": fittingClaims, "running": runningJobs, "scheduled": runningScheduled,
 }

@@ -46,10 +46,10 @@ func scanJob(r row) (openflow.JobRecord, error) {
 	return j, err
 }
 
-// CreateJob records a job at one party with its tasks and pins, all or nothing. A status left empty is ready (tasks: waiting).
-// The job again with an equal DAG changes nothing. CodeConflict: it exists with another DAG, or a job of the same ID
-// from another scheduler runs the same tasks here, whose execution IDs and containers would be the same. CodeUnavailable: what
-// is to be pinned was replaced just now.
+// CreateJob records a job at one party with its tasks and pins, all or nothing. A status left empty is ready (tasks:
+// waiting). The job again with an equal DAG changes nothing. CodeConflict: it exists with another DAG, or a job of the
+// same ID from another scheduler runs the same tasks here, whose execution IDs and containers would be the same.
+// CodeUnavailable: what is to be pinned was replaced just now.
 func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error {
 	if j.Status == "" {
 		j.Status = openflow.JobReady

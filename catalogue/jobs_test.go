@@ -134,8 +134,8 @@ var allJobStatuses = []openflow.JobStatus{
 	openflow.JobSuccess,
 }
 
-// Every pair of statuses behaves as the table of the root package says, in both job tables; the scheduler's record may also
-// run and succeed without having waited.
+// Every pair of statuses behaves as the table of the root package says, in both job tables; the scheduler's record may
+// also run and succeed without having waited.
 func TestUpdateJobStatusFollowsTheTable(t *testing.T) {
 	onEngines(t, testUpdateJobStatusFollowsTheTable)
 }

@@ -129,7 +129,7 @@ func columns(t *testing.T, file string) []string {
 	return list
 }
 
-// A database of the first released version opens, keeps its rows and takes new ones.
+// A database with the first schema opens, keeps its rows and takes new ones.
 func TestMigrationFromVersion1(t *testing.T) {
 	fixture, err := os.ReadFile("testdata/version1.sql")
 	require.NoError(t, err)

@@ -3,15 +3,16 @@ package catalogue
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"openflow"
 )
 
 const pinColumns = `task_name, kind, input_key, position, namespace, name, source_job, model_id, model_version, producer,
-	output_key, object, bytes, row_count, data_type, meta, made_by`
+	output_key, object, bytes, row_count, data_type, meta, origins`
 
-// savePin records a pin if something still refers to its object: $1 to $4 are keyArgs. Between the look at a name and this
-// statement the object could have lost its last reference, and a sweep could have taken it.
+// savePin records a pin if something still refers to its object: $1 to $4 are keyArgs. Between the look at a name and
+// this statement the object could have lost its last reference, and a sweep could have taken it.
 const savePin = `insert into pin (job_id, role, party, scheduler, ` + pinColumns + `)
 	select $1, $2, $3, $4, $5, $6, $7, cast($8 as bigint), $9, $10, $11, $12, $13, $14, $15, $16, cast($17 as bigint),
 	cast($18 as bigint), $19, $20, $21 where $16 = '' or ` + referencedBy16
@@ -23,7 +24,7 @@ func (t *tx) savePins(ctx context.Context, k openflow.JobKey, pins []openflow.Pi
 	for _, p := range pins {
 		n, err := t.exec(ctx, savePin, keyArgs(k, string(p.Task), string(p.Kind), p.InputKey, p.Index, p.Table.Namespace, p.Table.Name,
 			string(p.SourceJob), p.Model.ID, p.Model.Version, string(p.Producer), p.OutputKey, p.Object, p.Bytes, p.Count, p.DataType,
-			string(p.Meta), string(p.MadeBy))...)
+			string(p.Meta), strings.Join(p.Origins, "\n"))...)
 		if err != nil {
 			return err
 		}
@@ -37,10 +38,13 @@ func (t *tx) savePins(ctx context.Context, k openflow.JobKey, pins []openflow.Pi
 
 func scanPin(r row) (openflow.Pin, error) {
 	var p openflow.Pin
-	var meta string
+	var meta, origins string
 	err := r.Scan(&p.Task, &p.Kind, &p.InputKey, &p.Index, &p.Table.Namespace, &p.Table.Name, &p.SourceJob, &p.Model.ID,
-		&p.Model.Version, &p.Producer, &p.OutputKey, &p.Object, &p.Bytes, &p.Count, &p.DataType, &meta, &p.MadeBy)
+		&p.Model.Version, &p.Producer, &p.OutputKey, &p.Object, &p.Bytes, &p.Count, &p.DataType, &meta, &origins)
 	p.Meta = raw(meta)
+	if origins != "" {
+		p.Origins = strings.Split(origins, "\n")
+	}
 	return p, err
 }
 
@@ -56,7 +60,8 @@ func (c *Catalogue) Pins(ctx context.Context, k openflow.JobKey) ([]openflow.Pin
 	return pins, classify("read what "+k.String()+" keeps", err)
 }
 
-// TableOf is the table of that name as the job has it: as it was pinned, otherwise as it is now. CodeNotFound: there is none.
+// TableOf is the table of that name as the job has it: as it was pinned, otherwise as it is now. CodeNotFound: there is
+// none.
 func (c *Catalogue) TableOf(ctx context.Context, k openflow.JobKey, n openflow.TableName) (openflow.TableRecord, error) {
 	pins, err := c.Pins(ctx, k)
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"openflow/admission"
 )
 
-// Resources are bookkeeping in two levels: a job takes from the site's pool, its tasks take from the job. Every change of
-// a counter is in one transaction with the flag of the row that holds the amount, so a repeat finds the flag set and takes
-// nothing twice.
+// Resources are bookkeeping in two levels: a job takes from the site's pool, its tasks take from the job. Every change
+// of a counter is in one transaction with the flag of the row that holds the amount, so a repeat finds the flag set and
+// takes nothing twice.
 //
 // Spec: fate-flow-api §4.7.
 
@@ -52,12 +52,12 @@ func scanResources(r row) (n openflow.Resources, err error) {
 	return n, err
 }
 
-// ApplyJobResources takes what the job needs from the site's pool, all or nothing. A job that holds it already succeeds.
-// CodeExhausted: not enough is free for now, or what is free is kept for jobs that come first; the message says of each
-// resource how much is needed and free and since when the job waits, and is kept as the job's reason. The job is then in
-// the queue, see NextToWake. CodeInvalid wrapping ErrBeyondPool: it needs more than the pool has. CodeConflict: the job has
-// ended. The first two are about openflow.AboutResource. CodeUnavailable: another call returned what the job held at this
-// moment; apply again.
+// ApplyJobResources takes what the job needs from the site's pool, all or nothing. A job that holds it already
+// succeeds. CodeExhausted: not enough is free for now, or what is free is kept for jobs that come first; the message
+// says of each resource how much is needed and free and since when the job waits, and is kept as the job's reason. The
+// job is then in the queue, see NextToWake. CodeInvalid wrapping ErrBeyondPool: it needs more than the pool has.
+// CodeConflict: the job has ended. The first two are about openflow.AboutResource. CodeUnavailable: another call
+// returned what the job held at this moment; apply again.
 func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error {
 	now := c.stamp()
 	err := c.write(ctx, func(t *tx) error {
@@ -188,9 +188,9 @@ func (c *Catalogue) PoolUse(ctx context.Context) (openflow.Resources, error) {
 	return used, classify("read the pool", err)
 }
 
-// ApplyTaskResources takes what the task needs from its job, and chooses its GPUs among the devices of the site, which are
-// numbered from 0 and gpus many: none that another task holds. A task that needs nothing, and one that holds it already,
-// succeeds. CodeExhausted: the job's other tasks hold too much for now. CodeConflict: the task has ended.
+// ApplyTaskResources takes what the task needs from its job, and chooses its GPUs among the devices of the site, which
+// are numbered from 0 and gpus many: none that another task holds. A task that needs nothing, and one that holds it
+// already, succeeds. CodeExhausted: the job's other tasks hold too much for now. CodeConflict: the task has ended.
 func (c *Catalogue) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int) error {
 	now := c.stamp()
 	err := c.write(ctx, func(t *tx) error { return applyTask(ctx, t, k, gpus, now) })

@@ -21,9 +21,9 @@ func (c *Catalogue) ReferencedObject(ctx context.Context, digest string) (bool, 
 	return yes, classify("look for references to object "+digest, err)
 }
 
-// DeleteJob forgets a job at one party: its row, tasks, pins, tracked outputs and metrics, and the intermediate tables that no
-// other job tracks. Models stay; they have a life of their own. It returns the digests of objects that nothing refers to
-// any more. A job that is not there changes nothing. CodeConflict: the job has not ended.
+// DeleteJob forgets a job at one party: its row, tasks, pins, tracked outputs and metrics, and the intermediate tables
+// that no other job tracks. Models stay; they have a life of their own. It returns the digests of objects that nothing
+// refers to any more. A job that is not there changes nothing. CodeConflict: the job has not ended.
 func (c *Catalogue) DeleteJob(ctx context.Context, k openflow.JobKey) (freed []string, err error) {
 	err = c.write(ctx, func(t *tx) error {
 		freed = nil
@@ -98,8 +98,8 @@ func (t *tx) forgetTasks(ctx context.Context, k openflow.JobKey) ([]string, erro
 	return slices.Compact(objects), nil
 }
 
-// DeleteScheduledJob forgets the scheduler's row of a job. One that is not there changes nothing. CodeConflict: the job has
-// not ended.
+// DeleteScheduledJob forgets the scheduler's row of a job. One that is not there changes nothing. CodeConflict: the job
+// has not ended.
 func (c *Catalogue) DeleteScheduledJob(ctx context.Context, id openflow.JobID) error {
 	j, err := c.ScheduledJob(ctx, id)
 	switch {
@@ -114,9 +114,9 @@ func (c *Catalogue) DeleteScheduledJob(ctx context.Context, id openflow.JobID) e
 	return classify("delete job "+string(id), err)
 }
 
-// DeleteScheduledJobsBefore forgets at most limit of the scheduler's rows whose jobs ended before a time, and says how many
-// it was: those of jobs that this site takes no part in have no other row. A row that has been ready for as long belongs to a
-// job of an earlier version, which did not record the ends of jobs that never waited.
+// DeleteScheduledJobsBefore forgets at most limit of the scheduler's rows whose jobs ended before a time, and says how
+// many it was: those of jobs that this site takes no part in have no other row. A row that has been ready for as long
+// belongs to a job of an earlier version, which did not record the ends of jobs that never waited.
 func (c *Catalogue) DeleteScheduledJobsBefore(ctx context.Context, at time.Time, limit int) (int, error) {
 	n, err := c.exec(ctx, `delete from scheduled_job where job_id in (select job_id from scheduled_job
 		where (end_time > 0 and end_time < $1) or (status = 'ready' and create_time < $1) limit $2)`, millis(at), int64(limit))

@@ -6,7 +6,8 @@ import (
 	"openflow"
 )
 
-// runningJobs and runningScheduled name the status as a literal, so that they read an index of what runs and nothing else.
+// runningJobs and runningScheduled name the status as a literal, so that they read an index of what runs and nothing
+// else.
 const (
 	runningJobs = `select ` + jobColumns + ` from job where status = 'running'
 		order by create_time, job_id, role, party, scheduler limit $1`

@@ -15,9 +15,10 @@ import (
 // scoresKept is how long spent scores are kept at least, so that a longer memory finds them.
 const scoresKept = 365 * 24 * time.Hour
 
-// SpendScores counts what a run tells a partner, for every table that it comes from, or for none. A repeat of the same run
-// counts nothing more, unless it tells more than before. CodeRejected: for one of the tables that would be more than the
-// partner may have; the error is for this site's operator. Of two runs that want the last at once, one gets it.
+// SpendScores counts what a run tells a partner, for every table that it comes from, or for none. A repeat of the same
+// run counts nothing more, unless it tells more than before. CodeRejected: for one of the tables that would be more
+// than the partner may have; the error is for this site's operator. Of two runs that want the last at once, one gets
+// it.
 func (c *Catalogue) SpendScores(ctx context.Context, s openflow.ScoreSpend, memory time.Duration) error {
 	if err := s.Check(); err != nil {
 		return err
@@ -124,7 +125,7 @@ func days(d time.Duration) string {
 // RaiseScores sets how many score vectors a partner may have about a content, whatever its columns; 0 takes that back.
 func (c *Catalogue) RaiseScores(ctx context.Context, partner openflow.PartyID, table string, to int) error {
 	if to < 0 || to > 1<<30 {
-		return openflow.Errorf(openflow.CodeInvalid, "the limit of scores must be 0 to %d, not %d", 1<<30, to)
+		return openflow.Errorf(openflow.CodeInvalid, "the limit of score vectors must be 0 to %d, not %d", 1<<30, to)
 	}
 	err := c.write(ctx, func(t *tx) error {
 		if to == 0 {
@@ -135,7 +136,7 @@ func (c *Catalogue) RaiseScores(ctx context.Context, partner openflow.PartyID, t
 			on conflict (partner, object) do update set vectors = excluded.vectors`, string(partner), table, to)
 		return err
 	})
-	return classify("raise the limit of scores", err)
+	return classify("raise the limit of score vectors", err)
 }
 
 // ResetScores forgets what a partner was told about a content, and a raised limit. CodeNotFound: there is neither.
@@ -147,7 +148,7 @@ func (c *Catalogue) ResetScores(ctx context.Context, partner openflow.PartyID, t
 		}
 		raised, err := t.exec(ctx, `delete from score_raise where partner = $1 and object = $2`, string(partner), table)
 		if err == nil && spent+raised == 0 {
-			return notFound("no scores were told to party %s about table %s", partner, table)
+			return notFound("no score vectors were told to party %s about table %s", partner, table)
 		}
 		return err
 	})

@@ -48,6 +48,13 @@ func testScores(t *testing.T, place catalogue.Options) {
 		require.ErrorContains(t, err, part)
 	}
 	require.Empty(t, openflow.PublicText(err))
+	require.NoError(t, c.SaveTable(ctx, openflow.TableRecord{Name: openflow.TableName{Namespace: "ns", Name: "u"}, Object: "content", DataType: "table"}))
+	named := spend("j3", 10, 1, "content")
+	named.Names = map[string]openflow.TableName{"content": {Namespace: "ns", Name: "u"}}
+	require.ErrorContains(t, try(named), "table ns/u", "as the job names it")
+	named.Names["content"] = openflow.TableName{Namespace: "ns", Name: "other"}
+	require.ErrorContains(t, try(named), "table ns/t", "a name that stands for something else by now")
+	require.NoError(t, c.DeleteTable(ctx, openflow.TableName{Namespace: "ns", Name: "u"}))
 	requireCode(t, openflow.CodeRejected, try(spend("j1", 10, 5, "content")))
 	rerun := spend("j1", 10, 4, "content")
 	rerun.Run.Version = 1

@@ -50,8 +50,8 @@ const completeTask = `update task set exit_code = coalesce(exit_code, $5),
 	log_digest = case when log_digest = '' then $7 else log_digest end, update_time = $8
 	where ` + taskKey + ` and party_status = $4`
 
-// StartTask records that the task's container exists and runs, so that the task runs at all its parties together. Repeating it for the same container changes nothing.
-// CodeConflict: the task has ended, or runs in another container.
+// StartTask records that the task's container exists and runs, so that the task runs at all its parties together.
+// Repeating it for the same container changes nothing. CodeConflict: the task has ended, or runs in another container.
 func (c *Catalogue) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (changed bool, err error) {
 	n, err := c.exec(ctx, startTask, taskArgs(k, runtime, container, c.stamp())...)
 	if err != nil || n > 0 {

@@ -17,8 +17,8 @@ var allTaskStatuses = []openflow.TaskStatus{
 	openflow.TaskPass, openflow.TaskSuccess,
 }
 
-// Every pair of statuses behaves as the table of the root package says, except that a version's end is final. The federated
-// status touches nothing else; a party that begins to run makes that running too.
+// Every pair of statuses behaves as the table of the root package says, except that a version's end is final. The
+// federated status touches nothing else; a party that begins to run makes that running too.
 func TestTaskStatusesFollowTheTable(t *testing.T) { onEngines(t, testTaskStatusesFollowTheTable) }
 
 func testTaskStatusesFollowTheTable(t *testing.T, newCatalogue opener) {

@@ -43,8 +43,8 @@ func (c *Catalogue) AddTaskWarning(ctx context.Context, k openflow.TaskKey, text
 	return classify("warn of "+k.String(), err)
 }
 
-// WithTaskWarnings gives the jobs with the warnings of their tasks behind their own, each as "task: text". Of a task that ran
-// again, the latest version counts.
+// WithTaskWarnings gives the jobs with the warnings of their tasks behind their own, each as "task: text". Of a task
+// that ran again, the latest version counts.
 func (c *Catalogue) WithTaskWarnings(ctx context.Context, jobs []openflow.JobRecord) ([]openflow.JobRecord, error) {
 	at := make(map[openflow.JobKey]int, len(jobs))
 	ids := make([]openflow.JobID, 0, len(jobs))

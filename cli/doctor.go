@@ -70,10 +70,15 @@ func doctorCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the node, its peers and this machine",
-		Long: `Check that the node answers and can take jobs, and have it check itself: its peers (reachable both ways, keys, clock, version,
-grants), its machine (home folder, disk, fsync, algorithms), Docker (daemon, image, what containers reach, orphans), Temporal
-(workers, backlog, workflows that cannot go on) and its work (long waits, the pool, retention). On this machine: the home folder
-and its secrets. Each finding is ok, warn or FAIL with what to do about it. The exit code is 1 when something failed, 3 when the
+		Long: `Check that the node answers and can take jobs, and have it check itself:
+
+  peers     reachable both ways, keys, clock, version, grants
+  machine   home folder, disk, fsync, algorithms
+  Docker    daemon, image, what containers reach, orphans
+  Temporal  workers, backlog, workflows that cannot go on
+  work      long waits, the pool, retention
+
+On this machine: the home folder and its secrets. Each finding is ok, warn or FAIL with what to do about it. The exit code is 1 when something failed, 3 when the
 node does not answer.`,
 		Example: `  openflow doctor
   openflow doctor --home /var/lib/openflow

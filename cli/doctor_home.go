@@ -18,7 +18,8 @@ const (
 // secretFiles are those of a home folder that nobody else may read.
 var secretFiles = []string{"node.key", "task.secret", "api.token", "worker.token"}
 
-// examineHome checks the folder, if it is on this machine; its disk too, unless the node has told of it. It changes nothing.
+// examineHome checks the folder, if it is on this machine; its disk too, unless the node has told of it. It changes
+// nothing.
 func (d *diagnosis) examineHome(home string, insisted, told bool) {
 	info, err := os.Stat(home)
 	switch {

@@ -107,12 +107,7 @@ func grantsCommand(o *options) *cobra.Command {
 		Long:  `List what the jobs of peers, or of one peer, may use here.`,
 		Example: `  openflow grant list
   openflow grant list 10000 -o json`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usagef("unexpected argument %q", args[1])
-			}
-			return nil
-		},
+		Args: atMostOne,
 		RunE: func(c *cobra.Command, args []string) error {
 			all, err := o.client().Grants(c.Context())
 			if err != nil {

@@ -93,8 +93,8 @@ func outputCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "output ID --task TASK [-d DIR]",
 		Short: "Show or fetch the data, models and metrics of a task",
-		Long: `Show the data, models and metrics that a task has made at this site: the curve of the loss, the figures of an
-evaluation, and of a linear model the coefficients of this site's columns. With --dir they are written as files: tables as
+		Long: `Show the data, models and metrics that a task has made at this site, such as the curve of the loss and the figures of
+an evaluation. Of a linear model it shows the coefficients of this site's columns. With --dir they are written as files: tables as
 DIR/<key>/<number>.csv, models as DIR/<key>.model.json, metrics as DIR/metrics.json.`,
 		Example: `  openflow job output 202601021504050000000 --task psi_0 -d intersection
   openflow job output 202601021504050000000 --task lr_0 -o json | jq .metrics`,

@@ -15,9 +15,9 @@ func templateCommand(*options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "template [" + strings.Join(examples.Names(), "|") + "]",
 		Short: "Print a job document to start from",
-		Long: `Print a job document that works, with your parties and tables in it; without a name, the one that trains a model. psi
-finds the ids that two parties share, train makes a model over the columns of both, predict scores new rows with a model of
-train. Documents of more parties and tasks grow from these: docs/jobs.md describes every line.`,
+		Long: `Print a job document that works, with your parties and tables in it; without a name, the one that trains a model. The
+document psi finds the ids that two parties share, train makes a model over the columns of both, and predict scores new rows
+with a model of train. Documents of more parties and tasks grow from these: docs/jobs.md describes every line.`,
 		Example: `  openflow job template train --guest 9999 --host 10000 --arbiter 10001 \
       --guest-table bank/people --host-table telco/people > job.yaml
   openflow job template predict --model 202601021504050000000 | openflow job submit - --watch`,

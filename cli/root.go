@@ -88,6 +88,14 @@ func positional(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// atMostOne takes one argument or none.
+func atMostOne(_ *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usagef("unexpected argument %q", args[1])
+	}
+	return nil
+}
+
 // usage is an error of the command line.
 type usage struct{ error }
 

@@ -14,9 +14,9 @@ import (
 
 func scoresCommands(o *options) *cobra.Command {
 	return group("scores", "How much partners were told about this site's columns",
-		`A host of coordinated_lr tells the guest its partial score of every row, once for each class of each model: a vector that
-combines its columns. As many vectors as columns give the columns away, so the node counts them by the content of the table
-and by partner, and refuses a run that would reach the number of columns. docs/policy.md has the rules.`,
+		`A host of coordinated_lr tells the guest its partial score of every row: one score vector for each class of each model.
+As many of them as there are columns give the columns away. So the node counts them by the content of the table and by
+partner, and refuses a run that would reach the number of columns. docs/policy.md has the rules.`,
 		`  openflow scores list
   openflow scores raise 9999 demo/credit --to 40
   openflow scores reset 9999 demo/credit`,
@@ -27,16 +27,11 @@ func scoresListCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list [PARTY]",
 		Short: "List what partners were told, and their limits",
-		Long: `List what partners, or one partner, were told about the content of tables: vectors that count now, the limit for as many
-columns as the latest run had, and when the oldest vectors stop to count.`,
+		Long: `List what partners, or one partner, were told about the content of tables: the score vectors that count now, and when the
+oldest stop to count. The limit is for as many columns as the latest run had.`,
 		Example: `  openflow scores list
   openflow scores list 9999 -o json`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usagef("unexpected argument %q", args[1])
-			}
-			return nil
-		},
+		Args: atMostOne,
 		RunE: func(c *cobra.Command, args []string) error {
 			var partner openflow.PartyID
 			if len(args) == 1 {
@@ -76,9 +71,9 @@ func scoresRaiseCommand(o *options) *cobra.Command {
 	var to int
 	c := &cobra.Command{
 		Use:   "raise PARTY TABLE --to N",
-		Short: "Let a partner have more vectors than there are columns",
-		Long: `Let a partner have up to N vectors about the content of a table, NAMESPACE/NAME or the digest that openflow scores list shows
-for a table that is gone. What it can compute from them is not protected any more. --to 0 takes a raised limit back.`,
+		Short: "Let a partner have more score vectors than there are columns",
+		Long: `Let a partner have up to N score vectors about the content of a table. TABLE is NAMESPACE/NAME, or the digest that openflow
+scores list shows for a table that is gone. What it can compute from them is not protected any more. --to 0 takes a raised limit back.`,
 		Example: `  openflow scores raise 9999 demo/credit --to 40`,
 		Args:    positional("PARTY", "TABLE"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -88,7 +83,7 @@ for a table that is gone. What it can compute from them is not protected any mor
 			return changeScores(o, c, args, to, "raised to "+strconv.Itoa(to), o.client().RaiseScores)
 		},
 	}
-	c.Flags().IntVar(&to, "to", 0, "vectors that the partner may have; 0 takes a raised limit back")
+	c.Flags().IntVar(&to, "to", 0, "score vectors that the partner may have; 0 takes a raised limit back")
 	return c
 }
 

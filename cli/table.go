@@ -31,8 +31,8 @@ func tableCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show NAMESPACE/NAME",
 		Short: "Show a table: columns, first rows, who may read it, and which jobs do",
-		Long: `Show a table of this site: its columns with their types, how many rows it has and the first of them, the parties whose
-jobs a grant lets read it, and the jobs that read it by name, the newest first.`,
+		Long: `Show a table of this site: its columns with their types, how many rows it has, and the first of them. It also shows the
+parties whose jobs a grant lets read it, and the jobs that read it by name, the newest first.`,
 		Example: `  openflow data show demo/breast
   openflow data show demo/breast --rows 0 -o json`,
 		Args: positional("NAMESPACE/NAME"),

@@ -64,8 +64,8 @@ func Name(scheduler openflow.PartyID, k openflow.TaskKey) string {
 	return readable + "-" + hex.EncodeToString(sum[:6])
 }
 
-// Spec describes the container of a run. It is a function of the run and the node, but for the trace that it is part of, so
-// a retry describes the same one.
+// Spec describes the container of a run. It is a function of the run and the node, but for the trace that it is part
+// of, so a retry describes the same one.
 func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec, error) {
 	grant, err := l.Grant(ctx, r)
 	if err != nil {

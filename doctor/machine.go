@@ -110,8 +110,8 @@ func OwnKey(info fs.FileInfo, stored, running string, err error) openflow.Findin
 	return ok("own key", "node.key is closed to other users and in use")
 }
 
-// Policy checks the site's policy file: that the next start can read it, and that it is what the node goes by. file is empty
-// where there is none.
+// Policy checks the site's policy file: that the next start can read it, and that it is what the node goes by. file is
+// empty where there is none.
 func Policy(file string, changed bool, err error) openflow.Finding {
 	switch {
 	case err != nil:
@@ -196,8 +196,8 @@ func (d Docker) network() openflow.Finding {
 		"let the node run with CAP_NET_ADMIN, or bind what is listed to 127.0.0.1")
 }
 
-// Networks checks for those that nodes have left on this machine's daemon: gone are the ones whose home is no more, others
-// those of all other nodes. A daemon has room for a limited number, thirty where it may choose the addresses.
+// Networks checks for those that nodes have left on this machine's daemon: gone are the ones whose home is no more,
+// others those of all other nodes. A daemon has room for a limited number, thirty where it may choose the addresses.
 func Networks(gone []string, others int) openflow.Finding {
 	switch {
 	case len(gone) > 0:

@@ -123,8 +123,8 @@ func (s *Service) RerunJob(ctx context.Context, id openflow.JobID) error {
 	return s.ask(ctx, id, func(scheduler openflow.SchedulerService) error { return scheduler.RerunJob(ctx, s.Self, id) })
 }
 
-// ask calls the job's scheduler, which knows who may ask. A job in which this node runs no task has no row here: then it is
-// the scheduler that it was handed to, or this node.
+// ask calls the job's scheduler, which knows who may ask. A job in which this node runs no task has no row here: then
+// it is the scheduler that it was handed to, or this node.
 func (s *Service) ask(ctx context.Context, id openflow.JobID, do func(openflow.SchedulerService) error) error {
 	party, err := s.scheduler(ctx, id)
 	if err != nil {

@@ -176,8 +176,8 @@ func TestStopJob(t *testing.T) {
 	require.Equal(t, openflow.CodeInternal, openflow.CodeOf(err))
 }
 
-// A node that runs no task of a job has no row of it, and may still have submitted or schedule it. Nobody but its scheduler
-// is asked: a peer's answer about a job of another would say nothing.
+// A node that runs no task of a job has no row of it, and may still have submitted or schedule it. Nobody but its
+// scheduler is asked: a peer's answer about a job of another would say nothing.
 func TestStopOfAJobWithoutARow(t *testing.T) {
 	for name, tc := range map[string]struct {
 		scheduler openflow.PartyID // of the job that is submitted; empty: none is

@@ -20,8 +20,8 @@ type Site struct {
 }
 
 // Check compares what these parties do in a job with the components of this site. A component that this site lacks is a
-// mistake only where this site itself is to run it: the others have their own. What several parties have in common is told
-// once. The warnings name what has no effect.
+// mistake only where this site itself is to run it: the others have their own. What several parties have in common is
+// told once. The warnings name what has no effect.
 func (s Site) Check(d *openflow.DAG, parties []openflow.Party) (mistakes []openflow.Mistake, warnings []string) {
 	all := &findings{known: map[openflow.Mistake]int{}}
 	for _, p := range parties {

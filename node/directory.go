@@ -96,8 +96,8 @@ func (d *directory) Partner(ctx context.Context, id openflow.PartyID) (openflow.
 	return c.Stepwise(), nil
 }
 
-// dialect is how a peer wants to be called. It is asked at the first call since the start and again from time to time; its
-// record keeps the answer, which holds while it cannot be asked.
+// dialect is how a peer wants to be called. It is asked at the first call since the start and again from time to time;
+// its record keeps the answer, which holds while it cannot be asked.
 func (d *directory) dialect(ctx context.Context, s openflow.SiteRecord, c *partner.Client) (openflow.Dialect, error) {
 	d.learning.Lock()
 	fresh := s.Dialect != "" && time.Now().Before(d.learnt[s.Party])
@@ -331,8 +331,8 @@ func (s *senders) parties(ctx context.Context, session string) ([]openflow.Party
 // address is the base URL of a listener, with a host that a program on this machine can use.
 func address(a string) string { return (&url.URL{Scheme: "http", Host: a}).String() }
 
-// Answers implements partner.Peers. A peer of FATE-Flow has no route for the question and gets none: it is only seen whether
-// somebody listens at its address.
+// Answers implements partner.Peers. A peer of FATE-Flow has no route for the question and gets none: it is only seen
+// whether somebody listens at its address.
 func (d *directory) Answers(ctx context.Context, id openflow.PartyID) error {
 	s, err := d.site(ctx, id)
 	if err != nil {

@@ -70,7 +70,7 @@ func TestDialectOfAPeer(t *testing.T) {
 	require.Equal(t, 2, asked)
 
 	answer = wire.Envelope{Data: json.RawMessage(`{"caller":"9999"}`)}
-	require.False(t, folded(start()), "a node of ours before folded calls")
+	require.False(t, folded(start()), "it knows the question and takes no folded calls")
 	answer = wire.Envelope{Data: json.RawMessage(`{"caller":"9999","folds":true}`)}
 	require.False(t, folded(d), "for an hour the record is believed")
 	d.learnt["10000"] = time.Now().Add(-time.Second)

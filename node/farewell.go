@@ -12,8 +12,8 @@ import (
 	"openflow/catalogue"
 )
 
-// farewell ends the jobs that this site shares with a party that is to be, or is, a peer no more. Neither node believes the
-// other one any more, so such a job could only stand still and hold what it has.
+// farewell ends the jobs that this site shares with a party that is to be, or is, a peer no more. Neither node believes
+// the other one any more, so such a job could only stand still and hold what it has.
 type farewell struct {
 	self      openflow.PartyID
 	rows      *catalogue.Catalogue
@@ -30,7 +30,8 @@ var underWay = []openflow.JobStatus{openflow.JobReady, openflow.JobWaiting, open
 const telling = 10 * time.Second
 
 // to ends all jobs with the peer: those that this node schedules, those that the peer schedules, and those of other
-// schedulers in which both take part. The peer hears of it as far as it is still one and answers. An error is of this node.
+// schedulers in which both take part. The peer hears of it as far as it is still one and answers. An error is of this
+// node.
 func (f farewell) to(ctx context.Context, peer openflow.PartyID) error {
 	reason := fmt.Sprintf("party %s was removed at party %s", peer, f.self)
 	scheduled, _, err := f.rows.ScheduledJobsWhere(ctx, catalogue.ScheduledFilter{Statuses: underWay})
@@ -96,8 +97,8 @@ func (f farewell) note(id openflow.JobID, err error) {
 	}
 }
 
-// toStrangers says farewell to all parties of jobs under way that are no peers: what a removal has missed because the node
-// stopped, or because a job began at that moment.
+// toStrangers says farewell to all parties of jobs under way that are no peers: what a removal has missed because the
+// node stopped, or because a job began at that moment.
 func (f farewell) toStrangers(ctx context.Context) error {
 	jobs, _, err := f.rows.JobsWhere(ctx, catalogue.JobFilter{Statuses: underWay})
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 // policyFile is the name of the policy file in the home folder.
 const policyFile = "policy.yaml"
 
-// readPolicy reads what the owner of the site's data allows. file is empty where there is no file and the defaults hold; one
-// that was named must be there.
+// readPolicy reads what the owner of the site's data allows. file is empty where there is no file and the defaults
+// hold; one that was named must be there.
 func (n *Node) readPolicy() (p openflow.Policy, file string, err error) {
 	file = n.config.Policy
 	if file == "" {

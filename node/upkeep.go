@@ -112,7 +112,8 @@ func (n *Node) dropOld(ctx context.Context) error {
 	}
 }
 
-// dropLogs forgets the logs of runs that ended long ago, whose jobs may still be there. Objects follow in their own sweep.
+// dropLogs forgets the logs of runs that ended long ago, whose jobs may still be there. Objects follow in their own
+// sweep.
 func (n *Node) dropLogs(ctx context.Context) error {
 	_, err := n.rows.ForgetLogsBefore(ctx, time.Now().Add(-n.config.Retention.Logs))
 	return err

@@ -107,8 +107,8 @@ func Purge(dir string) error {
 // settledFor is how long a container of a node that is gone must have ended before it goes too: somebody may look at it.
 const settledFor = time.Hour
 
-// gone tells whether the node of a network is gone for good: nothing of it runs, and its home is no more. It is not told of
-// a node whose home this process cannot see.
+// gone tells whether the node of a network is gone for good: nothing of it runs, and its home is no more. It is not
+// told of a node whose home this process cannot see.
 func gone(n engine.Network, here engine.Owner, served func(engine.Network) bool, now time.Time) bool {
 	if n.Owner.Home == "" || n.Owner.Host != here.Host || n.Running > 0 || n.Containers > 0 && now.Sub(n.Ended) < settledFor {
 		return false
@@ -138,8 +138,9 @@ func abandoned(ctx context.Context, rt *engine.Runtime) ([]engine.Network, error
 	return names, nil
 }
 
-// VacateAbandoned does for the nodes of this machine that are gone what Vacate does for one whose home is still there, as far
-// as the Docker daemon knows of them; it returns the names of their networks. Errors: CodeUnavailable (no daemon answers).
+// VacateAbandoned does for the nodes of this machine that are gone what Vacate does for one whose home is still there,
+// as far as the Docker daemon knows of them; it returns the names of their networks. Errors: CodeUnavailable (no daemon
+// answers).
 func VacateAbandoned(ctx context.Context, log *slog.Logger) ([]string, error) {
 	rt, err := engine.New(ctx, engine.Options{})
 	if err != nil {

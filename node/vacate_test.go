@@ -62,8 +62,8 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// A node whose home has been deleted leaves a network with rules; the next start of any node removes it, and nothing of a node
-// that is there.
+// A node whose home has been deleted leaves a network with rules; the next start of any node removes it, and nothing of
+// a node that is there.
 func TestNetworksOfNodesThatAreGone(t *testing.T) {
 	there, lost := mustOpen(t, filepath.Join(t.TempDir(), "there")), mustOpen(t, filepath.Join(t.TempDir(), "lost"))
 	var names []string

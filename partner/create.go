@@ -15,8 +15,8 @@ func (s *Service) OpenJob(ctx context.Context, o openflow.JobOrder) error {
 	return s.ApplyJobResources(ctx, o.Key)
 }
 
-// CreateJob checks what the job wants of this site, records it, and pins what it reads here; nothing runs. All mistakes come
-// in one answer. A repeat is answered as the first time, also when a name stands for something else meanwhile.
+// CreateJob checks what the job wants of this site, records it, and pins what it reads here; nothing runs. All mistakes
+// come in one answer. A repeat is answered as the first time, also when a name stands for something else meanwhile.
 //
 // Spec: fate-flow-api §2.3 job/create, §0.7 (grants), §4.7 (cores); checks: part 7 #5.
 func (s *Service) CreateJob(ctx context.Context, o openflow.JobOrder) error {

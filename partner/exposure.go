@@ -2,8 +2,8 @@ package partner
 
 import "openflow"
 
-// commonArbiter finds a task of this site in which another party brings data and also is the arbiter, who can decrypt what
-// this site's run sends. What a site does with itself exposes nobody.
+// commonArbiter finds a task of this site in which another party brings data and also is the arbiter, who can decrypt
+// what this site's run sends. What a site does with itself exposes nobody.
 func commonArbiter(self openflow.PartyID, specs []openflow.TaskSpec) (task openflow.TaskName, data openflow.Party, found bool) {
 	for _, spec := range specs {
 		for _, a := range spec.Parties {

@@ -12,18 +12,18 @@ import (
 
 	"openflow"
 	"openflow/admission"
+	"openflow/lineage"
 )
 
 // Store is the part of the catalogue that a participant needs.
 type Store interface {
+	lineage.Store
 	CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error
 	HasJob(ctx context.Context, k openflow.JobKey, d *openflow.DAG) (bool, error)
 	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
 	TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error)
 	Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error)
 	Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error)
-	TableOf(ctx context.Context, k openflow.JobKey, n openflow.TableName) (openflow.TableRecord, error)
-	LatestOutputs(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, p openflow.Party, task openflow.TaskName) ([]openflow.OutputRecord, error)
 	Model(ctx context.Context, modelID, version string, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
 	Granted(ctx context.Context, party openflow.PartyID, components []string, tables []openflow.TableName) error
 	ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error
@@ -232,8 +232,8 @@ func endFor(s openflow.JobStatus) openflow.TaskStatus {
 	return openflow.TaskCanceled
 }
 
-// stopRun ends an accepted run. One without a workflow, because this node was killed while it accepted the run, ends here:
-// nobody else would give back what it holds.
+// stopRun ends an accepted run. One without a workflow, because this node was killed while it accepted the run, ends
+// here: nobody else would give back what it holds.
 func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
 	if status.Succeeded() {
 		status = openflow.TaskCanceled
@@ -253,8 +253,8 @@ func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status ope
 	return openflow.About(openflow.AboutTask, err)
 }
 
-// stopUntold stops a waiting run that holds no cores because it needs none: its row does not tell whether it was accepted.
-// One that never was is left alone.
+// stopUntold stops a waiting run that holds no cores because it needs none: its row does not tell whether it was
+// accepted. One that never was is left alone.
 func (s *Service) stopUntold(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
 	if t.Cores > 0 || status.Succeeded() {
 		return nil

@@ -6,17 +6,19 @@ import (
 	"slices"
 
 	"openflow"
+	"openflow/lineage"
 )
 
-// found is what a job reads from this site's warehouses: the tables that are there, what is to be pinned, and what is missing.
+// found is what a job reads from this site's warehouses: the tables that are there, what is to be pinned, and what is
+// missing.
 type found struct {
 	tables   map[openflow.TableName]openflow.TableRecord
 	pins     []openflow.Pin
 	mistakes []openflow.Mistake
 }
 
-// find looks up all that the tasks read here by name. Names that do not exist are mistakes; an error says that the look-up
-// itself failed. A name is looked up once, so that all tasks of a job read the same rows.
+// find looks up all that the tasks read here by name. Names that do not exist are mistakes; an error says that the
+// look-up itself failed. A name is looked up once, so that all tasks of a job read the same rows.
 func (s *Service) find(ctx context.Context, o openflow.JobOrder, specs []openflow.TaskSpec) (found, error) {
 	f := finder{Service: s, order: o, found: found{tables: map[openflow.TableName]openflow.TableRecord{}}}
 	for _, spec := range specs {
@@ -87,14 +89,15 @@ func (f *finder) table(ctx context.Context, path string, pin openflow.Pin) error
 		}
 		f.tables[pin.Table] = rec
 	}
-	f.pin(pin, rec)
-	return nil
+	return f.pin(ctx, pin, rec)
 }
 
-func (f *finder) pin(pin openflow.Pin, rec openflow.TableRecord) {
+// pin keeps a table as it is now, with the tables from outside that it comes from: the job that made it may be deleted.
+func (f *finder) pin(ctx context.Context, pin openflow.Pin, rec openflow.TableRecord) (err error) {
 	pin.Object, pin.Bytes, pin.Count, pin.DataType, pin.Meta = rec.Object, rec.Bytes, rec.Count, rec.DataType, rec.Meta
-	pin.MadeBy = rec.Source.ExecutionID
+	pin.Origins, err = lineage.OfTable(ctx, f.Store, rec)
 	f.pins = append(f.pins, pin)
+	return err
 }
 
 // outputs pins what a task of another job has made here, as that job has it, and returns the next position.
@@ -118,7 +121,9 @@ func (f *finder) outputs(ctx context.Context, path string, pin openflow.Pin) (in
 			return pin.Index, openflow.About(openflow.AboutTable, err)
 		}
 		any, pin.Table = true, o.Table
-		f.pin(pin, rec)
+		if err := f.pin(ctx, pin, rec); err != nil {
+			return pin.Index, err
+		}
 		pin.Index++
 	}
 	if !any {

@@ -16,8 +16,8 @@ func (s *Service) task(ctx context.Context, scheduler openflow.PartyID, k openfl
 	return t, openflow.About(openflow.AboutTask, err)
 }
 
-// StartTask accepts a run durably: its workflow exists when this returns. Its resources are taken along (fate-flow-api §2.3
-// task/resource/apply), and so is what the scheduler has to say before: one call starts a task.
+// StartTask accepts a run durably: its workflow exists when this returns. Its resources are taken along (fate-flow-api
+// §2.3 task/resource/apply), and so is what the scheduler has to say before: one call starts a task.
 func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
 	if err := s.hear(ctx, scheduler, o.Ended); err != nil {
 		return err
@@ -65,8 +65,9 @@ func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, o o
 	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, order))
 }
 
-// pooling tells the label of a run, and how it finds a machine of the site's pool; nil: the node itself runs it. GPUs are
-// counted by the site and not by its machines, so a run with GPUs is for the node's own alone, and stays there once it has them.
+// pooling tells the label of a run, and how it finds a machine of the site's pool; nil: the node itself runs it. GPUs
+// are counted by the site and not by its machines, so a run with GPUs is for the node's own alone, and stays there once
+// it has them.
 func (s *Service) pooling(ctx context.Context, t openflow.TaskRecord) (string, *openflow.Pooling, error) {
 	label, err := wire.LabelOf(t.Spec.Conf)
 	if err != nil || s.Pool == nil {

@@ -29,9 +29,10 @@ type Peers interface {
 	Answers(ctx context.Context, id openflow.PartyID) error
 }
 
-// Watch says on the rows of running jobs what they wait for, and who is silent since when. Every site asks for itself, so
-// that its users read the truth also while the job's scheduler is out of reach, no workflow grows by it, and no party has to
-// tell another. A peer is asked once a round, whatever number of jobs it takes part in, and only while one of them runs.
+// Watch says on the rows of running jobs what they wait for, and who is silent since when. Every site asks for itself,
+// so that its users read the truth also while the job's scheduler is out of reach, no workflow grows by it, and no
+// party has to tell another. A peer is asked once a round, whatever number of jobs it takes part in, and only while one
+// of them runs.
 type Watch struct {
 	self  openflow.PartyID
 	store WatchStore
@@ -66,8 +67,8 @@ func NewWatch(self openflow.PartyID, store WatchStore, peers Peers, log *slog.Lo
 	}
 }
 
-// Called is told of every call to a peer that has ended. One that failed makes the next round ask the peer, whether or not a
-// job runs with it.
+// Called is told of every call to a peer that has ended. One that failed makes the next round ask the peer, whether or
+// not a job runs with it.
 func (w *Watch) Called(peer openflow.PartyID, err error) {
 	if !troubling(err) {
 		return
@@ -140,8 +141,9 @@ func (w *Watch) round(ctx context.Context) error {
 	return nil
 }
 
-// needed are the parties without which a job does not go on, as far as this site is concerned: as its scheduler all of them;
-// otherwise the scheduler, and those of the tasks that are left here. Two parties that share no task need no way to each other.
+// needed are the parties without which a job does not go on, as far as this site is concerned: as its scheduler all of
+// them; otherwise the scheduler, and those of the tasks that are left here. Two parties that share no task need no way
+// to each other.
 func (w *Watch) needed(j openflow.JobRecord, tasks []openflow.TaskRecord) []openflow.PartyID {
 	if j.Scheduler == w.self {
 		return parties(j.DAG.Parties)
@@ -163,8 +165,8 @@ func parties(list []openflow.Party) []openflow.PartyID {
 	return ids
 }
 
-// ask asks those peers, and those with which something was wrong, all at once, and returns what is wrong with whom. It logs
-// what has changed.
+// ask asks those peers, and those with which something was wrong, all at once, and returns what is wrong with whom. It
+// logs what has changed.
 func (w *Watch) ask(ctx context.Context, peers []openflow.PartyID) map[openflow.PartyID]trouble {
 	w.mu.Lock()
 	for id := range w.suspects {

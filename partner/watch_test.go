@@ -72,8 +72,8 @@ func (r *running) reason() string {
 	return r.jobs[0].Reason
 }
 
-// line is the way to the other parties: what is wrong with whom, and who was asked how often. One that hangs answers when the
-// one who asks gives up.
+// line is the way to the other parties: what is wrong with whom, and who was asked how often. One that hangs answers
+// when the one who asks gives up.
 type line struct {
 	mu    sync.Mutex
 	wrong map[openflow.PartyID]error

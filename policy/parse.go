@@ -15,8 +15,8 @@ import (
 	"openflow"
 )
 
-// Parse reads the content of a policy file on top of the defaults. where names the file in messages. CodeInvalid: it is no
-// YAML, or a key or value is not one of the schema; the message names file and line.
+// Parse reads the content of a policy file on top of the defaults. where names the file in messages. CodeInvalid: it is
+// no YAML, or a key or value is not one of the schema; the message names file and line.
 func Parse(where string, data []byte) (openflow.Policy, error) {
 	p := openflow.DefaultPolicy()
 	if len(data) > maxBytes {

@@ -116,8 +116,8 @@ func Format(p openflow.Policy) string {
 	return b.String()
 }
 
-// Read reads the policy file at path. Errors: CodeNotFound (there is none), CodePermission (other users of the machine could
-// change it, or it cannot be read), CodeInvalid (its content; see Parse).
+// Read reads the policy file at path. Errors: CodeNotFound (there is none), CodePermission (other users of the machine
+// could change it, or it cannot be read), CodeInvalid (its content; see Parse).
 func Read(path string) (openflow.Policy, error) {
 	info, err := os.Stat(path)
 	switch {

@@ -39,7 +39,8 @@ type Columns struct {
 	ExtendSID    bool              `json:"extend_sid,omitempty"`          // make sample ids instead of reading them
 }
 
-// MarshalJSON writes the meta object of an upload. Its dtype is a name, or an object of columns where some have their own.
+// MarshalJSON writes the meta object of an upload. Its dtype is a name, or an object of columns where some have their
+// own.
 func (c Columns) MarshalJSON() ([]byte, error) {
 	type plain Columns
 	out := struct {
@@ -74,8 +75,8 @@ type Uploaded struct {
 	wire.Uploaded
 }
 
-// Upload streams a file of rows, CSV or what else docs/data.md names, into a table of the node. Memory does not grow with the file; nothing of a file that is
-// refused or breaks off is kept. Errors: CodeInvalid names the line.
+// Upload streams a file of rows, CSV or what else docs/data.md names, into a table of the node. Memory does not grow
+// with the file; nothing of a file that is refused or breaks off is kept. Errors: CodeInvalid names the line.
 //
 // Spec: fate-flow-api §1.4 #24.
 func (c *Client) Upload(ctx context.Context, u Upload) (Uploaded, error) {

@@ -34,7 +34,8 @@ func (c *Client) RaiseScores(ctx context.Context, change wire.ScoreChange) error
 	return err
 }
 
-// ResetScores forgets what a partner was told about a table's content, and a raised limit. CodeNotFound: there is neither.
+// ResetScores forgets what a partner was told about a table's content, and a raised limit. CodeNotFound: there is
+// neither.
 func (c *Client) ResetScores(ctx context.Context, change wire.ScoreChange) error {
 	_, err := c.tell(ctx, "/v2/site/scores/reset", change, nil)
 	return err

@@ -66,8 +66,8 @@ func (s Snapshot) equal(o Snapshot) bool {
 		slices.Equal(s.Warnings(), o.Warnings())
 }
 
-// Watching costs the node one small answer for each change that it tells, and one now and then. Where it tells none, it is
-// asked: soon after the start of the job often, then once a second.
+// Watching costs the node one small answer for each change that it tells, and one now and then. Where it tells none, it
+// is asked: soon after the start of the job often, then once a second.
 const (
 	shortestWait = 50 * time.Millisecond
 	longestWait  = time.Second
@@ -78,8 +78,9 @@ const (
 	patience = 2 * time.Minute
 )
 
-// Watch follows a job by its events until it has ended and returns it as it is then. changed is called at the start and whenever
-// status, progress, reason or warnings have changed; it may be nil. A node that restarts meanwhile is waited for.
+// Watch follows a job by its events until it has ended and returns it as it is then. changed is called at the start and
+// whenever status, progress, reason or warnings have changed; it may be nil. A node that restarts meanwhile is waited
+// for.
 //
 // Errors: CodeNotFound (no such job here), CodeUnavailable, and ctx's.
 func (c *Client) Watch(ctx context.Context, id openflow.JobID, changed func(Snapshot)) (Snapshot, error) {

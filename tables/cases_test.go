@@ -70,10 +70,22 @@ func read(t testing.TB, file, meta string) (csv string, notes string, err error)
 	return out.String(), strings.Join(s.Reading.Notes, "\n"), nil
 }
 
+// readable is a file that is read: the table that comes of it, empty for any, and a note that is made.
+type readable struct{ file, meta, table, note string }
+
+func (c readable) check(t *testing.T) {
+	table, notes, err := read(t, c.file, c.meta)
+	require.NoError(t, err)
+	if c.table != "" {
+		require.Equal(t, c.table, table)
+	}
+	require.Contains(t, notes, c.note)
+}
+
 // The numbers are those of the cases that people met; the others of each kind are our own.
 func TestFilesAreReadAsTheyAre(t *testing.T) {
 	utf16 := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)
-	for name, c := range map[string]struct{ file, meta, table, note string }{
+	for name, c := range map[string]readable{
 		"4: missing values of one column": {
 			"id,y,x0\n1,1,\n2,0,0.5\n", `{"match_id_name":"id","label_name":"y","na_values":{"x0":[""]}}`,
 			"sample_id,id,y,x0\n1,1,1,nan\n2,2,0,0.5\n", `cells without a value in "x0" (1, first in line 2): coordinated_lr does not train on such columns`,
@@ -160,14 +172,7 @@ func TestFilesAreReadAsTheyAre(t *testing.T) {
 		"a written index of pandas":            {"Unnamed: 0,id\n0,1\n", hm, "sample_id,id,Unnamed: 0\n1,1,0.0\n", `column "Unnamed: 0" looks like an index of pandas`},
 		"a column of ids alone":                {"id\n1\n2\n", hm, "sample_id,id\n1,1\n2,2\n", ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			table, notes, err := read(t, c.file, c.meta)
-			require.NoError(t, err)
-			if c.table != "" {
-				require.Equal(t, c.table, table)
-			}
-			require.Contains(t, notes, c.note)
-		})
+		t.Run(name, c.check)
 	}
 }
 
@@ -282,7 +287,7 @@ func TestWhatCannotBeReadSurelyIsRefused(t *testing.T) {
 }
 
 func TestPairsBecomeDenseTables(t *testing.T) {
-	for name, c := range map[string]struct{ file, meta, table, note string }{
+	for name, c := range map[string]readable{
 		"sparse": {
 			"a 1 3:0.5 10:2\nb 0  1:-1 \n", `{"input_format":"sparse","match_id_name":"id","label_name":"y"}`,
 			"sample_id,id,y,1,3,10\na,a,1,0.0,0.5,2.0\nb,b,0,-1.0,0.0,0.0\n", "each index or tag that occurs became a column, 3 of them",
@@ -306,14 +311,7 @@ func TestPairsBecomeDenseTables(t *testing.T) {
 		"tag:value, a colon in the tag": {"a;u:red:2\n", `{"input_format":"tag:value","match_id_name":"id"}`, "sample_id,id,u:red\na,a,2.0\n", ""},
 		"gzip":                          {gzipped(t, "a 1:2\n"), `{"input_format":"sparse"}`, "sample_id,id,1\na,a,2.0\n", ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			table, notes, err := read(t, c.file, c.meta)
-			require.NoError(t, err)
-			if c.table != "" {
-				require.Equal(t, c.table, table)
-			}
-			require.Contains(t, notes, c.note)
-		})
+		t.Run(name, c.check)
 	}
 }
 

@@ -48,9 +48,9 @@ func (j *jobRun) acquire(ctx workflow.Context) bool {
 	}
 }
 
-// apply asks the parties for the job's resources: the first time all at once, along with the creation where that can be;
-// after a refusal one after the other, in the order of their IDs and no further than the first that refuses. Two jobs that
-// want the same parties meet at the first of them, so that neither can hold what the other one lacks.
+// apply asks the parties for the job's resources: the first time all at once, along with the creation where that can
+// be; after a refusal one after the other, in the order of their IDs and no further than the first that refuses. Two
+// jobs that want the same parties meet at the first of them, so that neither can hold what the other one lacks.
 func (j *jobRun) apply(ctx workflow.Context) ([]plan.Grant, error) {
 	if grants := j.grants; grants != nil {
 		j.grants = nil
@@ -129,8 +129,9 @@ func (j *jobRun) pause(ctx workflow.Context, d time.Duration) bool {
 	return called || j.stop != nil
 }
 
-// tellWait makes the reason visible: at once to the scheduler, and to the parties once the wait lasts. Many jobs may wait,
-// so news is rare: at the first, second, fourth, eighth … refusal, and before a party could think that it is forgotten.
+// tellWait makes the reason visible: at once to the scheduler, and to the parties once the wait lasts. Many jobs may
+// wait, so news is rare: at the first, second, fourth, eighth … refusal, and before a party could think that it is
+// forgotten.
 func (j *jobRun) tellWait(ctx workflow.Context, v plan.Admission) {
 	j.refusals++
 	j.reason = v.Wait
@@ -147,8 +148,8 @@ func (j *jobRun) tellWait(ctx workflow.Context, v plan.Admission) {
 	}
 }
 
-// newsEvery is how often the parties hear of a job that waits at least. Those that are not asked while another one is busy
-// drop a job of which they have not heard for an hour.
+// newsEvery is how often the parties hear of a job that waits at least. Those that are not asked while another one is
+// busy drop a job of which they have not heard for an hour.
 const newsEvery = 30 * time.Minute
 
 func (j *jobRun) tellParties(ctx workflow.Context, why string) {

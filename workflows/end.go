@@ -54,8 +54,8 @@ func (j *jobRun) shownTo(p openflow.Party, reason string) string {
 	return strings.Replace(reason, j.reason, plan.Refused(openflow.CodeOf(j.refusal), j.plan.Initiator), 1)
 }
 
-// lastWords are the ends of tasks that a party learns with that of the job: those it has not been told, and for a job that
-// ends early the runs that are stopped for that.
+// lastWords are the ends of tasks that a party learns with that of the job: those it has not been told, and for a job
+// that ends early the runs that are stopped for that.
 func (j *jobRun) lastWords(p openflow.Party) []openflow.TaskUpdate {
 	words := slices.Clone(j.due[p])
 	told := func(k openflow.TaskKey) bool {
@@ -151,9 +151,9 @@ func (j *jobRun) insist(ctx workflow.Context, end activities.JobUpdate) {
 	}
 }
 
-// inquire asks the parties that know of the end for runs whose end they have not reported, the longer it takes the less.
-// A run that has never begun, or is not known, does not run, and of a party that is no peer any more nothing can be learnt.
-// One that does run was perhaps started while its party heard of the end, so the party is told once more.
+// inquire asks the parties that know of the end for runs whose end they have not reported, the longer it takes the
+// less. A run that has never begun, or is not known, does not run, and of a party that is no peer any more nothing can
+// be learnt. One that does run was perhaps started while its party heard of the end, so the party is told once more.
 func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activities.JobUpdate) {
 	began := workflow.Now(ctx)
 	pause := func() time.Duration {

@@ -16,8 +16,8 @@ import (
 // scheduling only names the activities, so that the compiler checks them.
 var scheduling *activities.Scheduling
 
-// Job drives one job from creation to end at its scheduler. It closes as the job ends: with its status when it succeeds, and
-// with the error of [closing] when not. What counts is in the rows; nobody waits for the result.
+// Job drives one job from creation to end at its scheduler. It closes as the job ends: with its status when it
+// succeeds, and with the error of [closing] when not. What counts is in the rows; nobody waits for the result.
 //
 // Spec: design §3, fate-flow-api §2.4.
 func Job(ctx workflow.Context, in openflow.JobPlan) (openflow.JobStatus, error) {

@@ -50,7 +50,8 @@ func TestBranchesRunInParallel(t *testing.T) {
 	require.Equal(t, []string{"told d guest", "told d host"}, w.kinds("told"), "the last with that of the job")
 }
 
-// What several parties find wrong with a job is one answer. Where one refuses for another reason, the first refusal is the answer.
+// What several parties find wrong with a job is one answer. Where one refuses for another reason, the first refusal is
+// the answer.
 func TestMistakesOfAllPartiesAreOneAnswer(t *testing.T) {
 	wrong := func(path string) func(int) error {
 		return func(int) error {
@@ -167,8 +168,8 @@ func TestWakeCutsThePauseShort(t *testing.T) {
 	require.Equal(t, woken, applied[len(applied)-1].at.Sub(start).Round(time.Millisecond))
 }
 
-// Two jobs that want the same parties must not each hold what the other one lacks: after a refusal all jobs ask in the same
-// order, and what comes after a refusal is not asked at all.
+// Two jobs that want the same parties must not each hold what the other one lacks: after a refusal all jobs ask in the
+// same order, and what comes after a refusal is not asked at all.
 func TestPartiesAreAskedInOrderAfterARefusal(t *testing.T) {
 	w := newWorld(t)
 	w.answer["apply guest"] = times(2, openflow.CodeExhausted, "busy")
@@ -199,7 +200,8 @@ func TestPausesOfAWait(t *testing.T) {
 	}
 }
 
-// While one party is busy the others are not asked, and they still hear of the job before they could take it for forgotten.
+// While one party is busy the others are not asked, and they still hear of the job before they could take it for
+// forgotten.
 func TestPartiesThatAreNotAskedHearOfTheJob(t *testing.T) {
 	w := newWorld(t)
 	w.answer["apply host"] = always(openflow.CodeExhausted, "busy")

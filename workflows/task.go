@@ -15,8 +15,9 @@ var running *activities.Running
 // reportDeadline is how long a party offers the end of a run to a scheduler that does not answer.
 const reportDeadline = 7 * 24 * time.Hour
 
-// Task runs one task version at one party: it finds a machine for it where the site has a pool, follows the container to
-// its end and, in a push job, reports that end until the scheduler has acknowledged it. A failing algorithm is a result, with which the workflow fails; see [closing].
+// Task runs one task version at one party: it finds a machine for it where the site has a pool, follows the container
+// to its end and, in a push job, reports that end until the scheduler has acknowledged it. A failing algorithm is a
+// result, with which the workflow fails; see [closing].
 //
 // Spec: design §3 steps 5–6.
 func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, error) {

@@ -23,7 +23,7 @@ create table pin (
   row_count     bigint not null,
   data_type     text not null,
   meta          text not null,
-  made_by       text not null,
+  origins       text not null,
   primary key (job_id, role, party, scheduler, task_name, kind, input_key, position)
 );
 create index pin_object on pin (object) where object <> '';

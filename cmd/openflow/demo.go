@@ -18,8 +18,8 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the main job on three nodes of this machine",
-		Long: `Starts three nodes (guest 9999, host 10000, arbiter 10001) as processes of their own, uploads a table at guest and
-host, trains a model on the intersection (reader → psi → coordinated_lr → evaluation), and shows what came out.
+		Long: `Starts three nodes (guest 9999, host 10000, arbiter 10001) as processes of their own, and uploads a table at guest
+and host. It trains a model on the intersection (reader → psi → coordinated_lr → evaluation), and shows what came out.
 With a Docker daemon every task runs in a container; without one, as a process, which isolates nothing.`,
 		Example: `  openflow demo
   openflow demo --guest-csv guest.csv --host-csv host.csv --id id --label y

@@ -45,7 +45,7 @@ func serverCommand() *cobra.Command {
 Requests are then finished; running tasks go on, and the next start on the same home folder takes them up.
 
 Every flag can also be given as an environment variable, --log-level as OPENFLOW_LOG_LEVEL (--token as
-OPENFLOW_REQUIRE_TOKEN; a list with ";" between its values), or in the YAML file of --config under its name without the
+OPENFLOW_REQUIRE_TOKEN; a list with ";" between its values). The YAML file of --config has each under its name without the
 dashes. The command line comes first, then the environment, then the file.`,
 		Example: `  openflow server --party 9999 --home /var/lib/openflow --listen 127.0.0.1:9380 --listen-interconnection 0.0.0.0:9390 \
       --peer 10000=http://10.0.0.2:9390,ed25519:…`,

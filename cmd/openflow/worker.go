@@ -37,7 +37,7 @@ What passes between worker and node is encrypted with an https address only: a p
 speak HTTP/2 to it, brings the certificate.
 
 Every flag can also be given as an environment variable, --log-level as OPENFLOW_LOG_LEVEL (--token as
-OPENFLOW_WORKER_TOKEN; a list with ";" between its values), or in the YAML file of --config under its name without the
+OPENFLOW_WORKER_TOKEN; a list with ";" between its values). The YAML file of --config has each under its name without the
 dashes.`,
 		Example: `  openflow worker --site http://10.0.0.2:9391 --token-file /etc/openflow/worker.token --label gpu --home /var/lib/openflow-worker`,
 		Args:    cobra.NoArgs,

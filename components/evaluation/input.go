@@ -84,7 +84,7 @@ func (in input) column(name string) (tables.Vector, error) {
 		v, err = in.frame.Label, nil
 	}
 	if err != nil {
-		return v, err
+		return v, openflow.Errorf(openflow.CodeOf(err), "%w", err).WithPublic("its input lacks the column of labels or of predictions")
 	}
 	missing := slices.IndexFunc(v.Floats, math.IsNaN)
 	if v.DType.Kind() == tables.Text {
@@ -98,7 +98,8 @@ func (in input) column(name string) (tables.Vector, error) {
 
 func (in input) numbers(name string, v tables.Vector) ([]float64, error) {
 	if v.DType.Kind() == tables.Text {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "column %q is text, want numbers", name)
+		return nil, openflow.Errorf(openflow.CodeInvalid, "column %q is text, want numbers", name).
+			WithPublic("a column that it is to compare holds text")
 	}
 	values := v.Float64s()
 	out := make([]float64, len(in.rows))

@@ -51,6 +51,7 @@ func (c classes) continues(before classes, t *component.Task) error {
 		return nil
 	}
 	return openflow.Errorf(openflow.CodeInvalid, "warm_start_model of %s was trained on other labels than train_data has", t.Party()).
+		WithPublic("the guest's warm_start_model was trained on other labels than its train_data has").
 		WithHint("continue with rows of the same labels, or train anew")
 }
 
@@ -108,6 +109,7 @@ func (r *rows) labels(t *component.Task) ([]int, classes, error) {
 	c := r.frame.Schema.Label
 	if c == nil {
 		return nil, classes{}, openflow.Errorf(openflow.CodeInvalid, "input of %s has no label column", t.Party()).
+			WithPublic("the guest's table has no label").
 			WithHint("name the label when the table is made from CSV; only the guest has one")
 	}
 	var index []int

@@ -35,7 +35,8 @@ func (e epochEnd) encode() []byte {
 // decodeEpochEnd reads the end of an epoch, with the loss or without as the reader expects. Errors: CodeInvalid.
 func decodeEpochEnd(message []byte, withLoss bool) (epochEnd, error) {
 	if len(message) == 0 || message[0] > 1 {
-		return epochEnd{}, openflow.Errorf(openflow.CodeInvalid, "the arbiter's message at the end of an epoch is not readable")
+		return epochEnd{}, openflow.Errorf(openflow.CodeInvalid, "the arbiter's message at the end of an epoch is not readable").
+			WithPublic("the arbiter's message at the end of an epoch is not readable")
 	}
 	e, numbers := epochEnd{converged: message[0] == 1}, 0
 	if withLoss {

@@ -8,8 +8,8 @@ import (
 	"openflow/sdk/component"
 )
 
-// Tags of the messages, in the order of the conversation. A list of points or tags travels as consecutive messages of up to
-// chunkIDs entries, with nothing between them; its length is known from the greeting.
+// Tags of the messages, in the order of the conversation. A list of points or tags travels as consecutive messages of
+// up to chunkIDs entries, with nothing between them; its length is known from the greeting.
 const (
 	tagHello       = "hello"
 	tagConsent     = "consent"      // either way, before each step that tells more: whether the sender goes on

@@ -191,8 +191,8 @@ func (g *guest) intersect(ctx context.Context, h *exchanged) error {
 	})
 }
 
-// intersection returns the rows whose id all hosts have, in the order of their sample ids, and the positions of these ids in
-// first.
+// intersection returns the rows whose id all hosts have, in the order of their sample ids, and the positions of these
+// ids in first.
 func (g *guest) intersection(hosts []*exchanged) (rows, shared []int32) {
 	everywhere := make([]bool, len(g.first))
 	for i := range g.first {
@@ -230,7 +230,8 @@ func (g *guest) claim(ctx context.Context, h *exchanged, rows []int32) error {
 		place := g.place[row]
 		m := match{position: int(h.hits[place]), sampleID: g.ids.sample[row], proves: !proven[place]}
 		if len(m.sampleID) > maxSampleID {
-			return openflow.Errorf(openflow.CodeInvalid, "a sample id has %d bytes; psi takes up to %d", len(m.sampleID), maxSampleID)
+			return openflow.Errorf(openflow.CodeInvalid, "a sample id has %d bytes; psi takes up to %d", len(m.sampleID), maxSampleID).
+				WithPublic("a sample id of the guest is longer than psi takes")
 		}
 		if m.proves {
 			m.point, proven[place] = h.raised.at(m.position), true

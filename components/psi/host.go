@@ -120,15 +120,17 @@ func (h *host) answer(ctx context.Context) error {
 	return answerOnce(ctx, h.task, h.key, h.guest)
 }
 
-// count compares what the guest has made of this host's list with what this host has made of the guest's. Both are sorted, so
-// it learns how many ids they share and not which. A guest that repeats an entry, to be counted more often, is refused.
+// count compares what the guest has made of this host's list with what this host has made of the guest's. Both are
+// sorted, so it learns how many ids they share and not which. A guest that repeats an entry, to be counted more often,
+// is refused.
 func (h *host) count(ctx context.Context) (shared int, err error) {
 	slices.SortFunc(h.counts, compareTags)
 	var last blind.Tag
 	next := 0
 	err = receiveTags(ctx, h.task, h.guest, tagCounts, len(h.order), func(i int, tag blind.Tag) error {
 		if i > 0 && compareTags(last, tag) >= 0 {
-			return openflow.Errorf(openflow.CodeInvalid, "message %q from %s is not in order", tagCounts, h.guest)
+			return openflow.Errorf(openflow.CodeInvalid, "message %q from %s is not in order", tagCounts, h.guest).
+				WithPublic("message %q from %s is not in order", tagCounts, h.guest)
 		}
 		last = tag
 		for next < len(h.counts) && compareTags(h.counts[next], tag) < 0 {
@@ -154,8 +156,8 @@ func (h *host) receiveMatches(ctx context.Context, atMost int) (arrangement, err
 	return result, verification.check(ctx, h.guest)
 }
 
-// readMatches reads what the guest claims. The guest shows for every row that it has blinded this host's point and that the
-// result is one of its own ids; what it cannot show, it may not claim.
+// readMatches reads what the guest claims. The guest shows for every row that it has blinded this host's point and that
+// the result is one of its own ids; what it cannot show, it may not claim.
 func (h *host) readMatches(ctx context.Context, atMost int, v *verification) (arrangement, error) {
 	result, proven, ids := newArrangement(len(h.order)), make([]bool, len(h.order)), 0
 	for {
@@ -178,7 +180,8 @@ func (h *host) readMatches(ctx context.Context, atMost int, v *verification) (ar
 			result.add(int(h.order[m.position]), m.sampleID)
 		}
 		if ids += len(claims); result.rows() > atMost {
-			return arrangement{}, openflow.Errorf(openflow.CodeInvalid, "%s claims more than the %d rows that it has announced", h.guest, atMost)
+			return arrangement{}, openflow.Errorf(openflow.CodeInvalid, "%s claims more than the %d rows that it has announced", h.guest, atMost).
+				WithPublic("%s claims more rows than it has announced", h.guest)
 		}
 		if err := h.verify(ctx, v, claims); err != nil {
 			return arrangement{}, err
@@ -195,7 +198,8 @@ func (h *host) verify(ctx context.Context, v *verification, claims []match) erro
 	}
 	err := v.add(ctx, len(claims), func(i int) (mine, theirs blind.Point) { return h.sent.at(claims[i].position), claims[i].point })
 	if err != nil {
-		return openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tagMatches, h.guest, err)
+		return openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tagMatches, h.guest, err).
+			WithPublic("message %q from %s holds what is no point", tagMatches, h.guest)
 	}
 	return nil
 }

@@ -45,17 +45,18 @@ func (v *verification) check(ctx context.Context, peer openflow.Party) error {
 		return err
 	}
 	given, err := receiveChunk(ctx, v.task, peer, tagAnswer, 1, blind.PointSize)
-	if err == nil {
-		err = answer.Check(blind.Point(given))
-	}
 	if err != nil {
+		return err // which accuses nobody: an answer that does not come is not a wrong one
+	}
+	if err := answer.Check(blind.Point(given)); err != nil {
 		return openflow.Errorf(openflow.CodeOf(err), "%s: %w", peer, err).
 			WithPublic("%s claims ids to be shared that are not", peer)
 	}
 	return nil
 }
 
-// answerOnce multiplies the one point that peer may ask about. That tells peer no more than one id more in its list would.
+// answerOnce multiplies the one point that peer may ask about. That tells peer no more than one id more in its list
+// would.
 func answerOnce(ctx context.Context, t *component.Task, key blind.Key, peer openflow.Party) error {
 	question, err := receiveChunk(ctx, t, peer, tagQuestion, 1, blind.PointSize)
 	if err != nil {
@@ -63,7 +64,8 @@ func answerOnce(ctx context.Context, t *component.Task, key blind.Key, peer open
 	}
 	answer, err := key.Raise(blind.Point(question))
 	if err != nil {
-		return openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tagQuestion, peer, err)
+		return openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tagQuestion, peer, err).
+			WithPublic("message %q from %s holds what is no point", tagQuestion, peer)
 	}
 	return t.Send(ctx, peer, tagAnswer, answer[:])
 }
@@ -71,6 +73,7 @@ func answerOnce(ctx context.Context, t *component.Task, key blind.Key, peer open
 func decodeNote(peer openflow.Party, tag string, text []byte, into any) error {
 	if err := json.Unmarshal(text, into); err != nil {
 		return openflow.Errorf(openflow.CodeInvalid, "message %q from %s is not readable: %w", tag, peer, err).
+			WithPublic("message %q from %s is not readable", tag, peer).
 			WithHint("all parties of a task must run the same implementation of the component")
 	}
 	return nil

@@ -19,8 +19,8 @@ import (
 // of this network's interface only; they stay until RemoveFirewall or a reboot, and writing them again, also with
 // another port, replaces them. The network is created if missing.
 //
-// Errors: CodePermission (neither root nor CAP_NET_ADMIN), CodeUnimplemented (no iptables), with the rules to write by hand as the hint;
-// Reachable tells what they would close.
+// Errors: CodePermission (neither root nor CAP_NET_ADMIN), CodeUnimplemented (no iptables), with the rules to write by
+// hand as the hint; Reachable tells what they would close.
 func (r *Runtime) FirewallBase(ctx context.Context, port int) error {
 	b, err := r.ensureNetwork(ctx)
 	if err != nil {
@@ -89,8 +89,8 @@ func (r *Runtime) Firewalled(ctx context.Context, port int) error {
 
 const rewrite = "restart the node, which writes its rules again before all others"
 
-// place is where the jump to target stands among the rules of INPUT, -1 for nowhere, and which rule before it lets packets
-// in from everywhere, if any.
+// place is where the jump to target stands among the rules of INPUT, -1 for nowhere, and which rule before it lets
+// packets in from everywhere, if any.
 func (f firewall) place(input []string, target string) (at int, before string) {
 	at = slices.Index(input, fmt.Sprintf("-A INPUT -i %s -j %s", f.device, target))
 	for _, rule := range input[:max(at, 0)] {
@@ -154,8 +154,8 @@ func (f firewall) usable() *openflow.Error {
 // capNetAdmin is the number of CAP_NET_ADMIN (linux/capability.h).
 const capNetAdmin = 12
 
-// MayWriteRules tells from the text of /proc/self/status whether programs that this process starts may write firewall rules
-// although it is not root: they inherit ambient capabilities, such as a service manager gives, and no others.
+// MayWriteRules tells from the text of /proc/self/status whether programs that this process starts may write firewall
+// rules although it is not root: they inherit ambient capabilities, such as a service manager gives, and no others.
 func MayWriteRules(status string) bool {
 	for line := range strings.Lines(status) {
 		if set, found := strings.CutPrefix(line, "CapAmb:"); found {
@@ -166,8 +166,8 @@ func MayWriteRules(status string) bool {
 	return false
 }
 
-// here reports, as CodeUnimplemented, that the network is not one of this process's: rules that it wrote would keep nobody
-// out. It may run in a container of its own.
+// here reports, as CodeUnimplemented, that the network is not one of this process's: rules that it wrote would keep
+// nobody out. It may run in a container of its own.
 func (f firewall) here() error {
 	if _, err := net.InterfaceByName(f.device); err != nil {
 		return openflow.Errorf(openflow.CodeUnimplemented, "firewall of %s: this process does not see the interface, so its rules would close nothing", f.device).

@@ -30,8 +30,8 @@ type Owner struct {
 	Host string // name of the machine, and its root file system
 }
 
-// OwnerOf is the owner of a node with that home on this machine. In a container the same path is another folder than on its
-// host, also where both have one name; the root's file system tells them apart.
+// OwnerOf is the owner of a node with that home on this machine. In a container the same path is another folder than on
+// its host, also where both have one name; the root's file system tells them apart.
 func OwnerOf(home string) Owner {
 	host, err := os.Hostname()
 	var root unix.Stat_t
@@ -133,8 +133,8 @@ func (r *Runtime) Discard(ctx context.Context, name string, force bool) error {
 	return its.RemoveNetwork(ctx)
 }
 
-// Served reports whether something on this machine listens at the gateway of a network: the node whose it is. Without that
-// address on this machine nobody can tell, and the answer is yes.
+// Served reports whether something on this machine listens at the gateway of a network: the node whose it is. Without
+// that address on this machine nobody can tell, and the answer is yes.
 func Served(gateway netip.Addr) bool {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {

@@ -98,8 +98,8 @@ func (f folder) adopt(spec driver.Spec) (driver.Status, error) {
 }
 
 // status reads how the container stands. The order of the looks matters: the pid file is written while the supervisor's
-// lock is held, so a pid file seen first and the lock seen free after that mean that the supervisor has ended, and the
-// exit code read last is final.
+// lock is held. So a pid file seen first and the lock seen free after that mean that the supervisor has ended. The exit
+// code read last is then final.
 func (f folder) status() (driver.Status, error) {
 	rec, err := f.record()
 	if err != nil {

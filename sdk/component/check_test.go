@@ -11,8 +11,8 @@ import (
 	"openflow/sdk/component"
 )
 
-// A node that checks a job from the description of a component refuses the parameters that the component would refuse, and
-// no others.
+// A node that checks a job from the description of a component refuses the parameters that the component would refuse,
+// and no others.
 func FuzzChecksAgree(f *testing.F) {
 	for _, seed := range []string{
 		`{"epochs":"7","tol":1e-3,"optimizer":{"optimizer_params":{}},"extra":{"optimizer_params":null},"names":["iv"],"free":[]}`,

@@ -7,9 +7,9 @@ import (
 	"openflow"
 )
 
-// dropAbsent takes away what optional inputs would take from tasks that have written no such output. An input that is left
-// without a channel is not given: HasInput says so, as for one that the job does not name. Whatever else is wrong with an
-// input is found by who reads it.
+// dropAbsent takes away what optional inputs would take from tasks that have written no such output. An input that is
+// left without a channel is not given: HasInput says so, as for one that the job does not name. Whatever else is wrong
+// with an input is found by who reads it.
 //
 // Spec: fate-flow-api §3.5.
 func (t *Task) dropAbsent(ctx context.Context) {

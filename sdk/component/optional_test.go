@@ -12,7 +12,8 @@ import (
 	"openflow/tables"
 )
 
-// An optional input whose task has written nothing is not given; a required one fails, as the job's author could not know.
+// An optional input whose task has written nothing is not given; a required one fails, as the job's author could not
+// know.
 func TestInputsThatNobodyWrote(t *testing.T) {
 	var given map[string]bool
 	c := component.Component{

@@ -88,8 +88,8 @@ func (c *Client) post(ctx context.Context, path string, body any) (wire.Envelope
 	return c.send(ctx, path, body, "")
 }
 
-// send makes one call. initiator is who submitted the job that the call creates, empty in all other calls; FATE-Flow reads
-// it, and who it is for, from headers (fate-flow-api §0.6.2, §0.8.1).
+// send makes one call. initiator is who submitted the job that the call creates, empty in all other calls; FATE-Flow
+// reads it, and who it is for, from headers (fate-flow-api §0.6.2, §0.8.1).
 func (c *Client) send(ctx context.Context, path string, body any, initiator openflow.PartyID) (wire.Envelope, error) {
 	e, _, err := c.exchange(ctx, path, body, initiator)
 	return e, err
@@ -181,8 +181,8 @@ func (c *Client) notReached(ctx context.Context, err error) error {
 	return e.WithHint("check that its node runs and that the address is right: openflow site list, openflow doctor")
 }
 
-// absent reports whether the network says that nobody is there: the connection is refused, or the host or its name does not
-// exist. Silence says nothing, and a connection that breaks off may be a node that restarts.
+// absent reports whether the network says that nobody is there: the connection is refused, or the host or its name does
+// not exist. Silence says nothing, and a connection that breaks off may be a node that restarts.
 func absent(err error) bool {
 	var name *net.DNSError
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH) ||
@@ -236,8 +236,8 @@ type Seen struct {
 	CallBack error  // why it does not reach this node; nil: it does, or was not asked
 }
 
-// Examine asks the peer whom it takes this node for, and shows what can be seen of it on the occasion, also when it refuses.
-// With callBack the peer also tries to reach this node in the same way.
+// Examine asks the peer whom it takes this node for, and shows what can be seen of it on the occasion, also when it
+// refuses. With callBack the peer also tries to reach this node in the same way.
 func (c *Client) Examine(ctx context.Context, callBack bool) (seen Seen, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -301,11 +301,11 @@ func (c *Client) OpenJob(ctx context.Context, o openflow.JobOrder) error {
 	return c.folded(c.create(ctx, openPath, o), func(p openflow.PartnerService) error { return p.OpenJob(ctx, o) })
 }
 
-// folded passes on what came of a folded call. A peer that has lost the route since it was asked, because its node was
-// replaced by an older one, gets the single calls instead.
-func (c *Client) folded(err error, singly func(openflow.PartnerService) error) error {
+// folded passes on what came of a folded call. A peer that has lost the route since it was asked, because another node was
+// put in its place, gets FATE-Flow's own calls instead.
+func (c *Client) folded(err error, stepwise func(openflow.PartnerService) error) error {
 	if openflow.CodeOf(err) == openflow.CodeUnimplemented {
-		return singly(c.Stepwise())
+		return stepwise(c.Stepwise())
 	}
 	return err
 }

@@ -386,8 +386,8 @@ func TestUnusableAnswers(t *testing.T) {
 	}
 }
 
-// A wrong key in the record of a peer shows at the call that makes a job, in whatever role the peer is, and when the peer is
-// asked about itself: before anything runs.
+// A wrong key in the record of a peer shows at the call that makes a job, in whatever role the peer is, and when the
+// peer is asked about itself: before anything runs.
 func TestAnswersByWhichJobsAreMadeAreProven(t *testing.T) {
 	other, err := trust.LoadOrCreateKey(private(t))
 	require.NoError(t, err)
@@ -430,7 +430,8 @@ func TestAnswersByWhichJobsAreMadeAreProven(t *testing.T) {
 	require.NoError(t, p.client.StartJob(t.Context(), jobK), "the many calls afterwards cost no signature")
 }
 
-// An answer without a signature makes no job, unless the peer is one of FATE-Flow, which signs nothing; a refusal needs none.
+// An answer without a signature makes no job, unless the peer is one of FATE-Flow, which signs nothing; a refusal needs
+// none.
 func TestUnsignedAnswers(t *testing.T) {
 	answer := `{"code":0,"message":"success","data":{"folds":true}}`
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))

@@ -269,8 +269,8 @@ func readInputs(f *fields, parties []openflow.Party) []openflow.Input {
 	return inputs
 }
 
-// readSources reads what fills one input: an object by source, or a list of them, as clients send it for inputs of several
-// tables.
+// readSources reads what fills one input: an object by source, or a list of them, as clients send it for inputs of
+// several tables.
 func readSources(r *reader, t *tree, path string, parties []openflow.Party) []openflow.Channel {
 	list, ok := t.value.([]*tree)
 	if !ok {

@@ -129,16 +129,16 @@ type PartnerUpdateTask struct {
 	Progress float64 `json:"progress,omitempty"` // of the job, in percent: saves the call to job/update
 }
 
-// PartnerStartTask is the body of POST /v2/partner/fold/task/start (ours): task/rerun where the version is new, job/start,
-// the ends of other tasks, task/resource/apply and task/start in one.
+// PartnerStartTask is the body of POST /v2/partner/fold/task/start (ours): task/rerun where the version is new,
+// job/start, the ends of other tasks, task/resource/apply and task/start in one.
 type PartnerStartTask struct {
 	TaskRef
 	StartsJob bool                `json:"starts_job,omitempty"`
 	Ended     []PartnerUpdateTask `json:"ended,omitempty"`
 }
 
-// PartnerStopJob is the body of POST /v2/partner/fold/job/stop (ours): the ends of tasks, job/update, job/status/update and
-// job/stop in one.
+// PartnerStopJob is the body of POST /v2/partner/fold/job/stop (ours): the ends of tasks, job/update, job/status/update
+// and job/stop in one.
 type PartnerStopJob struct {
 	JobRef
 	Status Text                `json:"status" check:"required"`

@@ -8,8 +8,8 @@ import (
 	"openflow"
 )
 
-// JobRow is one row of /v2/job/query. Reason is ours (what a job waits for, or why it ended as it did), and so are Priority
-// and the GPUs.
+// JobRow is one row of /v2/job/query. Reason is ours (what a job waits for, or why it ended as it did), and so are
+// Priority and the GPUs.
 //
 // Spec: fate-flow-api §4.9.1.
 type JobRow struct {

@@ -26,7 +26,8 @@ type Sites interface {
 	AddSite(ctx context.Context, s openflow.SiteRecord) error
 	RemoveSite(ctx context.Context, id openflow.PartyID) error
 	RotateSite(ctx context.Context, id openflow.PartyID, key string, final bool) error
-	// CheckSite calls a peer. CodeUnavailable: it does not answer; CodeUnauthorized: it does not take this node for who it is.
+	// CheckSite calls a peer. CodeUnavailable: it does not answer; CodeUnauthorized: it does not take this node for who it
+	// is.
 	CheckSite(ctx context.Context, id openflow.PartyID) error
 }
 

@@ -64,8 +64,8 @@ func formOfSubmission(err error) error {
 	return err
 }
 
-// queryJobs answers the rows of this site; none, or no filter, is not found. Where one job is asked for, its rows tell what
-// it reads here.
+// queryJobs answers the rows of this site; none, or no filter, is not found. Where one job is asked for, its rows tell
+// what it reads here.
 //
 // Spec: fate-flow-api §1.1 #2.
 func (a *API) queryJobs(r *http.Request) (any, error) {

@@ -72,7 +72,7 @@ func (a *API) content(r *http.Request, partner openflow.PartyID, b wire.ScoreCha
 	}
 	list, err := a.Catalogue.Scores(r.Context(), partner, a.Policy().Policy.CoordinatedLR.ScoreMemory)
 	if err == nil && !slices.ContainsFunc(list, func(s openflow.ScoreAccount) bool { return s.Table == b.Object }) {
-		err = openflow.Errorf(openflow.CodeNotFound, "no scores were told to party %s about content %s", partner, b.Object).
+		err = openflow.Errorf(openflow.CodeNotFound, "no score vectors were told to party %s about content %s", partner, b.Object).
 			WithHint("openflow scores list shows what was told")
 	}
 	return b.Object, err

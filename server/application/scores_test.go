@@ -18,7 +18,8 @@ import (
 	"openflow/server/application"
 )
 
-// The operator sees what was told, raises and resets it by the name of a table or by its content, and leaves an audit row.
+// The operator sees what was told, raises and resets it by the name of a table or by its content, and leaves an audit
+// row.
 func TestScores(t *testing.T) {
 	ctx := t.Context()
 	rows, err := catalogue.Open(ctx, catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})

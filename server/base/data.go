@@ -88,8 +88,8 @@ func (a *API) pinnedOutputs(r *http.Request, source openflow.JobID, producer ope
 	return infos, nil
 }
 
-// pinParam names the object that a path to a pinned table means, since a job may know a name in two states: as it is, and as
-// another job had it.
+// pinParam names the object that a path to a pinned table means, since a job may know a name in two states: as it is,
+// and as another job had it.
 const pinParam = "object"
 
 func jobOf(t openflow.TaskRecord) openflow.JobKey {

@@ -191,7 +191,7 @@ type Prober interface {
 	Probe(ctx context.Context, id openflow.PartyID) error
 }
 
-// siteInfo tells a verified peer whom it has reached, so that it can check an address before it trusts it, and calls
+// siteInfo tells a verified peer whom it has reached, so that it can check an address before it trusts it. It calls
 // back when asked, so that an operator sees from one side whether both directions work.
 func (a *API) siteInfo(r *http.Request) (any, error) {
 	var b wire.SiteProbe

@@ -12,8 +12,8 @@ import (
 	"openflow/tests/env"
 )
 
-// A Docker daemon that is restarted without live-restore ends the containers of running tasks. That is no fault of theirs:
-// a job that may retry goes on with a new version, and another one says what has happened.
+// A Docker daemon that is restarted without live-restore ends the containers of running tasks. That is no fault of
+// theirs: a job that may retry goes on with a new version, and another one says what has happened.
 func TestRestartOfDocker(t *testing.T) {
 	daemon := enginetest.New(t)
 	port := env.Ports(t, 1)[0]

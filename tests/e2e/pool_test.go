@@ -169,8 +169,9 @@ func TestPoolWithItsNode(t *testing.T) {
 	nothingLeft(t, map[string]*site{"a": w, "9999": p.node})
 }
 
-// A node with a worker stops as promptly as one without, although the worker's calls wait for minutes. The worker comes back
-// to the next process by itself; and one that listens for none runs its tasks itself, although a worker was seen just now.
+// A node with a worker stops as promptly as one without, although the worker's calls wait for minutes. The worker comes
+// back to the next process by itself; and one that listens for none runs its tasks itself, although a worker was seen
+// just now.
 func TestStopOfANodeWithAWorker(t *testing.T) {
 	p := newPool(t, "process")
 	w := p.worker(t, "a", "--cores", "1", "--label", "far")

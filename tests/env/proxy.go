@@ -25,9 +25,9 @@ type Fault int
 
 // The faults. Lost never reaches the node. Unanswered reaches it and is done, and the caller sees the connection break
 // instead of the answer. Twice is delivered two times, byte for byte, and the second answer is thrown away. Slow comes
-// late by Proxy.Delay. Hung is never answered, as by a process that has been stopped: the caller waits until it gives up.
-// Garbled never reaches the node: something in between answers for it, as a gateway does. Unknown never reaches it either:
-// it is answered as by a node that does not have the route.
+// late by Proxy.Delay. Hung is never answered, as by a process that has been stopped: the caller waits until it gives
+// up. Garbled never reaches the node: something in between answers for it, as a gateway does. Unknown never reaches it
+// either: it is answered as by a node that does not have the route.
 const (
 	None Fault = iota
 	Lost
@@ -90,9 +90,8 @@ func First(n int, suffix string, f Fault) func(string, int) Fault {
 	}
 }
 
-// Older makes the node look like one of a version before folded calls; what else goes wrong is up to other, which may be
-// nil.
-func Older(other func(path string, nth int) Fault) func(string, int) Fault {
+// Stepwise makes the node look like one that takes no folded calls; what else goes wrong is up to other, which may be nil.
+func Stepwise(other func(path string, nth int) Fault) func(string, int) Fault {
 	return func(path string, nth int) Fault {
 		if strings.HasPrefix(path, "/v2/partner/fold/") || path == "/v2/partner/site/info" {
 			return Unknown

@@ -16,6 +16,8 @@ var (
 	host    = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
 	second  = openflow.Party{Role: openflow.RoleHost, ID: "10001"}
 	arbiter = openflow.Party{Role: openflow.RoleArbiter, ID: "10002"}
+
+	everybody = []openflow.Party{guest, host, second, arbiter}
 )
 
 // marked is a table of one party in which every id, column name and cell is one that occurs nowhere else. Sample ids are
@@ -69,20 +71,27 @@ func marks(f *tables.Frame) [][]byte {
 		}
 	}
 	names := []string{f.Schema.SampleID, f.Schema.MatchID}
-	for j, c := range f.Schema.Features {
-		if c.Name != "predict_score" && c.Name != "type" {
-			names = append(names, c.Name)
-		}
-		for _, s := range f.Features[j].Strings {
+	cells := func(v tables.Vector) {
+		for _, s := range v.Strings {
 			note(s)
 		}
-		for _, x := range f.Features[j].Floats {
+		for _, n := range v.Ints {
+			note(strconv.FormatInt(n, 10))
+		}
+		for _, x := range v.Floats {
 			note(strconv.FormatFloat(x, 'g', -1, 64))
 			if x != math.Trunc(x) {
 				list = append(list, binary.LittleEndian.AppendUint64(nil, math.Float64bits(x)))
 			}
 		}
 	}
+	for j, c := range f.Schema.Features {
+		if c.Name != "predict_score" && c.Name != "type" {
+			names = append(names, c.Name)
+		}
+		cells(f.Features[j])
+	}
+	cells(f.Label)
 	if l := f.Schema.Label; l != nil && l.Name != "label" {
 		names = append(names, l.Name)
 	}

@@ -26,7 +26,8 @@ var unreached = map[string]string{
 	"no temporary file for the result: %w":                         "needs a disk that refuses",
 	"temporary file of the result: %w":                             "needs a disk that refuses",
 	"a stretch of the result has %d rows, not %d":                  "a defect",
-	"model: %w": "numbers always have a JSON form",
+	"model: %w":         "numbers always have a JSON form",
+	"training plan: %w": "numbers always have a JSON form",
 }
 
 // site is one place in the source that makes an error.
@@ -53,7 +54,6 @@ func sites(t *testing.T, folder string) []site {
 			if !ok || f.Body == nil {
 				return true
 			}
-			constants := constantsOf(f)
 			ast.Inspect(f, func(n ast.Node) bool {
 				call, ok := n.(*ast.CallExpr)
 				if !ok || called(call) != "Errorf" {
@@ -61,7 +61,7 @@ func sites(t *testing.T, folder string) []site {
 				}
 				at := files.Position(call.Pos())
 				list = append(list, site{
-					at: filepath.Base(folder) + "/" + filepath.Base(at.Filename) + ":" + strconv.Itoa(at.Line), formats: texts(call.Args[1], constants),
+					at: filepath.Base(folder) + "/" + filepath.Base(at.Filename) + ":" + strconv.Itoa(at.Line), formats: texts(call.Args[1], named(f, call.Pos())),
 				})
 				return true
 			})
@@ -80,14 +80,25 @@ func called(call *ast.CallExpr) string {
 	return ""
 }
 
-// constantsOf are the text constants that a function declares.
-func constantsOf(f *ast.FuncDecl) map[string]string {
+// named are the texts that a function has given a name before that place.
+func named(f *ast.FuncDecl, before token.Pos) map[string]string {
 	m := map[string]string{}
 	ast.Inspect(f, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.ValueSpec); ok && len(spec.Values) == len(spec.Names) {
-			for i, name := range spec.Names {
-				if l, ok := spec.Values[i].(*ast.BasicLit); ok && l.Kind == token.STRING {
-					m[name.Name], _ = strconv.Unquote(l.Value) // the parser has read it
+		note := func(name, value ast.Expr) {
+			n, ok := name.(*ast.Ident)
+			if l, literal := value.(*ast.BasicLit); ok && literal && l.Kind == token.STRING && l.Pos() < before {
+				m[n.Name], _ = strconv.Unquote(l.Value) // the parser has read it
+			}
+		}
+		switch x := n.(type) {
+		case *ast.ValueSpec:
+			for i := range x.Values {
+				note(x.Names[i], x.Values[i])
+			}
+		case *ast.AssignStmt:
+			if len(x.Lhs) == len(x.Rhs) {
+				for i := range x.Lhs {
+					note(x.Lhs[i], x.Rhs[i])
 				}
 			}
 		}

@@ -14,7 +14,7 @@ import (
 	"openflow/tables"
 )
 
-const rowsOfTraining = 60
+const rowsOfTraining = 100 // as many as the default policy asks for
 
 // training is a job of coordinated_lr that would succeed.
 func training(hosts ...openflow.Party) componenttest.Case {
@@ -69,12 +69,22 @@ func metaOf() object {
 		"learning_rate_param": object{"method": "constant"}}
 }
 
+// labelled is the meta of a guest's model.
+func labelled(labels any) object {
+	m := metaOf()
+	m["labels"], m["threshold"] = labels, 0.5
+	return m
+}
+
 func sends(to openflow.Party, tag string, payload []byte) script {
 	return func(ctx context.Context, t *component.Task) error { return t.Send(ctx, to, tag, payload) }
 }
 
 func sendsPlan(to openflow.Party, change object) script {
-	p := object{"rows": rowsOfTraining, "batch_rows": rowsOfTraining, "epochs": 1, "models": 1, "columns": []int{3, 3}, "block": 64, "precision": 20}
+	p := object{"rows": rowsOfTraining, "batch_rows": rowsOfTraining, "epochs": 2, "models": 1, "columns": []int{3, 3}, "block": 64, "precision": 23,
+		"settings": object{"epochs": 2, "batch_size": nil, "early_stop": "diff", "tol": 1e-4, "floating_point_precision": 23,
+			"optimizer":               training().Parameters["optimizer"],
+			"learning_rate_scheduler": object{"method": "linear", "scheduler_params": object{"start_factor": 1}}}}
 	maps.Copy(p, change)
 	payload, err := json.Marshal(p)
 	return func(ctx context.Context, t *component.Task) error {
@@ -90,7 +100,18 @@ func trainingCases() []refusalCase {
 	noArbiter.Parties = noArbiter.Parties[:2]
 	noHost := training()
 	early := training(host, second)
-	early.Override = map[openflow.Party]map[string]any{guest: {"early_stop": "weight_diff"}, host: {"early_stop": "weight_diff"}, second: {"early_stop": "weight_diff"}}
+	early.Parameters = maps.Clone(early.Parameters)
+	early.Parameters["early_stop"] = "weight_diff"
+	before := metaOf()
+	before["early_stop"], before["tol"] = "diff", 1e-4
+	early = withModel(early, "warm_start_model", arbiter, object{}, before)
+	noLoss := training(host, second)
+	common := training(host)
+	common.Parties = []openflow.Party{guest, host, {Role: openflow.RoleArbiter, ID: host.ID}}
+	other := training(host)
+	other.Override = map[openflow.Party]map[string]any{host: {"tol": 0.5}}
+	told := training(host)
+	told.Scores = map[openflow.Party]componenttest.ScoreLedger{host: {Told: map[openflow.PartyID]int{guest.ID: 2}}}
 	wide := training(host)
 	wide.Parameters = maps.Clone(wide.Parameters)
 	wide.Parameters["batch_size"] = 10
@@ -100,26 +121,50 @@ func trainingCases() []refusalCase {
 		return withModel(training(host), "warm_start_model", of, estimator, meta)
 	}
 	both := func(guestModel, hostModel any) componenttest.Case {
-		return withModel(warm(guest, guestModel, metaOf()), "warm_start_model", host, hostModel, metaOf())
+		return withModel(warm(guest, guestModel, labelled([]int{0, 1})), "warm_start_model", host, hostModel, metaOf())
 	}
 	shifted := estimatorFor(h, false)
 	shifted["header"] = []string{"marked-host-10000-column-1", "marked-host-10000-column-0", "marked-host-10000-column-2"}
 	unfit := estimatorFor(h, false)
 	unfit["optimizer"] = object{"optimizer": object{"steps": 1, "shadow": []float64{1}}}
-	ovr := metaOf()
+	ovr := labelled([]int{0, 1})
 	ovr["ovr"] = true
 	diverging := object{"init_param": object{"method": "consts", "fill_val": 1e12}}
 	stepping := object{"epochs": 50, "optimizer": object{"method": "sgd", "penalty": "none", "alpha": 0, "optimizer_params": object{"lr": 1e11}}}
 	hostile := func(s script) map[openflow.Party]script { return map[openflow.Party]script{guest: s} }
 	numbers := binary.LittleEndian.AppendUint64(nil, math.Float64bits(math.NaN()))
 	key := func(payload []byte) map[openflow.Party]script {
-		return map[openflow.Party]script{arbiter: sends(guest, "public_key", payload)}
+		return map[openflow.Party]script{arbiter: func(ctx context.Context, t *component.Task) error {
+			if err := t.SendJSON(ctx, guest, "start", object{}); err != nil {
+				return err
+			}
+			return t.Send(ctx, guest, "public_key", payload)
+		}}
+	}
+	// first is a party that sends something before it does what it should.
+	first := func(p, to openflow.Party, tag string, payload []byte) map[openflow.Party]script {
+		return map[openflow.Party]script{p: func(ctx context.Context, t *component.Task) error {
+			if err := t.Send(ctx, to, tag, payload); err != nil {
+				return err
+			}
+			return lr.Component().Run(ctx, t)
+		}}
+	}
+	texts := func(change func(values []string)) func(g, _ *tables.Frame) {
+		return func(g, _ *tables.Frame) {
+			values := make([]string, rowsOfTraining)
+			for i := range values {
+				values[i] = []string{"marked-yes", "marked-no"}[i%2]
+			}
+			change(values)
+			g.Schema.Label.DType, g.Label = tables.Object, tables.NewStrings(values)
+		}
 	}
 	fault := "no training: the input of guest 9999 is not usable, its own task says why"
 	norm := withParameters(object{"early_stop": "weight_diff"})
 	return []refusalCase{
-		{name: "lr: no host", c: noHost, by: guest, want: "1 guests and 0 hosts", public: "coordinated_lr needs one guest and at least one host"},
-		{name: "lr: no arbiter", c: noArbiter, by: guest, want: "0 arbiters", public: "training needs exactly one arbiter"},
+		{name: "lr: no host", c: noHost, by: guest, want: "1 guests and 0 hosts", public: "coordinated_lr needs one guest and at least one host", too: everybody},
+		{name: "lr: no arbiter", c: noArbiter, by: guest, want: "0 arbiters", public: "training needs exactly one arbiter", too: everybody},
 		{name: "lr: host without rows", c: withTables(func(_, h *tables.Frame) { *h = *h.Take(nil) }), by: host, want: "has no rows", public: "its input has no rows"},
 		{name: "lr: weights", c: withTables(func(g, _ *tables.Frame) {
 			g.Schema.Weight, g.Weight = &tables.Column{Name: "marked-weight", DType: tables.Float64}, g.Features[0]
@@ -144,11 +189,8 @@ func trainingCases() []refusalCase {
 			g.Schema.Label.DType, g.Label = tables.Float64, tables.NewFloats(tables.Float64, values)
 		}), by: guest, want: `label "marked-guest-9999-label" is not a whole number in row 4`},
 		{name: "lr: one class", c: withTables(func(g, _ *tables.Frame) { clear(g.Label.Ints) }), by: guest, want: "one value only"},
-		{name: "lr: labels 0 and 2", c: withTables(func(g, _ *tables.Frame) {
-			for i := range g.Label.Ints {
-				g.Label.Ints[i] *= 2
-			}
-		}), by: guest, want: "has the values 0 and 2"},
+		{name: "lr: label without a value", c: withTables(texts(func(values []string) { values[6] = "" })), by: guest,
+			want: `label "marked-guest-9999-label" has no value in row 6`},
 		{name: "lr: many classes", c: func() componenttest.Case {
 			c := training(host)
 			for p := range c.Inputs {
@@ -164,18 +206,44 @@ func trainingCases() []refusalCase {
 			public: "no training: its input does not have the same sample ids at guest 9999 and host 10000 (let psi come before)"},
 		{name: "lr: other ids, at the host", c: withTables(func(_, h *tables.Frame) { h.SampleID[3] = "marked-sample" }), by: host, want: "the same sample ids",
 			ctx: true, public: "no training: its input does not have the same sample ids at guest 9999 and host 10000 (let psi come before)"},
-		{name: "lr: small batches", c: wide, by: guest, want: "would give the residuals away", public: "a batch must have more rows than any party has columns"},
-		{name: "lr: early stop", c: early, by: arbiter, want: "early_stop diff needs the loss", public: "early_stop needs the loss, which exists with one host only"},
+		{name: "lr: small batches", c: wide, by: guest, want: "would give the residuals away",
+			public: "a batch of 10 rows and a party with 13 columns: its gradient would give the residuals away"},
+		{name: "lr: too few rows", c: withParameters(object{"batch_size": 50}), by: guest, want: "a batch of 50 rows is too few",
+			public: "a batch of 50 rows is too few for the 3 columns of host 10000: labels or scores could be solved from its gradient; " +
+				"party 9999 asks for 100 rows"},
+		{name: "lr: common arbiter", c: common, by: guest, want: "party 10000 is host and arbiter of one training",
+			public: "guest 9999 refuses an arbiter that is also host, as in FATE's examples, which share host and arbiter: " +
+				"that needs coordinated_lr.allow_common_arbiter: true in policy.yaml of party 9999"},
+		{name: "lr: other parameters", c: other, by: host, want: "differ in tol (",
+			public: "the guest's training plan and the parameters of host 10000 differ in tol"},
+		{name: "lr: other parameters, at the arbiter", c: other, by: arbiter, want: "host 10000 refuses the training plan", ctx: true,
+			public: "no training: host 10000 refuses the training plan, its own task says why"},
+		{name: "lr: another plan", c: training(host), by: arbiter, want: "has sent host 10000 another training plan than arbiter 10002",
+			public: "the guest has sent host 10000 another training plan than arbiter 10002",
+			peers:  first(host, arbiter, "agreed", []byte(`{"digest":"marked"}`))},
+		{name: "lr: scores told before", c: told, by: host, want: "scores for guest 9999",
+			public: "party 10000 tells no more scores about these rows: as many as it has columns would give the columns away"},
+		{name: "lr: scores told before, at the guest", c: told, by: guest, want: "host 10000 refuses the training plan", ctx: true,
+			public: "no training: host 10000 refuses the training plan, its own task says why"},
+		{name: "lr: early stop", c: early, by: arbiter, want: "early_stop diff needs the loss", public: "early_stop diff needs the loss, which exists with one host only"},
+		{name: "lr: early stop, at the guest", c: noLoss, by: guest, want: "early_stop diff needs the loss",
+			public: "no training: early_stop diff needs the loss, which exists with one host only (use weight_diff)"},
+		{name: "lr: end of an epoch that is none", c: training(host), by: guest, want: "is not readable",
+			public: "the arbiter's message at the end of an epoch is not readable", peers: first(arbiter, guest, "converge_flag", []byte{2})},
 		{name: "lr: optimizer", c: withParameters(object{"optimizer": object{"method": "rprop", "optimizer_params": object{"lr": 1}}}), by: host,
-			want: `optimizer "rprop"`, public: "coordinated_lr does not offer that optimizer"},
+			want: `optimizer "rprop"`, public: "coordinated_lr does not offer that optimizer", too: everybody},
 		{name: "lr: option", c: withParameters(object{"optimizer": object{"method": "sgd", "optimizer_params": object{"marked-option": 1}}}), by: host,
-			want: `"marked-option"`, public: "an option of optimizer or scheduler is not accepted"},
+			want: `"marked-option"`, public: "an option of optimizer or scheduler is not accepted", too: everybody},
 		{name: "lr: options that are none", c: withParameters(object{"optimizer": object{"method": "sgd", "optimizer_params": []int{4711}}}), by: host,
-			want: "want an object", public: `parameter "optimizer.optimizer_params" has a value that is not accepted`},
+			want: "want an object", public: `parameter "optimizer.optimizer_params" has a value that is not accepted`, too: everybody},
 		{name: "lr: no encryption", c: withParameters(object{"he_param": object{"kind": "mock"}}), by: host, want: "forbidden",
-			public: "he_param.kind mock means no encryption; it is forbidden"},
-		{name: "lr: scores out of range", c: withParameters(diverging), by: host, want: "leave the range of the encryption", public: "training diverges"},
-		{name: "lr: coefficients out of range", c: withParameters(stepping), by: host, want: "found in model param", public: "training diverges"},
+			public: "he_param.kind mock means no encryption; it is forbidden", too: everybody},
+		{name: "lr: scores out of range", c: withParameters(diverging), by: host, want: "leave the range of the encryption", public: "training diverges", too: everybody},
+		{name: "lr: coefficients out of range", c: withParameters(stepping), by: host, want: "found in model param", public: "training diverges", too: everybody},
+		{name: "lr: warm start, other labels", c: warm(guest, estimatorFor(g, true), labelled([]int{0, 4711})), by: guest,
+			want: "was trained on other labels", public: "the guest's warm_start_model was trained on other labels than its train_data has"},
+		{name: "lr: warm start, labels that are none", c: warm(guest, estimatorFor(g, true), labelled([]any{0, "marked"})), by: guest,
+			want: "labels are neither whole numbers nor texts", public: `the model bound to "warm_start_model" is not readable`},
 		{name: "lr: warm start, classes", c: warm(guest, object{"0": estimatorFor(g, true), "1": estimatorFor(g, true)}, ovr), by: guest, want: "does not belong to that of",
 			public: "no training: the model of host 10000 does not belong to that of guest 9999"},
 		{name: "lr: warm start, number of models", c: withModel(
@@ -201,8 +269,8 @@ func trainingCases() []refusalCase {
 		{name: "lr: plan for others", c: training(host), by: host, want: "plan is for 3 parties", public: "the guest's training plan is not for these parties",
 			peers: hostile(sendsPlan(host, object{"columns": []int{3, 3, 3}}))},
 		{name: "lr: plan for another table", c: training(host), by: host, want: "does not fit the table of",
-			public: "the guest's training plan does not fit the table of host 10000", peers: hostile(sendsPlan(host, object{"rows": 59, "batch_rows": 59}))},
-		{name: "lr: key that is empty", c: training(host), by: guest, want: "key is empty", public: "the arbiter's key is empty", peers: key(nil)},
+			public: "the guest's training plan does not fit the table of host 10000", peers: hostile(sendsPlan(host, object{"rows": 101, "batch_rows": 101}))},
+		{name: "lr: key that is empty", c: training(host), by: guest, want: "public key has 0 bytes", public: "public key has another length than it should", peers: key(nil)},
 		{name: "lr: norm of another length", c: norm, by: arbiter, want: "3 bytes, not 1 numbers", public: "a message has another length than it should",
 			peers: map[openflow.Party]script{guest: fakeGuest(norm, []byte("abc"))}},
 		{name: "lr: norm that is no number", c: norm, by: arbiter, want: "not finite", public: "a message holds a number that is not finite",
@@ -227,8 +295,7 @@ func predictionCases() []refusalCase {
 		c = withModel(c, "input_model", guest, estimatorFor(frames[guest], true), meta)
 		return withModel(c, "input_model", host, estimatorFor(frames[host], false), metaOf())
 	}
-	good := metaOf()
-	good["labels"], good["threshold"] = []int{0, 1}, 0.5
+	good := labelled([]int{0, 1})
 	broken := run(good)
 	h := marked(host, 20, 3, false)
 	h.Features[0].Floats[11] = math.NaN()

@@ -25,15 +25,15 @@ func TestCostOfAJob(t *testing.T) {
 	e.As(t, "10000").WaitFor(warm, openflow.JobSuccess)
 
 	for name, tc := range map[string]struct {
-		older        bool
+		stepwise     bool
 		sent, report int
 	}{
 		"folded":              {false, 1 + n + 1, n}, // create, each task, stop
 		"FATE-Flow's own way": {true, 3 + 1 + 3*n + 3*(n-1) + 5, n},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if tc.older {
-				there.Inject(env.Older(nil))
+			if tc.stepwise {
+				there.Inject(env.Stepwise(nil))
 				defer there.Inject(nil)
 			}
 			guest := e.As(t, "9999")

@@ -20,9 +20,9 @@ func TestMessagesGoWrong(t *testing.T) {
 	learn := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", nil))) // that the peer takes folded calls, as long as it has them
 	e.As(t, "9999").WaitFor(learn, openflow.JobSuccess)
 	calls := map[string]struct {
-		on    *env.Proxy
-		path  string
-		older bool // the partner is of a version that does not fold calls
+		on       *env.Proxy
+		path     string
+		stepwise bool // the partner takes no folded calls
 	}{
 		"job create":  {there, "/v2/partner/fold/job/create", false},
 		"task start":  {there, "/v2/partner/fold/task/start", false},
@@ -48,10 +48,10 @@ func TestMessagesGoWrong(t *testing.T) {
 				before := c.on.Faults(fault)
 				c.on.Inject(env.First(1, c.path, fault))
 				defer c.on.Inject(nil)
-				if c.older && c.on == there {
-					there.Inject(env.Older(env.First(1, c.path, fault)))
-				} else if c.older {
-					there.Inject(env.Older(nil))
+				if c.stepwise && c.on == there {
+					there.Inject(env.Stepwise(env.First(1, c.path, fault)))
+				} else if c.stepwise {
+					there.Inject(env.Stepwise(nil))
 					defer there.Inject(nil)
 				}
 				guest, host := e.As(t, "9999"), e.As(t, "10000")

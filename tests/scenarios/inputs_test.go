@@ -131,11 +131,13 @@ func TestInputs(t *testing.T) {
 		require.NotContains(t, string(mustJSON(t, host.Jobs(id))), pins[0].Digest, "a party knows its own only")
 
 		guest.OK(guest.Upload("credit", "guest", guestMeta, strings.NewReader("id,y,x0\nnobody,1,0.5\n")), nil)
-		host.OK(host.Post("/v2/table/delete", map[string]string{"namespace": "credit", "name": "host"}), nil)
+		refused := host.Post("/v2/table/delete", map[string]string{"namespace": "credit", "name": "host"})
+		require.Contains(t, refused.Message, "table credit/host is read by jobs that have not ended: "+string(id))
 		require.NotContains(t, []string{"success", "failed"}, guest.Jobs(id)[0].Status, "the job has not read yet")
 		require.Equal(t, shared, intersection(t, id))
 		require.Equal(t, pins, guest.Jobs(id)[0].Pins)
 
+		host.OK(host.Post("/v2/table/delete", map[string]string{"namespace": "credit", "name": "host"}), nil)
 		answer := guest.Post("/v2/job/submit", psiDocument(``, byRoles, ``, 0))
 		require.Equal(t, wire.TableNotFound, answer.Code, answer.Message)
 	})

@@ -12,8 +12,8 @@ import (
 	"openflow/tests/env"
 )
 
-// An operator looks at a table, sees who may read it and who does, deletes it when nobody reads it any more, and finds that
-// in the record.
+// An operator looks at a table, sees who may read it and who does, deletes it when nobody reads it any more, and finds
+// that in the record.
 func TestTablesOfAnOperator(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Strict())
 	user := e.As(t, "9999")

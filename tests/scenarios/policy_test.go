@@ -13,8 +13,8 @@ import (
 	"openflow/tests/env"
 )
 
-// A party that brings data refuses a job whose arbiter is another data party, unless its own policy allows that; the submitter
-// reads which setting of whom it is. The arbiter's institution itself is not exposed.
+// A party that brings data refuses a job whose arbiter is another data party, unless its own policy allows that; the
+// submitter reads which setting of whom it is. The arbiter's institution itself is not exposed.
 func TestCommonArbiterIsRefused(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"))
 	shared := env.DAG(env.Parties("guest 9999", "host 10000", "arbiter 10000"), env.Noop("a", nil))

@@ -123,7 +123,7 @@ func TestTrainThenPredict(t *testing.T) {
 		}
 		require.Contains(t, guest.TaskLog(env.Run(trained, "guest", "9999", "psi_0")), "shared_rows=569")
 		require.Contains(t, host.TaskLog(env.Run(trained, "host", "10000", "reader_0")), "name=breast_host")
-		require.Contains(t, guest.TaskLog(env.Run(trained, "guest", "9999", "evaluation_0")), "metrics=9")
+		require.Contains(t, guest.TaskLog(env.Run(trained, "guest", "9999", "evaluation_0")), "metrics=4")
 		require.Contains(t, guest.TaskLog(env.Run(predicted, "guest", "9999", "lr_0")), "predicted")
 	})
 

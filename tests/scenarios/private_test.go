@@ -156,7 +156,7 @@ func TestFailuresTellOthersNothing(t *testing.T) {
 		at    string   // who submits and schedules
 	}{
 		"a cell without a value":         {job("gap", ""), "lr_0", `task "lr_0" failed at party 10000 (host): component coordinated_lr refused`, []string{secretColumn}, "9999"},
-		"nothing in common":              {job("alien", ""), "psi_0", "the parties have no match id in common", []string{"no match id in common"}, "9999"},
+		"nothing in common":              {job("alien", ""), "psi_0", "the parties have no id in common", []string{"no id in common"}, "9999"},
 		"a plain error":                  {job("whole", "plain"), "own_0", `task "own_0" failed at party 10000 (host): component plain failed (internal); users`, secrets, "9999"},
 		"a plain error, polled":          {polled, "own_0", `task "own_0" failed at party 10000 (host): component plain failed (internal); users`, secrets, "9999"},
 		"a plain error at the scheduler": {job("whole", "plain"), "own_0", `task "own_0" failed at party 10000 (host): component plain failed (internal); users`, secrets, "10000"},

@@ -39,8 +39,8 @@ func holds(parts ...string) func(string) bool {
 	}
 }
 
-// A running task is running for all its parties, at each of them and from the moment at which it runs there; a job that runs
-// for long says what it waits for.
+// A running task is running for all its parties, at each of them and from the moment at which it runs there; a job that
+// runs for long says what it waits for.
 func TestRunningTaskIsRunning(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"))
 	user := e.As(t, "9999")
@@ -65,8 +65,8 @@ func TestRunningTaskIsRunning(t *testing.T) {
 	require.Equal(t, "stopped by party 9999", user.WaitFor(id, openflow.JobCanceled)[0].Reason)
 }
 
-// A partner that hangs is named, with the time, at every party that misses it, and counted as what the job waits for; when it
-// is back, the reason is that of before, and the job has lost nothing.
+// A partner that hangs is named, with the time, at every party that misses it, and counted as what the job waits for;
+// when it is back, the reason is that of before, and the job has lost nothing.
 func TestHangingPartner(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Proxied(), env.Deadlines(seldom()))
 	three := env.Parties("guest 9999", "host 10000", "arbiter 10001")
@@ -182,7 +182,8 @@ func TestWrongKeyAtCreation(t *testing.T) {
 	user.WaitFor(user.Submit(job("9999")), openflow.JobSuccess)
 }
 
-// A key that changes in mid-job, or is no longer right here, is the job's reason until it is mended; then the job goes on.
+// A key that changes in mid-job, or is no longer right here, is the job's reason until it is mended; then the job goes
+// on.
 func TestWrongKeyInMidJob(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"))
 	user, host := e.As(t, "9999"), e.As(t, "10000")
@@ -231,7 +232,8 @@ func TestPartnerIsRemovedInMidJob(t *testing.T) {
 	}
 }
 
-// A job whose partner was removed while the node was about to stop, or with the partner's node away, ends at each site alone.
+// A job whose partner was removed while the node was about to stop, or with the partner's node away, ends at each site
+// alone.
 func TestPartnerIsRemovedOutOfReach(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"))
 	user, host := e.As(t, "9999"), e.As(t, "10000")
@@ -275,8 +277,8 @@ func TestWorkflowsCloseAsJobsEnd(t *testing.T) {
 	failing.PartyTasks = []openflow.PartyTasks{env.At(pair[1], "a", openflow.Parameters{"fail": true, "sleep_ms": 0})}
 	id := user.Submit(failing)
 	user.WaitFor(id, openflow.JobFailed)
-	closedAs("9999", workflows.JobWorkflowID(id), "FAILED", `task \"a\" failed at party 10000 (host)`, `rejected`)
-	closedAs("10000", run(id, pair[1]), "FAILED", `rejected`)
+	closedAs("9999", workflows.JobWorkflowID(id), "FAILED", `task \"a\" failed at party 10000 (host)`, `"type": "internal"`)
+	closedAs("10000", run(id, pair[1]), "FAILED", `"type": "internal"`)
 	closedAs("9999", run(id, pair[0]), "FAILED", `task \"a\" failed at party 10000`)
 
 	user.OK(user.Post("/v2/job/rerun", map[string]string{"job_id": string(id)}), nil)

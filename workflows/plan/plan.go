@@ -324,8 +324,8 @@ func Refused(code openflow.Code, initiator openflow.PartyID) string {
 	return fmt.Sprintf("not all parties accepted the job (%s); party %s, which submitted it, knows more", code, initiator)
 }
 
-// StoppingReason is what people read of a job that has ended early while parties have not confirmed yet that nothing of it
-// runs there. Nothing runs at the end of a job that has succeeded.
+// StoppingReason is what people read of a job that has ended early while parties have not confirmed yet that nothing of
+// it runs there. Nothing runs at the end of a job that has succeeded.
 func StoppingReason(status openflow.JobStatus, reason string, stopping []openflow.Party) string {
 	if len(stopping) == 0 || status == openflow.JobSuccess {
 		return reason

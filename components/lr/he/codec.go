@@ -45,6 +45,7 @@ func readPoly(r *ring.Ring, data []byte, p ring.Poly) error {
 func checkSize(what string, data []byte, want int) error {
 	if len(data) != want {
 		return openflow.Errorf(openflow.CodeInvalid, "%s has %d bytes, not %d", what, len(data), want).
+			WithPublic("%s has another length than it should", what).
 			WithHint("all parties of a task must run the same implementation of the component")
 	}
 	return nil

@@ -21,8 +21,8 @@ type Point [PointSize]byte
 // 2^−88.
 const TagSize = 16
 
-// Tag is cut from a hash of an identifier that both parties have blinded. Equal identifiers have equal tags; a tag cannot be
-// unblinded again, not even by one of the two key holders.
+// Tag is cut from a hash of an identifier that both parties have blinded. Equal identifiers have equal tags; a tag
+// cannot be unblinded again, not even by one of the two key holders.
 type Tag [TagSize]byte
 
 // Key is one party's secret scalar. It is drawn for one run and never leaves the process.

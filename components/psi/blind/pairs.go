@@ -10,13 +10,14 @@ import (
 	"openflow"
 )
 
-// Pairs checks a claim of the other party about many pairs of points: that each second point is the first times one scalar,
-// the same for all of them, and so stands for the same identifier. It asks the other party for the product of one more point:
-// a random combination of all first points, times a secret of its own, which says nothing of them. What must come back is the
-// same combination of the second points. A claim that is wrong for any pair passes with a probability of 2^−64.
+// Pairs checks a claim of the other party about many pairs of points: that each second point is the first times one
+// scalar, the same for all of them, and so stands for the same identifier. It asks the other party for the product of
+// one more point: a random combination of all first points, times a secret of its own, which says nothing of them. What
+// must come back is the same combination of the second points. A claim that is wrong for any pair passes with a
+// probability of 2^−64.
 //
-// A Pairs takes any number of pairs in little memory. Its zero value holds none. Not safe for concurrent use: sum up parts
-// and join them.
+// A Pairs takes any number of pairs in little memory. Its zero value holds none. Not safe for concurrent use: sum up
+// parts and join them.
 type Pairs struct {
 	mine, theirs sum
 	random       *mathrand.ChaCha8
@@ -108,8 +109,8 @@ func (s *sum) total() *nistec.P256Point {
 // Answer is what a Question must be answered with.
 type Answer struct{ want Point }
 
-// Question is the point whose product the other party is to send, and the answer that shows its claim to be right. Without
-// any pair there is no question: CodeInvalid.
+// Question is the point whose product the other party is to send, and the answer that shows its claim to be right.
+// Without any pair there is no question: CodeInvalid.
 func (s *Pairs) Question() (Point, Answer, error) {
 	if !s.any {
 		return Point{}, Answer{}, openflow.Errorf(openflow.CodeInvalid, "there are no points to check")

@@ -27,8 +27,8 @@ type Case struct {
 	Patience   time.Duration                      // OPENFLOW_PATIENCE of the kit; 0: its default
 }
 
-// ScoreLedger is what a site has told each partner of its tables, in vectors of scores, and the limits that its operator has
-// raised; see component.Task.SpendScores.
+// ScoreLedger is what a site has told each partner of its tables, in vectors of scores, and the limits that its
+// operator has raised; see component.Task.SpendScores.
 type ScoreLedger struct {
 	Told   map[openflow.PartyID]int
 	Raised map[openflow.PartyID]int

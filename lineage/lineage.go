@@ -1,0 +1,134 @@
+// Package lineage tells which tables from outside a party's data come from, through all tasks in between: what a partner
+// learns of a table made by a task, it learns of those. Start at [OfRun].
+package lineage
+
+import (
+	"context"
+	"slices"
+
+	"openflow"
+)
+
+// Store is the part of the catalogue that knows who made what.
+type Store interface {
+	TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error)
+	LatestOutputs(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, p openflow.Party, task openflow.TaskName) ([]openflow.OutputRecord, error)
+	// TableOf is a table as a job has it: pinned at the job's creation, or as it is now.
+	TableOf(ctx context.Context, k openflow.JobKey, n openflow.TableName) (openflow.TableRecord, error)
+	Pins(ctx context.Context, k openflow.JobKey) ([]openflow.Pin, error)
+}
+
+// OfRun lists the contents of the tables from outside that the run's data inputs come from: their digests, or where a table
+// is that is kept elsewhere. Errors: CodeRejected (a job that made them has been deleted here).
+func OfRun(ctx context.Context, s Store, t openflow.TaskRecord) ([]string, error) {
+	w := walk{store: s, seen: map[openflow.ExecutionID]bool{}}
+	err := w.task(ctx, t)
+	return w.contents, err
+}
+
+// OfTable is OfRun for one table, as it is outside jobs.
+func OfTable(ctx context.Context, s Store, rec openflow.TableRecord) ([]string, error) {
+	w := walk{store: s, seen: map[openflow.ExecutionID]bool{}}
+	err := w.table(ctx, rec)
+	return w.contents, err
+}
+
+type walk struct {
+	store    Store
+	seen     map[openflow.ExecutionID]bool
+	contents []string
+}
+
+func (w *walk) add(contents ...string) {
+	for _, c := range contents {
+		if !slices.Contains(w.contents, c) {
+			w.contents = append(w.contents, c)
+		}
+	}
+}
+
+func (w *walk) task(ctx context.Context, t openflow.TaskRecord) error {
+	if w.seen[t.Key.ExecutionID()] {
+		return nil
+	}
+	w.seen[t.Key.ExecutionID()] = true
+	pins, err := w.store.Pins(ctx, t.JobKey())
+	if err != nil {
+		return err
+	}
+	for _, p := range pins {
+		if p.Task == t.Key.Task && p.Kind == openflow.InputData {
+			w.add(p.Origins...)
+		}
+	}
+	for _, in := range t.Spec.Inputs {
+		for _, c := range in.Channels {
+			if in.Kind != openflow.InputData || c.Source != openflow.FromTask {
+				continue // what comes from the warehouse is pinned
+			}
+			if err := w.outputs(ctx, t, c, pins); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// outputs adds what a channel takes from another task of the job. A task may hand on a table that it has only read.
+func (w *walk) outputs(ctx context.Context, t openflow.TaskRecord, c openflow.Channel, pins []openflow.Pin) error {
+	outputs, err := w.store.LatestOutputs(ctx, t.Scheduler, t.Key.Job, t.Key.Party, c.ProducerTask)
+	if err != nil {
+		return lost(t, err)
+	}
+	for _, out := range outputs {
+		if out.OutputKey != c.OutputKey {
+			continue
+		}
+		if i := slices.IndexFunc(pins, func(p openflow.Pin) bool { return p.Kind == openflow.InputData && p.Table == out.Table }); i >= 0 {
+			w.add(pins[i].Origins...)
+			continue
+		}
+		rec, err := w.store.TableOf(ctx, t.JobKey(), out.Table)
+		if err != nil {
+			return openflow.About(openflow.AboutTable, err)
+		}
+		if err := w.table(ctx, rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// table adds a table from outside itself, and what a table that a task made comes from. A task that reads nothing makes its
+// table from outside.
+func (w *walk) table(ctx context.Context, rec openflow.TableRecord) error {
+	content := rec.Object
+	if content == "" {
+		content = rec.URI // kept elsewhere: its place stands for it
+	}
+	if rec.Source.ExecutionID == "" {
+		w.add(content)
+		return nil
+	}
+	maker, err := w.store.TaskByExecution(ctx, rec.Source.ExecutionID)
+	if err != nil {
+		return lost(maker, err)
+	}
+	before := len(w.contents)
+	if err := w.task(ctx, maker); err != nil {
+		return err
+	}
+	if len(w.contents) == before && !slices.ContainsFunc(maker.Spec.Inputs, func(in openflow.Input) bool { return in.Kind == openflow.InputData }) {
+		w.add(content)
+	}
+	return nil
+}
+
+// lost refuses what comes from a job that is not known here any more: nothing can be counted for it.
+func lost(t openflow.TaskRecord, err error) error {
+	if openflow.CodeOf(err) != openflow.CodeNotFound {
+		return err
+	}
+	return openflow.Errorf(openflow.CodeRejected, "%s: it cannot be told which table from outside the data come from: %w", t.Key, err).
+		WithHint("a job that made them has been deleted here: run it again, and read its output or the uploaded table")
+}
