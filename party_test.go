@@ -69,6 +69,12 @@ func TestCheckName(t *testing.T) {
 	require.ErrorContains(t, openflow.TableName{Name: "a"}.Check(), "namespace")
 }
 
+// A task's name may not be of any script, and the refusal does not call Chinese characters no letters.
+func TestTheRefusalOfANameSaysWhichLetters(t *testing.T) {
+	require.ErrorContains(t, openflow.CheckIdentifier("task name", "训练"), `task name "训练" is not a valid name (use 1 to 128 of the letters a–z and A–Z, digits`)
+	require.NoError(t, openflow.CheckName("name", "训练"))
+}
+
 func TestRoles(t *testing.T) {
 	for _, r := range []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter, openflow.RoleLocal} {
 		require.True(t, r.Valid())

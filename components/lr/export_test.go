@@ -79,3 +79,8 @@ func CheckPlan(data []byte) ([][2]int, error) {
 	}
 	return list, nil
 }
+
+// Far is spread.far of columns with these means and standard deviations.
+func Far(mean, deviation, nowMean, nowDeviation float64, count int) bool {
+	return spread{mean, deviation}.far(spread{nowMean, nowDeviation}, count)
+}

@@ -67,6 +67,7 @@ type meta struct {
 	Precision  *int         `json:"floating_point_precision,omitempty"`
 	EarlyStop  string       `json:"early_stop,omitempty"` // arbiter
 	Tol        *float64     `json:"tol,omitempty"`        // arbiter
+	Columns    []spread     `json:"columns,omitempty"`    // of this party, in the order of the header; ours
 }
 
 func newModel(m meta, list []estimator) (model, error) {

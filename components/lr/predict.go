@@ -45,6 +45,9 @@ func (s *session) readPrediction(ctx context.Context) (*rows, meta, [][]float64,
 		}
 		weights = append(weights, w)
 	}
+	if err := warnOfFarRows(ctx, s.task, r, m.Meta.Columns); err != nil {
+		return nil, meta{}, nil, err
+	}
 	return r, m.Meta, weights, nil
 }
 

@@ -315,7 +315,7 @@ func (g *guest) finish(ctx context.Context, list []estimator, weights [][]float6
 	threshold, precision := g.parameters.Threshold, g.plan.Precision
 	m, err := newModel(meta{
 		Epochs: g.parameters.Epochs, BatchSize: g.parameters.BatchSize, Scheduler: g.parameters.Scheduler, Init: &g.parameters.Init,
-		Optimizer: g.parameters.Optimizer, Labels: g.classes, Threshold: &threshold, Precision: &precision,
+		Optimizer: g.parameters.Optimizer, Labels: g.classes, Threshold: &threshold, Precision: &precision, Columns: g.rows.spreads(),
 	}, list)
 	if err != nil {
 		return err

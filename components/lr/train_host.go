@@ -217,7 +217,7 @@ func (h *host) finish(ctx context.Context, list []estimator, weights [][]float64
 	precision := h.plan.Precision
 	m, err := newModel(meta{
 		Epochs: h.parameters.Epochs, BatchSize: h.parameters.BatchSize, Scheduler: h.parameters.Scheduler, Init: &h.parameters.Init,
-		Optimizer: h.parameters.Optimizer, LabelCount: labelCount(h.plan.Models), Precision: &precision,
+		Optimizer: h.parameters.Optimizer, LabelCount: labelCount(h.plan.Models), Precision: &precision, Columns: h.rows.spreads(),
 	}, list)
 	if err != nil {
 		return err

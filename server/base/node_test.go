@@ -107,7 +107,7 @@ func (n *node) job(scheduler openflow.PartyID, id openflow.JobID, p openflow.Par
 	n.create(scheduler, id, p, dag(reads))
 }
 
-func (n *node) create(scheduler openflow.PartyID, id openflow.JobID, p openflow.Party, d *openflow.DAG) {
+func (n *node) create(scheduler openflow.PartyID, id openflow.JobID, p openflow.Party, d *openflow.DAG, pins ...openflow.Pin) {
 	n.t.Helper()
 	var tasks []openflow.TaskRecord
 	for _, s := range d.ForParty(p) {
@@ -119,7 +119,7 @@ func (n *node) create(scheduler openflow.PartyID, id openflow.JobID, p openflow.
 	j := openflow.JobRecord{
 		ID: id, Party: p, Scheduler: scheduler, Status: openflow.JobReady, DAG: d, ModelID: string(id), ModelVersion: "0",
 	}
-	require.NoError(n.t, n.catalogue.CreateJob(n.t.Context(), j, tasks))
+	require.NoError(n.t, n.catalogue.CreateJob(n.t.Context(), j, tasks, pins...))
 	for _, task := range tasks {
 		_, err := n.catalogue.StartTask(n.t.Context(), task.Key, "fake", "c-"+string(task.Key.ExecutionID()))
 		require.NoError(n.t, err)

@@ -31,8 +31,26 @@ func (a *API) spendScores(r *http.Request) (any, error) {
 	if len(origins) == 0 {
 		return nil, openflow.Errorf(openflow.CodeRejected, "%s reads no table whose score vectors could be counted", t.Key)
 	}
+	pins, err := a.Store.Pins(r.Context(), t.JobKey())
+	if err != nil {
+		return nil, err
+	}
 	err = a.Store.SpendScores(r.Context(), openflow.ScoreSpend{
-		Run: t.Key, To: to.ID, Tables: origins, Columns: b.Columns, Vectors: b.Vectors,
+		Run: t.Key, To: to.ID, Tables: origins, Names: namesOf(pins), Columns: b.Columns, Vectors: b.Vectors,
 	}, a.Policy.CoordinatedLR.ScoreMemory)
 	return nil, openflow.About(openflow.AboutTask, err)
+}
+
+// namesOf is what a job calls the tables that it reads, by the content that they come from.
+func namesOf(pins []openflow.Pin) map[string]openflow.TableName {
+	names := map[string]openflow.TableName{}
+	for _, p := range pins {
+		if p.Kind != openflow.InputData {
+			continue
+		}
+		for _, content := range p.Origins {
+			names[content] = p.Table
+		}
+	}
+	return names
 }

@@ -28,9 +28,9 @@ func chain(reads string) *openflow.DAG {
 }
 
 // chained creates the job, whose tasks up to the last have made their outputs.
-func (n *node) chained(id openflow.JobID, reads string) openflow.TaskKey {
+func (n *node) chained(id openflow.JobID, reads string, pins ...openflow.Pin) openflow.TaskKey {
 	n.t.Helper()
-	n.create("9999", id, guest, chain(reads))
+	n.create("9999", id, guest, chain(reads), pins...)
 	reader := key(id, "reader_0", guest)
 	passed := post("/v2/worker/data/tracking/save", object{
 		"execution_id": reader.ExecutionID(), "uri": "", "output_key": "output_data", "data_type": "data_unresolved", "namespace": "ns", "name": reads,
@@ -58,13 +58,15 @@ func TestScoresAreCountedByContent(t *testing.T) {
 	breast.Name.Name = "renamed"
 	require.NoError(t, n.catalogue.SaveTable(t.Context(), breast))
 
-	first, second, other := n.chained("11", "breast"), n.chained("12", "renamed"), n.chained("13", "secret")
+	first, second, other := n.chained("11", "breast"), n.chained("12", "renamed", openflow.Pin{
+		Task: "reader_0", Kind: openflow.InputData, Table: breast.Name, Object: breast.Object, Origins: []string{breast.Object},
+	}), n.chained("13", "secret")
 	require.Zero(t, n.envelope(first, tell(first, host, 5, 3)).Code)
 	require.Zero(t, n.envelope(first, tell(first, host, 5, 3)).Code, "a repeat")
 	e := n.envelope(second, tell(second, host, 5, 2))
 	require.Equal(t, wire.CreateJobFailed, e.Code)
 	require.Equal(t, string(openflow.CodeRejected), e.Error.Code)
-	require.Contains(t, e.Message, "openflow scores raise 10000 ns/breast --to 5")
+	require.Contains(t, e.Message, "openflow scores raise 10000 ns/renamed --to 5", "as the job names the table")
 	require.Zero(t, n.envelope(second, tell(second, host, 5, 1)).Code)
 	require.Zero(t, n.envelope(other, tell(other, host, 5, 4)).Code)
 

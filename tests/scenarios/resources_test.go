@@ -92,6 +92,7 @@ func TestBusy(t *testing.T) {
 		id := guest.Submit(cores(5, env.DAG(pair, env.Noop("a", nil))))
 		rows := guest.WaitFor(id, openflow.JobFailed)
 		require.Contains(t, rows[0].Reason, "needs 5 cores, the site has 4")
+		require.Contains(t, rows[0].Reason, "ask for less in dag.conf")
 		e.NoCoresHeld(t)
 	})
 
