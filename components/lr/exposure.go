@@ -2,6 +2,8 @@ package lr
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"openflow"
 )
@@ -84,4 +86,52 @@ func (s *session) spendScores(ctx context.Context, columns, models int) error {
 		}
 	}
 	return s.task.SpendScores(ctx, s.guest, columns, models)
+}
+
+// loneRows is how many rows a column must tell apart from all others in a batch, if any: below that its gradient says what
+// the other side has of single rows.
+const loneRows = 10
+
+// warnOfLoneRows names this party's columns that tell less than loneRows rows of a batch from the rest. They expose the
+// other side, which cannot see them; so this only helps where the owner of the columns means well. A refusal would hit
+// honest rare flags. The names are this party's own, and so is the warning.
+func (s *session) warnOfLoneRows(ctx context.Context, p plan, r *rows) error {
+	var named []string
+	for j, column := range r.columns {
+		if slices.ContainsFunc(p.batches(), func(b span) bool {
+			n := unusual(column[b.lo:b.hi])
+			return n > 0 && n < loneRows
+		}) {
+			named = append(named, fmt.Sprintf("%q", cut(r.names[j])))
+		}
+	}
+	if len(named) == 0 {
+		return nil
+	}
+	return s.task.Warn(ctx, "columns of %s differ from their most frequent value in fewer than %d rows of a batch: %s. "+
+		"Their gradients tell %s what the other parties' data say of these rows, in every epoch. Leave them out, or use greater batches",
+		s.task.Party(), loneRows, listed(named), s.task.Party())
+}
+
+// unusual counts the values that are not the most frequent one. Where none has more than half of the rows, it may count
+// too many, but never fewer than that half.
+func unusual(values []float64) int {
+	candidate, votes := 0.0, 0
+	for _, v := range values {
+		switch {
+		case votes == 0:
+			candidate, votes = v, 1
+		case v == candidate:
+			votes++
+		default:
+			votes--
+		}
+	}
+	others := 0
+	for _, v := range values {
+		if v != candidate {
+			others++
+		}
+	}
+	return others
 }

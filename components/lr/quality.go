@@ -186,7 +186,6 @@ const (
 // warnOfScales names this party's columns whose numbers are so large or so small that training is likely to diverge or to
 // pass them over. The column names are this party's own, and so are the warning and the log.
 func warnOfScales(ctx context.Context, t *component.Task, r *rows) (unscaled bool, err error) {
-	const shown = 8
 	var named []string
 	for j, column := range r.columns {
 		size := rootMeanSquare(column)
@@ -199,13 +198,17 @@ func warnOfScales(ctx context.Context, t *component.Task, r *rows) (unscaled boo
 	if len(named) == 0 {
 		return false, nil
 	}
-	more := ""
-	if len(named) > shown {
-		more = fmt.Sprintf(" and %d more", len(named)-shown)
-		named = named[:shown]
+	return true, t.Warn(ctx, "columns of %s are not scaled: %s. Training may diverge or pass them over. Scale them to mean 0 and standard deviation 1 before the table is uploaded",
+		t.Party(), listed(named))
+}
+
+// listed shows the first of many names.
+func listed(names []string) string {
+	const shown = 8
+	if len(names) > shown {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
 	}
-	return true, t.Warn(ctx, "columns of %s are not scaled: %s%s. Training may diverge or pass them over. Scale them to mean 0 and standard deviation 1 before the table is uploaded",
-		t.Party(), strings.Join(named, ", "), more)
+	return strings.Join(names, ", ")
 }
 
 // cut keeps a name short enough for a list of them.

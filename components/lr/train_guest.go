@@ -53,6 +53,9 @@ func (s *session) trainGuest(ctx context.Context, p parameters) error {
 	if g.columns, err = s.encode(g.encoder, g.plan, 0, g.rows); err != nil {
 		return err
 	}
+	if err := s.warnOfLoneRows(ctx, g.plan, g.rows); err != nil {
+		return err
+	}
 	var list []estimator
 	var weights [][]float64
 	var outcomes []trained

@@ -52,6 +52,9 @@ func (s *session) trainHost(ctx context.Context, p parameters) error {
 	if h.columns, err = s.encode(h.encoder, h.plan, h.index(), h.rows); err != nil {
 		return err
 	}
+	if err := s.warnOfLoneRows(ctx, h.plan, h.rows); err != nil {
+		return err
+	}
 	var list []estimator
 	var weights [][]float64
 	var outcomes []trained
