@@ -65,7 +65,7 @@ func TestColumnsOfOneRowGiveTheHostsFeaturesAway(t *testing.T) {
 		of = append(of, each)
 	}
 	w := solve(times(transposed(known), known), times(transposed(known), of)) // the host's coefficients: [column][epoch]
-	found := solve(times(w, transposed(w)), times(w, z)) // [column][row]
+	found := solve(times(w, transposed(w)), times(w, z))                      // [column][row]
 	worst := 0.0
 	for k, f := range j.host.Features {
 		worst = max(worst, gap(f.Floats[knows:lone], found[k][knows:lone]))
