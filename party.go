@@ -156,7 +156,7 @@ func nameable(s string) bool {
 func CheckIdentifier(kind, s string) error {
 	if !identifiable(s) {
 		return Errorf(CodeInvalid, "%s %q is not a valid name", kind, s).
-			WithHint("use 1 to 128 letters, digits, '_', '-' or '.', beginning with a letter or digit")
+			WithHint("use 1 to 128 of the letters a–z and A–Z, digits, '_', '-' and '.', beginning with a letter or digit")
 	}
 	return nil
 }

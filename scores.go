@@ -7,9 +7,10 @@ import "time"
 type ScoreSpend struct {
 	Run     TaskKey
 	To      PartyID
-	Tables  []string // content of the tables from outside that the columns come from, by digest
-	Columns int      // that each vector combines
-	Vectors int      // all that this run tells
+	Tables  []string             // content of the tables from outside that the columns come from, by digest
+	Names   map[string]TableName // what the job calls them, by digest
+	Columns int                  // that each vector combines
+	Vectors int                  // all that this run tells
 }
 
 // Check refuses a spend that cannot be counted.

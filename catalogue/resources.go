@@ -104,7 +104,7 @@ func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, po
 		lack := no.describe(func(s openflow.Shortage) string { return fmt.Sprintf("needs %s, the site has %s", s.Need, s.Have) })
 		return openflow.About(openflow.AboutResource,
 			openflow.Errorf(openflow.CodeInvalid, "%s %s: %w", k, lack, ErrBeyondPool).
-				WithPublic("%s %s: %v", k, lack, ErrBeyondPool).
+				WithPublic("%s %s: %v; ask for less in dag.conf (cores, memory, gpus)", k, lack, ErrBeyondPool).
 				WithHint("ask for less in dag.conf (cores, memory, gpus), or give the site more"))
 	case errors.As(err, &no):
 		return c.waitForResources(ctx, k, no, pool, now)

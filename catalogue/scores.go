@@ -65,7 +65,7 @@ func (c *Catalogue) spendOn(ctx context.Context, t *tx, s openflow.ScoreSpend, t
 		return err
 	}
 	if !openflow.ScoresAllowed(s.Columns, a.Raised, a.Vectors, s.Vectors) {
-		name, err := t.nameOf(ctx, table)
+		name, err := t.nameOf(ctx, table, s.Names[table])
 		if err != nil {
 			return err
 		}
@@ -84,10 +84,10 @@ type counted struct {
 	at      int64
 }
 
-// nameOf is what people call a table of that content here.
-func (t *tx) nameOf(ctx context.Context, object string) (string, error) {
+// nameOf is what people call a table of that content here, where several have it the job's name for it.
+func (t *tx) nameOf(ctx context.Context, object string, job openflow.TableName) (string, error) {
 	names, err := t.strings(ctx, `select namespace || '/' || name from data_table where object = $1 and not intermediate
-		order by namespace, name limit 1`, object)
+		order by case when namespace = $2 and name = $3 then 0 else 1 end, namespace, name limit 1`, object, job.Namespace, job.Name)
 	if err != nil || len(names) == 0 {
 		return object, err
 	}
@@ -97,19 +97,19 @@ func (t *tx) nameOf(ctx context.Context, object string) (string, error) {
 // refusedScores tells this site's operator what the partner has had, when there will be room again, and what allows it.
 func refusedScores(s openflow.ScoreSpend, a openflow.ScoreAccount, name string, others []counted, memory time.Duration) error {
 	limit := openflow.ScoreLimit(s.Columns, a.Raised)
-	when := "and it is more than the limit by itself"
+	when := "This run is above the limit by itself"
 	for left, i := a.Vectors, 0; i < len(others); i++ {
 		left -= others[i].vectors
 		if openflow.ScoresAllowed(s.Columns, a.Raised, left, s.Vectors) {
-			when = "there is room again after " + timeOf(others[i].at).Add(memory).Format(time.RFC3339)
+			when = "There is room again after " + timeOf(others[i].at).Add(memory).Format(time.RFC3339)
 			break
 		}
 	}
 	return openflow.Errorf(openflow.CodeRejected,
-		"party %s may have %d score vectors over the %d columns of table %s within %s, has had %d, and this run would tell %d more: "+
-			"as many as there are columns give the columns away; %s", s.To, limit, s.Columns, name, days(memory), a.Vectors, s.Vectors, when).
-		WithHint("to allow it all the same, the operator of this site runs: openflow scores raise %[1]s %[2]s --to %[3]d; "+
-			"or, to forget what was counted: openflow scores reset %[1]s %[2]s", s.To, name, a.Vectors+s.Vectors)
+		"party %s has had %d score vectors over the %d columns of table %s within %s and may have %d. This run would tell %d more. "+
+			"As many as there are columns give the columns away. %s", s.To, a.Vectors, s.Columns, name, days(memory), limit, s.Vectors, when).
+		WithHint("to allow it, the operator of this site runs: openflow scores raise %[1]s %[2]s --to %[3]d; "+
+			"to forget what was counted: openflow scores reset %[1]s %[2]s", s.To, name, a.Vectors+s.Vectors)
 }
 
 // days renders a whole number of days as people say it.

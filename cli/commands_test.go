@@ -228,6 +228,7 @@ func TestCommandLineMistakes(t *testing.T) {
 		"data upload f.csv --name t":                         "--namespace is missing",
 		"data upload f.csv --name ../t --namespace demo":     "--name \"../t\"",
 		"data upload /nonexistent --name t --namespace demo": "no such file",
+		"data upload . --name t --namespace demo":            ". is a folder (name one CSV file in it)",
 		"site add 10000 --key " + key:                        "--url is missing",
 		"site add 10000 --url http://h":                      "--key is missing",
 		"site add 10000 --url http://h --key ed25519:x":      "is not a public key",

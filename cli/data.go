@@ -187,6 +187,9 @@ func (o *options) upload(c *cobra.Command, u sdk.Upload, file string) (sdk.Uploa
 		if err != nil {
 			return sdk.Uploaded{}, openflow.Errorf(openflow.CodeInvalid, "the CSV file cannot be read: %w", err)
 		}
+		if info.IsDir() {
+			return sdk.Uploaded{}, openflow.Errorf(openflow.CodeInvalid, "%s is a folder", file).WithHint("name one CSV file in it")
+		}
 		if info.Mode().IsRegular() {
 			u.Size = info.Size()
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,7 +64,7 @@ then the exit code is 1 unless the job succeeded.`,
 			}
 			if watch {
 				say(c, "job %s is submitted", made.ID)
-				return o.watch(c, client, made.ID)
+				return o.watch(c, client, made.ID, made.Warnings)
 			}
 			doc := submission{made.ID, made.ModelID, made.ModelVersion, append([]string{}, made.Warnings...)}
 			return o.show(c, doc, func(w io.Writer) {
@@ -110,13 +111,19 @@ standard output. A restart of the node is waited for. The exit code is 1 unless 
 		Example: `  openflow job watch 202601021504050000000
   openflow job watch 202601021504050000000 -o json | jq .status`,
 		Args: positional("ID"),
-		RunE: func(c *cobra.Command, args []string) error { return o.watch(c, o.client(), openflow.JobID(args[0])) },
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.watch(c, o.client(), openflow.JobID(args[0]), nil)
+		},
 	}
 }
 
-func (o *options) watch(c *cobra.Command, client *sdk.Client, id openflow.JobID) error {
+// watch follows a job. Warnings are told once, and those in told not again.
+func (o *options) watch(c *cobra.Command, client *sdk.Client, id openflow.JobID, told []string) error {
 	begin := time.Now()
 	warned := map[string]bool{}
+	for _, text := range told {
+		warned[text] = true
+	}
 	end, err := client.Watch(c.Context(), id, func(s sdk.Snapshot) {
 		for _, text := range s.Warnings() {
 			if !warned[text] {
@@ -132,11 +139,39 @@ func (o *options) watch(c *cobra.Command, client *sdk.Client, id openflow.JobID)
 	if err != nil {
 		return err
 	}
-	if err := o.showJob(c, client, id); err != nil {
+	if err := settle(c.Context(), client, id); err != nil {
+		return err
+	}
+	if err := o.showJob(c, client, id, warned); err != nil {
 		return err
 	}
 	if end.Status() != openflow.JobSuccess {
 		return Failed("job " + string(id) + " is " + string(end.Status()))
+	}
+	return nil
+}
+
+// settling is how long a job that has ended is watched until this site's own tasks have: a scheduler that ends a job tells
+// the tasks of it afterwards.
+const settling = 15 * time.Second
+
+// settle waits until the tasks of an ended job have ended here, too. After the time it is shown as it is.
+func settle(ctx context.Context, client *sdk.Client, id openflow.JobID) error {
+	for begin := time.Now(); time.Since(begin) < settling; {
+		tasks, err := client.Tasks(ctx, id)
+		if err != nil {
+			return nil //nolint:nilerr // what is shown next tells it, where it matters
+		}
+		if !slices.ContainsFunc(tasks, func(t wire.TaskRow) bool { return t.PartyStatus == string(openflow.TaskRunning) }) {
+			return nil
+		}
+		pause := time.NewTimer(200 * time.Millisecond)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		}
 	}
 	return nil
 }

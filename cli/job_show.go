@@ -25,6 +25,8 @@ type jobDocument struct {
 	Warnings []string           `json:"warnings"` // of the job and of its tasks here
 	Jobs     []wire.JobRow      `json:"jobs"`     // one for each role of this site
 	Tasks    []wire.TaskRow     `json:"tasks"`    // the latest version of each, of this site
+
+	told map[string]bool // warnings that were shown before
 }
 
 func showCommand(o *options) *cobra.Command {
@@ -36,15 +38,19 @@ are of little use. HERE is the task's status at this site, ALL that of all its p
 		Example: `  openflow job show 202601021504050000000
   openflow job show 202601021504050000000 -o json | jq '.tasks[] | {task_name, party_status, reason}'`,
 		Args: positional("ID"),
-		RunE: func(c *cobra.Command, args []string) error { return o.showJob(c, o.client(), openflow.JobID(args[0])) },
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.showJob(c, o.client(), openflow.JobID(args[0]), nil)
+		},
 	}
 }
 
-func (o *options) showJob(c *cobra.Command, client *sdk.Client, id openflow.JobID) error {
+// showJob shows a job. As text it leaves out warnings that have been told already.
+func (o *options) showJob(c *cobra.Command, client *sdk.Client, id openflow.JobID, told map[string]bool) error {
 	d, err := describe(c.Context(), client, id)
 	if err != nil {
 		return err
 	}
+	d.told = told
 	if err := o.show(c, d, d.summary); err != nil || o.output == outputJSON {
 		return err
 	}
@@ -61,7 +67,10 @@ func describe(ctx context.Context, client *sdk.Client, id openflow.JobID) (jobDo
 		return jobDocument{}, err
 	}
 	s := sdk.Snapshot{Rows: rows}
-	return jobDocument{id, s.Status(), s.Progress(), s.Reason(), s.Warnings(), rows, inOrder(rows[0], tasks)}, nil
+	return jobDocument{
+		JobID: id, Status: s.Status(), Progress: s.Progress(), Reason: s.Reason(), Warnings: s.Warnings(), Jobs: rows,
+		Tasks: inOrder(rows[0], tasks),
+	}, nil
 }
 
 // inOrder sorts tasks as they run: by the DAG of the job, as far as it can be read.
@@ -101,9 +110,6 @@ func (d jobDocument) summary(w io.Writer) {
 	line(w, "created", moment(first.CreateTime))
 	line(w, "elapsed", elapsed(first.StartTime, first.EndTime))
 	line(w, "model", first.ModelID+" version "+first.ModelVersion)
-	for _, warning := range d.warnings() {
-		line(w, "warning", warning)
-	}
 	d.pins(w)
 	if len(d.Tasks) == 0 {
 		return
@@ -114,19 +120,6 @@ func (d jobDocument) summary(w io.Writer) {
 		line(w, versioned(t), t.Component, t.Role+" "+t.PartyID, t.PartyStatus, t.Status, elapsed(t.StartTime, t.EndTime),
 			wire.FirstLine(t.Reason, t.ErrorReport))
 	}
-}
-
-// warnings are those of the job's rows, each once.
-func (d jobDocument) warnings() []string {
-	var list []string
-	for _, j := range d.Jobs {
-		for _, text := range j.Warnings {
-			if !slices.Contains(list, text) {
-				list = append(list, text)
-			}
-		}
-	}
-	return list
 }
 
 // pins shows what the job reads at this site, as it was when the job was created.
@@ -161,6 +154,9 @@ func versioned(t wire.TaskRow) string {
 // reports shows what algorithms have told of their failures, when it is more than the line in the table, and warnings.
 func (d jobDocument) reports(w io.Writer) error {
 	for _, text := range d.Warnings {
+		if d.told[text] {
+			continue
+		}
 		if _, err := fmt.Fprintf(w, "\nwarning: %s\n", clean(text)); err != nil {
 			return err
 		}

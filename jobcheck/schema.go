@@ -22,6 +22,7 @@ type Schema struct {
 	Items            *Schema           `json:"items"`
 	Properties       map[string]Schema `json:"properties"`
 	Required         []string          `json:"required"`
+	Open             bool              `json:"additionalProperties"` // an object may have other members
 }
 
 // fault is one thing that a value is not.
@@ -30,6 +31,9 @@ type fault struct {
 	want  string
 	found string
 }
+
+// missing is what is wanted of a member that an object must have.
+const missing = "required"
 
 // check finds what is wrong with a value, and which members of objects nobody reads. Values are coerced as components do:
 // "20" and 20.7 are both 20 for a whole number, 1 is "1" for text.
@@ -87,7 +91,7 @@ func (c *values) object(path string, raw json.RawMessage, s Schema) {
 	}
 	for _, name := range s.Required {
 		if m, given := members[name]; !given || isNull(m) {
-			c.fail(path+"."+name, nil, "required")
+			c.fail(path+"."+name, nil, missing)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
@@ -95,7 +99,7 @@ func (c *values) object(path string, raw json.RawMessage, s Schema) {
 		switch {
 		case known && !isNull(members[name]):
 			c.check(path+"."+name, members[name], member)
-		case !known && len(s.Properties) > 0:
+		case !known && len(s.Properties) > 0 && !s.Open:
 			c.ignored = append(c.ignored, path+"."+name)
 		}
 	}

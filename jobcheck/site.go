@@ -170,29 +170,66 @@ func counted(n Need) string {
 }
 
 func (v *view) parameters(s openflow.TaskSpec, c Component) {
+	var unread []string // parameters that the component does not have
+	for _, name := range slices.Sorted(maps.Keys(s.Parameters)) {
+		if _, known := c.Parameters[name]; !known {
+			unread = append(unread, name)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Parameters)) {
 		p, value := c.Parameters[name], s.Parameters[name]
 		path := v.origin(s, name) + ".parameters." + name
 		if value == nil {
 			if !p.Optional {
 				v.add(s, openflow.Mistake{Path: path, Message: "required by component " + s.Component,
-					Remedy: "set it there, or for single parties in dag.party_tasks"})
+					Remedy: misspelt(s.Component, unread) + "set it there, or for single parties in dag.party_tasks"})
 			}
 			continue
 		}
 		faults, ignored := p.Schema.check(value)
 		for _, f := range faults {
-			v.add(s, openflow.Mistake{Path: path + f.path, Message: f.want, Found: f.found})
+			m := openflow.Mistake{Path: path + f.path, Message: f.want, Found: f.found}
+			if f.want == missing {
+				m.Remedy = strings.TrimSuffix(misspelt(s.Component, beside(f.path, ignored)), "; ")
+			}
+			v.add(s, m)
 		}
 		for _, member := range ignored {
 			v.found.warn("%s%s: component %q has no such parameter; it is ignored", path, member, s.Component)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Parameters)) {
-		if _, known := c.Parameters[name]; !known {
-			v.found.warn("%s: component %q has no parameter %q; it is ignored", v.origin(s, name), s.Component, name)
+	for _, name := range unread {
+		v.found.warn("%s: component %q has no parameter %q; it is ignored", v.origin(s, name), s.Component, name)
+	}
+}
+
+// misspelt names parameters that nobody reads beside one that is missing: one of them is likely meant by it. Empty: none.
+func misspelt(component string, unread []string) string {
+	const most = 5
+	if len(unread) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("component %q has no parameter %s: correct the name; ", component, quoted(unread[:min(most, len(unread))]))
+}
+
+func quoted(names []string) string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = fmt.Sprintf("%q", clip(name))
+	}
+	return strings.Join(list, ", ")
+}
+
+// beside lists the ignored members of the object that lacks the one at path.
+func beside(path string, ignored []string) []string {
+	object := path[:strings.LastIndex(path, ".")+1]
+	var names []string
+	for _, one := range ignored {
+		if name, inside := strings.CutPrefix(one, object); inside && !strings.Contains(name, ".") {
+			names = append(names, name)
 		}
 	}
+	return names
 }
 
 // origin is the place of the document where this party's value of a parameter was set: the last override that has it,

@@ -102,6 +102,30 @@ var planted = map[string]struct {
 		`dag.tasks.psi_0.parties: component "psi" has no part for a party in the role arbiter at arbiter 10001 (leave arbiter out of the task's parties)`},
 	"stage that the component lacks": {func(d *openflow.DAG) { task(d, "lr_0").Stage = openflow.StageDefault },
 		`dag.tasks.lr_0.stage: component "coordinated_lr" does not run in stage "default" (its stages are [train predict]; set the task's stage)`},
+	"misspelt required parameter": {func(d *openflow.DAG) {
+		task(d, "reader_0").Parameters = openflow.Parameters{"namespce": "bank", "name": "people"}
+	}, `dag.tasks.reader_0.parameters.namespace: required by component reader (component "reader" has no parameter "namespce": correct the name; set it there, or for single parties in dag.party_tasks)`},
+	"misspelt required member": {func(d *openflow.DAG) {
+		set(d, "lr_0", "optimizer", map[string]any{"method": "sgd", "optimzer_params": map[string]any{}})
+	}, `dag.tasks.lr_0.parameters.optimizer.optimizer_params: required (component "coordinated_lr" has no parameter "optimzer_params": correct the name)`},
+	"optimizer that is not offered": {func(d *openflow.DAG) {
+		set(d, "lr_0", "optimizer", map[string]any{"method": "adamw", "optimizer_params": map[string]any{"lr": 1}})
+	}, `dag.tasks.lr_0.parameters.optimizer.method: want one of sgd, adam, rmsprop, adagrad, found "adamw"`},
+	"scheduler that is not offered": {func(d *openflow.DAG) {
+		set(d, "lr_0", "learning_rate_scheduler", map[string]any{"method": "cosine"})
+	}, `dag.tasks.lr_0.parameters.learning_rate_scheduler.method: want one of constant, linear, step, found "cosine"`},
+	"start that is not offered": {func(d *openflow.DAG) {
+		set(d, "lr_0", "init_param", map[string]any{"method": "zeroes"})
+	}, `dag.tasks.lr_0.parameters.init_param.method: want one of zeros, ones, consts, random, random_uniform, found "zeroes"`},
+	"encryption that is none": {func(d *openflow.DAG) {
+		set(d, "lr_0", "he_param", map[string]any{"kind": "mock"})
+	}, `dag.tasks.lr_0.parameters.he_param.kind: want one of paillier, ou, ckks, found "mock"`},
+	"learning rate of zero": {func(d *openflow.DAG) {
+		set(d, "lr_0", "optimizer", map[string]any{"method": "adam", "optimizer_params": map[string]any{"lr": 0, "betas": []any{0.9, 0.99}}})
+	}, `dag.tasks.lr_0.parameters.optimizer.optimizer_params.lr: want more than 0, found 0`},
+	"learning rate below zero": {func(d *openflow.DAG) {
+		set(d, "lr_0", "optimizer", map[string]any{"method": "sgd", "optimizer_params": map[string]any{"lr": -0.1}})
+	}, `dag.tasks.lr_0.parameters.optimizer.optimizer_params.lr: want more than 0, found -0.1`},
 	"no arbiter": {func(d *openflow.DAG) { task(d, "lr_0").Parties = data },
 		`dag.tasks.lr_0.parties: component "coordinated_lr" needs exactly 1 arbiter, and the task has 0 (name them in the task's parties, or in dag.parties)`},
 	"no host": {func(d *openflow.DAG) { task(d, "psi_0").Parties = data[:1] },

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,10 +52,28 @@ func (d *directory) clientOf(s openflow.SiteRecord) *partner.Client {
 func (d *directory) site(ctx context.Context, id openflow.PartyID) (openflow.SiteRecord, error) {
 	s, err := d.sites.Site(ctx, id)
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
-		err = openflow.Errorf(openflow.CodeInvalid, "party %s is not known here", id).
-			WithHint("register it: openflow site add %s --url URL --key KEY", id)
+		err = openflow.Errorf(openflow.CodeInvalid, "party %s is not known here, at party %s", id, d.self).
+			WithHint("%s; correct the party in the document, or register it: openflow site add %s --url URL --key KEY", d.known(ctx), id)
 	}
 	return s, openflow.About(openflow.AboutSite, err)
+}
+
+// known says which parties this site knows.
+func (d *directory) known(ctx context.Context) string {
+	const most = 20
+	sites, err := d.sites.Sites(ctx)
+	if err != nil || len(sites) == 0 {
+		return "it knows no other party"
+	}
+	names := make([]string, 0, most)
+	for _, s := range sites[:min(most, len(sites))] {
+		names = append(names, string(s.Party))
+	}
+	text := "it knows " + strings.Join(names, ", ")
+	if more := len(sites) - most; more > 0 {
+		text += " and " + strconv.Itoa(more) + " more"
+	}
+	return text
 }
 
 // Partner implements openflow.Directory.

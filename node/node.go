@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -276,7 +278,8 @@ func (n *Node) north(s services) []server.Layer {
 	app := &application.API{
 		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, n.directory, n.farewell}, Logs: logs{n.objects, n.runtime},
 		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: s.newID,
-		Policy: n.sitePolicy, Log: n.config.Log,
+		Components: func() []string { return slices.Sorted(maps.Keys(n.catalog.described)) },
+		Policy:     n.sitePolicy, Log: n.config.Log,
 	}
 	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
 	return []server.Layer{

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"mime/multipart"
 	"net/http"
+	"sync"
 
 	"openflow"
 	"openflow/sdk/wire"
@@ -91,6 +93,10 @@ func (c *Client) Upload(ctx context.Context, u Upload) (Uploaded, error) {
 	}
 	var done Uploaded
 	e, err := c.exchange(ctx, r, &done)
+	if broken := rows.failure(); err != nil && broken != nil {
+		return Uploaded{}, openflow.Errorf(openflow.CodeInvalid, "the rows cannot be read: %w", broken).
+			WithHint("nothing was uploaded")
+	}
 	done.JobID = openflow.JobID(e.JobID)
 	return done, err
 }
@@ -126,6 +132,16 @@ type counter struct {
 	r    io.Reader
 	told func(int64)
 	sent int64
+
+	mu  sync.Mutex
+	err error // why no more can be read, besides the end
+}
+
+// failure is why the rows could not be read; nil: they could.
+func (c *counter) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
 }
 
 // Read implements io.Reader.
@@ -134,6 +150,11 @@ func (c *counter) Read(p []byte) (int, error) {
 	c.sent += int64(n)
 	if c.told != nil && n > 0 {
 		c.told(c.sent)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.mu.Lock()
+		c.err = err
+		c.mu.Unlock()
 	}
 	return n, err
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 
@@ -53,6 +54,19 @@ func TestUpload(t *testing.T) {
 	require.Len(t, list, 1)
 	require.EqualValues(t, 2, *list[0].Count)
 	list, err = c.Tables(t.Context(), "other")
+	require.NoError(t, err)
+	require.Empty(t, list)
+}
+
+// A file that cannot be read is a fault of this machine, not of the node.
+func TestUploadOfWhatCannotBeRead(t *testing.T) {
+	_, c := start(t, "")
+	_, err := c.Upload(t.Context(), sdk.Upload{
+		Table: openflow.TableName{Namespace: "demo", Name: "t"}, Rows: io.MultiReader(strings.NewReader(rows), iotest.ErrReader(errors.New("bad sector"))),
+	})
+	requireCode(t, openflow.CodeInvalid, err)
+	require.ErrorContains(t, err, "the rows cannot be read: bad sector")
+	list, err := c.Tables(t.Context(), "")
 	require.NoError(t, err)
 	require.Empty(t, list)
 }

@@ -50,7 +50,8 @@ func start(tb testing.TB, token string) (*site, *sdk.Client) {
 	s := &site{tb: tb, rows: rows, objects: store, events: memory.New(20), next: "20260102150405000000"}
 	log := slog.New(slog.DiscardHandler)
 	api := &application.API{
-		Jobs: s, Space: func() error { return nil }, Catalogue: rows, Objects: store, Sites: s, Logs: s, Events: s.events, NewID: func() openflow.JobID { return s.next }, Log: log,
+		Jobs: s, Components: func() []string { return []string{"lr", "psi"} },
+		Space: func() error { return nil }, Catalogue: rows, Objects: store, Sites: s, Logs: s, Events: s.events, NewID: func() openflow.JobID { return s.next }, Log: log,
 		About: func() application.About {
 			return application.About{Party: "9999", Version: "v1", Runtime: "process", PublicKey: "ed25519:k", Started: time.Now(), Warnings: []string{"w"}}
 		},

@@ -19,6 +19,8 @@ type parser struct {
 
 	missing, firstMissing int // how many, and the line of the first
 	rounded, firstRounded int // whole numbers that the type does not hold exactly
+	grouped, firstGrouped int // with a decimal comma: numbers that may be thousands, such as 2,000
+	fractions             int // with a decimal comma: numbers that cannot be, such as 2,5
 }
 
 // Roles of columns.
@@ -62,9 +64,12 @@ func (p *parser) cell(v *Vector, text string, rows rowSource, cell int) error {
 		if err != nil || math.IsInf(n, 0) {
 			return p.refuse(trimmed)
 		}
+		if p.decimal && strings.Contains(trimmed, ",") {
+			p.watchComma(trimmed, rows, cell)
+		}
 		if math.IsNaN(n) {
 			count(&p.missing, &p.firstMissing, rows, cell)
-		} else if math.Abs(n) > exact32 && !holds(p.column.DType, n, trimmed) {
+		} else if math.Abs(n) >= exact32 && !holds(p.column.DType, n, trimmed) {
 			count(&p.rounded, &p.firstRounded, rows, cell)
 		}
 		v.Floats = append(v.Floats, n)
@@ -102,7 +107,7 @@ func (p *parser) float(s string) (float64, error) {
 	return strconv.ParseFloat(s, bits)
 }
 
-// Up to these, a float of 32 or 64 bits holds every whole number.
+// Up to these, a float of 32 or 64 bits holds every whole number. The next one is rounded to them.
 const (
 	exact32 = 1 << 24
 	exact64 = 1 << 53
@@ -110,11 +115,14 @@ const (
 
 // holds reports whether n, read from s as d, is s still, for whole numbers without an exponent.
 func holds(d DType, n float64, s string) bool {
+	if whole, zeros, ok := strings.Cut(s, "."); ok && strings.Trim(zeros, "0") == "" {
+		s = whole
+	}
 	digits := strings.TrimLeft(strings.TrimLeft(s, "+-"), "0")
 	if digits == "" || strings.ContainsFunc(digits, func(c rune) bool { return c < '0' || c > '9' }) {
 		return true
 	}
-	if d == Float64 && math.Abs(n) <= exact64 {
+	if d == Float64 && math.Abs(n) < exact64 {
 		return true
 	}
 	return strconv.FormatFloat(math.Abs(n), 'f', 0, 64) == digits
@@ -167,10 +175,12 @@ func (p *parser) diagnose(s string) (fault, remedy string) {
 		return strconv.Quote(s) + " is infinite", "no component computes with it: correct the value, or list it in na_values or --na if it means that there is none"
 	case strings.ContainsAny(s, "xX_") && isHexOrUnderscored(s):
 		return fault, "write the number in decimal digits alone"
+	case strings.Contains(s, ",") && groupsOf(s, ".", ",") > 2:
+		return fault, "write thousands without points; the decimal comma is said with --decimal ,  or \"decimal\": \",\" in meta"
 	case p.decimal && strings.Contains(s, ".") && err == nil:
 		return fault, "decimal says a decimal comma, and this number has a point"
 	case digitsAround(s, ","):
-		return fault, `is it a decimal comma? say --decimal ,  or "decimal": "," in meta; write thousands without commas`
+		return fault, p.commaRemedy(s)
 	case float && errors.Is(err, strconv.ErrRange):
 		return fault + ": it is too large", "correct the value"
 	case float && err == nil:
@@ -191,6 +201,30 @@ func (p *parser) diagnose(s string) (fault, remedy string) {
 		return fault, "write labels as whole numbers, such as 0 and 1"
 	}
 	return fault, "a column of words is text: say " + p.textRemedy() + ", or write its values as numbers"
+}
+
+// commaRemedy is for digits with commas between them. A decimal comma is advised only where it can be one.
+func (p *parser) commaRemedy(s string) string {
+	const say = `--decimal ,  or "decimal": "," in meta`
+	one, _, _ := strings.Cut(s, ",")
+	switch {
+	case p.column.DType.Kind() == Integer:
+		return "write whole numbers without commas"
+	case p.decimal || strings.Count(s, ",") > 1 || strings.Contains(s, "."):
+		return "write thousands without commas"
+	case groupsOf(s, ",", ".") > 1:
+		return "write thousands without commas; say " + say + " only if " + s + " means " + one + ", with a decimal comma"
+	}
+	return "is it a decimal comma? say " + say
+}
+
+// watchComma counts numbers with a decimal comma by whether somebody may have meant thousands.
+func (p *parser) watchComma(s string, rows rowSource, cell int) {
+	if groupsOf(s, ",", ".") > 1 {
+		count(&p.grouped, &p.firstGrouped, rows, cell)
+		return
+	}
+	p.fractions++
 }
 
 // missingRemedy is for a cell that seems to mean that there is no value.
@@ -262,6 +296,31 @@ func digitsAround(s, sign string) bool {
 		return false
 	}
 	return !strings.ContainsFunc(rest, func(c rune) bool { return (c < '0' || c > '9') && !strings.ContainsRune(sign+".", c) })
+}
+
+// groupsOf is how many groups of digits a number has whose thousands are separated by sign, as in 12,000; a fraction
+// behind point counts as one more. It is 0 for what is no such number.
+func groupsOf(s, sign, point string) int {
+	whole, fraction, hasFraction := strings.Cut(strings.TrimLeft(s, "+-"), point)
+	groups := strings.Split(whole, sign)
+	for i, g := range append(slices.Clone(groups), fraction) {
+		last := i == len(groups)-1
+		switch {
+		case strings.Trim(g, "0123456789") != "":
+			return 0
+		case i == 0 && (g == "" || len(g) > 3 || g[0] == '0'):
+			return 0
+		case i > 0 && i < len(groups) && len(g) != 3 && (last || len(g) != 2): // in India, 12,34,567
+			return 0
+		}
+	}
+	if len(groups) < 2 {
+		return 0
+	}
+	if hasFraction {
+		return len(groups) + 1
+	}
+	return len(groups)
 }
 
 // asciiNumber tells numbers that are written with other signs than a computer's: １２, −5.

@@ -132,7 +132,7 @@ func TestFromCSVRefuses(t *testing.T) {
 		"two jobs for one":     {"id,y\n1,2\n", `{"label_name":"id"}`, `column "id" is named as match id and as label (name the column of the ids: --match, or match_id_name in meta)`},
 		"broken quotes":        {"id,x0\n1,\"2\"3\n", `{}`, `line 2: extraneous or missing " in quoted-field (a cell with quotes is written in quotes, and each quote in it twice)`},
 		"empty file":           {"", `{}`, `the file is empty`},
-		"unknown key":          {"id\n1\n", `{"lable_name":"y"}`, `meta has a key "lable_name", which is not known`},
+		"unknown key":          {"id\n1\n", `{"lable_name":"y"}`, `meta has a key "lable_name", which is not known (its keys are sample_id_name, match_id_name, match_id_list, match_id_range, label_name, label_type, weight_name, weight_type, header, delimiter, dtype, na_values, input_format, tag_with_value, tag_value_delimiter, head, extend_sid, encoding, decimal)`},
 		"unknown type":         {"id\n1\n", `{"dtype":"decimal"}`, `meta has dtype "decimal", which is not known (types are int32, int64, float32, float64, bool, str)`},
 		"letter as delimiter":  {"id\n1\n", `{"delimiter":"x"}`, `meta has the delimiter "x" (a delimiter is one or a few signs, no letters, digits, quotes or ends of lines)`},
 		"no header":            {"1,2\n", `{"head":false}`, `the file has no header line and meta has no header (set head to true, or name the columns in header)`},

@@ -115,6 +115,34 @@ func fits(b beginning, m Meta) []string {
 	return fit
 }
 
+// wideSigns look like separators and are other characters, as an input method for Chinese or Arabic writes them.
+var wideSigns = map[string]string{
+	"，": "is a full-width comma", "；": "is a full-width semicolon", "、": "is an ideographic comma", "｜": "is a full-width bar",
+	"﹐": "is a small comma", "﹔": "is a small semicolon", "､": "is a half-width ideographic comma", "،": "is an Arabic comma",
+	"؛": "is an Arabic semicolon",
+}
+
+// wideSign is the first such sign of text; empty: it has none.
+func wideSign(text string) string {
+	for _, c := range text {
+		if wideSigns[string(c)] != "" {
+			return string(c)
+		}
+	}
+	return ""
+}
+
+// refuseWide is the refusal of a file of one column whose first line has such a sign.
+func (b beginning) refuseWide() error {
+	line, _, _ := bytes.Cut(b.text, []byte("\n"))
+	sign := wideSign(string(line))
+	if sign == "" {
+		return nil
+	}
+	return openflow.Errorf(openflow.CodeInvalid, "the file has one column, and its first line has the sign %q, which %s", sign, wideSigns[sign]).
+		WithHint("write , between cells, or say --delimiter %s (\"delimiter\": %q in meta)", sign, sign)
+}
+
 func (d *dialect) guessDelimiter(b beginning, m Meta) error {
 	const say = "say the delimiter: --delimiter %q, or \"delimiter\": %q in meta"
 	if d.delimiter != "" {
@@ -128,7 +156,7 @@ func (d *dialect) guessDelimiter(b beginning, m Meta) error {
 	}
 	d.delimiter = ","
 	if !m.Head && len(m.Header) == 1 {
-		return nil
+		return b.refuseWide()
 	}
 	switch fit := fits(b, m); len(fit) {
 	case 0:
@@ -160,6 +188,9 @@ func (d *dialect) guessRagged(b beginning) error {
 			d.note("columns are separated by %q (guessed)", occur[0])
 		}
 		return nil
+	}
+	if err := b.refuseWide(); err != nil {
+		return err
 	}
 	if blanks := b.blankSeparated(); blanks > 1 {
 		return openflow.Errorf(openflow.CodeInvalid, "every row of the file has %d words and no other delimiter", blanks).
@@ -203,7 +234,7 @@ func (d *dialect) guessPairs(b beginning, m Meta) error {
 	}
 	switch len(found) {
 	case 0:
-		return nil
+		return b.refuseWide()
 	case 1:
 		d.delimiter = found[0]
 		d.note("cells are separated by %q (guessed)", found[0])

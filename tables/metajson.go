@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -108,6 +109,16 @@ func ParseMeta(data []byte) (Meta, error) {
 	return m, m.Validate()
 }
 
+// metaKeys are the keys that meta may have.
+func metaKeys() []string {
+	t := reflect.TypeFor[metaJSON]()
+	keys := make([]string, t.NumField())
+	for i := range keys {
+		keys[i], _, _ = strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	}
+	return keys
+}
+
 // metaError says what is wrong with the document in terms of JSON, not of Go.
 func metaError(err error) error {
 	var kind *json.UnmarshalTypeError
@@ -115,7 +126,8 @@ func metaError(err error) error {
 	name, unknown := strings.CutPrefix(err.Error(), "json: unknown field ")
 	switch {
 	case unknown:
-		return openflow.Errorf(openflow.CodeInvalid, "meta has a key %s, which is not known", name)
+		return openflow.Errorf(openflow.CodeInvalid, "meta has a key %s, which is not known", name).
+			WithHint("its keys are %s", strings.Join(metaKeys(), ", "))
 	case errors.As(err, &kind) && kind.Field != "":
 		return openflow.Errorf(openflow.CodeInvalid, "meta has a %s in %s; it must be %s", kind.Value, kind.Field, jsonKind(kind.Type.String()))
 	case errors.As(err, &kind):

@@ -53,7 +53,7 @@ func (p *plan) reading(lines *csvLines, m Meta) Reading {
 
 // cellNotes tells of cells that have no value, or another one than the file.
 func (p *plan) cellNotes() []string {
-	var missing, rounded []string
+	var missing, rounded, grouped []string
 	for _, c := range p.parsers {
 		if c.missing > 0 {
 			missing = append(missing, fmt.Sprintf("%q (%d, first in line %d)", c.column.Name, c.missing, c.firstMissing))
@@ -61,8 +61,15 @@ func (p *plan) cellNotes() []string {
 		if c.rounded > 0 {
 			rounded = append(rounded, fmt.Sprintf("%q (%d, first in line %d)", c.column.Name, c.rounded, c.firstRounded))
 		}
+		if c.grouped > 0 && c.fractions == 0 {
+			grouped = append(grouped, fmt.Sprintf("%q (%d, first in line %d)", c.column.Name, c.grouped, c.firstGrouped))
+		}
 	}
 	var notes []string
+	if len(grouped) > 0 {
+		notes = append(notes, "every comma has three digits behind it in "+someOf(grouped)+
+			": 2,000 was read as 2, since decimal says a decimal comma; if it means thousands, write them without commas")
+	}
 	if len(missing) > 0 {
 		notes = append(notes, "cells without a value in "+someOf(missing)+
 			": coordinated_lr does not train on such columns; fill them, or leave the rows or columns out")

@@ -56,6 +56,9 @@ func newOptimizer(set optimizerSet, coefficients int) (*optimizer, error) {
 			WithHint("use sgd, adam, rmsprop or adagrad")
 	}
 	o := &optimizer{rule: u, rate: r.number("lr", u.lrless, 0), decay: r.number("weight_decay", 0, 0), sign: 1}
+	if !(o.rate > 0) {
+		r.fail("lr is %v, want more than 0", o.rate)
+	}
 	if r.flag("maximize") {
 		o.sign = -1
 	}

@@ -25,10 +25,10 @@ type parameters struct {
 }
 
 type optimizerSet struct {
-	Method  string  `json:"method" default:"\"sgd\"" choices:"sgd,adadelta,adagrad,adam,adamax,adamw,asgd,nadam,radam,rmsprop,rprop" doc:"sgd, adam, rmsprop, adagrad are implemented"`
+	Method  string  `json:"method" default:"\"sgd\"" choices:"sgd,adadelta,adagrad,adam,adamax,adamw,asgd,nadam,radam,rmsprop,rprop" enum:"sgd,adam,rmsprop,adagrad" doc:"sgd, adam, rmsprop, adagrad are implemented"`
 	Penalty string  `json:"penalty" default:"\"l2\"" choices:"l1,l2,none"`
 	Alpha   float64 `json:"alpha" default:"1.0" min:"0"`
-	Options options `json:"optimizer_params" required:"true" doc:"keyword arguments of the torch optimizer"`
+	Options options `json:"optimizer_params" required:"true" schema:"{\"type\":\"object\",\"properties\":{\"lr\":{\"type\":\"number\",\"exclusiveMinimum\":0},\"weight_decay\":{\"type\":\"number\",\"minimum\":0}},\"additionalProperties\":true}" doc:"keyword arguments of the torch optimizer"`
 }
 
 type schedulerSet struct {
@@ -44,7 +44,7 @@ type initSet struct {
 }
 
 type heSet struct {
-	Kind      string `json:"kind" required:"true" choices:"paillier,ou,mock,ckks"`
+	Kind      string `json:"kind" required:"true" choices:"paillier,ou,mock,ckks" enum:"paillier,ou,ckks"`
 	KeyLength int    `json:"key_length" default:"1024"`
 }
 

@@ -71,11 +71,15 @@ const (
 	soundEpochs = 50
 )
 
-// advice lists which parameters to set to what, in words that follow "set". rising: the loss went up.
-func (p parameters) advice(rising bool) string {
+// advice lists which parameters to set to what, in words that follow "set". rising: the loss went up. unscaled: columns
+// are to be scaled before, so that the sound settings are right and how the loss went says nothing of the rate.
+func (p parameters) advice(rising, unscaled bool) string {
 	var list []string
 	rate, _ := p.Optimizer.Options["lr"].(float64)
+	rising = rising && !unscaled
 	switch {
+	case unscaled && p.Optimizer.Method == soundMethod && rate > soundRate:
+		list = append(list, fmt.Sprintf("optimizer.optimizer_params.lr to %g instead of %g", soundRate, rate))
 	case rising && rate > 0:
 		list = append(list, fmt.Sprintf("optimizer.optimizer_params.lr to %.2g instead of %g", rate/10, rate))
 	case !rising && p.Optimizer.Method != soundMethod:
@@ -89,10 +93,10 @@ func (p parameters) advice(rising bool) string {
 	if p.Init.Method != "zeros" {
 		list = append(list, "init_param.method to zeros instead of "+p.Init.Method)
 	}
-	if !rising {
+	if !rising && !(unscaled && p.Epochs >= soundEpochs) {
 		list = append(list, fmt.Sprintf("epochs to %d instead of %d", max(soundEpochs, 3*p.Epochs), p.Epochs))
 	}
-	if len(list) == 0 {
+	if len(list) == 0 && !unscaled {
 		return "a smaller learning rate"
 	}
 	return strings.Join(list, ", ")
@@ -150,11 +154,16 @@ func (s *session) warn(ctx context.Context, p parameters, list []trained, unscal
 }
 
 func remedy(p parameters, o outcome, unscaled bool) string {
-	text := "Set " + p.advice(o.rising(p.Tol))
+	text := "Set "
+	settings := p.advice(o.rising(p.Tol), unscaled)
 	if unscaled {
-		text = "Scale the columns that are named above before the table is uploaded; then set " + p.advice(o.rising(p.Tol))
+		text = "First scale the columns that are named above, and upload the table again"
+		if settings == "" {
+			return text
+		}
+		text += "; then set "
 	}
-	return text + ". All parties need the same"
+	return text + settings + ". All parties need the same"
 }
 
 // ofClasses names the models' classes: "", " of class 3", " of classes 1, 2 and 3 more".

@@ -133,6 +133,10 @@ func TestUnscaledColumnsAreNamed(t *testing.T) {
 					require.NotContains(t, all, theirs)
 				}
 			}
+			for _, w := range r.Parties[guest].Warnings[1:] {
+				require.Contains(t, w, "First scale the columns that are named above")
+				require.Contains(t, w, "then set optimizer.method to adam with optimizer_params {lr: 0.1}", "whatever the loss did before")
+			}
 			if factor > 1 {
 				require.Contains(t, r.Parties[guest].Error+r.Parties[host].Error, "before they are uploaded")
 			}

@@ -80,6 +80,10 @@ func TestRefusals(t *testing.T) {
 			parameters: object{"optimizer": object{"method": "sgd", "optimizer_params": object{"lr": 1, "speed": 2}}},
 			want:       map[openflow.Party]string{guest: `unknown option "speed"`, host: `unknown option "speed"`, arbiter: `unknown option "speed"`},
 		},
+		"learning rate of zero": {
+			parameters: object{"optimizer": object{"method": "adam", "optimizer_params": object{"lr": 0}}},
+			want:       map[openflow.Party]string{guest: "lr is 0, want more than 0", host: "more than 0", arbiter: "more than 0"},
+		},
 		"no encryption": {
 			parameters: object{"he_param": object{"kind": "mock"}},
 			want:       map[openflow.Party]string{guest: "mock means no encryption", host: "forbidden", arbiter: "forbidden"},

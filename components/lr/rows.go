@@ -75,7 +75,7 @@ func (r *rows) numbers(t *component.Task, c tables.Column, v tables.Vector) ([]f
 	for k, i := range r.order {
 		if math.IsNaN(values[i]) || math.IsInf(values[i], 0) {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: column %q has no value in row %d", t.Party(), c.Name, i).
-				WithHint("fill or remove missing values before training")
+				WithHint("fill the missing values, or leave those rows or columns out, and upload the table again")
 		}
 		sorted[k] = values[i]
 	}

@@ -108,7 +108,7 @@ func tooFew(t *component.Task, ids int) error {
 		return nil
 	case ids == 0:
 		return openflow.Errorf(openflow.CodeInvalid, "the parties have no id in common").
-			WithHint("see that the match ids of all parties are of the same kind and written alike").
+			WithHint("see that the match ids of all parties are of the same kind and written alike: compare leading zeros, a trailing .0, blanks and capitals").
 			WithPublic("the parties have no id in common")
 	}
 	return openflow.Errorf(openflow.CodeRejected, "the intersection has %d ids, fewer than the %d that this site's policy wants", ids, least).

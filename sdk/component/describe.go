@@ -129,11 +129,13 @@ func typeName(t reflect.Type) string {
 	}
 }
 
-// jsonSchema describes what a parameter of type t may be. A type that decodes itself may be anything. The tag enum lists
-// the values of a component that refuses others in words of its own.
+// jsonSchema describes what a parameter of type t may be. A type that decodes itself is what the tag schema says, in JSON;
+// without one it may be anything. The tag enum lists the values of a component that refuses others in words of its own.
 func jsonSchema(t reflect.Type, tag reflect.StructTag) map[string]any {
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
-		return map[string]any{}
+		said := map[string]any{}
+		_ = json.Unmarshal([]byte(tag.Get("schema")), &said) // what is no JSON says nothing
+		return said
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -146,7 +148,7 @@ func jsonSchema(t reflect.Type, tag reflect.StructTag) map[string]any {
 		return map[string]any{"type": "boolean"}
 	case reflect.String:
 		s := map[string]any{"type": "string"}
-		if list := cmp.Or(tag.Get("choices"), tag.Get("enum")); list != "" {
+		if list := cmp.Or(tag.Get("enum"), tag.Get("choices")); list != "" {
 			s["enum"] = strings.Split(list, ",")
 		}
 		return s

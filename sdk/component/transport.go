@@ -89,7 +89,7 @@ func decodeTransport(answer *http.Response) (transportReply, error) {
 		return transportReply{}, openflow.Errorf(openflow.CodeInternal, "node's answer about a message is not readable: %w", err)
 	}
 	if code != "E0000000000" {
-		return transportReply{}, openflow.Errorf(transportCode(code), "node answered %s %s", code, message)
+		return transportReply{}, openflow.Errorf(transportCode(code), "%s", strings.TrimSuffix(transportWords(code)+": "+message, ": "))
 	}
 	reply := transportReply{content: content}
 	if s := answer.Header.Get("x-openflow-sequence"); s != "" && content != nil {
@@ -119,6 +119,29 @@ func transportCode(code string) openflow.Code {
 		return openflow.CodeNotFound
 	}
 	return openflow.CodeInternal
+}
+
+// transportWords says what a result code means to people.
+func transportWords(code string) string {
+	switch code {
+	case "E0000000608":
+		return "the node has ended this task's messages, because the task or its job was stopped"
+	case "E0000000700", "E0000000413":
+		return "the node does not take so much"
+	}
+	switch transportCode(code) {
+	case openflow.CodeUnavailable:
+		return "the node cannot pass messages on now"
+	case openflow.CodePermission:
+		return "the node does not allow this message"
+	case openflow.CodeInvalid:
+		return "the node refuses the message"
+	case openflow.CodeNotFound:
+		return "the node does not know this task's messages"
+	case openflow.CodeExhausted, openflow.CodeCanceled, openflow.CodeDeadline, openflow.CodeUnimplemented, openflow.CodeInternal,
+		openflow.CodeUnauthorized, openflow.CodeConflict, openflow.CodeRejected:
+	}
+	return "the node answered with the result " + code
 }
 
 func parseOutboundJSON(body []byte) (code, message string, content []byte, err error) {

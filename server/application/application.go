@@ -51,19 +51,20 @@ type About struct {
 
 // API serves the application layer.
 type API struct {
-	Jobs      openflow.JobService
-	Catalogue *catalogue.Catalogue
-	Objects   objects.Store
-	Sites     Sites
-	Logs      Logs
-	Events    Events
-	About     func() About
-	Examine   func(ctx context.Context) []openflow.Finding // what openflow doctor shows
-	Policy    func() SitePolicy                            // what is in force
-	Space     func() error                                 // nil while there is room for new data and jobs
-	Uploads   string                                       // folder that server-side upload paths are taken from
-	NewID     func() openflow.JobID
-	Log       *slog.Logger
+	Jobs       openflow.JobService
+	Catalogue  *catalogue.Catalogue
+	Objects    objects.Store
+	Sites      Sites
+	Logs       Logs
+	Events     Events
+	About      func() About
+	Examine    func(ctx context.Context) []openflow.Finding // what openflow doctor shows
+	Policy     func() SitePolicy                            // what is in force
+	Components func() []string                              // names of those that this site runs
+	Space      func() error                                 // nil while there is room for new data and jobs
+	Uploads    string                                       // folder that server-side upload paths are taken from
+	NewID      func() openflow.JobID
+	Log        *slog.Logger
 }
 
 // Routes mounts the layer: fate-flow-api part 1 as far as it is offered, then our own routes.

@@ -2,6 +2,7 @@ package application
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -29,7 +30,7 @@ func (a *API) submit(r *http.Request) (any, error) {
 		IdempotencyKey string          `json:"idempotency_key"`
 	}
 	if err := reply.Decode(r, &b); err != nil {
-		return nil, err
+		return nil, formOfSubmission(err)
 	}
 	if err := a.Space(); err != nil {
 		return nil, err
@@ -51,6 +52,16 @@ func (a *API) submit(r *http.Request) (any, error) {
 	return reply.Answer{JobID: answer.ID, Data: submitted{
 		CreatedModel: wire.CreatedModel{ModelID: answer.ModelID, ModelVersion: answer.ModelVersion}, Warnings: answer.Warnings,
 	}}, nil
+}
+
+// formOfSubmission says how a body without its document is written: many send the document alone.
+func formOfSubmission(err error) error {
+	var missing wire.MissingFields
+	var e *openflow.Error
+	if errors.As(err, &missing) && errors.As(err, &e) {
+		return e.WithHint(`the body has the form {"dag_schema": <document>}, where the document begins with schema_version and dag`)
+	}
+	return err
 }
 
 // queryJobs answers the rows of this site; none, or no filter, is not found. Where one job is asked for, its rows tell what
@@ -95,7 +106,8 @@ func (a *API) queryJobs(r *http.Request) (any, error) {
 const pageLimit = 1000
 
 func noJob(id string) error {
-	return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "No found job: job_id[%s]", id))
+	return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "No found job: job_id[%s]", id).
+		WithHint("this node has no such job; openflow job list shows those it has"))
 }
 
 func encodeJobs(jobs []openflow.JobRecord, whole bool) ([]wire.JobRow, error) {

@@ -1,7 +1,9 @@
 package application
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -187,7 +189,8 @@ func (g Granting) grants() ([]openflow.Grant, error) {
 	return grants, nil
 }
 
-func (a *API) eachGrant(r *http.Request, do func(openflow.Grant) error) (any, error) {
+// eachGrant does something with all grants of a request, once each of them has passed the check.
+func (a *API) eachGrant(r *http.Request, check, do func(context.Context, openflow.Grant) error) (any, error) {
 	var b Granting
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
@@ -197,7 +200,12 @@ func (a *API) eachGrant(r *http.Request, do func(openflow.Grant) error) (any, er
 		return nil, err
 	}
 	for _, g := range grants {
-		if err := do(g); err != nil {
+		if err := check(r.Context(), g); err != nil {
+			return nil, err
+		}
+	}
+	for _, g := range grants {
+		if err := do(r.Context(), g); err != nil {
 			return nil, err
 		}
 		if err := a.audit(r, "grant", string(g.Party)+" "+g.Name+" "+g.Table.String()); err != nil {
@@ -208,11 +216,38 @@ func (a *API) eachGrant(r *http.Request, do func(openflow.Grant) error) (any, er
 }
 
 func (a *API) grant(r *http.Request) (any, error) {
-	return a.eachGrant(r, func(g openflow.Grant) error { return a.Catalogue.AddGrant(r.Context(), g) })
+	return a.eachGrant(r, a.known, a.Catalogue.AddGrant)
+}
+
+// known refuses a grant that can have no effect: to a party that is no peer, or of a component that is not here.
+func (a *API) known(ctx context.Context, g openflow.Grant) error {
+	if _, err := a.Catalogue.Site(ctx, g.Party); openflow.CodeOf(err) == openflow.CodeNotFound {
+		sites, err := a.Catalogue.Sites(ctx)
+		if err != nil {
+			return err
+		}
+		names := make([]string, len(sites))
+		for i, s := range sites {
+			names[i] = string(s.Party)
+		}
+		return openflow.About(openflow.AboutSite, openflow.Errorf(openflow.CodeInvalid, "party %s is not known here", g.Party).
+			WithHint("the parties known here are: %s; register another first with openflow site add", strings.Join(names, ", ")))
+	} else if err != nil {
+		return err
+	}
+	if g.Kind != openflow.GrantComponent || g.Name == "*" {
+		return nil
+	}
+	if has := a.Components(); !slices.Contains(has, g.Name) {
+		return openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", g.Name).
+			WithHint("it has: %s", strings.Join(has, ", "))
+	}
+	return nil
 }
 
 func (a *API) revoke(r *http.Request) (any, error) {
-	return a.eachGrant(r, func(g openflow.Grant) error { return a.Catalogue.DeleteGrant(r.Context(), g) })
+	all := func(context.Context, openflow.Grant) error { return nil }
+	return a.eachGrant(r, all, a.Catalogue.DeleteGrant)
 }
 
 type granted struct {

@@ -24,7 +24,7 @@ func (a *API) spendScores(r *http.Request) (any, error) {
 	if !slices.Contains(t.Spec.Parties, to) {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s takes no part in %s", to, t.Key)
 	}
-	origins := origins{store: a.Store, seen: map[openflow.ExecutionID]bool{}}
+	origins := origins{store: a.Store, seen: map[openflow.ExecutionID]bool{}, names: map[string]openflow.TableName{}}
 	if err := origins.ofTask(r.Context(), t); err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (a *API) spendScores(r *http.Request) (any, error) {
 		return nil, openflow.Errorf(openflow.CodeRejected, "%s reads no table whose scores could be counted", t.Key)
 	}
 	err := a.Store.SpendScores(r.Context(), openflow.ScoreSpend{
-		Run: t.Key, To: to.ID, Tables: origins.contents, Columns: b.Columns, Vectors: b.Vectors,
+		Run: t.Key, To: to.ID, Tables: origins.contents, Names: origins.names, Columns: b.Columns, Vectors: b.Vectors,
 	}, a.Policy.CoordinatedLR.ScoreMemory)
 	return nil, openflow.About(openflow.AboutTask, err)
 }
@@ -43,9 +43,11 @@ type origins struct {
 	store    Store
 	seen     map[openflow.ExecutionID]bool
 	contents []string
+	names    map[string]openflow.TableName // what the job calls them
 }
 
-func (o *origins) add(content string) {
+func (o *origins) add(content string, name openflow.TableName) {
+	o.names[content] = name
 	if !slices.Contains(o.contents, content) {
 		o.contents = append(o.contents, content)
 	}
@@ -104,7 +106,7 @@ func (o *origins) ofTable(ctx context.Context, job openflow.JobKey, n openflow.T
 		content = rec.URI // kept elsewhere: its place stands for it
 	}
 	if rec.Source.ExecutionID == "" {
-		o.add(content)
+		o.add(content, n)
 		return nil
 	}
 	maker, err := o.store.TaskByExecution(ctx, rec.Source.ExecutionID)
@@ -112,7 +114,10 @@ func (o *origins) ofTable(ctx context.Context, job openflow.JobKey, n openflow.T
 		return lost(maker, err)
 	}
 	if reads := slices.ContainsFunc(maker.Spec.Inputs, func(in openflow.Input) bool { return in.Kind == openflow.InputData }); !reads {
-		o.add(content)
+		if read, said := maker.Spec.Reads(); said {
+			n = read
+		}
+		o.add(content, n)
 		return nil
 	}
 	return o.ofTask(ctx, maker)

@@ -64,7 +64,7 @@ func TestScoresAreCountedByContent(t *testing.T) {
 	e := n.envelope(second, tell(second, host, 5, 2))
 	require.Equal(t, wire.CreateJobFailed, e.Code)
 	require.Equal(t, string(openflow.CodeRejected), e.Error.Code)
-	require.Contains(t, e.Message, "openflow scores raise 10000 ns/breast --to 5")
+	require.Contains(t, e.Message, "openflow scores raise 10000 ns/renamed --to 5", "as the job names the table")
 	require.Zero(t, n.envelope(second, tell(second, host, 5, 1)).Code)
 	require.Zero(t, n.envelope(other, tell(other, host, 5, 4)).Code)
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"openflow"
 	"openflow/cli"
 	"openflow/sdk/wire"
 	"openflow/tests/env"
@@ -124,4 +125,14 @@ func TestDocumentsOfJobsPage(t *testing.T) {
 		}
 	}
 	require.NotEmpty(t, model)
+
+	bodies := curlBody.FindAllStringSubmatch(string(page), -1)
+	require.NotEmpty(t, bodies)
+	for _, body := range bodies {
+		answer := user.Post("/v2/job/submit", []byte(body[1]))
+		user.OK(answer, nil)
+		require.Equal(t, "success", user.Wait(openflow.JobID(answer.JobID))[0].Status, body[1])
+	}
 }
+
+var curlBody = regexp.MustCompile(`(?s)curl [^\n]*/v2/job/submit [^\n]* -d '\n(.*?)'`)

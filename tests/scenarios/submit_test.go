@@ -67,7 +67,7 @@ func TestSubmit(t *testing.T) {
 			`at party 9999: dag.tasks.a.component_ref: no component "alchemy" at this site \(it has: .*noop`,
 		},
 		"unknown role":  {env.DAG(env.Parties("boss 9999"), env.Noop("a", nil)), wire.InvalidParameter, `unknown role "boss"`},
-		"unknown party": {env.DAG(env.Parties("guest 9999", "host 777"), env.Noop("a", nil)), wire.InvalidParameter, `777.*openflow site add 777`},
+		"unknown party": {env.DAG(env.Parties("guest 9999", "host 777"), env.Noop("a", nil)), wire.InvalidParameter, `party 777 is not known here, at party 9999 .*it knows 10000.*; correct the party in the document, or register it: openflow site add 777`},
 		"unknown scheduler": {
 			func() *openflow.DAG {
 				d := env.DAG(pair, env.Noop("a", nil))
@@ -108,6 +108,7 @@ func TestSubmit(t *testing.T) {
 		message string
 	}{
 		"nothing":          {nil, "missing dag_schema"},
+		"document alone":   {[]byte(`{"schema_version":"2.2.0","dag":{"parties":[]}}`), `missing dag_schema (the body has the form {"dag_schema": <document>}`},
 		"no JSON":          {[]byte("dag: {}"), "invalid"},
 		"cut off":          {[]byte(`{"dag_schema":{"dag":`), "invalid"},
 		"another kind":     {[]byte(`{"dag_schema":{"schema_version":"2.2.0","kind":"bfia","dag":{}}}`), `"bfia" is not spoken here`},
@@ -170,6 +171,19 @@ func TestGrants(t *testing.T) {
 	require.Equal(t, wire.NoPermission, answer.Code, answer.Message)
 	require.Regexp(t, `at party 10000: party 9999 may not use here: component noop \(.*openflow grant add 9999 --component noop\)`, answer.Message)
 	require.Empty(t, e.Starts(t, "9999", openflow.JobID(answer.JobID)))
+
+	for _, wrong := range []struct {
+		body map[string]any
+		says string
+	}{
+		{map[string]any{"party_id": "77", "component": "noop"}, "party 77 is not known here (the parties known here are: 9999; "},
+		{map[string]any{"party_id": "9999", "component": "noop,pssi"}, `no component "pssi" at this site (it has: `},
+	} {
+		answer := host.Post("/v2/permission/resource/grant", wrong.body)
+		require.Equal(t, wire.InvalidParameter, answer.Code, answer.Message)
+		require.Contains(t, answer.Message, wrong.says)
+	}
+	require.Equal(t, wire.NoPermission, guest.TrySubmit(d).Code, "nothing was granted beside a mistake")
 
 	host.OK(host.Post("/v2/permission/resource/grant", map[string]any{"party_id": "9999", "component": "noop"}), nil)
 	guest.WaitFor(guest.Submit(d), openflow.JobSuccess)
