@@ -79,3 +79,10 @@ func CheckPlan(data []byte) ([][2]int, error) {
 	}
 	return list, nil
 }
+
+// Trend is where a training with these losses was going.
+func Trend(converged bool, losses []float64, tol float64) string {
+	p := defaults()
+	p.Tol = tol
+	return map[trend]string{settled: "settled", falling: "falling", rising: "rising"}[outcome{converged: converged, losses: losses}.trend(p)]
+}

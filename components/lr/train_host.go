@@ -19,7 +19,6 @@ type host struct {
 	encoder    *he.Encoder
 	columns    [][]*he.Columns // per batch and round
 	norms      bool
-	unscaled   bool // the table has columns that were warned of
 }
 
 func (s *session) trainHost(ctx context.Context, p parameters) error {
@@ -69,7 +68,7 @@ func (s *session) trainHost(ctx context.Context, p parameters) error {
 	if err := h.finish(ctx, list, weights); err != nil {
 		return err
 	}
-	return s.warn(ctx, h.parameters, outcomes, h.unscaled)
+	return s.warn(ctx, h.parameters, outcomes, false)
 }
 
 func (h *host) prepare(ctx context.Context) (enrolment, error) {
@@ -89,7 +88,7 @@ func (h *host) prepare(ctx context.Context) (enrolment, error) {
 	if h.rows, h.validate, err = s.readTraining(ctx); err != nil {
 		return enrolment{}, err
 	}
-	if h.unscaled, err = warnOfScales(ctx, s.task, h.rows); err != nil {
+	if _, err = warnOfScales(ctx, s.task, h.rows); err != nil {
 		return enrolment{}, err
 	}
 	mine := enrolmentOf(h.rows, h.validate)
