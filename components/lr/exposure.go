@@ -70,8 +70,15 @@ func (s *session) checkRows(p plan) error {
 	text := "a batch of %d rows is too few for the %d columns of %s: labels or scores could be solved from its gradient; party %s asks for %d rows"
 	args := []any{rows, p.features(widest), s.data()[widest], s.task.Party().ID, need}
 	return openflow.Errorf(openflow.CodeRejected, text, args...).WithPublic(text, args...).
-		WithHint("choose a greater batch_size, or use more rows or fewer columns; the site's policy.yaml sets coordinated_lr.rows_per_column, "+
-			"and a party counts as %d columns at least", leastColumns)
+		WithHint("%s; the site's policy.yaml sets coordinated_lr.rows_per_column, and a party counts as %d columns at least", p.enough(need), leastColumns)
+}
+
+// enough says what gives every batch that many rows.
+func (p plan) enough(need int) string {
+	if p.Rows < need {
+		return fmt.Sprintf("the parties share %d rows and %d are needed: use more rows, or fewer columns where a party has more than %d", p.Rows, need, leastColumns)
+	}
+	return fmt.Sprintf("set batch_size to %d or more, or leave it out for one batch of all rows", need)
 }
 
 // spendScores reserves what this host is about to tell the guest of its columns: a score of every row for each model.
@@ -85,7 +92,14 @@ func (s *session) spendScores(ctx context.Context, columns, models int) error {
 			return err
 		}
 	}
-	return s.task.SpendScores(ctx, s.guest, columns, models)
+	err := s.task.SpendScores(ctx, s.guest, columns, models)
+	if openflow.CodeOf(err) == openflow.CodeRejected && columns > 1 && models >= columns {
+		// Whatever was told before, that many models are too many. The guest knows both numbers.
+		text := "%d models need more than %d columns at %s; it has %d"
+		return openflow.Errorf(openflow.CodeRejected, text+": %w", models, models, s.task.Party(), columns, err).
+			WithPublic(text, models, models, s.task.Party(), columns)
+	}
+	return err
 }
 
 // loneRows is how many rows a column must tell apart from all others in a batch, if any: below that its gradient says what

@@ -194,6 +194,10 @@ func (g *guest) batch(ctx context.Context, own *slice, y []float64, epoch, b int
 	if err := g.plan.checkScores(g.task, d); err != nil {
 		return err
 	}
+	loss := g.ownLoss(own, z, y[part.lo:part.hi])
+	if err := checkLoss(g.task, loss); err != nil {
+		return err
+	}
 	var gradient []float64
 	for round, columns := range g.columns[b] {
 		withLoss := g.plan.withLoss() && round == 0
@@ -211,7 +215,7 @@ func (g *guest) batch(ctx context.Context, own *slice, y []float64, epoch, b int
 		}
 		message := sealed.Encode()
 		if withLoss {
-			sum, err := g.party.Dot(crossTerm(d), scores, hostLoss, g.ownLoss(own, z, y[part.lo:part.hi]), g.plan.layout())
+			sum, err := g.party.Dot(crossTerm(d), scores, hostLoss, loss, g.plan.layout())
 			if err != nil {
 				return err
 			}

@@ -159,6 +159,9 @@ func (h *host) batch(ctx context.Context, own *slice, epoch, b int, part span) e
 		return err
 	}
 	loss := squares + float64(part.rows())*own.penaltyLoss()
+	if err := checkLoss(h.task, loss); err != nil {
+		return err
+	}
 	var gradient []float64
 	for round, columns := range h.columns[b] {
 		values, err := h.round(ctx, quarter, loss, columns, part, h.plan.withLoss() && round == 0)

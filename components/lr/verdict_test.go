@@ -4,9 +4,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"openflow"
 	"openflow/components/lr"
 	"openflow/sdk/component/componenttest"
 )
@@ -118,6 +120,39 @@ func TestTrends(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, tc.want, lr.Trend(tc.converged, tc.losses, 1e-9))
+		})
+	}
+}
+
+// Settings that are beyond all sense end with a refusal that says so, and not with a number that has no JSON form or a loss
+// that has wrapped around.
+func TestSettingsBeyondSense(t *testing.T) {
+	optimizer := func(method string, alpha, decay float64) object {
+		return object{"optimizer": object{"method": method, "penalty": "l2", "alpha": alpha, "optimizer_params": object{"lr": 0.1, "weight_decay": decay}}}
+	}
+	for name, tc := range map[string]struct {
+		set  object
+		want string
+	}{
+		"alpha of 1e12":                {optimizer("adam", 1e12, 0), "optimizer.alpha"},
+		"alpha of 1e300":               {optimizer("adam", 1e300, 0), "optimizer.alpha"},
+		"the greatest alpha":           {with(optimizer("adam", 1e6, 0), object{"init_param": object{"method": "consts", "fill_val": 100}}), "training diverges"},
+		"weight_decay, adam":           {optimizer("adam", 0.01, 1e300), "training diverges"},
+		"weight_decay, rmsprop":        {optimizer("rmsprop", 0.01, 1e300), "training diverges"},
+		"weight_decay, adagrad":        {optimizer("adagrad", 0.01, 1e300), "training diverges"},
+		"coefficients without measure": {object{"init_param": object{"method": "consts", "fill_val": 1e300}}, "training diverges"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := trainCase(made(100, 2, 3, 2), with(sound(), tc.set))
+			c.Timeout = 3 * time.Second // the arbiter waits for the parties that gave up until somebody stops it
+			r := componenttest.Run(t, c)
+			told := ""
+			for _, p := range c.Parties {
+				require.NotEqual(t, openflow.TaskSuccess, r.Parties[p].Status, p.String())
+				require.NotContains(t, r.Parties[p].Error, "json")
+				told += r.Parties[p].Error
+			}
+			require.Contains(t, told, tc.want)
 		})
 	}
 }
