@@ -162,6 +162,8 @@ func (p parameters) advice(to trend, unscaled bool) string {
 		list = append(list, fmt.Sprintf("optimizer.optimizer_params.lr to %g instead of %g", soundRate, rate))
 	case to == rising && rate > 0:
 		list = append(list, fmt.Sprintf("optimizer.optimizer_params.lr to %.2g instead of %g", rate/10, rate))
+	case to == rising:
+		list = append(list, "optimizer.optimizer_params.lr to less than the optimizer's own default")
 	case to == falling && p.Optimizer.Method != soundMethod:
 		list = append(list, fmt.Sprintf("optimizer.method to %s with optimizer_params {lr: %g} instead of %s with lr %g", soundMethod, soundRate, p.Optimizer.Method, rate))
 	case to == falling && rate < soundRate:
