@@ -222,13 +222,18 @@ func (in input) poor(metrics []metric) []string {
 		if a, err := auc(d); err == nil && a < half {
 			list = append(list, fmt.Sprintf("AUC %.3f is below 0.5: the scores rank the rows worse than chance, so the model learned nothing, or the wrong way round", a))
 		}
-		if a, err := binaryAccuracy(d); err == nil && asked("binary_accuracy") && a < majority(d.labels) {
+		judged := slices.ContainsFunc([]string{"binary_accuracy", "binary_precision", "binary_recall", "binary_f1_score"}, asked)
+		if text := oneSided(d); text != "" && judged {
+			list = append(list, text)
+		} else if a, err := binaryAccuracy(d); err == nil && asked("binary_accuracy") && poorAccuracy(a, majority(d.labels)) {
 			list = append(list, belowMajority(a, majority(d.labels)))
 		}
 	}
 	if ofFamily(several) {
 		if d, err := in.data(several); err == nil {
-			if a, err := multiAccuracy(d); err == nil && a < majority(d.labels) {
+			if majority(d.scores) == 1 && majority(d.labels) < 1 {
+				list = append(list, fmt.Sprintf("all %d rows are predicted as %.40q: a constant predicts as well, and the other labels have recall 0", len(d.scores), d.classes[int(d.scores[0])]))
+			} else if a, err := multiAccuracy(d); err == nil && poorAccuracy(a, majority(d.labels)) {
 				list = append(list, belowMajority(a, majority(d.labels)))
 			}
 		}
@@ -243,8 +248,30 @@ func (in input) poor(metrics []metric) []string {
 	return list
 }
 
+// poorAccuracy reports whether a constant is right as often. Where all labels are alike nothing can be better.
+func poorAccuracy(accuracy, share float64) bool { return share < 1 && accuracy <= share }
+
 func belowMajority(accuracy, share float64) string {
+	if accuracy == share {
+		return fmt.Sprintf("accuracy %.3f is the share of the most frequent label: a constant predicts as well", accuracy)
+	}
 	return fmt.Sprintf("accuracy %.3f is below %.3f, the share of the most frequent label: a constant predicts better", accuracy, share)
+}
+
+// oneSided says that all rows are on one side of the threshold, though labels are of both kinds; empty when they are not.
+func oneSided(d data) string {
+	c := rank(d).at(half)
+	switch {
+	case c.tp+c.fn == 0 || c.tn+c.fp == 0:
+		return ""
+	case c.tp+c.fp == 0:
+		return fmt.Sprintf("no score of %.0f rows is above %g, so no row is predicted positive: precision and recall are 0. "+
+			"The model ranks the rows by its scores; where the class is rare, choose a lower threshold for it", c.n(), half)
+	case c.tn+c.fn == 0:
+		return fmt.Sprintf("every score of %.0f rows is above %g, so every row is predicted positive. "+
+			"The model ranks the rows by its scores; choose a higher threshold for it", c.n(), half)
+	}
+	return ""
 }
 
 // majority is the share of the most frequent value.

@@ -117,13 +117,21 @@ func TestWorseThanAConstantIsWarnedOf(t *testing.T) {
 		frame      *tables.Frame
 		want       string // part of the one warning; empty: none
 	}{
-		"AUC":                  {nil, classified(label, whole(0, 0, 0, 0), bad, ""), "AUC 0.000 is below 0.5"},
-		"good AUC":             {nil, classified(label, whole(1, 0, 0, 0), good, ""), ""},
-		"KS alone":             {map[string]any{"metrics": []string{"ks"}}, classified(label, whole(0, 0, 0, 0), bad, ""), "AUC 0.000 is below 0.5"},
-		"binary accuracy":      {map[string]any{"metrics": []string{"binary_accuracy"}}, classified(label, whole(1, 0, 0, 0), []float64{0.95, 0.6, 0.9, 0.2}, ""), "accuracy 0.500 is below 0.750"},
-		"accuracy":             {map[string]any{"default_eval_setting": "multi"}, classified(whole(1, 2, 3, 3), whole(3, 1, 2, 3), good, ""), "accuracy 0.250 is below 0.500"},
-		"accuracy of majority": {map[string]any{"default_eval_setting": "multi"}, classified(whole(1, 2, 3, 3), whole(3, 3, 3, 3), good, ""), ""},
-		"r2":                   {map[string]any{"default_eval_setting": "regression"}, classified(label, whole(0, 0, 0, 0), bad, ""), "is below 0: the mean of the labels predicts better"},
+		"AUC":                          {nil, classified(label, whole(0, 0, 0, 0), bad, ""), "AUC 0.000 is below 0.5"},
+		"good AUC":                     {nil, classified(label, whole(1, 0, 0, 0), good, ""), ""},
+		"KS alone":                     {map[string]any{"metrics": []string{"ks"}}, classified(label, whole(0, 0, 0, 0), bad, ""), "AUC 0.000 is below 0.5"},
+		"binary accuracy":              {map[string]any{"metrics": []string{"binary_accuracy"}}, classified(label, whole(1, 0, 0, 0), []float64{0.95, 0.6, 0.9, 0.2}, ""), "accuracy 0.500 is below 0.750"},
+		"accuracy":                     {map[string]any{"default_eval_setting": "multi"}, classified(whole(1, 2, 3, 3), whole(3, 1, 2, 3), good, ""), "accuracy 0.250 is below 0.500"},
+		"accuracy of majority":         {map[string]any{"default_eval_setting": "multi"}, classified(whole(1, 2, 3, 3), whole(3, 2, 1, 1), good, ""), "accuracy 0.250 is below 0.500"},
+		"accuracy as majority":         {map[string]any{"default_eval_setting": "multi"}, classified(whole(1, 2, 3, 3), whole(1, 3, 3, 1), good, ""), "accuracy 0.500 is the share of the most frequent label"},
+		"one class predicted":          {map[string]any{"default_eval_setting": "multi"}, classified(whole(1, 2, 3, 3), whole(3, 3, 3, 3), good, ""), `all 4 rows are predicted as "3": a constant predicts as well`},
+		"one class only":               {map[string]any{"default_eval_setting": "multi"}, classified(whole(3, 3, 3, 3), whole(3, 3, 3, 3), good, ""), ""},
+		"all negative":                 {map[string]any{"metrics": []string{"binary_precision", "binary_recall"}}, classified(label, whole(0, 0, 0, 0), []float64{0.4, 0.2, 0.3, 0.1}, ""), "so no row is predicted positive: precision and recall are 0"},
+		"all negative, accuracy":       {map[string]any{"metrics": []string{"binary_accuracy"}}, classified(label, whole(0, 0, 0, 0), []float64{0.4, 0.2, 0.3, 0.1}, ""), "no score of 4 rows is above 0.5"},
+		"all positive":                 {map[string]any{"metrics": []string{"binary_recall"}}, classified(label, whole(1, 1, 1, 1), []float64{0.9, 0.8, 0.7, 0.6}, ""), "so every row is predicted positive"},
+		"all negative, judged by rank": {map[string]any{"metrics": []string{"auc"}}, classified(label, whole(0, 0, 0, 0), []float64{0.4, 0.2, 0.3, 0.1}, ""), ""},
+		"all negative, and no other":   {map[string]any{"metrics": []string{"binary_accuracy"}}, classified(whole(0, 0, 0, 0), whole(0, 0, 0, 0), []float64{0.4, 0.2, 0.3, 0.1}, ""), ""},
+		"r2":                           {map[string]any{"default_eval_setting": "regression"}, classified(label, whole(0, 0, 0, 0), bad, ""), "is below 0: the mean of the labels predicts better"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := evaluate(t, c.parameters, c.frame)

@@ -84,3 +84,10 @@ func CheckPlan(data []byte) ([][2]int, error) {
 func Far(mean, deviation, nowMean, nowDeviation float64, count int) bool {
 	return spread{mean, deviation}.far(spread{nowMean, nowDeviation}, count)
 }
+
+// Trend is where a training with these losses was going.
+func Trend(converged bool, losses []float64, tol float64) string {
+	p := defaults()
+	p.Tol = tol
+	return map[trend]string{settled: "settled", falling: "falling", rising: "rising"}[outcome{converged: converged, losses: losses}.trend(p)]
+}

@@ -2,6 +2,8 @@ package lr
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"openflow"
 )
@@ -68,8 +70,15 @@ func (s *session) checkRows(p plan) error {
 	text := "a batch of %d rows is too few for the %d columns of %s: labels or scores could be solved from its gradient; party %s asks for %d rows"
 	args := []any{rows, p.features(widest), s.data()[widest], s.task.Party().ID, need}
 	return openflow.Errorf(openflow.CodeRejected, text, args...).WithPublic(text, args...).
-		WithHint("choose a greater batch_size, or use more rows or fewer columns; the site's policy.yaml sets coordinated_lr.rows_per_column, "+
-			"and a party counts as %d columns at least", leastColumns)
+		WithHint("%s; the site's policy.yaml sets coordinated_lr.rows_per_column, and a party counts as %d columns at least", p.enough(need), leastColumns)
+}
+
+// enough says what gives every batch that many rows.
+func (p plan) enough(need int) string {
+	if p.Rows < need {
+		return fmt.Sprintf("the parties share %d rows and %d are needed: use more rows, or fewer columns where a party has more than %d", p.Rows, need, leastColumns)
+	}
+	return fmt.Sprintf("set batch_size to %d or more, or leave it out for one batch of all rows", need)
 }
 
 // spendScores reserves what this host is about to tell the guest of its columns: a score of every row for each model.
@@ -83,5 +92,60 @@ func (s *session) spendScores(ctx context.Context, columns, models int) error {
 			return err
 		}
 	}
-	return s.task.SpendScores(ctx, s.guest, columns, models)
+	err := s.task.SpendScores(ctx, s.guest, columns, models)
+	if openflow.CodeOf(err) == openflow.CodeRejected && columns > 1 && models >= columns {
+		// Whatever was told before, that many models are too many. The guest knows both numbers.
+		text := "%d models need more than %d columns at %s; it has %d"
+		return openflow.Errorf(openflow.CodeRejected, text+": %w", models, models, s.task.Party(), columns, err).
+			WithPublic(text, models, models, s.task.Party(), columns)
+	}
+	return err
+}
+
+// loneRows is how many rows a column must tell apart from all others in a batch, if any: below that its gradient says what
+// the other side has of single rows.
+const loneRows = 10
+
+// warnOfLoneRows names this party's columns that tell less than loneRows rows of a batch from the rest. They expose the
+// other side, which cannot see them; so this only helps where the owner of the columns means well. A refusal would hit
+// honest rare flags. The names are this party's own, and so is the warning.
+func (s *session) warnOfLoneRows(ctx context.Context, p plan, r *rows) error {
+	var named []string
+	for j, column := range r.columns {
+		if slices.ContainsFunc(p.batches(), func(b span) bool {
+			n := unusual(column[b.lo:b.hi])
+			return n > 0 && n < loneRows
+		}) {
+			named = append(named, fmt.Sprintf("%q", cut(r.names[j])))
+		}
+	}
+	if len(named) == 0 {
+		return nil
+	}
+	return s.task.Warn(ctx, "columns of %s differ from their most frequent value in fewer than %d rows of a batch: %s. "+
+		"Their gradients tell %s what the other parties' data say of these rows, in every epoch. Leave them out, or use greater batches",
+		s.task.Party(), loneRows, listed(named), s.task.Party())
+}
+
+// unusual counts the values that are not the most frequent one. Where none has more than half of the rows, it may count
+// too many, but never fewer than that half.
+func unusual(values []float64) int {
+	candidate, votes := 0.0, 0
+	for _, v := range values {
+		switch {
+		case votes == 0:
+			candidate, votes = v, 1
+		case v == candidate:
+			votes++
+		default:
+			votes--
+		}
+	}
+	others := 0
+	for _, v := range values {
+		if v != candidate {
+			others++
+		}
+	}
+	return others
 }

@@ -35,6 +35,10 @@ func TestRowsForEachColumn(t *testing.T) {
 		"two hosts":                                        {rows: 110, guest: 1, host: 15, twoHosts: true}, // of 4 and 11 columns
 		"two hosts, too few for the second":                {rows: 109, guest: 1, host: 15, twoHosts: true, want: "11 columns of host 10001"},
 		"five rows and three columns":                      {rows: 5, guest: 1, host: 3, want: "5 rows"},
+		"five rows, and what would do":                     {rows: 5, guest: 1, host: 3, want: "the parties share 5 rows and 100 are needed"},
+		"as few rows as the guest has coefficients":        {rows: 5, guest: 4, host: 3, want: "too few for a party with 4 columns"},
+		"the same, and what would do":                      {rows: 5, guest: 4, host: 3, want: "the parties share 5 rows and 100 are needed"},
+		"batches of too few, and what would do":            {rows: 400, guest: 1, host: 12, batch: 100, want: "set batch_size to 120 or more, or leave it out"},
 		"five rows, whatever the policies":                 {rows: 5, guest: 1, host: 3, policies: everywhere(lenient(0)), want: "5 rows is too few for the 3 columns of host 10000"},
 		"no policy allows fewer than 32":                   {rows: 31, guest: 1, host: 3, policies: everywhere(lenient(-1)), want: "asks for 32 rows"},
 		"every party asks for less":                        {rows: 60, guest: 1, host: 12, policies: everywhere(lenient(5))},

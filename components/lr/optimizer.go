@@ -102,6 +102,11 @@ func (o *optimizer) step(g []float64, lr float64) []float64 {
 	return out
 }
 
+// finite reports whether what the optimizer keeps of coefficient i is a number: squares may overflow where steps do not.
+func (o *optimizer) finite(i int) bool {
+	return !slices.ContainsFunc(o.state.Slots, func(slot []float64) bool { return math.IsInf(slot[i], 0) || math.IsNaN(slot[i]) })
+}
+
 func sgd(r *reader) rule {
 	momentum, dampening, nesterov := r.number("momentum", 0, 0), r.number("dampening", 0, math.Inf(-1)), r.flag("nesterov")
 	if nesterov && (momentum == 0 || dampening != 0) {

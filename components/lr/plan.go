@@ -134,9 +134,13 @@ func (p plan) validate() error {
 			WithHint("all parties of a task must run the same implementation of the component")
 	}
 	if widest := slices.Max(p.Columns); p.fewest() <= widest {
-		text := "a batch of %d rows and a party with %d columns: its gradient would give the residuals away"
-		return openflow.Errorf(openflow.CodeRejected, text, p.fewest(), widest).WithPublic(text, p.fewest(), widest).
-			WithHint("choose a batch_size above the number of columns of every party")
+		columns := 0
+		for i := range p.Columns {
+			columns = max(columns, p.features(i))
+		}
+		text := "a batch of %d rows is too few for a party with %d columns: its gradient would give the residuals away"
+		return openflow.Errorf(openflow.CodeRejected, text, p.fewest(), columns).WithPublic(text, p.fewest(), columns).
+			WithHint("%s", p.enough(rowsFor(columns, openflow.DefaultPolicy().CoordinatedLR.RowsPerColumn)))
 	}
 	return nil
 }
@@ -181,6 +185,19 @@ func (p plan) checkScores(t *component.Task, values []float64) error {
 		}
 	}
 	return nil
+}
+
+// maxLoss is where a party's part of the loss of a batch would wrap around in the encryption.
+const maxLoss = 1 << 30
+
+// checkLoss refuses a part of the loss that would wrap around: the penalty of large coefficients can be that large.
+func checkLoss(t *component.Task, loss float64) error {
+	if math.Abs(loss) <= maxLoss {
+		return nil
+	}
+	return openflow.Errorf(openflow.CodeInvalid, "the loss of %s leaves the range of the encryption (%g): training diverges", t.Party(), float64(maxLoss)).
+		WithPublic("training diverges").
+		WithHint("lower optimizer.alpha or optimizer.optimizer_params.lr, or start with smaller coefficients (init_param)")
 }
 
 // others is everybody the guest sends the plan to.

@@ -108,8 +108,8 @@ func (s *slice) step(t *component.Task, g []float64, epoch int) error {
 			s.weights[i] = math.Copysign(max(0, math.Abs(s.weights[i])-shrink), s.weights[i])
 		})
 	}
-	for _, w := range s.weights {
-		if !(math.Abs(w) <= maxCoefficient) {
+	for i, w := range s.weights {
+		if !(math.Abs(w) <= maxCoefficient) || !s.optimizer.finite(i) {
 			return openflow.Errorf(openflow.CodeInvalid, "value(s) greater than %g found in model param of %s", maxCoefficient, t.Party()).
 				WithPublic("training diverges").
 				WithHint("training diverges: scale the columns to mean 0 and standard deviation 1 before they are uploaded, or lower optimizer.optimizer_params.lr")

@@ -53,6 +53,9 @@ func (s *session) trainGuest(ctx context.Context, p parameters) error {
 	if g.columns, err = s.encode(g.encoder, g.plan, 0, g.rows); err != nil {
 		return err
 	}
+	if err := s.warnOfLoneRows(ctx, g.plan, g.rows); err != nil {
+		return err
+	}
 	var list []estimator
 	var weights [][]float64
 	var outcomes []trained
@@ -191,6 +194,10 @@ func (g *guest) batch(ctx context.Context, own *slice, y []float64, epoch, b int
 	if err := g.plan.checkScores(g.task, d); err != nil {
 		return err
 	}
+	loss := g.ownLoss(own, z, y[part.lo:part.hi])
+	if err := checkLoss(g.task, loss); err != nil {
+		return err
+	}
 	var gradient []float64
 	for round, columns := range g.columns[b] {
 		withLoss := g.plan.withLoss() && round == 0
@@ -208,7 +215,7 @@ func (g *guest) batch(ctx context.Context, own *slice, y []float64, epoch, b int
 		}
 		message := sealed.Encode()
 		if withLoss {
-			sum, err := g.party.Dot(crossTerm(d), scores, hostLoss, g.ownLoss(own, z, y[part.lo:part.hi]), g.plan.layout())
+			sum, err := g.party.Dot(crossTerm(d), scores, hostLoss, loss, g.plan.layout())
 			if err != nil {
 				return err
 			}
@@ -326,13 +333,14 @@ func (g *guest) finish(ctx context.Context, list []estimator, weights [][]float6
 	}
 	out := predictor{classes: g.classes, threshold: threshold, kind: "train_set"}.frame(g.rows, scores)
 	if g.validate != nil {
-		scores, err := g.collect(ctx, g.validate, weights)
+		validated, err := g.collect(ctx, g.validate, weights)
 		if err != nil {
 			return err
 		}
-		if err := out.Append(predictor{classes: g.classes, threshold: threshold, kind: "validate_set"}.frame(g.validate, scores)); err != nil {
+		if err := out.Append(predictor{classes: g.classes, threshold: threshold, kind: "validate_set"}.frame(g.validate, validated)); err != nil {
 			return err
 		}
+		g.judgeValidation(validated, outcomes)
 	}
 	if err := g.task.SaveModel(ctx, outputModel, m); err != nil {
 		return err
@@ -341,10 +349,38 @@ func (g *guest) finish(ctx context.Context, list []estimator, weights [][]float6
 		return err
 	}
 	for k, class := range g.positives() {
-		found := judge(scores[k], signs(g.labels, class))
+		found := judge(scores[k], signs(g.labels, class), g.coefficients())
 		outcomes[k].found = &found
 		g.task.Log().Info("quality on the training rows", "positive", g.classes.name(class), "auc", found.auc, "log_loss", found.loss,
 			"log_loss_of_a_constant", found.constant)
 	}
 	return g.warn(ctx, g.parameters, outcomes, g.unscaled)
+}
+
+// coefficients is how many the parties fit together, the intercept aside: a constant has that too.
+func (g *guest) coefficients() int {
+	n := 0
+	for i := range g.plan.Columns {
+		n += g.plan.features(i)
+	}
+	return n
+}
+
+// judgeValidation puts to each model how well it does on the rows of validate_data, where these have labels and both kinds.
+func (g *guest) judgeValidation(scores [][]float64, outcomes []trained) {
+	index, found, err := g.validate.labels(g.task)
+	if err != nil {
+		g.task.Log().Info("the rows of validate_data cannot be judged", "reason", err.Error())
+		return
+	}
+	for k, class := range g.positives() {
+		for i := range found.count() {
+			if found.name(i) == g.classes.name(class) {
+				q := judge(scores[k], signs(index, i), 0)
+				outcomes[k].validated = &q
+				g.task.Log().Info("quality on the rows of validate_data", "positive", found.name(i), "auc", q.auc, "log_loss", q.loss,
+					"log_loss_of_a_constant", q.constant)
+			}
+		}
+	}
 }

@@ -19,7 +19,6 @@ type host struct {
 	encoder    *he.Encoder
 	columns    [][]*he.Columns // per batch and round
 	norms      bool
-	unscaled   bool // the table has columns that were warned of
 }
 
 func (s *session) trainHost(ctx context.Context, p parameters) error {
@@ -52,6 +51,9 @@ func (s *session) trainHost(ctx context.Context, p parameters) error {
 	if h.columns, err = s.encode(h.encoder, h.plan, h.index(), h.rows); err != nil {
 		return err
 	}
+	if err := s.warnOfLoneRows(ctx, h.plan, h.rows); err != nil {
+		return err
+	}
 	var list []estimator
 	var weights [][]float64
 	var outcomes []trained
@@ -66,7 +68,7 @@ func (s *session) trainHost(ctx context.Context, p parameters) error {
 	if err := h.finish(ctx, list, weights); err != nil {
 		return err
 	}
-	return s.warn(ctx, h.parameters, outcomes, h.unscaled)
+	return s.warn(ctx, h.parameters, outcomes, false)
 }
 
 func (h *host) prepare(ctx context.Context) (enrolment, error) {
@@ -86,7 +88,7 @@ func (h *host) prepare(ctx context.Context) (enrolment, error) {
 	if h.rows, h.validate, err = s.readTraining(ctx); err != nil {
 		return enrolment{}, err
 	}
-	if h.unscaled, err = warnOfScales(ctx, s.task, h.rows); err != nil {
+	if _, err = warnOfScales(ctx, s.task, h.rows); err != nil {
 		return enrolment{}, err
 	}
 	mine := enrolmentOf(h.rows, h.validate)
@@ -157,6 +159,9 @@ func (h *host) batch(ctx context.Context, own *slice, epoch, b int, part span) e
 		return err
 	}
 	loss := squares + float64(part.rows())*own.penaltyLoss()
+	if err := checkLoss(h.task, loss); err != nil {
+		return err
+	}
 	var gradient []float64
 	for round, columns := range h.columns[b] {
 		values, err := h.round(ctx, quarter, loss, columns, part, h.plan.withLoss() && round == 0)

@@ -130,6 +130,8 @@ func trainingCases() []refusalCase {
 	ovr := labelled([]int{0, 1})
 	ovr["ovr"] = true
 	diverging := object{"init_param": object{"method": "consts", "fill_val": 1e12}}
+	heavy := withParameters(object{"optimizer": object{"method": "sgd", "penalty": "l2", "alpha": 1e6, "optimizer_params": object{"lr": 0.1}}})
+	heavy.Override = map[openflow.Party]map[string]any{host: {"init_param": object{"method": "consts", "fill_val": 1000}}}
 	stepping := object{"epochs": 50, "optimizer": object{"method": "sgd", "penalty": "none", "alpha": 0, "optimizer_params": object{"lr": 1e11}}}
 	hostile := func(s script) map[openflow.Party]script { return map[openflow.Party]script{guest: s} }
 	numbers := binary.LittleEndian.AppendUint64(nil, math.Float64bits(math.NaN()))
@@ -207,7 +209,7 @@ func trainingCases() []refusalCase {
 		{name: "lr: other ids, at the host", c: withTables(func(_, h *tables.Frame) { h.SampleID[3] = "marked-sample" }), by: host, want: "the same sample ids",
 			ctx: true, public: "no training: its input does not have the same sample ids at guest 9999 and host 10000 (let psi come before)"},
 		{name: "lr: small batches", c: wide, by: guest, want: "would give the residuals away",
-			public: "a batch of 10 rows and a party with 13 columns: its gradient would give the residuals away"},
+			public: "a batch of 10 rows is too few for a party with 12 columns: its gradient would give the residuals away"},
 		{name: "lr: too few rows", c: withParameters(object{"batch_size": 50}), by: guest, want: "a batch of 50 rows is too few",
 			public: "a batch of 50 rows is too few for the 3 columns of host 10000: labels or scores could be solved from its gradient; " +
 				"party 9999 asks for 100 rows"},
@@ -225,6 +227,11 @@ func trainingCases() []refusalCase {
 			public: "party 10000 tells no more scores about these rows: as many as it has columns would give the columns away"},
 		{name: "lr: scores told before, at the guest", c: told, by: guest, want: "host 10000 refuses the training plan", ctx: true,
 			public: "no training: host 10000 refuses the training plan, its own task says why"},
+		{name: "lr: more models than columns", c: withTables(func(g, _ *tables.Frame) {
+			for i := range g.Label.Ints {
+				g.Label.Ints[i] = int64(i % 3)
+			}
+		}), by: host, want: "3 models need more than 3 columns at host 10000; it has 3", public: "3 models need more than 3 columns at host 10000; it has 3"},
 		{name: "lr: early stop", c: early, by: arbiter, want: "early_stop diff needs the loss", public: "early_stop diff needs the loss, which exists with one host only"},
 		{name: "lr: early stop, at the guest", c: noLoss, by: guest, want: "early_stop diff needs the loss",
 			public: "no training: early_stop diff needs the loss, which exists with one host only (use weight_diff)"},
@@ -239,6 +246,9 @@ func trainingCases() []refusalCase {
 		{name: "lr: no encryption", c: withParameters(object{"he_param": object{"kind": "mock"}}), by: host, want: "forbidden",
 			public: "he_param.kind mock means no encryption; it is forbidden", too: everybody},
 		{name: "lr: scores out of range", c: withParameters(diverging), by: host, want: "leave the range of the encryption", public: "training diverges", too: everybody},
+		{name: "lr: loss out of range", c: heavy, by: host, want: "the loss of host 10000 leaves the range of the encryption", public: "training diverges"},
+		{name: "lr: alpha without sense", c: withParameters(object{"optimizer": object{"method": "sgd", "alpha": 1e300, "optimizer_params": object{"lr": 0.1}}}), by: host,
+			want: "at most 1e6", public: `parameter "optimizer.alpha" has a value that is not accepted`, too: everybody},
 		{name: "lr: coefficients out of range", c: withParameters(stepping), by: host, want: "found in model param", public: "training diverges", too: everybody},
 		{name: "lr: warm start, other labels", c: warm(guest, estimatorFor(g, true), labelled([]int{0, 4711})), by: guest,
 			want: "was trained on other labels", public: "the guest's warm_start_model was trained on other labels than its train_data has"},
