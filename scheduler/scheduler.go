@@ -20,6 +20,8 @@ import (
 type Store interface {
 	CreateScheduledJob(ctx context.Context, j openflow.ScheduledJob) (openflow.ScheduledJob, error)
 	ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error)
+	// Site returns a peer of this node; CodeNotFound: it is none.
+	Site(ctx context.Context, id openflow.PartyID) (openflow.SiteRecord, error)
 }
 
 // Service is this node as a scheduler.
@@ -54,6 +56,9 @@ func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub op
 	if err := dag.Validate(); err != nil {
 		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
 	}
+	if err := s.reaches(ctx, dag.Participants()); err != nil {
+		return openflow.Submitted{}, err
+	}
 	job, err := s.Store.CreateScheduledJob(ctx, openflow.ScheduledJob{
 		ID: sub.ID, Initiator: caller, Status: openflow.JobReady, DAG: &dag, Priority: dag.Conf.Priority,
 		IdempotencyKey: sub.IdempotencyKey, SubmitHash: hash, UserName: sub.UserName,
@@ -70,6 +75,24 @@ func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub op
 		return answer, err
 	}
 	return answer, openflow.About(openflow.AboutJob, s.Engine.StartJob(ctx, p))
+}
+
+// reaches refuses a job with a party that is no peer of this node: it could not be told of the job.
+func (s *Service) reaches(ctx context.Context, parties []openflow.Party) error {
+	for _, p := range parties {
+		if p.ID == s.Self {
+			continue
+		}
+		_, err := s.Store.Site(ctx, p.ID)
+		if openflow.CodeOf(err) == openflow.CodeNotFound {
+			err = openflow.Errorf(openflow.CodeInvalid, "party %s is no peer of party %s, which is to schedule the job", p.ID, s.Self).
+				WithHint("register it there: openflow site add %s --url URL --key KEY", p.ID)
+		}
+		if err != nil {
+			return openflow.About(openflow.AboutSite, err)
+		}
+	}
+	return nil
 }
 
 // refusal is what a repeated submission learns of a job that has failed before any task was started: the parties would

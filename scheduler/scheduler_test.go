@@ -76,6 +76,9 @@ func newNode(t *testing.T) *node {
 	c, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	for _, id := range []openflow.PartyID{"10000", "10001"} {
+		require.NoError(t, c.SaveSite(t.Context(), openflow.SiteRecord{Party: id, URL: "http://x"}))
+	}
 	e := &engine{}
 	return &node{&scheduler.Service{
 		Self: "9999", Store: c, Engine: e, NewID: func() openflow.JobID { return "made-here" },
@@ -339,4 +342,16 @@ func TestWakeJob(t *testing.T) {
 	n.record(t, "1", openflow.JobRunning)
 	require.NoError(t, n.WakeJob(ctx, "10000", "1"))
 	require.Len(t, n.engine.woken, 2, "a job that runs needs no call")
+}
+
+func TestCreateJobWithStranger(t *testing.T) {
+	n := newNode(t)
+	d := dag()
+	d.Parties = append(d.Parties, openflow.Party{Role: openflow.RoleHost, ID: "7777"})
+	_, err := n.CreateJob(t.Context(), "10000", openflow.Submission{DAG: d, ID: "1"})
+	require.ErrorContains(t, err, "party 7777 is no peer of party 9999, which is to schedule the job")
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+	require.Empty(t, n.engine.plans)
+	_, err = n.catalogue.ScheduledJob(t.Context(), "1")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 }
