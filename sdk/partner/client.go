@@ -112,6 +112,7 @@ func (c *Client) exchange(
 	if err := json.Unmarshal(answer.body, &e); err != nil {
 		return e, answer.header, c.unreachable("answered %s with something that is not JSON (HTTP %d)", path, answer.status)
 	}
+	e = e.Heard()
 	refusal := e.Err()
 	if err := c.prove(path, answer, refusal); err != nil {
 		return e, answer.header, openflow.AtParty(c.Peer, err)
@@ -191,6 +192,7 @@ func absent(err error) bool {
 
 func (c *Client) unreachable(format string, args ...any) *openflow.Error {
 	e := openflow.Errorf(openflow.CodeUnavailable, "the node "+format, args...).WithPublic("the node does not answer")
+	e.Message = wire.Heard(e.Message) // it may quote what the node has answered
 	e.Party = c.Peer
 	return e
 }
@@ -254,9 +256,10 @@ func (c *Client) Examine(ctx context.Context, callBack bool) (seen Seen, err err
 	if err := json.Unmarshal(e.Data, &answer); err != nil {
 		return seen, c.unreachable("answered %s with unreadable data: %v", sitePath, err)
 	}
-	seen.Caller, seen.Version = answer.Caller, answer.Version
-	if p := answer.CallBack; p != nil {
-		e := openflow.Errorf(openflow.Code(p.Code), "it answers, and does not reach this node: %s", p.Message)
+	seen.Caller, seen.Version = wire.Heard(answer.Caller), wire.Heard(answer.Version)
+	if answer.CallBack != nil {
+		p := answer.CallBack.Heard()
+		e := openflow.Errorf(cmp.Or(openflow.Code(p.Code), openflow.CodeInternal), "it answers, and does not reach this node: %s", p.Message)
 		e.Party, e.Hint = c.Peer, p.Hint
 		seen.CallBack = e
 	}
