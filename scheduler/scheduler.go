@@ -180,11 +180,11 @@ func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id open
 // jobFor finds a job for its initiator or one of its parties. Others are told that there is none.
 func (s *Service) jobFor(ctx context.Context, caller openflow.PartyID, id openflow.JobID) (openflow.ScheduledJob, error) {
 	job, err := s.job(ctx, id)
-	if err != nil {
+	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 		return job, err
 	}
 	takesPart := func(p openflow.Party) bool { return p.ID == caller }
-	if caller != job.Initiator && caller != s.Self && !slices.ContainsFunc(job.DAG.Parties, takesPart) {
+	if err != nil || caller != job.Initiator && caller != s.Self && !slices.ContainsFunc(job.DAG.Parties, takesPart) {
 		return job, openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "job %s is not scheduled here", id))
 	}
 	return job, nil
@@ -233,7 +233,8 @@ func (s *Service) job(ctx context.Context, id openflow.JobID) (openflow.Schedule
 	return job, openflow.About(openflow.AboutJob, err)
 }
 
-// ReportTask takes a party's word about its own run. Late, repeated and outdated reports succeed and change nothing.
+// ReportTask takes a party's word about its own run. Late, repeated and outdated reports succeed and change nothing. Those of a
+// stranger, or about a run that is not in the job's plan, never reach the workflow, which can take so many reports and no more.
 func (s *Service) ReportTask(ctx context.Context, caller openflow.PartyID, r openflow.Report) error {
 	if caller != r.Key.Party.ID {
 		return openflow.Errorf(openflow.CodePermission, "party %s may not report for party %s", caller, r.Key.Party.ID)
@@ -241,10 +242,19 @@ func (s *Service) ReportTask(ctx context.Context, caller openflow.PartyID, r ope
 	if !r.Status.Valid() {
 		return openflow.Errorf(openflow.CodeInvalid, "unknown task status %q", r.Status)
 	}
-	err := s.Engine.ReportTask(ctx, r)
-	if openflow.CodeOf(err) != openflow.CodeNotFound {
-		return openflow.About(openflow.AboutTask, err)
+	job, err := s.jobFor(ctx, caller, r.Key.Job)
+	if err != nil {
+		return err
 	}
-	_, err = s.job(ctx, r.Key.Job) // an ended job takes no reports, an unknown one never will
-	return err
+	runs := func(t openflow.Task) bool {
+		return t.Name == r.Key.Task && slices.Contains(job.DAG.PartiesOf(t), r.Key.Party)
+	}
+	if !slices.ContainsFunc(job.DAG.Tasks, runs) {
+		return openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeNotFound, "job %s has no task %s for %s", r.Key.Job, r.Key.Task, r.Key.Party))
+	}
+	err = s.Engine.ReportTask(ctx, r)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return nil // an ended job takes no reports
+	}
+	return openflow.About(openflow.AboutTask, err)
 }

@@ -312,7 +312,10 @@ func TestReportTask(t *testing.T) {
 		"unknown job": {"10000", func(n *node, r *openflow.Report) {
 			r.Key.Job = "2"
 			n.engine.report = openflow.Errorf(openflow.CodeNotFound, "none")
-		}, openflow.CodeNotFound, true},
+		}, openflow.CodeNotFound, false},
+		"a stranger's run": {"10001", func(_ *node, r *openflow.Report) { r.Key.Party.ID = "10001" }, openflow.CodeNotFound, false},
+		"unknown task":     {"10000", func(_ *node, r *openflow.Report) { r.Key.Task = "lr_1" }, openflow.CodeNotFound, false},
+		"another role":     {"10000", func(_ *node, r *openflow.Report) { r.Key.Party.Role = openflow.RoleArbiter }, openflow.CodeNotFound, false},
 		"Temporal is away": {"10000", func(n *node, _ *openflow.Report) { n.engine.report = openflow.Errorf(openflow.CodeUnavailable, "away") }, openflow.CodeUnavailable, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -354,4 +357,31 @@ func TestCreateJobWithStranger(t *testing.T) {
 	require.Empty(t, n.engine.plans)
 	_, err = n.catalogue.ScheduledJob(t.Context(), "1")
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+}
+
+// To a stranger, a job that is here and one that is not look the same.
+func TestStrangersLearnNothingOfJobs(t *testing.T) {
+	n := newNode(t)
+	_, err := n.CreateJob(t.Context(), "9999", openflow.Submission{DAG: dag(), ID: "here"})
+	require.NoError(t, err)
+	stranger := openflow.Party{Role: openflow.RoleHost, ID: "10001"}
+	calls := map[string]func(openflow.JobID) error{
+		"report": func(id openflow.JobID) error {
+			return n.ReportTask(t.Context(), "10001", openflow.Report{Key: openflow.TaskKey{Job: id, Task: "lr_0", Party: stranger}, Status: openflow.TaskFailed})
+		},
+		"stop": func(id openflow.JobID) error {
+			_, err := n.StopJob(t.Context(), "10001", id, openflow.JobFailed)
+			return err
+		},
+		"rerun": func(id openflow.JobID) error { return n.RerunJob(t.Context(), "10001", id) },
+		"wake":  func(id openflow.JobID) error { return n.WakeJob(t.Context(), "10001", id) },
+	}
+	for name, call := range calls {
+		for _, id := range []openflow.JobID{"here", "nowhere"} {
+			err := call(id)
+			require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), name)
+			require.EqualError(t, err, "job "+string(id)+" is not scheduled here", name)
+		}
+	}
+	require.Empty(t, n.engine.reports)
 }
