@@ -16,6 +16,17 @@ const (
 // Heard is what is taken of a text that another party has written: the beginning of a long one, 1 KiB at most.
 func Heard(text string) string { return Cut(text, maxHeard) }
 
+// maxName is how many bytes a name may have that somebody gives to himself or to a request.
+const maxName = 256
+
+// CheckName refuses a user name or an idempotency key that is too long to be kept. It may be empty. Errors: CodeInvalid.
+func CheckName(kind, name string) error {
+	if len(name) > maxName {
+		return openflow.Errorf(openflow.CodeInvalid, "the %s has %d bytes, and %d are allowed", kind, len(name), maxName)
+	}
+	return nil
+}
+
 // Cut is text in limit bytes at most, with a sign where something is left out.
 func Cut(text string, limit int) string {
 	const more = "…"

@@ -168,7 +168,7 @@ func DecodeTaskUpdates(list []PartnerUpdateTask, ref JobRef) ([]openflow.TaskUpd
 		if err != nil {
 			return nil, err
 		}
-		u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: b.Reason, Progress: int(b.Progress)}
+		u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: Heard(b.Reason), Progress: int(b.Progress)}
 		if !u.Status.Terminal() {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "%q is no end of task %s", u.Status, key.Task)
 		}
