@@ -47,6 +47,8 @@ type Client struct {
 	// Verifier checks the answers by which a job is made, and those about the peer itself, so that a wrong key in its record
 	// shows before anything runs; nil: they are believed.
 	Verifier Verifier
+	// Unsigned tells that the operator has registered the peer as a FATE-Flow node, which signs nothing.
+	Unsigned bool
 	HTTP     *http.Client
 	// Called is told of every call that has ended, and its error; nil: nobody is.
 	Called func(peer openflow.PartyID, took time.Duration, err error)
@@ -121,12 +123,12 @@ func (c *Client) exchange(
 }
 
 // proven are the calls whose answers count only with the peer's signature. A peer that refuses the caller does not sign.
-var proven = map[string]bool{sitePath: true, openPath: true, schedulePath: true}
+var proven = map[string]bool{sitePath: true, openPath: true, createPath: true, schedulePath: true}
 
 // prove checks the signature on an answer, where there is one or has to be one.
 func (c *Client) prove(path string, a answer, refusal error) error {
 	signed := a.header.Get(signatureHeader) != ""
-	if c.Verifier == nil || !signed && (refusal != nil || !proven[path]) {
+	if c.Verifier == nil || !signed && (refusal != nil || c.Unsigned || !proven[path]) {
 		return nil
 	}
 	return c.Verifier.VerifyAnswer(c.Peer, a.request, a.header, a.status, a.body)
@@ -202,12 +204,19 @@ func (c *Client) tell(ctx context.Context, path string, body any) error {
 	return err
 }
 
-// Folds asks the peer whether it takes folded calls. One that does not know the question is a FATE-Flow node, which does
-// not; one that cannot be asked now is an error.
+// Folds asks the peer whether it takes folded calls. One that cannot be asked now is an error, and so is an answer without a
+// signature: anybody at the peer's address could give it, to be called in the form of FATE-Flow, which proves nothing.
 func (c *Client) Folds(ctx context.Context) (bool, error) {
-	e, err := c.post(ctx, sitePath, wire.SiteProbe{})
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	e, header, err := c.exchange(ctx, sitePath, wire.SiteProbe{}, "")
 	if code := openflow.CodeOf(err); code == openflow.CodeUnimplemented || code == openflow.CodeInternal {
-		return false, nil // 6000 and a Python text (fate-flow-api §0.3.2), or our own answer to an unknown route
+		if c.Verifier == nil || c.Unsigned || header.Get(signatureHeader) != "" {
+			return false, nil // 6000 and a Python text (fate-flow-api §0.3.2), or our own answer to an unknown route
+		}
+		e := openflow.Errorf(openflow.CodeUnauthorized, "the node answers without a signature, as one of FATE-Flow does")
+		e.Party = c.Peer
+		return false, e.WithHint("if it is one: openflow site add %s --url URL --key KEY --dialect fate-flow; if not, see who is at its address", c.Peer)
 	}
 	if err != nil {
 		return false, err
@@ -222,6 +231,8 @@ func (c *Client) Folds(ctx context.Context) (bool, error) {
 const (
 	// sitePath is where a peer tells about itself, and whom it takes the caller for.
 	sitePath = "/v2/partner/site/info"
+	// createPath is where a peer creates a job, as FATE-Flow does.
+	createPath = "/v2/partner/job/create"
 	// openPath is where a peer creates a job and takes its resources.
 	openPath = "/v2/partner/fold/job/create"
 	// schedulePath is where a peer takes a job to schedule.
@@ -296,7 +307,7 @@ func (c *Client) Reach(ctx context.Context) error {
 
 // CreateJob calls /v2/partner/job/create.
 func (c *Client) CreateJob(ctx context.Context, o openflow.JobOrder) error {
-	return c.create(ctx, "/v2/partner/job/create", o)
+	return c.create(ctx, createPath, o)
 }
 
 // OpenJob calls /v2/partner/fold/job/create.
