@@ -176,7 +176,7 @@ func (c *Client) notReached(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return openflow.AtParty(c.Peer, ctx.Err())
 	}
-	e := c.unreachable("does not answer at %s: %v", c.URL, err).WithPublic("the node does not answer at %s", c.URL)
+	e := c.unreachable("does not answer at %s: %v", c.URL, err)
 	e.Err = err
 	if absent(err) {
 		e.Err = fmt.Errorf("%w: %w", openflow.ErrAbsent, err)
