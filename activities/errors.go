@@ -9,6 +9,9 @@ import (
 	"openflow/sdk/wire"
 )
 
+// maxText bounds each text of an error, in bytes: Temporal refuses payloads that are too large, and the workflow would stand.
+const maxText = 32 << 10
+
 // ToTemporal carries err's code, party and message across the activity boundary, where Go error identity is lost, and
 // what of it was marked for other parties. The code is the type, so retry policies can name it.
 func ToTemporal(err error) error { return carry(err, openflow.CodeOf(err).Retryable()) }
@@ -28,9 +31,19 @@ func carry(err error, retry bool) error {
 	if msg == "" {
 		msg = e.Error()
 	}
-	return temporal.NewApplicationErrorWithOptions(msg, string(e.Code), temporal.ApplicationErrorOptions{
-		NonRetryable: !retry, Cause: err, Category: temporal.ApplicationErrorCategoryBenign,
-		Details: []any{string(e.Subject), string(e.Party), e.Hint, openflow.PublicText(err), openflow.IsConsequence(err), wire.EncodeMistakes(e.Mistakes)},
+	cause := err
+	for c := err; c != nil; c = errors.Unwrap(c) {
+		if len(c.Error()) > maxText {
+			cause = nil // the message says enough of it
+			break
+		}
+	}
+	return temporal.NewApplicationErrorWithOptions(wire.Cut(msg, maxText), string(e.Code), temporal.ApplicationErrorOptions{
+		NonRetryable: !retry, Cause: cause, Category: temporal.ApplicationErrorCategoryBenign,
+		Details: []any{
+			string(e.Subject), string(e.Party), wire.Cut(e.Hint, maxText), wire.Cut(openflow.PublicText(err), maxText), openflow.IsConsequence(err),
+			wire.EncodeMistakes(e.Mistakes),
+		},
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -204,4 +205,22 @@ func TestPublicTextCrossesActivities(t *testing.T) {
 	p.err = openflow.Errorf(openflow.CodeUnavailable, "dial 10.0.0.7: %w", io.EOF).WithPublic("the node does not answer")
 	err = activities.FromTemporal(p.scheduling().StartTask(t.Context(), openflow.TaskStart{TaskKey: run}))
 	require.Equal(t, "at party 10000: the node does not answer", openflow.ForPartners(err).Error())
+}
+
+// Whatever a text says, Temporal takes the error: otherwise the activity could never end.
+func TestHugeErrorsAreCarriedInPart(t *testing.T) {
+	big := strings.Repeat("ü", 3<<20)
+	inner := openflow.Errorf(openflow.CodeInvalid, "%s", big)
+	for name, err := range map[string]error{
+		"itself":  inner.WithHint("%s", big).WithPublic("%s", big),
+		"a cause": &openflow.Error{Code: openflow.CodeInvalid, Message: "short", Err: inner},
+		"foreign": errors.New(big),
+	} {
+		t.Run(name, func(t *testing.T) {
+			failure := temporal.GetDefaultFailureConverter().ErrorToFailure(activities.ToTemporal(err))
+			require.Less(t, failure.Size(), 200<<10)
+			back := activities.FromTemporal(temporal.GetDefaultFailureConverter().FailureToError(failure))
+			require.Equal(t, openflow.CodeOf(err), openflow.CodeOf(back))
+		})
+	}
 }

@@ -146,12 +146,14 @@ func checkKey(key string) error {
 }
 
 func addCommand(o *options) *cobra.Command {
-	var url, key string
+	var url, key, dialect string
 	c := &cobra.Command{
 		Use:   "add PARTY --url URL --key KEY",
 		Short: "Register a peer, or change its address",
 		Long: `Register a peer by the address of its interconnection layer and its public key, or give a registered one another
-address. A registered peer's key is changed with openflow site rotate.`,
+address. A registered peer's key is changed with openflow site rotate.
+
+A node of FATE-Flow signs no answers. Only for such a peer give --dialect fate-flow: what is at its address is then believed.`,
 		Example: `  openflow site add 10000 --url http://10.0.0.2:9390 --key ed25519:…`,
 		Args:    positional("PARTY"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -165,7 +167,7 @@ address. A registered peer's key is changed with openflow site rotate.`,
 			if err := checkKey(key); err != nil {
 				return err
 			}
-			if err := o.client().AddSite(c.Context(), id, strings.TrimSuffix(url, "/"), key); err != nil {
+			if err := o.client().AddSite(c.Context(), id, strings.TrimSuffix(url, "/"), key, openflow.Dialect(dialect)); err != nil {
 				return err
 			}
 			return o.siteDone(c, id, "registered")
@@ -173,6 +175,7 @@ address. A registered peer's key is changed with openflow site rotate.`,
 	}
 	c.Flags().StringVar(&url, "url", "", "address of its interconnection layer (required)")
 	c.Flags().StringVar(&key, "key", "", "its public key (required)")
+	c.Flags().StringVar(&dialect, "dialect", "", "fate-flow for a node of FATE-Flow, which signs no answers")
 	return c
 }
 

@@ -25,17 +25,7 @@ type directory struct {
 	partner   openflow.PartnerService
 	scheduler openflow.SchedulerService
 	called    func(peer openflow.PartyID, took time.Duration, err error)
-
-	learning sync.Mutex
-	learnt   map[openflow.PartyID]time.Time // until when the record of a peer says how it wants to be called
 }
-
-// relearn is how long a record is believed to say how a peer wants to be called: its node may be replaced by another
-// version. One that could not be asked is asked again after relearnSoon.
-const (
-	relearn     = time.Hour
-	relearnSoon = time.Minute
-)
 
 // client makes the client of a peer. Sites are read anew each time, so a changed address holds at once.
 func (d *directory) client(ctx context.Context, id openflow.PartyID) (*partner.Client, error) {
@@ -46,6 +36,7 @@ func (d *directory) client(ctx context.Context, id openflow.PartyID) (*partner.C
 func (d *directory) clientOf(s openflow.SiteRecord) *partner.Client {
 	return &partner.Client{
 		Self: d.self, Peer: s.Party, URL: s.URL, Signer: d.signer, Verifier: recorded(s.Keys), HTTP: d.http, Called: d.called,
+		Unsigned: s.Dialect == openflow.DialectFATEFlow,
 	}
 }
 
@@ -96,36 +87,17 @@ func (d *directory) Partner(ctx context.Context, id openflow.PartyID) (openflow.
 	return c.Stepwise(), nil
 }
 
-// dialect is how a peer wants to be called. It is asked at the first call since the start and again from time to time;
-// its record keeps the answer, which holds while it cannot be asked.
+// dialect is how a peer wants to be called. That it is a FATE-Flow node, which proves nothing by signatures, only this site's
+// operator says. Others are asked until they have said that they take folded calls, and no answer changes that again.
 func (d *directory) dialect(ctx context.Context, s openflow.SiteRecord, c *partner.Client) (openflow.Dialect, error) {
-	d.learning.Lock()
-	fresh := s.Dialect != "" && time.Now().Before(d.learnt[s.Party])
-	if s.Dialect != "" && !fresh {
-		d.learnt[s.Party] = time.Now().Add(relearnSoon) // one call asks; the others go by the record meanwhile
-	}
-	d.learning.Unlock()
-	if fresh {
+	if s.Dialect != "" {
 		return s.Dialect, nil
 	}
 	folds, err := c.Folds(ctx)
-	if err != nil {
-		if s.Dialect != "" {
-			return s.Dialect, nil
-		}
+	if err != nil || !folds {
 		return "", err
 	}
-	now := openflow.DialectFATEFlow
-	if folds {
-		now = openflow.DialectFolded
-	}
-	d.learning.Lock()
-	d.learnt[s.Party] = time.Now().Add(relearn)
-	d.learning.Unlock()
-	if now == s.Dialect {
-		return now, nil
-	}
-	return now, d.sites.SetSiteDialect(ctx, s.Party, now)
+	return openflow.DialectFolded, d.sites.SetSiteDialect(ctx, s.Party, openflow.DialectFolded)
 }
 
 // Scheduler implements openflow.Directory.
@@ -210,7 +182,7 @@ func (s sites) CheckSite(ctx context.Context, id openflow.PartyID) error {
 	return c.Probe(ctx, true)
 }
 
-// AddSite registers a peer, or gives a registered one another address. A different key is refused: that is rotate.
+// AddSite registers a peer, or gives a registered one another address or dialect. A different key is refused: that is rotate.
 func (s sites) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 	key := ""
 	if len(r.Keys) > 0 {
@@ -218,6 +190,10 @@ func (s sites) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 	}
 	if err := CheckPeer(Peer{Party: r.Party, URL: r.URL, Key: key}); err != nil {
 		return err
+	}
+	if r.Dialect != "" && r.Dialect != openflow.DialectFATEFlow && r.Dialect != openflow.DialectFolded {
+		return openflow.Errorf(openflow.CodeInvalid, "peer %s: %q is no dialect", r.Party, r.Dialect).
+			WithHint("one of %s, %s; leave it out for nodes of openflow", openflow.DialectFolded, openflow.DialectFATEFlow)
 	}
 	if r.Party == s.self {
 		return openflow.Errorf(openflow.CodeInvalid, "party %s is this node itself", r.Party)
@@ -230,6 +206,9 @@ func (s sites) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 		}
 		if have.URL != r.URL {
 			have.URL, have.Dialect = r.URL, "" // another node, perhaps of another kind
+		}
+		if r.Dialect != "" {
+			have.Dialect = r.Dialect
 		}
 		return s.catalogue.SaveSite(ctx, have)
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,10 +21,12 @@ type unsigned struct{}
 
 func (unsigned) Sign(*http.Request, openflow.PartyID, []byte) error { return nil }
 
-// A peer is asked once how it wants to be called, its record keeps the answer, and after a while it is asked again.
+// A peer is asked how it wants to be called until it has said so, and only a signed answer counts. That it is a FATE-Flow node
+// is the operator's word.
 func TestDialectOfAPeer(t *testing.T) {
 	var asked int
 	var answer wire.Envelope
+	signed := true
 	home := t.TempDir()
 	require.NoError(t, os.Chmod(home, 0o700))
 	key, err := trust.LoadOrCreateKey(home)
@@ -33,7 +34,9 @@ func TestDialectOfAPeer(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked++
 		body, _ := json.Marshal(answer) // texts can be encoded
-		trust.Signer{Party: "10000", Key: key}.SignAnswer(w.Header(), r.Header, http.StatusOK, body)
+		if signed {
+			trust.Signer{Party: "10000", Key: key}.SignAnswer(w.Header(), r.Header, http.StatusOK, body)
+		}
 		_, _ = w.Write(body) // the test sees what a caller that has gone misses
 	}))
 	t.Cleanup(srv.Close)
@@ -45,41 +48,45 @@ func TestDialectOfAPeer(t *testing.T) {
 		require.NoError(t, err)
 		return s
 	}
-	start := func() *directory { // a node's directory after a start
-		return &directory{self: "9999", sites: rows, signer: unsigned{}, http: partner.NewHTTP(), learnt: map[openflow.PartyID]time.Time{}}
-	}
-	folded := func(d *directory) bool {
+	d := &directory{self: "9999", sites: rows, signer: unsigned{}, http: partner.NewHTTP()}
+	folded := func() bool {
 		p, err := d.Partner(t.Context(), "10000")
 		require.NoError(t, err)
 		_, is := p.(*partner.Client)
 		return is
 	}
-	require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: "10000", URL: srv.URL, Keys: []string{key.Public().String()}}))
+	register := sites{self: "9999", catalogue: rows}
+	peer := openflow.SiteRecord{Party: "10000", URL: srv.URL, Keys: []string{key.Public().String()}}
+	require.NoError(t, register.AddSite(t.Context(), peer))
 
-	d := start()
 	answer = wire.Failure(openflow.Errorf(openflow.CodeUnauthorized, "who are you"))
 	_, err = d.Partner(t.Context(), "10000")
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "nothing is guessed")
+	answer, signed = wire.Envelope{Code: wire.ServerException, Message: "<NotFound '404: Not Found'>"}, false
+	_, err = d.Partner(t.Context(), "10000")
+	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "anybody can say so")
+	answer, signed = wire.Envelope{Data: json.RawMessage(`{"caller":"9999"}`)}, true
+	require.False(t, folded(), "a node of ours before folded calls")
 	require.Empty(t, record().Dialect)
 
-	answer = wire.Envelope{Code: wire.ServerException, Message: "<NotFound '404: Not Found'>"}
-	for range 3 {
-		require.False(t, folded(d))
-	}
-	require.Equal(t, openflow.DialectFATEFlow, record().Dialect)
-	require.Equal(t, 2, asked)
-
-	answer = wire.Envelope{Data: json.RawMessage(`{"caller":"9999"}`)}
-	require.False(t, folded(start()), "it knows the question and takes no folded calls")
 	answer = wire.Envelope{Data: json.RawMessage(`{"caller":"9999","folds":true}`)}
-	require.False(t, folded(d), "for an hour the record is believed")
-	d.learnt["10000"] = time.Now().Add(-time.Second)
-	require.True(t, folded(d))
+	require.True(t, folded())
 	require.Equal(t, openflow.DialectFolded, record().Dialect)
+	before := asked
+	answer, signed = wire.Envelope{Code: wire.ServerException, Message: "<NotFound '404: Not Found'>"}, false
+	require.True(t, folded(), "it is not asked again")
+	require.Equal(t, before, asked)
 
-	srv.Close()
-	require.True(t, folded(start()), "what it said last holds while it cannot be asked")
-	moved := openflow.SiteRecord{Party: "10000", URL: "http://127.0.0.1:1", Keys: record().Keys}
-	require.NoError(t, sites{self: "9999", catalogue: rows}.AddSite(t.Context(), moved))
+	peer.Dialect = openflow.DialectFATEFlow
+	require.NoError(t, register.AddSite(t.Context(), peer), "the operator says what it is")
+	require.False(t, folded())
+	require.Equal(t, before, asked)
+	peer.Dialect = ""
+	require.NoError(t, register.AddSite(t.Context(), peer))
+	require.Equal(t, openflow.DialectFATEFlow, record().Dialect, "a start with the same peers forgets nothing")
+	peer.Dialect = "latin"
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(register.AddSite(t.Context(), peer)))
+	peer.Dialect, peer.URL = "", "http://127.0.0.1:1"
+	require.NoError(t, register.AddSite(t.Context(), peer))
 	require.Empty(t, record().Dialect, "at another address may be a node of another kind")
 }

@@ -33,7 +33,6 @@ const telling = 10 * time.Second
 // schedulers in which both take part. The peer hears of it as far as it is still one and answers. An error is of this
 // node.
 func (f farewell) to(ctx context.Context, peer openflow.PartyID) error {
-	reason := fmt.Sprintf("party %s was removed at party %s", peer, f.self)
 	scheduled, _, err := f.rows.ScheduledJobsWhere(ctx, catalogue.ScheduledFilter{Statuses: underWay})
 	if err != nil {
 		return err
@@ -48,7 +47,7 @@ func (f farewell) to(ctx context.Context, peer openflow.PartyID) error {
 	defer told.Wait()
 	for _, j := range scheduled {
 		if takesPart(j.DAG, peer) {
-			told.Go(func() { f.note(j.ID, f.endScheduled(limited, j.ID, reason)) })
+			told.Go(func() { f.note(j.ID, f.endScheduled(limited, j.ID, f.gone(peer))) })
 		}
 	}
 	asked := map[openflow.JobKey]bool{}
@@ -57,7 +56,7 @@ func (f farewell) to(ctx context.Context, peer openflow.PartyID) error {
 			continue
 		}
 		if j.Scheduler == peer {
-			if err := f.partner.StopJob(ctx, j.Key(), openflow.JobEnd{Status: openflow.JobCanceled, Reason: reason}); err != nil {
+			if err := f.endHere(ctx, j.Key()); err != nil {
 				return err
 			}
 		}
@@ -72,6 +71,16 @@ func (f farewell) to(ctx context.Context, peer openflow.PartyID) error {
 
 func takesPart(d *openflow.DAG, id openflow.PartyID) bool {
 	return slices.ContainsFunc(d.Parties, func(p openflow.Party) bool { return p.ID == id })
+}
+
+// gone is why a job with a party that is no peer ends.
+func (f farewell) gone(peer openflow.PartyID) string {
+	return fmt.Sprintf("party %s was removed at party %s", peer, f.self)
+}
+
+// endHere ends a job at this site, whatever its scheduler thinks of it.
+func (f farewell) endHere(ctx context.Context, k openflow.JobKey) error {
+	return f.partner.StopJob(ctx, k, openflow.JobEnd{Status: openflow.JobCanceled, Reason: f.gone(k.Scheduler)})
 }
 
 func (f farewell) endScheduled(ctx context.Context, id openflow.JobID, reason string) error {
@@ -97,8 +106,9 @@ func (f farewell) note(id openflow.JobID, err error) {
 	}
 }
 
-// toStrangers says farewell to all parties of jobs under way that are no peers: what a removal has missed because the
-// node stopped, or because a job began at that moment.
+// toStrangers ends what a removal has missed because the node stopped, or because a job began at that moment: each job that
+// this site schedules and of which a party is no peer, and each that a scheduler which is no peer has here. It looks at every
+// job by itself. That a job names a stranger, which any peer can bring about, so says nothing about other jobs.
 func (f farewell) toStrangers(ctx context.Context) error {
 	jobs, _, err := f.rows.JobsWhere(ctx, catalogue.JobFilter{Statuses: underWay})
 	if err != nil {
@@ -108,26 +118,25 @@ func (f farewell) toStrangers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	seen := map[openflow.PartyID]bool{f.self: true}
-	var parties []openflow.PartyID
-	for _, j := range jobs {
-		parties = append(parties, j.Scheduler) // the other parties of its jobs need not be peers of this site
+	sites, err := f.rows.Sites(ctx)
+	if err != nil {
+		return err
+	}
+	known := map[openflow.PartyID]bool{f.self: true}
+	for _, s := range sites {
+		known[s.Party] = true
 	}
 	for _, j := range scheduled {
-		for _, p := range j.DAG.Parties {
-			parties = append(parties, p.ID)
+		parties := j.DAG.Participants()
+		if i := slices.IndexFunc(parties, func(p openflow.Party) bool { return !known[p.ID] }); i >= 0 {
+			f.note(j.ID, f.endScheduled(ctx, j.ID, f.gone(parties[i].ID)))
 		}
 	}
-	for _, id := range parties {
-		if seen[id] {
-			continue
+	for _, j := range jobs {
+		if known[j.Scheduler] {
+			continue // the other parties of its jobs need not be peers of this site
 		}
-		seen[id] = true
-		_, err := f.rows.Site(ctx, id)
-		if openflow.CodeOf(err) == openflow.CodeNotFound {
-			err = f.to(ctx, id)
-		}
-		if err != nil {
+		if err := f.endHere(ctx, j.Key()); err != nil {
 			return err
 		}
 	}

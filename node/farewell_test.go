@@ -89,7 +89,7 @@ func leaving(t *testing.T) (farewell, *others, *catalogue.Catalogue) {
 	}
 	guest, host, third := party(openflow.RoleGuest, "9999"), party(openflow.RoleHost, "10000"), party(openflow.RoleArbiter, "10001")
 	for id, parties := range map[openflow.JobID][]openflow.Party{"own-with-10000": {guest, host}, "own-with-10001": {guest, third}, "own-done": {guest, host}} {
-		_, err := rows.CreateScheduledJob(t.Context(), openflow.ScheduledJob{ID: id, Initiator: "9999", DAG: &openflow.DAG{Parties: parties}})
+		_, err := rows.CreateScheduledJob(t.Context(), openflow.ScheduledJob{ID: id, Initiator: "9999", DAG: &openflow.DAG{Parties: parties, Tasks: []openflow.Task{{Name: "a", Component: "noop"}}}})
 		require.NoError(t, err)
 	}
 	_, err = rows.UpdateScheduledJob(t.Context(), "own-done", openflow.JobFailed, "")
@@ -147,8 +147,28 @@ func TestFarewellToStrangers(t *testing.T) {
 	require.Equal(t, []string{
 		"row of-10001 guest canceled: party 10001 was removed at party 9999",
 		"row of-10001-with-10000 guest canceled: party 10001 was removed at party 9999",
-		"scheduler 10001 of of-10001 by 9999 canceled",
-		"scheduler 10001 of of-10001-with-10000 by 9999 canceled",
 		"workflow own-with-10001 canceled: party 10001 was removed at party 9999",
 	}, o.all())
+}
+
+// A job that names a stranger ends. Jobs between peers do not, whoever has submitted the one with the stranger.
+func TestStrangerInAJobOfAPeer(t *testing.T) {
+	f, o, rows := leaving(t)
+	for _, id := range []openflow.PartyID{"10000", "10001"} {
+		require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: id, URL: "http://x", AddedAt: time.Now()}))
+	}
+	guest, peer, stranger := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}, openflow.Party{Role: openflow.RoleArbiter, ID: "10001"},
+		openflow.Party{Role: openflow.RoleHost, ID: "7777"}
+	require.NoError(t, rows.CreateJob(t.Context(), openflow.JobRecord{
+		ID: "of-10001-with-7777", Party: guest, Scheduler: "10001", Initiator: "10001", Status: openflow.JobReady,
+		DAG: &openflow.DAG{Parties: []openflow.Party{guest, stranger, peer}},
+	}, nil))
+	_, err := rows.CreateScheduledJob(t.Context(), openflow.ScheduledJob{
+		ID: "named", Initiator: "10000", DAG: &openflow.DAG{
+			Parties: []openflow.Party{{Role: openflow.RoleGuest, ID: "10000"}, stranger}, Tasks: []openflow.Task{{Name: "a", Component: "noop"}},
+		},
+	})
+	require.NoError(t, err)
+	require.NoError(t, f.toStrangers(t.Context()))
+	require.Equal(t, []string{"workflow named canceled: party 7777 was removed at party 9999"}, o.all())
 }

@@ -221,7 +221,7 @@ func (n *Node) connect() services {
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
 	dir := &directory{
 		self: n.config.Party, sites: n.rows, signer: signer{trust.Signer{Party: n.config.Party, Key: n.key}},
-		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched, learnt: map[openflow.PartyID]time.Time{},
+		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched,
 	}
 	n.watch = partner.NewWatch(n.config.Party, n.changes(), dir, n.config.Log)
 	dir.called = func(peer openflow.PartyID, took time.Duration, err error) {

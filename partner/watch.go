@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/sdk/wire"
 )
 
 // WatchStore is the part of the catalogue that knows what runs.
@@ -228,8 +229,8 @@ func troubleOf(err error, began time.Time, before trouble) trouble {
 	switch {
 	case t.kind == openflow.CodeUnauthorized && errors.As(err, &e):
 		said := *e
-		said.Party = "" // it is named before
-		t.text = fmt.Sprintf("since %s the two nodes do not accept each other's signatures, so its reports are refused: %s", since, said.Error())
+		said.Party = "" // it is named before; the text may be anybody's who stands at its address
+		t.text = fmt.Sprintf("since %s the two nodes do not accept each other's signatures, so its reports are refused: %s", since, wire.FirstLine(said.Error()))
 	case errors.Is(err, openflow.ErrAbsent):
 		t.text = fmt.Sprintf("it does not answer since %s: nobody listens at its address", since)
 	default:

@@ -196,6 +196,19 @@ func TestWhatIsWrongWithAPeer(t *testing.T) {
 	}
 }
 
+// Whoever stands at a peer's address can refuse in any words. A reason takes one line of them.
+func TestLongWordsOfAPeer(t *testing.T) {
+	watching(t, begun, func(r *running, l *line, _ *partner.Watch, _ *bytes.Buffer) {
+		l.set(func(l *line) {
+			l.wrong["9999"] = openflow.AtParty("9999", openflow.Errorf(openflow.CodeUnauthorized, "%s\nlies", strings.Repeat("y", 16<<20)))
+		})
+		time.Sleep(10 * time.Second)
+		require.Contains(t, r.reason(), "yyy")
+		require.Less(t, len(r.reason()), 1000)
+		require.NotContains(t, r.reason(), "lies")
+	})
+}
+
 // What a job waits for when nobody is silent is read from this party's own runs.
 func TestWhatARunningJobWaitsFor(t *testing.T) {
 	run := func(task openflow.TaskName, together, here openflow.TaskStatus, reason string) openflow.TaskRecord {

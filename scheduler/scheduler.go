@@ -20,6 +20,8 @@ import (
 type Store interface {
 	CreateScheduledJob(ctx context.Context, j openflow.ScheduledJob) (openflow.ScheduledJob, error)
 	ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error)
+	// Site returns a peer of this node; CodeNotFound: it is none.
+	Site(ctx context.Context, id openflow.PartyID) (openflow.SiteRecord, error)
 }
 
 // Service is this node as a scheduler.
@@ -54,6 +56,9 @@ func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub op
 	if err := dag.Validate(); err != nil {
 		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
 	}
+	if err := s.reaches(ctx, dag.Participants()); err != nil {
+		return openflow.Submitted{}, err
+	}
 	job, err := s.Store.CreateScheduledJob(ctx, openflow.ScheduledJob{
 		ID: sub.ID, Initiator: caller, Status: openflow.JobReady, DAG: &dag, Priority: dag.Conf.Priority,
 		IdempotencyKey: sub.IdempotencyKey, SubmitHash: hash, UserName: sub.UserName,
@@ -70,6 +75,24 @@ func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub op
 		return answer, err
 	}
 	return answer, openflow.About(openflow.AboutJob, s.Engine.StartJob(ctx, p))
+}
+
+// reaches refuses a job with a party that is no peer of this node: it could not be told of the job.
+func (s *Service) reaches(ctx context.Context, parties []openflow.Party) error {
+	for _, p := range parties {
+		if p.ID == s.Self {
+			continue
+		}
+		_, err := s.Store.Site(ctx, p.ID)
+		if openflow.CodeOf(err) == openflow.CodeNotFound {
+			err = openflow.Errorf(openflow.CodeInvalid, "party %s is no peer of party %s, which is to schedule the job", p.ID, s.Self).
+				WithHint("register it there: openflow site add %s --url URL --key KEY", p.ID)
+		}
+		if err != nil {
+			return openflow.About(openflow.AboutSite, err)
+		}
+	}
+	return nil
 }
 
 // refusal is what a repeated submission learns of a job that has failed before any task was started: the parties would
@@ -157,11 +180,11 @@ func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id open
 // jobFor finds a job for its initiator or one of its parties. Others are told that there is none.
 func (s *Service) jobFor(ctx context.Context, caller openflow.PartyID, id openflow.JobID) (openflow.ScheduledJob, error) {
 	job, err := s.job(ctx, id)
-	if err != nil {
+	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 		return job, err
 	}
 	takesPart := func(p openflow.Party) bool { return p.ID == caller }
-	if caller != job.Initiator && caller != s.Self && !slices.ContainsFunc(job.DAG.Parties, takesPart) {
+	if err != nil || caller != job.Initiator && caller != s.Self && !slices.ContainsFunc(job.DAG.Parties, takesPart) {
 		return job, openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "job %s is not scheduled here", id))
 	}
 	return job, nil
@@ -210,7 +233,8 @@ func (s *Service) job(ctx context.Context, id openflow.JobID) (openflow.Schedule
 	return job, openflow.About(openflow.AboutJob, err)
 }
 
-// ReportTask takes a party's word about its own run. Late, repeated and outdated reports succeed and change nothing.
+// ReportTask takes a party's word about its own run. Late, repeated and outdated reports succeed and change nothing. Those of a
+// stranger, or about a run that is not in the job's plan, never reach the workflow, which can take so many reports and no more.
 func (s *Service) ReportTask(ctx context.Context, caller openflow.PartyID, r openflow.Report) error {
 	if caller != r.Key.Party.ID {
 		return openflow.Errorf(openflow.CodePermission, "party %s may not report for party %s", caller, r.Key.Party.ID)
@@ -218,10 +242,19 @@ func (s *Service) ReportTask(ctx context.Context, caller openflow.PartyID, r ope
 	if !r.Status.Valid() {
 		return openflow.Errorf(openflow.CodeInvalid, "unknown task status %q", r.Status)
 	}
-	err := s.Engine.ReportTask(ctx, r)
-	if openflow.CodeOf(err) != openflow.CodeNotFound {
-		return openflow.About(openflow.AboutTask, err)
+	job, err := s.jobFor(ctx, caller, r.Key.Job)
+	if err != nil {
+		return err
 	}
-	_, err = s.job(ctx, r.Key.Job) // an ended job takes no reports, an unknown one never will
-	return err
+	runs := func(t openflow.Task) bool {
+		return t.Name == r.Key.Task && slices.Contains(job.DAG.PartiesOf(t), r.Key.Party)
+	}
+	if !slices.ContainsFunc(job.DAG.Tasks, runs) {
+		return openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeNotFound, "job %s has no task %s for %s", r.Key.Job, r.Key.Task, r.Key.Party))
+	}
+	err = s.Engine.ReportTask(ctx, r)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return nil // an ended job takes no reports
+	}
+	return openflow.About(openflow.AboutTask, err)
 }

@@ -76,6 +76,9 @@ func newNode(t *testing.T) *node {
 	c, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	for _, id := range []openflow.PartyID{"10000", "10001"} {
+		require.NoError(t, c.SaveSite(t.Context(), openflow.SiteRecord{Party: id, URL: "http://x"}))
+	}
 	e := &engine{}
 	return &node{&scheduler.Service{
 		Self: "9999", Store: c, Engine: e, NewID: func() openflow.JobID { return "made-here" },
@@ -309,7 +312,10 @@ func TestReportTask(t *testing.T) {
 		"unknown job": {"10000", func(n *node, r *openflow.Report) {
 			r.Key.Job = "2"
 			n.engine.report = openflow.Errorf(openflow.CodeNotFound, "none")
-		}, openflow.CodeNotFound, true},
+		}, openflow.CodeNotFound, false},
+		"a stranger's run": {"10001", func(_ *node, r *openflow.Report) { r.Key.Party.ID = "10001" }, openflow.CodeNotFound, false},
+		"unknown task":     {"10000", func(_ *node, r *openflow.Report) { r.Key.Task = "lr_1" }, openflow.CodeNotFound, false},
+		"another role":     {"10000", func(_ *node, r *openflow.Report) { r.Key.Party.Role = openflow.RoleArbiter }, openflow.CodeNotFound, false},
 		"Temporal is away": {"10000", func(n *node, _ *openflow.Report) { n.engine.report = openflow.Errorf(openflow.CodeUnavailable, "away") }, openflow.CodeUnavailable, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -339,4 +345,43 @@ func TestWakeJob(t *testing.T) {
 	n.record(t, "1", openflow.JobRunning)
 	require.NoError(t, n.WakeJob(ctx, "10000", "1"))
 	require.Len(t, n.engine.woken, 2, "a job that runs needs no call")
+}
+
+func TestCreateJobWithStranger(t *testing.T) {
+	n := newNode(t)
+	d := dag()
+	d.Parties = append(d.Parties, openflow.Party{Role: openflow.RoleHost, ID: "7777"})
+	_, err := n.CreateJob(t.Context(), "10000", openflow.Submission{DAG: d, ID: "1"})
+	require.ErrorContains(t, err, "party 7777 is no peer of party 9999, which is to schedule the job")
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+	require.Empty(t, n.engine.plans)
+	_, err = n.catalogue.ScheduledJob(t.Context(), "1")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+}
+
+// To a stranger, a job that is here and one that is not look the same.
+func TestStrangersLearnNothingOfJobs(t *testing.T) {
+	n := newNode(t)
+	_, err := n.CreateJob(t.Context(), "9999", openflow.Submission{DAG: dag(), ID: "here"})
+	require.NoError(t, err)
+	stranger := openflow.Party{Role: openflow.RoleHost, ID: "10001"}
+	calls := map[string]func(openflow.JobID) error{
+		"report": func(id openflow.JobID) error {
+			return n.ReportTask(t.Context(), "10001", openflow.Report{Key: openflow.TaskKey{Job: id, Task: "lr_0", Party: stranger}, Status: openflow.TaskFailed})
+		},
+		"stop": func(id openflow.JobID) error {
+			_, err := n.StopJob(t.Context(), "10001", id, openflow.JobFailed)
+			return err
+		},
+		"rerun": func(id openflow.JobID) error { return n.RerunJob(t.Context(), "10001", id) },
+		"wake":  func(id openflow.JobID) error { return n.WakeJob(t.Context(), "10001", id) },
+	}
+	for name, call := range calls {
+		for _, id := range []openflow.JobID{"here", "nowhere"} {
+			err := call(id)
+			require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), name)
+			require.EqualError(t, err, "job "+string(id)+" is not scheduled here", name)
+		}
+	}
+	require.Empty(t, n.engine.reports)
 }

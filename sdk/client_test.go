@@ -103,7 +103,7 @@ func TestNotReadySaysWhy(t *testing.T) {
 func TestSitesAndGrants(t *testing.T) {
 	s, c := start(t, "")
 	ctx := t.Context()
-	require.NoError(t, c.AddSite(ctx, "10000", "http://h:1", "k1"))
+	require.NoError(t, c.AddSite(ctx, "10000", "http://h:1", "k1", ""))
 	require.NoError(t, c.RotateSite(ctx, "10000", "k2", false))
 	sites, err := c.Sites(ctx)
 	require.NoError(t, err)

@@ -22,6 +22,7 @@ type siteChange struct {
 	PartyID openflow.PartyID `json:"party_id"`
 	URL     string           `json:"url,omitempty"`
 	Key     string           `json:"key,omitempty"`
+	Dialect openflow.Dialect `json:"dialect,omitempty"`
 	Final   bool             `json:"final,omitempty"`
 }
 
@@ -39,9 +40,10 @@ func (c *Client) Workers(ctx context.Context) ([]wire.PoolWorker, error) {
 	return list, err
 }
 
-// AddSite registers a peer, or gives a registered one another address. CodeConflict: it is registered with another key.
-func (c *Client) AddSite(ctx context.Context, id openflow.PartyID, url, key string) error {
-	_, err := c.tell(ctx, "/v2/site/add", siteChange{PartyID: id, URL: url, Key: key}, nil)
+// AddSite registers a peer, or gives a registered one another address. The dialect is empty, or openflow.DialectFATEFlow for a
+// FATE-Flow node, whose answers are believed without a signature. CodeConflict: it is registered with another key.
+func (c *Client) AddSite(ctx context.Context, id openflow.PartyID, url, key string, dialect openflow.Dialect) error {
+	_, err := c.tell(ctx, "/v2/site/add", siteChange{PartyID: id, URL: url, Key: key, Dialect: dialect}, nil)
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"openflow"
@@ -87,7 +88,15 @@ func (j *jobRun) handlers(ctx workflow.Context) error {
 	if err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateCreated, created, abandon); err != nil {
 		return err
 	}
-	if err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateReport, report, abandon); err != nil {
+	// What changes nothing is turned away, so that no party can fill the history, or use up the updates that Temporal allows.
+	fresh := abandon
+	fresh.Validator = func(r openflow.Report) error {
+		if !j.state.Takes(r) {
+			return temporal.NewApplicationError("the report changes nothing", ErrorStale)
+		}
+		return nil
+	}
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateReport, report, fresh); err != nil {
 		return err
 	}
 	if err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateStop, stop, abandon); err != nil {

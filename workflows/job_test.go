@@ -465,14 +465,38 @@ func TestLateAndRepeatedReportsChangeNothing(t *testing.T) {
 		w.update(workflows.UpdateReport, "late", openflow.Report{Key: key, Status: openflow.TaskFailed})
 	})
 	require.Equal(t, openflow.JobSuccess, w.run(chain()))
-	require.Contains(t, w.accepted, "late")
-	require.NoError(t, w.accepted["late"])
+	require.ErrorContains(t, w.accepted["late"], "changes nothing", "it takes no room in the history")
+	delete(w.accepted, "late")
 	require.Len(t, w.kinds("start "), 6)
 	require.Len(t, w.kinds("announce"), 4)
 	require.Equal(t, openflow.JobSuccess, w.last().Status)
 	for id, err := range w.accepted {
-		require.NoError(t, err, id)
+		if err != nil {
+			require.ErrorContains(t, err, "changes nothing", id)
+		}
 	}
+}
+
+// A party that reports what is not so, again and again, brings no report into the history but the first.
+func TestReportsOfVersionsThatAreNotRun(t *testing.T) {
+	w := newWorld(t)
+	w.runs["a host"] = run{never: true}
+	w.after(time.Second, func() {
+		for v := 1; v <= 20; v++ {
+			key := openflow.TaskKey{Job: "J", Task: "a", Version: v, Party: host}
+			w.update(workflows.UpdateReport, string(key.ExecutionID()), openflow.Report{Key: key, Status: openflow.TaskFailed})
+		}
+	})
+	w.after(2*time.Second, func() { w.stop(openflow.JobCanceled, "enough") })
+	require.Equal(t, openflow.JobCanceled, w.run(jobOf(task("a"))))
+	turnedAway := 0
+	for _, err := range w.accepted {
+		if err != nil {
+			require.ErrorContains(t, err, "rejected: the report changes nothing")
+			turnedAway++
+		}
+	}
+	require.Equal(t, 20, turnedAway)
 }
 
 // A scheduler that is killed before its steps are recorded takes them again. Its parties remember the first time: the

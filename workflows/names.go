@@ -20,6 +20,9 @@ const (
 	SignalEnd     = "end"     // end a task's run early
 )
 
+// ErrorStale is the type of the error by which a report that changes nothing is turned away.
+const ErrorStale = "stale"
+
 // JobWorkflowID is the workflow ID of a job at its scheduler: the job ID itself.
 func JobWorkflowID(id openflow.JobID) string { return string(id) }
 

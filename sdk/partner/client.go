@@ -47,6 +47,8 @@ type Client struct {
 	// Verifier checks the answers by which a job is made, and those about the peer itself, so that a wrong key in its record
 	// shows before anything runs; nil: they are believed.
 	Verifier Verifier
+	// Unsigned tells that the operator has registered the peer as a FATE-Flow node, which signs nothing.
+	Unsigned bool
 	HTTP     *http.Client
 	// Called is told of every call that has ended, and its error; nil: nobody is.
 	Called func(peer openflow.PartyID, took time.Duration, err error)
@@ -112,6 +114,7 @@ func (c *Client) exchange(
 	if err := json.Unmarshal(answer.body, &e); err != nil {
 		return e, answer.header, c.unreachable("answered %s with something that is not JSON (HTTP %d)", path, answer.status)
 	}
+	e = e.Heard()
 	refusal := e.Err()
 	if err := c.prove(path, answer, refusal); err != nil {
 		return e, answer.header, openflow.AtParty(c.Peer, err)
@@ -120,12 +123,12 @@ func (c *Client) exchange(
 }
 
 // proven are the calls whose answers count only with the peer's signature. A peer that refuses the caller does not sign.
-var proven = map[string]bool{sitePath: true, openPath: true, schedulePath: true}
+var proven = map[string]bool{sitePath: true, openPath: true, createPath: true, schedulePath: true}
 
 // prove checks the signature on an answer, where there is one or has to be one.
 func (c *Client) prove(path string, a answer, refusal error) error {
 	signed := a.header.Get(signatureHeader) != ""
-	if c.Verifier == nil || !signed && (refusal != nil || !proven[path]) {
+	if c.Verifier == nil || !signed && (refusal != nil || c.Unsigned || !proven[path]) {
 		return nil
 	}
 	return c.Verifier.VerifyAnswer(c.Peer, a.request, a.header, a.status, a.body)
@@ -173,7 +176,7 @@ func (c *Client) notReached(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return openflow.AtParty(c.Peer, ctx.Err())
 	}
-	e := c.unreachable("does not answer at %s: %v", c.URL, err).WithPublic("the node does not answer at %s", c.URL)
+	e := c.unreachable("does not answer at %s: %v", c.URL, err)
 	e.Err = err
 	if absent(err) {
 		e.Err = fmt.Errorf("%w: %w", openflow.ErrAbsent, err)
@@ -191,6 +194,7 @@ func absent(err error) bool {
 
 func (c *Client) unreachable(format string, args ...any) *openflow.Error {
 	e := openflow.Errorf(openflow.CodeUnavailable, "the node "+format, args...).WithPublic("the node does not answer")
+	e.Message = wire.Heard(e.Message) // it may quote what the node has answered
 	e.Party = c.Peer
 	return e
 }
@@ -200,12 +204,19 @@ func (c *Client) tell(ctx context.Context, path string, body any) error {
 	return err
 }
 
-// Folds asks the peer whether it takes folded calls. One that does not know the question is a FATE-Flow node, which does
-// not; one that cannot be asked now is an error.
+// Folds asks the peer whether it takes folded calls. One that cannot be asked now is an error, and so is an answer without a
+// signature: anybody at the peer's address could give it, to be called in the form of FATE-Flow, which proves nothing.
 func (c *Client) Folds(ctx context.Context) (bool, error) {
-	e, err := c.post(ctx, sitePath, wire.SiteProbe{})
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	e, header, err := c.exchange(ctx, sitePath, wire.SiteProbe{}, "")
 	if code := openflow.CodeOf(err); code == openflow.CodeUnimplemented || code == openflow.CodeInternal {
-		return false, nil // 6000 and a Python text (fate-flow-api §0.3.2), or our own answer to an unknown route
+		if c.Verifier == nil || c.Unsigned || header.Get(signatureHeader) != "" {
+			return false, nil // 6000 and a Python text (fate-flow-api §0.3.2), or our own answer to an unknown route
+		}
+		e := openflow.Errorf(openflow.CodeUnauthorized, "the node answers without a signature, as one of FATE-Flow does")
+		e.Party = c.Peer
+		return false, e.WithHint("if it is one: openflow site add %s --url URL --key KEY --dialect fate-flow; if not, see who is at its address", c.Peer)
 	}
 	if err != nil {
 		return false, err
@@ -220,6 +231,8 @@ func (c *Client) Folds(ctx context.Context) (bool, error) {
 const (
 	// sitePath is where a peer tells about itself, and whom it takes the caller for.
 	sitePath = "/v2/partner/site/info"
+	// createPath is where a peer creates a job, as FATE-Flow does.
+	createPath = "/v2/partner/job/create"
 	// openPath is where a peer creates a job and takes its resources.
 	openPath = "/v2/partner/fold/job/create"
 	// schedulePath is where a peer takes a job to schedule.
@@ -254,9 +267,10 @@ func (c *Client) Examine(ctx context.Context, callBack bool) (seen Seen, err err
 	if err := json.Unmarshal(e.Data, &answer); err != nil {
 		return seen, c.unreachable("answered %s with unreadable data: %v", sitePath, err)
 	}
-	seen.Caller, seen.Version = answer.Caller, answer.Version
-	if p := answer.CallBack; p != nil {
-		e := openflow.Errorf(openflow.Code(p.Code), "it answers, and does not reach this node: %s", p.Message)
+	seen.Caller, seen.Version = wire.Heard(answer.Caller), wire.Heard(answer.Version)
+	if answer.CallBack != nil {
+		p := answer.CallBack.Heard()
+		e := openflow.Errorf(cmp.Or(openflow.Code(p.Code), openflow.CodeInternal), "it answers, and does not reach this node: %s", p.Message)
 		e.Party, e.Hint = c.Peer, p.Hint
 		seen.CallBack = e
 	}
@@ -293,7 +307,7 @@ func (c *Client) Reach(ctx context.Context) error {
 
 // CreateJob calls /v2/partner/job/create.
 func (c *Client) CreateJob(ctx context.Context, o openflow.JobOrder) error {
-	return c.create(ctx, "/v2/partner/job/create", o)
+	return c.create(ctx, createPath, o)
 }
 
 // OpenJob calls /v2/partner/fold/job/create.

@@ -430,23 +430,42 @@ func TestAnswersByWhichJobsAreMadeAreProven(t *testing.T) {
 	require.NoError(t, p.client.StartJob(t.Context(), jobK), "the many calls afterwards cost no signature")
 }
 
-// An answer without a signature makes no job, unless the peer is one of FATE-Flow, which signs nothing; a refusal needs
-// none.
+// An answer without a signature makes no job and settles no dialect, unless the operator says that the peer is one of
+// FATE-Flow, which signs nothing; a refusal needs none.
 func TestUnsignedAnswers(t *testing.T) {
 	answer := `{"code":0,"message":"success","data":{"folds":true}}`
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
 	defer srv.Close()
-	p, d := newPair(t), dag(t)
+	p, order := newPair(t), openflow.JobOrder{Key: jobK, DAG: dag(t)}
 	p.client.URL = srv.URL
-	err := p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d})
-	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
-	require.ErrorContains(t, err, "the answer of party 10000 is not signed")
-	require.NoError(t, p.client.Stepwise().OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d}))
-
+	for name, peer := range map[string]openflow.PartnerService{"folded": p.client, "stepwise": p.client.Stepwise()} {
+		err := peer.OpenJob(t.Context(), order)
+		require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), name)
+		require.ErrorContains(t, err, "the answer of party 10000 is not signed", name)
+	}
 	answer = `{"code":6000,"message":"unknown route"}`
+	_, err := p.client.Folds(t.Context())
+	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "--dialect fate-flow")
+
+	p.client.Unsigned = true
 	folds, err := p.client.Folds(t.Context())
 	require.NoError(t, err)
 	require.False(t, folds, "a FATE-Flow node")
+	answer = `{"code":0,"message":"success"}`
+	require.NoError(t, p.client.Stepwise().OpenJob(t.Context(), order))
+}
+
+// Whatever a node refuses with, an error of it is small.
+func TestHugeRefusal(t *testing.T) {
+	answer := `{"code":5001,"message":"no","error":{"code":"invalid","message":"` + strings.Repeat("y", 3<<20) + `"}}`
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+	defer srv.Close()
+	p := newPair(t)
+	p.client.URL = srv.URL
+	err := p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)})
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+	require.Less(t, len(err.Error()), 2<<10)
 }
 
 func TestUnreachable(t *testing.T) {

@@ -32,7 +32,9 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 	if err := json.Unmarshal(e.Data, &model); err != nil {
 		return answer, s.unreachable("answered %s with unreadable data: %v", schedulePath, err)
 	}
-	return openflow.Submitted{ID: openflow.JobID(e.JobID), ModelID: model.ModelID, ModelVersion: model.ModelVersion}, nil
+	return openflow.Submitted{
+		ID: openflow.JobID(wire.Heard(e.JobID)), ModelID: wire.Heard(model.ModelID), ModelVersion: wire.Heard(model.ModelVersion),
+	}, nil
 }
 
 // StopJob calls /v2/scheduler/job/stop.

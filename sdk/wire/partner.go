@@ -168,7 +168,7 @@ func DecodeTaskUpdates(list []PartnerUpdateTask, ref JobRef) ([]openflow.TaskUpd
 		if err != nil {
 			return nil, err
 		}
-		u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: b.Reason, Progress: int(b.Progress)}
+		u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: Heard(b.Reason), Progress: int(b.Progress)}
 		if !u.Status.Terminal() {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "%q is no end of task %s", u.Status, key.Task)
 		}
@@ -287,9 +287,9 @@ func EncodeStopped(s openflow.Stopped) JobStopped {
 
 // Decode is the way back. A genuine scheduler says nothing, which is a stop that has been taken.
 func (b JobStopped) Decode() openflow.Stopped {
-	s := openflow.Stopped{Status: openflow.JobStatus(b.Status), Reason: b.Reason}
-	for _, p := range b.Stopping {
-		s.Stopping = append(s.Stopping, openflow.Party{Role: openflow.Role(p.Role), ID: openflow.PartyID(p.PartyID)})
+	s := openflow.Stopped{Status: openflow.JobStatus(Cut(b.Status, maxWord)), Reason: Cut(b.Reason, maxList)}
+	for _, p := range b.Stopping[:min(len(b.Stopping), maxWord)] {
+		s.Stopping = append(s.Stopping, openflow.Party{Role: openflow.Role(Cut(p.Role, maxWord)), ID: openflow.PartyID(Cut(p.PartyID, maxWord))})
 	}
 	return s
 }
@@ -309,7 +309,7 @@ func Decode(body []byte, into any) error {
 		body = []byte("{}")
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return openflow.Errorf(openflow.CodeInvalid, "invalid request body: %v", err)
+		return openflow.Errorf(openflow.CodeInvalid, "invalid request body: %s", Heard(err.Error()))
 	}
 	if missing := missingFields(reflect.ValueOf(into).Elem()); len(missing) > 0 {
 		return &openflow.Error{

@@ -42,6 +42,11 @@ func (a *API) submit(r *http.Request) (any, error) {
 	if h := r.Header.Get(wire.IdempotencyHeader); h != "" {
 		b.IdempotencyKey = h
 	}
+	for kind, name := range map[string]string{"user name": r.Header.Get(wire.UserHeader), "idempotency key": b.IdempotencyKey} {
+		if err := wire.CheckName(kind, name); err != nil {
+			return nil, openflow.About(openflow.AboutJob, err)
+		}
+	}
 	answer, err := a.Jobs.SubmitJob(r.Context(), openflow.Submission{
 		DAG: dag, IdempotencyKey: b.IdempotencyKey, UserName: r.Header.Get(wire.UserHeader),
 		Warnings: warnings,

@@ -76,7 +76,7 @@ type Site struct {
 	Key     string    `json:"key,omitempty"`   // in requests: the one key
 	Final   bool      `json:"final,omitempty"` // in rotate: forget the older keys now
 	AddedAt *int64    `json:"added_at,omitempty"`
-	Dialect string    `json:"dialect,omitempty"` // in answers: how the peer is called
+	Dialect string    `json:"dialect,omitempty"` // how the peer is called; in requests: fate-flow for a node that signs no answers, empty for all others
 }
 
 func (a *API) listSites(r *http.Request) (any, error) {
@@ -125,7 +125,9 @@ func (a *API) site(r *http.Request, do func(Site) error) (any, error) {
 
 func (a *API) addSite(r *http.Request) (any, error) {
 	return a.site(r, func(b Site) error {
-		return a.Sites.AddSite(r.Context(), openflow.SiteRecord{Party: openflow.PartyID(b.PartyID), URL: b.URL, Keys: []string{b.Key}})
+		return a.Sites.AddSite(r.Context(), openflow.SiteRecord{
+			Party: openflow.PartyID(b.PartyID), URL: b.URL, Keys: []string{b.Key}, Dialect: openflow.Dialect(b.Dialect),
+		})
 	})
 }
 

@@ -131,6 +131,11 @@ func TestStatus(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.want, rec.Cause, name)
 	}
+	e = n.envelope(k, post("/v2/worker/task/status", object{"execution_id": k.ExecutionID(), "status": "failed", "error": strings.Repeat("ü", 1<<20)}))
+	require.Zero(t, e.Code, e.Message)
+	rec, err = n.catalogue.Task(t.Context(), k)
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(rec.ErrorReport), 16<<10, "a workflow carries it")
 	e = n.envelope(k, post("/v2/worker/task/status", object{"execution_id": k.ExecutionID(), "status": "finished"}))
 	require.Equal(t, wire.InvalidParameter, e.Code)
 }

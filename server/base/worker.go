@@ -32,8 +32,12 @@ func (a *API) status(r *http.Request) (any, error) {
 	if !status.Valid() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown task status %q", b.Status)
 	}
-	return nil, openflow.About(openflow.AboutTask, a.Store.RecordTaskReport(r.Context(), t.Key, status, b.Error, b.Cause()))
+	text := wire.Cut(b.Error, maxReport)
+	return nil, openflow.About(openflow.AboutTask, a.Store.RecordTaskReport(r.Context(), t.Key, status, text, b.Cause()))
 }
+
+// maxReport is how many bytes are kept of what a container says of its failure to its own party's users. Workflows carry it.
+const maxReport = 16 << 10
 
 // warning keeps what a container warns its own party's users of.
 func (a *API) warning(r *http.Request) (any, error) {

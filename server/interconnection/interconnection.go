@@ -217,6 +217,9 @@ func (a *API) newJob(r *http.Request, do func(context.Context, openflow.JobOrder
 	if err != nil {
 		return nil, err
 	}
+	if err := wire.CheckName("user_name", b.UserName); err != nil {
+		return nil, openflow.About(openflow.AboutJob, err)
+	}
 	dag, err := b.Decode()
 	if err != nil {
 		return nil, openflow.About(openflow.AboutJob, err)
@@ -266,7 +269,7 @@ func (a *API) updateJob(r *http.Request) (any, error) {
 	if status != "" && !status.Valid() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown job status %q", status)
 	}
-	return nil, a.Partner.UpdateJob(r.Context(), key, status, b.Reason, progress)
+	return nil, a.Partner.UpdateJob(r.Context(), key, status, wire.Heard(b.Reason), progress)
 }
 
 // stopJob takes the status to end with from the body; a peer that sends none means failed (fate-flow-api §2.3).
@@ -280,7 +283,7 @@ func (a *API) stopJob(r *http.Request) (any, error) {
 	if status == "" {
 		status = openflow.JobFailed
 	}
-	return a.end(r, key, openflow.JobEnd{Status: status, Reason: b.Reason})
+	return a.end(r, key, openflow.JobEnd{Status: status, Reason: wire.Heard(b.Reason)})
 }
 
 // endJob is stopJob with the ends of the job's tasks.
@@ -294,7 +297,7 @@ func (a *API) endJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.end(r, key, openflow.JobEnd{Status: openflow.JobStatus(b.Status), Reason: b.Reason, Tasks: tasks})
+	return a.end(r, key, openflow.JobEnd{Status: openflow.JobStatus(b.Status), Reason: wire.Heard(b.Reason), Tasks: tasks})
 }
 
 func (a *API) end(r *http.Request, k openflow.JobKey, end openflow.JobEnd) (any, error) {
@@ -369,7 +372,7 @@ func (a *API) moveTask(r *http.Request, unsaid openflow.TaskStatus) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: b.Reason, Progress: int(b.Progress)}
+	u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: wire.Heard(b.Reason), Progress: int(b.Progress)}
 	if u.Status == "" {
 		u.Status = unsaid
 	}
@@ -396,6 +399,11 @@ func (a *API) scheduleJob(r *http.Request) (any, error) {
 	var b wire.SchedulerCreateJob
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
+	}
+	for kind, name := range map[string]string{"user_name": b.UserName, "idempotency_key": b.IdempotencyKey} {
+		if err := wire.CheckName(kind, name); err != nil {
+			return nil, openflow.About(openflow.AboutJob, err)
+		}
 	}
 	dag, err := b.Decode()
 	if err != nil {

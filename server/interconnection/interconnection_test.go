@@ -151,6 +151,8 @@ func TestBodies(t *testing.T) {
 		"create, broken DAG":   {"/v2/partner/job/create", strings.Replace(jobBody, "}", `,"dag":{"tasks":{}},"schema_version":"2"}`, 1), wire.InvalidParameter, nil},
 		"schedule without DAG": {"/v2/scheduler/job/create", "{}", wire.InvalidParameter, nil},
 		"schedule, broken DAG": {"/v2/scheduler/job/create", `{"dag":[],"schema_version":"2"}`, wire.InvalidParameter, nil},
+		"schedule, long user":  {"/v2/scheduler/job/create", `{"dag":{},"schema_version":"2","user_name":"` + strings.Repeat("u", 257) + `"}`, wire.InvalidParameter, nil},
+		"create, long user":    {"/v2/partner/job/create", strings.Replace(jobBody, "}", `,"dag":{},"schema_version":"2","user_name":"`+strings.Repeat("u", 257)+`"}`, 1), wire.InvalidParameter, nil},
 		"stop of nothing":      {"/v2/scheduler/job/stop", "{}", wire.InvalidParameter, nil},
 		"folded start":         {"/v2/partner/fold/task/start", folded(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
 		"folded stop":          {"/v2/partner/fold/job/stop", folded(`"tasks":[` + failedTask + `],"status":"failed"`), wire.Success, openflow.JobFailed},

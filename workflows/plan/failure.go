@@ -22,11 +22,17 @@ func (s *State) NotStarted(k openflow.TaskKey, why openflow.Cause) bool {
 	return s.take(openflow.Report{Key: k, Status: openflow.TaskFailed, Cause: why}, false)
 }
 
-func (s *State) take(r openflow.Report, started bool) bool {
+// Takes tells whether Report would change anything.
+func (s *State) Takes(r openflow.Report) bool {
 	t, i := s.run(r.Key)
-	if t == nil || !t.ByParty[i].CanBecome(r.Status) || t.ByParty[i].Terminal() {
+	return t != nil && t.ByParty[i].CanBecome(r.Status) && !t.ByParty[i].Terminal()
+}
+
+func (s *State) take(r openflow.Report, started bool) bool {
+	if !s.Takes(r) {
 		return false
 	}
+	t, i := s.run(r.Key)
 	t.ByParty[i] = r.Status
 	s.reports++
 	if r.Status == openflow.TaskCanceled && r.Cause == (openflow.Cause{}) {

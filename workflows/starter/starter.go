@@ -181,7 +181,11 @@ func (e *Engine) Stopped(ctx context.Context, id openflow.JobID) (openflow.Stopp
 
 // ReportTask hands a report to a running job. The update's ID makes a repeated report one update.
 func (e *Engine) ReportTask(ctx context.Context, r openflow.Report) error {
-	return e.update(ctx, r.Key.Job, workflows.UpdateReport, fmt.Sprintf("%s/%s", r.Key.ExecutionID(), r.Status), r, nil)
+	err := e.update(ctx, r.Key.Job, workflows.UpdateReport, fmt.Sprintf("%s/%s", r.Key.ExecutionID(), r.Status), r, nil)
+	if openflow.CodeOf(err) == workflows.ErrorStale {
+		return nil
+	}
+	return err
 }
 
 func (e *Engine) update(ctx context.Context, job openflow.JobID, name, id string, arg, result any) error {

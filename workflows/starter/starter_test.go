@@ -137,6 +137,12 @@ func TestRefusalsOfAWorkflow(t *testing.T) {
 	}
 }
 
+// A report that a workflow turns away because it changes nothing has been taken.
+func TestStaleReport(t *testing.T) {
+	e := &starter.Engine{Client: &server{result: temporal.NewApplicationError("the report changes nothing", workflows.ErrorStale)}}
+	require.NoError(t, e.ReportTask(t.Context(), openflow.Report{Key: key}))
+}
+
 // A workflow that completes before it has answered an update.
 func TestUpdateThatMissedTheWorkflow(t *testing.T) {
 	e := &starter.Engine{Client: &server{result: errMissed}}
