@@ -76,9 +76,13 @@ type answering struct {
 	answer error
 }
 
-func (a answering) Scheduler(context.Context, openflow.PartyID) (openflow.SchedulerService, error) { return a, nil }
+func (a answering) Scheduler(context.Context, openflow.PartyID) (openflow.SchedulerService, error) {
+	return a, nil
+}
 
-func (a answering) ReportTask(context.Context, openflow.PartyID, openflow.Report) error { return a.answer }
+func (a answering) ReportTask(context.Context, openflow.PartyID, openflow.Report) error {
+	return a.answer
+}
 
 var _ interface {
 	RunTask(context.Context, openflow.TaskOrder) (activities.Outcome, error)
