@@ -128,7 +128,9 @@ type TaskRecord struct {
 func (r TaskRecord) Needs() Resources { return Resources{r.Cores, r.Memory, r.GPUs} }
 
 // JobKey is what the row of the task's job at this party is found by.
-func (r TaskRecord) JobKey() JobKey { return JobKey{Scheduler: r.Scheduler, Job: r.Key.Job, Party: r.Key.Party} }
+func (r TaskRecord) JobKey() JobKey {
+	return JobKey{Scheduler: r.Scheduler, Job: r.Key.Job, Party: r.Key.Party}
+}
 
 // TaskEnd is how a task version ended at a party. What is not known is left empty.
 type TaskEnd struct {
@@ -155,7 +157,7 @@ type WorkerRecord struct {
 	Name    string // of the machine, for people
 	Labels  []string
 	Runtime string // docker or process
-	Cores   int
+	Cores   int    // that runs share; 0: it has left, and takes none
 	Version string
 	Running []ExecutionID // the runs that it follows
 	Started time.Time
