@@ -55,7 +55,7 @@ func (j *jobRun) shownTo(p openflow.Party, reason string) string {
 }
 
 // lastWords are the ends of tasks that a party learns with that of the job: those it has not been told, and for a job
-// that ends early the runs that are stopped for that.
+// that ends early the runs that are stopped for that. A job that ends before its first task ends all of them.
 func (j *jobRun) lastWords(p openflow.Party) []openflow.TaskUpdate {
 	words := slices.Clone(j.due[p])
 	told := func(k openflow.TaskKey) bool {
@@ -64,6 +64,14 @@ func (j *jobRun) lastWords(p openflow.Party) []openflow.TaskUpdate {
 	for _, k := range j.state.Silent(j.plan.ID) {
 		if k.Party == p && !told(k) {
 			words = append(words, openflow.TaskUpdate{Key: k, Status: openflow.TaskCanceled, Reason: j.reason})
+		}
+	}
+	if j.status != openflow.JobSuccess && !j.plan.Again && !j.state.Begun() {
+		for _, t := range j.state.Tasks { // there is no rerun of a job that has never started a task
+			if slices.Contains(t.Parties, p) {
+				k := openflow.TaskKey{Job: j.plan.ID, Task: t.Name, Version: t.Version, Party: p}
+				words = append(words, openflow.TaskUpdate{Key: k, Status: openflow.TaskCanceled, Reason: j.reason})
+			}
 		}
 	}
 	if j.status == openflow.JobSuccess {

@@ -106,6 +106,20 @@ func TestStopThatIsRefusedIsToldAgain(t *testing.T) {
 	}
 }
 
+// Nothing of a refused job stays waiting at those who had created it.
+func TestTasksOfARefusedJobEnd(t *testing.T) {
+	w := newWorld(t)
+	w.answer["create host"] = always(openflow.CodeRejected, "no")
+	require.Equal(t, openflow.JobFailed, w.run(chain()))
+	var told []string
+	for _, c := range w.called("told ") {
+		if c.status == string(openflow.TaskCanceled) {
+			told = append(told, c.what)
+		}
+	}
+	require.Subset(t, told, []string{"told a guest", "told b guest", "told c guest"})
+}
+
 // A party that refuses the job for the signature has nothing of it: its end waits for nothing there.
 func TestEndDoesNotWaitForAPartyThatRefusedTheJob(t *testing.T) {
 	w := newWorld(t)
