@@ -157,7 +157,7 @@ type WorkerRecord struct {
 	Name    string // of the machine, for people
 	Labels  []string
 	Runtime string // docker or process
-	Cores   int
+	Cores   int    // that runs share; 0: it has left, and takes none
 	Version string
 	Running []ExecutionID // the runs that it follows
 	Started time.Time

@@ -115,6 +115,7 @@ func TestJudge(t *testing.T) {
 		"no report":                       {rec("", ""), exited(0), openflow.TaskFailed, openflow.CodeRejected, "without reporting success"},
 		"only running":                    {rec(openflow.TaskRunning, ""), exited(0), openflow.TaskFailed, openflow.CodeRejected, "without reporting success"},
 		"report and exit code":            {rec(openflow.TaskFailed, "why"), exited(7), openflow.TaskFailed, openflow.CodeRejected, "why"},
+		"disk is full":                    {rec(openflow.TaskSuccess, ""), driver.Status{Lost: true, Full: true, ExitCode: -1}, openflow.TaskFailed, openflow.CodeUnavailable, "disk of its machine is full"},
 		"lost":                            {rec(openflow.TaskSuccess, ""), driver.Status{Lost: true, ExitCode: -1}, openflow.TaskFailed, openflow.CodeUnavailable, "lost"},
 		"docker was restarted":            {rec("", ""), driver.Status{Interrupted: true, ExitCode: 143}, openflow.TaskFailed, openflow.CodeUnavailable, "restarted"},
 		"restarted, and stopped before":   {func() openflow.TaskRecord { r := rec("", ""); r.Killed = true; return r }(), driver.Status{Interrupted: true, ExitCode: 143}, openflow.TaskCanceled, openflow.CodeCanceled, "stopped"},

@@ -27,6 +27,8 @@ func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
 		return out
 	case st.Reason == timeoutReason:
 		return Outcome{Status: openflow.TaskTimeout, Error: tooLong, Cause: openflow.Cause{Code: openflow.CodeDeadline, Text: tooLong}}
+	case st.Lost && st.Full:
+		return failed(openflow.CodeUnavailable, "the end of the program could not be recorded: the disk of its machine is full, or was")
 	case st.Lost:
 		return failed(openflow.CodeUnavailable, "the machine lost the program before its end was recorded")
 	case st.Interrupted && rec.Reported != openflow.TaskFailed: // one that says why it failed has failed by itself

@@ -269,6 +269,7 @@ func (r *Running) RecordEnd(ctx context.Context, e End) (Outcome, error) {
 }
 
 // ReportTask tells the scheduler how the run ended. A scheduler that knows nothing of the job any more has no use for it.
+// One that refuses its signature may take it later, when somebody has mended a key or a clock: a repeat may help.
 func (r *Running) ReportTask(ctx context.Context, e End) error {
 	scheduler, err := r.Directory.Scheduler(ctx, e.Order.Scheduler)
 	if err == nil {
@@ -279,5 +280,6 @@ func (r *Running) ReportTask(ctx context.Context, e End) error {
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		return nil
 	}
-	return ToTemporal(openflow.AtParty(e.Order.Scheduler, err))
+	code := openflow.CodeOf(err)
+	return carry(openflow.AtParty(e.Order.Scheduler, err), code.Retryable() || code == openflow.CodeUnauthorized)
 }

@@ -39,11 +39,15 @@ func (s *Scheduling) key(c PartyCall) openflow.JobKey {
 
 // at calls the party's node and puts its name on what goes wrong.
 func (s *Scheduling) at(ctx context.Context, p openflow.Party, do func(openflow.PartnerService) error) error {
+	return ToTemporal(s.said(ctx, p, do))
+}
+
+func (s *Scheduling) said(ctx context.Context, p openflow.Party, do func(openflow.PartnerService) error) error {
 	partner, err := s.Directory.Partner(ctx, p.ID)
 	if err == nil {
 		err = do(partner)
 	}
-	return ToTemporal(saidBy(p.ID, err))
+	return saidBy(p.ID, err)
 }
 
 // saidBy is what a party has answered, or what has kept it from that: all parties of the job may read it.
@@ -127,15 +131,16 @@ func (s *Scheduling) UpdateJob(ctx context.Context, u JobUpdate) error {
 	})
 }
 
-// StopJob ends the job at one party. A party that has never heard of it has nothing to stop.
+// StopJob ends the job at one party. A party that has never heard of it has nothing to stop. One that refuses to hear of
+// it, as for a signature, may have something running: a repeat may help.
 func (s *Scheduling) StopJob(ctx context.Context, u JobUpdate) error {
-	return s.at(ctx, u.Party, func(p openflow.PartnerService) error {
+	return insistently(s.said(ctx, u.Party, func(p openflow.PartnerService) error {
 		err := p.StopJob(ctx, s.key(u.PartyCall), openflow.JobEnd{Status: u.Status, Reason: u.Reason, Tasks: u.Tasks})
 		if openflow.CodeOf(err) == openflow.CodeNotFound {
 			return nil
 		}
 		return err
-	})
+	}))
 }
 
 // StartTask asks one party to start its run of a task.

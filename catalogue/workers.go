@@ -40,7 +40,28 @@ func (c *Catalogue) Workers(ctx context.Context, since time.Time) ([]openflow.Wo
 		list = append(list, w)
 		return err
 	})
-	return list, classify("list workers", err)
+	if err != nil {
+		return list, classify("list workers", err)
+	}
+	return list, c.dropEnded(ctx, list)
+}
+
+// dropEnded takes the runs off silent workers that have ended without them.
+func (c *Catalogue) dropEnded(ctx context.Context, list []openflow.WorkerRecord) error {
+	for i := range list {
+		var open []openflow.ExecutionID
+		for _, id := range list[i].Running {
+			t, err := c.TaskByExecution(ctx, id)
+			if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+				return err
+			}
+			if !t.PartyStatus.Terminal() {
+				open = append(open, id)
+			}
+		}
+		list[i].Running = open
+	}
+	return nil
 }
 
 func scanWorker(r row) (openflow.WorkerRecord, error) {

@@ -76,7 +76,7 @@ func workersCommand(o *options) *cobra.Command {
 		Use:   "workers",
 		Short: "List the machines that run tasks for this node",
 		Long: `List the machines of this site's pool that have been heard of in the last day, with what they run. The node tells of itself
-too, unless it runs no tasks.`,
+too, unless it runs no tasks. A worker that has left offers 0 cores.`,
 		Example: `  openflow site workers`,
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -8,6 +8,7 @@ package initiator
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -33,9 +34,15 @@ type Components interface {
 	Check(d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string)
 }
 
+// Ends is this node as a participant, where it ends its own part of a job.
+type Ends interface {
+	StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error
+}
+
 // Service is this node as an initiator.
 type Service struct {
 	Self       openflow.PartyID
+	Ends       Ends
 	Rows       Rows
 	Components Components
 	Directory  openflow.Directory
@@ -106,16 +113,60 @@ func (s *Service) remember(ctx context.Context, id openflow.JobID, scheduler ope
 	return openflow.About(openflow.AboutJob, s.Rows.RememberScheduler(ctx, id, scheduler))
 }
 
-// StopJob asks the job's scheduler to cancel it; see openflow.JobService.
+// StopJob asks the job's scheduler to cancel it; see openflow.JobService. An ended job whose scheduler this site has
+// removed stays as it is.
 func (s *Service) StopJob(ctx context.Context, id openflow.JobID) (openflow.Stopped, error) {
 	var stopped openflow.Stopped
-	return stopped, s.ask(ctx, id, func(scheduler openflow.SchedulerService) error {
+	err := s.ask(ctx, id, func(scheduler openflow.SchedulerService) error {
 		answer, err := scheduler.StopJob(ctx, s.Self, id, openflow.JobCanceled)
 		if err == nil {
 			stopped = answer
 		}
 		return err
 	})
+	if err != nil {
+		return s.ended(ctx, id, err)
+	}
+	return stopped, s.takeOver(ctx, id, &stopped)
+}
+
+// takeOver ends this site's own part of a job that has ended at its scheduler, where the news of that has not come here:
+// nobody else would give back what it holds.
+func (s *Service) takeOver(ctx context.Context, id openflow.JobID, stopped *openflow.Stopped) error {
+	if !stopped.Status.Terminal() {
+		return nil
+	}
+	rows, err := s.Rows.JobRows(ctx, id)
+	if err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	for _, j := range rows {
+		if j.Status.Terminal() {
+			continue
+		}
+		if err := s.Ends.StopJob(ctx, j.Key(), openflow.JobEnd{Status: stopped.Status, Reason: stopped.Reason}); err != nil {
+			return openflow.AtParty(s.Self, err)
+		}
+		if !slices.Contains(stopped.Stopping, j.Party) {
+			stopped.Stopping = append(stopped.Stopping, j.Party) // its containers have only been told
+		}
+	}
+	return nil
+}
+
+// ended is how a job has ended here whose scheduler could not be asked because this site has removed it. Otherwise it is
+// why it could not be asked.
+func (s *Service) ended(ctx context.Context, id openflow.JobID, why error) (openflow.Stopped, error) {
+	var e *openflow.Error
+	if !errors.As(why, &e) || e.Code != openflow.CodeInvalid || e.Subject != openflow.AboutSite {
+		return openflow.Stopped{}, why
+	}
+	rows, err := s.Rows.JobRows(ctx, id)
+	open := func(j openflow.JobRecord) bool { return !j.Status.Terminal() }
+	if err != nil || len(rows) == 0 || slices.ContainsFunc(rows, open) {
+		return openflow.Stopped{}, why
+	}
+	return openflow.Stopped{Status: rows[0].Status, Reason: rows[0].Reason}, nil
 }
 
 // RerunJob asks the job's scheduler to run again what has not succeeded.

@@ -90,7 +90,7 @@ func (r rows) JobRows(context.Context, openflow.JobID) ([]openflow.JobRecord, er
 }
 
 func service(n *network, r rows) *initiator.Service {
-	return &initiator.Service{Self: "9999", Rows: r, Components: lr{}, Directory: n, NewID: func() openflow.JobID { return "new" }}
+	return &initiator.Service{Self: "9999", Ends: ends{}, Rows: r, Components: lr{}, Directory: n, NewID: func() openflow.JobID { return "new" }}
 }
 
 func dag() *openflow.DAG {
@@ -159,7 +159,7 @@ func TestStopJob(t *testing.T) {
 		_, err := service(n, r).StopJob(t.Context(), id)
 		return err
 	}
-	row := openflow.JobRecord{ID: "1", Scheduler: "10000"}
+	row := openflow.JobRecord{ID: "1", Scheduler: "10000", Status: openflow.JobCanceled}
 	n := &network{}
 	got, err := service(n, rows{list: []openflow.JobRecord{row}}).StopJob(t.Context(), "1")
 	require.NoError(t, err)
@@ -174,6 +174,66 @@ func TestStopJob(t *testing.T) {
 	require.ErrorContains(t, err, "10000")
 	err = stop(n, rows{err: openflow.Errorf(openflow.CodeInternal, "disk")}, "1")
 	require.Equal(t, openflow.CodeInternal, openflow.CodeOf(err))
+}
+
+// ends is the participant at this site: it notes what it is told to end.
+type ends map[openflow.JobKey]openflow.JobEnd
+
+func (e ends) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEnd) error {
+	e[k] = end
+	return nil
+}
+
+// The news of an end may never have come here: whoever asks for a stop then ends what this site still runs.
+func TestStopTakesOverAnEndThatHasNotComeHere(t *testing.T) {
+	row := openflow.JobRecord{ID: "1", Scheduler: "10000", Party: guest, Status: openflow.JobRunning}
+	n, told := &network{}, ends{}
+	s := service(n, rows{list: []openflow.JobRecord{row}})
+	s.Ends = told
+	got, err := s.StopJob(t.Context(), "1")
+	require.NoError(t, err)
+	require.Equal(t, ends{row.Key(): {Status: openflow.JobCanceled}}, told)
+	require.Equal(t, []openflow.Party{guest}, got.Stopping, "its containers may take a moment")
+	require.False(t, got.Everywhere())
+
+	clear(told)
+	row.Status = openflow.JobCanceled
+	s.Rows = rows{list: []openflow.JobRecord{row}}
+	got, err = s.StopJob(t.Context(), "1")
+	require.NoError(t, err)
+	require.Empty(t, told)
+	require.True(t, got.Everywhere())
+
+	n.err, row.Status = openflow.Errorf(openflow.CodeUnavailable, "down"), openflow.JobRunning
+	s.Rows = rows{list: []openflow.JobRecord{row}}
+	_, err = s.StopJob(t.Context(), "1")
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
+	require.Empty(t, told, "nobody has said that it has ended")
+}
+
+// A job that has ended stays as it is, also when there is no scheduler any more that could be asked.
+func TestStopOfAnEndedJobWhoseSchedulerIsRemoved(t *testing.T) {
+	removed := openflow.About(openflow.AboutSite, openflow.Errorf(openflow.CodeInvalid, "party 10000 is not known here"))
+	down := openflow.Errorf(openflow.CodeUnavailable, "down")
+	for name, tc := range map[string]struct {
+		status openflow.JobStatus
+		away   error
+		code   openflow.Code
+	}{
+		"ended, removed":     {openflow.JobFailed, removed, ""},
+		"runs, removed":      {openflow.JobRunning, removed, openflow.CodeInvalid},
+		"ended, unreachable": {openflow.JobFailed, down, openflow.CodeUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &network{away: tc.away}
+			row := openflow.JobRecord{ID: "1", Scheduler: "10000", Status: tc.status, Reason: "party 10000 was removed"}
+			got, err := service(n, rows{list: []openflow.JobRecord{row}}).StopJob(t.Context(), "1")
+			require.Equal(t, tc.code, openflow.CodeOf(err))
+			if tc.code == "" {
+				require.Equal(t, openflow.Stopped{Status: openflow.JobFailed, Reason: "party 10000 was removed"}, got)
+			}
+		})
+	}
 }
 
 // A node that runs no task of a job has no row of it, and may still have submitted or schedule it. Nobody but its

@@ -76,7 +76,7 @@ func private(dir string) error {
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "lock of the home folder: %w", err)
+		return nil, notLocked(path, err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = f.Close() // nothing was written
@@ -84,6 +84,16 @@ func lockFile(path string) (*os.File, error) {
 			WithHint("stop it first, or give this one another --home")
 	}
 	return f, nil
+}
+
+// notLocked tells what to do about a lock file that cannot be opened. Most often somebody else has started the node once.
+func notLocked(path string, err error) error {
+	e := openflow.Errorf(openflow.CodeInvalid, "lock of the home folder: %w", err)
+	if !errors.Is(err, fs.ErrPermission) {
+		return e
+	}
+	home := filepath.Dir(path)
+	return e.WithHint("run as the user that owns %s, or give that user all of it: chown -R USER %s", home, home)
 }
 
 func (h *home) load(party openflow.PartyID) error {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -172,3 +173,9 @@ func TestConfigRefuses(t *testing.T) {
 }
 
 const testKey = "ed25519:rJVw-VPaXEs3GGeWhFL0aFEP5qAIeChVypbJztlDDfk"
+
+// A lock that belongs to somebody else, as after a start as root, has a remedy.
+func TestLockOfSomebodyElse(t *testing.T) {
+	require.ErrorContains(t, notLocked("/h/lock", fs.ErrPermission), "chown -R USER /h")
+	require.NotContains(t, notLocked("/h/lock", fs.ErrInvalid).Error(), "chown")
+}

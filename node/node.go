@@ -232,7 +232,7 @@ func (n *Node) connect() services {
 	dir.http.Transport = n.traces.Transport(dir.http.Transport)
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
-	jobs := &initiator.Service{Self: n.config.Party, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
+	jobs := &initiator.Service{Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
 	n.farewell = farewell{n.config.Party, n.rows, engine, part, dir, n.config.Log}
 	return services{jobs, sched, part, ids.Next}
 }

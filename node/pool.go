@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/interceptor"
@@ -29,18 +31,24 @@ const (
 type sitePool struct {
 	rows  *catalogue.Catalogue
 	self  string // the node's own machine
+	idle  bool   // which runs no tasks
 	alone bool   // the node runs tasks itself, and there may be nobody else
 	only  bool   // nor can there be: no worker can reach it
 	wait  openflow.Pooling
 }
 
 func (n *Node) pool() sitePool {
-	return sitePool{n.rows, n.home.Node, !n.config.NoTasks && n.temporal != nil, n.workers == nil, n.config.Pooling}
+	idle := n.config.NoTasks
+	return sitePool{n.rows, n.home.Node, idle, !idle && n.temporal != nil, n.workers == nil, n.config.Pooling}
 }
 
-// Workers implements activities.Workers.
+// Workers implements activities.Workers. A worker that has left offers no cores, and this node none when it runs no tasks
+// since its last start.
 func (p sitePool) Workers(ctx context.Context, label string) ([]openflow.WorkerRecord, error) {
-	return p.rows.WorkersWith(ctx, label, time.Now().Add(-aliveFor))
+	list, err := p.rows.WorkersWith(ctx, label, time.Now().Add(-aliveFor))
+	return slices.DeleteFunc(list, func(w openflow.WorkerRecord) bool {
+		return w.Cores == 0 || p.idle && w.Machine == p.self
+	}), err
 }
 
 // Pooling implements partner.Pool. Without a label, and while nobody else is there, the node runs its tasks itself, which
@@ -159,3 +167,40 @@ func notEncrypted(l net.Listener) []string {
 	return []string{"what passes between workers and " + l.Addr().String() + " is not encrypted, their token included: " +
 		"put TLS in front of it, or a private network around it"}
 }
+
+// tellSilent says on the rows of runs that their machine is silent, since when, and takes that back when it is heard of
+// again. The machine may be dead or out of reach: nobody follows its runs meanwhile.
+func (n *Node) tellSilent(ctx context.Context) error {
+	now := time.Now()
+	list, err := n.rows.Workers(ctx, now.Add(-formerly))
+	if err != nil {
+		return err
+	}
+	for _, w := range list {
+		reason := ""
+		if w.Seen.Before(now.Add(-aliveFor)) {
+			reason = fmt.Sprintf("%s%s (%s) is silent since %s; the run fails when it does not come back within %s of that",
+				silentMachine, w.Machine, w.Name, w.Seen.UTC().Format(time.RFC3339), n.config.Pooling.Gone)
+		}
+		for _, id := range w.Running {
+			t, err := n.rows.TaskByExecution(ctx, id)
+			if openflow.CodeOf(err) == openflow.CodeNotFound {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			said := strings.HasPrefix(t.Reason, silentMachine)
+			if t.PartyStatus.Terminal() || t.Killed || t.Reason == reason || reason == "" && !said {
+				continue
+			}
+			if err := n.changes().SetTaskReason(ctx, t.Key, reason); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// silentMachine is how the reason of a run begins whose machine is silent.
+const silentMachine = "machine "

@@ -28,6 +28,9 @@ func (n *Node) startUpkeep(context.Context) error {
 	if n.taking != nil && !n.config.NoTasks {
 		n.every(ctx, helloEvery, "own worker", n.hello)
 	}
+	if n.workers != nil {
+		n.every(ctx, helloEvery, "silent machines", n.tellSilent)
+	}
 	n.every(ctx, sweepEvery, "unstarted jobs", n.dropUnstarted)
 	n.every(ctx, sweepEvery, "jobs with strangers", n.farewell.toStrangers)
 	n.every(ctx, sweepEvery, "messages", func(ctx context.Context) error {

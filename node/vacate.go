@@ -20,7 +20,8 @@ import (
 type Vacated struct {
 	Programs   int    // of the process runtime
 	Containers int    // of Docker
-	Network    string // of Docker, with its firewall rules
+	Network    string // of Docker, with its firewall rules; empty: no node has ever started there
+	Networked  bool   // the network was there
 	Docker     error  // why the daemon could not be asked; nil: it was
 }
 
@@ -54,6 +55,9 @@ func Vacate(ctx context.Context, dir string) (Vacated, error) {
 	}
 	containers, err := rt.List(ctx, nil)
 	v.Containers = len(containers)
+	if err == nil {
+		v.Networked, err = rt.HasNetwork(ctx, v.Network)
+	}
 	if err == nil {
 		err = rt.Discard(ctx, v.Network, true)
 	}

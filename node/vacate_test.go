@@ -99,6 +99,7 @@ func TestNetworksOfNodesThatAreGone(t *testing.T) {
 	v, err := Vacate(t.Context(), there.dir)
 	require.NoError(t, err)
 	require.Equal(t, names[0], v.Network)
+	require.True(t, v.Networked)
 	require.False(t, left(names[0]))
 	require.NoError(t, rt.Close())
 }
@@ -119,6 +120,7 @@ func TestVacateAndPurge(t *testing.T) {
 	v, err := Vacate(t.Context(), h.dir)
 	require.NoError(t, err)
 	require.Equal(t, 1, v.Programs)
+	require.False(t, v.Networked, "the process runtime has none")
 	_, err = rt.Inspect(t.Context(), s.Name)
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 	require.NoError(t, Purge(h.dir))

@@ -160,6 +160,7 @@ func (w *Worker) join(ctx context.Context) error {
 		return openflow.Errorf(openflow.CodeUnavailable, "worker: %w", err)
 	}
 	w.onClose("queues", func(context.Context) error { queues.Stop(); return nil })
+	w.onClose("news to the node", w.goodbye)
 	return nil
 }
 
@@ -208,10 +209,25 @@ func (w *Worker) startUpkeep(context.Context) error {
 
 // hello tells the node that this worker is alive.
 func (w *Worker) hello(ctx context.Context) error {
-	return w.node.Register(ctx, openflow.WorkerRecord{
-		Machine: w.taken.ID, Name: w.taken.Name, Labels: w.config.Labels, Runtime: w.runtime.Kind(), Cores: w.taken.Cores,
+	return w.node.Register(ctx, w.row(w.taken.Cores))
+}
+
+// row is what this worker tells of itself.
+func (w *Worker) row(cores int) openflow.WorkerRecord {
+	return openflow.WorkerRecord{
+		Machine: w.taken.ID, Name: w.taken.Name, Labels: w.config.Labels, Runtime: w.runtime.Kind(), Cores: cores,
 		Version: w.config.Version, Running: w.taken.Running(), Started: w.started,
-	})
+	}
+}
+
+// goodbye tells the node that this worker takes nothing more: it offers no cores. A node that is away sees that it is silent.
+func (w *Worker) goodbye(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, brief)
+	defer cancel()
+	if err := w.node.Register(limited, w.row(0)); err != nil {
+		w.log.Warn("the node was not told that this worker leaves", "err", err)
+	}
+	return nil
 }
 
 // report says hello, and complains once while the node is away.

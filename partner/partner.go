@@ -166,7 +166,8 @@ func (s *Service) move(ctx context.Context, k openflow.JobKey, to openflow.JobSt
 	return changed, openflow.About(openflow.AboutJob, err)
 }
 
-// StopJob ends the job here; see openflow.PartnerService. Tasks that never started stay waiting, with a reason.
+// StopJob ends the job here; see openflow.PartnerService. Tasks that never started stay waiting for a rerun, with a reason,
+// unless the scheduler says that they have ended.
 //
 // Spec: fate-flow-api §2.3 job/stop; the status in the call: part 7 #24.
 func (s *Service) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
@@ -201,10 +202,14 @@ func (s *Service) stopForJob(ctx context.Context, t openflow.TaskRecord, status 
 		if err := s.stopUntold(ctx, t, endFor(status), reason); err != nil {
 			return err
 		}
-		if status != openflow.JobSuccess {
-			return s.Store.SetTaskReason(ctx, t.Key, "not started: the job is "+string(status))
+		if status == openflow.JobSuccess {
+			return nil
 		}
-		return nil
+		why := "not started: the job is " + string(status)
+		if t.Status.Terminal() && !t.Status.Succeeded() {
+			return s.neverStarts(ctx, t, why)
+		}
+		return s.Store.SetTaskReason(ctx, t.Key, why)
 	case !t.PartyStatus.Terminal():
 		if err := s.stopRun(ctx, t, endFor(status), reason); err != nil {
 			return err
@@ -249,6 +254,17 @@ func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status ope
 		if openflow.CodeOf(err) == openflow.CodeConflict {
 			return nil // its workflow has ended it meanwhile
 		}
+	}
+	return openflow.About(openflow.AboutTask, err)
+}
+
+// neverStarts ends a run that has not begun here and never will: a rerun makes a further version of it.
+func (s *Service) neverStarts(ctx context.Context, t openflow.TaskRecord, why string) error {
+	_, err := s.Store.FinishTask(ctx, t.Key, openflow.TaskEnd{
+		Status: openflow.TaskCanceled, Reason: why, Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true},
+	})
+	if openflow.CodeOf(err) == openflow.CodeConflict {
+		return nil // its workflow has ended it meanwhile
 	}
 	return openflow.About(openflow.AboutTask, err)
 }

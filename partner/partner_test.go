@@ -531,6 +531,23 @@ func TestStopJob(t *testing.T) {
 	}
 }
 
+// A job that ends before its first task leaves no run that waits for ever.
+func TestStopOfAJobThatNeverBegan(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	gone, kept := taskKey("1", "reader_0", host), taskKey("1", "lr_0", host)
+	end := openflow.JobEnd{Status: openflow.JobFailed, Reason: "refused", Tasks: []openflow.TaskUpdate{{Key: gone, Status: openflow.TaskCanceled, Reason: "refused"}}}
+	for range 2 {
+		require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), end))
+	}
+	rec := s.task(gone)
+	require.Equal(t, openflow.TaskCanceled, rec.PartyStatus)
+	require.Equal(t, openflow.TaskCanceled, rec.Status)
+	require.Equal(t, "not started: the job is failed", rec.Reason)
+	require.False(t, rec.EndTime.IsZero())
+	require.Equal(t, openflow.TaskWaiting, s.task(kept).PartyStatus, "the scheduler has not said that it ended")
+}
+
 // A node that was killed while it accepted a run has the row and no workflow: the stop ends the run.
 func TestStopOfARunWithoutAWorkflow(t *testing.T) {
 	k := taskKey("1", "lr_0", host)

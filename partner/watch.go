@@ -289,7 +289,7 @@ func awaited(tasks []openflow.TaskRecord) string {
 	var said []string
 	for _, t := range tasks {
 		switch {
-		case t.PartyStatus == openflow.TaskWaiting && t.Reason != "":
+		case !t.PartyStatus.Terminal() && !t.Killed && t.Reason != "": // it waits for cores or a worker, or its machine is silent
 			said = append(said, fmt.Sprintf("task %s: %s", t.Key.Task, t.Reason))
 		case t.Status == openflow.TaskRunning:
 			if at := at(t); at != "" {

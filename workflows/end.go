@@ -36,7 +36,7 @@ func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason str
 	}
 	_ = each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
 		err := call(ctx, 0, "stop at "+p.String(), scheduling.StopJob, ends[p], nil)
-		j.reached[p] = !openflow.CodeOf(err).Retryable()
+		j.reached[p] = reaches(err) || j.strangers[p] && !openflow.CodeOf(err).Retryable()
 		return nil
 	})
 	j.recordEnd(ctx, j.stopped().Reason, progress)
@@ -55,7 +55,7 @@ func (j *jobRun) shownTo(p openflow.Party, reason string) string {
 }
 
 // lastWords are the ends of tasks that a party learns with that of the job: those it has not been told, and for a job
-// that ends early the runs that are stopped for that.
+// that ends early the runs that are stopped for that. A job that ends before its first task ends all of them.
 func (j *jobRun) lastWords(p openflow.Party) []openflow.TaskUpdate {
 	words := slices.Clone(j.due[p])
 	told := func(k openflow.TaskKey) bool {
@@ -64,6 +64,14 @@ func (j *jobRun) lastWords(p openflow.Party) []openflow.TaskUpdate {
 	for _, k := range j.state.Silent(j.plan.ID) {
 		if k.Party == p && !told(k) {
 			words = append(words, openflow.TaskUpdate{Key: k, Status: openflow.TaskCanceled, Reason: j.reason})
+		}
+	}
+	if j.status != openflow.JobSuccess && !j.plan.Again && !j.state.Begun() {
+		for _, t := range j.state.Tasks { // there is no rerun of a job that has never started a task
+			if slices.Contains(t.Parties, p) {
+				k := openflow.TaskKey{Job: j.plan.ID, Task: t.Name, Version: t.Version, Party: p}
+				words = append(words, openflow.TaskUpdate{Key: k, Status: openflow.TaskCanceled, Reason: j.reason})
+			}
 		}
 	}
 	if j.status == openflow.JobSuccess {
@@ -141,10 +149,14 @@ func (j *jobRun) confirm(ctx workflow.Context, ends map[openflow.Party]activitie
 	j.tellStopping(ctx, lasts || j.reason != told)
 }
 
+// reaches tells whether the end has come to a party that was told of it: it has acknowledged it, or is no peer any more. A
+// party that refuses to be told, as for a signature, knows nothing of the end.
+func reaches(err error) bool { return err == nil || activities.Removed(err) }
+
 // insist tells a party of the end until it acknowledges it.
 func (j *jobRun) insist(ctx workflow.Context, end activities.JobUpdate) {
 	err := call(ctx, j.plan.Timing.Undo, "stop at "+end.Party.String(), scheduling.StopJob, end, nil)
-	j.reached[end.Party] = ctx.Err() == nil && !openflow.CodeOf(err).Retryable()
+	j.reached[end.Party] = ctx.Err() == nil && reaches(err)
 	if j.reached[end.Party] && j.shownTo(end.Party, j.reason) != end.Reason { // the cause has become known meanwhile
 		u := activities.JobUpdate{PartyCall: end.PartyCall, Reason: j.shownTo(end.Party, j.stopped().Reason)}
 		_ = call(ctx, 0, "tell "+end.Party.String(), scheduling.UpdateJob, u, nil) // news only
@@ -171,7 +183,7 @@ func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activitie
 			r := openflow.Report{Key: k}
 			err := call(ctx, 0, fmt.Sprintf("how %s stands at %s", k.Task, k.Party), scheduling.CollectTask, k, &r)
 			idle := err == nil && r.Status == openflow.TaskWaiting && !j.starting.IsLocked()
-			if openflow.CodeOf(err) == openflow.CodeNotFound || removed(err) || idle {
+			if openflow.CodeOf(err) == openflow.CodeNotFound || activities.Removed(err) || idle {
 				r.Status, err = openflow.TaskCanceled, nil
 			}
 			switch {
@@ -186,12 +198,6 @@ func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activitie
 			return call(ctx, 0, "stop at "+k.Party.String(), scheduling.StopJob, ends[k.Party], nil)
 		})
 	}
-}
-
-// removed tells that a call was not made because this site has removed the party.
-func removed(err error) bool {
-	var e *openflow.Error
-	return errors.As(err, &e) && e.Code == openflow.CodeInvalid && e.Subject == openflow.AboutSite
 }
 
 // tellStopping shows whom the end waits for: in the scheduler's record, and where the wait lasts, at the parties too.

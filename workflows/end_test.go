@@ -88,6 +88,49 @@ func TestStopWithAPartyOutOfReach(t *testing.T) {
 	require.Equal(t, openflow.TaskCanceled, w.status[openflow.TaskKey{Job: "J", Task: "a", Party: host}])
 }
 
+// A party that refuses to hear of the end has not heard of it: its runs go on, and it is told until it does.
+func TestStopThatIsRefusedIsToldAgain(t *testing.T) {
+	for _, code := range []openflow.Code{openflow.CodeUnauthorized, openflow.CodePermission, openflow.CodeInvalid} {
+		t.Run(string(code), func(t *testing.T) {
+			w := newWorld(t)
+			w.runs["a guest"], w.runs["a host"] = run{never: true}, run{never: true}
+			w.answer["stop host"] = times(8, code, "the request is signed with a key that is not in the record here")
+			got := w.asked(time.Minute, "stop")
+			require.Equal(t, openflow.JobCanceled, w.run(chain()))
+			require.Equal(t, []openflow.Party{host}, got.Stopping)
+			require.Equal(t, "stopped by party 9999; stopping at 10000 (host) until it is confirmed", got.Reason)
+			require.Len(t, w.kinds("stop host"), 9)
+			require.Equal(t, "stopped by party 9999", w.last().Reason)
+			require.Equal(t, openflow.TaskCanceled, w.status[openflow.TaskKey{Job: "J", Task: "a", Party: host}])
+		})
+	}
+}
+
+// Nothing of a refused job stays waiting at those who had created it.
+func TestTasksOfARefusedJobEnd(t *testing.T) {
+	w := newWorld(t)
+	w.answer["create host"] = always(openflow.CodeRejected, "no")
+	require.Equal(t, openflow.JobFailed, w.run(chain()))
+	var told []string
+	for _, c := range w.called("told ") {
+		if c.status == string(openflow.TaskCanceled) {
+			told = append(told, c.what)
+		}
+	}
+	require.Subset(t, told, []string{"told a guest", "told b guest", "told c guest"})
+}
+
+// A party that refuses the job for the signature has nothing of it: its end waits for nothing there.
+func TestEndDoesNotWaitForAPartyThatRefusedTheJob(t *testing.T) {
+	w := newWorld(t)
+	refuses := always(openflow.CodeUnauthorized, "unknown key")
+	w.answer["create host"], w.answer["stop host"] = refuses, refuses
+	start := w.env.Now()
+	require.Equal(t, openflow.JobFailed, w.run(chain()))
+	require.Less(t, w.env.Now().Sub(start), time.Minute)
+	require.NotContains(t, w.last().Reason, "confirmed")
+}
+
 func TestPartyThatNeverConfirmsIsNamedInTheEnd(t *testing.T) {
 	w := newWorld(t)
 	w.runs["a guest"], w.runs["a host"] = run{never: true}, run{never: true}

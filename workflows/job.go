@@ -25,6 +25,7 @@ func Job(ctx workflow.Context, in openflow.JobPlan) (openflow.JobStatus, error) 
 	j := &jobRun{
 		plan: in, state: plan.New(in.Tasks, in.AutoRetries), wake: workflow.GetSignalChannel(ctx, SignalWake), starting: workflow.NewMutex(ctx),
 		begun: map[openflow.Party]bool{}, due: map[openflow.Party][]openflow.TaskUpdate{}, reached: map[openflow.Party]bool{},
+		strangers: map[openflow.Party]bool{},
 	}
 	if err := j.handlers(ctx); err != nil {
 		return "", err
@@ -57,13 +58,15 @@ type jobRun struct {
 
 	starting workflow.Mutex // held while a task is being started
 
-	grants   []plan.Grant                             // what parties answered to the application that went with the creation
-	begun    map[openflow.Party]bool                  // the party knows that the job runs
-	due      map[openflow.Party][]openflow.TaskUpdate // ends of tasks that the party has not been told
-	reached  map[openflow.Party]bool                  // the party has acknowledged the job's end
-	shown    string                                   // the reason of the end as it was told last
-	warnings []string                                 // of this site's tasks, once it has ended
-	settled  bool                                     // nothing of the job runs any more, or there is no use in asking further
+	grants  []plan.Grant                             // what parties answered to the application that went with the creation
+	begun   map[openflow.Party]bool                  // the party knows that the job runs
+	due     map[openflow.Party][]openflow.TaskUpdate // ends of tasks that the party has not been told
+	reached map[openflow.Party]bool                  // the party has acknowledged the job's end
+	// strangers are the parties that have refused to create the job: there is nothing of it there.
+	strangers map[openflow.Party]bool
+	shown     string   // the reason of the end as it was told last
+	warnings  []string // of this site's tasks, once it has ended
+	settled   bool     // nothing of the job runs any more, or there is no use in asking further
 }
 
 func (j *jobRun) handlers(ctx workflow.Context) error {
@@ -173,7 +176,9 @@ func (j *jobRun) create(ctx workflow.Context) error {
 			return call(ctx, j.plan.Timing.Partner, "open again at "+p.String(), scheduling.UpdateJob, u, nil)
 		}
 		granted := &j.grants[slices.Index(j.plan.Parties, p)]
-		return call(ctx, j.plan.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), granted)
+		err := call(ctx, j.plan.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), granted)
+		j.strangers[p] = err != nil && !openflow.CodeOf(err).Retryable()
+		return err
 	})
 	j.refusal = refusal(errs)
 	j.created = true

@@ -64,9 +64,11 @@ func call(ctx workflow.Context, deadline time.Duration, summary string, do, arg,
 	if err == nil || ctx.Err() != nil || deadline <= 0 {
 		return err
 	}
-	var said *temporal.ApplicationError
-	final := errors.As(tried, &said) && said.NonRetryable()
-	if code := openflow.CodeOf(err); final || !code.Retryable() || code == openflow.CodeExhausted {
+	repeat, said := openflow.CodeOf(err).Retryable(), (*temporal.ApplicationError)(nil)
+	if errors.As(tried, &said) {
+		repeat = !said.NonRetryable() // the activity knows best
+	}
+	if !repeat || openflow.CodeOf(err) == openflow.CodeExhausted {
 		return err
 	}
 	return activities.FromTemporal(workflow.ExecuteActivity(patiently(ctx, deadline, summary), do, arg).Get(ctx, result))

@@ -12,7 +12,7 @@ import (
 // running only names the activities, so that the compiler checks them.
 var running *activities.Running
 
-// reportDeadline is how long a party offers the end of a run to a scheduler that does not answer.
+// reportDeadline is how long a party offers the end of a run to a scheduler that does not answer, or refuses its signature.
 const reportDeadline = 7 * 24 * time.Hour
 
 // Task runs one task version at one party: it finds a machine for it where the site has a pool, follows the container

@@ -57,14 +57,31 @@ func (n *node) RecordEnd(_ context.Context, e activities.End) (activities.Outcom
 	return e.Outcome, nil
 }
 
-func (n *node) ReportTask(_ context.Context, e activities.End) error {
+// ReportTask is the real activity, which knows what refusal a repeat may help against.
+func (n *node) ReportTask(ctx context.Context, e activities.End) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.reports = append(n.reports, e)
+	var answer error
 	if n.report != nil {
-		return activities.ToTemporal(n.report(len(n.reports)))
+		answer = n.report(len(n.reports))
 	}
-	return nil
+	return (&activities.Running{Self: e.Order.Key.Party.ID, Directory: answering{answer: answer}}).ReportTask(ctx, e)
+}
+
+// answering is a scheduler that gives one answer to every report.
+type answering struct {
+	openflow.Directory
+	openflow.SchedulerService
+	answer error
+}
+
+func (a answering) Scheduler(context.Context, openflow.PartyID) (openflow.SchedulerService, error) {
+	return a, nil
+}
+
+func (a answering) ReportTask(context.Context, openflow.PartyID, openflow.Report) error {
+	return a.answer
 }
 
 var _ interface {
@@ -191,20 +208,18 @@ func TestEndSignal(t *testing.T) {
 	}
 }
 
+// A scheduler that does not answer may be back; one that refuses the signature may have the right key, or the right time,
+// later.
 func TestReportIsRepeatedUntilAcknowledged(t *testing.T) {
-	n := &node{
-		run: ends(activities.Outcome{Status: openflow.TaskSuccess}, nil),
-		report: func(attempt int) error {
-			if attempt <= 8 {
-				return openflow.Errorf(openflow.CodeUnavailable, "the scheduler is down")
-			}
-			return nil
-		},
+	for _, code := range []openflow.Code{openflow.CodeUnavailable, openflow.CodeUnauthorized} {
+		t.Run(string(code), func(t *testing.T) {
+			n := &node{run: ends(activities.Outcome{Status: openflow.TaskSuccess}, nil), report: times(8, code, "not now")}
+			env := taskEnv(n)
+			env.ExecuteWorkflow(workflows.Task, order())
+			closed(t, env, activities.Outcome{Status: openflow.TaskSuccess})
+			require.Len(t, n.reports, 9)
+		})
 	}
-	env := taskEnv(n)
-	env.ExecuteWorkflow(workflows.Task, order())
-	closed(t, env, activities.Outcome{Status: openflow.TaskSuccess})
-	require.Len(t, n.reports, 9)
 }
 
 func TestRefusedReportEndsTheTask(t *testing.T) {

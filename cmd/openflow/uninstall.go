@@ -92,5 +92,9 @@ func tell(out io.Writer, v node.Vacated) {
 		fmt.Fprintf(out, "warning          nothing of Docker was looked at: %v\n", v.Docker)
 		return
 	}
-	fmt.Fprintf(out, "removed          %d containers, network %s with its rules\n", v.Containers, v.Network)
+	network := "no network: there was none"
+	if v.Networked {
+		network = "network " + v.Network + " with its rules"
+	}
+	fmt.Fprintf(out, "removed          %d containers, %s\n", v.Containers, network)
 }

@@ -112,6 +112,8 @@ type Status struct {
 	// Lost reports that the container has ended and its exit code was never recorded, as after a power failure. That is
 	// no verdict on the program: the task may be run again under a new name.
 	Lost bool
+	// Full says why it is lost: the machine's disk is full, or was, so that the exit code could not be written.
+	Full bool
 	// Interrupted reports that the runtime itself ended the program and nobody had asked for that: the Docker daemon was
 	// restarted without live-restore, or its machine was. It is no verdict on the program either, unless that has said
 	// why it failed.

@@ -61,6 +61,12 @@ type Network struct {
 	Ended time.Time
 }
 
+// HasNetwork tells whether the daemon has the network of that name that a node has made.
+func (r *Runtime) HasNetwork(ctx context.Context, name string) (bool, error) {
+	all, err := r.networks(ctx)
+	return slices.ContainsFunc(all, func(n network.Summary) bool { return n.Name == name && n.Labels[networkLabel] == name }), err
+}
+
 // Networks lists the networks of all nodes on this daemon, this one's too, by name.
 func (r *Runtime) Networks(ctx context.Context) ([]Network, error) {
 	all, err := r.networks(ctx)

@@ -135,7 +135,7 @@ func (f folder) outcome(st driver.Status) (driver.Status, error) {
 	end := exitFile
 	if code, ok := parseExit(string(text)); ok {
 		st.ExitCode, st.Reason = code, reason(code)
-	} else if err := f.orphaned(&st, &end); err != nil {
+	} else if err := f.orphaned(&st, &end, err == nil && len(text) == 0); err != nil {
 		return driver.Status{}, err
 	}
 	finished, err := f.modified(end)
@@ -144,8 +144,9 @@ func (f folder) outcome(st driver.Status) (driver.Status, error) {
 }
 
 // orphaned completes the status when the supervisor ended without writing an exit code. A program that it left behind
-// is killed first, so that "lost" means gone: the caller may run the task again.
-func (f folder) orphaned(st *driver.Status, end *string) error {
+// is killed first, so that "lost" means gone: the caller may run the task again. began tells that the file for the exit
+// code is there and empty, which is what a full disk leaves.
+func (f folder) orphaned(st *driver.Status, end *string, began bool) error {
 	*end = killedFile
 	killed, err := f.modified(killedFile)
 	if err != nil {
@@ -158,6 +159,9 @@ func (f folder) orphaned(st *driver.Status, end *string) error {
 	*end = pidFile
 	st.ExitCode, st.Lost = exitUnknown, true
 	st.Reason = "the supervisor of the process was killed before it could record the exit code"
+	if began || f.full() {
+		st.Full, st.Reason = true, "the exit code could not be written: the disk is full, or was"
+	}
 	left, err := f.held(programLock)
 	if err != nil || !left {
 		return err
@@ -167,6 +171,12 @@ func (f folder) orphaned(st *driver.Status, end *string) error {
 		return err
 	}
 	return f.signalGroup(pid, unix.SIGKILL)
+}
+
+// full tells whether the disk that has the folder takes nothing more.
+func (f folder) full() bool {
+	var disk unix.Statfs_t
+	return unix.Statfs(f.path, &disk) == nil && disk.Blocks > 0 && disk.Bavail == 0
 }
 
 // parseExit reads an exit code as the shell writes it. Anything else, such as the nothing that a full disk leaves, is

@@ -128,6 +128,21 @@ func TestNewSweepsWhatCrashesLeft(t *testing.T) {
 	require.Equal(t, ".new-2", left[0].Name(), "somebody may be at work on it")
 }
 
+// A full disk takes the file for the exit code, and nothing into it.
+func TestExitCodeThatTheDiskDidNotTake(t *testing.T) {
+	dir := t.TempDir()
+	rt := open(t, dir)
+	launch(t, rt, shell("exit 0"))
+	require.False(t, wait(t, rt, "c").Lost)
+	for text, full := range map[string]bool{"": true, "nonsense": false} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "c", "exit"), []byte(text), 0o600))
+		st, err := rt.Inspect(t.Context(), "c")
+		require.NoError(t, err)
+		require.True(t, st.Lost)
+		require.Equal(t, full, st.Full)
+	}
+}
+
 // FuzzExitFile puts anything at all where the supervisor writes the exit code: the outcome is a code or "lost".
 func FuzzExitFile(f *testing.F) {
 	for _, seed := range []string{"0\n", "143\n", "255\n", "256\n", "-1\n", "7", "", "\n", "+1\n", " 1\n", "1\n1\n"} {

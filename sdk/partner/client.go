@@ -117,7 +117,7 @@ func (c *Client) exchange(
 	e = e.Heard()
 	refusal := e.Err()
 	if err := c.prove(path, answer, refusal); err != nil {
-		return e, answer.header, openflow.AtParty(c.Peer, err)
+		return e, answer.header, openflow.AtParty(c.Self, err) // it is the record here that does not fit
 	}
 	return e, answer.header, openflow.AtParty(c.Peer, refusal)
 }

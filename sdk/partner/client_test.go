@@ -422,7 +422,7 @@ func TestAnswersByWhichJobsAreMadeAreProven(t *testing.T) {
 			p.client.Verifier = known{other.Public()}
 			err := call()
 			require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
-			require.ErrorContains(t, err, "party 10000 signs with key")
+			require.ErrorContains(t, err, "at party 9999: party 10000 signs with key", "the record there does not fit")
 			require.ErrorContains(t, err, other.Public().ID())
 			require.ErrorContains(t, err, "openflow site rotate 10000")
 		})

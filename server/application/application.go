@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,6 +167,18 @@ func required(r *http.Request, keys ...string) ([]string, error) {
 		}
 	}
 	return values, identifiers(r, keys...)
+}
+
+// jobStatuses are those that clients see as one of the values: a job that has timed out is shown as failed, one that is
+// ready as waiting.
+func jobStatuses(values []string) []openflow.JobStatus {
+	asked := statuses[openflow.JobStatus](values)
+	for _, s := range []openflow.JobStatus{openflow.JobTimeout, openflow.JobReady} {
+		if slices.Contains(asked, openflow.JobStatus(wire.ClientStatus(s))) && !slices.Contains(asked, s) {
+			asked = append(asked, s)
+		}
+	}
+	return asked
 }
 
 func statuses[S ~string](values []string) []S {

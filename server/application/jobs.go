@@ -77,7 +77,7 @@ func (a *API) queryJobs(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	f := catalogue.JobFilter{
 		ID: openflow.JobID(q.Get("job_id")), Party: openflow.PartyID(q.Get("party_id")), Roles: statuses[openflow.Role](q["role"]),
-		Statuses: statuses[openflow.JobStatus](q["status"]), User: r.Header.Get(wire.UserHeader), Limit: pageLimit,
+		Statuses: jobStatuses(q["status"]), User: r.Header.Get(wire.UserHeader), Limit: pageLimit,
 	}
 	unfiltered := f.ID == "" && f.Party == "" && len(f.Roles) == 0 && len(f.Statuses) == 0
 	var jobs []openflow.JobRecord
@@ -138,7 +138,7 @@ func (a *API) listJobs(r *http.Request) (any, error) {
 	}
 	f := catalogue.JobFilter{
 		IDContains: q.Get("job_id"), PartyContains: q.Get("party_id"), NotesContains: q.Get("description"),
-		Roles: statuses[openflow.Role](q["role"]), Statuses: statuses[openflow.JobStatus](q["status"]),
+		Roles: statuses[openflow.Role](q["role"]), Statuses: jobStatuses(q["status"]),
 		User: r.Header.Get(wire.UserHeader), Limit: limit, Offset: limit * max(page-1, 0), OrderBy: q.Get("order_by"),
 		Ascending: q.Get("order") == "asc",
 	}

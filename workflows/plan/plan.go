@@ -252,6 +252,11 @@ func (s *State) progress() int {
 	return ended * 100 / len(s.Tasks)
 }
 
+// Begun tells whether a task has been started.
+func (s *State) Begun() bool {
+	return slices.ContainsFunc(s.Tasks, func(t Task) bool { return t.Started })
+}
+
 // Silent lists the runs that have been started and have not ended: whom to ask when no report comes.
 func (s *State) Silent(job openflow.JobID) []openflow.TaskKey {
 	var keys []openflow.TaskKey

@@ -165,18 +165,33 @@ func (e *Engine) StopJob(ctx context.Context, id openflow.JobID, status openflow
 func (e *Engine) Stopped(ctx context.Context, id openflow.JobID) (openflow.Stopped, error) {
 	var s openflow.Stopped
 	what, workflow := "state of job "+string(id), workflows.JobWorkflowID(id)
-	d, err := e.Client.DescribeWorkflow(ctx, workflow, "")
+	run, err := e.running(ctx, id, "")
 	if err != nil {
-		return s, fromTemporal(what, err)
+		return s, err
 	}
-	if d.Status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return s, openflow.Errorf(openflow.CodeNotFound, "job %s has ended", id)
-	}
-	answer, err := e.Client.QueryWorkflow(ctx, workflow, d.WorkflowExecution.RunID, workflows.QueryStopped)
+	answer, err := e.Client.QueryWorkflow(ctx, workflow, run, workflows.QueryStopped)
 	if err == nil {
 		err = answer.Get(&s)
 	}
+	if err == nil {
+		return s, nil
+	}
+	if _, ended := e.running(ctx, id, run); ended != nil {
+		return openflow.Stopped{}, ended // it has closed meanwhile, and such a workflow is not asked
+	}
 	return s, fromTemporal(what, err)
+}
+
+// running returns the run of a job's workflow that is open; CodeNotFound: it has closed. No run asks for the latest one.
+func (e *Engine) running(ctx context.Context, id openflow.JobID, run string) (string, error) {
+	d, err := e.Client.DescribeWorkflow(ctx, workflows.JobWorkflowID(id), run)
+	if err != nil {
+		return "", fromTemporal("state of job "+string(id), err)
+	}
+	if d.Status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return "", openflow.Errorf(openflow.CodeNotFound, "job %s has ended", id)
+	}
+	return d.WorkflowExecution.RunID, nil
 }
 
 // ReportTask hands a report to a running job. The update's ID makes a repeated report one update.
