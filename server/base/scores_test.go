@@ -99,7 +99,7 @@ func TestScoresThatCannotBeCounted(t *testing.T) {
 		})
 	}
 
-	// The maker of an input has been deleted here: no table from outside is known.
+	// A warehouse channel that nothing was pinned for: no table from outside is known.
 	n.create("9999", "14", guest, &openflow.DAG{
 		SchemaVersion: "2.2.0", Parties: []openflow.Party{guest, host},
 		Tasks: []openflow.Task{{Name: "lr_0", Component: "lr", Inputs: []openflow.Input{{Kind: openflow.InputData, Key: "input_data",
@@ -108,5 +108,5 @@ func TestScoresThatCannotBeCounted(t *testing.T) {
 	late := key("14", "lr_0", guest)
 	e := n.envelope(late, tell(late, host, 3, 1))
 	require.Equal(t, string(openflow.CodeRejected), e.Error.Code)
-	require.Contains(t, e.Message, "has been deleted here")
+	require.Contains(t, e.Message, "reads no table whose score vectors could be counted")
 }

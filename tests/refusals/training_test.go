@@ -224,7 +224,7 @@ func trainingCases() []refusalCase {
 			public: "the guest has sent host 10000 another training plan than arbiter 10002",
 			peers:  first(host, arbiter, "agreed", []byte(`{"digest":"marked"}`))},
 		{name: "lr: scores told before", c: told, by: host, want: "scores for guest 9999",
-			public: "party 10000 tells no more scores about these rows: as many as it has columns would give the columns away"},
+			public: "party 10000 tells no more score vectors about these rows: as many as it has columns would give the columns away"},
 		{name: "lr: scores told before, at the guest", c: told, by: guest, want: "host 10000 refuses the training plan", ctx: true,
 			public: "no training: host 10000 refuses the training plan, its own task says why"},
 		{name: "lr: more models than columns", c: withTables(func(g, _ *tables.Frame) {
