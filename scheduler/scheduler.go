@@ -86,7 +86,7 @@ func (s *Service) reaches(ctx context.Context, parties []openflow.Party) error {
 		_, err := s.Store.Site(ctx, p.ID)
 		if openflow.CodeOf(err) == openflow.CodeNotFound {
 			err = openflow.Errorf(openflow.CodeInvalid, "party %s is no peer of party %s, which is to schedule the job", p.ID, s.Self).
-				WithHint("register it there: openflow site add %s --url URL --key KEY", p.ID)
+				WithHint("correct the party in the document, or register it there: openflow site add %s --url URL --key KEY", p.ID)
 		}
 		if err != nil {
 			return openflow.About(openflow.AboutSite, err)

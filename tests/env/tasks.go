@@ -49,10 +49,14 @@ func EndTasks(t testing.TB, home string) {
 // Supervisor is the process ID of a container's supervisor, which the runtime keeps.
 func Supervisor(t testing.TB, home, container string) int {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(home, "tasks", container, "pid"))
-	require.NoError(t, err)
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	require.NoError(t, err)
+	var pid int
+	Eventually(t, Patience, "the container has been started", func() (bool, string) { // its row runs a moment before
+		text, err := os.ReadFile(filepath.Join(home, "tasks", container, "pid"))
+		if err == nil {
+			pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
+		}
+		return err == nil, fmt.Sprint(err)
+	})
 	return pid
 }
 
