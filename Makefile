@@ -45,8 +45,9 @@ unit: build ## All tests: units, conformance, replay, scenarios, end to end with
 	@test -d $${OPENFLOW_TEST_DATA:-../shared/data} || echo "no real data in $${OPENFLOW_TEST_DATA:-../shared/data}: tests with data run on the generated set only"
 	go test -timeout 20m -p 2 ./...
 
-race: ## The race detector: packages that do not link the Temporal server (less docker/engine and tests/arch), and one scenario
-	CGO_ENABLED=1 go test -race -timeout 15m -p 2 $(filter-out openflow/docker/engine openflow/tests/arch,$(LIGHT))
+race: ## The race detector: packages that do not link the Temporal server (less docker/engine and tests/arch), one training, and one scenario
+	CGO_ENABLED=1 go test -race -timeout 15m -p 2 $(filter-out openflow/docker/engine openflow/tests/arch openflow/components/lr,$(LIGHT))
+	CGO_ENABLED=1 go test -race -timeout 15m -run 'TestEveryRoundHasItsOwnKey|TestMessagesHideData|TestLossIsKnownToTheGuest' ./components/lr
 	CGO_ENABLED=1 go test -race -timeout 15m -run 'TestScenarios' ./tests/scenarios
 
 fuzz: ## Every fuzz target for FUZZ_TIME each
