@@ -99,6 +99,12 @@ func (l *line) set(do func(*line)) {
 	do(l)
 }
 
+// pass lets time pass in a bubble until nothing in it has anything left to do.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // watching runs a watch of party 10000 in a bubble of time, over a job of parties 9999, 10000 and 10001.
 func watching(t *testing.T, tasks []openflow.TaskRecord, test func(*running, *line, *partner.Watch, *bytes.Buffer)) {
 	t.Helper()
@@ -134,7 +140,7 @@ var begun = []openflow.TaskRecord{
 
 func TestSilentPartyIsNamedWithin15Seconds(t *testing.T) {
 	watching(t, begun, func(r *running, l *line, _ *partner.Watch, log *bytes.Buffer) {
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.Equal(t, "waiting for task b at 9999 (guest), 10000 (host), 10001 (arbiter)", r.reason())
 		require.Empty(t, r.scheduled[0].Reason, "its parties say what they wait for")
 		require.Equal(t, 1, r.writes, "what stays is not written again")
@@ -144,14 +150,14 @@ func TestSilentPartyIsNamedWithin15Seconds(t *testing.T) {
 
 		hung := time.Now()
 		l.set(func(l *line) { l.hangs["10001"] = true })
-		time.Sleep(15 * time.Second)
+		pass(15 * time.Second)
 		since := r.reason()
 		require.Regexp(t, `^waiting for party 10001 \(arbiter\): it does not answer since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`, since)
 		require.Equal(t, since, r.scheduled[0].Reason)
 		at, err := time.Parse(time.RFC3339, since[strings.Index(since, "since ")+len("since "):])
 		require.NoError(t, err)
 		require.WithinDuration(t, hung, at, 4*time.Second)
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		require.Equal(t, since, r.reason(), "the time is that of the beginning")
 		require.Equal(t, 1, strings.Count(log.String(), "level=WARN"), "once: %s", log)
 
@@ -159,10 +165,10 @@ func TestSilentPartyIsNamedWithin15Seconds(t *testing.T) {
 			l.hangs["10001"] = false
 			l.wrong["9999"] = openflow.Errorf(openflow.CodeUnavailable, "down: %w", openflow.ErrAbsent)
 		})
-		time.Sleep(15 * time.Second)
+		pass(15 * time.Second)
 		require.Regexp(t, `^waiting for party 9999 \(guest\): it does not answer since [^ ]+: nobody listens at its address$`, r.reason())
 		l.set(func(l *line) { clear(l.wrong) })
-		time.Sleep(15 * time.Second)
+		pass(15 * time.Second)
 		require.Equal(t, "waiting for task b at 9999 (guest), 10000 (host), 10001 (arbiter)", r.reason())
 		require.Empty(t, r.scheduled[0].Reason)
 		require.Equal(t, 2, strings.Count(log.String(), "party answers again"))
@@ -185,7 +191,7 @@ func TestWhatIsWrongWithAPeer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			watching(t, begun, func(r *running, l *line, _ *partner.Watch, _ *bytes.Buffer) {
 				l.set(func(l *line) { l.wrong["9999"] = tc.err })
-				time.Sleep(10 * time.Second)
+				pass(10 * time.Second)
 				if tc.want == "" {
 					require.NotContains(t, r.reason(), "party 9999")
 					return
@@ -202,7 +208,7 @@ func TestLongWordsOfAPeer(t *testing.T) {
 		l.set(func(l *line) {
 			l.wrong["9999"] = openflow.AtParty("9999", openflow.Errorf(openflow.CodeUnauthorized, "%s\nlies", strings.Repeat("y", 16<<20)))
 		})
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		require.Contains(t, r.reason(), "yyy")
 		require.Less(t, len(r.reason()), 1000)
 		require.NotContains(t, r.reason(), "lies")
@@ -226,7 +232,7 @@ func TestWhatARunningJobWaitsFor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			watching(t, tc.tasks, func(r *running, _ *line, _ *partner.Watch, _ *bytes.Buffer) {
-				time.Sleep(10 * time.Second)
+				pass(10 * time.Second)
 				require.Equal(t, tc.want, r.reason())
 			})
 		})
@@ -243,14 +249,14 @@ func TestPartiesThatShareNoTask(t *testing.T) {
 		r.scheduled = nil
 		r.mu.Unlock()
 		l.set(func(l *line) { l.hangs["10001"] = true })
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.NotContains(t, r.reason(), "10001")
 		require.Zero(t, l.asked["10001"])
 		require.NotZero(t, l.asked["9999"], "the scheduler")
 		r.mu.Lock()
 		r.jobs[0].Scheduler = "10000"
 		r.mu.Unlock()
-		time.Sleep(15 * time.Second)
+		pass(15 * time.Second)
 		require.Contains(t, r.reason(), "waiting for party 10001 (arbiter)")
 	})
 }
@@ -263,18 +269,18 @@ func TestPeersAreLeftAlone(t *testing.T) {
 		r.mu.Unlock()
 		w.Called("9999", nil)
 		w.Called("9999", openflow.Errorf(openflow.CodeConflict, "it exists"))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.Empty(t, l.asked)
 
 		l.set(func(l *line) { l.wrong["9999"] = openflow.Errorf(openflow.CodeUnavailable, "down") })
 		w.Called("9999", openflow.Errorf(openflow.CodeUnavailable, "down"))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.Contains(t, log.String(), "does not answer")
 		l.set(func(l *line) { clear(l.wrong) })
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		require.Contains(t, log.String(), "answers again")
 		asked := l.asked["9999"]
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.Equal(t, asked, l.asked["9999"])
 	})
 }
@@ -284,12 +290,12 @@ func TestWatchGoesOnWithoutTheCatalogue(t *testing.T) {
 		r.mu.Lock()
 		r.err = openflow.Errorf(openflow.CodeUnavailable, "the catalogue is away")
 		r.mu.Unlock()
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		require.Contains(t, log.String(), "the catalogue is away")
 		r.mu.Lock()
 		r.err = nil
 		r.mu.Unlock()
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		require.NotEmpty(t, r.reason())
 	})
 }

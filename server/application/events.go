@@ -152,6 +152,7 @@ func (s *stream) snapshot() (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	running := false
 	for _, j := range rows {
 		e := openflow.Event{
 			At: j.UpdateTime, Job: j.ID, Party: j.Party, Status: string(j.Status), Reason: j.Reason, Progress: &j.Progress,
@@ -159,8 +160,12 @@ func (s *stream) snapshot() (done bool, err error) {
 		if err := s.send(e); err != nil {
 			return false, err
 		}
+		running = running || !j.Status.Terminal()
 	}
-	return s.ended()
+	if running { // what has ended since is an event that is still to come
+		return false, nil
+	}
+	return true, s.write("event: %s\ndata: {}\n\n", wire.EventEnd)
 }
 
 // ended tells whether the job has ended in every role of this site, and says so to the client if it has.
