@@ -76,10 +76,6 @@ func labelled(labels any) object {
 	return m
 }
 
-func sends(to openflow.Party, tag string, payload []byte) script {
-	return func(ctx context.Context, t *component.Task) error { return t.Send(ctx, to, tag, payload) }
-}
-
 func sendsPlan(to openflow.Party, change object) script {
 	p := object{"rows": rowsOfTraining, "batch_rows": rowsOfTraining, "epochs": 2, "models": 1, "columns": []int{3, 3}, "block": 64, "precision": 23,
 		"settings": object{"epochs": 2, "batch_size": nil, "early_stop": "diff", "tol": 1e-4, "floating_point_precision": 23,
