@@ -3,7 +3,7 @@
 //
 // messages/redis and events/redis build on it; neither knows how a connection is made. Start reading at [Open].
 //
-// Spec: temporal §7.
+// Spec: redis §2, §3.
 package redisdb
 
 import (

@@ -19,7 +19,7 @@ const reportDeadline = 7 * 24 * time.Hour
 // to its end and, in a push job, reports that end until the scheduler has acknowledged it. A failing algorithm is a
 // result, with which the workflow fails; see [closing].
 //
-// Spec: design §3 steps 5–6.
+// See steps 5 to 9 of "Life of a job" in ARCHITECTURE.md.
 func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, error) {
 	workflow.SetCurrentDetails(ctx, "running "+in.Component)
 	run, cancel := workflow.WithCancel(ctx)

@@ -3,7 +3,7 @@
 // An event's ID is its entry's. Each replica has one blocked read at the end of the stream, which wakes its subscribers;
 // they read on from where they are. Start reading at [Open].
 //
-// Spec: temporal §7.2 #5.
+// Spec: redis §2 #5.
 package redis
 
 import (

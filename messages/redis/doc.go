@@ -13,5 +13,5 @@
 //
 // Start reading at [Open], then scripts/session.lua, push.go and read.go.
 //
-// Spec: temporal §7.
+// Spec: redis §2, §3.
 package redis

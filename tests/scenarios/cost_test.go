@@ -14,7 +14,7 @@ import (
 )
 
 // The price of a job of n tasks in a row at two parties, one of which schedules: HTTP calls between the nodes, Temporal
-// workflows, and activities. It is the throughput (design §6), so it is held here: a number may fall, not rise.
+// workflows, and activities. It is the throughput (docs/performance.md), so it is held here: a number may fall, not rise.
 func TestCostOfAJob(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied(), env.Deadlines(seldom()))
 	there, back := e.Link(t, "9999", "10000"), e.Link(t, "10000", "9999")
