@@ -2,7 +2,7 @@
 // that address it as a scheduler.
 //
 // Every request is verified before anything is read from it, and the caller's identity is the key's, never the body's.
-// Handlers decode, call a service of the domain and return. Start reading at [Routes].
+// Handlers decode, call a service of the domain and return. Start reading at [API.Routes].
 package interconnection
 
 import (
@@ -94,8 +94,8 @@ func (a *API) Routes(r chi.Router) {
 	})
 }
 
-// signed are the routes whose answers carry this node's signature: those by which a job is made, so that a wrong key in a
-// peer's record of this node shows before anything runs, and those about this node.
+// signed are the routes whose answers carry this node's signature: those by which a job is made, and those about this
+// node. So a wrong key in a peer's record of this node shows before anything runs.
 var signed = map[string]bool{
 	"/v2/partner/job/create": true, "/v2/partner/fold/job/create": true, "/v2/scheduler/job/create": true, "/v2/partner/site/info": true,
 }

@@ -200,7 +200,7 @@ func (t *Task) again() {
 	t.ByParty = slices.Repeat([]openflow.TaskStatus{openflow.TaskWaiting}, len(t.Parties))
 }
 
-// end is the job's end status, empty while it goes on. Failed comes before timeout before canceled (§4.6.4).
+// end is the job's end status, empty while it goes on. Failed comes before timeout before canceled (fate-flow-api §4.6.4).
 func (s *State) end() (openflow.JobStatus, string, openflow.Code) {
 	succeeded := 0
 	for _, end := range []openflow.TaskStatus{openflow.TaskFailed, openflow.TaskTimeout, openflow.TaskCanceled} {
