@@ -9,7 +9,7 @@ import (
 )
 
 // Validate checks everything that can be known without asking a party, and names the place of each fault by its path in
-// the document: parties and tasks exist, names are usable, references resolve, the graph has no cycle, every override
+// the document. Parties and tasks exist, names are usable, references resolve, the graph has no cycle, every override
 // hits a task. Errors: a Refusal with all of them.
 func (d *DAG) Validate() error { return Refusal(d.Mistakes()) }
 
@@ -39,8 +39,8 @@ func (d *DAG) Mistakes() []Mistake {
 	return c.found
 }
 
-// Warnings lists what is legal and probably not meant: an arbiter run by a party that also brings data holds the key to
-// what it should not read, a party without a task is not asked for anything, and some settings have no effect here.
+// Warnings lists what is legal and probably not meant. An arbiter run by a party that also brings data holds the key to
+// what it should not read. A party without a task is not asked for anything, and some settings have no effect here.
 func (d *DAG) Warnings() []string {
 	var warnings []string
 	arbiters := map[PartyID]bool{}

@@ -92,8 +92,9 @@ func (c *Catalogue) JobWarnings(ctx context.Context, id openflow.JobID) ([]strin
 	return all, err
 }
 
-// AddJobWarnings adds what the users of a job should know to every row of it here: of each role that this site plays, and
-// of every scheduler, since the ID is all that an initiator knows. Texts that are there already are left out.
+// AddJobWarnings adds what the users of a job should know to every row of it here. There is one for each role that this
+// site plays, and for every scheduler, since the ID is all that an initiator knows. Texts that are there already are
+// left out.
 func (c *Catalogue) AddJobWarnings(ctx context.Context, id openflow.JobID, texts []string) error {
 	jobs, _, err := c.JobsWhere(ctx, JobFilter{ID: id})
 	if err != nil {

@@ -200,8 +200,9 @@ func (s *Service) scheduler(ctx context.Context, id openflow.JobID) (openflow.Pa
 	return cmp.Or(party, s.Self), err
 }
 
-// IDs makes job IDs of FATE-Flow's form: 25 digits, of which 20 are the time in UTC to the microsecond and 5 are those of
-// the process, drawn at its start, because a site may be several processes. As text they are in the order of their times.
+// IDs makes job IDs of FATE-Flow's form: 25 digits, of which 20 are the time in UTC to the microsecond. The other 5 are
+// those of the process, drawn at its start, because a site may be several processes. As text they are in the order of
+// their times.
 //
 // Spec: fate-flow-api §4.8.
 type IDs struct {

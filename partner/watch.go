@@ -142,9 +142,9 @@ func (w *Watch) round(ctx context.Context) error {
 	return nil
 }
 
-// needed are the parties without which a job does not go on, as far as this site is concerned: as its scheduler all of
-// them; otherwise the scheduler, and those of the tasks that are left here. Two parties that share no task need no way
-// to each other.
+// needed are the parties without which a job does not go on, as far as this site is concerned. At its scheduler they
+// are all; elsewhere they are the scheduler, and those of the tasks that are left here. Two parties that share no task
+// need no way to each other.
 func (w *Watch) needed(j openflow.JobRecord, tasks []openflow.TaskRecord) []openflow.PartyID {
 	if j.Scheduler == w.self {
 		return parties(j.DAG.Parties)

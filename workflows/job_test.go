@@ -170,7 +170,7 @@ func TestWakeCutsThePauseShort(t *testing.T) {
 	require.Equal(t, woken, applied[len(applied)-1].at.Sub(start).Round(time.Millisecond))
 }
 
-// Two jobs that want the same parties must not each hold what the other one lacks: after a refusal all jobs ask in the
+// Two jobs that want the same parties must not each hold what the other one lacks. After a refusal all jobs ask in the
 // same order, and what comes after a refusal is not asked at all.
 func TestPartiesAreAskedInOrderAfterARefusal(t *testing.T) {
 	w := newWorld(t)

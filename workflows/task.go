@@ -15,9 +15,9 @@ var running *activities.Running
 // reportDeadline is how long a party offers the end of a run to a scheduler that does not answer, or refuses its signature.
 const reportDeadline = 7 * 24 * time.Hour
 
-// Task runs one task version at one party: it finds a machine for it where the site has a pool, follows the container
-// to its end and, in a push job, reports that end until the scheduler has acknowledged it. A failing algorithm is a
-// result, with which the workflow fails; see [closing].
+// Task runs one task version at one party. It finds a machine for it where the site has a pool, and follows the
+// container to its end. In a push job it reports that end until the scheduler has acknowledged it. A failing algorithm
+// is a result, with which the workflow fails; see [closing].
 //
 // See steps 5 to 9 of "Life of a job" in ARCHITECTURE.md.
 func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, error) {

@@ -79,8 +79,8 @@ func (f folder) attach(ctx context.Context) (*attached, error) {
 	return sup, nil
 }
 
-// pause lets a moment pass: between a supervisor's creation of its pid file and the line in it, and when another fork
-// of this process still has a copy of the lock of a supervisor that has ended.
+// pause lets a moment pass: between a supervisor's creation of its pid file and the line in it. It also does so when
+// another fork of this process still has a copy of the lock of a supervisor that has ended.
 func pause(ctx context.Context) error {
 	timer := time.NewTimer(time.Millisecond)
 	defer timer.Stop()

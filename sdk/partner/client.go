@@ -204,8 +204,9 @@ func (c *Client) tell(ctx context.Context, path string, body any) error {
 	return err
 }
 
-// Folds asks the peer whether it takes folded calls. One that cannot be asked now is an error, and so is an answer without a
-// signature: anybody at the peer's address could give it, to be called in the form of FATE-Flow, which proves nothing.
+// Folds asks the peer whether it takes folded calls. One that cannot be asked now is an error, and so is an answer
+// without a signature. Anybody at the peer's address could give it, to be called in the form of FATE-Flow, which proves
+// nothing.
 func (c *Client) Folds(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

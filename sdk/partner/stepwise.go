@@ -7,9 +7,10 @@ import (
 	"openflow/sdk/wire"
 )
 
-// stepwise is the client of a peer that takes FATE-Flow's own calls only: each method makes the calls, in the order, that
-// FATE-Flow's scheduler makes. Such a peer answers a repeat of some calls with a refusal, and starts a process for every
-// repeat of task/start; what follows from that is handled here, so that every method may be repeated like its folded form.
+// stepwise is the client of a peer that takes FATE-Flow's own calls only: each method makes the calls, in the order,
+// that FATE-Flow's scheduler makes. Such a peer answers a repeat of some calls with a refusal, and starts a process for
+// every repeat of task/start. What follows from that is handled here, so that every method may be repeated like its
+// folded form.
 //
 // Spec: fate-flow-api §2.3, §2.5, §2.7.
 type stepwise struct{ *Client }

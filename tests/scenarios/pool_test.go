@@ -11,8 +11,8 @@ import (
 	"openflow/tests/env"
 )
 
-// Two sites leave their tasks to pools of workers; the programs of a task exchange messages through their machines and
-// their nodes, and a worker that is told to end leaves its program to its next process.
+// Two sites leave their tasks to pools of workers. The programs of a task exchange messages through their machines and
+// their nodes. A worker that is told to end leaves its program to its next process.
 func TestPoolsOfTwoSites(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Pooled())
 	first := e.StartWorker(t, "9999", "m1", "gpu")

@@ -65,8 +65,8 @@ func TestRunningTaskIsRunning(t *testing.T) {
 	require.Equal(t, "stopped by party 9999", user.WaitFor(id, openflow.JobCanceled)[0].Reason)
 }
 
-// A partner that hangs is named, with the time, at every party that misses it, and counted as what the job waits for;
-// when it is back, the reason is that of before, and the job has lost nothing.
+// A partner that hangs is named, with the time, at every party that misses it, and counted as what the job waits for.
+// When it is back, the reason is that of before, and the job has lost nothing.
 func TestHangingPartner(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Proxied(), env.Deadlines(seldom()))
 	three := env.Parties("guest 9999", "host 10000", "arbiter 10001")
