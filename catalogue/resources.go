@@ -132,9 +132,9 @@ func (c *Catalogue) waitForResources(ctx context.Context, k openflow.JobKey, no 
 		return fmt.Sprintf("%s, %s of %s are free", s.Need, s.Have, s.In(pool))
 	})
 	if no.kept {
-		lack += ", what else is free is kept for jobs that come first"
+		lack += ", the rest is kept for jobs that come first"
 	}
-	wait := openflow.Errorf(openflow.CodeExhausted, "%s needs %s; it waits since %s", k, lack, timeOf(since).Format(time.RFC3339)).
+	wait := openflow.Errorf(openflow.CodeExhausted, "%s needs %s; waiting since %s", k, lack, timeOf(since).Format(time.RFC3339)).
 		WithHint("it goes on when other jobs give back what they hold")
 	if since == now {
 		if err := c.SetJobReason(ctx, k, wait.Message); err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {

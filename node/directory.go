@@ -192,7 +192,7 @@ func (s sites) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 		return err
 	}
 	if r.Dialect != "" && r.Dialect != openflow.DialectFATEFlow && r.Dialect != openflow.DialectFolded {
-		return openflow.Errorf(openflow.CodeInvalid, "peer %s: %q is no dialect", r.Party, r.Dialect).
+		return openflow.Errorf(openflow.CodeInvalid, "peer %s: %q is not a dialect", r.Party, r.Dialect).
 			WithHint("one of %s, %s; leave it out for nodes of openflow", openflow.DialectFolded, openflow.DialectFATEFlow)
 	}
 	if r.Party == s.self {

@@ -179,7 +179,7 @@ func (n *Node) tellSilent(ctx context.Context) error {
 	for _, w := range list {
 		reason := ""
 		if w.Seen.Before(now.Add(-aliveFor)) {
-			reason = fmt.Sprintf("%s%s (%s) is silent since %s; the run fails when it does not come back within %s of that",
+			reason = fmt.Sprintf("%s%s (%s) has been silent since %s; the run fails when it does not come back within %s of that",
 				silentMachine, w.Machine, w.Name, w.Seen.UTC().Format(time.RFC3339), n.config.Pooling.Gone)
 		}
 		for _, id := range w.Running {

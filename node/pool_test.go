@@ -85,7 +85,7 @@ func TestSilentMachineIsSaidOnItsRuns(t *testing.T) {
 		return got.Reason
 	}
 	require.Empty(t, hello(time.Now()))
-	require.Contains(t, hello(time.Now().Add(-2*aliveFor)), "machine m (big) is silent since 20")
+	require.Contains(t, hello(time.Now().Add(-2*aliveFor)), "machine m (big) has been silent since 20")
 	require.Empty(t, hello(time.Now()))
 	_, err := n.rows.FinishTask(t.Context(), k, openflow.TaskEnd{Status: openflow.TaskFailed, Reason: "gone"})
 	require.NoError(t, err)

@@ -30,7 +30,7 @@ type Peers interface {
 	Answers(ctx context.Context, id openflow.PartyID) error
 }
 
-// Watch says on the rows of running jobs what they wait for, and who is silent since when. Every site asks for itself,
+// Watch says on the rows of running jobs what they wait for, and who has been silent since when. Every site asks for itself,
 // so that its users read the truth also while the job's scheduler is out of reach, no workflow grows by it, and no
 // party has to tell another. A peer is asked once a round, whatever number of jobs it takes part in, and only while one
 // of them runs.
@@ -96,7 +96,7 @@ func (w *Watch) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 		if err := w.round(ctx); err != nil && ctx.Err() == nil {
-			w.log.Error("running jobs could not be looked after; it is tried again", "err", err)
+			w.log.Error("running jobs could not be checked; trying again", "err", err)
 		}
 	}
 }
@@ -232,9 +232,9 @@ func troubleOf(err error, began time.Time, before trouble) trouble {
 		said.Party = "" // it is named before; the text may be anybody's who stands at its address
 		t.text = fmt.Sprintf("since %s the two nodes do not accept each other's signatures, so its reports are refused: %s", since, wire.FirstLine(said.Error()))
 	case errors.Is(err, openflow.ErrAbsent):
-		t.text = fmt.Sprintf("it does not answer since %s: nobody listens at its address", since)
+		t.text = fmt.Sprintf("it has not answered since %s: nobody listens at its address", since)
 	default:
-		t.text = fmt.Sprintf("it does not answer since %s", since)
+		t.text = fmt.Sprintf("it has not answered since %s", since)
 	}
 	return t
 }

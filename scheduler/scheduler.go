@@ -85,7 +85,7 @@ func (s *Service) reaches(ctx context.Context, parties []openflow.Party) error {
 		}
 		_, err := s.Store.Site(ctx, p.ID)
 		if openflow.CodeOf(err) == openflow.CodeNotFound {
-			err = openflow.Errorf(openflow.CodeInvalid, "party %s is no peer of party %s, which is to schedule the job", p.ID, s.Self).
+			err = openflow.Errorf(openflow.CodeInvalid, "party %s is not a peer of party %s, which is to schedule the job", p.ID, s.Self).
 				WithHint("correct the party in the document, or register it there: openflow site add %s --url URL --key KEY", p.ID)
 		}
 		if err != nil {

@@ -194,7 +194,7 @@ func (p *parser) diagnose(s string) (fault, remedy string) {
 	case isBool(s):
 		return fault, "read the column as bool: --type " + shorten(p.column.Name) + "=bool"
 	case dateLike(s):
-		return fault, "a date or a time is no number: write it as days or seconds since some day, or read the column as text (" + p.textRemedy() + ")"
+		return fault, "a date or a time is not a number: write it as days or seconds since some day, or read the column as text (" + p.textRemedy() + ")"
 	case strings.ContainsAny(s[len(s)-1:]+s[:1], "%$") || strings.HasPrefix(s, "€") || strings.HasPrefix(s, "¥") || strings.HasPrefix(s, "£"):
 		return fault, "write the number without its unit"
 	case p.role == roleLabel:

@@ -87,13 +87,13 @@ dashes. The command line comes first, then the environment, then the file.`,
 	flags.IntVar(&f.cores, "cores", 0, "cores that jobs share, over all machines of the site (default: this machine's)")
 	flags.StringVar(&f.memory, "memory", "", "memory that jobs share, as in 64GiB (default: the machine's)")
 	flags.IntVar(&f.gpus, "gpus", -1, "GPUs that jobs share, the first of the machine's; -1 means all that it has")
-	flags.StringVar(&f.jobMemory, "job-memory", "", "memory that a job takes which does not say (default: none; each of its containers may use 4GiB)")
+	flags.StringVar(&f.jobMemory, "job-memory", "", "memory of a job that names none (default: none; each of its containers may use 4GiB)")
 	kept := node.DefaultRetention()
 	flags.DurationVar(&f.keep.Workflows, "keep-histories", kept.Workflows, "how long Temporal keeps the history of a workflow after its end")
 	flags.DurationVar(&f.keep.Jobs, "keep-jobs", kept.Jobs, "how long a job is kept after its end: rows, metrics, logs, intermediate tables")
 	flags.DurationVar(&f.keep.Logs, "keep-logs", kept.Logs, "how long the log of a task is kept after its end, at most as long as its job")
-	flags.DurationVar(&f.keep.Messages, "keep-messages", kept.Messages, "how long messages wait that no container has read, once nobody uses their session")
-	flags.DurationVar(&f.keep.Unstarted, "keep-unstarted", kept.Unstarted, "how long a job of another site waits here whose scheduler has gone silent")
+	flags.DurationVar(&f.keep.Messages, "keep-messages", kept.Messages, "how long unread messages are kept once nobody uses their session")
+	flags.DurationVar(&f.keep.Unstarted, "keep-unstarted", kept.Unstarted, "how long a job of another site waits here after its scheduler has gone silent")
 	f.shared.register(flags)
 	flags.StringVar(&f.otlp, "otlp", "", "collector of traces, such as http://127.0.0.1:4318 (default: that of OTEL_EXPORTER_OTLP_ENDPOINT; else none)")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -159,7 +159,7 @@ func (f serverFlags) limits() (partner.Limits, error) {
 		return l, openflow.Errorf(openflow.CodeInvalid, "--cores %d: a node needs at least one", f.cores)
 	}
 	if f.gpus < -1 {
-		return l, openflow.Errorf(openflow.CodeInvalid, "--gpus %d is no number of devices", f.gpus).WithHint("-1 means all of the machine's")
+		return l, openflow.Errorf(openflow.CodeInvalid, "--gpus %d is not a number of devices", f.gpus).WithHint("-1 means all of the machine's")
 	}
 	l.GPUs = f.gpus
 	for _, m := range []struct {

@@ -214,7 +214,7 @@ func encode(e openflow.Event) ([]byte, error) {
 func decode(text string) (openflow.Event, error) {
 	var n entry
 	if err := json.Unmarshal([]byte(text), &n); err != nil {
-		return openflow.Event{}, openflow.Errorf(openflow.CodeInternal, "%.80q is no event: %w", text, err).
+		return openflow.Event{}, openflow.Errorf(openflow.CodeInternal, "%.80q is not an event: %w", text, err).
 			WithHint("a server of another version, or another program, writes to this prefix")
 	}
 	return openflow.Event{

@@ -170,7 +170,7 @@ func DecodeTaskUpdates(list []PartnerUpdateTask, ref JobRef) ([]openflow.TaskUpd
 		}
 		u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: Heard(b.Reason), Progress: int(b.Progress)}
 		if !u.Status.Terminal() {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "%q is no end of task %s", u.Status, key.Task)
+			return nil, openflow.Errorf(openflow.CodeInvalid, "%q does not end task %s", u.Status, key.Task)
 		}
 		updates = append(updates, u)
 	}

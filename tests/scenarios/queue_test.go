@@ -127,7 +127,7 @@ func TestQueue(t *testing.T) {
 		for i, want := range []string{"needs 512MiB of memory, 256MiB of 1GiB are free", "needs 2 GPUs, 1 of 2 are free"} {
 			reason := waitsFor(guest, ids[i])
 			require.Contains(t, reason, want)
-			require.Regexp(t, `it waits since 20\d\d-`, reason)
+			require.Regexp(t, `waiting since 20\d\d-`, reason)
 			require.Regexp(t, `(guest|host) (9999|10000)`, reason)
 		}
 		guest.StopJob(first)

@@ -79,7 +79,7 @@ func TestHangingPartner(t *testing.T) {
 		e.Link(t, from, "10000").Inject(env.Always(env.Hung))
 	}
 	for _, at := range []*env.Client{user, third} {
-		reasonAt(t, at, id, 15*time.Second, "names the party that hangs", holds("waiting for party 10000 (host): it does not answer since 20", "Z"))
+		reasonAt(t, at, id, 15*time.Second, "names the party that hangs", holds("waiting for party 10000 (host): it has not answered since 20", "Z"))
 	}
 	require.Equal(t, "running", user.Jobs(id)[0].Status)
 	require.Regexp(t, `openflow_jobs_waiting\{reason="partner"\} 1`, scrape(t, user))
