@@ -276,12 +276,12 @@ type SiteRecord struct {
 // Dialect is how a peer wants to be called.
 type Dialect string
 
-// A peer of DialectFolded takes in one call what FATE-Flow takes in several; one of DialectFATEFlow, a genuine FATE-Flow
-// node, gets FATE-Flow's own sequence.
+// A peer of DialectNative takes batched calls: in one call what FATE-Flow takes in several. One of DialectFATEFlow, a
+// genuine FATE-Flow node, gets single calls in FATE-Flow's own sequence.
 //
 // Spec: fate-flow-api §2.5.
 const (
-	DialectFolded   Dialect = "openflow"
+	DialectNative   Dialect = "openflow"
 	DialectFATEFlow Dialect = "fate-flow"
 )
 

@@ -84,7 +84,7 @@ func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, erro
 		return grantOf(c.Party, err), nil
 	}
 	if err = saidBy(c.Party.ID, err); errors.Is(err, openflow.ErrAbsent) {
-		return plan.Grant{}, finally(err) // whoever submits waits for the answer, and can do something about it
+		return plan.Grant{}, final(err) // whoever submits waits for the answer, and can do something about it
 	}
 	return plan.Grant{}, ToTemporal(err)
 }
@@ -134,7 +134,7 @@ func (s *Scheduling) UpdateJob(ctx context.Context, u JobUpdate) error {
 // StopJob ends the job at one party. A party that has never heard of it has nothing to stop. One that refuses to hear of
 // it, as for a signature, may have something running: a repeat may help.
 func (s *Scheduling) StopJob(ctx context.Context, u JobUpdate) error {
-	return insistently(s.said(ctx, u.Party, func(p openflow.PartnerService) error {
+	return retried(s.said(ctx, u.Party, func(p openflow.PartnerService) error {
 		err := p.StopJob(ctx, s.key(u.PartyCall), openflow.JobEnd{Status: u.Status, Reason: u.Reason, Tasks: u.Tasks})
 		if openflow.CodeOf(err) == openflow.CodeNotFound {
 			return nil

@@ -31,12 +31,12 @@ func testSites(t *testing.T, newCatalogue opener) {
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(s, got), "the time of the first addition stays")
 
-	require.NoError(t, c.SetSiteDialect(ctx, "10000", openflow.DialectFolded))
+	require.NoError(t, c.SetSiteDialect(ctx, "10000", openflow.DialectNative))
 	got, err = c.Site(ctx, "10000")
 	require.NoError(t, err)
-	s.Dialect = openflow.DialectFolded
+	s.Dialect = openflow.DialectNative
 	require.Empty(t, cmp.Diff(s, got), "and nothing else")
-	requireCode(t, openflow.CodeNotFound, c.SetSiteDialect(ctx, "9", openflow.DialectFolded))
+	requireCode(t, openflow.CodeNotFound, c.SetSiteDialect(ctx, "9", openflow.DialectNative))
 
 	require.NoError(t, c.SaveSite(ctx, openflow.SiteRecord{Party: "8888"}))
 	sites, err := c.Sites(ctx)

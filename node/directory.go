@@ -81,23 +81,23 @@ func (d *directory) Partner(ctx context.Context, id openflow.PartyID) (openflow.
 	if err != nil {
 		return nil, err
 	}
-	if dialect == openflow.DialectFolded {
+	if dialect == openflow.DialectNative {
 		return c, nil
 	}
-	return c.Stepwise(), nil
+	return c.FATEFlow(), nil
 }
 
 // dialect is how a peer wants to be called. That it is a FATE-Flow node, which proves nothing by signatures, only this site's
-// operator says. Others are asked until they have said that they take folded calls, and no answer changes that again.
+// operator says. Others are asked until they have said that they take batched calls, and no answer changes that again.
 func (d *directory) dialect(ctx context.Context, s openflow.SiteRecord, c *partner.Client) (openflow.Dialect, error) {
 	if s.Dialect != "" {
 		return s.Dialect, nil
 	}
-	folds, err := c.Folds(ctx)
-	if err != nil || !folds {
+	batches, err := c.Batches(ctx)
+	if err != nil || !batches {
 		return "", err
 	}
-	return openflow.DialectFolded, d.sites.SetSiteDialect(ctx, s.Party, openflow.DialectFolded)
+	return openflow.DialectNative, d.sites.SetSiteDialect(ctx, s.Party, openflow.DialectNative)
 }
 
 // Scheduler implements openflow.Directory.
@@ -191,9 +191,9 @@ func (s sites) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 	if err := CheckPeer(Peer{Party: r.Party, URL: r.URL, Key: key}); err != nil {
 		return err
 	}
-	if r.Dialect != "" && r.Dialect != openflow.DialectFATEFlow && r.Dialect != openflow.DialectFolded {
+	if r.Dialect != "" && r.Dialect != openflow.DialectFATEFlow && r.Dialect != openflow.DialectNative {
 		return openflow.Errorf(openflow.CodeInvalid, "peer %s: %q is not a dialect", r.Party, r.Dialect).
-			WithHint("one of %s, %s; leave it out for nodes of openflow", openflow.DialectFolded, openflow.DialectFATEFlow)
+			WithHint("one of %s, %s; leave it out for nodes of openflow", openflow.DialectNative, openflow.DialectFATEFlow)
 	}
 	if r.Party == s.self {
 		return openflow.Errorf(openflow.CodeInvalid, "party %s is this node itself", r.Party)

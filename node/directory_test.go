@@ -49,7 +49,7 @@ func TestDialectOfAPeer(t *testing.T) {
 		return s
 	}
 	d := &directory{self: "9999", sites: rows, signer: unsigned{}, http: partner.NewHTTP()}
-	folded := func() bool {
+	batched := func() bool {
 		p, err := d.Partner(t.Context(), "10000")
 		require.NoError(t, err)
 		_, is := p.(*partner.Client)
@@ -66,20 +66,20 @@ func TestDialectOfAPeer(t *testing.T) {
 	_, err = d.Partner(t.Context(), "10000")
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "anybody can say so")
 	answer, signed = wire.Envelope{Data: json.RawMessage(`{"caller":"9999"}`)}, true
-	require.False(t, folded(), "a node of ours before folded calls")
+	require.False(t, batched(), "a node of ours before batched calls")
 	require.Empty(t, record().Dialect)
 
-	answer = wire.Envelope{Data: json.RawMessage(`{"caller":"9999","folds":true}`)}
-	require.True(t, folded())
-	require.Equal(t, openflow.DialectFolded, record().Dialect)
+	answer = wire.Envelope{Data: json.RawMessage(`{"caller":"9999","batches":true}`)}
+	require.True(t, batched())
+	require.Equal(t, openflow.DialectNative, record().Dialect)
 	before := asked
 	answer, signed = wire.Envelope{Code: wire.ServerException, Message: "<NotFound '404: Not Found'>"}, false
-	require.True(t, folded(), "it is not asked again")
+	require.True(t, batched(), "it is not asked again")
 	require.Equal(t, before, asked)
 
 	peer.Dialect = openflow.DialectFATEFlow
 	require.NoError(t, register.AddSite(t.Context(), peer), "the operator says what it is")
-	require.False(t, folded())
+	require.False(t, batched())
 	require.Equal(t, before, asked)
 	peer.Dialect = ""
 	require.NoError(t, register.AddSite(t.Context(), peer))

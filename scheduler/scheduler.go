@@ -173,7 +173,7 @@ func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id open
 	if err != nil {
 		return err
 	}
-	p.Tasks, p.Again = plan.Again(p.Tasks, job.Tasks), true
+	p.Tasks, p.Again = plan.Rerun(p.Tasks, job.Tasks), true
 	return openflow.About(openflow.AboutJob, s.Engine.RerunJob(ctx, p))
 }
 

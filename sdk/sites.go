@@ -14,7 +14,7 @@ type Site struct {
 	URL     string   `json:"url"`
 	Keys    []string `json:"keys"`     // public keys that it may sign with, the present one first
 	AddedAt int64    `json:"added_at"` // milliseconds since 1970
-	Dialect string   `json:"dialect"`  // how it is called: openflow (folded), fate-flow; empty: not known yet
+	Dialect string   `json:"dialect"`  // how it is called: openflow (batched), fate-flow; empty: not known yet
 }
 
 // siteChange is the body of the routes that change peers.

@@ -363,7 +363,7 @@ func (p *plan) rowIDs(f *Frame, record []string, rows rowSource) error {
 		sample = p.seed + strconv.Itoa(p.made)
 		p.made++
 		if !p.ids.add(match) {
-			once(&p.watch.repeated, &p.watch.firstRepeated, rows.lineOf(p.match))
+			tally(&p.watch.repeated, &p.watch.firstRepeated, rows.lineOf(p.match))
 		}
 	case p.sample != p.match:
 		if sample = strings.Clone(trim(record[p.sample])); sample == "" {

@@ -110,21 +110,21 @@ func newIDWatch() idWatch { return idWatch{upper: newIDSet(maxFolded), lower: ne
 func (w *idWatch) id(cell string, line int) string {
 	id := trim(cell)
 	if len(id) != len(cell) && id != "" {
-		once(&w.padded, &w.firstPadded, line)
+		tally(&w.padded, &w.firstPadded, line)
 	}
 	switch looks(id) {
 	case shortenedID:
-		once(&w.shortened, &w.firstShortened, line)
+		tally(&w.shortened, &w.firstShortened, line)
 	case fractionID:
-		once(&w.fraction, &w.firstFraction, line)
+		tally(&w.fraction, &w.firstFraction, line)
 	case formulaID:
-		once(&w.formula, &w.firstFormula, line)
+		tally(&w.formula, &w.firstFormula, line)
 	}
 	w.compareCase(id, line)
 	return id
 }
 
-func once(n, first *int, line int) {
+func tally(n, first *int, line int) {
 	if *n == 0 {
 		*first = line
 	}
@@ -143,7 +143,7 @@ func (w *idWatch) compareCase(id string, line int) {
 	}
 	another := !mine.add(lower) && lower != id && w.unique
 	if another || others.has(lower) {
-		once(&w.cases, &w.firstCases, line)
+		tally(&w.cases, &w.firstCases, line)
 	}
 }
 

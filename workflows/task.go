@@ -111,7 +111,7 @@ func (t *taskRun) receive(ctx workflow.Context) func(workflow.ReceiveChannel, bo
 func (t *taskRun) record(ctx workflow.Context, out activities.Outcome, reachable bool) activities.Outcome {
 	end := activities.End{Order: t.order, Outcome: out}
 	if reachable && t.place.Machine != "" {
-		ctx := onMachine(patiently(ctx, recordDeadline, "record the end"), t.place.Machine, recordStart)
+		ctx := onMachine(untilDeadline(ctx, recordDeadline, "record the end"), t.place.Machine, recordStart)
 		if workflow.ExecuteActivity(ctx, running.RecordEnd, end).Get(ctx, &out) == nil {
 			return out
 		}

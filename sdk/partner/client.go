@@ -1,8 +1,8 @@
 // Package partner is the client of another node's interconnection layer: openflow.PartnerService and
 // openflow.SchedulerService over signed HTTP.
 //
-// [Client] speaks to nodes of ours, which take in one call what FATE-Flow takes in several; [Client.Stepwise] makes
-// FATE-Flow's own calls for all other peers. [Client.Folds] asks a peer which of the two it is.
+// [Client] speaks to nodes of ours, which take in one call what FATE-Flow takes in several; [Client.FATEFlow] makes
+// FATE-Flow's own calls for all other peers. [Client.Batches] asks a peer which of the two it is.
 //
 // It never retries, because the workflow that calls it does; it turns answers and failures into the domain's errors
 // with the party's name on them. Messages between containers go the same way, see transport.go.
@@ -204,10 +204,10 @@ func (c *Client) tell(ctx context.Context, path string, body any) error {
 	return err
 }
 
-// Folds asks the peer whether it takes folded calls. One that cannot be asked now is an error, and so is an answer
+// Batches asks the peer whether it takes batched calls. One that cannot be asked now is an error, and so is an answer
 // without a signature. Anybody at the peer's address could give it, to be called in the form of FATE-Flow, which proves
 // nothing.
-func (c *Client) Folds(ctx context.Context) (bool, error) {
+func (c *Client) Batches(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	e, header, err := c.exchange(ctx, sitePath, wire.SiteProbe{}, "")
@@ -226,7 +226,7 @@ func (c *Client) Folds(ctx context.Context) (bool, error) {
 	if err := json.Unmarshal(e.Data, &seen); err != nil {
 		return false, nil // something else that answers everything
 	}
-	return seen.Folds, nil
+	return seen.Batches, nil
 }
 
 const (
@@ -235,7 +235,7 @@ const (
 	// createPath is where a peer creates a job, as FATE-Flow does.
 	createPath = "/v2/partner/job/create"
 	// openPath is where a peer creates a job and takes its resources.
-	openPath = "/v2/partner/fold/job/create"
+	openPath = "/v2/partner/batch/job/create"
 	// schedulePath is where a peer takes a job to schedule.
 	schedulePath = "/v2/scheduler/job/create"
 )
@@ -311,16 +311,16 @@ func (c *Client) CreateJob(ctx context.Context, o openflow.JobOrder) error {
 	return c.create(ctx, createPath, o)
 }
 
-// OpenJob calls /v2/partner/fold/job/create.
+// OpenJob calls /v2/partner/batch/job/create.
 func (c *Client) OpenJob(ctx context.Context, o openflow.JobOrder) error {
-	return c.folded(c.create(ctx, openPath, o), func(p openflow.PartnerService) error { return p.OpenJob(ctx, o) })
+	return c.batched(c.create(ctx, openPath, o), func(p openflow.PartnerService) error { return p.OpenJob(ctx, o) })
 }
 
-// folded passes on what came of a folded call. A peer that has lost the route since it was asked, because another node was
+// batched passes on what came of a batched call. A peer that has lost the route since it was asked, because another node was
 // put in its place, gets FATE-Flow's own calls instead.
-func (c *Client) folded(err error, stepwise func(openflow.PartnerService) error) error {
+func (c *Client) batched(err error, single func(openflow.PartnerService) error) error {
 	if openflow.CodeOf(err) == openflow.CodeUnimplemented {
-		return stepwise(c.Stepwise())
+		return single(c.FATEFlow())
 	}
 	return err
 }
@@ -364,20 +364,20 @@ func (c *Client) UpdateJob(ctx context.Context, k openflow.JobKey, status openfl
 	return c.tell(ctx, "/v2/partner/job/update", b)
 }
 
-// StopJob calls /v2/partner/fold/job/stop.
+// StopJob calls /v2/partner/batch/job/stop.
 func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
-	err := c.tell(ctx, "/v2/partner/fold/job/stop", wire.PartnerStopJob{
+	err := c.tell(ctx, "/v2/partner/batch/job/stop", wire.PartnerStopJob{
 		JobRef: wire.Ref(k.Job, k.Party), Status: wire.Text(end.Status), Reason: end.Reason, Tasks: wire.EncodeTaskUpdates(end.Tasks),
 	})
-	return c.folded(err, func(p openflow.PartnerService) error { return p.StopJob(ctx, k, end) })
+	return c.batched(err, func(p openflow.PartnerService) error { return p.StopJob(ctx, k, end) })
 }
 
-// StartTask calls /v2/partner/fold/task/start.
+// StartTask calls /v2/partner/batch/task/start.
 func (c *Client) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
-	err := c.tell(ctx, "/v2/partner/fold/task/start", wire.PartnerStartTask{
+	err := c.tell(ctx, "/v2/partner/batch/task/start", wire.PartnerStartTask{
 		TaskRef: wire.TaskRefOf(o.TaskKey), StartsJob: o.StartsJob, Ended: wire.EncodeTaskUpdates(o.Ended),
 	})
-	return c.folded(err, func(p openflow.PartnerService) error { return p.StartTask(ctx, scheduler, o) })
+	return c.batched(err, func(p openflow.PartnerService) error { return p.StartTask(ctx, scheduler, o) })
 }
 
 // RerunTask calls /v2/partner/task/rerun.

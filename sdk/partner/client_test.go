@@ -402,8 +402,8 @@ func TestAnswersByWhichJobsAreMadeAreProven(t *testing.T) {
 			_, err := p.client.Scheduler().CreateJob(t.Context(), "9999", openflow.Submission{DAG: d})
 			return err
 		},
-		"probe": func() error { return p.client.Probe(t.Context(), false) },
-		"folds": func() error { _, err := p.client.Folds(t.Context()); return err },
+		"probe":   func() error { return p.client.Probe(t.Context(), false) },
+		"batches": func() error { _, err := p.client.Batches(t.Context()); return err },
 		"open, and it is busy": func() error {
 			p.backend.err = openflow.About(openflow.AboutResource, openflow.Errorf(openflow.CodeExhausted, "busy"))
 			defer func() { p.backend.err = nil }()
@@ -433,27 +433,27 @@ func TestAnswersByWhichJobsAreMadeAreProven(t *testing.T) {
 // An answer without a signature makes no job and settles no dialect, unless the operator says that the peer is one of
 // FATE-Flow, which signs nothing; a refusal needs none.
 func TestUnsignedAnswers(t *testing.T) {
-	answer := `{"code":0,"message":"success","data":{"folds":true}}`
+	answer := `{"code":0,"message":"success","data":{"batches":true}}`
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
 	defer srv.Close()
 	p, order := newPair(t), openflow.JobOrder{Key: jobK, DAG: dag(t)}
 	p.client.URL = srv.URL
-	for name, peer := range map[string]openflow.PartnerService{"folded": p.client, "stepwise": p.client.Stepwise()} {
+	for name, peer := range map[string]openflow.PartnerService{"batched": p.client, "single": p.client.FATEFlow()} {
 		err := peer.OpenJob(t.Context(), order)
 		require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), name)
 		require.ErrorContains(t, err, "the answer of party 10000 is not signed", name)
 	}
 	answer = `{"code":6000,"message":"unknown route"}`
-	_, err := p.client.Folds(t.Context())
+	_, err := p.client.Batches(t.Context())
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "--dialect fate-flow")
 
 	p.client.Unsigned = true
-	folds, err := p.client.Folds(t.Context())
+	batches, err := p.client.Batches(t.Context())
 	require.NoError(t, err)
-	require.False(t, folds, "a FATE-Flow node")
+	require.False(t, batches, "a FATE-Flow node")
 	answer = `{"code":0,"message":"success"}`
-	require.NoError(t, p.client.Stepwise().OpenJob(t.Context(), order))
+	require.NoError(t, p.client.FATEFlow().OpenJob(t.Context(), order))
 }
 
 // Whatever a node refuses with, an error of it is small.

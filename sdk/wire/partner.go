@@ -129,7 +129,7 @@ type PartnerUpdateTask struct {
 	Progress float64 `json:"progress,omitempty"` // of the job, in percent: saves the call to job/update
 }
 
-// PartnerStartTask is the body of POST /v2/partner/fold/task/start (ours): task/rerun where the version is new,
+// PartnerStartTask is the body of POST /v2/partner/batch/task/start (ours): task/rerun where the version is new,
 // job/start, the ends of other tasks, task/resource/apply and task/start in one.
 type PartnerStartTask struct {
 	TaskRef
@@ -137,7 +137,7 @@ type PartnerStartTask struct {
 	Ended     []PartnerUpdateTask `json:"ended,omitempty"`
 }
 
-// PartnerStopJob is the body of POST /v2/partner/fold/job/stop (ours): the ends of tasks, job/update, job/status/update
+// PartnerStopJob is the body of POST /v2/partner/batch/job/stop (ours): the ends of tasks, job/update, job/status/update
 // and job/stop in one.
 type PartnerStopJob struct {
 	JobRef
@@ -258,7 +258,7 @@ type SiteProbe struct {
 // SiteProbed is its answer: whom the peer takes the caller for, how it can be called, and what came of calling back.
 type SiteProbed struct {
 	Caller   string   `json:"caller"`
-	Folds    bool     `json:"folds,omitempty"`     // it serves /v2/partner/fold/…
+	Batches  bool     `json:"batches,omitempty"`   // it serves /v2/partner/batch/…
 	CallBack *Problem `json:"call_back,omitempty"` // why the peer does not reach the caller; absent when it does
 	Version  string   `json:"version,omitempty"`   // what the peer's node runs
 }

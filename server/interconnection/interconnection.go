@@ -77,9 +77,9 @@ func (a *API) Routes(r chi.Router) {
 			"/v2/scheduler/job/wake":           a.wakeScheduled,
 			"/v2/scheduler/task/report":        a.reportTask,
 			"/v2/partner/site/info":            a.siteInfo,
-			"/v2/partner/fold/job/create":      a.openJob,
-			"/v2/partner/fold/job/stop":        a.endJob,
-			"/v2/partner/fold/task/start":      a.openTask,
+			"/v2/partner/batch/job/create":     a.openJob,
+			"/v2/partner/batch/job/stop":       a.endJob,
+			"/v2/partner/batch/task/start":     a.openTask,
 		} {
 			answer := reply.JSON(a.Log, a.told(h))
 			if signed[path] {
@@ -97,7 +97,7 @@ func (a *API) Routes(r chi.Router) {
 // signed are the routes whose answers carry this node's signature: those by which a job is made, and those about this
 // node. So a wrong key in a peer's record of this node shows before anything runs.
 var signed = map[string]bool{
-	"/v2/partner/job/create": true, "/v2/partner/fold/job/create": true, "/v2/scheduler/job/create": true, "/v2/partner/site/info": true,
+	"/v2/partner/job/create": true, "/v2/partner/batch/job/create": true, "/v2/scheduler/job/create": true, "/v2/partner/site/info": true,
 }
 
 // sign keeps the answer back until it is whole, and signs it.
@@ -198,7 +198,7 @@ func (a *API) siteInfo(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	answer := wire.SiteProbed{Caller: string(Caller(r)), Folds: true, Version: a.Version}
+	answer := wire.SiteProbed{Caller: string(Caller(r)), Batches: true, Version: a.Version}
 	if b.CallBack {
 		if err := a.Prober.Probe(r.Context(), Caller(r)); err != nil {
 			answer.CallBack = wire.Failure(a.tell(r, err)).Error
@@ -314,7 +314,7 @@ func (a *API) taskBody(r *http.Request, into any, ref *wire.TaskRef) (openflow.T
 	return ref.TaskKey()
 }
 
-// acceptTask answers the resource calls of a peer that makes them singly: starting a task takes its cores, ending it
+// acceptTask answers the resource calls of a peer that makes single calls: starting a task takes its cores, ending it
 // returns them, so both are granted when the task exists (docs/divergences.md §2.3).
 func (a *API) acceptTask(r *http.Request) (any, error) {
 	var b wire.TaskRef

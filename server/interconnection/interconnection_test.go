@@ -29,8 +29,8 @@ const (
 
 const failedTask = `{"job_id":"1","role":"host","party_id":"10000","task_id":"1_b","task_version":0,"status":"failed"}`
 
-// folded is a body of a folded call: taskBody with something more.
-func folded(more string) string {
+// batched is a body of a batched call: taskBody with something more.
+func batched(more string) string {
 	return strings.Replace(strings.TrimSuffix(taskBody, "}"), `,"status":"running"`, "", 1) + "," + more + "}"
 }
 
@@ -123,7 +123,7 @@ func TestCallerIsWhoSigned(t *testing.T) {
 		require.Equal(t, openflow.PartyID("9999"), caller)
 	}
 	e := n.envelope(n.signed("9999", "/v2/partner/site/info", "{}"))
-	require.JSONEq(t, `{"caller":"9999","folds":true}`, string(e.Data))
+	require.JSONEq(t, `{"caller":"9999","batches":true}`, string(e.Data))
 }
 
 func TestBodies(t *testing.T) {
@@ -154,14 +154,14 @@ func TestBodies(t *testing.T) {
 		"schedule, long user":  {"/v2/scheduler/job/create", `{"dag":{},"schema_version":"2","user_name":"` + strings.Repeat("u", 257) + `"}`, wire.InvalidParameter, nil},
 		"create, long user":    {"/v2/partner/job/create", strings.Replace(jobBody, "}", `,"dag":{},"schema_version":"2","user_name":"`+strings.Repeat("u", 257)+`"}`, 1), wire.InvalidParameter, nil},
 		"stop of nothing":      {"/v2/scheduler/job/stop", "{}", wire.InvalidParameter, nil},
-		"folded start":         {"/v2/partner/fold/task/start", folded(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
-		"folded stop":          {"/v2/partner/fold/job/stop", folded(`"tasks":[` + failedTask + `],"status":"failed"`), wire.Success, openflow.JobFailed},
-		"folded, not an end":   {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.Replace(failedTask, "failed", "running", 1) + `]`), wire.InvalidParameter, nil},
-		"folded, another job":  {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.ReplaceAll(failedTask, `"1`, `"2`) + `]`), wire.InvalidParameter, nil},
-		"folded, for another":  {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.Replace(failedTask, "10000", "8888", 1) + `]`), wire.InvalidParameter, nil},
-		"folded, no version":   {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.Replace(failedTask, `,"task_version":0`, "", 1) + `]`), wire.InvalidParameter, nil},
-		"folded, no status":    {"/v2/partner/fold/job/stop", jobBody, wire.InvalidParameter, nil},
-		"folded, no DAG":       {"/v2/partner/fold/job/create", jobBody, wire.InvalidParameter, nil},
+		"batched start":        {"/v2/partner/batch/task/start", batched(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+		"batched stop":         {"/v2/partner/batch/job/stop", batched(`"tasks":[` + failedTask + `],"status":"failed"`), wire.Success, openflow.JobFailed},
+		"batched, not an end":  {"/v2/partner/batch/task/start", batched(`"ended":[` + strings.Replace(failedTask, "failed", "running", 1) + `]`), wire.InvalidParameter, nil},
+		"batched, another job": {"/v2/partner/batch/task/start", batched(`"ended":[` + strings.ReplaceAll(failedTask, `"1`, `"2`) + `]`), wire.InvalidParameter, nil},
+		"batched, for another": {"/v2/partner/batch/task/start", batched(`"ended":[` + strings.Replace(failedTask, "10000", "8888", 1) + `]`), wire.InvalidParameter, nil},
+		"batched, no version":  {"/v2/partner/batch/task/start", batched(`"ended":[` + strings.Replace(failedTask, `,"task_version":0`, "", 1) + `]`), wire.InvalidParameter, nil},
+		"batched, no status":   {"/v2/partner/batch/job/stop", jobBody, wire.InvalidParameter, nil},
+		"batched, no DAG":      {"/v2/partner/batch/job/create", jobBody, wire.InvalidParameter, nil},
 		"apply for a task":     {"/v2/partner/task/resource/apply", taskBody, wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

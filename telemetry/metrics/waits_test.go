@@ -104,7 +104,7 @@ func (unsigned) Sign(*http.Request, openflow.PartyID, []byte) error { return nil
 
 func TestWaitClassOfPartiesElsewhere(t *testing.T) {
 	own := func(c *sdkpartner.Client) openflow.PartnerService { return c }
-	fates := func(c *sdkpartner.Client) openflow.PartnerService { return c.Stepwise() }
+	fates := func(c *sdkpartner.Client) openflow.PartnerService { return c.FATEFlow() }
 	says := func(err error) http.Handler {
 		return reply.JSON(slog.New(slog.DiscardHandler), func(*http.Request) (any, error) { return nil, err })
 	}

@@ -217,7 +217,7 @@ func pause(t *testing.T, d time.Duration) {
 func nothingLeft(t *testing.T, list map[string]*site) {
 	t.Helper()
 	for _, s := range list {
-		env.Eventually(t, env.Patience, "no container is left at "+s.party, func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "no container is left at "+s.party, func() (bool, string) {
 			left := s.ground.containers(t)
 			return len(left) == 0, fmt.Sprintf("%+v", left)
 		})

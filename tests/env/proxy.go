@@ -90,10 +90,10 @@ func First(n int, suffix string, f Fault) func(string, int) Fault {
 	}
 }
 
-// Stepwise makes the node look like one that takes no folded calls; what else goes wrong is up to other, which may be nil.
-func Stepwise(other func(path string, nth int) Fault) func(string, int) Fault {
+// SingleCalls makes the node look like one that takes no batched calls; what else goes wrong is up to other, which may be nil.
+func SingleCalls(other func(path string, nth int) Fault) func(string, int) Fault {
 	return func(path string, nth int) Fault {
-		if strings.HasPrefix(path, "/v2/partner/fold/") || path == "/v2/partner/site/info" {
+		if strings.HasPrefix(path, "/v2/partner/batch/") || path == "/v2/partner/site/info" {
 			return Unknown
 		}
 		if other == nil {
@@ -103,8 +103,8 @@ func Stepwise(other func(path string, nth int) Fault) func(string, int) Fault {
 	}
 }
 
-// Always applies a fault to every request.
-func Always(f Fault) func(string, int) Fault { return func(string, int) Fault { return f } }
+// Every applies a fault to every request.
+func Every(f Fault) func(string, int) Fault { return func(string, int) Fault { return f } }
 
 // Seen lists the requests for paths that end in suffix, in the order of arrival.
 func (p *Proxy) Seen(suffix string) []Seen {

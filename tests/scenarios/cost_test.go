@@ -16,7 +16,7 @@ import (
 // The price of a job of n tasks in a row at two parties, one of which schedules: HTTP calls between the nodes, Temporal
 // workflows, and activities. It is the throughput (docs/performance.md), so it is held here: a number may fall, not rise.
 func TestCostOfAJob(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied(), env.Deadlines(seldom()))
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied(), env.Deadlines(slowCollect()))
 	there, back := e.Link(t, "9999", "10000"), e.Link(t, "10000", "9999")
 	const n = 3
 	chain := env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b"))
@@ -25,15 +25,15 @@ func TestCostOfAJob(t *testing.T) {
 	e.As(t, "10000").WaitFor(warm, openflow.JobSuccess)
 
 	for name, tc := range map[string]struct {
-		stepwise     bool
+		single       bool
 		sent, report int
 	}{
-		"folded":              {false, 1 + n + 1, n}, // create, each task, stop
+		"batched":             {false, 1 + n + 1, n}, // create, each task, stop
 		"FATE-Flow's own way": {true, 3 + 1 + 3*n + 3*(n-1) + 5, n},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if tc.stepwise {
-				there.Inject(env.Stepwise(nil))
+			if tc.single {
+				there.Inject(env.SingleCalls(nil))
 				defer there.Inject(nil)
 			}
 			guest := e.As(t, "9999")
@@ -57,8 +57,8 @@ func TestCostOfAJob(t *testing.T) {
 	}
 }
 
-// seldom is a timing in which a push job asks its parties only after a minute, however slow the machine is.
-func seldom() openflow.Timing {
+// slowCollect is a timing in which a push job asks its parties only after a minute, however slow the machine is.
+func slowCollect() openflow.Timing {
 	timing := env.Timing()
 	timing.Collect = time.Minute
 	return timing
@@ -91,7 +91,7 @@ func countEvents(t *testing.T, e *env.Env, party, workflowID string) events {
 	var history struct {
 		Events []historyEvent `json:"events"`
 	}
-	env.Eventually(t, env.Patience, workflowID+" has closed", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, workflowID+" has closed", func() (bool, string) {
 		raw, err := e.Node(t, party).History(t.Context(), workflowID)
 		require.NoError(t, err)
 		history.Events = nil

@@ -17,16 +17,16 @@ import (
 func TestMessagesGoWrong(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied())
 	there, back := e.Link(t, "9999", "10000"), e.Link(t, "10000", "9999")
-	learn := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", nil))) // that the peer takes folded calls, as long as it has them
+	learn := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", nil))) // that the peer takes batched calls, as long as it has them
 	e.As(t, "9999").WaitFor(learn, openflow.JobSuccess)
 	calls := map[string]struct {
-		on       *env.Proxy
-		path     string
-		stepwise bool // the partner takes no folded calls
+		on     *env.Proxy
+		path   string
+		single bool // the partner takes no batched calls
 	}{
-		"job create":  {there, "/v2/partner/fold/job/create", false},
-		"task start":  {there, "/v2/partner/fold/task/start", false},
-		"job stop":    {there, "/v2/partner/fold/job/stop", false},
+		"job create":  {there, "/v2/partner/batch/job/create", false},
+		"task start":  {there, "/v2/partner/batch/task/start", false},
+		"job stop":    {there, "/v2/partner/batch/job/stop", false},
 		"task report": {back, "/v2/scheduler/task/report", false},
 
 		"job create alone":    {there, "/v2/partner/job/create", true},
@@ -48,10 +48,10 @@ func TestMessagesGoWrong(t *testing.T) {
 				before := c.on.Faults(fault)
 				c.on.Inject(env.First(1, c.path, fault))
 				defer c.on.Inject(nil)
-				if c.stepwise && c.on == there {
-					there.Inject(env.Stepwise(env.First(1, c.path, fault)))
-				} else if c.stepwise {
-					there.Inject(env.Stepwise(nil))
+				if c.single && c.on == there {
+					there.Inject(env.SingleCalls(env.First(1, c.path, fault)))
+				} else if c.single {
+					there.Inject(env.SingleCalls(nil))
 					defer there.Inject(nil)
 				}
 				guest, host := e.As(t, "9999"), e.As(t, "10000")
@@ -103,7 +103,7 @@ func TestMessagesGoWrong(t *testing.T) {
 
 	t.Run("a partner that answers later than anybody waits", func(t *testing.T) {
 		there.Delay = 4 * time.Second // beyond the first, short try of a call
-		there.Inject(env.First(1, "/v2/partner/fold/task/start", env.Slow))
+		there.Inject(env.First(1, "/v2/partner/batch/task/start", env.Slow))
 		defer there.Inject(nil)
 		guest := e.As(t, "9999")
 		id := guest.Submit(env.DAG(pair, env.Noop("a", nil)))
@@ -140,7 +140,7 @@ func TestMessagesGoWrong(t *testing.T) {
 	})
 
 	t.Run("every report is lost: the scheduler asks", func(t *testing.T) {
-		back.Inject(env.Always(env.Lost))
+		back.Inject(env.Every(env.Lost))
 		defer back.Inject(nil)
 		guest := e.As(t, "9999")
 		id := guest.Submit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a")))

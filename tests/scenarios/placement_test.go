@@ -13,7 +13,7 @@ import (
 
 // Both ways to learn of progress, with the scheduler at each of the three places: on success, on failure and on a stop.
 func TestPlacements(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Proxied(), env.Deadlines(seldom()))
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Proxied(), env.Deadlines(slowCollect()))
 	calls := func(from, to, path string, id openflow.JobID) int {
 		n := 0
 		for _, s := range e.Link(t, from, to).Seen(path) {

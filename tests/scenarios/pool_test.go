@@ -112,7 +112,7 @@ func TestStopOfAPooledTask(t *testing.T) {
 	user.WaitForTask(id, "a", openflow.TaskRunning)
 	user.StopJob(id)
 	user.WaitFor(id, openflow.JobCanceled)
-	env.Eventually(t, env.Patience, "the machine has no container left", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "the machine has no container left", func() (bool, string) {
 		return len(env.Tasks(t, e.WorkerHome("9999", "m1"))) == 0, "still there"
 	})
 	e.NoCoresHeld(t)

@@ -32,7 +32,7 @@ func quick(parties []openflow.Party, n, priority int) *openflow.DAG {
 func waitsFor(user *env.Client, id openflow.JobID) string {
 	user.Helper()
 	var reason string
-	env.Eventually(user, env.Patience, "the job waits and says for what", func() (bool, string) {
+	env.WaitUntil(user, env.Patience, "the job waits and says for what", func() (bool, string) {
 		rows := user.Jobs(id)
 		if len(rows) > 0 {
 			reason = rows[0].Reason
@@ -93,7 +93,7 @@ func TestQueue(t *testing.T) {
 		}
 		refill()
 		guest.StopJob(first)
-		env.Eventually(t, env.Patience, "the large job has its turn", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "the large job has its turn", func() (bool, string) {
 			refill()
 			rows := guest.Jobs(large)
 			return rows[0].Status == string(openflow.JobSuccess), rows[0].Reason
@@ -231,14 +231,14 @@ func TestManyJobsWait(t *testing.T) {
 	histories := database(t, e.Home("9999"), "temporal", "temporal.db")
 	const written = `select count(*) from history_node`
 	waiting := `select count(*) from scheduled_job where status = 'waiting' and reason like '%needs 1 core, 0 of 8 are free%'`
-	env.Eventually(t, 2*time.Minute, "all jobs wait", func() (bool, string) {
+	env.WaitUntil(t, 2*time.Minute, "all jobs wait", func() (bool, string) {
 		k := number(t, rows, waiting)
 		return k == n, fmt.Sprint(k)
 	})
 	submitted := time.Since(begun)
 
 	quiet := number(t, histories, written)
-	env.Eventually(t, time.Minute, "the last of them has settled", func() (bool, string) {
+	env.WaitUntil(t, time.Minute, "the last of them has settled", func() (bool, string) {
 		before := quiet
 		time.Sleep(500 * time.Millisecond) // a period to compare over, not a wait
 		quiet = number(t, histories, written)
@@ -256,7 +256,7 @@ func TestManyJobsWait(t *testing.T) {
 	user.StopJob(first)
 	order := ids
 	slices.Sort(order) // by age
-	env.Eventually(t, 10*time.Minute, "all jobs have run", func() (bool, string) {
+	env.WaitUntil(t, 10*time.Minute, "all jobs have run", func() (bool, string) {
 		k := number(t, rows, `select count(*) from scheduled_job where status = 'success'`)
 		return k == n, fmt.Sprint(k)
 	})

@@ -84,7 +84,7 @@ func TestRecordHistories(t *testing.T) {
 	require.NotZero(t, refused.Code)
 	job("job-refused", openflow.JobID(idIn.FindString(user.TrySubmit(env.DAG(parties, openflow.Task{Name: "a", Component: "unknown"}), wire.IdempotencyHeader, "refused").Message)))
 
-	e.Link(t, "9999", "10000").Inject(env.First(1, "/v2/partner/fold/job/create", env.Lost))
+	e.Link(t, "9999", "10000").Inject(env.First(1, "/v2/partner/batch/job/create", env.Lost))
 	late := user.Submit(env.DAG(parties, env.Noop("a", nil)))
 	user.WaitFor(late, openflow.JobSuccess)
 	job("job-partner-late", late)
@@ -95,7 +95,7 @@ func TestRecordHistories(t *testing.T) {
 	e.Stop(t, "10000")
 	user.StopJob(distant)
 	e.Start(t, "10000")
-	env.Eventually(t, env.Patience, "the job has stopped everywhere", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "the job has stopped everywhere", func() (bool, string) {
 		s := user.StopJob(distant)
 		return s.Everywhere(), s.Reason
 	})

@@ -144,7 +144,7 @@ func TestPartnerAbsentAtSubmission(t *testing.T) {
 
 	for _, party := range []string{"9999", "10000"} {
 		user := e.As(t, party)
-		env.Eventually(t, env.Patience, "the job has been undone at "+party, func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "the job has been undone at "+party, func() (bool, string) {
 			e := user.Get("/v2/job/query", "party_id", party)
 			var rows []wire.JobRow
 			user.OK(e, &rows)
@@ -230,7 +230,7 @@ func TestForgedRequests(t *testing.T) {
 	job := guest.Submit(env.DAG(pair, env.Noop("a", nil)))
 	guest.WaitFor(job, openflow.JobSuccess)
 	link := e.Link(t, "9999", "10000")
-	captured := link.Seen("/v2/partner/fold/job/create")
+	captured := link.Seen("/v2/partner/batch/job/create")
 	require.NotEmpty(t, captured)
 
 	t.Run("replayed", func(t *testing.T) {

@@ -81,8 +81,8 @@ func TestOneTracePerJob(t *testing.T) {
 		}
 	}
 	for site, names := range map[string][]string{
-		"9999":  {"RunWorkflow:Job", "RunActivity:OpenJob", "call /v2/partner/fold/task/start", "RunActivity:RunTask", "serve /v2/worker/task/status"},
-		"10000": {"serve /v2/partner/fold/job/create", "serve /v2/partner/fold/task/start", "RunWorkflow:Task", "RunActivity:RunTask", "serve /v2/worker/task/status", "call /v2/scheduler/task/report"},
+		"9999":  {"RunWorkflow:Job", "RunActivity:OpenJob", "call /v2/partner/batch/task/start", "RunActivity:RunTask", "serve /v2/worker/task/status"},
+		"10000": {"serve /v2/partner/batch/job/create", "serve /v2/partner/batch/task/start", "RunWorkflow:Task", "RunActivity:RunTask", "serve /v2/worker/task/status", "call /v2/scheduler/task/report"},
 	} {
 		for _, name := range names {
 			require.NotEmptyf(t, collectors[site].named(name), "%s at %s; there are %v", name, site, namesOf(collectors[site].list))

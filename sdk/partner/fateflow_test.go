@@ -76,7 +76,7 @@ func (g *genuine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (g *genuine) take(path string, body map[string]any) int {
 	switch path {
-	case "site/info", "fold/job/create", "fold/task/start", "fold/job/stop":
+	case "site/info", "batch/job/create", "batch/task/start", "batch/job/stop":
 		return wire.ServerException
 	case "job/resource/apply", "task/resource/apply":
 		if g.held[path] {
@@ -104,12 +104,12 @@ func (g *genuine) take(path string, body map[string]any) int {
 var psi = openflow.TaskKey{Job: jobK.Job, Task: "psi_0", Party: host}
 
 // The whole sequence of a job with two tasks, as fate-flow-api §2.5.1 and §5.3–5.7 list it for one party.
-func TestStepwiseIsFATEFlowsOwnSequence(t *testing.T) {
+func TestSingleCallsAreFATEFlowsOwnSequence(t *testing.T) {
 	g, c := newGenuine(t)
-	peer, ctx := c.Stepwise(), t.Context()
-	folds, err := c.Folds(ctx)
+	peer, ctx := c.FATEFlow(), t.Context()
+	batches, err := c.Batches(ctx)
 	require.NoError(t, err)
-	require.False(t, folds)
+	require.False(t, batches)
 	g.calls = nil
 
 	reader := openflow.TaskKey{Job: jobK.Job, Task: "reader_0", Party: host}
@@ -154,12 +154,12 @@ func TestStepwiseIsFATEFlowsOwnSequence(t *testing.T) {
 }
 
 // A stop pushes the federated end first, because job/stop kills by it (fate-flow-api §2.7), and the job's own end before job/stop.
-func TestStepwiseStop(t *testing.T) {
+func TestSingleCallsStop(t *testing.T) {
 	g, c := newGenuine(t)
 	end := openflow.JobEnd{Status: openflow.JobCanceled, Reason: "stopped by party 9999", Tasks: []openflow.TaskUpdate{
 		{Key: psi, Status: openflow.TaskCanceled, Reason: "stopped by party 9999"},
 	}}
-	require.NoError(t, c.Stepwise().StopJob(t.Context(), jobK, end))
+	require.NoError(t, c.FATEFlow().StopJob(t.Context(), jobK, end))
 	require.Equal(t, []string{
 		`task/status/update {"reason":"stopped by party 9999","status":"canceled","task_version":0}`,
 		`task/stop {"reason":"stopped by party 9999","status":"canceled","task_version":0}`,
@@ -167,17 +167,17 @@ func TestStepwiseStop(t *testing.T) {
 		`job/stop {}`,
 	}, g.calls)
 	g.codes["job/status/update"], g.codes["task/status/update"] = wire.UpdateJobFailed, wire.UpdateTaskFailed
-	require.NoError(t, c.Stepwise().StopJob(t.Context(), jobK, end), "a repeat is success")
+	require.NoError(t, c.FATEFlow().StopJob(t.Context(), jobK, end), "a repeat is success")
 	g.codes["job/stop"] = wire.KillJobFailed
-	err := c.Stepwise().StopJob(t.Context(), jobK, end)
+	err := c.FATEFlow().StopJob(t.Context(), jobK, end)
 	require.True(t, openflow.CodeOf(err).Retryable(), "what could not be killed is stopped again: %v", err)
 }
 
-func TestStepwiseRerun(t *testing.T) {
+func TestSingleCallsRerun(t *testing.T) {
 	g, c := newGenuine(t)
 	again := psi
 	again.Version = 1
-	require.NoError(t, c.Stepwise().StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: again, Ended: []openflow.TaskUpdate{
+	require.NoError(t, c.FATEFlow().StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: again, Ended: []openflow.TaskUpdate{
 		{Key: psi, Status: openflow.TaskFailed, Reason: "exit code 7"},
 	}}))
 	require.Equal(t, []string{
@@ -191,7 +191,7 @@ func TestStepwiseRerun(t *testing.T) {
 }
 
 // Whichever answer is lost, a repeat ends where the first try would have, and the task is started once.
-func TestStepwiseRepeats(t *testing.T) {
+func TestSingleCallsRepeats(t *testing.T) {
 	for _, lost := range []string{
 		"job/create", "job/status/update", "job/resource/apply", "job/start", "task/resource/apply", "task/status/update", "task/start",
 	} {
@@ -200,7 +200,7 @@ func TestStepwiseRepeats(t *testing.T) {
 			g.lose = lost
 			do := func(call func(context.Context, openflow.PartnerService) error) {
 				for i := 0; ; i++ {
-					err := call(t.Context(), c.Stepwise())
+					err := call(t.Context(), c.FATEFlow())
 					if err == nil {
 						return
 					}
@@ -224,7 +224,7 @@ func TestStepwiseRepeats(t *testing.T) {
 	}
 }
 
-func TestStepwiseRefusals(t *testing.T) {
+func TestSingleCallsRefusals(t *testing.T) {
 	for path, tc := range map[string]struct {
 		answer int
 		want   openflow.Code
@@ -234,9 +234,9 @@ func TestStepwiseRefusals(t *testing.T) {
 	} {
 		g, c := newGenuine(t)
 		g.codes[path] = tc.answer
-		err := c.Stepwise().OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)})
+		err := c.FATEFlow().OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)})
 		if err == nil {
-			err = c.Stepwise().StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: psi, StartsJob: true})
+			err = c.FATEFlow().StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: psi, StartsJob: true})
 		}
 		var e *openflow.Error
 		require.ErrorAs(t, err, &e)
@@ -246,20 +246,20 @@ func TestStepwiseRefusals(t *testing.T) {
 	}
 }
 
-func TestFolds(t *testing.T) {
+func TestBatches(t *testing.T) {
 	p := newPair(t)
-	folds, err := p.client.Folds(t.Context())
+	batches, err := p.client.Batches(t.Context())
 	require.NoError(t, err)
-	require.True(t, folds)
+	require.True(t, batches)
 	p.client.Peer = "777"
-	_, err = p.client.Folds(t.Context())
+	_, err = p.client.Batches(t.Context())
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "who does not know us has not said")
 }
 
 // A node that is replaced by an older one between two calls gets the single ones.
-func TestFoldedCallsFallBack(t *testing.T) {
+func TestBatchedCallsFallBack(t *testing.T) {
 	g, c := newGenuine(t)
-	for _, path := range []string{"fold/job/create", "fold/task/start", "fold/job/stop"} {
+	for _, path := range []string{"batch/job/create", "batch/task/start", "batch/job/stop"} {
 		g.codes[path] = wire.FunctionRestricted
 	}
 	require.NoError(t, c.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)}))

@@ -7,21 +7,21 @@ import (
 	"openflow/sdk/wire"
 )
 
-// stepwise is the client of a peer that takes FATE-Flow's own calls only: each method makes the calls, in the order,
+// fateFlow is the client of a peer that takes FATE-Flow's own calls only: each method makes the calls, in the order,
 // that FATE-Flow's scheduler makes. Such a peer answers a repeat of some calls with a refusal, and starts a process for
 // every repeat of task/start. What follows from that is handled here, so that every method may be repeated like its
-// folded form.
+// batched form.
 //
 // Spec: fate-flow-api §2.3, §2.5, §2.7.
-type stepwise struct{ *Client }
+type fateFlow struct{ *Client }
 
-var _ openflow.PartnerService = stepwise{}
+var _ openflow.PartnerService = fateFlow{}
 
-// Stepwise is the peer as a FATE-Flow node.
-func (c *Client) Stepwise() openflow.PartnerService { return stepwise{c} }
+// FATEFlow is the peer as a FATE-Flow node.
+func (c *Client) FATEFlow() openflow.PartnerService { return fateFlow{c} }
 
 // CreateJob calls job/create and job/status/update waiting.
-func (s stepwise) CreateJob(ctx context.Context, o openflow.JobOrder) error {
+func (s fateFlow) CreateJob(ctx context.Context, o openflow.JobOrder) error {
 	if err := s.Client.CreateJob(ctx, o); err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (s stepwise) CreateJob(ctx context.Context, o openflow.JobOrder) error {
 }
 
 // OpenJob calls job/create, job/status/update waiting and job/resource/apply.
-func (s stepwise) OpenJob(ctx context.Context, o openflow.JobOrder) error {
+func (s fateFlow) OpenJob(ctx context.Context, o openflow.JobOrder) error {
 	if err := s.CreateJob(ctx, o); err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (s stepwise) OpenJob(ctx context.Context, o openflow.JobOrder) error {
 // ApplyJobResources calls job/resource/apply. A refusal does not tell a busy pool from an application that was granted
 // before, so after one the resources are returned and applied for once more. A busy FATE-Flow node never says that it is so
 // no more: like one that does not answer (CodeUnavailable), it has to be asked again.
-func (s stepwise) ApplyJobResources(ctx context.Context, k openflow.JobKey) error {
+func (s fateFlow) ApplyJobResources(ctx context.Context, k openflow.JobKey) error {
 	err := s.Client.ApplyJobResources(ctx, k)
 	if openflow.CodeOf(err) != openflow.CodeExhausted {
 		return err
@@ -56,12 +56,12 @@ func (s stepwise) ApplyJobResources(ctx context.Context, k openflow.JobKey) erro
 }
 
 // ReturnJobResources calls job/resource/return. What is not held cannot be returned, which is as good.
-func (s stepwise) ReturnJobResources(ctx context.Context, k openflow.JobKey) error {
+func (s fateFlow) ReturnJobResources(ctx context.Context, k openflow.JobKey) error {
 	return s.push(ctx, "/v2/partner/job/resource/return", wire.Ref(k.Job, k.Party))
 }
 
 // UpdateJob calls job/status/update and job/update, as far as there is something to say.
-func (s stepwise) UpdateJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string, progress *int) error {
+func (s fateFlow) UpdateJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string, progress *int) error {
 	if status != "" {
 		if err := s.push(ctx, "/v2/partner/job/status/update", jobStatus(k, status, reason)); err != nil {
 			return err
@@ -75,7 +75,7 @@ func (s stepwise) UpdateJob(ctx context.Context, k openflow.JobKey, status openf
 
 // StopJob calls, for every task that has ended, task/status/update and task/stop; then job/update, job/status/update and
 // job/stop.
-func (s stepwise) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
+func (s fateFlow) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
 	percent := 0
 	if end.Status == openflow.JobSuccess {
 		percent = 100
@@ -100,7 +100,7 @@ func (s stepwise) StopJob(ctx context.Context, k openflow.JobKey, end openflow.J
 
 // StartTask calls job/start for the first task; for tasks that have ended, task/status/update and task/stop; task/rerun
 // for a further version; then task/resource/apply, task/status/update running and task/start.
-func (s stepwise) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
+func (s fateFlow) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
 	if o.StartsJob {
 		if err := s.StartJob(ctx, openflow.JobKey{Scheduler: scheduler, Job: o.Job, Party: o.Party}); err != nil {
 			return err
@@ -127,7 +127,7 @@ func (s stepwise) StartTask(ctx context.Context, scheduler openflow.PartyID, o o
 
 // launch takes the task's cores and starts it, once: a peer that is told of running for the second time has perhaps
 // started it at the first, and is asked.
-func (s stepwise) launch(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) error {
+func (s fateFlow) launch(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) error {
 	ref := wire.TaskRefOf(k)
 	err := s.tell(ctx, "/v2/partner/task/resource/apply", ref)
 	if openflow.CodeOf(err) == openflow.CodeExhausted {
@@ -157,13 +157,13 @@ func (s stepwise) launch(ctx context.Context, scheduler openflow.PartyID, k open
 	return s.tell(ctx, "/v2/partner/task/start", ref)
 }
 
-func (s stepwise) started(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (bool, error) {
+func (s fateFlow) started(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (bool, error) {
 	rec, err := s.CollectTask(ctx, scheduler, k)
 	return err == nil && rec.PartyStatus != openflow.TaskWaiting, err
 }
 
 // UpdateTask calls task/status/update, for an end task/stop as well, and job/update when the job has come further.
-func (s stepwise) UpdateTask(ctx context.Context, scheduler openflow.PartyID, u openflow.TaskUpdate) error {
+func (s fateFlow) UpdateTask(ctx context.Context, scheduler openflow.PartyID, u openflow.TaskUpdate) error {
 	body := wire.PartnerUpdateTask{TaskRef: wire.TaskRefOf(u.Key), Status: wire.Text(u.Status), Reason: u.Reason}
 	if err := s.push(ctx, "/v2/partner/task/status/update", body); err != nil {
 		return err
@@ -179,13 +179,13 @@ func (s stepwise) UpdateTask(ctx context.Context, scheduler openflow.PartyID, u 
 	return s.progress(ctx, openflow.JobKey{Scheduler: scheduler, Job: u.Key.Job, Party: u.Key.Party}, u.Progress)
 }
 
-func (s stepwise) progress(ctx context.Context, k openflow.JobKey, percent int) error {
+func (s fateFlow) progress(ctx context.Context, k openflow.JobKey, percent int) error {
 	p := float64(percent)
 	return s.push(ctx, "/v2/partner/job/update", wire.PartnerUpdateJob{JobRef: wire.Ref(k.Job, k.Party), Progress: &p})
 }
 
 // push makes a call whose refusal means that it changes nothing: 1003, 2002, and the resource codes of a return.
-func (s stepwise) push(ctx context.Context, path string, body any) error {
+func (s fateFlow) push(ctx context.Context, path string, body any) error {
 	err := s.tell(ctx, path, body)
 	if code := openflow.CodeOf(err); code == openflow.CodeConflict || code == openflow.CodeExhausted {
 		return nil
@@ -194,7 +194,7 @@ func (s stepwise) push(ctx context.Context, path string, body any) error {
 }
 
 // known passes over that the peer has never had the version of a task.
-func (s stepwise) known(err error) error {
+func (s fateFlow) known(err error) error {
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		return nil
 	}

@@ -8,8 +8,8 @@ import (
 	"openflow"
 )
 
-// A folded call is its parts in order, and as repeatable as they are.
-func TestFoldedCalls(t *testing.T) {
+// A batched call is its parts in order, and as repeatable as they are.
+func TestBatchedCalls(t *testing.T) {
 	s := newSite(t)
 	ctx, reader, lr := t.Context(), taskKey("1", "reader_0", host), taskKey("1", "lr_0", host)
 	for range 2 {
@@ -79,7 +79,7 @@ func TestStartMakesAFurtherVersion(t *testing.T) {
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 }
 
-func TestFoldedStartAfterTheEnd(t *testing.T) {
+func TestBatchedStartAfterTheEnd(t *testing.T) {
 	s := newSite(t)
 	require.NoError(t, s.OpenJob(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}))
 	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"}))
