@@ -20,7 +20,7 @@ var scheduling *activities.Scheduling
 // Job drives one job from creation to end at its scheduler. It closes as the job ends: with its status when it
 // succeeds, and with the error of [closing] when not. What counts is in the rows; nobody waits for the result.
 //
-// Spec: fate-flow-api §2.4, and "Life of a job" in ARCHITECTURE.md.
+// Spec: fate-flow-api §2.4, and docs/job-life.md.
 func Job(ctx workflow.Context, in openflow.JobPlan) (openflow.JobStatus, error) {
 	j := &jobRun{
 		plan: in, state: plan.New(in.Tasks, in.AutoRetries), wake: workflow.GetSignalChannel(ctx, SignalWake), starting: workflow.NewMutex(ctx),

@@ -19,7 +19,7 @@ const reportDeadline = 7 * 24 * time.Hour
 // container to its end. In a push job it reports that end until the scheduler has acknowledged it. A failing algorithm
 // is a result, with which the workflow fails; see [closing].
 //
-// See steps 5 to 9 of "Life of a job" in ARCHITECTURE.md.
+// Steps 5 to 9 of docs/job-life.md.
 func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, error) {
 	workflow.SetCurrentDetails(ctx, "running "+in.Component)
 	run, cancel := workflow.WithCancel(ctx)

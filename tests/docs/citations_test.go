@@ -52,13 +52,21 @@ func TestCitationsResolve(t *testing.T) {
 			report(p.file, i+1, r.checkCode(path.Dir(p.file), line))
 			report(p.file, i+1, r.checkPaths(path.Dir(p.file), inlineCode.ReplaceAllString(line, "")))
 			report(p.file, i+1, r.checkTests(line))
-			report(p.file, i+1, r.checkHeadings(line))
+			report(p.file, i+1, r.checkHeadings(line+" "+following(p.lines, i)))
 			report(p.file, i+1, r.checkLinks(p, line))
 		}
 	}
 	for _, w := range wrong {
 		t.Error(w)
 	}
+}
+
+// following is the line after one, as far as it goes on with its paragraph.
+func following(lines []string, i int) string {
+	if i+1 < len(lines) && !strings.ContainsAny(lines[i], "|") {
+		return lines[i+1]
+	}
+	return ""
 }
 
 // specifications are the sections of each text in docs/spec, with the numbers of its rows, by name without ending.

@@ -195,3 +195,34 @@ func TestSentencesAreCounted(t *testing.T) {
 	require.False(t, isMessage(passage{"a.go", 1, "select a, b, c, d, e, f, g from t"}))
 	require.Greater(t, length(sentencesOf(long.text)[0]), mostWords, fmt.Sprint(mostWords))
 }
+
+// ARCHITECTURE.md is read in one sitting. What is longer has a page per topic.
+func TestArchitectureIsShort(t *testing.T) {
+	const mostLines = 250
+	for _, p := range load(t).pages {
+		if p.file == "ARCHITECTURE.md" {
+			require.LessOrEqual(t, len(p.lines), mostLines, "move a topic to a page in docs")
+			life := lifeInLines(p.lines)
+			require.Len(t, life, 10, "a job's life in ten lines")
+			for _, line := range life {
+				require.LessOrEqual(t, len([]rune(line)), 130, line)
+			}
+			return
+		}
+	}
+	t.Error("no ARCHITECTURE.md")
+}
+
+// lifeInLines are the numbered lines of the first section, without lines that continue one.
+func lifeInLines(lines []string) (life []string) {
+	sections := 0
+	for _, line := range lines {
+		if strings.HasPrefix(line, "## ") {
+			sections++
+		}
+		if sections == 1 && item.MatchString(line) {
+			life = append(life, line)
+		}
+	}
+	return life
+}
