@@ -82,8 +82,8 @@ func markOf(head []byte) mark {
 	return mark{}
 }
 
-// likely tells what text that is not UTF-8 may be: names for our encoding setting and for iconv.
-func likely(text []byte) string {
+// guessed tells what text that is not UTF-8 may be: names for our encoding setting and for iconv.
+func guessed(text []byte) string {
 	var high, paired int
 	for i := 0; i < len(text); i++ {
 		if text[i] < 0x80 {

@@ -267,20 +267,20 @@ func (r *repository) checkPaths(dir, text string) (wrong []string) {
 	for _, m := range pathLike.FindAllStringSubmatch(text, -1) {
 		name := strings.TrimRight(m[1], ".,-/")
 		first, _, _ := strings.Cut(name, "/")
-		if r.folders[first] && !r.there(dir, name) && !r.isRoute(name) {
+		if r.folders[first] && !r.exists(dir, name) && !r.isRoute(name) {
 			wrong = append(wrong, name+" does not exist")
 		}
 	}
 	for _, m := range fileLike.FindAllStringSubmatch(text, -1) {
-		if !r.there(dir, m[1]) {
+		if !r.exists(dir, m[1]) {
 			wrong = append(wrong, m[1]+" is not in this folder")
 		}
 	}
 	return wrong
 }
 
-// there tells whether a path from the root, or from a folder, exists. Its last segment may be a pattern.
-func (r *repository) there(dir, name string) bool {
+// exists tells whether a path from the root, or from a folder, exists. Its last segment may be a pattern.
+func (r *repository) exists(dir, name string) bool {
 	if made[name] || r.modules[name] {
 		return true
 	}
@@ -321,7 +321,7 @@ func (r *repository) checkCode(dir, line string) (wrong []string) {
 			}
 			continue
 		}
-		if codePath.MatchString(code) && !r.there(dir, strings.TrimSuffix(code, "/")) && !r.isRoute(code) {
+		if codePath.MatchString(code) && !r.exists(dir, strings.TrimSuffix(code, "/")) && !r.isRoute(code) {
 			wrong = append(wrong, code+" does not exist")
 		}
 	}

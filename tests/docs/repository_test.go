@@ -25,15 +25,16 @@ const root = "../.."
 
 // repository is what a citation may name.
 type repository struct {
-	paths    map[string]bool            // files and folders, from the root, with slashes
-	folders  map[string]bool            // the last segments of folders
-	declared map[string]map[string]bool // package name or folder → what it declares; methods as Type.Method
-	tests    map[string]map[string]bool // the same for tests, fuzz targets and benchmarks; "" is all packages
-	routes   []string
-	modules  map[string]bool
-	comments []passage
-	literals []passage
-	pages    []page
+	paths     map[string]bool            // files and folders, from the root, with slashes
+	folders   map[string]bool            // the last segments of folders
+	declared  map[string]map[string]bool // package name or folder → what it declares; methods as Type.Method
+	tests     map[string]map[string]bool // the same for tests, fuzz targets and benchmarks; "" is all packages
+	routes    []string
+	modules   map[string]bool
+	comments  []passage
+	literals  []passage
+	functions []passage // their names, methods without their type
+	pages     []page
 }
 
 // passage is a piece of text and where it begins.
@@ -134,6 +135,11 @@ func (r *repository) readGo(name string) error {
 	}
 	for _, c := range f.Comments {
 		r.comments = append(r.comments, passage{name, files.Position(c.Pos()).Line, c.Text()})
+	}
+	for _, d := range f.Decls {
+		if d, ok := d.(*ast.FuncDecl); ok {
+			r.functions = append(r.functions, passage{name, files.Position(d.Pos()).Line, d.Name.Name})
+		}
 	}
 	ast.Inspect(f, func(n ast.Node) bool {
 		e, ok := n.(ast.Expr)
