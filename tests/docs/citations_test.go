@@ -42,7 +42,11 @@ func TestCitationsResolve(t *testing.T) {
 				fenced = !fenced
 			}
 			if fenced {
+				report(p.file, i+1, r.checkCommands(line))
 				continue
+			}
+			for _, code := range inlineCode.FindAllString(line, -1) {
+				report(p.file, i+1, r.checkCommands(strings.Trim(code, "`")))
 			}
 			if p.file == "docs/divergences.md" {
 				of = specs.headingOf(line, of)
@@ -248,15 +252,16 @@ func (s specifications) checkRow(line, of string) (wrong []string) {
 var (
 	inlineCode = regexp.MustCompile("`[^`]+`")
 	// pathLike is words with slashes between them, which no slash, dollar or tilde precedes: no URL, no route, no path of a machine.
-	pathLike = regexp.MustCompile(`(?:^|[^\w/.$~:-])([A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.*{},-]+)+)`)
-	fileLike = regexp.MustCompile(`(?:^|[\s("])([\w-]+\.(?:go|lua|sql))\b`)
-	codePath = regexp.MustCompile(`^[a-z][\w.-]*(?:/[\w.*{},-]+)+/?$`)
-	goName   = regexp.MustCompile(`^([a-z]\w*(?:/\w+)*)\.([A-Z]\w*(?:\.[A-Z]\w*)?)(?:\(.*\))?$`)
-	testWord = regexp.MustCompile(`\b(?:([a-z]\w*)\.)?((?:Test|Fuzz|Benchmark)[A-Z]\w*)\b`)
-	pageLike = regexp.MustCompile(`\bdocs/[\w/-]+\.md\b`)
-	docLink  = regexp.MustCompile(`\[(?:([a-z]\w*)\.)?([A-Z]\w*(?:\.[A-Z]\w*)?|[a-z]\w*[A-Z]\w*)\]`)
-	link     = regexp.MustCompile(`\]\(([^)#]+)(?:#[^)]*)?\)`)
-	titled   = regexp.MustCompile(`([\w/]+\.md), "([^"]+)"|"([^"]+)" in ([\w/]+\.md)`)
+	pathLike  = regexp.MustCompile(`(?:^|[^\w/.$~:-])([A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.*{},-]+)+)`)
+	fileLike  = regexp.MustCompile(`(?:^|[\s("])([\w-]+\.(?:go|lua|sql))\b`)
+	codePath  = regexp.MustCompile(`^[a-z][\w.-]*(?:/[\w.*{},-]+)+/?$`)
+	goName    = regexp.MustCompile(`^([a-z]\w*(?:/\w+)*)\.([A-Z]\w*(?:\.[A-Z]\w*)?)(?:\(.*\))?$`)
+	camelCase = regexp.MustCompile(`^[A-Z][a-z]+[A-Z]\w*$`)
+	testWord  = regexp.MustCompile(`\b(?:([a-z]\w*)\.)?((?:Test|Fuzz|Benchmark)[A-Z]\w*)\b`)
+	pageLike  = regexp.MustCompile(`\bdocs/[\w/-]+\.md\b`)
+	docLink   = regexp.MustCompile(`\[(?:([a-z]\w*)\.)?([A-Z]\w*(?:\.[A-Z]\w*)?|[a-z]\w*[A-Z]\w*)\]`)
+	link      = regexp.MustCompile(`\]\(([^)#]+)(?:#[^)]*)?\)`)
+	titled    = regexp.MustCompile(`([\w/]+\.md), "([^"]+)"|"([^"]+)" in ([\w/]+\.md)`)
 )
 
 // made are files that a run leaves behind.
@@ -315,6 +320,9 @@ func (r *repository) isRoute(name string) bool {
 func (r *repository) checkCode(dir, line string) (wrong []string) {
 	for _, quoted := range inlineCode.FindAllString(line, -1) {
 		code := strings.Trim(quoted, "`")
+		if camelCase.MatchString(code) && !r.names[code] {
+			wrong = append(wrong, "nothing is called "+code)
+		}
 		if id := goName.FindStringSubmatch(code); id != nil && r.declared[id[1]] != nil {
 			if !r.declared[id[1]][id[2]] {
 				wrong = append(wrong, fmt.Sprintf("%s declares no %s", id[1], id[2]))
@@ -323,6 +331,33 @@ func (r *repository) checkCode(dir, line string) (wrong []string) {
 		}
 		if codePath.MatchString(code) && !r.exists(dir, strings.TrimSuffix(code, "/")) && !r.isRoute(code) {
 			wrong = append(wrong, code+" does not exist")
+		}
+	}
+	return wrong
+}
+
+var (
+	commandLine = regexp.MustCompile(`(?:^|/|\s)openflow ([a-z][a-z-]+)(?: ([a-z][a-z-]+))?`)
+	flagName    = regexp.MustCompile(`(?:^|\s)--([a-z][a-z-]+)`)
+	othersTools = regexp.MustCompile(`^(docker|systemctl|go|git|curl|iptables) `)
+)
+
+// checkCommands lists commands and flags in code that the command line has in none of its texts.
+func (r *repository) checkCommands(code string) (wrong []string) {
+	if othersTools.MatchString(code) {
+		return nil
+	}
+	code, _, _ = strings.Cut(code, "#")
+	for _, m := range commandLine.FindAllStringSubmatch(code, -1) {
+		for _, word := range m[1:] {
+			if word != "" && !r.commandWords[word] {
+				wrong = append(wrong, fmt.Sprintf("%q: there is no command %s", strings.TrimSpace(m[0]), word))
+			}
+		}
+	}
+	for _, m := range flagName.FindAllStringSubmatch(code, -1) {
+		if !r.commandWords[m[1]] {
+			wrong = append(wrong, "there is no flag --"+m[1])
 		}
 	}
 	return wrong

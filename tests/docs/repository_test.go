@@ -25,16 +25,18 @@ const root = "../.."
 
 // repository is what a citation may name.
 type repository struct {
-	paths     map[string]bool            // files and folders, from the root, with slashes
-	folders   map[string]bool            // the last segments of folders
-	declared  map[string]map[string]bool // package name or folder → what it declares; methods as Type.Method
-	tests     map[string]map[string]bool // the same for tests, fuzz targets and benchmarks; "" is all packages
-	routes    []string
-	modules   map[string]bool
-	comments  []passage
-	literals  []passage
-	functions []passage // their names, methods without their type
-	pages     []page
+	paths        map[string]bool            // files and folders, from the root, with slashes
+	folders      map[string]bool            // the last segments of folders
+	declared     map[string]map[string]bool // package name or folder → what it declares; methods as Type.Method
+	tests        map[string]map[string]bool // the same for tests, fuzz targets and benchmarks; "" is all packages
+	names        map[string]bool            // everything that is declared, without its package or type, and names that are literals
+	commandWords map[string]bool            // the words of the command line's texts: its commands and flags
+	routes       []string
+	modules      map[string]bool
+	comments     []passage
+	literals     []passage
+	functions    []passage // their names, methods without their type
+	pages        []page
 }
 
 // passage is a piece of text and where it begins.
@@ -61,6 +63,7 @@ func load(t *testing.T) *repository {
 func readRepository() (*repository, error) {
 	r := &repository{
 		paths: map[string]bool{}, folders: map[string]bool{}, modules: map[string]bool{},
+		names: map[string]bool{}, commandWords: map[string]bool{},
 		declared: map[string]map[string]bool{}, tests: map[string]map[string]bool{"": {}},
 	}
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
@@ -148,6 +151,12 @@ func (r *repository) readGo(name string) error {
 		}
 		text, ok := words(e)
 		if ok {
+			r.names[text] = true
+			if !strings.HasSuffix(name, "_test.go") && (strings.HasPrefix(name, "cli/") || strings.HasPrefix(name, "cmd/")) {
+				for _, w := range commandWord.FindAllString(text, -1) {
+					r.commandWords[w] = true
+				}
+			}
 			r.literals = append(r.literals, passage{name, files.Position(n.Pos()).Line, text})
 		}
 		return !ok
@@ -156,6 +165,7 @@ func (r *repository) readGo(name string) error {
 		for _, d := range f.Decls {
 			for _, id := range names(d) {
 				note(r.declared, of, id)
+				r.names[id[strings.LastIndex(id, ".")+1:]] = true
 				if isTest(id) && strings.HasSuffix(name, "_test.go") {
 					note(r.tests, of, id)
 					note(r.tests, "", id)
@@ -188,6 +198,8 @@ func words(e ast.Expr) (text string, ok bool) {
 	}
 	return "", false
 }
+
+var commandWord = regexp.MustCompile(`[a-z][a-z-]+`)
 
 func note(in map[string]map[string]bool, of, id string) {
 	if in[of] == nil {

@@ -44,11 +44,20 @@ func TestWhatDoesNotResolveIsFound(t *testing.T) {
 	for _, c := range []struct{ text, wrong string }{
 		{"`tests/docs`, `openflow.Errorf(…)`, `HOME/objects`, `/v2/job/stop`, `partner/job/create`", ""},
 		{"`tests/docks`", "tests/docks does not exist"},
+		{"`StartTask`, `OfJob`, `StartChair`", "nothing is called StartChair"},
 		{"`openflow.Errorv`", "openflow declares no Errorv"},
 		{"`openflow.Job.Weather`", "openflow declares no Job.Weather"},
 		{"`filippo.io/nistec`, `filippo.io/nothing`", "filippo.io/nothing does not exist"},
 	} {
 		require.Equal(t, c.wrong, strings.Join(r.checkCode("", c.text), "; "), c.text)
+	}
+	for _, c := range []struct{ text, wrong string }{
+		{"openflow job rerun ID --node URL # again, with --whatever", ""},
+		{"bin/openflow job rerum ID", `"/openflow job rerum": there is no command rerum`},
+		{"openflow server --keep-jobs 1h --keep-cats 2h", "there is no flag --keep-cats"},
+		{"docker network ls --filter label=a", ""},
+	} {
+		require.Equal(t, c.wrong, strings.Join(r.checkCommands(c.text), "; "), c.text)
 	}
 	require.Empty(t, r.checkTests("[`docs.TestCitationsResolve`], TestPackageTable"))
 	require.Equal(t, []string{"no test plan.TestCitationsResolve", "no test TestOfNothing"},
