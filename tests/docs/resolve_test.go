@@ -12,7 +12,7 @@ func TestWhatDoesNotResolveIsFound(t *testing.T) {
 	r := load(t)
 	specs, err := r.specifications()
 	require.NoError(t, err)
-	for _, c := range []struct{ text, wrong string }{
+	finds(t, func(text string) []string { return specs.check(text, "") }, []found{
 		{"Spec: fate-flow-api §4.6.2.", ""},
 		{"Spec: fate-flow-api §4.6.9.", "fate-flow-api has no section 4.6.9"},
 		{"Spec: fate-flow-api §2.2–2.3", ""},
@@ -29,36 +29,28 @@ func TestWhatDoesNotResolveIsFound(t *testing.T) {
 		{"docs/divergences.md §2.3", ""},
 		{"docs/divergences.md §9.9", "docs/divergences.md has no section 9.9"},
 		{"RFC 9380 §5.3.1", ""},
-	} {
-		require.Equal(t, c.wrong, strings.Join(specs.check(c.text, ""), "; "), c.text)
-	}
-	for _, c := range []struct{ text, wrong string }{
+	})
+	finds(t, func(text string) []string { return r.checkPaths("tests/docs", text) }, []found{
 		{"as tests/docs/resolve_test.go has it", ""},
 		{"as tests/docs/revolve_test.go has it", "tests/docs/revolve_test.go does not exist"},
 		{"in resolve_test.go", ""},
 		{"in revolve_test.go", "revolve_test.go is not in this folder"},
 		{"read and/or write /etc/docker/daemon.json", ""},
-	} {
-		require.Equal(t, c.wrong, strings.Join(r.checkPaths("tests/docs", c.text), "; "), c.text)
-	}
-	for _, c := range []struct{ text, wrong string }{
+	})
+	finds(t, func(text string) []string { return r.checkCode("", text) }, []found{
 		{"`tests/docs`, `openflow.Errorf(…)`, `HOME/objects`, `/v2/job/stop`, `partner/job/create`", ""},
 		{"`tests/docks`", "tests/docks does not exist"},
 		{"`StartTask`, `OfJob`, `StartChair`", "nothing is called StartChair"},
 		{"`openflow.Errorv`", "openflow declares no Errorv"},
 		{"`openflow.Job.Weather`", "openflow declares no Job.Weather"},
 		{"`filippo.io/nistec`, `filippo.io/nothing`", "filippo.io/nothing does not exist"},
-	} {
-		require.Equal(t, c.wrong, strings.Join(r.checkCode("", c.text), "; "), c.text)
-	}
-	for _, c := range []struct{ text, wrong string }{
+	})
+	finds(t, func(text string) []string { return r.checkCommands(text) }, []found{
 		{"openflow job rerun ID --node URL # again, with --whatever", ""},
 		{"bin/openflow job rerum ID", `"/openflow job rerum": there is no command rerum`},
 		{"openflow server --keep-jobs 1h --keep-cats 2h", "there is no flag --keep-cats"},
 		{"docker network ls --filter label=a", ""},
-	} {
-		require.Equal(t, c.wrong, strings.Join(r.checkCommands(c.text), "; "), c.text)
-	}
+	})
 	require.Empty(t, r.checkTests("[`docs.TestCitationsResolve`], TestPackageTable"))
 	require.Equal(t, []string{"no test plan.TestCitationsResolve", "no test TestOfNothing"},
 		r.checkTests("[`plan.TestCitationsResolve`], TestOfNothing")[:2])
@@ -69,4 +61,14 @@ func TestWhatDoesNotResolveIsFound(t *testing.T) {
 	require.Len(t, r.checkPages("docs/data.md and docs/"+wrong+".md"), 1)
 	require.Len(t, r.checkDocLinks("tests/docs", "[TestCitationsResolve] [TestWeather] [openflow.Errorf]"), 1)
 	require.Len(t, specs.checkRow("| 1.1 #4, 2.5.99, FC §3.1 | a | b | c |", "fate-flow-api"), 1)
+}
+
+// found is a text and what a check says of it, empty for nothing.
+type found struct{ text, wrong string }
+
+func finds(t *testing.T, check func(text string) []string, cases []found) {
+	t.Helper()
+	for _, c := range cases {
+		require.Equal(t, c.wrong, strings.Join(check(c.text), "; "), c.text)
+	}
 }
