@@ -274,7 +274,7 @@ func (c *dagCheck) overrides() {
 	for _, pt := range c.PartyTasks {
 		path := "dag.party_tasks." + pt.Site
 		if len(pt.Parties) == 0 {
-			c.at(path+".parties", "say for whom it is", "no parties")
+			c.at(path+".parties", "name its parties", "no parties")
 		}
 		if pt.Conf.Timeout < 0 {
 			c.at(path+".conf.timeout", "", "negative")

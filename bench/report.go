@@ -182,7 +182,7 @@ the inputs.
 and out again in 97.8 s. The node's heap stayed below 244 MiB.
 
 %[1]smake queue%[1]s last ran on 2026-11-25, on a 2-core machine that was running other tests. A thousand one-task jobs queued in
-28.5 s behind one that held the pool. In 12 s of waiting nothing was written to their histories, so no workflow task or
+28.5 s behind one that held the whole capacity. In 12 s of waiting nothing was written to their histories, so no workflow task or
 activity of theirs ran. Nothing was written to the catalogue. Then all ran in their order, eight at a time, in 70.6 s. Each
 job took ten writes to Temporal's histories, as many as with two hundred jobs.
 `, "`", r.Date, r.Machine, r.Durability, r.tables())

@@ -45,7 +45,7 @@ type jobRun struct {
 	refusal  error              // why creation failed
 	unbegun  bool               // it failed because a party could not be reached
 	told     time.Time          // when the parties last heard why it waits
-	refusals int                // how often the parties' resources were not to be had
+	refusals int                // how often a party refused its resources
 	stop     *StopRequest       // somebody wants it to end
 	news     bool               // a report has changed something since the last step
 	ends     int                // reports of an end so far: each may have freed cores of the job

@@ -89,7 +89,7 @@ func tell(out io.Writer, v node.Vacated) {
 	}
 	fmt.Fprintf(out, "removed          %d programs\n", v.Programs)
 	if v.Docker != nil {
-		fmt.Fprintf(out, "warning          nothing of Docker was looked at: %v\n", v.Docker)
+		fmt.Fprintf(out, "warning          Docker was not looked at: %v\n", v.Docker)
 		return
 	}
 	network := "no network: there was none"
