@@ -1,4 +1,0 @@
-package cli
-
-// Opened to the tests of this package only.
-var ParseSettings = parseSettings
