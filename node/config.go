@@ -3,15 +3,13 @@ package node
 import (
 	"log/slog"
 	"net"
-	"net/url"
-	"strings"
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"openflow"
 	"openflow/partner"
-	"openflow/trust"
+	"openflow/peers"
 )
 
 // Runtimes that a node can run tasks in.
@@ -28,39 +26,6 @@ const (
 	// SQLite NORMAL. For demos and benchmarks.
 	DurableProcess = "process"
 )
-
-// Peer is a partner that is known from the start.
-type Peer struct {
-	Party openflow.PartyID
-	URL   string
-	Key   string // public key, text form
-}
-
-// ParsePeer reads "ID=URL,KEY".
-func ParsePeer(s string) (Peer, error) {
-	id, rest, ok := strings.Cut(s, "=")
-	address, key, ok2 := strings.Cut(rest, ",")
-	if !ok || !ok2 {
-		return Peer{}, openflow.Errorf(openflow.CodeInvalid, "peer %q is not of the form ID=URL,KEY", s).
-			WithHint("the other site prints its key with: openflow site key --home DIR")
-	}
-	p := Peer{Party: openflow.PartyID(id), URL: strings.TrimSuffix(address, "/"), Key: key}
-	return p, CheckPeer(p)
-}
-
-// CheckPeer refuses a party ID, address or key that cannot be one.
-func CheckPeer(p Peer) error {
-	if err := openflow.CheckIdentifier("party ID of a peer", string(p.Party)); err != nil {
-		return err
-	}
-	u, err := url.Parse(p.URL)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" {
-		return openflow.Errorf(openflow.CodeInvalid, "peer %s: %q is not an http or https address", p.Party, p.URL).
-			WithHint("write it like http://10.0.0.2:9390")
-	}
-	_, err = trust.ParsePublicKey(p.Key)
-	return err
-}
 
 // Retention says how long things are kept, so that an idle year or a million jobs do not fill a disk.
 type Retention struct {
@@ -112,7 +77,7 @@ type Config struct {
 	NoTasks         bool     // this node runs no tasks itself: its pool does
 	Pooling         openflow.Pooling
 	Token           bool // the application layer needs the token of the home folder
-	Peers           []Peer
+	Peers           []peers.Peer
 	GrantAll        bool
 	Policy          string // path of the site's policy file; empty: policy.yaml in the home folder, if there is one
 	Runtime         string
@@ -194,7 +159,7 @@ func (c Config) withDefaults() (Config, error) {
 			WithHint("add --listen-workers")
 	}
 	for _, p := range c.Peers {
-		if err := CheckPeer(p); err != nil {
+		if err := p.Check(); err != nil {
 			return c, err
 		}
 		if p.Party == c.Party {

@@ -77,7 +77,7 @@ func (n *Node) examinePeers(ctx context.Context) []openflow.Finding {
 
 func (n *Node) examinePeer(ctx context.Context, s openflow.SiteRecord) doctor.Peer {
 	p := doctor.Peer{Party: s.Party, URL: s.URL, Granted: n.config.GrantAll}
-	client, err := n.directory.client(ctx, s.Party)
+	client, err := n.directory.Client(ctx, s.Party)
 	if err != nil {
 		p.Err = err
 		return p

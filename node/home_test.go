@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/peers"
 )
 
 func mustOpen(t *testing.T, dir string) *home {
@@ -106,38 +107,6 @@ func TestNearlyFullDiskIsRefused(t *testing.T) {
 	require.NoError(t, h.checkSpace())
 }
 
-func TestParsePeer(t *testing.T) {
-	const key = "ed25519:rJVw-VPaXEs3GGeWhFL0aFEP5qAIeChVypbJztlDDfk"
-	p, err := ParsePeer("10000=http://10.0.0.2:9380/," + key)
-	require.NoError(t, err)
-	require.Equal(t, Peer{Party: "10000", URL: "http://10.0.0.2:9380", Key: key}, p)
-	for name, text := range map[string]string{
-		"no address":    "10000",
-		"no key":        "10000=http://10.0.0.2:9380",
-		"no party":      "=http://10.0.0.2:9380," + key,
-		"not a URL":     "10000=10.0.0.2:9380," + key,
-		"another kind":  "10000=ftp://10.0.0.2," + key,
-		"with query":    "10000=http://10.0.0.2?a=b," + key,
-		"not a key":     "10000=http://10.0.0.2:9380,ed25519:short",
-		"a path for ID": "../x=http://10.0.0.2:9380," + key,
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := ParsePeer(text)
-			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%v", err)
-		})
-	}
-}
-
-func FuzzParsePeer(f *testing.F) {
-	f.Add("10000=http://10.0.0.2:9380,ed25519:rJVw-VPaXEs3GGeWhFL0aFEP5qAIeChVypbJztlDDfk")
-	f.Add("=,")
-	f.Fuzz(func(t *testing.T, s string) {
-		if p, err := ParsePeer(s); err == nil {
-			require.NoError(t, CheckPeer(p))
-		}
-	})
-}
-
 func TestConfigRefuses(t *testing.T) {
 	good := func() Config {
 		return Config{Party: "9999", Home: "h", Listen: "127.0.0.1:9380", Runtime: RuntimeProcess}
@@ -155,8 +124,8 @@ func TestConfigRefuses(t *testing.T) {
 		"open to everybody":         {func(c *Config) { c.Listen = "0.0.0.0:9380" }, "--token"},
 		"open by a name":            {func(c *Config) { c.Listen = "node.example:9380" }, "--token"},
 		"not an address":            {func(c *Config) { c.Listen = "9380" }, "host:port"},
-		"a peer that is the node":   {func(c *Config) { c.Peers = []Peer{{"9999", "http://a", testKey}} }, "itself"},
-		"a peer without an address": {func(c *Config) { c.Peers = []Peer{{"1", "", testKey}} }, "address"},
+		"a peer that is the node":   {func(c *Config) { c.Peers = []peers.Peer{{Party: "9999", URL: "http://a", Key: testKey}} }, "itself"},
+		"a peer without an address": {func(c *Config) { c.Peers = []peers.Peer{{Party: "1", Key: testKey}} }, "address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := good()

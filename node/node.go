@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -30,8 +29,11 @@ import (
 	"openflow/events"
 	"openflow/initiator"
 	"openflow/messages"
+	"openflow/messages/sessions"
 	"openflow/objects"
 	"openflow/partner"
+	"openflow/peers"
+	"openflow/registry"
 	"openflow/scheduler"
 	sdkpartner "openflow/sdk/partner"
 	"openflow/server"
@@ -62,17 +64,18 @@ type Node struct {
 	rows      *catalogue.Catalogue
 	objects   objects.Store
 	messages  messages.Store
+	sessions  *sessions.Sessions
 	events    events.Store
-	catalog   components
+	catalog   registry.Components
 	queue     *partner.Queue
 	watch     *partner.Watch
-	farewell  farewell
+	farewell  peers.Farewell
 	temporal  *temporal.Server // nil: a cluster that runs elsewhere
 	namespace string           // in Temporal
 	ui        http.Handler     // of Temporal
 	client    sdkclient.Client
 	worker    sdkworker.Worker
-	directory *directory
+	directory *peers.Directory
 	metrics   *metrics.Metrics
 	traces    *traces.Traces
 	bytes     atomic.Int64 // of objects, when they were last counted
@@ -219,21 +222,23 @@ func (n *Node) connect() services {
 		Limits: n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Log: n.config.Log,
 	}
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
-	dir := &directory{
-		self: n.config.Party, sites: n.rows, signer: signer{trust.Signer{Party: n.config.Party, Key: n.key}},
-		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched,
+	dir := &peers.Directory{
+		Self: n.config.Party, Records: n.rows, Signer: peers.Signer{Signer: trust.Signer{Party: n.config.Party, Key: n.key}},
+		HTTP: sdkpartner.NewHTTP(), Partners: part, Schedulers: sched,
 	}
 	n.watch = partner.NewWatch(n.config.Party, n.changes(), dir, n.config.Log)
-	dir.called = func(peer openflow.PartyID, took time.Duration, err error) {
+	dir.Called = func(peer openflow.PartyID, took time.Duration, err error) {
 		n.metrics.PeerCalled(peer, took, err)
 		n.watch.Called(peer, err)
 	}
 	n.directory = dir
-	dir.http.Transport = n.traces.Transport(dir.http.Transport)
+	dir.HTTP.Transport = n.traces.Transport(dir.HTTP.Transport)
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
 	jobs := &initiator.Service{Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
-	n.farewell = farewell{n.config.Party, n.rows, engine, part, dir, n.config.Log}
+	n.farewell = peers.Farewell{
+		Self: n.config.Party, Rows: n.rows, Engine: engine, Partner: part, Directory: dir, Log: n.config.Log,
+	}
 	return services{jobs, sched, part, ids.Next}
 }
 
@@ -244,13 +249,12 @@ func (n *Node) serve(ctx context.Context) error {
 		return err
 	}
 	inter := &interconnection.API{
-		Verifier: trust.Verifier{Self: n.config.Party, Keys: keys{n.rows}, Nonces: n.messages},
+		Verifier: trust.Verifier{Self: n.config.Party, Keys: peers.Keys{Records: n.rows}, Nonces: n.messages},
 		Signer:   trust.Signer{Party: n.config.Party, Key: n.key},
 		Partner:  s.partner, Scheduler: s.scheduler, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
 		Traced: n.traces.Continue, Log: n.config.Log,
 		Transport: &interconnection.Transport{
-			Self: n.config.Party, Store: n.messages, Sessions: &senders{self: n.config.Party, tasks: n.rows, known: map[string][]openflow.Party{}},
-			MaxBody: maxMessage, Log: n.config.Log,
+			Self: n.config.Party, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
 		},
 	}
 	south := &base.API{
@@ -276,9 +280,9 @@ func (n *Node) serve(ctx context.Context) error {
 // north is what users reach: the application layer, metrics, the UI of Temporal and profiles.
 func (n *Node) north(s services) []server.Layer {
 	app := &application.API{
-		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, n.directory, n.farewell}, Logs: logs{n.objects, n.runtime},
+		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: logs{n.objects, n.runtime},
 		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: s.newID,
-		Components: func() []string { return slices.Sorted(maps.Keys(n.catalog.described)) },
+		Components: n.catalog.Names,
 		Policy:     n.sitePolicy, Log: n.config.Log,
 	}
 	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
@@ -307,7 +311,7 @@ func (n *Node) listen(what string, patience time.Duration, l net.Listener, layer
 	n.onClose(what+" server", within(s, patience))
 }
 
-func (n *Node) prepareWorker(ctx context.Context, dir *directory) error {
+func (n *Node) prepareWorker(ctx context.Context, dir *peers.Directory) error {
 	worker.Limit()
 	running := activities.Running{
 		Self: n.config.Party, Tasks: n.runs(), Runtime: n.runtime, Launcher: n.launcher, Logs: logs{n.objects, n.runtime},
@@ -321,9 +325,14 @@ func (n *Node) prepareWorker(ctx context.Context, dir *directory) error {
 	return n.joinPool(ctx, running)
 }
 
+// peers is the list of this node's peers.
+func (n *Node) peers() peers.Register {
+	return peers.Register{Self: n.config.Party, Records: n.rows, Directory: n.directory, Farewell: n.farewell}
+}
+
 // register writes the peers given at the start into the catalogue.
 func (n *Node) register(ctx context.Context) error {
-	s := sites{self: n.config.Party, catalogue: n.rows}
+	s := n.peers()
 	for _, p := range n.config.Peers {
 		if err := s.AddSite(ctx, openflow.SiteRecord{Party: p.Party, URL: p.URL, Keys: []string{p.Key}}); err != nil {
 			return err
@@ -448,6 +457,9 @@ func executable(path string) (string, error) {
 	}
 	return abs, nil
 }
+
+// address is the base URL of a listener, with a host that a program on this machine can use.
+func address(a string) string { return (&url.URL{Scheme: "http", Host: a}).String() }
 
 // History is the recorded history of a workflow of this node as JSON, for replay tests and for support. The workflow ID
 // is a job's ID, or a run's: see workflows.TaskWorkflowID.

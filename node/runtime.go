@@ -19,8 +19,8 @@ import (
 	"openflow/docker/engine"
 	"openflow/docker/image"
 	"openflow/objects"
+	"openflow/registry"
 	"openflow/server"
-	"openflow/server/base"
 )
 
 // openRuntime prepares what runs the tasks, and the listener that they find this node at.
@@ -33,7 +33,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	if n.config.Runtime == RuntimeDocker {
 		device = "docker"
 	}
-	if n.catalog, err = readComponents(ctx, binary, n.config.Party, n.config.Version, device); err != nil {
+	if n.catalog, err = registry.Read(ctx, binary, n.config.Party, n.config.Version, device); err != nil {
 		return err
 	}
 	if err := n.machine.open(ctx, n.config.Runtime, binary, n.config.Base, n.grant); err != nil {
@@ -210,9 +210,4 @@ func (l logs) TaskLog(ctx context.Context, t openflow.TaskRecord, w io.Writer) e
 		return nil // removed: it has left no log
 	}
 	return err
-}
-
-// parseTopic is base.ParseTopic; the two layers agree on one form.
-func parseTopic(topic string, parties []openflow.Party) (from, to openflow.Party, ok bool) {
-	return base.ParseTopic(topic, parties)
 }

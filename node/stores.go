@@ -4,20 +4,20 @@ import (
 	"context"
 	"path"
 	"strings"
-	"time"
 
-	"openflow"
 	"openflow/catalogue"
 	"openflow/events"
 	"openflow/events/memory"
 	eventsredis "openflow/events/redis"
 	"openflow/messages"
 	messagesredis "openflow/messages/redis"
+	"openflow/messages/sessions"
 	"openflow/messages/sqlite"
 	"openflow/objects"
 	"openflow/objects/folder"
 	"openflow/objects/s3"
 	"openflow/redisdb"
+	"openflow/server/base"
 )
 
 // Shared names services that replace embedded parts of a node, so that several servers, its replicas, can be one node.
@@ -111,7 +111,8 @@ func (n *Node) objectStore(ctx context.Context, name string) (objects.Store, err
 }
 
 func (n *Node) openMessages(ctx context.Context) error {
-	limits := messages.Options{Live: n.live}
+	n.sessions = &sessions.Sessions{Self: n.config.Party, Tasks: n.rows, Between: base.ParseTopic}
+	limits := messages.Options{Live: n.sessions.Live}
 	if url := n.config.Shared.Redis; url != "" {
 		bodies, err := n.objectStore(ctx, "message-bodies")
 		if err != nil {
@@ -160,16 +161,3 @@ func (n *Node) openEvents(ctx context.Context) error {
 
 // closeEvents may be called twice.
 func (n *Node) closeEvents(context.Context) error { return n.events.Close() }
-
-// live tells the message store that a session's job still runs, so that silence does not end it.
-func (n *Node) live(session string) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the store's sweep has no context to give
-	defer cancel()
-	for _, role := range []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter} {
-		t, err := n.rows.TaskByExecution(ctx, openflow.ExecutionID(session+"_"+string(role)+"_"+string(n.config.Party)))
-		if err == nil && !t.PartyStatus.Terminal() {
-			return true
-		}
-	}
-	return false
-}

@@ -32,7 +32,7 @@ func (n *Node) startUpkeep(context.Context) error {
 		n.every(ctx, helloEvery, "silent machines", n.tellSilent)
 	}
 	n.every(ctx, sweepEvery, "unstarted jobs", n.dropUnstarted)
-	n.every(ctx, sweepEvery, "jobs with strangers", n.farewell.toStrangers)
+	n.every(ctx, sweepEvery, "jobs with strangers", n.farewell.ToStrangers)
 	n.every(ctx, sweepEvery, "messages", func(ctx context.Context) error {
 		_, err := n.messages.Sweep(ctx, time.Now(), n.config.Retention.Messages)
 		return err

@@ -16,6 +16,7 @@ import (
 	"openflow/cmd/openflow/settings"
 	"openflow/node"
 	"openflow/partner"
+	"openflow/peers"
 	"openflow/telemetry/traces"
 )
 
@@ -77,7 +78,7 @@ func config(s *settings.Server) (node.Config, error) {
 		return cfg, err
 	}
 	for _, text := range s.Peers {
-		p, err := node.ParsePeer(text)
+		p, err := peers.Parse(text)
 		if err != nil {
 			return cfg, err
 		}

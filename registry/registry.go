@@ -1,4 +1,5 @@
-package node
+// Package registry knows which components a site has, as their programs describe themselves, and which of them a task means.
+package registry
 
 import (
 	"context"
@@ -16,17 +17,17 @@ import (
 	"openflow/tables"
 )
 
-// components is what this node can run: the algorithms of its image, as they describe themselves.
-type components struct {
+// Components is what a site can run: the algorithms of its image, as they describe themselves.
+type Components struct {
 	self      openflow.PartyID
 	described map[string]jobcheck.Component
 	version   string
 	device    string
 }
 
-// readComponents asks the binary itself what it has.
-func readComponents(ctx context.Context, binary string, self openflow.PartyID, version, device string) (components, error) {
-	c := components{self: self, described: map[string]jobcheck.Component{}, version: version, device: device}
+// Read asks the binary itself what it has. device is how it runs: local or docker.
+func Read(ctx context.Context, binary string, self openflow.PartyID, version, device string) (Components, error) {
+	c := Components{self: self, described: map[string]jobcheck.Component{}, version: version, device: device}
 	var list struct { // FATE's form of `component list` (fate-flow-api §3.3.1)
 		Own     []string `json:"buildin"`
 		Foreign []string `json:"thirdparty"`
@@ -71,12 +72,15 @@ func ask(ctx context.Context, into any, binary string, args ...string) error {
 // providerName is the provider of the built-in algorithms.
 const providerName = "openflow"
 
+// Names lists the components.
+func (c Components) Names() []string { return slices.Sorted(maps.Keys(c.described)) }
+
 // Component implements partner.Components. A provider that the job names must be ours; FATE's own name is taken for
 // ours too, because unmodified pipelines carry it.
-func (c components) Component(spec openflow.TaskSpec, _ openflow.Role) (string, error) {
+func (c Components) Component(spec openflow.TaskSpec, _ openflow.Role) (string, error) {
 	if _, ok := c.described[spec.Component]; !ok {
 		return "", openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", spec.Component).
-			WithHint("it has: %s", strings.Join(slices.Sorted(maps.Keys(c.described)), ", "))
+			WithHint("it has: %s", strings.Join(c.Names(), ", "))
 	}
 	given, _, _ := strings.Cut(spec.Conf.Provider, ":")
 	if given != "" && given != providerName && given != "fate" && given != "*" {
@@ -86,7 +90,7 @@ func (c components) Component(spec openflow.TaskSpec, _ openflow.Role) (string, 
 }
 
 // Check implements partner.Components and initiator.Components.
-func (c components) Check(d *openflow.DAG, parties []openflow.Party, known map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string) {
+func (c Components) Check(d *openflow.DAG, parties []openflow.Party, known map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string) {
 	site := jobcheck.Site{Self: c.self, Components: c.described, Labels: func(n openflow.TableName) (string, func(string) bool, bool) {
 		rec, ok := known[n]
 		if !ok {

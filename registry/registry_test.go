@@ -1,4 +1,4 @@
-package node
+package registry
 
 import (
 	"os"
@@ -27,7 +27,7 @@ desc) echo '{"component":{"roles":["guest","host"],"parameters":{"protocol":{"op
 esac`
 
 func TestComponentsAreWhatTheBinarySays(t *testing.T) {
-	c, err := readComponents(t.Context(), program(t, twoComponents), "9999", "1", "docker")
+	c, err := Read(t.Context(), program(t, twoComponents), "9999", "1", "docker")
 	require.NoError(t, err)
 	provider, err := c.Component(openflow.TaskSpec{Component: "psi", Stage: openflow.StageDefault}, openflow.RoleGuest)
 	require.NoError(t, err)
@@ -50,7 +50,7 @@ func TestComponentsAreWhatTheBinarySays(t *testing.T) {
 
 // A job is checked with what the binary says of its components, and with the schemas of this site's tables.
 func TestJobsAreCheckedWithDescriptionsAndTables(t *testing.T) {
-	c, err := readComponents(t.Context(), program(t, twoComponents), "9999", "1", "docker")
+	c, err := Read(t.Context(), program(t, twoComponents), "9999", "1", "docker")
 	require.NoError(t, err)
 	guest, name := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}, openflow.TableName{Namespace: "bank", Name: "people"}
 	d := &openflow.DAG{SchemaVersion: "1", Parties: []openflow.Party{guest}, Tasks: []openflow.Task{{
@@ -90,7 +90,7 @@ func TestBinaryThatIsNoneIsRefused(t *testing.T) {
 		"no documents": `case "$1" in list) echo '{"buildin":["a"]}' ;; desc) echo no ;; esac`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := readComponents(t.Context(), program(t, script), "9999", "1", "local")
+			_, err := Read(t.Context(), program(t, script), "9999", "1", "local")
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 			require.ErrorContains(t, err, "make build")
 		})

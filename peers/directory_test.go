@@ -1,4 +1,4 @@
-package node
+package peers
 
 import (
 	"encoding/json"
@@ -48,14 +48,14 @@ func TestDialectOfAPeer(t *testing.T) {
 		require.NoError(t, err)
 		return s
 	}
-	d := &directory{self: "9999", sites: rows, signer: unsigned{}, http: partner.NewHTTP()}
+	d := &Directory{Self: "9999", Records: rows, Signer: unsigned{}, HTTP: partner.NewHTTP()}
 	folded := func() bool {
 		p, err := d.Partner(t.Context(), "10000")
 		require.NoError(t, err)
 		_, is := p.(*partner.Client)
 		return is
 	}
-	register := sites{self: "9999", catalogue: rows}
+	register := Register{Self: "9999", Records: rows}
 	peer := openflow.SiteRecord{Party: "10000", URL: srv.URL, Keys: []string{key.Public().String()}}
 	require.NoError(t, register.AddSite(t.Context(), peer))
 

@@ -1,4 +1,4 @@
-package node
+package peers
 
 import (
 	"context"
@@ -12,15 +12,15 @@ import (
 	"openflow/catalogue"
 )
 
-// farewell ends the jobs that this site shares with a party that is to be, or is, a peer no more. Neither node believes
+// Farewell ends the jobs that this site shares with a party that is to be, or is, a peer no more. Neither node believes
 // the other one any more, so such a job could only stand still and hold what it has.
-type farewell struct {
-	self      openflow.PartyID
-	rows      *catalogue.Catalogue
-	engine    openflow.Engine
-	partner   openflow.PartnerService
-	directory openflow.Directory
-	log       *slog.Logger
+type Farewell struct {
+	Self      openflow.PartyID
+	Rows      *catalogue.Catalogue
+	Engine    openflow.Engine
+	Partner   openflow.PartnerService // this site's own
+	Directory openflow.Directory
+	Log       *slog.Logger
 }
 
 // underWay are the statuses of jobs that have not ended.
@@ -29,15 +29,15 @@ var underWay = []openflow.JobStatus{openflow.JobReady, openflow.JobWaiting, open
 // telling bounds what other nodes may take to hear of it.
 const telling = 10 * time.Second
 
-// to ends all jobs with the peer: those that this node schedules, those that the peer schedules, and those of other
+// To ends all jobs with the peer: those that this node schedules, those that the peer schedules, and those of other
 // schedulers in which both take part. The peer hears of it as far as it is still one and answers. An error is of this
 // node.
-func (f farewell) to(ctx context.Context, peer openflow.PartyID) error {
-	scheduled, _, err := f.rows.ScheduledJobsWhere(ctx, catalogue.ScheduledFilter{Statuses: underWay})
+func (f Farewell) To(ctx context.Context, peer openflow.PartyID) error {
+	scheduled, _, err := f.Rows.ScheduledJobsWhere(ctx, catalogue.ScheduledFilter{Statuses: underWay})
 	if err != nil {
 		return err
 	}
-	jobs, _, err := f.rows.JobsWhere(ctx, catalogue.JobFilter{Statuses: underWay})
+	jobs, _, err := f.Rows.JobsWhere(ctx, catalogue.JobFilter{Statuses: underWay})
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (f farewell) to(ctx context.Context, peer openflow.PartyID) error {
 	}
 	asked := map[openflow.JobKey]bool{}
 	for _, j := range jobs {
-		if j.Scheduler == f.self || j.Scheduler != peer && !takesPart(j.DAG, peer) {
+		if j.Scheduler == f.Self || j.Scheduler != peer && !takesPart(j.DAG, peer) {
 			continue
 		}
 		if j.Scheduler == peer {
@@ -74,55 +74,55 @@ func takesPart(d *openflow.DAG, id openflow.PartyID) bool {
 }
 
 // gone is why a job with a party that is no peer ends.
-func (f farewell) gone(peer openflow.PartyID) string {
-	return fmt.Sprintf("party %s was removed at party %s", peer, f.self)
+func (f Farewell) gone(peer openflow.PartyID) string {
+	return fmt.Sprintf("party %s was removed at party %s", peer, f.Self)
 }
 
 // endHere ends a job at this site, whatever its scheduler thinks of it.
-func (f farewell) endHere(ctx context.Context, k openflow.JobKey) error {
-	return f.partner.StopJob(ctx, k, openflow.JobEnd{Status: openflow.JobCanceled, Reason: f.gone(k.Scheduler)})
+func (f Farewell) endHere(ctx context.Context, k openflow.JobKey) error {
+	return f.Partner.StopJob(ctx, k, openflow.JobEnd{Status: openflow.JobCanceled, Reason: f.gone(k.Scheduler)})
 }
 
-func (f farewell) endScheduled(ctx context.Context, id openflow.JobID, reason string) error {
-	_, err := f.engine.StopJob(ctx, id, openflow.JobCanceled, reason)
+func (f Farewell) endScheduled(ctx context.Context, id openflow.JobID, reason string) error {
+	_, err := f.Engine.StopJob(ctx, id, openflow.JobCanceled, reason)
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		return nil // it has ended by itself
 	}
 	return err
 }
 
-func (f farewell) askScheduler(ctx context.Context, k openflow.JobKey) error {
-	s, err := f.directory.Scheduler(ctx, k.Scheduler)
+func (f Farewell) askScheduler(ctx context.Context, k openflow.JobKey) error {
+	s, err := f.Directory.Scheduler(ctx, k.Scheduler)
 	if err == nil {
-		_, err = s.StopJob(ctx, f.self, k.Job, openflow.JobCanceled)
+		_, err = s.StopJob(ctx, f.Self, k.Job, openflow.JobCanceled)
 	}
 	return err
 }
 
 // note logs what was not told: the next round of upkeep, or the other node's own operator, ends the job.
-func (f farewell) note(id openflow.JobID, err error) {
+func (f Farewell) note(id openflow.JobID, err error) {
 	if err != nil {
-		f.log.Warn("a job with a party that was removed is not told of it", "job", id, "err", err)
+		f.Log.Warn("a job with a party that was removed is not told of it", "job", id, "err", err)
 	}
 }
 
-// toStrangers ends what a removal has missed because the node stopped, or because a job began at that moment: each job that
+// ToStrangers ends what a removal has missed because the node stopped, or because a job began at that moment: each job that
 // this site schedules and of which a party is no peer, and each that a scheduler which is no peer has here. It looks at every
 // job by itself. That a job names a stranger, which any peer can bring about, so says nothing about other jobs.
-func (f farewell) toStrangers(ctx context.Context) error {
-	jobs, _, err := f.rows.JobsWhere(ctx, catalogue.JobFilter{Statuses: underWay})
+func (f Farewell) ToStrangers(ctx context.Context) error {
+	jobs, _, err := f.Rows.JobsWhere(ctx, catalogue.JobFilter{Statuses: underWay})
 	if err != nil {
 		return err
 	}
-	scheduled, _, err := f.rows.ScheduledJobsWhere(ctx, catalogue.ScheduledFilter{Statuses: underWay})
+	scheduled, _, err := f.Rows.ScheduledJobsWhere(ctx, catalogue.ScheduledFilter{Statuses: underWay})
 	if err != nil {
 		return err
 	}
-	sites, err := f.rows.Sites(ctx)
+	sites, err := f.Rows.Sites(ctx)
 	if err != nil {
 		return err
 	}
-	known := map[openflow.PartyID]bool{f.self: true}
+	known := map[openflow.PartyID]bool{f.Self: true}
 	for _, s := range sites {
 		known[s.Party] = true
 	}

@@ -1,4 +1,4 @@
-package node
+package peers
 
 import (
 	"bytes"
@@ -79,7 +79,7 @@ func (s schedulersOf) Scheduler(_ context.Context, id openflow.PartyID) (openflo
 }
 
 // leaving is party 9999 with jobs of its own and of others, all under way but one of each kind.
-func leaving(t *testing.T) (farewell, *others, *catalogue.Catalogue) {
+func leaving(t *testing.T) (Farewell, *others, *catalogue.Catalogue) {
 	t.Helper()
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
 	require.NoError(t, err)
@@ -109,9 +109,9 @@ func leaving(t *testing.T) (farewell, *others, *catalogue.Catalogue) {
 	_, err = rows.UpdateJobStatus(t.Context(), openflow.JobKey{Scheduler: "10000", Job: "of-10000-done", Party: guest}, openflow.JobFailed, "")
 	require.NoError(t, err)
 	o := &others{}
-	return farewell{
-		self: "9999", rows: rows, engine: workflowsOf{others: o}, partner: ownPart{others: o}, directory: schedulersOf{others: o},
-		log: slog.New(slog.DiscardHandler),
+	return Farewell{
+		Self: "9999", Rows: rows, Engine: workflowsOf{others: o}, Partner: ownPart{others: o}, Directory: schedulersOf{others: o},
+		Log: slog.New(slog.DiscardHandler),
 	}, o, rows
 }
 
@@ -123,13 +123,13 @@ func TestFarewellEndsWhatIsShared(t *testing.T) {
 		"scheduler 10001 of of-10001-with-10000 by 9999 canceled",
 		"workflow own-with-10000 canceled: party 10000 was removed at party 9999",
 	}
-	require.NoError(t, f.to(t.Context(), "10000"))
+	require.NoError(t, f.To(t.Context(), "10000"))
 	require.Equal(t, want, o.all())
 
 	var log bytes.Buffer
-	f.log = slog.New(slog.NewTextHandler(&log, nil))
+	f.Log = slog.New(slog.NewTextHandler(&log, nil))
 	o.err = openflow.Errorf(openflow.CodeUnavailable, "away")
-	require.NoError(t, f.to(t.Context(), "10000"), "that the others do not answer does not keep a peer here")
+	require.NoError(t, f.To(t.Context(), "10000"), "that the others do not answer does not keep a peer here")
 	require.Equal(t, want, o.all())
 	require.Contains(t, log.String(), "of-10000")
 }
@@ -140,10 +140,10 @@ func TestFarewellToStrangers(t *testing.T) {
 	for _, id := range []openflow.PartyID{"10000", "10001"} {
 		require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: id, URL: "http://x", AddedAt: time.Now()}))
 	}
-	require.NoError(t, f.toStrangers(t.Context()))
+	require.NoError(t, f.ToStrangers(t.Context()))
 	require.Empty(t, o.all())
 	require.NoError(t, rows.DeleteSite(t.Context(), "10001"))
-	require.NoError(t, f.toStrangers(t.Context()))
+	require.NoError(t, f.ToStrangers(t.Context()))
 	require.Equal(t, []string{
 		"row of-10001 guest canceled: party 10001 was removed at party 9999",
 		"row of-10001-with-10000 guest canceled: party 10001 was removed at party 9999",
@@ -169,6 +169,6 @@ func TestStrangerInAJobOfAPeer(t *testing.T) {
 		},
 	})
 	require.NoError(t, err)
-	require.NoError(t, f.toStrangers(t.Context()))
+	require.NoError(t, f.ToStrangers(t.Context()))
 	require.Equal(t, []string{"workflow named canceled: party 7777 was removed at party 9999"}, o.all())
 }
