@@ -8,6 +8,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"openflow"
+	"openflow/node/hardware"
 	"openflow/partner"
 	"openflow/peers"
 )
@@ -129,13 +130,13 @@ func (c Config) withDefaults() (Config, error) {
 		c.Limits = partner.DefaultLimits()
 	}
 	if c.Limits.Cores == 0 {
-		c.Limits.Cores = int(machineCPUs())
+		c.Limits.Cores = hardware.CPUs()
 	}
 	if c.Limits.Memory == 0 {
-		c.Limits.Memory = machineMemory()
+		c.Limits.Memory = hardware.Memory()
 	}
 	if c.Limits.GPUs < 0 {
-		c.Limits.GPUs = machineGPUs()
+		c.Limits.GPUs = hardware.GPUs()
 	}
 	if c.Retention == (Retention{}) {
 		c.Retention = DefaultRetention()

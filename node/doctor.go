@@ -19,8 +19,12 @@ import (
 
 	"openflow"
 	"openflow/catalogue"
+	"openflow/docker"
 	"openflow/docker/engine"
 	"openflow/doctor"
+	"openflow/node/hardware"
+	"openflow/node/home"
+	"openflow/node/vacate"
 	"openflow/sdk/partner"
 	"openflow/trust"
 	"openflow/workflows"
@@ -96,8 +100,8 @@ func (n *Node) examineMachine(context.Context) []openflow.Finding {
 	info, stored, err := n.storedKey()
 	_, program := executable(n.config.Components)
 	return []openflow.Finding{
-		doctor.Home(n.home.Format, homeFormat), doctor.OwnKey(info, stored, n.PublicKey(), err), doctor.Disk(space), doctor.Inodes(space),
-		doctor.Sync(doctor.WriteFile(n.home.dir)), doctor.Components(n.config.Components, program),
+		doctor.Home(n.home.Format, home.Format), doctor.OwnKey(info, stored, n.PublicKey(), err), doctor.Disk(space), doctor.Inodes(space),
+		doctor.Sync(doctor.WriteFile(n.home.Dir)), doctor.Components(n.config.Components, program),
 		n.examinePolicy(),
 		doctor.Kept(doctor.Retention{
 			Workflows: n.config.Retention.Workflows, Jobs: n.config.Retention.Jobs, Logs: n.config.Retention.Logs,
@@ -106,11 +110,17 @@ func (n *Node) examineMachine(context.Context) []openflow.Finding {
 	}
 }
 
+// examinePolicy compares the file with what the node has read at its start.
+func (n *Node) examinePolicy() openflow.Finding {
+	stored, file, err := n.policySource().Read()
+	return doctor.Policy(file, err == nil && stored != n.policy, err)
+}
+
 func (n *Node) space() (s doctor.Space) {
 	var fs unix.Statfs_t
-	if s.Err = unix.Statfs(n.home.dir, &fs); s.Err == nil {
+	if s.Err = unix.Statfs(n.home.Dir, &fs); s.Err == nil {
 		s.FreeInodes, s.Inodes = fs.Ffree, fs.Files
-		s.Free, s.Err = n.home.free(n.home.dir)
+		s.Free, s.Err = n.home.Free(n.home.Dir)
 	}
 	return s
 }
@@ -146,7 +156,7 @@ func (n *Node) examineNetworks(ctx context.Context) []openflow.Finding {
 	if err != nil {
 		return nil
 	}
-	left, err := abandoned(ctx, rt)
+	left, err := vacate.Networks(ctx, rt)
 	if err != nil {
 		return broken("networks", err)
 	}
@@ -162,7 +172,7 @@ func (n *Node) dockerState(ctx context.Context) (d doctor.Docker) {
 	if !ok {
 		return d
 	}
-	d = doctor.Docker{Used: true, Image: n.launcher.Image, Network: networkName(n.home.Node)}
+	d = doctor.Docker{Used: true, Image: n.launcher.Image, Network: docker.NetworkName(n.home.Node)}
 	if d.Engine, d.API, d.Err = rt.Version(ctx); d.Err != nil {
 		return d
 	}
@@ -270,18 +280,18 @@ func (n *Node) examineStores(ctx context.Context) []openflow.Finding {
 		name, place string
 		ask         func() error
 	}{
-		{"catalogue", place(shared.Postgres, n.home.path("catalogue.db")), func() error {
+		{"catalogue", place(shared.Postgres, n.home.Path("catalogue.db")), func() error {
 			_, err := n.rows.Meta(ctx, "doctor")
 			return err
 		}},
-		{"objects", place(shared.S3, n.home.path("objects")), func() error {
+		{"objects", place(shared.S3, n.home.Path("objects")), func() error {
 			_, err := n.objects.Stat(ctx, noObject)
 			if openflow.CodeOf(err) == openflow.CodeNotFound {
 				return nil
 			}
 			return err
 		}},
-		{"messages", place(shared.Redis, n.home.path("messages")), func() error {
+		{"messages", place(shared.Redis, n.home.Path("messages")), func() error {
 			now := time.Now()
 			_, err := n.messages.ClaimNonce(ctx, string(n.config.Party), "doctor-"+strconv.FormatInt(now.UnixNano(), 10), now.Add(examination))
 			return err
@@ -315,7 +325,7 @@ func (n *Node) examineWorkers(ctx context.Context) []openflow.Finding {
 	if err != nil {
 		return broken("workers", err)
 	}
-	w := doctor.Workers{Alone: pooling == nil, NoTasks: n.config.NoTasks, Cores: n.config.Limits.Cores, Machine: int(machineCPUs())}
+	w := doctor.Workers{Alone: pooling == nil, NoTasks: n.config.NoTasks, Cores: n.config.Limits.Cores, Machine: hardware.CPUs()}
 	if w.Alive, err = pool.Workers(ctx, ""); err != nil {
 		return broken("workers", err)
 	}

@@ -9,4 +9,4 @@ func (n *Node) Client() sdkclient.Client { return n.client }
 var Place = place
 
 // SetFree replaces what the node believes of its disk.
-func (n *Node) SetFree(free func(dir string) (uint64, error)) { n.home.free = free }
+func (n *Node) SetFree(free func(dir string) (uint64, error)) { n.home.Free = free }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -15,11 +14,14 @@ import (
 	"openflow/docker/driver"
 	"openflow/docker/engine"
 	"openflow/docker/process"
+	"openflow/node/hardware"
+	"openflow/node/home"
+	"openflow/node/vacate"
 )
 
 // machine is what runs containers for a site: in the node itself, or in a worker of its pool.
 type machine struct {
-	home     *home
+	home     *home.Home
 	log      *slog.Logger
 	runtime  driver.Runtime
 	launcher *docker.Launcher
@@ -50,14 +52,14 @@ func (m *machine) open(
 	ctx context.Context, kind, binary, address string, grant func(context.Context, openflow.TaskRecord) (openflow.TaskGrant, error),
 ) (err error) {
 	m.launcher = &docker.Launcher{
-		Node: m.home.Node, Image: binary, Command: []string{"run"}, Grant: grant, MachineCPUs: machineCPUs(),
+		Node: m.home.Node, Image: binary, Command: []string{"run"}, Grant: grant, MachineCPUs: float64(hardware.CPUs()),
 		Base: func() docker.BaseLayer { return m.baseAddress },
 	}
 	if kind == RuntimeDocker {
 		return m.openDocker(ctx, binary, address)
 	}
 	m.warnings = append(m.warnings, "the process runtime isolates nothing: tasks run as this user, with this machine's files and network")
-	if m.runtime, err = process.New(m.home.path("tasks")); err != nil {
+	if m.runtime, err = process.New(m.home.Path("tasks")); err != nil {
 		return err
 	}
 	return m.bindBase(ctx, address, "127.0.0.1", "127.0.0.1")
@@ -66,7 +68,7 @@ func (m *machine) open(
 // openDocker loads the image, makes the network, and listens on its gateway.
 func (m *machine) openDocker(ctx context.Context, binary, address string) error {
 	rt, err := engine.New(ctx, engine.Options{
-		Network: networkName(m.home.Node), Owner: engine.OwnerOf(m.home.dir), Logger: m.log,
+		Network: docker.NetworkName(m.home.Node), Owner: engine.OwnerOf(m.home.Dir), Logger: m.log,
 	})
 	if err != nil {
 		return err
@@ -74,7 +76,7 @@ func (m *machine) openDocker(ctx context.Context, binary, address string) error 
 	m.runtime = rt
 	m.onClose("docker client", func(context.Context) error { return rt.Close() })
 	// Before the network is made: those of nodes that are gone may have used up what there is room for.
-	if _, err := removeAbandoned(ctx, rt, m.log); err != nil {
+	if _, err := vacate.Abandoned(ctx, rt, m.log); err != nil {
 		m.log.WarnContext(ctx, "what nodes have left that are gone was not removed", "err", err)
 	}
 	if m.launcher.Image, err = loadImage(ctx, rt, binary); err != nil {
@@ -179,13 +181,4 @@ func (m *machine) close(ctx context.Context) error {
 		m.closeErr = errors.Join(errs...)
 	})
 	return m.closeErr
-}
-
-// hostName is what people call this machine.
-func hostName() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "" // the machine's ID must do
-	}
-	return name
 }

@@ -4,20 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"sync/atomic"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
-	historypb "go.temporal.io/api/history/v1"
-	"go.temporal.io/api/temporalproto"
 	sdkclient "go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	sdkworker "go.temporal.io/sdk/worker"
@@ -27,12 +22,16 @@ import (
 	"openflow/catalogue"
 	"openflow/embed/temporal"
 	"openflow/events"
+	"openflow/events/changes"
 	"openflow/initiator"
 	"openflow/messages"
 	"openflow/messages/sessions"
+	"openflow/node/home"
 	"openflow/objects"
+	"openflow/objects/logs"
 	"openflow/partner"
 	"openflow/peers"
+	"openflow/policy"
 	"openflow/registry"
 	"openflow/scheduler"
 	sdkpartner "openflow/sdk/partner"
@@ -113,13 +112,13 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 }
 
 func (n *Node) openHome(context.Context) error {
-	h, err := openHome(n.config.Home, n.config.Party)
+	h, err := home.Open(n.config.Home, n.config.Party)
 	if err != nil {
 		return err
 	}
 	n.home = h
 	n.onClose("home", func(context.Context) error { return h.Close() })
-	if n.policy, _, err = n.readPolicy(); err != nil {
+	if n.policy, _, err = n.policySource().Read(); err != nil {
 		return err
 	}
 	if n.key, err = trust.LoadOrCreateKey(n.secretsDir()); err != nil {
@@ -171,35 +170,6 @@ func (n *Node) identity() string {
 
 // kin begins the identity of every process of this node.
 func (n *Node) kin() string { return fmt.Sprintf("node-%s-", n.config.Party) }
-
-// quiet keeps the SDK's warnings about retried activities, which say nothing that the job does not say, out of the log.
-func quiet(log *slog.Logger) *slog.Logger {
-	if log.Enabled(context.Background(), slog.LevelDebug) { // no request: this is asked once, at the start
-		return log
-	}
-	return slog.New(errorsOnly{log.Handler()})
-}
-
-type errorsOnly struct{ slog.Handler }
-
-// Handle implements slog.Handler. That an activity has failed is told by what it was for, and at a stop it means nothing.
-func (h errorsOnly) Handle(ctx context.Context, r slog.Record) error {
-	if r.Message == "Activity error." {
-		return nil
-	}
-	return h.Handler.Handle(ctx, r)
-}
-
-// Enabled implements slog.Handler.
-func (h errorsOnly) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelError && h.Handler.Enabled(ctx, l)
-}
-
-// WithAttrs implements slog.Handler.
-func (h errorsOnly) WithAttrs(a []slog.Attr) slog.Handler { return errorsOnly{h.Handler.WithAttrs(a)} }
-
-// WithGroup implements slog.Handler.
-func (h errorsOnly) WithGroup(name string) slog.Handler { return errorsOnly{h.Handler.WithGroup(name)} }
 
 // maxMessage bounds requests that carry a message: the largest payload, base64 twice, and what is around it.
 const maxMessage = messages.DefaultMessageBytes*16/9 + 1<<20
@@ -277,11 +247,27 @@ func (n *Node) serve(ctx context.Context) error {
 	return nil
 }
 
+// policySource is where the site's policy comes from.
+func (n *Node) policySource() policy.Source { return policy.From(n.config.Policy, n.home.Dir) }
+
+// sitePolicy is what is in force, and the file that it would be read from again.
+func (n *Node) sitePolicy() application.SitePolicy {
+	return application.SitePolicy{File: n.policySource().Path, Policy: n.policy}
+}
+
+// logs are those of this site's runs.
+func (n *Node) logs() logs.Logs { return logs.Logs{Objects: n.objects, Runtime: n.runtime} }
+
+// changes is the catalogue as those get it who change jobs and runs.
+func (n *Node) changes() changes.Rows {
+	return changes.Rows{Catalogue: n.rows, Events: n.events, Log: n.config.Log}
+}
+
 // north is what users reach: the application layer, metrics, the UI of Temporal and profiles.
 func (n *Node) north(s services) []server.Layer {
 	app := &application.API{
-		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: logs{n.objects, n.runtime},
-		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: s.newID,
+		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: n.logs(),
+		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Uploads: n.home.Path("uploads"), NewID: s.newID,
 		Components: n.catalog.Names,
 		Policy:     n.sitePolicy, Log: n.config.Log,
 	}
@@ -314,7 +300,7 @@ func (n *Node) listen(what string, patience time.Duration, l net.Listener, layer
 func (n *Node) prepareWorker(ctx context.Context, dir *peers.Directory) error {
 	worker.Limit()
 	running := activities.Running{
-		Self: n.config.Party, Tasks: n.runs(), Runtime: n.runtime, Launcher: n.launcher, Logs: logs{n.objects, n.runtime},
+		Self: n.config.Party, Tasks: n.runs(), Runtime: n.runtime, Launcher: n.launcher, Logs: n.logs(),
 		Directory: dir, Log: n.config.Log,
 	}
 	n.worker = worker.New(n.client, worker.Options{
@@ -368,7 +354,7 @@ func (n *Node) Ready() error {
 	if !n.ready.Load() {
 		return openflow.Errorf(openflow.CodeUnavailable, "the node is starting or stopping")
 	}
-	return n.home.checkSpace()
+	return n.home.CheckSpace()
 }
 
 // Failed delivers an error when the node cannot go on and should be closed.
@@ -413,7 +399,7 @@ func (n *Node) Party() openflow.PartyID { return n.config.Party }
 func (n *Node) Resources() openflow.Resources { return n.config.Limits.Pool() }
 
 // Home is the node's folder.
-func (n *Node) Home() string { return n.home.dir }
+func (n *Node) Home() string { return n.home.Dir }
 
 // Warnings lists what an operator should know about how this node runs.
 func (n *Node) Warnings() []string { return n.warnings }
@@ -440,8 +426,6 @@ func (n *Node) Close(ctx context.Context) error {
 	return n.machine.close(ctx)
 }
 
-func machineCPUs() float64 { return float64(runtime.NumCPU()) }
-
 // executable checks that the components binary is there before a job needs it.
 func executable(path string) (string, error) {
 	abs, err := filepath.Abs(path)
@@ -461,21 +445,7 @@ func executable(path string) (string, error) {
 // address is the base URL of a listener, with a host that a program on this machine can use.
 func address(a string) string { return (&url.URL{Scheme: "http", Host: a}).String() }
 
-// History is the recorded history of a workflow of this node as JSON, for replay tests and for support. The workflow ID
-// is a job's ID, or a run's: see workflows.TaskWorkflowID.
+// History is the recorded history of a workflow of this node as JSON.
 func (n *Node) History(ctx context.Context, workflowID string) ([]byte, error) {
-	var h historypb.History
-	events := n.client.GetWorkflowHistory(ctx, workflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for events.HasNext() {
-		e, err := events.Next()
-		if err != nil {
-			return nil, openflow.Errorf(openflow.CodeNotFound, "history of workflow %s: %w", workflowID, err)
-		}
-		h.Events = append(h.Events, e)
-	}
-	b, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&h)
-	if err != nil {
-		return nil, openflow.Errorf(openflow.CodeInternal, "history of workflow %s: %w", workflowID, err)
-	}
-	return b, nil
+	return starter.History(ctx, n.client, workflowID)
 }

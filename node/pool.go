@@ -13,6 +13,7 @@ import (
 	"openflow"
 	"openflow/activities"
 	"openflow/catalogue"
+	"openflow/node/hardware"
 	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/server/base"
@@ -95,7 +96,7 @@ func (n *Node) serveWorkers(south *base.API) error {
 	}
 	rows := &base.Pool{
 		Site: wire.PoolSite{PartyID: n.config.Party, Namespace: n.namespace}, Check: n.workerToken.Check, Store: n.runs(),
-		Logs: logs{n.objects, n.runtime}, Grant: n.grant, Log: n.config.Log,
+		Logs: n.logs(), Grant: n.grants().Grant, Log: n.config.Log,
 	}
 	// Polls of Temporal wait for a minute: how long they take would say nothing.
 	n.listen("workers'", brief, n.workers, server.Health{Ready: n.Ready}, n.counted("workers", south), n.counted("workers", rows),
@@ -133,7 +134,7 @@ func (n *Node) joinPool(ctx context.Context, running activities.Running) error {
 	if err != nil || !pooled {
 		return err
 	}
-	running.Machine = &activities.Machine{ID: n.home.Node, Name: hostName(), Cores: n.ownCores()}
+	running.Machine = &activities.Machine{ID: n.home.Node, Name: hardware.Name(), Cores: n.ownCores()}
 	n.taking, err = worker.NewMachine(n.client, worker.MachineOptions{
 		Identity: n.identity(), Labels: n.config.Labels, Idle: n.config.NoTasks,
 		Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
@@ -147,7 +148,7 @@ func (n *Node) ownCores() int {
 	if n.workers == nil && n.temporal != nil {
 		return n.config.Limits.Cores
 	}
-	return min(n.config.Limits.Cores, int(machineCPUs()))
+	return min(n.config.Limits.Cores, hardware.CPUs())
 }
 
 // hello keeps this node among the workers of its pool.

@@ -59,7 +59,7 @@ func (n *Node) secretsDir() string {
 	if n.config.Shared.Secrets != "" {
 		return n.config.Shared.Secrets
 	}
-	return n.home.dir
+	return n.home.Dir
 }
 
 func (n *Node) openStores(ctx context.Context) error {
@@ -70,7 +70,7 @@ func (n *Node) openStores(ctx context.Context) error {
 		}
 	}
 	for _, name := range []string{"uploads", "tasks"} {
-		if _, err := n.home.folder(name); err != nil {
+		if _, err := n.home.Folder(name); err != nil {
 			return err
 		}
 	}
@@ -80,7 +80,7 @@ func (n *Node) openStores(ctx context.Context) error {
 func (n *Node) openCatalogue(ctx context.Context) (err error) {
 	o := catalogue.Options{URL: n.config.Shared.Postgres}
 	if o.URL == "" {
-		o.File, o.Synchronous = n.home.path("catalogue.db"), n.config.synchronous()
+		o.File, o.Synchronous = n.home.Path("catalogue.db"), n.config.synchronous()
 	}
 	if n.rows, err = catalogue.Open(ctx, o); err != nil {
 		return err
@@ -97,14 +97,14 @@ func (n *Node) openObjects(ctx context.Context) (err error) {
 // objectStore opens a store of that name: a folder of the home, or a path of this party in the bucket.
 func (n *Node) objectStore(ctx context.Context, name string) (objects.Store, error) {
 	if n.config.Shared.S3 == "" {
-		return folder.Open(n.home.path(name))
+		return folder.Open(n.home.Path(name))
 	}
 	o, err := s3.ParseURL(n.config.Shared.S3)
 	if err != nil {
 		return nil, err
 	}
 	o.Prefix = path.Join(o.Prefix, string(n.config.Party), name)
-	if o.Spool, err = n.home.folder("spool"); err != nil {
+	if o.Spool, err = n.home.Folder("spool"); err != nil {
 		return nil, err
 	}
 	return s3.Open(ctx, o)
@@ -128,7 +128,7 @@ func (n *Node) openMessages(ctx context.Context) error {
 		n.onClose("messages", func(context.Context) error { return store.Close() })
 		return nil
 	}
-	dir, err := n.home.folder("messages")
+	dir, err := n.home.Folder("messages")
 	if err != nil {
 		return err
 	}

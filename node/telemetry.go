@@ -7,6 +7,7 @@ import (
 	"openflow"
 	"openflow/activities"
 	"openflow/catalogue"
+	"openflow/events/changes"
 	"openflow/messages"
 	"openflow/objects"
 	"openflow/server"
@@ -54,7 +55,7 @@ func (n *Node) state(ctx context.Context) (s metrics.State, err error) {
 		}
 		s.Messages, s.MessageBytes = u.Messages, u.Bytes
 	}
-	free, err := n.home.free(n.home.dir)
+	free, err := n.home.Free(n.home.Dir)
 	s.DiskFree = int64(free)
 	return s, err
 }
@@ -92,7 +93,7 @@ func (m measuredJobs) UpdateScheduledJob(ctx context.Context, id openflow.JobID,
 
 // measuredTasks is this site's record of runs, whose changes are told and whose ends are counted.
 type measuredTasks struct {
-	changes
+	changes.Rows
 	metrics *metrics.Metrics
 }
 
@@ -102,7 +103,7 @@ var _ activities.TaskStore = measuredTasks{}
 
 // FinishTask implements activities.TaskStore.
 func (m measuredTasks) FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error) {
-	changed, err := m.changes.FinishTask(ctx, k, end)
+	changed, err := m.Rows.FinishTask(ctx, k, end)
 	if err != nil || !changed {
 		return changed, err
 	}

@@ -16,6 +16,7 @@ import (
 	"openflow/docker/fake"
 	"openflow/events"
 	"openflow/events/memory"
+	"openflow/node/home"
 	"openflow/objects/folder"
 )
 
@@ -30,7 +31,7 @@ func kept(t *testing.T) (*Node, *time.Time) {
 	require.NoError(t, err)
 	n := &Node{
 		machine: machine{
-			home: &home{identity: identity{Node: "this-node"}}, log: slog.New(slog.DiscardHandler),
+			home: &home.Home{Identity: home.Identity{Node: "this-node"}}, log: slog.New(slog.DiscardHandler),
 			runtime: fake.New(func(driver.Spec) fake.Plan { return fake.Plan{Hold: make(chan struct{})} }),
 		},
 		config:  Config{Party: "9999", Retention: DefaultRetention(), Log: slog.New(slog.DiscardHandler)},

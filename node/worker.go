@@ -14,6 +14,9 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/cluster"
+	"openflow/node/hardware"
+	"openflow/node/home"
 	"openflow/sdk/pool"
 	"openflow/sdk/wire"
 	"openflow/server"
@@ -41,7 +44,7 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
 		c.Log = slog.Default()
 	}
 	if c.Cores == 0 {
-		c.Cores = int(machineCPUs())
+		c.Cores = hardware.CPUs()
 	}
 	if c.Home == "" {
 		return c, nil, openflow.Errorf(openflow.CodeInvalid, "no home folder").WithHint("give one with --home")
@@ -107,7 +110,7 @@ func (w *Worker) meet(ctx context.Context) (err error) {
 	if w.party, err = w.node.Site(ctx); err != nil {
 		return err
 	}
-	if w.home, err = openHome(w.config.Home, w.party.PartyID); err != nil {
+	if w.home, err = home.Open(w.config.Home, w.party.PartyID); err != nil {
 		return err
 	}
 	w.onClose("home", func(context.Context) error { return w.home.Close() })
@@ -123,7 +126,7 @@ func (w *Worker) openMachine(ctx context.Context) error {
 		return err
 	}
 	if w.config.Runtime == RuntimeProcess {
-		if _, err := w.home.folder("tasks"); err != nil {
+		if _, err := w.home.Folder("tasks"); err != nil {
 			return err
 		}
 	}
@@ -144,7 +147,7 @@ func (w *Worker) join(ctx context.Context) error {
 		return openflow.Errorf(openflow.CodeUnavailable, "Temporal behind %s does not answer: %w", w.site, err)
 	}
 	w.onClose("temporal client", func(context.Context) error { client.Close(); return nil })
-	w.taken = &activities.Machine{ID: w.home.Node, Name: hostName(), Cores: w.config.Cores}
+	w.taken = &activities.Machine{ID: w.home.Node, Name: hardware.Name(), Cores: w.config.Cores}
 	if err := w.hello(ctx); err != nil {
 		return err
 	}
@@ -176,7 +179,7 @@ func (w *Worker) dial(ctx context.Context) (sdkclient.Client, error) {
 	}
 	return sdkclient.DialContext(ctx, sdkclient.Options{
 		Interceptors: interceptors,
-		HostPort:     address, Namespace: w.party.Namespace, Identity: w.identity(), Logger: sdklog.NewStructuredLogger(quiet(w.log)),
+		HostPort:     address, Namespace: w.party.Namespace, Identity: w.identity(), Logger: sdklog.NewStructuredLogger(cluster.Quiet(w.log)),
 		Credentials:       sdkclient.NewAPIKeyStaticCredentials(w.config.Token),
 		ConnectionOptions: sdkclient.ConnectionOptions{TLSDisabled: !secure},
 	})
@@ -251,7 +254,7 @@ func (w *Worker) Party() openflow.PartyID { return w.party.PartyID }
 func (w *Worker) Machine() string { return w.home.Node }
 
 // Home is the worker's folder.
-func (w *Worker) Home() string { return w.home.dir }
+func (w *Worker) Home() string { return w.home.Dir }
 
 // Warnings lists what an operator should know about how this worker runs.
 func (w *Worker) Warnings() []string { return w.warnings }

@@ -1,4 +1,4 @@
-package node
+package vacate
 
 import (
 	"context"
@@ -15,16 +15,25 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/docker"
 	"openflow/docker/driver"
 	"openflow/docker/engine"
 	"openflow/docker/process"
+	"openflow/node/home"
 )
+
+func opened(t *testing.T, dir string) *home.Home {
+	t.Helper()
+	h, err := home.Open(dir, "9999")
+	require.NoError(t, err)
+	return h
+}
 
 // When the network of another node may be removed: never while that node could be there.
 func TestGone(t *testing.T) {
 	here := engine.OwnerOf("")
 	now := time.Now()
-	id := identity{Format: homeFormat, Node: uuid.NewString(), Party: "9999"}
+	id := home.Identity{Format: home.Format, Node: uuid.NewString(), Party: "9999"}
 	text, err := json.Marshal(id)
 	require.NoError(t, err)
 	with := func(file string) string {
@@ -54,7 +63,7 @@ func TestGone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := engine.Network{
-				Name: networkName(id.Node), Owner: engine.Owner{Home: none, Host: here.Host}, Gateway: netip.MustParseAddr("10.77.0.1"),
+				Name: docker.NetworkName(id.Node), Owner: engine.Owner{Home: none, Host: here.Host}, Gateway: netip.MustParseAddr("10.77.0.1"),
 			}
 			tc.change(&n)
 			require.Equal(t, tc.gone, gone(n, here, func(engine.Network) bool { return tc.served }, now))
@@ -65,21 +74,21 @@ func TestGone(t *testing.T) {
 // A node whose home has been deleted leaves a network with rules; the next start of any node removes it, and nothing of
 // a node that is there.
 func TestNetworksOfNodesThatAreGone(t *testing.T) {
-	there, lost := mustOpen(t, filepath.Join(t.TempDir(), "there")), mustOpen(t, filepath.Join(t.TempDir(), "lost"))
+	there, lost := opened(t, filepath.Join(t.TempDir(), "there")), opened(t, filepath.Join(t.TempDir(), "lost"))
 	var names []string
-	for _, h := range []*home{there, lost} {
-		rt, err := engine.New(t.Context(), engine.Options{Network: networkName(h.Node), Owner: engine.OwnerOf(h.dir)})
+	for _, h := range []*home.Home{there, lost} {
+		rt, err := engine.New(t.Context(), engine.Options{Network: docker.NetworkName(h.Node), Owner: engine.OwnerOf(h.Dir)})
 		require.NoError(t, err, "no Docker daemon: run tests/services/docker.sh")
 		_, err = rt.Gateway(t.Context())
 		require.NoError(t, err)
-		names = append(names, networkName(h.Node))
+		names = append(names, docker.NetworkName(h.Node))
 		t.Cleanup(func() {
-			require.NoError(t, rt.Discard(context.WithoutCancel(t.Context()), networkName(h.Node), true))
+			require.NoError(t, rt.Discard(context.WithoutCancel(t.Context()), docker.NetworkName(h.Node), true))
 			require.NoError(t, rt.Close())
 		})
 	}
-	require.NoError(t, os.RemoveAll(lost.dir))
-	removed, err := VacateAbandoned(t.Context(), slog.New(slog.DiscardHandler))
+	require.NoError(t, os.RemoveAll(lost.Dir))
+	removed, err := Gone(t.Context(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	require.NotContains(t, removed, names[0])
 
@@ -93,10 +102,10 @@ func TestNetworksOfNodesThatAreGone(t *testing.T) {
 	require.True(t, left(names[0]))
 	require.False(t, left(names[1]), "by this call, or by a node that another test has started meanwhile")
 
-	_, err = Vacate(t.Context(), there.dir)
+	_, err = Node(t.Context(), there.Dir)
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "its node runs")
 	require.NoError(t, there.Close())
-	v, err := Vacate(t.Context(), there.dir)
+	v, err := Node(t.Context(), there.Dir)
 	require.NoError(t, err)
 	require.Equal(t, names[0], v.Network)
 	require.True(t, v.Networked)
@@ -104,10 +113,10 @@ func TestNetworksOfNodesThatAreGone(t *testing.T) {
 	require.NoError(t, rt.Close())
 }
 
-// Vacate ends the programs of a node, and Purge takes its home and nothing else.
+// Node ends the programs of a node, and Purge takes its home and nothing else.
 func TestVacateAndPurge(t *testing.T) {
-	h := mustOpen(t, filepath.Join(t.TempDir(), "home"))
-	tasks, err := h.folder("tasks")
+	h := opened(t, filepath.Join(t.TempDir(), "home"))
+	tasks, err := h.Folder("tasks")
 	require.NoError(t, err)
 	rt, err := process.New(tasks)
 	require.NoError(t, err)
@@ -115,21 +124,21 @@ func TestVacateAndPurge(t *testing.T) {
 	_, err = rt.Ensure(t.Context(), s)
 	require.NoError(t, err)
 	require.NoError(t, rt.Start(t.Context(), s.Name))
-	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(Purge(h.dir)), "its node runs")
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(Purge(h.Dir)), "its node runs")
 	require.NoError(t, h.Close())
-	v, err := Vacate(t.Context(), h.dir)
+	v, err := Node(t.Context(), h.Dir)
 	require.NoError(t, err)
 	require.Equal(t, 1, v.Programs)
 	require.False(t, v.Networked, "the process runtime has none")
 	_, err = rt.Inspect(t.Context(), s.Name)
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
-	require.NoError(t, Purge(h.dir))
-	_, err = os.Stat(h.dir)
+	require.NoError(t, Purge(h.Dir))
+	_, err = os.Stat(h.Dir)
 	require.ErrorIs(t, err, os.ErrNotExist)
 
 	other := t.TempDir()
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(Purge(other)), "no home")
-	v, err = Vacate(t.Context(), other)
+	v, err = Node(t.Context(), other)
 	require.NoError(t, err)
 	require.Zero(t, v)
 }

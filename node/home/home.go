@@ -1,4 +1,5 @@
-package node
+// Package home is the folder of a node or worker: whose it is, its lock, and the space that it has left.
+package home
 
 import (
 	"encoding/json"
@@ -14,30 +15,31 @@ import (
 	"openflow"
 )
 
-// homeFormat is the layout of the home folder that this version reads and writes. A newer one is refused.
-const homeFormat = 1
+// Format is the layout of the home folder that this version reads and writes. A newer one is refused.
+const Format = 1
 
 // minFree is the space below which a node does not start, in bytes: a full disk in the middle of a write is worse.
 const minFree = 128 << 20
 
-// home is the node's folder, locked for this process.
-type home struct {
-	dir  string
+// Home is the folder, locked for this process.
+type Home struct {
+	Identity
+	Dir  string
+	Free func(dir string) (uint64, error) // space left, in bytes
+
 	lock *os.File
-	free func(dir string) (uint64, error) // space left, in bytes
-	identity
 }
 
-// identity is what the folder says of itself.
-type identity struct {
+// Identity is what the folder says of itself.
+type Identity struct {
 	Format   int              `json:"format"`
 	Node     string           `json:"node"` // UUID: whose containers are whose
 	Party    openflow.PartyID `json:"party"`
 	BasePort int              `json:"base_port,omitempty"` // running containers know this port
 }
 
-// openHome makes or opens the folder, takes its lock, and checks that it is this party's and not a newer version's.
-func openHome(dir string, party openflow.PartyID) (*home, error) {
+// Open makes or opens the folder, takes its lock, and checks that it is this party's and not a newer version's.
+func Open(dir string, party openflow.PartyID) (*Home, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "home %q: %w", dir, err)
@@ -48,11 +50,11 @@ func openHome(dir string, party openflow.PartyID) (*home, error) {
 	if err := private(dir); err != nil {
 		return nil, err
 	}
-	lock, err := lockFile(filepath.Join(dir, "lock"))
+	lock, err := Lock(dir)
 	if err != nil {
 		return nil, err
 	}
-	h := &home{dir: dir, lock: lock, free: freeSpace}
+	h := &Home{Dir: dir, lock: lock, Free: freeSpace}
 	if err := h.load(party); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -71,9 +73,10 @@ func private(dir string) error {
 	return nil
 }
 
-// lockFile takes the lock that keeps a second server off the folder. It is held as long as the file is open, so a killed
+// Lock takes the lock that keeps a second server off the folder. It is held as long as the file is open, so a killed
 // process leaves none behind.
-func lockFile(path string) (*os.File, error) {
+func Lock(dir string) (*os.File, error) {
+	path := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, notLocked(path, err)
@@ -96,40 +99,40 @@ func notLocked(path string, err error) error {
 	return e.WithHint("run as the user that owns %s, or give that user all of it: chown -R USER %s", home, home)
 }
 
-func (h *home) load(party openflow.PartyID) error {
-	if err := h.checkSpace(); err != nil {
+func (h *Home) load(party openflow.PartyID) error {
+	if err := h.CheckSpace(); err != nil {
 		return err
 	}
-	b, err := os.ReadFile(h.path("home.json"))
+	b, err := os.ReadFile(h.Path("home.json"))
 	if errors.Is(err, fs.ErrNotExist) {
-		h.identity = identity{Format: homeFormat, Node: uuid.NewString(), Party: party}
-		return h.save()
+		h.Identity = Identity{Format: Format, Node: uuid.NewString(), Party: party}
+		return h.Save()
 	}
 	if err != nil {
-		return openflow.Errorf(openflow.CodeInvalid, "home %s: %w", h.dir, err)
+		return openflow.Errorf(openflow.CodeInvalid, "home %s: %w", h.Dir, err)
 	}
-	if err := json.Unmarshal(b, &h.identity); err != nil {
-		return openflow.Errorf(openflow.CodeInvalid, "home %s: home.json is damaged: %w", h.dir, err)
+	if err := json.Unmarshal(b, &h.Identity); err != nil {
+		return openflow.Errorf(openflow.CodeInvalid, "home %s: home.json is damaged: %w", h.Dir, err)
 	}
-	if h.Format > homeFormat {
-		return openflow.Errorf(openflow.CodeConflict, "home %s was made by a newer version (format %d, this one reads %d)", h.dir, h.Format, homeFormat).
+	if h.Format > Format {
+		return openflow.Errorf(openflow.CodeConflict, "home %s was made by a newer version (format %d, this one reads %d)", h.Dir, h.Format, Format).
 			WithHint("run the newer version, or give this one another --home")
 	}
 	if h.Party != party {
-		return openflow.Errorf(openflow.CodeConflict, "home %s belongs to party %s, not %s", h.dir, h.Party, party).
+		return openflow.Errorf(openflow.CodeConflict, "home %s belongs to party %s, not %s", h.Dir, h.Party, party).
 			WithHint("give party %s a --home of its own", party)
 	}
 	return nil
 }
 
-// checkSpace refuses to start on a disk that is full already.
-func (h *home) checkSpace() error {
-	free, err := h.free(h.dir)
+// CheckSpace refuses to go on on a disk that is full already.
+func (h *Home) CheckSpace() error {
+	free, err := h.Free(h.Dir)
 	if err != nil {
-		return openflow.Errorf(openflow.CodeInternal, "free space of %s: %w", h.dir, err)
+		return openflow.Errorf(openflow.CodeInternal, "free space of %s: %w", h.Dir, err)
 	}
 	if free < minFree {
-		return openflow.Errorf(openflow.CodeExhausted, "the disk of home %s has %d MiB left", h.dir, free>>20).
+		return openflow.Errorf(openflow.CodeExhausted, "the disk of home %s has %d MiB left", h.Dir, free>>20).
 			WithHint("free at least %d MiB", minFree>>20)
 	}
 	return nil
@@ -141,27 +144,28 @@ func freeSpace(dir string) (uint64, error) {
 	return s.Bavail * uint64(s.Bsize), err
 }
 
-// save replaces home.json as a whole, so that a crash leaves the old or the new one.
-func (h *home) save() error {
-	b, err := json.MarshalIndent(h.identity, "", "  ")
+// Save replaces home.json as a whole, so that a crash leaves the old or the new one.
+func (h *Home) Save() error {
+	b, err := json.MarshalIndent(h.Identity, "", "  ")
 	if err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "home.json: %w", err)
 	}
-	temp := h.path("home.json.new")
+	temp := h.Path("home.json.new")
 	if err := os.WriteFile(temp, append(b, '\n'), 0o600); err != nil {
-		return openflow.Errorf(openflow.CodeExhausted, "home %s cannot be written: %w", h.dir, err)
+		return openflow.Errorf(openflow.CodeExhausted, "home %s cannot be written: %w", h.Dir, err)
 	}
-	if err := os.Rename(temp, h.path("home.json")); err != nil {
-		return openflow.Errorf(openflow.CodeInternal, "home %s cannot be written: %w", h.dir, err)
+	if err := os.Rename(temp, h.Path("home.json")); err != nil {
+		return openflow.Errorf(openflow.CodeInternal, "home %s cannot be written: %w", h.Dir, err)
 	}
 	return nil
 }
 
-func (h *home) path(elem ...string) string { return filepath.Join(append([]string{h.dir}, elem...)...) }
+// Path is the path of something in the folder.
+func (h *Home) Path(elem ...string) string { return filepath.Join(append([]string{h.Dir}, elem...)...) }
 
-// folder makes a folder of the home, for this user only.
-func (h *home) folder(name string) (string, error) {
-	p := h.path(name)
+// Folder makes a folder of the home, for this user only.
+func (h *Home) Folder(name string) (string, error) {
+	p := h.Path(name)
 	if err := os.MkdirAll(p, 0o700); err != nil {
 		return "", openflow.Errorf(openflow.CodeInternal, "folder %s: %w", p, err)
 	}
@@ -169,9 +173,21 @@ func (h *home) folder(name string) (string, error) {
 }
 
 // Close gives the lock back.
-func (h *home) Close() error {
+func (h *Home) Close() error {
 	if err := h.lock.Close(); err != nil {
 		return fmt.Errorf("lock of the home folder: %w", err)
 	}
 	return nil
+}
+
+// ReadIdentity is what a home folder says of itself. An error that fs.ErrNotExist recognises: no node has started in it.
+func ReadIdentity(dir string) (id Identity, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, "home.json"))
+	if err != nil {
+		return id, err
+	}
+	if err := json.Unmarshal(b, &id); err != nil {
+		return id, openflow.Errorf(openflow.CodeInvalid, "home %s: home.json is damaged: %w", dir, err)
+	}
+	return id, nil
 }

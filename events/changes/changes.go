@@ -1,4 +1,5 @@
-package node
+// Package changes tells followers what changes: the catalogue as those get it who change jobs and runs.
+package changes
 
 import (
 	"context"
@@ -14,44 +15,42 @@ import (
 // publishTimeout bounds how long a change waits for being told.
 const publishTimeout = time.Second
 
-// changes is the catalogue as those get it who change jobs and tasks: what has been recorded is told to who follows.
-type changes struct {
+// Rows is the catalogue. What a method here has recorded is told to who follows.
+type Rows struct {
 	*catalogue.Catalogue
-	events events.Store
-	log    *slog.Logger
+	Events events.Store
+	Log    *slog.Logger
 }
 
-func (n *Node) changes() changes { return changes{n.rows, n.events, n.config.Log} }
-
 // tell publishes e. The row is the truth and stays; an event that gets lost is logged, and followers read rows too.
-func (c changes) tell(ctx context.Context, e openflow.Event) {
+func (c Rows) tell(ctx context.Context, e openflow.Event) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
 	defer cancel()
 	e.At = time.Now()
-	if err := c.events.Publish(ctx, e); err != nil {
-		c.log.WarnContext(ctx, "event not published", "job", e.Job, "err", err)
+	if err := c.Events.Publish(ctx, e); err != nil {
+		c.Log.WarnContext(ctx, "event not published", "job", e.Job, "err", err)
 	}
 }
 
-func (c changes) tellJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string, progress *int) {
+func (c Rows) tellJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string, progress *int) {
 	c.tell(ctx, openflow.Event{Job: k.Job, Party: k.Party, Status: string(status), Reason: reason, Progress: progress})
 }
 
-func (c changes) tellTask(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) {
+func (c Rows) tellTask(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) {
 	c.tell(ctx, openflow.Event{
 		Job: k.Job, Party: k.Party, Task: k.Task, Version: k.Version, Status: string(status), Reason: reason,
 	})
 }
 
 // tellRow tells how the job stands, where the call does not say what has changed.
-func (c changes) tellRow(ctx context.Context, k openflow.JobKey) {
+func (c Rows) tellRow(ctx context.Context, k openflow.JobKey) {
 	if j, err := c.Job(ctx, k); err == nil {
 		c.tellJob(ctx, k, j.Status, j.Reason, nil)
 	}
 }
 
 // CreateJob tells of the job; a repeat may find it in a later status.
-func (c changes) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error {
+func (c Rows) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error {
 	err := c.Catalogue.CreateJob(ctx, j, tasks, pins...)
 	if err == nil {
 		c.tellRow(ctx, j.Key())
@@ -60,7 +59,7 @@ func (c changes) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []op
 }
 
 // ApplyJobResources tells what the job waits for when it is refused.
-func (c changes) ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error {
+func (c Rows) ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error {
 	err := c.Catalogue.ApplyJobResources(ctx, k, pool, rules)
 	if openflow.CodeOf(err) == openflow.CodeExhausted {
 		c.tellRow(ctx, k)
@@ -69,7 +68,7 @@ func (c changes) ApplyJobResources(ctx context.Context, k openflow.JobKey, pool 
 }
 
 // UpdateJobStatus tells a change of status.
-func (c changes) UpdateJobStatus(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (bool, error) {
+func (c Rows) UpdateJobStatus(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (bool, error) {
 	changed, err := c.Catalogue.UpdateJobStatus(ctx, k, to, reason)
 	if changed {
 		c.tellJob(ctx, k, to, reason, nil)
@@ -78,7 +77,7 @@ func (c changes) UpdateJobStatus(ctx context.Context, k openflow.JobKey, to open
 }
 
 // SetJobReason tells what the job waits for.
-func (c changes) SetJobReason(ctx context.Context, k openflow.JobKey, reason string) error {
+func (c Rows) SetJobReason(ctx context.Context, k openflow.JobKey, reason string) error {
 	err := c.Catalogue.SetJobReason(ctx, k, reason)
 	if err == nil {
 		c.tellJob(ctx, k, "", reason, nil)
@@ -87,7 +86,7 @@ func (c changes) SetJobReason(ctx context.Context, k openflow.JobKey, reason str
 }
 
 // SetRunningReason tells what a running job waits for.
-func (c changes) SetRunningReason(ctx context.Context, k openflow.JobKey, reason string) (bool, error) {
+func (c Rows) SetRunningReason(ctx context.Context, k openflow.JobKey, reason string) (bool, error) {
 	changed, err := c.Catalogue.SetRunningReason(ctx, k, reason)
 	if changed {
 		c.tellJob(ctx, k, "", reason, nil)
@@ -96,7 +95,7 @@ func (c changes) SetRunningReason(ctx context.Context, k openflow.JobKey, reason
 }
 
 // SetJobProgress tells progress.
-func (c changes) SetJobProgress(ctx context.Context, k openflow.JobKey, percent int) (bool, error) {
+func (c Rows) SetJobProgress(ctx context.Context, k openflow.JobKey, percent int) (bool, error) {
 	changed, err := c.Catalogue.SetJobProgress(ctx, k, percent)
 	if changed {
 		c.tellJob(ctx, k, "", "", &percent)
@@ -105,7 +104,7 @@ func (c changes) SetJobProgress(ctx context.Context, k openflow.JobKey, percent 
 }
 
 // AddTask tells that a run waits.
-func (c changes) AddTask(ctx context.Context, t openflow.TaskRecord) error {
+func (c Rows) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 	err := c.Catalogue.AddTask(ctx, t)
 	if err == nil {
 		c.tellTask(ctx, t.Key, "", t.Reason)
@@ -114,7 +113,7 @@ func (c changes) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 }
 
 // SetTaskStatus tells that the federated status has changed; an event names the party's own only.
-func (c changes) SetTaskStatus(ctx context.Context, k openflow.TaskKey, to openflow.TaskStatus) (bool, error) {
+func (c Rows) SetTaskStatus(ctx context.Context, k openflow.TaskKey, to openflow.TaskStatus) (bool, error) {
 	changed, err := c.Catalogue.SetTaskStatus(ctx, k, to)
 	if changed {
 		c.tellTask(ctx, k, "", "")
@@ -123,7 +122,7 @@ func (c changes) SetTaskStatus(ctx context.Context, k openflow.TaskKey, to openf
 }
 
 // SetTaskReason tells what the task waits for.
-func (c changes) SetTaskReason(ctx context.Context, k openflow.TaskKey, reason string) error {
+func (c Rows) SetTaskReason(ctx context.Context, k openflow.TaskKey, reason string) error {
 	err := c.Catalogue.SetTaskReason(ctx, k, reason)
 	if err == nil {
 		c.tellTask(ctx, k, "", reason)
@@ -132,7 +131,7 @@ func (c changes) SetTaskReason(ctx context.Context, k openflow.TaskKey, reason s
 }
 
 // MarkTaskKilled tells why the task is to end.
-func (c changes) MarkTaskKilled(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) error {
+func (c Rows) MarkTaskKilled(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) error {
 	err := c.Catalogue.MarkTaskKilled(ctx, k, status, reason)
 	if err == nil {
 		c.tellTask(ctx, k, "", reason)
@@ -141,7 +140,7 @@ func (c changes) MarkTaskKilled(ctx context.Context, k openflow.TaskKey, status 
 }
 
 // StartTask tells that the task runs.
-func (c changes) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error) {
+func (c Rows) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error) {
 	changed, err := c.Catalogue.StartTask(ctx, k, runtime, container)
 	if changed {
 		c.tellTask(ctx, k, openflow.TaskRunning, "")
@@ -150,7 +149,7 @@ func (c changes) StartTask(ctx context.Context, k openflow.TaskKey, runtime, con
 }
 
 // FinishTask tells how the task has ended.
-func (c changes) FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error) {
+func (c Rows) FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error) {
 	changed, err := c.Catalogue.FinishTask(ctx, k, end)
 	if changed {
 		c.tellTask(ctx, k, end.Status, end.Reason)

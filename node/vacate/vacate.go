@@ -1,8 +1,8 @@
-package node
+// Package vacate removes what a node or worker has on a machine outside of its home folder, also of those that are gone.
+package vacate
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/docker"
 	"openflow/docker/driver"
 	"openflow/docker/engine"
 	"openflow/docker/process"
+	"openflow/node/home"
 )
 
-// Vacated is what Vacate has found and removed.
-type Vacated struct {
+// Found is what Node has found and removed.
+type Found struct {
 	Programs   int    // of the process runtime
 	Containers int    // of Docker
 	Network    string // of Docker, with its firewall rules; empty: no node has ever started there
@@ -25,23 +27,23 @@ type Vacated struct {
 	Docker     error  // why the daemon could not be asked; nil: it was
 }
 
-// Vacate removes what the node, or worker, with that home has on this machine outside of it: programs, containers, its
+// Node removes what the node, or worker, with that home has on this machine outside of it: programs, containers, its
 // network and firewall rules. What ran is stopped, and its jobs fail. The home itself stays. A folder in which no node
 // has ever started has nothing. Errors: CodeConflict (a node runs on it).
-func Vacate(ctx context.Context, dir string) (Vacated, error) {
-	id, err := readIdentity(dir)
+func Node(ctx context.Context, dir string) (Found, error) {
+	id, err := home.ReadIdentity(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Vacated{}, nil
+		return Found{}, nil
 	}
 	if err != nil {
-		return Vacated{}, err
+		return Found{}, err
 	}
-	lock, err := lockFile(filepath.Join(dir, "lock"))
+	lock, err := home.Lock(dir)
 	if err != nil {
-		return Vacated{}, err
+		return Found{}, err
 	}
 	defer func() { _ = lock.Close() }() // nothing was written
-	v := Vacated{Network: networkName(id.Node)}
+	v := Found{Network: docker.NetworkName(id.Node)}
 	if v.Programs, err = endPrograms(ctx, filepath.Join(dir, "tasks")); err != nil {
 		return v, err
 	}
@@ -89,12 +91,12 @@ func endProgram(ctx context.Context, rt driver.Runtime, name string) error {
 	return rt.Remove(ctx, name)
 }
 
-// Purge removes a home folder that Vacate has been called for, with its keys, tables, models and records, for good.
+// Purge removes a home folder that Node has been called for, with its keys, tables, models and records, for good.
 // Errors: CodeConflict (a node runs on it), CodeInvalid (it is no home).
 func Purge(dir string) error {
 	for _, file := range []string{"home.json", "node.key"} { // one of the two is in every home
 		if _, err := os.Stat(filepath.Join(dir, file)); err == nil {
-			lock, err := lockFile(filepath.Join(dir, "lock"))
+			lock, err := home.Lock(dir)
 			if err != nil {
 				return err
 			}
@@ -117,17 +119,17 @@ func gone(n engine.Network, here engine.Owner, served func(engine.Network) bool,
 	if n.Owner.Home == "" || n.Owner.Host != here.Host || n.Running > 0 || n.Containers > 0 && now.Sub(n.Ended) < settledFor {
 		return false
 	}
-	id, err := readIdentity(n.Owner.Home)
+	id, err := home.ReadIdentity(n.Owner.Home)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-	case err != nil || networkName(id.Node) == n.Name: // unreadable, or its home still
+	case err != nil || docker.NetworkName(id.Node) == n.Name: // unreadable, or its home still
 		return false
 	}
 	return !served(n)
 }
 
-// abandoned lists the networks on a daemon whose nodes are gone.
-func abandoned(ctx context.Context, rt *engine.Runtime) ([]engine.Network, error) {
+// Networks lists the networks on a daemon whose nodes are gone.
+func Networks(ctx context.Context, rt *engine.Runtime) ([]engine.Network, error) {
 	list, err := rt.Networks(ctx)
 	if err != nil {
 		return nil, err
@@ -142,22 +144,22 @@ func abandoned(ctx context.Context, rt *engine.Runtime) ([]engine.Network, error
 	return names, nil
 }
 
-// VacateAbandoned does for the nodes of this machine that are gone what Vacate does for one whose home is still there,
+// Gone does for the nodes of this machine that are gone what Node does for one whose home is still there,
 // as far as the Docker daemon knows of them; it returns the names of their networks. Errors: CodeUnavailable (no daemon
 // answers).
-func VacateAbandoned(ctx context.Context, log *slog.Logger) ([]string, error) {
+func Gone(ctx context.Context, log *slog.Logger) ([]string, error) {
 	rt, err := engine.New(ctx, engine.Options{})
 	if err != nil {
 		return nil, err
 	}
-	names, err := removeAbandoned(ctx, rt, log)
+	names, err := Abandoned(ctx, rt, log)
 	return names, errors.Join(err, rt.Close())
 }
 
-// removeAbandoned removes the networks, rules and ended containers of nodes whose home is no more on this machine, and
+// Abandoned removes the networks, rules and ended containers of nodes whose home is no more on this machine, and
 // tells of which. What runs, and what belongs to a node whose home cannot be seen from here, stays.
-func removeAbandoned(ctx context.Context, rt *engine.Runtime, log *slog.Logger) ([]string, error) {
-	list, err := abandoned(ctx, rt)
+func Abandoned(ctx context.Context, rt *engine.Runtime, log *slog.Logger) ([]string, error) {
+	list, err := Networks(ctx, rt)
 	var names []string
 	for _, n := range list {
 		if e := rt.Discard(ctx, n.Name, false); e != nil {
@@ -168,16 +170,4 @@ func removeAbandoned(ctx context.Context, rt *engine.Runtime, log *slog.Logger) 
 		names = append(names, n.Name)
 	}
 	return names, err
-}
-
-// readIdentity is what a home folder says of itself. An error that fs.ErrNotExist recognises: no node has started in it.
-func readIdentity(dir string) (id identity, err error) {
-	b, err := os.ReadFile(filepath.Join(dir, "home.json"))
-	if err != nil {
-		return id, err
-	}
-	if err := json.Unmarshal(b, &id); err != nil {
-		return id, openflow.Errorf(openflow.CodeInvalid, "home %s: home.json is damaged: %w", dir, err)
-	}
-	return id, nil
 }

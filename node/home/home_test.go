@@ -1,4 +1,4 @@
-package node
+package home
 
 import (
 	"io/fs"
@@ -9,12 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/peers"
 )
 
-func mustOpen(t *testing.T, dir string) *home {
+func mustOpen(t *testing.T, dir string) *Home {
 	t.Helper()
-	h, err := openHome(dir, "9999")
+	h, err := Open(dir, "9999")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = h.Close() }) // some tests close it before
 	return h
@@ -24,10 +23,10 @@ func TestHomeKeepsItsIdentity(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "home")
 	h := mustOpen(t, dir)
 	h.BasePort = 4711
-	require.NoError(t, h.save())
+	require.NoError(t, h.Save())
 	require.NoError(t, h.Close())
 	again := mustOpen(t, dir)
-	require.Equal(t, h.identity, again.identity)
+	require.Equal(t, h.Identity, again.Identity)
 	info, err := os.Stat(dir)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
@@ -69,7 +68,7 @@ func TestHomeRefuses(t *testing.T) {
 			require.NoError(t, os.Chmod(dir, 0o700))
 			tc.prepare(t, dir)
 			before := files(t, dir)
-			_, err := openHome(dir, tc.party)
+			_, err := Open(dir, tc.party)
 			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, tc.says)
 			for file, content := range before {
@@ -99,49 +98,13 @@ func files(t *testing.T, dir string) map[string]string {
 
 func TestNearlyFullDiskIsRefused(t *testing.T) {
 	h := mustOpen(t, filepath.Join(t.TempDir(), "home"))
-	h.free = func(string) (uint64, error) { return minFree - 1, nil }
-	err := h.checkSpace()
+	h.Free = func(string) (uint64, error) { return minFree - 1, nil }
+	err := h.CheckSpace()
 	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "127 MiB left")
-	h.free = func(string) (uint64, error) { return minFree, nil }
-	require.NoError(t, h.checkSpace())
+	h.Free = func(string) (uint64, error) { return minFree, nil }
+	require.NoError(t, h.CheckSpace())
 }
-
-func TestConfigRefuses(t *testing.T) {
-	good := func() Config {
-		return Config{Party: "9999", Home: "h", Listen: "127.0.0.1:9380", Runtime: RuntimeProcess}
-	}
-	_, err := good().withDefaults()
-	require.NoError(t, err)
-	for name, tc := range map[string]struct {
-		change func(*Config)
-		says   string
-	}{
-		"no party":                  {func(c *Config) { c.Party = "" }, "party"},
-		"no home":                   {func(c *Config) { c.Home = "" }, "home"},
-		"no runtime":                {func(c *Config) { c.Runtime = "" }, "runtime"},
-		"unknown durability":        {func(c *Config) { c.Durability = "none" }, "durability"},
-		"open to everybody":         {func(c *Config) { c.Listen = "0.0.0.0:9380" }, "--token"},
-		"open by a name":            {func(c *Config) { c.Listen = "node.example:9380" }, "--token"},
-		"not an address":            {func(c *Config) { c.Listen = "9380" }, "host:port"},
-		"a peer that is the node":   {func(c *Config) { c.Peers = []peers.Peer{{Party: "9999", URL: "http://a", Key: testKey}} }, "itself"},
-		"a peer without an address": {func(c *Config) { c.Peers = []peers.Peer{{Party: "1", Key: testKey}} }, "address"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := good()
-			tc.change(&c)
-			_, err := c.withDefaults()
-			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%v", err)
-			require.ErrorContains(t, err, tc.says)
-		})
-	}
-	open := good()
-	open.Listen, open.Token = "0.0.0.0:9380", true
-	_, err = open.withDefaults()
-	require.NoError(t, err, "with a token it may listen anywhere")
-}
-
-const testKey = "ed25519:rJVw-VPaXEs3GGeWhFL0aFEP5qAIeChVypbJztlDDfk"
 
 // A lock that belongs to somebody else, as after a start as root, has a remedy.
 func TestLockOfSomebodyElse(t *testing.T) {
