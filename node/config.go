@@ -11,6 +11,8 @@ import (
 	"openflow/node/hardware"
 	"openflow/partner"
 	"openflow/peers"
+	"openflow/upkeep"
+	"openflow/worker/roster"
 )
 
 // Runtimes that a node can run tasks in.
@@ -27,44 +29,6 @@ const (
 	// SQLite NORMAL. For demos and benchmarks.
 	DurableProcess = "process"
 )
-
-// Retention says how long things are kept, so that an idle year or a million jobs do not fill a disk.
-type Retention struct {
-	Workflows time.Duration // histories in Temporal after the end
-	Jobs      time.Duration // rows, metrics and intermediate tables of ended jobs
-	Logs      time.Duration // of runs that have ended; no longer than their jobs
-	Messages  time.Duration // unread messages of sessions that nobody uses
-	Unstarted time.Duration // jobs that were created here and never heard of again
-}
-
-// DefaultRetention keeps what an operator may want to look at after a weekend.
-func DefaultRetention() Retention {
-	return Retention{Workflows: 72 * time.Hour, Jobs: 30 * 24 * time.Hour, Logs: 30 * 24 * time.Hour, Messages: 30 * time.Minute, Unstarted: time.Hour}
-}
-
-// Least of what is kept: Temporal keeps no history for less than an hour, an operator needs an hour to look, and a
-// container that waits for its machine to come back has messages that nobody else has.
-const (
-	leastKept     = time.Hour
-	leastMessages = 5 * time.Minute
-)
-
-// check refuses what would take from jobs what they need.
-func (r Retention) check() error {
-	for _, k := range []struct {
-		what, flag   string
-		kept, needed time.Duration
-	}{
-		{"histories", "--keep-histories", r.Workflows, leastKept}, {"jobs", "--keep-jobs", r.Jobs, leastKept},
-		{"logs", "--keep-logs", r.Logs, leastKept}, {"messages", "--keep-messages", r.Messages, leastMessages},
-		{"jobs that never started", "--keep-unstarted", r.Unstarted, leastMessages},
-	} {
-		if k.kept < k.needed {
-			return openflow.Errorf(openflow.CodeInvalid, "%s would be kept for %s", k.what, k.kept).WithHint("%s takes %s at least", k.flag, k.needed)
-		}
-	}
-	return nil
-}
 
 // Config is everything that a node is told from outside.
 type Config struct {
@@ -85,7 +49,7 @@ type Config struct {
 	Components      string // path of the openflow-components binary
 	Durability      string
 	Limits          partner.Limits
-	Retention       Retention
+	Retention       upkeep.Retention
 	Timing          openflow.Timing
 	Shared          Shared // services instead of embedded parts
 	UI              bool
@@ -99,11 +63,6 @@ func DefaultTiming() openflow.Timing {
 	return openflow.Timing{
 		Create: 30 * time.Second, Partner: 10 * time.Minute, Undo: 7 * 24 * time.Hour, Collect: time.Minute,
 	}
-}
-
-// DefaultPooling gives people time to start a worker, and a machine time to boot.
-func DefaultPooling() openflow.Pooling {
-	return openflow.Pooling{Wait: 10 * time.Minute, Gone: time.Minute}
 }
 
 // withDefaults fills in what is open and refuses what cannot work.
@@ -138,17 +97,17 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Limits.GPUs < 0 {
 		c.Limits.GPUs = hardware.GPUs()
 	}
-	if c.Retention == (Retention{}) {
-		c.Retention = DefaultRetention()
+	if c.Retention == (upkeep.Retention{}) {
+		c.Retention = upkeep.DefaultRetention()
 	}
-	if err := c.Retention.check(); err != nil {
+	if err := c.Retention.Check(); err != nil {
 		return c, err
 	}
 	if c.Timing == (openflow.Timing{}) {
 		c.Timing = DefaultTiming()
 	}
 	if c.Pooling == (openflow.Pooling{}) {
-		c.Pooling = DefaultPooling()
+		c.Pooling = roster.DefaultPooling()
 	}
 	for _, label := range c.Labels {
 		if err := openflow.CheckIdentifier("label", label); err != nil {

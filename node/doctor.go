@@ -139,7 +139,7 @@ func (n *Node) storedKey() (info fs.FileInfo, public string, err error) {
 
 func (n *Node) examineDocker(ctx context.Context) []openflow.Finding {
 	list := n.dockerState(ctx).Examine()
-	names, err := n.orphans(ctx, n.orphanAge(), n.rows.TaskByExecution)
+	names, err := n.orphaned().List(ctx)
 	if err != nil {
 		return append(list, broken("orphans", err)...)
 	}
@@ -247,9 +247,12 @@ func (n *Node) failing(ctx context.Context) (failing []doctor.Failing, looked, o
 	return failing, len(page.GetExecutions()), int(count.GetCount()), nil
 }
 
+// waitsLookedAt bounds the waiting jobs that are looked at, the oldest first.
+const waitsLookedAt = 500
+
 func (n *Node) examineWork(ctx context.Context) []openflow.Finding {
 	waiting, _, err := n.rows.ScheduledJobsWhere(ctx, catalogue.ScheduledFilter{
-		Statuses: []openflow.JobStatus{openflow.JobWaiting}, Limit: dropBatch, Ascending: true,
+		Statuses: []openflow.JobStatus{openflow.JobWaiting}, Limit: waitsLookedAt, Ascending: true,
 	})
 	if err != nil {
 		return broken("waits", err)

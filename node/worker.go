@@ -21,7 +21,9 @@ import (
 	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/telemetry/traces"
+	"openflow/upkeep"
 	"openflow/worker"
+	"openflow/worker/roster"
 )
 
 // WorkerConfig is everything that a worker of a site's pool is told from outside.
@@ -198,15 +200,11 @@ func (w *Worker) fail(err error) {
 	}
 }
 
-// settled is how long the removal of an ended run's container may take its own way.
-const settled = 10 * time.Second
-
 func (w *Worker) startUpkeep(context.Context) error {
-	ctx, cancel := context.WithCancel(context.Background()) // lives as long as the worker; Close cancels it
-	w.closing = cancel
-	w.every(ctx, helloEvery, "news to the node", w.report)
-	w.trimLogs(ctx)
-	w.every(ctx, settled, "orphans", func(ctx context.Context) error { return w.sweep(ctx, settled, w.node.TaskByExecution) })
+	w.rounds = upkeep.Begin(w.log)
+	w.rounds.Every(roster.HelloEvery, "news to the node", w.report)
+	upkeep.TrimLogs(w.rounds, w.runtime)
+	w.rounds.Every(upkeep.Settled, "orphans", w.orphans(upkeep.Settled, w.node.TaskByExecution).Sweep)
 	return nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"openflow/partner"
 	"openflow/peers"
 	"openflow/telemetry/traces"
+	"openflow/upkeep"
 )
 
 func serverCommand() *cobra.Command {
@@ -70,7 +71,7 @@ func config(s *settings.Server) (node.Config, error) {
 		Token: s.Token, GrantAll: s.GrantAll, Policy: s.Policy,
 		Runtime: s.Runtime, Components: s.Components, Base: s.Base, Labels: s.Labels, NoTasks: s.NoTasks,
 		Pooling: openflow.Pooling{Wait: s.WorkerWait, Gone: s.MachineGone}, Limits: limits, Durability: s.Durability,
-		Retention: node.Retention{
+		Retention: upkeep.Retention{
 			Workflows: s.Keep.Histories, Jobs: s.Keep.Jobs, Logs: s.Keep.Logs, Messages: s.Keep.Messages, Unstarted: s.Keep.Unstarted,
 		},
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"openflow/cli"
+	"openflow/upkeep"
+	"openflow/worker/roster"
 )
 
 // Server is what openflow server can be told.
@@ -96,15 +98,16 @@ type Watch struct {
 
 // NewServer has the defaults.
 func NewServer() *Server {
+	pooling, kept := roster.DefaultPooling(), upkeep.DefaultRetention()
 	return &Server{
 		Home:    cli.DefaultHome(),
 		Listen:  Listen{Application: "127.0.0.1:9380"}, // where FATE-Flow's clients look
 		Running: running(),
-		Pool:    Pool{WorkerWait: 10 * time.Minute, MachineGone: time.Minute},
+		Pool:    Pool{WorkerWait: pooling.Wait, MachineGone: pooling.Gone},
 		Share:   Share{GPUs: -1},
 		Keep: Keep{
-			Durability: "power", Jobs: 720 * time.Hour, Logs: 720 * time.Hour, Histories: 72 * time.Hour,
-			Messages: 30 * time.Minute, Unstarted: time.Hour,
+			Durability: "power", Jobs: kept.Jobs, Logs: kept.Logs, Histories: kept.Workflows, Messages: kept.Messages,
+			Unstarted: kept.Unstarted,
 		},
 	}
 }
