@@ -128,19 +128,6 @@ func TestDoctorLooksForWorkers(t *testing.T) {
 	finds(openflow.VerdictOK, "2 machines with 2 cores")
 }
 
-// Where a store is, is told without what opens it.
-func TestPlaceHasNoSecrets(t *testing.T) {
-	for url, want := range map[string]string{
-		"": "/home/x",
-		"postgres://user:secret@h:5432/db?sslmode=disable": "postgres://h:5432/db",
-		"redis://:secret@h/0":                              "redis://h/0",
-		"unix:///run/redis.sock":                           "unix:///run/redis.sock",
-		"s3://key:secret@h:9000/bucket/path":               "s3://h:9000/bucket/path",
-	} {
-		require.Equal(t, want, node.Place(url, "/home/x"))
-	}
-}
-
 func get(t *testing.T, url string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)

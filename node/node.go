@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"openflow"
 	"openflow/activities"
 	"openflow/catalogue"
+	"openflow/doctor/examine"
 	"openflow/embed/temporal"
 	"openflow/events"
 	"openflow/events/changes"
@@ -39,6 +39,7 @@ import (
 	"openflow/server/application"
 	"openflow/server/base"
 	"openflow/server/interconnection"
+	"openflow/telemetry/counting"
 	"openflow/telemetry/metrics"
 	"openflow/telemetry/traces"
 	"openflow/trust"
@@ -77,7 +78,7 @@ type Node struct {
 	directory *peers.Directory
 	metrics   *metrics.Metrics
 	traces    *traces.Traces
-	bytes     atomic.Int64 // of objects, when they were last counted
+	counts    *counting.Site
 	started   time.Time
 	ready     atomic.Bool
 
@@ -306,7 +307,7 @@ func (n *Node) prepareWorker(ctx context.Context, dir *peers.Directory) error {
 	n.worker = worker.New(n.client, worker.Options{
 		Queue: Queue, Identity: n.identity(), Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
 	},
-		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: measuredJobs{n.rows, n.metrics}},
+		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: counting.Jobs{Catalogue: n.rows, Metrics: n.metrics}},
 		&activities.Placing{Tasks: n.changes(), Workers: n.pool()}, &running)
 	return n.joinPool(ctx, running)
 }
@@ -420,26 +421,24 @@ func (n *Node) about() application.About {
 	}
 }
 
+// Examine looks at everything that can be wrong with this node.
+func (n *Node) Examine(ctx context.Context) []openflow.Finding {
+	shared := n.config.Shared
+	s := examine.Site{
+		Party: n.config.Party, Version: n.config.Version, GrantAll: n.config.GrantAll, Share: n.config.Limits.Pool(), Home: n.home,
+		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Components: n.config.Components, Policy: n.policy, Source: n.policySource(),
+		Keep: n.config.Retention, Rows: n.rows, Objects: n.objects, Messages: n.messages, Events: n.events,
+		Places:    examine.Places{Postgres: shared.Postgres, S3: shared.S3, Redis: shared.Redis},
+		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Image: n.launcher.Image, BasePort: n.baseAddress.Port,
+		Orphans: n.orphaned(), Temporal: n.client, Namespace: n.namespace, Queue: Queue,
+	}
+	return s.Examine(ctx)
+}
+
 // Close stops taking requests, finishes those that run, and leaves the containers running for the next process to adopt.
 func (n *Node) Close(ctx context.Context) error {
 	n.ready.Store(false)
 	return n.machine.close(ctx)
-}
-
-// executable checks that the components binary is there before a job needs it.
-func executable(path string) (string, error) {
-	abs, err := filepath.Abs(path)
-	if err == nil {
-		var info os.FileInfo
-		if info, err = os.Stat(abs); err == nil && (info.IsDir() || info.Mode()&0o111 == 0) {
-			err = errors.New("not an executable file")
-		}
-	}
-	if err != nil {
-		return "", openflow.Errorf(openflow.CodeInvalid, "the components binary %q cannot be used: %w", path, err).
-			WithHint("build it with make build, or name it with --components")
-	}
-	return abs, nil
 }
 
 // address is the base URL of a listener, with a host that a program on this machine can use.

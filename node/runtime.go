@@ -22,7 +22,7 @@ import (
 
 // openRuntime prepares what runs the tasks, and the listener that they find this node at.
 func (n *Node) openRuntime(ctx context.Context) error {
-	binary, err := executable(n.config.Components)
+	binary, err := registry.Program(n.config.Components)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"openflow/objects/s3"
 	"openflow/redisdb"
 	"openflow/server/base"
+	"openflow/telemetry/counting"
 )
 
 // Shared names services that replace embedded parts of a node, so that several servers, its replicas, can be one node.
@@ -69,6 +70,7 @@ func (n *Node) openStores(ctx context.Context) error {
 			return err
 		}
 	}
+	n.counts = &counting.Site{Share: n.config.Limits.Pool(), Rows: n.rows, Messages: n.messages, Objects: n.objects, Home: n.home}
 	for _, name := range []string{"uploads", "tasks"} {
 		if _, err := n.home.Folder(name); err != nil {
 			return err

@@ -25,7 +25,7 @@ func (n *Node) startUpkeep(context.Context) error {
 	upkeep.Keeper{
 		Self: n.config.Party, Rows: n.changes(), Objects: n.objects, Messages: n.messages, Keep: n.config.Retention,
 	}.Start(r)
-	r.Every(upkeep.RetainEvery, "size of objects", n.countObjects)
+	r.Every(upkeep.RetainEvery, "size of objects", n.counts.CountObjects)
 	upkeep.TrimLogs(r, n.runtime)
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"openflow/cluster"
 	"openflow/node/hardware"
 	"openflow/node/home"
+	"openflow/registry"
 	"openflow/sdk/pool"
 	"openflow/sdk/wire"
 	"openflow/server"
@@ -123,7 +124,7 @@ func (w *Worker) meet(ctx context.Context) (err error) {
 
 // openMachine prepares the runtime, and the way for containers to their node.
 func (w *Worker) openMachine(ctx context.Context) error {
-	binary, err := executable(w.config.Components)
+	binary, err := registry.Program(w.config.Components)
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,12 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -55,6 +58,22 @@ func Read(ctx context.Context, binary string, self openflow.PartyID, version, de
 		c.described[name] = read[i]
 	}
 	return c, nil
+}
+
+// Program is the path of the binary, which must be there before a job needs it.
+func Program(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		var info os.FileInfo
+		if info, err = os.Stat(abs); err == nil && (info.IsDir() || info.Mode()&0o111 == 0) {
+			err = errors.New("not an executable file")
+		}
+	}
+	if err != nil {
+		return "", openflow.Errorf(openflow.CodeInvalid, "the components binary %q cannot be used: %w", path, err).
+			WithHint("build it with make build, or name it with --components")
+	}
+	return abs, nil
 }
 
 func ask(ctx context.Context, into any, binary string, args ...string) error {

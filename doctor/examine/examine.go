@@ -1,4 +1,5 @@
-package node
+// Package examine looks at a running node, and lets package doctor judge what it finds.
+package examine
 
 import (
 	"context"
@@ -15,31 +16,76 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	sdkclient "go.temporal.io/sdk/client"
 	"golang.org/x/sys/unix"
 
 	"openflow"
 	"openflow/catalogue"
 	"openflow/docker"
+	"openflow/docker/driver"
 	"openflow/docker/engine"
 	"openflow/doctor"
+	"openflow/events"
+	"openflow/messages"
 	"openflow/node/hardware"
 	"openflow/node/home"
 	"openflow/node/vacate"
+	"openflow/objects"
+	"openflow/peers"
+	"openflow/policy"
+	"openflow/registry"
 	"openflow/sdk/partner"
 	"openflow/trust"
+	"openflow/upkeep"
+	"openflow/worker/roster"
 	"openflow/workflows"
 )
 
 // examination bounds all checks together. A peer that does not answer takes 10 s of it.
 const examination = 20 * time.Second
 
+// Site is all of a node that is looked at.
+type Site struct {
+	Party      openflow.PartyID
+	Version    string
+	GrantAll   bool               // peers need no grants
+	Share      openflow.Resources // of jobs
+	Home       *home.Home
+	Secrets    string // folder of the keys
+	PublicKey  string // in use
+	Components string // path of the program
+	Policy     openflow.Policy
+	Source     policy.Source // of the policy
+	Keep       upkeep.Retention
+
+	Rows      *catalogue.Catalogue
+	Objects   objects.Store
+	Messages  messages.Store
+	Events    events.Store
+	Places    Places
+	Directory *peers.Directory
+	Pool      roster.Pool
+
+	Runtime  driver.Runtime
+	Image    string // of the algorithms
+	BasePort int
+	Orphans  upkeep.Orphans
+
+	Temporal  sdkclient.Client
+	Namespace string
+	Queue     string // of the node's own worker
+}
+
+// Places are the URLs of stores that are shared; empty: embedded.
+type Places struct{ Postgres, S3, Redis string }
+
 // Examine looks at everything that can be wrong with this node. It changes nothing, and what cannot be looked at is a
 // finding too.
-func (n *Node) Examine(ctx context.Context) []openflow.Finding {
+func (s *Site) Examine(ctx context.Context) []openflow.Finding {
 	ctx, cancel := context.WithTimeout(ctx, examination)
 	defer cancel()
 	parts := []func(context.Context) []openflow.Finding{
-		n.examinePeers, n.examineMachine, n.examineDocker, n.examineStores, n.examineTemporal, n.examineWorkers, n.examineWork,
+		s.examinePeers, s.examineMachine, s.examineDocker, s.examineStores, s.examineTemporal, s.examineWorkers, s.examineWork,
 	}
 	found := make([][]openflow.Finding, len(parts))
 	var all sync.WaitGroup
@@ -60,28 +106,28 @@ func broken(check string, err error) []openflow.Finding {
 }
 
 // examinePeers calls every peer, all at once.
-func (n *Node) examinePeers(ctx context.Context) []openflow.Finding {
-	known, err := n.rows.Sites(ctx)
+func (s *Site) examinePeers(ctx context.Context) []openflow.Finding {
+	known, err := s.Rows.Sites(ctx)
 	if err != nil {
 		return broken("peers", err)
 	}
-	ids, peers := make([]openflow.PartyID, len(known)), make([]doctor.Peer, len(known))
+	ids, found := make([]openflow.PartyID, len(known)), make([]doctor.Peer, len(known))
 	var all sync.WaitGroup
-	for i, s := range known {
-		ids[i] = s.Party
-		all.Go(func() { peers[i] = n.examinePeer(ctx, s) })
+	for i, r := range known {
+		ids[i] = r.Party
+		all.Go(func() { found[i] = s.examinePeer(ctx, r) })
 	}
 	all.Wait()
 	list := []openflow.Finding{doctor.Peers(ids)}
-	for _, p := range peers {
-		list = append(list, p.Examine(n.config.Version)...)
+	for _, p := range found {
+		list = append(list, p.Examine(s.Version)...)
 	}
 	return list
 }
 
-func (n *Node) examinePeer(ctx context.Context, s openflow.SiteRecord) doctor.Peer {
-	p := doctor.Peer{Party: s.Party, URL: s.URL, Granted: n.config.GrantAll}
-	client, err := n.directory.Client(ctx, s.Party)
+func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Peer {
+	p := doctor.Peer{Party: r.Party, URL: r.URL, Granted: s.GrantAll}
+	client, err := s.Directory.Client(ctx, r.Party)
 	if err != nil {
 		p.Err = err
 		return p
@@ -89,66 +135,66 @@ func (n *Node) examinePeer(ctx context.Context, s openflow.SiteRecord) doctor.Pe
 	var seen partner.Seen
 	seen, p.Err = client.Examine(ctx, true)
 	p.Answered, p.Clock, p.Timed, p.Version, p.CallBack = seen.Answered, seen.Clock, seen.Timed, seen.Version, seen.CallBack
-	if grants, err := n.rows.Grants(ctx, s.Party); err == nil && len(grants) > 0 {
+	if grants, err := s.Rows.Grants(ctx, r.Party); err == nil && len(grants) > 0 {
 		p.Granted = true
 	}
 	return p
 }
 
-func (n *Node) examineMachine(context.Context) []openflow.Finding {
-	space := n.space()
-	info, stored, err := n.storedKey()
-	_, program := executable(n.config.Components)
+func (s *Site) examineMachine(context.Context) []openflow.Finding {
+	space := s.space()
+	info, stored, err := s.storedKey()
+	_, program := registry.Program(s.Components)
 	return []openflow.Finding{
-		doctor.Home(n.home.Format, home.Format), doctor.OwnKey(info, stored, n.PublicKey(), err), doctor.Disk(space), doctor.Inodes(space),
-		doctor.Sync(doctor.WriteFile(n.home.Dir)), doctor.Components(n.config.Components, program),
-		n.examinePolicy(),
+		doctor.Home(s.Home.Format, home.Format), doctor.OwnKey(info, stored, s.PublicKey, err), doctor.Disk(space), doctor.Inodes(space),
+		doctor.Sync(doctor.WriteFile(s.Home.Dir)), doctor.Components(s.Components, program),
+		s.examinePolicy(),
 		doctor.Kept(doctor.Retention{
-			Workflows: n.config.Retention.Workflows, Jobs: n.config.Retention.Jobs, Logs: n.config.Retention.Logs,
-			Messages: n.config.Retention.Messages,
+			Workflows: s.Keep.Workflows, Jobs: s.Keep.Jobs, Logs: s.Keep.Logs,
+			Messages: s.Keep.Messages,
 		}),
 	}
 }
 
 // examinePolicy compares the file with what the node has read at its start.
-func (n *Node) examinePolicy() openflow.Finding {
-	stored, file, err := n.policySource().Read()
-	return doctor.Policy(file, err == nil && stored != n.policy, err)
+func (s *Site) examinePolicy() openflow.Finding {
+	stored, file, err := s.Source.Read()
+	return doctor.Policy(file, err == nil && stored != s.Policy, err)
 }
 
-func (n *Node) space() (s doctor.Space) {
+func (s *Site) space() (found doctor.Space) {
 	var fs unix.Statfs_t
-	if s.Err = unix.Statfs(n.home.Dir, &fs); s.Err == nil {
-		s.FreeInodes, s.Inodes = fs.Ffree, fs.Files
-		s.Free, s.Err = n.home.Free(n.home.Dir)
+	if found.Err = unix.Statfs(s.Home.Dir, &fs); found.Err == nil {
+		found.FreeInodes, found.Inodes = fs.Ffree, fs.Files
+		found.Free, found.Err = s.Home.Free(s.Home.Dir)
 	}
-	return s
+	return found
 }
 
 // storedKey is the key as the next start would find it.
-func (n *Node) storedKey() (info fs.FileInfo, public string, err error) {
-	if info, err = os.Lstat(filepath.Join(n.secretsDir(), "node.key")); err != nil {
+func (s *Site) storedKey() (info fs.FileInfo, public string, err error) {
+	if info, err = os.Lstat(filepath.Join(s.Secrets, "node.key")); err != nil {
 		return nil, "", err // LoadOrCreateKey would make one
 	}
-	key, err := trust.LoadOrCreateKey(n.secretsDir())
+	key, err := trust.LoadOrCreateKey(s.Secrets)
 	if err != nil && info.Mode().Perm()&0o077 == 0 {
 		return info, "", err
 	}
 	return info, key.Public().String(), nil // one that others can read is not loaded; its mode tells why
 }
 
-func (n *Node) examineDocker(ctx context.Context) []openflow.Finding {
-	list := n.dockerState(ctx).Examine()
-	names, err := n.orphaned().List(ctx)
+func (s *Site) examineDocker(ctx context.Context) []openflow.Finding {
+	list := s.dockerState(ctx).Examine()
+	names, err := s.Orphans.List(ctx)
 	if err != nil {
 		return append(list, broken("orphans", err)...)
 	}
-	return append(append(list, doctor.Orphans(names)), n.examineNetworks(ctx)...)
+	return append(append(list, doctor.Orphans(names)), s.examineNetworks(ctx)...)
 }
 
 // examineNetworks looks for what other nodes have on the same daemon. That it does not answer is a finding of its own.
-func (n *Node) examineNetworks(ctx context.Context) []openflow.Finding {
-	rt, ok := n.runtime.(*engine.Runtime)
+func (s *Site) examineNetworks(ctx context.Context) []openflow.Finding {
+	rt, ok := s.Runtime.(*engine.Runtime)
 	if !ok {
 		return nil
 	}
@@ -167,23 +213,23 @@ func (n *Node) examineNetworks(ctx context.Context) []openflow.Finding {
 	return []openflow.Finding{doctor.Networks(names, len(all)-1)}
 }
 
-func (n *Node) dockerState(ctx context.Context) (d doctor.Docker) {
-	rt, ok := n.runtime.(*engine.Runtime)
+func (s *Site) dockerState(ctx context.Context) (d doctor.Docker) {
+	rt, ok := s.Runtime.(*engine.Runtime)
 	if !ok {
 		return d
 	}
-	d = doctor.Docker{Used: true, Image: n.launcher.Image, Network: docker.NetworkName(n.home.Node)}
+	d = doctor.Docker{Used: true, Image: s.Image, Network: docker.NetworkName(s.Home.Node)}
 	if d.Engine, d.API, d.Err = rt.Version(ctx); d.Err != nil {
 		return d
 	}
 	if d.HasImage, d.Err = rt.HasImage(ctx, d.Image); d.Err != nil {
 		return d
 	}
-	if d.Firewall = rt.Firewalled(ctx, n.baseAddress.Port); d.Firewall == nil {
+	if d.Firewall = rt.Firewalled(ctx, s.BasePort); d.Firewall == nil {
 		d.Firewalled = true
 		return d
 	}
-	d.Reachable, d.Err = rt.Reachable(ctx, n.baseAddress.Port)
+	d.Reachable, d.Err = rt.Reachable(ctx, s.BasePort)
 	return d
 }
 
@@ -193,24 +239,24 @@ const (
 	failingAfter = 3 // attempts; a worker that was restarted costs one
 )
 
-func (n *Node) examineTemporal(ctx context.Context) []openflow.Finding {
-	service := n.client.WorkflowService()
+func (s *Site) examineTemporal(ctx context.Context) []openflow.Finding {
+	service := s.Temporal.WorkflowService()
 	info, err := service.GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{})
 	if err != nil {
 		return doctor.Temporal("", []doctor.Queue{{Err: err}})
 	}
 	queues := []doctor.Queue{
-		n.taskQueue(ctx, "of workflows", Queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW),
-		n.taskQueue(ctx, "of activities", Queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY),
+		s.taskQueue(ctx, "of workflows", s.Queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW),
+		s.taskQueue(ctx, "of activities", s.Queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY),
 	}
 	list := doctor.Temporal(info.GetServerVersion(), queues)
-	failing, looked, open, err := n.failing(ctx)
+	failing, looked, open, err := s.failing(ctx)
 	return append(list, doctor.Workflows(failing, looked, open, err))
 }
 
-func (n *Node) taskQueue(ctx context.Context, name, queue string, kind enumspb.TaskQueueType) doctor.Queue {
-	q, err := n.client.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
-		Namespace: n.namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: queue, Kind: enumspb.TASK_QUEUE_KIND_NORMAL},
+func (s *Site) taskQueue(ctx context.Context, name, queue string, kind enumspb.TaskQueueType) doctor.Queue {
+	q, err := s.Temporal.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
+		Namespace: s.Namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: queue, Kind: enumspb.TASK_QUEUE_KIND_NORMAL},
 		TaskQueueType: kind, ReportStats: true,
 	})
 	return doctor.Queue{
@@ -220,8 +266,8 @@ func (n *Node) taskQueue(ctx context.Context, name, queue string, kind enumspb.T
 }
 
 // failing lists open workflows whose next decision has failed several times: they do not replay, or panic.
-func (n *Node) failing(ctx context.Context) (failing []doctor.Failing, looked, open int, err error) {
-	service, space := n.client.WorkflowService(), n.namespace
+func (s *Site) failing(ctx context.Context) (failing []doctor.Failing, looked, open int, err error) {
+	service, space := s.Temporal.WorkflowService(), s.Namespace
 	const query = `ExecutionStatus = "Running"`
 	count, err := service.CountWorkflowExecutions(ctx, &workflowservice.CountWorkflowExecutionsRequest{Namespace: space, Query: query})
 	if err != nil {
@@ -250,8 +296,8 @@ func (n *Node) failing(ctx context.Context) (failing []doctor.Failing, looked, o
 // waitsLookedAt bounds the waiting jobs that are looked at, the oldest first.
 const waitsLookedAt = 500
 
-func (n *Node) examineWork(ctx context.Context) []openflow.Finding {
-	waiting, _, err := n.rows.ScheduledJobsWhere(ctx, catalogue.ScheduledFilter{
+func (s *Site) examineWork(ctx context.Context) []openflow.Finding {
+	waiting, _, err := s.Rows.ScheduledJobsWhere(ctx, catalogue.ScheduledFilter{
 		Statuses: []openflow.JobStatus{openflow.JobWaiting}, Limit: waitsLookedAt, Ascending: true,
 	})
 	if err != nil {
@@ -261,46 +307,45 @@ func (n *Node) examineWork(ctx context.Context) []openflow.Finding {
 	for i, j := range waiting {
 		waits[i] = doctor.Waiting{Job: j.ID, Reason: j.Reason, For: time.Since(j.CreateTime)}
 	}
-	jobs, err := n.rows.JobCounts(ctx)
+	jobs, err := s.Rows.JobCounts(ctx)
 	if err != nil {
 		return broken("pool", err)
 	}
-	used, err := n.rows.PoolUse(ctx)
+	used, err := s.Rows.PoolUse(ctx)
 	if err != nil {
 		return broken("pool", err)
 	}
 	open := jobs[openflow.JobReady] + jobs[openflow.JobWaiting] + jobs[openflow.JobRunning] // each may hold cores already
-	return []openflow.Finding{doctor.Waits(waits), doctor.Pool(used, n.config.Limits.Pool(), open)}
+	return []openflow.Finding{doctor.Waits(waits), doctor.Pool(used, s.Share, open)}
 }
 
 // noObject is a digest that no object has.
 var noObject = strings.Repeat("0", 64)
 
 // examineStores asks every store for something small.
-func (n *Node) examineStores(ctx context.Context) []openflow.Finding {
-	shared := n.config.Shared
+func (s *Site) examineStores(ctx context.Context) []openflow.Finding {
 	parts := []struct {
 		name, place string
 		ask         func() error
 	}{
-		{"catalogue", place(shared.Postgres, n.home.Path("catalogue.db")), func() error {
-			_, err := n.rows.Meta(ctx, "doctor")
+		{"catalogue", place(s.Places.Postgres, s.Home.Path("catalogue.db")), func() error {
+			_, err := s.Rows.Meta(ctx, "doctor")
 			return err
 		}},
-		{"objects", place(shared.S3, n.home.Path("objects")), func() error {
-			_, err := n.objects.Stat(ctx, noObject)
+		{"objects", place(s.Places.S3, s.Home.Path("objects")), func() error {
+			_, err := s.Objects.Stat(ctx, noObject)
 			if openflow.CodeOf(err) == openflow.CodeNotFound {
 				return nil
 			}
 			return err
 		}},
-		{"messages", place(shared.Redis, n.home.Path("messages")), func() error {
+		{"messages", place(s.Places.Redis, s.Home.Path("messages")), func() error {
 			now := time.Now()
-			_, err := n.messages.ClaimNonce(ctx, string(n.config.Party), "doctor-"+strconv.FormatInt(now.UnixNano(), 10), now.Add(examination))
+			_, err := s.Messages.ClaimNonce(ctx, string(s.Party), "doctor-"+strconv.FormatInt(now.UnixNano(), 10), now.Add(examination))
 			return err
 		}},
-		{"events", place(shared.Redis, "memory"), func() error {
-			_, err := n.events.Subscribe(ctx, "")
+		{"events", place(s.Places.Redis, "memory"), func() error {
+			_, err := s.Events.Subscribe(ctx, "")
 			return err
 		}},
 	}
@@ -322,14 +367,13 @@ func place(shared, embedded string) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-func (n *Node) examineWorkers(ctx context.Context) []openflow.Finding {
-	pool := n.pool()
-	pooling, err := pool.Pooling(ctx, "")
+func (s *Site) examineWorkers(ctx context.Context) []openflow.Finding {
+	pooling, err := s.Pool.Pooling(ctx, "")
 	if err != nil {
 		return broken("workers", err)
 	}
-	w := doctor.Workers{Alone: pooling == nil, NoTasks: n.config.NoTasks, Cores: n.config.Limits.Cores, Machine: hardware.CPUs()}
-	if w.Alive, err = pool.Workers(ctx, ""); err != nil {
+	w := doctor.Workers{Alone: pooling == nil, NoTasks: s.Pool.NoTasks, Cores: s.Share.Cores, Machine: hardware.CPUs()}
+	if w.Alive, err = s.Pool.Workers(ctx, ""); err != nil {
 		return broken("workers", err)
 	}
 	labels := []string{""}
@@ -339,7 +383,7 @@ func (n *Node) examineWorkers(ctx context.Context) []openflow.Finding {
 	slices.Sort(labels)
 	for _, label := range slices.Compact(labels) {
 		// That Temporal does not answer is a finding of its own.
-		q := n.taskQueue(ctx, "of the pool", workflows.PoolQueue(label), enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+		q := s.taskQueue(ctx, "of the pool", workflows.PoolQueue(label), enumspb.TASK_QUEUE_TYPE_ACTIVITY)
 		w.Waiting.Backlog += q.Backlog
 		w.Waiting.Age = max(w.Waiting.Age, q.Age)
 	}
