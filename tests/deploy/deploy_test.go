@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"openflow/cmd/openflow/settings"
@@ -121,6 +122,26 @@ func TestComposeFile(t *testing.T) {
 	require.Equal(t, one.Environment, two.Environment, "both servers are one site")
 	require.Equal(t, one.Secrets, two.Secrets)
 	require.NotEqual(t, one.Volumes, two.Volumes, "and have a folder each")
+}
+
+// Every file of settings that a page shows is taken by the server.
+func TestFilesOfThePages(t *testing.T) {
+	block := regexp.MustCompile("(?s)```yaml\n(.*?)```")
+	for _, page := range []string{"operations.md", "settings.md"} {
+		text, err := os.ReadFile("../../docs/" + page)
+		require.NoError(t, err)
+		found := block.FindAllStringSubmatch(string(text), -1)
+		require.NotEmpty(t, found, page)
+		for _, m := range found {
+			file := filepath.Join(t.TempDir(), "site.yaml")
+			require.NoError(t, os.WriteFile(file, []byte(m[1]), 0o600))
+			flags, s := pflag.NewFlagSet("server", pflag.ContinueOnError), settings.NewServer()
+			settings.Register(flags, s)
+			require.NoError(t, flags.Set("config", file))
+			require.NoError(t, settings.Apply(flags, s), page)
+			require.Equal(t, "9999", s.Party)
+		}
+	}
 }
 
 // settingsOf are the settings of a command: environment variable by flag.
@@ -245,8 +266,8 @@ func TestLogsOfTheStackAreBounded(t *testing.T) {
 
 // ports are what each kind of caller finds at a node, in every text that somebody may copy from.
 var ports = map[string]*regexp.Regexp{
-	"9380": regexp.MustCompile(`(?:--listen |OPENFLOW_LISTEN[=:] ?"?|--node http://)[\w.]+:(\d+)`),
-	"9390": regexp.MustCompile(`(?:--listen-interconnection |OPENFLOW_LISTEN_INTERCONNECTION[=:] ?"?|--url http://|--peer \d+=http://)[\w.]+:(\d+)`),
+	"9380": regexp.MustCompile(`(?:--listen |\nlisten: |OPENFLOW_LISTEN[=:] ?"?|--node http://)[\w.]+:(\d+)`),
+	"9390": regexp.MustCompile(`(?:--listen-interconnection |\nlisten-interconnection: |OPENFLOW_LISTEN_INTERCONNECTION[=:] ?"?|--url http://|--peer \d+=http://)[\w.]+:(\d+)`),
 	"9391": regexp.MustCompile(`(?:--listen-workers |OPENFLOW_LISTEN_WORKERS[=:] ?"?|--site"?,? "?http://|OPENFLOW_SITE[=:] ?"?http://)[\w.]+:(\d+)`),
 }
 
