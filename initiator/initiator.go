@@ -124,8 +124,25 @@ func (s *Service) StopJob(ctx context.Context, id openflow.JobID) (openflow.Stop
 		}
 		return err
 	})
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return s.forgotten(ctx, id, err)
+	}
 	if err != nil {
 		return s.ended(ctx, id, err)
+	}
+	return stopped, s.takeOver(ctx, id, &stopped)
+}
+
+// forgotten ends this site's own part of a job that its scheduler does not know any more. Without a row here it is why it
+// could not be stopped.
+func (s *Service) forgotten(ctx context.Context, id openflow.JobID, why error) (openflow.Stopped, error) {
+	rows, err := s.Rows.JobRows(ctx, id)
+	if err != nil || len(rows) == 0 || rows[0].Scheduler == s.Self {
+		return openflow.Stopped{}, why
+	}
+	stopped := openflow.Stopped{Status: openflow.JobCanceled, Reason: openflow.UnknownToScheduler(rows[0].Scheduler)}
+	if rows[0].Status.Terminal() {
+		stopped.Status, stopped.Reason = rows[0].Status, rows[0].Reason
 	}
 	return stopped, s.takeOver(ctx, id, &stopped)
 }

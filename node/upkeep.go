@@ -33,6 +33,7 @@ func (n *Node) startUpkeep(context.Context) error {
 	}
 	n.every(ctx, sweepEvery, "unstarted jobs", n.dropUnstarted)
 	n.every(ctx, sweepEvery, "jobs with strangers", n.farewell.toStrangers)
+	n.every(ctx, askEndsEvery, "jobs that have ended elsewhere", n.unheard.take)
 	n.every(ctx, sweepEvery, "messages", func(ctx context.Context) error {
 		_, err := n.messages.Sweep(ctx, time.Now(), n.config.Retention.Messages)
 		return err

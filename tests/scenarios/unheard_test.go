@@ -1,0 +1,61 @@
+package scenarios_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/tests/env"
+)
+
+// A scheduler that was restored from a backup does not know the jobs that came after it. They end at their parties by
+// themselves, within 15 s of its return, and hold nothing.
+func TestSchedulerIsRestoredFromABackup(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"))
+	user, host := e.As(t, "9999"), e.As(t, "10000")
+	user.WaitFor(user.Submit(env.DAG(pair, env.Noop("a", nil))), openflow.JobSuccess)
+	backup := filepath.Join(t.TempDir(), "backup")
+	e.Stop(t, "9999")
+	require.NoError(t, os.CopyFS(backup, os.DirFS(e.Home("9999"))))
+	e.Start(t, "9999")
+
+	running := user.Submit(long(pair))
+	host.WaitForTask(running, "a", openflow.TaskRunning)
+	e.Stop(t, "9999")
+	env.EndTasks(t, e.Home("9999"))
+	require.NoError(t, os.RemoveAll(e.Home("9999")))
+	require.NoError(t, os.CopyFS(e.Home("9999"), os.DirFS(backup)))
+	e.Start(t, "9999")
+	reasonAt(t, host, running, 15*time.Second, "says that its scheduler has lost it", func(s string) bool {
+		return s == openflow.UnknownToScheduler("9999")
+	})
+	require.Equal(t, "failed", host.Jobs(running)[0].Status)
+	e.NoContainers(t)
+	e.NoCoresHeld(t)
+}
+
+// An end that was told in vain, for as long as a scheduler tells it, is taken over all the same once the way is free.
+func TestEndThatWasToldInVain(t *testing.T) {
+	timing := env.Timing()
+	timing.Undo = 3 * time.Second
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied(), env.Deadlines(timing))
+	user, host := e.As(t, "9999"), e.As(t, "10000")
+	id := user.Submit(long(pair))
+	host.WaitForTask(id, "a", openflow.TaskRunning)
+	e.Link(t, "10000", "9999").Inject(env.Always(env.Lost)) // so that it cannot ask either
+	e.Link(t, "9999", "10000").Inject(env.Always(env.Lost))
+	user.StopJob(id)
+	reasonAt(t, user, id, env.Patience, "says that the end is not confirmed", holds("stopped by party 9999", "10000 (host)", "never confirmed by"))
+	require.Equal(t, "running", host.Jobs(id)[0].Status)
+
+	e.Link(t, "10000", "9999").Inject(nil)
+	reasonAt(t, host, id, 15*time.Second, "is that of the end", func(s string) bool { return strings.HasPrefix(s, "stopped by party 9999") })
+	require.Equal(t, "canceled", host.Jobs(id)[0].Status)
+	e.NoContainers(t)
+	e.NoCoresHeld(t)
+}
