@@ -118,6 +118,11 @@ func UnknownToScheduler(scheduler PartyID) string {
 	return fmt.Sprintf("party %s, which scheduled the job, does not know it any more: its records may be from before", scheduler)
 }
 
+// RefusedByScheduler is why a job ends at a party whose user stops it there, because its scheduler does not listen.
+func RefusedByScheduler(scheduler PartyID) string {
+	return fmt.Sprintf("stopped at this site only: party %s, which schedules the job, does not accept this site's signature", scheduler)
+}
+
 // MaxEndedJobs bounds one question about ends.
 const MaxEndedJobs = 500
 

@@ -25,8 +25,8 @@ type unheard struct {
 	over map[openflow.JobKey]bool // what the last round has heard for the first time
 }
 
-// askEndsEvery is the time between two questions to a scheduler about the jobs that it has here. One about which there is
-// news meanwhile is not asked for. An end counts when it is told twice: usually its own news comes before that.
+// askEndsEvery is the time between two questions to a scheduler about the jobs that it has here. Young jobs
+// are left alone: most are over soon. An end counts when it is told twice, since the scheduler's own news may be on its way.
 const askEndsEvery = 5 * time.Second
 
 // take asks the schedulers of all jobs that are under way here, each in one call, and ends what has ended there. One that
@@ -38,7 +38,7 @@ func (u *unheard) take(ctx context.Context) error {
 	}
 	of := map[openflow.PartyID][]openflow.JobRecord{}
 	for _, j := range jobs {
-		if j.Scheduler != u.self && u.now().Sub(j.UpdateTime) >= askEndsEvery {
+		if j.Scheduler != u.self && u.now().Sub(j.CreateTime) >= askEndsEvery {
 			of[j.Scheduler] = append(of[j.Scheduler], j)
 		}
 	}

@@ -94,7 +94,7 @@ func TestUnheardEndsAreTakenOver(t *testing.T) {
 
 	u.now, s.asked = time.Now, map[openflow.PartyID][]openflow.JobID{}
 	require.Empty(t, round())
-	require.Empty(t, s.asked, "there was news a moment ago")
+	require.Empty(t, s.asked, "it is young")
 	u.now = later
 	require.NoError(t, rows.DeleteSite(t.Context(), "10000"))
 	require.Empty(t, round())

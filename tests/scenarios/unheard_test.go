@@ -30,6 +30,7 @@ func TestSchedulerIsRestoredFromABackup(t *testing.T) {
 	env.EndTasks(t, e.Home("9999"))
 	require.NoError(t, os.RemoveAll(e.Home("9999")))
 	require.NoError(t, os.CopyFS(e.Home("9999"), os.DirFS(backup)))
+	require.NoError(t, os.Chmod(e.Home("9999"), 0o700))
 	e.Start(t, "9999")
 	reasonAt(t, host, running, 15*time.Second, "says that its scheduler has lost it", func(s string) bool {
 		return s == openflow.UnknownToScheduler("9999")
@@ -56,6 +57,23 @@ func TestEndThatWasToldInVain(t *testing.T) {
 	e.Link(t, "10000", "9999").Inject(nil)
 	reasonAt(t, host, id, 15*time.Second, "is that of the end", func(s string) bool { return strings.HasPrefix(s, "stopped by party 9999") })
 	require.Equal(t, "canceled", host.Jobs(id)[0].Status)
+	e.NoContainers(t)
+	e.NoCoresHeld(t)
+}
+
+// A party whose partner has removed it while it was away still has a way to end its own part of their jobs.
+func TestStopAtAPartyThatWasRemoved(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"))
+	user, host := e.As(t, "9999"), e.As(t, "10000")
+	id := user.Submit(long(pair))
+	host.WaitForTask(id, "a", openflow.TaskRunning)
+	e.Stop(t, "10000")
+	user.OK(user.Post("/v2/site/remove", map[string]string{"party_id": "10000"}), nil)
+	e.Start(t, "10000")
+	reasonAt(t, host, id, 15*time.Second, "says that it is refused", holds("waiting for party 9999 (guest)", "not known here"))
+	stopped := host.StopJob(id)
+	require.Equal(t, openflow.JobCanceled, stopped.Status)
+	require.Equal(t, openflow.RefusedByScheduler("9999"), host.WaitFor(id, openflow.JobCanceled)[0].Reason)
 	e.NoContainers(t)
 	e.NoCoresHeld(t)
 }
