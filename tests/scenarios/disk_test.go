@@ -63,9 +63,11 @@ func TestDiskIsFullInMidJob(t *testing.T) {
 		return id
 	}
 
+	sick := holds("waiting for party 10000 (host): its node answers since 20", "that it cannot go on (exhausted)")
 	goesOn := start(45_000)
 	free := fill(t, e.Home("10000"))
-	reasonAt(t, user, goesOn, 15*time.Second, "names the party whose disk is full", holds("waiting for party 10000 (host)"))
+	reasonAt(t, user, goesOn, 15*time.Second, "names the party whose disk is full", sick)
+	require.Regexp(t, `openflow_jobs_waiting\{reason="partner"\} 1`, scrape(t, user))
 	free()
 	user.WaitFor(goesOn, openflow.JobSuccess)
 	host.WaitFor(goesOn, openflow.JobSuccess)
@@ -75,7 +77,7 @@ func TestDiskIsFullInMidJob(t *testing.T) {
 	env.Eventually(t, env.Patience, "the program has ended", func() (bool, string) {
 		return user.TaskStatuses(ends)["a guest 9999"] == "success", "it runs"
 	})
-	reasonAt(t, user, ends, 15*time.Second, "names the party whose disk is full", holds("10000 (host)"))
+	reasonAt(t, user, ends, 15*time.Second, "names the party whose disk is full", sick)
 	free()
 	row := user.WaitFor(ends, openflow.JobFailed)[0]
 	require.Contains(t, row.Reason, "party 10000 (host)")
