@@ -82,6 +82,7 @@ func TestDiskIsFullInMidJob(t *testing.T) {
 	row := user.WaitFor(ends, openflow.JobFailed)[0]
 	require.Contains(t, row.Reason, "party 10000 (host)")
 	require.Contains(t, host.WaitFor(ends, openflow.JobFailed)[0].Reason, "10000 (host)")
+	require.Contains(t, host.Tasks(ends)[0].Reason, "disk of its machine is full, or was")
 	e.NoContainers(t)
 	e.NoCoresHeld(t)
 	user.WaitFor(user.Submit(env.DAG(pair, env.Noop("a", nil))), openflow.JobSuccess)
