@@ -31,7 +31,7 @@ const (
 // looked at so often, and the watch of jobs follows. New runs are offered to it for as long as it counts as alive.
 const (
 	silentAfter = 2 * helloEvery
-	silentEvery = 2 * time.Second
+	silentEvery = time.Second
 )
 
 // sitePool is the site's pool as its node sees it.
