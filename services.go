@@ -115,7 +115,7 @@ type EndedJob struct {
 
 // UnknownToScheduler is why a job ends at a party whose scheduler does not know it any more.
 func UnknownToScheduler(scheduler PartyID) string {
-	return fmt.Sprintf("party %s, which scheduled the job, does not know it any more: its records may be from before", scheduler)
+	return fmt.Sprintf("party %s, which scheduled the job, does not know it any more; perhaps it was restored from a backup", scheduler)
 }
 
 // RefusedByScheduler is why a job ends at a party whose user stops it there, because its scheduler does not listen.
