@@ -70,6 +70,7 @@ type Node struct {
 	queue     *partner.Queue
 	watch     *partner.Watch
 	farewell  peers.Farewell
+	unheard   *peers.Unheard
 	temporal  *temporal.Server // nil: a cluster that runs elsewhere
 	namespace string           // in Temporal
 	ui        http.Handler     // of Temporal
@@ -209,6 +210,9 @@ func (n *Node) connect() services {
 	jobs := &initiator.Service{Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
 	n.farewell = peers.Farewell{
 		Self: n.config.Party, Rows: n.rows, Engine: engine, Partner: part, Directory: dir, Log: n.config.Log,
+	}
+	n.unheard = &peers.Unheard{
+		Self: n.config.Party, Rows: n.rows, Directory: dir, Partner: part, Log: n.config.Log, Now: time.Now,
 	}
 	return services{jobs, sched, part, ids.Next}
 }

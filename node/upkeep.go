@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 
+	"openflow/peers"
 	"openflow/upkeep"
 	"openflow/worker/roster"
 )
@@ -18,10 +19,10 @@ func (n *Node) startUpkeep(context.Context) error {
 	if n.taking != nil && !n.config.NoTasks {
 		r.Every(roster.HelloEvery, "own worker", n.hello)
 	}
-	if n.workers != nil {
-		r.Every(roster.HelloEvery, "silent machines", func(ctx context.Context) error { return n.pool().TellSilent(ctx, n.changes()) })
-	}
+	// Also without a listener for workers: then none of them comes back.
+	r.Every(roster.SilentEvery, "silent machines", func(ctx context.Context) error { return n.pool().TellSilent(ctx, n.changes()) })
 	r.Every(upkeep.SweepEvery, "jobs with strangers", n.farewell.ToStrangers)
+	r.Every(peers.AskEndsEvery, "jobs that have ended elsewhere", n.unheard.Take)
 	upkeep.Keeper{
 		Self: n.config.Party, Rows: n.changes(), Objects: n.objects, Messages: n.messages, Keep: n.config.Retention,
 	}.Start(r)

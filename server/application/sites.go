@@ -3,6 +3,7 @@ package application
 import (
 	"context"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -141,9 +142,10 @@ func (a *API) rotateSite(r *http.Request) (any, error) {
 	})
 }
 
+// audit keeps who changed what: "site/add", "grant/delete".
 func (a *API) audit(r *http.Request, what, subject string) error {
 	return a.Catalogue.AppendAudit(r.Context(), openflow.AuditEvent{
-		Actor: "user " + r.Header.Get(wire.UserHeader), Action: what + strings.ReplaceAll(r.URL.Path, "/v2", ""), Subject: subject,
+		Actor: "user " + r.Header.Get(wire.UserHeader), Action: what + "/" + path.Base(r.URL.Path), Subject: subject,
 	})
 }
 

@@ -18,6 +18,13 @@ const (
 	AliveFor   = 4 * HelloEvery
 )
 
+// A machine that has missed its turn to tell of itself is named as silent on its runs, and within 15 s on their jobs: it is
+// looked at so often, and the watch of jobs follows. New runs are offered to it for as long as it counts as alive.
+const (
+	silentAfter = 2 * HelloEvery
+	SilentEvery = time.Second
+)
+
 // DefaultPooling gives people time to start a worker, and a machine time to boot.
 func DefaultPooling() openflow.Pooling {
 	return openflow.Pooling{Wait: 10 * time.Minute, Gone: time.Minute}
@@ -97,7 +104,7 @@ func (p Pool) TellSilent(ctx context.Context, tasks Reasons) error {
 	}
 	for _, w := range list {
 		reason := ""
-		if w.Seen.Before(now.Add(-AliveFor)) {
+		if w.Machine != p.Self && w.Seen.Before(now.Add(-silentAfter)) {
 			reason = fmt.Sprintf("%s%s (%s) is silent since %s; the run fails when it does not come back within %s of that",
 				silentMachine, w.Machine, w.Name, w.Seen.UTC().Format(time.RFC3339), p.Times.Gone)
 		}

@@ -79,13 +79,14 @@ func TestWorkersThatAreAlive(t *testing.T) {
 // A run whose machine is silent says so, until the machine is heard of again.
 func TestSilentMachineIsSaidOnItsRuns(t *testing.T) {
 	rows := opened(t)
-	pool := Pool{Rows: rows, Times: DefaultPooling()}
+	pool := Pool{Rows: rows, Self: "self", Times: DefaultPooling()}
 	k := openflow.TaskKey{Job: "j", Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
 	require.NoError(t, rows.CreateJob(t.Context(), openflow.JobRecord{
 		ID: "j", Party: k.Party, Scheduler: "9999", Initiator: "9999", Status: openflow.JobReady, DAG: &openflow.DAG{},
 	}, []openflow.TaskRecord{{Key: k, Scheduler: "9999", Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting}}))
+	machine := "m"
 	hello := func(seen time.Time) string {
-		w := openflow.WorkerRecord{Machine: "m", Name: "big", Cores: 1, Running: []openflow.ExecutionID{k.ExecutionID(), "unknown"}, Seen: seen}
+		w := openflow.WorkerRecord{Machine: machine, Name: "big", Cores: 1, Running: []openflow.ExecutionID{k.ExecutionID(), "unknown"}, Seen: seen}
 		require.NoError(t, rows.SaveWorker(t.Context(), w))
 		require.NoError(t, pool.TellSilent(t.Context(), rows))
 		got, err := rows.Task(t.Context(), k)
@@ -93,8 +94,12 @@ func TestSilentMachineIsSaidOnItsRuns(t *testing.T) {
 		return got.Reason
 	}
 	require.Empty(t, hello(time.Now()))
-	require.Contains(t, hello(time.Now().Add(-2*AliveFor)), "machine m (big) is silent since 20")
+	require.Contains(t, hello(time.Now().Add(-silentAfter-time.Millisecond)), "machine m (big) is silent since 20")
+	require.LessOrEqual(t, silentAfter+SilentEvery+3*time.Second, 15*time.Second, "the watch looks every 3 s")
 	require.Empty(t, hello(time.Now()))
+	machine = pool.Self
+	require.Empty(t, hello(time.Now().Add(-time.Hour)), "this node has taken it up by itself since its start")
+	machine = "m"
 	_, err := rows.FinishTask(t.Context(), k, openflow.TaskEnd{Status: openflow.TaskFailed, Reason: "gone"})
 	require.NoError(t, err)
 	require.Equal(t, "gone", hello(time.Now().Add(-2*AliveFor)))

@@ -13,7 +13,7 @@ import (
 // Server is what openflow server can be told.
 type Server struct {
 	Party string `flag:"party" required:"openflow server --party 9999" help:"party ID of this site"`
-	Home  string `flag:"home" default:".openflow in the user's home" help:"folder of this node"`
+	Home  string `flag:"home" default:"~/.openflow" help:"folder of this node"`
 
 	Listen  `title:"Where it listens"`
 	Access  `title:"Who may do what"`

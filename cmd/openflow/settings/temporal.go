@@ -11,7 +11,7 @@ type Temporal struct {
 	Postgres    string        `flag:"postgres" required:"openflow temporal --postgres postgres://openflow:SECRET@127.0.0.1:5432/temporal" help:"postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…; better not on the command line, which others see"`
 	Listen      string        `flag:"listen" help:"address of the frontend"`
 	UI          string        `flag:"ui" help:"address of the read-only web UI, of loopback; it knows no login"`
-	Home        string        `flag:"home" default:".openflow-temporal in the user's home" help:"folder of the token"`
+	Home        string        `flag:"home" default:"~/.openflow-temporal" help:"folder of the token"`
 	Namespace   string        `flag:"namespace" help:"namespace that is made at the start; nodes may make others"`
 	TokenFile   string        `flag:"token-file" help:"file with the token instead of the one in the home folder"`
 	Open        bool          `flag:"open" help:"without a token; on loopback only, for trials"`

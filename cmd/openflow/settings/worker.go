@@ -8,7 +8,7 @@ type Worker struct {
 	// Its variable is another one, because OPENFLOW_TOKEN holds the application layer's, for clients on the same machine.
 	Token     string `flag:"token" env:"WORKER_TOKEN" help:"the site's worker token"`
 	TokenFile string `flag:"token-file" help:"file with the site's worker token"`
-	Home      string `flag:"home" default:".openflow-worker in the user's home" help:"folder of this worker"`
+	Home      string `flag:"home" default:"~/.openflow-worker" help:"folder of this worker"`
 	Cores     int    `flag:"cores" default:"this machine's" help:"cores that tasks share"`
 
 	Running `title:"How tasks run"`
