@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
@@ -104,26 +103,16 @@ func (m *machine) bindBase(ctx context.Context, address, host, reach string) err
 	return m.home.Save()
 }
 
-// A base port lies below those that systems give to outgoing connections (32768 and up on Linux): such a connection could
-// hold the port when the node starts again.
-const lowestBasePort, basePorts = 20000, 12000
-
 // listenBase listens where the operator or the home folder says, and in a new home on a port that is free.
 func (m *machine) listenBase(ctx context.Context, address, host string) (net.Listener, error) {
 	const what = "the base layer"
-	at := func(port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
 	if address != "" {
 		return server.Listen(ctx, what, address)
 	}
 	if m.home.BasePort != 0 {
-		return server.Listen(ctx, what, at(m.home.BasePort))
+		return server.Listen(ctx, what, net.JoinHostPort(host, strconv.Itoa(m.home.BasePort)))
 	}
-	for range 20 {
-		if l, err := server.Listen(ctx, what, at(lowestBasePort+rand.IntN(basePorts))); err == nil {
-			return l, nil
-		}
-	}
-	return server.Listen(ctx, what, at(0))
+	return server.ListenAnywhere(ctx, what, host)
 }
 
 // grants says what each run is given.
