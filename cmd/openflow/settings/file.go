@@ -131,6 +131,8 @@ func scalar(n ast.Node) (string, bool) {
 		return n.Value, true
 	case *ast.LiteralNode: // of several lines
 		return strings.TrimSuffix(n.Value.Value, "\n"), true
+	case *ast.TagNode: // as in !!str 9999
+		return scalar(n.Value)
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
 		return n.GetToken().Value, true
 	}

@@ -62,6 +62,7 @@ func TestPrecedence(t *testing.T) {
 		"text with ;":      {env: "a;b", want: "a;b"},
 		"number as text":   {file: "runtime: 0099", want: "0099"},
 		"several lines":    {file: "runtime: |\n  a", want: "a"},
+		"with a tag":       {file: "runtime: !!str 9", want: "9"},
 		"quoted":           {file: `"runtime": "a # b"`, want: "a # b"},
 		"after a comment":  {file: "# these\n---\nruntime: a # b", want: "a"},
 		"only a comment":   {file: "# nothing", want: "docker"},
