@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -224,13 +225,15 @@ func (s sites) RemoveSite(ctx context.Context, id openflow.PartyID) error {
 	if _, err := s.catalogue.Site(ctx, id); err != nil {
 		return err
 	}
-	if err := s.farewell.to(ctx, id); err != nil {
+	ended, err := s.farewell.to(ctx, id)
+	if err != nil {
 		return err
 	}
 	if err := s.catalogue.DeleteSite(ctx, id); err != nil {
 		return err
 	}
-	return s.farewell.to(ctx, id) // jobs that began meanwhile
+	late, err := s.farewell.to(ctx, id) // jobs that began meanwhile
+	return errors.Join(err, s.farewell.restate(ctx, append(ended, late...)))
 }
 
 // RotateSite takes a further key of a peer; final forgets the earlier ones.
