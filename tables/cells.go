@@ -100,11 +100,7 @@ func (p *parser) float(s string) (float64, error) {
 		}
 		s = strings.Replace(s, ",", ".", 1)
 	}
-	bits := 64
-	if p.column.DType == Float32 {
-		bits = 32
-	}
-	return strconv.ParseFloat(s, bits)
+	return strconv.ParseFloat(s, p.column.DType.bits())
 }
 
 // Up to these, a float of 32 or 64 bits holds every whole number. The next one is rounded to them.

@@ -68,9 +68,11 @@ func (m Meta) Validate() error {
 			return err
 		}
 	}
-	if (m.WeightType != "" && m.WeightType.Kind() == Text) || m.LabelType == Index || m.DType == Index {
-		return openflow.Errorf(openflow.CodeInvalid, "meta has weight_type %q, label_type %q, dtype %q", m.WeightType, m.LabelType, m.DType).
-			WithHint("weights are numbers, and index is for ids")
+	if m.WeightType != "" && m.WeightType.Kind() == Text {
+		return openflow.Errorf(openflow.CodeInvalid, "meta has the weight_type %s", m.WeightType.Word()).WithHint("weights are numbers")
+	}
+	if m.LabelType == Index || m.DType == Index {
+		return openflow.Errorf(openflow.CodeInvalid, "meta has label_type %q and dtype %q", m.LabelType, m.DType).WithHint("index is for ids")
 	}
 	return nil
 }
