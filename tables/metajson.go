@@ -185,6 +185,7 @@ func (m *Meta) parseHeader(in metaJSON) error {
 	var flag *bool
 	var names textOrList
 	if len(in.Header) > 0 && json.Unmarshal(in.Header, &flag) != nil {
+		flag = nil // a failure leaves one behind
 		if err := json.Unmarshal(in.Header, &names); err != nil {
 			return openflow.Errorf(openflow.CodeInvalid, "meta has a wrong header: %w", err)
 		}
@@ -196,7 +197,7 @@ func (m *Meta) parseHeader(in metaJSON) error {
 	if names.alone {
 		m.Header = splitNames(names.values[0], m.Delimiter)
 	}
-	m.HeadGuessed = flag == nil && len(m.Header) == 0
+	m.HeadGuessed = flag == nil
 	m.Head = value(flag, len(m.Header) == 0 && !m.Rereads())
 	return nil
 }

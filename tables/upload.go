@@ -28,7 +28,7 @@ type Meta struct {
 	Decimal      string              // "." or ","; empty: a point
 	Encoding     string              // of the file; empty: UTF-8, or what a byte order mark says
 	Head         bool                // the first line names the columns
-	HeadGuessed  bool                // nobody has said so: a first line that looks like data is refused
+	HeadGuessed  bool                // nobody has said whether: a first line that looks otherwise is refused
 	Header       []string            // names of the columns when Head is false
 	NAValues     []string            // cells that mean "missing", besides "nan"; "" for the empty cell
 	NAColumns    map[string][]string // the same for single columns
