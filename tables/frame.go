@@ -67,7 +67,7 @@ func (v Vector) Take(rows []int) Vector {
 	return w
 }
 
-// At is the value in row i as string, int64, bool or float64.
+// At is the value in row i as string, int64, bool, float32 or float64, by its type.
 func (v Vector) At(i int) any {
 	switch v.DType.Kind() {
 	case Text:
@@ -78,6 +78,9 @@ func (v Vector) At(i int) any {
 		}
 		return v.Ints[i]
 	case Float:
+		if v.DType == Float32 {
+			return float32(v.Floats[i])
+		}
 		return v.Floats[i]
 	}
 	return nil
@@ -203,7 +206,7 @@ func (f *Frame) checkColumns(s Schema) error {
 	for i, v := range f.Columns() {
 		c := columns[i]
 		if v.DType != c.DType {
-			return openflow.Errorf(openflow.CodeInvalid, "column %q is %s, its values are %s", c.Name, c.DType, v.DType)
+			return openflow.Errorf(openflow.CodeInvalid, "column %q is %s, its values are %s", c.Name, c.DType.Word(), v.DType.Word())
 		}
 		if v.Len() != f.Rows() {
 			return openflow.Errorf(openflow.CodeInvalid, "column %q has %d values for %d rows", c.Name, v.Len(), f.Rows())

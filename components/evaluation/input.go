@@ -109,15 +109,19 @@ func (in input) numbers(name string, v tables.Vector) ([]float64, error) {
 	return out, nil
 }
 
-// named gives the classes of the rows of v as text: 1, 1.0 and true are one class, the texts "01" and "1" are two.
+// named gives the classes of the rows of v as text: 1, 1.0 and true are one class, the texts "01" and "1" are two. The
+// number 0.1 is one class in both types of floats.
 func (in input) named(v tables.Vector) []string {
 	names := make([]string, len(in.rows))
-	values := v.Float64s()
+	values, bits := v.Float64s(), 64
+	if v.DType == tables.Float32 {
+		bits = 32
+	}
 	for i, r := range in.rows {
 		if v.DType.Kind() == tables.Text {
 			names[i] = v.Strings[r]
 		} else {
-			names[i] = strconv.FormatFloat(values[r], 'f', -1, 64)
+			names[i] = strconv.FormatFloat(values[r], 'f', -1, bits)
 		}
 	}
 	return names

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"openflow"
 )
@@ -20,9 +21,16 @@ func Heard(text string) string { return Cut(text, maxHeard) }
 const maxName = 256
 
 // CheckName refuses a user name or an idempotency key that is too long to be kept. It may be empty. Errors: CodeInvalid.
-func CheckName(kind, name string) error {
-	if len(name) > maxName {
-		return openflow.Errorf(openflow.CodeInvalid, "the %s has %d bytes, and %d are allowed", kind, len(name), maxName)
+func CheckName(kind, name string) error { return CheckText(kind, name, maxName) }
+
+// CheckText refuses what somebody has written if it has more bytes than limit, or is none that every database keeps.
+// Errors: CodeInvalid.
+func CheckText(kind, text string, limit int) error {
+	if len(text) > limit {
+		return openflow.Errorf(openflow.CodeInvalid, "the %s has %d bytes, and %d are allowed", kind, len(text), limit)
+	}
+	if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+		return openflow.Errorf(openflow.CodeInvalid, "the %s is not UTF-8 text without zero bytes", kind)
 	}
 	return nil
 }

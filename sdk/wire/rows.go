@@ -31,7 +31,8 @@ type JobRow struct {
 	ModelVersion       string          `json:"model_version"`
 	Parties            []PartyList     `json:"parties"`
 	Partners           []string        `json:"partners,omitempty"`
-	Pins               []Pin           `json:"pins,omitempty"` // ours: what the job reads here; where one job is asked for
+	Pins               []Pin           `json:"pins,omitempty"`   // ours: what the job reads here; where one job is asked for
+	Models             []JobModel      `json:"models,omitempty"` // ours: what its tasks have made here; where one job is asked for
 	PartyID            string          `json:"party_id"`
 	Priority           int             `json:"priority"`
 	Progress           int             `json:"progress"`
@@ -51,6 +52,21 @@ type JobRow struct {
 	UpdateTime         *int64          `json:"update_time"`
 	UserName           string          `json:"user_name"`
 	Warnings           []string        `json:"warnings"` // ours
+}
+
+// JobModel is a model that a task of a job has made at this site.
+type JobModel struct {
+	TaskName  string `json:"task_name"`
+	OutputKey string `json:"output_key"`
+}
+
+// EncodeJobModels renders the models of a job.
+func EncodeJobModels(models []openflow.ModelRecord) []JobModel {
+	out := make([]JobModel, len(models))
+	for i, m := range models {
+		out[i] = JobModel{string(m.Task), m.OutputKey}
+	}
+	return out
 }
 
 // Pin is an input that a job keeps as it was when it was created at this site, in a JobRow of this site.
