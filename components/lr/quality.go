@@ -126,7 +126,9 @@ func (o outcome) trend(p parameters) trend {
 		if o.converged {
 			lowest = o.losses[0] // an optimizer that swings may come to rest above its lowest
 		}
-		if last > lowest+max(p.Tol, rise*math.Abs(lowest)) {
+		margin := max(p.Tol, rise*math.Abs(lowest))
+		comesBack := !o.converged && last < o.losses[n-2] && last < o.losses[0] && swings(o.losses, margin) < 2
+		if last > lowest+margin && !comesBack {
 			return rising
 		}
 		if math.Abs(last-o.losses[n-2]) <= resting*math.Abs(last) {
@@ -137,6 +139,25 @@ func (o outcome) trend(p parameters) trend {
 		return settled
 	}
 	return falling
+}
+
+// swings counts how often the losses fell by more than margin after they had risen by more than that. Once is an optimizer
+// with momentum that passes the lowest point and comes back.
+func swings(losses []float64, margin float64) int {
+	count, up, turn := 0, false, losses[0] // turn is the lowest or greatest loss since the last turn
+	for _, loss := range losses {
+		switch {
+		case up && loss < turn-margin:
+			count, up, turn = count+1, false, loss
+		case !up && loss > turn+margin:
+			up, turn = true, loss
+		case up:
+			turn = max(turn, loss)
+		default:
+			turn = min(turn, loss)
+		}
+	}
+	return count
 }
 
 // stuck reports whether a training got nowhere because its steps were too small: it counts as converged then.

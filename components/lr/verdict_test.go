@@ -108,15 +108,17 @@ func TestTrends(t *testing.T) {
 		losses    []float64
 		want      string
 	}{
-		"nothing known":                     {want: "falling"},
-		"nothing known, converged":          {converged: true, want: "settled"},
-		"falls":                             {losses: []float64{0.69, 0.6, 0.5}, want: "falling"},
-		"noise above a small tol":           {losses: []float64{0.69, 0.3, 0.3005}, want: "falling"},
-		"rests, with a tolerance too small": {losses: []float64{0.69, 0.3, 0.300001}, want: "settled"},
-		"rises":                             {losses: []float64{0.69, 0.3, 0.32}, want: "rising"},
-		"ends above where it began":         {losses: []float64{0.69, 0.9, 0.8}, want: "rising"},
-		"swings, and comes to rest":         {converged: true, losses: []float64{0.69, 0.3, 0.32}, want: "settled"},
-		"rises, and counts as converged":    {converged: true, losses: []float64{0.69, 5, 5}, want: "rising"},
+		"nothing known":                           {want: "falling"},
+		"nothing known, converged":                {converged: true, want: "settled"},
+		"falls":                                   {losses: []float64{0.69, 0.6, 0.5}, want: "falling"},
+		"noise above a small tol":                 {losses: []float64{0.69, 0.3, 0.3005}, want: "falling"},
+		"rests, with a tolerance too small":       {losses: []float64{0.69, 0.3, 0.300001}, want: "settled"},
+		"rises":                                   {losses: []float64{0.69, 0.3, 0.32}, want: "rising"},
+		"ends above where it began":               {losses: []float64{0.69, 0.9, 0.8}, want: "rising"},
+		"swings, and comes to rest":               {converged: true, losses: []float64{0.69, 0.3, 0.32}, want: "settled"},
+		"passes the lowest point, and comes back": {losses: []float64{0.69, 0.3, 0.23, 0.246, 0.24, 0.234}, want: "falling"},
+		"swings again and again":                  {losses: []float64{0.69, 0.3, 0.5, 0.3, 0.5, 0.31}, want: "rising"},
+		"rises, and counts as converged":          {converged: true, losses: []float64{0.69, 5, 5}, want: "rising"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, tc.want, lr.Trend(tc.converged, tc.losses, 1e-9))

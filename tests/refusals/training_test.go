@@ -227,7 +227,7 @@ func trainingCases() []refusalCase {
 			for i := range g.Label.Ints {
 				g.Label.Ints[i] = int64(i % 3)
 			}
-		}), by: host, want: "3 models need more than 3 columns at host 10000; it has 3", public: "3 models need more than 3 columns at host 10000; it has 3"},
+		}), by: host, want: "3 models need more than 3 columns that do not follow from each other at host 10000; it has 3", public: "3 models need more than 3 columns that do not follow from each other at host 10000"},
 		{name: "lr: early stop", c: early, by: arbiter, want: "early_stop diff needs the loss", public: "early_stop diff needs the loss, which exists with one host only"},
 		{name: "lr: early stop, at the guest", c: noLoss, by: guest, want: "early_stop diff needs the loss",
 			public: "no training: early_stop diff needs the loss, which exists with one host only (use weight_diff)"},
