@@ -132,3 +132,12 @@ func TestColumnsOfZerosKeepTheirCoefficient(t *testing.T) {
 		require.NotZero(t, w[0]*w[2]*w[3]*w[4], method)
 	}
 }
+
+// A penalty of null is none, as in Python, and a scheduler without params has torch's own. The numbers are numpy's, as above:
+// three epochs of sgd with rate 0.2, which ConstantLR divides by 3 at first.
+func TestWhatIsLeftOut(t *testing.T) {
+	r := componenttest.RunOK(t, trainCase(waves(120), object{"epochs": 3, "tol": 0, "init_param": object{"fit_intercept": true},
+		"optimizer":               object{"method": "sgd", "penalty": nil, "alpha": 0.5, "optimizer_params": object{"lr": 0.2}},
+		"learning_rate_scheduler": object{"method": "constant"}}))
+	require.InDeltaSlice(t, []float64{0.032349, -0.000916, -0.005537, 0.030176, -0.004506, -0.001909, -0.008203}, weights(t, r, host), 5e-5)
+}

@@ -99,6 +99,7 @@ const (
 	soundRate   = 0.1
 	soundAlpha  = 0.01
 	soundEpochs = 50
+	soundTol    = 1e-4
 )
 
 // trend is where a training was going when it ended.
@@ -121,6 +122,9 @@ const (
 // trend judges the training by its losses, as far as they are known.
 func (o outcome) trend(p parameters) trend {
 	n := len(o.losses)
+	if o.converged && p.coarse(o.losses) {
+		return falling
+	}
 	if n > 1 {
 		last, lowest := o.losses[n-1], slices.Min(o.losses)
 		if o.converged {
@@ -139,6 +143,13 @@ func (o outcome) trend(p parameters) trend {
 		return settled
 	}
 	return falling
+}
+
+// coarse reports whether the tolerance ends a training while it still gets somewhere.
+func (p parameters) coarse(losses []float64) bool {
+	n := len(losses)
+	return p.Tol > soundTol && p.EarlyStop != "abs" && n > 0 && p.Tol > unmoved*math.Abs(losses[n-1]) &&
+		(n == 1 || losses[n-2]-losses[n-1] > unmoved*math.Abs(losses[n-1]))
 }
 
 // swings counts how often the losses fell by more than margin after they had risen by more than that. Once is an optimizer
@@ -178,6 +189,9 @@ func (p parameters) advice(to trend, unscaled bool) string {
 	if unscaled {
 		to = falling
 	}
+	if up, _ := p.Optimizer.Options["maximize"].(bool); up {
+		return "optimizer.optimizer_params.maximize to false: it makes the loss greater"
+	}
 	switch {
 	case unscaled && p.Optimizer.Method == soundMethod && rate > soundRate:
 		list = append(list, fmt.Sprintf("optimizer.optimizer_params.lr to %g instead of %g", soundRate, rate))
@@ -195,6 +209,9 @@ func (p parameters) advice(to trend, unscaled bool) string {
 	}
 	if to != settled && p.Init.Method != "zeros" {
 		list = append(list, "init_param.method to zeros instead of "+p.Init.Method)
+	}
+	if to == falling && p.Tol > soundTol {
+		list = append(list, fmt.Sprintf("tol to %g instead of %g", soundTol, p.Tol))
 	}
 	if to == falling && !(unscaled && p.Epochs >= soundEpochs) {
 		list = append(list, fmt.Sprintf("epochs to %d instead of %d", max(soundEpochs, 3*p.Epochs), p.Epochs))
@@ -259,7 +276,7 @@ func (p parameters) weaknesses(list []trained, unscaled bool) []string {
 	if len(skewed) > 0 {
 		m := skewed[0]
 		to := p.common(skewed)
-		if !m.stuck(p) && to == falling {
+		if !m.converged && !m.stuck(p) && to == falling {
 			to = settled // the warning of the cut-off has the settings
 		}
 		texts = append(texts, fmt.Sprintf("the probabilities of the model%s are hardly better than a constant: on the training rows it has %s%s. %s",
