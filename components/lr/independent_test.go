@@ -141,3 +141,18 @@ func TestWhatIsLeftOut(t *testing.T) {
 		"learning_rate_scheduler": object{"method": "constant"}}))
 	require.InDeltaSlice(t, []float64{0.032349, -0.000916, -0.005537, 0.030176, -0.004506, -0.001909, -0.008203}, weights(t, r, host), 5e-5)
 }
+
+// A column that the table lacks, or has besides, is named at the party whose table it is.
+func TestColumnsThatDoNotFitTheModelAreNamed(t *testing.T) {
+	j := waves(120)
+	trained := componenttest.RunOK(t, trainCase(j, quick(object{"epochs": 1})))
+	c := predictionWith(t, j, trained)
+	less := *j.host
+	less.Schema = j.host.Schema.Clone()
+	less.Schema.Features, less.Features = less.Schema.Features[1:], less.Features[1:]
+	less.Schema.Features[0].Name = "other"
+	c.Inputs[host].Data["test_data"] = &less
+	r := componenttest.Run(t, c)
+	require.Contains(t, r.Parties[host].Error, `the model of host 10000 has 3 features, its table 2; the table lacks "c3", "c4"; the model lacks "other"`)
+	require.NotContains(t, r.Parties[guest].Error, "c3")
+}
