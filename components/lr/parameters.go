@@ -26,14 +26,14 @@ type parameters struct {
 
 type optimizerSet struct {
 	Method  string  `json:"method" default:"\"sgd\"" choices:"sgd,adadelta,adagrad,adam,adamax,adamw,asgd,nadam,radam,rmsprop,rprop" enum:"sgd,adam,rmsprop,adagrad" doc:"sgd, adam, rmsprop, adagrad are implemented"`
-	Penalty string  `json:"penalty" default:"\"l2\"" choices:"l1,l2,none"`
+	Penalty string  `json:"penalty" default:"\"l2\"" null:"\"none\"" choices:"l1,l2,none" doc:"null means none"`
 	Alpha   float64 `json:"alpha" default:"1.0" min:"0" max:"1e6"`
 	Options options `json:"optimizer_params" required:"true" schema:"{\"type\":\"object\",\"properties\":{\"lr\":{\"type\":\"number\",\"exclusiveMinimum\":0},\"weight_decay\":{\"type\":\"number\",\"minimum\":0}},\"additionalProperties\":true}" doc:"keyword arguments of the torch optimizer"`
 }
 
 type schedulerSet struct {
 	Method  string  `json:"method" default:"\"constant\"" choices:"constant,linear,step"`
-	Options options `json:"scheduler_params" doc:"keyword arguments of the torch scheduler"`
+	Options options `json:"scheduler_params" default:"null" doc:"keyword arguments of the torch scheduler"`
 }
 
 type initSet struct {

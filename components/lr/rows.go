@@ -64,6 +64,17 @@ func newRows(t *component.Task, f *tables.Frame) (*rows, error) {
 
 func (r *rows) count() int { return len(r.order) }
 
+// seed makes a seed of a number that others know and of the columns, which they do not.
+func (r *rows) seed(number int) (seed [32]byte) {
+	hash := sha256.New()
+	hash.Write(binary.LittleEndian.AppendUint64(nil, uint64(number)))
+	for _, column := range r.columns {
+		hash.Write(encodeNumbers(column))
+	}
+	hash.Sum(seed[:0])
+	return seed
+}
+
 // numbers returns a column in sorted order.
 func (r *rows) numbers(t *component.Task, c tables.Column, v tables.Vector) ([]float64, error) {
 	if c.DType.Kind() == tables.Text {

@@ -227,7 +227,7 @@ func trainingCases() []refusalCase {
 			for i := range g.Label.Ints {
 				g.Label.Ints[i] = int64(i % 3)
 			}
-		}), by: host, want: "3 models need more than 3 columns at host 10000; it has 3", public: "3 models need more than 3 columns at host 10000; it has 3"},
+		}), by: host, want: "3 models need more than 3 columns that do not follow from each other at host 10000; it has 2", public: "3 models need more than 3 columns that do not follow from each other at host 10000"},
 		{name: "lr: early stop", c: early, by: arbiter, want: "early_stop diff needs the loss", public: "early_stop diff needs the loss, which exists with one host only"},
 		{name: "lr: early stop, at the guest", c: noLoss, by: guest, want: "early_stop diff needs the loss",
 			public: "no training: early_stop diff needs the loss, which exists with one host only (use weight_diff)"},
@@ -262,7 +262,8 @@ func trainingCases() []refusalCase {
 			public: `the model bound to "warm_start_model" is not one of coordinated_lr`},
 		{name: "lr: warm start, no coefficients", c: both(estimatorFor(g, true), object{"header": []string{"marked"}}), by: host, want: "has no coefficients",
 			public: "its model has no coefficients"},
-		{name: "lr: warm start, number of columns", c: both(estimatorFor(g, true), estimatorFor(g, false)), by: host, want: "has 2 features, its table 3",
+		{name: "lr: warm start, number of columns", c: both(estimatorFor(g, true), estimatorFor(&tables.Frame{Schema: tables.Schema{Features: h.Schema.Features[:2]}}, false)), by: host,
+			want:   `has 2 features, its table 3; the model lacks "marked-host-10000-column-2"`,
 			public: "its model and its table do not have the same columns"},
 		{name: "lr: warm start, columns", c: both(estimatorFor(g, true), shifted), by: host, want: `is "marked-host-10000-column-1", of its table`,
 			public: "its model and its table do not have the same columns"},
