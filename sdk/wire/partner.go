@@ -287,9 +287,9 @@ func EncodeStopped(s openflow.Stopped) JobStopped {
 
 // Decode is the way back. A genuine scheduler says nothing, which is a stop that has been taken.
 func (b JobStopped) Decode() openflow.Stopped {
-	s := openflow.Stopped{Status: openflow.JobStatus(Cut(b.Status, maxWord)), Reason: Cut(b.Reason, maxList)}
+	s := openflow.Stopped{Status: openflow.JobStatus(heard(b.Status, maxWord)), Reason: heard(b.Reason, maxList)}
 	for _, p := range b.Stopping[:min(len(b.Stopping), maxWord)] {
-		s.Stopping = append(s.Stopping, openflow.Party{Role: openflow.Role(Cut(p.Role, maxWord)), ID: openflow.PartyID(Cut(p.PartyID, maxWord))})
+		s.Stopping = append(s.Stopping, openflow.Party{Role: openflow.Role(heard(p.Role, maxWord)), ID: openflow.PartyID(heard(p.PartyID, maxWord))})
 	}
 	return s
 }
