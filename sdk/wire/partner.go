@@ -159,6 +159,9 @@ func EncodeTaskUpdates(updates []openflow.TaskUpdate) []PartnerUpdateTask {
 
 // DecodeTaskUpdates is the way back; each names the job and the party of ref. Errors: CodeInvalid.
 func DecodeTaskUpdates(list []PartnerUpdateTask, ref JobRef) ([]openflow.TaskUpdate, error) {
+	if len(list) > openflow.MaxTasks {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "the call tells of %d tasks, more than a job may have (%d)", len(list), openflow.MaxTasks)
+	}
 	var updates []openflow.TaskUpdate
 	for i, b := range list {
 		if b.TaskID == "" || b.TaskVersion == nil || b.JobRef != ref {

@@ -109,6 +109,8 @@ func psiCases() []refusalCase {
 			peers: hostile(cheat{matches: func(int, [][]byte) []byte { return []byte{200, 1, 1, 'x'} }})},
 		{name: "psi: matches that break off", c: run(guest, host), by: host, want: "breaks off", public: invalid,
 			peers: hostile(cheat{matches: func(int, [][]byte) []byte { return []byte{1, 100} }})},
+		{name: "psi: matches without a text", c: run(guest, host), by: host, want: "a sample id that is no text", public: invalid,
+			peers: hostile(cheat{matches: func(at int, raised [][]byte) []byte { return append([]byte{byte(at), 1, 0xff}, raised[at]...) }})},
 		{name: "psi: matches without a point", c: run(guest, host), by: host, want: "breaks off", public: invalid,
 			peers: hostile(cheat{matches: func(int, [][]byte) []byte { return []byte{1, 1, 'x'} }})},
 		{name: "psi: more matches than rows", c: run(guest, host), by: host, want: "claims more than the 1 rows",
