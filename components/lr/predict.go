@@ -113,7 +113,7 @@ func (s *session) predictHost(ctx context.Context) error {
 		return err
 	}
 	if v.Fault != "" {
-		return refusal("no prediction", v.Fault).AsConsequence()
+		return endedBy(s.guest, "no prediction", v.Fault)
 	}
 	if err := s.sendPartial(ctx, r, weights); err != nil {
 		return err

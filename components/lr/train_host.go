@@ -37,7 +37,7 @@ func (s *session) trainHost(ctx context.Context, p parameters) error {
 		return err
 	}
 	if h.plan.Fault != "" {
-		return noTraining(h.plan.Fault)
+		return endedBy(s.guest, "no training", h.plan.Fault)
 	}
 	if err := h.agree(ctx, p); err != nil {
 		return err

@@ -200,7 +200,7 @@ func valueError(path string, raw json.RawMessage, want string) error {
 	const show = 100
 	text := string(raw)
 	if len(text) > show {
-		text = text[:show] + "…"
+		text = strings.ToValidUTF8(text[:show], "") + "…"
 	}
 	return openflow.Errorf(openflow.CodeInvalid, "apply value `%s` to parameter `%s` failed: %s", text, path, want).
 		WithPublic("parameter %q has a value that is not accepted", path)

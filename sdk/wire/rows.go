@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"openflow"
 )
@@ -260,16 +261,19 @@ func EncodeTaskState(r openflow.TaskRecord) TaskState {
 	}
 }
 
-// FirstLine is the first line of the first text that has one, and not all of a long one.
+// FirstLine is the first line of the first text that has one, without signs that are none to read, and not all of a long one.
 func FirstLine(texts ...string) string {
 	for _, t := range texts {
 		line, _, _ := strings.Cut(strings.TrimSpace(t), "\n")
-		if line != "" {
-			return clipTo(line, 500)
+		if line = strings.TrimSpace(heard(line, maxLine*utf8.UTFMax)); line != "" {
+			return clipTo(line, maxLine)
 		}
 	}
 	return ""
 }
+
+// maxLine is how many characters FirstLine takes.
+const maxLine = 500
 
 func clipTo(s string, n int) string {
 	if r := []rune(s); len(r) > n {

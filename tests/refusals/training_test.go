@@ -1,6 +1,7 @@
 package refusals_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 
 	"openflow"
 	"openflow/components/lr"
+	"openflow/components/lr/he"
 	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
 	"openflow/tables"
@@ -139,6 +141,13 @@ func trainingCases() []refusalCase {
 			return t.Send(ctx, guest, "public_key", payload)
 		}}
 	}
+	noKey := map[openflow.Party]script{arbiter: func(ctx context.Context, t *component.Task) error {
+		a, err := he.NewAuthority(func(n int, f func(i int) error) error { return t.Parallel(ctx, n, f) })
+		if err != nil {
+			return err
+		}
+		return key(bytes.Repeat([]byte{0xff}, len(a.PublicKey())))[arbiter](ctx, t)
+	}}
 	// first is a party that sends something before it does what it should.
 	first := func(p, to openflow.Party, tag string, payload []byte) map[openflow.Party]script {
 		return map[openflow.Party]script{p: func(ctx context.Context, t *component.Task) error {
@@ -158,7 +167,7 @@ func trainingCases() []refusalCase {
 			g.Schema.Label.DType, g.Label = tables.Object, tables.NewStrings(values)
 		}
 	}
-	fault := "no training: the input of guest 9999 is not usable, its own task says why"
+	fault := "no training: guest 9999 refuses it, its own task says why"
 	norm := withParameters(object{"early_stop": "weight_diff"})
 	return []refusalCase{
 		{name: "lr: no host", c: noHost, by: guest, want: "1 guests and 0 hosts", public: "coordinated_lr needs one guest and at least one host", too: everybody},
@@ -203,7 +212,7 @@ func trainingCases() []refusalCase {
 		{name: "lr: other ids", c: withTables(func(_, h *tables.Frame) { h.SampleID[3] = "marked-sample" }), by: guest, want: "the same sample ids",
 			public: "no training: its input does not have the same sample ids at guest 9999 and host 10000 (let psi come before)"},
 		{name: "lr: other ids, at the host", c: withTables(func(_, h *tables.Frame) { h.SampleID[3] = "marked-sample" }), by: host, want: "the same sample ids",
-			ctx: true, public: "no training: its input does not have the same sample ids at guest 9999 and host 10000 (let psi come before)"},
+			ctx: true, public: fault},
 		{name: "lr: small batches", c: wide, by: guest, want: "would give the residuals away",
 			public: "a batch of 10 rows is too few for a party with 12 columns: its gradient would give the residuals away"},
 		{name: "lr: too few rows", c: withParameters(object{"batch_size": 50}), by: guest, want: "a batch of 50 rows is too few",
@@ -222,7 +231,7 @@ func trainingCases() []refusalCase {
 		{name: "lr: scores told before", c: told, by: host, want: "scores for guest 9999",
 			public: "party 10000 tells no more score vectors about these rows: as many as it has columns would give the columns away"},
 		{name: "lr: scores told before, at the guest", c: told, by: guest, want: "host 10000 refuses the training plan", ctx: true,
-			public: "no training: host 10000 refuses the training plan, its own task says why"},
+			public: "no training: arbiter 10002 refuses it, its own task says why"},
 		{name: "lr: more models than columns", c: withTables(func(g, _ *tables.Frame) {
 			for i := range g.Label.Ints {
 				g.Label.Ints[i] = int64(i % 3)
@@ -278,6 +287,7 @@ func trainingCases() []refusalCase {
 		{name: "lr: plan for another table", c: training(host), by: host, want: "does not fit the table of",
 			public: "the guest's training plan does not fit the table of host 10000", peers: hostile(sendsPlan(host, object{"rows": 101, "batch_rows": 101}))},
 		{name: "lr: key that is empty", c: training(host), by: guest, want: "public key has 0 bytes", public: "public key has another length than it should", peers: key(nil)},
+		{name: "lr: key that is none", c: training(host), by: guest, want: "a residue that is not below its modulus", peers: noKey},
 		{name: "lr: norm of another length", c: norm, by: arbiter, want: "3 bytes, not 1 numbers", public: "a message has another length than it should",
 			peers: map[openflow.Party]script{guest: fakeGuest(norm, []byte("abc"))}},
 		{name: "lr: norm that is no number", c: norm, by: arbiter, want: "not finite", public: "a message holds a number that is not finite",
