@@ -67,6 +67,7 @@ type Node struct {
 	queue     *partner.Queue
 	watch     *partner.Watch
 	farewell  farewell
+	unheard   *unheard
 	temporal  *temporal.Server // nil: a cluster that runs elsewhere
 	namespace string           // in Temporal
 	ui        http.Handler     // of Temporal
@@ -234,6 +235,7 @@ func (n *Node) connect() services {
 	part.Freed = n.queue.Freed
 	jobs := &initiator.Service{Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
 	n.farewell = farewell{n.config.Party, n.rows, engine, part, dir, n.config.Log}
+	n.unheard = &unheard{self: n.config.Party, rows: n.rows, directory: dir, partner: part, log: n.config.Log, now: time.Now}
 	return services{jobs, sched, part, ids.Next}
 }
 

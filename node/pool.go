@@ -27,6 +27,13 @@ const (
 	aliveFor   = 4 * helloEvery
 )
 
+// A machine that has missed its turn to tell of itself is named as silent on its runs, and within 15 s on their jobs: it is
+// looked at so often, and the watch of jobs follows. New runs are offered to it for as long as it counts as alive.
+const (
+	silentAfter = 2 * helloEvery
+	silentEvery = time.Second
+)
+
 // sitePool is the site's pool as its node sees it.
 type sitePool struct {
 	rows  *catalogue.Catalogue
@@ -178,7 +185,7 @@ func (n *Node) tellSilent(ctx context.Context) error {
 	}
 	for _, w := range list {
 		reason := ""
-		if w.Seen.Before(now.Add(-aliveFor)) {
+		if w.Machine != n.home.Node && w.Seen.Before(now.Add(-silentAfter)) {
 			reason = fmt.Sprintf("%s%s (%s) is silent since %s; the run fails when it does not come back within %s of that",
 				silentMachine, w.Machine, w.Name, w.Seen.UTC().Format(time.RFC3339), n.config.Pooling.Gone)
 		}

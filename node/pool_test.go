@@ -76,8 +76,9 @@ func TestSilentMachineIsSaidOnItsRuns(t *testing.T) {
 	require.NoError(t, n.rows.CreateJob(t.Context(), openflow.JobRecord{
 		ID: "j", Party: k.Party, Scheduler: "9999", Initiator: "9999", Status: openflow.JobReady, DAG: &openflow.DAG{},
 	}, []openflow.TaskRecord{{Key: k, Scheduler: "9999", Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting}}))
+	machine := "m"
 	hello := func(seen time.Time) string {
-		w := openflow.WorkerRecord{Machine: "m", Name: "big", Cores: 1, Running: []openflow.ExecutionID{k.ExecutionID(), "unknown"}, Seen: seen}
+		w := openflow.WorkerRecord{Machine: machine, Name: "big", Cores: 1, Running: []openflow.ExecutionID{k.ExecutionID(), "unknown"}, Seen: seen}
 		require.NoError(t, n.rows.SaveWorker(t.Context(), w))
 		require.NoError(t, n.tellSilent(t.Context()))
 		got, err := n.rows.Task(t.Context(), k)
@@ -85,8 +86,12 @@ func TestSilentMachineIsSaidOnItsRuns(t *testing.T) {
 		return got.Reason
 	}
 	require.Empty(t, hello(time.Now()))
-	require.Contains(t, hello(time.Now().Add(-2*aliveFor)), "machine m (big) is silent since 20")
+	require.Contains(t, hello(time.Now().Add(-silentAfter-time.Millisecond)), "machine m (big) is silent since 20")
+	require.LessOrEqual(t, silentAfter+silentEvery+3*time.Second, 15*time.Second, "the watch looks every 3 s")
 	require.Empty(t, hello(time.Now()))
+	machine = n.home.Node
+	require.Empty(t, hello(time.Now().Add(-time.Hour)), "this node has taken it up by itself since its start")
+	machine = "m"
 	_, err := n.rows.FinishTask(t.Context(), k, openflow.TaskEnd{Status: openflow.TaskFailed, Reason: "gone"})
 	require.NoError(t, err)
 	require.Equal(t, "gone", hello(time.Now().Add(-2*aliveFor)))

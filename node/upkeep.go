@@ -28,11 +28,10 @@ func (n *Node) startUpkeep(context.Context) error {
 	if n.taking != nil && !n.config.NoTasks {
 		n.every(ctx, helloEvery, "own worker", n.hello)
 	}
-	if n.workers != nil {
-		n.every(ctx, helloEvery, "silent machines", n.tellSilent)
-	}
+	n.every(ctx, silentEvery, "silent machines", n.tellSilent) // also without a listener: then none of them comes back
 	n.every(ctx, sweepEvery, "unstarted jobs", n.dropUnstarted)
 	n.every(ctx, sweepEvery, "jobs with strangers", n.farewell.toStrangers)
+	n.every(ctx, askEndsEvery, "jobs that have ended elsewhere", n.unheard.take)
 	n.every(ctx, sweepEvery, "messages", func(ctx context.Context) error {
 		_, err := n.messages.Sweep(ctx, time.Now(), n.config.Retention.Messages)
 		return err

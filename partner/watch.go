@@ -86,6 +86,13 @@ func troubling(err error) bool {
 	return code == openflow.CodeUnavailable || code == openflow.CodeDeadline || code == openflow.CodeUnauthorized
 }
 
+// ailing tells whether the answer to the question how a peer is shows that it cannot go on: also where its disk is full, or
+// its database is gone.
+func ailing(err error) bool {
+	code := openflow.CodeOf(err)
+	return troubling(err) || code == openflow.CodeExhausted || code == openflow.CodeInternal
+}
+
 // Run makes rounds until ctx ends.
 func (w *Watch) Run(ctx context.Context) {
 	tick := time.NewTicker(roundEvery)
@@ -198,7 +205,7 @@ func (w *Watch) ask(ctx context.Context, peers []openflow.PartyID) map[openflow.
 	}
 	for i, id := range peers {
 		had, was := before[id]
-		if !troubling(found[i]) {
+		if !ailing(found[i]) {
 			if was && openflow.CodeOf(found[i]) != openflow.CodeInvalid { // it is a peer still
 				w.log.Info("party answers again", "party", id, "after", time.Since(had.since).Round(time.Second))
 			}
@@ -230,6 +237,8 @@ func (w *Watch) troubleOf(err error, began time.Time, before trouble) trouble {
 	case t.kind == openflow.CodeUnauthorized:
 		t.text = fmt.Sprintf("since %s the two nodes do not accept each other's signatures, so its reports are refused", since)
 		t.said = w.said(err)
+	case t.kind == openflow.CodeExhausted || t.kind == openflow.CodeInternal:
+		t.text = fmt.Sprintf("its node answers since %s that it cannot go on (%s); its log and openflow doctor there say why", since, t.kind)
 	case errors.Is(err, openflow.ErrAbsent):
 		t.text = fmt.Sprintf("it does not answer since %s: nobody listens at its address", since)
 	default:

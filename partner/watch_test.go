@@ -186,6 +186,8 @@ func TestWhatIsWrongWithAPeer(t *testing.T) {
 		"it is no peer":             {openflow.Errorf(openflow.CodeInvalid, "party 9999 is not known here"), ""},
 		"this node is stopping":     {context.Canceled, ""},
 		"no answer in time":         {context.DeadlineExceeded, "party 9999 (guest): it does not answer since "},
+		"its disk is full":          {openflow.AtParty("9999", openflow.Errorf(openflow.CodeExhausted, "claim nonce")), "that it cannot go on (exhausted)"},
+		"its database is gone":      {openflow.AtParty("9999", openflow.Errorf(openflow.CodeInternal, "no table")), "that it cannot go on (internal)"},
 		"its key is another":        {openflow.AtParty("10000", openflow.Errorf(openflow.CodeUnauthorized, "party 9999 signs with key x")), "so its reports are refused: party 9999 signs with key x"},
 		"it does not know this one": {openflow.AtParty("9999", openflow.Errorf(openflow.CodeUnauthorized, "party 10000 is not known here")), "so its reports are refused: party 9999 says “party 10000 is not known here”"},
 	} {

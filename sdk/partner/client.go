@@ -147,7 +147,7 @@ func ofItself(peer openflow.PartyID, refusal error) error {
 }
 
 // proven are the calls whose answers count only with the peer's signature. A peer that refuses the caller does not sign.
-var proven = map[string]bool{sitePath: true, openPath: true, createPath: true, schedulePath: true}
+var proven = map[string]bool{sitePath: true, openPath: true, createPath: true, schedulePath: true, endedPath: true}
 
 // prove checks the signature on an answer, where there is one or has to be one.
 func (c *Client) prove(path string, a answer, refusal error) error {
@@ -261,6 +261,8 @@ const (
 	openPath = "/v2/partner/fold/job/create"
 	// schedulePath is where a peer takes a job to schedule.
 	schedulePath = "/v2/scheduler/job/create"
+	// endedPath is where a peer tells which of its jobs have ended.
+	endedPath = "/v2/scheduler/job/ended"
 )
 
 // Seen is what a peer has shown of itself.

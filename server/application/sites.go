@@ -3,6 +3,7 @@ package application
 import (
 	"context"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -150,9 +151,10 @@ func (a *API) rotateSite(r *http.Request) (any, error) {
 // maxSubject is how many bytes an event of the audit tells of what it is about: every name that has an effect fits.
 const maxSubject = 4 << 10
 
+// audit keeps who changed what: "site/add", "grant/delete".
 func (a *API) audit(r *http.Request, what, subject string) error {
 	return a.Catalogue.AppendAudit(r.Context(), openflow.AuditEvent{
-		Actor: "user " + r.Header.Get(wire.UserHeader), Action: what + strings.ReplaceAll(r.URL.Path, "/v2", ""), Subject: wire.Cut(subject, maxSubject),
+		Actor: "user " + r.Header.Get(wire.UserHeader), Action: what + "/" + path.Base(r.URL.Path), Subject: wire.Cut(subject, maxSubject),
 	})
 }
 
