@@ -1,6 +1,7 @@
 package openflow
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 )
@@ -162,9 +163,18 @@ func (s TaskSpec) Reads() (TableName, bool) {
 	if s.Component != "reader" {
 		return TableName{}, false
 	}
-	ns, _ := s.Parameters["namespace"].(string)
-	name, _ := s.Parameters["name"].(string)
-	return TableName{ns, name}, true
+	return TableName{asText(s.Parameters["namespace"]), asText(s.Parameters["name"])}, true
+}
+
+// asText is a parameter as a component reads it that wants text: of a number its digits, as JSON had them.
+func asText(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	return ""
 }
 
 // TableName names a data table at a site.

@@ -14,6 +14,7 @@ type Mistake struct {
 	Party   PartyID // whose check has found it; empty: everybody's would
 	Path    string  // in the document, such as "dag.tasks.psi_0.inputs.data.input_data"
 	Message string  // what is wrong; it says nothing of rows, ids and columns, so every party of the job may read it
+	Private string  // the same for this party's own users, where more can be said; may be empty
 	Found   string  // the value that is wrong, for whoever wrote it; may be empty
 	Remedy  string  // what to do about it; may be empty
 }
@@ -28,11 +29,18 @@ func (m Mistake) String() string {
 }
 
 func (m Mistake) text() string {
+	m.Message = cmp.Or(m.Private, m.Message)
 	text := m.public()
 	if m.Found != "" {
 		text += ", found " + m.Found
 	}
 	return text
+}
+
+// ForPartners is m as another party may read it: the value that was found may be a parameter of this party's own.
+func (m Mistake) ForPartners() Mistake {
+	m.Found, m.Private = "", ""
+	return m
 }
 
 // public is what other parties may read: without the value, which may be one party's own parameter.
@@ -115,6 +123,7 @@ func Refusal(mistakes []Mistake) error {
 	mistakes = slices.Clone(mistakes)
 	for i, m := range mistakes {
 		m.Path, m.Message, m.Remedy = atMost(maxPath, m.Path), atMost(maxText, m.Message), atMost(maxText, m.Remedy)
+		m.Private = atMost(maxText, m.Private)
 		mistakes[i] = m
 	}
 	e := &Error{Code: mistakes[0].Code, Subject: mistakes[0].Subject, Party: mistakes[0].Party, Mistakes: mistakes}
