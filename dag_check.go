@@ -30,7 +30,7 @@ func (d *DAG) Mistakes() []Mistake {
 // Examine is Mistakes, and tells whether each party's part can be looked at all the same: its size is bounded, and who
 // takes part in what is clear.
 func (d *DAG) Examine() (mistakes []Mistake, usable bool) {
-	c := &dagCheck{DAG: d}
+	c := &dagCheck{DAG: d, named: d.byName()}
 	if c.size(); len(c.found) > 0 {
 		return c.found, false
 	}
@@ -120,6 +120,7 @@ func (d *DAG) launchers() []string {
 // dagCheck collects the mistakes of a DAG.
 type dagCheck struct {
 	*DAG
+	named map[TaskName]Task
 	known bool // who takes part is clear; otherwise nothing is said of parties further down
 	found []Mistake
 }
@@ -252,7 +253,7 @@ func (c *dagCheck) tasks() {
 		}
 		c.members(path, "add it to dag.parties or take it out here", t.Parties)
 		for _, n := range t.DependsOn {
-			if _, ok := c.Task(n); !ok {
+			if _, ok := c.named[n]; !ok {
 				c.at(path+".dependent_tasks", "", "unknown task %q", n)
 			}
 		}
@@ -274,7 +275,7 @@ func (c *dagCheck) channel(path string, t Task, ch Channel) {
 	case FromTask:
 		if ch.ProducerTask == t.Name {
 			c.at(path+".producer_task", "", "task %q feeds itself", t.Name)
-		} else if _, ok := c.Task(ch.ProducerTask); !ok {
+		} else if _, ok := c.named[ch.ProducerTask]; !ok {
 			c.at(path+".producer_task", "known tasks: "+c.taskNames(), "unknown task %q", ch.ProducerTask)
 		}
 		if ch.OutputKey == "" {
@@ -305,9 +306,13 @@ func (c *dagCheck) table(path string, t TableName) {
 }
 
 func (c *dagCheck) taskNames() string {
-	names := make([]string, len(c.Tasks))
-	for i, t := range c.Tasks {
-		names[i] = string(t.Name)
+	const most = 20
+	names := make([]string, 0, most)
+	for _, t := range c.Tasks[:min(most, len(c.Tasks))] {
+		names = append(names, string(t.Name))
+	}
+	if len(c.Tasks) > most {
+		names = append(names, "…")
 	}
 	return strings.Join(names, ", ")
 }
@@ -329,7 +334,7 @@ func (c *dagCheck) overrides() {
 }
 
 func (c *dagCheck) override(path string, pt PartyTasks, name TaskName) {
-	t, ok := c.Task(name)
+	t, ok := c.named[name]
 	if !ok {
 		c.at(path+".tasks", "known tasks: "+c.taskNames(), "unknown task %q", name)
 		return
@@ -357,6 +362,7 @@ func (c *dagCheck) graph() {
 func (d *DAG) Order() ([]TaskName, error) {
 	const entered, left = 1, 2
 	state := map[TaskName]int{}
+	tasks, upstreams := d.byName(), d.Edges()
 	var order, path []TaskName
 	var visit func(t Task) error
 	visit = func(t Task) error {
@@ -374,9 +380,8 @@ func (d *DAG) Order() ([]TaskName, error) {
 		}
 		state[t.Name] = entered
 		path = append(path, t.Name)
-		for _, up := range d.Upstreams(t) {
-			u, _ := d.Task(up)
-			if err := visit(u); err != nil {
+		for _, up := range upstreams[t.Name] {
+			if err := visit(tasks[up]); err != nil {
 				return err
 			}
 		}

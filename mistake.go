@@ -73,8 +73,11 @@ const MaxMistakes = 100
 // Unrelated leaves out of later what may only follow from first: a mistake at a place of the document that contains, or
 // is contained in, one that was wrong before. Of a job whose parties are not clear nothing more is said.
 func Unrelated(first, later []Mistake) []Mistake {
-	if len(first) == 0 {
+	switch {
+	case len(first) == 0:
 		return later
+	case len(first) >= MaxMistakes:
+		return nil // an answer has no room for them
 	}
 	var rest []Mistake
 	for _, m := range later {

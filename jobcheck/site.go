@@ -28,7 +28,7 @@ func (s Site) Check(d *openflow.DAG, parties []openflow.Party) (mistakes []openf
 	all := &findings{known: map[openflow.Mistake]int{}}
 	var views []*view
 	for _, p := range parties {
-		v := &view{site: s, dag: d, party: p, found: all, specs: map[openflow.TaskName]openflow.TaskSpec{}}
+		v := newView(s, d, p, all)
 		for _, spec := range d.ForParty(p) {
 			v.specs[spec.Name] = spec
 		}
@@ -106,7 +106,30 @@ type view struct {
 	dag   *openflow.DAG
 	party openflow.Party
 	specs map[openflow.TaskName]openflow.TaskSpec
+	sites map[openflow.TaskName][]openflow.PartyTasks // what overrides a task at the party
+	never map[output]bool                             // what is known of neverWritten
 	found *findings
+}
+
+// output is one of a task.
+type output struct {
+	task openflow.TaskName
+	like string // the input that it passes on
+}
+
+func newView(s Site, d *openflow.DAG, p openflow.Party, found *findings) *view {
+	v := &view{
+		site: s, dag: d, party: p, found: found, specs: map[openflow.TaskName]openflow.TaskSpec{},
+		sites: map[openflow.TaskName][]openflow.PartyTasks{}, never: map[output]bool{},
+	}
+	for _, pt := range d.PartyTasks {
+		if slices.Contains(pt.Parties, p) {
+			for name := range pt.Tasks {
+				v.sites[name] = append(v.sites[name], pt)
+			}
+		}
+	}
+	return v
 }
 
 func (v *view) wrong(s openflow.TaskSpec, path, remedy, format string, args ...any) {
@@ -278,8 +301,8 @@ func beside(path string, ignored []skipped) []string {
 // otherwise the task.
 func (v *view) origin(s openflow.TaskSpec, name string) string {
 	path := "dag.tasks." + string(s.Name)
-	for _, pt := range v.dag.PartyTasks {
-		if _, sets := pt.Tasks[s.Name].Parameters[name]; sets && slices.Contains(pt.Parties, v.party) {
+	for _, pt := range v.sites[s.Name] {
+		if _, sets := pt.Tasks[s.Name].Parameters[name]; sets {
 			path = "dag.party_tasks." + pt.Site + ".tasks." + string(s.Name)
 		}
 	}
@@ -344,22 +367,32 @@ func (v *view) channel(s openflow.TaskSpec, path string, kind openflow.InputKind
 	case a.Optional:
 	case !out.active(producer, v.party.Role):
 		v.wrong(s, path+".output_artifact_key", "say with parties whom the channel is for, or take another output", "task %q writes no %q as %s in stage %s", producer.Name, ch.OutputKey, v.party.Role, producer.Stage)
-	case v.neverWritten(producer, out, 0):
+	case v.neverWritten(producer, out):
 		v.wrong(s, path, fmt.Sprintf("fill the input %q of task %s, or take it from another task", out.Like, producer.Name),
 			"required, and task %q writes no %q without its input %q", producer.Name, ch.OutputKey, out.Like)
 	}
 }
 
-// neverWritten reports whether an optional output passes on an input that nothing fills.
-func (v *view) neverWritten(s openflow.TaskSpec, out Artifact, depth int) bool {
+// neverWritten reports whether an optional output passes on an input that nothing fills. In a cycle it is none.
+func (v *view) neverWritten(s openflow.TaskSpec, out Artifact) bool {
 	if !out.Optional || out.Like == "" {
 		return false
 	}
-	in, bound := inputOf(s, out.Like)
+	key := output{s.Name, out.Like}
+	if never, known := v.never[key]; known {
+		return never
+	}
+	v.never[key] = false // until it is known: this ends a cycle
+	v.never[key] = v.unfilled(s, out.Like)
+	return v.never[key]
+}
+
+func (v *view) unfilled(s openflow.TaskSpec, input string) bool {
+	in, bound := inputOf(s, input)
 	if !bound {
 		return true
 	}
-	if len(in.Channels) != 1 || in.Channels[0].Source != openflow.FromTask || depth > len(v.specs) {
+	if len(in.Channels) != 1 || in.Channels[0].Source != openflow.FromTask {
 		return false
 	}
 	up, here := v.specs[in.Channels[0].ProducerTask]
@@ -367,7 +400,7 @@ func (v *view) neverWritten(s openflow.TaskSpec, out Artifact, depth int) bool {
 		return true
 	}
 	next, known := v.site.Components[up.Component].Outputs[openflow.InputData][in.Channels[0].OutputKey]
-	return known && v.neverWritten(up, next, depth+1)
+	return known && v.neverWritten(up, next)
 }
 
 func inputOf(s openflow.TaskSpec, key string) (openflow.Input, bool) {

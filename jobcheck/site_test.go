@@ -2,6 +2,7 @@ package jobcheck_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -369,4 +370,22 @@ func TestOptionalInputs(t *testing.T) {
 	task(d, "psi_0").Inputs = []openflow.Input{from("input_data", "noop_2", "output_data")}
 	mistakes, _ = site(t).Check(d, d.Parties)
 	require.Len(t, mistakes, 1, "through two tasks nothing comes: %v", mistakes)
+}
+
+// A document near the greatest size is checked in the time of its length: through a chain of tasks that pass on what the
+// first one lacks, and with an override for each.
+func TestLongChains(t *testing.T) {
+	const tasks = 3000
+	d := &openflow.DAG{SchemaVersion: "2.2.0", Parties: data, Stage: openflow.StageDefault, Tasks: []openflow.Task{{Name: "n0", Component: "noop"}}}
+	for i := 1; i < tasks; i++ {
+		name := openflow.TaskName(fmt.Sprintf("n%d", i))
+		d.Tasks = append(d.Tasks, openflow.Task{Name: name, Component: "noop", Inputs: []openflow.Input{from("input_data", fmt.Sprintf("n%d", i-1), "output_data")}})
+		d.PartyTasks = append(d.PartyTasks, openflow.PartyTasks{
+			Site: string(name), Parties: []openflow.Party{host}, Tasks: map[openflow.TaskName]openflow.TaskOverride{name: {Parameters: openflow.Parameters{"sleep_ms": -1}}},
+		})
+	}
+	d.Tasks = append(d.Tasks, openflow.Task{Name: "psi_0", Component: "psi", Inputs: []openflow.Input{from("input_data", fmt.Sprintf("n%d", tasks-1), "output_data")}})
+	require.NoError(t, d.Validate())
+	mistakes, _ := site(t).Check(d, d.Parties)
+	require.Len(t, mistakes, tasks, "one for each override, and the end of the chain")
 }
