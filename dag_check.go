@@ -239,6 +239,9 @@ func (c *dagCheck) tasks() {
 	names := map[TaskName]bool{}
 	for _, t := range c.Tasks {
 		path := "dag.tasks." + string(t.Name)
+		if !identifiable(string(t.Name)) {
+			path = fmt.Sprintf("dag.tasks.%q", t.Name) // it may hold what disturbs a terminal
+		}
 		if !c.identifier(path, "task name", string(t.Name)) {
 			continue
 		}

@@ -51,7 +51,7 @@ func TestValidateNamesThePlace(t *testing.T) {
 		"model version":      {func(d *openflow.DAG) { d.Conf.ModelVersion = "a/b" }, `dag.conf.model_version: name "a/b"`, ""},
 		"stage of the job":   {func(d *openflow.DAG) { d.Stage = "fit" }, `dag.stage: unknown stage "fit"`, ""},
 		"no tasks":           {func(d *openflow.DAG) { d.Tasks = nil }, "dag.tasks: no tasks", ""},
-		"task name":          {func(d *openflow.DAG) { d.Tasks[0].Name = "a b" }, `dag.tasks.a b: task name "a b"`, ""},
+		"task name":          {func(d *openflow.DAG) { d.Tasks[0].Name = "a b" }, `dag.tasks."a b": task name "a b"`, ""},
 		"task twice":         {func(d *openflow.DAG) { d.Tasks = append(d.Tasks, d.Tasks[0]) }, "dag.tasks.reader_0: defined twice", ""},
 		"component":          {func(d *openflow.DAG) { d.Tasks[0].Component = "" }, "dag.tasks.reader_0.component_ref", ""},
 		"stage of a task":    {func(d *openflow.DAG) { d.Tasks[0].Stage = "fit" }, `dag.tasks.reader_0.stage: unknown stage "fit"`, ""},

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"openflow"
 )
@@ -24,6 +25,10 @@ const Kind = "fate"
 //
 // Spec: fate-flow-api §4.1; strictness: part 7 #4, #5.
 func ParseDAG(data []byte) (*openflow.DAG, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // which editors of Windows write
+	if !utf8.Valid(data) {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "the DAG document is not UTF-8 text").WithHint("save it as UTF-8")
+	}
 	parse := parseYAML
 	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
 		parse = parseJSON

@@ -112,6 +112,8 @@ func TestWrongDocuments(t *testing.T) {
 		"key twice, YAML":       {document("", "stage: train\n  stage: predict", ""), "stage"},
 		"key twice, JSON":       {[]byte(`{"dag":{},"dag":{}}`), `key "dag" is there twice`},
 		"task twice, JSON":      {[]byte(`{"schema_version":"1","dag":{"tasks":{"a":{},"a":{}}}}`), `key "a" is there twice`},
+		"UTF-16":                {[]byte("\xff\xfes\x00c\x00"), "not UTF-8 text (save it as UTF-8)"},
+		"Latin-1":               {document("", "", "stage: \xfc"), "not UTF-8 text"},
 		"alias":                 {[]byte("schema_version: &v 1\ndag: *v\n"), "write plain values"},
 		"tag":                   {[]byte("schema_version: !!str 1\n"), "write plain values"},
 		"key is a list":         {[]byte("[1]: 2\n"), "key"},
@@ -170,6 +172,14 @@ func TestSizeIsBounded(t *testing.T) {
 	require.ErrorContains(t, err, "more than 8388608")
 	_, err = wire.ReceiveDAG(doc)
 	require.ErrorContains(t, err, "more than 8388608")
+}
+
+// A mark of the order of bytes, which editors of Windows write, is none of the document.
+func TestByteOrderMark(t *testing.T) {
+	_, err := wire.ParseDAG(append([]byte("\ufeff"), document("", "", "")...))
+	require.NoError(t, err)
+	_, err = wire.ParseDAG(append([]byte("\ufeff"), pairDocument("", "", "")...))
+	require.NoError(t, err)
 }
 
 // Ids are written as strings and as numbers (part 7 #40).
