@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"fmt"
 	"io"
 	"slices"
 
@@ -112,6 +113,24 @@ type Frame struct {
 
 // Rows is the number of rows.
 func (f *Frame) Rows() int { return len(f.SampleID) }
+
+// RowName names row i as its owner finds it in the file that it comes from: by its ids. Its position means nothing
+// outside of this table, which may be one in the middle of a job. It is for the owner's users only.
+func (f *Frame) RowName(i int) string {
+	const most = 60
+	match, sample := cutText(f.MatchID[i], most), cutText(f.SampleID[i], most)
+	if match == sample {
+		return fmt.Sprintf("the row of sample id %q", sample)
+	}
+	return fmt.Sprintf("the row of match id %q (sample id %q)", match, sample)
+}
+
+func cutText(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
 
 // Columns lists label, weight and features as Schema.Columns does.
 func (f *Frame) Columns() []Vector {

@@ -91,7 +91,7 @@ func (in input) column(name string) (tables.Vector, error) {
 		missing = slices.Index(v.Strings, "")
 	}
 	if missing >= 0 {
-		return v, openflow.Errorf(openflow.CodeInvalid, "column %q has no value in row %d (%s)", name, missing, in.frame.MatchID[missing])
+		return v, openflow.Errorf(openflow.CodeInvalid, "column %q has no value in %s", name, in.frame.RowName(missing))
 	}
 	return v, nil
 }

@@ -16,7 +16,8 @@ import (
 // Fields are found by their json name. More tags: required:"true"; choices:"l1,l2" for strings, compared and stored in
 // lower case; enum for those of them that are offered, which the description lists; min, max, gt (above) for numbers; doc for the description; default:"JSON" for the members of an object
 // parameter, which take it when the object is given without them; null:"JSON" for what null means where that is not the
-// default. Values are coerced as FATE does: "20" and 20.7 are
+// default; alike:"true" for a parameter that all parties of a task must have in common, which nodes check. Values are
+// coerced as FATE does: "20" and 20.7 are
 // both 20 for a whole number, 1 is "1" for text.
 //
 // Errors: CodeInvalid, naming the parameter.

@@ -102,7 +102,7 @@ func heardMistakes(list []Mistake) []Mistake {
 		if !openflow.Code(m.Code).Valid() {
 			m.Code = string(openflow.CodeInvalid)
 		}
-		m = Mistake{m.Code, heard(m.Subject, maxWord), heard(m.Party, maxWord), Heard(m.Path), Heard(m.Message), Heard(m.Remedy)}
+		m = Mistake{m.Code, heard(m.Subject, maxWord), heard(m.Party, maxWord), Heard(m.Path), Heard(m.Message), Heard(m.Remedy), ""}
 		left -= len(m.Subject) + len(m.Party) + len(m.Path) + len(m.Message) + len(m.Remedy)
 		if left < 0 {
 			break

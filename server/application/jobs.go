@@ -35,7 +35,7 @@ func (a *API) submit(r *http.Request) (any, error) {
 	if err := a.Space(); err != nil {
 		return nil, err
 	}
-	dag, warnings, err := wire.ReceiveSubmission(b.DAG)
+	sub, err := wire.ReceiveSubmission(b.DAG)
 	if err != nil {
 		return nil, openflow.About(openflow.AboutJob, err)
 	}
@@ -45,10 +45,8 @@ func (a *API) submit(r *http.Request) (any, error) {
 	if err := wire.CheckName("idempotency key", b.IdempotencyKey); err != nil {
 		return nil, openflow.About(openflow.AboutJob, err)
 	}
-	answer, err := a.Jobs.SubmitJob(r.Context(), openflow.Submission{
-		DAG: dag, IdempotencyKey: b.IdempotencyKey, UserName: r.Header.Get(wire.UserHeader),
-		Warnings: warnings,
-	})
+	sub.IdempotencyKey, sub.UserName = b.IdempotencyKey, r.Header.Get(wire.UserHeader)
+	answer, err := a.Jobs.SubmitJob(r.Context(), sub)
 	if err != nil {
 		return nil, err
 	}

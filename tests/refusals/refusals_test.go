@@ -252,7 +252,7 @@ func evaluationCases() []refusalCase {
 		{name: "evaluation: many classes", c: run(nil, func(f *tables.Frame) { f.Label.Ints[5] = 4711 }), by: guest,
 			want: `label "label" has 3 values (0, 1, 4711)`},
 		{name: "evaluation: no value", c: run(nil, func(f *tables.Frame) { f.Features[0].Floats[3] = math.NaN() }), by: guest,
-			want: `"predict_score" has no value in row 3`},
+			want: `"predict_score" has no value in the row of match id`},
 		{name: "evaluation: text", c: run(object{"predict_column_name": "type"}, nil), by: guest, want: `column "type" is text`,
 			public: "a column that it is to compare holds text", too: everybody},
 		{name: "evaluation: no such column", c: run(object{"label_column_name": "marked-none"}, nil), by: guest, want: `no column "marked-none"`,

@@ -176,16 +176,16 @@ func trainingCases() []refusalCase {
 		{name: "lr: weights", c: withTables(func(g, _ *tables.Frame) {
 			g.Schema.Weight, g.Weight = &tables.Column{Name: "marked-weight", DType: tables.Float64}, g.Features[0]
 		}), by: guest, want: `"marked-weight"`, public: "coordinated_lr does not weight rows"},
-		{name: "lr: repeated sample id", c: withTables(func(_, h *tables.Frame) { h.SampleID[7] = h.SampleID[8] }), by: host, want: "in rows "},
+		{name: "lr: repeated sample id", c: withTables(func(_, h *tables.Frame) { h.SampleID[7] = h.SampleID[8] }), by: host, want: `"marked-host-10000-id-7"`},
 		{name: "lr: text", c: withTables(func(_, h *tables.Frame) {
 			h.Schema.Features[1].DType, h.Features[1] = tables.Object, tables.NewStrings(h.MatchID)
 		}), by: host, want: `"marked-host-10000-column-1" is text`, public: "coordinated_lr takes columns of numbers only"},
 		{name: "lr: no value at the host", c: withTables(func(_, h *tables.Frame) { h.Features[2].Floats[56] = math.NaN() }), by: host,
-			want: `"marked-host-10000-column-2" has no value in row 56`},
+			want: `"marked-host-10000-column-2" has no value in the row of match id "marked-host-10000-id-56" (sample id "056")`},
 		{name: "lr: no value at the host, at the guest", c: withTables(func(_, h *tables.Frame) { h.Features[2].Floats[56] = math.NaN() }), by: guest,
 			want: "host 10000 cannot take part", ctx: true, public: "no training: host 10000 cannot take part, its own task says why"},
 		{name: "lr: no value at the guest", c: withTables(func(g, _ *tables.Frame) { g.Features[0].Floats[9] = math.Inf(1) }), by: guest,
-			want: `"marked-guest-9999-column-0" has no value in row 9`},
+			want: `"marked-guest-9999-column-0" has an infinite value in the row of match id "marked-guest-9999-id-9" (sample id "009")`},
 		{name: "lr: no value at the guest, at the arbiter", c: withTables(func(g, _ *tables.Frame) { g.Features[0].Floats[9] = math.Inf(1) }), by: arbiter,
 			want: "guest 9999 is not usable", ctx: true, public: fault},
 		{name: "lr: no label", c: withTables(func(g, _ *tables.Frame) { g.Schema.Label, g.Label = nil, tables.Vector{} }), by: guest,
@@ -194,10 +194,10 @@ func trainingCases() []refusalCase {
 			values := make([]float64, rowsOfTraining)
 			values[4] = 17.25
 			g.Schema.Label.DType, g.Label = tables.Float64, tables.NewFloats(tables.Float64, values)
-		}), by: guest, want: `label "marked-guest-9999-label" is not a whole number in row 4`},
+		}), by: guest, want: `label "marked-guest-9999-label" is not a whole number in the row of match id "marked-guest-9999-id-4"`},
 		{name: "lr: one class", c: withTables(func(g, _ *tables.Frame) { clear(g.Label.Ints) }), by: guest, want: "one value only"},
 		{name: "lr: label without a value", c: withTables(texts(func(values []string) { values[6] = "" })), by: guest,
-			want: `label "marked-guest-9999-label" has no value in row 6`},
+			want: `label "marked-guest-9999-label" has no value in the row of match id "marked-guest-9999-id-6"`},
 		{name: "lr: many classes", c: func() componenttest.Case {
 			c := training(host)
 			for p := range c.Inputs {
@@ -326,7 +326,7 @@ func predictionCases() []refusalCase {
 	}
 	return []refusalCase{
 		{name: "lr: prediction without labels", c: run(metaOf()), by: guest, want: "lacks its labels or threshold", public: "input_model lacks its labels or threshold"},
-		{name: "lr: prediction, no value at the host", c: broken, by: host, want: "has no value in row 11"},
+		{name: "lr: prediction, no value at the host", c: broken, by: host, want: `has no value in the row of match id "marked-host-10000-id-11"`},
 		{name: "lr: prediction, no value at the host, at the guest", c: broken, by: guest, want: "host 10000 cannot take part", ctx: true,
 			public: "no prediction: host 10000 cannot take part, its own task says why"},
 		{name: "lr: prediction, partial scores", c: run(good), by: guest, want: "partial scores of host 10000",
