@@ -13,7 +13,8 @@ type Submission struct {
 	ID             JobID  // made by the initiator; empty: the scheduler makes one
 	IdempotencyKey string // a repeat with the same key and content is the same job; may be empty
 	UserName       string
-	Warnings       []string // what was found out while the document was read
+	Warnings       []string  // what was found out while the document was read
+	Mistakes       []Mistake // what was wrong with it there; the node tells them with all others
 }
 
 // Submitted is the answer to a submission.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 
@@ -72,9 +71,9 @@ func (o *options) show(c *cobra.Command, v any, text func(w io.Writer)) error {
 		e.SetEscapeHTML(false)
 		return written(e.Encode(v))
 	}
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	w := &columns{}
 	text(w)
-	return written(w.Flush())
+	return written(w.flush(out))
 }
 
 // written is the error of standard output, such as a full disk behind it.

@@ -89,12 +89,16 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 	return answer, openflow.About(openflow.AboutJob, s.Rows.AddJobWarnings(ctx, answer.ID, warnings))
 }
 
-// check finds the mistakes that this node can see, before any other one is called, and what the submitter should know.
+// check finds the mistakes that this node can see, before any other one is called, all in one refusal, and what the
+// submitter should know.
 func (s *Service) check(sub openflow.Submission) ([]string, error) {
-	if err := sub.DAG.Validate(); err != nil {
-		return nil, err
+	graph, usable := sub.DAG.Examine()
+	mistakes := append(slices.Clone(sub.Mistakes), openflow.Unrelated(sub.Mistakes, graph)...)
+	if !usable {
+		return nil, openflow.Refusal(mistakes)
 	}
-	mistakes, warnings := s.Components.Check(sub.DAG, sub.DAG.Participants(), nil)
+	found, warnings := s.Components.Check(sub.DAG, sub.DAG.Participants(), nil)
+	mistakes = append(mistakes, openflow.Unrelated(mistakes, found)...)
 	return slices.Concat(sub.Warnings, sub.DAG.Warnings(), warnings), openflow.Refusal(mistakes)
 }
 

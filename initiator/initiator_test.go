@@ -408,3 +408,19 @@ func (lr) Check(d *openflow.DAG, _ []openflow.Party, _ map[openflow.TableName]op
 	m := openflow.Mistake{Code: openflow.CodeInvalid, Path: "dag.tasks.a", Message: "wrong"}
 	return []openflow.Mistake{m, m}, nil
 }
+
+// What reading, the graph and the components find wrong is one refusal, and nobody is called.
+func TestAllMistakesAreOneRefusal(t *testing.T) {
+	d, n := dag(), &network{}
+	d.Conf.AutoRetries = -1
+	d.Tasks[0].Component = "wrong"
+	_, err := service(n, rows{}).SubmitJob(t.Context(), openflow.Submission{DAG: d, Mistakes: []openflow.Mistake{
+		{Code: openflow.CodeInvalid, Path: "dag.conf.cores", Message: "expected an integer"},
+	}})
+	var places []string
+	for _, m := range openflow.MistakesOf(err) {
+		places = append(places, m.Path)
+	}
+	require.Equal(t, []string{"dag.conf.cores", "dag.conf.auto_retries", "dag.tasks.a", "dag.tasks.a"}, places)
+	require.Empty(t, n.asked)
+}

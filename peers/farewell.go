@@ -30,16 +30,16 @@ var underWay = []openflow.JobStatus{openflow.JobReady, openflow.JobWaiting, open
 const telling = 10 * time.Second
 
 // To ends all jobs with the peer: those that this node schedules, those that the peer schedules, and those of other
-// schedulers in which both take part. The peer hears of it as far as it is still one and answers. An error is of this
-// node.
-func (f Farewell) To(ctx context.Context, peer openflow.PartyID) error {
+// schedulers in which both take part. The peer hears of it as far as it is still one and answers. It returns the jobs
+// of the peer that it has ended here. An error is of this node.
+func (f Farewell) To(ctx context.Context, peer openflow.PartyID) (ended []openflow.JobKey, err error) {
 	scheduled, _, err := f.Rows.ScheduledJobsWhere(ctx, catalogue.ScheduledFilter{Statuses: underWay})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	jobs, _, err := f.Rows.JobsWhere(ctx, catalogue.JobFilter{Statuses: underWay})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	limited, cancel := context.WithTimeout(ctx, telling)
 	defer cancel()
@@ -57,13 +57,24 @@ func (f Farewell) To(ctx context.Context, peer openflow.PartyID) error {
 		}
 		if j.Scheduler == peer {
 			if err := f.endHere(ctx, j.Key()); err != nil {
-				return err
+				return ended, err
 			}
+			ended = append(ended, j.Key())
 		}
 		job := openflow.JobKey{Scheduler: j.Scheduler, Job: j.ID}
 		if !asked[job] {
 			asked[job] = true
 			told.Go(func() { f.note(j.ID, f.askScheduler(limited, job)) })
+		}
+	}
+	return ended, nil
+}
+
+// restate gives jobs that ended here their reason again. The scheduler has put its own in the place, as long as it was a peer.
+func (f Farewell) restate(ctx context.Context, ended []openflow.JobKey) error {
+	for _, k := range ended {
+		if err := f.Rows.SetJobReason(ctx, k, f.gone(k.Scheduler)); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -116,20 +116,29 @@ func leaving(t *testing.T) (Farewell, *others, *catalogue.Catalogue) {
 }
 
 func TestFarewellEndsWhatIsShared(t *testing.T) {
-	f, o, _ := leaving(t)
+	f, o, rows := leaving(t)
 	want := []string{
 		"row of-10000 guest canceled: party 10000 was removed at party 9999",
 		"scheduler 10000 of of-10000 by 9999 canceled",
 		"scheduler 10001 of of-10001-with-10000 by 9999 canceled",
 		"workflow own-with-10000 canceled: party 10000 was removed at party 9999",
 	}
-	require.NoError(t, f.To(t.Context(), "10000"))
+	ended, err := f.To(t.Context(), "10000")
+	require.NoError(t, err)
 	require.Equal(t, want, o.all())
+	of := openflow.JobKey{Scheduler: "10000", Job: "of-10000", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
+	require.Equal(t, []openflow.JobKey{of}, ended)
+	require.NoError(t, rows.SetJobReason(t.Context(), of, "stopped by party 9999")) // the scheduler's word, while it is a peer
+	require.NoError(t, f.restate(t.Context(), ended))
+	row, err := rows.Job(t.Context(), of)
+	require.NoError(t, err)
+	require.Equal(t, "party 10000 was removed at party 9999", row.Reason)
 
 	var log bytes.Buffer
 	f.Log = slog.New(slog.NewTextHandler(&log, nil))
 	o.err = openflow.Errorf(openflow.CodeUnavailable, "away")
-	require.NoError(t, f.To(t.Context(), "10000"), "that the others do not answer does not keep a peer here")
+	_, err = f.To(t.Context(), "10000")
+	require.NoError(t, err, "that the others do not answer does not keep a peer here")
 	require.Equal(t, want, o.all())
 	require.Contains(t, log.String(), "of-10000")
 }

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -104,13 +105,15 @@ func (r Register) RemoveSite(ctx context.Context, id openflow.PartyID) error {
 	if _, err := r.Records.Site(ctx, id); err != nil {
 		return err
 	}
-	if err := r.Farewell.To(ctx, id); err != nil {
+	ended, err := r.Farewell.To(ctx, id)
+	if err != nil {
 		return err
 	}
 	if err := r.Records.DeleteSite(ctx, id); err != nil {
 		return err
 	}
-	return r.Farewell.To(ctx, id) // jobs that began meanwhile
+	late, err := r.Farewell.To(ctx, id) // jobs that began meanwhile
+	return errors.Join(err, r.Farewell.restate(ctx, append(ended, late...)))
 }
 
 // RotateSite takes a further key of a peer; final forgets the earlier ones.

@@ -91,6 +91,9 @@ func ask(ctx context.Context, into any, binary string, args ...string) error {
 // providerName is the provider of the built-in algorithms.
 const providerName = "openflow"
 
+// providers are the names that a job may call ours by.
+var providers = []string{providerName, "fate", "*"}
+
 // Names lists the components.
 func (c Components) Names() []string { return slices.Sorted(maps.Keys(c.described)) }
 
@@ -102,7 +105,7 @@ func (c Components) Component(spec openflow.TaskSpec, _ openflow.Role) (string, 
 			WithHint("it has: %s", strings.Join(c.Names(), ", "))
 	}
 	given, _, _ := strings.Cut(spec.Conf.Provider, ":")
-	if given != "" && given != providerName && given != "fate" && given != "*" {
+	if given != "" && !slices.Contains(providers, given) {
 		return "", openflow.Errorf(openflow.CodeInvalid, "no provider %q at this site", spec.Conf.Provider).WithHint("leave conf.task.provider out")
 	}
 	return fmt.Sprintf("%s:%s@%s", providerName, c.version, c.device), nil
@@ -110,7 +113,7 @@ func (c Components) Component(spec openflow.TaskSpec, _ openflow.Role) (string, 
 
 // Check implements partner.Components and initiator.Components.
 func (c Components) Check(d *openflow.DAG, parties []openflow.Party, known map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string) {
-	site := jobcheck.Site{Self: c.self, Components: c.described, Labels: func(n openflow.TableName) (string, func(string) bool, bool) {
+	site := jobcheck.Site{Self: c.self, Components: c.described, Providers: providers, Labels: func(n openflow.TableName) (string, func(string) bool, bool) {
 		rec, ok := known[n]
 		if !ok {
 			return "", nil, false

@@ -3,6 +3,7 @@ package partner_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -468,6 +469,26 @@ func TestUnsignedAnswers(t *testing.T) {
 }
 
 // Whatever a node refuses with, an error of it is small.
+// A participant speaks for itself: what it refuses is never said to be another party's refusal.
+func TestParticipantBlamesNobodyElse(t *testing.T) {
+	p := newPair(t)
+	p.client.Verifier = nil
+	p.backend.err = &openflow.Error{Code: openflow.CodeRejected, Party: "777", Message: "no", Mistakes: []openflow.Mistake{
+		{Code: openflow.CodeRejected, Party: "777", Path: "dag", Message: "no"}, {Code: openflow.CodeInvalid, Message: "everybody's"},
+	}}
+	for name, m := range methods(t) {
+		var got *openflow.Error
+		require.ErrorAs(t, m.call(p.client), &got, name)
+		if strings.HasPrefix(name, "Scheduler.") {
+			require.Equal(t, openflow.PartyID("777"), got.Party, "%s: a scheduler passes on what others have said", name)
+			continue
+		}
+		require.Equal(t, openflow.PartyID("10000"), got.Party, name)
+		require.Equal(t, openflow.PartyID("10000"), got.Mistakes[0].Party, name)
+		require.NotContains(t, fmt.Sprint(got, openflow.MistakesOf(got)), "777", name)
+	}
+}
+
 func TestHugeRefusal(t *testing.T) {
 	answer := `{"code":5001,"message":"no","error":{"code":"invalid","message":"` + strings.Repeat("y", 3<<20) + `"}}`
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))

@@ -159,6 +159,9 @@ func EncodeTaskUpdates(updates []openflow.TaskUpdate) []PartnerUpdateTask {
 
 // DecodeTaskUpdates is the way back; each names the job and the party of ref. Errors: CodeInvalid.
 func DecodeTaskUpdates(list []PartnerUpdateTask, ref JobRef) ([]openflow.TaskUpdate, error) {
+	if len(list) > openflow.MaxTasks {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "the call tells of %d tasks, more than a job may have (%d)", len(list), openflow.MaxTasks)
+	}
 	var updates []openflow.TaskUpdate
 	for i, b := range list {
 		if b.TaskID == "" || b.TaskVersion == nil || b.JobRef != ref {
@@ -331,9 +334,9 @@ func EncodeStopped(s openflow.Stopped) JobStopped {
 
 // Decode is the way back. A genuine scheduler says nothing, which is a stop that has been taken.
 func (b JobStopped) Decode() openflow.Stopped {
-	s := openflow.Stopped{Status: openflow.JobStatus(Cut(b.Status, maxWord)), Reason: Cut(b.Reason, maxList)}
+	s := openflow.Stopped{Status: openflow.JobStatus(heard(b.Status, maxWord)), Reason: heard(b.Reason, maxList)}
 	for _, p := range b.Stopping[:min(len(b.Stopping), maxWord)] {
-		s.Stopping = append(s.Stopping, openflow.Party{Role: openflow.Role(Cut(p.Role, maxWord)), ID: openflow.PartyID(Cut(p.PartyID, maxWord))})
+		s.Stopping = append(s.Stopping, openflow.Party{Role: openflow.Role(heard(p.Role, maxWord)), ID: openflow.PartyID(heard(p.PartyID, maxWord))})
 	}
 	return s
 }
