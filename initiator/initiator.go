@@ -89,12 +89,16 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 	return answer, openflow.About(openflow.AboutJob, s.Rows.AddJobWarnings(ctx, answer.ID, warnings))
 }
 
-// check finds the mistakes that this node can see, before any other one is called, and what the submitter should know.
+// check finds the mistakes that this node can see, before any other one is called, all in one refusal, and what the
+// submitter should know.
 func (s *Service) check(sub openflow.Submission) ([]string, error) {
-	if err := sub.DAG.Validate(); err != nil {
-		return nil, err
+	graph, usable := sub.DAG.Examine()
+	mistakes := append(slices.Clone(sub.Mistakes), openflow.Unrelated(sub.Mistakes, graph)...)
+	if !usable {
+		return nil, openflow.Refusal(mistakes)
 	}
-	mistakes, warnings := s.Components.Check(sub.DAG, sub.DAG.Participants(), nil)
+	found, warnings := s.Components.Check(sub.DAG, sub.DAG.Participants(), nil)
+	mistakes = append(mistakes, openflow.Unrelated(mistakes, found)...)
 	return slices.Concat(sub.Warnings, sub.DAG.Warnings(), warnings), openflow.Refusal(mistakes)
 }
 
@@ -124,8 +128,28 @@ func (s *Service) StopJob(ctx context.Context, id openflow.JobID) (openflow.Stop
 		}
 		return err
 	})
+	switch openflow.CodeOf(err) {
+	case openflow.CodeNotFound:
+		return s.alone(ctx, id, openflow.UnknownToScheduler, err)
+	case openflow.CodeUnauthorized:
+		return s.alone(ctx, id, openflow.RefusedByScheduler, err)
+	}
 	if err != nil {
 		return s.ended(ctx, id, err)
+	}
+	return stopped, s.takeOver(ctx, id, &stopped)
+}
+
+// alone ends this site's own part of a job whose scheduler does not know the job any more, or does not accept this site's
+// signature, so that it will not hear of the job again. Without a row here it is why the job could not be stopped.
+func (s *Service) alone(ctx context.Context, id openflow.JobID, reason func(openflow.PartyID) string, why error) (openflow.Stopped, error) {
+	rows, err := s.Rows.JobRows(ctx, id)
+	if err != nil || len(rows) == 0 || rows[0].Scheduler == s.Self {
+		return openflow.Stopped{}, why
+	}
+	stopped := openflow.Stopped{Status: openflow.JobCanceled, Reason: reason(rows[0].Scheduler)}
+	if rows[0].Status.Terminal() {
+		stopped.Status, stopped.Reason = rows[0].Status, rows[0].Reason
 	}
 	return stopped, s.takeOver(ctx, id, &stopped)
 }
