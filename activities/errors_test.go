@@ -20,7 +20,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/docker/driver"
+	"openflow/runtime/driver"
 )
 
 // retried reports whether Temporal would run the activity again after err.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"openflow"
-	"openflow/docker/driver"
+	"openflow/runtime/driver"
 	"openflow/sdk/wire"
 )
 

@@ -17,8 +17,8 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/docker/driver"
-	"openflow/docker/fake"
+	"openflow/runtime/driver"
+	"openflow/runtime/fake"
 )
 
 var key = openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}

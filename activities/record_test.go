@@ -10,8 +10,8 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/docker/driver"
-	"openflow/docker/fake"
+	"openflow/runtime/driver"
+	"openflow/runtime/fake"
 )
 
 func TestRecordEnd(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"openflow"
-	"openflow/docker/driver"
+	"openflow/runtime/driver"
 )
 
 // TaskStore is what a party remembers of its runs.

@@ -13,8 +13,8 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/docker/driver"
-	"openflow/docker/fake"
+	"openflow/runtime/driver"
+	"openflow/runtime/fake"
 )
 
 func TestRunTask(t *testing.T) {

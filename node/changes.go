@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/admission"
-	"openflow/catalogue"
-	"openflow/events"
+	"openflow/site/admission"
+	"openflow/store/catalogue"
+	"openflow/store/events"
 )
 
 // publishTimeout bounds how long a change waits for being told.

@@ -9,8 +9,8 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/admission"
-	"openflow/partner"
+	"openflow/site/admission"
+	"openflow/site/partner"
 )
 
 // heard are the events until one tells of the job named "last".

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"openflow"
-	"openflow/jobcheck"
-	"openflow/tables"
+	"openflow/sdk/tables"
+	"openflow/site/jobcheck"
 )
 
 // components is what this node can run: the algorithms of its image, as they describe themselves.

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // program is a components binary of a shell script.

@@ -10,8 +10,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"openflow"
-	"openflow/partner"
-	"openflow/trust"
+	"openflow/site/partner"
+	"openflow/site/trust"
 )
 
 // Runtimes that a node can run tasks in.

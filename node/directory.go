@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/catalogue"
 	"openflow/sdk/partner"
-	"openflow/trust"
+	"openflow/site/trust"
+	"openflow/store/catalogue"
 )
 
 // directory finds the services of parties: this node's own, called directly, or a signed client of a peer's node.

@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/catalogue"
 	"openflow/sdk/partner"
 	"openflow/sdk/wire"
-	"openflow/trust"
+	"openflow/site/trust"
+	"openflow/store/catalogue"
 )
 
 type unsigned struct{}

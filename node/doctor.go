@@ -18,11 +18,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"openflow"
-	"openflow/catalogue"
 	"openflow/docker/engine"
-	"openflow/doctor"
 	"openflow/sdk/partner"
-	"openflow/trust"
+	"openflow/site/doctor"
+	"openflow/site/trust"
+	"openflow/store/catalogue"
 	"openflow/workflows"
 )
 

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/catalogue"
+	"openflow/store/catalogue"
 )
 
 // farewell ends the jobs that this site shares with a party that is to be, or is, a peer no more. Neither node believes

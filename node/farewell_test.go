@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/catalogue"
+	"openflow/store/catalogue"
 )
 
 // others is everything that a farewell tells: workflows, this party's own part, and schedulers elsewhere.

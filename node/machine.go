@@ -12,9 +12,9 @@ import (
 
 	"openflow"
 	"openflow/docker"
-	"openflow/docker/driver"
 	"openflow/docker/engine"
-	"openflow/docker/process"
+	"openflow/runtime/driver"
+	"openflow/runtime/process"
 )
 
 // machine is what runs containers for a site: in the node itself, or in a worker of its pool.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"openflow/partner"
+	"openflow/site/partner"
 )
 
 func TestPoolOfTheMachine(t *testing.T) {

@@ -25,22 +25,22 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/catalogue"
-	"openflow/embed/temporal"
-	"openflow/events"
-	"openflow/initiator"
-	"openflow/messages"
-	"openflow/objects"
-	"openflow/partner"
-	"openflow/scheduler"
 	sdkpartner "openflow/sdk/partner"
 	"openflow/server"
 	"openflow/server/application"
 	"openflow/server/base"
 	"openflow/server/interconnection"
+	"openflow/site/initiator"
+	"openflow/site/partner"
+	"openflow/site/scheduler"
+	"openflow/site/trust"
+	"openflow/store/catalogue"
+	"openflow/store/events"
+	"openflow/store/messages"
+	"openflow/store/objects"
 	"openflow/telemetry/metrics"
 	"openflow/telemetry/traces"
-	"openflow/trust"
+	"openflow/temporal/embedded"
 	"openflow/worker"
 	"openflow/workflows/starter"
 )
@@ -68,7 +68,7 @@ type Node struct {
 	watch     *partner.Watch
 	farewell  farewell
 	unheard   *unheard
-	temporal  *temporal.Server // nil: a cluster that runs elsewhere
+	temporal  *embedded.Server // nil: a cluster that runs elsewhere
 	namespace string           // in Temporal
 	ui        http.Handler     // of Temporal
 	client    sdkclient.Client

@@ -2,9 +2,9 @@ package node
 
 import (
 	"openflow"
-	"openflow/doctor"
-	"openflow/policy"
 	"openflow/server/application"
+	"openflow/site/doctor"
+	"openflow/site/policy"
 )
 
 // policyFile is the name of the policy file in the home folder.

@@ -12,11 +12,11 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/catalogue"
 	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/server/base"
-	"openflow/trust"
+	"openflow/site/trust"
+	"openflow/store/catalogue"
 	"openflow/worker"
 	"openflow/worker/relay"
 )

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/embed/temporal"
+	"openflow/temporal/embedded"
 )
 
 func TestPooling(t *testing.T) {
@@ -104,7 +104,7 @@ func TestSilentMachineIsSaidOnItsRuns(t *testing.T) {
 func TestPoolIsRemembered(t *testing.T) {
 	n, _ := kept(t)
 	n.config.Pooling = DefaultPooling()
-	n.temporal = &temporal.Server{}
+	n.temporal = &embedded.Server{}
 	pooled := func() bool {
 		yes, err := n.pooled(t.Context())
 		require.NoError(t, err)

@@ -15,12 +15,12 @@ import (
 
 	"openflow"
 	"openflow/docker"
-	"openflow/docker/driver"
 	"openflow/docker/engine"
 	"openflow/docker/image"
-	"openflow/objects"
+	"openflow/runtime/driver"
 	"openflow/server"
 	"openflow/server/base"
+	"openflow/store/objects"
 )
 
 // openRuntime prepares what runs the tasks, and the listener that they find this node at.

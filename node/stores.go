@@ -7,17 +7,17 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/catalogue"
-	"openflow/events"
-	"openflow/events/memory"
-	eventsredis "openflow/events/redis"
-	"openflow/messages"
-	messagesredis "openflow/messages/redis"
-	"openflow/messages/sqlite"
-	"openflow/objects"
-	"openflow/objects/folder"
-	"openflow/objects/s3"
-	"openflow/redisdb"
+	"openflow/store/catalogue"
+	"openflow/store/events"
+	"openflow/store/events/memory"
+	eventsredis "openflow/store/events/redis"
+	"openflow/store/messages"
+	messagesredis "openflow/store/messages/redis"
+	"openflow/store/messages/sqlite"
+	"openflow/store/objects"
+	"openflow/store/objects/folder"
+	"openflow/store/objects/s3"
+	"openflow/store/redisdb"
 )
 
 // Shared names services that replace embedded parts of a node, so that several servers, its replicas, can be one node.

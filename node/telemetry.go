@@ -6,10 +6,10 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/catalogue"
-	"openflow/messages"
-	"openflow/objects"
 	"openflow/server"
+	"openflow/store/catalogue"
+	"openflow/store/messages"
+	"openflow/store/objects"
 	"openflow/telemetry/metrics"
 	"openflow/telemetry/traces"
 )

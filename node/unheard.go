@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/catalogue"
+	"openflow/store/catalogue"
 )
 
 // unheard ends this site's part of jobs whose end has not come here, because their scheduler has lost it: it was restored

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/catalogue"
+	"openflow/store/catalogue"
 )
 
 // answering is a scheduler elsewhere: how its jobs have ended, and which it was asked for.

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/catalogue"
-	"openflow/objects"
+	"openflow/store/catalogue"
+	"openflow/store/objects"
 )
 
 // How often each kind of upkeep runs.

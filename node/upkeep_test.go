@@ -10,13 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/catalogue"
 	"openflow/docker"
-	"openflow/docker/driver"
-	"openflow/docker/fake"
-	"openflow/events"
-	"openflow/events/memory"
-	"openflow/objects/folder"
+	"openflow/runtime/driver"
+	"openflow/runtime/fake"
+	"openflow/store/catalogue"
+	"openflow/store/events"
+	"openflow/store/events/memory"
+	"openflow/store/objects/folder"
 )
 
 // kept is a node with what upkeep touches, whose clock can be set back.

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/docker/driver"
 	"openflow/docker/engine"
-	"openflow/docker/process"
+	"openflow/runtime/driver"
+	"openflow/runtime/process"
 )
 
 // Vacated is what Vacate has found and removed.

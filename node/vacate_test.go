@@ -15,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/docker/driver"
 	"openflow/docker/engine"
-	"openflow/docker/process"
+	"openflow/runtime/driver"
+	"openflow/runtime/process"
 )
 
 // When the network of another node may be removed: never while that node could be there.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"openflow/demo"
+	"openflow/examples/demo"
 )
 
 func demoCommand() *cobra.Command {

@@ -15,7 +15,7 @@ import (
 	"openflow"
 	"openflow/cli"
 	"openflow/node"
-	"openflow/partner"
+	"openflow/site/partner"
 	"openflow/telemetry/traces"
 )
 

@@ -17,8 +17,8 @@ import (
 
 	"openflow"
 	"openflow/cli"
-	"openflow/embed/temporal"
-	"openflow/trust"
+	"openflow/site/trust"
+	"openflow/temporal/embedded"
 )
 
 // temporalFlags are the settings of a Temporal server of its own.
@@ -77,8 +77,8 @@ Every flag can also be given as an environment variable, --postgres as OPENFLOW_
 	return c
 }
 
-func (f temporalFlags) options() (temporal.Options, error) {
-	o := temporal.Options{
+func (f temporalFlags) options() (embedded.Options, error) {
+	o := embedded.Options{
 		Postgres: f.postgres, Listen: f.listen, Open: f.open, Certificate: f.certificate, Key: f.key,
 		Namespace: f.namespace, Retention: f.retention, UI: f.ui != "",
 	}
@@ -116,8 +116,8 @@ func (f temporalFlags) token() (string, error) {
 }
 
 // serveTemporal runs a server until it is told to stop or cannot go on.
-func serveTemporal(ctx context.Context, o temporal.Options, ui string, out io.Writer) error {
-	s, err := temporal.Start(ctx, o)
+func serveTemporal(ctx context.Context, o embedded.Options, ui string, out io.Writer) error {
+	s, err := embedded.Start(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -140,14 +140,14 @@ func serveTemporal(ctx context.Context, o temporal.Options, ui string, out io.Wr
 	return errors.Join(failure, page.Close(), s.Close())
 }
 
-func uiRouter(s *temporal.Server) http.Handler {
+func uiRouter(s *embedded.Server) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/temporal/", s.UIHandler())
 	mux.Handle("/", http.RedirectHandler("/temporal/", http.StatusFound))
 	return mux
 }
 
-func printTemporal(out io.Writer, s *temporal.Server, o temporal.Options, ui string) {
+func printTemporal(out io.Writer, s *embedded.Server, o embedded.Options, ui string) {
 	fmt.Fprintf(out, "frontend         %s\n", s.Frontend())
 	fmt.Fprintf(out, "namespace        %s\n", o.Namespace)
 	if ui != "" {

@@ -16,8 +16,8 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"openflow"
-	"openflow/objects"
 	"openflow/server/reply"
+	"openflow/store/objects"
 )
 
 // Store is the part of the catalogue that containers read and write.

@@ -13,10 +13,10 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/admission"
-	"openflow/catalogue"
 	sdkpartner "openflow/sdk/partner"
 	"openflow/server/reply"
+	"openflow/site/admission"
+	"openflow/store/catalogue"
 	"openflow/telemetry/metrics"
 	"openflow/workflows/plan"
 )

@@ -18,11 +18,11 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"openflow"
-	"openflow/catalogue"
-	"openflow/docker/driver"
 	"openflow/node"
-	"openflow/partner"
-	"openflow/trust"
+	"openflow/runtime/driver"
+	"openflow/site/partner"
+	"openflow/site/trust"
+	"openflow/store/catalogue"
 )
 
 // Timing is short, so that what is lost is asked for within a test's patience.

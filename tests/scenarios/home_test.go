@@ -18,7 +18,7 @@ import (
 
 	"openflow"
 	"openflow/node"
-	"openflow/partner"
+	"openflow/site/partner"
 	"openflow/tests/env"
 )
 
