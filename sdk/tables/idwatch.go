@@ -26,7 +26,7 @@ type idWatch struct {
 	upper, lower              *idSet // ids in lower case: of those with capitals, and of those without
 }
 
-func newIDWatch() idWatch { return idWatch{upper: newIDSet(maxFolded), lower: newIDSet(maxFolded)} }
+func newIDWatch() idWatch { return idWatch{upper: newIDSet(maxFolded), lower: newIDSet(maxCased)} }
 
 // id is the id of a cell: without blanks around it, otherwise as it is.
 func (w *idWatch) id(cell string, line int) string {
@@ -101,8 +101,8 @@ const (
 // exactDigits is how many digits of a number a spreadsheet keeps; it writes 0 for those behind them.
 const exactDigits = 15
 
-// looks tells ids that a program has taken for numbers, 1.38E+10 and 110101199001010000 of a spreadsheet and 1001.0 of
-// pandas, those that somebody has kept from it, ="007" and '007, and words for an id that is not there.
+// looks tells ids that a program has taken for numbers: 1.38E+10 and 110101199001010000 of a spreadsheet, and 1001.0 of
+// pandas. It also tells those that somebody has kept from it, ="007" and '007, and words for an id that is not there.
 func looks(id string) looksLike {
 	if strings.HasPrefix(id, `="`) || strings.HasPrefix(id, "'") {
 		return formulaID

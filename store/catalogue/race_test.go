@@ -219,7 +219,7 @@ func testReplicasCreateAndDeleteTable(t *testing.T, place catalogue.Options) {
 		require.NoError(t, opened[0].SaveTable(ctx, openflow.TableRecord{Name: name, Object: "o"}))
 		j, tasks := sampleJob(openflow.JobID(fmt.Sprint("reads", round)), guest)
 		var created, deleted error
-		require.NoError(t, together(2, func(i int) error {
+		require.NoError(t, parallel(2, func(i int) error {
 			if i == 0 {
 				deleted = opened[0].DeleteTable(ctx, name)
 				return allow(deleted, openflow.CodeConflict)

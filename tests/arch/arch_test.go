@@ -116,7 +116,7 @@ func TestOnlyOnePackageLinksTheServer(t *testing.T) {
 	for line := range strings.Lines(string(out)) {
 		name, rest, _ := strings.Cut(line, " ")
 		if strings.Contains(rest, "go.temporal.io/server") && name != module+"/temporal/embedded" {
-			t.Errorf("%s imports the Temporal server; only embed/temporal may", name)
+			t.Errorf("%s imports the Temporal server; only temporal/embedded may", name)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func killsMidTask(t *testing.T, list map[string]*site) {
 // the node that was killed, and ends with that.
 func submitAgain(t *testing.T, s *site, dag *openflow.DAG, key string) (id openflow.JobID) {
 	t.Helper()
-	env.Eventually(t, env.Patience, "the submission "+key+" is accepted", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "the submission "+key+" is accepted", func() (bool, string) {
 		answer := s.as(t).TrySubmit(dag, wire.IdempotencyHeader, key)
 		if answer.Code != wire.Success {
 			require.NotNil(t, answer.Error, answer.Message)

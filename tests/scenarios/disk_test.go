@@ -53,7 +53,7 @@ func fill(t *testing.T, folder string) (free func()) {
 // A disk that is full in mid-job is the reason of the job at the other party within 15 s. Once there is room again the job
 // goes on; a program that ended meanwhile has failed, since its exit code could not be written. Nothing stays held.
 func TestDiskIsFullInMidJob(t *testing.T) {
-	e := onSmallDisk(t, "10000", env.Party("9999"), env.Party("10000"), env.Deadlines(seldom()))
+	e := onSmallDisk(t, "10000", env.Party("9999"), env.Party("10000"), env.Deadlines(slowCollect()))
 	user, host := e.As(t, "9999"), e.As(t, "10000")
 	start := func(ms int) openflow.JobID {
 		d := env.DAG(pair, env.Noop("a", env.Sleep(ms)))

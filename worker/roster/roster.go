@@ -18,8 +18,8 @@ const (
 	AliveFor   = 4 * HelloEvery
 )
 
-// A machine that has missed its turn to tell of itself is named as silent on its runs, and within 15 s on their jobs: it is
-// looked at so often, and the watch of jobs follows. New runs are offered to it for as long as it counts as alive.
+// A machine that has missed its turn to tell of itself is named as silent on its runs, and within 15 s on their jobs. It
+// is looked at so often, and the watch of jobs follows. New runs are offered to it for as long as it counts as alive.
 const (
 	silentAfter = 2 * HelloEvery
 	SilentEvery = time.Second

@@ -111,8 +111,8 @@ func guessed(text []byte) []string {
 	return list
 }
 
-// longestWord is how many high bytes stand beside each other where all of them are letters of Latin-1, one or two as in words
-// of German or French; 0 where there are more, as in Chinese text, or other ones.
+// longestWord is how many high bytes stand beside each other where all of them are letters of Latin-1, one or two as in
+// words of German or French. It is 0 where there are more, as in Chinese text, or other ones.
 func longestWord(text []byte) int {
 	run, longest := 0, 0
 	for _, b := range text {
