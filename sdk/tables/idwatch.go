@@ -26,7 +26,7 @@ type idWatch struct {
 	upper, lower              *idSet // ids in lower case: of those with capitals, and of those without
 }
 
-func newIDWatch() idWatch { return idWatch{upper: newIDSet(maxFolded), lower: newIDSet(maxCased)} }
+func newIDWatch() idWatch { return idWatch{upper: newIDSet(maxFolded), lower: newIDSet(maxFolded)} }
 
 // id is the id of a cell: without blanks around it, otherwise as it is.
 func (w *idWatch) id(cell string, line int) string {
