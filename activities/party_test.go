@@ -19,6 +19,7 @@ import (
 	"openflow/activities"
 	"openflow/docker/driver"
 	"openflow/docker/fake"
+	"openflow/document"
 )
 
 var key = openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
@@ -163,8 +164,8 @@ func (p *party) activities(rt driver.Runtime) *activities.Running {
 	}
 }
 
-func order(timeout time.Duration) openflow.TaskOrder {
-	return openflow.TaskOrder{Key: key, Scheduler: "10000", Report: true, Timeout: timeout}
+func order(timeout time.Duration) activities.TaskOrder {
+	return activities.TaskOrder{Run: document.EncodeRun(key), Scheduler: "10000", Report: true, Timeout: timeout}
 }
 
 type attempt struct {
@@ -173,7 +174,7 @@ type attempt struct {
 }
 
 // attempt runs RunTask once, over a runtime as a restarted node would open it.
-func (p *party) attempt(a attempt, o openflow.TaskOrder) (activities.Outcome, error) {
+func (p *party) attempt(a attempt, o activities.TaskOrder) (activities.Outcome, error) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"openflow"
+	"openflow/document"
 )
 
 const jobColumns = `scheduler, job_id, role, party, initiator, status, progress, cores, remaining_cores,
@@ -83,7 +84,11 @@ func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks [
 			return err
 		}
 		if n == 0 {
-			return sameDAG(ctx, t, j.Key(), dag)
+			var have string
+			if err := t.one(ctx, storedDAG, keyArgs(j.Key())...).Scan(&have); err != nil {
+				return err
+			}
+			return sameDAG(j.Key(), have, j.DAG)
 		}
 		for _, r := range rows {
 			if _, err := t.exec(ctx, insertTask, r...); err != nil {
@@ -117,32 +122,30 @@ func (c *Catalogue) taskRows(j openflow.JobRecord, tasks []openflow.TaskRecord) 
 
 // HasJob reports whether the job is here already, with an equal DAG. CodeConflict: with another one.
 func (c *Catalogue) HasJob(ctx context.Context, k openflow.JobKey, d *openflow.DAG) (bool, error) {
-	dag, err := encodeDAG(k.Job, d)
-	if err != nil {
-		return false, err
-	}
 	var have string
-	err = c.one(ctx, `select dag from job where `+jobKey, keyArgs(k)...).Scan(&have)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
+	err := c.one(ctx, storedDAG, keyArgs(k)...).Scan(&have)
+	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
-	case err != nil:
-		return false, classify("read "+k.String(), err)
-	case have != dag:
-		return true, conflict("%s exists already with a different DAG", k)
 	}
-	return true, nil
+	if err != nil {
+		return false, classify("read "+k.String(), err)
+	}
+	return true, sameDAG(k, have, d)
 }
 
-func sameDAG(ctx context.Context, t *tx, k openflow.JobKey, dag string) error {
-	var have string
-	if err := t.one(ctx, `select dag from job where `+jobKey, keyArgs(k)...).Scan(&have); err != nil {
+const storedDAG = `select dag from job where ` + jobKey
+
+// sameDAG compares by value: what an earlier release has stored lacks the fields that are newer.
+func sameDAG(k openflow.JobKey, stored string, d *openflow.DAG) error {
+	have, err := decodeDAG(k.Job, stored)
+	if err != nil {
 		return err
 	}
-	if have != dag {
-		return conflict("%s exists already with a different DAG", k)
+	same, err := document.Equal(document.EncodeDAG(*have), document.EncodeDAG(*d))
+	if err == nil && !same {
+		err = conflict("%s exists already with a different DAG", k)
 	}
-	return nil
+	return err
 }
 
 // Job returns one row. With an empty scheduler in the key it returns the only row of that job, role and party;

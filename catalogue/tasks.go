@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"openflow"
+	"openflow/document"
 )
 
 const taskColumns = `execution_id, job_id, task_name, version, role, party, scheduler, sync_type, component, provider,
@@ -36,7 +37,7 @@ func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
 	if !t.Status.Valid() || !t.PartyStatus.Valid() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: unknown status %q or %q", t.Key, t.Status, t.PartyStatus)
 	}
-	spec, err := encode("the specification of "+t.Key.String(), t.Spec)
+	spec, err := encode("the specification of "+t.Key.String(), document.EncodeSpec(t.Spec))
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,9 @@ func scanTask(r row) (openflow.TaskRecord, error) {
 	if t.Warnings, err = decodeWarnings(warnings); err != nil {
 		return t, err
 	}
-	err = decode("the specification of "+t.Key.String(), spec, &t.Spec)
+	var doc document.TaskSpec
+	err = decode("the specification of "+t.Key.String(), spec, &doc)
+	t.Spec = doc.Decode()
 	return t, err
 }
 
@@ -96,10 +99,6 @@ func scanTask(r row) (openflow.TaskRecord, error) {
 // version exists and differs in what is to be run. CodeNotFound: the job does not exist.
 func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 	args, err := c.taskRow(t)
-	if err != nil {
-		return err
-	}
-	spec, err := encode("the specification of "+t.Key.String(), t.Spec)
 	if err != nil {
 		return err
 	}
@@ -117,7 +116,7 @@ func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 		if err != nil {
 			return err
 		}
-		return sameTask(have, t, spec)
+		return sameTask(have, t)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return notFound("%s of scheduler %s does not exist here", job, job.Scheduler)
@@ -125,14 +124,13 @@ func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 	return classify("create "+t.Key.String(), err)
 }
 
-// sameTask compares what is to be run; statuses move on and are no difference.
-func sameTask(have, want openflow.TaskRecord, spec string) error {
-	text, err := encode("the specification of "+have.Key.String(), have.Spec)
+// sameTask compares what is to be run, by value; statuses move on and are no difference.
+func sameTask(have, want openflow.TaskRecord) error {
+	same, err := document.Equal(document.EncodeSpec(have.Spec), document.EncodeSpec(want.Spec))
 	if err != nil {
 		return err
 	}
-	if have.Key != want.Key || have.Scheduler != want.Scheduler || have.Provider != want.Provider || have.Needs() != want.Needs() ||
-		text != spec {
+	if !same || have.Key != want.Key || have.Scheduler != want.Scheduler || have.Provider != want.Provider || have.Needs() != want.Needs() {
 		return conflict("%s exists already and is a different one", want.Key)
 	}
 	return nil

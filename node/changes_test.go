@@ -10,6 +10,7 @@ import (
 	"openflow"
 	"openflow/activities"
 	"openflow/admission"
+	"openflow/document"
 	"openflow/partner"
 )
 
@@ -72,7 +73,7 @@ func TestChangesAreTold(t *testing.T) {
 			return err
 		}, ofJob(openflow.Event{Reason: "waiting for task a"})},
 		{"a run waits for a machine", func(ctx context.Context, c changes) error {
-			_, err := (&activities.Placing{Tasks: c, Workers: nobody{}}).TellWait(ctx, openflow.TaskOrder{Key: run.Key})
+			_, err := (&activities.Placing{Tasks: c, Workers: nobody{}}).TellWait(ctx, activities.TaskOrder{Run: document.EncodeRun(run.Key)})
 			return err
 		}, ofRun("", "no worker")},
 		{"the run begins", func(ctx context.Context, c changes) error {

@@ -60,14 +60,16 @@ type site struct {
 	catalogue *catalogue.Catalogue
 	engine    *engine
 	sessions  *sessions
+	file      string // of the catalogue
 }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	c, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
+	file := filepath.Join(t.TempDir(), "catalogue.db")
+	c, err := catalogue.Open(t.Context(), catalogue.Options{File: file})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
-	s := &site{t: t, catalogue: c, engine: &engine{}, sessions: &sessions{}}
+	s := &site{t: t, file: file, catalogue: c, engine: &engine{}, sessions: &sessions{}}
 	limits := partner.DefaultLimits()
 	limits.Cores = 8
 	s.Service = &partner.Service{

@@ -69,11 +69,13 @@ type node struct {
 	*scheduler.Service
 	engine    *engine
 	catalogue *catalogue.Catalogue
+	file      string // of the catalogue
 }
 
 func newNode(t *testing.T) *node {
 	t.Helper()
-	c, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
+	file := filepath.Join(t.TempDir(), "catalogue.db")
+	c, err := catalogue.Open(t.Context(), catalogue.Options{File: file})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	for _, id := range []openflow.PartyID{"10000", "10001"} {
@@ -83,7 +85,7 @@ func newNode(t *testing.T) *node {
 	return &node{&scheduler.Service{
 		Self: "9999", Store: c, Engine: e, NewID: func() openflow.JobID { return "made-here" },
 		Timing: openflow.Timing{Create: 1, Partner: 2, Undo: 3, Collect: 4},
-	}, e, c}
+	}, e, c, file}
 }
 
 func dag() *openflow.DAG {

@@ -40,8 +40,8 @@ type answered struct {
 
 func (a answered) Complete(result any, err error) {
 	a.updated.Complete(result, err)
-	if s, ok := result.(openflow.Stopped); ok {
-		*a.into = s
+	if s, ok := result.(workflows.Stopped); ok {
+		*a.into = s.Decode()
 	}
 }
 

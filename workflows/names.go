@@ -101,15 +101,3 @@ func show(ctx workflow.Context, status string) {
 		workflow.GetLogger(ctx).Warn("status not searchable", "status", status, "err", err)
 	}
 }
-
-// StopRequest is the argument of UpdateStop.
-type StopRequest struct {
-	Status openflow.JobStatus
-	Reason string
-}
-
-// EndRequest is the argument of SignalEnd.
-type EndRequest struct {
-	Status openflow.TaskStatus
-	Reason string
-}

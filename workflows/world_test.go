@@ -20,6 +20,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/document"
 	"openflow/workflows"
 )
 
@@ -118,7 +119,7 @@ func diamond() openflow.JobPlan {
 // run runs the job to the end of its workflow, which closes as the job ends.
 func (w *world) run(p openflow.JobPlan) openflow.JobStatus {
 	w.t.Helper()
-	w.env.ExecuteWorkflow(workflows.Job, p)
+	w.env.ExecuteWorkflow(workflows.Job, workflows.EncodePlan(p))
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	var st openflow.JobStatus
 	err := w.env.GetWorkflowError()
@@ -410,7 +411,7 @@ func (w *world) end(k openflow.TaskKey, r run) {
 	}
 	for i := range r.repeats + 1 {
 		id := fmt.Sprintf("%s/%s/%d", k.ExecutionID(), r.status, i)
-		w.update(workflows.UpdateReport, id, openflow.Report{Key: k, Status: r.status, Cause: openflow.Cause{Code: r.code, Text: r.err, Consequence: r.follows}})
+		w.update(workflows.UpdateReport, id, activities.Report{Run: document.EncodeRun(k), Status: r.status, Cause: document.Cause{Code: r.code, Text: r.err, Consequence: r.follows}})
 	}
 }
 

@@ -159,7 +159,7 @@ func TestStartJob(t *testing.T) {
 	}
 	require.NoError(t, (&starter.Engine{Client: s, Queue: "q"}).StartJob(t.Context(), p))
 	p.Revision = workflows.Revision
-	require.Equal(t, []any{p}, s.args)
+	require.Equal(t, []any{workflows.EncodePlan(p)}, s.args)
 	require.Equal(t, "1", s.opts.ID)
 	require.Equal(t, "q", s.opts.TaskQueue)
 	require.Equal(t, "job 1: 4 tasks, 3 parties", s.opts.StaticSummary)
@@ -195,7 +195,7 @@ func TestStartTask(t *testing.T) {
 	o := openflow.TaskOrder{Key: key, Scheduler: "9999", Component: "psi"}
 	require.NoError(t, (&starter.Engine{Client: s, Queue: "q"}).StartTask(t.Context(), o))
 	o.Revision = workflows.Revision
-	require.Equal(t, []any{o}, s.args)
+	require.Equal(t, []any{activities.EncodeOrder(o)}, s.args)
 	require.Equal(t, "1_a_0_host_10000@9999", s.opts.ID)
 	require.Equal(t, "a: psi as host", s.opts.StaticSummary)
 	require.True(t, s.opts.EnableEagerStart)
