@@ -18,13 +18,15 @@ import (
 )
 
 func jobCommands(o *options) *cobra.Command {
-	return group("job", "Submit, observe and stop jobs, and fetch what they made",
+	c := group("job", "Submit, observe and stop jobs, and fetch what they made",
 		`A job is described by a DAG document (YAML or JSON): who takes part and which tasks run on what. Jobs run on after
 the command has ended; the node does not need it.`,
 		`  openflow job submit psi.yaml --watch
   openflow job list --status running
   openflow job show 202601021504050000000`,
 		templateCommand(o), submitCommand(o), watchCommand(o), listCommand(o), showCommand(o), stopCommand(o), rerunCommand(o), logsCommand(o), outputCommand(o))
+	c.PersistentFlags().StringVar(&o.scheduler, "scheduler", "", "party that schedules the job, where jobs of several parties have the same ID here")
+	return c
 }
 
 // submission is the document of job submit.

@@ -37,7 +37,7 @@ func TestChangesAreTold(t *testing.T) {
 	guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
 	dag := &openflow.DAG{SchemaVersion: "1", Parties: []openflow.Party{guest}, Tasks: []openflow.Task{{Name: "a", Component: "noop"}}}
 	job := openflow.JobRecord{ID: "1", Party: guest, Scheduler: "9999", Cores: 4, DAG: dag}
-	run := openflow.TaskRecord{Key: openflow.TaskKey{Job: "1", Task: "a", Party: guest}, Scheduler: "9999", Component: "noop"}
+	run := openflow.TaskRecord{Key: openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: guest}, Component: "noop"}
 	again := run
 	again.Key.Version = 1
 	half := 50
