@@ -219,27 +219,35 @@ func (d *DAG) StageOf(t Task) Stage {
 // Upstreams returns the tasks that must have succeeded before t starts, each once, in the order of the DAG.
 //
 // Spec: fate-flow-api §4.4, and dependent_tasks besides (docs/divergences.md).
-func (d *DAG) Upstreams(t Task) []TaskName {
-	need := map[TaskName]bool{}
-	for _, n := range t.DependsOn {
-		need[n] = true
-	}
-	inputs := slices.Clone(t.Inputs)
-	for _, pt := range d.PartyTasks {
-		inputs = append(inputs, pt.Tasks[t.Name].Inputs...)
-	}
-	for _, in := range inputs {
-		for _, c := range in.Channels {
-			if c.Source == FromTask {
-				need[c.ProducerTask] = true
+func (d *DAG) Upstreams(t Task) []TaskName { return d.Edges()[t.Name] }
+
+// Edges are the upstreams of all tasks that have one; see Upstreams.
+func (d *DAG) Edges() map[TaskName][]TaskName {
+	position := make(map[TaskName]int, len(d.Tasks))
+	need := make(map[TaskName][]TaskName, len(d.Tasks))
+	feed := func(name TaskName, inputs []Input) {
+		for _, in := range inputs {
+			for _, c := range in.Channels {
+				if c.Source == FromTask {
+					need[name] = append(need[name], c.ProducerTask)
+				}
 			}
 		}
 	}
-	var up []TaskName
-	for _, other := range d.Tasks {
-		if need[other.Name] {
-			up = append(up, other.Name)
+	for i, t := range d.Tasks {
+		position[t.Name] = i
+		need[t.Name] = append(need[t.Name], t.DependsOn...)
+		feed(t.Name, t.Inputs)
+	}
+	for _, pt := range d.PartyTasks {
+		for name, o := range pt.Tasks {
+			feed(name, o.Inputs)
 		}
 	}
-	return up
+	for name, list := range need {
+		list = slices.DeleteFunc(list, func(n TaskName) bool { _, known := position[n]; return !known })
+		slices.SortFunc(list, func(a, b TaskName) int { return position[a] - position[b] })
+		need[name] = slices.Compact(list)
+	}
+	return need
 }

@@ -18,13 +18,21 @@ const (
 	MaxParties = 1000
 	MaxTasks   = 10_000
 	MaxRuns    = 100_000 // parties of all tasks together
+	MaxRetries = 100     // of one task
 )
 
 // Mistakes lists what Validate refuses.
 func (d *DAG) Mistakes() []Mistake {
-	c := &dagCheck{DAG: d}
+	mistakes, _ := d.Examine()
+	return mistakes
+}
+
+// Examine is Mistakes, and tells whether each party's part can be looked at all the same: its size is bounded, and who
+// takes part in what is clear.
+func (d *DAG) Examine() (mistakes []Mistake, usable bool) {
+	c := &dagCheck{DAG: d, named: d.byName()}
 	if c.size(); len(c.found) > 0 {
-		return c.found
+		return c.found, false
 	}
 	c.parties()
 	c.known = len(c.found) == 0
@@ -36,7 +44,7 @@ func (d *DAG) Mistakes() []Mistake {
 	if len(c.found) == 0 { // a graph with holes has no order
 		c.graph()
 	}
-	return c.found
+	return c.found, c.known && len(d.Tasks) > 0
 }
 
 // Warnings lists what is legal and probably not meant: an arbiter run by a party that also brings data holds the key to
@@ -64,7 +72,28 @@ func (d *DAG) Warnings() []string {
 		warnings = append(warnings, fmt.Sprintf(
 			"dag.conf.inheritance: this key has no effect: nothing is taken over from job %s, every task runs (to go on with a job that failed, rerun it)", in.Job))
 	}
-	return append(warnings, d.launchers()...)
+	return append(append(warnings, d.idle()...), d.launchers()...)
+}
+
+// idle warns of overrides that change nothing.
+func (d *DAG) idle() []string {
+	var warnings []string
+	for _, pt := range d.PartyTasks {
+		if !pt.Conf.says() && len(pt.Tasks) == 0 {
+			warnings = append(warnings, "dag.party_tasks."+pt.Site+": it changes nothing (name tasks under its key tasks)")
+		}
+		for _, name := range slices.Sorted(maps.Keys(pt.Tasks)) {
+			if o := pt.Tasks[name]; len(o.Parameters) == 0 && len(o.Inputs) == 0 && !o.Conf.says() {
+				warnings = append(warnings, "dag.party_tasks."+pt.Site+".tasks."+string(name)+": it changes nothing (it may hold parameters, inputs and conf)")
+			}
+		}
+	}
+	return warnings
+}
+
+// says reports whether anything is set.
+func (c TaskConf) says() bool {
+	return c.Provider != "" || c.Timeout != 0 || c.LauncherName != "" || len(c.EngineRun) > 0
 }
 
 // launchers warns of launchers: a site has one, and knows which.
@@ -91,6 +120,7 @@ func (d *DAG) launchers() []string {
 // dagCheck collects the mistakes of a DAG.
 type dagCheck struct {
 	*DAG
+	named map[TaskName]Task
 	known bool // who takes part is clear; otherwise nothing is said of parties further down
 	found []Mistake
 }
@@ -100,12 +130,13 @@ func (c *dagCheck) at(path, remedy, format string, args ...any) {
 	c.found = append(c.found, Mistake{Code: CodeInvalid, Path: path, Message: fmt.Sprintf(format, args...), Remedy: remedy})
 }
 
-func (c *dagCheck) identifier(path, s string) bool {
+// identifier notes a name that cannot be one; kind says of what.
+func (c *dagCheck) identifier(path, kind, s string) bool {
 	var e *Error
-	if !errors.As(CheckIdentifier(path, s), &e) {
+	if !errors.As(CheckIdentifier(kind, s), &e) {
 		return true
 	}
-	c.found = append(c.found, Mistake{Code: CodeInvalid, Message: e.Message, Remedy: e.Hint})
+	c.at(path, e.Hint, "%s", e.Message)
 	return false
 }
 
@@ -145,7 +176,7 @@ func (c *dagCheck) parties() {
 		switch {
 		case !p.Role.Valid():
 			c.at("dag.parties", "use guest, host, arbiter or local", "unknown role %q", p.Role)
-		case !c.identifier("dag.parties: party_id", string(p.ID)):
+		case !c.identifier("dag.parties", "party_id", string(p.ID)):
 		case seen[p]:
 			c.at("dag.parties", "", "%s is listed twice", p)
 		}
@@ -164,6 +195,8 @@ func (c *dagCheck) conf() {
 		{conf.Memory != nil && *conf.Memory < 0, "dag.conf.memory", fmt.Sprintf("%d is negative", deref(conf.Memory)), ""},
 		{conf.GPUs != nil && *conf.GPUs < 0, "dag.conf.gpus", fmt.Sprintf("%d is negative", deref(conf.GPUs)), ""},
 		{conf.AutoRetries < 0, "dag.conf.auto_retries", fmt.Sprintf("%d is negative", conf.AutoRetries), ""},
+		{conf.AutoRetries > MaxRetries, "dag.conf.auto_retries", fmt.Sprintf("%d is more than %d", conf.AutoRetries, MaxRetries), ""},
+		{conf.ComputingPartitions < 0, "dag.conf.computing_partitions", fmt.Sprintf("%d is negative", conf.ComputingPartitions), "leave it out"},
 		{conf.SyncType != "" && conf.SyncType != Callback && conf.SyncType != Poll, "dag.conf.sync_type",
 			fmt.Sprintf("unknown value %q", conf.SyncType), "use callback or poll"},
 		{conf.Timeout < 0, "dag.conf.timeout", "negative", ""},
@@ -178,7 +211,7 @@ func (c *dagCheck) conf() {
 		{"dag.conf.model_id", conf.ModelID}, {"dag.conf.model_version", conf.ModelVersion},
 	} {
 		if f[1] != "" {
-			c.identifier(f[0], f[1])
+			c.identifier(f[0], "name", f[1])
 		}
 	}
 	c.stage("dag.stage", c.Stage)
@@ -206,21 +239,24 @@ func (c *dagCheck) tasks() {
 	names := map[TaskName]bool{}
 	for _, t := range c.Tasks {
 		path := "dag.tasks." + string(t.Name)
-		if !c.identifier("dag.tasks: task name", string(t.Name)) {
+		if !identifiable(string(t.Name)) {
+			path = fmt.Sprintf("dag.tasks.%q", t.Name) // it may hold what disturbs a terminal
+		}
+		if !c.identifier(path, "task name", string(t.Name)) {
 			continue
 		}
 		if names[t.Name] {
 			c.at(path, "", "defined twice")
 		}
 		names[t.Name] = true
-		c.identifier(path+".component_ref", t.Component)
+		c.identifier(path+".component_ref", "component", t.Component)
 		c.stage(path+".stage", t.Stage)
 		if t.Conf.Timeout < 0 {
 			c.at(path+".conf.timeout", "", "negative")
 		}
 		c.members(path, "add it to dag.parties or take it out here", t.Parties)
 		for _, n := range t.DependsOn {
-			if _, ok := c.Task(n); !ok {
+			if _, ok := c.named[n]; !ok {
 				c.at(path+".dependent_tasks", "", "unknown task %q", n)
 			}
 		}
@@ -242,7 +278,7 @@ func (c *dagCheck) channel(path string, t Task, ch Channel) {
 	case FromTask:
 		if ch.ProducerTask == t.Name {
 			c.at(path+".producer_task", "", "task %q feeds itself", t.Name)
-		} else if _, ok := c.Task(ch.ProducerTask); !ok {
+		} else if _, ok := c.named[ch.ProducerTask]; !ok {
 			c.at(path+".producer_task", "known tasks: "+c.taskNames(), "unknown task %q", ch.ProducerTask)
 		}
 		if ch.OutputKey == "" {
@@ -251,6 +287,8 @@ func (c *dagCheck) channel(path string, t Task, ch Channel) {
 	case FromDataWarehouse:
 		if (ch.Namespace == "" || ch.Name == "") && (ch.Job == "" || ch.ProducerTask == "" || ch.OutputKey == "") {
 			c.at(path, "", "needs namespace and name, or job_id, producer_task and output_artifact_key")
+		} else if ch.Name != "" {
+			c.table(path, TableName{ch.Namespace, ch.Name})
 		}
 	case FromModelWarehouse:
 		if ch.ProducerTask == "" || ch.OutputKey == "" {
@@ -262,10 +300,22 @@ func (c *dagCheck) channel(path string, t Task, ch Channel) {
 	}
 }
 
+// table notes a name that no table can have.
+func (c *dagCheck) table(path string, t TableName) {
+	var e *Error
+	if errors.As(t.Check(), &e) {
+		c.at(path, e.Hint, "%s", e.Message)
+	}
+}
+
 func (c *dagCheck) taskNames() string {
-	names := make([]string, len(c.Tasks))
-	for i, t := range c.Tasks {
-		names[i] = string(t.Name)
+	const most = 20
+	names := make([]string, 0, most)
+	for _, t := range c.Tasks[:min(most, len(c.Tasks))] {
+		names = append(names, string(t.Name))
+	}
+	if len(c.Tasks) > most {
+		names = append(names, "…")
 	}
 	return strings.Join(names, ", ")
 }
@@ -287,7 +337,7 @@ func (c *dagCheck) overrides() {
 }
 
 func (c *dagCheck) override(path string, pt PartyTasks, name TaskName) {
-	t, ok := c.Task(name)
+	t, ok := c.named[name]
 	if !ok {
 		c.at(path+".tasks", "known tasks: "+c.taskNames(), "unknown task %q", name)
 		return
@@ -315,6 +365,7 @@ func (c *dagCheck) graph() {
 func (d *DAG) Order() ([]TaskName, error) {
 	const entered, left = 1, 2
 	state := map[TaskName]int{}
+	tasks, upstreams := d.byName(), d.Edges()
 	var order, path []TaskName
 	var visit func(t Task) error
 	visit = func(t Task) error {
@@ -327,13 +378,13 @@ func (d *DAG) Order() ([]TaskName, error) {
 			for i, n := range cycle {
 				names[i] = string(n)
 			}
-			return Refusal([]Mistake{{Code: CodeInvalid, Path: "dag.tasks", Message: "the tasks form a cycle: " + strings.Join(names, " ← ")}})
+			return Refusal([]Mistake{{Code: CodeInvalid, Path: "dag.tasks." + names[0],
+				Message: "the tasks form a cycle: " + strings.Join(names, " ← "), Remedy: "take one of these inputs or dependent_tasks out"}})
 		}
 		state[t.Name] = entered
 		path = append(path, t.Name)
-		for _, up := range d.Upstreams(t) {
-			u, _ := d.Task(up)
-			if err := visit(u); err != nil {
+		for _, up := range upstreams[t.Name] {
+			if err := visit(tasks[up]); err != nil {
 				return err
 			}
 		}

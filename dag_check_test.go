@@ -45,13 +45,13 @@ func TestValidateNamesThePlace(t *testing.T) {
 		"sync type":          {func(d *openflow.DAG) { d.Conf.SyncType = "push" }, `dag.conf.sync_type: unknown value "push"`, ""},
 		"job timeout":        {func(d *openflow.DAG) { d.Conf.Timeout = -time.Second }, "dag.conf.timeout: negative", ""},
 		"timeout of tasks":   {func(d *openflow.DAG) { d.Conf.Task.Timeout = -1 }, "dag.conf.task.timeout: negative", ""},
-		"scheduler id":       {func(d *openflow.DAG) { d.Conf.Scheduler = "a/b" }, `dag.conf.scheduler_party_id "a/b"`, ""},
-		"initiator id":       {func(d *openflow.DAG) { d.Conf.Initiator = "a/b" }, `dag.conf.initiator_party_id "a/b"`, ""},
-		"model id":           {func(d *openflow.DAG) { d.Conf.ModelID = "a/b" }, `dag.conf.model_id "a/b"`, ""},
-		"model version":      {func(d *openflow.DAG) { d.Conf.ModelVersion = "a/b" }, `dag.conf.model_version "a/b"`, ""},
+		"scheduler id":       {func(d *openflow.DAG) { d.Conf.Scheduler = "a/b" }, `dag.conf.scheduler_party_id: name "a/b"`, ""},
+		"initiator id":       {func(d *openflow.DAG) { d.Conf.Initiator = "a/b" }, `dag.conf.initiator_party_id: name "a/b"`, ""},
+		"model id":           {func(d *openflow.DAG) { d.Conf.ModelID = "a/b" }, `dag.conf.model_id: name "a/b"`, ""},
+		"model version":      {func(d *openflow.DAG) { d.Conf.ModelVersion = "a/b" }, `dag.conf.model_version: name "a/b"`, ""},
 		"stage of the job":   {func(d *openflow.DAG) { d.Stage = "fit" }, `dag.stage: unknown stage "fit"`, ""},
 		"no tasks":           {func(d *openflow.DAG) { d.Tasks = nil }, "dag.tasks: no tasks", ""},
-		"task name":          {func(d *openflow.DAG) { d.Tasks[0].Name = "a b" }, `dag.tasks: task name "a b"`, ""},
+		"task name":          {func(d *openflow.DAG) { d.Tasks[0].Name = "a b" }, `dag.tasks."a b": task name "a b"`, ""},
 		"task twice":         {func(d *openflow.DAG) { d.Tasks = append(d.Tasks, d.Tasks[0]) }, "dag.tasks.reader_0: defined twice", ""},
 		"component":          {func(d *openflow.DAG) { d.Tasks[0].Component = "" }, "dag.tasks.reader_0.component_ref", ""},
 		"stage of a task":    {func(d *openflow.DAG) { d.Tasks[0].Stage = "fit" }, `dag.tasks.reader_0.stage: unknown stage "fit"`, ""},
@@ -126,15 +126,15 @@ func TestValidateNamesThePlace(t *testing.T) {
 		},
 		"cycle by data": {
 			func(d *openflow.DAG) { task(d, "reader_0").Inputs = []openflow.Input{data("x", from("lr_0"))} },
-			"dag.tasks: the tasks form a cycle: reader_0 ← lr_0 ← reader_0", "",
+			"dag.tasks.reader_0: the tasks form a cycle: reader_0 ← lr_0 ← reader_0", "",
 		},
 		"cycle by dependent_tasks": {
 			func(d *openflow.DAG) { task(d, "reader_0").DependsOn = []openflow.TaskName{"psi_0"} },
-			"dag.tasks: the tasks form a cycle: reader_0 ← psi_0 ← reader_0", "",
+			"dag.tasks.reader_0: the tasks form a cycle: reader_0 ← psi_0 ← reader_0", "",
 		},
 		"dependency on itself": {
 			func(d *openflow.DAG) { task(d, "psi_0").DependsOn = []openflow.TaskName{"psi_0"} },
-			"dag.tasks: the tasks form a cycle: psi_0 ← psi_0", "",
+			"dag.tasks.psi_0: the tasks form a cycle: psi_0 ← psi_0", "",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,4 +149,28 @@ func TestValidateNamesThePlace(t *testing.T) {
 			require.ErrorContains(t, err, tc.also)
 		})
 	}
+}
+
+// What would have no effect, or none that anybody wants, is told or refused.
+func TestOddSettings(t *testing.T) {
+	d := example()
+	d.PartyTasks = []openflow.PartyTasks{
+		{Site: "idle", Parties: d.Parties[:1]},
+		{Site: "half", Parties: d.Parties[:1], Tasks: map[openflow.TaskName]openflow.TaskOverride{"reader_0": {}}},
+		{Site: "busy", Parties: d.Parties[:1], Conf: openflow.TaskConf{LauncherName: "default"}},
+	}
+	require.NoError(t, d.Validate())
+	warnings := strings.Join(d.Warnings(), "\n")
+	require.Contains(t, warnings, "dag.party_tasks.idle: it changes nothing")
+	require.Contains(t, warnings, "dag.party_tasks.half.tasks.reader_0: it changes nothing")
+	require.NotContains(t, warnings, "busy")
+
+	d.Conf.AutoRetries, d.Conf.ComputingPartitions = openflow.MaxRetries+1, -1
+	d.Tasks[0].Inputs = []openflow.Input{{Kind: openflow.InputData, Key: "x", Channels: []openflow.Channel{
+		{Source: openflow.FromDataWarehouse, Namespace: "客户", Name: "2026年"}, {Source: openflow.FromDataWarehouse, Namespace: "a/b", Name: "c"},
+	}}}
+	mistakes, usable := d.Examine()
+	require.True(t, usable)
+	require.Len(t, mistakes, 3)
+	require.Contains(t, mistakes[2].String(), `.inputs.data.x.data_warehouse: namespace "a/b" is not a valid name (use 1 to 128 letters`)
 }

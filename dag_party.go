@@ -1,6 +1,7 @@
 package openflow
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 )
@@ -22,6 +23,7 @@ type TaskSpec struct {
 // Spec: fate-flow-api §4.2.3, §4.3.
 func (d *DAG) ForParty(p Party) []TaskSpec {
 	var specs []TaskSpec
+	tasks, overrides := d.byName(), d.overridesAt(p)
 	for _, t := range d.Tasks {
 		if !t.takesPart(p) {
 			continue
@@ -32,25 +34,57 @@ func (d *DAG) ForParty(p Party) []TaskSpec {
 		}
 		s := TaskSpec{
 			Name: t.Name, Component: t.Component, Stage: d.StageOf(t), Parties: parties,
-			Parameters: maps.Clone(t.Parameters), Conf: d.Conf.Task.merge(t.Conf), Inputs: d.inputsAt(t.Inputs, p),
+			Parameters: maps.Clone(t.Parameters), Conf: d.Conf.Task.merge(t.Conf), Inputs: d.inputsAt(tasks, t.Inputs, p),
 		}
 		if s.Parameters == nil {
 			s.Parameters = Parameters{}
 		}
-		for _, pt := range d.PartyTasks {
-			if !slices.Contains(pt.Parties, p) {
-				continue
-			}
+		for _, i := range overrides(t.Name) {
+			pt := d.PartyTasks[i]
 			s.Conf = s.Conf.merge(pt.Conf)
 			if o, ok := pt.Tasks[t.Name]; ok {
 				maps.Copy(s.Parameters, o.Parameters)
 				s.Conf = s.Conf.merge(o.Conf)
-				s.Inputs = replaceInputs(s.Inputs, o.Inputs, d.inputsAt(o.Inputs, p))
+				s.Inputs = replaceInputs(s.Inputs, o.Inputs, d.inputsAt(tasks, o.Inputs, p))
 			}
 		}
 		specs = append(specs, s)
 	}
 	return specs
+}
+
+// byName finds tasks in documents that have thousands of them.
+func (d *DAG) byName() map[TaskName]Task {
+	tasks := make(map[TaskName]Task, len(d.Tasks))
+	for i := len(d.Tasks) - 1; i >= 0; i-- { // of two of one name the first counts, as in Task
+		tasks[d.Tasks[i].Name] = d.Tasks[i]
+	}
+	return tasks
+}
+
+// overridesAt finds the positions of the entries of PartyTasks that say something of a task at p, in their order.
+func (d *DAG) overridesAt(p Party) func(TaskName) []int {
+	var general []int // with a configuration, for all tasks
+	own := map[TaskName][]int{}
+	for i, pt := range d.PartyTasks {
+		switch {
+		case !slices.Contains(pt.Parties, p):
+		case pt.Conf.says():
+			general = append(general, i)
+		default:
+			for name := range pt.Tasks {
+				own[name] = append(own[name], i)
+			}
+		}
+	}
+	return func(name TaskName) []int {
+		if len(general) == 0 {
+			return own[name]
+		}
+		both := slices.Concat(general, own[name])
+		slices.Sort(both)
+		return both
+	}
 }
 
 // replaceInputs puts what an override leaves of its inputs at a party in the place of those of the same key.
@@ -62,12 +96,12 @@ func replaceInputs(inputs, named, kept []Input) []Input {
 }
 
 // inputsAt keeps of inputs the channels that reach p.
-func (d *DAG) inputsAt(all []Input, p Party) []Input {
+func (d *DAG) inputsAt(tasks map[TaskName]Task, all []Input, p Party) []Input {
 	var inputs []Input
 	for _, in := range all {
 		kept := Input{Kind: in.Kind, Key: in.Key}
 		for _, c := range in.Channels {
-			if !d.reaches(c, p) {
+			if !reaches(tasks, c, p) {
 				continue
 			}
 			if c.Source == FromModelWarehouse && c.Model == nil {
@@ -83,14 +117,14 @@ func (d *DAG) inputsAt(all []Input, p Party) []Input {
 	return inputs
 }
 
-func (d *DAG) reaches(c Channel, p Party) bool {
+func reaches(tasks map[TaskName]Task, c Channel, p Party) bool {
 	if len(c.Parties) > 0 {
 		return slices.Contains(c.Parties, p)
 	}
 	if c.Source != FromTask {
 		return true
 	}
-	producer, ok := d.Task(c.ProducerTask)
+	producer, ok := tasks[c.ProducerTask]
 	return ok && producer.takesPart(p)
 }
 
@@ -162,9 +196,18 @@ func (s TaskSpec) Reads() (TableName, bool) {
 	if s.Component != "reader" {
 		return TableName{}, false
 	}
-	ns, _ := s.Parameters["namespace"].(string)
-	name, _ := s.Parameters["name"].(string)
-	return TableName{ns, name}, true
+	return TableName{asText(s.Parameters["namespace"]), asText(s.Parameters["name"])}, true
+}
+
+// asText is a parameter as a component reads it that wants text: of a number its digits, as JSON had them.
+func asText(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	return ""
 }
 
 // TableName names a data table at a site.

@@ -158,8 +158,7 @@ func ForPartners(err error) *Error {
 		told.Message = "only its own site knows why (" + string(told.Code) + ")"
 	}
 	for _, m := range MistakesOf(err) {
-		m.Found = "" // the value may be this party's own parameter
-		told.Mistakes = append(told.Mistakes, m)
+		told.Mistakes = append(told.Mistakes, m.ForPartners())
 	}
 	told.Public = told.Message
 	if told.Hint != "" {

@@ -142,3 +142,39 @@ func TestWarnings(t *testing.T) {
 	d.Parties = append(d.Parties, openflow.Party{Role: openflow.RoleArbiter, ID: "10001"})
 	require.Empty(t, d.Warnings(), "a third party")
 }
+
+// What follows from a mistake is not told beside it; what is independent is.
+func TestUnrelatedMistakes(t *testing.T) {
+	at := func(paths ...string) (list []openflow.Mistake) {
+		for _, p := range paths {
+			list = append(list, openflow.Mistake{Code: openflow.CodeInvalid, Path: p, Message: "m"})
+		}
+		return list
+	}
+	later := at("dag.conf.cores", "dag.tasks.a.stage", "dag.tasks.a.inputs.data.x", "dag.tasks.a.parameters.y", "dag.tasks.ab.parameters.y")
+	for first, want := range map[string][]openflow.Mistake{
+		"schema_version":                       later,
+		"document (line 1)":                    nil,
+		"dag":                                  nil,
+		"dag.parties[0].party_id":              nil,
+		"dag.conf":                             later[1:],
+		"dag.conf.task.timeout (line 4)":       later,
+		"dag.tasks":                            later[:1],
+		"dag.tasks.a":                          at("dag.conf.cores", "dag.tasks.ab.parameters.y"),
+		"dag.tasks.a.inputs.data.x.y (line 2)": at("dag.conf.cores", "dag.tasks.a.stage", "dag.tasks.a.parameters.y", "dag.tasks.ab.parameters.y"),
+		"dag.tasks.a.parameters":               at("dag.conf.cores", "dag.tasks.a.stage", "dag.tasks.a.inputs.data.x", "dag.tasks.ab.parameters.y"),
+		"dag.stage":                            at("dag.conf.cores", "dag.tasks.a.parameters.y", "dag.tasks.ab.parameters.y"),
+		"dag.party_tasks.g.parties":            later[:2],
+	} {
+		require.Equal(t, want, openflow.Unrelated(at(first), later), first)
+	}
+	require.Equal(t, later, openflow.Unrelated(nil, later))
+}
+
+// Documents have names of any length; an answer has not.
+func TestMistakesAreCut(t *testing.T) {
+	long := strings.Repeat("长", 100_000)
+	err := openflow.Refusal([]openflow.Mistake{{Code: openflow.CodeInvalid, Path: long, Message: long, Remedy: long}, {Code: openflow.CodeInvalid, Message: "short"}})
+	require.Less(t, len(err.Error()), 5000)
+	require.Contains(t, err.Error(), "short")
+}

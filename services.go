@@ -2,6 +2,7 @@ package openflow
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -12,7 +13,8 @@ type Submission struct {
 	ID             JobID  // made by the initiator; empty: the scheduler makes one
 	IdempotencyKey string // a repeat with the same key and content is the same job; may be empty
 	UserName       string
-	Warnings       []string // what was found out while the document was read
+	Warnings       []string  // what was found out while the document was read
+	Mistakes       []Mistake // what was wrong with it there; the node tells them with all others
 }
 
 // Submitted is the answer to a submission.
@@ -62,6 +64,9 @@ type SchedulerService interface {
 	// WakeJob is a party's word that a job which it kept waiting can now have its resources there. A job that does not
 	// wait is left alone.
 	WakeJob(ctx context.Context, caller PartyID, id JobID) error
+	// EndedJobs tells which of these jobs have ended, and how; at most MaxEndedJobs are asked for at once. A job that this
+	// node does not schedule for the caller has ended too: it is told without a status.
+	EndedJobs(ctx context.Context, caller PartyID, ids []JobID) ([]EndedJob, error)
 	// ReportTask takes a party's word. A late, repeated or outdated report is success without effect.
 	ReportTask(ctx context.Context, caller PartyID, r Report) error
 }
@@ -102,6 +107,26 @@ type Stopped struct {
 	Reason   string
 	Stopping []Party // who has not confirmed yet that nothing of the job runs there; they are asked until they do
 }
+
+// EndedJob is how a job has ended at its scheduler.
+type EndedJob struct {
+	ID     JobID
+	Status JobStatus // empty: the scheduler does not know the job
+	Reason string    // as the one who asks may read it
+}
+
+// UnknownToScheduler is why a job ends at a party whose scheduler does not know it any more.
+func UnknownToScheduler(scheduler PartyID) string {
+	return fmt.Sprintf("party %s, which scheduled the job, does not know it any more; perhaps it was restored from a backup", scheduler)
+}
+
+// RefusedByScheduler is why a job ends at a party whose user stops it there, because its scheduler does not listen.
+func RefusedByScheduler(scheduler PartyID) string {
+	return fmt.Sprintf("stopped at this site only: party %s, which schedules the job, does not accept this site's signature", scheduler)
+}
+
+// MaxEndedJobs bounds one question about ends.
+const MaxEndedJobs = 500
 
 // Everywhere reports whether the job has ended and nothing of it runs at any party.
 func (s Stopped) Everywhere() bool { return s.Status.Terminal() && len(s.Stopping) == 0 }

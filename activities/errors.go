@@ -2,6 +2,8 @@ package activities
 
 import (
 	"errors"
+	"strings"
+	"unicode/utf8"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -9,7 +11,8 @@ import (
 	"openflow/sdk/wire"
 )
 
-// maxText bounds each text of an error, in bytes: Temporal refuses payloads that are too large, and the workflow would stand.
+// maxText bounds each text of an error, in bytes: Temporal refuses payloads that are too large, and texts that are not UTF-8,
+// as the words of a file system or a daemon may be. The workflow would stand.
 const maxText = 32 << 10
 
 // ToTemporal carries err's code, party and message across the activity boundary, where Go error identity is lost, and
@@ -43,12 +46,12 @@ func carry(err error, retry bool) error {
 	}
 	cause := err
 	for c := err; c != nil; c = errors.Unwrap(c) {
-		if len(c.Error()) > maxText {
+		if text := c.Error(); len(text) > maxText || !utf8.ValidString(text) {
 			cause = nil // the message says enough of it
 			break
 		}
 	}
-	return temporal.NewApplicationErrorWithOptions(wire.Cut(msg, maxText), string(e.Code), temporal.ApplicationErrorOptions{
+	return temporal.NewApplicationErrorWithOptions(strings.ToValidUTF8(wire.Cut(msg, maxText), "\ufffd"), string(e.Code), temporal.ApplicationErrorOptions{
 		NonRetryable: !retry, Cause: cause, Category: temporal.ApplicationErrorCategoryBenign,
 		Details: []any{
 			string(e.Subject), string(e.Party), wire.Cut(e.Hint, maxText), wire.Cut(openflow.PublicText(err), maxText), openflow.IsConsequence(err),

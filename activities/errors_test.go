@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -40,6 +41,26 @@ var codes = []openflow.Code{
 	openflow.CodeInvalid, openflow.CodeUnauthorized, openflow.CodePermission, openflow.CodeNotFound, openflow.CodeConflict,
 	openflow.CodeRejected, openflow.CodeExhausted, openflow.CodeUnavailable, openflow.CodeCanceled, openflow.CodeDeadline,
 	openflow.CodeUnimplemented, openflow.CodeInternal,
+}
+
+// Temporal's texts are UTF-8, those of a file system or a daemon are bytes.
+func TestErrorsThatAreNotUTF8CrossTheActivityBoundary(t *testing.T) {
+	cut := "no file \xe6\x97"
+	for name, sent := range map[string]error{
+		"message": openflow.Errorf(openflow.CodeInvalid, "%s", cut),
+		"cause":   openflow.Errorf(openflow.CodeInvalid, "why: %w", errors.New(cut)),
+		"plain":   errors.New(cut),
+		"hint":    openflow.Errorf(openflow.CodeInvalid, "why").WithHint("%s", cut).WithPublic("%s", cut),
+	} {
+		t.Run(name, func(t *testing.T) {
+			failure := temporal.GetDefaultFailureConverter().ErrorToFailure(activities.ToTemporal(sent))
+			for f := failure; f != nil; f = f.GetCause() {
+				require.True(t, utf8.ValidString(f.GetMessage()), "%q", f.GetMessage())
+			}
+			_, err := failure.Marshal()
+			require.NoError(t, err)
+		})
+	}
 }
 
 // Through a real activity, whose errors are serialised.

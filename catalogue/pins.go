@@ -11,11 +11,13 @@ import (
 const pinColumns = `task_name, kind, input_key, position, namespace, name, source_job, model_id, model_version, producer,
 	output_key, object, bytes, row_count, data_type, meta, origins`
 
-// savePin records a pin if something still refers to its object: $1 to $4 are keyArgs. Between the look at a name and
-// this statement the object could have lost its last reference, and a sweep could have taken it.
+// savePin records a pin if the name of a table still stands for its object, and otherwise if something refers to it: $1 to
+// $4 are keyArgs. Between the look at a name and this statement the table could have been deleted or replaced, and the
+// object could have lost its last reference, so that a sweep has taken it.
 const savePin = `insert into pin (job_id, role, party, scheduler, ` + pinColumns + `)
 	select $1, $2, $3, $4, $5, $6, $7, cast($8 as bigint), $9, $10, $11, $12, $13, $14, $15, $16, cast($17 as bigint),
-	cast($18 as bigint), $19, $20, $21 where $16 = '' or ` + referencedBy16
+	cast($18 as bigint), $19, $20, $21 where $16 = '' or ($10 = '' or $11 <> '') and (` + referencedBy16 + `)
+	or exists (select 1 from data_table where namespace = $9 and name = $10 and object = $16)`
 
 const referencedBy16 = `exists (select 1 from data_table where object = $16)
 	or exists (select 1 from model where object = $16) or exists (select 1 from pin where object = $16)`

@@ -208,6 +208,29 @@ func testReplicasRerunAndDelete(t *testing.T, place catalogue.Options) {
 	}
 }
 
+// A table is deleted at one replica while a job that reads it is created at another: there is the table, or no job.
+func TestReplicasCreateAndDeleteTable(t *testing.T) { atEngines(t, testReplicasCreateAndDeleteTable) }
+
+func testReplicasCreateAndDeleteTable(t *testing.T, place catalogue.Options) {
+	opened := replicas(t, place, 2)
+	ctx := t.Context()
+	for round := range 10 {
+		name := openflow.TableName{Namespace: "bank", Name: fmt.Sprint("t", round)}
+		require.NoError(t, opened[0].SaveTable(ctx, openflow.TableRecord{Name: name, Object: "o"}))
+		j, tasks := sampleJob(openflow.JobID(fmt.Sprint("reads", round)), guest)
+		var created, deleted error
+		require.NoError(t, together(2, func(i int) error {
+			if i == 0 {
+				deleted = opened[0].DeleteTable(ctx, name)
+				return allow(deleted, openflow.CodeConflict)
+			}
+			created = opened[1].CreateJob(ctx, j, tasks, openflow.Pin{Task: "reader_0", Kind: openflow.InputData, Table: name, Object: "o"})
+			return allow(created, openflow.CodeUnavailable)
+		}))
+		require.NotEqual(t, created == nil, deleted == nil, "created: %v; deleted: %v", created, deleted)
+	}
+}
+
 // One submission arrives many times at all replicas, by key and by ID: it is one job.
 func TestReplicasTakeASubmissionOnce(t *testing.T) { atEngines(t, testReplicasTakeASubmissionOnce) }
 

@@ -48,7 +48,7 @@ func (c *Catalogue) Site(ctx context.Context, p openflow.PartyID) (openflow.Site
 	s, err := scanSite(c.one(ctx, `select party, url, dialect, added_at, keys from site where party = $1`, string(p)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, openflow.Errorf(openflow.CodeNotFound, "site %s is not known here", p).
-			WithHint("exchange keys once: openflow site add %s", p)
+			WithHint("exchange keys once: openflow site add %s --url URL --key KEY", p)
 	}
 	return s, classify("read site "+string(p), err)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"strings"
 
 	"openflow"
 )
@@ -90,13 +92,37 @@ func (c *Catalogue) Table(ctx context.Context, n openflow.TableName) (openflow.T
 }
 
 // DeleteTable forgets a table; its object goes with the next sweep unless something else refers to it. CodeNotFound if
-// there is none of that name.
+// there is none of that name; CodeConflict if a job that has not ended reads it by that name. The look and the deletion are
+// one transaction, and so is the creation of a job: none begins in between.
 func (c *Catalogue) DeleteTable(ctx context.Context, n openflow.TableName) error {
-	gone, err := c.exec(ctx, `delete from data_table where namespace = $1 and name = $2`, n.Namespace, n.Name)
-	if err == nil && gone == 0 {
-		return notFound("table %s does not exist here", n)
+	err := c.write(ctx, func(t *tx) error {
+		gone, err := t.exec(ctx, `delete from data_table where namespace = $1 and name = $2`, n.Namespace, n.Name)
+		if err != nil {
+			return err
+		}
+		if gone == 0 {
+			return notFound("table %s does not exist here", n)
+		}
+		return t.unread(ctx, n)
+	})
+	return openflow.About(openflow.AboutTable, classify("delete table "+n.String(), err))
+}
+
+// unread refuses, as CodeConflict, a table that a job reads which has not ended. It names a few of them.
+func (t *tx) unread(ctx context.Context, n openflow.TableName) error {
+	const few = 5
+	readers, err := t.strings(ctx, `select distinct job.job_id from pin join job on job.job_id = pin.job_id and job.role = pin.role
+		and job.party = pin.party and job.scheduler = pin.scheduler
+		where pin.namespace = $1 and pin.name = $2 and job.status in ('ready', 'waiting', 'running') order by 1`, n.Namespace, n.Name)
+	if err != nil || len(readers) == 0 {
+		return err
 	}
-	return classify("delete table "+n.String(), err)
+	named := strings.Join(readers[:min(len(readers), few)], ", ")
+	if more := len(readers) - few; more > 0 {
+		named += fmt.Sprintf(" and %d more", more)
+	}
+	return openflow.Errorf(openflow.CodeConflict, "table %s is read by jobs that have not ended: %s", n, named).
+		WithHint("wait for them, or stop them, and delete it then")
 }
 
 // TableFilter selects tables; the zero value selects all.

@@ -302,9 +302,20 @@ func TestShowTable(t *testing.T) {
 	})
 	r := run(t, "data", "show", "demo/t", "--node", url)
 	require.Zero(t, r.code, r.stderr)
-	for _, says := range []string{"10000, 10001", "x0", "float64", "12345678901234567", "j1", "running"} {
+	for _, says := range []string{"10000, 10001", "\n\nCOLUMN  TYPE     IS\nid      text     sample id\nx0      float64  feature\n\nFIRST ROWS\nid  x0", "12345678901234567", "j1", "running"} {
 		require.Contains(t, r.stdout, says)
 	}
 	r = run(t, "data", "show", "demo/t", "--rows", "1", "-o", "json", "--node", url)
 	require.Len(t, r.document(t).(map[string]any)["first_rows"], 1)
+}
+
+// A job has a model where a task has made one, and not before.
+func TestShowTellsOfModelsThatWereMade(t *testing.T) {
+	answers := ended("success", "")
+	_, url := newFake(t, answers)
+	require.NotContains(t, run(t, "job", "show", "j1", "--node", url).stdout, "\nmodel ")
+	answers[jobRoute] = strings.Replace(answers[jobRoute], `"job_id"`,
+		`"models":[{"task_name":"lr_0","output_key":"output_model"}],"job_id"`, 1)
+	_, url = newFake(t, answers)
+	require.Contains(t, run(t, "job", "show", "j1", "--node", url).stdout, "\nmodel      m version 0: lr_0.output_model\n")
 }

@@ -136,7 +136,10 @@ func showUploaded(w io.Writer, done sdk.Uploaded) {
 		line(w, fmt.Sprintf("… and %d more", more))
 	}
 	fmt.Fprintln(w)
-	showRows(w, done)
+	if len(r.FirstRows) > 0 {
+		showRows(w, done.Columns, r.FirstRows)
+		fmt.Fprintln(w)
+	}
 	for _, note := range r.Notes {
 		fmt.Fprintln(w, clean("note: "+note))
 	}
@@ -144,35 +147,28 @@ func showUploaded(w io.Writer, done sdk.Uploaded) {
 
 // shownCell is a value as it stands in the file; a missing one is empty.
 func shownCell(v any) string {
-	switch v := v.(type) {
-	case nil:
+	if v == nil {
 		return ""
-	case float64: // JSON has no other numbers
-		return strconv.FormatFloat(v, 'f', -1, 64)
 	}
 	return short(fmt.Sprint(v))
 }
 
-// showRows shows the first rows as they were read.
-func showRows(w io.Writer, done sdk.Uploaded) {
-	if len(done.Read.FirstRows) == 0 {
-		return
-	}
+// showRows shows rows below the names of their columns.
+func showRows(w io.Writer, names []string, rows wire.Rows) {
 	row := func(cells []string) {
 		if len(cells) > shownCells {
 			cells = append(cells[:shownCells:shownCells], "…")
 		}
 		line(w, cells...)
 	}
-	row(slices.Clone(done.Columns))
-	for _, values := range done.Read.FirstRows {
+	row(slices.Clone(names))
+	for _, values := range rows {
 		cells := make([]string, len(values))
 		for i, v := range values {
 			cells[i] = shownCell(v)
 		}
 		row(cells)
 	}
-	fmt.Fprintln(w)
 }
 
 func (o *options) upload(c *cobra.Command, u sdk.Upload, file string) (sdk.Uploaded, error) {

@@ -1,4 +1,12 @@
 package cli
 
-// Opened to the tests of this package only.
-var ParseSettings = parseSettings
+import "strings"
+
+// Aligned is text as it is shown.
+func Aligned(text string) string {
+	var c columns
+	_, _ = c.Write([]byte(text)) // memory takes everything
+	var out strings.Builder
+	_ = c.flush(&out) // memory takes everything
+	return out.String()
+}

@@ -71,7 +71,6 @@ then the exit code is 1 unless the job succeeded.`,
 			doc := submission{made.ID, made.ModelID, made.ModelVersion, append([]string{}, made.Warnings...)}
 			return o.show(c, doc, func(w io.Writer) {
 				line(w, "job", string(made.ID))
-				line(w, "model", made.ModelID+" version "+made.ModelVersion)
 				line(w, "next", "openflow job watch "+string(made.ID))
 			})
 		},

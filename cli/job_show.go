@@ -109,7 +109,7 @@ func (d jobDocument) summary(w io.Writer) {
 	line(w, "submitted", strings.TrimSpace("by party "+first.InitiatorPartyID+" "+first.UserName)+", scheduled by party "+first.SchedulerPartyID)
 	line(w, "created", moment(first.CreateTime))
 	line(w, "elapsed", elapsed(first.StartTime, first.EndTime))
-	line(w, "model", first.ModelID+" version "+first.ModelVersion)
+	d.models(w)
 	d.pins(w)
 	if len(d.Tasks) == 0 {
 		return
@@ -119,6 +119,21 @@ func (d jobDocument) summary(w io.Writer) {
 	for _, t := range d.Tasks {
 		line(w, versioned(t), t.Component, t.Role+" "+t.PartyID, t.PartyStatus, t.Status, elapsed(t.StartTime, t.EndTime),
 			wire.FirstLine(t.Reason, t.ErrorReport))
+	}
+}
+
+// models shows the models that the job has made at this site, each once; most components make none.
+func (d jobDocument) models(w io.Writer) {
+	var made []string
+	for _, j := range d.Jobs {
+		for _, m := range j.Models {
+			if name := m.TaskName + "." + m.OutputKey; !slices.Contains(made, name) {
+				made = append(made, name)
+			}
+		}
+	}
+	if len(made) > 0 {
+		line(w, "model", d.Jobs[0].ModelID+" version "+d.Jobs[0].ModelVersion+": "+strings.Join(made, ", "))
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 
@@ -16,6 +15,9 @@ import (
 	"openflow"
 	"openflow/sdk"
 )
+
+// envPrefix begins the environment variable of a setting: --node is OPENFLOW_NODE.
+const envPrefix = "OPENFLOW_"
 
 const (
 	nodeFlag  = "node"
@@ -37,9 +39,10 @@ type options struct {
 func (o *options) complete(flags *pflag.FlagSet) error {
 	for _, name := range []string{nodeFlag, tokenFlag} {
 		f := flags.Lookup(name)
-		if v, ok := os.LookupEnv(environmentName(f)); ok && !f.Changed {
+		variable := envPrefix + strings.ToUpper(name)
+		if v, ok := os.LookupEnv(variable); ok && !f.Changed {
 			if err := f.Value.Set(v); err != nil {
-				return usagef("environment variable %s: %w", environmentName(f), err)
+				return usagef("environment variable %s: %w", variable, err)
 			}
 		}
 	}
@@ -71,9 +74,9 @@ func (o *options) show(c *cobra.Command, v any, text func(w io.Writer)) error {
 		e.SetEscapeHTML(false)
 		return written(e.Encode(v))
 	}
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	w := &columns{}
 	text(w)
-	return written(w.Flush())
+	return written(w.flush(out))
 }
 
 // written is the error of standard output, such as a full disk behind it.

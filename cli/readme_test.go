@@ -62,10 +62,10 @@ func TestUploadOfTheReadme(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &done))
 	require.Equal(t, []string{"sample_id", "id", "y", "age", "income"}, done.Columns)
 	require.Equal(t, []wire.ReadColumn{
-		{Name: "sample_id", Role: "sample id", DType: "index"}, {Name: "id", Role: "match id", DType: "index"},
+		{Name: "sample_id", Role: "sample id", DType: "text"}, {Name: "id", Role: "match id", DType: "text"},
 		{Name: "y", Role: "label", DType: "int32"}, {Name: "age", Role: "feature", DType: "float32"}, {Name: "income", Role: "feature", DType: "float32"},
 	}, done.Read.Columns)
-	require.Equal(t, [][]any{{"101", "101", 1.0, 33.0, 1.5}, {"102", "102", 0.0, 33.0, 2.5}}, done.Read.FirstRows)
+	require.Equal(t, wire.Rows{{"101", "101", json.Number("1"), json.Number("33"), json.Number("1.5")}, {"102", "102", json.Number("0"), json.Number("33"), json.Number("2.5")}}, done.Read.FirstRows)
 	list, err := rows.TableList(t.Context(), catalogue.TableFilter{Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, list, 1)
@@ -79,8 +79,8 @@ func TestUploadShowsHowTheFileWasRead(t *testing.T) {
 	require.Zero(t, r.code, r.stderr)
 	for _, line := range []string{
 		"table    银行/客户", "rows     2", `read as  dense, utf-8, split at ";", header in the first line`,
-		"编号         match id   index    0", "年龄         feature    float32  1", "电话         feature    int64    0",
-		"7          7   2.5  13800138000", "8          8   -    1",
+		"编号       match id   text     0", "年龄       feature    float32  1", "电话       feature    int64    0",
+		"sample_id  编号  年龄  电话\n7          7     2.5   13800138000\n8          8     -     1\n",
 		`note: columns are separated by ";" (guessed)`,
 		`note: ids with blanks around them: 1 in "编号", first in line 2; the blanks were taken off`,
 		`note: cells without a value in "年龄" (1, first in line 3)`,

@@ -21,7 +21,7 @@ type tableDocument struct {
 	Rows      *int64             `json:"rows"`
 	Type      string             `json:"data_type"`
 	Columns   []wire.TableColumn `json:"columns"`
-	First     [][]any            `json:"first_rows"`
+	First     wire.Rows          `json:"first_rows"`
 	Granted   []wire.Text        `json:"granted_to"`
 	Jobs      []wire.TableReader `json:"jobs"`
 }
@@ -69,15 +69,13 @@ parties whose jobs a grant lets read it, and the jobs that read it by name, the 
 	return c
 }
 
-// firstRows reads the rows that the node keeps to be shown, as they were counted: a number keeps its digits.
-func firstRows(info wire.TableInfo, most int) ([][]any, error) {
-	rows := [][]any{}
+// firstRows reads the rows that the node keeps to be shown.
+func firstRows(info wire.TableInfo, most int) (wire.Rows, error) {
+	rows := wire.Rows{}
 	if len(info.Display) == 0 {
 		return rows, nil
 	}
-	d := json.NewDecoder(strings.NewReader(string(info.Display)))
-	d.UseNumber()
-	if err := d.Decode(&rows); err != nil {
+	if err := json.Unmarshal(info.Display, &rows); err != nil {
 		return nil, openflow.Errorf(openflow.CodeInternal, "table %s/%s: its first rows cannot be read: %w", info.Namespace, info.Name, err)
 	}
 	return rows[:min(len(rows), most)], nil
@@ -97,31 +95,33 @@ func (d tableDocument) text(w io.Writer) {
 		granted = strings.Join(parties, ", ")
 	}
 	line(w, "granted to", granted)
-	line(w, "")
+	fmt.Fprintln(w)
 	line(w, "COLUMN", "TYPE", "IS")
-	for _, c := range d.Columns {
-		line(w, c.Name, c.Type, c.Property)
+	names := make([]string, len(d.Columns))
+	for i, c := range d.Columns {
+		names[i] = c.Name
+		line(w, c.Name, c.Type, roleOf(c))
 	}
 	if len(d.First) > 0 {
-		line(w, "")
+		fmt.Fprintln(w)
 		line(w, "FIRST ROWS")
-		for _, row := range d.First {
-			cells := make([]string, len(row))
-			for i, v := range row {
-				if v != nil {
-					cells[i] = short(fmt.Sprint(v))
-				}
-			}
-			line(w, cells...)
-		}
+		showRows(w, names, d.First)
 	}
 	if len(d.Jobs) > 0 {
-		line(w, "")
+		fmt.Fprintln(w)
 		line(w, "JOB", "ROLE", "STATUS", "CREATED")
 		for _, j := range d.Jobs {
 			line(w, j.JobID, j.Role, j.Status, moment(j.CreateTime))
 		}
 	}
+}
+
+// roleOf says what a column is in the words of an upload's answer.
+func roleOf(c wire.TableColumn) string {
+	if c.Property == "column" {
+		return "feature"
+	}
+	return strings.ReplaceAll(c.Property, "_", " ")
 }
 
 func deleteTableCommand(o *options) *cobra.Command {

@@ -65,6 +65,17 @@ func TestPeers(t *testing.T) {
 	require.Equal(t, good, doctor.Peers([]openflow.PartyID{"10000"}).Verdict)
 }
 
+// A wrong key is mended where the record is, so the remedy is that of the site which refuses.
+func TestWhereAKeyIsMended(t *testing.T) {
+	for at, remedy := range map[openflow.PartyID]string{
+		"9999": "openflow site rotate 10000 --key KEY", "10000": "give its operator the key",
+	} {
+		refused := openflow.AtParty(at, code(openflow.CodeUnauthorized, "another key"))
+		p := doctor.Peer{Party: "10000", Answered: true, Timed: true, Err: refused}
+		require.Contains(t, find(t, p.Examine("v1"), "keys 10000", "another key").Remedy, remedy)
+	}
+}
+
 // find is the finding of a check; what is not well has a remedy.
 func find(t *testing.T, list []openflow.Finding, check, says string) openflow.Finding {
 	t.Helper()

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -66,6 +67,8 @@ func (p Peer) keys() openflow.Finding {
 		return warn(check, "not known: the peer does not answer", "ask again when it does")
 	case theirs && p.Timed && p.Clock.Abs() > window:
 		return warn(check, "not known: the clocks are too far apart for any signature", "set the clocks, then ask again")
+	case theirs && !saidBy(p.Party, p.Err):
+		return fail(check, fmt.Sprint(p.Err), fmt.Sprintf("register here what openflow site key prints there: openflow site rotate %s --key KEY", p.Party))
 	case theirs:
 		return fail(check, fmt.Sprint(p.Err), "give its operator the key that openflow site key prints")
 	case p.Err != nil:
@@ -74,6 +77,12 @@ func (p Peer) keys() openflow.Finding {
 		return fail(check, fmt.Sprint(p.CallBack), "register what openflow site key prints there: openflow site add or site rotate")
 	}
 	return ok(check, "each side takes the other's signature")
+}
+
+// saidBy tells whether a party has refused something, and not this node the party's answer.
+func saidBy(party openflow.PartyID, err error) bool {
+	var e *openflow.Error
+	return !errors.As(err, &e) || e.Party == "" || e.Party == party
 }
 
 func (p Peer) clock() openflow.Finding {

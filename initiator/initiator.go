@@ -89,12 +89,16 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 	return answer, openflow.About(openflow.AboutJob, s.Rows.AddJobWarnings(ctx, dag.Conf.Scheduler, answer.ID, warnings))
 }
 
-// check finds the mistakes that this node can see, before any other one is called, and what the submitter should know.
+// check finds the mistakes that this node can see, before any other one is called, all in one refusal, and what the
+// submitter should know.
 func (s *Service) check(sub openflow.Submission) ([]string, error) {
-	if err := sub.DAG.Validate(); err != nil {
-		return nil, err
+	graph, usable := sub.DAG.Examine()
+	mistakes := append(slices.Clone(sub.Mistakes), openflow.Unrelated(sub.Mistakes, graph)...)
+	if !usable {
+		return nil, openflow.Refusal(mistakes)
 	}
-	mistakes, warnings := s.Components.Check(sub.DAG, sub.DAG.Participants(), nil)
+	found, warnings := s.Components.Check(sub.DAG, sub.DAG.Participants(), nil)
+	mistakes = append(mistakes, openflow.Unrelated(mistakes, found)...)
 	return slices.Concat(sub.Warnings, sub.DAG.Warnings(), warnings), openflow.Refusal(mistakes)
 }
 
@@ -125,10 +129,33 @@ func (s *Service) StopJob(ctx context.Context, scheduler openflow.PartyID, id op
 	if err == nil {
 		stopped, err = service.StopJob(ctx, s.Self, id, openflow.JobCanceled)
 	}
+	err = openflow.AtParty(party, err)
+	switch openflow.CodeOf(err) {
+	case openflow.CodeNotFound:
+		return s.alone(ctx, party, id, openflow.UnknownToScheduler, err)
+	case openflow.CodeUnauthorized:
+		return s.alone(ctx, party, id, openflow.RefusedByScheduler, err)
+	}
 	if err != nil {
-		return s.ended(ctx, party, id, openflow.AtParty(party, err))
+		return s.ended(ctx, party, id, err)
 	}
 	return stopped, s.takeOver(ctx, party, id, &stopped)
+}
+
+// alone ends this site's own part of a job whose scheduler does not know the job any more, or does not accept this site's
+// signature, so that it will not hear of the job again. Without a row here it is why the job could not be stopped.
+func (s *Service) alone(
+	ctx context.Context, scheduler openflow.PartyID, id openflow.JobID, reason func(openflow.PartyID) string, why error,
+) (openflow.Stopped, error) {
+	rows, err := s.Rows.JobRows(ctx, scheduler, id)
+	if err != nil || len(rows) == 0 || scheduler == s.Self {
+		return openflow.Stopped{}, why
+	}
+	stopped := openflow.Stopped{Status: openflow.JobCanceled, Reason: reason(scheduler)}
+	if rows[0].Status.Terminal() {
+		stopped.Status, stopped.Reason = rows[0].Status, rows[0].Reason
+	}
+	return stopped, s.takeOver(ctx, scheduler, id, &stopped)
 }
 
 // takeOver ends this site's own part of a job that has ended at its scheduler, where the news of that has not come here:

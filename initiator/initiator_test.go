@@ -219,6 +219,45 @@ func TestStopTakesOverAnEndThatHasNotComeHere(t *testing.T) {
 	require.Empty(t, told, "nobody has said that it has ended")
 }
 
+// A scheduler that was restored from a backup does not know the job, and one that has removed this site refuses it: who asks
+// for a stop ends what this site still runs.
+func TestStopOfAJobWhoseSchedulerDoesNotListen(t *testing.T) {
+	unknown, refused := openflow.Errorf(openflow.CodeNotFound, "job 1 is not scheduled here"), openflow.Errorf(openflow.CodeUnauthorized, "party 9999 is not known here")
+	for name, tc := range map[string]struct {
+		row     openflow.JobRecord
+		says    error
+		stopped openflow.Stopped
+		told    bool
+		code    openflow.Code
+	}{
+		"it runs here": {
+			openflow.JobRecord{ID: "1", Scheduler: "10000", Party: guest, Status: openflow.JobRunning}, unknown,
+			openflow.Stopped{Status: openflow.JobCanceled, Reason: openflow.UnknownToScheduler("10000"), Stopping: []openflow.Party{guest}}, true, "",
+		},
+		"it runs here, and is refused there": {
+			openflow.JobRecord{ID: "1", Scheduler: "10000", Party: guest, Status: openflow.JobRunning}, refused,
+			openflow.Stopped{Status: openflow.JobCanceled, Reason: openflow.RefusedByScheduler("10000"), Stopping: []openflow.Party{guest}}, true, "",
+		},
+		"it has ended here": {
+			openflow.JobRecord{ID: "1", Scheduler: "10000", Party: guest, Status: openflow.JobSuccess, Reason: "r"}, refused,
+			openflow.Stopped{Status: openflow.JobSuccess, Reason: "r"}, false, "",
+		},
+		"this site schedules it": {
+			openflow.JobRecord{ID: "1", Scheduler: "9999", Party: guest, Status: openflow.JobRunning}, unknown, openflow.Stopped{}, false, openflow.CodeNotFound,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, told := &network{err: tc.says}, ends{}
+			s := service(n, rows{list: []openflow.JobRecord{tc.row}})
+			s.Ends = told
+			got, err := s.StopJob(t.Context(), "", "1")
+			require.Equal(t, tc.code, openflow.CodeOf(err))
+			require.Equal(t, tc.stopped, got)
+			require.Equal(t, tc.told, len(told) > 0)
+		})
+	}
+}
+
 // A job that has ended stays as it is, also when there is no scheduler any more that could be asked.
 func TestStopOfAnEndedJobWhoseSchedulerIsRemoved(t *testing.T) {
 	removed := openflow.About(openflow.AboutSite, openflow.Errorf(openflow.CodeInvalid, "party 10000 is not known here"))
@@ -376,4 +415,20 @@ func (lr) Check(d *openflow.DAG, _ []openflow.Party, _ map[openflow.TableName]op
 	}
 	m := openflow.Mistake{Code: openflow.CodeInvalid, Path: "dag.tasks.a", Message: "wrong"}
 	return []openflow.Mistake{m, m}, nil
+}
+
+// What reading, the graph and the components find wrong is one refusal, and nobody is called.
+func TestAllMistakesAreOneRefusal(t *testing.T) {
+	d, n := dag(), &network{}
+	d.Conf.AutoRetries = -1
+	d.Tasks[0].Component = "wrong"
+	_, err := service(n, rows{}).SubmitJob(t.Context(), openflow.Submission{DAG: d, Mistakes: []openflow.Mistake{
+		{Code: openflow.CodeInvalid, Path: "dag.conf.cores", Message: "expected an integer"},
+	}})
+	var places []string
+	for _, m := range openflow.MistakesOf(err) {
+		places = append(places, m.Path)
+	}
+	require.Equal(t, []string{"dag.conf.cores", "dag.conf.auto_retries", "dag.tasks.a", "dag.tasks.a"}, places)
+	require.Empty(t, n.asked)
 }

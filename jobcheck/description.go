@@ -24,6 +24,7 @@ type Component struct {
 type Parameter struct {
 	Optional bool   `json:"optional"`
 	Schema   Schema `json:"type_meta"`
+	Alike    bool   `json:"alike"` // at all parties of the task
 }
 
 // Artifact is an input or output of a component.
@@ -48,6 +49,9 @@ type Need struct {
 	Min    int              `json:"min"`
 	Max    int              `json:"max"`    // 0: any number
 	Stages []openflow.Stage `json:"stages"` // empty: all
+
+	Parameter string   `json:"parameter"` // it holds where this parameter
+	Values    []string `json:"values"`    // has one of these; empty: always
 }
 
 // metricKind is the output that every component has wherever it runs.

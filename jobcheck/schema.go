@@ -19,10 +19,25 @@ type Schema struct {
 	Minimum          *float64          `json:"minimum"`
 	Maximum          *float64          `json:"maximum"`
 	ExclusiveMinimum *float64          `json:"exclusiveMinimum"`
+	ExclusiveMaximum *float64          `json:"exclusiveMaximum"`
 	Items            *Schema           `json:"items"`
+	MinItems         int               `json:"minItems"`
+	MaxItems         *int              `json:"maxItems"`
 	Properties       map[string]Schema `json:"properties"`
 	Required         []string          `json:"required"`
-	Open             bool              `json:"additionalProperties"` // an object may have other members
+	Others           *bool             `json:"additionalProperties"` // members without a schema: true: read, false: refused, nil: ignored
+	Default          any               `json:"default"`
+	Rules            []Rule            `json:"allOf"`
+}
+
+// Rule is what an object must be besides, when members of it have certain texts.
+type Rule struct {
+	If struct {
+		Properties map[string]struct {
+			Const string `json:"const"`
+		} `json:"properties"`
+	} `json:"if"`
+	Then Schema `json:"then"`
 }
 
 // fault is one thing that a value is not.
@@ -35,21 +50,29 @@ type fault struct {
 // missing is what is wanted of a member that an object must have.
 const missing = "required"
 
-// check finds what is wrong with a value, and which members of objects nobody reads. Values are coerced as components do:
-// "20" and 20.7 are both 20 for a whole number, 1 is "1" for text.
-func (s Schema) check(value any) (faults []fault, ignored []string) {
+// check finds what is wrong with a value, which members of objects nobody reads, and what is read as something else.
+// Values are coerced as components do: "20" and 20.7 are both 20 for a whole number, 1 is "1" for text.
+func (s Schema) check(value any) *values {
+	c := &values{}
 	text, err := json.Marshal(value)
 	if err != nil {
-		return []fault{{want: "want a value that JSON can hold"}}, nil
+		c.faults = []fault{{want: "want a value that JSON can hold"}}
+		return c
 	}
-	c := &values{}
 	c.check("", text, s)
-	return c.faults, c.ignored
+	return c
 }
 
 type values struct {
 	faults  []fault
-	ignored []string
+	ignored []skipped
+	read    []string // such as ".lr: 2.5 is read as 2"
+}
+
+// skipped is a member of an object that nobody reads, and those that are read there.
+type skipped struct {
+	path  string
+	known []string
 }
 
 func (c *values) fail(path string, raw json.RawMessage, format string, args ...any) {
@@ -72,6 +95,9 @@ func (c *values) check(path string, raw json.RawMessage, s Schema) {
 		if json.Unmarshal(raw, &items) != nil {
 			c.fail(path, raw, "want a list")
 			return
+		}
+		if len(items) < s.MinItems || s.MaxItems != nil && len(items) > *s.MaxItems {
+			c.fail(path, raw, "want a list of another length")
 		}
 		for i, item := range items {
 			if s.Items != nil {
@@ -99,10 +125,33 @@ func (c *values) object(path string, raw json.RawMessage, s Schema) {
 		switch {
 		case known && !isNull(members[name]):
 			c.check(path+"."+name, members[name], member)
-		case !known && len(s.Properties) > 0 && !s.Open:
-			c.ignored = append(c.ignored, path+"."+name)
+		case known || isNull(members[name]):
+		case s.Others == nil && len(s.Properties) > 0:
+			c.ignored = append(c.ignored, skipped{path + "." + name, slices.Sorted(maps.Keys(s.Properties))})
+		case s.Others != nil && !*s.Others:
+			c.fail(path+"."+name, members[name], "not known here%s; want one of %s", near(name, maps.Keys(s.Properties)), listed(s.Properties))
 		}
 	}
+	for _, rule := range s.Rules {
+		if s.applies(rule, members) {
+			c.object(path, raw, Schema{Type: "object", Properties: rule.Then.Properties, Required: rule.Then.Required, Others: new(true)})
+		}
+	}
+}
+
+// applies reports whether members, with the defaults of those that are missing, are as the rule wants them.
+func (s Schema) applies(r Rule, members map[string]json.RawMessage) bool {
+	for name, want := range r.If.Properties {
+		has, _ := s.Properties[name].Default.(string)
+		if raw := members[name]; raw != nil && !isNull(raw) {
+			has = ""
+			_ = json.Unmarshal(raw, &has) // what is no text is a fault of its own
+		}
+		if !strings.EqualFold(has, want.Const) {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *values) text(path string, raw json.RawMessage, s Schema) {
@@ -116,7 +165,7 @@ func (c *values) text(path string, raw json.RawMessage, s Schema) {
 		text = n.String()
 	}
 	if len(s.Enum) > 0 && !slices.Contains(s.Enum, strings.ToLower(text)) {
-		c.fail(path, raw, "want one of %s", strings.Join(s.Enum, ", "))
+		c.fail(path, raw, "want one of %s%s", strings.Join(s.Enum, ", "), near(text, slices.Values(s.Enum)))
 	}
 }
 
@@ -135,6 +184,9 @@ func (c *values) number(path string, raw json.RawMessage, s Schema) {
 				return
 			}
 			whole = int64(number)
+			if float64(whole) != number {
+				c.read = append(c.read, fmt.Sprintf("%s: %s is read as %d", path, clip(text), whole))
+			}
 		}
 		number = float64(whole)
 	}
@@ -145,6 +197,8 @@ func (c *values) number(path string, raw json.RawMessage, s Schema) {
 		c.fail(path, raw, "want at most %v", *s.Maximum)
 	case s.ExclusiveMinimum != nil && !(number > *s.ExclusiveMinimum):
 		c.fail(path, raw, "want more than %v", *s.ExclusiveMinimum)
+	case s.ExclusiveMaximum != nil && !(number < *s.ExclusiveMaximum):
+		c.fail(path, raw, "want less than %v", *s.ExclusiveMaximum)
 	}
 }
 

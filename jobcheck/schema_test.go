@@ -45,7 +45,7 @@ func TestValues(t *testing.T) {
 		"list":                    {`"list":[1,"2"]`, "", ""},
 		"list is a number":        {`"list":1`, ".list", "want a list"},
 		"list with a word":        {`"list":[1,"x"]`, ".list[1]", "want a number"},
-		"choices":                 {`"choices":["auk"]`, ".choices[0]", "want one of auc"},
+		"choices":                 {`"choices":["auk"]`, ".choices[0]", "want one of auc (did you mean auc?)"},
 		"anything":                {`"any":{"a":[1]}`, "", ""},
 		"member is missing":       {`"deep":{}`, ".deep.x", "required"},
 		"member is null":          {`"deep":{"x":null}`, ".deep.x", "required"},
@@ -53,7 +53,7 @@ func TestValues(t *testing.T) {
 		"object of unknown shape": {`"open":{"z":1}`, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			faults, _ := schema.check(json.RawMessage(`{"need":1,` + tc.value + `}`))
+			faults := schema.check(json.RawMessage(`{"need":1,` + tc.value + `}`)).faults
 			if tc.path == "" {
 				require.Empty(t, faults)
 				return
@@ -63,11 +63,11 @@ func TestValues(t *testing.T) {
 			require.Equal(t, tc.want, faults[0].want)
 		})
 	}
-	faults, ignored := schema.check(map[string]any{"wole": 1, "deep": map[string]any{"x": "y", "why": 1}})
-	require.Equal(t, []fault{{".need", "required", ""}}, faults)
-	require.Equal(t, []string{".deep.why", ".wole"}, ignored)
-	faults, _ = schema.check(make(chan int))
-	require.Len(t, faults, 1)
+	seen := schema.check(map[string]any{"wole": 1, "whole": 10.7, "deep": map[string]any{"x": "y", "why": 1}})
+	require.Equal(t, []fault{{".need", "required", ""}}, seen.faults)
+	require.Equal(t, []string{".deep.why", ".wole"}, []string{seen.ignored[0].path, seen.ignored[1].path})
+	require.Equal(t, []string{".whole: 10.7 is read as 10"}, seen.read)
+	require.Len(t, schema.check(make(chan int)).faults, 1)
 }
 
 func FuzzValues(f *testing.F) {
@@ -79,8 +79,7 @@ func FuzzValues(f *testing.F) {
 		if !json.Valid([]byte(text)) {
 			return
 		}
-		faults, _ := schema.check(json.RawMessage(text))
-		for _, fault := range faults {
+		for _, fault := range schema.check(json.RawMessage(text)).faults {
 			require.NotEmpty(t, fault.want)
 			require.LessOrEqual(t, len([]rune(fault.found)), 101)
 		}

@@ -17,6 +17,8 @@ type Site struct {
 	// Labels tells of a table here: the name of its label column, empty for none, and whether it has a column of some other
 	// name. known is false for a table that the site does not know.
 	Labels func(t openflow.TableName) (label string, has func(column string) bool, known bool)
+	// Providers are the names of providers that a task may ask for here; nil: any.
+	Providers []string
 }
 
 // Check compares what these parties do in a job with the components of this site. A component that this site lacks is a
@@ -24,8 +26,9 @@ type Site struct {
 // told once. The warnings name what has no effect.
 func (s Site) Check(d *openflow.DAG, parties []openflow.Party) (mistakes []openflow.Mistake, warnings []string) {
 	all := &findings{known: map[openflow.Mistake]int{}}
+	var views []*view
 	for _, p := range parties {
-		v := &view{site: s, dag: d, party: p, found: all, specs: map[openflow.TaskName]openflow.TaskSpec{}}
+		v := newView(s, d, p, all)
 		for _, spec := range d.ForParty(p) {
 			v.specs[spec.Name] = spec
 		}
@@ -34,7 +37,9 @@ func (s Site) Check(d *openflow.DAG, parties []openflow.Party) (mistakes []openf
 				v.task(spec)
 			}
 		}
+		views = append(views, v)
 	}
+	s.alike(d, views)
 	return all.mistakes(parties), all.warnings
 }
 
@@ -101,7 +106,30 @@ type view struct {
 	dag   *openflow.DAG
 	party openflow.Party
 	specs map[openflow.TaskName]openflow.TaskSpec
+	sites map[openflow.TaskName][]openflow.PartyTasks // what overrides a task at the party
+	never map[output]bool                             // what is known of neverWritten
 	found *findings
+}
+
+// output is one of a task.
+type output struct {
+	task openflow.TaskName
+	like string // the input that it passes on
+}
+
+func newView(s Site, d *openflow.DAG, p openflow.Party, found *findings) *view {
+	v := &view{
+		site: s, dag: d, party: p, found: found, specs: map[openflow.TaskName]openflow.TaskSpec{},
+		sites: map[openflow.TaskName][]openflow.PartyTasks{}, never: map[output]bool{},
+	}
+	for _, pt := range d.PartyTasks {
+		if slices.Contains(pt.Parties, p) {
+			for name := range pt.Tasks {
+				v.sites[name] = append(v.sites[name], pt)
+			}
+		}
+	}
+	return v
 }
 
 func (v *view) wrong(s openflow.TaskSpec, path, remedy, format string, args ...any) {
@@ -132,15 +160,31 @@ func (v *view) task(s openflow.TaskSpec) {
 			"component %q does not run in stage %q", s.Component, s.Stage)
 		return
 	}
+	v.provider(s)
 	v.needs(s, c)
 	v.parameters(s, c)
 	v.inputs(s, c)
 }
 
+// provider checks the name of a provider, where this site is to run the task: the others have their own.
+func (v *view) provider(s openflow.TaskSpec) {
+	name, _, _ := strings.Cut(s.Conf.Provider, ":")
+	if name == "" || v.party.ID != v.site.Self || v.site.Providers == nil || slices.Contains(v.site.Providers, name) {
+		return
+	}
+	v.add(s, openflow.Mistake{Party: v.site.Self, Path: "dag.tasks." + string(s.Name) + ".conf.provider",
+		Message: fmt.Sprintf("no provider %q at this site", clip(s.Conf.Provider)), Remedy: "leave provider out there and in dag.conf.task"})
+}
+
+// brings reports whether an input of that kind is filled.
+func brings(s openflow.TaskSpec, kind openflow.InputKind) bool {
+	return slices.ContainsFunc(s.Inputs, func(in openflow.Input) bool { return in.Kind == kind })
+}
+
 // needs checks who takes part.
 func (v *view) needs(s openflow.TaskSpec, c Component) {
 	for _, n := range c.Needs {
-		if len(n.Stages) > 0 && !slices.Contains(n.Stages, s.Stage) {
+		if len(n.Stages) > 0 && !slices.Contains(n.Stages, s.Stage) || !n.holds(s, c) {
 			continue
 		}
 		count := 0
@@ -150,13 +194,29 @@ func (v *view) needs(s openflow.TaskSpec, c Component) {
 			}
 		}
 		switch {
+		case count >= n.Min && (n.Max == 0 || count <= n.Max):
+		case n.Parameter != "":
+			v.wrong(s, ".parameters."+n.Parameter, "set another value", "%s of it needs %s, and the task has %d",
+				strings.Join(n.Values, " or "), counted(n), count)
 		case count < n.Min:
 			v.wrong(s, ".parties", "name them in the task's parties, or in dag.parties", "component %q needs %s, and the task has %d",
 				s.Component, counted(n), count)
-		case n.Max > 0 && count > n.Max:
-			v.wrong(s, ".parties", "", "component %q takes %s, and the task has %d", s.Component, counted(n), count)
+		default:
+			v.wrong(s, ".parties", "leave the others out of the task's parties", "component %q takes %s, and the task has %d", s.Component, counted(n), count)
 		}
 	}
+}
+
+// holds reports whether n is a need of this task, by a parameter of it. A model that comes in may bring its own.
+func (n Need) holds(s openflow.TaskSpec, c Component) bool {
+	if n.Parameter == "" {
+		return true
+	}
+	value, _ := s.Parameters[n.Parameter].(string)
+	if s.Parameters[n.Parameter] == nil {
+		value, _ = c.Parameters[n.Parameter].Schema.Default.(string)
+	}
+	return slices.Contains(n.Values, strings.ToLower(value)) && !brings(s, openflow.InputModel)
 }
 
 func counted(n Need) string {
@@ -179,27 +239,32 @@ func (v *view) parameters(s openflow.TaskSpec, c Component) {
 	for _, name := range slices.Sorted(maps.Keys(c.Parameters)) {
 		p, value := c.Parameters[name], s.Parameters[name]
 		path := v.origin(s, name) + ".parameters." + name
-		if value == nil {
+		if value == nil || value == "" && !p.Optional {
 			if !p.Optional {
 				v.add(s, openflow.Mistake{Path: path, Message: "required by component " + s.Component,
 					Remedy: misspelt(s.Component, unread) + "set it there, or for single parties in dag.party_tasks"})
 			}
 			continue
 		}
-		faults, ignored := p.Schema.check(value)
-		for _, f := range faults {
+		seen := p.Schema.check(value)
+		for _, f := range seen.faults {
 			m := openflow.Mistake{Path: path + f.path, Message: f.want, Found: f.found}
 			if f.want == missing {
-				m.Remedy = strings.TrimSuffix(misspelt(s.Component, beside(f.path, ignored)), "; ")
+				m.Remedy = strings.TrimSuffix(misspelt(s.Component, beside(f.path, seen.ignored)), "; ")
 			}
 			v.add(s, m)
 		}
-		for _, member := range ignored {
-			v.found.warn("%s%s: component %q has no such parameter; it is ignored", path, member, s.Component)
+		for _, member := range seen.ignored {
+			name := member.path[strings.LastIndex(member.path, ".")+1:]
+			v.found.warn("%s%s: component %q has no such parameter; it is ignored%s", path, clip(member.path), s.Component, near(name, slices.Values(member.known)))
+		}
+		for _, text := range seen.read {
+			v.found.warn("%s%s", path, text)
 		}
 	}
 	for _, name := range unread {
-		v.found.warn("%s: component %q has no parameter %q; it is ignored", v.origin(s, name), s.Component, name)
+		v.found.warn("%s.parameters.%s: component %q has no parameter %q; it is ignored%s", v.origin(s, name), clip(name), s.Component, clip(name),
+			near(name, maps.Keys(c.Parameters)))
 	}
 }
 
@@ -221,11 +286,11 @@ func quoted(names []string) string {
 }
 
 // beside lists the ignored members of the object that lacks the one at path.
-func beside(path string, ignored []string) []string {
+func beside(path string, ignored []skipped) []string {
 	object := path[:strings.LastIndex(path, ".")+1]
 	var names []string
 	for _, one := range ignored {
-		if name, inside := strings.CutPrefix(one, object); inside && !strings.Contains(name, ".") {
+		if name, inside := strings.CutPrefix(one.path, object); inside && !strings.Contains(name, ".") {
 			names = append(names, name)
 		}
 	}
@@ -236,8 +301,8 @@ func beside(path string, ignored []string) []string {
 // otherwise the task.
 func (v *view) origin(s openflow.TaskSpec, name string) string {
 	path := "dag.tasks." + string(s.Name)
-	for _, pt := range v.dag.PartyTasks {
-		if _, sets := pt.Tasks[s.Name].Parameters[name]; sets && slices.Contains(pt.Parties, v.party) {
+	for _, pt := range v.sites[s.Name] {
+		if _, sets := pt.Tasks[s.Name].Parameters[name]; sets {
 			path = "dag.party_tasks." + pt.Site + ".tasks." + string(s.Name)
 		}
 	}
@@ -301,23 +366,33 @@ func (v *view) channel(s openflow.TaskSpec, path string, kind openflow.InputKind
 			producer.Component, producer.Name, kind, ch.OutputKey)
 	case a.Optional:
 	case !out.active(producer, v.party.Role):
-		v.wrong(s, path+".output_artifact_key", "", "task %q writes no %q as %s in stage %s", producer.Name, ch.OutputKey, v.party.Role, producer.Stage)
-	case v.neverWritten(producer, out, 0):
+		v.wrong(s, path+".output_artifact_key", "say with parties whom the channel is for, or take another output", "task %q writes no %q as %s in stage %s", producer.Name, ch.OutputKey, v.party.Role, producer.Stage)
+	case v.neverWritten(producer, out):
 		v.wrong(s, path, fmt.Sprintf("fill the input %q of task %s, or take it from another task", out.Like, producer.Name),
 			"required, and task %q writes no %q without its input %q", producer.Name, ch.OutputKey, out.Like)
 	}
 }
 
-// neverWritten reports whether an optional output passes on an input that nothing fills.
-func (v *view) neverWritten(s openflow.TaskSpec, out Artifact, depth int) bool {
+// neverWritten reports whether an optional output passes on an input that nothing fills. In a cycle it is none.
+func (v *view) neverWritten(s openflow.TaskSpec, out Artifact) bool {
 	if !out.Optional || out.Like == "" {
 		return false
 	}
-	in, bound := inputOf(s, out.Like)
+	key := output{s.Name, out.Like}
+	if never, known := v.never[key]; known {
+		return never
+	}
+	v.never[key] = false // until it is known: this ends a cycle
+	v.never[key] = v.unfilled(s, out.Like)
+	return v.never[key]
+}
+
+func (v *view) unfilled(s openflow.TaskSpec, input string) bool {
+	in, bound := inputOf(s, input)
 	if !bound {
 		return true
 	}
-	if len(in.Channels) != 1 || in.Channels[0].Source != openflow.FromTask || depth > len(v.specs) {
+	if len(in.Channels) != 1 || in.Channels[0].Source != openflow.FromTask {
 		return false
 	}
 	up, here := v.specs[in.Channels[0].ProducerTask]
@@ -325,7 +400,7 @@ func (v *view) neverWritten(s openflow.TaskSpec, out Artifact, depth int) bool {
 		return true
 	}
 	next, known := v.site.Components[up.Component].Outputs[openflow.InputData][in.Channels[0].OutputKey]
-	return known && v.neverWritten(up, next, depth+1)
+	return known && v.neverWritten(up, next)
 }
 
 func inputOf(s openflow.TaskSpec, key string) (openflow.Input, bool) {
@@ -357,7 +432,10 @@ func (v *view) label(s openflow.TaskSpec, c Component, path string, a Artifact, 
 	}
 	wanted, _ := s.Parameters[a.LabelName].(string)
 	if wanted = cmp.Or(wanted, defaultLabel); wanted != label && !has(wanted) {
-		v.wrong(s, path, "name its column of labels in the parameter "+a.LabelName, "table %s has no such column of labels", name)
+		v.add(s, openflow.Mistake{
+			Path: v.origin(s, a.LabelName) + ".parameters." + a.LabelName, Message: "it does not fit this party's data",
+			Private: fmt.Sprintf("table %s has no column %q of labels", name, clip(wanted)), Remedy: "ask the party's users what it is called",
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package jobcheck_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -110,13 +111,13 @@ var planted = map[string]struct {
 	}, `dag.tasks.lr_0.parameters.optimizer.optimizer_params: required (component "coordinated_lr" has no parameter "optimzer_params": correct the name)`},
 	"optimizer that is not offered": {func(d *openflow.DAG) {
 		set(d, "lr_0", "optimizer", map[string]any{"method": "adamw", "optimizer_params": map[string]any{"lr": 1}})
-	}, `dag.tasks.lr_0.parameters.optimizer.method: want one of sgd, adam, rmsprop, adagrad, found "adamw"`},
+	}, `dag.tasks.lr_0.parameters.optimizer.method: want one of sgd, adam, rmsprop, adagrad (did you mean adam?), found "adamw"`},
 	"scheduler that is not offered": {func(d *openflow.DAG) {
 		set(d, "lr_0", "learning_rate_scheduler", map[string]any{"method": "cosine"})
 	}, `dag.tasks.lr_0.parameters.learning_rate_scheduler.method: want one of constant, linear, step, found "cosine"`},
 	"start that is not offered": {func(d *openflow.DAG) {
 		set(d, "lr_0", "init_param", map[string]any{"method": "zeroes"})
-	}, `dag.tasks.lr_0.parameters.init_param.method: want one of zeros, ones, consts, random, random_uniform, found "zeroes"`},
+	}, `dag.tasks.lr_0.parameters.init_param.method: want one of zeros, ones, consts, random, random_uniform (did you mean zeros?), found "zeroes"`},
 	"encryption that is none": {func(d *openflow.DAG) {
 		set(d, "lr_0", "he_param", map[string]any{"kind": "mock"})
 	}, `dag.tasks.lr_0.parameters.he_param.kind: want one of paillier, ou, ckks, found "mock"`},
@@ -137,7 +138,7 @@ var planted = map[string]struct {
 			task(d, name).Parties = []openflow.Party{guest, other, host}
 		}
 		task(d, "lr_0").Parties = []openflow.Party{guest, host, arbiter}
-	}, `dag.tasks.psi_0.parties: component "psi" takes exactly 1 guest, and the task has 2`},
+	}, `dag.tasks.psi_0.parties: component "psi" takes exactly 1 guest, and the task has 2 (leave the others out of the task's parties)`},
 	"input that does not exist": {func(d *openflow.DAG) {
 		task(d, "psi_0").Inputs[0].Key = "input_dat"
 		task(d, "psi_0").Inputs = append(task(d, "psi_0").Inputs, from("input_data", "reader_0", "output_data"))
@@ -154,7 +155,7 @@ var planted = map[string]struct {
 		`dag.tasks.psi_0.inputs.data.input_data.task_output_artifact.output_artifact_key: component "reader" of task "reader_0" has no data output "output" (its data outputs: output_data)`},
 	"output of another stage": {func(d *openflow.DAG) {
 		task(d, "evaluation_0").Inputs = []openflow.Input{from("input_datas", "lr_0", "test_output_data")}
-	}, `dag.tasks.evaluation_0.inputs.data.input_datas.task_output_artifact.output_artifact_key: task "lr_0" writes no "test_output_data" as guest in stage train`},
+	}, `dag.tasks.evaluation_0.inputs.data.input_datas.task_output_artifact.output_artifact_key: task "lr_0" writes no "test_output_data" as guest in stage train (say with parties whom the channel is for, or take another output)`},
 	"required input without a channel": {func(d *openflow.DAG) { task(d, "psi_0").Inputs = nil },
 		`dag.tasks.psi_0.inputs.data.input_data: component "psi" requires this input, and nothing fills it (give it a channel that reaches every party which needs it)`},
 	"required input at one party only": {func(d *openflow.DAG) { task(d, "lr_0").Inputs[0].Channels[0].Parties = data[:1] },
@@ -194,11 +195,92 @@ var planted = map[string]struct {
 	"labels of another name": {func(d *openflow.DAG) {
 		task(d, "evaluation_0").Inputs = []openflow.Input{warehouse("input_datas", "people")}
 		set(d, "evaluation_0", "label_column_name", "z")
-	}, `dag.tasks.evaluation_0.inputs.data.input_datas: table bank/people has no such column of labels (name its column of labels in the parameter label_column_name)`},
+	}, `dag.tasks.evaluation_0.parameters.label_column_name: table bank/people has no column "z" of labels (ask the party's users what it is called)`},
+	"option of another optimizer": {func(d *openflow.DAG) {
+		set(d, "lr_0", "optimizer", map[string]any{"method": "adam", "optimizer_params": map[string]any{"lr": 0.1, "beta": 0.9}})
+	}, `dag.tasks.lr_0.parameters.optimizer.optimizer_params.beta: not known here (did you mean betas?); want one of amsgrad, betas, eps, lr, maximize, weight_decay, found 0.9`},
+	"option of the default optimizer": {func(d *openflow.DAG) {
+		set(d, "lr_0", "optimizer", map[string]any{"optimizer_params": map[string]any{"lr": 0, "momentum": -1}})
+	}, `dag.tasks.lr_0.parameters.optimizer.optimizer_params.momentum: want at least 0, found -1`},
+	"betas": {func(d *openflow.DAG) {
+		set(d, "lr_0", "optimizer", map[string]any{"method": "Adam", "optimizer_params": map[string]any{"betas": []any{0.9, 0.99, 0.999}}})
+	}, `dag.tasks.lr_0.parameters.optimizer.optimizer_params.betas: want a list of another length, found [0.9,0.99,0.999]`},
+	"a beta": {func(d *openflow.DAG) {
+		set(d, "lr_0", "optimizer", map[string]any{"method": "adam", "optimizer_params": map[string]any{"betas": []any{0.9, 1}}})
+	}, `dag.tasks.lr_0.parameters.optimizer.optimizer_params.betas[1]: want less than 1, found 1`},
+	"step without its size": {func(d *openflow.DAG) {
+		set(d, "lr_0", "learning_rate_scheduler", map[string]any{"method": "step", "scheduler_params": map[string]any{"gamma": 0.5}})
+	}, `dag.tasks.lr_0.parameters.learning_rate_scheduler.scheduler_params.step_size: required`},
+	"step without options": {func(d *openflow.DAG) {
+		set(d, "lr_0", "learning_rate_scheduler", map[string]any{"method": "step"})
+	}, `dag.tasks.lr_0.parameters.learning_rate_scheduler.scheduler_params: required`},
+	"early stop by the loss of two hosts": {func(d *openflow.DAG) {
+		second := openflow.Party{Role: openflow.RoleHost, ID: "10002"}
+		d.Parties = append(d.Parties, second)
+		for _, name := range []openflow.TaskName{"reader_0", "psi_0"} {
+			task(d, name).Parties = []openflow.Party{guest, host, second}
+		}
+	}, `dag.tasks.lr_0.parameters.early_stop: diff or abs of it needs exactly 1 host, and the task has 2 (set another value)`},
+	"parties that differ": {func(d *openflow.DAG) { override(d, "lr_0", openflow.Parameters{"epochs": 4}) },
+		`dag.party_tasks.host_10000.tasks.lr_0.parameters.epochs: it has to be alike at all parties of the task, and differs between guest 9999 and host 10000 at host 10000 (set it in dag.tasks.lr_0.parameters for all)`},
+	"a party that differs from the default": {func(d *openflow.DAG) { override(d, "lr_0", openflow.Parameters{"tol": 0.5}) },
+		`dag.party_tasks.host_10000.tasks.lr_0.parameters.tol: it has to be alike at all parties of the task, and differs between guest 9999 and host 10000 at host 10000 (set it in dag.tasks.lr_0.parameters for all)`},
+	"wrong at one party only": {func(d *openflow.DAG) { override(d, "lr_0", openflow.Parameters{"threshold": 2}) },
+		`dag.party_tasks.host_10000.tasks.lr_0.parameters.threshold: want at most 1 at host 10000, found 2`},
+	"name of a table that is empty": {func(d *openflow.DAG) { override(d, "reader_0", openflow.Parameters{"name": ""}) },
+		`dag.party_tasks.host_10000.tasks.reader_0.parameters.name: required by component reader at host 10000 (set it there, or for single parties in dag.party_tasks)`},
+	"provider of another framework": {func(d *openflow.DAG) { task(d, "psi_0").Conf.Provider = "secretflow:1.0@local" },
+		`dag.tasks.psi_0.conf.provider: no provider "secretflow:1.0@local" at this site (leave provider out there and in dag.conf.task)`},
+}
+
+// override sets parameters of a task at the host.
+func override(d *openflow.DAG, name openflow.TaskName, p openflow.Parameters) {
+	d.PartyTasks[0].Tasks[name] = openflow.TaskOverride{Parameters: p}
+}
+
+// What differs only in how it is written is alike, and what a party may choose for itself may differ.
+func TestPartiesThatAreAlike(t *testing.T) {
+	for name, p := range map[string]openflow.Parameters{
+		"a number in quotes":   {"epochs": "3"},
+		"a fraction":           {"epochs": 3.2},
+		"the default":          {"tol": 1e-4},
+		"a choice in capitals": {"early_stop": "DIFF"},
+		"defaults of members":  {"optimizer": map[string]any{"method": "sgd", "penalty": "L2", "alpha": "1", "optimizer_params": map[string]any{"lr": 0.01, "weight_decay": 0}}},
+		"a start of its own":   {"init_param": map[string]any{"method": "ones"}, "threshold": 0.7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := training()
+			override(d, "lr_0", p)
+			mistakes, _ := site(t).Check(d, d.Parties)
+			require.Empty(t, mistakes)
+		})
+	}
+	d := training()
+	override(d, "lr_0", openflow.Parameters{"epochs": 4})
+	task(d, "lr_0").Inputs = append(task(d, "lr_0").Inputs, openflow.Input{Kind: openflow.InputModel, Key: "warm_start_model", Channels: []openflow.Channel{
+		{Source: openflow.FromModelWarehouse, ProducerTask: "lr_0", OutputKey: "output_model", Model: &openflow.ModelRef{ID: "m", Version: "0"}},
+	}})
+	mistakes, _ := site(t).Check(d, d.Parties)
+	require.Empty(t, mistakes, "a model may bring its own")
+}
+
+// Whether a table has a column of some name is nobody else's to know.
+func TestAnswersToOthersNameNoColumns(t *testing.T) {
+	d := training()
+	task(d, "evaluation_0").Inputs = []openflow.Input{warehouse("input_datas", "people")}
+	set(d, "evaluation_0", "label_column_name", "secret")
+	mistakes, _ := site(t).Check(d, d.Participants())
+	require.Len(t, mistakes, 1)
+	require.Contains(t, mistakes[0].String(), `has no column "secret"`)
+	told := openflow.ForPartners(openflow.Refusal(mistakes))
+	require.Equal(t, "dag.tasks.evaluation_0.parameters.label_column_name: it does not fit this party's data", told.Error())
+	require.Equal(t, "it does not fit this party's data", told.Mistakes[0].Message)
+	require.Empty(t, told.Mistakes[0].Private)
+	require.NotContains(t, openflow.PublicText(openflow.Refusal(append(mistakes, mistakes...))), "secret")
 }
 
 func site(t testing.TB) jobcheck.Site {
-	return jobcheck.Site{Self: guest.ID, Components: described(t), Labels: labels(map[string]string{"people": "y", "unlabelled": ""}, "id", "x0")}
+	return jobcheck.Site{Self: guest.ID, Components: described(t), Providers: []string{"openflow", "fate"}, Labels: labels(map[string]string{"people": "y", "unlabelled": ""}, "id", "x0")}
 }
 
 func TestARightJobHasNoMistakes(t *testing.T) {
@@ -249,9 +331,9 @@ func TestWhatHasNoEffect(t *testing.T) {
 	mistakes, warnings := site(t).Check(d, d.Parties)
 	require.Empty(t, mistakes)
 	require.ElementsMatch(t, []string{
-		`dag.tasks.lr_0: component "coordinated_lr" has no parameter "epochz"; it is ignored`,
-		`dag.tasks.lr_0.parameters.init_param.metod: component "coordinated_lr" has no such parameter; it is ignored`,
-		`dag.party_tasks.host_10000.tasks.psi_0: component "psi" has no parameter "curve"; it is ignored`,
+		`dag.tasks.lr_0.parameters.epochz: component "coordinated_lr" has no parameter "epochz"; it is ignored (did you mean epochs?)`,
+		`dag.tasks.lr_0.parameters.init_param.metod: component "coordinated_lr" has no such parameter; it is ignored (did you mean method?)`,
+		`dag.party_tasks.host_10000.tasks.psi_0.parameters.curve: component "psi" has no parameter "curve"; it is ignored`,
 		`dag.tasks.lr_0.inputs.data.test_data: it has no effect at guest 9999 in stage train`,
 		`dag.tasks.lr_0.inputs.data.test_data: it has no effect at host 10000 in stage train`,
 	}, warnings)
@@ -288,4 +370,22 @@ func TestOptionalInputs(t *testing.T) {
 	task(d, "psi_0").Inputs = []openflow.Input{from("input_data", "noop_2", "output_data")}
 	mistakes, _ = site(t).Check(d, d.Parties)
 	require.Len(t, mistakes, 1, "through two tasks nothing comes: %v", mistakes)
+}
+
+// A document near the greatest size is checked in the time of its length: through a chain of tasks that pass on what the
+// first one lacks, and with an override for each.
+func TestLongChains(t *testing.T) {
+	const tasks = 3000
+	d := &openflow.DAG{SchemaVersion: "2.2.0", Parties: data, Stage: openflow.StageDefault, Tasks: []openflow.Task{{Name: "n0", Component: "noop"}}}
+	for i := 1; i < tasks; i++ {
+		name := openflow.TaskName(fmt.Sprintf("n%d", i))
+		d.Tasks = append(d.Tasks, openflow.Task{Name: name, Component: "noop", Inputs: []openflow.Input{from("input_data", fmt.Sprintf("n%d", i-1), "output_data")}})
+		d.PartyTasks = append(d.PartyTasks, openflow.PartyTasks{
+			Site: string(name), Parties: []openflow.Party{host}, Tasks: map[openflow.TaskName]openflow.TaskOverride{name: {Parameters: openflow.Parameters{"sleep_ms": -1}}},
+		})
+	}
+	d.Tasks = append(d.Tasks, openflow.Task{Name: "psi_0", Component: "psi", Inputs: []openflow.Input{from("input_data", fmt.Sprintf("n%d", tasks-1), "output_data")}})
+	require.NoError(t, d.Validate())
+	mistakes, _ := site(t).Check(d, d.Parties)
+	require.Len(t, mistakes, tasks, "one for each override, and the end of the chain")
 }

@@ -55,6 +55,7 @@ func TestPins(t *testing.T) {
 
 	save("second", 1)
 	require.NoError(t, s.CreateJob(t.Context(), order), "a repeat")
+	require.NoError(t, s.UpdateJob(t.Context(), order.Key, openflow.JobFailed, "", nil))
 	require.NoError(t, s.catalogue.DeleteTable(t.Context(), table))
 	require.NoError(t, s.CreateJob(t.Context(), order), "a repeat is answered as the first time, also when the table is gone")
 	again, err := s.catalogue.Pins(t.Context(), order.Key)

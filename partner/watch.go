@@ -49,7 +49,8 @@ type Watch struct {
 type trouble struct {
 	since time.Time
 	kind  openflow.Code
-	text  string // for people, after the peer's name
+	text  string // for people, after the peer's name, in words of this node
+	said  string // the words that came with it, for this site's users; may be empty
 }
 
 const (
@@ -83,6 +84,13 @@ func (w *Watch) Called(peer openflow.PartyID, err error) {
 func troubling(err error) bool {
 	code := openflow.CodeOf(err)
 	return code == openflow.CodeUnavailable || code == openflow.CodeDeadline || code == openflow.CodeUnauthorized
+}
+
+// ailing tells whether the answer to the question how a peer is shows that it cannot go on: also where its disk is full, or
+// its database is gone.
+func ailing(err error) bool {
+	code := openflow.CodeOf(err)
+	return troubling(err) || code == openflow.CodeExhausted || code == openflow.CodeInternal
 }
 
 // Run makes rounds until ctx ends.
@@ -133,7 +141,7 @@ func (w *Watch) round(ctx context.Context) error {
 		}
 	}
 	for _, j := range scheduled {
-		if silent := silent(j.DAG, parties(j.DAG.Parties), troubles); silent != j.Reason {
+		if silent := silent(j.DAG, parties(j.DAG.Parties), troubles, false); silent != j.Reason {
 			if _, err := w.store.SetRunningScheduledReason(ctx, j.ID, silent); err != nil {
 				return err
 			}
@@ -197,15 +205,15 @@ func (w *Watch) ask(ctx context.Context, peers []openflow.PartyID) map[openflow.
 	}
 	for i, id := range peers {
 		had, was := before[id]
-		if !troubling(found[i]) {
+		if !ailing(found[i]) {
 			if was && openflow.CodeOf(found[i]) != openflow.CodeInvalid { // it is a peer still
 				w.log.Info("party answers again", "party", id, "after", time.Since(had.since).Round(time.Second))
 			}
 			continue
 		}
-		now[id] = troubleOf(found[i], began, had)
+		now[id] = w.troubleOf(found[i], began, had)
 		if now[id].kind != had.kind {
-			w.log.Warn("party does not answer as it should", "party", id, "since", now[id].since, "err", found[i])
+			w.log.Warn("party does not answer as it should", "party", id, "since", now[id].since, "err", wire.Heard(found[i].Error()))
 		}
 	}
 	w.mu.Lock()
@@ -216,7 +224,7 @@ func (w *Watch) ask(ctx context.Context, peers []openflow.PartyID) map[openflow.
 }
 
 // troubleOf puts an error in words. What was wrong in the same way before has the time from which it is so.
-func troubleOf(err error, began time.Time, before trouble) trouble {
+func (w *Watch) troubleOf(err error, began time.Time, before trouble) trouble {
 	t := trouble{since: began, kind: openflow.CodeOf(err)}
 	if t.kind == openflow.CodeDeadline {
 		t.kind = openflow.CodeUnavailable
@@ -225,12 +233,12 @@ func troubleOf(err error, began time.Time, before trouble) trouble {
 		t.since = before.since
 	}
 	since := t.since.UTC().Format(time.RFC3339)
-	var e *openflow.Error
 	switch {
-	case t.kind == openflow.CodeUnauthorized && errors.As(err, &e):
-		said := *e
-		said.Party = "" // it is named before; the text may be anybody's who stands at its address
-		t.text = fmt.Sprintf("since %s the two nodes do not accept each other's signatures, so its reports are refused: %s", since, wire.FirstLine(said.Error()))
+	case t.kind == openflow.CodeUnauthorized:
+		t.text = fmt.Sprintf("since %s the two nodes do not accept each other's signatures, so its reports are refused", since)
+		t.said = w.said(err)
+	case t.kind == openflow.CodeExhausted || t.kind == openflow.CodeInternal:
+		t.text = fmt.Sprintf("its node answers since %s that it cannot go on (%s); its log and openflow doctor there say why", since, t.kind)
 	case errors.Is(err, openflow.ErrAbsent):
 		t.text = fmt.Sprintf("it does not answer since %s: nobody listens at its address", since)
 	default:
@@ -239,9 +247,24 @@ func troubleOf(err error, began time.Time, before trouble) trouble {
 	return t
 }
 
+// said is one line of an error, with a mark on words that may be anybody's who stands at the peer's address.
+func (w *Watch) said(err error) string {
+	var e *openflow.Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	from, words := e.Party, *e
+	words.Party = "" // the peer is named before
+	line := wire.FirstLine(words.Error())
+	if from == "" || from == w.self || line == "" {
+		return line
+	}
+	return fmt.Sprintf("party %s says “%s”", from, line)
+}
+
 // say writes what a job of this site waits for. Jobs that have just begun are left alone: most tasks are over soon.
 func (w *Watch) say(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, troubles map[openflow.PartyID]trouble) error {
-	reason := silent(j.DAG, w.needed(j, tasks), troubles)
+	reason := silent(j.DAG, w.needed(j, tasks), troubles, true)
 	if reason == "" {
 		if time.Since(j.StartTime) < roundEvery {
 			return nil
@@ -255,13 +278,18 @@ func (w *Watch) say(ctx context.Context, j openflow.JobRecord, tasks []openflow.
 	return err
 }
 
-// silent names those parties of a job with which something is wrong; empty: there are none.
-func silent(d *openflow.DAG, ids []openflow.PartyID, troubles map[openflow.PartyID]trouble) string {
+// silent names those parties of a job with which something is wrong; empty: there are none. Words of the parties
+// themselves are for this site's users only: a scheduler's own record is also the answer to the job's initiator.
+func silent(d *openflow.DAG, ids []openflow.PartyID, troubles map[openflow.PartyID]trouble, own bool) string {
 	var said []string
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {
 		if t, bad := troubles[id]; bad {
-			said = append(said, fmt.Sprintf("party %s (%s): %s", id, roles(d, id), t.text))
+			text := t.text
+			if own && t.said != "" {
+				text += ": " + t.said
+			}
+			said = append(said, fmt.Sprintf("party %s (%s): %s", id, roles(d, id), text))
 		}
 	}
 	if len(said) == 0 {

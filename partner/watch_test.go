@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -185,8 +186,10 @@ func TestWhatIsWrongWithAPeer(t *testing.T) {
 		"it is no peer":             {openflow.Errorf(openflow.CodeInvalid, "party 9999 is not known here"), ""},
 		"this node is stopping":     {context.Canceled, ""},
 		"no answer in time":         {context.DeadlineExceeded, "party 9999 (guest): it does not answer since "},
-		"its key is another":        {openflow.AtParty("9999", openflow.Errorf(openflow.CodeUnauthorized, "party 9999 signs with key x")), "so its reports are refused: party 9999 signs with key x"},
-		"it does not know this one": {openflow.AtParty("9999", openflow.Errorf(openflow.CodeUnauthorized, "party 10000 is not known here")), "party 10000 is not known here"},
+		"its disk is full":          {openflow.AtParty("9999", openflow.Errorf(openflow.CodeExhausted, "claim nonce")), "that it cannot go on (exhausted)"},
+		"its database is gone":      {openflow.AtParty("9999", openflow.Errorf(openflow.CodeInternal, "no table")), "that it cannot go on (internal)"},
+		"its key is another":        {openflow.AtParty("10000", openflow.Errorf(openflow.CodeUnauthorized, "party 9999 signs with key x")), "so its reports are refused: party 9999 signs with key x"},
+		"it does not know this one": {openflow.AtParty("9999", openflow.Errorf(openflow.CodeUnauthorized, "party 10000 is not known here")), "so its reports are refused: party 9999 says “party 10000 is not known here”"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			watching(t, begun, func(r *running, l *line, _ *partner.Watch, _ *bytes.Buffer) {
@@ -202,17 +205,32 @@ func TestWhatIsWrongWithAPeer(t *testing.T) {
 	}
 }
 
-// Whoever stands at a peer's address can refuse in any words. A reason takes one line of them.
-func TestLongWordsOfAPeer(t *testing.T) {
-	watching(t, begun, func(r *running, l *line, _ *partner.Watch, _ *bytes.Buffer) {
-		l.set(func(l *line) {
-			l.wrong["9999"] = openflow.AtParty("9999", openflow.Errorf(openflow.CodeUnauthorized, "%s\nlies", strings.Repeat("y", 16<<20)))
+// Whoever stands at a peer's address can refuse in any words. This site's users read one line of them; the scheduler's own
+// record, which is also the answer to another party, has none.
+func TestWordsOfAPeer(t *testing.T) {
+	for name, words := range map[string]string{
+		"long":      "marked " + strings.Repeat("y", 16<<20) + "\nlies",
+		"escapes":   "marked \x1b[2J\x1b[1;32mjob succeeded\r\x07",
+		"direction": "marked \u202eseil\u202c",
+		"cut":       "marked " + strings.Repeat("y", 498) + "\xe6\x97",
+	} {
+		t.Run(name, func(t *testing.T) {
+			watching(t, begun, func(r *running, l *line, _ *partner.Watch, log *bytes.Buffer) {
+				l.set(func(l *line) {
+					l.wrong["9999"] = openflow.AtParty("9999", openflow.Errorf(openflow.CodeUnauthorized, "%s", words).WithHint("%s", words))
+				})
+				pass(10 * time.Second)
+				require.Contains(t, r.reason(), "party 9999 says “marked ")
+				require.Less(t, len(r.reason()), 800)
+				require.NotContains(t, r.reason(), "lies")
+				require.NotRegexp(t, "[\x00-\x1f\u202e]", r.reason())
+				require.True(t, utf8.ValidString(r.reason()))
+				require.Contains(t, r.scheduled[0].Reason, "do not accept each other's signatures")
+				require.NotContains(t, r.scheduled[0].Reason, "marked")
+				require.Less(t, log.Len(), 4000)
+			})
 		})
-		pass(10 * time.Second)
-		require.Contains(t, r.reason(), "yyy")
-		require.Less(t, len(r.reason()), 1000)
-		require.NotContains(t, r.reason(), "lies")
-	})
+	}
 }
 
 // What a job waits for when nobody is silent is read from this party's own runs.

@@ -198,10 +198,40 @@ func (s *Service) StopJob(ctx context.Context, caller openflow.PartyID, id openf
 		stopped, err = s.Engine.StopJob(ctx, id, status, fmt.Sprintf("stopped by party %s", caller))
 	}
 	if openflow.CodeOf(err) != openflow.CodeNotFound {
+		stopped.Reason = s.shownTo(caller, job, stopped.Reason)
 		return stopped, openflow.About(openflow.AboutJob, err)
 	}
 	job, err = s.job(ctx, id) // its workflow has ended, so nothing of it runs anywhere
-	return openflow.Stopped{Status: job.Status, Reason: job.Reason}, err
+	return openflow.Stopped{Status: job.Status, Reason: s.shownTo(caller, job, job.Reason)}, err
+}
+
+// EndedJobs tells a party or an initiator which of its jobs have ended; see openflow.SchedulerService.
+func (s *Service) EndedJobs(ctx context.Context, caller openflow.PartyID, ids []openflow.JobID) ([]openflow.EndedJob, error) {
+	if len(ids) > openflow.MaxEndedJobs {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%d jobs are asked for at once", len(ids)).WithHint("ask for %d at most", openflow.MaxEndedJobs)
+	}
+	var ended []openflow.EndedJob
+	for _, id := range ids {
+		job, err := s.jobFor(ctx, caller, id)
+		switch {
+		case openflow.CodeOf(err) == openflow.CodeNotFound:
+			ended = append(ended, openflow.EndedJob{ID: id})
+		case err != nil:
+			return nil, err
+		case job.Status.Terminal():
+			ended = append(ended, openflow.EndedJob{ID: id, Status: job.Status, Reason: s.shownTo(caller, job, job.Reason)})
+		}
+	}
+	return ended, nil
+}
+
+// shownTo is the reason of a job as a caller may read it. A refusal may name what the DAG says to the party that refuses,
+// as its tables; the initiator, who wrote it, reads more than the parties.
+func (s *Service) shownTo(caller openflow.PartyID, job openflow.ScheduledJob, reason string) string {
+	if caller == s.Self || caller == job.Initiator || refusal(job) == nil {
+		return reason
+	}
+	return plan.Refused(openflow.CodeRejected, job.Initiator)
 }
 
 // WakeJob makes a job that waits for resources ask for them now. Only its parties may say so.

@@ -387,3 +387,42 @@ func TestStrangersLearnNothingOfJobs(t *testing.T) {
 	}
 	require.Empty(t, n.engine.reports)
 }
+
+// A party whose row still runs asks how its jobs have ended. Of the jobs of others it learns what it would learn of none.
+func TestEndedJobs(t *testing.T) {
+	n := newNode(t)
+	for _, id := range []openflow.JobID{"runs", "ended", "refused", "of-others"} {
+		d := dag()
+		if id == "of-others" {
+			d.Parties = []openflow.Party{guest, {Role: openflow.RoleHost, ID: "10001"}}
+		}
+		_, err := n.CreateJob(t.Context(), "9999", openflow.Submission{DAG: d, ID: id})
+		require.NoError(t, err)
+	}
+	n.record(t, "ended", openflow.JobFailed)
+	require.NoError(t, n.catalogue.SetScheduledTasks(t.Context(), "ended", started))
+	n.record(t, "refused", openflow.JobFailed)
+	n.record(t, "of-others", openflow.JobFailed)
+	ids := []openflow.JobID{"runs", "ended", "refused", "of-others", "unknown"}
+	got, err := n.EndedJobs(t.Context(), "10000", ids)
+	require.NoError(t, err)
+	unread := "not all parties accepted the job (rejected); party 9999, which submitted it, knows more"
+	require.Equal(t, []openflow.EndedJob{
+		{ID: "ended", Status: openflow.JobFailed, Reason: "why"}, {ID: "refused", Status: openflow.JobFailed, Reason: unread},
+		{ID: "of-others"}, {ID: "unknown"},
+	}, got)
+
+	n.engine.stopErr = openflow.Errorf(openflow.CodeNotFound, "it has closed")
+	for caller, reason := range map[openflow.PartyID]string{"10000": unread, "9999": "why"} { // a stop of what has ended answers with the reason, too
+		stopped, err := n.StopJob(t.Context(), caller, "refused", "")
+		require.NoError(t, err)
+		require.Equal(t, openflow.Stopped{Status: openflow.JobFailed, Reason: reason}, stopped)
+	}
+	n.engine.stopErr, n.engine.stopped = nil, openflow.Stopped{Status: openflow.JobFailed, Reason: "why"}
+	stopped, err := n.StopJob(t.Context(), "10000", "refused", "")
+	require.NoError(t, err)
+	require.Equal(t, unread, stopped.Reason, "also while it is ending")
+
+	_, err = n.EndedJobs(t.Context(), "10000", make([]openflow.JobID, openflow.MaxEndedJobs+1))
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+}

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -39,10 +40,10 @@ func TestUpload(t *testing.T) {
 	require.Equal(t, wire.Reading{
 		Encoding: "utf-8", Delimiter: ",", Format: "dense", Header: true,
 		Columns: []wire.ReadColumn{
-			{Name: "sample_id", Role: "sample id", DType: "index"}, {Name: "id", Role: "match id", DType: "index"},
+			{Name: "sample_id", Role: "sample id", DType: "text"}, {Name: "id", Role: "match id", DType: "text"},
 			{Name: "y", Role: "label", DType: "int32"}, {Name: "x0", Role: "feature", DType: "float32"},
 		},
-		FirstRows: [][]any{{"a", "a", 1.0, 0.5}, {"b", "b", 0.0, 1.5}},
+		FirstRows: wire.Rows{{"a", "a", json.Number("1"), json.Number("0.5")}, {"b", "b", json.Number("0"), json.Number("1.5")}},
 		Notes:     []string{"no type was said: labels are read as int32, features and weights as float32 (default)"},
 	}, done.Read)
 	done.Read = wire.Reading{}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"openflow"
 )
@@ -14,13 +15,18 @@ import (
 type parser struct {
 	column  Column
 	role    string
-	decimal bool            // numbers have a decimal comma
-	na      map[string]bool // cells that mean "missing"
+	decimal bool             // numbers have a decimal comma
+	sign    string           // the decimal sign that is watched for thousands; empty: none
+	na      map[string]bool  // cells that mean "missing"
+	numbers map[float64]bool // the same, of those that are numbers: -9 is -9.0
 
 	missing, firstMissing int // how many, and the line of the first
 	rounded, firstRounded int // whole numbers that the type does not hold exactly
-	grouped, firstGrouped int // with a decimal comma: numbers that may be thousands, such as 2,000
-	fractions             int // with a decimal comma: numbers that cannot be, such as 2,5
+	tiny, firstTiny       int // numbers other than 0 that the type holds as 0
+	grouped, firstGrouped int // numbers whose sign may stand before thousands, such as 2,000 with a decimal comma
+	fractions             int // numbers where it cannot, such as 2,5
+	padded, firstPadded   int // texts with blanks around them
+	kept, firstKept       int // texts that na_values lists
 }
 
 // Roles of columns.
@@ -31,7 +37,13 @@ const (
 )
 
 func newParser(c Column, s Schema, m Meta) parser {
-	p := parser{column: c, role: roleFeature, decimal: m.Decimal == ",", na: map[string]bool{}}
+	p := parser{column: c, role: roleFeature, decimal: m.Decimal == ",", na: map[string]bool{}, numbers: map[float64]bool{}}
+	switch {
+	case p.decimal:
+		p.sign = ","
+	case m.Decimal == "" && m.Delimiter == ";": // such files come from where a comma is the decimal sign
+		p.sign = "."
+	}
 	switch {
 	case s.Label != nil && s.Label.Name == c.Name:
 		p.role = roleLabel
@@ -40,6 +52,9 @@ func newParser(c Column, s Schema, m Meta) parser {
 	}
 	for _, v := range slices.Concat(m.NAValues, m.NAColumns[c.Name]) {
 		p.na[strings.TrimSpace(v)] = true
+		if n, err := p.float(strings.TrimSpace(v)); err == nil && c.DType.Kind() == Float {
+			p.numbers[n] = true
+		}
 	}
 	return p
 }
@@ -49,7 +64,11 @@ func (p *parser) cell(v *Vector, text string, rows rowSource, cell int) error {
 	trimmed := strings.TrimSpace(text)
 	switch v.DType.Kind() {
 	case Text:
-		v.Strings = append(v.Strings, strings.Clone(text))
+		kept, err := p.text(text, rows, cell)
+		if err != nil {
+			return err
+		}
+		v.Strings = append(v.Strings, kept)
 	case Integer:
 		n, ok := parseInteger(v.DType, trimmed)
 		if !ok {
@@ -58,23 +77,52 @@ func (p *parser) cell(v *Vector, text string, rows rowSource, cell int) error {
 		v.Ints = append(v.Ints, n)
 	case Float:
 		n, err := p.float(trimmed)
-		if len(p.na) > 0 && p.na[trimmed] {
+		if len(p.na) > 0 && (p.na[trimmed] || err == nil && p.numbers[n]) {
 			n, err = math.NaN(), nil
 		}
-		if err != nil || math.IsInf(n, 0) {
+		if err != nil || math.IsInf(n, 0) || math.IsNaN(n) && p.role == roleLabel {
 			return p.refuse(trimmed)
 		}
-		if p.decimal && strings.Contains(trimmed, ",") {
-			p.watchComma(trimmed, rows, cell)
+		if p.sign != "" && strings.Contains(trimmed, p.sign) {
+			p.watchSign(trimmed, rows, cell)
 		}
-		if math.IsNaN(n) {
+		switch {
+		case math.IsNaN(n):
 			count(&p.missing, &p.firstMissing, rows, cell)
-		} else if math.Abs(n) >= exact32 && !holds(p.column.DType, n, trimmed) {
+		case n == 0 && strings.ContainsAny(significand(trimmed), "123456789"):
+			count(&p.tiny, &p.firstTiny, rows, cell)
+		case math.Abs(n) >= exact32 && !holds(p.column.DType, n, trimmed):
 			count(&p.rounded, &p.firstRounded, rows, cell)
 		}
 		v.Floats = append(v.Floats, n)
 	}
 	return nil
+}
+
+// text reads a cell of a text column. A label loses the blanks around it, which would make another class of it.
+func (p *parser) text(text string, rows rowSource, cell int) (string, error) {
+	trimmed := trim(text)
+	if p.role == roleLabel && (trimmed == "" || p.na[trimmed]) {
+		return "", p.refuse(trimmed)
+	}
+	if len(trimmed) != len(text) {
+		count(&p.padded, &p.firstPadded, rows, cell)
+	}
+	if len(p.na) > 0 && p.na[trimmed] {
+		count(&p.kept, &p.firstKept, rows, cell)
+	}
+	if p.role == roleLabel {
+		text = trimmed
+	}
+	return strings.Clone(text), nil
+}
+
+// significand is a number without its exponent.
+func significand(s string) string {
+	if at := strings.IndexAny(s, "eE"); at >= 0 {
+		return s[:at]
+	}
+	return s
 }
 
 func count(n, firstLine *int, rows rowSource, cell int) {
@@ -100,11 +148,7 @@ func (p *parser) float(s string) (float64, error) {
 		}
 		s = strings.Replace(s, ",", ".", 1)
 	}
-	bits := 64
-	if p.column.DType == Float32 {
-		bits = 32
-	}
-	return strconv.ParseFloat(s, bits)
+	return strconv.ParseFloat(s, p.column.DType.bits())
 }
 
 // Up to these, a float of 32 or 64 bits holds every whole number. The next one is rounded to them.
@@ -113,10 +157,10 @@ const (
 	exact64 = 1 << 53
 )
 
-// holds reports whether n, read from s as d, is s still, for whole numbers without an exponent.
+// holds reports whether n, read from s as d, has the whole part of s still, for numbers without an exponent.
 func holds(d DType, n float64, s string) bool {
-	if whole, zeros, ok := strings.Cut(s, "."); ok && strings.Trim(zeros, "0") == "" {
-		s = whole
+	if at := strings.IndexAny(s, ".,"); at >= 0 {
+		s = s[:at]
 	}
 	digits := strings.TrimLeft(strings.TrimLeft(s, "+-"), "0")
 	if digits == "" || strings.ContainsFunc(digits, func(c rune) bool { return c < '0' || c > '9' }) {
@@ -166,12 +210,14 @@ func (p *parser) diagnose(s string) (fault, remedy string) {
 	number, err := strconv.ParseFloat(s, 64)
 	switch {
 	case s == "" && p.role == roleLabel:
-		return "the label is empty", "every row needs a label: fill it, or take the row out"
+		return "the label is empty", labelRemedy
+	case p.role == roleLabel && (p.na[s] || missingMarker(s) || err == nil && math.IsNaN(number)):
+		return "the label " + strconv.Quote(shorten(s)) + " means that there is none", labelRemedy
 	case s == "":
 		return "the cell is empty", p.missingRemedy(s)
 	case p.na[s] || missingMarker(s):
 		return fault, p.missingRemedy(s)
-	case err == nil && math.IsInf(number, 0) && !strings.ContainsAny(s, "0123456789"):
+	case err == nil && math.IsInf(number, 0) && !strings.ContainsAny(s, "0123456789") || strings.Trim(s, "+-−∞") == "" && strings.Contains(s, "∞"):
 		return strconv.Quote(s) + " is infinite", "no component computes with it: correct the value, or list it in na_values or --na if it means that there is none"
 	case strings.ContainsAny(s, "xX_") && isHexOrUnderscored(s):
 		return fault, "write the number in decimal digits alone"
@@ -187,18 +233,28 @@ func (p *parser) diagnose(s string) (fault, remedy string) {
 		return fault + ": it is too large", "read the column as float64"
 	case err == nil || errors.Is(err, strconv.ErrRange):
 		return fault, p.widerRemedy(s)
-	case digitsAround(s, " ") || digitsAround(s, "'"):
+	case digitsAround(usual(s), " ") || digitsAround(s, "'") || digitsAround(s, "’"):
 		return fault, "write thousands without signs between them"
+	case groupsOf(s, ".", ",") > 2:
+		return fault, "write thousands without points"
 	case asciiNumber(s):
 		return fault, "write numbers with the digits 0 to 9 and the sign -"
+	case plainNumber(strings.ReplaceAll(strings.ToLower(s), "d", "e")):
+		return fault, "write the exponent with e, as in 1.5e3"
+	case d == Bool:
+		return fault, "write true and false, or 1 and 0; or read the column as text: " + p.textRemedy()
+	case isBool(s) && p.role == roleLabel:
+		return fault, "write labels as 1 and 0, or say label_type (--label-type) bool"
 	case isBool(s):
 		return fault, "read the column as bool: --type " + shorten(p.column.Name) + "=bool"
 	case dateLike(s):
-		return fault, "a date or a time is no number: write it as days or seconds since some day, or read the column as text (" + p.textRemedy() + ")"
-	case strings.ContainsAny(s[len(s)-1:]+s[:1], "%$") || strings.HasPrefix(s, "€") || strings.HasPrefix(s, "¥") || strings.HasPrefix(s, "£"):
-		return fault, "write the number without its unit"
+		return fault, "a date, a time or a range is no number: write a date as days or seconds since some day, or read the column as text (" + p.textRemedy() + ")"
+	case hasUnit(s):
+		return fault, "write the number without its unit or sign"
+	case strings.HasPrefix(s, "(") && plainNumber(strings.Trim(s, "()")) || plainNumber(strings.TrimSuffix(s, "-")):
+		return fault, "write numbers below 0 with the sign - before them"
 	case p.role == roleLabel:
-		return fault, "write labels as whole numbers, such as 0 and 1"
+		return fault, "write labels as whole numbers, such as 0 and 1, or say label_type (--label-type) str"
 	}
 	return fault, "a column of words is text: say " + p.textRemedy() + ", or write its values as numbers"
 }
@@ -218,21 +274,25 @@ func (p *parser) commaRemedy(s string) string {
 	return "is it a decimal comma? say " + say
 }
 
-// watchComma counts numbers with a decimal comma by whether somebody may have meant thousands.
-func (p *parser) watchComma(s string, rows rowSource, cell int) {
-	if groupsOf(s, ",", ".") > 1 {
+// watchSign counts numbers with a decimal sign by whether somebody may have meant thousands.
+func (p *parser) watchSign(s string, rows rowSource, cell int) {
+	point := "."
+	if p.sign == "." {
+		point = ","
+	}
+	if groupsOf(s, p.sign, point) > 1 {
 		count(&p.grouped, &p.firstGrouped, rows, cell)
 		return
 	}
 	p.fractions++
 }
 
+const labelRemedy = "every row needs a label: fill it, or take the row out"
+
 // missingRemedy is for a cell that seems to mean that there is no value.
 func (p *parser) missingRemedy(s string) string {
 	name := shorten(p.column.Name)
 	switch {
-	case p.role == roleLabel:
-		return "every row needs a label: fill it, or take the row out"
 	case p.column.DType.Kind() == Integer:
 		return "a column of " + string(p.column.DType) + " has no missing values: fill it, or read it as a float (--type " +
 			name + "=float64) and list " + strconv.Quote(s) + " in na_values or --na"
@@ -274,11 +334,34 @@ func shorten(s string) string {
 
 // missingMarkers are what files write for a value that is not there.
 var missingMarkers = []string{
-	"na", "n/a", "#n/a", "nan", "null", "none", "nil", "missing", "unknown", "-", "--", "?", ".", "*", `\n`, "<na>", "<null>", "(null)",
-	"#null!", "#value!", "#div/0!", "#ref!", "空", "无", "缺失", "未知",
+	"na", "n/a", "#n/a", "n.a.", "nan", "+nan", "-nan", "1.#qnan", "-1.#ind", "1.#ind", "null", "none", "nil", "nat", "missing", "unknown",
+	"-", "--", "—", "–", "－", "/", "?", ".", "*", `\n`, "<na>", "<null>", "(null)", "[null]",
+	"#null!", "#value!", "#div/0!", "#ref!", "#name?", "#num!", "空", "无", "缺失", "未知", "不详", "未填",
 }
 
-func missingMarker(s string) bool { return slices.Contains(missingMarkers, strings.ToLower(s)) }
+func missingMarker(s string) bool {
+	wide := strings.Trim(s, "#") == "" // a spreadsheet's column that was too narrow
+	return wide && s != "" || slices.Contains(missingMarkers, strings.ToLower(s))
+}
+
+// units are words and signs beside a number, besides those of currencies.
+var units = []string{
+	"%", "％", "‰", "°", ">", "<", ">=", "<=", "≥", "≤", "~", "≈", "约", "eur", "usd", "gbp", "chf", "jpy", "cny", "rmb", "hkd", "元", "万元", "万", "亿", "千",
+	"kg", "g", "mg", "km", "cm", "mm", "m", "h", "min", "s", "ms", "k", "岁", "年", "月", "天", "日", "次", "个", "人", "小时", "分钟", "mb", "gb", "px",
+}
+
+// hasUnit tells numbers with a unit or a sign beside them: $5, 5 €, EUR 5, 5kg, >90, 12%.
+func hasUnit(s string) bool {
+	begin := strings.IndexFunc(s, unicode.IsDigit)
+	if begin < 0 {
+		return false
+	}
+	end := strings.LastIndexFunc(s, unicode.IsDigit) + 1
+	around := strings.ToLower(strings.Trim(s[:begin]+s[end:], "+-−. \u00a0"))
+	number := strings.Trim(s[begin:end], "0123456789.,' ") == ""
+	currency := strings.TrimFunc(around, func(c rune) bool { return unicode.Is(unicode.Sc, c) }) == "" && around != ""
+	return number && (currency || slices.Contains(units, around))
+}
 
 // isHexOrUnderscored tells numbers that a programming language would read.
 func isHexOrUnderscored(s string) bool {
@@ -344,13 +427,22 @@ func isBool(s string) bool {
 	return err == nil
 }
 
-// dateLike tells dates and times: digits in two or more groups.
+// dateWords are the words of dates and times, by their first three letters.
+var dateWords = []string{
+	"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "am", "pm", "utc", "gmt", "t", "z",
+}
+
+// dateLike tells dates and times: digits in two or more groups, and words of the calendar at most.
 func dateLike(s string) bool {
-	groups := strings.FieldsFunc(s, func(c rune) bool { return strings.ContainsRune("-/:. TZ年月日", c) })
-	if len(groups) < 2 {
-		return false
+	numbers := 0
+	for _, g := range strings.FieldsFunc(s, func(c rune) bool { return strings.ContainsRune("-/:., TZ+年月日时分秒", c) }) {
+		word := strings.ToLower(g)
+		switch {
+		case digits(g):
+			numbers++
+		case !slices.Contains(dateWords, word[:min(3, len(word))]):
+			return false
+		}
 	}
-	return !slices.ContainsFunc(groups, func(g string) bool {
-		return strings.ContainsFunc(g, func(c rune) bool { return c < '0' || c > '9' })
-	})
+	return numbers >= 2
 }

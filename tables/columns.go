@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"openflow"
@@ -21,10 +22,12 @@ type plan struct {
 	width         int      // cells of a record
 	sample, match int      // cells of the ids; sample is −1 when they are made
 	cells         []int    // cell of each of columns
-	seed          string   // what made sample ids begin with
-	made          int      // sample ids made
-	ids           *idSet   // sample ids; match ids where sample ids are made
-	parsers       []parser // of columns
+	header        []string
+	missingIDs    map[int]map[string]bool // by cell: what na_values says is no id
+	seed          string                  // what made sample ids begin with
+	made          int                     // sample ids made
+	ids           *idSet                  // sample ids; match ids where sample ids are made
+	parsers       []parser                // of columns
 	watch         idWatch
 	notes         []string
 }
@@ -39,7 +42,8 @@ func planColumns(header []string, m Meta) (*plan, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	p := &plan{width: len(header), seed: m.SampleIDSeed, ids: newIDSet(maxIDs), watch: newIDWatch()}
+	p := &plan{width: len(header), header: h.names, seed: m.SampleIDSeed, ids: newIDSet(maxIDs), watch: newIDWatch()}
+	p.notes = append(p.notes, h.alike()...)
 	if err := p.planIDs(h, m); err != nil {
 		return nil, err
 	}
@@ -70,6 +74,7 @@ func planColumns(header []string, m Meta) (*plan, error) {
 		used[cell] = "match id"
 	}
 	p.planValues(h, m, label, weight, used)
+	p.noteIdle(h, m)
 	if err := checkKeys(h, "dtype", m.DTypes); err != nil {
 		return nil, err
 	}
@@ -87,8 +92,27 @@ func planColumns(header []string, m Meta) (*plan, error) {
 	return p, nil
 }
 
+// noteIdle tells of types that are said and have no effect.
+func (p *plan) noteIdle(h headerLine, m Meta) {
+	for _, cell := range []int{p.sample, p.match} {
+		if cell >= 0 && m.DTypes[h.names[cell]] != "" && m.DTypes[h.names[cell]].Kind() != Text {
+			p.note("the dtype of %q has no effect: ids are text", h.names[cell])
+			break
+		}
+	}
+	if c := p.schema.Label; c != nil && m.DTypes[c.Name] != "" && m.DTypes[c.Name] != c.DType {
+		p.note("the dtype of %q has no effect beside label_type", c.Name)
+	}
+	if c := p.schema.Weight; c != nil && m.DTypes[c.Name] != "" && m.DTypes[c.Name] != c.DType {
+		p.note("the dtype of %q has no effect beside weight_type", c.Name)
+	}
+}
+
 // idNames are names that say that a column identifies rows.
-var idNames = []string{"id", "uid", "sid", "user_id", "userid", "customer_id", "match_id", "sample_id"}
+var idNames = []string{
+	"id", "uid", "sid", "user_id", "userid", "customer_id", "customerid", "cust_id", "client_id", "member_id", "account_id", "match_id", "sample_id",
+	"编号", "序号", "客户号", "客户编号", "用户编号", "会员编号", "身份证", "身份证号", "身份证号码", "证件号", "证件号码", "手机号", "手机号码", "客户id", "用户id",
+}
 
 // planIDs decides which columns are ids. A column that is named as match id is the sample id too, unless another one is
 // named or called so: upstream would take the first column instead, which is then no feature any more.
@@ -140,7 +164,7 @@ func (p *plan) calledSampleID(h headerLine, m Meta, matchID string) string {
 // guessID takes the first column for the id, unless another one is called so.
 func (p *plan) guessID(h headerLine) error {
 	first := h.names[0]
-	called := func(name string) bool { return slices.Contains(idNames, strings.ToLower(name)) }
+	called := func(name string) bool { return slices.Contains(idNames, strings.ToLower(usual(name))) }
 	if i := slices.IndexFunc(h.names, called); i > 0 && !called(first) {
 		return openflow.Errorf(openflow.CodeInvalid, "no column is named as id; is it the first one, %q, or %q?", first, h.names[i]).
 			WithHint("name it: --match %s, or match_id_name in meta", h.names[i])
@@ -150,6 +174,16 @@ func (p *plan) guessID(h headerLine) error {
 }
 
 func (p *plan) nameIDs(h headerLine, m Meta) error {
+	p.missingIDs = map[int]map[string]bool{}
+	for _, cell := range []int{p.sample, p.match} {
+		p.missingIDs[cell] = map[string]bool{}
+		for _, v := range m.NAColumns[h.names[cell]] {
+			p.missingIDs[cell][trim(v)] = true
+		}
+		for _, v := range m.NAValues {
+			p.missingIDs[cell][trim(v)] = !plainNumber(trim(v)) // -9 and 0 are said of numbers
+		}
+	}
 	p.schema.SampleID, p.schema.MatchID = h.names[p.sample], h.names[p.match]
 	switch {
 	case m.ExtendSID:
@@ -220,6 +254,10 @@ func (h headerLine) check() error {
 		if name == "" {
 			return h.unnamed(i)
 		}
+		if strings.ContainsAny(name, "\r\u2028\u2029") {
+			return openflow.Errorf(openflow.CodeInvalid, "the name of column %d has the end of a line in it: %q", i+1, shorten(name)).
+				WithHint("do the lines of the file end with a carriage return alone? convert it: tr '\\r' '\\n'")
+		}
 		if !utf8.ValidString(name) {
 			return openflow.Errorf(openflow.CodeInvalid, "the name of column %d in the header is %q", i+1, name)
 		}
@@ -238,7 +276,11 @@ func (h headerLine) unnamed(i int) error {
 	case 0:
 		return openflow.Errorf(openflow.CodeInvalid, "column 1 has no name").
 			WithHint("an index of pandas? write the file with index=False, or give the column a name")
-	case len(h.names) - 1:
+	}
+	if last := len(h.names) - 1; i < last && !slices.ContainsFunc(h.names[i:], func(s string) bool { return s != "" }) {
+		return openflow.Errorf(openflow.CodeInvalid, "columns %d to %d have no name", i+1, last+1).
+			WithHint("trailing commas? take them off the ends of the lines, or give the columns names")
+	} else if i == last {
 		return openflow.Errorf(openflow.CodeInvalid, "column %d has no name", i+1).
 			WithHint("a trailing comma? take it off the ends of the lines, or give the column a name")
 	}
@@ -247,7 +289,7 @@ func (h headerLine) unnamed(i int) error {
 }
 
 func (h headerLine) find(key, name string) (int, error) {
-	if i := slices.Index(h.names, strings.TrimSpace(name)); i >= 0 {
+	if i := slices.Index(h.names, trim(name)); i >= 0 {
 		return i, nil
 	}
 	return -1, h.missing(key, name)
@@ -267,10 +309,32 @@ func (h headerLine) missing(key, name string) error {
 		list += fmt.Sprintf(" and %d more", n)
 	}
 	err := openflow.Errorf(openflow.CodeInvalid, "meta names the column %q (%s), which the file does not have", name, key)
+	for _, has := range h.names {
+		if strings.EqualFold(usual(has), usual(trim(name))) {
+			return err.WithHint("its columns are %s; is it %q? names are compared letter by letter", list, has)
+		}
+	}
+	if first := h.names[0]; strings.HasPrefix(first, "#") || strings.HasPrefix(first, "--") || strings.HasPrefix(first, "//") {
+		return err.WithHint("its first line is %s; comments are not read: take the line, or the sign, out", list)
+	}
 	if slices.ContainsFunc(h.names, plainNumber) {
 		return err.WithHint("its first line is %s; if that is a row and not the header, name the columns in header (--header)", list)
 	}
 	return err.WithHint("its columns are %s", list)
+}
+
+// alike tells of names that look the same, or differ in capitals only.
+func (h headerLine) alike() []string {
+	var notes []string
+	seen := map[string]string{}
+	for _, name := range h.names {
+		key := strings.ToLower(usual(name))
+		if earlier, twice := seen[key]; twice && len(notes) < maxNoted {
+			notes = append(notes, fmt.Sprintf("the columns %q and %q have names that differ in capitals, or in characters that look alike", shorten(earlier), shorten(name)))
+		}
+		seen[key] = name
+	}
+	return notes
 }
 
 // batchCells bounds the cells of a batch: rows of pairs are short in the file and wide in the table.
@@ -327,20 +391,52 @@ func (p *plan) row(f *Frame, columns []Vector, record []string, rows rowSource) 
 	if len(record) != p.width {
 		return p.wrongWidth(record, rows.lineOf(0))
 	}
+	if rows.lines().dialect.head && p.isHeader(record) {
+		return openflow.Errorf(openflow.CodeInvalid, "line %d: the row is the header once more", rows.lineOf(0)).
+			WithHint("take it out: were several files joined?")
+	}
 	if err := p.rowIDs(f, record, rows); err != nil {
 		return err
 	}
 	for i, cell := range p.cells {
 		if err := p.parsers[i].cell(&columns[i], record[cell], rows, cell); err != nil {
-			return openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: %w", rows.lineOf(cell), p.columns[i].Name, err)
+			refused := openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: %w", rows.lineOf(cell), p.columns[i].Name, err)
+			if rows.lines().dialect.head && rows.lines().records == 2 && wordsAlone(record) {
+				return refused.WithHint("or is the line a second header? take it out then")
+			}
+			return refused
 		}
 	}
 	return nil
 }
 
+// isHeader reports whether a row repeats the names of the columns. One column proves nothing.
+func (p *plan) isHeader(record []string) bool {
+	if p.width < 2 || trim(record[0]) != p.header[0] {
+		return false
+	}
+	return slices.EqualFunc(record, p.header, func(cell, name string) bool { return trim(cell) == name })
+}
+
+// wordsAlone reports whether a row has no number, and words in all its cells.
+func wordsAlone(record []string) bool {
+	return !slices.ContainsFunc(record, func(cell string) bool {
+		cell = strings.TrimSpace(cell)
+		return cell == "" || strings.ContainsFunc(cell, unicode.IsDigit) || missingMarker(cell)
+	})
+}
+
 func (p *plan) wrongWidth(record []string, line int) error {
-	err := openflow.Errorf(openflow.CodeInvalid, "line %d: the row has %d cells, the header has %d", line, len(record), p.width)
+	err := openflow.Errorf(openflow.CodeInvalid, "line %d: the row has %s, the header has %d", line, cells(len(record)), p.width)
 	switch n := len(record); {
+	case strings.Contains(strings.Join(record, ""), "\r"):
+		return err.WithHint("a carriage return stands in it: do some lines end with that sign alone? convert the file: tr '\\r' '\\n'")
+	case p.width == 1:
+		return err.WithHint("is the first line a title or a comment above the header? take it out; a cell that has the delimiter in it is written in quotes")
+	case n == 1 && strings.TrimFunc(record[0], func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }) == "":
+		return err.WithHint("the line is blank: take it out")
+	case n == 1 && (strings.HasPrefix(record[0], "#") || strings.HasPrefix(record[0], "--") || strings.HasPrefix(record[0], "(")):
+		return err.WithHint("comments and totals are not read: take the line out")
 	case n == p.width+1 && record[n-1] == "":
 		return err.WithHint("take the delimiter off the end of the line")
 	case n > p.width:
@@ -352,10 +448,17 @@ func (p *plan) wrongWidth(record []string, line int) error {
 	return err.WithHint("an empty cell needs its delimiter too; a row that is cut short may be the end of a broken file")
 }
 
+func cells(n int) string {
+	if n == 1 {
+		return "1 cell"
+	}
+	return strconv.Itoa(n) + " cells"
+}
+
 func (p *plan) rowIDs(f *Frame, record []string, rows rowSource) error {
 	match := strings.Clone(p.watch.id(record[p.match], rows.lineOf(p.match))) // the record's memory is used again
-	if match == "" {
-		return emptyID(rows.lineOf(p.match), p.schema.MatchID)
+	if err := p.checkID(match, rows.lineOf(p.match), p.schema.MatchID, p.match); err != nil {
+		return err
 	}
 	sample := match
 	switch {
@@ -366,8 +469,9 @@ func (p *plan) rowIDs(f *Frame, record []string, rows rowSource) error {
 			once(&p.watch.repeated, &p.watch.firstRepeated, rows.lineOf(p.match))
 		}
 	case p.sample != p.match:
-		if sample = strings.Clone(trim(record[p.sample])); sample == "" {
-			return emptyID(rows.lineOf(p.sample), p.schema.SampleID)
+		sample = strings.Clone(trim(record[p.sample]))
+		if err := p.checkID(sample, rows.lineOf(p.sample), p.schema.SampleID, p.sample); err != nil {
+			return err
 		}
 	}
 	if p.sample >= 0 && !p.ids.add(sample) {
@@ -375,16 +479,33 @@ func (p *plan) rowIDs(f *Frame, record []string, rows rowSource) error {
 		if p.sample == p.match {
 			name = p.schema.MatchID
 		}
-		return openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: sample id %q has appeared before", rows.lineOf(p.sample), name, shorten(sample)).
-			WithHint("take the repeated row out, or let sample ids be made: --extend-sid, or extend_sid")
+		err := openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: sample id %q has appeared before", rows.lineOf(p.sample), name, shorten(sample))
+		switch looks(sample) {
+		case shortenedID, roundedID:
+			return err.WithHint("a spreadsheet seems to have rounded the ids: export the column as text")
+		case missingID:
+			return err.WithHint("it reads like a word for a missing value: give each row an id, or take those without one out")
+		case plainID, fractionID, formulaID:
+		}
+		return err.WithHint("take the repeated row out, or let sample ids be made: --extend-sid, or extend_sid")
 	}
 	f.SampleID, f.MatchID = append(f.SampleID, sample), append(f.MatchID, match)
 	return nil
 }
 
-func emptyID(line int, column string) error {
-	return openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: the id is empty", line, column).
-		WithHint("give the row an id, or take it out")
+// checkID refuses what is no id: nothing, what na_values says means nothing, and what has the end of a line in it.
+func (p *plan) checkID(id string, line int, column string, cell int) error {
+	const remedy = "give the row an id, or take it out"
+	switch {
+	case id == "":
+		return openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: the id is empty", line, column).WithHint(remedy)
+	case p.missingIDs[cell][id]:
+		return openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: the id %q is one of na_values", line, column, shorten(id)).WithHint(remedy)
+	case strings.ContainsAny(id, "\r\n\u2028\u2029"):
+		return openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: the id %q has the end of a line in it", line, column, shorten(id)).
+			WithHint("a quote may be open, or the lines may end with a carriage return alone: convert them (tr '\\r' '\\n')")
+	}
+	return nil
 }
 
 // checkKeys refuses settings of columns that are not there.

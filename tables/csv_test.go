@@ -3,16 +3,19 @@ package tables_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"openflow"
 	"openflow/tables"
@@ -116,21 +119,21 @@ func TestFromCSVFindsColumns(t *testing.T) {
 func TestFromCSVRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ file, meta, message string }{
 		"no such label":        {"id,x0,x1\n1,2,3\n", `{"label_name":"y"}`, `meta names the column "y" (label_name), which the file does not have (its columns are id, x0, x1)`},
-		"no such match id":     {"id,x0\n1,2\n", `{"match_id_name":"ID"}`, `meta names the column "ID" (match_id_name), which the file does not have (its columns are id, x0)`},
+		"no such match id":     {"id,x0\n1,2\n", `{"match_id_name":"ID"}`, `meta names the column "ID" (match_id_name), which the file does not have (its columns are id, x0; is it "id"? names are compared letter by letter)`},
 		"no such typed column": {"id,x0\n1,2\n", `{"dtype":{"x9":"int"}}`, `meta names the column "x9" (dtype), which the file does not have (its columns are id, x0)`},
 		"word in a number":     {"id,x0\n1,2\n2,abc\n", `{}`, `line 3: column "x0": "abc" is not float32 (a column of words is text: say dtype {"x0": "str"}, --type x0=str, or write its values as numbers)`},
 		"empty cell":           {"id,x0\n1,\n", `{}`, `line 2: column "x0": the cell is empty (if it means that the value is missing, list "" in na_values or --na)`},
 		"fraction as label":    {"id,y\n1,0.5\n", `{"label_name":"y"}`, `line 2: column "y": "0.5" is not int32 (write labels as small whole numbers, or say label_type (--label-type) float64)`},
 		"too large for int32":  {"id,y\n1,3000000000\n", `{"label_name":"y"}`, `line 2: column "y": "3000000000" is not int32 (write labels as small whole numbers, or say label_type (--label-type) int64)`},
 		"too large for bool":   {"id,y\n1,2\n", `{"label_name":"y","label_type":"bool"}`, `line 2: column "y": "2" is not bool (write labels as small whole numbers, or say label_type (--label-type) int32)`},
-		"short row":            {"id,x0\n1,2\n3\n", `{}`, `line 3: the row has 1 cells, the header has 2 (an empty cell needs its delimiter too; a row that is cut short may be the end of a broken file)`},
+		"short row":            {"id,x0\n1,2\n3\n", `{}`, `line 3: the row has 1 cell, the header has 2 (an empty cell needs its delimiter too; a row that is cut short may be the end of a broken file)`},
 		"long row":             {"id,x0\n1,2,3\n", `{}`, `line 2: the row has 3 cells, the header has 2 (a cell that has the delimiter in it (a decimal comma?) is written in quotes)`},
 		"trailing comma below": {"id,x0\n1,2,\n", `{}`, `line 2: the row has 3 cells, the header has 2 (take the delimiter off the end of the line)`},
 		"repeated sample id":   {"id,x0\n1,2\n\n1,3\n", `{}`, `line 4: column "id": sample id "1" has appeared before (take the repeated row out, or let sample ids be made: --extend-sid, or extend_sid)`},
 		"empty id":             {"id,x0\n,2\n", `{}`, `line 2: column "id": the id is empty (give the row an id, or take it out)`},
 		"repeated column":      {"id,x0,x0\n1,2,3\n", `{}`, `column "x0" appears twice in the header, as column 2 and 3 (give one of them another name)`},
 		"two jobs for one":     {"id,y\n1,2\n", `{"label_name":"id"}`, `column "id" is named as match id and as label (name the column of the ids: --match, or match_id_name in meta)`},
-		"broken quotes":        {"id,x0\n1,\"2\"3\n", `{}`, `line 2: extraneous or missing " in quoted-field (a cell with quotes is written in quotes, and each quote in it twice)`},
+		"broken quotes":        {"id,x0\n1,\"2\"3\n", `{}`, `line 2: the quotes of a cell do not match (a cell with quotes is written in quotes, and each quote in it twice)`},
 		"empty file":           {"", `{}`, `the file is empty`},
 		"unknown key":          {"id\n1\n", `{"lable_name":"y"}`, `meta has a key "lable_name", which is not known (its keys are sample_id_name, match_id_name, match_id_list, match_id_range, label_name, label_type, weight_name, weight_type, header, delimiter, dtype, na_values, input_format, tag_with_value, tag_value_delimiter, head, extend_sid, encoding, decimal)`},
 		"unknown type":         {"id\n1\n", `{"dtype":"decimal"}`, `meta has dtype "decimal", which is not known (types are int32, int64, float32, float64, bool, str)`},
@@ -213,11 +216,11 @@ func TestToCSVWritesAsPythonDoes(t *testing.T) {
 	require.Equal(t, f.Schema, s)
 	require.Equal(t, strings.Join([]string{ // the numbers are what CPython prints
 		`sid,id,f32,f64,b,predict_detail`,
-		`a,a,0.2548789978027344,1e+16,True,"{'0': 0.19, '1': 0.81}"`,
+		`a,a,0.254879,1e+16,True,"{'0': 0.19, '1': 0.81}"`,
 		`b,b,1.0,1.2345678901234568e+17,False,plain`,
-		`c,c,9.999999747378752e-06,1000000000000000.0,True,"a,b"`,
+		`c,c,1e-05,1000000000000000.0,True,"a,b"`,
 		`d,d,nan,-inf,False,"say ""x"""`,
-		`e,e,-9.999999747378752e-05,-0.0,True,`,
+		`e,e,-0.0001,-0.0,True,`,
 		``,
 	}, "\n"), out.String())
 }
@@ -373,4 +376,43 @@ func BenchmarkReadAll(b *testing.B) {
 		_, err := tables.ReadAll(bytes.NewReader(table.Bytes()))
 		require.NoError(b, err)
 	}
+}
+
+// A float32 is shown in the digits that people wrote, and reads back as the same number.
+func TestFloat32IsShownAsItWasWritten(t *testing.T) {
+	file := "id,a,b,c,d,e\n1,1004.02,0.1,16777216,3.4028235e+38,1e-45\n2,-1004.02,0.3333333,0.0001,1e+16,-0.0\n"
+	f, s, err := fromCSV(t, file, `{"match_id_name":"id"}`)
+	require.NoError(t, err)
+	var out bytes.Buffer
+	_, err = tables.ToCSV(t.Context(), &out, bytes.NewReader(encode(t, f)))
+	require.NoError(t, err)
+	require.Equal(t, "sample_id,id,a,b,c,d,e\n1,1,1004.02,0.1,16777216.0,3.4028235e+38,1e-45\n2,2,-1004.02,0.3333333,0.0001,1e+16,-0.0\n", out.String())
+	shown, err := json.Marshal(s.Samples)
+	require.NoError(t, err)
+	require.JSONEq(t, `[["1","1",1004.02,0.1,16777216,3.4028235e+38,1e-45],["2","2",-1004.02,0.3333333,0.0001,1e+16,-0.0]]`, string(shown))
+	require.Contains(t, string(shown), `1004.02,0.1,`)
+	again, _, err := fromCSV(t, out.String(), `{"match_id_name":"id"}`)
+	require.NoError(t, err)
+	require.Equal(t, f.Features, again.Features)
+}
+
+func TestEveryFloat32ReadsBackFromItsText(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		values := rapid.SliceOfN(rapid.Float32(), 1, 50).Draw(r, "values")
+		f := &tables.Frame{
+			Schema:   tables.Schema{SampleID: "sid", MatchID: "id", Features: []tables.Column{{Name: "x", DType: tables.Float32}}},
+			Features: []tables.Vector{{DType: tables.Float32}},
+		}
+		for i, v := range values {
+			f.SampleID = append(f.SampleID, strconv.Itoa(i))
+			f.Features[0].Floats = append(f.Features[0].Floats, float64(v))
+		}
+		f.MatchID = f.SampleID
+		var out bytes.Buffer
+		_, err := tables.ToCSV(t.Context(), &out, bytes.NewReader(encode(t, f)))
+		require.NoError(r, err)
+		again, _, err := fromCSV(t, out.String(), `{"sample_id_name":"sid","match_id_name":"id"}`)
+		require.NoError(r, err)
+		require.Equal(r, f.Features, again.Features)
+	})
 }

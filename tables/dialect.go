@@ -3,6 +3,7 @@ package tables
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -192,11 +193,31 @@ func (d *dialect) guessRagged(b beginning) error {
 	if err := b.refuseWide(); err != nil {
 		return err
 	}
+	if b.pairs() {
+		return openflow.Errorf(openflow.CodeInvalid, "the rows of the file look like pairs of an index and a value").
+			WithHint(`say the format: --format sparse where an id begins each row, libsvm where a label does ("input_format" in meta)`)
+	}
 	if blanks := b.blankSeparated(); blanks > 1 {
 		return openflow.Errorf(openflow.CodeInvalid, "every row of the file has %d words and no other delimiter", blanks).
 			WithHint(`say the delimiter: --delimiter " ", or --delimiter , when it is one column`)
 	}
 	return nil
+}
+
+// pairRow is a row of sparse or libsvm.
+var pairRow = regexp.MustCompile(`^\S+(\s+\S+){0,2}(\s+\d+:[-+.\deE]+)+\s*$`)
+
+// pairs reports whether most first rows are of pairs.
+func (b beginning) pairs() bool {
+	lines := strings.Split(strings.TrimSpace(string(b.text)), "\n")
+	lines = lines[:min(len(lines), headRows)]
+	fit := 0
+	for _, l := range lines {
+		if len(l) < maxColumnName && pairRow.MatchString(l) {
+			fit++
+		}
+	}
+	return 2*fit > len(lines)
 }
 
 // blankSeparated is how many words every first row has; 0: not the same in all.
@@ -252,11 +273,10 @@ func (d *dialect) checkHeader(records [][]string, m Meta) error {
 	}
 	line := trimAll(records[0])
 	if !m.Head {
-		if slices.Equal(line, trimAll(m.Header)) {
-			return openflow.Errorf(openflow.CodeInvalid, "the first line of the file is the header that was given beside it").
-				WithHint("leave header out: the file names its columns itself")
-		}
-		return nil
+		return d.checkFirstRow(line, records[1:], m)
+	}
+	if len(m.Header) > 0 && !slices.Equal(line, trimAll(m.Header)) {
+		d.note("header has no effect: head says that the first line of the file names the columns")
 	}
 	named := slices.ContainsFunc(m.names(), func(name string) bool { return slices.Contains(line, name) })
 	if named || !looksLikeData(line, records[1:]) {
@@ -272,6 +292,38 @@ func (d *dialect) checkHeader(records [][]string, m Meta) error {
 	}
 	d.note("the first line looks like data (%s) and was taken for the names of the columns, as head says", shown)
 	return nil
+}
+
+// checkFirstRow is for files whose columns are named beside them.
+func (d *dialect) checkFirstRow(line []string, below [][]string, m Meta) error {
+	if slices.Equal(line, trimAll(m.Header)) {
+		return openflow.Errorf(openflow.CodeInvalid, "the first line of the file is the header that was given beside it").
+			WithHint("leave header out: the file names its columns itself")
+	}
+	if !looksLikeHeader(line, below) {
+		return nil
+	}
+	shown := strings.Join(quoteAll(line[:min(5, len(line))]), ", ")
+	if m.HeadGuessed {
+		return openflow.Errorf(openflow.CodeInvalid, "the first line looks like names of columns, not like a row: %s", shown).
+			WithHint(`take it out of the file, or leave header out; if it is a row, say so (--head=false, or "head": false)`)
+	}
+	d.note("the first line looks like names of columns (%s) and was read as a row, as head says", shown)
+	return nil
+}
+
+// looksLikeHeader tells a line of words above rows with numbers.
+func looksLikeHeader(line []string, below [][]string) bool {
+	if len(below) == 0 || !wordsAlone(line) {
+		return false
+	}
+	for i := range line {
+		filled := slices.ContainsFunc(below, func(r []string) bool { return i < len(r) && strings.TrimSpace(r[i]) != "" })
+		if numbers, _ := columnLooks(i, below, ""); numbers && filled {
+			return true
+		}
+	}
+	return false
 }
 
 // looksLikeData compares the first line with those below: a header has words where rows have numbers.
@@ -339,9 +391,4 @@ func trimAll(cells []string) []string {
 		out[i] = strings.Clone(trim(c))
 	}
 	return out
-}
-
-// trim takes blanks off both ends, also those that cannot be seen.
-func trim(s string) string {
-	return strings.TrimFunc(s, func(c rune) bool { return unicode.IsSpace(c) || c == '\uFEFF' || c == '\u200B' })
 }

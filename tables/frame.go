@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"fmt"
 	"io"
 	"slices"
 
@@ -67,7 +68,7 @@ func (v Vector) Take(rows []int) Vector {
 	return w
 }
 
-// At is the value in row i as string, int64, bool or float64.
+// At is the value in row i as string, int64, bool, float32 or float64, by its type.
 func (v Vector) At(i int) any {
 	switch v.DType.Kind() {
 	case Text:
@@ -78,6 +79,9 @@ func (v Vector) At(i int) any {
 		}
 		return v.Ints[i]
 	case Float:
+		if v.DType == Float32 {
+			return float32(v.Floats[i])
+		}
 		return v.Floats[i]
 	}
 	return nil
@@ -109,6 +113,24 @@ type Frame struct {
 
 // Rows is the number of rows.
 func (f *Frame) Rows() int { return len(f.SampleID) }
+
+// RowName names row i as its owner finds it in the file that it comes from: by its ids. Its position means nothing
+// outside of this table, which may be one in the middle of a job. It is for the owner's users only.
+func (f *Frame) RowName(i int) string {
+	const most = 60
+	match, sample := cutText(f.MatchID[i], most), cutText(f.SampleID[i], most)
+	if match == sample {
+		return fmt.Sprintf("the row of sample id %q", sample)
+	}
+	return fmt.Sprintf("the row of match id %q (sample id %q)", match, sample)
+}
+
+func cutText(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
 
 // Columns lists label, weight and features as Schema.Columns does.
 func (f *Frame) Columns() []Vector {
@@ -203,7 +225,7 @@ func (f *Frame) checkColumns(s Schema) error {
 	for i, v := range f.Columns() {
 		c := columns[i]
 		if v.DType != c.DType {
-			return openflow.Errorf(openflow.CodeInvalid, "column %q is %s, its values are %s", c.Name, c.DType, v.DType)
+			return openflow.Errorf(openflow.CodeInvalid, "column %q is %s, its values are %s", c.Name, c.DType.Word(), v.DType.Word())
 		}
 		if v.Len() != f.Rows() {
 			return openflow.Errorf(openflow.CodeInvalid, "column %q has %d values for %d rows", c.Name, v.Len(), f.Rows())

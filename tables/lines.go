@@ -25,6 +25,7 @@ type csvLines struct {
 	csv     *csv.Reader
 	source  *boundedSource
 	line    int // of the last record
+	records int // read so far
 	bytes   int // of all records
 }
 
@@ -71,6 +72,7 @@ func (l *csvLines) next() ([]string, error) {
 		return nil, l.fault(err)
 	}
 	l.line = l.lineOf(0)
+	l.records++
 	l.bytes = int(l.csv.InputOffset())
 	l.source.mark()
 	return record, nil
@@ -89,14 +91,29 @@ func (l *csvLines) fault(err error) error {
 	at, fault := l.text.Fault()
 	switch {
 	case errors.As(err, &p) && (fault == nil || at > p.Line+l.dialect.skippedLines):
-		return openflow.Errorf(openflow.CodeInvalid, "line %d: %w", p.Line+l.dialect.skippedLines, p.Err).
-			WithHint("a cell with quotes is written in quotes, and each quote in it twice")
+		return l.quoteFault(p)
 	case fault != nil:
 		return fault
 	case errors.As(err, &e):
 		return openflow.Errorf(e.Code, "line %d: %w", l.line+1, e)
 	}
 	return openflow.Errorf(openflow.CodeUnavailable, "the file cannot be read at line %d: %w", l.line+1, err)
+}
+
+// quoteFault says what is wrong with quotes in words of ours.
+func (l *csvLines) quoteFault(p *csv.ParseError) error {
+	const remedy = "a cell with quotes is written in quotes, and each quote in it twice"
+	line, begin := p.Line+l.dialect.skippedLines, p.StartLine+l.dialect.skippedLines
+	switch {
+	case errors.Is(p.Err, csv.ErrBareQuote):
+		return openflow.Errorf(openflow.CodeInvalid, "line %d: a cell that does not begin with a quote has one in it", line).
+			WithHint(remedy + "; a blank between the delimiter and a quote is taken out")
+	case errors.Is(p.Err, csv.ErrQuote) && begin != line:
+		return openflow.Errorf(openflow.CodeInvalid, "line %d: the quotes of the row that begins in line %d do not match", line, begin).WithHint(remedy)
+	case errors.Is(p.Err, csv.ErrQuote):
+		return openflow.Errorf(openflow.CodeInvalid, "line %d: the quotes of a cell do not match", line).WithHint(remedy)
+	}
+	return openflow.Errorf(openflow.CodeInvalid, "line %d: %w", line, p.Err)
 }
 
 // boundedSource refuses to read on when one record has already taken maxRecord bytes.

@@ -109,8 +109,8 @@ func ParseMeta(data []byte) (Meta, error) {
 	return m, m.Validate()
 }
 
-// metaKeys are the keys that meta may have.
-func metaKeys() []string {
+// MetaKeys are the keys that meta may have.
+func MetaKeys() []string {
 	t := reflect.TypeFor[metaJSON]()
 	keys := make([]string, t.NumField())
 	for i := range keys {
@@ -127,7 +127,7 @@ func metaError(err error) error {
 	switch {
 	case unknown:
 		return openflow.Errorf(openflow.CodeInvalid, "meta has a key %s, which is not known", name).
-			WithHint("its keys are %s", strings.Join(metaKeys(), ", "))
+			WithHint("its keys are %s", strings.Join(MetaKeys(), ", "))
 	case errors.As(err, &kind) && kind.Field != "":
 		return openflow.Errorf(openflow.CodeInvalid, "meta has a %s in %s; it must be %s", kind.Value, kind.Field, jsonKind(kind.Type.String()))
 	case errors.As(err, &kind):
@@ -185,6 +185,7 @@ func (m *Meta) parseHeader(in metaJSON) error {
 	var flag *bool
 	var names textOrList
 	if len(in.Header) > 0 && json.Unmarshal(in.Header, &flag) != nil {
+		flag = nil // a failure leaves one behind
 		if err := json.Unmarshal(in.Header, &names); err != nil {
 			return openflow.Errorf(openflow.CodeInvalid, "meta has a wrong header: %w", err)
 		}
@@ -196,7 +197,7 @@ func (m *Meta) parseHeader(in metaJSON) error {
 	if names.alone {
 		m.Header = splitNames(names.values[0], m.Delimiter)
 	}
-	m.HeadGuessed = flag == nil && len(m.Header) == 0
+	m.HeadGuessed = flag == nil
 	m.Head = value(flag, len(m.Header) == 0 && !m.Rereads())
 	return nil
 }
@@ -276,7 +277,7 @@ func parseDType(what, name string) (DType, error) {
 		return Int64, nil
 	case "float":
 		return Float64, nil
-	case "str", "string", "object", string(Index):
+	case "str", "string", "text", "object", string(Index):
 		return Object, nil
 	}
 	if d := DType(name); d.Valid() {

@@ -196,9 +196,9 @@ func (p *pairRows) add(name string) error {
 		return openflow.Errorf(openflow.CodeInvalid, "%q would be column %d, and at most %d are made", shorten(name), maxMadeColumns+1, maxMadeColumns).
 			WithHint("are these values rather than tags? they have tag_with_value and a tag_value_delimiter")
 	}
-	if slices.Contains(p.leading, name) || p.numbered && name == pairsID {
-		return openflow.Errorf(openflow.CodeInvalid, "%q is the name of the id, the label or the weight too", name).
-			WithHint("give that another name in meta")
+	if slices.Contains(p.leading, name) || p.numbered && name == pairsID || name == "sample_id" || name == ExtendedSampleID {
+		return openflow.Errorf(openflow.CodeInvalid, "%q is the name of the id, the label or the weight too", shorten(name)).
+			WithHint("give that another name in meta, or the tag")
 	}
 	p.columns[strings.Clone(name)] = len(p.columns)
 	return nil
@@ -274,12 +274,18 @@ func (p *pairRows) split(cell string) (name, value string, err error) {
 		return cell, "1", nil
 	}
 	at := strings.LastIndex(cell, p.m.tagDelimiter())
+	if p.m.Format != Tags && strings.HasPrefix(cell, "#") {
+		return "", "", openflow.Errorf(openflow.CodeInvalid, "%q begins a comment", shorten(cell)).WithHint("comments are not read: take them out")
+	}
+	if p.m.Format != Tags && strings.HasPrefix(cell, "qid"+p.m.tagDelimiter()) {
+		return "", "", openflow.Errorf(openflow.CodeInvalid, "%q is a group of a ranking", shorten(cell)).WithHint("groups are not read: take them out")
+	}
+	if at <= 0 && p.in.line == 1 && !p.m.Head {
+		return "", "", openflow.Errorf(openflow.CodeInvalid, "%q is not of the form %s", shorten(cell), p.form()).
+			WithHint("is the line a header? say --head, or \"head\": true; a label before the pairs is named in label_name; another sign between them in tag_value_delimiter")
+	}
 	if at <= 0 {
-		what := "index" + p.m.tagDelimiter() + "value"
-		if p.m.Format == Tags {
-			what = "tag" + p.m.tagDelimiter() + "value"
-		}
-		return "", "", openflow.Errorf(openflow.CodeInvalid, "%q is not of the form %s", shorten(cell), what).
+		return "", "", openflow.Errorf(openflow.CodeInvalid, "%q is not of the form %s", shorten(cell), p.form()).
 			WithHint("a label before the pairs is named in label_name; another sign between them in tag_value_delimiter")
 	}
 	name, value = strings.TrimSpace(cell[:at]), strings.TrimSpace(cell[at+len(p.m.tagDelimiter()):])
@@ -292,6 +298,14 @@ func (p *pairRows) split(cell string) (name, value string, err error) {
 			WithHint("words before values are of input_format tag with tag_with_value")
 	}
 	return strconv.FormatUint(n, 10), value, nil
+}
+
+// form is how a pair is written.
+func (p *pairRows) form() string {
+	if p.m.Format == Tags {
+		return "tag" + p.m.tagDelimiter() + "value"
+	}
+	return "index" + p.m.tagDelimiter() + "value"
 }
 
 func (p *pairRows) next() ([]string, error) {

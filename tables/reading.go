@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
 )
 
 // Reading tells how a file was read: what was said, and what was guessed.
@@ -53,31 +52,45 @@ func (p *plan) reading(lines *csvLines, m Meta) Reading {
 
 // cellNotes tells of cells that have no value, or another one than the file.
 func (p *plan) cellNotes() []string {
-	var missing, rounded, grouped []string
+	var missing, rounded, tiny, commas, points, labels, texts, kept []string
 	for _, c := range p.parsers {
-		if c.missing > 0 {
-			missing = append(missing, fmt.Sprintf("%q (%d, first in line %d)", c.column.Name, c.missing, c.firstMissing))
+		tell := func(list *[]string, n, first int) {
+			if n > 0 {
+				*list = append(*list, fmt.Sprintf("%q (%d, first in line %d)", c.column.Name, n, first))
+			}
 		}
-		if c.rounded > 0 {
-			rounded = append(rounded, fmt.Sprintf("%q (%d, first in line %d)", c.column.Name, c.rounded, c.firstRounded))
+		tell(&missing, c.missing, c.firstMissing)
+		tell(&rounded, c.rounded, c.firstRounded)
+		tell(&tiny, c.tiny, c.firstTiny)
+		tell(&kept, c.kept, c.firstKept)
+		if c.fractions == 0 && c.sign == "," {
+			tell(&commas, c.grouped, c.firstGrouped)
+		} else if c.fractions == 0 {
+			tell(&points, c.grouped, c.firstGrouped)
 		}
-		if c.grouped > 0 && c.fractions == 0 {
-			grouped = append(grouped, fmt.Sprintf("%q (%d, first in line %d)", c.column.Name, c.grouped, c.firstGrouped))
+		if c.role == roleLabel {
+			tell(&labels, c.padded, c.firstPadded)
+		} else {
+			tell(&texts, c.padded, c.firstPadded)
 		}
 	}
 	var notes []string
-	if len(grouped) > 0 {
-		notes = append(notes, "every comma has three digits behind it in "+someOf(grouped)+
-			": 2,000 was read as 2, since decimal says a decimal comma; if it means thousands, write them without commas")
+	say := func(list []string, what, then string) {
+		if len(list) > 0 {
+			notes = append(notes, what+" in "+someOf(list)+then)
+		}
 	}
-	if len(missing) > 0 {
-		notes = append(notes, "cells without a value in "+someOf(missing)+
-			": coordinated_lr does not train on such columns; fill them, or leave the rows or columns out")
-	}
-	if len(rounded) > 0 {
-		notes = append(notes, "whole numbers with more digits than their type holds were rounded in "+someOf(rounded)+
-			": read these columns as float64 or int64, or as text if they are codes")
-	}
+	say(commas, "every comma has three digits behind it",
+		": 2,000 was read as 2, since decimal says a decimal comma; if it means thousands, write them without commas")
+	say(points, "every point has three digits behind it",
+		": 2.000 was read as 2; if it means thousands, write them without points")
+	say(missing, "cells without a value", ": coordinated_lr does not train on such columns; fill them, or leave the rows or columns out")
+	say(rounded, "whole numbers with more digits than their type holds were rounded",
+		": read these columns as float64 or int64, or as text if they are codes")
+	say(tiny, "numbers that are too small for their type were read as 0", ": read these columns as float64, or scale them")
+	say(kept, "texts that na_values lists stayed as they are", ": a text column has no missing values")
+	say(labels, "labels with blanks around them", "; the blanks were taken off")
+	say(texts, "texts with blanks around them", "; the blanks stay, so the same text without them is another one")
 	return notes
 }
 
@@ -87,104 +100,4 @@ func someOf(list []string) string {
 		return strings.Join(list[:maxNoted], ", ") + " and " + strconv.Itoa(more) + " more columns"
 	}
 	return strings.Join(list, ", ")
-}
-
-// maxFolded is how many ids with capitals are remembered, to be compared without regard to case.
-const maxFolded = 1 << 18
-
-// idWatch looks at match ids for what keeps them from matching.
-type idWatch struct {
-	padded, firstPadded       int
-	shortened, firstShortened int
-	fraction, firstFraction   int
-	formula, firstFormula     int
-	cases, firstCases         int
-	repeated, firstRepeated   int
-	unique                    bool   // no id comes twice
-	upper, lower              *idSet // ids in lower case: of those with capitals, and of those without
-}
-
-func newIDWatch() idWatch { return idWatch{upper: newIDSet(maxFolded), lower: newIDSet(maxFolded)} }
-
-// id is the id of a cell: without blanks around it, otherwise as it is.
-func (w *idWatch) id(cell string, line int) string {
-	id := trim(cell)
-	if len(id) != len(cell) && id != "" {
-		once(&w.padded, &w.firstPadded, line)
-	}
-	switch looks(id) {
-	case shortenedID:
-		once(&w.shortened, &w.firstShortened, line)
-	case fractionID:
-		once(&w.fraction, &w.firstFraction, line)
-	case formulaID:
-		once(&w.formula, &w.firstFormula, line)
-	}
-	w.compareCase(id, line)
-	return id
-}
-
-func once(n, first *int, line int) {
-	if *n == 0 {
-		*first = line
-	}
-	*n++
-}
-
-// compareCase counts ids that differ from another only in capitals. An id of digits costs nothing.
-func (w *idWatch) compareCase(id string, line int) {
-	if !strings.ContainsFunc(id, unicode.IsLetter) {
-		return
-	}
-	lower := strings.ToLower(id)
-	mine, others := w.lower, w.upper
-	if lower != id {
-		mine, others = w.upper, w.lower
-	}
-	another := !mine.add(lower) && lower != id && w.unique
-	if another || others.has(lower) {
-		once(&w.cases, &w.firstCases, line)
-	}
-}
-
-type looksLike int
-
-const (
-	plainID looksLike = iota
-	shortenedID
-	fractionID
-	formulaID
-)
-
-// looks tells ids that a program has taken for numbers, 1.38E+10 of a spreadsheet and 1001.0 of pandas, and those that
-// somebody has kept from it, ="007" and '007.
-func looks(id string) looksLike {
-	if strings.HasPrefix(id, `="`) || strings.HasPrefix(id, "'") {
-		return formulaID
-	}
-	for _, exponent := range []string{"E+", "e+"} {
-		if head, tail, ok := strings.Cut(id, exponent); ok && plainNumber(head) && plainNumber(tail) {
-			return shortenedID
-		}
-	}
-	if head, ok := strings.CutSuffix(id, ".0"); ok && head != "" && strings.Trim(head, "0123456789") == "" {
-		return fractionID
-	}
-	return plainID
-}
-
-func (w *idWatch) notes(column string) []string {
-	var notes []string
-	say := func(n, first int, what, then string) {
-		if n > 0 {
-			notes = append(notes, fmt.Sprintf("ids %s: %d in %q, first in line %d%s", what, n, column, first, then))
-		}
-	}
-	say(w.padded, w.firstPadded, "with blanks around them", "; the blanks were taken off")
-	say(w.shortened, w.firstShortened, "that look like numbers that a spreadsheet has shortened", "; export the column as text")
-	say(w.fraction, w.firstFraction, "that end with .0, as pandas writes whole numbers beside missing ones", "; they do not match ids without it")
-	say(w.formula, w.firstFormula, `that begin with =" or ', which keep a spreadsheet from reading a number`, "; they do not match ids without it")
-	say(w.cases, w.firstCases, "that differ from another one in capitals only", "; they are different ids")
-	say(w.repeated, w.firstRepeated, "that repeat an earlier one", "; a host's ids must not repeat in psi")
-	return notes
 }

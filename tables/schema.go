@@ -48,6 +48,22 @@ func (d DType) Kind() Kind {
 	return Text
 }
 
+// bits is the width of the floats of d.
+func (d DType) bits() int {
+	if d == Float32 {
+		return 32
+	}
+	return 64
+}
+
+// Word names d for people. FATE's own words for text stay in documents between programs.
+func (d DType) Word() string {
+	if d.Kind() == Text {
+		return "text"
+	}
+	return string(d)
+}
+
 // Valid reports whether d is one of the seven types.
 func (d DType) Valid() bool {
 	return slices.Contains([]DType{Int32, Int64, Float32, Float64, Bool, Index, Object}, d)
@@ -188,11 +204,11 @@ func (s Schema) Validate() error {
 	for _, c := range s.Columns() {
 		if !c.DType.Valid() || c.DType == Index {
 			return openflow.Errorf(openflow.CodeInvalid, "column %q has type %q", c.Name, c.DType).
-				WithHint("types are int32, int64, float32, float64, bool, np_object")
+				WithHint("types are %s", strings.Join(typeNames, ", "))
 		}
 	}
 	if s.Weight != nil && s.Weight.DType.Kind() == Text {
-		return openflow.Errorf(openflow.CodeInvalid, "weight column %q has type %q; it must be a number", s.Weight.Name, s.Weight.DType)
+		return openflow.Errorf(openflow.CodeInvalid, "weight column %q is %s; it must be a number", s.Weight.Name, s.Weight.DType.Word())
 	}
 	return nil
 }

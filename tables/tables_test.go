@@ -249,3 +249,10 @@ func FuzzReader(f *testing.F) {
 		encode(t, frame)
 	})
 }
+
+// A row is named by what is in its owner's file.
+func TestRowName(t *testing.T) {
+	f := &tables.Frame{SampleID: []string{"7", "a"}, MatchID: []string{strings.Repeat("9", 100), "a"}}
+	require.Equal(t, `the row of match id "`+strings.Repeat("9", 60)+`…" (sample id "7")`, f.RowName(0))
+	require.Equal(t, `the row of sample id "a"`, f.RowName(1))
+}

@@ -13,11 +13,11 @@ import (
 )
 
 // ToCSV reads a table as an Arrow IPC stream and writes it as CSV in constant memory: a header line, then the rows, in
-// their order. Numbers are written as Python's repr writes them, a float32 as the float64 of the same value, missing ones
-// as nan.
+// their order. Numbers are written as Python's repr writes them, missing ones as nan.
 //
-// Against §1.7, which never quotes, text that would not survive being read again is quoted. What already is in quotes,
-// such as predict_detail, is written as it is.
+// Against §1.7, a float32 is written in the fewest digits that give it again, as numpy writes it: 1004.02, where upstream
+// has the float64 of the same value, 1004.02001953125. Against §1.7, which never quotes, text that would not survive
+// being read again is quoted. What already is in quotes, such as predict_detail, is written as it is.
 //
 // Spec: fate-components §1.7.
 func ToCSV(ctx context.Context, w io.Writer, r io.Reader) (Schema, error) {
@@ -85,14 +85,18 @@ func appendValue(line []byte, v Vector, row int) []byte {
 		}
 		return append(line, "False"...)
 	case Float:
-		return appendFloat(line, v.Floats[row])
+		return appendFloat(line, v.Floats[row], v.DType.bits())
 	}
 	return line
 }
 
-// appendFloat writes x as Python's repr: the shortest digits that give x again, with an exponent below 1e-4 and from
-// 1e16.
-func appendFloat(line []byte, x float64) []byte {
+// appendFloat writes x, a float of that many bits, as Python's repr: the shortest digits that give x again, with an
+// exponent below 1e-4 and from 1e16.
+func appendFloat(line []byte, x float64, bits int) []byte {
+	least := 1e-4
+	if bits == 32 {
+		least = float64(float32(least))
+	}
 	switch {
 	case math.IsNaN(x):
 		return append(line, "nan"...)
@@ -100,11 +104,11 @@ func appendFloat(line []byte, x float64) []byte {
 		return append(line, "inf"...)
 	case math.IsInf(x, -1):
 		return append(line, "-inf"...)
-	case x != 0 && (math.Abs(x) < 1e-4 || math.Abs(x) >= 1e16):
-		return strconv.AppendFloat(line, x, 'e', -1, 64)
+	case x != 0 && (math.Abs(x) < least || math.Abs(x) >= 1e16):
+		return strconv.AppendFloat(line, x, 'e', -1, bits)
 	}
 	begin := len(line)
-	line = strconv.AppendFloat(line, x, 'f', -1, 64)
+	line = strconv.AppendFloat(line, x, 'f', -1, bits)
 	for _, c := range line[begin:] {
 		if c == '.' {
 			return line

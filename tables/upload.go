@@ -28,7 +28,7 @@ type Meta struct {
 	Decimal      string              // "." or ","; empty: a point
 	Encoding     string              // of the file; empty: UTF-8, or what a byte order mark says
 	Head         bool                // the first line names the columns
-	HeadGuessed  bool                // nobody has said so: a first line that looks like data is refused
+	HeadGuessed  bool                // nobody has said whether: a first line that looks otherwise is refused
 	Header       []string            // names of the columns when Head is false
 	NAValues     []string            // cells that mean "missing", besides "nan"; "" for the empty cell
 	NAColumns    map[string][]string // the same for single columns
@@ -68,9 +68,11 @@ func (m Meta) Validate() error {
 			return err
 		}
 	}
-	if (m.WeightType != "" && m.WeightType.Kind() == Text) || m.LabelType == Index || m.DType == Index {
-		return openflow.Errorf(openflow.CodeInvalid, "meta has weight_type %q, label_type %q, dtype %q", m.WeightType, m.LabelType, m.DType).
-			WithHint("weights are numbers, and index is for ids")
+	if m.WeightType != "" && m.WeightType.Kind() == Text {
+		return openflow.Errorf(openflow.CodeInvalid, "meta has the weight_type %s", m.WeightType.Word()).WithHint("weights are numbers")
+	}
+	if m.LabelType == Index || m.DType == Index {
+		return openflow.Errorf(openflow.CodeInvalid, "meta has label_type %q and dtype %q", m.LabelType, m.DType).WithHint("index is for ids")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package tables
 import (
 	"io"
 	"math"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -18,10 +19,15 @@ const (
 	batchBytes = 1 << 20
 )
 
-// maxSamples is how many rows an overview shows.
+// maxSamples is how many rows an overview shows. There are fewer where they are wide, and a text is cut, because all of
+// them stand in one row of a catalogue.
 //
 // Spec: fate-components §1.6 (data_overview).
-const maxSamples = 100
+const (
+	maxSamples     = 100
+	maxSampleBytes = 4 << 20 // of all cells, before the last row
+	maxSampleText  = 1 << 10 // bytes of one cell
+)
 
 // metaKey is the key in the metadata of the Arrow schema that holds Schema.DataMeta.
 const metaKey = "data_meta"
@@ -29,7 +35,7 @@ const metaKey = "data_meta"
 // Overview is what a catalogue keeps to show a table without opening it.
 type Overview struct {
 	Rows    int     // of the whole table
-	Samples [][]any // up to 100 first rows, values in the order of Schema.Names; a missing number is nil
+	Samples [][]any // up to 100 first rows, fewer of wide ones, values in the order of Schema.Names, as Vector.At has them; a missing number is nil
 }
 
 // Writer writes rows as an Arrow IPC stream in bounded batches. It buffers at most one batch. Not safe for concurrent
@@ -41,6 +47,7 @@ type Writer struct {
 	rows     int // in batch
 	bytes    int // in batch, estimated
 	overview Overview
+	sampled  int // bytes in the samples of overview
 }
 
 // NewWriter begins a table with s on w. The caller closes w after Close.
@@ -162,17 +169,41 @@ func fillColumn(b array.Builder, v Vector) error {
 
 func (w *Writer) sample(f *Frame) {
 	columns := f.Columns()
-	for i := 0; i < f.Rows() && len(w.overview.Samples) < maxSamples; i++ {
-		row := []any{f.SampleID[i], f.MatchID[i]}
+	for i := 0; i < f.Rows() && len(w.overview.Samples) < maxSamples && w.sampled < maxSampleBytes; i++ {
+		row := []any{sampleText(f.SampleID[i]), sampleText(f.MatchID[i])}
 		for _, v := range columns {
 			x := v.At(i)
-			if n, ok := x.(float64); ok && (math.IsNaN(n) || math.IsInf(n, 0)) {
+			if v.DType.Kind() == Float && !finite(x) {
 				x = nil // JSON has no such number
+			}
+			if text, ok := x.(string); ok {
+				x = sampleText(text)
 			}
 			row = append(row, x)
 		}
+		for _, x := range row {
+			text, _ := x.(string)
+			w.sampled += 8 + len(text)
+		}
 		w.overview.Samples = append(w.overview.Samples, row)
 	}
+}
+
+// sampleText is the begin of a long text. A copy lets go of the batch that it is part of.
+func sampleText(s string) string {
+	if len(s) <= maxSampleText {
+		return strings.Clone(s)
+	}
+	return strings.ToValidUTF8(s[:maxSampleText], "") + "…"
+}
+
+// finite reports whether x, a float of either width, is a number and not infinite.
+func finite(x any) bool {
+	n, ok := x.(float64)
+	if narrow, is := x.(float32); is {
+		n, ok = float64(narrow), true
+	}
+	return ok && !math.IsNaN(n) && !math.IsInf(n, 0)
 }
 
 func textColumns(f *Frame) [][]string {

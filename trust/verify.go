@@ -52,13 +52,13 @@ func (v Verifier) Verify(ctx context.Context, r *http.Request, body []byte) (ope
 	switch {
 	case openflow.CodeOf(err) == openflow.CodeNotFound || (err == nil && len(keys) == 0):
 		return "", unauthorized("party %s is not known here", c.party).
-			WithHint("exchange keys once: on party %s run openflow site add %s", v.Self, c.party)
+			WithHint("exchange keys once: on party %s run openflow site add %s --url URL --key KEY", v.Self, c.party)
 	case err != nil:
 		return "", err
 	}
 	if !signedByOne(keys, c, signedText(r, body)) {
 		return "", unauthorized("the signature of party %s with key %q does not verify", c.party, printable(c.key)).
-			WithHint("if its key has changed, on party %s run openflow site rotate %s", v.Self, c.party)
+			WithHint("if its key has changed, on party %s run openflow site rotate %s --key KEY", v.Self, c.party)
 	}
 	fresh, err := v.Nonces.ClaimNonce(ctx, string(c.party), c.nonce, c.at.Add(Window+time.Second))
 	switch {

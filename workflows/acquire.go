@@ -138,7 +138,7 @@ func (j *jobRun) pause(ctx workflow.Context, d time.Duration) bool {
 func (j *jobRun) tellWait(ctx workflow.Context, v plan.Admission) {
 	j.refusals++
 	j.reason = v.Wait
-	workflow.SetCurrentDetails(ctx, v.Wait)
+	detail(ctx, v.Wait)
 	if j.refusals&(j.refusals-1) != 0 {
 		if workflow.Now(ctx).Sub(j.told) > newsEvery {
 			j.tellParties(ctx, v.Wait)

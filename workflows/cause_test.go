@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	sdkpb "go.temporal.io/api/sdk/v1"
 
 	"openflow"
 )
@@ -31,6 +32,19 @@ func TestTheCauseIsWaitedFor(t *testing.T) {
 	}
 	require.Equal(t, theCause, w.last().Reason)
 	require.NotContains(t, w.reasons(), theConsequence, "nobody has ever read it")
+}
+
+// The page of a workflow takes details for Markdown. What a party writes is text there: nothing is fetched from elsewhere.
+func TestWordsOfAPartyAreNoMarkdown(t *testing.T) {
+	w := newWorld(t)
+	w.runs["a host"] = run{status: openflow.TaskFailed, code: openflow.CodeInvalid, err: "![](http://x.test/p.png) <img src=//x.test> [here](http://x.test)"}
+	require.Equal(t, openflow.JobFailed, w.run(chain()))
+	require.Contains(t, w.last().Reason, "![](http", "rows and errors have the words as they are")
+	value, err := w.env.QueryWorkflow("__temporal_workflow_metadata")
+	require.NoError(t, err)
+	var shown sdkpb.WorkflowMetadata
+	require.NoError(t, value.Get(&shown))
+	require.Contains(t, shown.GetCurrentDetails(), `!\[](http://x.test/p.png) \<img src=//x.test> \[here](http://x.test)`)
 }
 
 func TestTheCauseIsNotWaitedForLong(t *testing.T) {

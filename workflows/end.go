@@ -28,7 +28,7 @@ func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason str
 	j.status, j.reason, j.code = status, reason, code
 	j.created = true
 	show(ctx, string(status))
-	workflow.SetCurrentDetails(ctx, sentence("telling the parties:", string(status), reason))
+	detail(ctx, sentence("telling the parties:", string(status), reason))
 	progress := j.state.Next().Progress
 	ends := map[openflow.Party]activities.JobUpdate{}
 	for _, p := range j.plan.Parties {
@@ -90,7 +90,7 @@ func (j *jobRun) recordEnd(ctx workflow.Context, reason string, progress int) {
 		workflow.GetLogger(ctx).Error("end of the job not recorded", "job", j.plan.ID, "err", err)
 	}
 	j.shown, j.warnings = reason, end.Warnings
-	workflow.SetCurrentDetails(ctx, warned(sentence(string(j.status), reason), j.warnings))
+	detail(ctx, warned(sentence(string(j.status), reason), j.warnings))
 }
 
 // stopped is how far the end of the job has come.
@@ -207,7 +207,7 @@ func (j *jobRun) tellStopping(ctx workflow.Context, lasts bool) {
 		return
 	}
 	j.shown = reason
-	workflow.SetCurrentDetails(ctx, warned(sentence(string(j.status), reason), j.warnings))
+	detail(ctx, warned(sentence(string(j.status), reason), j.warnings))
 	j.record(ctx, "", reason, 0)
 	if !lasts {
 		return

@@ -164,7 +164,7 @@ func (j *jobRun) expire(ctx workflow.Context) {
 // create makes the job at every party in parallel and applies for its resources along with that. Whoever waits for the
 // answer gets it before anything is undone.
 func (j *jobRun) create(ctx workflow.Context) error {
-	workflow.SetCurrentDetails(ctx, "creating the job at its parties")
+	detail(ctx, "creating the job at its parties")
 	if j.refusal = j.reopen(ctx); j.refusal != nil {
 		j.created = true
 		return j.refusal
@@ -230,7 +230,7 @@ func (j *jobRun) silent() []openflow.TaskKey { return j.state.Silent(j.plan.Sche
 // start tells the parties that the job runs. Those of the first task learn it from the start of that.
 func (j *jobRun) start(ctx workflow.Context) error {
 	j.reason = ""
-	workflow.SetCurrentDetails(ctx, "running")
+	detail(ctx, "running")
 	show(ctx, string(openflow.JobRunning))
 	workflow.Go(ctx, func(ctx workflow.Context) { j.record(ctx, openflow.JobRunning, "", 0) })
 	riders := j.riders(j.state.Ready())
@@ -272,7 +272,7 @@ func (j *jobRun) drive(ctx workflow.Context) {
 		if len(step.Start) > 0 {
 			continue // after a crash, reports of these tasks' ends can have come before the workflow starts them again
 		}
-		workflow.SetCurrentDetails(ctx, j.awaited())
+		detail(ctx, j.awaited())
 		if err := workflow.Await(ctx, func() bool { return j.news || j.stop != nil }); err != nil {
 			j.end(ctx, openflow.JobCanceled, "the job's workflow was canceled", openflow.CodeCanceled)
 			return

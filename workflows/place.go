@@ -92,7 +92,7 @@ func (t *taskRun) tellWait(ctx workflow.Context) (w activities.Waiting) {
 		workflow.GetLogger(ctx).Warn("reason of a wait not told", "task", t.order.Key.String(), "err", err)
 		return activities.Waiting{}
 	}
-	workflow.SetCurrentDetails(ctx, w.Reason)
+	detail(ctx, w.Reason)
 	return w
 }
 

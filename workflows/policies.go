@@ -99,6 +99,15 @@ func first(errs []error) error {
 	return nil
 }
 
+// detail says in the Temporal UI what a workflow does, or how it has ended. The UI takes it for Markdown, and a reason may
+// hold another party's words: a picture in them would be fetched by whoever looks at the page.
+func detail(ctx workflow.Context, text string) {
+	workflow.SetCurrentDetails(ctx, asText.Replace(text))
+}
+
+// asText makes links, pictures and tags of Markdown text.
+var asText = strings.NewReplacer("[", `\[`, "<", `\<`)
+
 // sentence joins what there is to say.
 func sentence(words ...string) string {
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")

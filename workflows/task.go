@@ -23,7 +23,7 @@ const reportDeadline = 7 * 24 * time.Hour
 // Spec: design §3 steps 5–6.
 func Task(ctx workflow.Context, input activities.TaskOrder) (openflow.TaskStatus, error) {
 	in := input.Decode()
-	workflow.SetCurrentDetails(ctx, "running "+in.Component)
+	detail(ctx, "running "+in.Component)
 	run, cancel := workflow.WithCancel(ctx)
 	ctx, _ = workflow.NewDisconnectedContext(ctx) // a canceled workflow still has its end to record and to report
 	t := &taskRun{order: in, run: run, cancel: cancel, ended: workflow.GetSignalChannel(ctx, SignalEnd)}
@@ -32,12 +32,12 @@ func Task(ctx workflow.Context, input activities.TaskOrder) (openflow.TaskStatus
 	show(ctx, string(out.Status))
 	end := closing(out.Status, out.Error, out.Cause.Code)
 	if !in.Report {
-		workflow.SetCurrentDetails(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
+		detail(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
 		return out.Status, end
 	}
-	workflow.SetCurrentDetails(ctx, "reporting "+string(out.Status)+" to the scheduler, party "+string(in.Key.Scheduler))
+	detail(ctx, "reporting "+string(out.Status)+" to the scheduler, party "+string(in.Key.Scheduler))
 	err := call(ctx, reportDeadline, "report to "+string(in.Key.Scheduler), running.ReportTask, activities.End{Order: input, Outcome: out}, nil)
-	workflow.SetCurrentDetails(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
+	detail(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
 	if err != nil {
 		workflow.GetLogger(ctx).Error("scheduler did not take the report", "task", in.Key.String(), "err", err)
 	}
@@ -59,7 +59,7 @@ func (t *taskRun) toItsEnd(ctx workflow.Context) (out activities.Outcome) {
 	var err error
 	if t.order.Pool != nil {
 		if err = t.findPlace(ctx); err == nil {
-			workflow.SetCurrentDetails(ctx, "running "+t.order.Component+" on machine "+t.place.String())
+			detail(ctx, "running "+t.order.Component+" on machine "+t.place.String())
 		}
 	}
 	if err == nil {

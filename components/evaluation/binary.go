@@ -2,6 +2,7 @@ package evaluation
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sort"
 
@@ -73,6 +74,16 @@ func auc(d data) (float64, error) {
 	}
 	positive := float64(r.positives[len(r.scores)])
 	return wins / (positive * (float64(len(r.scores)) - positive)), nil
+}
+
+// spreadOfAUC is the standard deviation of the AUC of scores that say nothing of the labels, which are of both kinds.
+func spreadOfAUC(d data) float64 {
+	positive := 0.0
+	for _, l := range d.labels {
+		positive += l
+	}
+	n := float64(len(d.labels))
+	return math.Sqrt((n + 1) / (12 * positive * (n - positive)))
 }
 
 // half is the threshold of the single figures.

@@ -293,7 +293,7 @@ func TestWhatCannotBeJudgedFails(t *testing.T) {
 		"one class, ks":  {map[string]any{"metrics": []string{"ks"}}, good.Take([]int{1}), `metric ks of origin: 1 of 1 labels are of the positive class`},
 		"unknown metric": {map[string]any{"metrics": []string{"roc"}}, good, `parameter "metrics" names "roc", which does not exist (metrics are auc, ks,`},
 		"psi":            {map[string]any{"metrics": []string{"psi"}}, good, `metric psi of origin: it compares two populations`},
-		"missing score":  {nil, prediction([]int64{0, 1}, []float64{0.1, math.NaN()}, nil), `column "predict_score" has no value in row 1 (`},
+		"missing score":  {nil, prediction([]int64{0, 1}, []float64{0.1, math.NaN()}, nil), `column "predict_score" has no value in the row of `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := evaluate(t, c.parameters, c.frame).Parties[guest]

@@ -91,7 +91,7 @@ func (in input) column(name string) (tables.Vector, error) {
 		missing = slices.Index(v.Strings, "")
 	}
 	if missing >= 0 {
-		return v, openflow.Errorf(openflow.CodeInvalid, "column %q has no value in row %d (%s)", name, missing, in.frame.MatchID[missing])
+		return v, openflow.Errorf(openflow.CodeInvalid, "column %q has no value in %s", name, in.frame.RowName(missing))
 	}
 	return v, nil
 }
@@ -109,15 +109,19 @@ func (in input) numbers(name string, v tables.Vector) ([]float64, error) {
 	return out, nil
 }
 
-// named gives the classes of the rows of v as text: 1, 1.0 and true are one class, the texts "01" and "1" are two.
+// named gives the classes of the rows of v as text: 1, 1.0 and true are one class, the texts "01" and "1" are two. The
+// number 0.1 is one class in both types of floats.
 func (in input) named(v tables.Vector) []string {
 	names := make([]string, len(in.rows))
-	values := v.Float64s()
+	values, bits := v.Float64s(), 64
+	if v.DType == tables.Float32 {
+		bits = 32
+	}
 	for i, r := range in.rows {
 		if v.DType.Kind() == tables.Text {
 			names[i] = v.Strings[r]
 		} else {
-			names[i] = strconv.FormatFloat(values[r], 'f', -1, 64)
+			names[i] = strconv.FormatFloat(values[r], 'f', -1, bits)
 		}
 	}
 	return names
@@ -219,8 +223,8 @@ func (in input) poor(metrics []metric) []string {
 	}
 	ofFamily := func(f family) bool { return slices.ContainsFunc(metrics, func(m metric) bool { return m.family == f }) }
 	if d, err := in.data(binary); err == nil && ofFamily(binary) {
-		if a, err := auc(d); err == nil && a < half {
-			list = append(list, fmt.Sprintf("AUC %.3f is below 0.5: the scores rank the rows worse than chance, so the model learned nothing, or the wrong way round", a))
+		if text := poorRanking(d); text != "" {
+			list = append(list, text)
 		}
 		judged := slices.ContainsFunc([]string{"binary_accuracy", "binary_precision", "binary_recall", "binary_f1_score"}, asked)
 		if text := oneSided(d); text != "" && judged {
@@ -242,10 +246,31 @@ func (in input) poor(metrics []metric) []string {
 		if d, err := in.data(regression); err == nil {
 			if v, err := r2(d); err == nil && v < 0 {
 				list = append(list, fmt.Sprintf("r2_score %.3f is below 0: the mean of the labels predicts better", v))
+			} else if err == nil && v == 0 {
+				list = append(list, "r2_score is 0: the mean of the labels predicts as well")
 			}
 		}
 	}
 	return list
+}
+
+// poorRanking says that the scores rank the rows no better than chance, or no better than what chance easily reaches on so few
+// rows; empty when they do, or when no ranking of so few rows could.
+func poorRanking(d data) string {
+	a, err := auc(d)
+	if err != nil {
+		return ""
+	}
+	reached := half + 2*spreadOfAUC(d)
+	switch {
+	case slices.Min(d.scores) == slices.Max(d.scores):
+		return fmt.Sprintf("all %d scores are %.3g: they rank no row above another, so AUC is 0.5, and a constant is as good", len(d.scores), d.scores[0])
+	case a < half:
+		return fmt.Sprintf("AUC %.3f is below 0.5: the scores rank the rows worse than chance, so the model learned nothing, or the wrong way round", a)
+	case a <= reached && reached < 1:
+		return fmt.Sprintf("AUC %.3f is no more than chance: scores that say nothing reach %.3f on %d rows of these labels", a, reached, len(d.scores))
+	}
+	return ""
 }
 
 // poorAccuracy reports whether a constant is right as often. Where all labels are alike nothing can be better.

@@ -54,6 +54,7 @@ func Component() component.Component {
 		Needs: []component.Need{
 			{Role: openflow.RoleGuest, Min: 1, Max: 1}, {Role: openflow.RoleHost, Min: 1},
 			{Role: openflow.RoleArbiter, Min: 1, Max: 1, Stages: train},
+			{Role: openflow.RoleHost, Min: 1, Max: 1, Stages: train, Parameter: "early_stop", Values: []string{"diff", "abs"}}, // they need the loss
 		},
 		Run: run,
 	}

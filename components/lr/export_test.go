@@ -91,3 +91,8 @@ func Trend(converged bool, losses []float64, tol float64) string {
 	p.Tol = tol
 	return map[trend]string{settled: "settled", falling: "falling", rising: "rising"}[outcome{converged: converged, losses: losses}.trend(p)]
 }
+
+// Independent is how many of the columns do not follow from the others.
+func Independent(columns [][]float64) int {
+	return (&rows{columns: columns, order: make([]int, len(columns[0]))}).independent()
+}

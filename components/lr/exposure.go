@@ -3,6 +3,7 @@ package lr
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"openflow"
@@ -81,25 +82,97 @@ func (p plan) enough(need int) string {
 	return fmt.Sprintf("set batch_size to %d or more, or leave it out for one batch of all rows", need)
 }
 
-// spendScores reserves what this host is about to tell the guest of its columns: a score of every row for each model.
-func (s *session) spendScores(ctx context.Context, columns, models int) error {
+// spendScores reserves what this host is about to tell the guest of its columns: a score of every row for each model. Columns
+// that follow from others need no score of their own, so they do not count.
+func (s *session) spendScores(ctx context.Context, r *rows, models int) error {
+	columns := r.independent()
 	if columns == 0 {
-		return nil // every score is 0
+		return nil // every score is the same
 	}
 	if columns == 1 {
-		err := s.task.Warn(ctx, "this table has one column: its scores are that column times a number, so %s learns it", s.guest)
-		if err != nil {
+		text := "this table has one column: its scores are that column times a number, so %s learns it"
+		if len(r.columns) > 1 {
+			text = "the columns of this table follow from one of them, or are constant: its scores are that column times a number, so %s learns it"
+		}
+		if err := s.task.Warn(ctx, text, s.guest); err != nil {
 			return err
 		}
 	}
 	err := s.task.SpendScores(ctx, s.guest, columns, models)
 	if openflow.CodeOf(err) == openflow.CodeRejected && columns > 1 && models >= columns {
-		// Whatever was told before, that many models are too many. The guest knows both numbers.
-		text := "%d models need more than %d columns at %s; it has %d"
-		return openflow.Errorf(openflow.CodeRejected, text+": %w", models, models, s.task.Party(), columns, err).
-			WithPublic(text, models, models, s.task.Party(), columns)
+		// Whatever was told before, that many models are too many. How columns hang together is for this party to know.
+		return openflow.Errorf(openflow.CodeRejected, "%d models need more than %d columns that do not follow from each other at %s; it has %d: %w",
+			models, models, s.task.Party(), columns, err).
+			WithPublic("%d models need more than %d columns that do not follow from each other at %s", models, models, s.task.Party())
 	}
 	return err
+}
+
+const (
+	// follows is the share of a column's standard deviation below which what others do not tell of it is nothing.
+	follows = 1e-3
+	// constantShare is the share of its greatest value below which a column's deviations are rounding.
+	constantShare = 1e-12
+	// mostIndependent is where counting ends; who has fewer score vectors than that is far from enough.
+	mostIndependent = 256
+)
+
+// independent is the number of columns that do not follow from the others and a constant, by orthogonalization. Few rows
+// tell nothing of that, so there every column counts.
+func (r *rows) independent() int {
+	if r.count() < max(leastRows, 2*len(r.columns)) {
+		return len(r.columns)
+	}
+	var found [][]float64 // orthogonal, of length 1
+	for _, column := range r.columns {
+		largest := 0.0
+		for _, v := range column {
+			largest = max(largest, math.Abs(v))
+		}
+		if largest == 0 {
+			continue
+		}
+		rest := make([]float64, len(column))
+		for i, v := range column {
+			rest[i] = v / largest
+		}
+		centre := spreadOf(rest)
+		if centre.Deviation <= constantShare {
+			continue
+		}
+		for i := range rest {
+			rest[i] -= centre.Mean
+		}
+		whole := norm(rest)
+		for _, f := range found {
+			share := 0.0
+			for i, v := range f {
+				share += v * rest[i]
+			}
+			for i, v := range f {
+				rest[i] -= share * v
+			}
+		}
+		left := norm(rest)
+		if left <= follows*whole {
+			continue
+		}
+		for i := range rest {
+			rest[i] /= left
+		}
+		if found = append(found, rest); len(found) == mostIndependent {
+			break
+		}
+	}
+	return len(found)
+}
+
+func norm(v []float64) float64 {
+	sum := 0.0
+	for _, x := range v {
+		sum += x * x
+	}
+	return math.Sqrt(sum)
 }
 
 // loneRows is how many rows a column must tell apart from all others in a batch, if any: below that its gradient says what

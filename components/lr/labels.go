@@ -140,7 +140,7 @@ func (r *rows) numberLabels(t *component.Task, c tables.Column) ([]int, []int, e
 	values := make([]int, len(column))
 	for k, x := range column {
 		if x != math.Trunc(x) || math.Abs(x) > 1<<31 {
-			return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q is not a whole number in row %d", t.Party(), c.Name, r.order[k]).
+			return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q is not a whole number in %s", t.Party(), c.Name, r.frame.RowName(r.order[k])).
 				WithHint("classes are whole numbers or texts; a number to predict is no classification")
 		}
 		values[k] = int(x)
@@ -153,7 +153,7 @@ func (r *rows) textLabels(t *component.Task, name string) ([]int, []string, erro
 	values := make([]string, len(r.order))
 	for k, i := range r.order {
 		if values[k] = r.frame.Label.Strings[i]; values[k] == "" {
-			return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q has no value in row %d", t.Party(), name, i).
+			return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q has no value in %s", t.Party(), name, r.frame.RowName(i)).
 				WithHint("fill in the label, or leave the row out")
 		}
 	}

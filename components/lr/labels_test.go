@@ -215,7 +215,7 @@ func TestLabelsThatAreNoClasses(t *testing.T) {
 				v[i] = float64(i) / 4
 			}
 			return tables.NewFloats(tables.Float64, v)
-		}, "is not a whole number in row 1"},
+		}, "is not a whole number in the row of "},
 		"65 values": {func(index []int) tables.Vector {
 			v := make([]int64, len(index))
 			for i := range v {
@@ -230,7 +230,7 @@ func TestLabelsThatAreNoClasses(t *testing.T) {
 			}
 			v[7] = ""
 			return tables.NewStrings(v)
-		}, `label "y" has no value in row 7`},
+		}, `label "y" has no value in the row of `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, g, h := sides(2, 240, tc.label)

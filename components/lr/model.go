@@ -135,8 +135,9 @@ func (e estimator) coefficients(t *component.Task, names []string) (w []float64,
 			WithPublic("its model has no coefficients")
 	}
 	if len(e.Param.Coef) != len(names) || len(e.Header) != len(names) {
-		return nil, false, openflow.Errorf(openflow.CodeInvalid, "the model of %s has %d features, its table %d", t.Party(), len(e.Param.Coef), len(names)).
-			WithPublic("its model and its table do not have the same columns")
+		return nil, false, openflow.Errorf(openflow.CodeInvalid, "the model of %s has %d features, its table %d%s", t.Party(), len(e.Param.Coef), len(names), lackingOf(e.Header, names)).
+			WithPublic("its model and its table do not have the same columns").
+			WithHint("a model is for the same columns in the same order")
 	}
 	for i, c := range e.Param.Coef {
 		if e.Header[i] != names[i] || len(c) != 1 {
@@ -150,6 +151,30 @@ func (e estimator) coefficients(t *component.Task, names []string) (w []float64,
 		return append(w, e.Param.Intercept[0]), true, nil
 	}
 	return w, false, nil
+}
+
+// lackingOf names the columns that only the model or only the table has. The names are this party's own.
+func lackingOf(model, table []string) string {
+	text := ""
+	for _, side := range []struct {
+		of          string
+		these, them []string
+	}{{"the table lacks ", model, table}, {"the model lacks ", table, model}} {
+		there := map[string]bool{}
+		for _, name := range side.them {
+			there[name] = true
+		}
+		var lacking []string
+		for _, name := range side.these {
+			if !there[name] {
+				lacking = append(lacking, strconv.Quote(cut(name)))
+			}
+		}
+		if len(lacking) > 0 {
+			text += "; " + side.of + listed(lacking)
+		}
+	}
+	return text
 }
 
 // record makes the estimator of a trained slice.

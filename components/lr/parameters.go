@@ -2,7 +2,10 @@ package lr
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
+	"strconv"
+	"strings"
 
 	"openflow"
 )
@@ -11,29 +14,29 @@ import (
 //
 // Spec: fate-components §6.1, §2.
 type parameters struct {
-	Epochs    int          `json:"epochs" gt:"0"`
-	BatchSize *int         `json:"batch_size" min:"10" doc:"rows; null is full batch"`
-	Optimizer optimizerSet `json:"optimizer"`
-	Scheduler schedulerSet `json:"learning_rate_scheduler"`
+	Epochs    int          `json:"epochs" alike:"true" gt:"0"`
+	BatchSize *int         `json:"batch_size" alike:"true" min:"10" doc:"rows; null is full batch"`
+	Optimizer optimizerSet `json:"optimizer" alike:"true"`
+	Scheduler schedulerSet `json:"learning_rate_scheduler" alike:"true"`
 	Init      initSet      `json:"init_param"`
-	EarlyStop string       `json:"early_stop" choices:"weight_diff,diff,abs" doc:"diff and abs need exactly one host"`
-	Tol       float64      `json:"tol" min:"0"`
+	EarlyStop string       `json:"early_stop" alike:"true" choices:"weight_diff,diff,abs" doc:"diff and abs need exactly one host"`
+	Tol       float64      `json:"tol" alike:"true" min:"0"`
 	Threshold float64      `json:"threshold" min:"0" max:"1"`
-	Precision int          `json:"floating_point_precision" min:"0" doc:"fractional bits of encoded columns; 0, and whatever is above 26, means 26"`
+	Precision int          `json:"floating_point_precision" alike:"true" min:"0" doc:"fractional bits of encoded columns; 0, and whatever is above 26, means 26"`
 	HE        heSet        `json:"he_param" doc:"accepted for compatibility; the scheme is CKKS at 128 bits whatever it says"`
 	OutputCV  bool         `json:"output_cv_data" doc:"of cross validation, which is not offered; ignored"`
 }
 
 type optimizerSet struct {
 	Method  string  `json:"method" default:"\"sgd\"" choices:"sgd,adadelta,adagrad,adam,adamax,adamw,asgd,nadam,radam,rmsprop,rprop" enum:"sgd,adam,rmsprop,adagrad" doc:"sgd, adam, rmsprop, adagrad are implemented"`
-	Penalty string  `json:"penalty" default:"\"l2\"" choices:"l1,l2,none"`
+	Penalty string  `json:"penalty" default:"\"l2\"" null:"\"none\"" choices:"l1,l2,none" doc:"null means none"`
 	Alpha   float64 `json:"alpha" default:"1.0" min:"0" max:"1e6"`
-	Options options `json:"optimizer_params" required:"true" schema:"{\"type\":\"object\",\"properties\":{\"lr\":{\"type\":\"number\",\"exclusiveMinimum\":0},\"weight_decay\":{\"type\":\"number\",\"minimum\":0}},\"additionalProperties\":true}" doc:"keyword arguments of the torch optimizer"`
+	Options options `json:"optimizer_params" required:"true" schema:"{\"type\":\"object\"}" doc:"keyword arguments of the torch optimizer"`
 }
 
 type schedulerSet struct {
 	Method  string  `json:"method" default:"\"constant\"" choices:"constant,linear,step"`
-	Options options `json:"scheduler_params" doc:"keyword arguments of the torch scheduler"`
+	Options options `json:"scheduler_params" default:"null" schema:"{\"type\":\"object\"}" doc:"keyword arguments of the torch scheduler"`
 }
 
 type initSet struct {
@@ -171,6 +174,10 @@ func (r *reader) number(name string, fallback, least float64) float64 {
 		return fallback
 	}
 	n, ok := v.(float64)
+	if text, is := v.(string); is { // as all other parameters are read
+		parsed, err := strconv.ParseFloat(text, 64)
+		n, ok = parsed, err == nil
+	}
 	if !ok || !(n >= least) {
 		r.fail("%s is %v, want a number of at least %v", name, v, least)
 	}
@@ -182,11 +189,14 @@ func (r *reader) flag(name string) bool {
 	if !ok {
 		return false
 	}
-	b, ok := v.(bool)
-	if !ok {
+	switch strings.ToLower(fmt.Sprint(v)) {
+	case "true", "1", "yes", "on":
+		return true
+	case "false", "0", "no", "off":
+	default:
 		r.fail("%s is %v, want true or false", name, v)
 	}
-	return b
+	return false
 }
 
 // pair reads two numbers from [0, 1).

@@ -95,7 +95,7 @@ func (s *session) predictHost(ctx context.Context) error {
 	began := time.Now()
 	r, _, weights, err := s.readPrediction(ctx)
 	if err == nil {
-		err = s.spendScores(ctx, len(r.columns), len(weights))
+		err = s.spendScores(ctx, r, len(weights))
 	}
 	mine := enrolment{Fault: true}
 	if err == nil {
@@ -113,7 +113,7 @@ func (s *session) predictHost(ctx context.Context) error {
 		return err
 	}
 	if v.Fault != "" {
-		return refusal("no prediction", v.Fault).AsConsequence()
+		return endedBy(s.guest, "no prediction", v.Fault)
 	}
 	if err := s.sendPartial(ctx, r, weights); err != nil {
 		return err

@@ -99,6 +99,7 @@ const (
 	soundRate   = 0.1
 	soundAlpha  = 0.01
 	soundEpochs = 50
+	soundTol    = 1e-4
 )
 
 // trend is where a training was going when it ended.
@@ -121,12 +122,17 @@ const (
 // trend judges the training by its losses, as far as they are known.
 func (o outcome) trend(p parameters) trend {
 	n := len(o.losses)
+	if o.converged && p.coarse(o.losses) {
+		return falling
+	}
 	if n > 1 {
 		last, lowest := o.losses[n-1], slices.Min(o.losses)
 		if o.converged {
 			lowest = o.losses[0] // an optimizer that swings may come to rest above its lowest
 		}
-		if last > lowest+max(p.Tol, rise*math.Abs(lowest)) {
+		margin := max(p.Tol, rise*math.Abs(lowest))
+		comesBack := !o.converged && last < o.losses[n-2] && last < o.losses[0] && swings(o.losses, margin) < 2
+		if last > lowest+margin && !comesBack {
 			return rising
 		}
 		if math.Abs(last-o.losses[n-2]) <= resting*math.Abs(last) {
@@ -137,6 +143,32 @@ func (o outcome) trend(p parameters) trend {
 		return settled
 	}
 	return falling
+}
+
+// coarse reports whether the tolerance ends a training while it still gets somewhere.
+func (p parameters) coarse(losses []float64) bool {
+	n := len(losses)
+	return p.Tol > soundTol && p.EarlyStop != "abs" && n > 0 && p.Tol > unmoved*math.Abs(losses[n-1]) &&
+		(n == 1 || losses[n-2]-losses[n-1] > unmoved*math.Abs(losses[n-1]))
+}
+
+// swings counts how often the losses fell by more than margin after they had risen by more than that. Once is an optimizer
+// with momentum that passes the lowest point and comes back.
+func swings(losses []float64, margin float64) int {
+	count, up, turn := 0, false, losses[0] // turn is the lowest or greatest loss since the last turn
+	for _, loss := range losses {
+		switch {
+		case up && loss < turn-margin:
+			count, up, turn = count+1, false, loss
+		case !up && loss > turn+margin:
+			up, turn = true, loss
+		case up:
+			turn = max(turn, loss)
+		default:
+			turn = min(turn, loss)
+		}
+	}
+	return count
 }
 
 // stuck reports whether a training got nowhere because its steps were too small: it counts as converged then.
@@ -157,6 +189,9 @@ func (p parameters) advice(to trend, unscaled bool) string {
 	if unscaled {
 		to = falling
 	}
+	if up, _ := p.Optimizer.Options["maximize"].(bool); up {
+		return "optimizer.optimizer_params.maximize to false: it makes the loss greater"
+	}
 	switch {
 	case unscaled && p.Optimizer.Method == soundMethod && rate > soundRate:
 		list = append(list, fmt.Sprintf("optimizer.optimizer_params.lr to %g instead of %g", soundRate, rate))
@@ -174,6 +209,9 @@ func (p parameters) advice(to trend, unscaled bool) string {
 	}
 	if to != settled && p.Init.Method != "zeros" {
 		list = append(list, "init_param.method to zeros instead of "+p.Init.Method)
+	}
+	if to == falling && p.Tol > soundTol {
+		list = append(list, fmt.Sprintf("tol to %g instead of %g", soundTol, p.Tol))
 	}
 	if to == falling && !(unscaled && p.Epochs >= soundEpochs) {
 		list = append(list, fmt.Sprintf("epochs to %d instead of %d", max(soundEpochs, 3*p.Epochs), p.Epochs))
@@ -238,7 +276,7 @@ func (p parameters) weaknesses(list []trained, unscaled bool) []string {
 	if len(skewed) > 0 {
 		m := skewed[0]
 		to := p.common(skewed)
-		if !m.stuck(p) && to == falling {
+		if !m.converged && !m.stuck(p) && to == falling {
 			to = settled // the warning of the cut-off has the settings
 		}
 		texts = append(texts, fmt.Sprintf("the probabilities of the model%s are hardly better than a constant: on the training rows it has %s%s. %s",

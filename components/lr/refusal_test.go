@@ -37,11 +37,11 @@ func TestRefusals(t *testing.T) {
 		},
 		"missing value at the host": {
 			change: func(_, h *tables.Frame) { h.Features[2].Floats[5] = math.NaN() },
-			want:   map[openflow.Party]string{host: `column "monthly_inflow" has no value in row 5`, guest: "host 10000 cannot take part", arbiter: "host 10000 cannot take part"},
+			want:   map[openflow.Party]string{host: `column "monthly_inflow" has no value in the row of `, guest: "host 10000 cannot take part", arbiter: "host 10000 cannot take part"},
 		},
 		"missing value at the guest": {
 			change: func(g, _ *tables.Frame) { g.Features[0].Floats[7] = math.Inf(1) },
-			want:   map[openflow.Party]string{guest: `column "age" has no value in row 7`, host: "not usable", arbiter: "not usable"},
+			want:   map[openflow.Party]string{guest: `column "age" has an infinite value in the row of `, host: "not usable", arbiter: "not usable"},
 		},
 		"text column": {
 			change: func(_, h *tables.Frame) {

@@ -45,8 +45,8 @@ func newRows(t *component.Task, f *tables.Frame) (*rows, error) {
 	hash := sha256.New()
 	for k, i := range r.order {
 		if k > 0 && f.SampleID[i] == f.SampleID[r.order[k-1]] {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: a sample id occurs more than once, in rows %d and %d",
-				t.Party(), r.order[k-1], i)
+			return nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: a sample id occurs more than once: %s, and match id %q",
+				t.Party(), f.RowName(r.order[k-1]), cut(f.MatchID[i]))
 		}
 		hash.Write(binary.AppendUvarint(nil, uint64(len(f.SampleID[i]))))
 		hash.Write([]byte(f.SampleID[i]))
@@ -64,6 +64,17 @@ func newRows(t *component.Task, f *tables.Frame) (*rows, error) {
 
 func (r *rows) count() int { return len(r.order) }
 
+// seed makes a seed of a number that others know and of the columns, which they do not.
+func (r *rows) seed(number int) (seed [32]byte) {
+	hash := sha256.New()
+	hash.Write(binary.LittleEndian.AppendUint64(nil, uint64(number)))
+	for _, column := range r.columns {
+		hash.Write(encodeNumbers(column))
+	}
+	hash.Sum(seed[:0])
+	return seed
+}
+
 // numbers returns a column in sorted order.
 func (r *rows) numbers(t *component.Task, c tables.Column, v tables.Vector) ([]float64, error) {
 	if c.DType.Kind() == tables.Text {
@@ -74,7 +85,11 @@ func (r *rows) numbers(t *component.Task, c tables.Column, v tables.Vector) ([]f
 	sorted := make([]float64, len(r.order))
 	for k, i := range r.order {
 		if math.IsNaN(values[i]) || math.IsInf(values[i], 0) {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: column %q has no value in row %d", t.Party(), c.Name, i).
+			what := "no value"
+			if math.IsInf(values[i], 0) {
+				what = "an infinite value"
+			}
+			return nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: column %q has %s in %s", t.Party(), c.Name, what, r.frame.RowName(i)).
 				WithHint("fill the missing values, or leave those rows or columns out, and upload the table again")
 		}
 		sorted[k] = values[i]

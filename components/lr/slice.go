@@ -27,8 +27,8 @@ type slice struct {
 // Spec: fate-components §6.0.
 const maxCoefficient = 1e8
 
-func newSlice(p parameters, columns int, intercept bool) (*slice, error) {
-	n := columns
+func newSlice(p parameters, r *rows, intercept bool) (*slice, error) {
+	n := len(r.columns)
 	if intercept {
 		n++
 	}
@@ -40,29 +40,27 @@ func newSlice(p parameters, columns int, intercept bool) (*slice, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := initial(p.Init, n)
+	w, err := initial(p.Init, r, n)
 	return &slice{
 		weights: w, intercept: intercept, penalty: p.Optimizer.Penalty, alpha: p.Optimizer.Alpha,
 		optimizer: o, schedule: sched, moved: make([]float64, n),
 	}, err
 }
 
-// initial makes the coefficients to start with. Torch's generator is not reproduced: a random_state gives the same
-// numbers every time, but not torch's.
+// initial makes n coefficients to start with. A random_state gives the same numbers for the same table every time, but not
+// torch's. All parties read the random_state; so the party's own columns are part of the seed. Who knew where a host
+// starts, and had it train with steps that move nothing, would know what its scores are made of.
 //
 // Spec: fate-components §2 (init_param).
-func initial(set initSet, n int) ([]float64, error) {
+func initial(set initSet, r *rows, n int) ([]float64, error) {
 	w := make([]float64, n)
-	var random *rand.Rand
+	var seed [32]byte
 	if set.RandomState != nil {
-		random = rand.New(rand.NewPCG(uint64(*set.RandomState), 0))
-	} else {
-		var seed [32]byte
-		if _, err := crand.Read(seed[:]); err != nil {
-			return nil, openflow.Errorf(openflow.CodeInternal, "no randomness for the initial coefficients: %w", err)
-		}
-		random = rand.New(rand.NewChaCha8(seed))
+		seed = r.seed(*set.RandomState)
+	} else if _, err := crand.Read(seed[:]); err != nil {
+		return nil, openflow.Errorf(openflow.CodeInternal, "no randomness for the initial coefficients: %w", err)
 	}
+	random := rand.New(rand.NewChaCha8(seed))
 	for i := range w {
 		switch set.Method {
 		case "ones":

@@ -35,14 +35,14 @@ func (s *session) awaitStart(ctx context.Context) (norms bool, err error) {
 		return false, err
 	}
 	if st.Fault != "" {
-		return false, noTraining(st.Fault)
+		return false, endedBy(s.arbiter, "no training", st.Fault)
 	}
 	return st.Norms, nil
 }
 
-// noTraining is the end of a training that another party has refused.
-func noTraining(fault string) error {
-	return refusal("no training", fault).AsConsequence()
+// endedBy is the end of what another party has refused. Its words are for this party's users; it tells the others itself.
+func endedBy(from openflow.Party, what, fault string) error {
+	return openflow.Errorf(openflow.CodeInvalid, "%s: %s", what, fault).WithPublic("%s: %s refuses it"+elsewhere, what, from).AsConsequence()
 }
 
 // faultOf is what other parties are told of err: its public text, or else only who knows more.

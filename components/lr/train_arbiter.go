@@ -26,7 +26,7 @@ func (s *session) trainArbiter(ctx context.Context, p parameters) error {
 		return err
 	}
 	if a.plan.Fault != "" {
-		return noTraining(a.plan.Fault)
+		return endedBy(s.guest, "no training", a.plan.Fault)
 	}
 	fault, err := a.prepare(ctx, p)
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *session) trainArbiter(ctx context.Context, p parameters) error {
 	case err != nil:
 		return err
 	case fault != "":
-		return noTraining(fault)
+		return refusal("no training", fault).AsConsequence()
 	}
 	var list []estimator
 	var outcomes []trained

@@ -163,7 +163,7 @@ func (g *guest) named(o outcome, class int) trained {
 
 // trainModel trains the k-th model, which tells that class from all others.
 func (g *guest) trainModel(ctx context.Context, k, class int) (estimator, []float64, outcome, error) {
-	own, err := newSlice(g.parameters, len(g.rows.columns), g.parameters.Init.FitIntercept)
+	own, err := newSlice(g.parameters, g.rows, g.parameters.Init.FitIntercept)
 	if err != nil {
 		return estimator{}, nil, outcome{}, err
 	}

@@ -37,7 +37,7 @@ func (s *session) trainHost(ctx context.Context, p parameters) error {
 		return err
 	}
 	if h.plan.Fault != "" {
-		return noTraining(h.plan.Fault)
+		return endedBy(s.guest, "no training", h.plan.Fault)
 	}
 	if err := h.agree(ctx, p); err != nil {
 		return err
@@ -104,7 +104,7 @@ func (h *host) index() int { return 1 + slices.Index(h.hosts, h.task.Party()) }
 func (h *host) agree(ctx context.Context, given parameters) error {
 	err := h.checkPlan(given)
 	if err == nil {
-		err = h.spendScores(ctx, len(h.rows.columns), h.plan.Models)
+		err = h.spendScores(ctx, h.rows, h.plan.Models)
 	}
 	word := agreement{Fault: err != nil}
 	if err == nil {
@@ -129,7 +129,7 @@ func (h *host) checkPlan(given parameters) error {
 }
 
 func (h *host) trainModel(ctx context.Context, k int) (estimator, []float64, outcome, error) {
-	own, err := newSlice(h.parameters, len(h.rows.columns), false)
+	own, err := newSlice(h.parameters, h.rows, false)
 	if err != nil {
 		return estimator{}, nil, outcome{}, err
 	}

@@ -54,6 +54,11 @@ func TestVerdicts(t *testing.T) {
 			want: []string{"the model is hardly better than a constant", "With 8 coefficients", "the columns may say nothing about this label"}, not: []string{"epochs to", "Set "}},
 		"steps too small": {data: follow(made(600, 4, 4, 2), 0.5), set: with(sound(), object{"optimizer": sgd(1e-8)}),
 			want: []string{"hardly better than a constant", "The steps are too small for the loss to move. Set optimizer.method to adam"}},
+		"a tolerance that ends it at once": {data: follow(made(600, 4, 4, 2), 0.5), set: with(sound(), object{"early_stop": "weight_diff", "tol": 0.9, "optimizer": sgd(0.1)}),
+			want: []string{"tol to 0.0001 instead of 0.9"}, not: []string{"Use them for the order"}},
+		"steps that make the loss greater": {data: follow(made(600, 4, 4, 2), 0.5), set: with(sound(), object{"epochs": 6, "tol": 0, "optimizer": object{
+			"method": "sgd", "alpha": 0.01, "optimizer_params": object{"lr": 0.1, "maximize": true}}}),
+			want: []string{"Set optimizer.optimizer_params.maximize to false"}, not: []string{"lr to"}},
 		"steps too great": {data: follow(made(600, 4, 4, 2), 0.5), set: with(sound(), object{"epochs": 6, "tol": 1e-9, "optimizer": sgd(9)}),
 			want: []string{"lr to 0.9 instead of 9"}, not: []string{"epochs to"}},
 		"weight_diff": {data: follow(made(600, 4, 4, 2), 0.5), set: with(sound(), object{"epochs": 3, "early_stop": "weight_diff"}),
@@ -108,15 +113,17 @@ func TestTrends(t *testing.T) {
 		losses    []float64
 		want      string
 	}{
-		"nothing known":                     {want: "falling"},
-		"nothing known, converged":          {converged: true, want: "settled"},
-		"falls":                             {losses: []float64{0.69, 0.6, 0.5}, want: "falling"},
-		"noise above a small tol":           {losses: []float64{0.69, 0.3, 0.3005}, want: "falling"},
-		"rests, with a tolerance too small": {losses: []float64{0.69, 0.3, 0.300001}, want: "settled"},
-		"rises":                             {losses: []float64{0.69, 0.3, 0.32}, want: "rising"},
-		"ends above where it began":         {losses: []float64{0.69, 0.9, 0.8}, want: "rising"},
-		"swings, and comes to rest":         {converged: true, losses: []float64{0.69, 0.3, 0.32}, want: "settled"},
-		"rises, and counts as converged":    {converged: true, losses: []float64{0.69, 5, 5}, want: "rising"},
+		"nothing known":                           {want: "falling"},
+		"nothing known, converged":                {converged: true, want: "settled"},
+		"falls":                                   {losses: []float64{0.69, 0.6, 0.5}, want: "falling"},
+		"noise above a small tol":                 {losses: []float64{0.69, 0.3, 0.3005}, want: "falling"},
+		"rests, with a tolerance too small":       {losses: []float64{0.69, 0.3, 0.300001}, want: "settled"},
+		"rises":                                   {losses: []float64{0.69, 0.3, 0.32}, want: "rising"},
+		"ends above where it began":               {losses: []float64{0.69, 0.9, 0.8}, want: "rising"},
+		"swings, and comes to rest":               {converged: true, losses: []float64{0.69, 0.3, 0.32}, want: "settled"},
+		"passes the lowest point, and comes back": {losses: []float64{0.69, 0.3, 0.23, 0.246, 0.24, 0.234}, want: "falling"},
+		"swings again and again":                  {losses: []float64{0.69, 0.3, 0.5, 0.3, 0.5, 0.31}, want: "rising"},
+		"rises, and counts as converged":          {converged: true, losses: []float64{0.69, 5, 5}, want: "rising"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, tc.want, lr.Trend(tc.converged, tc.losses, 1e-9))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -326,9 +327,22 @@ func TestHostChecksWhatTheGuestClaims(t *testing.T) {
 		"fewer points than announced": {
 			cheat{hello: [2]int{4, 4}}, "has 99 bytes, not 132",
 		},
-		"more points than announced":      {cheat{hello: [2]int{2, 3}}, "has more than 66 bytes"},
-		"more ids than are allowed":       {cheat{hello: [2]int{3, 1_000_000_000}}, "more than the 100000000"},
-		"fewer rows than ids":             {cheat{hello: [2]int{1_000_000_000, 3}}, "brings 1000000000 ids"},
+		"more points than announced":   {cheat{hello: [2]int{2, 3}}, "has more than 66 bytes"},
+		"more ids than are allowed":    {cheat{hello: [2]int{3, 1_000_000_000}}, "more than the 100000000"},
+		"fewer rows than ids":          {cheat{hello: [2]int{1_000_000_000, 3}}, "brings 1000000000 ids"},
+		"fewer rows than none":         {cheat{hello: [2]int{3, -3}}, "brings 3 ids in -3 rows"},
+		"as many as there are numbers": {cheat{hello: [2]int{math.MaxInt, math.MaxInt}}, "more than the 100000000"},
+		"the smallest number":          {cheat{hello: [2]int{math.MinInt, math.MinInt}}, "has no rows"},
+		"a position that is negative":  {cheat{claims: func(k known) []claim { return []claim{{-1, "x", &k.raised[0]}} }}, "names a position that was not sent"},
+		"a sample id that is no text":  {cheat{claims: func(k known) []claim { return []claim{{k.shared[0], "cut \xe6\x97", &k.raised[k.shared[0]]}} }}, "no text"},
+		"a sample id of any length": {cheat{claims: func(k known) []claim {
+			return []claim{{k.shared[0], strings.Repeat("x", 100_000), &k.raised[k.shared[0]]}}
+		}}, "breaks off"},
+		"the same point for every id": {cheat{points: func(l [][]byte) [][]byte { return [][]byte{l[0], l[0], l[0]} }, claims: func(k known) []claim {
+			return []claim{{k.shared[0], "x", &k.raised[k.shared[0]]}, {k.rest[0], "y", &k.raised[k.shared[0]]}}
+		}}, wrong},
+		"points off the curve":            {cheat{points: func(l [][]byte) [][]byte { l[0] = append([]byte{2}, bytes.Repeat([]byte{0xff}, 32)...); return l }}, "is not a point of P-256"},
+		"points in another form":          {cheat{points: func(l [][]byte) [][]byte { l[0] = append([]byte{4}, l[0][1:]...); return l }}, "is not a point of P-256"},
 		"fewer ids than none":             {cheat{hello: [2]int{-1, 3}}, "has no rows"},
 		"a great many that are not there": {cheat{hello: [2]int{90_000_000, 90_000_000}}, "has 99 bytes, not 540672"},
 	} {

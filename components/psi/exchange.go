@@ -88,8 +88,9 @@ func ask(ctx context.Context, t *component.Task, peer openflow.Party) error {
 	if c.Refused == "" {
 		return nil
 	}
-	e := openflow.Errorf(openflow.CodeRejected, "%s ends the intersection: %s", peer, c.Refused)
-	return e.WithPublic("%s", e.Message).AsConsequence()
+	// The peer's words are for this party's users. It tells the others itself.
+	return openflow.Errorf(openflow.CodeRejected, "%s ends the intersection: %s", peer, c.Refused).
+		WithPublic("%s ends the intersection, its own task says why", peer).AsConsequence()
 }
 
 func receiveNote(ctx context.Context, t *component.Task, peer openflow.Party, tag string, into any) error {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	mathrand "math/rand/v2"
+	"unicode/utf8"
 
 	"openflow"
 	"openflow/components/psi/blind"
@@ -107,6 +108,10 @@ func decodeMatches(data []byte, proven []bool) ([]match, error) {
 		}
 		m := match{position: int(position), sampleID: string(data[n : n+int(size)]), proves: !proven[position]}
 		data = data[n+int(size):]
+		if !utf8.ValidString(m.sampleID) {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "the guest's list of matches has a sample id that is no text").
+				WithPublic("the guest's list of matches is not valid")
+		}
 		if m.proves {
 			if len(data) < blind.PointSize {
 				return nil, openflow.Errorf(openflow.CodeInvalid, "the guest's list of matches breaks off").

@@ -45,6 +45,21 @@ type Need struct {
 	Min    int              `json:"min"`
 	Max    int              `json:"max,omitempty"`    // 0: any number
 	Stages []openflow.Stage `json:"stages,omitempty"` // empty: in all stages of the component
+
+	Parameter string   `json:"parameter,omitempty"` // it holds where this parameter
+	Values    []string `json:"values,omitempty"`    // has one of these texts; empty: always
+}
+
+// Ruled is an object parameter of which some members depend on others. Nodes check a job by its rules; the component
+// still has to check for itself.
+type Ruled interface{ Rules() []Rule }
+
+// Rule describes members of an object where the member If has the text Is: a JSON schema for each. What is required of
+// them has to be there.
+type Rule struct {
+	If, Is   string
+	Then     map[string]any
+	Required []string
 }
 
 // ArtifactType names what an artifact is.

@@ -42,6 +42,7 @@ type parameterDescription struct {
 	Optional    bool           `json:"optional"`
 	Description string         `json:"description"`
 	TypeMeta    map[string]any `json:"type_meta"`
+	Alike       bool           `json:"alike,omitempty"` // ours: at all parties of the task
 }
 
 type artifactDescription struct {
@@ -105,7 +106,7 @@ func (c Component) describeParameters() map[string]parameterDescription {
 		}
 		meta := jsonSchema(field.Type, field.Tag)
 		meta["title"], meta["default"], meta["description"] = name, value, doc
-		out[name] = parameterDescription{Type: typeName(field.Type), Default: value, Optional: !required, Description: doc, TypeMeta: meta}
+		out[name] = parameterDescription{Type: typeName(field.Type), Default: value, Optional: !required, Description: doc, TypeMeta: meta, Alike: field.Tag.Get("alike") == "true"}
 	}
 	return out
 }
@@ -158,16 +159,37 @@ func jsonSchema(t reflect.Type, tag reflect.StructTag) map[string]any {
 		members, required := map[string]any{}, []string{}
 		for i := range t.NumField() {
 			if name := fieldName(t.Field(i)); name != "" {
-				members[name] = jsonSchema(t.Field(i).Type, t.Field(i).Tag)
+				member := jsonSchema(t.Field(i).Type, t.Field(i).Tag)
+				var fallback any
+				if json.Unmarshal([]byte(t.Field(i).Tag.Get("default")), &fallback) == nil {
+					member["default"] = fallback
+				}
+				members[name] = member
 				if t.Field(i).Tag.Get("required") == "true" {
 					required = append(required, name)
 				}
 			}
 		}
-		return map[string]any{"type": "object", "properties": members, "required": required}
+		schema := map[string]any{"type": "object", "properties": members, "required": required}
+		if r, ok := reflect.Zero(t).Interface().(Ruled); ok {
+			schema["allOf"] = rules(r.Rules())
+		}
+		return schema
 	default:
 		return map[string]any{}
 	}
+}
+
+// rules are JSON Schema's form of what members of an object depend on.
+func rules(list []Rule) []map[string]any {
+	var all []map[string]any
+	for _, r := range list {
+		all = append(all, map[string]any{
+			"if":   map[string]any{"properties": map[string]any{r.If: map[string]any{"const": r.Is}}},
+			"then": map[string]any{"properties": r.Then, "required": append([]string{}, r.Required...)},
+		})
+	}
+	return all
 }
 
 func bounds(schema map[string]any, tag reflect.StructTag) map[string]any {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/sdk/wire"
 )
 
 // The exit codes of a component's process.
@@ -163,6 +164,10 @@ func public(code openflow.Code, format string, args ...any) *openflow.Error {
 	return e.WithPublic("%s", e.Message)
 }
 
+// maxReport is how many bytes of an error are logged and reported. The error may hold what a peer has said, and a node does
+// not read a report of any size.
+const maxReport = 64 << 10
+
 // report tells the node how the task ended and gives the process's exit code. The report is repeated until the node
 // has it, also after the task was asked to end. Of an error, the node tells the other parties its code and what was
 // marked with WithPublic; the text itself is for this party's users.
@@ -170,10 +175,11 @@ func (t *Task) report(ctx context.Context, failure error) int {
 	body := map[string]any{"execution_id": t.config.ExecutionID, "status": openflow.TaskSuccess, "error": ""}
 	code := ExitSuccess
 	if failure != nil {
-		t.log.Error("task failed", "error", failure)
-		body["status"], body["error"], code = openflow.TaskFailed, failure.Error(), ExitFailed
+		text := wire.Cut(failure.Error(), maxReport)
+		t.log.Error("task failed", "error", text)
+		body["status"], body["error"], code = openflow.TaskFailed, text, ExitFailed
 		told := openflow.CauseOf(failure)
-		body["code"], body["public"], body["consequence"] = told.Code, told.Text, told.Consequence
+		body["code"], body["public"], body["consequence"] = told.Code, wire.Cut(told.Text, maxReport), told.Consequence
 	}
 	r := request{method: http.MethodPost, path: "/v2/worker/task/status", json: body}
 	if err := t.node.call(context.WithoutCancel(ctx), r, nil); err != nil {

@@ -15,7 +15,9 @@ import (
 //
 // Fields are found by their json name. More tags: required:"true"; choices:"l1,l2" for strings, compared and stored in
 // lower case; enum for those of them that are offered, which the description lists; min, max, gt (above) for numbers; doc for the description; default:"JSON" for the members of an object
-// parameter, which take it when the object is given without them. Values are coerced as FATE does: "20" and 20.7 are
+// parameter, which take it when the object is given without them; null:"JSON" for what null means where that is not the
+// default; alike:"true" for a parameter that all parties of a task must have in common, which nodes check. Values are
+// coerced as FATE does: "20" and 20.7 are
 // both 20 for a whole number, 1 is "1" for text.
 //
 // Errors: CodeInvalid, naming the parameter.
@@ -39,7 +41,8 @@ func decodeFields(prefix string, values map[string]json.RawMessage, target refle
 		path := prefix + name
 		raw, given := values[name]
 		if given && string(raw) == "null" {
-			given = false
+			word, means := field.Tag.Lookup("null")
+			raw, given = json.RawMessage(word), means
 		}
 		if !given && field.Tag.Get("required") == "true" {
 			return public(openflow.CodeInvalid, "parameter %q required", path)
@@ -198,7 +201,7 @@ func valueError(path string, raw json.RawMessage, want string) error {
 	const show = 100
 	text := string(raw)
 	if len(text) > show {
-		text = text[:show] + "…"
+		text = strings.ToValidUTF8(text[:show], "") + "…"
 	}
 	return openflow.Errorf(openflow.CodeInvalid, "apply value `%s` to parameter `%s` failed: %s", text, path, want).
 		WithPublic("parameter %q has a value that is not accepted", path)

@@ -150,6 +150,6 @@ func TestObjectParametersAreDescribed(t *testing.T) {
 	require.Equal(t, "dict", p["optimizer"].Type)
 	require.Equal(t, map[string]any{"method": "adam", "penalty": "l1", "optimizer_params": nil}, p["optimizer"].Default)
 	require.Equal(t, []any{"optimizer_params"}, p["optimizer"].TypeMeta["required"])
-	require.Equal(t, map[string]any{"type": "string", "enum": []any{"sgd", "adam"}}, p["optimizer"].TypeMeta["properties"].(map[string]any)["method"])
+	require.Equal(t, map[string]any{"type": "string", "enum": []any{"sgd", "adam"}, "default": "sgd"}, p["optimizer"].TypeMeta["properties"].(map[string]any)["method"])
 	require.NotContains(t, p, "hidden")
 }

@@ -19,6 +19,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -119,11 +121,33 @@ func (c *Client) exchange(
 	if err := c.prove(path, answer, refusal); err != nil {
 		return e, answer.header, openflow.AtParty(c.Self, err) // it is the record here that does not fit
 	}
+	if strings.HasPrefix(path, participantPath) {
+		refusal = ofItself(c.Peer, refusal)
+	}
 	return e, answer.header, openflow.AtParty(c.Peer, refusal)
 }
 
+// participantPath begins the paths at which a node answers for itself. A scheduler passes on what others have said.
+const participantPath = "/v2/partner/"
+
+// ofItself is a peer's refusal as its own: it blames no other party.
+func ofItself(peer openflow.PartyID, refusal error) error {
+	var e *openflow.Error
+	if !errors.As(refusal, &e) {
+		return refusal
+	}
+	own := *e
+	own.Party, own.Mistakes = peer, slices.Clone(e.Mistakes)
+	for i := range own.Mistakes {
+		if own.Mistakes[i].Party != "" {
+			own.Mistakes[i].Party = peer
+		}
+	}
+	return &own
+}
+
 // proven are the calls whose answers count only with the peer's signature. A peer that refuses the caller does not sign.
-var proven = map[string]bool{sitePath: true, openPath: true, createPath: true, schedulePath: true}
+var proven = map[string]bool{sitePath: true, openPath: true, createPath: true, schedulePath: true, endedPath: true}
 
 // prove checks the signature on an answer, where there is one or has to be one.
 func (c *Client) prove(path string, a answer, refusal error) error {
@@ -237,6 +261,8 @@ const (
 	openPath = "/v2/partner/fold/job/create"
 	// schedulePath is where a peer takes a job to schedule.
 	schedulePath = "/v2/scheduler/job/create"
+	// endedPath is where a peer tells which of its jobs have ended.
+	endedPath = "/v2/scheduler/job/ended"
 )
 
 // Seen is what a peer has shown of itself.

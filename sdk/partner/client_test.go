@@ -3,6 +3,7 @@ package partner_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -42,6 +43,7 @@ type backend struct {
 	task    openflow.TaskRecord
 	created openflow.Submitted
 	stopped openflow.Stopped
+	ended   []openflow.EndedJob
 }
 
 func (b *backend) take(args ...any) error { b.got = args; return b.err }
@@ -98,6 +100,10 @@ func (b asScheduler) RerunJob(_ context.Context, caller openflow.PartyID, id ope
 
 func (b asScheduler) WakeJob(_ context.Context, caller openflow.PartyID, id openflow.JobID) error {
 	return b.take("wake", caller, id)
+}
+
+func (b asScheduler) EndedJobs(_ context.Context, caller openflow.PartyID, ids []openflow.JobID) ([]openflow.EndedJob, error) {
+	return b.ended, b.take("ended", caller, ids)
 }
 
 type signer struct{ trust.Signer }
@@ -229,6 +235,12 @@ func methods(t *testing.T) map[string]method {
 		},
 		"Scheduler.WakeJob": {
 			func(c *partner.Client) error { return c.Scheduler().WakeJob(ctx, "9999", jobK.Job) }, []any{"wake", openflow.PartyID("9999"), jobK.Job},
+		},
+		"Scheduler.EndedJobs": {
+			func(c *partner.Client) error {
+				_, err := c.Scheduler().EndedJobs(ctx, "9999", []openflow.JobID{jobK.Job, "other"})
+				return err
+			}, []any{"ended", openflow.PartyID("9999"), []openflow.JobID{jobK.Job, "other"}},
 		},
 		"StartTask": {
 			func(c *partner.Client) error { return c.StartTask(ctx, start) }, []any{"start task", start},
@@ -457,6 +469,26 @@ func TestUnsignedAnswers(t *testing.T) {
 }
 
 // Whatever a node refuses with, an error of it is small.
+// A participant speaks for itself: what it refuses is never said to be another party's refusal.
+func TestParticipantBlamesNobodyElse(t *testing.T) {
+	p := newPair(t)
+	p.client.Verifier = nil
+	p.backend.err = &openflow.Error{Code: openflow.CodeRejected, Party: "777", Message: "no", Mistakes: []openflow.Mistake{
+		{Code: openflow.CodeRejected, Party: "777", Path: "dag", Message: "no"}, {Code: openflow.CodeInvalid, Message: "everybody's"},
+	}}
+	for name, m := range methods(t) {
+		var got *openflow.Error
+		require.ErrorAs(t, m.call(p.client), &got, name)
+		if strings.HasPrefix(name, "Scheduler.") {
+			require.Equal(t, openflow.PartyID("777"), got.Party, "%s: a scheduler passes on what others have said", name)
+			continue
+		}
+		require.Equal(t, openflow.PartyID("10000"), got.Party, name)
+		require.Equal(t, openflow.PartyID("10000"), got.Mistakes[0].Party, name)
+		require.NotContains(t, fmt.Sprint(got, openflow.MistakesOf(got)), "777", name)
+	}
+}
+
 func TestHugeRefusal(t *testing.T) {
 	answer := `{"code":5001,"message":"no","error":{"code":"invalid","message":"` + strings.Repeat("y", 3<<20) + `"}}`
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
@@ -605,4 +637,26 @@ func TestCallsAreToldOf(t *testing.T) {
 	require.Len(t, told, 3)
 	require.NoError(t, errors.Join(told[:2]...))
 	require.Equal(t, openflow.CodeRejected, openflow.CodeOf(told[2]))
+}
+
+// A party ends its part of a job by this answer, so it counts with a signature only, and only for the jobs asked for.
+func TestEndedJobs(t *testing.T) {
+	p := newPair(t)
+	told := []openflow.EndedJob{{ID: "1", Status: openflow.JobFailed, Reason: "why"}, {ID: "2"}}
+	p.backend.ended = append(told, openflow.EndedJob{ID: "not-asked", Status: openflow.JobFailed}, openflow.EndedJob{ID: "3", Status: openflow.JobRunning})
+	ask := func() ([]openflow.EndedJob, error) {
+		return p.client.Scheduler().EndedJobs(t.Context(), "9999", []openflow.JobID{"1", "2", "3"})
+	}
+	got, err := ask()
+	require.NoError(t, err)
+	require.Equal(t, told, got)
+
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"code":0,"message":"success","data":[{"job_id":"1"}]}`))
+	}))
+	defer other.Close()
+	p.client.URL = other.URL
+	got, err = ask()
+	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
+	require.Empty(t, got)
 }

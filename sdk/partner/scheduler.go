@@ -3,6 +3,7 @@ package partner
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"openflow"
 	"openflow/sdk/wire"
@@ -57,6 +58,26 @@ func (s scheduler) RerunJob(ctx context.Context, _ openflow.PartyID, id openflow
 // WakeJob calls /v2/scheduler/job/wake.
 func (s scheduler) WakeJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
 	return s.tell(ctx, "/v2/scheduler/job/wake", wire.SchedulerStopJob{JobID: wire.Text(id)})
+}
+
+// EndedJobs calls /v2/scheduler/job/ended. What it says of other jobs, or of statuses that are no ends, is dropped.
+func (s scheduler) EndedJobs(ctx context.Context, _ openflow.PartyID, ids []openflow.JobID) ([]openflow.EndedJob, error) {
+	e, err := s.post(ctx, endedPath, wire.EncodeEndedQuestion(ids))
+	if err != nil {
+		return nil, err
+	}
+	var answer []wire.EndedJob
+	if err := json.Unmarshal(e.Data, &answer); err != nil {
+		return nil, s.unreachable("answered %s with unreadable data: %v", endedPath, err)
+	}
+	var ended []openflow.EndedJob
+	for _, a := range answer {
+		j := a.Decode()
+		if slices.Contains(ids, j.ID) && (j.Status == "" || j.Status.Terminal()) {
+			ended = append(ended, j)
+		}
+	}
+	return ended, nil
 }
 
 // ReportTask calls /v2/scheduler/task/report.

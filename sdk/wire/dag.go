@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"openflow"
 )
@@ -22,57 +25,99 @@ const Kind = "fate"
 //
 // Spec: fate-flow-api §4.1; strictness: part 7 #4, #5.
 func ParseDAG(data []byte) (*openflow.DAG, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // which editors of Windows write
+	if !utf8.Valid(data) {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "the DAG document is not UTF-8 text").WithHint("save it as UTF-8")
+	}
 	parse := parseYAML
 	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
 		parse = parseJSON
 	}
-	d, _, err := decodeDAG(data, parse, false)
-	return d, err
+	r := &reader{}
+	d, err := r.document(data, parse)
+	if err != nil {
+		return nil, err
+	}
+	r.version(d.SchemaVersion)
+	return d, r.refusal(d)
 }
 
-// ReceiveDAG reads what another node sent: JSON, in which keys that we do not know are passed over. The result has been
-// validated. Errors: CodeInvalid.
+// ReceiveDAG reads what another node sent: JSON, in which keys that we do not know are passed over, and the version too,
+// which that node has judged. The result has been validated. Errors: CodeInvalid.
 func ReceiveDAG(data []byte) (*openflow.DAG, error) {
-	d, _, err := ReceiveSubmission(data)
-	return d, err
+	r := &reader{lenient: true}
+	d, err := r.document(data, parseJSON)
+	if err != nil {
+		return nil, err
+	}
+	return d, r.refusal(d)
 }
 
-// ReceiveSubmission is ReceiveDAG for what a user's client sent: it also tells which keys have no effect.
-func ReceiveSubmission(data []byte) (d *openflow.DAG, warnings []string, err error) {
-	return decodeDAG(data, parseJSON, true)
+// ReceiveSubmission is ReceiveDAG for what a user's client sent: it also tells which keys have no effect. What is wrong
+// with a document that can be read is in the submission's Mistakes, so that it is told with all that the node finds.
+func ReceiveSubmission(data []byte) (openflow.Submission, error) {
+	r := &reader{lenient: true}
+	d, err := r.document(data, parseJSON)
+	if err != nil {
+		return openflow.Submission{}, err
+	}
+	r.version(d.SchemaVersion)
+	return openflow.Submission{DAG: d, Mistakes: r.mistakes, Warnings: r.ignored.warnings()}, nil
 }
 
-func decodeDAG(data []byte, parse func([]byte) (*tree, error), lenient bool) (*openflow.DAG, []string, error) {
+func (r *reader) document(data []byte, parse func([]byte) (*tree, error)) (*openflow.DAG, error) {
 	if len(data) > MaxDocument {
-		return nil, nil, openflow.Errorf(openflow.CodeInvalid, "the DAG document has %d bytes, more than %d", len(data), MaxDocument)
+		return nil, openflow.Errorf(openflow.CodeInvalid, "the DAG document has %d bytes, more than %d", len(data), MaxDocument).
+			WithHint("split the job")
 	}
 	t, err := parse(data)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	r := &reader{lenient: lenient}
-	d := readDocument(r, t)
-	if !r.broken {
-		r.mistakes = append(r.mistakes, d.Mistakes()...)
+	r.top = t
+	return readDocument(r, t), nil
+}
+
+// refusal lists what is wrong with a document that has been read to the end; nil for nothing.
+func (r *reader) refusal(d *openflow.DAG) error {
+	return openflow.Refusal(append(r.mistakes, openflow.Unrelated(r.mistakes, d.Mistakes())...))
+}
+
+// SchemaVersion is the version of the documents that are read here.
+const SchemaVersion = "2.2.0"
+
+// earlier matches the versions before ours whose documents have the same form.
+var earlier = regexp.MustCompile(`^2\.[01]\.[0-9]{1,3}([-.]?(alpha|beta|rc)[0-9]{0,3})?$`)
+
+// version judges which form a document says that it has.
+func (r *reader) version(v string) {
+	switch {
+	case v == "" || v == SchemaVersion:
+	case earlier.MatchString(v):
+		r.ignored.tell(fmt.Sprintf("schema_version: %s is read as %s: roles in a channel mean their parties, and keys that %s lacks have no effect",
+			v, SchemaVersion, SchemaVersion))
+	default:
+		r.note(r.top, "schema_version", fmt.Sprintf("write %q, and compare the document with docs/jobs.md", SchemaVersion),
+			"version %q is not known here", clip(v))
 	}
-	if err := openflow.Refusal(r.mistakes); err != nil {
-		return nil, nil, err
-	}
-	return d, r.ignored.warnings(), nil
 }
 
 func readDocument(r *reader, t *tree) *openflow.DAG {
 	top := r.object(t, "")
 	if kind := top.text("kind"); kind != "" && kind != Kind {
-		r.fail(t, "kind", "%q is not spoken here", kind)
+		r.note(t, "kind", "leave it out", "%q is not spoken here", clip(kind))
 	}
 	version := top.text("schema_version")
 	if v := top.take("schema_version"); v == nil || v.value == "" {
-		top.missing("schema_version")
+		top.missing("schema_version", fmt.Sprintf("write %q", SchemaVersion))
 	}
 	body := top.take("dag")
-	if body == nil {
-		top.missing("dag")
+	switch {
+	case body != nil:
+	case top.o.values["dag_schema"] != nil:
+		top.missing("dag", "the document is what is inside dag_schema; give that alone")
+	default:
+		top.missing("dag", "it holds parties and tasks; see docs/jobs.md")
 	}
 	d := readDAG(r.object(body, "dag"))
 	d.SchemaVersion = version
@@ -98,19 +143,35 @@ func readDAG(f *fields) *openflow.DAG {
 	return d
 }
 
-// readParties flattens `[{role, party_id: [..]}]`; several entries of one role are merged, repeats dropped.
+// readParties flattens `[{role, party_id: [..]}]`; several entries of one role are merged. Who is there twice is a
+// mistake, and so is an entry that names nobody: without it, a task would run at all parties.
 func readParties(f *fields, key string) []openflow.Party {
 	var parties []openflow.Party
 	seen := map[openflow.Party]bool{}
-	for i, item := range f.list(key) {
-		p := f.r.object(item, fmt.Sprintf("%s[%d]", f.at(key), i))
+	list := f.list(key)
+	if v := f.take(key); v != nil && list != nil && len(list) == 0 {
+		f.r.note(v, f.at(key), "leave it out, or name parties", "it names no party")
+	}
+	for i, item := range list {
+		path := fmt.Sprintf("%s[%d]", f.at(key), i)
+		if item.value == nil {
+			f.r.fail(item, path, `write {role: guest, party_id: ["9999"]}`, "expected an object, found null")
+			continue
+		}
+		p := f.r.object(item, path)
 		role := openflow.Role(p.text("role"))
-		for _, id := range p.list("party_id") {
-			party := openflow.Party{Role: role, ID: openflow.PartyID(f.r.text(id, p.at("party_id")))}
-			if !seen[party] {
-				seen[party] = true
-				parties = append(parties, party)
+		ids := p.list("party_id")
+		if len(ids) == 0 && !p.bad && !p.strange() && !p.unreadable("party_id") {
+			f.r.fail(item, p.at("party_id"), `write a list of IDs: ["9999"]`, "it names no party")
+		}
+		for _, id := range ids {
+			party := openflow.Party{Role: role, ID: openflow.PartyID(f.r.id(id, p.at("party_id")))}
+			if seen[party] {
+				f.r.note(id, path, "list it once", "%s is listed twice", party)
+				continue
 			}
+			seen[party] = true
+			parties = append(parties, party)
 		}
 		p.done()
 	}
@@ -128,6 +189,9 @@ func readConf(f *fields) openflow.JobConf {
 	if t := f.take("model_warehouse"); t != nil {
 		m := f.r.object(t, f.at("model_warehouse"))
 		c.ModelWarehouse = modelRef(m)
+		if c.ModelWarehouse.ID == "" && !m.strange() && m.take("model_id") == nil {
+			m.missing("model_id", "job submit and job show tell the model's ID")
+		}
 		m.done()
 	}
 	if t := f.take("inheritance"); t != nil {
@@ -145,7 +209,7 @@ const maxTimeout = 10 * 366 * 24 * 3600
 func readTimeout(f *fields) time.Duration {
 	seconds := f.intOr("timeout", 0)
 	if seconds < 0 || seconds > maxTimeout {
-		f.r.fail(f.t, f.at("timeout"), "expected seconds between 0 and %d, found %d", maxTimeout, seconds)
+		f.r.fail(f.t, f.at("timeout"), "write whole seconds: 3600 is an hour", "expected seconds between 0 and %d, found %d", maxTimeout, seconds)
 	}
 	return time.Duration(seconds) * time.Second
 }
@@ -175,6 +239,7 @@ func checkEngineRun(f *fields, run map[string]any) {
 		case "memory":
 			_, err = memoryOf(run[key])
 		case "label":
+			_, err = LabelOf(openflow.TaskConf{EngineRun: run})
 		default:
 			if f.r.lenient {
 				f.r.ignored.add(f.at("engine_run."+key), "")
@@ -183,7 +248,7 @@ func checkEngineRun(f *fields, run map[string]any) {
 			}
 		}
 		if err != nil {
-			f.r.fail(f.t, f.at("engine_run."+key), "%v", err)
+			f.r.failed(f.t, f.at("engine_run."+key), err)
 		}
 	}
 }
@@ -196,7 +261,7 @@ func (f *fields) memory(key string) *int64 {
 	}
 	n, err := memoryOf(v.value)
 	if err != nil {
-		f.r.fail(v, f.at(key), "%v", err)
+		f.r.failed(v, f.at(key), err)
 	}
 	return &n
 }
@@ -212,13 +277,18 @@ func memoryOf(v any) (int64, error) {
 }
 
 func wholeNumber(v any) (int64, error) {
-	n, ok := v.(json.Number)
-	if !ok {
-		return 0, fmt.Errorf("expected an integer, found %v", v)
+	var digits string
+	switch x := v.(type) {
+	case json.Number:
+		digits = x.String()
+	case string:
+		digits = x
+	default:
+		return 0, fmt.Errorf("expected an integer, found %s", kindOf(&tree{value: v}))
 	}
-	i, err := n.Int64()
+	i, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || i < 0 {
-		return 0, fmt.Errorf("expected an integer of at least 0, found %s", n)
+		return 0, fmt.Errorf("expected an integer of at least 0, found %s", clip(digits))
 	}
 	return i, nil
 }
@@ -238,7 +308,7 @@ func readTask(name string, f *fields, parties []openflow.Party) openflow.Task {
 		Conf: readTaskConf(f.r.object(f.take("conf"), f.at("conf"))),
 	}
 	if f.take("component_ref") == nil {
-		f.missing("component_ref")
+		f.missing("component_ref", "name the component, such as psi")
 	}
 	t.Inputs = readInputs(f, parties)
 	if out := f.take("outputs"); out != nil && f.r.lenient { // read by the BFIA adapter only (§4.1.3)
@@ -257,7 +327,11 @@ func readInputs(f *fields, parties []openflow.Party) []openflow.Input {
 		for _, key := range keys.o.keys {
 			input := openflow.Input{Kind: kind, Key: key}
 			if v := keys.take(key); v != nil {
+				before := len(f.r.mistakes)
 				input.Channels = readSources(f.r, v, keys.at(key), parties)
+				if _, is := v.value.(*object); is && len(input.Channels) == 0 && len(f.r.mistakes) == before {
+					f.r.note(v, keys.at(key), "name one of task_output_artifact, data_warehouse, model_warehouse", "it names no source")
+				}
 			}
 			if len(input.Channels) > 0 {
 				inputs = append(inputs, input)
@@ -337,7 +411,7 @@ func readChannelParties(f *fields, job []openflow.Party) []openflow.Party {
 	for _, item := range roles {
 		role := openflow.Role(f.r.text(item, f.at("roles")))
 		if !slices.ContainsFunc(job, func(p openflow.Party) bool { return p.Role == role }) {
-			f.r.fail(item, f.at("roles"), "no party of the job is %q", clip(string(role)))
+			f.r.fail(item, f.at("roles"), "name roles of dag.parties", "no party of the job is %q", clip(string(role)))
 		}
 		named = append(named, role)
 	}
@@ -352,7 +426,7 @@ func readChannelParties(f *fields, job []openflow.Party) []openflow.Party {
 		}
 	}
 	if len(parties) == 0 && !f.r.broken {
-		f.r.fail(f.t, f.at("roles"), "no party is in both roles and parties")
+		f.r.fail(f.t, f.at("roles"), "leave one of them out", "no party is in both roles and parties")
 	}
 	return parties
 }

@@ -284,6 +284,9 @@ func countOf(v any) (n int, ok bool) {
 	case json.Number:
 		n, err := strconv.Atoi(v.String())
 		return n, err == nil
+	case string:
+		n, err := strconv.Atoi(v)
+		return n, err == nil
 	case float64:
 		return int(v), true
 	case int:

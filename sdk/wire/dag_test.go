@@ -50,7 +50,7 @@ func TestUnknownKeysAreNamed(t *testing.T) {
 		`dag.conf.gpu (line 6): unknown key "gpu"`:                                                                            document("", `conf: {gpu: 1}`, ""),
 		`dag.conf.gpus: -1 is negative`:                                                                                       document("", `conf: {gpus: -1}`, ""),
 		`dag.conf.task.engine_run.core (line 6): unknown key "core"`:                                                          document("", `conf: {task: {engine_run: {core: 1}}}`, ""),
-		`dag.conf.task.engine_run.gpus (line 6): expected an integer, found one`:                                              document("", `conf: {task: {engine_run: {gpus: one}}}`, ""),
+		`dag.conf.task.engine_run.gpus (line 6): expected an integer of at least 0, found one`:                                document("", `conf: {task: {engine_run: {gpus: one}}}`, ""),
 		`dag.tasks.reader_0.conf.engine_run.memory (line 10): expected bytes or a text such as 4GiB, found [1]`:               document("", "", `conf: {engine_run: {memory: [1]}}`),
 		`dag.conf.inheritance.jobs (line 6): unknown key "jobs"`:                                                              document("", `conf: {inheritance: {job_id: "1", jobs: []}}`, ""),
 		`dag.conf.model_warehouse.model (line 6): unknown key "model"`:                                                        document("", `conf: {model_warehouse: {model: "1"}}`, ""),
@@ -112,6 +112,8 @@ func TestWrongDocuments(t *testing.T) {
 		"key twice, YAML":       {document("", "stage: train\n  stage: predict", ""), "stage"},
 		"key twice, JSON":       {[]byte(`{"dag":{},"dag":{}}`), `key "dag" is there twice`},
 		"task twice, JSON":      {[]byte(`{"schema_version":"1","dag":{"tasks":{"a":{},"a":{}}}}`), `key "a" is there twice`},
+		"UTF-16":                {[]byte("\xff\xfes\x00c\x00"), "not UTF-8 text (save it as UTF-8)"},
+		"Latin-1":               {document("", "", "stage: \xfc"), "not UTF-8 text"},
 		"alias":                 {[]byte("schema_version: &v 1\ndag: *v\n"), "write plain values"},
 		"tag":                   {[]byte("schema_version: !!str 1\n"), "write plain values"},
 		"key is a list":         {[]byte("[1]: 2\n"), "key"},
@@ -172,21 +174,28 @@ func TestSizeIsBounded(t *testing.T) {
 	require.ErrorContains(t, err, "more than 8388608")
 }
 
+// A mark of the order of bytes, which editors of Windows write, is none of the document.
+func TestByteOrderMark(t *testing.T) {
+	_, err := wire.ParseDAG(append([]byte("\ufeff"), document("", "", "")...))
+	require.NoError(t, err)
+	_, err = wire.ParseDAG(append([]byte("\ufeff"), pairDocument("", "", "")...))
+	require.NoError(t, err)
+}
+
 // Ids are written as strings and as numbers (part 7 #40).
 func TestNumbersAsIDs(t *testing.T) {
 	d, err := wire.ParseDAG([]byte(`
-schema_version: 2.2
+schema_version: 2.2.0
 dag:
-  parties: [{role: guest, party_id: [9999, 10000]}, {role: host, party_id: ["10000"]}, {role: guest, party_id: [10000, 10001]}]
+  parties: [{role: guest, party_id: [9999, 10000]}, {role: host, party_id: ["10000"]}, {role: guest, party_id: [0x10, 010001]}]
   conf: {scheduler_party_id: 9999, model_id: 202501020304050607080, model_version: 1.0, cores: "4"}
   tasks: {reader_0: {component_ref: reader}}
 `))
 	require.NoError(t, err)
-	require.Equal(t, "2.2", d.SchemaVersion)
 	require.Equal(t, []openflow.Party{
 		{Role: openflow.RoleGuest, ID: "9999"}, {Role: openflow.RoleGuest, ID: "10000"}, {Role: openflow.RoleHost, ID: "10000"},
-		{Role: openflow.RoleGuest, ID: "10001"},
-	}, d.Parties, "several entries of one role are merged, repeats dropped")
+		{Role: openflow.RoleGuest, ID: "0x10"}, {Role: openflow.RoleGuest, ID: "010001"},
+	}, d.Parties, "several entries of one role are merged, and an ID is what is written")
 	require.Equal(t, openflow.PartyID("9999"), d.Conf.Scheduler)
 	require.Equal(t, "202501020304050607080", d.Conf.ModelID)
 	require.Equal(t, "1.0", d.Conf.ModelVersion)
@@ -227,7 +236,7 @@ func TestCoresOf(t *testing.T) {
 		ok    bool
 	}{
 		"number": {json.Number("3"), 3, true}, "int": {3, 3, true}, "float": {3.0, 3, true}, "absent": {nil, 0, false},
-		"text": {"3", 0, false}, "fraction": {json.Number("1.5"), 0, false},
+		"text": {"3", 3, true}, "word": {"three", 0, false}, "fraction": {json.Number("1.5"), 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, ok := wire.CoresOf(openflow.TaskConf{EngineRun: map[string]any{"cores": tc.value}})

@@ -38,13 +38,14 @@ type Mistake struct {
 	Path    string `json:"path,omitempty"`
 	Message string `json:"message"`
 	Remedy  string `json:"remedy,omitempty"`
+	Private string `json:"private,omitempty"` // for the users of this party; never in an answer to another node
 }
 
 // EncodeMistakes renders the first openflow.MaxMistakes of a list.
 func EncodeMistakes(list []openflow.Mistake) []Mistake {
 	var out []Mistake
 	for _, m := range list[:min(len(list), openflow.MaxMistakes)] {
-		out = append(out, Mistake{string(m.Code), string(m.Subject), string(m.Party), m.Path, m.Message, m.Remedy})
+		out = append(out, Mistake{string(m.Code), string(m.Subject), string(m.Party), m.Path, m.Message, m.Remedy, m.Private})
 	}
 	return out
 }
@@ -55,7 +56,7 @@ func DecodeMistakes(list []Mistake) []openflow.Mistake {
 	for _, m := range list[:min(len(list), openflow.MaxMistakes)] {
 		out = append(out, openflow.Mistake{
 			Code: openflow.Code(m.Code), Subject: openflow.Subject(m.Subject), Party: openflow.PartyID(m.Party), Path: m.Path,
-			Message: m.Message, Remedy: m.Remedy,
+			Message: m.Message, Remedy: m.Remedy, Private: m.Private,
 		})
 	}
 	return out

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"openflow"
 )
@@ -13,16 +15,48 @@ const (
 	maxWord  = 128      // bytes of a code, a subject or a party
 )
 
-// Heard is what is taken of a text that another party has written: the beginning of a long one, 1 KiB at most.
-func Heard(text string) string { return Cut(text, maxHeard) }
+// Heard is what is taken of a text that another party has written: the beginning of a long one, 1 KiB at most, without the
+// signs that are none to read. It may have several lines.
+func Heard(text string) string { return heard(text, maxHeard) }
+
+func heard(text string, limit int) string { return readable(Cut(text, limit)) }
+
+// readable is text without what moves a terminal's cursor or turns the direction of writing, so that nobody can put words
+// on somebody else's screen which are not in the text. Lines stay.
+func readable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return r
+		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
+			return ' '
+		case unicode.Is(unicode.Bidi_Control, r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+}
 
 // maxName is how many bytes a name may have that somebody gives to himself or to a request.
 const maxName = 256
 
-// CheckName refuses a user name or an idempotency key that is too long to be kept. It may be empty. Errors: CodeInvalid.
+// CheckName refuses a user name or an idempotency key that is too long to be kept, or that holds what no name does. It may be
+// empty. Errors: CodeInvalid.
 func CheckName(kind, name string) error {
-	if len(name) > maxName {
-		return openflow.Errorf(openflow.CodeInvalid, "the %s has %d bytes, and %d are allowed", kind, len(name), maxName)
+	if name != readable(name) || strings.Contains(name, "\n") {
+		return openflow.Errorf(openflow.CodeInvalid, "the %s holds a control character or is not UTF-8", kind)
+	}
+	return CheckText(kind, name, maxName)
+}
+
+// CheckText refuses what somebody has written if it has more bytes than limit, or is none that every database keeps.
+// Errors: CodeInvalid.
+func CheckText(kind, text string, limit int) error {
+	if len(text) > limit {
+		return openflow.Errorf(openflow.CodeInvalid, "the %s has %d bytes, and %d are allowed", kind, len(text), limit)
+	}
+	if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+		return openflow.Errorf(openflow.CodeInvalid, "the %s is not UTF-8 text without zero bytes", kind)
 	}
 	return nil
 }
@@ -38,7 +72,7 @@ func Cut(text string, limit int) string {
 
 // Heard is the envelope of another party with what is taken of its words. Data is left as it is.
 func (e Envelope) Heard() Envelope {
-	e.Message = Cut(e.Message, maxHeard)
+	e.Message = Heard(e.Message)
 	if e.Error != nil {
 		p := e.Error.Heard()
 		e.Error = &p
@@ -56,24 +90,24 @@ func (p Problem) Heard() Problem {
 	if !openflow.Code(p.Code).Valid() {
 		p.Code = ""
 	}
-	p.Subject, p.Party, p.Message, p.Hint = Cut(p.Subject, maxWord), Cut(p.Party, maxWord), Cut(p.Message, limit), Heard(p.Hint)
+	p.Subject, p.Party, p.Message, p.Hint = heard(p.Subject, maxWord), heard(p.Party, maxWord), heard(p.Message, limit), Heard(p.Hint)
 	p.Mistakes = heardMistakes(p.Mistakes)
 	return p
 }
 
 func heardMistakes(list []Mistake) []Mistake {
-	var heard []Mistake
+	var taken []Mistake
 	left := maxList
 	for _, m := range list[:min(len(list), openflow.MaxMistakes)] {
 		if !openflow.Code(m.Code).Valid() {
 			m.Code = string(openflow.CodeInvalid)
 		}
-		m = Mistake{m.Code, Cut(m.Subject, maxWord), Cut(m.Party, maxWord), Heard(m.Path), Heard(m.Message), Heard(m.Remedy)}
+		m = Mistake{m.Code, heard(m.Subject, maxWord), heard(m.Party, maxWord), Heard(m.Path), Heard(m.Message), Heard(m.Remedy), ""}
 		left -= len(m.Subject) + len(m.Party) + len(m.Path) + len(m.Message) + len(m.Remedy)
 		if left < 0 {
 			break
 		}
-		heard = append(heard, m)
+		taken = append(taken, m)
 	}
-	return heard
+	return taken
 }

@@ -12,13 +12,17 @@ type ignored struct {
 }
 
 func (i *ignored) add(path, key string) {
-	if len(i.told) >= maxIgnored {
-		i.more++
-		return
-	}
 	text := clipTo(path, 200) + ": this key has no effect"
 	if remedy := remedyFor(key); remedy != "" {
 		text += " (" + remedy + ")"
+	}
+	i.tell(text)
+}
+
+func (i *ignored) tell(text string) {
+	if len(i.told) >= maxIgnored {
+		i.more++
+		return
 	}
 	i.told = append(i.told, text)
 }

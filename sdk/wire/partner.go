@@ -159,6 +159,9 @@ func EncodeTaskUpdates(updates []openflow.TaskUpdate) []PartnerUpdateTask {
 
 // DecodeTaskUpdates is the way back; each names the job and the party of k. Errors: CodeInvalid.
 func DecodeTaskUpdates(list []PartnerUpdateTask, k openflow.JobKey) ([]openflow.TaskUpdate, error) {
+	if len(list) > openflow.MaxTasks {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "the call tells of %d tasks, more than a job may have (%d)", len(list), openflow.MaxTasks)
+	}
 	var updates []openflow.TaskUpdate
 	for i, b := range list {
 		if b.TaskID == "" || b.TaskVersion == nil || b.JobRef != Ref(k.Job, k.Party) {
@@ -243,6 +246,50 @@ type SchedulerStopJob struct {
 	StopStatus Text `json:"stop_status,omitempty"`
 }
 
+// SchedulerEndedJobs is the body of POST /v2/scheduler/job/ended (ours): which of these jobs have ended?
+type SchedulerEndedJobs struct {
+	JobIDs []Text `json:"job_ids" check:"required"`
+}
+
+// Decode reads the IDs.
+func (b SchedulerEndedJobs) Decode() []openflow.JobID {
+	ids := make([]openflow.JobID, len(b.JobIDs))
+	for i, id := range b.JobIDs {
+		ids[i] = openflow.JobID(id)
+	}
+	return ids
+}
+
+// EncodeEndedQuestion makes the wire form of the question.
+func EncodeEndedQuestion(ids []openflow.JobID) SchedulerEndedJobs {
+	b := SchedulerEndedJobs{JobIDs: make([]Text, len(ids))}
+	for i, id := range ids {
+		b.JobIDs[i] = Text(id)
+	}
+	return b
+}
+
+// EndedJob is a job in the answer to it. Those that have not ended are left out.
+type EndedJob struct {
+	JobID  string `json:"job_id"`
+	Status string `json:"status,omitempty"` // absent: the scheduler does not know the job
+	Reason string `json:"reason,omitempty"`
+}
+
+// EncodeEndedJobs makes the wire form of the answer.
+func EncodeEndedJobs(list []openflow.EndedJob) []EndedJob {
+	out := make([]EndedJob, len(list))
+	for i, j := range list {
+		out[i] = EndedJob{JobID: string(j.ID), Status: string(j.Status), Reason: j.Reason}
+	}
+	return out
+}
+
+// Decode reads it, as far as what a peer says is taken.
+func (j EndedJob) Decode() openflow.EndedJob {
+	return openflow.EndedJob{ID: openflow.JobID(Heard(j.JobID)), Status: openflow.JobStatus(Heard(j.Status)), Reason: Heard(j.Reason)}
+}
+
 // SchedulerReportTask is the body of POST /v2/scheduler/task/report. FailureCause is ours: part 7 #30.
 type SchedulerReportTask struct {
 	TaskRef
@@ -287,9 +334,9 @@ func EncodeStopped(s openflow.Stopped) JobStopped {
 
 // Decode is the way back. A genuine scheduler says nothing, which is a stop that has been taken.
 func (b JobStopped) Decode() openflow.Stopped {
-	s := openflow.Stopped{Status: openflow.JobStatus(Cut(b.Status, maxWord)), Reason: Cut(b.Reason, maxList)}
+	s := openflow.Stopped{Status: openflow.JobStatus(heard(b.Status, maxWord)), Reason: heard(b.Reason, maxList)}
 	for _, p := range b.Stopping[:min(len(b.Stopping), maxWord)] {
-		s.Stopping = append(s.Stopping, openflow.Party{Role: openflow.Role(Cut(p.Role, maxWord)), ID: openflow.PartyID(Cut(p.PartyID, maxWord))})
+		s.Stopping = append(s.Stopping, openflow.Party{Role: openflow.Role(heard(p.Role, maxWord)), ID: openflow.PartyID(heard(p.PartyID, maxWord))})
 	}
 	return s
 }

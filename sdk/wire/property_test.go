@@ -42,7 +42,7 @@ func TestAnyDAGCrossesTheWire(t *testing.T) {
 var name = rapid.StringMatching(`[a-z][a-z0-9_.-]{0,6}`)
 
 func anyDAG(t *rapid.T) *openflow.DAG {
-	d := &openflow.DAG{SchemaVersion: rapid.SampledFrom([]string{"2.0.0", "2.2.0", "2.3"}).Draw(t, "schema")}
+	d := &openflow.DAG{SchemaVersion: rapid.SampledFrom([]string{"2.0.0", "2.1.1", "2.2.0"}).Draw(t, "schema")}
 	d.Parties = rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) openflow.Party {
 		role := rapid.SampledFrom([]openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter}).Draw(t, "role")
 		return openflow.Party{Role: role, ID: openflow.PartyID(rapid.SampledFrom([]string{"9999", "10000", "10001"}).Draw(t, "party"))}

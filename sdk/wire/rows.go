@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"openflow"
 )
@@ -31,7 +32,8 @@ type JobRow struct {
 	ModelVersion       string          `json:"model_version"`
 	Parties            []PartyList     `json:"parties"`
 	Partners           []string        `json:"partners,omitempty"`
-	Pins               []Pin           `json:"pins,omitempty"` // ours: what the job reads here; where one job is asked for
+	Pins               []Pin           `json:"pins,omitempty"`   // ours: what the job reads here; where one job is asked for
+	Models             []JobModel      `json:"models,omitempty"` // ours: what its tasks have made here; where one job is asked for
 	PartyID            string          `json:"party_id"`
 	Priority           int             `json:"priority"`
 	Progress           int             `json:"progress"`
@@ -51,6 +53,21 @@ type JobRow struct {
 	UpdateTime         *int64          `json:"update_time"`
 	UserName           string          `json:"user_name"`
 	Warnings           []string        `json:"warnings"` // ours
+}
+
+// JobModel is a model that a task of a job has made at this site.
+type JobModel struct {
+	TaskName  string `json:"task_name"`
+	OutputKey string `json:"output_key"`
+}
+
+// EncodeJobModels renders the models of a job.
+func EncodeJobModels(models []openflow.ModelRecord) []JobModel {
+	out := make([]JobModel, len(models))
+	for i, m := range models {
+		out[i] = JobModel{string(m.Task), m.OutputKey}
+	}
+	return out
 }
 
 // Pin is an input that a job keeps as it was when it was created at this site, in a JobRow of this site.
@@ -244,16 +261,19 @@ func EncodeTaskState(r openflow.TaskRecord) TaskState {
 	}
 }
 
-// FirstLine is the first line of the first text that has one, and not all of a long one.
+// FirstLine is the first line of the first text that has one, without signs that are none to read, and not all of a long one.
 func FirstLine(texts ...string) string {
 	for _, t := range texts {
 		line, _, _ := strings.Cut(strings.TrimSpace(t), "\n")
-		if line != "" {
-			return clipTo(line, 500)
+		if line = strings.TrimSpace(heard(line, maxLine*utf8.UTFMax)); line != "" {
+			return clipTo(line, maxLine)
 		}
 	}
 	return ""
 }
+
+// maxLine is how many characters FirstLine takes.
+const maxLine = 500
 
 func clipTo(s string, n int) string {
 	if r := []rune(s); len(r) > n {

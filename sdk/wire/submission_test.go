@@ -20,7 +20,7 @@ var (
 
 // pairDocument is a job of two parties with more in its configuration, in its task psi_0 and beside its tasks.
 func pairDocument(conf, task, more string) []byte {
-	return fmt.Appendf(nil, `{"schema_version":"2.0.0.beta","dag":{"parties":[{"role":"guest","party_id":["9999"]},
+	return fmt.Appendf(nil, `{"schema_version":"2.2.0","dag":{"parties":[{"role":"guest","party_id":["9999"]},
 		{"role":"host","party_id":["10000"]}],"conf":{%s},"tasks":{"psi_0":{"component_ref":"psi"%s}}%s}}`, conf, task, more)
 }
 
@@ -49,8 +49,10 @@ func TestKeysWithoutEffect(t *testing.T) {
 		"several": {pairDocument(`"engine":1,"task_cores":1`, `,"x":1`, `,"y":1`), []string{"dag.conf.engine", "dag.conf.task_cores", "dag.tasks.psi_0.x", "dag.y"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, warnings, err := wire.ReceiveSubmission(tc.doc)
+			sub, err := wire.ReceiveSubmission(tc.doc)
 			require.NoError(t, err)
+			require.Empty(t, sub.Mistakes)
+			warnings := sub.Warnings
 			require.Len(t, warnings, len(tc.want), "%v", warnings)
 			for i, w := range tc.want {
 				require.Contains(t, warnings[i], w)
@@ -64,8 +66,9 @@ func TestKeysWithoutEffectAreBounded(t *testing.T) {
 	for i := range 10_000 {
 		fmt.Fprintf(&more, `,"%s%d":1`, strings.Repeat("x", 300), i)
 	}
-	_, warnings, err := wire.ReceiveSubmission(pairDocument(``, ``, more.String()))
+	sub, err := wire.ReceiveSubmission(pairDocument(``, ``, more.String()))
 	require.NoError(t, err)
+	warnings := sub.Warnings
 	require.Len(t, warnings, 51)
 	require.Less(t, len(strings.Join(warnings, "")), 20_000)
 	require.Equal(t, "9950 more keys have no effect", warnings[50])
@@ -155,7 +158,7 @@ func TestInputsOfAnOverride(t *testing.T) {
 func TestAllMistakesOfADocument(t *testing.T) {
 	_, err := wire.ReceiveDAG([]byte(`{"schema_version":"1","dag":{"parties":[{"role":"guest","party_id":["9999"]}],
 		"conf":{"cores":"many","task":{"timeout":-1,"engine_run":{"cores":-1,"gpus":"x"}}},"stage":true,
-		"tasks":{"a":{},"b":{"component_ref":"x","parameters":[],"inputs":{"data":{"k":"v"}}}}}}`))
+		"tasks":{"a":{},"b":{"component_ref":"x","parameters":[],"inputs":{"data":{"k":"v"}}},"c":{"component_ref":"x","dependent_tasks":["nobody"]}}}}`))
 	var places []string
 	for _, m := range openflow.MistakesOf(err) {
 		places = append(places, m.Path)
@@ -163,7 +166,8 @@ func TestAllMistakesOfADocument(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"dag.conf.cores", "dag.conf.task.timeout", "dag.conf.task.engine_run.cores", "dag.conf.task.engine_run.gpus", "dag.stage",
 		"dag.tasks.a.component_ref", "dag.tasks.b.parameters", "dag.tasks.b.inputs.data.k",
-	}, places)
+		"dag.tasks.c.dependent_tasks",
+	}, places, "what follows from what could not be read is not told")
 	_, err = wire.ParseDAG(document("moon: 1", "stage: fit", "colour: red"))
 	require.Len(t, openflow.MistakesOf(err), 3, "what only has unknown keys is checked on: %v", err)
 }

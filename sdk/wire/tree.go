@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -19,8 +21,9 @@ import (
 // tree is a parsed JSON or YAML document that still knows the order of its keys and, from YAML, its lines. Go maps
 // know neither, and the order of party_tasks decides which override wins.
 type tree struct {
-	value any // nil, bool, string, json.Number, []*tree or *object
-	line  int // 1-based; 0 when the source had no lines worth naming
+	value   any    // nil, bool, string, json.Number, []*tree or *object
+	line    int    // 1-based; 0 when the source had no lines worth naming
+	literal string // a whole number as YAML has it, where that is more than its digits: 007, 0x10
 }
 
 type object struct {
@@ -144,7 +147,11 @@ func yamlValue(n ast.Node, depth int) (*tree, error) {
 	case *ast.LiteralNode:
 		return &tree{value: n.Value.Value, line: line}, nil
 	case *ast.IntegerNode:
-		return &tree{value: json.Number(fmt.Sprint(n.Value)), line: line}, nil
+		t := &tree{value: json.Number(fmt.Sprint(n.Value)), line: line}
+		if literal := n.GetToken().Value; literal != fmt.Sprint(n.Value) {
+			t.literal = literal
+		}
+		return t, nil
 	case *ast.FloatNode:
 		return &tree{value: float(n), line: line}, nil
 	}
@@ -206,11 +213,22 @@ type reader struct {
 	mistakes []openflow.Mistake
 	broken   bool // a value could not be read, so that what follows from it is not to be judged
 	ignored  ignored
+	top      *tree
 }
 
-func (r *reader) fail(t *tree, path, format string, args ...any) {
+func (r *reader) fail(t *tree, path, remedy, format string, args ...any) {
 	r.broken = true
-	r.note(t, path, "", format, args...)
+	r.note(t, path, remedy, format, args...)
+}
+
+// failed is fail with an error's words.
+func (r *reader) failed(t *tree, path string, err error) {
+	var e *openflow.Error
+	if errors.As(err, &e) {
+		r.fail(t, path, e.Hint, "%s", e.Message)
+		return
+	}
+	r.fail(t, path, "", "%v", err)
 }
 
 // note adds a mistake that spoils no value.
@@ -248,7 +266,7 @@ func (r *reader) object(t *tree, path string) *fields {
 	}
 	o, ok := t.value.(*object)
 	if !ok {
-		r.fail(t, path, "expected an object, found %s", kindOf(t))
+		r.fail(t, path, "write {key: value}", "expected an object, found %s", kindOf(t))
 		f.bad = true
 		return f
 	}
@@ -287,10 +305,25 @@ func (f *fields) done() {
 }
 
 // missing notes that a key is needed and not there.
-func (f *fields) missing(key string) {
+func (f *fields) missing(key, remedy string) {
 	if !f.bad {
-		f.r.fail(f.t, f.at(key), "missing")
+		f.r.fail(f.t, f.at(key), remedy, "missing")
 	}
+}
+
+// strange reports whether done will complain of a key, which likely stands for one that is missing.
+func (f *fields) strange() bool {
+	return !f.r.lenient && slices.ContainsFunc(f.o.keys, func(k string) bool { return !f.used[k] })
+}
+
+// unreadable reports whether key has a value that is no list.
+func (f *fields) unreadable(key string) bool {
+	v := f.take(key)
+	if v == nil {
+		return false
+	}
+	_, list := v.value.([]*tree)
+	return !list
 }
 
 // text reads a string; a number is taken as its digits, because ids are written both ways (part 7 #40).
@@ -307,10 +340,22 @@ func (r *reader) text(t *tree, path string) string {
 	case string:
 		return v
 	case json.Number:
+		if t.literal != "" {
+			return t.literal
+		}
 		return v.String()
 	}
-	r.fail(t, path, "expected a string, found %s", kindOf(t))
+	r.fail(t, path, "write text in quotes", "expected a string, found %s", kindOf(t))
 	return ""
+}
+
+// id reads a text that may be written as a whole number.
+func (r *reader) id(t *tree, path string) string {
+	if n, ok := t.value.(json.Number); ok && strings.ContainsAny(n.String(), ".eE") {
+		r.fail(t, path, "write it in quotes", "expected a string, found %s", kindOf(t))
+		return ""
+	}
+	return r.text(t, path)
 }
 
 func (f *fields) integer(key string) *int {
@@ -327,7 +372,7 @@ func (f *fields) integer(key string) *int {
 	}
 	n, err := strconv.Atoi(digits)
 	if err != nil {
-		f.r.fail(v, f.at(key), "expected an integer, found %s", kindOf(v))
+		f.r.fail(v, f.at(key), "write a whole number", "expected an integer, found %s", kindOf(v))
 		return nil
 	}
 	return &n
@@ -347,7 +392,7 @@ func (f *fields) list(key string) []*tree {
 	}
 	list, ok := v.value.([]*tree)
 	if !ok {
-		f.r.fail(v, f.at(key), "expected a list, found %s", kindOf(v))
+		f.r.fail(v, f.at(key), "write [..]", "expected a list, found %s", kindOf(v))
 	}
 	return list
 }
@@ -359,7 +404,7 @@ func (f *fields) mapping(key string) map[string]any {
 	}
 	m, ok := v.plain().(map[string]any)
 	if !ok {
-		f.r.fail(v, f.at(key), "expected an object, found %s", kindOf(v))
+		f.r.fail(v, f.at(key), "write {key: value}", "expected an object, found %s", kindOf(v))
 	}
 	return m
 }
@@ -382,7 +427,7 @@ func kindOf(t *tree) string {
 
 func clip(s string) string {
 	if len(s) > 40 {
-		return s[:40] + "…"
+		return strings.ToValidUTF8(s[:40], "") + "…"
 	}
 	return s
 }

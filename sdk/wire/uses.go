@@ -23,7 +23,7 @@ type TableReader struct {
 // TableColumn is a column of a table as its meta tells.
 type TableColumn struct {
 	Name     string `json:"name"`
-	Type     string `json:"type"`
+	Type     string `json:"type"`     // int32, int64, float32, float64, bool or text
 	Property string `json:"property"` // sample_id, match_id, label, weight or column
 }
 
@@ -44,7 +44,15 @@ func (t TableInfo) Columns() ([]TableColumn, error) {
 	}
 	columns := make([]TableColumn, len(meta.Schema.Fields))
 	for i, f := range meta.Schema.Fields {
-		columns[i] = TableColumn{Name: f.Name, Type: f.DType, Property: f.Property}
+		columns[i] = TableColumn{Name: f.Name, Type: typeWord(f.DType), Property: f.Property}
 	}
 	return columns, nil
+}
+
+// typeWord names a type for people: FATE has two words for text, one of them for ids.
+func typeWord(dtype string) string {
+	if dtype == "np_object" || dtype == "index" {
+		return "text"
+	}
+	return dtype
 }

@@ -72,7 +72,7 @@ type API struct {
 // Routes mounts the layer: fate-flow-api part 1 as far as it is offered, then our own routes.
 func (a *API) Routes(r chi.Router) {
 	get := func(path string, h reply.Handler) { r.Get(path, reply.JSON(a.Log, h)) }
-	post := func(path string, h reply.Handler) { r.Post(path, reply.JSON(a.Log, h)) }
+	post := func(path string, h reply.Handler) { r.Post(path, reply.JSON(a.Log, named(h))) }
 
 	post("/v2/job/submit", a.submit)
 	get("/v2/job/query", a.queryJobs)
@@ -130,6 +130,16 @@ func (a *API) Routes(r chi.Router) {
 	post("/v2/site/scores/raise", a.raiseScores)
 	post("/v2/site/scores/reset", a.resetScores)
 	get("/v2/permission/resource/list", a.listGrants)
+}
+
+// named checks the name of the user, under which whatever is done is recorded.
+func named(h reply.Handler) reply.Handler {
+	return func(r *http.Request) (any, error) {
+		if err := wire.CheckName("user name", r.Header.Get(wire.UserHeader)); err != nil {
+			return nil, err
+		}
+		return h(r)
+	}
 }
 
 // identifiers checks query values that name things, so that nothing else reaches the catalogue or a file name.

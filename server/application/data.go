@@ -68,12 +68,6 @@ func (a *API) deleteTable(r *http.Request) (any, error) {
 		return nil, err
 	}
 	name := openflow.TableName{Namespace: string(b.Namespace), Name: string(b.Name)}
-	if _, err := a.Catalogue.Table(r.Context(), name); err != nil {
-		return nil, openflow.About(openflow.AboutTable, err)
-	}
-	if err := a.unused(r.Context(), name); err != nil {
-		return nil, openflow.About(openflow.AboutTable, err)
-	}
 	if err := a.Catalogue.DeleteTable(r.Context(), name); err != nil {
 		return nil, err
 	}

@@ -34,22 +34,18 @@ func (a *API) submit(r *http.Request) (any, error) {
 	if err := a.Space(); err != nil {
 		return nil, err
 	}
-	dag, warnings, err := wire.ReceiveSubmission(b.DAG)
+	sub, err := wire.ReceiveSubmission(b.DAG)
 	if err != nil {
 		return nil, openflow.About(openflow.AboutJob, err)
 	}
 	if h := r.Header.Get(wire.IdempotencyHeader); h != "" {
 		b.IdempotencyKey = h
 	}
-	for kind, name := range map[string]string{"user name": r.Header.Get(wire.UserHeader), "idempotency key": b.IdempotencyKey} {
-		if err := wire.CheckName(kind, name); err != nil {
-			return nil, openflow.About(openflow.AboutJob, err)
-		}
+	if err := wire.CheckName("idempotency key", b.IdempotencyKey); err != nil {
+		return nil, openflow.About(openflow.AboutJob, err)
 	}
-	answer, err := a.Jobs.SubmitJob(r.Context(), openflow.Submission{
-		DAG: dag, IdempotencyKey: b.IdempotencyKey, UserName: r.Header.Get(wire.UserHeader),
-		Warnings: warnings,
-	})
+	sub.IdempotencyKey, sub.UserName = b.IdempotencyKey, r.Header.Get(wire.UserHeader)
+	answer, err := a.Jobs.SubmitJob(r.Context(), sub)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +65,7 @@ func formOfSubmission(err error) error {
 }
 
 // queryJobs answers the rows of this site; none, or no filter, is not found. Where one job is asked for, its rows tell
-// what it reads here.
+// what it reads here, and which models it has made.
 //
 // Spec: fate-flow-api §1.1 #2.
 func (a *API) queryJobs(r *http.Request) (any, error) {
@@ -104,7 +100,11 @@ func (a *API) queryJobs(r *http.Request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		rows[i].Pins = wire.EncodePins(pins)
+		models, err := a.Catalogue.Models(r.Context(), catalogue.ModelFilter{Job: j.ID, Role: j.Party.Role, Party: j.Party.ID})
+		if err != nil {
+			return nil, err
+		}
+		rows[i].Pins, rows[i].Models = wire.EncodePins(pins), wire.EncodeJobModels(models)
 	}
 	return rows, nil
 }
@@ -339,6 +339,9 @@ func (a *API) row(r *http.Request, scheduler, id, role, party string) (openflow.
 	return job, openflow.About(openflow.AboutJob, err)
 }
 
+// maxNotes is how many bytes a user's notes on a job may have.
+const maxNotes = 16 << 10
+
 func (a *API) addNotes(r *http.Request) (any, error) {
 	var b struct {
 		wire.JobRef
@@ -347,6 +350,9 @@ func (a *API) addNotes(r *http.Request) (any, error) {
 	}
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
+	}
+	if err := wire.CheckText("notes text", b.Notes, maxNotes); err != nil {
+		return nil, openflow.About(openflow.AboutJob, err)
 	}
 	job, err := a.row(r, string(b.Scheduler), string(b.JobID), string(b.Role), string(b.PartyID))
 	if err != nil {

@@ -75,7 +75,7 @@ func TestScores(t *testing.T) {
 	events, _, err := rows.Audit(ctx, catalogue.AuditFilter{Actor: "user ann"})
 	require.NoError(t, err)
 	require.Len(t, events, 3)
-	require.Equal(t, "scores/site/scores/raise", events[2].Action)
+	require.Equal(t, "scores/raise", events[2].Action)
 	require.Equal(t, "9999 demo/credit content 6", events[2].Subject)
 
 	var shown application.SitePolicy

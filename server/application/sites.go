@@ -3,6 +3,7 @@ package application
 import (
 	"context"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -109,6 +110,9 @@ func (a *API) checkSite(r *http.Request) (any, error) {
 	return nil, openflow.About(openflow.AboutSite, a.Sites.CheckSite(r.Context(), openflow.PartyID(v[0])))
 }
 
+// maxURL is how many bytes the address of a peer may have.
+const maxURL = 2 << 10
+
 func (a *API) site(r *http.Request, do func(Site) error) (any, error) {
 	var b Site
 	if err := reply.Decode(r, &b); err != nil {
@@ -116,6 +120,9 @@ func (a *API) site(r *http.Request, do func(Site) error) (any, error) {
 	}
 	if err := openflow.CheckIdentifier("party_id", string(b.PartyID)); err != nil {
 		return nil, err
+	}
+	if err := wire.CheckText("address", b.URL, maxURL); err != nil {
+		return nil, openflow.About(openflow.AboutSite, err)
 	}
 	if err := do(b); err != nil {
 		return nil, openflow.About(openflow.AboutSite, err)
@@ -141,9 +148,13 @@ func (a *API) rotateSite(r *http.Request) (any, error) {
 	})
 }
 
+// maxSubject is how many bytes an event of the audit tells of what it is about: every name that has an effect fits.
+const maxSubject = 4 << 10
+
+// audit keeps who changed what: "site/add", "grant/delete".
 func (a *API) audit(r *http.Request, what, subject string) error {
 	return a.Catalogue.AppendAudit(r.Context(), openflow.AuditEvent{
-		Actor: "user " + r.Header.Get(wire.UserHeader), Action: what + strings.ReplaceAll(r.URL.Path, "/v2", ""), Subject: subject,
+		Actor: "user " + r.Header.Get(wire.UserHeader), Action: what + "/" + path.Base(r.URL.Path), Subject: wire.Cut(subject, maxSubject),
 	})
 }
 

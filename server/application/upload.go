@@ -1,10 +1,12 @@
 package application
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -29,13 +31,22 @@ type upload struct {
 //
 // Spec: fate-flow-api §1.4 #23.
 type uploadSettings struct {
-	File       string          `json:"file"`
-	Head       *bool           `json:"head"`
-	Partitions json.RawMessage `json:"partitions"`
-	Meta       json.RawMessage `json:"meta"`
-	ExtendSID  *bool           `json:"extend_sid"`
-	Namespace  wire.Text       `json:"namespace"`
-	Name       wire.Text       `json:"name"`
+	File      string          `json:"file"`
+	Head      *flag           `json:"head"`
+	Meta      json.RawMessage `json:"meta"`
+	ExtendSID *flag           `json:"extend_sid"`
+	Namespace wire.Text       `json:"namespace"`
+	Name      wire.Text       `json:"name"`
+}
+
+// flag is true or false, as JSON, Python or a form writes it.
+type flag bool
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *flag) UnmarshalJSON(data []byte) error {
+	on, err := boolean(strings.Trim(string(data), `"`))
+	*f = flag(on)
+	return err
 }
 
 func (s uploadSettings) upload(fallback openflow.TableName) (upload, error) {
@@ -48,6 +59,10 @@ func (s uploadSettings) upload(fallback openflow.TableName) (upload, error) {
 		return u, err
 	}
 	meta := s.Meta
+	var text string
+	if json.Unmarshal(meta, &text) == nil { // an object that was written as JSON twice
+		meta = json.RawMessage(text)
+	}
 	if len(meta) == 0 || string(meta) == "null" {
 		meta = json.RawMessage("{}")
 	}
@@ -56,10 +71,10 @@ func (s uploadSettings) upload(fallback openflow.TableName) (upload, error) {
 		return u, err
 	}
 	if s.Head != nil {
-		u.Meta.Head, u.Meta.HeadGuessed = *s.Head, false
+		u.Meta.Head, u.Meta.HeadGuessed = bool(*s.Head), false
 	}
 	if s.ExtendSID != nil {
-		u.Meta.ExtendSID = *s.ExtendSID
+		u.Meta.ExtendSID = bool(*s.ExtendSID)
 	}
 	return u, u.Meta.Validate()
 }
@@ -67,16 +82,17 @@ func (s uploadSettings) upload(fallback openflow.TableName) (upload, error) {
 // formSettings reads form values; booleans come in Python's spelling too (fate-client §1).
 func formSettings(fields map[string]string) (uploadSettings, error) {
 	s := uploadSettings{Namespace: wire.Text(fields["namespace"]), Name: wire.Text(fields["name"]), Meta: json.RawMessage(fields["meta"])}
-	for key, into := range map[string]**bool{"head": &s.Head, "extend_sid": &s.ExtendSID} {
+	for key, into := range map[string]**flag{"head": &s.Head, "extend_sid": &s.ExtendSID} {
 		v, ok := fields[key]
 		if !ok || v == "" {
 			continue
 		}
 		b, err := boolean(v)
 		if err != nil {
-			return s, openflow.Errorf(openflow.CodeInvalid, "%s: %q is not a boolean", key, v)
+			return s, openflow.Errorf(openflow.CodeInvalid, "%s: %.60q is not a boolean", key, v).WithHint("write true or false")
 		}
-		*into = &b
+		f := flag(b)
+		*into = &f
 	}
 	if len(s.Meta) > 0 && !json.Valid(s.Meta) {
 		return s, openflow.Errorf(openflow.CodeInvalid, "meta: not valid JSON")
@@ -91,15 +107,23 @@ func boolean(s string) (bool, error) {
 	case "false", "f", "0", "no", "n", "off":
 		return false, nil
 	}
-	return false, errors.New("not a boolean")
+	return false, errors.New("head and extend_sid are true or false")
 }
 
 // uploadPath takes a file of the upload folder of this node. Paths stay inside it (part 7 #14).
 //
 // Spec: fate-flow-api §1.4 #23.
 func (a *API) uploadPath(r *http.Request) (any, error) {
+	body, err := reply.Body(r, reply.MaxBody)
+	if err != nil {
+		return nil, err
+	}
 	var s uploadSettings
-	if err := reply.Decode(r, &s); err != nil {
+	if err := wire.Decode(body, &s); err != nil {
+		return nil, err
+	}
+	notes, err := idleKeys(body)
+	if err != nil {
 		return nil, err
 	}
 	folder, err := os.OpenRoot(a.Uploads)
@@ -119,7 +143,19 @@ func (a *API) uploadPath(r *http.Request) (any, error) {
 			WithHint("put it into %s, or send it with: openflow data upload", a.Uploads))
 	}
 	defer func() { _ = f.Close() }() // reading only
-	return a.take(r, s, f)
+	return a.take(r, s, f, notes...)
+}
+
+// idleKeys tells of the keys of a body that have no effect.
+func idleKeys(body []byte) ([]string, error) {
+	var given map[string]json.RawMessage
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(body, &given); err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "the body is no JSON object")
+	}
+	return withoutEffect("key", slices.Collect(maps.Keys(given)))
 }
 
 // take turns the rows of a file into a table, and records the job that the FATE client will ask for. Nothing is kept
@@ -186,7 +222,7 @@ func reading(s tables.Summary) wire.Reading {
 		Header: s.Reading.Header, FirstRows: s.Samples[:min(shownRows, len(s.Samples))], Notes: append([]string{}, s.Reading.Notes...),
 	}
 	for _, c := range s.Reading.Columns {
-		r.Columns = append(r.Columns, wire.ReadColumn{Name: c.Name, Role: c.Role, DType: string(c.DType), Missing: c.Missing})
+		r.Columns = append(r.Columns, wire.ReadColumn{Name: c.Name, Role: c.Role, DType: c.DType.Word(), Missing: c.Missing})
 	}
 	return r
 }

@@ -4,20 +4,51 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"os"
 	"slices"
 
 	"openflow"
+	"openflow/sdk/wire"
+	"openflow/tables"
 )
 
-// formFields are the fields of an upload's form. The first three say what the file becomes; those of the second line have
-// no meaning here and are those that FATE's clients send.
-var formFields = []string{
-	"namespace", "name", "meta", "head", "extend_sid",
-	"partitions", "storage_engine", "address", "destroy", "drop", "file",
+// formFields are the fields of an upload. The first three say what the file becomes. FATE's clients always send partitions,
+// which mean nothing here.
+var formFields = []string{"namespace", "name", "meta", "head", "extend_sid", "partitions", "file"}
+
+// idleFields are fields of FATE that somebody may rely on, and what happens instead.
+var idleFields = map[string]string{
+	"storage_engine": "tables are kept in the store of this node",
+	"address":        "tables are kept in the store of this node",
+	"destroy":        "a table of that name is always replaced",
+	"drop":           "a table of that name is always replaced",
 }
+
+// withoutEffect tells of fields of an upload that have none. One that describes the columns is refused: it belongs into meta,
+// and without it the file would be read as something else.
+func withoutEffect(kind string, names []string) ([]string, error) {
+	var notes []string
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		shown := wire.Cut(name, maxShownName)
+		switch why := idleFields[name]; {
+		case slices.Contains(formFields, name):
+		case why != "":
+			notes = append(notes, fmt.Sprintf("the %s %q has no effect: %s", kind, name, why))
+		case slices.Contains(tables.MetaKeys(), name):
+			return nil, openflow.Errorf(openflow.CodeInvalid, "the %s %q is one of meta", kind, name).
+				WithHint(`write it there: meta={%q: …}`, name)
+		default:
+			notes = append(notes, fmt.Sprintf("the %s %q is not known and has no effect", kind, shown))
+		}
+	}
+	return notes, nil
+}
+
+// maxShownName is how many bytes of an unknown field's name are told.
+const maxShownName = 100
 
 // maxSpooled bounds what is kept aside of a file whose form comes in the wrong order, or that is read twice.
 const maxSpooled = 1 << 30
@@ -43,11 +74,11 @@ func (a *API) uploadFile(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if form.settled() {
-		s, err := formSettings(form.fields)
+		s, notes, err := form.settings()
 		if err != nil {
 			return nil, err
 		}
-		return a.take(r, s, &lastPart{rows: file, form: form}, form.notes()...)
+		return a.take(r, s, &lastPart{rows: file, form: form}, notes...)
 	}
 	if err := a.Space(); err != nil {
 		return nil, err
@@ -60,11 +91,11 @@ func (a *API) uploadFile(r *http.Request) (any, error) {
 	if err := form.rest(); err != nil {
 		return nil, err
 	}
-	s, err := formSettings(form.fields)
+	s, notes, err := form.settings()
 	if err != nil {
 		return nil, err
 	}
-	return a.take(r, s, kept, form.notes()...)
+	return a.take(r, s, kept, notes...)
 }
 
 // uploadForm is a multipart form as far as it has been read.
@@ -129,29 +160,27 @@ func isFile(p *multipart.Part) bool { return p.FormName() == "file" }
 func (f *uploadForm) take(p *multipart.Part) error {
 	name := p.FormName()
 	if _, twice := f.fields[name]; twice {
-		return openflow.Errorf(openflow.CodeInvalid, "the form has the field %q twice", name)
+		return openflow.Errorf(openflow.CodeInvalid, "the form has the field %q twice", wire.Cut(name, maxShownName))
 	}
 	if len(f.fields) == maxFields {
 		return openflow.Errorf(openflow.CodeInvalid, "the form has more than %d fields", maxFields)
 	}
 	b, err := io.ReadAll(io.LimitReader(p, maxField+1))
 	if err != nil || len(b) > maxField {
-		return openflow.Errorf(openflow.CodeInvalid, "form field %q is unreadable or larger than %d bytes", name, maxField)
+		return openflow.Errorf(openflow.CodeInvalid, "form field %q is unreadable or larger than %d bytes", wire.Cut(name, maxShownName), maxField)
 	}
 	f.fields[name] = string(b)
 	return nil
 }
 
-// notes tells of fields that have no effect.
-func (f *uploadForm) notes() []string {
-	var notes []string
-	for name := range f.fields {
-		if !slices.Contains(formFields, name) {
-			notes = append(notes, fmt.Sprintf("the form field %q is not known and has no effect", name))
-		}
+// settings reads the fields, and tells of those that have no effect.
+func (f *uploadForm) settings() (uploadSettings, []string, error) {
+	notes, err := withoutEffect("form field", slices.Collect(maps.Keys(f.fields)))
+	if err != nil {
+		return uploadSettings{}, nil, err
 	}
-	slices.Sort(notes)
-	return notes
+	s, err := formSettings(f.fields)
+	return s, notes, err
 }
 
 // lastPart is a file that is streamed; it must be the end of its form.
@@ -179,7 +208,7 @@ func (l *lastPart) end() error {
 	if err != nil {
 		return err
 	}
-	return openflow.Errorf(openflow.CodeInvalid, "the form has the field %q after its file", part.FormName()).
+	return openflow.Errorf(openflow.CodeInvalid, "the form has the field %q after its file", wire.Cut(part.FormName(), maxShownName)).
 		WithHint("send all fields before the file")
 }
 

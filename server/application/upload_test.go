@@ -117,7 +117,7 @@ func TestFieldsOfAFormComeInAnyOrder(t *testing.T) {
 			require.Zero(t, e.Code, e.Message)
 			require.Equal(t, []string{"sample_id", "id", "y", "x0", "x1"}, done.Columns)
 			require.Equal(t, []string{"ns/t"}, u.stored())
-			require.Equal(t, [][]any{{"101", "101", 1.0, 0.5, 7.0}, {"102", "102", 0.0, 0.25, 8.0}}, done.Read.FirstRows)
+			require.Equal(t, wire.Rows{{"101", "101", json.Number("1"), json.Number("0.5"), json.Number("7")}, {"102", "102", json.Number("0"), json.Number("0.25"), json.Number("8")}}, done.Read.FirstRows)
 		})
 	}
 }
@@ -214,4 +214,113 @@ func TestNamesInAnyScript(t *testing.T) {
 		require.NotZero(t, e.Code, "%q", name)
 		require.Contains(t, e.Message, "not a valid name")
 	}
+}
+
+func TestFieldsWithoutEffectAreTold(t *testing.T) {
+	file := part{"file", "id,y\n1,0\n"}
+	namespace, name, meta := part{"namespace", "ns"}, part{"name", "t"}, part{"meta", `{"match_id_name":"id"}`}
+	for why, c := range map[string]struct {
+		parts []part
+		note  string
+	}{
+		"partitions, which every client sends": {[]part{namespace, name, meta, {"partitions", "4"}, file}, ""},
+		"an engine":                            {[]part{namespace, name, meta, {"storage_engine", "eggroll"}, file}, `the form field "storage_engine" has no effect: tables are kept in the store of this node`},
+		"a table that is to stay":              {[]part{namespace, name, {"drop", "0"}, file, meta}, `the form field "drop" has no effect: a table of that name is always replaced`},
+		"a version":                            {[]part{namespace, name, meta, {"schema_version", "9.9"}, file}, `the form field "schema_version" is not known and has no effect`},
+		"a long name":                          {[]part{namespace, name, meta, {strings.Repeat("x", 5000), "1"}, file}, `the form field "` + strings.Repeat("x", 97) + `…" is not known`},
+	} {
+		t.Run(why, func(t *testing.T) {
+			e, done := newUploads(t).send(c.parts...)
+			require.Zero(t, e.Code, e.Message)
+			notes := strings.Join(done.Read.Notes, "\n")
+			require.Contains(t, notes, c.note)
+			require.Equal(t, c.note != "", strings.Contains(notes, "no effect"))
+		})
+	}
+}
+
+// What describes the columns is honoured or refused, never dropped.
+func TestMetaOfAFormIsMeta(t *testing.T) {
+	file, namespace, name := part{"file", "x0,id,y\n0.5,1,0\n"}, part{"namespace", "ns"}, part{"name", "t"}
+	for why, c := range map[string]struct {
+		parts []part
+		says  string
+	}{
+		"a JSON object":           {[]part{namespace, name, {"meta", `{"match_id_name":"id","label_name":"y"}`}, file}, ""},
+		"JSON in JSON":            {[]part{namespace, name, {"meta", `"{\"match_id_name\":\"id\",\"label_name\":\"y\"}"`}, file}, ""},
+		"a field of its own":      {[]part{namespace, name, {"match_id_name", "id"}, {"meta", `{"label_name":"y"}`}, file}, `the form field "match_id_name" is one of meta (write it there: meta={"match_id_name": …})`},
+		"and none else":           {[]part{file, {"delimiter", ";"}}, `the form field "delimiter" is one of meta`},
+		"a list":                  {[]part{namespace, name, {"meta", `[]`}, file}, "meta is a JSON array; it must be an object"},
+		"a number for a text":     {[]part{namespace, name, {"meta", `{"match_id_name":5}`}, file}, "meta has a number in match_id_name; it must be a text"},
+		"a text for true":         {[]part{namespace, name, {"meta", `{"match_id_name":"id","extend_sid":"True"}`}, file}, "meta has a string in extend_sid; it must be true or false"},
+		"an object for a text":    {[]part{namespace, name, {"meta", `{"label_name":{"name":"y"}}`}, file}, "meta has a object in label_name; it must be a text"},
+		"a list of types":         {[]part{namespace, name, {"meta", `{"dtype":["int32"]}`}, file}, "meta has a wrong dtype"},
+		"a type that is a number": {[]part{namespace, name, {"meta", `{"dtype":{"x0":32}}`}, file}, "meta has a wrong dtype"},
+		"a version":               {[]part{namespace, name, {"meta", `{"schema_version":"2.0.0"}`}, file}, `meta has a key "schema_version", which is not known (its keys are`},
+		"two objects":             {[]part{namespace, name, {"meta", `{} {}`}, file}, "not valid JSON"},
+	} {
+		t.Run(why, func(t *testing.T) {
+			u := newUploads(t)
+			e, done := u.send(c.parts...)
+			if c.says == "" {
+				require.Zero(t, e.Code, e.Message)
+				require.Equal(t, []string{"sample_id", "id", "y", "x0"}, done.Columns)
+				return
+			}
+			require.NotZero(t, e.Code)
+			require.Contains(t, e.Message, c.says)
+			require.Empty(t, u.stored())
+		})
+	}
+}
+
+func TestBodiesOfAnUploadByPath(t *testing.T) {
+	for why, c := range map[string]struct{ body, says, note string }{
+		"truths of all kinds": {`{"file":"a.csv","head":1,"extend_sid":"False","partitions":"4","meta":{}}`, "", "the first column"},
+		"an unknown key":      {`{"file":"a.csv","head":true,"schema_version":"9.9","meta":{}}`, "", `the key "schema_version" is not known and has no effect`},
+		"a key of meta":       {`{"file":"a.csv","head":true,"label_name":"x0"}`, `the key "label_name" is one of meta`, ""},
+		"no truth":            {`{"file":"a.csv","head":"maybe","meta":{}}`, "head and extend_sid are true or false", ""},
+		"no object":           {`[]`, "invalid request body", ""},
+		"another file":        {`{"file":"../a.csv","head":true,"meta":{}}`, `no file "../a.csv" in the upload folder`, ""},
+	} {
+		t.Run(why, func(t *testing.T) {
+			u := newUploads(t)
+			require.NoError(t, os.WriteFile(filepath.Join(u.dir, "a.csv"), []byte("id,x0\n1,2\n"), 0o600))
+			e, done := u.post("/v2/data/component/upload", "application/json", bytes.NewBufferString(c.body))
+			if c.says != "" {
+				require.NotZero(t, e.Code)
+				require.Contains(t, e.Message, c.says)
+				return
+			}
+			require.Zero(t, e.Code, e.Message)
+			require.Contains(t, strings.Join(done.Read.Notes, "\n"), c.note)
+		})
+	}
+}
+
+// Numbers are shown as they were written, and types in people's words.
+func TestAnUploadShowsCellsAsTheyWere(t *testing.T) {
+	u := newUploads(t)
+	e, done := u.send(part{"namespace", "ns"}, part{"name", "t"}, part{"meta", `{"match_id_name":"id","dtype":{"n":"int64","t":"text"}}`},
+		part{"file", "id,x0,n,t\n007,1004.02,1234567890123456789,a\n"})
+	require.Zero(t, e.Code, e.Message)
+	require.Equal(t, wire.Rows{{"007", "007", json.Number("1004.02"), json.Number("1234567890123456789"), "a"}}, done.Read.FirstRows)
+	var types []string
+	for _, c := range done.Read.Columns {
+		types = append(types, c.DType)
+	}
+	require.Equal(t, []string{"text", "text", "float32", "int64", "text"}, types)
+
+	resp, err := http.Get(u.url + "/v2/table/query?display=true&namespace=ns&name=t")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, resp.Body.Close()) }()
+	var answer struct {
+		Data wire.TableInfo `json:"data"`
+	}
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&answer))
+	require.JSONEq(t, `[["007","007",1004.02,1234567890123456789,"a"]]`, string(answer.Data.Display))
+	require.Contains(t, string(answer.Data.Display), "1004.02,1234567890123456789")
+	columns, err := answer.Data.Columns()
+	require.NoError(t, err)
+	require.Equal(t, wire.TableColumn{Name: "t", Type: "text", Property: "column"}, columns[4])
 }

@@ -70,7 +70,6 @@ func TestPinnedInputsAreRead(t *testing.T) {
 		require.Equal(t, "as the other job had it", read(n.envelope(k, get("/v2/worker/data/tracking/query", "job_id", "6", "task_name", "reader_0", "output_key", "output_data"))))
 		require.Equal(t, pack, n.as(k, downloadModel(k, "m")).Body.Bytes())
 		require.NoError(t, n.catalogue.SaveTable(t.Context(), openflow.TableRecord{Name: byName.Table}))
-		require.NoError(t, n.catalogue.DeleteTable(t.Context(), byName.Table))
 		_, err = n.catalogue.DeleteModels(t.Context(), catalogue.ModelFilter{ModelID: "m"})
 		require.NoError(t, err)
 	}

@@ -75,6 +75,7 @@ func (a *API) Routes(r chi.Router) {
 			"/v2/scheduler/job/stop":           a.stopScheduled,
 			"/v2/scheduler/job/rerun":          a.rerunScheduled,
 			"/v2/scheduler/job/wake":           a.wakeScheduled,
+			"/v2/scheduler/job/ended":          a.endedJobs,
 			"/v2/scheduler/task/report":        a.reportTask,
 			"/v2/partner/site/info":            a.siteInfo,
 			"/v2/partner/fold/job/create":      a.openJob,
@@ -95,9 +96,11 @@ func (a *API) Routes(r chi.Router) {
 }
 
 // signed are the routes whose answers carry this node's signature: those by which a job is made, so that a wrong key in a
-// peer's record of this node shows before anything runs, and those about this node.
+// peer's record of this node shows before anything runs, that by which a party ends its part of one, and those about this
+// node.
 var signed = map[string]bool{
 	"/v2/partner/job/create": true, "/v2/partner/fold/job/create": true, "/v2/scheduler/job/create": true, "/v2/partner/site/info": true,
+	"/v2/scheduler/job/ended": true,
 }
 
 // sign keeps the answer back until it is whole, and signs it.
@@ -447,6 +450,18 @@ func (a *API) wakeScheduled(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return nil, a.Scheduler.WakeJob(r.Context(), Caller(r), openflow.JobID(b.JobID))
+}
+
+func (a *API) endedJobs(r *http.Request) (any, error) {
+	var b wire.SchedulerEndedJobs
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	ended, err := a.Scheduler.EndedJobs(r.Context(), Caller(r), b.Decode())
+	if err != nil {
+		return nil, err
+	}
+	return wire.EncodeEndedJobs(ended), nil
 }
 
 func (a *API) reportTask(r *http.Request) (any, error) {

@@ -38,7 +38,7 @@ func folded(more string) string {
 func TestEveryRouteVerifiesFirst(t *testing.T) {
 	n := newNode(t)
 	list := paths(t, n.api)
-	require.Len(t, list, 25)
+	require.Len(t, list, 26)
 	for _, path := range list {
 		t.Run(path, func(t *testing.T) {
 			for name, r := range map[string]*http.Request{
@@ -110,7 +110,7 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 // The identity is the key's: what a body claims to be the scheduler or the caller is not looked at.
 func TestCallerIsWhoSigned(t *testing.T) {
 	n := newNode(t)
-	claim := strings.Replace(strings.TrimSuffix(taskBody, "}"), "running", "failed", 1) + `,"scheduler_party_id":"8888","caller":"8888"}`
+	claim := strings.Replace(strings.TrimSuffix(taskBody, "}"), "running", "failed", 1) + `,"job_ids":["1"],"scheduler_party_id":"8888","caller":"8888"}`
 	for _, path := range paths(t, n.api) {
 		if strings.HasPrefix(path, "/v1/") || strings.HasSuffix(path, "/create") || strings.HasSuffix(path, "/info") {
 			continue

@@ -86,6 +86,9 @@ func (s schedulers) RerunJob(_ context.Context, by openflow.PartyID, id openflow
 func (s schedulers) WakeJob(_ context.Context, by openflow.PartyID, id openflow.JobID) error {
 	return s.seen(by, id)
 }
+func (s schedulers) EndedJobs(_ context.Context, by openflow.PartyID, ids []openflow.JobID) ([]openflow.EndedJob, error) {
+	return nil, s.seen(by, ids)
+}
 func (s schedulers) ReportTask(_ context.Context, by openflow.PartyID, r openflow.Report) error {
 	return s.seen(by, r)
 }

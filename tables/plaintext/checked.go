@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"openflow"
@@ -134,11 +135,11 @@ func (c *checked) fault(text []byte) error {
 	if n := bytes.IndexByte(text, '\n'); n >= 0 {
 		end = n
 	}
-	guess := likely(text[:end])
+	guesses := likely(text[:end])
 	return openflow.Errorf(openflow.CodeInvalid, "line %d is not UTF-8: byte %d of it is 0x%02x", c.line, c.column+1, text[0]).
 		WithHint("it may be %s: say its encoding (--encoding %s, or encoding in meta), or convert it (iconv -f %s -t UTF-8)",
-			guess, guess, iconv[guess])
+			strings.Join(guesses, " or "), guesses[0], iconv[guesses[0]])
 }
 
 // iconv is how the program of that name calls what likely gives.
-var iconv = map[string]string{"gbk": "GBK", "latin-1": "ISO-8859-1"}
+var iconv = map[string]string{"gbk": "GBK", "big5": "BIG5", "shift_jis": "SHIFT_JIS", "euc-kr": "EUC-KR", "latin-1": "ISO-8859-1"}

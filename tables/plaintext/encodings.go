@@ -3,9 +3,15 @@ package plaintext
 import (
 	"bytes"
 	"strings"
+	stdunicode "unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/korean"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
 	"golang.org/x/text/encoding/unicode"
 
 	"openflow"
@@ -82,23 +88,63 @@ func markOf(head []byte) mark {
 	return mark{}
 }
 
-// likely tells what text that is not UTF-8 may be: names for our encoding setting and for iconv.
-func likely(text []byte) string {
-	var high, paired int
-	for i := 0; i < len(text); i++ {
-		if text[i] < 0x80 {
+// suspects are the encodings that a file is suspected of, the likeliest first.
+var suspects = []*named{
+	{simplifiedchinese.GBK, "gbk"}, {traditionalchinese.Big5, "big5"}, {japanese.ShiftJIS, "shift_jis"}, {korean.EUCKR, "euc-kr"},
+}
+
+// likely lists what text that is not UTF-8 may be, in the names of our encoding setting.
+func likely(text []byte) []string {
+	var list []string
+	longest := longestWord(text)
+	if longest > 0 {
+		list = append(list, "latin-1")
+	}
+	for _, s := range suspects {
+		if longest != 1 && eastern(text, s) {
+			list = append(list, s.name)
+		}
+	}
+	if len(list) == 0 {
+		return []string{"latin-1"}
+	}
+	return list
+}
+
+// longestWord is how many high bytes stand beside each other where all of them are letters of Latin-1, one or two as in words
+// of German or French; 0 where there are more, as in Chinese text, or other ones.
+func longestWord(text []byte) int {
+	run, longest := 0, 0
+	for _, b := range text {
+		if b < utf8.RuneSelf {
+			run = 0
 			continue
 		}
-		high++
-		// Most characters of Chinese text in GBK are of GB2312: two high bytes in these ranges.
-		if i+1 < len(text) && text[i] >= 0xa1 && text[i] <= 0xf7 && text[i+1] >= 0xa1 && text[i+1] != 0xff {
-			paired += 2
-			high++
-			i++
+		if run++; run > 2 || b < 0xc0 || b == 0xd7 || b == 0xf7 {
+			return 0
+		}
+		longest = max(longest, run)
+	}
+	return longest
+}
+
+// eastern reports whether text, in an encoding and perhaps with half a character at its end, has letters of the scripts of
+// East Asia only, besides ASCII and signs of those scripts.
+func eastern(text []byte, e *named) bool {
+	for _, t := range [][]byte{text, text[:max(len(text)-1, 0)]} {
+		if decoded, err := e.NewDecoder().Bytes(t); err == nil && ofEastAsia(string(decoded)) {
+			return true
 		}
 	}
-	if paired > 0 && paired*10 >= high*8 {
-		return "gbk"
+	return false
+}
+
+func ofEastAsia(text string) bool {
+	for _, r := range text {
+		if r >= utf8.RuneSelf && !stdunicode.In(r, stdunicode.Han, stdunicode.Hiragana, stdunicode.Katakana, stdunicode.Hangul) &&
+			(r < 0x3000 || r > 0x303f) && (r < 0xff00 || r > 0xffef || r >= 0xff61 && r <= 0xff9f) {
+			return false
+		}
 	}
-	return "latin-1"
+	return true
 }

@@ -1,6 +1,9 @@
 package plaintext
 
-import "bytes"
+import (
+	"bytes"
+	"regexp"
+)
 
 // format is a kind of file that is no text.
 type format struct{ name, remedy string }
@@ -30,13 +33,31 @@ var magics = []struct {
 	{"\x93NUMPY", format{"a NumPy array", "write it as CSV with the names of its columns"}},
 	{"SQLite format 3\x00", format{"an SQLite database", "export the table as CSV"}},
 	{"%PDF-", format{"PDF", "upload a CSV file"}},
+	{"\x1f\x9d", format{"packed with compress (.Z)", unpack}},
+	{"\x5d\x00\x00", format{"packed with lzma", unpack}},
+	{"\x89PNG\r\n", format{"a picture", "upload a CSV file"}},
+	{"\xff\xd8\xff", format{"a picture", "upload a CSV file"}},
+	{"{\\rtf", format{"a text of a word processor (RTF)", "save the table as CSV UTF-8"}},
+	{"$FL2", format{"data of SPSS", "write it as CSV: pandas.read_spss(…).to_csv(…, index=False)"}},
+	{"<stata_dta>", format{"data of Stata", "write it as CSV: pandas.read_stata(…).to_csv(…, index=False)"}},
+	{"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xc2\xea\x81\x60", format{"data of SAS", "write it as CSV: pandas.read_sas(…).to_csv(…, index=False)"}},
+	{"X\n\x00\x00\x00", format{"an object of R", "write it as CSV: write.csv(…, row.names = FALSE)"}},
+	{"\x80\x04\x95", format{"a pickle of Python", "write it as CSV: pandas.read_pickle(…).to_csv(…, index=False)"}},
+	{"\x80\x05\x95", format{"a pickle of Python", "write it as CSV: pandas.read_pickle(…).to_csv(…, index=False)"}},
+	{"version https://git-lfs", format{"a pointer of Git LFS", "fetch the file itself: git lfs pull"}},
 }
+
+// document is how JSON begins: an object with a key, or a list of anything.
+var document = regexp.MustCompile(`^(\{\s*"|\[\s*[\[{"]|\[\s*$|\{\s*$)`)
 
 // recognise names the format of a file that is no table of text.
 func recognise(head []byte) (format, bool) {
 	if bytes.HasPrefix(head, []byte("PK\x03\x04")) || bytes.HasPrefix(head, []byte("PK\x05\x06")) {
-		if bytes.Contains(head, []byte("[Content_Types].xml")) || bytes.Contains(head, []byte("xl/")) {
+		switch {
+		case bytes.Contains(head, []byte("[Content_Types].xml")) || bytes.Contains(head, []byte("xl/")):
 			return format{"an Excel workbook (xlsx)", "save the sheet as CSV UTF-8"}, true
+		case bytes.Contains(head, []byte("opendocument.spreadsheet")):
+			return format{"an OpenDocument workbook (ods)", "save the sheet as CSV UTF-8"}, true
 		}
 		return format{"a zip archive", unpack}, true
 	}
@@ -53,12 +74,12 @@ func recognise(head []byte) (format, bool) {
 		return format{"a tar archive", unpack}, true
 	}
 	begin := bytes.ToLower(bytes.TrimSpace(head[:min(64, len(head))]))
-	for _, page := range []string{"<!doctype", "<html", "<?xml"} {
+	for _, page := range []string{"<!doctype", "<html", "<?xml", "<table"} {
 		if bytes.HasPrefix(begin, []byte(page)) {
 			return format{"a page of HTML or XML", "upload a CSV file; a download may have saved a login page instead"}, true
 		}
 	}
-	if bytes.HasPrefix(begin, []byte("{\"")) || bytes.HasPrefix(begin, []byte("[{")) {
+	if document.Match(begin) {
 		return format{"JSON", "write it as CSV: pandas.read_json(…).to_csv(…, index=False)"}, true
 	}
 	return format{}, false

@@ -3,9 +3,13 @@ package arch
 
 import (
 	"bufio"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -125,5 +129,28 @@ func TestDomainKnowsNoTechnology(t *testing.T) {
 		if strings.Contains(strings.Split(strings.TrimSpace(imp), "/")[0], ".") {
 			t.Errorf("the domain imports %s", strings.TrimSpace(imp))
 		}
+	}
+}
+
+// TestNodeOnlyWires: what is done now and then, and what waits, is in the packages that node connects.
+func TestNodeOnlyWires(t *testing.T) {
+	timers := []string{"After", "AfterFunc", "NewTicker", "NewTimer", "Sleep", "Tick"}
+	files, err := filepath.Glob("../../node/*.go")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		require.NoError(t, err)
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok {
+				if p, ok := sel.X.(*ast.Ident); ok && p.Name == "time" && slices.Contains(timers, sel.Sel.Name) {
+					t.Errorf("%s uses time.%s: it belongs into upkeep, or into the package that it is about", file, sel.Sel.Name)
+				}
+			}
+			return true
+		})
 	}
 }

@@ -167,8 +167,14 @@ func (g *dockerGround) starts(t *testing.T) map[string]int {
 	return starts
 }
 
+// kill waits for the program to run, because its row says so a moment before.
 func (g *dockerGround) kill(t *testing.T, container string) {
 	t.Helper()
+	env.Eventually(t, env.Patience, "container "+container+" runs", func() (bool, string) {
+		seen, err := g.api.ContainerInspect(t.Context(), container, client.ContainerInspectOptions{})
+		require.NoError(t, err)
+		return seen.Container.State.Running, string(seen.Container.State.Status)
+	})
 	_, err := g.api.ContainerKill(t.Context(), container, client.ContainerKillOptions{Signal: "KILL"})
 	require.NoError(t, err)
 }

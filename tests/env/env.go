@@ -22,6 +22,7 @@ import (
 	"openflow/docker/driver"
 	"openflow/node"
 	"openflow/partner"
+	"openflow/peers"
 	"openflow/sdk/wire"
 	"openflow/trust"
 )
@@ -203,7 +204,7 @@ func (e *Env) configure(t testing.TB, dir string) {
 				p := NewProxy(t, url)
 				e.links[[2]string{id, peer}], url = p, p.URL()
 			}
-			c.Peers = append(c.Peers, node.Peer{Party: openflow.PartyID(peer), URL: url, Key: keys[peer]})
+			c.Peers = append(c.Peers, peers.Peer{Party: openflow.PartyID(peer), URL: url, Key: keys[peer]})
 		}
 		e.configs[id] = c
 	}

@@ -2,6 +2,8 @@ package refusals_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
 	"regexp"
 	"slices"
@@ -74,7 +76,7 @@ func play(t *testing.T, tc refusalCase) *componenttest.Result {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	e := componenttest.NewNode(t).Start(ctx, c)
+	e := componenttest.NewNode(t, c.Faults...).Start(ctx, c)
 	e.Ended(tc.by)
 	for _, p := range c.Parties {
 		if p != tc.by {
@@ -153,6 +155,28 @@ func TestErrorsOfOtherComponents(t *testing.T) {
 		"marked at great length": {func() error {
 			return openflow.Errorf(openflow.CodeInvalid, "cell marked-4711").WithPublic("%s", strings.Repeat("x", 5000))
 		}, openflow.Cause{Code: openflow.CodeInvalid, Text: strings.Repeat("x", 500) + "…"}},
+		"a panic with a value": {func() error { panic(map[string]any{"cell": "marked-4711"}) }, openflow.Cause{Code: openflow.CodeInternal, Text: "the component panicked"}},
+		"several errors": {func() error {
+			return errors.Join(errPlain("cell marked-4711"), openflow.Errorf(openflow.CodeInvalid, "x marked-4711").WithPublic("too few rows"))
+		}, openflow.Cause{Code: openflow.CodeInvalid, Text: "too few rows"}},
+		"rows in the text": {func() error {
+			return fmt.Errorf("rows %v of %+v: %w", []float64{1, 2}, marked(guest, 2, 1, true), errPlain("cell marked-4711"))
+		}, openflow.Cause{Code: openflow.CodeInternal}},
+		"20 MB": {func() error {
+			return openflow.Errorf(openflow.CodeInvalid, "cell marked-4711 %s", strings.Repeat("ü", 10<<20)).WithPublic("too few rows")
+		}, openflow.Cause{Code: openflow.CodeInvalid, Text: "too few rows"}},
+		"20 MB are marked": {func() error {
+			return openflow.Errorf(openflow.CodeInvalid, "cell marked-4711").WithPublic("%s", strings.Repeat("ü", 10<<20))
+		}, openflow.Cause{Code: openflow.CodeInvalid, Text: strings.Repeat("ü", 500) + "…"}},
+		"escapes are marked": {func() error {
+			return openflow.Errorf(openflow.CodeInvalid, "cell marked-4711").WithPublic("\x1b[2J\u202etoo few\x00rows\xe6\x97")
+		}, openflow.Cause{Code: openflow.CodeInvalid, Text: "[2Jtoo few rows��"}},
+		"another language is marked": {func() error {
+			return openflow.Errorf(openflow.CodeInvalid, "cell marked-4711").WithPublic("行数太少 <b>!</b>")
+		}, openflow.Cause{Code: openflow.CodeInvalid, Text: "行数太少 <b>!</b>"}},
+		"a code that is none": {func() error {
+			return openflow.Errorf("marked-4711", "cell marked-4711")
+		}, openflow.Cause{Code: openflow.CodeRejected}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := componenttest.Case{Parties: []openflow.Party{guest}, Component: component.Component{
@@ -161,6 +185,8 @@ func TestErrorsOfOtherComponents(t *testing.T) {
 			r := componenttest.Run(t, c).Parties[guest]
 			require.Contains(t, r.Error, "marked-4711", "its own users read it")
 			require.Equal(t, tc.want, r.Cause)
+			require.Less(t, len(r.Error), 1<<20)
+			require.Less(t, len(r.Log), 1<<20)
 		})
 	}
 }
@@ -174,6 +200,7 @@ func allCases() []refusalCase {
 	list = append(list, psiCases()...)
 	list = append(list, evaluationCases()...)
 	list = append(list, trainingCases()...)
+	list = append(list, kitCases()...)
 	return append(list, predictionCases()...)
 }
 
@@ -225,7 +252,7 @@ func evaluationCases() []refusalCase {
 		{name: "evaluation: many classes", c: run(nil, func(f *tables.Frame) { f.Label.Ints[5] = 4711 }), by: guest,
 			want: `label "label" has 3 values (0, 1, 4711)`},
 		{name: "evaluation: no value", c: run(nil, func(f *tables.Frame) { f.Features[0].Floats[3] = math.NaN() }), by: guest,
-			want: `"predict_score" has no value in row 3`},
+			want: `"predict_score" has no value in the row of match id`},
 		{name: "evaluation: text", c: run(object{"predict_column_name": "type"}, nil), by: guest, want: `column "type" is text`,
 			public: "a column that it is to compare holds text", too: everybody},
 		{name: "evaluation: no such column", c: run(object{"label_column_name": "marked-none"}, nil), by: guest, want: `no column "marked-none"`,

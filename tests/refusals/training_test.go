@@ -1,6 +1,7 @@
 package refusals_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 
 	"openflow"
 	"openflow/components/lr"
+	"openflow/components/lr/he"
 	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
 	"openflow/tables"
@@ -139,6 +141,13 @@ func trainingCases() []refusalCase {
 			return t.Send(ctx, guest, "public_key", payload)
 		}}
 	}
+	noKey := map[openflow.Party]script{arbiter: func(ctx context.Context, t *component.Task) error {
+		a, err := he.NewAuthority(func(n int, f func(i int) error) error { return t.Parallel(ctx, n, f) })
+		if err != nil {
+			return err
+		}
+		return key(bytes.Repeat([]byte{0xff}, len(a.PublicKey())))[arbiter](ctx, t)
+	}}
 	// first is a party that sends something before it does what it should.
 	first := func(p, to openflow.Party, tag string, payload []byte) map[openflow.Party]script {
 		return map[openflow.Party]script{p: func(ctx context.Context, t *component.Task) error {
@@ -158,7 +167,7 @@ func trainingCases() []refusalCase {
 			g.Schema.Label.DType, g.Label = tables.Object, tables.NewStrings(values)
 		}
 	}
-	fault := "no training: the input of guest 9999 is not usable, its own task says why"
+	fault := "no training: guest 9999 refuses it, its own task says why"
 	norm := withParameters(object{"early_stop": "weight_diff"})
 	return []refusalCase{
 		{name: "lr: no host", c: noHost, by: guest, want: "1 guests and 0 hosts", public: "coordinated_lr needs one guest and at least one host", too: everybody},
@@ -167,16 +176,16 @@ func trainingCases() []refusalCase {
 		{name: "lr: weights", c: withTables(func(g, _ *tables.Frame) {
 			g.Schema.Weight, g.Weight = &tables.Column{Name: "marked-weight", DType: tables.Float64}, g.Features[0]
 		}), by: guest, want: `"marked-weight"`, public: "coordinated_lr does not weight rows"},
-		{name: "lr: repeated sample id", c: withTables(func(_, h *tables.Frame) { h.SampleID[7] = h.SampleID[8] }), by: host, want: "in rows "},
+		{name: "lr: repeated sample id", c: withTables(func(_, h *tables.Frame) { h.SampleID[7] = h.SampleID[8] }), by: host, want: `"marked-host-10000-id-7"`},
 		{name: "lr: text", c: withTables(func(_, h *tables.Frame) {
 			h.Schema.Features[1].DType, h.Features[1] = tables.Object, tables.NewStrings(h.MatchID)
 		}), by: host, want: `"marked-host-10000-column-1" is text`, public: "coordinated_lr takes columns of numbers only"},
 		{name: "lr: no value at the host", c: withTables(func(_, h *tables.Frame) { h.Features[2].Floats[56] = math.NaN() }), by: host,
-			want: `"marked-host-10000-column-2" has no value in row 56`},
+			want: `"marked-host-10000-column-2" has no value in the row of match id "marked-host-10000-id-56" (sample id "056")`},
 		{name: "lr: no value at the host, at the guest", c: withTables(func(_, h *tables.Frame) { h.Features[2].Floats[56] = math.NaN() }), by: guest,
 			want: "host 10000 cannot take part", ctx: true, public: "no training: host 10000 cannot take part, its own task says why"},
 		{name: "lr: no value at the guest", c: withTables(func(g, _ *tables.Frame) { g.Features[0].Floats[9] = math.Inf(1) }), by: guest,
-			want: `"marked-guest-9999-column-0" has no value in row 9`},
+			want: `"marked-guest-9999-column-0" has an infinite value in the row of match id "marked-guest-9999-id-9" (sample id "009")`},
 		{name: "lr: no value at the guest, at the arbiter", c: withTables(func(g, _ *tables.Frame) { g.Features[0].Floats[9] = math.Inf(1) }), by: arbiter,
 			want: "guest 9999 is not usable", ctx: true, public: fault},
 		{name: "lr: no label", c: withTables(func(g, _ *tables.Frame) { g.Schema.Label, g.Label = nil, tables.Vector{} }), by: guest,
@@ -185,10 +194,10 @@ func trainingCases() []refusalCase {
 			values := make([]float64, rowsOfTraining)
 			values[4] = 17.25
 			g.Schema.Label.DType, g.Label = tables.Float64, tables.NewFloats(tables.Float64, values)
-		}), by: guest, want: `label "marked-guest-9999-label" is not a whole number in row 4`},
+		}), by: guest, want: `label "marked-guest-9999-label" is not a whole number in the row of match id "marked-guest-9999-id-4"`},
 		{name: "lr: one class", c: withTables(func(g, _ *tables.Frame) { clear(g.Label.Ints) }), by: guest, want: "one value only"},
 		{name: "lr: label without a value", c: withTables(texts(func(values []string) { values[6] = "" })), by: guest,
-			want: `label "marked-guest-9999-label" has no value in row 6`},
+			want: `label "marked-guest-9999-label" has no value in the row of match id "marked-guest-9999-id-6"`},
 		{name: "lr: many classes", c: func() componenttest.Case {
 			c := training(host)
 			for p := range c.Inputs {
@@ -203,7 +212,7 @@ func trainingCases() []refusalCase {
 		{name: "lr: other ids", c: withTables(func(_, h *tables.Frame) { h.SampleID[3] = "marked-sample" }), by: guest, want: "the same sample ids",
 			public: "no training: its input does not have the same sample ids at guest 9999 and host 10000 (let psi come before)"},
 		{name: "lr: other ids, at the host", c: withTables(func(_, h *tables.Frame) { h.SampleID[3] = "marked-sample" }), by: host, want: "the same sample ids",
-			ctx: true, public: "no training: its input does not have the same sample ids at guest 9999 and host 10000 (let psi come before)"},
+			ctx: true, public: fault},
 		{name: "lr: small batches", c: wide, by: guest, want: "would give the residuals away",
 			public: "a batch of 10 rows is too few for a party with 12 columns: its gradient would give the residuals away"},
 		{name: "lr: too few rows", c: withParameters(object{"batch_size": 50}), by: guest, want: "a batch of 50 rows is too few",
@@ -222,12 +231,12 @@ func trainingCases() []refusalCase {
 		{name: "lr: scores told before", c: told, by: host, want: "scores for guest 9999",
 			public: "party 10000 tells no more score vectors about these rows: as many as it has columns would give the columns away"},
 		{name: "lr: scores told before, at the guest", c: told, by: guest, want: "host 10000 refuses the training plan", ctx: true,
-			public: "no training: host 10000 refuses the training plan, its own task says why"},
+			public: "no training: arbiter 10002 refuses it, its own task says why"},
 		{name: "lr: more models than columns", c: withTables(func(g, _ *tables.Frame) {
 			for i := range g.Label.Ints {
 				g.Label.Ints[i] = int64(i % 3)
 			}
-		}), by: host, want: "3 models need more than 3 columns at host 10000; it has 3", public: "3 models need more than 3 columns at host 10000; it has 3"},
+		}), by: host, want: "3 models need more than 3 columns that do not follow from each other at host 10000; it has 2", public: "3 models need more than 3 columns that do not follow from each other at host 10000"},
 		{name: "lr: early stop", c: early, by: arbiter, want: "early_stop diff needs the loss", public: "early_stop diff needs the loss, which exists with one host only"},
 		{name: "lr: early stop, at the guest", c: noLoss, by: guest, want: "early_stop diff needs the loss",
 			public: "no training: early_stop diff needs the loss, which exists with one host only (use weight_diff)"},
@@ -262,7 +271,8 @@ func trainingCases() []refusalCase {
 			public: `the model bound to "warm_start_model" is not one of coordinated_lr`},
 		{name: "lr: warm start, no coefficients", c: both(estimatorFor(g, true), object{"header": []string{"marked"}}), by: host, want: "has no coefficients",
 			public: "its model has no coefficients"},
-		{name: "lr: warm start, number of columns", c: both(estimatorFor(g, true), estimatorFor(g, false)), by: host, want: "has 2 features, its table 3",
+		{name: "lr: warm start, number of columns", c: both(estimatorFor(g, true), estimatorFor(&tables.Frame{Schema: tables.Schema{Features: h.Schema.Features[:2]}}, false)), by: host,
+			want:   `has 2 features, its table 3; the model lacks "marked-host-10000-column-2"`,
 			public: "its model and its table do not have the same columns"},
 		{name: "lr: warm start, columns", c: both(estimatorFor(g, true), shifted), by: host, want: `is "marked-host-10000-column-1", of its table`,
 			public: "its model and its table do not have the same columns"},
@@ -277,6 +287,7 @@ func trainingCases() []refusalCase {
 		{name: "lr: plan for another table", c: training(host), by: host, want: "does not fit the table of",
 			public: "the guest's training plan does not fit the table of host 10000", peers: hostile(sendsPlan(host, object{"rows": 101, "batch_rows": 101}))},
 		{name: "lr: key that is empty", c: training(host), by: guest, want: "public key has 0 bytes", public: "public key has another length than it should", peers: key(nil)},
+		{name: "lr: key that is none", c: training(host), by: guest, want: "a residue that is not below its modulus", peers: noKey},
 		{name: "lr: norm of another length", c: norm, by: arbiter, want: "3 bytes, not 1 numbers", public: "a message has another length than it should",
 			peers: map[openflow.Party]script{guest: fakeGuest(norm, []byte("abc"))}},
 		{name: "lr: norm that is no number", c: norm, by: arbiter, want: "not finite", public: "a message holds a number that is not finite",
@@ -315,7 +326,7 @@ func predictionCases() []refusalCase {
 	}
 	return []refusalCase{
 		{name: "lr: prediction without labels", c: run(metaOf()), by: guest, want: "lacks its labels or threshold", public: "input_model lacks its labels or threshold"},
-		{name: "lr: prediction, no value at the host", c: broken, by: host, want: "has no value in row 11"},
+		{name: "lr: prediction, no value at the host", c: broken, by: host, want: `has no value in the row of match id "marked-host-10000-id-11"`},
 		{name: "lr: prediction, no value at the host, at the guest", c: broken, by: guest, want: "host 10000 cannot take part", ctx: true,
 			public: "no prediction: host 10000 cannot take part, its own task says why"},
 		{name: "lr: prediction, partial scores", c: run(good), by: guest, want: "partial scores of host 10000",

@@ -54,6 +54,7 @@ func TestTablesOfAnOperator(t *testing.T) {
 	page, err := client.Audit(t.Context(), sdk.AuditFilter{Limit: 1, Since: time.Now().Add(-time.Hour)})
 	require.NoError(t, err)
 	require.Len(t, page.Events, 1)
+	require.Equal(t, "data/delete", page.Events[0].Action)
 	require.Equal(t, "demo/t", page.Events[0].Subject, "the newest is the deletion")
 	require.NotEmpty(t, page.Next)
 	page, err = client.Audit(t.Context(), sdk.AuditFilter{After: page.Next, Action: "grant"})

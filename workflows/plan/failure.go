@@ -63,9 +63,13 @@ func earlier(a, b *failure) *failure {
 	return a
 }
 
-// first is the failure that the job's end is blamed on; nil while there is none.
+// first is the failure that the job's end is blamed on; nil while there is none. What a party says of a run that nobody has
+// been asked to start ends nothing, and so it is no cause either.
 func (s *State) first() (t *Task, f *failure) {
 	for i := range s.Tasks {
+		if !s.Tasks[i].Started {
+			continue
+		}
 		if g := earlier(f, s.Tasks[i].blamed); g != f {
 			t, f = &s.Tasks[i], g
 		}

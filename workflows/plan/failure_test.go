@@ -136,3 +136,25 @@ func TestNobodyIsBlamedForWhatIsTriedAgain(t *testing.T) {
 	require.Empty(t, s.Reason())
 	require.False(t, s.Suspect())
 }
+
+// A party that speaks of a run before anybody has asked for it changes no reason and suspects nobody.
+func TestFailureOfWhatHasNotStarted(t *testing.T) {
+	s := plan.New([]openflow.PlannedTask{task("a"), task("b", "a")}, 0)
+	start(s, "a")
+	early := report("b", host, failed)
+	early.Cause = openflow.Cause{Code: openflow.CodeInvalid, Text: "guest 9999 has failed"}
+	s.Report(early)
+	contradicting := early
+	contradicting.Status = success
+	require.False(t, s.Report(contradicting), "its first word stands")
+	require.Empty(t, s.Reason())
+	require.Empty(t, s.Next().End)
+	lied := report("a", guest, failed)
+	lied.Cause = openflow.Cause{Code: openflow.CodeInternal, Consequence: true}
+	s.Report(lied)
+	require.True(t, s.Suspect(), "the other party of the task may have failed before")
+	require.Contains(t, s.Reason(), `task "a" failed at party 9999`)
+	s.Report(report("a", host, success))
+	require.False(t, s.Suspect())
+	require.Contains(t, s.Reason(), `task "a" failed at party 9999`, "a consequence of nothing is the cause")
+}

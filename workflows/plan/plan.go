@@ -20,11 +20,12 @@ func Of(d *openflow.DAG) ([]openflow.PlannedTask, error) {
 	if err != nil {
 		return nil, err
 	}
+	upstreams := d.Edges()
 	tasks := make([]openflow.PlannedTask, 0, len(order))
 	for _, name := range order {
 		t, _ := d.Task(name)
 		tasks = append(tasks, openflow.PlannedTask{
-			Name: name, Component: t.Component, Upstreams: d.Upstreams(t), Parties: d.PartiesOf(t),
+			Name: name, Component: t.Component, Upstreams: upstreams[name], Parties: d.PartiesOf(t),
 		})
 	}
 	return tasks, nil

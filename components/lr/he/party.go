@@ -99,7 +99,7 @@ type Columns struct {
 	layout    Layout
 	precision int
 	count     int
-	scales    []float64     // what a column was divided by, so that its entries are at most 1
+	scales    []float64     // what a column was divided by, so that its entries are at most 1; 0 for a column of zeros
 	products  [][]ring.Poly // [product][block], ready for Montgomery multiplication
 }
 
@@ -128,14 +128,11 @@ func (e *Encoder) Encode(columns [][]float64, l Layout, precision int) (*Columns
 	return c, err
 }
 
-// greatest returns the greatest absolute value of column, and 1 for a column of zeros.
+// greatest returns the greatest absolute value of column.
 func greatest(column []float64) float64 {
 	m := 0.0
 	for _, x := range column {
 		m = max(m, math.Abs(x))
-	}
-	if m == 0 {
-		return 1
 	}
 	return m
 }
@@ -146,6 +143,9 @@ func greatest(column []float64) float64 {
 func (e *Encoder) encodeProduct(columns [][]float64, scales []float64, b int, l Layout, precision int) (ring.Poly, error) {
 	coefficients := make([]float64, ringDegree)
 	for j, column := range columns {
+		if scales[j] == 0 {
+			continue // nothing to divide: its inner products are 0
+		}
 		rows := column[b*l.Block : min((b+1)*l.Block, len(column))]
 		for i, x := range rows {
 			if k := j*l.Block - i; k >= 0 {
@@ -261,8 +261,9 @@ type Mask struct {
 // Columns is the number of columns that the answer will have.
 func (m Mask) Columns() int { return len(m.pads) }
 
-// Open takes the mask off: the inner products, in the order of the columns. Errors: CodeInvalid when the answer has
-// another number of columns.
+// Open takes the mask off: the inner products, in the order of the columns. Those of a column of zeros are exactly 0: an
+// optimizer that divides by the size of a gradient would make coefficients of noise. Errors: CodeInvalid when the answer
+// has another number of columns.
 func (m Mask) Open(a Answer) ([]float64, error) {
 	if len(a) != len(m.pads) {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "an answer for %d columns meets a mask for %d", len(a), len(m.pads))

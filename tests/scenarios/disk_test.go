@@ -1,0 +1,89 @@
+package scenarios_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"openflow"
+	"openflow/tests/env"
+)
+
+// onSmallDisk moves the home of a node to a disk of its own, which is small. Mounting one needs root, as make test does.
+func onSmallDisk(t *testing.T, id string, opts ...env.Option) *env.Env {
+	t.Helper()
+	backup, mounted := t.TempDir(), ""
+	t.Cleanup(func() { // when the nodes have ended
+		if mounted != "" {
+			require.NoError(t, unix.Unmount(mounted, 0))
+		}
+	})
+	e := env.New(t, opts...)
+	e.Stop(t, id)
+	home := e.Home(id)
+	copyHome(t, home, backup)
+	require.NoError(t, unix.Mount("tmpfs", home, "tmpfs", 0, "size=256m,mode=0700"), "a small disk is mounted as root")
+	mounted = home
+	copyHome(t, backup, home)
+	e.Start(t, id)
+	return e
+}
+
+// fill takes all room on the disk of a folder, and returns how it is given back.
+func fill(t *testing.T, folder string) (free func()) {
+	t.Helper()
+	name := filepath.Join(folder, "filler")
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600)
+	require.NoError(t, err)
+	for size := 1 << 20; size > 0; size /= 16 {
+		for err = nil; err == nil; {
+			_, err = f.Write(make([]byte, size))
+		}
+		require.True(t, errors.Is(err, unix.ENOSPC), "%v", err)
+	}
+	require.NoError(t, f.Close())
+	return func() { require.NoError(t, os.Remove(name)) }
+}
+
+// A disk that is full in mid-job is the reason of the job at the other party within 15 s. Once there is room again the job
+// goes on; a program that ended meanwhile has failed, since its exit code could not be written. Nothing stays held.
+func TestDiskIsFullInMidJob(t *testing.T) {
+	e := onSmallDisk(t, "10000", env.Party("9999"), env.Party("10000"), env.Deadlines(seldom()))
+	user, host := e.As(t, "9999"), e.As(t, "10000")
+	start := func(ms int) openflow.JobID {
+		d := env.DAG(pair, env.Noop("a", env.Sleep(ms)))
+		id := user.Submit(d)
+		user.WaitForTask(id, "a", openflow.TaskRunning)
+		host.WaitForTask(id, "a", openflow.TaskRunning)
+		return id
+	}
+
+	sick := holds("waiting for party 10000 (host): its node answers since 20", "that it cannot go on (exhausted)")
+	goesOn := start(45_000)
+	free := fill(t, e.Home("10000"))
+	reasonAt(t, user, goesOn, 15*time.Second, "names the party whose disk is full", sick)
+	require.Regexp(t, `openflow_jobs_waiting\{reason="partner"\} 1`, scrape(t, user))
+	free()
+	user.WaitFor(goesOn, openflow.JobSuccess)
+	host.WaitFor(goesOn, openflow.JobSuccess)
+
+	ends := start(5_000)
+	free = fill(t, e.Home("10000"))
+	env.Eventually(t, env.Patience, "the program has ended", func() (bool, string) {
+		return user.TaskStatuses(ends)["a guest 9999"] == "success", "it runs"
+	})
+	reasonAt(t, user, ends, 15*time.Second, "names the party whose disk is full", sick)
+	free()
+	row := user.WaitFor(ends, openflow.JobFailed)[0]
+	require.Contains(t, row.Reason, "party 10000 (host)")
+	require.Contains(t, host.WaitFor(ends, openflow.JobFailed)[0].Reason, "10000 (host)")
+	require.Contains(t, host.Tasks(ends)[0].Reason, "disk of its machine is full, or was")
+	e.NoContainers(t)
+	e.NoCoresHeld(t)
+	user.WaitFor(user.Submit(env.DAG(pair, env.Noop("a", nil))), openflow.JobSuccess)
+}
