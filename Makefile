@@ -10,7 +10,7 @@ FUZZ_TIME    ?= 30s
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # Packages whose tests do not link the Temporal server: they build in seconds, also for the race detector.
-LINKS_SERVER = /(embed/temporal|node|fleet|demo|bench|cmd/openflow|tests/env|tests/scenarios|tests/e2e)$$
+LINKS_SERVER = /(temporal/embedded|node|fleet|demo|bench|cmd/openflow|tests/env|tests/scenarios|tests/e2e)$$
 LIGHT        = $(shell go list ./... | grep -vE '$(LINKS_SERVER)')
 
 .DEFAULT_GOAL := help
@@ -54,8 +54,8 @@ fuzz: ## Every fuzz target for FUZZ_TIME each
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
 		echo "$$p $$f"; go test -run xxx -fuzz "^$$f$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 1x $$p || exit 1; done; done
 
-bench: build ## Measure against the budgets and, where ../shared/floor is, the floor; writes bench/results.json
-	go run ./bench -bin bin $(ARGS)
+bench: build ## Measure against the budgets and, where ../shared/floor is, the floor; writes tests/bench/results.json
+	go run ./tests/bench -bin bin $(ARGS)
 
 big: ## Ten million rows through a node, watching its memory; the last result is in docs/performance.md
 	OPENFLOW_BIG=1 go test -count=1 -timeout 30m -v -run TestManyRows ./tests/scenarios
@@ -75,4 +75,4 @@ golden: ## Rewrite golden files and docs/settings.md, then show the difference
 	go test ./sdk/wire/... ./server/... ./cmd/openflow/settings -update; git --no-pager diff --stat
 
 clean: ## Remove what was built
-	rm -rf bin bench/results.json
+	rm -rf bin tests/bench/results.json

@@ -20,8 +20,8 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/docker/driver"
-	"openflow/document"
+	"openflow/runtime/driver"
+	"openflow/store/document"
 )
 
 // retried reports whether Temporal would run the activity again after err.

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/document"
+	"openflow/store/document"
 	"openflow/workflows/plan"
 )
 

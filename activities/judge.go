@@ -5,9 +5,9 @@ import (
 	"fmt"
 
 	"openflow"
-	"openflow/docker/driver"
-	"openflow/document"
+	"openflow/runtime/driver"
 	"openflow/sdk/wire"
+	"openflow/store/document"
 )
 
 // Judge decides how a run has ended from what its container did and what it said. A stop that was asked for comes

@@ -17,9 +17,9 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/docker/driver"
-	"openflow/docker/fake"
-	"openflow/document"
+	"openflow/runtime/driver"
+	"openflow/runtime/fake"
+	"openflow/store/document"
 )
 
 var key = openflow.TaskKey{Scheduler: "10000", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}

@@ -10,8 +10,8 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"openflow"
-	"openflow/docker/driver"
-	"openflow/document"
+	"openflow/runtime/driver"
+	"openflow/store/document"
 )
 
 // TaskStore is what a party remembers of its runs.

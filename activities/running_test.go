@@ -13,9 +13,9 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/docker/driver"
-	"openflow/docker/fake"
-	"openflow/document"
+	"openflow/runtime/driver"
+	"openflow/runtime/fake"
+	"openflow/store/document"
 )
 
 func TestRunTask(t *testing.T) {

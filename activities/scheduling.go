@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"openflow"
-	"openflow/document"
+	"openflow/store/document"
 )
 
 // JobStore is what the scheduler remembers of its jobs.

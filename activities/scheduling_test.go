@@ -8,7 +8,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/document"
+	"openflow/store/document"
 )
 
 var host = openflow.Party{Role: openflow.RoleHost, ID: "10000"}

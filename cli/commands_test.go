@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"openflow/trust"
+	"openflow/site/trust"
 )
 
 func TestEveryAnswerIsOneDocument(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"openflow"
 	"openflow/docker/engine"
 	"openflow/sdk"
-	"openflow/trust"
+	"openflow/site/trust"
 )
 
 // verdict is how a check ended.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"openflow/trust"
+	"openflow/site/trust"
 )
 
 func readAll(r io.Reader) (string, error) {

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"openflow/policy"
 	"openflow/sdk"
+	"openflow/site/policy"
 )
 
 func policyCommands(o *options) *cobra.Command {

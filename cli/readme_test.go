@@ -13,11 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/catalogue"
-	"openflow/objects/folder"
 	"openflow/sdk"
 	"openflow/sdk/wire"
 	"openflow/server/application"
+	"openflow/store/catalogue"
+	"openflow/store/objects/folder"
 )
 
 // uploadNode is the upload routes of a real node.

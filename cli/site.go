@@ -10,7 +10,7 @@ import (
 	"openflow"
 	"openflow/sdk"
 	"openflow/sdk/wire"
-	"openflow/trust"
+	"openflow/site/trust"
 )
 
 func siteCommands(o *options) *cobra.Command {

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"openflow"
-	"openflow/docker/driver"
+	"openflow/runtime/driver"
 	"openflow/sdk/wire"
 )
 

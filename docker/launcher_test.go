@@ -15,7 +15,7 @@ import (
 
 	"openflow"
 	"openflow/docker"
-	"openflow/docker/driver"
+	"openflow/runtime/driver"
 	"openflow/sdk/wire"
 )
 

@@ -9,9 +9,9 @@ import (
 
 	"openflow"
 	"openflow/node/hardware"
-	"openflow/partner"
-	"openflow/peers"
-	"openflow/upkeep"
+	"openflow/site/partner"
+	"openflow/site/peers"
+	"openflow/site/upkeep"
 	"openflow/worker/roster"
 )
 

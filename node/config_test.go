@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/peers"
+	"openflow/site/peers"
 )
 
 func TestConfigRefuses(t *testing.T) {

@@ -11,13 +11,13 @@ import (
 
 	"openflow"
 	"openflow/docker"
-	"openflow/docker/driver"
 	"openflow/docker/engine"
-	"openflow/docker/process"
 	"openflow/node/hardware"
 	"openflow/node/home"
 	"openflow/node/vacate"
-	"openflow/upkeep"
+	"openflow/runtime/driver"
+	"openflow/runtime/process"
+	"openflow/site/upkeep"
 )
 
 // machine is what runs containers for a site: in the node itself, or in a worker of its pool.

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow/node/hardware"
-	"openflow/partner"
+	"openflow/site/partner"
 )
 
 func TestPoolOfTheMachine(t *testing.T) {

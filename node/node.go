@@ -18,31 +18,31 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/catalogue"
-	"openflow/doctor/examine"
-	"openflow/embed/temporal"
-	"openflow/events"
-	"openflow/events/changes"
-	"openflow/initiator"
-	"openflow/messages"
-	"openflow/messages/sessions"
 	"openflow/node/home"
-	"openflow/objects"
-	"openflow/objects/logs"
-	"openflow/partner"
-	"openflow/peers"
-	"openflow/policy"
-	"openflow/registry"
-	"openflow/scheduler"
 	sdkpartner "openflow/sdk/partner"
 	"openflow/server"
 	"openflow/server/application"
 	"openflow/server/base"
 	"openflow/server/interconnection"
+	"openflow/site/doctor/examine"
+	"openflow/site/initiator"
+	"openflow/site/partner"
+	"openflow/site/peers"
+	"openflow/site/policy"
+	"openflow/site/registry"
+	"openflow/site/scheduler"
+	"openflow/site/trust"
+	"openflow/store/catalogue"
+	"openflow/store/events"
+	"openflow/store/events/changes"
+	"openflow/store/messages"
+	"openflow/store/messages/sessions"
+	"openflow/store/objects"
+	"openflow/store/objects/logs"
 	"openflow/telemetry/counting"
 	"openflow/telemetry/metrics"
 	"openflow/telemetry/traces"
-	"openflow/trust"
+	"openflow/temporal/embedded"
 	"openflow/worker"
 	"openflow/workflows/starter"
 )
@@ -71,7 +71,7 @@ type Node struct {
 	watch     *partner.Watch
 	farewell  peers.Farewell
 	unheard   *peers.Unheard
-	temporal  *temporal.Server // nil: a cluster that runs elsewhere
+	temporal  *embedded.Server // nil: a cluster that runs elsewhere
 	namespace string           // in Temporal
 	ui        http.Handler     // of Temporal
 	client    sdkclient.Client

@@ -12,7 +12,7 @@ import (
 	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/server/base"
-	"openflow/trust"
+	"openflow/site/trust"
 	"openflow/worker"
 	"openflow/worker/relay"
 	"openflow/worker/roster"

@@ -14,9 +14,9 @@ import (
 	"openflow/docker"
 	"openflow/docker/engine"
 	"openflow/docker/image"
-	"openflow/registry"
 	"openflow/server"
-	"openflow/trust/grants"
+	"openflow/site/registry"
+	"openflow/site/trust/grants"
 )
 
 // openRuntime prepares what runs the tasks, and the listener that they find this node at.

@@ -7,8 +7,8 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 
 	"openflow"
-	"openflow/cluster"
-	"openflow/embed/temporal"
+	"openflow/temporal/cluster"
+	"openflow/temporal/embedded"
 	"openflow/workflows"
 )
 
@@ -43,7 +43,7 @@ func (n *Node) startTemporal(ctx context.Context, attributes map[string]enumspb.
 	if err != nil {
 		return err
 	}
-	n.temporal, err = temporal.Start(ctx, temporal.Options{
+	n.temporal, err = embedded.Start(ctx, embedded.Options{
 		Dir: n.home.Path("temporal"), Synchronous: n.config.synchronous(), Retention: n.config.Retention.Workflows,
 		SearchAttributes: attributes, UI: n.config.UI, UIPublicPath: uiPath, Interceptors: interceptors, Logger: n.config.Log,
 	})
@@ -77,7 +77,7 @@ func (n *Node) joinTemporal(ctx context.Context, attributes map[string]enumspb.I
 			return err
 		}
 		n.onClose("connection of the temporal ui", func(context.Context) error { return conn.Close() })
-		if n.ui, err = temporal.NewUI(n.namespace, uiPath, conn); err != nil {
+		if n.ui, err = embedded.NewUI(n.namespace, uiPath, conn); err != nil {
 			return err
 		}
 	}

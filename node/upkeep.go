@@ -3,8 +3,8 @@ package node
 import (
 	"context"
 
-	"openflow/peers"
-	"openflow/upkeep"
+	"openflow/site/peers"
+	"openflow/site/upkeep"
 	"openflow/worker/roster"
 )
 

@@ -14,15 +14,15 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/cluster"
 	"openflow/node/hardware"
 	"openflow/node/home"
-	"openflow/registry"
 	"openflow/sdk/pool"
 	"openflow/sdk/wire"
 	"openflow/server"
+	"openflow/site/registry"
+	"openflow/site/upkeep"
 	"openflow/telemetry/traces"
-	"openflow/upkeep"
+	"openflow/temporal/cluster"
 	"openflow/worker"
 	"openflow/worker/roster"
 )

@@ -14,13 +14,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/catalogue"
-	"openflow/events/memory"
-	"openflow/objects/folder"
 	"openflow/sdk"
 	"openflow/server"
 	"openflow/server/application"
-	"openflow/trust"
+	"openflow/site/trust"
+	"openflow/store/catalogue"
+	"openflow/store/events/memory"
+	"openflow/store/objects/folder"
 )
 
 var (

@@ -10,7 +10,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/document"
+	"openflow/store/document"
 )
 
 // A machine polls for the next run when the one before counts, and only with a core free.

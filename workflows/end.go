@@ -10,7 +10,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/document"
+	"openflow/store/document"
 	"openflow/workflows/plan"
 )
 

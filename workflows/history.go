@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/document"
+	"openflow/store/document"
 )
 
 // This file holds what workflows are started with, told and asked, as histories keep it; see activities/history.go.

@@ -13,7 +13,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/document/documenttest"
+	"openflow/store/document/documenttest"
 	"openflow/workflows"
 )
 

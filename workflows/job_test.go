@@ -8,7 +8,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/document"
+	"openflow/store/document"
 	"openflow/workflows"
 )
 

@@ -14,7 +14,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/document"
+	"openflow/store/document"
 	"openflow/workflows"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/document"
+	"openflow/store/document"
 )
 
 // running only names the activities, so that the compiler checks them.

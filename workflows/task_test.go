@@ -16,7 +16,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/document"
+	"openflow/store/document"
 	"openflow/workflows"
 )
 

@@ -20,7 +20,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/document"
+	"openflow/store/document"
 	"openflow/workflows"
 )
 

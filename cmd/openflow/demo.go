@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"openflow/cmd/openflow/settings"
-	"openflow/demo"
+	"openflow/examples/demo"
 )
 
 func demoCommand() *cobra.Command {

@@ -15,10 +15,10 @@ import (
 	"openflow/cli"
 	"openflow/cmd/openflow/settings"
 	"openflow/node"
-	"openflow/partner"
-	"openflow/peers"
+	"openflow/site/partner"
+	"openflow/site/peers"
+	"openflow/site/upkeep"
 	"openflow/telemetry/traces"
-	"openflow/upkeep"
 )
 
 func serverCommand() *cobra.Command {

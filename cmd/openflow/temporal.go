@@ -16,8 +16,8 @@ import (
 	"openflow"
 	"openflow/cli"
 	"openflow/cmd/openflow/settings"
-	"openflow/embed/temporal"
-	"openflow/trust"
+	"openflow/site/trust"
+	"openflow/temporal/embedded"
 )
 
 func temporalCommand() *cobra.Command {
@@ -59,8 +59,8 @@ See docs/settings.md.`,
 }
 
 // temporalOptions are a Temporal server as the settings say.
-func temporalOptions(s *settings.Temporal) (temporal.Options, error) {
-	o := temporal.Options{
+func temporalOptions(s *settings.Temporal) (embedded.Options, error) {
+	o := embedded.Options{
 		Postgres: s.Postgres, Listen: s.Listen, Open: s.Open, Certificate: s.Certificate, Key: s.Key,
 		Namespace: s.Namespace, Retention: s.Retention, UI: s.UI != "", Logger: logger(s.Level),
 	}
@@ -86,8 +86,8 @@ func temporalOptions(s *settings.Temporal) (temporal.Options, error) {
 }
 
 // serveTemporal runs a server until it is told to stop or cannot go on.
-func serveTemporal(ctx context.Context, o temporal.Options, ui string, out io.Writer) error {
-	s, err := temporal.Start(ctx, o)
+func serveTemporal(ctx context.Context, o embedded.Options, ui string, out io.Writer) error {
+	s, err := embedded.Start(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -110,14 +110,14 @@ func serveTemporal(ctx context.Context, o temporal.Options, ui string, out io.Wr
 	return errors.Join(failure, page.Close(), s.Close())
 }
 
-func uiRouter(s *temporal.Server) http.Handler {
+func uiRouter(s *embedded.Server) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/temporal/", s.UIHandler())
 	mux.Handle("/", http.RedirectHandler("/temporal/", http.StatusFound))
 	return mux
 }
 
-func printTemporal(out io.Writer, s *temporal.Server, o temporal.Options, ui string) {
+func printTemporal(out io.Writer, s *embedded.Server, o embedded.Options, ui string) {
 	fmt.Fprintf(out, "frontend         %s\n", s.Frontend())
 	fmt.Fprintf(out, "namespace        %s\n", o.Namespace)
 	if ui != "" {

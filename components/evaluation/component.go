@@ -6,7 +6,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/component"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 type params struct {

@@ -14,7 +14,7 @@ import (
 	"openflow"
 	"openflow/components/evaluation"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 var guest = openflow.Party{Role: openflow.RoleGuest, ID: "9999"}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // The numbers were made with scikit-learn 1.2 (roc_auc_score, roc_curve without dropped points, accuracy_score, precision_score,

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"openflow"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // input is rows of a table of predictions.

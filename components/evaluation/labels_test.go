@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // classified makes a frame with labels and predicted classes of any type; details may be empty.

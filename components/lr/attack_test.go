@@ -14,7 +14,7 @@ import (
 	"openflow/components/lr"
 	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // made is a data set of normal features and labels from 0…classes−1, rows in the order of training.

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow/components/credit"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // joined is a data set as the parties have it after psi, and as one table for the reference.

@@ -9,7 +9,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // waves is a data set of a formula that any language has: sin(7i(j+1)+j) in row i and column j, the guest's three columns

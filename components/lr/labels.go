@@ -9,7 +9,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/component"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // maxClasses bounds one-vs-rest training, which trains one model per class.

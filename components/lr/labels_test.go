@@ -13,7 +13,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // sound are the settings that docs/jobs.md and the warnings name.

@@ -12,7 +12,7 @@ import (
 
 	"openflow/components/lr/he"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // What each party receives: nothing in the clear but what docs/algorithms.md lists.

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/jobcheck"
+	"openflow/site/jobcheck"
 )
 
 // What the description says of options is what the training does with them: a node refuses what the run would refuse.

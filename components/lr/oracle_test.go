@@ -11,7 +11,7 @@ import (
 	"openflow"
 	"openflow/components/lr"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // What a party computes from whole runs, with nothing but what it is given.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // predict is stage predict: the hosts give the guest their partial scores in plaintext, as upstream does. An arbiter

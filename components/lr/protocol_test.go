@@ -15,7 +15,7 @@ import (
 	"openflow"
 	"openflow/components/lr"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 func quick(extra object) object {

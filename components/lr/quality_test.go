@@ -11,7 +11,7 @@ import (
 	"openflow"
 	"openflow/components/lr"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // The settings of the documents and of the advice learn breast_hetero, converge, and leave nothing to warn of; so do

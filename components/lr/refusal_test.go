@@ -9,7 +9,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 func TestRefusals(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/component"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // rows is one party's table as the mathematics needs it: columns of numbers, rows in the order of their sample ids,

@@ -9,7 +9,7 @@ import (
 	"openflow"
 	"openflow/components/lr"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 func TestWhatIsFarFromTraining(t *testing.T) {

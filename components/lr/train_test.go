@@ -11,7 +11,7 @@ import (
 	"openflow"
 	"openflow/components/lr"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 var (

@@ -10,7 +10,7 @@ import (
 	"openflow/components/noop"
 	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 var guest = openflow.Party{Role: openflow.RoleGuest, ID: "9999"}

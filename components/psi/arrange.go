@@ -8,7 +8,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/component"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // bucketRows is how many output rows are in memory at once.

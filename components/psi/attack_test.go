@@ -17,7 +17,7 @@ import (
 	"openflow/components/psi/blind"
 	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // talk is one side of the conversation, written for tests: it says what it likes.

@@ -18,7 +18,7 @@ import (
 	"openflow/components/psi"
 	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 var (

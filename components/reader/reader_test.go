@@ -9,7 +9,7 @@ import (
 	"openflow"
 	"openflow/components/reader"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 var guest = openflow.Party{Role: openflow.RoleGuest, ID: "9999"}

@@ -18,7 +18,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"openflow"
-	"openflow/docker/driver"
+	"openflow/runtime/driver"
 )
 
 // nobody is the user of every container: the image's own choice of user could be root.

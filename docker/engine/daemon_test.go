@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/docker/driver"
 	"openflow/docker/engine"
+	"openflow/runtime/driver"
 )
 
 // wire stands between the runtime and the daemon and can be cut, which is what a killed daemon looks like from here.

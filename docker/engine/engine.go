@@ -16,7 +16,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"openflow"
-	"openflow/docker/driver"
+	"openflow/runtime/driver"
 )
 
 // HostAlias is the name under which containers find their node: the gateway of their network.

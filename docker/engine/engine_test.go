@@ -17,10 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/docker/driver"
-	"openflow/docker/drivertest"
 	"openflow/docker/engine"
 	"openflow/docker/image"
+	"openflow/runtime/driver"
+	"openflow/runtime/runtimetest"
 )
 
 const patience = 60 * time.Second
@@ -81,7 +81,7 @@ var payloadPath string
 // loadPayload has the daemon hold the payload and returns its image ID.
 func loadPayload(t testing.TB, rt *engine.Runtime) string {
 	t.Helper()
-	payloadPath = drivertest.Build(t)
+	payloadPath = runtimetest.Build(t)
 	img, err := payload()
 	require.NoError(t, err)
 	has, err := rt.HasImage(t.Context(), img.ID)
@@ -98,7 +98,7 @@ func TestConformance(t *testing.T) {
 	requireDocker(t)
 	t.Cleanup(func() { cleanUp(t, testNetwork) })
 	rt := open(t, engine.Options{Network: testNetwork})
-	drivertest.Run(t, drivertest.Harness{
+	runtimetest.Run(t, runtimetest.Harness{
 		Open:           func(t *testing.T) driver.Runtime { return open(t, engine.Options{Network: testNetwork}) },
 		Image:          loadPayload(t, rt),
 		EnforcesMemory: true,

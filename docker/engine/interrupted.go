@@ -7,7 +7,7 @@ import (
 
 	"github.com/moby/moby/api/types/network"
 
-	"openflow/docker/driver"
+	"openflow/runtime/driver"
 )
 
 // Exit codes of programs that something else has ended. unknown is what a daemon notes of a container that it finds

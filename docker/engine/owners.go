@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"openflow"
-	"openflow/docker/driver"
+	"openflow/runtime/driver"
 )
 
 // Labels of a network that say whose it is: the node's home folder, and the machine whose file system that is in.

@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"openflow/docker/driver"
 	"openflow/docker/engine"
 	"openflow/docker/engine/enginetest"
+	"openflow/runtime/driver"
 )
 
 func command(t *testing.T, name string, args ...string) {

@@ -11,7 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"openflow"
-	"openflow/docker/driver"
+	"openflow/runtime/driver"
 )
 
 // Wait implements driver.Runtime. The daemon may restart meanwhile; containers outlive that with live-restore, and how

@@ -12,10 +12,10 @@ import (
 
 	"openflow"
 	"openflow/docker"
-	"openflow/docker/driver"
 	"openflow/docker/engine"
-	"openflow/docker/process"
 	"openflow/node/home"
+	"openflow/runtime/driver"
+	"openflow/runtime/process"
 )
 
 // Found is what Node has found and removed.

@@ -16,10 +16,10 @@ import (
 
 	"openflow"
 	"openflow/docker"
-	"openflow/docker/driver"
 	"openflow/docker/engine"
-	"openflow/docker/process"
 	"openflow/node/home"
+	"openflow/runtime/driver"
+	"openflow/runtime/process"
 )
 
 func opened(t *testing.T, dir string) *home.Home {

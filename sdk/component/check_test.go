@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/jobcheck"
 	"openflow/sdk/component"
+	"openflow/site/jobcheck"
 )
 
 // A node that checks a job from the description of a component refuses the parameters that the component would refuse,

@@ -13,7 +13,7 @@ import (
 	"sync"
 
 	"openflow"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // outputPartitions is what FATE-Flow's wrapper always says.

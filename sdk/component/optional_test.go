@@ -9,7 +9,7 @@ import (
 	"openflow"
 	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // An optional input whose task has written nothing is not given; a required one fails, as the job's author could not

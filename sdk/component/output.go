@@ -9,7 +9,7 @@ import (
 	"os"
 
 	"openflow"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // spoolMemory is the size in bytes up to which an output waits for its upload in memory.

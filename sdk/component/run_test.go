@@ -18,7 +18,7 @@ import (
 	"openflow"
 	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // alone runs f as the guest of a task without others.

@@ -7,7 +7,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 var guest = openflow.Party{Role: openflow.RoleGuest, ID: "9999"}

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 
 	"openflow"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // Task is one run of a component at one party, as the component sees it. All methods may be called concurrently,

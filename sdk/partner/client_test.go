@@ -20,14 +20,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/messages"
-	"openflow/messages/sqlite"
 	"openflow/sdk/partner"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/server"
 	"openflow/server/interconnection"
-	"openflow/trust"
+	"openflow/site/trust"
+	"openflow/store/messages"
+	"openflow/store/messages/sqlite"
 )
 
 var (

@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/document"
 	"openflow/sdk/wire"
+	"openflow/store/document"
 )
 
 // Client talks to the node of one site.

@@ -17,11 +17,11 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/catalogue"
 	"openflow/sdk/pool"
 	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/server/base"
+	"openflow/store/catalogue"
 )
 
 var (

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/document"
+	"openflow/store/document"
 )
 
 // PoolTask is the row of a run, as a worker of the pool reads it: an openflow.TaskRecord.

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/document/documenttest"
 	"openflow/sdk/wire"
+	"openflow/store/document/documenttest"
 )
 
 func TestLabelOf(t *testing.T) {

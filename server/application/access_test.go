@@ -12,7 +12,7 @@ import (
 
 	"openflow/sdk/wire"
 	"openflow/server/application"
-	"openflow/trust"
+	"openflow/site/trust"
 )
 
 func TestAccess(t *testing.T) {

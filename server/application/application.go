@@ -16,10 +16,10 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"openflow"
-	"openflow/catalogue"
-	"openflow/objects"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
+	"openflow/store/catalogue"
+	"openflow/store/objects"
 )
 
 // Sites manages the peers of this node.

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/catalogue"
 	"openflow/sdk/wire"
+	"openflow/store/catalogue"
 )
 
 // auditPage is how many events a page of the audit has, unless the request says.

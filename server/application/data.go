@@ -12,10 +12,10 @@ import (
 	"os"
 
 	"openflow"
-	"openflow/catalogue"
+	"openflow/sdk/tables"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
-	"openflow/tables"
+	"openflow/store/catalogue"
 )
 
 func (a *API) namedTable(r *http.Request) (openflow.TableRecord, error) {

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/catalogue"
-	"openflow/events"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
+	"openflow/store/catalogue"
+	"openflow/store/events"
 )
 
 // Events tells what changes.

@@ -9,9 +9,9 @@ import (
 	"sync"
 
 	"openflow"
-	"openflow/catalogue"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
+	"openflow/store/catalogue"
 )
 
 // submitted is the data of a submission's answer. Warnings are ours.

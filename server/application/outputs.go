@@ -11,9 +11,9 @@ import (
 	"strings"
 
 	"openflow"
-	"openflow/catalogue"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
+	"openflow/store/catalogue"
 )
 
 // metricKeys lists the metrics of a task without their data, each once.

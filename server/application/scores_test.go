@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/catalogue"
 	"openflow/sdk/wire"
 	"openflow/server/application"
+	"openflow/store/catalogue"
 )
 
 // The operator sees what was told, raises and resets it by the name of a table or by its content, and leaves an audit

@@ -10,9 +10,9 @@ import (
 	"strconv"
 
 	"openflow"
-	"openflow/catalogue"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
+	"openflow/store/catalogue"
 )
 
 func (a *API) taskFilter(r *http.Request) (catalogue.TaskFilter, error) {

@@ -15,9 +15,9 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/sdk/tables"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
-	"openflow/tables"
 )
 
 // upload is what both upload routes know before the rows come.

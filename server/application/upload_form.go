@@ -11,8 +11,8 @@ import (
 	"slices"
 
 	"openflow"
+	"openflow/sdk/tables"
 	"openflow/sdk/wire"
-	"openflow/tables"
 )
 
 // formFields are the fields of an upload. The first three say what the file becomes. FATE's clients always send partitions,

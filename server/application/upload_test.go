@@ -20,10 +20,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/catalogue"
-	"openflow/objects/folder"
 	"openflow/sdk/wire"
 	"openflow/server/application"
+	"openflow/store/catalogue"
+	"openflow/store/objects/folder"
 )
 
 // uploads is the upload routes of a node on a catalogue and a store of their own.

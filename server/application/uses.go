@@ -6,8 +6,8 @@ import (
 	"slices"
 
 	"openflow"
-	"openflow/catalogue"
 	"openflow/sdk/wire"
+	"openflow/store/catalogue"
 )
 
 // usesPage is how many jobs are looked at in one query.

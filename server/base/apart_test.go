@@ -12,7 +12,7 @@ import (
 	"openflow"
 	"openflow/sdk/wire"
 	"openflow/server/base"
-	"openflow/trust"
+	"openflow/site/trust"
 )
 
 // everyRoute is one request to each route that would succeed for the container of victim.

@@ -16,9 +16,9 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"openflow"
-	"openflow/objects"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
+	"openflow/store/objects"
 )
 
 // Store is the part of the catalogue that containers read and write.

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/catalogue"
 	"openflow/sdk/wire"
+	"openflow/store/catalogue"
 )
 
 var (

@@ -15,15 +15,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/catalogue"
-	"openflow/messages/sqlite"
-	"openflow/objects"
-	"openflow/objects/folder"
 	"openflow/sdk/partner"
 	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/server/base"
-	"openflow/trust"
+	"openflow/site/trust"
+	"openflow/store/catalogue"
+	"openflow/store/messages/sqlite"
+	"openflow/store/objects"
+	"openflow/store/objects/folder"
 )
 
 // node is party 9999 with two jobs: "1", in which it is guest and arbiter, and "2", of another scheduler.

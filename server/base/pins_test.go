@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/catalogue"
 	"openflow/sdk/wire"
+	"openflow/store/catalogue"
 )
 
 // keep stores rows under a name and returns a pin of them for psi_0.

@@ -5,9 +5,9 @@ import (
 	"slices"
 
 	"openflow"
-	"openflow/lineage"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
+	"openflow/site/lineage"
 )
 
 // spendScores counts what a container is about to tell a partner about this site's columns, or refuses it.

@@ -11,11 +11,11 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/messages"
 	"openflow/sdk/partner"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/server/reply"
+	"openflow/store/messages"
 )
 
 // Peers hands messages to other nodes.

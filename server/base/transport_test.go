@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/messages"
 	"openflow/sdk/partner"
 	"openflow/sdk/wire/ptp"
 	"openflow/server/base"
+	"openflow/store/messages"
 )
 
 var psi = key("1", "psi_0", guest)

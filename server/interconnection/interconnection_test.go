@@ -15,11 +15,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/messages"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/server"
-	"openflow/trust"
+	"openflow/site/trust"
+	"openflow/store/messages"
 )
 
 const (

@@ -16,12 +16,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/messages/sqlite"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/server"
 	"openflow/server/interconnection"
-	"openflow/trust"
+	"openflow/site/trust"
+	"openflow/store/messages/sqlite"
 )
 
 // services counts what gets through to the domain, and as whom.

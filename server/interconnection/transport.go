@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/messages"
 	"openflow/sdk/wire/ptp"
 	"openflow/server/reply"
+	"openflow/store/messages"
 )
 
 // Sessions tells which parties may send to a session of this node, and what the session is called here: a peer may leave

@@ -9,11 +9,11 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/catalogue"
-	"openflow/events/changes"
-	"openflow/messages"
 	"openflow/node/home"
-	"openflow/objects"
+	"openflow/store/catalogue"
+	"openflow/store/events/changes"
+	"openflow/store/messages"
+	"openflow/store/objects"
 	"openflow/telemetry/metrics"
 )
 

@@ -11,12 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/catalogue"
-	"openflow/events"
-	"openflow/events/changes"
-	"openflow/events/memory"
 	"openflow/node/home"
-	"openflow/objects/folder"
+	"openflow/store/catalogue"
+	"openflow/store/events"
+	"openflow/store/events/changes"
+	"openflow/store/events/memory"
+	"openflow/store/objects/folder"
 	"openflow/telemetry/metrics"
 )
 

@@ -13,11 +13,11 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/admission"
-	"openflow/catalogue"
-	"openflow/document"
 	sdkpartner "openflow/sdk/partner"
 	"openflow/server/reply"
+	"openflow/site/admission"
+	"openflow/store/catalogue"
+	"openflow/store/document"
 	"openflow/telemetry/metrics"
 	"openflow/workflows/plan"
 )

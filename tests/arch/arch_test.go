@@ -115,7 +115,7 @@ func TestOnlyOnePackageLinksTheServer(t *testing.T) {
 	require.NoError(t, err)
 	for line := range strings.Lines(string(out)) {
 		name, rest, _ := strings.Cut(line, " ")
-		if strings.Contains(rest, "go.temporal.io/server") && name != module+"/embed/temporal" {
+		if strings.Contains(rest, "go.temporal.io/server") && name != module+"/temporal/embedded" {
 			t.Errorf("%s imports the Temporal server; only embed/temporal may", name)
 		}
 	}

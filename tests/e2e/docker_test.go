@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/docker/driver"
-	"openflow/docker/drivertest"
 	"openflow/docker/engine"
 	"openflow/docker/image"
+	"openflow/runtime/driver"
+	"openflow/runtime/runtimetest"
 	"openflow/tests/env"
 )
 
@@ -169,7 +169,7 @@ func containerReaches(t *testing.T, own, other *site) {
 // loadProbe has the daemon hold a program that dials.
 func loadProbe(t *testing.T, rt *engine.Runtime) string {
 	t.Helper()
-	binary, err := os.ReadFile(drivertest.Build(t))
+	binary, err := os.ReadFile(runtimetest.Build(t))
 	require.NoError(t, err)
 	img, err := image.Build(binary, image.Options{})
 	require.NoError(t, err)

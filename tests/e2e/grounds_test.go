@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow/docker"
-	"openflow/docker/driver"
 	"openflow/docker/engine"
+	"openflow/runtime/driver"
 	"openflow/tests/env"
 )
 

@@ -18,8 +18,8 @@ import (
 	"openflow"
 	"openflow/components/credit"
 	"openflow/sdk/wire"
+	"openflow/site/trust"
 	"openflow/tests/env"
-	"openflow/trust"
 	"openflow/workflows"
 )
 

@@ -18,11 +18,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/catalogue/postgrestest"
-	"openflow/redisdb/redistest"
 	"openflow/sdk/wire"
+	"openflow/site/trust"
+	"openflow/store/catalogue/postgrestest"
+	"openflow/store/redisdb/redistest"
 	"openflow/tests/env"
-	"openflow/trust"
 )
 
 // balancer is one address for several servers: requests go to each in turn, and to the next where one does not answer.

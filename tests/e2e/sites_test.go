@@ -21,8 +21,8 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/site/trust"
 	"openflow/tests/env"
-	"openflow/trust"
 )
 
 // site is a node as a program of its own.

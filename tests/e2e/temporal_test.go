@@ -15,10 +15,10 @@ import (
 	sdkclient "go.temporal.io/sdk/client"
 
 	"openflow"
-	"openflow/catalogue/postgrestest"
-	"openflow/cluster"
+	"openflow/site/trust"
+	"openflow/store/catalogue/postgrestest"
+	"openflow/temporal/cluster"
 	"openflow/tests/env"
-	"openflow/trust"
 )
 
 // ownTemporal starts "openflow temporal" and waits until it is ready. end sends a signal and returns the exit code.

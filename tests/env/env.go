@@ -18,13 +18,13 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"openflow"
-	"openflow/catalogue"
-	"openflow/docker/driver"
 	"openflow/node"
-	"openflow/partner"
-	"openflow/peers"
+	"openflow/runtime/driver"
 	"openflow/sdk/wire"
-	"openflow/trust"
+	"openflow/site/partner"
+	"openflow/site/peers"
+	"openflow/site/trust"
+	"openflow/store/catalogue"
 )
 
 // Timing is short, so that what is lost is asked for within a test's patience.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"openflow/docker/driver"
-	"openflow/docker/process"
+	"openflow/runtime/driver"
+	"openflow/runtime/process"
 )
 
 // Tasks lists the containers in a home folder of the process runtime.

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow/node"
-	"openflow/trust"
+	"openflow/site/trust"
 )
 
 // WorkerHome is the folder of a machine of the party's pool.

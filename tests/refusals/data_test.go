@@ -8,7 +8,7 @@ import (
 	"strconv"
 
 	"openflow"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 var (

@@ -8,7 +8,7 @@ import (
 	"openflow"
 	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // kitCases are refusals of the kit itself, which any author's component can meet. The host meets them; the guest has

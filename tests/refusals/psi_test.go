@@ -13,7 +13,7 @@ import (
 	"openflow/components/psi/blind"
 	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // intersecting is a job of psi in which no party shares an id with another one.

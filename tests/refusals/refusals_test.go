@@ -19,7 +19,7 @@ import (
 	"openflow/components/reader"
 	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 type object = map[string]any

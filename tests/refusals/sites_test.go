@@ -17,32 +17,32 @@ import (
 // covered are the packages whose refusals can be part of a task's error.
 var covered = []string{
 	"components/reader", "components/noop", "components/psi", "components/psi/blind", "components/evaluation", "components/lr",
-	"components/lr/he", "sdk/component", "tables", "tables/plaintext",
+	"components/lr/he", "sdk/component", "sdk/tables", "sdk/tables/plaintext",
 }
 
 // untold are the files whose texts nobody marks, so that no other party reads them whatever they say, and why no case
 // provokes them here. A text of theirs that is marked needs a case all the same.
 var untold = map[string]string{
-	"tables/columns.go":             "an upload is refused with it before there is a task; tests of its own package",
-	"tables/dialect.go":             "an upload is refused with it before there is a task; tests of its own package",
-	"tables/fromcsv.go":             "an upload is refused with it before there is a task; tests of its own package",
-	"tables/lines.go":               "an upload is refused with it before there is a task; tests of its own package",
-	"tables/metajson.go":            "an upload is refused with it before there is a task; tests of its own package",
-	"tables/pairs.go":               "an upload is refused with it before there is a task; tests of its own package",
-	"tables/tocsv.go":               "an upload is refused with it before there is a task; tests of its own package",
-	"tables/upload.go":              "an upload is refused with it before there is a task; tests of its own package",
-	"tables/plaintext/checked.go":   "an upload is refused with it before there is a task; tests of its own package",
-	"tables/plaintext/encodings.go": "an upload is refused with it before there is a task; tests of its own package",
-	"tables/plaintext/gzip.go":      "an upload is refused with it before there is a task; tests of its own package",
-	"tables/plaintext/plaintext.go": "an upload is refused with it before there is a task; tests of its own package",
-	"tables/decode.go":              "a table that the own node stores was written by the same package; fuzzed there",
-	"tables/message.go":             "a table that the own node stores was written by the same package; fuzzed there",
-	"tables/meta.go":                "a table that the own node stores was written by the same package; fuzzed there",
-	"tables/reader.go":              "a table that the own node stores was written by the same package; fuzzed there",
-	"tables/writer.go":              "a table that the own node stores was written by the same package; fuzzed there",
-	"sdk/component/client.go":       "it tells of an answer of the own node that is none",
-	"sdk/component/transport.go":    "it tells of an answer of the own node that is none",
-	"sdk/component/config.go":       "nobody hears of a task without a configuration",
+	"sdk/tables/columns.go":             "an upload is refused with it before there is a task; tests of its own package",
+	"sdk/tables/dialect.go":             "an upload is refused with it before there is a task; tests of its own package",
+	"sdk/tables/fromcsv.go":             "an upload is refused with it before there is a task; tests of its own package",
+	"sdk/tables/lines.go":               "an upload is refused with it before there is a task; tests of its own package",
+	"sdk/tables/metajson.go":            "an upload is refused with it before there is a task; tests of its own package",
+	"sdk/tables/pairs.go":               "an upload is refused with it before there is a task; tests of its own package",
+	"sdk/tables/tocsv.go":               "an upload is refused with it before there is a task; tests of its own package",
+	"sdk/tables/upload.go":              "an upload is refused with it before there is a task; tests of its own package",
+	"sdk/tables/plaintext/checked.go":   "an upload is refused with it before there is a task; tests of its own package",
+	"sdk/tables/plaintext/encodings.go": "an upload is refused with it before there is a task; tests of its own package",
+	"sdk/tables/plaintext/gzip.go":      "an upload is refused with it before there is a task; tests of its own package",
+	"sdk/tables/plaintext/plaintext.go": "an upload is refused with it before there is a task; tests of its own package",
+	"sdk/tables/decode.go":              "a table that the own node stores was written by the same package; fuzzed there",
+	"sdk/tables/message.go":             "a table that the own node stores was written by the same package; fuzzed there",
+	"sdk/tables/meta.go":                "a table that the own node stores was written by the same package; fuzzed there",
+	"sdk/tables/reader.go":              "a table that the own node stores was written by the same package; fuzzed there",
+	"sdk/tables/writer.go":              "a table that the own node stores was written by the same package; fuzzed there",
+	"sdk/component/client.go":           "it tells of an answer of the own node that is none",
+	"sdk/component/transport.go":        "it tells of an answer of the own node that is none",
+	"sdk/component/config.go":           "nobody hears of a task without a configuration",
 }
 
 // harmless are the values that a text for others may hold, and why.

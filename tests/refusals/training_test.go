@@ -13,7 +13,7 @@ import (
 	"openflow/components/lr/he"
 	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 const rowsOfTraining = 100 // as many as the default policy asks for

@@ -13,8 +13,8 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/site/trust"
 	"openflow/tests/env"
-	"openflow/trust"
 )
 
 // genuine is a FATE-Flow 2.2 node as a partner in poll mode (fate-flow-api §2.3, §2.5.2): it notes what it is called for

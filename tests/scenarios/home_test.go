@@ -18,9 +18,9 @@ import (
 
 	"openflow"
 	"openflow/node"
-	"openflow/partner"
+	"openflow/site/partner"
+	"openflow/site/upkeep"
 	"openflow/tests/env"
-	"openflow/upkeep"
 )
 
 // Every release has left a home in tests/testdata/homes (`make home-fixture`). This version starts on a copy of each: it

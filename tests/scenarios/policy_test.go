@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/policy"
 	"openflow/sdk"
+	"openflow/site/policy"
 	"openflow/tests/env"
 )
 

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/partner"
+	"openflow/site/partner"
 	"openflow/tests/env"
 )
 

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/docker/driver"
+	"openflow/runtime/driver"
 	"openflow/tests/env"
 )
 

@@ -11,8 +11,8 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/site/trust"
 	"openflow/tests/env"
-	"openflow/trust"
 	"openflow/workflows"
 )
 

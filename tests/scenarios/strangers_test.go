@@ -14,8 +14,8 @@ import (
 	"openflow"
 	"openflow/sdk/partner"
 	"openflow/sdk/wire"
+	"openflow/site/trust"
 	"openflow/tests/env"
-	"openflow/trust"
 )
 
 // signer signs as a party's node does.

@@ -13,8 +13,8 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/site/trust"
 	"openflow/tests/env"
-	"openflow/trust"
 )
 
 func TestSubmit(t *testing.T) {

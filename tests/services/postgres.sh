@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes PostgreSQL's programs available, for the tests of the catalogue and of a Temporal server of its own. Does nothing
-# where they are. No server is started here: each test process starts one for itself (catalogue/postgrestest), in a folder
+# where they are. No server is started here: each test process starts one for itself (store/catalogue/postgrestest), in a folder
 # and on a port of its own, and ends it.
 set -euo pipefail
 

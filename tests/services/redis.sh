@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes redis-server available, which the tests of messages/redis and events/redis start themselves, each its own. Does
+# Makes redis-server available, which the tests of store/messages/redis and store/events/redis start themselves, each its own. Does
 # nothing where there is one; leaves no service running.
 set -euo pipefail
 

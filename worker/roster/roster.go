@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/catalogue"
+	"openflow/store/catalogue"
 )
 
 // A machine tells of itself every few seconds, and counts as alive for some of them.

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/catalogue"
+	"openflow/store/catalogue"
 )
 
 func opened(t *testing.T) *catalogue.Catalogue {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"openflow/cli"
-	"openflow/upkeep"
+	"openflow/site/upkeep"
 	"openflow/worker/roster"
 )
 

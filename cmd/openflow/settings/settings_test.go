@@ -14,7 +14,7 @@ import (
 
 	"openflow"
 	"openflow/cmd/openflow/settings"
-	"openflow/partner"
+	"openflow/site/partner"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/settings.md")

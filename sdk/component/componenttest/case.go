@@ -8,7 +8,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/component"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 // Case is one task: a component, its parties, and what each of them is given.

@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"openflow"
+	"openflow/sdk/tables"
 	"openflow/sdk/wire"
-	"openflow/tables"
 )
 
 func (n *Node) routes() http.Handler {

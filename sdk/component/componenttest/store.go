@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"openflow"
-	"openflow/tables"
+	"openflow/sdk/tables"
 )
 
 type table struct {

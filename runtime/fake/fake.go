@@ -1,0 +1,122 @@
+// Package fake is a driver.Runtime in memory that fails on demand: for tests of everything above a runtime.
+//
+// A container is a [Plan], chosen per Spec by the function given to [New]: Go code to run, or an outcome, or a fault at
+// one of the steps. It obeys the whole contract and passes docker/drivertest, including adoption: [Runtime.Reopen] is
+// what a restarted node would see. It enforces no limits and isolates nothing.
+package fake
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"openflow/runtime/driver"
+)
+
+// Program is what a container runs; it returns the exit code. ctx ends when the container is asked to stop (TERM). A
+// program that goes on regardless is killed: its container ends, while its goroutine runs until the program returns.
+type Program func(ctx context.Context, spec driver.Spec, stdout, stderr io.Writer) int
+
+// Plan says what becomes of one container. The zero Plan starts, says nothing and exits with 0.
+type Plan struct {
+	// Run is called first; nil does nothing and ends with ExitCode.
+	Run      Program
+	ExitCode int
+
+	Stdout, Stderr string          // written before Run is called
+	Delay          time.Duration   // how long the container runs at least
+	Hold           <-chan struct{} // the container runs at least until this is closed; nil does not hold
+	IgnoreTERM     bool            // only KILL ends Delay, Hold and Run
+
+	OOM  bool // ends with 137 and OOMKilled, whatever Run returns
+	Lost bool // ends with its exit code unrecorded
+
+	// These errors are returned by the first call of their method for the name; the call has no effect, and the next
+	// one works.
+	EnsureErr, StartErr, WaitErr, LogsErr, RemoveErr error
+	// LoseReplies makes the first Ensure, Start, Stop and Remove take effect and report CodeUnavailable all the same.
+	LoseReplies bool
+}
+
+// Runtime is the fake. Create it with New.
+type Runtime struct{ m *machine }
+
+var _ driver.Runtime = (*Runtime)(nil)
+
+// New returns a Runtime without containers. plan is called by every Ensure, without any lock held; the plan of
+// the call that creates the container is the one that counts. nil plans the zero Plan for all.
+func New(plan func(driver.Spec) Plan) *Runtime {
+	if plan == nil {
+		plan = func(driver.Spec) Plan { return Plan{} }
+	}
+	return &Runtime{&machine{plan: plan, containers: map[string]*container{}, spent: map[string]bool{}, runs: map[string]int{}}}
+}
+
+// Programs plans p for every container.
+func Programs(p Program) func(driver.Spec) Plan {
+	return func(driver.Spec) Plan { return Plan{Run: p} }
+}
+
+// Reopen returns a second Runtime over the same containers, as a restarted node would have it.
+func (r *Runtime) Reopen() *Runtime { return &Runtime{r.m} }
+
+// Runs counts how often a program has been started under name, over all containers that ever had it.
+func (r *Runtime) Runs(name string) int {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	return r.m.runs[name]
+}
+
+// Kind is "fake".
+func (r *Runtime) Kind() string { return "fake" }
+
+// machine is what outlives a Runtime.
+type machine struct {
+	plan func(driver.Spec) Plan
+
+	mu         sync.Mutex
+	containers map[string]*container
+	spent      map[string]bool // faults that have happened, by method and name
+	runs       map[string]int
+}
+
+// container is guarded by machine.mu, apart from what the comments say.
+type container struct {
+	spec    driver.Spec
+	plan    Plan
+	status  driver.Status
+	changed chan struct{}      // closed at every change, and replaced
+	term    context.CancelFunc // set by Start
+	killed  chan struct{}      // closed by Stop after its grace
+	stdout  *output
+	stderr  *output
+}
+
+// change wakes the waiters.
+func (c *container) change(f func(*driver.Status)) {
+	f(&c.status)
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// output is a buffer that the program writes while others read.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) copyTo(w io.Writer) error {
+	o.mu.Lock()
+	all := bytes.Clone(o.buf.Bytes())
+	o.mu.Unlock()
+	_, err := w.Write(all)
+	return err
+}

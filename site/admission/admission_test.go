@@ -1,0 +1,217 @@
+package admission_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"openflow"
+	"openflow/site/admission"
+)
+
+var (
+	now   = time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
+	rules = admission.Rules{Patience: time.Minute}
+)
+
+// claim of cores by a job that was refused a second ago.
+func claim(id string, cores int, more ...func(*admission.Claim)) admission.Claim {
+	c := admission.Claim{
+		Job: openflow.JobKey{Job: openflow.JobID(id)}, Need: openflow.Resources{Cores: cores},
+		Since: now.Add(-time.Second), Asked: now.Add(-time.Second),
+	}
+	for _, m := range more {
+		m(&c)
+	}
+	return c
+}
+
+func priority(n int) func(*admission.Claim) { return func(c *admission.Claim) { c.Priority = n } }
+
+func told(c *admission.Claim) { c.Woken = now.Add(-time.Second) }
+
+func toldLongAgo(c *admission.Claim) { c.Woken = now.Add(-10 * time.Second) }
+
+// toldInVain was told by a process that died before the call.
+func toldInVain(c *admission.Claim) {
+	c.Since, c.Woken = now.Add(-40*time.Second), now.Add(-30*time.Second)
+}
+
+// toldLate had waited for longer, when it was told, than it has since.
+func toldLate(c *admission.Claim) {
+	c.Since, c.Woken = now.Add(-9*time.Minute), now.Add(-4*time.Minute)
+}
+
+func overdue(c *admission.Claim) { c.Since = now.Add(-2 * time.Minute) }
+
+func gone(c *admission.Claim) { c.Since, c.Asked = now.Add(-2*time.Hour), now.Add(-time.Hour) }
+
+func memory(n int64) func(*admission.Claim) { return func(c *admission.Claim) { c.Need.Memory = n } }
+
+func TestNext(t *testing.T) {
+	for name, tc := range map[string]struct {
+		free    int
+		waiting []admission.Claim
+		want    string
+	}{
+		"nobody waits":                       {8, nil, ""},
+		"nothing is free":                    {0, []admission.Claim{claim("a", 1)}, ""},
+		"as many as fit, the oldest first":   {8, []admission.Claim{claim("c", 4), claim("a", 4), claim("b", 4)}, "a b"},
+		"priority comes before age":          {4, []admission.Claim{claim("a", 4), claim("b", 4, priority(1))}, "b"},
+		"a small one passes":                 {4, []admission.Claim{claim("a", 8, priority(9)), claim("b", 3)}, "b"},
+		"not one that is overdue":            {4, []admission.Claim{claim("a", 8, overdue), claim("b", 3)}, ""},
+		"what it does not need is for all":   {4, []admission.Claim{claim("a", 0, overdue, memory(9)), claim("b", 3)}, "b"},
+		"what is left beside it is, too":     {8, []admission.Claim{claim("a", 5, overdue), claim("b", 3), claim("c", 1)}, "a b"},
+		"age alone once they are overdue":    {4, []admission.Claim{claim("b", 4, overdue, priority(9)), claim("a", 4, overdue)}, "a"},
+		"overdue comes before priority":      {4, []admission.Claim{claim("a", 4, priority(9)), claim("b", 4, overdue)}, "b"},
+		"overdue ones hold up to the first":  {8, []admission.Claim{claim("a", 2, overdue), claim("b", 7, overdue), claim("c", 7, overdue), claim("d", 1)}, "a"},
+		"who has been told is not told":      {8, []admission.Claim{claim("a", 4, told), claim("b", 4), claim("c", 4)}, "b"},
+		"who does not come waits elsewhere":  {4, []admission.Claim{claim("a", 4, toldLongAgo), claim("b", 4)}, "b"},
+		"or was not told after all":          {4, []admission.Claim{claim("a", 4, toldInVain), claim("b", 4)}, "a"},
+		"it is told again ever more rarely":  {4, []admission.Claim{claim("a", 4, toldLate), claim("b", 4)}, ""},
+		"and is not passed once overdue":     {4, []admission.Claim{claim("a", 3, overdue, toldLongAgo), claim("b", 4), claim("c", 1)}, "c"},
+		"a scheduler that is gone holds not": {4, []admission.Claim{claim("a", 8, gone), claim("b", 4)}, "b"},
+		"a need of nothing always fits":      {0, []admission.Claim{claim("a", 0)}, "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var ids []string
+			for _, c := range rules.Next(openflow.Resources{Cores: tc.free}, tc.waiting, now) {
+				ids = append(ids, string(c.Job.Job))
+			}
+			require.Equal(t, tc.want, strings.Join(ids, " "))
+		})
+	}
+}
+
+func TestLeft(t *testing.T) {
+	for name, tc := range map[string]struct {
+		free    int
+		claim   admission.Claim
+		waiting []admission.Claim
+		want    int
+	}{
+		"nobody waits":                        {8, claim("n", 4), nil, 8},
+		"others only wait":                    {8, claim("n", 4), []admission.Claim{claim("a", 8)}, 8},
+		"one before it has been told":         {8, claim("n", 4), []admission.Claim{claim("a", 5, told)}, 3},
+		"one after it has been told":          {8, claim("n", 4, priority(1)), []admission.Claim{claim("a", 5, told)}, 8},
+		"one is overdue":                      {4, claim("n", 4), []admission.Claim{claim("a", 8, overdue)}, 0},
+		"a younger one is overdue too":        {4, claim("a", 4, overdue), []admission.Claim{claim("b", 8, overdue)}, 4},
+		"overdue is not outranked":            {4, claim("n", 4, priority(9)), []admission.Claim{claim("z", 8, overdue)}, 0},
+		"itself is no obstacle":               {4, claim("a", 4, overdue), []admission.Claim{claim("a", 4, overdue, told)}, 4},
+		"overdue and told is kept for once":   {8, claim("n", 4), []admission.Claim{claim("a", 3, overdue, told)}, 5},
+		"two overdue ones":                    {8, claim("n", 4), []admission.Claim{claim("a", 3, overdue), claim("b", 3, overdue)}, 2},
+		"the second overdue one does not fit": {8, claim("n", 4), []admission.Claim{claim("a", 3, overdue), claim("b", 6, overdue), claim("c", 2, overdue)}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, tc.want, rules.Left(openflow.Resources{Cores: tc.free}, tc.claim, tc.waiting, now).Cores)
+		})
+	}
+}
+
+func TestDevices(t *testing.T) {
+	ids, ok := admission.Devices(4, []string{"1"}, 2)
+	require.True(t, ok)
+	require.Equal(t, []string{"0", "2"}, ids)
+	_, ok = admission.Devices(2, []string{"1"}, 2)
+	require.False(t, ok)
+	ids, ok = admission.Devices(0, nil, 0)
+	require.True(t, ok)
+	require.Empty(t, ids)
+}
+
+// strict loses its patience soon.
+var strict = admission.Rules{Patience: 20 * time.Second}
+
+// site is one site's pool under a load: jobs come, run for a while and end.
+type site struct {
+	size    openflow.Resources
+	used    openflow.Resources
+	waiting map[string]admission.Claim
+	ends    map[string]time.Time
+	needs   map[string]openflow.Resources
+	now     time.Time
+}
+
+// ask is a job's application; whoever is refused waits.
+func (s *site) ask(c admission.Claim, runs time.Duration) bool {
+	others := make([]admission.Claim, 0, len(s.waiting))
+	for _, w := range s.waiting {
+		others = append(others, w)
+	}
+	id := string(c.Job.Job)
+	if !c.Need.Within(strict.Left(s.size.Minus(s.used), c, others, s.now)) {
+		c.Asked, c.Woken = s.now, time.Time{}
+		if c.Since.IsZero() {
+			c.Since = s.now
+		}
+		s.waiting[id] = c
+		return false
+	}
+	delete(s.waiting, id)
+	s.used, s.ends[id], s.needs[id] = plus(s.used, c.Need), s.now.Add(runs), c.Need
+	return true
+}
+
+func plus(a, b openflow.Resources) openflow.Resources {
+	return openflow.Resources{Cores: a.Cores + b.Cores, Memory: a.Memory + b.Memory, GPUs: a.GPUs + b.GPUs}
+}
+
+// Under a stream of jobs that never ends, of any sizes and priorities and always enough to fill the pool, every job gets
+// its turn in bounded time, the pool is never over-committed, and nothing that fits is left waiting beside free resources
+// unless they are kept for one that is overdue.
+func TestEveryJobGetsItsTurn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := &site{
+			size: openflow.Resources{Cores: 8, Memory: 8, GPUs: 2}, now: now, waiting: map[string]admission.Claim{},
+			ends: map[string]time.Time{}, needs: map[string]openflow.Resources{},
+		}
+		const longest, first = 8, 3 // seconds that a job runs; when the victim comes
+		dice := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		runs := map[string]time.Duration{}
+		victim := claim("victim", 8, priority(-5), memory(8))
+		victim.Need.GPUs, victim.Since = 2, time.Time{}
+		for step := range 110 {
+			s.now = s.now.Add(time.Second)
+			for id, end := range s.ends {
+				if !s.now.Before(end) {
+					s.used = s.used.Minus(s.needs[id])
+					delete(s.ends, id)
+				}
+			}
+			for i := range 1 + dice.IntN(2) {
+				id := fmt.Sprintf("a%04d-%d", step, i) // before the victim by name
+				if step > first {
+					id = fmt.Sprintf("z%04d-%d", step, i)
+				}
+				c := claim(id, 1+dice.IntN(4), priority(dice.IntN(10)), memory(1))
+				c.Since = time.Time{}
+				runs[id] = time.Duration(1+dice.IntN(longest)) * time.Second
+				s.ask(c, runs[id])
+			}
+			if step == first {
+				runs["victim"] = time.Second
+				s.ask(victim, time.Second)
+			}
+			var queue []admission.Claim
+			for _, w := range s.waiting {
+				queue = append(queue, w)
+			}
+			for _, c := range strict.Next(s.size.Minus(s.used), queue, s.now) {
+				require.True(t, s.ask(c, runs[string(c.Job.Job)]), "who is told to come is served")
+			}
+			require.True(t, s.used.Within(s.size), "%v of %v are used", s.used, s.size)
+			late := slices.ContainsFunc(queue, func(c admission.Claim) bool { return s.now.Sub(c.Since) >= strict.Patience })
+			for id, w := range s.waiting {
+				require.False(t, !late && w.Need.Within(s.size.Minus(s.used)), "%s waits although it fits", id)
+			}
+		}
+		_, waits := s.waiting["victim"]
+		require.False(t, waits, "the largest job of the lowest priority has had its turn")
+	})
+}

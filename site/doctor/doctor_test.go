@@ -1,0 +1,238 @@
+package doctor_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/site/doctor"
+)
+
+const (
+	good = openflow.VerdictOK
+	tip  = openflow.VerdictWarn
+	bad  = openflow.VerdictFail
+)
+
+func code(c openflow.Code, text string) error { return openflow.Errorf(c, "%s", text) }
+
+// Each way a peer can be wrong shows in the check that names it.
+func TestPeers(t *testing.T) {
+	well := doctor.Peer{Party: "10000", URL: "http://h", Answered: true, Timed: true, Version: "v1", Granted: true}
+	change := func(f func(*doctor.Peer)) doctor.Peer { p := well; f(&p); return p }
+	for name, c := range map[string]struct {
+		peer  doctor.Peer
+		check string
+		want  openflow.Verdict
+		says  string
+	}{
+		"well: there":     {well, "reach 10000", good, "http://h"},
+		"well: back":      {well, "reached by 10000", good, ""},
+		"well: keys":      {well, "keys 10000", good, ""},
+		"well: clock":     {well, "clock 10000", good, "2s"},
+		"well: version":   {well, "version 10000", good, "v1"},
+		"well: grants":    {well, "grants 10000", good, ""},
+		"away":            {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "does not answer")}, "reach 10000", bad, "does not answer"},
+		"away: back":      {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "reached by 10000", tip, "not known"},
+		"away: keys":      {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "keys 10000", tip, "not known"},
+		"away: clock":     {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "clock 10000", tip, "not known"},
+		"cannot call us":  {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeUnavailable, "does not reach this node") }), "reached by 10000", bad, "does not reach"},
+		"our key":         {change(func(p *doctor.Peer) { p.Err = code(openflow.CodeUnauthorized, "signature does not verify") }), "keys 10000", bad, "signature"},
+		"their key":       {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeUnauthorized, "not known here") }), "keys 10000", bad, "not known here"},
+		"it has no peer":  {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeInvalid, "party 9999 is not known here") }), "keys 10000", bad, "not known"},
+		"other failure":   {change(func(p *doctor.Peer) { p.Err = code(openflow.CodeInternal, "broken") }), "keys 10000", tip, "broken"},
+		"clock 9 s":       {change(func(p *doctor.Peer) { p.Clock = 9 * time.Second }), "clock 10000", good, "9s"},
+		"clock 10 s":      {change(func(p *doctor.Peer) { p.Clock = 10 * time.Second }), "clock 10000", tip, "10s apart"},
+		"clock −45 s":     {change(func(p *doctor.Peer) { p.Clock = -45 * time.Second }), "clock 10000", tip, "45s apart"},
+		"clock 2 min":     {change(func(p *doctor.Peer) { p.Clock = 2 * time.Minute }), "clock 10000", bad, "2m0s apart"},
+		"clock, not keys": {change(func(p *doctor.Peer) { p.Clock = time.Hour; p.Err = code(openflow.CodeUnauthorized, "x") }), "keys 10000", tip, "clocks"},
+		"older version":   {change(func(p *doctor.Peer) { p.Version = "v0" }), "version 10000", tip, "v0"},
+		"foreign version": {change(func(p *doctor.Peer) { p.Version = "" }), "version 10000", good, "does not tell"},
+		"no grants":       {change(func(p *doctor.Peer) { p.Granted = false }), "grants 10000", tip, "may use nothing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, c.want, find(t, c.peer.Examine("v1"), c.check, c.says).Verdict)
+		})
+	}
+	require.Equal(t, tip, doctor.Peers(nil).Verdict)
+	require.Equal(t, good, doctor.Peers([]openflow.PartyID{"10000"}).Verdict)
+}
+
+// A wrong key is mended where the record is, so the remedy is that of the site which refuses.
+func TestWhereAKeyIsMended(t *testing.T) {
+	for at, remedy := range map[openflow.PartyID]string{
+		"9999": "openflow site rotate 10000 --key KEY", "10000": "give its operator the key",
+	} {
+		refused := openflow.AtParty(at, code(openflow.CodeUnauthorized, "another key"))
+		p := doctor.Peer{Party: "10000", Answered: true, Timed: true, Err: refused}
+		require.Contains(t, find(t, p.Examine("v1"), "keys 10000", "another key").Remedy, remedy)
+	}
+}
+
+// find is the finding of a check; what is not well has a remedy.
+func find(t *testing.T, list []openflow.Finding, check, says string) openflow.Finding {
+	t.Helper()
+	for _, f := range list {
+		if f.Check != check {
+			continue
+		}
+		require.Contains(t, f.Detail, says)
+		require.Equal(t, f.Verdict == good, f.Remedy == "", "%+v", f)
+		return f
+	}
+	t.Fatalf("no check %q in %+v", check, list)
+	return openflow.Finding{}
+}
+
+func TestMachine(t *testing.T) {
+	const gib = 1 << 30
+	closed, open := mode(0o600), mode(0o644)
+	docker := doctor.Docker{Used: true, Engine: "20.10", API: "1.41", Image: "sha256:1", HasImage: true, Network: "openflow-1", Firewalled: true}
+	spoilt := func(f func(*doctor.Docker)) []openflow.Finding { d := docker; f(&d); return d.Examine() }
+	one := func(f openflow.Finding) []openflow.Finding { return []openflow.Finding{f} }
+	for name, c := range map[string]struct {
+		got   []openflow.Finding
+		check string
+		want  openflow.Verdict
+		says  string
+	}{
+		"room":                {one(doctor.Disk(doctor.Space{Free: 10 * gib})), "disk", good, "10240 MiB"},
+		"little room":         {one(doctor.Disk(doctor.Space{Free: gib})), "disk", tip, "1024 MiB"},
+		"full":                {one(doctor.Disk(doctor.Space{Free: 1 << 20})), "disk", bad, "1 MiB"},
+		"gone":                {one(doctor.Disk(doctor.Space{Err: errors.New("not mounted")})), "disk", bad, "not mounted"},
+		"inodes":              {one(doctor.Inodes(doctor.Space{Inodes: 1e6, FreeInodes: 9e5})), "inodes", good, "90 %"},
+		"no inodes to count":  {one(doctor.Inodes(doctor.Space{})), "inodes", good, ""},
+		"few inodes":          {one(doctor.Inodes(doctor.Space{Inodes: 1e6, FreeInodes: 2e4})), "inodes", tip, "2 %"},
+		"no inodes":           {one(doctor.Inodes(doctor.Space{Inodes: 1e6, FreeInodes: 10})), "inodes", bad, "10 more"},
+		"sync":                {one(doctor.Sync(time.Millisecond, nil)), "fsync", good, "1ms"},
+		"slow disk":           {one(doctor.Sync(time.Second, nil)), "fsync", tip, "1s"},
+		"read-only":           {one(doctor.Sync(0, fs.ErrPermission)), "fsync", bad, "permission"},
+		"format":              {one(doctor.Home(1, 1)), "home format", good, "format 1"},
+		"older format":        {one(doctor.Home(1, 2)), "home format", tip, "format is 1"},
+		"own key":             {one(doctor.OwnKey(closed, "k", "k", nil)), "own key", good, ""},
+		"key open":            {one(doctor.OwnKey(open, "k", "k", nil)), "own key", bad, "0644"},
+		"key changed":         {one(doctor.OwnKey(closed, "k2", "k", nil)), "own key", bad, "not the key"},
+		"key gone":            {one(doctor.OwnKey(nil, "", "k", fs.ErrNotExist)), "own key", bad, "not exist"},
+		"components":          {one(doctor.Components("/x", nil)), "components", good, "/x"},
+		"components gone":     {one(doctor.Components("/x", fs.ErrNotExist)), "components", bad, "not exist"},
+		"process runtime":     {doctor.Docker{}.Examine(), "isolation", tip, "isolates nothing"},
+		"docker":              {docker.Examine(), "docker", good, "1.41"},
+		"docker away":         {spoilt(func(d *doctor.Docker) { d.Err = errors.New("no daemon") }), "docker", bad, "no daemon"},
+		"docker too old":      {spoilt(func(d *doctor.Docker) { d.API = "1.39" }), "docker", bad, "1.39"},
+		"docker 2":            {spoilt(func(d *doctor.Docker) { d.API = "2.0" }), "docker", good, "2.0"},
+		"image":               {docker.Examine(), "image", good, ""},
+		"image lost":          {spoilt(func(d *doctor.Docker) { d.HasImage = false }), "image", bad, "sha256:1"},
+		"network":             {docker.Examine(), "network", good, "nothing else"},
+		"host open":           {spoilt(func(d *doctor.Docker) { d.Firewalled = false; d.Reachable = []string{"tcp 0.0.0.0:22"} }), "network", tip, "0.0.0.0:22"},
+		"no rules, no danger": {spoilt(func(d *doctor.Docker) { d.Firewalled, d.Firewall = false, errors.New("not root") }), "network", tip, "nothing else listens"},
+		"no orphans":          {one(doctor.Orphans(nil)), "orphans", good, ""},
+		"orphans":             {one(doctor.Orphans(strings.Fields("a b c d e f g"))), "orphans", tip, "and 2 more"},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, find(t, c.got, c.check, c.says).Verdict) })
+	}
+}
+
+func TestSite(t *testing.T) {
+	m1 := openflow.WorkerRecord{Name: "m1", Cores: 8, Labels: []string{"gpu", "fast"}}
+	m2 := openflow.WorkerRecord{Name: "m2", Cores: 4}
+	both := []openflow.WorkerRecord{m1, m2}
+	one := func(f openflow.Finding) []openflow.Finding { return []openflow.Finding{f} }
+	workers := func(w doctor.Workers) []openflow.Finding { return one(w.Examine()) }
+	for name, c := range map[string]struct {
+		got   []openflow.Finding
+		check string
+		want  openflow.Verdict
+		says  string
+	}{
+		"alone":             {workers(doctor.Workers{Alone: true, Cores: 8, Machine: 8}), "workers", good, "8 of the machine's 8 cores"},
+		"more than it has":  {workers(doctor.Workers{Alone: true, Cores: 32, Machine: 2}), "workers", tip, "this machine has 2"},
+		"promises too few":  {workers(doctor.Workers{Alive: both, Cores: 11}), "workers", tip, "jobs share 11 cores"},
+		"machines":          {workers(doctor.Workers{Alive: both, Cores: 12}), "workers", good, "2 machines with 12 cores: m1 (fast, gpu), m2"},
+		"nobody":            {workers(doctor.Workers{NoTasks: true, Cores: 4}), "workers", bad, "--no-tasks"},
+		"the node is gone":  {workers(doctor.Workers{Cores: 4}), "workers", tip, "0 machines"},
+		"promises too much": {workers(doctor.Workers{Alive: both, Cores: 13}), "workers", tip, "jobs share 13 cores"},
+		"busy":              {workers(doctor.Workers{Alive: both, Cores: 12, Waiting: doctor.Queue{Backlog: 2, Age: time.Minute}}), "workers", good, "12 cores"},
+		"too busy":          {workers(doctor.Workers{Alive: both, Cores: 12, Waiting: doctor.Queue{Backlog: 2, Age: time.Hour}}), "workers", tip, "2 runs wait"},
+		"store":             {one(doctor.Store{Name: "catalogue", Place: "/home"}.Examine()), "store catalogue", good, "/home answers"},
+		"store away": {
+			one(doctor.Store{Name: "messages", Place: "redis://h:6379/0", Err: errors.New("refused")}.Examine()),
+			"store messages", bad, "redis://h:6379/0: refused",
+		},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, find(t, c.got, c.check, c.says).Verdict) })
+	}
+}
+
+// mode is a file of that mode.
+type mode fs.FileMode
+
+func (mode) Name() string        { return "node.key" }
+func (mode) Size() int64         { return 1 }
+func (m mode) Mode() fs.FileMode { return fs.FileMode(m) }
+func (mode) ModTime() time.Time  { return time.Time{} }
+func (mode) IsDir() bool         { return false }
+func (mode) Sys() any            { return nil }
+
+func TestPolicyFile(t *testing.T) {
+	one := func(f openflow.Finding) []openflow.Finding { return []openflow.Finding{f} }
+	require.Equal(t, good, find(t, one(doctor.Policy("", false, nil)), "policy", "the defaults hold").Verdict)
+	require.Equal(t, good, find(t, one(doctor.Policy("/h/policy.yaml", false, nil)), "policy", "/h/policy.yaml is in force").Verdict)
+	require.Equal(t, tip, find(t, one(doctor.Policy("/h/policy.yaml", true, nil)), "policy", "has changed").Verdict)
+	require.Equal(t, bad, find(t, one(doctor.Policy("/h/policy.yaml", true, errors.New("line 2"))), "policy", "line 2").Verdict)
+}
+
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	took, err := doctor.WriteFile(dir)
+	require.NoError(t, err)
+	require.Positive(t, took)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	_, err = doctor.WriteFile(filepath.Join(dir, "none"))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func TestWork(t *testing.T) {
+	one := func(f openflow.Finding) []openflow.Finding { return []openflow.Finding{f} }
+	queues := func(q ...doctor.Queue) []openflow.Finding { return doctor.Temporal("1.32", q) }
+	day := 24 * time.Hour
+	pool := openflow.Resources{Cores: 32, Memory: 8 << 30}
+	for name, c := range map[string]struct {
+		got   []openflow.Finding
+		check string
+		want  openflow.Verdict
+		says  string
+	}{
+		"temporal":            {queues(doctor.Queue{Name: "q", Pollers: 2}), "temporal", good, "1.32"},
+		"temporal away":       {queues(doctor.Queue{Err: errors.New("refused")}), "temporal", bad, "refused"},
+		"queue":               {queues(doctor.Queue{Name: "q", Pollers: 2}), "queue q", good, "2 pollers"},
+		"backlog, nobody":     {queues(doctor.Queue{Name: "q", Backlog: 3, Age: time.Second}), "queue q", bad, "nobody"},
+		"nobody":              {queues(doctor.Queue{Name: "q"}), "queue q", tip, "nobody"},
+		"old backlog":         {queues(doctor.Queue{Name: "q", Pollers: 1, Backlog: 9, Age: time.Hour}), "queue q", tip, "1h0m0s"},
+		"workflows":           {one(doctor.Workflows(nil, 3, 3, nil)), "workflows", good, "3 of 3"},
+		"does not replay":     {one(doctor.Workflows([]doctor.Failing{{"j1", 7}}, 3, 3, nil)), "workflows", bad, "j1 (attempt 7)"},
+		"cannot be listed":    {one(doctor.Workflows(nil, 0, 0, errors.New("away"))), "workflows", bad, "away"},
+		"waits":               {one(doctor.Waits([]doctor.Waiting{{"j", "busy", time.Hour}})), "waits", good, "1 jobs wait"},
+		"long waits":          {one(doctor.Waits([]doctor.Waiting{{"j", "10000 is busy", 2 * day}})), "waits", tip, "10000 is busy"},
+		"pool":                {one(doctor.Pool(openflow.Resources{Cores: 4}, pool, 1)), "pool", good, "4 of 32"},
+		"pool without memory": {one(doctor.Pool(openflow.Resources{Memory: 8 << 30}, pool, 1)), "pool", tip, "8GiB of 8GiB"},
+		"pool used up":        {one(doctor.Pool(openflow.Resources{Cores: 32}, pool, 8)), "pool", tip, "32 of 32"},
+		"pool leaks":          {one(doctor.Pool(openflow.Resources{Cores: 4}, pool, 0)), "pool", bad, "0 jobs are open"},
+		"networks":            {one(doctor.Networks(nil, 3)), "networks", good, "3 container networks"},
+		"networks left":       {one(doctor.Networks([]string{"openflow-1"}, 3)), "networks", tip, "openflow-1"},
+		"too many networks":   {one(doctor.Networks(nil, 25)), "networks", tip, "25 container networks"},
+		"retention":           {one(doctor.Kept(doctor.Retention{Workflows: 72 * time.Hour, Jobs: 30 * day})), "retention", good, "histories 3 days, jobs 30 days"},
+		"histories short":     {one(doctor.Kept(doctor.Retention{Workflows: time.Minute, Jobs: day})), "retention", tip, "1m0s"},
+		"jobs for ever":       {one(doctor.Kept(doctor.Retention{Workflows: day, Jobs: 4000 * day})), "retention", tip, "4000 days"},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, find(t, c.got, c.check, c.says).Verdict) })
+	}
+}

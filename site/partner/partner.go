@@ -1,0 +1,291 @@
+// Package partner is this node as a participant: what it does when the scheduler of a job asks.
+//
+// [Service] implements openflow.PartnerService on the catalogue and the engine. Whatever it is asked may arrive twice,
+// late or out of order, and gets the answer of the first time; row keys carry the scheduler, which is the verified
+// caller, so a stranger finds nothing. It knows neither HTTP nor Temporal nor containers.
+package partner
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"openflow"
+	"openflow/site/admission"
+	"openflow/site/lineage"
+)
+
+// Store is the part of the catalogue that a participant needs.
+type Store interface {
+	lineage.Store
+	CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error
+	HasJob(ctx context.Context, k openflow.JobKey, d *openflow.DAG) (bool, error)
+	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
+	TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error)
+	Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error)
+	Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error)
+	Model(ctx context.Context, scheduler openflow.PartyID, ref openflow.ModelRef, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
+	Granted(ctx context.Context, party openflow.PartyID, components []string, tables []openflow.TableName) error
+	ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error
+	ReturnJobResources(ctx context.Context, k openflow.JobKey) error
+	AddTask(ctx context.Context, t openflow.TaskRecord) error
+	ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int) error
+	UpdateJobStatus(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (bool, error)
+	SetJobReason(ctx context.Context, k openflow.JobKey, reason string) error
+	SetJobProgress(ctx context.Context, k openflow.JobKey, percent int) (bool, error)
+	SetTaskStatus(ctx context.Context, k openflow.TaskKey, to openflow.TaskStatus) (bool, error)
+	SetTaskReason(ctx context.Context, k openflow.TaskKey, reason string) error
+	MarkTaskKilled(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) error
+	FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error)
+}
+
+// Sessions ends the exchange of messages of a task.
+type Sessions interface {
+	CloseSession(ctx context.Context, session string, quarantine time.Duration) error
+}
+
+// Components tells what this node can run.
+type Components interface {
+	// Component returns the provider that serves a task in that role, in full: "name:version@device". CodeInvalid: none
+	// does, or not in this role or stage.
+	Component(spec openflow.TaskSpec, role openflow.Role) (string, error)
+	// Check compares what these parties do in a job with the descriptions of the components, and with tables of this site.
+	Check(d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string)
+}
+
+// Pool tells how runs find a machine of the site's pool.
+type Pool interface {
+	// Pooling is nil when the node itself runs a task with that label.
+	Pooling(ctx context.Context, label string) (*openflow.Pooling, error)
+}
+
+// Limits are this site's own rules for jobs.
+type Limits struct {
+	Cores       int           // the pool that jobs share; 0: those of the machine
+	Memory      int64         // bytes of that pool; 0: all that the machine has
+	GPUs        int           // devices of that pool, numbered from 0; negative: all that the machine has
+	JobCores    int           // of a job that does not say, on a pool that has as many
+	JobMemory   int64         // bytes of a job that does not say; 0: it takes none, and its containers share what is left
+	TaskCores   int           // of a task that does not say, in a job that has as many
+	TaskMemory  int64         // bytes that the container of a task that does not say may use
+	TaskTimeout time.Duration // of a task that does not say
+	Patience    time.Duration // after which a job that waits is not passed by others any more
+}
+
+// DefaultLimits follow FATE-Flow's defaults, but for the pool: FATE-Flow promises 32 cores on every machine.
+//
+// Spec: fate-flow-api §4.10, §4.7.
+func DefaultLimits() Limits {
+	return Limits{
+		GPUs: -1, JobCores: 4, TaskCores: 4, TaskMemory: 4 << 30, TaskTimeout: 72 * time.Hour, Patience: 5 * time.Minute,
+	}
+}
+
+// Pool is what jobs share at this site.
+func (l Limits) Pool() openflow.Resources {
+	return openflow.Resources{Cores: l.Cores, Memory: l.Memory, GPUs: max(l.GPUs, 0)}
+}
+
+// Rules are those of the queue at this site.
+func (l Limits) Rules() admission.Rules { return admission.Rules{Patience: l.Patience} }
+
+// quarantine is how long the ID of an ended session takes no messages (interop-transport §6.5).
+const quarantine = 10 * time.Minute
+
+// Service is this node as a participant.
+type Service struct {
+	Self       openflow.PartyID
+	Store      Store
+	Engine     openflow.Engine
+	Sessions   Sessions
+	Components Components
+	Pool       Pool // nil: the node runs every task itself
+	Limits     Limits
+	Policy     openflow.Policy
+	GrantAll   bool   // peers may use every table and component: for trials
+	Freed      func() // is told when a job has given back what it held; nil: nobody wants to know
+	Log        *slog.Logger
+}
+
+var _ openflow.PartnerService = (*Service)(nil)
+
+// ApplyJobResources reserves what the job needs of the pool; see openflow.PartnerService.
+func (s *Service) ApplyJobResources(ctx context.Context, k openflow.JobKey) error {
+	if _, err := s.move(ctx, k, openflow.JobWaiting, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
+		return err // a job that runs already is no conflict for an application: the store knows whether it holds its cores
+	}
+	return openflow.About(openflow.AboutResource, s.Store.ApplyJobResources(ctx, k, s.Limits.Pool(), s.Limits.Rules()))
+}
+
+// ReturnJobResources undoes ApplyJobResources.
+func (s *Service) ReturnJobResources(ctx context.Context, k openflow.JobKey) error {
+	if err := s.Store.ReturnJobResources(ctx, k); err != nil {
+		return openflow.About(openflow.AboutResource, err)
+	}
+	s.tellFreed()
+	return nil
+}
+
+func (s *Service) tellFreed() {
+	if s.Freed != nil {
+		s.Freed()
+	}
+}
+
+// StartJob moves the job to running.
+func (s *Service) StartJob(ctx context.Context, k openflow.JobKey) error {
+	_, err := s.move(ctx, k, openflow.JobRunning, "")
+	return err
+}
+
+// UpdateJob takes over what the scheduler says of the job.
+func (s *Service) UpdateJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string, progress *int) error {
+	if status != "" {
+		if _, err := s.move(ctx, k, status, reason); err != nil {
+			return err
+		}
+	}
+	if reason != "" && !status.Terminal() {
+		if err := s.Store.SetJobReason(ctx, k, reason); err != nil {
+			return openflow.About(openflow.AboutJob, err)
+		}
+	}
+	if progress != nil {
+		if _, err := s.Store.SetJobProgress(ctx, k, *progress); err != nil {
+			return openflow.About(openflow.AboutJob, err)
+		}
+	}
+	return nil
+}
+
+func (s *Service) move(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (bool, error) {
+	changed, err := s.Store.UpdateJobStatus(ctx, k, to, reason)
+	if changed && to.Terminal() {
+		s.tellFreed()
+	}
+	return changed, openflow.About(openflow.AboutJob, err)
+}
+
+// StopJob ends the job here; see openflow.PartnerService. Tasks that never started stay waiting for a rerun, with a reason,
+// unless the scheduler says that they have ended.
+//
+// Spec: fate-flow-api §2.3 job/stop; the status in the call: part 7 #24.
+func (s *Service) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
+	if err := s.hear(ctx, end.Tasks); err != nil {
+		return err
+	}
+	status, reason := end.Status, end.Reason
+	tasks, err := s.Store.TasksOfJob(ctx, k)
+	if err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	for _, t := range tasks {
+		if err := s.stopForJob(ctx, t, status, reason); err != nil {
+			return err
+		}
+	}
+	if status == openflow.JobSuccess {
+		if _, err := s.Store.SetJobProgress(ctx, k, 100); err != nil {
+			return openflow.About(openflow.AboutJob, err)
+		}
+	}
+	_, err = s.move(ctx, k, status, reason)
+	if openflow.CodeOf(err) == openflow.CodeConflict {
+		return nil // it has ended otherwise, which is final until a rerun
+	}
+	return err
+}
+
+func (s *Service) stopForJob(ctx context.Context, t openflow.TaskRecord, status openflow.JobStatus, reason string) error {
+	switch {
+	case t.PartyStatus == openflow.TaskWaiting && !t.ResourceInUse:
+		if err := s.stopUntold(ctx, t, endFor(status), reason); err != nil {
+			return err
+		}
+		if status == openflow.JobSuccess {
+			return nil
+		}
+		why := "not started: the job is " + string(status)
+		if t.Status.Terminal() && !t.Status.Succeeded() {
+			return s.neverStarts(ctx, t, why)
+		}
+		return s.Store.SetTaskReason(ctx, t.Key, why)
+	case !t.PartyStatus.Terminal():
+		if err := s.stopRun(ctx, t, endFor(status), reason); err != nil {
+			return err
+		}
+	}
+	if !t.Status.Terminal() {
+		federated := endFor(status)
+		if t.PartyStatus.Terminal() && status != openflow.JobSuccess {
+			federated = t.PartyStatus
+		}
+		if err := s.announce(ctx, t.Key, federated); err != nil {
+			return err
+		}
+	}
+	return s.Sessions.CloseSession(ctx, string(t.Key.SessionID()), quarantine)
+}
+
+// endFor is how a run ends that is stopped because its job has ended.
+func endFor(s openflow.JobStatus) openflow.TaskStatus {
+	switch s {
+	case openflow.JobSuccess:
+		return openflow.TaskSuccess
+	case openflow.JobFailed, openflow.JobTimeout, openflow.JobCanceled, openflow.JobReady, openflow.JobWaiting, openflow.JobRunning:
+	}
+	return openflow.TaskCanceled
+}
+
+// stopRun ends an accepted run. One without a workflow, because this node was killed while it accepted the run, ends
+// here: nobody else would give back what it holds.
+func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
+	if status.Succeeded() {
+		status = openflow.TaskCanceled
+	}
+	if err := s.Store.MarkTaskKilled(ctx, t.Key, status, reason); err != nil {
+		return openflow.About(openflow.AboutTask, err)
+	}
+	err := s.Engine.StopTask(ctx, t.Key, status, reason)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		_, err = s.Store.FinishTask(ctx, t.Key, openflow.TaskEnd{
+			Status: status, Reason: reason, Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true},
+		})
+		if openflow.CodeOf(err) == openflow.CodeConflict {
+			return nil // its workflow has ended it meanwhile
+		}
+	}
+	return openflow.About(openflow.AboutTask, err)
+}
+
+// neverStarts ends a run that has not begun here and never will: a rerun makes a further version of it.
+func (s *Service) neverStarts(ctx context.Context, t openflow.TaskRecord, why string) error {
+	_, err := s.Store.FinishTask(ctx, t.Key, openflow.TaskEnd{
+		Status: openflow.TaskCanceled, Reason: why, Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true},
+	})
+	if openflow.CodeOf(err) == openflow.CodeConflict {
+		return nil // its workflow has ended it meanwhile
+	}
+	return openflow.About(openflow.AboutTask, err)
+}
+
+// stopUntold stops a waiting run that holds no cores because it needs none: its row does not tell whether it was
+// accepted. One that never was is left alone.
+func (s *Service) stopUntold(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
+	if t.Cores > 0 || status.Succeeded() {
+		return nil
+	}
+	err := s.Engine.StopTask(ctx, t.Key, status, reason)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return nil
+	}
+	return openflow.About(openflow.AboutTask, err)
+}
+
+func (s *Service) announce(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus) error {
+	_, err := s.Store.SetTaskStatus(ctx, k, status)
+	if openflow.CodeOf(err) == openflow.CodeConflict {
+		return nil // an earlier end is final
+	}
+	return openflow.About(openflow.AboutTask, err)
+}

@@ -1,0 +1,639 @@
+package partner_test
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/site/partner"
+	"openflow/store/catalogue"
+)
+
+var (
+	guest   = openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
+	host    = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
+	arbiter = openflow.Party{Role: openflow.RoleArbiter, ID: "10000"}
+)
+
+func (components) Component(spec openflow.TaskSpec, _ openflow.Role) (string, error) {
+	name, provider := spec.Component, spec.Conf.Provider
+	if name == "unknown" || provider == "fate:9.9.9@docker" {
+		return "", openflow.Errorf(openflow.CodeNotFound, "no provider of %s", name)
+	}
+	return "openflow:1@docker", nil
+}
+
+func (components) Check(*openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string) {
+	return nil, nil
+}
+
+func TestCreateJob(t *testing.T) {
+	s := newSite(t)
+	order := openflow.JobOrder{Key: jobKey("1", host), DAG: dag(), UserName: "u"}
+	require.NoError(t, s.CreateJob(t.Context(), order))
+	require.NoError(t, s.CreateJob(t.Context(), order), "a repeat is answered as the first time")
+
+	j := s.job("1")
+	require.Equal(t, openflow.JobReady, j.Status)
+	require.Equal(t, "u", j.UserName)
+	require.Equal(t, openflow.PartyID("9999"), j.Initiator)
+	tasks, err := s.catalogue.TasksOfJob(t.Context(), order.Key)
+	require.NoError(t, err)
+	require.Len(t, tasks, 2)
+	for _, task := range tasks {
+		require.Equal(t, openflow.TaskWaiting, task.Status)
+		require.Equal(t, openflow.TaskWaiting, task.PartyStatus)
+		require.Equal(t, "openflow:1@docker", task.Provider)
+		require.Equal(t, partner.DefaultLimits().TaskTimeout, task.Spec.Conf.Timeout)
+		require.Equal(t, partner.DefaultLimits().TaskMemory, task.MemoryBytes)
+	}
+	require.Empty(t, s.engine.started, "nothing runs")
+
+	other := order
+	other.DAG = dag()
+	other.DAG.Tasks[1].Component = "boost"
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(s.CreateJob(t.Context(), other)))
+	own := order
+	own.Key = jobKey("1", arbiter)
+	require.NoError(t, s.CreateJob(t.Context(), own), "one site may play several roles")
+}
+
+func TestCreateJobRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*openflow.JobOrder)
+		code   openflow.Code
+		text   string
+	}{
+		"for another site": {func(o *openflow.JobOrder) { o.Key.Party = guest }, openflow.CodeInvalid, "this is party 10000, not 9999"},
+		"not a party":      {func(o *openflow.JobOrder) { o.Key.Party.Role = openflow.RoleGuest }, openflow.CodeInvalid, "guest 10000 takes part in no task"},
+		"session of another job": {
+			func(o *openflow.JobOrder) { o.Key.Job = "1_reader" }, openflow.CodeInvalid, `job_id "1_reader"`,
+		},
+		"broken DAG":        {func(o *openflow.JobOrder) { o.DAG.Tasks[1].DependsOn = []openflow.TaskName{"x"} }, openflow.CodeInvalid, "dag.tasks.lr_0.dependent_tasks"},
+		"unknown component": {func(o *openflow.JobOrder) { o.DAG.Tasks[1].Component = "unknown" }, openflow.CodeNotFound, "no provider of unknown"},
+		"unknown provider":  {func(o *openflow.JobOrder) { o.DAG.Conf.Task.Provider = "fate:9.9.9@docker" }, openflow.CodeNotFound, "no provider"},
+		"no table": {
+			func(o *openflow.JobOrder) { o.Key.Scheduler, o.DAG.Tasks[0].Parameters["name"] = "10000", "missing" },
+			openflow.CodeNotFound, "no table experiment/missing",
+		},
+		"table not granted": {
+			func(o *openflow.JobOrder) { o.DAG.Tasks[0].Parameters["name"] = "secret" }, openflow.CodePermission, "experiment/secret",
+		},
+		"label that is none": {
+			func(o *openflow.JobOrder) { o.DAG.Tasks[1].Conf.EngineRun = map[string]any{"label": "g pu"} }, openflow.CodeInvalid, "engine_run.label",
+		},
+		"stranger": {func(o *openflow.JobOrder) { o.Key.Scheduler = "666" }, openflow.CodePermission, "666"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			order := openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}
+			tc.change(&order)
+			err := s.CreateJob(t.Context(), order)
+			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
+			require.ErrorContains(t, err, tc.text)
+			n, err := s.catalogue.CountJobs(t.Context(), catalogue.JobFilter{})
+			require.NoError(t, err)
+			require.Zero(t, n)
+		})
+	}
+}
+
+func TestOwnJobsAndTrialsNeedNoGrants(t *testing.T) {
+	s := newSite(t)
+	own := openflow.JobOrder{Key: openflow.JobKey{Scheduler: "10000", Job: "1", Party: host}, DAG: dag()}
+	require.NoError(t, s.CreateJob(t.Context(), own))
+	s.GrantAll = true
+	require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: openflow.JobKey{Scheduler: "666", Job: "2", Party: host}, DAG: dag()}))
+}
+
+// fate-flow-api §4.7.
+func TestCores(t *testing.T) {
+	n := func(i int) *int { return &i }
+	for name, tc := range map[string]struct {
+		party    openflow.Party
+		cores    *int
+		run      map[string]any
+		job, per int
+	}{
+		"defaults":                 {host, nil, nil, 4, 4},
+		"of the job":               {host, n(2), nil, 2, 2},
+		"task below the job":       {host, n(4), map[string]any{"cores": 2}, 4, 2},
+		"task above the job":       {host, n(2), map[string]any{"cores": 6}, 6, 6},
+		"arbiters hold no cores":   {arbiter, n(4), map[string]any{"cores": 2}, 0, 0},
+		"a task has at least one":  {host, n(0), nil, 1, 1},
+		"a task of no cores is so": {host, n(0), map[string]any{"cores": 0}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			d := dag()
+			d.Conf.Cores, d.Conf.Task.EngineRun = tc.cores, tc.run
+			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
+			j, err := s.catalogue.Job(t.Context(), jobKey("1", tc.party))
+			require.NoError(t, err)
+			require.Equal(t, tc.job, j.Cores)
+			require.Equal(t, tc.job, j.RemainingCores)
+			require.Equal(t, tc.per, s.task(taskKey("1", "lr_0", tc.party)).Cores)
+		})
+	}
+}
+
+// Memory and GPUs are ours: docs/divergences.md §4.7.
+func TestMemoryAndGPUs(t *testing.T) {
+	const gib = int64(1) << 30
+	size := func(n int64) *int64 { return &n }
+	two := 2
+	for name, tc := range map[string]struct {
+		party  openflow.Party
+		memory *int64
+		gpus   *int
+		run    map[string]any
+		site   int64              // bytes of a job that does not say
+		job    openflow.Resources // without cores
+		task   openflow.Resources
+		limit  int64
+	}{
+		"a job that says nothing takes none": {host, nil, nil, nil, 0, openflow.Resources{}, openflow.Resources{}, 4 * gib},
+		"unless the site has it so": {
+			host, nil, nil, nil, 2 * gib, openflow.Resources{Memory: 2 * gib}, openflow.Resources{Memory: 2 * gib}, 2 * gib,
+		},
+		"of the job": {
+			host, size(8 * gib), &two, nil, 0, openflow.Resources{Memory: 8 * gib, GPUs: 2}, openflow.Resources{Memory: 4 * gib}, 4 * gib,
+		},
+		"of the task": {
+			host, size(8 * gib), &two, map[string]any{"memory": "1GiB", "gpus": 1}, 0,
+			openflow.Resources{Memory: 8 * gib, GPUs: 2}, openflow.Resources{Memory: gib, GPUs: 1}, gib,
+		},
+		"a task above the job": {
+			host, size(gib), nil, map[string]any{"memory": 2 * float64(gib), "gpus": 3}, 0,
+			openflow.Resources{Memory: 2 * gib, GPUs: 3}, openflow.Resources{Memory: 2 * gib, GPUs: 3}, 2 * gib,
+		},
+		"arbiters hold memory only": {
+			arbiter, size(gib), &two, map[string]any{"gpus": 1}, 0, openflow.Resources{Memory: gib}, openflow.Resources{Memory: gib}, gib,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.Limits.JobMemory = tc.site
+			d := dag()
+			d.Conf.Memory, d.Conf.GPUs, d.Conf.Task.EngineRun, d.Conf.Priority = tc.memory, tc.gpus, tc.run, 7
+			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
+			j, err := s.catalogue.Job(t.Context(), jobKey("1", tc.party))
+			require.NoError(t, err)
+			require.Equal(t, 7, j.Priority)
+			task := s.task(taskKey("1", "lr_0", tc.party))
+			tc.job.Cores, tc.task.Cores = j.Cores, task.Cores
+			require.Equal(t, tc.job, j.Needs())
+			require.Equal(t, tc.job, openflow.Resources{Cores: j.RemainingCores, Memory: j.RemainingMemory, GPUs: j.RemainingGPUs})
+			require.Equal(t, tc.task, task.Needs())
+			require.Equal(t, tc.limit, task.MemoryBytes)
+		})
+	}
+}
+
+// A job and a task that name no cores take four, as in FATE-Flow, or as many as there are: on a small machine they would
+// otherwise wait for ever.
+func TestCoresOfThoseWhoDoNotSay(t *testing.T) {
+	two, six := 2, 6
+	for name, tc := range map[string]struct {
+		pool      int
+		job       *int
+		run       map[string]any
+		jobs, own int
+	}{
+		"a large pool":              {32, nil, nil, 4, 4},
+		"two cores":                 {2, nil, nil, 2, 2},
+		"one core":                  {1, nil, nil, 1, 1},
+		"the job says":              {32, &six, nil, 6, 4},
+		"the job says less":         {32, &two, nil, 2, 2},
+		"the task says":             {32, nil, map[string]any{"cores": 3}, 4, 3},
+		"the task says, above four": {32, nil, map[string]any{"cores": 6}, 6, 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.Limits.Cores = tc.pool
+			d := dag()
+			d.Conf.Cores, d.Conf.Task.EngineRun = tc.job, tc.run
+			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
+			j, err := s.catalogue.Job(t.Context(), jobKey("1", host))
+			require.NoError(t, err)
+			require.Equal(t, tc.jobs, j.Cores)
+			require.Equal(t, tc.own, s.task(taskKey("1", "lr_0", host)).Cores)
+		})
+	}
+}
+
+// Part 7 #22: a repeat after a lost answer succeeds.
+func TestResourcesOfJobs(t *testing.T) {
+	s := newSite(t) // eight cores, two jobs of four
+	for i := 1; i <= 3; i++ {
+		require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey(openflow.JobID(strconv.Itoa(i)), host), DAG: dag()}))
+	}
+	ctx := t.Context()
+	for range 2 {
+		require.NoError(t, s.ApplyJobResources(ctx, jobKey("1", host)))
+		require.NoError(t, s.ApplyJobResources(ctx, jobKey("2", host)))
+		used, err := s.catalogue.PoolUse(ctx)
+		require.NoError(t, err)
+		require.Equal(t, openflow.Resources{Cores: 8}, used)
+	}
+	require.Equal(t, openflow.JobWaiting, s.job("1").Status)
+	err := s.ApplyJobResources(ctx, jobKey("3", host))
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err))
+	var e *openflow.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, openflow.AboutResource, e.Subject)
+
+	require.NoError(t, s.StartJob(ctx, jobKey("1", host)))
+	require.NoError(t, s.StartJob(ctx, jobKey("1", host)))
+	require.NoError(t, s.ApplyJobResources(ctx, jobKey("1", host)), "also when it runs already")
+	for range 2 {
+		require.NoError(t, s.ReturnJobResources(ctx, jobKey("2", host)))
+	}
+	require.NoError(t, s.ApplyJobResources(ctx, jobKey("3", host)))
+
+	big := dag()
+	cores := 9
+	big.Conf.Cores = &cores
+	require.NoError(t, s.CreateJob(ctx, openflow.JobOrder{Key: jobKey("4", host), DAG: big}))
+	err = s.ApplyJobResources(ctx, jobKey("4", host))
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, openflow.AboutResource, e.Subject)
+
+	stranger := openflow.JobKey{Scheduler: "666", Job: "1", Party: host}
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.ApplyJobResources(ctx, stranger)))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartJob(ctx, stranger)))
+	require.NoError(t, s.ReturnJobResources(ctx, stranger), "nothing to return is success")
+	require.True(t, s.job("1").ResourceInUse, "of another scheduler's job")
+}
+
+func TestUpdateJob(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	ctx, k := t.Context(), jobKey("1", host)
+	n := 50
+	require.NoError(t, s.UpdateJob(ctx, k, "", "waits for party 9999", &n))
+	require.Equal(t, "waits for party 9999", s.job("1").Reason)
+	require.Equal(t, 50, s.job("1").Progress)
+	n = 20
+	require.NoError(t, s.UpdateJob(ctx, k, "", "", &n))
+	require.Equal(t, 50, s.job("1").Progress, "it only grows")
+	require.NoError(t, s.UpdateJob(ctx, k, openflow.JobFailed, "why", nil))
+	require.Equal(t, openflow.JobFailed, s.job("1").Status)
+	require.Equal(t, "why", s.job("1").Reason)
+	require.NoError(t, s.UpdateJob(ctx, k, openflow.JobFailed, "again", nil), "a repeat is success")
+	require.Equal(t, "why", s.job("1").Reason)
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.UpdateJob(ctx, jobKey("9", host), openflow.JobFailed, "", nil)))
+}
+
+func TestStartTask(t *testing.T) {
+	s := newSite(t)
+	ctx, k := t.Context(), taskKey("1", "lr_0", host)
+	d := dag()
+	require.NoError(t, s.CreateJob(ctx, openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
+	err := s.StartTask(ctx, openflow.TaskStart{TaskKey: k})
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "its job does not run")
+	require.NoError(t, s.ApplyJobResources(ctx, jobKey("1", host)))
+	require.NoError(t, s.StartJob(ctx, jobKey("1", host)))
+
+	for range 2 {
+		require.NoError(t, s.StartTask(ctx, openflow.TaskStart{TaskKey: k}))
+	}
+	want := openflow.TaskOrder{Key: k, Report: true, Timeout: 72 * time.Hour, Component: "lr", Cores: 4}
+	require.Equal(t, []openflow.TaskOrder{want, want}, s.engine.started, "the engine knows a repeat")
+	require.Zero(t, s.job("1").RemainingCores)
+
+	err = s.StartTask(ctx, openflow.TaskStart{TaskKey: taskKey("1", "reader_0", host)})
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err), "the job has four cores")
+	require.NotEmpty(t, s.task(taskKey("1", "reader_0", host)).Reason)
+
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartTask(ctx, openflow.TaskStart{TaskKey: of("666", k)})), "a stranger finds nothing")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartTask(ctx, openflow.TaskStart{TaskKey: taskKey("1", "x", host)})))
+
+	s.ends(k, openflow.TaskSuccess)
+	require.NoError(t, s.StartTask(ctx, openflow.TaskStart{TaskKey: k}))
+	require.Len(t, s.engine.started, 2, "what has run does not run again")
+	require.NoError(t, s.StartTask(ctx, openflow.TaskStart{TaskKey: taskKey("1", "reader_0", host)}), "its cores are back")
+}
+
+// endsMeanwhile ends a run just before it takes its resources.
+type endsMeanwhile struct {
+	partner.Store
+	end func()
+}
+
+func (s endsMeanwhile) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int) error {
+	s.end()
+	return s.Store.ApplyTaskResources(ctx, k, gpus)
+}
+
+// A slow answer makes the scheduler ask again, and the run may end at that very moment.
+func TestRepeatedStartMeetsTheEnd(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	k := taskKey("1", "lr_0", host)
+	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: k}))
+	s.Store = endsMeanwhile{s.Store, func() { s.ends(k, openflow.TaskSuccess) }}
+	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: k}), "answered as the first time")
+	require.Len(t, s.engine.started, 1)
+	require.Equal(t, openflow.TaskSuccess, s.task(k).PartyStatus)
+}
+
+// poolOf is a pool that every run with that label is for.
+type poolOf struct{ label string }
+
+func (p poolOf) Pooling(_ context.Context, label string) (*openflow.Pooling, error) {
+	switch label {
+	case "broken":
+		return nil, openflow.Errorf(openflow.CodeUnavailable, "the catalogue does not answer")
+	case p.label:
+		return &openflow.Pooling{Wait: time.Minute, Gone: time.Second}, nil
+	}
+	return nil, nil
+}
+
+func TestTaskOfAPool(t *testing.T) {
+	for label, want := range map[string]*openflow.Pooling{"gpu": {Wait: time.Minute, Gone: time.Second}, "other": nil} {
+		s := newSite(t)
+		s.Pool = poolOf{"gpu"}
+		d := dag()
+		d.Tasks[1].Conf.EngineRun = map[string]any{"label": label, "cores": 2}
+		s.running("1", d)
+		require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)}))
+		order := s.engine.started[0]
+		require.Equal(t, []any{label, want, 2}, []any{order.Label, order.Pool, order.Cores})
+	}
+	s := newSite(t)
+	s.Pool = poolOf{}
+	d := dag()
+	d.Tasks[1].Conf.EngineRun = map[string]any{"label": "broken"}
+	s.running("1", d)
+	err := s.StartTask(t.Context(), openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)})
+	require.True(t, openflow.CodeOf(err).Retryable(), "%v", err)
+	require.Empty(t, s.engine.started)
+}
+
+// Devices are numbered at the node's own machine, so that what wants some is not for another.
+func TestGPUsAreTheNodesOwn(t *testing.T) {
+	for name, tc := range map[string]struct {
+		label   string
+		created bool // before there was a pool
+		pool    partner.Pool
+		code    openflow.Code
+	}{
+		"no pool":             {"", false, nil, ""},
+		"the node runs it":    {"", false, poolOf{"gpu"}, ""},
+		"the pool would":      {"gpu", false, poolOf{"gpu"}, openflow.CodeInvalid},
+		"the pool would, now": {"gpu", true, poolOf{"gpu"}, openflow.CodeInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.Limits.GPUs = 4
+			d, conf := dag(), map[string]any{"gpus": 1}
+			if tc.label != "" {
+				conf["label"] = tc.label
+			}
+			d.Tasks[1].Conf.EngineRun = conf
+			if !tc.created && tc.code != "" {
+				s.Pool = tc.pool
+				err := s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d})
+				require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
+				require.ErrorContains(t, err, "lr_0 asks for GPUs (1)")
+				return
+			}
+			s.running("1", d)
+			s.Pool = tc.pool
+			start := func() error {
+				return s.StartTask(t.Context(), openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)})
+			}
+			err := start()
+			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
+			if tc.code != "" {
+				require.False(t, s.task(taskKey("1", "lr_0", host)).ResourceInUse)
+				require.Empty(t, s.engine.started)
+				return
+			}
+			s.Pool = poolOf{tc.label}
+			require.NoError(t, start(), "a repeat, after a machine has come")
+			for _, o := range s.engine.started {
+				require.Nil(t, o.Pool)
+			}
+		})
+	}
+}
+
+func TestTaskOfAPollJobDoesNotReport(t *testing.T) {
+	s := newSite(t)
+	d := dag()
+	d.Conf.SyncType, d.Tasks[1].Conf.Timeout = openflow.Poll, time.Minute
+	s.running("1", d)
+	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)}))
+	require.False(t, s.engine.started[0].Report)
+	require.Equal(t, time.Minute, s.engine.started[0].Timeout)
+}
+
+func TestUpdateTask(t *testing.T) {
+	type status = openflow.TaskStatus
+	for name, tc := range map[string]struct {
+		prepare func(*site, openflow.TaskKey)
+		status  status
+		stopped []status
+		party   status // the party's own status is the run's affair
+	}{
+		"end of a run":      {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskFailed, []status{openflow.TaskFailed}, openflow.TaskRunning},
+		"canceled":          {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskCanceled, []status{openflow.TaskCanceled}, openflow.TaskRunning},
+		"success elsewhere": {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskSuccess, []status{openflow.TaskCanceled}, openflow.TaskRunning},
+		"running":           {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskRunning, nil, openflow.TaskRunning},
+		"accepted, not yet running": {func(s *site, k openflow.TaskKey) {
+			require.NoError(s.t, s.StartTask(s.t.Context(), openflow.TaskStart{TaskKey: k}))
+		}, openflow.TaskFailed, []status{openflow.TaskFailed}, openflow.TaskWaiting},
+		"never started": {func(*site, openflow.TaskKey) {}, openflow.TaskFailed, nil, openflow.TaskWaiting},
+		"ended": {
+			func(s *site, k openflow.TaskKey) { s.runs(k); s.ends(k, openflow.TaskSuccess) },
+			openflow.TaskSuccess, nil, openflow.TaskSuccess,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.running("1", dag())
+			k := taskKey("1", "lr_0", host)
+			tc.prepare(s, k)
+			u := openflow.TaskUpdate{Key: k, Status: tc.status, Reason: "why", Progress: 50}
+			require.NoError(t, s.UpdateTask(t.Context(), u))
+			var got []status
+			for _, st := range s.engine.stopped {
+				require.Equal(t, k, st.key)
+				got = append(got, st.status)
+			}
+			require.Equal(t, tc.stopped, got)
+			rec := s.task(k)
+			require.Equal(t, tc.status, rec.Status)
+			require.Equal(t, tc.party, rec.PartyStatus)
+			require.Equal(t, len(tc.stopped) > 0, rec.Killed)
+			require.Equal(t, 50, s.job("1").Progress)
+			require.NoError(t, s.UpdateTask(t.Context(), u), "a repeat is success")
+			require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.UpdateTask(t.Context(), openflow.TaskUpdate{Key: of("666", u.Key), Status: u.Status})))
+		})
+	}
+}
+
+func TestCollectTask(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	k := taskKey("1", "lr_0", host)
+	s.runs(k)
+	rec, err := s.CollectTask(t.Context(), k)
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskRunning, rec.PartyStatus)
+	_, err = s.CollectTask(t.Context(), of("666", k))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+}
+
+func TestStopJob(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status         openflow.JobStatus
+		run, federated openflow.TaskStatus // of the running task
+		waiting        string              // reason of the one that never started
+	}{
+		"canceled": {openflow.JobCanceled, openflow.TaskCanceled, openflow.TaskCanceled, "not started: the job is canceled"},
+		"failed":   {openflow.JobFailed, openflow.TaskCanceled, openflow.TaskCanceled, "not started: the job is failed"},
+		"timeout":  {openflow.JobTimeout, openflow.TaskCanceled, openflow.TaskCanceled, "not started: the job is timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.running("1", dag())
+			run, never := taskKey("1", "reader_0", host), taskKey("1", "lr_0", host)
+			s.runs(run)
+			for range 2 {
+				require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: tc.status, Reason: "why"}))
+			}
+			require.Equal(t, stop{run, tc.run, "why"}, s.engine.stopped[0])
+			rec := s.task(run)
+			require.True(t, rec.Killed)
+			require.Equal(t, tc.federated, rec.Status)
+			require.Contains(t, s.sessions.closed, string(run.SessionID()))
+			rec = s.task(never)
+			require.Equal(t, openflow.TaskWaiting, rec.PartyStatus, "clients see the word (part 7 #27)")
+			require.Equal(t, tc.waiting, rec.Reason)
+			require.False(t, rec.Killed)
+			require.Equal(t, tc.status, s.job("1").Status)
+			require.Equal(t, "why", s.job("1").Reason)
+			require.False(t, s.job("1").EndTime.IsZero())
+			used, err := s.catalogue.PoolUse(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, used, "its cores are back")
+		})
+	}
+}
+
+// A job that ends before its first task leaves no run that waits for ever.
+func TestStopOfAJobThatNeverBegan(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	gone, kept := taskKey("1", "reader_0", host), taskKey("1", "lr_0", host)
+	end := openflow.JobEnd{Status: openflow.JobFailed, Reason: "refused", Tasks: []openflow.TaskUpdate{{Key: gone, Status: openflow.TaskCanceled, Reason: "refused"}}}
+	for range 2 {
+		require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), end))
+	}
+	rec := s.task(gone)
+	require.Equal(t, openflow.TaskCanceled, rec.PartyStatus)
+	require.Equal(t, openflow.TaskCanceled, rec.Status)
+	require.Equal(t, "not started: the job is failed", rec.Reason)
+	require.False(t, rec.EndTime.IsZero())
+	require.Equal(t, openflow.TaskWaiting, s.task(kept).PartyStatus, "the scheduler has not said that it ended")
+}
+
+// A node that was killed while it accepted a run has the row and no workflow: the stop ends the run.
+func TestStopOfARunWithoutAWorkflow(t *testing.T) {
+	k := taskKey("1", "lr_0", host)
+	for name, stop := range map[string]func(*site) error{
+		"with its job": func(s *site) error {
+			return s.StopJob(s.t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"})
+		},
+		"by itself": func(s *site) error {
+			return s.UpdateTask(s.t.Context(), openflow.TaskUpdate{Key: k, Status: openflow.TaskSuccess, Reason: "why"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.running("1", dag())
+			s.engine.err = openflow.Errorf(openflow.CodeUnavailable, "Temporal does not answer")
+			accept := s.StartTask(t.Context(), openflow.TaskStart{TaskKey: k})
+			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(accept))
+			require.True(t, s.task(k).ResourceInUse)
+
+			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(stop(s)), "it may run")
+			require.Equal(t, openflow.TaskWaiting, s.task(k).PartyStatus)
+
+			s.engine.none = openflow.Errorf(openflow.CodeNotFound, "no such workflow")
+			for range 2 {
+				require.NoError(t, stop(s))
+				rec := s.task(k)
+				require.Equal(t, openflow.TaskCanceled, rec.PartyStatus)
+				require.Equal(t, "why", rec.Reason)
+				require.False(t, rec.ResourceInUse)
+			}
+			rec, err := s.CollectTask(t.Context(), k)
+			require.NoError(t, err)
+			require.Equal(t, openflow.TaskCanceled, rec.PartyStatus)
+		})
+	}
+}
+
+// A waiting run that needs no cores may never have been accepted: no workflow, no end.
+func TestStopOfAnArbiterThatWasNeverStarted(t *testing.T) {
+	s := newSite(t)
+	k := jobKey("1", arbiter)
+	require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: k, DAG: dag()}))
+	s.engine.none = openflow.Errorf(openflow.CodeNotFound, "no such workflow")
+	require.NoError(t, s.StopJob(t.Context(), k, openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"}))
+	require.Len(t, s.engine.stopped, 1)
+	require.Equal(t, openflow.TaskWaiting, s.task(taskKey("1", "lr_0", arbiter)).PartyStatus)
+}
+
+func TestStopJobOfASuccessfulJob(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	for _, name := range []openflow.TaskName{"reader_0", "lr_0"} {
+		s.runs(taskKey("1", name, host))
+		s.ends(taskKey("1", name, host), openflow.TaskSuccess)
+	}
+	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobSuccess, Reason: ""}))
+	require.Equal(t, openflow.JobSuccess, s.job("1").Status)
+	require.Equal(t, 100, s.job("1").Progress)
+	require.Empty(t, s.engine.stopped)
+	for _, name := range []openflow.TaskName{"reader_0", "lr_0"} {
+		require.Equal(t, openflow.TaskSuccess, s.task(taskKey("1", name, host)).Status)
+		require.Contains(t, s.sessions.closed, string(taskKey("1", name, host).SessionID()))
+	}
+	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobFailed, Reason: "late"}), "an end is final")
+	require.Equal(t, openflow.JobSuccess, s.job("1").Status)
+}
+
+// A run that has failed by itself keeps its own end when the job fails for it.
+func TestStopJobAfterAFailure(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	k := taskKey("1", "reader_0", host)
+	s.runs(k)
+	s.ends(k, openflow.TaskFailed)
+	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobFailed, Reason: "why"}))
+	require.Empty(t, s.engine.stopped)
+	require.Equal(t, openflow.TaskFailed, s.task(k).Status)
+}
+
+func TestStopJobOfAStrangerTouchesNothing(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	s.runs(taskKey("1", "reader_0", host))
+	err := s.Service.StopJob(t.Context(), openflow.JobKey{Scheduler: "666", Job: "1", Party: host}, openflow.JobEnd{Status: openflow.JobFailed, Reason: "why"})
+	if err != nil {
+		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+	}
+	require.Empty(t, s.engine.stopped)
+	require.Equal(t, openflow.JobRunning, s.job("1").Status)
+}

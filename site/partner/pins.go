@@ -1,0 +1,149 @@
+package partner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"openflow"
+	"openflow/site/lineage"
+)
+
+// found is what a job reads from this site's warehouses: the tables that are there, what is to be pinned, and what is
+// missing.
+type found struct {
+	tables   map[openflow.TableName]openflow.TableRecord
+	pins     []openflow.Pin
+	mistakes []openflow.Mistake
+}
+
+// find looks up all that the tasks read here by name. Names that do not exist are mistakes; an error says that the
+// look-up itself failed. A name is looked up once, so that all tasks of a job read the same rows.
+func (s *Service) find(ctx context.Context, o openflow.JobOrder, specs []openflow.TaskSpec) (found, error) {
+	f := finder{Service: s, order: o, found: found{tables: map[openflow.TableName]openflow.TableRecord{}}}
+	for _, spec := range specs {
+		if name, reads := spec.Reads(); reads && name.Namespace != "" && name.Name != "" { // otherwise the parameters are a mistake
+			if err := f.table(ctx, "dag.tasks."+string(spec.Name)+".parameters", openflow.Pin{Task: spec.Name, Kind: openflow.InputData, Table: name}); err != nil {
+				return f.found, err
+			}
+		}
+		for _, in := range spec.Inputs {
+			if err := f.input(ctx, spec, in); err != nil {
+				return f.found, err
+			}
+		}
+	}
+	return f.found, nil
+}
+
+type finder struct {
+	*Service
+	order openflow.JobOrder
+	found
+}
+
+func (f *finder) missing(path string, about openflow.Subject, remedy, format string, args ...any) {
+	m := openflow.Mistake{Code: openflow.CodeNotFound, Subject: about, Path: path, Message: fmt.Sprintf(format, args...), Remedy: remedy}
+	if !slices.Contains(f.mistakes, m) {
+		f.mistakes = append(f.mistakes, m)
+	}
+}
+
+func (f *finder) input(ctx context.Context, spec openflow.TaskSpec, in openflow.Input) error {
+	index := 0
+	for _, c := range in.Channels {
+		path := fmt.Sprintf("dag.tasks.%s.inputs.%s.%s.%s", spec.Name, in.Kind, in.Key, c.Source)
+		pin := openflow.Pin{Task: spec.Name, Kind: in.Kind, InputKey: in.Key, Index: index}
+		var err error
+		switch {
+		case c.Source == openflow.FromModelWarehouse && c.Model != nil:
+			pin.Model, pin.Producer, pin.OutputKey = *c.Model, c.ProducerTask, c.OutputKey
+			err = f.model(ctx, path, pin)
+			index++
+		case c.Source == openflow.FromDataWarehouse && c.Name != "":
+			pin.Table = openflow.TableName{Namespace: c.Namespace, Name: c.Name}
+			err = f.table(ctx, path, pin)
+			index++
+		case c.Source == openflow.FromDataWarehouse:
+			pin.SourceJob, pin.Producer, pin.OutputKey = c.Job, c.ProducerTask, c.OutputKey
+			index, err = f.outputs(ctx, path, pin)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *finder) table(ctx context.Context, path string, pin openflow.Pin) error {
+	rec, known := f.tables[pin.Table]
+	if !known {
+		var err error
+		rec, err = f.Store.Table(ctx, pin.Table)
+		if openflow.CodeOf(err) == openflow.CodeNotFound {
+			f.missing(path, openflow.AboutTable, "upload it there: openflow data upload", "no table %s", pin.Table)
+			return nil
+		}
+		if err != nil {
+			return openflow.About(openflow.AboutTable, err)
+		}
+		f.tables[pin.Table] = rec
+	}
+	return f.pin(ctx, pin, rec)
+}
+
+// pin keeps a table as it is now, with the tables from outside that it comes from: the job that made it may be deleted.
+func (f *finder) pin(ctx context.Context, pin openflow.Pin, rec openflow.TableRecord) (err error) {
+	pin.Object, pin.Bytes, pin.Count, pin.DataType, pin.Meta = rec.Object, rec.Bytes, rec.Count, rec.DataType, rec.Meta
+	pin.Origins, err = lineage.OfTable(ctx, f.Store, rec)
+	f.pins = append(f.pins, pin)
+	return err
+}
+
+// outputs pins what a task of another job has made here, as that job has it, and returns the next position.
+func (f *finder) outputs(ctx context.Context, path string, pin openflow.Pin) (int, error) {
+	p := f.order.Key.Party
+	source := openflow.JobKey{Scheduler: f.order.Key.Scheduler, Job: pin.SourceJob, Party: p}
+	made, err := f.Store.LatestOutputs(ctx, source, pin.Producer)
+	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+		return pin.Index, openflow.About(openflow.AboutTask, err)
+	}
+	any := false
+	for _, o := range made {
+		if o.OutputKey != pin.OutputKey {
+			continue
+		}
+		rec, err := f.Store.TableOf(ctx, source, o.Table)
+		if openflow.CodeOf(err) == openflow.CodeNotFound {
+			continue
+		}
+		if err != nil {
+			return pin.Index, openflow.About(openflow.AboutTable, err)
+		}
+		any, pin.Table = true, o.Table
+		if err := f.pin(ctx, pin, rec); err != nil {
+			return pin.Index, err
+		}
+		pin.Index++
+	}
+	if !any {
+		f.missing(path, openflow.AboutTable, "name a job that this party still has, and one of its outputs",
+			"task %q of job %s has no output %q", pin.Producer, pin.SourceJob, pin.OutputKey)
+	}
+	return pin.Index, nil
+}
+
+func (f *finder) model(ctx context.Context, path string, pin openflow.Pin) error {
+	m, err := f.Store.Model(ctx, f.order.Key.Scheduler, pin.Model, f.order.Key.Party, pin.Producer, pin.OutputKey)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		f.missing(path, openflow.AboutModel, "train it first, with the same parties in the same roles",
+			"no model %s version %s of task %q, output %q", pin.Model.ID, pin.Model.Version, pin.Producer, pin.OutputKey)
+		return nil
+	}
+	if err != nil {
+		return openflow.About(openflow.AboutModel, err)
+	}
+	pin.Object, pin.Bytes, pin.Count, pin.DataType = m.Object, m.Bytes, -1, m.TypeName
+	f.pins = append(f.pins, pin)
+	return nil
+}

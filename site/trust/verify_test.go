@@ -1,0 +1,319 @@
+package trust_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/site/trust"
+)
+
+var now = time.Date(2025, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
+
+// nonces is a nonce store in memory that counts its calls and can be broken.
+type nonces struct {
+	mu     sync.Mutex
+	until  map[string]time.Time
+	claims int
+	err    error
+}
+
+func (n *nonces) ClaimNonce(_ context.Context, peer, nonce string, until time.Time) (bool, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.claims++
+	if n.err != nil {
+		return false, n.err
+	}
+	if _, ok := n.until[peer+" "+nonce]; ok {
+		return false, nil
+	}
+	if n.until == nil {
+		n.until = map[string]time.Time{}
+	}
+	n.until[peer+" "+nonce] = until
+	return true, nil
+}
+
+type fixture struct {
+	signer   trust.Signer
+	verifier trust.Verifier
+	nonces   *nonces
+}
+
+func newFixture(tb testing.TB) fixture {
+	tb.Helper()
+	s := trust.Signer{Party: "9999", Key: newKey(tb)}
+	n := &nonces{}
+	return fixture{s, trust.Verifier{
+		Self: "10000", Keys: keys{"9999": {s.Key.Public()}}, Nonces: n, Now: func() time.Time { return now },
+	}, n}
+}
+
+const target = "http://peer.example:9380/v2/partner/task/start%2Fx?a=1&b=%20"
+
+func (f fixture) signed(tb testing.TB) (*http.Request, []byte) {
+	tb.Helper()
+	body := []byte(`{"job_id":"j"}`)
+	r := mustRequest(tb, http.MethodPost, target)
+	r.Header.Set("x-ptp-session-id", "s")
+	f.signer.Sign(r, "10000", body, now)
+	return r, body
+}
+
+func TestVerifyNamesTheSigner(t *testing.T) {
+	f := newFixture(t)
+	r, body := f.signed(t)
+	r.Host = "a-proxy:80"
+	r.Header.Set("User-Agent", "a proxy")
+	party, err := f.verifier.Verify(t.Context(), r, body)
+	require.NoError(t, err)
+	require.Equal(t, openflow.PartyID("9999"), party)
+	for _, until := range f.nonces.until {
+		require.True(t, until.After(now.Add(trust.Window)), "the nonce is kept as long as the signature is good")
+	}
+}
+
+// What a server reads off the wire must be what the client signed, whatever the URL looks like.
+func TestVerifyOverHTTP(t *testing.T) {
+	f := newFixture(t)
+	f.verifier.Now = nil
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			_, err = f.verifier.Verify(r.Context(), r, body)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusUnauthorized)
+		}
+	}))
+	defer server.Close()
+	for _, path := range []string{"", "/", "/?", "/v2//worker/task", "/a%2Fb/%C3%A9?q=%20+&q=2", "/x?y#fragment", "/a;b=c", "/ü"} {
+		t.Run(path, func(t *testing.T) {
+			body := []byte("body")
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, server.URL+path, bytes.NewReader(body))
+			require.NoError(t, err)
+			r.Header.Set("x-ptp-topic", " spaced ")
+			f.signer.Sign(r, "10000", body, time.Now())
+			res, err := server.Client().Do(r)
+			require.NoError(t, err)
+			text, err := io.ReadAll(res.Body)
+			require.NoError(t, errors.Join(err, res.Body.Close()))
+			require.Equal(t, http.StatusOK, res.StatusCode, string(text))
+		})
+	}
+}
+
+func TestVerifyRefuses(t *testing.T) {
+	stranger := trust.Signer{Party: "9999", Key: newKey(t)}
+	for name, c := range map[string]struct {
+		change func(f *fixture, r *http.Request, body *[]byte)
+		say    string // part of the message
+	}{
+		"another method": {func(_ *fixture, r *http.Request, _ *[]byte) { r.Method = http.MethodPut }, "does not verify"},
+		"another path":   {func(_ *fixture, r *http.Request, _ *[]byte) { r.URL.Path, r.URL.RawPath = "/v2/partner/task/stop", "" }, "does not verify"},
+		"unescaped path": {func(_ *fixture, r *http.Request, _ *[]byte) { r.URL.RawPath = "" }, "does not verify"},
+		"another query":  {func(_ *fixture, r *http.Request, _ *[]byte) { r.URL.RawQuery = "a=2" }, "does not verify"},
+		"another body":   {func(_ *fixture, _ *http.Request, b *[]byte) { *b = []byte(`{"job_id":"k"}`) }, "does not verify"},
+		"no body":        {func(_ *fixture, _ *http.Request, b *[]byte) { *b = nil }, "does not verify"},
+		"another nonce": {func(_ *fixture, r *http.Request, _ *[]byte) {
+			r.Header.Set(trust.HeaderNonce, strings.Repeat("A", 22))
+		}, "does not verify"},
+		"a later time":                {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderTime, "1735787045679") }, "does not verify"},
+		"another session":             {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set("x-ptp-session-id", "t") }, "does not verify"},
+		"a transport header taken":    {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Del("x-ptp-session-id") }, "does not verify"},
+		"a transport header added":    {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set("x-ptp-topic", "t") }, "does not verify"},
+		"a transport header repeated": {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Add("x-ptp-session-id", "s") }, "does not verify"},
+		"another party's name": {func(f *fixture, r *http.Request, _ *[]byte) {
+			f.verifier.Keys.(keys)["8888"] = []trust.PublicKey{stranger.Key.Public()}
+			r.Header.Set(trust.HeaderParty, "8888")
+		}, "does not verify"},
+		"a stranger's key":     {func(_ *fixture, r *http.Request, b *[]byte) { stranger.Sign(r, "10000", *b, now) }, "does not verify"},
+		"key id of another":    {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderKey, "0") }, "does not verify"},
+		"for another party":    {func(f *fixture, r *http.Request, b *[]byte) { f.signer.Sign(r, "8888", *b, now) }, "signed for party 8888, this is party 10000"},
+		"passed on":            {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderTo, "8888") }, "signed for party 8888"},
+		"unknown party":        {func(f *fixture, _ *http.Request, _ *[]byte) { f.verifier.Keys = keys{} }, "openflow site add 9999"},
+		"party without keys":   {func(f *fixture, _ *http.Request, _ *[]byte) { f.verifier.Keys = keys{"9999": nil} }, "openflow site add 9999"},
+		"a party that is none": {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderParty, "../x") }, "not a valid name"},
+		"too old": {func(f *fixture, r *http.Request, b *[]byte) {
+			f.signer.Sign(r, "10000", *b, now.Add(-trust.Window-time.Millisecond))
+		}, "signed at 2025-01-02T03:03:05Z, here it is 2025-01-02T03:04:05Z"},
+		"too early": {func(f *fixture, r *http.Request, b *[]byte) {
+			f.signer.Sign(r, "10000", *b, now.Add(trust.Window+time.Millisecond))
+		}, "set the clocks"},
+		"no time":            {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderTime, "soon") }, "not a time"},
+		"a time with a sign": {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderTime, "+1735787045678") }, "not a time"},
+		"the last time":      {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderTime, "9223372036854775807") }, "not a time"},
+		"a short nonce":      {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderNonce, "AAAA") }, "16 bytes"},
+		"a short signature":  {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderSignature, "AAAA") }, "64 bytes"},
+		"two signatures":     {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Add(trust.HeaderSignature, "AAAA") }, "not signed"},
+		"no headers":         {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header = http.Header{} }, "not signed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			r, body := f.signed(t)
+			c.change(&f, r, &body)
+			party, err := f.verifier.Verify(t.Context(), r, body)
+			requireCode(t, openflow.CodeUnauthorized, err)
+			require.ErrorContains(t, err, c.say)
+			require.Empty(t, party)
+			require.Zero(t, f.nonces.claims, "a refused request claims no nonce")
+		})
+	}
+}
+
+func TestVerifyNeedsEveryHeader(t *testing.T) {
+	for _, name := range []string{
+		trust.HeaderParty, trust.HeaderTo, trust.HeaderKey, trust.HeaderTime, trust.HeaderNonce, trust.HeaderSignature,
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			r, body := f.signed(t)
+			r.Header.Del(name)
+			_, err := f.verifier.Verify(t.Context(), r, body)
+			requireCode(t, openflow.CodeUnauthorized, err)
+			require.ErrorContains(t, err, name)
+		})
+	}
+}
+
+func TestVerifyAtTheEdgeOfTheWindow(t *testing.T) {
+	for _, d := range []time.Duration{-trust.Window, 0, trust.Window} {
+		f := newFixture(t)
+		r, body := f.signed(t)
+		f.signer.Sign(r, "10000", body, now.Add(d))
+		_, err := f.verifier.Verify(t.Context(), r, body)
+		require.NoError(t, err, d)
+	}
+}
+
+func TestReplayIsRefused(t *testing.T) {
+	f := newFixture(t)
+	r, body := f.signed(t)
+	_, err := f.verifier.Verify(t.Context(), r, body)
+	require.NoError(t, err)
+	_, err = f.verifier.Verify(t.Context(), r, body)
+	requireCode(t, openflow.CodeUnauthorized, err)
+	require.ErrorContains(t, err, "received before")
+
+	restarted := f.verifier // the store is what remembers
+	_, err = restarted.Verify(t.Context(), r, body)
+	requireCode(t, openflow.CodeUnauthorized, err)
+
+	f.signer.Sign(r, "10000", body, now)
+	_, err = f.verifier.Verify(t.Context(), r, body)
+	require.NoError(t, err, "a repeat that is signed anew is a new request")
+}
+
+func TestBrokenStoresAreNotTheCallersFault(t *testing.T) {
+	down := openflow.Errorf(openflow.CodeUnavailable, "the store is down")
+	f := newFixture(t)
+	r, body := f.signed(t)
+	f.nonces.err = down
+	_, err := f.verifier.Verify(t.Context(), r, body)
+	require.ErrorIs(t, err, down)
+
+	f = newFixture(t)
+	r, body = f.signed(t)
+	f.verifier.Keys = brokenKeys{down}
+	_, err = f.verifier.Verify(t.Context(), r, body)
+	require.ErrorIs(t, err, down)
+}
+
+type brokenKeys struct{ err error }
+
+func (b brokenKeys) PublicKeys(context.Context, openflow.PartyID) ([]trust.PublicKey, error) {
+	return nil, b.err
+}
+
+func TestBothKeysVerifyWhileTheyChange(t *testing.T) {
+	f := newFixture(t)
+	next := trust.Signer{Party: "9999", Key: newKey(t)}
+	f.verifier.Keys = keys{"9999": {f.signer.Key.Public(), next.Key.Public()}}
+	for _, s := range []trust.Signer{f.signer, next} {
+		r, body := f.signed(t)
+		s.Sign(r, "10000", body, now)
+		_, err := f.verifier.Verify(t.Context(), r, body)
+		require.NoError(t, err)
+	}
+	f.verifier.Keys = keys{"9999": {next.Key.Public()}}
+	r, body := f.signed(t)
+	_, err := f.verifier.Verify(t.Context(), r, body)
+	requireCode(t, openflow.CodeUnauthorized, err)
+}
+
+func FuzzVerify(f *testing.F) {
+	fix := newFixture(f)
+	r, body := fix.signed(f)
+	h := r.Header
+	f.Add(h.Get(trust.HeaderParty), h.Get(trust.HeaderTo), h.Get(trust.HeaderKey), h.Get(trust.HeaderTime), h.Get(trust.HeaderNonce),
+		h.Get(trust.HeaderSignature), "/v2/partner/task/start%2Fx", "a=1&b=%20", body)
+	f.Add("9999", "10000", "", "-1", "", "", "", "", []byte(nil))
+	f.Fuzz(func(t *testing.T, party, to, key, at, nonce, signature, path, query string, body []byte) {
+		u, err := url.Parse("http://peer.example:9380" + path)
+		if err != nil {
+			return
+		}
+		u.RawQuery = query
+		forged := &http.Request{Method: http.MethodPost, URL: u, Header: http.Header{}}
+		forged.Header.Set("x-ptp-session-id", "s")
+		for name, value := range map[string]string{
+			trust.HeaderParty: party, trust.HeaderTo: to, trust.HeaderKey: key, trust.HeaderTime: at, trust.HeaderNonce: nonce,
+			trust.HeaderSignature: signature,
+		} {
+			forged.Header.Set(name, value)
+		}
+		fix.nonces.until = nil
+		if _, err := fix.verifier.Verify(t.Context(), forged, body); err == nil {
+			require.Equal(t, h, forged.Header, "a signature that nobody made")
+			require.Equal(t, r.URL.RequestURI(), u.RequestURI())
+		} else {
+			require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
+		}
+	})
+}
+
+func BenchmarkSign(b *testing.B) {
+	for name, size := range map[string]int{"1KiB": 1 << 10, "1MiB": 1 << 20} {
+		b.Run(name, func(b *testing.B) {
+			f := newFixture(b)
+			body := make([]byte, size)
+			r := mustRequest(b, http.MethodPost, target)
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				f.signer.Sign(r, "10000", body, now)
+			}
+		})
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	f := newFixture(b)
+	r, body := f.signed(b)
+	for b.Loop() {
+		f.nonces.until = nil
+		_, err := f.verifier.Verify(b.Context(), r, body)
+		require.NoError(b, err)
+	}
+}
+
+func BenchmarkCheck(b *testing.B) {
+	c, err := trust.LoadOrCreateCredentials(b.TempDir() + "/home")
+	require.NoError(b, err)
+	token := c.Issue(someTask)
+	for b.Loop() {
+		_, err := c.Check(token)
+		require.NoError(b, err)
+	}
+}

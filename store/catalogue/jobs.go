@@ -1,0 +1,254 @@
+package catalogue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+
+	"openflow"
+	"openflow/store/document"
+)
+
+const jobColumns = `scheduler, job_id, role, party, initiator, status, progress, cores, remaining_cores,
+	resource_in_use, waiting_since, model_id, model_version, user_name, idempotency_key, create_time, update_time,
+	start_time, end_time, apply_time, return_time, reason, notes, dag, priority, memory, remaining_memory, gpus,
+	remaining_gpus, warnings`
+
+const insertJob = `insert into job (` + jobColumns + `) values
+	($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+	$25, $26, $27, $28, $29, $30)
+	on conflict (job_id, role, party, scheduler) do nothing`
+
+// jobKey is the condition that finds a job's row; its arguments are keyArgs.
+const jobKey = `job_id = $1 and role = $2 and party = $3 and scheduler = $4`
+
+func keyArgs(k openflow.JobKey, more ...any) []any {
+	return append([]any{string(k.Job), string(k.Party.Role), string(k.Party.ID), string(k.Scheduler)}, more...)
+}
+
+func scanJob(r row) (openflow.JobRecord, error) {
+	var j openflow.JobRecord
+	var dag, warnings string
+	var since, created, updated, started, ended, applied, returned int64
+	err := r.Scan(&j.Scheduler, &j.ID, &j.Party.Role, &j.Party.ID, &j.Initiator, &j.Status, &j.Progress, &j.Cores,
+		&j.RemainingCores, &j.ResourceInUse, &since, &j.ModelID, &j.ModelVersion, &j.UserName, &j.IdempotencyKey,
+		&created, &updated, &started, &ended, &applied, &returned, &j.Reason, &j.Notes, &dag,
+		&j.Priority, &j.Memory, &j.RemainingMemory, &j.GPUs, &j.RemainingGPUs, &warnings)
+	if err != nil {
+		return j, err
+	}
+	j.WaitingSince, j.CreateTime, j.UpdateTime = timeOf(since), timeOf(created), timeOf(updated)
+	j.StartTime, j.EndTime = timeOf(started), timeOf(ended)
+	j.ApplyTime, j.ReturnTime = timeOf(applied), timeOf(returned)
+	if j.Warnings, err = decodeWarnings(warnings); err != nil {
+		return j, err
+	}
+	j.DAG, err = decodeDAG(j.ID, dag)
+	return j, err
+}
+
+// CreateJob records a job at one party with its tasks and pins, all or nothing. A status left empty is ready (tasks:
+// waiting). The job again with an equal DAG changes nothing. CodeConflict: it exists with another DAG.
+// CodeUnavailable: what is to be pinned was replaced just now.
+func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error {
+	if j.Status == "" {
+		j.Status = openflow.JobReady
+	}
+	if !j.Status.Valid() {
+		return openflow.Errorf(openflow.CodeInvalid, "%s: unknown status %q", j.Key(), j.Status)
+	}
+	dag, err := encodeDAG(j.ID, j.DAG)
+	if err != nil {
+		return err
+	}
+	rows, err := c.taskRows(j, tasks)
+	if err != nil {
+		return err
+	}
+	warnings, err := encodeWarnings(j.Warnings)
+	if err != nil {
+		return err
+	}
+	now := c.stamp()
+	args := []any{
+		string(j.Scheduler), string(j.ID), string(j.Party.Role), string(j.Party.ID), string(j.Initiator),
+		string(j.Status), j.Progress, j.Cores, j.RemainingCores, j.ResourceInUse, millis(j.WaitingSince), j.ModelID,
+		j.ModelVersion, j.UserName, j.IdempotencyKey, orNow(j.CreateTime, now), now, millis(j.StartTime),
+		millis(j.EndTime), millis(j.ApplyTime), millis(j.ReturnTime), j.Reason, j.Notes, dag,
+		j.Priority, j.Memory, j.RemainingMemory, j.GPUs, j.RemainingGPUs, warnings,
+	}
+	err = c.write(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, insertJob, args...)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			var have string
+			if err := t.one(ctx, storedDAG, keyArgs(j.Key())...).Scan(&have); err != nil {
+				return err
+			}
+			return sameDAG(j.Key(), have, j.DAG)
+		}
+		for _, r := range rows {
+			if _, err := t.exec(ctx, insertTask, r...); err != nil {
+				return err
+			}
+		}
+		return t.savePins(ctx, j.Key(), pins)
+	})
+	return classify("create "+j.Key().String(), err)
+}
+
+// taskRows prepares the rows of a new job's tasks and refuses tasks of another job.
+func (c *Catalogue) taskRows(j openflow.JobRecord, tasks []openflow.TaskRecord) ([][]any, error) {
+	rows := make([][]any, 0, len(tasks))
+	for _, t := range tasks {
+		if t.Key.JobKey() != j.Key() {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "%s is not a task of %s of scheduler %s", t.Key, j.Key(), j.Scheduler)
+		}
+		r, err := c.taskRow(t)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// HasJob reports whether the job is here already, with an equal DAG. CodeConflict: with another one.
+func (c *Catalogue) HasJob(ctx context.Context, k openflow.JobKey, d *openflow.DAG) (bool, error) {
+	var have string
+	err := c.one(ctx, storedDAG, keyArgs(k)...).Scan(&have)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, classify("read "+k.String(), err)
+	}
+	return true, sameDAG(k, have, d)
+}
+
+const storedDAG = `select dag from job where ` + jobKey
+
+// sameDAG compares by value: what an earlier release has stored lacks the fields that are newer.
+func sameDAG(k openflow.JobKey, stored string, d *openflow.DAG) error {
+	have, err := decodeDAG(k.Job, stored)
+	if err != nil {
+		return err
+	}
+	same, err := document.Equal(document.EncodeDAG(*have), document.EncodeDAG(*d))
+	if err == nil && !same {
+		err = conflict("%s exists already with a different DAG", k)
+	}
+	return err
+}
+
+// Job returns one row. With an empty scheduler in the key it returns the only row of that job, role and party;
+// CodeConflict if two schedulers made the same job ID. CodeNotFound if there is none.
+func (c *Catalogue) Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error) {
+	if k.Scheduler == "" {
+		return c.jobOfAnyScheduler(ctx, k)
+	}
+	j, err := scanJob(c.one(ctx, `select `+jobColumns+` from job where `+jobKey, keyArgs(k)...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return j, notFound("%s of scheduler %s does not exist here", k, k.Scheduler)
+	}
+	return j, classify("read "+k.String(), err)
+}
+
+func (c *Catalogue) jobOfAnyScheduler(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error) {
+	jobs, _, err := c.JobsWhere(ctx, JobFilter{ID: k.Job, Roles: []openflow.Role{k.Party.Role}, Party: k.Party.ID})
+	switch {
+	case err != nil:
+		return openflow.JobRecord{}, err
+	case len(jobs) == 0:
+		return openflow.JobRecord{}, notFound("%s does not exist here", k)
+	case len(jobs) > 1:
+		schedulers := make([]openflow.PartyID, len(jobs))
+		for i, j := range jobs {
+			schedulers[i] = j.Scheduler
+		}
+		return openflow.JobRecord{}, severalSchedulers(k.String(), schedulers)
+	}
+	return jobs[0], nil
+}
+
+// SchedulerOf returns the scheduler of the only job of that ID that self, this site, takes part in, schedules, or has handed
+// to another party. CodeNotFound: there is none. CodeConflict, listing the schedulers: there are several.
+func (c *Catalogue) SchedulerOf(ctx context.Context, self openflow.PartyID, id openflow.JobID) (openflow.PartyID, error) {
+	var schedulers []openflow.PartyID
+	err := c.each(ctx, `select scheduler from job where job_id = $1 union select scheduler from submission where job_id = $1
+		union select cast($2 as text) from scheduled_job where job_id = $1 order by 1`, []any{string(id), string(self)}, func(r row) error {
+		var s openflow.PartyID
+		err := r.Scan(&s)
+		schedulers = append(schedulers, s)
+		return err
+	})
+	switch {
+	case err != nil:
+		return "", classify("look up the scheduler of job "+string(id), err)
+	case len(schedulers) == 0:
+		return "", notFound("job %s does not exist here", id)
+	case len(schedulers) > 1:
+		return "", severalSchedulers("job "+string(id), schedulers)
+	}
+	return schedulers[0], nil
+}
+
+// severalSchedulers refuses a name that fits what several schedulers have made.
+func severalSchedulers(what string, schedulers []openflow.PartyID) error {
+	list := make([]string, len(schedulers))
+	for i, s := range schedulers {
+		list[i] = string(s)
+	}
+	slices.Sort(list)
+	return openflow.Errorf(openflow.CodeConflict, "%s is here more than once, from schedulers %s", what, strings.Join(slices.Compact(list), ", ")).
+		WithHint("name the scheduler: scheduler_party_id, or --scheduler")
+}
+
+// SetJobReason says why a job waits or failed; empty takes the reason away.
+func (c *Catalogue) SetJobReason(ctx context.Context, k openflow.JobKey, reason string) error {
+	return c.setJob(ctx, k, `update job set reason = $5, update_time = $6 where `+jobKey, reason)
+}
+
+// SetJobNotes replaces what the user noted about a job.
+func (c *Catalogue) SetJobNotes(ctx context.Context, k openflow.JobKey, notes string) error {
+	return c.setJob(ctx, k, `update job set notes = $5, update_time = $6 where `+jobKey, notes)
+}
+
+func (c *Catalogue) setJob(ctx context.Context, k openflow.JobKey, query, value string) error {
+	n, err := c.exec(ctx, query, keyArgs(k, value, c.stamp())...)
+	if err == nil && n == 0 {
+		return notFound("%s of scheduler %s does not exist here", k, k.Scheduler)
+	}
+	return classify("update "+k.String(), err)
+}
+
+// SetJobProgress raises the progress of a job, in percent. A value not above the stored one changes nothing, since
+// reports may arrive late; changed says which it was.
+//
+// Spec: fate-flow-api §4.6.5.
+func (c *Catalogue) SetJobProgress(ctx context.Context, k openflow.JobKey, percent int) (changed bool, err error) {
+	if percent < 0 || percent > 100 {
+		return false, openflow.Errorf(openflow.CodeInvalid, "%s: progress %d is not between 0 and 100", k, percent)
+	}
+	n, err := c.exec(ctx, `update job set progress = $5, update_time = $6 where `+jobKey+` and progress < $5`,
+		keyArgs(k, percent, c.stamp())...)
+	if err != nil || n > 0 {
+		return n > 0, classify("update "+k.String(), err)
+	}
+	_, err = c.jobStatus(ctx, k)
+	return false, err
+}
+
+// jobStatus reads only the status, on the way to an explanation.
+func (c *Catalogue) jobStatus(ctx context.Context, k openflow.JobKey) (openflow.JobStatus, error) {
+	var s openflow.JobStatus
+	err := c.one(ctx, `select status from job where `+jobKey, keyArgs(k)...).Scan(&s)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", notFound("%s of scheduler %s does not exist here", k, k.Scheduler)
+	}
+	return s, classify("read "+k.String(), err)
+}

@@ -1,0 +1,285 @@
+package catalogue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"openflow"
+	"openflow/site/admission"
+)
+
+// Resources are bookkeeping in two levels: a job takes from the site's pool, its tasks take from the job. Every change
+// of a counter is in one transaction with the flag of the row that holds the amount, so a repeat finds the flag set and
+// takes nothing twice.
+//
+// Spec: fate-flow-api §4.7.
+
+// refusal leaves a transaction, rolling it back, with the numbers for the message.
+type refusal struct {
+	need, free openflow.Resources
+	beyond     bool // there will never be enough
+	kept       bool // more is free, for others
+}
+
+func (r refusal) Error() string { return "not enough resources" }
+
+// describe renders what is short, each with how much of it there is.
+func (r refusal) describe(form func(openflow.Shortage) string) string {
+	var parts []string
+	for _, s := range r.need.Short(r.free) {
+		parts = append(parts, form(s))
+	}
+	return strings.Join(parts, ", and ")
+}
+
+// The pool's counters, taken and given back in one statement, whose locks make applications wait for each other.
+const (
+	usePool = `update pool set used = used + case name when 'cores' then cast($1 as bigint)
+		when 'memory' then cast($2 as bigint) else cast($3 as bigint) end where name in ('cores', 'memory', 'gpus')`
+	readUse = `select cast(sum(case name when 'cores' then used else 0 end) as bigint),
+		cast(sum(case name when 'memory' then used else 0 end) as bigint),
+		cast(sum(case name when 'gpus' then used else 0 end) as bigint) from pool`
+)
+
+func amounts(r openflow.Resources) []any { return []any{r.Cores, r.Memory, r.GPUs} }
+
+func scanResources(r row) (n openflow.Resources, err error) {
+	err = r.Scan(&n.Cores, &n.Memory, &n.GPUs)
+	return n, err
+}
+
+// ApplyJobResources takes what the job needs from the site's pool, all or nothing. A job that holds it already
+// succeeds. CodeExhausted: not enough is free for now, or what is free is kept for jobs that come first; the message
+// says of each resource how much is needed and free and since when the job waits, and is kept as the job's reason. The
+// job is then in the queue, see NextToWake. CodeInvalid wrapping ErrBeyondPool: it needs more than the pool has.
+// CodeConflict: the job has ended. The first two are about openflow.AboutResource. CodeUnavailable: another call
+// returned what the job held at this moment; apply again.
+func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error {
+	now := c.stamp()
+	err := c.write(ctx, func(t *tx) error {
+		claim := admission.Claim{Job: k}
+		var since int64
+		n := &claim.Need
+		err := t.one(ctx, `update job set resource_in_use = true, apply_time = $5, update_time = $5
+			where `+jobKey+` and not resource_in_use and end_time = 0 returning cores, memory, gpus, priority, waiting_since`,
+			keyArgs(k, now)...).Scan(&n.Cores, &n.Memory, &n.GPUs, &claim.Priority, &since)
+		if err != nil {
+			return err
+		}
+		claim.Since, claim.Asked = timeOf(since), timeOf(now)
+		if !claim.Need.Within(pool) {
+			return refusal{need: claim.Need, free: pool, beyond: true}
+		}
+		if _, err := t.exec(ctx, usePool, amounts(claim.Need)...); err != nil {
+			return err
+		}
+		used, err := scanResources(t.one(ctx, readUse))
+		if err != nil {
+			return err
+		}
+		others, err := t.first(ctx, rules.Horizon(timeOf(now)))
+		if err != nil {
+			return err
+		}
+		free := pool.Minus(used.Minus(claim.Need))
+		left := rules.Left(free, claim, others, timeOf(now))
+		switch {
+		case !claim.Need.Within(free):
+			return refusal{need: claim.Need, free: free}
+		case !claim.Need.Within(left):
+			return refusal{need: claim.Need, free: left, kept: true}
+		case since == 0:
+			return nil
+		}
+		_, err = t.exec(ctx, `update job set waiting_since = 0, woken = 0, reason = '' where `+jobKey, keyArgs(k)...)
+		return err
+	})
+	var no refusal
+	switch {
+	case errors.As(err, &no) && no.beyond:
+		lack := no.describe(func(s openflow.Shortage) string { return fmt.Sprintf("needs %s, the site has %s", s.Need, s.Have) })
+		return openflow.About(openflow.AboutResource,
+			openflow.Errorf(openflow.CodeInvalid, "%s %s: %w", k, lack, ErrBeyondPool).
+				WithPublic("%s %s: %v; ask for less in dag.conf (cores, memory, gpus)", k, lack, ErrBeyondPool).
+				WithHint("ask for less in dag.conf (cores, memory, gpus), or give the site more"))
+	case errors.As(err, &no):
+		return c.waitForResources(ctx, k, no, pool, now)
+	case errors.Is(err, sql.ErrNoRows):
+		return c.holdsResources(ctx, k)
+	}
+	return classify("apply resources of "+k.String(), err)
+}
+
+// waitForResources puts the job into the queue, records since when and for what it waits, and returns that as the error.
+func (c *Catalogue) waitForResources(ctx context.Context, k openflow.JobKey, no refusal, pool openflow.Resources, now int64) error {
+	var since int64
+	err := c.write(ctx, func(t *tx) error {
+		return t.one(ctx, `update job set waiting_since = case when waiting_since = 0 then $5 else waiting_since end,
+			asked = $5, woken = 0, update_time = $5
+			where `+jobKey+` and not resource_in_use and end_time = 0 returning waiting_since`, keyArgs(k, now)...).Scan(&since)
+	})
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return classify("update "+k.String(), err)
+	}
+	if since == 0 {
+		since = now // gone or served meanwhile; the next application will see it
+	}
+	lack := no.describe(func(s openflow.Shortage) string {
+		return fmt.Sprintf("%s, %s of %s are free", s.Need, s.Have, s.In(pool))
+	})
+	if no.kept {
+		lack += ", what else is free is kept for jobs that come first"
+	}
+	wait := openflow.Errorf(openflow.CodeExhausted, "%s needs %s; it waits since %s", k, lack, timeOf(since).Format(time.RFC3339)).
+		WithHint("it goes on when other jobs give back what they hold")
+	if since == now {
+		if err := c.SetJobReason(ctx, k, wait.Message); err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+			return err
+		}
+	}
+	return openflow.About(openflow.AboutResource, wait)
+}
+
+// holdsResources explains why no row could apply; nil when the job holds what it needs.
+func (c *Catalogue) holdsResources(ctx context.Context, k openflow.JobKey) error {
+	var s openflow.JobStatus
+	var held bool
+	err := c.one(ctx, `select status, resource_in_use from job where `+jobKey, keyArgs(k)...).Scan(&s, &held)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return notFound("%s of scheduler %s does not exist here", k, k.Scheduler)
+	case err != nil:
+		return classify("read "+k.String(), err)
+	case held:
+		return nil
+	case !s.Terminal(): // it held them at the first look
+		return openflow.Errorf(openflow.CodeUnavailable, "%s gave its resources back at this moment", k)
+	}
+	return conflict("%s has ended (%s) and takes no resources", k, s)
+}
+
+// ReturnJobResources gives what the job holds back to the pool. A job that holds none changes nothing.
+func (c *Catalogue) ReturnJobResources(ctx context.Context, k openflow.JobKey) error {
+	now := c.stamp()
+	err := c.write(ctx, func(t *tx) error { return returnJob(ctx, t, k, now) })
+	return classify("return resources of "+k.String(), err)
+}
+
+func returnJob(ctx context.Context, t *tx, k openflow.JobKey, now int64) error {
+	held, err := scanResources(t.one(ctx, `update job set resource_in_use = false, return_time = $5, update_time = $5
+		where `+jobKey+` and resource_in_use returning cores, memory, gpus`, keyArgs(k, now)...))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	}
+	_, err = t.exec(ctx, usePool, -held.Cores, -held.Memory, -held.GPUs)
+	return err
+}
+
+// PoolUse says how much of the site's pool jobs hold.
+func (c *Catalogue) PoolUse(ctx context.Context) (openflow.Resources, error) {
+	used, err := scanResources(c.one(ctx, readUse))
+	return used, classify("read the pool", err)
+}
+
+// ApplyTaskResources takes what the task needs from its job, and chooses its GPUs among the devices of the site, which
+// are numbered from 0 and gpus many: none that another task holds. A task that needs nothing, and one that holds it
+// already, succeeds. CodeExhausted: the job's other tasks hold too much for now. CodeConflict: the task has ended.
+func (c *Catalogue) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int) error {
+	now := c.stamp()
+	err := c.write(ctx, func(t *tx) error { return applyTask(ctx, t, k, gpus, now) })
+	var no refusal
+	switch {
+	case errors.As(err, &no):
+		lack := no.describe(func(s openflow.Shortage) string {
+			return fmt.Sprintf("%s, %s of its job are free", s.Need, s.Have)
+		})
+		return openflow.About(openflow.AboutResource, openflow.Errorf(openflow.CodeExhausted, "%s needs %s", k, lack).
+			WithHint("it goes on when another task of the job ends"))
+	case errors.Is(err, sql.ErrNoRows):
+		return c.taskHoldsResources(ctx, k)
+	}
+	return classify("apply resources of "+k.String(), err)
+}
+
+func applyTask(ctx context.Context, t *tx, k openflow.TaskKey, gpus int, now int64) error {
+	var need openflow.Resources
+	err := t.one(ctx, `update task set resource_in_use = true, update_time = $2
+		where `+taskKey+` and not resource_in_use and (cores > 0 or memory > 0 or gpus > 0)
+		and party_status in ('waiting', 'running') returning cores, memory, gpus`, taskArgs(k, now)...).
+		Scan(&need.Cores, &need.Memory, &need.GPUs)
+	if err != nil {
+		return err
+	}
+	job := k.JobKey()
+	n, err := t.exec(ctx, `update job set remaining_cores = remaining_cores - $5, remaining_memory = remaining_memory - $6,
+		remaining_gpus = remaining_gpus - $7 where `+jobKey+` and (remaining_cores >= $5 or $5 = 0)
+		and (remaining_memory >= $6 or $6 = 0) and (remaining_gpus >= $7 or $7 = 0)`, keyArgs(job, amounts(need)...)...)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		free, err := scanResources(t.one(ctx, `select remaining_cores, remaining_memory, remaining_gpus from job where `+jobKey,
+			keyArgs(job)...))
+		if err != nil {
+			return err
+		}
+		return refusal{need: need, free: free}
+	}
+	return giveDevices(ctx, t, k, need, gpus)
+}
+
+// giveDevices notes which GPUs the task is given, while the pool's row keeps others from choosing too.
+func giveDevices(ctx context.Context, t *tx, k openflow.TaskKey, need openflow.Resources, gpus int) error {
+	if need.GPUs == 0 {
+		return nil
+	}
+	if _, err := t.exec(ctx, `update pool set used = used where name = 'gpus'`); err != nil {
+		return err
+	}
+	held, err := t.strings(ctx, `select gpu_ids from task where gpus > 0 and resource_in_use`)
+	if err != nil {
+		return err
+	}
+	ids, ok := admission.Devices(gpus, strings.Split(strings.Join(held, ","), ","), need.GPUs)
+	if !ok { // the site has fewer than when it granted them to the job
+		return refusal{need: need, free: openflow.Resources{Cores: need.Cores, Memory: need.Memory, GPUs: len(ids)}}
+	}
+	_, err = t.exec(ctx, `update task set gpu_ids = $2 where `+taskKey, taskArgs(k, strings.Join(ids, ","))...)
+	return err
+}
+
+func (c *Catalogue) taskHoldsResources(ctx context.Context, k openflow.TaskKey) error {
+	t, err := c.Task(ctx, k)
+	if err != nil || t.ResourceInUse || t.Needs() == (openflow.Resources{}) {
+		return err
+	}
+	if !t.PartyStatus.Terminal() { // it held them at the first look
+		return openflow.Errorf(openflow.CodeUnavailable, "%s gave its resources back at this moment", k)
+	}
+	return conflict("%s has ended (%s) and takes no resources", k, t.PartyStatus)
+}
+
+// returnTask gives what the task holds back to its job. A task that holds none changes nothing.
+func returnTask(ctx context.Context, t *tx, k openflow.TaskKey, now int64) error {
+	var held openflow.Resources
+	err := t.one(ctx, `update task set resource_in_use = false, update_time = $2
+		where `+taskKey+` and resource_in_use returning cores, memory, gpus`, taskArgs(k, now)...).
+		Scan(&held.Cores, &held.Memory, &held.GPUs)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	}
+	job := k.JobKey()
+	_, err = t.exec(ctx, `update job set remaining_cores = remaining_cores + $5, remaining_memory = remaining_memory + $6,
+		remaining_gpus = remaining_gpus + $7 where `+jobKey, keyArgs(job, amounts(held)...)...)
+	return err
+}

@@ -1,0 +1,178 @@
+package catalogue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"openflow"
+	"openflow/store/document"
+)
+
+const scheduledColumns = `job_id, initiator, status, progress, priority, idempotency_key, submit_hash, user_name,
+	create_time, update_time, start_time, end_time, reason, tasks, dag`
+
+func scanScheduled(r row) (openflow.ScheduledJob, error) {
+	var j openflow.ScheduledJob
+	var dag, tasks string
+	var created, updated, started, ended int64
+	err := r.Scan(&j.ID, &j.Initiator, &j.Status, &j.Progress, &j.Priority, &j.IdempotencyKey, &j.SubmitHash, &j.UserName,
+		&created, &updated, &started, &ended, &j.Reason, &tasks, &dag)
+	if err != nil {
+		return j, err
+	}
+	if tasks != "" {
+		var runs []document.TaskRun
+		if err := decode("tasks of job "+string(j.ID), tasks, &runs); err != nil {
+			return j, err
+		}
+		j.Tasks = document.DecodeTaskRuns(runs)
+	}
+	j.CreateTime, j.UpdateTime, j.StartTime, j.EndTime = timeOf(created), timeOf(updated), timeOf(started), timeOf(ended)
+	j.DAG, err = decodeDAG(j.ID, dag)
+	return j, err
+}
+
+// CreateScheduledJob records a job that this node schedules and returns the row that counts: j itself, or the one that
+// an earlier submission with the same initiator and idempotency key, or the same ID, made with an equal SubmitHash.
+// CodeConflict: that earlier submission was a different one.
+func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.ScheduledJob) (openflow.ScheduledJob, error) {
+	if j.Status == "" {
+		j.Status = openflow.JobReady
+	}
+	if !j.Status.Valid() {
+		return j, openflow.Errorf(openflow.CodeInvalid, "job %s: unknown status %q", j.ID, j.Status)
+	}
+	dag, err := encodeDAG(j.ID, j.DAG)
+	if err != nil {
+		return j, err
+	}
+	now := c.stamp()
+	args := []any{
+		string(j.ID), string(j.Initiator), string(j.Status), j.Progress, j.Priority, j.IdempotencyKey, j.SubmitHash,
+		j.UserName, orNow(j.CreateTime, now), now, millis(j.StartTime), millis(j.EndTime), j.Reason, "", dag,
+	}
+	var kept openflow.ScheduledJob
+	err = c.write(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, `insert into scheduled_job (`+scheduledColumns+`) values
+			($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on conflict do nothing`, args...)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			kept = j
+			kept.CreateTime, kept.UpdateTime = timeOf(orNow(j.CreateTime, now)), timeOf(now)
+			return nil
+		}
+		// The key says which submission this is, so a match by key comes before one by ID.
+		kept, err = scanScheduled(t.one(ctx, `select `+scheduledColumns+` from scheduled_job
+			where (initiator = $1 and idempotency_key = $2 and idempotency_key <> '') or job_id = $3
+			order by case when idempotency_key = $2 and initiator = $1 then 0 else 1 end limit 1`,
+			string(j.Initiator), j.IdempotencyKey, string(j.ID)))
+		return err
+	})
+	if err != nil {
+		return j, classify("create job "+string(j.ID), err)
+	}
+	if kept.SubmitHash != j.SubmitHash || kept.Initiator != j.Initiator {
+		if j.IdempotencyKey != "" && kept.IdempotencyKey == j.IdempotencyKey && kept.Initiator == j.Initiator {
+			return j, openflow.Errorf(openflow.CodeConflict, "idempotency key %q belongs to job %s, which was a different submission",
+				j.IdempotencyKey, kept.ID).WithHint("use a new key for a new job")
+		}
+		return j, conflict("job %s exists already and was a different submission", kept.ID)
+	}
+	return kept, nil
+}
+
+// ScheduledJob returns one job of this scheduler; CodeNotFound if there is none.
+func (c *Catalogue) ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error) {
+	j, err := scanScheduled(c.one(ctx, `select `+scheduledColumns+` from scheduled_job where job_id = $1`, string(id)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return j, notFound("job %s is not scheduled here", id)
+	}
+	return j, classify("read job "+string(id), err)
+}
+
+// ScheduledFilter selects scheduled jobs; the zero value selects all.
+type ScheduledFilter struct {
+	Initiator openflow.PartyID
+	Statuses  []openflow.JobStatus
+	Ascending bool // oldest first; the default is newest first
+	Limit     int  // 0: all
+	After     string
+}
+
+// ScheduledJobsWhere lists jobs of this scheduler like JobsWhere.
+func (c *Catalogue) ScheduledJobsWhere(ctx context.Context, f ScheduledFilter) (jobs []openflow.ScheduledJob, next string, err error) {
+	w := &where{}
+	w.equal("initiator", string(f.Initiator))
+	in(w, "status", f.Statuses)
+	tail, err := page(w, []string{"job_id"}, f.Ascending, f.After, f.Limit, 0)
+	if err != nil {
+		return nil, "", err
+	}
+	err = c.each(ctx, `select `+scheduledColumns+` from scheduled_job`+w.String()+tail, w.args, func(r row) error {
+		j, err := scanScheduled(r)
+		jobs = append(jobs, j)
+		return err
+	})
+	if err == nil && f.Limit > 0 && len(jobs) == f.Limit {
+		last := jobs[len(jobs)-1]
+		next, err = cursor{Time: millis(last.CreateTime), Keys: []string{string(last.ID)}}.String()
+	}
+	return jobs, next, classify("list scheduled jobs", err)
+}
+
+// UpdateScheduledJob moves a scheduled job to a status, like UpdateJobStatus.
+func (c *Catalogue) UpdateScheduledJob(ctx context.Context, id openflow.JobID, to openflow.JobStatus, reason string) (changed bool, err error) {
+	if query, reachable := scheduledMoves[to]; reachable {
+		n, err := c.exec(ctx, query, append([]any{string(id)}, moveArgs(to, reason, c.stamp())...)...)
+		if err != nil || n > 0 {
+			return n > 0, classify("update job "+string(id), err)
+		}
+	} else if !to.Valid() {
+		return false, openflow.Errorf(openflow.CodeInvalid, "job %s: unknown status %q", id, to)
+	}
+	j, err := c.ScheduledJob(ctx, id)
+	if err != nil || j.Status == to {
+		return false, err
+	}
+	return false, conflict("job %s is %s and cannot become %s", id, j.Status, to)
+}
+
+// SetScheduledProgress raises the progress of a scheduled job, in percent; a value not above the stored one changes
+// nothing.
+func (c *Catalogue) SetScheduledProgress(ctx context.Context, id openflow.JobID, percent int) error {
+	if percent < 0 || percent > 100 {
+		return openflow.Errorf(openflow.CodeInvalid, "job %s: progress %d is not between 0 and 100", id, percent)
+	}
+	return c.setScheduled(ctx, id, `update scheduled_job set progress = case when progress < $2 then $2 else progress end,
+		update_time = $3 where job_id = $1`, percent)
+}
+
+// SetScheduledTasks notes how the tasks of a scheduled job stand at its end.
+func (c *Catalogue) SetScheduledTasks(ctx context.Context, id openflow.JobID, runs []openflow.TaskRun) error {
+	text, err := encode("tasks of job "+string(id), document.EncodeTaskRuns(runs))
+	if err != nil {
+		return err
+	}
+	return c.setScheduled(ctx, id, `update scheduled_job set tasks = $2, update_time = $3 where job_id = $1`, text)
+}
+
+// FreeKey lets the submission of a job be made again under the same idempotency key, as another job.
+func (c *Catalogue) FreeKey(ctx context.Context, id openflow.JobID) error {
+	return c.setScheduled(ctx, id, `update scheduled_job set idempotency_key = $2, update_time = $3 where job_id = $1`, "")
+}
+
+// SetScheduledReason says why a scheduled job waits or failed; empty takes the reason away.
+func (c *Catalogue) SetScheduledReason(ctx context.Context, id openflow.JobID, reason string) error {
+	return c.setScheduled(ctx, id, `update scheduled_job set reason = $2, update_time = $3 where job_id = $1`, reason)
+}
+
+func (c *Catalogue) setScheduled(ctx context.Context, id openflow.JobID, query string, value any) error {
+	n, err := c.exec(ctx, query, string(id), value, c.stamp())
+	if err == nil && n == 0 {
+		return notFound("job %s is not scheduled here", id)
+	}
+	return classify("update job "+string(id), err)
+}

@@ -1,0 +1,204 @@
+package catalogue_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/store/catalogue"
+)
+
+func TestSites(t *testing.T) { onEngines(t, testSites) }
+
+func testSites(t *testing.T, newCatalogue opener) {
+	c := newCatalogue(t)
+	ctx := t.Context()
+	s := openflow.SiteRecord{Party: "10000", URL: "https://b.example", Keys: []string{"ed25519:a"}, AddedAt: epoch}
+	require.NoError(t, c.SaveSite(ctx, s))
+	got, err := c.Site(ctx, "10000")
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(s, got))
+
+	s.Keys, s.URL, s.Dialect = []string{"ed25519:a", "ed25519:b"}, "https://c.example", "interop-1.2"
+	again := s
+	again.AddedAt = epoch.Add(time.Hour)
+	require.NoError(t, c.SaveSite(ctx, again))
+	got, err = c.Site(ctx, "10000")
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(s, got), "the time of the first addition stays")
+
+	require.NoError(t, c.SetSiteDialect(ctx, "10000", openflow.DialectFolded))
+	got, err = c.Site(ctx, "10000")
+	require.NoError(t, err)
+	s.Dialect = openflow.DialectFolded
+	require.Empty(t, cmp.Diff(s, got), "and nothing else")
+	requireCode(t, openflow.CodeNotFound, c.SetSiteDialect(ctx, "9", openflow.DialectFolded))
+
+	require.NoError(t, c.SaveSite(ctx, openflow.SiteRecord{Party: "8888"}))
+	sites, err := c.Sites(ctx)
+	require.NoError(t, err)
+	require.Len(t, sites, 2)
+	requireCode(t, openflow.CodeInvalid, c.SaveSite(ctx, openflow.SiteRecord{Party: "a b"}))
+
+	grant := openflow.Grant{Party: "10000", Kind: openflow.GrantComponent, Name: "*"}
+	require.NoError(t, c.AddGrant(ctx, grant))
+	require.NoError(t, c.DeleteSite(ctx, "10000"))
+	grants, err := c.Grants(ctx, "10000")
+	require.NoError(t, err)
+	require.Empty(t, grants, "a peer that comes back starts with nothing")
+	requireCode(t, openflow.CodeNotFound, c.DeleteSite(ctx, "10000"))
+	_, err = c.Site(ctx, "10000")
+	requireCode(t, openflow.CodeNotFound, err)
+	require.ErrorContains(t, err, "openflow site add 10000")
+}
+
+func TestGranted(t *testing.T) { onEngines(t, testGranted) }
+
+func testGranted(t *testing.T, newCatalogue opener) {
+	name := func(n string) openflow.TableName { return openflow.TableName{Namespace: "ns", Name: n} }
+	component := func(n string) openflow.Grant {
+		return openflow.Grant{Party: "10000", Kind: openflow.GrantComponent, Name: n}
+	}
+	table := func(n string) openflow.Grant {
+		return openflow.Grant{Party: "10000", Kind: openflow.GrantTable, Table: name(n)}
+	}
+	others := openflow.Grant{Party: "8888", Kind: openflow.GrantComponent, Name: "*"}
+	for title, test := range map[string]struct {
+		grants     []openflow.Grant
+		components []string
+		tables     []openflow.TableName
+		missing    string // part of the message; empty: granted
+		command    string
+	}{
+		"nothing wanted":        {nil, nil, nil, "", ""},
+		"all granted":           {[]openflow.Grant{component("psi"), component("lr"), table("t")}, []string{"psi", "lr", "psi"}, []openflow.TableName{name("t")}, "", ""},
+		"every component":       {[]openflow.Grant{component("*")}, []string{"psi", "lr"}, nil, "", ""},
+		"a component missing":   {[]openflow.Grant{component("psi")}, []string{"psi", "lr", "lr"}, nil, "use here: component lr", "openflow grant add 10000 --component lr"},
+		"a table missing":       {[]openflow.Grant{component("*"), table("t")}, []string{"psi"}, []openflow.TableName{name("t"), name("u")}, "use here: table ns/u", "openflow grant add 10000 --table ns/u"},
+		"both missing":          {[]openflow.Grant{others}, []string{"psi"}, []openflow.TableName{name("t")}, "component psi, table ns/t", "--component psi --table ns/t"},
+		"* is no table":         {[]openflow.Grant{component("*"), table("*")}, nil, []openflow.TableName{name("t")}, "table ns/t", "--table ns/t"},
+		"a component's name is": {[]openflow.Grant{table("psi")}, []string{"psi"}, nil, "component psi", "--component psi"},
+	} {
+		t.Run(title, func(t *testing.T) {
+			c := newCatalogue(t)
+			for _, g := range test.grants {
+				require.NoError(t, c.AddGrant(t.Context(), g))
+				require.NoError(t, c.AddGrant(t.Context(), g))
+			}
+			err := c.Granted(t.Context(), "10000", test.components, test.tables)
+			if test.missing == "" {
+				require.NoError(t, err)
+				return
+			}
+			requireCode(t, openflow.CodePermission, err)
+			require.ErrorContains(t, err, "party 10000")
+			require.ErrorContains(t, err, test.missing)
+			require.ErrorContains(t, err, test.command)
+		})
+	}
+}
+
+func TestGrants(t *testing.T) { onEngines(t, testGrants) }
+
+func testGrants(t *testing.T, newCatalogue opener) {
+	c := newCatalogue(t)
+	ctx := t.Context()
+	psi := openflow.Grant{Party: "10000", Kind: openflow.GrantComponent, Name: "psi"}
+	table := openflow.Grant{Party: "10000", Kind: openflow.GrantTable, Table: openflow.TableName{Namespace: "a-b;c", Name: "d-e"}}
+	other := openflow.Grant{Party: "8888", Kind: openflow.GrantComponent, Name: "*"}
+	for _, g := range []openflow.Grant{table, other, psi, psi} {
+		require.NoError(t, c.AddGrant(ctx, g))
+	}
+	got, err := c.Grants(ctx, "10000")
+	require.NoError(t, err)
+	require.Equal(t, []openflow.Grant{psi, table}, got)
+	for range 2 {
+		require.NoError(t, c.DeleteGrant(ctx, psi))
+	}
+	got, err = c.Grants(ctx, "")
+	require.NoError(t, err)
+	require.Equal(t, []openflow.Grant{table, other}, got)
+	for name, bad := range map[string]openflow.Grant{
+		"nothing":      {Party: "1", Kind: openflow.GrantComponent},
+		"both":         {Party: "1", Kind: openflow.GrantComponent, Name: "x", Table: table.Table},
+		"half a table": {Party: "1", Kind: openflow.GrantTable, Table: openflow.TableName{Namespace: "n"}},
+		"no kind":      {Party: "1", Name: "x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			requireCode(t, openflow.CodeInvalid, c.AddGrant(ctx, bad))
+			requireCode(t, openflow.CodeInvalid, c.DeleteGrant(ctx, bad))
+		})
+	}
+}
+
+func TestAudit(t *testing.T) { onEngines(t, testAudit) }
+
+func testAudit(t *testing.T, newCatalogue opener) {
+	c := newCatalogue(t)
+	ctx := t.Context()
+	for i := range 7 {
+		e := openflow.AuditEvent{Time: epoch, Actor: []string{"ann", "10000"}[i%2], Action: "job.stop", Subject: fmt.Sprint("j", i), Detail: "d"}
+		require.NoError(t, c.AppendAudit(ctx, e))
+	}
+	fixed := openflow.AuditEvent{ID: "00-fixed", Time: epoch.Add(time.Second), Actor: "ann", Action: "grant.add", Subject: "10000", Detail: "psi"}
+	for range 2 {
+		require.NoError(t, c.AppendAudit(ctx, fixed))
+	}
+	var got []string
+	f := catalogue.AuditFilter{Limit: 3}
+	for more := true; more; more = f.After != "" {
+		events, next, err := c.Audit(ctx, f)
+		require.NoError(t, err)
+		for _, e := range events {
+			got = append(got, e.Subject)
+		}
+		f.After = next
+	}
+	require.Equal(t, []string{"10000", "j6", "j5", "j4", "j3", "j2", "j1", "j0"}, got)
+	events, _, err := c.Audit(ctx, catalogue.AuditFilter{Actor: "ann", Action: "grant.add", Subject: "10000"})
+	require.NoError(t, err)
+	require.Equal(t, []openflow.AuditEvent{fixed}, events)
+	for name, tc := range map[string]struct {
+		filter catalogue.AuditFilter
+		count  int
+	}{
+		"part of an actor":   {catalogue.AuditFilter{ActorContains: "AN"}, 5},
+		"part of an action":  {catalogue.AuditFilter{ActionContains: "grant"}, 1},
+		"part of a subject":  {catalogue.AuditFilter{SubjectContains: "j"}, 7},
+		"no pattern":         {catalogue.AuditFilter{SubjectContains: "_"}, 0},
+		"from a time on":     {catalogue.AuditFilter{Since: epoch.Add(time.Second)}, 1},
+		"before a time":      {catalogue.AuditFilter{Until: epoch.Add(time.Second)}, 7},
+		"between":            {catalogue.AuditFilter{Since: epoch, Until: epoch}, 0},
+		"everything at once": {catalogue.AuditFilter{Since: epoch, Until: epoch.Add(time.Hour), ActorContains: "ann", ActionContains: "stop"}, 4},
+	} {
+		events, _, err := c.Audit(ctx, tc.filter)
+		require.NoError(t, err)
+		require.Len(t, events, tc.count, name)
+	}
+	requireCode(t, openflow.CodeInvalid, c.AppendAudit(ctx, openflow.AuditEvent{Actor: "ann"}))
+	_, _, err = c.Audit(ctx, catalogue.AuditFilter{After: "x"})
+	requireCode(t, openflow.CodeInvalid, err)
+}
+
+func TestMeta(t *testing.T) { onEngines(t, testMeta) }
+
+func testMeta(t *testing.T, newCatalogue opener) {
+	c := newCatalogue(t)
+	ctx := t.Context()
+	value, err := c.Meta(ctx, "node")
+	require.NoError(t, err)
+	require.Empty(t, value)
+	for _, offered := range []string{"first", "second"} {
+		kept, err := c.MetaOnce(ctx, "node", offered)
+		require.NoError(t, err)
+		require.Equal(t, "first", kept)
+	}
+	require.NoError(t, c.SetMeta(ctx, "node", "third"))
+	value, err = c.Meta(ctx, "node")
+	require.NoError(t, err)
+	require.Equal(t, "third", value)
+}

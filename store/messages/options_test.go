@@ -1,0 +1,55 @@
+package messages_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/store/messages"
+)
+
+func TestOptions(t *testing.T) {
+	for name, test := range map[string]struct {
+		in, want messages.Options // zero: refused
+	}{
+		"defaults": {want: messages.Options{SessionBytes: 256 << 20, MessageBytes: 128 << 20}},
+		"a small session has small messages": {
+			in:   messages.Options{SessionBytes: 1 << 20},
+			want: messages.Options{SessionBytes: 1 << 20, MessageBytes: 1<<20 - messages.Cost(messages.Message{})},
+		},
+		"message does not fit":  {in: messages.Options{SessionBytes: 1 << 10, MessageBytes: 1 << 10}},
+		"no room for a message": {in: messages.Options{SessionBytes: 1}},
+		"negative":              {in: messages.Options{MessageBytes: -1}},
+	} {
+		got, err := test.in.WithDefaults()
+		if test.want.SessionBytes == 0 {
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), name)
+			continue
+		}
+		require.NoError(t, err, name)
+		require.False(t, got.Live("s"))
+		got.Live = nil
+		require.Equal(t, test.want, got, name)
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	c := messages.Channel{Session: "s", Topic: "t"}
+	for name, test := range map[string]struct {
+		err  error
+		is   *openflow.Error
+		text string
+	}{
+		"released": {messages.Released(c), messages.ErrReleased, `session s, topic "t": released`},
+		"full": {messages.Full(c, time.Second), messages.ErrFull, `session s: no room for a message on topic "t" after 1s` +
+			` (read what is queued, or raise the session limit)`},
+		"too large": {messages.Options{MessageBytes: 1}.CheckPush(c, messages.Message{Payload: []byte("ab")}),
+			messages.ErrTooLarge, `message of 2 bytes on topic "t" is above the limit of 1 bytes (split the payload)`},
+	} {
+		require.ErrorIs(t, test.err, test.is, name)
+		require.Equal(t, test.is.Code, openflow.CodeOf(test.err), name)
+		require.EqualError(t, test.err, test.text, name)
+	}
+}

@@ -1,0 +1,174 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"openflow"
+	"openflow/store/messages"
+)
+
+// Push implements messages.Store.
+//
+// It takes a place in the session's budget, writes a large payload to its file, and commits the row last: what the row
+// refers to is always there.
+func (s *Store) Push(ctx context.Context, ch messages.Channel, m messages.Message, wait time.Duration) error {
+	if err := s.opts.CheckPush(ch, m); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.begin(ch)
+	if err != nil {
+		return err
+	}
+	defer s.end(c)
+	repeat, err := s.reserve(ctx, c, m, wait)
+	if err != nil || repeat {
+		return err
+	}
+	stored, err := s.store(ctx, c, m, s.append)
+	if !stored {
+		s.giveBack(c.session, messages.Cost(m))
+		return err
+	}
+	c.topic.arrived.fire()
+	return nil
+}
+
+// reserve waits until m has room in its session and takes it. A repeat takes none, whether there is room or not.
+func (s *Store) reserve(ctx context.Context, c *call, m messages.Message, wait time.Duration) (repeat bool, err error) {
+	cost := messages.Cost(m)
+	var timeout <-chan time.Time
+	for c.session.bytes+cost > s.opts.SessionBytes {
+		if repeat, err := s.isRepeat(ctx, c, m); err != nil || repeat {
+			return repeat, err
+		}
+		if timeout == nil {
+			timer := time.NewTimer(wait)
+			defer timer.Stop()
+			timeout = timer.C
+		}
+		woken, err := s.await(ctx, c, c.session.room.wait(), timeout)
+		if err != nil {
+			return false, err
+		}
+		if !woken {
+			return false, messages.Full(c.channel, wait)
+		}
+		// A release makes room too, but not for those whom it sends away.
+		if err := s.alive(c); err != nil {
+			return false, err
+		}
+	}
+	c.session.bytes += cost
+	return false, nil
+}
+
+func (s *Store) giveBack(sess *sessionState, cost int64) {
+	sess.bytes -= cost
+	sess.room.fire()
+}
+
+func (s *Store) isRepeat(ctx context.Context, c *call, m messages.Message) (bool, error) {
+	if m.ID == "" || c.topic.id == 0 {
+		return false, nil
+	}
+	var found bool
+	err := s.db.QueryRowContext(context.WithoutCancel(ctx),
+		`select exists(select 1 from seen where channel = ? and source = ? and id = ?)`,
+		c.topic.id, m.Source, m.ID).Scan(&found)
+	if err != nil {
+		return false, s.failed("push", c, err)
+	}
+	return found, nil
+}
+
+// store puts m where write puts its row, with a large payload in a file. It gives up the lock while it writes the file.
+// stored is false when write decided to store nothing, which is no error.
+func (s *Store) store(ctx context.Context, c *call, m messages.Message,
+	write func(context.Context, *call, row) (bool, error)) (stored bool, err error) {
+	r := row{Sequence: m.Sequence, Cost: messages.Cost(m), Source: m.Source, ID: m.ID, Body: m.Payload}
+	if len(m.Payload) > inlineBytes {
+		r.Body, r.File = nil, sql.NullString{String: newBodyName(), Valid: true}
+		s.busy[r.File.String] = struct{}{}
+		defer delete(s.busy, r.File.String)
+		s.mu.Unlock()
+		err := s.bodies.write(r.File.String, m.Payload)
+		s.mu.Lock()
+		if err != nil {
+			return false, s.failed("push", c, err)
+		}
+		if err := s.alive(c); err != nil {
+			s.discardBody(r.File)
+			return false, err
+		}
+	}
+	stored, err = write(ctx, c, r)
+	if !stored {
+		s.discardBody(r.File)
+	}
+	if err != nil {
+		return false, s.failed("push", c, err)
+	}
+	return stored, nil
+}
+
+// append writes r as the newest of its topic, and reports false for a repeat.
+func (s *Store) append(ctx context.Context, c *call, r row) (appended bool, err error) {
+	// A commit has to end one way or the other: an interrupted one would leave the caller not knowing.
+	ctx = context.WithoutCancel(ctx)
+	t := c.topic
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = tx.Rollback() }() // no effect after the commit
+	id := t.id
+	if id == 0 {
+		if err := tx.StmtContext(ctx, s.stmt.newChannel).
+			QueryRowContext(ctx, c.channel.Session, c.channel.Topic).Scan(&id); err != nil {
+			return false, err
+		}
+	}
+	if r.ID != "" {
+		res, err := tx.StmtContext(ctx, s.stmt.see).ExecContext(ctx, id, r.Source, r.ID)
+		if err != nil {
+			return false, err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return false, err
+		}
+	}
+	if t.last == maxSequence {
+		return false, openflow.Errorf(openflow.CodeExhausted, "topic %q of session %s has had %d messages",
+			c.channel.Topic, c.channel.Session, t.last).WithHint("use another topic")
+	}
+	// Counted up also when the insert fails, so that no failure can make a later push meet its row.
+	t.last++
+	key := id<<32 | t.last
+	if _, err := tx.StmtContext(ctx, s.stmt.insert).
+		ExecContext(ctx, key, r.Cost, r.File, r.Source, r.ID, r.Body); err != nil {
+		return false, err
+	}
+	if _, err := tx.StmtContext(ctx, s.stmt.setLast).ExecContext(ctx, id, t.last); err != nil {
+		return false, err
+	}
+	if err := tx.Commit(); err != nil {
+		return false, err
+	}
+	t.id = id
+	return true, nil
+}
+
+func (s *Store) failed(op string, c *call, err error) error {
+	return failure(op+" on topic "+c.channel.Topic+" of session "+c.channel.Session, err)
+}
+
+// discardBody deletes the file of a payload, if there is one.
+func (s *Store) discardBody(file sql.NullString) {
+	if file.Valid {
+		_ = s.bodies.remove(file.String) // what cannot be removed now is an orphan for Sweep
+	}
+}
