@@ -184,6 +184,22 @@ func TestStopJob(t *testing.T) {
 	require.Equal(t, openflow.CodeInternal, openflow.CodeOf(err))
 }
 
+// A job that the user names with its scheduler is looked up nowhere; one without is the only one, or it is refused.
+func TestJobOfANamedScheduler(t *testing.T) {
+	several := rows{err: openflow.Errorf(openflow.CodeConflict, "job 1 is here more than once, from schedulers 10000, 10001")}
+	n := &network{}
+	_, err := service(n, several).StopJob(t.Context(), "", "1")
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "10000, 10001")
+	require.Empty(t, n.asked)
+	n.err = openflow.Errorf(openflow.CodeNotFound, "not scheduled here")
+	for _, s := range []openflow.PartyID{"10000", "10001"} {
+		_, err = service(n, several).StopJob(t.Context(), s, "1")
+		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+		require.Equal(t, s, n.asked)
+	}
+}
+
 // ends is the participant at this site: it notes what it is told to end.
 type ends map[openflow.JobKey]openflow.JobEnd
 

@@ -197,7 +197,7 @@ func (c *Catalogue) SchedulerOf(ctx context.Context, self openflow.PartyID, id o
 	return schedulers[0], nil
 }
 
-// severalSchedulers refuses a name that fits what several schedulers have made.
+// severalSchedulers refuses a name that fits what several schedulers have made. Who they are is for this site's users.
 func severalSchedulers(what string, schedulers []openflow.PartyID) error {
 	list := make([]string, len(schedulers))
 	for i, s := range schedulers {
@@ -205,7 +205,7 @@ func severalSchedulers(what string, schedulers []openflow.PartyID) error {
 	}
 	slices.Sort(list)
 	return openflow.Errorf(openflow.CodeConflict, "%s is here more than once, from schedulers %s", what, strings.Join(slices.Compact(list), ", ")).
-		WithHint("name the scheduler: scheduler_party_id, or --scheduler")
+		WithPublic("%s is there more than once, from several schedulers", what).WithHint("name the scheduler: scheduler_party_id, or --scheduler")
 }
 
 // SetJobReason says why a job waits or failed; empty takes the reason away.

@@ -158,6 +158,7 @@ func testSameJobIDFromTwoSchedulers(t *testing.T, newCatalogue opener) {
 		err := ask()
 		requireCode(t, openflow.CodeConflict, err)
 		require.ErrorContains(t, err, "from schedulers 8888, 9999", name)
+		require.NotContains(t, openflow.ForPartners(err).Error(), "8888", "that is for this site's users")
 	}
 	_, err = c.DeleteJob(ctx, theirs.Key())
 	require.NoError(t, err)
