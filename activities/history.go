@@ -13,15 +13,14 @@ import (
 
 // TaskOrder is an openflow.TaskOrder: the input of a task workflow and of its activities.
 type TaskOrder struct {
-	Run       document.Run     `json:"run"`
-	Scheduler openflow.PartyID `json:"scheduler,omitzero"`
-	Report    bool             `json:"report,omitzero"`
-	Timeout   time.Duration    `json:"timeout_ns,omitzero"`
-	Label     string           `json:"label,omitzero"`
-	Component string           `json:"component,omitzero"`
-	Cores     int              `json:"cores,omitzero"`
-	Pool      *Pooling         `json:"pool,omitempty"`
-	Revision  int              `json:"revision,omitzero"`
+	Run       document.Run  `json:"run"`
+	Report    bool          `json:"report,omitzero"`
+	Timeout   time.Duration `json:"timeout_ns,omitzero"`
+	Label     string        `json:"label,omitzero"`
+	Component string        `json:"component,omitzero"`
+	Cores     int           `json:"cores,omitzero"`
+	Pool      *Pooling      `json:"pool,omitempty"`
+	Revision  int           `json:"revision,omitzero"`
 }
 
 // Pooling is an openflow.Pooling.
@@ -33,7 +32,7 @@ type Pooling struct {
 // EncodeOrder is the inverse of Decode.
 func EncodeOrder(o openflow.TaskOrder) TaskOrder {
 	out := TaskOrder{
-		Run: document.EncodeRun(o.Key), Scheduler: o.Scheduler, Report: o.Report, Timeout: o.Timeout, Label: o.Label,
+		Run: document.EncodeRun(o.Key), Report: o.Report, Timeout: o.Timeout, Label: o.Label,
 		Component: o.Component, Cores: o.Cores, Revision: o.Revision,
 	}
 	if o.Pool != nil {
@@ -46,7 +45,7 @@ func EncodeOrder(o openflow.TaskOrder) TaskOrder {
 // Decode gives the order back.
 func (o TaskOrder) Decode() openflow.TaskOrder {
 	out := openflow.TaskOrder{
-		Key: o.Run.Decode(), Scheduler: o.Scheduler, Report: o.Report, Timeout: o.Timeout, Label: o.Label, Component: o.Component,
+		Key: o.Run.Decode(), Report: o.Report, Timeout: o.Timeout, Label: o.Label, Component: o.Component,
 		Cores: o.Cores, Revision: o.Revision,
 	}
 	if o.Pool != nil {

@@ -22,7 +22,7 @@ import (
 	"openflow/document"
 )
 
-var key = openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
+var key = openflow.TaskKey{Scheduler: "10000", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
 
 const container = "of-a"
 
@@ -139,7 +139,7 @@ func newParty(t *testing.T, plan fake.Plan) *party {
 	p := &party{
 		t: t, store: &memory{fail: map[string]error{}}, launcher: &launcher{}, logs: &logs{}, reports: &schedulerNode{},
 	}
-	p.store.rec = openflow.TaskRecord{Key: key, Scheduler: "10000", PartyStatus: openflow.TaskWaiting}
+	p.store.rec = openflow.TaskRecord{Key: key, PartyStatus: openflow.TaskWaiting}
 	report := plan.Run
 	plan.Run = func(ctx context.Context, s driver.Spec, stdout, stderr io.Writer) int {
 		if report != nil {
@@ -165,7 +165,7 @@ func (p *party) activities(rt driver.Runtime) *activities.Running {
 }
 
 func order(timeout time.Duration) activities.TaskOrder {
-	return activities.TaskOrder{Run: document.EncodeRun(key), Scheduler: "10000", Report: true, Timeout: timeout}
+	return activities.TaskOrder{Run: document.EncodeRun(key), Report: true, Timeout: timeout}
 }
 
 type attempt struct {

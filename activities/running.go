@@ -258,7 +258,7 @@ func (r *Running) RecordEnd(ctx context.Context, e End) (Outcome, error) {
 // ReportTask tells the scheduler how the run ended. A scheduler that knows nothing of the job any more has no use for it.
 // One that refuses its signature may take it later, when somebody has mended a key or a clock: a repeat may help.
 func (r *Running) ReportTask(ctx context.Context, e End) error {
-	scheduler, err := r.Directory.Scheduler(ctx, e.Order.Scheduler)
+	scheduler, err := r.Directory.Scheduler(ctx, e.Order.Run.Scheduler)
 	if err == nil {
 		err = scheduler.ReportTask(ctx, r.Self, openflow.Report{
 			Key: e.Order.Run.Decode(), Status: e.Outcome.Status, Cause: openflow.Cause(e.Outcome.Cause),
@@ -268,5 +268,5 @@ func (r *Running) ReportTask(ctx context.Context, e End) error {
 		return nil
 	}
 	code := openflow.CodeOf(err)
-	return carry(openflow.AtParty(e.Order.Scheduler, err), code.Retryable() || code == openflow.CodeUnauthorized)
+	return carry(openflow.AtParty(e.Order.Run.Scheduler, err), code.Retryable() || code == openflow.CodeUnauthorized)
 }

@@ -17,7 +17,7 @@ type JobStore interface {
 	SetScheduledReason(ctx context.Context, id openflow.JobID, reason string) error
 	SetScheduledProgress(ctx context.Context, id openflow.JobID, percent int) error
 	// JobWarnings lists what this site's own users should know of a job and its tasks here.
-	JobWarnings(ctx context.Context, id openflow.JobID) ([]string, error)
+	JobWarnings(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID) ([]string, error)
 }
 
 // Scheduling holds the activities of a job workflow.
@@ -131,12 +131,12 @@ func (s *Scheduling) StopJob(ctx context.Context, u JobUpdate) error {
 
 // StartTask asks one party to start its run of a task.
 func (s *Scheduling) StartTask(ctx context.Context, o TaskStart) error {
-	return s.at(ctx, o.Run.Party.ID, func(p openflow.PartnerService) error { return p.StartTask(ctx, s.Self, o.Decode()) })
+	return s.at(ctx, o.Run.Party.ID, func(p openflow.PartnerService) error { return p.StartTask(ctx, o.Decode()) })
 }
 
 // UpdateTask tells one party how the task stands at all parties together.
 func (s *Scheduling) UpdateTask(ctx context.Context, u TaskUpdate) error {
-	return s.at(ctx, u.Run.Party.ID, func(p openflow.PartnerService) error { return p.UpdateTask(ctx, s.Self, u.Decode()) })
+	return s.at(ctx, u.Run.Party.ID, func(p openflow.PartnerService) error { return p.UpdateTask(ctx, u.Decode()) })
 }
 
 // CollectTask asks one party how its run of a task stands. One that is being stopped counts as running until it has
@@ -144,7 +144,7 @@ func (s *Scheduling) UpdateTask(ctx context.Context, u TaskUpdate) error {
 func (s *Scheduling) CollectTask(ctx context.Context, k document.Run) (Report, error) {
 	r := Report{Run: k}
 	err := s.at(ctx, k.Party.ID, func(p openflow.PartnerService) error {
-		rec, err := p.CollectTask(ctx, s.Self, k.Decode())
+		rec, err := p.CollectTask(ctx, k.Decode())
 		r.Status, r.Cause = rec.PartyStatus, document.Cause(rec.Cause)
 		if rec.Killed && r.Status == openflow.TaskWaiting {
 			r.Status = openflow.TaskRunning
@@ -189,6 +189,6 @@ func (s *Scheduling) EndJob(ctx context.Context, n JobNews) (JobEnd, error) {
 	if err := s.record(ctx, n); err != nil {
 		return JobEnd{}, ToTemporal(err)
 	}
-	warnings, err := s.Jobs.JobWarnings(ctx, n.Job)
+	warnings, err := s.Jobs.JobWarnings(ctx, s.Self, n.Job)
 	return JobEnd{Warnings: warnings}, ToTemporal(err)
 }

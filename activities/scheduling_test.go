@@ -63,16 +63,16 @@ func (p *peers) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEn
 	p.status = append(p.status, end.Status)
 	return p.seen(k)
 }
-func (p *peers) StartTask(_ context.Context, s openflow.PartyID, _ openflow.TaskStart) error {
-	p.schedulers = append(p.schedulers, s)
+func (p *peers) StartTask(_ context.Context, o openflow.TaskStart) error {
+	p.schedulers = append(p.schedulers, o.Scheduler)
 	return p.err
 }
-func (p *peers) UpdateTask(_ context.Context, s openflow.PartyID, u openflow.TaskUpdate) error {
-	p.schedulers, p.updates = append(p.schedulers, s), append(p.updates, u)
+func (p *peers) UpdateTask(_ context.Context, u openflow.TaskUpdate) error {
+	p.schedulers, p.updates = append(p.schedulers, u.Key.Scheduler), append(p.updates, u)
 	return p.err
 }
-func (p *peers) CollectTask(_ context.Context, s openflow.PartyID, _ openflow.TaskKey) (openflow.TaskRecord, error) {
-	p.schedulers = append(p.schedulers, s)
+func (p *peers) CollectTask(_ context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	p.schedulers = append(p.schedulers, k.Scheduler)
 	return p.task, p.err
 }
 
@@ -96,7 +96,7 @@ func (p *peers) SetScheduledTasks(_ context.Context, _ openflow.JobID, runs []op
 	p.record.Tasks = runs
 	return nil
 }
-func (p *peers) JobWarnings(context.Context, openflow.JobID) ([]string, error) {
+func (p *peers) JobWarnings(context.Context, openflow.PartyID, openflow.JobID) ([]string, error) {
 	return p.warnings, nil
 }
 
@@ -108,7 +108,7 @@ func (p *peers) SetScheduledProgress(_ context.Context, _ openflow.JobID, percen
 var (
 	atHost  = activities.PartyCall{Job: "1", Party: document.Party(host)}
 	hostKey = openflow.JobKey{Scheduler: "9999", Job: "1", Party: host}
-	asked   = document.Run{Job: "1", Task: "a", Party: document.Party(host)}
+	asked   = document.Run{Scheduler: "9999", Job: "1", Task: "a", Party: document.Party(host)}
 )
 
 // Every call reaches the party under its key, and what goes wrong carries its name and code.

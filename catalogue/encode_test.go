@@ -28,7 +28,7 @@ func TestJobOfAnotherReleaseIsTheSame(t *testing.T) {
 	c := mustOpen(t, place)
 	job := openflow.JobRecord{ID: "1", Party: guest, Scheduler: "9999", DAG: sampleDAG()}
 	task := openflow.TaskRecord{
-		Key: openflow.TaskKey{Job: "1", Task: "a", Party: guest}, Scheduler: "9999",
+		Key:  openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: guest},
 		Spec: openflow.TaskSpec{Name: "a", Component: "noop", Parameters: openflow.Parameters{"n": 1}},
 	}
 	require.NoError(t, c.CreateJob(t.Context(), job, []openflow.TaskRecord{task}))

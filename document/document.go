@@ -31,20 +31,21 @@ func DecodeParties(parties []Party) []openflow.Party {
 
 // Run is an openflow.TaskKey: one run of a task at one party.
 type Run struct {
-	Job     openflow.JobID    `json:"job_id,omitzero"`
-	Task    openflow.TaskName `json:"task_name,omitzero"`
-	Version int               `json:"version,omitzero"`
-	Party   Party             `json:"party,omitzero"`
+	Scheduler openflow.PartyID  `json:"scheduler,omitzero"`
+	Job       openflow.JobID    `json:"job_id,omitzero"`
+	Task      openflow.TaskName `json:"task_name,omitzero"`
+	Version   int               `json:"version,omitzero"`
+	Party     Party             `json:"party,omitzero"`
 }
 
 // EncodeRun is the inverse of Decode.
 func EncodeRun(k openflow.TaskKey) Run {
-	return Run{Job: k.Job, Task: k.Task, Version: k.Version, Party: Party(k.Party)}
+	return Run{Scheduler: k.Scheduler, Job: k.Job, Task: k.Task, Version: k.Version, Party: Party(k.Party)}
 }
 
 // Decode gives the key back.
 func (r Run) Decode() openflow.TaskKey {
-	return openflow.TaskKey{Job: r.Job, Task: r.Task, Version: r.Version, Party: openflow.Party(r.Party)}
+	return openflow.TaskKey{Scheduler: r.Scheduler, Job: r.Job, Task: r.Task, Version: r.Version, Party: openflow.Party(r.Party)}
 }
 
 // Cause is an openflow.Cause.

@@ -13,6 +13,7 @@ import (
 	"openflow"
 	"openflow/catalogue"
 	"openflow/sdk/partner"
+	"openflow/sdk/wire"
 	"openflow/trust"
 )
 
@@ -112,13 +113,20 @@ func (d *directory) Scheduler(ctx context.Context, id openflow.PartyID) (openflo
 	return c.Scheduler(), nil
 }
 
-// PushTo implements base.Peers.
+// PushTo implements base.Peers. A FATE-Flow node knows a session by its own name, which names no scheduler.
 func (d *directory) PushTo(ctx context.Context, to openflow.PartyID, m partner.Outgoing) error {
-	c, err := d.client(ctx, to)
+	s, err := d.site(ctx, to)
 	if err != nil {
 		return err
 	}
-	return c.Push(ctx, m)
+	if s.Dialect == openflow.DialectFATEFlow {
+		k, err := openflow.ParseSessionID(openflow.SessionID(m.Session))
+		if err != nil {
+			return err
+		}
+		m.Session = wire.FederationID(k)
+	}
+	return d.clientOf(s).Push(ctx, m)
 }
 
 // signer signs with the node's key and the present time.
@@ -258,53 +266,49 @@ type senders struct {
 	tasks *catalogue.Catalogue
 
 	mu    sync.Mutex
-	known map[string][]openflow.Party
+	known map[openflow.SessionID][]openflow.Party
 }
 
 // maxKnown bounds the memory; forgetting costs one look into the catalogue.
 const maxKnown = 4096
 
-// MaySend implements interconnection.Sessions.
-func (s *senders) MaySend(ctx context.Context, from openflow.PartyID, session, topic string) error {
-	parties, err := s.parties(ctx, session)
+// Admit implements interconnection.Sessions.
+func (s *senders) Admit(ctx context.Context, from openflow.PartyID, session, topic string) (openflow.SessionID, error) {
+	own, parties, err := s.find(ctx, openflow.SessionID(session))
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !slices.ContainsFunc(parties, func(p openflow.Party) bool { return p.ID == from }) {
-		return openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
+		return "", openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
 	}
 	sender, receiver, ok := parseTopic(topic, parties)
 	if ok && (sender.ID != from || receiver.ID != s.self) {
-		return openflow.Errorf(openflow.CodePermission, "party %s may not send from %s to %s", from, sender, receiver)
+		return "", openflow.Errorf(openflow.CodePermission, "party %s may not send from %s to %s", from, sender, receiver)
 	}
-	return nil
+	return own, nil
 }
 
-func (s *senders) parties(ctx context.Context, session string) ([]openflow.Party, error) {
+// find returns what a session is called here, and its parties. One that names no scheduler is looked up every time: another
+// scheduler may make the same job ID later.
+func (s *senders) find(ctx context.Context, session openflow.SessionID) (openflow.SessionID, []openflow.Party, error) {
 	s.mu.Lock()
 	parties, ok := s.known[session]
 	s.mu.Unlock()
 	if ok {
-		return parties, nil
+		return session, parties, nil
 	}
-	for _, role := range []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter, openflow.RoleLocal} {
-		id := openflow.ExecutionID(session + "_" + string(role) + "_" + string(s.self))
-		t, err := s.tasks.TaskByExecution(ctx, id)
-		if openflow.CodeOf(err) == openflow.CodeNotFound {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		s.mu.Lock()
-		if len(s.known) >= maxKnown {
-			clear(s.known)
-		}
-		s.known[session] = t.Spec.Parties
-		s.mu.Unlock()
-		return t.Spec.Parties, nil
+	tasks, err := s.tasks.TasksOfSession(ctx, s.self, session)
+	if err != nil {
+		return "", nil, err
 	}
-	return nil, openflow.Errorf(openflow.CodeNotFound, "no task of this node has the session %s", session)
+	own, parties := tasks[0].Key.SessionID(), tasks[0].Spec.Parties
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.known) >= maxKnown {
+		clear(s.known)
+	}
+	s.known[own] = parties
+	return own, parties, nil
 }
 
 // address is the base URL of a listener, with a host that a program on this machine can use.

@@ -249,7 +249,7 @@ func (n *Node) serve(ctx context.Context) error {
 		Partner:  s.partner, Scheduler: s.scheduler, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
 		Traced: n.traces.Continue, Log: n.config.Log,
 		Transport: &interconnection.Transport{
-			Self: n.config.Party, Store: n.messages, Sessions: &senders{self: n.config.Party, tasks: n.rows, known: map[string][]openflow.Party{}},
+			Self: n.config.Party, Store: n.messages, Sessions: &senders{self: n.config.Party, tasks: n.rows, known: map[openflow.SessionID][]openflow.Party{}},
 			MaxBody: maxMessage, Log: n.config.Log,
 		},
 	}

@@ -135,7 +135,7 @@ func (m *machine) listenBase(ctx context.Context, address, host string) (net.Lis
 // grant gives a run its credential, and tells which model it writes to, its partitions, which the job says, and the
 // site's policy. So a machine of the pool needs no file of its own.
 func (n *Node) grant(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
-	job, err := n.rows.Job(ctx, openflow.JobKey{Scheduler: r.Scheduler, Job: r.Key.Job, Party: r.Key.Party})
+	job, err := n.rows.Job(ctx, r.Key.JobKey())
 	if err != nil {
 		return openflow.TaskGrant{}, openflow.About(openflow.AboutJob, err)
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,11 +166,6 @@ func (n *Node) closeEvents(context.Context) error { return n.events.Close() }
 func (n *Node) live(session string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the store's sweep has no context to give
 	defer cancel()
-	for _, role := range []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter} {
-		t, err := n.rows.TaskByExecution(ctx, openflow.ExecutionID(session+"_"+string(role)+"_"+string(n.config.Party)))
-		if err == nil && !t.PartyStatus.Terminal() {
-			return true
-		}
-	}
-	return false
+	tasks, err := n.rows.TasksOfSession(ctx, n.config.Party, openflow.SessionID(session))
+	return err == nil && slices.ContainsFunc(tasks, func(t openflow.TaskRecord) bool { return !t.PartyStatus.Terminal() })
 }

@@ -234,6 +234,7 @@ func (s *Service) ReportTask(ctx context.Context, caller openflow.PartyID, r ope
 	if err != nil {
 		return err
 	}
+	r.Key.Scheduler = s.Self // a call from another node names none
 	runs := func(t openflow.Task) bool {
 		return t.Name == r.Key.Task && slices.Contains(job.DAG.PartiesOf(t), r.Key.Party)
 	}

@@ -299,7 +299,7 @@ func TestStopTellsHowFarItIs(t *testing.T) {
 }
 
 func TestReportTask(t *testing.T) {
-	report := openflow.Report{Key: openflow.TaskKey{Job: "1", Task: "lr_0", Party: host}, Status: openflow.TaskSuccess}
+	report := openflow.Report{Key: openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "lr_0", Party: host}, Status: openflow.TaskSuccess}
 	for name, tc := range map[string]struct {
 		caller openflow.PartyID
 		change func(*node, *openflow.Report)
@@ -369,7 +369,7 @@ func TestStrangersLearnNothingOfJobs(t *testing.T) {
 	stranger := openflow.Party{Role: openflow.RoleHost, ID: "10001"}
 	calls := map[string]func(openflow.JobID) error{
 		"report": func(id openflow.JobID) error {
-			return n.ReportTask(t.Context(), "10001", openflow.Report{Key: openflow.TaskKey{Job: id, Task: "lr_0", Party: stranger}, Status: openflow.TaskFailed})
+			return n.ReportTask(t.Context(), "10001", openflow.Report{Key: openflow.TaskKey{Scheduler: "9999", Job: id, Task: "lr_0", Party: stranger}, Status: openflow.TaskFailed})
 		},
 		"stop": func(id openflow.JobID) error {
 			_, err := n.StopJob(t.Context(), "10001", id, openflow.JobFailed)

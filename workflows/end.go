@@ -61,7 +61,7 @@ func (j *jobRun) lastWords(p openflow.Party) []openflow.TaskUpdate {
 	told := func(k openflow.TaskKey) bool {
 		return slices.ContainsFunc(j.due[p], func(u openflow.TaskUpdate) bool { return u.Key == k })
 	}
-	for _, k := range j.state.Silent(j.plan.ID) {
+	for _, k := range j.silent() {
 		if k.Party == p && !told(k) {
 			words = append(words, openflow.TaskUpdate{Key: k, Status: openflow.TaskCanceled, Reason: j.reason})
 		}
@@ -69,7 +69,7 @@ func (j *jobRun) lastWords(p openflow.Party) []openflow.TaskUpdate {
 	if j.status != openflow.JobSuccess && !j.plan.Again && !j.state.Begun() {
 		for _, t := range j.state.Tasks { // there is no rerun of a job that has never started a task
 			if slices.Contains(t.Parties, p) {
-				k := openflow.TaskKey{Job: j.plan.ID, Task: t.Name, Version: t.Version, Party: p}
+				k := j.key(t.Name, t.Version, p)
 				words = append(words, openflow.TaskUpdate{Key: k, Status: openflow.TaskCanceled, Reason: j.reason})
 			}
 		}
@@ -100,7 +100,7 @@ func (j *jobRun) stopped() openflow.Stopped {
 		return s
 	}
 	running := map[openflow.Party]bool{}
-	for _, k := range j.state.Silent(j.plan.ID) {
+	for _, k := range j.silent() {
 		running[k.Party] = true
 	}
 	for _, p := range j.plan.Parties {
@@ -177,7 +177,7 @@ func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activitie
 		return max(waited, atOnce)
 	}
 	for workflow.Sleep(ctx, pause()) == nil {
-		_ = each(ctx, j.state.Silent(j.plan.ID), func(ctx workflow.Context, k openflow.TaskKey) error {
+		_ = each(ctx, j.silent(), func(ctx workflow.Context, k openflow.TaskKey) error {
 			if !j.reached[k.Party] {
 				return nil
 			}

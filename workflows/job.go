@@ -219,6 +219,14 @@ func (j *jobRun) at(p openflow.Party) activities.PartyCall {
 	return activities.PartyCall{Job: j.plan.ID, Party: document.Party(p)}
 }
 
+// key names a run of the job.
+func (j *jobRun) key(task openflow.TaskName, version int, p openflow.Party) openflow.TaskKey {
+	return openflow.TaskKey{Scheduler: j.plan.Scheduler, Job: j.plan.ID, Task: task, Version: version, Party: p}
+}
+
+// silent lists the runs that have been started and have not ended.
+func (j *jobRun) silent() []openflow.TaskKey { return j.state.Silent(j.plan.Scheduler, j.plan.ID) }
+
 // start tells the parties that the job runs. Those of the first task learn it from the start of that.
 func (j *jobRun) start(ctx workflow.Context) error {
 	j.reason = ""
@@ -288,7 +296,7 @@ func (j *jobRun) awaitCause(ctx workflow.Context) {
 func (j *jobRun) awaited() string {
 	var parts []string
 	at := map[openflow.TaskName]int{}
-	for _, k := range j.state.Silent(j.plan.ID) {
+	for _, k := range j.silent() {
 		i, ok := at[k.Task]
 		if !ok {
 			at[k.Task] = len(parts)
@@ -310,7 +318,7 @@ func (j *jobRun) announce(ctx workflow.Context, step plan.Step) {
 		}
 		for _, p := range j.state.Find(a.Task).Parties {
 			fresh[p] = true
-			key := openflow.TaskKey{Job: j.plan.ID, Task: a.Task, Version: a.Version, Party: p}
+			key := j.key(a.Task, a.Version, p)
 			j.due[p] = append(j.due[p], openflow.TaskUpdate{Key: key, Status: a.Status, Reason: a.Reason, Progress: step.Progress})
 		}
 	}
@@ -354,7 +362,7 @@ func (j *jobRun) startTask(ctx workflow.Context, name openflow.TaskName) {
 		}
 		defer j.starting.Unlock()
 		_ = each(ctx, parties, func(ctx workflow.Context, p openflow.Party) error {
-			key := openflow.TaskKey{Job: j.plan.ID, Task: name, Version: version, Party: p}
+			key := j.key(name, version, p)
 			err := j.startAt(ctx, key)
 			if err != nil {
 				told := openflow.ForPartners(err)
@@ -409,7 +417,7 @@ func (j *jobRun) collect(ctx workflow.Context) {
 		if moved {
 			continue // a task has started: it is soon time to ask
 		}
-		_ = each(ctx, j.state.Silent(j.plan.ID), func(ctx workflow.Context, k openflow.TaskKey) error {
+		_ = each(ctx, j.silent(), func(ctx workflow.Context, k openflow.TaskKey) error {
 			r, err := j.ask(ctx, k)
 			if err != nil {
 				return err // not reachable now: the next round asks again

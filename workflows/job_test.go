@@ -322,7 +322,7 @@ func TestRefusedStartOfTheJob(t *testing.T) {
 	require.Equal(t, `task "a" could not be started at party 10000 (host): it is canceled here`, w.last().Reason)
 	require.Empty(t, w.kinds("start b"))
 	// The refusal may come first: then the guest is not asked any more, or refuses by itself.
-	require.Contains(t, []openflow.TaskStatus{"", openflow.TaskCanceled}, w.status[openflow.TaskKey{Job: "J", Task: "a", Party: guest}],
+	require.Contains(t, []openflow.TaskStatus{"", openflow.TaskCanceled}, w.status[openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: guest}],
 		"what began is stopped")
 }
 
@@ -463,7 +463,7 @@ func TestLateAndRepeatedReportsChangeNothing(t *testing.T) {
 	}
 	w.answer["stop host"] = times(6, openflow.CodeUnavailable, "down") // the workflow lives on for a while
 	w.after(4*time.Second, func() {
-		key := openflow.TaskKey{Job: "J", Task: "a", Party: host}
+		key := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: host}
 		w.update(workflows.UpdateReport, "late", activities.Report{Run: document.EncodeRun(key), Status: openflow.TaskFailed})
 	})
 	require.Equal(t, openflow.JobSuccess, w.run(chain()))
@@ -485,7 +485,7 @@ func TestReportsOfVersionsThatAreNotRun(t *testing.T) {
 	w.runs["a host"] = run{never: true}
 	w.after(time.Second, func() {
 		for v := 1; v <= 20; v++ {
-			key := openflow.TaskKey{Job: "J", Task: "a", Version: v, Party: host}
+			key := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Version: v, Party: host}
 			w.update(workflows.UpdateReport, string(key.ExecutionID()), activities.Report{Run: document.EncodeRun(key), Status: openflow.TaskFailed})
 		}
 	})
@@ -507,7 +507,7 @@ func TestReportsComeBeforeTheStart(t *testing.T) {
 	w := newWorld(t)
 	for _, p := range []openflow.Party{guest, host} {
 		w.runs["a "+string(p.Role)] = run{never: true}
-		key := openflow.TaskKey{Job: "J", Task: "a", Party: p}
+		key := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: p}
 		w.after(0, func() {
 			w.update(workflows.UpdateReport, string(key.ExecutionID()), activities.Report{Run: document.EncodeRun(key), Status: openflow.TaskSuccess})
 		})

@@ -35,8 +35,8 @@ func Task(ctx workflow.Context, input activities.TaskOrder) (openflow.TaskStatus
 		workflow.SetCurrentDetails(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
 		return out.Status, end
 	}
-	workflow.SetCurrentDetails(ctx, "reporting "+string(out.Status)+" to the scheduler, party "+string(in.Scheduler))
-	err := call(ctx, reportDeadline, "report to "+string(in.Scheduler), running.ReportTask, activities.End{Order: input, Outcome: out}, nil)
+	workflow.SetCurrentDetails(ctx, "reporting "+string(out.Status)+" to the scheduler, party "+string(in.Key.Scheduler))
+	err := call(ctx, reportDeadline, "report to "+string(in.Key.Scheduler), running.ReportTask, activities.End{Order: input, Outcome: out}, nil)
 	workflow.SetCurrentDetails(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
 	if err != nil {
 		workflow.GetLogger(ctx).Error("scheduler did not take the report", "task", in.Key.String(), "err", err)

@@ -93,7 +93,7 @@ var _ interface {
 
 func order() activities.TaskOrder {
 	return activities.TaskOrder{
-		Run: document.Run{Job: "J", Task: "a", Party: document.Party(host)}, Scheduler: "9999", Report: true, Timeout: time.Hour, Component: "noop",
+		Run: document.Run{Scheduler: "9999", Job: "J", Task: "a", Party: document.Party(host)}, Report: true, Timeout: time.Hour, Component: "noop",
 		Revision: workflows.Revision,
 	}
 }
@@ -289,9 +289,11 @@ func TestCanceledTaskWorkflow(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	k := openflow.TaskKey{Job: "1", Task: "a", Version: 2, Party: host}
+	k := openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Version: 2, Party: host}
 	require.Equal(t, "1", workflows.JobWorkflowID("1"))
-	require.Equal(t, "1_a_2_host_10000@9999", workflows.TaskWorkflowID("9999", k))
-	require.NotEqual(t, workflows.TaskWorkflowID("9999", k), workflows.TaskWorkflowID("9998", k), "two schedulers may use one job ID")
-	require.Equal(t, fmt.Sprint(k.ExecutionID())+"@9999", workflows.TaskWorkflowID("9999", k))
+	require.Equal(t, "1_a_2@9999@host_10000", workflows.TaskWorkflowID(k))
+	theirs := k
+	theirs.Scheduler = "9998"
+	require.NotEqual(t, workflows.TaskWorkflowID(k), workflows.TaskWorkflowID(theirs), "two schedulers may use one job ID")
+	require.Equal(t, fmt.Sprint(k.ExecutionID()), workflows.TaskWorkflowID(k))
 }

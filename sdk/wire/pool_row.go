@@ -11,7 +11,6 @@ import (
 // PoolTask is the row of a run, as a worker of the pool reads it: an openflow.TaskRecord.
 type PoolTask struct {
 	Run           document.Run        `json:"run"`
-	Scheduler     openflow.PartyID    `json:"scheduler,omitzero"`
 	SyncType      openflow.SyncType   `json:"sync_type,omitzero"`
 	Component     string              `json:"component,omitzero"`
 	Provider      string              `json:"provider,omitzero"`
@@ -44,7 +43,7 @@ type PoolTask struct {
 // EncodePoolTask is the inverse of Decode.
 func EncodePoolTask(r openflow.TaskRecord) PoolTask {
 	return PoolTask{
-		Run: document.EncodeRun(r.Key), Scheduler: r.Scheduler, SyncType: r.SyncType, Component: r.Component, Provider: r.Provider,
+		Run: document.EncodeRun(r.Key), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider,
 		Status: r.Status, PartyStatus: r.PartyStatus, Reason: r.Reason, ErrorReport: r.ErrorReport, Cause: document.Cause(r.Cause),
 		Warnings: r.Warnings, Spec: document.EncodeSpec(r.Spec), Cores: r.Cores, Memory: r.Memory, GPUs: r.GPUs, GPUIDs: r.GPUIDs,
 		MemoryBytes: r.MemoryBytes, ResourceInUse: r.ResourceInUse, Reported: r.Reported, Killed: r.Killed, StopStatus: r.StopStatus,
@@ -56,7 +55,7 @@ func EncodePoolTask(r openflow.TaskRecord) PoolTask {
 // Decode gives the row back.
 func (r PoolTask) Decode() openflow.TaskRecord {
 	return openflow.TaskRecord{
-		Key: r.Run.Decode(), Scheduler: r.Scheduler, SyncType: r.SyncType, Component: r.Component, Provider: r.Provider,
+		Key: r.Run.Decode(), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider,
 		Status: r.Status, PartyStatus: r.PartyStatus, Reason: r.Reason, ErrorReport: r.ErrorReport, Cause: openflow.Cause(r.Cause),
 		Warnings: r.Warnings, Spec: r.Spec.Decode(), Cores: r.Cores, Memory: r.Memory, GPUs: r.GPUs, GPUIDs: r.GPUIDs,
 		MemoryBytes: r.MemoryBytes, ResourceInUse: r.ResourceInUse, Reported: r.Reported, Killed: r.Killed, StopStatus: r.StopStatus,

@@ -22,6 +22,7 @@ import (
 	"openflow/docker/driver"
 	"openflow/node"
 	"openflow/partner"
+	"openflow/sdk/wire"
 	"openflow/trust"
 )
 
@@ -387,7 +388,7 @@ func (e *Env) OneStartEach(t testing.TB, id string, job openflow.JobID, runs ...
 	want := map[string]int{}
 	for _, k := range runs {
 		k.Job = job
-		want[string(k.ExecutionID())] = 1
+		want[wire.PartyTaskID(k)] = 1
 	}
 	require.Equal(t, want, e.Starts(t, id, job), "starts of programs at party %s", id)
 }

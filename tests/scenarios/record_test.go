@@ -26,8 +26,8 @@ func TestRecordHistories(t *testing.T) {
 
 	job := func(name string, id openflow.JobID) { save(t, e, name, workflows.JobWorkflowID(id)) }
 	run := func(name string, id openflow.JobID, task openflow.TaskName) {
-		key := openflow.TaskKey{Job: id, Task: task, Party: guest}
-		save(t, e, name, workflows.TaskWorkflowID("9999", key))
+		key := openflow.TaskKey{Scheduler: "9999", Job: id, Task: task, Party: guest}
+		save(t, e, name, workflows.TaskWorkflowID(key))
 	}
 
 	chain := user.Submit(env.DAG(parties, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b")))
@@ -134,7 +134,7 @@ func TestRecordPooledHistories(t *testing.T) {
 		}
 		user.WaitFor(id, status)
 		user.Settled(id)
-		save(t, e, name, workflows.TaskWorkflowID("9999", openflow.TaskKey{Job: id, Task: "a", Party: guest}))
+		save(t, e, name, workflows.TaskWorkflowID(openflow.TaskKey{Scheduler: "9999", Job: id, Task: "a", Party: guest}))
 	}
 	run("task-pooled-success", "gpu", 0, openflow.JobSuccess)
 	run("task-pooled-stopped", "gpu", 60_000, openflow.JobCanceled)

@@ -134,7 +134,7 @@ func (e *Engine) await(ctx context.Context, u sdkclient.UpdateWorkflowOptions, r
 func describe(o *sdkclient.StartWorkflowOptions, p *openflow.JobPlan) {
 	p.Revision = workflows.Revision
 	o.TypedSearchAttributes = temporal.NewSearchAttributes(
-		workflows.AttributeJob.ValueSet(string(p.ID)), workflows.AttributeParty.ValueSet(string(p.Initiator)),
+		workflows.AttributeJob.ValueSet(string(p.ID)), workflows.AttributeScheduler.ValueSet(string(p.Scheduler)), workflows.AttributeParty.ValueSet(string(p.Initiator)),
 		workflows.AttributeStatus.ValueSet(string(openflow.JobWaiting)),
 	)
 	parties := make([]string, len(p.Parties))
@@ -227,13 +227,14 @@ func (e *Engine) WakeJobs(ctx context.Context, ids []openflow.JobID) error {
 
 // StartTask starts the workflow of a run. It exists when this returns, started now or before.
 func (e *Engine) StartTask(ctx context.Context, o openflow.TaskOrder) error {
-	opts := e.options(workflows.TaskWorkflowID(o.Scheduler, o.Key), fmt.Sprintf("%s: %s as %s", o.Key.Task, o.Component, o.Key.Party.Role))
+	opts := e.options(workflows.TaskWorkflowID(o.Key), fmt.Sprintf("%s: %s as %s", o.Key.Task, o.Component, o.Key.Party.Role))
 	opts.TypedSearchAttributes = temporal.NewSearchAttributes(
-		workflows.AttributeJob.ValueSet(string(o.Key.Job)), workflows.AttributeTask.ValueSet(string(o.Key.Task)),
+		workflows.AttributeJob.ValueSet(string(o.Key.Job)), workflows.AttributeScheduler.ValueSet(string(o.Key.Scheduler)),
+		workflows.AttributeTask.ValueSet(string(o.Key.Task)),
 		workflows.AttributeParty.ValueSet(string(o.Key.Party.ID)), workflows.AttributeRole.ValueSet(string(o.Key.Party.Role)),
 		workflows.AttributeComponent.ValueSet(o.Component), workflows.AttributeStatus.ValueSet(string(openflow.TaskRunning)),
 	)
-	opts.Memo = map[string]any{workflows.MemoScheduler: o.Scheduler}
+	opts.Memo = map[string]any{workflows.MemoScheduler: o.Key.Scheduler}
 	o.Revision = workflows.Revision
 	_, err := e.Client.ExecuteWorkflow(ctx, opts, workflows.Task, activities.EncodeOrder(o))
 	if ended(err) {
@@ -243,8 +244,8 @@ func (e *Engine) StartTask(ctx context.Context, o openflow.TaskOrder) error {
 }
 
 // StopTask tells a run to end; CodeNotFound: it has ended or never was.
-func (e *Engine) StopTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey, status openflow.TaskStatus, reason string) error {
-	return fromTemporal("stop "+k.String(), e.Client.SignalWorkflow(ctx, workflows.TaskWorkflowID(scheduler, k), "",
+func (e *Engine) StopTask(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) error {
+	return fromTemporal("stop "+k.String(), e.Client.SignalWorkflow(ctx, workflows.TaskWorkflowID(k), "",
 		workflows.SignalEnd, workflows.EndRequest{Status: status, Reason: reason}))
 }
 
