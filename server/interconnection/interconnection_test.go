@@ -154,7 +154,7 @@ func TestBodies(t *testing.T) {
 		"schedule, long user":  {"/v2/scheduler/job/create", `{"dag":{},"schema_version":"2","user_name":"` + strings.Repeat("u", 257) + `"}`, wire.InvalidParameter, nil},
 		"create, long user":    {"/v2/partner/job/create", strings.Replace(jobBody, "}", `,"dag":{},"schema_version":"2","user_name":"`+strings.Repeat("u", 257)+`"}`, 1), wire.InvalidParameter, nil},
 		"stop of nothing":      {"/v2/scheduler/job/stop", "{}", wire.InvalidParameter, nil},
-		"folded start":         {"/v2/partner/fold/task/start", folded(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+		"folded start":         {"/v2/partner/fold/task/start", folded(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
 		"folded stop":          {"/v2/partner/fold/job/stop", folded(`"tasks":[` + failedTask + `],"status":"failed"`), wire.Success, openflow.JobFailed},
 		"folded, not an end":   {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.Replace(failedTask, "failed", "running", 1) + `]`), wire.InvalidParameter, nil},
 		"folded, another job":  {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.ReplaceAll(failedTask, `"1`, `"2`) + `]`), wire.InvalidParameter, nil},
@@ -162,7 +162,7 @@ func TestBodies(t *testing.T) {
 		"folded, no version":   {"/v2/partner/fold/task/start", folded(`"ended":[` + strings.Replace(failedTask, `,"task_version":0`, "", 1) + `]`), wire.InvalidParameter, nil},
 		"folded, no status":    {"/v2/partner/fold/job/stop", jobBody, wire.InvalidParameter, nil},
 		"folded, no DAG":       {"/v2/partner/fold/job/create", jobBody, wire.InvalidParameter, nil},
-		"apply for a task":     {"/v2/partner/task/resource/apply", taskBody, wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+		"apply for a task":     {"/v2/partner/task/resource/apply", taskBody, wire.Success, openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t)
