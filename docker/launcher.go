@@ -58,8 +58,8 @@ func NetworkName(node string) string { return "openflow-" + strings.SplitN(node,
 
 // Name is the container's name: a readable part, and a hash of what the run is, bounded for any runtime. Creating this
 // name is the commit point of a launch.
-func Name(scheduler openflow.PartyID, k openflow.TaskKey) string {
-	sum := sha256.Sum256([]byte(string(scheduler) + "\x00" + string(k.ExecutionID()) + "\x00" + string(k.Job)))
+func Name(k openflow.TaskKey) string {
+	sum := sha256.Sum256([]byte(k.ExecutionID()))
 	readable := fmt.Sprintf("of-%s-%s-%s-%d", k.Party.Role, k.Party.ID, k.Task, k.Version)
 	if len(readable) > 80 {
 		readable = readable[:80]
@@ -95,9 +95,9 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 		env = append(env, l.Traced(ctx)...)
 	}
 	return driver.Spec{
-		Name: Name(r.Scheduler, r.Key),
+		Name: Name(r.Key),
 		Labels: map[string]string{
-			LabelNode: l.Node, LabelExecution: string(r.Key.ExecutionID()), LabelScheduler: string(r.Scheduler),
+			LabelNode: l.Node, LabelExecution: string(r.Key.ExecutionID()), LabelScheduler: string(r.Key.Scheduler),
 			LabelJob: string(r.Key.Job),
 		},
 		Image: l.Image, Command: l.Command,
@@ -114,7 +114,7 @@ func (l *Launcher) config(r openflow.TaskRecord, g openflow.TaskGrant) ([]byte, 
 	}
 	provider, _, _ := strings.Cut(r.Provider, ":")
 	base := l.Base()
-	federation := wire.FederationMetadata{FederationID: string(r.Key.SessionID())}
+	federation := wire.FederationMetadata{FederationID: wire.FederationID(r.Key)}
 	federation.Parties.Local = wire.FederationParty{Role: string(r.Key.Party.Role), PartyID: string(r.Key.Party.ID)}
 	for _, p := range r.Spec.Parties {
 		federation.Parties.Parties = append(federation.Parties.Parties, wire.FederationParty{Role: string(p.Role), PartyID: string(p.ID)})
@@ -130,12 +130,12 @@ func (l *Launcher) config(r openflow.TaskRecord, g openflow.TaskGrant) ([]byte, 
 	b, err := json.Marshal(wire.PreTaskConfig{
 		ModelID: g.ModelID, ModelVersion: g.ModelVersion, JobID: string(r.Key.Job), TaskID: string(r.Key.TaskID()),
 		TaskVersion: strconv.Itoa(r.Key.Version), TaskName: string(r.Key.Task), ProviderName: provider,
-		PartyTaskID: string(r.Key.ExecutionID()), Component: r.Component, Role: string(r.Key.Party.Role),
+		PartyTaskID: wire.PartyTaskID(r.Key), Component: r.Component, Role: string(r.Key.Party.Role),
 		PartyID: string(r.Key.Party.ID), Stage: string(r.Spec.Stage), Parameters: r.Spec.Parameters, InputArtifacts: inputs,
 		Conf: wire.TaskRuntimeConf{
 			Device:     wire.Typed{Type: device, Metadata: map[string]any{}},
 			Storage:    "openflow",
-			Computing:  wire.Typed{Type: "standalone", Metadata: map[string]any{"computing_id": string(r.Key.ExecutionID())}},
+			Computing:  wire.Typed{Type: "standalone", Metadata: map[string]any{"computing_id": wire.PartyTaskID(r.Key)}},
 			Federation: wire.Federation{Type: "openflow", Metadata: federation},
 		},
 		MLMD:      wire.MLMD{Type: "flow", Metadata: wire.MLMDMetadata{Host: base.Host, Port: base.Port, Protocol: "http", APIVersion: "v2"}},

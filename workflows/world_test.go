@@ -20,6 +20,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/store/document"
 	"openflow/workflows"
 )
 
@@ -118,7 +119,7 @@ func diamond() openflow.JobPlan {
 // run runs the job to the end of its workflow, which closes as the job ends.
 func (w *world) run(p openflow.JobPlan) openflow.JobStatus {
 	w.t.Helper()
-	w.env.ExecuteWorkflow(workflows.Job, p)
+	w.env.ExecuteWorkflow(workflows.Job, workflows.EncodePlan(p))
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	var st openflow.JobStatus
 	err := w.env.GetWorkflowError()
@@ -266,7 +267,7 @@ func (w *world) SetScheduledTasks(_ context.Context, _ openflow.JobID, runs []op
 }
 
 // JobWarnings implements activities.JobStore.
-func (w *world) JobWarnings(context.Context, openflow.JobID) ([]string, error) {
+func (w *world) JobWarnings(context.Context, openflow.PartyID, openflow.JobID) ([]string, error) {
 	return w.warnings, nil
 }
 
@@ -328,25 +329,25 @@ func (p partnerNode) StopJob(_ context.Context, k openflow.JobKey, end openflow.
 	return nil
 }
 
-func (p partnerNode) RerunTask(_ context.Context, _ openflow.PartyID, k openflow.TaskKey) error {
+func (p partnerNode) RerunTask(_ context.Context, k openflow.TaskKey) error {
 	return p.w.take(fmt.Sprintf("rerun %s %s", k.Task, k.Party.Role), fmt.Sprint(k.Version), "")
 }
 
-func (p partnerNode) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
+func (p partnerNode) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	k := o.TaskKey
 	name := string(k.Task) + " " + string(k.Party.Role)
 	for _, u := range o.Ended {
-		if err := p.UpdateTask(ctx, scheduler, u); err != nil {
+		if err := p.UpdateTask(ctx, u); err != nil {
 			return err
 		}
 	}
 	if o.StartsJob {
-		if err := p.StartJob(ctx, openflow.JobKey{Scheduler: scheduler, Job: k.Job, Party: k.Party}); err != nil {
+		if err := p.StartJob(ctx, k.JobKey()); err != nil {
 			return err
 		}
 	}
 	if k.Version > 0 {
-		if err := p.RerunTask(ctx, scheduler, k); err != nil {
+		if err := p.RerunTask(ctx, k); err != nil {
 			return err
 		}
 	}
@@ -410,18 +411,18 @@ func (w *world) end(k openflow.TaskKey, r run) {
 	}
 	for i := range r.repeats + 1 {
 		id := fmt.Sprintf("%s/%s/%d", k.ExecutionID(), r.status, i)
-		w.update(workflows.UpdateReport, id, openflow.Report{Key: k, Status: r.status, Cause: openflow.Cause{Code: r.code, Text: r.err, Consequence: r.follows}})
+		w.update(workflows.UpdateReport, id, activities.Report{Run: document.EncodeRun(k), Status: r.status, Cause: document.Cause{Code: r.code, Text: r.err, Consequence: r.follows}})
 	}
 }
 
-func (p partnerNode) UpdateTask(_ context.Context, _ openflow.PartyID, u openflow.TaskUpdate) error {
+func (p partnerNode) UpdateTask(_ context.Context, u openflow.TaskUpdate) error {
 	if u.Status.Terminal() {
 		p.w.halt(func(k openflow.TaskKey) bool { return k == u.Key })
 	}
 	return p.w.take(fmt.Sprintf("announce %s %s", u.Key.Task, u.Key.Party.Role), string(u.Status), u.Reason)
 }
 
-func (p partnerNode) CollectTask(_ context.Context, _ openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
+func (p partnerNode) CollectTask(_ context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
 	name := string(k.Task) + " " + string(k.Party.Role)
 	if err := p.w.take("collect "+name, "", ""); err != nil {
 		return openflow.TaskRecord{}, err

@@ -80,7 +80,7 @@ func (f folder) launch(ctx context.Context, alive *os.File) error {
 		return f.cannotStart(err)
 	}
 	defer closeFile(recorded)
-	err = f.fork(rec.Spec, alive, group, record)
+	err = f.fork(rec.Spec.decode(), alive, group, record)
 	closeFile(record)
 	if err != nil {
 		return err

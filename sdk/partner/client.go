@@ -399,15 +399,15 @@ func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, end openflow.Jo
 }
 
 // StartTask calls /v2/partner/batch/task/start.
-func (c *Client) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
+func (c *Client) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	err := c.tell(ctx, "/v2/partner/batch/task/start", wire.PartnerStartTask{
 		TaskRef: wire.TaskRefOf(o.TaskKey), StartsJob: o.StartsJob, Ended: wire.EncodeTaskUpdates(o.Ended),
 	})
-	return c.batched(err, func(p openflow.PartnerService) error { return p.StartTask(ctx, scheduler, o) })
+	return c.batched(err, func(p openflow.PartnerService) error { return p.StartTask(ctx, o) })
 }
 
 // RerunTask calls /v2/partner/task/rerun.
-func (c *Client) RerunTask(ctx context.Context, _ openflow.PartyID, k openflow.TaskKey) error {
+func (c *Client) RerunTask(ctx context.Context, k openflow.TaskKey) error {
 	before, version := k, k.Version
 	before.Version--
 	return c.tell(ctx, "/v2/partner/task/rerun", wire.PartnerRerunTask{TaskRef: wire.TaskRefOf(before), NewVersion: &version})
@@ -415,7 +415,7 @@ func (c *Client) RerunTask(ctx context.Context, _ openflow.PartyID, k openflow.T
 
 // UpdateTask calls /v2/partner/task/stop for an end, which a node of ours takes for its status too, and
 // /v2/partner/task/status/update otherwise.
-func (c *Client) UpdateTask(ctx context.Context, _ openflow.PartyID, u openflow.TaskUpdate) error {
+func (c *Client) UpdateTask(ctx context.Context, u openflow.TaskUpdate) error {
 	path := "/v2/partner/task/status/update"
 	if u.Status.Terminal() {
 		path = "/v2/partner/task/stop"
@@ -426,7 +426,7 @@ func (c *Client) UpdateTask(ctx context.Context, _ openflow.PartyID, u openflow.
 }
 
 // CollectTask calls /v2/partner/task/collect. Of the record it fills in what the answer has.
-func (c *Client) CollectTask(ctx context.Context, _ openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
+func (c *Client) CollectTask(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
 	rec := openflow.TaskRecord{Key: k}
 	e, err := c.post(ctx, "/v2/partner/task/collect", wire.TaskRefOf(k))
 	if err != nil {

@@ -33,7 +33,7 @@ import (
 var (
 	host  = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
 	jobK  = openflow.JobKey{Scheduler: "9999", Job: "202501020304050607080", Party: host}
-	taskK = openflow.TaskKey{Job: jobK.Job, Task: "psi_0", Version: 2, Party: host}
+	taskK = openflow.TaskKey{Scheduler: "9999", Job: jobK.Job, Task: "psi_0", Version: 2, Party: host}
 )
 
 // backend is the services of party 10000: it notes what arrives and answers as told.
@@ -58,18 +58,18 @@ func (b *backend) StartJob(_ context.Context, k openflow.JobKey) error { return 
 func (b *backend) UpdateJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, reason string, p *int) error {
 	return b.take("update", k, s, reason, p)
 }
-func (b *backend) StartTask(_ context.Context, s openflow.PartyID, o openflow.TaskStart) error {
-	return b.take("start task", s, o)
+func (b *backend) StartTask(_ context.Context, o openflow.TaskStart) error {
+	return b.take("start task", o)
 }
 func (b *backend) OpenJob(_ context.Context, o openflow.JobOrder) error { return b.take("open", o) }
-func (b *backend) RerunTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey) error {
-	return b.take("rerun task", s, k)
+func (b *backend) RerunTask(_ context.Context, k openflow.TaskKey) error {
+	return b.take("rerun task", k)
 }
-func (b *backend) UpdateTask(_ context.Context, s openflow.PartyID, u openflow.TaskUpdate) error {
-	return b.take("update task", s, u)
+func (b *backend) UpdateTask(_ context.Context, u openflow.TaskUpdate) error {
+	return b.take("update task", u)
 }
-func (b *backend) CollectTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
-	return b.task, b.take("collect", s, k)
+func (b *backend) CollectTask(_ context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	return b.task, b.take("collect", k)
 }
 func (b *backend) ReportTask(_ context.Context, caller openflow.PartyID, r openflow.Report) error {
 	return b.take("report", caller, r)
@@ -129,11 +129,11 @@ func (k known) VerifyAnswer(from openflow.PartyID, request, answer http.Header, 
 // sessions lets party 9999 send to one session.
 type sessions struct{}
 
-func (sessions) MaySend(_ context.Context, from openflow.PartyID, session, _ string) error {
+func (sessions) Admit(_ context.Context, from openflow.PartyID, session, _ string) (openflow.SessionID, error) {
 	if from != "9999" || session != "s" {
-		return openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
+		return "", openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
 	}
-	return nil
+	return openflow.SessionID(session), nil
 }
 
 // pair is a client of party 9999 and the real interconnection layer of party 10000.
@@ -228,7 +228,7 @@ func methods(t *testing.T) map[string]method {
 			[]any{"stop", jobK, stop},
 		},
 		"RerunTask": {
-			func(c *partner.Client) error { return c.RerunTask(ctx, "9999", taskK) }, []any{"rerun task", openflow.PartyID("9999"), taskK},
+			func(c *partner.Client) error { return c.RerunTask(ctx, taskK) }, []any{"rerun task", taskK},
 		},
 		"Scheduler.RerunJob": {
 			func(c *partner.Client) error { return c.Scheduler().RerunJob(ctx, "9999", jobK.Job) }, []any{"rerun", openflow.PartyID("9999"), jobK.Job},
@@ -243,17 +243,17 @@ func methods(t *testing.T) map[string]method {
 			}, []any{"ended", openflow.PartyID("9999"), []openflow.JobID{jobK.Job, "other"}},
 		},
 		"StartTask": {
-			func(c *partner.Client) error { return c.StartTask(ctx, "9999", start) }, []any{"start task", openflow.PartyID("9999"), start},
+			func(c *partner.Client) error { return c.StartTask(ctx, start) }, []any{"start task", start},
 		},
 		"UpdateTask, end": {
-			func(c *partner.Client) error { return c.UpdateTask(ctx, "9999", end) }, []any{"update task", openflow.PartyID("9999"), end},
+			func(c *partner.Client) error { return c.UpdateTask(ctx, end) }, []any{"update task", end},
 		},
 		"UpdateTask, begin": {
-			func(c *partner.Client) error { return c.UpdateTask(ctx, "9999", begin) }, []any{"update task", openflow.PartyID("9999"), begin},
+			func(c *partner.Client) error { return c.UpdateTask(ctx, begin) }, []any{"update task", begin},
 		},
 		"CollectTask": {
-			func(c *partner.Client) error { _, err := c.CollectTask(ctx, "9999", taskK); return err },
-			[]any{"collect", openflow.PartyID("9999"), taskK},
+			func(c *partner.Client) error { _, err := c.CollectTask(ctx, taskK); return err },
+			[]any{"collect", taskK},
 		},
 		"Scheduler.CreateJob": {
 			func(c *partner.Client) error { _, err := c.Scheduler().CreateJob(ctx, "9999", sub); return err },
@@ -358,7 +358,7 @@ func TestAnswers(t *testing.T) {
 
 	p.backend.task = openflow.TaskRecord{Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, ErrorReport: "line 1\nline 2", Reason: "line 1",
 		Cause: openflow.Cause{Code: openflow.CodeInvalid, Text: "too few rows", Consequence: true}}
-	rec, err := p.client.CollectTask(t.Context(), "9999", taskK)
+	rec, err := p.client.CollectTask(t.Context(), taskK)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskRecord{Key: taskK, Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, Cause: p.backend.task.Cause}, rec)
 	require.NoError(t, p.client.Probe(t.Context(), false))
@@ -391,7 +391,7 @@ func TestUnusableAnswers(t *testing.T) {
 			srv.Start()
 			defer srv.Close()
 			p.client.URL = srv.URL
-			_, err := p.client.CollectTask(t.Context(), "9999", taskK)
+			_, err := p.client.CollectTask(t.Context(), taskK)
 			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, "10000")
 		})

@@ -83,7 +83,7 @@ func (s fateFlow) StopJob(ctx context.Context, k openflow.JobKey, end openflow.J
 	for _, u := range end.Tasks {
 		percent = max(percent, u.Progress)
 		u.Progress = 0
-		if err := s.known(s.UpdateTask(ctx, k.Scheduler, u)); err != nil {
+		if err := s.known(s.UpdateTask(ctx, u)); err != nil {
 			return err
 		}
 	}
@@ -100,9 +100,9 @@ func (s fateFlow) StopJob(ctx context.Context, k openflow.JobKey, end openflow.J
 
 // StartTask calls job/start for the first task; for tasks that have ended, task/status/update and task/stop; task/rerun
 // for a further version; then task/resource/apply, task/status/update running and task/start.
-func (s fateFlow) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
+func (s fateFlow) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	if o.StartsJob {
-		if err := s.StartJob(ctx, openflow.JobKey{Scheduler: scheduler, Job: o.Job, Party: o.Party}); err != nil {
+		if err := s.StartJob(ctx, o.JobKey()); err != nil {
 			return err
 		}
 	}
@@ -110,28 +110,28 @@ func (s fateFlow) StartTask(ctx context.Context, scheduler openflow.PartyID, o o
 	for _, u := range o.Ended {
 		percent = max(percent, u.Progress)
 		u.Progress = 0
-		if err := s.known(s.UpdateTask(ctx, scheduler, u)); err != nil {
+		if err := s.known(s.UpdateTask(ctx, u)); err != nil {
 			return err
 		}
 	}
 	if o.Version > 0 {
-		if err := s.RerunTask(ctx, scheduler, o.TaskKey); err != nil {
+		if err := s.RerunTask(ctx, o.TaskKey); err != nil {
 			return err
 		}
 	}
-	if err := s.launch(ctx, scheduler, o.TaskKey); err != nil || percent == 0 {
+	if err := s.launch(ctx, o.TaskKey); err != nil || percent == 0 {
 		return err
 	}
-	return s.progress(ctx, openflow.JobKey{Scheduler: scheduler, Job: o.Job, Party: o.Party}, percent)
+	return s.progress(ctx, o.JobKey(), percent)
 }
 
 // launch takes the task's cores and starts it, once: a peer that is told of running for the second time has perhaps
 // started it at the first, and is asked.
-func (s fateFlow) launch(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) error {
+func (s fateFlow) launch(ctx context.Context, k openflow.TaskKey) error {
 	ref := wire.TaskRefOf(k)
 	err := s.tell(ctx, "/v2/partner/task/resource/apply", ref)
 	if openflow.CodeOf(err) == openflow.CodeExhausted {
-		started, asked := s.started(ctx, scheduler, k)
+		started, asked := s.started(ctx, k)
 		if asked != nil || started {
 			return asked
 		}
@@ -145,7 +145,7 @@ func (s fateFlow) launch(ctx context.Context, scheduler openflow.PartyID, k open
 	running := wire.PartnerUpdateTask{TaskRef: ref, Status: wire.Text(openflow.TaskRunning)}
 	err = s.tell(ctx, "/v2/partner/task/status/update", running)
 	if openflow.CodeOf(err) == openflow.CodeConflict {
-		started, asked := s.started(ctx, scheduler, k)
+		started, asked := s.started(ctx, k)
 		if asked != nil || started {
 			return asked
 		}
@@ -157,13 +157,13 @@ func (s fateFlow) launch(ctx context.Context, scheduler openflow.PartyID, k open
 	return s.tell(ctx, "/v2/partner/task/start", ref)
 }
 
-func (s fateFlow) started(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (bool, error) {
-	rec, err := s.CollectTask(ctx, scheduler, k)
+func (s fateFlow) started(ctx context.Context, k openflow.TaskKey) (bool, error) {
+	rec, err := s.CollectTask(ctx, k)
 	return err == nil && rec.PartyStatus != openflow.TaskWaiting, err
 }
 
 // UpdateTask calls task/status/update, for an end task/stop as well, and job/update when the job has come further.
-func (s fateFlow) UpdateTask(ctx context.Context, scheduler openflow.PartyID, u openflow.TaskUpdate) error {
+func (s fateFlow) UpdateTask(ctx context.Context, u openflow.TaskUpdate) error {
 	body := wire.PartnerUpdateTask{TaskRef: wire.TaskRefOf(u.Key), Status: wire.Text(u.Status), Reason: u.Reason}
 	if err := s.push(ctx, "/v2/partner/task/status/update", body); err != nil {
 		return err
@@ -176,7 +176,7 @@ func (s fateFlow) UpdateTask(ctx context.Context, scheduler openflow.PartyID, u 
 	if u.Progress == 0 {
 		return nil
 	}
-	return s.progress(ctx, openflow.JobKey{Scheduler: scheduler, Job: u.Key.Job, Party: u.Key.Party}, u.Progress)
+	return s.progress(ctx, u.Key.JobKey(), u.Progress)
 }
 
 func (s fateFlow) progress(ctx context.Context, k openflow.JobKey, percent int) error {

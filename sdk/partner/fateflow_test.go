@@ -101,7 +101,7 @@ func (g *genuine) take(path string, body map[string]any) int {
 	return wire.Success
 }
 
-var psi = openflow.TaskKey{Job: jobK.Job, Task: "psi_0", Party: host}
+var psi = openflow.TaskKey{Scheduler: "9999", Job: jobK.Job, Task: "psi_0", Party: host}
 
 // The whole sequence of a job with two tasks, as fate-flow-api §2.5.1 and §5.3–5.7 list it for one party.
 func TestSingleCallsAreFATEFlowsOwnSequence(t *testing.T) {
@@ -112,13 +112,13 @@ func TestSingleCallsAreFATEFlowsOwnSequence(t *testing.T) {
 	require.False(t, batches)
 	g.calls = nil
 
-	reader := openflow.TaskKey{Job: jobK.Job, Task: "reader_0", Party: host}
+	reader := openflow.TaskKey{Scheduler: "9999", Job: jobK.Job, Task: "reader_0", Party: host}
 	d := dag(t)
 	d.Conf.Initiator = "9999"
 	require.NoError(t, peer.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d}))
-	require.NoError(t, peer.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: reader, StartsJob: true}))
+	require.NoError(t, peer.StartTask(ctx, openflow.TaskStart{TaskKey: reader, StartsJob: true}))
 	g.held = map[string]bool{}
-	require.NoError(t, peer.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: psi, Ended: []openflow.TaskUpdate{
+	require.NoError(t, peer.StartTask(ctx, openflow.TaskStart{TaskKey: psi, Ended: []openflow.TaskUpdate{
 		{Key: reader, Status: openflow.TaskSuccess, Progress: 50},
 	}}))
 	require.NoError(t, peer.StopJob(ctx, jobK, openflow.JobEnd{Status: openflow.JobSuccess, Tasks: []openflow.TaskUpdate{
@@ -177,7 +177,7 @@ func TestSingleCallsRerun(t *testing.T) {
 	g, c := newGenuine(t)
 	again := psi
 	again.Version = 1
-	require.NoError(t, c.FATEFlow().StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: again, Ended: []openflow.TaskUpdate{
+	require.NoError(t, c.FATEFlow().StartTask(t.Context(), openflow.TaskStart{TaskKey: again, Ended: []openflow.TaskUpdate{
 		{Key: psi, Status: openflow.TaskFailed, Reason: "exit code 7"},
 	}}))
 	require.Equal(t, []string{
@@ -212,7 +212,7 @@ func TestSingleCallsRepeats(t *testing.T) {
 				return p.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: dag(t)})
 			})
 			do(func(ctx context.Context, p openflow.PartnerService) error {
-				return p.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: psi, StartsJob: true})
+				return p.StartTask(ctx, openflow.TaskStart{TaskKey: psi, StartsJob: true})
 			})
 			g.mu.Lock()
 			defer g.mu.Unlock()
@@ -236,7 +236,7 @@ func TestSingleCallsRefusals(t *testing.T) {
 		g.codes[path] = tc.answer
 		err := c.FATEFlow().OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)})
 		if err == nil {
-			err = c.FATEFlow().StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: psi, StartsJob: true})
+			err = c.FATEFlow().StartTask(t.Context(), openflow.TaskStart{TaskKey: psi, StartsJob: true})
 		}
 		var e *openflow.Error
 		require.ErrorAs(t, err, &e)
@@ -263,7 +263,7 @@ func TestBatchedCallsFallBack(t *testing.T) {
 		g.codes[path] = wire.FunctionRestricted
 	}
 	require.NoError(t, c.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)}))
-	require.NoError(t, c.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: psi, StartsJob: true}))
+	require.NoError(t, c.StartTask(t.Context(), openflow.TaskStart{TaskKey: psi, StartsJob: true}))
 	require.NoError(t, c.StopJob(t.Context(), jobK, openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"}))
 	require.Equal(t, 1, g.starts)
 	require.Equal(t, `job/stop {}`, g.calls[len(g.calls)-1])

@@ -296,7 +296,7 @@ func (a *API) endJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := wire.DecodeTaskUpdates(b.Tasks, b.JobRef)
+	tasks, err := wire.DecodeTaskUpdates(b.Tasks, key)
 	if err != nil {
 		return nil, err
 	}
@@ -314,7 +314,7 @@ func (a *API) taskBody(r *http.Request, into any, ref *wire.TaskRef) (openflow.T
 	if err := reply.Decode(r, into); err != nil {
 		return openflow.TaskKey{}, err
 	}
-	return ref.TaskKey()
+	return ref.TaskKey(Caller(r))
 }
 
 // acceptTask answers the resource calls of a peer that makes single calls: starting a task takes its cores, ending it
@@ -325,7 +325,7 @@ func (a *API) acceptTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.Partner.CollectTask(r.Context(), Caller(r), key)
+	_, err = a.Partner.CollectTask(r.Context(), key)
 	return nil, err
 }
 
@@ -335,7 +335,7 @@ func (a *API) startTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.Partner.StartTask(r.Context(), Caller(r), openflow.TaskStart{TaskKey: key})
+	return nil, a.Partner.StartTask(r.Context(), openflow.TaskStart{TaskKey: key})
 }
 
 // openTask is startTask with what the party has to hear before.
@@ -345,11 +345,11 @@ func (a *API) openTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ended, err := wire.DecodeTaskUpdates(b.Ended, b.JobRef)
+	ended, err := wire.DecodeTaskUpdates(b.Ended, key.JobKey())
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.Partner.StartTask(r.Context(), Caller(r), openflow.TaskStart{TaskKey: key, StartsJob: b.StartsJob, Ended: ended})
+	return nil, a.Partner.StartTask(r.Context(), openflow.TaskStart{TaskKey: key, StartsJob: b.StartsJob, Ended: ended})
 }
 
 func (a *API) collectTask(r *http.Request) (any, error) {
@@ -358,7 +358,7 @@ func (a *API) collectTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rec, err := a.Partner.CollectTask(r.Context(), Caller(r), key)
+	rec, err := a.Partner.CollectTask(r.Context(), key)
 	if err != nil {
 		return nil, err
 	}
@@ -382,7 +382,7 @@ func (a *API) moveTask(r *http.Request, unsaid openflow.TaskStatus) (any, error)
 	if !u.Status.Valid() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown task status %q", u.Status)
 	}
-	return nil, a.Partner.UpdateTask(r.Context(), Caller(r), u)
+	return nil, a.Partner.UpdateTask(r.Context(), u)
 }
 
 func (a *API) rerunTask(r *http.Request) (any, error) {
@@ -395,7 +395,7 @@ func (a *API) rerunTask(r *http.Request) (any, error) {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "new_version %d does not follow task_version %d", *b.NewVersion, key.Version)
 	}
 	key.Version = *b.NewVersion
-	return nil, a.Partner.RerunTask(r.Context(), Caller(r), key)
+	return nil, a.Partner.RerunTask(r.Context(), key)
 }
 
 func (a *API) scheduleJob(r *http.Request) (any, error) {

@@ -154,7 +154,7 @@ func TestBodies(t *testing.T) {
 		"schedule, long user":  {"/v2/scheduler/job/create", `{"dag":{},"schema_version":"2","user_name":"` + strings.Repeat("u", 257) + `"}`, wire.InvalidParameter, nil},
 		"create, long user":    {"/v2/partner/job/create", strings.Replace(jobBody, "}", `,"dag":{},"schema_version":"2","user_name":"`+strings.Repeat("u", 257)+`"}`, 1), wire.InvalidParameter, nil},
 		"stop of nothing":      {"/v2/scheduler/job/stop", "{}", wire.InvalidParameter, nil},
-		"batched start":        {"/v2/partner/batch/task/start", batched(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+		"batched start":        {"/v2/partner/batch/task/start", batched(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
 		"batched stop":         {"/v2/partner/batch/job/stop", batched(`"tasks":[` + failedTask + `],"status":"failed"`), wire.Success, openflow.JobFailed},
 		"batched, not an end":  {"/v2/partner/batch/task/start", batched(`"ended":[` + strings.Replace(failedTask, "failed", "running", 1) + `]`), wire.InvalidParameter, nil},
 		"batched, another job": {"/v2/partner/batch/task/start", batched(`"ended":[` + strings.ReplaceAll(failedTask, `"1`, `"2`) + `]`), wire.InvalidParameter, nil},
@@ -162,7 +162,7 @@ func TestBodies(t *testing.T) {
 		"batched, no version":  {"/v2/partner/batch/task/start", batched(`"ended":[` + strings.Replace(failedTask, `,"task_version":0`, "", 1) + `]`), wire.InvalidParameter, nil},
 		"batched, no status":   {"/v2/partner/batch/job/stop", jobBody, wire.InvalidParameter, nil},
 		"batched, no DAG":      {"/v2/partner/batch/job/create", jobBody, wire.InvalidParameter, nil},
-		"apply for a task":     {"/v2/partner/task/resource/apply", taskBody, wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+		"apply for a task":     {"/v2/partner/task/resource/apply", taskBody, wire.Success, openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t)

@@ -59,17 +59,17 @@ func (s *services) StopJob(_ context.Context, k openflow.JobKey, st openflow.Job
 func (s *services) OpenJob(_ context.Context, o openflow.JobOrder) error {
 	return s.seen(o.Key.Scheduler, o)
 }
-func (s *services) StartTask(_ context.Context, by openflow.PartyID, o openflow.TaskStart) error {
-	return s.seen(by, o.TaskKey)
+func (s *services) StartTask(_ context.Context, o openflow.TaskStart) error {
+	return s.seen(o.Scheduler, o.TaskKey)
 }
-func (s *services) RerunTask(_ context.Context, by openflow.PartyID, k openflow.TaskKey) error {
-	return s.seen(by, k)
+func (s *services) RerunTask(_ context.Context, k openflow.TaskKey) error {
+	return s.seen(k.Scheduler, k)
 }
-func (s *services) UpdateTask(_ context.Context, by openflow.PartyID, u openflow.TaskUpdate) error {
-	return s.seen(by, u.Status)
+func (s *services) UpdateTask(_ context.Context, u openflow.TaskUpdate) error {
+	return s.seen(u.Key.Scheduler, u.Status)
 }
-func (s *services) CollectTask(_ context.Context, by openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
-	return openflow.TaskRecord{PartyStatus: openflow.TaskRunning}, s.seen(by, k)
+func (s *services) CollectTask(_ context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	return openflow.TaskRecord{PartyStatus: openflow.TaskRunning}, s.seen(k.Scheduler, k)
 }
 
 type schedulers struct{ *services }
@@ -105,11 +105,11 @@ func (k keys) PublicKeys(_ context.Context, p openflow.PartyID) ([]trust.PublicK
 // sessions knows which party may send to which session.
 type sessions map[string]openflow.PartyID
 
-func (s sessions) MaySend(_ context.Context, from openflow.PartyID, session, _ string) error {
+func (s sessions) Admit(_ context.Context, from openflow.PartyID, session, _ string) (openflow.SessionID, error) {
 	if s[session] != from {
-		return openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
+		return "", openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
 	}
-	return nil
+	return openflow.SessionID(session), nil
 }
 
 // node is party 10000; parties 9999 and 8888 are its peers.

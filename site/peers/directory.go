@@ -9,6 +9,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/partner"
+	"openflow/sdk/wire"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
 )
@@ -109,13 +110,20 @@ func (d *Directory) Scheduler(ctx context.Context, id openflow.PartyID) (openflo
 	return c.Scheduler(), nil
 }
 
-// PushTo implements base.Peers.
+// PushTo implements base.Peers. A FATE-Flow node knows a session by its own name, which names no scheduler.
 func (d *Directory) PushTo(ctx context.Context, to openflow.PartyID, m partner.Outgoing) error {
-	c, err := d.Client(ctx, to)
+	s, err := d.site(ctx, to)
 	if err != nil {
 		return err
 	}
-	return c.Push(ctx, m)
+	if s.Dialect == openflow.DialectFATEFlow {
+		k, err := openflow.ParseSessionID(openflow.SessionID(m.Session))
+		if err != nil {
+			return err
+		}
+		m.Session = wire.FederationID(k)
+	}
+	return d.clientOf(s).Push(ctx, m)
 }
 
 // Signer signs with the node's key and the present time.

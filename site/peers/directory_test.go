@@ -13,6 +13,7 @@ import (
 	"openflow"
 	"openflow/sdk/partner"
 	"openflow/sdk/wire"
+	"openflow/sdk/wire/ptp"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
 )
@@ -89,4 +90,25 @@ func TestDialectOfAPeer(t *testing.T) {
 	peer.Dialect, peer.URL = "", "http://127.0.0.1:1"
 	require.NoError(t, register.AddSite(t.Context(), peer))
 	require.Empty(t, record().Dialect, "at another address may be a node of another kind")
+}
+
+// A genuine FATE-Flow node is sent the session's name that it knows; a node of ours the one that names the scheduler.
+func TestSessionAsAPeerKnowsIt(t *testing.T) {
+	var heard string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		heard = r.Header.Get(ptp.HeaderSessionID)
+	}))
+	t.Cleanup(srv.Close)
+	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rows.Close()) })
+	d := &Directory{Self: "9999", Records: rows, Signer: unsigned{}, HTTP: partner.NewHTTP()}
+	for dialect, want := range map[openflow.Dialect]string{
+		openflow.DialectNative: "1_psi_0_0@10000", openflow.DialectFATEFlow: "1_psi_0_0",
+	} {
+		require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: "10000", URL: srv.URL, Dialect: dialect}))
+		heard = ""
+		_ = d.PushTo(t.Context(), "10000", partner.Outgoing{Session: "1_psi_0_0@10000", Topic: "t"}) // the answer is none
+		require.Equal(t, want, heard, dialect)
+	}
 }

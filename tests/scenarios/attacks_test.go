@@ -60,7 +60,7 @@ func TestReportsOfAnOutsider(t *testing.T) {
 	user := e.As(t, "9999")
 	job := user.Submit(env.DAG(pair, env.Noop("a", env.Sleep(2_000))))
 	at := peer(t, e, "10001", "9999").Scheduler()
-	k := openflow.TaskKey{Job: job, Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10001"}}
+	k := openflow.TaskKey{Scheduler: "9999", Job: job, Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10001"}}
 	for k.Version = range 100 {
 		err := at.ReportTask(t.Context(), "10001", openflow.Report{Key: k, Status: openflow.TaskFailed})
 		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
@@ -76,7 +76,7 @@ func TestLongReasonsOfAScheduler(t *testing.T) {
 	d.Conf.Scheduler, d.Conf.Initiator = "9999", "9999"
 	k := openflow.JobKey{Scheduler: "9999", Job: "2026010100000000000000001", Party: pair[1]}
 	require.NoError(t, at.OpenJob(t.Context(), openflow.JobOrder{Key: k, DAG: d}))
-	require.NoError(t, at.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: openflow.TaskKey{Job: k.Job, Task: "a", Party: pair[1]}, StartsJob: true}))
+	require.NoError(t, at.StartTask(t.Context(), openflow.TaskStart{TaskKey: openflow.TaskKey{Scheduler: "9999", Job: k.Job, Task: "a", Party: pair[1]}, StartsJob: true}))
 	user.WaitForTask(k.Job, "a", openflow.TaskRunning)
 	require.NoError(t, at.StopJob(t.Context(), k, openflow.JobEnd{Status: openflow.JobFailed, Reason: strings.Repeat("x", 12<<20)}))
 	rows := user.WaitFor(k.Job, openflow.JobFailed)

@@ -42,7 +42,7 @@ func TestStrangers(t *testing.T) {
 	job := hold(e.As(t, "9999"), long(pair))
 	e.As(t, "10000").WaitForTask(job, "a", openflow.TaskRunning)
 	stranger := peer(t, e, "10001", "10000")
-	hostKey := openflow.TaskKey{Job: job, Task: "a", Party: pair[1]}
+	hostKey := openflow.TaskKey{Scheduler: "9999", Job: job, Task: "a", Party: pair[1]}
 	for _, scheduler := range []openflow.PartyID{"10001", "9999"} { // the second is a lie
 		row := openflow.JobKey{Scheduler: scheduler, Job: job, Party: pair[1]}
 		ended := []openflow.TaskUpdate{{Key: hostKey, Status: openflow.TaskFailed}}
@@ -51,10 +51,10 @@ func TestStrangers(t *testing.T) {
 			"start of the job":    stranger.StartJob(ctx, row),
 			"news of the job":     stranger.UpdateJob(ctx, row, openflow.JobFailed, "because", nil),
 			"return of resources": stranger.ReturnJobResources(ctx, row),
-			"start of the task":   stranger.StartTask(ctx, scheduler, openflow.TaskStart{TaskKey: hostKey, Ended: ended}),
-			"end of the task":     stranger.UpdateTask(ctx, scheduler, openflow.TaskUpdate{Key: hostKey, Status: openflow.TaskFailed}),
+			"start of the task":   stranger.StartTask(ctx, openflow.TaskStart{TaskKey: hostKey, Ended: ended}),
+			"end of the task":     stranger.UpdateTask(ctx, openflow.TaskUpdate{Key: hostKey, Status: openflow.TaskFailed}),
 		}
-		_, calls["look at the task"] = stranger.CollectTask(ctx, scheduler, hostKey)
+		_, calls["look at the task"] = stranger.CollectTask(ctx, hostKey)
 		for what, err := range calls {
 			if what == "return of resources" && err == nil {
 				continue // it returns what the stranger holds here: nothing
@@ -135,7 +135,7 @@ func TestCredentialsOfTasks(t *testing.T) {
 	other := hold(e.As(t, "9999"), cores(1, long(alone)))
 	base := &env.Client{TB: t, URL: e.Node(t, "9999").BaseURL(), Token: credential(t, e, "9999", container)}
 	run := func(job openflow.JobID) string {
-		return string(openflow.TaskKey{Job: job, Task: "a", Party: alone[0]}.ExecutionID())
+		return wire.PartyTaskID(openflow.TaskKey{Scheduler: "9999", Job: job, Task: "a", Party: alone[0]})
 	}
 	status := func(job openflow.JobID) wire.Envelope {
 		return base.Post("/v2/worker/task/status", map[string]string{"execution_id": run(job), "status": "failed", "error": "sabotage"})
