@@ -15,9 +15,11 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
+	"openflow"
 	"openflow/docker"
 	"openflow/docker/engine"
 	"openflow/runtime/driver"
+	"openflow/sdk/wire"
 	"openflow/tests/env"
 )
 
@@ -161,7 +163,9 @@ func (g *dockerGround) starts(t *testing.T) map[string]int {
 	starts := map[string]int{}
 	for _, m := range g.seen {
 		if m.Actor.Attributes[docker.LabelNode] == id {
-			starts[m.Actor.Attributes[docker.LabelExecution]]++
+			run, err := openflow.ParseExecutionID(openflow.ExecutionID(m.Actor.Attributes[docker.LabelExecution]))
+			require.NoError(t, err)
+			starts[wire.PartyTaskID(run)]++ // as rows name it
 		}
 	}
 	return starts

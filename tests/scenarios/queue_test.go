@@ -237,14 +237,13 @@ func TestManyJobsWait(t *testing.T) {
 	})
 	submitted := time.Since(begun)
 
-	quiet := number(t, histories, written)
+	quiet, version := number(t, histories, written), number(t, rows, `pragma data_version`)
 	env.WaitUntil(t, time.Minute, "the last of them has settled", func() (bool, string) {
-		before := quiet
-		time.Sleep(500 * time.Millisecond) // a period to compare over, not a wait
-		quiet = number(t, histories, written)
-		return quiet == before, fmt.Sprint(quiet - before)
+		before, versionBefore := quiet, version
+		time.Sleep(2 * time.Second) // a period to compare over, not a wait
+		quiet, version = number(t, histories, written), number(t, rows, `pragma data_version`)
+		return quiet == before && version == versionBefore, fmt.Sprint(quiet-before, version-versionBefore)
 	})
-	version := number(t, rows, `pragma data_version`)
 	// What is measured is that nothing happens, for as long as the queue is looked at twice, which is every 5 s.
 	const window = 12 * time.Second
 	for end := time.Now().Add(window); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
