@@ -6,14 +6,13 @@ import (
 
 	"openflow"
 	"openflow/runtime/driver"
-	"openflow/sdk/wire"
 )
 
 // Judge decides how a run has ended from what its container did and what it said. A stop that was asked for comes
 // first, then the exit code, then the container's own report: success needs both. What the container said is for this
 // party's users; other parties get what it marked public, or words of the node's own.
 func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
-	said := wire.FirstLine(rec.ErrorReport)
+	said := openflow.FirstLine(rec.ErrorReport)
 	switch {
 	case rec.Killed && rec.Reported != openflow.TaskSuccess:
 		status := rec.StopStatus

@@ -4,15 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"strconv"
-	"strings"
 
 	"openflow"
 	"openflow/runtime/driver"
-	"openflow/sdk/wire"
 )
 
 // Labels of every container that a node makes.
@@ -43,11 +39,14 @@ type BaseLayer struct {
 
 // Launcher describes containers for one node.
 type Launcher struct {
-	Node        string // UUID
-	Image       string // of the algorithms: an image ID, or the path of an executable for processes
-	Command     []string
-	Base        func() BaseLayer
-	Grant       func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error)
+	Node    string // UUID
+	Image   string // of the algorithms: an image ID, or the path of an executable for processes
+	Command []string
+	Base    func() BaseLayer
+	Grant   func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error)
+	// Config writes what the container is told of its run, in the words of the dialect that its program speaks. The base layer
+	// is at that host and port.
+	Config      func(r openflow.TaskRecord, g openflow.TaskGrant, host string, port int) ([]byte, error)
 	MachineCPUs float64 // a container is never promised more
 	// Traced is what the environment says about the trace that the launch belongs to; nil: nothing.
 	Traced func(ctx context.Context) []string
@@ -71,7 +70,8 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 	if err != nil {
 		return driver.Spec{}, err
 	}
-	config, err := l.config(r, grant)
+	base := l.Base()
+	config, err := l.Config(r, grant, base.Host, base.Port)
 	if err != nil {
 		return driver.Spec{}, err
 	}
@@ -101,61 +101,4 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 		Env:    env,
 		Limits: driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512, GPUs: r.GPUIDs},
 	}, nil
-}
-
-// config is the PreTaskConfig of fate-flow-api §3.2.
-func (l *Launcher) config(r openflow.TaskRecord, g openflow.TaskGrant) ([]byte, error) {
-	inputs, err := inputArtifacts(r.Spec.Inputs)
-	if err != nil {
-		return nil, err
-	}
-	provider, _, _ := strings.Cut(r.Provider, ":")
-	base := l.Base()
-	federation := wire.FederationMetadata{FederationID: string(r.Key.SessionID())}
-	federation.Parties.Local = wire.FederationParty{Role: string(r.Key.Party.Role), PartyID: string(r.Key.Party.ID)}
-	for _, p := range r.Spec.Parties {
-		federation.Parties.Parties = append(federation.Parties.Parties, wire.FederationParty{Role: string(p.Role), PartyID: string(p.ID)})
-	}
-	engineRun := maps.Clone(r.Spec.Conf.EngineRun)
-	if engineRun == nil {
-		engineRun = map[string]any{}
-	}
-	device := "CPU"
-	if len(r.GPUIDs) > 0 {
-		device = "GPU"
-	}
-	b, err := json.Marshal(wire.PreTaskConfig{
-		ModelID: g.ModelID, ModelVersion: g.ModelVersion, JobID: string(r.Key.Job), TaskID: string(r.Key.TaskID()),
-		TaskVersion: strconv.Itoa(r.Key.Version), TaskName: string(r.Key.Task), ProviderName: provider,
-		PartyTaskID: string(r.Key.ExecutionID()), Component: r.Component, Role: string(r.Key.Party.Role),
-		PartyID: string(r.Key.Party.ID), Stage: string(r.Spec.Stage), Parameters: r.Spec.Parameters, InputArtifacts: inputs,
-		Conf: wire.TaskRuntimeConf{
-			Device:     wire.Typed{Type: device, Metadata: map[string]any{}},
-			Storage:    "openflow",
-			Computing:  wire.Typed{Type: "standalone", Metadata: map[string]any{"computing_id": string(r.Key.ExecutionID())}},
-			Federation: wire.Federation{Type: "openflow", Metadata: federation},
-		},
-		MLMD:      wire.MLMD{Type: "flow", Metadata: wire.MLMDMetadata{Host: base.Host, Port: base.Port, Protocol: "http", APIVersion: "v2"}},
-		EngineRun: engineRun, ComputingPartitions: g.Partitions, LauncherName: "default", LauncherConf: map[string]any{}, Policy: g.Policy,
-	})
-	if err != nil {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: its parameters cannot be encoded: %w", r.Key, err)
-	}
-	return b, nil
-}
-
-func inputArtifacts(inputs []openflow.Input) (wire.InputArtifacts, error) {
-	a := wire.InputArtifacts{Data: map[string]json.RawMessage{}, Model: map[string]json.RawMessage{}}
-	for _, in := range inputs {
-		b, err := json.Marshal(wire.EncodeChannel(in))
-		if err != nil {
-			return a, openflow.Errorf(openflow.CodeInvalid, "input %s: %w", in.Key, err)
-		}
-		if in.Kind == openflow.InputModel {
-			a.Model[in.Key] = b
-			continue
-		}
-		a.Data[in.Key] = b
-	}
-	return a, nil
 }

@@ -2,24 +2,17 @@ package docker_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"flag"
-	"os"
+	"fmt"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
 	"openflow"
 	"openflow/docker"
 	"openflow/runtime/driver"
-	"openflow/sdk/wire"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func launcher() *docker.Launcher {
 	return &docker.Launcher{
@@ -30,27 +23,21 @@ func launcher() *docker.Launcher {
 				Credential: "secret of " + string(r.Key.ExecutionID()), ModelID: "J", ModelVersion: "0", Partitions: 8,
 			}, nil
 		},
+		Config: func(r openflow.TaskRecord, g openflow.TaskGrant, host string, port int) ([]byte, error) {
+			text, _ := r.Spec.Parameters["x"].(string)
+			return fmt.Appendf(nil, "%s of %s for %s at %s:%d %s", r.Key.Task, g.ModelID, r.Scheduler, host, port, text), nil
+		},
 	}
 }
 
-// record is lr_0 of the worked example (fate-flow-api §5) at its host.
+// record is a run of lr_0 at its host.
 func record(t *testing.T) openflow.TaskRecord {
 	t.Helper()
-	doc, err := os.ReadFile("../sdk/wire/testdata/dag/flow-5.1.yaml")
-	require.NoError(t, err)
-	d, err := wire.ParseDAG(doc)
-	require.NoError(t, err)
 	host := openflow.Party{Role: openflow.RoleHost, ID: "10000"}
-	for _, s := range d.ForParty(host) {
-		if s.Name == "lr_0" {
-			return openflow.TaskRecord{
-				Key: openflow.TaskKey{Job: "J", Task: "lr_0", Party: host}, Scheduler: "9999", Component: s.Component,
-				Provider: "openflow:0.1.0@docker", Spec: s, Cores: 2, MemoryBytes: 1 << 30,
-			}
-		}
+	return openflow.TaskRecord{
+		Key: openflow.TaskKey{Job: "J", Task: "lr_0", Party: host}, Scheduler: "9999", Component: "coordinated_lr",
+		Provider: "openflow:0.1.0@docker", Cores: 2, MemoryBytes: 1 << 30,
 	}
-	t.Fatal("no lr_0")
-	return openflow.TaskRecord{}
 }
 
 func env(t *testing.T, s driver.Spec, key string) string {
@@ -62,50 +49,6 @@ func env(t *testing.T, s driver.Spec, key string) string {
 	}
 	t.Fatalf("no %s in the environment", key)
 	return ""
-}
-
-// The configuration of fate-flow-api §5.5, as a container of ours gets it.
-func TestConfiguration(t *testing.T) {
-	s, err := launcher().Spec(t.Context(), record(t))
-	require.NoError(t, err)
-	require.NoError(t, s.Validate())
-	var pretty []byte
-	var config map[string]any
-	require.NoError(t, json.Unmarshal([]byte(env(t, s, docker.EnvConfig)), &config))
-	pretty, err = json.MarshalIndent(config, "", " ")
-	require.NoError(t, err)
-	pretty = append(pretty, '\n')
-	const file = "testdata/config.json"
-	if *update {
-		require.NoError(t, os.WriteFile(file, pretty, 0o644))
-	}
-	want, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Empty(t, cmp.Diff(string(want), string(pretty)))
-
-	var spec map[string]any // what §5.5 has and this dialect must keep
-	require.NoError(t, json.Unmarshal([]byte(`{
-		"model_id": "J", "model_version": "0", "job_id": "J", "task_id": "J_lr_0", "task_version": "0", "task_name": "lr_0",
-		"party_task_id": "J_lr_0_0_host_10000", "component": "coordinated_lr", "role": "host", "party_id": "10000", "stage": "train",
-		"parameters": {"epochs": 10, "batch_size": null}, "engine_run": {"cores": 2}, "computing_partitions": 8,
-		"launcher_name": "default", "launcher_conf": {}
-	}`), &spec))
-	for k, v := range spec {
-		require.Equal(t, v, config[k], k)
-	}
-	federation := config["conf"].(map[string]any)["federation"].(map[string]any)["metadata"]
-	require.Equal(t, map[string]any{
-		"federation_id": "J_lr_0_0",
-		"parties": map[string]any{
-			"local": map[string]any{"role": "host", "partyid": "10000"},
-			"parties": []any{
-				map[string]any{"role": "guest", "partyid": "9999"}, map[string]any{"role": "host", "partyid": "10000"},
-				map[string]any{"role": "arbiter", "partyid": "10000"},
-			},
-		},
-	}, federation)
-	require.Equal(t, map[string]any{"host": "172.17.0.1", "port": 9380.0, "protocol": "http", "api_version": "v2"},
-		config["mlmd"].(map[string]any)["metadata"])
 }
 
 func TestSpec(t *testing.T) {
@@ -120,6 +63,7 @@ func TestSpec(t *testing.T) {
 	}, s.Labels)
 	require.Equal(t, "secret of J_lr_0_0_host_10000", env(t, s, docker.EnvToken))
 	require.Equal(t, "2", env(t, s, docker.EnvCores))
+	require.Equal(t, "lr_0 of J for 9999 at 172.17.0.1:9380 ", env(t, s, docker.EnvConfig))
 	require.Equal(t, driver.Limits{CPUs: 2, MemoryBytes: 1 << 30, PIDs: 512}, s.Limits)
 	require.Equal(t, "sha256:abc", s.Image)
 	require.Equal(t, []string{"run"}, s.Command)
@@ -137,7 +81,6 @@ func TestGPUs(t *testing.T) {
 	s, err := launcher().Spec(t.Context(), r)
 	require.NoError(t, err)
 	require.Equal(t, []string{"0", "3"}, s.Limits.GPUs)
-	require.Contains(t, env(t, s, docker.EnvConfig), `"device":{"type":"GPU"`)
 }
 
 func TestCPUs(t *testing.T) {
@@ -194,8 +137,10 @@ func TestSpecRefuses(t *testing.T) {
 		"too large": {func(_ *docker.Launcher, r *openflow.TaskRecord) {
 			r.Spec.Parameters = openflow.Parameters{"x": strings.Repeat("x", 130<<10)}
 		}, openflow.CodeInvalid, "its configuration has"},
-		"not JSON": {func(_ *docker.Launcher, r *openflow.TaskRecord) {
-			r.Spec.Parameters = openflow.Parameters{"x": func() {}}
+		"no configuration": {func(l *docker.Launcher, _ *openflow.TaskRecord) {
+			l.Config = func(openflow.TaskRecord, openflow.TaskGrant, string, int) ([]byte, error) {
+				return nil, openflow.Errorf(openflow.CodeInvalid, "cannot be encoded")
+			}
 		}, openflow.CodeInvalid, "cannot be encoded"},
 		"job not found": {func(l *docker.Launcher, _ *openflow.TaskRecord) {
 			l.Grant = func(context.Context, openflow.TaskRecord) (openflow.TaskGrant, error) {
@@ -229,32 +174,4 @@ func TestLargestConfigurationFits(t *testing.T) {
 			return
 		}
 	}
-}
-
-func TestInputsOfEveryShape(t *testing.T) {
-	p := openflow.Party{Role: openflow.RoleHost, ID: "10000"}
-	r := record(t)
-	r.Spec.Conf = openflow.TaskConf{Timeout: time.Hour}
-	r.Spec.Inputs = []openflow.Input{
-		{Kind: openflow.InputData, Key: "many", Channels: []openflow.Channel{
-			{Source: openflow.FromTask, ProducerTask: "a", OutputKey: "k", Parties: []openflow.Party{p}},
-			{Source: openflow.FromDataWarehouse, Namespace: "ns", Name: "n", Parties: []openflow.Party{p}},
-		}},
-		{Kind: openflow.InputModel, Key: "model", Channels: []openflow.Channel{
-			{Source: openflow.FromModelWarehouse, ProducerTask: "a", OutputKey: "k", Model: &openflow.ModelRef{ID: "m", Version: "1"}, Parties: []openflow.Party{p}},
-		}},
-	}
-	s, err := launcher().Spec(t.Context(), r)
-	require.NoError(t, err)
-	var config struct {
-		Inputs json.RawMessage `json:"input_artifacts"`
-		Run    json.RawMessage `json:"engine_run"`
-	}
-	require.NoError(t, json.Unmarshal([]byte(env(t, s, docker.EnvConfig)), &config))
-	require.JSONEq(t, `{"data":{"many":[
-		{"producer_task":"a","output_artifact_key":"k","parties":[{"role":"host","party_id":["10000"]}]},
-		{"namespace":"ns","name":"n","parties":[{"role":"host","party_id":["10000"]}]}]},
-		"model":{"model":{"producer_task":"a","output_artifact_key":"k","model_id":"m","model_version":"1","parties":[{"role":"host","party_id":["10000"]}]}}}`,
-		string(config.Inputs))
-	require.JSONEq(t, `{}`, string(config.Run), "an object, not null")
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/dialect/fateflow"
 	"openflow/docker"
 	"openflow/docker/engine"
 	"openflow/runtime/driver"
@@ -51,7 +52,8 @@ func (m *machine) open(
 ) (err error) {
 	m.launcher = &docker.Launcher{
 		Node: m.home.Node, Image: binary, Command: []string{"run"}, Grant: grant, MachineCPUs: machineCPUs(),
-		Base: func() docker.BaseLayer { return m.baseAddress },
+		Config: fateflow.ContainerConfig,
+		Base:   func() docker.BaseLayer { return m.baseAddress },
 	}
 	if kind == RuntimeDocker {
 		return m.openDocker(ctx, binary, address)

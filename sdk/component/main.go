@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/sdk/wire"
 )
 
 // The exit codes of a component's process.
@@ -175,11 +174,11 @@ func (t *Task) report(ctx context.Context, failure error) int {
 	body := map[string]any{"execution_id": t.config.ExecutionID, "status": openflow.TaskSuccess, "error": ""}
 	code := ExitSuccess
 	if failure != nil {
-		text := wire.Cut(failure.Error(), maxReport)
+		text := openflow.Cut(failure.Error(), maxReport)
 		t.log.Error("task failed", "error", text)
 		body["status"], body["error"], code = openflow.TaskFailed, text, ExitFailed
 		told := openflow.CauseOf(failure)
-		body["code"], body["public"], body["consequence"] = told.Code, wire.Cut(told.Text, maxReport), told.Consequence
+		body["code"], body["public"], body["consequence"] = told.Code, openflow.Cut(told.Text, maxReport), told.Consequence
 	}
 	r := request{method: http.MethodPost, path: "/v2/worker/task/status", json: body}
 	if err := t.node.call(context.WithoutCancel(ctx), r, nil); err != nil {

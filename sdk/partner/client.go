@@ -218,7 +218,7 @@ func absent(err error) bool {
 
 func (c *Client) unreachable(format string, args ...any) *openflow.Error {
 	e := openflow.Errorf(openflow.CodeUnavailable, "the node "+format, args...).WithPublic("the node does not answer")
-	e.Message = wire.Heard(e.Message) // it may quote what the node has answered
+	e.Message = openflow.Heard(e.Message) // it may quote what the node has answered
 	e.Party = c.Peer
 	return e
 }
@@ -293,7 +293,7 @@ func (c *Client) Examine(ctx context.Context, callBack bool) (seen Seen, err err
 	if err := json.Unmarshal(e.Data, &answer); err != nil {
 		return seen, c.unreachable("answered %s with unreadable data: %v", sitePath, err)
 	}
-	seen.Caller, seen.Version = wire.Heard(answer.Caller), wire.Heard(answer.Version)
+	seen.Caller, seen.Version = openflow.Heard(answer.Caller), openflow.Heard(answer.Version)
 	if answer.CallBack != nil {
 		p := answer.CallBack.Heard()
 		e := openflow.Errorf(cmp.Or(openflow.Code(p.Code), openflow.CodeInternal), "it answers, and does not reach this node: %s", p.Message)

@@ -34,7 +34,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 		return answer, s.unreachable("answered %s with unreadable data: %v", schedulePath, err)
 	}
 	return openflow.Submitted{
-		ID: openflow.JobID(wire.Heard(e.JobID)), ModelID: wire.Heard(model.ModelID), ModelVersion: wire.Heard(model.ModelVersion),
+		ID: openflow.JobID(openflow.Heard(e.JobID)), ModelID: openflow.Heard(model.ModelID), ModelVersion: openflow.Heard(model.ModelVersion),
 	}, nil
 }
 

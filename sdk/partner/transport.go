@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 )
 
@@ -48,6 +47,6 @@ func (c *Client) Push(ctx context.Context, m Outgoing) (err error) {
 	if err != nil {
 		return openflow.AtParty(c.Peer, err)
 	}
-	out.Code, out.Message = ptp.Result(wire.Heard(string(out.Code))), wire.Heard(out.Message)
+	out.Code, out.Message = ptp.Result(openflow.Heard(string(out.Code))), openflow.Heard(out.Message)
 	return openflow.AtParty(c.Peer, out.Err())
 }

@@ -88,7 +88,7 @@ func (s *site) task(t *testing.T) openflow.TaskRecord {
 		Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting,
 		Spec: openflow.TaskSpec{Name: "a", Component: "noop", Parameters: openflow.Parameters{
 			"big": json.Number("9007199254740993"), "none": nil, "list": []any{json.Number("0.1"), "ä <b>"},
-		}, Conf: openflow.TaskConf{Timeout: time.Hour, EngineRun: map[string]any{"label": "gpu"}}},
+		}, Conf: openflow.TaskConf{Timeout: time.Hour, Label: "gpu"}},
 	}
 	require.NoError(t, s.rows.CreateJob(t.Context(), job, []openflow.TaskRecord{rec}))
 	rec, err := s.rows.Task(t.Context(), rec.Key)

@@ -171,7 +171,7 @@ func DecodeTaskUpdates(list []PartnerUpdateTask, ref JobRef) ([]openflow.TaskUpd
 		if err != nil {
 			return nil, err
 		}
-		u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: Heard(b.Reason), Progress: int(b.Progress)}
+		u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: openflow.Heard(b.Reason), Progress: int(b.Progress)}
 		if !u.Status.Terminal() {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "%q is no end of task %s", u.Status, key.Task)
 		}
@@ -195,7 +195,7 @@ type FailureCause struct {
 
 // EncodeCause makes the wire form of c.
 func EncodeCause(c openflow.Cause) FailureCause {
-	return FailureCause{Text: FirstLine(c.Text), Code: string(c.Code), Consequence: c.Consequence}
+	return FailureCause{Text: openflow.FirstLine(c.Text), Code: string(c.Code), Consequence: c.Consequence}
 }
 
 // Decode is the way back. Whoever sent it chose the text and the code: the one is bounded, the other has to be known.
@@ -204,7 +204,7 @@ func (c FailureCause) Decode() openflow.Cause {
 	if !code.Valid() {
 		code = ""
 	}
-	return openflow.Cause{Text: FirstLine(c.Text), Code: code, Consequence: c.Consequence}
+	return openflow.Cause{Text: openflow.FirstLine(c.Text), Code: code, Consequence: c.Consequence}
 }
 
 // TaskState is the data of POST /v2/partner/task/collect. FailureCause is ours: part 7 #30.
@@ -287,7 +287,7 @@ func EncodeEndedJobs(list []openflow.EndedJob) []EndedJob {
 
 // Decode reads it, as far as what a peer says is taken.
 func (j EndedJob) Decode() openflow.EndedJob {
-	return openflow.EndedJob{ID: openflow.JobID(Heard(j.JobID)), Status: openflow.JobStatus(Heard(j.Status)), Reason: Heard(j.Reason)}
+	return openflow.EndedJob{ID: openflow.JobID(openflow.Heard(j.JobID)), Status: openflow.JobStatus(openflow.Heard(j.Status)), Reason: openflow.Heard(j.Reason)}
 }
 
 // SchedulerReportTask is the body of POST /v2/scheduler/task/report. FailureCause is ours: part 7 #30.
@@ -356,7 +356,7 @@ func Decode(body []byte, into any) error {
 		body = []byte("{}")
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return openflow.Errorf(openflow.CodeInvalid, "invalid request body: %s", Heard(err.Error()))
+		return openflow.Errorf(openflow.CodeInvalid, "invalid request body: %s", openflow.Heard(err.Error()))
 	}
 	if missing := missingFields(reflect.ValueOf(into).Elem()); len(missing) > 0 {
 		return &openflow.Error{

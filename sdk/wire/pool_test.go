@@ -10,26 +10,38 @@ import (
 	"openflow/sdk/wire"
 )
 
-func TestLabelOf(t *testing.T) {
+// What a task's engine_run says is read once, where the document is; what it leaves out is nobody's.
+func TestEngineRun(t *testing.T) {
 	for name, c := range map[string]struct {
-		run   map[string]any
-		label string
-		bad   bool
+		run  string
+		want openflow.TaskConf
+		sent string // the same, as another node gets it
+		bad  string
 	}{
-		"none":         {nil, "", false},
-		"null":         {map[string]any{"label": nil}, "", false},
-		"a label":      {map[string]any{"label": "gpu"}, "gpu", false},
-		"a number":     {map[string]any{"label": json.Number("1")}, "", true},
-		"no name":      {map[string]any{"label": "g pu"}, "", true},
-		"empty string": {map[string]any{"label": ""}, "", true},
+		"nothing":          {`{}`, openflow.TaskConf{}, `{}`, ""},
+		"numbers":          {`{"cores": 2, "gpus": 1, "memory": 1024}`, openflow.TaskConf{Cores: new(2), GPUs: new(1), Memory: new(int64(1024))}, `{"cores":2,"gpus":1,"memory":1024}`, ""},
+		"texts":            {`{"cores": "2", "memory": "1KiB"}`, openflow.TaskConf{Cores: new(2), Memory: new(int64(1024))}, `{"cores":2,"memory":1024}`, ""},
+		"a label":          {`{"label": "gpu"}`, openflow.TaskConf{Label: "gpu"}, `{"label":"gpu"}`, ""},
+		"a null label":     {`{"label": null}`, openflow.TaskConf{}, `{}`, ""},
+		"another engine's": {`{"num-executors": 2}`, openflow.TaskConf{Options: map[string]any{"num-executors": json.Number("2")}}, `{"num-executors":2}`, ""},
+		"a fraction":       {`{"cores": 1.5}`, openflow.TaskConf{}, "", "engine_run.cores"},
+		"a numbered label": {`{"label": 1}`, openflow.TaskConf{}, "", "engine_run.label"},
+		"no name":          {`{"label": "g pu"}`, openflow.TaskConf{}, "", "engine_run.label"},
+		"an empty label":   {`{"label": ""}`, openflow.TaskConf{}, "", "engine_run.label"},
 	} {
-		label, err := wire.LabelOf(openflow.TaskConf{EngineRun: c.run})
-		require.Equal(t, c.bad, err != nil, name)
-		if !c.bad {
-			require.Equal(t, c.label, label, name)
-			continue
-		}
-		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), name)
+		t.Run(name, func(t *testing.T) {
+			d, err := wire.ReceiveDAG([]byte(pairDocument(`"task":{"engine_run":`+c.run+`}`, ``, ``)))
+			if c.bad != "" {
+				require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+				require.ErrorContains(t, err, c.bad)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.want, d.Conf.Task)
+			sent, err := json.Marshal(wire.EngineRun(d.Conf.Task))
+			require.NoError(t, err)
+			require.JSONEq(t, c.sent, string(sent))
+		})
 	}
 }
 

@@ -2,9 +2,7 @@ package wire
 
 import (
 	"encoding/json"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"openflow"
 )
@@ -231,10 +229,6 @@ type TaskRow struct {
 
 // EncodeTask renders r.
 func EncodeTask(r openflow.TaskRecord) TaskRow {
-	run := r.Spec.Conf.EngineRun
-	if run == nil {
-		run = map[string]any{}
-	}
 	row := TaskRow{
 		Cmd: []string{}, Component: r.Component, ComponentParameters: map[string]any{"parameters": r.Spec.Parameters},
 		Container: r.ContainerName, CreateTime: Millis(r.CreateTime), Elapsed: elapsed(r.StartTime, r.EndTime),
@@ -244,7 +238,7 @@ func EncodeTask(r openflow.TaskRecord) TaskRow {
 		ProviderName: r.Provider, Reason: r.Reason, ResourceInUse: r.ResourceInUse, Role: string(r.Key.Party.Role),
 		Runtime: r.Runtime, SchedulerPartyID: string(r.Scheduler), StartTime: Millis(r.StartTime), Status: string(r.Status),
 		SyncType: string(r.SyncType), TaskCores: r.Cores, TaskID: string(r.Key.TaskID()), TaskName: string(r.Key.Task),
-		TaskParameters: map[string]any{}, TaskRun: run, TaskVersion: r.Key.Version,
+		TaskParameters: map[string]any{}, TaskRun: EngineRun(r.Spec.Conf), TaskVersion: r.Key.Version,
 		Timeout: int(r.Spec.Conf.Timeout.Seconds()), UpdateTime: Millis(r.UpdateTime), Warnings: append([]string{}, r.Warnings...),
 	}
 	return row
@@ -259,27 +253,6 @@ func EncodeTaskState(r openflow.TaskRecord) TaskState {
 		Elapsed: elapsed(r.StartTime, r.EndTime), FailureCause: EncodeCause(r.Cause),
 		Stopping: r.Killed && !r.PartyStatus.Terminal(),
 	}
-}
-
-// FirstLine is the first line of the first text that has one, without signs that are none to read, and not all of a long one.
-func FirstLine(texts ...string) string {
-	for _, t := range texts {
-		line, _, _ := strings.Cut(strings.TrimSpace(t), "\n")
-		if line = strings.TrimSpace(heard(line, maxLine*utf8.UTFMax)); line != "" {
-			return clipTo(line, maxLine)
-		}
-	}
-	return ""
-}
-
-// maxLine is how many characters FirstLine takes.
-const maxLine = 500
-
-func clipTo(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n]) + "…"
-	}
-	return s
 }
 
 // TableInfo is the data of /v2/table/query and one entry of /v2/worker/data/tracking/query.

@@ -123,7 +123,7 @@ func taskRecord() openflow.TaskRecord {
 		Key:       openflow.TaskKey{Job: "J", Task: "lr_0", Version: 1, Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}},
 		Scheduler: "9999", SyncType: openflow.Callback, Component: "coordinated_lr", Provider: "fate:2.2.0@docker",
 		Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, Reason: "exit code 7", ErrorReport: "line 1\nline 2",
-		Spec:  openflow.TaskSpec{Conf: openflow.TaskConf{Timeout: time.Hour, EngineRun: map[string]any{"cores": 2}}, Parameters: openflow.Parameters{"a": 1}},
+		Spec:  openflow.TaskSpec{Conf: openflow.TaskConf{Timeout: time.Hour, Cores: new(2)}, Parameters: openflow.Parameters{"a": 1}},
 		Cores: 2, MemoryBytes: 1 << 30, Killed: true, Runtime: "docker", ContainerName: "c", ExitCode: &exit,
 		CreateTime: at(1000), StartTime: at(2000), EndTime: at(5000), UpdateTime: at(6000),
 	}
@@ -155,13 +155,6 @@ func TestTaskState(t *testing.T) {
 	keys, m = keysOf(t, wire.EncodeTaskState(r))
 	require.Equal(t, words(collectKeys+" error error_code error_consequence"), keys)
 	require.Equal(t, "line 1", m["error"], "one line, and no more, leaves the site")
-}
-
-func TestFirstLine(t *testing.T) {
-	require.Equal(t, "a", wire.FirstLine("", " \n\n a\nb"))
-	require.Empty(t, wire.FirstLine("", "\n"))
-	long := wire.FirstLine(strings.Repeat("ä", 600))
-	require.Equal(t, strings.Repeat("ä", 500)+"…", long)
 }
 
 func TestTableInfo(t *testing.T) {

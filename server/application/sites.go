@@ -154,7 +154,7 @@ const maxSubject = 4 << 10
 // audit keeps who changed what: "site/add", "grant/delete".
 func (a *API) audit(r *http.Request, what, subject string) error {
 	return a.Catalogue.AppendAudit(r.Context(), openflow.AuditEvent{
-		Actor: "user " + r.Header.Get(wire.UserHeader), Action: what + "/" + path.Base(r.URL.Path), Subject: wire.Cut(subject, maxSubject),
+		Actor: "user " + r.Header.Get(wire.UserHeader), Action: what + "/" + path.Base(r.URL.Path), Subject: openflow.Cut(subject, maxSubject),
 	})
 }
 

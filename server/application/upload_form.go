@@ -12,7 +12,6 @@ import (
 
 	"openflow"
 	"openflow/sdk/tables"
-	"openflow/sdk/wire"
 )
 
 // formFields are the fields of an upload. The first three say what the file becomes. FATE's clients always send partitions,
@@ -32,7 +31,7 @@ var idleFields = map[string]string{
 func withoutEffect(kind string, names []string) ([]string, error) {
 	var notes []string
 	for _, name := range slices.Sorted(slices.Values(names)) {
-		shown := wire.Cut(name, maxShownName)
+		shown := openflow.Cut(name, maxShownName)
 		switch why := idleFields[name]; {
 		case slices.Contains(formFields, name):
 		case why != "":
@@ -160,14 +159,14 @@ func isFile(p *multipart.Part) bool { return p.FormName() == "file" }
 func (f *uploadForm) take(p *multipart.Part) error {
 	name := p.FormName()
 	if _, twice := f.fields[name]; twice {
-		return openflow.Errorf(openflow.CodeInvalid, "the form has the field %q twice", wire.Cut(name, maxShownName))
+		return openflow.Errorf(openflow.CodeInvalid, "the form has the field %q twice", openflow.Cut(name, maxShownName))
 	}
 	if len(f.fields) == maxFields {
 		return openflow.Errorf(openflow.CodeInvalid, "the form has more than %d fields", maxFields)
 	}
 	b, err := io.ReadAll(io.LimitReader(p, maxField+1))
 	if err != nil || len(b) > maxField {
-		return openflow.Errorf(openflow.CodeInvalid, "form field %q is unreadable or larger than %d bytes", wire.Cut(name, maxShownName), maxField)
+		return openflow.Errorf(openflow.CodeInvalid, "form field %q is unreadable or larger than %d bytes", openflow.Cut(name, maxShownName), maxField)
 	}
 	f.fields[name] = string(b)
 	return nil
@@ -208,7 +207,7 @@ func (l *lastPart) end() error {
 	if err != nil {
 		return err
 	}
-	return openflow.Errorf(openflow.CodeInvalid, "the form has the field %q after its file", wire.Cut(part.FormName(), maxShownName)).
+	return openflow.Errorf(openflow.CodeInvalid, "the form has the field %q after its file", openflow.Cut(part.FormName(), maxShownName)).
 		WithHint("send all fields before the file")
 }
 

@@ -32,7 +32,7 @@ func (a *API) status(r *http.Request) (any, error) {
 	if !status.Valid() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown task status %q", b.Status)
 	}
-	text := wire.Cut(b.Error, maxReport)
+	text := openflow.Cut(b.Error, maxReport)
 	return nil, openflow.About(openflow.AboutTask, a.Store.RecordTaskReport(r.Context(), t.Key, status, text, b.Cause()))
 }
 

@@ -272,7 +272,7 @@ func (a *API) updateJob(r *http.Request) (any, error) {
 	if status != "" && !status.Valid() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown job status %q", status)
 	}
-	return nil, a.Partner.UpdateJob(r.Context(), key, status, wire.Heard(b.Reason), progress)
+	return nil, a.Partner.UpdateJob(r.Context(), key, status, openflow.Heard(b.Reason), progress)
 }
 
 // stopJob takes the status to end with from the body; a peer that sends none means failed (fate-flow-api §2.3).
@@ -286,7 +286,7 @@ func (a *API) stopJob(r *http.Request) (any, error) {
 	if status == "" {
 		status = openflow.JobFailed
 	}
-	return a.end(r, key, openflow.JobEnd{Status: status, Reason: wire.Heard(b.Reason)})
+	return a.end(r, key, openflow.JobEnd{Status: status, Reason: openflow.Heard(b.Reason)})
 }
 
 // endJob is stopJob with the ends of the job's tasks.
@@ -300,7 +300,7 @@ func (a *API) endJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.end(r, key, openflow.JobEnd{Status: openflow.JobStatus(b.Status), Reason: wire.Heard(b.Reason), Tasks: tasks})
+	return a.end(r, key, openflow.JobEnd{Status: openflow.JobStatus(b.Status), Reason: openflow.Heard(b.Reason), Tasks: tasks})
 }
 
 func (a *API) end(r *http.Request, k openflow.JobKey, end openflow.JobEnd) (any, error) {
@@ -375,7 +375,7 @@ func (a *API) moveTask(r *http.Request, unsaid openflow.TaskStatus) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: wire.Heard(b.Reason), Progress: int(b.Progress)}
+	u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: openflow.Heard(b.Reason), Progress: int(b.Progress)}
 	if u.Status == "" {
 		u.Status = unsaid
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"openflow"
-	"openflow/sdk/wire"
 )
 
 // OpenJob creates the job and reserves its resources; see openflow.PartnerService.
@@ -66,7 +65,7 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) error {
 	}
 	for _, t := range tasks {
 		if t.GPUs > 0 {
-			if _, _, err := s.pooling(ctx, t); err != nil {
+			if _, err := s.pooling(ctx, t); err != nil {
 				return err
 			}
 		}
@@ -112,9 +111,6 @@ func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openf
 		if spec.Conf.Timeout == 0 {
 			spec.Conf.Timeout = s.Limits.TaskTimeout
 		}
-		if _, err := wire.LabelOf(spec.Conf); err != nil {
-			return job, nil, openflow.About(openflow.AboutTask, err)
-		}
 		t := openflow.TaskRecord{
 			Key: openflow.TaskKey{Job: o.Key.Job, Task: spec.Name, Party: o.Key.Party}, Scheduler: o.Key.Scheduler,
 			SyncType: conf.SyncType, Component: spec.Component, Provider: provider, Status: openflow.TaskWaiting,
@@ -134,16 +130,19 @@ func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openf
 // size fills in what a task takes from a job of that many cores and bytes, and what its container may use. An arbiter has
 // neither cores nor GPUs.
 func (s *Service) size(t *openflow.TaskRecord, cores int, memory int64) {
-	var said bool
-	if t.Cores, said = wire.CoresOf(t.Spec.Conf); !said {
-		t.Cores = min(s.Limits.TaskCores, max(cores, 1))
+	conf := t.Spec.Conf
+	t.Cores, t.Memory = min(s.Limits.TaskCores, max(cores, 1)), min(s.Limits.TaskMemory, memory)
+	if conf.Cores != nil {
+		t.Cores = *conf.Cores
 	}
-	t.GPUs = wire.GPUsOf(t.Spec.Conf)
+	if conf.GPUs != nil {
+		t.GPUs = *conf.GPUs
+	}
 	if t.Key.Party.Role == openflow.RoleArbiter {
 		t.Cores, t.GPUs = 0, 0
 	}
-	if t.Memory, said = wire.MemoryOf(t.Spec.Conf); !said {
-		t.Memory = min(s.Limits.TaskMemory, memory)
+	if conf.Memory != nil {
+		t.Memory = *conf.Memory
 	}
 	if t.MemoryBytes = s.Limits.TaskMemory; t.Memory > 0 {
 		t.MemoryBytes = t.Memory

@@ -84,7 +84,7 @@ func TestCreateJobRefuses(t *testing.T) {
 			func(o *openflow.JobOrder) { o.DAG.Tasks[0].Parameters["name"] = "secret" }, openflow.CodePermission, "experiment/secret",
 		},
 		"label that is none": {
-			func(o *openflow.JobOrder) { o.DAG.Tasks[1].Conf.EngineRun = map[string]any{"label": "g pu"} }, openflow.CodeInvalid, "engine_run.label",
+			func(o *openflow.JobOrder) { o.DAG.Tasks[1].Conf.Label = "g pu" }, openflow.CodeInvalid, "engine_run.label",
 		},
 		"stranger": {func(o *openflow.JobOrder) { o.Key.Scheduler = "666" }, openflow.CodePermission, "666"},
 	} {
@@ -116,21 +116,21 @@ func TestCores(t *testing.T) {
 	for name, tc := range map[string]struct {
 		party    openflow.Party
 		cores    *int
-		run      map[string]any
+		run      *int
 		job, per int
 	}{
 		"defaults":                 {host, nil, nil, 4, 4},
 		"of the job":               {host, n(2), nil, 2, 2},
-		"task below the job":       {host, n(4), map[string]any{"cores": 2}, 4, 2},
-		"task above the job":       {host, n(2), map[string]any{"cores": 6}, 6, 6},
-		"arbiters hold no cores":   {arbiter, n(4), map[string]any{"cores": 2}, 0, 0},
+		"task below the job":       {host, n(4), new(2), 4, 2},
+		"task above the job":       {host, n(2), new(6), 6, 6},
+		"arbiters hold no cores":   {arbiter, n(4), new(2), 0, 0},
 		"a task has at least one":  {host, n(0), nil, 1, 1},
-		"a task of no cores is so": {host, n(0), map[string]any{"cores": 0}, 0, 0},
+		"a task of no cores is so": {host, n(0), new(0), 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			d := dag()
-			d.Conf.Cores, d.Conf.Task.EngineRun = tc.cores, tc.run
+			d.Conf.Cores, d.Conf.Task.Cores = tc.cores, tc.run
 			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
 			j, err := s.catalogue.Job(t.Context(), jobKey("1", tc.party))
 			require.NoError(t, err)
@@ -150,36 +150,36 @@ func TestMemoryAndGPUs(t *testing.T) {
 		party  openflow.Party
 		memory *int64
 		gpus   *int
-		run    map[string]any
+		run    openflow.TaskConf
 		site   int64              // bytes of a job that does not say
 		job    openflow.Resources // without cores
 		task   openflow.Resources
 		limit  int64
 	}{
-		"a job that says nothing takes none": {host, nil, nil, nil, 0, openflow.Resources{}, openflow.Resources{}, 4 * gib},
+		"a job that says nothing takes none": {host, nil, nil, openflow.TaskConf{}, 0, openflow.Resources{}, openflow.Resources{}, 4 * gib},
 		"unless the site has it so": {
-			host, nil, nil, nil, 2 * gib, openflow.Resources{Memory: 2 * gib}, openflow.Resources{Memory: 2 * gib}, 2 * gib,
+			host, nil, nil, openflow.TaskConf{}, 2 * gib, openflow.Resources{Memory: 2 * gib}, openflow.Resources{Memory: 2 * gib}, 2 * gib,
 		},
 		"of the job": {
-			host, size(8 * gib), &two, nil, 0, openflow.Resources{Memory: 8 * gib, GPUs: 2}, openflow.Resources{Memory: 4 * gib}, 4 * gib,
+			host, size(8 * gib), &two, openflow.TaskConf{}, 0, openflow.Resources{Memory: 8 * gib, GPUs: 2}, openflow.Resources{Memory: 4 * gib}, 4 * gib,
 		},
 		"of the task": {
-			host, size(8 * gib), &two, map[string]any{"memory": "1GiB", "gpus": 1}, 0,
+			host, size(8 * gib), &two, openflow.TaskConf{Memory: size(gib), GPUs: new(1)}, 0,
 			openflow.Resources{Memory: 8 * gib, GPUs: 2}, openflow.Resources{Memory: gib, GPUs: 1}, gib,
 		},
 		"a task above the job": {
-			host, size(gib), nil, map[string]any{"memory": 2 * float64(gib), "gpus": 3}, 0,
+			host, size(gib), nil, openflow.TaskConf{Memory: size(2 * gib), GPUs: new(3)}, 0,
 			openflow.Resources{Memory: 2 * gib, GPUs: 3}, openflow.Resources{Memory: 2 * gib, GPUs: 3}, 2 * gib,
 		},
 		"arbiters hold memory only": {
-			arbiter, size(gib), &two, map[string]any{"gpus": 1}, 0, openflow.Resources{Memory: gib}, openflow.Resources{Memory: gib}, gib,
+			arbiter, size(gib), &two, openflow.TaskConf{GPUs: new(1)}, 0, openflow.Resources{Memory: gib}, openflow.Resources{Memory: gib}, gib,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			s.Limits.JobMemory = tc.site
 			d := dag()
-			d.Conf.Memory, d.Conf.GPUs, d.Conf.Task.EngineRun, d.Conf.Priority = tc.memory, tc.gpus, tc.run, 7
+			d.Conf.Memory, d.Conf.GPUs, d.Conf.Task.Memory, d.Conf.Task.GPUs, d.Conf.Priority = tc.memory, tc.gpus, tc.run.Memory, tc.run.GPUs, 7
 			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
 			j, err := s.catalogue.Job(t.Context(), jobKey("1", tc.party))
 			require.NoError(t, err)
@@ -201,7 +201,7 @@ func TestCoresOfThoseWhoDoNotSay(t *testing.T) {
 	for name, tc := range map[string]struct {
 		pool      int
 		job       *int
-		run       map[string]any
+		run       *int
 		jobs, own int
 	}{
 		"a large pool":              {32, nil, nil, 4, 4},
@@ -209,14 +209,14 @@ func TestCoresOfThoseWhoDoNotSay(t *testing.T) {
 		"one core":                  {1, nil, nil, 1, 1},
 		"the job says":              {32, &six, nil, 6, 4},
 		"the job says less":         {32, &two, nil, 2, 2},
-		"the task says":             {32, nil, map[string]any{"cores": 3}, 4, 3},
-		"the task says, above four": {32, nil, map[string]any{"cores": 6}, 6, 6},
+		"the task says":             {32, nil, new(3), 4, 3},
+		"the task says, above four": {32, nil, new(6), 6, 6},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			s.Limits.Cores = tc.pool
 			d := dag()
-			d.Conf.Cores, d.Conf.Task.EngineRun = tc.job, tc.run
+			d.Conf.Cores, d.Conf.Task.Cores = tc.job, tc.run
 			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
 			j, err := s.catalogue.Job(t.Context(), jobKey("1", host))
 			require.NoError(t, err)
@@ -361,7 +361,7 @@ func TestTaskOfAPool(t *testing.T) {
 		s := newSite(t)
 		s.Pool = poolOf{"gpu"}
 		d := dag()
-		d.Tasks[1].Conf.EngineRun = map[string]any{"label": label, "cores": 2}
+		d.Tasks[1].Conf.Label, d.Tasks[1].Conf.Cores = label, new(2)
 		s.running("1", d)
 		require.NoError(t, s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)}))
 		order := s.engine.started[0]
@@ -370,7 +370,7 @@ func TestTaskOfAPool(t *testing.T) {
 	s := newSite(t)
 	s.Pool = poolOf{}
 	d := dag()
-	d.Tasks[1].Conf.EngineRun = map[string]any{"label": "broken"}
+	d.Tasks[1].Conf.Label = "broken"
 	s.running("1", d)
 	err := s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)})
 	require.True(t, openflow.CodeOf(err).Retryable(), "%v", err)
@@ -393,11 +393,8 @@ func TestGPUsAreTheNodesOwn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			s.Limits.GPUs = 4
-			d, conf := dag(), map[string]any{"gpus": 1}
-			if tc.label != "" {
-				conf["label"] = tc.label
-			}
-			d.Tasks[1].Conf.EngineRun = conf
+			d := dag()
+			d.Tasks[1].Conf.GPUs, d.Tasks[1].Conf.Label = new(1), tc.label
 			if !tc.created && tc.code != "" {
 				s.Pool = tc.pool
 				err := s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d})

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"openflow"
-	"openflow/sdk/wire"
 )
 
 // task finds a run of scheduler's. One of another scheduler is not found.
@@ -45,9 +44,9 @@ func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, o o
 	}
 	order := openflow.TaskOrder{
 		Key: k, Scheduler: scheduler, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
-		Cores: t.Cores,
+		Label: t.Spec.Conf.Label, Cores: t.Cores,
 	}
-	if order.Label, order.Pool, err = s.pooling(ctx, t); err != nil {
+	if order.Pool, err = s.pooling(ctx, t); err != nil {
 		return err
 	}
 	err = s.Store.ApplyTaskResources(ctx, k, s.Limits.Pool().GPUs)
@@ -65,25 +64,24 @@ func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, o o
 	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, order))
 }
 
-// pooling tells the label of a run, and how it finds a machine of the site's pool; nil: the node itself runs it. GPUs
+// pooling tells how a run finds a machine of the site's pool; nil: the node itself runs it. GPUs
 // are counted by the site and not by its machines, so a run with GPUs is for the node's own alone, and stays there once
 // it has them.
-func (s *Service) pooling(ctx context.Context, t openflow.TaskRecord) (string, *openflow.Pooling, error) {
-	label, err := wire.LabelOf(t.Spec.Conf)
-	if err != nil || s.Pool == nil {
-		return label, nil, openflow.About(openflow.AboutTask, err)
+func (s *Service) pooling(ctx context.Context, t openflow.TaskRecord) (*openflow.Pooling, error) {
+	if s.Pool == nil {
+		return nil, nil
 	}
-	pool, err := s.Pool.Pooling(ctx, label)
+	pool, err := s.Pool.Pooling(ctx, t.Spec.Conf.Label)
 	if err != nil {
-		return label, nil, openflow.About(openflow.AboutTask, err)
+		return nil, openflow.About(openflow.AboutTask, err)
 	}
 	switch {
 	case pool == nil || t.GPUs == 0:
-		return label, pool, nil
+		return pool, nil
 	case t.ResourceInUse:
-		return label, nil, nil
+		return nil, nil
 	}
-	return label, nil, openflow.About(openflow.AboutResource, openflow.Errorf(openflow.CodeInvalid,
+	return nil, openflow.About(openflow.AboutResource, openflow.Errorf(openflow.CodeInvalid,
 		"task %s asks for GPUs (%d), and party %s runs it in its pool of machines: GPUs there are those of the node's own machine",
 		t.Key.Task, t.GPUs, s.Self).
 		WithHint("leave out gpus and label, or have the party's node run its tasks itself, without workers"))

@@ -105,6 +105,38 @@ func permits(allowed []string, imp string) bool {
 	})
 }
 
+// above are the packages that know a dialect, or a wire form: nothing of the core reaches up to them.
+var above = []string{"dialect", "server", "sdk", "cli", "node", "cmd", "examples", "tests"}
+
+// core is what a dialect speaks for: it runs jobs and knows no words but those of the domain.
+var core = []string{".", "site", "activities", "workflows", "worker", "runtime", "docker", "store"}
+
+// TestTheCoreKnowsNoDialect holds that a dialect is added without a change of the core: not even what the core imports
+// knows one. Tables and their plain text are data, not dialects.
+func TestTheCoreKnowsNoDialect(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{if .GoFiles}}{{.ImportPath}} {{join .Deps ","}}{{end}}`, "../../...").Output()
+	require.NoError(t, err)
+	checked := 0
+	for line := range strings.Lines(string(out)) {
+		name, deps, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if name == "" || !below(core, short(name)) {
+			continue
+		}
+		checked++
+		for _, dep := range strings.Split(deps, ",") {
+			if (dep == module || strings.HasPrefix(dep, module+"/")) && below(above, short(dep)) && !below([]string{"sdk/tables"}, short(dep)) {
+				t.Errorf("%s knows %s, which stands above the core", short(name), short(dep))
+			}
+		}
+	}
+	require.Greater(t, checked, len(core))
+}
+
+// below reports whether a package is one of these, or in a folder of them.
+func below(folders []string, name string) bool {
+	return slices.ContainsFunc(folders, func(f string) bool { return name == f || f != "." && strings.HasPrefix(name, f+"/") })
+}
+
 // TestOnlyOnePackageLinksTheServer holds the reason why most tests build in seconds.
 func TestOnlyOnePackageLinksTheServer(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}`, "../../...").Output()

@@ -119,7 +119,7 @@ func TestRecordPooledHistories(t *testing.T) {
 	user := e.As(t, "9999")
 	run := func(name, label string, ms int, status openflow.JobStatus) {
 		task := env.Noop("a", env.Sleep(ms))
-		task.Conf.EngineRun = map[string]any{"label": label}
+		task.Conf.Label = label
 		id := user.Submit(env.DAG([]openflow.Party{guest}, task))
 		if status == openflow.JobCanceled {
 			user.WaitForTask(id, "a", openflow.TaskRunning)
