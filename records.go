@@ -124,6 +124,14 @@ type TaskRecord struct {
 	EndTime       time.Time
 }
 
+// Standing is what the scheduler may know of the run.
+func (r TaskRecord) Standing() TaskStanding {
+	return TaskStanding{
+		Key: r.Key, Status: r.Status, PartyStatus: r.PartyStatus, Cause: r.Cause, Stopping: r.Killed && !r.PartyStatus.Terminal(),
+		StartTime: r.StartTime, UpdateTime: r.UpdateTime, EndTime: r.EndTime,
+	}
+}
+
 // Needs is what the task takes from its job.
 func (r TaskRecord) Needs() Resources { return Resources{r.Cores, r.Memory, r.GPUs} }
 

@@ -75,13 +75,13 @@ func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, erro
 	if err != nil {
 		return plan.Grant{}, ToTemporal(err)
 	}
+	var got openflow.Reservation
 	partner, err := s.Directory.Partner(ctx, c.Party.ID)
 	if err == nil {
-		err = partner.OpenJob(ctx, order)
+		got, err = partner.OpenJob(ctx, order)
 	}
-	var e *openflow.Error
-	if err == nil || (errors.As(err, &e) && e.Subject == openflow.AboutResource) {
-		return grantOf(c.Party, err), nil
+	if err == nil {
+		return grantOf(c.Party, got.Err()), nil
 	}
 	if err = saidBy(c.Party.ID, err); errors.Is(err, openflow.ErrAbsent) {
 		return plan.Grant{}, finally(err) // whoever submits waits for the answer, and can do something about it
@@ -93,7 +93,10 @@ func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, erro
 func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (plan.Grant, error) {
 	partner, err := s.Directory.Partner(ctx, c.Party.ID)
 	if err == nil {
-		err = partner.ApplyJobResources(ctx, s.key(c))
+		var got openflow.Reservation
+		if got, err = partner.Reserve(ctx, s.key(c)); err == nil {
+			err = got.Err()
+		}
 	}
 	return grantOf(c.Party, err), nil
 }
@@ -108,12 +111,14 @@ func grantOf(p openflow.Party, err error) plan.Grant {
 
 // ReturnResources gives back what ApplyResources got at one party.
 func (s *Scheduling) ReturnResources(ctx context.Context, c PartyCall) error {
-	return s.at(ctx, c.Party, func(p openflow.PartnerService) error { return p.ReturnJobResources(ctx, s.key(c)) })
+	return s.at(ctx, c.Party, func(p openflow.PartnerService) error { return p.Release(ctx, s.key(c)) })
 }
 
 // StartJob tells one party that the job runs.
 func (s *Scheduling) StartJob(ctx context.Context, c PartyCall) error {
-	return s.at(ctx, c.Party, func(p openflow.PartnerService) error { return p.StartJob(ctx, s.key(c)) })
+	return s.at(ctx, c.Party, func(p openflow.PartnerService) error {
+		return p.Tell(ctx, s.key(c), openflow.News{Status: openflow.JobRunning})
+	})
 }
 
 // JobUpdate is news about a job for one party.
@@ -127,7 +132,7 @@ type JobUpdate struct {
 // UpdateJob tells one party why the job waits.
 func (s *Scheduling) UpdateJob(ctx context.Context, u JobUpdate) error {
 	return s.at(ctx, u.Party, func(p openflow.PartnerService) error {
-		return p.UpdateJob(ctx, s.key(u.PartyCall), u.Status, u.Reason, nil)
+		return p.Tell(ctx, s.key(u.PartyCall), openflow.News{Status: u.Status, Reason: u.Reason})
 	})
 }
 
@@ -150,7 +155,10 @@ func (s *Scheduling) StartTask(ctx context.Context, o openflow.TaskStart) error 
 
 // UpdateTask tells one party how the task stands at all parties together.
 func (s *Scheduling) UpdateTask(ctx context.Context, u openflow.TaskUpdate) error {
-	return s.at(ctx, u.Key.Party, func(p openflow.PartnerService) error { return p.UpdateTask(ctx, s.Self, u) })
+	key := openflow.JobKey{Scheduler: s.Self, Job: u.Key.Job, Party: u.Key.Party}
+	return s.at(ctx, u.Key.Party, func(p openflow.PartnerService) error {
+		return p.Tell(ctx, key, openflow.News{Tasks: []openflow.TaskUpdate{u}})
+	})
 }
 
 // CollectTask asks one party how its run of a task stands. One that is being stopped counts as running until it has
@@ -158,9 +166,9 @@ func (s *Scheduling) UpdateTask(ctx context.Context, u openflow.TaskUpdate) erro
 func (s *Scheduling) CollectTask(ctx context.Context, k openflow.TaskKey) (openflow.Report, error) {
 	r := openflow.Report{Key: k}
 	err := s.at(ctx, k.Party, func(p openflow.PartnerService) error {
-		rec, err := p.CollectTask(ctx, s.Self, k)
-		r.Status, r.Cause = rec.PartyStatus, rec.Cause
-		if rec.Killed && r.Status == openflow.TaskWaiting {
+		at, err := p.AskTask(ctx, s.Self, k)
+		r.Status, r.Cause = at.PartyStatus, at.Cause
+		if at.Stopping && r.Status == openflow.TaskWaiting {
 			r.Status = openflow.TaskRunning
 		}
 		return err

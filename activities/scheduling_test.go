@@ -44,20 +44,17 @@ func (p *peers) Scheduler(context.Context, openflow.PartyID) (openflow.Scheduler
 
 func (p *peers) seen(k openflow.JobKey) error { p.keys = append(p.keys, k); return p.err }
 
-func (p *peers) CreateJob(_ context.Context, o openflow.JobOrder) error {
+func (p *peers) OpenJob(_ context.Context, o openflow.JobOrder) (openflow.Reservation, error) {
 	p.order = o
-	return p.seen(o.Key)
+	return openflow.Reserved(p.seen(o.Key))
 }
-func (p *peers) ApplyJobResources(_ context.Context, k openflow.JobKey) error  { return p.seen(k) }
-func (p *peers) ReturnJobResources(_ context.Context, k openflow.JobKey) error { return p.seen(k) }
-func (p *peers) StartJob(_ context.Context, k openflow.JobKey) error           { return p.seen(k) }
-func (p *peers) UpdateJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, _ string, _ *int) error {
-	p.status = append(p.status, s)
+func (p *peers) Reserve(_ context.Context, k openflow.JobKey) (openflow.Reservation, error) {
+	return openflow.Reserved(p.seen(k))
+}
+func (p *peers) Release(_ context.Context, k openflow.JobKey) error { return p.seen(k) }
+func (p *peers) Tell(_ context.Context, k openflow.JobKey, n openflow.News) error {
+	p.status, p.updates = append(p.status, n.Status), append(p.updates, n.Tasks...)
 	return p.seen(k)
-}
-func (p *peers) OpenJob(_ context.Context, o openflow.JobOrder) error {
-	p.order = o
-	return p.seen(o.Key)
 }
 func (p *peers) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEnd) error {
 	p.status = append(p.status, end.Status)
@@ -67,13 +64,9 @@ func (p *peers) StartTask(_ context.Context, s openflow.PartyID, _ openflow.Task
 	p.schedulers = append(p.schedulers, s)
 	return p.err
 }
-func (p *peers) UpdateTask(_ context.Context, s openflow.PartyID, u openflow.TaskUpdate) error {
-	p.schedulers, p.updates = append(p.schedulers, s), append(p.updates, u)
-	return p.err
-}
-func (p *peers) CollectTask(_ context.Context, s openflow.PartyID, _ openflow.TaskKey) (openflow.TaskRecord, error) {
+func (p *peers) AskTask(_ context.Context, s openflow.PartyID, _ openflow.TaskKey) (openflow.TaskStanding, error) {
 	p.schedulers = append(p.schedulers, s)
-	return p.task, p.err
+	return p.task.Standing(), p.err
 }
 
 func (p *peers) ScheduledJob(context.Context, openflow.JobID) (openflow.ScheduledJob, error) {

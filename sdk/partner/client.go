@@ -331,23 +331,12 @@ func (c *Client) Reach(ctx context.Context) error {
 	return conn.Close()
 }
 
-// CreateJob calls /v2/partner/job/create.
-func (c *Client) CreateJob(ctx context.Context, o openflow.JobOrder) error {
-	return c.create(ctx, createPath, o)
-}
-
-// OpenJob calls /v2/partner/fold/job/create.
-func (c *Client) OpenJob(ctx context.Context, o openflow.JobOrder) error {
-	return c.folded(c.create(ctx, openPath, o), func(p openflow.PartnerService) error { return p.OpenJob(ctx, o) })
-}
-
-// folded passes on what came of a folded call. A peer that has lost the route since it was asked, because another node was
-// put in its place, gets FATE-Flow's own calls instead.
-func (c *Client) folded(err error, stepwise func(openflow.PartnerService) error) error {
-	if openflow.CodeOf(err) == openflow.CodeUnimplemented {
-		return stepwise(c.Stepwise())
+// OpenJob calls /v2/partner/fold/job/create, or job/create when the resources are asked for later.
+func (c *Client) OpenJob(ctx context.Context, o openflow.JobOrder) (openflow.Reservation, error) {
+	if o.Later {
+		return openflow.Reservation{}, c.create(ctx, createPath, o)
 	}
-	return err
+	return openflow.Reserved(c.create(ctx, openPath, o))
 }
 
 func (c *Client) create(ctx context.Context, path string, o openflow.JobOrder) error {
@@ -364,81 +353,53 @@ func (c *Client) create(ctx context.Context, path string, o openflow.JobOrder) e
 	return err
 }
 
-// ApplyJobResources calls /v2/partner/job/resource/apply.
-func (c *Client) ApplyJobResources(ctx context.Context, k openflow.JobKey) error {
-	return c.tell(ctx, "/v2/partner/job/resource/apply", wire.Ref(k.Job, k.Party))
+// Reserve calls /v2/partner/job/resource/apply.
+func (c *Client) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {
+	return openflow.Reserved(c.tell(ctx, "/v2/partner/job/resource/apply", wire.Ref(k.Job, k.Party)))
 }
 
-// ReturnJobResources calls /v2/partner/job/resource/return.
-func (c *Client) ReturnJobResources(ctx context.Context, k openflow.JobKey) error {
+// Release calls /v2/partner/job/resource/return.
+func (c *Client) Release(ctx context.Context, k openflow.JobKey) error {
 	return c.tell(ctx, "/v2/partner/job/resource/return", wire.Ref(k.Job, k.Party))
 }
 
-// StartJob calls /v2/partner/job/start.
-func (c *Client) StartJob(ctx context.Context, k openflow.JobKey) error {
-	return c.tell(ctx, "/v2/partner/job/start", wire.Ref(k.Job, k.Party))
-}
-
-// UpdateJob calls /v2/partner/job/update, which our own nodes also take a status from.
-func (c *Client) UpdateJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string, progress *int) error {
-	b := wire.PartnerUpdateJob{JobRef: wire.Ref(k.Job, k.Party), Status: wire.Text(status), Reason: reason}
-	if progress != nil {
-		p := float64(*progress)
-		b.Progress = &p
-	}
-	return c.tell(ctx, "/v2/partner/job/update", b)
+// Tell calls /v2/partner/fold/job/news.
+func (c *Client) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) error {
+	return c.tell(ctx, "/v2/partner/fold/job/news", wire.PartnerNews{
+		JobRef: wire.Ref(k.Job, k.Party), Status: wire.Text(n.Status), Reason: n.Reason, Progress: n.Progress,
+		Tasks: wire.EncodeTaskUpdates(n.Tasks),
+	})
 }
 
 // StopJob calls /v2/partner/fold/job/stop.
 func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
-	err := c.tell(ctx, "/v2/partner/fold/job/stop", wire.PartnerStopJob{
+	return c.tell(ctx, "/v2/partner/fold/job/stop", wire.PartnerStopJob{
 		JobRef: wire.Ref(k.Job, k.Party), Status: wire.Text(end.Status), Reason: end.Reason, Tasks: wire.EncodeTaskUpdates(end.Tasks),
 	})
-	return c.folded(err, func(p openflow.PartnerService) error { return p.StopJob(ctx, k, end) })
 }
 
 // StartTask calls /v2/partner/fold/task/start.
-func (c *Client) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
-	err := c.tell(ctx, "/v2/partner/fold/task/start", wire.PartnerStartTask{
+func (c *Client) StartTask(ctx context.Context, _ openflow.PartyID, o openflow.TaskStart) error {
+	return c.tell(ctx, "/v2/partner/fold/task/start", wire.PartnerStartTask{
 		TaskRef: wire.TaskRefOf(o.TaskKey), StartsJob: o.StartsJob, Ended: wire.EncodeTaskUpdates(o.Ended),
 	})
-	return c.folded(err, func(p openflow.PartnerService) error { return p.StartTask(ctx, scheduler, o) })
 }
 
-// RerunTask calls /v2/partner/task/rerun.
-func (c *Client) RerunTask(ctx context.Context, _ openflow.PartyID, k openflow.TaskKey) error {
-	before, version := k, k.Version
-	before.Version--
-	return c.tell(ctx, "/v2/partner/task/rerun", wire.PartnerRerunTask{TaskRef: wire.TaskRefOf(before), NewVersion: &version})
-}
-
-// UpdateTask calls /v2/partner/task/stop for an end, which a node of ours takes for its status too, and
-// /v2/partner/task/status/update otherwise.
-func (c *Client) UpdateTask(ctx context.Context, _ openflow.PartyID, u openflow.TaskUpdate) error {
-	path := "/v2/partner/task/status/update"
-	if u.Status.Terminal() {
-		path = "/v2/partner/task/stop"
-	}
-	return c.tell(ctx, path, wire.PartnerUpdateTask{
-		TaskRef: wire.TaskRefOf(u.Key), Status: wire.Text(u.Status), Reason: u.Reason, Progress: float64(u.Progress),
-	})
-}
-
-// CollectTask calls /v2/partner/task/collect. Of the record it fills in what the answer has.
-func (c *Client) CollectTask(ctx context.Context, _ openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
-	rec := openflow.TaskRecord{Key: k}
+// AskTask calls /v2/partner/task/collect.
+func (c *Client) AskTask(ctx context.Context, _ openflow.PartyID, k openflow.TaskKey) (openflow.TaskStanding, error) {
+	at := openflow.TaskStanding{Key: k}
 	e, err := c.post(ctx, "/v2/partner/task/collect", wire.TaskRefOf(k))
 	if err != nil {
-		return rec, err
+		return at, err
 	}
 	var s wire.TaskState
 	if err := json.Unmarshal(e.Data, &s); err != nil {
-		return rec, c.unreachable("answered /v2/partner/task/collect with unreadable data: %v", err)
+		return at, c.unreachable("answered /v2/partner/task/collect with unreadable data: %v", err)
 	}
-	rec.Status, rec.PartyStatus = openflow.TaskStatus(s.Status), openflow.TaskStatus(s.PartyStatus)
-	rec.Cause, rec.Killed = s.FailureCause.Decode(), s.Stopping
-	if !rec.PartyStatus.Valid() {
-		return rec, c.unreachable("told an unknown status %q of %s", s.PartyStatus, k)
+	at.Status, at.PartyStatus = openflow.TaskStatus(s.Status), openflow.TaskStatus(s.PartyStatus)
+	at.Cause, at.Stopping = s.FailureCause.Decode(), s.Stopping
+	if !at.PartyStatus.Valid() {
+		return at, c.unreachable("told an unknown status %q of %s", s.PartyStatus, k)
 	}
-	return rec, nil
+	return at, nil
 }

@@ -48,39 +48,31 @@ type backend struct {
 
 func (b *backend) take(args ...any) error { b.got = args; return b.err }
 
-func (b *backend) ApplyJobResources(_ context.Context, k openflow.JobKey) error {
-	return b.take("apply", k)
+func (b *backend) Reserve(_ context.Context, k openflow.JobKey) (openflow.Reservation, error) {
+	return openflow.Reserved(b.take("reserve", k))
 }
-func (b *backend) ReturnJobResources(_ context.Context, k openflow.JobKey) error {
-	return b.take("return", k)
-}
-func (b *backend) StartJob(_ context.Context, k openflow.JobKey) error { return b.take("start", k) }
-func (b *backend) UpdateJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, reason string, p *int) error {
-	return b.take("update", k, s, reason, p)
+func (b *backend) Release(_ context.Context, k openflow.JobKey) error { return b.take("release", k) }
+func (b *backend) Tell(_ context.Context, k openflow.JobKey, n openflow.News) error {
+	return b.take("tell", k, n)
 }
 func (b *backend) StartTask(_ context.Context, s openflow.PartyID, o openflow.TaskStart) error {
 	return b.take("start task", s, o)
 }
-func (b *backend) OpenJob(_ context.Context, o openflow.JobOrder) error { return b.take("open", o) }
-func (b *backend) RerunTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey) error {
-	return b.take("rerun task", s, k)
+func (b *backend) OpenJob(_ context.Context, o openflow.JobOrder) (openflow.Reservation, error) {
+	r, err := openflow.Reserved(b.take("open", o))
+	r.Held = r.Held && !o.Later
+	return r, err
 }
-func (b *backend) UpdateTask(_ context.Context, s openflow.PartyID, u openflow.TaskUpdate) error {
-	return b.take("update task", s, u)
-}
-func (b *backend) CollectTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
-	return b.task, b.take("collect", s, k)
+func (b *backend) AskTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey) (openflow.TaskStanding, error) {
+	return b.task.Standing(), b.take("ask", s, k)
 }
 func (b *backend) ReportTask(_ context.Context, caller openflow.PartyID, r openflow.Report) error {
 	return b.take("report", caller, r)
 }
 
-// asPartner and asScheduler are backend under the two interfaces, which both have a CreateJob and a StopJob.
+// asPartner and asScheduler are backend under the two interfaces, which both have a StopJob.
 type asPartner struct{ *backend }
 
-func (b asPartner) CreateJob(_ context.Context, o openflow.JobOrder) error {
-	return b.take("create", o)
-}
 func (b asPartner) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEnd) error {
 	return b.take("stop", k, end)
 }
@@ -192,43 +184,42 @@ type method struct {
 
 // methods is every method of both services.
 func methods(t *testing.T) map[string]method {
-	d, fifty, ctx := dag(t), 50, t.Context()
+	d, ctx := dag(t), t.Context()
 	end := openflow.TaskUpdate{Key: taskK, Status: openflow.TaskFailed, Reason: "why", Progress: 50}
 	start := openflow.TaskStart{TaskKey: taskK, StartsJob: true, Ended: []openflow.TaskUpdate{end}}
 	stop := openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why", Tasks: []openflow.TaskUpdate{end}}
-	begin := openflow.TaskUpdate{Key: taskK, Status: openflow.TaskRunning}
+	news := openflow.News{Status: openflow.JobWaiting, Reason: "why", Progress: 50, Tasks: []openflow.TaskUpdate{
+		end, {Key: taskK, Status: openflow.TaskRunning}, {Key: taskK, Status: openflow.TaskWaiting},
+	}}
 	report := openflow.Report{Key: taskK, Status: openflow.TaskFailed, Cause: openflow.Cause{Text: "exit code 7", Code: openflow.CodeRejected, Consequence: true}}
 	sub := openflow.Submission{DAG: d, Initiator: "9999", ID: jobK.Job, IdempotencyKey: "k", UserName: "u ä"}
 	return map[string]method{
-		"CreateJob": {
+		"OpenJob, later": {
 			func(c *partner.Client) error {
-				return c.CreateJob(ctx, openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"})
+				return held(c.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä", Later: true}))
 			},
-			[]any{"create", openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"}},
+			[]any{"open", openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä", Later: true}},
 		},
 		"OpenJob": {
 			func(c *partner.Client) error {
-				return c.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"})
+				return held(c.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"}))
 			},
 			[]any{"open", openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"}},
 		},
-		"ApplyJobResources":  {func(c *partner.Client) error { return c.ApplyJobResources(ctx, jobK) }, []any{"apply", jobK}},
-		"ReturnJobResources": {func(c *partner.Client) error { return c.ReturnJobResources(ctx, jobK) }, []any{"return", jobK}},
-		"StartJob":           {func(c *partner.Client) error { return c.StartJob(ctx, jobK) }, []any{"start", jobK}},
-		"UpdateJob": {
-			func(c *partner.Client) error { return c.UpdateJob(ctx, jobK, openflow.JobWaiting, "why", &fifty) },
-			[]any{"update", jobK, openflow.JobWaiting, "why", &fifty},
+		"Reserve": {func(c *partner.Client) error { return held(c.Reserve(ctx, jobK)) }, []any{"reserve", jobK}},
+		"Release": {func(c *partner.Client) error { return c.Release(ctx, jobK) }, []any{"release", jobK}},
+		"Tell, start": {
+			func(c *partner.Client) error { return c.Tell(ctx, jobK, openflow.News{Status: openflow.JobRunning}) },
+			[]any{"tell", jobK, openflow.News{Status: openflow.JobRunning}},
 		},
-		"UpdateJob, reason only": {
-			func(c *partner.Client) error { return c.UpdateJob(ctx, jobK, "", "why", nil) },
-			[]any{"update", jobK, openflow.JobStatus(""), "why", (*int)(nil)},
+		"Tell, everything": {func(c *partner.Client) error { return c.Tell(ctx, jobK, news) }, []any{"tell", jobK, news}},
+		"Tell, reason only": {
+			func(c *partner.Client) error { return c.Tell(ctx, jobK, openflow.News{Reason: "why"}) },
+			[]any{"tell", jobK, openflow.News{Reason: "why"}},
 		},
 		"StopJob": {
 			func(c *partner.Client) error { return c.StopJob(ctx, jobK, stop) },
 			[]any{"stop", jobK, stop},
-		},
-		"RerunTask": {
-			func(c *partner.Client) error { return c.RerunTask(ctx, "9999", taskK) }, []any{"rerun task", openflow.PartyID("9999"), taskK},
 		},
 		"Scheduler.RerunJob": {
 			func(c *partner.Client) error { return c.Scheduler().RerunJob(ctx, "9999", jobK.Job) }, []any{"rerun", openflow.PartyID("9999"), jobK.Job},
@@ -245,15 +236,9 @@ func methods(t *testing.T) map[string]method {
 		"StartTask": {
 			func(c *partner.Client) error { return c.StartTask(ctx, "9999", start) }, []any{"start task", openflow.PartyID("9999"), start},
 		},
-		"UpdateTask, end": {
-			func(c *partner.Client) error { return c.UpdateTask(ctx, "9999", end) }, []any{"update task", openflow.PartyID("9999"), end},
-		},
-		"UpdateTask, begin": {
-			func(c *partner.Client) error { return c.UpdateTask(ctx, "9999", begin) }, []any{"update task", openflow.PartyID("9999"), begin},
-		},
-		"CollectTask": {
-			func(c *partner.Client) error { _, err := c.CollectTask(ctx, "9999", taskK); return err },
-			[]any{"collect", openflow.PartyID("9999"), taskK},
+		"AskTask": {
+			func(c *partner.Client) error { _, err := c.AskTask(ctx, "9999", taskK); return err },
+			[]any{"ask", openflow.PartyID("9999"), taskK},
 		},
 		"Scheduler.CreateJob": {
 			func(c *partner.Client) error { _, err := c.Scheduler().CreateJob(ctx, "9999", sub); return err },
@@ -271,6 +256,13 @@ func methods(t *testing.T) map[string]method {
 			[]any{"report", openflow.PartyID("9999"), report},
 		},
 	}
+}
+
+func held(r openflow.Reservation, err error) error {
+	if err == nil {
+		err = r.Err()
+	}
+	return err
 }
 
 func TestEveryMethodIsInTheTable(t *testing.T) {
@@ -358,9 +350,9 @@ func TestAnswers(t *testing.T) {
 
 	p.backend.task = openflow.TaskRecord{Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, ErrorReport: "line 1\nline 2", Reason: "line 1",
 		Cause: openflow.Cause{Code: openflow.CodeInvalid, Text: "too few rows", Consequence: true}}
-	rec, err := p.client.CollectTask(t.Context(), "9999", taskK)
+	at, err := p.client.AskTask(t.Context(), "9999", taskK)
 	require.NoError(t, err)
-	require.Equal(t, openflow.TaskRecord{Key: taskK, Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, Cause: p.backend.task.Cause}, rec)
+	require.Equal(t, openflow.TaskStanding{Key: taskK, Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, Cause: p.backend.task.Cause}, at)
 	require.NoError(t, p.client.Probe(t.Context(), false))
 }
 
@@ -391,7 +383,7 @@ func TestUnusableAnswers(t *testing.T) {
 			srv.Start()
 			defer srv.Close()
 			p.client.URL = srv.URL
-			_, err := p.client.CollectTask(t.Context(), "9999", taskK)
+			_, err := p.client.AskTask(t.Context(), "9999", taskK)
 			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, "10000")
 		})
@@ -406,9 +398,9 @@ func TestAnswersByWhichJobsAreMadeAreProven(t *testing.T) {
 	d, p := dag(t), newPair(t)
 	p.api.Prober = prober{}
 	calls := map[string]func() error{
-		"open": func() error { return p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d}) },
+		"open": func() error { return held(p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d})) },
 		"create, as FATE-Flow does": func() error {
-			return p.client.CreateJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d})
+			return held(p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d, Later: true}))
 		},
 		"schedule": func() error {
 			_, err := p.client.Scheduler().CreateJob(t.Context(), "9999", openflow.Submission{DAG: d})
@@ -419,7 +411,7 @@ func TestAnswersByWhichJobsAreMadeAreProven(t *testing.T) {
 		"open, and it is busy": func() error {
 			p.backend.err = openflow.About(openflow.AboutResource, openflow.Errorf(openflow.CodeExhausted, "busy"))
 			defer func() { p.backend.err = nil }()
-			err := p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d})
+			err := held(p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d}))
 			if openflow.CodeOf(err) == openflow.CodeExhausted {
 				return nil
 			}
@@ -439,7 +431,7 @@ func TestAnswersByWhichJobsAreMadeAreProven(t *testing.T) {
 			require.ErrorContains(t, err, "openflow site rotate 10000")
 		})
 	}
-	require.NoError(t, p.client.StartJob(t.Context(), jobK), "the many calls afterwards cost no signature")
+	require.NoError(t, p.client.Release(t.Context(), jobK), "the many calls afterwards cost no signature")
 }
 
 // An answer without a signature makes no job and settles no dialect, unless the operator says that the peer is one of
@@ -451,7 +443,7 @@ func TestUnsignedAnswers(t *testing.T) {
 	p, order := newPair(t), openflow.JobOrder{Key: jobK, DAG: dag(t)}
 	p.client.URL = srv.URL
 	for name, peer := range map[string]openflow.PartnerService{"folded": p.client, "stepwise": p.client.Stepwise()} {
-		err := peer.OpenJob(t.Context(), order)
+		err := held(peer.OpenJob(t.Context(), order))
 		require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), name)
 		require.ErrorContains(t, err, "the answer of party 10000 is not signed", name)
 	}
@@ -465,7 +457,7 @@ func TestUnsignedAnswers(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, folds, "a FATE-Flow node")
 	answer = `{"code":0,"message":"success"}`
-	require.NoError(t, p.client.Stepwise().OpenJob(t.Context(), order))
+	require.NoError(t, held(p.client.Stepwise().OpenJob(t.Context(), order)))
 }
 
 // Whatever a node refuses with, an error of it is small.
@@ -495,7 +487,7 @@ func TestHugeRefusal(t *testing.T) {
 	defer srv.Close()
 	p := newPair(t)
 	p.client.URL = srv.URL
-	err := p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)})
+	err := held(p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)}))
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 	require.Less(t, len(err.Error()), 2<<10)
 }
@@ -503,7 +495,7 @@ func TestHugeRefusal(t *testing.T) {
 func TestUnreachable(t *testing.T) {
 	p := newPair(t)
 	p.client.URL = "http://127.0.0.1:1"
-	err := p.client.StartJob(t.Context(), jobK)
+	err := p.client.Release(t.Context(), jobK)
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "does not answer at http://127.0.0.1:1")
 	require.ErrorContains(t, err, "connection refused")
@@ -512,9 +504,9 @@ func TestUnreachable(t *testing.T) {
 	require.ErrorIs(t, p.client.Reach(t.Context()), openflow.ErrAbsent)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.Equal(t, openflow.CodeCanceled, openflow.CodeOf(p.client.StartJob(ctx, jobK)), "the caller's own end is not the peer's fault")
+	require.Equal(t, openflow.CodeCanceled, openflow.CodeOf(p.client.Release(ctx, jobK)), "the caller's own end is not the peer's fault")
 	p.client.URL = "http://[broken"
-	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(p.client.StartJob(t.Context(), jobK)))
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(p.client.Release(t.Context(), jobK)))
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(p.client.Reach(t.Context())))
 	p.client.URL = p.url
 	require.NoError(t, p.client.Reach(t.Context()))
@@ -630,10 +622,10 @@ func TestCallsAreToldOf(t *testing.T) {
 		require.Positive(t, took)
 		told = append(told, err)
 	}
-	require.NoError(t, p.client.StartJob(t.Context(), jobK))
+	require.NoError(t, p.client.Release(t.Context(), jobK))
 	require.NoError(t, p.client.Push(t.Context(), partner.Outgoing{Session: "s", Topic: "t"}))
 	p.backend.err = openflow.Errorf(openflow.CodeRejected, "no")
-	require.Error(t, p.client.StartJob(t.Context(), jobK))
+	require.Error(t, p.client.Release(t.Context(), jobK))
 	require.Len(t, told, 3)
 	require.NoError(t, errors.Join(told[:2]...))
 	require.Equal(t, openflow.CodeRejected, openflow.CodeOf(told[2]))

@@ -19,57 +19,76 @@ var _ openflow.PartnerService = stepwise{}
 // Stepwise is the peer as a FATE-Flow node.
 func (c *Client) Stepwise() openflow.PartnerService { return stepwise{c} }
 
-// CreateJob calls job/create and job/status/update waiting.
-func (s stepwise) CreateJob(ctx context.Context, o openflow.JobOrder) error {
-	if err := s.Client.CreateJob(ctx, o); err != nil {
-		return err
+// OpenJob calls job/create and job/status/update waiting, and asks for the job's resources.
+func (s stepwise) OpenJob(ctx context.Context, o openflow.JobOrder) (openflow.Reservation, error) {
+	if err := s.create(ctx, createPath, o); err != nil {
+		return openflow.Reservation{}, err
 	}
-	return s.push(ctx, "/v2/partner/job/status/update", jobStatus(o.Key, openflow.JobWaiting, ""))
+	if err := s.push(ctx, "/v2/partner/job/status/update", jobStatus(o.Key, openflow.JobWaiting, "")); err != nil || o.Later {
+		return openflow.Reservation{}, err
+	}
+	return s.Reserve(ctx, o.Key)
 }
 
-// OpenJob calls job/create, job/status/update waiting and job/resource/apply.
-func (s stepwise) OpenJob(ctx context.Context, o openflow.JobOrder) error {
-	if err := s.CreateJob(ctx, o); err != nil {
-		return err
+// Reserve calls job/resource/apply. A refusal does not tell a busy pool from an application that was granted before, so
+// after one the resources are returned and applied for once more. A busy FATE-Flow node never says that it is so no more.
+func (s stepwise) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {
+	got, err := s.Client.Reserve(ctx, k)
+	if err != nil || !busy(got) {
+		return got, err
 	}
-	return s.ApplyJobResources(ctx, o.Key)
+	if err := s.Release(ctx, k); err != nil {
+		return openflow.Reservation{}, err
+	}
+	if got, err = s.Client.Reserve(ctx, k); err != nil || !busy(got) {
+		return got, err
+	}
+	taken := openflow.Errorf(openflow.CodeUnavailable, "its resources are taken: %w", got.Short)
+	taken.Party, taken.Subject = s.Peer, openflow.AboutResource
+	return openflow.Reservation{Short: taken}, nil
 }
 
-// ApplyJobResources calls job/resource/apply. A refusal does not tell a busy pool from an application that was granted
-// before, so after one the resources are returned and applied for once more. A busy FATE-Flow node never says that it is so
-// no more: like one that does not answer (CodeUnavailable), it has to be asked again.
-func (s stepwise) ApplyJobResources(ctx context.Context, k openflow.JobKey) error {
-	err := s.Client.ApplyJobResources(ctx, k)
-	if openflow.CodeOf(err) != openflow.CodeExhausted {
-		return err
-	}
-	if err := s.ReturnJobResources(ctx, k); err != nil {
-		return err
-	}
-	if err = s.Client.ApplyJobResources(ctx, k); openflow.CodeOf(err) != openflow.CodeExhausted {
-		return err
-	}
-	busy := openflow.Errorf(openflow.CodeUnavailable, "its resources are taken: %w", err)
-	busy.Party = s.Peer
-	return openflow.About(openflow.AboutResource, busy)
+func busy(r openflow.Reservation) bool {
+	return r.Short != nil && r.Short.Code == openflow.CodeExhausted
 }
 
-// ReturnJobResources calls job/resource/return. What is not held cannot be returned, which is as good.
-func (s stepwise) ReturnJobResources(ctx context.Context, k openflow.JobKey) error {
+// Release calls job/resource/return. What is not held cannot be returned, which is as good.
+func (s stepwise) Release(ctx context.Context, k openflow.JobKey) error {
 	return s.push(ctx, "/v2/partner/job/resource/return", wire.Ref(k.Job, k.Party))
 }
 
-// UpdateJob calls job/status/update and job/update, as far as there is something to say.
-func (s stepwise) UpdateJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string, progress *int) error {
-	if status != "" {
-		if err := s.push(ctx, "/v2/partner/job/status/update", jobStatus(k, status, reason)); err != nil {
+// Tell calls job/start, or job/status/update; task/status/update and task/stop, or task/rerun, for every task; and
+// job/update, as far as there is something to say. FATE-Flow has no call for a reason alone.
+func (s stepwise) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) error {
+	switch n.Status {
+	case "":
+	case openflow.JobRunning:
+		if err := s.tell(ctx, "/v2/partner/job/start", wire.Ref(k.Job, k.Party)); err != nil {
+			return err
+		}
+	default:
+		if err := s.push(ctx, "/v2/partner/job/status/update", jobStatus(k, n.Status, n.Reason)); err != nil {
 			return err
 		}
 	}
-	if progress == nil {
-		return nil
+	percent := n.Progress
+	var unknown error
+	for _, u := range n.Tasks {
+		percent = max(percent, u.Progress)
+		err := s.tellTask(ctx, u)
+		if openflow.CodeOf(err) == openflow.CodeNotFound {
+			unknown, err = err, nil
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return s.progress(ctx, k, *progress)
+	if percent > 0 {
+		if err := s.progress(ctx, k, percent); err != nil {
+			return err
+		}
+	}
+	return unknown
 }
 
 // StopJob calls, for every task that has ended, task/status/update and task/stop; then job/update, job/status/update and
@@ -81,8 +100,7 @@ func (s stepwise) StopJob(ctx context.Context, k openflow.JobKey, end openflow.J
 	}
 	for _, u := range end.Tasks {
 		percent = max(percent, u.Progress)
-		u.Progress = 0
-		if err := s.known(s.UpdateTask(ctx, k.Scheduler, u)); err != nil {
+		if err := s.known(s.tellTask(ctx, u)); err != nil {
 			return err
 		}
 	}
@@ -100,28 +118,28 @@ func (s stepwise) StopJob(ctx context.Context, k openflow.JobKey, end openflow.J
 // StartTask calls job/start for the first task; for tasks that have ended, task/status/update and task/stop; task/rerun
 // for a further version; then task/resource/apply, task/status/update running and task/start.
 func (s stepwise) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
+	key := openflow.JobKey{Scheduler: scheduler, Job: o.Job, Party: o.Party}
 	if o.StartsJob {
-		if err := s.StartJob(ctx, openflow.JobKey{Scheduler: scheduler, Job: o.Job, Party: o.Party}); err != nil {
+		if err := s.Tell(ctx, key, openflow.News{Status: openflow.JobRunning}); err != nil {
 			return err
 		}
 	}
 	percent := 0
 	for _, u := range o.Ended {
 		percent = max(percent, u.Progress)
-		u.Progress = 0
-		if err := s.known(s.UpdateTask(ctx, scheduler, u)); err != nil {
+		if err := s.known(s.tellTask(ctx, u)); err != nil {
 			return err
 		}
 	}
 	if o.Version > 0 {
-		if err := s.RerunTask(ctx, scheduler, o.TaskKey); err != nil {
+		if err := s.rerun(ctx, o.TaskKey); err != nil {
 			return err
 		}
 	}
 	if err := s.launch(ctx, scheduler, o.TaskKey); err != nil || percent == 0 {
 		return err
 	}
-	return s.progress(ctx, openflow.JobKey{Scheduler: scheduler, Job: o.Job, Party: o.Party}, percent)
+	return s.progress(ctx, key, percent)
 }
 
 // launch takes the task's cores and starts it, once: a peer that is told of running for the second time has perhaps
@@ -157,25 +175,30 @@ func (s stepwise) launch(ctx context.Context, scheduler openflow.PartyID, k open
 }
 
 func (s stepwise) started(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (bool, error) {
-	rec, err := s.CollectTask(ctx, scheduler, k)
-	return err == nil && rec.PartyStatus != openflow.TaskWaiting, err
+	at, err := s.AskTask(ctx, scheduler, k)
+	return err == nil && at.PartyStatus != openflow.TaskWaiting, err
 }
 
-// UpdateTask calls task/status/update, for an end task/stop as well, and job/update when the job has come further.
-func (s stepwise) UpdateTask(ctx context.Context, scheduler openflow.PartyID, u openflow.TaskUpdate) error {
+// tellTask calls task/status/update, and for an end task/stop as well; for a further version that waits, task/rerun.
+func (s stepwise) tellTask(ctx context.Context, u openflow.TaskUpdate) error {
+	if u.Status == openflow.TaskWaiting {
+		return s.rerun(ctx, u.Key)
+	}
 	body := wire.PartnerUpdateTask{TaskRef: wire.TaskRefOf(u.Key), Status: wire.Text(u.Status), Reason: u.Reason}
 	if err := s.push(ctx, "/v2/partner/task/status/update", body); err != nil {
 		return err
 	}
-	if u.Status.Terminal() {
-		if err := s.tell(ctx, "/v2/partner/task/stop", body); err != nil {
-			return err
-		}
-	}
-	if u.Progress == 0 {
+	if !u.Status.Terminal() {
 		return nil
 	}
-	return s.progress(ctx, openflow.JobKey{Scheduler: scheduler, Job: u.Key.Job, Party: u.Key.Party}, u.Progress)
+	return s.tell(ctx, "/v2/partner/task/stop", body)
+}
+
+// rerun makes a version of a task from the one before it.
+func (s stepwise) rerun(ctx context.Context, k openflow.TaskKey) error {
+	before, version := k, k.Version
+	before.Version--
+	return s.tell(ctx, "/v2/partner/task/rerun", wire.PartnerRerunTask{TaskRef: wire.TaskRefOf(before), NewVersion: &version})
 }
 
 func (s stepwise) progress(ctx context.Context, k openflow.JobKey, percent int) error {

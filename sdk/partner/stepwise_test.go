@@ -115,7 +115,7 @@ func TestStepwiseIsFATEFlowsOwnSequence(t *testing.T) {
 	reader := openflow.TaskKey{Job: jobK.Job, Task: "reader_0", Party: host}
 	d := dag(t)
 	d.Conf.Initiator = "9999"
-	require.NoError(t, peer.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d}))
+	require.NoError(t, held(peer.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d})))
 	require.NoError(t, peer.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: reader, StartsJob: true}))
 	g.held = map[string]bool{}
 	require.NoError(t, peer.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: psi, Ended: []openflow.TaskUpdate{
@@ -190,6 +190,25 @@ func TestStepwiseRerun(t *testing.T) {
 	}, g.calls)
 }
 
+// What a scheduler tells beside starts and ends is told in FATE-Flow's own calls; a reason alone has none.
+func TestStepwiseNews(t *testing.T) {
+	g, c := newGenuine(t)
+	again := psi
+	again.Version = 1
+	require.NoError(t, c.Stepwise().Tell(t.Context(), jobK, openflow.News{Reason: "waits"}))
+	require.Empty(t, g.calls)
+	require.NoError(t, c.Stepwise().Tell(t.Context(), jobK, openflow.News{Status: openflow.JobRunning, Tasks: []openflow.TaskUpdate{
+		{Key: psi, Status: openflow.TaskFailed, Progress: 50}, {Key: again, Status: openflow.TaskWaiting},
+	}}))
+	require.Equal(t, []string{
+		`job/start {}`,
+		`task/status/update {"status":"failed","task_version":0}`,
+		`task/stop {"status":"failed","task_version":0}`,
+		`task/rerun {"new_version":1,"task_version":0}`,
+		`job/update {"progress":50}`,
+	}, g.calls)
+}
+
 // Whichever answer is lost, a repeat ends where the first try would have, and the task is started once.
 func TestStepwiseRepeats(t *testing.T) {
 	for _, lost := range []string{
@@ -209,7 +228,7 @@ func TestStepwiseRepeats(t *testing.T) {
 				}
 			}
 			do(func(ctx context.Context, p openflow.PartnerService) error {
-				return p.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: dag(t)})
+				return held(p.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: dag(t)}))
 			})
 			do(func(ctx context.Context, p openflow.PartnerService) error {
 				return p.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: psi, StartsJob: true})
@@ -234,7 +253,7 @@ func TestStepwiseRefusals(t *testing.T) {
 	} {
 		g, c := newGenuine(t)
 		g.codes[path] = tc.answer
-		err := c.Stepwise().OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)})
+		err := held(c.Stepwise().OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)}))
 		if err == nil {
 			err = c.Stepwise().StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: psi, StartsJob: true})
 		}
@@ -254,17 +273,4 @@ func TestFolds(t *testing.T) {
 	p.client.Peer = "777"
 	_, err = p.client.Folds(t.Context())
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "who does not know us has not said")
-}
-
-// A node that is replaced by an older one between two calls gets the single ones.
-func TestFoldedCallsFallBack(t *testing.T) {
-	g, c := newGenuine(t)
-	for _, path := range []string{"fold/job/create", "fold/task/start", "fold/job/stop"} {
-		g.codes[path] = wire.FunctionRestricted
-	}
-	require.NoError(t, c.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)}))
-	require.NoError(t, c.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: psi, StartsJob: true}))
-	require.NoError(t, c.StopJob(t.Context(), jobK, openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"}))
-	require.Equal(t, 1, g.starts)
-	require.Equal(t, `job/stop {}`, g.calls[len(g.calls)-1])
 }

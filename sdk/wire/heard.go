@@ -9,8 +9,8 @@ import (
 
 // What is taken of another party's words. They go into rows, logs and workflows, none of which may grow as a peer likes.
 const (
-	maxList  = 16 << 10 // bytes of all mistakes of one answer, and of the text that lists them
-	maxWord  = 128      // bytes of a code, a subject or a party
+	maxList = 16 << 10 // bytes of all mistakes of one answer, and of the text that lists them
+	maxWord = 128      // bytes of a code, a subject or a party
 )
 
 func heard(text string, limit int) string { return openflow.Readable(openflow.Cut(text, limit)) }

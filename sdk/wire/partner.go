@@ -146,6 +146,16 @@ type PartnerStopJob struct {
 	Tasks  []PartnerUpdateTask `json:"tasks,omitempty"`
 }
 
+// PartnerNews is the body of POST /v2/partner/fold/job/news (ours): job/start, job/update, job/status/update, and
+// task/status/update, task/stop and task/rerun of several tasks in one.
+type PartnerNews struct {
+	JobRef
+	Status   Text                `json:"status,omitempty"`
+	Reason   string              `json:"reason,omitempty"`
+	Progress int                 `json:"progress,omitempty"`
+	Tasks    []PartnerUpdateTask `json:"tasks,omitempty"`
+}
+
 // EncodeTaskUpdates makes the wire form of what a scheduler says of tasks.
 func EncodeTaskUpdates(updates []openflow.TaskUpdate) []PartnerUpdateTask {
 	list := make([]PartnerUpdateTask, len(updates))
@@ -155,6 +165,17 @@ func EncodeTaskUpdates(updates []openflow.TaskUpdate) []PartnerUpdateTask {
 		}
 	}
 	return list
+}
+
+// DecodeTaskEnds is DecodeTaskUpdates of tasks that have ended.
+func DecodeTaskEnds(list []PartnerUpdateTask, ref JobRef) ([]openflow.TaskUpdate, error) {
+	updates, err := DecodeTaskUpdates(list, ref)
+	for _, u := range updates {
+		if !u.Status.Terminal() {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "%q is no end of task %s", u.Status, u.Key.Task)
+		}
+	}
+	return updates, err
 }
 
 // DecodeTaskUpdates is the way back; each names the job and the party of ref. Errors: CodeInvalid.
@@ -172,8 +193,8 @@ func DecodeTaskUpdates(list []PartnerUpdateTask, ref JobRef) ([]openflow.TaskUpd
 			return nil, err
 		}
 		u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: openflow.Heard(b.Reason), Progress: int(b.Progress)}
-		if !u.Status.Terminal() {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "%q is no end of task %s", u.Status, key.Task)
+		if !u.Status.Valid() {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "unknown status %q of task %s", u.Status, key.Task)
 		}
 		updates = append(updates, u)
 	}

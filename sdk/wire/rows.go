@@ -245,13 +245,13 @@ func EncodeTask(r openflow.TaskRecord) TaskRow {
 }
 
 // EncodeTaskState renders r for /v2/partner/task/collect.
-func EncodeTaskState(r openflow.TaskRecord) TaskState {
+func EncodeTaskState(r openflow.TaskStanding) TaskState {
 	return TaskState{
 		JobID: string(r.Key.Job), TaskID: string(r.Key.TaskID()), TaskVersion: r.Key.Version, Role: string(r.Key.Party.Role),
 		PartyID: string(r.Key.Party.ID), Status: string(r.Status), PartyStatus: string(r.PartyStatus),
 		StartTime: Millis(r.StartTime), UpdateTime: Millis(r.UpdateTime), EndTime: Millis(r.EndTime),
 		Elapsed: elapsed(r.StartTime, r.EndTime), FailureCause: EncodeCause(r.Cause),
-		Stopping: r.Killed && !r.PartyStatus.Terminal(),
+		Stopping: r.Stopping,
 	}
 }
 

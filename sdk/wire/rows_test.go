@@ -147,12 +147,12 @@ func TestTaskRow(t *testing.T) {
 }
 
 func TestTaskState(t *testing.T) {
-	keys, m := keysOf(t, wire.EncodeTaskState(taskRecord()))
+	keys, m := keysOf(t, wire.EncodeTaskState(taskRecord().Standing()))
 	require.Equal(t, words(collectKeys), keys, "reason and report stay at the site")
 	require.Equal(t, 3000.0, m["elapsed"])
 	r := taskRecord()
 	r.Cause = openflow.Cause{Code: openflow.CodeInvalid, Text: "line 1\nline 2", Consequence: true}
-	keys, m = keysOf(t, wire.EncodeTaskState(r))
+	keys, m = keysOf(t, wire.EncodeTaskState(r.Standing()))
 	require.Equal(t, words(collectKeys+" error error_code error_consequence"), keys)
 	require.Equal(t, "line 1", m["error"], "one line, and no more, leaves the site")
 }

@@ -79,6 +79,7 @@ func (a *API) Routes(r chi.Router) {
 			"/v2/scheduler/task/report":        a.reportTask,
 			"/v2/partner/site/info":            a.siteInfo,
 			"/v2/partner/fold/job/create":      a.openJob,
+			"/v2/partner/fold/job/news":        a.jobNews,
 			"/v2/partner/fold/job/stop":        a.endJob,
 			"/v2/partner/fold/task/start":      a.openTask,
 		} {
@@ -210,11 +211,11 @@ func (a *API) siteInfo(r *http.Request) (any, error) {
 	return answer, nil
 }
 
-func (a *API) createJob(r *http.Request) (any, error) { return a.newJob(r, a.Partner.CreateJob) }
+func (a *API) createJob(r *http.Request) (any, error) { return a.newJob(r, true) }
 
-func (a *API) openJob(r *http.Request) (any, error) { return a.newJob(r, a.Partner.OpenJob) }
+func (a *API) openJob(r *http.Request) (any, error) { return a.newJob(r, false) }
 
-func (a *API) newJob(r *http.Request, do func(context.Context, openflow.JobOrder) error) (any, error) {
+func (a *API) newJob(r *http.Request, later bool) (any, error) {
 	var b wire.PartnerCreateJob
 	key, err := a.jobBody(r, &b, &b.JobRef)
 	if err != nil {
@@ -227,7 +228,7 @@ func (a *API) newJob(r *http.Request, do func(context.Context, openflow.JobOrder
 	if err != nil {
 		return nil, openflow.About(openflow.AboutJob, err)
 	}
-	return nil, do(r.Context(), openflow.JobOrder{Key: key, DAG: dag, UserName: b.UserName})
+	return held(a.Partner.OpenJob(r.Context(), openflow.JobOrder{Key: key, DAG: dag, UserName: b.UserName, Later: later}))
 }
 
 // jobBody decodes a body that begins with a job reference and resolves it for the caller.
@@ -247,14 +248,29 @@ func (a *API) onJob(r *http.Request, do func(context.Context, openflow.JobKey) e
 	return nil, do(r.Context(), key)
 }
 
-func (a *API) startJob(r *http.Request) (any, error) { return a.onJob(r, a.Partner.StartJob) }
+// held answers with why a job does not hold its resources, as with an error.
+func held(r openflow.Reservation, err error) (any, error) {
+	if err == nil {
+		err = r.Err()
+	}
+	return nil, err
+}
+
+func (a *API) startJob(r *http.Request) (any, error) {
+	return a.onJob(r, func(ctx context.Context, k openflow.JobKey) error {
+		return a.Partner.Tell(ctx, k, openflow.News{Status: openflow.JobRunning})
+	})
+}
 
 func (a *API) applyJobResources(r *http.Request) (any, error) {
-	return a.onJob(r, a.Partner.ApplyJobResources)
+	return a.onJob(r, func(ctx context.Context, k openflow.JobKey) error {
+		_, err := held(a.Partner.Reserve(ctx, k))
+		return err
+	})
 }
 
 func (a *API) returnJobResources(r *http.Request) (any, error) {
-	return a.onJob(r, a.Partner.ReturnJobResources)
+	return a.onJob(r, a.Partner.Release)
 }
 
 func (a *API) updateJob(r *http.Request) (any, error) {
@@ -263,16 +279,32 @@ func (a *API) updateJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var progress *int
+	progress := 0
 	if b.Progress != nil {
-		p := int(*b.Progress)
-		progress = &p
+		progress = int(*b.Progress)
 	}
-	status := openflow.JobStatus(b.Status)
-	if status != "" && !status.Valid() {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown job status %q", status)
+	return a.news(r, key, openflow.News{Status: openflow.JobStatus(b.Status), Reason: openflow.Heard(b.Reason), Progress: progress})
+}
+
+func (a *API) news(r *http.Request, k openflow.JobKey, n openflow.News) (any, error) {
+	if n.Status != "" && !n.Status.Valid() {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown job status %q", n.Status)
 	}
-	return nil, a.Partner.UpdateJob(r.Context(), key, status, openflow.Heard(b.Reason), progress)
+	return nil, a.Partner.Tell(r.Context(), k, n)
+}
+
+// jobNews is updateJob with news of the job's tasks.
+func (a *API) jobNews(r *http.Request) (any, error) {
+	var b wire.PartnerNews
+	key, err := a.jobBody(r, &b, &b.JobRef)
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := wire.DecodeTaskUpdates(b.Tasks, b.JobRef)
+	if err != nil {
+		return nil, err
+	}
+	return a.news(r, key, openflow.News{Status: openflow.JobStatus(b.Status), Reason: openflow.Heard(b.Reason), Progress: b.Progress, Tasks: tasks})
 }
 
 // stopJob takes the status to end with from the body; a peer that sends none means failed (fate-flow-api §2.3).
@@ -296,7 +328,7 @@ func (a *API) endJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := wire.DecodeTaskUpdates(b.Tasks, b.JobRef)
+	tasks, err := wire.DecodeTaskEnds(b.Tasks, b.JobRef)
 	if err != nil {
 		return nil, err
 	}
@@ -325,7 +357,7 @@ func (a *API) acceptTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.Partner.CollectTask(r.Context(), Caller(r), key)
+	_, err = a.Partner.AskTask(r.Context(), Caller(r), key)
 	return nil, err
 }
 
@@ -345,7 +377,7 @@ func (a *API) openTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ended, err := wire.DecodeTaskUpdates(b.Ended, b.JobRef)
+	ended, err := wire.DecodeTaskEnds(b.Ended, b.JobRef)
 	if err != nil {
 		return nil, err
 	}
@@ -358,11 +390,11 @@ func (a *API) collectTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rec, err := a.Partner.CollectTask(r.Context(), Caller(r), key)
+	at, err := a.Partner.AskTask(r.Context(), Caller(r), key)
 	if err != nil {
 		return nil, err
 	}
-	return wire.EncodeTaskState(rec), nil
+	return wire.EncodeTaskState(at), nil
 }
 
 func (a *API) updateTask(r *http.Request) (any, error) { return a.moveTask(r, "") }
@@ -382,7 +414,7 @@ func (a *API) moveTask(r *http.Request, unsaid openflow.TaskStatus) (any, error)
 	if !u.Status.Valid() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown task status %q", u.Status)
 	}
-	return nil, a.Partner.UpdateTask(r.Context(), Caller(r), u)
+	return a.tellTask(r, u)
 }
 
 func (a *API) rerunTask(r *http.Request) (any, error) {
@@ -395,7 +427,12 @@ func (a *API) rerunTask(r *http.Request) (any, error) {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "new_version %d does not follow task_version %d", *b.NewVersion, key.Version)
 	}
 	key.Version = *b.NewVersion
-	return nil, a.Partner.RerunTask(r.Context(), Caller(r), key)
+	return a.tellTask(r, openflow.TaskUpdate{Key: key, Status: openflow.TaskWaiting})
+}
+
+func (a *API) tellTask(r *http.Request, u openflow.TaskUpdate) (any, error) {
+	k := openflow.JobKey{Scheduler: Caller(r), Job: u.Key.Job, Party: u.Key.Party}
+	return nil, a.Partner.Tell(r.Context(), k, openflow.News{Tasks: []openflow.TaskUpdate{u}})
 }
 
 func (a *API) scheduleJob(r *http.Request) (any, error) {

@@ -38,7 +38,7 @@ func folded(more string) string {
 func TestEveryRouteVerifiesFirst(t *testing.T) {
 	n := newNode(t)
 	list := paths(t, n.api)
-	require.Len(t, list, 26)
+	require.Len(t, list, 27)
 	for _, path := range list {
 		t.Run(path, func(t *testing.T) {
 			for name, r := range map[string]*http.Request{
@@ -126,13 +126,19 @@ func TestCallerIsWhoSigned(t *testing.T) {
 	require.JSONEq(t, `{"caller":"9999","folds":true}`, string(e.Data))
 }
 
+// tells is news of task a alone.
+func tells(status openflow.TaskStatus, version int) openflow.News {
+	host := openflow.Party{Role: openflow.RoleHost, ID: "10000"}
+	return openflow.News{Tasks: []openflow.TaskUpdate{{Key: openflow.TaskKey{Job: "1", Task: "a", Version: version, Party: host}, Status: status}}}
+}
+
 func TestBodies(t *testing.T) {
 	for name, tc := range map[string]struct {
 		path, body string
 		code       int
 		last       any // what arrives
 	}{
-		"start":                {"/v2/partner/job/start", jobBody, wire.Success, openflow.JobKey{Scheduler: "9999", Job: "1", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+		"start":                {"/v2/partner/job/start", jobBody, wire.Success, openflow.News{Status: openflow.JobRunning}},
 		"nothing":              {"/v2/partner/job/start", "", wire.InvalidParameter, nil},
 		"not JSON":             {"/v2/partner/job/start", "{", wire.InvalidParameter, nil},
 		"job of a path":        {"/v2/partner/job/start", `{"job_id":"../1","role":"host","party_id":"10000"}`, wire.InvalidParameter, nil},
@@ -140,9 +146,12 @@ func TestBodies(t *testing.T) {
 		"stop without status":  {"/v2/partner/job/stop", jobBody, wire.Success, openflow.JobFailed}, // fate-flow-api §2.3
 		"stop as canceled":     {"/v2/partner/job/stop", strings.Replace(jobBody, "}", `,"status":"canceled"}`, 1), wire.Success, openflow.JobCanceled},
 		"stop as running":      {"/v2/partner/job/stop", strings.Replace(jobBody, "}", `,"status":"running"}`, 1), wire.InvalidParameter, nil},
-		"status":               {"/v2/partner/job/status/update", strings.Replace(jobBody, "}", `,"status":"waiting"}`, 1), wire.Success, openflow.JobWaiting},
+		"status":               {"/v2/partner/job/status/update", strings.Replace(jobBody, "}", `,"status":"waiting"}`, 1), wire.Success, openflow.News{Status: openflow.JobWaiting}},
 		"unknown status":       {"/v2/partner/job/status/update", strings.Replace(jobBody, "}", `,"status":"x"}`, 1), wire.InvalidParameter, nil},
-		"task stop":            {"/v2/partner/task/stop", strings.Replace(taskBody, `,"status":"running"`, "", 1), wire.Success, openflow.TaskFailed},
+		"task stop":            {"/v2/partner/task/stop", strings.Replace(taskBody, `,"status":"running"`, "", 1), wire.Success, tells(openflow.TaskFailed, 0)},
+		"task rerun":           {"/v2/partner/task/rerun", taskBody, wire.Success, tells(openflow.TaskWaiting, 1)},
+		"task rerun, a gap":    {"/v2/partner/task/rerun", strings.Replace(taskBody, `"new_version":1`, `"new_version":2`, 1), wire.InvalidParameter, nil},
+		"news, unknown status": {"/v2/partner/fold/job/news", folded(`"status":"x"`), wire.InvalidParameter, nil},
 		"task status missing":  {"/v2/partner/task/status/update", strings.Replace(taskBody, `,"status":"running"`, "", 1), wire.InvalidParameter, nil},
 		"task of another job":  {"/v2/partner/task/start", strings.Replace(taskBody, "1_a", "2_a", 1), wire.InvalidParameter, nil},
 		"task without version": {"/v2/partner/task/start", strings.Replace(taskBody, `"task_version":0,`, "", 1), wire.InvalidParameter, nil},

@@ -38,38 +38,26 @@ func (s *services) seen(caller openflow.PartyID, what any) error {
 	return nil
 }
 
-func (s *services) CreateJob(_ context.Context, o openflow.JobOrder) error {
-	return s.seen(o.Key.Scheduler, o)
+func (s *services) OpenJob(_ context.Context, o openflow.JobOrder) (openflow.Reservation, error) {
+	return openflow.Reservation{Held: !o.Later}, s.seen(o.Key.Scheduler, o)
 }
-func (s *services) StartJob(_ context.Context, k openflow.JobKey) error {
+func (s *services) Reserve(_ context.Context, k openflow.JobKey) (openflow.Reservation, error) {
+	return openflow.Reservation{Held: true}, s.seen(k.Scheduler, k)
+}
+func (s *services) Release(_ context.Context, k openflow.JobKey) error {
 	return s.seen(k.Scheduler, k)
 }
-func (s *services) ApplyJobResources(_ context.Context, k openflow.JobKey) error {
-	return s.seen(k.Scheduler, k)
-}
-func (s *services) ReturnJobResources(_ context.Context, k openflow.JobKey) error {
-	return s.seen(k.Scheduler, k)
-}
-func (s *services) UpdateJob(_ context.Context, k openflow.JobKey, st openflow.JobStatus, _ string, _ *int) error {
-	return s.seen(k.Scheduler, st)
+func (s *services) Tell(_ context.Context, k openflow.JobKey, n openflow.News) error {
+	return s.seen(k.Scheduler, n)
 }
 func (s *services) StopJob(_ context.Context, k openflow.JobKey, st openflow.JobEnd) error {
 	return s.seen(k.Scheduler, st.Status)
 }
-func (s *services) OpenJob(_ context.Context, o openflow.JobOrder) error {
-	return s.seen(o.Key.Scheduler, o)
-}
 func (s *services) StartTask(_ context.Context, by openflow.PartyID, o openflow.TaskStart) error {
 	return s.seen(by, o.TaskKey)
 }
-func (s *services) RerunTask(_ context.Context, by openflow.PartyID, k openflow.TaskKey) error {
-	return s.seen(by, k)
-}
-func (s *services) UpdateTask(_ context.Context, by openflow.PartyID, u openflow.TaskUpdate) error {
-	return s.seen(by, u.Status)
-}
-func (s *services) CollectTask(_ context.Context, by openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
-	return openflow.TaskRecord{PartyStatus: openflow.TaskRunning}, s.seen(by, k)
+func (s *services) AskTask(_ context.Context, by openflow.PartyID, k openflow.TaskKey) (openflow.TaskStanding, error) {
+	return openflow.TaskStanding{PartyStatus: openflow.TaskRunning}, s.seen(by, k)
 }
 
 type schedulers struct{ *services }

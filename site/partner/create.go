@@ -7,18 +7,18 @@ import (
 )
 
 // OpenJob creates the job and reserves its resources; see openflow.PartnerService.
-func (s *Service) OpenJob(ctx context.Context, o openflow.JobOrder) error {
-	if err := s.CreateJob(ctx, o); err != nil {
-		return err
+func (s *Service) OpenJob(ctx context.Context, o openflow.JobOrder) (openflow.Reservation, error) {
+	if err := s.createJob(ctx, o); err != nil || o.Later {
+		return openflow.Reservation{}, err
 	}
-	return s.ApplyJobResources(ctx, o.Key)
+	return s.Reserve(ctx, o.Key)
 }
 
-// CreateJob checks what the job wants of this site, records it, and pins what it reads here; nothing runs. All mistakes
+// createJob checks what the job wants of this site, records it, and pins what it reads here; nothing runs. All mistakes
 // come in one answer. A repeat is answered as the first time, also when a name stands for something else meanwhile.
 //
 // Spec: fate-flow-api §2.3 job/create, §0.7 (grants), §4.7 (cores); checks: part 7 #5.
-func (s *Service) CreateJob(ctx context.Context, o openflow.JobOrder) error {
+func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	if o.Key.Party.ID != s.Self {
 		return openflow.Errorf(openflow.CodeInvalid, "this is party %s, not %s", s.Self, o.Key.Party.ID).
 			WithHint("check the address that is registered for party %s", o.Key.Party.ID)

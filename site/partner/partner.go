@@ -109,16 +109,16 @@ type Service struct {
 
 var _ openflow.PartnerService = (*Service)(nil)
 
-// ApplyJobResources reserves what the job needs of the pool; see openflow.PartnerService.
-func (s *Service) ApplyJobResources(ctx context.Context, k openflow.JobKey) error {
+// Reserve takes what the job needs of the pool; see openflow.PartnerService.
+func (s *Service) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {
 	if _, err := s.move(ctx, k, openflow.JobWaiting, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
-		return err // a job that runs already is no conflict for an application: the store knows whether it holds its cores
+		return openflow.Reservation{}, err // a job that runs already is no conflict: the store knows whether it holds its cores
 	}
-	return openflow.About(openflow.AboutResource, s.Store.ApplyJobResources(ctx, k, s.Limits.Pool(), s.Limits.Rules()))
+	return openflow.Reserved(openflow.About(openflow.AboutResource, s.Store.ApplyJobResources(ctx, k, s.Limits.Pool(), s.Limits.Rules())))
 }
 
-// ReturnJobResources undoes ApplyJobResources.
-func (s *Service) ReturnJobResources(ctx context.Context, k openflow.JobKey) error {
+// Release undoes Reserve.
+func (s *Service) Release(ctx context.Context, k openflow.JobKey) error {
 	if err := s.Store.ReturnJobResources(ctx, k); err != nil {
 		return openflow.About(openflow.AboutResource, err)
 	}
@@ -132,30 +132,35 @@ func (s *Service) tellFreed() {
 	}
 }
 
-// StartJob moves the job to running.
-func (s *Service) StartJob(ctx context.Context, k openflow.JobKey) error {
-	_, err := s.move(ctx, k, openflow.JobRunning, "")
-	return err
-}
-
-// UpdateJob takes over what the scheduler says of the job.
-func (s *Service) UpdateJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string, progress *int) error {
-	if status != "" {
-		if _, err := s.move(ctx, k, status, reason); err != nil {
+// Tell takes over what the scheduler says of the job and its tasks. All that can be taken over is, whatever is not known.
+func (s *Service) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) error {
+	if n.Status != "" {
+		if _, err := s.move(ctx, k, n.Status, n.Reason); err != nil {
 			return err
 		}
 	}
-	if reason != "" && !status.Terminal() {
-		if err := s.Store.SetJobReason(ctx, k, reason); err != nil {
+	if n.Reason != "" && !n.Status.Terminal() {
+		if err := s.Store.SetJobReason(ctx, k, n.Reason); err != nil {
 			return openflow.About(openflow.AboutJob, err)
 		}
 	}
-	if progress != nil {
-		if _, err := s.Store.SetJobProgress(ctx, k, *progress); err != nil {
+	if n.Progress > 0 {
+		if _, err := s.Store.SetJobProgress(ctx, k, n.Progress); err != nil {
 			return openflow.About(openflow.AboutJob, err)
 		}
 	}
-	return nil
+	var unknown error
+	for _, u := range n.Tasks {
+		err := s.tellTask(ctx, k.Scheduler, u)
+		switch openflow.CodeOf(err) {
+		case "":
+		case openflow.CodeNotFound:
+			unknown = err
+		default:
+			return err
+		}
+	}
+	return unknown
 }
 
 func (s *Service) move(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (bool, error) {

@@ -31,11 +31,11 @@ func (components) Check(*openflow.DAG, []openflow.Party, map[openflow.TableName]
 	return nil, nil
 }
 
-func TestCreateJob(t *testing.T) {
+func TestOpenJob(t *testing.T) {
 	s := newSite(t)
 	order := openflow.JobOrder{Key: jobKey("1", host), DAG: dag(), UserName: "u"}
-	require.NoError(t, s.CreateJob(t.Context(), order))
-	require.NoError(t, s.CreateJob(t.Context(), order), "a repeat is answered as the first time")
+	require.NoError(t, s.creates(t.Context(), order))
+	require.NoError(t, s.creates(t.Context(), order), "a repeat is answered as the first time")
 
 	j := s.job("1")
 	require.Equal(t, openflow.JobReady, j.Status)
@@ -56,13 +56,13 @@ func TestCreateJob(t *testing.T) {
 	other := order
 	other.DAG = dag()
 	other.DAG.Tasks[1].Component = "boost"
-	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(s.CreateJob(t.Context(), other)))
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(s.creates(t.Context(), other)))
 	own := order
 	own.Key = jobKey("1", arbiter)
-	require.NoError(t, s.CreateJob(t.Context(), own), "one site may play several roles")
+	require.NoError(t, s.creates(t.Context(), own), "one site may play several roles")
 }
 
-func TestCreateJobRefuses(t *testing.T) {
+func TestOpenJobRefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*openflow.JobOrder)
 		code   openflow.Code
@@ -92,7 +92,7 @@ func TestCreateJobRefuses(t *testing.T) {
 			s := newSite(t)
 			order := openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}
 			tc.change(&order)
-			err := s.CreateJob(t.Context(), order)
+			err := s.creates(t.Context(), order)
 			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, tc.text)
 			n, err := s.catalogue.CountJobs(t.Context(), catalogue.JobFilter{})
@@ -105,9 +105,9 @@ func TestCreateJobRefuses(t *testing.T) {
 func TestOwnJobsAndTrialsNeedNoGrants(t *testing.T) {
 	s := newSite(t)
 	own := openflow.JobOrder{Key: openflow.JobKey{Scheduler: "10000", Job: "1", Party: host}, DAG: dag()}
-	require.NoError(t, s.CreateJob(t.Context(), own))
+	require.NoError(t, s.creates(t.Context(), own))
 	s.GrantAll = true
-	require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: openflow.JobKey{Scheduler: "666", Job: "2", Party: host}, DAG: dag()}))
+	require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: openflow.JobKey{Scheduler: "666", Job: "2", Party: host}, DAG: dag()}))
 }
 
 // fate-flow-api §4.7.
@@ -131,7 +131,7 @@ func TestCores(t *testing.T) {
 			s := newSite(t)
 			d := dag()
 			d.Conf.Cores, d.Conf.Task.Cores = tc.cores, tc.run
-			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
+			require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
 			j, err := s.catalogue.Job(t.Context(), jobKey("1", tc.party))
 			require.NoError(t, err)
 			require.Equal(t, tc.job, j.Cores)
@@ -180,7 +180,7 @@ func TestMemoryAndGPUs(t *testing.T) {
 			s.Limits.JobMemory = tc.site
 			d := dag()
 			d.Conf.Memory, d.Conf.GPUs, d.Conf.Task.Memory, d.Conf.Task.GPUs, d.Conf.Priority = tc.memory, tc.gpus, tc.run.Memory, tc.run.GPUs, 7
-			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
+			require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
 			j, err := s.catalogue.Job(t.Context(), jobKey("1", tc.party))
 			require.NoError(t, err)
 			require.Equal(t, 7, j.Priority)
@@ -217,7 +217,7 @@ func TestCoresOfThoseWhoDoNotSay(t *testing.T) {
 			s.Limits.Cores = tc.pool
 			d := dag()
 			d.Conf.Cores, d.Conf.Task.Cores = tc.job, tc.run
-			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
+			require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
 			j, err := s.catalogue.Job(t.Context(), jobKey("1", host))
 			require.NoError(t, err)
 			require.Equal(t, tc.jobs, j.Cores)
@@ -230,75 +230,73 @@ func TestCoresOfThoseWhoDoNotSay(t *testing.T) {
 func TestResourcesOfJobs(t *testing.T) {
 	s := newSite(t) // eight cores, two jobs of four
 	for i := 1; i <= 3; i++ {
-		require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey(openflow.JobID(strconv.Itoa(i)), host), DAG: dag()}))
+		require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey(openflow.JobID(strconv.Itoa(i)), host), DAG: dag()}))
 	}
 	ctx := t.Context()
 	for range 2 {
-		require.NoError(t, s.ApplyJobResources(ctx, jobKey("1", host)))
-		require.NoError(t, s.ApplyJobResources(ctx, jobKey("2", host)))
+		require.NoError(t, s.reserves(ctx, jobKey("1", host)))
+		require.NoError(t, s.reserves(ctx, jobKey("2", host)))
 		used, err := s.catalogue.PoolUse(ctx)
 		require.NoError(t, err)
 		require.Equal(t, openflow.Resources{Cores: 8}, used)
 	}
 	require.Equal(t, openflow.JobWaiting, s.job("1").Status)
-	err := s.ApplyJobResources(ctx, jobKey("3", host))
+	err := s.reserves(ctx, jobKey("3", host))
 	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err))
 	var e *openflow.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, openflow.AboutResource, e.Subject)
 
-	require.NoError(t, s.StartJob(ctx, jobKey("1", host)))
-	require.NoError(t, s.StartJob(ctx, jobKey("1", host)))
-	require.NoError(t, s.ApplyJobResources(ctx, jobKey("1", host)), "also when it runs already")
+	require.NoError(t, s.Tell(ctx, jobKey("1", host), openflow.News{Status: openflow.JobRunning}))
+	require.NoError(t, s.Tell(ctx, jobKey("1", host), openflow.News{Status: openflow.JobRunning}))
+	require.NoError(t, s.reserves(ctx, jobKey("1", host)), "also when it runs already")
 	for range 2 {
-		require.NoError(t, s.ReturnJobResources(ctx, jobKey("2", host)))
+		require.NoError(t, s.Release(ctx, jobKey("2", host)))
 	}
-	require.NoError(t, s.ApplyJobResources(ctx, jobKey("3", host)))
+	require.NoError(t, s.reserves(ctx, jobKey("3", host)))
 
 	big := dag()
 	cores := 9
 	big.Conf.Cores = &cores
-	require.NoError(t, s.CreateJob(ctx, openflow.JobOrder{Key: jobKey("4", host), DAG: big}))
-	err = s.ApplyJobResources(ctx, jobKey("4", host))
+	require.NoError(t, s.creates(ctx, openflow.JobOrder{Key: jobKey("4", host), DAG: big}))
+	err = s.reserves(ctx, jobKey("4", host))
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, openflow.AboutResource, e.Subject)
 
 	stranger := openflow.JobKey{Scheduler: "666", Job: "1", Party: host}
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.ApplyJobResources(ctx, stranger)))
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartJob(ctx, stranger)))
-	require.NoError(t, s.ReturnJobResources(ctx, stranger), "nothing to return is success")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.reserves(ctx, stranger)))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.Tell(ctx, stranger, openflow.News{Status: openflow.JobRunning})))
+	require.NoError(t, s.Release(ctx, stranger), "nothing to return is success")
 	require.True(t, s.job("1").ResourceInUse, "of another scheduler's job")
 }
 
-func TestUpdateJob(t *testing.T) {
+func TestTellOfAJob(t *testing.T) {
 	s := newSite(t)
 	s.running("1", dag())
 	ctx, k := t.Context(), jobKey("1", host)
-	n := 50
-	require.NoError(t, s.UpdateJob(ctx, k, "", "waits for party 9999", &n))
+	require.NoError(t, s.Tell(ctx, k, openflow.News{Reason: "waits for party 9999", Progress: 50}))
 	require.Equal(t, "waits for party 9999", s.job("1").Reason)
 	require.Equal(t, 50, s.job("1").Progress)
-	n = 20
-	require.NoError(t, s.UpdateJob(ctx, k, "", "", &n))
+	require.NoError(t, s.Tell(ctx, k, openflow.News{Progress: 20}))
 	require.Equal(t, 50, s.job("1").Progress, "it only grows")
-	require.NoError(t, s.UpdateJob(ctx, k, openflow.JobFailed, "why", nil))
+	require.NoError(t, s.Tell(ctx, k, openflow.News{Status: openflow.JobFailed, Reason: "why"}))
 	require.Equal(t, openflow.JobFailed, s.job("1").Status)
 	require.Equal(t, "why", s.job("1").Reason)
-	require.NoError(t, s.UpdateJob(ctx, k, openflow.JobFailed, "again", nil), "a repeat is success")
+	require.NoError(t, s.Tell(ctx, k, openflow.News{Status: openflow.JobFailed, Reason: "again"}), "a repeat is success")
 	require.Equal(t, "why", s.job("1").Reason)
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.UpdateJob(ctx, jobKey("9", host), openflow.JobFailed, "", nil)))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.Tell(ctx, jobKey("9", host), openflow.News{Status: openflow.JobFailed, Reason: ""})))
 }
 
 func TestStartTask(t *testing.T) {
 	s := newSite(t)
 	ctx, k := t.Context(), taskKey("1", "lr_0", host)
 	d := dag()
-	require.NoError(t, s.CreateJob(ctx, openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
+	require.NoError(t, s.creates(ctx, openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
 	err := s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: k})
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "its job does not run")
-	require.NoError(t, s.ApplyJobResources(ctx, jobKey("1", host)))
-	require.NoError(t, s.StartJob(ctx, jobKey("1", host)))
+	require.NoError(t, s.reserves(ctx, jobKey("1", host)))
+	require.NoError(t, s.Tell(ctx, jobKey("1", host), openflow.News{Status: openflow.JobRunning}))
 
 	for range 2 {
 		require.NoError(t, s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: k}))
@@ -397,7 +395,7 @@ func TestGPUsAreTheNodesOwn(t *testing.T) {
 			d.Tasks[1].Conf.GPUs, d.Tasks[1].Conf.Label = new(1), tc.label
 			if !tc.created && tc.code != "" {
 				s.Pool = tc.pool
-				err := s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d})
+				err := s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d})
 				require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
 				require.ErrorContains(t, err, "lr_0 asks for GPUs (1)")
 				return
@@ -433,7 +431,7 @@ func TestTaskOfAPollJobDoesNotReport(t *testing.T) {
 	require.Equal(t, time.Minute, s.engine.started[0].Timeout)
 }
 
-func TestUpdateTask(t *testing.T) {
+func TestTellOfATask(t *testing.T) {
 	type status = openflow.TaskStatus
 	for name, tc := range map[string]struct {
 		prepare func(*site, openflow.TaskKey)
@@ -460,7 +458,7 @@ func TestUpdateTask(t *testing.T) {
 			k := taskKey("1", "lr_0", host)
 			tc.prepare(s, k)
 			u := openflow.TaskUpdate{Key: k, Status: tc.status, Reason: "why", Progress: 50}
-			require.NoError(t, s.UpdateTask(t.Context(), "9999", u))
+			require.NoError(t, s.tellsOf(t.Context(), "9999", u))
 			var got []status
 			for _, st := range s.engine.stopped {
 				require.Equal(t, openflow.PartyID("9999"), st.scheduler)
@@ -473,21 +471,21 @@ func TestUpdateTask(t *testing.T) {
 			require.Equal(t, tc.party, rec.PartyStatus)
 			require.Equal(t, len(tc.stopped) > 0, rec.Killed)
 			require.Equal(t, 50, s.job("1").Progress)
-			require.NoError(t, s.UpdateTask(t.Context(), "9999", u), "a repeat is success")
-			require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.UpdateTask(t.Context(), "666", u)))
+			require.NoError(t, s.tellsOf(t.Context(), "9999", u), "a repeat is success")
+			require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.tellsOf(t.Context(), "666", u)))
 		})
 	}
 }
 
-func TestCollectTask(t *testing.T) {
+func TestAskTask(t *testing.T) {
 	s := newSite(t)
 	s.running("1", dag())
 	k := taskKey("1", "lr_0", host)
 	s.runs(k)
-	rec, err := s.CollectTask(t.Context(), "9999", k)
+	rec, err := s.AskTask(t.Context(), "9999", k)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskRunning, rec.PartyStatus)
-	_, err = s.CollectTask(t.Context(), "666", k)
+	_, err = s.AskTask(t.Context(), "666", k)
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 }
 
@@ -553,7 +551,7 @@ func TestStopOfARunWithoutAWorkflow(t *testing.T) {
 			return s.StopJob(s.t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"})
 		},
 		"by itself": func(s *site) error {
-			return s.UpdateTask(s.t.Context(), "9999", openflow.TaskUpdate{Key: k, Status: openflow.TaskSuccess, Reason: "why"})
+			return s.tellsOf(s.t.Context(), "9999", openflow.TaskUpdate{Key: k, Status: openflow.TaskSuccess, Reason: "why"})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -575,7 +573,7 @@ func TestStopOfARunWithoutAWorkflow(t *testing.T) {
 				require.Equal(t, "why", rec.Reason)
 				require.False(t, rec.ResourceInUse)
 			}
-			rec, err := s.CollectTask(t.Context(), "9999", k)
+			rec, err := s.AskTask(t.Context(), "9999", k)
 			require.NoError(t, err)
 			require.Equal(t, openflow.TaskCanceled, rec.PartyStatus)
 		})
@@ -586,7 +584,7 @@ func TestStopOfARunWithoutAWorkflow(t *testing.T) {
 func TestStopOfAnArbiterThatWasNeverStarted(t *testing.T) {
 	s := newSite(t)
 	k := jobKey("1", arbiter)
-	require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: k, DAG: dag()}))
+	require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: k, DAG: dag()}))
 	s.engine.none = openflow.Errorf(openflow.CodeNotFound, "no such workflow")
 	require.NoError(t, s.StopJob(t.Context(), k, openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"}))
 	require.Len(t, s.engine.stopped, 1)

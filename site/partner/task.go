@@ -31,7 +31,7 @@ func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, o o
 	}
 	key := openflow.JobKey{Scheduler: scheduler, Job: k.Job, Party: k.Party}
 	if o.StartsJob {
-		if err := s.StartJob(ctx, key); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
+		if _, err := s.move(ctx, key, openflow.JobRunning, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func (s *Service) pooling(ctx context.Context, t openflow.TaskRecord) (*openflow
 // hear takes over ends of tasks that came along with another call. One of a version that never got here says nothing.
 func (s *Service) hear(ctx context.Context, scheduler openflow.PartyID, ended []openflow.TaskUpdate) error {
 	for _, u := range ended {
-		if err := s.UpdateTask(ctx, scheduler, u); err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+		if err := s.tellTask(ctx, scheduler, u); err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 			return err
 		}
 	}
@@ -103,17 +103,20 @@ func (s *Service) version(ctx context.Context, scheduler openflow.PartyID, k ope
 	if k.Version == 0 || openflow.CodeOf(err) != openflow.CodeNotFound {
 		return t, err
 	}
-	if err := s.RerunTask(ctx, scheduler, k); err != nil {
+	if err := s.addVersion(ctx, scheduler, k); err != nil {
 		return t, err
 	}
 	return s.task(ctx, scheduler, k)
 }
 
-// UpdateTask takes over the federated status; with an end status it stops what still runs of the task here.
-//
-// Spec: fate-flow-api §2.3 task/status/update and task/stop. A repeat is success: part 7 #22.
-func (s *Service) UpdateTask(ctx context.Context, scheduler openflow.PartyID, u openflow.TaskUpdate) error {
-	t, err := s.task(ctx, scheduler, u.Key)
+// tellTask takes over the federated status; with an end status it stops what still runs of the task here. A repeat is
+// success. A further version that waits is made.
+func (s *Service) tellTask(ctx context.Context, scheduler openflow.PartyID, u openflow.TaskUpdate) error {
+	find := s.task
+	if u.Status == openflow.TaskWaiting {
+		find = s.version
+	}
+	t, err := find(ctx, scheduler, u.Key)
 	if err != nil {
 		return err
 	}
@@ -136,11 +139,9 @@ func (s *Service) UpdateTask(ctx context.Context, scheduler openflow.PartyID, u 
 	return s.stopRun(ctx, t, u.Status, u.Reason)
 }
 
-// RerunTask makes version k.Version of a task from the latest before it that has come here, as waiting as that one was in
+// addVersion makes version k.Version of a task from the latest before it that has come here, as waiting as that one was in
 // the beginning.
-//
-// Spec: fate-flow-api §2.3 task/rerun.
-func (s *Service) RerunTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) error {
+func (s *Service) addVersion(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) error {
 	before := k
 	before.Version--
 	t, err := s.task(ctx, scheduler, before)
@@ -158,7 +159,8 @@ func (s *Service) RerunTask(ctx context.Context, scheduler openflow.PartyID, k o
 	}))
 }
 
-// CollectTask tells how the run stands here.
-func (s *Service) CollectTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
-	return s.task(ctx, scheduler, k)
+// AskTask tells how the run stands here.
+func (s *Service) AskTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (openflow.TaskStanding, error) {
+	t, err := s.task(ctx, scheduler, k)
+	return t.Standing(), err
 }

@@ -51,8 +51,8 @@ type site struct {
 	rules admission.Rules
 }
 
-func (s site) ApplyJobResources(ctx context.Context, k openflow.JobKey) error {
-	return s.rows.ApplyJobResources(ctx, k, s.pool, s.rules)
+func (s site) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {
+	return openflow.Reserved(s.rows.ApplyJobResources(ctx, k, s.pool, s.rules))
 }
 
 // add records a job that needs that much, and reports what the site says when it asks for it.
@@ -63,7 +63,9 @@ func (s site) add(t *testing.T, id openflow.JobID, need openflow.Resources) erro
 		DAG: &openflow.DAG{SchemaVersion: "1"},
 	}
 	require.NoError(t, s.rows.CreateJob(t.Context(), j, nil))
-	return s.ApplyJobResources(t.Context(), j.Key())
+	r, err := s.Reserve(t.Context(), j.Key())
+	require.NoError(t, err)
+	return r.Err()
 }
 
 func newSite(t *testing.T, patience time.Duration) site {

@@ -75,7 +75,9 @@ func TestLongReasonsOfAScheduler(t *testing.T) {
 	d := env.DAG(pair, env.Noop("a", env.Sleep(60_000)))
 	d.Conf.Scheduler, d.Conf.Initiator = "9999", "9999"
 	k := openflow.JobKey{Scheduler: "9999", Job: "2026010100000000000000001", Party: pair[1]}
-	require.NoError(t, at.OpenJob(t.Context(), openflow.JobOrder{Key: k, DAG: d}))
+	got, err := at.OpenJob(t.Context(), openflow.JobOrder{Key: k, DAG: d})
+	require.NoError(t, err)
+	require.True(t, got.Held)
 	require.NoError(t, at.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: openflow.TaskKey{Job: k.Job, Task: "a", Party: pair[1]}, StartsJob: true}))
 	user.WaitForTask(k.Job, "a", openflow.TaskRunning)
 	require.NoError(t, at.StopJob(t.Context(), k, openflow.JobEnd{Status: openflow.JobFailed, Reason: strings.Repeat("x", 12<<20)}))

@@ -48,13 +48,13 @@ func TestStrangers(t *testing.T) {
 		ended := []openflow.TaskUpdate{{Key: hostKey, Status: openflow.TaskFailed}}
 		calls := map[string]error{
 			"stop of the job":     stranger.StopJob(ctx, row, openflow.JobEnd{Status: openflow.JobCanceled, Reason: "because", Tasks: ended}),
-			"start of the job":    stranger.StartJob(ctx, row),
-			"news of the job":     stranger.UpdateJob(ctx, row, openflow.JobFailed, "because", nil),
-			"return of resources": stranger.ReturnJobResources(ctx, row),
+			"start of the job":    stranger.Tell(ctx, row, openflow.News{Status: openflow.JobRunning}),
+			"news of the job":     stranger.Tell(ctx, row, openflow.News{Status: openflow.JobFailed, Reason: "because"}),
+			"return of resources": stranger.Release(ctx, row),
 			"start of the task":   stranger.StartTask(ctx, scheduler, openflow.TaskStart{TaskKey: hostKey, Ended: ended}),
-			"end of the task":     stranger.UpdateTask(ctx, scheduler, openflow.TaskUpdate{Key: hostKey, Status: openflow.TaskFailed}),
+			"end of the task":     stranger.Tell(ctx, row, openflow.News{Tasks: ended}),
 		}
-		_, calls["look at the task"] = stranger.CollectTask(ctx, scheduler, hostKey)
+		_, calls["look at the task"] = stranger.AskTask(ctx, scheduler, hostKey)
 		for what, err := range calls {
 			if what == "return of resources" && err == nil {
 				continue // it returns what the stranger holds here: nothing
