@@ -276,22 +276,15 @@ type MetricRecord struct {
 type SiteRecord struct {
 	Party   PartyID
 	URL     string
-	Dialect Dialect  // how it wants to be called; empty: not known yet
+	Dialect Dialect  // which it speaks; only this site's operator says
+	Version string   // of the dialect
+	Profile string   // how callers are known and answers proven in it
 	Keys    []string // public keys in text form: the current one and, while they change, the next
 	AddedAt time.Time
 }
 
-// Dialect is how a peer wants to be called.
+// Dialect is the name of a way in which nodes talk; each is in a folder of its own.
 type Dialect string
-
-// A peer of DialectFolded takes in one call what FATE-Flow takes in several; one of DialectFATEFlow, a genuine FATE-Flow
-// node, gets FATE-Flow's own sequence.
-//
-// Spec: fate-flow-api §2.5.
-const (
-	DialectFolded   Dialect = "openflow"
-	DialectFATEFlow Dialect = "fate-flow"
-)
 
 // GrantKind says what a grant allows.
 type GrantKind string

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -12,7 +13,11 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/sdk/partner"
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
+	"openflow/dialect/peer"
+	"openflow/server/application"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
 )
@@ -21,23 +26,33 @@ import (
 type directory struct {
 	self      openflow.PartyID
 	sites     *catalogue.Catalogue
-	signer    partner.Signer
+	signer    peer.Signer
 	http      *http.Client
 	partner   openflow.PartnerService
 	scheduler openflow.SchedulerService
 	called    func(peer openflow.PartyID, took time.Duration, err error)
 }
 
-// client makes the client of a peer. Sites are read anew each time, so a changed address holds at once.
-func (d *directory) client(ctx context.Context, id openflow.PartyID) (*partner.Client, error) {
+// dialects are those that this node speaks, the usual one first.
+var dialects = dialect.All{native.Dialect{}, fateflow.Dialect{}}
+
+// client makes the client of a peer, in the dialect of its record. Sites are read anew each time, so a changed address
+// holds at once.
+func (d *directory) client(ctx context.Context, id openflow.PartyID) (dialect.Client, error) {
 	s, err := d.site(ctx, id)
-	return d.clientOf(s), err
+	if err != nil {
+		return nil, err
+	}
+	speaks, err := dialects.Of(s.Dialect)
+	if err != nil {
+		return nil, openflow.About(openflow.AboutSite, err)
+	}
+	return speaks.Client(d.link(s)), nil
 }
 
-func (d *directory) clientOf(s openflow.SiteRecord) *partner.Client {
-	return &partner.Client{
+func (d *directory) link(s openflow.SiteRecord) peer.Link {
+	return peer.Link{
 		Self: d.self, Peer: s.Party, URL: s.URL, Signer: d.signer, Verifier: recorded(s.Keys), HTTP: d.http, Called: d.called,
-		Unsigned: s.Dialect == openflow.DialectFATEFlow,
 	}
 }
 
@@ -73,32 +88,11 @@ func (d *directory) Partner(ctx context.Context, id openflow.PartyID) (openflow.
 	if id == d.self {
 		return d.partner, nil
 	}
-	s, err := d.site(ctx, id)
+	c, err := d.client(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	c := d.clientOf(s)
-	dialect, err := d.dialect(ctx, s, c)
-	if err != nil {
-		return nil, err
-	}
-	if dialect == openflow.DialectFolded {
-		return c, nil
-	}
-	return c.Stepwise(), nil
-}
-
-// dialect is how a peer wants to be called. That it is a FATE-Flow node, which proves nothing by signatures, only this site's
-// operator says. Others are asked until they have said that they take folded calls, and no answer changes that again.
-func (d *directory) dialect(ctx context.Context, s openflow.SiteRecord, c *partner.Client) (openflow.Dialect, error) {
-	if s.Dialect != "" {
-		return s.Dialect, nil
-	}
-	folds, err := c.Folds(ctx)
-	if err != nil || !folds {
-		return "", err
-	}
-	return openflow.DialectFolded, d.sites.SetSiteDialect(ctx, s.Party, openflow.DialectFolded)
+	return c.Partner(), nil
 }
 
 // Scheduler implements openflow.Directory.
@@ -114,27 +108,28 @@ func (d *directory) Scheduler(ctx context.Context, id openflow.PartyID) (openflo
 }
 
 // PushTo implements base.Peers.
-func (d *directory) PushTo(ctx context.Context, to openflow.PartyID, m partner.Outgoing) error {
-	c, err := d.client(ctx, to)
+func (d *directory) PushTo(ctx context.Context, to openflow.PartyID, m peer.Outgoing) error {
+	s, err := d.site(ctx, to)
 	if err != nil {
 		return err
 	}
-	return c.Push(ctx, m)
+	l := d.link(s)
+	return l.Push(ctx, m)
 }
 
 // signer signs with the node's key and the present time.
 type signer struct{ trust.Signer }
 
-// Sign implements partner.Signer.
+// Sign implements peer.Signer.
 func (s signer) Sign(r *http.Request, to openflow.PartyID, body []byte) error {
 	s.Signer.Sign(r, to, body, time.Now())
 	return nil
 }
 
-// recorded is partner.Verifier on the keys in a peer's record.
+// recorded is peer.Verifier on the keys in a peer's record.
 type recorded []string
 
-// VerifyAnswer implements partner.Verifier.
+// VerifyAnswer implements peer.Verifier.
 func (r recorded) VerifyAnswer(from openflow.PartyID, request, answer http.Header, status int, body []byte) error {
 	keys, err := parseKeys(r)
 	if err != nil {
@@ -180,7 +175,27 @@ func (s sites) CheckSite(ctx context.Context, id openflow.PartyID) error {
 	if err != nil {
 		return err
 	}
-	return c.Probe(ctx, true)
+	seen, err := c.Examine(ctx, true)
+	if err == nil {
+		err = seen.CallBack
+	}
+	return err
+}
+
+// ProbeSite tries every dialect on a peer, and changes nothing: what its record says, only the operator changes.
+func (s sites) ProbeSite(ctx context.Context, id openflow.PartyID) ([]application.Heard, error) {
+	record, err := s.directory.site(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var list []application.Heard
+	for _, d := range dialects {
+		versions, _ := d.Speaks()
+		list = append(list, application.Heard{
+			Dialect: d.Name(), Version: versions[0], Recorded: d.Name() == record.Dialect, Err: d.Client(s.directory.link(record)).Probe(ctx),
+		})
+	}
+	return list, nil
 }
 
 // AddSite registers a peer, or gives a registered one another address or dialect. A different key is refused: that is rotate.
@@ -192,10 +207,6 @@ func (s sites) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 	if err := CheckPeer(Peer{Party: r.Party, URL: r.URL, Key: key}); err != nil {
 		return err
 	}
-	if r.Dialect != "" && r.Dialect != openflow.DialectFATEFlow && r.Dialect != openflow.DialectFolded {
-		return openflow.Errorf(openflow.CodeInvalid, "peer %s: %q is no dialect", r.Party, r.Dialect).
-			WithHint("one of %s, %s; leave it out for nodes of openflow", openflow.DialectFolded, openflow.DialectFATEFlow)
-	}
 	if r.Party == s.self {
 		return openflow.Errorf(openflow.CodeInvalid, "party %s is this node itself", r.Party)
 	}
@@ -205,15 +216,20 @@ func (s sites) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 			return openflow.Errorf(openflow.CodeConflict, "party %s is registered with another key", r.Party).
 				WithHint("if it has really changed: openflow site rotate %s --key %s", r.Party, key)
 		}
-		if have.URL != r.URL {
-			have.URL, have.Dialect = r.URL, "" // another node, perhaps of another kind
-		}
-		if r.Dialect != "" {
-			have.Dialect = r.Dialect
+		have.URL = r.URL
+		if said := r.Dialect != "" || r.Version != "" || r.Profile != ""; said { // who says nothing leaves it as it is
+			r.Dialect = cmp.Or(r.Dialect, have.Dialect)
+			if r, err = dialects.Complete(r); err != nil {
+				return err
+			}
+			have.Dialect, have.Version, have.Profile = r.Dialect, r.Version, r.Profile
 		}
 		return s.catalogue.SaveSite(ctx, have)
 	}
 	if openflow.CodeOf(err) != openflow.CodeNotFound {
+		return err
+	}
+	if r, err = dialects.Complete(r); err != nil {
 		return err
 	}
 	r.AddedAt = time.Now()
@@ -313,24 +329,15 @@ func (s *senders) parties(ctx context.Context, session string) ([]openflow.Party
 // address is the base URL of a listener, with a host that a program on this machine can use.
 func address(a string) string { return (&url.URL{Scheme: "http", Host: a}).String() }
 
-// Answers implements partner.Peers. A peer of FATE-Flow has no route for the question and gets none: it is only seen
-// whether somebody listens at its address.
-func (d *directory) Answers(ctx context.Context, id openflow.PartyID) error {
-	s, err := d.site(ctx, id)
-	if err != nil {
-		return err
-	}
-	if s.Dialect == openflow.DialectFATEFlow {
-		return d.clientOf(s).Reach(ctx)
-	}
-	return d.clientOf(s).Probe(ctx, false)
-}
+// Answers implements partner.Peers.
+func (d *directory) Answers(ctx context.Context, id openflow.PartyID) error { return d.Probe(ctx, id) }
 
-// Probe implements interconnection.Prober.
+// Probe implements dialect.Prober.
 func (d *directory) Probe(ctx context.Context, id openflow.PartyID) error {
 	c, err := d.client(ctx, id)
 	if err != nil {
 		return err
 	}
-	return c.Probe(ctx, false)
+	_, err = c.Examine(ctx, false)
+	return err
 }

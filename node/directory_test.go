@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/sdk/partner"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
+	"openflow/dialect/peer"
 	"openflow/sdk/wire"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
@@ -21,72 +23,67 @@ type unsigned struct{}
 
 func (unsigned) Sign(*http.Request, openflow.PartyID, []byte) error { return nil }
 
-// A peer is asked how it wants to be called until it has said so, and only a signed answer counts. That it is a FATE-Flow node
-// is the operator's word.
+// What a peer speaks is the operator's word: what it answers changes nothing, and neither does another address.
 func TestDialectOfAPeer(t *testing.T) {
-	var asked int
-	var answer wire.Envelope
-	signed := true
 	home := t.TempDir()
 	require.NoError(t, os.Chmod(home, 0o700))
 	key, err := trust.LoadOrCreateKey(home)
 	require.NoError(t, err)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	asked := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // a node of FATE-Flow
 		asked++
-		body, _ := json.Marshal(answer) // texts can be encoded
-		if signed {
-			trust.Signer{Party: "10000", Key: key}.SignAnswer(w.Header(), r.Header, http.StatusOK, body)
-		}
-		_, _ = w.Write(body) // the test sees what a caller that has gone misses
+		_ = json.NewEncoder(w).Encode(wire.Envelope{Code: wire.ServerException, Message: "<NotFound '404: Not Found'>"}) // texts can be encoded
 	}))
 	t.Cleanup(srv.Close)
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
-	record := func() openflow.SiteRecord {
+	spoken := func() []string {
 		s, err := rows.Site(t.Context(), "10000")
 		require.NoError(t, err)
-		return s
+		return []string{string(s.Dialect), s.Version, s.Profile}
 	}
-	d := &directory{self: "9999", sites: rows, signer: unsigned{}, http: partner.NewHTTP()}
-	folded := func() bool {
+	d := &directory{self: "9999", sites: rows, signer: unsigned{}, http: peer.NewHTTP()}
+	partner := func() openflow.PartnerService {
 		p, err := d.Partner(t.Context(), "10000")
 		require.NoError(t, err)
-		_, is := p.(*partner.Client)
-		return is
+		return p
 	}
-	register := sites{self: "9999", catalogue: rows}
-	peer := openflow.SiteRecord{Party: "10000", URL: srv.URL, Keys: []string{key.Public().String()}}
-	require.NoError(t, register.AddSite(t.Context(), peer))
+	register := sites{self: "9999", catalogue: rows, directory: d}
+	record := openflow.SiteRecord{Party: "10000", URL: srv.URL, Keys: []string{key.Public().String()}}
+	require.NoError(t, register.AddSite(t.Context(), record))
+	require.Equal(t, []string{"native", "1", "signed"}, spoken(), "of which nothing is said")
+	require.IsType(t, &native.Client{}, partner())
+	require.Zero(t, asked)
 
-	answer = wire.Failure(openflow.Errorf(openflow.CodeUnauthorized, "who are you"))
-	_, err = d.Partner(t.Context(), "10000")
-	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "nothing is guessed")
-	answer, signed = wire.Envelope{Code: wire.ServerException, Message: "<NotFound '404: Not Found'>"}, false
-	_, err = d.Partner(t.Context(), "10000")
-	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "anybody can say so")
-	answer, signed = wire.Envelope{Data: json.RawMessage(`{"caller":"9999"}`)}, true
-	require.False(t, folded(), "a node of ours before folded calls")
-	require.Empty(t, record().Dialect)
+	heard, err := register.ProbeSite(t.Context(), "10000")
+	require.NoError(t, err)
+	require.Len(t, heard, 2)
+	require.Equal(t, native.Name, heard[0].Dialect)
+	require.True(t, heard[0].Recorded)
+	require.Error(t, heard[0].Err)
+	require.Equal(t, fateflow.Name, heard[1].Dialect)
+	require.False(t, heard[1].Recorded)
+	require.NoError(t, heard[1].Err)
+	require.Equal(t, []string{"native", "1", "signed"}, spoken(), "advice changes nothing")
+	require.Error(t, partner().Release(t.Context(), openflow.JobKey{Job: "1"}))
+	require.Equal(t, []string{"native", "1", "signed"}, spoken(), "nor does what it answers")
 
-	answer = wire.Envelope{Data: json.RawMessage(`{"caller":"9999","folds":true}`)}
-	require.True(t, folded())
-	require.Equal(t, openflow.DialectFolded, record().Dialect)
-	before := asked
-	answer, signed = wire.Envelope{Code: wire.ServerException, Message: "<NotFound '404: Not Found'>"}, false
-	require.True(t, folded(), "it is not asked again")
-	require.Equal(t, before, asked)
+	record.Dialect = fateflow.Name
+	require.NoError(t, register.AddSite(t.Context(), record), "the operator says what it is")
+	require.Equal(t, []string{"fate-flow", "2", "unsigned"}, spoken())
+	require.IsType(t, &fateflow.Client{}, partner())
+	record.Dialect, record.URL = "", "http://127.0.0.1:1"
+	require.NoError(t, register.AddSite(t.Context(), record))
+	require.Equal(t, []string{"fate-flow", "2", "unsigned"}, spoken(), "a start with the same peers forgets nothing, and nor does another address")
 
-	peer.Dialect = openflow.DialectFATEFlow
-	require.NoError(t, register.AddSite(t.Context(), peer), "the operator says what it is")
-	require.False(t, folded())
-	require.Equal(t, before, asked)
-	peer.Dialect = ""
-	require.NoError(t, register.AddSite(t.Context(), peer))
-	require.Equal(t, openflow.DialectFATEFlow, record().Dialect, "a start with the same peers forgets nothing")
-	peer.Dialect = "latin"
-	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(register.AddSite(t.Context(), peer)))
-	peer.Dialect, peer.URL = "", "http://127.0.0.1:1"
-	require.NoError(t, register.AddSite(t.Context(), peer))
-	require.Empty(t, record().Dialect, "at another address may be a node of another kind")
+	for name, wrong := range map[string]openflow.SiteRecord{
+		"dialect": {Dialect: "latin"}, "version": {Dialect: native.Name, Version: "9"}, "profile": {Profile: "signed"},
+	} {
+		wrong.Party, wrong.URL, wrong.Keys = record.Party, record.URL, record.Keys
+		err := register.AddSite(t.Context(), wrong)
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), name)
+		require.ErrorContains(t, err, "one of", name)
+	}
+	require.Equal(t, []string{"fate-flow", "2", "unsigned"}, spoken())
 }

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"openflow"
+	"openflow/dialect"
 	"openflow/docker/engine"
-	"openflow/sdk/partner"
 	"openflow/site/doctor"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
@@ -82,7 +82,7 @@ func (n *Node) examinePeer(ctx context.Context, s openflow.SiteRecord) doctor.Pe
 		p.Err = err
 		return p
 	}
-	var seen partner.Seen
+	var seen dialect.Seen
 	seen, p.Err = client.Examine(ctx, true)
 	p.Answered, p.Clock, p.Timed, p.Version, p.CallBack = seen.Answered, seen.Clock, seen.Timed, seen.Version, seen.CallBack
 	if grants, err := n.rows.Grants(ctx, s.Party); err == nil && len(grants) > 0 {

@@ -25,7 +25,8 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	sdkpartner "openflow/sdk/partner"
+	"openflow/dialect"
+	"openflow/dialect/peer"
 	"openflow/server"
 	"openflow/server/application"
 	"openflow/server/base"
@@ -222,7 +223,7 @@ func (n *Node) connect() services {
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
 	dir := &directory{
 		self: n.config.Party, sites: n.rows, signer: signer{trust.Signer{Party: n.config.Party, Key: n.key}},
-		http: sdkpartner.NewHTTP(), partner: part, scheduler: sched,
+		http: peer.NewHTTP(), partner: part, scheduler: sched,
 	}
 	n.watch = partner.NewWatch(n.config.Party, n.changes(), dir, n.config.Log)
 	dir.called = func(peer openflow.PartyID, took time.Duration, err error) {
@@ -246,10 +247,13 @@ func (n *Node) serve(ctx context.Context) error {
 		return err
 	}
 	inter := &interconnection.API{
-		Verifier: trust.Verifier{Self: n.config.Party, Keys: keys{n.rows}, Nonces: n.messages},
-		Signer:   trust.Signer{Party: n.config.Party, Key: n.key},
-		Partner:  s.partner, Scheduler: s.scheduler, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
-		Traced: n.traces.Continue, Log: n.config.Log,
+		Dialects: dialects,
+		Node: dialect.Node{
+			Verifier: trust.Verifier{Self: n.config.Party, Keys: keys{n.rows}, Nonces: n.messages},
+			Signer:   trust.Signer{Party: n.config.Party, Key: n.key},
+			Partner:  s.partner, Scheduler: s.scheduler, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
+			Traced: n.traces.Continue, Log: n.config.Log,
+		},
 		Transport: &interconnection.Transport{
 			Self: n.config.Party, Store: n.messages, Sessions: &senders{self: n.config.Party, tasks: n.rows, known: map[string][]openflow.Party{}},
 			MaxBody: maxMessage, Log: n.config.Log,

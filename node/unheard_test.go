@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
 	"openflow/store/catalogue"
 )
 
@@ -46,7 +48,7 @@ func (s *answering) EndedJobs(_ context.Context, caller openflow.PartyID, ids []
 func unheardOf(t *testing.T) (*unheard, *answering, *others, *catalogue.Catalogue) {
 	t.Helper()
 	f, o, rows := leaving(t)
-	for id, dialect := range map[openflow.PartyID]openflow.Dialect{"10000": "", "10001": openflow.DialectFATEFlow} {
+	for id, dialect := range map[openflow.PartyID]openflow.Dialect{"10000": native.Name, "10001": fateflow.Name} {
 		require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: id, URL: "http://x", Dialect: dialect, AddedAt: time.Now()}))
 	}
 	s := &answering{ended: map[openflow.JobID]openflow.EndedJob{}, asked: map[openflow.PartyID][]openflow.JobID{}}

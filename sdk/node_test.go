@@ -138,6 +138,10 @@ func (s *site) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 	return s.rows.SaveSite(ctx, r)
 }
 
+func (s *site) ProbeSite(context.Context, openflow.PartyID) ([]application.Heard, error) {
+	return []application.Heard{{Dialect: "native", Version: "1", Recorded: true}, {Dialect: "fate-flow", Version: "2", Err: openflow.Errorf(openflow.CodeUnavailable, "no\nanswer")}}, nil
+}
+
 func (s *site) RemoveSite(ctx context.Context, id openflow.PartyID) error {
 	return s.rows.DeleteSite(ctx, id)
 }

@@ -10,13 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 
 	"openflow"
 	"openflow/server/reply"
@@ -84,7 +82,7 @@ func probe(w http.ResponseWriter, err error) {
 // Handler is the router of one listener with these layers.
 func Handler(log *slog.Logger, layers ...Layer) http.Handler {
 	r := chi.NewRouter()
-	r.Use(recovered(log))
+	r.Use(reply.Recovered(log, func(w http.ResponseWriter, r *http.Request, err error) { reply.Error(log, w, r, err) }))
 	r.NotFound(reply.NotFound(log))
 	r.MethodNotAllowed(reply.NotFound(log))
 	for _, l := range layers {
@@ -113,31 +111,6 @@ func tolerant(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// recovered turns a panic into an error answer, or breaks off an answer that has begun. A handler that aborts on purpose
-// is let through.
-func recovered(log *slog.Logger) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(plain http.ResponseWriter, r *http.Request) {
-			w := middleware.NewWrapResponseWriter(plain, r.ProtoMajor)
-			defer func() {
-				v := recover()
-				switch err, _ := v.(error); {
-				case v == nil:
-				case errors.Is(err, http.ErrAbortHandler):
-					panic(v)
-				default:
-					log.ErrorContext(r.Context(), "handler panicked", "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
-					if w.Status() != 0 {
-						panic(http.ErrAbortHandler)
-					}
-					reply.Error(log, w, r, openflow.Errorf(openflow.CodeInternal, "internal error").WithHint("the node's log tells more"))
-				}
-			}()
-			next.ServeHTTP(w, r)
-		})
-	}
 }
 
 // Listen binds an address. A port that is taken is a clear error before anything else has happened.

@@ -20,6 +20,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
 	"openflow/server"
 	"openflow/server/application"
 	"openflow/server/base"
@@ -205,7 +208,9 @@ func TestRoutes(t *testing.T) {
 		{"application", &application.API{Log: quiet()}},
 		{"base", &base.API{Log: quiet(), Transport: &base.Transport{}}},
 		{"base, for workers of the pool", &base.Pool{Log: quiet()}},
-		{"interconnection", &interconnection.API{Log: quiet(), Transport: &interconnection.Transport{}}},
+		{"interconnection", &interconnection.API{
+			Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Node: dialect.Node{Log: quiet()}, Transport: &interconnection.Transport{},
+		}},
 		{"probes", server.Health{}},
 	} {
 		r := chi.NewRouter()

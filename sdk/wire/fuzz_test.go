@@ -72,7 +72,7 @@ func FuzzDecode(f *testing.F) {
 		for _, into := range []any{
 			&wire.JobRef{}, &wire.TaskRef{}, &wire.PartnerCreateJob{}, &wire.PartnerUpdateJob{}, &wire.PartnerUpdateTask{},
 			&wire.SchedulerCreateJob{}, &wire.SchedulerStopJob{}, &wire.SchedulerReportTask{}, &wire.WorkerStatus{},
-			&wire.TrackingSave{}, &wire.MetricSave{}, &wire.PartnerStartTask{}, &wire.PartnerStopJob{},
+			&wire.TrackingSave{}, &wire.MetricSave{},
 		} {
 			err := wire.Decode(body, into)
 			if err != nil {
@@ -97,11 +97,14 @@ func FuzzTaskUpdates(f *testing.F) {
 	f.Add([]byte(`{` + ref + `,"status":"failed","tasks":[{` + ref + `,"task_id":"1_a","task_version":0,"status":"failed","progress":50}]}`))
 	f.Add([]byte(`{` + ref + `,"status":"failed","tasks":[{"job_id":"2"},null]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var b wire.PartnerStopJob
+		var b struct {
+			wire.JobRef
+			Tasks []wire.PartnerUpdateTask `json:"tasks"`
+		}
 		if wire.Decode(body, &b) != nil {
 			return
 		}
-		updates, err := wire.DecodeTaskUpdates(b.Tasks, b.JobRef)
+		updates, err := wire.DecodeTaskEnds(b.Tasks, b.JobRef)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 			return

@@ -129,33 +129,6 @@ type PartnerUpdateTask struct {
 	Progress float64 `json:"progress,omitempty"` // of the job, in percent: saves the call to job/update
 }
 
-// PartnerStartTask is the body of POST /v2/partner/fold/task/start (ours): task/rerun where the version is new,
-// job/start, the ends of other tasks, task/resource/apply and task/start in one.
-type PartnerStartTask struct {
-	TaskRef
-	StartsJob bool                `json:"starts_job,omitempty"`
-	Ended     []PartnerUpdateTask `json:"ended,omitempty"`
-}
-
-// PartnerStopJob is the body of POST /v2/partner/fold/job/stop (ours): the ends of tasks, job/update, job/status/update
-// and job/stop in one.
-type PartnerStopJob struct {
-	JobRef
-	Status Text                `json:"status" check:"required"`
-	Reason string              `json:"reason,omitempty"`
-	Tasks  []PartnerUpdateTask `json:"tasks,omitempty"`
-}
-
-// PartnerNews is the body of POST /v2/partner/fold/job/news (ours): job/start, job/update, job/status/update, and
-// task/status/update, task/stop and task/rerun of several tasks in one.
-type PartnerNews struct {
-	JobRef
-	Status   Text                `json:"status,omitempty"`
-	Reason   string              `json:"reason,omitempty"`
-	Progress int                 `json:"progress,omitempty"`
-	Tasks    []PartnerUpdateTask `json:"tasks,omitempty"`
-}
-
 // EncodeTaskUpdates makes the wire form of what a scheduler says of tasks.
 func EncodeTaskUpdates(updates []openflow.TaskUpdate) []PartnerUpdateTask {
 	list := make([]PartnerUpdateTask, len(updates))
@@ -316,19 +289,6 @@ type SchedulerReportTask struct {
 	TaskRef
 	FailureCause
 	Status Text `json:"status,omitempty"`
-}
-
-// SiteProbe is the body of POST /v2/partner/site/info (ours): the peer is to call back when CallBack is set.
-type SiteProbe struct {
-	CallBack bool `json:"call_back,omitempty"`
-}
-
-// SiteProbed is its answer: whom the peer takes the caller for, how it can be called, and what came of calling back.
-type SiteProbed struct {
-	Caller   string   `json:"caller"`
-	Folds    bool     `json:"folds,omitempty"`     // it serves /v2/partner/fold/…
-	CallBack *Problem `json:"call_back,omitempty"` // why the peer does not reach the caller; absent when it does
-	Version  string   `json:"version,omitempty"`   // what the peer's node runs
 }
 
 // JobStopped is the data of POST /v2/scheduler/job/stop and /v2/job/stop (ours): how far the stop has come.

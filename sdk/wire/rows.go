@@ -244,6 +244,14 @@ func EncodeTask(r openflow.TaskRecord) TaskRow {
 	return row
 }
 
+// Decode is what a peer says of its run of k. Whether it knows the status is the caller's to judge.
+func (s TaskState) Decode(k openflow.TaskKey) openflow.TaskStanding {
+	return openflow.TaskStanding{
+		Key: k, Status: openflow.TaskStatus(openflow.Heard(s.Status)), PartyStatus: openflow.TaskStatus(openflow.Heard(s.PartyStatus)),
+		Cause: s.FailureCause.Decode(), Stopping: s.Stopping,
+	}
+}
+
 // EncodeTaskState renders r for /v2/partner/task/collect.
 func EncodeTaskState(r openflow.TaskStanding) TaskState {
 	return TaskState{

@@ -30,6 +30,8 @@ type Sites interface {
 	// CheckSite calls a peer. CodeUnavailable: it does not answer; CodeUnauthorized: it does not take this node for who it
 	// is.
 	CheckSite(ctx context.Context, id openflow.PartyID) error
+	// ProbeSite tries every dialect on a peer, and changes nothing.
+	ProbeSite(ctx context.Context, id openflow.PartyID) ([]Heard, error)
 }
 
 // Logs reads what a task's container has written, also while it runs.
@@ -122,6 +124,7 @@ func (a *API) Routes(r chi.Router) {
 	get("/v2/site/list", a.listSites)
 	get("/v2/site/workers", a.listWorkers)
 	get("/v2/site/check", a.checkSite)
+	get("/v2/site/probe", a.probeSite)
 	post("/v2/site/add", a.addSite)
 	post("/v2/site/remove", a.removeSite)
 	post("/v2/site/rotate", a.rotateSite)

@@ -77,14 +77,16 @@ type Site struct {
 	Key     string    `json:"key,omitempty"`   // in requests: the one key
 	Final   bool      `json:"final,omitempty"` // in rotate: forget the older keys now
 	AddedAt *int64    `json:"added_at,omitempty"`
-	Dialect string    `json:"dialect,omitempty"` // how the peer is called; in requests: fate-flow for a node that signs no answers, empty for all others
+	Dialect string    `json:"dialect,omitempty"` // which the peer speaks; in requests empty for nodes of openflow
+	Version string    `json:"version,omitempty"` // of the dialect
+	Profile string    `json:"profile,omitempty"` // of the dialect
 }
 
 func (a *API) listSites(r *http.Request) (any, error) {
 	sites, err := a.Catalogue.Sites(r.Context())
 	out := make([]Site, 0, len(sites))
 	for _, s := range sites {
-		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect)})
+		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile})
 	}
 	return out, err
 }
@@ -108,6 +110,40 @@ func (a *API) checkSite(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return nil, openflow.About(openflow.AboutSite, a.Sites.CheckSite(r.Context(), openflow.PartyID(v[0])))
+}
+
+// Heard is what a peer has answered to one dialect: advice, which changes nothing.
+type Heard struct {
+	Dialect  openflow.Dialect
+	Version  string
+	Recorded bool  // the peer's record names it
+	Err      error // why it seems not to speak it; nil: it does
+}
+
+// HeardRow is one entry of /v2/site/probe.
+type HeardRow struct {
+	Dialect  string `json:"dialect"`
+	Version  string `json:"version"`
+	Speaks   bool   `json:"speaks"`
+	Recorded bool   `json:"recorded"`
+	Error    string `json:"error,omitempty"`
+}
+
+// probeSite tries every dialect on a peer.
+func (a *API) probeSite(r *http.Request) (any, error) {
+	v, err := required(r, "party_id")
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.Sites.ProbeSite(r.Context(), openflow.PartyID(v[0]))
+	rows := make([]HeardRow, len(list))
+	for i, h := range list {
+		rows[i] = HeardRow{Dialect: string(h.Dialect), Version: h.Version, Speaks: h.Err == nil, Recorded: h.Recorded}
+		if h.Err != nil {
+			rows[i].Error = openflow.FirstLine(h.Err.Error())
+		}
+	}
+	return rows, openflow.About(openflow.AboutSite, err)
 }
 
 // maxURL is how many bytes the address of a peer may have.
@@ -134,6 +170,7 @@ func (a *API) addSite(r *http.Request) (any, error) {
 	return a.site(r, func(b Site) error {
 		return a.Sites.AddSite(r.Context(), openflow.SiteRecord{
 			Party: openflow.PartyID(b.PartyID), URL: b.URL, Keys: []string{b.Key}, Dialect: openflow.Dialect(b.Dialect),
+			Version: b.Version, Profile: b.Profile,
 		})
 	})
 }

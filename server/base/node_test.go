@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/sdk/partner"
+	"openflow/dialect/peer"
 	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/server/base"
@@ -41,11 +41,11 @@ type node struct {
 // peers notes what is sent to other nodes.
 type peers struct {
 	to   []openflow.PartyID
-	sent []partner.Outgoing
+	sent []peer.Outgoing
 	err  error
 }
 
-func (p *peers) PushTo(_ context.Context, to openflow.PartyID, m partner.Outgoing) error {
+func (p *peers) PushTo(_ context.Context, to openflow.PartyID, m peer.Outgoing) error {
 	p.to, p.sent = append(p.to, to), append(p.sent, m)
 	return p.err
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/sdk/partner"
+	"openflow/dialect/peer"
 	"openflow/sdk/wire/ptp"
 	"openflow/server/reply"
 	"openflow/store/messages"
@@ -19,7 +19,7 @@ import (
 
 // Peers hands messages to other nodes.
 type Peers interface {
-	PushTo(ctx context.Context, to openflow.PartyID, m partner.Outgoing) error
+	PushTo(ctx context.Context, to openflow.PartyID, m peer.Outgoing) error
 }
 
 // Transport is the container side of the message channels.
@@ -76,7 +76,7 @@ func (t *Transport) enqueue(r *http.Request, p ptp.PushInbound) error {
 	ctx, cancel := context.WithTimeout(r.Context(), pushWait)
 	defer cancel()
 	if to != t.Self {
-		return t.Peers.PushTo(ctx, to, partner.Outgoing{Session: session, Topic: p.Topic, ID: id, Payload: p.Payload})
+		return t.Peers.PushTo(ctx, to, peer.Outgoing{Session: session, Topic: p.Topic, ID: id, Payload: p.Payload})
 	}
 	err = t.Store.Push(ctx, messages.Channel{Session: session, Topic: p.Topic},
 		messages.Message{ID: id, Source: string(t.Self), Payload: p.Payload}, pushWait/2)

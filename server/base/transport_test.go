@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/sdk/partner"
+	"openflow/dialect/peer"
 	"openflow/sdk/wire/ptp"
 	"openflow/server/base"
 	"openflow/store/messages"
@@ -127,7 +127,7 @@ func TestPush(t *testing.T) {
 		out, result := verdict(t, n.as(psi, channel("push", dialect, p, ptp.HeaderTargetNodeID, "10000")))
 		require.Equal(t, ptp.ResultOK, result, "%v", out.Err())
 		require.Equal(t, []openflow.PartyID{"10000"}, n.peers.to)
-		require.Equal(t, []partner.Outgoing{{Session: string(psi.SessionID()), Topic: toHost, ID: "7", Payload: []byte{0, 1, 2}}}, n.peers.sent)
+		require.Equal(t, []peer.Outgoing{{Session: string(psi.SessionID()), Topic: toHost, ID: "7", Payload: []byte{0, 1, 2}}}, n.peers.sent)
 	}
 }
 

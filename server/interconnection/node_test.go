@@ -16,6 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/server"
@@ -131,10 +134,11 @@ func newNode(t *testing.T) *node {
 		}
 	}
 	log := slog.New(slog.DiscardHandler)
-	n.api = &interconnection.API{
+	n.api = &interconnection.API{Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Node: dialect.Node{
 		Signer:   trust.Signer{Party: "10000", Key: n.signers["666"].Key}, // any key is good here
 		Verifier: trust.Verifier{Self: "10000", Keys: known, Nonces: store}, Partner: n.services,
 		Scheduler: schedulers{n.services}, MaxBody: maxBody, Log: log, Traced: n.trace,
+	},
 		Transport: &interconnection.Transport{
 			Self: "10000", Store: store, Sessions: sessions{"s": "9999", "other": "8888"}, MaxBody: maxBody, Log: log,
 		},
@@ -170,6 +174,9 @@ func (n *node) envelope(r *http.Request) wire.Envelope {
 	require.Equal(n.t, http.StatusOK, w.Code)
 	var e wire.Envelope
 	require.NoError(n.t, json.Unmarshal(w.Body.Bytes(), &e), w.Body.String())
+	if strings.HasPrefix(r.URL.Path, "/openflow/v1/") && e.Error != nil { // it has no numbers
+		e.Code, e.Message = wire.CodeFor(openflow.Code(e.Error.Code), openflow.Subject(e.Error.Subject)), e.Error.Message
+	}
 	return e
 }
 

@@ -11,7 +11,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strings"
+
+	"github.com/go-chi/chi/v5/middleware"
 
 	"openflow"
 	"openflow/sdk/wire"
@@ -76,14 +79,19 @@ func encode(data any) (json.RawMessage, error) {
 	return b, nil
 }
 
-// Error renders err and logs what is this node's own fault.
-func Error(log *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
+// Failed records that r is answered with err, and logs what is this node's own fault.
+func Failed(log *slog.Logger, r *http.Request, err error) {
 	Note(r, err)
 	if openflow.CodeOf(err) == openflow.CodeInternal {
 		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "err", chain(err))
 	} else {
 		log.DebugContext(r.Context(), "request refused", "method", r.Method, "path", r.URL.Path, "err", chain(err))
 	}
+}
+
+// Error renders err; see Failed.
+func Error(log *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
+	Failed(log, r, err)
 	e := wire.Failure(err)
 	var missing wire.MissingFields
 	if errors.As(err, &missing) {
@@ -121,6 +129,35 @@ func write(log *slog.Logger, w http.ResponseWriter, r *http.Request, body any) {
 	}
 }
 
+// Recovered turns a panic into an answer, or breaks off one that has begun. A handler that aborts on purpose is let through.
+func Recovered(log *slog.Logger, answer func(http.ResponseWriter, *http.Request, error)) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(plain http.ResponseWriter, r *http.Request) {
+			w := middleware.NewWrapResponseWriter(plain, r.ProtoMajor)
+			defer func() {
+				v := recover()
+				switch err, _ := v.(error); {
+				case v == nil:
+				case errors.Is(err, http.ErrAbortHandler):
+					panic(v)
+				default:
+					log.ErrorContext(r.Context(), "handler panicked", "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+					if w.Status() != 0 {
+						panic(http.ErrAbortHandler)
+					}
+					answer(w, r, openflow.Errorf(openflow.CodeInternal, "internal error").WithHint("the node's log tells more"))
+				}
+			}()
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// NoRoute is that a listener has no such route.
+func NoRoute(r *http.Request) error {
+	return openflow.Errorf(openflow.CodeUnimplemented, "no route %s %s on this listener", r.Method, r.URL.Path)
+}
+
 // MaxBody bounds request bodies that are read whole, in bytes: a DAG and what surrounds it.
 const MaxBody = 2 * wire.MaxDocument
 
@@ -147,16 +184,13 @@ func Decode(r *http.Request, into any) error {
 
 // NotFound answers an unknown route, with a code and a text that say so; outside the dialect with HTTP's own 404.
 func NotFound(log *slog.Logger) http.HandlerFunc {
-	missing := func(r *http.Request) error {
-		return openflow.Errorf(openflow.CodeUnimplemented, "no route %s %s on this listener", r.Method, r.URL.Path)
-	}
-	dialect := JSON(log, func(r *http.Request) (any, error) { return nil, missing(r) })
+	dialect := JSON(log, func(r *http.Request) (any, error) { return nil, NoRoute(r) })
 	return func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/v1/") || strings.HasPrefix(r.URL.Path, "/v2/") {
 			dialect(w, r)
 			return
 		}
-		Plain(w, r, missing(r))
+		Plain(w, r, NoRoute(r))
 	}
 }
 

@@ -17,26 +17,19 @@ func (c *Catalogue) SaveSite(ctx context.Context, s openflow.SiteRecord) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.exec(ctx, `insert into site (party, url, dialect, added_at, keys) values ($1, $2, $3, $4, $5)
-		on conflict (party) do update set url = excluded.url, dialect = excluded.dialect, keys = excluded.keys`,
-		string(s.Party), s.URL, string(s.Dialect), orNow(s.AddedAt, c.stamp()), keys)
+	_, err = c.exec(ctx, `insert into site (party, url, dialect, dialect_version, profile, added_at, keys)
+		values ($1, $2, $3, $4, $5, $6, $7)
+		on conflict (party) do update set url = excluded.url, dialect = excluded.dialect,
+			dialect_version = excluded.dialect_version, profile = excluded.profile, keys = excluded.keys`,
+		string(s.Party), s.URL, string(s.Dialect), s.Version, s.Profile, orNow(s.AddedAt, c.stamp()), keys)
 	return classify("save site "+string(s.Party), err)
-}
-
-// SetSiteDialect records how a peer wants to be called. One that is not known any more is CodeNotFound.
-func (c *Catalogue) SetSiteDialect(ctx context.Context, p openflow.PartyID, d openflow.Dialect) error {
-	n, err := c.exec(ctx, `update site set dialect = $2 where party = $1`, string(p), string(d))
-	if err == nil && n == 0 {
-		return notFound("site %s is not known here", p)
-	}
-	return classify("update site "+string(p), err)
 }
 
 func scanSite(r row) (openflow.SiteRecord, error) {
 	var s openflow.SiteRecord
 	var added int64
 	var keys string
-	if err := r.Scan(&s.Party, &s.URL, &s.Dialect, &added, &keys); err != nil {
+	if err := r.Scan(&s.Party, &s.URL, &s.Dialect, &s.Version, &s.Profile, &added, &keys); err != nil {
 		return s, err
 	}
 	s.AddedAt = timeOf(added)
@@ -45,7 +38,7 @@ func scanSite(r row) (openflow.SiteRecord, error) {
 
 // Site returns a peer; CodeNotFound if it is not known.
 func (c *Catalogue) Site(ctx context.Context, p openflow.PartyID) (openflow.SiteRecord, error) {
-	s, err := scanSite(c.one(ctx, `select party, url, dialect, added_at, keys from site where party = $1`, string(p)))
+	s, err := scanSite(c.one(ctx, `select party, url, dialect, dialect_version, profile, added_at, keys from site where party = $1`, string(p)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, openflow.Errorf(openflow.CodeNotFound, "site %s is not known here", p).
 			WithHint("exchange keys once: openflow site add %s --url URL --key KEY", p)
@@ -56,7 +49,7 @@ func (c *Catalogue) Site(ctx context.Context, p openflow.PartyID) (openflow.Site
 // Sites lists the peers by party ID.
 func (c *Catalogue) Sites(ctx context.Context) ([]openflow.SiteRecord, error) {
 	var sites []openflow.SiteRecord
-	err := c.each(ctx, `select party, url, dialect, added_at, keys from site order by party`, nil, func(r row) error {
+	err := c.each(ctx, `select party, url, dialect, dialect_version, profile, added_at, keys from site order by party`, nil, func(r row) error {
 		s, err := scanSite(r)
 		sites = append(sites, s)
 		return err

@@ -2,6 +2,7 @@ package metrics_test
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -13,7 +14,11 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	sdkpartner "openflow/sdk/partner"
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
+	"openflow/dialect/peer"
+	"openflow/sdk/wire"
 	"openflow/server/reply"
 	"openflow/site/admission"
 	"openflow/store/catalogue"
@@ -105,20 +110,24 @@ type unsigned struct{}
 func (unsigned) Sign(*http.Request, openflow.PartyID, []byte) error { return nil }
 
 func TestWaitClassOfPartiesElsewhere(t *testing.T) {
-	own := func(c *sdkpartner.Client) openflow.PartnerService { return c }
-	fates := func(c *sdkpartner.Client) openflow.PartnerService { return c.Stepwise() }
+	own, fates := native.Dialect{}, fateflow.Dialect{}
+	refuses := func(err error) http.Handler { // as a native node
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_ = json.NewEncoder(w).Encode(map[string]any{"openflow": 1, "error": wire.Failure(err).Error}) // a map of texts
+		})
+	}
 	says := func(err error) http.Handler {
 		return reply.JSON(slog.New(slog.DiscardHandler), func(*http.Request) (any, error) { return nil, err })
 	}
 	for name, tc := range map[string]struct {
 		answers http.Handler // nil: nobody does
-		as      func(*sdkpartner.Client) openflow.PartnerService
+		as      dialect.Dialect
 		want    string
 	}{
 		"nobody answers":  {nil, own, "partner"},
 		"a proxy answers": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }), own, "partner"},
 		"another service": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }), own, "partner"},
-		"it is starting":  {says(openflow.Errorf(openflow.CodeUnavailable, "the node is starting or stopping")), own, "partner"},
+		"it is starting":  {refuses(openflow.Errorf(openflow.CodeUnavailable, "the node is starting or stopping")), own, "partner"},
 		"a node of FATE-Flow that is busy": {
 			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				var err error
@@ -135,7 +144,7 @@ func TestWaitClassOfPartiesElsewhere(t *testing.T) {
 			if tc.answers == nil {
 				s.Close()
 			}
-			text := reason(t, tc.as(&sdkpartner.Client{Self: "9999", Peer: "10000", URL: s.URL, Signer: unsigned{}, HTTP: s.Client()}))
+			text := reason(t, tc.as.Client(peer.Link{Self: "9999", Peer: "10000", URL: s.URL, Signer: unsigned{}, HTTP: s.Client()}).Partner())
 			require.Equal(t, tc.want, metrics.WaitClass(text), text)
 		})
 	}

@@ -211,18 +211,18 @@ func (r *replicas) replay(t *testing.T) {
 	key, err := trust.LoadOrCreateKey(r.peer.home)
 	require.NoError(t, err)
 	body := []byte(`{}`)
-	signed := httptest.NewRequest(http.MethodPost, "/v2/partner/site/info", bytes.NewReader(body))
+	signed := httptest.NewRequest(http.MethodPost, "/openflow/v1/site", bytes.NewReader(body))
 	signed.Header.Set("Content-Type", "application/json")
 	trust.Signer{Party: "10000", Key: key}.Sign(signed, "9999", body, time.Now())
-	var codes []int
+	var codes []string
 	for _, s := range r.list {
 		_, _, raw, err := env.Send(t.Context(), s.url+signed.URL.Path, http.MethodPost, signed.Header, body)
 		require.NoError(t, err)
-		var answer wire.Envelope
+		var answer struct{ Error wire.Problem }
 		require.NoError(t, json.Unmarshal(raw, &answer), "%s", raw)
-		codes = append(codes, answer.Code)
+		codes = append(codes, answer.Error.Code)
 	}
-	require.Equal(t, []int{wire.Success, wire.VerifyFailed}, codes)
+	require.Equal(t, []string{"", string(openflow.CodeUnauthorized)}, codes)
 }
 
 // intersects runs psi on tables of both parties: objects in the bucket, messages in Redis, whichever server gets them.

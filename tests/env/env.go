@@ -444,3 +444,16 @@ func (b *logBuffer) tail() string {
 	defer b.mu.Unlock()
 	return string(bytes.Join(b.lines, nil))
 }
+
+// Speak has the nodes of two parties call each other in a dialect, whatever their records said before.
+func (e *Env) Speak(t testing.TB, d openflow.Dialect, a, b string) {
+	t.Helper()
+	for _, pair := range [][2]string{{a, b}, {b, a}} {
+		for _, p := range e.configs[pair[0]].Peers {
+			if string(p.Party) == pair[1] {
+				user := e.As(t, pair[0])
+				user.OK(user.Post("/v2/site/add", map[string]string{"party_id": pair[1], "url": p.URL, "key": p.Key, "dialect": string(d)}), nil)
+			}
+		}
+	}
+}

@@ -49,8 +49,8 @@ func TestPlacements(t *testing.T) {
 					if party == scheduler {
 						continue
 					}
-					reports := calls(party, scheduler, "/v2/scheduler/task/report", id)
-					collects := calls(scheduler, party, "/v2/partner/task/collect", id)
+					reports := calls(party, scheduler, "/openflow/v1/scheduled/report", id)
+					collects := calls(scheduler, party, "/openflow/v1/task/ask", id)
 					if way == openflow.Callback {
 						require.Equal(t, 2, reports, "one for each run")
 						require.Zero(t, collects, "nothing is asked that has been said")

@@ -84,7 +84,7 @@ func TestRecordHistories(t *testing.T) {
 	require.NotZero(t, refused.Code)
 	job("job-refused", openflow.JobID(idIn.FindString(user.TrySubmit(env.DAG(parties, openflow.Task{Name: "a", Component: "unknown"}), wire.IdempotencyHeader, "refused").Message)))
 
-	e.Link(t, "9999", "10000").Inject(env.First(1, "/v2/partner/fold/job/create", env.Lost))
+	e.Link(t, "9999", "10000").Inject(env.First(1, "/openflow/v1/job/open", env.Lost))
 	late := user.Submit(env.DAG(parties, env.Noop("a", nil)))
 	user.WaitFor(late, openflow.JobSuccess)
 	job("job-partner-late", late)

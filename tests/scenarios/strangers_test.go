@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/sdk/partner"
+	"openflow/dialect/native"
+	"openflow/dialect/peer"
 	"openflow/sdk/wire"
 	"openflow/site/trust"
 	"openflow/tests/env"
@@ -27,12 +28,12 @@ func (s signer) Sign(r *http.Request, to openflow.PartyID, body []byte) error {
 }
 
 // peer speaks to one node with the key of another.
-func peer(t *testing.T, e *env.Env, from, to string) *partner.Client {
+func link(t *testing.T, e *env.Env, from, to string) *native.Client {
 	t.Helper()
-	return &partner.Client{
-		Self: openflow.PartyID(from), Peer: openflow.PartyID(to), URL: e.URL(to), HTTP: partner.NewHTTP(),
+	return &native.Client{Link: peer.Link{
+		Self: openflow.PartyID(from), Peer: openflow.PartyID(to), URL: e.URL(to), HTTP: peer.NewHTTP(),
 		Signer: signer{trust.Signer{Party: openflow.PartyID(from), Key: e.Key(t, from)}},
-	}
+	}}
 }
 
 // A known party that takes no part in a job, or only its own, can do nothing to the others.
@@ -41,7 +42,7 @@ func TestStrangers(t *testing.T) {
 	ctx := t.Context()
 	job := hold(e.As(t, "9999"), long(pair))
 	e.As(t, "10000").WaitForTask(job, "a", openflow.TaskRunning)
-	stranger := peer(t, e, "10001", "10000")
+	stranger := link(t, e, "10001", "10000")
 	hostKey := openflow.TaskKey{Job: job, Task: "a", Party: pair[1]}
 	for _, scheduler := range []openflow.PartyID{"10001", "9999"} { // the second is a lie
 		row := openflow.JobKey{Scheduler: scheduler, Job: job, Party: pair[1]}
@@ -63,7 +64,7 @@ func TestStrangers(t *testing.T) {
 		}
 	}
 
-	atScheduler := peer(t, e, "10001", "9999").Scheduler()
+	atScheduler := link(t, e, "10001", "9999").Scheduler()
 	_, err := atScheduler.StopJob(ctx, "10001", job, openflow.JobCanceled)
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 	lie := openflow.Report{Key: hostKey, Status: openflow.TaskFailed, Cause: openflow.Cause{Text: "a lie"}}
@@ -77,10 +78,10 @@ func TestStrangers(t *testing.T) {
 		"host-10001~host-10000~x": "10001", // in its own
 		"host-10000~guest-9999~x": "9999",  // of a party of the task, in the name of the receiver
 	} {
-		err := peer(t, e, sender, "10000").Push(ctx, partner.Outgoing{Session: session, Topic: topic, ID: "m", Payload: []byte("x")})
+		err := link(t, e, sender, "10000").Push(ctx, peer.Outgoing{Session: session, Topic: topic, ID: "m", Payload: []byte("x")})
 		require.Error(t, err, topic)
 	}
-	require.NoError(t, peer(t, e, "9999", "10000").Push(ctx, partner.Outgoing{
+	require.NoError(t, link(t, e, "9999", "10000").Push(ctx, peer.Outgoing{
 		Session: session, Topic: "guest-9999~host-10000~x", ID: "m", Payload: []byte("x"),
 	}), "the right sender")
 
@@ -97,7 +98,7 @@ func TestSameJobIDOfTwoSchedulers(t *testing.T) {
 	for scheduler, task := range map[string]string{"9999": "a", "10000": "b"} {
 		d := env.DAG([]openflow.Party{{Role: openflow.RoleGuest, ID: openflow.PartyID(scheduler)}, shared}, env.Noop(task, env.Sleep(500)))
 		d.Conf.Scheduler = openflow.PartyID(scheduler)
-		answer, err := peer(t, e, "10001", scheduler).Scheduler().CreateJob(t.Context(), "10001", openflow.Submission{DAG: d, ID: id})
+		answer, err := link(t, e, "10001", scheduler).Scheduler().CreateJob(t.Context(), "10001", openflow.Submission{DAG: d, ID: id})
 		require.NoError(t, err)
 		require.EqualValues(t, id, answer.ID)
 	}

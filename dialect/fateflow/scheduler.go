@@ -1,18 +1,19 @@
-package partner
+package fateflow
 
 import (
 	"context"
 	"encoding/json"
-	"slices"
 
 	"openflow"
 	"openflow/sdk/wire"
 )
 
-// scheduler is the client as a SchedulerService: both interfaces have a CreateJob and a StopJob.
+// scheduler is the client as a SchedulerService: both interfaces have a StopJob.
 type scheduler struct{ *Client }
 
-// Scheduler is the peer as a scheduler of jobs.
+var _ openflow.SchedulerService = scheduler{}
+
+// Scheduler implements dialect.Client.
 func (c *Client) Scheduler() openflow.SchedulerService { return scheduler{c} }
 
 // CreateJob calls /v2/scheduler/job/create. It takes as long as the slowest party of the job.
@@ -22,7 +23,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 	if err != nil {
 		return answer, err
 	}
-	e, err := s.send(ctx, schedulePath, wire.SchedulerCreateJob{
+	e, err := s.send(ctx, "/v2/scheduler/job/create", wire.SchedulerCreateJob{
 		DAG: dag, SchemaVersion: wire.Text(sub.DAG.SchemaVersion), Kind: wire.Kind, JobID: wire.Text(sub.ID),
 		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName,
 	}, s.Self)
@@ -31,7 +32,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 	}
 	var model wire.CreatedModel
 	if err := json.Unmarshal(e.Data, &model); err != nil {
-		return answer, s.unreachable("answered %s with unreadable data: %v", schedulePath, err)
+		return answer, s.Unreachable("answered /v2/scheduler/job/create with unreadable data: %v", err)
 	}
 	return openflow.Submitted{
 		ID: openflow.JobID(openflow.Heard(e.JobID)), ModelID: openflow.Heard(model.ModelID), ModelVersion: openflow.Heard(model.ModelVersion),
@@ -44,7 +45,7 @@ func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.
 	e, err := s.post(ctx, "/v2/scheduler/job/stop", wire.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(status)})
 	if err == nil && len(e.Data) > 0 {
 		if err := json.Unmarshal(e.Data, &answer); err != nil {
-			return openflow.Stopped{}, s.unreachable("answered /v2/scheduler/job/stop with unreadable data: %v", err)
+			return openflow.Stopped{}, s.Unreachable("answered /v2/scheduler/job/stop with unreadable data: %v", err)
 		}
 	}
 	return answer.Decode(), err
@@ -55,29 +56,18 @@ func (s scheduler) RerunJob(ctx context.Context, _ openflow.PartyID, id openflow
 	return s.tell(ctx, "/v2/scheduler/job/rerun", wire.SchedulerStopJob{JobID: wire.Text(id)})
 }
 
-// WakeJob calls /v2/scheduler/job/wake.
-func (s scheduler) WakeJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
-	return s.tell(ctx, "/v2/scheduler/job/wake", wire.SchedulerStopJob{JobID: wire.Text(id)})
+// WakeJob has no call in FATE-Flow, which asks again by itself. CodeUnimplemented.
+func (s scheduler) WakeJob(context.Context, openflow.PartyID, openflow.JobID) error {
+	return unspoken("that a job may ask for its resources again")
 }
 
-// EndedJobs calls /v2/scheduler/job/ended. What it says of other jobs, or of statuses that are no ends, is dropped.
-func (s scheduler) EndedJobs(ctx context.Context, _ openflow.PartyID, ids []openflow.JobID) ([]openflow.EndedJob, error) {
-	e, err := s.post(ctx, endedPath, wire.EncodeEndedQuestion(ids))
-	if err != nil {
-		return nil, err
-	}
-	var answer []wire.EndedJob
-	if err := json.Unmarshal(e.Data, &answer); err != nil {
-		return nil, s.unreachable("answered %s with unreadable data: %v", endedPath, err)
-	}
-	var ended []openflow.EndedJob
-	for _, a := range answer {
-		j := a.Decode()
-		if slices.Contains(ids, j.ID) && (j.Status == "" || j.Status.Terminal()) {
-			ended = append(ended, j)
-		}
-	}
-	return ended, nil
+// EndedJobs has no call in FATE-Flow. CodeUnimplemented.
+func (s scheduler) EndedJobs(context.Context, openflow.PartyID, []openflow.JobID) ([]openflow.EndedJob, error) {
+	return nil, unspoken("which jobs have ended")
+}
+
+func unspoken(what string) error {
+	return openflow.Errorf(openflow.CodeUnimplemented, "FATE-Flow has no call for this: %s", what)
 }
 
 // ReportTask calls /v2/scheduler/task/report.

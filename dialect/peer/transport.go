@@ -1,4 +1,4 @@
-package partner
+package peer
 
 import (
 	"context"
@@ -24,8 +24,8 @@ const provider = "openflow"
 // take long. Errors carry the peer's own result code when it gave one, see ptp.ResultOf.
 //
 // Spec: interop-transport §7.1, §7.5 (v1.2 module: pass-through).
-func (c *Client) Push(ctx context.Context, m Outgoing) (err error) {
-	defer c.tellOf(time.Now(), &err)
+func (l *Link) Push(ctx context.Context, m Outgoing) (err error) {
+	defer l.Ended(time.Now(), &err)
 	p := ptp.PushInbound{Topic: m.Topic, Payload: m.Payload}
 	if m.ID != "" {
 		p.Metadata = map[string]string{ptp.MetadataMessageID: m.ID}
@@ -34,19 +34,19 @@ func (c *Client) Push(ctx context.Context, m Outgoing) (err error) {
 	h := http.Header{}
 	for k, v := range map[string]string{
 		ptp.HeaderVersion: ptp.VersionPassThrough, ptp.HeaderProvider: provider, ptp.HeaderTraceID: m.Session,
-		ptp.HeaderToken: "", ptp.HeaderSessionID: m.Session, ptp.HeaderTargetNodeID: string(c.Peer),
-		ptp.HeaderSourceNodeID: string(c.Self), ptp.HeaderURI: ptp.PushURI, ptp.HeaderTopic: m.Topic,
+		ptp.HeaderToken: "", ptp.HeaderSessionID: m.Session, ptp.HeaderTargetNodeID: string(l.Peer),
+		ptp.HeaderSourceNodeID: string(l.Self), ptp.HeaderURI: ptp.PushURI, ptp.HeaderTopic: m.Topic,
 	} {
 		h.Set(k, v)
 	}
-	answer, err := c.do(ctx, ptp.PathPrefix+"invoke", contentType, body, h)
+	answer, err := l.Do(ctx, ptp.PathPrefix+"invoke", contentType, body, h)
 	if err != nil {
 		return err
 	}
-	out, err := ptp.DecodeReply(answer.header.Get("Content-Type"), answer.body)
+	out, err := ptp.DecodeReply(answer.Header.Get("Content-Type"), answer.Body)
 	if err != nil {
-		return openflow.AtParty(c.Peer, err)
+		return openflow.AtParty(l.Peer, err)
 	}
 	out.Code, out.Message = ptp.Result(openflow.Heard(string(out.Code))), openflow.Heard(out.Message)
-	return openflow.AtParty(c.Peer, out.Err())
+	return openflow.AtParty(l.Peer, out.Err())
 }

@@ -1,4 +1,4 @@
-package partner_test
+package fateflow_test
 
 import (
 	"context"
@@ -6,13 +6,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/sdk/partner"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/peer"
 	"openflow/sdk/wire"
 )
 
@@ -31,11 +33,11 @@ type genuine struct {
 	headers []http.Header
 }
 
-func newGenuine(t *testing.T) (*genuine, *partner.Client) {
+func newGenuine(t *testing.T) (*genuine, *fateflow.Client) {
 	g := &genuine{t: t, codes: map[string]int{}, held: map[string]bool{}, status: "waiting"}
 	srv := httptest.NewServer(g)
 	t.Cleanup(srv.Close)
-	return g, &partner.Client{Self: "9999", Peer: "10000", URL: srv.URL, Signer: unsigned{}, HTTP: partner.NewHTTP()}
+	return g, &fateflow.Client{Link: peer.Link{Self: "9999", Peer: "10000", URL: srv.URL, Signer: unsigned{}, HTTP: peer.NewHTTP()}}
 }
 
 type unsigned struct{}
@@ -76,8 +78,6 @@ func (g *genuine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (g *genuine) take(path string, body map[string]any) int {
 	switch path {
-	case "site/info", "fold/job/create", "fold/task/start", "fold/job/stop":
-		return wire.ServerException
 	case "job/resource/apply", "task/resource/apply":
 		if g.held[path] {
 			return map[string]int{"job/resource/apply": wire.JobResourceBusy, "task/resource/apply": wire.TaskResourceBusy}[path]
@@ -101,27 +101,43 @@ func (g *genuine) take(path string, body map[string]any) int {
 	return wire.Success
 }
 
+var (
+	host = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
+	jobK = openflow.JobKey{Scheduler: "9999", Job: "202501020304050607080", Party: host}
+)
+
+func dag(t *testing.T) *openflow.DAG {
+	t.Helper()
+	doc, err := os.ReadFile("../../sdk/wire/testdata/dag/flow-5.1.yaml")
+	require.NoError(t, err)
+	d, err := wire.ParseDAG(doc)
+	require.NoError(t, err)
+	return d
+}
+
+func held(r openflow.Reservation, err error) error {
+	if err == nil {
+		err = r.Err()
+	}
+	return err
+}
+
 var psi = openflow.TaskKey{Job: jobK.Job, Task: "psi_0", Party: host}
 
 // The whole sequence of a job with two tasks, as fate-flow-api §2.5.1 and §5.3–5.7 list it for one party.
-func TestStepwiseIsFATEFlowsOwnSequence(t *testing.T) {
+func TestFATEFlowsOwnSequence(t *testing.T) {
 	g, c := newGenuine(t)
-	peer, ctx := c.Stepwise(), t.Context()
-	folds, err := c.Folds(ctx)
-	require.NoError(t, err)
-	require.False(t, folds)
-	g.calls = nil
-
+	ctx := t.Context()
 	reader := openflow.TaskKey{Job: jobK.Job, Task: "reader_0", Party: host}
 	d := dag(t)
 	d.Conf.Initiator = "9999"
-	require.NoError(t, held(peer.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d})))
-	require.NoError(t, peer.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: reader, StartsJob: true}))
+	require.NoError(t, held(c.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d})))
+	require.NoError(t, c.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: reader, StartsJob: true}))
 	g.held = map[string]bool{}
-	require.NoError(t, peer.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: psi, Ended: []openflow.TaskUpdate{
+	require.NoError(t, c.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: psi, Ended: []openflow.TaskUpdate{
 		{Key: reader, Status: openflow.TaskSuccess, Progress: 50},
 	}}))
-	require.NoError(t, peer.StopJob(ctx, jobK, openflow.JobEnd{Status: openflow.JobSuccess, Tasks: []openflow.TaskUpdate{
+	require.NoError(t, c.StopJob(ctx, jobK, openflow.JobEnd{Status: openflow.JobSuccess, Tasks: []openflow.TaskUpdate{
 		{Key: psi, Status: openflow.TaskSuccess},
 	}}))
 	require.Equal(t, []string{
@@ -146,7 +162,7 @@ func TestStepwiseIsFATEFlowsOwnSequence(t *testing.T) {
 		`job/status/update {"status":"success"}`,
 		`job/stop {}`,
 	}, g.calls)
-	for i, h := range g.headers[1:] {
+	for i, h := range g.headers {
 		require.Equal(t, "fateflow", h.Get("service"))
 		require.Equal(t, "10000", h.Get("dest-party-id"))
 		require.Equal(t, map[bool]string{true: "9999"}[i == 0], h.Get("initiator-party-id"), "of job/create only")
@@ -154,12 +170,12 @@ func TestStepwiseIsFATEFlowsOwnSequence(t *testing.T) {
 }
 
 // A stop pushes the federated end first, because job/stop kills by it (§2.7), and the job's own end before job/stop.
-func TestStepwiseStop(t *testing.T) {
+func TestStop(t *testing.T) {
 	g, c := newGenuine(t)
 	end := openflow.JobEnd{Status: openflow.JobCanceled, Reason: "stopped by party 9999", Tasks: []openflow.TaskUpdate{
 		{Key: psi, Status: openflow.TaskCanceled, Reason: "stopped by party 9999"},
 	}}
-	require.NoError(t, c.Stepwise().StopJob(t.Context(), jobK, end))
+	require.NoError(t, c.StopJob(t.Context(), jobK, end))
 	require.Equal(t, []string{
 		`task/status/update {"reason":"stopped by party 9999","status":"canceled","task_version":0}`,
 		`task/stop {"reason":"stopped by party 9999","status":"canceled","task_version":0}`,
@@ -167,17 +183,17 @@ func TestStepwiseStop(t *testing.T) {
 		`job/stop {}`,
 	}, g.calls)
 	g.codes["job/status/update"], g.codes["task/status/update"] = wire.UpdateJobFailed, wire.UpdateTaskFailed
-	require.NoError(t, c.Stepwise().StopJob(t.Context(), jobK, end), "a repeat is success")
+	require.NoError(t, c.StopJob(t.Context(), jobK, end), "a repeat is success")
 	g.codes["job/stop"] = wire.KillJobFailed
-	err := c.Stepwise().StopJob(t.Context(), jobK, end)
+	err := c.StopJob(t.Context(), jobK, end)
 	require.True(t, openflow.CodeOf(err).Retryable(), "what could not be killed is stopped again: %v", err)
 }
 
-func TestStepwiseRerun(t *testing.T) {
+func TestRerun(t *testing.T) {
 	g, c := newGenuine(t)
 	again := psi
 	again.Version = 1
-	require.NoError(t, c.Stepwise().StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: again, Ended: []openflow.TaskUpdate{
+	require.NoError(t, c.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: again, Ended: []openflow.TaskUpdate{
 		{Key: psi, Status: openflow.TaskFailed, Reason: "exit code 7"},
 	}}))
 	require.Equal(t, []string{
@@ -191,13 +207,13 @@ func TestStepwiseRerun(t *testing.T) {
 }
 
 // What a scheduler tells beside starts and ends is told in FATE-Flow's own calls; a reason alone has none.
-func TestStepwiseNews(t *testing.T) {
+func TestNews(t *testing.T) {
 	g, c := newGenuine(t)
 	again := psi
 	again.Version = 1
-	require.NoError(t, c.Stepwise().Tell(t.Context(), jobK, openflow.News{Reason: "waits"}))
+	require.NoError(t, c.Tell(t.Context(), jobK, openflow.News{Reason: "waits"}))
 	require.Empty(t, g.calls)
-	require.NoError(t, c.Stepwise().Tell(t.Context(), jobK, openflow.News{Status: openflow.JobRunning, Tasks: []openflow.TaskUpdate{
+	require.NoError(t, c.Tell(t.Context(), jobK, openflow.News{Status: openflow.JobRunning, Tasks: []openflow.TaskUpdate{
 		{Key: psi, Status: openflow.TaskFailed, Progress: 50}, {Key: again, Status: openflow.TaskWaiting},
 	}}))
 	require.Equal(t, []string{
@@ -210,7 +226,7 @@ func TestStepwiseNews(t *testing.T) {
 }
 
 // Whichever answer is lost, a repeat ends where the first try would have, and the task is started once.
-func TestStepwiseRepeats(t *testing.T) {
+func TestRepeats(t *testing.T) {
 	for _, lost := range []string{
 		"job/create", "job/status/update", "job/resource/apply", "job/start", "task/resource/apply", "task/status/update", "task/start",
 	} {
@@ -219,7 +235,7 @@ func TestStepwiseRepeats(t *testing.T) {
 			g.lose = lost
 			do := func(call func(context.Context, openflow.PartnerService) error) {
 				for i := 0; ; i++ {
-					err := call(t.Context(), c.Stepwise())
+					err := call(t.Context(), c)
 					if err == nil {
 						return
 					}
@@ -243,7 +259,7 @@ func TestStepwiseRepeats(t *testing.T) {
 	}
 }
 
-func TestStepwiseRefusals(t *testing.T) {
+func TestRefusals(t *testing.T) {
 	for path, tc := range map[string]struct {
 		answer int
 		want   openflow.Code
@@ -253,9 +269,9 @@ func TestStepwiseRefusals(t *testing.T) {
 	} {
 		g, c := newGenuine(t)
 		g.codes[path] = tc.answer
-		err := held(c.Stepwise().OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)}))
+		err := held(c.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)}))
 		if err == nil {
-			err = c.Stepwise().StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: psi, StartsJob: true})
+			err = c.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: psi, StartsJob: true})
 		}
 		var e *openflow.Error
 		require.ErrorAs(t, err, &e)
@@ -265,12 +281,30 @@ func TestStepwiseRefusals(t *testing.T) {
 	}
 }
 
-func TestFolds(t *testing.T) {
-	p := newPair(t)
-	folds, err := p.client.Folds(t.Context())
-	require.NoError(t, err)
-	require.True(t, folds)
-	p.client.Peer = "777"
-	_, err = p.client.Folds(t.Context())
-	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "who does not know us has not said")
+// FATE-Flow is recognised by its envelope, whatever it refuses; silence, HTML and our own envelope are none.
+func TestProbe(t *testing.T) {
+	_, c := newGenuine(t)
+	require.NoError(t, c.Probe(t.Context()))
+	for answer, speaks := range map[string]bool{
+		`{"code":6000,"message":"unknown"}`: true, `{"code":5001,"message":"missing job_id"}`: true, `{"code":5003,"message":"signature"}`: false,
+		`{"openflow":1,"error":{"code":"unimplemented","message":"no route"}}`: false, `<html>`: false, `{}`: false,
+		`{"code":6001,"message":"no route"}`: false,
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+		c.URL = srv.URL
+		require.Equal(t, speaks, c.Probe(t.Context()) == nil, answer)
+		srv.Close()
+	}
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(c.Probe(t.Context())))
+	_, err := c.Examine(t.Context(), true)
+	require.ErrorIs(t, err, openflow.ErrAbsent)
+}
+
+// What FATE-Flow has no call for is said so, and nothing is sent.
+func TestWhatIsNotSpoken(t *testing.T) {
+	g, c := newGenuine(t)
+	require.Equal(t, openflow.CodeUnimplemented, openflow.CodeOf(c.Scheduler().WakeJob(t.Context(), "9999", "1")))
+	_, err := c.Scheduler().EndedJobs(t.Context(), "9999", []openflow.JobID{"1"})
+	require.Equal(t, openflow.CodeUnimplemented, openflow.CodeOf(err))
+	require.Empty(t, g.calls)
 }

@@ -1,4 +1,4 @@
-package partner_test
+package native_test
 
 import (
 	"context"
@@ -20,7 +20,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/sdk/partner"
+	"openflow/dialect"
+	"openflow/dialect/native"
+	"openflow/dialect/peer"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/server"
@@ -44,9 +46,16 @@ type backend struct {
 	created openflow.Submitted
 	stopped openflow.Stopped
 	ended   []openflow.EndedJob
+	panics  bool
 }
 
-func (b *backend) take(args ...any) error { b.got = args; return b.err }
+func (b *backend) take(args ...any) error {
+	if b.panics {
+		panic("a defect")
+	}
+	b.got = args
+	return b.err
+}
 
 func (b *backend) Reserve(_ context.Context, k openflow.JobKey) (openflow.Reservation, error) {
 	return openflow.Reserved(b.take("reserve", k))
@@ -130,11 +139,11 @@ func (sessions) MaySend(_ context.Context, from openflow.PartyID, session, _ str
 
 // pair is a client of party 9999 and the real interconnection layer of party 10000.
 type pair struct {
-	client  *partner.Client
+	client  *native.Client
 	backend *backend
 	store   *sqlite.Store
 	url     string
-	api     *interconnection.API
+	prober  *prober
 }
 
 func newPair(t *testing.T) *pair {
@@ -147,18 +156,22 @@ func newPair(t *testing.T) *pair {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	b, log := &backend{}, slog.New(slog.DiscardHandler)
+	back := &prober{}
 	api := &interconnection.API{
-		Verifier: trust.Verifier{Self: "10000", Keys: keys{"9999": {key.Public()}}, Nonces: store}, Partner: asPartner{b},
-		Signer:    trust.Signer{Party: "10000", Key: its},
-		Scheduler: asScheduler{b}, MaxBody: 1 << 20, Log: log,
+		Dialects: dialect.All{native.Dialect{}},
+		Node: dialect.Node{
+			Verifier: trust.Verifier{Self: "10000", Keys: keys{"9999": {key.Public()}}, Nonces: store}, Partner: asPartner{b},
+			Signer:    trust.Signer{Party: "10000", Key: its},
+			Scheduler: asScheduler{b}, Prober: back, Version: "v7", MaxBody: 1 << 20, Log: log,
+		},
 		Transport: &interconnection.Transport{Self: "10000", Store: store, Sessions: sessions{}, MaxBody: 1 << 20, Log: log},
 	}
 	srv := httptest.NewServer(server.Handler(log, api))
 	t.Cleanup(srv.Close)
-	return &pair{&partner.Client{
-		Self: "9999", Peer: "10000", URL: srv.URL, Signer: signer{trust.Signer{Party: "9999", Key: key}}, HTTP: partner.NewHTTP(),
+	return &pair{&native.Client{Link: peer.Link{
+		Self: "9999", Peer: "10000", URL: srv.URL, Signer: signer{trust.Signer{Party: "9999", Key: key}}, HTTP: peer.NewHTTP(),
 		Verifier: known{its.Public()},
-	}, b, store, srv.URL, api}
+	}}, b, store, srv.URL, back}
 }
 
 func private(t *testing.T) string {
@@ -170,7 +183,7 @@ func private(t *testing.T) string {
 
 func dag(t *testing.T) *openflow.DAG {
 	t.Helper()
-	doc, err := os.ReadFile("../wire/testdata/dag/flow-5.1.yaml")
+	doc, err := os.ReadFile("../../sdk/wire/testdata/dag/flow-5.1.yaml")
 	require.NoError(t, err)
 	d, err := wire.ParseDAG(doc)
 	require.NoError(t, err)
@@ -178,7 +191,7 @@ func dag(t *testing.T) *openflow.DAG {
 }
 
 type method struct {
-	call func(*partner.Client) error
+	call func(*native.Client) error
 	want []any // what arrives at the other side
 }
 
@@ -195,64 +208,64 @@ func methods(t *testing.T) map[string]method {
 	sub := openflow.Submission{DAG: d, Initiator: "9999", ID: jobK.Job, IdempotencyKey: "k", UserName: "u ä"}
 	return map[string]method{
 		"OpenJob, later": {
-			func(c *partner.Client) error {
+			func(c *native.Client) error {
 				return held(c.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä", Later: true}))
 			},
 			[]any{"open", openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä", Later: true}},
 		},
 		"OpenJob": {
-			func(c *partner.Client) error {
+			func(c *native.Client) error {
 				return held(c.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"}))
 			},
 			[]any{"open", openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"}},
 		},
-		"Reserve": {func(c *partner.Client) error { return held(c.Reserve(ctx, jobK)) }, []any{"reserve", jobK}},
-		"Release": {func(c *partner.Client) error { return c.Release(ctx, jobK) }, []any{"release", jobK}},
+		"Reserve": {func(c *native.Client) error { return held(c.Reserve(ctx, jobK)) }, []any{"reserve", jobK}},
+		"Release": {func(c *native.Client) error { return c.Release(ctx, jobK) }, []any{"release", jobK}},
 		"Tell, start": {
-			func(c *partner.Client) error { return c.Tell(ctx, jobK, openflow.News{Status: openflow.JobRunning}) },
+			func(c *native.Client) error { return c.Tell(ctx, jobK, openflow.News{Status: openflow.JobRunning}) },
 			[]any{"tell", jobK, openflow.News{Status: openflow.JobRunning}},
 		},
-		"Tell, everything": {func(c *partner.Client) error { return c.Tell(ctx, jobK, news) }, []any{"tell", jobK, news}},
+		"Tell, everything": {func(c *native.Client) error { return c.Tell(ctx, jobK, news) }, []any{"tell", jobK, news}},
 		"Tell, reason only": {
-			func(c *partner.Client) error { return c.Tell(ctx, jobK, openflow.News{Reason: "why"}) },
+			func(c *native.Client) error { return c.Tell(ctx, jobK, openflow.News{Reason: "why"}) },
 			[]any{"tell", jobK, openflow.News{Reason: "why"}},
 		},
 		"StopJob": {
-			func(c *partner.Client) error { return c.StopJob(ctx, jobK, stop) },
+			func(c *native.Client) error { return c.StopJob(ctx, jobK, stop) },
 			[]any{"stop", jobK, stop},
 		},
 		"Scheduler.RerunJob": {
-			func(c *partner.Client) error { return c.Scheduler().RerunJob(ctx, "9999", jobK.Job) }, []any{"rerun", openflow.PartyID("9999"), jobK.Job},
+			func(c *native.Client) error { return c.Scheduler().RerunJob(ctx, "9999", jobK.Job) }, []any{"rerun", openflow.PartyID("9999"), jobK.Job},
 		},
 		"Scheduler.WakeJob": {
-			func(c *partner.Client) error { return c.Scheduler().WakeJob(ctx, "9999", jobK.Job) }, []any{"wake", openflow.PartyID("9999"), jobK.Job},
+			func(c *native.Client) error { return c.Scheduler().WakeJob(ctx, "9999", jobK.Job) }, []any{"wake", openflow.PartyID("9999"), jobK.Job},
 		},
 		"Scheduler.EndedJobs": {
-			func(c *partner.Client) error {
+			func(c *native.Client) error {
 				_, err := c.Scheduler().EndedJobs(ctx, "9999", []openflow.JobID{jobK.Job, "other"})
 				return err
 			}, []any{"ended", openflow.PartyID("9999"), []openflow.JobID{jobK.Job, "other"}},
 		},
 		"StartTask": {
-			func(c *partner.Client) error { return c.StartTask(ctx, "9999", start) }, []any{"start task", openflow.PartyID("9999"), start},
+			func(c *native.Client) error { return c.StartTask(ctx, "9999", start) }, []any{"start task", openflow.PartyID("9999"), start},
 		},
 		"AskTask": {
-			func(c *partner.Client) error { _, err := c.AskTask(ctx, "9999", taskK); return err },
+			func(c *native.Client) error { _, err := c.AskTask(ctx, "9999", taskK); return err },
 			[]any{"ask", openflow.PartyID("9999"), taskK},
 		},
 		"Scheduler.CreateJob": {
-			func(c *partner.Client) error { _, err := c.Scheduler().CreateJob(ctx, "9999", sub); return err },
+			func(c *native.Client) error { _, err := c.Scheduler().CreateJob(ctx, "9999", sub); return err },
 			[]any{"schedule", openflow.PartyID("9999"), sub},
 		},
 		"Scheduler.StopJob": {
-			func(c *partner.Client) error {
+			func(c *native.Client) error {
 				_, err := c.Scheduler().StopJob(ctx, "9999", jobK.Job, openflow.JobTimeout)
 				return err
 			},
 			[]any{"stop", openflow.PartyID("9999"), jobK.Job, openflow.JobTimeout},
 		},
 		"Scheduler.ReportTask": {
-			func(c *partner.Client) error { return c.Scheduler().ReportTask(ctx, "9999", report) },
+			func(c *native.Client) error { return c.Scheduler().ReportTask(ctx, "9999", report) },
 			[]any{"report", openflow.PartyID("9999"), report},
 		},
 	}
@@ -353,7 +366,7 @@ func TestAnswers(t *testing.T) {
 	at, err := p.client.AskTask(t.Context(), "9999", taskK)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskStanding{Key: taskK, Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, Cause: p.backend.task.Cause}, at)
-	require.NoError(t, p.client.Probe(t.Context(), false))
+	require.NoError(t, p.client.Probe(t.Context()))
 }
 
 // Whatever a broken or foreign node answers is its fault and worth another try, never a success.
@@ -370,10 +383,10 @@ func TestUnusableAnswers(t *testing.T) {
 		},
 		"hung up": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"unknown status": func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = io.WriteString(w, `{"code":0,"message":"success","data":{"party_status":"finished"}}`)
+			_, _ = io.WriteString(w, `{"openflow":1,"data":{"party_status":"finished"}}`)
 		},
 		"data of a kind": func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = io.WriteString(w, `{"code":0,"message":"success","data":[]}`)
+			_, _ = io.WriteString(w, `{"openflow":1,"data":[]}`)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -382,7 +395,7 @@ func TestUnusableAnswers(t *testing.T) {
 			srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 			srv.Start()
 			defer srv.Close()
-			p.client.URL = srv.URL
+			p.client.URL, p.client.Verifier = srv.URL, nil // what is not signed is no answer anyway
 			_, err := p.client.AskTask(t.Context(), "9999", taskK)
 			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, "10000")
@@ -390,24 +403,22 @@ func TestUnusableAnswers(t *testing.T) {
 	}
 }
 
-// A wrong key in the record of a peer shows at the call that makes a job, in whatever role the peer is, and when the
-// peer is asked about itself: before anything runs.
-func TestAnswersByWhichJobsAreMadeAreProven(t *testing.T) {
+// A wrong key in the record of a peer shows at every call, so before anything runs.
+func TestAnswersAreProven(t *testing.T) {
 	other, err := trust.LoadOrCreateKey(private(t))
 	require.NoError(t, err)
 	d, p := dag(t), newPair(t)
-	p.api.Prober = prober{}
 	calls := map[string]func() error{
 		"open": func() error { return held(p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d})) },
-		"create, as FATE-Flow does": func() error {
+		"only record": func() error {
 			return held(p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: d, Later: true}))
 		},
 		"schedule": func() error {
 			_, err := p.client.Scheduler().CreateJob(t.Context(), "9999", openflow.Submission{DAG: d})
 			return err
 		},
-		"probe": func() error { return p.client.Probe(t.Context(), false) },
-		"folds": func() error { _, err := p.client.Folds(t.Context()); return err },
+		"probe": func() error { return p.client.Probe(t.Context()) },
+		"tell":  func() error { return p.client.Tell(t.Context(), jobK, openflow.News{Reason: "why"}) },
 		"open, and it is busy": func() error {
 			p.backend.err = openflow.About(openflow.AboutResource, openflow.Errorf(openflow.CodeExhausted, "busy"))
 			defer func() { p.backend.err = nil }()
@@ -431,33 +442,52 @@ func TestAnswersByWhichJobsAreMadeAreProven(t *testing.T) {
 			require.ErrorContains(t, err, "openflow site rotate 10000")
 		})
 	}
-	require.NoError(t, p.client.Release(t.Context(), jobK), "the many calls afterwards cost no signature")
 }
 
-// An answer without a signature makes no job and settles no dialect, unless the operator says that the peer is one of
-// FATE-Flow, which signs nothing; a refusal needs none.
+// An answer without a signature makes no job; a refusal needs none. What speaks another dialect is said to do so, and is
+// not called in that instead.
 func TestUnsignedAnswers(t *testing.T) {
-	answer := `{"code":0,"message":"success","data":{"folds":true}}`
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+	answer := `{"openflow":1,"data":{"held":true}}`
+	calls := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		calls++
+		_, _ = io.WriteString(w, answer)
+	}))
 	defer srv.Close()
 	p, order := newPair(t), openflow.JobOrder{Key: jobK, DAG: dag(t)}
 	p.client.URL = srv.URL
-	for name, peer := range map[string]openflow.PartnerService{"folded": p.client, "stepwise": p.client.Stepwise()} {
-		err := held(peer.OpenJob(t.Context(), order))
-		require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), name)
-		require.ErrorContains(t, err, "the answer of party 10000 is not signed", name)
-	}
-	answer = `{"code":6000,"message":"unknown route"}`
-	_, err := p.client.Folds(t.Context())
+	err := held(p.client.OpenJob(t.Context(), order))
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
-	require.ErrorContains(t, err, "--dialect fate-flow")
+	require.ErrorContains(t, err, "the answer of party 10000 is not signed")
+	answer = `{"openflow":1,"error":{"code":"permission","message":"no grant"}}`
+	require.Equal(t, openflow.CodePermission, openflow.CodeOf(held(p.client.OpenJob(t.Context(), order))))
+	for _, answer = range []string{`{"code":6000,"message":"unknown route"}`, `{"code":0,"message":"success"}`} {
+		calls = 0
+		err = held(p.client.OpenJob(t.Context(), order))
+		require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
+		require.ErrorContains(t, err, "in another dialect")
+		require.ErrorContains(t, err, "openflow site probe 10000")
+		require.Equal(t, 1, calls)
+	}
+}
 
-	p.client.Unsigned = true
-	folds, err := p.client.Folds(t.Context())
-	require.NoError(t, err)
-	require.False(t, folds, "a FATE-Flow node")
-	answer = `{"code":0,"message":"success"}`
-	require.NoError(t, held(p.client.Stepwise().OpenJob(t.Context(), order)))
+// Unknown routes and panics are answered in the dialect's own envelope.
+func TestUnknownRoutesAndPanics(t *testing.T) {
+	p := newPair(t)
+	answer := func(path, body string) string {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+path, strings.NewReader(body))
+		require.NoError(t, err)
+		require.NoError(t, p.client.Signer.Sign(r, "10000", []byte(body)))
+		resp, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, resp.Body.Close()) }()
+		text, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return string(text)
+	}
+	require.Contains(t, answer("/openflow/v1/nothing", "{}"), `{"openflow":1,"error":{"code":"unimplemented","message":"no route POST /openflow/v1/nothing`)
+	p.backend.panics = true
+	require.Contains(t, answer("/openflow/v1/job/release", `{"job_id":"1","role":"host","party_id":"10000"}`), `{"openflow":1,"error":{"code":"internal"`)
 }
 
 // Whatever a node refuses with, an error of it is small.
@@ -482,7 +512,7 @@ func TestParticipantBlamesNobodyElse(t *testing.T) {
 }
 
 func TestHugeRefusal(t *testing.T) {
-	answer := `{"code":5001,"message":"no","error":{"code":"invalid","message":"` + strings.Repeat("y", 3<<20) + `"}}`
+	answer := `{"openflow":1,"error":{"code":"invalid","message":"` + strings.Repeat("y", 3<<20) + `"}}`
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
 	defer srv.Close()
 	p := newPair(t)
@@ -515,15 +545,19 @@ func TestUnreachable(t *testing.T) {
 // prober is what party 10000 finds when it calls back.
 type prober struct{ err error }
 
-func (p prober) Probe(context.Context, openflow.PartyID) error { return p.err }
+func (p *prober) Probe(context.Context, openflow.PartyID) error { return p.err }
 
 func TestProbeWorksBothWays(t *testing.T) {
 	p := newPair(t)
-	p.api.Prober = prober{}
-	require.NoError(t, p.client.Probe(t.Context(), true))
-	p.api.Prober = prober{openflow.Errorf(openflow.CodeUnavailable, "the node does not answer at http://x")}
-	require.NoError(t, p.client.Probe(t.Context(), false))
-	err := p.client.Probe(t.Context(), true)
+	both := func() error {
+		seen, err := p.client.Examine(t.Context(), true)
+		require.NoError(t, err)
+		return seen.CallBack
+	}
+	require.NoError(t, both())
+	p.prober.err = openflow.Errorf(openflow.CodeUnavailable, "the node does not answer at http://x")
+	require.NoError(t, p.client.Probe(t.Context()))
+	err := both()
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "at party 10000: it answers, and does not reach this node: the node does not answer at http://x")
 }
@@ -531,18 +565,18 @@ func TestProbeWorksBothWays(t *testing.T) {
 func TestProbeTellsWhoIsThere(t *testing.T) {
 	p := newPair(t)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"code":0,"message":"success","data":{"caller":"somebody"}}`)
+		_, _ = io.WriteString(w, `{"openflow":1,"data":{"caller":"somebody"}}`)
 	}))
 	defer srv.Close()
 	p.client.URL, p.client.Verifier = srv.URL, nil // whoever it is signs nothing
-	err := p.client.Probe(t.Context(), false)
+	err := p.client.Probe(t.Context())
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
 	require.ErrorContains(t, err, `takes party 9999 for "somebody"`)
 }
 
 func TestPush(t *testing.T) {
 	p := newPair(t)
-	m := partner.Outgoing{Session: "s", Topic: "guest-9999~host-10000~t", ID: "1", Payload: []byte{0, 1, 2}}
+	m := peer.Outgoing{Session: "s", Topic: "guest-9999~host-10000~t", ID: "1", Payload: []byte{0, 1, 2}}
 	for range 2 {
 		require.NoError(t, p.client.Push(t.Context(), m))
 	}
@@ -557,11 +591,11 @@ func TestPush(t *testing.T) {
 	require.False(t, ok, "the repeat was one message")
 
 	for name, tc := range map[string]struct {
-		change func(*partner.Outgoing)
+		change func(*peer.Outgoing)
 		want   ptp.Result
 	}{
-		"another session": {func(m *partner.Outgoing) { m.Session = "other" }, ptp.ResultForbidden},
-		"too large":       {func(m *partner.Outgoing) { m.Payload = make([]byte, 1<<16+1) }, ptp.ResultTooLarge},
+		"another session": {func(m *peer.Outgoing) { m.Session = "other" }, ptp.ResultForbidden},
+		"too large":       {func(m *peer.Outgoing) { m.Payload = make([]byte, 1<<16+1) }, ptp.ResultTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := m
@@ -580,25 +614,24 @@ func TestPushThatIsNotProven(t *testing.T) {
 	key, err := trust.LoadOrCreateKey(private(t))
 	require.NoError(t, err)
 	p.client.Signer = signer{trust.Signer{Party: "9999", Key: key}}
-	err = p.client.Push(t.Context(), partner.Outgoing{Session: "s", Topic: "t"})
+	err = p.client.Push(t.Context(), peer.Outgoing{Session: "s", Topic: "t"})
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, "signature")
-	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(p.client.Probe(t.Context(), false)))
+	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(p.client.Probe(t.Context())))
 }
 
 // What a peer shows of itself is seen also when it refuses, so that a skewed clock is told from a wrong key.
 func TestExamine(t *testing.T) {
 	p := newPair(t)
-	p.api.Prober, p.api.Version = prober{}, "v7"
 	seen, err := p.client.Examine(t.Context(), true)
 	require.NoError(t, err)
 	require.Less(t, seen.Clock.Abs(), 2*time.Second)
 	seen.Clock = 0
-	require.Equal(t, partner.Seen{Answered: true, Timed: true, Version: "v7", Caller: "9999"}, seen)
+	require.Equal(t, dialect.Seen{Answered: true, Timed: true, Version: "v7", Caller: "9999"}, seen)
 
 	late := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Date", time.Now().Add(-5*time.Minute).UTC().Format(http.TimeFormat))
-		_, _ = io.WriteString(w, `{"code":5003,"message":"more than 1m0s apart"}`)
+		_, _ = io.WriteString(w, `{"openflow":1,"error":{"code":"unauthorized","message":"more than 1m0s apart"}}`)
 	}))
 	defer late.Close()
 	p.client.URL = late.URL
@@ -610,7 +643,7 @@ func TestExamine(t *testing.T) {
 	p.client.URL = "http://127.0.0.1:1"
 	seen, err = p.client.Examine(t.Context(), true)
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
-	require.Equal(t, partner.Seen{}, seen)
+	require.Equal(t, dialect.Seen{}, seen)
 }
 
 // Every call is told of, with how it went: whoever measures sees failures too.
@@ -623,7 +656,7 @@ func TestCallsAreToldOf(t *testing.T) {
 		told = append(told, err)
 	}
 	require.NoError(t, p.client.Release(t.Context(), jobK))
-	require.NoError(t, p.client.Push(t.Context(), partner.Outgoing{Session: "s", Topic: "t"}))
+	require.NoError(t, p.client.Push(t.Context(), peer.Outgoing{Session: "s", Topic: "t"}))
 	p.backend.err = openflow.Errorf(openflow.CodeRejected, "no")
 	require.Error(t, p.client.Release(t.Context(), jobK))
 	require.Len(t, told, 3)
@@ -644,7 +677,7 @@ func TestEndedJobs(t *testing.T) {
 	require.Equal(t, told, got)
 
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"code":0,"message":"success","data":[{"job_id":"1"}]}`))
+		_, _ = w.Write([]byte(`{"openflow":1,"data":[{"job_id":"1"}]}`))
 	}))
 	defer other.Close()
 	p.client.URL = other.URL

@@ -1,0 +1,74 @@
+package native
+
+import (
+	"context"
+	"slices"
+
+	"openflow"
+	"openflow/sdk/wire"
+)
+
+// scheduler is the client as a SchedulerService: both interfaces have a StopJob.
+type scheduler struct{ *Client }
+
+var _ openflow.SchedulerService = scheduler{}
+
+// Scheduler implements dialect.Client.
+func (c *Client) Scheduler() openflow.SchedulerService { return scheduler{c} }
+
+// CreateJob implements openflow.SchedulerService. It takes as long as the slowest party of the job: the caller's time.
+func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openflow.Submission) (openflow.Submitted, error) {
+	dag, err := wire.EncodeDAG(sub.DAG)
+	if err != nil {
+		return openflow.Submitted{}, err
+	}
+	var answer submitted
+	_, err = s.exchange(ctx, pathSchedule, wire.SchedulerCreateJob{
+		DAG: dag, SchemaVersion: wire.Text(sub.DAG.SchemaVersion), Kind: wire.Kind, JobID: wire.Text(sub.ID),
+		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName,
+	}, &answer)
+	return openflow.Submitted{
+		ID: openflow.JobID(openflow.Heard(answer.JobID)), ModelID: openflow.Heard(answer.ModelID), ModelVersion: openflow.Heard(answer.ModelVersion),
+	}, err
+}
+
+// StopJob implements openflow.SchedulerService.
+func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID, status openflow.JobStatus) (openflow.Stopped, error) {
+	var answer wire.JobStopped
+	err := s.call(ctx, pathEnd, wire.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(status)}, &answer)
+	return answer.Decode(), err
+}
+
+// RerunJob implements openflow.SchedulerService.
+func (s scheduler) RerunJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
+	return s.call(ctx, pathRerun, wire.SchedulerStopJob{JobID: wire.Text(id)}, nil)
+}
+
+// WakeJob implements openflow.SchedulerService.
+func (s scheduler) WakeJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
+	return s.call(ctx, pathWake, wire.SchedulerStopJob{JobID: wire.Text(id)}, nil)
+}
+
+// EndedJobs implements openflow.SchedulerService. What the peer says of other jobs, or of statuses that are no ends, is
+// dropped.
+func (s scheduler) EndedJobs(ctx context.Context, _ openflow.PartyID, ids []openflow.JobID) ([]openflow.EndedJob, error) {
+	var answer []wire.EndedJob
+	if err := s.call(ctx, pathEnded, wire.EncodeEndedQuestion(ids), &answer); err != nil {
+		return nil, err
+	}
+	var ended []openflow.EndedJob
+	for _, a := range answer {
+		j := a.Decode()
+		if slices.Contains(ids, j.ID) && (j.Status == "" || j.Status.Terminal()) {
+			ended = append(ended, j)
+		}
+	}
+	return ended, nil
+}
+
+// ReportTask implements openflow.SchedulerService.
+func (s scheduler) ReportTask(ctx context.Context, _ openflow.PartyID, r openflow.Report) error {
+	return s.call(ctx, pathReport, wire.SchedulerReportTask{
+		TaskRef: wire.TaskRefOf(r.Key), FailureCause: wire.EncodeCause(r.Cause), Status: wire.Text(r.Status),
+	}, nil)
+}
