@@ -71,8 +71,8 @@ home-fixture: build ## Pack a home of this (released) version into tests/testdat
 	@git diff --quiet HEAD || { echo "commit first: fixtures come from released code"; exit 1; }
 	VERSION=$(VERSION) go test -tags record -count=1 -v -run TestRecordHome ./tests/scenarios
 
-golden: ## Rewrite golden files, then show the difference
-	go test ./sdk/wire/... ./server/... -update; git --no-pager diff --stat
+golden: ## Rewrite golden files and docs/settings.md, then show the difference
+	go test ./sdk/wire/... ./server/... ./cmd/openflow/settings -update; git --no-pager diff --stat
 
 clean: ## Remove what was built
 	rm -rf bin tests/bench/results.json

@@ -2,9 +2,6 @@ package cli
 
 import "strings"
 
-// Opened to the tests of this package only.
-var ParseSettings = parseSettings
-
 // Aligned is text as it is shown.
 func Aligned(text string) string {
 	var c columns

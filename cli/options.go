@@ -16,6 +16,9 @@ import (
 	"openflow/sdk"
 )
 
+// envPrefix begins the environment variable of a setting: --node is OPENFLOW_NODE.
+const envPrefix = "OPENFLOW_"
+
 const (
 	nodeFlag  = "node"
 	tokenFlag = "token"
@@ -35,9 +38,10 @@ type options struct {
 func (o *options) complete(flags *pflag.FlagSet) error {
 	for _, name := range []string{nodeFlag, tokenFlag} {
 		f := flags.Lookup(name)
-		if v, ok := os.LookupEnv(environmentName(f)); ok && !f.Changed {
+		variable := envPrefix + strings.ToUpper(name)
+		if v, ok := os.LookupEnv(variable); ok && !f.Changed {
 			if err := f.Value.Set(v); err != nil {
-				return usagef("environment variable %s: %w", environmentName(f), err)
+				return usagef("environment variable %s: %w", variable, err)
 			}
 		}
 	}

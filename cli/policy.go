@@ -25,7 +25,7 @@ func policyCheckCommand(o *options) *cobra.Command {
 		Short: "Read a policy file as a node would, and print what it puts in force",
 		Long: `Read a policy file as a node would at its start, and print what it would put in force, defaults included. No node is asked.
 A key that does not exist, or a value out of its bounds, is told with its line, with exit code 2.`,
-		Example: `  openflow policy check /etc/openflow/site/policy.yaml`,
+		Example: `  openflow policy check /etc/openflow/policy.yaml`,
 		Args:    positional("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := policy.Read(args[0])

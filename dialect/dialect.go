@@ -55,6 +55,14 @@ type Seen struct {
 	CallBack error  // why it does not reach this node; nil: it does, or was not asked
 }
 
+// Heard is what a peer has answered to one dialect: advice, which changes nothing.
+type Heard struct {
+	Dialect  openflow.Dialect
+	Version  string
+	Recorded bool  // the peer's record names it
+	Err      error // why it seems not to speak it; nil: it does
+}
+
 // Mount serves everything below a prefix of a listener: unknown routes and panics too.
 type Mount struct {
 	Prefix string

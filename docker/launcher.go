@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"openflow"
 	"openflow/runtime/driver"
@@ -51,6 +52,9 @@ type Launcher struct {
 	// Traced is what the environment says about the trace that the launch belongs to; nil: nothing.
 	Traced func(ctx context.Context) []string
 }
+
+// NetworkName is the network of the containers of a node; its UUID is in it, so nodes on one daemon do not meet.
+func NetworkName(node string) string { return "openflow-" + strings.SplitN(node, "-", 2)[0] }
 
 // Name is the container's name: a readable part, and a hash of what the run is, bounded for any runtime. Creating this
 // name is the commit point of a launch.

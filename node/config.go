@@ -3,15 +3,16 @@ package node
 import (
 	"log/slog"
 	"net"
-	"net/url"
-	"strings"
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"openflow"
+	"openflow/node/hardware"
 	"openflow/site/partner"
-	"openflow/site/trust"
+	"openflow/site/peers"
+	"openflow/site/upkeep"
+	"openflow/worker/roster"
 )
 
 // Runtimes that a node can run tasks in.
@@ -29,77 +30,6 @@ const (
 	DurableProcess = "process"
 )
 
-// Peer is a partner that is known from the start.
-type Peer struct {
-	Party openflow.PartyID
-	URL   string
-	Key   string // public key, text form
-}
-
-// ParsePeer reads "ID=URL,KEY".
-func ParsePeer(s string) (Peer, error) {
-	id, rest, ok := strings.Cut(s, "=")
-	address, key, ok2 := strings.Cut(rest, ",")
-	if !ok || !ok2 {
-		return Peer{}, openflow.Errorf(openflow.CodeInvalid, "peer %q is not of the form ID=URL,KEY", s).
-			WithHint("the other site prints its key with: openflow site key --home DIR")
-	}
-	p := Peer{Party: openflow.PartyID(id), URL: strings.TrimSuffix(address, "/"), Key: key}
-	return p, CheckPeer(p)
-}
-
-// CheckPeer refuses a party ID, address or key that cannot be one.
-func CheckPeer(p Peer) error {
-	if err := openflow.CheckIdentifier("party ID of a peer", string(p.Party)); err != nil {
-		return err
-	}
-	u, err := url.Parse(p.URL)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" {
-		return openflow.Errorf(openflow.CodeInvalid, "peer %s: %q is not an http or https address", p.Party, p.URL).
-			WithHint("write it like http://10.0.0.2:9390")
-	}
-	_, err = trust.ParsePublicKey(p.Key)
-	return err
-}
-
-// Retention says how long things are kept, so that an idle year or a million jobs do not fill a disk.
-type Retention struct {
-	Workflows time.Duration // histories in Temporal after the end
-	Jobs      time.Duration // rows, metrics and intermediate tables of ended jobs
-	Logs      time.Duration // of runs that have ended; no longer than their jobs
-	Messages  time.Duration // unread messages of sessions that nobody uses
-	Unstarted time.Duration // jobs that were created here and never heard of again
-}
-
-// DefaultRetention keeps what an operator may want to look at after a weekend.
-func DefaultRetention() Retention {
-	return Retention{Workflows: 72 * time.Hour, Jobs: 30 * 24 * time.Hour, Logs: 30 * 24 * time.Hour, Messages: 30 * time.Minute, Unstarted: time.Hour}
-}
-
-// Least of what is kept: Temporal keeps no history for less than an hour, an operator needs an hour to look, and a
-// container that waits for its machine to come back has messages that nobody else has.
-const (
-	leastKept     = time.Hour
-	leastMessages = 5 * time.Minute
-)
-
-// check refuses what would take from jobs what they need.
-func (r Retention) check() error {
-	for _, k := range []struct {
-		what, flag   string
-		kept, needed time.Duration
-	}{
-		{"histories", "--keep-histories", r.Workflows, leastKept}, {"jobs", "--keep-jobs", r.Jobs, leastKept},
-		{"logs", "--keep-logs", r.Logs, leastKept}, {"messages", "--keep-messages", r.Messages, leastMessages},
-		{"jobs that never started", "--keep-unstarted", r.Unstarted, leastMessages},
-	} {
-		if k.kept < k.needed {
-			return openflow.Errorf(openflow.CodeInvalid, "%s would be kept for %s", k.what, k.kept).WithHint("%s takes %s at least", k.flag, k.needed)
-		}
-	}
-	return nil
-}
-
 // Config is everything that a node is told from outside.
 type Config struct {
 	Party           openflow.PartyID
@@ -112,14 +42,14 @@ type Config struct {
 	NoTasks         bool     // this node runs no tasks itself: its pool does
 	Pooling         openflow.Pooling
 	Token           bool // the application layer needs the token of the home folder
-	Peers           []Peer
+	Peers           []peers.Peer
 	GrantAll        bool
 	Policy          string // path of the site's policy file; empty: policy.yaml in the home folder, if there is one
 	Runtime         string
 	Components      string // path of the openflow-components binary
 	Durability      string
 	Limits          partner.Limits
-	Retention       Retention
+	Retention       upkeep.Retention
 	Timing          openflow.Timing
 	Shared          Shared // services instead of embedded parts
 	UI              bool
@@ -133,11 +63,6 @@ func DefaultTiming() openflow.Timing {
 	return openflow.Timing{
 		Create: 30 * time.Second, Partner: 10 * time.Minute, Undo: 7 * 24 * time.Hour, Collect: time.Minute,
 	}
-}
-
-// DefaultPooling gives people time to start a worker, and a machine time to boot.
-func DefaultPooling() openflow.Pooling {
-	return openflow.Pooling{Wait: 10 * time.Minute, Gone: time.Minute}
 }
 
 // withDefaults fills in what is open and refuses what cannot work.
@@ -164,25 +89,25 @@ func (c Config) withDefaults() (Config, error) {
 		c.Limits = partner.DefaultLimits()
 	}
 	if c.Limits.Cores == 0 {
-		c.Limits.Cores = int(machineCPUs())
+		c.Limits.Cores = hardware.CPUs()
 	}
 	if c.Limits.Memory == 0 {
-		c.Limits.Memory = machineMemory()
+		c.Limits.Memory = hardware.Memory()
 	}
 	if c.Limits.GPUs < 0 {
-		c.Limits.GPUs = machineGPUs()
+		c.Limits.GPUs = hardware.GPUs()
 	}
-	if c.Retention == (Retention{}) {
-		c.Retention = DefaultRetention()
+	if c.Retention == (upkeep.Retention{}) {
+		c.Retention = upkeep.DefaultRetention()
 	}
-	if err := c.Retention.check(); err != nil {
+	if err := c.Retention.Check(); err != nil {
 		return c, err
 	}
 	if c.Timing == (openflow.Timing{}) {
 		c.Timing = DefaultTiming()
 	}
 	if c.Pooling == (openflow.Pooling{}) {
-		c.Pooling = DefaultPooling()
+		c.Pooling = roster.DefaultPooling()
 	}
 	for _, label := range c.Labels {
 		if err := openflow.CheckIdentifier("label", label); err != nil {
@@ -194,7 +119,7 @@ func (c Config) withDefaults() (Config, error) {
 			WithHint("add --listen-workers")
 	}
 	for _, p := range c.Peers {
-		if err := CheckPeer(p); err != nil {
+		if err := p.Check(); err != nil {
 			return c, err
 		}
 		if p.Party == c.Party {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"openflow/node/hardware"
 	"openflow/site/partner"
 )
 
@@ -16,7 +17,7 @@ func TestPoolOfTheMachine(t *testing.T) {
 	pool := c.Limits.Pool()
 	require.Equal(t, runtime.NumCPU(), pool.Cores, "what this machine has, and no promise beyond")
 	require.Greater(t, pool.Memory, int64(64<<20), "what this machine has")
-	require.Less(t, pool.Memory, int64(unknownMemory))
+	require.Less(t, pool.Memory, int64(hardware.UnknownMemory))
 	require.GreaterOrEqual(t, pool.GPUs, 0)
 
 	c.Limits = partner.DefaultLimits()

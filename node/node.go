@@ -4,21 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
-	"path/filepath"
-	"runtime"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
-	historypb "go.temporal.io/api/history/v1"
-	"go.temporal.io/api/temporalproto"
 	sdkclient "go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	sdkworker "go.temporal.io/sdk/worker"
@@ -26,19 +19,30 @@ import (
 	"openflow"
 	"openflow/activities"
 	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
 	"openflow/dialect/peer"
+	"openflow/node/home"
 	"openflow/server"
 	"openflow/server/application"
 	"openflow/server/base"
 	"openflow/server/interconnection"
+	"openflow/site/doctor/examine"
 	"openflow/site/initiator"
 	"openflow/site/partner"
+	"openflow/site/peers"
+	"openflow/site/policy"
+	"openflow/site/registry"
 	"openflow/site/scheduler"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
 	"openflow/store/events"
+	"openflow/store/events/changes"
 	"openflow/store/messages"
+	"openflow/store/messages/sessions"
 	"openflow/store/objects"
+	"openflow/store/objects/logs"
+	"openflow/telemetry/counting"
 	"openflow/telemetry/metrics"
 	"openflow/telemetry/traces"
 	"openflow/temporal/embedded"
@@ -63,21 +67,22 @@ type Node struct {
 	rows      *catalogue.Catalogue
 	objects   objects.Store
 	messages  messages.Store
+	sessions  *sessions.Sessions
 	events    events.Store
-	catalog   components
+	catalog   registry.Components
 	queue     *partner.Queue
 	watch     *partner.Watch
-	farewell  farewell
-	unheard   *unheard
+	farewell  peers.Farewell
+	unheard   *peers.Unheard
 	temporal  *embedded.Server // nil: a cluster that runs elsewhere
 	namespace string           // in Temporal
 	ui        http.Handler     // of Temporal
 	client    sdkclient.Client
 	worker    sdkworker.Worker
-	directory *directory
+	directory *peers.Directory
 	metrics   *metrics.Metrics
 	traces    *traces.Traces
-	bytes     atomic.Int64 // of objects, when they were last counted
+	counts    *counting.Site
 	started   time.Time
 	ready     atomic.Bool
 
@@ -112,13 +117,13 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 }
 
 func (n *Node) openHome(context.Context) error {
-	h, err := openHome(n.config.Home, n.config.Party)
+	h, err := home.Open(n.config.Home, n.config.Party)
 	if err != nil {
 		return err
 	}
 	n.home = h
 	n.onClose("home", func(context.Context) error { return h.Close() })
-	if n.policy, _, err = n.readPolicy(); err != nil {
+	if n.policy, _, err = n.policySource().Read(); err != nil {
 		return err
 	}
 	if n.key, err = trust.LoadOrCreateKey(n.secretsDir()); err != nil {
@@ -171,37 +176,11 @@ func (n *Node) identity() string {
 // kin begins the identity of every process of this node.
 func (n *Node) kin() string { return fmt.Sprintf("node-%s-", n.config.Party) }
 
-// quiet keeps the SDK's warnings about retried activities, which say nothing that the job does not say, out of the log.
-func quiet(log *slog.Logger) *slog.Logger {
-	if log.Enabled(context.Background(), slog.LevelDebug) { // no request: this is asked once, at the start
-		return log
-	}
-	return slog.New(errorsOnly{log.Handler()})
-}
-
-type errorsOnly struct{ slog.Handler }
-
-// Handle implements slog.Handler. That an activity has failed is told by what it was for, and at a stop it means nothing.
-func (h errorsOnly) Handle(ctx context.Context, r slog.Record) error {
-	if r.Message == "Activity error." {
-		return nil
-	}
-	return h.Handler.Handle(ctx, r)
-}
-
-// Enabled implements slog.Handler.
-func (h errorsOnly) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelError && h.Handler.Enabled(ctx, l)
-}
-
-// WithAttrs implements slog.Handler.
-func (h errorsOnly) WithAttrs(a []slog.Attr) slog.Handler { return errorsOnly{h.Handler.WithAttrs(a)} }
-
-// WithGroup implements slog.Handler.
-func (h errorsOnly) WithGroup(name string) slog.Handler { return errorsOnly{h.Handler.WithGroup(name)} }
-
 // maxMessage bounds requests that carry a message: the largest payload, base64 twice, and what is around it.
 const maxMessage = messages.DefaultMessageBytes*16/9 + 1<<20
+
+// dialects are those that this node speaks, the one of peers of which nothing is said first.
+var dialects = dialect.All{native.Dialect{}, fateflow.Dialect{}}
 
 // services are this node in its roles.
 type services struct {
@@ -221,22 +200,26 @@ func (n *Node) connect() services {
 		Limits: n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Log: n.config.Log,
 	}
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
-	dir := &directory{
-		self: n.config.Party, sites: n.rows, signer: signer{trust.Signer{Party: n.config.Party, Key: n.key}},
-		http: peer.NewHTTP(), partner: part, scheduler: sched,
+	dir := &peers.Directory{
+		Self: n.config.Party, Records: n.rows, Signer: peers.Signer{Signer: trust.Signer{Party: n.config.Party, Key: n.key}},
+		HTTP: peer.NewHTTP(), Partners: part, Schedulers: sched, Dialects: dialects,
 	}
 	n.watch = partner.NewWatch(n.config.Party, n.changes(), dir, n.config.Log)
-	dir.called = func(peer openflow.PartyID, took time.Duration, err error) {
+	dir.Called = func(peer openflow.PartyID, took time.Duration, err error) {
 		n.metrics.PeerCalled(peer, took, err)
 		n.watch.Called(peer, err)
 	}
 	n.directory = dir
-	dir.http.Transport = n.traces.Transport(dir.http.Transport)
+	dir.HTTP.Transport = n.traces.Transport(dir.HTTP.Transport)
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
 	jobs := &initiator.Service{Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
-	n.farewell = farewell{n.config.Party, n.rows, engine, part, dir, n.config.Log}
-	n.unheard = &unheard{self: n.config.Party, rows: n.rows, directory: dir, partner: part, log: n.config.Log, now: time.Now}
+	n.farewell = peers.Farewell{
+		Self: n.config.Party, Rows: n.rows, Engine: engine, Partner: part, Directory: dir, Log: n.config.Log,
+	}
+	n.unheard = &peers.Unheard{
+		Self: n.config.Party, Rows: n.rows, Directory: dir, Partner: part, Log: n.config.Log, Now: time.Now,
+	}
 	return services{jobs, sched, part, ids.Next}
 }
 
@@ -249,14 +232,13 @@ func (n *Node) serve(ctx context.Context) error {
 	inter := &interconnection.API{
 		Dialects: dialects,
 		Node: dialect.Node{
-			Verifier: trust.Verifier{Self: n.config.Party, Keys: keys{n.rows}, Nonces: n.messages},
+			Verifier: trust.Verifier{Self: n.config.Party, Keys: peers.Keys{Records: n.rows}, Nonces: n.messages},
 			Signer:   trust.Signer{Party: n.config.Party, Key: n.key},
 			Partner:  s.partner, Scheduler: s.scheduler, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
 			Traced: n.traces.Continue, Log: n.config.Log,
 		},
 		Transport: &interconnection.Transport{
-			Self: n.config.Party, Store: n.messages, Sessions: &senders{self: n.config.Party, tasks: n.rows, known: map[string][]openflow.Party{}},
-			MaxBody: maxMessage, Log: n.config.Log,
+			Self: n.config.Party, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
 		},
 	}
 	south := &base.API{
@@ -279,12 +261,28 @@ func (n *Node) serve(ctx context.Context) error {
 	return nil
 }
 
+// policySource is where the site's policy comes from.
+func (n *Node) policySource() policy.Source { return policy.From(n.config.Policy, n.home.Dir) }
+
+// sitePolicy is what is in force, and the file that it would be read from again.
+func (n *Node) sitePolicy() application.SitePolicy {
+	return application.SitePolicy{File: n.policySource().Path, Policy: n.policy}
+}
+
+// logs are those of this site's runs.
+func (n *Node) logs() logs.Logs { return logs.Logs{Objects: n.objects, Runtime: n.runtime} }
+
+// changes is the catalogue as those get it who change jobs and runs.
+func (n *Node) changes() changes.Rows {
+	return changes.Rows{Catalogue: n.rows, Events: n.events, Log: n.config.Log}
+}
+
 // north is what users reach: the application layer, metrics, the UI of Temporal and profiles.
 func (n *Node) north(s services) []server.Layer {
 	app := &application.API{
-		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: sites{n.config.Party, n.rows, n.directory, n.farewell}, Logs: logs{n.objects, n.runtime},
-		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.checkSpace, Uploads: n.home.path("uploads"), NewID: s.newID,
-		Components: func() []string { return slices.Sorted(maps.Keys(n.catalog.described)) },
+		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: n.logs(),
+		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Uploads: n.home.Path("uploads"), NewID: s.newID,
+		Components: n.catalog.Names,
 		Policy:     n.sitePolicy, Log: n.config.Log,
 	}
 	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
@@ -313,23 +311,28 @@ func (n *Node) listen(what string, patience time.Duration, l net.Listener, layer
 	n.onClose(what+" server", within(s, patience))
 }
 
-func (n *Node) prepareWorker(ctx context.Context, dir *directory) error {
+func (n *Node) prepareWorker(ctx context.Context, dir *peers.Directory) error {
 	worker.Limit()
 	running := activities.Running{
-		Self: n.config.Party, Tasks: n.runs(), Runtime: n.runtime, Launcher: n.launcher, Logs: logs{n.objects, n.runtime},
+		Self: n.config.Party, Tasks: n.runs(), Runtime: n.runtime, Launcher: n.launcher, Logs: n.logs(),
 		Directory: dir, Log: n.config.Log,
 	}
 	n.worker = worker.New(n.client, worker.Options{
 		Queue: Queue, Identity: n.identity(), Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
 	},
-		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: measuredJobs{n.rows, n.metrics}},
+		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: counting.Jobs{Catalogue: n.rows, Metrics: n.metrics}},
 		&activities.Placing{Tasks: n.changes(), Workers: n.pool()}, &running)
 	return n.joinPool(ctx, running)
 }
 
+// peers is the list of this node's peers.
+func (n *Node) peers() peers.Register {
+	return peers.Register{Self: n.config.Party, Records: n.rows, Dialects: dialects, Directory: n.directory, Farewell: n.farewell}
+}
+
 // register writes the peers given at the start into the catalogue.
 func (n *Node) register(ctx context.Context) error {
-	s := sites{self: n.config.Party, catalogue: n.rows}
+	s := n.peers()
 	for _, p := range n.config.Peers {
 		if err := s.AddSite(ctx, openflow.SiteRecord{Party: p.Party, URL: p.URL, Keys: []string{p.Key}}); err != nil {
 			return err
@@ -365,7 +368,7 @@ func (n *Node) Ready() error {
 	if !n.ready.Load() {
 		return openflow.Errorf(openflow.CodeUnavailable, "the node is starting or stopping")
 	}
-	return n.home.checkSpace()
+	return n.home.CheckSpace()
 }
 
 // Failed delivers an error when the node cannot go on and should be closed.
@@ -410,7 +413,7 @@ func (n *Node) Party() openflow.PartyID { return n.config.Party }
 func (n *Node) Resources() openflow.Resources { return n.config.Limits.Pool() }
 
 // Home is the node's folder.
-func (n *Node) Home() string { return n.home.dir }
+func (n *Node) Home() string { return n.home.Dir }
 
 // Warnings lists what an operator should know about how this node runs.
 func (n *Node) Warnings() []string { return n.warnings }
@@ -431,45 +434,30 @@ func (n *Node) about() application.About {
 	}
 }
 
+// Examine looks at everything that can be wrong with this node.
+func (n *Node) Examine(ctx context.Context) []openflow.Finding {
+	shared := n.config.Shared
+	s := examine.Site{
+		Party: n.config.Party, Version: n.config.Version, GrantAll: n.config.GrantAll, Share: n.config.Limits.Pool(), Home: n.home,
+		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Components: n.config.Components, Policy: n.policy, Source: n.policySource(),
+		Keep: n.config.Retention, Rows: n.rows, Objects: n.objects, Messages: n.messages, Events: n.events,
+		Places:    examine.Places{Postgres: shared.Postgres, S3: shared.S3, Redis: shared.Redis},
+		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Image: n.launcher.Image, BasePort: n.baseAddress.Port,
+		Orphans: n.orphaned(), Temporal: n.client, Namespace: n.namespace, Queue: Queue,
+	}
+	return s.Examine(ctx)
+}
+
 // Close stops taking requests, finishes those that run, and leaves the containers running for the next process to adopt.
 func (n *Node) Close(ctx context.Context) error {
 	n.ready.Store(false)
 	return n.machine.close(ctx)
 }
 
-func machineCPUs() float64 { return float64(runtime.NumCPU()) }
+// address is the base URL of a listener, with a host that a program on this machine can use.
+func address(a string) string { return (&url.URL{Scheme: "http", Host: a}).String() }
 
-// executable checks that the components binary is there before a job needs it.
-func executable(path string) (string, error) {
-	abs, err := filepath.Abs(path)
-	if err == nil {
-		var info os.FileInfo
-		if info, err = os.Stat(abs); err == nil && (info.IsDir() || info.Mode()&0o111 == 0) {
-			err = errors.New("not an executable file")
-		}
-	}
-	if err != nil {
-		return "", openflow.Errorf(openflow.CodeInvalid, "the components binary %q cannot be used: %w", path, err).
-			WithHint("build it with make build, or name it with --components")
-	}
-	return abs, nil
-}
-
-// History is the recorded history of a workflow of this node as JSON, for replay tests and for support. The workflow ID
-// is a job's ID, or a run's: see workflows.TaskWorkflowID.
+// History is the recorded history of a workflow of this node as JSON.
 func (n *Node) History(ctx context.Context, workflowID string) ([]byte, error) {
-	var h historypb.History
-	events := n.client.GetWorkflowHistory(ctx, workflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for events.HasNext() {
-		e, err := events.Next()
-		if err != nil {
-			return nil, openflow.Errorf(openflow.CodeNotFound, "history of workflow %s: %w", workflowID, err)
-		}
-		h.Events = append(h.Events, e)
-	}
-	b, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&h)
-	if err != nil {
-		return nil, openflow.Errorf(openflow.CodeInternal, "history of workflow %s: %w", workflowID, err)
-	}
-	return b, nil
+	return starter.History(ctx, n.client, workflowID)
 }

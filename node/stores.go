@@ -4,20 +4,21 @@ import (
 	"context"
 	"path"
 	"strings"
-	"time"
 
-	"openflow"
+	"openflow/server/base"
 	"openflow/store/catalogue"
 	"openflow/store/events"
 	"openflow/store/events/memory"
 	eventsredis "openflow/store/events/redis"
 	"openflow/store/messages"
 	messagesredis "openflow/store/messages/redis"
+	"openflow/store/messages/sessions"
 	"openflow/store/messages/sqlite"
 	"openflow/store/objects"
 	"openflow/store/objects/folder"
 	"openflow/store/objects/s3"
 	"openflow/store/redisdb"
+	"openflow/telemetry/counting"
 )
 
 // Shared names services that replace embedded parts of a node, so that several servers, its replicas, can be one node.
@@ -59,7 +60,7 @@ func (n *Node) secretsDir() string {
 	if n.config.Shared.Secrets != "" {
 		return n.config.Shared.Secrets
 	}
-	return n.home.dir
+	return n.home.Dir
 }
 
 func (n *Node) openStores(ctx context.Context) error {
@@ -69,8 +70,9 @@ func (n *Node) openStores(ctx context.Context) error {
 			return err
 		}
 	}
+	n.counts = &counting.Site{Share: n.config.Limits.Pool(), Rows: n.rows, Messages: n.messages, Objects: n.objects, Home: n.home}
 	for _, name := range []string{"uploads", "tasks"} {
-		if _, err := n.home.folder(name); err != nil {
+		if _, err := n.home.Folder(name); err != nil {
 			return err
 		}
 	}
@@ -80,7 +82,7 @@ func (n *Node) openStores(ctx context.Context) error {
 func (n *Node) openCatalogue(ctx context.Context) (err error) {
 	o := catalogue.Options{URL: n.config.Shared.Postgres}
 	if o.URL == "" {
-		o.File, o.Synchronous = n.home.path("catalogue.db"), n.config.synchronous()
+		o.File, o.Synchronous = n.home.Path("catalogue.db"), n.config.synchronous()
 	}
 	if n.rows, err = catalogue.Open(ctx, o); err != nil {
 		return err
@@ -97,21 +99,22 @@ func (n *Node) openObjects(ctx context.Context) (err error) {
 // objectStore opens a store of that name: a folder of the home, or a path of this party in the bucket.
 func (n *Node) objectStore(ctx context.Context, name string) (objects.Store, error) {
 	if n.config.Shared.S3 == "" {
-		return folder.Open(n.home.path(name))
+		return folder.Open(n.home.Path(name))
 	}
 	o, err := s3.ParseURL(n.config.Shared.S3)
 	if err != nil {
 		return nil, err
 	}
 	o.Prefix = path.Join(o.Prefix, string(n.config.Party), name)
-	if o.Spool, err = n.home.folder("spool"); err != nil {
+	if o.Spool, err = n.home.Folder("spool"); err != nil {
 		return nil, err
 	}
 	return s3.Open(ctx, o)
 }
 
 func (n *Node) openMessages(ctx context.Context) error {
-	limits := messages.Options{Live: n.live}
+	n.sessions = &sessions.Sessions{Self: n.config.Party, Tasks: n.rows, Between: base.ParseTopic}
+	limits := messages.Options{Live: n.sessions.Live}
 	if url := n.config.Shared.Redis; url != "" {
 		bodies, err := n.objectStore(ctx, "message-bodies")
 		if err != nil {
@@ -127,7 +130,7 @@ func (n *Node) openMessages(ctx context.Context) error {
 		n.onClose("messages", func(context.Context) error { return store.Close() })
 		return nil
 	}
-	dir, err := n.home.folder("messages")
+	dir, err := n.home.Folder("messages")
 	if err != nil {
 		return err
 	}
@@ -160,16 +163,3 @@ func (n *Node) openEvents(ctx context.Context) error {
 
 // closeEvents may be called twice.
 func (n *Node) closeEvents(context.Context) error { return n.events.Close() }
-
-// live tells the message store that a session's job still runs, so that silence does not end it.
-func (n *Node) live(session string) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the store's sweep has no context to give
-	defer cancel()
-	for _, role := range []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter} {
-		t, err := n.rows.TaskByExecution(ctx, openflow.ExecutionID(session+"_"+string(role)+"_"+string(n.config.Party)))
-		if err == nil && !t.PartyStatus.Terminal() {
-			return true
-		}
-	}
-	return false
-}

@@ -44,7 +44,7 @@ func (n *Node) startTemporal(ctx context.Context, attributes map[string]enumspb.
 		return err
 	}
 	n.temporal, err = embedded.Start(ctx, embedded.Options{
-		Dir: n.home.path("temporal"), Synchronous: n.config.synchronous(), Retention: n.config.Retention.Workflows,
+		Dir: n.home.Path("temporal"), Synchronous: n.config.synchronous(), Retention: n.config.Retention.Workflows,
 		SearchAttributes: attributes, UI: n.config.UI, UIPublicPath: uiPath, Interceptors: interceptors, Logger: n.config.Log,
 	})
 	if err != nil {
@@ -52,7 +52,7 @@ func (n *Node) startTemporal(ctx context.Context, attributes map[string]enumspb.
 	}
 	n.onClose("temporal", func(context.Context) error { return n.temporal.Close() })
 	n.namespace, n.ui = n.temporal.Namespace(), n.temporal.UIHandler()
-	n.client, err = n.temporal.Dial(ctx, n.identity(), quiet(n.config.Log))
+	n.client, err = n.temporal.Dial(ctx, n.identity(), cluster.Quiet(n.config.Log))
 	return err
 }
 
@@ -68,7 +68,7 @@ func (n *Node) joinTemporal(ctx context.Context, attributes map[string]enumspb.I
 	o := cluster.Options{
 		Address: t.Address, Namespace: n.namespace, TLS: t.TLS, CA: t.CA, Certificate: t.Certificate, Key: t.Key, Token: t.Token,
 		Retention: n.config.Retention.Workflows, SearchAttributes: attributes, Interceptors: interceptors,
-		Identity: n.identity(), Logger: quiet(n.config.Log),
+		Identity: n.identity(), Logger: cluster.Quiet(n.config.Log),
 	}
 	n.ui = http.NotFoundHandler()
 	if n.config.UI {

@@ -14,11 +14,17 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/node/hardware"
+	"openflow/node/home"
 	"openflow/sdk/pool"
 	"openflow/sdk/wire"
 	"openflow/server"
+	"openflow/site/registry"
+	"openflow/site/upkeep"
 	"openflow/telemetry/traces"
+	"openflow/temporal/cluster"
 	"openflow/worker"
+	"openflow/worker/roster"
 )
 
 // WorkerConfig is everything that a worker of a site's pool is told from outside.
@@ -41,7 +47,7 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
 		c.Log = slog.Default()
 	}
 	if c.Cores == 0 {
-		c.Cores = int(machineCPUs())
+		c.Cores = hardware.CPUs()
 	}
 	if c.Home == "" {
 		return c, nil, openflow.Errorf(openflow.CodeInvalid, "no home folder").WithHint("give one with --home")
@@ -107,7 +113,7 @@ func (w *Worker) meet(ctx context.Context) (err error) {
 	if w.party, err = w.node.Site(ctx); err != nil {
 		return err
 	}
-	if w.home, err = openHome(w.config.Home, w.party.PartyID); err != nil {
+	if w.home, err = home.Open(w.config.Home, w.party.PartyID); err != nil {
 		return err
 	}
 	w.onClose("home", func(context.Context) error { return w.home.Close() })
@@ -118,12 +124,12 @@ func (w *Worker) meet(ctx context.Context) (err error) {
 
 // openMachine prepares the runtime, and the way for containers to their node.
 func (w *Worker) openMachine(ctx context.Context) error {
-	binary, err := executable(w.config.Components)
+	binary, err := registry.Program(w.config.Components)
 	if err != nil {
 		return err
 	}
 	if w.config.Runtime == RuntimeProcess {
-		if _, err := w.home.folder("tasks"); err != nil {
+		if _, err := w.home.Folder("tasks"); err != nil {
 			return err
 		}
 	}
@@ -144,7 +150,7 @@ func (w *Worker) join(ctx context.Context) error {
 		return openflow.Errorf(openflow.CodeUnavailable, "Temporal behind %s does not answer: %w", w.site, err)
 	}
 	w.onClose("temporal client", func(context.Context) error { client.Close(); return nil })
-	w.taken = &activities.Machine{ID: w.home.Node, Name: hostName(), Cores: w.config.Cores}
+	w.taken = &activities.Machine{ID: w.home.Node, Name: hardware.Name(), Cores: w.config.Cores}
 	if err := w.hello(ctx); err != nil {
 		return err
 	}
@@ -176,7 +182,7 @@ func (w *Worker) dial(ctx context.Context) (sdkclient.Client, error) {
 	}
 	return sdkclient.DialContext(ctx, sdkclient.Options{
 		Interceptors: interceptors,
-		HostPort:     address, Namespace: w.party.Namespace, Identity: w.identity(), Logger: sdklog.NewStructuredLogger(quiet(w.log)),
+		HostPort:     address, Namespace: w.party.Namespace, Identity: w.identity(), Logger: sdklog.NewStructuredLogger(cluster.Quiet(w.log)),
 		Credentials:       sdkclient.NewAPIKeyStaticCredentials(w.config.Token),
 		ConnectionOptions: sdkclient.ConnectionOptions{TLSDisabled: !secure},
 	})
@@ -195,15 +201,11 @@ func (w *Worker) fail(err error) {
 	}
 }
 
-// settled is how long the removal of an ended run's container may take its own way.
-const settled = 10 * time.Second
-
 func (w *Worker) startUpkeep(context.Context) error {
-	ctx, cancel := context.WithCancel(context.Background()) // lives as long as the worker; Close cancels it
-	w.closing = cancel
-	w.every(ctx, helloEvery, "news to the node", w.report)
-	w.trimLogs(ctx)
-	w.every(ctx, settled, "orphans", func(ctx context.Context) error { return w.sweep(ctx, settled, w.node.TaskByExecution) })
+	w.rounds = upkeep.Begin(w.log)
+	w.rounds.Every(roster.HelloEvery, "news to the node", w.report)
+	upkeep.TrimLogs(w.rounds, w.runtime)
+	w.rounds.Every(upkeep.Settled, "orphans", w.orphans(upkeep.Settled, w.node.TaskByExecution).Sweep)
 	return nil
 }
 
@@ -251,7 +253,7 @@ func (w *Worker) Party() openflow.PartyID { return w.party.PartyID }
 func (w *Worker) Machine() string { return w.home.Node }
 
 // Home is the worker's folder.
-func (w *Worker) Home() string { return w.home.dir }
+func (w *Worker) Home() string { return w.home.Dir }
 
 // Warnings lists what an operator should know about how this worker runs.
 func (w *Worker) Warnings() []string { return w.warnings }

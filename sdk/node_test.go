@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect"
 	"openflow/sdk"
 	"openflow/server"
 	"openflow/server/application"
@@ -138,8 +139,8 @@ func (s *site) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 	return s.rows.SaveSite(ctx, r)
 }
 
-func (s *site) ProbeSite(context.Context, openflow.PartyID) ([]application.Heard, error) {
-	return []application.Heard{{Dialect: "native", Version: "1", Recorded: true}, {Dialect: "fate-flow", Version: "2", Err: openflow.Errorf(openflow.CodeUnavailable, "no\nanswer")}}, nil
+func (s *site) ProbeSite(context.Context, openflow.PartyID) ([]dialect.Heard, error) {
+	return []dialect.Heard{{Dialect: "native", Version: "1", Recorded: true}, {Dialect: "fate-flow", Version: "2", Err: openflow.Errorf(openflow.CodeUnavailable, "no\nanswer")}}, nil
 }
 
 func (s *site) RemoveSite(ctx context.Context, id openflow.PartyID) error {

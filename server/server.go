@@ -7,9 +7,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -121,6 +123,21 @@ func Listen(ctx context.Context, what, address string) (net.Listener, error) {
 			WithHint("stop what uses the port, or choose another address")
 	}
 	return l, nil
+}
+
+// Ports that outlive a process lie below those that systems give to outgoing connections (32768 and up on Linux): such a
+// connection could hold the port when the next process starts.
+const lowestPort, ports = 20000, 12000
+
+// ListenAnywhere binds a free port of a host, at which the next process will listen too.
+func ListenAnywhere(ctx context.Context, what, host string) (net.Listener, error) {
+	at := func(port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+	for range 20 {
+		if l, err := Listen(ctx, what, at(lowestPort+rand.IntN(ports))); err == nil {
+			return l, nil
+		}
+	}
+	return Listen(ctx, what, at(0))
 }
 
 // Server serves one listener.

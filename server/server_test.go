@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -140,6 +141,18 @@ func TestListenOnATakenPort(t *testing.T) {
 	_, err = server.Listen(t.Context(), "the application layer", l.Addr().String())
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "the application layer cannot listen on "+l.Addr().String())
+}
+
+// A port that containers remember is none that the system gives to connections.
+func TestListenAnywhere(t *testing.T) {
+	l, err := server.ListenAnywhere(t.Context(), "the base layer", "127.0.0.1")
+	require.NoError(t, err)
+	port := l.Addr().(*net.TCPAddr).Port
+	require.NoError(t, l.Close())
+	require.GreaterOrEqual(t, port, 20000)
+	require.Less(t, port, 32000)
+	_, err = server.ListenAnywhere(t.Context(), "the base layer", "192.0.2.1")
+	require.ErrorContains(t, err, "the base layer cannot listen on 192.0.2.1")
 }
 
 // Close lets requests that run end, and no longer than its context.

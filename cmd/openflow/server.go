@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -14,30 +13,16 @@ import (
 
 	"openflow"
 	"openflow/cli"
+	"openflow/cmd/openflow/settings"
 	"openflow/node"
 	"openflow/site/partner"
+	"openflow/site/peers"
+	"openflow/site/upkeep"
 	"openflow/telemetry/traces"
 )
 
-// serverFlags are the settings of a node; each is also a key of --config and an environment variable.
-type serverFlags struct {
-	party, listen, interconnection, base, home, runtime, components, durability, config, logLevel string
-	policy                                                                                        string
-	workers, otlp                                                                                 string
-	peers, labels                                                                                 []string
-	grantAll, token, noUI, noTasks                                                                bool
-	cores, gpus                                                                                   int
-	memory, jobMemory                                                                             string
-	workerWait, machineGone                                                                       time.Duration
-	keep                                                                                          node.Retention
-	shared                                                                                        sharedFlags
-}
-
-// defaultListen is where FATE-Flow's clients look.
-const defaultListen = "127.0.0.1:9380"
-
 func serverCommand() *cobra.Command {
-	var f serverFlags
+	s := settings.NewServer()
 	c := &cobra.Command{
 		Use:   "server --party ID",
 		Short: "Run this site's node",
@@ -46,104 +31,55 @@ Requests are then finished; running tasks go on, and the next start on the same 
 
 Every flag can also be given as an environment variable, --log-level as OPENFLOW_LOG_LEVEL (--token as
 OPENFLOW_REQUIRE_TOKEN; a list with ";" between its values). The YAML file of --config has each under its name without the
-dashes. The command line comes first, then the environment, then the file.`,
+dashes. The command line comes first, then the environment, then the file. See docs/settings.md.`,
 		Example: `  openflow server --party 9999 --home /var/lib/openflow --listen 127.0.0.1:9380 --listen-interconnection 0.0.0.0:9390 \
       --peer 10000=http://10.0.0.2:9390,ed25519:…`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := cli.ApplySettings(c, f.config); err != nil {
+			if err := settings.Apply(c.Flags(), s); err != nil {
 				return cli.Usage(err)
 			}
 			syscall.Umask(0o077) // what a node writes is for its own user
-			cfg, err := f.node()
+			cfg, err := config(s)
 			if err != nil {
 				return cli.Usage(err)
 			}
-			if cfg.Spans, err = traces.OTLP(c.Context(), f.otlp, os.Getenv); err != nil {
+			if cfg.Spans, err = traces.OTLP(c.Context(), s.OTLP, os.Getenv); err != nil {
 				return cli.Usage(err)
 			}
 			return serve(c.Context(), cfg, c.ErrOrStderr())
 		},
 	}
-	flags := c.Flags()
-	flags.StringVar(&f.party, "party", "", "party ID of this site (required)")
-	flags.StringVar(&f.listen, "listen", defaultListen, "address of the application layer, the UI and, unless it has its own, the interconnection layer")
-	flags.StringVar(&f.interconnection, "listen-interconnection", "", "own address of the interconnection layer")
-	flags.StringVar(&f.base, "listen-base", "", "address of the base layer for containers (default: chosen by the runtime)")
-	flags.StringVar(&f.workers, "listen-workers", "", "address for the workers of this site's pool (openflow worker); not encrypted")
-	flags.StringArrayVar(&f.labels, "label", nil, "kind of tasks that this node takes of its own pool, such as gpu; may be repeated")
-	flags.BoolVar(&f.noTasks, "no-tasks", false, "run no tasks here: the pool does")
-	flags.DurationVar(&f.workerWait, "worker-wait", node.DefaultPooling().Wait, "how long a task waits where no worker may run it")
-	flags.DurationVar(&f.machineGone, "machine-gone", node.DefaultPooling().Gone, "how long the worker of a silent machine may take to come back")
-	flags.StringVar(&f.home, "home", cli.DefaultHome(), "folder of this node")
-	flags.StringArrayVar(&f.peers, "peer", nil, "a partner, ID=URL,KEY; may be repeated")
-	flags.StringVar(&f.runtime, "runtime", node.RuntimeDocker, "docker, or process (isolates nothing)")
-	flags.StringVar(&f.components, "components", beside("openflow-components"), "the algorithms' binary")
-	flags.StringVar(&f.durability, "durability", node.DurablePower, "what survives: power (loss of power too) or process (its end only; faster)")
-	flags.BoolVar(&f.token, "token", false, "the application layer needs the token that the home folder, or --secrets, holds")
-	flags.StringVar(&f.policy, "policy", "", "what the owner of this site's data allows, see openflow policy (default: policy.yaml in the home folder, if there is one)")
-	flags.BoolVar(&f.grantAll, "grant-all", false, "peers may use every table and component; for trials")
-	flags.BoolVar(&f.noUI, "no-ui", false, "without the Temporal UI")
-	flags.IntVar(&f.cores, "cores", 0, "cores that jobs share, over all machines of the site (default: this machine's)")
-	flags.StringVar(&f.memory, "memory", "", "memory that jobs share, as in 64GiB (default: the machine's)")
-	flags.IntVar(&f.gpus, "gpus", -1, "GPUs that jobs share, the first of the machine's; -1 means all that it has")
-	flags.StringVar(&f.jobMemory, "job-memory", "", "memory that a job takes which does not say (default: none; each of its containers may use 4GiB)")
-	kept := node.DefaultRetention()
-	flags.DurationVar(&f.keep.Workflows, "keep-histories", kept.Workflows, "how long Temporal keeps the history of a workflow after its end")
-	flags.DurationVar(&f.keep.Jobs, "keep-jobs", kept.Jobs, "how long a job is kept after its end: rows, metrics, logs, intermediate tables")
-	flags.DurationVar(&f.keep.Logs, "keep-logs", kept.Logs, "how long the log of a task is kept after its end, at most as long as its job")
-	flags.DurationVar(&f.keep.Messages, "keep-messages", kept.Messages, "how long messages wait that no container has read, once nobody uses their session")
-	flags.DurationVar(&f.keep.Unstarted, "keep-unstarted", kept.Unstarted, "how long a job of another site waits here whose scheduler has gone silent")
-	f.shared.register(flags)
-	flags.StringVar(&f.otlp, "otlp", "", "collector of traces, such as http://127.0.0.1:4318 (default: that of OTEL_EXPORTER_OTLP_ENDPOINT; else none)")
-	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
-	// OPENFLOW_TOKEN holds the token itself, for clients on the same machine.
-	flags.Lookup("token").Annotations = map[string][]string{cli.EnvironmentAnnotation: {"REQUIRE_TOKEN"}}
-	flags.StringVar(&f.config, "config", "", "YAML file with these settings; flags and environment come first")
+	settings.Register(c.Flags(), s)
 	return c
 }
 
-// beside is the path of another program in the folder of this one.
-func beside(name string) string {
-	self, err := os.Executable()
-	if err != nil {
-		return name
-	}
-	return filepath.Join(filepath.Dir(self), name)
+// logger writes to standard error.
+func logger(level settings.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(level)}))
 }
 
-func logLevel(text string) (level slog.Level, err error) {
-	if level.UnmarshalText([]byte(text)) != nil {
-		err = openflow.Errorf(openflow.CodeInvalid, "--log-level %q is not known", text)
-	}
-	return level, err
-}
-
-func (f serverFlags) node() (node.Config, error) {
-	if f.party == "" {
-		return node.Config{}, openflow.Errorf(openflow.CodeInvalid, "--party is missing").
-			WithHint("for example: openflow server --party 9999")
-	}
-	level, err := logLevel(f.logLevel)
-	if err != nil {
-		return node.Config{}, err
-	}
-	limits, err := f.limits()
+// config is a node as the settings say.
+func config(s *settings.Server) (node.Config, error) {
+	limits, err := limits(s.Share)
 	if err != nil {
 		return node.Config{}, err
 	}
 	cfg := node.Config{
-		Party: openflow.PartyID(f.party), Home: f.home, Listen: f.listen, Interconnection: f.interconnection, Base: f.base,
-		Token: f.token, GrantAll: f.grantAll, Policy: f.policy, Runtime: f.runtime, Components: f.components, Durability: f.durability,
-		Limits: limits, UI: !f.noUI, Version: version, Workers: f.workers, Labels: f.labels, NoTasks: f.noTasks,
-		Pooling: openflow.Pooling{Wait: f.workerWait, Gone: f.machineGone}, Retention: f.keep,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		Party: openflow.PartyID(s.Party), Home: s.Home, Version: version, Log: logger(s.Level),
+		Listen: s.Application, Interconnection: s.Interconnection, Workers: s.Workers, UI: !s.NoUI,
+		Token: s.Token, GrantAll: s.GrantAll, Policy: s.Policy,
+		Runtime: s.Runtime, Components: s.Components, Base: s.Base, Labels: s.Labels, NoTasks: s.NoTasks,
+		Pooling: openflow.Pooling{Wait: s.WorkerWait, Gone: s.MachineGone}, Limits: limits, Durability: s.Durability,
+		Retention: upkeep.Retention{
+			Workflows: s.Keep.Histories, Jobs: s.Keep.Jobs, Logs: s.Keep.Logs, Messages: s.Keep.Messages, Unstarted: s.Keep.Unstarted,
+		},
 	}
-	if cfg.Shared, err = f.shared.shared(); err != nil {
+	if cfg.Shared, err = shared(s.Shared); err != nil {
 		return cfg, err
 	}
-	for _, s := range f.peers {
-		p, err := node.ParsePeer(s)
+	for _, text := range s.Peers {
+		p, err := peers.Parse(text)
 		if err != nil {
 			return cfg, err
 		}
@@ -152,31 +88,21 @@ func (f serverFlags) node() (node.Config, error) {
 	return cfg, nil
 }
 
-// limits are the site's own rules, as far as flags say.
-func (f serverFlags) limits() (partner.Limits, error) {
+// limits are the site's own rules, as far as the settings say.
+func limits(s settings.Share) (partner.Limits, error) {
 	l := partner.DefaultLimits()
-	if l.Cores = f.cores; l.Cores < 0 {
-		return l, openflow.Errorf(openflow.CodeInvalid, "--cores %d: a node needs at least one", f.cores)
+	if s.Cores < 0 {
+		return l, openflow.Errorf(openflow.CodeInvalid, "--cores %d: a node needs at least one", s.Cores)
 	}
-	if f.gpus < -1 {
-		return l, openflow.Errorf(openflow.CodeInvalid, "--gpus %d is no number of devices", f.gpus).WithHint("-1 means all of the machine's")
+	if s.GPUs < -1 {
+		return l, openflow.Errorf(openflow.CodeInvalid, "--gpus %d is no number of devices", s.GPUs).WithHint("-1 means all of the machine's")
 	}
-	l.GPUs = f.gpus
-	for _, m := range []struct {
-		flag, text string
-		into       *int64
-	}{{"--memory", f.memory, &l.Memory}, {"--job-memory", f.jobMemory, &l.JobMemory}} {
-		if m.text == "" {
-			continue
-		}
-		n, err := openflow.ParseBytes(m.text)
-		if err == nil && n == 0 {
-			err = openflow.Errorf(openflow.CodeInvalid, "0 is not enough")
-		}
-		if err != nil {
-			return l, openflow.Errorf(openflow.CodeInvalid, "%s: %w", m.flag, err)
-		}
-		*m.into = n
+	l.Cores, l.GPUs = s.Cores, s.GPUs
+	if s.Memory != 0 {
+		l.Memory = int64(s.Memory)
+	}
+	if s.JobMemory != 0 {
+		l.JobMemory = int64(s.JobMemory)
 	}
 	return l, nil
 }

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"syscall"
 	"time"
 
@@ -17,19 +15,13 @@ import (
 
 	"openflow"
 	"openflow/cli"
+	"openflow/cmd/openflow/settings"
 	"openflow/site/trust"
 	"openflow/temporal/embedded"
 )
 
-// temporalFlags are the settings of a Temporal server of its own.
-type temporalFlags struct {
-	postgres, listen, ui, home, namespace, tokenFile, certificate, key, config, logLevel string
-	open                                                                                 bool
-	retention                                                                            time.Duration
-}
-
 func temporalCommand() *cobra.Command {
-	var f temporalFlags
+	s := settings.NewTemporal()
 	c := &cobra.Command{
 		Use:   "temporal --postgres URL",
 		Short: "Run a Temporal server on PostgreSQL, for several replicas of a node",
@@ -43,76 +35,54 @@ are of an older release. One server runs on a database at a time.
 Its clients send a token. It is made at the first start, in the file api.token of the home folder; copy it to the nodes. With
 --tls-cert the frontend speaks TLS, without which the token can be read on the way: use it beyond one machine.
 
-Every flag can also be given as an environment variable, --postgres as OPENFLOW_POSTGRES, or in the YAML file of --config.`,
+Every flag can also be given as an environment variable, --postgres as OPENFLOW_POSTGRES, or in the YAML file of --config.
+See docs/settings.md.`,
 		Example: `  OPENFLOW_POSTGRES='postgres://openflow:SECRET@127.0.0.1:5432/temporal?sslmode=disable' \
       openflow temporal --home /var/lib/openflow-temporal --ui 127.0.0.1:8233
   openflow temporal --config temporal.yaml --listen 10.0.0.5:7233 --tls-cert server.pem --tls-key server.key
   openflow temporal --postgres postgres://me:x@127.0.0.1/temporal --open        # a trial on one machine`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := cli.ApplySettings(c, f.config); err != nil {
+			if err := settings.Apply(c.Flags(), s); err != nil {
 				return cli.Usage(err)
 			}
 			syscall.Umask(0o077) // a token is for its own user
-			o, err := f.options()
+			o, err := temporalOptions(s)
 			if err != nil {
 				return cli.Usage(err)
 			}
-			return serveTemporal(c.Context(), o, f.ui, c.ErrOrStderr())
+			return serveTemporal(c.Context(), o, s.UI, c.ErrOrStderr())
 		},
 	}
-	flags := c.Flags()
-	flags.StringVar(&f.postgres, "postgres", "", "postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=… (required); better by environment, where others do not see it")
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:7233", "address of the frontend")
-	flags.StringVar(&f.ui, "ui", "", "address of the read-only web UI, of loopback; it knows no login")
-	flags.StringVar(&f.home, "home", cli.DefaultHome()+"-temporal", "folder of the token")
-	flags.StringVar(&f.namespace, "namespace", "openflow", "namespace that is made at the start; nodes may make others")
-	flags.StringVar(&f.tokenFile, "token-file", "", "file with the token instead of the one in the home folder")
-	flags.BoolVar(&f.open, "open", false, "without a token; on loopback only, for trials")
-	flags.StringVar(&f.certificate, "tls-cert", "", "PEM file with the frontend's certificate")
-	flags.StringVar(&f.key, "tls-key", "", "PEM file with its key")
-	flags.DurationVar(&f.retention, "retention", 72*time.Hour, "how long closed workflows stay visible")
-	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
-	flags.StringVar(&f.config, "config", "", "YAML file with these settings; flags and environment come first")
+	settings.Register(c.Flags(), s)
 	return c
 }
 
-func (f temporalFlags) options() (embedded.Options, error) {
+// temporalOptions are a Temporal server as the settings say.
+func temporalOptions(s *settings.Temporal) (embedded.Options, error) {
 	o := embedded.Options{
-		Postgres: f.postgres, Listen: f.listen, Open: f.open, Certificate: f.certificate, Key: f.key,
-		Namespace: f.namespace, Retention: f.retention, UI: f.ui != "",
+		Postgres: s.Postgres, Listen: s.Listen, Open: s.Open, Certificate: s.Certificate, Key: s.Key,
+		Namespace: s.Namespace, Retention: s.Retention, UI: s.UI != "", Logger: logger(s.Level),
 	}
-	if f.postgres == "" {
-		return o, openflow.Errorf(openflow.CodeInvalid, "--postgres is missing").
-			WithHint("for example: openflow temporal --postgres postgres://openflow:SECRET@127.0.0.1:5432/temporal")
-	}
-	level, err := logLevel(f.logLevel)
-	if err != nil {
-		return o, err
-	}
-	o.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	if f.ui != "" {
-		if at, err := netip.ParseAddrPort(f.ui); err != nil || !at.Addr().IsLoopback() {
-			return o, openflow.Errorf(openflow.CodeInvalid, "--ui %s: the UI knows no login, so it listens on loopback only", f.ui).
+	if s.UI != "" {
+		if at, err := netip.ParseAddrPort(s.UI); err != nil || !at.Addr().IsLoopback() {
+			return o, openflow.Errorf(openflow.CodeInvalid, "--ui %s: the UI knows no login, so it listens on loopback only", s.UI).
 				WithHint("use 127.0.0.1:8233, and a tunnel from elsewhere")
 		}
 	}
-	if f.open {
-		if f.tokenFile != "" {
+	if s.Open {
+		if s.TokenFile != "" {
 			return o, openflow.Errorf(openflow.CodeInvalid, "--open and --token-file exclude each other")
 		}
 		return o, nil
 	}
-	o.Token, err = f.token()
-	return o, err
-}
-
-// token reads the token, or makes the one in the home folder.
-func (f temporalFlags) token() (string, error) {
-	if f.tokenFile == "" {
-		return trust.LoadOrCreateToken(f.home)
+	var err error
+	if s.TokenFile != "" {
+		o.Token, err = tokenIn("--token-file", s.TokenFile)
+	} else {
+		o.Token, err = trust.LoadOrCreateToken(s.Home)
 	}
-	return tokenIn("--token-file", f.tokenFile)
+	return o, err
 }
 
 // serveTemporal runs a server until it is told to stop or cannot go on.

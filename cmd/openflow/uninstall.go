@@ -9,7 +9,7 @@ import (
 
 	"openflow"
 	"openflow/cli"
-	"openflow/node"
+	"openflow/node/vacate"
 )
 
 func uninstallCommand() *cobra.Command {
@@ -35,7 +35,7 @@ hour, and nothing of a node whose home cannot be seen from here, such as another
 				if purge || c.Flags().Changed("home") {
 					return cli.Usage(openflow.Errorf(openflow.CodeInvalid, "--gone goes with neither --home nor --purge: it is about other nodes"))
 				}
-				names, err := node.VacateAbandoned(c.Context(), slog.New(slog.DiscardHandler))
+				names, err := vacate.Gone(c.Context(), slog.New(slog.DiscardHandler))
 				for _, name := range names {
 					fmt.Fprintf(out, "removed          network %s with its rules and containers\n", name)
 				}
@@ -56,7 +56,7 @@ hour, and nothing of a node whose home cannot be seen from here, such as another
 					return err
 				}
 			}
-			v, err := node.Vacate(c.Context(), home)
+			v, err := vacate.Node(c.Context(), home)
 			if err != nil {
 				return err
 			}
@@ -66,7 +66,7 @@ hour, and nothing of a node whose home cannot be seen from here, such as another
 					WithHint("start Docker, or remove the folder yourself")
 			}
 			if purge {
-				if err := node.Purge(home); err != nil {
+				if err := vacate.Purge(home); err != nil {
 					return err
 				}
 				fmt.Fprintf(out, "removed          %s\n", home)
@@ -82,7 +82,7 @@ hour, and nothing of a node whose home cannot be seen from here, such as another
 	return c
 }
 
-func tell(out io.Writer, v node.Vacated) {
+func tell(out io.Writer, v vacate.Found) {
 	if v.Network == "" {
 		fmt.Fprintln(out, "nothing          no node has ever started there")
 		return

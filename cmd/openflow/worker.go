@@ -4,27 +4,19 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"openflow"
 	"openflow/cli"
+	"openflow/cmd/openflow/settings"
 	"openflow/node"
 	"openflow/telemetry/traces"
 )
 
-// workerFlags are the settings of a pool's worker.
-type workerFlags struct {
-	site, token, tokenFile, home, runtime, components, base, config, logLevel, otlp string
-	labels                                                                          []string
-	cores                                                                           int
-}
-
 func workerCommand() *cobra.Command {
-	var f workerFlags
+	s := settings.NewWorker()
 	c := &cobra.Command{
 		Use:   "worker --site URL",
 		Short: "Run tasks for a site's node on this machine",
@@ -38,59 +30,38 @@ speak HTTP/2 to it, brings the certificate.
 
 Every flag can also be given as an environment variable, --log-level as OPENFLOW_LOG_LEVEL (--token as
 OPENFLOW_WORKER_TOKEN; a list with ";" between its values). The YAML file of --config has each under its name without the
-dashes.`,
+dashes. See docs/settings.md.`,
 		Example: `  openflow worker --site http://10.0.0.2:9391 --token-file /etc/openflow/worker.token --label gpu --home /var/lib/openflow-worker`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := cli.ApplySettings(c, f.config); err != nil {
+			if err := settings.Apply(c.Flags(), s); err != nil {
 				return cli.Usage(err)
 			}
 			syscall.Umask(0o077) // what a worker writes is for its own user
-			cfg, err := f.worker()
+			cfg, err := workerConfig(s)
 			if err != nil {
 				return cli.Usage(err)
 			}
-			if cfg.Spans, err = traces.OTLP(c.Context(), f.otlp, os.Getenv); err != nil {
+			if cfg.Spans, err = traces.OTLP(c.Context(), s.OTLP, os.Getenv); err != nil {
 				return cli.Usage(err)
 			}
 			return work(c.Context(), cfg, c.ErrOrStderr())
 		},
 	}
-	flags := c.Flags()
-	flags.StringVar(&f.site, "site", "", "address of the node's listener for workers (required)")
-	flags.StringVar(&f.token, "token", "", "the site's worker token")
-	flags.StringVar(&f.tokenFile, "token-file", "", "file with the site's worker token")
-	flags.StringArrayVar(&f.labels, "label", nil, "kind of tasks that this machine takes besides those without one, such as gpu; may be repeated")
-	flags.StringVar(&f.home, "home", cli.DefaultHome()+"-worker", "folder of this worker")
-	flags.StringVar(&f.runtime, "runtime", node.RuntimeDocker, "docker, or process (isolates nothing)")
-	flags.StringVar(&f.components, "components", beside("openflow-components"), "the algorithms' binary")
-	flags.StringVar(&f.base, "listen-base", "", "address at which containers find their node (default: chosen by the runtime)")
-	flags.IntVar(&f.cores, "cores", 0, "cores that tasks share (default: those of the machine)")
-	flags.StringVar(&f.otlp, "otlp", "", "collector of traces, as of openflow server")
-	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
-	// OPENFLOW_TOKEN holds the application layer's, for clients on the same machine.
-	flags.Lookup("token").Annotations = map[string][]string{cli.EnvironmentAnnotation: {"WORKER_TOKEN"}}
-	flags.StringVar(&f.config, "config", "", "YAML file with these settings; flags and environment come first")
+	settings.Register(c.Flags(), s)
 	return c
 }
 
-func (f workerFlags) worker() (node.WorkerConfig, error) {
-	if f.site == "" {
-		return node.WorkerConfig{}, openflow.Errorf(openflow.CodeInvalid, "--site is missing").
-			WithHint("the address that the node was given as --listen-workers, such as http://10.0.0.2:9391")
-	}
-	level, err := logLevel(f.logLevel)
-	if err != nil {
-		return node.WorkerConfig{}, err
-	}
-	if f.token == "" && f.tokenFile != "" {
-		if f.token, err = tokenIn("--token-file", f.tokenFile); err != nil {
-			return node.WorkerConfig{}, err
+// workerConfig is a worker as the settings say.
+func workerConfig(s *settings.Worker) (cfg node.WorkerConfig, err error) {
+	if s.Token == "" && s.TokenFile != "" {
+		if s.Token, err = tokenIn("--token-file", s.TokenFile); err != nil {
+			return cfg, err
 		}
 	}
 	return node.WorkerConfig{
-		Site: f.site, Token: f.token, Home: f.home, Labels: f.labels, Runtime: f.runtime, Components: f.components, Base: f.base,
-		Cores: f.cores, Version: version, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		Site: s.Site, Token: s.Token, Home: s.Home, Labels: s.Labels, Runtime: s.Runtime, Components: s.Components, Base: s.Base,
+		Cores: s.Cores, Version: version, Log: logger(s.Level),
 	}, nil
 }
 

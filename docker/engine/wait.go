@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -163,10 +164,23 @@ func (r *Runtime) launched(name string) (launch, bool) {
 const newsLag, newsLook = 3 * time.Second, 50 * time.Millisecond
 
 // final reads the outcome once the wait has reported the exit. Anything but an exited container means that the wait was
-// cut short by a daemon that goes down, so look again.
+// cut short by a daemon that goes down, so look again. A container that the daemon was told to stop, and not by us, is
+// looked at longer: a daemon that goes down stops all its containers, and answers until the slowest of them has ended.
 func (r *Runtime) final(ctx context.Context, name string) (driver.Status, error) {
+	st, err := r.lookUntil(ctx, name, newsLag)
+	if err == nil && r.unexplained(st) && r.told(ctx, name, st) {
+		st, err = r.lookUntil(ctx, name, slack)
+	}
+	if err == nil && st.State != driver.StateExited {
+		return driver.Status{}, openflow.Errorf(openflow.CodeUnavailable, "%s: reported as ended, seen as %s", subject(name), st.State)
+	}
+	return st, err
+}
+
+// lookUntil looks at a container again and again while its end is unexplained, for so long.
+func (r *Runtime) lookUntil(ctx context.Context, name string, long time.Duration) (driver.Status, error) {
 	st, err := r.Inspect(ctx, name)
-	for late := time.After(newsLag); err == nil && r.unexplained(st); {
+	for late := time.After(long); err == nil && r.unexplained(st); {
 		select {
 		case <-time.After(newsLook):
 			st, err = r.Inspect(ctx, name)
@@ -176,8 +190,27 @@ func (r *Runtime) final(ctx context.Context, name string) (driver.Status, error)
 		}
 		break
 	}
-	if err == nil && st.State != driver.StateExited {
-		return driver.Status{}, openflow.Errorf(openflow.CodeUnavailable, "%s: reported as ended, seen as %s", subject(name), st.State)
-	}
 	return st, err
+}
+
+// told reports whether the daemon itself has asked the program of a container to end. A program that ends by its own
+// choice, or by the kernel's, has no such event.
+func (r *Runtime) told(ctx context.Context, name string, st driver.Status) bool {
+	ctx, cancel := context.WithTimeout(ctx, newsLag)
+	defer cancel()
+	at := func(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
+	asked := r.api.Events(ctx, client.EventsListOptions{
+		Since: at(st.Started), Until: at(time.Now()),
+		Filters: client.Filters{}.Add("type", string(events.ContainerEventType)).Add("container", name).Add("event", string(events.ActionKill)),
+	})
+	for {
+		select {
+		case m := <-asked.Messages:
+			if m.Actor.Attributes["signal"] == strconv.Itoa(int(syscall.SIGTERM)) {
+				return true
+			}
+		case <-asked.Err: // the end of the list, or a daemon that is going away, which the next look finds
+			return false
+		}
+	}
 }

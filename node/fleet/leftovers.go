@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/node"
+	"openflow/node/vacate"
 )
 
 // pidFile notes a node's process, so that the next fleet can end what a killed one has left.
@@ -65,7 +65,7 @@ func end(pid int, home string) error {
 // RemoveContainers makes sure that no task of the fleet runs any more, however its nodes ended. Nodes must be stopped.
 func (f *Fleet) RemoveContainers(ctx context.Context) error {
 	for _, n := range f.Nodes {
-		if _, err := node.Vacate(ctx, n.Home); err != nil {
+		if _, err := vacate.Node(ctx, n.Home); err != nil {
 			return openflow.AtParty(n.Party, err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"openflow"
+	"openflow/dialect"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
 	"openflow/store/catalogue"
@@ -31,7 +32,7 @@ type Sites interface {
 	// is.
 	CheckSite(ctx context.Context, id openflow.PartyID) error
 	// ProbeSite tries every dialect on a peer, and changes nothing.
-	ProbeSite(ctx context.Context, id openflow.PartyID) ([]Heard, error)
+	ProbeSite(ctx context.Context, id openflow.PartyID) ([]dialect.Heard, error)
 }
 
 // Logs reads what a task's container has written, also while it runs.

@@ -112,14 +112,6 @@ func (a *API) checkSite(r *http.Request) (any, error) {
 	return nil, openflow.About(openflow.AboutSite, a.Sites.CheckSite(r.Context(), openflow.PartyID(v[0])))
 }
 
-// Heard is what a peer has answered to one dialect: advice, which changes nothing.
-type Heard struct {
-	Dialect  openflow.Dialect
-	Version  string
-	Recorded bool  // the peer's record names it
-	Err      error // why it seems not to speak it; nil: it does
-}
-
 // HeardRow is one entry of /v2/site/probe.
 type HeardRow struct {
 	Dialect  string `json:"dialect"`

@@ -57,7 +57,7 @@ func TestTextsOfUsersAreBounded(t *testing.T) {
 		"long notes":                    {"/v2/job/notes/add", "ann", notes(strings.Repeat("x", 16<<10+1)), "the notes text has 16385 bytes, and 16384 are allowed"},
 		"notes with a zero byte":        {"/v2/job/notes/add", "ann", notes("a\x00b"), "not UTF-8 text without zero bytes"},
 		"a long user name":              {"/v2/job/notes/add", strings.Repeat("u", 257), notes("x"), "the user name has 257 bytes, and 256 are allowed"},
-		"a user name in Latin-1":        {"/v2/table/delete", "J\xfcrgen", `{"namespace":"ns","name":"t"}`, "the user name is not UTF-8"},
+		"a user name in Latin-1":        {"/v2/table/delete", "J\xfcrgen", `{"namespace":"ns","name":"t"}`, "the user name holds a control character or is not UTF-8"},
 		"an upload by a long name":      {"/v2/data/component/upload", strings.Repeat("u", 257), `{"file":"a.csv"}`, "the user name has 257 bytes"},
 		"a peer with a long address":    {"/v2/site/add", "ann", `{"party_id":"10000","url":"http://` + strings.Repeat("h", 3000) + `"}`, "the address has 3007 bytes"},
 		"a removal with a long address": {"/v2/site/remove", "ann", `{"party_id":"10000","url":"` + strings.Repeat("h", 3000) + `"}`, "the address has 3000 bytes"},

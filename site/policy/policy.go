@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -26,6 +27,33 @@ var limits = map[string]bounds{
 	"psi.min_intersection":           {1, math.MaxInt32},
 	"coordinated_lr.rows_per_column": {1, 1_000_000},
 	"coordinated_lr.score_memory":    {int64(time.Hour), int64(3650 * 24 * time.Hour)},
+}
+
+// File is the name of a policy file in the home folder of a node.
+const File = "policy.yaml"
+
+// Source is where a site's policy comes from.
+type Source struct {
+	Path  string
+	Named bool // by the operator: it must be there
+}
+
+// From is the file that an operator has named, else the one in the home folder.
+func From(named, home string) Source {
+	if named != "" {
+		return Source{named, true}
+	}
+	return Source{filepath.Join(home, File), false}
+}
+
+// Read reads what the owner of the site's data allows. file is empty where there is no file, so that the defaults hold.
+// CodeNotFound: a file that was named is missing.
+func (s Source) Read() (p openflow.Policy, file string, err error) {
+	p, err = Read(s.Path)
+	if openflow.CodeOf(err) == openflow.CodeNotFound && !s.Named {
+		return openflow.DefaultPolicy(), "", nil
+	}
+	return p, s.Path, err
 }
 
 // Key is a setting of the file.

@@ -3,9 +3,13 @@ package arch
 
 import (
 	"bufio"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -111,6 +115,9 @@ var above = []string{"dialect", "server", "sdk", "cli", "node", "cmd", "examples
 // core is what a dialect speaks for: it runs jobs and knows no words but those of the domain.
 var core = []string{".", "site", "activities", "workflows", "worker", "runtime", "docker", "store"}
 
+// callers of the core know the contract of dialects, and no dialect: they find the one that a peer's record names.
+var callers = []string{"site/peers", "site/doctor/examine"}
+
 // TestTheCoreKnowsNoDialect holds that a dialect is added without a change of the core: not even what the core imports
 // knows one. Tables and their plain text are data, not dialects.
 func TestTheCoreKnowsNoDialect(t *testing.T) {
@@ -119,7 +126,7 @@ func TestTheCoreKnowsNoDialect(t *testing.T) {
 	checked := 0
 	for line := range strings.Lines(string(out)) {
 		name, deps, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if name == "" || !below(core, short(name)) {
+		if name == "" || !below(core, short(name)) || below(callers, short(name)) {
 			continue
 		}
 		checked++
@@ -157,5 +164,28 @@ func TestDomainKnowsNoTechnology(t *testing.T) {
 		if strings.Contains(strings.Split(strings.TrimSpace(imp), "/")[0], ".") {
 			t.Errorf("the domain imports %s", strings.TrimSpace(imp))
 		}
+	}
+}
+
+// TestNodeOnlyWires: what is done now and then, and what waits, is in the packages that node connects.
+func TestNodeOnlyWires(t *testing.T) {
+	timers := []string{"After", "AfterFunc", "NewTicker", "NewTimer", "Sleep", "Tick"}
+	files, err := filepath.Glob("../../node/*.go")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		require.NoError(t, err)
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok {
+				if p, ok := sel.X.(*ast.Ident); ok && p.Name == "time" && slices.Contains(timers, sel.Sel.Name) {
+					t.Errorf("%s uses time.%s: it belongs into upkeep, or into the package that it is about", file, sel.Sel.Name)
+				}
+			}
+			return true
+		})
 	}
 }

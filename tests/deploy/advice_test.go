@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -32,22 +33,49 @@ type usage struct {
 	commands map[string]usage
 }
 
-// program is openflow with all its commands. Those that link the server are read from their source.
+// program is openflow with all its commands. Those that link the server are known by their settings, or read from their
+// source.
 func program(t *testing.T) usage {
 	t.Helper()
 	all := of(cli.NewRoot("v"))
-	for command, files := range map[string][]string{
-		"server": sources["server"], "worker": sources["worker"], "temporal": sources["temporal"], "demo": {"demo.go"}, "uninstall": {"uninstall.go"},
-	} {
+	add := func(command string, names []string) {
 		u := usage{flags: slices.Clone(all.flags)}
-		for _, file := range files {
-			for _, name := range flagsIn(t, "../../cmd/openflow/"+file) {
-				u.flags = append(u.flags, "--"+name)
-			}
+		for _, name := range names {
+			u.flags = append(u.flags, "--"+name)
 		}
 		all.commands[command] = u
 	}
+	for _, command := range []string{"server", "worker", "temporal"} {
+		add(command, append(slices.Collect(maps.Keys(settingsOf(t, command))), "config"))
+	}
+	for _, command := range []string{"demo", "uninstall"} {
+		add(command, flagsIn(t, "../../cmd/openflow/"+command+".go"))
+	}
 	return all
+}
+
+// flagsIn are the flags that a file of source registers.
+func flagsIn(t *testing.T, file string) (names []string) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	require.NoError(t, err)
+	ast.Inspect(f, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || len(call.Args) < 3 {
+			return true
+		}
+		sel, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok || !strings.HasSuffix(sel.Sel.Name, "Var") {
+			return true
+		}
+		if lit, ok := call.Args[1].(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			name, err := strconv.Unquote(lit.Value)
+			require.NoError(t, err)
+			names = append(names, name)
+		}
+		return true
+	})
+	return names
 }
 
 var named = regexp.MustCompile(`--[a-z-]+`)

@@ -3,21 +3,20 @@ package deploy
 
 import (
 	"bufio"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+
+	"openflow/cmd/openflow/settings"
 )
 
 const folder = "../../deploy/"
@@ -125,66 +124,49 @@ func TestComposeFile(t *testing.T) {
 	require.NotEqual(t, one.Volumes, two.Volumes, "and have a folder each")
 }
 
-// sources are the files of cmd/openflow that register the flags of a command.
-var sources = map[string][]string{
-	"server": {"server.go", "shared.go"}, "worker": {"worker.go"}, "temporal": {"temporal.go"},
+// Every file of settings that a page shows is taken by the server.
+func TestFilesOfThePages(t *testing.T) {
+	block := regexp.MustCompile("(?s)```yaml\n(.*?)```")
+	for _, page := range []string{"operations.md", "settings.md"} {
+		text, err := os.ReadFile("../../docs/" + page)
+		require.NoError(t, err)
+		found := block.FindAllStringSubmatch(string(text), -1)
+		require.NotEmpty(t, found, page)
+		for _, m := range found {
+			file := filepath.Join(t.TempDir(), "site.yaml")
+			require.NoError(t, os.WriteFile(file, []byte(m[1]), 0o600))
+			flags, s := pflag.NewFlagSet("server", pflag.ContinueOnError), settings.NewServer()
+			settings.Register(flags, s)
+			require.NoError(t, flags.Set("config", file))
+			require.NoError(t, settings.Apply(flags, s), page)
+			require.Equal(t, "9999", s.Party)
+		}
+	}
 }
 
-// flagsOf are the flags that a command of the program registers, read from its source: linking the program into this
-// test would take longer than everything else in it.
-func flagsOf(t *testing.T, command string) []string {
+// settingsOf are the settings of a command: environment variable by flag.
+func settingsOf(t *testing.T, command string) map[string]string {
 	t.Helper()
-	require.Contains(t, sources, command, "this test does not know the command")
-	var names []string
-	for _, file := range sources[command] {
-		found := flagsIn(t, "../../cmd/openflow/"+file)
-		require.NotEmpty(t, found, file)
-		names = append(names, found...)
-	}
-	return names
-}
-
-func flagsIn(t *testing.T, file string) (names []string) {
-	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-	require.NoError(t, err)
-	ast.Inspect(f, func(n ast.Node) bool {
-		call, ok := n.(*ast.CallExpr)
-		if !ok || len(call.Args) < 3 {
-			return true
+	variables := map[string]string{}
+	for _, c := range settings.Commands() {
+		if c.Name != command {
+			continue
 		}
-		sel, ok := call.Fun.(*ast.SelectorExpr)
-		if !ok || !strings.HasSuffix(sel.Sel.Name, "Var") {
-			return true
-		}
-		if lit, ok := call.Args[1].(*ast.BasicLit); ok && lit.Kind == token.STRING {
-			name, err := strconv.Unquote(lit.Value)
-			require.NoError(t, err)
-			names = append(names, name)
-		}
-		return true
-	})
-	return names
-}
-
-// flagOf is the flag of a command that an environment variable stands for.
-func flagOf(command, variable string) string {
-	for c, v := range map[string]string{"server": "OPENFLOW_REQUIRE_TOKEN", "worker": "OPENFLOW_WORKER_TOKEN"} {
-		if c == command && v == variable {
-			return "token"
+		for _, g := range c.Groups {
+			for _, f := range g.Fields {
+				variables[f.Name] = f.Variable
+			}
 		}
 	}
-	if variable == "OPENFLOW_TOKEN" {
-		return "OPENFLOW_TOKEN, which is for clients"
-	}
-	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(variable, "OPENFLOW_")), "_", "-")
+	require.NotEmpty(t, variables, "%s has no settings", command)
+	return variables
 }
 
 // checkCommand checks a command line without the program: the command exists, and so does every flag.
 func checkCommand(t *testing.T, where string, line []string) {
 	t.Helper()
 	require.NotEmpty(t, line, where)
-	known := flagsOf(t, line[0])
+	known := settingsOf(t, line[0])
 	for _, word := range line[1:] {
 		if flag, ok := strings.CutPrefix(word, "--"); ok {
 			flag, _, _ = strings.Cut(flag, "=")
@@ -195,10 +177,10 @@ func checkCommand(t *testing.T, where string, line []string) {
 
 func checkVariables(t *testing.T, where, command string, variables []string) {
 	t.Helper()
-	known := flagsOf(t, command)
+	known := slices.Collect(maps.Values(settingsOf(t, command)))
 	for _, v := range variables {
-		if strings.HasPrefix(v, "OPENFLOW_") {
-			require.Contains(t, known, flagOf(command, v), "%s of %s", v, where)
+		if strings.HasPrefix(v, settings.Prefix) {
+			require.Contains(t, known, v, where)
 		}
 	}
 }
@@ -221,7 +203,7 @@ func TestSettingsExist(t *testing.T) {
 	slices.Sort(commands)
 	require.Equal(t, []string{"server", "server", "temporal", "worker"}, commands)
 	for file, command := range map[string]string{"openflow": "server", "openflow-worker": "worker"} {
-		checkVariables(t, file+".env", command, settings(t, file+".env"))
+		checkVariables(t, file+".env", command, variablesIn(t, file+".env"))
 		for _, line := range unit(t, file+".service")["Service"]["ExecStart"] {
 			words := strings.Fields(line)
 			require.Equal(t, "/usr/local/bin/openflow", words[0])
@@ -231,8 +213,8 @@ func TestSettingsExist(t *testing.T) {
 	}
 }
 
-// settings are the variables of a file of settings, those that are commented out too.
-func settings(t *testing.T, file string) (names []string) {
+// variablesIn are the variables of a file of settings, those that are commented out too.
+func variablesIn(t *testing.T, file string) (names []string) {
 	t.Helper()
 	f, err := os.Open(folder + file)
 	require.NoError(t, err)
@@ -284,16 +266,16 @@ func TestLogsOfTheStackAreBounded(t *testing.T) {
 
 // ports are what each kind of caller finds at a node, in every text that somebody may copy from.
 var ports = map[string]*regexp.Regexp{
-	"9380": regexp.MustCompile(`(?:--listen |OPENFLOW_LISTEN[=:] ?"?|--node http://)[\w.]+:(\d+)`),
-	"9390": regexp.MustCompile(`(?:--listen-interconnection |OPENFLOW_LISTEN_INTERCONNECTION[=:] ?"?|--url http://|--peer \d+=http://)[\w.]+:(\d+)`),
+	"9380": regexp.MustCompile(`(?:--listen |\nlisten: |OPENFLOW_LISTEN[=:] ?"?|--node http://)[\w.]+:(\d+)`),
+	"9390": regexp.MustCompile(`(?:--listen-interconnection |\nlisten-interconnection: |OPENFLOW_LISTEN_INTERCONNECTION[=:] ?"?|--url http://|--peer \d+=http://)[\w.]+:(\d+)`),
 	"9391": regexp.MustCompile(`(?:--listen-workers |OPENFLOW_LISTEN_WORKERS[=:] ?"?|--site"?,? "?http://|OPENFLOW_SITE[=:] ?"?http://)[\w.]+:(\d+)`),
 }
 
 // README, the operator's page, the help texts and deploy/ name the same ports, and no partner is told of the users' one.
 func TestPortsAgree(t *testing.T) {
 	const root = "../../"
-	files := []string{root + "README.md", root + "docs/operations.md"}
-	for _, pattern := range []string{"deploy/*", "cli/*.go", "cmd/openflow/*.go"} {
+	files := []string{root + "README.md", root + "docs/operations.md", root + "docs/settings.md"}
+	for _, pattern := range []string{"deploy/*", "cli/*.go", "cmd/openflow/*.go", "cmd/openflow/settings/*.go"} {
 		found, err := filepath.Glob(root + pattern)
 		require.NoError(t, err)
 		files = append(files, found...)
@@ -331,7 +313,7 @@ func TestUnits(t *testing.T) {
 		} {
 			require.NotContains(t, s, harmful, "it breaks tasks or Docker")
 		}
-		require.Contains(t, settings(t, name+".env"), required)
+		require.Contains(t, variablesIn(t, name+".env"), required)
 		require.Equal(t, []string{name}, s["StateDirectory"])
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"openflow/node"
 	"openflow/runtime/driver"
 	"openflow/site/partner"
+	"openflow/site/peers"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
 )
@@ -202,7 +203,7 @@ func (e *Env) configure(t testing.TB, dir string) {
 				p := NewProxy(t, url)
 				e.links[[2]string{id, peer}], url = p, p.URL()
 			}
-			c.Peers = append(c.Peers, node.Peer{Party: openflow.PartyID(peer), URL: url, Key: keys[peer]})
+			c.Peers = append(c.Peers, peers.Peer{Party: openflow.PartyID(peer), URL: url, Key: keys[peer]})
 		}
 		e.configs[id] = c
 	}

@@ -19,6 +19,7 @@ import (
 	"openflow"
 	"openflow/node"
 	"openflow/site/partner"
+	"openflow/site/upkeep"
 	"openflow/tests/env"
 )
 
@@ -65,7 +66,7 @@ func startOn(t *testing.T, home string) *env.Client {
 	n, err := node.Start(t.Context(), node.Config{
 		Party: "9999", Home: home, Listen: listen, Base: "127.0.0.1:0", Runtime: node.RuntimeProcess,
 		Components: env.NewWitness(t, t.TempDir()).Program, Durability: node.DurableProcess, Limits: limits, Timing: env.Timing(),
-		Retention: node.Retention{Workflows: time.Hour, Jobs: 200 * 365 * 24 * time.Hour, Logs: 200 * 365 * 24 * time.Hour, Messages: time.Hour, Unstarted: time.Hour},
+		Retention: upkeep.Retention{Workflows: time.Hour, Jobs: 200 * 365 * 24 * time.Hour, Logs: 200 * 365 * 24 * time.Hour, Messages: time.Hour, Unstarted: time.Hour},
 		Version:   "test", Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)

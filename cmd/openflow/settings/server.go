@@ -1,0 +1,124 @@
+package settings
+
+import (
+	"os"
+	"path/filepath"
+	"time"
+
+	"openflow/cli"
+	"openflow/site/upkeep"
+	"openflow/worker/roster"
+)
+
+// Server is what openflow server can be told.
+type Server struct {
+	Party string `flag:"party" required:"openflow server --party 9999" help:"party ID of this site"`
+	Home  string `flag:"home" default:"~/.openflow" help:"folder of this node"`
+
+	Listen  `title:"Where it listens"`
+	Access  `title:"Who may do what"`
+	Running `title:"How tasks run"`
+	Pool    `title:"The pool of machines"`
+	Share   `title:"What jobs share"`
+	Keep    `title:"How safe data are, and for how long they are kept"`
+	Shared  `title:"Services instead of embedded parts"`
+	Watch   `title:"What the node tells of itself"`
+}
+
+// Listen is where a node listens.
+type Listen struct {
+	Application     string `flag:"listen" help:"address of the application layer, the UI and, unless it has its own, the interconnection layer"`
+	Interconnection string `flag:"listen-interconnection" help:"own address of the interconnection layer"`
+	Workers         string `flag:"listen-workers" help:"address for the workers of this site's pool (openflow worker); not encrypted"`
+	NoUI            bool   `flag:"no-ui" help:"without the Temporal UI"`
+}
+
+// Access is who may do what at a node.
+type Access struct {
+	Peers    []string `flag:"peer" help:"a partner, ID=URL,KEY; may be repeated"`
+	GrantAll bool     `flag:"grant-all" help:"peers may use every table and component; for trials"`
+	Policy   string   `flag:"policy" default:"policy.yaml in the home folder, if there is one" help:"file that says what the owner of this site's data allows, see openflow policy"`
+	// Its variable is another one, because OPENFLOW_TOKEN holds the token itself, for clients on the same machine.
+	Token bool `flag:"token" env:"REQUIRE_TOKEN" help:"the application layer needs the token that the home folder, or --secrets, holds"`
+}
+
+// Running is how the tasks of a node or worker run.
+type Running struct {
+	Runtime    string   `flag:"runtime" help:"docker, or process (isolates nothing)"`
+	Components string   `flag:"components" default:"openflow-components beside this program" help:"the algorithms' binary"`
+	Base       string   `flag:"listen-base" default:"chosen by the runtime" help:"address at which containers find their node"`
+	Labels     []string `flag:"label" help:"kind of tasks that this machine takes of the site's pool, besides those of no kind, such as gpu; may be repeated"`
+}
+
+// Pool is how a node works with the machines of its pool.
+type Pool struct {
+	NoTasks     bool          `flag:"no-tasks" help:"run no tasks here: the pool does"`
+	WorkerWait  time.Duration `flag:"worker-wait" help:"how long a task waits where no worker may run it"`
+	MachineGone time.Duration `flag:"machine-gone" help:"how long the worker of a silent machine may take to come back"`
+}
+
+// Share is what jobs share at a site.
+type Share struct {
+	Cores     int   `flag:"cores" default:"this machine's" help:"cores that jobs share, over all machines of the site"`
+	Memory    Bytes `flag:"memory" default:"this machine's" help:"memory that jobs share, as in 64GiB"`
+	GPUs      int   `flag:"gpus" help:"GPUs that jobs share, the first of the machine's; -1 means all that it has"`
+	JobMemory Bytes `flag:"job-memory" default:"none; each of its containers may use 4GiB" help:"memory that a job takes which does not say"`
+}
+
+// Keep is how safely a node keeps what, and for how long.
+type Keep struct {
+	Durability string        `flag:"durability" help:"what survives: power (loss of power too) or process (its end only; faster)"`
+	Jobs       time.Duration `flag:"keep-jobs" help:"how long a job is kept after its end: rows, metrics, logs, intermediate tables"`
+	Logs       time.Duration `flag:"keep-logs" help:"how long the log of a task is kept after its end, at most as long as its job"`
+	Histories  time.Duration `flag:"keep-histories" help:"how long Temporal keeps the history of a workflow after its end"`
+	Messages   time.Duration `flag:"keep-messages" help:"how long messages wait that no container has read, once nobody uses their session"`
+	Unstarted  time.Duration `flag:"keep-unstarted" help:"how long a job of another site waits here whose scheduler has gone silent"`
+}
+
+// Shared names the services that replace embedded parts of a node.
+type Shared struct {
+	Temporal    string `flag:"temporal" help:"HOST:PORT of a Temporal cluster's frontend instead of the embedded server"`
+	Namespace   string `flag:"temporal-namespace" default:"openflow-PARTY" help:"this party's namespace there, made when it is missing"`
+	TokenFile   string `flag:"temporal-token-file" help:"file with the token that the cluster wants"`
+	TLS         bool   `flag:"temporal-tls" help:"the cluster speaks TLS; also implied by the three files below"`
+	CA          string `flag:"temporal-ca" help:"PEM file: whom to trust for the cluster's certificate"`
+	Certificate string `flag:"temporal-cert" help:"PEM file: the certificate to show to the cluster"`
+	Key         string `flag:"temporal-key" help:"PEM file: its key"`
+	Postgres    string `flag:"postgres" help:"postgres://USER:PASSWORD@HOST:PORT/DATABASE for the catalogue; better not on the command line, which others see"`
+	Redis       string `flag:"redis" help:"redis://USER:PASSWORD@HOST:PORT/0 for messages, nonces and events; better not on the command line, which others see"`
+	S3          string `flag:"s3" help:"s3://KEY:SECRET@HOST:PORT/BUCKET/PREFIX for tables, models and logs; better not on the command line, which others see"`
+	Secrets     string `flag:"secrets" default:"the home folder" help:"folder of the node's key, secret and tokens, which all servers of this party share"`
+}
+
+// Watch is what a service tells of itself.
+type Watch struct {
+	OTLP  string `flag:"otlp" default:"that of OTEL_EXPORTER_OTLP_ENDPOINT, else none" help:"collector of traces, such as http://127.0.0.1:4318"`
+	Level Level  `flag:"log-level" help:"debug, info, warn or error"`
+}
+
+// NewServer has the defaults.
+func NewServer() *Server {
+	pooling, kept := roster.DefaultPooling(), upkeep.DefaultRetention()
+	return &Server{
+		Home:    cli.DefaultHome(),
+		Listen:  Listen{Application: "127.0.0.1:9380"}, // where FATE-Flow's clients look
+		Running: running(),
+		Pool:    Pool{WorkerWait: pooling.Wait, MachineGone: pooling.Gone},
+		Share:   Share{GPUs: -1},
+		Keep: Keep{
+			Durability: "power", Jobs: kept.Jobs, Logs: kept.Logs, Histories: kept.Workflows, Messages: kept.Messages,
+			Unstarted: kept.Unstarted,
+		},
+	}
+}
+
+func running() Running { return Running{Runtime: "docker", Components: Beside("openflow-components")} }
+
+// Beside is the path of another program in the folder of this one.
+func Beside(name string) string {
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	return filepath.Join(filepath.Dir(self), name)
+}

@@ -1,0 +1,113 @@
+package home
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+)
+
+func mustOpen(t *testing.T, dir string) *Home {
+	t.Helper()
+	h, err := Open(dir, "9999")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = h.Close() }) // some tests close it before
+	return h
+}
+
+func TestHomeKeepsItsIdentity(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "home")
+	h := mustOpen(t, dir)
+	h.BasePort = 4711
+	require.NoError(t, h.Save())
+	require.NoError(t, h.Close())
+	again := mustOpen(t, dir)
+	require.Equal(t, h.Identity, again.Identity)
+	info, err := os.Stat(dir)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	info, err = os.Stat(filepath.Join(dir, "home.json"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+}
+
+func TestHomeRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		prepare func(t *testing.T, dir string)
+		party   openflow.PartyID
+		code    openflow.Code
+		says    string
+	}{
+		"a second node": {
+			prepare: func(t *testing.T, dir string) { mustOpen(t, dir) },
+			party:   "9999", code: openflow.CodeConflict, says: "another node runs on home",
+		},
+		"another party's home": {
+			prepare: func(t *testing.T, dir string) { require.NoError(t, mustOpen(t, dir).Close()) },
+			party:   "10000", code: openflow.CodeConflict, says: "belongs to party 9999",
+		},
+		"a home of a newer version": {
+			prepare: func(t *testing.T, dir string) { write(t, dir, `{"format": 2, "node": "n", "party": "9999"}`) },
+			party:   "9999", code: openflow.CodeConflict, says: "newer version",
+		},
+		"a damaged home": {
+			prepare: func(t *testing.T, dir string) { write(t, dir, `{`) },
+			party:   "9999", code: openflow.CodeInvalid, says: "damaged",
+		},
+		"a home that others can read": {
+			prepare: func(t *testing.T, dir string) { require.NoError(t, os.Chmod(dir, 0o750)) },
+			party:   "9999", code: openflow.CodeInvalid, says: "chmod 700",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.Chmod(dir, 0o700))
+			tc.prepare(t, dir)
+			before := files(t, dir)
+			_, err := Open(dir, tc.party)
+			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
+			require.ErrorContains(t, err, tc.says)
+			for file, content := range before {
+				require.Equal(t, content, files(t, dir)[file], "%s was touched", file)
+			}
+		})
+	}
+}
+
+func write(t *testing.T, dir, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "home.json"), []byte(text), 0o600))
+}
+
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	content := map[string]string{}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		require.NoError(t, err)
+		content[e.Name()] = string(b)
+	}
+	return content
+}
+
+func TestNearlyFullDiskIsRefused(t *testing.T) {
+	h := mustOpen(t, filepath.Join(t.TempDir(), "home"))
+	h.Free = func(string) (uint64, error) { return minFree - 1, nil }
+	err := h.CheckSpace()
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "127 MiB left")
+	h.Free = func(string) (uint64, error) { return minFree, nil }
+	require.NoError(t, h.CheckSpace())
+}
+
+// A lock that belongs to somebody else, as after a start as root, has a remedy.
+func TestLockOfSomebodyElse(t *testing.T) {
+	require.ErrorContains(t, notLocked("/h/lock", fs.ErrPermission), "chown -R USER /h")
+	require.NotContains(t, notLocked("/h/lock", fs.ErrInvalid).Error(), "chown")
+}

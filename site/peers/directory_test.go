@@ -1,0 +1,90 @@
+package peers
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
+	"openflow/dialect/peer"
+	"openflow/sdk/wire"
+	"openflow/site/trust"
+	"openflow/store/catalogue"
+)
+
+type unsigned struct{}
+
+func (unsigned) Sign(*http.Request, openflow.PartyID, []byte) error { return nil }
+
+// What a peer speaks is the operator's word: what it answers changes nothing, and neither does another address.
+func TestDialectOfAPeer(t *testing.T) {
+	home := t.TempDir()
+	require.NoError(t, os.Chmod(home, 0o700))
+	key, err := trust.LoadOrCreateKey(home)
+	require.NoError(t, err)
+	asked := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // a node of FATE-Flow
+		asked++
+		_ = json.NewEncoder(w).Encode(wire.Envelope{Code: wire.ServerException, Message: "<NotFound '404: Not Found'>"}) // texts can be encoded
+	}))
+	t.Cleanup(srv.Close)
+	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rows.Close()) })
+	spoken := func() []string {
+		s, err := rows.Site(t.Context(), "10000")
+		require.NoError(t, err)
+		return []string{string(s.Dialect), s.Version, s.Profile}
+	}
+	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Signer: unsigned{}, HTTP: peer.NewHTTP()}
+	partner := func() openflow.PartnerService {
+		p, err := d.Partner(t.Context(), "10000")
+		require.NoError(t, err)
+		return p
+	}
+	register := Register{Self: "9999", Records: rows, Dialects: d.Dialects, Directory: d}
+	record := openflow.SiteRecord{Party: "10000", URL: srv.URL, Keys: []string{key.Public().String()}}
+	require.NoError(t, register.AddSite(t.Context(), record))
+	require.Equal(t, []string{"native", "1", "signed"}, spoken(), "of which nothing is said")
+	require.IsType(t, &native.Client{}, partner())
+	require.Zero(t, asked)
+
+	heard, err := register.ProbeSite(t.Context(), "10000")
+	require.NoError(t, err)
+	require.Len(t, heard, 2)
+	require.Equal(t, native.Name, heard[0].Dialect)
+	require.True(t, heard[0].Recorded)
+	require.Error(t, heard[0].Err)
+	require.Equal(t, fateflow.Name, heard[1].Dialect)
+	require.False(t, heard[1].Recorded)
+	require.NoError(t, heard[1].Err)
+	require.Equal(t, []string{"native", "1", "signed"}, spoken(), "advice changes nothing")
+	require.Error(t, partner().Release(t.Context(), openflow.JobKey{Job: "1"}))
+	require.Equal(t, []string{"native", "1", "signed"}, spoken(), "nor does what it answers")
+
+	record.Dialect = fateflow.Name
+	require.NoError(t, register.AddSite(t.Context(), record), "the operator says what it is")
+	require.Equal(t, []string{"fate-flow", "2", "unsigned"}, spoken())
+	require.IsType(t, &fateflow.Client{}, partner())
+	record.Dialect, record.URL = "", "http://127.0.0.1:1"
+	require.NoError(t, register.AddSite(t.Context(), record))
+	require.Equal(t, []string{"fate-flow", "2", "unsigned"}, spoken(), "a start with the same peers forgets nothing, and nor does another address")
+
+	for name, wrong := range map[string]openflow.SiteRecord{
+		"dialect": {Dialect: "latin"}, "version": {Dialect: native.Name, Version: "9"}, "profile": {Profile: "signed"},
+	} {
+		wrong.Party, wrong.URL, wrong.Keys = record.Party, record.URL, record.Keys
+		err := register.AddSite(t.Context(), wrong)
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), name)
+		require.ErrorContains(t, err, "one of", name)
+	}
+	require.Equal(t, []string{"fate-flow", "2", "unsigned"}, spoken())
+}

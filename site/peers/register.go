@@ -1,0 +1,159 @@
+package peers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"openflow"
+	"openflow/dialect"
+	"openflow/site/trust"
+	"openflow/store/catalogue"
+)
+
+// Peer is a partner that is known from the start.
+type Peer struct {
+	Party openflow.PartyID
+	URL   string
+	Key   string // public key, text form
+}
+
+// Parse reads "ID=URL,KEY".
+func Parse(s string) (Peer, error) {
+	id, rest, ok := strings.Cut(s, "=")
+	address, key, ok2 := strings.Cut(rest, ",")
+	if !ok || !ok2 {
+		return Peer{}, openflow.Errorf(openflow.CodeInvalid, "peer %q is not of the form ID=URL,KEY", s).
+			WithHint("the other site prints its key with: openflow site key --home DIR")
+	}
+	p := Peer{Party: openflow.PartyID(id), URL: strings.TrimSuffix(address, "/"), Key: key}
+	return p, p.Check()
+}
+
+// Check refuses a party ID, address or key that cannot be one.
+func (p Peer) Check() error {
+	if err := openflow.CheckIdentifier("party ID of a peer", string(p.Party)); err != nil {
+		return err
+	}
+	u, err := url.Parse(p.URL)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" {
+		return openflow.Errorf(openflow.CodeInvalid, "peer %s: %q is not an http or https address", p.Party, p.URL).
+			WithHint("write it like http://10.0.0.2:9390")
+	}
+	_, err = trust.ParsePublicKey(p.Key)
+	return err
+}
+
+// Register is the list of peers, as an operator keeps it.
+type Register struct {
+	Self      openflow.PartyID
+	Records   *catalogue.Catalogue
+	Dialects  dialect.All // that a record may name, the usual one first
+	Directory *Directory  // for CheckSite
+	Farewell  Farewell    // for RemoveSite
+}
+
+// CheckSite calls a peer that is registered.
+func (r Register) CheckSite(ctx context.Context, id openflow.PartyID) error {
+	c, err := r.Directory.Client(ctx, id)
+	if err != nil {
+		return err
+	}
+	seen, err := c.Examine(ctx, true)
+	if err == nil {
+		err = seen.CallBack
+	}
+	return err
+}
+
+// ProbeSite tries every dialect on a peer, and changes nothing: what its record says, only the operator changes.
+func (r Register) ProbeSite(ctx context.Context, id openflow.PartyID) ([]dialect.Heard, error) {
+	record, err := r.Directory.site(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var list []dialect.Heard
+	for _, d := range r.Dialects {
+		versions, _ := d.Speaks()
+		list = append(list, dialect.Heard{
+			Dialect: d.Name(), Version: versions[0], Recorded: d.Name() == record.Dialect, Err: d.Client(r.Directory.link(record)).Probe(ctx),
+		})
+	}
+	return list, nil
+}
+
+// AddSite registers a peer, or gives a registered one another address or dialect. A different key is refused: that is rotate.
+func (r Register) AddSite(ctx context.Context, s openflow.SiteRecord) error {
+	key := ""
+	if len(s.Keys) > 0 {
+		key = s.Keys[0]
+	}
+	if err := (Peer{Party: s.Party, URL: s.URL, Key: key}).Check(); err != nil {
+		return err
+	}
+	if s.Party == r.Self {
+		return openflow.Errorf(openflow.CodeInvalid, "party %s is this node itself", s.Party)
+	}
+	have, err := r.Records.Site(ctx, s.Party)
+	if err == nil {
+		if !slices.Contains(have.Keys, key) {
+			return openflow.Errorf(openflow.CodeConflict, "party %s is registered with another key", s.Party).
+				WithHint("if it has really changed: openflow site rotate %s --key %s", s.Party, key)
+		}
+		have.URL = s.URL
+		if said := s.Dialect != "" || s.Version != "" || s.Profile != ""; said { // who says nothing leaves it as it is
+			s.Dialect = cmp.Or(s.Dialect, have.Dialect)
+			if s, err = r.Dialects.Complete(s); err != nil {
+				return err
+			}
+			have.Dialect, have.Version, have.Profile = s.Dialect, s.Version, s.Profile
+		}
+		return r.Records.SaveSite(ctx, have)
+	}
+	if openflow.CodeOf(err) != openflow.CodeNotFound {
+		return err
+	}
+	if s, err = r.Dialects.Complete(s); err != nil {
+		return err
+	}
+	s.AddedAt = time.Now()
+	return r.Records.SaveSite(ctx, s)
+}
+
+// RemoveSite ends the jobs that are shared with a peer, and forgets it: its requests are refused from now on.
+func (r Register) RemoveSite(ctx context.Context, id openflow.PartyID) error {
+	if _, err := r.Records.Site(ctx, id); err != nil {
+		return err
+	}
+	ended, err := r.Farewell.To(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := r.Records.DeleteSite(ctx, id); err != nil {
+		return err
+	}
+	late, err := r.Farewell.To(ctx, id) // jobs that began meanwhile
+	return errors.Join(err, r.Farewell.restate(ctx, append(ended, late...)))
+}
+
+// RotateSite takes a further key of a peer; final forgets the earlier ones.
+func (r Register) RotateSite(ctx context.Context, id openflow.PartyID, key string, final bool) error {
+	have, err := r.Records.Site(ctx, id)
+	if err != nil {
+		return err
+	}
+	if _, err := trust.ParsePublicKey(key); err != nil {
+		return err
+	}
+	switch {
+	case final:
+		have.Keys = []string{key}
+	case !slices.Contains(have.Keys, key):
+		have.Keys = append([]string{key}, have.Keys[:min(1, len(have.Keys))]...)
+	}
+	return r.Records.SaveSite(ctx, have)
+}

@@ -1,0 +1,126 @@
+// Package upkeep keeps a node healthy when nobody looks: it ends what was forgotten and forgets what is old.
+//
+// Rounds run what is to be done again and again, Keeper looks after jobs, logs, messages and objects, and Orphans after
+// containers.
+package upkeep
+
+import (
+	"context"
+	"time"
+
+	"openflow"
+	"openflow/store/catalogue"
+	"openflow/store/events/changes"
+	"openflow/store/messages"
+	"openflow/store/objects"
+)
+
+// How often each kind of upkeep runs.
+const (
+	SweepEvery  = time.Minute
+	RetainEvery = time.Hour
+)
+
+// Keeper ends jobs that were forgotten here, and forgets what has been kept for long enough.
+type Keeper struct {
+	Self     openflow.PartyID
+	Rows     changes.Rows
+	Objects  objects.Store
+	Messages messages.Store
+	Keep     Retention
+}
+
+// Start does it in rounds.
+func (k Keeper) Start(r *Rounds) {
+	r.Every(SweepEvery, "unstarted jobs", k.dropUnstarted)
+	r.Every(SweepEvery, "messages", k.sweepMessages)
+	r.Every(RetainEvery, "old jobs", k.dropOld)
+	r.Every(RetainEvery, "old logs", k.dropLogs)
+	r.Every(RetainEvery, "objects", k.sweepObjects)
+}
+
+func (k Keeper) sweepMessages(ctx context.Context) error {
+	_, err := k.Messages.Sweep(ctx, time.Now(), k.Keep.Messages)
+	return err
+}
+
+// sweepObjects removes what no row names any more.
+func (k Keeper) sweepObjects(ctx context.Context) error {
+	_, err := objects.Sweep(ctx, k.Objects, k.Rows.ReferencedObject, time.Now(), objects.DefaultGrace)
+	return err
+}
+
+// createdFor is how long a job may stay "ready": its scheduler has reached this party and then neither the others nor
+// this one again.
+const createdFor = 10 * time.Minute
+
+// dropUnstarted ends jobs that were created here and never started, when their scheduler has been silent for long. A
+// scheduler whose job waits for resources asks every ten minutes at least.
+func (k Keeper) dropUnstarted(ctx context.Context) error {
+	for status, patience := range map[openflow.JobStatus]time.Duration{
+		openflow.JobReady: createdFor, openflow.JobWaiting: k.Keep.Unstarted,
+	} {
+		jobs, _, err := k.Rows.JobsWhere(ctx, catalogue.JobFilter{Statuses: []openflow.JobStatus{status}, Limit: dropBatch, Ascending: true})
+		if err != nil {
+			return err
+		}
+		for _, j := range jobs {
+			if j.Scheduler == k.Self || time.Since(j.UpdateTime) < patience {
+				continue // its own workflow looks after it, or it is young
+			}
+			if _, err := k.Rows.UpdateJobStatus(ctx, j.Key(), openflow.JobFailed, "dropped: created and never started by its scheduler, party "+string(j.Scheduler)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// dropBatch bounds one round of upkeep.
+const dropBatch = 500
+
+// dropOld forgets jobs that ended long ago, with everything that only they needed. Objects follow in their own sweep.
+func (k Keeper) dropOld(ctx context.Context) error {
+	for {
+		keys, err := k.Rows.JobsEndedBefore(ctx, time.Now().Add(-k.Keep.Jobs), dropBatch)
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			return k.dropScheduled(ctx)
+		}
+		for _, key := range keys {
+			if _, err := k.Rows.DeleteJob(ctx, key); err != nil {
+				return err
+			}
+			if key.Scheduler != k.Self {
+				continue
+			}
+			if err := k.Rows.DeleteScheduledJob(ctx, key.Job); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
+				return err
+			}
+		}
+	}
+}
+
+// dropLogs forgets the logs of runs that ended long ago, whose jobs may still be there. Objects follow in their own
+// sweep.
+func (k Keeper) dropLogs(ctx context.Context) error {
+	_, err := k.Rows.ForgetLogsBefore(ctx, time.Now().Add(-k.Keep.Logs))
+	return err
+}
+
+// dropScheduled forgets what this node scheduled for others long ago, and what others schedule for it.
+func (k Keeper) dropScheduled(ctx context.Context) error {
+	for _, drop := range []func(context.Context, time.Time, int) (int, error){
+		k.Rows.DeleteScheduledJobsBefore, k.Rows.ForgetSchedulersBefore,
+	} {
+		for dropped := dropBatch; dropped == dropBatch; {
+			var err error
+			if dropped, err = drop(ctx, time.Now().Add(-k.Keep.Jobs), dropBatch); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package upkeep
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"openflow"
+	"openflow/docker"
+	"openflow/runtime/driver"
+)
+
+// Finder finds the run that a container belongs to.
+type Finder func(context.Context, openflow.ExecutionID) (openflow.TaskRecord, error)
+
+// Settled is how long the removal of an ended run's container may take its own way.
+const Settled = 10 * time.Second
+
+// OrphanAge is how long the container of an ended run is left to whoever ended it. Where other machines run tasks of the
+// site too, a run can end without its machine, while its container runs on there.
+func OrphanAge(pooled bool) time.Duration {
+	if pooled {
+		return Settled
+	}
+	return SweepEvery
+}
+
+// Orphans are containers of a machine whose run has ended, or is not known.
+type Orphans struct {
+	Runtime driver.Runtime
+	Node    string        // UUID of the home whose containers they are
+	Age     time.Duration // how long ago the run must have ended
+	Find    Finder        // CodeNotFound: nobody knows the run
+	Log     *slog.Logger
+}
+
+// List lists them. What a run in progress owns is its workflow's.
+func (o Orphans) List(ctx context.Context) ([]string, error) {
+	containers, err := o.Runtime.List(ctx, map[string]string{docker.LabelNode: o.Node})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, c := range containers {
+		t, err := o.Find(ctx, openflow.ExecutionID(c.Labels[docker.LabelExecution]))
+		switch {
+		case openflow.CodeOf(err) == openflow.CodeNotFound:
+		case err != nil:
+			return nil, err
+		case !t.PartyStatus.Terminal() || time.Since(t.EndTime) < o.Age:
+			continue // running, or its own removal is on the way
+		}
+		names = append(names, c.Name)
+	}
+	return names, nil
+}
+
+// stopGrace is what an orphan gets between TERM and KILL.
+const stopGrace = 5 * time.Second
+
+// Sweep removes them.
+func (o Orphans) Sweep(ctx context.Context) error {
+	names, err := o.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		o.Log.InfoContext(ctx, "removing a container that nothing needs", "container", name)
+		if err := o.Runtime.Stop(ctx, name, stopGrace); err != nil {
+			return err
+		}
+		if err := o.Runtime.Remove(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trimEvery is how often logs are bounded where the runtime does not do that by itself.
+const trimEvery = 10 * time.Second
+
+// TrimLogs keeps the output of programs that run from filling the disk.
+func TrimLogs(r *Rounds, runtime driver.Runtime) {
+	if rt, ok := runtime.(interface {
+		TrimLogs(ctx context.Context) error
+	}); ok {
+		r.Every(trimEvery, "logs of programs", rt.TrimLogs)
+	}
+}

@@ -1,0 +1,163 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/docker"
+	"openflow/runtime/driver"
+	"openflow/runtime/fake"
+	"openflow/store/catalogue"
+	"openflow/store/events"
+	"openflow/store/events/changes"
+	"openflow/store/events/memory"
+	"openflow/store/objects/folder"
+)
+
+// site is what upkeep looks after, with a clock that can be set back.
+type site struct {
+	Keeper
+	runtime *fake.Runtime
+	now     time.Time
+}
+
+func kept(t *testing.T) *site {
+	t.Helper()
+	s := &site{now: time.Now(), runtime: fake.New(func(driver.Spec) fake.Plan { return fake.Plan{Hold: make(chan struct{})} })}
+	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "c.db"), Now: func() time.Time { return s.now }})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rows.Close()) })
+	store, err := folder.Open(t.TempDir())
+	require.NoError(t, err)
+	s.Keeper = Keeper{
+		Self: "9999", Keep: DefaultRetention(), Objects: store,
+		Rows: changes.Rows{Catalogue: rows, Events: memory.New(events.Keep), Log: slog.New(slog.DiscardHandler)},
+	}
+	return s
+}
+
+func (s *site) addJob(t *testing.T, id openflow.JobID, scheduler openflow.PartyID) (openflow.JobKey, openflow.TaskKey) {
+	t.Helper()
+	guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
+	dag := &openflow.DAG{SchemaVersion: "1", Parties: []openflow.Party{guest}, Tasks: []openflow.Task{{Name: "a", Component: "noop"}}}
+	job := openflow.JobRecord{ID: id, Party: guest, Scheduler: scheduler, Status: openflow.JobReady, DAG: dag}
+	task := openflow.TaskRecord{Key: openflow.TaskKey{Job: id, Task: "a", Party: guest}, Scheduler: scheduler, Component: "noop"}
+	require.NoError(t, s.Rows.CreateJob(t.Context(), job, []openflow.TaskRecord{task}))
+	return job.Key(), task.Key
+}
+
+func (s *site) status(t *testing.T, k openflow.JobKey) openflow.JobStatus {
+	t.Helper()
+	j, err := s.Rows.Job(t.Context(), k)
+	require.NoError(t, err)
+	return j.Status
+}
+
+func TestForgottenJobsAreDropped(t *testing.T) {
+	s := kept(t)
+	s.now = s.now.Add(-2 * createdFor)
+	forgotten, _ := s.addJob(t, "forgotten", "10000")
+	own, _ := s.addJob(t, "own", "9999")
+	waits, _ := s.addJob(t, "waits", "10000")
+	_, err := s.Rows.UpdateJobStatus(t.Context(), waits, openflow.JobWaiting, "")
+	require.NoError(t, err)
+	s.now = time.Now()
+	young, _ := s.addJob(t, "young", "10000")
+
+	require.NoError(t, s.dropUnstarted(t.Context()))
+	require.Equal(t, openflow.JobFailed, s.status(t, forgotten))
+	require.Equal(t, openflow.JobReady, s.status(t, own), "its own workflow looks after it")
+	require.Equal(t, openflow.JobWaiting, s.status(t, waits), "its scheduler may still ask for resources")
+	require.Equal(t, openflow.JobReady, s.status(t, young))
+
+	s.Keep.Unstarted = time.Minute
+	require.NoError(t, s.dropUnstarted(t.Context()))
+	require.Equal(t, openflow.JobFailed, s.status(t, waits))
+}
+
+func TestOldJobsAreForgottenAndTheRestKept(t *testing.T) {
+	s := kept(t)
+	s.now = s.now.Add(-s.Keep.Jobs - time.Hour)
+	var old []openflow.JobKey
+	for i := range dropBatch + 1 { // more than one round
+		k, _ := s.addJob(t, openflow.JobID("old-"+time.Duration(i).String()), "10000")
+		_, err := s.Rows.UpdateJobStatus(t.Context(), k, openflow.JobFailed, "")
+		require.NoError(t, err)
+		old = append(old, k)
+	}
+	open, _ := s.addJob(t, "open", "10000")
+	require.NoError(t, s.Rows.RememberScheduler(t.Context(), "old", "10000"))
+	s.now = time.Now()
+	require.NoError(t, s.Rows.RememberScheduler(t.Context(), "young", "10000"))
+	require.NoError(t, s.dropOld(t.Context()))
+	for id, want := range map[openflow.JobID]openflow.PartyID{"old": "", "young": "10000"} {
+		got, err := s.Rows.RememberedScheduler(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, want, got, id)
+	}
+	for _, k := range old {
+		_, err := s.Rows.Job(t.Context(), k)
+		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+	}
+	require.Equal(t, openflow.JobReady, s.status(t, open), "a job that has not ended is never forgotten")
+}
+
+func TestOrphansGoAndOthersStay(t *testing.T) {
+	s := kept(t)
+	container := func(name, node string, execution openflow.ExecutionID) {
+		_, err := s.runtime.Ensure(t.Context(), driver.Spec{Name: name, Image: "i", Labels: map[string]string{
+			docker.LabelNode: node, docker.LabelExecution: string(execution),
+		}})
+		require.NoError(t, err)
+		require.NoError(t, s.runtime.Start(t.Context(), name))
+	}
+	_, running := s.addJob(t, "running", "9999")
+	s.now = s.now.Add(-2 * SweepEvery)
+	_, ended := s.addJob(t, "ended", "9999")
+	_, err := s.Rows.FinishTask(t.Context(), ended, openflow.TaskEnd{Status: openflow.TaskFailed})
+	require.NoError(t, err)
+	s.now = time.Now()
+	_, justEnded := s.addJob(t, "just-ended", "9999")
+	_, err = s.Rows.FinishTask(t.Context(), justEnded, openflow.TaskEnd{Status: openflow.TaskFailed})
+	require.NoError(t, err)
+
+	container("running", "this-node", running.ExecutionID())
+	container("ended", "this-node", ended.ExecutionID())
+	container("just-ended", "this-node", justEnded.ExecutionID())
+	container("unknown", "this-node", "nobody_knows_0_guest_9999")
+	container("foreign", "another-node", "nobody_knows_0_guest_9999")
+
+	o := Orphans{
+		Runtime: s.runtime, Node: "this-node", Age: OrphanAge(false), Find: s.Rows.TaskByExecution, Log: slog.New(slog.DiscardHandler),
+	}
+	require.NoError(t, o.Sweep(t.Context()))
+	require.ElementsMatch(t, []string{"running", "just-ended", "foreign"}, s.containers(t))
+}
+
+func (s *site) containers(t *testing.T) []string {
+	t.Helper()
+	list, err := s.runtime.List(t.Context(), nil)
+	require.NoError(t, err)
+	var names []string
+	for _, c := range list {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+func TestRoundsEnd(t *testing.T) {
+	r := Begin(slog.New(slog.DiscardHandler))
+	ran, ended := make(chan struct{}, 1), false
+	r.Every(time.Hour, "test", func(context.Context) error { ran <- struct{}{}; return errors.New("it is tried again") })
+	r.Run(func(ctx context.Context) { <-ctx.Done(); ended = true })
+	<-ran
+	r.End()
+	require.True(t, ended)
+}

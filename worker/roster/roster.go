@@ -1,0 +1,132 @@
+// Package roster knows the machines of a site's pool: who is there, when a run is offered to them, and who is silent.
+package roster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"openflow"
+	"openflow/store/catalogue"
+)
+
+// A machine tells of itself every few seconds, and counts as alive for some of them.
+const (
+	HelloEvery = 5 * time.Second
+	AliveFor   = 4 * HelloEvery
+)
+
+// A machine that has missed its turn to tell of itself is named as silent on its runs, and within 15 s on their jobs: it is
+// looked at so often, and the watch of jobs follows. New runs are offered to it for as long as it counts as alive.
+const (
+	silentAfter = 2 * HelloEvery
+	SilentEvery = time.Second
+)
+
+// DefaultPooling gives people time to start a worker, and a machine time to boot.
+func DefaultPooling() openflow.Pooling {
+	return openflow.Pooling{Wait: 10 * time.Minute, Gone: time.Minute}
+}
+
+// Pool is a site's pool as its node sees it.
+type Pool struct {
+	Rows    *catalogue.Catalogue
+	Self    string   // the node's own machine
+	Labels  []string // of that machine
+	NoTasks bool     // it runs none
+	Open    bool     // workers can reach the node
+	Shared  bool     // further servers of the site are machines of the pool: they share a Temporal server
+	Times   openflow.Pooling
+}
+
+// Workers implements activities.Workers. A worker that has left offers no cores, and this node none when it runs no tasks
+// since its last start.
+func (p Pool) Workers(ctx context.Context, label string) ([]openflow.WorkerRecord, error) {
+	list, err := p.Rows.WorkersWith(ctx, label, time.Now().Add(-AliveFor))
+	return slices.DeleteFunc(list, func(w openflow.WorkerRecord) bool {
+		return w.Cores == 0 || p.NoTasks && w.Machine == p.Self
+	}), err
+}
+
+// Pooling implements partner.Pool. Without a label, and while nobody else is there, the node runs its tasks itself, which
+// saves the choice.
+func (p Pool) Pooling(ctx context.Context, label string) (*openflow.Pooling, error) {
+	if label == "" && !p.NoTasks && !p.Shared {
+		if !p.Open {
+			return nil, nil
+		}
+		others, err := p.Workers(ctx, "")
+		others = slices.DeleteFunc(others, func(w openflow.WorkerRecord) bool { return w.Machine == p.Self })
+		if err != nil || len(others) == 0 {
+			return nil, err
+		}
+	}
+	return &p.Times, nil
+}
+
+// formerly is how long a pool is remembered: a run that was offered to it has found a machine by then, or has failed.
+const formerly = 24 * time.Hour
+
+// Offered reports whether runs may be offered to the pool: it can be reached, or there was one, and runs that were offered
+// to it wait in its queues for whoever takes them.
+func (p Pool) Offered(ctx context.Context) (bool, error) {
+	if p.Open || p.Shared || len(p.Labels) > 0 {
+		return true, nil
+	}
+	seen, err := p.Rows.Workers(ctx, time.Now().Add(-max(formerly, 2*p.Times.Wait)))
+	seen = slices.DeleteFunc(seen, func(w openflow.WorkerRecord) bool { return w.Machine == p.Self })
+	return len(seen) > 0, err
+}
+
+// Cores is what the node's machine takes at a time of the cores that jobs share: of a site that has other machines, no
+// more than it has itself.
+func (p Pool) Cores(shared, own int) int {
+	if !p.Open && !p.Shared {
+		return shared
+	}
+	return min(shared, own)
+}
+
+// Reasons writes what a run waits for.
+type Reasons interface {
+	SetTaskReason(ctx context.Context, k openflow.TaskKey, reason string) error
+}
+
+// TellSilent says on the rows of runs that their machine is silent, since when, and takes that back when it is heard of
+// again. The machine may be dead or out of reach: nobody follows its runs meanwhile.
+func (p Pool) TellSilent(ctx context.Context, tasks Reasons) error {
+	now := time.Now()
+	list, err := p.Rows.Workers(ctx, now.Add(-formerly))
+	if err != nil {
+		return err
+	}
+	for _, w := range list {
+		reason := ""
+		if w.Machine != p.Self && w.Seen.Before(now.Add(-silentAfter)) {
+			reason = fmt.Sprintf("%s%s (%s) is silent since %s; the run fails when it does not come back within %s of that",
+				silentMachine, w.Machine, w.Name, w.Seen.UTC().Format(time.RFC3339), p.Times.Gone)
+		}
+		for _, id := range w.Running {
+			t, err := p.Rows.TaskByExecution(ctx, id)
+			if openflow.CodeOf(err) == openflow.CodeNotFound {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			said := strings.HasPrefix(t.Reason, silentMachine)
+			if t.PartyStatus.Terminal() || t.Killed || t.Reason == reason || reason == "" && !said {
+				continue
+			}
+			if err := tasks.SetTaskReason(ctx, t.Key, reason); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// silentMachine is how the reason of a run begins whose machine is silent.
+const silentMachine = "machine "
