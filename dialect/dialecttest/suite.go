@@ -169,7 +169,7 @@ type local struct{ *party }
 func (l local) Partner() openflow.PartnerService { return l.party }
 
 // Scheduler implements dialect.Client.
-func (l local) Scheduler() openflow.SchedulerService { return scheduler{l.party} }
+func (l local) Scheduler() openflow.SchedulerService { return scheduler(l) }
 
 // Examine implements dialect.Client.
 func (local) Examine(context.Context, bool) (dialect.Seen, error) { return dialect.Seen{}, nil }
