@@ -5,13 +5,14 @@ import "time"
 // Event says that a job, or a task of it, has changed at a party of this site. It is a notice for people and programs that
 // follow a job; the rows are the truth. Nothing in it is secret.
 type Event struct {
-	ID       string // its place in the order of all events, given by the store that keeps it
-	At       time.Time
-	Job      JobID
-	Party    Party    // whose row has changed
-	Task     TaskName // empty: the job itself
-	Version  int      // of the task
-	Status   string   // a JobStatus, or the party's TaskStatus; empty: as before
-	Reason   string   // why it waits or ended so, for people; may be empty
-	Progress *int     // of the job, in percent; nil: as before
+	ID        string // its place in the order of all events, given by the store that keeps it
+	At        time.Time
+	Scheduler PartyID
+	Job       JobID
+	Party     Party    // whose row has changed
+	Task      TaskName // empty: the job itself
+	Version   int      // of the task
+	Status    string   // a JobStatus, or the party's TaskStatus; empty: as before
+	Reason    string   // why it waits or ended so, for people; may be empty
+	Progress  *int     // of the job, in percent; nil: as before
 }

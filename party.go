@@ -3,6 +3,7 @@ package openflow
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -47,35 +48,83 @@ type TaskName string
 // Spec: fate-flow-api §4.8.
 type TaskID string
 
-// ExecutionID names one run of a task at one party in one role: what a container reports under.
+// ExecutionID names one run of a task at one party in one role, whoever schedules it: what a container reports under. It
+// is private to the site; [TaskKey.ExecutionID] makes it and [ParseExecutionID] reads it.
 //
-// Spec: fate-flow-api §4.8 (execution_id = party_task_id).
+// Spec: fate-flow-api §4.8 (execution_id = party_task_id), whose form it has up to the '@' (docs/divergences.md).
 type ExecutionID string
 
-// SessionID names the exchange of messages of one task version; it is equal at all its parties.
+// SessionID names the exchange of messages of one task version; it is equal at all its parties. [TaskKey.SessionID] makes
+// it and [ParseSessionID] reads it.
 //
 // Spec: fate-flow-api §4.8 (federation_id), interop-transport §8.
 type SessionID string
 
-// TaskKey identifies one run: everything idempotent is keyed by it.
+// TaskKey identifies one run: everything idempotent is keyed by it. Scheduler is part of it because schedulers make job
+// IDs, and two of them may make the same one.
 type TaskKey struct {
-	Job     JobID
-	Task    TaskName
-	Version int // counts from 0; a retry is a new version
-	Party   Party
+	Scheduler PartyID
+	Job       JobID
+	Task      TaskName
+	Version   int // counts from 0; a retry is a new version
+	Party     Party
 }
 
-// TaskID is "<job>_<task>".
+// JobKey is what the row of the run's job at its party is found by.
+func (k TaskKey) JobKey() JobKey { return JobKey{Scheduler: k.Scheduler, Job: k.Job, Party: k.Party} }
+
+// TaskID is "<job>_<task>", which is one task among those of one scheduler.
 func (k TaskKey) TaskID() TaskID { return TaskID(string(k.Job) + "_" + string(k.Task)) }
 
-// SessionID is "<job>_<task>_<version>".
+// apart stands between the parts of an identity, because no name holds it; see CheckIdentifier.
+const apart = "@"
+
+// SessionID is "<job>_<task>_<version>@<scheduler>", or without a scheduler, FATE-Flow's "<job>_<task>_<version>".
 func (k TaskKey) SessionID() SessionID {
-	return SessionID(fmt.Sprintf("%s_%d", k.TaskID(), k.Version))
+	id := string(k.TaskID()) + "_" + strconv.Itoa(k.Version)
+	if k.Scheduler != "" {
+		id += apart + string(k.Scheduler)
+	}
+	return SessionID(id)
 }
 
-// ExecutionID is "<job>_<task>_<version>_<role>_<party>".
+// ExecutionID is "<job>_<task>_<version>@<scheduler>@<role>_<party>".
 func (k TaskKey) ExecutionID() ExecutionID {
-	return ExecutionID(fmt.Sprintf("%s_%s_%s", k.SessionID(), k.Party.Role, k.Party.ID))
+	return ExecutionID(string(k.TaskID()) + "_" + strconv.Itoa(k.Version) + apart + string(k.Scheduler) + apart +
+		string(k.Party.Role) + "_" + string(k.Party.ID))
+}
+
+// ParseSessionID is the inverse of SessionID: a run without its party. The scheduler is empty in the form of FATE-Flow,
+// which names none. Errors: CodeInvalid.
+func ParseSessionID(id SessionID) (TaskKey, error) {
+	run, scheduler, named := strings.Cut(string(id), apart)
+	job, rest, _ := strings.Cut(run, "_") // a job ID holds no '_'; see CheckJobID
+	end := strings.LastIndexByte(rest, '_')
+	k := TaskKey{Scheduler: PartyID(scheduler), Job: JobID(job)}
+	ok := end > 0 && identifiable(job) && (!named || identifiable(scheduler))
+	if ok {
+		version, err := strconv.Atoi(rest[end+1:])
+		k.Task, k.Version = TaskName(rest[:end]), version
+		ok = err == nil && identifiable(rest[:end]) && strconv.Itoa(version) == rest[end+1:] && version >= 0
+	}
+	if !ok {
+		return TaskKey{}, Errorf(CodeInvalid, "%q is not the ID of a session", id)
+	}
+	return k, nil
+}
+
+// ParseExecutionID is the inverse of ExecutionID. Errors: CodeInvalid.
+func ParseExecutionID(id ExecutionID) (TaskKey, error) {
+	end := strings.LastIndex(string(id), apart)
+	if end > 0 {
+		k, err := ParseSessionID(SessionID(id[:end]))
+		role, party, _ := strings.Cut(string(id[end+1:]), "_")
+		k.Party = Party{Role(role), PartyID(party)}
+		if err == nil && k.Scheduler != "" && k.Party.Role.Valid() && identifiable(party) {
+			return k, nil
+		}
+	}
+	return TaskKey{}, Errorf(CodeInvalid, "%q is not the ID of a run", id)
 }
 
 // String names the run for people: `task "psi_0" of job 2024… (guest 9999)`; the version only when it is a retry.

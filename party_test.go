@@ -12,15 +12,15 @@ import (
 // The forms of fate-flow-api §4.8, with the examples given there.
 func TestTaskKeyForms(t *testing.T) {
 	k := openflow.TaskKey{
-		Job: "202501020304050607080", Task: "psi_0", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"},
+		Scheduler: "10000", Job: "202501020304050607080", Task: "psi_0", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"},
 	}
 	require.Equal(t, openflow.TaskID("202501020304050607080_psi_0"), k.TaskID())
-	require.Equal(t, openflow.SessionID("202501020304050607080_psi_0_0"), k.SessionID())
-	require.Equal(t, openflow.ExecutionID("202501020304050607080_psi_0_0_guest_9999"), k.ExecutionID())
+	require.Equal(t, openflow.SessionID("202501020304050607080_psi_0_0@10000"), k.SessionID())
+	require.Equal(t, openflow.ExecutionID("202501020304050607080_psi_0_0@10000@guest_9999"), k.ExecutionID())
 	require.Equal(t, `task "psi_0" of job 202501020304050607080 (guest 9999)`, k.String())
 
 	k.Version = 2
-	require.Equal(t, openflow.SessionID("202501020304050607080_psi_0_2"), k.SessionID())
+	require.Equal(t, openflow.SessionID("202501020304050607080_psi_0_2@10000"), k.SessionID())
 	require.Equal(t, `task "psi_0" of job 202501020304050607080 (guest 9999, version 2)`, k.String())
 
 	name, err := openflow.TaskNameOf(k.Job, k.TaskID())
@@ -85,17 +85,57 @@ func TestRoles(t *testing.T) {
 
 func TestTaskKeyNamesAreDistinct(t *testing.T) {
 	seen := map[openflow.ExecutionID]openflow.TaskKey{}
-	for _, job := range []openflow.JobID{"1", "2"} {
-		for _, task := range []openflow.TaskName{"a", "b"} {
-			for _, version := range []int{0, 1} {
-				for _, p := range []openflow.Party{{openflow.RoleGuest, "1"}, {openflow.RoleHost, "1"}, {openflow.RoleGuest, "2"}} {
-					k := openflow.TaskKey{Job: job, Task: task, Version: version, Party: p}
-					require.NotContains(t, seen, k.ExecutionID())
-					seen[k.ExecutionID()] = k
+	for _, scheduler := range []openflow.PartyID{"1", "2", "1_a", "guest_1"} {
+		for _, job := range []openflow.JobID{"1", "2"} {
+			for _, task := range []openflow.TaskName{"a", "b", "a_0", "a_0_guest_1", "0_0"} {
+				for _, version := range []int{0, 1, 10} {
+					for _, p := range []openflow.Party{
+						{openflow.RoleGuest, "1"}, {openflow.RoleHost, "1"}, {openflow.RoleGuest, "2"}, {openflow.RoleGuest, "1_0_host_1"},
+					} {
+						k := openflow.TaskKey{Scheduler: scheduler, Job: job, Task: task, Version: version, Party: p}
+						require.NotContains(t, seen, k.ExecutionID())
+						seen[k.ExecutionID()] = k
+						back, err := openflow.ParseExecutionID(k.ExecutionID())
+						require.NoError(t, err)
+						require.Equal(t, k, back)
+						back, err = openflow.ParseSessionID(k.SessionID())
+						require.NoError(t, err)
+						back.Party = p
+						require.Equal(t, k, back)
+					}
 				}
 			}
 		}
 	}
+}
+
+func TestParseSessionIDOfFATEFlow(t *testing.T) {
+	k, err := openflow.ParseSessionID("202501020304050607080_psi_0_2")
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskKey{Job: "202501020304050607080", Task: "psi_0", Version: 2}, k)
+	require.Equal(t, openflow.SessionID("202501020304050607080_psi_0_2"), k.SessionID())
+}
+
+// What is read back is what was written, and nothing else is read.
+func FuzzParseExecutionID(f *testing.F) {
+	for _, s := range []string{
+		"J_psi_0_0@9999@guest_10000", "J_psi_0_0_guest_9999", "J_a_00@1@guest_1", "J_a_-1@1@guest_1", "J_a_0@@guest_1", "J_a_0@1@nobody_1",
+		"J__0@1@guest_1", "J_a_0@1@guest_", "@@", "J_a_0@1", "J_a_0", "J_a_0@",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if k, err := openflow.ParseExecutionID(openflow.ExecutionID(s)); err == nil {
+			require.Equal(t, openflow.ExecutionID(s), k.ExecutionID())
+		} else {
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+		}
+		if k, err := openflow.ParseSessionID(openflow.SessionID(s)); err == nil {
+			require.Equal(t, openflow.SessionID(s), k.SessionID())
+		} else {
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+		}
+	})
 }
 
 // Task names may hold '_', so job IDs may not: the session of task "0" of job "1_a" would be that of task "a_0" of job

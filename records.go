@@ -94,7 +94,6 @@ type TaskRun struct {
 // Spec: fate-flow-api §4.9.2.
 type TaskRecord struct {
 	Key           TaskKey
-	Scheduler     PartyID
 	SyncType      SyncType
 	Component     string
 	Provider      string     // full: "name:version@device"
@@ -134,11 +133,6 @@ func (r TaskRecord) Standing() TaskStanding {
 
 // Needs is what the task takes from its job.
 func (r TaskRecord) Needs() Resources { return Resources{r.Cores, r.Memory, r.GPUs} }
-
-// JobKey is what the row of the task's job at this party is found by.
-func (r TaskRecord) JobKey() JobKey {
-	return JobKey{Scheduler: r.Scheduler, Job: r.Key.Job, Party: r.Key.Party}
-}
 
 // TaskEnd is how a task version ended at a party. What is not known is left empty.
 type TaskEnd struct {
@@ -241,7 +235,8 @@ type OutputRecord struct {
 	CreateTime time.Time
 }
 
-// ModelRecord is one output model of a task. A later version of the task replaces it.
+// ModelRecord is one output model of a task. A later version of the task replaces it; a job of another scheduler that has
+// the same model ID does not.
 //
 // Spec: fate-flow-api §1.7, §3.10.
 type ModelRecord struct {
@@ -250,7 +245,8 @@ type ModelRecord struct {
 	Party      Party
 	Task       TaskName
 	OutputKey  string
-	Job        JobID // empty for an imported model
+	Job        JobID   // empty for an imported model
+	Scheduler  PartyID // of that job
 	TypeName   string
 	Object     string // digest of the tar
 	Bytes      int64

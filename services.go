@@ -26,7 +26,8 @@ type Submitted struct {
 	Warnings     []string // what the submitter should know, such as an arbiter at a data party's institution
 }
 
-// JobService is what a node offers its own users (application layer).
+// JobService is what a node offers its own users (application layer). A job that is named without its scheduler is the only
+// one of that ID here; CodeConflict, listing the schedulers: there are several.
 type JobService interface {
 	// SubmitJob validates d, fills in what the submitter left open and hands the job to its scheduler. It returns once
 	// every party has created the job. Repeating it with the same key and content gives the first job.
@@ -35,10 +36,10 @@ type JobService interface {
 	SubmitJob(ctx context.Context, s Submission) (Submitted, error)
 	// StopJob asks the job's scheduler to cancel it and tells how far that has come after a moment. Stopping an ended job is
 	// success; where its end has not come to this site, it does so now. Errors: CodeNotFound when neither this node nor a peer schedules it for this node.
-	StopJob(ctx context.Context, id JobID) (Stopped, error)
+	StopJob(ctx context.Context, scheduler PartyID, id JobID) (Stopped, error)
 	// RerunJob asks the scheduler to run again what has not succeeded of an ended job. A job that runs or has succeeded
 	// is left alone.
-	RerunJob(ctx context.Context, id JobID) error
+	RerunJob(ctx context.Context, scheduler PartyID, id JobID) error
 }
 
 // Report is one party's word about its run of a task.
@@ -194,13 +195,13 @@ type PartnerService interface {
 	Release(ctx context.Context, k JobKey) error
 	// StartTask accepts a task durably and returns; its end comes as a report or by AskTask.
 	// Errors: CodeExhausted when what it needs is taken for now.
-	StartTask(ctx context.Context, scheduler PartyID, o TaskStart) error
+	StartTask(ctx context.Context, o TaskStart) error
 	// Tell takes over news. CodeNotFound: the job, or one of the tasks, is not here; the rest is taken over.
 	Tell(ctx context.Context, k JobKey, n News) error
 	// StopJob ends the job here: running tasks are stopped, resources returned. It returns when the stop is recorded.
 	StopJob(ctx context.Context, k JobKey, end JobEnd) error
 	// AskTask tells how a run of a task stands here.
-	AskTask(ctx context.Context, scheduler PartyID, k TaskKey) (TaskStanding, error)
+	AskTask(ctx context.Context, k TaskKey) (TaskStanding, error)
 }
 
 // Directory finds the services of parties: this node's own, or a client of a partner's node.
@@ -212,7 +213,6 @@ type Directory interface {
 // TaskOrder starts a task's run at one party: what its durable task workflow is given.
 type TaskOrder struct {
 	Key       TaskKey
-	Scheduler PartyID
 	Report    bool          // tell the scheduler about the end (push)
 	Timeout   time.Duration // of the run
 	Label     string        // which workers may run it; empty: any
@@ -286,5 +286,5 @@ type Engine interface {
 	// StartTask starts the task's workflow; one that exists or existed is success.
 	StartTask(ctx context.Context, o TaskOrder) error
 	// StopTask ends a task's run with that status. CodeNotFound when none runs: it has ended, or was never started.
-	StopTask(ctx context.Context, scheduler PartyID, k TaskKey, status TaskStatus, reason string) error
+	StopTask(ctx context.Context, k TaskKey, status TaskStatus, reason string) error
 }

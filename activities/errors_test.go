@@ -21,6 +21,7 @@ import (
 	"openflow"
 	"openflow/activities"
 	"openflow/runtime/driver"
+	"openflow/store/document"
 )
 
 // retried reports whether Temporal would run the activity again after err.
@@ -201,7 +202,7 @@ func TestJudgeTellsOthersWhatIsMarked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := activities.Judge(tc.rec, tc.status)
 			require.Equal(t, tc.own, got.Error)
-			require.Equal(t, tc.told, got.Cause)
+			require.Equal(t, document.Cause(tc.told), got.Cause)
 		})
 	}
 }
@@ -211,7 +212,7 @@ func TestNotRun(t *testing.T) {
 	out := activities.NotRun(openflow.Errorf(openflow.CodeInvalid, "docker: mount /home/ann: refused"))
 	require.Equal(t, openflow.TaskFailed, out.Status)
 	require.Equal(t, "docker: mount /home/ann: refused", out.Error)
-	require.Equal(t, openflow.Cause{Code: openflow.CodeInvalid, Text: "its node could not run it"}, out.Cause)
+	require.Equal(t, document.Cause{Code: openflow.CodeInvalid, Text: "its node could not run it"}, out.Cause)
 	marked := openflow.Errorf(openflow.CodeInvalid, "mount /home/ann").WithPublic("its parameters are too large")
 	require.Equal(t, "its parameters are too large", activities.NotRun(activities.FromTemporal(activities.ToTemporal(marked))).Cause.Text)
 }
@@ -222,10 +223,10 @@ func TestPublicTextCrossesActivities(t *testing.T) {
 	own := activities.FromTemporal(activities.ToTemporal(openflow.Errorf(openflow.CodeNotFound, "catalogue: %w", io.EOF)))
 	require.Equal(t, "only its own site knows why (not_found)", openflow.ForPartners(own).Public)
 	p := &peers{err: openflow.Errorf(openflow.CodeNotFound, "no component x").WithHint("install it")}
-	err := activities.FromTemporal(p.scheduling().StartTask(t.Context(), openflow.TaskStart{TaskKey: run}))
+	err := activities.FromTemporal(p.scheduling().StartTask(t.Context(), activities.TaskStart{Run: asked}))
 	require.Equal(t, "no component x (install it)", openflow.ForPartners(err).Public)
 	p.err = openflow.Errorf(openflow.CodeUnavailable, "dial 10.0.0.7: %w", io.EOF).WithPublic("the node does not answer")
-	err = activities.FromTemporal(p.scheduling().StartTask(t.Context(), openflow.TaskStart{TaskKey: run}))
+	err = activities.FromTemporal(p.scheduling().StartTask(t.Context(), activities.TaskStart{Run: asked}))
 	require.Equal(t, "at party 10000: the node does not answer", openflow.ForPartners(err).Error())
 }
 

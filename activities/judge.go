@@ -6,6 +6,7 @@ import (
 
 	"openflow"
 	"openflow/runtime/driver"
+	"openflow/store/document"
 )
 
 // Judge decides how a run has ended from what its container did and what it said. A stop that was asked for comes
@@ -21,11 +22,11 @@ func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
 		}
 		out := Outcome{Status: status, Error: cmp.Or(rec.Reason, "stopped"), Cause: stopped}
 		if rec.Reported == openflow.TaskFailed && rec.Cause.Code != "" && !rec.Cause.Consequence {
-			out.Error, out.Cause = cmp.Or(said, out.Error), rec.Cause // it had failed before anybody stopped it
+			out.Error, out.Cause = cmp.Or(said, out.Error), document.Cause(rec.Cause) // it had failed before anybody stopped it
 		}
 		return out
 	case st.Reason == timeoutReason:
-		return Outcome{Status: openflow.TaskTimeout, Error: tooLong, Cause: openflow.Cause{Code: openflow.CodeDeadline, Text: tooLong}}
+		return Outcome{Status: openflow.TaskTimeout, Error: tooLong, Cause: document.Cause{Code: openflow.CodeDeadline, Text: tooLong}}
 	case st.Lost && st.Full:
 		return failed(openflow.CodeUnavailable, "the end of the program could not be recorded: the disk of its machine is full, or was")
 	case st.Lost:
@@ -47,11 +48,11 @@ func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
 const tooLong = "the run took longer than its timeout"
 
 // stopped is the cause of a run that somebody asked to end: whatever made them ask.
-var stopped = openflow.Cause{Code: openflow.CodeCanceled, Text: "it was stopped", Consequence: true}
+var stopped = document.Cause{Code: openflow.CodeCanceled, Text: "it was stopped", Consequence: true}
 
 // failed is a failure that the node tells everybody in the same words.
 func failed(code openflow.Code, msg string) Outcome {
-	return Outcome{Status: openflow.TaskFailed, Error: msg, Cause: openflow.Cause{Code: code, Text: msg}}
+	return Outcome{Status: openflow.TaskFailed, Error: msg, Cause: document.Cause{Code: code, Text: msg}}
 }
 
 // reported is a failure of which the program itself has spoken, or else the node does.
@@ -59,7 +60,7 @@ func reported(rec openflow.TaskRecord, said, otherwise string) Outcome {
 	if rec.Cause.Code == "" && said == "" {
 		return failed(openflow.CodeRejected, otherwise)
 	}
-	out := Outcome{Status: openflow.TaskFailed, Error: cmp.Or(said, rec.Cause.Text, otherwise), Cause: rec.Cause}
+	out := Outcome{Status: openflow.TaskFailed, Error: cmp.Or(said, rec.Cause.Text, otherwise), Cause: document.Cause(rec.Cause)}
 	out.Cause.Code = cmp.Or(out.Cause.Code, openflow.CodeRejected)
 	return out
 }

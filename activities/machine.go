@@ -151,20 +151,6 @@ func (m *Machine) Running() []openflow.ExecutionID {
 	return ids
 }
 
-// Place is the machine that runs a task.
-type Place struct {
-	Machine string // ID
-	Name    string
-}
-
-// String is what people read.
-func (p Place) String() string {
-	if p.Name == "" {
-		return p.Machine
-	}
-	return p.Name + " (" + p.Machine + ")"
-}
-
 // Choosing holds the activity by which a machine takes a run from a queue of the pool.
 type Choosing struct {
 	Machine *Machine
@@ -173,8 +159,8 @@ type Choosing struct {
 
 // ChooseMachine takes the run: whoever gets to do this is the machine that runs it. CodeExhausted: another queue's run
 // has taken the last free core since this one was polled for, so that it is to be offered again.
-func (c *Choosing) ChooseMachine(_ context.Context, o openflow.TaskOrder) (Place, error) {
-	if !c.Machine.take(o.Key.ExecutionID(), o.Cores, c.Urgent) {
+func (c *Choosing) ChooseMachine(_ context.Context, o TaskOrder) (Place, error) {
+	if !c.Machine.take(o.Run.Decode().ExecutionID(), o.Cores, c.Urgent) {
 		return Place{}, ToTemporal(openflow.Errorf(openflow.CodeExhausted, "machine %s has no core free", c.Machine.Name))
 	}
 	return Place{Machine: c.Machine.ID, Name: c.Machine.Name}, nil

@@ -19,9 +19,10 @@ import (
 	"openflow/activities"
 	"openflow/runtime/driver"
 	"openflow/runtime/fake"
+	"openflow/store/document"
 )
 
-var key = openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
+var key = openflow.TaskKey{Scheduler: "10000", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
 
 const container = "of-a"
 
@@ -138,7 +139,7 @@ func newParty(t *testing.T, plan fake.Plan) *party {
 	p := &party{
 		t: t, store: &memory{fail: map[string]error{}}, launcher: &launcher{}, logs: &logs{}, reports: &schedulerNode{},
 	}
-	p.store.rec = openflow.TaskRecord{Key: key, Scheduler: "10000", PartyStatus: openflow.TaskWaiting}
+	p.store.rec = openflow.TaskRecord{Key: key, PartyStatus: openflow.TaskWaiting}
 	report := plan.Run
 	plan.Run = func(ctx context.Context, s driver.Spec, stdout, stderr io.Writer) int {
 		if report != nil {
@@ -163,8 +164,8 @@ func (p *party) activities(rt driver.Runtime) *activities.Running {
 	}
 }
 
-func order(timeout time.Duration) openflow.TaskOrder {
-	return openflow.TaskOrder{Key: key, Scheduler: "10000", Report: true, Timeout: timeout}
+func order(timeout time.Duration) activities.TaskOrder {
+	return activities.TaskOrder{Run: document.EncodeRun(key), Report: true, Timeout: timeout}
 }
 
 type attempt struct {
@@ -173,7 +174,7 @@ type attempt struct {
 }
 
 // attempt runs RunTask once, over a runtime as a restarted node would open it.
-func (p *party) attempt(a attempt, o openflow.TaskOrder) (activities.Outcome, error) {
+func (p *party) attempt(a attempt, o activities.TaskOrder) (activities.Outcome, error) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()

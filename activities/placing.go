@@ -23,20 +23,14 @@ type Placing struct {
 	Workers Workers
 }
 
-// Waiting is why a run has no machine yet.
-type Waiting struct {
-	Reason  string
-	Workers int // that are alive and may run it; it waits for one of them to have cores free
-}
-
 // TellWait finds out why nobody takes the run, and shows it to those who look at the task.
-func (p *Placing) TellWait(ctx context.Context, o openflow.TaskOrder) (Waiting, error) {
+func (p *Placing) TellWait(ctx context.Context, o TaskOrder) (Waiting, error) {
 	list, err := p.Workers.Workers(ctx, o.Label)
 	if err != nil {
 		return Waiting{}, ToTemporal(err)
 	}
 	w := Waiting{Reason: WaitReason(o.Label, len(list)), Workers: len(list)}
-	return w, ToTemporal(p.Tasks.SetTaskReason(ctx, o.Key, w.Reason))
+	return w, ToTemporal(p.Tasks.SetTaskReason(ctx, o.Run.Decode(), w.Reason))
 }
 
 // WaitReason says why a run that wants a worker with that label waits when so many are alive.

@@ -12,10 +12,11 @@ import (
 	"openflow/activities"
 	"openflow/runtime/driver"
 	"openflow/runtime/fake"
+	"openflow/store/document"
 )
 
 func TestRecordEnd(t *testing.T) {
-	want := activities.Outcome{Status: openflow.TaskCanceled, Error: "the job is canceled", Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true}}
+	want := activities.Outcome{Status: openflow.TaskCanceled, Error: "the job is canceled", Cause: document.Cause{Code: openflow.CodeCanceled, Consequence: true}}
 	end := activities.End{Order: order(time.Hour), Outcome: want}
 	launch := func(p *party) {
 		_, err := p.runtime.Ensure(p.t.Context(), driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}})
@@ -79,7 +80,7 @@ func (s *schedulerNode) ReportTask(_ context.Context, caller openflow.PartyID, r
 }
 
 func TestReportTask(t *testing.T) {
-	end := activities.End{Order: order(time.Hour), Outcome: activities.Outcome{Status: openflow.TaskFailed, Error: "e", Cause: openflow.Cause{Code: openflow.CodeRejected, Text: "e"}}}
+	end := activities.End{Order: order(time.Hour), Outcome: activities.Outcome{Status: openflow.TaskFailed, Error: "e", Cause: document.Cause{Code: openflow.CodeRejected, Text: "e"}}}
 	for name, tc := range map[string]struct {
 		err, away error
 		want      openflow.Code

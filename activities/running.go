@@ -11,6 +11,7 @@ import (
 
 	"openflow"
 	"openflow/runtime/driver"
+	"openflow/store/document"
 )
 
 // TaskStore is what a party remembers of its runs.
@@ -45,15 +46,6 @@ type Running struct {
 	Log       *slog.Logger
 }
 
-// Outcome is how a run ended.
-type Outcome struct {
-	Status openflow.TaskStatus
-	Error  string         // one line for this party's users, when it did not succeed
-	Cause  openflow.Cause // what other parties may know of it
-	// Warnings are for this site's own users: they go no further than the page of the run's workflow.
-	Warnings []string
-}
-
 // beat is the time between two heartbeats. A cancellation reaches a worker in the answer to one.
 const beat = time.Second
 
@@ -62,7 +54,8 @@ const stopGrace = 5 * time.Second
 
 // RunTask makes the run's container exist, starts it, and follows it to its end. A second attempt, after a crash of the
 // node, adopts the container by its name, whatever state it is in. Nothing is removed before its outcome is recorded.
-func (r *Running) RunTask(ctx context.Context, o openflow.TaskOrder) (Outcome, error) {
+func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
+	o := in.Decode()
 	defer r.Machine.follow(o.Key.ExecutionID(), o.Cores)()
 	rec, err := r.Tasks.Task(ctx, o.Key)
 	if err != nil {
@@ -108,7 +101,7 @@ func NotRun(err error) Outcome {
 }
 
 func recorded(rec openflow.TaskRecord) Outcome {
-	return Outcome{Status: rec.PartyStatus, Error: cmp.Or(rec.Reason, rec.ErrorReport), Cause: rec.Cause, Warnings: rec.Warnings}
+	return Outcome{Status: rec.PartyStatus, Error: cmp.Or(rec.Reason, rec.ErrorReport), Cause: document.Cause(rec.Cause), Warnings: rec.Warnings}
 }
 
 // launch brings the container up and waits for it. The run's timeout counts from its first start, across adoptions.
@@ -203,7 +196,7 @@ func (r *Running) settle(ctx context.Context, k openflow.TaskKey, st driver.Stat
 // finish records the outcome and returns the one on record: another attempt may have been faster.
 func (r *Running) finish(ctx context.Context, rec openflow.TaskRecord, st driver.Status, out Outcome) (Outcome, error) {
 	out.Warnings = rec.Warnings
-	end := openflow.TaskEnd{Status: out.Status, Reason: out.Error, ErrorReport: rec.ErrorReport, Cause: out.Cause}
+	end := openflow.TaskEnd{Status: out.Status, Reason: out.Error, ErrorReport: rec.ErrorReport, Cause: openflow.Cause(out.Cause)}
 	if st.Name != "" {
 		if !st.Lost {
 			end.ExitCode = &st.ExitCode
@@ -239,16 +232,10 @@ func (r *Running) remove(ctx context.Context, name string) {
 	}
 }
 
-// End is a run with its outcome.
-type End struct {
-	Order   openflow.TaskOrder
-	Outcome Outcome
-}
-
 // RecordEnd records the outcome of a run that RunTask could not conclude, and stops what may still run of it. It returns
 // the outcome on record, which is another one when the run had ended before.
 func (r *Running) RecordEnd(ctx context.Context, e End) (Outcome, error) {
-	rec, err := r.Tasks.Task(ctx, e.Order.Key)
+	rec, err := r.Tasks.Task(ctx, e.Order.Run.Decode())
 	if err != nil {
 		return Outcome{}, ToTemporal(err)
 	}
@@ -271,15 +258,15 @@ func (r *Running) RecordEnd(ctx context.Context, e End) (Outcome, error) {
 // ReportTask tells the scheduler how the run ended. A scheduler that knows nothing of the job any more has no use for it.
 // One that refuses its signature may take it later, when somebody has mended a key or a clock: a repeat may help.
 func (r *Running) ReportTask(ctx context.Context, e End) error {
-	scheduler, err := r.Directory.Scheduler(ctx, e.Order.Scheduler)
+	scheduler, err := r.Directory.Scheduler(ctx, e.Order.Run.Scheduler)
 	if err == nil {
 		err = scheduler.ReportTask(ctx, r.Self, openflow.Report{
-			Key: e.Order.Key, Status: e.Outcome.Status, Cause: e.Outcome.Cause,
+			Key: e.Order.Run.Decode(), Status: e.Outcome.Status, Cause: openflow.Cause(e.Outcome.Cause),
 		})
 	}
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		return nil
 	}
 	code := openflow.CodeOf(err)
-	return carry(openflow.AtParty(e.Order.Scheduler, err), code.Retryable() || code == openflow.CodeUnauthorized)
+	return carry(openflow.AtParty(e.Order.Run.Scheduler, err), code.Retryable() || code == openflow.CodeUnauthorized)
 }

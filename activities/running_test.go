@@ -15,6 +15,7 @@ import (
 	"openflow/activities"
 	"openflow/runtime/driver"
 	"openflow/runtime/fake"
+	"openflow/store/document"
 )
 
 func TestRunTask(t *testing.T) {
@@ -36,30 +37,30 @@ func TestRunTask(t *testing.T) {
 		"success": {func(*party) fake.Plan { return fake.Plan{} }, activities.Outcome{Status: openflow.TaskSuccess}, &zero},
 		"exit code": {
 			failing(7, "", ""),
-			activities.Outcome{Status: openflow.TaskFailed, Error: "the program ended with exit code 7", Cause: openflow.Cause{Code: openflow.CodeRejected, Text: "the program ended with exit code 7"}}, &seven,
+			activities.Outcome{Status: openflow.TaskFailed, Error: "the program ended with exit code 7", Cause: document.Cause{Code: openflow.CodeRejected, Text: "the program ended with exit code 7"}}, &seven,
 		},
 		"exit code and report": {
 			failing(7, openflow.TaskFailed, "no column x\nat line 3"),
-			activities.Outcome{Status: openflow.TaskFailed, Error: "no column x", Cause: openflow.Cause{Code: openflow.CodeRejected}}, &seven,
+			activities.Outcome{Status: openflow.TaskFailed, Error: "no column x", Cause: document.Cause{Code: openflow.CodeRejected}}, &seven,
 		},
 		"reported failure, exit code 0": {
 			failing(0, openflow.TaskFailed, ""),
-			activities.Outcome{Status: openflow.TaskFailed, Error: "the program reported failure", Cause: openflow.Cause{Code: openflow.CodeRejected, Text: "the program reported failure"}}, &zero,
+			activities.Outcome{Status: openflow.TaskFailed, Error: "the program reported failure", Cause: document.Cause{Code: openflow.CodeRejected, Text: "the program reported failure"}}, &zero,
 		},
 		"no report": {
 			failing(0, "", ""),
-			activities.Outcome{Status: openflow.TaskFailed, Error: "the program ended without reporting success", Cause: openflow.Cause{Code: openflow.CodeRejected, Text: "the program ended without reporting success"}}, &zero,
+			activities.Outcome{Status: openflow.TaskFailed, Error: "the program ended without reporting success", Cause: document.Cause{Code: openflow.CodeRejected, Text: "the program ended without reporting success"}}, &zero,
 		},
 		"out of memory": {
 			func(*party) fake.Plan { return fake.Plan{OOM: true} },
 			activities.Outcome{
-				Status: openflow.TaskFailed, Error: "the program was killed for using more memory than the task may", Cause: openflow.Cause{Code: openflow.CodeRejected, Text: "the program was killed for using more memory than the task may"},
+				Status: openflow.TaskFailed, Error: "the program was killed for using more memory than the task may", Cause: document.Cause{Code: openflow.CodeRejected, Text: "the program was killed for using more memory than the task may"},
 			}, &killed,
 		},
 		"lost": {
 			func(*party) fake.Plan { return fake.Plan{Lost: true} },
 			activities.Outcome{
-				Status: openflow.TaskFailed, Error: "the machine lost the program before its end was recorded", Cause: openflow.Cause{Code: openflow.CodeUnavailable, Text: "the machine lost the program before its end was recorded"},
+				Status: openflow.TaskFailed, Error: "the machine lost the program before its end was recorded", Cause: document.Cause{Code: openflow.CodeUnavailable, Text: "the machine lost the program before its end was recorded"},
 			}, nil,
 		},
 	} {
@@ -184,7 +185,7 @@ func TestCancellationOfAKilledRunStopsIt(t *testing.T) {
 			}()
 			got, err := p.attempt(attempt{ctx: ctx}, order(time.Hour))
 			require.NoError(t, err)
-			require.Equal(t, activities.Outcome{Status: tc.want, Error: "the job is canceled", Cause: openflow.Cause{Code: openflow.CodeCanceled, Text: "it was stopped", Consequence: true}}, got)
+			require.Equal(t, activities.Outcome{Status: tc.want, Error: "the job is canceled", Cause: document.Cause{Code: openflow.CodeCanceled, Text: "it was stopped", Consequence: true}}, got)
 			require.Equal(t, tc.want, p.store.recorded().Status)
 			p.gone()
 		})

@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"openflow"
-	"openflow/workflows/plan"
+	"openflow/store/document"
 )
 
 // JobStore is what the scheduler remembers of its jobs.
@@ -17,7 +17,7 @@ type JobStore interface {
 	SetScheduledReason(ctx context.Context, id openflow.JobID, reason string) error
 	SetScheduledProgress(ctx context.Context, id openflow.JobID, percent int) error
 	// JobWarnings lists what this site's own users should know of a job and its tasks here.
-	JobWarnings(ctx context.Context, id openflow.JobID) ([]string, error)
+	JobWarnings(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID) ([]string, error)
 }
 
 // Scheduling holds the activities of a job workflow.
@@ -27,27 +27,21 @@ type Scheduling struct {
 	Jobs      JobStore
 }
 
-// PartyCall addresses one party of a job.
-type PartyCall struct {
-	Job   openflow.JobID
-	Party openflow.Party
-}
-
 func (s *Scheduling) key(c PartyCall) openflow.JobKey {
-	return openflow.JobKey{Scheduler: s.Self, Job: c.Job, Party: c.Party}
+	return openflow.JobKey{Scheduler: s.Self, Job: c.Job, Party: openflow.Party(c.Party)}
 }
 
 // at calls the party's node and puts its name on what goes wrong.
-func (s *Scheduling) at(ctx context.Context, p openflow.Party, do func(openflow.PartnerService) error) error {
+func (s *Scheduling) at(ctx context.Context, p openflow.PartyID, do func(openflow.PartnerService) error) error {
 	return ToTemporal(s.said(ctx, p, do))
 }
 
-func (s *Scheduling) said(ctx context.Context, p openflow.Party, do func(openflow.PartnerService) error) error {
-	partner, err := s.Directory.Partner(ctx, p.ID)
+func (s *Scheduling) said(ctx context.Context, p openflow.PartyID, do func(openflow.PartnerService) error) error {
+	partner, err := s.Directory.Partner(ctx, p)
 	if err == nil {
 		err = do(partner)
 	}
-	return saidBy(p.ID, err)
+	return saidBy(p, err)
 }
 
 // saidBy is what a party has answered, or what has kept it from that: all parties of the job may read it.
@@ -70,10 +64,10 @@ func (s *Scheduling) order(ctx context.Context, c PartyCall) (openflow.JobOrder,
 // OpenJob asks one party to create the job, with the DAG as that party may see it, and for its resources at once. That
 // the job is created without its resources is an answer, not an error. That nobody listens at the party's address is
 // told at once and not tried again.
-func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, error) {
+func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (Grant, error) {
 	order, err := s.order(ctx, c)
 	if err != nil {
-		return plan.Grant{}, ToTemporal(err)
+		return Grant{}, ToTemporal(err)
 	}
 	var got openflow.Reservation
 	partner, err := s.Directory.Partner(ctx, c.Party.ID)
@@ -84,13 +78,13 @@ func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (plan.Grant, erro
 		return grantOf(c.Party, got.Err()), nil
 	}
 	if err = saidBy(c.Party.ID, err); errors.Is(err, openflow.ErrAbsent) {
-		return plan.Grant{}, finally(err) // whoever submits waits for the answer, and can do something about it
+		return Grant{}, finally(err) // whoever submits waits for the answer, and can do something about it
 	}
-	return plan.Grant{}, ToTemporal(err)
+	return Grant{}, ToTemporal(err)
 }
 
 // ApplyResources asks one party for the job's resources. A refusal is an answer, not an error.
-func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (plan.Grant, error) {
+func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (Grant, error) {
 	partner, err := s.Directory.Partner(ctx, c.Party.ID)
 	if err == nil {
 		var got openflow.Reservation
@@ -101,8 +95,8 @@ func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (plan.Gran
 	return grantOf(c.Party, err), nil
 }
 
-func grantOf(p openflow.Party, err error) plan.Grant {
-	g := plan.Grant{Party: p, Code: openflow.CodeOf(err)}
+func grantOf(p document.Party, err error) Grant {
+	g := Grant{Party: p, Code: openflow.CodeOf(err)}
 	if err != nil {
 		g.Text = openflow.ForPartners(err).Public // all parties of the job read it
 	}
@@ -111,36 +105,28 @@ func grantOf(p openflow.Party, err error) plan.Grant {
 
 // ReturnResources gives back what ApplyResources got at one party.
 func (s *Scheduling) ReturnResources(ctx context.Context, c PartyCall) error {
-	return s.at(ctx, c.Party, func(p openflow.PartnerService) error { return p.Release(ctx, s.key(c)) })
+	return s.at(ctx, c.Party.ID, func(p openflow.PartnerService) error { return p.Release(ctx, s.key(c)) })
 }
 
 // StartJob tells one party that the job runs.
 func (s *Scheduling) StartJob(ctx context.Context, c PartyCall) error {
-	return s.at(ctx, c.Party, func(p openflow.PartnerService) error {
+	return s.at(ctx, c.Party.ID, func(p openflow.PartnerService) error {
 		return p.Tell(ctx, s.key(c), openflow.News{Status: openflow.JobRunning})
 	})
 }
 
-// JobUpdate is news about a job for one party.
-type JobUpdate struct {
-	PartyCall
-	Status openflow.JobStatus
-	Reason string
-	Tasks  []openflow.TaskUpdate // in StopJob: ends that the party has not heard of
-}
-
 // UpdateJob tells one party why the job waits.
 func (s *Scheduling) UpdateJob(ctx context.Context, u JobUpdate) error {
-	return s.at(ctx, u.Party, func(p openflow.PartnerService) error {
-		return p.Tell(ctx, s.key(u.PartyCall), openflow.News{Status: u.Status, Reason: u.Reason})
+	return s.at(ctx, u.Call.Party.ID, func(p openflow.PartnerService) error {
+		return p.Tell(ctx, s.key(u.Call), openflow.News{Status: u.Status, Reason: u.Reason})
 	})
 }
 
 // StopJob ends the job at one party. A party that has never heard of it has nothing to stop. One that refuses to hear of
 // it, as for a signature, may have something running: a repeat may help.
 func (s *Scheduling) StopJob(ctx context.Context, u JobUpdate) error {
-	return insistently(s.said(ctx, u.Party, func(p openflow.PartnerService) error {
-		err := p.StopJob(ctx, s.key(u.PartyCall), openflow.JobEnd{Status: u.Status, Reason: u.Reason, Tasks: u.Tasks})
+	return insistently(s.said(ctx, u.Call.Party.ID, func(p openflow.PartnerService) error {
+		err := p.StopJob(ctx, s.key(u.Call), openflow.JobEnd{Status: u.Status, Reason: u.Reason, Tasks: decodeUpdates(u.Tasks)})
 		if openflow.CodeOf(err) == openflow.CodeNotFound {
 			return nil
 		}
@@ -149,41 +135,31 @@ func (s *Scheduling) StopJob(ctx context.Context, u JobUpdate) error {
 }
 
 // StartTask asks one party to start its run of a task.
-func (s *Scheduling) StartTask(ctx context.Context, o openflow.TaskStart) error {
-	return s.at(ctx, o.Party, func(p openflow.PartnerService) error { return p.StartTask(ctx, s.Self, o) })
+func (s *Scheduling) StartTask(ctx context.Context, o TaskStart) error {
+	return s.at(ctx, o.Run.Party.ID, func(p openflow.PartnerService) error { return p.StartTask(ctx, o.Decode()) })
 }
 
 // UpdateTask tells one party how the task stands at all parties together.
-func (s *Scheduling) UpdateTask(ctx context.Context, u openflow.TaskUpdate) error {
-	key := openflow.JobKey{Scheduler: s.Self, Job: u.Key.Job, Party: u.Key.Party}
-	return s.at(ctx, u.Key.Party, func(p openflow.PartnerService) error {
-		return p.Tell(ctx, key, openflow.News{Tasks: []openflow.TaskUpdate{u}})
+func (s *Scheduling) UpdateTask(ctx context.Context, u TaskUpdate) error {
+	news := u.Decode()
+	return s.at(ctx, u.Run.Party.ID, func(p openflow.PartnerService) error {
+		return p.Tell(ctx, news.Key.JobKey(), openflow.News{Tasks: []openflow.TaskUpdate{news}})
 	})
 }
 
 // CollectTask asks one party how its run of a task stands. One that is being stopped counts as running until it has
 // ended, since its container may be about to begin.
-func (s *Scheduling) CollectTask(ctx context.Context, k openflow.TaskKey) (openflow.Report, error) {
-	r := openflow.Report{Key: k}
-	err := s.at(ctx, k.Party, func(p openflow.PartnerService) error {
-		at, err := p.AskTask(ctx, s.Self, k)
-		r.Status, r.Cause = at.PartyStatus, at.Cause
+func (s *Scheduling) CollectTask(ctx context.Context, k document.Run) (Report, error) {
+	r := Report{Run: k}
+	err := s.at(ctx, k.Party.ID, func(p openflow.PartnerService) error {
+		at, err := p.AskTask(ctx, k.Decode())
+		r.Status, r.Cause = at.PartyStatus, document.Cause(at.Cause)
 		if at.Stopping && r.Status == openflow.TaskWaiting {
 			r.Status = openflow.TaskRunning
 		}
 		return err
 	})
 	return r, err
-}
-
-// JobNews is what the scheduler's own record of a job is to say.
-type JobNews struct {
-	Job      openflow.JobID
-	Status   openflow.JobStatus // empty: it stays, and the reason is another
-	Reason   string
-	Progress int
-	Tasks    []openflow.TaskRun // in EndJob: how its tasks stand
-	Unbegun  bool               // in EndJob: a party could not be reached at the creation, so the submission may be repeated
 }
 
 // RecordJob writes the scheduler's own record. A terminal status stays as it is.
@@ -208,12 +184,9 @@ func (s *Scheduling) record(ctx context.Context, n JobNews) error {
 	return nil
 }
 
-// JobEnd is what the job's page says beside its end: warnings of this site's tasks, for this site's users.
-type JobEnd struct{ Warnings []string }
-
 // EndJob writes the scheduler's own record of the end.
 func (s *Scheduling) EndJob(ctx context.Context, n JobNews) (JobEnd, error) {
-	if err := s.Jobs.SetScheduledTasks(ctx, n.Job, n.Tasks); err != nil {
+	if err := s.Jobs.SetScheduledTasks(ctx, n.Job, document.DecodeTaskRuns(n.Tasks)); err != nil {
 		return JobEnd{}, ToTemporal(err)
 	}
 	if n.Unbegun {
@@ -224,6 +197,6 @@ func (s *Scheduling) EndJob(ctx context.Context, n JobNews) (JobEnd, error) {
 	if err := s.record(ctx, n); err != nil {
 		return JobEnd{}, ToTemporal(err)
 	}
-	warnings, err := s.Jobs.JobWarnings(ctx, n.Job)
-	return JobEnd{warnings}, ToTemporal(err)
+	warnings, err := s.Jobs.JobWarnings(ctx, s.Self, n.Job)
+	return JobEnd{Warnings: warnings}, ToTemporal(err)
 }

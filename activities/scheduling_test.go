@@ -8,7 +8,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	"openflow/workflows/plan"
+	"openflow/store/document"
 )
 
 var host = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
@@ -60,12 +60,12 @@ func (p *peers) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEn
 	p.status = append(p.status, end.Status)
 	return p.seen(k)
 }
-func (p *peers) StartTask(_ context.Context, s openflow.PartyID, _ openflow.TaskStart) error {
-	p.schedulers = append(p.schedulers, s)
+func (p *peers) StartTask(_ context.Context, o openflow.TaskStart) error {
+	p.schedulers = append(p.schedulers, o.Scheduler)
 	return p.err
 }
-func (p *peers) AskTask(_ context.Context, s openflow.PartyID, _ openflow.TaskKey) (openflow.TaskStanding, error) {
-	p.schedulers = append(p.schedulers, s)
+func (p *peers) AskTask(_ context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
+	p.schedulers = append(p.schedulers, k.Scheduler)
 	return p.task.Standing(), p.err
 }
 
@@ -89,7 +89,7 @@ func (p *peers) SetScheduledTasks(_ context.Context, _ openflow.JobID, runs []op
 	p.record.Tasks = runs
 	return nil
 }
-func (p *peers) JobWarnings(context.Context, openflow.JobID) ([]string, error) {
+func (p *peers) JobWarnings(context.Context, openflow.PartyID, openflow.JobID) ([]string, error) {
 	return p.warnings, nil
 }
 
@@ -99,9 +99,9 @@ func (p *peers) SetScheduledProgress(_ context.Context, _ openflow.JobID, percen
 }
 
 var (
-	atHost  = activities.PartyCall{Job: "1", Party: host}
+	atHost  = activities.PartyCall{Job: "1", Party: document.Party(host)}
 	hostKey = openflow.JobKey{Scheduler: "9999", Job: "1", Party: host}
-	run     = openflow.TaskKey{Job: "1", Task: "a", Party: host}
+	asked   = document.Run{Scheduler: "9999", Job: "1", Task: "a", Party: document.Party(host)}
 )
 
 // Every call reaches the party under its key, and what goes wrong carries its name and code.
@@ -111,16 +111,18 @@ func TestCallsToParties(t *testing.T) {
 		"return": func(s *activities.Scheduling) error { return s.ReturnResources(t.Context(), atHost) },
 		"start":  func(s *activities.Scheduling) error { return s.StartJob(t.Context(), atHost) },
 		"update": func(s *activities.Scheduling) error {
-			return s.UpdateJob(t.Context(), activities.JobUpdate{PartyCall: atHost, Status: openflow.JobWaiting})
+			return s.UpdateJob(t.Context(), activities.JobUpdate{Call: atHost, Status: openflow.JobWaiting})
 		},
 		"stop": func(s *activities.Scheduling) error {
-			return s.StopJob(t.Context(), activities.JobUpdate{PartyCall: atHost, Status: openflow.JobFailed})
+			return s.StopJob(t.Context(), activities.JobUpdate{Call: atHost, Status: openflow.JobFailed})
 		},
 		"start task": func(s *activities.Scheduling) error {
-			return s.StartTask(t.Context(), openflow.TaskStart{TaskKey: run})
+			return s.StartTask(t.Context(), activities.TaskStart{Run: asked})
 		},
-		"update task": func(s *activities.Scheduling) error { return s.UpdateTask(t.Context(), openflow.TaskUpdate{Key: run}) },
-		"collect":     func(s *activities.Scheduling) error { _, err := s.CollectTask(t.Context(), run); return err },
+		"update task": func(s *activities.Scheduling) error {
+			return s.UpdateTask(t.Context(), activities.TaskUpdate{Run: asked})
+		},
+		"collect": func(s *activities.Scheduling) error { _, err := s.CollectTask(t.Context(), asked); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &peers{record: openflow.ScheduledJob{DAG: &openflow.DAG{}}}
@@ -168,13 +170,13 @@ func TestPartyGetsItsOwnParametersOnly(t *testing.T) {
 func TestApplyResources(t *testing.T) {
 	for name, tc := range map[string]struct {
 		p    *peers
-		want plan.Grant
+		want activities.Grant
 	}{
-		"granted":  {&peers{}, plan.Grant{Party: host}},
-		"busy":     {&peers{err: openflow.AtParty("10000", openflow.Errorf(openflow.CodeExhausted, "2 of 4 free").WithHint("wait"))}, plan.Grant{Party: host, Code: openflow.CodeExhausted, Text: "2 of 4 free (wait)"}},
-		"too much": {&peers{err: openflow.Errorf(openflow.CodeInvalid, "64 of 32")}, plan.Grant{Party: host, Code: openflow.CodeInvalid, Text: "64 of 32"}},
-		"away":     {&peers{away: openflow.Errorf(openflow.CodeUnavailable, "down")}, plan.Grant{Party: host, Code: openflow.CodeUnavailable, Text: "down"}},
-		"late":     {&peers{err: context.DeadlineExceeded}, plan.Grant{Party: host, Code: openflow.CodeDeadline, Text: "no answer in time"}},
+		"granted":  {&peers{}, activities.Grant{Party: document.Party(host)}},
+		"busy":     {&peers{err: openflow.AtParty("10000", openflow.Errorf(openflow.CodeExhausted, "2 of 4 free").WithHint("wait"))}, activities.Grant{Party: document.Party(host), Code: openflow.CodeExhausted, Text: "2 of 4 free (wait)"}},
+		"too much": {&peers{err: openflow.Errorf(openflow.CodeInvalid, "64 of 32")}, activities.Grant{Party: document.Party(host), Code: openflow.CodeInvalid, Text: "64 of 32"}},
+		"away":     {&peers{away: openflow.Errorf(openflow.CodeUnavailable, "down")}, activities.Grant{Party: document.Party(host), Code: openflow.CodeUnavailable, Text: "down"}},
+		"late":     {&peers{err: context.DeadlineExceeded}, activities.Grant{Party: document.Party(host), Code: openflow.CodeDeadline, Text: "no answer in time"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := tc.p.scheduling().ApplyResources(t.Context(), atHost)
@@ -186,7 +188,7 @@ func TestApplyResources(t *testing.T) {
 
 func TestStopOfAnUnknownJobIsSuccess(t *testing.T) {
 	p := &peers{err: openflow.Errorf(openflow.CodeNotFound, "no such job")}
-	require.NoError(t, p.scheduling().StopJob(t.Context(), activities.JobUpdate{PartyCall: atHost, Status: openflow.JobFailed}))
+	require.NoError(t, p.scheduling().StopJob(t.Context(), activities.JobUpdate{Call: atHost, Status: openflow.JobFailed}))
 }
 
 func TestCollectTask(t *testing.T) {
@@ -202,9 +204,9 @@ func TestCollectTask(t *testing.T) {
 		"still going":       {openflow.TaskRecord{PartyStatus: openflow.TaskRunning}, openflow.Cause{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := (&peers{task: tc.rec}).scheduling().CollectTask(t.Context(), run)
+			got, err := (&peers{task: tc.rec}).scheduling().CollectTask(t.Context(), asked)
 			require.NoError(t, err)
-			require.Equal(t, openflow.Report{Key: run, Status: tc.rec.PartyStatus, Cause: tc.want}, got)
+			require.Equal(t, activities.Report{Run: asked, Status: tc.rec.PartyStatus, Cause: document.Cause(tc.want)}, got)
 		})
 	}
 }
@@ -239,7 +241,7 @@ func TestOpenJobTellsRefusalFromWaiting(t *testing.T) {
 	s := p.scheduling()
 	g, err := s.OpenJob(t.Context(), atHost)
 	require.NoError(t, err)
-	require.Equal(t, plan.Grant{Party: host}, g)
+	require.Equal(t, activities.Grant{Party: document.Party(host)}, g)
 	require.Equal(t, "u", p.order.UserName)
 
 	p.err = openflow.About(openflow.AboutResource, openflow.AtParty("10000", openflow.Errorf(openflow.CodeExhausted, "busy")))
@@ -256,11 +258,11 @@ func TestOpenJobTellsRefusalFromWaiting(t *testing.T) {
 
 func TestRunThatIsBeingStoppedCountsAsRunning(t *testing.T) {
 	p := &peers{task: openflow.TaskRecord{PartyStatus: openflow.TaskWaiting}}
-	r, err := p.scheduling().CollectTask(t.Context(), run)
+	r, err := p.scheduling().CollectTask(t.Context(), asked)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskWaiting, r.Status)
 	p.task.Killed = true
-	r, err = p.scheduling().CollectTask(t.Context(), run)
+	r, err = p.scheduling().CollectTask(t.Context(), asked)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskRunning, r.Status)
 }
@@ -281,7 +283,7 @@ func TestOpenJobAnswersAtOnceWhenNobodyListens(t *testing.T) {
 			require.Equal(t, tc.again, retried(err))
 			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(activities.FromTemporal(err)))
 			require.ErrorContains(t, activities.FromTemporal(err), "10000")
-			require.True(t, retried(p.scheduling().StopJob(t.Context(), activities.JobUpdate{PartyCall: atHost, Status: openflow.JobFailed})))
+			require.True(t, retried(p.scheduling().StopJob(t.Context(), activities.JobUpdate{Call: atHost, Status: openflow.JobFailed})))
 		})
 	}
 }

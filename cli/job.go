@@ -18,13 +18,17 @@ import (
 )
 
 func jobCommands(o *options) *cobra.Command {
+	named := []*cobra.Command{watchCommand(o), showCommand(o), stopCommand(o), rerunCommand(o), logsCommand(o), outputCommand(o)}
+	for _, c := range named {
+		c.Flags().StringVar(&o.scheduler, "scheduler", "", "party that schedules the job, where jobs of several parties have its ID here")
+	}
 	return group("job", "Submit, observe and stop jobs, and fetch what they made",
 		`A job is described by a DAG document (YAML or JSON): who takes part and which tasks run on what. Jobs run on after
 the command has ended; the node does not need it.`,
 		`  openflow job submit psi.yaml --watch
   openflow job list --status running
   openflow job show 202601021504050000000`,
-		templateCommand(o), submitCommand(o), watchCommand(o), listCommand(o), showCommand(o), stopCommand(o), rerunCommand(o), logsCommand(o), outputCommand(o))
+		append([]*cobra.Command{templateCommand(o), submitCommand(o), listCommand(o)}, named...)...)
 }
 
 // submission is the document of job submit.
@@ -54,7 +58,7 @@ then the exit code is 1 unless the job succeeded.`,
 				return err
 			}
 			client := o.client()
-			client.User = user
+			client.User, client.Scheduler = user, dag.Conf.Scheduler
 			made, err := client.Submit(c.Context(), dag, key)
 			if err != nil {
 				return err

@@ -227,7 +227,7 @@ func same(want, have string) bool { return cmp.Or(want, have) == have }
 
 func keyOf(t wire.TaskRow) openflow.TaskKey {
 	return openflow.TaskKey{
-		Job: openflow.JobID(t.JobID), Task: openflow.TaskName(t.TaskName), Version: t.TaskVersion,
+		Scheduler: openflow.PartyID(t.SchedulerPartyID), Job: openflow.JobID(t.JobID), Task: openflow.TaskName(t.TaskName), Version: t.TaskVersion,
 		Party: openflow.Party{Role: openflow.Role(t.Role), ID: openflow.PartyID(t.PartyID)},
 	}
 }

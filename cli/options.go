@@ -30,6 +30,7 @@ const (
 // options are the flags that all commands share.
 type options struct {
 	node, token, output string
+	scheduler           string // whose job is meant, where several have the same ID
 	version             string
 }
 
@@ -51,7 +52,9 @@ func (o *options) complete(flags *pflag.FlagSet) error {
 	return nil
 }
 
-func (o *options) client() *sdk.Client { return &sdk.Client{URL: o.node, Token: o.token} }
+func (o *options) client() *sdk.Client {
+	return &sdk.Client{URL: o.node, Token: o.token, Scheduler: openflow.PartyID(o.scheduler)}
+}
 
 // homeFlag adds --home, which the environment can give, too.
 func homeFlag(c *cobra.Command, home *string, what string) {

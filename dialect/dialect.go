@@ -26,6 +26,8 @@ type Dialect interface {
 	// Speaks tells its versions and profiles, the usual one of each first. A profile is a way of the dialect's to know the
 	// caller and to answer.
 	Speaks() (versions, profiles []string)
+	// Session is how the dialect calls a session. Errors: CodeInvalid.
+	Session(own openflow.SessionID) (string, error)
 	// Client calls the peer at the end of a link.
 	Client(l peer.Link) Client
 	// Interconnection serves other nodes.

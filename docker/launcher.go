@@ -58,8 +58,8 @@ func NetworkName(node string) string { return "openflow-" + strings.SplitN(node,
 
 // Name is the container's name: a readable part, and a hash of what the run is, bounded for any runtime. Creating this
 // name is the commit point of a launch.
-func Name(scheduler openflow.PartyID, k openflow.TaskKey) string {
-	sum := sha256.Sum256([]byte(string(scheduler) + "\x00" + string(k.ExecutionID()) + "\x00" + string(k.Job)))
+func Name(k openflow.TaskKey) string {
+	sum := sha256.Sum256([]byte(k.ExecutionID()))
 	readable := fmt.Sprintf("of-%s-%s-%s-%d", k.Party.Role, k.Party.ID, k.Task, k.Version)
 	if len(readable) > 80 {
 		readable = readable[:80]
@@ -96,9 +96,9 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 		env = append(env, l.Traced(ctx)...)
 	}
 	return driver.Spec{
-		Name: Name(r.Scheduler, r.Key),
+		Name: Name(r.Key),
 		Labels: map[string]string{
-			LabelNode: l.Node, LabelExecution: string(r.Key.ExecutionID()), LabelScheduler: string(r.Scheduler),
+			LabelNode: l.Node, LabelExecution: string(r.Key.ExecutionID()), LabelScheduler: string(r.Key.Scheduler),
 			LabelJob: string(r.Key.Job),
 		},
 		Image: l.Image, Command: l.Command,

@@ -25,7 +25,7 @@ func launcher() *docker.Launcher {
 		},
 		Config: func(r openflow.TaskRecord, g openflow.TaskGrant, host string, port int) ([]byte, error) {
 			text, _ := r.Spec.Parameters["x"].(string)
-			return fmt.Appendf(nil, "%s of %s for %s at %s:%d %s", r.Key.Task, g.ModelID, r.Scheduler, host, port, text), nil
+			return fmt.Appendf(nil, "%s of %s for %s at %s:%d %s", r.Key.Task, g.ModelID, r.Key.Scheduler, host, port, text), nil
 		},
 	}
 }
@@ -35,7 +35,7 @@ func record(t *testing.T) openflow.TaskRecord {
 	t.Helper()
 	host := openflow.Party{Role: openflow.RoleHost, ID: "10000"}
 	return openflow.TaskRecord{
-		Key: openflow.TaskKey{Job: "J", Task: "lr_0", Party: host}, Scheduler: "9999", Component: "coordinated_lr",
+		Key: openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "lr_0", Party: host}, Component: "coordinated_lr",
 		Provider: "openflow:0.1.0@docker", Cores: 2, MemoryBytes: 1 << 30,
 	}
 }
@@ -59,9 +59,9 @@ func TestSpec(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, s, again, "a retry describes the same container")
 	require.Equal(t, map[string]string{
-		docker.LabelNode: "uuid", docker.LabelExecution: "J_lr_0_0_host_10000", docker.LabelScheduler: "9999", docker.LabelJob: "J",
+		docker.LabelNode: "uuid", docker.LabelExecution: "J_lr_0_0@9999@host_10000", docker.LabelScheduler: "9999", docker.LabelJob: "J",
 	}, s.Labels)
-	require.Equal(t, "secret of J_lr_0_0_host_10000", env(t, s, docker.EnvToken))
+	require.Equal(t, "secret of J_lr_0_0@9999@host_10000", env(t, s, docker.EnvToken))
 	require.Equal(t, "2", env(t, s, docker.EnvCores))
 	require.Equal(t, "lr_0 of J for 9999 at 172.17.0.1:9380 ", env(t, s, docker.EnvConfig))
 	require.Equal(t, driver.Limits{CPUs: 2, MemoryBytes: 1 << 30, PIDs: 512}, s.Limits)
@@ -109,23 +109,23 @@ func TestCPUs(t *testing.T) {
 
 func TestNamesOfContainers(t *testing.T) {
 	k := record(t).Key
-	name := docker.Name("9999", k)
+	name := docker.Name(k)
 	require.NoError(t, driver.ValidateName(name))
 	require.True(t, strings.HasPrefix(name, "of-host-10000-lr_0-0-"), name)
 	seen := map[string]bool{name: true}
 	for what, other := range map[string]string{
-		"scheduler":           docker.Name("9998", k),
-		"job":                 docker.Name("9999", openflow.TaskKey{Job: "K", Task: k.Task, Party: k.Party}),
-		"task":                docker.Name("9999", openflow.TaskKey{Job: k.Job, Task: "lr_1", Party: k.Party}),
-		"version":             docker.Name("9999", openflow.TaskKey{Job: k.Job, Task: k.Task, Version: 1, Party: k.Party}),
-		"role":                docker.Name("9999", openflow.TaskKey{Job: k.Job, Task: k.Task, Party: openflow.Party{Role: openflow.RoleGuest, ID: "10000"}}),
-		"cut apart otherwise": docker.Name("9999", openflow.TaskKey{Job: "J_lr", Task: "0", Party: k.Party}),
+		"scheduler":           docker.Name(openflow.TaskKey{Scheduler: "9998", Job: k.Job, Task: k.Task, Party: k.Party}),
+		"job":                 docker.Name(openflow.TaskKey{Scheduler: "9999", Job: "K", Task: k.Task, Party: k.Party}),
+		"task":                docker.Name(openflow.TaskKey{Scheduler: "9999", Job: k.Job, Task: "lr_1", Party: k.Party}),
+		"version":             docker.Name(openflow.TaskKey{Scheduler: "9999", Job: k.Job, Task: k.Task, Version: 1, Party: k.Party}),
+		"role":                docker.Name(openflow.TaskKey{Scheduler: "9999", Job: k.Job, Task: k.Task, Party: openflow.Party{Role: openflow.RoleGuest, ID: "10000"}}),
+		"cut apart otherwise": docker.Name(openflow.TaskKey{Scheduler: "9999", Job: "J_lr", Task: "0", Party: k.Party}),
 	} {
 		require.False(t, seen[other], "another %s is another container", what)
 		seen[other] = true
 	}
-	long := openflow.TaskKey{Job: "J", Task: openflow.TaskName(strings.Repeat("t", 128)), Party: openflow.Party{Role: openflow.RoleArbiter, ID: openflow.PartyID(strings.Repeat("p", 128))}}
-	require.NoError(t, driver.ValidateName(docker.Name("9999", long)))
+	long := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: openflow.TaskName(strings.Repeat("t", 128)), Party: openflow.Party{Role: openflow.RoleArbiter, ID: openflow.PartyID(strings.Repeat("p", 128))}}
+	require.NoError(t, driver.ValidateName(docker.Name(long)))
 }
 
 func TestSpecRefuses(t *testing.T) {

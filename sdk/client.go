@@ -25,10 +25,13 @@ const DefaultURL = "http://127.0.0.1:9380"
 // Every method returns errors with the codes of the node. CodeUnavailable also means that the node did not answer, and
 // CodeUnauthorized that it needs another Token.
 type Client struct {
-	URL   string       // base address without path; empty: DefaultURL
-	Token string       // of the node's application layer; empty: none
-	User  string       // who submits. When set, jobs of other users are not shown
-	HTTP  *http.Client // nil: http.DefaultClient. It must not limit the time, because transfers may be long
+	URL   string // base address without path; empty: DefaultURL
+	Token string // of the node's application layer; empty: none
+	User  string // who submits. When set, jobs of other users are not shown
+	// Scheduler is whose jobs are meant by their IDs, where jobs of several schedulers have the same one at the node. Empty: the
+	// only one; CodeConflict, listing the schedulers, where there are several.
+	Scheduler openflow.PartyID
+	HTTP      *http.Client // nil: http.DefaultClient. It must not limit the time, because transfers may be long
 }
 
 // callTimeout bounds calls that transfer no files. A submission is answered when all parties have created the job.
@@ -75,6 +78,9 @@ func post(path string, body any) (request, error) {
 		body: bytes.NewReader(b), size: int64(len(b)),
 	}, nil
 }
+
+// scheduler names the parameter that tells jobs of the same ID apart.
+const scheduler = "scheduler_party_id"
 
 // query is a list of names and values, of which empty ones are left out.
 func query(pairs ...string) url.Values {

@@ -160,7 +160,8 @@ func trained(t *testing.T) (*site, *sdk.Client) {
 	ref, err := s.objects.Put(ctx, &model)
 	require.NoError(t, err)
 	require.NoError(t, s.rows.SaveModel(ctx, openflow.ModelRecord{
-		ModelID: "m", Version: "0", Party: guest, Task: "psi_0", OutputKey: "output_model", Job: s.next, TypeName: "json_model",
+		Scheduler: "9999",
+		ModelID:   "m", Version: "0", Party: guest, Task: "psi_0", OutputKey: "output_model", Job: s.next, TypeName: "json_model",
 		Object: ref.Digest, Bytes: ref.Bytes,
 	}))
 	require.NoError(t, s.rows.AppendMetrics(ctx, k, []openflow.MetricRecord{{Task: k, Name: "auc", Type: "auc", Data: raw("0.9")}}))

@@ -45,11 +45,11 @@ func TestEventsOfAJob(t *testing.T) {
 	require.Empty(t, first.ID)
 	require.Equal(t, []string{string(made.ID), "guest", "9999"}, []string{first.JobID, first.Role, first.PartyID})
 
-	s.tell(openflow.Event{Job: "of another", Party: guest, Status: "running"})
+	s.tell(openflow.Event{Scheduler: "9999", Job: "of another", Party: guest, Status: "running"})
 	s.become(openflow.JobRunning, "")
 	percent := 50
-	s.tell(openflow.Event{Job: made.ID, Party: guest, Task: "psi_0", Version: 1, Status: "failed", Reason: "exit code 1"})
-	s.tell(openflow.Event{Job: made.ID, Party: guest, Progress: &percent})
+	s.tell(openflow.Event{Scheduler: "9999", Job: made.ID, Party: guest, Task: "psi_0", Version: 1, Status: "failed", Reason: "exit code 1"})
+	s.tell(openflow.Event{Scheduler: "9999", Job: made.ID, Party: guest, Progress: &percent})
 	running := nextEvent(t, stream)
 	require.Equal(t, "job  running ", text(running))
 	require.NotEmpty(t, running.ID)
@@ -88,7 +88,7 @@ func TestEventsThatWereMissed(t *testing.T) {
 	s.become(openflow.JobRunning, "")
 	known := nextEvent(t, stream)
 	for i := range 100 { // more than the store keeps
-		s.tell(openflow.Event{Job: openflow.JobID(fmt.Sprint("other", i)), Party: guest, Status: "running"})
+		s.tell(openflow.Event{Scheduler: "9999", Job: openflow.JobID(fmt.Sprint("other", i)), Party: guest, Status: "running"})
 	}
 	again := follow(t, c, made.ID, known.ID)
 	require.Equal(t, wire.EventMissed, nextEvent(t, again).Kind)
@@ -104,7 +104,7 @@ func TestEventsOfAllJobs(t *testing.T) {
 	require.NoError(t, err)
 	hers := follow(t, c, "", "")
 	everybodys := follow(t, &sdk.Client{URL: c.URL}, "", "")
-	s.tell(openflow.Event{Job: "foreign", Party: guest, Status: "running"})
+	s.tell(openflow.Event{Scheduler: "9999", Job: "foreign", Party: guest, Status: "running"})
 	s.become(openflow.JobWaiting, "")
 	require.Equal(t, string(made.ID), nextEvent(t, hers).JobID, "jobs of other users are not shown")
 	require.Equal(t, "foreign", nextEvent(t, everybodys).JobID)

@@ -43,7 +43,7 @@ func ExampleClient() {
 		if end.Status() != openflow.JobSuccess {
 			return fmt.Errorf("job %s is %s: %s", job.ID, end.Status(), end.Reason())
 		}
-		_, err = c.OutputData(ctx, openflow.TaskKey{Job: job.ID, Task: "psi_0", Party: sdk.Guest("9999")}, "", "out")
+		_, err = c.OutputData(ctx, openflow.TaskKey{Scheduler: "9999", Job: job.ID, Task: "psi_0", Party: sdk.Guest("9999")}, "", "out")
 		return err
 	}
 	_ = run // it needs a node, so it only has to compile here

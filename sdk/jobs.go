@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,7 +50,7 @@ func (c *Client) Job(ctx context.Context, id openflow.JobID) ([]wire.JobRow, err
 
 func (c *Client) jobRows(ctx context.Context, id openflow.JobID, fields string) ([]wire.JobRow, error) {
 	var rows []wire.JobRow
-	err := c.fetch(ctx, "/v2/job/query", query("job_id", string(id), "fields", fields), &rows)
+	err := c.fetch(ctx, "/v2/job/query", query("job_id", string(id), scheduler, string(c.Scheduler), "fields", fields), &rows)
 	if err == nil && len(rows) == 0 {
 		err = openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "no job %s here", id))
 	}
@@ -59,7 +60,7 @@ func (c *Client) jobRows(ctx context.Context, id openflow.JobID, fields string) 
 // Tasks returns the latest version of every task of a job that this site takes part in.
 func (c *Client) Tasks(ctx context.Context, id openflow.JobID) ([]wire.TaskRow, error) {
 	var rows []wire.TaskRow
-	err := c.fetch(ctx, "/v2/job/task/query", query("job_id", string(id)), &rows)
+	err := c.fetch(ctx, "/v2/job/task/query", query("job_id", string(id), scheduler, string(c.Scheduler)), &rows)
 	return rows, err
 }
 
@@ -96,7 +97,7 @@ func (c *Client) List(ctx context.Context, f JobFilter) (JobList, error) {
 // A job that has ended stays as it is.
 func (c *Client) Stop(ctx context.Context, id openflow.JobID) (openflow.Stopped, error) {
 	var answer wire.JobStopped
-	_, err := c.tell(ctx, "/v2/job/stop", map[string]openflow.JobID{"job_id": id}, &answer)
+	_, err := c.tell(ctx, "/v2/job/stop", c.job(id), &answer)
 	return answer.Decode(), err
 }
 
@@ -118,20 +119,29 @@ const stopPause = time.Second
 
 // Rerun opens a further run of a job that has ended: what succeeded is kept. One that runs or has succeeded is left alone.
 func (c *Client) Rerun(ctx context.Context, id openflow.JobID) error {
-	_, err := c.tell(ctx, "/v2/job/rerun", map[string]openflow.JobID{"job_id": id}, nil)
+	_, err := c.tell(ctx, "/v2/job/rerun", c.job(id), nil)
 	return err
 }
 
+// job names a job in a body.
+func (c *Client) job(id openflow.JobID) map[string]string {
+	body := map[string]string{"job_id": string(id)}
+	if c.Scheduler != "" {
+		body[scheduler] = string(c.Scheduler)
+	}
+	return body
+}
+
 // taskQuery names a task at one party; the latest version is meant.
-func taskQuery(path string, k openflow.TaskKey, more ...string) request {
+func (c *Client) taskQuery(path string, k openflow.TaskKey, more ...string) request {
 	return get(path, query(append([]string{
-		"job_id", string(k.Job), "role", string(k.Party.Role), "party_id", string(k.Party.ID), "task_name", string(k.Task),
+		scheduler, string(cmp.Or(k.Scheduler, c.Scheduler)), "job_id", string(k.Job), "role", string(k.Party.Role), "party_id", string(k.Party.ID), "task_name", string(k.Task),
 	}, more...)...))
 }
 
 // Logs copies what the task's container at this site has written so far, of its latest version whatever k.Version says.
 func (c *Client) Logs(ctx context.Context, k openflow.TaskKey, w io.Writer) error {
-	return c.copyFile(ctx, taskQuery("/v2/job/task/log", k), w)
+	return c.copyFile(ctx, c.taskQuery("/v2/job/task/log", k), w)
 }
 
 func (c *Client) copyFile(ctx context.Context, r request, w io.Writer) error {

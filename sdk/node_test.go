@@ -83,7 +83,7 @@ func (s *site) SubmitJob(ctx context.Context, sub openflow.Submission) (openflow
 	var tasks []openflow.TaskRecord
 	for _, spec := range sub.DAG.ForParty(guest) {
 		tasks = append(tasks, openflow.TaskRecord{
-			Key: openflow.TaskKey{Job: job.ID, Task: spec.Name, Party: guest}, Scheduler: "9999", Component: spec.Component, Spec: spec,
+			Key: openflow.TaskKey{Scheduler: "9999", Job: job.ID, Task: spec.Name, Party: guest}, Component: spec.Component, Spec: spec,
 			SyncType: openflow.Callback,
 		})
 	}
@@ -92,7 +92,7 @@ func (s *site) SubmitJob(ctx context.Context, sub openflow.Submission) (openflow
 }
 
 // StopJob ends the job at once.
-func (s *site) RerunJob(ctx context.Context, id openflow.JobID) error {
+func (s *site) RerunJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
 	if id != s.next {
 		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "no job %s here", id))
 	}
@@ -100,7 +100,7 @@ func (s *site) RerunJob(ctx context.Context, id openflow.JobID) error {
 	return err
 }
 
-func (s *site) StopJob(ctx context.Context, id openflow.JobID) (openflow.Stopped, error) {
+func (s *site) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) (openflow.Stopped, error) {
 	if id != s.next {
 		return openflow.Stopped{}, openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "no job %s here", id))
 	}
@@ -117,7 +117,7 @@ func (s *site) become(status openflow.JobStatus, reason string) {
 	changed, err := s.rows.UpdateJobStatus(s.tb.Context(), s.key(), status, reason)
 	require.NoError(s.tb, err)
 	require.True(s.tb, changed)
-	s.tell(openflow.Event{Job: s.next, Party: guest, Status: string(status), Reason: reason})
+	s.tell(openflow.Event{Scheduler: "9999", Job: s.next, Party: guest, Status: string(status), Reason: reason})
 }
 
 func (s *site) tell(e openflow.Event) {
@@ -127,7 +127,7 @@ func (s *site) tell(e openflow.Event) {
 }
 
 func (s *site) task(name openflow.TaskName) openflow.TaskKey {
-	return openflow.TaskKey{Job: s.next, Task: name, Party: guest}
+	return openflow.TaskKey{Scheduler: "9999", Job: s.next, Task: name, Party: guest}
 }
 
 func (s *site) TaskLog(_ context.Context, t openflow.TaskRecord, w io.Writer) error {

@@ -18,7 +18,7 @@ import (
 // Metrics returns what a task has measured at one party.
 func (c *Client) Metrics(ctx context.Context, k openflow.TaskKey) ([]wire.Metric, error) {
 	var m []wire.Metric
-	_, err := c.call(ctx, taskQuery("/v2/output/metric/query", k), &m)
+	_, err := c.call(ctx, c.taskQuery("/v2/output/metric/query", k), &m)
 	return m, err
 }
 
@@ -26,19 +26,19 @@ func (c *Client) Metrics(ctx context.Context, k openflow.TaskKey) ([]wire.Metric
 // CodeNotFound about a model: the task has none.
 func (c *Client) Model(ctx context.Context, k openflow.TaskKey) (map[string]json.RawMessage, error) {
 	var m map[string]json.RawMessage
-	_, err := c.call(ctx, taskQuery("/v2/output/model/query", k), &m)
+	_, err := c.call(ctx, c.taskQuery("/v2/output/model/query", k), &m)
 	return m, err
 }
 
 // ModelPackage copies one output model as the tar that other FATE installations import. An empty key takes the first.
 func (c *Client) ModelPackage(ctx context.Context, k openflow.TaskKey, key string, w io.Writer) error {
-	return c.copyFile(ctx, taskQuery("/v2/output/model/download", k, "output_key", key), w)
+	return c.copyFile(ctx, c.taskQuery("/v2/output/model/download", k, "output_key", key), w)
 }
 
 // OutputTables returns the names of the tables that a task has made at one party, by output key.
 func (c *Client) OutputTables(ctx context.Context, k openflow.TaskKey) (map[string][]openflow.TableName, error) {
 	var m map[string][]openflow.TableName
-	err := c.bare(ctx, taskQuery("/v2/output/data/table", k), &m)
+	err := c.bare(ctx, c.taskQuery("/v2/output/data/table", k), &m)
 	return m, err
 }
 
@@ -48,7 +48,7 @@ func (c *Client) OutputTables(ctx context.Context, k openflow.TaskKey) (map[stri
 //
 // A broken transfer leaves the files that were whole, and none that is not.
 func (c *Client) OutputData(ctx context.Context, k openflow.TaskKey, key, dir string) ([]string, error) {
-	body, err := c.open(ctx, taskQuery("/v2/output/data/download", k, "output_key", key))
+	body, err := c.open(ctx, c.taskQuery("/v2/output/data/download", k, "output_key", key))
 	if err != nil {
 		return nil, err
 	}

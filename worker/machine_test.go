@@ -10,6 +10,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/store/document"
 )
 
 // A machine polls for the next run when the one before counts, and only with a core free.
@@ -25,18 +26,18 @@ func TestOneAtATime(t *testing.T) {
 	}
 	require.NoError(t, reserve())
 	require.ErrorIs(t, reserve(), context.DeadlineExceeded, "while one is being taken")
-	place, err := choosing.ChooseMachine(t.Context(), openflow.TaskOrder{Key: openflow.TaskKey{Job: "J", Task: "a"}, Cores: 8})
+	place, err := choosing.ChooseMachine(t.Context(), activities.TaskOrder{Run: document.Run{Scheduler: "9999", Job: "J", Task: "a"}, Cores: 8})
 	require.NoError(t, err)
 	require.Equal(t, activities.Place{Machine: "m"}, place)
 	s.ReleaseSlot(nil)
 	require.ErrorIs(t, reserve(), context.DeadlineExceeded, "it has taken the machine's cores")
 	require.ErrorIs(t, reserve(), context.DeadlineExceeded, "and a call in vain leaves no slot taken")
 	require.Nil(t, s.TryReserveSlot(nil))
-	_, err = choosing.ChooseMachine(t.Context(), openflow.TaskOrder{Key: openflow.TaskKey{Job: "J", Task: "b"}, Cores: 1})
+	_, err = choosing.ChooseMachine(t.Context(), activities.TaskOrder{Run: document.Run{Scheduler: "9999", Job: "J", Task: "b"}, Cores: 1})
 	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(activities.FromTemporal(err)), "polled for on another queue before")
 	require.True(t, openflow.CodeOf(activities.FromTemporal(err)).Retryable())
 	m.Cores = 2 // as if another one had ended
-	_, err = choosing.ChooseMachine(t.Context(), openflow.TaskOrder{Key: openflow.TaskKey{Job: "J", Task: "a"}, Cores: 1})
+	_, err = choosing.ChooseMachine(t.Context(), activities.TaskOrder{Run: document.Run{Scheduler: "9999", Job: "J", Task: "a"}, Cores: 1})
 	require.NoError(t, err)
 	require.NoError(t, reserve())
 	s.ReleaseSlot(nil)
@@ -46,10 +47,10 @@ func TestOneAtATime(t *testing.T) {
 // What is urgent is taken by a machine that has no core free, after those that have.
 func TestUrgentRunsNeedNoFreeCore(t *testing.T) {
 	m := &activities.Machine{ID: "m", Cores: 1}
-	_, err := (&activities.Choosing{Machine: m}).ChooseMachine(t.Context(), openflow.TaskOrder{Cores: 1})
+	_, err := (&activities.Choosing{Machine: m}).ChooseMachine(t.Context(), activities.TaskOrder{Cores: 1})
 	require.NoError(t, err)
 	urgent := activities.Choosing{Machine: m, Urgent: true}
-	_, err = urgent.ChooseMachine(t.Context(), openflow.TaskOrder{Key: openflow.TaskKey{Task: "b"}})
+	_, err = urgent.ChooseMachine(t.Context(), activities.TaskOrder{Run: document.Run{Task: "b"}})
 	require.NoError(t, err)
 	began := time.Now()
 	_, err = oneAtATime{hurried(m.Free), make(chan struct{}, 1)}.ReserveSlot(t.Context(), nil)

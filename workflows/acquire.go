@@ -57,7 +57,10 @@ func (j *jobRun) apply(ctx workflow.Context) ([]plan.Grant, error) {
 		return grants, nil
 	}
 	ask := func(ctx workflow.Context, p openflow.Party, g *plan.Grant) error {
-		return call(ctx, j.plan.Timing.Partner, "apply at "+p.String(), scheduling.ApplyResources, j.at(p), g)
+		var said activities.Grant
+		err := call(ctx, j.plan.Timing.Partner, "apply at "+p.String(), scheduling.ApplyResources, j.at(p), &said)
+		*g = said.Decode()
+		return err
 	}
 	if j.refusals == 0 {
 		grants := make([]plan.Grant, len(j.plan.Parties))
@@ -155,7 +158,7 @@ const newsEvery = 30 * time.Minute
 func (j *jobRun) tellParties(ctx workflow.Context, why string) {
 	j.told = workflow.Now(ctx)
 	_ = each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
-		u := activities.JobUpdate{PartyCall: j.at(p), Status: openflow.JobWaiting, Reason: why}
+		u := activities.JobUpdate{Call: j.at(p), Status: openflow.JobWaiting, Reason: why}
 		return call(ctx, 0, "tell "+p.String(), scheduling.UpdateJob, u, nil) // news only: a party that misses it sees the next
 	})
 }

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/store/document"
 	"openflow/workflows/plan"
 )
 
@@ -32,7 +32,7 @@ func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason str
 	progress := j.state.Next().Progress
 	ends := map[openflow.Party]activities.JobUpdate{}
 	for _, p := range j.plan.Parties {
-		ends[p] = activities.JobUpdate{PartyCall: j.at(p), Status: status, Reason: j.shownTo(p, reason), Tasks: j.lastWords(p)}
+		ends[p] = activities.JobUpdate{Call: j.at(p), Status: status, Reason: j.shownTo(p, reason), Tasks: activities.EncodeUpdates(j.lastWords(p))}
 	}
 	_ = each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
 		err := call(ctx, 0, "stop at "+p.String(), scheduling.StopJob, ends[p], nil)
@@ -61,7 +61,7 @@ func (j *jobRun) lastWords(p openflow.Party) []openflow.TaskUpdate {
 	told := func(k openflow.TaskKey) bool {
 		return slices.ContainsFunc(j.due[p], func(u openflow.TaskUpdate) bool { return u.Key == k })
 	}
-	for _, k := range j.state.Silent(j.plan.ID) {
+	for _, k := range j.silent() {
 		if k.Party == p && !told(k) {
 			words = append(words, openflow.TaskUpdate{Key: k, Status: openflow.TaskCanceled, Reason: j.reason})
 		}
@@ -69,7 +69,7 @@ func (j *jobRun) lastWords(p openflow.Party) []openflow.TaskUpdate {
 	if j.status != openflow.JobSuccess && !j.plan.Again && !j.state.Begun() {
 		for _, t := range j.state.Tasks { // there is no rerun of a job that has never started a task
 			if slices.Contains(t.Parties, p) {
-				k := openflow.TaskKey{Job: j.plan.ID, Task: t.Name, Version: t.Version, Party: p}
+				k := j.key(t.Name, t.Version, p)
 				words = append(words, openflow.TaskUpdate{Key: k, Status: openflow.TaskCanceled, Reason: j.reason})
 			}
 		}
@@ -85,7 +85,7 @@ func (j *jobRun) lastWords(p openflow.Party) []openflow.TaskUpdate {
 func (j *jobRun) recordEnd(ctx workflow.Context, reason string, progress int) {
 	var end activities.JobEnd
 	if err := call(ctx, j.plan.Timing.Undo, "record the end", scheduling.EndJob, activities.JobNews{
-		Job: j.plan.ID, Status: j.status, Reason: reason, Progress: progress, Tasks: j.state.Runs(), Unbegun: j.unbegun,
+		Job: j.plan.ID, Status: j.status, Reason: reason, Progress: progress, Tasks: document.EncodeTaskRuns(j.state.Runs()), Unbegun: j.unbegun,
 	}, &end); err != nil {
 		workflow.GetLogger(ctx).Error("end of the job not recorded", "job", j.plan.ID, "err", err)
 	}
@@ -100,7 +100,7 @@ func (j *jobRun) stopped() openflow.Stopped {
 		return s
 	}
 	running := map[openflow.Party]bool{}
-	for _, k := range j.state.Silent(j.plan.ID) {
+	for _, k := range j.silent() {
 		running[k.Party] = true
 	}
 	for _, p := range j.plan.Parties {
@@ -155,11 +155,12 @@ func reaches(err error) bool { return err == nil || activities.Removed(err) }
 
 // insist tells a party of the end until it acknowledges it.
 func (j *jobRun) insist(ctx workflow.Context, end activities.JobUpdate) {
-	err := call(ctx, j.plan.Timing.Undo, "stop at "+end.Party.String(), scheduling.StopJob, end, nil)
-	j.reached[end.Party] = ctx.Err() == nil && reaches(err)
-	if j.reached[end.Party] && j.shownTo(end.Party, j.reason) != end.Reason { // the cause has become known meanwhile
-		u := activities.JobUpdate{PartyCall: end.PartyCall, Reason: j.shownTo(end.Party, j.stopped().Reason)}
-		_ = call(ctx, 0, "tell "+end.Party.String(), scheduling.UpdateJob, u, nil) // news only
+	p := openflow.Party(end.Call.Party)
+	err := call(ctx, j.plan.Timing.Undo, "stop at "+p.String(), scheduling.StopJob, end, nil)
+	j.reached[p] = ctx.Err() == nil && reaches(err)
+	if j.reached[p] && j.shownTo(p, j.reason) != end.Reason { // the cause has become known meanwhile
+		u := activities.JobUpdate{Call: end.Call, Reason: j.shownTo(p, j.stopped().Reason)}
+		_ = call(ctx, 0, "tell "+p.String(), scheduling.UpdateJob, u, nil) // news only
 	}
 }
 
@@ -176,12 +177,11 @@ func (j *jobRun) inquire(ctx workflow.Context, ends map[openflow.Party]activitie
 		return max(waited, atOnce)
 	}
 	for workflow.Sleep(ctx, pause()) == nil {
-		_ = each(ctx, j.state.Silent(j.plan.ID), func(ctx workflow.Context, k openflow.TaskKey) error {
+		_ = each(ctx, j.silent(), func(ctx workflow.Context, k openflow.TaskKey) error {
 			if !j.reached[k.Party] {
 				return nil
 			}
-			r := openflow.Report{Key: k}
-			err := call(ctx, 0, fmt.Sprintf("how %s stands at %s", k.Task, k.Party), scheduling.CollectTask, k, &r)
+			r, err := j.ask(ctx, k)
 			idle := err == nil && r.Status == openflow.TaskWaiting && !j.starting.IsLocked()
 			if openflow.CodeOf(err) == openflow.CodeNotFound || activities.Removed(err) || idle {
 				r.Status, err = openflow.TaskCanceled, nil
@@ -216,6 +216,6 @@ func (j *jobRun) tellStopping(ctx workflow.Context, lasts bool) {
 		if !j.reached[p] {
 			return nil
 		}
-		return call(ctx, 0, "tell "+p.String(), scheduling.UpdateJob, activities.JobUpdate{PartyCall: j.at(p), Reason: j.shownTo(p, reason)}, nil)
+		return call(ctx, 0, "tell "+p.String(), scheduling.UpdateJob, activities.JobUpdate{Call: j.at(p), Reason: j.shownTo(p, reason)}, nil)
 	})
 }

@@ -40,8 +40,8 @@ type answered struct {
 
 func (a answered) Complete(result any, err error) {
 	a.updated.Complete(result, err)
-	if s, ok := result.(openflow.Stopped); ok {
-		*a.into = s
+	if s, ok := result.(workflows.Stopped); ok {
+		*a.into = s.Decode()
 	}
 }
 
@@ -85,7 +85,7 @@ func TestStopWithAPartyOutOfReach(t *testing.T) {
 	require.Equal(t, stopping, told[len(told)-2], "the parties see it too")
 	require.Equal(t, "stopped by party 9999", told[len(told)-1])
 	require.Greater(t, w.env.Now().Sub(start), began+30*time.Second)
-	require.Equal(t, openflow.TaskCanceled, w.status[openflow.TaskKey{Job: "J", Task: "a", Party: host}])
+	require.Equal(t, openflow.TaskCanceled, w.status[openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: host}])
 }
 
 // A party that refuses to hear of the end has not heard of it: its runs go on, and it is told until it does.
@@ -101,7 +101,7 @@ func TestStopThatIsRefusedIsToldAgain(t *testing.T) {
 			require.Equal(t, "stopped by party 9999; stopping at 10000 (host) until it is confirmed", got.Reason)
 			require.Len(t, w.kinds("stop host"), 9)
 			require.Equal(t, "stopped by party 9999", w.last().Reason)
-			require.Equal(t, openflow.TaskCanceled, w.status[openflow.TaskKey{Job: "J", Task: "a", Party: host}])
+			require.Equal(t, openflow.TaskCanceled, w.status[openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: host}])
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/store/document"
 	"openflow/workflows/plan"
 )
 
@@ -21,7 +22,8 @@ var scheduling *activities.Scheduling
 // succeeds, and with the error of [closing] when not. What counts is in the rows; nobody waits for the result.
 //
 // Spec: design §3, fate-flow-api §2.4.
-func Job(ctx workflow.Context, in openflow.JobPlan) (openflow.JobStatus, error) {
+func Job(ctx workflow.Context, input JobPlan) (openflow.JobStatus, error) {
+	in := input.Decode()
 	j := &jobRun{
 		plan: in, state: plan.New(in.Tasks, in.AutoRetries), wake: workflow.GetSignalChannel(ctx, SignalWake), starting: workflow.NewMutex(ctx),
 		begun: map[openflow.Party]bool{}, due: map[openflow.Party][]openflow.TaskUpdate{}, reached: map[openflow.Party]bool{},
@@ -77,24 +79,24 @@ func (j *jobRun) handlers(ctx workflow.Context) error {
 		}
 		return activities.ToTemporal(j.refusal)
 	}
-	report := func(ctx workflow.Context, r openflow.Report) error {
-		j.take(ctx, r)
+	report := func(ctx workflow.Context, r activities.Report) error {
+		j.take(ctx, r.Decode())
 		return nil
 	}
-	stop := func(ctx workflow.Context, r StopRequest) (openflow.Stopped, error) {
+	stop := func(ctx workflow.Context, r StopRequest) (Stopped, error) {
 		if j.stop == nil {
 			j.stop = &r
 		}
 		_, err := workflow.AwaitWithTimeout(ctx, stopPatience, func() bool { return j.settled })
-		return j.stopped(), err
+		return EncodeStopped(j.stopped()), err
 	}
 	if err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateCreated, created, abandon); err != nil {
 		return err
 	}
 	// What changes nothing is turned away, so that no party can fill the history, or use up the updates that Temporal allows.
 	fresh := abandon
-	fresh.Validator = func(r openflow.Report) error {
-		if !j.state.Takes(r) {
+	fresh.Validator = func(r activities.Report) error {
+		if !j.state.Takes(r.Decode()) {
 			return temporal.NewApplicationError("the report changes nothing", ErrorStale)
 		}
 		return nil
@@ -105,7 +107,7 @@ func (j *jobRun) handlers(ctx workflow.Context) error {
 	if err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateStop, stop, abandon); err != nil {
 		return err
 	}
-	if err := workflow.SetQueryHandler(ctx, QueryStopped, func() (openflow.Stopped, error) { return j.stopped(), nil }); err != nil {
+	if err := workflow.SetQueryHandler(ctx, QueryStopped, func() (Stopped, error) { return EncodeStopped(j.stopped()), nil }); err != nil {
 		return err
 	}
 	return workflow.SetQueryHandler(ctx, QueryEnding, func() (bool, error) { return j.status != "", nil })
@@ -172,11 +174,12 @@ func (j *jobRun) create(ctx workflow.Context) error {
 	}
 	errs := each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
 		if j.plan.Again { // its parties know the job; it waits once more
-			u := activities.JobUpdate{PartyCall: j.at(p), Status: openflow.JobWaiting}
+			u := activities.JobUpdate{Call: j.at(p), Status: openflow.JobWaiting}
 			return call(ctx, j.plan.Timing.Partner, "open again at "+p.String(), scheduling.UpdateJob, u, nil)
 		}
-		granted := &j.grants[slices.Index(j.plan.Parties, p)]
-		err := call(ctx, j.plan.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), granted)
+		var granted activities.Grant
+		err := call(ctx, j.plan.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), &granted)
+		j.grants[slices.Index(j.plan.Parties, p)] = granted.Decode()
 		j.strangers[p] = err != nil && !openflow.CodeOf(err).Retryable()
 		return err
 	})
@@ -213,8 +216,16 @@ func (j *jobRun) reopen(ctx workflow.Context) error {
 }
 
 func (j *jobRun) at(p openflow.Party) activities.PartyCall {
-	return activities.PartyCall{Job: j.plan.ID, Party: p}
+	return activities.PartyCall{Job: j.plan.ID, Party: document.Party(p)}
 }
+
+// key names a run of the job.
+func (j *jobRun) key(task openflow.TaskName, version int, p openflow.Party) openflow.TaskKey {
+	return openflow.TaskKey{Scheduler: j.plan.Scheduler, Job: j.plan.ID, Task: task, Version: version, Party: p}
+}
+
+// silent lists the runs that have been started and have not ended.
+func (j *jobRun) silent() []openflow.TaskKey { return j.state.Silent(j.plan.Scheduler, j.plan.ID) }
 
 // start tells the parties that the job runs. Those of the first task learn it from the start of that.
 func (j *jobRun) start(ctx workflow.Context) error {
@@ -285,7 +296,7 @@ func (j *jobRun) awaitCause(ctx workflow.Context) {
 func (j *jobRun) awaited() string {
 	var parts []string
 	at := map[openflow.TaskName]int{}
-	for _, k := range j.state.Silent(j.plan.ID) {
+	for _, k := range j.silent() {
 		i, ok := at[k.Task]
 		if !ok {
 			at[k.Task] = len(parts)
@@ -307,7 +318,7 @@ func (j *jobRun) announce(ctx workflow.Context, step plan.Step) {
 		}
 		for _, p := range j.state.Find(a.Task).Parties {
 			fresh[p] = true
-			key := openflow.TaskKey{Job: j.plan.ID, Task: a.Task, Version: a.Version, Party: p}
+			key := j.key(a.Task, a.Version, p)
 			j.due[p] = append(j.due[p], openflow.TaskUpdate{Key: key, Status: a.Status, Reason: a.Reason, Progress: step.Progress})
 		}
 	}
@@ -325,7 +336,7 @@ func (j *jobRun) announce(ctx workflow.Context, step plan.Step) {
 // tell tells a party what is due, in calls of their own.
 func (j *jobRun) tell(ctx workflow.Context, p openflow.Party) {
 	for _, u := range j.takeDue(p) {
-		if call(ctx, 0, fmt.Sprintf("%s %s, to %s", u.Key.Task, u.Status, p), scheduling.UpdateTask, u, nil) != nil {
+		if call(ctx, 0, fmt.Sprintf("%s %s, to %s", u.Key.Task, u.Status, p), scheduling.UpdateTask, activities.EncodeUpdate(u), nil) != nil {
 			j.due[p] = append(j.due[p], u)
 		}
 	}
@@ -351,7 +362,7 @@ func (j *jobRun) startTask(ctx workflow.Context, name openflow.TaskName) {
 		}
 		defer j.starting.Unlock()
 		_ = each(ctx, parties, func(ctx workflow.Context, p openflow.Party) error {
-			key := openflow.TaskKey{Job: j.plan.ID, Task: name, Version: version, Party: p}
+			key := j.key(name, version, p)
 			err := j.startAt(ctx, key)
 			if err != nil {
 				told := openflow.ForPartners(err)
@@ -371,7 +382,7 @@ func (j *jobRun) startAt(ctx workflow.Context, k openflow.TaskKey) error {
 	began := workflow.Now(ctx)
 	for {
 		order := openflow.TaskStart{TaskKey: k, StartsJob: !j.begun[k.Party], Ended: j.takeDue(k.Party)}
-		err := call(ctx, j.plan.Timing.Partner, fmt.Sprintf("start %s at %s", k.Task, k.Party), scheduling.StartTask, order, nil)
+		err := call(ctx, j.plan.Timing.Partner, fmt.Sprintf("start %s at %s", k.Task, k.Party), scheduling.StartTask, activities.EncodeStart(order), nil)
 		if err == nil {
 			j.begun[k.Party] = true
 		} else {
@@ -406,9 +417,9 @@ func (j *jobRun) collect(ctx workflow.Context) {
 		if moved {
 			continue // a task has started: it is soon time to ask
 		}
-		_ = each(ctx, j.state.Silent(j.plan.ID), func(ctx workflow.Context, k openflow.TaskKey) error {
-			var r openflow.Report
-			if err := call(ctx, 0, fmt.Sprintf("how %s stands at %s", k.Task, k.Party), scheduling.CollectTask, k, &r); err != nil {
+		_ = each(ctx, j.silent(), func(ctx workflow.Context, k openflow.TaskKey) error {
+			r, err := j.ask(ctx, k)
+			if err != nil {
 				return err // not reachable now: the next round asks again
 			}
 			if r.Status.Terminal() {
@@ -417,6 +428,13 @@ func (j *jobRun) collect(ctx workflow.Context) {
 			return nil
 		})
 	}
+}
+
+// ask asks a party how its run stands.
+func (j *jobRun) ask(ctx workflow.Context, k openflow.TaskKey) (openflow.Report, error) {
+	said := activities.Report{Run: document.EncodeRun(k)}
+	err := call(ctx, 0, fmt.Sprintf("how %s stands at %s", k.Task, k.Party), scheduling.CollectTask, said.Run, &said)
+	return said.Decode(), err
 }
 
 // rest pauses the asking. Where nobody reports, it tells at once that a task has started or ended meanwhile.

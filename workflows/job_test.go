@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/activities"
+	"openflow/store/document"
 	"openflow/workflows"
 )
 
@@ -320,7 +322,7 @@ func TestRefusedStartOfTheJob(t *testing.T) {
 	require.Equal(t, `task "a" could not be started at party 10000 (host): it is canceled here`, w.last().Reason)
 	require.Empty(t, w.kinds("start b"))
 	// The refusal may come first: then the guest is not asked any more, or refuses by itself.
-	require.Contains(t, []openflow.TaskStatus{"", openflow.TaskCanceled}, w.status[openflow.TaskKey{Job: "J", Task: "a", Party: guest}],
+	require.Contains(t, []openflow.TaskStatus{"", openflow.TaskCanceled}, w.status[openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: guest}],
 		"what began is stopped")
 }
 
@@ -461,8 +463,8 @@ func TestLateAndRepeatedReportsChangeNothing(t *testing.T) {
 	}
 	w.answer["stop host"] = times(6, openflow.CodeUnavailable, "down") // the workflow lives on for a while
 	w.after(4*time.Second, func() {
-		key := openflow.TaskKey{Job: "J", Task: "a", Party: host}
-		w.update(workflows.UpdateReport, "late", openflow.Report{Key: key, Status: openflow.TaskFailed})
+		key := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: host}
+		w.update(workflows.UpdateReport, "late", activities.Report{Run: document.EncodeRun(key), Status: openflow.TaskFailed})
 	})
 	require.Equal(t, openflow.JobSuccess, w.run(chain()))
 	require.ErrorContains(t, w.accepted["late"], "changes nothing", "it takes no room in the history")
@@ -483,8 +485,8 @@ func TestReportsOfVersionsThatAreNotRun(t *testing.T) {
 	w.runs["a host"] = run{never: true}
 	w.after(time.Second, func() {
 		for v := 1; v <= 20; v++ {
-			key := openflow.TaskKey{Job: "J", Task: "a", Version: v, Party: host}
-			w.update(workflows.UpdateReport, string(key.ExecutionID()), openflow.Report{Key: key, Status: openflow.TaskFailed})
+			key := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Version: v, Party: host}
+			w.update(workflows.UpdateReport, string(key.ExecutionID()), activities.Report{Run: document.EncodeRun(key), Status: openflow.TaskFailed})
 		}
 	})
 	w.after(2*time.Second, func() { w.stop(openflow.JobCanceled, "enough") })
@@ -505,9 +507,9 @@ func TestReportsComeBeforeTheStart(t *testing.T) {
 	w := newWorld(t)
 	for _, p := range []openflow.Party{guest, host} {
 		w.runs["a "+string(p.Role)] = run{never: true}
-		key := openflow.TaskKey{Job: "J", Task: "a", Party: p}
+		key := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: p}
 		w.after(0, func() {
-			w.update(workflows.UpdateReport, string(key.ExecutionID()), openflow.Report{Key: key, Status: openflow.TaskSuccess})
+			w.update(workflows.UpdateReport, string(key.ExecutionID()), activities.Report{Run: document.EncodeRun(key), Status: openflow.TaskSuccess})
 		})
 	}
 	require.Equal(t, openflow.JobSuccess, w.run(jobOf(task("a"), task("b", "a"))))
@@ -528,7 +530,7 @@ func TestCanceledWorkflowEndsTheJob(t *testing.T) {
 			w := newWorld(t)
 			tc.prepare(w)
 			w.after(tc.at, w.env.CancelWorkflow)
-			w.env.ExecuteWorkflow(workflows.Job, chain())
+			w.env.ExecuteWorkflow(workflows.Job, workflows.EncodePlan(chain()))
 			require.True(t, w.env.IsWorkflowCompleted())
 			require.Len(t, w.kinds("stop"), 2)
 			require.Equal(t, openflow.JobCanceled, w.last().Status)

@@ -26,16 +26,14 @@ const ErrorStale = "stale"
 // JobWorkflowID is the workflow ID of a job at its scheduler: the job ID itself.
 func JobWorkflowID(id openflow.JobID) string { return string(id) }
 
-// TaskWorkflowID is the workflow ID of one run at one party. The scheduler is part of it because job IDs are unique at
-// one scheduler only.
-func TaskWorkflowID(scheduler openflow.PartyID, k openflow.TaskKey) string {
-	return string(k.ExecutionID()) + "@" + string(scheduler)
-}
+// TaskWorkflowID is the workflow ID of one run at one party.
+func TaskWorkflowID(k openflow.TaskKey) string { return string(k.ExecutionID()) }
 
 // Search attributes of both workflows: what the Temporal UI can filter by.
 var (
 	AttributeJob       = temporal.NewSearchAttributeKeyKeyword("OfJob")
 	AttributeTask      = temporal.NewSearchAttributeKeyKeyword("OfTask")
+	AttributeScheduler = temporal.NewSearchAttributeKeyKeyword("OfScheduler")
 	AttributeParty     = temporal.NewSearchAttributeKeyKeyword("OfParty")
 	AttributeRole      = temporal.NewSearchAttributeKeyKeyword("OfRole")
 	AttributeComponent = temporal.NewSearchAttributeKeyKeyword("OfComponent")
@@ -78,7 +76,7 @@ func OfPool(queue string) bool {
 // Attributes are all search attributes that workflows of this package carry.
 func Attributes() []temporal.SearchAttributeKeyKeyword {
 	return []temporal.SearchAttributeKeyKeyword{
-		AttributeJob, AttributeTask, AttributeParty, AttributeRole, AttributeComponent, AttributeStatus,
+		AttributeJob, AttributeScheduler, AttributeTask, AttributeParty, AttributeRole, AttributeComponent, AttributeStatus,
 	}
 }
 
@@ -100,16 +98,4 @@ func show(ctx workflow.Context, status string) {
 	if err := workflow.UpsertTypedSearchAttributes(ctx, AttributeStatus.ValueSet(status)); err != nil {
 		workflow.GetLogger(ctx).Warn("status not searchable", "status", status, "err", err)
 	}
-}
-
-// StopRequest is the argument of UpdateStop.
-type StopRequest struct {
-	Status openflow.JobStatus
-	Reason string
-}
-
-// EndRequest is the argument of SignalEnd.
-type EndRequest struct {
-	Status openflow.TaskStatus
-	Reason string
 }

@@ -70,7 +70,7 @@ func (t *taskRun) choose(ctx workflow.Context, queue string, within time.Duratio
 		Summary:                "machine for " + t.order.Component,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumInterval: 5 * time.Second},
 	})
-	answer := workflow.ExecuteActivity(offer, choosing.ChooseMachine, t.order)
+	answer := workflow.ExecuteActivity(offer, choosing.ChooseMachine, activities.EncodeOrder(t.order))
 	waits, stop := workflow.WithCancel(ctx)
 	defer stop()
 	selector := workflow.NewSelector(ctx)
@@ -88,7 +88,7 @@ func (t *taskRun) choose(ctx workflow.Context, queue string, within time.Duratio
 
 // tellWait shows why the run waits. That it cannot be told now says nothing about the workers.
 func (t *taskRun) tellWait(ctx workflow.Context) (w activities.Waiting) {
-	if err := call(ctx, 0, "tell why it waits", placing.TellWait, t.order, &w); err != nil {
+	if err := call(ctx, 0, "tell why it waits", placing.TellWait, activities.EncodeOrder(t.order), &w); err != nil {
 		workflow.GetLogger(ctx).Warn("reason of a wait not told", "task", t.order.Key.String(), "err", err)
 		return activities.Waiting{}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/store/document"
 	"openflow/workflows"
 )
 
@@ -25,30 +26,30 @@ type machines struct {
 	choices, told atomic.Int32
 }
 
-func (m *machines) ChooseMachine(context.Context, openflow.TaskOrder) (activities.Place, error) {
+func (m *machines) ChooseMachine(context.Context, activities.TaskOrder) (activities.Place, error) {
 	return m.choose(int(m.choices.Add(1)))
 }
 
-func (m *machines) TellWait(_ context.Context, o openflow.TaskOrder) (activities.Waiting, error) {
+func (m *machines) TellWait(_ context.Context, o activities.TaskOrder) (activities.Waiting, error) {
 	m.told.Add(1)
 	return activities.Waiting{Reason: activities.WaitReason(o.Label, m.workers), Workers: m.workers}, nil
 }
 
 var (
 	_ interface {
-		ChooseMachine(context.Context, openflow.TaskOrder) (activities.Place, error)
+		ChooseMachine(context.Context, activities.TaskOrder) (activities.Place, error)
 	} = (*activities.Choosing)(nil)
 	_ interface {
-		TellWait(context.Context, openflow.TaskOrder) (activities.Waiting, error)
+		TellWait(context.Context, activities.TaskOrder) (activities.Waiting, error)
 	} = (*activities.Placing)(nil)
 )
 
 // nobody is what Temporal says of an activity that no worker has taken up in time.
 func nobody() error { return temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil) }
 
-func pooled(label string) openflow.TaskOrder {
+func pooled(label string) activities.TaskOrder {
 	o := order()
-	o.Label, o.Cores, o.Pool = label, 2, &openflow.Pooling{Wait: 10 * time.Minute, Gone: time.Minute}
+	o.Label, o.Cores, o.Pool = label, 2, &activities.Pooling{Wait: 10 * time.Minute, Gone: time.Minute}
 	return o
 }
 
@@ -67,7 +68,7 @@ func TestTaskOfAPool(t *testing.T) {
 		"no worker": {
 			&machines{choose: func(int) (activities.Place, error) { return activities.Place{}, nobody() }}, nil,
 			activities.Outcome{
-				Status: openflow.TaskFailed, Cause: openflow.Cause{Code: openflow.CodeUnavailable, Text: "no worker with label gpu took the task within 0s"},
+				Status: openflow.TaskFailed, Cause: document.Cause{Code: openflow.CodeUnavailable, Text: "no worker with label gpu took the task within 0s"},
 				Error: "no worker with label gpu took the task within 0s (start one: openflow worker)",
 			}, 2, []string{""},
 		},
@@ -82,13 +83,13 @@ func TestTaskOfAPool(t *testing.T) {
 		"the machine is gone": {
 			&machines{choose: chosen}, ends(activities.Outcome{}, nobody()),
 			activities.Outcome{
-				Status: openflow.TaskFailed, Cause: openflow.Cause{Code: openflow.CodeUnavailable, Text: "the machine that ran it is gone: its worker has not come back within 1m0s"},
+				Status: openflow.TaskFailed, Cause: document.Cause{Code: openflow.CodeUnavailable, Text: "the machine that ran it is gone: its worker has not come back within 1m0s"},
 				Error: "machine big (m1) is gone: its worker has not come back within 1m0s",
 			}, 0, []string{""},
 		},
 		"it cannot be run there": {
 			&machines{choose: chosen}, ends(activities.Outcome{}, activities.ToTemporal(openflow.Errorf(openflow.CodeNotFound, "no image"))),
-			activities.Outcome{Status: openflow.TaskFailed, Cause: openflow.Cause{Code: openflow.CodeNotFound, Text: "its node could not run it"}, Error: "no image"}, 0, []string{"openflow.machine.m1"},
+			activities.Outcome{Status: openflow.TaskFailed, Cause: document.Cause{Code: openflow.CodeNotFound, Text: "its node could not run it"}, Error: "no image"}, 0, []string{"openflow.machine.m1"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -61,7 +61,7 @@ func TestWhatSomebodyStoppedIsNotRetried(t *testing.T) {
 func TestReportOfAnOlderVersionChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.failOnce("b host")
-	old := openflow.TaskKey{Job: chain().ID, Task: "b", Party: guest}
+	old := openflow.TaskKey{Scheduler: "9999", Job: chain().ID, Task: "b", Party: guest}
 	w.runs["b guest"] = run{after: 10 * time.Second}
 	w.after(5*time.Second, func() { w.end(old, run{status: openflow.TaskFailed, err: "late"}) })
 	p := chain()

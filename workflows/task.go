@@ -7,6 +7,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/store/document"
 )
 
 // running only names the activities, so that the compiler checks them.
@@ -20,7 +21,8 @@ const reportDeadline = 7 * 24 * time.Hour
 // result, with which the workflow fails; see [closing].
 //
 // Spec: design §3 steps 5–6.
-func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, error) {
+func Task(ctx workflow.Context, input activities.TaskOrder) (openflow.TaskStatus, error) {
+	in := input.Decode()
 	detail(ctx, "running "+in.Component)
 	run, cancel := workflow.WithCancel(ctx)
 	ctx, _ = workflow.NewDisconnectedContext(ctx) // a canceled workflow still has its end to record and to report
@@ -33,8 +35,8 @@ func Task(ctx workflow.Context, in openflow.TaskOrder) (openflow.TaskStatus, err
 		detail(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
 		return out.Status, end
 	}
-	detail(ctx, "reporting "+string(out.Status)+" to the scheduler, party "+string(in.Scheduler))
-	err := call(ctx, reportDeadline, "report to "+string(in.Scheduler), running.ReportTask, activities.End{Order: in, Outcome: out}, nil)
+	detail(ctx, "reporting "+string(out.Status)+" to the scheduler, party "+string(in.Key.Scheduler))
+	err := call(ctx, reportDeadline, "report to "+string(in.Key.Scheduler), running.ReportTask, activities.End{Order: input, Outcome: out}, nil)
 	detail(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
 	if err != nil {
 		workflow.GetLogger(ctx).Error("scheduler did not take the report", "task", in.Key.String(), "err", err)
@@ -61,7 +63,7 @@ func (t *taskRun) toItsEnd(ctx workflow.Context) (out activities.Outcome) {
 		}
 	}
 	if err == nil {
-		err = t.await(ctx, workflow.ExecuteActivity(t.following(), running.RunTask, t.order), &out)
+		err = t.await(ctx, workflow.ExecuteActivity(t.following(), running.RunTask, activities.EncodeOrder(t.order)), &out)
 	}
 	if err == nil && out.Status.Terminal() {
 		return out
@@ -99,7 +101,9 @@ func (t *taskRun) await(ctx workflow.Context, f workflow.Future, result any) (er
 
 func (t *taskRun) receive(ctx workflow.Context) func(workflow.ReceiveChannel, bool) {
 	return func(c workflow.ReceiveChannel, _ bool) {
-		c.Receive(ctx, &t.request)
+		var request EndRequest // a fresh one: what is left out of a document keeps what is there
+		c.Receive(ctx, &request)
+		t.request = request
 		if !t.request.Status.Terminal() { // sent by hand
 			t.request.Status = openflow.TaskCanceled
 		}
@@ -109,23 +113,25 @@ func (t *taskRun) receive(ctx workflow.Context) func(workflow.ReceiveChannel, bo
 // record writes the outcome of a run whose activity has none. Where a machine may have the container still, that machine
 // stops it and keeps its log; otherwise, and when it does not answer, the machine's worker sweeps it once it is back.
 func (t *taskRun) record(ctx workflow.Context, out activities.Outcome, reachable bool) activities.Outcome {
-	end := activities.End{Order: t.order, Outcome: out}
+	end := activities.End{Order: activities.EncodeOrder(t.order), Outcome: out}
+	var recorded activities.Outcome
 	if reachable && t.place.Machine != "" {
 		ctx := onMachine(patiently(ctx, recordDeadline, "record the end"), t.place.Machine, recordStart)
-		if workflow.ExecuteActivity(ctx, running.RecordEnd, end).Get(ctx, &out) == nil {
-			return out
+		if workflow.ExecuteActivity(ctx, running.RecordEnd, end).Get(ctx, &recorded) == nil {
+			return recorded
 		}
 	}
-	if err := call(ctx, reportDeadline, "record the end", running.RecordEnd, end, &out); err != nil {
+	if err := call(ctx, reportDeadline, "record the end", running.RecordEnd, end, &recorded); err != nil {
 		workflow.GetLogger(ctx).Error("end of the task not recorded", "task", t.order.Key.String(), "err", err)
+		return out
 	}
-	return out
+	return recorded
 }
 
 // conclude is the outcome of a run whose activity has none: it was told to end, or it could not be run at all.
 func conclude(request EndRequest, err error) activities.Outcome {
 	if request.Status != "" {
-		return activities.Outcome{Status: request.Status, Error: request.Reason, Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true}}
+		return activities.Outcome{Status: request.Status, Error: request.Reason, Cause: document.Cause{Code: openflow.CodeCanceled, Consequence: true}}
 	}
 	if err == nil {
 		err = openflow.Errorf(openflow.CodeInternal, "the run ended without an outcome")

@@ -16,6 +16,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/store/document"
 	"openflow/workflows"
 )
 
@@ -34,7 +35,7 @@ type node struct {
 	reports []activities.End
 }
 
-func (n *node) RunTask(ctx context.Context, _ openflow.TaskOrder) (activities.Outcome, error) {
+func (n *node) RunTask(ctx context.Context, _ activities.TaskOrder) (activities.Outcome, error) {
 	n.mu.Lock()
 	n.runs++
 	attempt := n.runs
@@ -66,7 +67,7 @@ func (n *node) ReportTask(ctx context.Context, e activities.End) error {
 	if n.report != nil {
 		answer = n.report(len(n.reports))
 	}
-	return (&activities.Running{Self: e.Order.Key.Party.ID, Directory: answering{answer: answer}}).ReportTask(ctx, e)
+	return (&activities.Running{Self: e.Order.Run.Party.ID, Directory: answering{answer: answer}}).ReportTask(ctx, e)
 }
 
 // answering is a scheduler that gives one answer to every report.
@@ -85,14 +86,14 @@ func (a answering) ReportTask(context.Context, openflow.PartyID, openflow.Report
 }
 
 var _ interface {
-	RunTask(context.Context, openflow.TaskOrder) (activities.Outcome, error)
+	RunTask(context.Context, activities.TaskOrder) (activities.Outcome, error)
 	RecordEnd(context.Context, activities.End) (activities.Outcome, error)
 	ReportTask(context.Context, activities.End) error
 } = (*activities.Running)(nil)
 
-func order() openflow.TaskOrder {
-	return openflow.TaskOrder{
-		Key: openflow.TaskKey{Job: "J", Task: "a", Party: host}, Scheduler: "9999", Report: true, Timeout: time.Hour, Component: "noop",
+func order() activities.TaskOrder {
+	return activities.TaskOrder{
+		Run: document.Run{Scheduler: "9999", Job: "J", Task: "a", Party: document.Party(host)}, Report: true, Timeout: time.Hour, Component: "noop",
 		Revision: workflows.Revision,
 	}
 }
@@ -126,7 +127,7 @@ func ends(out activities.Outcome, err error) func(context.Context, int) (activit
 }
 
 func TestTask(t *testing.T) {
-	failure := activities.Outcome{Status: openflow.TaskFailed, Error: "exit code 7", Cause: openflow.Cause{Code: openflow.CodeRejected, Text: "exit code 7"}}
+	failure := activities.Outcome{Status: openflow.TaskFailed, Error: "exit code 7", Cause: document.Cause{Code: openflow.CodeRejected, Text: "exit code 7"}}
 	lost := activities.ToTemporal(openflow.Errorf(openflow.CodeNotFound, "task \"a\" does not exist"))
 	for name, tc := range map[string]struct {
 		run      func(context.Context, int) (activities.Outcome, error)
@@ -137,15 +138,15 @@ func TestTask(t *testing.T) {
 		"failure is a result": {ends(failure, nil), failure, false},
 		"cannot be run": {
 			ends(activities.Outcome{}, lost),
-			activities.Outcome{Status: openflow.TaskFailed, Error: `task "a" does not exist`, Cause: openflow.Cause{Code: openflow.CodeNotFound, Text: "its node could not run it"}}, true,
+			activities.Outcome{Status: openflow.TaskFailed, Error: `task "a" does not exist`, Cause: document.Cause{Code: openflow.CodeNotFound, Text: "its node could not run it"}}, true,
 		},
 		"no outcome": {
 			ends(activities.Outcome{}, nil),
-			activities.Outcome{Status: openflow.TaskFailed, Error: "the run ended without an outcome", Cause: openflow.Cause{Code: openflow.CodeInternal, Text: "its node could not run it"}}, true,
+			activities.Outcome{Status: openflow.TaskFailed, Error: "the run ended without an outcome", Cause: document.Cause{Code: openflow.CodeInternal, Text: "its node could not run it"}}, true,
 		},
 		"timeout of the activity": {
 			ends(activities.Outcome{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil)),
-			activities.Outcome{Status: openflow.TaskTimeout, Error: "the run took longer than its timeout", Cause: openflow.Cause{Code: openflow.CodeDeadline, Text: "the run took longer than its timeout"}}, true,
+			activities.Outcome{Status: openflow.TaskTimeout, Error: "the run took longer than its timeout", Cause: document.Cause{Code: openflow.CodeDeadline, Text: "the run took longer than its timeout"}}, true,
 		},
 		"second attempt": {
 			func(_ context.Context, attempt int) (activities.Outcome, error) {
@@ -179,17 +180,17 @@ func TestEndSignal(t *testing.T) {
 	}{
 		"canceled": {
 			workflows.EndRequest{Status: openflow.TaskCanceled, Reason: "the job is canceled"},
-			activities.Outcome{Status: openflow.TaskCanceled, Error: "the job is canceled", Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true}},
+			activities.Outcome{Status: openflow.TaskCanceled, Error: "the job is canceled", Cause: document.Cause{Code: openflow.CodeCanceled, Consequence: true}},
 		},
 		"failed": {
 			workflows.EndRequest{Status: openflow.TaskFailed, Reason: "another party failed"},
-			activities.Outcome{Status: openflow.TaskFailed, Error: "another party failed", Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true}},
+			activities.Outcome{Status: openflow.TaskFailed, Error: "another party failed", Cause: document.Cause{Code: openflow.CodeCanceled, Consequence: true}},
 		},
 		"sent by hand without a status": {
-			workflows.EndRequest{}, activities.Outcome{Status: openflow.TaskCanceled, Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true}},
+			workflows.EndRequest{}, activities.Outcome{Status: openflow.TaskCanceled, Cause: document.Cause{Code: openflow.CodeCanceled, Consequence: true}},
 		},
 		"sent by hand with nonsense": {
-			workflows.EndRequest{Status: "running"}, activities.Outcome{Status: openflow.TaskCanceled, Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true}},
+			workflows.EndRequest{Status: "running"}, activities.Outcome{Status: openflow.TaskCanceled, Cause: document.Cause{Code: openflow.CodeCanceled, Consequence: true}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -288,9 +289,11 @@ func TestCanceledTaskWorkflow(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	k := openflow.TaskKey{Job: "1", Task: "a", Version: 2, Party: host}
+	k := openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Version: 2, Party: host}
 	require.Equal(t, "1", workflows.JobWorkflowID("1"))
-	require.Equal(t, "1_a_2_host_10000@9999", workflows.TaskWorkflowID("9999", k))
-	require.NotEqual(t, workflows.TaskWorkflowID("9999", k), workflows.TaskWorkflowID("9998", k), "two schedulers may use one job ID")
-	require.Equal(t, fmt.Sprint(k.ExecutionID())+"@9999", workflows.TaskWorkflowID("9999", k))
+	require.Equal(t, "1_a_2@9999@host_10000", workflows.TaskWorkflowID(k))
+	theirs := k
+	theirs.Scheduler = "9998"
+	require.NotEqual(t, workflows.TaskWorkflowID(k), workflows.TaskWorkflowID(theirs), "two schedulers may use one job ID")
+	require.Equal(t, fmt.Sprint(k.ExecutionID()), workflows.TaskWorkflowID(k))
 }

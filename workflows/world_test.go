@@ -20,6 +20,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/store/document"
 	"openflow/workflows"
 )
 
@@ -118,7 +119,7 @@ func diamond() openflow.JobPlan {
 // run runs the job to the end of its workflow, which closes as the job ends.
 func (w *world) run(p openflow.JobPlan) openflow.JobStatus {
 	w.t.Helper()
-	w.env.ExecuteWorkflow(workflows.Job, p)
+	w.env.ExecuteWorkflow(workflows.Job, workflows.EncodePlan(p))
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	var st openflow.JobStatus
 	err := w.env.GetWorkflowError()
@@ -266,7 +267,7 @@ func (w *world) SetScheduledTasks(_ context.Context, _ openflow.JobID, runs []op
 }
 
 // JobWarnings implements activities.JobStore.
-func (w *world) JobWarnings(context.Context, openflow.JobID) ([]string, error) {
+func (w *world) JobWarnings(context.Context, openflow.PartyID, openflow.JobID) ([]string, error) {
 	return w.warnings, nil
 }
 
@@ -331,7 +332,7 @@ func (p partnerNode) StopJob(_ context.Context, k openflow.JobKey, end openflow.
 	return nil
 }
 
-func (p partnerNode) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
+func (p partnerNode) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	k := o.TaskKey
 	name := string(k.Task) + " " + string(k.Party.Role)
 	for _, u := range o.Ended {
@@ -340,7 +341,7 @@ func (p partnerNode) StartTask(ctx context.Context, scheduler openflow.PartyID, 
 		}
 	}
 	if o.StartsJob {
-		if err := p.Tell(ctx, openflow.JobKey{Scheduler: scheduler, Job: k.Job, Party: k.Party}, openflow.News{Status: openflow.JobRunning}); err != nil {
+		if err := p.Tell(ctx, k.JobKey(), openflow.News{Status: openflow.JobRunning}); err != nil {
 			return err
 		}
 	}
@@ -409,7 +410,7 @@ func (w *world) end(k openflow.TaskKey, r run) {
 	}
 	for i := range r.repeats + 1 {
 		id := fmt.Sprintf("%s/%s/%d", k.ExecutionID(), r.status, i)
-		w.update(workflows.UpdateReport, id, openflow.Report{Key: k, Status: r.status, Cause: openflow.Cause{Code: r.code, Text: r.err, Consequence: r.follows}})
+		w.update(workflows.UpdateReport, id, activities.Report{Run: document.EncodeRun(k), Status: r.status, Cause: document.Cause{Code: r.code, Text: r.err, Consequence: r.follows}})
 	}
 }
 
@@ -420,7 +421,7 @@ func (p partnerNode) tellOf(u openflow.TaskUpdate) error {
 	return p.w.take(fmt.Sprintf("announce %s %s", u.Key.Task, u.Key.Party.Role), string(u.Status), u.Reason)
 }
 
-func (p partnerNode) AskTask(_ context.Context, _ openflow.PartyID, k openflow.TaskKey) (openflow.TaskStanding, error) {
+func (p partnerNode) AskTask(_ context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
 	name := string(k.Task) + " " + string(k.Party.Role)
 	if err := p.w.take("collect "+name, "", ""); err != nil {
 		return openflow.TaskStanding{}, err

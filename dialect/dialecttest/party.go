@@ -49,7 +49,7 @@ func (p *party) OpenJob(_ context.Context, o openflow.JobOrder) (openflow.Reserv
 	if j == nil {
 		j = &job{order: o, status: openflow.JobReady, runs: map[openflow.TaskKey]openflow.TaskStanding{}}
 		for _, s := range o.DAG.ForParty(o.Key.Party) {
-			k := openflow.TaskKey{Job: o.Key.Job, Task: s.Name, Party: o.Key.Party}
+			k := openflow.TaskKey{Scheduler: o.Key.Scheduler, Job: o.Key.Job, Task: s.Name, Party: o.Key.Party}
 			j.runs[k] = openflow.TaskStanding{Key: k, Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting}
 		}
 		p.jobs[o.Key] = j
@@ -93,10 +93,10 @@ func (p *party) Release(_ context.Context, k openflow.JobKey) error {
 }
 
 // StartTask implements openflow.PartnerService.
-func (p *party) StartTask(_ context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
+func (p *party) StartTask(_ context.Context, o openflow.TaskStart) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	j, err := p.find(openflow.JobKey{Scheduler: scheduler, Job: o.Job, Party: o.Party})
+	j, err := p.find(o.TaskKey.JobKey())
 	if err != nil {
 		return err
 	}
@@ -206,10 +206,10 @@ func (p *party) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEn
 }
 
 // AskTask implements openflow.PartnerService.
-func (p *party) AskTask(_ context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (openflow.TaskStanding, error) {
+func (p *party) AskTask(_ context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	j, err := p.find(openflow.JobKey{Scheduler: scheduler, Job: k.Job, Party: k.Party})
+	j, err := p.find(k.JobKey())
 	if err != nil {
 		return openflow.TaskStanding{}, err
 	}
@@ -217,10 +217,10 @@ func (p *party) AskTask(_ context.Context, scheduler openflow.PartyID, k openflo
 }
 
 // ends lets a run end by itself.
-func (p *party) ends(scheduler openflow.PartyID, k openflow.TaskKey, status openflow.TaskStatus, cause openflow.Cause) {
+func (p *party) ends(k openflow.TaskKey, status openflow.TaskStatus, cause openflow.Cause) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	runs := p.jobs[openflow.JobKey{Scheduler: scheduler, Job: k.Job, Party: k.Party}].runs
+	runs := p.jobs[k.JobKey()].runs
 	run := runs[k]
 	run.PartyStatus, run.Cause = status, cause
 	runs[k] = run

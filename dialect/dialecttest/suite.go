@@ -32,7 +32,7 @@ var (
 )
 
 func run(name openflow.TaskName, version int) openflow.TaskKey {
-	return openflow.TaskKey{Job: jobK.Job, Task: name, Version: version, Party: host}
+	return openflow.TaskKey{Scheduler: guest.ID, Job: jobK.Job, Task: name, Version: version, Party: host}
 }
 
 func dag() *openflow.DAG {
@@ -209,7 +209,7 @@ func (w *world) open() {
 
 func (w *world) start(o openflow.TaskStart) {
 	w.Helper()
-	w.do(func(ctx context.Context) error { return w.to.Partner().StartTask(ctx, guest.ID, o) })
+	w.do(func(ctx context.Context) error { return w.to.Partner().StartTask(ctx, o) })
 }
 
 func (w *world) stop(status openflow.JobStatus, tasks ...openflow.TaskUpdate) {
@@ -222,7 +222,7 @@ func (w *world) stop(status openflow.JobStatus, tasks ...openflow.TaskUpdate) {
 // ends lets a run end, and tells its scheduler: pushed by the party, or pulled by the scheduler.
 func (w *world) ends(k openflow.TaskKey, status openflow.TaskStatus, c openflow.Cause, push bool) {
 	w.Helper()
-	w.host.ends(guest.ID, k, status, c)
+	w.host.ends(k, status, c)
 	if push {
 		w.do(func(ctx context.Context) error {
 			return w.back.Scheduler().ReportTask(ctx, host.ID, openflow.Report{Key: k, Status: status, Cause: c})
@@ -230,7 +230,7 @@ func (w *world) ends(k openflow.TaskKey, status openflow.TaskStatus, c openflow.
 		return
 	}
 	w.do(func(ctx context.Context) error {
-		at, err := w.to.Partner().AskTask(ctx, guest.ID, k)
+		at, err := w.to.Partner().AskTask(ctx, k)
 		if err == nil {
 			require.Equal(w, status, at.PartyStatus)
 			require.Equal(w, c, at.Cause)
@@ -367,7 +367,7 @@ func noRoom(t *testing.T, d dialect.Dialect) {
 // refusals: what a peer refuses keeps its code and names the peer, and an unproven caller is refused before all else.
 func refusals(t *testing.T, d dialect.Dialect) {
 	w := newWorld(t, d, 0, none)
-	_, err := w.to.Partner().AskTask(t.Context(), guest.ID, run("a", 0))
+	_, err := w.to.Partner().AskTask(t.Context(), run("a", 0))
 	var e *openflow.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, openflow.CodeNotFound, e.Code)

@@ -18,7 +18,7 @@ func ContainerConfig(r openflow.TaskRecord, g openflow.TaskGrant, host string, p
 		return nil, err
 	}
 	provider, _, _ := strings.Cut(r.Provider, ":")
-	federation := wire.FederationMetadata{FederationID: string(r.Key.SessionID())}
+	federation := wire.FederationMetadata{FederationID: wire.FederationID(r.Key)}
 	federation.Parties.Local = wire.FederationParty{Role: string(r.Key.Party.Role), PartyID: string(r.Key.Party.ID)}
 	for _, p := range r.Spec.Parties {
 		federation.Parties.Parties = append(federation.Parties.Parties, wire.FederationParty{Role: string(p.Role), PartyID: string(p.ID)})
@@ -30,12 +30,12 @@ func ContainerConfig(r openflow.TaskRecord, g openflow.TaskGrant, host string, p
 	b, err := json.Marshal(wire.PreTaskConfig{
 		ModelID: g.ModelID, ModelVersion: g.ModelVersion, JobID: string(r.Key.Job), TaskID: string(r.Key.TaskID()),
 		TaskVersion: strconv.Itoa(r.Key.Version), TaskName: string(r.Key.Task), ProviderName: provider,
-		PartyTaskID: string(r.Key.ExecutionID()), Component: r.Component, Role: string(r.Key.Party.Role),
+		PartyTaskID: wire.PartyTaskID(r.Key), Component: r.Component, Role: string(r.Key.Party.Role),
 		PartyID: string(r.Key.Party.ID), Stage: string(r.Spec.Stage), Parameters: r.Spec.Parameters, InputArtifacts: inputs,
 		Conf: wire.TaskRuntimeConf{
 			Device:     wire.Typed{Type: device, Metadata: map[string]any{}},
 			Storage:    "openflow",
-			Computing:  wire.Typed{Type: "standalone", Metadata: map[string]any{"computing_id": string(r.Key.ExecutionID())}},
+			Computing:  wire.Typed{Type: "standalone", Metadata: map[string]any{"computing_id": wire.PartyTaskID(r.Key)}},
 			Federation: wire.Federation{Type: "openflow", Metadata: federation},
 		},
 		MLMD:      wire.MLMD{Type: "flow", Metadata: wire.MLMDMetadata{Host: host, Port: port, Protocol: "http", APIVersion: "v2"}},

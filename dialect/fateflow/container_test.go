@@ -30,7 +30,7 @@ func record(t *testing.T) openflow.TaskRecord {
 	for _, s := range d.ForParty(host) {
 		if s.Name == "lr_0" {
 			return openflow.TaskRecord{
-				Key: openflow.TaskKey{Job: "J", Task: "lr_0", Party: host}, Scheduler: "9999", Component: s.Component,
+				Key: openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "lr_0", Party: host}, Component: s.Component,
 				Provider: "openflow:0.1.0@docker", Spec: s, Cores: 2, MemoryBytes: 1 << 30,
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"openflow"
 	"openflow/dialect"
 	"openflow/dialect/peer"
+	"openflow/sdk/wire"
 )
 
 // Name is that of the dialect in records of peers.
@@ -21,6 +22,15 @@ func (Dialect) Name() openflow.Dialect { return Name }
 
 // Speaks implements dialect.Dialect. FATE-Flow's answers carry no signature: what is at the peer's address is believed.
 func (Dialect) Speaks() (versions, profiles []string) { return []string{"2"}, []string{"unsigned"} }
+
+// Session implements dialect.Dialect: FATE-Flow's name of a session names no scheduler.
+func (Dialect) Session(own openflow.SessionID) (string, error) {
+	k, err := openflow.ParseSessionID(own)
+	if err != nil {
+		return "", err
+	}
+	return wire.FederationID(k), nil
+}
 
 // Client implements dialect.Dialect.
 func (Dialect) Client(l peer.Link) dialect.Client { return &Client{l} }

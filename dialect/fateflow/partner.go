@@ -125,8 +125,8 @@ func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, end openflow.Jo
 
 // StartTask calls job/start for the first task; for tasks that have ended, task/status/update and task/stop; task/rerun
 // for a further version; then task/resource/apply, task/status/update running and task/start.
-func (c *Client) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
-	key := openflow.JobKey{Scheduler: scheduler, Job: o.Job, Party: o.Party}
+func (c *Client) StartTask(ctx context.Context, o openflow.TaskStart) error {
+	key := o.TaskKey.JobKey()
 	if o.StartsJob {
 		if err := c.Tell(ctx, key, openflow.News{Status: openflow.JobRunning}); err != nil {
 			return err
@@ -144,7 +144,7 @@ func (c *Client) StartTask(ctx context.Context, scheduler openflow.PartyID, o op
 			return err
 		}
 	}
-	if err := c.launch(ctx, scheduler, o.TaskKey); err != nil || percent == 0 {
+	if err := c.launch(ctx, o.TaskKey); err != nil || percent == 0 {
 		return err
 	}
 	return c.progress(ctx, key, percent)
@@ -152,11 +152,11 @@ func (c *Client) StartTask(ctx context.Context, scheduler openflow.PartyID, o op
 
 // launch takes the task's cores and starts it, once: a peer that is told of running for the second time has perhaps
 // started it at the first, and is asked.
-func (c *Client) launch(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) error {
+func (c *Client) launch(ctx context.Context, k openflow.TaskKey) error {
 	ref := wire.TaskRefOf(k)
 	err := c.tell(ctx, "/v2/partner/task/resource/apply", ref)
 	if openflow.CodeOf(err) == openflow.CodeExhausted {
-		started, asked := c.started(ctx, scheduler, k)
+		started, asked := c.started(ctx, k)
 		if asked != nil || started {
 			return asked
 		}
@@ -170,7 +170,7 @@ func (c *Client) launch(ctx context.Context, scheduler openflow.PartyID, k openf
 	running := wire.PartnerUpdateTask{TaskRef: ref, Status: wire.Text(openflow.TaskRunning)}
 	err = c.tell(ctx, "/v2/partner/task/status/update", running)
 	if openflow.CodeOf(err) == openflow.CodeConflict {
-		started, asked := c.started(ctx, scheduler, k)
+		started, asked := c.started(ctx, k)
 		if asked != nil || started {
 			return asked
 		}
@@ -182,8 +182,8 @@ func (c *Client) launch(ctx context.Context, scheduler openflow.PartyID, k openf
 	return c.tell(ctx, "/v2/partner/task/start", ref)
 }
 
-func (c *Client) started(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (bool, error) {
-	at, err := c.AskTask(ctx, scheduler, k)
+func (c *Client) started(ctx context.Context, k openflow.TaskKey) (bool, error) {
+	at, err := c.AskTask(ctx, k)
 	return err == nil && at.PartyStatus != openflow.TaskWaiting, err
 }
 
@@ -236,7 +236,7 @@ func jobStatus(k openflow.JobKey, status openflow.JobStatus, reason string) wire
 }
 
 // AskTask calls task/collect.
-func (c *Client) AskTask(ctx context.Context, _ openflow.PartyID, k openflow.TaskKey) (openflow.TaskStanding, error) {
+func (c *Client) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
 	e, err := c.post(ctx, "/v2/partner/task/collect", wire.TaskRefOf(k))
 	if err != nil {
 		return openflow.TaskStanding{Key: k}, err

@@ -122,19 +122,19 @@ func held(r openflow.Reservation, err error) error {
 	return err
 }
 
-var psi = openflow.TaskKey{Job: jobK.Job, Task: "psi_0", Party: host}
+var psi = openflow.TaskKey{Scheduler: "9999", Job: jobK.Job, Task: "psi_0", Party: host}
 
 // The whole sequence of a job with two tasks, as fate-flow-api §2.5.1 and §5.3–5.7 list it for one party.
 func TestFATEFlowsOwnSequence(t *testing.T) {
 	g, c := newGenuine(t)
 	ctx := t.Context()
-	reader := openflow.TaskKey{Job: jobK.Job, Task: "reader_0", Party: host}
+	reader := openflow.TaskKey{Scheduler: "9999", Job: jobK.Job, Task: "reader_0", Party: host}
 	d := dag(t)
 	d.Conf.Initiator = "9999"
 	require.NoError(t, held(c.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d})))
-	require.NoError(t, c.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: reader, StartsJob: true}))
+	require.NoError(t, c.StartTask(ctx, openflow.TaskStart{TaskKey: reader, StartsJob: true}))
 	g.held = map[string]bool{}
-	require.NoError(t, c.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: psi, Ended: []openflow.TaskUpdate{
+	require.NoError(t, c.StartTask(ctx, openflow.TaskStart{TaskKey: psi, Ended: []openflow.TaskUpdate{
 		{Key: reader, Status: openflow.TaskSuccess, Progress: 50},
 	}}))
 	require.NoError(t, c.StopJob(ctx, jobK, openflow.JobEnd{Status: openflow.JobSuccess, Tasks: []openflow.TaskUpdate{
@@ -193,7 +193,7 @@ func TestRerun(t *testing.T) {
 	g, c := newGenuine(t)
 	again := psi
 	again.Version = 1
-	require.NoError(t, c.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: again, Ended: []openflow.TaskUpdate{
+	require.NoError(t, c.StartTask(t.Context(), openflow.TaskStart{TaskKey: again, Ended: []openflow.TaskUpdate{
 		{Key: psi, Status: openflow.TaskFailed, Reason: "exit code 7"},
 	}}))
 	require.Equal(t, []string{
@@ -247,7 +247,7 @@ func TestRepeats(t *testing.T) {
 				return held(p.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: dag(t)}))
 			})
 			do(func(ctx context.Context, p openflow.PartnerService) error {
-				return p.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: psi, StartsJob: true})
+				return p.StartTask(ctx, openflow.TaskStart{TaskKey: psi, StartsJob: true})
 			})
 			g.mu.Lock()
 			defer g.mu.Unlock()
@@ -271,7 +271,7 @@ func TestRefusals(t *testing.T) {
 		g.codes[path] = tc.answer
 		err := held(c.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)}))
 		if err == nil {
-			err = c.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: psi, StartsJob: true})
+			err = c.StartTask(t.Context(), openflow.TaskStart{TaskKey: psi, StartsJob: true})
 		}
 		var e *openflow.Error
 		require.ErrorAs(t, err, &e)

@@ -174,7 +174,7 @@ func (s service) taskBody(r *http.Request, into any, ref *wire.TaskRef) (openflo
 	if err := reply.Decode(r, into); err != nil {
 		return openflow.TaskKey{}, err
 	}
-	return ref.TaskKey()
+	return ref.TaskKey(dialect.Caller(r))
 }
 
 // acceptTask answers the resource calls of a peer that makes them singly: starting a task takes its cores, ending it
@@ -185,7 +185,7 @@ func (s service) acceptTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.Partner.AskTask(r.Context(), dialect.Caller(r), key)
+	_, err = s.Partner.AskTask(r.Context(), key)
 	return nil, err
 }
 
@@ -195,7 +195,7 @@ func (s service) startTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.Partner.StartTask(r.Context(), dialect.Caller(r), openflow.TaskStart{TaskKey: key})
+	return nil, s.Partner.StartTask(r.Context(), openflow.TaskStart{TaskKey: key})
 }
 
 func (s service) collectTask(r *http.Request) (any, error) {
@@ -204,7 +204,7 @@ func (s service) collectTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, err := s.Partner.AskTask(r.Context(), dialect.Caller(r), key)
+	at, err := s.Partner.AskTask(r.Context(), key)
 	if err != nil {
 		return nil, err
 	}

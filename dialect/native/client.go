@@ -163,12 +163,12 @@ func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, end openflow.Jo
 }
 
 // StartTask implements openflow.PartnerService.
-func (c *Client) StartTask(ctx context.Context, _ openflow.PartyID, o openflow.TaskStart) error {
+func (c *Client) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	return c.call(ctx, pathStart, start{wire.TaskRefOf(o.TaskKey), o.StartsJob, wire.EncodeTaskUpdates(o.Ended)}, nil)
 }
 
 // AskTask implements openflow.PartnerService.
-func (c *Client) AskTask(ctx context.Context, _ openflow.PartyID, k openflow.TaskKey) (openflow.TaskStanding, error) {
+func (c *Client) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
 	var answer wire.TaskState
 	if err := c.call(ctx, pathAsk, wire.TaskRefOf(k), &answer); err != nil {
 		return openflow.TaskStanding{Key: k}, err

@@ -35,7 +35,7 @@ import (
 var (
 	host  = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
 	jobK  = openflow.JobKey{Scheduler: "9999", Job: "202501020304050607080", Party: host}
-	taskK = openflow.TaskKey{Job: jobK.Job, Task: "psi_0", Version: 2, Party: host}
+	taskK = openflow.TaskKey{Scheduler: "9999", Job: jobK.Job, Task: "psi_0", Version: 2, Party: host}
 )
 
 // backend is the services of party 10000: it notes what arrives and answers as told.
@@ -64,16 +64,16 @@ func (b *backend) Release(_ context.Context, k openflow.JobKey) error { return b
 func (b *backend) Tell(_ context.Context, k openflow.JobKey, n openflow.News) error {
 	return b.take("tell", k, n)
 }
-func (b *backend) StartTask(_ context.Context, s openflow.PartyID, o openflow.TaskStart) error {
-	return b.take("start task", s, o)
+func (b *backend) StartTask(_ context.Context, o openflow.TaskStart) error {
+	return b.take("start task", o)
 }
 func (b *backend) OpenJob(_ context.Context, o openflow.JobOrder) (openflow.Reservation, error) {
 	r, err := openflow.Reserved(b.take("open", o))
 	r.Held = r.Held && !o.Later
 	return r, err
 }
-func (b *backend) AskTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey) (openflow.TaskStanding, error) {
-	return b.task.Standing(), b.take("ask", s, k)
+func (b *backend) AskTask(_ context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
+	return b.task.Standing(), b.take("ask", k)
 }
 func (b *backend) ReportTask(_ context.Context, caller openflow.PartyID, r openflow.Report) error {
 	return b.take("report", caller, r)
@@ -130,11 +130,11 @@ func (k known) VerifyAnswer(from openflow.PartyID, request, answer http.Header, 
 // sessions lets party 9999 send to one session.
 type sessions struct{}
 
-func (sessions) MaySend(_ context.Context, from openflow.PartyID, session, _ string) error {
+func (sessions) Admit(_ context.Context, from openflow.PartyID, session, _ string) (openflow.SessionID, error) {
 	if from != "9999" || session != "s" {
-		return openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
+		return "", openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
 	}
-	return nil
+	return openflow.SessionID(session), nil
 }
 
 // pair is a client of party 9999 and the real interconnection layer of party 10000.
@@ -247,11 +247,11 @@ func methods(t *testing.T) map[string]method {
 			}, []any{"ended", openflow.PartyID("9999"), []openflow.JobID{jobK.Job, "other"}},
 		},
 		"StartTask": {
-			func(c *native.Client) error { return c.StartTask(ctx, "9999", start) }, []any{"start task", openflow.PartyID("9999"), start},
+			func(c *native.Client) error { return c.StartTask(ctx, start) }, []any{"start task", start},
 		},
 		"AskTask": {
-			func(c *native.Client) error { _, err := c.AskTask(ctx, "9999", taskK); return err },
-			[]any{"ask", openflow.PartyID("9999"), taskK},
+			func(c *native.Client) error { _, err := c.AskTask(ctx, taskK); return err },
+			[]any{"ask", taskK},
 		},
 		"Scheduler.CreateJob": {
 			func(c *native.Client) error { _, err := c.Scheduler().CreateJob(ctx, "9999", sub); return err },
@@ -363,7 +363,7 @@ func TestAnswers(t *testing.T) {
 
 	p.backend.task = openflow.TaskRecord{Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, ErrorReport: "line 1\nline 2", Reason: "line 1",
 		Cause: openflow.Cause{Code: openflow.CodeInvalid, Text: "too few rows", Consequence: true}}
-	at, err := p.client.AskTask(t.Context(), "9999", taskK)
+	at, err := p.client.AskTask(t.Context(), taskK)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskStanding{Key: taskK, Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, Cause: p.backend.task.Cause}, at)
 	require.NoError(t, p.client.Probe(t.Context()))
@@ -396,7 +396,7 @@ func TestUnusableAnswers(t *testing.T) {
 			srv.Start()
 			defer srv.Close()
 			p.client.URL, p.client.Verifier = srv.URL, nil // what is not signed is no answer anyway
-			_, err := p.client.AskTask(t.Context(), "9999", taskK)
+			_, err := p.client.AskTask(t.Context(), taskK)
 			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, "10000")
 		})

@@ -47,5 +47,8 @@ func (Dialect) Name() openflow.Dialect { return Name }
 // Speaks implements dialect.Dialect. Both sides sign.
 func (Dialect) Speaks() (versions, profiles []string) { return []string{"1"}, []string{"signed"} }
 
+// Session implements dialect.Dialect: both sides have the same name.
+func (Dialect) Session(own openflow.SessionID) (string, error) { return string(own), nil }
+
 // Client implements dialect.Dialect.
 func (Dialect) Client(l peer.Link) dialect.Client { return &Client{l} }

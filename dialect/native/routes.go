@@ -136,7 +136,7 @@ func (s service) tell(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := wire.DecodeTaskUpdates(b.Tasks, b.JobRef)
+	tasks, err := wire.DecodeTaskUpdates(b.Tasks, key)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (s service) stop(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := wire.DecodeTaskEnds(b.Tasks, b.JobRef)
+	tasks, err := wire.DecodeTaskEnds(b.Tasks, key)
 	if err != nil {
 		return nil, err
 	}
@@ -170,11 +170,11 @@ func (s service) start(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ended, err := wire.DecodeTaskEnds(b.Ended, b.JobRef)
+	ended, err := wire.DecodeTaskEnds(b.Ended, key.JobKey())
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.Partner.StartTask(r.Context(), dialect.Caller(r), openflow.TaskStart{TaskKey: key, StartsJob: b.StartsJob, Ended: ended})
+	return nil, s.Partner.StartTask(r.Context(), openflow.TaskStart{TaskKey: key, StartsJob: b.StartsJob, Ended: ended})
 }
 
 func (s service) ask(r *http.Request) (any, error) {
@@ -183,7 +183,7 @@ func (s service) ask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, err := s.Partner.AskTask(r.Context(), dialect.Caller(r), key)
+	at, err := s.Partner.AskTask(r.Context(), key)
 	if err != nil {
 		return nil, err
 	}
@@ -202,5 +202,5 @@ func taskBody(r *http.Request, into any, ref *wire.TaskRef) (openflow.TaskKey, e
 	if err := reply.Decode(r, into); err != nil {
 		return openflow.TaskKey{}, err
 	}
-	return ref.TaskKey()
+	return ref.TaskKey(dialect.Caller(r))
 }

@@ -40,17 +40,43 @@ var errDamaged = errors.New("the record of the container is damaged")
 // folder is one container on disk. All it knows is read from there, every time.
 type folder struct{ name, path string }
 
-// record is what creation fixes.
+// record is what creation fixes, as the folder keeps it.
 type record struct {
-	Spec    driver.Spec
-	Created time.Time
+	Spec    specification `json:"spec"`
+	Created time.Time     `json:"created"`
+}
+
+// specification is a driver.Spec.
+type specification struct {
+	Name    string            `json:"name"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	Image   string            `json:"image"`
+	Command []string          `json:"command,omitempty"`
+	Env     []string          `json:"env,omitempty"`
+	Limits  limits            `json:"limits,omitzero"`
+}
+
+// limits is a driver.Limits.
+type limits struct {
+	CPUs        float64  `json:"cpus,omitzero"`
+	MemoryBytes int64    `json:"memory_bytes,omitzero"`
+	PIDs        int64    `json:"pids,omitzero"`
+	GPUs        []string `json:"gpus,omitempty"`
+}
+
+func specificationOf(s driver.Spec) specification {
+	return specification{Name: s.Name, Labels: s.Labels, Image: s.Image, Command: s.Command, Env: s.Env, Limits: limits(s.Limits)}
+}
+
+func (s specification) decode() driver.Spec {
+	return driver.Spec{Name: s.Name, Labels: s.Labels, Image: s.Image, Command: s.Command, Env: s.Env, Limits: driver.Limits(s.Limits)}
 }
 
 func (f folder) file(name string) string { return filepath.Join(f.path, name) }
 
 // prepare fills an empty folder.
 func (f folder) prepare(spec driver.Spec) error {
-	data, err := json.Marshal(record{Spec: spec, Created: time.Now()})
+	data, err := json.Marshal(record{Spec: specificationOf(spec), Created: time.Now()})
 	if err != nil {
 		return err
 	}

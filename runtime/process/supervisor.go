@@ -80,7 +80,7 @@ func (f folder) launch(ctx context.Context, alive *os.File) error {
 		return f.cannotStart(err)
 	}
 	defer closeQuietly(recorded)
-	err = f.fork(rec.Spec, alive, group, record)
+	err = f.fork(rec.Spec.decode(), alive, group, record)
 	closeQuietly(record)
 	if err != nil {
 		return err

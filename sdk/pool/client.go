@@ -18,6 +18,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/store/document"
 )
 
 // Client talks to the node of one site.
@@ -66,7 +67,7 @@ func (c *Client) TaskByExecution(ctx context.Context, id openflow.ExecutionID) (
 	if err := c.call(ctx, http.MethodGet, "/v2/pool/task?"+execution(id), nil, &row); err != nil {
 		return openflow.TaskRecord{}, err
 	}
-	return wire.DecodeTaskRecord(row)
+	return wire.DecodePoolTask(row)
 }
 
 func execution(id openflow.ExecutionID) string {
@@ -75,21 +76,22 @@ func execution(id openflow.ExecutionID) string {
 
 // Grant fetches what only the node can give to the run's container.
 func (c *Client) Grant(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
-	var g openflow.TaskGrant
-	return g, c.call(ctx, http.MethodGet, "/v2/pool/task/grant?"+execution(r.Key.ExecutionID()), nil, &g)
+	var g wire.PoolGrant
+	err := c.call(ctx, http.MethodGet, "/v2/pool/task/grant?"+execution(r.Key.ExecutionID()), nil, &g)
+	return openflow.TaskGrant(g), err
 }
 
 // StartTask implements activities.TaskStore.
 func (c *Client) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error) {
 	var b wire.PoolChange
-	err := c.call(ctx, http.MethodPost, "/v2/pool/task/start", wire.PoolStart{Key: k, Runtime: runtime, Container: container}, &b)
+	err := c.call(ctx, http.MethodPost, "/v2/pool/task/start", wire.PoolStart{Run: document.EncodeRun(k), Runtime: runtime, Container: container}, &b)
 	return b.Changed, err
 }
 
 // FinishTask implements activities.TaskStore.
 func (c *Client) FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error) {
 	var b wire.PoolChange
-	err := c.call(ctx, http.MethodPost, "/v2/pool/task/end", wire.PoolEnd{Key: k, End: end}, &b)
+	err := c.call(ctx, http.MethodPost, "/v2/pool/task/end", wire.EncodePoolEnd(k, end), &b)
 	return b.Changed, err
 }
 

@@ -84,7 +84,7 @@ func (s *site) task(t *testing.T) openflow.TaskRecord {
 	dag := &openflow.DAG{SchemaVersion: "1", Parties: []openflow.Party{guest}, Tasks: []openflow.Task{{Name: "a", Component: "noop"}}}
 	job := openflow.JobRecord{ID: "J", Party: guest, Scheduler: "9999", Status: openflow.JobReady, DAG: dag}
 	rec := openflow.TaskRecord{
-		Key: openflow.TaskKey{Job: "J", Task: "a", Party: guest}, Scheduler: "9999", Component: "noop", Cores: 2, MemoryBytes: 1 << 40,
+		Key: openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: guest}, Component: "noop", Cores: 2, MemoryBytes: 1 << 40,
 		Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting,
 		Spec: openflow.TaskSpec{Name: "a", Component: "noop", Parameters: openflow.Parameters{
 			"big": json.Number("9007199254740993"), "none": nil, "list": []any{json.Number("0.1"), "ä <b>"},
@@ -109,7 +109,7 @@ func TestRunOfAWorker(t *testing.T) {
 	require.Equal(t, want, got, "a row arrives as it is")
 	grant, err := c.Grant(t.Context(), got)
 	require.NoError(t, err)
-	require.Equal(t, openflow.TaskGrant{Credential: "of J_a_0_guest_9999", ModelID: "J", ModelVersion: "0", Partitions: 3}, grant)
+	require.Equal(t, openflow.TaskGrant{Credential: "of J_a_0@9999@guest_9999", ModelID: "J", ModelVersion: "0", Partitions: 3}, grant)
 
 	for _, changes := range []bool{true, false} {
 		changed, err := c.StartTask(t.Context(), want.Key, "docker", "of-a")
@@ -200,7 +200,7 @@ func TestRefusedAndUnreachable(t *testing.T) {
 		h := httptest.NewServer(answer)
 		defer h.Close()
 		c := &pool.Client{URL: h.URL, Token: token, HTTP: pool.NewHTTP()}
-		_, err := c.Task(t.Context(), openflow.TaskKey{Job: "J", Task: "a", Party: guest})
+		_, err := c.Task(t.Context(), openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: guest})
 		require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), name)
 	}
 }

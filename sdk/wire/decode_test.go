@@ -67,8 +67,8 @@ func TestDecode(t *testing.T) {
 func TestKeysOfReferences(t *testing.T) {
 	var ref wire.TaskRef
 	require.NoError(t, wire.Decode([]byte(`{`+taskBody+`}`), &ref))
-	want := openflow.TaskKey{Job: "J", Task: "psi_0", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}
-	key, err := ref.TaskKey()
+	want := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "psi_0", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}
+	key, err := ref.TaskKey("9999")
 	require.NoError(t, err)
 	require.Equal(t, want, key)
 	jobKey, err := ref.Key("9999")
@@ -92,7 +92,7 @@ func TestKeysOfReferences(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var ref wire.TaskRef
 			require.NoError(t, wire.Decode([]byte(body), &ref))
-			_, err := ref.TaskKey()
+			_, err := ref.TaskKey("9999")
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 		})
 	}

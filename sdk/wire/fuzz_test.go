@@ -80,7 +80,7 @@ func FuzzDecode(f *testing.F) {
 				continue
 			}
 			if ref, ok := into.(*wire.TaskRef); ok {
-				key, err := ref.TaskKey() // must not fail otherwise than by refusing
+				key, err := ref.TaskKey("9999") // must not fail otherwise than by refusing
 				if err == nil {
 					require.Equal(t, key.TaskID(), openflow.TaskID(ref.TaskID))
 				}
@@ -104,7 +104,11 @@ func FuzzTaskUpdates(f *testing.F) {
 		if wire.Decode(body, &b) != nil {
 			return
 		}
-		updates, err := wire.DecodeTaskEnds(b.Tasks, b.JobRef)
+		k, err := b.Key("9999")
+		if err != nil {
+			return
+		}
+		updates, err := wire.DecodeTaskEnds(b.Tasks, k)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 			return
@@ -114,7 +118,7 @@ func FuzzTaskUpdates(f *testing.F) {
 			require.Equal(t, string(b.JobID), string(u.Key.Job))
 			require.Equal(t, string(b.PartyID), string(u.Key.Party.ID))
 		}
-		again, err := wire.DecodeTaskUpdates(wire.EncodeTaskUpdates(updates), b.JobRef)
+		again, err := wire.DecodeTaskUpdates(wire.EncodeTaskUpdates(updates), k)
 		require.NoError(t, err)
 		require.Equal(t, updates, again)
 	})

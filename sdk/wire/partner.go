@@ -70,9 +70,9 @@ func TaskRefOf(k openflow.TaskKey) TaskRef {
 	return TaskRef{JobRef: Ref(k.Job, k.Party), TaskID: Text(k.TaskID()), TaskVersion: &v}
 }
 
-// TaskKey is the run that the reference means. Errors: CodeInvalid.
-func (r TaskRef) TaskKey() (openflow.TaskKey, error) {
-	jk, err := r.Key("")
+// TaskKey is the run that the reference means when scheduler is the job's. Errors: CodeInvalid.
+func (r TaskRef) TaskKey(scheduler openflow.PartyID) (openflow.TaskKey, error) {
+	jk, err := r.Key(scheduler)
 	if err != nil {
 		return openflow.TaskKey{}, err
 	}
@@ -86,7 +86,7 @@ func (r TaskRef) TaskKey() (openflow.TaskKey, error) {
 	if *r.TaskVersion < 0 {
 		return openflow.TaskKey{}, openflow.Errorf(openflow.CodeInvalid, "task_version %d is negative", *r.TaskVersion)
 	}
-	return openflow.TaskKey{Job: jk.Job, Task: name, Version: *r.TaskVersion, Party: jk.Party}, nil
+	return openflow.TaskKey{Scheduler: scheduler, Job: jk.Job, Task: name, Version: *r.TaskVersion, Party: jk.Party}, nil
 }
 
 // PartnerCreateJob is the body of POST /v2/partner/job/create. UserName, who submitted, is ours.
@@ -141,8 +141,8 @@ func EncodeTaskUpdates(updates []openflow.TaskUpdate) []PartnerUpdateTask {
 }
 
 // DecodeTaskEnds is DecodeTaskUpdates of tasks that have ended.
-func DecodeTaskEnds(list []PartnerUpdateTask, ref JobRef) ([]openflow.TaskUpdate, error) {
-	updates, err := DecodeTaskUpdates(list, ref)
+func DecodeTaskEnds(list []PartnerUpdateTask, k openflow.JobKey) ([]openflow.TaskUpdate, error) {
+	updates, err := DecodeTaskUpdates(list, k)
 	for _, u := range updates {
 		if !u.Status.Terminal() {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "%q is no end of task %s", u.Status, u.Key.Task)
@@ -151,17 +151,17 @@ func DecodeTaskEnds(list []PartnerUpdateTask, ref JobRef) ([]openflow.TaskUpdate
 	return updates, err
 }
 
-// DecodeTaskUpdates is the way back; each names the job and the party of ref. Errors: CodeInvalid.
-func DecodeTaskUpdates(list []PartnerUpdateTask, ref JobRef) ([]openflow.TaskUpdate, error) {
+// DecodeTaskUpdates is the way back; each names the job and the party of k. Errors: CodeInvalid.
+func DecodeTaskUpdates(list []PartnerUpdateTask, k openflow.JobKey) ([]openflow.TaskUpdate, error) {
 	if len(list) > openflow.MaxTasks {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "the call tells of %d tasks, more than a job may have (%d)", len(list), openflow.MaxTasks)
 	}
 	var updates []openflow.TaskUpdate
 	for i, b := range list {
-		if b.TaskID == "" || b.TaskVersion == nil || b.JobRef != ref {
+		if b.TaskID == "" || b.TaskVersion == nil || b.JobRef != Ref(k.Job, k.Party) {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "task %d of the call belongs to another job or party, or lacks its id or version", i)
 		}
-		key, err := b.TaskKey()
+		key, err := b.TaskKey(k.Scheduler)
 		if err != nil {
 			return nil, err
 		}

@@ -1,15 +1,13 @@
 package wire
 
 import (
-	"bytes"
-	"encoding/json"
 	"time"
 
 	"openflow"
 )
 
 // The shapes between a node and the workers of its pool. Both ends are ours, and of releases next to each other: a field
-// that one of them does not know is passed over. Rows travel as the domain has them.
+// that one of them does not know is passed over.
 
 // PoolSite is what a worker is told of the site that it works for.
 type PoolSite struct {
@@ -55,19 +53,6 @@ func (w PoolWorker) Decode() (openflow.WorkerRecord, error) {
 	return r, nil
 }
 
-// PoolStart records that a run has a container at a worker's machine.
-type PoolStart struct {
-	Key       openflow.TaskKey `json:"key"`
-	Runtime   string           `json:"runtime" check:"required"`
-	Container string           `json:"container" check:"required"`
-}
-
-// PoolEnd records how a run has ended.
-type PoolEnd struct {
-	Key openflow.TaskKey `json:"key"`
-	End openflow.TaskEnd `json:"end"`
-}
-
 // PoolChange answers whether a row has changed.
 type PoolChange struct {
 	Changed bool `json:"changed"`
@@ -76,15 +61,4 @@ type PoolChange struct {
 // PoolLog answers where a log is kept; empty: it was empty.
 type PoolLog struct {
 	Digest string `json:"digest"`
-}
-
-// DecodeTaskRecord reads a row. Numbers in parameters stay as they were written, whatever their size.
-func DecodeTaskRecord(b []byte) (openflow.TaskRecord, error) {
-	var r openflow.TaskRecord
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	if err := d.Decode(&r); err != nil {
-		return r, openflow.Errorf(openflow.CodeInvalid, "the row of a task is not readable: %w", err)
-	}
-	return r, nil
 }

@@ -2,12 +2,14 @@ package wire_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/store/document/documenttest"
 )
 
 // What a task's engine_run says is read once, where the document is; what it leaves out is nobody's.
@@ -46,23 +48,23 @@ func TestEngineRun(t *testing.T) {
 }
 
 // What a worker reads of a row, it can send back: reading never fails in another way than CodeInvalid, and is stable.
-func FuzzDecodeTaskRecord(f *testing.F) {
-	f.Add([]byte(`{"Key":{"Job":"J","Task":"a","Version":1,"Party":{"Role":"guest","ID":"9999"}},"Spec":{"Parameters":{"x":9007199254740993}}}`))
-	f.Add([]byte(`{"ExitCode":null,"StartTime":"2026-01-01T00:00:00Z","Spec":{"Inputs":[{"Channels":[{"Model":{"ID":"m"}}]}]}}`))
+func FuzzDecodePoolTask(f *testing.F) {
+	f.Add([]byte(`{"run":{"job_id":"J","task_name":"a","version":1,"party":{"role":"guest","party_id":"9999"}},"spec":{"parameters":{"x":9007199254740993}}}`))
+	f.Add([]byte(`{"exit_code":null,"start_time":"2026-01-01T00:00:00Z","spec":{"inputs":[{"channels":[{"model":{"model_id":"m"}}]}]}}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := wire.DecodeTaskRecord(b)
+		r, err := wire.DecodePoolTask(b)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 			return
 		}
-		again, err := json.Marshal(r)
+		again, err := json.Marshal(wire.EncodePoolTask(r))
 		if err != nil {
 			return // a time beyond what JSON can say
 		}
-		r2, err := wire.DecodeTaskRecord(again)
+		r2, err := wire.DecodePoolTask(again)
 		require.NoError(t, err)
-		b2, err := json.Marshal(r2)
+		b2, err := json.Marshal(wire.EncodePoolTask(r2))
 		require.NoError(t, err)
 		require.JSONEq(t, string(again), string(b2))
 	})
@@ -88,4 +90,21 @@ func FuzzPoolWorker(f *testing.F) {
 		r.Started = back.Started
 		require.Equal(t, r, back)
 	})
+}
+
+// What travels between a node and the workers of its pool.
+func TestFormsOfThePool(t *testing.T) {
+	documenttest.Tagged(t,
+		reflect.TypeFor[wire.PoolSite](), reflect.TypeFor[wire.PoolWorker](), reflect.TypeFor[wire.PoolTask](), reflect.TypeFor[wire.PoolGrant](),
+		reflect.TypeFor[wire.PoolStart](), reflect.TypeFor[wire.PoolEnd](), reflect.TypeFor[wire.PoolChange](), reflect.TypeFor[wire.PoolLog](),
+	)
+	documenttest.RoundTrip(t, wire.EncodePoolTask, wire.PoolTask.Decode)
+	documenttest.RoundTrip(t, func(g openflow.TaskGrant) wire.PoolGrant { return wire.PoolGrant(g) },
+		func(g wire.PoolGrant) openflow.TaskGrant { return openflow.TaskGrant(g) })
+	type end struct {
+		Key openflow.TaskKey
+		End openflow.TaskEnd
+	}
+	documenttest.RoundTrip(t, func(e end) wire.PoolEnd { return wire.EncodePoolEnd(e.Key, e.End) },
+		func(e wire.PoolEnd) end { k, o := e.Decode(); return end{k, o} })
 }

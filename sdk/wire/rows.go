@@ -233,10 +233,10 @@ func EncodeTask(r openflow.TaskRecord) TaskRow {
 		Cmd: []string{}, Component: r.Component, ComponentParameters: map[string]any{"parameters": r.Spec.Parameters},
 		Container: r.ContainerName, CreateTime: Millis(r.CreateTime), Elapsed: elapsed(r.StartTime, r.EndTime),
 		EndTime: Millis(r.EndTime), EngineConf: map[string]any{}, ErrorReport: r.ErrorReport,
-		ExecutionID: string(r.Key.ExecutionID()), ExitCode: r.ExitCode, JobID: string(r.Key.Job), KillStatus: r.Killed,
+		ExecutionID: PartyTaskID(r.Key), ExitCode: r.ExitCode, JobID: string(r.Key.Job), KillStatus: r.Killed,
 		GPUIDs: append([]string{}, r.GPUIDs...), Memory: r.MemoryBytes, PartyID: string(r.Key.Party.ID), PartyStatus: string(r.PartyStatus), Protocol: Kind,
 		ProviderName: r.Provider, Reason: r.Reason, ResourceInUse: r.ResourceInUse, Role: string(r.Key.Party.Role),
-		Runtime: r.Runtime, SchedulerPartyID: string(r.Scheduler), StartTime: Millis(r.StartTime), Status: string(r.Status),
+		Runtime: r.Runtime, SchedulerPartyID: string(r.Key.Scheduler), StartTime: Millis(r.StartTime), Status: string(r.Status),
 		SyncType: string(r.SyncType), TaskCores: r.Cores, TaskID: string(r.Key.TaskID()), TaskName: string(r.Key.Task),
 		TaskParameters: map[string]any{}, TaskRun: EngineRun(r.Spec.Conf), TaskVersion: r.Key.Version,
 		Timeout: int(r.Spec.Conf.Timeout.Seconds()), UpdateTime: Millis(r.UpdateTime), Warnings: append([]string{}, r.Warnings...),
@@ -335,6 +335,7 @@ func EncodeMetric(r openflow.MetricRecord, data bool) Metric {
 
 // EventRow is one change of a job, or of a task of it, as /v2/job/events tells it. Ours. What is left out is as before.
 type EventRow struct {
+	Scheduler   string `json:"scheduler_party_id"`
 	JobID       string `json:"job_id"`
 	Role        string `json:"role"`
 	PartyID     string `json:"party_id"`
@@ -349,7 +350,7 @@ type EventRow struct {
 // EncodeEvent renders e, with a job's status as in EncodeJob.
 func EncodeEvent(e openflow.Event) EventRow {
 	row := EventRow{
-		JobID: string(e.Job), Role: string(e.Party.Role), PartyID: string(e.Party.ID), TaskName: string(e.Task), TaskVersion: e.Version,
+		Scheduler: string(e.Scheduler), JobID: string(e.Job), Role: string(e.Party.Role), PartyID: string(e.Party.ID), TaskName: string(e.Task), TaskVersion: e.Version,
 		Status: e.Status, Reason: e.Reason, Progress: e.Progress, Time: Millis(e.At),
 	}
 	if e.Task == "" && e.Status != "" {

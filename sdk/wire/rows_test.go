@@ -120,8 +120,8 @@ func TestClientStatus(t *testing.T) {
 func taskRecord() openflow.TaskRecord {
 	exit := 7
 	return openflow.TaskRecord{
-		Key:       openflow.TaskKey{Job: "J", Task: "lr_0", Version: 1, Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}},
-		Scheduler: "9999", SyncType: openflow.Callback, Component: "coordinated_lr", Provider: "fate:2.2.0@docker",
+		Key:      openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "lr_0", Version: 1, Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}},
+		SyncType: openflow.Callback, Component: "coordinated_lr", Provider: "fate:2.2.0@docker",
 		Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, Reason: "exit code 7", ErrorReport: "line 1\nline 2",
 		Spec:  openflow.TaskSpec{Conf: openflow.TaskConf{Timeout: time.Hour, Cores: new(2)}, Parameters: openflow.Parameters{"a": 1}},
 		Cores: 2, MemoryBytes: 1 << 30, Killed: true, Runtime: "docker", ContainerName: "c", ExitCode: &exit,

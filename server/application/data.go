@@ -113,7 +113,7 @@ func (a *API) outputsOf(r *http.Request) (openflow.TaskRecord, []packed, error) 
 		if key := r.URL.Query().Get("output_key"); key != "" && key != o.OutputKey {
 			continue
 		}
-		rec, err := a.Catalogue.TableOf(r.Context(), jobOf(t), o.Table)
+		rec, err := a.Catalogue.TableOf(r.Context(), t.Key.JobKey(), o.Table)
 		if err != nil {
 			return t, nil, openflow.About(openflow.AboutTable, err)
 		}

@@ -35,10 +35,13 @@ const (
 func (a *API) jobEvents(w http.ResponseWriter, r *http.Request) {
 	s := &stream{
 		api: a, ctx: r.Context(), out: w, flush: http.NewResponseController(w).Flush,
-		job: openflow.JobID(r.URL.Query().Get("job_id")), user: r.Header.Get(wire.UserHeader), known: map[openflow.JobID]bool{},
+		job: job{id: openflow.JobID(r.URL.Query().Get("job_id"))}, user: r.Header.Get(wire.UserHeader), known: map[job]bool{},
 	}
 	after := r.Header.Get("Last-Event-ID")
-	err := s.open(r, after)
+	err := a.oneScheduler(r, s.job.id, &s.job.scheduler)
+	if err == nil {
+		err = s.open(r, after)
+	}
 	if err != nil {
 		reply.Error(a.Log, w, r, err)
 		return
@@ -47,8 +50,14 @@ func (a *API) jobEvents(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // proxies would keep events back
 	if err := s.run(after != ""); err != nil && r.Context().Err() == nil {
-		a.Log.DebugContext(r.Context(), "events not sent on", "job", s.job, "err", err)
+		a.Log.DebugContext(r.Context(), "events not sent on", "job", s.job.id, "err", err)
 	}
+}
+
+// job is a job whoever's parties it has.
+type job struct {
+	scheduler openflow.PartyID
+	id        openflow.JobID
 }
 
 // stream is one answer of jobEvents.
@@ -58,9 +67,9 @@ type stream struct {
 	out   http.ResponseWriter
 	flush func() error
 	sub   *events.Subscription
-	job   openflow.JobID // empty: all
-	user  string         // whose jobs are shown; empty: everybody's
-	known map[openflow.JobID]bool
+	job   job    // empty: all
+	user  string // whose jobs are shown; empty: everybody's
+	known map[job]bool
 }
 
 // open subscribes before it looks at the job, so that no change falls between.
@@ -69,18 +78,18 @@ func (s *stream) open(r *http.Request, after string) error {
 		return err
 	}
 	var err error
-	if s.sub, err = s.api.Events.Subscribe(s.ctx, after); err != nil || s.job == "" {
+	if s.sub, err = s.api.Events.Subscribe(s.ctx, after); err != nil || s.job.id == "" {
 		return err
 	}
 	rows, err := s.rows(s.job)
 	if err == nil && len(rows) == 0 {
-		err = noJob(string(s.job))
+		err = noJob(string(s.job.id))
 	}
 	return err
 }
 
-func (s *stream) rows(id openflow.JobID) ([]openflow.JobRecord, error) {
-	rows, _, err := s.api.Catalogue.JobsWhere(s.ctx, catalogue.JobFilter{ID: id, User: s.user, Limit: pageLimit})
+func (s *stream) rows(j job) ([]openflow.JobRecord, error) {
+	rows, _, err := s.api.Catalogue.JobsWhere(s.ctx, catalogue.JobFilter{ID: j.id, Scheduler: j.scheduler, User: s.user, Limit: pageLimit})
 	return rows, err
 }
 
@@ -121,7 +130,7 @@ func (s *stream) step(wait time.Duration) (done bool, err error) {
 	case err != nil:
 		return false, err
 	}
-	if shown, err := s.shows(e.Job); err != nil || !shown {
+	if shown, err := s.shows(job{e.Scheduler, e.Job}); err != nil || !shown {
 		return false, err
 	}
 	if err := s.send(e); err != nil || e.Task != "" || !openflow.JobStatus(e.Status).Terminal() {
@@ -131,21 +140,21 @@ func (s *stream) step(wait time.Duration) (done bool, err error) {
 }
 
 // shows reports whether a job's events belong to this stream.
-func (s *stream) shows(job openflow.JobID) (bool, error) {
-	if s.job != "" || s.user == "" {
-		return s.job == "" || job == s.job, nil
+func (s *stream) shows(j job) (bool, error) {
+	if s.job.id != "" || s.user == "" {
+		return s.job.id == "" || j == s.job, nil
 	}
-	if shown, ok := s.known[job]; ok {
+	if shown, ok := s.known[j]; ok {
 		return shown, nil
 	}
-	rows, err := s.rows(job)
-	s.known[job] = len(rows) > 0
-	return s.known[job], err
+	rows, err := s.rows(j)
+	s.known[j] = len(rows) > 0
+	return s.known[j], err
 }
 
 // snapshot sends how the job stands, as events without a place of their own.
 func (s *stream) snapshot() (done bool, err error) {
-	if s.job == "" {
+	if s.job.id == "" {
 		return false, s.write(":\n\n")
 	}
 	rows, err := s.rows(s.job)
@@ -155,7 +164,7 @@ func (s *stream) snapshot() (done bool, err error) {
 	running := false
 	for _, j := range rows {
 		e := openflow.Event{
-			At: j.UpdateTime, Job: j.ID, Party: j.Party, Status: string(j.Status), Reason: j.Reason, Progress: &j.Progress,
+			At: j.UpdateTime, Scheduler: j.Scheduler, Job: j.ID, Party: j.Party, Status: string(j.Status), Reason: j.Reason, Progress: &j.Progress,
 		}
 		if err := s.send(e); err != nil {
 			return false, err
@@ -170,7 +179,7 @@ func (s *stream) snapshot() (done bool, err error) {
 
 // ended tells whether the job has ended in every role of this site, and says so to the client if it has.
 func (s *stream) ended() (bool, error) {
-	if s.job == "" {
+	if s.job.id == "" {
 		return false, nil
 	}
 	rows, err := s.rows(s.job)

@@ -3,7 +3,6 @@ package application
 import (
 	"encoding/json"
 	"errors"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -74,6 +73,9 @@ func (a *API) queryJobs(r *http.Request) (any, error) {
 	f := catalogue.JobFilter{
 		ID: openflow.JobID(q.Get("job_id")), Party: openflow.PartyID(q.Get("party_id")), Roles: statuses[openflow.Role](q["role"]),
 		Statuses: jobStatuses(q["status"]), User: r.Header.Get(wire.UserHeader), Limit: pageLimit,
+	}
+	if err := a.oneScheduler(r, f.ID, &f.Scheduler); err != nil {
+		return nil, err
 	}
 	unfiltered := f.ID == "" && f.Party == "" && len(f.Roles) == 0 && len(f.Statuses) == 0
 	var jobs []openflow.JobRecord
@@ -190,27 +192,56 @@ func paging(r *http.Request) (limit, page int, err error) {
 	return limit, page, nil
 }
 
+// jobBody names a job. Scheduler is ours: it is needed where jobs of several schedulers have the same ID.
 type jobBody struct {
-	JobID wire.Text `json:"job_id" check:"required"`
+	JobID     wire.Text `json:"job_id" check:"required"`
+	Scheduler wire.Text `json:"scheduler_party_id"`
 }
 
-func (a *API) jobID(r *http.Request) (openflow.JobID, error) {
+// jobID reads which job is meant. The scheduler is empty where the request names none.
+func (a *API) jobID(r *http.Request) (scheduler openflow.PartyID, id openflow.JobID, err error) {
 	var b jobBody
 	if err := reply.Decode(r, &b); err != nil {
-		return "", err
+		return "", "", err
 	}
-	return openflow.JobID(b.JobID), openflow.CheckIdentifier("job_id", string(b.JobID))
+	if b.Scheduler != "" {
+		if err := openflow.CheckIdentifier(schedulerParam, string(b.Scheduler)); err != nil {
+			return "", "", err
+		}
+	}
+	return openflow.PartyID(b.Scheduler), openflow.JobID(b.JobID), openflow.CheckIdentifier("job_id", string(b.JobID))
+}
+
+// schedulerParam tells apart jobs of different schedulers that have the same ID; ours.
+const schedulerParam = "scheduler_party_id"
+
+// oneScheduler fills in whose job of that ID a query means: the scheduler that it names, or the only one that has such a
+// job here. It stays empty where there is no such job, or none is asked for. CodeConflict, listing the schedulers: several
+// have one.
+func (a *API) oneScheduler(r *http.Request, id openflow.JobID, into *openflow.PartyID) error {
+	if *into == "" {
+		*into = openflow.PartyID(r.URL.Query().Get(schedulerParam))
+	}
+	if *into != "" || id == "" {
+		return nil
+	}
+	found, err := a.Catalogue.SchedulerOf(r.Context(), a.About().Party, id)
+	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	*into = found
+	return nil
 }
 
 // stop cancels a job, and tells how far that has come; an ended one stays as it is.
 //
 // Spec: fate-flow-api §1.1 #3; the data are ours.
 func (a *API) stop(r *http.Request) (any, error) {
-	id, err := a.jobID(r)
+	scheduler, id, err := a.jobID(r)
 	if err != nil {
 		return nil, err
 	}
-	stopped, err := a.Jobs.StopJob(r.Context(), id)
+	stopped, err := a.Jobs.StopJob(r.Context(), scheduler, id)
 	if err != nil {
 		return nil, err
 	}
@@ -221,11 +252,11 @@ func (a *API) stop(r *http.Request) (any, error) {
 //
 // Spec: fate-flow-api §1.1 #4.
 func (a *API) rerun(r *http.Request) (any, error) {
-	id, err := a.jobID(r)
+	scheduler, id, err := a.jobID(r)
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.Jobs.RerunJob(r.Context(), id)
+	return nil, a.Jobs.RerunJob(r.Context(), scheduler, id)
 }
 
 // cleanQueue cancels every job that waits here.
@@ -238,21 +269,25 @@ func (a *API) cleanQueue(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	answers := map[openflow.JobID]wire.Envelope{}
+	answers, stopping := map[string]wire.Envelope{}, map[string]openflow.JobKey{}
 	for _, j := range jobs {
-		answers[j.ID] = wire.Envelope{Code: wire.Success, Message: "success"}
+		name := string(j.ID)
+		if other, taken := stopping[name]; taken && other.Scheduler != j.Scheduler {
+			name += "@" + string(j.Scheduler) // another scheduler's job of the same ID
+		}
+		answers[name], stopping[name] = wire.Envelope{Code: wire.Success, Message: "success"}, j.Key()
 	}
 	var mu sync.Mutex
 	var stops sync.WaitGroup
 	free := make(chan struct{}, stopsAtOnce)
-	for _, id := range slices.Collect(maps.Keys(answers)) {
+	for name, k := range stopping {
 		free <- struct{}{}
 		stops.Go(func() {
 			defer func() { <-free }()
-			if _, err := a.Jobs.StopJob(r.Context(), id); err != nil {
+			if _, err := a.Jobs.StopJob(r.Context(), k.Scheduler, k.Job); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
-				answers[id] = wire.Failure(err)
+				answers[name] = wire.Failure(err)
 			}
 		})
 	}
@@ -267,11 +302,14 @@ const stopsAtOnce = 16
 //
 // Spec: fate-flow-api §1.1 #10.
 func (a *API) clean(r *http.Request) (any, error) {
-	id, err := a.jobID(r)
+	scheduler, id, err := a.jobID(r)
+	if err == nil {
+		err = a.oneScheduler(r, id, &scheduler)
+	}
 	if err != nil {
 		return nil, err
 	}
-	jobs, _, err := a.Catalogue.JobsWhere(r.Context(), catalogue.JobFilter{ID: id})
+	jobs, err := a.Catalogue.JobRows(r.Context(), scheduler, id)
 	if err != nil {
 		return nil, err
 	}
@@ -286,19 +324,19 @@ func (a *API) clean(r *http.Request) (any, error) {
 	return nil, nil
 }
 
-// row finds the one row that role and party name.
-func (a *API) row(r *http.Request, id, role, party string) (openflow.JobRecord, error) {
-	jobs, _, err := a.Catalogue.JobsWhere(r.Context(), catalogue.JobFilter{
-		ID: openflow.JobID(id), Roles: []openflow.Role{openflow.Role(role)}, Party: openflow.PartyID(party), Limit: 1,
-	})
-	if err != nil {
+// row finds the one row that scheduler, role and party name; the scheduler may be empty.
+func (a *API) row(r *http.Request, scheduler, id, role, party string) (openflow.JobRecord, error) {
+	k := openflow.JobKey{
+		Scheduler: openflow.PartyID(scheduler), Job: openflow.JobID(id), Party: openflow.Party{Role: openflow.Role(role), ID: openflow.PartyID(party)},
+	}
+	if err := a.oneScheduler(r, k.Job, &k.Scheduler); err != nil {
 		return openflow.JobRecord{}, err
 	}
-	if len(jobs) == 0 {
-		return openflow.JobRecord{}, openflow.About(openflow.AboutJob,
-			openflow.Errorf(openflow.CodeNotFound, "No found job: job_id[%s],role[%s],party_id[%s]", id, role, party))
+	job, err := a.Catalogue.Job(r.Context(), k)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		err = openflow.Errorf(openflow.CodeNotFound, "No found job: job_id[%s],role[%s],party_id[%s]", id, role, party)
 	}
-	return jobs[0], nil
+	return job, openflow.About(openflow.AboutJob, err)
 }
 
 // maxNotes is how many bytes a user's notes on a job may have.
@@ -307,7 +345,8 @@ const maxNotes = 16 << 10
 func (a *API) addNotes(r *http.Request) (any, error) {
 	var b struct {
 		wire.JobRef
-		Notes string `json:"notes" check:"required"`
+		Scheduler wire.Text `json:"scheduler_party_id"`
+		Notes     string    `json:"notes" check:"required"`
 	}
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
@@ -315,7 +354,7 @@ func (a *API) addNotes(r *http.Request) (any, error) {
 	if err := wire.CheckText("notes text", b.Notes, maxNotes); err != nil {
 		return nil, openflow.About(openflow.AboutJob, err)
 	}
-	job, err := a.row(r, string(b.JobID), string(b.Role), string(b.PartyID))
+	job, err := a.row(r, string(b.Scheduler), string(b.JobID), string(b.Role), string(b.PartyID))
 	if err != nil {
 		return nil, err
 	}
@@ -330,7 +369,7 @@ func (a *API) dataView(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	job, err := a.row(r, v[0], v[1], v[2])
+	job, err := a.row(r, "", v[0], v[1], v[2])
 	if err != nil {
 		return nil, err
 	}
@@ -357,7 +396,7 @@ func (a *API) dependency(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	job, err := a.row(r, v[0], v[1], v[2])
+	job, err := a.row(r, "", v[0], v[1], v[2])
 	if err != nil {
 		return nil, err
 	}

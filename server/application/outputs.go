@@ -60,7 +60,8 @@ func (a *API) metrics(r *http.Request) (any, error) {
 
 type taskBody struct {
 	wire.JobRef
-	TaskName wire.Text `json:"task_name" check:"required"`
+	Scheduler wire.Text `json:"scheduler_party_id"`
+	TaskName  wire.Text `json:"task_name" check:"required"`
 }
 
 func (a *API) bodyTask(r *http.Request) (openflow.TaskRecord, error) {
@@ -68,7 +69,7 @@ func (a *API) bodyTask(r *http.Request) (openflow.TaskRecord, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return openflow.TaskRecord{}, err
 	}
-	return a.oneTask(r, string(b.JobID), string(b.Role), string(b.PartyID), string(b.TaskName))
+	return a.oneTask(r, string(b.Scheduler), string(b.JobID), string(b.Role), string(b.PartyID), string(b.TaskName))
 }
 
 func (a *API) deleteMetrics(r *http.Request) (any, error) {
@@ -76,14 +77,14 @@ func (a *API) deleteMetrics(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := a.Catalogue.DeleteMetrics(r.Context(), t.Key.Job, t.Key.Party, t.Key.Task)
+	n, err := a.Catalogue.DeleteMetrics(r.Context(), t.Key.JobKey(), t.Key.Task)
 	return n > 0, err
 }
 
 // modelsOf lists the output models of a task; none is not found.
 func (a *API) modelsOf(r *http.Request, t openflow.TaskRecord) ([]openflow.ModelRecord, error) {
 	models, err := a.Catalogue.Models(r.Context(), catalogue.ModelFilter{
-		Job: t.Key.Job, Role: t.Key.Party.Role, Party: t.Key.Party.ID, Task: t.Key.Task,
+		Job: t.Key.Job, Scheduler: t.Key.Scheduler, Role: t.Key.Party.Role, Party: t.Key.Party.ID, Task: t.Key.Task,
 	})
 	if err == nil && len(models) == 0 {
 		err = openflow.About(openflow.AboutModel, openflow.Errorf(openflow.CodeNotFound, "No found output model of task %q", t.Key.Task))
@@ -194,7 +195,7 @@ func (a *API) deleteModels(r *http.Request) (any, error) {
 		return nil, err
 	}
 	_, err = a.Catalogue.DeleteModels(r.Context(), catalogue.ModelFilter{
-		Job: t.Key.Job, Role: t.Key.Party.Role, Party: t.Key.Party.ID, Task: t.Key.Task,
+		Job: t.Key.Job, Scheduler: t.Key.Scheduler, Role: t.Key.Party.Role, Party: t.Key.Party.ID, Task: t.Key.Task,
 	})
 	return nil, err
 }
@@ -224,13 +225,8 @@ type display struct {
 	Total    *int64          `json:"total"`
 }
 
-// jobOf names the row of a task's job. What a job's outputs show is what the job has read, also when a name stands for
-// something else meanwhile.
-func jobOf(t openflow.TaskRecord) openflow.JobKey {
-	return openflow.JobKey{Scheduler: t.Scheduler, Job: t.Key.Job, Party: t.Key.Party}
-}
-
-// displayOutput shows the first rows of the output tables of a task, without an envelope.
+// displayOutput shows the first rows of the output tables of a task, without an envelope: what the job has read, also when a
+// name stands for something else meanwhile.
 //
 // Spec: fate-flow-api §1.3 #22.
 func (a *API) displayOutput(r *http.Request) (any, error) {
@@ -244,7 +240,7 @@ func (a *API) displayOutput(r *http.Request) (any, error) {
 	}
 	shown := map[string][]display{}
 	for _, o := range outputs {
-		rec, err := a.Catalogue.TableOf(r.Context(), jobOf(t), o.Table)
+		rec, err := a.Catalogue.TableOf(r.Context(), t.Key.JobKey(), o.Table)
 		if err != nil {
 			return nil, openflow.About(openflow.AboutTable, err)
 		}

@@ -31,7 +31,7 @@ func TestScores(t *testing.T) {
 	spend := func(job openflow.JobID, table string, vectors int) error {
 		host := openflow.Party{Role: openflow.RoleHost, ID: "10000"}
 		return rows.SpendScores(ctx, openflow.ScoreSpend{
-			Run: openflow.TaskKey{Job: job, Task: "lr_0", Party: host}, To: "9999", Tables: []string{table}, Columns: 5, Vectors: vectors,
+			Run: openflow.TaskKey{Scheduler: "9999", Job: job, Task: "lr_0", Party: host}, To: "9999", Tables: []string{table}, Columns: 5, Vectors: vectors,
 		}, site.Policy.CoordinatedLR.ScoreMemory)
 	}
 	require.NoError(t, spend("1", "content", 4))

@@ -15,7 +15,7 @@ import (
 	"openflow/store/catalogue"
 )
 
-func taskFilter(r *http.Request) (catalogue.TaskFilter, error) {
+func (a *API) taskFilter(r *http.Request) (catalogue.TaskFilter, error) {
 	q := r.URL.Query()
 	f := catalogue.TaskFilter{
 		Job: openflow.JobID(q.Get("job_id")), Role: openflow.Role(q.Get("role")), Party: openflow.PartyID(q.Get("party_id")),
@@ -35,14 +35,14 @@ func taskFilter(r *http.Request) (catalogue.TaskFilter, error) {
 		}
 		f.Version = &n
 	}
-	return f, nil
+	return f, a.oneScheduler(r, f.Job, &f.Scheduler)
 }
 
 // queryTasks answers the latest versions that match. The latest is taken before filtering (part 7 #45).
 //
 // Spec: fate-flow-api §1.2 #6.
 func (a *API) queryTasks(r *http.Request) (any, error) {
-	f, err := taskFilter(r)
+	f, err := a.taskFilter(r)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (a *API) queryTasks(r *http.Request) (any, error) {
 //
 // Spec: fate-flow-api §1.2 #7.
 func (a *API) listTasks(r *http.Request) (any, error) {
-	f, err := taskFilter(r)
+	f, err := a.taskFilter(r)
 	if err != nil {
 		return nil, err
 	}
@@ -88,12 +88,16 @@ func (a *API) listTasks(r *http.Request) (any, error) {
 	return map[string]any{"count": count, "data": rows}, err
 }
 
-// oneTask finds the latest version of the task that the four usual query values name.
-func (a *API) oneTask(r *http.Request, job, role, party, name string) (openflow.TaskRecord, error) {
-	tasks, _, err := a.Catalogue.TasksWhere(r.Context(), catalogue.TaskFilter{
-		Job: openflow.JobID(job), Role: openflow.Role(role), Party: openflow.PartyID(party), Task: openflow.TaskName(name),
-		LatestOnly: true, Limit: 1,
-	})
+// oneTask finds the latest version of the task that the four usual query values name, and the scheduler, which may be empty.
+func (a *API) oneTask(r *http.Request, scheduler, job, role, party, name string) (openflow.TaskRecord, error) {
+	f := catalogue.TaskFilter{
+		Scheduler: openflow.PartyID(scheduler), Job: openflow.JobID(job), Role: openflow.Role(role), Party: openflow.PartyID(party),
+		Task: openflow.TaskName(name), LatestOnly: true, Limit: 1,
+	}
+	if err := a.oneScheduler(r, f.Job, &f.Scheduler); err != nil {
+		return openflow.TaskRecord{}, err
+	}
+	tasks, _, err := a.Catalogue.TasksWhere(r.Context(), f)
 	if err != nil {
 		return openflow.TaskRecord{}, err
 	}
@@ -109,7 +113,7 @@ func (a *API) queriedTask(r *http.Request) (openflow.TaskRecord, error) {
 	if err != nil {
 		return openflow.TaskRecord{}, err
 	}
-	return a.oneTask(r, v[0], v[1], v[2], v[3])
+	return a.oneTask(r, "", v[0], v[1], v[2], v[3])
 }
 
 // taskLog streams what a task's container has written, as text.
@@ -129,10 +133,13 @@ func (a *API) taskLog(w http.ResponseWriter, r *http.Request) {
 //
 // Spec: fate-flow-api §1.1 #8; streamed: part 7 #13.
 func (a *API) downloadLogs(w http.ResponseWriter, r *http.Request) {
-	id, err := a.jobID(r)
+	scheduler, id, err := a.jobID(r)
 	var tasks []openflow.TaskRecord
 	if err == nil {
-		tasks, _, err = a.Catalogue.TasksWhere(r.Context(), catalogue.TaskFilter{Job: id, Ascending: true})
+		err = a.oneScheduler(r, id, &scheduler)
+	}
+	if err == nil {
+		tasks, _, err = a.Catalogue.TasksWhere(r.Context(), catalogue.TaskFilter{Job: id, Scheduler: scheduler, Ascending: true})
 	}
 	if err == nil && len(tasks) == 0 {
 		err = openflow.About(openflow.AboutFile, openflow.Errorf(openflow.CodeNotFound, "no logs of job %s here", id))

@@ -270,7 +270,7 @@ func (a *API) recordUpload(r *http.Request, id openflow.JobID, name openflow.Tab
 		Warnings: notes,
 	}
 	task := openflow.TaskRecord{
-		Key: openflow.TaskKey{Job: id, Task: "upload_0", Party: local}, Scheduler: self, SyncType: openflow.Callback,
+		Key: openflow.TaskKey{Scheduler: self, Job: id, Task: "upload_0", Party: local}, SyncType: openflow.Callback,
 		Component: "upload", Provider: "openflow", Status: openflow.TaskSuccess, PartyStatus: openflow.TaskSuccess, Spec: spec,
 		StartTime: started, EndTime: now,
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"openflow"
+	"openflow/sdk/wire"
 	"openflow/server/reply"
 	"openflow/store/objects"
 )
@@ -26,14 +27,14 @@ type Store interface {
 	RecordTaskReport(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, report string, cause openflow.Cause) error
 	AddTaskWarning(ctx context.Context, k openflow.TaskKey, text string) error
 	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
-	LatestOutputs(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, p openflow.Party, task openflow.TaskName) ([]openflow.OutputRecord, error)
+	LatestOutputs(ctx context.Context, k openflow.JobKey, task openflow.TaskName) ([]openflow.OutputRecord, error)
 	OutputsOfTable(ctx context.Context, n openflow.TableName) ([]openflow.OutputRecord, error)
 	SaveOutput(ctx context.Context, o openflow.OutputRecord, t *openflow.TableRecord) error
 	// TableOf is a table as a job has it: pinned at the job's creation, or as it is now.
 	TableOf(ctx context.Context, k openflow.JobKey, n openflow.TableName) (openflow.TableRecord, error)
 	Pins(ctx context.Context, k openflow.JobKey) ([]openflow.Pin, error)
 	SaveModel(ctx context.Context, m openflow.ModelRecord) error
-	Model(ctx context.Context, modelID, version string, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
+	Model(ctx context.Context, scheduler openflow.PartyID, ref openflow.ModelRef, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
 	AppendMetrics(ctx context.Context, k openflow.TaskKey, metrics []openflow.MetricRecord) error
 	SpendScores(ctx context.Context, s openflow.ScoreSpend, memory time.Duration) error
 }
@@ -126,9 +127,10 @@ func (a *API) identify(r *http.Request) (openflow.TaskRecord, error) {
 	return t, nil
 }
 
-// own refuses a body or query that names another run than the credential's.
+// own refuses a body or query that names another run than the credential's. Containers name it in FATE-Flow's form, which is
+// that of their configuration: the credential says whose job it is.
 func own(t openflow.TaskRecord, executionID string) error {
-	if executionID != "" && executionID != string(t.Key.ExecutionID()) {
+	if executionID != "" && executionID != wire.PartyTaskID(t.Key) && executionID != string(t.Key.ExecutionID()) {
 		return openflow.Errorf(openflow.CodePermission, "the credential belongs to another task than %q", executionID)
 	}
 	return nil

@@ -208,7 +208,7 @@ func TestModels(t *testing.T) {
 	pack := archive(t, map[string]string{"json_model": "{}", "json_model.meta.yaml": "a: 1\n", "empty.yaml": ""})
 	e := n.envelope(k, model(t, fields(k), pack))
 	require.Zero(t, e.Code, e.Message)
-	m, err := n.catalogue.Model(t.Context(), "1", "0", guest, "psi_0", "output_model")
+	m, err := n.catalogue.Model(t.Context(), "9999", openflow.ModelRef{ID: "1", Version: "0"}, guest, "psi_0", "output_model")
 	require.NoError(t, err)
 	require.JSONEq(t, `{"json_model.meta.yaml":{"a":1},"empty.yaml":null}`, string(m.Meta))
 	require.Equal(t, int64(len(pack)), m.Bytes)

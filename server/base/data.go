@@ -49,7 +49,9 @@ func (a *API) trackingQuery(r *http.Request) (any, error) {
 			return infos, err
 		}
 	}
-	outputs, err := a.Store.LatestOutputs(r.Context(), t.Scheduler, job, t.Key.Party, openflow.TaskName(q.Get("task_name")))
+	source := t.Key.JobKey()
+	source.Job = job
+	outputs, err := a.Store.LatestOutputs(r.Context(), source, openflow.TaskName(q.Get("task_name")))
 	if err != nil {
 		return nil, openflow.About(openflow.AboutTask, err)
 	}
@@ -58,7 +60,7 @@ func (a *API) trackingQuery(r *http.Request) (any, error) {
 		if o.OutputKey != q.Get("output_key") {
 			continue
 		}
-		rec, err := a.Store.TableOf(r.Context(), jobOf(t), o.Table)
+		rec, err := a.Store.TableOf(r.Context(), t.Key.JobKey(), o.Table)
 		if err != nil {
 			return nil, openflow.About(openflow.AboutTable, err)
 		}
@@ -75,7 +77,7 @@ func (a *API) trackingQuery(r *http.Request) (any, error) {
 // job of before pins.
 func (a *API) pinnedOutputs(r *http.Request, source openflow.JobID, producer openflow.TaskName, key string) ([]wire.TableInfo, error) {
 	t := task(r)
-	pins, err := a.Store.Pins(r.Context(), jobOf(t))
+	pins, err := a.Store.Pins(r.Context(), t.Key.JobKey())
 	if err != nil {
 		return nil, openflow.About(openflow.AboutTask, err)
 	}
@@ -92,14 +94,10 @@ func (a *API) pinnedOutputs(r *http.Request, source openflow.JobID, producer ope
 // and as another job had it.
 const pinParam = "object"
 
-func jobOf(t openflow.TaskRecord) openflow.JobKey {
-	return openflow.JobKey{Scheduler: t.Scheduler, Job: t.Key.Job, Party: t.Key.Party}
-}
-
 // pinned finds the table that a run's job has kept, by name and object.
 func (a *API) pinned(r *http.Request, n openflow.TableName, object string) (openflow.TableRecord, error) {
 	t := task(r)
-	pins, err := a.Store.Pins(r.Context(), jobOf(t))
+	pins, err := a.Store.Pins(r.Context(), t.Key.JobKey())
 	if err != nil {
 		return openflow.TableRecord{}, openflow.About(openflow.AboutTask, err)
 	}
@@ -130,13 +128,13 @@ func tablePath(n openflow.TableName) string {
 // the same job at the same party made or took over. A table that the job has pinned is as it was at the job's creation.
 func (a *API) readable(r *http.Request, n openflow.TableName) (openflow.TableRecord, error) {
 	t := task(r)
-	job, err := a.Store.Job(r.Context(), jobOf(t))
+	job, err := a.Store.Job(r.Context(), t.Key.JobKey())
 	if err != nil {
 		return openflow.TableRecord{}, openflow.About(openflow.AboutJob, err)
 	}
 	allowed := slices.Contains(job.DAG.Tables(t.Key.Party), n)
 	if !allowed {
-		pins, err := a.Store.Pins(r.Context(), jobOf(t))
+		pins, err := a.Store.Pins(r.Context(), t.Key.JobKey())
 		if err != nil {
 			return openflow.TableRecord{}, openflow.About(openflow.AboutTask, err)
 		}
@@ -148,29 +146,22 @@ func (a *API) readable(r *http.Request, n openflow.TableName) (openflow.TableRec
 			return openflow.TableRecord{}, err
 		}
 		for _, o := range outputs {
-			yes, err := a.madeFor(r, t, o)
-			if err != nil {
-				return openflow.TableRecord{}, err
-			}
-			allowed = allowed || yes
+			allowed = allowed || madeFor(t, o)
 		}
 	}
 	if !allowed {
 		return openflow.TableRecord{}, openflow.About(openflow.AboutTable,
 			openflow.Errorf(openflow.CodeNotFound, "%s has no input %s", t.Key, n))
 	}
-	rec, err := a.Store.TableOf(r.Context(), jobOf(t), n)
+	rec, err := a.Store.TableOf(r.Context(), t.Key.JobKey(), n)
 	return rec, openflow.About(openflow.AboutTable, err)
 }
 
 // madeFor reports whether o is an output that t may read: of the same party, made in its own job or in one that its
 // channels name, and by the same scheduler, because other schedulers may have jobs of the same ID.
-func (a *API) madeFor(r *http.Request, t openflow.TaskRecord, o openflow.OutputRecord) (bool, error) {
-	if o.Task.Party != t.Key.Party || (o.Task.Job != t.Key.Job && !fromWarehouse(t, o.Task.Job)) {
-		return false, nil
-	}
-	maker, err := a.Store.TaskByExecution(r.Context(), o.Task.ExecutionID())
-	return err == nil && maker.Scheduler == t.Scheduler, err
+func madeFor(t openflow.TaskRecord, o openflow.OutputRecord) bool {
+	return o.Task.Scheduler == t.Key.Scheduler && o.Task.Party == t.Key.Party &&
+		(o.Task.Job == t.Key.Job || fromWarehouse(t, o.Task.Job))
 }
 
 // table streams the rows of a table.
@@ -247,6 +238,6 @@ func (a *API) trackingSave(r *http.Request) (any, error) {
 // that a container proposes is not used, because it could be somebody else's.
 func outputTable(k openflow.TaskKey, key string, index int) openflow.TableName {
 	return openflow.TableName{
-		Namespace: string(k.TaskID()), Name: fmt.Sprintf("%s_%d_%d_%s_%s", key, index, k.Version, k.Party.Role, k.Party.ID),
+		Namespace: string(k.TaskID()), Name: fmt.Sprintf("%s_%d_%d_%s_%s_%s", key, index, k.Version, k.Party.Role, k.Party.ID, k.Scheduler),
 	}
 }

@@ -63,7 +63,7 @@ func dag(reads string) *openflow.DAG {
 }
 
 func key(job openflow.JobID, task openflow.TaskName, p openflow.Party) openflow.TaskKey {
-	return openflow.TaskKey{Job: job, Task: task, Party: p}
+	return openflow.TaskKey{Scheduler: "9999", Job: job, Task: task, Party: p}
 }
 
 func newNode(t *testing.T) *node {
@@ -102,6 +102,12 @@ func newNode(t *testing.T) *node {
 }
 
 // job creates a job of this node whose tasks run.
+// of is the run of a scheduler's job of that ID.
+func of(scheduler openflow.PartyID, k openflow.TaskKey) openflow.TaskKey {
+	k.Scheduler = scheduler
+	return k
+}
+
 func (n *node) job(scheduler openflow.PartyID, id openflow.JobID, p openflow.Party, reads string) {
 	n.t.Helper()
 	n.create(scheduler, id, p, dag(reads))
@@ -112,7 +118,7 @@ func (n *node) create(scheduler openflow.PartyID, id openflow.JobID, p openflow.
 	var tasks []openflow.TaskRecord
 	for _, s := range d.ForParty(p) {
 		tasks = append(tasks, openflow.TaskRecord{
-			Key: key(id, s.Name, p), Scheduler: scheduler, Component: s.Component, Status: openflow.TaskWaiting,
+			Key: of(scheduler, key(id, s.Name, p)), Component: s.Component, Status: openflow.TaskWaiting,
 			PartyStatus: openflow.TaskWaiting, Spec: s,
 		})
 	}

@@ -82,7 +82,10 @@ func (p *Pool) run(r *http.Request) (openflow.TaskRecord, error) {
 	return t, openflow.About(openflow.AboutTask, err)
 }
 
-func (p *Pool) task(r *http.Request) (any, error) { return p.run(r) }
+func (p *Pool) task(r *http.Request) (any, error) {
+	t, err := p.run(r)
+	return wire.EncodePoolTask(t), err
+}
 
 // grant hands out what the run's container needs. A run that has ended needs nothing any more.
 func (p *Pool) grant(r *http.Request) (any, error) {
@@ -93,7 +96,8 @@ func (p *Pool) grant(r *http.Request) (any, error) {
 	if t.PartyStatus.Terminal() {
 		return nil, openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeConflict, "%s has ended", t.Key))
 	}
-	return p.Grant(r.Context(), t)
+	g, err := p.Grant(r.Context(), t)
+	return wire.PoolGrant(g), err
 }
 
 func (p *Pool) start(r *http.Request) (any, error) {
@@ -101,7 +105,7 @@ func (p *Pool) start(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	changed, err := p.Store.StartTask(r.Context(), b.Key, b.Runtime, b.Container)
+	changed, err := p.Store.StartTask(r.Context(), b.Run.Decode(), b.Runtime, b.Container)
 	return wire.PoolChange{Changed: changed}, openflow.About(openflow.AboutTask, err)
 }
 
@@ -110,7 +114,8 @@ func (p *Pool) end(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	changed, err := p.Store.FinishTask(r.Context(), b.Key, b.End)
+	k, end := b.Decode()
+	changed, err := p.Store.FinishTask(r.Context(), k, end)
 	return wire.PoolChange{Changed: changed}, openflow.About(openflow.AboutTask, err)
 }
 

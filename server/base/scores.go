@@ -31,7 +31,7 @@ func (a *API) spendScores(r *http.Request) (any, error) {
 	if len(origins) == 0 {
 		return nil, openflow.Errorf(openflow.CodeRejected, "%s reads no table whose score vectors could be counted", t.Key)
 	}
-	pins, err := a.Store.Pins(r.Context(), t.JobKey())
+	pins, err := a.Store.Pins(r.Context(), t.Key.JobKey())
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"openflow"
 	"openflow/dialect/peer"
+	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/server/reply"
 	"openflow/store/messages"
@@ -86,10 +87,11 @@ func (t *Transport) enqueue(r *http.Request, p ptp.PushInbound) error {
 	return err
 }
 
-// ownSession refuses a session other than the task's own. One that is not named is the task's own.
+// ownSession refuses a session other than the task's own. One that is not named is the task's own. Containers name it in
+// FATE-Flow's form, which is that of their configuration.
 func ownSession(r *http.Request, run openflow.TaskRecord) (string, error) {
 	own := string(run.Key.SessionID())
-	if s := r.Header.Get(ptp.HeaderSessionID); s != "" && s != own {
+	if s := r.Header.Get(ptp.HeaderSessionID); s != "" && s != own && s != wire.FederationID(run.Key) {
 		return "", ptp.Fail(ptp.ResultForbidden, openflow.Errorf(openflow.CodePermission, "the credential is for session %s, not %s", own, s))
 	}
 	return own, nil

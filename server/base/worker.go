@@ -100,7 +100,7 @@ func (a *API) modelSave(r *http.Request) (any, error) {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "expected a multipart form: %w", err)
 	}
 	t, fields := task(r), map[string]string{}
-	m := openflow.ModelRecord{Party: t.Key.Party, Task: t.Key.Task, Job: t.Key.Job}
+	m := openflow.ModelRecord{Party: t.Key.Party, Task: t.Key.Task, Job: t.Key.Job, Scheduler: t.Key.Scheduler}
 	for {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
@@ -143,7 +143,7 @@ func (a *API) ownModel(r *http.Request, m openflow.ModelRecord) error {
 	if err := openflow.CheckIdentifier("output_key", m.OutputKey); err != nil {
 		return err
 	}
-	job, err := a.Store.Job(r.Context(), openflow.JobKey{Scheduler: t.Scheduler, Job: t.Key.Job, Party: t.Key.Party})
+	job, err := a.Store.Job(r.Context(), t.Key.JobKey())
 	if err != nil {
 		return openflow.About(openflow.AboutJob, err)
 	}
@@ -217,7 +217,7 @@ func (a *API) modelObject(r *http.Request, ref openflow.ModelRef, producer openf
 		return "", err
 	}
 	t := task(r)
-	pins, err := a.Store.Pins(r.Context(), jobOf(t))
+	pins, err := a.Store.Pins(r.Context(), t.Key.JobKey())
 	if err != nil {
 		return "", err
 	}
@@ -226,7 +226,7 @@ func (a *API) modelObject(r *http.Request, ref openflow.ModelRef, producer openf
 			return p.Object, nil
 		}
 	}
-	m, err := a.Store.Model(r.Context(), ref.ID, ref.Version, t.Key.Party, producer, key)
+	m, err := a.Store.Model(r.Context(), t.Key.Scheduler, ref, t.Key.Party, producer, key)
 	return m.Object, err
 }
 
@@ -239,7 +239,7 @@ func (a *API) mayReadModel(r *http.Request, id, version string) error {
 			}
 		}
 	}
-	job, err := a.Store.Job(r.Context(), openflow.JobKey{Scheduler: t.Scheduler, Job: t.Key.Job, Party: t.Key.Party})
+	job, err := a.Store.Job(r.Context(), t.Key.JobKey())
 	if err != nil {
 		return err
 	}

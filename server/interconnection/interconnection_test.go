@@ -129,7 +129,7 @@ func TestCallerIsWhoSigned(t *testing.T) {
 // tells is news of task a alone.
 func tells(status openflow.TaskStatus, version int) openflow.News {
 	host := openflow.Party{Role: openflow.RoleHost, ID: "10000"}
-	return openflow.News{Tasks: []openflow.TaskUpdate{{Key: openflow.TaskKey{Job: "1", Task: "a", Version: version, Party: host}, Status: status}}}
+	return openflow.News{Tasks: []openflow.TaskUpdate{{Key: openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Version: version, Party: host}, Status: status}}}
 }
 
 func TestBodies(t *testing.T) {
@@ -163,7 +163,7 @@ func TestBodies(t *testing.T) {
 		"schedule, long user":  {"/v2/scheduler/job/create", `{"dag":{},"schema_version":"2","user_name":"` + strings.Repeat("u", 257) + `"}`, wire.InvalidParameter, nil},
 		"create, long user":    {"/v2/partner/job/create", strings.Replace(jobBody, "}", `,"dag":{},"schema_version":"2","user_name":"`+strings.Repeat("u", 257)+`"}`, 1), wire.InvalidParameter, nil},
 		"stop of nothing":      {"/v2/scheduler/job/stop", "{}", wire.InvalidParameter, nil},
-		"several at a start":   {"/openflow/v1/task/start", with(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+		"several at a start":   {"/openflow/v1/task/start", with(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
 		"several at a stop":    {"/openflow/v1/job/stop", with(`"tasks":[` + failedTask + `],"status":"failed"`), wire.Success, openflow.JobFailed},
 		"at a start, no end":   {"/openflow/v1/task/start", with(`"ended":[` + strings.Replace(failedTask, "failed", "running", 1) + `]`), wire.InvalidParameter, nil},
 		"news of another job":  {"/openflow/v1/task/start", with(`"ended":[` + strings.ReplaceAll(failedTask, `"1`, `"2`) + `]`), wire.InvalidParameter, nil},
@@ -171,7 +171,7 @@ func TestBodies(t *testing.T) {
 		"news, no version":     {"/openflow/v1/task/start", with(`"ended":[` + strings.Replace(failedTask, `,"task_version":0`, "", 1) + `]`), wire.InvalidParameter, nil},
 		"stop as nothing":      {"/openflow/v1/job/stop", jobBody, wire.InvalidParameter, nil},
 		"open, no DAG":         {"/openflow/v1/job/open", jobBody, wire.InvalidParameter, nil},
-		"apply for a task":     {"/v2/partner/task/resource/apply", taskBody, wire.Success, openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+		"apply for a task":     {"/v2/partner/task/resource/apply", taskBody, wire.Success, openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t)

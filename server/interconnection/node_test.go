@@ -56,11 +56,11 @@ func (s *services) Tell(_ context.Context, k openflow.JobKey, n openflow.News) e
 func (s *services) StopJob(_ context.Context, k openflow.JobKey, st openflow.JobEnd) error {
 	return s.seen(k.Scheduler, st.Status)
 }
-func (s *services) StartTask(_ context.Context, by openflow.PartyID, o openflow.TaskStart) error {
-	return s.seen(by, o.TaskKey)
+func (s *services) StartTask(_ context.Context, o openflow.TaskStart) error {
+	return s.seen(o.Scheduler, o.TaskKey)
 }
-func (s *services) AskTask(_ context.Context, by openflow.PartyID, k openflow.TaskKey) (openflow.TaskStanding, error) {
-	return openflow.TaskStanding{PartyStatus: openflow.TaskRunning}, s.seen(by, k)
+func (s *services) AskTask(_ context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
+	return openflow.TaskStanding{PartyStatus: openflow.TaskRunning}, s.seen(k.Scheduler, k)
 }
 
 type schedulers struct{ *services }
@@ -96,11 +96,11 @@ func (k keys) PublicKeys(_ context.Context, p openflow.PartyID) ([]trust.PublicK
 // sessions knows which party may send to which session.
 type sessions map[string]openflow.PartyID
 
-func (s sessions) MaySend(_ context.Context, from openflow.PartyID, session, _ string) error {
+func (s sessions) Admit(_ context.Context, from openflow.PartyID, session, _ string) (openflow.SessionID, error) {
 	if s[session] != from {
-		return openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
+		return "", openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
 	}
-	return nil
+	return openflow.SessionID(session), nil
 }
 
 // node is party 10000; parties 9999 and 8888 are its peers.

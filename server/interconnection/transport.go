@@ -14,9 +14,10 @@ import (
 	"openflow/store/messages"
 )
 
-// Sessions tells which parties may send to a session of this node. CodeNotFound: no task here has it.
+// Sessions tells which parties may send to a session of this node, and what the session is called here: a peer may leave
+// its scheduler out. CodeNotFound: no task here has it. CodeConflict: tasks of several schedulers have it.
 type Sessions interface {
-	MaySend(ctx context.Context, from openflow.PartyID, session, topic string) error
+	Admit(ctx context.Context, from openflow.PartyID, session, topic string) (own openflow.SessionID, err error)
 }
 
 // Transport takes messages of other nodes into this node's queues.
@@ -93,10 +94,11 @@ func (t *Transport) accept(r *http.Request, p ptp.PushInbound) error {
 		return openflow.Errorf(openflow.CodeInvalid, "%s is missing", ptp.HeaderSessionID)
 	}
 	caller := dialect.Caller(r)
-	if err := t.Sessions.MaySend(r.Context(), caller, session, p.Topic); err != nil {
+	own, err := t.Sessions.Admit(r.Context(), caller, session, p.Topic)
+	if err != nil {
 		return err
 	}
-	err = t.Store.Push(r.Context(), messages.Channel{Session: session, Topic: p.Topic}, messages.Message{
+	err = t.Store.Push(r.Context(), messages.Channel{Session: string(own), Topic: p.Topic}, messages.Message{
 		ID: p.Metadata[ptp.MetadataMessageID], Source: string(caller), Payload: p.Payload,
 	}, fullWait)
 	if errors.Is(err, messages.ErrTooLarge) {

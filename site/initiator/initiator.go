@@ -6,7 +6,6 @@
 package initiator
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,11 +19,12 @@ import (
 
 // Rows is what this site knows of a job: its rows, where it runs tasks of it, and the scheduler that it was handed to.
 type Rows interface {
-	JobRows(ctx context.Context, id openflow.JobID) ([]openflow.JobRecord, error)
+	JobRows(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID) ([]openflow.JobRecord, error)
 	RememberScheduler(ctx context.Context, id openflow.JobID, scheduler openflow.PartyID) error
-	// RememberedScheduler is empty when none was remembered.
-	RememberedScheduler(ctx context.Context, id openflow.JobID) (openflow.PartyID, error)
-	AddJobWarnings(ctx context.Context, id openflow.JobID, texts []string) error
+	// SchedulerOf finds the scheduler of a job that self takes part in, schedules or has handed on. CodeNotFound: there is no
+	// such job. CodeConflict: there are several, of different schedulers.
+	SchedulerOf(ctx context.Context, self openflow.PartyID, id openflow.JobID) (openflow.PartyID, error)
+	AddJobWarnings(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID, texts []string) error
 }
 
 // Components knows the algorithms of this site.
@@ -86,7 +86,7 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 	if len(warnings) == 0 {
 		return answer, nil
 	}
-	return answer, openflow.About(openflow.AboutJob, s.Rows.AddJobWarnings(ctx, answer.ID, warnings))
+	return answer, openflow.About(openflow.AboutJob, s.Rows.AddJobWarnings(ctx, dag.Conf.Scheduler, answer.ID, warnings))
 }
 
 // check finds the mistakes that this node can see, before any other one is called, all in one refusal, and what the
@@ -119,48 +119,52 @@ func (s *Service) remember(ctx context.Context, id openflow.JobID, scheduler ope
 
 // StopJob asks the job's scheduler to cancel it; see openflow.JobService. An ended job whose scheduler this site has
 // removed stays as it is.
-func (s *Service) StopJob(ctx context.Context, id openflow.JobID) (openflow.Stopped, error) {
+func (s *Service) StopJob(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID) (openflow.Stopped, error) {
+	party, err := s.scheduler(ctx, scheduler, id)
+	if err != nil {
+		return openflow.Stopped{}, err
+	}
+	service, err := s.Directory.Scheduler(ctx, party)
 	var stopped openflow.Stopped
-	err := s.ask(ctx, id, func(scheduler openflow.SchedulerService) error {
-		answer, err := scheduler.StopJob(ctx, s.Self, id, openflow.JobCanceled)
-		if err == nil {
-			stopped = answer
-		}
-		return err
-	})
+	if err == nil {
+		stopped, err = service.StopJob(ctx, s.Self, id, openflow.JobCanceled)
+	}
+	err = openflow.AtParty(party, err)
 	switch openflow.CodeOf(err) {
 	case openflow.CodeNotFound:
-		return s.alone(ctx, id, openflow.UnknownToScheduler, err)
+		return s.alone(ctx, party, id, openflow.UnknownToScheduler, err)
 	case openflow.CodeUnauthorized:
-		return s.alone(ctx, id, openflow.RefusedByScheduler, err)
+		return s.alone(ctx, party, id, openflow.RefusedByScheduler, err)
 	}
 	if err != nil {
-		return s.ended(ctx, id, err)
+		return s.ended(ctx, party, id, err)
 	}
-	return stopped, s.takeOver(ctx, id, &stopped)
+	return stopped, s.takeOver(ctx, party, id, &stopped)
 }
 
 // alone ends this site's own part of a job whose scheduler does not know the job any more, or does not accept this site's
 // signature, so that it will not hear of the job again. Without a row here it is why the job could not be stopped.
-func (s *Service) alone(ctx context.Context, id openflow.JobID, reason func(openflow.PartyID) string, why error) (openflow.Stopped, error) {
-	rows, err := s.Rows.JobRows(ctx, id)
-	if err != nil || len(rows) == 0 || rows[0].Scheduler == s.Self {
+func (s *Service) alone(
+	ctx context.Context, scheduler openflow.PartyID, id openflow.JobID, reason func(openflow.PartyID) string, why error,
+) (openflow.Stopped, error) {
+	rows, err := s.Rows.JobRows(ctx, scheduler, id)
+	if err != nil || len(rows) == 0 || scheduler == s.Self {
 		return openflow.Stopped{}, why
 	}
-	stopped := openflow.Stopped{Status: openflow.JobCanceled, Reason: reason(rows[0].Scheduler)}
+	stopped := openflow.Stopped{Status: openflow.JobCanceled, Reason: reason(scheduler)}
 	if rows[0].Status.Terminal() {
 		stopped.Status, stopped.Reason = rows[0].Status, rows[0].Reason
 	}
-	return stopped, s.takeOver(ctx, id, &stopped)
+	return stopped, s.takeOver(ctx, scheduler, id, &stopped)
 }
 
 // takeOver ends this site's own part of a job that has ended at its scheduler, where the news of that has not come here:
 // nobody else would give back what it holds.
-func (s *Service) takeOver(ctx context.Context, id openflow.JobID, stopped *openflow.Stopped) error {
+func (s *Service) takeOver(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID, stopped *openflow.Stopped) error {
 	if !stopped.Status.Terminal() {
 		return nil
 	}
-	rows, err := s.Rows.JobRows(ctx, id)
+	rows, err := s.Rows.JobRows(ctx, scheduler, id)
 	if err != nil {
 		return openflow.About(openflow.AboutJob, err)
 	}
@@ -180,12 +184,12 @@ func (s *Service) takeOver(ctx context.Context, id openflow.JobID, stopped *open
 
 // ended is how a job has ended here whose scheduler could not be asked because this site has removed it. Otherwise it is
 // why it could not be asked.
-func (s *Service) ended(ctx context.Context, id openflow.JobID, why error) (openflow.Stopped, error) {
+func (s *Service) ended(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID, why error) (openflow.Stopped, error) {
 	var e *openflow.Error
 	if !errors.As(why, &e) || e.Code != openflow.CodeInvalid || e.Subject != openflow.AboutSite {
 		return openflow.Stopped{}, why
 	}
-	rows, err := s.Rows.JobRows(ctx, id)
+	rows, err := s.Rows.JobRows(ctx, scheduler, id)
 	open := func(j openflow.JobRecord) bool { return !j.Status.Terminal() }
 	if err != nil || len(rows) == 0 || slices.ContainsFunc(rows, open) {
 		return openflow.Stopped{}, why
@@ -194,34 +198,29 @@ func (s *Service) ended(ctx context.Context, id openflow.JobID, why error) (open
 }
 
 // RerunJob asks the job's scheduler to run again what has not succeeded.
-func (s *Service) RerunJob(ctx context.Context, id openflow.JobID) error {
-	return s.ask(ctx, id, func(scheduler openflow.SchedulerService) error { return scheduler.RerunJob(ctx, s.Self, id) })
-}
-
-// ask calls the job's scheduler, which knows who may ask. A job in which this node runs no task has no row here: then
-// it is the scheduler that it was handed to, or this node.
-func (s *Service) ask(ctx context.Context, id openflow.JobID, do func(openflow.SchedulerService) error) error {
-	party, err := s.scheduler(ctx, id)
+func (s *Service) RerunJob(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID) error {
+	party, err := s.scheduler(ctx, scheduler, id)
 	if err != nil {
-		return openflow.About(openflow.AboutJob, err)
+		return err
 	}
 	service, err := s.Directory.Scheduler(ctx, party)
 	if err == nil {
-		err = do(service)
+		err = service.RerunJob(ctx, s.Self, id)
 	}
 	return openflow.AtParty(party, err)
 }
 
-func (s *Service) scheduler(ctx context.Context, id openflow.JobID) (openflow.PartyID, error) {
-	rows, err := s.Rows.JobRows(ctx, id)
-	if err != nil {
-		return "", err
+// scheduler is who schedules a job: the party that the user has named, otherwise the only one that has a job of that ID
+// here. Of a job that nothing is known of, this node says so itself.
+func (s *Service) scheduler(ctx context.Context, named openflow.PartyID, id openflow.JobID) (openflow.PartyID, error) {
+	if named != "" {
+		return named, nil
 	}
-	if len(rows) > 0 {
-		return rows[0].Scheduler, nil
+	party, err := s.Rows.SchedulerOf(ctx, s.Self, id)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return s.Self, nil
 	}
-	party, err := s.Rows.RememberedScheduler(ctx, id)
-	return cmp.Or(party, s.Self), err
+	return party, openflow.About(openflow.AboutJob, err)
 }
 
 // IDs makes job IDs of FATE-Flow's form: 25 digits, of which 20 are the time in UTC to the microsecond and 5 are those of

@@ -1,6 +1,7 @@
 package initiator_test
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -74,18 +75,25 @@ func (r rows) RememberScheduler(_ context.Context, id openflow.JobID, scheduler 
 	return r.forgetful
 }
 
-func (r rows) RememberedScheduler(_ context.Context, id openflow.JobID) (openflow.PartyID, error) {
-	return r.schedulers[id], r.forgetful
+func (r rows) SchedulerOf(_ context.Context, _ openflow.PartyID, id openflow.JobID) (openflow.PartyID, error) {
+	err := cmp.Or(r.err, r.forgetful)
+	if s, ok := r.schedulers[id]; ok || err != nil {
+		return s, err
+	}
+	if len(r.list) > 0 {
+		return r.list[0].Scheduler, nil
+	}
+	return "", openflow.Errorf(openflow.CodeNotFound, "no job %s", id)
 }
 
-func (r rows) AddJobWarnings(_ context.Context, id openflow.JobID, texts []string) error {
+func (r rows) AddJobWarnings(_ context.Context, _ openflow.PartyID, id openflow.JobID, texts []string) error {
 	if r.warnings != nil {
 		r.warnings[id] = texts
 	}
 	return r.forgetful
 }
 
-func (r rows) JobRows(context.Context, openflow.JobID) ([]openflow.JobRecord, error) {
+func (r rows) JobRows(context.Context, openflow.PartyID, openflow.JobID) ([]openflow.JobRecord, error) {
 	return r.list, r.err
 }
 
@@ -156,12 +164,12 @@ func TestSubmitJobFails(t *testing.T) {
 
 func TestStopJob(t *testing.T) {
 	stop := func(n *network, r rows, id openflow.JobID) error {
-		_, err := service(n, r).StopJob(t.Context(), id)
+		_, err := service(n, r).StopJob(t.Context(), "", id)
 		return err
 	}
 	row := openflow.JobRecord{ID: "1", Scheduler: "10000", Status: openflow.JobCanceled}
 	n := &network{}
-	got, err := service(n, rows{list: []openflow.JobRecord{row}}).StopJob(t.Context(), "1")
+	got, err := service(n, rows{list: []openflow.JobRecord{row}}).StopJob(t.Context(), "", "1")
 	require.NoError(t, err)
 	require.Equal(t, openflow.Stopped{Status: openflow.JobCanceled}, got)
 	require.Equal(t, openflow.PartyID("10000"), n.asked)
@@ -174,6 +182,22 @@ func TestStopJob(t *testing.T) {
 	require.ErrorContains(t, err, "10000")
 	err = stop(n, rows{err: openflow.Errorf(openflow.CodeInternal, "disk")}, "1")
 	require.Equal(t, openflow.CodeInternal, openflow.CodeOf(err))
+}
+
+// A job that the user names with its scheduler is looked up nowhere; one without is the only one, or it is refused.
+func TestJobOfANamedScheduler(t *testing.T) {
+	several := rows{err: openflow.Errorf(openflow.CodeConflict, "job 1 is here more than once, from schedulers 10000, 10001")}
+	n := &network{}
+	_, err := service(n, several).StopJob(t.Context(), "", "1")
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "10000, 10001")
+	require.Empty(t, n.asked)
+	n.err = openflow.Errorf(openflow.CodeNotFound, "not scheduled here")
+	for _, s := range []openflow.PartyID{"10000", "10001"} {
+		_, err = service(n, several).StopJob(t.Context(), s, "1")
+		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+		require.Equal(t, s, n.asked)
+	}
 }
 
 // ends is the participant at this site: it notes what it is told to end.
@@ -190,7 +214,7 @@ func TestStopTakesOverAnEndThatHasNotComeHere(t *testing.T) {
 	n, told := &network{}, ends{}
 	s := service(n, rows{list: []openflow.JobRecord{row}})
 	s.Ends = told
-	got, err := s.StopJob(t.Context(), "1")
+	got, err := s.StopJob(t.Context(), "", "1")
 	require.NoError(t, err)
 	require.Equal(t, ends{row.Key(): {Status: openflow.JobCanceled}}, told)
 	require.Equal(t, []openflow.Party{guest}, got.Stopping, "its containers may take a moment")
@@ -199,14 +223,14 @@ func TestStopTakesOverAnEndThatHasNotComeHere(t *testing.T) {
 	clear(told)
 	row.Status = openflow.JobCanceled
 	s.Rows = rows{list: []openflow.JobRecord{row}}
-	got, err = s.StopJob(t.Context(), "1")
+	got, err = s.StopJob(t.Context(), "", "1")
 	require.NoError(t, err)
 	require.Empty(t, told)
 	require.True(t, got.Everywhere())
 
 	n.err, row.Status = openflow.Errorf(openflow.CodeUnavailable, "down"), openflow.JobRunning
 	s.Rows = rows{list: []openflow.JobRecord{row}}
-	_, err = s.StopJob(t.Context(), "1")
+	_, err = s.StopJob(t.Context(), "", "1")
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
 	require.Empty(t, told, "nobody has said that it has ended")
 }
@@ -242,7 +266,7 @@ func TestStopOfAJobWhoseSchedulerDoesNotListen(t *testing.T) {
 			n, told := &network{err: tc.says}, ends{}
 			s := service(n, rows{list: []openflow.JobRecord{tc.row}})
 			s.Ends = told
-			got, err := s.StopJob(t.Context(), "1")
+			got, err := s.StopJob(t.Context(), "", "1")
 			require.Equal(t, tc.code, openflow.CodeOf(err))
 			require.Equal(t, tc.stopped, got)
 			require.Equal(t, tc.told, len(told) > 0)
@@ -266,7 +290,7 @@ func TestStopOfAnEndedJobWhoseSchedulerIsRemoved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := &network{away: tc.away}
 			row := openflow.JobRecord{ID: "1", Scheduler: "10000", Status: tc.status, Reason: "party 10000 was removed"}
-			got, err := service(n, rows{list: []openflow.JobRecord{row}}).StopJob(t.Context(), "1")
+			got, err := service(n, rows{list: []openflow.JobRecord{row}}).StopJob(t.Context(), "", "1")
 			require.Equal(t, tc.code, openflow.CodeOf(err))
 			if tc.code == "" {
 				require.Equal(t, openflow.Stopped{Status: openflow.JobFailed, Reason: "party 10000 was removed"}, got)
@@ -304,7 +328,7 @@ func TestStopOfAJobWithoutARow(t *testing.T) {
 					require.Equal(t, tc.asked, id)
 					return tc.says
 				}
-				_, err := s.StopJob(t.Context(), answer)
+				_, err := s.StopJob(t.Context(), "", answer)
 				require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
 				require.Equal(t, tc.asked, n.asked)
 			})

@@ -12,7 +12,7 @@ import (
 // Store is the part of the catalogue that knows who made what.
 type Store interface {
 	TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error)
-	LatestOutputs(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, p openflow.Party, task openflow.TaskName) ([]openflow.OutputRecord, error)
+	LatestOutputs(ctx context.Context, k openflow.JobKey, task openflow.TaskName) ([]openflow.OutputRecord, error)
 	// TableOf is a table as a job has it: pinned at the job's creation, or as it is now.
 	TableOf(ctx context.Context, k openflow.JobKey, n openflow.TableName) (openflow.TableRecord, error)
 	Pins(ctx context.Context, k openflow.JobKey) ([]openflow.Pin, error)
@@ -52,7 +52,7 @@ func (w *walk) task(ctx context.Context, t openflow.TaskRecord) error {
 		return nil
 	}
 	w.seen[t.Key.ExecutionID()] = true
-	pins, err := w.store.Pins(ctx, t.JobKey())
+	pins, err := w.store.Pins(ctx, t.Key.JobKey())
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (w *walk) task(ctx context.Context, t openflow.TaskRecord) error {
 
 // outputs adds what a channel takes from another task of the job. A task may hand on a table that it has only read.
 func (w *walk) outputs(ctx context.Context, t openflow.TaskRecord, c openflow.Channel, pins []openflow.Pin) error {
-	outputs, err := w.store.LatestOutputs(ctx, t.Scheduler, t.Key.Job, t.Key.Party, c.ProducerTask)
+	outputs, err := w.store.LatestOutputs(ctx, t.Key.JobKey(), c.ProducerTask)
 	if err != nil {
 		return lost(t, err)
 	}
@@ -88,7 +88,7 @@ func (w *walk) outputs(ctx context.Context, t openflow.TaskRecord, c openflow.Ch
 			w.add(pins[i].Origins...)
 			continue
 		}
-		rec, err := w.store.TableOf(ctx, t.JobKey(), out.Table)
+		rec, err := w.store.TableOf(ctx, t.Key.JobKey(), out.Table)
 		if err != nil {
 			return openflow.About(openflow.AboutTable, err)
 		}

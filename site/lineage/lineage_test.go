@@ -26,7 +26,7 @@ func (s site) TaskByExecution(_ context.Context, id openflow.ExecutionID) (openf
 	return t, nil
 }
 
-func (s site) LatestOutputs(_ context.Context, _ openflow.PartyID, _ openflow.JobID, _ openflow.Party, task openflow.TaskName) ([]openflow.OutputRecord, error) {
+func (s site) LatestOutputs(_ context.Context, _ openflow.JobKey, task openflow.TaskName) ([]openflow.OutputRecord, error) {
 	return s.outputs[task], nil
 }
 
@@ -39,7 +39,7 @@ func (s site) Pins(context.Context, openflow.JobKey) ([]openflow.Pin, error) { r
 var host = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
 
 func run(name openflow.TaskName, from ...openflow.TaskName) openflow.TaskRecord {
-	t := openflow.TaskRecord{Key: openflow.TaskKey{Job: "1", Task: name, Party: host}, Scheduler: "9999"}
+	t := openflow.TaskRecord{Key: openflow.TaskKey{Scheduler: "9999", Job: "1", Task: name, Party: host}}
 	for _, f := range from {
 		t.Spec.Inputs = append(t.Spec.Inputs, openflow.Input{Kind: openflow.InputData, Key: string(f), Channels: []openflow.Channel{
 			{Source: openflow.FromTask, ProducerTask: f, OutputKey: "output_data"},

@@ -112,7 +112,7 @@ func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openf
 			spec.Conf.Timeout = s.Limits.TaskTimeout
 		}
 		t := openflow.TaskRecord{
-			Key: openflow.TaskKey{Job: o.Key.Job, Task: spec.Name, Party: o.Key.Party}, Scheduler: o.Key.Scheduler,
+			Key:      openflow.TaskKey{Scheduler: o.Key.Scheduler, Job: o.Key.Job, Task: spec.Name, Party: o.Key.Party},
 			SyncType: conf.SyncType, Component: spec.Component, Provider: provider, Status: openflow.TaskWaiting,
 			PartyStatus: openflow.TaskWaiting, Spec: spec,
 		}

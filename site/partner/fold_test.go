@@ -18,13 +18,13 @@ func TestEveryCallMayBeRepeated(t *testing.T) {
 	}
 	first := openflow.TaskStart{TaskKey: reader, StartsJob: true}
 	for range 2 {
-		require.NoError(t, s.StartTask(ctx, "9999", first))
+		require.NoError(t, s.StartTask(ctx, first))
 		require.Equal(t, openflow.JobRunning, s.job("1").Status)
 	}
 	s.ends(reader, openflow.TaskSuccess)
 	second := openflow.TaskStart{TaskKey: lr, Ended: []openflow.TaskUpdate{{Key: reader, Status: openflow.TaskSuccess, Progress: 50}}}
 	for range 2 {
-		require.NoError(t, s.StartTask(ctx, "9999", second))
+		require.NoError(t, s.StartTask(ctx, second))
 		require.Equal(t, openflow.TaskSuccess, s.task(reader).Status)
 		require.Equal(t, 50, s.job("1").Progress)
 	}
@@ -83,14 +83,14 @@ func TestStartMakesAFurtherVersion(t *testing.T) {
 	missed.Version = 1
 	order := openflow.TaskStart{TaskKey: again, Ended: []openflow.TaskUpdate{{Key: missed, Status: openflow.TaskFailed}}}
 	for range 2 {
-		require.NoError(t, s.StartTask(t.Context(), "9999", order))
+		require.NoError(t, s.StartTask(t.Context(), order))
 	}
 	require.Equal(t, again, s.engine.started[0].Key)
 	require.Equal(t, openflow.TaskWaiting, s.task(again).Status)
 	require.Equal(t, openflow.TaskWaiting, s.task(k).PartyStatus)
 	unknown := taskKey("1", "x", host)
 	unknown.Version = 1
-	err := s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: unknown})
+	err := s.StartTask(t.Context(), openflow.TaskStart{TaskKey: unknown})
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 }
 
@@ -98,7 +98,7 @@ func TestStartAfterTheEnd(t *testing.T) {
 	s := newSite(t)
 	require.NoError(t, s.opens(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}))
 	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"}))
-	err := s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host), StartsJob: true})
+	err := s.StartTask(t.Context(), openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host), StartsJob: true})
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "an end is final")
 	require.Empty(t, s.engine.started)
 	require.Equal(t, openflow.JobCanceled, s.job("1").Status)
@@ -118,9 +118,9 @@ func TestStopOfAnAcceptedRunWithoutCores(t *testing.T) {
 			s := newSite(t)
 			k := taskKey("1", "lr_0", arbiter)
 			require.NoError(t, s.opens(t.Context(), openflow.JobOrder{Key: jobKey("1", arbiter), DAG: dag()}))
-			require.NoError(t, s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: k, StartsJob: true}))
+			require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: k, StartsJob: true}))
 			require.NoError(t, end(s, k))
-			require.Equal(t, []stop{{"9999", k, openflow.TaskCanceled, "why"}}, s.engine.stopped)
+			require.Equal(t, []stop{{k, openflow.TaskCanceled, "why"}}, s.engine.stopped)
 			require.False(t, s.task(k).Killed, "for all that its row tells, it never was")
 		})
 	}

@@ -24,7 +24,7 @@ type Store interface {
 	TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error)
 	Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error)
 	Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error)
-	Model(ctx context.Context, modelID, version string, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
+	Model(ctx context.Context, scheduler openflow.PartyID, ref openflow.ModelRef, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
 	Granted(ctx context.Context, party openflow.PartyID, components []string, tables []openflow.TableName) error
 	ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error
 	ReturnJobResources(ctx context.Context, k openflow.JobKey) error
@@ -151,7 +151,7 @@ func (s *Service) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) 
 	}
 	var unknown error
 	for _, u := range n.Tasks {
-		err := s.tellTask(ctx, k.Scheduler, u)
+		err := s.tellTask(ctx, u)
 		switch openflow.CodeOf(err) {
 		case "":
 		case openflow.CodeNotFound:
@@ -176,7 +176,7 @@ func (s *Service) move(ctx context.Context, k openflow.JobKey, to openflow.JobSt
 //
 // Spec: fate-flow-api §2.3 job/stop; the status in the call: part 7 #24.
 func (s *Service) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
-	if err := s.hear(ctx, k.Scheduler, end.Tasks); err != nil {
+	if err := s.hear(ctx, end.Tasks); err != nil {
 		return err
 	}
 	status, reason := end.Status, end.Reason
@@ -251,7 +251,7 @@ func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status ope
 	if err := s.Store.MarkTaskKilled(ctx, t.Key, status, reason); err != nil {
 		return openflow.About(openflow.AboutTask, err)
 	}
-	err := s.Engine.StopTask(ctx, t.Scheduler, t.Key, status, reason)
+	err := s.Engine.StopTask(ctx, t.Key, status, reason)
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		_, err = s.Store.FinishTask(ctx, t.Key, openflow.TaskEnd{
 			Status: status, Reason: reason, Cause: openflow.Cause{Code: openflow.CodeCanceled, Consequence: true},
@@ -280,7 +280,7 @@ func (s *Service) stopUntold(ctx context.Context, t openflow.TaskRecord, status 
 	if t.Cores > 0 || status.Succeeded() {
 		return nil
 	}
-	err := s.Engine.StopTask(ctx, t.Scheduler, t.Key, status, reason)
+	err := s.Engine.StopTask(ctx, t.Key, status, reason)
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		return nil
 	}

@@ -293,29 +293,29 @@ func TestStartTask(t *testing.T) {
 	ctx, k := t.Context(), taskKey("1", "lr_0", host)
 	d := dag()
 	require.NoError(t, s.creates(ctx, openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
-	err := s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: k})
+	err := s.StartTask(ctx, openflow.TaskStart{TaskKey: k})
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "its job does not run")
 	require.NoError(t, s.reserves(ctx, jobKey("1", host)))
 	require.NoError(t, s.Tell(ctx, jobKey("1", host), openflow.News{Status: openflow.JobRunning}))
 
 	for range 2 {
-		require.NoError(t, s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: k}))
+		require.NoError(t, s.StartTask(ctx, openflow.TaskStart{TaskKey: k}))
 	}
-	want := openflow.TaskOrder{Key: k, Scheduler: "9999", Report: true, Timeout: 72 * time.Hour, Component: "lr", Cores: 4}
+	want := openflow.TaskOrder{Key: k, Report: true, Timeout: 72 * time.Hour, Component: "lr", Cores: 4}
 	require.Equal(t, []openflow.TaskOrder{want, want}, s.engine.started, "the engine knows a repeat")
 	require.Zero(t, s.job("1").RemainingCores)
 
-	err = s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: taskKey("1", "reader_0", host)})
+	err = s.StartTask(ctx, openflow.TaskStart{TaskKey: taskKey("1", "reader_0", host)})
 	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err), "the job has four cores")
 	require.NotEmpty(t, s.task(taskKey("1", "reader_0", host)).Reason)
 
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartTask(ctx, "666", openflow.TaskStart{TaskKey: k})), "a stranger finds nothing")
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: taskKey("1", "x", host)})))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartTask(ctx, openflow.TaskStart{TaskKey: of("666", k)})), "a stranger finds nothing")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartTask(ctx, openflow.TaskStart{TaskKey: taskKey("1", "x", host)})))
 
 	s.ends(k, openflow.TaskSuccess)
-	require.NoError(t, s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: k}))
+	require.NoError(t, s.StartTask(ctx, openflow.TaskStart{TaskKey: k}))
 	require.Len(t, s.engine.started, 2, "what has run does not run again")
-	require.NoError(t, s.StartTask(ctx, "9999", openflow.TaskStart{TaskKey: taskKey("1", "reader_0", host)}), "its cores are back")
+	require.NoError(t, s.StartTask(ctx, openflow.TaskStart{TaskKey: taskKey("1", "reader_0", host)}), "its cores are back")
 }
 
 // endsMeanwhile ends a run just before it takes its resources.
@@ -334,9 +334,9 @@ func TestRepeatedStartMeetsTheEnd(t *testing.T) {
 	s := newSite(t)
 	s.running("1", dag())
 	k := taskKey("1", "lr_0", host)
-	require.NoError(t, s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: k}))
+	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: k}))
 	s.Store = endsMeanwhile{s.Store, func() { s.ends(k, openflow.TaskSuccess) }}
-	require.NoError(t, s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: k}), "answered as the first time")
+	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: k}), "answered as the first time")
 	require.Len(t, s.engine.started, 1)
 	require.Equal(t, openflow.TaskSuccess, s.task(k).PartyStatus)
 }
@@ -361,7 +361,7 @@ func TestTaskOfAPool(t *testing.T) {
 		d := dag()
 		d.Tasks[1].Conf.Label, d.Tasks[1].Conf.Cores = label, new(2)
 		s.running("1", d)
-		require.NoError(t, s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)}))
+		require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)}))
 		order := s.engine.started[0]
 		require.Equal(t, []any{label, want, 2}, []any{order.Label, order.Pool, order.Cores})
 	}
@@ -370,7 +370,7 @@ func TestTaskOfAPool(t *testing.T) {
 	d := dag()
 	d.Tasks[1].Conf.Label = "broken"
 	s.running("1", d)
-	err := s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)})
+	err := s.StartTask(t.Context(), openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)})
 	require.True(t, openflow.CodeOf(err).Retryable(), "%v", err)
 	require.Empty(t, s.engine.started)
 }
@@ -403,7 +403,7 @@ func TestGPUsAreTheNodesOwn(t *testing.T) {
 			s.running("1", d)
 			s.Pool = tc.pool
 			start := func() error {
-				return s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)})
+				return s.StartTask(t.Context(), openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)})
 			}
 			err := start()
 			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
@@ -426,7 +426,7 @@ func TestTaskOfAPollJobDoesNotReport(t *testing.T) {
 	d := dag()
 	d.Conf.SyncType, d.Tasks[1].Conf.Timeout = openflow.Poll, time.Minute
 	s.running("1", d)
-	require.NoError(t, s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)}))
+	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)}))
 	require.False(t, s.engine.started[0].Report)
 	require.Equal(t, time.Minute, s.engine.started[0].Timeout)
 }
@@ -444,7 +444,7 @@ func TestTellOfATask(t *testing.T) {
 		"success elsewhere": {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskSuccess, []status{openflow.TaskCanceled}, openflow.TaskRunning},
 		"running":           {func(s *site, k openflow.TaskKey) { s.runs(k) }, openflow.TaskRunning, nil, openflow.TaskRunning},
 		"accepted, not yet running": {func(s *site, k openflow.TaskKey) {
-			require.NoError(s.t, s.StartTask(s.t.Context(), "9999", openflow.TaskStart{TaskKey: k}))
+			require.NoError(s.t, s.StartTask(s.t.Context(), openflow.TaskStart{TaskKey: k}))
 		}, openflow.TaskFailed, []status{openflow.TaskFailed}, openflow.TaskWaiting},
 		"never started": {func(*site, openflow.TaskKey) {}, openflow.TaskFailed, nil, openflow.TaskWaiting},
 		"ended": {
@@ -461,7 +461,6 @@ func TestTellOfATask(t *testing.T) {
 			require.NoError(t, s.tellsOf(t.Context(), "9999", u))
 			var got []status
 			for _, st := range s.engine.stopped {
-				require.Equal(t, openflow.PartyID("9999"), st.scheduler)
 				require.Equal(t, k, st.key)
 				got = append(got, st.status)
 			}
@@ -482,10 +481,10 @@ func TestAskTask(t *testing.T) {
 	s.running("1", dag())
 	k := taskKey("1", "lr_0", host)
 	s.runs(k)
-	rec, err := s.AskTask(t.Context(), "9999", k)
+	rec, err := s.AskTask(t.Context(), k)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskRunning, rec.PartyStatus)
-	_, err = s.AskTask(t.Context(), "666", k)
+	_, err = s.AskTask(t.Context(), of("666", k))
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 }
 
@@ -507,7 +506,7 @@ func TestStopJob(t *testing.T) {
 			for range 2 {
 				require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: tc.status, Reason: "why"}))
 			}
-			require.Equal(t, stop{"9999", run, tc.run, "why"}, s.engine.stopped[0])
+			require.Equal(t, stop{run, tc.run, "why"}, s.engine.stopped[0])
 			rec := s.task(run)
 			require.True(t, rec.Killed)
 			require.Equal(t, tc.federated, rec.Status)
@@ -558,7 +557,7 @@ func TestStopOfARunWithoutAWorkflow(t *testing.T) {
 			s := newSite(t)
 			s.running("1", dag())
 			s.engine.err = openflow.Errorf(openflow.CodeUnavailable, "Temporal does not answer")
-			accept := s.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: k})
+			accept := s.StartTask(t.Context(), openflow.TaskStart{TaskKey: k})
 			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(accept))
 			require.True(t, s.task(k).ResourceInUse)
 
@@ -573,7 +572,7 @@ func TestStopOfARunWithoutAWorkflow(t *testing.T) {
 				require.Equal(t, "why", rec.Reason)
 				require.False(t, rec.ResourceInUse)
 			}
-			rec, err := s.AskTask(t.Context(), "9999", k)
+			rec, err := s.AskTask(t.Context(), k)
 			require.NoError(t, err)
 			require.Equal(t, openflow.TaskCanceled, rec.PartyStatus)
 		})

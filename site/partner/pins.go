@@ -103,11 +103,11 @@ func (f *finder) pin(ctx context.Context, pin openflow.Pin, rec openflow.TableRe
 // outputs pins what a task of another job has made here, as that job has it, and returns the next position.
 func (f *finder) outputs(ctx context.Context, path string, pin openflow.Pin) (int, error) {
 	p := f.order.Key.Party
-	made, err := f.Store.LatestOutputs(ctx, f.order.Key.Scheduler, pin.SourceJob, p, pin.Producer)
+	source := openflow.JobKey{Scheduler: f.order.Key.Scheduler, Job: pin.SourceJob, Party: p}
+	made, err := f.Store.LatestOutputs(ctx, source, pin.Producer)
 	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 		return pin.Index, openflow.About(openflow.AboutTask, err)
 	}
-	source := openflow.JobKey{Scheduler: f.order.Key.Scheduler, Job: pin.SourceJob, Party: p}
 	any := false
 	for _, o := range made {
 		if o.OutputKey != pin.OutputKey {
@@ -134,7 +134,7 @@ func (f *finder) outputs(ctx context.Context, path string, pin openflow.Pin) (in
 }
 
 func (f *finder) model(ctx context.Context, path string, pin openflow.Pin) error {
-	m, err := f.Store.Model(ctx, pin.Model.ID, pin.Model.Version, f.order.Key.Party, pin.Producer, pin.OutputKey)
+	m, err := f.Store.Model(ctx, f.order.Key.Scheduler, pin.Model, f.order.Key.Party, pin.Producer, pin.OutputKey)
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		f.missing(path, openflow.AboutModel, "train it first, with the same parties in the same roles",
 			"no model %s version %s of task %q, output %q", pin.Model.ID, pin.Model.Version, pin.Producer, pin.OutputKey)

@@ -74,9 +74,9 @@ func TestPinsOfAnotherJobsOutputs(t *testing.T) {
 	require.NoError(t, s.catalogue.SaveTable(t.Context(), openflow.TableRecord{Name: table, Object: "first", DataType: "dataframe"}))
 	first := own("1", dag())
 	require.NoError(t, s.creates(t.Context(), first))
-	require.NoError(t, s.catalogue.SaveOutput(t.Context(), openflow.OutputRecord{Task: taskKey("1", "reader_0", host), OutputKey: "output_data", Table: table}, nil))
+	require.NoError(t, s.catalogue.SaveOutput(t.Context(), openflow.OutputRecord{Task: of("10000", taskKey("1", "reader_0", host)), OutputKey: "output_data", Table: table}, nil))
 	made := openflow.TableName{Namespace: "1_reader_0", Name: "made"}
-	require.NoError(t, s.catalogue.SaveOutput(t.Context(), openflow.OutputRecord{Task: taskKey("1", "reader_0", host), OutputKey: "output_data", Index: 1, Table: made},
+	require.NoError(t, s.catalogue.SaveOutput(t.Context(), openflow.OutputRecord{Task: of("10000", taskKey("1", "reader_0", host)), OutputKey: "output_data", Index: 1, Table: made},
 		&openflow.TableRecord{Name: made, Object: "made", Intermediate: true}))
 	require.NoError(t, s.catalogue.SaveTable(t.Context(), openflow.TableRecord{Name: table, Object: "second", DataType: "dataframe"}))
 

@@ -25,10 +25,9 @@ type engine struct {
 }
 
 type stop struct {
-	scheduler openflow.PartyID
-	key       openflow.TaskKey
-	status    openflow.TaskStatus
-	reason    string
+	key    openflow.TaskKey
+	status openflow.TaskStatus
+	reason string
 }
 
 func (e *engine) StartTask(_ context.Context, o openflow.TaskOrder) error {
@@ -36,8 +35,8 @@ func (e *engine) StartTask(_ context.Context, o openflow.TaskOrder) error {
 	return e.err
 }
 
-func (e *engine) StopTask(_ context.Context, s openflow.PartyID, k openflow.TaskKey, st openflow.TaskStatus, reason string) error {
-	e.stopped = append(e.stopped, stop{s, k, st, reason})
+func (e *engine) StopTask(_ context.Context, k openflow.TaskKey, st openflow.TaskStatus, reason string) error {
+	e.stopped = append(e.stopped, stop{k, st, reason})
 	return cmp.Or(e.none, e.err)
 }
 
@@ -60,14 +59,16 @@ type site struct {
 	catalogue *catalogue.Catalogue
 	engine    *engine
 	sessions  *sessions
+	file      string // of the catalogue
 }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	c, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
+	file := filepath.Join(t.TempDir(), "catalogue.db")
+	c, err := catalogue.Open(t.Context(), catalogue.Options{File: file})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
-	s := &site{t: t, catalogue: c, engine: &engine{}, sessions: &sessions{}}
+	s := &site{t: t, file: file, catalogue: c, engine: &engine{}, sessions: &sessions{}}
 	limits := partner.DefaultLimits()
 	limits.Cores = 8
 	s.Service = &partner.Service{
@@ -104,8 +105,14 @@ func jobKey(job openflow.JobID, p openflow.Party) openflow.JobKey {
 	return openflow.JobKey{Scheduler: "9999", Job: job, Party: p}
 }
 
+// of is the run of another scheduler's job of the same ID.
+func of(scheduler openflow.PartyID, k openflow.TaskKey) openflow.TaskKey {
+	k.Scheduler = scheduler
+	return k
+}
+
 func taskKey(job openflow.JobID, name openflow.TaskName, p openflow.Party) openflow.TaskKey {
-	return openflow.TaskKey{Job: job, Task: name, Party: p}
+	return openflow.TaskKey{Scheduler: "9999", Job: job, Task: name, Party: p}
 }
 
 // creates records a job without its resources.
@@ -133,7 +140,8 @@ func held(r openflow.Reservation, err error) error {
 
 // tellsOf is news of one task from that scheduler.
 func (s *site) tellsOf(ctx context.Context, scheduler openflow.PartyID, u openflow.TaskUpdate) error {
-	return s.Tell(ctx, openflow.JobKey{Scheduler: scheduler, Job: u.Key.Job, Party: u.Key.Party}, openflow.News{Tasks: []openflow.TaskUpdate{u}})
+	u.Key.Scheduler = scheduler
+	return s.Tell(ctx, u.Key.JobKey(), openflow.News{Tasks: []openflow.TaskUpdate{u}})
 }
 
 // create records a job and moves it to running, as a scheduler would.
@@ -162,7 +170,7 @@ func (s *site) task(k openflow.TaskKey) openflow.TaskRecord {
 // runs lets a started task run, as its workflow would.
 func (s *site) runs(k openflow.TaskKey) {
 	s.t.Helper()
-	require.NoError(s.t, s.StartTask(s.t.Context(), "9999", openflow.TaskStart{TaskKey: k}))
+	require.NoError(s.t, s.StartTask(s.t.Context(), openflow.TaskStart{TaskKey: k}))
 	_, err := s.catalogue.StartTask(s.t.Context(), k, "fake", "c")
 	require.NoError(s.t, err)
 }

@@ -6,30 +6,27 @@ import (
 	"openflow"
 )
 
-// task finds a run of scheduler's. One of another scheduler is not found.
-func (s *Service) task(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
+// task finds a run. One of another scheduler's job of the same ID is another run.
+func (s *Service) task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
 	t, err := s.Store.Task(ctx, k)
-	if err == nil && t.Scheduler != scheduler {
-		err = openflow.Errorf(openflow.CodeNotFound, "%s does not exist here", k)
-	}
 	return t, openflow.About(openflow.AboutTask, err)
 }
 
 // StartTask accepts a run durably: its workflow exists when this returns. Its resources are taken along (fate-flow-api
 // §2.3 task/resource/apply), and so is what the scheduler has to say before: one call starts a task.
-func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, o openflow.TaskStart) error {
-	if err := s.hear(ctx, scheduler, o.Ended); err != nil {
+func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
+	if err := s.hear(ctx, o.Ended); err != nil {
 		return err
 	}
 	k := o.TaskKey
-	t, err := s.version(ctx, scheduler, k)
+	t, err := s.version(ctx, k)
 	if err != nil {
 		return err
 	}
 	if t.PartyStatus.Terminal() {
 		return nil // it has run already; its report is on the way or was taken
 	}
-	key := openflow.JobKey{Scheduler: scheduler, Job: k.Job, Party: k.Party}
+	key := k.JobKey()
 	if o.StartsJob {
 		if _, err := s.move(ctx, key, openflow.JobRunning, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
 			return err
@@ -43,7 +40,7 @@ func (s *Service) StartTask(ctx context.Context, scheduler openflow.PartyID, o o
 		return openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeConflict, "%s cannot start: the job is %s", k, job.Status))
 	}
 	order := openflow.TaskOrder{
-		Key: k, Scheduler: scheduler, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
+		Key: k, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
 		Label: t.Spec.Conf.Label, Cores: t.Cores,
 	}
 	if order.Pool, err = s.pooling(ctx, t); err != nil {
@@ -88,9 +85,9 @@ func (s *Service) pooling(ctx context.Context, t openflow.TaskRecord) (*openflow
 }
 
 // hear takes over ends of tasks that came along with another call. One of a version that never got here says nothing.
-func (s *Service) hear(ctx context.Context, scheduler openflow.PartyID, ended []openflow.TaskUpdate) error {
+func (s *Service) hear(ctx context.Context, ended []openflow.TaskUpdate) error {
 	for _, u := range ended {
-		if err := s.tellTask(ctx, scheduler, u); err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+		if err := s.tellTask(ctx, u); err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 			return err
 		}
 	}
@@ -98,25 +95,25 @@ func (s *Service) hear(ctx context.Context, scheduler openflow.PartyID, ended []
 }
 
 // version finds a run, and makes the version when it is a further one that is not here yet.
-func (s *Service) version(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (openflow.TaskRecord, error) {
-	t, err := s.task(ctx, scheduler, k)
+func (s *Service) version(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	t, err := s.task(ctx, k)
 	if k.Version == 0 || openflow.CodeOf(err) != openflow.CodeNotFound {
 		return t, err
 	}
-	if err := s.addVersion(ctx, scheduler, k); err != nil {
+	if err := s.addVersion(ctx, k); err != nil {
 		return t, err
 	}
-	return s.task(ctx, scheduler, k)
+	return s.task(ctx, k)
 }
 
 // tellTask takes over the federated status; with an end status it stops what still runs of the task here. A repeat is
 // success. A further version that waits is made.
-func (s *Service) tellTask(ctx context.Context, scheduler openflow.PartyID, u openflow.TaskUpdate) error {
+func (s *Service) tellTask(ctx context.Context, u openflow.TaskUpdate) error {
 	find := s.task
 	if u.Status == openflow.TaskWaiting {
 		find = s.version
 	}
-	t, err := find(ctx, scheduler, u.Key)
+	t, err := find(ctx, u.Key)
 	if err != nil {
 		return err
 	}
@@ -124,8 +121,7 @@ func (s *Service) tellTask(ctx context.Context, scheduler openflow.PartyID, u op
 		return err
 	}
 	if u.Progress > 0 {
-		key := openflow.JobKey{Scheduler: scheduler, Job: u.Key.Job, Party: u.Key.Party}
-		if _, err := s.Store.SetJobProgress(ctx, key, u.Progress); err != nil {
+		if _, err := s.Store.SetJobProgress(ctx, u.Key.JobKey(), u.Progress); err != nil {
 			return openflow.About(openflow.AboutJob, err)
 		}
 	}
@@ -141,26 +137,26 @@ func (s *Service) tellTask(ctx context.Context, scheduler openflow.PartyID, u op
 
 // addVersion makes version k.Version of a task from the latest before it that has come here, as waiting as that one was in
 // the beginning.
-func (s *Service) addVersion(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) error {
+func (s *Service) addVersion(ctx context.Context, k openflow.TaskKey) error {
 	before := k
 	before.Version--
-	t, err := s.task(ctx, scheduler, before)
+	t, err := s.task(ctx, before)
 	for before.Version > 0 && openflow.CodeOf(err) == openflow.CodeNotFound {
 		before.Version-- // this site was not reached then
-		t, err = s.task(ctx, scheduler, before)
+		t, err = s.task(ctx, before)
 	}
 	if err != nil {
 		return err
 	}
 	return openflow.About(openflow.AboutTask, s.Store.AddTask(ctx, openflow.TaskRecord{
-		Key: k, Scheduler: scheduler, SyncType: t.SyncType, Component: t.Component, Provider: t.Provider,
+		Key: k, SyncType: t.SyncType, Component: t.Component, Provider: t.Provider,
 		Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting, Spec: t.Spec, Cores: t.Cores, Memory: t.Memory, GPUs: t.GPUs,
 		MemoryBytes: t.MemoryBytes,
 	}))
 }
 
 // AskTask tells how the run stands here.
-func (s *Service) AskTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey) (openflow.TaskStanding, error) {
-	t, err := s.task(ctx, scheduler, k)
+func (s *Service) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
+	t, err := s.task(ctx, k)
 	return t.Standing(), err
 }

@@ -103,6 +103,13 @@ func (d *Directory) PushTo(ctx context.Context, to openflow.PartyID, m peer.Outg
 	if err != nil {
 		return err
 	}
+	speaks, err := d.Dialects.Of(s.Dialect)
+	if err != nil {
+		return openflow.About(openflow.AboutSite, err)
+	}
+	if m.Session, err = speaks.Session(openflow.SessionID(m.Session)); err != nil {
+		return err
+	}
 	l := d.link(s)
 	return l.Push(ctx, m)
 }

@@ -16,6 +16,7 @@ import (
 	"openflow/dialect/native"
 	"openflow/dialect/peer"
 	"openflow/sdk/wire"
+	"openflow/sdk/wire/ptp"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
 )
@@ -87,4 +88,23 @@ func TestDialectOfAPeer(t *testing.T) {
 		require.ErrorContains(t, err, "one of", name)
 	}
 	require.Equal(t, []string{"fate-flow", "2", "unsigned"}, spoken())
+}
+
+// A genuine FATE-Flow node is sent the session's name that it knows; a node of ours the one that names the scheduler.
+func TestSessionAsAPeerKnowsIt(t *testing.T) {
+	var heard string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		heard = r.Header.Get(ptp.HeaderSessionID)
+	}))
+	t.Cleanup(srv.Close)
+	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rows.Close()) })
+	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Signer: unsigned{}, HTTP: peer.NewHTTP()}
+	for dialect, want := range map[openflow.Dialect]string{native.Name: "1_psi_0_0@10000", fateflow.Name: "1_psi_0_0"} {
+		require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: "10000", URL: srv.URL, Dialect: dialect}))
+		heard = ""
+		_ = d.PushTo(t.Context(), "10000", peer.Outgoing{Session: "1_psi_0_0@10000", Topic: "t"}) // the answer is none
+		require.Equal(t, want, heard, dialect)
+	}
 }

@@ -6,13 +6,11 @@ package scheduler
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 
 	"openflow"
+	"openflow/store/document"
 	"openflow/workflows/plan"
 )
 
@@ -40,7 +38,7 @@ var _ openflow.SchedulerService = (*Service)(nil)
 //
 // Spec: fate-flow-api §2.2 (defaults that the scheduler fills in), part 7 #26, #42.
 func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub openflow.Submission) (openflow.Submitted, error) {
-	hash, err := contentHash(sub.DAG)
+	hash, err := document.Hash(document.EncodeDAG(*sub.DAG)) // tells a repeat from another job under the same key
 	if err != nil {
 		return openflow.Submitted{}, err
 	}
@@ -119,16 +117,6 @@ func fillConf(c *openflow.JobConf, id openflow.JobID) {
 	if c.ComputingPartitions == 0 {
 		c.ComputingPartitions = 8
 	}
-}
-
-// contentHash tells a repeated submission from another one under the same key.
-func contentHash(d *openflow.DAG) (string, error) {
-	b, err := json.Marshal(d)
-	if err != nil {
-		return "", openflow.Errorf(openflow.CodeInvalid, "the job cannot be encoded: %w", err)
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
 }
 
 func (s *Service) plan(job openflow.ScheduledJob) (openflow.JobPlan, error) {
@@ -276,6 +264,7 @@ func (s *Service) ReportTask(ctx context.Context, caller openflow.PartyID, r ope
 	if err != nil {
 		return err
 	}
+	r.Key.Scheduler = s.Self // a call from another node names none
 	runs := func(t openflow.Task) bool {
 		return t.Name == r.Key.Task && slices.Contains(job.DAG.PartiesOf(t), r.Key.Party)
 	}

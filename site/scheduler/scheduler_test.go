@@ -69,11 +69,13 @@ type node struct {
 	*scheduler.Service
 	engine    *engine
 	catalogue *catalogue.Catalogue
+	file      string // of the catalogue
 }
 
 func newNode(t *testing.T) *node {
 	t.Helper()
-	c, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
+	file := filepath.Join(t.TempDir(), "catalogue.db")
+	c, err := catalogue.Open(t.Context(), catalogue.Options{File: file})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	for _, id := range []openflow.PartyID{"10000", "10001"} {
@@ -83,7 +85,7 @@ func newNode(t *testing.T) *node {
 	return &node{&scheduler.Service{
 		Self: "9999", Store: c, Engine: e, NewID: func() openflow.JobID { return "made-here" },
 		Timing: openflow.Timing{Create: 1, Partner: 2, Undo: 3, Collect: 4},
-	}, e, c}
+	}, e, c, file}
 }
 
 func dag() *openflow.DAG {
@@ -297,7 +299,7 @@ func TestStopTellsHowFarItIs(t *testing.T) {
 }
 
 func TestReportTask(t *testing.T) {
-	report := openflow.Report{Key: openflow.TaskKey{Job: "1", Task: "lr_0", Party: host}, Status: openflow.TaskSuccess}
+	report := openflow.Report{Key: openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "lr_0", Party: host}, Status: openflow.TaskSuccess}
 	for name, tc := range map[string]struct {
 		caller openflow.PartyID
 		change func(*node, *openflow.Report)
@@ -367,7 +369,7 @@ func TestStrangersLearnNothingOfJobs(t *testing.T) {
 	stranger := openflow.Party{Role: openflow.RoleHost, ID: "10001"}
 	calls := map[string]func(openflow.JobID) error{
 		"report": func(id openflow.JobID) error {
-			return n.ReportTask(t.Context(), "10001", openflow.Report{Key: openflow.TaskKey{Job: id, Task: "lr_0", Party: stranger}, Status: openflow.TaskFailed})
+			return n.ReportTask(t.Context(), "10001", openflow.Report{Key: openflow.TaskKey{Scheduler: "9999", Job: id, Task: "lr_0", Party: stranger}, Status: openflow.TaskFailed})
 		},
 		"stop": func(id openflow.JobID) error {
 			_, err := n.StopJob(t.Context(), "10001", id, openflow.JobFailed)

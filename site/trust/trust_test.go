@@ -161,7 +161,7 @@ func FuzzParsePublicKey(f *testing.F) {
 	})
 }
 
-var someTask = openflow.TaskKey{Job: "20.25", Task: "psi_0", Version: 1, Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
+var someTask = openflow.TaskKey{Scheduler: "9999", Job: "20.25", Task: "psi_0", Version: 1, Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
 
 func TestCredentials(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "home")

@@ -48,7 +48,7 @@ func (s *site) addJob(t *testing.T, id openflow.JobID, scheduler openflow.PartyI
 	guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
 	dag := &openflow.DAG{SchemaVersion: "1", Parties: []openflow.Party{guest}, Tasks: []openflow.Task{{Name: "a", Component: "noop"}}}
 	job := openflow.JobRecord{ID: id, Party: guest, Scheduler: scheduler, Status: openflow.JobReady, DAG: dag}
-	task := openflow.TaskRecord{Key: openflow.TaskKey{Job: id, Task: "a", Party: guest}, Scheduler: scheduler, Component: "noop"}
+	task := openflow.TaskRecord{Key: openflow.TaskKey{Scheduler: scheduler, Job: id, Task: "a", Party: guest}, Component: "noop"}
 	require.NoError(t, s.Rows.CreateJob(t.Context(), job, []openflow.TaskRecord{task}))
 	return job.Key(), task.Key
 }
@@ -98,9 +98,8 @@ func TestOldJobsAreForgottenAndTheRestKept(t *testing.T) {
 	require.NoError(t, s.Rows.RememberScheduler(t.Context(), "young", "10000"))
 	require.NoError(t, s.dropOld(t.Context()))
 	for id, want := range map[openflow.JobID]openflow.PartyID{"old": "", "young": "10000"} {
-		got, err := s.Rows.RememberedScheduler(t.Context(), id)
-		require.NoError(t, err)
-		require.Equal(t, want, got, id)
+		got, err := s.Rows.SchedulerOf(t.Context(), "9999", id)
+		require.Equal(t, want, got, "%s: %v", id, err)
 	}
 	for _, k := range old {
 		_, err := s.Rows.Job(t.Context(), k)
@@ -131,8 +130,8 @@ func TestOrphansGoAndOthersStay(t *testing.T) {
 	container("running", "this-node", running.ExecutionID())
 	container("ended", "this-node", ended.ExecutionID())
 	container("just-ended", "this-node", justEnded.ExecutionID())
-	container("unknown", "this-node", "nobody_knows_0_guest_9999")
-	container("foreign", "another-node", "nobody_knows_0_guest_9999")
+	container("unknown", "this-node", "nobody_knows_0@9999@guest_9999")
+	container("foreign", "another-node", "nobody_knows_0@9999@guest_9999")
 
 	o := Orphans{
 		Runtime: s.runtime, Node: "this-node", Age: OrphanAge(false), Find: s.Rows.TaskByExecution, Log: slog.New(slog.DiscardHandler),

@@ -56,8 +56,8 @@ func sampleJob(id openflow.JobID, p openflow.Party) (openflow.JobRecord, []openf
 	var tasks []openflow.TaskRecord
 	for _, s := range d.ForParty(p) {
 		tasks = append(tasks, openflow.TaskRecord{
-			Key:       openflow.TaskKey{Job: id, Task: s.Name, Party: p},
-			Scheduler: j.Scheduler, SyncType: openflow.Callback, Component: s.Component, Provider: "openflow:1.0@docker", Spec: s, Cores: 4,
+			Key:      openflow.TaskKey{Scheduler: j.Scheduler, Job: id, Task: s.Name, Party: p},
+			SyncType: openflow.Callback, Component: s.Component, Provider: "openflow:1.0@docker", Spec: s, Cores: 4,
 		})
 	}
 	return j, tasks

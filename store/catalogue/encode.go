@@ -1,37 +1,31 @@
 package catalogue
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"time"
 
 	"openflow"
+	"openflow/store/document"
 )
 
-// encode renders v as the JSON text of a column. HTML is not escaped: the text is compared, and read by people.
-func encode(subject string, v any) (string, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return "", openflow.Errorf(openflow.CodeInvalid, "%s cannot be stored as JSON: %w", subject, err)
-	}
-	return string(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
+// column is what columns hold as JSON: forms of the domain's types, and lists of texts.
+type column interface {
+	document.DAG | document.TaskSpec | []document.TaskRun | tableSource | cursor | []string | []openflow.ExecutionID
 }
 
-// decode reads what encode wrote. Numbers in free-form values stay json.Number, so integers beyond 2^53 survive.
-func decode(subject, text string, into any) error {
-	d := json.NewDecoder(bytes.NewReader([]byte(text)))
-	d.UseNumber()
-	err := d.Decode(into)
-	if err == nil {
-		if _, next := d.Token(); next != io.EOF {
-			err = openflow.Errorf(openflow.CodeInternal, "more than one JSON value")
-		}
-	}
+// encode renders v as the JSON text of a column.
+func encode[C column](subject string, v C) (string, error) {
+	text, err := document.Marshal(v)
 	if err != nil {
+		return "", openflow.Errorf(openflow.CodeInvalid, "%s cannot be stored as JSON: %w", subject, err)
+	}
+	return string(text), nil
+}
+
+// decode reads what encode wrote.
+func decode[C column](subject, text string, into *C) error {
+	if err := document.Unmarshal([]byte(text), into); err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "%s in the catalogue is damaged: %w", subject, err)
 	}
 	return nil
@@ -41,18 +35,19 @@ func encodeDAG(job openflow.JobID, d *openflow.DAG) (string, error) {
 	if d == nil {
 		return "", openflow.Errorf(openflow.CodeInvalid, "job %s has no DAG", job)
 	}
-	return encode("the DAG of job "+string(job), d)
+	return encode("the DAG of job "+string(job), document.EncodeDAG(*d))
 }
 
 func decodeDAG(job openflow.JobID, text string) (*openflow.DAG, error) {
-	var d *openflow.DAG
-	if err := decode("the DAG of job "+string(job), text, &d); err != nil {
-		return nil, err
-	}
-	if d == nil {
+	if text == "null" {
 		return nil, openflow.Errorf(openflow.CodeInternal, "the DAG of job %s in the catalogue is damaged: null", job)
 	}
-	return d, nil
+	var doc document.DAG
+	if err := decode("the DAG of job "+string(job), text, &doc); err != nil {
+		return nil, err
+	}
+	d := doc.Decode()
+	return &d, nil
 }
 
 // checkRaw refuses opaque JSON that is none: it would surface when somebody reads it, far from its origin.
@@ -96,8 +91,8 @@ func timeOf(ms int64) time.Time {
 
 // cursor is the place after a page: the sort keys of its last row.
 type cursor struct {
-	Time int64
-	Keys []string
+	Time int64    `json:"time"`
+	Keys []string `json:"keys"`
 }
 
 func (c cursor) String() (string, error) {

@@ -2,8 +2,10 @@ package catalogue
 
 import (
 	"context"
+	"reflect"
 
 	"openflow"
+	"openflow/store/document"
 )
 
 // Opened to the tests of this package only.
@@ -15,6 +17,18 @@ var (
 	RetryBusy   = retryBusy
 	ParseURL    = parseURL
 )
+
+// Columns are the types that columns hold as JSON.
+var Columns = []reflect.Type{
+	columnType[document.DAG](), columnType[document.TaskSpec](), columnType[[]document.TaskRun](), columnType[tableSource](),
+	columnType[cursor](), columnType[[]string](), columnType[[]openflow.ExecutionID](),
+}
+
+func columnType[C column]() reflect.Type { return reflect.TypeFor[C]() }
+
+// EncodeSource and DecodeSource convert the source of a table.
+func EncodeSource(s openflow.TableSource) tableSource { return tableSource(s) }
+func DecodeSource(s tableSource) openflow.TableSource { return openflow.TableSource(s) }
 
 // FrequentQueries are those that run whenever a job asks for resources or gives them back, and those of every few
 // seconds.

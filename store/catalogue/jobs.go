@@ -4,8 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+	"strings"
 
 	"openflow"
+	"openflow/store/document"
 )
 
 const jobColumns = `scheduler, job_id, role, party, initiator, status, progress, cores, remaining_cores,
@@ -47,8 +50,7 @@ func scanJob(r row) (openflow.JobRecord, error) {
 }
 
 // CreateJob records a job at one party with its tasks and pins, all or nothing. A status left empty is ready (tasks:
-// waiting). The job again with an equal DAG changes nothing. CodeConflict: it exists with another DAG, or a job of the
-// same ID from another scheduler runs the same tasks here, whose execution IDs and containers would be the same.
+// waiting). The job again with an equal DAG changes nothing. CodeConflict: it exists with another DAG.
 // CodeUnavailable: what is to be pinned was replaced just now.
 func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error {
 	if j.Status == "" {
@@ -83,7 +85,11 @@ func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks [
 			return err
 		}
 		if n == 0 {
-			return sameDAG(ctx, t, j.Key(), dag)
+			var have string
+			if err := t.one(ctx, storedDAG, keyArgs(j.Key())...).Scan(&have); err != nil {
+				return err
+			}
+			return sameDAG(j.Key(), have, j.DAG)
 		}
 		for _, r := range rows {
 			if _, err := t.exec(ctx, insertTask, r...); err != nil {
@@ -92,10 +98,6 @@ func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks [
 		}
 		return t.savePins(ctx, j.Key(), pins)
 	})
-	if faultOf(err) == faultUnique {
-		return openflow.Errorf(openflow.CodeConflict, "%s: a job of that ID from another scheduler has the same tasks here: %w",
-			j.Key(), err).WithHint("submit the job again: its scheduler makes a new job ID")
-	}
 	return classify("create "+j.Key().String(), err)
 }
 
@@ -103,7 +105,7 @@ func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks [
 func (c *Catalogue) taskRows(j openflow.JobRecord, tasks []openflow.TaskRecord) ([][]any, error) {
 	rows := make([][]any, 0, len(tasks))
 	for _, t := range tasks {
-		if t.Key.Job != j.ID || t.Key.Party != j.Party || t.Scheduler != j.Scheduler {
+		if t.Key.JobKey() != j.Key() {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "%s is not a task of %s of scheduler %s", t.Key, j.Key(), j.Scheduler)
 		}
 		r, err := c.taskRow(t)
@@ -117,32 +119,30 @@ func (c *Catalogue) taskRows(j openflow.JobRecord, tasks []openflow.TaskRecord) 
 
 // HasJob reports whether the job is here already, with an equal DAG. CodeConflict: with another one.
 func (c *Catalogue) HasJob(ctx context.Context, k openflow.JobKey, d *openflow.DAG) (bool, error) {
-	dag, err := encodeDAG(k.Job, d)
-	if err != nil {
-		return false, err
-	}
 	var have string
-	err = c.one(ctx, `select dag from job where `+jobKey, keyArgs(k)...).Scan(&have)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
+	err := c.one(ctx, storedDAG, keyArgs(k)...).Scan(&have)
+	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
-	case err != nil:
-		return false, classify("read "+k.String(), err)
-	case have != dag:
-		return true, conflict("%s exists already with a different DAG", k)
 	}
-	return true, nil
+	if err != nil {
+		return false, classify("read "+k.String(), err)
+	}
+	return true, sameDAG(k, have, d)
 }
 
-func sameDAG(ctx context.Context, t *tx, k openflow.JobKey, dag string) error {
-	var have string
-	if err := t.one(ctx, `select dag from job where `+jobKey, keyArgs(k)...).Scan(&have); err != nil {
+const storedDAG = `select dag from job where ` + jobKey
+
+// sameDAG compares by value: what an earlier release has stored lacks the fields that are newer.
+func sameDAG(k openflow.JobKey, stored string, d *openflow.DAG) error {
+	have, err := decodeDAG(k.Job, stored)
+	if err != nil {
 		return err
 	}
-	if have != dag {
-		return conflict("%s exists already with a different DAG", k)
+	same, err := document.Equal(document.EncodeDAG(*have), document.EncodeDAG(*d))
+	if err == nil && !same {
+		err = conflict("%s exists already with a different DAG", k)
 	}
-	return nil
+	return err
 }
 
 // Job returns one row. With an empty scheduler in the key it returns the only row of that job, role and party;
@@ -159,16 +159,53 @@ func (c *Catalogue) Job(ctx context.Context, k openflow.JobKey) (openflow.JobRec
 }
 
 func (c *Catalogue) jobOfAnyScheduler(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error) {
-	jobs, _, err := c.JobsWhere(ctx, JobFilter{ID: k.Job, Roles: []openflow.Role{k.Party.Role}, Party: k.Party.ID, Limit: 2})
+	jobs, _, err := c.JobsWhere(ctx, JobFilter{ID: k.Job, Roles: []openflow.Role{k.Party.Role}, Party: k.Party.ID})
 	switch {
 	case err != nil:
 		return openflow.JobRecord{}, err
 	case len(jobs) == 0:
 		return openflow.JobRecord{}, notFound("%s does not exist here", k)
 	case len(jobs) > 1:
-		return openflow.JobRecord{}, conflict("%s is here twice, from schedulers %s and %s", k, jobs[0].Scheduler, jobs[1].Scheduler)
+		schedulers := make([]openflow.PartyID, len(jobs))
+		for i, j := range jobs {
+			schedulers[i] = j.Scheduler
+		}
+		return openflow.JobRecord{}, severalSchedulers(k.String(), schedulers)
 	}
 	return jobs[0], nil
+}
+
+// SchedulerOf returns the scheduler of the only job of that ID that self, this site, takes part in, schedules, or has handed
+// to another party. CodeNotFound: there is none. CodeConflict, listing the schedulers: there are several.
+func (c *Catalogue) SchedulerOf(ctx context.Context, self openflow.PartyID, id openflow.JobID) (openflow.PartyID, error) {
+	var schedulers []openflow.PartyID
+	err := c.each(ctx, `select scheduler from job where job_id = $1 union select scheduler from submission where job_id = $1
+		union select cast($2 as text) from scheduled_job where job_id = $1 order by 1`, []any{string(id), string(self)}, func(r row) error {
+		var s openflow.PartyID
+		err := r.Scan(&s)
+		schedulers = append(schedulers, s)
+		return err
+	})
+	switch {
+	case err != nil:
+		return "", classify("look up the scheduler of job "+string(id), err)
+	case len(schedulers) == 0:
+		return "", notFound("job %s does not exist here", id)
+	case len(schedulers) > 1:
+		return "", severalSchedulers("job "+string(id), schedulers)
+	}
+	return schedulers[0], nil
+}
+
+// severalSchedulers refuses a name that fits what several schedulers have made. Who they are is for this site's users.
+func severalSchedulers(what string, schedulers []openflow.PartyID) error {
+	list := make([]string, len(schedulers))
+	for i, s := range schedulers {
+		list[i] = string(s)
+	}
+	slices.Sort(list)
+	return openflow.Errorf(openflow.CodeConflict, "%s is here more than once, from schedulers %s", what, strings.Join(slices.Compact(list), ", ")).
+		WithPublic("%s is there more than once, from several schedulers", what).WithHint("name the scheduler: scheduler_party_id, or --scheduler")
 }
 
 // SetJobReason says why a job waits or failed; empty takes the reason away.

@@ -64,19 +64,14 @@ func testCreateJobAgain(t *testing.T, newCatalogue opener) {
 		change func(j *openflow.JobRecord, tasks []openflow.TaskRecord)
 		code   openflow.Code
 	}{
-		"equal":                 {func(*openflow.JobRecord, []openflow.TaskRecord) {}, ""},
-		"another DAG":           {func(j *openflow.JobRecord, _ []openflow.TaskRecord) { j.DAG.Conf.Priority++ }, openflow.CodeConflict},
-		"no DAG":                {func(j *openflow.JobRecord, _ []openflow.TaskRecord) { j.DAG = nil }, openflow.CodeInvalid},
-		"a DAG that is no JSON": {func(j *openflow.JobRecord, _ []openflow.TaskRecord) { j.DAG.Conf.Extra["f"] = func() {} }, openflow.CodeInvalid},
-		"unknown status":        {func(j *openflow.JobRecord, _ []openflow.TaskRecord) { j.Status = "finished" }, openflow.CodeInvalid},
-		"unknown task status":   {func(_ *openflow.JobRecord, ts []openflow.TaskRecord) { ts[0].Status = "ready" }, openflow.CodeInvalid},
-		"a task of another job": {func(_ *openflow.JobRecord, ts []openflow.TaskRecord) { ts[0].Key.Job = "k" }, openflow.CodeInvalid},
-		"the same from another scheduler": {func(j *openflow.JobRecord, ts []openflow.TaskRecord) {
-			j.Scheduler = "8888"
-			for i := range ts {
-				ts[i].Scheduler = "8888"
-			}
-		}, openflow.CodeConflict},
+		"equal":                       {func(*openflow.JobRecord, []openflow.TaskRecord) {}, ""},
+		"another DAG":                 {func(j *openflow.JobRecord, _ []openflow.TaskRecord) { j.DAG.Conf.Priority++ }, openflow.CodeConflict},
+		"no DAG":                      {func(j *openflow.JobRecord, _ []openflow.TaskRecord) { j.DAG = nil }, openflow.CodeInvalid},
+		"a DAG that is no JSON":       {func(j *openflow.JobRecord, _ []openflow.TaskRecord) { j.DAG.Conf.Extra["f"] = func() {} }, openflow.CodeInvalid},
+		"unknown status":              {func(j *openflow.JobRecord, _ []openflow.TaskRecord) { j.Status = "finished" }, openflow.CodeInvalid},
+		"unknown task status":         {func(_ *openflow.JobRecord, ts []openflow.TaskRecord) { ts[0].Status = "ready" }, openflow.CodeInvalid},
+		"a task of another job":       {func(_ *openflow.JobRecord, ts []openflow.TaskRecord) { ts[0].Key.Job = "k" }, openflow.CodeInvalid},
+		"a task of another scheduler": {func(_ *openflow.JobRecord, ts []openflow.TaskRecord) { ts[0].Key.Scheduler = "8888" }, openflow.CodeInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			again, tasksAgain := sampleJob("j", guest)
@@ -94,24 +89,83 @@ func testCreateJobAgain(t *testing.T, newCatalogue opener) {
 	createJob(t, c, "j", host) // another role of the same job is another row
 }
 
-// Two schedulers may make the same job ID. As long as their tasks differ, both have their row and neither reaches that
-// of the other.
+// Two schedulers may make the same job ID: both have their rows and runs here, and neither reaches those of the other.
 func TestSameJobIDFromTwoSchedulers(t *testing.T) { onEngines(t, testSameJobIDFromTwoSchedulers) }
 
 func testSameJobIDFromTwoSchedulers(t *testing.T, newCatalogue opener) {
-	c := newCatalogue(t)
-	ours, _ := createJob(t, c, "j", guest)
-	theirs, _ := sampleJob("j", guest)
+	c, ctx := newCatalogue(t), t.Context()
+	ours, tasks := createJob(t, c, "j", guest)
+	theirs, theirTasks := sampleJob("j", guest)
 	theirs.Scheduler = "8888"
-	require.NoError(t, c.CreateJob(t.Context(), theirs, nil))
-	_, err := c.UpdateJobStatus(t.Context(), theirs.Key(), openflow.JobFailed, "no")
+	for i := range theirTasks {
+		theirTasks[i].Key.Scheduler = "8888"
+	}
+	require.NoError(t, c.CreateJob(ctx, theirs, theirTasks))
+	_, err := c.UpdateJobStatus(ctx, theirs.Key(), openflow.JobFailed, "no")
 	require.NoError(t, err)
-	got, err := c.Job(t.Context(), ours.Key())
+	got, err := c.Job(ctx, ours.Key())
 	require.NoError(t, err)
 	require.Equal(t, openflow.JobReady, got.Status)
 
-	_, err = c.Job(t.Context(), openflow.JobKey{Job: "j", Party: guest})
-	requireCode(t, openflow.CodeConflict, err)
+	mine, other := tasks[0].Key, theirTasks[0].Key
+	require.NotEqual(t, mine.ExecutionID(), other.ExecutionID())
+	_, err = c.FinishTask(ctx, other, openflow.TaskEnd{Status: openflow.TaskFailed})
+	require.NoError(t, err)
+	rec, err := c.Task(ctx, mine)
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskWaiting, rec.PartyStatus)
+	retry := theirTasks[0]
+	retry.Key.Version = 1
+	require.NoError(t, c.AddTask(ctx, retry))
+	latest, err := c.TasksOfJob(ctx, ours.Key())
+	require.NoError(t, err)
+	require.Len(t, latest, len(tasks), "another scheduler's version is not the latest of ours")
+
+	require.NoError(t, c.AppendMetrics(ctx, mine, []openflow.MetricRecord{{Task: mine, Name: "auc"}}))
+	metrics, err := c.Metrics(ctx, other)
+	require.NoError(t, err)
+	require.Empty(t, metrics)
+	n, err := c.DeleteMetrics(ctx, theirs.Key(), other.Task)
+	require.NoError(t, err)
+	require.Zero(t, n)
+
+	out := openflow.OutputRecord{Task: mine, OutputKey: "output", Table: openflow.TableName{Namespace: "ns", Name: "ours"}}
+	require.NoError(t, c.SaveOutput(ctx, out, nil))
+	made, err := c.LatestOutputs(ctx, theirs.Key(), mine.Task)
+	require.NoError(t, err)
+	require.Empty(t, made)
+	made, err = c.LatestOutputs(ctx, ours.Key(), mine.Task)
+	require.NoError(t, err)
+	require.Equal(t, mine, made[0].Task)
+
+	require.NoError(t, c.AddJobWarnings(ctx, "9999", "j", []string{"ours"}))
+	warnings, err := c.JobWarnings(ctx, "8888", "j")
+	require.NoError(t, err)
+	require.Empty(t, warnings)
+
+	session, err := c.TasksOfSession(ctx, guest.ID, mine.SessionID())
+	require.NoError(t, err)
+	require.Equal(t, mine, session[0].Key)
+
+	// What names no scheduler fits both.
+	short := mine
+	short.Scheduler = ""
+	for name, ask := range map[string]func() error{
+		"a row":       func() error { _, err := c.Job(ctx, openflow.JobKey{Job: "j", Party: guest}); return err },
+		"a scheduler": func() error { _, err := c.SchedulerOf(ctx, "9999", "j"); return err },
+		"a session":   func() error { _, err := c.TasksOfSession(ctx, guest.ID, short.SessionID()); return err },
+	} {
+		err := ask()
+		requireCode(t, openflow.CodeConflict, err)
+		require.ErrorContains(t, err, "from schedulers 8888, 9999", name)
+		require.NotContains(t, openflow.ForPartners(err).Error(), "8888", "that is for this site's users")
+	}
+	_, err = c.DeleteJob(ctx, theirs.Key())
+	require.NoError(t, err)
+	scheduler, err := c.SchedulerOf(ctx, "9999", "j")
+	require.NoError(t, err)
+	require.Equal(t, openflow.PartyID("9999"), scheduler)
+
 	for name, call := range map[string]func(k openflow.JobKey) error{
 		"read": func(k openflow.JobKey) error { _, err := c.Job(t.Context(), k); return err },
 		"status": func(k openflow.JobKey) error {
@@ -127,6 +181,40 @@ func testSameJobIDFromTwoSchedulers(t *testing.T, newCatalogue opener) {
 			requireCode(t, openflow.CodeNotFound, call(openflow.JobKey{Scheduler: "7777", Job: "j", Party: guest}))
 		})
 	}
+}
+
+// A model belongs to the scheduler whose job has made it; its jobs read that one first.
+func TestSameModelIDFromTwoSchedulers(t *testing.T) { onEngines(t, testSameModelIDFromTwoSchedulers) }
+
+func testSameModelIDFromTwoSchedulers(t *testing.T, newCatalogue opener) {
+	c, ctx := newCatalogue(t), t.Context()
+	ref := openflow.ModelRef{ID: "j", Version: "0"}
+	read := func(scheduler openflow.PartyID) (openflow.ModelRecord, error) {
+		return c.Model(ctx, scheduler, ref, guest, "lr_0", "output_model")
+	}
+	_, err := read("9999")
+	requireCode(t, openflow.CodeNotFound, err)
+	for _, s := range []openflow.PartyID{"9999", "8888"} {
+		require.NoError(t, c.SaveModel(ctx, openflow.ModelRecord{
+			ModelID: ref.ID, Version: ref.Version, Party: guest, Task: "lr_0", OutputKey: "output_model", Job: "j", Scheduler: s, Object: "of " + string(s),
+		}))
+		m, err := read("7777")
+		if s == "9999" {
+			require.NoError(t, err, "there is one")
+			require.Equal(t, "of 9999", m.Object)
+		} else {
+			requireCode(t, openflow.CodeConflict, err)
+			require.ErrorContains(t, err, "from schedulers 8888, 9999")
+		}
+	}
+	for _, s := range []openflow.PartyID{"9999", "8888"} {
+		m, err := read(s)
+		require.NoError(t, err)
+		require.Equal(t, "of "+string(s), m.Object)
+	}
+	n, err := c.DeleteModels(ctx, catalogue.ModelFilter{Job: "j", Scheduler: "8888"})
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
 }
 
 var allJobStatuses = []openflow.JobStatus{

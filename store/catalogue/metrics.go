@@ -78,9 +78,8 @@ func (c *Catalogue) Metrics(ctx context.Context, k openflow.TaskKey) ([]openflow
 // DeleteMetrics forgets the metrics of all versions of a task at a party and says how many there were.
 //
 // Spec: fate-flow-api §1.3 #16.
-func (c *Catalogue) DeleteMetrics(ctx context.Context, job openflow.JobID, p openflow.Party, task openflow.TaskName) (int, error) {
-	n, err := c.exec(ctx, `delete from metric where execution_id in (select execution_id from task
-		where job_id = $1 and role = $2 and party = $3 and task_name = $4)`,
-		string(job), string(p.Role), string(p.ID), string(task))
-	return int(n), classify("delete metrics of task "+string(task)+" of job "+string(job), err)
+func (c *Catalogue) DeleteMetrics(ctx context.Context, k openflow.JobKey, task openflow.TaskName) (int, error) {
+	n, err := c.exec(ctx, `delete from metric where execution_id in (select execution_id from task where `+jobKey+` and task_name = $5)`,
+		keyArgs(k, string(task))...)
+	return int(n), classify("delete metrics of task "+string(task)+" of "+k.String(), err)
 }

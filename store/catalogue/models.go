@@ -2,14 +2,13 @@ package catalogue
 
 import (
 	"context"
-	"database/sql"
-	"errors"
+	"slices"
 
 	"openflow"
 )
 
-const modelColumns = `model_id, version, role, party, task_name, output_key, job_id, type_name, object, bytes, create_time,
-	update_time, meta`
+const modelColumns = `model_id, version, role, party, task_name, output_key, scheduler, job_id, type_name, object, bytes,
+	create_time, update_time, meta`
 
 // ModelFilter selects models; the zero value selects all.
 type ModelFilter struct {
@@ -20,6 +19,7 @@ type ModelFilter struct {
 	Task      openflow.TaskName
 	OutputKey string
 	Job       openflow.JobID
+	Scheduler openflow.PartyID // of the job that made it
 }
 
 func (f ModelFilter) where() *where {
@@ -31,6 +31,7 @@ func (f ModelFilter) where() *where {
 	w.equal("task_name", string(f.Task))
 	w.equal("output_key", f.OutputKey)
 	w.equal("job_id", string(f.Job))
+	w.equal("scheduler", string(f.Scheduler))
 	return w
 }
 
@@ -38,7 +39,8 @@ func modelName(m openflow.ModelRecord) string {
 	return "model " + m.ModelID + " version " + m.Version + ", " + string(m.Task) + "." + m.OutputKey + " (" + m.Party.String() + ")"
 }
 
-// SaveModel records an output model, replacing that of an earlier task version; the time of creation stays the first.
+// SaveModel records an output model, replacing that of an earlier task version; the time of creation stays the first. Models
+// of jobs of different schedulers are apart, also where their job IDs and model IDs are the same.
 func (c *Catalogue) SaveModel(ctx context.Context, m openflow.ModelRecord) error {
 	if m.ModelID == "" || m.Version == "" || m.OutputKey == "" {
 		return openflow.Errorf(openflow.CodeInvalid, "%s: a model needs an ID, a version and an output key", modelName(m))
@@ -47,12 +49,12 @@ func (c *Catalogue) SaveModel(ctx context.Context, m openflow.ModelRecord) error
 		return err
 	}
 	now := c.stamp()
-	_, err := c.exec(ctx, `insert into model (`+modelColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-		on conflict (model_id, version, role, party, task_name, output_key) do update set job_id = excluded.job_id,
+	_, err := c.exec(ctx, `insert into model (`+modelColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+		on conflict (model_id, version, role, party, task_name, output_key, scheduler) do update set job_id = excluded.job_id,
 		type_name = excluded.type_name, object = excluded.object, bytes = excluded.bytes, update_time = excluded.update_time,
 		meta = excluded.meta`,
-		m.ModelID, m.Version, string(m.Party.Role), string(m.Party.ID), string(m.Task), m.OutputKey, string(m.Job), m.TypeName,
-		m.Object, m.Bytes, orNow(m.CreateTime, now), now, string(m.Meta))
+		m.ModelID, m.Version, string(m.Party.Role), string(m.Party.ID), string(m.Task), m.OutputKey, string(m.Scheduler),
+		string(m.Job), m.TypeName, m.Object, m.Bytes, orNow(m.CreateTime, now), now, string(m.Meta))
 	return classify("save "+modelName(m), err)
 }
 
@@ -60,22 +62,37 @@ func scanModel(r row) (openflow.ModelRecord, error) {
 	var m openflow.ModelRecord
 	var created, updated int64
 	var meta string
-	err := r.Scan(&m.ModelID, &m.Version, &m.Party.Role, &m.Party.ID, &m.Task, &m.OutputKey, &m.Job, &m.TypeName, &m.Object,
-		&m.Bytes, &created, &updated, &meta)
+	err := r.Scan(&m.ModelID, &m.Version, &m.Party.Role, &m.Party.ID, &m.Task, &m.OutputKey, &m.Scheduler, &m.Job, &m.TypeName,
+		&m.Object, &m.Bytes, &created, &updated, &meta)
 	m.CreateTime, m.UpdateTime, m.Meta = timeOf(created), timeOf(updated), raw(meta)
 	return m, err
 }
 
-// Model returns one output model; CodeNotFound if there is none.
-func (c *Catalogue) Model(ctx context.Context, modelID, version string, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error) {
-	m, err := scanModel(c.one(ctx, `select `+modelColumns+` from model where model_id = $1 and version = $2 and role = $3
-		and party = $4 and task_name = $5 and output_key = $6`,
-		modelID, version, string(p.Role), string(p.ID), string(task), outputKey))
-	if errors.Is(err, sql.ErrNoRows) {
-		want := openflow.ModelRecord{ModelID: modelID, Version: version, Party: p, Task: task, OutputKey: outputKey}
-		return m, notFound("%s does not exist here", modelName(want))
+// Model returns one output model as a job of that scheduler means it: one that the scheduler's own jobs have made comes
+// before those of others. CodeNotFound if there is none. CodeConflict, listing the schedulers: jobs of several others have
+// made one, so that the name does not say which.
+func (c *Catalogue) Model(ctx context.Context, scheduler openflow.PartyID, ref openflow.ModelRef, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error) {
+	models, err := c.Models(ctx, ModelFilter{
+		ModelID: ref.ID, Version: ref.Version, Role: p.Role, Party: p.ID, Task: task, OutputKey: outputKey,
+	})
+	if err != nil {
+		return openflow.ModelRecord{}, err
 	}
-	return m, classify("read model "+modelID, err)
+	if i := slices.IndexFunc(models, func(m openflow.ModelRecord) bool { return m.Scheduler == scheduler }); i >= 0 {
+		return models[i], nil
+	}
+	want := modelName(openflow.ModelRecord{ModelID: ref.ID, Version: ref.Version, Party: p, Task: task, OutputKey: outputKey})
+	switch len(models) {
+	case 0:
+		return openflow.ModelRecord{}, notFound("%s does not exist here", want)
+	case 1:
+		return models[0], nil
+	}
+	schedulers := make([]openflow.PartyID, len(models))
+	for i, m := range models {
+		schedulers[i] = m.Scheduler
+	}
+	return openflow.ModelRecord{}, severalSchedulers(want, schedulers)
 }
 
 // Models lists models in the order of their key.
@@ -83,7 +100,7 @@ func (c *Catalogue) Models(ctx context.Context, f ModelFilter) ([]openflow.Model
 	w := f.where()
 	var models []openflow.ModelRecord
 	err := c.each(ctx, "select "+modelColumns+" from model"+w.String()+
-		" order by model_id, version, role, party, task_name, output_key", w.args, func(r row) error {
+		" order by model_id, version, role, party, task_name, output_key, scheduler", w.args, func(r row) error {
 		m, err := scanModel(r)
 		models = append(models, m)
 		return err

@@ -6,7 +6,7 @@ import (
 	"openflow"
 )
 
-const outputColumns = `task.job_id, task.task_name, task.version, task.role, task.party, output.output_key, output.position,
+const outputColumns = `task.scheduler, task.job_id, task.task_name, task.version, task.role, task.party, output.output_key, output.position,
 	output.namespace, output.name, output.data_type, output.create_time, output.uri`
 
 // SaveOutput tracks an output of a task and, when t is not nil, records its table, in one transaction. The same key and
@@ -23,7 +23,7 @@ func (c *Catalogue) SaveOutput(ctx context.Context, o openflow.OutputRecord, t *
 	}
 	err := c.write(ctx, func(w *tx) error {
 		n, err := w.exec(ctx, `insert into output (execution_id, output_key, position, namespace, name, data_type, create_time, uri)
-			select $1, $4, cast($5 as bigint), $6, $7, $8, cast($9 as bigint), $10 from task where `+taskKey+`
+			select $1, $2, cast($3 as bigint), $4, $5, $6, cast($7 as bigint), $8 from task where `+taskKey+`
 			on conflict (execution_id, output_key, position) do update set namespace = excluded.namespace, name = excluded.name,
 			data_type = excluded.data_type, uri = excluded.uri`,
 			taskArgs(o.Task, o.OutputKey, o.Index, o.Table.Namespace, o.Table.Name, o.DataType, orNow(o.CreateTime, c.stamp()), o.URI)...)
@@ -59,7 +59,7 @@ func (c *Catalogue) outputs(ctx context.Context, doing, cond string, args ...any
 		func(r row) error {
 			var o openflow.OutputRecord
 			var created int64
-			err := r.Scan(&o.Task.Job, &o.Task.Task, &o.Task.Version, &o.Task.Party.Role, &o.Task.Party.ID, &o.OutputKey, &o.Index,
+			err := r.Scan(&o.Task.Scheduler, &o.Task.Job, &o.Task.Task, &o.Task.Version, &o.Task.Party.Role, &o.Task.Party.ID, &o.OutputKey, &o.Index,
 				&o.Table.Namespace, &o.Table.Name, &o.DataType, &created, &o.URI)
 			o.CreateTime = timeOf(created)
 			outputs = append(outputs, o)

@@ -150,7 +150,7 @@ func testModels(t *testing.T, newCatalogue opener) {
 	require.NoError(t, c.SaveModel(ctx, m))
 	m.Object = "d2"
 	require.NoError(t, c.SaveModel(ctx, m))
-	got, err := c.Model(ctx, "m", "0", guest, "lr_0", "model")
+	got, err := c.Model(ctx, "9999", openflow.ModelRef{ID: "m", Version: "0"}, guest, "lr_0", "model")
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(m, got, ignoreTimes))
 	for i, change := range []func(m *openflow.ModelRecord){
@@ -185,7 +185,7 @@ func testModels(t *testing.T, newCatalogue opener) {
 		require.NoError(t, err)
 		require.Equal(t, want, n)
 	}
-	_, err = c.Model(ctx, "m", "0", guest, "lr_0", "model")
+	_, err = c.Model(ctx, "9999", openflow.ModelRef{ID: "m", Version: "0"}, guest, "lr_0", "model")
 	requireCode(t, openflow.CodeNotFound, err)
 	requireCode(t, openflow.CodeInvalid, c.SaveModel(ctx, openflow.ModelRecord{ModelID: "m"}))
 	m.Meta = json.RawMessage(`x`)
@@ -229,7 +229,7 @@ func testMetrics(t *testing.T, newCatalogue opener) {
 	require.NoError(t, c.AddTask(ctx, retry))
 	auc.Task = retry.Key
 	require.NoError(t, c.AppendMetrics(ctx, retry.Key, []openflow.MetricRecord{auc}), "equal metrics of another version are others")
-	n, err := c.DeleteMetrics(ctx, "j", guest, "reader_0")
+	n, err := c.DeleteMetrics(ctx, k.JobKey(), "reader_0")
 	require.NoError(t, err)
 	require.Equal(t, len(want)+1, n)
 	got, err = c.Metrics(ctx, k)

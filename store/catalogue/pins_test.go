@@ -163,10 +163,10 @@ func testAddJobWarnings(t *testing.T, newCatalogue opener) {
 	j.Warnings = []string{"one"}
 	require.NoError(t, c.CreateJob(t.Context(), j, tasks))
 	for range 2 {
-		require.NoError(t, c.AddJobWarnings(t.Context(), "j", []string{"one", "two"}))
+		require.NoError(t, c.AddJobWarnings(t.Context(), "9999", "j", []string{"one", "two"}))
 	}
 	got, err := c.Job(t.Context(), j.Key())
 	require.NoError(t, err)
 	require.Equal(t, []string{"one", "two"}, got.Warnings)
-	require.NoError(t, c.AddJobWarnings(t.Context(), "nobody's", []string{"one"}))
+	require.NoError(t, c.AddJobWarnings(t.Context(), "9999", "nobody's", []string{"one"}))
 }

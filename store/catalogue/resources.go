@@ -210,15 +210,14 @@ func (c *Catalogue) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, 
 
 func applyTask(ctx context.Context, t *tx, k openflow.TaskKey, gpus int, now int64) error {
 	var need openflow.Resources
-	var scheduler string
-	err := t.one(ctx, `update task set resource_in_use = true, update_time = $4
+	err := t.one(ctx, `update task set resource_in_use = true, update_time = $2
 		where `+taskKey+` and not resource_in_use and (cores > 0 or memory > 0 or gpus > 0)
-		and party_status in ('waiting', 'running') returning cores, memory, gpus, scheduler`, taskArgs(k, now)...).
-		Scan(&need.Cores, &need.Memory, &need.GPUs, &scheduler)
+		and party_status in ('waiting', 'running') returning cores, memory, gpus`, taskArgs(k, now)...).
+		Scan(&need.Cores, &need.Memory, &need.GPUs)
 	if err != nil {
 		return err
 	}
-	job := openflow.JobKey{Scheduler: openflow.PartyID(scheduler), Job: k.Job, Party: k.Party}
+	job := k.JobKey()
 	n, err := t.exec(ctx, `update job set remaining_cores = remaining_cores - $5, remaining_memory = remaining_memory - $6,
 		remaining_gpus = remaining_gpus - $7 where `+jobKey+` and (remaining_cores >= $5 or $5 = 0)
 		and (remaining_memory >= $6 or $6 = 0) and (remaining_gpus >= $7 or $7 = 0)`, keyArgs(job, amounts(need)...)...)
@@ -252,7 +251,7 @@ func giveDevices(ctx context.Context, t *tx, k openflow.TaskKey, need openflow.R
 	if !ok { // the site has fewer than when it granted them to the job
 		return refusal{need: need, free: openflow.Resources{Cores: need.Cores, Memory: need.Memory, GPUs: len(ids)}}
 	}
-	_, err = t.exec(ctx, `update task set gpu_ids = $4 where `+taskKey, taskArgs(k, strings.Join(ids, ","))...)
+	_, err = t.exec(ctx, `update task set gpu_ids = $2 where `+taskKey, taskArgs(k, strings.Join(ids, ","))...)
 	return err
 }
 
@@ -270,17 +269,16 @@ func (c *Catalogue) taskHoldsResources(ctx context.Context, k openflow.TaskKey) 
 // returnTask gives what the task holds back to its job. A task that holds none changes nothing.
 func returnTask(ctx context.Context, t *tx, k openflow.TaskKey, now int64) error {
 	var held openflow.Resources
-	var scheduler string
-	err := t.one(ctx, `update task set resource_in_use = false, update_time = $4
-		where `+taskKey+` and resource_in_use returning cores, memory, gpus, scheduler`, taskArgs(k, now)...).
-		Scan(&held.Cores, &held.Memory, &held.GPUs, &scheduler)
+	err := t.one(ctx, `update task set resource_in_use = false, update_time = $2
+		where `+taskKey+` and resource_in_use returning cores, memory, gpus`, taskArgs(k, now)...).
+		Scan(&held.Cores, &held.Memory, &held.GPUs)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
 	case err != nil:
 		return err
 	}
-	job := openflow.JobKey{Scheduler: openflow.PartyID(scheduler), Job: k.Job, Party: k.Party}
+	job := k.JobKey()
 	_, err = t.exec(ctx, `update job set remaining_cores = remaining_cores + $5, remaining_memory = remaining_memory + $6,
 		remaining_gpus = remaining_gpus + $7 where `+jobKey, keyArgs(job, amounts(held)...)...)
 	return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"openflow"
+	"openflow/store/document"
 )
 
 const scheduledColumns = `job_id, initiator, status, progress, priority, idempotency_key, submit_hash, user_name,
@@ -21,9 +22,11 @@ func scanScheduled(r row) (openflow.ScheduledJob, error) {
 		return j, err
 	}
 	if tasks != "" {
-		if err := decode("tasks of job "+string(j.ID), tasks, &j.Tasks); err != nil {
+		var runs []document.TaskRun
+		if err := decode("tasks of job "+string(j.ID), tasks, &runs); err != nil {
 			return j, err
 		}
+		j.Tasks = document.DecodeTaskRuns(runs)
 	}
 	j.CreateTime, j.UpdateTime, j.StartTime, j.EndTime = timeOf(created), timeOf(updated), timeOf(started), timeOf(ended)
 	j.DAG, err = decodeDAG(j.ID, dag)
@@ -149,7 +152,7 @@ func (c *Catalogue) SetScheduledProgress(ctx context.Context, id openflow.JobID,
 
 // SetScheduledTasks notes how the tasks of a scheduled job stand at its end.
 func (c *Catalogue) SetScheduledTasks(ctx context.Context, id openflow.JobID, runs []openflow.TaskRun) error {
-	text, err := encode("tasks of job "+string(id), runs)
+	text, err := encode("tasks of job "+string(id), document.EncodeTaskRuns(runs))
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ const memory = 30 * 24 * time.Hour
 
 func spend(job string, columns, vectors int, tables ...string) openflow.ScoreSpend {
 	return openflow.ScoreSpend{
-		Run: openflow.TaskKey{Job: openflow.JobID(job), Task: "lr_0", Party: host}, To: "9999", Tables: tables, Columns: columns, Vectors: vectors,
+		Run: openflow.TaskKey{Scheduler: "9999", Job: openflow.JobID(job), Task: "lr_0", Party: host}, To: "9999", Tables: tables, Columns: columns, Vectors: vectors,
 	}
 }
 

@@ -13,25 +13,36 @@ func TestSchedulersOfSubmissions(t *testing.T) { onEngines(t, testSchedulersOfSu
 
 func testSchedulersOfSubmissions(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
-	remembered := func(id openflow.JobID) openflow.PartyID {
-		scheduler, err := c.RememberedScheduler(t.Context(), id)
-		require.NoError(t, err)
-		return scheduler
+	remembered := func(id openflow.JobID) (openflow.PartyID, error) { return c.SchedulerOf(t.Context(), "9999", id) }
+	_, err := remembered("1")
+	requireCode(t, openflow.CodeNotFound, err)
+	for range 2 {
+		require.NoError(t, c.RememberScheduler(t.Context(), "1", "10000"), "and a repeat")
 	}
-	require.Empty(t, remembered("1"))
-	require.NoError(t, c.RememberScheduler(t.Context(), "1", "10000"))
-	require.NoError(t, c.RememberScheduler(t.Context(), "1", "10001"), "a repeat")
 	require.NoError(t, c.RememberScheduler(t.Context(), "2", "10001"))
-	require.Equal(t, openflow.PartyID("10000"), remembered("1"), "the first word counts")
-	require.Equal(t, openflow.PartyID("10001"), remembered("2"))
+	for id, want := range map[openflow.JobID]openflow.PartyID{"1": "10000", "2": "10001"} {
+		got, err := remembered(id)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	require.NoError(t, c.RememberScheduler(t.Context(), "2", "10000"), "another job of that ID")
+	_, err = remembered("2")
+	requireCode(t, openflow.CodeConflict, err)
+	require.ErrorContains(t, err, "10000, 10001")
+	_, err = c.CreateScheduledJob(t.Context(), openflow.ScheduledJob{ID: "1", Initiator: "9999", DAG: sampleDAG()})
+	require.NoError(t, err)
+	_, err = remembered("1")
+	requireCode(t, openflow.CodeConflict, err)
+	require.ErrorContains(t, err, "10000, 9999", "this site schedules one itself")
 
 	n, err := c.ForgetSchedulersBefore(t.Context(), time.UnixMilli(1), 10)
 	require.NoError(t, err)
 	require.Zero(t, n, "they are young")
-	for _, want := range []int{1, 1, 0} {
+	for _, want := range []int{1, 1, 1, 0} {
 		n, err = c.ForgetSchedulersBefore(t.Context(), time.Now().Add(time.Hour), 1)
 		require.NoError(t, err)
 		require.Equal(t, want, n)
 	}
-	require.Empty(t, remembered("1"))
+	_, err = remembered("2")
+	requireCode(t, openflow.CodeNotFound, err)
 }

@@ -13,6 +13,16 @@ import (
 const tableColumns = `namespace, name, object, bytes, row_count, data_type, intermediate, create_time, update_time, uri,
 	source, header, meta, samples`
 
+// tableSource is an openflow.TableSource as the column has it.
+type tableSource struct {
+	TaskID      openflow.TaskID      `json:"task_id,omitzero"`
+	ExecutionID openflow.ExecutionID `json:"execution_id,omitzero"`
+	TaskName    openflow.TaskName    `json:"task_name,omitzero"`
+	Component   string               `json:"component,omitzero"`
+	OutputKey   string               `json:"output_key,omitzero"`
+	Index       int                  `json:"index,omitzero"`
+}
+
 const saveTable = `insert into data_table (` + tableColumns + `) values
 	($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 	on conflict (namespace, name) do update set object = excluded.object, bytes = excluded.bytes,
@@ -28,7 +38,7 @@ func (c *Catalogue) tableRow(t openflow.TableRecord) ([]any, error) {
 	if err := checkRaw("meta or samples of "+subject, t.Meta, t.Samples); err != nil {
 		return nil, err
 	}
-	source, err := encode(subject, t.Source)
+	source, err := encode(subject, tableSource(t.Source))
 	if err != nil {
 		return nil, err
 	}
@@ -54,9 +64,11 @@ func scanTable(r row) (openflow.TableRecord, error) {
 	}
 	t.CreateTime, t.UpdateTime, t.Meta, t.Samples = timeOf(created), timeOf(updated), raw(meta), raw(samples)
 	subject := "table " + t.Name.String()
-	if err := decode(subject, source, &t.Source); err != nil {
+	var from tableSource
+	if err := decode(subject, source, &from); err != nil {
 		return t, err
 	}
+	t.Source = openflow.TableSource(from)
 	return t, decode(subject, header, &t.Header)
 }
 

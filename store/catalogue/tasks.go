@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 
 	"openflow"
+	"openflow/store/document"
 )
 
 const taskColumns = `execution_id, job_id, task_name, version, role, party, scheduler, sync_type, component, provider,
@@ -17,12 +19,12 @@ const taskColumns = `execution_id, job_id, task_name, version, role, party, sche
 const insertTask = `insert into task (` + taskColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
 	$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)`
 
-// taskKey is the condition that finds a task's row; its arguments are taskArgs. Names may contain underscores, so an
-// execution ID alone could be read as that of another job's task.
-const taskKey = `execution_id = $1 and job_id = $2 and task_name = $3`
+// taskKey is the condition that finds a task's row; its arguments are taskArgs. An execution ID is one run, of one scheduler's
+// job; see taskRow.
+const taskKey = `execution_id = $1`
 
 func taskArgs(k openflow.TaskKey, more ...any) []any {
-	return append([]any{string(k.ExecutionID()), string(k.Job), string(k.Task)}, more...)
+	return append([]any{string(k.ExecutionID())}, more...)
 }
 
 // taskRow renders a task as the arguments of insertTask, the specification among them.
@@ -36,7 +38,10 @@ func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
 	if !t.Status.Valid() || !t.PartyStatus.Valid() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: unknown status %q or %q", t.Key, t.Status, t.PartyStatus)
 	}
-	spec, err := encode("the specification of "+t.Key.String(), t.Spec)
+	if back, err := openflow.ParseExecutionID(t.Key.ExecutionID()); err != nil || back != t.Key {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s of scheduler %q would have the ID of another run", t.Key, t.Key.Scheduler)
+	}
+	spec, err := encode("the specification of "+t.Key.String(), document.EncodeSpec(t.Spec))
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +52,7 @@ func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
 	now := c.stamp()
 	return []any{
 		string(t.Key.ExecutionID()), string(t.Key.Job), string(t.Key.Task), t.Key.Version, string(t.Key.Party.Role),
-		string(t.Key.Party.ID), string(t.Scheduler), string(t.SyncType), t.Component, t.Provider, string(t.Status),
+		string(t.Key.Party.ID), string(t.Key.Scheduler), string(t.SyncType), t.Component, t.Provider, string(t.Status),
 		string(t.PartyStatus), string(t.Reported), string(t.StopStatus), t.Cores, t.MemoryBytes, t.ResourceInUse, t.Killed,
 		t.Runtime, t.ContainerName, nullable(t.ExitCode), t.LogDigest, orNow(t.CreateTime, now), now,
 		millis(t.StartTime), millis(t.EndTime), t.Reason,
@@ -68,7 +73,7 @@ func scanTask(r row) (openflow.TaskRecord, error) {
 	var execution, spec, devices, warnings string
 	var exit sql.NullInt64
 	var created, updated, started, ended int64
-	err := r.Scan(&execution, &t.Key.Job, &t.Key.Task, &t.Key.Version, &t.Key.Party.Role, &t.Key.Party.ID, &t.Scheduler,
+	err := r.Scan(&execution, &t.Key.Job, &t.Key.Task, &t.Key.Version, &t.Key.Party.Role, &t.Key.Party.ID, &t.Key.Scheduler,
 		&t.SyncType, &t.Component, &t.Provider, &t.Status, &t.PartyStatus, &t.Reported, &t.StopStatus, &t.Cores,
 		&t.MemoryBytes, &t.ResourceInUse, &t.Killed, &t.Runtime,
 		&t.ContainerName, &exit, &t.LogDigest, &created, &updated, &started, &ended, &t.Reason,
@@ -88,7 +93,9 @@ func scanTask(r row) (openflow.TaskRecord, error) {
 	if t.Warnings, err = decodeWarnings(warnings); err != nil {
 		return t, err
 	}
-	err = decode("the specification of "+t.Key.String(), spec, &t.Spec)
+	var doc document.TaskSpec
+	err = decode("the specification of "+t.Key.String(), spec, &doc)
+	t.Spec = doc.Decode()
 	return t, err
 }
 
@@ -99,11 +106,7 @@ func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 	if err != nil {
 		return err
 	}
-	spec, err := encode("the specification of "+t.Key.String(), t.Spec)
-	if err != nil {
-		return err
-	}
-	job := openflow.JobKey{Scheduler: t.Scheduler, Job: t.Key.Job, Party: t.Key.Party}
+	job := t.Key.JobKey()
 	err = c.write(ctx, func(w *tx) error {
 		var one int
 		if err := w.one(ctx, `select 1 from job where `+jobKey, keyArgs(job)...).Scan(&one); err != nil {
@@ -117,7 +120,7 @@ func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 		if err != nil {
 			return err
 		}
-		return sameTask(have, t, spec)
+		return sameTask(have, t)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return notFound("%s of scheduler %s does not exist here", job, job.Scheduler)
@@ -125,14 +128,13 @@ func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 	return classify("create "+t.Key.String(), err)
 }
 
-// sameTask compares what is to be run; statuses move on and are no difference.
-func sameTask(have, want openflow.TaskRecord, spec string) error {
-	text, err := encode("the specification of "+have.Key.String(), have.Spec)
+// sameTask compares what is to be run, by value; statuses move on and are no difference.
+func sameTask(have, want openflow.TaskRecord) error {
+	same, err := document.Equal(document.EncodeSpec(have.Spec), document.EncodeSpec(want.Spec))
 	if err != nil {
 		return err
 	}
-	if have.Key != want.Key || have.Scheduler != want.Scheduler || have.Provider != want.Provider || have.Needs() != want.Needs() ||
-		text != spec {
+	if !same || have.Key != want.Key || have.Provider != want.Provider || have.Needs() != want.Needs() {
 		return conflict("%s exists already and is a different one", want.Key)
 	}
 	return nil
@@ -145,6 +147,33 @@ func (c *Catalogue) Task(ctx context.Context, k openflow.TaskKey) (openflow.Task
 		return t, notFound("%s does not exist here", k)
 	}
 	return t, classify("read "+k.String(), err)
+}
+
+// TasksOfSession lists the runs of this site that exchange messages in a session, one for each role that it plays. A session
+// that names no scheduler, as FATE-Flow's, is the only one of that job, task and version. CodeNotFound: there is none.
+// CodeConflict, listing the schedulers: there are several.
+func (c *Catalogue) TasksOfSession(ctx context.Context, self openflow.PartyID, id openflow.SessionID) ([]openflow.TaskRecord, error) {
+	k, err := openflow.ParseSessionID(id)
+	if err != nil {
+		return nil, notFound("no task here has the session %q", id)
+	}
+	tasks, _, err := c.TasksWhere(ctx, TaskFilter{
+		Scheduler: k.Scheduler, Job: k.Job, Task: k.Task, Version: &k.Version, Party: self, Ascending: true,
+	})
+	if err == nil && len(tasks) == 0 {
+		err = notFound("no task here has the session %q", id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	schedulers := make([]openflow.PartyID, len(tasks))
+	for i, t := range tasks {
+		schedulers[i] = t.Key.Scheduler
+	}
+	if slices.Sort(schedulers); len(slices.Compact(schedulers)) > 1 {
+		return nil, severalSchedulers("session "+string(id), schedulers)
+	}
+	return tasks, nil
 }
 
 // TaskByExecution returns the task version that a container reports under; CodeNotFound if there is none.

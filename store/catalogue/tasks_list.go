@@ -36,8 +36,8 @@ func (f TaskFilter) where() *where {
 	in(w, "status", f.Statuses)
 	in(w, "party_status", f.PartyStatuses)
 	if f.LatestOnly {
-		w.add(`not exists (select 1 from task newer where newer.job_id = task.job_id and newer.role = task.role
-			and newer.party = task.party and newer.task_name = task.task_name and newer.version > task.version)`)
+		w.add(`not exists (select 1 from task newer where newer.job_id = task.job_id
+			and newer.scheduler = task.scheduler and newer.role = task.role and newer.party = task.party and newer.task_name = task.task_name and newer.version > task.version)`)
 	}
 	return w
 }

@@ -22,16 +22,16 @@ var (
 	federatedMoves = func() map[openflow.TaskStatus]string {
 		m := map[openflow.TaskStatus]string{}
 		for _, to := range append([]openflow.TaskStatus{openflow.TaskRunning}, taskEnds...) {
-			m[to] = `update task set status = $4, update_time = $5 where ` + taskKey + ` and status in ` + quoted(openBefore(to))
+			m[to] = `update task set status = $2, update_time = $3 where ` + taskKey + ` and status in ` + quoted(openBefore(to))
 		}
 		return m
 	}()
 	taskFinishes = func() map[openflow.TaskStatus]string {
 		m := map[openflow.TaskStatus]string{}
 		for _, to := range taskEnds {
-			m[to] = `update task set party_status = $4, reason = $5, error_report = case when $6 = '' then error_report else $6 end,
-				exit_code = coalesce($7, exit_code), log_digest = case when $8 = '' then log_digest else $8 end,
-				end_time = $9, update_time = $9, cause_code = $10, cause_text = $11, cause_consequence = $12 where ` + taskKey + ` and party_status in ` + quoted(openBefore(to))
+			m[to] = `update task set party_status = $2, reason = $3, error_report = case when $4 = '' then error_report else $4 end,
+				exit_code = coalesce($5, exit_code), log_digest = case when $6 = '' then log_digest else $6 end,
+				end_time = $7, update_time = $7, cause_code = $8, cause_text = $9, cause_consequence = $10 where ` + taskKey + ` and party_status in ` + quoted(openBefore(to))
 		}
 		return m
 	}()
@@ -40,15 +40,15 @@ var (
 // startTask makes the federated status running too: one party that runs makes it so (fate-flow-api §4.6.3), and this one
 // knows it first.
 const startTask = `update task set party_status = 'running', status = case when status = 'waiting' then 'running' else status end,
-	runtime = $4, container_name = $5, reason = '',
-	start_time = case when start_time = 0 then $6 else start_time end, update_time = $6
+	runtime = $2, container_name = $3, reason = '',
+	start_time = case when start_time = 0 then $4 else start_time end, update_time = $4
 	where ` + taskKey + ` and party_status = 'waiting'`
 
 // completeTask fills in what was not known when the task ended.
-const completeTask = `update task set exit_code = coalesce(exit_code, $5),
-	error_report = case when error_report = '' then $6 else error_report end,
-	log_digest = case when log_digest = '' then $7 else log_digest end, update_time = $8
-	where ` + taskKey + ` and party_status = $4`
+const completeTask = `update task set exit_code = coalesce(exit_code, $3),
+	error_report = case when error_report = '' then $4 else error_report end,
+	log_digest = case when log_digest = '' then $5 else log_digest end, update_time = $6
+	where ` + taskKey + ` and party_status = $2`
 
 // StartTask records that the task's container exists and runs, so that the task runs at all its parties together.
 // Repeating it for the same container changes nothing. CodeConflict: the task has ended, or runs in another container.
@@ -132,13 +132,13 @@ func (c *Catalogue) refuseTaskMove(ctx context.Context, k openflow.TaskKey, to o
 
 // SetTaskReason says why a task waits; empty takes the reason away. A task that has ended keeps the reason of its end.
 func (c *Catalogue) SetTaskReason(ctx context.Context, k openflow.TaskKey, reason string) error {
-	return c.setTask(ctx, k, `update task set reason = case when end_time = 0 then $4 else reason end, update_time = $5 where `+taskKey, reason)
+	return c.setTask(ctx, k, `update task set reason = case when end_time = 0 then $2 else reason end, update_time = $3 where `+taskKey, reason)
 }
 
 // MarkTaskKilled records that somebody asked for the end of a task, and how it is to end. The first who asks is heard;
 // a task that has ended is left alone.
 func (c *Catalogue) MarkTaskKilled(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) error {
-	_, err := c.exec(ctx, `update task set killed = true, stop_status = $4, reason = $5, update_time = $6
+	_, err := c.exec(ctx, `update task set killed = true, stop_status = $2, reason = $3, update_time = $4
 		where `+taskKey+` and not killed and end_time = 0`, taskArgs(k, string(status), reason, c.stamp())...)
 	return classify("update "+k.String(), err)
 }
@@ -148,8 +148,8 @@ func (c *Catalogue) MarkTaskKilled(ctx context.Context, k openflow.TaskKey, stat
 //
 // Spec: fate-flow-api §3.1 (task/status).
 func (c *Catalogue) RecordTaskReport(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, report string, cause openflow.Cause) error {
-	_, err := c.exec(ctx, `update task set reported = $4, error_report = case when $5 = '' then error_report else $5 end,
-		update_time = $6, cause_code = $7, cause_text = $8, cause_consequence = $9 where `+taskKey+` and end_time = 0`,
+	_, err := c.exec(ctx, `update task set reported = $2, error_report = case when $3 = '' then error_report else $3 end,
+		update_time = $4, cause_code = $5, cause_text = $6, cause_consequence = $7 where `+taskKey+` and end_time = 0`,
 		taskArgs(k, string(status), report, c.stamp(), string(cause.Code), cause.Text, cause.Consequence)...)
 	return classify("update "+k.String(), err)
 }

@@ -6,9 +6,9 @@ import (
 	"openflow"
 )
 
-// JobRows lists the rows of a job at this site, whoever schedules it.
-func (c *Catalogue) JobRows(ctx context.Context, id openflow.JobID) ([]openflow.JobRecord, error) {
-	jobs, _, err := c.JobsWhere(ctx, JobFilter{ID: id, Ascending: true})
+// JobRows lists the rows of a job at this site: one for each role that it plays.
+func (c *Catalogue) JobRows(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID) ([]openflow.JobRecord, error) {
+	jobs, _, err := c.JobsWhere(ctx, JobFilter{ID: id, Scheduler: scheduler, Ascending: true})
 	return jobs, err
 }
 
@@ -24,15 +24,15 @@ func (c *Catalogue) TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openfl
 }
 
 // LatestOutputs lists what the latest version of a task made at one party. CodeNotFound: no such task.
-func (c *Catalogue) LatestOutputs(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, p openflow.Party, task openflow.TaskName) ([]openflow.OutputRecord, error) {
+func (c *Catalogue) LatestOutputs(ctx context.Context, k openflow.JobKey, task openflow.TaskName) ([]openflow.OutputRecord, error) {
 	tasks, _, err := c.TasksWhere(ctx, TaskFilter{
-		Job: job, Scheduler: scheduler, Role: p.Role, Party: p.ID, Task: task, LatestOnly: true, Limit: 1,
+		Job: k.Job, Scheduler: k.Scheduler, Role: k.Party.Role, Party: k.Party.ID, Task: task, LatestOnly: true, Limit: 1,
 	})
 	if err != nil {
 		return nil, err
 	}
 	if len(tasks) == 0 {
-		return nil, notFound("task %q of job %s does not exist here", task, job)
+		return nil, notFound("task %q of %s does not exist here", task, k)
 	}
 	return c.Outputs(ctx, tasks[0].Key)
 }

@@ -17,7 +17,7 @@ func testViewsOfAJob(t *testing.T, newCatalogue opener) {
 	createJob(t, c, "j", host)
 	createJob(t, c, "k", guest)
 
-	rows, err := c.JobRows(ctx, "j")
+	rows, err := c.JobRows(ctx, "9999", "j")
 	require.NoError(t, err)
 	require.Len(t, rows, 2)
 	require.Equal(t, guest, rows[0].Party)
@@ -54,13 +54,13 @@ func testLatestOutputs(t *testing.T, newCatalogue opener) {
 		k.Version = version
 		require.NoError(t, c.SaveOutput(ctx, openflow.OutputRecord{Task: k, OutputKey: "o", Table: openflow.TableName{Namespace: "ns", Name: table}}, nil))
 	}
-	got, err := c.LatestOutputs(ctx, j.Scheduler, "j", guest, "reader_0")
+	got, err := c.LatestOutputs(ctx, j.Key(), "reader_0")
 	require.NoError(t, err)
 	require.Len(t, got, 1)
 	require.Equal(t, "new", got[0].Table.Name)
-	got, err = c.LatestOutputs(ctx, j.Scheduler, "j", guest, "psi_0")
+	got, err = c.LatestOutputs(ctx, j.Key(), "psi_0")
 	require.NoError(t, err)
 	require.Empty(t, got)
-	_, err = c.LatestOutputs(ctx, j.Scheduler, "j", host, "psi_0")
+	_, err = c.LatestOutputs(ctx, openflow.JobKey{Scheduler: j.Scheduler, Job: "j", Party: host}, "psi_0")
 	requireCode(t, openflow.CodeNotFound, err)
 }

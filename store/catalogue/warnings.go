@@ -34,7 +34,7 @@ func (c *Catalogue) AddTaskWarning(ctx context.Context, k openflow.TaskKey, text
 		if stored, err = encodeWarnings(append(warnings, text)); err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, `update task set warnings = $4, update_time = $5 where `+taskKey, taskArgs(k, stored, c.stamp())...)
+		_, err = t.exec(ctx, `update task set warnings = $2, update_time = $3 where `+taskKey, taskArgs(k, stored, c.stamp())...)
 		return err
 	})
 	if errors.Is(err, sql.ErrNoRows) {
@@ -65,7 +65,7 @@ func (c *Catalogue) WithTaskWarnings(ctx context.Context, jobs []openflow.JobRec
 		if err != nil {
 			return err
 		}
-		if i, ok := at[openflow.JobKey{Scheduler: t.Scheduler, Job: t.Key.Job, Party: t.Key.Party}]; ok {
+		if i, ok := at[t.Key.JobKey()]; ok {
 			for _, text := range t.Warnings {
 				all[i].Warnings = append(slices.Clip(all[i].Warnings), string(t.Key.Task)+": "+text)
 			}
@@ -76,8 +76,8 @@ func (c *Catalogue) WithTaskWarnings(ctx context.Context, jobs []openflow.JobRec
 }
 
 // JobWarnings lists what the users of this site should know of a job: its own warnings and those of its tasks here.
-func (c *Catalogue) JobWarnings(ctx context.Context, id openflow.JobID) ([]string, error) {
-	jobs, err := c.JobRows(ctx, id)
+func (c *Catalogue) JobWarnings(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID) ([]string, error) {
+	jobs, err := c.JobRows(ctx, scheduler, id)
 	if err == nil {
 		jobs, err = c.WithTaskWarnings(ctx, jobs)
 	}
@@ -92,10 +92,10 @@ func (c *Catalogue) JobWarnings(ctx context.Context, id openflow.JobID) ([]strin
 	return all, err
 }
 
-// AddJobWarnings adds what the users of a job should know to every row of it here: of each role that this site plays, and
-// of every scheduler, since the ID is all that an initiator knows. Texts that are there already are left out.
-func (c *Catalogue) AddJobWarnings(ctx context.Context, id openflow.JobID, texts []string) error {
-	jobs, _, err := c.JobsWhere(ctx, JobFilter{ID: id})
+// AddJobWarnings adds what the users of a job should know to every row of it here, one for each role that this site plays.
+// Texts that are there already are left out.
+func (c *Catalogue) AddJobWarnings(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID, texts []string) error {
+	jobs, err := c.JobRows(ctx, scheduler, id)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func testJobsTellTheirTasksWarnings(t *testing.T, newCatalogue opener) {
 		other.Key(): nil,
 		{Scheduler: j.Scheduler, Job: "j", Party: host}: {string(theirs[0].Key.Task) + ": columns are not scaled"},
 	}, got)
-	all, err := c.JobWarnings(ctx, "j")
+	all, err := c.JobWarnings(ctx, "9999", "j")
 	require.NoError(t, err)
 	require.Len(t, all, 4)
 	none, err := c.WithTaskWarnings(ctx, nil)

@@ -45,7 +45,7 @@ func scraped(t *testing.T, m *metrics.Metrics, begin string) string {
 func TestEndsOfRunsAreCounted(t *testing.T) {
 	rows, m := opened(t), metrics.New("test")
 	guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
-	run := openflow.TaskRecord{Key: openflow.TaskKey{Job: "j", Task: "a", Party: guest}, Scheduler: "9999", Component: "noop"}
+	run := openflow.TaskRecord{Key: openflow.TaskKey{Scheduler: "9999", Job: "j", Task: "a", Party: guest}, Component: "noop"}
 	require.NoError(t, rows.CreateJob(t.Context(), openflow.JobRecord{
 		ID: "j", Party: guest, Scheduler: "9999", Status: openflow.JobReady, DAG: &openflow.DAG{},
 	}, []openflow.TaskRecord{run}))

@@ -22,6 +22,7 @@ import (
 	"openflow/server/reply"
 	"openflow/site/admission"
 	"openflow/store/catalogue"
+	"openflow/store/document"
 	"openflow/telemetry/metrics"
 	"openflow/workflows/plan"
 )
@@ -41,9 +42,9 @@ func (d directory) Partner(context.Context, openflow.PartyID) (openflow.PartnerS
 func reason(t *testing.T, p openflow.PartnerService) string {
 	t.Helper()
 	s := activities.Scheduling{Self: "9999", Directory: directory{partner: p}}
-	g, err := s.ApplyResources(t.Context(), activities.PartyCall{Job: "1", Party: host})
+	g, err := s.ApplyResources(t.Context(), activities.PartyCall{Job: "1", Party: document.Party(host)})
 	require.NoError(t, err)
-	a := plan.Admit([]plan.Grant{g})
+	a := plan.Admit([]plan.Grant{g.Decode()})
 	require.NotEmpty(t, a.Wait, "%+v", a)
 	return a.Wait
 }

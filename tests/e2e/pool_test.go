@@ -251,7 +251,7 @@ func machineGone(t *testing.T, p *pool, w *site) {
 // history is a task's workflow as the Temporal UI has it.
 func (p *pool) history(t *testing.T, id openflow.JobID, task string) string {
 	t.Helper()
-	workflow := workflows.TaskWorkflowID("9999", openflow.TaskKey{Job: id, Task: openflow.TaskName(task), Party: alone[0]})
+	workflow := workflows.TaskWorkflowID(openflow.TaskKey{Scheduler: "9999", Job: id, Task: openflow.TaskName(task), Party: alone[0]})
 	_, _, body, err := env.Send(t.Context(), p.node.url+"/temporal/api/v1/namespaces/openflow/workflows/"+url.PathEscape(workflow)+"/history",
 		http.MethodGet, http.Header{}, nil)
 	require.NoError(t, err)

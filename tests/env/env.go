@@ -20,6 +20,7 @@ import (
 	"openflow"
 	"openflow/node"
 	"openflow/runtime/driver"
+	"openflow/sdk/wire"
 	"openflow/site/partner"
 	"openflow/site/peers"
 	"openflow/site/trust"
@@ -388,7 +389,7 @@ func (e *Env) OneStartEach(t testing.TB, id string, job openflow.JobID, runs ...
 	want := map[string]int{}
 	for _, k := range runs {
 		k.Job = job
-		want[string(k.ExecutionID())] = 1
+		want[wire.PartyTaskID(k)] = 1
 	}
 	require.Equal(t, want, e.Starts(t, id, job), "starts of programs at party %s", id)
 }

@@ -73,7 +73,7 @@ func TestLongReasonsOfAScheduler(t *testing.T) {
 	got, err := at.OpenJob(t.Context(), openflow.JobOrder{Key: k, DAG: d})
 	require.NoError(t, err)
 	require.True(t, got.Held)
-	require.NoError(t, at.StartTask(t.Context(), "9999", openflow.TaskStart{TaskKey: openflow.TaskKey{Job: k.Job, Task: "a", Party: pair[1]}, StartsJob: true}))
+	require.NoError(t, at.StartTask(t.Context(), openflow.TaskStart{TaskKey: openflow.TaskKey{Job: k.Job, Task: "a", Party: pair[1]}, StartsJob: true}))
 	user.WaitForTask(k.Job, "a", openflow.TaskRunning)
 	require.NoError(t, at.StopJob(t.Context(), k, openflow.JobEnd{Status: openflow.JobFailed, Reason: strings.Repeat("x", 12<<20)}))
 	rows := user.WaitFor(k.Job, openflow.JobFailed)

@@ -43,8 +43,8 @@ func TestCostOfAJob(t *testing.T) {
 			require.Equal(t, events{local: 2 + 2*n + 2 + 2, shown: 2}, job, "open, start and stop at two parties, and two records; that it runs, and how it ended")
 			for _, task := range []openflow.TaskName{"a", "b", "c"} {
 				for _, p := range pair {
-					key := openflow.TaskKey{Job: id, Task: task, Party: p}
-					run := countEvents(t, e, string(p.ID), workflows.TaskWorkflowID("9999", key))
+					key := openflow.TaskKey{Scheduler: "9999", Job: id, Task: task, Party: p}
+					run := countEvents(t, e, string(p.ID), workflows.TaskWorkflowID(key))
 					require.Equal(t, events{regular: 1, local: 1, shown: 1}, run, "the run itself, its report, and how it ended")
 				}
 			}

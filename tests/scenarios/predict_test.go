@@ -147,7 +147,7 @@ func TestTrainThenPredict(t *testing.T) {
 			}
 		}
 		require.Contains(t, details(t, guest, string(id)), "warning: lr_0: "+weak)
-		require.Contains(t, details(t, guest, string(id)+"_lr_0_0_guest_9999@9999"), "warning: "+weak)
+		require.Contains(t, details(t, guest, string(id)+"_lr_0_0@9999@guest_9999"), "warning: "+weak)
 		for _, c := range []*env.Client{host, arbiter} {
 			rows := c.WaitFor(id, openflow.JobSuccess)
 			require.Len(t, rows[0].Warnings, 1)

@@ -226,8 +226,8 @@ func look(t *testing.T, e *env.Env, party, name string, id openflow.JobID, sched
 	for _, task := range d.Tasks {
 		for _, p := range d.PartiesOf(task) {
 			if string(p.ID) == party {
-				k := openflow.TaskKey{Job: id, Task: task.Name, Party: p}
-				ids = append(ids, workflows.TaskWorkflowID(openflow.PartyID(scheduler), k))
+				k := openflow.TaskKey{Scheduler: openflow.PartyID(scheduler), Job: id, Task: task.Name, Party: p}
+				ids = append(ids, workflows.TaskWorkflowID(k))
 				seen[fmt.Sprintf("%s log of %s", name, k)] = []byte(c.TaskLog(env.Run(id, string(p.Role), party, string(task.Name))))
 			}
 		}

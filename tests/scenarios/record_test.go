@@ -26,8 +26,8 @@ func TestRecordHistories(t *testing.T) {
 
 	job := func(name string, id openflow.JobID) { save(t, e, name, workflows.JobWorkflowID(id)) }
 	run := func(name string, id openflow.JobID, task openflow.TaskName) {
-		key := openflow.TaskKey{Job: id, Task: task, Party: guest}
-		save(t, e, name, workflows.TaskWorkflowID("9999", key))
+		key := openflow.TaskKey{Scheduler: "9999", Job: id, Task: task, Party: guest}
+		save(t, e, name, workflows.TaskWorkflowID(key))
 	}
 
 	chain := user.Submit(env.DAG(parties, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b")))
@@ -80,9 +80,12 @@ func TestRecordHistories(t *testing.T) {
 	job("job-polled", pulled)
 	run("task-of-polled-job", pulled, "a")
 
-	refused := user.TrySubmit(env.DAG(parties, openflow.Task{Name: "a", Component: "unknown"}), wire.IdempotencyHeader, "refused")
-	require.NotZero(t, refused.Code)
-	job("job-refused", openflow.JobID(idIn.FindString(user.TrySubmit(env.DAG(parties, openflow.Task{Name: "a", Component: "unknown"}), wire.IdempotencyHeader, "refused").Message)))
+	// Only the host knows that it has no such table, so its refusal comes to the workflow.
+	lacking := env.DAG(parties, env.Noop("a", nil), openflow.Task{
+		Name: "b", Component: "reader", Parties: []openflow.Party{host}, Parameters: openflow.Parameters{"namespace": "none", "name": "none"},
+	})
+	require.NotZero(t, user.TrySubmit(lacking, wire.IdempotencyHeader, "refused").Code)
+	job("job-refused", openflow.JobID(idIn.FindString(user.TrySubmit(lacking, wire.IdempotencyHeader, "refused").Message)))
 
 	e.Link(t, "9999", "10000").Inject(env.First(1, "/openflow/v1/job/open", env.Lost))
 	late := user.Submit(env.DAG(parties, env.Noop("a", nil)))
@@ -103,11 +106,15 @@ func TestRecordHistories(t *testing.T) {
 
 	e.Stop(t, "10000")
 	absent := env.DAG(parties, env.Noop("a", nil))
-	answer := user.TrySubmit(absent, wire.IdempotencyHeader, "absent")
-	require.NotZero(t, answer.Code)
+	require.NotZero(t, user.TrySubmit(absent).Code)
 	e.Start(t, "10000")
-	id := openflow.JobID(idIn.FindString(user.TrySubmit(absent, wire.IdempotencyHeader, "absent").Message))
-	require.NotEmpty(t, id)
+	var latest struct {
+		Jobs []wire.JobRow `json:"data"`
+	}
+	user.OK(user.Get("/v2/job/list/query", "status", "failed", "limit", "1", "fields", "short"), &latest)
+	require.Len(t, latest.Jobs, 1)
+	id := openflow.JobID(latest.Jobs[0].JobID)
+	user.WaitFor(id, openflow.JobFailed)
 	job("job-partner-absent", id)
 }
 
@@ -127,7 +134,7 @@ func TestRecordPooledHistories(t *testing.T) {
 		}
 		user.WaitFor(id, status)
 		user.Settled(id)
-		save(t, e, name, workflows.TaskWorkflowID("9999", openflow.TaskKey{Job: id, Task: "a", Party: guest}))
+		save(t, e, name, workflows.TaskWorkflowID(openflow.TaskKey{Scheduler: "9999", Job: id, Task: "a", Party: guest}))
 	}
 	run("task-pooled-success", "gpu", 0, openflow.JobSuccess)
 	run("task-pooled-stopped", "gpu", 60_000, openflow.JobCanceled)

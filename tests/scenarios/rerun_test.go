@@ -54,7 +54,7 @@ func TestRerun(t *testing.T) {
 			}
 			run := func(name string, version int) string {
 				role := map[string]openflow.Role{"9999": openflow.RoleGuest, "10000": openflow.RoleHost}[party]
-				return string(openflow.TaskKey{Job: id, Task: openflow.TaskName(name), Version: version, Party: openflow.Party{Role: role, ID: openflow.PartyID(party)}}.ExecutionID())
+				return wire.PartyTaskID(openflow.TaskKey{Scheduler: "9999", Job: id, Task: openflow.TaskName(name), Version: version, Party: openflow.Party{Role: role, ID: openflow.PartyID(party)}})
 			}
 			require.Equal(t, map[string]int{run("a", 0): 1, run("b", 0): 1, run("b", 1): 1, run("c", 0): 1}, e.Starts(t, party, id))
 		}

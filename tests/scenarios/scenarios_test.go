@@ -98,7 +98,7 @@ func ran(id openflow.JobID, statuses map[string]string) map[string]int {
 		k := openflow.TaskKey{
 			Job: id, Task: openflow.TaskName(f[0]), Party: openflow.Party{Role: openflow.Role(f[1]), ID: openflow.PartyID(f[2])},
 		}
-		starts[string(k.ExecutionID())] = 1
+		starts[wire.PartyTaskID(k)] = 1
 	}
 	return starts
 }

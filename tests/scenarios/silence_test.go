@@ -276,7 +276,7 @@ func TestWorkflowsCloseAsJobsEnd(t *testing.T) {
 		}
 	}
 	run := func(id openflow.JobID, p openflow.Party) string {
-		return workflows.TaskWorkflowID("9999", openflow.TaskKey{Job: id, Task: "a", Party: p})
+		return workflows.TaskWorkflowID(openflow.TaskKey{Scheduler: "9999", Job: id, Task: "a", Party: p})
 	}
 	failing := env.DAG(pair, env.Noop("a", env.Sleep(300_000)))
 	failing.PartyTasks = []openflow.PartyTasks{env.At(pair[1], "a", openflow.Parameters{"fail": true, "sleep_ms": 0})}

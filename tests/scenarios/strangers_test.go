@@ -52,10 +52,10 @@ func TestStrangers(t *testing.T) {
 			"start of the job":    stranger.Tell(ctx, row, openflow.News{Status: openflow.JobRunning}),
 			"news of the job":     stranger.Tell(ctx, row, openflow.News{Status: openflow.JobFailed, Reason: "because"}),
 			"return of resources": stranger.Release(ctx, row),
-			"start of the task":   stranger.StartTask(ctx, scheduler, openflow.TaskStart{TaskKey: hostKey, Ended: ended}),
+			"start of the task":   stranger.StartTask(ctx, openflow.TaskStart{TaskKey: hostKey, Ended: ended}),
 			"end of the task":     stranger.Tell(ctx, row, openflow.News{Tasks: ended}),
 		}
-		_, calls["look at the task"] = stranger.AskTask(ctx, scheduler, hostKey)
+		_, calls["look at the task"] = stranger.AskTask(ctx, hostKey)
 		for what, err := range calls {
 			if what == "return of resources" && err == nil {
 				continue // it returns what the stranger holds here: nothing
@@ -136,7 +136,7 @@ func TestCredentialsOfTasks(t *testing.T) {
 	other := hold(e.As(t, "9999"), cores(1, long(alone)))
 	base := &env.Client{TB: t, URL: e.Node(t, "9999").BaseURL(), Token: credential(t, e, "9999", container)}
 	run := func(job openflow.JobID) string {
-		return string(openflow.TaskKey{Job: job, Task: "a", Party: alone[0]}.ExecutionID())
+		return wire.PartyTaskID(openflow.TaskKey{Scheduler: "9999", Job: job, Task: "a", Party: alone[0]})
 	}
 	status := func(job openflow.JobID) wire.Envelope {
 		return base.Post("/v2/worker/task/status", map[string]string{"execution_id": run(job), "status": "failed", "error": "sabotage"})

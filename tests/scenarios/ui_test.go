@@ -117,7 +117,7 @@ func TestTemporalUI(t *testing.T) {
 	soon(func(c *assert.CollectT) {
 		found := find(c, host, runs+` AND OfStatus = "running"`)
 		require.Len(c, found, 1)
-		require.Equal(c, string(first)+"_a_0_host_10000@9999", found[0].Execution.WorkflowID)
+		require.Equal(c, string(first)+"_a_0@9999@host_10000", found[0].Execution.WorkflowID)
 		require.Equal(c, "a: noop as host", summary(c, host, found[0].Execution.WorkflowID))
 	})
 

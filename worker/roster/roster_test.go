@@ -80,10 +80,10 @@ func TestWorkersThatAreAlive(t *testing.T) {
 func TestSilentMachineIsSaidOnItsRuns(t *testing.T) {
 	rows := opened(t)
 	pool := Pool{Rows: rows, Self: "self", Times: DefaultPooling()}
-	k := openflow.TaskKey{Job: "j", Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
+	k := openflow.TaskKey{Scheduler: "9999", Job: "j", Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
 	require.NoError(t, rows.CreateJob(t.Context(), openflow.JobRecord{
 		ID: "j", Party: k.Party, Scheduler: "9999", Initiator: "9999", Status: openflow.JobReady, DAG: &openflow.DAG{},
-	}, []openflow.TaskRecord{{Key: k, Scheduler: "9999", Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting}}))
+	}, []openflow.TaskRecord{{Key: k, Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting}}))
 	machine := "m"
 	hello := func(seen time.Time) string {
 		w := openflow.WorkerRecord{Machine: machine, Name: "big", Cores: 1, Running: []openflow.ExecutionID{k.ExecutionID(), "unknown"}, Seen: seen}

@@ -119,7 +119,7 @@ func TestReasonOfBranches(t *testing.T) {
 func TestNotStarted(t *testing.T) {
 	s := plan.New([]openflow.PlannedTask{task("a")}, 0)
 	start(s, "a")
-	k := openflow.TaskKey{Job: "J", Task: "a", Party: host}
+	k := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: host}
 	require.True(t, s.NotStarted(k, openflow.Cause{Code: openflow.CodeInvalid, Text: "no component"}))
 	require.False(t, s.NotStarted(k, openflow.Cause{Text: "again"}))
 	step := s.Next()

@@ -258,13 +258,13 @@ func (s *State) Begun() bool {
 	return slices.ContainsFunc(s.Tasks, func(t Task) bool { return t.Started })
 }
 
-// Silent lists the runs that have been started and have not ended: whom to ask when no report comes.
-func (s *State) Silent(job openflow.JobID) []openflow.TaskKey {
+// Silent lists the runs of a job that have been started and have not ended: whom to ask when no report comes.
+func (s *State) Silent(scheduler openflow.PartyID, job openflow.JobID) []openflow.TaskKey {
 	var keys []openflow.TaskKey
 	for _, t := range s.Tasks {
 		for i, p := range t.Parties {
 			if t.Started && !t.ByParty[i].Terminal() {
-				keys = append(keys, openflow.TaskKey{Job: job, Task: t.Name, Version: t.Version, Party: p})
+				keys = append(keys, openflow.TaskKey{Scheduler: scheduler, Job: job, Task: t.Name, Version: t.Version, Party: p})
 			}
 		}
 	}

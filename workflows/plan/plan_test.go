@@ -61,7 +61,7 @@ func diamond() []openflow.PlannedTask {
 }
 
 func report(task openflow.TaskName, p openflow.Party, s openflow.TaskStatus) openflow.Report {
-	return openflow.Report{Key: openflow.TaskKey{Job: "J", Task: task, Party: p}, Status: s}
+	return openflow.Report{Key: openflow.TaskKey{Scheduler: "9999", Job: "J", Task: task, Party: p}, Status: s}
 }
 
 func both(s *plan.State, task openflow.TaskName, st openflow.TaskStatus) {
@@ -193,10 +193,10 @@ func TestReport(t *testing.T) {
 		"stranger":                 {running, report("a", openflow.Party{Role: openflow.RoleHost, ID: "9999"}, failed), false, running},
 		"unknown status":           {running, report("a", guest, "finished"), false, running},
 		"older version": {running, openflow.Report{
-			Key: openflow.TaskKey{Job: "J", Task: "a", Version: -1, Party: guest}, Status: failed,
+			Key: openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Version: -1, Party: guest}, Status: failed,
 		}, false, running},
 		"newer version": {running, openflow.Report{
-			Key: openflow.TaskKey{Job: "J", Task: "a", Version: 1, Party: guest}, Status: failed,
+			Key: openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Version: 1, Party: guest}, Status: failed,
 		}, false, running},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -223,13 +223,13 @@ func TestReportBeforeStarted(t *testing.T) {
 
 func TestSilent(t *testing.T) {
 	s := plan.New(diamond(), 0)
-	require.Empty(t, s.Silent("J"))
+	require.Empty(t, s.Silent("9999", "J"))
 	start(s, "a")
-	require.Len(t, s.Silent("J"), 2)
+	require.Len(t, s.Silent("9999", "J"), 2)
 	s.Report(report("a", guest, success))
-	require.Equal(t, []openflow.TaskKey{{Job: "J", Task: "a", Party: host}}, s.Silent("J"))
+	require.Equal(t, []openflow.TaskKey{{Scheduler: "9999", Job: "J", Task: "a", Party: host}}, s.Silent("9999", "J"))
 	s.Report(report("a", host, failed))
-	require.Empty(t, s.Silent("J"))
+	require.Empty(t, s.Silent("9999", "J"))
 }
 
 func TestAdmit(t *testing.T) {

@@ -38,7 +38,7 @@ func anyOutcomes(t *rapid.T, tasks []openflow.PlannedTask) outcomes {
 	o := outcomes{}
 	for _, task := range tasks {
 		for _, p := range task.Parties {
-			o[openflow.TaskKey{Job: "J", Task: task.Name, Party: p}] = rapid.SampledFrom(ends).Draw(t, "outcome")
+			o[openflow.TaskKey{Scheduler: "9999", Job: "J", Task: task.Name, Party: p}] = rapid.SampledFrom(ends).Draw(t, "outcome")
 		}
 	}
 	return o
@@ -68,7 +68,7 @@ func drive(t require.TestingT, tasks []openflow.PlannedTask, o outcomes, pick fu
 			started[name] = true
 			s.Started(name)
 		}
-		silent := s.Silent("J")
+		silent := s.Silent("9999", "J")
 		if step.End != "" || len(silent) == 0 {
 			require.NotEmpty(t, step.End, "a job with nothing to wait for has ended")
 			return s, step
@@ -132,7 +132,7 @@ func TestNothingMovesAnEndedTask(t *testing.T) {
 			task := rapid.SampledFrom(s.Tasks).Draw(t, "task")
 			party := rapid.IntRange(0, len(task.Parties)-1).Draw(t, "party")
 			st := rapid.SampledFrom([]openflow.TaskStatus{waiting, running, success, pass, failed, timeout, canceled}).Draw(t, "status")
-			r := openflow.Report{Key: openflow.TaskKey{Job: "J", Task: task.Name, Party: task.Parties[party]}, Status: st}
+			r := openflow.Report{Key: openflow.TaskKey{Scheduler: "9999", Job: "J", Task: task.Name, Party: task.Parties[party]}, Status: st}
 			was := task.ByParty[party]
 			if s.Report(r); was.Terminal() {
 				require.Equal(t, was, s.Find(task.Name).ByParty[party])

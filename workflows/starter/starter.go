@@ -41,7 +41,7 @@ func (e *Engine) StartJob(ctx context.Context, p openflow.JobPlan) error {
 	opts := e.options(workflows.JobWorkflowID(p.ID), "job "+string(p.ID)+": "+p.Name)
 	opts.EnableEagerStart = false // update-with-start does not go with it
 	describe(&opts, &p)
-	start := e.Client.NewWithStartWorkflowOperation(opts, workflows.Job, p)
+	start := e.Client.NewWithStartWorkflowOperation(opts, workflows.Job, workflows.EncodePlan(p))
 	h, err := e.Client.UpdateWithStartWorkflow(ctx, sdkclient.UpdateWithStartWorkflowOptions{
 		StartWorkflowOperation: start,
 		UpdateOptions: sdkclient.UpdateWorkflowOptions{
@@ -101,7 +101,7 @@ func (e *Engine) RerunJob(ctx context.Context, p openflow.JobPlan) error {
 	opts.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	describe(&opts, &p)
 	what := "run job " + string(p.ID) + " again"
-	run, err := e.Client.ExecuteWorkflow(ctx, opts, workflows.Job, p)
+	run, err := e.Client.ExecuteWorkflow(ctx, opts, workflows.Job, workflows.EncodePlan(p))
 	if err != nil {
 		return fromTemporal(what, err)
 	}
@@ -134,7 +134,7 @@ func (e *Engine) await(ctx context.Context, u sdkclient.UpdateWorkflowOptions, r
 func describe(o *sdkclient.StartWorkflowOptions, p *openflow.JobPlan) {
 	p.Revision = workflows.Revision
 	o.TypedSearchAttributes = temporal.NewSearchAttributes(
-		workflows.AttributeJob.ValueSet(string(p.ID)), workflows.AttributeParty.ValueSet(string(p.Initiator)),
+		workflows.AttributeJob.ValueSet(string(p.ID)), workflows.AttributeScheduler.ValueSet(string(p.Scheduler)), workflows.AttributeParty.ValueSet(string(p.Initiator)),
 		workflows.AttributeStatus.ValueSet(string(openflow.JobWaiting)),
 	)
 	parties := make([]string, len(p.Parties))
@@ -157,29 +157,30 @@ func ended(err error) bool {
 
 // StopJob implements openflow.Engine. Each request is an update of its own: a repeat is told how far the stop is by then.
 func (e *Engine) StopJob(ctx context.Context, id openflow.JobID, status openflow.JobStatus, reason string) (openflow.Stopped, error) {
-	var s openflow.Stopped
-	return s, e.update(ctx, id, workflows.UpdateStop, "", workflows.StopRequest{Status: status, Reason: reason}, &s)
+	var s workflows.Stopped
+	err := e.update(ctx, id, workflows.UpdateStop, "", workflows.StopRequest{Status: status, Reason: reason}, &s)
+	return s.Decode(), err
 }
 
 // Stopped implements openflow.Engine.
 func (e *Engine) Stopped(ctx context.Context, id openflow.JobID) (openflow.Stopped, error) {
-	var s openflow.Stopped
+	var s workflows.Stopped
 	what, workflow := "state of job "+string(id), workflows.JobWorkflowID(id)
 	run, err := e.running(ctx, id, "")
 	if err != nil {
-		return s, err
+		return openflow.Stopped{}, err
 	}
 	answer, err := e.Client.QueryWorkflow(ctx, workflow, run, workflows.QueryStopped)
 	if err == nil {
 		err = answer.Get(&s)
 	}
 	if err == nil {
-		return s, nil
+		return s.Decode(), nil
 	}
 	if _, ended := e.running(ctx, id, run); ended != nil {
 		return openflow.Stopped{}, ended // it has closed meanwhile, and such a workflow is not asked
 	}
-	return s, fromTemporal(what, err)
+	return openflow.Stopped{}, fromTemporal(what, err)
 }
 
 // running returns the run of a job's workflow that is open; CodeNotFound: it has closed. No run asks for the latest one.
@@ -196,7 +197,7 @@ func (e *Engine) running(ctx context.Context, id openflow.JobID, run string) (st
 
 // ReportTask hands a report to a running job. The update's ID makes a repeated report one update.
 func (e *Engine) ReportTask(ctx context.Context, r openflow.Report) error {
-	err := e.update(ctx, r.Key.Job, workflows.UpdateReport, fmt.Sprintf("%s/%s", r.Key.ExecutionID(), r.Status), r, nil)
+	err := e.update(ctx, r.Key.Job, workflows.UpdateReport, fmt.Sprintf("%s/%s", r.Key.ExecutionID(), r.Status), activities.EncodeReport(r), nil)
 	if openflow.CodeOf(err) == workflows.ErrorStale {
 		return nil
 	}
@@ -226,15 +227,16 @@ func (e *Engine) WakeJobs(ctx context.Context, ids []openflow.JobID) error {
 
 // StartTask starts the workflow of a run. It exists when this returns, started now or before.
 func (e *Engine) StartTask(ctx context.Context, o openflow.TaskOrder) error {
-	opts := e.options(workflows.TaskWorkflowID(o.Scheduler, o.Key), fmt.Sprintf("%s: %s as %s", o.Key.Task, o.Component, o.Key.Party.Role))
+	opts := e.options(workflows.TaskWorkflowID(o.Key), fmt.Sprintf("%s: %s as %s", o.Key.Task, o.Component, o.Key.Party.Role))
 	opts.TypedSearchAttributes = temporal.NewSearchAttributes(
-		workflows.AttributeJob.ValueSet(string(o.Key.Job)), workflows.AttributeTask.ValueSet(string(o.Key.Task)),
+		workflows.AttributeJob.ValueSet(string(o.Key.Job)), workflows.AttributeScheduler.ValueSet(string(o.Key.Scheduler)),
+		workflows.AttributeTask.ValueSet(string(o.Key.Task)),
 		workflows.AttributeParty.ValueSet(string(o.Key.Party.ID)), workflows.AttributeRole.ValueSet(string(o.Key.Party.Role)),
 		workflows.AttributeComponent.ValueSet(o.Component), workflows.AttributeStatus.ValueSet(string(openflow.TaskRunning)),
 	)
-	opts.Memo = map[string]any{workflows.MemoScheduler: o.Scheduler}
+	opts.Memo = map[string]any{workflows.MemoScheduler: o.Key.Scheduler}
 	o.Revision = workflows.Revision
-	_, err := e.Client.ExecuteWorkflow(ctx, opts, workflows.Task, o)
+	_, err := e.Client.ExecuteWorkflow(ctx, opts, workflows.Task, activities.EncodeOrder(o))
 	if ended(err) {
 		return nil
 	}
@@ -242,8 +244,8 @@ func (e *Engine) StartTask(ctx context.Context, o openflow.TaskOrder) error {
 }
 
 // StopTask tells a run to end; CodeNotFound: it has ended or never was.
-func (e *Engine) StopTask(ctx context.Context, scheduler openflow.PartyID, k openflow.TaskKey, status openflow.TaskStatus, reason string) error {
-	return fromTemporal("stop "+k.String(), e.Client.SignalWorkflow(ctx, workflows.TaskWorkflowID(scheduler, k), "",
+func (e *Engine) StopTask(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) error {
+	return fromTemporal("stop "+k.String(), e.Client.SignalWorkflow(ctx, workflows.TaskWorkflowID(k), "",
 		workflows.SignalEnd, workflows.EndRequest{Status: status, Reason: reason}))
 }
 

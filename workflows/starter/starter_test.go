@@ -61,7 +61,7 @@ type handle struct {
 
 func (h handle) Get(context.Context, any) error { return h.err }
 
-var key = openflow.TaskKey{Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}
+var key = openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}
 
 // refusal is an error of a workflow as a client gets it.
 func refusal(code openflow.Code) error {
@@ -85,7 +85,7 @@ func TestAnswersOfTemporal(t *testing.T) {
 		"wake":       func(e *starter.Engine) error { return e.WakeJobs(t.Context(), []openflow.JobID{"1"}) },
 		"start task": func(e *starter.Engine) error { return e.StartTask(t.Context(), openflow.TaskOrder{Key: key}) },
 		"stop task": func(e *starter.Engine) error {
-			return e.StopTask(t.Context(), "9999", key, openflow.TaskFailed, "r")
+			return e.StopTask(t.Context(), key, openflow.TaskFailed, "r")
 		},
 	}
 	for name, tc := range map[string]struct {
@@ -159,7 +159,7 @@ func TestStartJob(t *testing.T) {
 	}
 	require.NoError(t, (&starter.Engine{Client: s, Queue: "q"}).StartJob(t.Context(), p))
 	p.Revision = workflows.Revision
-	require.Equal(t, []any{p}, s.args)
+	require.Equal(t, []any{workflows.EncodePlan(p)}, s.args)
 	require.Equal(t, "1", s.opts.ID)
 	require.Equal(t, "q", s.opts.TaskQueue)
 	require.Equal(t, "job 1: 4 tasks, 3 parties", s.opts.StaticSummary)
@@ -192,11 +192,11 @@ func attribute(t *testing.T, o sdkclient.StartWorkflowOptions, k temporal.Search
 
 func TestStartTask(t *testing.T) {
 	s := &server{}
-	o := openflow.TaskOrder{Key: key, Scheduler: "9999", Component: "psi"}
+	o := openflow.TaskOrder{Key: key, Component: "psi"}
 	require.NoError(t, (&starter.Engine{Client: s, Queue: "q"}).StartTask(t.Context(), o))
 	o.Revision = workflows.Revision
-	require.Equal(t, []any{o}, s.args)
-	require.Equal(t, "1_a_0_host_10000@9999", s.opts.ID)
+	require.Equal(t, []any{activities.EncodeOrder(o)}, s.args)
+	require.Equal(t, "1_a_0@9999@host_10000", s.opts.ID)
 	require.Equal(t, "a: psi as host", s.opts.StaticSummary)
 	require.True(t, s.opts.EnableEagerStart)
 	unique(t, s.opts)
@@ -221,6 +221,6 @@ func TestReportsAreToldApart(t *testing.T) {
 
 func TestStopTask(t *testing.T) {
 	s := &server{}
-	require.NoError(t, (&starter.Engine{Client: s}).StopTask(t.Context(), "9999", key, openflow.TaskFailed, "r"))
-	require.Equal(t, [3]any{"1_a_0_host_10000@9999", workflows.SignalEnd, workflows.EndRequest{Status: openflow.TaskFailed, Reason: "r"}}, s.signal)
+	require.NoError(t, (&starter.Engine{Client: s}).StopTask(t.Context(), key, openflow.TaskFailed, "r"))
+	require.Equal(t, [3]any{"1_a_0@9999@host_10000", workflows.SignalEnd, workflows.EndRequest{Status: openflow.TaskFailed, Reason: "r"}}, s.signal)
 }

@@ -13,6 +13,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/component"
+	"openflow/sdk/wire"
 )
 
 // Node is an in-memory node that serves the kit's endpoints for all parties of its tasks.
@@ -159,7 +160,7 @@ func (e *Execution) Wait() *Result {
 	for _, p := range e.c.Parties {
 		code := <-e.ended[p]
 		e.node.mu.Lock()
-		result := *e.node.results[key(p).ExecutionID()]
+		result := *e.node.results[runOf(key(p))]
 		e.node.mu.Unlock()
 		result.ExitCode, result.Log = code, e.logs[p].String()
 		r.Parties[p] = &result
@@ -176,15 +177,18 @@ func key(p openflow.Party) openflow.TaskKey {
 	return openflow.TaskKey{Job: testJob, Task: testTask, Party: p}
 }
 
+// runOf is what a container calls its run.
+func runOf(k openflow.TaskKey) openflow.ExecutionID { return openflow.ExecutionID(wire.PartyTaskID(k)) }
+
 // prepare stores the inputs of party and returns the environment of its container.
 func (n *Node) prepare(c Case, party openflow.Party) map[string]string {
 	n.t.Helper()
 	k := key(party)
 	token := fmt.Sprintf("token of %s", party)
 	n.mu.Lock()
-	n.results[k.ExecutionID()] = &PartyResult{Scores: map[openflow.PartyID]int{}}
-	n.scores[k.ExecutionID()] = c.Scores[party]
-	n.tokens[token] = k.ExecutionID()
+	n.results[runOf(k)] = &PartyResult{Scores: map[openflow.PartyID]int{}}
+	n.scores[runOf(k)] = c.Scores[party]
+	n.tokens[token] = runOf(k)
 	n.mu.Unlock()
 	config, err := json.Marshal(n.config(c, k))
 	if err != nil {
@@ -218,11 +222,11 @@ func (n *Node) config(c Case, k openflow.TaskKey) map[string]any {
 	data, models := n.storeInputs(k, c.Inputs[k.Party])
 	return map[string]any{
 		"model_id": testJob, "model_version": "0", "job_id": testJob, "task_id": k.TaskID(), "task_version": "0",
-		"task_name": k.Task, "provider_name": component.Provider, "party_task_id": k.ExecutionID(), "component": c.Component.Name,
+		"task_name": k.Task, "provider_name": component.Provider, "party_task_id": runOf(k), "component": c.Component.Name,
 		"role": k.Party.Role, "party_id": k.Party.ID, "stage": orElse(c.Stage, openflow.StageDefault), "parameters": parameters,
 		"input_artifacts": map[string]any{"data": data, "model": models},
 		"conf": map[string]any{"federation": map[string]any{"type": "openflow", "metadata": map[string]any{
-			"federation_id": k.SessionID(), "parties": map[string]any{"parties": parties},
+			"federation_id": wire.FederationID(k), "parties": map[string]any{"parties": parties},
 		}}},
 		"mlmd": map[string]any{"type": "flow", "metadata": map[string]any{
 			"host": host, "port": json.Number(port), "protocol": "http", "api_version": "v2",

@@ -115,7 +115,7 @@ func (n *Node) saveTracking(w http.ResponseWriter, r *http.Request, caller openf
 }
 
 func (n *Node) party(id openflow.ExecutionID) openflow.Party {
-	rest := strings.TrimPrefix(string(id), string(openflow.TaskKey{Job: testJob, Task: testTask}.SessionID())+"_")
+	rest := strings.TrimPrefix(string(id), wire.FederationID(openflow.TaskKey{Job: testJob, Task: testTask})+"_")
 	role, party, _ := strings.Cut(rest, "_")
 	return openflow.Party{Role: openflow.Role(role), ID: openflow.PartyID(party)}
 }

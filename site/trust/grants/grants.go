@@ -23,7 +23,7 @@ type Issuer struct {
 // Grant gives a run its credential, and tells which model it writes to, its partitions, which the job says, and the
 // site's policy. So a machine of the pool needs no file of its own.
 func (i Issuer) Grant(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
-	job, err := i.Jobs.Job(ctx, openflow.JobKey{Scheduler: r.Scheduler, Job: r.Key.Job, Party: r.Key.Party})
+	job, err := i.Jobs.Job(ctx, r.Key.JobKey())
 	if err != nil {
 		return openflow.TaskGrant{}, openflow.About(openflow.AboutJob, err)
 	}

@@ -32,13 +32,13 @@ func TestGrant(t *testing.T) {
 	policy := openflow.DefaultPolicy()
 	policy.PSI.MinIntersection = 7
 	issuer := grants.Issuer{Jobs: rows{}, Secrets: secrets, Policy: policy}
-	run := openflow.TaskRecord{Scheduler: "9999", Key: openflow.TaskKey{Job: "j", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}}
+	run := openflow.TaskRecord{Key: openflow.TaskKey{Scheduler: "9999", Job: "j", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}}
 	got, err := issuer.Grant(t.Context(), run)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskGrant{
 		Credential: secrets.Issue(run.Key), ModelID: "m", ModelVersion: "3", Partitions: 8, Policy: policy,
 	}, got)
-	run.Scheduler = "10001"
+	run.Key.Scheduler = "10001"
 	_, err = issuer.Grant(t.Context(), run)
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), "of the same name, by another scheduler")
 }

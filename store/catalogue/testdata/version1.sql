@@ -33,7 +33,7 @@ CREATE TABLE data_table (
   samples      text not null,
   primary key (namespace, name)
 );
-INSERT INTO "data_table" VALUES('ns','t','d',0,3,'',0,1735787054000,1735787054000,'','{"TaskID":"","ExecutionID":"","TaskName":"","Component":"","OutputKey":"","Index":0}','null','{"a":1}','');
+INSERT INTO "data_table" VALUES('ns','t','d',0,3,'',0,1735787054000,1735787054000,'','{}','null','{"a":1}','');
 CREATE TABLE goose_db_version (
 		id INTEGER PRIMARY KEY AUTOINCREMENT,
 		version_id INTEGER NOT NULL,
@@ -69,7 +69,7 @@ CREATE TABLE job (
   dag             text not null,
   primary key (job_id, role, party, scheduler)
 );
-INSERT INTO "job" VALUES('9999','j1','guest','9999','9999','running',0,4,0,1,0,'','','ann','',1735787047000,1735787050000,1735787050000,0,1735787049000,0,'','','{"SchemaVersion":"2.2.0","Parties":[{"Role":"guest","ID":"9999"},{"Role":"host","ID":"10000"}],"Conf":{"Priority":0,"Scheduler":"","Initiator":"","Cores":null,"ComputingPartitions":0,"SyncType":"","AutoRetries":0,"ModelID":"","ModelVersion":"","ModelWarehouse":null,"Inheritance":null,"Task":{"Provider":"","Timeout":0,"LauncherName":"","EngineRun":null},"Extra":null},"Stage":"","Tasks":[{"Name":"reader_0","Component":"reader","DependsOn":null,"Parameters":{"name":"t"},"Inputs":null,"Parties":null,"Conf":{"Provider":"","Timeout":0,"LauncherName":"","EngineRun":null},"Stage":""}],"PartyTasks":null}');
+INSERT INTO "job" VALUES('9999','j1','guest','9999','9999','running',0,4,0,1,0,'','','ann','',1735787047000,1735787050000,1735787050000,0,1735787049000,0,'','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
 CREATE TABLE meta (
   name  text primary key,
   value text not null
@@ -138,7 +138,7 @@ CREATE TABLE scheduled_job (
   reason          text not null,
   dag             text not null
 );
-INSERT INTO "scheduled_job" VALUES('j1','9999','ready',0,0,'k','h','',1735787053000,1735787053000,0,0,'','{"SchemaVersion":"2.2.0","Parties":[{"Role":"guest","ID":"9999"},{"Role":"host","ID":"10000"}],"Conf":{"Priority":0,"Scheduler":"","Initiator":"","Cores":null,"ComputingPartitions":0,"SyncType":"","AutoRetries":0,"ModelID":"","ModelVersion":"","ModelWarehouse":null,"Inheritance":null,"Task":{"Provider":"","Timeout":0,"LauncherName":"","EngineRun":null},"Extra":null},"Stage":"","Tasks":[{"Name":"reader_0","Component":"reader","DependsOn":null,"Parameters":{"name":"t"},"Inputs":null,"Parties":null,"Conf":{"Provider":"","Timeout":0,"LauncherName":"","EngineRun":null},"Stage":""}],"PartyTasks":null}');
+INSERT INTO "scheduled_job" VALUES('j1','9999','ready',0,0,'k','h','',1735787053000,1735787053000,0,0,'','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
 CREATE TABLE site (
   party    text primary key,
   url      text not null,
@@ -178,7 +178,7 @@ CREATE TABLE task (
   error_report    text not null,
   spec            text not null
 );
-INSERT INTO "task" VALUES('j1_reader_0_0_guest_9999','j1','reader_0',0,'guest','9999','9999','','reader','openflow:1.0@docker','waiting','running','','',4,0,1,0,'docker','guest-9999-j1_reader_0-0',NULL,'',1735787046000,1735787052000,1735787052000,0,'','','{"Name":"reader_0","Component":"reader","Stage":"default","Parameters":{"name":"t"},"Inputs":null,"Parties":[{"Role":"guest","ID":"9999"},{"Role":"host","ID":"10000"}],"Conf":{"Provider":"","Timeout":0,"LauncherName":"","EngineRun":null}}');
+INSERT INTO "task" VALUES('j1_reader_0_0_guest_9999','j1','reader_0',0,'guest','9999','9999','','reader','openflow:1.0@docker','waiting','running','','',4,0,1,0,'docker','guest-9999-j1_reader_0-0',NULL,'',1735787046000,1735787052000,1735787052000,0,'','','{"name":"reader_0","component":"reader","stage":"default","parameters":{"name":"t"},"parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}]}');
 CREATE INDEX job_created on job (create_time, job_id, role, party, scheduler);
 CREATE UNIQUE INDEX scheduled_job_idempotency on scheduled_job (initiator, idempotency_key) where idempotency_key <> '';
 CREATE INDEX scheduled_job_waiting on scheduled_job (priority desc, create_time, job_id) where status = 'waiting';

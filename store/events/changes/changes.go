@@ -33,12 +33,12 @@ func (c Rows) tell(ctx context.Context, e openflow.Event) {
 }
 
 func (c Rows) tellJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string, progress *int) {
-	c.tell(ctx, openflow.Event{Job: k.Job, Party: k.Party, Status: string(status), Reason: reason, Progress: progress})
+	c.tell(ctx, openflow.Event{Scheduler: k.Scheduler, Job: k.Job, Party: k.Party, Status: string(status), Reason: reason, Progress: progress})
 }
 
 func (c Rows) tellTask(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) {
 	c.tell(ctx, openflow.Event{
-		Job: k.Job, Party: k.Party, Task: k.Task, Version: k.Version, Status: string(status), Reason: reason,
+		Scheduler: k.Scheduler, Job: k.Job, Party: k.Party, Task: k.Task, Version: k.Version, Status: string(status), Reason: reason,
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"openflow/site/admission"
 	"openflow/site/partner"
 	"openflow/store/catalogue"
+	"openflow/store/document"
 	"openflow/store/events"
 	"openflow/store/events/memory"
 )
@@ -50,12 +51,15 @@ func TestChangesAreTold(t *testing.T) {
 	guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
 	dag := &openflow.DAG{SchemaVersion: "1", Parties: []openflow.Party{guest}, Tasks: []openflow.Task{{Name: "a", Component: "noop"}}}
 	job := openflow.JobRecord{ID: "1", Party: guest, Scheduler: "9999", Cores: 4, DAG: dag}
-	run := openflow.TaskRecord{Key: openflow.TaskKey{Job: "1", Task: "a", Party: guest}, Scheduler: "9999", Component: "noop"}
+	run := openflow.TaskRecord{Key: openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: guest}, Component: "noop"}
 	again := run
 	again.Key.Version = 1
 	half := 50
 	rows := told(t)
-	ofJob := func(e openflow.Event) openflow.Event { e.Job, e.Party = "1", guest; return e }
+	ofJob := func(e openflow.Event) openflow.Event {
+		e.Scheduler, e.Job, e.Party = "9999", "1", guest
+		return e
+	}
 	ofRun := func(status, reason string) openflow.Event {
 		return ofJob(openflow.Event{Task: "a", Status: status, Reason: reason})
 	}
@@ -86,7 +90,7 @@ func TestChangesAreTold(t *testing.T) {
 			return err
 		}, ofJob(openflow.Event{Reason: "waiting for task a"})},
 		{"a run waits for a machine", func(ctx context.Context, c Rows) error {
-			_, err := (&activities.Placing{Tasks: c, Workers: nobody{}}).TellWait(ctx, openflow.TaskOrder{Key: run.Key})
+			_, err := (&activities.Placing{Tasks: c, Workers: nobody{}}).TellWait(ctx, activities.TaskOrder{Run: document.EncodeRun(run.Key)})
 			return err
 		}, ofRun("", "no worker")},
 		{"the run begins", func(ctx context.Context, c Rows) error {
@@ -134,5 +138,5 @@ func TestRefusalIsTold(t *testing.T) {
 	row, err := rows.Job(t.Context(), openflow.JobKey{Scheduler: "9999", Job: "2", Party: guest})
 	require.NoError(t, err)
 	require.Contains(t, row.Reason, "needs 4 cores, 0 of 4 are free")
-	require.Equal(t, []openflow.Event{{Job: "2", Party: guest, Status: "ready", Reason: row.Reason}}, got)
+	require.Equal(t, []openflow.Event{{Scheduler: "9999", Job: "2", Party: guest, Status: "ready", Reason: row.Reason}}, got)
 }

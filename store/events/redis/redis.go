@@ -192,19 +192,20 @@ func (s *Store) failure(doing string, err error) error {
 
 // entry is an event in the stream.
 type entry struct {
-	At       time.Time         `json:"at"`
-	Job      openflow.JobID    `json:"job"`
-	Role     openflow.Role     `json:"role,omitempty"`
-	Party    openflow.PartyID  `json:"party,omitempty"`
-	Task     openflow.TaskName `json:"task,omitempty"`
-	Version  int               `json:"version,omitempty"`
-	Status   string            `json:"status,omitempty"`
-	Reason   string            `json:"reason,omitempty"`
-	Progress *int              `json:"progress,omitempty"`
+	At        time.Time         `json:"at"`
+	Scheduler openflow.PartyID  `json:"scheduler,omitempty"`
+	Job       openflow.JobID    `json:"job"`
+	Role      openflow.Role     `json:"role,omitempty"`
+	Party     openflow.PartyID  `json:"party,omitempty"`
+	Task      openflow.TaskName `json:"task,omitempty"`
+	Version   int               `json:"version,omitempty"`
+	Status    string            `json:"status,omitempty"`
+	Reason    string            `json:"reason,omitempty"`
+	Progress  *int              `json:"progress,omitempty"`
 }
 
 func encode(e openflow.Event) ([]byte, error) {
-	b, err := json.Marshal(entry{e.At, e.Job, e.Party.Role, e.Party.ID, e.Task, e.Version, e.Status, e.Reason, e.Progress})
+	b, err := json.Marshal(entry{e.At, e.Scheduler, e.Job, e.Party.Role, e.Party.ID, e.Task, e.Version, e.Status, e.Reason, e.Progress})
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "event of job %s cannot be encoded: %w", e.Job, err)
 	}
@@ -218,7 +219,7 @@ func decode(text string) (openflow.Event, error) {
 			WithHint("a server of another version, or another program, writes to this prefix")
 	}
 	return openflow.Event{
-		At: n.At, Job: n.Job, Party: openflow.Party{Role: n.Role, ID: n.Party}, Task: n.Task, Version: n.Version,
+		At: n.At, Scheduler: n.Scheduler, Job: n.Job, Party: openflow.Party{Role: n.Role, ID: n.Party}, Task: n.Task, Version: n.Version,
 		Status: n.Status, Reason: n.Reason, Progress: n.Progress,
 	}, nil
 }

@@ -10,9 +10,9 @@ import (
 	"openflow"
 )
 
-// Tasks finds the run of an execution. CodeNotFound: there is none.
+// Tasks finds the runs of a party in a session, whether or not the session names its scheduler. CodeNotFound: there are none.
 type Tasks interface {
-	TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error)
+	TasksOfSession(ctx context.Context, self openflow.PartyID, session openflow.SessionID) ([]openflow.TaskRecord, error)
 }
 
 // Sessions are those of the tasks that this node takes part in. The parties of a session are remembered, because they never
@@ -23,65 +23,49 @@ type Sessions struct {
 	Between func(topic string, parties []openflow.Party) (from, to openflow.Party, ok bool) // reads a topic of our form
 
 	mu    sync.Mutex
-	known map[string][]openflow.Party
+	known map[openflow.SessionID][]openflow.Party
 }
 
 // maxKnown bounds the memory; forgetting costs one look into the catalogue.
 const maxKnown = 4096
 
-// MaySend implements interconnection.Sessions.
-func (s *Sessions) MaySend(ctx context.Context, from openflow.PartyID, session, topic string) error {
-	parties, err := s.parties(ctx, session)
+// Admit implements interconnection.Sessions.
+func (s *Sessions) Admit(ctx context.Context, from openflow.PartyID, session, topic string) (openflow.SessionID, error) {
+	own, parties, err := s.find(ctx, openflow.SessionID(session))
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !slices.ContainsFunc(parties, func(p openflow.Party) bool { return p.ID == from }) {
-		return openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
+		return "", openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
 	}
 	sender, receiver, ok := s.Between(topic, parties)
 	if ok && (sender.ID != from || receiver.ID != s.Self) {
-		return openflow.Errorf(openflow.CodePermission, "party %s may not send from %s to %s", from, sender, receiver)
+		return "", openflow.Errorf(openflow.CodePermission, "party %s may not send from %s to %s", from, sender, receiver)
 	}
-	return nil
+	return own, nil
 }
 
-func (s *Sessions) parties(ctx context.Context, session string) ([]openflow.Party, error) {
+// find returns what a session is called here, and its parties. One that names no scheduler is looked up every time: another
+// scheduler may make the same job ID later.
+func (s *Sessions) find(ctx context.Context, session openflow.SessionID) (openflow.SessionID, []openflow.Party, error) {
 	s.mu.Lock()
 	parties, ok := s.known[session]
 	s.mu.Unlock()
 	if ok {
-		return parties, nil
+		return session, parties, nil
 	}
-	runs, err := s.runs(ctx, session)
+	runs, err := s.Tasks.TasksOfSession(ctx, s.Self, session)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	if len(runs) == 0 {
-		return nil, openflow.Errorf(openflow.CodeNotFound, "no task of this node has the session %s", session)
-	}
-	parties = runs[0].Spec.Parties
+	own, parties := runs[0].Key.SessionID(), runs[0].Spec.Parties
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil || len(s.known) >= maxKnown {
-		s.known = map[string][]openflow.Party{}
+		s.known = map[openflow.SessionID][]openflow.Party{}
 	}
-	s.known[session] = parties
-	return parties, nil
-}
-
-// runs are those of this party in a session, one for each of its roles.
-func (s *Sessions) runs(ctx context.Context, session string) (list []openflow.TaskRecord, err error) {
-	for _, role := range []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter, openflow.RoleLocal} {
-		t, err := s.Tasks.TaskByExecution(ctx, openflow.ExecutionID(session+"_"+string(role)+"_"+string(s.Self)))
-		if openflow.CodeOf(err) == openflow.CodeNotFound {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, t)
-	}
-	return list, nil
+	s.known[own] = parties
+	return own, parties, nil
 }
 
 // patience bounds the question of a store's sweep, which has no context to give.
@@ -91,6 +75,6 @@ const patience = time.Second
 func (s *Sessions) Live(session string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	runs, err := s.runs(ctx, session)
+	runs, err := s.Tasks.TasksOfSession(ctx, s.Self, openflow.SessionID(session))
 	return err == nil && slices.ContainsFunc(runs, func(t openflow.TaskRecord) bool { return !t.PartyStatus.Terminal() })
 }

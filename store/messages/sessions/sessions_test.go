@@ -9,28 +9,33 @@ import (
 	"openflow"
 )
 
-// rows are runs by execution, and how often one was asked for.
+// rows are runs by session, and how often one was asked for.
 type rows struct {
-	of    map[openflow.ExecutionID]openflow.TaskRecord
+	of    map[openflow.SessionID]openflow.TaskRecord
 	err   error
 	asked int
 }
 
-func (r *rows) TaskByExecution(_ context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error) {
+func (r *rows) TasksOfSession(_ context.Context, _ openflow.PartyID, session openflow.SessionID) ([]openflow.TaskRecord, error) {
 	r.asked++
-	t, ok := r.of[id]
+	t, ok := r.of[session]
 	if r.err == nil && !ok {
-		return t, openflow.Errorf(openflow.CodeNotFound, "no run %s", id)
+		return nil, openflow.Errorf(openflow.CodeNotFound, "no run in session %s", session)
 	}
-	return t, r.err
+	return []openflow.TaskRecord{t}, r.err
 }
 
-// host is party 10000 in the session s with party 9999; its run has that status.
+// named is the session with its scheduler, unnamed as FATE-Flow calls it.
+const named, unnamed = "j_a_0@9999", "j_a_0"
+
+// host is party 10000 in a session with party 9999; its run has that status.
 func host(status openflow.TaskStatus) (*Sessions, *rows) {
 	guest, self := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}, openflow.Party{Role: openflow.RoleHost, ID: "10000"}
-	r := &rows{of: map[openflow.ExecutionID]openflow.TaskRecord{
-		"s_host_10000": {Spec: openflow.TaskSpec{Parties: []openflow.Party{guest, self}}, PartyStatus: status},
-	}}
+	run := openflow.TaskRecord{
+		Key:  openflow.TaskKey{Scheduler: "9999", Job: "j", Task: "a", Party: self},
+		Spec: openflow.TaskSpec{Parties: []openflow.Party{guest, self}}, PartyStatus: status,
+	}
+	r := &rows{of: map[openflow.SessionID]openflow.TaskRecord{named: run, unnamed: run}}
 	return &Sessions{Self: "10000", Tasks: r, Between: func(topic string, _ []openflow.Party) (from, to openflow.Party, ok bool) {
 		switch topic {
 		case "in":
@@ -48,16 +53,18 @@ func TestWhoMaySend(t *testing.T) {
 		session, topic string
 		want           openflow.Code
 	}{
-		"the other party":          {"9999", "s", "in", ""},
-		"in a form of another kit": {"9999", "s", "x", ""},
-		"as this party":            {"9999", "s", "out", openflow.CodePermission},
-		"a stranger":               {"10001", "s", "x", openflow.CodePermission},
+		"the other party":          {"9999", named, "in", ""},
+		"in a form of another kit": {"9999", named, "x", ""},
+		"named as by FATE-Flow":    {"9999", unnamed, "in", ""},
+		"as this party":            {"9999", named, "out", openflow.CodePermission},
+		"a stranger":               {"10001", named, "x", openflow.CodePermission},
 		"in no session":            {"9999", "other", "in", openflow.CodeNotFound},
 	} {
 		s, _ := host(openflow.TaskRunning)
-		err := s.MaySend(t.Context(), c.from, c.session, c.topic)
+		own, err := s.Admit(t.Context(), c.from, c.session, c.topic)
 		if c.want == "" {
 			require.NoError(t, err, name)
+			require.EqualValues(t, named, own, name)
 		} else {
 			require.Equal(t, c.want, openflow.CodeOf(err), name)
 		}
@@ -66,27 +73,33 @@ func TestWhoMaySend(t *testing.T) {
 
 func TestPartiesAreRemembered(t *testing.T) {
 	s, r := host(openflow.TaskRunning)
-	r.err = openflow.Errorf(openflow.CodeUnavailable, "away")
-	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(s.MaySend(t.Context(), "9999", "s", "in")), "a failure is not remembered")
-	r.err = nil
-	require.NoError(t, s.MaySend(t.Context(), "9999", "s", "in"))
-	before := r.asked
-	require.NoError(t, s.MaySend(t.Context(), "9999", "s", "in"))
-	require.Equal(t, before, r.asked)
-	for range maxKnown {
-		s.known[string(rune(len(s.known)))+"x"] = nil
+	admit := func(session string) error {
+		_, err := s.Admit(t.Context(), "9999", session, "in")
+		return err
 	}
-	delete(s.known, "s")
-	require.NoError(t, s.MaySend(t.Context(), "9999", "s", "in"))
+	r.err = openflow.Errorf(openflow.CodeUnavailable, "away")
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(admit(named)), "a failure is not remembered")
+	r.err = nil
+	require.NoError(t, admit(named))
+	before := r.asked
+	require.NoError(t, admit(named))
+	require.Equal(t, before, r.asked)
+	require.NoError(t, admit(unnamed))
+	require.Equal(t, before+1, r.asked, "another scheduler may have made the same ID meanwhile")
+	for range maxKnown {
+		s.known[openflow.SessionID(rune(len(s.known)))+"x"] = nil
+	}
+	delete(s.known, named)
+	require.NoError(t, admit(named))
 	require.Len(t, s.known, 1, "the memory is bounded")
 }
 
 func TestLive(t *testing.T) {
 	s, r := host(openflow.TaskRunning)
-	require.True(t, s.Live("s"))
+	require.True(t, s.Live(named))
 	require.False(t, s.Live("other"))
 	r.err = openflow.Errorf(openflow.CodeUnavailable, "away")
-	require.False(t, s.Live("s"))
+	require.False(t, s.Live(named))
 	ended, _ := host(openflow.TaskFailed)
-	require.False(t, ended.Live("s"))
+	require.False(t, ended.Live(named))
 }

@@ -1,0 +1,117 @@
+package wire
+
+import (
+	"encoding/json"
+	"time"
+
+	"openflow"
+	"openflow/store/document"
+)
+
+// PoolTask is the row of a run, as a worker of the pool reads it: an openflow.TaskRecord.
+type PoolTask struct {
+	Run           document.Run        `json:"run"`
+	SyncType      openflow.SyncType   `json:"sync_type,omitzero"`
+	Component     string              `json:"component,omitzero"`
+	Provider      string              `json:"provider,omitzero"`
+	Status        openflow.TaskStatus `json:"status,omitzero"`
+	PartyStatus   openflow.TaskStatus `json:"party_status,omitzero"`
+	Reason        string              `json:"reason,omitzero"`
+	ErrorReport   string              `json:"error_report,omitzero"`
+	Cause         document.Cause      `json:"cause,omitzero"`
+	Warnings      []string            `json:"warnings,omitempty"`
+	Spec          document.TaskSpec   `json:"spec,omitzero"`
+	Cores         int                 `json:"cores,omitzero"`
+	Memory        int64               `json:"memory,omitzero"`
+	GPUs          int                 `json:"gpus,omitzero"`
+	GPUIDs        []string            `json:"gpu_ids,omitempty"`
+	MemoryBytes   int64               `json:"memory_bytes,omitzero"`
+	ResourceInUse bool                `json:"resource_in_use,omitzero"`
+	Reported      openflow.TaskStatus `json:"reported,omitzero"`
+	Killed        bool                `json:"killed,omitzero"`
+	StopStatus    openflow.TaskStatus `json:"stop_status,omitzero"`
+	Runtime       string              `json:"runtime,omitzero"`
+	ContainerName string              `json:"container_name,omitzero"`
+	ExitCode      *int                `json:"exit_code,omitempty"`
+	LogDigest     string              `json:"log_digest,omitzero"`
+	CreateTime    time.Time           `json:"create_time,omitzero"`
+	UpdateTime    time.Time           `json:"update_time,omitzero"`
+	StartTime     time.Time           `json:"start_time,omitzero"`
+	EndTime       time.Time           `json:"end_time,omitzero"`
+}
+
+// EncodePoolTask is the inverse of Decode.
+func EncodePoolTask(r openflow.TaskRecord) PoolTask {
+	return PoolTask{
+		Run: document.EncodeRun(r.Key), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider,
+		Status: r.Status, PartyStatus: r.PartyStatus, Reason: r.Reason, ErrorReport: r.ErrorReport, Cause: document.Cause(r.Cause),
+		Warnings: r.Warnings, Spec: document.EncodeSpec(r.Spec), Cores: r.Cores, Memory: r.Memory, GPUs: r.GPUs, GPUIDs: r.GPUIDs,
+		MemoryBytes: r.MemoryBytes, ResourceInUse: r.ResourceInUse, Reported: r.Reported, Killed: r.Killed, StopStatus: r.StopStatus,
+		Runtime: r.Runtime, ContainerName: r.ContainerName, ExitCode: r.ExitCode, LogDigest: r.LogDigest, CreateTime: r.CreateTime,
+		UpdateTime: r.UpdateTime, StartTime: r.StartTime, EndTime: r.EndTime,
+	}
+}
+
+// Decode gives the row back.
+func (r PoolTask) Decode() openflow.TaskRecord {
+	return openflow.TaskRecord{
+		Key: r.Run.Decode(), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider,
+		Status: r.Status, PartyStatus: r.PartyStatus, Reason: r.Reason, ErrorReport: r.ErrorReport, Cause: openflow.Cause(r.Cause),
+		Warnings: r.Warnings, Spec: r.Spec.Decode(), Cores: r.Cores, Memory: r.Memory, GPUs: r.GPUs, GPUIDs: r.GPUIDs,
+		MemoryBytes: r.MemoryBytes, ResourceInUse: r.ResourceInUse, Reported: r.Reported, Killed: r.Killed, StopStatus: r.StopStatus,
+		Runtime: r.Runtime, ContainerName: r.ContainerName, ExitCode: r.ExitCode, LogDigest: r.LogDigest, CreateTime: r.CreateTime,
+		UpdateTime: r.UpdateTime, StartTime: r.StartTime, EndTime: r.EndTime,
+	}
+}
+
+// DecodePoolTask reads a row. Numbers in parameters stay as they were written, whatever their size. Errors: CodeInvalid.
+func DecodePoolTask(b json.RawMessage) (openflow.TaskRecord, error) {
+	var r PoolTask
+	if err := document.Unmarshal(b, &r); err != nil {
+		return openflow.TaskRecord{}, openflow.Errorf(openflow.CodeInvalid, "the row of a task is not readable: %w", err)
+	}
+	return r.Decode(), nil
+}
+
+// PoolGrant is an openflow.TaskGrant.
+type PoolGrant struct {
+	Credential   string          `json:"credential,omitzero"`
+	ModelID      string          `json:"model_id,omitzero"`
+	ModelVersion string          `json:"model_version,omitzero"`
+	Partitions   int             `json:"partitions,omitzero"`
+	Policy       openflow.Policy `json:"policy,omitzero"`
+}
+
+// PoolStart records that a run has a container at a worker's machine.
+type PoolStart struct {
+	Run       document.Run `json:"run"`
+	Runtime   string       `json:"runtime" check:"required"`
+	Container string       `json:"container" check:"required"`
+}
+
+// PoolEnd records how a run has ended: an openflow.TaskEnd.
+type PoolEnd struct {
+	Run         document.Run        `json:"run"`
+	Status      openflow.TaskStatus `json:"status"`
+	Reason      string              `json:"reason,omitzero"`
+	ErrorReport string              `json:"error_report,omitzero"`
+	Cause       document.Cause      `json:"cause,omitzero"`
+	ExitCode    *int                `json:"exit_code,omitempty"`
+	LogDigest   string              `json:"log_digest,omitzero"`
+}
+
+// EncodePoolEnd is the inverse of Decode.
+func EncodePoolEnd(k openflow.TaskKey, e openflow.TaskEnd) PoolEnd {
+	return PoolEnd{
+		Run: document.EncodeRun(k), Status: e.Status, Reason: e.Reason, ErrorReport: e.ErrorReport, Cause: document.Cause(e.Cause),
+		ExitCode: e.ExitCode, LogDigest: e.LogDigest,
+	}
+}
+
+// Decode gives the end back.
+func (e PoolEnd) Decode() (openflow.TaskKey, openflow.TaskEnd) {
+	return e.Run.Decode(), openflow.TaskEnd{
+		Status: e.Status, Reason: e.Reason, ErrorReport: e.ErrorReport, Cause: openflow.Cause(e.Cause), ExitCode: e.ExitCode,
+		LogDigest: e.LogDigest,
+	}
+}
