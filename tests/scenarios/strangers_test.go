@@ -27,7 +27,7 @@ func (s signer) Sign(r *http.Request, to openflow.PartyID, body []byte) error {
 	return nil
 }
 
-// peer speaks to one node with the key of another.
+// link speaks to one node with the key of another.
 func link(t *testing.T, e *env.Env, from, to string) *native.Client {
 	t.Helper()
 	return &native.Client{Link: peer.Link{
@@ -43,7 +43,7 @@ func TestStrangers(t *testing.T) {
 	job := hold(e.As(t, "9999"), long(pair))
 	e.As(t, "10000").WaitForTask(job, "a", openflow.TaskRunning)
 	stranger := link(t, e, "10001", "10000")
-	hostKey := openflow.TaskKey{Job: job, Task: "a", Party: pair[1]}
+	hostKey := openflow.TaskKey{Scheduler: "9999", Job: job, Task: "a", Party: pair[1]}
 	for _, scheduler := range []openflow.PartyID{"10001", "9999"} { // the second is a lie
 		row := openflow.JobKey{Scheduler: scheduler, Job: job, Party: pair[1]}
 		ended := []openflow.TaskUpdate{{Key: hostKey, Status: openflow.TaskFailed}}
