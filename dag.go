@@ -130,7 +130,7 @@ const (
 // Source says where a channel takes its artifact from.
 type Source string
 
-// The sources of §4.2.1.
+// The sources of fate-flow-api §4.2.1.
 const (
 	FromTask           Source = "task_output_artifact"
 	FromDataWarehouse  Source = "data_warehouse"

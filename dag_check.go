@@ -9,7 +9,7 @@ import (
 )
 
 // Validate checks everything that can be known without asking a party, and names the place of each fault by its path in
-// the document: parties and tasks exist, names are usable, references resolve, the graph has no cycle, every override
+// the document. Parties and tasks exist, names are usable, references resolve, the graph has no cycle, every override
 // hits a task. Errors: a Refusal with all of them.
 func (d *DAG) Validate() error { return Refusal(d.Mistakes()) }
 
@@ -47,8 +47,8 @@ func (d *DAG) Examine() (mistakes []Mistake, usable bool) {
 	return c.found, c.known && len(d.Tasks) > 0
 }
 
-// Warnings lists what is legal and probably not meant: an arbiter run by a party that also brings data holds the key to
-// what it should not read, a party without a task is not asked for anything, and some settings have no effect here.
+// Warnings lists what is legal and probably not meant. An arbiter run by a party that also brings data holds the key to
+// what it should not read. A party without a task is not asked for anything, and some settings have no effect here.
 func (d *DAG) Warnings() []string {
 	var warnings []string
 	arbiters := map[PartyID]bool{}
@@ -344,7 +344,7 @@ func (c *dagCheck) overrides() {
 	for _, pt := range c.PartyTasks {
 		path := "dag.party_tasks." + pt.Site
 		if len(pt.Parties) == 0 {
-			c.at(path+".parties", "say for whom it is", "no parties")
+			c.at(path+".parties", "name its parties", "no parties")
 		}
 		c.taskConf(path+".conf", pt.Conf)
 		c.members(path, "", pt.Parties)

@@ -91,7 +91,7 @@ func ParseBytes(text string) (int64, error) {
 	}
 	n, err := strconv.ParseUint(digits, 10, 63)
 	if err != nil || int64(n) > (1<<63-1)/size {
-		return 0, Errorf(CodeInvalid, "%q is no amount of memory", text).WithHint("write bytes, or a unit as in 512MiB or 4GiB")
+		return 0, Errorf(CodeInvalid, "%q is not an amount of memory", text).WithHint("write bytes, or a unit as in 512MiB or 4GiB")
 	}
 	return int64(n) * size, nil
 }

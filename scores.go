@@ -27,13 +27,13 @@ func (s ScoreSpend) Check() error {
 // maxScores bounds what a container counts by, so that no sum overflows.
 const maxScores = 1 << 30
 
-// ScoreLimit is how many score vectors over columns a partner may have at a time: one less than the columns, because as
-// many equations as unknowns are solved; or what the operator has raised it to.
+// ScoreLimit is how many score vectors over columns a partner may have at a time. It is one less than the columns,
+// because as many equations as unknowns are solved, or what the operator has raised it to.
 func ScoreLimit(columns, raised int) int { return max(columns-1, raised) }
 
 // ScoresAllowed reports whether a partner that has had so many vectors over columns may have that many more. A single
-// column is given away by whatever is told of it, so its first run is let through, and the component must say so;
-// further runs, which may be about another column of the same table, need a raised limit.
+// column is given away by whatever is told of it, so its first run is let through, and the component must say so.
+// Further runs may be about another column of the same table, so they need a raised limit.
 func ScoresAllowed(columns, raised, had, more int) bool {
 	return columns == 1 && had == 0 || had+more <= ScoreLimit(columns, raised)
 }

@@ -46,7 +46,7 @@ var jobTransitions = map[JobStatus][]JobStatus{
 	JobSuccess:  {JobWaiting},
 }
 
-// A task that ends before anybody saw it run is legal here, against §4.6.2: docs/divergences.md, part 7 #44.
+// A task that ends before anybody saw it run is legal here, against fate-flow-api §4.6.2: docs/divergences.md, part 7 #44.
 var taskTransitions = map[TaskStatus][]TaskStatus{
 	TaskWaiting:  {TaskRunning, TaskSuccess, TaskPass, TaskCanceled, TaskTimeout, TaskFailed},
 	TaskRunning:  {TaskCanceled, TaskTimeout, TaskFailed, TaskPass, TaskSuccess},

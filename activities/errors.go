@@ -18,9 +18,9 @@ const maxText = 32 << 10
 // what of it was marked for other parties. The code is the type, so retry policies can name it.
 func ToTemporal(err error) error { return carry(err, openflow.CodeOf(err).Retryable()) }
 
-// insistently is ToTemporal for news that a party must hear: a repeat may help against every refusal, as one of a signature
+// retried is ToTemporal for news that a party must hear: a repeat may help against every refusal, as one of a signature
 // or a clock that somebody mends. Only a party that this site has removed is not told again.
-func insistently(err error) error { return carry(err, !Removed(err)) }
+func retried(err error) error { return carry(err, !Removed(err)) }
 
 // Removed tells that a call was not made because this site has removed the party.
 func Removed(err error) bool {
@@ -28,8 +28,8 @@ func Removed(err error) bool {
 	return errors.As(err, &e) && e.Code == openflow.CodeInvalid && e.Subject == openflow.AboutSite
 }
 
-// finally is ToTemporal for an error that is to be the answer, although a repeat might help.
-func finally(err error) error { return carry(err, false) }
+// final is ToTemporal for an error that is to be the answer, although a repeat might help.
+func final(err error) error { return carry(err, false) }
 
 func carry(err error, retry bool) error {
 	if err == nil {

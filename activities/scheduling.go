@@ -78,7 +78,7 @@ func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (Grant, error) {
 		return grantOf(c.Party, got.Err()), nil
 	}
 	if err = saidBy(c.Party.ID, err); errors.Is(err, openflow.ErrAbsent) {
-		return Grant{}, finally(err) // whoever submits waits for the answer, and can do something about it
+		return Grant{}, final(err) // whoever submits waits for the answer, and can do something about it
 	}
 	return Grant{}, ToTemporal(err)
 }
@@ -125,7 +125,7 @@ func (s *Scheduling) UpdateJob(ctx context.Context, u JobUpdate) error {
 // StopJob ends the job at one party. A party that has never heard of it has nothing to stop. One that refuses to hear of
 // it, as for a signature, may have something running: a repeat may help.
 func (s *Scheduling) StopJob(ctx context.Context, u JobUpdate) error {
-	return insistently(s.said(ctx, u.Call.Party.ID, func(p openflow.PartnerService) error {
+	return retried(s.said(ctx, u.Call.Party.ID, func(p openflow.PartnerService) error {
 		err := p.StopJob(ctx, s.key(u.Call), openflow.JobEnd{Status: u.Status, Reason: u.Reason, Tasks: decodeUpdates(u.Tasks)})
 		if openflow.CodeOf(err) == openflow.CodeNotFound {
 			return nil

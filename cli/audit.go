@@ -81,5 +81,5 @@ func pointInTime(flag, text string, now time.Time) (time.Time, error) {
 	if at, err := time.ParseInLocation(time.DateOnly, text, now.Location()); err == nil {
 		return at, nil
 	}
-	return time.Time{}, usagef("%s %q is no date (2026-01-31), time (2026-01-31T15:04:05Z) or duration (36h)", flag, text)
+	return time.Time{}, usagef("%s %q is not a date (2026-01-31), time (2026-01-31T15:04:05Z) or duration (36h)", flag, text)
 }

@@ -29,7 +29,7 @@ func keyCommand(o *options) *cobra.Command {
 		Use:   "key",
 		Short: "Print this node's public key",
 		Long: `Print the public key of the node with that home folder and nothing else. Key and folder are made if there are none, so
-that keys can be exchanged before the first start. The node needs not run.`,
+that keys can be exchanged before the first start. The node need not run.`,
 		Example: `  openflow site key --home /var/lib/openflow`,
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -52,7 +52,7 @@ func workerTokenCommand(o *options) *cobra.Command {
 		Use:   "worker-token",
 		Short: "Print the token of this site's workers",
 		Long: `Print the token that the workers of this site's pool (openflow worker) prove themselves with, and nothing else. It is made
-if there is none. The node needs not run. --rotate replaces it: workers with the old one are refused from then on.`,
+if there is none. The node need not run. --rotate replaces it: workers with the old one are refused from then on.`,
 		Example: `  openflow site worker-token --home /var/lib/openflow`,
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {

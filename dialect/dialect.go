@@ -115,7 +115,7 @@ func (a All) Of(name openflow.Dialect) (Dialect, error) {
 	for i, d := range a {
 		names[i] = string(d.Name())
 	}
-	return nil, openflow.Errorf(openflow.CodeInvalid, "%q is no dialect", name).WithHint("one of %s", strings.Join(names, ", "))
+	return nil, openflow.Errorf(openflow.CodeInvalid, "%q is not a dialect", name).WithHint("one of %s", strings.Join(names, ", "))
 }
 
 // Complete fills in what the operator has left open of the way in which a peer talks, and refuses what is not spoken here.

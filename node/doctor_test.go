@@ -35,7 +35,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		t.Fatalf("no check %q", check)
 	}
 
-	env.Eventually(t, env.Patience, "a node is well soon after its start", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "a node is well soon after its start", func() (bool, string) {
 		for _, f := range n.Examine(t.Context()) {
 			want := openflow.VerdictOK
 			if f.Check == "isolation" { // the process runtime
@@ -49,10 +49,10 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	})
 
 	back := e.Link(t, "10000", "9999")
-	back.Inject(env.Always(env.Lost))
+	back.Inject(env.Every(env.Lost))
 	finds("reach 10000", openflow.VerdictOK, "answers")
 	finds("reached by 10000", openflow.VerdictFail, "does not reach this node")
-	back.Inject(env.Always(env.None))
+	back.Inject(env.Every(env.None))
 	finds("reached by 10000", openflow.VerdictOK, "calls back")
 
 	user.OK(user.Post("/v2/permission/resource/delete", map[string]string{"party_id": "10000", "component": "*"}), nil)
@@ -92,7 +92,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 
 	_, err := n.Client().ExecuteWorkflow(t.Context(), sdkclient.StartWorkflowOptions{ID: "of-another-version", TaskQueue: node.Queue}, "Unknown")
 	require.NoError(t, err)
-	env.Eventually(t, env.Patience, "the workflow that no code fits is found", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "the workflow that no code fits is found", func() (bool, string) {
 		for _, f := range n.Examine(t.Context()) {
 			if f.Check == "workflows" {
 				return f.Verdict == openflow.VerdictFail, f.Detail
@@ -117,7 +117,7 @@ func TestDoctorLooksForWorkers(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Pooled(), env.Cores(2))
 	finds := func(want openflow.Verdict, says string) {
 		t.Helper()
-		env.Eventually(t, env.Patience, "the check of workers says: "+says, func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "the check of workers says: "+says, func() (bool, string) {
 			for _, f := range e.Node(t, "9999").Examine(t.Context()) {
 				if f.Check == "workers" {
 					return f.Verdict == want && strings.Contains(f.Detail, says), f.Detail

@@ -79,7 +79,7 @@ func (m *machine) openDocker(ctx context.Context, binary, address string) error 
 	m.onClose("docker client", func(context.Context) error { return rt.Close() })
 	// Before the network is made: those of nodes that are gone may have used up what there is room for.
 	if _, err := vacate.Abandoned(ctx, rt, m.log); err != nil {
-		m.log.WarnContext(ctx, "what nodes have left that are gone was not removed", "err", err)
+		m.log.WarnContext(ctx, "the remains of nodes that are gone were not removed", "err", err)
 	}
 	if m.launcher.Image, err = loadImage(ctx, rt, binary); err != nil {
 		return err

@@ -263,7 +263,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 
 // strange is the error of an answer that no node gives.
 func (c *Client) strange(path string, resp *http.Response) error {
-	return openflow.Errorf(openflow.CodeUnavailable, "what answers at %s is no node: %s gives HTTP %d with %q",
+	return openflow.Errorf(openflow.CodeUnavailable, "what answers at %s is not a node: %s gives HTTP %d with %q",
 		c.base(), path, resp.StatusCode, resp.Header.Get("Content-Type")).
 		WithHint("name the node's application layer with --node URL")
 }

@@ -22,7 +22,7 @@ func TestFailuresToAnswer(t *testing.T) {
 	}{
 		"nobody listens":         {&sdk.Client{URL: "http://127.0.0.1:1"}, openflow.CodeUnavailable, "--node"},
 		"connection breaks":      {gone, openflow.CodeUnavailable, "does not answer"},
-		"another server":         {text, openflow.CodeUnavailable, "is no node"},
+		"another server":         {text, openflow.CodeUnavailable, "is not a node"},
 		"no address":             {&sdk.Client{URL: "127.0.0.1:9380"}, openflow.CodeInvalid, "cannot be used"},
 		"no host in the address": {&sdk.Client{URL: "http:///"}, openflow.CodeInvalid, "cannot be used"},
 	}

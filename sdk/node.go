@@ -65,7 +65,7 @@ func (c *Client) Clock(ctx context.Context) (time.Time, error) {
 	}
 	t, err := http.ParseTime(date)
 	if err != nil {
-		return t, openflow.Errorf(openflow.CodeUnimplemented, "the node at %s tells no time: %w", c.base(), err)
+		return t, openflow.Errorf(openflow.CodeUnimplemented, "the node at %s does not tell its time: %w", c.base(), err)
 	}
 	return t, nil
 }

@@ -22,8 +22,8 @@ type MachineOptions struct {
 	Interceptors []interceptor.WorkerInterceptor
 }
 
-// Machine serves the queues of one machine of the pool: its own, where its containers are followed, and those from which
-// it takes runs, for any worker and for each label: offers to machines with a core free, and urgent ones.
+// Machine serves the queues of one machine of the pool. One is its own, where its containers are followed. From the
+// others it takes runs, for any worker and for each label: offers to machines with a core free, and urgent ones.
 type Machine struct{ workers []sdkworker.Worker }
 
 // NewMachine registers what a machine does; nothing is polled before Start. running.Machine is the machine.

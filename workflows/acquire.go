@@ -48,9 +48,10 @@ func (j *jobRun) acquire(ctx workflow.Context) bool {
 	}
 }
 
-// apply asks the parties for the job's resources: the first time all at once, along with the creation where that can
-// be; after a refusal one after the other, in the order of their IDs and no further than the first that refuses. Two
-// jobs that want the same parties meet at the first of them, so that neither can hold what the other one lacks.
+// apply asks the parties for the job's resources. The first time it asks all at once, along with the creation where
+// that can be. After a refusal it asks one after the other, in the order of their IDs and no further than the first
+// that refuses. Two jobs that want the same parties meet at the first of them, so that neither can hold what the other
+// one lacks.
 func (j *jobRun) apply(ctx workflow.Context) ([]plan.Grant, error) {
 	if grants := j.grants; grants != nil {
 		j.grants = nil

@@ -82,7 +82,7 @@ func TestStopWhileTheCauseIsWaitedFor(t *testing.T) {
 // Why a party does not accept a job may name its tables, which the DAGs of the others do not show.
 func TestRefusalOfTheJobIsForThoseWhomItConcerns(t *testing.T) {
 	w := newWorld(t)
-	w.answer["create host"] = always(openflow.CodeNotFound, "no table credit/payroll")
+	w.answer["create host"] = answers(openflow.CodeNotFound, "no table credit/payroll")
 	p := chain()
 	p.Parties = append(p.Parties, openflow.Party{Role: openflow.RoleArbiter, ID: "10001"})
 	require.Equal(t, openflow.JobFailed, w.run(p))

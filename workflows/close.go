@@ -9,8 +9,8 @@ import (
 )
 
 // closing is the error with which a workflow closes, so that the Temporal UI and its searches tell how a job or run has
-// ended: nil for success, canceled for one that was stopped, and a failure for every other. A failure has the reason as
-// its message and the code as its type; where no code is known, the status. Nothing is ever retried for it.
+// ended. It is nil for success, canceled for one that was stopped, and a failure for every other. A failure has the
+// reason as its message and the code as its type; where no code is known, the status. Nothing is ever retried for it.
 func closing(status openflow.TaskStatus, reason string, code openflow.Code) error {
 	switch {
 	case status.Succeeded():

@@ -3,5 +3,5 @@
 //
 // They order steps, wait and cancel; what to do next is decided in workflows/plan, and done by activities. They hold
 // references only: no parameters, no data, no secrets. Whatever changes here must replay the histories in
-// testdata/replay; see ARCHITECTURE.md, "Changing a workflow". Names that clients need are in names.go.
+// testdata/replay; see docs/workflows.md, "Changing a workflow". Names that clients need are in names.go.
 package workflows

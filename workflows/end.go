@@ -20,9 +20,9 @@ const stopPatience = 5 * time.Second
 // atOnce is how long containers may take to stop before anybody is told that they are waited for.
 const atOnce = time.Second
 
-// end ends the job at every party and in the scheduler's record, also when the workflow itself has been canceled. The end
-// is visible at once; the workflow goes on until every party has acknowledged it and nothing of the job runs there any
-// more, and until then the job's reason says whom it waits for.
+// end ends the job at every party and in the scheduler's record, also when the workflow itself has been canceled. The
+// end is visible at once. The workflow goes on until every party has acknowledged it and nothing of the job runs there
+// any more. Until then the job's reason says whom it waits for.
 func (j *jobRun) end(ctx workflow.Context, status openflow.JobStatus, reason string, code openflow.Code) {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	j.status, j.reason, j.code = status, reason, code
@@ -113,8 +113,8 @@ func (j *jobRun) stopped() openflow.Stopped {
 }
 
 // confirm waits until nothing of the job runs at any party. A party that does not answer is told of the end again and
-// again until the deadline; one that has acknowledged it reports the ends of its runs, and is asked for what it does not
-// report. told is the reason as the parties have heard it with the end.
+// again until the deadline. One that has acknowledged it reports the ends of its runs, and is asked for what it does
+// not report. told is the reason as the parties have heard it with the end.
 func (j *jobRun) confirm(ctx workflow.Context, ends map[openflow.Party]activities.JobUpdate, told string) {
 	if j.stopped().Everywhere() && j.reason == told {
 		j.tellStopping(ctx, false) // the last report may have come while the end was recorded

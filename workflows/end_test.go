@@ -109,7 +109,7 @@ func TestStopThatIsRefusedIsToldAgain(t *testing.T) {
 // Nothing of a refused job stays waiting at those who had created it.
 func TestTasksOfARefusedJobEnd(t *testing.T) {
 	w := newWorld(t)
-	w.answer["create host"] = always(openflow.CodeRejected, "no")
+	w.answer["create host"] = answers(openflow.CodeRejected, "no")
 	require.Equal(t, openflow.JobFailed, w.run(chain()))
 	var told []string
 	for _, c := range w.called("told ") {
@@ -123,7 +123,7 @@ func TestTasksOfARefusedJobEnd(t *testing.T) {
 // A party that refuses the job for the signature has nothing of it: its end waits for nothing there.
 func TestEndDoesNotWaitForAPartyThatRefusedTheJob(t *testing.T) {
 	w := newWorld(t)
-	refuses := always(openflow.CodeUnauthorized, "unknown key")
+	refuses := answers(openflow.CodeUnauthorized, "unknown key")
 	w.answer["create host"], w.answer["stop host"] = refuses, refuses
 	start := w.env.Now()
 	require.Equal(t, openflow.JobFailed, w.run(chain()))
@@ -134,7 +134,7 @@ func TestEndDoesNotWaitForAPartyThatRefusedTheJob(t *testing.T) {
 func TestPartyThatNeverConfirmsIsNamedInTheEnd(t *testing.T) {
 	w := newWorld(t)
 	w.runs["a guest"], w.runs["a host"] = run{never: true}, run{never: true}
-	w.answer["stop host"] = always(openflow.CodeUnavailable, "gone")
+	w.answer["stop host"] = answers(openflow.CodeUnavailable, "gone")
 	w.after(time.Minute, func() { w.stop(openflow.JobCanceled, "enough") })
 	start := w.env.Now()
 	require.Equal(t, openflow.JobCanceled, w.run(chain()))

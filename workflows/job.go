@@ -21,7 +21,7 @@ var scheduling *activities.Scheduling
 // Job drives one job from creation to end at its scheduler. It closes as the job ends: with its status when it
 // succeeds, and with the error of [closing] when not. What counts is in the rows; nobody waits for the result.
 //
-// Spec: design §3, fate-flow-api §2.4.
+// Spec: fate-flow-api §2.4, and docs/job-life.md.
 func Job(ctx workflow.Context, input JobPlan) (openflow.JobStatus, error) {
 	in := input.Decode()
 	j := &jobRun{
@@ -47,7 +47,7 @@ type jobRun struct {
 	refusal  error              // why creation failed
 	unbegun  bool               // it failed because a party could not be reached
 	told     time.Time          // when the parties last heard why it waits
-	refusals int                // how often the parties' resources were not to be had
+	refusals int                // how often a party refused its resources
 	stop     *StopRequest       // somebody wants it to end
 	news     bool               // a report has changed something since the last step
 	ends     int                // reports of an end so far: each may have freed cores of the job

@@ -67,7 +67,7 @@ func TestMistakesOfAllPartiesAreOneAnswer(t *testing.T) {
 	}{
 		"both":               {wrong("dag.tasks.b"), "2 mistakes\n  at party 9999: dag.tasks.a: wrong\n  at party 10000: dag.tasks.b: wrong", 2},
 		"one":                {nil, "dag.tasks.a: wrong", 1},
-		"one, and no answer": {always(openflow.CodePermission, "no grant"), "dag.tasks.a: wrong", 1},
+		"one, and no answer": {answers(openflow.CodePermission, "no grant"), "dag.tasks.a: wrong", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -89,8 +89,8 @@ func TestRefusalAtCreateIsUndoneEverywhere(t *testing.T) {
 	w := newWorld(t)
 	p := chain()
 	p.Parties = []openflow.Party{guest, host, arbiter}
-	w.answer["create host"] = always(openflow.CodePermission, "no grant for component psi")
-	w.answer["create arbiter"] = always(openflow.CodeUnavailable, "does not answer")
+	w.answer["create host"] = answers(openflow.CodePermission, "no grant for component psi")
+	w.answer["create arbiter"] = answers(openflow.CodeUnavailable, "does not answer")
 	w.answer["stop arbiter"] = times(5, openflow.CodeUnavailable, "does not answer")
 	w.after(0, func() { w.update(workflows.UpdateCreated, "created") })
 	require.Equal(t, openflow.JobFailed, w.run(p))
@@ -172,7 +172,7 @@ func TestWakeCutsThePauseShort(t *testing.T) {
 	require.Equal(t, woken, applied[len(applied)-1].at.Sub(start).Round(time.Millisecond))
 }
 
-// Two jobs that want the same parties must not each hold what the other one lacks: after a refusal all jobs ask in the
+// Two jobs that want the same parties must not each hold what the other one lacks. After a refusal all jobs ask in the
 // same order, and what comes after a refusal is not asked at all.
 func TestPartiesAreAskedInOrderAfterARefusal(t *testing.T) {
 	w := newWorld(t)
@@ -191,7 +191,7 @@ func TestPartiesAreAskedInOrderAfterARefusal(t *testing.T) {
 func TestPausesOfAWait(t *testing.T) {
 	for code, want := range map[openflow.Code]int{openflow.CodeExhausted: 6, openflow.CodeUnavailable: 60} {
 		w := newWorld(t)
-		w.answer["apply host"] = always(code, "no")
+		w.answer["apply host"] = answers(code, "no")
 		w.after(time.Hour, func() { w.stop(openflow.JobCanceled, "enough") })
 		require.Equal(t, openflow.JobCanceled, w.run(chain()))
 		n := len(w.kinds("apply host"))
@@ -208,7 +208,7 @@ func TestPausesOfAWait(t *testing.T) {
 // forgotten.
 func TestPartiesThatAreNotAskedHearOfTheJob(t *testing.T) {
 	w := newWorld(t)
-	w.answer["apply host"] = always(openflow.CodeExhausted, "busy")
+	w.answer["apply host"] = answers(openflow.CodeExhausted, "busy")
 	w.after(24*time.Hour, func() { w.stop(openflow.JobCanceled, "enough") })
 	last := w.env.Now()
 	require.Equal(t, openflow.JobCanceled, w.run(chain()))
@@ -224,7 +224,7 @@ func TestPartiesThatAreNotAskedHearOfTheJob(t *testing.T) {
 func TestLongWaitStaysWithinAHistory(t *testing.T) {
 	w := newWorld(t)
 	const wait = 28 * 24 * time.Hour
-	w.answer["apply host"] = always(openflow.CodeExhausted, "busy")
+	w.answer["apply host"] = answers(openflow.CodeExhausted, "busy")
 	w.after(wait, func() { w.stop(openflow.JobCanceled, "enough") })
 	require.Equal(t, openflow.JobCanceled, w.run(chain()))
 	n := len(w.kinds("apply host"))
@@ -234,7 +234,7 @@ func TestLongWaitStaysWithinAHistory(t *testing.T) {
 
 func TestMoreThanASiteHasFailsTheJob(t *testing.T) {
 	w := newWorld(t)
-	w.answer["apply host"] = always(openflow.CodeInvalid, "needs 64 cores, the site has 32")
+	w.answer["apply host"] = answers(openflow.CodeInvalid, "needs 64 cores, the site has 32")
 	require.Equal(t, openflow.JobFailed, w.run(chain()))
 	require.Equal(t, "refused by party 10000 (host): needs 64 cores, the site has 32", w.last().Reason)
 	require.Equal(t, []string{"stop guest", "stop host"}, w.kinds("stop"), "which gives back what the guest granted")
@@ -267,7 +267,7 @@ func TestFailingTaskEndsTheJob(t *testing.T) {
 
 func TestStopWhileWaiting(t *testing.T) {
 	w := newWorld(t)
-	w.answer["apply host"] = always(openflow.CodeExhausted, "busy")
+	w.answer["apply host"] = answers(openflow.CodeExhausted, "busy")
 	w.after(time.Minute, func() { w.stop(openflow.JobCanceled, "stopped by party 9999") })
 	require.Equal(t, openflow.JobCanceled, w.run(chain()))
 	require.Equal(t, openflow.JobCanceled, w.last().Status)
@@ -307,7 +307,7 @@ func TestStopOfANewJob(t *testing.T) {
 
 func TestRefusedStartOfATask(t *testing.T) {
 	w := newWorld(t)
-	w.answer["start b host"] = always(openflow.CodeConflict, "the job is failed")
+	w.answer["start b host"] = answers(openflow.CodeConflict, "the job is failed")
 	w.runs["b guest"] = run{never: true}
 	require.Equal(t, openflow.JobFailed, w.run(chain()))
 	require.Equal(t, `task "b" could not be started at party 10000 (host): the job is failed`, w.last().Reason)
@@ -317,7 +317,7 @@ func TestRefusedStartOfATask(t *testing.T) {
 
 func TestRefusedStartOfTheJob(t *testing.T) {
 	w := newWorld(t)
-	w.answer["startjob host"] = always(openflow.CodeConflict, "it is canceled here")
+	w.answer["startjob host"] = answers(openflow.CodeConflict, "it is canceled here")
 	require.Equal(t, openflow.JobFailed, w.run(chain()))
 	require.Equal(t, `task "a" could not be started at party 10000 (host): it is canceled here`, w.last().Reason)
 	require.Empty(t, w.kinds("start b"))
@@ -351,7 +351,7 @@ func TestPartyThatIsAwayAtAStartIsAskedAgain(t *testing.T) {
 
 func TestPartyThatStaysAwayAtAStartFailsTheJob(t *testing.T) {
 	w := newWorld(t)
-	w.answer["start b host"] = always(openflow.CodeUnavailable, "gone")
+	w.answer["start b host"] = answers(openflow.CodeUnavailable, "gone")
 	w.runs["b guest"] = run{never: true}
 	require.Equal(t, openflow.JobFailed, w.run(chain()))
 	require.Contains(t, w.last().Reason, "gone")
@@ -443,7 +443,7 @@ func TestEndIsOfferedToAPartyUntilItAnswers(t *testing.T) {
 
 func TestPartyThatNeverAnswersTheEndIsGivenUp(t *testing.T) {
 	w := newWorld(t)
-	w.answer["stop host"] = always(openflow.CodeUnavailable, "gone")
+	w.answer["stop host"] = answers(openflow.CodeUnavailable, "gone")
 	require.Equal(t, openflow.JobSuccess, w.run(chain()))
 	require.Len(t, w.kinds("stop host"), 2+envAttempts)
 	require.Equal(t, openflow.JobSuccess, w.last().Status)
@@ -451,7 +451,7 @@ func TestPartyThatNeverAnswersTheEndIsGivenUp(t *testing.T) {
 
 func TestPartyThatKnowsNothingOfTheJobHasStopped(t *testing.T) {
 	w := newWorld(t)
-	w.answer["stop host"] = always(openflow.CodeNotFound, "no such job")
+	w.answer["stop host"] = answers(openflow.CodeNotFound, "no such job")
 	require.Equal(t, openflow.JobSuccess, w.run(chain()))
 	require.Len(t, w.kinds("stop host"), 1)
 }
@@ -522,9 +522,9 @@ func TestCanceledWorkflowEndsTheJob(t *testing.T) {
 		prepare func(*world)
 		at      time.Duration
 	}{
-		"while waiting": {func(w *world) { w.answer["apply host"] = always(openflow.CodeExhausted, "busy") }, time.Minute},
+		"while waiting": {func(w *world) { w.answer["apply host"] = answers(openflow.CodeExhausted, "busy") }, time.Minute},
 		"while running": {func(w *world) { w.runs["a guest"], w.runs["a host"] = run{never: true}, run{never: true} }, time.Minute},
-		"at creation":   {func(w *world) { w.answer["create host"] = always(openflow.CodeUnavailable, "gone") }, 30 * time.Second},
+		"at creation":   {func(w *world) { w.answer["create host"] = answers(openflow.CodeUnavailable, "gone") }, 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

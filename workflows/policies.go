@@ -13,9 +13,9 @@ import (
 	"openflow/activities"
 )
 
-// briefly suits the first try of an idempotent call: a local activity costs half of a regular one. It must be short,
+// inWorkflowTask suits the first try of an idempotent call: a local activity costs half of a regular one. It must be short,
 // because the workflow task is held open while it runs.
-func briefly(ctx workflow.Context, summary string) workflow.Context {
+func inWorkflowTask(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		ScheduleToCloseTimeout: 3 * time.Second,
 		Summary:                summary,
@@ -23,8 +23,8 @@ func briefly(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
-// patiently suits an idempotent call worth repeating until the deadline: to a partner that is down, or a busy machine.
-func patiently(ctx workflow.Context, deadline time.Duration, summary string) workflow.Context {
+// untilDeadline suits an idempotent call worth repeating until the deadline: to a partner that is down, or a busy machine.
+func untilDeadline(ctx workflow.Context, deadline time.Duration, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout:    30 * time.Second,
 		ScheduleToCloseTimeout: deadline,
@@ -59,7 +59,7 @@ const containerGrace = 5 * time.Minute
 // call tries do briefly and, when a retry could help, repeats it patiently until the deadline. do must be idempotent.
 // What is exhausted is for the caller to ask for again, because it knows what may free it.
 func call(ctx workflow.Context, deadline time.Duration, summary string, do, arg, result any) error {
-	tried := workflow.ExecuteLocalActivity(briefly(ctx, summary), do, arg).Get(ctx, result)
+	tried := workflow.ExecuteLocalActivity(inWorkflowTask(ctx, summary), do, arg).Get(ctx, result)
 	err := activities.FromTemporal(tried)
 	if err == nil || ctx.Err() != nil || deadline <= 0 {
 		return err
@@ -71,7 +71,7 @@ func call(ctx workflow.Context, deadline time.Duration, summary string, do, arg,
 	if !repeat || openflow.CodeOf(err) == openflow.CodeExhausted {
 		return err
 	}
-	return activities.FromTemporal(workflow.ExecuteActivity(patiently(ctx, deadline, summary), do, arg).Get(ctx, result))
+	return activities.FromTemporal(workflow.ExecuteActivity(untilDeadline(ctx, deadline, summary), do, arg).Get(ctx, result))
 }
 
 // each runs do for every item in parallel and returns the errors in the items' order.

@@ -16,7 +16,7 @@ import (
 )
 
 // Workflows that run while a node is updated go on with the new code, so it must make the decisions that every recorded
-// history holds. A change that cannot needs a version gate and a new recording: ARCHITECTURE.md, "Changing a workflow".
+// history holds. A change that cannot needs a version gate and a new recording: docs/workflows.md, "Changing a workflow".
 func TestRecordedHistoriesReplay(t *testing.T) { replayAll(t, sdkworker.WorkflowReplayerOptions{}) }
 
 // Tracing may be switched on or off between two starts of a node: it adds no commands to a workflow.

@@ -77,7 +77,7 @@ func TestRerunKeepsWhatSucceeded(t *testing.T) {
 
 	again := newWorld(t)
 	second := chain()
-	second.Again, second.Tasks = true, plan.Again(second.Tasks, w.ended)
+	second.Again, second.Tasks = true, plan.Rerun(second.Tasks, w.ended)
 	require.Equal(t, openflow.JobSuccess, again.run(second))
 	require.Empty(t, again.called("create host"), "its parties know the job")
 	require.Equal(t, openflow.JobWaiting, again.records[0].Status, "the scheduler's record opens before anything else")

@@ -16,11 +16,11 @@ var running *activities.Running
 // reportDeadline is how long a party offers the end of a run to a scheduler that does not answer, or refuses its signature.
 const reportDeadline = 7 * 24 * time.Hour
 
-// Task runs one task version at one party: it finds a machine for it where the site has a pool, follows the container
-// to its end and, in a push job, reports that end until the scheduler has acknowledged it. A failing algorithm is a
-// result, with which the workflow fails; see [closing].
+// Task runs one task version at one party. It finds a machine for it where the site has a pool, and follows the
+// container to its end. In a push job it reports that end until the scheduler has acknowledged it. A failing algorithm
+// is a result, with which the workflow fails; see [closing].
 //
-// Spec: design §3 steps 5–6.
+// Steps 5 to 9 of docs/job-life.md.
 func Task(ctx workflow.Context, input activities.TaskOrder) (openflow.TaskStatus, error) {
 	in := input.Decode()
 	detail(ctx, "running "+in.Component)
@@ -116,7 +116,7 @@ func (t *taskRun) record(ctx workflow.Context, out activities.Outcome, reachable
 	end := activities.End{Order: activities.EncodeOrder(t.order), Outcome: out}
 	var recorded activities.Outcome
 	if reachable && t.place.Machine != "" {
-		ctx := onMachine(patiently(ctx, recordDeadline, "record the end"), t.place.Machine, recordStart)
+		ctx := onMachine(untilDeadline(ctx, recordDeadline, "record the end"), t.place.Machine, recordStart)
 		if workflow.ExecuteActivity(ctx, running.RecordEnd, end).Get(ctx, &recorded) == nil {
 			return recorded
 		}

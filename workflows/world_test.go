@@ -433,7 +433,7 @@ func (p partnerNode) AskTask(_ context.Context, k openflow.TaskKey) (openflow.Ta
 
 // Faults.
 
-func always(code openflow.Code, text string) func(int) error {
+func answers(code openflow.Code, text string) func(int) error {
 	return func(int) error { return openflow.Errorf(code, "%s", text) }
 }
 

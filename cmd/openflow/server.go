@@ -95,7 +95,7 @@ func limits(s settings.Share) (partner.Limits, error) {
 		return l, openflow.Errorf(openflow.CodeInvalid, "--cores %d: a node needs at least one", s.Cores)
 	}
 	if s.GPUs < -1 {
-		return l, openflow.Errorf(openflow.CodeInvalid, "--gpus %d is no number of devices", s.GPUs).WithHint("-1 means all of the machine's")
+		return l, openflow.Errorf(openflow.CodeInvalid, "--gpus %d is not a number of devices", s.GPUs).WithHint("-1 means all of the machine's")
 	}
 	l.Cores, l.GPUs = s.Cores, s.GPUs
 	if s.Memory != 0 {

@@ -78,7 +78,7 @@ hour, and nothing of a node whose home cannot be seen from here, such as another
 	flags.StringVar(&home, "home", "", "home folder of the node or worker")
 	flags.BoolVar(&purge, "purge", false, "remove the home folder too, with keys, tables, models and records")
 	flags.BoolVar(&yes, "yes", false, "do not ask")
-	flags.BoolVar(&abandoned, "gone", false, "for nodes whose home folder is no more")
+	flags.BoolVar(&abandoned, "gone", false, "for nodes whose home folder is gone")
 	return c
 }
 
@@ -89,7 +89,7 @@ func tell(out io.Writer, v vacate.Found) {
 	}
 	fmt.Fprintf(out, "removed          %d programs\n", v.Programs)
 	if v.Docker != nil {
-		fmt.Fprintf(out, "warning          nothing of Docker was looked at: %v\n", v.Docker)
+		fmt.Fprintf(out, "warning          Docker was not looked at: %v\n", v.Docker)
 		return
 	}
 	network := "no network: there was none"

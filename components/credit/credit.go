@@ -1,5 +1,5 @@
 // Package credit makes the data set of the demo: customers of a lender (the guest, who knows who defaulted) and of a
-// bank (the host), partly the same people, with a known signal split between both sides.
+// bank (the host). Partly they are the same people, and a known signal is split between both sides.
 //
 // The data are invented. The same seed and sizes give the same bytes, on one kind of processor. Start at Generate.
 package credit

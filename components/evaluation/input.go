@@ -254,8 +254,8 @@ func (in input) poor(metrics []metric) []string {
 	return list
 }
 
-// poorRanking says that the scores rank the rows no better than chance, or no better than what chance easily reaches on so few
-// rows; empty when they do, or when no ranking of so few rows could.
+// poorRanking says that the scores rank the rows no better than chance, or no better than what chance easily reaches on so
+// few rows. It is empty when they do, or when no ranking of so few rows could.
 func poorRanking(d data) string {
 	a, err := auc(d)
 	if err != nil {

@@ -34,8 +34,8 @@ func Component() component.Component {
 	return component.Component{
 		Name: "coordinated_lr",
 		Description: "logistic regression over the columns of a guest and its hosts, coordinated by an arbiter; CKKS encryption, " +
-			"Taylor objective; the l1 step shrinks by alpha*lr/sqrt(epoch) with epochs counted from 1 and its loss takes absolute values; " +
-			"every party runs the optimizer on its own coefficients; no cross validation, no weight column",
+			"Taylor objective. The l1 step shrinks by alpha*lr/sqrt(epoch) with epochs counted from 1, and its loss takes absolute values. " +
+			"Every party runs the optimizer on its own coefficients. No cross validation, no weight column",
 		Roles:      []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter},
 		Stages:     []openflow.Stage{openflow.StageTrain, openflow.StagePredict},
 		Parameters: defaults(),

@@ -127,7 +127,7 @@ func (r *rows) labels(t *component.Task) ([]int, classes, error) {
 		return nil, classes{}, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q has one value only, there is nothing to learn", t.Party(), c.Name)
 	case found.count() > maxClasses:
 		return nil, classes{}, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q has %d values, more than %d classes", t.Party(), c.Name, found.count(), maxClasses).
-			WithHint("is it a number to predict? then this is no classification")
+			WithHint("is it a number to predict? that is not classification")
 	}
 	return index, found, nil
 }
@@ -141,7 +141,7 @@ func (r *rows) numberLabels(t *component.Task, c tables.Column) ([]int, []int, e
 	for k, x := range column {
 		if x != math.Trunc(x) || math.Abs(x) > 1<<31 {
 			return nil, nil, openflow.Errorf(openflow.CodeInvalid, "input of %s: label %q is not a whole number in %s", t.Party(), c.Name, r.frame.RowName(r.order[k])).
-				WithHint("classes are whole numbers or texts; a number to predict is no classification")
+				WithHint("classes are whole numbers or texts; predicting a number is not classification")
 		}
 		values[k] = int(x)
 	}

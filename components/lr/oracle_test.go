@@ -60,7 +60,7 @@ func TestTwoRunsGiveTheLabelOfARowAway(t *testing.T) {
 	}
 }
 
-// A guest that knows 24 rows of a host's ten flags has the flags of all other rows from one score vector: the known rows
+// A guest that knows 24 rows of a host's ten flags has the flags of all other rows from one score vector. The known rows
 // give the coefficients, and of 1,024 combinations one fits each score. One vector is counted, of nine that are allowed.
 func TestOneScoreVectorGivesFlagsAway(t *testing.T) {
 	const rows, columns, known = 240, 10, 24

@@ -231,8 +231,8 @@ func (g *guest) batch(ctx context.Context, own *slice, y []float64, epoch, b int
 	return own.step(g.task, mean(gradient, local, part.rows()), epoch)
 }
 
-// exchange swaps encrypted vectors with the hosts: they get d plus what the other hosts sent, the guest gets the sum
-// of their scores and, when it is withLoss, a lone host's part of the loss.
+// exchange swaps encrypted vectors with the hosts. They get d plus what the other hosts sent. The guest gets the sum of
+// their scores and, when it is withLoss, a lone host's part of the loss.
 func (g *guest) exchange(ctx context.Context, d []float64, part span, withLoss bool) (scores, hostLoss he.Vector, err error) {
 	layout := g.plan.layout()
 	residual, err := g.party.Encrypt(d, layout)

@@ -178,7 +178,7 @@ func receivePoints(ctx context.Context, t *component.Task, key blind.Key, peer o
 		})
 		if err != nil {
 			return openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tag, peer, err).
-				WithPublic("message %q from %s holds what is no point", tag, peer)
+				WithPublic("message %q from %s holds something that is not a point", tag, peer)
 		}
 		f(message)
 		return nil

@@ -199,7 +199,7 @@ func (h *host) verify(ctx context.Context, v *verification, claims []match) erro
 	err := v.add(ctx, len(claims), func(i int) (mine, theirs blind.Point) { return h.sent.at(claims[i].position), claims[i].point })
 	if err != nil {
 		return openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tagMatches, h.guest, err).
-			WithPublic("message %q from %s holds what is no point", tagMatches, h.guest)
+			WithPublic("message %q from %s holds something that is not a point", tagMatches, h.guest)
 	}
 	return nil
 }

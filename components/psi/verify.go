@@ -65,7 +65,7 @@ func answerOnce(ctx context.Context, t *component.Task, key blind.Key, peer open
 	answer, err := key.Raise(blind.Point(question))
 	if err != nil {
 		return openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tagQuestion, peer, err).
-			WithPublic("message %q from %s holds what is no point", tagQuestion, peer)
+			WithPublic("message %q from %s holds something that is not a point", tagQuestion, peer)
 	}
 	return t.Send(ctx, peer, tagAnswer, answer[:])
 }

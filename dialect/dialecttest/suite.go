@@ -1,7 +1,7 @@
 // Package dialecttest is the conformance suite of dialects. Two nodes in memory, "9999" and "10000", call each other in the
-// dialect under test. Every story is told without a dialect first, as between the roles of one node, then in the dialect,
-// then once more for each call and each fault: the caller repeats what has failed, as workflows do. In the end both nodes
-// know the same each time.
+// dialect under test. Every story is told without a dialect first, as between the roles of one node, then in the dialect.
+// Then it is told once more for each call and each fault: the caller repeats what has failed, as workflows do. In the end
+// both nodes know the same each time.
 package dialecttest
 
 import (

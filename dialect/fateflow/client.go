@@ -74,7 +74,7 @@ func (c *Client) send(ctx context.Context, path string, body any, initiator open
 		Code *int `json:"code"`
 	}
 	if err := json.Unmarshal(answer.Body, &e); err != nil || json.Unmarshal(answer.Body, &code) != nil || code.Code == nil {
-		return e, c.Unreachable("answered %s with something that is no answer of FATE-Flow", path)
+		return e, c.Unreachable("answered %s with something that is not an answer of FATE-Flow", path)
 	}
 	e = e.Heard()
 	refusal := e.Err()

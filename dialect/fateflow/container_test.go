@@ -56,7 +56,7 @@ func TestConfiguration(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(string(want), string(pretty)))
 
-	var spec map[string]any // what §5.5 has and this dialect must keep
+	var spec map[string]any // what fate-flow-api §5.5 has and this dialect must keep
 	require.NoError(t, json.Unmarshal([]byte(`{
 		"model_id": "J", "model_version": "0", "job_id": "J", "task_id": "J_lr_0", "task_version": "0", "task_name": "lr_0",
 		"party_task_id": "J_lr_0_0_host_10000", "component": "coordinated_lr", "role": "host", "party_id": "10000", "stage": "train",

@@ -169,7 +169,7 @@ func TestFATEFlowsOwnSequence(t *testing.T) {
 	}
 }
 
-// A stop pushes the federated end first, because job/stop kills by it (§2.7), and the job's own end before job/stop.
+// A stop pushes the federated end first, because job/stop kills by it (fate-flow-api §2.7), and the job's own end before job/stop.
 func TestStop(t *testing.T) {
 	g, c := newGenuine(t)
 	end := openflow.JobEnd{Status: openflow.JobCanceled, Reason: "stopped by party 9999", Tasks: []openflow.TaskUpdate{

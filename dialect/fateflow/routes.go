@@ -177,7 +177,7 @@ func (s service) taskBody(r *http.Request, into any, ref *wire.TaskRef) (openflo
 	return ref.TaskKey(dialect.Caller(r))
 }
 
-// acceptTask answers the resource calls of a peer that makes them singly: starting a task takes its cores, ending it
+// acceptTask answers the resource calls of a peer that makes single calls: starting a task takes its cores, ending it
 // returns them, so both are granted when the task exists (docs/divergences.md §2.3).
 func (s service) acceptTask(r *http.Request) (any, error) {
 	var b wire.TaskRef

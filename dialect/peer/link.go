@@ -1,4 +1,4 @@
-// Package peer is one signed exchange with another node, whatever dialect it is in: the request is signed, the answer
+// Package peer is one signed exchange with another node, whatever dialect it is in. The request is signed, the answer is
 // bounded and proven, and what goes wrong becomes an error of the domain with the party's name on it. Nothing is tried
 // twice here, because the workflow that calls does. Messages between containers go the same way, see transport.go.
 package peer

@@ -31,7 +31,7 @@ func (r *Runtime) FirewallBase(ctx context.Context, port int) error {
 	if err := f.usable(); err != nil {
 		return err.WithHint("as root: iptables -I INPUT -i %s -j DROP && iptables -I INPUT -i %s %s", b.device, b.device, rule)
 	}
-	if err := f.here(); err != nil {
+	if err := f.visible(); err != nil {
 		return err
 	}
 	// In one transaction: at no moment is the chain there and open.
@@ -62,7 +62,7 @@ func (r *Runtime) Firewalled(ctx context.Context, port int) error {
 	if err := f.usable(); err != nil {
 		return err
 	}
-	if err := f.here(); err != nil {
+	if err := f.visible(); err != nil {
 		return err
 	}
 	input, err := f.list(ctx, "iptables", "INPUT")
@@ -166,9 +166,9 @@ func MayWriteRules(status string) bool {
 	return false
 }
 
-// here reports, as CodeUnimplemented, that the network is not one of this process's: rules that it wrote would keep
+// visible reports, as CodeUnimplemented, that the network is not one of this process's: rules that it wrote would keep
 // nobody out. It may run in a container of its own.
-func (f firewall) here() error {
+func (f firewall) visible() error {
 	if _, err := net.InterfaceByName(f.device); err != nil {
 		return openflow.Errorf(openflow.CodeUnimplemented, "firewall of %s: this process does not see the interface, so its rules would close nothing", f.device).
 			WithHint("run it on the host, or in a container with network_mode: host")

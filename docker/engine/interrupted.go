@@ -39,8 +39,8 @@ type absence struct{ since, until time.Time }
 // starts, and what clocks may differ by.
 const slack = 20 * time.Second
 
-// broken is how long before the daemon's start a program may have failed on its own account because of it: the pipes of
-// its output break when the daemon goes, so that the next line that it writes ends it, with whatever code.
+// broken is how long before the daemon's start a program may have failed on its own account because of it. The pipes of
+// its output break when the daemon goes. So the next line that it writes ends it, with whatever code.
 const broken = time.Minute
 
 // interrupted reports whether a restart of the daemon ended the container. There are two witnesses: the absence that its

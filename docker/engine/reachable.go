@@ -19,8 +19,8 @@ var socketTables = map[string]string{
 	"/proc/net/tcp": "tcp", "/proc/net/tcp6": "tcp", "/proc/net/udp": "udp", "/proc/net/udp6": "udp",
 }
 
-// Reachable lists the host's services, besides TCP port, that a container could reach through the gateway as long as
-// no firewall rule keeps it out (see FirewallBase): those that listen on every address or on the gateway's. Entries
+// Reachable lists the host's services, besides TCP port, that a container could reach through the gateway: those that
+// listen on every address or on the gateway's. A firewall rule may keep it out all the same; see FirewallBase. Entries
 // read "tcp 0.0.0.0:22". The network is created if missing. Systems without /proc/net yield CodeUnimplemented.
 func (r *Runtime) Reachable(ctx context.Context, port int) ([]string, error) {
 	b, err := r.ensureNetwork(ctx)

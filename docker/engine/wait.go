@@ -54,10 +54,10 @@ type launch struct {
 	at     time.Time // before the request
 }
 
-// follow waits for the exit in two ways at once, and the first to tell wins: the API's wait and inspect, which are
-// certain, and the events, which come 50 ms earlier on a bridge network: the daemon announces the death, and then takes
-// the network down with the container locked. Events since the launch are asked for, so a program that has ended
-// before its waiter came is no slower.
+// follow waits for the exit in two ways at once, and the first to tell wins. The API's wait and inspect are certain.
+// The events come 50 ms earlier on a bridge network: the daemon announces the death, and then takes the network down
+// with the container locked. Events since the launch are asked for, so a program that has ended before its waiter came
+// is no slower.
 func (r *Runtime) follow(ctx context.Context, name string) (driver.Status, error) {
 	if driver.ValidateName(name) != nil {
 		return driver.Status{}, driver.NotFound(name)
@@ -122,8 +122,8 @@ type outcome struct {
 
 // certain learns of the exit by the API's wait. looked gets the status of a container that has not exited yet.
 //
-// The order excludes every race. The wait for the next exit is in place before the container is looked at: if it was
-// created or running then, its exit is still to come and will be reported; if it had exited, the look tells. (The API's
+// The order excludes every race. The wait for the next exit is in place before the container is looked at. If it was
+// created or running then, its exit is still to come and will be reported. If it had exited, the look tells. (The API's
 // wait for "not running" would report success for a container that is only created.)
 func (r *Runtime) certain(ctx context.Context, name string) (looked <-chan driver.Status, done <-chan outcome) {
 	looks, ends := make(chan driver.Status, 1), make(chan outcome, 1)
@@ -159,8 +159,9 @@ func (r *Runtime) launched(name string) (launch, bool) {
 	return l, ok
 }
 
-// newsLag is how long the daemon may take from a container's exit to the news that explain it: that its memory had run
-// out, which reaches the daemon on another way, or that the daemon itself goes down. newsLook is the pause between looks.
+// newsLag is how long the daemon may take from a container's exit to the news that explain it. They say that its memory
+// had run out, which reaches the daemon on another way, or that the daemon itself goes down. newsLook is the pause
+// between looks.
 const newsLag, newsLook = 3 * time.Second, 50 * time.Millisecond
 
 // final reads the outcome once the wait has reported the exit. Anything but an exited container means that the wait was

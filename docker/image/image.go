@@ -1,7 +1,7 @@
 // Package image makes a container image out of one static executable, without a registry, a builder or a base image.
 //
 // The result is an archive as "docker save" writes it, for engine.Runtime.LoadImage. It is a pure function of its
-// inputs, byte for byte, so the image's ID is a content hash: a site's policy can name it, and two machines that build
+// inputs, byte for byte, so the image's ID is a content hash. A site's policy can name it, and two machines that build
 // it from the same executable agree. The image holds the executable and nothing else, no shell, no certificates, no
 // passwd. Start reading at [Build].
 package image

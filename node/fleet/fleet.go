@@ -117,8 +117,8 @@ func (f *Fleet) Start() error {
 	return nil
 }
 
-// StartNode starts one node in a process group of its own: a Ctrl-C in the terminal reaches the caller alone, which can
-// then stop nodes in order, and a caller that is killed leaves them to finish their jobs.
+// StartNode starts one node in a process group of its own. A Ctrl-C in the terminal reaches the caller alone, which can
+// then stop nodes in order. A caller that is killed leaves them to finish their jobs.
 func (f *Fleet) StartNode(n *Node) error {
 	log, err := os.OpenFile(n.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

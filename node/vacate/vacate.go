@@ -144,9 +144,9 @@ func Networks(ctx context.Context, rt *engine.Runtime) ([]engine.Network, error)
 	return names, nil
 }
 
-// Gone does for the nodes of this machine that are gone what Node does for one whose home is still there,
-// as far as the Docker daemon knows of them; it returns the names of their networks. Errors: CodeUnavailable (no daemon
-// answers).
+// Gone does for the nodes of this machine that are gone what Node does for one whose home is still there.
+// It does so as far as the Docker daemon knows of them, and returns the names of their networks. Errors:
+// CodeUnavailable (no daemon answers).
 func Gone(ctx context.Context, log *slog.Logger) ([]string, error) {
 	rt, err := engine.New(ctx, engine.Options{})
 	if err != nil {

@@ -14,9 +14,9 @@ const maxEnvBytes = 128<<10 - 1
 // namePattern is what Docker accepts as a container name; as a folder name it is harmless too.
 var namePattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
 
-// Validate reports the first thing in s that no runtime could accept: a name that does not match
-// [a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}, no image, an environment entry without "=" or of more than 128 KiB, a NUL byte,
-// or a negative limit. The error is CodeInvalid.
+// Validate reports the first thing in s that no runtime could accept. That is a name that does not match
+// [a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}, no image, an environment entry without "=" or of more than 128 KiB, a NUL byte, or
+// a negative limit. The error is CodeInvalid.
 func (s Spec) Validate() error {
 	if err := ValidateName(s.Name); err != nil {
 		return err

@@ -1,7 +1,7 @@
 // Package fake is a driver.Runtime in memory that fails on demand: for tests of everything above a runtime.
 //
 // A container is a [Plan], chosen per Spec by the function given to [New]: Go code to run, or an outcome, or a fault at
-// one of the steps. It obeys the whole contract and passes docker/drivertest, including adoption: [Runtime.Reopen] is
+// one of the steps. It obeys the whole contract and passes runtime/runtimetest, including adoption: [Runtime.Reopen] is
 // what a restarted node would see. It enforces no limits and isolates nothing.
 package fake
 

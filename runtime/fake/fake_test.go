@@ -35,7 +35,9 @@ func spec(name string) driver.Spec {
 }
 
 // always plans p for every container.
-func always(p fake.Plan) func(driver.Spec) fake.Plan { return func(driver.Spec) fake.Plan { return p } }
+func planned(p fake.Plan) func(driver.Spec) fake.Plan {
+	return func(driver.Spec) fake.Plan { return p }
+}
 
 func TestOutcomes(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -51,7 +53,7 @@ func TestOutcomes(t *testing.T) {
 		"only one reply": {fake.Plan{ExitCode: 2, LoseReplies: true}, driver.Status{ExitCode: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rt := fake.New(always(tc.plan))
+			rt := fake.New(planned(tc.plan))
 			retry(t, func() error { _, err := rt.Ensure(t.Context(), spec("c")); return err })
 			retry(t, func() error { return rt.Start(t.Context(), "c") })
 			st, err := rt.Wait(t.Context(), "c")
@@ -76,7 +78,7 @@ func retry(t *testing.T, call func() error) {
 
 func TestFaultsHappenOnce(t *testing.T) {
 	boom := errors.New("boom")
-	rt := fake.New(always(fake.Plan{EnsureErr: boom, StartErr: boom, WaitErr: boom, LogsErr: boom, RemoveErr: boom,
+	rt := fake.New(planned(fake.Plan{EnsureErr: boom, StartErr: boom, WaitErr: boom, LogsErr: boom, RemoveErr: boom,
 		Stdout: "out", Stderr: "err", ExitCode: 1}))
 	var stdout, stderr bytes.Buffer
 	for _, call := range []func() error{
@@ -96,7 +98,7 @@ func TestFaultsHappenOnce(t *testing.T) {
 
 func TestHoldUntilTold(t *testing.T) {
 	release := make(chan struct{})
-	rt := fake.New(always(fake.Plan{Hold: release, IgnoreTERM: true, ExitCode: 3}))
+	rt := fake.New(planned(fake.Plan{Hold: release, IgnoreTERM: true, ExitCode: 3}))
 	for _, name := range []string{"told", "killed"} {
 		_, err := rt.Ensure(t.Context(), spec(name))
 		require.NoError(t, err)

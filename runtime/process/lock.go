@@ -13,8 +13,8 @@ import (
 	"openflow/runtime/driver"
 )
 
-// The locks of a container are bytes of its record's file, taken as open file description locks: such a lock belongs to
-// whoever has inherited the descriptor, and the kernel releases it when the last of them is gone. So "held" is "alive",
+// The locks of a container are bytes of its record's file, taken as open file description locks. Such a lock belongs to
+// whoever has inherited the descriptor. The kernel releases it when the last of them is gone. So "held" is "alive",
 // with no process ID in between that could have been given to somebody else.
 const (
 	supervisorLock = iota // held by the supervisor

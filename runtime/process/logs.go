@@ -85,7 +85,7 @@ func (f folder) trim(file string) error {
 	if err != nil {
 		return failed(f.name, err)
 	}
-	defer closeQuietly(in)
+	defer closeFile(in)
 	next := f.file(older(file) + ".new")
 	out, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

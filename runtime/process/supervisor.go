@@ -57,7 +57,7 @@ func (r *supervised) Start(ctx context.Context, name string) error {
 	if err != nil || alive == nil {
 		return err // nil: a supervisor runs that has not written its pid yet
 	}
-	defer closeQuietly(alive)
+	defer closeFile(alive)
 	return f.launch(ctx, alive)
 }
 
@@ -74,14 +74,14 @@ func (f folder) launch(ctx context.Context, alive *os.File) error {
 	if group == nil {
 		return openflow.Errorf(openflow.CodeInternal, "container %q: its program runs without a supervisor", f.name)
 	}
-	defer closeQuietly(group)
+	defer closeFile(group)
 	recorded, record, err := os.Pipe()
 	if err != nil {
 		return f.cannotStart(err)
 	}
-	defer closeQuietly(recorded)
+	defer closeFile(recorded)
 	err = f.fork(rec.Spec.decode(), alive, group, record)
-	closeQuietly(record)
+	closeFile(record)
 	if err != nil {
 		return err
 	}
@@ -94,12 +94,12 @@ func (f folder) fork(spec driver.Spec, descriptors ...*os.File) error {
 	if err != nil {
 		return err
 	}
-	defer closeQuietly(stdout)
+	defer closeFile(stdout)
 	stderr, err := f.createLog(stderrFile)
 	if err != nil {
 		return err
 	}
-	defer closeQuietly(stderr)
+	defer closeFile(stderr)
 
 	args := append([]string{"-c", supervisor, "openflow-task", f.path, spec.Image}, spec.Command...)
 	cmd := exec.Command("/bin/sh", args...)
@@ -201,5 +201,5 @@ func (f folder) signalGroup(pid int, sig unix.Signal) error {
 	return nil
 }
 
-// closeQuietly closes a descriptor of ours that the child has its own copy of, or that was not written.
-func closeQuietly(f *os.File) { _ = f.Close() }
+// closeFile closes a descriptor of ours that the child has its own copy of, or that was not written.
+func closeFile(f *os.File) { _ = f.Close() }

@@ -79,8 +79,8 @@ func (f folder) attach(ctx context.Context) (*attached, error) {
 	return sup, nil
 }
 
-// pause lets a moment pass: between a supervisor's creation of its pid file and the line in it, and when another fork
-// of this process still has a copy of the lock of a supervisor that has ended.
+// pause lets a moment pass: between a supervisor's creation of its pid file and the line in it. It also does so when
+// another fork of this process still has a copy of the lock of a supervisor that has ended.
 func pause(ctx context.Context) error {
 	timer := time.NewTimer(time.Millisecond)
 	defer timer.Stop()
@@ -112,7 +112,7 @@ func (a *attached) wait(ctx context.Context) error {
 	return errors.Join(err, pollErr)
 }
 
-func (a *attached) close() { closeQuietly(a.pidfd) }
+func (a *attached) close() { closeFile(a.pidfd) }
 
 // awaitEOF returns when the other end of the pipe is closed.
 func awaitEOF(ctx context.Context, pipe *os.File) error {
@@ -133,7 +133,7 @@ func (f folder) awaitPID(ctx context.Context) error {
 	}
 	events := os.NewFile(uintptr(fd), "inotify")
 	// Closing waits 5 to 20 ms for a grace period of the kernel's, and nobody has to wait for that.
-	defer func() { go closeQuietly(events) }()
+	defer func() { go closeFile(events) }()
 	_, err = unix.InotifyAddWatch(fd, f.path, unix.IN_CLOSE_WRITE|unix.IN_MOVE_SELF|unix.IN_DELETE_SELF)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a folder that is gone is noticed below
 		return failed(f.name, err)

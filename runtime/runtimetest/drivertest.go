@@ -42,7 +42,7 @@ func Run(t *testing.T, h Harness) {
 		"EnsureTwiceIsOne":          testEnsureTwice,
 		"EnsureRefusesOtherLabels":  testEnsureConflict,
 		"EnsureRefusesBadSpec":      testEnsureInvalid,
-		"EnsureConcurrently":        testEnsureConcurrently,
+		"EnsureConcurrently":        testConcurrentEnsure,
 		"AdoptCreated":              testAdoptCreated,
 		"AdoptRunning":              testAdoptRunning,
 		"AdoptExited":               testAdoptExited,

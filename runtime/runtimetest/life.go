@@ -67,7 +67,7 @@ func testEnsureInvalid(t *testing.T, b *bench) {
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), "a refused spec creates nothing")
 }
 
-func testEnsureConcurrently(t *testing.T, b *bench) {
+func testConcurrentEnsure(t *testing.T, b *bench) {
 	s := b.spec(t, "c", "exit", "0")
 	other := b.Open(t)
 	var mu sync.Mutex

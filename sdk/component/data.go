@@ -73,7 +73,7 @@ func (t *Task) Tables(ctx context.Context, key string) ([]Table, error) {
 		records, err := t.track(ctx, t.trackQuery(c))
 		if err != nil {
 			return nil, openflow.Errorf(openflow.CodeOf(err), "input %q of %s: %w", key, t.Key(), err).
-				WithPublic("input %q is not to be had from its node", key)
+				WithPublic("its node does not give it input %q", key)
 		}
 		for _, r := range records {
 			r.Producer, r.task = c.ProducerTask, t
@@ -154,7 +154,7 @@ func (t *Task) PassTable(ctx context.Context, key, namespace, name string) error
 	}
 	if err != nil {
 		return openflow.Errorf(openflow.CodeOf(err), "table %s/%s: %w", namespace, name, err).
-			WithPublic("the table that it is to pass on is not to be had from its node")
+			WithPublic("its node does not give it the table to pass on")
 	}
 	return t.saveTracking(ctx, tracking{
 		OutputKey: key, Namespace: namespace, Name: name, DataType: Unresolved,

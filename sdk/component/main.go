@@ -63,8 +63,8 @@ func command(ctx context.Context, args []string, env func(string) string, stdout
 // Run runs the task that the environment describes (CONFIG, OPENFLOW_TOKEN, OPENFLOW_CORES), reports its end to the
 // node, and returns the exit code for the process. The end of ctx stops it with ExitCanceled.
 //
-// OPENFLOW_LOG=json makes the log JSON lines; OPENFLOW_PATIENCE, a duration such as 90s, replaces the 30 minutes for
-// which the kit repeats a request that its node does not serve; TRACEPARENT makes requests part of the job's trace.
+// OPENFLOW_LOG=json makes the log JSON lines. OPENFLOW_PATIENCE, a duration such as 90s, replaces the 30 minutes for
+// which the kit repeats a request that its node does not serve. TRACEPARENT makes requests part of the job's trace.
 func Run(ctx context.Context, env func(string) string, components ...Component) int {
 	return RunTo(ctx, os.Stderr, env, components...)
 }

@@ -87,7 +87,7 @@ func (t *Task) Receive(ctx context.Context, from openflow.Party, tag string) ([]
 }
 
 // ReceiveUpTo is Receive of a message that is not larger than limit, in bytes. A larger one is CodeInvalid, and no more
-// of it is kept than one chunk of 16 MiB: an algorithm that knows how long a message is should not hold what a peer
+// of it is kept than one chunk of 16 MiB. An algorithm that knows how long a message is should not hold what a peer
 // makes of it.
 func (t *Task) ReceiveUpTo(ctx context.Context, from openflow.Party, tag string, limit int) ([]byte, error) {
 	name, err := t.topicName(from, t.Party(), from, tag)

@@ -38,7 +38,7 @@ func (t *Task) Model(ctx context.Context, key string, into any) error {
 	packed, err := t.downloadModel(ctx, bound[0])
 	if err != nil {
 		return openflow.Errorf(openflow.CodeOf(err), "model %q of %s: %w", key, t.Key(), err).
-			WithPublic("input %q is not to be had from its node", key)
+			WithPublic("its node does not give it input %q", key)
 	}
 	raw, err := unpackModel(packed)
 	if err == nil {

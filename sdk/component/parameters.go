@@ -13,12 +13,12 @@ import (
 // Parameters reads the task's parameters into into, a pointer to a struct that holds the defaults. A parameter that is
 // missing or null leaves its field alone; names without a field are ignored.
 //
-// Fields are found by their json name. More tags: required:"true"; choices:"l1,l2" for strings, compared and stored in
-// lower case; enum for those of them that are offered, which the description lists; min, max, gt (above) for numbers; doc for the description; default:"JSON" for the members of an object
-// parameter, which take it when the object is given without them; null:"JSON" for what null means where that is not the
-// default; alike:"true" for a parameter that all parties of a task must have in common, which nodes check. Values are
-// coerced as FATE does: "20" and 20.7 are
-// both 20 for a whole number, 1 is "1" for text.
+// Fields are found by their json name. More tags are required:"true", doc for the description, and min, max, gt (above)
+// for numbers. choices:"l1,l2" is for strings, compared and stored in lower case; enum is for those of them that are
+// offered, which the description lists. default:"JSON" is for the members of an object parameter, which take it when
+// the object is given without them. null:"JSON" is what null means where that is not the default. alike:"true" is for a
+// parameter that all parties of a task must have in common, which nodes check. Values are coerced as FATE does: "20" and
+// 20.7 are both 20 for a whole number, 1 is "1" for text.
 //
 // Errors: CodeInvalid, naming the parameter.
 //

@@ -151,7 +151,7 @@ func (c *Client) do(ctx context.Context, method, path, contentType string, body 
 	}
 	err = e.Err()
 	if openflow.CodeOf(err) == openflow.CodeUnimplemented {
-		return openflow.Errorf(openflow.CodeInvalid, "%s is another listener than that for workers: %w", c.URL, err).
+		return openflow.Errorf(openflow.CodeInvalid, "%s is not the listener for workers: %w", c.URL, err).
 			WithHint("give the address of the node's --listen-workers")
 	}
 	if err != nil || into == nil {

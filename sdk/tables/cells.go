@@ -248,7 +248,7 @@ func (p *parser) diagnose(s string) (fault, remedy string) {
 	case isBool(s):
 		return fault, "read the column as bool: --type " + shorten(p.column.Name) + "=bool"
 	case dateLike(s):
-		return fault, "a date, a time or a range is no number: write a date as days or seconds since some day, or read the column as text (" + p.textRemedy() + ")"
+		return fault, "a date, a time or a range is not a number: write a date as days or seconds since some day, or read the column as text (" + p.textRemedy() + ")"
 	case hasUnit(s):
 		return fault, "write the number without its unit or sign"
 	case strings.HasPrefix(s, "(") && plainNumber(strings.Trim(s, "()")) || plainNumber(strings.TrimSuffix(s, "-")):

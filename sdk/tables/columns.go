@@ -443,7 +443,7 @@ func (p *plan) wrongWidth(record []string, line int) error {
 		return err.WithHint("a cell that has the delimiter in it (a decimal comma?) is written in quotes")
 	case wideSign(strings.Join(record, "")) != "":
 		sign := wideSign(strings.Join(record, ""))
-		return err.WithHint("the row has the sign %q, which %s and is no delimiter here: write the one of the header", sign, wideSigns[sign])
+		return err.WithHint("the row has the sign %q, which %s and is not a delimiter here: write the one of the header", sign, wideSigns[sign])
 	}
 	return err.WithHint("an empty cell needs its delimiter too; a row that is cut short may be the end of a broken file")
 }
@@ -466,7 +466,7 @@ func (p *plan) rowIDs(f *Frame, record []string, rows rowSource) error {
 		sample = p.seed + strconv.Itoa(p.made)
 		p.made++
 		if !p.ids.add(match) {
-			once(&p.watch.repeated, &p.watch.firstRepeated, rows.lineOf(p.match))
+			tally(&p.watch.repeated, &p.watch.firstRepeated, rows.lineOf(p.match))
 		}
 	case p.sample != p.match:
 		sample = strings.Clone(trim(record[p.sample]))

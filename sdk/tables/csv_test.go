@@ -141,7 +141,7 @@ func TestFromCSVRefuses(t *testing.T) {
 		"no header":            {"1,2\n", `{"head":false}`, `the file has no header line and meta has no header (set head to true, or name the columns in header)`},
 		"unchosen match id":    {"a,b\n1,2\n", `{"match_id_list":["a","b"]}`, `meta has several columns in match_id_list and no match_id_name (say in match_id_name which one to match on)`},
 		"not an object":        {"id\n1\n", `[]`, `meta is a JSON array; it must be an object`},
-		"no JSON":              {"id\n1\n", `{"label_name":}`, `meta is no JSON: invalid character '}' looking for beginning of value (at byte 15)`},
+		"no JSON":              {"id\n1\n", `{"label_name":}`, `meta is not JSON: invalid character '}' looking for beginning of value (at byte 15)`},
 		"number for a name":    {"id\n1\n", `{"label_name":3}`, `meta has a number in label_name; it must be a text`},
 		"unknown encoding":     {"id\n1\n", `{"encoding":"klingon"}`, `the encoding "klingon" is not known (encodings are utf-8, gbk, gb18030, big5, shift_jis, euc-kr, latin-1, windows-1252, utf-16 and others of the WHATWG)`},
 		"unknown format":       {"id\n1\n", `{"input_format":"xml"}`, `meta has the input_format "xml" (formats are dense, sparse, tag and libsvm)`},

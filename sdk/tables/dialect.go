@@ -61,7 +61,7 @@ func (d *dialect) skipSeparatorLine(text []byte) []byte {
 		return text
 	}
 	d.delimiter, d.skip, d.skippedLines = sign[4:], len(text)-len(rest), 1
-	d.note("the line %q says the delimiter and is no row", sign)
+	d.note("the line %q says the delimiter and was not read as a row", sign)
 	return rest
 }
 

@@ -32,19 +32,19 @@ func newIDWatch() idWatch { return idWatch{upper: newIDSet(maxFolded), lower: ne
 func (w *idWatch) id(cell string, line int) string {
 	id := trim(cell)
 	if len(id) != len(cell) && id != "" {
-		once(&w.padded, &w.firstPadded, line)
+		tally(&w.padded, &w.firstPadded, line)
 	}
 	switch looks(id) {
 	case shortenedID:
-		once(&w.shortened, &w.firstShortened, line)
+		tally(&w.shortened, &w.firstShortened, line)
 	case fractionID:
-		once(&w.fraction, &w.firstFraction, line)
+		tally(&w.fraction, &w.firstFraction, line)
 	case formulaID:
-		once(&w.formula, &w.firstFormula, line)
+		tally(&w.formula, &w.firstFormula, line)
 	case roundedID:
-		once(&w.rounded, &w.firstRounded, line)
+		tally(&w.rounded, &w.firstRounded, line)
 	case missingID:
-		once(&w.missing, &w.firstMissing, line)
+		tally(&w.missing, &w.firstMissing, line)
 	case plainID:
 	}
 	if !ascii(id) {
@@ -58,13 +58,13 @@ func (w *idWatch) id(cell string, line int) string {
 func (w *idWatch) compareCharacters(id string, line int) {
 	switch {
 	case strings.ContainsRune(id, utf8.RuneError):
-		once(&w.lost, &w.firstLost, line)
+		tally(&w.lost, &w.firstLost, line)
 	case usual(id) != id:
-		once(&w.unusual, &w.firstUnusual, line)
+		tally(&w.unusual, &w.firstUnusual, line)
 	}
 }
 
-func once(n, first *int, line int) {
+func tally(n, first *int, line int) {
 	if *n == 0 {
 		*first = line
 	}
@@ -83,7 +83,7 @@ func (w *idWatch) compareCase(id string, line int) {
 	}
 	another := !mine.add(lower) && lower != id && w.unique
 	if another || others.has(lower) {
-		once(&w.cases, &w.firstCases, line)
+		tally(&w.cases, &w.firstCases, line)
 	}
 }
 
@@ -101,8 +101,8 @@ const (
 // exactDigits is how many digits of a number a spreadsheet keeps; it writes 0 for those behind them.
 const exactDigits = 15
 
-// looks tells ids that a program has taken for numbers, 1.38E+10 and 110101199001010000 of a spreadsheet and 1001.0 of
-// pandas, those that somebody has kept from it, ="007" and '007, and words for an id that is not there.
+// looks tells ids that a program has taken for numbers: 1.38E+10 and 110101199001010000 of a spreadsheet, and 1001.0 of
+// pandas. It also tells those that somebody has kept from it, ="007" and '007, and words for an id that is not there.
 func looks(id string) looksLike {
 	if strings.HasPrefix(id, `="`) || strings.HasPrefix(id, "'") {
 		return formulaID

@@ -21,9 +21,9 @@ const (
 // firstRead is how much of a body is believed before it has arrived.
 const firstRead = 4 << 20
 
-// messages reads the frames of an Arrow IPC stream. Arrow's own reader believes the lengths that a stream claims, and a
-// few hostile bytes make it ask for more memory than there is, which nothing can recover from; and it takes a stream
-// that breaks off between two messages for a complete one.
+// messages reads the frames of an Arrow IPC stream. Arrow's own reader believes the lengths that a stream claims. A few
+// hostile bytes make it ask for more memory than there is, which nothing can recover from. It also takes a stream that
+// breaks off between two messages for a complete one.
 type messages struct{ r io.Reader }
 
 // Retain and Release are part of ipc.MessageReader; memory is the garbage collector's.

@@ -133,11 +133,11 @@ func metaError(err error) error {
 	case errors.As(err, &kind):
 		return openflow.Errorf(openflow.CodeInvalid, "meta is a JSON %s; it must be an object", kind.Value)
 	case errors.As(err, &syntax):
-		return openflow.Errorf(openflow.CodeInvalid, "meta is no JSON: %v (at byte %d)", err, syntax.Offset)
+		return openflow.Errorf(openflow.CodeInvalid, "meta is not JSON: %v (at byte %d)", err, syntax.Offset)
 	case errors.Is(err, errNoText):
 		return openflow.Errorf(openflow.CodeInvalid, "meta has a wrong match_id_list: %w", err)
 	}
-	return openflow.Errorf(openflow.CodeInvalid, "meta is no JSON object: %v", err)
+	return openflow.Errorf(openflow.CodeInvalid, "meta is not JSON object: %v", err)
 }
 
 func jsonKind(goType string) string {

@@ -70,7 +70,7 @@ func openPairs(ctx context.Context, r io.Reader, m Meta) (*pairRows, []string, M
 	}
 	second.columns = first.columns
 	second.in.dialect.notes = append(second.in.dialect.notes, pairNote(m, len(names)))
-	second.record = make([]string, second.ahead()+len(names))
+	second.record = make([]string, second.before()+len(names))
 	second.setBy = make([]int, len(second.record))
 	for i := range second.record {
 		second.record[i] = absent
@@ -151,8 +151,8 @@ func (p *pairRows) defaultLeading() []string {
 	return names
 }
 
-// ahead is how many cells of a row of the table come before the pairs.
-func (p *pairRows) ahead() int {
+// before is how many cells of a row of the table come before the pairs.
+func (p *pairRows) before() int {
 	if p.numbered {
 		return len(p.leading) + 1
 	}
@@ -318,7 +318,7 @@ func (p *pairRows) next() ([]string, error) {
 	}
 	p.filled = p.filled[:0]
 	err = p.pairs(record, func(name, value string) error {
-		cell := p.ahead() + p.columns[name]
+		cell := p.before() + p.columns[name]
 		if p.setBy[cell] == p.row+1 {
 			if p.m.Format == Tags && !p.m.TagWithValue {
 				return nil

@@ -159,8 +159,8 @@ func (s Schema) Anonymize() Schema {
 	return c
 }
 
-// AtSite is the schema as the federated task of site sees it: a table that nobody has read yet takes the site into its
-// anonymous names; one that belongs to another site is refused with CodeConflict.
+// AtSite is the schema as the federated task of site sees it. A table that nobody has read yet takes the site into its
+// anonymous names. One that belongs to another site is refused with CodeConflict.
 //
 // Spec: fate-components §1.6 (anonymous names).
 func (s Schema) AtSite(site string) (Schema, error) {

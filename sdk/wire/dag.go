@@ -223,7 +223,7 @@ func readTaskConf(f *fields) openflow.TaskConf {
 	return c
 }
 
-// engineRunKeys are those of §4.1.2 and ours: memory, gpus.
+// engineRunKeys are those of fate-flow-api §4.1.2 and ours: memory, gpus.
 var engineRunKeys = []string{
 	"cores", "memory", "gpus", "label", "num-executors", "executor-cores", "executor-memory", "driver-memory", "conf",
 	"timeout_seconds", "resource_exhausted_strategy", "timeout",
@@ -343,7 +343,7 @@ func readTask(name string, f *fields, parties []openflow.Party) openflow.Task {
 		f.missing("component_ref", "name the component, such as psi")
 	}
 	t.Inputs = readInputs(f, parties)
-	if out := f.take("outputs"); out != nil && f.r.lenient { // read by the BFIA adapter only (§4.1.3)
+	if out := f.take("outputs"); out != nil && f.r.lenient { // read by the BFIA adapter only (fate-flow-api §4.1.3)
 		f.r.ignored.add(f.at("outputs"), "outputs")
 	}
 	f.done()
@@ -370,7 +370,7 @@ func readInputs(f *fields, parties []openflow.Party) []openflow.Input {
 			}
 		}
 	}
-	in.take("parameters") // upstream ignores it, and real pipelines carry it (§4.1.3)
+	in.take("parameters") // upstream ignores it, and real pipelines carry it (fate-flow-api §4.1.3)
 	in.done()
 	return inputs
 }

@@ -41,11 +41,11 @@ func TestMinimalDocument(t *testing.T) {
 // Every object of the schema refuses a key that it does not know, by path and line.
 func TestUnknownKeysAreNamed(t *testing.T) {
 	for want, doc := range map[string][]byte{
-		`kindd (line 3): unknown key "kindd"`:                                                                                 document(`kindd: fate`, "", ""),
-		`dag.staeg (line 6): unknown key "staeg"`:                                                                             document("", `staeg: train`, ""),
-		`dag.conf.core (line 6): unknown key "core"`:                                                                          document("", `conf: {core: 4}`, ""),
-		`dag.conf.task.time (line 6): unknown key "time"`:                                                                     document("", `conf: {task: {time: 4}}`, ""),
-		`dag.conf.memory (line 6): "4 gigs" is no amount of memory (write bytes, or a unit as in 512MiB or 4GiB)`:             document("", `conf: {memory: 4 gigs}`, ""),
+		`kindd (line 3): unknown key "kindd"`:             document(`kindd: fate`, "", ""),
+		`dag.staeg (line 6): unknown key "staeg"`:         document("", `staeg: train`, ""),
+		`dag.conf.core (line 6): unknown key "core"`:      document("", `conf: {core: 4}`, ""),
+		`dag.conf.task.time (line 6): unknown key "time"`: document("", `conf: {task: {time: 4}}`, ""),
+		`dag.conf.memory (line 6): "4 gigs" is not an amount of memory (write bytes, or a unit as in 512MiB or 4GiB)`:         document("", `conf: {memory: 4 gigs}`, ""),
 		`dag.conf.memory (line 6): expected an integer of at least 0, found -1`:                                               document("", `conf: {memory: -1}`, ""),
 		`dag.conf.gpu (line 6): unknown key "gpu"`:                                                                            document("", `conf: {gpu: 1}`, ""),
 		`dag.conf.gpus: -1 is negative`:                                                                                       document("", `conf: {gpus: -1}`, ""),

@@ -82,7 +82,7 @@ func TestWhatAGenuineNodeSends(t *testing.T) {
 	require.Empty(t, cmp.Diff(want, got, sameNumber))
 }
 
-// What §5.1 says about the derived tasks.
+// What fate-flow-api §5.1 says about the derived tasks.
 func TestTasksDerivedFromTheWorkedExample(t *testing.T) {
 	d, err := wire.ParseDAG(read(t, "testdata/dag/flow-5.1.yaml"))
 	require.NoError(t, err)

@@ -47,7 +47,7 @@ func remedyFor(key string) string {
 	case "cores":
 		return "inside a task's configuration it is engine_run.cores"
 	case "task_parallelism":
-		return "tasks that wait for nothing of each other run at the same time"
+		return "tasks that do not wait for each other run at the same time"
 	case "engine", "engines", "computing_engine", "federated_mode":
 		return "every site chooses its own engine"
 	case "task":

@@ -145,7 +145,7 @@ func DecodeTaskEnds(list []PartnerUpdateTask, k openflow.JobKey) ([]openflow.Tas
 	updates, err := DecodeTaskUpdates(list, k)
 	for _, u := range updates {
 		if !u.Status.Terminal() {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "%q is no end of task %s", u.Status, u.Key.Task)
+			return nil, openflow.Errorf(openflow.CodeInvalid, "%q does not end task %s", u.Status, u.Key.Task)
 		}
 	}
 	return updates, err

@@ -133,7 +133,7 @@ func elapsed(start, end time.Time) *int64 {
 // ClientStatus is a job's status as the FATE client may see it: it waits for ever on anything but success, failed and
 // canceled.
 //
-// Spec: fate-client §4.3.
+// Spec: fate-client §4 #3.
 func ClientStatus(s openflow.JobStatus) string {
 	switch s {
 	case openflow.JobTimeout:

@@ -107,7 +107,7 @@ func TestJobRowOfAJobThatHasNotStarted(t *testing.T) {
 	require.Equal(t, map[string]any{"job_id": "1", "task_list": []any{"a"}}, m["inheritance"])
 }
 
-// The FATE client waits for ever on any other word (fate-client §4.3).
+// The FATE client waits for ever on any other word (fate-client §4 #3).
 func TestClientStatus(t *testing.T) {
 	for s, want := range map[openflow.JobStatus]string{
 		openflow.JobReady: "waiting", openflow.JobWaiting: "waiting", openflow.JobRunning: "running", openflow.JobCanceled: "canceled",

@@ -1,7 +1,7 @@
 // Package application serves the users of this node: the CLI, the Go SDK and the FATE client.
 //
 // It submits, stops and observes jobs, shows outputs, takes data in, and manages peers and grants. Handlers decode, call
-// a service or read the catalogue, and return. Start reading at [Routes]; who may call is decided in access.go.
+// a service or read the catalogue, and return. Start reading at [API.Routes]; who may call is decided in access.go.
 package application
 
 import (

@@ -2,7 +2,7 @@
 // the messages that they exchange with the same task at other parties.
 //
 // Every request carries the credential of one task and reaches only what belongs to that task. Start reading at
-// [Routes]; messages are in transport.go.
+// [API.Routes]; messages are in transport.go.
 package base
 
 import (

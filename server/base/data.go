@@ -157,8 +157,8 @@ func (a *API) readable(r *http.Request, n openflow.TableName) (openflow.TableRec
 	return rec, openflow.About(openflow.AboutTable, err)
 }
 
-// madeFor reports whether o is an output that t may read: of the same party, made in its own job or in one that its
-// channels name, and by the same scheduler, because other schedulers may have jobs of the same ID.
+// madeFor reports whether o is an output that t may read. It is one of the same party, made in its own job or in one
+// that its channels name. It is by the same scheduler, because other schedulers may have jobs of the same ID.
 func madeFor(t openflow.TaskRecord, o openflow.OutputRecord) bool {
 	return o.Task.Scheduler == t.Key.Scheduler && o.Task.Party == t.Key.Party &&
 		(o.Task.Job == t.Key.Job || fromWarehouse(t, o.Task.Job))

@@ -119,7 +119,7 @@ func ParseTopic(topic string, parties []openflow.Party) (from, to openflow.Party
 }
 
 // pop reads one message. With an acknowledgement in the header the message stays until the next one confirms it, so a
-// reader of our kit loses nothing and sees nothing twice; without, it is removed, as the standard has it.
+// reader of our kit loses nothing and sees nothing twice. Without one it is removed, as the standard has it.
 //
 // Spec: interop-transport §6.2, §6.3.
 func (t *Transport) pop(w http.ResponseWriter, r *http.Request) {

@@ -1,10 +1,10 @@
 // Package admission decides who may take what of a site's pool: which job may have its resources now, and which of those
 // that wait are told to come.
 //
-// Everything here is a pure function over plain values. Three rules make a queue of it. Jobs are served by priority, then
-// age. A job that does not fit now lets smaller ones pass. One that has waited for [Rules].Patience comes before all that
-// have not, by age alone, and the first such job that still does not fit gets what becomes free until it does; so nobody
-// waits for ever.
+// Everything here is a pure function over plain values. Three rules make a queue of it. Jobs are served by priority,
+// then age. A job that does not fit now lets smaller ones pass. One that has waited for [Rules].Patience comes before
+// all that have not, by age alone. The first such job that still does not fit gets what becomes free until it does. So
+// nobody waits for ever.
 //
 // Age is the job's ID, which begins with the time of the submission: all sites put two jobs in the same order, so they
 // cannot keep two jobs waiting for each other.
@@ -37,17 +37,17 @@ type Rules struct {
 const (
 	// hold is how long what a job was told of is kept for it: it is on its way.
 	hold = 2 * time.Second
-	// lost is after what time a job that was told and has not come is told again: who was to call it may have died before.
-	// Then it is told after as long as it had waited by then, because it may also wait for another site, where each call costs
-	// it a round; a job in its third week is not called every half minute.
+	// lost is after what time a job that was told and has not come is told again: who was to call it may have died
+	// before. Then it is told after as long as it had waited by then: it may also wait for another site, and each call
+	// costs it a round there. So a job in its third week is not called every half minute.
 	lost = 30 * time.Second
 	// silence is how long a job is believed to want what it does not ask for any more. Schedulers ask every ten minutes.
 	silence = 30 * time.Minute
 )
 
-// Horizon is what a reader of the queue needs to find the claims that matter at a time: claims told after Told hold
-// something, those told before Lost may not know it, claims refused first no later than Overdue and last after Silent cannot
-// be passed.
+// Horizon is what a reader of the queue needs to find the claims that matter at a time. Claims told after Told hold
+// something; those told before Lost may not know it. Claims that were refused first no later than Overdue, and last
+// after Silent, cannot be passed.
 type Horizon struct{ Now, Told, Lost, Overdue, Silent time.Time }
 
 // Horizon of these rules at a time.
@@ -83,8 +83,8 @@ func (h Horizon) compare(a, b Claim) int {
 	)
 }
 
-// Left is how much of free the claim may take beside the others that wait: what has been promised to jobs before it, and
-// what those need that are not to be passed, up to the first that does not fit, is not for it.
+// Left is how much of free the claim may take beside the others that wait. What has been promised to jobs before it is
+// not for it. Nor is what those need that are not to be passed, up to the first that does not fit.
 func (r Rules) Left(free openflow.Resources, c Claim, waiting []Claim, now time.Time) openflow.Resources {
 	h := r.Horizon(now)
 	reserved := false

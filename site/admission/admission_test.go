@@ -162,9 +162,9 @@ func plus(a, b openflow.Resources) openflow.Resources {
 	return openflow.Resources{Cores: a.Cores + b.Cores, Memory: a.Memory + b.Memory, GPUs: a.GPUs + b.GPUs}
 }
 
-// Under a stream of jobs that never ends, of any sizes and priorities and always enough to fill the pool, every job gets
-// its turn in bounded time, the pool is never over-committed, and nothing that fits is left waiting beside free resources
-// unless they are kept for one that is overdue.
+// Jobs of any sizes and priorities come without end, always enough to fill the pool. Every job gets its turn in bounded
+// time, and the pool is never over-committed. Nothing that fits waits beside free resources, unless they are kept for a
+// job that is overdue.
 func TestEveryJobGetsItsTurn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := &site{

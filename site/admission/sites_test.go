@@ -13,9 +13,9 @@ import (
 	"openflow/site/admission"
 )
 
-// federated is a job of several sites as its scheduler drives it: it asks all of them the first time, later one after the
-// other in their order up to the first refusal, and gives back what it was granted when one refuses. It never asks by
-// itself: only when a site has told it.
+// federated is a job of several sites as its scheduler drives it. It asks all of them the first time, and later one
+// after the other in their order, up to the first refusal. When one refuses, it gives back what it was granted. It
+// never asks by itself: only when a site has told it.
 type federated struct {
 	claim   admission.Claim
 	sites   []int // in order
@@ -74,8 +74,8 @@ func (f *federated) giveBack(sites []*site) {
 	f.granted = nil
 }
 
-// Jobs of several schedulers that want the same sites, whatever they need and in whatever order things happen, all have
-// their turn, and soon: they keep each other waiting neither for ever nor by trying again and again. No site ever gives
+// Jobs of several schedulers that want the same sites all have their turn, and soon, whatever they need and in whatever
+// order things happen. They keep each other waiting neither for ever nor by trying again and again. No site ever gives
 // more than it has.
 func TestJobsOfSeveralSitesAllRun(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

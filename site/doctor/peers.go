@@ -91,7 +91,7 @@ func (p Peer) clock() openflow.Finding {
 	const remedy = "synchronise the clocks of both sites (NTP): signatures are good for a minute"
 	switch {
 	case !p.Timed:
-		return warn(check, "not known: the peer told no time", "ask again when it answers")
+		return warn(check, "not known: the peer did not tell its time", "ask again when it answers")
 	case p.Clock.Abs() > window:
 		return fail(check, fmt.Sprintf("its clock and ours are %s apart", apart), remedy)
 	case p.Clock.Abs() >= clockTip:

@@ -101,7 +101,7 @@ func Pool(used, total openflow.Resources, open int) openflow.Finding {
 	case used != openflow.Resources{} && open == 0:
 		return fail("pool", detail, "restart the node; if that does not return them, report it with the catalogue")
 	case full:
-		return warn("pool", detail, "further jobs wait; a larger pool: --cores, --memory, --gpus")
+		return warn("pool", detail, "further jobs wait; raise --cores, --memory or --gpus to let more run")
 	}
 	return ok("pool", detail)
 }

@@ -223,8 +223,9 @@ func (s *Service) scheduler(ctx context.Context, named openflow.PartyID, id open
 	return party, openflow.About(openflow.AboutJob, err)
 }
 
-// IDs makes job IDs of FATE-Flow's form: 25 digits, of which 20 are the time in UTC to the microsecond and 5 are those of
-// the process, drawn at its start, because a site may be several processes. As text they are in the order of their times.
+// IDs makes job IDs of FATE-Flow's form: 25 digits, of which 20 are the time in UTC to the microsecond. The other 5 are
+// those of the process, drawn at its start, because a site may be several processes. As text they are in the order of
+// their times.
 //
 // Spec: fate-flow-api §4.8.
 type IDs struct {

@@ -322,7 +322,7 @@ func (v *view) inputs(s openflow.TaskSpec, c Component) {
 			v.found.warn("dag.tasks.%s%s: it has no effect at %s in stage %s", s.Name, path, v.party, s.Stage)
 			continue
 		case len(in.Channels) > 1 && !a.Multi:
-			v.wrong(s, path, "say with parties for whom each is", "it takes one channel, and has %d", len(in.Channels))
+			v.wrong(s, path, "name the parties of each channel", "it takes one channel, and has %d", len(in.Channels))
 		}
 		bound[in.Kind][in.Key] = true
 		for _, ch := range in.Channels {

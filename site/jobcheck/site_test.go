@@ -171,7 +171,7 @@ var planted = map[string]struct {
 	"two tables for one": {func(d *openflow.DAG) {
 		in := &task(d, "psi_0").Inputs[0]
 		in.Channels = append(in.Channels, in.Channels[0])
-	}, `dag.tasks.psi_0.inputs.data.input_data: it takes one channel, and has 2 (say with parties for whom each is)`},
+	}, `dag.tasks.psi_0.inputs.data.input_data: it takes one channel, and has 2 (name the parties of each channel)`},
 	"required parameter": {func(d *openflow.DAG) { delete(task(d, "reader_0").Parameters, "namespace") },
 		`dag.tasks.reader_0.parameters.namespace: required by component reader (set it there, or for single parties in dag.party_tasks)`},
 	"required parameter at one party": {func(d *openflow.DAG) { delete(task(d, "reader_0").Parameters, "name") },

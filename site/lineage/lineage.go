@@ -129,6 +129,6 @@ func lost(t openflow.TaskRecord, err error) error {
 	if openflow.CodeOf(err) != openflow.CodeNotFound {
 		return err
 	}
-	return openflow.Errorf(openflow.CodeRejected, "%s: it cannot be told which table from outside the data come from: %w", t.Key, err).
+	return openflow.Errorf(openflow.CodeRejected, "%s: nobody knows which uploaded table the data come from: %w", t.Key, err).
 		WithHint("a job that made them has been deleted here: run it again, and read its output or the uploaded table")
 }

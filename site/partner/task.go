@@ -79,7 +79,7 @@ func (s *Service) pooling(ctx context.Context, t openflow.TaskRecord) (*openflow
 		return nil, nil
 	}
 	return nil, openflow.About(openflow.AboutResource, openflow.Errorf(openflow.CodeInvalid,
-		"task %s asks for GPUs (%d), and party %s runs it in its pool of machines: GPUs there are those of the node's own machine",
+		"task %s asks for GPUs (%d), and party %s runs it in its pool of machines: only the node's own machine offers GPUs",
 		t.Key.Task, t.GPUs, s.Self).
 		WithHint("leave out gpus and label, or have the party's node run its tasks itself, without workers"))
 }

@@ -29,7 +29,7 @@ type Peers interface {
 	Answers(ctx context.Context, id openflow.PartyID) error
 }
 
-// Watch says on the rows of running jobs what they wait for, and who is silent since when. Every site asks for itself,
+// Watch says on the rows of running jobs what they wait for, and who has been silent since when. Every site asks for itself,
 // so that its users read the truth also while the job's scheduler is out of reach, no workflow grows by it, and no
 // party has to tell another. A peer is asked once a round, whatever number of jobs it takes part in, and only while one
 // of them runs.
@@ -103,7 +103,7 @@ func (w *Watch) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 		if err := w.round(ctx); err != nil && ctx.Err() == nil {
-			w.log.Error("running jobs could not be looked after; it is tried again", "err", err)
+			w.log.Error("running jobs could not be checked; trying again", "err", err)
 		}
 	}
 }
@@ -149,9 +149,9 @@ func (w *Watch) round(ctx context.Context) error {
 	return nil
 }
 
-// needed are the parties without which a job does not go on, as far as this site is concerned: as its scheduler all of
-// them; otherwise the scheduler, and those of the tasks that are left here. Two parties that share no task need no way
-// to each other.
+// needed are the parties without which a job does not go on, as far as this site is concerned. At its scheduler they
+// are all; elsewhere they are the scheduler, and those of the tasks that are left here. Two parties that share no task
+// need no way to each other.
 func (w *Watch) needed(j openflow.JobRecord, tasks []openflow.TaskRecord) []openflow.PartyID {
 	if j.Scheduler == w.self {
 		return parties(j.DAG.Parties)
@@ -239,9 +239,9 @@ func (w *Watch) troubleOf(err error, began time.Time, before trouble) trouble {
 	case t.kind == openflow.CodeExhausted || t.kind == openflow.CodeInternal:
 		t.text = fmt.Sprintf("its node answers since %s that it cannot go on (%s); its log and openflow doctor there say why", since, t.kind)
 	case errors.Is(err, openflow.ErrAbsent):
-		t.text = fmt.Sprintf("it does not answer since %s: nobody listens at its address", since)
+		t.text = fmt.Sprintf("it has not answered since %s: nobody listens at its address", since)
 	default:
-		t.text = fmt.Sprintf("it does not answer since %s", since)
+		t.text = fmt.Sprintf("it has not answered since %s", since)
 	}
 	return t
 }

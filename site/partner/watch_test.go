@@ -153,7 +153,7 @@ func TestSilentPartyIsNamedWithin15Seconds(t *testing.T) {
 		l.set(func(l *line) { l.hangs["10001"] = true })
 		pass(15 * time.Second)
 		since := r.reason()
-		require.Regexp(t, `^waiting for party 10001 \(arbiter\): it does not answer since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`, since)
+		require.Regexp(t, `^waiting for party 10001 \(arbiter\): it has not answered since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`, since)
 		require.Equal(t, since, r.scheduled[0].Reason)
 		at, err := time.Parse(time.RFC3339, since[strings.Index(since, "since ")+len("since "):])
 		require.NoError(t, err)
@@ -167,7 +167,7 @@ func TestSilentPartyIsNamedWithin15Seconds(t *testing.T) {
 			l.wrong["9999"] = openflow.Errorf(openflow.CodeUnavailable, "down: %w", openflow.ErrAbsent)
 		})
 		pass(15 * time.Second)
-		require.Regexp(t, `^waiting for party 9999 \(guest\): it does not answer since [^ ]+: nobody listens at its address$`, r.reason())
+		require.Regexp(t, `^waiting for party 9999 \(guest\): it has not answered since [^ ]+: nobody listens at its address$`, r.reason())
 		l.set(func(l *line) { clear(l.wrong) })
 		pass(15 * time.Second)
 		require.Equal(t, "waiting for task b at 9999 (guest), 10000 (host), 10001 (arbiter)", r.reason())
@@ -185,7 +185,7 @@ func TestWhatIsWrongWithAPeer(t *testing.T) {
 		"it refuses the question":   {openflow.Errorf(openflow.CodeUnimplemented, "no route"), ""},
 		"it is no peer":             {openflow.Errorf(openflow.CodeInvalid, "party 9999 is not known here"), ""},
 		"this node is stopping":     {context.Canceled, ""},
-		"no answer in time":         {context.DeadlineExceeded, "party 9999 (guest): it does not answer since "},
+		"no answer in time":         {context.DeadlineExceeded, "party 9999 (guest): it has not answered since "},
 		"its disk is full":          {openflow.AtParty("9999", openflow.Errorf(openflow.CodeExhausted, "claim nonce")), "that it cannot go on (exhausted)"},
 		"its database is gone":      {openflow.AtParty("9999", openflow.Errorf(openflow.CodeInternal, "no table")), "that it cannot go on (internal)"},
 		"its key is another":        {openflow.AtParty("10000", openflow.Errorf(openflow.CodeUnauthorized, "party 9999 signs with key x")), "so its reports are refused: party 9999 signs with key x"},

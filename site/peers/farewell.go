@@ -117,9 +117,10 @@ func (f Farewell) note(id openflow.JobID, err error) {
 	}
 }
 
-// ToStrangers ends what a removal has missed because the node stopped, or because a job began at that moment: each job that
-// this site schedules and of which a party is no peer, and each that a scheduler which is no peer has here. It looks at every
-// job by itself. That a job names a stranger, which any peer can bring about, so says nothing about other jobs.
+// ToStrangers ends what a removal has missed because the node stopped, or because a job began at that moment. These are
+// the jobs that this site schedules with a party that is no peer, and those that a scheduler which is no peer has here.
+// It looks at every job by itself. That a job names a stranger, which any peer can bring about, so says nothing about
+// other jobs.
 func (f Farewell) ToStrangers(ctx context.Context) error {
 	jobs, _, err := f.Rows.JobsWhere(ctx, catalogue.JobFilter{Statuses: underWay})
 	if err != nil {

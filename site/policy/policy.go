@@ -126,7 +126,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	} else if d, err := time.ParseDuration(s); err == nil {
 		return d, nil
 	}
-	return 0, openflow.Errorf(openflow.CodeInvalid, "%q is no duration", s).WithHint("write it like 30d or 36h")
+	return 0, openflow.Errorf(openflow.CodeInvalid, "%q is not a duration", s).WithHint("write it like 30d or 36h")
 }
 
 // Format writes p as a policy file.

@@ -83,7 +83,7 @@ func (s *Service) reaches(ctx context.Context, parties []openflow.Party) error {
 		}
 		_, err := s.Store.Site(ctx, p.ID)
 		if openflow.CodeOf(err) == openflow.CodeNotFound {
-			err = openflow.Errorf(openflow.CodeInvalid, "party %s is no peer of party %s, which is to schedule the job", p.ID, s.Self).
+			err = openflow.Errorf(openflow.CodeInvalid, "party %s is not a peer of party %s, which is to schedule the job", p.ID, s.Self).
 				WithHint("correct the party in the document, or register it there: openflow site add %s --url URL --key KEY", p.ID)
 		}
 		if err != nil {
@@ -161,7 +161,7 @@ func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id open
 	if err != nil {
 		return err
 	}
-	p.Tasks, p.Again = plan.Again(p.Tasks, job.Tasks), true
+	p.Tasks, p.Again = plan.Rerun(p.Tasks, job.Tasks), true
 	return openflow.About(openflow.AboutJob, s.Engine.RerunJob(ctx, p))
 }
 

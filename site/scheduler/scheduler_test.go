@@ -354,7 +354,7 @@ func TestCreateJobWithStranger(t *testing.T) {
 	d := dag()
 	d.Parties = append(d.Parties, openflow.Party{Role: openflow.RoleHost, ID: "7777"})
 	_, err := n.CreateJob(t.Context(), "10000", openflow.Submission{DAG: d, ID: "1"})
-	require.ErrorContains(t, err, "party 7777 is no peer of party 9999, which is to schedule the job")
+	require.ErrorContains(t, err, "party 7777 is not a peer of party 9999, which is to schedule the job")
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 	require.Empty(t, n.engine.plans)
 	_, err = n.catalogue.ScheduledJob(t.Context(), "1")

@@ -14,7 +14,7 @@ import (
 
 const answerScheme = "openflow-answer-v1"
 
-// SignAnswer adds to the header of an answer the proof that it is this node's, and the answer to that request: the
+// SignAnswer adds to the header of an answer the proof that it is this node's, and the answer to that request. The
 // request's signature, which is of that request only, is part of what is signed.
 func (s Signer) SignAnswer(answer, request http.Header, status int, body []byte) {
 	answer.Set(HeaderParty, string(s.Party))

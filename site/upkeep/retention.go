@@ -20,7 +20,7 @@ func DefaultRetention() Retention {
 	return Retention{Workflows: 72 * time.Hour, Jobs: 30 * 24 * time.Hour, Logs: 30 * 24 * time.Hour, Messages: 30 * time.Minute, Unstarted: time.Hour}
 }
 
-// Least of what is kept: Temporal keeps no history for less than an hour, an operator needs an hour to look, and a
+// Least of what is kept: Temporal keeps no history for less than an hour, and an operator needs an hour to look. A
 // container that waits for its machine to come back has messages that nobody else has.
 const (
 	leastKept     = time.Hour

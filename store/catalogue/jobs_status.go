@@ -63,9 +63,9 @@ func moveArgs(to openflow.JobStatus, reason string, now int64) []any {
 	return []any{string(to), reason, now, end, start}
 }
 
-// UpdateJobStatus moves a job to a status that its present one may become, with the reason for people, and says
-// whether it changed: the status that the job already has is a success that changes nothing. An end status gives back
-// the job's resources in the same transaction. CodeConflict: the transition is not legal, nothing is touched.
+// UpdateJobStatus moves a job to a status that its present one may become, with the reason for people, and says whether
+// it changed. The status that the job already has is a success that changes nothing. An end status gives back the job's
+// resources in the same transaction. CodeConflict: the transition is not legal, nothing is touched.
 //
 // Spec: fate-flow-api §4.6.2, §2.4.4.
 func (c *Catalogue) UpdateJobStatus(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (changed bool, err error) {

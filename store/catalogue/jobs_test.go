@@ -327,7 +327,7 @@ func testReasonsOfRunningJobs(t *testing.T, newCatalogue opener) {
 	require.NoError(t, err)
 	require.Len(t, scheduled, 1)
 
-	const why = "waiting for party 10000 (host): it does not answer since 2026-01-02T15:04:05Z"
+	const why = "waiting for party 10000 (host): it has not answered since 2026-01-02T15:04:05Z"
 	for _, want := range []bool{true, false} {
 		changed, err := c.SetRunningScheduledReason(ctx, "j", why)
 		require.NoError(t, err)

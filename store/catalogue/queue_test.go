@@ -106,7 +106,7 @@ func testQueueKeepsWhatBecomesFreeForAJobThatWaitsLong(t *testing.T, newCatalogu
 		err := c.ApplyJobResources(ctx, k, pool, strict)
 		if err != nil {
 			requireCode(t, openflow.CodeExhausted, err)
-			require.ErrorContains(t, err, "what else is free is kept for jobs that come first")
+			require.ErrorContains(t, err, "the rest is kept for jobs that come first")
 			break
 		}
 		require.NoError(t, c.ReturnJobResources(ctx, k))
@@ -133,7 +133,7 @@ func testMemoryAndGPUsOfJobs(t *testing.T, newCatalogue opener) {
 	require.NoError(t, c.ApplyJobResources(ctx, one, pool, rules))
 	err := c.ApplyJobResources(ctx, two, pool, rules)
 	requireCode(t, openflow.CodeExhausted, err)
-	require.ErrorContains(t, err, "needs 3GiB of memory, 2GiB of 8GiB are free, and 2 GPUs, 1 of 2 are free; it waits since 2025-")
+	require.ErrorContains(t, err, "needs 3GiB of memory, 2GiB of 8GiB are free, and 2 GPUs, 1 of 2 are free; waiting since 2025-")
 	err = c.ApplyJobResources(ctx, three, pool, rules)
 	require.ErrorIs(t, err, catalogue.ErrBeyondPool)
 	require.ErrorContains(t, err, "needs 9GiB of memory, the site has 8GiB, and needs 3 GPUs, the site has 2: more than the site has")

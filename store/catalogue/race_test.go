@@ -28,8 +28,8 @@ func replicas(t *testing.T, place catalogue.Options, n int) []*catalogue.Catalog
 	return opened
 }
 
-// together runs n calls at once and returns their errors.
-func together(n int, call func(i int) error) error {
+// parallel runs n calls at once and returns their errors.
+func parallel(n int, call func(i int) error) error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup
 	for i := range n {
@@ -64,7 +64,7 @@ func testReplicasShareThePool(t *testing.T, place catalogue.Options) {
 		j, tasks[i] = createJob(t, opened[0], openflow.JobID(fmt.Sprint("j", i)), guest)
 		keys[i] = j.Key()
 	}
-	require.NoError(t, together(callers, func(caller int) error {
+	require.NoError(t, parallel(callers, func(caller int) error {
 		c, random := opened[caller%len(opened)], rand.New(rand.NewPCG(1, uint64(caller)))
 		for range steps {
 			i := random.IntN(jobs)
@@ -111,7 +111,7 @@ func testReplicasShareThePool(t *testing.T, place catalogue.Options) {
 	requireUse(t, opened[0], held)
 
 	var ended atomic.Int32
-	require.NoError(t, together(3*jobs, func(i int) error {
+	require.NoError(t, parallel(3*jobs, func(i int) error {
 		changed, err := opened[i%len(opened)].UpdateJobStatus(ctx, keys[i/3], openflow.JobFailed, "no")
 		if changed {
 			ended.Add(1)
@@ -134,7 +134,7 @@ func testReplicasFinishATaskOnce(t *testing.T, place catalogue.Options) {
 	code := 3
 	var changes, won atomic.Int32
 	statuses := []openflow.TaskStatus{openflow.TaskFailed, openflow.TaskCanceled, openflow.TaskSuccess}
-	require.NoError(t, together(12, func(i int) error {
+	require.NoError(t, parallel(12, func(i int) error {
 		end := openflow.TaskEnd{Status: statuses[i%3]}
 		if i < 6 {
 			end.ExitCode = &code
@@ -172,7 +172,7 @@ func testReplicasRerunAndDelete(t *testing.T, place catalogue.Options) {
 		version.Key.Version = 1
 		table := sampleTable("late", "late")
 		table.Intermediate = true
-		require.NoError(t, together(4, func(i int) error {
+		require.NoError(t, parallel(4, func(i int) error {
 			c := opened[i%2]
 			switch i {
 			case 0:
@@ -219,7 +219,7 @@ func testReplicasCreateAndDeleteTable(t *testing.T, place catalogue.Options) {
 		require.NoError(t, opened[0].SaveTable(ctx, openflow.TableRecord{Name: name, Object: "o"}))
 		j, tasks := sampleJob(openflow.JobID(fmt.Sprint("reads", round)), guest)
 		var created, deleted error
-		require.NoError(t, together(2, func(i int) error {
+		require.NoError(t, parallel(2, func(i int) error {
 			if i == 0 {
 				deleted = opened[0].DeleteTable(ctx, name)
 				return allow(deleted, openflow.CodeConflict)
@@ -237,7 +237,7 @@ func TestReplicasTakeASubmissionOnce(t *testing.T) { atEngines(t, testReplicasTa
 func testReplicasTakeASubmissionOnce(t *testing.T, place catalogue.Options) {
 	opened := replicas(t, place, 3)
 	ids := make([]openflow.JobID, 18)
-	require.NoError(t, together(len(ids), func(i int) error {
+	require.NoError(t, parallel(len(ids), func(i int) error {
 		kept, err := opened[i%3].CreateScheduledJob(t.Context(), openflow.ScheduledJob{
 			ID: openflow.JobID(fmt.Sprint("j", i)), Initiator: "9999", IdempotencyKey: fmt.Sprint("key", i%2), SubmitHash: "h", DAG: sampleDAG(),
 		})
@@ -248,7 +248,7 @@ func testReplicasTakeASubmissionOnce(t *testing.T, place catalogue.Options) {
 		require.Equal(t, ids[i%2], id)
 	}
 	var first [4]string
-	require.NoError(t, together(len(first), func(i int) (err error) {
+	require.NoError(t, parallel(len(first), func(i int) (err error) {
 		first[i], err = opened[i%3].MetaOnce(t.Context(), "uuid", strings.Repeat("x", i+1))
 		return err
 	}))
@@ -273,7 +273,7 @@ func testReplicasWakeEachJobOnce(t *testing.T, place catalogue.Options) {
 	}
 	require.NoError(t, opened[0].ReturnJobResources(t.Context(), holder))
 	woken := make([][]openflow.JobKey, waiting)
-	require.NoError(t, together(waiting, func(i int) (err error) {
+	require.NoError(t, parallel(waiting, func(i int) (err error) {
 		woken[i], err = opened[i%3].NextToWake(t.Context(), pool, rules)
 		return err
 	}))
@@ -298,7 +298,7 @@ func testReplicasStoreMetricsOnce(t *testing.T, place catalogue.Options) {
 	for i := range all {
 		all[i] = openflow.MetricRecord{Task: k, Name: fmt.Sprint("m", i)}
 	}
-	require.NoError(t, together(9, func(i int) error {
+	require.NoError(t, parallel(9, func(i int) error {
 		batch := append([]openflow.MetricRecord{}, all...)
 		rand.New(rand.NewPCG(2, uint64(i))).Shuffle(len(batch), func(a, b int) { batch[a], batch[b] = batch[b], batch[a] })
 		return opened[i%3].AppendMetrics(t.Context(), k, batch)

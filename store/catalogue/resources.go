@@ -53,8 +53,8 @@ func scanResources(r row) (n openflow.Resources, err error) {
 }
 
 // ApplyJobResources takes what the job needs from the site's pool, all or nothing. A job that holds it already
-// succeeds. CodeExhausted: not enough is free for now, or what is free is kept for jobs that come first; the message
-// says of each resource how much is needed and free and since when the job waits, and is kept as the job's reason. The
+// succeeds. CodeExhausted: not enough is free for now, or what is free is kept for jobs that come first. The message
+// says of each resource how much is needed and free, and since when the job waits. It is kept as the job's reason. The
 // job is then in the queue, see NextToWake. CodeInvalid wrapping ErrBeyondPool: it needs more than the pool has.
 // CodeConflict: the job has ended. The first two are about openflow.AboutResource. CodeUnavailable: another call
 // returned what the job held at this moment; apply again.
@@ -132,9 +132,9 @@ func (c *Catalogue) waitForResources(ctx context.Context, k openflow.JobKey, no 
 		return fmt.Sprintf("%s, %s of %s are free", s.Need, s.Have, s.In(pool))
 	})
 	if no.kept {
-		lack += ", what else is free is kept for jobs that come first"
+		lack += ", the rest is kept for jobs that come first"
 	}
-	wait := openflow.Errorf(openflow.CodeExhausted, "%s needs %s; it waits since %s", k, lack, timeOf(since).Format(time.RFC3339)).
+	wait := openflow.Errorf(openflow.CodeExhausted, "%s needs %s; waiting since %s", k, lack, timeOf(since).Format(time.RFC3339)).
 		WithHint("it goes on when other jobs give back what they hold")
 	if since == now {
 		if err := c.SetJobReason(ctx, k, wait.Message); err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {

@@ -51,7 +51,7 @@ func testJobResources(t *testing.T, newCatalogue opener) {
 		waiting, rerr := c.Job(ctx, two.Key())
 		require.NoError(t, rerr)
 		require.False(t, waiting.ResourceInUse)
-		require.Contains(t, waiting.Reason, "needs 4 cores, 2 of 6 are free; it waits since "+waiting.WaitingSince.Format("2006-01-02T15:04:05Z"))
+		require.Contains(t, waiting.Reason, "needs 4 cores, 2 of 6 are free; waiting since "+waiting.WaitingSince.Format("2006-01-02T15:04:05Z"))
 		require.Contains(t, err.Error(), waiting.WaitingSince.Format("2006-01-02T15:04:05Z"))
 		if since != "" {
 			require.Equal(t, since, waiting.Reason)

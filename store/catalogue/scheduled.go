@@ -33,8 +33,8 @@ func scanScheduled(r row) (openflow.ScheduledJob, error) {
 	return j, err
 }
 
-// CreateScheduledJob records a job that this node schedules and returns the row that counts: j itself, or the one that
-// an earlier submission with the same initiator and idempotency key, or the same ID, made with an equal SubmitHash.
+// CreateScheduledJob records a job that this node schedules and returns the row that counts. That is j itself, or the
+// row of an earlier submission with an equal SubmitHash and the same ID, or the same initiator and idempotency key.
 // CodeConflict: that earlier submission was a different one.
 func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.ScheduledJob) (openflow.ScheduledJob, error) {
 	if j.Status == "" {

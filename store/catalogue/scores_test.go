@@ -119,7 +119,7 @@ func TestReplicasShareTheScores(t *testing.T) { atEngines(t, testReplicasShareTh
 func testReplicasShareTheScores(t *testing.T, place catalogue.Options) {
 	opened := replicas(t, place, 3)
 	allowed := make([]bool, 18)
-	require.NoError(t, together(len(allowed), func(i int) error {
+	require.NoError(t, parallel(len(allowed), func(i int) error {
 		err := opened[i%3].SpendScores(t.Context(), spend(fmt.Sprint("j", i), 10, 2, "content", "second"), memory)
 		allowed[i] = err == nil
 		return allow(err, openflow.CodeRejected)

@@ -92,8 +92,8 @@ func (c *Catalogue) JobWarnings(ctx context.Context, scheduler openflow.PartyID,
 	return all, err
 }
 
-// AddJobWarnings adds what the users of a job should know to every row of it here, one for each role that this site plays.
-// Texts that are there already are left out.
+// AddJobWarnings adds what the users of a job should know to every row of it here, one for each role that this site
+// plays. Texts that are there already are left out.
 func (c *Catalogue) AddJobWarnings(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID, texts []string) error {
 	jobs, err := c.JobRows(ctx, scheduler, id)
 	if err != nil {

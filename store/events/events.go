@@ -5,7 +5,7 @@
 // what it must not do is hide that from a subscriber. Package memory is the store of a node that runs in one process,
 // package redis that of a node with several replicas; every store passes package storetest. Start reading at [Store].
 //
-// Spec: temporal §7.2 #5.
+// Spec: redis §2 #5.
 package events
 
 import (

@@ -45,8 +45,8 @@ type Store interface {
 	Pop(ctx context.Context, c Channel, source string, wait time.Duration) (m Message, ok bool, err error)
 
 	// Next is the acknowledged read. It drops the messages with a sequence of at most ack (of source only, if that is
-	// not empty), then returns the lowest that is left and does not remove it, so a repeat returns it again. Waiting,
-	// source and errors are those of Pop.
+	// not empty). Then it returns the lowest that is left and does not remove it, so a repeat returns it again.
+	// Waiting, source and errors are those of Pop.
 	Next(ctx context.Context, c Channel, source string, ack int64, wait time.Duration) (m Message, ok bool, err error)
 
 	// Unpop puts a message back where Pop took it from, whether or not there is room. A channel that was released

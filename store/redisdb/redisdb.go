@@ -3,7 +3,7 @@
 //
 // store/messages/redis and store/events/redis build on it; neither knows how a connection is made. Start reading at [Open].
 //
-// Spec: temporal §7.
+// Spec: redis §2, §3.
 package redisdb
 
 import (

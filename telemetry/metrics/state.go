@@ -37,7 +37,7 @@ type state struct{ source Source }
 var (
 	jobs     = gauge("openflow_jobs", "Jobs that this site takes part in, by status.", "status")
 	tasks    = gauge("openflow_tasks", "Task runs of this site, by status.", "status")
-	waits    = gauge("openflow_jobs_waiting", "Jobs that this node schedules and that wait, by what for: running ones for a partner that does not answer. Jobs of another scheduler count there.", "reason")
+	waits    = gauge("openflow_jobs_waiting", "Jobs of this scheduler that wait, by what they wait for. A running job counts while it waits for a partner that does not answer.", "reason")
 	depth    = gauge("openflow_messages", "Messages that no container has read yet.")
 	bytes    = gauge("openflow_message_bytes", "Bytes of messages that no container has read yet.")
 	objects  = gauge("openflow_object_bytes", "Bytes of tables, models and logs, counted once an hour.")

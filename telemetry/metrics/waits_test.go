@@ -150,5 +150,5 @@ func TestWaitClassOfPartiesElsewhere(t *testing.T) {
 		})
 	}
 	require.Equal(t, "other", metrics.WaitClass(""), "a job that has not asked yet")
-	require.Equal(t, "partner", metrics.WaitClass("waiting for party 10000 (host): it does not answer since 2026-01-02T15:04:05Z"), "a job that runs")
+	require.Equal(t, "partner", metrics.WaitClass("waiting for party 10000 (host): it has not answered since 2026-01-02T15:04:05Z"), "a job that runs")
 }

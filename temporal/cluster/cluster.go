@@ -1,7 +1,7 @@
 // Package cluster connects to a Temporal cluster that runs elsewhere: the site's own, or one of "openflow temporal".
 //
-// The embedded server makes namespace and search attributes in its own store, before it starts; here both are asked for
-// through the cluster's API, which may be asked for what is there already and takes some seconds to know what is new.
+// The embedded server makes namespace and search attributes in its own store, before it starts. Here both are asked for
+// through the cluster's API. It may be asked for what is there already, and takes some seconds to know what is new.
 // Start reading at [Dial].
 package cluster
 

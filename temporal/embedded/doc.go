@@ -3,9 +3,9 @@
 // go.temporal.io/server and the Temporal UI, so that everything else builds and tests without their 150 MB.
 //
 // The server listens on loopback, which is no boundary: every local user and every container on the host's network
-// reaches it. So the frontend answers only to a token that [Start] makes and that never leaves the process, the
-// server's parts talk to each other over mutual TLS with keys that exist in memory only, and the UI has no port at all:
-// it is an [http.Handler] for the node's own router, behind the node's own login.
+// reaches it. So the frontend answers only to a token that [Start] makes and that never leaves the process. The
+// server's parts talk to each other over mutual TLS, with keys that exist in memory only. The UI has no port at all: it
+// is an [http.Handler] for the node's own router, behind the node's own login.
 //
 // The package knows no workflow, task queue or job. It does not lock its folder: whoever starts it must be sure that no
 // other process uses the same one. Start reading at [Start]; tuning.go has the settings that make it fast, schema.go

@@ -13,7 +13,7 @@ import (
 	"openflow"
 )
 
-// noise are messages that the server logs as errors although nothing is wrong: its parts start in parallel and ask each
+// noise are messages that the server logs as errors although nothing is wrong. Its parts start in parallel and ask each
 // other before they are ready, and metrics baggage gets lost when a caller gives up.
 var noise = map[string]bool{
 	"unable to add metrics baggage to gRPC trailer": true,

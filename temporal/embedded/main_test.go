@@ -194,4 +194,4 @@ func run(tb testing.TB, c sdkclient.Client, queue string, n int) (sum int) {
 const within = 20 * time.Second
 
 // once is a retry policy without retries.
-func once() *sdktemporal.RetryPolicy { return &sdktemporal.RetryPolicy{MaximumAttempts: 1} }
+func oneAttempt() *sdktemporal.RetryPolicy { return &sdktemporal.RetryPolicy{MaximumAttempts: 1} }

@@ -112,7 +112,7 @@ func (o Options) checkFrontend() error {
 	}
 	at, err := netip.ParseAddrPort(o.Listen)
 	if err != nil || at.Port() == 0 {
-		return openflow.Errorf(openflow.CodeInvalid, "temporal server: %q is no address to listen on", o.Listen).
+		return openflow.Errorf(openflow.CodeInvalid, "temporal server: %q is not an address to listen on", o.Listen).
 			WithHint("use an IP address and a port, such as 127.0.0.1:7233 or 0.0.0.0:7233")
 	}
 	if o.Open && !at.Addr().IsLoopback() {

@@ -96,7 +96,7 @@ func TestOrphanWithoutRetriesFailsWithWorkerGone(t *testing.T) {
 	w := sdkworker.New(c, queue, sdkworker.Options{})
 	w.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
 		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-			TaskQueue: activities, StartToCloseTimeout: time.Hour, RetryPolicy: once(),
+			TaskQueue: activities, StartToCloseTimeout: time.Hour, RetryPolicy: oneAttempt(),
 		})
 		return workflow.ExecuteActivity(ctx, "hold").Get(ctx, nil)
 	}, workflow.RegisterOptions{Name: "single"})

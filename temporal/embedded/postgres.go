@@ -67,7 +67,7 @@ func parsePostgres(text string) (postgres, error) {
 		p.address = net.JoinHostPort(u.Hostname(), "5432")
 	}
 	if !databaseName.MatchString(p.database) {
-		return invalid("the URL of its database at %s names no database, which letters, digits, _ and - make", p.address)
+		return invalid("the URL of its database at %s names no database; a name has letters, digits, _ and - only", p.address)
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {

@@ -120,7 +120,7 @@ func TestPostgresRefuses(t *testing.T) {
 		"somebody else's":    {embedded.Options{Postgres: foreign}, openflow.CodeConflict, "not of Temporal"},
 		"a newer release's":  {embedded.Options{Postgres: newer}, openflow.CodeConflict, "newer"},
 		"space in password":  {embedded.Options{Postgres: "postgres://u:hidden%20x@h/d"}, openflow.CodeInvalid, "space"},
-		"no address":         {embedded.Options{Postgres: good, Listen: "localhost"}, openflow.CodeInvalid, "no address"},
+		"no address":         {embedded.Options{Postgres: good, Listen: "localhost"}, openflow.CodeInvalid, "not an address"},
 		"open to the world":  {embedded.Options{Postgres: good, Listen: "0.0.0.0:7233", Open: true}, openflow.CodeInvalid, "everybody"},
 		"open with a token":  {embedded.Options{Postgres: good, Open: true, Token: "t"}, openflow.CodeInvalid, "token"},
 		"half a certificate": {embedded.Options{Postgres: good, Certificate: "c.pem"}, openflow.CodeInvalid, "go together"},

@@ -47,7 +47,7 @@ func newUI(o Options, conn *grpc.ClientConn) (http.Handler, error) {
 	e.Use(middleware.Recover(), middleware.Gzip())
 	readOnly := route.DisableWriteMiddleware(provider)
 	service := workflowservice.NewWorkflowServiceClient(conn)
-	v1 := e.Group("/api/v1", ownOnly(o.Namespace))
+	v1 := e.Group("/api/v1", restrict(o.Namespace))
 	v1.GET("/settings", api.GetSettings(provider))
 	v1.GET("/ui-extensions", api.GetUIExtensions(provider, nil))
 	v1.GET("/releases", func(echo.Context) error { return echo.ErrNotFound }) // would ask the internet
@@ -61,9 +61,9 @@ func newUI(o Options, conn *grpc.ClientConn) (http.Handler, error) {
 	return mount(o.UIPublicPath, guarded), nil
 }
 
-// ownOnly refuses calls of the API that are not about the namespace, because the token may open others of the same cluster.
+// restrict refuses calls of the API that are not about the namespace, because the token may open others of the same cluster.
 // The path is compared as both routers behind it read it, without unescaping, which they do differently.
-func ownOnly(namespace string) echo.MiddlewareFunc {
+func restrict(namespace string) echo.MiddlewareFunc {
 	const prefix = "/api/v1"
 	own := prefix + "/namespaces/" + url.PathEscape(namespace)
 	about := []string{ // no namespace

@@ -151,7 +151,7 @@ func TestOnlyOnePackageLinksTheServer(t *testing.T) {
 	for line := range strings.Lines(string(out)) {
 		name, rest, _ := strings.Cut(line, " ")
 		if strings.Contains(rest, "go.temporal.io/server") && name != module+"/temporal/embedded" {
-			t.Errorf("%s imports the Temporal server; only embed/temporal may", name)
+			t.Errorf("%s imports the Temporal server; only temporal/embedded may", name)
 		}
 	}
 }
@@ -188,4 +188,18 @@ func TestNodeOnlyWires(t *testing.T) {
 			return true
 		})
 	}
+}
+
+// TestModulesOfAVendorsProgram: a program that imports the kit, or the client, is built of these modules. None of them is
+// Temporal, Docker or a driver of a database.
+func TestModulesOfAVendorsProgram(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", `{{with .Module}}{{.Path}}{{end}}`, "../../sdk/component", "../../sdk").Output()
+	require.NoError(t, err)
+	modules := strings.Fields(string(out))
+	slices.Sort(modules)
+	require.Equal(t, []string{
+		"github.com/apache/arrow-go/v18", "github.com/goccy/go-json", "github.com/goccy/go-yaml", "github.com/google/flatbuffers",
+		"github.com/klauspost/compress", "github.com/klauspost/cpuid/v2", "github.com/pierrec/lz4/v4", "github.com/zeebo/xxh3",
+		"golang.org/x/exp", "golang.org/x/sys", "golang.org/x/text", "google.golang.org/protobuf", module,
+	}, slices.Compact(modules))
 }

@@ -1,5 +1,5 @@
-// Command bench measures a node against the budgets of the design and, where the floor's source is at hand, against
-// the least that the same work can cost, in the same run and driven by the same client.
+// Command bench measures a node against the budgets of the design. Where the floor's source is at hand, it measures the
+// least that the same work can cost too, in the same run and driven by the same client.
 //
 // It prints a table, writes tests/bench/results.json, and with -doc the dated page docs/performance.md. It never fails for a
 // time: figures are for people, ratios more than seconds. Start reading at [run].

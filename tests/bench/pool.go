@@ -15,8 +15,9 @@ import (
 	"openflow/sdk"
 )
 
-// measurePool kills the only worker of a pool with −9 while its task works, and measures from the start of the worker's
-// next process until that has adopted the task, taken its result and the job has ended, in seconds, median of three.
+// measurePool kills the only worker of a pool with −9 while its task works. It measures from the start of the worker's
+// next process until that has adopted the task, has taken its result, and the job has ended: in seconds, median of
+// three.
 func measurePool(ctx context.Context, o options, dir string) (float64, error) {
 	port, err := freePort()
 	if err != nil {

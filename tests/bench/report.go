@@ -135,8 +135,8 @@ Messages between two parties' programs, through both nodes, beside plain request
 	}
 	if x := r.Intersection; x != nil {
 		fmt.Fprintf(&b, `
-Private set intersection of %[1]d × %[1]d identifiers, half of them shared, both parties on this machine, beside what the
-curve's multiplications alone take on all of its cores: psi %.1[2]f s, the curve %.1[3]f s, ratio %.2[4]f.
+Private set intersection of %[1]d × %[1]d identifiers, half of them shared, both parties on this machine: %.1[2]f s. The
+curve's multiplications alone take %.1[3]f s on all of its cores; the ratio is %.2[4]f.
 `, x.IDs, x.Seconds, x.Curve, x.Seconds/x.Curve)
 	}
 	if g := r.Growth; g != nil {
@@ -161,29 +161,29 @@ One-task jobs of two parties in waves, %d at a time, on nodes that have run all 
 func (r results) page() string {
 	return fmt.Sprintf(`# Performance
 
-Written by %[1]smake bench ARGS="-doc docs/performance.md"%[1]s; do not edit. Date: %[2]s. Machine: %[3]s, everything on it: both
+%[1]smake bench ARGS="-doc docs/performance.md"%[1]s writes this page; do not edit it. Date: %[2]s. Machine: %[3]s, everything on it: both
 nodes, the clients, and whatever else ran. Durability: %[4]s.
 
-No-op tasks, two parties on two nodes, the process runtime unless it says Docker. *Floor* is the least that the same
-shape of work costs on bare Temporal, measured in the same run by the same client; values in the floor column without
-a ratio are from its own description. Ratios count, seconds depend on the machine. FATE-Flow's figures are those of
-the design, from another run.
+The tasks do nothing. Two parties have a node each, with the process runtime unless it says Docker. *Floor* is the least that the same
+shape of work costs on bare Temporal, measured in the same run by the same client. Values in the floor column without a
+ratio are from its own description. Ratios count, seconds depend on the machine. FATE-Flow's figures are from a run of
+its own.
 
 %[5]s
-How each is measured is in bench/measure.go. A job here takes one core at each party, so 100 jobs at once run 32 at a
-time (the default pool); the others wait for resources.
+bench/measure.go has how each is measured. A job here takes one core at each party. So of 100 jobs at once 32 run at a
+time, and the others wait for resources.
 
-The chain in Docker misses its budget in the run above (+ 1.39 s on a machine that did nothing else). Measured on 2026-11-24,
-while other tests ran, it was + 2.98, + 0.60, + 0.52 and - 0.70 s: the daemon's own time varies by more than the budget.
-Making containers early, while the upstream task runs, would win 6-9 ms a task: their start is the cost, and that has to
-wait for the inputs.
+The chain in Docker misses its budget in the run above: + 1.39 s on a machine that did nothing else. On 2026-11-24 other
+tests ran, and it was + 2.98, + 0.60, + 0.52 and - 0.70 s. The daemon's own time varies by more than the budget. Making
+containers early, while the upstream task runs, would win 6-9 ms a task. Their start is the cost, and that has to wait for
+the inputs.
 
-%[1]smake big%[1]s, last on 2026-11-24 on a 2-core machine that was running other tests: ten million rows in 80.5 s, out again in
-97.8 s, with the node's heap below 244 MiB throughout.
+%[1]smake big%[1]s last ran on 2026-11-24, on a 2-core machine that was running other tests. Ten million rows went in within 80.5 s
+and out again in 97.8 s. The node's heap stayed below 244 MiB.
 
-%[1]smake queue%[1]s, last on 2026-11-25 on a 2-core machine that was running other tests: a thousand one-task jobs queued in 28.5 s
-behind one that held the pool; in 12 s of waiting nothing was written to their histories, so no workflow task or activity of
-theirs ran, and nothing to the catalogue; then all ran in their order, eight at a time, in 70.6 s, with ten writes to
-Temporal's histories per job, as many as with two hundred jobs.
+%[1]smake queue%[1]s last ran on 2026-11-25, on a 2-core machine that was running other tests. A thousand one-task jobs queued in
+28.5 s behind one that held the whole capacity. In 12 s of waiting nothing was written to their histories, so no workflow task or
+activity of theirs ran. Nothing was written to the catalogue. Then all ran in their order, eight at a time, in 70.6 s. Each
+job took ten writes to Temporal's histories, as many as with two hundred jobs.
 `, "`", r.Date, r.Machine, r.Durability, r.tables())
 }

@@ -54,7 +54,7 @@ func killsMidTask(t *testing.T, list map[string]*site) {
 // the node that was killed, and ends with that.
 func submitAgain(t *testing.T, s *site, dag *openflow.DAG, key string) (id openflow.JobID) {
 	t.Helper()
-	env.Eventually(t, env.Patience, "the submission "+key+" is accepted", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "the submission "+key+" is accepted", func() (bool, string) {
 		answer := s.as(t).TrySubmit(dag, wire.IdempotencyHeader, key)
 		if answer.Code != wire.Success {
 			require.NotNil(t, answer.Error, answer.Message)
@@ -233,7 +233,7 @@ func pause(t *testing.T, d time.Duration) {
 func nothingLeft(t *testing.T, list map[string]*site) {
 	t.Helper()
 	for _, s := range list {
-		env.Eventually(t, env.Patience, "no container is left at "+s.party, func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "no container is left at "+s.party, func() (bool, string) {
 			left := s.ground.containers(t)
 			return len(left) == 0, fmt.Sprintf("%+v", left)
 		})

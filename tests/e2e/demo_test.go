@@ -82,7 +82,7 @@ func (d *demo) seen(t *testing.T, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
 	var found string
-	env.Eventually(t, demoPatience, "the demo says "+pattern, func() (bool, string) {
+	env.WaitUntil(t, demoPatience, "the demo says "+pattern, func() (bool, string) {
 		found = re.FindString(d.stderr.String())
 		return found != "", d.stderr.String()
 	})
@@ -167,7 +167,7 @@ func TestDemoKilled(t *testing.T) {
 	_ = d.cmd.Wait() // it was killed
 	require.Len(t, d.pids(t), 3, "its nodes go on")
 	client := &sdk.Client{URL: url}
-	env.Eventually(t, demoPatience, "the job ends as without the kill", func() (bool, string) {
+	env.WaitUntil(t, demoPatience, "the job ends as without the kill", func() (bool, string) {
 		rows, err := client.Job(t.Context(), job)
 		if err != nil {
 			return false, err.Error()

@@ -15,9 +15,11 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
+	"openflow"
 	"openflow/docker"
 	"openflow/docker/engine"
 	"openflow/runtime/driver"
+	"openflow/sdk/wire"
 	"openflow/tests/env"
 )
 
@@ -161,7 +163,9 @@ func (g *dockerGround) starts(t *testing.T) map[string]int {
 	starts := map[string]int{}
 	for _, m := range g.seen {
 		if m.Actor.Attributes[docker.LabelNode] == id {
-			starts[m.Actor.Attributes[docker.LabelExecution]]++
+			run, err := openflow.ParseExecutionID(openflow.ExecutionID(m.Actor.Attributes[docker.LabelExecution]))
+			require.NoError(t, err)
+			starts[wire.PartyTaskID(run)]++ // as rows name it
 		}
 	}
 	return starts
@@ -170,7 +174,7 @@ func (g *dockerGround) starts(t *testing.T) map[string]int {
 // kill waits for the program to run, because its row says so a moment before.
 func (g *dockerGround) kill(t *testing.T, container string) {
 	t.Helper()
-	env.Eventually(t, env.Patience, "container "+container+" runs", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "container "+container+" runs", func() (bool, string) {
 		seen, err := g.api.ContainerInspect(t.Context(), container, client.ContainerInspectOptions{})
 		require.NoError(t, err)
 		return seen.Container.State.Running, string(seen.Container.State.Status)

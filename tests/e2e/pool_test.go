@@ -103,7 +103,7 @@ func TestPool(t *testing.T) {
 			rows := user.Tasks(id)
 			return len(rows) == 1 && strings.Contains(rows[0].Reason, "no worker with label tpu"), fmt.Sprintf("%+v", rows)
 		}
-		env.Eventually(t, env.Patience, "the reason of the wait is told", waits)
+		env.WaitUntil(t, env.Patience, "the reason of the wait is told", waits)
 		rows := user.WaitFor(id, openflow.JobFailed)
 		require.Contains(t, rows[0].Reason, "no worker with label tpu took the task within")
 	})
@@ -157,7 +157,7 @@ func TestPoolWithItsNode(t *testing.T) {
 
 	w := p.worker(t, "a", "--cores", "2")
 	w.start(t)
-	env.Eventually(t, env.Patience, "the worker gets its share", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "the worker gets its share", func() (bool, string) {
 		id := user.Submit(env.DAG(alone, lasting("a", 300, ""), lasting("b", 300, ""), lasting("c", 300, "")))
 		user.WaitFor(id, openflow.JobSuccess)
 		require.Equal(t, 3, ran(t, p.node, id)+ran(t, w, id), "starts")

@@ -89,7 +89,7 @@ func (r *reader) start(line string, more ...string) {
 			r.t.Logf("%s\n%s", line, said)
 		}
 	})
-	env.Eventually(r.t, env.Patience, line, func() (bool, string) {
+	env.WaitUntil(r.t, env.Patience, line, func() (bool, string) {
 		select {
 		case err := <-ended:
 			ended <- err
@@ -172,7 +172,7 @@ dag:
 	stop := worker.running[0]
 	require.NoError(t, stop.Process.Signal(syscall.SIGTERM))
 	args := strings.TrimPrefix(find("server …"), "bin/openflow server …")
-	env.Eventually(t, env.Patience, "the node has stopped", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "the node has stopped", func() (bool, string) {
 		return syscall.Kill(stop.Process.Pid, 0) != nil, "it runs"
 	})
 	worker.start(find("server --party")+args, append(process, "--no-tasks")...)

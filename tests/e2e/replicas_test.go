@@ -140,7 +140,7 @@ func TestReplicas(t *testing.T) {
 
 	t.Run("jobs run at both", func(t *testing.T) {
 		total := []int{0, 0}
-		env.Eventually(t, env.Patience, "both replicas have run something", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "both replicas have run something", func() (bool, string) {
 			id := user.Submit(env.DAG(pair, lasting("a", 0, ""), lasting("b", 0, "", "a")))
 			user.WaitFor(id, openflow.JobSuccess)
 			r.peer.as(t).WaitFor(id, openflow.JobSuccess)
@@ -196,7 +196,7 @@ func (r *replicas) running(t *testing.T, ms int) (id openflow.JobID, holder, oth
 
 func (r *replicas) holder(t *testing.T, id openflow.JobID) (holder, other *site) {
 	r.as(t).WaitForTask(id, "a", openflow.TaskRunning)
-	env.Eventually(t, env.Patience, "its program runs", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "its program runs", func() (bool, string) {
 		n := r.starts(t, id)
 		return n[0]+n[1] == 1, fmt.Sprint(n)
 	})

@@ -113,7 +113,7 @@ func (s *site) start(t *testing.T) time.Duration {
 		_ = s.cmd.Wait() // the exit code is looked at where it matters
 		close(s.ended)
 	}()
-	env.Eventually(t, env.Patience, "party "+s.party+" is ready", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "party "+s.party+" is ready", func() (bool, string) {
 		select {
 		case <-s.ended:
 			t.Fatalf("party %s ended at its start: %s", s.party, s.output)

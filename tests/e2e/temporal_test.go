@@ -38,7 +38,7 @@ func ownTemporal(t *testing.T, database string, args ...string) (out *output, en
 		_ = cmd.Process.Kill() // it may have ended already
 		<-ended
 	})
-	env.Eventually(t, env.Patience, "openflow temporal is ready", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "openflow temporal is ready", func() (bool, string) {
 		select {
 		case <-ended:
 			t.Fatalf("openflow temporal ended: %s", out)

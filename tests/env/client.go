@@ -131,7 +131,7 @@ func submission(t testing.TB, d *openflow.DAG) map[string]json.RawMessage {
 func (c *Client) SubmitOnce(d *openflow.DAG, key string) (id openflow.JobID, ok bool) {
 	c.Helper()
 	var e wire.Envelope
-	answer := c.once("/v2/job/submit", submission(c, d), key)
+	answer := c.post("/v2/job/submit", submission(c, d), key)
 	if json.Unmarshal(answer, &e) != nil || e.Code != wire.Success {
 		return "", false
 	}
@@ -141,11 +141,11 @@ func (c *Client) SubmitOnce(d *openflow.DAG, key string) (id openflow.JobID, ok 
 // StopOnce sends a stop whose answer may never come, because the node dies.
 func (c *Client) StopOnce(id openflow.JobID) {
 	c.Helper()
-	c.once("/v2/job/stop", map[string]string{"job_id": string(id)}, "")
+	c.post("/v2/job/stop", map[string]string{"job_id": string(id)}, "")
 }
 
-// once sends a request from beside the test's own goroutine and returns the answer, nil without one.
-func (c *Client) once(path string, body any, key string) []byte {
+// post sends a request from beside the test's own goroutine and returns the answer, nil without one.
+func (c *Client) post(path string, body any, key string) []byte {
 	c.Helper()
 	b, err := json.Marshal(body)
 	if err != nil {
@@ -214,7 +214,7 @@ func Ended(status string) bool {
 func (c *Client) Wait(id openflow.JobID) []wire.JobRow {
 	c.Helper()
 	var list []wire.JobRow
-	Eventually(c, Patience, fmt.Sprintf("job %s has ended at %s", id, c.URL), func() (bool, string) {
+	WaitUntil(c, Patience, fmt.Sprintf("job %s has ended at %s", id, c.URL), func() (bool, string) {
 		list = c.Jobs(id)
 		return len(list) > 0 && !slices.ContainsFunc(list, func(r wire.JobRow) bool { return !Ended(r.Status) }), c.picture(id, list)
 	})
@@ -225,7 +225,7 @@ func (c *Client) Wait(id openflow.JobID) []wire.JobRow {
 func (c *Client) WaitFor(id openflow.JobID, status openflow.JobStatus) []wire.JobRow {
 	c.Helper()
 	var list []wire.JobRow
-	Eventually(c, Patience, fmt.Sprintf("job %s is %s at %s", id, status, c.URL), func() (bool, string) {
+	WaitUntil(c, Patience, fmt.Sprintf("job %s is %s at %s", id, status, c.URL), func() (bool, string) {
 		list = c.Jobs(id)
 		seen := c.picture(id, list)
 		there := len(list) > 0
@@ -243,7 +243,7 @@ func (c *Client) WaitFor(id openflow.JobID, status openflow.JobStatus) []wire.Jo
 // WaitForTask waits until a task has that status at its party (party_status) in every role that this node plays.
 func (c *Client) WaitForTask(id openflow.JobID, name string, status openflow.TaskStatus) {
 	c.Helper()
-	Eventually(c, Patience, fmt.Sprintf("task %q of job %s is %s at %s", name, id, status, c.URL), func() (bool, string) {
+	WaitUntil(c, Patience, fmt.Sprintf("task %q of job %s is %s at %s", name, id, status, c.URL), func() (bool, string) {
 		found := 0
 		for _, r := range c.Tasks(id) {
 			if r.TaskName != name {
@@ -287,7 +287,7 @@ func (c *Client) TaskStatuses(id openflow.JobID) map[string]string {
 func (c *Client) Settled(id openflow.JobID) map[string]string {
 	c.Helper()
 	var got map[string]string
-	Eventually(c, Patience, fmt.Sprintf("no task of job %s runs at %s", id, c.URL), func() (bool, string) {
+	WaitUntil(c, Patience, fmt.Sprintf("no task of job %s runs at %s", id, c.URL), func() (bool, string) {
 		got = c.TaskStatuses(id)
 		return !slices.Contains(slices.Collect(maps.Values(got)), string(openflow.TaskRunning)), fmt.Sprint(got)
 	})

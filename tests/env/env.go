@@ -211,11 +211,11 @@ func (e *Env) configure(t testing.TB, dir string) {
 }
 
 func (e *Env) startAll(t testing.TB) error {
-	return together(e.Parties, func(id string) error { return e.start(t.Context(), id) })
+	return parallel(e.Parties, func(id string) error { return e.start(t.Context(), id) })
 }
 
-// together does something for several nodes at once.
-func together(ids []string, do func(id string) error) error {
+// parallel does something for several nodes at once.
+func parallel(ids []string, do func(id string) error) error {
 	errs := make([]error, len(ids))
 	var all sync.WaitGroup
 	for i, id := range ids {
@@ -245,7 +245,7 @@ func (e *Env) start(ctx context.Context, id string) error {
 // Start starts stopped nodes on the homes that they had; those that run are left alone.
 func (e *Env) Start(t testing.TB, ids ...string) {
 	t.Helper()
-	require.NoError(t, together(ids, func(id string) error { return e.start(t.Context(), id) }))
+	require.NoError(t, parallel(ids, func(id string) error { return e.start(t.Context(), id) }))
 }
 
 // TryStart starts a stopped node, which may refuse to.
@@ -254,7 +254,7 @@ func (e *Env) TryStart(ctx context.Context, id string) error { return e.start(ct
 // Stop closes nodes as SIGTERM would: their tasks go on.
 func (e *Env) Stop(t testing.TB, ids ...string) {
 	t.Helper()
-	require.NoError(t, together(ids, e.stop))
+	require.NoError(t, parallel(ids, e.stop))
 }
 
 // Restart stops nodes and starts them on the same homes.
@@ -280,7 +280,7 @@ func (e *Env) stop(id string) error {
 	return n.Close(ctx)
 }
 
-func (e *Env) stopAll() error { return together(e.Parties, e.stop) }
+func (e *Env) stopAll() error { return parallel(e.Parties, e.stop) }
 
 // close ends everything and shows the nodes' logs when the test has failed.
 func (e *Env) close(t testing.TB) {
@@ -350,7 +350,7 @@ func (e *Env) Containers(t testing.TB, id string) []driver.Status {
 // NoContainers waits until no node holds a container any more: everything has been stopped, recorded and removed.
 func (e *Env) NoContainers(t testing.TB) {
 	t.Helper()
-	Eventually(t, Patience, "no container is left at any party", func() (bool, string) {
+	WaitUntil(t, Patience, "no container is left at any party", func() (bool, string) {
 		var left []string
 		for _, id := range e.Parties {
 			for _, c := range e.Containers(t, id) {
@@ -411,7 +411,7 @@ func (e *Env) PoolHeld(t testing.TB, id string) openflow.Resources {
 // NoCoresHeld waits until no node's pool is used: every job has given back what it took, cores, memory and GPUs.
 func (e *Env) NoCoresHeld(t testing.TB) {
 	t.Helper()
-	Eventually(t, Patience, "everything has been returned to the pools", func() (bool, string) {
+	WaitUntil(t, Patience, "everything has been returned to the pools", func() (bool, string) {
 		held := map[string]openflow.Resources{}
 		for _, id := range e.Parties {
 			if n := e.PoolHeld(t, id); n != (openflow.Resources{}) {

@@ -84,8 +84,8 @@ func First(n int, suffix string, f Fault) func(string, int) Fault {
 	}
 }
 
-// Always applies a fault to every request.
-func Always(f Fault) func(string, int) Fault { return func(string, int) Fault { return f } }
+// Every applies a fault to every request.
+func Every(f Fault) func(string, int) Fault { return func(string, int) Fault { return f } }
 
 // Seen lists the requests for paths that end in suffix, in the order of arrival.
 func (p *Proxy) Seen(suffix string) []Seen {

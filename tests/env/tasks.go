@@ -50,7 +50,7 @@ func EndTasks(t testing.TB, home string) {
 func Supervisor(t testing.TB, home, container string) int {
 	t.Helper()
 	var pid int
-	Eventually(t, Patience, "the container has been started", func() (bool, string) { // its row runs a moment before
+	WaitUntil(t, Patience, "the container has been started", func() (bool, string) { // its row runs a moment before
 		text, err := os.ReadFile(filepath.Join(home, "tasks", container, "pid"))
 		if err == nil {
 			pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
@@ -65,7 +65,7 @@ func Program(t testing.TB, home, container string) int {
 	t.Helper()
 	supervisor := Supervisor(t, home, container)
 	var program int
-	Eventually(t, Patience, "the supervisor has its program", func() (bool, string) {
+	WaitUntil(t, Patience, "the supervisor has its program", func() (bool, string) {
 		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", supervisor, supervisor))
 		require.NoError(t, err)
 		program, err = strconv.Atoi(strings.TrimSpace(string(children)))

@@ -11,9 +11,9 @@ const Patience = 60 * time.Second
 // every is the pause between two looks.
 const every = 25 * time.Millisecond
 
-// Eventually looks again and again until look reports done, and fails the test after the deadline with what was seen
+// WaitUntil looks again and again until look reports done, and fails the test after the deadline with what was seen
 // last. what names the expectation.
-func Eventually(t testing.TB, within time.Duration, what string, look func() (done bool, seen string)) {
+func WaitUntil(t testing.TB, within time.Duration, what string, look func() (done bool, seen string)) {
 	t.Helper()
 	deadline := time.NewTimer(within)
 	defer deadline.Stop()

@@ -114,7 +114,7 @@ func kitCases() []refusalCase {
 		{name: "kit: table that its node refuses", c: refused("/v2/worker/data/tracking/query", func(ctx context.Context, t *component.Task) error {
 			_, err := t.Table(ctx, "table")
 			return err
-		}), by: host, want: `input "table" of ` + at + ": node refused", public: `input "table" is not to be had from its node`},
+		}), by: host, want: `input "table" of ` + at + ": node refused", public: `its node does not give it input "table"`},
 		{name: "kit: output that its node does not store", c: refused("/v2/worker/data/object", save("out", 1, frame(func(*tables.Frame) {}))), by: host,
 			want: "cannot be uploaded", public: `its node did not take output "out"`},
 		{name: "kit: output that its node does not register", c: refused("/v2/worker/data/tracking/save", save("out", 1, frame(func(*tables.Frame) {}))), by: host,

@@ -222,7 +222,7 @@ func readerAndNoop() []refusalCase {
 	}}}
 	return []refusalCase{
 		{name: "reader: no such table", c: one(reader.Component(), object{"name": "marked-table", "namespace": "marked"}), by: host,
-			want: "marked/marked-table", public: "the table that it is to pass on is not to be had from its node", too: everybody},
+			want: "marked/marked-table", public: "its node does not give it the table to pass on", too: everybody},
 		{name: "reader: no name", c: one(reader.Component(), object{"namespace": "n"}), by: host,
 			want: `parameter "name" required`, public: `parameter "name" required`, too: everybody},
 		{name: "noop: fails", c: one(noop.Component(), object{"fail": "marked-reason"}), by: host, want: "noop failed: marked-reason",

@@ -46,7 +46,7 @@ func TestFATEClient(t *testing.T) {
 		require.Len(t, first, 1, "the job is there at once")
 		var seen []string
 		lastProgress := 0
-		env.Eventually(t, env.Patience, "the client stops polling", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "the client stops polling", func() (bool, string) {
 			var jobs []wire.JobRow
 			user.OK(user.Get("/v2/job/query", "job_id", answer.JobID, "role", "guest", "party_id", "9999"), &jobs)
 			require.Len(t, jobs, 1)

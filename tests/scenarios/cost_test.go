@@ -16,9 +16,9 @@ import (
 )
 
 // The price of a job of n tasks in a row at two parties, one of which schedules: HTTP calls between the nodes, Temporal
-// workflows, and activities. It is the throughput (design §6), so it is held here: a number may fall, not rise.
+// workflows, and activities. It is the throughput (docs/performance.md), so it is held here: a number may fall, not rise.
 func TestCostOfAJob(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied(), env.Deadlines(seldom()))
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied(), env.Deadlines(slowCollect()))
 	there, back := e.Link(t, "9999", "10000"), e.Link(t, "10000", "9999")
 	const n = 3
 	chain := env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b"))
@@ -52,8 +52,8 @@ func TestCostOfAJob(t *testing.T) {
 	}
 }
 
-// seldom is a timing in which a push job asks its parties only after a minute, however slow the machine is.
-func seldom() openflow.Timing {
+// slowCollect is a timing in which a push job asks its parties only after a minute, however slow the machine is.
+func slowCollect() openflow.Timing {
 	timing := env.Timing()
 	timing.Collect = time.Minute
 	return timing
@@ -86,7 +86,7 @@ func countEvents(t *testing.T, e *env.Env, party, workflowID string) events {
 	var history struct {
 		Events []historyEvent `json:"events"`
 	}
-	env.Eventually(t, env.Patience, workflowID+" has closed", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, workflowID+" has closed", func() (bool, string) {
 		raw, err := e.Node(t, party).History(t.Context(), workflowID)
 		require.NoError(t, err)
 		history.Events = nil

@@ -215,7 +215,7 @@ func TestUpload(t *testing.T) {
 		"missing id column": {hostMeta, "key,x\n1,2\n", "id"},
 		"ragged":            {hostMeta, "id,x\n1,2\n2\n", "line 3"},
 		"text for a number": {hostMeta, "id,x\n1,abc\n", "abc"},
-		"meta is no JSON":   {`{`, "id,x\n1,2\n", "meta"},
+		"meta is not JSON":  {`{`, "id,x\n1,2\n", "meta"},
 	}
 	for name, c := range faults {
 		t.Run(name, func(t *testing.T) {

@@ -1,5 +1,6 @@
-// Package scenarios_test plays whole jobs on several nodes in this process: what users see at every party when all goes
-// well, when a party is busy, absent, forbids or fails, when messages between nodes are lost, and when nodes restart.
+// Package scenarios_test plays whole jobs on several nodes in this process. It checks what users see at every party
+// when all goes well, and when a party is busy, absent, forbids or fails. So it does when messages between nodes are
+// lost, and when nodes restart.
 //
 // What differs only in its DAG and its end is data, in testdata; see scenarios_test.go. What needs a hand in the middle
 // is a test of its own. Nothing here needs Docker; package e2e has the tests of real programs.

@@ -136,7 +136,7 @@ func TestMessagesGoWrong(t *testing.T) {
 	})
 
 	t.Run("every report is lost: the scheduler asks", func(t *testing.T) {
-		back.Inject(env.Always(env.Lost))
+		back.Inject(env.Every(env.Lost))
 		defer back.Inject(nil)
 		guest := e.As(t, "9999")
 		id := guest.Submit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a")))

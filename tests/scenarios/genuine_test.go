@@ -100,7 +100,7 @@ func TestGenuinePartner(t *testing.T) {
 	}
 	sequence := func(want ...string) {
 		t.Helper()
-		env.Eventually(t, env.Patience, "the partner is told of the end", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "the partner is told of the end", func() (bool, string) {
 			calls := fate.called()
 			return len(calls) > 0 && calls[len(calls)-1] == "job/stop", strings.Join(calls, ", ")
 		})
@@ -126,7 +126,7 @@ func TestGenuinePartner(t *testing.T) {
 	fate.begin("")
 	id = submit(env.Noop("a", env.Sleep(300_000)))
 	user.WaitForTask(id, "a", openflow.TaskRunning)
-	env.Eventually(t, env.Patience, "the partner has started", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "the partner has started", func() (bool, string) {
 		calls := strings.Join(fate.called(), ", ")
 		return strings.HasSuffix(calls, "task/start"), calls
 	})
@@ -135,7 +135,7 @@ func TestGenuinePartner(t *testing.T) {
 	sequence("job/create", "job/status/update waiting", "job/resource/apply", "job/start",
 		"task/resource/apply", "task/status/update running", "task/start",
 		"task/status/update canceled", "task/stop canceled", "job/status/update canceled", "job/stop")
-	env.Eventually(t, env.Patience, "it says when everything has stopped", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "it says when everything has stopped", func() (bool, string) {
 		s := user.StopJob(id)
 		return s.Everywhere(), s.Reason
 	})

@@ -20,7 +20,7 @@ func TestRetryOfAKilledProgram(t *testing.T) {
 	for _, party := range e.Parties {
 		e.As(t, party).WaitForTask(id, "a", openflow.TaskRunning)
 	}
-	env.Eventually(t, env.Patience, "the program is there to be killed", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "the program is there to be killed", func() (bool, string) {
 		return len(e.Starts(t, "10000", id)) == 1, "not started"
 	})
 	victim := e.Containers(t, "10000")

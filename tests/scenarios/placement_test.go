@@ -23,7 +23,7 @@ var spoken = map[openflow.Dialect]struct{ report, ask string }{
 // Both ways to learn of progress, with the scheduler at each of the three places and in each dialect: on success, on
 // failure, on a rerun and on a stop.
 func TestPlacements(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Proxied(), env.Deadlines(seldom()))
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Proxied(), env.Deadlines(slowCollect()))
 	calls := func(from, to, path string, id openflow.JobID) int {
 		n := 0
 		for _, s := range e.Link(t, from, to).Seen(path) {
@@ -88,7 +88,7 @@ func TestPlacements(t *testing.T) {
 					ended(id, openflow.JobFailed, `task "a" failed at party`)
 					user := e.As(t, "9999")
 					user.OK(user.Post("/v2/job/rerun", map[string]string{"job_id": string(id)}), nil)
-					env.Eventually(t, env.Patience, "its task runs once more", func() (bool, string) {
+					env.WaitUntil(t, env.Patience, "its task runs once more", func() (bool, string) {
 						tasks := user.Tasks(id)
 						return slices.ContainsFunc(tasks, func(r wire.TaskRow) bool {
 							return r.TaskVersion == 1 && r.Status == string(openflow.TaskFailed)

@@ -11,8 +11,8 @@ import (
 	"openflow/tests/env"
 )
 
-// Two sites leave their tasks to pools of workers; the programs of a task exchange messages through their machines and
-// their nodes, and a worker that is told to end leaves its program to its next process.
+// Two sites leave their tasks to pools of workers. The programs of a task exchange messages through their machines and
+// their nodes. A worker that is told to end leaves its program to its next process.
 func TestPoolsOfTwoSites(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Pooled())
 	first := e.StartWorker(t, "9999", "m1", "gpu")
@@ -112,7 +112,7 @@ func TestStopOfAPooledTask(t *testing.T) {
 	user.WaitForTask(id, "a", openflow.TaskRunning)
 	user.StopJob(id)
 	user.WaitFor(id, openflow.JobCanceled)
-	env.Eventually(t, env.Patience, "the machine has no container left", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "the machine has no container left", func() (bool, string) {
 		return len(env.Tasks(t, e.WorkerHome("9999", "m1"))) == 0, "still there"
 	})
 	e.NoCoresHeld(t)

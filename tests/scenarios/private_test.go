@@ -167,7 +167,7 @@ func TestFailuresTellOthersNothing(t *testing.T) {
 		for _, p := range tc.dag.Parties {
 			c := e.As(t, string(p.ID))
 			c.WaitFor(id, openflow.JobFailed)
-			env.Eventually(t, env.Patience, fmt.Sprintf("%s: %s blames the host", name, p), func() (bool, string) {
+			env.WaitUntil(t, env.Patience, fmt.Sprintf("%s: %s blames the host", name, p), func() (bool, string) {
 				reason := c.Jobs(id)[0].Reason // on a slow machine the cause is told after the end
 				return strings.Contains(reason, tc.blame), reason
 			})

@@ -98,7 +98,7 @@ func TestRecordHistories(t *testing.T) {
 	e.Stop(t, "10000")
 	user.StopJob(distant)
 	e.Start(t, "10000")
-	env.Eventually(t, env.Patience, "the job has stopped everywhere", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "the job has stopped everywhere", func() (bool, string) {
 		s := user.StopJob(distant)
 		return s.Everywhere(), s.Reason
 	})

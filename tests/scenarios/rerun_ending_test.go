@@ -26,13 +26,13 @@ func TestRerunWhileEnding(t *testing.T) {
 	require.Contains(t, refused.Message, "still ending")
 	require.Equal(t, "canceled", guest.Jobs(id)[0].Status)
 	e.Start(t, "10000")
-	env.Eventually(t, env.Patience, "the rerun is accepted", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "the rerun is accepted", func() (bool, string) {
 		answer := rerun()
 		return answer.Code == 0, answer.Message
 	})
 	for _, party := range e.Parties {
 		user := e.As(t, party)
-		env.Eventually(t, env.Patience, "the rerun succeeds at "+party, func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "the rerun succeeds at "+party, func() (bool, string) {
 			r := user.Jobs(id)[0]
 			return r.Status == "success", r.Status + " " + r.Reason
 		})

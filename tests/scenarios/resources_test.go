@@ -44,7 +44,7 @@ func TestBusy(t *testing.T) {
 
 		second := guest.Submit(cores(3, env.DAG(pair, env.Noop("a", nil))))
 		for _, c := range []*env.Client{guest, host} {
-			env.Eventually(t, env.Patience, "the second job waits for cores and says so", func() (bool, string) {
+			env.WaitUntil(t, env.Patience, "the second job waits for cores and says so", func() (bool, string) {
 				rows := c.Jobs(second)
 				if len(rows) != 1 {
 					return false, "no row"
@@ -71,11 +71,11 @@ func TestBusy(t *testing.T) {
 		guest, host := e.As(t, "9999"), e.As(t, "10000")
 		alone := hold(host, cores(4, long(env.Parties("guest 10000"))))
 		both := guest.Submit(cores(2, env.DAG(pair, env.Noop("a", nil))))
-		env.Eventually(t, env.Patience, "the job waits for party 10000", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "the job waits for party 10000", func() (bool, string) {
 			rows := guest.Jobs(both)
 			return len(rows) == 1 && rows[0].Reason != "", guest.TaskLog(env.Run(both, "guest", "9999", "a"))
 		})
-		env.Eventually(t, env.Patience, "the reason names the busy party", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "the reason names the busy party", func() (bool, string) {
 			reason := guest.Jobs(both)[0].Reason
 			return strings.Contains(reason, "10000"), reason
 		})
@@ -100,7 +100,7 @@ func TestBusy(t *testing.T) {
 		guest, host := e.As(t, "9999"), e.As(t, "10000")
 		first := hold(guest, cores(4, long(pair)))
 		waiting := guest.Submit(cores(4, long(pair)))
-		env.Eventually(t, env.Patience, "the job waits", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "the job waits", func() (bool, string) {
 			rows := guest.Jobs(waiting)
 			return len(rows) == 1 && rows[0].Reason != "", "no reason"
 		})

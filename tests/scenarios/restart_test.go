@@ -49,7 +49,7 @@ func TestRestart(t *testing.T) {
 		list := e.Containers(t, "10000")
 		require.Len(t, list, 1)
 		env.KillProgram(t, e.Home("10000"), list[0].Name)
-		env.Eventually(t, env.Patience, "its end has been noted", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "its end has been noted", func() (bool, string) {
 			state := e.Containers(t, "10000")[0].State
 			return state == driver.StateExited, string(state)
 		})
@@ -92,7 +92,7 @@ func TestRestart(t *testing.T) {
 		guest := e.As(t, "9999")
 		first := hold(guest, cores(32, long(pair)))
 		second := guest.Submit(cores(32, env.DAG(pair, env.Noop("a", nil))))
-		env.Eventually(t, env.Patience, "the job waits", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "the job waits", func() (bool, string) {
 			rows := guest.Jobs(second)
 			return len(rows) == 1 && rows[0].Reason != "", "no reason"
 		})

@@ -14,7 +14,7 @@ import (
 )
 
 // Two schedulers give two jobs the same ID, with the same parties and tasks, and both run at the same time at the same
-// sites: rows, containers, credentials, messages, tables, models, metrics and logs stay apart.
+// sites. Rows, containers, credentials, messages, tables, models, metrics and logs stay apart.
 func TestTwoSchedulersUseOneJobID(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Cores(8))
 	guest, host, arbiter := e.As(t, "9999"), e.As(t, "10000"), e.As(t, "10001")
@@ -55,7 +55,7 @@ func TestTwoSchedulersUseOneJobID(t *testing.T) {
 	}
 	together := false
 	for _, c := range []*env.Client{guest, host, arbiter} {
-		env.Eventually(t, env.Patience, "both jobs have succeeded", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "both jobs have succeeded", func() (bool, string) {
 			one, other := row(c, "10000"), row(c, "10001")
 			together = together || one.Status == string(openflow.JobRunning) && other.Status == string(openflow.JobRunning)
 			return one.Status == string(openflow.JobSuccess) && other.Status == string(openflow.JobSuccess),

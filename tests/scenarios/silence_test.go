@@ -19,7 +19,7 @@ import (
 // reasonAt waits until the reason of a job at a party is as wanted.
 func reasonAt(t *testing.T, user *env.Client, id openflow.JobID, within time.Duration, what string, right func(string) bool) {
 	t.Helper()
-	env.Eventually(t, within, fmt.Sprintf("the job's reason at %s %s", user.URL, what), func() (bool, string) {
+	env.WaitUntil(t, within, fmt.Sprintf("the job's reason at %s %s", user.URL, what), func() (bool, string) {
 		rows := user.Jobs(id)
 		if len(rows) == 0 {
 			return false, "no such job"
@@ -65,10 +65,10 @@ func TestRunningTaskIsRunning(t *testing.T) {
 	require.Equal(t, "stopped by party 9999", user.WaitFor(id, openflow.JobCanceled)[0].Reason)
 }
 
-// A partner that hangs is named, with the time, at every party that misses it, and counted as what the job waits for;
-// when it is back, the reason is that of before, and the job has lost nothing.
+// A partner that hangs is named, with the time, at every party that misses it, and counted as what the job waits for.
+// When it is back, the reason is that of before, and the job has lost nothing.
 func TestHangingPartner(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Proxied(), env.Deadlines(seldom()))
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Proxied(), env.Deadlines(slowCollect()))
 	three := env.Parties("guest 9999", "host 10000", "arbiter 10001")
 	user, third := e.As(t, "9999"), e.As(t, "10001")
 	id := user.Submit(env.DAG(three, env.Noop("a", env.Sleep(300_000))))
@@ -76,10 +76,10 @@ func TestHangingPartner(t *testing.T) {
 		e.As(t, string(p.ID)).WaitForTask(id, "a", openflow.TaskRunning)
 	}
 	for _, from := range []string{"9999", "10001"} {
-		e.Link(t, from, "10000").Inject(env.Always(env.Hung))
+		e.Link(t, from, "10000").Inject(env.Every(env.Hung))
 	}
 	for _, at := range []*env.Client{user, third} {
-		reasonAt(t, at, id, 15*time.Second, "names the party that hangs", holds("waiting for party 10000 (host): it does not answer since 20", "Z"))
+		reasonAt(t, at, id, 15*time.Second, "names the party that hangs", holds("waiting for party 10000 (host): it has not answered since 20", "Z"))
 	}
 	require.Equal(t, "running", user.Jobs(id)[0].Status)
 	require.Regexp(t, `openflow_jobs_waiting\{reason="partner"\} 1`, scrape(t, user))
@@ -132,7 +132,7 @@ func TestClosedPortAtSubmit(t *testing.T) {
 		require.Contains(t, answer.Message, "connection refused")
 		e.Restart(t, "10000")
 		var again wire.Envelope
-		env.Eventually(t, env.Patience, "the same submission is accepted once the partner is back", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "the same submission is accepted once the partner is back", func() (bool, string) {
 			again = user.TrySubmit(env.DAG(pair, env.Noop("a", nil)), key...)
 			return again.Code == wire.Success, again.Message
 		})
@@ -263,7 +263,7 @@ func TestWorkflowsCloseAsJobsEnd(t *testing.T) {
 	closedAs := func(party, workflow, event string, parts ...string) {
 		t.Helper()
 		var last string
-		env.Eventually(t, env.Patience, workflow+" has closed", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, workflow+" has closed", func() (bool, string) {
 			raw, err := e.Node(t, party).History(t.Context(), workflow)
 			require.NoError(t, err)
 			var h struct{ Events []json.RawMessage }

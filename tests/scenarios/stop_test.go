@@ -32,7 +32,7 @@ func TestStop(t *testing.T) {
 			}
 			stopped := e.As(t, c.user).StopJob(id)
 			if !stopped.Everywhere() { // the machine is slow
-				env.Eventually(t, env.Patience, "it says when it has stopped", func() (bool, string) {
+				env.WaitUntil(t, env.Patience, "it says when it has stopped", func() (bool, string) {
 					stopped = e.As(t, c.user).StopJob(id)
 					return stopped.Everywhere(), stopped.Reason
 				})
@@ -61,19 +61,19 @@ func TestStop(t *testing.T) {
 		const stopping = "stopped by party 10001; stopping at 10000 (host) until it is confirmed"
 		for _, party := range []string{"9999", "10001"} {
 			user := e.As(t, party)
-			env.Eventually(t, env.Patience, "the job is canceled at "+party+" and says where it still stops", func() (bool, string) {
+			env.WaitUntil(t, env.Patience, "the job is canceled at "+party+" and says where it still stops", func() (bool, string) {
 				r := user.Jobs(id)[0]
 				return r.Status == "canceled" && r.Reason == stopping, r.Status + " " + r.Reason
 			})
 		}
-		env.Eventually(t, env.Patience, "so does the answer", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "so does the answer", func() (bool, string) {
 			stopped = e.As(t, "10001").StopJob(id)
 			return stopped.Reason == stopping, stopped.Reason
 		})
 		require.Equal(t, openflow.JobCanceled, stopped.Status)
 		require.Equal(t, three[1:2], stopped.Stopping)
 		e.Start(t, "10000")
-		env.Eventually(t, env.Patience, "everything has stopped", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "everything has stopped", func() (bool, string) {
 			stopped = e.As(t, "10001").StopJob(id)
 			return stopped.Everywhere(), stopped.Reason
 		})
@@ -104,7 +104,7 @@ func TestStop(t *testing.T) {
 		user := e.As(t, "9999")
 		running := hold(user, cores(32, long(three)))
 		waiting := user.Submit(cores(32, long(three)))
-		env.Eventually(t, env.Patience, "the job waits", func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "the job waits", func() (bool, string) {
 			rows := user.Jobs(waiting)
 			return len(rows) == 1 && rows[0].Reason != "", "no reason"
 		})

@@ -90,27 +90,6 @@ func TestStrangers(t *testing.T) {
 	require.Equal(t, map[string]string{"a host 10000": "running"}, e.As(t, "10000").TaskStatuses(job))
 }
 
-// Two schedulers may make the same job ID: their jobs live beside each other at a party that serves both.
-func TestSameJobIDOfTwoSchedulers(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"))
-	const id = "20240101000000000000"
-	shared := openflow.Party{Role: openflow.RoleHost, ID: "10001"}
-	for scheduler, task := range map[string]string{"9999": "a", "10000": "b"} {
-		d := env.DAG([]openflow.Party{{Role: openflow.RoleGuest, ID: openflow.PartyID(scheduler)}, shared}, env.Noop(task, env.Sleep(500)))
-		d.Conf.Scheduler = openflow.PartyID(scheduler)
-		answer, err := link(t, e, "10001", scheduler).Scheduler().CreateJob(t.Context(), "10001", openflow.Submission{DAG: d, ID: id})
-		require.NoError(t, err)
-		require.EqualValues(t, id, answer.ID)
-	}
-	user := e.As(t, "10001")
-	rows := user.WaitFor(id, openflow.JobSuccess)
-	require.Len(t, rows, 2)
-	require.NotEqual(t, rows[0].SchedulerPartyID, rows[1].SchedulerPartyID)
-	require.Equal(t, map[string]string{"a host 10001": "success", "b host 10001": "success"}, user.Settled(id))
-	e.NoContainers(t)
-	e.NoCoresHeld(t)
-}
-
 // credential takes the secret out of a running container, as its program has it.
 func credential(t *testing.T, e *env.Env, party, container string) string {
 	t.Helper()

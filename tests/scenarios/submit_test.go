@@ -67,7 +67,7 @@ func TestSubmit(t *testing.T) {
 			`at party 9999: dag.tasks.a.component_ref: no component "alchemy" at this site \(it has: .*noop`,
 		},
 		"unknown role":  {env.DAG(env.Parties("boss 9999"), env.Noop("a", nil)), wire.InvalidParameter, `unknown role "boss"`},
-		"unknown party": {env.DAG(env.Parties("guest 9999", "host 777"), env.Noop("a", nil)), wire.InvalidParameter, `party 777 is no peer of party 9999, which is to schedule the job .*correct the party in the document, or register it there: openflow site add 777`},
+		"unknown party": {env.DAG(env.Parties("guest 9999", "host 777"), env.Noop("a", nil)), wire.InvalidParameter, `party 777 is not a peer of party 9999, which is to schedule the job .*correct the party in the document, or register it there: openflow site add 777`},
 		"unknown scheduler": {
 			func() *openflow.DAG {
 				d := env.DAG(pair, env.Noop("a", nil))
@@ -144,7 +144,7 @@ func TestPartnerAbsentAtSubmission(t *testing.T) {
 
 	for _, party := range []string{"9999", "10000"} {
 		user := e.As(t, party)
-		env.Eventually(t, env.Patience, "the job has been undone at "+party, func() (bool, string) {
+		env.WaitUntil(t, env.Patience, "the job has been undone at "+party, func() (bool, string) {
 			e := user.Get("/v2/job/query", "party_id", party)
 			var rows []wire.JobRow
 			user.OK(e, &rows)

@@ -55,8 +55,8 @@ func TestEndThatWasToldInVain(t *testing.T) {
 	user, host := e.As(t, "9999"), e.As(t, "10000")
 	id := user.Submit(long(pair))
 	host.WaitForTask(id, "a", openflow.TaskRunning)
-	e.Link(t, "10000", "9999").Inject(env.Always(env.Lost)) // so that it cannot ask either
-	e.Link(t, "9999", "10000").Inject(env.Always(env.Lost))
+	e.Link(t, "10000", "9999").Inject(env.Every(env.Lost)) // so that it cannot ask either
+	e.Link(t, "9999", "10000").Inject(env.Every(env.Lost))
 	user.StopJob(id)
 	reasonAt(t, user, id, env.Patience, "says that the end is not confirmed", holds("stopped by party 9999", "10000 (host)", "never confirmed by"))
 	require.Equal(t, "running", host.Jobs(id)[0].Status)

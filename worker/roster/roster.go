@@ -18,8 +18,8 @@ const (
 	AliveFor   = 4 * HelloEvery
 )
 
-// A machine that has missed its turn to tell of itself is named as silent on its runs, and within 15 s on their jobs: it is
-// looked at so often, and the watch of jobs follows. New runs are offered to it for as long as it counts as alive.
+// A machine that has missed its turn to tell of itself is named as silent on its runs, and within 15 s on their jobs. It
+// is looked at so often, and the watch of jobs follows. New runs are offered to it for as long as it counts as alive.
 const (
 	silentAfter = 2 * HelloEvery
 	SilentEvery = time.Second
@@ -105,7 +105,7 @@ func (p Pool) TellSilent(ctx context.Context, tasks Reasons) error {
 	for _, w := range list {
 		reason := ""
 		if w.Machine != p.Self && w.Seen.Before(now.Add(-silentAfter)) {
-			reason = fmt.Sprintf("%s%s (%s) is silent since %s; the run fails when it does not come back within %s of that",
+			reason = fmt.Sprintf("%s%s (%s) has been silent since %s; the run fails when it does not come back within %s of that",
 				silentMachine, w.Machine, w.Name, w.Seen.UTC().Format(time.RFC3339), p.Times.Gone)
 		}
 		for _, id := range w.Running {

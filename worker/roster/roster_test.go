@@ -94,7 +94,7 @@ func TestSilentMachineIsSaidOnItsRuns(t *testing.T) {
 		return got.Reason
 	}
 	require.Empty(t, hello(time.Now()))
-	require.Contains(t, hello(time.Now().Add(-silentAfter-time.Millisecond)), "machine m (big) is silent since 20")
+	require.Contains(t, hello(time.Now().Add(-silentAfter-time.Millisecond)), "machine m (big) has been silent since 20")
 	require.LessOrEqual(t, silentAfter+SilentEvery+3*time.Second, 15*time.Second, "the watch looks every 3 s")
 	require.Empty(t, hello(time.Now()))
 	machine = pool.Self

@@ -73,10 +73,10 @@ func (s *State) Runs() []openflow.TaskRun {
 	return runs
 }
 
-// Again is the skeleton of a further run: tasks that succeeded are done, tasks that were started get a new version.
+// Rerun is the skeleton of a further run: tasks that succeeded are done, tasks that were started get a new version.
 //
 // Spec: fate-flow-api §2.5.5.
-func Again(tasks []openflow.PlannedTask, before []openflow.TaskRun) []openflow.PlannedTask {
+func Rerun(tasks []openflow.PlannedTask, before []openflow.TaskRun) []openflow.PlannedTask {
 	again := slices.Clone(tasks)
 	for i, t := range again {
 		j := slices.IndexFunc(before, func(r openflow.TaskRun) bool { return r.Name == t.Name })
@@ -174,7 +174,7 @@ func (s *State) Next() Step {
 			t.Status = merged
 			step.Announce = append(step.Announce, Announcement{t.Name, t.Version, merged, t.reason()})
 			if retryable(merged) && t.Tries < s.Retries {
-				t.again()
+				t.retry()
 			}
 		}
 	}
@@ -193,15 +193,15 @@ func retryable(s openflow.TaskStatus) bool {
 	return s == openflow.TaskFailed || s == openflow.TaskTimeout
 }
 
-// again makes the task a new version that nobody has heard of yet, so the job never shows the failure.
-func (t *Task) again() {
+// retry makes the task a new version that nobody has heard of yet, so the job never shows the failure.
+func (t *Task) retry() {
 	t.Version++
 	t.Tries++
 	t.Started, t.Status, t.blamed = false, openflow.TaskWaiting, nil
 	t.ByParty = slices.Repeat([]openflow.TaskStatus{openflow.TaskWaiting}, len(t.Parties))
 }
 
-// end is the job's end status, empty while it goes on. Failed comes before timeout before canceled (§4.6.4).
+// end is the job's end status, empty while it goes on. Failed comes before timeout before canceled (fate-flow-api §4.6.4).
 func (s *State) end() (openflow.JobStatus, string, openflow.Code) {
 	succeeded := 0
 	for _, end := range []openflow.TaskStatus{openflow.TaskFailed, openflow.TaskTimeout, openflow.TaskCanceled} {

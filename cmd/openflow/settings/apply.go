@@ -13,8 +13,8 @@ import (
 )
 
 // Apply gives the settings of s, which Register has made flags of, their values as far as the command line leaves them
-// open: from the environment, where ";" separates those of a list, then from the file that --config or OPENFLOW_CONFIG
-// names. CodeInvalid: a value does not fit, a key of the file is no setting, or a required one is missing.
+// open. They come from the environment, where ";" separates those of a list, then from the file that --config or
+// OPENFLOW_CONFIG names. CodeInvalid: a value does not fit, a key of the file is no setting, or a required one is missing.
 func Apply(flags *pflag.FlagSet, s any) error {
 	file := flags.Lookup(configFlag).Value.String()
 	if file == "" {

@@ -62,7 +62,7 @@ type Share struct {
 	Cores     int   `flag:"cores" default:"this machine's" help:"cores that jobs share, over all machines of the site"`
 	Memory    Bytes `flag:"memory" default:"this machine's" help:"memory that jobs share, as in 64GiB"`
 	GPUs      int   `flag:"gpus" help:"GPUs that jobs share, the first of the machine's; -1 means all that it has"`
-	JobMemory Bytes `flag:"job-memory" default:"none; each of its containers may use 4GiB" help:"memory that a job takes which does not say"`
+	JobMemory Bytes `flag:"job-memory" default:"none; each of its containers may use 4GiB" help:"memory of a job that names none"`
 }
 
 // Keep is how safely a node keeps what, and for how long.
@@ -71,8 +71,8 @@ type Keep struct {
 	Jobs       time.Duration `flag:"keep-jobs" help:"how long a job is kept after its end: rows, metrics, logs, intermediate tables"`
 	Logs       time.Duration `flag:"keep-logs" help:"how long the log of a task is kept after its end, at most as long as its job"`
 	Histories  time.Duration `flag:"keep-histories" help:"how long Temporal keeps the history of a workflow after its end"`
-	Messages   time.Duration `flag:"keep-messages" help:"how long messages wait that no container has read, once nobody uses their session"`
-	Unstarted  time.Duration `flag:"keep-unstarted" help:"how long a job of another site waits here whose scheduler has gone silent"`
+	Messages   time.Duration `flag:"keep-messages" help:"how long unread messages are kept once nobody uses their session"`
+	Unstarted  time.Duration `flag:"keep-unstarted" help:"how long a job of another site waits here after its scheduler has gone silent"`
 }
 
 // Shared names the services that replace embedded parts of a node.

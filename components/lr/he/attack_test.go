@@ -10,8 +10,8 @@ import (
 	"openflow"
 )
 
-// attacker asks the authority to open what no honest party sends: a second element that is a sum of chosen powers of X, so
-// that every answer is a number whose digits, to base 3, are coefficients of the secret key.
+// attacker asks the authority to open what no honest party sends: a second element that is a sum of chosen powers of X.
+// So every answer is a number whose digits, to base 3, are coefficients of the secret key.
 type attacker struct {
 	t      *testing.T
 	p      *Party

@@ -66,7 +66,7 @@ type Query struct {
 }
 
 // Decrypt opens s and floods every number with fresh noise, so that an answer says nothing about the noise of the
-// ciphertext it came from (which would, in CKKS, give the secret key away: Li and Micciancio, Eurocrypt 2021).
+// ciphertext it came from. In CKKS that noise would give the secret key away (Li and Micciancio, Eurocrypt 2021).
 //
 // Errors: CodeRejected when this key has opened what it may.
 func (a *Authority) Decrypt(s Sealed, q Query) (Answer, error) {

@@ -138,7 +138,7 @@ func greatest(column []float64) float64 {
 }
 
 // encodeProduct places block b of column j, mirrored, so that the product with a vector has the inner product in
-// coefficient j·Block: entry i goes to j·Block − i, and X^N = −1 turns the sign of what falls below zero. Columns lie a
+// coefficient j·Block. Entry i goes to j·Block − i, and X^N = −1 turns the sign of what falls below zero. Columns lie a
 // whole block apart, so no other pair of entries meets there.
 func (e *Encoder) encodeProduct(columns [][]float64, scales []float64, b int, l Layout, precision int) (ring.Poly, error) {
 	coefficients := make([]float64, ringDegree)
@@ -195,8 +195,8 @@ func (p *Party) Multiply(c *Columns, v Vector) (Sealed, Mask, error) {
 }
 
 // product returns Σ_b factors[b]·v[b] plus a fresh encryption of zero, its first element in coefficients. Without the
-// fresh part the second elements of two columns would stand in the ratio of their plaintexts, and the arbiter, who gets
-// both, would face an NTRU problem with a wide modulus instead of ring-LWE.
+// fresh part the second elements of two columns would stand in the ratio of their plaintexts. The arbiter, who gets
+// both, would then face an NTRU problem with a wide modulus instead of ring-LWE.
 func (p *Party) product(factors []ring.Poly, v Vector) (*rlwe.Ciphertext, error) {
 	if len(factors) != len(v.blocks) {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "a vector of %d blocks meets columns of %d", len(v.blocks), len(factors))

@@ -10,10 +10,10 @@ import (
 	"openflow"
 )
 
-// Pairs checks a claim of the other party about many pairs of points: that each second point is the first times one
-// scalar, the same for all of them, and so stands for the same identifier. It asks the other party for the product of
-// one more point: a random combination of all first points, times a secret of its own, which says nothing of them. What
-// must come back is the same combination of the second points. A claim that is wrong for any pair passes with a
+// Pairs checks a claim of the other party about many pairs of points. It says that each second point is the first times
+// one scalar, the same for all of them, and so stands for the same identifier. It asks the other party for the product
+// of one more point: a random combination of all first points, times a secret of its own, which says nothing of them.
+// What must come back is the same combination of the second points. A claim that is wrong for any pair passes with a
 // probability of 2^−64.
 //
 // A Pairs takes any number of pairs in little memory. Its zero value holds none. Not safe for concurrent use: sum up

@@ -1,6 +1,6 @@
 // Package payload is the program that the conformance suite runs as a container: its first argument says what to do.
-// The fake runtime calls [Run]; payload/run wraps it into the executable for the others. It imports the standard
-// library only, so that the executable stays small and starts fast.
+// The fake runtime calls [Run]; runtime/runtimetest/payload/run wraps it into the executable for the others. It imports
+// the standard library only, so that the executable stays small and starts fast.
 package payload
 
 import (

@@ -11,9 +11,10 @@ import (
 // FaultKind says what goes wrong with a request.
 type FaultKind int
 
-// The faults. DropReply serves the request and cuts the connection instead of answering; Unavailable answers HTTP 503
-// without serving; Refuse cuts the connection without serving; Restart is Refuse and leaves the node down for 50 ms;
-// BreakBody sends the first half of a table or model and cuts the connection; Verdict answers Fault.Code without serving.
+// The faults. DropReply serves the request and cuts the connection instead of answering. Unavailable answers HTTP 503
+// without serving. Refuse cuts the connection without serving; Restart does too, and leaves the node down for 50 ms.
+// BreakBody sends the first half of a table or model and cuts the connection. Verdict answers Fault.Code without
+// serving.
 const (
 	DropReply FaultKind = iota + 1
 	Unavailable

@@ -135,7 +135,7 @@ func (c *checked) fault(text []byte) error {
 	if n := bytes.IndexByte(text, '\n'); n >= 0 {
 		end = n
 	}
-	guesses := likely(text[:end])
+	guesses := guessed(text[:end])
 	return openflow.Errorf(openflow.CodeInvalid, "line %d is not UTF-8: byte %d of it is 0x%02x", c.line, c.column+1, text[0]).
 		WithHint("it may be %s: say its encoding (--encoding %s, or encoding in meta), or convert it (iconv -f %s -t UTF-8)",
 			strings.Join(guesses, " or "), guesses[0], iconv[guesses[0]])

@@ -93,8 +93,8 @@ var suspects = []*named{
 	{simplifiedchinese.GBK, "gbk"}, {traditionalchinese.Big5, "big5"}, {japanese.ShiftJIS, "shift_jis"}, {korean.EUCKR, "euc-kr"},
 }
 
-// likely lists what text that is not UTF-8 may be, in the names of our encoding setting.
-func likely(text []byte) []string {
+// guessed lists what text that is not UTF-8 may be, in the names of our encoding setting.
+func guessed(text []byte) []string {
 	var list []string
 	longest := longestWord(text)
 	if longest > 0 {
@@ -111,8 +111,8 @@ func likely(text []byte) []string {
 	return list
 }
 
-// longestWord is how many high bytes stand beside each other where all of them are letters of Latin-1, one or two as in words
-// of German or French; 0 where there are more, as in Chinese text, or other ones.
+// longestWord is how many high bytes stand beside each other where all of them are letters of Latin-1, one or two as in
+// words of German or French. It is 0 where there are more, as in Chinese text, or other ones.
 func longestWord(text []byte) int {
 	run, longest := 0, 0
 	for _, b := range text {

@@ -13,7 +13,7 @@ type Dialect int
 // Spec: interop-transport §5.1, §5.4.
 const (
 	DialectJSON     Dialect = iota + 1
-	DialectJSONBoth         // DialectJSON whose replies carry the payload under both names (§4); for configured callers
+	DialectJSONBoth         // DialectJSON whose replies carry the payload under both names (interop-transport §4); for configured callers
 	DialectProtobuf         // numbering of the standard; also what gRPC carries
 	DialectRaw              // pushes are bare payloads, replies have the legacy numbering
 )

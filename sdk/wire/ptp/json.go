@@ -44,7 +44,7 @@ func (s *looseString) UnmarshalJSON(b []byte) error {
 
 func decodeJSON(b []byte, v any) error {
 	if err := json.Unmarshal(b, v); err != nil {
-		return failure(ResultCodec, "body is no JSON of this message: %w", err)
+		return failure(ResultCodec, "body is not JSON of this message: %w", err)
 	}
 	return nil
 }
@@ -107,7 +107,7 @@ func (p *PopInbound) unmarshalJSON(b []byte) error {
 	}
 	n, err := j.Timeout.Float64() // an integer in any notation
 	if err != nil {
-		return failure(ResultIllegal, "timeout %q is no number of milliseconds", j.Timeout)
+		return failure(ResultIllegal, "timeout %q is not a number of milliseconds", j.Timeout)
 	}
 	p.Timeout = int32(min(max(n, math.MinInt32), math.MaxInt32))
 	return nil

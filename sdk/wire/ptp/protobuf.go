@@ -42,7 +42,7 @@ func (f fields) field(n protowire.Number, typ protowire.Type, b []byte) (size in
 	if target, ok := f.int32s[n]; ok {
 		v, size := protowire.ConsumeVarint(b)
 		if typ != protowire.VarintType || size < 0 {
-			return 0, failure(ResultCodec, "protobuf field %d is no varint", n)
+			return 0, failure(ResultCodec, "protobuf field %d is not a varint", n)
 		}
 		*target = int32(v) // negative ones are sign-extended on the wire
 		return size, nil
@@ -78,7 +78,7 @@ func (f fields) field(n protowire.Number, typ protowire.Type, b []byte) (size in
 }
 
 func truncated(size int) error {
-	return failure(ResultCodec, "body is no protobuf: %w", protowire.ParseError(size))
+	return failure(ResultCodec, "body is not protobuf: %w", protowire.ParseError(size))
 }
 
 // entry reads one entry of a map field into m.

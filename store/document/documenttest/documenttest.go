@@ -1,5 +1,5 @@
-// Package documenttest checks types that are written as JSON: that every field has a name of its own there, that none of
-// them is the domain's, and that nothing is lost on the way there and back.
+// Package documenttest checks types that are written as JSON. Every field must have a name of its own there, none of them
+// may be the domain's, and nothing may be lost on the way there and back.
 package documenttest
 
 import (

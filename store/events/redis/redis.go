@@ -3,7 +3,7 @@
 // An event's ID is its entry's. Each replica has one blocked read at the end of the stream, which wakes its subscribers;
 // they read on from where they are. Start reading at [Open].
 //
-// Spec: temporal §7.2 #5.
+// Spec: redis §2 #5.
 package redis
 
 import (
@@ -215,7 +215,7 @@ func encode(e openflow.Event) ([]byte, error) {
 func decode(text string) (openflow.Event, error) {
 	var n entry
 	if err := json.Unmarshal([]byte(text), &n); err != nil {
-		return openflow.Event{}, openflow.Errorf(openflow.CodeInternal, "%.80q is no event: %w", text, err).
+		return openflow.Event{}, openflow.Errorf(openflow.CodeInternal, "%.80q is not an event: %w", text, err).
 			WithHint("a server of another version, or another program, writes to this prefix")
 	}
 	return openflow.Event{

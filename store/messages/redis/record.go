@@ -44,7 +44,7 @@ func parseRecord(member string) (r record, err error) {
 	for _, ok := range []bool{ok1, ok2, ok3, ok4, ok5, err1 == nil, err2 == nil, err3 == nil, err4 == nil,
 		object != "", n <= uint64(len(names))} {
 		if !ok {
-			return r, openflow.Errorf(openflow.CodeInternal, "%.80q is no record of a message", member)
+			return r, openflow.Errorf(openflow.CodeInternal, "%.80q is not a record of a message", member)
 		}
 	}
 	return record{sequence: int64(number), cost: int64(bytes), object: object, source: names[:n], id: names[n:]}, nil

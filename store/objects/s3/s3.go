@@ -1,10 +1,10 @@
 // Package s3 stores objects in a bucket of S3 or of a server that speaks its protocol: PREFIX/sha256/<digest>.
 //
 // Several nodes may share a bucket and prefix. An object's key is its hash, which is known only when all of it has been
-// read, so [Store.Put] first spools what it reads to an unnamed local file. The alternative, a temporary key and a copy
-// inside the server, needs no local disk but writes every object twice, cannot repeat an upload that broke, and leaves
-// visible remains after a crash; a spooled object is sent once, under its own key, as often as it takes, and S3 shows it
-// when it is whole. Start reading at [Open].
+// read, so [Store.Put] first spools what it reads to an unnamed local file. The alternative is a temporary key and a
+// copy inside the server. It needs no local disk, but writes every object twice, cannot repeat an upload that broke,
+// and leaves visible remains after a crash. A spooled object is sent under its own key, as often as it takes, and S3
+// shows it when it is whole. Start reading at [Open].
 package s3
 
 import (
