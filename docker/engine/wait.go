@@ -80,7 +80,7 @@ func (r *Runtime) follow(ctx context.Context, name string) (driver.Status, error
 		select {
 		case m := <-stream.Messages: // errors of the stream are not looked at: it only saves time
 			done, err := observe(&seen, m)
-			if err != nil || done && !r.unexplained(seen) { // what asks for an explanation is left to the certain way
+			if err != nil || done && !r.unasked(seen) { // what asks for an explanation is left to the certain way
 				return seen, err
 			}
 		case seen = <-looked:
@@ -167,9 +167,14 @@ const newsLag, newsLook = 3 * time.Second, 50 * time.Millisecond
 // final reads the outcome once the wait has reported the exit. Anything but an exited container means that the wait was
 // cut short by a daemon that goes down, so look again. A container that the daemon was told to stop, and not by us, is
 // looked at longer: a daemon that goes down stops all its containers, and answers until the slowest of them has ended.
+// The code of such an end is the program's own: one that catches the signal chooses it, and one of Go that does not is
+// immune as the first process of its container, and exits with 2.
 func (r *Runtime) final(ctx context.Context, name string) (driver.Status, error) {
-	st, err := r.lookUntil(ctx, name, newsLag)
-	if err == nil && r.unexplained(st) && r.told(ctx, name, st) {
+	st, err := r.Inspect(ctx, name)
+	if err == nil && r.unexplained(st) {
+		st, err = r.lookUntil(ctx, name, newsLag)
+	}
+	if err == nil && r.unasked(st) && r.told(ctx, name, st) {
 		st, err = r.lookUntil(ctx, name, slack)
 	}
 	if err == nil && st.State != driver.StateExited {
@@ -178,10 +183,10 @@ func (r *Runtime) final(ctx context.Context, name string) (driver.Status, error)
 	return st, err
 }
 
-// lookUntil looks at a container again and again while its end is unexplained, for so long.
+// lookUntil looks at a container again and again while it is a failure that nobody asked for, for so long.
 func (r *Runtime) lookUntil(ctx context.Context, name string, long time.Duration) (driver.Status, error) {
 	st, err := r.Inspect(ctx, name)
-	for late := time.After(long); err == nil && r.unexplained(st); {
+	for late := time.After(long); err == nil && r.unasked(st); {
 		select {
 		case <-time.After(newsLook):
 			st, err = r.Inspect(ctx, name)

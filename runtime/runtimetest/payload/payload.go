@@ -9,9 +9,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -32,6 +34,7 @@ const dialTimeout = 2 * time.Second
 //	args ...      the remaining arguments, one a line
 //	hang          print "ready", end with ExitTerminated when asked to
 //	stubborn      print "ready", ignore TERM
+//	unprepared    print "ready", leave TERM to the Go runtime
 //	oom           take memory until stopped
 //	dial ADDRESS  connect by TCP; code 0 when something accepted
 //	write FILE    create the file; code 0 when that worked
@@ -55,6 +58,10 @@ func Run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 		<-ctx.Done()
 		return ExitTerminated
 	case "stubborn":
+		_ = list([]string{"ready"}, stdout)
+		select {}
+	case "unprepared":
+		signal.Reset(syscall.SIGTERM)
 		_ = list([]string{"ready"}, stdout)
 		select {}
 	case "oom":
