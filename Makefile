@@ -43,12 +43,12 @@ lint: ## Formatting, vet, staticcheck, determinism of workflows, tidiness, versi
 
 unit: build ## All tests: units, conformance, replay, scenarios, end to end with containers
 	@test -d $${OPENFLOW_TEST_DATA:-../shared/data} || echo "no real data in $${OPENFLOW_TEST_DATA:-../shared/data}: tests with data run on the generated set only"
-	go test -timeout 20m -p 2 ./...
+	go test -timeout 45m -p 2 ./...
 
 race: ## The race detector: packages that do not link the Temporal server (less docker/engine and tests/arch), one training, and one scenario
-	CGO_ENABLED=1 go test -race -timeout 15m -p 2 $(filter-out openflow/docker/engine openflow/tests/arch openflow/components/lr,$(LIGHT))
-	CGO_ENABLED=1 go test -race -timeout 15m -run 'TestEveryRoundHasItsOwnKey|TestMessagesHideData|TestLossIsKnownToTheGuest' ./components/lr
-	CGO_ENABLED=1 go test -race -timeout 15m -run 'TestScenarios' ./tests/scenarios
+	CGO_ENABLED=1 go test -race -timeout 30m -p 2 $(filter-out openflow/docker/engine openflow/tests/arch openflow/components/lr,$(LIGHT))
+	CGO_ENABLED=1 go test -race -timeout 30m -run 'TestEveryRoundHasItsOwnKey|TestMessagesHideData|TestLossIsKnownToTheGuest' ./components/lr
+	CGO_ENABLED=1 go test -race -timeout 30m -run 'TestScenarios' ./tests/scenarios
 
 fuzz: ## Every fuzz target for FUZZ_TIME each
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
