@@ -54,7 +54,7 @@ func (m *memory) Task(ctx context.Context, _ openflow.TaskKey) (openflow.TaskRec
 	return m.rec, err
 }
 
-func (m *memory) StartTask(ctx context.Context, _ openflow.TaskKey, runtime, name string) (bool, error) {
+func (m *memory) StartTask(ctx context.Context, _ openflow.TaskKey, at openflow.Launch) (bool, error) {
 	err := m.enter(ctx, "StartTask")
 	defer m.mu.Unlock()
 	if err != nil {
@@ -67,7 +67,7 @@ func (m *memory) StartTask(ctx context.Context, _ openflow.TaskKey, runtime, nam
 	if first {
 		m.rec.PartyStatus, m.rec.StartTime = openflow.TaskRunning, time.Now()
 	}
-	m.rec.Runtime, m.rec.ContainerName = runtime, name
+	m.rec.Runtime, m.rec.ContainerName, m.rec.Provider, m.rec.ProgramDigest = at.Runtime, at.Container, at.Provider, at.Digest
 	return first, nil
 }
 

@@ -18,7 +18,6 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
-	"openflow/store/document"
 )
 
 // Client talks to the node of one site.
@@ -82,9 +81,9 @@ func (c *Client) Grant(ctx context.Context, r openflow.TaskRecord) (openflow.Tas
 }
 
 // StartTask implements activities.TaskStore.
-func (c *Client) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error) {
+func (c *Client) StartTask(ctx context.Context, k openflow.TaskKey, at openflow.Launch) (bool, error) {
 	var b wire.PoolChange
-	err := c.call(ctx, http.MethodPost, "/v2/pool/task/start", wire.PoolStart{Run: document.EncodeRun(k), Runtime: runtime, Container: container}, &b)
+	err := c.call(ctx, http.MethodPost, "/v2/pool/task/start", wire.EncodePoolStart(k, at), &b)
 	return b.Changed, err
 }
 

@@ -112,7 +112,7 @@ func TestRunOfAWorker(t *testing.T) {
 	require.Equal(t, openflow.TaskGrant{Credential: "of J_a_0@9999@guest_9999", ModelID: "J", ModelVersion: "0", Partitions: 3}, grant)
 
 	for _, changes := range []bool{true, false} {
-		changed, err := c.StartTask(t.Context(), want.Key, "docker", "of-a")
+		changed, err := c.StartTask(t.Context(), want.Key, openflow.Launch{Runtime: "docker", Container: "of-a", Provider: "acme:1@docker", Digest: "sha256:1"})
 		require.NoError(t, err)
 		require.Equal(t, changes, changed)
 	}

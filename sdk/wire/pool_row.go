@@ -14,6 +14,7 @@ type PoolTask struct {
 	SyncType      openflow.SyncType   `json:"sync_type,omitzero"`
 	Component     string              `json:"component,omitzero"`
 	Provider      string              `json:"provider,omitzero"`
+	ProgramDigest string              `json:"program_digest,omitzero"`
 	Status        openflow.TaskStatus `json:"status,omitzero"`
 	PartyStatus   openflow.TaskStatus `json:"party_status,omitzero"`
 	Reason        string              `json:"reason,omitzero"`
@@ -43,7 +44,7 @@ type PoolTask struct {
 // EncodePoolTask is the inverse of Decode.
 func EncodePoolTask(r openflow.TaskRecord) PoolTask {
 	return PoolTask{
-		Run: document.EncodeRun(r.Key), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider,
+		Run: document.EncodeRun(r.Key), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider, ProgramDigest: r.ProgramDigest,
 		Status: r.Status, PartyStatus: r.PartyStatus, Reason: r.Reason, ErrorReport: r.ErrorReport, Cause: document.Cause(r.Cause),
 		Warnings: r.Warnings, Spec: document.EncodeSpec(r.Spec), Cores: r.Cores, Memory: r.Memory, GPUs: r.GPUs, GPUIDs: r.GPUIDs,
 		MemoryBytes: r.MemoryBytes, ResourceInUse: r.ResourceInUse, Reported: r.Reported, Killed: r.Killed, StopStatus: r.StopStatus,
@@ -55,7 +56,7 @@ func EncodePoolTask(r openflow.TaskRecord) PoolTask {
 // Decode gives the row back.
 func (r PoolTask) Decode() openflow.TaskRecord {
 	return openflow.TaskRecord{
-		Key: r.Run.Decode(), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider,
+		Key: r.Run.Decode(), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider, ProgramDigest: r.ProgramDigest,
 		Status: r.Status, PartyStatus: r.PartyStatus, Reason: r.Reason, ErrorReport: r.ErrorReport, Cause: openflow.Cause(r.Cause),
 		Warnings: r.Warnings, Spec: r.Spec.Decode(), Cores: r.Cores, Memory: r.Memory, GPUs: r.GPUs, GPUIDs: r.GPUIDs,
 		MemoryBytes: r.MemoryBytes, ResourceInUse: r.ResourceInUse, Reported: r.Reported, Killed: r.Killed, StopStatus: r.StopStatus,
@@ -82,11 +83,23 @@ type PoolGrant struct {
 	Policy       openflow.Policy `json:"policy,omitzero"`
 }
 
-// PoolStart records that a run has a container at a worker's machine.
+// PoolStart records that a run has a container at a worker's machine: an openflow.Launch.
 type PoolStart struct {
 	Run       document.Run `json:"run"`
 	Runtime   string       `json:"runtime" check:"required"`
 	Container string       `json:"container" check:"required"`
+	Provider  string       `json:"provider,omitzero"`
+	Digest    string       `json:"digest,omitzero"`
+}
+
+// EncodePoolStart is the inverse of Launch, for a run.
+func EncodePoolStart(k openflow.TaskKey, at openflow.Launch) PoolStart {
+	return PoolStart{Run: document.EncodeRun(k), Runtime: at.Runtime, Container: at.Container, Provider: at.Provider, Digest: at.Digest}
+}
+
+// Launch is where the container is, and whose program is in it.
+func (s PoolStart) Launch() openflow.Launch {
+	return openflow.Launch{Runtime: s.Runtime, Container: s.Container, Provider: s.Provider, Digest: s.Digest}
 }
 
 // PoolEnd records how a run has ended: an openflow.TaskEnd.

@@ -18,7 +18,7 @@ import (
 type PoolStore interface {
 	SaveWorker(ctx context.Context, w openflow.WorkerRecord) error
 	TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error)
-	StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error)
+	StartTask(ctx context.Context, k openflow.TaskKey, at openflow.Launch) (bool, error)
 	FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error)
 }
 
@@ -105,7 +105,7 @@ func (p *Pool) start(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	changed, err := p.Store.StartTask(r.Context(), b.Run.Decode(), b.Runtime, b.Container)
+	changed, err := p.Store.StartTask(r.Context(), b.Run.Decode(), b.Launch())
 	return wire.PoolChange{Changed: changed}, openflow.About(openflow.AboutTask, err)
 }
 

@@ -14,10 +14,10 @@ import (
 const taskColumns = `execution_id, job_id, task_name, version, role, party, scheduler, sync_type, component, provider,
 	status, party_status, reported, stop_status, cores, memory_bytes, resource_in_use, killed, runtime, container_name,
 	exit_code, log_digest, create_time, update_time, start_time, end_time, reason, error_report, spec, memory, gpus, gpu_ids, warnings,
-	cause_code, cause_text, cause_consequence`
+	cause_code, cause_text, cause_consequence, program_digest`
 
 const insertTask = `insert into task (` + taskColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-	$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)`
+	$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)`
 
 // taskKey is the condition that finds a task's row; its arguments are taskArgs. An execution ID is one run, of one scheduler's
 // job; see taskRow.
@@ -57,7 +57,7 @@ func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
 		t.Runtime, t.ContainerName, nullable(t.ExitCode), t.LogDigest, orNow(t.CreateTime, now), now,
 		millis(t.StartTime), millis(t.EndTime), t.Reason,
 		t.ErrorReport, spec, t.Memory, t.GPUs, strings.Join(t.GPUIDs, ","), warnings,
-		string(t.Cause.Code), t.Cause.Text, t.Cause.Consequence,
+		string(t.Cause.Code), t.Cause.Text, t.Cause.Consequence, t.ProgramDigest,
 	}, nil
 }
 
@@ -78,7 +78,7 @@ func scanTask(r row) (openflow.TaskRecord, error) {
 		&t.MemoryBytes, &t.ResourceInUse, &t.Killed, &t.Runtime,
 		&t.ContainerName, &exit, &t.LogDigest, &created, &updated, &started, &ended, &t.Reason,
 		&t.ErrorReport, &spec, &t.Memory, &t.GPUs, &devices, &warnings,
-		&t.Cause.Code, &t.Cause.Text, &t.Cause.Consequence)
+		&t.Cause.Code, &t.Cause.Text, &t.Cause.Consequence, &t.ProgramDigest)
 	if err != nil {
 		return t, err
 	}
@@ -128,13 +128,14 @@ func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 	return classify("create "+t.Key.String(), err)
 }
 
-// sameTask compares what is to be run, by value; statuses move on and are no difference.
+// sameTask compares what is to be run, by value; statuses move on and are no difference. The provider becomes the one that
+// ran.
 func sameTask(have, want openflow.TaskRecord) error {
 	same, err := document.Equal(document.EncodeSpec(have.Spec), document.EncodeSpec(want.Spec))
 	if err != nil {
 		return err
 	}
-	if !same || have.Key != want.Key || have.Provider != want.Provider || have.Needs() != want.Needs() {
+	if !same || have.Key != want.Key || have.Needs() != want.Needs() {
 		return conflict("%s exists already and is a different one", want.Key)
 	}
 	return nil

@@ -1,0 +1,189 @@
+package catalogue
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"openflow"
+)
+
+const providerColumns = `name, version, kind, place, digest, enabled, added_by, added_at`
+
+const (
+	insertProvider = `insert into provider (` + providerColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8)`
+	selectProvider = `select ` + providerColumns + ` from provider where name = $1 and version = $2`
+	insertOffer    = `insert into component (name, provider, version, description) values ($1, $2, $3, $4)`
+	dropOffers     = `delete from component where provider = $1 and version = $2`
+	dropProvider   = `delete from provider where name = $1 and version = $2`
+)
+
+// openRuns counts the runs of a provider that have not ended, of jobs that have not ended either. The device of a run's
+// provider does not count.
+const openRuns = `select count(*) from task join job on job.job_id = task.job_id and job.scheduler = task.scheduler
+		and job.role = task.role and job.party = task.party
+	where substr(task.provider, 1, length($1)) = $1 and task.party_status in ('waiting', 'running')
+		and job.status in ('ready', 'waiting', 'running')`
+
+// AddProvider records a local program and its components. The same one again changes nothing. CodeConflict: the name and
+// version are another program's.
+func (c *Catalogue) AddProvider(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
+	err := c.write(ctx, func(t *tx) error {
+		have, err := scanProvider(t.one(ctx, selectProvider, p.Name, p.Version))
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return c.putProvider(ctx, t, p, components)
+		case err != nil:
+			return err
+		case have.Kind == p.Kind && have.Place == p.Place && have.Digest == p.Digest:
+			return nil
+		}
+		return openflow.Errorf(openflow.CodeConflict, "provider %s is registered with another program: %s, %s", have.Ref(), have.Place, have.Digest).
+			WithHint("give the new program another version, or remove the old one first: openflow provider remove %s", have.Ref())
+	})
+	return classify("add provider "+p.Ref().String(), err)
+}
+
+// SetBuiltIn records the program that the site's machines bring along, in place of the one before.
+func (c *Catalogue) SetBuiltIn(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
+	err := c.write(ctx, func(t *tx) error {
+		have, err := scanProvider(t.one(ctx, selectProvider, p.Name, p.Version))
+		if err == nil && have.Kind == p.Kind && have.Digest == p.Digest {
+			return nil
+		}
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		for _, query := range []string{
+			`delete from component where provider in (select name from provider where kind = $1)`, `delete from provider where kind = $1`,
+		} {
+			if _, err := t.exec(ctx, query, string(p.Kind)); err != nil {
+				return err
+			}
+		}
+		return c.putProvider(ctx, t, p, components)
+	})
+	return classify("record the built-in provider", err)
+}
+
+func (c *Catalogue) putProvider(ctx context.Context, t *tx, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
+	_, err := t.exec(ctx, insertProvider, p.Name, p.Version, string(p.Kind), p.Place, p.Digest, p.Enabled, p.AddedBy, orNow(p.AddedAt, c.stamp()))
+	for _, o := range components {
+		if err == nil {
+			_, err = t.exec(ctx, insertOffer, o.Name, p.Name, p.Version, string(o.Description))
+		}
+	}
+	return err
+}
+
+func scanProvider(r row) (openflow.ProviderRecord, error) {
+	var p openflow.ProviderRecord
+	var added int64
+	err := r.Scan(&p.Name, &p.Version, &p.Kind, &p.Place, &p.Digest, &p.Enabled, &p.AddedBy, &added)
+	p.AddedAt = timeOf(added)
+	return p, err
+}
+
+func unknownProvider(name, version string) error {
+	return openflow.Errorf(openflow.CodeNotFound, "provider %s is not registered here", openflow.ProviderRef{Name: name, Version: version}).
+		WithHint("openflow provider list shows which are")
+}
+
+// Provider finds one by name and version. CodeNotFound: it is not registered.
+func (c *Catalogue) Provider(ctx context.Context, name, version string) (openflow.ProviderRecord, error) {
+	p, err := scanProvider(c.one(ctx, selectProvider, name, version))
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, unknownProvider(name, version)
+	}
+	return p, classify("read provider "+name, err)
+}
+
+// Providers lists them by name and version, the built-in one first.
+func (c *Catalogue) Providers(ctx context.Context) ([]openflow.ProviderRecord, error) {
+	var list []openflow.ProviderRecord
+	query := `select ` + providerColumns + ` from provider order by case kind when 'built-in' then 0 else 1 end, name, version`
+	err := c.each(ctx, query, nil, func(r row) error {
+		p, err := scanProvider(r)
+		list = append(list, p)
+		return err
+	})
+	return list, classify("list providers", err)
+}
+
+// Components lists what a provider has, by name.
+func (c *Catalogue) Components(ctx context.Context, name, version string) ([]openflow.ComponentRecord, error) {
+	var list []openflow.ComponentRecord
+	query := `select name, description from component where provider = $1 and version = $2 order by name`
+	err := c.each(ctx, query, []any{name, version}, func(r row) error {
+		o := openflow.ComponentRecord{Provider: openflow.ProviderRef{Name: name, Version: version}}
+		var text string
+		err := r.Scan(&o.Name, &text)
+		o.Description = json.RawMessage(text)
+		list = append(list, o)
+		return err
+	})
+	return list, classify("list the components of provider "+name, err)
+}
+
+// EnableProvider says whether a provider takes new jobs. CodeNotFound: it is not registered.
+func (c *Catalogue) EnableProvider(ctx context.Context, name, version string, enabled bool) error {
+	n, err := c.exec(ctx, `update provider set enabled = $3 where name = $1 and version = $2`, name, version, enabled)
+	if err == nil && n == 0 {
+		return unknownProvider(name, version)
+	}
+	return classify("enable provider "+name, err)
+}
+
+// RemoveProvider forgets a provider, its components and the defaults that name it. What it has run keeps its name. CodeConflict: runs that
+// have not ended need it. CodeNotFound: it is not registered.
+func (c *Catalogue) RemoveProvider(ctx context.Context, name, version string) error {
+	ref := openflow.ProviderRef{Name: name, Version: version}
+	err := c.write(ctx, func(t *tx) error {
+		var open int
+		if err := t.one(ctx, openRuns, ref.String()+"@").Scan(&open); err != nil {
+			return err
+		}
+		if open > 0 {
+			return openflow.Errorf(openflow.CodeConflict, "provider %s is in use: runs that have not ended: %d", ref, open).
+				WithHint("end their jobs or wait for them; openflow provider disable %s keeps new jobs from it meanwhile", ref)
+		}
+		n, err := t.exec(ctx, dropProvider, name, version)
+		if err == nil && n == 0 {
+			return unknownProvider(name, version)
+		}
+		for _, query := range []string{dropOffers, `delete from component_default where provider = $1 and version = $2`} {
+			if err == nil {
+				_, err = t.exec(ctx, query, name, version)
+			}
+		}
+		return err
+	})
+	return classify(fmt.Sprintf("remove provider %s", ref), err)
+}
+
+// SetDefault says which provider serves a component where the job names none; an empty one takes that back.
+func (c *Catalogue) SetDefault(ctx context.Context, component string, p openflow.ProviderRef) error {
+	var err error
+	if p.Name == "" {
+		_, err = c.exec(ctx, `delete from component_default where component = $1`, component)
+	} else {
+		_, err = c.exec(ctx, `insert into component_default (component, provider, version) values ($1, $2, $3)
+			on conflict (component) do update set provider = excluded.provider, version = excluded.version`, component, p.Name, p.Version)
+	}
+	return classify("set the default provider of "+component, err)
+}
+
+// Defaults tells which provider serves a component where the job names none, of those components that have one set.
+func (c *Catalogue) Defaults(ctx context.Context) (map[string]openflow.ProviderRef, error) {
+	defaults := map[string]openflow.ProviderRef{}
+	err := c.each(ctx, `select component, provider, version from component_default`, nil, func(r row) error {
+		var name string
+		var p openflow.ProviderRef
+		err := r.Scan(&name, &p.Name, &p.Version)
+		defaults[name] = p
+		return err
+	})
+	return defaults, classify("list default providers", err)
+}
