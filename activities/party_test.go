@@ -101,9 +101,9 @@ func (m *memory) recorded() *openflow.TaskEnd {
 
 type launcher struct{ err error }
 
-func (l *launcher) Spec(context.Context, openflow.TaskRecord) (driver.Spec, error) {
+func (l *launcher) Spec(context.Context, openflow.TaskRecord) (driver.Spec, openflow.Launch, error) {
 	err := l.err
-	return driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}}, err
+	return driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}}, openflow.Launch{Container: container}, err
 }
 
 type logs struct {

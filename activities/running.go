@@ -17,16 +17,17 @@ import (
 // TaskStore is what a party remembers of its runs.
 type TaskStore interface {
 	Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error)
-	// StartTask moves a waiting run to running and notes where it runs; one that runs there already is left alone.
-	StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error)
+	// StartTask moves a waiting run to running and notes where it runs, and what; one that runs there already is left alone.
+	StartTask(ctx context.Context, k openflow.TaskKey, at openflow.Launch) (bool, error)
 	// FinishTask records the outcome and returns the run's cores, in one step. A recorded outcome is final.
 	FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error)
 }
 
 // Launcher turns a run into a container.
 type Launcher interface {
-	// Spec is a pure function of the run and the node: the same run gives the same name and labels.
-	Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec, error)
+	// Spec is a pure function of the run and the node: the same run gives the same name and labels. It also says what is in the
+	// container.
+	Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec, openflow.Launch, error)
 }
 
 // LogStore keeps what a container has written. It returns the digest that the log is found by.
@@ -61,7 +62,7 @@ func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, ToTemporal(err)
 	}
-	spec, err := r.Launcher.Spec(ctx, rec)
+	spec, of, err := r.Launcher.Spec(ctx, rec)
 	if err != nil {
 		return r.unable(ctx, rec, err)
 	}
@@ -69,7 +70,8 @@ func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
 		r.remove(ctx, spec.Name)
 		return recorded(rec), nil
 	}
-	st, err := r.launch(ctx, o, rec, spec)
+	of.Runtime = r.Runtime.Kind()
+	st, err := r.launch(ctx, o, rec, spec, of)
 	if err != nil {
 		return r.unable(ctx, rec, err)
 	}
@@ -105,11 +107,11 @@ func recorded(rec openflow.TaskRecord) Outcome {
 }
 
 // launch brings the container up and waits for it. The run's timeout counts from its first start, across adoptions.
-func (r *Running) launch(ctx context.Context, o openflow.TaskOrder, rec openflow.TaskRecord, spec driver.Spec) (driver.Status, error) {
+func (r *Running) launch(ctx context.Context, o openflow.TaskOrder, rec openflow.TaskRecord, spec driver.Spec, of openflow.Launch) (driver.Status, error) {
 	if _, err := r.Runtime.Ensure(ctx, spec); err != nil {
 		return driver.Status{}, err
 	}
-	if _, err := r.Tasks.StartTask(ctx, o.Key, r.Runtime.Kind(), spec.Name); err != nil {
+	if _, err := r.Tasks.StartTask(ctx, o.Key, of); err != nil {
 		return driver.Status{}, err
 	}
 	if err := r.Runtime.Start(ctx, spec.Name); err != nil {

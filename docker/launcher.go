@@ -41,8 +41,9 @@ type BaseLayer struct {
 // Launcher describes containers for one node.
 type Launcher struct {
 	Node    string // UUID
-	Image   string // of the algorithms: an image ID, or the path of an executable for processes
 	Command []string
+	// Program says what a run of that provider is started with, an image ID or the path of an executable, and what that is.
+	Program func(ctx context.Context, provider string) (image string, of openflow.Launch, err error)
 	Base    func() BaseLayer
 	Grant   func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error)
 	// Config writes what the container is told of its run, in the words of the dialect that its program speaks. The base layer
@@ -67,9 +68,28 @@ func Name(k openflow.TaskKey) string {
 	return readable + "-" + hex.EncodeToString(sum[:6])
 }
 
-// Spec describes the container of a run. It is a function of the run and the node, but for the trace that it is part
-// of, so a retry describes the same one.
-func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec, error) {
+// Spec describes the container of a run, and says what is in it. It is a function of the run and the node, but for the trace
+// that it is part of, so a retry describes the same one.
+func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (spec driver.Spec, of openflow.Launch, err error) {
+	image, of, err := l.program(ctx, r)
+	if err == nil {
+		spec, err = l.describe(ctx, r, image)
+	}
+	of.Container = spec.Name
+	return spec, of, err
+}
+
+// program says what the run is started with. A container that has been started is adopted, whatever has become of its program
+// since: then the digest alone stands for it.
+func (l *Launcher) program(ctx context.Context, r openflow.TaskRecord) (image string, of openflow.Launch, err error) {
+	image, of, err = l.Program(ctx, r.Provider)
+	if err != nil && r.ContainerName != "" && !openflow.CodeOf(err).Retryable() {
+		return r.ProgramDigest, openflow.Launch{Provider: r.Provider, Digest: r.ProgramDigest}, nil
+	}
+	return image, of, err
+}
+
+func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, image string) (driver.Spec, error) {
 	grant, err := l.Grant(ctx, r)
 	if err != nil {
 		return driver.Spec{}, err
@@ -101,7 +121,7 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 			LabelNode: l.Node, LabelExecution: string(r.Key.ExecutionID()), LabelScheduler: string(r.Key.Scheduler),
 			LabelJob: string(r.Key.Job),
 		},
-		Image: l.Image, Command: l.Command,
+		Image: image, Command: l.Command,
 		Env:    env,
 		Limits: driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512, GPUs: r.GPUIDs},
 	}, nil

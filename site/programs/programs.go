@@ -25,13 +25,6 @@ type Programs struct {
 	images map[string]string // by digest of the program
 }
 
-// Program is what a run is started with.
-type Program struct {
-	Image    string // an image, or the path of the executable
-	Provider string // in full: "name:version@device"
-	Digest   string
-}
-
 // Own reads the program that the machine brings along for the built-in provider. Errors: CodeInvalid.
 func Own(path string) (openflow.ProviderRecord, error) {
 	abs, err := filepath.Abs(path)
@@ -49,21 +42,25 @@ func Own(path string) (openflow.ProviderRecord, error) {
 	return openflow.ProviderRecord{Kind: openflow.ProviderBuiltIn, Place: abs, Digest: digest, Enabled: true}, nil
 }
 
-// Of says what a run of that provider is started with: of a local program, the very content that was registered. The
+// Of says what a run of that provider is started with: an image, or the path of an executable; and what that is. Of a local
+// program it is the very content that was registered. The
 // built-in provider is whatever this machine brings along, so that a run goes on after an update. Errors: CodeNotFound (not
 // registered, or not on this machine), CodeConflict (changed), CodeInvalid (it cannot be run here).
-func (p *Programs) Of(ctx context.Context, provider string) (Program, error) {
+func (p *Programs) Of(ctx context.Context, provider string) (image string, of openflow.Launch, err error) {
 	ref, err := openflow.ParseProvider(provider)
 	if err != nil {
-		return Program{}, err
+		return "", of, err
 	}
 	record := p.BuiltIn
 	if ref.Name != p.BuiltIn.Name {
 		if record, err = p.find(ctx, ref); err != nil {
-			return Program{}, err
+			return "", of, err
 		}
 	}
-	return p.Ready(ctx, record)
+	ref = record.Ref()
+	ref.Device = p.Device
+	image, err = p.Ready(ctx, record)
+	return image, openflow.Launch{Provider: ref.String(), Digest: record.Digest}, err
 }
 
 func (p *Programs) find(ctx context.Context, ref openflow.ProviderRef) (openflow.ProviderRecord, error) {
@@ -75,27 +72,23 @@ func (p *Programs) find(ctx context.Context, ref openflow.ProviderRef) (openflow
 	return record, err
 }
 
-// Ready checks a provider's program, and gives the daemon its image where programs run in one. Errors are those of Of.
-func (p *Programs) Ready(ctx context.Context, r openflow.ProviderRecord) (Program, error) {
-	ref := r.Ref()
-	ref.Device = p.Device
-	out := Program{Image: r.Place, Provider: ref.String(), Digest: r.Digest}
-	if image, ok := p.image(r.Digest); ok && r.Kind == openflow.ProviderBuiltIn {
-		out.Image = image // made of what the program was when this node started
-		return out, nil
+// Ready checks a provider's program, and gives the daemon its image where programs run in one. It returns that, or the path
+// of the program. Errors are those of Of.
+func (p *Programs) Ready(ctx context.Context, r openflow.ProviderRecord) (string, error) {
+	image, made := p.image(r.Digest)
+	if made && r.Kind == openflow.ProviderBuiltIn {
+		return image, nil // of what the program was when this node started
 	}
-	if err := p.Verify(r); err != nil || p.Load == nil {
-		return out, err
+	if err := p.Verify(r); err != nil {
+		return "", err
 	}
-	image, ok := p.image(r.Digest)
-	if !ok {
-		var err error
-		if image, err = p.load(ctx, r); err != nil {
-			return out, err
-		}
+	switch {
+	case p.Load == nil:
+		return r.Place, nil
+	case made:
+		return image, nil
 	}
-	out.Image = image
-	return out, nil
+	return p.load(ctx, r)
 }
 
 func (p *Programs) image(digest string) (string, bool) {

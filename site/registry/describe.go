@@ -34,7 +34,6 @@ const (
 type Description struct {
 	Provider   openflow.ProviderRef // without a device
 	Components []openflow.ComponentRecord
-	read       map[string]jobcheck.Component
 }
 
 // document is a component's own description as far as it is read here.
@@ -54,7 +53,7 @@ type document struct {
 //
 // Spec: fate-flow-api §3.3.1.
 func Describe(ctx context.Context, program string) (Description, error) {
-	d := Description{read: map[string]jobcheck.Component{}}
+	d := Description{}
 	names, err := list(ctx, program)
 	if err != nil {
 		return d, err
@@ -87,7 +86,6 @@ func Describe(ctx context.Context, program string) (Description, error) {
 			return d, refused(program, "component %q: %v", name, err)
 		}
 		d.Components = append(d.Components, openflow.ComponentRecord{Name: name, Provider: ref, Description: compact.Bytes()})
-		d.read[name] = c.Component
 	}
 	return d, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"openflow"
+	"openflow/site/jobcheck"
 )
 
 // foreign is FATE's own provider, which unmodified pipelines name whoever is to serve them.
@@ -19,7 +20,11 @@ type offers struct {
 	known    map[string]bool                   // names of all providers, also of those that take no new jobs
 	of       map[string][]openflow.ProviderRef // by component
 	defaults map[string]openflow.ProviderRef   // by component
+
+	described map[openflow.ProviderRef]map[string]jobcheck.Component
 }
+
+func (o offers) names() []string { return slices.Sorted(maps.Keys(o.of)) }
 
 // resolve says which provider serves a component for a job that wants this one; every part of wanted may be empty.
 //
@@ -36,7 +41,7 @@ func (o offers) resolve(component string, wanted openflow.ProviderRef) (openflow
 	all := o.of[component]
 	if len(all) == 0 {
 		return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", openflow.Cut(component, 80)).
-			WithHint("it has: %s", strings.Join(slices.Sorted(maps.Keys(o.of)), ", "))
+			WithHint("it has: %s", strings.Join(o.names(), ", "))
 	}
 	if wanted.Device != "" && wanted.Device != o.device {
 		return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "no provider %q at this site, which runs on device %s", wanted, o.device).
