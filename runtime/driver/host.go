@@ -82,7 +82,7 @@ type Host interface {
 	// cannot be limited is a warning for the operator, as is a runtime that limits nothing.
 	Confine(ctx context.Context, port int) (warnings []string, err error)
 
-	// Resources are what containers share. A field that is zero means: what this machine has.
+	// Resources are what containers share. The zero value: they share this machine. Otherwise all of it counts.
 	Resources(ctx context.Context) (openflow.Resources, error)
 
 	// Examine looks at what can be wrong with the runtime, at the images that Bring has returned and at what Confine has

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-		"openflow/runtime/driver"
+	"openflow/runtime/driver"
 	"openflow/runtime/fake"
 	"openflow/runtime/launch"
 	"openflow/store/catalogue"
