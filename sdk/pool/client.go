@@ -73,6 +73,13 @@ func execution(id openflow.ExecutionID) string {
 	return url.Values{"execution_id": {string(id)}}.Encode()
 }
 
+// Provider finds a provider in the site's registry. CodeNotFound: it is not registered.
+func (c *Client) Provider(ctx context.Context, name, version string) (openflow.ProviderRecord, error) {
+	var p wire.PoolProvider
+	err := c.call(ctx, http.MethodGet, "/v2/pool/provider?"+url.Values{"name": {name}, "version": {version}}.Encode(), nil, &p)
+	return p.Decode(), err
+}
+
 // Grant fetches what only the node can give to the run's container.
 func (c *Client) Grant(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
 	var g wire.PoolGrant

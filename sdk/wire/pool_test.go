@@ -96,11 +96,18 @@ func FuzzPoolWorker(f *testing.F) {
 func TestFormsOfThePool(t *testing.T) {
 	documenttest.Tagged(t,
 		reflect.TypeFor[wire.PoolSite](), reflect.TypeFor[wire.PoolWorker](), reflect.TypeFor[wire.PoolTask](), reflect.TypeFor[wire.PoolGrant](),
-		reflect.TypeFor[wire.PoolStart](), reflect.TypeFor[wire.PoolEnd](), reflect.TypeFor[wire.PoolChange](), reflect.TypeFor[wire.PoolLog](),
+		reflect.TypeFor[wire.PoolStart](), reflect.TypeFor[wire.PoolEnd](), reflect.TypeFor[wire.PoolProvider](), reflect.TypeFor[wire.PoolChange](), reflect.TypeFor[wire.PoolLog](),
 	)
 	documenttest.RoundTrip(t, wire.EncodePoolTask, wire.PoolTask.Decode)
 	documenttest.RoundTrip(t, func(g openflow.TaskGrant) wire.PoolGrant { return wire.PoolGrant(g) },
 		func(g wire.PoolGrant) openflow.TaskGrant { return openflow.TaskGrant(g) })
+	documenttest.RoundTrip(t, wire.EncodePoolProvider, wire.PoolProvider.Decode)
+	type start struct {
+		Key openflow.TaskKey
+		At  openflow.Launch
+	}
+	documenttest.RoundTrip(t, func(s start) wire.PoolStart { return wire.EncodePoolStart(s.Key, s.At) },
+		func(s wire.PoolStart) start { return start{s.Run.Decode(), s.Launch()} })
 	type end struct {
 		Key openflow.TaskKey
 		End openflow.TaskEnd

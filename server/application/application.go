@@ -19,6 +19,7 @@ import (
 	"openflow/dialect"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
+	"openflow/site/registry"
 	"openflow/store/catalogue"
 	"openflow/store/objects"
 )
@@ -56,20 +57,20 @@ type About struct {
 
 // API serves the application layer.
 type API struct {
-	Jobs       openflow.JobService
-	Catalogue  *catalogue.Catalogue
-	Objects    objects.Store
-	Sites      Sites
-	Logs       Logs
-	Events     Events
-	About      func() About
-	Examine    func(ctx context.Context) []openflow.Finding // what openflow doctor shows
-	Policy     func() SitePolicy                            // what is in force
-	Components func() []string                              // names of those that this site runs
-	Space      func() error                                 // nil while there is room for new data and jobs
-	Uploads    string                                       // folder that server-side upload paths are taken from
-	NewID      func() openflow.JobID
-	Log        *slog.Logger
+	Jobs      openflow.JobService
+	Catalogue *catalogue.Catalogue
+	Objects   objects.Store
+	Sites     Sites
+	Logs      Logs
+	Events    Events
+	About     func() About
+	Examine   func(ctx context.Context) []openflow.Finding // what openflow doctor shows
+	Policy    func() SitePolicy                            // what is in force
+	Providers *registry.Registry
+	Space     func() error // nil while there is room for new data and jobs
+	Uploads   string       // folder that server-side upload paths are taken from
+	NewID     func() openflow.JobID
+	Log       *slog.Logger
 }
 
 // Routes mounts the layer: fate-flow-api part 1 as far as it is offered, then our own routes.
@@ -134,6 +135,15 @@ func (a *API) Routes(r chi.Router) {
 	post("/v2/site/scores/raise", a.raiseScores)
 	post("/v2/site/scores/reset", a.resetScores)
 	get("/v2/permission/resource/list", a.listGrants)
+	get("/v2/provider/list", a.listProviders)
+	get("/v2/provider/show", a.showProvider)
+	post("/v2/provider/add", a.addProvider)
+	post("/v2/provider/remove", a.removeProvider)
+	post("/v2/provider/enable", a.enableProvider)
+	post("/v2/provider/disable", a.disableProvider)
+	get("/v2/component/list", a.listComponents)
+	get("/v2/component/show", a.showComponent)
+	post("/v2/component/default", a.preferProvider)
 }
 
 // named checks the name of the user, under which whatever is done is recorded.

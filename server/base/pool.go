@@ -20,6 +20,7 @@ type PoolStore interface {
 	TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error)
 	StartTask(ctx context.Context, k openflow.TaskKey, at openflow.Launch) (bool, error)
 	FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error)
+	Provider(ctx context.Context, name, version string) (openflow.ProviderRecord, error)
 }
 
 // PoolLogs keeps what containers have written. The digest is empty when that is nothing.
@@ -45,6 +46,7 @@ func (p *Pool) Routes(r chi.Router) {
 		r.Use(p.authenticate)
 		r.Get("/v2/pool/site", reply.JSON(p.Log, func(*http.Request) (any, error) { return p.Site, nil }))
 		r.Post("/v2/pool/worker", reply.JSON(p.Log, p.worker))
+		r.Get("/v2/pool/provider", reply.JSON(p.Log, p.provider))
 		r.Get("/v2/pool/task", reply.JSON(p.Log, p.task))
 		r.Get("/v2/pool/task/grant", reply.JSON(p.Log, p.grant))
 		r.Post("/v2/pool/task/start", reply.JSON(p.Log, p.start))
@@ -117,6 +119,13 @@ func (p *Pool) end(r *http.Request) (any, error) {
 	k, end := b.Decode()
 	changed, err := p.Store.FinishTask(r.Context(), k, end)
 	return wire.PoolChange{Changed: changed}, openflow.About(openflow.AboutTask, err)
+}
+
+// provider tells where the program of a provider is, and what it must be.
+func (p *Pool) provider(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	record, err := p.Store.Provider(r.Context(), q.Get("name"), q.Get("version"))
+	return wire.EncodePoolProvider(record), err
 }
 
 // putLog keeps a log as it comes, whatever its size.

@@ -164,23 +164,23 @@ type digested struct {
 	digest string
 }
 
-func (k *known) digest(path string) (string, error) {
+func (k *known) digest(path string) (identity, string, error) {
 	f, id, err := open(path)
 	if err != nil {
-		return "", err
+		return id, "", err
 	}
 	if err := f.Close(); err != nil {
-		return "", err
+		return id, "", err
 	}
 	k.mu.Lock()
 	have, ok := k.files[path]
 	k.mu.Unlock()
 	if ok && have.id == id {
-		return have.digest, nil
+		return id, have.digest, nil
 	}
 	id, digest, err := read(path, io.Discard)
 	if err != nil {
-		return "", err
+		return id, "", err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -188,5 +188,5 @@ func (k *known) digest(path string) (string, error) {
 		k.files = map[string]digested{}
 	}
 	k.files[path] = digested{id, digest}
-	return digest, nil
+	return id, digest, nil
 }

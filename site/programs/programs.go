@@ -1,7 +1,6 @@
 package programs
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"path/filepath"
@@ -17,13 +16,16 @@ type Programs struct {
 	BuiltIn openflow.ProviderRecord
 	// Find looks a provider up in the site's registry. CodeNotFound: it is not registered.
 	Find func(ctx context.Context, name, version string) (openflow.ProviderRecord, error)
-	// Load makes an image of a program; nil: programs run as they are.
-	Load func(ctx context.Context, program []byte) (image string, err error)
+	// Bring makes the program at a path what the runtime starts: an image of it, or the path as it is.
+	Bring func(ctx context.Context, path string) (image string, err error)
 
 	files  known
 	mu     sync.Mutex
-	images map[string]string // by digest of the program
+	images map[brought]string
 }
+
+// brought is a program that the runtime has been given.
+type brought struct{ place, digest string }
 
 // Own reads the program that the machine brings along for the built-in provider. Errors: CodeInvalid.
 func Own(path string) (openflow.ProviderRecord, error) {
@@ -45,7 +47,7 @@ func Own(path string) (openflow.ProviderRecord, error) {
 // Of says what a run of that provider is started with: an image, or the path of an executable; and what that is. Of a local
 // program it is the very content that was registered. The
 // built-in provider is whatever this machine brings along, so that a run goes on after an update. Errors: CodeNotFound (not
-// registered, or not on this machine), CodeConflict (changed), CodeInvalid (it cannot be run here).
+// registered, or not on this machine), CodeConflict (changed), CodeInvalid (it cannot be run here), CodeUnavailable (an update of the built-in one is under way).
 func (p *Programs) Of(ctx context.Context, provider string) (image string, of openflow.Launch, err error) {
 	ref, err := openflow.ParseProvider(provider)
 	if err != nil {
@@ -72,76 +74,63 @@ func (p *Programs) find(ctx context.Context, ref openflow.ProviderRef) (openflow
 	return record, err
 }
 
-// Ready checks a provider's program, and gives the daemon its image where programs run in one. It returns that, or the path
-// of the program. Errors are those of Of.
+// Ready checks a provider's program, and brings it to the runtime. It returns what that starts. Errors are those of Of.
 func (p *Programs) Ready(ctx context.Context, r openflow.ProviderRecord) (string, error) {
-	image, made := p.image(r.Digest)
-	if made && r.Kind == openflow.ProviderBuiltIn {
-		return image, nil // of what the program was when this node started
+	key := brought{r.Place, r.Digest}
+	image, made := p.image(key)
+	if made && image != r.Place && r.Kind == openflow.ProviderBuiltIn {
+		return image, nil // an image of what the program was when this node started
 	}
-	if err := p.Verify(r); err != nil {
+	before, err := p.verify(r)
+	if err != nil || made {
+		return image, err
+	}
+	if image, err = p.Bring(ctx, r.Place); err != nil {
 		return "", err
 	}
-	switch {
-	case p.Load == nil:
-		return r.Place, nil
-	case made:
-		return image, nil
-	}
-	return p.load(ctx, r)
-}
-
-func (p *Programs) image(digest string) (string, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	image, ok := p.images[digest]
-	return image, ok
-}
-
-func (p *Programs) load(ctx context.Context, r openflow.ProviderRecord) (string, error) {
-	var program bytes.Buffer
-	_, digest, err := read(r.Place, &program)
-	if err != nil {
-		return "", p.lacks(r, err)
-	}
-	if digest != r.Digest {
-		return "", p.changed(r, digest)
-	}
-	if r.Kind != openflow.ProviderBuiltIn {
-		if err := checkStatic(program.Bytes()); err != nil {
-			return "", openflow.Errorf(openflow.CodeInvalid, "no image can be made of %s: %w", r.Place, err).
-				WithHint("build it as one static program for Linux on this machine's processor; in Go: CGO_ENABLED=0")
-		}
-	}
-	image, err := p.Load(ctx, program.Bytes())
-	if err != nil {
-		return "", err
+	if after, err := p.verify(r); err != nil || after != before { // what was brought is what was verified
+		return "", p.changed(r, "another one")
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.images == nil {
-		p.images = map[string]string{}
+		p.images = map[brought]string{}
 	}
-	p.images[digest] = image
+	p.images[key] = image
 	return image, nil
 }
 
-// Verify compares a provider's program on this machine with its record. Errors: CodeNotFound (it is not here),
-// CodeConflict (it has changed).
+func (p *Programs) image(key brought) (string, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	image, ok := p.images[key]
+	return image, ok
+}
+
+// Check is Ready for those who want to know only whether it is.
+func (p *Programs) Check(ctx context.Context, r openflow.ProviderRecord) error {
+	_, err := p.Ready(ctx, r)
+	return err
+}
+
+// Verify compares a provider's program on this machine with its record. Errors: CodeNotFound (it is not here), CodeConflict
+// (it has changed), CodeUnavailable (the built-in one has).
 func (p *Programs) Verify(r openflow.ProviderRecord) error {
-	digest, err := p.files.digest(r.Place)
-	if err == nil && r.Kind != openflow.ProviderBuiltIn {
-		if err := closed(r.Place); err != nil {
-			return err
-		}
-	}
+	_, err := p.verify(r)
+	return err
+}
+
+func (p *Programs) verify(r openflow.ProviderRecord) (identity, error) {
+	id, digest, err := p.files.digest(r.Place)
 	switch {
 	case err != nil:
-		return p.lacks(r, err)
+		return id, p.lacks(r, err)
 	case digest != r.Digest:
-		return p.changed(r, digest)
+		return id, p.changed(r, digest)
+	case r.Kind == openflow.ProviderBuiltIn:
+		return id, nil
 	}
-	return nil
+	return id, closed(r.Place)
 }
 
 func (p *Programs) lacks(r openflow.ProviderRecord, err error) error {
@@ -150,10 +139,14 @@ func (p *Programs) lacks(r openflow.ProviderRecord, err error) error {
 }
 
 func (p *Programs) changed(r openflow.ProviderRecord, now string) error {
-	err := openflow.Errorf(openflow.CodeConflict, "the program of provider %s at machine %s, %s, has changed since it was registered: it was %s and is %s",
-		r.Ref(), p.Machine, r.Place, r.Digest, now)
+	code, since := openflow.CodeConflict, "it was registered"
 	if r.Kind == openflow.ProviderBuiltIn {
-		return err.WithHint("restart the node or worker, so that it takes the new program")
+		code, since = openflow.CodeUnavailable, "the node or worker started" // an update is under way
+	}
+	err := openflow.Errorf(code, "the program of provider %s at machine %s, %s, has changed since %s: it was %s and is %s",
+		r.Ref(), p.Machine, r.Place, since, r.Digest, now)
+	if r.Kind == openflow.ProviderBuiltIn {
+		return err.WithHint("restart the node or worker, so that it takes the new program; until then its runs wait")
 	}
 	return err.WithHint("put the registered file back; to use the new one, register it under another version, or remove provider %s first", r.Ref())
 }

@@ -26,8 +26,13 @@ const (
 	maxDescription = 1 << 20  // bytes of one description
 	maxComplaint   = 2 << 10  // bytes of what it writes beside
 	maxNesting     = 64       // of a description
+	asked          = 8        // questions at a time
+)
+
+// How long a program may take: for one answer, and for all of them.
+var (
 	answersWithin  = 10 * time.Second
-	asked          = 8 // questions at a time
+	describeWithin = time.Minute
 )
 
 // Description is what a program says of itself.
@@ -54,6 +59,8 @@ type document struct {
 // Spec: fate-flow-api §3.3.1.
 func Describe(ctx context.Context, program string) (Description, error) {
 	d := Description{}
+	ctx, cancel := context.WithTimeout(ctx, describeWithin)
+	defer cancel()
 	names, err := list(ctx, program)
 	if err != nil {
 		return d, err
@@ -209,7 +216,7 @@ func ask(ctx context.Context, program string, most int, args ...string) ([]byte,
 	case errors.Is(context.Cause(ctx), errTooMuch):
 		return nil, refused(program, "it answers %q with more than %d bytes", what, most)
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		return nil, refused(program, "it has not answered %q within %s", what, answersWithin)
+		return nil, refused(program, "it takes too long to answer %q: %s are allowed, and %s for all answers", what, answersWithin, describeWithin)
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:

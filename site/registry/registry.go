@@ -6,6 +6,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -296,6 +297,31 @@ func (g *Registry) Offers(ctx context.Context) ([]Offer, error) {
 		return inOrder(a.Provider, b.Provider)
 	})
 	return list, nil
+}
+
+// Offer finds what serves a component for a job that wants this provider; empty: any. Errors: CodeInvalid.
+func (g *Registry) Offer(ctx context.Context, component, provider string) (Offer, error) {
+	o, err := g.current(ctx)
+	if err != nil {
+		return Offer{}, err
+	}
+	wanted, err := openflow.ParseProvider(provider)
+	if err != nil {
+		return Offer{}, err
+	}
+	ref, err := o.resolve(component, wanted)
+	if err != nil {
+		return Offer{}, err
+	}
+	usual, err := o.resolve(component, openflow.ProviderRef{})
+	isDefault := err == nil && usual == ref
+	rows, err := g.Rows.Components(ctx, ref.Name, ref.Version)
+	for _, row := range rows {
+		if row.Name == component {
+			return Offer{row, isDefault}, nil
+		}
+	}
+	return Offer{}, cmp.Or(err, error(openflow.Errorf(openflow.CodeUnavailable, "provider %s is being removed", ref)))
 }
 
 // Providers implements partner.Components: it says which provider serves each of these tasks, in full.

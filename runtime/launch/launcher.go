@@ -1,4 +1,5 @@
-package docker
+// Package launch describes a run as a container: its name, labels, environment and limits. Runtimes make what it describes.
+package launch
 
 import (
 	"context"
@@ -6,7 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"openflow"
 	"openflow/runtime/driver"
@@ -14,7 +14,7 @@ import (
 
 // Labels of every container that a node makes.
 const (
-	LabelNode      = "openflow.node"      // the node's UUID: whose container it is
+	LabelNode      = "openflow.node"      // whose container it is: driver.Options.Node
 	LabelExecution = "openflow.execution" // the run
 	LabelScheduler = "openflow.scheduler"
 	LabelJob       = "openflow.job"
@@ -40,7 +40,7 @@ type BaseLayer struct {
 
 // Launcher describes containers for one node.
 type Launcher struct {
-	Node    string // UUID
+	Node    string // whose containers they are
 	Command []string
 	// Program says what a run of that provider is started with, an image ID or the path of an executable, and what that is.
 	Program func(ctx context.Context, provider string) (image string, of openflow.Launch, err error)
@@ -49,13 +49,10 @@ type Launcher struct {
 	// Config writes what the container is told of its run, in the words of the dialect that its program speaks. The base layer
 	// is at that host and port.
 	Config      func(r openflow.TaskRecord, g openflow.TaskGrant, host string, port int) ([]byte, error)
-	MachineCPUs float64 // a container is never promised more
+	MachineCPUs float64 // of the runtime: a container is never promised more
 	// Traced is what the environment says about the trace that the launch belongs to; nil: nothing.
 	Traced func(ctx context.Context) []string
 }
-
-// NetworkName is the network of the containers of a node; its UUID is in it, so nodes on one daemon do not meet.
-func NetworkName(node string) string { return "openflow-" + strings.SplitN(node, "-", 2)[0] }
 
 // Name is the container's name: a readable part, and a hash of what the run is, bounded for any runtime. Creating this
 // name is the commit point of a launch.

@@ -1,4 +1,4 @@
-package programs
+package image
 
 import (
 	"bytes"
@@ -6,14 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+
+	"openflow"
 )
 
 // machines are the processors of ELF files by GOARCH.
 var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 
-// checkStatic refuses a program that could not run in an image which holds nothing else: a script, one that needs shared
-// libraries, or one for another processor.
-func checkStatic(program []byte) error {
+// CheckStatic refuses a program that could not run in an image which holds nothing else: a script, one that needs shared
+// libraries, or one for another processor than this machine's. Errors: CodeInvalid.
+func CheckStatic(program []byte) error {
+	if err := static(program); err != nil {
+		return openflow.Errorf(openflow.CodeInvalid, "no image can be made of the program: %w", err).
+			WithHint("build it as one static program for Linux on this machine's processor; in Go: CGO_ENABLED=0")
+	}
+	return nil
+}
+
+func static(program []byte) error {
 	f, err := elf.NewFile(bytes.NewReader(program))
 	if err != nil {
 		return errors.New("it is not a Linux program (ELF)")
