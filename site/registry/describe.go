@@ -220,21 +220,21 @@ func ask(ctx context.Context, program string, most int, args ...string) ([]byte,
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:
-		return nil, refused(program, "asked %q: %v: %s", what, err, openflow.FirstLine(openflow.Readable(strings.ToValidUTF8(complaint.String(), ""))))
+		return nil, refused(program, "asked %q: %v: %s", what, err, openflow.FirstLine(openflow.Readable(strings.ToValidUTF8(complaint.text.String(), ""))))
 	}
-	return said.Bytes(), nil
+	return said.text.Bytes(), nil
 }
 
-// bounded keeps the beginning of what is written.
+// bounded keeps the beginning of what is written. Its buffer is a member: one that is embedded would be filled past Write.
 type bounded struct {
-	bytes.Buffer
+	text bytes.Buffer
 	most int
 	full func() // is called when more comes; nil: the rest is dropped
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	room := b.most - b.Len()
-	b.Buffer.Write(p[:min(room, len(p))])
+	room := b.most - b.text.Len()
+	b.text.Write(p[:min(room, len(p))])
 	if len(p) > room && b.full != nil {
 		b.full()
 		return 0, errTooMuch
