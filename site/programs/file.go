@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -102,6 +103,11 @@ type identity struct {
 	changed       unix.Timespec
 }
 
+// settled is how old a change must be for the next one to have another time: file systems count in ticks.
+const settled = time.Second
+
+func (i identity) young() bool { return time.Since(time.Unix(i.changed.Unix())) < settled }
+
 // open opens a program, whatever stands at its path by now: it neither follows a link nor waits for a pipe.
 func open(path string) (*os.File, identity, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -181,6 +187,9 @@ func (k *known) digest(path string) (identity, string, error) {
 	id, digest, err := read(path, io.Discard)
 	if err != nil {
 		return id, "", err
+	}
+	if id.young() {
+		return id, digest, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
