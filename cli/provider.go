@@ -128,7 +128,7 @@ func providerChangeCommand(
 	return &cobra.Command{
 		Use:     verb + " PROVIDER",
 		Short:   short,
-		Long:    long + ` PROVIDER is its name, or name:version where it has several versions.`,
+		Long:    long + "\nPROVIDER is its name, or name:version where it has several versions.",
 		Example: `  openflow provider ` + verb + ` acme:1.2.0`,
 		Args:    positional("PROVIDER"),
 		RunE: func(c *cobra.Command, args []string) error {
