@@ -63,19 +63,41 @@ func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
 		return Outcome{}, ToTemporal(err)
 	}
 	spec, of, err := r.Launcher.Spec(ctx, rec)
+	made := false
 	if err != nil {
-		return r.unable(ctx, rec, err)
+		if made, err = r.adoptable(ctx, rec, err); !made {
+			return r.unable(ctx, rec, err)
+		}
+		spec.Name, of = rec.ContainerName, openflow.Launch{Container: rec.ContainerName, Provider: rec.Provider, Digest: rec.ProgramDigest}
 	}
 	if rec.PartyStatus.Terminal() {
 		r.remove(ctx, spec.Name)
 		return recorded(rec), nil
 	}
 	of.Runtime = r.Runtime.Kind()
-	st, err := r.launch(ctx, o, rec, spec, of)
+	if !made {
+		if _, err := r.Runtime.Ensure(ctx, spec); err != nil {
+			return r.unable(ctx, rec, err)
+		}
+	}
+	st, err := r.launch(ctx, o, rec, of)
 	if err != nil {
 		return r.unable(ctx, rec, err)
 	}
 	return r.settle(ctx, o.Key, st)
+}
+
+// adoptable reports whether the container of a run is there that could not be described again, such as when its program has
+// changed since: that one is followed all the same. Otherwise it returns why it could not.
+func (r *Running) adoptable(ctx context.Context, rec openflow.TaskRecord, why error) (bool, error) {
+	if rec.ContainerName == "" {
+		return false, why
+	}
+	_, err := r.Runtime.Inspect(ctx, rec.ContainerName)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return false, why
+	}
+	return err == nil, err
 }
 
 // unable tells what becomes of a run that could not be followed to its end: another attempt, unless none could help. That
@@ -106,22 +128,19 @@ func recorded(rec openflow.TaskRecord) Outcome {
 	return Outcome{Status: rec.PartyStatus, Error: cmp.Or(rec.Reason, rec.ErrorReport), Cause: document.Cause(rec.Cause), Warnings: rec.Warnings}
 }
 
-// launch brings the container up and waits for it. The run's timeout counts from its first start, across adoptions.
-func (r *Running) launch(ctx context.Context, o openflow.TaskOrder, rec openflow.TaskRecord, spec driver.Spec, of openflow.Launch) (driver.Status, error) {
-	if _, err := r.Runtime.Ensure(ctx, spec); err != nil {
-		return driver.Status{}, err
-	}
+// launch starts the container and waits for it. The run's timeout counts from its first start, across adoptions.
+func (r *Running) launch(ctx context.Context, o openflow.TaskOrder, rec openflow.TaskRecord, of openflow.Launch) (driver.Status, error) {
 	if _, err := r.Tasks.StartTask(ctx, o.Key, of); err != nil {
 		return driver.Status{}, err
 	}
-	if err := r.Runtime.Start(ctx, spec.Name); err != nil {
+	if err := r.Runtime.Start(ctx, of.Container); err != nil {
 		return driver.Status{}, err
 	}
 	left := o.Timeout
 	if !rec.StartTime.IsZero() {
 		left = max(o.Timeout-time.Since(rec.StartTime), time.Millisecond)
 	}
-	return r.follow(ctx, o.Key, spec.Name, left)
+	return r.follow(ctx, o.Key, of.Container, left)
 }
 
 type exited struct {

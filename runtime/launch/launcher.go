@@ -68,22 +68,12 @@ func Name(k openflow.TaskKey) string {
 // Spec describes the container of a run, and says what is in it. It is a function of the run and the node, but for the trace
 // that it is part of, so a retry describes the same one.
 func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (spec driver.Spec, of openflow.Launch, err error) {
-	image, of, err := l.program(ctx, r)
+	image, of, err := l.Program(ctx, r.Provider)
 	if err == nil {
 		spec, err = l.describe(ctx, r, image)
 	}
 	of.Container = spec.Name
 	return spec, of, err
-}
-
-// program says what the run is started with. A container that has been started is adopted, whatever has become of its program
-// since: then the digest alone stands for it.
-func (l *Launcher) program(ctx context.Context, r openflow.TaskRecord) (image string, of openflow.Launch, err error) {
-	image, of, err = l.Program(ctx, r.Provider)
-	if err != nil && r.ContainerName != "" && !openflow.CodeOf(err).Retryable() {
-		return r.ProgramDigest, openflow.Launch{Provider: r.Provider, Digest: r.ProgramDigest}, nil
-	}
-	return image, of, err
 }
 
 func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, image string) (driver.Spec, error) {

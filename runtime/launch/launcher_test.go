@@ -172,27 +172,6 @@ func TestSpecRefuses(t *testing.T) {
 	}
 }
 
-// A run that has its container is followed to its end, also when its program has changed or gone since.
-func TestStartedContainerIsDescribedWithoutItsProgram(t *testing.T) {
-	l, r := launcher(), record(t)
-	r.ContainerName, r.ProgramDigest = launch.Name(r.Key), "sha256:def"
-	whole, _, err := l.Spec(t.Context(), r)
-	require.NoError(t, err)
-	code := openflow.CodeConflict
-	l.Program = func(context.Context, string) (string, openflow.Launch, error) {
-		return "", openflow.Launch{}, openflow.Errorf(code, "it has changed")
-	}
-	s, of, err := l.Spec(t.Context(), r)
-	require.NoError(t, err)
-	require.Equal(t, whole.Name, s.Name)
-	require.Equal(t, whole.Labels, s.Labels)
-	require.NoError(t, s.Validate())
-	require.Equal(t, openflow.Launch{Container: s.Name, Provider: r.Provider, Digest: "sha256:def"}, of)
-	code = openflow.CodeUnavailable
-	_, _, err = l.Spec(t.Context(), r)
-	require.Equal(t, code, openflow.CodeOf(err), "whether it has changed is not known yet")
-}
-
 // The largest configuration that is accepted still fits what the system allows for one string.
 func TestLargestConfigurationFits(t *testing.T) {
 	l, r := launcher(), record(t)
