@@ -1,6 +1,7 @@
 package scenarios_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -144,6 +145,11 @@ func TestProgramThatChangesWhileItRuns(t *testing.T) {
 	user := e.As(t, "9999")
 	id := user.Submit(env.DAG(env.Parties("guest 9999"), by("acme", "noop", "b", openflow.Parameters{"word": "x", "wait_ms": 5000})))
 	user.WaitForTask(id, "b", openflow.TaskRunning)
+	pid := env.Program(t, e.Home("9999"), user.Tasks(id)[0].Container)
+	env.WaitUntil(t, env.Patience, "its process runs the program", func() (bool, string) {
+		runs, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+		return runs == path, fmt.Sprint(runs, err)
+	})
 	replace(t, path, []byte("another"))
 	e.Restart(t, "9999")
 	user.WaitFor(id, openflow.JobSuccess)
