@@ -53,11 +53,10 @@ func (p *Programs) Of(ctx context.Context, provider string) (image string, of op
 	if err != nil {
 		return "", of, err
 	}
-	record := p.BuiltIn
-	if ref.Name != p.BuiltIn.Name {
-		if record, err = p.find(ctx, ref); err != nil {
-			return "", of, err
-		}
+	ref.Device = ""
+	record, err := p.find(ctx, ref)
+	if err != nil {
+		return "", of, err
 	}
 	ref = record.Ref()
 	ref.Device = p.Device
@@ -65,9 +64,18 @@ func (p *Programs) Of(ctx context.Context, provider string) (image string, of op
 	return image, openflow.Launch{Provider: ref.String(), Digest: record.Digest}, err
 }
 
+// find looks a provider up. Whatever has the name of the built-in one and is no local program is this machine's own, in
+// whatever version it has.
 func (p *Programs) find(ctx context.Context, ref openflow.ProviderRef) (openflow.ProviderRecord, error) {
+	if ref == p.BuiltIn.Ref() {
+		return p.BuiltIn, nil
+	}
 	record, err := p.Find(ctx, ref.Name, ref.Version)
-	if openflow.CodeOf(err) == openflow.CodeNotFound {
+	missing := openflow.CodeOf(err) == openflow.CodeNotFound
+	if ref.Name == p.BuiltIn.Name && (missing || err == nil && record.Kind == openflow.ProviderBuiltIn) {
+		return p.BuiltIn, nil
+	}
+	if missing {
 		return record, openflow.Errorf(openflow.CodeNotFound, "provider %s was removed from this site's registry", ref.Name+":"+ref.Version).
 			WithHint("register it again with openflow provider add, then rerun the job")
 	}

@@ -115,6 +115,12 @@ func TestWhatARunIsStartedWith(t *testing.T) {
 	require.Equal(t, p.BuiltIn.Place, image)
 	require.Equal(t, openflow.Launch{Provider: "openflow:2@local", Digest: p.BuiltIn.Digest}, of, "whatever version the machine has by now")
 
+	p.BuiltIn.Name = "acme"
+	image, _, err = p.Of(ctx, "acme:1@local")
+	require.NoError(t, err)
+	require.Equal(t, r.Place, image, "a local program that has the name of the built-in one is what it was registered as")
+	p.BuiltIn.Name = "openflow"
+
 	_, _, err = p.Of(ctx, "acme:2@local")
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "acme:2 was removed")

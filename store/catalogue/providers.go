@@ -46,7 +46,8 @@ func (c *Catalogue) AddProvider(ctx context.Context, p openflow.ProviderRecord, 
 	return classify("add provider "+p.Ref().String(), err)
 }
 
-// SetBuiltIn records the program that the site's machines bring along, in place of the one before.
+// SetBuiltIn records the program that the site's machines bring along, in place of the one before, and of a local program that
+// has its name and version. Whether it takes new jobs stays as it was.
 func (c *Catalogue) SetBuiltIn(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
 	err := c.write(ctx, func(t *tx) error {
 		have, err := scanProvider(t.one(ctx, selectProvider, p.Name, p.Version))
@@ -56,11 +57,20 @@ func (c *Catalogue) SetBuiltIn(ctx context.Context, p openflow.ProviderRecord, c
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		for _, query := range []string{
-			`delete from component where provider in (select name from provider where kind = $1)`, `delete from provider where kind = $1`,
-		} {
-			if _, err := t.exec(ctx, query, string(p.Kind)); err != nil {
-				return err
+		before, err := scanProvider(t.one(ctx, `select `+providerColumns+` from provider where kind = $1`, string(p.Kind)))
+		switch {
+		case err == nil:
+			p.Enabled = before.Enabled
+		case errors.Is(err, sql.ErrNoRows):
+			before = p
+		default:
+			return err
+		}
+		for _, gone := range []openflow.ProviderRecord{before, p} {
+			for _, query := range []string{dropOffers, dropProvider} {
+				if _, err := t.exec(ctx, query, gone.Name, gone.Version); err != nil {
+					return err
+				}
 			}
 		}
 		return c.putProvider(ctx, t, p, components)

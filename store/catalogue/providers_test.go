@@ -102,6 +102,20 @@ func testBuiltInProvider(t *testing.T, newCatalogue opener) {
 	has, err := c.Components(ctx, "openflow", "1")
 	require.NoError(t, err)
 	require.Empty(t, has)
+
+	require.NoError(t, c.EnableProvider(ctx, "openflow", "2", false))
+	next, more := provider("acme", "2")
+	require.NoError(t, c.AddProvider(ctx, next, more))
+	own, _ := provider("acme", "2")
+	own.Kind, own.Digest = openflow.ProviderBuiltIn, "sha256:else"
+	require.NoError(t, c.SetBuiltIn(ctx, own, more), "it takes the place of a local program")
+	list, err := c.Providers(ctx)
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	require.Equal(t, []any{own.Ref(), false}, []any{list[0].Ref(), list[0].Enabled}, "what the operator has said stays")
+	has, err = c.Components(ctx, "acme", "1")
+	require.NoError(t, err)
+	require.Equal(t, offers, has, "another version is left alone")
 }
 
 // A provider stays as long as a run needs it, and what it has run keeps its name.
