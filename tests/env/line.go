@@ -1,6 +1,7 @@
 package env
 
 import (
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -8,16 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Line carries connections to one TCP address until it is cut. Then nothing passes, in either direction, and neither
-// side is told so.
+// Line carries connections to one TCP address until it is cut. Then those that there are break, and no other comes about.
 type Line struct {
 	listener net.Listener
 	to       string
 
-	mu    sync.Mutex
-	ends  []net.Conn
-	cut   bool
-	alive *sync.Cond
+	mu   sync.Mutex
+	ends []net.Conn
+	cut  bool
 }
 
 // NewLine opens a line and ends it with the test.
@@ -26,16 +25,10 @@ func NewLine(t testing.TB, to string) *Line {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	l := &Line{listener: listener, to: to}
-	l.alive = sync.NewCond(&l.mu)
 	go l.serve()
 	t.Cleanup(func() {
 		_ = listener.Close() // it carries nothing more
-		l.Mend()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		for _, c := range l.ends {
-			_ = c.Close() // most are closed
-		}
+		l.Cut()
 	})
 	return l
 }
@@ -44,16 +37,21 @@ func NewLine(t testing.TB, to string) *Line {
 func (l *Line) Address() string { return l.listener.Addr().String() }
 
 // Cut lets nothing pass any more.
-func (l *Line) Cut() { l.set(true) }
-
-// Mend lets pass what has waited.
-func (l *Line) Mend() { l.set(false) }
-
-func (l *Line) set(cut bool) {
+func (l *Line) Cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cut = cut
-	l.alive.Broadcast()
+	l.cut = true
+	for _, c := range l.ends {
+		_ = c.Close() // most are closed
+	}
+	l.ends = nil
+}
+
+// Mend lets new connections come about.
+func (l *Line) Mend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = false
 }
 
 func (l *Line) serve() {
@@ -62,36 +60,31 @@ func (l *Line) serve() {
 		if err != nil {
 			return
 		}
-		to, err := net.Dial("tcp", l.to)
-		if err != nil {
+		if !l.join(from) {
 			_ = from.Close() // the caller sees that nobody is there
-			continue
 		}
-		l.mu.Lock()
-		l.ends = append(l.ends, from, to)
-		l.mu.Unlock()
-		go l.carry(from, to)
-		go l.carry(to, from)
 	}
 }
 
-func (l *Line) carry(from, to net.Conn) {
-	defer func() { _ = to.Close() }() // the other direction may have closed it
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buffer)
-		l.mu.Lock()
-		for l.cut {
-			l.alive.Wait()
-		}
-		l.mu.Unlock()
-		if n > 0 {
-			if _, err := to.Write(buffer[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
+func (l *Line) join(from net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cut {
+		return false
 	}
+	to, err := net.Dial("tcp", l.to)
+	if err != nil {
+		return false
+	}
+	l.ends = append(l.ends, from, to)
+	go carry(from, to)
+	go carry(to, from)
+	return true
+}
+
+// carry ends with either connection, and ends the other.
+func carry(from, to net.Conn) {
+	_, _ = io.Copy(to, from) // both sides see the end of it
+	_ = to.Close()
+	_ = from.Close()
 }

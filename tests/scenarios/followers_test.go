@@ -189,7 +189,7 @@ func TestReplicasFollowOneAnothersContainers(t *testing.T) {
 		require.True(t, holder.runtime.follows(k))
 	})
 	t.Run("the one that follows is cut off", func(t *testing.T) {
-		k, holder, other := c.running(t, 15_000)
+		k, holder, other := c.running(t, 12_000)
 		holder.line.Cut()
 		env.WaitUntil(t, env.Patience, "the other replica follows too", func() (bool, string) { return other.runtime.follows(k), "not yet" })
 		st, err := c.containers.Inspect(t.Context(), launch.Name(k))
