@@ -9,10 +9,13 @@ import (
 	"openflow/sdk/wire"
 )
 
-// ContainerConfig is the PreTaskConfig of a run, whose base layer is at that host and port. Errors: CodeInvalid.
+// container is what FATE-Flow tells a container.
+type container struct{}
+
+// Config implements dialect.Container: the PreTaskConfig of a run.
 //
 // Spec: fate-flow-api §3.2.
-func ContainerConfig(r openflow.TaskRecord, g openflow.TaskGrant, host string, port int) ([]byte, error) {
+func (container) Config(r openflow.TaskRecord, g openflow.TaskGrant, host string, port int) ([]byte, error) {
 	inputs, err := inputArtifacts(r.Spec.Inputs)
 	if err != nil {
 		return nil, err

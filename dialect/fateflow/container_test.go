@@ -41,7 +41,7 @@ func record(t *testing.T) openflow.TaskRecord {
 
 // The configuration of fate-flow-api §5.5, as a container of ours gets it.
 func TestConfiguration(t *testing.T) {
-	b, err := fateflow.ContainerConfig(record(t), grant, "172.17.0.1", 9380)
+	b, err := fateflow.Dialect{}.Container().Config(record(t), grant, "172.17.0.1", 9380)
 	require.NoError(t, err)
 	var config map[string]any
 	require.NoError(t, json.Unmarshal(b, &config))
@@ -84,7 +84,7 @@ func TestConfiguration(t *testing.T) {
 func TestConfigurationOfGPUs(t *testing.T) {
 	r := record(t)
 	r.GPUs, r.GPUIDs = 2, []string{"0", "3"}
-	b, err := fateflow.ContainerConfig(r, grant, "172.17.0.1", 9380)
+	b, err := fateflow.Dialect{}.Container().Config(r, grant, "172.17.0.1", 9380)
 	require.NoError(t, err)
 	require.Contains(t, string(b), `"device":{"type":"GPU"`)
 }
@@ -92,7 +92,7 @@ func TestConfigurationOfGPUs(t *testing.T) {
 func TestConfigurationThatIsNotJSON(t *testing.T) {
 	r := record(t)
 	r.Spec.Parameters = openflow.Parameters{"x": func() {}}
-	_, err := fateflow.ContainerConfig(r, grant, "172.17.0.1", 9380)
+	_, err := fateflow.Dialect{}.Container().Config(r, grant, "172.17.0.1", 9380)
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "cannot be encoded")
 }
@@ -110,7 +110,7 @@ func TestInputsOfEveryShape(t *testing.T) {
 			{Source: openflow.FromModelWarehouse, ProducerTask: "a", OutputKey: "k", Model: &openflow.ModelRef{ID: "m", Version: "1"}, Parties: []openflow.Party{p}},
 		}},
 	}
-	b, err := fateflow.ContainerConfig(r, grant, "172.17.0.1", 9380)
+	b, err := fateflow.Dialect{}.Container().Config(r, grant, "172.17.0.1", 9380)
 	require.NoError(t, err)
 	var config struct {
 		Inputs json.RawMessage `json:"input_artifacts"`

@@ -8,6 +8,7 @@ import (
 
 	"openflow"
 	"openflow/dialect"
+	"openflow/dialect/fateflow/envelope"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
 )
@@ -46,28 +47,19 @@ func (Dialect) Interconnection(n dialect.Node) []dialect.Mount {
 }
 
 func (s service) mount(prefix string, routes map[string]reply.Handler) dialect.Mount {
-	r := chi.NewRouter()
-	r.Use(reply.Recovered(s.Log, s.refuse))
-	r.NotFound(s.unknown)
-	r.MethodNotAllowed(s.unknown)
+	write := envelope.Writer{Log: s.Log}
+	refuse := func(w http.ResponseWriter, r *http.Request, err error) { write.Refuse(w, r, s.Told(r, err)) }
+	r := write.Router()
 	r.Group(func(r chi.Router) {
-		r.Use(s.Verified(s.refuse))
+		r.Use(s.Verified(refuse))
 		for path, h := range routes {
-			r.Post(path, reply.JSON(s.Log, func(r *http.Request) (any, error) {
+			r.Post(path, write.JSON(func(r *http.Request) (any, error) {
 				data, err := h(r)
 				return data, s.Told(r, err)
 			}))
 		}
 	})
 	return dialect.Mount{Prefix: prefix, Router: r}
-}
-
-func (s service) unknown(w http.ResponseWriter, r *http.Request) {
-	reply.Error(s.Log, w, r, reply.NoRoute(r))
-}
-
-func (s service) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	reply.Error(s.Log, w, r, s.Told(r, err))
 }
 
 // createJob only records the job: its resources are asked for by a call of their own.
@@ -270,7 +262,7 @@ func (s service) scheduleJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return reply.Answer{
+	return envelope.Answer{
 		JobID: answer.ID, Data: wire.CreatedModel{ModelID: answer.ModelID, ModelVersion: answer.ModelVersion},
 	}, nil
 }

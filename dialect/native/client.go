@@ -10,6 +10,7 @@ import (
 
 	"openflow"
 	"openflow/dialect"
+	"openflow/dialect/native/envelope"
 	"openflow/dialect/peer"
 	"openflow/sdk/wire"
 )
@@ -46,11 +47,11 @@ func (c *Client) exchange(ctx context.Context, path string, body, into any) (see
 	if err != nil {
 		return nil, err
 	}
-	var e envelope
+	var e envelope.Envelope
 	if err := json.Unmarshal(answer.Body, &e); err != nil {
 		return answer.Header, c.Unreachable("answered %s with something that is not JSON", path)
 	}
-	refusal := e.err()
+	refusal := e.Err()
 	if e.Version != 0 && refusal == nil || answer.Header.Get(peer.SignatureHeader) != "" {
 		if err := c.Prove(answer); err != nil {
 			return answer.Header, err
@@ -136,7 +137,7 @@ func (c *Client) held(ctx context.Context, path string, body any) (openflow.Rese
 	}
 	r := openflow.Reservation{Held: answer.Held}
 	if answer.Short != nil {
-		short := openflow.AtParty(c.Peer, peer.OfItself(c.Peer, envelope{Error: answer.Short}.err()))
+		short := openflow.AtParty(c.Peer, peer.OfItself(c.Peer, envelope.Envelope{Error: answer.Short}.Err()))
 		var err error
 		if r, err = openflow.Reserved(openflow.About(openflow.AboutResource, short)); err != nil {
 			return openflow.Reservation{}, err

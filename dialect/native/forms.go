@@ -1,30 +1,8 @@
 package native
 
 import (
-	"encoding/json"
-
-	"openflow"
 	"openflow/sdk/wire"
 )
-
-// envelope is every answer. Version tells it from what something else at the address answers.
-type envelope struct {
-	Version int             `json:"openflow"`
-	Data    json.RawMessage `json:"data,omitempty"`
-	Error   *wire.Problem   `json:"error,omitempty"`
-}
-
-// err is the refusal in a received envelope, with what is taken of a peer's words; nil for none.
-func (e envelope) err() error {
-	if e.Error == nil {
-		return nil
-	}
-	heard := e.Error.Heard()
-	if heard.Code == "" {
-		heard.Code = string(openflow.CodeInternal)
-	}
-	return wire.Envelope{Code: wire.ServerException, Error: &heard}.Err()
-}
 
 // openJob is the body of /job/open.
 type openJob struct {

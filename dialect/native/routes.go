@@ -1,13 +1,13 @@
 package native
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
 
 	"openflow"
 	"openflow/dialect"
+	"openflow/dialect/native/envelope"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
 )
@@ -18,52 +18,19 @@ type service struct{ dialect.Node }
 // Interconnection implements dialect.Dialect.
 func (Dialect) Interconnection(n dialect.Node) []dialect.Mount {
 	s := service{n}
-	r := chi.NewRouter()
-	r.Use(reply.Recovered(n.Log, s.refuse))
-	r.NotFound(s.unknown)
-	r.MethodNotAllowed(s.unknown)
+	write := envelope.Writer{Log: n.Log, Told: n.Told}
+	r := write.Router()
 	r.Group(func(r chi.Router) {
-		r.Use(n.Verified(s.refuse), n.Signed)
+		r.Use(n.Verified(write.Refuse), n.Signed)
 		for path, h := range map[string]reply.Handler{
 			pathSite: s.site, pathOpen: s.open, pathReserve: s.reserve, pathRelease: s.release, pathTell: s.tell, pathStop: s.stop,
 			pathStart: s.start, pathAsk: s.ask, pathSchedule: s.schedule, pathEnd: s.end, pathRerun: s.rerun, pathWake: s.wake,
 			pathEnded: s.ended, pathReport: s.report,
 		} {
-			r.Post(path, func(w http.ResponseWriter, r *http.Request) {
-				data, err := h(r)
-				s.answer(w, r, data, err)
-			})
+			r.Post(path, write.JSON(h))
 		}
 	})
 	return []dialect.Mount{{Prefix: prefix, Router: r}}
-}
-
-func (s service) unknown(w http.ResponseWriter, r *http.Request) {
-	s.write(w, r, nil, reply.NoRoute(r))
-}
-
-func (s service) refuse(w http.ResponseWriter, r *http.Request, err error) { s.answer(w, r, nil, err) }
-
-// answer renders what a handler returns, as another party may read it.
-func (s service) answer(w http.ResponseWriter, r *http.Request, data any, err error) {
-	s.write(w, r, data, s.Told(r, err))
-}
-
-func (s service) write(w http.ResponseWriter, r *http.Request, data any, err error) {
-	e := envelope{Version: version}
-	if err == nil && data != nil {
-		if e.Data, err = json.Marshal(data); err != nil {
-			err = openflow.Errorf(openflow.CodeInternal, "the answer cannot be encoded: %w", err)
-		}
-	}
-	if err != nil {
-		reply.Failed(s.Log, r, err)
-		e.Error = wire.Failure(err).Error
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(e); err != nil {
-		s.Log.DebugContext(r.Context(), "answer not written", "path", r.URL.Path, "err", err)
-	}
 }
 
 // site tells a verified peer whom it has reached, so that it can check an address before it trusts it. It calls back when

@@ -333,7 +333,7 @@ func EncodeMetric(r openflow.MetricRecord, data bool) Metric {
 	return m
 }
 
-// EventRow is one change of a job, or of a task of it, as /v2/job/events tells it. Ours. What is left out is as before.
+// EventRow is one change of a job, or of a task of it, as /openflow/v1/user/job/events tells it. Ours. What is left out is as before.
 type EventRow struct {
 	Scheduler   string `json:"scheduler_party_id"`
 	JobID       string `json:"job_id"`
@@ -359,7 +359,7 @@ func EncodeEvent(e openflow.Event) EventRow {
 	return row
 }
 
-// The kinds of Server-Sent Events on /v2/job/events.
+// The kinds of Server-Sent Events on /openflow/v1/user/job/events.
 const (
 	EventJob    = "job"    // data: an EventRow
 	EventTask   = "task"   // data: an EventRow
