@@ -43,11 +43,12 @@ type Dialect interface {
 	Container() Container
 }
 
-// Container is what a container of a dialect is told of its run.
+// Container is what a container of a dialect is told of its run, and what its words mean.
 type Container interface {
-	// Config is the environment of the container of a run, but for what every container gets. The base layer is at that host
-	// and port. Errors: CodeInvalid.
-	Config(r openflow.TaskRecord, g openflow.TaskGrant, host string, port int) ([]byte, error)
+	// Environment tells a container what its work is, where its node is, and how it proves itself. Errors: CodeInvalid.
+	Environment(r openflow.TaskRecord, g openflow.TaskGrant, at openflow.Place) ([]string, error)
+	// Status is what a word of a container says of its run. Errors: CodeInvalid.
+	Status(word string) (openflow.TaskStatus, error)
 }
 
 // Client calls one peer in a dialect. It tries nothing twice.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"openflow"
+	"openflow/dialect/fateflow/words"
 	"openflow/dialect/peer"
 	"openflow/sdk/wire"
 )
@@ -167,7 +168,7 @@ func (c *Client) launch(ctx context.Context, k openflow.TaskKey) error {
 	if err != nil {
 		return err
 	}
-	running := wire.PartnerUpdateTask{TaskRef: ref, Status: wire.Text(openflow.TaskRunning)}
+	running := wire.PartnerUpdateTask{TaskRef: ref, Status: wire.Text(words.OfTask(openflow.TaskRunning))}
 	err = c.tell(ctx, "/v2/partner/task/status/update", running)
 	if openflow.CodeOf(err) == openflow.CodeConflict {
 		started, asked := c.started(ctx, k)
@@ -192,7 +193,7 @@ func (c *Client) tellTask(ctx context.Context, u openflow.TaskUpdate) error {
 	if u.Status == openflow.TaskWaiting {
 		return c.rerun(ctx, u.Key)
 	}
-	body := wire.PartnerUpdateTask{TaskRef: wire.TaskRefOf(u.Key), Status: wire.Text(u.Status), Reason: u.Reason}
+	body := wire.PartnerUpdateTask{TaskRef: wire.TaskRefOf(u.Key), Status: wire.Text(words.OfTask(u.Status)), Reason: u.Reason}
 	if err := c.push(ctx, "/v2/partner/task/status/update", body); err != nil {
 		return err
 	}
@@ -232,7 +233,7 @@ func (c *Client) known(err error) error {
 }
 
 func jobStatus(k openflow.JobKey, status openflow.JobStatus, reason string) wire.PartnerUpdateJob {
-	return wire.PartnerUpdateJob{JobRef: wire.Ref(k.Job, k.Party), Status: wire.Text(status), Reason: reason}
+	return wire.PartnerUpdateJob{JobRef: wire.Ref(k.Job, k.Party), Status: wire.Text(words.OfJob(status)), Reason: reason}
 }
 
 // AskTask calls task/collect.

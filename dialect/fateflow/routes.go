@@ -1,6 +1,7 @@
 package fateflow
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -9,6 +10,7 @@ import (
 	"openflow"
 	"openflow/dialect"
 	"openflow/dialect/fateflow/envelope"
+	"openflow/dialect/fateflow/words"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
 )
@@ -131,14 +133,11 @@ func (s service) updateJob(r *http.Request) (any, error) {
 	if b.Progress != nil {
 		progress = int(*b.Progress)
 	}
-	return s.news(r, key, openflow.News{Status: openflow.JobStatus(b.Status), Reason: openflow.Heard(b.Reason), Progress: progress})
-}
-
-func (s service) news(r *http.Request, k openflow.JobKey, n openflow.News) (any, error) {
-	if n.Status != "" && !n.Status.Valid() {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown job status %q", n.Status)
+	status, err := words.Job(string(b.Status))
+	if err != nil {
+		return nil, err
 	}
-	return nil, s.Partner.Tell(r.Context(), k, n)
+	return nil, s.Partner.Tell(r.Context(), key, openflow.News{Status: status, Reason: openflow.Heard(b.Reason), Progress: progress})
 }
 
 // stopJob takes the status to end with from the body; a peer that sends none means failed (fate-flow-api §2.3).
@@ -148,7 +147,10 @@ func (s service) stopJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	status := openflow.JobStatus(b.Status)
+	status, err := words.Job(string(b.Status))
+	if err != nil {
+		return nil, err
+	}
 	if status == "" {
 		status = openflow.JobFailed
 	}
@@ -213,14 +215,11 @@ func (s service) moveTask(r *http.Request, unsaid openflow.TaskStatus) (any, err
 	if err != nil {
 		return nil, err
 	}
-	u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: openflow.Heard(b.Reason), Progress: int(b.Progress)}
-	if u.Status == "" {
-		u.Status = unsaid
+	status, err := words.Task(cmp.Or(string(b.Status), words.OfTask(unsaid)))
+	if err != nil {
+		return nil, err
 	}
-	if !u.Status.Valid() {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown task status %q", u.Status)
-	}
-	return s.tellTask(r, u)
+	return s.tellTask(r, openflow.TaskUpdate{Key: key, Status: status, Reason: openflow.Heard(b.Reason), Progress: int(b.Progress)})
 }
 
 func (s service) rerunTask(r *http.Request) (any, error) {
@@ -272,7 +271,11 @@ func (s service) stopScheduled(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	stopped, err := s.Scheduler.StopJob(r.Context(), dialect.Caller(r), openflow.JobID(b.JobID), openflow.JobStatus(b.StopStatus))
+	status, err := words.Job(string(b.StopStatus))
+	if err != nil {
+		return nil, err
+	}
+	stopped, err := s.Scheduler.StopJob(r.Context(), dialect.Caller(r), openflow.JobID(b.JobID), status)
 	if err != nil {
 		return nil, err
 	}
@@ -293,7 +296,11 @@ func (s service) reportTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	status, err := words.Task(string(b.Status))
+	if err != nil {
+		return nil, err
+	}
 	return nil, s.Scheduler.ReportTask(r.Context(), dialect.Caller(r), openflow.Report{
-		Key: key, Status: openflow.TaskStatus(b.Status), Cause: b.FailureCause.Decode(),
+		Key: key, Status: status, Cause: b.FailureCause.Decode(),
 	})
 }

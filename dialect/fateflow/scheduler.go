@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"openflow"
+	"openflow/dialect/fateflow/words"
 	"openflow/sdk/wire"
 )
 
@@ -42,7 +43,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 // StopJob calls /v2/scheduler/job/stop.
 func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID, status openflow.JobStatus) (openflow.Stopped, error) {
 	var answer wire.JobStopped
-	e, err := s.post(ctx, "/v2/scheduler/job/stop", wire.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(status)})
+	e, err := s.post(ctx, "/v2/scheduler/job/stop", wire.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(words.OfJob(status))})
 	if err == nil && len(e.Data) > 0 {
 		if err := json.Unmarshal(e.Data, &answer); err != nil {
 			return openflow.Stopped{}, s.Unreachable("answered /v2/scheduler/job/stop with unreadable data: %v", err)
@@ -73,6 +74,6 @@ func unspoken(what string) error {
 // ReportTask calls /v2/scheduler/task/report.
 func (s scheduler) ReportTask(ctx context.Context, _ openflow.PartyID, r openflow.Report) error {
 	return s.tell(ctx, "/v2/scheduler/task/report", wire.SchedulerReportTask{
-		TaskRef: wire.TaskRefOf(r.Key), FailureCause: wire.EncodeCause(r.Cause), Status: wire.Text(r.Status),
+		TaskRef: wire.TaskRefOf(r.Key), FailureCause: wire.EncodeCause(r.Cause), Status: wire.Text(words.OfTask(r.Status)),
 	})
 }

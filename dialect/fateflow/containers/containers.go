@@ -15,6 +15,7 @@ import (
 	"openflow"
 	"openflow/dialect"
 	"openflow/dialect/fateflow/envelope"
+	"openflow/dialect/fateflow/words"
 	"openflow/sdk/wire"
 	"openflow/server/base"
 	"openflow/server/reply"
@@ -66,9 +67,9 @@ func (a *api) status(r *http.Request) (any, error) {
 	if err := own(t, string(b.ExecutionID)); err != nil {
 		return nil, err
 	}
-	status := openflow.TaskStatus(b.Status)
-	if !status.Valid() {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown task status %q", b.Status)
+	status, err := words.Task(string(b.Status))
+	if err != nil {
+		return nil, err
 	}
 	return nil, a.Report(r.Context(), t, status, b.Error, b.Cause())
 }
