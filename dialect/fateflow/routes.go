@@ -11,6 +11,7 @@ import (
 	"openflow/dialect"
 	"openflow/dialect/fateflow/envelope"
 	"openflow/dialect/fateflow/words"
+	"openflow/dialect/forms"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
 )
@@ -66,7 +67,7 @@ func (s service) mount(prefix string, routes map[string]reply.Handler) dialect.M
 
 // createJob only records the job: its resources are asked for by a call of their own.
 func (s service) createJob(r *http.Request) (any, error) {
-	var b wire.PartnerCreateJob
+	var b forms.PartnerCreateJob
 	key, err := s.jobBody(r, &b, &b.JobRef)
 	if err != nil {
 		return nil, err
@@ -124,7 +125,7 @@ func (s service) returnJobResources(r *http.Request) (any, error) {
 }
 
 func (s service) updateJob(r *http.Request) (any, error) {
-	var b wire.PartnerUpdateJob
+	var b forms.PartnerUpdateJob
 	key, err := s.jobBody(r, &b, &b.JobRef)
 	if err != nil {
 		return nil, err
@@ -142,7 +143,7 @@ func (s service) updateJob(r *http.Request) (any, error) {
 
 // stopJob takes the status to end with from the body; a peer that sends none means failed (fate-flow-api §2.3).
 func (s service) stopJob(r *http.Request) (any, error) {
-	var b wire.PartnerUpdateJob
+	var b forms.PartnerUpdateJob
 	key, err := s.jobBody(r, &b, &b.JobRef)
 	if err != nil {
 		return nil, err
@@ -164,7 +165,7 @@ func (s service) end(r *http.Request, k openflow.JobKey, end openflow.JobEnd) (a
 	return nil, s.Partner.StopJob(r.Context(), k, end)
 }
 
-func (s service) taskBody(r *http.Request, into any, ref *wire.TaskRef) (openflow.TaskKey, error) {
+func (s service) taskBody(r *http.Request, into any, ref *forms.TaskRef) (openflow.TaskKey, error) {
 	if err := reply.Decode(r, into); err != nil {
 		return openflow.TaskKey{}, err
 	}
@@ -174,7 +175,7 @@ func (s service) taskBody(r *http.Request, into any, ref *wire.TaskRef) (openflo
 // acceptTask answers the resource calls of a peer that makes single calls: starting a task takes its cores, ending it
 // returns them, so both are granted when the task exists (docs/divergences.md §2.3).
 func (s service) acceptTask(r *http.Request) (any, error) {
-	var b wire.TaskRef
+	var b forms.TaskRef
 	key, err := s.taskBody(r, &b, &b)
 	if err != nil {
 		return nil, err
@@ -184,7 +185,7 @@ func (s service) acceptTask(r *http.Request) (any, error) {
 }
 
 func (s service) startTask(r *http.Request) (any, error) {
-	var b wire.TaskRef
+	var b forms.TaskRef
 	key, err := s.taskBody(r, &b, &b)
 	if err != nil {
 		return nil, err
@@ -193,7 +194,7 @@ func (s service) startTask(r *http.Request) (any, error) {
 }
 
 func (s service) collectTask(r *http.Request) (any, error) {
-	var b wire.TaskRef
+	var b forms.TaskRef
 	key, err := s.taskBody(r, &b, &b)
 	if err != nil {
 		return nil, err
@@ -202,7 +203,7 @@ func (s service) collectTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wire.EncodeTaskState(at), nil
+	return forms.EncodeTaskState(at), nil
 }
 
 func (s service) updateTask(r *http.Request) (any, error) { return s.moveTask(r, "") }
@@ -210,7 +211,7 @@ func (s service) updateTask(r *http.Request) (any, error) { return s.moveTask(r,
 func (s service) stopTask(r *http.Request) (any, error) { return s.moveTask(r, openflow.TaskFailed) }
 
 func (s service) moveTask(r *http.Request, unsaid openflow.TaskStatus) (any, error) {
-	var b wire.PartnerUpdateTask
+	var b forms.PartnerUpdateTask
 	key, err := s.taskBody(r, &b, &b.TaskRef)
 	if err != nil {
 		return nil, err
@@ -223,7 +224,7 @@ func (s service) moveTask(r *http.Request, unsaid openflow.TaskStatus) (any, err
 }
 
 func (s service) rerunTask(r *http.Request) (any, error) {
-	var b wire.PartnerRerunTask
+	var b forms.PartnerRerunTask
 	key, err := s.taskBody(r, &b, &b.TaskRef)
 	if err != nil {
 		return nil, err
@@ -241,7 +242,7 @@ func (s service) tellTask(r *http.Request, u openflow.TaskUpdate) (any, error) {
 }
 
 func (s service) scheduleJob(r *http.Request) (any, error) {
-	var b wire.SchedulerCreateJob
+	var b forms.SchedulerCreateJob
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -267,7 +268,7 @@ func (s service) scheduleJob(r *http.Request) (any, error) {
 }
 
 func (s service) stopScheduled(r *http.Request) (any, error) {
-	var b wire.SchedulerStopJob
+	var b forms.SchedulerStopJob
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -283,7 +284,7 @@ func (s service) stopScheduled(r *http.Request) (any, error) {
 }
 
 func (s service) rerunScheduled(r *http.Request) (any, error) {
-	var b wire.SchedulerStopJob
+	var b forms.SchedulerStopJob
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -291,7 +292,7 @@ func (s service) rerunScheduled(r *http.Request) (any, error) {
 }
 
 func (s service) reportTask(r *http.Request) (any, error) {
-	var b wire.SchedulerReportTask
+	var b forms.SchedulerReportTask
 	key, err := s.taskBody(r, &b, &b.TaskRef)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 
 	"openflow"
 	"openflow/dialect"
+	"openflow/dialect/forms"
 	"openflow/dialect/native/envelope"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
@@ -103,7 +104,7 @@ func (s service) tell(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := wire.DecodeTaskUpdates(b.Tasks, key)
+	tasks, err := forms.DecodeTaskUpdates(b.Tasks, key)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +121,7 @@ func (s service) stop(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := wire.DecodeTaskEnds(b.Tasks, key)
+	tasks, err := forms.DecodeTaskEnds(b.Tasks, key)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +138,7 @@ func (s service) start(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ended, err := wire.DecodeTaskEnds(b.Ended, key.JobKey())
+	ended, err := forms.DecodeTaskEnds(b.Ended, key.JobKey())
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +146,7 @@ func (s service) start(r *http.Request) (any, error) {
 }
 
 func (s service) ask(r *http.Request) (any, error) {
-	var b wire.TaskRef
+	var b forms.TaskRef
 	key, err := taskBody(r, &b, &b)
 	if err != nil {
 		return nil, err
@@ -154,7 +155,7 @@ func (s service) ask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wire.EncodeTaskState(at), nil
+	return forms.EncodeTaskState(at), nil
 }
 
 // jobBody decodes a body that begins with a job reference and resolves it for the caller.
@@ -165,7 +166,7 @@ func jobBody(r *http.Request, into any, ref *wire.JobRef) (openflow.JobKey, erro
 	return ref.Key(dialect.Caller(r))
 }
 
-func taskBody(r *http.Request, into any, ref *wire.TaskRef) (openflow.TaskKey, error) {
+func taskBody(r *http.Request, into any, ref *forms.TaskRef) (openflow.TaskKey, error) {
 	if err := reply.Decode(r, into); err != nil {
 		return openflow.TaskKey{}, err
 	}

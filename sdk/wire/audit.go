@@ -1,6 +1,8 @@
 package wire
 
-import "openflow"
+import (
+	"openflow"
+)
 
 // AuditPage is the data of /openflow/v1/user/audit/list, ours: events, newest first. Next is empty at the end.
 type AuditPage struct {

@@ -1,6 +1,8 @@
 package wire
 
-import "openflow"
+import (
+	"openflow"
+)
 
 // ScoreAccount is an element of the data of GET /openflow/v1/user/site/scores; ours.
 type ScoreAccount struct {
