@@ -78,8 +78,8 @@ func (m *machine) open(ctx context.Context, with means) (err error) {
 	}
 	m.launcher = &launch.Launcher{
 		Node: with.owner, Program: m.programs.Of, Command: []string{"run"}, Grant: with.grant, MachineCPUs: float64(m.has.Cores),
-		Config: fateflow.ContainerConfig,
-		Base:   func() launch.BaseLayer { return m.baseAddress },
+		Told: fateflow.Dialect{}.Container().Environment,
+		Base: func() launch.BaseLayer { return m.baseAddress },
 	}
 	port, err := m.bindBase(ctx, with)
 	if err != nil {

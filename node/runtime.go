@@ -102,8 +102,8 @@ func (m *machine) bindBase(ctx context.Context, with means) (port int, err error
 	return port, m.home.Save()
 }
 
-// wayOf is where containers find the base layer, and where that listens, as far as it is known before it does: through
-// the gateway of the runtime or, without one, at the address that the operator gives.
+// wayOf is where containers find the base layer, and where that listens, as far as both are known before it does. The
+// way is the runtime's gateway or, without one, the address that the operator gives.
 func wayOf(gateway driver.Gateway, with means) (found launch.BaseLayer, listen string, err error) {
 	kind := with.runtime.Kind()
 	if gateway != (driver.Gateway{}) {

@@ -44,14 +44,14 @@ type providerChange struct {
 // Providers lists the providers of the node, the built-in one first.
 func (c *Client) Providers(ctx context.Context) ([]Provider, error) {
 	var list []Provider
-	err := c.fetch(ctx, "/v2/provider/list", nil, &list)
+	err := c.fetch(ctx, "/openflow/v1/user/provider/list", nil, &list)
 	return list, err
 }
 
 // Provider finds a provider by "name:version", or by its name when it has one version.
 func (c *Client) Provider(ctx context.Context, provider string) (Provider, error) {
 	var p Provider
-	err := c.fetch(ctx, "/v2/provider/show", query("provider", provider), &p)
+	err := c.fetch(ctx, "/openflow/v1/user/provider/show", query("provider", provider), &p)
 	return p, err
 }
 
@@ -59,21 +59,21 @@ func (c *Client) Provider(ctx context.Context, provider string) (Provider, error
 // is whose program it must say to be. CodeConflict: that provider has another program in the same version.
 func (c *Client) AddProvider(ctx context.Context, name, program string) (Provider, error) {
 	var p Provider
-	_, err := c.tell(ctx, "/v2/provider/add", providerChange{Name: name, Program: program}, &p)
+	_, err := c.tell(ctx, "/openflow/v1/user/provider/add", providerChange{Name: name, Program: program}, &p)
 	return p, err
 }
 
 // RemoveProvider forgets a provider. CodeConflict: runs that have not ended need it.
 func (c *Client) RemoveProvider(ctx context.Context, provider string) (Provider, error) {
-	return c.changeProvider(ctx, "/v2/provider/remove", provider)
+	return c.changeProvider(ctx, "/openflow/v1/user/provider/remove", provider)
 }
 
 // EnableProvider has a provider take new jobs, or no more of them. Jobs that it has go on.
 func (c *Client) EnableProvider(ctx context.Context, provider string, enabled bool) (Provider, error) {
 	if enabled {
-		return c.changeProvider(ctx, "/v2/provider/enable", provider)
+		return c.changeProvider(ctx, "/openflow/v1/user/provider/enable", provider)
 	}
-	return c.changeProvider(ctx, "/v2/provider/disable", provider)
+	return c.changeProvider(ctx, "/openflow/v1/user/provider/disable", provider)
 }
 
 func (c *Client) changeProvider(ctx context.Context, path, provider string) (Provider, error) {
@@ -85,19 +85,19 @@ func (c *Client) changeProvider(ctx context.Context, path, provider string) (Pro
 // Components lists what jobs may use at the node, of every provider that takes new jobs.
 func (c *Client) Components(ctx context.Context) ([]Component, error) {
 	var list []Component
-	err := c.fetch(ctx, "/v2/component/list", nil, &list)
+	err := c.fetch(ctx, "/openflow/v1/user/component/list", nil, &list)
 	return list, err
 }
 
 // Component gives the whole description of a component. An empty provider is the one that serves jobs which name none.
 func (c *Client) Component(ctx context.Context, name, provider string) (Component, error) {
 	var one Component
-	err := c.fetch(ctx, "/v2/component/show", query("component", name, "provider", provider), &one)
+	err := c.fetch(ctx, "/openflow/v1/user/component/show", query("component", name, "provider", provider), &one)
 	return one, err
 }
 
 // PreferProvider says which provider serves a component where the job names none; an empty one takes that back.
 func (c *Client) PreferProvider(ctx context.Context, component, provider string) error {
-	_, err := c.tell(ctx, "/v2/component/default", providerChange{Component: component, Provider: provider}, nil)
+	_, err := c.tell(ctx, "/openflow/v1/user/component/default", providerChange{Component: component, Provider: provider}, nil)
 	return err
 }

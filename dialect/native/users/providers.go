@@ -1,4 +1,4 @@
-package application
+package users
 
 import (
 	"encoding/json"
@@ -33,7 +33,7 @@ func encodeProvider(p openflow.ProviderRecord, components []openflow.ComponentRe
 	return out
 }
 
-func (a *API) listProviders(r *http.Request) (any, error) {
+func (a *api) listProviders(r *http.Request) (any, error) {
 	list, err := a.Providers.List(r.Context())
 	out := make([]Provider, len(list))
 	for i, p := range list {
@@ -54,7 +54,7 @@ func reference(r *http.Request, key string) (string, error) {
 // maxReference is how many bytes the reference of a provider may have.
 const maxReference = 256
 
-func (a *API) showProvider(r *http.Request) (any, error) {
+func (a *api) showProvider(r *http.Request) (any, error) {
 	text, err := reference(r, "provider")
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func decodeChange(r *http.Request) (ProviderChange, error) {
 }
 
 // addProvider registers a program of this node's machine.
-func (a *API) addProvider(r *http.Request) (any, error) {
+func (a *api) addProvider(r *http.Request) (any, error) {
 	b, err := decodeChange(r)
 	if err != nil {
 		return nil, err
@@ -94,10 +94,10 @@ func (a *API) addProvider(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return encodeProvider(p, components), a.audit(r, "provider", p.Ref().String()+" "+p.Place+" "+p.Digest)
+	return encodeProvider(p, components), a.Audit(r, "provider", p.Ref().String()+" "+p.Place+" "+p.Digest)
 }
 
-func (a *API) changeProvider(r *http.Request, do func(provider string) (openflow.ProviderRecord, error)) (any, error) {
+func (a *api) changeProvider(r *http.Request, do func(provider string) (openflow.ProviderRecord, error)) (any, error) {
 	b, err := decodeChange(r)
 	if err != nil {
 		return nil, err
@@ -106,22 +106,22 @@ func (a *API) changeProvider(r *http.Request, do func(provider string) (openflow
 	if err != nil {
 		return nil, err
 	}
-	return encodeProvider(p, nil), a.audit(r, "provider", p.Ref().String()+" "+p.Digest)
+	return encodeProvider(p, nil), a.Audit(r, "provider", p.Ref().String()+" "+p.Digest)
 }
 
-func (a *API) removeProvider(r *http.Request) (any, error) {
+func (a *api) removeProvider(r *http.Request) (any, error) {
 	return a.changeProvider(r, func(provider string) (openflow.ProviderRecord, error) {
 		return a.Providers.Remove(r.Context(), provider)
 	})
 }
 
-func (a *API) enableProvider(r *http.Request) (any, error) {
+func (a *api) enableProvider(r *http.Request) (any, error) {
 	return a.changeProvider(r, func(provider string) (openflow.ProviderRecord, error) {
 		return a.Providers.Enable(r.Context(), provider, true)
 	})
 }
 
-func (a *API) disableProvider(r *http.Request) (any, error) {
+func (a *api) disableProvider(r *http.Request) (any, error) {
 	return a.changeProvider(r, func(provider string) (openflow.ProviderRecord, error) {
 		return a.Providers.Enable(r.Context(), provider, false)
 	})
@@ -135,7 +135,7 @@ type Component struct {
 	Description json.RawMessage `json:"description,omitempty"`
 }
 
-func (a *API) listComponents(r *http.Request) (any, error) {
+func (a *api) listComponents(r *http.Request) (any, error) {
 	list, err := a.Providers.Offers(r.Context())
 	out := make([]Component, len(list))
 	for i, o := range list {
@@ -146,7 +146,7 @@ func (a *API) listComponents(r *http.Request) (any, error) {
 
 // showComponent gives the whole description of a component: of the provider that is asked for, or else of the one that serves
 // jobs which name none.
-func (a *API) showComponent(r *http.Request) (any, error) {
+func (a *api) showComponent(r *http.Request) (any, error) {
 	name, err := reference(r, "component")
 	if err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func (a *API) showComponent(r *http.Request) (any, error) {
 }
 
 // preferProvider says which provider serves a component where the job names none.
-func (a *API) preferProvider(r *http.Request) (any, error) {
+func (a *api) preferProvider(r *http.Request) (any, error) {
 	b, err := decodeChange(r)
 	if err != nil {
 		return nil, err
@@ -168,5 +168,5 @@ func (a *API) preferProvider(r *http.Request) (any, error) {
 	if err := a.Providers.Prefer(r.Context(), b.Component, b.Provider); err != nil {
 		return nil, err
 	}
-	return nil, a.audit(r, "component", b.Component+" "+b.Provider)
+	return nil, a.Audit(r, "component", b.Component+" "+b.Provider)
 }
