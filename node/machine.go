@@ -55,7 +55,7 @@ func (m *machine) open(
 	m.launcher = &docker.Launcher{
 		Node: m.home.Node, Image: binary, Command: []string{"run"}, Grant: grant, MachineCPUs: float64(hardware.CPUs()),
 		Told: fateflow.Dialect{}.Container().Environment,
-		Base:   func() docker.BaseLayer { return m.baseAddress },
+		Base: func() docker.BaseLayer { return m.baseAddress },
 	}
 	if kind == RuntimeDocker {
 		return m.openDocker(ctx, binary, address)
