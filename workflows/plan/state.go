@@ -218,9 +218,9 @@ func (s *State) Moves() int { return s.reports + s.starts }
 // Ends counts the runs that have ended. Each end may have freed cores of the job.
 func (s *State) Ends() int { return s.ends }
 
-// Begun tells whether a task has been started.
+// Begun tells whether a task has been started, also when it is about to be tried again.
 func (s *State) Begun() bool {
-	return slices.ContainsFunc(s.Tasks, func(t Task) bool { return t.Started })
+	return s.starts > 0 || slices.ContainsFunc(s.Tasks, func(t Task) bool { return t.Started })
 }
 
 // Silent lists the runs of a job that have been started and have not ended: whom to ask when no report comes.
