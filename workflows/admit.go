@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -39,22 +38,19 @@ func (j job) admit(ctx workflow.Context, d *desk, grants []plan.Grant) plan.Endi
 
 // apply asks the parties for the job's resources: all at once, or one after the other until one refuses.
 func (j job) apply(ctx workflow.Context, inOrder bool) ([]plan.Grant, error) {
-	ask := func(ctx workflow.Context, p openflow.Party, g *plan.Grant) error {
+	ask := func(ctx workflow.Context, p openflow.Party) (plan.Grant, error) {
 		var said activities.Grant
 		err := call(ctx, j.Timing.Partner, "apply at "+p.String(), scheduling.ApplyResources, j.at(p), &said)
-		*g = said.Decode()
-		return err
+		return said.Decode(), err
 	}
 	if !inOrder {
-		grants := make([]plan.Grant, len(j.Parties))
-		return grants, first(each(ctx, j.Parties, func(ctx workflow.Context, p openflow.Party) error {
-			return ask(ctx, p, &grants[slices.Index(j.Parties, p)])
-		}))
+		grants, errs := gather(ctx, j.Parties, ask)
+		return grants, first(errs)
 	}
 	var grants []plan.Grant
 	for _, p := range plan.InOrder(j.Parties) {
-		var g plan.Grant
-		if err := ask(ctx, p, &g); err != nil {
+		g, err := ask(ctx, p)
+		if err != nil {
 			return nil, err
 		}
 		if grants = append(grants, g); g.Code != "" {

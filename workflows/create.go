@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"slices"
-
 	"go.temporal.io/sdk/workflow"
 
 	"openflow"
@@ -17,12 +15,10 @@ func (j job) create(ctx workflow.Context) (plan.Creation, []plan.Grant) {
 	if j.Again {
 		return plan.Creation{Refusal: j.reopen(ctx)}, nil
 	}
-	grants := make([]plan.Grant, len(j.Parties))
-	errs := each(ctx, j.Parties, func(ctx workflow.Context, p openflow.Party) error {
-		var granted activities.Grant
-		err := call(ctx, j.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), &granted)
-		grants[slices.Index(j.Parties, p)] = granted.Decode()
-		return err
+	grants, errs := gather(ctx, j.Parties, func(ctx workflow.Context, p openflow.Party) (plan.Grant, error) {
+		var said activities.Grant
+		err := call(ctx, j.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), &said)
+		return said.Decode(), err
 	})
 	return plan.Created(j.Parties, errs), grants
 }

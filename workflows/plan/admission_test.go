@@ -68,8 +68,8 @@ func TestInOrder(t *testing.T) {
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
-// Who hears of a wait, and when: the record at the first, second, fourth, eighth … refusal, the parties from the second on,
-// or when the first wait lasts, and before half an hour is over since they heard.
+// Who hears of a wait, and when. The record hears at the first, second, fourth, eighth … refusal. The parties hear from the
+// second on, or when the first wait lasts. They hear again when half an hour is over.
 func TestNewsOfAWait(t *testing.T) {
 	busy, away := plan.Admission{Wait: "busy", Called: true}, plan.Admission{Wait: "away"}
 	for name, tc := range map[string]struct {

@@ -10,8 +10,8 @@ import (
 )
 
 // Execution is the part of a job's life in which its tasks run: it decides which party is called with which news. A
-// party hears each end of a task until it has acknowledged it: with the call that starts its next task where there is
-// one, in a call of its own where not, and with the end of the job at the latest.
+// party hears each end of a task until it has acknowledged it. The call that starts its next task carries the news where
+// there is one, and a call of its own where not. The end of the job tells what has not arrived.
 type Execution struct {
 	job     openflow.JobPlan
 	tasks   *State

@@ -1,5 +1,5 @@
-// Package plan decides what happens in the life of a job: when it gets its resources, which tasks start, which party is
-// called with which news, when to ask again, how the job ends, and when nothing of it is left.
+// Package plan decides what happens in the life of a job. It says when the job gets its resources, which tasks start, and
+// which party is called with which news. It says when to ask again, how the job ends, and when nothing of it is left.
 //
 // Everything here is pure, over plain values, tested by tables and without Temporal. The job workflow tells what has
 // happened and carries out the answers. Its phases have a file each:
