@@ -57,7 +57,7 @@ func openDesk(ctx workflow.Context, tasks *plan.State) (*desk, error) {
 		return nil
 	}
 	stop := func(ctx workflow.Context, r StopRequest) (Stopped, error) {
-		d.stop.give(plan.Ending{Status: r.Status, Reason: r.Reason})
+		d.stop.give(plan.Stop(r.Status, r.Reason))
 		_, err := workflow.AwaitWithTimeout(ctx, stopPatience, func() bool { return d.settled.given })
 		return EncodeStopped(d.stopped()), err
 	}

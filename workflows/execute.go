@@ -70,7 +70,7 @@ func (j job) begin(ctx workflow.Context, run *plan.Execution) error {
 // expire ends the job when it has run for as long as it may. What it waited for before does not count.
 func (j job) expire(ctx workflow.Context, d *desk) {
 	if workflow.Sleep(ctx, j.Timeout) == nil {
-		d.stop.give(plan.Ending{Status: openflow.JobTimeout, Reason: fmt.Sprintf("the job ran longer than its timeout of %s", j.Timeout)})
+		d.stop.give(plan.Stop(openflow.JobTimeout, fmt.Sprintf("the job ran longer than its timeout of %s", j.Timeout)))
 	}
 }
 

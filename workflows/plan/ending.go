@@ -24,6 +24,14 @@ type Ending struct {
 // None tells that the job goes on.
 func (e Ending) None() bool { return e.Status == "" }
 
+// Stop is the end that somebody asks for. What is no end, or success, was sent by hand, and cancels the job.
+func Stop(status openflow.JobStatus, reason string) Ending {
+	if !status.Terminal() || status == openflow.JobSuccess {
+		status = openflow.JobCanceled
+	}
+	return Ending{Status: status, Reason: reason}
+}
+
 // GivenUp is the end of a job that cannot go on. All its parties read why.
 func GivenUp(err error) Ending {
 	told := openflow.ForPartners(err)

@@ -250,3 +250,13 @@ func TestCauseAfterTheEnd(t *testing.T) {
 		})
 	}
 }
+
+// Whatever somebody sends by hand, a stop ends the job, and early.
+func TestStop(t *testing.T) {
+	for status, want := range map[openflow.JobStatus]openflow.JobStatus{
+		openflow.JobCanceled: openflow.JobCanceled, openflow.JobTimeout: openflow.JobTimeout, openflow.JobFailed: openflow.JobFailed,
+		"": openflow.JobCanceled, openflow.JobRunning: openflow.JobCanceled, openflow.JobSuccess: openflow.JobCanceled, "soon": openflow.JobCanceled,
+	} {
+		require.Equal(t, plan.Ending{Status: want, Reason: "enough"}, plan.Stop(status, "enough"), status)
+	}
+}
