@@ -54,7 +54,7 @@ func (m *machine) open(
 ) (err error) {
 	m.launcher = &docker.Launcher{
 		Node: m.home.Node, Image: binary, Command: []string{"run"}, Grant: grant, MachineCPUs: float64(hardware.CPUs()),
-		Config: fateflow.ContainerConfig,
+		Told: fateflow.Dialect{}.Container().Environment,
 		Base:   func() docker.BaseLayer { return m.baseAddress },
 	}
 	if kind == RuntimeDocker {
