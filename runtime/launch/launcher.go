@@ -37,7 +37,7 @@ type Launcher struct {
 	Grant   func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error)
 	// Told is the environment in which the container is told of its run, in the words of the dialect that its program speaks.
 	Told        func(r openflow.TaskRecord, g openflow.TaskGrant, at openflow.Place) ([]string, error)
-	MachineCPUs float64 // a container is never promised more
+	MachineCPUs float64 // of the runtime: a container is never promised more
 	// Traced is what the environment says about the trace that the launch belongs to; nil: nothing.
 	Traced func(ctx context.Context) []string
 }

@@ -139,8 +139,8 @@ func TestSite(t *testing.T) {
 		want  openflow.Verdict
 		says  string
 	}{
-		"alone":             {workers(doctor.Workers{Alone: true, Cores: 8, Machine: 8}), "workers", good, "8 of the machine's 8 cores"},
-		"more than it has":  {workers(doctor.Workers{Alone: true, Cores: 32, Machine: 2}), "workers", tip, "this machine has 2"},
+		"alone":             {workers(doctor.Workers{Alone: true, Cores: 8, Machine: 8}), "workers", good, "8 of the 8 cores"},
+		"more than it has":  {workers(doctor.Workers{Alone: true, Cores: 32, Machine: 2}), "workers", tip, "the runtime has 2"},
 		"promises too few":  {workers(doctor.Workers{Alive: both, Cores: 11}), "workers", tip, "jobs share 11 cores"},
 		"machines":          {workers(doctor.Workers{Alive: both, Cores: 12}), "workers", good, "2 machines with 12 cores: m1 (fast, gpu), m2"},
 		"nobody":            {workers(doctor.Workers{NoTasks: true, Cores: 4}), "workers", bad, "--no-tasks"},
