@@ -52,17 +52,6 @@ const CallTimeout = 10 * time.Second
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 32 << 20
 
-// NewHTTP makes an HTTP client fit for many calls to few peers.
-func NewHTTP() *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 64
-	t.Proxy = nil // peers are named by address; a proxy of the environment must not see the requests
-	return &http.Client{
-		Transport:     t,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
 // Ended ends a call that began then, for those who count.
 func (l *Link) Ended(begin time.Time, err *error) {
 	if l.Called != nil {

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"openflow"
+	"openflow/sdk/httpclient"
 )
 
 // defaultPatience is how long the kit repeats a request while its node, or the partner behind it, does not answer.
@@ -25,6 +25,9 @@ const (
 	contentProtobuf = "application/x-protobuf"
 	maxEnvelope     = 64 << 20
 )
+
+// longestAnswer is how long a request may take, above the node's own longest wait: 120 s for a full buffer.
+const longestAnswer = 150 * time.Second
 
 // client speaks with the node of this task. Every request may be repeated: the node answers repeats as it did before.
 type client struct {
@@ -52,15 +55,7 @@ func newClient(base, token string, patience time.Duration, log *slog.Logger) (*c
 	if err != nil || u.Host == "" {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "CONFIG names no node that could be called: %q", base)
 	}
-	return &client{base: u, token: token, patience: patience, log: log, http: &http.Client{Transport: &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		DisableCompression:    true,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       90 * time.Second,
-		ResponseHeaderTimeout: 150 * time.Second, // above the node's own longest wait, 120 s for a full buffer
-		WriteBufferSize:       64 << 10,
-		ReadBufferSize:        64 << 10,
-	}}}, nil
+	return &client{base: u, token: token, patience: patience, log: log, http: httpclient.New(httpclient.Options{Patience: longestAnswer})}, nil
 }
 
 // call sends r until the node has answered, and decodes the envelope's data into into, unless that is nil.

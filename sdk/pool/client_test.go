@@ -17,6 +17,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/sdk/httpclient"
 	"openflow/sdk/pool"
 	"openflow/sdk/wire"
 	"openflow/server"
@@ -75,7 +76,7 @@ func newSite(t *testing.T) *site {
 }
 
 func (s *site) client() *pool.Client {
-	return &pool.Client{URL: s.url, Token: token, HTTP: pool.NewHTTP()}
+	return &pool.Client{URL: s.url, Token: token, HTTP: httpclient.New(httpclient.Options{})}
 }
 
 // task is a run with parameters that must arrive unchanged.
@@ -199,7 +200,7 @@ func TestRefusedAndUnreachable(t *testing.T) {
 	} {
 		h := httptest.NewServer(answer)
 		defer h.Close()
-		c := &pool.Client{URL: h.URL, Token: token, HTTP: pool.NewHTTP()}
+		c := &pool.Client{URL: h.URL, Token: token, HTTP: httpclient.New(httpclient.Options{})}
 		_, err := c.Task(t.Context(), openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: guest})
 		require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), name)
 	}
