@@ -136,7 +136,7 @@ func (r *Runtime) Start(ctx context.Context, name string) error {
 	}
 	r.launches.Store(name, launch{id: c.ID, status: status(c), at: time.Now()})
 	_, err = r.api.ContainerStart(ctx, name, client.ContainerStartOptions{})
-	if err != nil && strings.Contains(err.Error(), "could not select device driver") {
+	if len(c.HostConfig.DeviceRequests) > 0 && cerrdefs.IsInternal(err) { // the API has no error of its own for it
 		return openflow.Errorf(openflow.CodeInvalid, "%s: the Docker daemon can give no GPU to containers: %w", subject(name), err).
 			WithHint("install the NVIDIA Container Toolkit at this site, or start its node with --gpus 0")
 	}
@@ -171,7 +171,7 @@ func (r *Runtime) inspect(ctx context.Context, name string) (container.InspectRe
 		return container.InspectResponse{}, driver.NotFound(name)
 	case err != nil:
 		return container.InspectResponse{}, r.wrap(ctx, err, subject(name))
-	case res.Container.State == nil || res.Container.Config == nil:
+	case res.Container.State == nil || res.Container.Config == nil || res.Container.HostConfig == nil:
 		return container.InspectResponse{}, openflow.Errorf(openflow.CodeInternal, "%s: the daemon's answer has no state", subject(name))
 	}
 	return res.Container, nil
