@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"openflow"
 	"openflow/sdk/httpclient"
 )
@@ -93,30 +95,30 @@ func (c *client) open(ctx context.Context, r request) (io.ReadCloser, error) {
 
 // repeat runs attempt until it succeeds, fails for good, or fails for longer than the patience.
 func (c *client) repeat(ctx context.Context, r request, attempt func(context.Context) error) error {
-	begin, wait := time.Now(), 20*time.Millisecond
-	for {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := attempt(ctx)
-		if err == nil {
-			return nil
+		if !passing(err) {
+			err = backoff.Permanent(err)
 		}
-		if ctx.Err() != nil {
-			return openflow.Errorf(openflow.CodeOf(ctx.Err()), "%s %s was given up: %w", r.method, r.path, context.Cause(ctx))
-		}
-		if code := openflow.CodeOf(err); code != openflow.CodeUnavailable && code != openflow.CodeExhausted {
-			return err
-		}
-		if time.Since(begin) > c.patience {
-			return openflow.Errorf(openflow.CodeOf(err), "tried for %s: %w", c.patience, err)
-		}
-		c.log.Warn("node did not serve a request, it is repeated", "path", r.path, "error", err)
-		pause := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-pause.C:
-		}
-		pause.Stop()
-		wait = min(2*wait, 2*time.Second)
+		return struct{}{}, err
+	}, backoff.WithBackOff(&backoff.ExponentialBackOff{InitialInterval: 20 * time.Millisecond, Multiplier: 2, MaxInterval: 2 * time.Second}),
+		backoff.WithMaxElapsedTime(max(c.patience, 1)), // 0 would be no limit
+		backoff.WithNotify(func(err error, _ time.Duration) {
+			c.log.Warn("node did not serve a request, it is repeated", "path", r.path, "error", err)
+		}))
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return openflow.Errorf(openflow.CodeOf(ctx.Err()), "%s %s was given up: %w", r.method, r.path, context.Cause(ctx))
+	case passing(err):
+		return openflow.Errorf(openflow.CodeOf(err), "tried for %s: %w", c.patience, err)
 	}
+	return err
+}
+
+// passing reports whether a request that fails so may succeed later.
+func passing(err error) bool {
+	code := openflow.CodeOf(err)
+	return code == openflow.CodeUnavailable || code == openflow.CodeExhausted
 }
 
 // send makes one attempt. A network failure or a status that promises better times is CodeUnavailable.
