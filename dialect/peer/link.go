@@ -75,8 +75,8 @@ func OfItself(peer openflow.PartyID, refusal error) error {
 	return &own
 }
 
-// SignatureHeader is that of trust.HeaderSignature.
-const SignatureHeader = "x-openflow-signature"
+// SignatureHeader is that of a signed answer: RFC 9421, section 4.2.
+const SignatureHeader = "Signature"
 
 // Prove checks the signature on an answer. CodeUnauthorized, at this party: its record of the peer does not fit.
 func (l *Link) Prove(a Answer) error {
