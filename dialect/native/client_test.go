@@ -23,6 +23,7 @@ import (
 	"openflow/dialect"
 	"openflow/dialect/native"
 	"openflow/dialect/peer"
+	"openflow/sdk/httpclient"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/server"
@@ -137,6 +138,13 @@ func (sessions) Admit(_ context.Context, from openflow.PartyID, session, _ strin
 	return openflow.SessionID(session), nil
 }
 
+// names are the same at both sides.
+type names struct{}
+
+func (names) Own(_ context.Context, _ openflow.PartyID, session, topic string) (string, string, error) {
+	return session, topic, nil
+}
+
 // pair is a client of party 9999 and the real interconnection layer of party 10000.
 type pair struct {
 	client  *native.Client
@@ -164,12 +172,12 @@ func newPair(t *testing.T) *pair {
 			Signer:    trust.Signer{Party: "10000", Key: its},
 			Scheduler: asScheduler{b}, Prober: back, Version: "v7", MaxBody: 1 << 20, Log: log,
 		},
-		Transport: &interconnection.Transport{Self: "10000", Store: store, Sessions: sessions{}, MaxBody: 1 << 20, Log: log},
+		Transport: &interconnection.Transport{Names: names{}, Self: "10000", Store: store, Sessions: sessions{}, MaxBody: 1 << 20, Log: log},
 	}
 	srv := httptest.NewServer(server.Handler(log, api))
 	t.Cleanup(srv.Close)
 	return &pair{&native.Client{Link: peer.Link{
-		Self: "9999", Peer: "10000", URL: srv.URL, Signer: signer{trust.Signer{Party: "9999", Key: key}}, HTTP: peer.NewHTTP(),
+		Self: "9999", Peer: "10000", URL: srv.URL, Signer: signer{trust.Signer{Party: "9999", Key: key}}, HTTP: httpclient.New(httpclient.Options{}),
 		Verifier: known{its.Public()},
 	}}, b, store, srv.URL, back}
 }

@@ -10,14 +10,49 @@ import (
 	"openflow"
 )
 
-const providerColumns = `name, version, kind, place, digest, enabled, added_by, added_at`
+// providerRow is a row of the table provider.
+type providerRow struct {
+	Name    string `db:"name"`
+	Version string `db:"version"`
+	Kind    string `db:"kind"`
+	Place   string `db:"place"`
+	Digest  string `db:"digest"`
+	Enabled bool   `db:"enabled"`
+	AddedBy string `db:"added_by"`
+	AddedAt int64  `db:"added_at"`
+}
+
+// offerRow is a row of the table component.
+type offerRow struct {
+	Name        string `db:"name"`
+	Provider    string `db:"provider"`
+	Version     string `db:"version"`
+	Description string `db:"description"` // JSON
+}
+
+// defaultRow is a row of the table component_default.
+type defaultRow struct {
+	Component string `db:"component"`
+	Provider  string `db:"provider"`
+	Version   string `db:"version"`
+}
+
+var (
+	providerColumns = columnsOf[providerRow]()
+	insertProvider  = providerColumns.insert("provider")
+	selectProvider  = `select ` + providerColumns.names + ` from provider where name = $1 and version = $2`
+	selectBuiltIn   = `select ` + providerColumns.names + ` from provider where kind = $1`
+
+	offerColumns = columnsOf[offerRow]()
+	insertOffer  = offerColumns.insert("component")
+
+	defaultColumns = columnsOf[defaultRow]()
+	saveDefault    = defaultColumns.save("component_default", "component")
+)
 
 const (
-	insertProvider = `insert into provider (` + providerColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8)`
-	selectProvider = `select ` + providerColumns + ` from provider where name = $1 and version = $2`
-	insertOffer    = `insert into component (name, provider, version, description) values ($1, $2, $3, $4)`
-	dropOffers     = `delete from component where provider = $1 and version = $2`
-	dropProvider   = `delete from provider where name = $1 and version = $2`
+	dropOffers   = `delete from component where provider = $1 and version = $2`
+	dropProvider = `delete from provider where name = $1 and version = $2`
 )
 
 // openRuns counts the runs of a provider that have not ended, of jobs that have not ended either. The device of a run's
@@ -57,7 +92,7 @@ func (c *Catalogue) SetBuiltIn(ctx context.Context, p openflow.ProviderRecord, c
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		before, err := scanProvider(t.one(ctx, `select `+providerColumns+` from provider where kind = $1`, string(p.Kind)))
+		before, err := scanProvider(t.one(ctx, selectBuiltIn, string(p.Kind)))
 		switch {
 		case err == nil:
 			p.Enabled = before.Enabled
@@ -79,21 +114,24 @@ func (c *Catalogue) SetBuiltIn(ctx context.Context, p openflow.ProviderRecord, c
 }
 
 func (c *Catalogue) putProvider(ctx context.Context, t *tx, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
-	_, err := t.exec(ctx, insertProvider, p.Name, p.Version, string(p.Kind), p.Place, p.Digest, p.Enabled, p.AddedBy, orNow(p.AddedAt, c.stamp()))
+	_, err := t.exec(ctx, insertProvider, providerColumns.values(providerRow{
+		Name: p.Name, Version: p.Version, Kind: string(p.Kind), Place: p.Place, Digest: p.Digest, Enabled: p.Enabled, AddedBy: p.AddedBy,
+		AddedAt: orNow(p.AddedAt, c.stamp()),
+	})...)
 	for _, o := range components {
 		if err == nil {
-			_, err = t.exec(ctx, insertOffer, o.Name, p.Name, p.Version, string(o.Description))
+			_, err = t.exec(ctx, insertOffer, offerColumns.values(offerRow{o.Name, p.Name, p.Version, string(o.Description)})...)
 		}
 	}
 	return err
 }
 
-func scanProvider(r row) (openflow.ProviderRecord, error) {
-	var p openflow.ProviderRecord
-	var added int64
-	err := r.Scan(&p.Name, &p.Version, &p.Kind, &p.Place, &p.Digest, &p.Enabled, &p.AddedBy, &added)
-	p.AddedAt = timeOf(added)
-	return p, err
+func scanProvider(from row) (openflow.ProviderRecord, error) {
+	r, err := providerColumns.scan(from)
+	return openflow.ProviderRecord{
+		Name: r.Name, Version: r.Version, Kind: openflow.ProviderKind(r.Kind), Place: r.Place, Digest: r.Digest, Enabled: r.Enabled,
+		AddedBy: r.AddedBy, AddedAt: timeOf(r.AddedAt),
+	}, err
 }
 
 func unknownProvider(name, version string) error {
@@ -113,7 +151,7 @@ func (c *Catalogue) Provider(ctx context.Context, name, version string) (openflo
 // Providers lists them by name and version, the built-in one first.
 func (c *Catalogue) Providers(ctx context.Context) ([]openflow.ProviderRecord, error) {
 	var list []openflow.ProviderRecord
-	query := `select ` + providerColumns + ` from provider order by case kind when 'built-in' then 0 else 1 end, name, version`
+	query := `select ` + providerColumns.names + ` from provider order by case kind when 'built-in' then 0 else 1 end, name, version`
 	err := c.each(ctx, query, nil, func(r row) error {
 		p, err := scanProvider(r)
 		list = append(list, p)
@@ -125,13 +163,12 @@ func (c *Catalogue) Providers(ctx context.Context) ([]openflow.ProviderRecord, e
 // Components lists what a provider has, by name.
 func (c *Catalogue) Components(ctx context.Context, name, version string) ([]openflow.ComponentRecord, error) {
 	var list []openflow.ComponentRecord
-	query := `select name, description from component where provider = $1 and version = $2 order by name`
-	err := c.each(ctx, query, []any{name, version}, func(r row) error {
-		o := openflow.ComponentRecord{Provider: openflow.ProviderRef{Name: name, Version: version}}
-		var text string
-		err := r.Scan(&o.Name, &text)
-		o.Description = json.RawMessage(text)
-		list = append(list, o)
+	query := `select ` + offerColumns.names + ` from component where provider = $1 and version = $2 order by name`
+	err := c.each(ctx, query, []any{name, version}, func(from row) error {
+		r, err := offerColumns.scan(from)
+		list = append(list, openflow.ComponentRecord{
+			Name: r.Name, Provider: openflow.ProviderRef{Name: r.Provider, Version: r.Version}, Description: json.RawMessage(r.Description),
+		})
 		return err
 	})
 	return list, classify("list the components of provider "+name, err)
@@ -179,8 +216,7 @@ func (c *Catalogue) SetDefault(ctx context.Context, component string, p openflow
 	if p.Name == "" {
 		_, err = c.exec(ctx, `delete from component_default where component = $1`, component)
 	} else {
-		_, err = c.exec(ctx, `insert into component_default (component, provider, version) values ($1, $2, $3)
-			on conflict (component) do update set provider = excluded.provider, version = excluded.version`, component, p.Name, p.Version)
+		_, err = c.exec(ctx, saveDefault, defaultColumns.values(defaultRow{component, p.Name, p.Version})...)
 	}
 	return classify("set the default provider of "+component, err)
 }
@@ -188,11 +224,9 @@ func (c *Catalogue) SetDefault(ctx context.Context, component string, p openflow
 // Defaults tells which provider serves a component where the job names none, of those components that have one set.
 func (c *Catalogue) Defaults(ctx context.Context) (map[string]openflow.ProviderRef, error) {
 	defaults := map[string]openflow.ProviderRef{}
-	err := c.each(ctx, `select component, provider, version from component_default`, nil, func(r row) error {
-		var name string
-		var p openflow.ProviderRef
-		err := r.Scan(&name, &p.Name, &p.Version)
-		defaults[name] = p
+	err := c.each(ctx, `select `+defaultColumns.names+` from component_default`, nil, func(from row) error {
+		r, err := defaultColumns.scan(from)
+		defaults[r.Component] = openflow.ProviderRef{Name: r.Provider, Version: r.Version}
 		return err
 	})
 	return defaults, classify("list default providers", err)
