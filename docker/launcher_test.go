@@ -18,12 +18,12 @@ func launcher() *docker.Launcher {
 	return &docker.Launcher{
 		Node: "uuid", Image: "sha256:abc", Command: []string{"run"}, MachineCPUs: 4,
 		Base: func() docker.BaseLayer { return docker.BaseLayer{Host: "172.17.0.1", Port: 9380} },
-		Grant: func(_ context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
-			return openflow.TaskGrant{
-				Credential: "secret of " + string(r.Key.ExecutionID()), ModelID: "J", ModelVersion: "0", Partitions: 8,
+		Supply: func(_ context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error) {
+			return openflow.TaskSupply{
+				Credential: "secret of " + string(r.Key.RunID()), ModelID: "J", ModelVersion: "0", Partitions: 8,
 			}, nil
 		},
-		Config: func(r openflow.TaskRecord, g openflow.TaskGrant, host string, port int) ([]byte, error) {
+		Config: func(r openflow.TaskRecord, g openflow.TaskSupply, host string, port int) ([]byte, error) {
 			text, _ := r.Spec.Parameters["x"].(string)
 			return fmt.Appendf(nil, "%s of %s for %s at %s:%d %s", r.Key.Task, g.ModelID, r.Key.Scheduler, host, port, text), nil
 		},
@@ -59,7 +59,7 @@ func TestSpec(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, s, again, "a retry describes the same container")
 	require.Equal(t, map[string]string{
-		docker.LabelNode: "uuid", docker.LabelExecution: "J_lr_0_0@9999@host_10000", docker.LabelScheduler: "9999", docker.LabelJob: "J",
+		docker.LabelNode: "uuid", docker.LabelRun: "J_lr_0_0@9999@host_10000", docker.LabelScheduler: "9999", docker.LabelJob: "J",
 	}, s.Labels)
 	require.Equal(t, "secret of J_lr_0_0@9999@host_10000", env(t, s, docker.EnvToken))
 	require.Equal(t, "2", env(t, s, docker.EnvCores))
@@ -138,18 +138,18 @@ func TestSpecRefuses(t *testing.T) {
 			r.Spec.Parameters = openflow.Parameters{"x": strings.Repeat("x", 130<<10)}
 		}, openflow.CodeInvalid, "its configuration has"},
 		"no configuration": {func(l *docker.Launcher, _ *openflow.TaskRecord) {
-			l.Config = func(openflow.TaskRecord, openflow.TaskGrant, string, int) ([]byte, error) {
+			l.Config = func(openflow.TaskRecord, openflow.TaskSupply, string, int) ([]byte, error) {
 				return nil, openflow.Errorf(openflow.CodeInvalid, "cannot be encoded")
 			}
 		}, openflow.CodeInvalid, "cannot be encoded"},
 		"job not found": {func(l *docker.Launcher, _ *openflow.TaskRecord) {
-			l.Grant = func(context.Context, openflow.TaskRecord) (openflow.TaskGrant, error) {
-				return openflow.TaskGrant{}, openflow.Errorf(openflow.CodeNotFound, "no job")
+			l.Supply = func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error) {
+				return openflow.TaskSupply{}, openflow.Errorf(openflow.CodeNotFound, "no job")
 			}
 		}, openflow.CodeNotFound, "no job"},
 		"database": {func(l *docker.Launcher, _ *openflow.TaskRecord) {
-			l.Grant = func(context.Context, openflow.TaskRecord) (openflow.TaskGrant, error) {
-				return openflow.TaskGrant{}, errors.New("locked")
+			l.Supply = func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error) {
+				return openflow.TaskSupply{}, errors.New("locked")
 			}
 		}, openflow.CodeInternal, "locked"},
 	} {

@@ -9,11 +9,11 @@ import (
 	"openflow"
 	"openflow/activities"
 	"openflow/node/hardware"
-	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/server/base"
 	"openflow/site/trust"
-	"openflow/worker"
+	"openflow/temporal/taskqueue"
+	"openflow/worker/form"
 	"openflow/worker/relay"
 	"openflow/worker/roster"
 )
@@ -53,8 +53,8 @@ func (n *Node) serveWorkers(south *base.API) error {
 		return err
 	}
 	rows := &base.Pool{
-		Site: wire.PoolSite{PartyID: n.config.Party, Namespace: n.namespace}, Check: n.workerToken.Check, Store: n.runs(),
-		Logs: n.logs(), Grant: n.grants().Grant, Log: n.config.Log,
+		Site: form.Site{PartyID: n.config.Party, Namespace: n.namespace}, Check: n.workerToken.Check, Store: n.runs(),
+		Logs: n.logs(), Supply: n.supplies().Issue, Log: n.config.Log,
 	}
 	// Polls of Temporal wait for a minute: how long they take would say nothing.
 	n.listen("workers'", brief, n.workers, server.Health{Ready: n.Ready}, n.counted("workers", south), n.counted("workers", rows),
@@ -79,7 +79,7 @@ func (n *Node) joinPool(ctx context.Context, running activities.Running) error {
 		return err
 	}
 	running.Machine = &activities.Machine{ID: n.home.Node, Name: hardware.Name(), Cores: n.pool().Cores(n.config.Limits.Cores, hardware.CPUs())}
-	n.taking, err = worker.NewMachine(n.client, worker.MachineOptions{
+	n.taking, err = taskqueue.NewMachine(n.client, taskqueue.MachineOptions{
 		Identity: n.identity(), Labels: n.config.Labels, Idle: n.config.NoTasks,
 		Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
 	}, &running)

@@ -27,12 +27,12 @@ func (f Forward) Routes(r chi.Router) {
 		Transport: f.Transport, FlushInterval: -1,
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	r.Handle("/v2/worker/*", straight(proxy))
-	r.Handle("/v1/interconn/chan/*", straight(proxy))
+	r.Handle("/v2/worker/*", refuseDetours(proxy))
+	r.Handle("/v1/interconn/chan/*", refuseDetours(proxy))
 }
 
-// straight refuses paths that lead elsewhere once somebody on the way has resolved their dots.
-func straight(next http.Handler) http.HandlerFunc {
+// refuseDetours refuses paths that lead elsewhere once somebody on the way has resolved their dots.
+func refuseDetours(next http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if path.Clean(r.URL.Path) != r.URL.Path {
 			http.NotFound(w, r)

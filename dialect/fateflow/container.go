@@ -12,7 +12,7 @@ import (
 // ContainerConfig is the PreTaskConfig of a run, whose base layer is at that host and port. Errors: CodeInvalid.
 //
 // Spec: fate-flow-api §3.2.
-func ContainerConfig(r openflow.TaskRecord, g openflow.TaskGrant, host string, port int) ([]byte, error) {
+func ContainerConfig(r openflow.TaskRecord, g openflow.TaskSupply, host string, port int) ([]byte, error) {
 	inputs, err := inputArtifacts(r.Spec.Inputs)
 	if err != nil {
 		return nil, err

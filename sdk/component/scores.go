@@ -21,7 +21,7 @@ import (
 // the task, or a number is not positive.
 func (t *Task) SpendScores(ctx context.Context, to openflow.Party, columns, vectors int) error {
 	body := map[string]any{
-		"execution_id": t.config.ExecutionID, "role": to.Role, "party_id": to.ID, "columns": columns, "vectors": vectors,
+		"execution_id": t.config.RunID, "role": to.Role, "party_id": to.ID, "columns": columns, "vectors": vectors,
 	}
 	err := t.node.call(ctx, request{method: http.MethodPost, path: "/v2/worker/scores/spend", json: body}, nil)
 	switch openflow.CodeOf(err) {

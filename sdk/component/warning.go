@@ -14,7 +14,7 @@ import (
 func (t *Task) Warn(ctx context.Context, format string, args ...any) error {
 	text := fmt.Sprintf(format, args...)
 	t.log.Warn(text)
-	body := map[string]any{"execution_id": t.config.ExecutionID, "warning": text}
+	body := map[string]any{"execution_id": t.config.RunID, "warning": text}
 	if err := t.node.call(ctx, request{method: http.MethodPost, path: "/v2/worker/task/warning", json: body}, nil); err != nil {
 		return openflow.Errorf(openflow.CodeOf(err), "warning: %w", err)
 	}

@@ -23,7 +23,7 @@ import (
 
 // Store is the part of the catalogue that containers read and write.
 type Store interface {
-	TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error)
+	TaskByRunID(ctx context.Context, id openflow.RunID) (openflow.TaskRecord, error)
 	RecordTaskReport(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, report string, cause openflow.Cause) error
 	AddTaskWarning(ctx context.Context, k openflow.TaskKey, text string) error
 	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
@@ -41,7 +41,7 @@ type Store interface {
 
 // Credentials checks what a container proves itself with.
 type Credentials interface {
-	Check(token string) (openflow.ExecutionID, error)
+	Check(token string) (openflow.RunID, error)
 }
 
 // API serves the base layer.
@@ -117,7 +117,7 @@ func (a *API) identify(r *http.Request) (openflow.TaskRecord, error) {
 	if err != nil {
 		return openflow.TaskRecord{}, err
 	}
-	t, err := a.Store.TaskByExecution(r.Context(), id)
+	t, err := a.Store.TaskByRunID(r.Context(), id)
 	if err != nil {
 		return t, openflow.About(openflow.AboutTask, err)
 	}
@@ -130,7 +130,7 @@ func (a *API) identify(r *http.Request) (openflow.TaskRecord, error) {
 // own refuses a body or query that names another run than the credential's. Containers name it in FATE-Flow's form, which is
 // that of their configuration: the credential says whose job it is.
 func own(t openflow.TaskRecord, executionID string) error {
-	if executionID != "" && executionID != wire.PartyTaskID(t.Key) && executionID != string(t.Key.ExecutionID()) {
+	if executionID != "" && executionID != wire.PartyTaskID(t.Key) && executionID != string(t.Key.RunID()) {
 		return openflow.Errorf(openflow.CodePermission, "the credential belongs to another task than %q", executionID)
 	}
 	return nil

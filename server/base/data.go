@@ -195,7 +195,7 @@ func (a *API) trackingSave(r *http.Request) (any, error) {
 		return nil, err
 	}
 	t := task(r)
-	if err := own(t, string(b.ExecutionID)); err != nil {
+	if err := own(t, string(b.RunID)); err != nil {
 		return nil, err
 	}
 	if err := openflow.CheckIdentifier("output_key", b.OutputKey); err != nil {
@@ -224,7 +224,7 @@ func (a *API) trackingSave(r *http.Request) (any, error) {
 		Name: out.Table, Object: digest, Bytes: info.Bytes, Count: -1, DataType: b.DataType, Meta: b.MetaData,
 		Samples: b.Overview.Samples, Intermediate: true,
 		Source: openflow.TableSource{
-			TaskID: t.Key.TaskID(), ExecutionID: t.Key.ExecutionID(), TaskName: t.Key.Task, Component: t.Component,
+			TaskID: t.Key.TaskID(), RunID: t.Key.RunID(), TaskName: t.Key.Task, Component: t.Component,
 			OutputKey: b.OutputKey, Index: b.Index,
 		},
 	}

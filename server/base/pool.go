@@ -12,12 +12,13 @@ import (
 	"openflow"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
+	"openflow/worker/form"
 )
 
 // PoolStore is the part of the catalogue that the workers of the site's pool read and write.
 type PoolStore interface {
 	SaveWorker(ctx context.Context, w openflow.WorkerRecord) error
-	TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error)
+	TaskByRunID(ctx context.Context, id openflow.RunID) (openflow.TaskRecord, error)
 	StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error)
 	FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error)
 }
@@ -31,12 +32,12 @@ type PoolLogs interface {
 // proves itself with the worker token and may then do for any run of the site what the node's own worker does; it gets
 // no data but through the credential of a run.
 type Pool struct {
-	Site  wire.PoolSite
-	Check func(token string) error // nil for a worker of this site
-	Store PoolStore
-	Logs  PoolLogs
-	Grant func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error)
-	Log   *slog.Logger
+	Site   form.Site
+	Check  func(token string) error // nil for a worker of this site
+	Store  PoolStore
+	Logs   PoolLogs
+	Supply func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error)
+	Log    *slog.Logger
 }
 
 // Routes mounts the routes of workers: our own, beside FATE-Flow's pages.
@@ -46,7 +47,7 @@ func (p *Pool) Routes(r chi.Router) {
 		r.Get("/v2/pool/site", reply.JSON(p.Log, func(*http.Request) (any, error) { return p.Site, nil }))
 		r.Post("/v2/pool/worker", reply.JSON(p.Log, p.worker))
 		r.Get("/v2/pool/task", reply.JSON(p.Log, p.task))
-		r.Get("/v2/pool/task/grant", reply.JSON(p.Log, p.grant))
+		r.Get("/v2/pool/task/supply", reply.JSON(p.Log, p.supply))
 		r.Post("/v2/pool/task/start", reply.JSON(p.Log, p.start))
 		r.Post("/v2/pool/task/end", reply.JSON(p.Log, p.end))
 		r.Put("/v2/pool/log", reply.JSON(p.Log, p.putLog))
@@ -66,7 +67,7 @@ func (p *Pool) authenticate(next http.Handler) http.Handler {
 
 // worker records that a worker is alive, and what it says of itself.
 func (p *Pool) worker(r *http.Request) (any, error) {
-	var b wire.PoolWorker
+	var b wire.Worker
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -78,17 +79,17 @@ func (p *Pool) worker(r *http.Request) (any, error) {
 }
 
 func (p *Pool) run(r *http.Request) (openflow.TaskRecord, error) {
-	t, err := p.Store.TaskByExecution(r.Context(), openflow.ExecutionID(r.URL.Query().Get("execution_id")))
+	t, err := p.Store.TaskByRunID(r.Context(), openflow.RunID(r.URL.Query().Get("execution_id")))
 	return t, openflow.About(openflow.AboutTask, err)
 }
 
 func (p *Pool) task(r *http.Request) (any, error) {
 	t, err := p.run(r)
-	return wire.EncodePoolTask(t), err
+	return form.EncodeTask(t), err
 }
 
-// grant hands out what the run's container needs. A run that has ended needs nothing any more.
-func (p *Pool) grant(r *http.Request) (any, error) {
+// supply hands out what the run's container needs. A run that has ended needs nothing any more.
+func (p *Pool) supply(r *http.Request) (any, error) {
 	t, err := p.run(r)
 	if err != nil {
 		return nil, err
@@ -96,27 +97,27 @@ func (p *Pool) grant(r *http.Request) (any, error) {
 	if t.PartyStatus.Terminal() {
 		return nil, openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeConflict, "%s has ended", t.Key))
 	}
-	g, err := p.Grant(r.Context(), t)
-	return wire.PoolGrant(g), err
+	g, err := p.Supply(r.Context(), t)
+	return form.Supply(g), err
 }
 
 func (p *Pool) start(r *http.Request) (any, error) {
-	var b wire.PoolStart
+	var b form.Start
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
 	changed, err := p.Store.StartTask(r.Context(), b.Run.Decode(), b.Runtime, b.Container)
-	return wire.PoolChange{Changed: changed}, openflow.About(openflow.AboutTask, err)
+	return form.Change{Changed: changed}, openflow.About(openflow.AboutTask, err)
 }
 
 func (p *Pool) end(r *http.Request) (any, error) {
-	var b wire.PoolEnd
+	var b form.End
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
 	k, end := b.Decode()
 	changed, err := p.Store.FinishTask(r.Context(), k, end)
-	return wire.PoolChange{Changed: changed}, openflow.About(openflow.AboutTask, err)
+	return form.Change{Changed: changed}, openflow.About(openflow.AboutTask, err)
 }
 
 // putLog keeps a log as it comes, whatever its size.
@@ -127,5 +128,5 @@ func (p *Pool) putLog(r *http.Request) (any, error) {
 		}
 		return nil
 	})
-	return wire.PoolLog{Digest: digest}, err
+	return form.Log{Digest: digest}, err
 }

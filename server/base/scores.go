@@ -17,7 +17,7 @@ func (a *API) spendScores(r *http.Request) (any, error) {
 		return nil, err
 	}
 	t := task(r)
-	if err := own(t, string(b.ExecutionID)); err != nil {
+	if err := own(t, string(b.RunID)); err != nil {
 		return nil, err
 	}
 	to := openflow.Party{Role: openflow.Role(b.Role), ID: openflow.PartyID(b.PartyID)}

@@ -33,7 +33,7 @@ func (n *node) chained(id openflow.JobID, reads string, pins ...openflow.Pin) op
 	n.create("9999", id, guest, chain(reads), pins...)
 	reader := key(id, "reader_0", guest)
 	passed := post("/v2/worker/data/tracking/save", object{
-		"execution_id": reader.ExecutionID(), "uri": "", "output_key": "output_data", "data_type": "data_unresolved", "namespace": "ns", "name": reads,
+		"execution_id": reader.RunID(), "uri": "", "output_key": "output_data", "data_type": "data_unresolved", "namespace": "ns", "name": reads,
 	})
 	e := n.envelope(reader, passed)
 	require.Zero(n.t, e.Code, e.Message)
@@ -46,7 +46,7 @@ func (n *node) chained(id openflow.JobID, reads string, pins ...openflow.Pin) op
 
 func tell(k openflow.TaskKey, to openflow.Party, columns, vectors int) request {
 	return post("/v2/worker/scores/spend", object{
-		"execution_id": k.ExecutionID(), "role": to.Role, "party_id": to.ID, "columns": columns, "vectors": vectors,
+		"execution_id": k.RunID(), "role": to.Role, "party_id": to.ID, "columns": columns, "vectors": vectors,
 	})
 }
 

@@ -25,7 +25,7 @@ func (a *API) status(r *http.Request) (any, error) {
 		return nil, err
 	}
 	t := task(r)
-	if err := own(t, string(b.ExecutionID)); err != nil {
+	if err := own(t, string(b.RunID)); err != nil {
 		return nil, err
 	}
 	status := openflow.TaskStatus(b.Status)
@@ -46,7 +46,7 @@ func (a *API) warning(r *http.Request) (any, error) {
 		return nil, err
 	}
 	t := task(r)
-	if err := own(t, string(b.ExecutionID)); err != nil {
+	if err := own(t, string(b.RunID)); err != nil {
 		return nil, err
 	}
 	if b.Warning == "" {
@@ -70,7 +70,7 @@ func (a *API) metricSave(r *http.Request) (any, error) {
 	t := task(r)
 	id := chi.URLParam(r, "execution_id")
 	if id == "" {
-		id = string(b.ExecutionID)
+		id = string(b.RunID)
 	}
 	if err := own(t, id); err != nil {
 		return nil, err

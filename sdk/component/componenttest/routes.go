@@ -16,7 +16,7 @@ import (
 
 func (n *Node) routes() http.Handler {
 	mux := http.NewServeMux()
-	for pattern, h := range map[string]func(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID){
+	for pattern, h := range map[string]func(w http.ResponseWriter, r *http.Request, caller openflow.RunID){
 		"GET /v2/worker/data/tracking/query": n.queryTracking,
 		"POST /v2/worker/data/tracking/save": n.saveTracking,
 		"GET /v2/worker/data/table":          n.getTable,
@@ -50,7 +50,7 @@ func answer(w http.ResponseWriter, code int, message string, data any) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"code": code, "message": message, "data": data}) // the caller may be gone
 }
 
-func (n *Node) queryTracking(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionID) {
+func (n *Node) queryTracking(w http.ResponseWriter, r *http.Request, _ openflow.RunID) {
 	q := r.URL.Query()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -79,7 +79,7 @@ func (n *Node) queryTracking(w http.ResponseWriter, r *http.Request, _ openflow.
 	answer(w, 0, "success", list)
 }
 
-func (n *Node) saveTracking(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) saveTracking(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	var s map[string]any
 	if err := json.NewDecoder(r.Body).Decode(&s); err != nil || s["execution_id"] != string(caller) {
 		answer(w, 5001, fmt.Sprintf("Invalid parameter: %v, execution_id[%v]", err, s["execution_id"]), nil)
@@ -114,13 +114,13 @@ func (n *Node) saveTracking(w http.ResponseWriter, r *http.Request, caller openf
 	answer(w, 0, "success", nil)
 }
 
-func (n *Node) party(id openflow.ExecutionID) openflow.Party {
+func (n *Node) party(id openflow.RunID) openflow.Party {
 	rest := strings.TrimPrefix(string(id), wire.FederationID(openflow.TaskKey{Job: testJob, Task: testTask})+"_")
 	role, party, _ := strings.Cut(rest, "_")
 	return openflow.Party{Role: openflow.Role(role), ID: openflow.PartyID(party)}
 }
 
-func (n *Node) getTable(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionID) {
+func (n *Node) getTable(w http.ResponseWriter, r *http.Request, _ openflow.RunID) {
 	n.mu.Lock()
 	t, ok := n.tables[r.URL.Query().Get("namespace")+"/"+r.URL.Query().Get("name")]
 	n.mu.Unlock()
@@ -132,7 +132,7 @@ func (n *Node) getTable(w http.ResponseWriter, r *http.Request, _ openflow.Execu
 	_, _ = w.Write(t.content) // the caller may be gone
 }
 
-func (n *Node) putObject(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionID) {
+func (n *Node) putObject(w http.ResponseWriter, r *http.Request, _ openflow.RunID) {
 	content, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // the upload broke off: nothing is kept
@@ -149,7 +149,7 @@ func (n *Node) putObject(w http.ResponseWriter, r *http.Request, _ openflow.Exec
 	answer(w, 0, "success", map[string]any{"uri": uri, "bytes": len(content)})
 }
 
-func (n *Node) saveModel(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) saveModel(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	file, _, err := r.FormFile("file")
 	if err != nil {
 		answer(w, 5008, err.Error(), nil)
@@ -167,7 +167,7 @@ func (n *Node) saveModel(w http.ResponseWriter, r *http.Request, caller openflow
 	answer(w, 0, "success", nil)
 }
 
-func (n *Node) getModel(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionID) {
+func (n *Node) getModel(w http.ResponseWriter, r *http.Request, _ openflow.RunID) {
 	q := r.URL.Query()
 	n.mu.Lock()
 	data, ok := n.models[modelKey(q.Get("role"), q.Get("party_id"), q.Get("task_name"), q.Get("output_key"))]
@@ -180,7 +180,7 @@ func (n *Node) getModel(w http.ResponseWriter, r *http.Request, _ openflow.Execu
 	_, _ = w.Write(data) // the caller may be gone
 }
 
-func (n *Node) saveMetric(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) saveMetric(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	var body struct {
 		Data []Metric `json:"data"`
 	}
@@ -195,10 +195,10 @@ func (n *Node) saveMetric(w http.ResponseWriter, r *http.Request, caller openflo
 	answer(w, 0, "success", nil)
 }
 
-func (n *Node) saveWarning(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) saveWarning(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	var body struct {
-		ID      openflow.ExecutionID `json:"execution_id"`
-		Warning string               `json:"warning"`
+		ID      openflow.RunID `json:"execution_id"`
+		Warning string         `json:"warning"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.ID != caller {
 		answer(w, 2000, fmt.Sprintf("No found task: execution_id[%s]", body.ID), nil)
@@ -210,10 +210,10 @@ func (n *Node) saveWarning(w http.ResponseWriter, r *http.Request, caller openfl
 	answer(w, 0, "success", nil)
 }
 
-func (n *Node) saveStatus(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) saveStatus(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	var body wire.WorkerStatus
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || string(body.ExecutionID) != string(caller) {
-		answer(w, 2000, fmt.Sprintf("No found task: execution_id[%s]", body.ExecutionID), nil)
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || string(body.RunID) != string(caller) {
+		answer(w, 2000, fmt.Sprintf("No found task: execution_id[%s]", body.RunID), nil)
 		return
 	}
 	n.mu.Lock()

@@ -9,12 +9,12 @@ import (
 )
 
 // spendScores keeps the ledger of a node that has one uploaded table for each party.
-func (n *Node) spendScores(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) spendScores(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	var body struct {
-		ID      openflow.ExecutionID `json:"execution_id"`
-		To      openflow.PartyID     `json:"party_id"`
-		Columns int                  `json:"columns"`
-		Vectors int                  `json:"vectors"`
+		ID      openflow.RunID   `json:"execution_id"`
+		To      openflow.PartyID `json:"party_id"`
+		Columns int              `json:"columns"`
+		Vectors int              `json:"vectors"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.ID != caller || body.Columns < 1 || body.Vectors < 1 {
 		answer(w, 5001, fmt.Sprintf("Invalid parameter: %v", err), nil)
