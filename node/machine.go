@@ -54,7 +54,7 @@ type means struct {
 	programs  *programs.Programs
 	listen    string // address for containers; empty: the runtime's or, where it has none, the port of advertise everywhere
 	advertise string // address at which containers find that, where the runtime does not know; empty: it does
-	grant     func(context.Context, openflow.TaskRecord) (openflow.TaskGrant, error)
+	supply    func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error)
 }
 
 // open prepares the runtime, what it runs, and the listener for containers.
@@ -77,7 +77,7 @@ func (m *machine) open(ctx context.Context, with means) (err error) {
 		return err
 	}
 	m.launcher = &launch.Launcher{
-		Node: with.owner, Program: m.programs.Of, Command: []string{"run"}, Grant: with.grant, MachineCPUs: float64(m.has.Cores),
+		Node: with.owner, Program: m.programs.Of, Command: []string{"run"}, Supply: with.supply, MachineCPUs: float64(m.has.Cores),
 		Told: fateflow.Dialect{}.Container().Environment,
 		Base: func() launch.BaseLayer { return m.baseAddress },
 	}

@@ -12,7 +12,7 @@ import (
 	"openflow/server"
 	"openflow/site/programs"
 	"openflow/site/registry"
-	"openflow/site/trust/grants"
+	"openflow/site/trust/supplies"
 	"openflow/telemetry/counting"
 )
 
@@ -30,7 +30,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	n.registry = &registry.Registry{Self: n.config.Party, Rows: n.rows, Device: device, Ready: known.Check}
 	err = n.machine.open(ctx, means{
 		runtime: n.config.Runtime, owner: n.owner(), programs: known, listen: n.config.Base, advertise: n.config.Advertise,
-		grant: n.grants().Grant,
+		supply: n.supplies().Issue,
 	})
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 		return err
 	}
 	n.config.Limits = limited(n.config.Limits, n.has)
-	n.counts = &counting.Site{Share: n.config.Limits.Pool(), Rows: n.rows, Messages: n.messages, Objects: n.objects, Home: n.home}
+	n.counts = &counting.Site{Capacity: n.config.Limits.Capacity(), Rows: n.rows, Messages: n.messages, Objects: n.objects, Home: n.home}
 	return nil
 }
 
@@ -142,6 +142,6 @@ func (m *machine) listenBase(ctx context.Context, address, host string) (net.Lis
 }
 
 // grants says what each run is given.
-func (n *Node) grants() grants.Issuer {
-	return grants.Issuer{Jobs: n.rows, Secrets: n.secrets, Policy: n.policy}
+func (n *Node) supplies() supplies.Issuer {
+	return supplies.Issuer{Jobs: n.rows, Secrets: n.secrets, Policy: n.policy}
 }

@@ -6,38 +6,29 @@ import (
 	"openflow"
 )
 
-// The shapes between a node and the workers of its pool. Both ends are ours, and of releases next to each other: a field
-// that one of them does not know is passed over.
-
-// PoolSite is what a worker is told of the site that it works for.
-type PoolSite struct {
-	PartyID   openflow.PartyID `json:"party_id"`
-	Namespace string           `json:"namespace"` // in Temporal
-}
-
-// PoolWorker is what a worker tells of itself.
-type PoolWorker struct {
-	Machine   string                 `json:"machine" check:"required"`
-	Name      string                 `json:"name"`
-	Labels    []string               `json:"labels"`
-	Runtime   string                 `json:"runtime"`
-	Cores     int                    `json:"cores"`
-	Version   string                 `json:"version"`
-	Running   []openflow.ExecutionID `json:"running"` // the runs that it follows
-	StartTime int64                  `json:"start_time"`
-	SeenTime  int64                  `json:"seen_time,omitempty"` // in answers
+// Worker is what a worker tells of itself.
+type Worker struct {
+	Machine   string           `json:"machine" check:"required"`
+	Name      string           `json:"name"`
+	Labels    []string         `json:"labels"`
+	Runtime   string           `json:"runtime"`
+	Cores     int              `json:"cores"`
+	Version   string           `json:"version"`
+	Running   []openflow.RunID `json:"running"` // the runs that it follows
+	StartTime int64            `json:"start_time"`
+	SeenTime  int64            `json:"seen_time,omitempty"` // in answers
 }
 
 // EncodeWorker is the inverse of Decode.
-func EncodeWorker(w openflow.WorkerRecord) PoolWorker {
-	return PoolWorker{
+func EncodeWorker(w openflow.WorkerRecord) Worker {
+	return Worker{
 		Machine: w.Machine, Name: w.Name, Labels: w.Labels, Runtime: w.Runtime, Cores: w.Cores, Version: w.Version,
 		Running: w.Running, StartTime: w.Started.UnixMilli(), SeenTime: w.Seen.UnixMilli(),
 	}
 }
 
 // Decode checks what a worker has told. Errors: CodeInvalid.
-func (w PoolWorker) Decode() (openflow.WorkerRecord, error) {
+func (w Worker) Decode() (openflow.WorkerRecord, error) {
 	r := openflow.WorkerRecord{
 		Machine: w.Machine, Name: w.Name, Labels: w.Labels, Runtime: w.Runtime, Cores: w.Cores, Version: w.Version,
 		Running: w.Running, Started: time.UnixMilli(w.StartTime),
@@ -70,13 +61,3 @@ func EncodePoolProvider(p openflow.ProviderRecord) PoolProvider { return PoolPro
 
 // Decode gives the record back.
 func (p PoolProvider) Decode() openflow.ProviderRecord { return openflow.ProviderRecord(p) }
-
-// PoolChange answers whether a row has changed.
-type PoolChange struct {
-	Changed bool `json:"changed"`
-}
-
-// PoolLog answers where a log is kept; empty: it was empty.
-type PoolLog struct {
-	Digest string `json:"digest"`
-}
