@@ -43,21 +43,3 @@ func (w Worker) Decode() (openflow.WorkerRecord, error) {
 	}
 	return r, nil
 }
-
-// PoolProvider is a provider in the site's registry, as a worker of the pool needs it: an openflow.ProviderRecord.
-type PoolProvider struct {
-	Name    string                `json:"name,omitzero"`
-	Version string                `json:"version,omitzero"`
-	Kind    openflow.ProviderKind `json:"kind,omitzero"`
-	Place   string                `json:"place,omitzero"`
-	Digest  string                `json:"digest,omitzero"`
-	Enabled bool                  `json:"enabled,omitzero"`
-	AddedBy string                `json:"added_by,omitzero"`
-	AddedAt time.Time             `json:"added_at,omitzero"`
-}
-
-// EncodePoolProvider is the inverse of Decode.
-func EncodePoolProvider(p openflow.ProviderRecord) PoolProvider { return PoolProvider(p) }
-
-// Decode gives the record back.
-func (p PoolProvider) Decode() openflow.ProviderRecord { return openflow.ProviderRecord(p) }

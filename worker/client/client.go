@@ -65,7 +65,7 @@ func query(id openflow.RunID) string {
 
 // Provider finds a provider in the site's registry. CodeNotFound: it is not registered.
 func (c *Client) Provider(ctx context.Context, name, version string) (openflow.ProviderRecord, error) {
-	var p wire.PoolProvider
+	var p form.Provider
 	err := c.call(ctx, http.MethodGet, "/openflow/v1/pool/provider?"+url.Values{"name": {name}, "version": {version}}.Encode(), nil, &p)
 	return p.Decode(), err
 }
@@ -80,7 +80,7 @@ func (c *Client) Supply(ctx context.Context, r openflow.TaskRecord) (openflow.Ta
 // StartTask implements activities.TaskStore.
 func (c *Client) StartTask(ctx context.Context, k openflow.TaskKey, at openflow.Launch) (bool, error) {
 	var b form.Change
-	err := c.call(ctx, http.MethodPost, "/openflow/v1/pool/task/start", wire.EncodePoolStart(k, at), &b)
+	err := c.call(ctx, http.MethodPost, "/openflow/v1/pool/task/start", form.EncodeStart(k, at), &b)
 	return b.Changed, err
 }
 

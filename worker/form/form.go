@@ -94,8 +94,8 @@ type Start struct {
 	Digest    string       `json:"digest,omitzero"`
 }
 
-// EncodePoolStart is the inverse of Launch, for a run.
-func EncodePoolStart(k openflow.TaskKey, at openflow.Launch) Start {
+// EncodeStart is the inverse of Launch, for a run.
+func EncodeStart(k openflow.TaskKey, at openflow.Launch) Start {
 	return Start{Run: document.EncodeRun(k), Runtime: at.Runtime, Container: at.Container, Provider: at.Provider, Digest: at.Digest}
 }
 
@@ -146,3 +146,21 @@ type Change struct {
 type Log struct {
 	Digest string `json:"digest"`
 }
+
+// Provider is a provider in the site's registry, as a worker of the pool needs it: an openflow.ProviderRecord.
+type Provider struct {
+	Name    string                `json:"name,omitzero"`
+	Version string                `json:"version,omitzero"`
+	Kind    openflow.ProviderKind `json:"kind,omitzero"`
+	Place   string                `json:"place,omitzero"`
+	Digest  string                `json:"digest,omitzero"`
+	Enabled bool                  `json:"enabled,omitzero"`
+	AddedBy string                `json:"added_by,omitzero"`
+	AddedAt time.Time             `json:"added_at,omitzero"`
+}
+
+// EncodeProvider is the inverse of Decode.
+func EncodeProvider(p openflow.ProviderRecord) Provider { return Provider(p) }
+
+// Decode gives the record back.
+func (p Provider) Decode() openflow.ProviderRecord { return openflow.ProviderRecord(p) }

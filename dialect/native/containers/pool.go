@@ -117,7 +117,7 @@ func (p *pool) end(r *http.Request) (any, error) {
 func (p *pool) provider(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	record, err := p.Store.Provider(r.Context(), q.Get("name"), q.Get("version"))
-	return wire.EncodePoolProvider(record), err
+	return form.EncodeProvider(record), err
 }
 
 // putLog keeps a log as it comes, whatever its size.
