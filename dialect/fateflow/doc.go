@@ -24,7 +24,8 @@ var _ dialect.Dialect = Dialect{}
 // Name implements dialect.Dialect.
 func (Dialect) Name() openflow.Dialect { return Name }
 
-// Speaks implements dialect.Dialect. FATE-Flow's answers carry no signature: what is at the peer's address is believed.
+// Speaks implements dialect.Dialect. FATE-Flow's answers carry no signature: what is at the peer's address is believed. Where
+// one is there all the same, as of a node of ours, it is checked.
 func (Dialect) Speaks() (versions, profiles []string) { return []string{"2"}, []string{"unsigned"} }
 
 // Channel implements dialect.Dialect: FATE-Flow's name of a session names no scheduler.
