@@ -45,7 +45,9 @@ func (Dialect) Application(s *application.Site) []dialect.Mount {
 }
 
 // Base implements dialect.Dialect.
-func (Dialect) Base(s *base.Site) []dialect.Mount { return []dialect.Mount{containers.Mount(s)} }
+func (Dialect) Base(s *base.Site) []dialect.Mount {
+	return []dialect.Mount{containers.Mount(s, container{}.Status)}
+}
 
 // Container implements dialect.Dialect.
 func (Dialect) Container() dialect.Container { return container{} }
