@@ -18,6 +18,7 @@ import (
 	"openflow/node/hardware"
 	"openflow/node/home"
 	"openflow/runtime/driver"
+	"openflow/sdk/httpclient"
 	"openflow/sdk/pool"
 	"openflow/sdk/wire"
 	"openflow/server"
@@ -95,7 +96,7 @@ func StartWorker(ctx context.Context, c WorkerConfig) (*Worker, error) {
 	}
 	w := &Worker{
 		machine: machine{log: c.Log}, config: c, site: site, started: time.Now(), failed: make(chan error, 1),
-		node: &pool.Client{URL: site.String(), Token: c.Token, HTTP: pool.NewHTTP()},
+		node: &pool.Client{URL: site.String(), Token: c.Token, HTTP: httpclient.New(httpclient.Options{})},
 	}
 	for _, step := range []func(context.Context) error{w.meet, w.openMachine, w.join, w.startUpkeep} {
 		if err := step(ctx); err != nil {

@@ -72,7 +72,7 @@ func (c *Client) send(ctx context.Context, path string, body any, initiator open
 	if err != nil {
 		return e, err
 	}
-	if answer.Header.Get(peer.SignatureHeader) != "" {
+	if answer.Signed() {
 		if err := c.Prove(answer); err != nil {
 			return e, err
 		}

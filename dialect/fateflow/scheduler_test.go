@@ -25,7 +25,7 @@ func answering(t *testing.T, code int, signature string) *fateflow.Client {
 	}))
 	t.Cleanup(srv.Close)
 	return &fateflow.Client{Link: peer.Link{
-		Self: "9999", Peer: "10000", URL: srv.URL, Signer: unsigned{}, Verifier: only("right"), HTTP: http.DefaultClient,
+		Self: "9999", Peer: "10000", URL: srv.URL, Signer: unsigned{}, Verifier: only("openflow=:right:"), HTTP: http.DefaultClient,
 	}}
 }
 
@@ -59,9 +59,10 @@ func TestReportsThatAreRefused(t *testing.T) {
 func TestASignatureThatIsThereMustFit(t *testing.T) {
 	k := openflow.JobKey{Scheduler: "9999", Job: "1", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}
 	require.NoError(t, answering(t, wire.Success, "").Release(t.Context(), k))
-	require.NoError(t, answering(t, wire.Success, "right").Release(t.Context(), k))
+	require.NoError(t, answering(t, wire.Success, "openflow=:right:").Release(t.Context(), k))
+	require.NoError(t, answering(t, wire.Success, "proxy=:x:").Release(t.Context(), k), "a proxy's")
 	for _, code := range []int{wire.Success, wire.JobNotFound} {
-		err := answering(t, code, "wrong").Release(t.Context(), k)
+		err := answering(t, code, "proxy=:x:, openflow=:wrong:").Release(t.Context(), k)
 		require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
 	}
 }

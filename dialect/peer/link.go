@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -52,17 +53,6 @@ const CallTimeout = 10 * time.Second
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 32 << 20
 
-// NewHTTP makes an HTTP client fit for many calls to few peers.
-func NewHTTP() *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 64
-	t.Proxy = nil // peers are named by address; a proxy of the environment must not see the requests
-	return &http.Client{
-		Transport:     t,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
 // Ended ends a call that began then, for those who count.
 func (l *Link) Ended(begin time.Time, err *error) {
 	if l.Called != nil {
@@ -86,8 +76,8 @@ func OfItself(peer openflow.PartyID, refusal error) error {
 	return &own
 }
 
-// SignatureHeader is that of trust.HeaderSignature.
-const SignatureHeader = "x-openflow-signature"
+// SignatureHeader is that of a signed answer: RFC 9421, section 4.2.
+const SignatureHeader = "Signature"
 
 // Prove checks the signature on an answer. CodeUnauthorized, at this party: its record of the peer does not fit.
 func (l *Link) Prove(a Answer) error {
@@ -102,6 +92,11 @@ type Answer struct {
 	Header  http.Header
 	Body    []byte
 	request http.Header // as it was sent
+}
+
+// Signed reports whether the answer has a signature of ours. Others, as of a proxy, may be beside it or alone.
+func (a Answer) Signed() bool {
+	return slices.ContainsFunc(a.Header.Values(SignatureHeader), func(v string) bool { return strings.Contains(v, "openflow=") })
 }
 
 // Do sends one signed request. Every failure to get an answer is CodeUnavailable at the peer.

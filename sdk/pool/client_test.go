@@ -19,6 +19,7 @@ import (
 	"openflow/activities"
 	"openflow/dialect"
 	"openflow/dialect/native"
+	"openflow/sdk/httpclient"
 	"openflow/sdk/pool"
 	"openflow/sdk/wire"
 	"openflow/server"
@@ -77,7 +78,7 @@ func newSite(t *testing.T) *site {
 }
 
 func (s *site) client() *pool.Client {
-	return &pool.Client{URL: s.url, Token: token, HTTP: pool.NewHTTP()}
+	return &pool.Client{URL: s.url, Token: token, HTTP: httpclient.New(httpclient.Options{})}
 }
 
 // task is a run with parameters that must arrive unchanged.
@@ -201,7 +202,7 @@ func TestRefusedAndUnreachable(t *testing.T) {
 	} {
 		h := httptest.NewServer(answer)
 		defer h.Close()
-		c := &pool.Client{URL: h.URL, Token: token, HTTP: pool.NewHTTP()}
+		c := &pool.Client{URL: h.URL, Token: token, HTTP: httpclient.New(httpclient.Options{})}
 		_, err := c.Task(t.Context(), openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: guest})
 		require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), name)
 	}
