@@ -167,8 +167,8 @@ const newsLag, newsLook = 3 * time.Second, 50 * time.Millisecond
 // final reads the outcome once the wait has reported the exit. Anything but an exited container means that the wait was
 // cut short by a daemon that goes down, so look again. A container that the daemon was told to stop, and not by us, is
 // looked at longer: a daemon that goes down stops all its containers, and answers until the slowest of them has ended.
-// The code of such an end is the program's own: one that catches the signal chooses it, and one of Go that does not is
-// immune as the first process of its container, and exits with 2.
+// The code of such an end is the program's own. One that catches the signal chooses it. One of Go that does not catch it
+// is the first process of its container, so the signal does not end it, and the Go runtime then exits with 2.
 func (r *Runtime) final(ctx context.Context, name string) (driver.Status, error) {
 	st, err := r.Inspect(ctx, name)
 	if err == nil && r.unexplained(st) {
