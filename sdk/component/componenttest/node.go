@@ -28,7 +28,7 @@ type Node struct {
 	server  *http.Server
 	objects map[string][]byte          // by uri
 	tables  map[string]table           // by namespace/name
-	tracked map[string][]trackedOutput // by execution/key, or job/role/party/task/key for inputs
+	tracked map[string][]trackedOutput // by run and key, or job/role/party/task/key for inputs
 	models  map[string][]byte          // by role/party/task/key
 	results map[openflow.RunID]*PartyResult
 	tokens  map[string]openflow.RunID
@@ -95,8 +95,8 @@ func (n *Node) stop() {
 	_ = server.Close() // the connections die, which is the purpose
 }
 
-// Execution is a task that has been started.
-type Execution struct {
+// Started is a task that has been started.
+type Started struct {
 	node   *Node
 	c      Case
 	cancel map[openflow.Party]context.CancelFunc
@@ -105,9 +105,9 @@ type Execution struct {
 }
 
 // Start runs the task at all its parties without waiting for them.
-func (n *Node) Start(ctx context.Context, c Case) *Execution {
+func (n *Node) Start(ctx context.Context, c Case) *Started {
 	n.t.Helper()
-	e := &Execution{
+	e := &Started{
 		node: n, c: c, cancel: map[openflow.Party]context.CancelFunc{}, logs: map[openflow.Party]*logBuffer{},
 		ended: map[openflow.Party]chan int{},
 	}
@@ -146,16 +146,16 @@ func (b *logBuffer) String() string {
 }
 
 // Stop does to the task at party what SIGTERM does.
-func (e *Execution) Stop(party openflow.Party) { e.cancel[party]() }
+func (e *Started) Stop(party openflow.Party) { e.cancel[party]() }
 
 // Ended waits until the task has ended at party.
-func (e *Execution) Ended(party openflow.Party) {
+func (e *Started) Ended(party openflow.Party) {
 	code := <-e.ended[party]
 	e.ended[party] <- code // for Wait
 }
 
 // Wait waits until the task has ended at all parties.
-func (e *Execution) Wait() *Result {
+func (e *Started) Wait() *Result {
 	r := &Result{t: e.node.t, node: e.node, Parties: map[openflow.Party]*PartyResult{}}
 	for _, p := range e.c.Parties {
 		code := <-e.ended[p]
