@@ -24,9 +24,9 @@ const (
 //
 // Spec: fate-flow-api §3.3.2.
 const (
-	EnvConfig = "CONFIG"
-	EnvToken  = "OPENFLOW_TOKEN"
-	EnvCores  = "OPENFLOW_CORES"
+	EnvConfig     = "CONFIG"
+	EnvCredential = "OPENFLOW_CREDENTIAL"
+	EnvCores      = "OPENFLOW_CORES"
 )
 
 // maxConfig bounds CONFIG, because no string of an environment may pass 128 KiB on Linux.
@@ -89,7 +89,7 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 		cpus = min(cpus, l.MachineCPUs)
 	}
 	env := []string{
-		EnvConfig + "=" + string(config), EnvToken + "=" + supply.Credential,
+		EnvConfig + "=" + string(config), EnvCredential + "=" + supply.Credential,
 		EnvCores + "=" + strconv.Itoa(int(max(cpus, 1))),
 	}
 	if l.Traced != nil {

@@ -61,7 +61,7 @@ func TestSpec(t *testing.T) {
 	require.Equal(t, map[string]string{
 		docker.LabelNode: "uuid", docker.LabelRun: "J_lr_0_0@9999@host_10000", docker.LabelScheduler: "9999", docker.LabelJob: "J",
 	}, s.Labels)
-	require.Equal(t, "secret of J_lr_0_0@9999@host_10000", env(t, s, docker.EnvToken))
+	require.Equal(t, "secret of J_lr_0_0@9999@host_10000", env(t, s, docker.EnvCredential))
 	require.Equal(t, "2", env(t, s, docker.EnvCores))
 	require.Equal(t, "lr_0 of J for 9999 at 172.17.0.1:9380 ", env(t, s, docker.EnvConfig))
 	require.Equal(t, driver.Limits{CPUs: 2, MemoryBytes: 1 << 30, PIDs: 512}, s.Limits)

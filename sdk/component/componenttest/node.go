@@ -23,16 +23,16 @@ type Node struct {
 	faults  *faults
 	queues  *queues
 
-	mu      sync.Mutex
-	closed  bool // the test has ended
-	server  *http.Server
-	objects map[string][]byte          // by uri
-	tables  map[string]table           // by namespace/name
-	tracked map[string][]trackedOutput // by run and key, or job/role/party/task/key for inputs
-	models  map[string][]byte          // by role/party/task/key
-	results map[openflow.RunID]*PartyResult
-	tokens  map[string]openflow.RunID
-	scores  map[openflow.RunID]ScoreLedger // before the run
+	mu          sync.Mutex
+	closed      bool // the test has ended
+	server      *http.Server
+	objects     map[string][]byte          // by uri
+	tables      map[string]table           // by namespace/name
+	tracked     map[string][]trackedOutput // by run and key, or job/role/party/task/key for inputs
+	models      map[string][]byte          // by role/party/task/key
+	results     map[openflow.RunID]*PartyResult
+	credentials map[string]openflow.RunID
+	scores      map[openflow.RunID]ScoreLedger // before the run
 }
 
 // NewNode starts a node that lives until the test ends.
@@ -45,7 +45,7 @@ func NewNode(t testing.TB, list ...Fault) *Node {
 	n := &Node{
 		t: t, address: listener.Addr().String(), queues: newQueues(),
 		objects: map[string][]byte{}, tables: map[string]table{}, tracked: map[string][]trackedOutput{},
-		models: map[string][]byte{}, results: map[openflow.RunID]*PartyResult{}, tokens: map[string]openflow.RunID{},
+		models: map[string][]byte{}, results: map[openflow.RunID]*PartyResult{}, credentials: map[string]openflow.RunID{},
 		scores: map[openflow.RunID]ScoreLedger{},
 	}
 	n.faults = &faults{node: n, list: list, served: map[string]int{}}
@@ -184,18 +184,18 @@ func runOf(k openflow.TaskKey) openflow.RunID { return openflow.RunID(wire.Party
 func (n *Node) prepare(c Case, party openflow.Party) map[string]string {
 	n.t.Helper()
 	k := key(party)
-	token := fmt.Sprintf("token of %s", party)
+	credential := fmt.Sprintf("credential of %s", party)
 	n.mu.Lock()
 	n.results[runOf(k)] = &PartyResult{Scores: map[openflow.PartyID]int{}}
 	n.scores[runOf(k)] = c.Scores[party]
-	n.tokens[token] = runOf(k)
+	n.credentials[credential] = runOf(k)
 	n.mu.Unlock()
 	config, err := json.Marshal(n.config(c, k))
 	if err != nil {
 		n.t.Fatalf("configuration of %s: %v", k, err)
 	}
 	env := map[string]string{
-		"CONFIG": string(config), "OPENFLOW_TOKEN": token, "OPENFLOW_CORES": fmt.Sprint(orElse(c.Cores, 1)),
+		"CONFIG": string(config), "OPENFLOW_CREDENTIAL": credential, "OPENFLOW_CORES": fmt.Sprint(orElse(c.Cores, 1)),
 	}
 	if c.Patience > 0 {
 		env["OPENFLOW_PATIENCE"] = c.Patience.String()
