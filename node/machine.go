@@ -50,12 +50,12 @@ func (m *machine) onClose(what string, stop func(context.Context) error) {
 // open prepares the runtime, the algorithms' image and the listener for containers. address is where that listens; empty:
 // chosen by the runtime, and kept in the home folder.
 func (m *machine) open(
-	ctx context.Context, kind, binary, address string, grant func(context.Context, openflow.TaskRecord) (openflow.TaskGrant, error),
+	ctx context.Context, kind, binary, address string, supply func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error),
 ) (err error) {
 	m.launcher = &docker.Launcher{
-		Node: m.home.Node, Image: binary, Command: []string{"run"}, Grant: grant, MachineCPUs: float64(hardware.CPUs()),
+		Node: m.home.Node, Image: binary, Command: []string{"run"}, Supply: supply, MachineCPUs: float64(hardware.CPUs()),
 		Told: fateflow.Dialect{}.Container().Environment,
-		Base:   func() docker.BaseLayer { return m.baseAddress },
+		Base: func() docker.BaseLayer { return m.baseAddress },
 	}
 	if kind == RuntimeDocker {
 		return m.openDocker(ctx, binary, address)

@@ -10,20 +10,20 @@ import (
 	"openflow/site/partner"
 )
 
-func TestPoolOfTheMachine(t *testing.T) {
+func TestCapacityOfTheMachine(t *testing.T) {
 	c := Config{Party: "9999", Home: t.TempDir(), Listen: "127.0.0.1:0", Runtime: RuntimeProcess}
 	c, err := c.withDefaults()
 	require.NoError(t, err)
-	pool := c.Limits.Pool()
-	require.Equal(t, runtime.NumCPU(), pool.Cores, "what this machine has, and no promise beyond")
-	require.Greater(t, pool.Memory, int64(64<<20), "what this machine has")
-	require.Less(t, pool.Memory, int64(hardware.UnknownMemory))
-	require.GreaterOrEqual(t, pool.GPUs, 0)
+	capacity := c.Limits.Capacity()
+	require.Equal(t, runtime.NumCPU(), capacity.Cores, "what this machine has, and no promise beyond")
+	require.Greater(t, capacity.Memory, int64(64<<20), "what this machine has")
+	require.Less(t, capacity.Memory, int64(hardware.UnknownMemory))
+	require.GreaterOrEqual(t, capacity.GPUs, 0)
 
 	c.Limits = partner.DefaultLimits()
 	c.Limits.Memory, c.Limits.GPUs = 1<<30, 3
 	c, err = c.withDefaults()
 	require.NoError(t, err)
-	require.Equal(t, int64(1<<30), c.Limits.Pool().Memory)
-	require.Equal(t, 3, c.Limits.Pool().GPUs)
+	require.Equal(t, int64(1<<30), c.Limits.Capacity().Memory)
+	require.Equal(t, 3, c.Limits.Capacity().GPUs)
 }

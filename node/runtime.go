@@ -16,7 +16,7 @@ import (
 	"openflow/docker/image"
 	"openflow/server"
 	"openflow/site/registry"
-	"openflow/site/trust/grants"
+	"openflow/site/trust/supplies"
 )
 
 // openRuntime prepares what runs the tasks, and the listener that they find this node at.
@@ -32,7 +32,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	if n.catalog, err = registry.Read(ctx, binary, n.config.Party, n.config.Version, device); err != nil {
 		return err
 	}
-	if err := n.machine.open(ctx, n.config.Runtime, binary, n.config.Base, n.grants().Grant); err != nil {
+	if err := n.machine.open(ctx, n.config.Runtime, binary, n.config.Base, n.supplies().Issue); err != nil {
 		return err
 	}
 	n.launcher.Traced = n.traces.Environment
@@ -116,6 +116,6 @@ func (m *machine) listenBase(ctx context.Context, address, host string) (net.Lis
 }
 
 // grants says what each run is given.
-func (n *Node) grants() grants.Issuer {
-	return grants.Issuer{Jobs: n.rows, Secrets: n.secrets, Policy: n.policy}
+func (n *Node) supplies() supplies.Issuer {
+	return supplies.Issuer{Jobs: n.rows, Secrets: n.secrets, Policy: n.policy}
 }

@@ -70,7 +70,7 @@ func (n *Node) openStores(ctx context.Context) error {
 			return err
 		}
 	}
-	n.counts = &counting.Site{Share: n.config.Limits.Pool(), Rows: n.rows, Messages: n.messages, Objects: n.objects, Home: n.home}
+	n.counts = &counting.Site{Capacity: n.config.Limits.Capacity(), Rows: n.rows, Messages: n.messages, Objects: n.objects, Home: n.home}
 	for _, name := range []string{"uploads", "tasks"} {
 		if _, err := n.home.Folder(name); err != nil {
 			return err

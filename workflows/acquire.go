@@ -52,34 +52,34 @@ func (j *jobRun) acquire(ctx workflow.Context) bool {
 // that can be. After a refusal it asks one after the other, in the order of their IDs and no further than the first
 // that refuses. Two jobs that want the same parties meet at the first of them, so that neither can hold what the other
 // one lacks.
-func (j *jobRun) apply(ctx workflow.Context) ([]plan.Grant, error) {
-	if grants := j.grants; grants != nil {
-		j.grants = nil
-		return grants, nil
+func (j *jobRun) apply(ctx workflow.Context) ([]plan.ReserveAnswer, error) {
+	if answers := j.answers; answers != nil {
+		j.answers = nil
+		return answers, nil
 	}
-	ask := func(ctx workflow.Context, p openflow.Party, g *plan.Grant) error {
-		var said activities.Grant
+	ask := func(ctx workflow.Context, p openflow.Party, g *plan.ReserveAnswer) error {
+		var said activities.ReserveAnswer
 		err := call(ctx, j.plan.Timing.Partner, "apply at "+p.String(), scheduling.ApplyResources, j.at(p), &said)
 		*g = said.Decode()
 		return err
 	}
 	if j.refusals == 0 {
-		grants := make([]plan.Grant, len(j.plan.Parties))
-		return grants, first(each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
-			return ask(ctx, p, &grants[slices.Index(j.plan.Parties, p)])
+		answers := make([]plan.ReserveAnswer, len(j.plan.Parties))
+		return answers, first(each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
+			return ask(ctx, p, &answers[slices.Index(j.plan.Parties, p)])
 		}))
 	}
-	var grants []plan.Grant
+	var answers []plan.ReserveAnswer
 	for _, p := range plan.InOrder(j.plan.Parties) {
-		var g plan.Grant
+		var g plan.ReserveAnswer
 		if err := ask(ctx, p, &g); err != nil {
 			return nil, err
 		}
-		if grants = append(grants, g); g.Code != "" {
+		if answers = append(answers, g); g.Code != "" {
 			break
 		}
 	}
-	return grants, nil
+	return answers, nil
 }
 
 // calledPause is the pause when the party that is busy will call: its call cuts the pause short, and only a call that is
@@ -92,7 +92,7 @@ func (j *jobRun) calledPause() time.Duration {
 
 // wait returns what was granted, tells everybody why the job waits, and pauses. It reports false when the job has been
 // ended meanwhile.
-func (j *jobRun) wait(ctx workflow.Context, v plan.Admission, pause time.Duration) bool {
+func (j *jobRun) wait(ctx workflow.Context, v plan.Verdict, pause time.Duration) bool {
 	if err := first(each(ctx, v.Return, func(ctx workflow.Context, p openflow.Party) error {
 		return call(ctx, j.plan.Timing.Partner, "return at "+p.String(), scheduling.ReturnResources, j.at(p), nil)
 	})); err != nil {
@@ -136,7 +136,7 @@ func (j *jobRun) pause(ctx workflow.Context, d time.Duration) bool {
 // tellWait makes the reason visible: at once to the scheduler, and to the parties once the wait lasts. Many jobs may
 // wait, so news is rare: at the first, second, fourth, eighth … refusal, and before a party could think that it is
 // forgotten.
-func (j *jobRun) tellWait(ctx workflow.Context, v plan.Admission) {
+func (j *jobRun) tellWait(ctx workflow.Context, v plan.Verdict) {
 	j.refusals++
 	j.reason = v.Wait
 	detail(ctx, v.Wait)

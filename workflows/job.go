@@ -60,7 +60,7 @@ type jobRun struct {
 
 	starting workflow.Mutex // held while a task is being started
 
-	grants  []plan.Grant                             // what parties answered to the application that went with the creation
+	answers []plan.ReserveAnswer                     // what parties answered to the application that went with the creation
 	begun   map[openflow.Party]bool                  // the party knows that the job runs
 	due     map[openflow.Party][]openflow.TaskUpdate // ends of tasks that the party has not been told
 	reached map[openflow.Party]bool                  // the party has acknowledged the job's end
@@ -170,16 +170,16 @@ func (j *jobRun) create(ctx workflow.Context) error {
 		return j.refusal
 	}
 	if !j.plan.Again {
-		j.grants = make([]plan.Grant, len(j.plan.Parties))
+		j.answers = make([]plan.ReserveAnswer, len(j.plan.Parties))
 	}
 	errs := each(ctx, j.plan.Parties, func(ctx workflow.Context, p openflow.Party) error {
 		if j.plan.Again { // its parties know the job; it waits once more
 			u := activities.JobUpdate{Call: j.at(p), Status: openflow.JobWaiting}
 			return call(ctx, j.plan.Timing.Partner, "open again at "+p.String(), scheduling.UpdateJob, u, nil)
 		}
-		var granted activities.Grant
+		var granted activities.ReserveAnswer
 		err := call(ctx, j.plan.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), &granted)
-		j.grants[slices.Index(j.plan.Parties, p)] = granted.Decode()
+		j.answers[slices.Index(j.plan.Parties, p)] = granted.Decode()
 		j.strangers[p] = err != nil && !openflow.CodeOf(err).Retryable()
 		return err
 	})
