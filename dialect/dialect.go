@@ -17,6 +17,8 @@ import (
 
 	"openflow"
 	"openflow/dialect/peer"
+	"openflow/server/application"
+	"openflow/server/base"
 )
 
 // Dialect is one way in which nodes talk.
@@ -32,6 +34,21 @@ type Dialect interface {
 	Client(l peer.Link) Client
 	// Interconnection serves other nodes.
 	Interconnection(n Node) []Mount
+	// Application serves the users of this node.
+	Application(s *application.Site) []Mount
+	// Base serves the containers of this node, each of which speaks the dialect of its program; and, in our own dialect, the
+	// machines of the site.
+	Base(s *base.Site) []Mount
+	// Container is what containers are told in the dialect; nil: the dialect has none.
+	Container() Container
+}
+
+// Container is what a container of a dialect is told of its run, and what its words mean.
+type Container interface {
+	// Environment tells a container what its work is, where its node is, and how it proves itself. Errors: CodeInvalid.
+	Environment(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error)
+	// Status is what a word of a container says of its run. Errors: CodeInvalid.
+	Status(word string) (openflow.TaskStatus, error)
 }
 
 // Client calls one peer in a dialect. It tries nothing twice.
@@ -57,18 +74,21 @@ type Seen struct {
 	CallBack error  // why it does not reach this node; nil: it does, or was not asked
 }
 
-// Heard is what a peer has answered to one dialect: advice, which changes nothing.
-type Heard struct {
-	Dialect  openflow.Dialect
-	Version  string
-	Recorded bool  // the peer's record names it
-	Err      error // why it seems not to speak it; nil: it does
-}
-
-// Mount serves everything below a prefix of a listener: unknown routes and panics too.
+// Mount serves everything below a prefix of a listener: unknown routes and panics too. The prefixes of all dialects and
+// layers differ, because layers may share a listener.
 type Mount struct {
 	Prefix string
 	Router chi.Router
+}
+
+// Mounts are what one listener serves.
+type Mounts []Mount
+
+// Routes mounts them.
+func (ms Mounts) Routes(r chi.Router) {
+	for _, m := range ms {
+		r.Mount(m.Prefix, m.Router)
+	}
 }
 
 // Node is what a dialect serves: this node, in the words of the domain.
@@ -104,6 +124,30 @@ type Prober interface {
 // All are the dialects of a node, the one of peers of which nothing is said first.
 type All []Dialect
 
+// Interconnection is what other nodes reach.
+func (a All) Interconnection(n Node) (ms Mounts) {
+	for _, d := range a {
+		ms = append(ms, d.Interconnection(n)...)
+	}
+	return ms
+}
+
+// Application is what users reach.
+func (a All) Application(s *application.Site) (ms Mounts) {
+	for _, d := range a {
+		ms = append(ms, d.Application(s)...)
+	}
+	return ms
+}
+
+// Base is what containers reach, and the machines of the site where s has them.
+func (a All) Base(s *base.Site) (ms Mounts) {
+	for _, d := range a {
+		ms = append(ms, d.Base(s)...)
+	}
+	return ms
+}
+
 // Of is the dialect that a record names. CodeInvalid: there is none of that name.
 func (a All) Of(name openflow.Dialect) (Dialect, error) {
 	for _, d := range a {
@@ -116,6 +160,25 @@ func (a All) Of(name openflow.Dialect) (Dialect, error) {
 		names[i] = string(d.Name())
 	}
 	return nil, openflow.Errorf(openflow.CodeInvalid, "%q is not a dialect", name).WithHint("one of %s", strings.Join(names, ", "))
+}
+
+// ContainerPrefixes are those below which containers call.
+func (a All) ContainerPrefixes() []string {
+	var list []string
+	for _, m := range a.Base(&base.Site{}) {
+		list = append(list, m.Prefix)
+	}
+	return list
+}
+
+// Sessions lists what a session is called in the dialects.
+func (a All) Sessions(own openflow.SessionID) (names []string) {
+	for _, d := range a {
+		if name, err := d.Session(own); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Complete fills in what the operator has left open of the way in which a peer talks, and refuses what is not spoken here.

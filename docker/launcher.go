@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"openflow"
@@ -20,17 +19,8 @@ const (
 	LabelJob       = "openflow.job"
 )
 
-// Environment of a container, beside CONFIG.
-//
-// Spec: fate-flow-api §3.3.2.
-const (
-	EnvConfig     = "CONFIG"
-	EnvCredential = "OPENFLOW_CREDENTIAL"
-	EnvCores      = "OPENFLOW_CORES"
-)
-
-// maxConfig bounds CONFIG, because no string of an environment may pass 128 KiB on Linux.
-const maxConfig = 120 << 10
+// maxTold bounds what one variable tells a container, because no string of an environment may pass 128 KiB on Linux.
+const maxTold = 120 << 10
 
 // BaseLayer is where a container finds its node.
 type BaseLayer struct {
@@ -45,9 +35,8 @@ type Launcher struct {
 	Command []string
 	Base    func() BaseLayer
 	Supply  func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error)
-	// Config writes what the container is told of its run, in the words of the dialect that its program speaks. The base layer
-	// is at that host and port.
-	Config      func(r openflow.TaskRecord, g openflow.TaskSupply, host string, port int) ([]byte, error)
+	// Told is the environment in which the container is told of its run, in the words of the dialect that its program speaks.
+	Told        func(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error)
 	MachineCPUs float64 // a container is never promised more
 	// Traced is what the environment says about the trace that the launch belongs to; nil: nothing.
 	Traced func(ctx context.Context) []string
@@ -75,22 +64,20 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 		return driver.Spec{}, err
 	}
 	base := l.Base()
-	config, err := l.Config(r, supply, base.Host, base.Port)
-	if err != nil {
-		return driver.Spec{}, err
-	}
-	if len(config) > maxConfig {
-		return driver.Spec{}, openflow.Errorf(openflow.CodeInvalid, "%s: its configuration has %d bytes, more than %d", r.Key, len(config), maxConfig).
-			WithPublic("its configuration is larger than a container may get").
-			WithHint("pass large values as a table instead of a parameter")
-	}
 	cpus := float64(max(r.Cores, 1))
 	if l.MachineCPUs > 0 {
 		cpus = min(cpus, l.MachineCPUs)
 	}
-	env := []string{
-		EnvConfig + "=" + string(config), EnvCredential + "=" + supply.Credential,
-		EnvCores + "=" + strconv.Itoa(int(max(cpus, 1))),
+	env, err := l.Told(r, supply, openflow.Place{Host: base.Host, Port: base.Port, Cores: int(max(cpus, 1))})
+	if err != nil {
+		return driver.Spec{}, err
+	}
+	for _, variable := range env {
+		if len(variable) > maxTold {
+			return driver.Spec{}, openflow.Errorf(openflow.CodeInvalid, "%s: its configuration has %d bytes, more than %d", r.Key, len(variable), maxTold).
+				WithPublic("its configuration is larger than a container may get").
+				WithHint("pass large values as a table instead of a parameter")
+		}
 	}
 	if l.Traced != nil {
 		env = append(env, l.Traced(ctx)...)

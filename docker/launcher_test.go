@@ -23,9 +23,12 @@ func launcher() *docker.Launcher {
 				Credential: "secret of " + string(r.Key.RunID()), ModelID: "J", ModelVersion: "0", Partitions: 8,
 			}, nil
 		},
-		Config: func(r openflow.TaskRecord, g openflow.TaskSupply, host string, port int) ([]byte, error) {
+		Told: func(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error) {
 			text, _ := r.Spec.Parameters["x"].(string)
-			return fmt.Appendf(nil, "%s of %s for %s at %s:%d %s", r.Key.Task, g.ModelID, r.Key.Scheduler, host, port, text), nil
+			return []string{
+				fmt.Sprintf("TOLD=%s of %s for %s at %s:%d %s", r.Key.Task, g.Credential, r.Key.Scheduler, at.Host, at.Port, text),
+				fmt.Sprintf("CORES=%d", at.Cores),
+			}, nil
 		},
 	}
 }
@@ -61,9 +64,8 @@ func TestSpec(t *testing.T) {
 	require.Equal(t, map[string]string{
 		docker.LabelNode: "uuid", docker.LabelRun: "J_lr_0_0@9999@host_10000", docker.LabelScheduler: "9999", docker.LabelJob: "J",
 	}, s.Labels)
-	require.Equal(t, "secret of J_lr_0_0@9999@host_10000", env(t, s, docker.EnvCredential))
-	require.Equal(t, "2", env(t, s, docker.EnvCores))
-	require.Equal(t, "lr_0 of J for 9999 at 172.17.0.1:9380 ", env(t, s, docker.EnvConfig))
+	require.Equal(t, "2", env(t, s, "CORES"))
+	require.Equal(t, "lr_0 of secret of J_lr_0_0@9999@host_10000 for 9999 at 172.17.0.1:9380 ", env(t, s, "TOLD"))
 	require.Equal(t, driver.Limits{CPUs: 2, MemoryBytes: 1 << 30, PIDs: 512}, s.Limits)
 	require.Equal(t, "sha256:abc", s.Image)
 	require.Equal(t, []string{"run"}, s.Command)
@@ -102,7 +104,7 @@ func TestCPUs(t *testing.T) {
 			s, err := l.Spec(t.Context(), r)
 			require.NoError(t, err)
 			require.InDelta(t, tc.want, s.Limits.CPUs, 0)
-			require.Equal(t, tc.told, env(t, s, docker.EnvCores))
+			require.Equal(t, tc.told, env(t, s, "CORES"))
 		})
 	}
 }
@@ -138,7 +140,7 @@ func TestSpecRefuses(t *testing.T) {
 			r.Spec.Parameters = openflow.Parameters{"x": strings.Repeat("x", 130<<10)}
 		}, openflow.CodeInvalid, "its configuration has"},
 		"no configuration": {func(l *docker.Launcher, _ *openflow.TaskRecord) {
-			l.Config = func(openflow.TaskRecord, openflow.TaskSupply, string, int) ([]byte, error) {
+			l.Told = func(openflow.TaskRecord, openflow.TaskSupply, openflow.Place) ([]string, error) {
 				return nil, openflow.Errorf(openflow.CodeInvalid, "cannot be encoded")
 			}
 		}, openflow.CodeInvalid, "cannot be encoded"},

@@ -54,8 +54,8 @@ func (m *machine) open(
 ) (err error) {
 	m.launcher = &docker.Launcher{
 		Node: m.home.Node, Image: binary, Command: []string{"run"}, Supply: supply, MachineCPUs: float64(hardware.CPUs()),
-		Config: fateflow.ContainerConfig,
-		Base:   func() docker.BaseLayer { return m.baseAddress },
+		Told: fateflow.Dialect{}.Container().Environment,
+		Base: func() docker.BaseLayer { return m.baseAddress },
 	}
 	if kind == RuntimeDocker {
 		return m.openDocker(ctx, binary, address)

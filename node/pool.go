@@ -13,7 +13,6 @@ import (
 	"openflow/server/base"
 	"openflow/site/trust"
 	"openflow/temporal/taskqueue"
-	"openflow/worker/form"
 	"openflow/worker/relay"
 	"openflow/worker/roster"
 )
@@ -44,7 +43,7 @@ func (n *Node) bindWorkers(ctx context.Context) (err error) {
 
 // serveWorkers offers the workers of the pool what they need: the base layer for them and for their containers, and the
 // part of Temporal that is theirs.
-func (n *Node) serveWorkers(south *base.API) error {
+func (n *Node) serveWorkers(south *base.Site, messages *base.Transport) error {
 	if n.workers == nil {
 		return nil
 	}
@@ -52,13 +51,14 @@ func (n *Node) serveWorkers(south *base.API) error {
 	if err != nil {
 		return err
 	}
-	rows := &base.Pool{
-		Site: form.Site{PartyID: n.config.Party, Namespace: n.namespace}, Check: n.workerToken.Check, Store: n.runs(),
-		Logs: n.logs(), Supply: n.supplies().Issue, Log: n.config.Log,
+	site := *south
+	site.Pool = &base.Pool{
+		Party: n.config.Party, Namespace: n.namespace, Check: n.workerToken.Check, Store: n.runs(),
+		Logs: n.logs(), Supply: n.supplies().Issue,
 	}
 	// Polls of Temporal wait for a minute: how long they take would say nothing.
-	n.listen("workers'", brief, n.workers, server.Health{Ready: n.Ready}, n.counted("workers", south), n.counted("workers", rows),
-		server.Mount{Prefix: relay.Prefix, Handler: frontend})
+	n.listen("workers'", brief, n.workers, server.Health{Ready: n.Ready}, n.counted("workers", dialects.Base(&site)),
+		n.counted("workers", messages), server.Mount{Prefix: relay.Prefix, Handler: frontend})
 	return nil
 }
 

@@ -137,7 +137,7 @@ func (w *Worker) openMachine(ctx context.Context) error {
 		return err
 	}
 	w.launcher.Traced = w.traces.Environment
-	forward := server.Forward{To: w.site, Transport: w.node.HTTP.Transport}
+	forward := server.Forward{To: w.site, Prefixes: dialects.ContainerPrefixes(), Transport: w.node.HTTP.Transport}
 	s := server.Serve(w.base, server.Handler(w.log, forward), w.log)
 	w.onClose("base server", within(s, brief))
 	return nil

@@ -1,12 +1,16 @@
-// Package fateflow is the dialect of FATE-Flow v2: what its containers are told, its paths between nodes, its envelope, and
-// its own sequence of calls.
+// Package fateflow is the dialect of FATE-Flow v2: its paths for users, containers and nodes, its envelope, its own sequence
+// of calls, and what its containers are told.
 package fateflow
 
 import (
 	"openflow"
 	"openflow/dialect"
+	"openflow/dialect/fateflow/containers"
+	"openflow/dialect/fateflow/users"
 	"openflow/dialect/peer"
 	"openflow/sdk/wire"
+	"openflow/server/application"
+	"openflow/server/base"
 )
 
 // Name is that of the dialect in records of peers.
@@ -31,6 +35,17 @@ func (Dialect) Session(own openflow.SessionID) (string, error) {
 	}
 	return wire.FederationID(k), nil
 }
+
+// Application implements dialect.Dialect.
+func (Dialect) Application(s *application.Site) []dialect.Mount {
+	return []dialect.Mount{users.Mount(s)}
+}
+
+// Base implements dialect.Dialect.
+func (Dialect) Base(s *base.Site) []dialect.Mount { return []dialect.Mount{containers.Mount(s)} }
+
+// Container implements dialect.Dialect.
+func (Dialect) Container() dialect.Container { return container{} }
 
 // Client implements dialect.Dialect.
 func (Dialect) Client(l peer.Link) dialect.Client { return &Client{l} }

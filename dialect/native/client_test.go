@@ -485,9 +485,9 @@ func TestUnknownRoutesAndPanics(t *testing.T) {
 		require.NoError(t, err)
 		return string(text)
 	}
-	require.Contains(t, answer("/openflow/v1/nothing", "{}"), `{"openflow":1,"error":{"code":"unimplemented","message":"no route POST /openflow/v1/nothing`)
+	require.Contains(t, answer("/openflow/v1/node/nothing", "{}"), `{"openflow":1,"error":{"code":"unimplemented","message":"no route POST /openflow/v1/node/nothing`)
 	p.backend.panics = true
-	require.Contains(t, answer("/openflow/v1/job/release", `{"job_id":"1","role":"host","party_id":"10000"}`), `{"openflow":1,"error":{"code":"internal"`)
+	require.Contains(t, answer("/openflow/v1/node/job/release", `{"job_id":"1","role":"host","party_id":"10000"}`), `{"openflow":1,"error":{"code":"internal"`)
 }
 
 // Whatever a node refuses with, an error of it is small.

@@ -211,7 +211,7 @@ func (r *replicas) replay(t *testing.T) {
 	key, err := trust.LoadOrCreateKey(r.peer.home)
 	require.NoError(t, err)
 	body := []byte(`{}`)
-	signed := httptest.NewRequest(http.MethodPost, "/openflow/v1/site", bytes.NewReader(body))
+	signed := httptest.NewRequest(http.MethodPost, "/openflow/v1/node/site", bytes.NewReader(body))
 	signed.Header.Set("Content-Type", "application/json")
 	trust.Signer{Party: "10000", Key: key}.Sign(signed, "9999", body, time.Now())
 	var codes []string

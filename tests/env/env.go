@@ -454,7 +454,7 @@ func (e *Env) Speak(t testing.TB, d openflow.Dialect, a, b string) {
 		for _, p := range e.configs[pair[0]].Peers {
 			if string(p.Party) == pair[1] {
 				user := e.As(t, pair[0])
-				user.OK(user.Post("/v2/site/add", map[string]string{"party_id": pair[1], "url": p.URL, "key": p.Key, "dialect": string(d)}), nil)
+				user.OK(user.Post("/openflow/v1/user/site/add", map[string]string{"party_id": pair[1], "url": p.URL, "key": p.Key, "dialect": string(d)}), nil)
 			}
 		}
 	}

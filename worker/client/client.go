@@ -49,12 +49,12 @@ func NewHTTP() *http.Client {
 // Site asks whose node this is. CodeUnauthorized: the token is not this node's.
 func (c *Client) Site(ctx context.Context) (form.Site, error) {
 	var s form.Site
-	return s, c.call(ctx, http.MethodGet, "/v2/pool/site", nil, &s)
+	return s, c.call(ctx, http.MethodGet, "/openflow/v1/pool/site", nil, &s)
 }
 
 // Register tells the node that this worker is alive.
 func (c *Client) Register(ctx context.Context, w openflow.WorkerRecord) error {
-	return c.call(ctx, http.MethodPost, "/v2/pool/worker", wire.EncodeWorker(w), nil)
+	return c.call(ctx, http.MethodPost, "/openflow/v1/pool/worker", wire.EncodeWorker(w), nil)
 }
 
 // Task implements activities.TaskStore.
@@ -65,7 +65,7 @@ func (c *Client) Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRec
 // TaskByRunID finds a run. CodeNotFound: the site does not know it.
 func (c *Client) TaskByRunID(ctx context.Context, id openflow.RunID) (openflow.TaskRecord, error) {
 	var row json.RawMessage
-	if err := c.call(ctx, http.MethodGet, "/v2/pool/task?"+query(id), nil, &row); err != nil {
+	if err := c.call(ctx, http.MethodGet, "/openflow/v1/pool/task?"+query(id), nil, &row); err != nil {
 		return openflow.TaskRecord{}, err
 	}
 	return form.DecodeTask(row)
@@ -78,21 +78,21 @@ func query(id openflow.RunID) string {
 // Supply fetches what only the node can give to the run's container.
 func (c *Client) Supply(ctx context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error) {
 	var g form.Supply
-	err := c.call(ctx, http.MethodGet, "/v2/pool/task/supply?"+query(r.Key.RunID()), nil, &g)
+	err := c.call(ctx, http.MethodGet, "/openflow/v1/pool/task/supply?"+query(r.Key.RunID()), nil, &g)
 	return openflow.TaskSupply(g), err
 }
 
 // StartTask implements activities.TaskStore.
 func (c *Client) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error) {
 	var b form.Change
-	err := c.call(ctx, http.MethodPost, "/v2/pool/task/start", form.Start{Run: document.EncodeRun(k), Runtime: runtime, Container: container}, &b)
+	err := c.call(ctx, http.MethodPost, "/openflow/v1/pool/task/start", form.Start{Run: document.EncodeRun(k), Runtime: runtime, Container: container}, &b)
 	return b.Changed, err
 }
 
 // FinishTask implements activities.TaskStore.
 func (c *Client) FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error) {
 	var b form.Change
-	err := c.call(ctx, http.MethodPost, "/v2/pool/task/end", form.EncodeEnd(k, end), &b)
+	err := c.call(ctx, http.MethodPost, "/openflow/v1/pool/task/end", form.EncodeEnd(k, end), &b)
 	return b.Changed, err
 }
 
@@ -106,7 +106,7 @@ func (c *Client) PutLog(ctx context.Context, write func(stdout, stderr io.Writer
 		failed <- err
 	}()
 	var b form.Log
-	err := c.do(ctx, http.MethodPut, "/v2/pool/log", "application/octet-stream", r, &b)
+	err := c.do(ctx, http.MethodPut, "/openflow/v1/pool/log", "application/octet-stream", r, &b)
 	_ = r.CloseWithError(io.ErrClosedPipe) // lets the writer end when the node has not read everything
 	if werr := <-failed; werr != nil && !errors.Is(werr, io.ErrClosedPipe) {
 		return "", werr

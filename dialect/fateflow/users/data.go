@@ -1,4 +1,4 @@
-package application
+package users
 
 import (
 	"archive/tar"
@@ -8,58 +8,31 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"os"
 
 	"openflow"
 	"openflow/sdk/tables"
 	"openflow/sdk/wire"
+	"openflow/server/application"
 	"openflow/server/reply"
-	"openflow/store/catalogue"
 )
-
-func (a *API) namedTable(r *http.Request) (openflow.TableRecord, error) {
-	v, err := required(r, "namespace", "name")
-	if err != nil {
-		return openflow.TableRecord{}, err
-	}
-	rec, err := a.Catalogue.Table(r.Context(), openflow.TableName{Namespace: v[0], Name: v[1]})
-	return rec, openflow.About(openflow.AboutTable, err)
-}
-
-// address is a table's name as a URI.
-func address(n openflow.TableName) string {
-	return (&url.URL{Scheme: "openflow", Path: "/" + n.String()}).String()
-}
 
 // queryTable describes a table.
 //
 // Spec: fate-flow-api §1.5 #28.
-func (a *API) queryTable(r *http.Request) (any, error) {
-	rec, err := a.namedTable(r)
+func (a *api) queryTable(r *http.Request) (any, error) {
+	rec, err := a.NamedTable(r)
 	if err != nil {
 		return nil, err
 	}
-	info := wire.EncodeTable(rec, address(rec.Name))
+	info := wire.EncodeTable(rec, application.TableAddress(rec.Name))
 	if r.URL.Query().Get("display") != "" {
 		info.Display = orEmptyList(rec.Samples)
 	}
 	return info, nil
 }
 
-// listTables lists the tables that people have put here.
-func (a *API) listTables(r *http.Request) (any, error) {
-	list, err := a.Catalogue.TableList(r.Context(), catalogue.TableFilter{
-		Namespace: r.URL.Query().Get("namespace"), SkipIntermediate: true, Limit: pageLimit,
-	})
-	out := make([]wire.TableInfo, 0, len(list))
-	for _, rec := range list {
-		out = append(out, wire.EncodeTable(rec, address(rec.Name)))
-	}
-	return out, err
-}
-
-func (a *API) deleteTable(r *http.Request) (any, error) {
+func (a *api) deleteTable(r *http.Request) (any, error) {
 	var b struct {
 		Namespace wire.Text `json:"namespace" check:"required"`
 		Name      wire.Text `json:"name" check:"required"`
@@ -71,16 +44,16 @@ func (a *API) deleteTable(r *http.Request) (any, error) {
 	if err := a.Catalogue.DeleteTable(r.Context(), name); err != nil {
 		return nil, err
 	}
-	return nil, a.audit(r, "data", name.String())
+	return nil, a.Audit(r, "data", name.String())
 }
 
 // downloadTable packs one table as tar.gz.
 //
 // Spec: fate-flow-api §1.4 #27.
-func (a *API) downloadTable(w http.ResponseWriter, r *http.Request) {
-	rec, err := a.namedTable(r)
+func (a *api) downloadTable(w http.ResponseWriter, r *http.Request) {
+	rec, err := a.NamedTable(r)
 	if err != nil {
-		reply.Error(a.Log, w, r, err)
+		a.write.Refuse(w, r, err)
 		return
 	}
 	name := fmt.Sprintf("download_data_%s_%s.tar.gz", rec.Name.Namespace, rec.Name.Name)
@@ -90,17 +63,17 @@ func (a *API) downloadTable(w http.ResponseWriter, r *http.Request) {
 // downloadOutput packs the output tables of a task as tar.gz, all or those of output_key (part 7 #9).
 //
 // Spec: fate-flow-api §1.3 #20.
-func (a *API) downloadOutput(w http.ResponseWriter, r *http.Request) {
+func (a *api) downloadOutput(w http.ResponseWriter, r *http.Request) {
 	t, list, err := a.outputsOf(r)
 	if err != nil {
-		reply.Error(a.Log, w, r, err)
+		a.write.Refuse(w, r, err)
 		return
 	}
 	a.pack(w, r, fmt.Sprintf("%s_%s_%s_%s", t.Key.Job, t.Key.Party.Role, t.Key.Party.ID, t.Key.Task), list)
 }
 
-func (a *API) outputsOf(r *http.Request) (openflow.TaskRecord, []packed, error) {
-	t, err := a.queriedTask(r)
+func (a *api) outputsOf(r *http.Request) (openflow.TaskRecord, []packed, error) {
+	t, err := a.QueriedTask(r)
 	if err != nil {
 		return t, nil, err
 	}
@@ -135,7 +108,7 @@ type packed struct {
 // wants a size first; memory does not grow with the rows.
 //
 // Spec: fate-components §1.7.
-func (a *API) pack(w http.ResponseWriter, r *http.Request, filename string, list []packed) {
+func (a *api) pack(w http.ResponseWriter, r *http.Request, filename string, list []packed) {
 	w.Header().Set("Content-Type", "application/gzip")
 	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": filename}))
 	zip := gzip.NewWriter(w)
@@ -151,7 +124,7 @@ func (a *API) pack(w http.ResponseWriter, r *http.Request, filename string, list
 	}
 }
 
-func (a *API) packTable(r *http.Request, out *tar.Writer, p packed) error {
+func (a *api) packTable(r *http.Request, out *tar.Writer, p packed) error {
 	body, _, err := a.Objects.Get(r.Context(), p.rec.Object, 0)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package application
+package users
 
 import (
 	"context"
@@ -10,15 +10,11 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/server/application"
 	"openflow/server/reply"
 	"openflow/store/catalogue"
 	"openflow/store/events"
 )
-
-// Events tells what changes.
-type Events interface {
-	Subscribe(ctx context.Context, after string) (*events.Subscription, error)
-}
 
 const (
 	// heartbeat is how often a silent stream says that it lives, so that nothing between takes it for dead.
@@ -32,18 +28,18 @@ const (
 // of one job begins with how it stands; one that names the last event that it has seen (Last-Event-ID) goes on after it.
 //
 // Ours, see docs/divergences.md.
-func (a *API) jobEvents(w http.ResponseWriter, r *http.Request) {
+func (a *api) jobEvents(w http.ResponseWriter, r *http.Request) {
 	s := &stream{
 		api: a, ctx: r.Context(), out: w, flush: http.NewResponseController(w).Flush,
 		job: job{id: openflow.JobID(r.URL.Query().Get("job_id"))}, user: r.Header.Get(wire.UserHeader), known: map[job]bool{},
 	}
 	after := r.Header.Get("Last-Event-ID")
-	err := a.oneScheduler(r, s.job.id, &s.job.scheduler)
+	err := a.OneScheduler(r, s.job.id, &s.job.scheduler)
 	if err == nil {
 		err = s.open(r, after)
 	}
 	if err != nil {
-		reply.Error(a.Log, w, r, err)
+		a.write.Refuse(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -62,7 +58,7 @@ type job struct {
 
 // stream is one answer of jobEvents.
 type stream struct {
-	api   *API
+	api   *api
 	ctx   context.Context //nolint:containedctx // lives as long as one request
 	out   http.ResponseWriter
 	flush func() error
@@ -74,7 +70,7 @@ type stream struct {
 
 // open subscribes before it looks at the job, so that no change falls between.
 func (s *stream) open(r *http.Request, after string) error {
-	if err := identifiers(r, "job_id"); err != nil {
+	if err := reply.Identifiers(r, "job_id"); err != nil {
 		return err
 	}
 	var err error
@@ -83,13 +79,13 @@ func (s *stream) open(r *http.Request, after string) error {
 	}
 	rows, err := s.rows(s.job)
 	if err == nil && len(rows) == 0 {
-		err = noJob(string(s.job.id))
+		err = application.NoJob(string(s.job.id))
 	}
 	return err
 }
 
 func (s *stream) rows(j job) ([]openflow.JobRecord, error) {
-	rows, _, err := s.api.Catalogue.JobsWhere(s.ctx, catalogue.JobFilter{ID: j.id, Scheduler: j.scheduler, User: s.user, Limit: pageLimit})
+	rows, _, err := s.api.Catalogue.JobsWhere(s.ctx, catalogue.JobFilter{ID: j.id, Scheduler: j.scheduler, User: s.user, Limit: application.PageLimit})
 	return rows, err
 }
 

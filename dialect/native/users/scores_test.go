@@ -1,4 +1,4 @@
-package application_test
+package users_test
 
 import (
 	"encoding/json"
@@ -9,11 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/native"
 	"openflow/sdk/wire"
+	"openflow/server"
 	"openflow/server/application"
 	"openflow/store/catalogue"
 )
@@ -37,11 +39,14 @@ func TestScores(t *testing.T) {
 	require.NoError(t, spend("1", "content", 4))
 	require.NoError(t, spend("2", "gone", 3))
 
-	router := chi.NewRouter()
-	(&application.API{Catalogue: rows, Policy: func() application.SitePolicy { return site }, Log: slog.New(slog.DiscardHandler)}).Routes(router)
+	log := slog.New(slog.DiscardHandler)
+	router := server.Handler(log, dialect.Mounts(native.Dialect{}.Application(&application.Site{
+		Catalogue: rows, Policy: func() application.SitePolicy { return site }, Log: log,
+	})))
 	call := func(method, path, body string) wire.Envelope {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(method, path, strings.NewReader(body))
+		r.RemoteAddr, r.Host = "127.0.0.1:40000", "127.0.0.1:9380"
 		r.Header.Set(wire.UserHeader, "ann")
 		router.ServeHTTP(w, r)
 		var e wire.Envelope
@@ -49,8 +54,8 @@ func TestScores(t *testing.T) {
 		return e
 	}
 	list := func() (accounts []wire.ScoreAccount) {
-		e := call(http.MethodGet, "/v2/site/scores?party_id=9999", "")
-		require.Zero(t, e.Code, e.Message)
+		e := call(http.MethodGet, "/openflow/v1/user/site/scores?party_id=9999", "")
+		require.NoError(t, e.Err())
 		require.NoError(t, json.Unmarshal(e.Data, &accounts))
 		return accounts
 	}
@@ -59,18 +64,18 @@ func TestScores(t *testing.T) {
 	require.Equal(t, 4, list()[0].Vectors)
 
 	require.Error(t, spend("3", "content", 2))
-	require.Zero(t, call(http.MethodPost, "/v2/site/scores/raise", `{"party_id":"9999","namespace":"demo","name":"credit","to":6}`).Code)
+	require.NoError(t, call(http.MethodPost, "/openflow/v1/user/site/scores/raise", `{"party_id":"9999","namespace":"demo","name":"credit","to":6}`).Err())
 	require.NoError(t, spend("3", "content", 2))
-	require.Zero(t, call(http.MethodPost, "/v2/site/scores/reset", `{"party_id":"9999","namespace":"demo","name":"credit"}`).Code)
-	require.Zero(t, call(http.MethodPost, "/v2/site/scores/reset", `{"party_id":"9999","object":"gone"}`).Code)
+	require.NoError(t, call(http.MethodPost, "/openflow/v1/user/site/scores/reset", `{"party_id":"9999","namespace":"demo","name":"credit"}`).Err())
+	require.NoError(t, call(http.MethodPost, "/openflow/v1/user/site/scores/reset", `{"party_id":"9999","object":"gone"}`).Err())
 	require.Empty(t, list())
 	for _, wrong := range []string{
 		`{"party_id":"9999","object":"gone"}`, `{"party_id":"9999","namespace":"demo","name":"other"}`, `{"namespace":"demo","name":"credit"}`,
 		`{"party_id":"a b","namespace":"demo","name":"credit"}`, `{"party_id":"9999","namespace":"demo","name":"credit"}`,
 	} {
-		require.NotZero(t, call(http.MethodPost, "/v2/site/scores/reset", wrong).Code, wrong)
+		require.Error(t, call(http.MethodPost, "/openflow/v1/user/site/scores/reset", wrong).Err(), wrong)
 	}
-	require.NotZero(t, call(http.MethodPost, "/v2/site/scores/raise", `{"party_id":"9999","namespace":"demo","name":"credit","to":-1}`).Code)
+	require.Error(t, call(http.MethodPost, "/openflow/v1/user/site/scores/raise", `{"party_id":"9999","namespace":"demo","name":"credit","to":-1}`).Err())
 
 	events, _, err := rows.Audit(ctx, catalogue.AuditFilter{Actor: "user ann"})
 	require.NoError(t, err)
@@ -79,6 +84,6 @@ func TestScores(t *testing.T) {
 	require.Equal(t, "9999 demo/credit content 6", events[2].Subject)
 
 	var shown application.SitePolicy
-	require.NoError(t, json.Unmarshal(call(http.MethodGet, "/v2/site/policy", "").Data, &shown))
+	require.NoError(t, json.Unmarshal(call(http.MethodGet, "/openflow/v1/user/site/policy", "").Data, &shown))
 	require.Equal(t, site, shown)
 }

@@ -1,4 +1,4 @@
-package application
+package users
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 const usesPage = 200
 
 // readers lists the jobs of this party that read a table by name; no more than most of them, the newest first.
-func (a *API) readers(ctx context.Context, name openflow.TableName, most int) ([]openflow.JobRecord, error) {
+func (a *api) readers(ctx context.Context, name openflow.TableName, most int) ([]openflow.JobRecord, error) {
 	var found []openflow.JobRecord
 	f := catalogue.JobFilter{Limit: usesPage}
 	for {
@@ -39,8 +39,8 @@ func (a *API) readers(ctx context.Context, name openflow.TableName, most int) ([
 const shown = 50
 
 // tableUses tells who may read a table, and which jobs have read it or do.
-func (a *API) tableUses(r *http.Request) (any, error) {
-	rec, err := a.namedTable(r)
+func (a *api) tableUses(r *http.Request) (any, error) {
+	rec, err := a.NamedTable(r)
 	if err != nil {
 		return nil, err
 	}

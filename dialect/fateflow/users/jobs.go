@@ -1,4 +1,4 @@
-package application
+package users
 
 import (
 	"encoding/json"
@@ -9,7 +9,9 @@ import (
 	"sync"
 
 	"openflow"
+	"openflow/dialect/fateflow/envelope"
 	"openflow/sdk/wire"
+	"openflow/server/application"
 	"openflow/server/reply"
 	"openflow/store/catalogue"
 )
@@ -23,7 +25,7 @@ type submitted struct {
 // submit takes a DAG. The idempotency key comes in a header or, for clients that cannot set one, in the body.
 //
 // Spec: fate-flow-api §1.1 #1.
-func (a *API) submit(r *http.Request) (any, error) {
+func (a *api) submit(r *http.Request) (any, error) {
 	var b struct {
 		DAG            json.RawMessage `json:"dag_schema" check:"required"`
 		IdempotencyKey string          `json:"idempotency_key"`
@@ -49,7 +51,7 @@ func (a *API) submit(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return reply.Answer{JobID: answer.ID, Data: submitted{
+	return envelope.Answer{JobID: answer.ID, Data: submitted{
 		CreatedModel: wire.CreatedModel{ModelID: answer.ModelID, ModelVersion: answer.ModelVersion}, Warnings: answer.Warnings,
 	}}, nil
 }
@@ -68,13 +70,13 @@ func formOfSubmission(err error) error {
 // what it reads here, and which models it has made.
 //
 // Spec: fate-flow-api §1.1 #2.
-func (a *API) queryJobs(r *http.Request) (any, error) {
+func (a *api) queryJobs(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	f := catalogue.JobFilter{
 		ID: openflow.JobID(q.Get("job_id")), Party: openflow.PartyID(q.Get("party_id")), Roles: statuses[openflow.Role](q["role"]),
-		Statuses: jobStatuses(q["status"]), User: r.Header.Get(wire.UserHeader), Limit: pageLimit,
+		Statuses: jobStatuses(q["status"]), User: r.Header.Get(wire.UserHeader), Limit: application.PageLimit,
 	}
-	if err := a.oneScheduler(r, f.ID, &f.Scheduler); err != nil {
+	if err := a.OneScheduler(r, f.ID, &f.Scheduler); err != nil {
 		return nil, err
 	}
 	unfiltered := f.ID == "" && f.Party == "" && len(f.Roles) == 0 && len(f.Statuses) == 0
@@ -89,7 +91,7 @@ func (a *API) queryJobs(r *http.Request) (any, error) {
 		}
 	}
 	if len(jobs) == 0 {
-		return nil, noJob(q.Get("job_id"))
+		return nil, application.NoJob(q.Get("job_id"))
 	}
 	rows, err := encodeJobs(jobs, q.Get("fields") != "short")
 	if err != nil || f.ID == "" {
@@ -109,14 +111,6 @@ func (a *API) queryJobs(r *http.Request) (any, error) {
 	return rows, nil
 }
 
-// pageLimit bounds answers of queries that the specification does not page (part 7 #6).
-const pageLimit = 1000
-
-func noJob(id string) error {
-	return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "No found job: job_id[%s]", id).
-		WithHint("this node has no such job; openflow job list shows those it has"))
-}
-
 func encodeJobs(jobs []openflow.JobRecord, whole bool) ([]wire.JobRow, error) {
 	rows := make([]wire.JobRow, 0, len(jobs))
 	for _, j := range jobs {
@@ -132,7 +126,7 @@ func encodeJobs(jobs []openflow.JobRecord, whole bool) ([]wire.JobRow, error) {
 // listJobs pages through the rows of this site. Unlike upstream, the partner filter comes before paging (part 7 #7).
 //
 // Spec: fate-flow-api §1.1 #5.
-func (a *API) listJobs(r *http.Request) (any, error) {
+func (a *api) listJobs(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	limit, page, err := paging(r)
 	if err != nil {
@@ -187,7 +181,7 @@ func paging(r *http.Request) (limit, page int, err error) {
 		}
 	}
 	if limit == 0 {
-		limit = pageLimit
+		limit = application.PageLimit
 	}
 	return limit, page, nil
 }
@@ -199,44 +193,23 @@ type jobBody struct {
 }
 
 // jobID reads which job is meant. The scheduler is empty where the request names none.
-func (a *API) jobID(r *http.Request) (scheduler openflow.PartyID, id openflow.JobID, err error) {
+func (a *api) jobID(r *http.Request) (scheduler openflow.PartyID, id openflow.JobID, err error) {
 	var b jobBody
 	if err := reply.Decode(r, &b); err != nil {
 		return "", "", err
 	}
 	if b.Scheduler != "" {
-		if err := openflow.CheckIdentifier(schedulerParam, string(b.Scheduler)); err != nil {
+		if err := openflow.CheckIdentifier(application.SchedulerParam, string(b.Scheduler)); err != nil {
 			return "", "", err
 		}
 	}
 	return openflow.PartyID(b.Scheduler), openflow.JobID(b.JobID), openflow.CheckIdentifier("job_id", string(b.JobID))
 }
 
-// schedulerParam tells apart jobs of different schedulers that have the same ID; ours.
-const schedulerParam = "scheduler_party_id"
-
-// oneScheduler fills in whose job of that ID a query means: the scheduler that it names, or the only one that has such a
-// job here. It stays empty where there is no such job, or none is asked for. CodeConflict, listing the schedulers: several
-// have one.
-func (a *API) oneScheduler(r *http.Request, id openflow.JobID, into *openflow.PartyID) error {
-	if *into == "" {
-		*into = openflow.PartyID(r.URL.Query().Get(schedulerParam))
-	}
-	if *into != "" || id == "" {
-		return nil
-	}
-	found, err := a.Catalogue.SchedulerOf(r.Context(), a.About().Party, id)
-	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
-		return openflow.About(openflow.AboutJob, err)
-	}
-	*into = found
-	return nil
-}
-
 // stop cancels a job, and tells how far that has come; an ended one stays as it is.
 //
 // Spec: fate-flow-api §1.1 #3; the data are ours.
-func (a *API) stop(r *http.Request) (any, error) {
+func (a *api) stop(r *http.Request) (any, error) {
 	scheduler, id, err := a.jobID(r)
 	if err != nil {
 		return nil, err
@@ -251,7 +224,7 @@ func (a *API) stop(r *http.Request) (any, error) {
 // rerun runs again what has not succeeded of an ended job.
 //
 // Spec: fate-flow-api §1.1 #4.
-func (a *API) rerun(r *http.Request) (any, error) {
+func (a *api) rerun(r *http.Request) (any, error) {
 	scheduler, id, err := a.jobID(r)
 	if err != nil {
 		return nil, err
@@ -262,9 +235,9 @@ func (a *API) rerun(r *http.Request) (any, error) {
 // cleanQueue cancels every job that waits here.
 //
 // Spec: fate-flow-api §1.1 #9.
-func (a *API) cleanQueue(r *http.Request) (any, error) {
+func (a *api) cleanQueue(r *http.Request) (any, error) {
 	jobs, _, err := a.Catalogue.JobsWhere(r.Context(), catalogue.JobFilter{
-		Statuses: []openflow.JobStatus{openflow.JobReady, openflow.JobWaiting}, Limit: pageLimit,
+		Statuses: []openflow.JobStatus{openflow.JobReady, openflow.JobWaiting}, Limit: application.PageLimit,
 	})
 	if err != nil {
 		return nil, err
@@ -301,10 +274,10 @@ const stopsAtOnce = 16
 // clean forgets an ended job at this site: rows, metrics and the tables it made. What it only read stays (part 7 #34).
 //
 // Spec: fate-flow-api §1.1 #10.
-func (a *API) clean(r *http.Request) (any, error) {
+func (a *api) clean(r *http.Request) (any, error) {
 	scheduler, id, err := a.jobID(r)
 	if err == nil {
-		err = a.oneScheduler(r, id, &scheduler)
+		err = a.OneScheduler(r, id, &scheduler)
 	}
 	if err != nil {
 		return nil, err
@@ -314,7 +287,7 @@ func (a *API) clean(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if len(jobs) == 0 {
-		return nil, noJob(string(id))
+		return nil, application.NoJob(string(id))
 	}
 	for _, j := range jobs {
 		if _, err := a.Catalogue.DeleteJob(r.Context(), j.Key()); err != nil {
@@ -325,11 +298,11 @@ func (a *API) clean(r *http.Request) (any, error) {
 }
 
 // row finds the one row that scheduler, role and party name; the scheduler may be empty.
-func (a *API) row(r *http.Request, scheduler, id, role, party string) (openflow.JobRecord, error) {
+func (a *api) row(r *http.Request, scheduler, id, role, party string) (openflow.JobRecord, error) {
 	k := openflow.JobKey{
 		Scheduler: openflow.PartyID(scheduler), Job: openflow.JobID(id), Party: openflow.Party{Role: openflow.Role(role), ID: openflow.PartyID(party)},
 	}
-	if err := a.oneScheduler(r, k.Job, &k.Scheduler); err != nil {
+	if err := a.OneScheduler(r, k.Job, &k.Scheduler); err != nil {
 		return openflow.JobRecord{}, err
 	}
 	job, err := a.Catalogue.Job(r.Context(), k)
@@ -342,7 +315,7 @@ func (a *API) row(r *http.Request, scheduler, id, role, party string) (openflow.
 // maxNotes is how many bytes a user's notes on a job may have.
 const maxNotes = 16 << 10
 
-func (a *API) addNotes(r *http.Request) (any, error) {
+func (a *api) addNotes(r *http.Request) (any, error) {
 	var b struct {
 		wire.JobRef
 		Scheduler wire.Text `json:"scheduler_party_id"`
@@ -364,8 +337,8 @@ func (a *API) addNotes(r *http.Request) (any, error) {
 // dataView tells which tables the readers of every party use, as this row's DAG has it.
 //
 // Spec: fate-flow-api §1.1 #11; the party_id is the one asked for (part 7 #11).
-func (a *API) dataView(r *http.Request) (any, error) {
-	v, err := required(r, "job_id", "role", "party_id")
+func (a *api) dataView(r *http.Request) (any, error) {
+	v, err := reply.Required(r, "job_id", "role", "party_id")
 	if err != nil {
 		return nil, err
 	}
@@ -391,8 +364,8 @@ func (a *API) dataView(r *http.Request) (any, error) {
 // dependency is the graph as one party sees it, for drawing.
 //
 // Spec: fate-flow-api §1.1 #13.
-func (a *API) dependency(r *http.Request) (any, error) {
-	v, err := required(r, "job_id", "role", "party_id")
+func (a *api) dependency(r *http.Request) (any, error) {
+	v, err := reply.Required(r, "job_id", "role", "party_id")
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package application
+package users
 
 import (
 	"errors"
@@ -62,7 +62,7 @@ const (
 // once and never kept. Another one is kept aside until its fields have come, in any order.
 //
 // Spec: fate-flow-api §1.4 #24. The job that upstream runs for it has ended here when the answer comes.
-func (a *API) uploadFile(r *http.Request) (any, error) {
+func (a *api) uploadFile(r *http.Request) (any, error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "expected a multipart form: %w", err)

@@ -1,4 +1,4 @@
-package application
+package users
 
 import (
 	"archive/tar"
@@ -11,11 +11,11 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
-	"openflow/server/reply"
+	"openflow/server/application"
 	"openflow/store/catalogue"
 )
 
-func (a *API) taskFilter(r *http.Request) (catalogue.TaskFilter, error) {
+func (a *api) taskFilter(r *http.Request) (catalogue.TaskFilter, error) {
 	q := r.URL.Query()
 	f := catalogue.TaskFilter{
 		Job: openflow.JobID(q.Get("job_id")), Role: openflow.Role(q.Get("role")), Party: openflow.PartyID(q.Get("party_id")),
@@ -35,18 +35,18 @@ func (a *API) taskFilter(r *http.Request) (catalogue.TaskFilter, error) {
 		}
 		f.Version = &n
 	}
-	return f, a.oneScheduler(r, f.Job, &f.Scheduler)
+	return f, a.OneScheduler(r, f.Job, &f.Scheduler)
 }
 
 // queryTasks answers the latest versions that match. The latest is taken before filtering (part 7 #45).
 //
 // Spec: fate-flow-api §1.2 #6.
-func (a *API) queryTasks(r *http.Request) (any, error) {
+func (a *api) queryTasks(r *http.Request) (any, error) {
 	f, err := a.taskFilter(r)
 	if err != nil {
 		return nil, err
 	}
-	f.LatestOnly, f.Ascending, f.Limit = f.Version == nil, true, pageLimit
+	f.LatestOnly, f.Ascending, f.Limit = f.Version == nil, true, application.PageLimit
 	rows := []wire.TaskRow{}
 	if f.Job != "" || f.Task != "" || f.Party != "" || len(f.Statuses) > 0 || f.Role != "" {
 		tasks, _, err := a.Catalogue.TasksWhere(r.Context(), f)
@@ -66,7 +66,7 @@ func (a *API) queryTasks(r *http.Request) (any, error) {
 // listTasks pages through all versions.
 //
 // Spec: fate-flow-api §1.2 #7.
-func (a *API) listTasks(r *http.Request) (any, error) {
+func (a *api) listTasks(r *http.Request) (any, error) {
 	f, err := a.taskFilter(r)
 	if err != nil {
 		return nil, err
@@ -88,55 +88,14 @@ func (a *API) listTasks(r *http.Request) (any, error) {
 	return map[string]any{"count": count, "data": rows}, err
 }
 
-// oneTask finds the latest version of the task that the four usual query values name, and the scheduler, which may be empty.
-func (a *API) oneTask(r *http.Request, scheduler, job, role, party, name string) (openflow.TaskRecord, error) {
-	f := catalogue.TaskFilter{
-		Scheduler: openflow.PartyID(scheduler), Job: openflow.JobID(job), Role: openflow.Role(role), Party: openflow.PartyID(party),
-		Task: openflow.TaskName(name), LatestOnly: true, Limit: 1,
-	}
-	if err := a.oneScheduler(r, f.Job, &f.Scheduler); err != nil {
-		return openflow.TaskRecord{}, err
-	}
-	tasks, _, err := a.Catalogue.TasksWhere(r.Context(), f)
-	if err != nil {
-		return openflow.TaskRecord{}, err
-	}
-	if len(tasks) == 0 {
-		return openflow.TaskRecord{}, openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeNotFound,
-			"No found task: job_id[%s],role[%s],party_id[%s],task_name[%s]", job, role, party, name))
-	}
-	return tasks[0], nil
-}
-
-func (a *API) queriedTask(r *http.Request) (openflow.TaskRecord, error) {
-	v, err := required(r, "job_id", "role", "party_id", "task_name")
-	if err != nil {
-		return openflow.TaskRecord{}, err
-	}
-	return a.oneTask(r, "", v[0], v[1], v[2], v[3])
-}
-
-// taskLog streams what a task's container has written, as text.
-func (a *API) taskLog(w http.ResponseWriter, r *http.Request) {
-	t, err := a.queriedTask(r)
-	if err != nil {
-		reply.Error(a.Log, w, r, err)
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if err := a.Logs.TaskLog(r.Context(), t, w); err != nil {
-		a.Log.WarnContext(r.Context(), "log not sent whole", "task", t.Key.String(), "err", err)
-	}
-}
-
 // downloadLogs packs the logs of a job's tasks at this site as tar.gz.
 //
 // Spec: fate-flow-api §1.1 #8; streamed: part 7 #13.
-func (a *API) downloadLogs(w http.ResponseWriter, r *http.Request) {
+func (a *api) downloadLogs(w http.ResponseWriter, r *http.Request) {
 	scheduler, id, err := a.jobID(r)
 	var tasks []openflow.TaskRecord
 	if err == nil {
-		err = a.oneScheduler(r, id, &scheduler)
+		err = a.OneScheduler(r, id, &scheduler)
 	}
 	if err == nil {
 		tasks, _, err = a.Catalogue.TasksWhere(r.Context(), catalogue.TaskFilter{Job: id, Scheduler: scheduler, Ascending: true})
@@ -145,7 +104,7 @@ func (a *API) downloadLogs(w http.ResponseWriter, r *http.Request) {
 		err = openflow.About(openflow.AboutFile, openflow.Errorf(openflow.CodeNotFound, "no logs of job %s here", id))
 	}
 	if err != nil {
-		reply.Error(a.Log, w, r, err)
+		a.write.Refuse(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/gzip")
@@ -173,7 +132,7 @@ func closeAll(closers ...io.Closer) error {
 }
 
 // packLog writes one log through a temporary file, because tar wants its size first.
-func (a *API) packLog(r *http.Request, out *tar.Writer, t openflow.TaskRecord) error {
+func (a *api) packLog(r *http.Request, out *tar.Writer, t openflow.TaskRecord) error {
 	f, err := os.CreateTemp("", "openflow-log-*")
 	if err != nil {
 		return err

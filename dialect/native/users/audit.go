@@ -1,4 +1,4 @@
-package application
+package users
 
 import (
 	"net/http"
@@ -7,6 +7,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/server/application"
 	"openflow/store/catalogue"
 )
 
@@ -14,15 +15,15 @@ import (
 const auditPage = 100
 
 // listAudit lists who changed what here, newest first.
-func (a *API) listAudit(r *http.Request) (any, error) {
+func (a *api) listAudit(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	f := catalogue.AuditFilter{
 		ActorContains: q.Get("actor"), ActionContains: q.Get("action"), SubjectContains: q.Get("subject"), After: q.Get("after"), Limit: auditPage,
 	}
 	if text := q.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > pageLimit {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "limit %q is not a number from 1 to %d", text, pageLimit)
+		if err != nil || n < 1 || n > application.PageLimit {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "limit %q is not a number from 1 to %d", text, application.PageLimit)
 		}
 		f.Limit = n
 	}

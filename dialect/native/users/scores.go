@@ -1,4 +1,4 @@
-package application
+package users
 
 import (
 	"net/http"
@@ -10,17 +10,11 @@ import (
 	"openflow/server/reply"
 )
 
-// SitePolicy is the data of /v2/site/policy.
-type SitePolicy struct {
-	File   string          `json:"file"`   // that it is read from, if it exists
-	Policy openflow.Policy `json:"policy"` // durations in nanoseconds
-}
-
-func (a *API) sitePolicy(*http.Request) (any, error) { return a.Policy(), nil }
+func (a *api) sitePolicy(*http.Request) (any, error) { return a.Policy(), nil }
 
 // listScores shows what partners were told about this site's tables: of all of them, or of one.
-func (a *API) listScores(r *http.Request) (any, error) {
-	if err := identifiers(r, "party_id"); err != nil {
+func (a *api) listScores(r *http.Request) (any, error) {
+	if err := reply.Identifiers(r, "party_id"); err != nil {
 		return nil, err
 	}
 	list, err := a.Catalogue.Scores(r.Context(), openflow.PartyID(r.URL.Query().Get("party_id")), a.Policy().Policy.CoordinatedLR.ScoreMemory)
@@ -32,20 +26,20 @@ func (a *API) listScores(r *http.Request) (any, error) {
 }
 
 // raiseScores sets how many score vectors a partner may have about the content of a table; 0 takes that back.
-func (a *API) raiseScores(r *http.Request) (any, error) {
+func (a *api) raiseScores(r *http.Request) (any, error) {
 	return a.onScores(r, func(partner openflow.PartyID, content string, to int) error {
 		return a.Catalogue.RaiseScores(r.Context(), partner, content, to)
 	})
 }
 
 // resetScores forgets what a partner was told about the content of a table.
-func (a *API) resetScores(r *http.Request) (any, error) {
+func (a *api) resetScores(r *http.Request) (any, error) {
 	return a.onScores(r, func(partner openflow.PartyID, content string, _ int) error {
 		return a.Catalogue.ResetScores(r.Context(), partner, content)
 	})
 }
 
-func (a *API) onScores(r *http.Request, do func(partner openflow.PartyID, content string, to int) error) (any, error) {
+func (a *api) onScores(r *http.Request, do func(partner openflow.PartyID, content string, to int) error) (any, error) {
 	var b wire.ScoreChange
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
@@ -61,11 +55,11 @@ func (a *API) onScores(r *http.Request, do func(partner openflow.PartyID, conten
 	if err := do(partner, content, b.To); err != nil {
 		return nil, err
 	}
-	return nil, a.audit(r, "scores", string(partner)+" "+b.Namespace+"/"+b.Name+" "+content+" "+strconv.Itoa(b.To))
+	return nil, a.Audit(r, "scores", string(partner)+" "+b.Namespace+"/"+b.Name+" "+content+" "+strconv.Itoa(b.To))
 }
 
 // content is what the change is about: that of a table here, or that of an account, whose table may be gone.
-func (a *API) content(r *http.Request, partner openflow.PartyID, b wire.ScoreChange) (string, error) {
+func (a *api) content(r *http.Request, partner openflow.PartyID, b wire.ScoreChange) (string, error) {
 	if b.Object == "" {
 		t, err := a.Catalogue.Table(r.Context(), openflow.TableName{Namespace: b.Namespace, Name: b.Name})
 		return t.Object, err

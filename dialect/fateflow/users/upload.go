@@ -1,4 +1,4 @@
-package application
+package users
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/dialect/fateflow/envelope"
 	"openflow/sdk/tables"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
@@ -113,7 +114,7 @@ func boolean(s string) (bool, error) {
 // uploadPath takes a file of the upload folder of this node. Paths stay inside it (part 7 #14).
 //
 // Spec: fate-flow-api §1.4 #23.
-func (a *API) uploadPath(r *http.Request) (any, error) {
+func (a *api) uploadPath(r *http.Request) (any, error) {
 	body, err := reply.Body(r, reply.MaxBody)
 	if err != nil {
 		return nil, err
@@ -160,7 +161,7 @@ func idleKeys(body []byte) ([]string, error) {
 
 // take turns the rows of a file into a table, and records the job that the FATE client will ask for. Nothing is kept
 // before all of it is sure.
-func (a *API) take(r *http.Request, s uploadSettings, rows io.Reader, notes ...string) (any, error) {
+func (a *api) take(r *http.Request, s uploadSettings, rows io.Reader, notes ...string) (any, error) {
 	if err := a.Space(); err != nil {
 		return nil, err
 	}
@@ -192,12 +193,12 @@ func (a *API) take(r *http.Request, s uploadSettings, rows io.Reader, notes ...s
 	if err := a.recordUpload(r, id, u.Name, started, summary.Reading.Notes); err != nil {
 		return nil, err
 	}
-	return reply.Answer{JobID: id, Data: wire.Uploaded{
+	return envelope.Answer{JobID: id, Data: wire.Uploaded{
 		Namespace: u.Name.Namespace, Name: u.Name.Name, Count: int64(summary.Rows), Columns: summary.Schema.Names(), Read: reading(summary),
 	}}, nil
 }
 
-func (a *API) saveTable(ctx context.Context, name openflow.TableName, summary tables.Summary, ref stored) error {
+func (a *api) saveTable(ctx context.Context, name openflow.TableName, summary tables.Summary, ref stored) error {
 	meta, err := summary.Schema.DataMeta()
 	if err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "schema of %s: %w", name, err)
@@ -233,7 +234,7 @@ type stored struct {
 }
 
 // store converts while it stores; a fault in the rows leaves nothing behind.
-func (a *API) store(ctx context.Context, rows io.Reader, meta tables.Meta) (tables.Summary, stored, error) {
+func (a *api) store(ctx context.Context, rows io.Reader, meta tables.Meta) (tables.Summary, stored, error) {
 	read, write := io.Pipe()
 	type outcome struct {
 		summary tables.Summary
@@ -255,7 +256,7 @@ func (a *API) store(ctx context.Context, rows io.Reader, meta tables.Meta) (tabl
 }
 
 // recordUpload writes the row that the client polls with role=local, party_id=0 (fate-flow-api §1.4).
-func (a *API) recordUpload(r *http.Request, id openflow.JobID, name openflow.TableName, started time.Time, notes []string) error {
+func (a *api) recordUpload(r *http.Request, id openflow.JobID, name openflow.TableName, started time.Time, notes []string) error {
 	local := openflow.Party{Role: openflow.RoleLocal, ID: "0"}
 	self := a.About().Party
 	dag := &openflow.DAG{

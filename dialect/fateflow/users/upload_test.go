@@ -1,4 +1,4 @@
-package application_test
+package users_test
 
 import (
 	"bytes"
@@ -16,11 +16,14 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
 	"openflow/sdk/wire"
+	"openflow/server"
 	"openflow/server/application"
 	"openflow/store/catalogue"
 	"openflow/store/objects/folder"
@@ -43,14 +46,12 @@ func newUploads(t *testing.T) *uploads {
 	require.NoError(t, err)
 	u := &uploads{t: t, rows: rows, dir: t.TempDir()}
 	var jobs atomic.Int64
-	api := &application.API{
+	api := &application.Site{
 		Space: func() error { return nil }, Catalogue: rows, Objects: store, Log: slog.New(slog.DiscardHandler), Uploads: u.dir,
 		NewID: func() openflow.JobID { return openflow.JobID(fmt.Sprintf("202601021504050%05d", jobs.Add(1)-1)) },
 		About: func() application.About { return application.About{Party: "9999"} },
 	}
-	r := chi.NewRouter()
-	api.Routes(r)
-	srv := httptest.NewServer(r)
+	srv := httptest.NewServer(server.Handler(api.Log, dialect.All{native.Dialect{}, fateflow.Dialect{}}.Application(api)))
 	t.Cleanup(srv.Close)
 	u.url = srv.URL
 	return u

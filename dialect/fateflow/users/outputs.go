@@ -1,4 +1,4 @@
-package application
+package users
 
 import (
 	"archive/tar"
@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"openflow"
+	"openflow/dialect/fateflow/envelope"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
 	"openflow/store/catalogue"
@@ -19,8 +20,8 @@ import (
 // metricKeys lists the metrics of a task without their data, each once.
 //
 // Spec: fate-flow-api §1.3 #14.
-func (a *API) metricKeys(r *http.Request) (any, error) {
-	t, err := a.queriedTask(r)
+func (a *api) metricKeys(r *http.Request) (any, error) {
+	t, err := a.QueriedTask(r)
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +43,8 @@ func (a *API) metricKeys(r *http.Request) (any, error) {
 // metrics answers the metrics of a task.
 //
 // Spec: fate-flow-api §1.3 #15.
-func (a *API) metrics(r *http.Request) (any, error) {
-	t, err := a.queriedTask(r)
+func (a *api) metrics(r *http.Request) (any, error) {
+	t, err := a.QueriedTask(r)
 	if err != nil {
 		return nil, err
 	}
@@ -64,15 +65,18 @@ type taskBody struct {
 	TaskName  wire.Text `json:"task_name" check:"required"`
 }
 
-func (a *API) bodyTask(r *http.Request) (openflow.TaskRecord, error) {
+func (a *api) bodyTask(r *http.Request) (openflow.TaskRecord, error) {
 	var b taskBody
 	if err := reply.Decode(r, &b); err != nil {
 		return openflow.TaskRecord{}, err
 	}
-	return a.oneTask(r, string(b.Scheduler), string(b.JobID), string(b.Role), string(b.PartyID), string(b.TaskName))
+	return a.OneTask(r, openflow.TaskKey{
+		Scheduler: openflow.PartyID(b.Scheduler), Job: openflow.JobID(b.JobID), Task: openflow.TaskName(b.TaskName),
+		Party: openflow.Party{Role: openflow.Role(b.Role), ID: openflow.PartyID(b.PartyID)},
+	})
 }
 
-func (a *API) deleteMetrics(r *http.Request) (any, error) {
+func (a *api) deleteMetrics(r *http.Request) (any, error) {
 	t, err := a.bodyTask(r)
 	if err != nil {
 		return nil, err
@@ -82,7 +86,7 @@ func (a *API) deleteMetrics(r *http.Request) (any, error) {
 }
 
 // modelsOf lists the output models of a task; none is not found.
-func (a *API) modelsOf(r *http.Request, t openflow.TaskRecord) ([]openflow.ModelRecord, error) {
+func (a *api) modelsOf(r *http.Request, t openflow.TaskRecord) ([]openflow.ModelRecord, error) {
 	models, err := a.Catalogue.Models(r.Context(), catalogue.ModelFilter{
 		Job: t.Key.Job, Scheduler: t.Key.Scheduler, Role: t.Key.Party.Role, Party: t.Key.Party.ID, Task: t.Key.Task,
 	})
@@ -95,8 +99,8 @@ func (a *API) modelsOf(r *http.Request, t openflow.TaskRecord) ([]openflow.Model
 // models answers the JSON models of a task by output key.
 //
 // Spec: fate-flow-api §1.3 #17.
-func (a *API) models(r *http.Request) (any, error) {
-	t, err := a.queriedTask(r)
+func (a *api) models(r *http.Request) (any, error) {
+	t, err := a.QueriedTask(r)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +121,7 @@ func (a *API) models(r *http.Request) (any, error) {
 const maxModel = 64 << 20
 
 // jsonModel takes the one JSON member out of a model package; `[]` for a model of another type.
-func (a *API) jsonModel(r *http.Request, m openflow.ModelRecord) (json.RawMessage, error) {
+func (a *api) jsonModel(r *http.Request, m openflow.ModelRecord) (json.RawMessage, error) {
 	if m.TypeName != "json_model" {
 		return json.RawMessage("[]"), nil
 	}
@@ -152,14 +156,14 @@ func (a *API) jsonModel(r *http.Request, m openflow.ModelRecord) (json.RawMessag
 // downloadModel streams one model package: the first, or that of output_key (part 7 #9).
 //
 // Spec: fate-flow-api §1.3 #18.
-func (a *API) downloadModel(w http.ResponseWriter, r *http.Request) {
-	t, err := a.queriedTask(r)
+func (a *api) downloadModel(w http.ResponseWriter, r *http.Request) {
+	t, err := a.QueriedTask(r)
 	var models []openflow.ModelRecord
 	if err == nil {
 		models, err = a.modelsOf(r, t)
 	}
 	if err != nil {
-		reply.Error(a.Log, w, r, err)
+		a.write.Refuse(w, r, err)
 		return
 	}
 	chosen, key := models[0], r.URL.Query().Get("output_key")
@@ -169,13 +173,13 @@ func (a *API) downloadModel(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if key != "" && chosen.OutputKey != key {
-		reply.Error(a.Log, w, r, openflow.About(openflow.AboutModel,
+		a.write.Refuse(w, r, openflow.About(openflow.AboutModel,
 			openflow.Errorf(openflow.CodeNotFound, "task %q has no output model %q", t.Key.Task, key)))
 		return
 	}
 	body, _, err := a.Objects.Get(r.Context(), chosen.Object, 0)
 	if err != nil {
-		reply.Error(a.Log, w, r, openflow.About(openflow.AboutModel, err))
+		a.write.Refuse(w, r, openflow.About(openflow.AboutModel, err))
 		return
 	}
 	defer func() { _ = body.Close() }() // reading only
@@ -186,7 +190,7 @@ func (a *API) downloadModel(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (a *API) deleteModels(r *http.Request) (any, error) {
+func (a *api) deleteModels(r *http.Request) (any, error) {
 	t, err := a.bodyTask(r)
 	if err != nil {
 		return nil, err
@@ -203,8 +207,8 @@ func (a *API) deleteModels(r *http.Request) (any, error) {
 // outputTables lists the output tables of a task by key, without an envelope.
 //
 // Spec: fate-flow-api §1.3 #21.
-func (a *API) outputTables(r *http.Request) (any, error) {
-	t, err := a.queriedTask(r)
+func (a *api) outputTables(r *http.Request) (any, error) {
+	t, err := a.QueriedTask(r)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +220,7 @@ func (a *API) outputTables(r *http.Request) (any, error) {
 	for _, o := range outputs {
 		tables[o.OutputKey] = append(tables[o.OutputKey], map[string]string{"namespace": o.Table.Namespace, "name": o.Table.Name})
 	}
-	return reply.Bare{Data: tables}, nil
+	return envelope.Bare{Data: tables}, nil
 }
 
 type display struct {
@@ -229,8 +233,8 @@ type display struct {
 // name stands for something else meanwhile.
 //
 // Spec: fate-flow-api §1.3 #22.
-func (a *API) displayOutput(r *http.Request) (any, error) {
-	t, err := a.queriedTask(r)
+func (a *api) displayOutput(r *http.Request) (any, error) {
+	t, err := a.QueriedTask(r)
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +251,7 @@ func (a *API) displayOutput(r *http.Request) (any, error) {
 		info := wire.EncodeTable(rec, "")
 		shown[o.OutputKey] = append(shown[o.OutputKey], display{orEmptyList(rec.Samples), info.Meta, info.Count})
 	}
-	return reply.Bare{Data: shown}, nil
+	return envelope.Bare{Data: shown}, nil
 }
 
 func orEmptyList(b json.RawMessage) json.RawMessage {
