@@ -52,7 +52,7 @@ type means struct {
 	program   string // of the components
 	listen    string // address for containers; empty: the runtime's or, where it has none, the port of advertise everywhere
 	advertise string // address at which containers find that, where the runtime does not know; empty: it does
-	grant     func(context.Context, openflow.TaskRecord) (openflow.TaskGrant, error)
+	grant     func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error)
 }
 
 // open prepares the runtime, what it runs, and the listener for containers.

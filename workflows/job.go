@@ -29,7 +29,7 @@ func Job(ctx workflow.Context, input JobPlan) (openflow.JobStatus, error) {
 		return "", err
 	}
 
-	made, grants := j.create(ctx)
+	made, answers := j.create(ctx)
 	desk.created.give(made.Refusal)
 	run := plan.NewExecution(j.JobPlan, tasks)
 	beside, cancel := workflow.WithCancel(ctx)

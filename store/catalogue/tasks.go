@@ -11,7 +11,7 @@ import (
 	"openflow/store/document"
 )
 
-const taskColumns = `execution_id, job_id, task_name, version, role, party, scheduler, sync_type, component, provider,
+const taskColumns = `run_id, job_id, task_name, version, role, party, scheduler, sync_type, component, provider,
 	status, party_status, reported, stop_status, cores, memory_bytes, resource_in_use, killed, runtime, container_name,
 	exit_code, log_digest, create_time, update_time, start_time, end_time, reason, error_report, spec, memory, gpus, gpu_ids, warnings,
 	cause_code, cause_text, cause_consequence`
@@ -19,12 +19,12 @@ const taskColumns = `execution_id, job_id, task_name, version, role, party, sche
 const insertTask = `insert into task (` + taskColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
 	$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)`
 
-// taskKey is the condition that finds a task's row; its arguments are taskArgs. An execution ID is one run, of one scheduler's
+// taskKey is the condition that finds a task's row; its arguments are taskArgs. A run's ID is one run, of one scheduler's
 // job; see taskRow.
-const taskKey = `execution_id = $1`
+const taskKey = `run_id = $1`
 
 func taskArgs(k openflow.TaskKey, more ...any) []any {
-	return append([]any{string(k.ExecutionID())}, more...)
+	return append([]any{string(k.RunID())}, more...)
 }
 
 // taskRow renders a task as the arguments of insertTask, the specification among them.
@@ -38,7 +38,7 @@ func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
 	if !t.Status.Valid() || !t.PartyStatus.Valid() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: unknown status %q or %q", t.Key, t.Status, t.PartyStatus)
 	}
-	if back, err := openflow.ParseExecutionID(t.Key.ExecutionID()); err != nil || back != t.Key {
+	if back, err := openflow.ParseRunID(t.Key.RunID()); err != nil || back != t.Key {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s of scheduler %q would have the ID of another run", t.Key, t.Key.Scheduler)
 	}
 	spec, err := encode("the specification of "+t.Key.String(), document.EncodeSpec(t.Spec))
@@ -51,7 +51,7 @@ func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
 	}
 	now := c.stamp()
 	return []any{
-		string(t.Key.ExecutionID()), string(t.Key.Job), string(t.Key.Task), t.Key.Version, string(t.Key.Party.Role),
+		string(t.Key.RunID()), string(t.Key.Job), string(t.Key.Task), t.Key.Version, string(t.Key.Party.Role),
 		string(t.Key.Party.ID), string(t.Key.Scheduler), string(t.SyncType), t.Component, t.Provider, string(t.Status),
 		string(t.PartyStatus), string(t.Reported), string(t.StopStatus), t.Cores, t.MemoryBytes, t.ResourceInUse, t.Killed,
 		t.Runtime, t.ContainerName, nullable(t.ExitCode), t.LogDigest, orNow(t.CreateTime, now), now,
@@ -70,10 +70,10 @@ func nullable(n *int) any {
 
 func scanTask(r row) (openflow.TaskRecord, error) {
 	var t openflow.TaskRecord
-	var execution, spec, devices, warnings string
+	var run, spec, devices, warnings string
 	var exit sql.NullInt64
 	var created, updated, started, ended int64
-	err := r.Scan(&execution, &t.Key.Job, &t.Key.Task, &t.Key.Version, &t.Key.Party.Role, &t.Key.Party.ID, &t.Key.Scheduler,
+	err := r.Scan(&run, &t.Key.Job, &t.Key.Task, &t.Key.Version, &t.Key.Party.Role, &t.Key.Party.ID, &t.Key.Scheduler,
 		&t.SyncType, &t.Component, &t.Provider, &t.Status, &t.PartyStatus, &t.Reported, &t.StopStatus, &t.Cores,
 		&t.MemoryBytes, &t.ResourceInUse, &t.Killed, &t.Runtime,
 		&t.ContainerName, &exit, &t.LogDigest, &created, &updated, &started, &ended, &t.Reason,
@@ -112,11 +112,11 @@ func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 		if err := w.one(ctx, `select 1 from job where `+jobKey, keyArgs(job)...).Scan(&one); err != nil {
 			return err
 		}
-		n, err := w.exec(ctx, insertTask+` on conflict (execution_id) do nothing`, args...)
+		n, err := w.exec(ctx, insertTask+` on conflict (run_id) do nothing`, args...)
 		if err != nil || n > 0 {
 			return err
 		}
-		have, err := scanTask(w.one(ctx, `select `+taskColumns+` from task where execution_id = $1`, string(t.Key.ExecutionID())))
+		have, err := scanTask(w.one(ctx, `select `+taskColumns+` from task where run_id = $1`, string(t.Key.RunID())))
 		if err != nil {
 			return err
 		}
@@ -176,11 +176,11 @@ func (c *Catalogue) TasksOfSession(ctx context.Context, self openflow.PartyID, i
 	return tasks, nil
 }
 
-// TaskByExecution returns the task version that a container reports under; CodeNotFound if there is none.
-func (c *Catalogue) TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error) {
-	t, err := scanTask(c.one(ctx, `select `+taskColumns+` from task where execution_id = $1`, string(id)))
+// TaskByRunID returns the task version that a container reports under; CodeNotFound if there is none.
+func (c *Catalogue) TaskByRunID(ctx context.Context, id openflow.RunID) (openflow.TaskRecord, error) {
+	t, err := scanTask(c.one(ctx, `select `+taskColumns+` from task where run_id = $1`, string(id)))
 	if errors.Is(err, sql.ErrNoRows) {
-		return t, notFound("no task has the execution_id %q", id)
+		return t, notFound("no run has the ID %q", id)
 	}
 	return t, classify("read task "+string(id), err)
 }
