@@ -105,7 +105,7 @@ func TestFurtherCommandsKeepTheRules(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var out, err bytes.Buffer
 			t.Setenv("OPENFLOW_TOKEN", "text, not a boolean")
-			code := cli.Execute(t.Context(), cli.NewRoot("v1", further(c.err)), append([]string{"further"}, c.args...), &out, &err)
+			code := cli.Execute(t.Context(), cli.NewRoot("v1", nil, further(c.err)), append([]string{"further"}, c.args...), &out, &err)
 			require.Equal(t, c.code, code, err.String())
 		})
 	}
@@ -132,7 +132,7 @@ func TestHelp(t *testing.T) {
 			visit(sub)
 		}
 	}
-	visit(cli.NewRoot("v1"))
+	visit(cli.NewRoot("v1", nil))
 	const golden = "testdata/help.txt"
 	if *update {
 		require.NoError(t, os.MkdirAll("testdata", 0o755))

@@ -28,8 +28,11 @@ type Dialect interface {
 	// Speaks tells its versions and profiles, the usual one of each first. A profile is a way of the dialect's to know the
 	// caller and to answer.
 	Speaks() (versions, profiles []string)
-	// Session is how the dialect calls a session. Errors: CodeInvalid.
-	Session(own openflow.SessionID) (string, error)
+	// Channel is what the dialect calls a topic of a session of ours, which is one of a task version. Where its sessions are
+	// a job's, the topic tells the task. Errors: CodeInvalid.
+	Channel(own openflow.SessionID, topic string) (Channel, error)
+	// Own is the way back. The session may leave its scheduler out. Errors: CodeInvalid.
+	Own(c Channel) (session, topic string, err error)
 	// Client calls the peer at the end of a link.
 	Client(l peer.Link) Client
 	// Interconnection serves other nodes.
@@ -64,6 +67,9 @@ type Client interface {
 	Probe(ctx context.Context) error
 }
 
+// Channel is a topic of a session, as a dialect calls them.
+type Channel struct{ Session, Topic string }
+
 // Seen is what a peer has shown of itself.
 type Seen struct {
 	Answered bool          // it has answered, if only to refuse
@@ -93,13 +99,17 @@ func (ms Mounts) Routes(r chi.Router) {
 
 // Node is what a dialect serves: this node, in the words of the domain.
 type Node struct {
+	Self      openflow.PartyID
 	Partner   openflow.PartnerService
 	Scheduler openflow.SchedulerService
 	Verifier  Verifier
 	Signer    Signer
 	Prober    Prober
-	Version   string // of this node, for peers that ask
-	MaxBody   int64  // bytes of the largest request
+	// Tasks names the tasks of a job that this node takes part in or schedules, for dialects whose names of tasks do not tell
+	// ours; see TaskOf. CodeNotFound: there is no such job here.
+	Tasks   func(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) ([]openflow.TaskName, error)
+	Version string // of this node, for peers that ask
+	MaxBody int64  // bytes of the largest request
 	// Traced wraps the handlers of verified requests, so that what an unproven caller says about traces is not even
 	// read; nil: nothing does.
 	Traced func(http.Handler) http.Handler
@@ -174,8 +184,8 @@ func (a All) ContainerPrefixes() []string {
 // Sessions lists what a session is called in the dialects.
 func (a All) Sessions(own openflow.SessionID) (names []string) {
 	for _, d := range a {
-		if name, err := d.Session(own); err == nil {
-			names = append(names, name)
+		if c, err := d.Channel(own, ""); err == nil {
+			names = append(names, c.Session)
 		}
 	}
 	return names

@@ -232,13 +232,14 @@ func (n *Node) serve(ctx context.Context) error {
 	inter := &interconnection.API{
 		Dialects: dialects,
 		Node: dialect.Node{
+			Self:     n.config.Party,
 			Verifier: trust.Verifier{Self: n.config.Party, Keys: peers.Keys{Records: n.rows}, Nonces: n.messages},
 			Signer:   trust.Signer{Party: n.config.Party, Key: n.key},
-			Partner:  s.partner, Scheduler: s.scheduler, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
+			Partner:  s.partner, Scheduler: s.scheduler, Tasks: dir.Tasks, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
 			Traced: n.traces.Continue, Log: n.config.Log,
 		},
 		Transport: &interconnection.Transport{
-			Self: n.config.Party, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
+			Self: n.config.Party, Names: dir, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
 		},
 	}
 	south := &base.Site{
@@ -444,7 +445,7 @@ func (n *Node) Examine(ctx context.Context) []openflow.Finding {
 		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Components: n.config.Components, Policy: n.policy, Source: n.policySource(),
 		Keep: n.config.Retention, Rows: n.rows, Objects: n.objects, Messages: n.messages, Events: n.events,
 		Places:    examine.Places{Postgres: shared.Postgres, S3: shared.S3, Redis: shared.Redis},
-		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Image: n.launcher.Image, BasePort: n.baseAddress.Port,
+		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Has: n.has,
 		Orphans: n.orphaned(), Temporal: n.client, Namespace: n.namespace, Queue: Queue,
 	}
 	return s.Examine(ctx)

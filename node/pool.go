@@ -21,7 +21,7 @@ import (
 func (n *Node) pool() roster.Pool {
 	return roster.Pool{
 		Rows: n.rows, Self: n.home.Node, Labels: n.config.Labels, NoTasks: n.config.NoTasks, Open: n.workers != nil,
-		Shared: n.temporal == nil, Times: n.config.Pooling,
+		Shared: n.temporal == nil, Anywhere: n.anywhere(), Times: n.config.Pooling,
 	}
 }
 
@@ -71,14 +71,14 @@ func (n *Node) WorkersURL() string {
 }
 
 // joinPool makes this node a machine of its own pool, unless there is no pool. Where Temporal is shared, replicas of this
-// node are machines of the pool as well. A node that runs no tasks keeps its own queue all the same, for containers of an
+// node are machines of the pool as well, unless their containers belong to no machine. A node that runs no tasks keeps its own queue all the same, for containers of an
 // earlier start.
 func (n *Node) joinPool(ctx context.Context, running activities.Running) error {
 	offered, err := n.pool().Offered(ctx)
 	if err != nil || !offered {
 		return err
 	}
-	running.Machine = &activities.Machine{ID: n.home.Node, Name: hardware.Name(), Cores: n.pool().Cores(n.config.Limits.Cores, hardware.CPUs())}
+	running.Machine = &activities.Machine{ID: n.home.Node, Name: hardware.Name(), Cores: n.pool().Cores(n.config.Limits.Cores, n.has.Cores)}
 	n.taking, err = taskqueue.NewMachine(n.client, taskqueue.MachineOptions{
 		Identity: n.identity(), Labels: n.config.Labels, Idle: n.config.NoTasks,
 		Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},

@@ -27,13 +27,15 @@ func (Dialect) Name() openflow.Dialect { return Name }
 // Speaks implements dialect.Dialect. FATE-Flow's answers carry no signature: what is at the peer's address is believed.
 func (Dialect) Speaks() (versions, profiles []string) { return []string{"2"}, []string{"unsigned"} }
 
-// Session implements dialect.Dialect: FATE-Flow's name of a session names no scheduler.
-func (Dialect) Session(own openflow.SessionID) (string, error) {
+// Channel implements dialect.Dialect: FATE-Flow's name of a session names no scheduler.
+func (Dialect) Channel(own openflow.SessionID, topic string) (dialect.Channel, error) {
 	k, err := openflow.ParseSessionID(own)
-	if err != nil {
-		return "", err
-	}
-	return wire.FederationID(k), nil
+	return dialect.Channel{Session: wire.FederationID(k), Topic: topic}, err
+}
+
+// Own implements dialect.Dialect: whose job it is, the node finds out.
+func (Dialect) Own(c dialect.Channel) (session, topic string, err error) {
+	return c.Session, c.Topic, nil
 }
 
 // Application implements dialect.Dialect.

@@ -137,6 +137,13 @@ func (sessions) Admit(_ context.Context, from openflow.PartyID, session, _ strin
 	return openflow.SessionID(session), nil
 }
 
+// names are the same at both sides.
+type names struct{}
+
+func (names) Own(_ context.Context, _ openflow.PartyID, session, topic string) (string, string, error) {
+	return session, topic, nil
+}
+
 // pair is a client of party 9999 and the real interconnection layer of party 10000.
 type pair struct {
 	client  *native.Client
@@ -164,7 +171,7 @@ func newPair(t *testing.T) *pair {
 			Signer:    trust.Signer{Party: "10000", Key: its},
 			Scheduler: asScheduler{b}, Prober: back, Version: "v7", MaxBody: 1 << 20, Log: log,
 		},
-		Transport: &interconnection.Transport{Self: "10000", Store: store, Sessions: sessions{}, MaxBody: 1 << 20, Log: log},
+		Transport: &interconnection.Transport{Names: names{}, Self: "10000", Store: store, Sessions: sessions{}, MaxBody: 1 << 20, Log: log},
 	}
 	srv := httptest.NewServer(server.Handler(log, api))
 	t.Cleanup(srv.Close)

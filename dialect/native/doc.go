@@ -49,8 +49,15 @@ func (Dialect) Name() openflow.Dialect { return Name }
 // Speaks implements dialect.Dialect. Both sides sign.
 func (Dialect) Speaks() (versions, profiles []string) { return []string{"1"}, []string{"signed"} }
 
-// Session implements dialect.Dialect: both sides have the same name.
-func (Dialect) Session(own openflow.SessionID) (string, error) { return string(own), nil }
+// Channel implements dialect.Dialect: both sides have the same names.
+func (Dialect) Channel(own openflow.SessionID, topic string) (dialect.Channel, error) {
+	return dialect.Channel{Session: string(own), Topic: topic}, nil
+}
+
+// Own implements dialect.Dialect.
+func (Dialect) Own(c dialect.Channel) (session, topic string, err error) {
+	return c.Session, c.Topic, nil
+}
 
 // Application implements dialect.Dialect.
 func (Dialect) Application(s *application.Site) []dialect.Mount {

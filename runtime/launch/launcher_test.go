@@ -1,4 +1,4 @@
-package docker_test
+package launch_test
 
 import (
 	"context"
@@ -10,14 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/docker"
 	"openflow/runtime/driver"
+	"openflow/runtime/launch"
 )
 
-func launcher() *docker.Launcher {
-	return &docker.Launcher{
+func launcher() *launch.Launcher {
+	return &launch.Launcher{
 		Node: "uuid", Image: "sha256:abc", Command: []string{"run"}, MachineCPUs: 4,
-		Base: func() docker.BaseLayer { return docker.BaseLayer{Host: "172.17.0.1", Port: 9380} },
+		Base: func() launch.BaseLayer { return launch.BaseLayer{Host: "172.17.0.1", Port: 9380} },
 		Supply: func(_ context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error) {
 			return openflow.TaskSupply{
 				Credential: "secret of " + string(r.Key.RunID()), ModelID: "J", ModelVersion: "0", Partitions: 8,
@@ -62,7 +62,7 @@ func TestSpec(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, s, again, "a retry describes the same container")
 	require.Equal(t, map[string]string{
-		docker.LabelNode: "uuid", docker.LabelRun: "J_lr_0_0@9999@host_10000", docker.LabelScheduler: "9999", docker.LabelJob: "J",
+		launch.LabelNode: "uuid", launch.LabelRun: "J_lr_0_0@9999@host_10000", launch.LabelScheduler: "9999", launch.LabelJob: "J",
 	}, s.Labels)
 	require.Equal(t, "2", env(t, s, "CORES"))
 	require.Equal(t, "lr_0 of secret of J_lr_0_0@9999@host_10000 for 9999 at 172.17.0.1:9380 ", env(t, s, "TOLD"))
@@ -111,45 +111,45 @@ func TestCPUs(t *testing.T) {
 
 func TestNamesOfContainers(t *testing.T) {
 	k := record(t).Key
-	name := docker.Name(k)
+	name := launch.Name(k)
 	require.NoError(t, driver.ValidateName(name))
 	require.True(t, strings.HasPrefix(name, "of-host-10000-lr_0-0-"), name)
 	seen := map[string]bool{name: true}
 	for what, other := range map[string]string{
-		"scheduler":           docker.Name(openflow.TaskKey{Scheduler: "9998", Job: k.Job, Task: k.Task, Party: k.Party}),
-		"job":                 docker.Name(openflow.TaskKey{Scheduler: "9999", Job: "K", Task: k.Task, Party: k.Party}),
-		"task":                docker.Name(openflow.TaskKey{Scheduler: "9999", Job: k.Job, Task: "lr_1", Party: k.Party}),
-		"version":             docker.Name(openflow.TaskKey{Scheduler: "9999", Job: k.Job, Task: k.Task, Version: 1, Party: k.Party}),
-		"role":                docker.Name(openflow.TaskKey{Scheduler: "9999", Job: k.Job, Task: k.Task, Party: openflow.Party{Role: openflow.RoleGuest, ID: "10000"}}),
-		"cut apart otherwise": docker.Name(openflow.TaskKey{Scheduler: "9999", Job: "J_lr", Task: "0", Party: k.Party}),
+		"scheduler":           launch.Name(openflow.TaskKey{Scheduler: "9998", Job: k.Job, Task: k.Task, Party: k.Party}),
+		"job":                 launch.Name(openflow.TaskKey{Scheduler: "9999", Job: "K", Task: k.Task, Party: k.Party}),
+		"task":                launch.Name(openflow.TaskKey{Scheduler: "9999", Job: k.Job, Task: "lr_1", Party: k.Party}),
+		"version":             launch.Name(openflow.TaskKey{Scheduler: "9999", Job: k.Job, Task: k.Task, Version: 1, Party: k.Party}),
+		"role":                launch.Name(openflow.TaskKey{Scheduler: "9999", Job: k.Job, Task: k.Task, Party: openflow.Party{Role: openflow.RoleGuest, ID: "10000"}}),
+		"cut apart otherwise": launch.Name(openflow.TaskKey{Scheduler: "9999", Job: "J_lr", Task: "0", Party: k.Party}),
 	} {
 		require.False(t, seen[other], "another %s is another container", what)
 		seen[other] = true
 	}
 	long := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: openflow.TaskName(strings.Repeat("t", 128)), Party: openflow.Party{Role: openflow.RoleArbiter, ID: openflow.PartyID(strings.Repeat("p", 128))}}
-	require.NoError(t, driver.ValidateName(docker.Name(long)))
+	require.NoError(t, driver.ValidateName(launch.Name(long)))
 }
 
 func TestSpecRefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
-		change func(*docker.Launcher, *openflow.TaskRecord)
+		change func(*launch.Launcher, *openflow.TaskRecord)
 		code   openflow.Code
 		text   string
 	}{
-		"too large": {func(_ *docker.Launcher, r *openflow.TaskRecord) {
+		"too large": {func(_ *launch.Launcher, r *openflow.TaskRecord) {
 			r.Spec.Parameters = openflow.Parameters{"x": strings.Repeat("x", 130<<10)}
 		}, openflow.CodeInvalid, "its configuration has"},
-		"no configuration": {func(l *docker.Launcher, _ *openflow.TaskRecord) {
+		"no configuration": {func(l *launch.Launcher, _ *openflow.TaskRecord) {
 			l.Told = func(openflow.TaskRecord, openflow.TaskSupply, openflow.Place) ([]string, error) {
 				return nil, openflow.Errorf(openflow.CodeInvalid, "cannot be encoded")
 			}
 		}, openflow.CodeInvalid, "cannot be encoded"},
-		"job not found": {func(l *docker.Launcher, _ *openflow.TaskRecord) {
+		"job not found": {func(l *launch.Launcher, _ *openflow.TaskRecord) {
 			l.Supply = func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error) {
 				return openflow.TaskSupply{}, openflow.Errorf(openflow.CodeNotFound, "no job")
 			}
 		}, openflow.CodeNotFound, "no job"},
-		"database": {func(l *docker.Launcher, _ *openflow.TaskRecord) {
+		"database": {func(l *launch.Launcher, _ *openflow.TaskRecord) {
 			l.Supply = func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error) {
 				return openflow.TaskSupply{}, errors.New("locked")
 			}

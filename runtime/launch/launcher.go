@@ -1,11 +1,11 @@
-package docker
+// Package launch describes a run as a container: its name, labels, environment and limits. Runtimes make what it describes.
+package launch
 
 import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"strings"
 
 	"openflow"
 	"openflow/runtime/driver"
@@ -13,7 +13,7 @@ import (
 
 // Labels of every container that a node makes.
 const (
-	LabelNode      = "openflow.node" // the node's UUID: whose container it is
+	LabelNode      = "openflow.node" // whose container it is: driver.Options.Node
 	LabelRun       = "openflow.run"  // the run
 	LabelScheduler = "openflow.scheduler"
 	LabelJob       = "openflow.job"
@@ -30,20 +30,17 @@ type BaseLayer struct {
 
 // Launcher describes containers for one node.
 type Launcher struct {
-	Node    string // UUID
-	Image   string // of the algorithms: an image ID, or the path of an executable for processes
+	Node    string // whose containers they are
+	Image   string // of the algorithms, as the runtime calls it
 	Command []string
 	Base    func() BaseLayer
 	Supply  func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error)
 	// Told is the environment in which the container is told of its run, in the words of the dialect that its program speaks.
 	Told        func(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error)
-	MachineCPUs float64 // a container is never promised more
+	MachineCPUs float64 // of the runtime: a container is never promised more
 	// Traced is what the environment says about the trace that the launch belongs to; nil: nothing.
 	Traced func(ctx context.Context) []string
 }
-
-// NetworkName is the network of the containers of a node; its UUID is in it, so nodes on one daemon do not meet.
-func NetworkName(node string) string { return "openflow-" + strings.SplitN(node, "-", 2)[0] }
 
 // Name is the container's name: a readable part, and a hash of what the run is, bounded for any runtime. Creating this
 // name is the commit point of a launch.
