@@ -21,8 +21,8 @@ import (
 	"openflow/dialect"
 	"openflow/dialect/fateflow"
 	"openflow/dialect/native"
-	"openflow/dialect/peer"
 	"openflow/node/home"
+	"openflow/sdk/httpclient"
 	"openflow/server"
 	"openflow/server/application"
 	"openflow/server/base"
@@ -202,7 +202,7 @@ func (n *Node) connect() services {
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
 	dir := &peers.Directory{
 		Self: n.config.Party, Records: n.rows, Signer: peers.Signer{Signer: trust.Signer{Party: n.config.Party, Key: n.key}},
-		HTTP: peer.NewHTTP(), Partners: part, Schedulers: sched, Dialects: dialects,
+		HTTP: httpclient.New(httpclient.Options{}), Partners: part, Schedulers: sched, Dialects: dialects,
 	}
 	n.watch = partner.NewWatch(n.config.Party, n.changes(), dir, n.config.Log)
 	dir.Called = func(peer openflow.PartyID, took time.Duration, err error) {

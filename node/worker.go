@@ -18,6 +18,7 @@ import (
 	"openflow/node/hardware"
 	"openflow/node/home"
 	"openflow/runtime/driver"
+	"openflow/sdk/httpclient"
 	"openflow/server"
 	"openflow/site/registry"
 	"openflow/site/upkeep"
@@ -95,7 +96,7 @@ func StartWorker(ctx context.Context, c WorkerConfig) (*Worker, error) {
 	}
 	w := &Worker{
 		machine: machine{log: c.Log}, config: c, site: site, started: time.Now(), failed: make(chan error, 1),
-		node: &client.Client{URL: site.String(), Token: c.Token, HTTP: client.NewHTTP()},
+		node: &client.Client{URL: site.String(), Token: c.Token, HTTP: httpclient.New(httpclient.Options{})},
 	}
 	for _, step := range []func(context.Context) error{w.meet, w.openMachine, w.join, w.startUpkeep} {
 		if err := step(ctx); err != nil {

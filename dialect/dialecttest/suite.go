@@ -22,6 +22,7 @@ import (
 	"openflow"
 	"openflow/dialect"
 	"openflow/dialect/peer"
+	"openflow/sdk/httpclient"
 )
 
 var (
@@ -388,13 +389,13 @@ func refusals(t *testing.T, d dialect.Dialect) {
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(w.to.Partner().Tell(t.Context(), jobK, openflow.News{
 		Tasks: []openflow.TaskUpdate{{Key: run("x", 0), Status: openflow.TaskFailed}},
 	})))
-	stranger := d.Client(peer.Link{Self: "666", Peer: host.ID, URL: w.url, Signer: named(""), HTTP: peer.NewHTTP()})
+	stranger := d.Client(peer.Link{Self: "666", Peer: host.ID, URL: w.url, Signer: named(""), HTTP: httpclient.New(httpclient.Options{})})
 	_, err = stranger.Partner().Reserve(t.Context(), jobK)
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
-	other := d.Client(peer.Link{Self: "666", Peer: host.ID, URL: w.url, Signer: named("666"), HTTP: peer.NewHTTP()})
+	other := d.Client(peer.Link{Self: "666", Peer: host.ID, URL: w.url, Signer: named("666"), HTTP: httpclient.New(httpclient.Options{})})
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(other.Partner().StopJob(t.Context(), jobK, openflow.JobEnd{Status: openflow.JobFailed})),
 		"a job is its scheduler's")
-	gone := d.Client(peer.Link{Self: guest.ID, Peer: host.ID, URL: "http://127.0.0.1:1", Signer: named(guest.ID), HTTP: peer.NewHTTP()})
+	gone := d.Client(peer.Link{Self: guest.ID, Peer: host.ID, URL: "http://127.0.0.1:1", Signer: named(guest.ID), HTTP: httpclient.New(httpclient.Options{})})
 	require.ErrorIs(t, gone.Partner().Release(t.Context(), jobK), openflow.ErrAbsent)
 	require.Error(t, gone.Probe(t.Context()))
 	require.NoError(t, w.to.Probe(t.Context()), "it recognises itself")

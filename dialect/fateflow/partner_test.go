@@ -15,6 +15,7 @@ import (
 	"openflow"
 	"openflow/dialect/fateflow"
 	"openflow/dialect/peer"
+	"openflow/sdk/httpclient"
 	"openflow/sdk/wire"
 )
 
@@ -37,7 +38,7 @@ func newGenuine(t *testing.T) (*genuine, *fateflow.Client) {
 	g := &genuine{t: t, codes: map[string]int{}, held: map[string]bool{}, status: "waiting"}
 	srv := httptest.NewServer(g)
 	t.Cleanup(srv.Close)
-	return g, &fateflow.Client{Link: peer.Link{Self: "9999", Peer: "10000", URL: srv.URL, Signer: unsigned{}, HTTP: peer.NewHTTP()}}
+	return g, &fateflow.Client{Link: peer.Link{Self: "9999", Peer: "10000", URL: srv.URL, Signer: unsigned{}, HTTP: httpclient.New(httpclient.Options{})}}
 }
 
 type unsigned struct{}

@@ -23,6 +23,7 @@ import (
 	"openflow/dialect"
 	"openflow/dialect/native"
 	"openflow/dialect/peer"
+	"openflow/sdk/httpclient"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/server"
@@ -176,7 +177,7 @@ func newPair(t *testing.T) *pair {
 	srv := httptest.NewServer(server.Handler(log, api))
 	t.Cleanup(srv.Close)
 	return &pair{&native.Client{Link: peer.Link{
-		Self: "9999", Peer: "10000", URL: srv.URL, Signer: signer{trust.Signer{Party: "9999", Key: key}}, HTTP: peer.NewHTTP(),
+		Self: "9999", Peer: "10000", URL: srv.URL, Signer: signer{trust.Signer{Party: "9999", Key: key}}, HTTP: httpclient.New(httpclient.Options{}),
 		Verifier: known{its.Public()},
 	}}, b, store, srv.URL, back}
 }

@@ -52,17 +52,6 @@ const CallTimeout = 10 * time.Second
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 32 << 20
 
-// NewHTTP makes an HTTP client fit for many calls to few peers.
-func NewHTTP() *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 64
-	t.Proxy = nil // peers are named by address; a proxy of the environment must not see the requests
-	return &http.Client{
-		Transport:     t,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
 // Ended ends a call that began then, for those who count.
 func (l *Link) Ended(begin time.Time, err *error) {
 	if l.Called != nil {
@@ -86,8 +75,8 @@ func OfItself(peer openflow.PartyID, refusal error) error {
 	return &own
 }
 
-// SignatureHeader is that of trust.HeaderSignature.
-const SignatureHeader = "x-openflow-signature"
+// SignatureHeader is that of a signed answer: RFC 9421, section 4.2.
+const SignatureHeader = "Signature"
 
 // Prove checks the signature on an answer. CodeUnauthorized, at this party: its record of the peer does not fit.
 func (l *Link) Prove(a Answer) error {

@@ -7,13 +7,15 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"openflow"
+	"openflow/sdk/httpclient"
 )
 
 // defaultPatience is how long the kit repeats a request while its node, or the partner behind it, does not answer.
@@ -25,6 +27,9 @@ const (
 	contentProtobuf = "application/x-protobuf"
 	maxEnvelope     = 64 << 20
 )
+
+// longestAnswer is how long a request may take, above the node's own longest wait: 120 s for a full buffer.
+const longestAnswer = 150 * time.Second
 
 // client speaks with the node of this task. Every request may be repeated: the node answers repeats as it did before.
 type client struct {
@@ -52,15 +57,7 @@ func newClient(base, credential string, patience time.Duration, log *slog.Logger
 	if err != nil || u.Host == "" {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "CONFIG names no node that could be called: %q", base)
 	}
-	return &client{base: u, credential: credential, patience: patience, log: log, http: &http.Client{Transport: &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		DisableCompression:    true,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       90 * time.Second,
-		ResponseHeaderTimeout: 150 * time.Second, // above the node's own longest wait, 120 s for a full buffer
-		WriteBufferSize:       64 << 10,
-		ReadBufferSize:        64 << 10,
-	}}}, nil
+	return &client{base: u, credential: credential, patience: patience, log: log, http: httpclient.New(httpclient.Options{Patience: longestAnswer})}, nil
 }
 
 // call sends r until the node has answered, and decodes the envelope's data into into, unless that is nil.
@@ -98,30 +95,30 @@ func (c *client) open(ctx context.Context, r request) (io.ReadCloser, error) {
 
 // repeat runs attempt until it succeeds, fails for good, or fails for longer than the patience.
 func (c *client) repeat(ctx context.Context, r request, attempt func(context.Context) error) error {
-	begin, wait := time.Now(), 20*time.Millisecond
-	for {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := attempt(ctx)
-		if err == nil {
-			return nil
+		if !passing(err) {
+			err = backoff.Permanent(err)
 		}
-		if ctx.Err() != nil {
-			return openflow.Errorf(openflow.CodeOf(ctx.Err()), "%s %s was given up: %w", r.method, r.path, context.Cause(ctx))
-		}
-		if code := openflow.CodeOf(err); code != openflow.CodeUnavailable && code != openflow.CodeExhausted {
-			return err
-		}
-		if time.Since(begin) > c.patience {
-			return openflow.Errorf(openflow.CodeOf(err), "tried for %s: %w", c.patience, err)
-		}
-		c.log.Warn("node did not serve a request, it is repeated", "path", r.path, "error", err)
-		pause := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-pause.C:
-		}
-		pause.Stop()
-		wait = min(2*wait, 2*time.Second)
+		return struct{}{}, err
+	}, backoff.WithBackOff(&backoff.ExponentialBackOff{InitialInterval: 20 * time.Millisecond, Multiplier: 2, MaxInterval: 2 * time.Second}),
+		backoff.WithMaxElapsedTime(max(c.patience, 1)), // 0 would be no limit
+		backoff.WithNotify(func(err error, _ time.Duration) {
+			c.log.Warn("node did not serve a request, it is repeated", "path", r.path, "error", err)
+		}))
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return openflow.Errorf(openflow.CodeOf(ctx.Err()), "%s %s was given up: %w", r.method, r.path, context.Cause(ctx))
+	case passing(err):
+		return openflow.Errorf(openflow.CodeOf(err), "tried for %s: %w", c.patience, err)
 	}
+	return err
+}
+
+// passing reports whether a request that fails so may succeed later.
+func passing(err error) bool {
+	code := openflow.CodeOf(err)
+	return code == openflow.CodeUnavailable || code == openflow.CodeExhausted
 }
 
 // send makes one attempt. A network failure or a status that promises better times is CodeUnavailable.

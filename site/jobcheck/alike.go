@@ -1,6 +1,7 @@
 package jobcheck
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -61,16 +62,16 @@ func (p Parameter) plain(value any) string {
 	return string(text)
 }
 
-func (s Schema) plain(raw json.RawMessage) any {
+func (s *Schema) plain(raw json.RawMessage) any {
 	var value any
 	if json.Unmarshal(raw, &value) != nil || value == nil {
 		return nil
 	}
 	word := strings.ToLower(strings.Trim(string(raw), `"`))
-	switch s.Type {
+	switch s.kind {
 	case "integer", "number":
 		if n, err := strconv.ParseFloat(word, 64); err == nil {
-			if s.Type == "integer" {
+			if s.kind == "integer" {
 				return int64(n)
 			}
 			return n
@@ -89,12 +90,12 @@ func (s Schema) plain(raw json.RawMessage) any {
 	return value
 }
 
-func (s Schema) members(given map[string]json.RawMessage) map[string]any {
+func (s *Schema) members(given map[string]json.RawMessage) map[string]any {
 	out := map[string]any{}
 	for name, raw := range given {
-		out[name] = s.Properties[name].plain(raw)
+		out[name] = cmp.Or(s.properties[name], &Schema{}).plain(raw)
 	}
-	for name, member := range s.Properties {
+	for name, member := range s.properties {
 		if out[name] == nil && member.Default != nil {
 			out[name] = member.Default
 		}

@@ -176,7 +176,7 @@ var planted = map[string]struct {
 		`dag.tasks.reader_0.parameters.namespace: required by component reader (set it there, or for single parties in dag.party_tasks)`},
 	"required parameter at one party": {func(d *openflow.DAG) { delete(task(d, "reader_0").Parameters, "name") },
 		`dag.tasks.reader_0.parameters.name: required by component reader at guest 9999 (set it there, or for single parties in dag.party_tasks)`},
-	"word for a number":    {func(d *openflow.DAG) { set(d, "lr_0", "epochs", "many") }, `dag.tasks.lr_0.parameters.epochs: want a number, found "many"`},
+	"word for a number":    {func(d *openflow.DAG) { set(d, "lr_0", "epochs", "many") }, `dag.tasks.lr_0.parameters.epochs: want a whole number, found "many"`},
 	"number out of bounds": {func(d *openflow.DAG) { set(d, "lr_0", "batch_size", 3) }, `dag.tasks.lr_0.parameters.batch_size: want at least 10, found 3`},
 	"no such choice":       {func(d *openflow.DAG) { set(d, "lr_0", "early_stop", "never") }, `dag.tasks.lr_0.parameters.early_stop: want one of weight_diff, diff, abs, found "never"`},
 	"choice inside":        {func(d *openflow.DAG) { set(d, "lr_0", "init_param", map[string]any{"method": "xavier"}) }, `dag.tasks.lr_0.parameters.init_param.method: want one of zeros, ones, consts, random, random_uniform, found "xavier"`},

@@ -15,6 +15,7 @@ import (
 	"openflow/dialect/fateflow"
 	"openflow/dialect/native"
 	"openflow/dialect/peer"
+	"openflow/sdk/httpclient"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/site/trust"
@@ -45,7 +46,7 @@ func TestDialectOfAPeer(t *testing.T) {
 		require.NoError(t, err)
 		return []string{string(s.Dialect), s.Version, s.Profile}
 	}
-	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Signer: unsigned{}, HTTP: peer.NewHTTP()}
+	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Signer: unsigned{}, HTTP: httpclient.New(httpclient.Options{})}
 	partner := func() openflow.PartnerService {
 		p, err := d.Partner(t.Context(), "10000")
 		require.NoError(t, err)
@@ -100,7 +101,7 @@ func TestSessionAsAPeerKnowsIt(t *testing.T) {
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
-	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Signer: unsigned{}, HTTP: peer.NewHTTP()}
+	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Signer: unsigned{}, HTTP: httpclient.New(httpclient.Options{})}
 	for dialect, want := range map[openflow.Dialect]string{native.Name: "1_psi_0_0@10000", fateflow.Name: "1_psi_0_0"} {
 		require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: "10000", URL: srv.URL, Dialect: dialect}))
 		heard = ""

@@ -17,7 +17,7 @@ func (c *Catalogue) SaveOutput(ctx context.Context, o openflow.OutputRecord, t *
 	var table []any
 	if t != nil {
 		var err error
-		if table, err = c.tableRow(*t); err != nil {
+		if table, err = c.tableValues(*t); err != nil {
 			return err
 		}
 	}

@@ -49,7 +49,7 @@ func (c *Catalogue) TasksWhere(ctx context.Context, f TaskFilter) (tasks []openf
 	if err != nil {
 		return nil, "", err
 	}
-	err = c.each(ctx, "select "+taskColumns+" from task"+w.String()+tail, w.args, func(r row) error {
+	err = c.each(ctx, "select "+taskColumns.names+" from task"+w.String()+tail, w.args, func(r row) error {
 		t, err := scanTask(r)
 		tasks = append(tasks, t)
 		return err

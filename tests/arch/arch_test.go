@@ -258,8 +258,8 @@ func TestModulesOfAVendorsProgram(t *testing.T) {
 	modules := strings.Fields(string(out))
 	slices.Sort(modules)
 	require.Equal(t, []string{
-		"github.com/apache/arrow-go/v18", "github.com/goccy/go-json", "github.com/goccy/go-yaml", "github.com/google/flatbuffers",
-		"github.com/klauspost/compress", "github.com/klauspost/cpuid/v2", "github.com/pierrec/lz4/v4", "github.com/zeebo/xxh3",
+		"github.com/apache/arrow-go/v18", "github.com/cenkalti/backoff/v5", "github.com/goccy/go-json", "github.com/goccy/go-yaml", "github.com/google/flatbuffers",
+		"github.com/klauspost/compress", "github.com/klauspost/cpuid/v2", "github.com/pierrec/lz4/v4", "github.com/tmaxmax/go-sse", "github.com/zeebo/xxh3",
 		"golang.org/x/exp", "golang.org/x/sys", "golang.org/x/text", "google.golang.org/protobuf", module,
 	}, slices.Compact(modules))
 }

@@ -14,6 +14,7 @@ import (
 	"openflow"
 	"openflow/dialect/native"
 	"openflow/dialect/peer"
+	"openflow/sdk/httpclient"
 	"openflow/sdk/wire"
 	"openflow/site/trust"
 	"openflow/tests/env"
@@ -31,7 +32,7 @@ func (s signer) Sign(r *http.Request, to openflow.PartyID, body []byte) error {
 func link(t *testing.T, e *env.Env, from, to string) *native.Client {
 	t.Helper()
 	return &native.Client{Link: peer.Link{
-		Self: openflow.PartyID(from), Peer: openflow.PartyID(to), URL: e.URL(to), HTTP: peer.NewHTTP(),
+		Self: openflow.PartyID(from), Peer: openflow.PartyID(to), URL: e.URL(to), HTTP: httpclient.New(httpclient.Options{}),
 		Signer: signer{trust.Signer{Party: openflow.PartyID(from), Key: e.Key(t, from)}},
 	}}
 }

@@ -35,17 +35,6 @@ const callTimeout = 10 * time.Second
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 32 << 20
 
-// NewHTTP makes an HTTP client fit for many calls to one node.
-func NewHTTP() *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 64
-	t.Proxy = nil // the node is named by address; a proxy of the environment must not see the token
-	return &http.Client{
-		Transport:     t,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
 // Site asks whose node this is. CodeUnauthorized: the token is not this node's.
 func (c *Client) Site(ctx context.Context) (form.Site, error) {
 	var s form.Site

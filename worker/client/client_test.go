@@ -19,6 +19,7 @@ import (
 	"openflow/activities"
 	"openflow/dialect"
 	"openflow/dialect/native"
+	"openflow/sdk/httpclient"
 	"openflow/server"
 	"openflow/server/base"
 	"openflow/store/catalogue"
@@ -77,7 +78,7 @@ func newSite(t *testing.T) *site {
 }
 
 func (s *site) client() *client.Client {
-	return &client.Client{URL: s.url, Token: token, HTTP: client.NewHTTP()}
+	return &client.Client{URL: s.url, Token: token, HTTP: httpclient.New(httpclient.Options{})}
 }
 
 // task is a run with parameters that must arrive unchanged.
@@ -201,7 +202,7 @@ func TestRefusedAndUnreachable(t *testing.T) {
 	} {
 		h := httptest.NewServer(answer)
 		defer h.Close()
-		c := &client.Client{URL: h.URL, Token: token, HTTP: client.NewHTTP()}
+		c := &client.Client{URL: h.URL, Token: token, HTTP: httpclient.New(httpclient.Options{})}
 		_, err := c.Task(t.Context(), openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: guest})
 		require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), name)
 	}

@@ -152,8 +152,12 @@ func describe(o *sdkclient.StartWorkflowOptions, p *openflow.JobPlan) {
 // ended tells that the workflow has closed before it could take an update.
 func ended(err error) bool {
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
-	return errors.As(err, &started) || (err != nil && strings.Contains(err.Error(), "AcceptedUpdateCompletedWorkflow"))
+	var failed *temporal.ApplicationError
+	return errors.As(err, &started) || errors.As(err, &failed) && failed.Type() == endedType
 }
+
+// endedType is the type of Temporal's own failure of an update that was accepted and whose workflow closed before it ended.
+const endedType = "AcceptedUpdateCompletedWorkflow"
 
 // StopJob implements openflow.Engine. Each request is an update of its own: a repeat is told how far the stop is by then.
 func (e *Engine) StopJob(ctx context.Context, id openflow.JobID, status openflow.JobStatus, reason string) (openflow.Stopped, error) {

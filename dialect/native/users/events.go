@@ -4,9 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/tmaxmax/go-sse"
 
 	"openflow"
 	"openflow/sdk/wire"
@@ -114,12 +115,12 @@ func (s *stream) step(wait time.Duration) (done bool, err error) {
 	e, err := s.sub.Next(ctx)
 	switch {
 	case errors.Is(err, events.ErrMissed):
-		if err := s.write("event: %s\ndata: {}\n\n", wire.EventMissed); err != nil {
+		if err := s.tell("", wire.EventMissed, "{}"); err != nil {
 			return false, err
 		}
 		return s.snapshot()
 	case s.ctx.Err() == nil && ctx.Err() != nil:
-		if err := s.write(":\n\n"); err != nil {
+		if err := s.beat(); err != nil {
 			return false, err
 		}
 		return s.ended()
@@ -151,7 +152,7 @@ func (s *stream) shows(j job) (bool, error) {
 // snapshot sends how the job stands, as events without a place of their own.
 func (s *stream) snapshot() (done bool, err error) {
 	if s.job.id == "" {
-		return false, s.write(":\n\n")
+		return false, s.beat()
 	}
 	rows, err := s.rows(s.job)
 	if err != nil {
@@ -170,7 +171,7 @@ func (s *stream) snapshot() (done bool, err error) {
 	if running { // what has ended since is an event that is still to come
 		return false, nil
 	}
-	return true, s.write("event: %s\ndata: {}\n\n", wire.EventEnd)
+	return true, s.tell("", wire.EventEnd, "{}")
 }
 
 // ended tells whether the job has ended in every role of this site, and says so to the client if it has.
@@ -187,7 +188,7 @@ func (s *stream) ended() (bool, error) {
 			return false, nil
 		}
 	}
-	return true, s.write("event: %s\ndata: {}\n\n", wire.EventEnd)
+	return true, s.tell("", wire.EventEnd, "{}")
 }
 
 func (s *stream) send(e openflow.Event) error {
@@ -199,15 +200,32 @@ func (s *stream) send(e openflow.Event) error {
 	if err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "event of job %s cannot be encoded: %w", e.Job, err)
 	}
-	id := ""
-	if e.ID != "" {
-		id = "id: " + e.ID + "\n"
-	}
-	return s.write("%sevent: %s\ndata: %s\n\n", id, kind, data)
+	return s.tell(e.ID, kind, string(data))
 }
 
-func (s *stream) write(format string, args ...any) error {
-	if _, err := fmt.Fprintf(s.out, format, args...); err != nil {
+// tell sends one event; without an ID it has no place of its own in the order of events.
+func (s *stream) tell(id, kind, data string) error {
+	m := &sse.Message{Type: sse.Type(kind)}
+	if id != "" {
+		named, err := sse.NewID(id)
+		if err != nil {
+			return err
+		}
+		m.ID = named
+	}
+	m.AppendData(data)
+	return s.write(m)
+}
+
+// beat is a sign of life, which clients do not see.
+func (s *stream) beat() error {
+	m := &sse.Message{}
+	m.AppendComment("alive")
+	return s.write(m)
+}
+
+func (s *stream) write(m *sse.Message) error {
+	if _, err := m.WriteTo(s.out); err != nil {
 		return err
 	}
 	return s.flush()
