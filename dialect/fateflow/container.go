@@ -17,9 +17,9 @@ type container struct{}
 //
 // Spec: fate-flow-api §3.3.2.
 const (
-	envConfig = "CONFIG"
-	envToken  = "OPENFLOW_TOKEN"
-	envCores  = "OPENFLOW_CORES"
+	envConfig     = "CONFIG"
+	envCredential = "OPENFLOW_CREDENTIAL"
+	envCores      = "OPENFLOW_CORES"
 )
 
 // Environment implements dialect.Container.
@@ -28,7 +28,7 @@ func (container) Environment(r openflow.TaskRecord, g openflow.TaskSupply, at op
 	if err != nil {
 		return nil, err
 	}
-	return []string{envConfig + "=" + string(config), envToken + "=" + g.Credential, envCores + "=" + strconv.Itoa(at.Cores)}, nil
+	return []string{envConfig + "=" + string(config), envCredential + "=" + g.Credential, envCores + "=" + strconv.Itoa(at.Cores)}, nil
 }
 
 // Status implements dialect.Container.

@@ -115,8 +115,9 @@ var above = []string{"dialect", "server", "sdk", "cli", "node", "cmd", "examples
 // core is what a dialect speaks for: it runs jobs and knows no words but those of the domain.
 var core = []string{".", "site", "activities", "workflows", "worker", "runtime", "docker", "store"}
 
-// callers of the core know the contract of dialects, and no dialect: they find the one that a peer's record names.
-var callers = []string{"site/peers", "site/doctor/examine"}
+// callers of the core know the contract of dialects, and no dialect: they find the one that a peer's record names. A worker's
+// client reads the envelope of its node's answers.
+var callers = []string{"site/peers", "site/doctor/examine", "worker/client"}
 
 // TestTheCoreKnowsNoDialect holds that a dialect is added without a change of the core: not even what the core imports
 // knows one. Tables and their plain text are data, not dialects.
