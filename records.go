@@ -282,6 +282,21 @@ type SiteRecord struct {
 // Dialect is the name of a way in which nodes talk; each is in a folder of its own.
 type Dialect string
 
+// Place is where a container runs: where it finds its node's base layer, and how many cores it may use.
+type Place struct {
+	Host  string
+	Port  int
+	Cores int
+}
+
+// HeardDialect is what a peer has answered to one dialect: advice, which changes nothing.
+type HeardDialect struct {
+	Dialect  Dialect
+	Version  string
+	Recorded bool  // the peer's record names it
+	Err      error // why it seems not to speak it; nil: it does
+}
+
 // GrantKind says what a grant allows.
 type GrantKind string
 

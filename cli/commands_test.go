@@ -18,21 +18,21 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 	key := newKey(t)
 	answers := ended("success", "")
 	for route, answer := range map[string]string{
-		"GET /v2/job/task/log":                "!some text",
+		"GET /openflow/v1/user/job/task/log":  "!some text",
 		"GET /v2/output/data/table":           `!{}`,
 		"GET /v2/output/model/query":          `!{"code":2005,"message":"none","error":{"code":"not_found","subject":"model","message":"none"}}`,
 		"GET /v2/output/metric/query":         "[]",
 		"POST /v2/data/component/upload/file": `{"namespace":"demo","name":"t","count":1,"columns":["id","x"]}`,
-		"GET /v2/table/list":                  `[{"namespace":"demo","name":"t","count":3,"data_type":"dataframe","source":{}}]`,
-		"GET /v2/site/list":                   `[{"party_id":"10000","url":"http://h","keys":["k"],"added_at":1767322800000,"dialect":"openflow"}]`,
-		"GET /v2/site/workers":                `[{"machine":"m1","name":"big","labels":["gpu","fast"],"runtime":"docker","cores":8,"running":["J_a"]}]`,
-		"POST /v2/site/add":                   "null", "POST /v2/site/remove": "null", "POST /v2/site/rotate": "null",
-		"GET /v2/permission/resource/list": `[{"party_id":"10000","component":["psi"],"dataset":[{"namespace":"demo","name":"t"}]}]`,
+		"GET /openflow/v1/user/table/list":    `[{"namespace":"demo","name":"t","count":3,"data_type":"dataframe","source":{}}]`,
+		"GET /openflow/v1/user/site/list":     `[{"party_id":"10000","url":"http://h","keys":["k"],"added_at":1767322800000,"dialect":"openflow"}]`,
+		"GET /openflow/v1/user/site/workers":  `[{"machine":"m1","name":"big","labels":["gpu","fast"],"runtime":"docker","cores":8,"running":["J_a"]}]`,
+		"POST /openflow/v1/user/site/add":     "null", "POST /openflow/v1/user/site/remove": "null", "POST /openflow/v1/user/site/rotate": "null",
+		"GET /openflow/v1/user/permission/resource/list": `[{"party_id":"10000","component":["psi"],"dataset":[{"namespace":"demo","name":"t"}]}]`,
 		"GET /v2/table/query": `{"namespace":"demo","name":"t","count":2,"data_type":"dataframe","display":[["1",7,0.5],["2",8,null]],
 			"meta":{"schema_meta":{"fields":[{"property":"sample_id","name":"id","dtype":"index"},{"property":"label","name":"y","dtype":"int32"}]}}}`,
-		"GET /v2/table/uses":                  `{"parties":["10000"],"jobs":[{"job_id":"j1","role":"guest","status":"running","create_time":1767322800000}]}`,
+		"GET /openflow/v1/user/table/uses":    `{"parties":["10000"],"jobs":[{"job_id":"j1","role":"guest","status":"running","create_time":1767322800000}]}`,
 		"POST /v2/table/delete":               "null",
-		"GET /v2/audit/list":                  `{"events":[{"id":"e","time":1767322800000,"actor":"user ann","action":"grant","subject":"10000"}],"next":"n1"}`,
+		"GET /openflow/v1/user/audit/list":    `{"events":[{"id":"e","time":1767322800000,"actor":"user ann","action":"grant","subject":"10000"}],"next":"n1"}`,
 		"POST /v2/permission/resource/grant":  "null",
 		"POST /v2/permission/resource/delete": "null",
 	} {
@@ -133,7 +133,7 @@ func TestShowListsTasksAsTheyRun(t *testing.T) {
 
 func TestTaskChoice(t *testing.T) {
 	host := strings.Replace(taskRow, `"guest"`, `"host"`, 1)
-	answers := map[string]string{tasksRoute: "[" + taskRow + "," + host + "]", "GET /v2/job/task/log": "!text\n"}
+	answers := map[string]string{tasksRoute: "[" + taskRow + "," + host + "]", "GET /openflow/v1/user/job/task/log": "!text\n"}
 	cases := map[string]struct {
 		args []string
 		code int
@@ -256,13 +256,13 @@ func TestCommandLineMistakes(t *testing.T) {
 func TestSiteAndGrantBodies(t *testing.T) {
 	key := newKey(t)
 	f, url := newFake(t, map[string]string{
-		"POST /v2/site/add": "null", "POST /v2/site/rotate": "null", "POST /v2/permission/resource/grant": "null",
-		"GET /v2/permission/resource/list": "[]",
+		"POST /openflow/v1/user/site/add": "null", "POST /openflow/v1/user/site/rotate": "null", "POST /v2/permission/resource/grant": "null",
+		"GET /openflow/v1/user/permission/resource/list": "[]",
 	})
 	require.Zero(t, run(t, "site", "add", "10000", "--url", "http://h:1/", "--key", key, "--node", url).code)
-	require.JSONEq(t, `{"party_id":"10000","url":"http://h:1","key":"`+key+`"}`, f.got("POST /v2/site/add"))
+	require.JSONEq(t, `{"party_id":"10000","url":"http://h:1","key":"`+key+`"}`, f.got("POST /openflow/v1/user/site/add"))
 	require.Zero(t, run(t, "site", "rotate", "10000", "--key", key, "--final", "--node", url).code)
-	require.JSONEq(t, `{"party_id":"10000","key":"`+key+`","final":true}`, f.got("POST /v2/site/rotate"))
+	require.JSONEq(t, `{"party_id":"10000","key":"`+key+`","final":true}`, f.got("POST /openflow/v1/user/site/rotate"))
 	require.Zero(t, run(t, "grant", "add", "10000", "--component", "psi", "--component", "lr", "--table", "demo/t", "--node", url).code)
 	require.JSONEq(t, `{"party_id":"10000","component":"psi,lr","dataset":[{"namespace":"demo","name":"t"}]}`,
 		f.got("POST /v2/permission/resource/grant"))
@@ -298,7 +298,7 @@ func TestShowTable(t *testing.T) {
 	_, url := newFake(t, map[string]string{
 		"GET /v2/table/query": `{"namespace":"demo","name":"t","count":2,"data_type":"dataframe","display":[["1",12345678901234567,0.5],["2",8,null]],
 			"meta":{"schema_meta":{"fields":[{"property":"sample_id","name":"id","dtype":"index"},{"property":"column","name":"x0","dtype":"float64"}]}}}`,
-		"GET /v2/table/uses": `{"parties":["10000","10001"],"jobs":[{"job_id":"j1","role":"guest","status":"running","create_time":1767322800000}]}`,
+		"GET /openflow/v1/user/table/uses": `{"parties":["10000","10001"],"jobs":[{"job_id":"j1","role":"guest","status":"running","create_time":1767322800000}]}`,
 	})
 	r := run(t, "data", "show", "demo/t", "--node", url)
 	require.Zero(t, r.code, r.stderr)

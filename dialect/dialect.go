@@ -17,6 +17,8 @@ import (
 
 	"openflow"
 	"openflow/dialect/peer"
+	"openflow/server/application"
+	"openflow/server/base"
 )
 
 // Dialect is one way in which nodes talk.
@@ -26,12 +28,30 @@ type Dialect interface {
 	// Speaks tells its versions and profiles, the usual one of each first. A profile is a way of the dialect's to know the
 	// caller and to answer.
 	Speaks() (versions, profiles []string)
-	// Session is how the dialect calls a session. Errors: CodeInvalid.
-	Session(own openflow.SessionID) (string, error)
+	// Channel is what the dialect calls a topic of a session of ours, which is one of a task version. Where its sessions are
+	// a job's, the topic tells the task. Errors: CodeInvalid.
+	Channel(own openflow.SessionID, topic string) (Channel, error)
+	// Own is the way back. The session may leave its scheduler out. Errors: CodeInvalid.
+	Own(c Channel) (session, topic string, err error)
 	// Client calls the peer at the end of a link.
 	Client(l peer.Link) Client
 	// Interconnection serves other nodes.
 	Interconnection(n Node) []Mount
+	// Application serves the users of this node.
+	Application(s *application.Site) []Mount
+	// Base serves the containers of this node, each of which speaks the dialect of its program; and, in our own dialect, the
+	// machines of the site.
+	Base(s *base.Site) []Mount
+	// Container is what containers are told in the dialect; nil: the dialect has none.
+	Container() Container
+}
+
+// Container is what a container of a dialect is told of its run, and what its words mean.
+type Container interface {
+	// Environment tells a container what its work is, where its node is, and how it proves itself. Errors: CodeInvalid.
+	Environment(r openflow.TaskRecord, g openflow.TaskGrant, at openflow.Place) ([]string, error)
+	// Status is what a word of a container says of its run. Errors: CodeInvalid.
+	Status(word string) (openflow.TaskStatus, error)
 }
 
 // Client calls one peer in a dialect. It tries nothing twice.
@@ -47,6 +67,9 @@ type Client interface {
 	Probe(ctx context.Context) error
 }
 
+// Channel is a topic of a session, as a dialect calls them.
+type Channel struct{ Session, Topic string }
+
 // Seen is what a peer has shown of itself.
 type Seen struct {
 	Answered bool          // it has answered, if only to refuse
@@ -57,29 +80,36 @@ type Seen struct {
 	CallBack error  // why it does not reach this node; nil: it does, or was not asked
 }
 
-// Heard is what a peer has answered to one dialect: advice, which changes nothing.
-type Heard struct {
-	Dialect  openflow.Dialect
-	Version  string
-	Recorded bool  // the peer's record names it
-	Err      error // why it seems not to speak it; nil: it does
-}
-
-// Mount serves everything below a prefix of a listener: unknown routes and panics too.
+// Mount serves everything below a prefix of a listener: unknown routes and panics too. The prefixes of all dialects and
+// layers differ, because layers may share a listener.
 type Mount struct {
 	Prefix string
 	Router chi.Router
 }
 
+// Mounts are what one listener serves.
+type Mounts []Mount
+
+// Routes mounts them.
+func (ms Mounts) Routes(r chi.Router) {
+	for _, m := range ms {
+		r.Mount(m.Prefix, m.Router)
+	}
+}
+
 // Node is what a dialect serves: this node, in the words of the domain.
 type Node struct {
+	Self      openflow.PartyID
 	Partner   openflow.PartnerService
 	Scheduler openflow.SchedulerService
 	Verifier  Verifier
 	Signer    Signer
 	Prober    Prober
-	Version   string // of this node, for peers that ask
-	MaxBody   int64  // bytes of the largest request
+	// Tasks names the tasks of a job that this node takes part in or schedules, for dialects whose names of tasks do not tell
+	// ours; see TaskOf. CodeNotFound: there is no such job here.
+	Tasks   func(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) ([]openflow.TaskName, error)
+	Version string // of this node, for peers that ask
+	MaxBody int64  // bytes of the largest request
 	// Traced wraps the handlers of verified requests, so that what an unproven caller says about traces is not even
 	// read; nil: nothing does.
 	Traced func(http.Handler) http.Handler
@@ -104,6 +134,30 @@ type Prober interface {
 // All are the dialects of a node, the one of peers of which nothing is said first.
 type All []Dialect
 
+// Interconnection is what other nodes reach.
+func (a All) Interconnection(n Node) (ms Mounts) {
+	for _, d := range a {
+		ms = append(ms, d.Interconnection(n)...)
+	}
+	return ms
+}
+
+// Application is what users reach.
+func (a All) Application(s *application.Site) (ms Mounts) {
+	for _, d := range a {
+		ms = append(ms, d.Application(s)...)
+	}
+	return ms
+}
+
+// Base is what containers reach, and the machines of the site where s has them.
+func (a All) Base(s *base.Site) (ms Mounts) {
+	for _, d := range a {
+		ms = append(ms, d.Base(s)...)
+	}
+	return ms
+}
+
 // Of is the dialect that a record names. CodeInvalid: there is none of that name.
 func (a All) Of(name openflow.Dialect) (Dialect, error) {
 	for _, d := range a {
@@ -116,6 +170,25 @@ func (a All) Of(name openflow.Dialect) (Dialect, error) {
 		names[i] = string(d.Name())
 	}
 	return nil, openflow.Errorf(openflow.CodeInvalid, "%q is not a dialect", name).WithHint("one of %s", strings.Join(names, ", "))
+}
+
+// ContainerPrefixes are those below which containers call.
+func (a All) ContainerPrefixes() []string {
+	var list []string
+	for _, m := range a.Base(&base.Site{}) {
+		list = append(list, m.Prefix)
+	}
+	return list
+}
+
+// Sessions lists what a session is called in the dialects.
+func (a All) Sessions(own openflow.SessionID) (names []string) {
+	for _, d := range a {
+		if c, err := d.Channel(own, ""); err == nil {
+			names = append(names, c.Session)
+		}
+	}
+	return names
 }
 
 // Complete fills in what the operator has left open of the way in which a peer talks, and refuses what is not spoken here.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 
 	"openflow"
 	"openflow/sdk/wire"
@@ -56,6 +57,20 @@ func (n Node) Told(r *http.Request, err error) error {
 	}
 	told.Err = err
 	return told
+}
+
+// TaskOf finds the task of a job that a name of the dialect means, where the name itself does not tell. CodeNotFound: none.
+func (n Node) TaskOf(
+	ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, means func(openflow.TaskName) bool,
+) (openflow.TaskName, error) {
+	tasks, err := n.Tasks(ctx, scheduler, job)
+	if err != nil {
+		return "", openflow.About(openflow.AboutJob, err)
+	}
+	if i := slices.IndexFunc(tasks, means); i >= 0 {
+		return tasks[i], nil
+	}
+	return "", openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeNotFound, "job %s has no such task", job))
 }
 
 // Signed keeps the answer back until it is whole, and signs it.

@@ -232,18 +232,21 @@ func (n *Node) serve(ctx context.Context) error {
 	inter := &interconnection.API{
 		Dialects: dialects,
 		Node: dialect.Node{
+			Self: n.config.Party,
 			Verifier: trust.Verifier{Self: n.config.Party, Keys: peers.Keys{Records: n.rows}, Nonces: n.messages},
 			Signer:   trust.Signer{Party: n.config.Party, Key: n.key},
-			Partner:  s.partner, Scheduler: s.scheduler, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
+			Partner:  s.partner, Scheduler: s.scheduler, Tasks: dir.Tasks, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
 			Traced: n.traces.Continue, Log: n.config.Log,
 		},
 		Transport: &interconnection.Transport{
-			Self: n.config.Party, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
+			Self: n.config.Party, Names: dir, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
 		},
 	}
-	south := &base.API{
+	south := &base.Site{
 		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Traced: n.traces.Continue, Log: n.config.Log,
-		Transport: &base.Transport{Self: n.config.Party, Store: n.messages, Peers: dir, MaxBody: maxMessage, Log: n.config.Log},
+	}
+	messages := &base.Transport{
+		Site: south, Self: n.config.Party, Store: n.messages, Peers: dir, Called: dialects.Sessions, MaxBody: maxMessage, Log: n.config.Log,
 	}
 	north := n.north(s)
 	if n.partners == nil {
@@ -252,8 +255,8 @@ func (n *Node) serve(ctx context.Context) error {
 		n.listen("interconnection", brief, n.partners, server.Health{Ready: n.Ready}, n.counted("interconnection", inter))
 	}
 	n.listen("application", patient, n.application, north...)
-	n.listen("base", brief, n.base, n.counted("base", south))
-	if err := n.serveWorkers(south); err != nil {
+	n.listen("base", brief, n.base, n.counted("base", dialects.Base(south)), n.counted("base", messages))
+	if err := n.serveWorkers(south, messages); err != nil {
 		return err
 	}
 	// Before the servers, which wait for the streams that it ends.
@@ -279,16 +282,16 @@ func (n *Node) changes() changes.Rows {
 
 // north is what users reach: the application layer, metrics, the UI of Temporal and profiles.
 func (n *Node) north(s services) []server.Layer {
-	app := &application.API{
+	access := application.Access{Token: n.token, Same: trust.SameToken}
+	site := &application.Site{
 		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: n.logs(),
 		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Uploads: n.home.Path("uploads"), NewID: s.newID,
-		Components: n.catalog.Names,
-		Policy:     n.sitePolicy, Log: n.config.Log,
+		Components: n.catalog.Names, Access: access, Traced: n.traces.Begin,
+		Policy: n.sitePolicy, Log: n.config.Log,
 	}
-	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
 	return []server.Layer{
 		server.Health{Ready: n.Ready},
-		n.counted("application", server.Guarded{Layer: server.Guarded{Layer: app, Guard: n.traces.Begin}, Guard: access.Middleware}),
+		n.counted("application", dialects.Application(site)),
 		server.Guarded{Layer: server.Mount{Prefix: "/metrics", Handler: n.metrics.Handler(n.config.Log)}, Guard: access.Plain},
 		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.ui}, Guard: access.Plain},
 		server.Guarded{Layer: server.Profiles{}, Guard: access.Plain},
@@ -442,7 +445,7 @@ func (n *Node) Examine(ctx context.Context) []openflow.Finding {
 		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Components: n.config.Components, Policy: n.policy, Source: n.policySource(),
 		Keep: n.config.Retention, Rows: n.rows, Objects: n.objects, Messages: n.messages, Events: n.events,
 		Places:    examine.Places{Postgres: shared.Postgres, S3: shared.S3, Redis: shared.Redis},
-		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Image: n.launcher.Image, BasePort: n.baseAddress.Port,
+		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Has: n.has,
 		Orphans: n.orphaned(), Temporal: n.client, Namespace: n.namespace, Queue: Queue,
 	}
 	return s.Examine(ctx)

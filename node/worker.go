@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"openflow/activities"
 	"openflow/node/hardware"
 	"openflow/node/home"
+	"openflow/runtime/driver"
 	"openflow/sdk/httpclient"
 	"openflow/sdk/pool"
 	"openflow/sdk/wire"
@@ -34,10 +36,11 @@ type WorkerConfig struct {
 	Token      string // the site's worker token
 	Home       string
 	Labels     []string
-	Runtime    string
+	Runtime    driver.Opener
 	Components string                // path of the openflow-components binary
 	Base       string                // listener for containers; empty: chosen by the runtime and kept in the home folder
-	Cores      int                   // that runs share; 0: the machine's own
+	Advertise  string                // where containers find it, for runtimes that cannot tell
+	Cores      int                   // that runs share; 0: what the runtime has
 	Spans      sdktrace.SpanExporter // takes the traces; nil: there are none
 	Version    string
 	Log        *slog.Logger
@@ -47,9 +50,6 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	if c.Cores == 0 {
-		c.Cores = hardware.CPUs()
-	}
 	if c.Home == "" {
 		return c, nil, openflow.Errorf(openflow.CodeInvalid, "no home folder").WithHint("give one with --home")
 	}
@@ -57,10 +57,10 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
 		return c, nil, openflow.Errorf(openflow.CodeInvalid, "no worker token").
 			WithHint("the node's operator prints it with: openflow site worker-token --home DIR")
 	}
-	if c.Runtime != RuntimeDocker && c.Runtime != RuntimeProcess {
-		return c, nil, openflow.Errorf(openflow.CodeInvalid, "unknown runtime %q", c.Runtime).WithHint("use docker or process")
+	if c.Runtime == nil {
+		return c, nil, openflow.Errorf(openflow.CodeInvalid, "no runtime").WithHint("give one with --runtime")
 	}
-	if c.Cores < 1 {
+	if c.Cores < 0 {
 		return c, nil, openflow.Errorf(openflow.CodeInvalid, "%d cores: a worker needs at least one", c.Cores)
 	}
 	for _, label := range c.Labels {
@@ -129,16 +129,16 @@ func (w *Worker) openMachine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if w.config.Runtime == RuntimeProcess {
-		if _, err := w.home.Folder("tasks"); err != nil {
-			return err
-		}
-	}
-	if err := w.open(ctx, w.config.Runtime, binary, w.config.Base, w.node.Grant); err != nil {
+	err = w.open(ctx, means{
+		runtime: w.config.Runtime, owner: w.home.Node, program: binary, listen: w.config.Base, advertise: w.config.Advertise,
+		grant: w.node.Grant,
+	})
+	if err != nil {
 		return err
 	}
+	w.config.Cores = cmp.Or(w.config.Cores, w.has.Cores)
 	w.launcher.Traced = w.traces.Environment
-	forward := server.Forward{To: w.site, Transport: w.node.HTTP.Transport}
+	forward := server.Forward{To: w.site, Prefixes: dialects.ContainerPrefixes(), Transport: w.node.HTTP.Transport}
 	s := server.Serve(w.base, server.Handler(w.log, forward), w.log)
 	w.onClose("base server", within(s, brief))
 	return nil
@@ -205,7 +205,7 @@ func (w *Worker) fail(err error) {
 func (w *Worker) startUpkeep(context.Context) error {
 	w.rounds = upkeep.Begin(w.log)
 	w.rounds.Every(roster.HelloEvery, "news to the node", w.report)
-	upkeep.TrimLogs(w.rounds, w.runtime)
+	w.rounds.Every(upkeep.TrimEvery, "logs of programs", w.runtime.Trim)
 	w.rounds.Every(upkeep.Settled, "orphans", w.orphans(upkeep.Settled, w.node.TaskByExecution).Sweep)
 	return nil
 }

@@ -50,7 +50,7 @@ func (c *Client) Events(ctx context.Context, id openflow.JobID, after string) (*
 	s.alive = time.AfterFunc(silence, func() {
 		cancel(openflow.Errorf(openflow.CodeUnavailable, "the node gave no sign of life for %s", silence))
 	})
-	r := get("/v2/job/events", query("job_id", string(id), scheduler, string(c.Scheduler)))
+	r := get("/openflow/v1/user/job/events", query("job_id", string(id), scheduler, string(c.Scheduler)))
 	r.header = http.Header{"Accept": {"text/event-stream"}}
 	if after != "" {
 		r.header.Set("Last-Event-ID", after)

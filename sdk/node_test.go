@@ -15,6 +15,8 @@ import (
 
 	"openflow"
 	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
 	"openflow/sdk"
 	"openflow/server"
 	"openflow/server/application"
@@ -50,16 +52,16 @@ func start(tb testing.TB, token string) (*site, *sdk.Client) {
 	require.NoError(tb, err)
 	s := &site{tb: tb, rows: rows, objects: store, events: memory.New(20), next: "20260102150405000000"}
 	log := slog.New(slog.DiscardHandler)
-	api := &application.API{
+	api := &application.Site{
 		Jobs: s, Components: func() []string { return []string{"lr", "psi"} },
 		Space: func() error { return nil }, Catalogue: rows, Objects: store, Sites: s, Logs: s, Events: s.events, NewID: func() openflow.JobID { return s.next }, Log: log,
+		Access: application.Access{Token: token, Same: trust.SameToken},
 		About: func() application.About {
 			return application.About{Party: "9999", Version: "v1", Runtime: "process", PublicKey: "ed25519:k", Started: time.Now(), Warnings: []string{"w"}}
 		},
 	}
-	access := application.Access{Token: token, Same: trust.SameToken, Log: log}
 	ready := func() error { return nil }
-	h := server.Handler(log, server.Health{Ready: ready}, server.Guarded{Layer: api, Guard: access.Middleware})
+	h := server.Handler(log, server.Health{Ready: ready}, dialect.All{native.Dialect{}, fateflow.Dialect{}}.Application(api))
 	srv := httptest.NewServer(h)
 	tb.Cleanup(srv.Close)
 	tb.Cleanup(func() { require.NoError(tb, s.events.Close()) }) // before the server, which waits for the streams
@@ -139,8 +141,8 @@ func (s *site) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 	return s.rows.SaveSite(ctx, r)
 }
 
-func (s *site) ProbeSite(context.Context, openflow.PartyID) ([]dialect.Heard, error) {
-	return []dialect.Heard{{Dialect: "native", Version: "1", Recorded: true}, {Dialect: "fate-flow", Version: "2", Err: openflow.Errorf(openflow.CodeUnavailable, "no\nanswer")}}, nil
+func (s *site) ProbeSite(context.Context, openflow.PartyID) ([]openflow.HeardDialect, error) {
+	return []openflow.HeardDialect{{Dialect: "native", Version: "1", Recorded: true}, {Dialect: "fate-flow", Version: "2", Err: openflow.Errorf(openflow.CodeUnavailable, "no\nanswer")}}, nil
 }
 
 func (s *site) RemoveSite(ctx context.Context, id openflow.PartyID) error {

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -81,38 +80,17 @@ func probe(w http.ResponseWriter, err error) {
 	_, _ = w.Write([]byte(text)) // a probe that has gone needs no answer
 }
 
-// Handler is the router of one listener with these layers.
+// Handler is the router of one listener with these layers. What lies below no layer's prefix is answered as plain HTTP.
 func Handler(log *slog.Logger, layers ...Layer) http.Handler {
 	r := chi.NewRouter()
-	r.Use(reply.Recovered(log, func(w http.ResponseWriter, r *http.Request, err error) { reply.Error(log, w, r, err) }))
-	r.NotFound(reply.NotFound(log))
-	r.MethodNotAllowed(reply.NotFound(log))
+	unknown := func(w http.ResponseWriter, r *http.Request) { reply.Plain(w, r, reply.NoRoute(r)) }
+	r.Use(reply.Recovered(log, reply.Plain))
+	r.NotFound(unknown)
+	r.MethodNotAllowed(unknown)
 	for _, l := range layers {
 		l.Routes(r)
 	}
-	return tolerant(r)
-}
-
-// tolerant takes double and trailing slashes off, before routing and without a redirect: the genuine worker posts to
-// /v2//worker/…, and a redirect would turn its POST into a GET (fate-flow-api §3.1, §0.1).
-func tolerant(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := r.URL.Path
-		if strings.HasPrefix(p, "/v2/") {
-			for strings.Contains(p, "//") {
-				p = strings.ReplaceAll(p, "//", "/")
-			}
-			p = strings.TrimSuffix(p, "/")
-		}
-		if p != r.URL.Path {
-			u := *r.URL
-			u.Path, u.RawPath = p, ""
-			r2 := *r
-			r2.URL = &u
-			r = &r2
-		}
-		next.ServeHTTP(w, r)
-	})
+	return r
 }
 
 // Listen binds an address. A port that is taken is a clear error before anything else has happened.

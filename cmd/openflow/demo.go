@@ -14,7 +14,7 @@ import (
 )
 
 func demoCommand() *cobra.Command {
-	var o demo.Options
+	o := demo.Options{Runtimes: runtimes}
 	var output string
 	c := &cobra.Command{
 		Use:   "demo",

@@ -142,10 +142,10 @@ type world struct {
 func newWorld(t *testing.T, d dialect.Dialect, nth int, f fault) *world {
 	t.Helper()
 	w := &world{T: t, way: &way{nth: nth, fault: f}, guest: newParty(), host: newParty()}
-	serve := func(p *party) string {
+	serve := func(p *party, id openflow.PartyID) string {
 		r := chi.NewRouter()
 		w.mounts = d.Interconnection(dialect.Node{
-			Partner: p, Scheduler: scheduler{p}, Verifier: believing{}, Signer: believing{}, MaxBody: 1 << 20, Log: slog.New(slog.DiscardHandler),
+			Self: id, Partner: p, Scheduler: scheduler{p}, Tasks: tasks, Verifier: believing{}, Signer: believing{}, MaxBody: 1 << 20, Log: slog.New(slog.DiscardHandler),
 		})
 		for _, m := range w.mounts {
 			r.Mount(m.Prefix, m.Router)
@@ -157,10 +157,21 @@ func newWorld(t *testing.T, d dialect.Dialect, nth int, f fault) *world {
 	client := func(from, to openflow.PartyID, url string) dialect.Client {
 		return d.Client(peer.Link{Self: from, Peer: to, URL: url, Signer: named(from), HTTP: &http.Client{Transport: w.way}})
 	}
-	w.back = client(host.ID, guest.ID, serve(w.guest))
-	w.url = serve(w.host)
+	w.back = client(host.ID, guest.ID, serve(w.guest, guest.ID))
+	w.url = serve(w.host, host.ID)
 	w.to = client(guest.ID, host.ID, w.url)
 	return w
+}
+
+// tasks are those of the one job, which the guest's node schedules and in which both take part.
+func tasks(_ context.Context, scheduler openflow.PartyID, job openflow.JobID) (names []openflow.TaskName, err error) {
+	if scheduler != jobK.Scheduler || job != jobK.Job {
+		return nil, openflow.Errorf(openflow.CodeNotFound, "job %s is not here", job)
+	}
+	for _, t := range dag().Tasks {
+		names = append(names, t.Name)
+	}
+	return names, nil
 }
 
 // local is a node that is called without a dialect.
@@ -316,6 +327,7 @@ func Run(t *testing.T, d dialect.Dialect) {
 	t.Run("refusals", func(t *testing.T) { refusals(t, d) })
 	t.Run("unknown routes", func(t *testing.T) { unknown(t, d) })
 	t.Run("records", func(t *testing.T) { records(t, d) })
+	t.Run("sessions", func(t *testing.T) { sessions(t, d) })
 }
 
 func story(t *testing.T, d dialect.Dialect, tell func(*world, bool), push bool) {
@@ -419,4 +431,25 @@ func records(t *testing.T, d dialect.Dialect) {
 		_, err := all.Complete(r)
 		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), name)
 	}
+}
+
+// sessions: the topics of all runs of a job are channels of their own, and each is found again. A dialect may leave out whose
+// job it is, which the node then finds out.
+func sessions(t *testing.T, d dialect.Dialect) {
+	seen := map[dialect.Channel]bool{}
+	for _, k := range []openflow.TaskKey{run("a", 0), run("a", 1), run("b", 0)} {
+		for _, topic := range []string{"t", "t/u", ""} {
+			c, err := d.Channel(k.SessionID(), topic)
+			require.NoError(t, err)
+			require.False(t, seen[c], "%v is two", c)
+			seen[c] = true
+			session, own, err := d.Own(c)
+			require.NoError(t, err)
+			require.Equal(t, topic, own)
+			short, _, _ := strings.Cut(string(k.SessionID()), "@")
+			require.Contains(t, []string{string(k.SessionID()), short}, session)
+		}
+	}
+	_, err := d.Channel("no session", "t")
+	require.True(t, err == nil || openflow.CodeOf(err) == openflow.CodeInvalid)
 }

@@ -6,13 +6,38 @@ import (
 	"strings"
 
 	"openflow"
+	"openflow/dialect/fateflow/words"
 	"openflow/sdk/wire"
 )
 
-// ContainerConfig is the PreTaskConfig of a run, whose base layer is at that host and port. Errors: CodeInvalid.
+// container is what FATE-Flow tells a container.
+type container struct{}
+
+// The environment of a container: FATE-Flow's variable, and two of ours.
+//
+// Spec: fate-flow-api §3.3.2.
+const (
+	envConfig = "CONFIG"
+	envToken  = "OPENFLOW_TOKEN"
+	envCores  = "OPENFLOW_CORES"
+)
+
+// Environment implements dialect.Container.
+func (container) Environment(r openflow.TaskRecord, g openflow.TaskGrant, at openflow.Place) ([]string, error) {
+	config, err := preTaskConfig(r, g, at)
+	if err != nil {
+		return nil, err
+	}
+	return []string{envConfig + "=" + string(config), envToken + "=" + g.Credential, envCores + "=" + strconv.Itoa(at.Cores)}, nil
+}
+
+// Status implements dialect.Container.
+func (container) Status(word string) (openflow.TaskStatus, error) { return words.Task(word) }
+
+// preTaskConfig is what CONFIG holds.
 //
 // Spec: fate-flow-api §3.2.
-func ContainerConfig(r openflow.TaskRecord, g openflow.TaskGrant, host string, port int) ([]byte, error) {
+func preTaskConfig(r openflow.TaskRecord, g openflow.TaskGrant, at openflow.Place) ([]byte, error) {
 	inputs, err := inputArtifacts(r.Spec.Inputs)
 	if err != nil {
 		return nil, err
@@ -38,7 +63,7 @@ func ContainerConfig(r openflow.TaskRecord, g openflow.TaskGrant, host string, p
 			Computing:  wire.Typed{Type: "standalone", Metadata: map[string]any{"computing_id": wire.PartyTaskID(r.Key)}},
 			Federation: wire.Federation{Type: "openflow", Metadata: federation},
 		},
-		MLMD:      wire.MLMD{Type: "flow", Metadata: wire.MLMDMetadata{Host: host, Port: port, Protocol: "http", APIVersion: "v2"}},
+		MLMD:      wire.MLMD{Type: "flow", Metadata: wire.MLMDMetadata{Host: at.Host, Port: at.Port, Protocol: "http", APIVersion: "v2"}},
 		EngineRun: wire.EngineRun(r.Spec.Conf), ComputingPartitions: g.Partitions, LauncherName: "default", LauncherConf: map[string]any{}, Policy: g.Policy,
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,9 +40,39 @@ func record(t *testing.T) openflow.TaskRecord {
 	return openflow.TaskRecord{}
 }
 
+// config is what a container reads of its run.
+func config(r openflow.TaskRecord) ([]byte, error) {
+	env, err := fateflow.Dialect{}.Container().Environment(r, grant, openflow.Place{Host: "172.17.0.1", Port: 9380, Cores: 2})
+	if err != nil {
+		return nil, err
+	}
+	text, _ := strings.CutPrefix(env[0], "CONFIG=")
+	return []byte(text), nil
+}
+
+// Beside its configuration, a container gets its credential and how many cores are its own, and nothing more.
+func TestEnvironment(t *testing.T) {
+	env, err := fateflow.Dialect{}.Container().Environment(record(t), grant, openflow.Place{Host: "172.17.0.1", Port: 9380, Cores: 3})
+	require.NoError(t, err)
+	require.Len(t, env, 3)
+	require.True(t, strings.HasPrefix(env[0], "CONFIG={"))
+	require.Equal(t, []string{"OPENFLOW_TOKEN=secret", "OPENFLOW_CORES=3"}, env[1:])
+}
+
+// A container tells its status in FATE-Flow's words.
+func TestWordsOfAContainer(t *testing.T) {
+	for word, want := range map[string]openflow.TaskStatus{"success": openflow.TaskSuccess, "failed": openflow.TaskFailed, "running": openflow.TaskRunning} {
+		got, err := fateflow.Dialect{}.Container().Status(word)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	_, err := fateflow.Dialect{}.Container().Status("finished")
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+}
+
 // The configuration of fate-flow-api §5.5, as a container of ours gets it.
 func TestConfiguration(t *testing.T) {
-	b, err := fateflow.ContainerConfig(record(t), grant, "172.17.0.1", 9380)
+	b, err := config(record(t))
 	require.NoError(t, err)
 	var config map[string]any
 	require.NoError(t, json.Unmarshal(b, &config))
@@ -84,7 +115,7 @@ func TestConfiguration(t *testing.T) {
 func TestConfigurationOfGPUs(t *testing.T) {
 	r := record(t)
 	r.GPUs, r.GPUIDs = 2, []string{"0", "3"}
-	b, err := fateflow.ContainerConfig(r, grant, "172.17.0.1", 9380)
+	b, err := config(r)
 	require.NoError(t, err)
 	require.Contains(t, string(b), `"device":{"type":"GPU"`)
 }
@@ -92,7 +123,7 @@ func TestConfigurationOfGPUs(t *testing.T) {
 func TestConfigurationThatIsNotJSON(t *testing.T) {
 	r := record(t)
 	r.Spec.Parameters = openflow.Parameters{"x": func() {}}
-	_, err := fateflow.ContainerConfig(r, grant, "172.17.0.1", 9380)
+	_, err := config(r)
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "cannot be encoded")
 }
@@ -110,7 +141,7 @@ func TestInputsOfEveryShape(t *testing.T) {
 			{Source: openflow.FromModelWarehouse, ProducerTask: "a", OutputKey: "k", Model: &openflow.ModelRef{ID: "m", Version: "1"}, Parties: []openflow.Party{p}},
 		}},
 	}
-	b, err := fateflow.ContainerConfig(r, grant, "172.17.0.1", 9380)
+	b, err := config(r)
 	require.NoError(t, err)
 	var config struct {
 		Inputs json.RawMessage `json:"input_artifacts"`

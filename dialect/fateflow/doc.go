@@ -1,12 +1,16 @@
-// Package fateflow is the dialect of FATE-Flow v2: what its containers are told, its paths between nodes, its envelope, and
-// its own sequence of calls.
+// Package fateflow is the dialect of FATE-Flow v2: its paths for users, containers and nodes, its envelope, its own sequence
+// of calls, and what its containers are told.
 package fateflow
 
 import (
 	"openflow"
 	"openflow/dialect"
+	"openflow/dialect/fateflow/containers"
+	"openflow/dialect/fateflow/users"
 	"openflow/dialect/peer"
 	"openflow/sdk/wire"
+	"openflow/server/application"
+	"openflow/server/base"
 )
 
 // Name is that of the dialect in records of peers.
@@ -23,14 +27,27 @@ func (Dialect) Name() openflow.Dialect { return Name }
 // Speaks implements dialect.Dialect. FATE-Flow's answers carry no signature: what is at the peer's address is believed.
 func (Dialect) Speaks() (versions, profiles []string) { return []string{"2"}, []string{"unsigned"} }
 
-// Session implements dialect.Dialect: FATE-Flow's name of a session names no scheduler.
-func (Dialect) Session(own openflow.SessionID) (string, error) {
+// Channel implements dialect.Dialect: FATE-Flow's name of a session names no scheduler.
+func (Dialect) Channel(own openflow.SessionID, topic string) (dialect.Channel, error) {
 	k, err := openflow.ParseSessionID(own)
-	if err != nil {
-		return "", err
-	}
-	return wire.FederationID(k), nil
+	return dialect.Channel{Session: wire.FederationID(k), Topic: topic}, err
 }
+
+// Own implements dialect.Dialect: whose job it is, the node finds out.
+func (Dialect) Own(c dialect.Channel) (session, topic string, err error) {
+	return c.Session, c.Topic, nil
+}
+
+// Application implements dialect.Dialect.
+func (Dialect) Application(s *application.Site) []dialect.Mount {
+	return []dialect.Mount{users.Mount(s)}
+}
+
+// Base implements dialect.Dialect.
+func (Dialect) Base(s *base.Site) []dialect.Mount { return []dialect.Mount{containers.Mount(s)} }
+
+// Container implements dialect.Dialect.
+func (Dialect) Container() dialect.Container { return container{} }
 
 // Client implements dialect.Dialect.
 func (Dialect) Client(l peer.Link) dialect.Client { return &Client{l} }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 
 	"openflow"
+	"openflow/dialect/fateflow/words"
+	"openflow/dialect/forms"
 	"openflow/dialect/peer"
 	"openflow/sdk/wire"
 )
@@ -27,7 +29,7 @@ func (c *Client) create(ctx context.Context, o openflow.JobOrder) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, peer.CallTimeout)
 	defer cancel()
-	_, err = c.send(ctx, "/v2/partner/job/create", wire.PartnerCreateJob{
+	_, err = c.send(ctx, "/v2/partner/job/create", forms.PartnerCreateJob{
 		JobRef: wire.Ref(o.Key.Job, o.Key.Party), DAG: dag, SchemaVersion: wire.Text(o.DAG.SchemaVersion), Kind: wire.Kind,
 		UserName: o.UserName,
 	}, o.DAG.Conf.Initiator)
@@ -153,7 +155,7 @@ func (c *Client) StartTask(ctx context.Context, o openflow.TaskStart) error {
 // launch takes the task's cores and starts it, once: a peer that is told of running for the second time has perhaps
 // started it at the first, and is asked.
 func (c *Client) launch(ctx context.Context, k openflow.TaskKey) error {
-	ref := wire.TaskRefOf(k)
+	ref := forms.TaskRefOf(k)
 	err := c.tell(ctx, "/v2/partner/task/resource/apply", ref)
 	if openflow.CodeOf(err) == openflow.CodeExhausted {
 		started, asked := c.started(ctx, k)
@@ -167,7 +169,7 @@ func (c *Client) launch(ctx context.Context, k openflow.TaskKey) error {
 	if err != nil {
 		return err
 	}
-	running := wire.PartnerUpdateTask{TaskRef: ref, Status: wire.Text(openflow.TaskRunning)}
+	running := forms.PartnerUpdateTask{TaskRef: ref, Status: wire.Text(words.OfTask(openflow.TaskRunning))}
 	err = c.tell(ctx, "/v2/partner/task/status/update", running)
 	if openflow.CodeOf(err) == openflow.CodeConflict {
 		started, asked := c.started(ctx, k)
@@ -192,7 +194,7 @@ func (c *Client) tellTask(ctx context.Context, u openflow.TaskUpdate) error {
 	if u.Status == openflow.TaskWaiting {
 		return c.rerun(ctx, u.Key)
 	}
-	body := wire.PartnerUpdateTask{TaskRef: wire.TaskRefOf(u.Key), Status: wire.Text(u.Status), Reason: u.Reason}
+	body := forms.PartnerUpdateTask{TaskRef: forms.TaskRefOf(u.Key), Status: wire.Text(words.OfTask(u.Status)), Reason: u.Reason}
 	if err := c.push(ctx, "/v2/partner/task/status/update", body); err != nil {
 		return err
 	}
@@ -206,12 +208,12 @@ func (c *Client) tellTask(ctx context.Context, u openflow.TaskUpdate) error {
 func (c *Client) rerun(ctx context.Context, k openflow.TaskKey) error {
 	before, version := k, k.Version
 	before.Version--
-	return c.tell(ctx, "/v2/partner/task/rerun", wire.PartnerRerunTask{TaskRef: wire.TaskRefOf(before), NewVersion: &version})
+	return c.tell(ctx, "/v2/partner/task/rerun", forms.PartnerRerunTask{TaskRef: forms.TaskRefOf(before), NewVersion: &version})
 }
 
 func (c *Client) progress(ctx context.Context, k openflow.JobKey, percent int) error {
 	p := float64(percent)
-	return c.push(ctx, "/v2/partner/job/update", wire.PartnerUpdateJob{JobRef: wire.Ref(k.Job, k.Party), Progress: &p})
+	return c.push(ctx, "/v2/partner/job/update", forms.PartnerUpdateJob{JobRef: wire.Ref(k.Job, k.Party), Progress: &p})
 }
 
 // push makes a call whose refusal means that it changes nothing: 1003, 2002, and the resource codes of a return.
@@ -231,17 +233,17 @@ func (c *Client) known(err error) error {
 	return err
 }
 
-func jobStatus(k openflow.JobKey, status openflow.JobStatus, reason string) wire.PartnerUpdateJob {
-	return wire.PartnerUpdateJob{JobRef: wire.Ref(k.Job, k.Party), Status: wire.Text(status), Reason: reason}
+func jobStatus(k openflow.JobKey, status openflow.JobStatus, reason string) forms.PartnerUpdateJob {
+	return forms.PartnerUpdateJob{JobRef: wire.Ref(k.Job, k.Party), Status: wire.Text(words.OfJob(status)), Reason: reason}
 }
 
 // AskTask calls task/collect.
 func (c *Client) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
-	e, err := c.post(ctx, "/v2/partner/task/collect", wire.TaskRefOf(k))
+	e, err := c.post(ctx, "/v2/partner/task/collect", forms.TaskRefOf(k))
 	if err != nil {
 		return openflow.TaskStanding{Key: k}, err
 	}
-	var answer wire.TaskState
+	var answer forms.TaskState
 	if err := json.Unmarshal(e.Data, &answer); err != nil {
 		return openflow.TaskStanding{Key: k}, c.Unreachable("answered /v2/partner/task/collect with unreadable data: %v", err)
 	}

@@ -1,6 +1,7 @@
 package fateflow
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -8,6 +9,9 @@ import (
 
 	"openflow"
 	"openflow/dialect"
+	"openflow/dialect/fateflow/envelope"
+	"openflow/dialect/fateflow/words"
+	"openflow/dialect/forms"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
 )
@@ -46,14 +50,13 @@ func (Dialect) Interconnection(n dialect.Node) []dialect.Mount {
 }
 
 func (s service) mount(prefix string, routes map[string]reply.Handler) dialect.Mount {
-	r := chi.NewRouter()
-	r.Use(reply.Recovered(s.Log, s.refuse))
-	r.NotFound(s.unknown)
-	r.MethodNotAllowed(s.unknown)
+	write := envelope.Writer{Log: s.Log}
+	refuse := func(w http.ResponseWriter, r *http.Request, err error) { write.Refuse(w, r, s.Told(r, err)) }
+	r := write.Router()
 	r.Group(func(r chi.Router) {
-		r.Use(s.Verified(s.refuse))
+		r.Use(s.Verified(refuse))
 		for path, h := range routes {
-			r.Post(path, reply.JSON(s.Log, func(r *http.Request) (any, error) {
+			r.Post(path, write.JSON(func(r *http.Request) (any, error) {
 				data, err := h(r)
 				return data, s.Told(r, err)
 			}))
@@ -62,17 +65,9 @@ func (s service) mount(prefix string, routes map[string]reply.Handler) dialect.M
 	return dialect.Mount{Prefix: prefix, Router: r}
 }
 
-func (s service) unknown(w http.ResponseWriter, r *http.Request) {
-	reply.Error(s.Log, w, r, reply.NoRoute(r))
-}
-
-func (s service) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	reply.Error(s.Log, w, r, s.Told(r, err))
-}
-
 // createJob only records the job: its resources are asked for by a call of their own.
 func (s service) createJob(r *http.Request) (any, error) {
-	var b wire.PartnerCreateJob
+	var b forms.PartnerCreateJob
 	key, err := s.jobBody(r, &b, &b.JobRef)
 	if err != nil {
 		return nil, err
@@ -130,7 +125,7 @@ func (s service) returnJobResources(r *http.Request) (any, error) {
 }
 
 func (s service) updateJob(r *http.Request) (any, error) {
-	var b wire.PartnerUpdateJob
+	var b forms.PartnerUpdateJob
 	key, err := s.jobBody(r, &b, &b.JobRef)
 	if err != nil {
 		return nil, err
@@ -139,24 +134,24 @@ func (s service) updateJob(r *http.Request) (any, error) {
 	if b.Progress != nil {
 		progress = int(*b.Progress)
 	}
-	return s.news(r, key, openflow.News{Status: openflow.JobStatus(b.Status), Reason: openflow.Heard(b.Reason), Progress: progress})
-}
-
-func (s service) news(r *http.Request, k openflow.JobKey, n openflow.News) (any, error) {
-	if n.Status != "" && !n.Status.Valid() {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown job status %q", n.Status)
+	status, err := words.Job(string(b.Status))
+	if err != nil {
+		return nil, err
 	}
-	return nil, s.Partner.Tell(r.Context(), k, n)
+	return nil, s.Partner.Tell(r.Context(), key, openflow.News{Status: status, Reason: openflow.Heard(b.Reason), Progress: progress})
 }
 
 // stopJob takes the status to end with from the body; a peer that sends none means failed (fate-flow-api §2.3).
 func (s service) stopJob(r *http.Request) (any, error) {
-	var b wire.PartnerUpdateJob
+	var b forms.PartnerUpdateJob
 	key, err := s.jobBody(r, &b, &b.JobRef)
 	if err != nil {
 		return nil, err
 	}
-	status := openflow.JobStatus(b.Status)
+	status, err := words.Job(string(b.Status))
+	if err != nil {
+		return nil, err
+	}
 	if status == "" {
 		status = openflow.JobFailed
 	}
@@ -170,7 +165,7 @@ func (s service) end(r *http.Request, k openflow.JobKey, end openflow.JobEnd) (a
 	return nil, s.Partner.StopJob(r.Context(), k, end)
 }
 
-func (s service) taskBody(r *http.Request, into any, ref *wire.TaskRef) (openflow.TaskKey, error) {
+func (s service) taskBody(r *http.Request, into any, ref *forms.TaskRef) (openflow.TaskKey, error) {
 	if err := reply.Decode(r, into); err != nil {
 		return openflow.TaskKey{}, err
 	}
@@ -180,7 +175,7 @@ func (s service) taskBody(r *http.Request, into any, ref *wire.TaskRef) (openflo
 // acceptTask answers the resource calls of a peer that makes single calls: starting a task takes its cores, ending it
 // returns them, so both are granted when the task exists (docs/divergences.md §2.3).
 func (s service) acceptTask(r *http.Request) (any, error) {
-	var b wire.TaskRef
+	var b forms.TaskRef
 	key, err := s.taskBody(r, &b, &b)
 	if err != nil {
 		return nil, err
@@ -190,7 +185,7 @@ func (s service) acceptTask(r *http.Request) (any, error) {
 }
 
 func (s service) startTask(r *http.Request) (any, error) {
-	var b wire.TaskRef
+	var b forms.TaskRef
 	key, err := s.taskBody(r, &b, &b)
 	if err != nil {
 		return nil, err
@@ -199,7 +194,7 @@ func (s service) startTask(r *http.Request) (any, error) {
 }
 
 func (s service) collectTask(r *http.Request) (any, error) {
-	var b wire.TaskRef
+	var b forms.TaskRef
 	key, err := s.taskBody(r, &b, &b)
 	if err != nil {
 		return nil, err
@@ -208,7 +203,7 @@ func (s service) collectTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wire.EncodeTaskState(at), nil
+	return forms.EncodeTaskState(at), nil
 }
 
 func (s service) updateTask(r *http.Request) (any, error) { return s.moveTask(r, "") }
@@ -216,23 +211,20 @@ func (s service) updateTask(r *http.Request) (any, error) { return s.moveTask(r,
 func (s service) stopTask(r *http.Request) (any, error) { return s.moveTask(r, openflow.TaskFailed) }
 
 func (s service) moveTask(r *http.Request, unsaid openflow.TaskStatus) (any, error) {
-	var b wire.PartnerUpdateTask
+	var b forms.PartnerUpdateTask
 	key, err := s.taskBody(r, &b, &b.TaskRef)
 	if err != nil {
 		return nil, err
 	}
-	u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: openflow.Heard(b.Reason), Progress: int(b.Progress)}
-	if u.Status == "" {
-		u.Status = unsaid
+	status, err := words.Task(cmp.Or(string(b.Status), words.OfTask(unsaid)))
+	if err != nil {
+		return nil, err
 	}
-	if !u.Status.Valid() {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown task status %q", u.Status)
-	}
-	return s.tellTask(r, u)
+	return s.tellTask(r, openflow.TaskUpdate{Key: key, Status: status, Reason: openflow.Heard(b.Reason), Progress: int(b.Progress)})
 }
 
 func (s service) rerunTask(r *http.Request) (any, error) {
-	var b wire.PartnerRerunTask
+	var b forms.PartnerRerunTask
 	key, err := s.taskBody(r, &b, &b.TaskRef)
 	if err != nil {
 		return nil, err
@@ -250,7 +242,7 @@ func (s service) tellTask(r *http.Request, u openflow.TaskUpdate) (any, error) {
 }
 
 func (s service) scheduleJob(r *http.Request) (any, error) {
-	var b wire.SchedulerCreateJob
+	var b forms.SchedulerCreateJob
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -270,17 +262,21 @@ func (s service) scheduleJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return reply.Answer{
+	return envelope.Answer{
 		JobID: answer.ID, Data: wire.CreatedModel{ModelID: answer.ModelID, ModelVersion: answer.ModelVersion},
 	}, nil
 }
 
 func (s service) stopScheduled(r *http.Request) (any, error) {
-	var b wire.SchedulerStopJob
+	var b forms.SchedulerStopJob
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	stopped, err := s.Scheduler.StopJob(r.Context(), dialect.Caller(r), openflow.JobID(b.JobID), openflow.JobStatus(b.StopStatus))
+	status, err := words.Job(string(b.StopStatus))
+	if err != nil {
+		return nil, err
+	}
+	stopped, err := s.Scheduler.StopJob(r.Context(), dialect.Caller(r), openflow.JobID(b.JobID), status)
 	if err != nil {
 		return nil, err
 	}
@@ -288,7 +284,7 @@ func (s service) stopScheduled(r *http.Request) (any, error) {
 }
 
 func (s service) rerunScheduled(r *http.Request) (any, error) {
-	var b wire.SchedulerStopJob
+	var b forms.SchedulerStopJob
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -296,12 +292,16 @@ func (s service) rerunScheduled(r *http.Request) (any, error) {
 }
 
 func (s service) reportTask(r *http.Request) (any, error) {
-	var b wire.SchedulerReportTask
+	var b forms.SchedulerReportTask
 	key, err := s.taskBody(r, &b, &b.TaskRef)
 	if err != nil {
 		return nil, err
 	}
+	status, err := words.Task(string(b.Status))
+	if err != nil {
+		return nil, err
+	}
 	return nil, s.Scheduler.ReportTask(r.Context(), dialect.Caller(r), openflow.Report{
-		Key: key, Status: openflow.TaskStatus(b.Status), Cause: b.FailureCause.Decode(),
+		Key: key, Status: status, Cause: b.FailureCause.Decode(),
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 
 	"openflow"
+	"openflow/dialect/fateflow/words"
+	"openflow/dialect/forms"
 	"openflow/sdk/wire"
 )
 
@@ -23,7 +25,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 	if err != nil {
 		return answer, err
 	}
-	e, err := s.send(ctx, "/v2/scheduler/job/create", wire.SchedulerCreateJob{
+	e, err := s.send(ctx, "/v2/scheduler/job/create", forms.SchedulerCreateJob{
 		DAG: dag, SchemaVersion: wire.Text(sub.DAG.SchemaVersion), Kind: wire.Kind, JobID: wire.Text(sub.ID),
 		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName,
 	}, s.Self)
@@ -42,7 +44,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 // StopJob calls /v2/scheduler/job/stop.
 func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID, status openflow.JobStatus) (openflow.Stopped, error) {
 	var answer wire.JobStopped
-	e, err := s.post(ctx, "/v2/scheduler/job/stop", wire.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(status)})
+	e, err := s.post(ctx, "/v2/scheduler/job/stop", forms.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(words.OfJob(status))})
 	if err == nil && len(e.Data) > 0 {
 		if err := json.Unmarshal(e.Data, &answer); err != nil {
 			return openflow.Stopped{}, s.Unreachable("answered /v2/scheduler/job/stop with unreadable data: %v", err)
@@ -53,7 +55,7 @@ func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.
 
 // RerunJob calls /v2/scheduler/job/rerun.
 func (s scheduler) RerunJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
-	return s.tell(ctx, "/v2/scheduler/job/rerun", wire.SchedulerStopJob{JobID: wire.Text(id)})
+	return s.tell(ctx, "/v2/scheduler/job/rerun", forms.SchedulerStopJob{JobID: wire.Text(id)})
 }
 
 // WakeJob has no call in FATE-Flow, which asks again by itself. CodeUnimplemented.
@@ -72,7 +74,7 @@ func unspoken(what string) error {
 
 // ReportTask calls /v2/scheduler/task/report.
 func (s scheduler) ReportTask(ctx context.Context, _ openflow.PartyID, r openflow.Report) error {
-	return s.tell(ctx, "/v2/scheduler/task/report", wire.SchedulerReportTask{
-		TaskRef: wire.TaskRefOf(r.Key), FailureCause: wire.EncodeCause(r.Cause), Status: wire.Text(r.Status),
+	return s.tell(ctx, "/v2/scheduler/task/report", forms.SchedulerReportTask{
+		TaskRef: forms.TaskRefOf(r.Key), FailureCause: wire.EncodeCause(r.Cause), Status: wire.Text(words.OfTask(r.Status)),
 	})
 }

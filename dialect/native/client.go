@@ -10,6 +10,8 @@ import (
 
 	"openflow"
 	"openflow/dialect"
+	"openflow/dialect/forms"
+	"openflow/dialect/native/envelope"
 	"openflow/dialect/peer"
 	"openflow/sdk/wire"
 )
@@ -46,11 +48,11 @@ func (c *Client) exchange(ctx context.Context, path string, body, into any) (see
 	if err != nil {
 		return nil, err
 	}
-	var e envelope
+	var e envelope.Envelope
 	if err := json.Unmarshal(answer.Body, &e); err != nil {
 		return answer.Header, c.Unreachable("answered %s with something that is not JSON", path)
 	}
-	refusal := e.err()
+	refusal := e.Err()
 	if e.Version != 0 && refusal == nil || answer.Header.Get(peer.SignatureHeader) != "" {
 		if err := c.Prove(answer); err != nil {
 			return answer.Header, err
@@ -118,7 +120,7 @@ func (c *Client) OpenJob(ctx context.Context, o openflow.JobOrder) (openflow.Res
 	if err != nil {
 		return openflow.Reservation{}, err
 	}
-	return c.held(ctx, pathOpen, openJob{wire.PartnerCreateJob{
+	return c.held(ctx, pathOpen, openJob{forms.PartnerCreateJob{
 		JobRef: wire.Ref(o.Key.Job, o.Key.Party), DAG: dag, SchemaVersion: wire.Text(o.DAG.SchemaVersion), Kind: wire.Kind,
 		UserName: o.UserName,
 	}, o.Later})
@@ -136,7 +138,7 @@ func (c *Client) held(ctx context.Context, path string, body any) (openflow.Rese
 	}
 	r := openflow.Reservation{Held: answer.Held}
 	if answer.Short != nil {
-		short := openflow.AtParty(c.Peer, peer.OfItself(c.Peer, envelope{Error: answer.Short}.err()))
+		short := openflow.AtParty(c.Peer, peer.OfItself(c.Peer, envelope.Envelope{Error: answer.Short}.Err()))
 		var err error
 		if r, err = openflow.Reserved(openflow.About(openflow.AboutResource, short)); err != nil {
 			return openflow.Reservation{}, err
@@ -153,24 +155,24 @@ func (c *Client) Release(ctx context.Context, k openflow.JobKey) error {
 // Tell implements openflow.PartnerService.
 func (c *Client) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) error {
 	return c.call(ctx, pathTell, tell{
-		wire.Ref(k.Job, k.Party), wire.Text(n.Status), n.Reason, n.Progress, wire.EncodeTaskUpdates(n.Tasks),
+		wire.Ref(k.Job, k.Party), wire.Text(n.Status), n.Reason, n.Progress, forms.EncodeTaskUpdates(n.Tasks),
 	}, nil)
 }
 
 // StopJob implements openflow.PartnerService.
 func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
-	return c.call(ctx, pathStop, stop{wire.Ref(k.Job, k.Party), wire.Text(end.Status), end.Reason, wire.EncodeTaskUpdates(end.Tasks)}, nil)
+	return c.call(ctx, pathStop, stop{wire.Ref(k.Job, k.Party), wire.Text(end.Status), end.Reason, forms.EncodeTaskUpdates(end.Tasks)}, nil)
 }
 
 // StartTask implements openflow.PartnerService.
 func (c *Client) StartTask(ctx context.Context, o openflow.TaskStart) error {
-	return c.call(ctx, pathStart, start{wire.TaskRefOf(o.TaskKey), o.StartsJob, wire.EncodeTaskUpdates(o.Ended)}, nil)
+	return c.call(ctx, pathStart, start{forms.TaskRefOf(o.TaskKey), o.StartsJob, forms.EncodeTaskUpdates(o.Ended)}, nil)
 }
 
 // AskTask implements openflow.PartnerService.
 func (c *Client) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
-	var answer wire.TaskState
-	if err := c.call(ctx, pathAsk, wire.TaskRefOf(k), &answer); err != nil {
+	var answer forms.TaskState
+	if err := c.call(ctx, pathAsk, forms.TaskRefOf(k), &answer); err != nil {
 		return openflow.TaskStanding{Key: k}, err
 	}
 	at := answer.Decode(k)

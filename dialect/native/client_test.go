@@ -138,6 +138,13 @@ func (sessions) Admit(_ context.Context, from openflow.PartyID, session, _ strin
 	return openflow.SessionID(session), nil
 }
 
+// names are the same at both sides.
+type names struct{}
+
+func (names) Own(_ context.Context, _ openflow.PartyID, session, topic string) (string, string, error) {
+	return session, topic, nil
+}
+
 // pair is a client of party 9999 and the real interconnection layer of party 10000.
 type pair struct {
 	client  *native.Client
@@ -165,7 +172,7 @@ func newPair(t *testing.T) *pair {
 			Signer:    trust.Signer{Party: "10000", Key: its},
 			Scheduler: asScheduler{b}, Prober: back, Version: "v7", MaxBody: 1 << 20, Log: log,
 		},
-		Transport: &interconnection.Transport{Self: "10000", Store: store, Sessions: sessions{}, MaxBody: 1 << 20, Log: log},
+		Transport: &interconnection.Transport{Names: names{}, Self: "10000", Store: store, Sessions: sessions{}, MaxBody: 1 << 20, Log: log},
 	}
 	srv := httptest.NewServer(server.Handler(log, api))
 	t.Cleanup(srv.Close)
@@ -486,9 +493,9 @@ func TestUnknownRoutesAndPanics(t *testing.T) {
 		require.NoError(t, err)
 		return string(text)
 	}
-	require.Contains(t, answer("/openflow/v1/nothing", "{}"), `{"openflow":1,"error":{"code":"unimplemented","message":"no route POST /openflow/v1/nothing`)
+	require.Contains(t, answer("/openflow/v1/node/nothing", "{}"), `{"openflow":1,"error":{"code":"unimplemented","message":"no route POST /openflow/v1/node/nothing`)
 	p.backend.panics = true
-	require.Contains(t, answer("/openflow/v1/job/release", `{"job_id":"1","role":"host","party_id":"10000"}`), `{"openflow":1,"error":{"code":"internal"`)
+	require.Contains(t, answer("/openflow/v1/node/job/release", `{"job_id":"1","role":"host","party_id":"10000"}`), `{"openflow":1,"error":{"code":"internal"`)
 }
 
 // Whatever a node refuses with, an error of it is small.

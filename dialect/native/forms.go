@@ -1,34 +1,13 @@
 package native
 
 import (
-	"encoding/json"
-
-	"openflow"
+	"openflow/dialect/forms"
 	"openflow/sdk/wire"
 )
 
-// envelope is every answer. Version tells it from what something else at the address answers.
-type envelope struct {
-	Version int             `json:"openflow"`
-	Data    json.RawMessage `json:"data,omitempty"`
-	Error   *wire.Problem   `json:"error,omitempty"`
-}
-
-// err is the refusal in a received envelope, with what is taken of a peer's words; nil for none.
-func (e envelope) err() error {
-	if e.Error == nil {
-		return nil
-	}
-	heard := e.Error.Heard()
-	if heard.Code == "" {
-		heard.Code = string(openflow.CodeInternal)
-	}
-	return wire.Envelope{Code: wire.ServerException, Error: &heard}.Err()
-}
-
 // openJob is the body of /job/open.
 type openJob struct {
-	wire.PartnerCreateJob
+	forms.PartnerCreateJob
 	Later bool `json:"later,omitempty"`
 }
 
@@ -41,25 +20,25 @@ type reservation struct {
 // tell is the body of /job/tell.
 type tell struct {
 	wire.JobRef
-	Status   wire.Text                `json:"status,omitempty"`
-	Reason   string                   `json:"reason,omitempty"`
-	Progress int                      `json:"progress,omitempty"`
-	Tasks    []wire.PartnerUpdateTask `json:"tasks,omitempty"`
+	Status   wire.Text                 `json:"status,omitempty"`
+	Reason   string                    `json:"reason,omitempty"`
+	Progress int                       `json:"progress,omitempty"`
+	Tasks    []forms.PartnerUpdateTask `json:"tasks,omitempty"`
 }
 
 // stop is the body of /job/stop.
 type stop struct {
 	wire.JobRef
-	Status wire.Text                `json:"status" check:"required"`
-	Reason string                   `json:"reason,omitempty"`
-	Tasks  []wire.PartnerUpdateTask `json:"tasks,omitempty"`
+	Status wire.Text                 `json:"status" check:"required"`
+	Reason string                    `json:"reason,omitempty"`
+	Tasks  []forms.PartnerUpdateTask `json:"tasks,omitempty"`
 }
 
 // start is the body of /task/start.
 type start struct {
-	wire.TaskRef
-	StartsJob bool                     `json:"starts_job,omitempty"`
-	Ended     []wire.PartnerUpdateTask `json:"ended,omitempty"`
+	forms.TaskRef
+	StartsJob bool                      `json:"starts_job,omitempty"`
+	Ended     []forms.PartnerUpdateTask `json:"ended,omitempty"`
 }
 
 // probe is the body of /site: the peer is to call back when CallBack is set.

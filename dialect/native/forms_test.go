@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect/native/envelope"
 	"openflow/sdk/wire"
 )
 
@@ -26,10 +27,10 @@ func FuzzForms(f *testing.F) {
 			require.NoError(t, err)
 			require.NoError(t, wire.Decode(again, into), "%s", again)
 		}
-		var e envelope
-		if json.Unmarshal(body, &e) == nil && e.err() != nil {
-			require.True(t, openflow.CodeOf(e.err()).Valid())
-			require.Less(t, len(e.err().Error()), 64<<10)
+		var e envelope.Envelope
+		if json.Unmarshal(body, &e) == nil && e.Err() != nil {
+			require.True(t, openflow.CodeOf(e.Err()).Valid())
+			require.Less(t, len(e.Err().Error()), 64<<10)
 		}
 	})
 }

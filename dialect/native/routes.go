@@ -1,13 +1,14 @@
 package native
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
 
 	"openflow"
 	"openflow/dialect"
+	"openflow/dialect/forms"
+	"openflow/dialect/native/envelope"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
 )
@@ -18,52 +19,19 @@ type service struct{ dialect.Node }
 // Interconnection implements dialect.Dialect.
 func (Dialect) Interconnection(n dialect.Node) []dialect.Mount {
 	s := service{n}
-	r := chi.NewRouter()
-	r.Use(reply.Recovered(n.Log, s.refuse))
-	r.NotFound(s.unknown)
-	r.MethodNotAllowed(s.unknown)
+	write := envelope.Writer{Log: n.Log, Told: n.Told}
+	r := write.Router()
 	r.Group(func(r chi.Router) {
-		r.Use(n.Verified(s.refuse), n.Signed)
+		r.Use(n.Verified(write.Refuse), n.Signed)
 		for path, h := range map[string]reply.Handler{
 			pathSite: s.site, pathOpen: s.open, pathReserve: s.reserve, pathRelease: s.release, pathTell: s.tell, pathStop: s.stop,
 			pathStart: s.start, pathAsk: s.ask, pathSchedule: s.schedule, pathEnd: s.end, pathRerun: s.rerun, pathWake: s.wake,
 			pathEnded: s.ended, pathReport: s.report,
 		} {
-			r.Post(path, func(w http.ResponseWriter, r *http.Request) {
-				data, err := h(r)
-				s.answer(w, r, data, err)
-			})
+			r.Post(path, write.JSON(h))
 		}
 	})
 	return []dialect.Mount{{Prefix: prefix, Router: r}}
-}
-
-func (s service) unknown(w http.ResponseWriter, r *http.Request) {
-	s.write(w, r, nil, reply.NoRoute(r))
-}
-
-func (s service) refuse(w http.ResponseWriter, r *http.Request, err error) { s.answer(w, r, nil, err) }
-
-// answer renders what a handler returns, as another party may read it.
-func (s service) answer(w http.ResponseWriter, r *http.Request, data any, err error) {
-	s.write(w, r, data, s.Told(r, err))
-}
-
-func (s service) write(w http.ResponseWriter, r *http.Request, data any, err error) {
-	e := envelope{Version: version}
-	if err == nil && data != nil {
-		if e.Data, err = json.Marshal(data); err != nil {
-			err = openflow.Errorf(openflow.CodeInternal, "the answer cannot be encoded: %w", err)
-		}
-	}
-	if err != nil {
-		reply.Failed(s.Log, r, err)
-		e.Error = wire.Failure(err).Error
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(e); err != nil {
-		s.Log.DebugContext(r.Context(), "answer not written", "path", r.URL.Path, "err", err)
-	}
 }
 
 // site tells a verified peer whom it has reached, so that it can check an address before it trusts it. It calls back when
@@ -136,7 +104,7 @@ func (s service) tell(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := wire.DecodeTaskUpdates(b.Tasks, key)
+	tasks, err := forms.DecodeTaskUpdates(b.Tasks, key)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +121,7 @@ func (s service) stop(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := wire.DecodeTaskEnds(b.Tasks, key)
+	tasks, err := forms.DecodeTaskEnds(b.Tasks, key)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +138,7 @@ func (s service) start(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ended, err := wire.DecodeTaskEnds(b.Ended, key.JobKey())
+	ended, err := forms.DecodeTaskEnds(b.Ended, key.JobKey())
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +146,7 @@ func (s service) start(r *http.Request) (any, error) {
 }
 
 func (s service) ask(r *http.Request) (any, error) {
-	var b wire.TaskRef
+	var b forms.TaskRef
 	key, err := taskBody(r, &b, &b)
 	if err != nil {
 		return nil, err
@@ -187,7 +155,7 @@ func (s service) ask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wire.EncodeTaskState(at), nil
+	return forms.EncodeTaskState(at), nil
 }
 
 // jobBody decodes a body that begins with a job reference and resolves it for the caller.
@@ -198,7 +166,7 @@ func jobBody(r *http.Request, into any, ref *wire.JobRef) (openflow.JobKey, erro
 	return ref.Key(dialect.Caller(r))
 }
 
-func taskBody(r *http.Request, into any, ref *wire.TaskRef) (openflow.TaskKey, error) {
+func taskBody(r *http.Request, into any, ref *forms.TaskRef) (openflow.TaskKey, error) {
 	if err := reply.Decode(r, into); err != nil {
 		return openflow.TaskKey{}, err
 	}

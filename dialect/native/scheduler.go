@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"openflow"
+	"openflow/dialect/forms"
 	"openflow/sdk/wire"
 )
 
@@ -23,7 +24,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 		return openflow.Submitted{}, err
 	}
 	var answer submitted
-	_, err = s.exchange(ctx, pathSchedule, wire.SchedulerCreateJob{
+	_, err = s.exchange(ctx, pathSchedule, forms.SchedulerCreateJob{
 		DAG: dag, SchemaVersion: wire.Text(sub.DAG.SchemaVersion), Kind: wire.Kind, JobID: wire.Text(sub.ID),
 		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName,
 	}, &answer)
@@ -35,25 +36,25 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 // StopJob implements openflow.SchedulerService.
 func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID, status openflow.JobStatus) (openflow.Stopped, error) {
 	var answer wire.JobStopped
-	err := s.call(ctx, pathEnd, wire.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(status)}, &answer)
+	err := s.call(ctx, pathEnd, forms.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(status)}, &answer)
 	return answer.Decode(), err
 }
 
 // RerunJob implements openflow.SchedulerService.
 func (s scheduler) RerunJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
-	return s.call(ctx, pathRerun, wire.SchedulerStopJob{JobID: wire.Text(id)}, nil)
+	return s.call(ctx, pathRerun, forms.SchedulerStopJob{JobID: wire.Text(id)}, nil)
 }
 
 // WakeJob implements openflow.SchedulerService.
 func (s scheduler) WakeJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
-	return s.call(ctx, pathWake, wire.SchedulerStopJob{JobID: wire.Text(id)}, nil)
+	return s.call(ctx, pathWake, forms.SchedulerStopJob{JobID: wire.Text(id)}, nil)
 }
 
 // EndedJobs implements openflow.SchedulerService. What the peer says of other jobs, or of statuses that are no ends, is
 // dropped.
 func (s scheduler) EndedJobs(ctx context.Context, _ openflow.PartyID, ids []openflow.JobID) ([]openflow.EndedJob, error) {
-	var answer []wire.EndedJob
-	if err := s.call(ctx, pathEnded, wire.EncodeEndedQuestion(ids), &answer); err != nil {
+	var answer []forms.EndedJob
+	if err := s.call(ctx, pathEnded, forms.EncodeEndedQuestion(ids), &answer); err != nil {
 		return nil, err
 	}
 	var ended []openflow.EndedJob
@@ -68,7 +69,7 @@ func (s scheduler) EndedJobs(ctx context.Context, _ openflow.PartyID, ids []open
 
 // ReportTask implements openflow.SchedulerService.
 func (s scheduler) ReportTask(ctx context.Context, _ openflow.PartyID, r openflow.Report) error {
-	return s.call(ctx, pathReport, wire.SchedulerReportTask{
-		TaskRef: wire.TaskRefOf(r.Key), FailureCause: wire.EncodeCause(r.Cause), Status: wire.Text(r.Status),
+	return s.call(ctx, pathReport, forms.SchedulerReportTask{
+		TaskRef: forms.TaskRefOf(r.Key), FailureCause: wire.EncodeCause(r.Cause), Status: wire.Text(r.Status),
 	}, nil)
 }

@@ -5,12 +5,13 @@ import (
 
 	"openflow"
 	"openflow/dialect"
+	"openflow/dialect/forms"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
 )
 
 func (s service) schedule(r *http.Request) (any, error) {
-	var b wire.SchedulerCreateJob
+	var b forms.SchedulerCreateJob
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func (s service) schedule(r *http.Request) (any, error) {
 }
 
 func (s service) end(r *http.Request) (any, error) {
-	var b wire.SchedulerStopJob
+	var b forms.SchedulerStopJob
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -46,7 +47,7 @@ func (s service) end(r *http.Request) (any, error) {
 }
 
 func (s service) rerun(r *http.Request) (any, error) {
-	var b wire.SchedulerStopJob
+	var b forms.SchedulerStopJob
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -54,7 +55,7 @@ func (s service) rerun(r *http.Request) (any, error) {
 }
 
 func (s service) wake(r *http.Request) (any, error) {
-	var b wire.SchedulerStopJob
+	var b forms.SchedulerStopJob
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func (s service) wake(r *http.Request) (any, error) {
 }
 
 func (s service) ended(r *http.Request) (any, error) {
-	var b wire.SchedulerEndedJobs
+	var b forms.SchedulerEndedJobs
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -70,11 +71,11 @@ func (s service) ended(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wire.EncodeEndedJobs(ended), nil
+	return forms.EncodeEndedJobs(ended), nil
 }
 
 func (s service) report(r *http.Request) (any, error) {
-	var b wire.SchedulerReportTask
+	var b forms.SchedulerReportTask
 	key, err := taskBody(r, &b, &b.TaskRef)
 	if err != nil {
 		return nil, err

@@ -191,3 +191,9 @@ func ReadIdentity(dir string) (id Identity, err error) {
 	}
 	return id, nil
 }
+
+// NodeOf is the UUID of the node in a home folder. Its errors are those of ReadIdentity.
+func NodeOf(dir string) (string, error) {
+	id, err := ReadIdentity(dir)
+	return id.Node, err
+}

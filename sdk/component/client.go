@@ -197,7 +197,8 @@ func (c *client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	return req, nil
 }
 
-// decodeEnvelope reads {code, message, data}. A reply that breaks off is a node that has gone away.
+// decodeEnvelope reads {code, message, data}, or {data, error} of our own dialect. A reply that breaks off is a node that has
+// gone away.
 //
 // Spec: fate-flow-api §0.3.
 func decodeEnvelope(body io.Reader, r request, into any) error {
@@ -223,6 +224,9 @@ func decodeEnvelope(body io.Reader, r request, into any) error {
 	}
 	if envelope.Code != 0 {
 		return openflow.Errorf(envelopeCode(envelope.Code), "node refused %s: %s (code %d)", r.path, envelope.Message, envelope.Code)
+	}
+	if envelope.Error.Code != "" {
+		return openflow.Errorf(envelope.Error.Code, "node refused %s: %s", r.path, envelope.Error.Message)
 	}
 	if into == nil {
 		return nil

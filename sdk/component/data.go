@@ -87,7 +87,7 @@ func (t *Task) Tables(ctx context.Context, key string) ([]Table, error) {
 func (b Table) Open(ctx context.Context) (*tables.Reader, error) {
 	from := request{method: http.MethodGet, path: b.path, header: http.Header{"Accept": {contentArrow}}}
 	if b.path == "" {
-		from.path = "/v2/worker/data/table"
+		from.path = "/openflow/v1/container/data/table"
 		from.query = url.Values{"namespace": {b.Namespace}, "name": {b.Name}}
 	}
 	body := &resumed{ctx: ctx, client: b.task.node, from: from}

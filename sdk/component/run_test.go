@@ -94,7 +94,7 @@ func TestTheReportOfTheEndIsRepeatedUntilItArrives(t *testing.T) {
 }
 
 func TestOutputsSurviveEveryFault(t *testing.T) {
-	paths := []string{"/v2/worker/data/object", "/v2/worker/data/tracking/save", "/v2/worker/model/save", "/v2/worker/metric/save/",
+	paths := []string{"/openflow/v1/container/data/object", "/v2/worker/data/tracking/save", "/v2/worker/model/save", "/v2/worker/metric/save/",
 		"/v2/rows", "/v2/worker/data/tracking/query", "/v2/worker/model/download"}
 	for name, kind := range map[string]componenttest.FaultKind{
 		"none": 0, "unavailable": componenttest.Unavailable, "refused": componenttest.Refuse, "reply lost": componenttest.DropReply,
@@ -208,10 +208,10 @@ func TestAnOutputThatCannotBeRegisteredFailsTheTask(t *testing.T) {
 		code    int
 		message string
 	}{
-		"/v2/worker/data/object":        {save, 5001, `output "output" of task "task_0" of job 202401010000000000000 (guest 9999) cannot be uploaded: node refused /v2/worker/data/object: by the test (code 5001)`},
-		"/v2/worker/data/tracking/save": {save, 5005, `cannot be registered: node refused`},
-		"/v2/worker/model/save":         {model, 5008, `model "model" of task "task_0" of job 202401010000000000000 (guest 9999) cannot be saved`},
-		"/v2/worker/metric/save/":       {metric, 2000, `metric "m": node refused`},
+		"/openflow/v1/container/data/object": {save, 5001, `output "output" of task "task_0" of job 202401010000000000000 (guest 9999) cannot be uploaded: node refused /openflow/v1/container/data/object: by the test (code 5001)`},
+		"/v2/worker/data/tracking/save":      {save, 5005, `cannot be registered: node refused`},
+		"/v2/worker/model/save":              {model, 5008, `model "model" of task "task_0" of job 202401010000000000000 (guest 9999) cannot be saved`},
+		"/v2/worker/metric/save/":            {metric, 2000, `metric "m": node refused`},
 	} {
 		t.Run(path, func(t *testing.T) {
 			r := alone(t, func(c2 *componenttest.Case) {
@@ -264,7 +264,7 @@ func TestAnAbortedOutputLeavesNothing(t *testing.T) {
 
 func TestALargeOutputIsSpooledToAFile(t *testing.T) {
 	r := alone(t, func(c *componenttest.Case) {
-		c.Faults = []componenttest.Fault{{Path: "/v2/worker/data/object", Kind: componenttest.Restart}}
+		c.Faults = []componenttest.Fault{{Path: "/openflow/v1/container/data/object", Kind: componenttest.Restart}}
 	}, func(ctx context.Context, t *component.Task) error {
 		w, err := t.WriteTable(ctx, "output", numbers().Schema)
 		if err != nil {

@@ -37,12 +37,12 @@ const maxAnswer = 32 << 20
 // Site asks whose node this is. CodeUnauthorized: the token is not this node's.
 func (c *Client) Site(ctx context.Context) (wire.PoolSite, error) {
 	var s wire.PoolSite
-	return s, c.call(ctx, http.MethodGet, "/v2/pool/site", nil, &s)
+	return s, c.call(ctx, http.MethodGet, "/openflow/v1/pool/site", nil, &s)
 }
 
 // Register tells the node that this worker is alive.
 func (c *Client) Register(ctx context.Context, w openflow.WorkerRecord) error {
-	return c.call(ctx, http.MethodPost, "/v2/pool/worker", wire.EncodeWorker(w), nil)
+	return c.call(ctx, http.MethodPost, "/openflow/v1/pool/worker", wire.EncodeWorker(w), nil)
 }
 
 // Task implements activities.TaskStore.
@@ -53,7 +53,7 @@ func (c *Client) Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRec
 // TaskByExecution finds a run. CodeNotFound: the site does not know it.
 func (c *Client) TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error) {
 	var row json.RawMessage
-	if err := c.call(ctx, http.MethodGet, "/v2/pool/task?"+execution(id), nil, &row); err != nil {
+	if err := c.call(ctx, http.MethodGet, "/openflow/v1/pool/task?"+execution(id), nil, &row); err != nil {
 		return openflow.TaskRecord{}, err
 	}
 	return wire.DecodePoolTask(row)
@@ -66,21 +66,21 @@ func execution(id openflow.ExecutionID) string {
 // Grant fetches what only the node can give to the run's container.
 func (c *Client) Grant(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
 	var g wire.PoolGrant
-	err := c.call(ctx, http.MethodGet, "/v2/pool/task/grant?"+execution(r.Key.ExecutionID()), nil, &g)
+	err := c.call(ctx, http.MethodGet, "/openflow/v1/pool/task/grant?"+execution(r.Key.ExecutionID()), nil, &g)
 	return openflow.TaskGrant(g), err
 }
 
 // StartTask implements activities.TaskStore.
 func (c *Client) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error) {
 	var b wire.PoolChange
-	err := c.call(ctx, http.MethodPost, "/v2/pool/task/start", wire.PoolStart{Run: document.EncodeRun(k), Runtime: runtime, Container: container}, &b)
+	err := c.call(ctx, http.MethodPost, "/openflow/v1/pool/task/start", wire.PoolStart{Run: document.EncodeRun(k), Runtime: runtime, Container: container}, &b)
 	return b.Changed, err
 }
 
 // FinishTask implements activities.TaskStore.
 func (c *Client) FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error) {
 	var b wire.PoolChange
-	err := c.call(ctx, http.MethodPost, "/v2/pool/task/end", wire.EncodePoolEnd(k, end), &b)
+	err := c.call(ctx, http.MethodPost, "/openflow/v1/pool/task/end", wire.EncodePoolEnd(k, end), &b)
 	return b.Changed, err
 }
 
@@ -94,7 +94,7 @@ func (c *Client) PutLog(ctx context.Context, write func(stdout, stderr io.Writer
 		failed <- err
 	}()
 	var b wire.PoolLog
-	err := c.do(ctx, http.MethodPut, "/v2/pool/log", "application/octet-stream", r, &b)
+	err := c.do(ctx, http.MethodPut, "/openflow/v1/pool/log", "application/octet-stream", r, &b)
 	_ = r.CloseWithError(io.ErrClosedPipe) // lets the writer end when the node has not read everything
 	if werr := <-failed; werr != nil && !errors.Is(werr, io.ErrClosedPipe) {
 		return "", werr

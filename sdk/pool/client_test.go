@@ -17,6 +17,8 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/dialect"
+	"openflow/dialect/native"
 	"openflow/sdk/httpclient"
 	"openflow/sdk/pool"
 	"openflow/sdk/wire"
@@ -58,8 +60,8 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
 	s := &site{rows: rows}
 	log := slog.New(slog.DiscardHandler)
-	h := httptest.NewServer(server.Handler(log, &base.Pool{
-		Site: wire.PoolSite{PartyID: "9999", Namespace: "openflow"}, Store: rows, Logs: s, Log: log,
+	h := httptest.NewServer(server.Handler(log, dialect.Mounts(native.Dialect{}.Base(&base.Site{Log: log, Pool: &base.Pool{
+		Party: "9999", Namespace: "openflow", Store: rows, Logs: s,
 		Check: func(given string) error {
 			if given != token {
 				return openflow.Errorf(openflow.CodeUnauthorized, "not our worker")
@@ -69,7 +71,7 @@ func newSite(t *testing.T) *site {
 		Grant: func(_ context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
 			return openflow.TaskGrant{Credential: "of " + string(r.Key.ExecutionID()), ModelID: "J", ModelVersion: "0", Partitions: 3}, nil
 		},
-	}))
+	}}))))
 	t.Cleanup(h.Close)
 	s.url = h.URL
 	return s

@@ -244,25 +244,6 @@ func EncodeTask(r openflow.TaskRecord) TaskRow {
 	return row
 }
 
-// Decode is what a peer says of its run of k. Whether it knows the status is the caller's to judge.
-func (s TaskState) Decode(k openflow.TaskKey) openflow.TaskStanding {
-	return openflow.TaskStanding{
-		Key: k, Status: openflow.TaskStatus(openflow.Heard(s.Status)), PartyStatus: openflow.TaskStatus(openflow.Heard(s.PartyStatus)),
-		Cause: s.FailureCause.Decode(), Stopping: s.Stopping,
-	}
-}
-
-// EncodeTaskState renders r for /v2/partner/task/collect.
-func EncodeTaskState(r openflow.TaskStanding) TaskState {
-	return TaskState{
-		JobID: string(r.Key.Job), TaskID: string(r.Key.TaskID()), TaskVersion: r.Key.Version, Role: string(r.Key.Party.Role),
-		PartyID: string(r.Key.Party.ID), Status: string(r.Status), PartyStatus: string(r.PartyStatus),
-		StartTime: Millis(r.StartTime), UpdateTime: Millis(r.UpdateTime), EndTime: Millis(r.EndTime),
-		Elapsed: elapsed(r.StartTime, r.EndTime), FailureCause: EncodeCause(r.Cause),
-		Stopping: r.Stopping,
-	}
-}
-
 // TableInfo is the data of /v2/table/query and one entry of /v2/worker/data/tracking/query.
 //
 // Spec: fate-flow-api §1.5.
@@ -333,7 +314,7 @@ func EncodeMetric(r openflow.MetricRecord, data bool) Metric {
 	return m
 }
 
-// EventRow is one change of a job, or of a task of it, as /v2/job/events tells it. Ours. What is left out is as before.
+// EventRow is one change of a job, or of a task of it, as /openflow/v1/user/job/events tells it. Ours. What is left out is as before.
 type EventRow struct {
 	Scheduler   string `json:"scheduler_party_id"`
 	JobID       string `json:"job_id"`
@@ -359,7 +340,7 @@ func EncodeEvent(e openflow.Event) EventRow {
 	return row
 }
 
-// The kinds of Server-Sent Events on /v2/job/events.
+// The kinds of Server-Sent Events on /openflow/v1/user/job/events.
 const (
 	EventJob    = "job"    // data: an EventRow
 	EventTask   = "task"   // data: an EventRow

@@ -27,9 +27,6 @@ const taskKeys = `job_id task_id task_version role party_id task_name component 
 	status_code task_parameters engine_conf protocol
 	container exit_code gpu_ids reason runtime warnings`
 
-// collectKeys are those of fate-flow-api §2.3 task/collect.
-const collectKeys = `job_id task_id task_version role party_id status party_status start_time update_time end_time elapsed`
-
 func keysOf(t *testing.T, v any) ([]string, map[string]any) {
 	t.Helper()
 	b, err := json.Marshal(v)
@@ -144,17 +141,6 @@ func TestTaskRow(t *testing.T) {
 	}
 	_, m = keysOf(t, wire.EncodeTask(openflow.TaskRecord{}))
 	require.Equal(t, map[string]any{}, m["task_run"], "an object, not null")
-}
-
-func TestTaskState(t *testing.T) {
-	keys, m := keysOf(t, wire.EncodeTaskState(taskRecord().Standing()))
-	require.Equal(t, words(collectKeys), keys, "reason and report stay at the site")
-	require.Equal(t, 3000.0, m["elapsed"])
-	r := taskRecord()
-	r.Cause = openflow.Cause{Code: openflow.CodeInvalid, Text: "line 1\nline 2", Consequence: true}
-	keys, m = keysOf(t, wire.EncodeTaskState(r.Standing()))
-	require.Equal(t, words(collectKeys+" error error_code error_consequence"), keys)
-	require.Equal(t, "line 1", m["error"], "one line, and no more, leaves the site")
 }
 
 func TestTableInfo(t *testing.T) {

@@ -117,17 +117,15 @@ func (s WorkerStatus) Cause() openflow.Cause {
 
 // WorkerWarning is what a container warns its own party's users of; ours.
 type WorkerWarning struct {
-	ExecutionID Text   `json:"execution_id"`
-	Warning     string `json:"warning"`
+	Warning string `json:"warning"`
 }
 
 // ScoreSpend is what a container is about to tell a partner; ours.
 type ScoreSpend struct {
-	ExecutionID Text `json:"execution_id" check:"required"`
-	Role        Text `json:"role" check:"required"` // of the receiver, a party of the task
-	PartyID     Text `json:"party_id" check:"required"`
-	Columns     int  `json:"columns"`
-	Vectors     int  `json:"vectors"`
+	Role    Text `json:"role" check:"required"` // of the receiver, a party of the task
+	PartyID Text `json:"party_id" check:"required"`
+	Columns int  `json:"columns"`
+	Vectors int  `json:"vectors"`
 }
 
 // TrackingSave is the body of POST /v2/worker/data/tracking/save.
@@ -157,7 +155,7 @@ type MetricSave struct {
 	Data        []Metric `json:"data"`
 }
 
-// ObjectStored is the data of PUT /v2/worker/data/object.
+// ObjectStored is the data of PUT /openflow/v1/container/data/object.
 type ObjectStored struct {
 	URI   string `json:"uri"` // object:///sha256/<hex>
 	Bytes int64  `json:"bytes"`

@@ -66,7 +66,7 @@ func TestTableIsPassedOn(t *testing.T) {
 	e = n.envelope(psi, get("/v2/worker/data/tracking/query", "job_id", "1", "task_name", "reader_0", "output_key", "output_data"))
 	require.Zero(t, e.Code, e.Message)
 	require.Contains(t, string(e.Data), `"name":"breast"`)
-	require.Equal(t, "rows of breast", n.as(psi, get("/v2/worker/data/table", "namespace", "ns", "name", "breast")).Body.String())
+	require.Equal(t, "rows of breast", n.as(psi, get("/openflow/v1/container/data/table", "namespace", "ns", "name", "breast")).Body.String())
 }
 
 func TestTrackingSaveRefuses(t *testing.T) {
@@ -261,7 +261,7 @@ func TestBrokenUpload(t *testing.T) {
 	n := newNode(t)
 	srv := httptest.NewServer(n.handler)
 	defer srv.Close()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, srv.URL+"/v2/worker/data/object", io.MultiReader(strings.NewReader("half"), broken{}))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, srv.URL+"/openflow/v1/container/data/object", io.MultiReader(strings.NewReader("half"), broken{}))
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+n.secrets.Issue(key("1", "psi_0", guest)))
 	resp, err := http.DefaultClient.Do(req)

@@ -15,6 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
 	"openflow/dialect/peer"
 	"openflow/sdk/wire"
 	"openflow/server"
@@ -34,7 +37,7 @@ type node struct {
 	objects   *folder.Store
 	secrets   trust.Credentials
 	messages  *sqlite.Store
-	api       *base.API
+	layers    []server.Layer
 	peers     *peers
 }
 
@@ -83,11 +86,14 @@ func newNode(t *testing.T) *node {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.messages.Close()) })
 	log := slog.New(slog.DiscardHandler)
-	n.api = &base.API{
+	site := &base.Site{
 		Store: n.catalogue, Objects: n.objects, Credentials: n.secrets, Log: log, Policy: openflow.DefaultPolicy(),
-		Transport: &base.Transport{Self: "9999", Store: n.messages, Peers: n.peers, MaxBody: 64 << 10, Log: log},
 	}
-	n.handler = server.Handler(log, n.api)
+	dialects := dialect.All{native.Dialect{}, fateflow.Dialect{}}
+	n.layers = []server.Layer{dialects.Base(site), &base.Transport{
+		Site: site, Self: "9999", Store: n.messages, Peers: n.peers, Called: dialects.Sessions, MaxBody: 64 << 10, Log: log,
+	}}
+	n.handler = server.Handler(log, n.layers...)
 	for _, name := range []string{"breast", "secret", "unread"} {
 		ref, err := n.objects.Put(t.Context(), strings.NewReader("rows of "+name))
 		require.NoError(t, err)
@@ -191,8 +197,8 @@ type object = map[string]any
 // put stores rows and returns their uri.
 func (n *node) put(k openflow.TaskKey, rows string) string {
 	n.t.Helper()
-	e := n.envelope(k, request{method: http.MethodPut, path: "/v2/worker/data/object", body: rows})
-	require.Zero(n.t, e.Code, e.Message)
+	e := n.envelope(k, request{method: http.MethodPut, path: "/openflow/v1/container/data/object", body: rows})
+	require.NoError(n.t, e.Err())
 	var stored wire.ObjectStored
 	require.NoError(n.t, json.Unmarshal(e.Data, &stored))
 	require.Equal(n.t, int64(len(rows)), stored.Bytes)

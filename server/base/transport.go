@@ -10,9 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-chi/chi/v5"
+
 	"openflow"
 	"openflow/dialect/peer"
-	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/server/reply"
 	"openflow/store/messages"
@@ -25,11 +26,33 @@ type Peers interface {
 
 // Transport is the container side of the message channels.
 type Transport struct {
-	Self    openflow.PartyID
-	Store   messages.Store
-	Peers   Peers
+	Site  *Site // whose containers may call
+	Self  openflow.PartyID
+	Store messages.Store
+	Peers Peers
+	// Called lists what a session is called in the dialects of this node, beside its own name; nil: nothing else.
+	Called  func(own openflow.SessionID) []string
 	MaxBody int64
 	Log     *slog.Logger
+}
+
+// Routes mounts the container side of interop-transport §6. Messages are not traced: they would fill the collector.
+func (t *Transport) Routes(r chi.Router) {
+	r.Group(func(r chi.Router) {
+		r.Use(func(next http.Handler) http.Handler {
+			return t.Site.known(t.refuse, func(*http.Request) bool { return false }, next)
+		})
+		r.Post("/v1/interconn/chan/push", t.push)
+		r.Post("/v1/interconn/chan/pop", t.pop)
+		r.Post("/v1/interconn/chan/peek", t.peek)
+		r.Post("/v1/interconn/chan/release", t.release)
+	})
+}
+
+// refuse answers a container that nobody has listened to.
+func (t *Transport) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	reply.Note(r, err)
+	t.answer(w, r, ptp.DialectJSON, ptp.Reply(err))
 }
 
 // pushWait bounds how long a push waits for room or for a peer before the container is told to come again.
@@ -58,8 +81,8 @@ func (t *Transport) push(w http.ResponseWriter, r *http.Request) {
 }
 
 func (t *Transport) enqueue(r *http.Request, p ptp.PushInbound) error {
-	run := task(r)
-	session, err := ownSession(r, run)
+	run := Run(r)
+	session, err := t.ownSession(r, run)
 	if err != nil {
 		return err
 	}
@@ -87,14 +110,14 @@ func (t *Transport) enqueue(r *http.Request, p ptp.PushInbound) error {
 	return err
 }
 
-// ownSession refuses a session other than the task's own. One that is not named is the task's own. Containers name it in
-// FATE-Flow's form, which is that of their configuration.
-func ownSession(r *http.Request, run openflow.TaskRecord) (string, error) {
-	own := string(run.Key.SessionID())
-	if s := r.Header.Get(ptp.HeaderSessionID); s != "" && s != own && s != wire.FederationID(run.Key) {
-		return "", ptp.Fail(ptp.ResultForbidden, openflow.Errorf(openflow.CodePermission, "the credential is for session %s, not %s", own, s))
+// ownSession refuses a session other than the task's own. One that is not named is the task's own.
+func (t *Transport) ownSession(r *http.Request, run openflow.TaskRecord) (string, error) {
+	own := run.Key.SessionID()
+	s := r.Header.Get(ptp.HeaderSessionID)
+	if s == "" || s == string(own) || t.Called != nil && slices.Contains(t.Called(own), s) {
+		return string(own), nil
 	}
-	return own, nil
+	return "", ptp.Fail(ptp.ResultForbidden, openflow.Errorf(openflow.CodePermission, "the credential is for session %s, not %s", own, s))
 }
 
 // fromSelf refuses a topic of our form that claims another sender. Other topics are the image's own affair.
@@ -195,8 +218,8 @@ func (t *Transport) putBack(r *http.Request, c messages.Channel, m messages.Mess
 }
 
 func (t *Transport) channel(r *http.Request, topic string) (messages.Channel, error) {
-	run := task(r)
-	session, err := ownSession(r, run)
+	run := Run(r)
+	session, err := t.ownSession(r, run)
 	if err != nil {
 		return messages.Channel{}, err
 	}

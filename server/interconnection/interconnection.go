@@ -20,11 +20,7 @@ type API struct {
 
 // Routes mounts the layer: what each dialect serves, and the transport of interop-transport §7.
 func (a *API) Routes(r chi.Router) {
-	for _, d := range a.Dialects {
-		for _, m := range d.Interconnection(a.Node) {
-			r.Mount(m.Prefix, m.Router)
-		}
-	}
+	a.Dialects.Interconnection(a.Node).Routes(r)
 	if a.Transport == nil {
 		return
 	}

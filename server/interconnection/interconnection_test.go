@@ -122,7 +122,7 @@ func TestCallerIsWhoSigned(t *testing.T) {
 	for _, caller := range n.services.callers {
 		require.Equal(t, openflow.PartyID("9999"), caller)
 	}
-	e := n.envelope(n.signed("9999", "/openflow/v1/site", "{}"))
+	e := n.envelope(n.signed("9999", "/openflow/v1/node/site", "{}"))
 	require.JSONEq(t, `{"caller":"9999"}`, string(e.Data))
 }
 
@@ -151,7 +151,7 @@ func TestBodies(t *testing.T) {
 		"task stop":            {"/v2/partner/task/stop", strings.Replace(taskBody, `,"status":"running"`, "", 1), wire.Success, tells(openflow.TaskFailed, 0)},
 		"task rerun":           {"/v2/partner/task/rerun", taskBody, wire.Success, tells(openflow.TaskWaiting, 1)},
 		"task rerun, a gap":    {"/v2/partner/task/rerun", strings.Replace(taskBody, `"new_version":1`, `"new_version":2`, 1), wire.InvalidParameter, nil},
-		"news, unknown status": {"/openflow/v1/job/tell", with(`"status":"x"`), wire.InvalidParameter, nil},
+		"news, unknown status": {"/openflow/v1/node/job/tell", with(`"status":"x"`), wire.InvalidParameter, nil},
 		"task status missing":  {"/v2/partner/task/status/update", strings.Replace(taskBody, `,"status":"running"`, "", 1), wire.InvalidParameter, nil},
 		"task of another job":  {"/v2/partner/task/start", strings.Replace(taskBody, "1_a", "2_a", 1), wire.InvalidParameter, nil},
 		"task without version": {"/v2/partner/task/start", strings.Replace(taskBody, `"task_version":0,`, "", 1), wire.InvalidParameter, nil},
@@ -163,14 +163,14 @@ func TestBodies(t *testing.T) {
 		"schedule, long user":  {"/v2/scheduler/job/create", `{"dag":{},"schema_version":"2","user_name":"` + strings.Repeat("u", 257) + `"}`, wire.InvalidParameter, nil},
 		"create, long user":    {"/v2/partner/job/create", strings.Replace(jobBody, "}", `,"dag":{},"schema_version":"2","user_name":"`+strings.Repeat("u", 257)+`"}`, 1), wire.InvalidParameter, nil},
 		"stop of nothing":      {"/v2/scheduler/job/stop", "{}", wire.InvalidParameter, nil},
-		"several at a start":   {"/openflow/v1/task/start", with(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
-		"several at a stop":    {"/openflow/v1/job/stop", with(`"tasks":[` + failedTask + `],"status":"failed"`), wire.Success, openflow.JobFailed},
-		"at a start, no end":   {"/openflow/v1/task/start", with(`"ended":[` + strings.Replace(failedTask, "failed", "running", 1) + `]`), wire.InvalidParameter, nil},
-		"news of another job":  {"/openflow/v1/task/start", with(`"ended":[` + strings.ReplaceAll(failedTask, `"1`, `"2`) + `]`), wire.InvalidParameter, nil},
-		"news for another":     {"/openflow/v1/task/start", with(`"ended":[` + strings.Replace(failedTask, "10000", "8888", 1) + `]`), wire.InvalidParameter, nil},
-		"news, no version":     {"/openflow/v1/task/start", with(`"ended":[` + strings.Replace(failedTask, `,"task_version":0`, "", 1) + `]`), wire.InvalidParameter, nil},
-		"stop as nothing":      {"/openflow/v1/job/stop", jobBody, wire.InvalidParameter, nil},
-		"open, no DAG":         {"/openflow/v1/job/open", jobBody, wire.InvalidParameter, nil},
+		"several at a start":   {"/openflow/v1/node/task/start", with(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+		"several at a stop":    {"/openflow/v1/node/job/stop", with(`"tasks":[` + failedTask + `],"status":"failed"`), wire.Success, openflow.JobFailed},
+		"at a start, no end":   {"/openflow/v1/node/task/start", with(`"ended":[` + strings.Replace(failedTask, "failed", "running", 1) + `]`), wire.InvalidParameter, nil},
+		"news of another job":  {"/openflow/v1/node/task/start", with(`"ended":[` + strings.ReplaceAll(failedTask, `"1`, `"2`) + `]`), wire.InvalidParameter, nil},
+		"news for another":     {"/openflow/v1/node/task/start", with(`"ended":[` + strings.Replace(failedTask, "10000", "8888", 1) + `]`), wire.InvalidParameter, nil},
+		"news, no version":     {"/openflow/v1/node/task/start", with(`"ended":[` + strings.Replace(failedTask, `,"task_version":0`, "", 1) + `]`), wire.InvalidParameter, nil},
+		"stop as nothing":      {"/openflow/v1/node/job/stop", jobBody, wire.InvalidParameter, nil},
+		"open, no DAG":         {"/openflow/v1/node/job/open", jobBody, wire.InvalidParameter, nil},
 		"apply for a task":     {"/v2/partner/task/resource/apply", taskBody, wire.Success, openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

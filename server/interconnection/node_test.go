@@ -103,6 +103,13 @@ func (s sessions) Admit(_ context.Context, from openflow.PartyID, session, _ str
 	return openflow.SessionID(session), nil
 }
 
+// names are the same at both sides.
+type names struct{}
+
+func (names) Own(_ context.Context, _ openflow.PartyID, session, topic string) (string, string, error) {
+	return session, topic, nil
+}
+
 // node is party 10000; parties 9999 and 8888 are its peers.
 type node struct {
 	t        *testing.T
@@ -139,7 +146,7 @@ func newNode(t *testing.T) *node {
 		Verifier: trust.Verifier{Self: "10000", Keys: known, Nonces: store}, Partner: n.services,
 		Scheduler: schedulers{n.services}, MaxBody: maxBody, Log: log, Traced: n.trace,
 	},
-		Transport: &interconnection.Transport{
+		Transport: &interconnection.Transport{Names: names{},
 			Self: "10000", Store: store, Sessions: sessions{"s": "9999", "other": "8888"}, MaxBody: maxBody, Log: log,
 		},
 	}

@@ -20,9 +20,15 @@ type Sessions interface {
 	Admit(ctx context.Context, from openflow.PartyID, session, topic string) (own openflow.SessionID, err error)
 }
 
+// Names tells what we call the sessions and topics of a peer, whose dialect its record says.
+type Names interface {
+	Own(ctx context.Context, from openflow.PartyID, session, topic string) (ownSession, ownTopic string, err error)
+}
+
 // Transport takes messages of other nodes into this node's queues.
 type Transport struct {
 	Self     openflow.PartyID
+	Names    Names
 	Store    messages.Store
 	Sessions Sessions
 	MaxBody  int64
@@ -94,11 +100,15 @@ func (t *Transport) accept(r *http.Request, p ptp.PushInbound) error {
 		return openflow.Errorf(openflow.CodeInvalid, "%s is missing", ptp.HeaderSessionID)
 	}
 	caller := dialect.Caller(r)
-	own, err := t.Sessions.Admit(r.Context(), caller, session, p.Topic)
+	session, topic, err := t.Names.Own(r.Context(), caller, session, p.Topic)
 	if err != nil {
 		return err
 	}
-	err = t.Store.Push(r.Context(), messages.Channel{Session: string(own), Topic: p.Topic}, messages.Message{
+	own, err := t.Sessions.Admit(r.Context(), caller, session, topic)
+	if err != nil {
+		return err
+	}
+	err = t.Store.Push(r.Context(), messages.Channel{Session: string(own), Topic: topic}, messages.Message{
 		ID: p.Metadata[ptp.MetadataMessageID], Source: string(caller), Payload: p.Payload,
 	}, fullWait)
 	if errors.Is(err, messages.ErrTooLarge) {

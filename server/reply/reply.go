@@ -1,8 +1,7 @@
-// Package reply renders what a handler returns: its data, or its error, in the envelope of the v2 dialect; and reads
-// request bodies within bounds.
+// Package reply is what every handler needs, whatever the dialect of its caller: bodies and queries are read within
+// bounds, panics become answers, and every error is noted and logged.
 //
-// Handlers return and never write an envelope themselves, so that the table from codes to answers exists once (in
-// sdk/wire) and every error is handled, and logged, exactly here. It knows no endpoint.
+// It knows no endpoint and no envelope. Handlers return; each dialect renders what they return in its own way.
 package reply
 
 import (
@@ -12,7 +11,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strings"
 
 	"github.com/go-chi/chi/v5/middleware"
 
@@ -20,64 +18,8 @@ import (
 	"openflow/sdk/wire"
 )
 
-// Handler answers a request with data or an error. Data of type [Answer] carries more than data; nil data is left out.
+// Handler answers a request with data or an error. A dialect renders either in its own envelope; nil data is left out.
 type Handler func(r *http.Request) (data any, err error)
-
-// Answer is data with a job ID beside it, for answers that created a job.
-//
-// Spec: fate-flow-api §0.3.
-type Answer struct {
-	Data  any
-	JobID openflow.JobID
-}
-
-// Bare is data without an envelope, for the two routes that answer so.
-//
-// Spec: fate-flow-api §0.3 (last paragraph).
-type Bare struct{ Data any }
-
-// JSON renders what h returns. The HTTP status is 200 also for errors, because the clients of this dialect look at the
-// code in the body only.
-func JSON(log *slog.Logger, h Handler) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		data, err := h(r)
-		if err != nil {
-			Error(log, w, r, err)
-			return
-		}
-		e := wire.Envelope{Code: wire.Success, Message: "success"}
-		switch d := data.(type) {
-		case nil:
-		case Bare:
-			var b json.RawMessage
-			if b, err = encode(d.Data); err == nil {
-				write(log, w, r, b)
-				return
-			}
-		case Answer:
-			e.JobID = string(d.JobID)
-			e.Data, err = encode(d.Data)
-		default:
-			e.Data, err = encode(d)
-		}
-		if err != nil {
-			Error(log, w, r, err)
-			return
-		}
-		write(log, w, r, e)
-	}
-}
-
-func encode(data any) (json.RawMessage, error) {
-	if data == nil {
-		return nil, nil
-	}
-	b, err := json.Marshal(data)
-	if err != nil {
-		return nil, openflow.Errorf(openflow.CodeInternal, "the answer cannot be encoded: %w", err)
-	}
-	return b, nil
-}
 
 // Failed records that r is answered with err, and logs what is this node's own fault.
 func Failed(log *slog.Logger, r *http.Request, err error) {
@@ -89,30 +31,6 @@ func Failed(log *slog.Logger, r *http.Request, err error) {
 	}
 }
 
-// Error renders err; see Failed.
-func Error(log *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
-	Failed(log, r, err)
-	e := wire.Failure(err)
-	var missing wire.MissingFields
-	if errors.As(err, &missing) {
-		e.Data = missingData(missing)
-	}
-	write(log, w, r, e)
-}
-
-// missingData lists missing fields as FATE-Flow does (fate-flow-api §0.2).
-func missingData(fields wire.MissingFields) json.RawMessage {
-	m := map[string][]string{}
-	for _, f := range fields {
-		m[f] = []string{"Missing data for required field."}
-	}
-	b, err := json.Marshal(map[string]any{"json": m})
-	if err != nil {
-		return nil // strings always encode
-	}
-	return b
-}
-
 // chain is err with its causes, for logs.
 func chain(err error) string {
 	text := err.Error()
@@ -122,7 +40,8 @@ func chain(err error) string {
 	return text
 }
 
-func write(log *slog.Logger, w http.ResponseWriter, r *http.Request, body any) {
+// JSON writes a body. Who has gone needs no answer.
+func JSON(log *slog.Logger, w http.ResponseWriter, r *http.Request, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(body); err != nil {
 		log.DebugContext(r.Context(), "answer not written", "path", r.URL.Path, "err", err)
@@ -182,19 +101,7 @@ func Decode(r *http.Request, into any) error {
 	return wire.Decode(b, into)
 }
 
-// NotFound answers an unknown route, with a code and a text that say so; outside the dialect with HTTP's own 404.
-func NotFound(log *slog.Logger) http.HandlerFunc {
-	dialect := JSON(log, func(r *http.Request) (any, error) { return nil, NoRoute(r) })
-	return func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/v1/") || strings.HasPrefix(r.URL.Path, "/v2/") {
-			dialect(w, r)
-			return
-		}
-		Plain(w, r, NoRoute(r))
-	}
-}
-
-// Plain answers with err as text and as the HTTP status, outside the dialect: for probes, scrapes and pages.
+// Plain answers with err as text and as the HTTP status, outside every dialect: for probes, scrapes and pages.
 func Plain(w http.ResponseWriter, r *http.Request, err error) {
 	Note(r, err)
 	status := Status(openflow.CodeOf(err))

@@ -107,11 +107,52 @@ func (d *Directory) PushTo(ctx context.Context, to openflow.PartyID, m peer.Outg
 	if err != nil {
 		return openflow.About(openflow.AboutSite, err)
 	}
-	if m.Session, err = speaks.Session(openflow.SessionID(m.Session)); err != nil {
+	c, err := speaks.Channel(openflow.SessionID(m.Session), m.Topic)
+	if err != nil {
 		return err
 	}
+	m.Session, m.Topic = c.Session, c.Topic
 	l := d.link(s)
 	return l.Push(ctx, m)
+}
+
+// Own implements interconnection.Names.
+func (d *Directory) Own(ctx context.Context, from openflow.PartyID, session, topic string) (string, string, error) {
+	s, err := d.site(ctx, from)
+	if err != nil {
+		return "", "", err
+	}
+	speaks, err := d.Dialects.Of(s.Dialect)
+	if err != nil {
+		return "", "", openflow.About(openflow.AboutSite, err)
+	}
+	return speaks.Own(dialect.Channel{Session: session, Topic: topic})
+}
+
+// Tasks names the tasks of a job of which this node has a row, or which it schedules. CodeNotFound: there is no such job.
+func (d *Directory) Tasks(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) ([]openflow.TaskName, error) {
+	var dag *openflow.DAG
+	if scheduler == d.Self {
+		own, err := d.Records.ScheduledJob(ctx, job)
+		if err != nil {
+			return nil, err
+		}
+		dag = own.DAG
+	} else {
+		rows, err := d.Records.JobRows(ctx, scheduler, job)
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) == 0 {
+			return nil, openflow.Errorf(openflow.CodeNotFound, "job %s is not here", job)
+		}
+		dag = rows[0].DAG
+	}
+	names := make([]openflow.TaskName, len(dag.Tasks))
+	for i, t := range dag.Tasks {
+		names[i] = t.Name
+	}
+	return names, nil
 }
 
 // Signer signs with the node's key and the present time.

@@ -71,15 +71,15 @@ func (r Register) CheckSite(ctx context.Context, id openflow.PartyID) error {
 }
 
 // ProbeSite tries every dialect on a peer, and changes nothing: what its record says, only the operator changes.
-func (r Register) ProbeSite(ctx context.Context, id openflow.PartyID) ([]dialect.Heard, error) {
+func (r Register) ProbeSite(ctx context.Context, id openflow.PartyID) ([]openflow.HeardDialect, error) {
 	record, err := r.Directory.site(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	var list []dialect.Heard
+	var list []openflow.HeardDialect
 	for _, d := range r.Dialects {
 		versions, _ := d.Speaks()
-		list = append(list, dialect.Heard{
+		list = append(list, openflow.HeardDialect{
 			Dialect: d.Name(), Version: versions[0], Recorded: d.Name() == record.Dialect, Err: d.Client(r.Directory.link(record)).Probe(ctx),
 		})
 	}

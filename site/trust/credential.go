@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
@@ -59,10 +60,18 @@ func (c Credentials) Check(credential string) (openflow.ExecutionID, error) {
 		WithHint("send the value of OPENFLOW_TOKEN as Authorization: Bearer …")
 }
 
-func (c Credentials) mac(id string) []byte {
+func (c Credentials) mac(id string) []byte { return c.keyed("openflow-task-v1\n" + id) }
+
+func (c Credentials) keyed(text string) []byte {
 	m := hmac.New(sha256.New, c.secret)
-	m.Write([]byte("openflow-task-v1\n" + id))
+	m.Write([]byte(text))
 	return m.Sum(nil)
+}
+
+// Name is the same at all replicas of a node, which share the secret, and another at every other node. It tells nothing
+// of the secret.
+func (c Credentials) Name() string {
+	return "node-" + hex.EncodeToString(c.keyed("openflow-node-v1")[:8])
 }
 
 // LoadOrCreateToken returns the token of the application layer in dir, making it at the first start. File and folder

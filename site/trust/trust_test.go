@@ -172,6 +172,9 @@ func TestCredentials(t *testing.T) {
 	others, err := trust.LoadOrCreateCredentials(filepath.Join(t.TempDir(), "home"))
 	require.NoError(t, err)
 
+	require.Equal(t, ours.Name(), again.Name(), "replicas share the secret")
+	require.NotEqual(t, ours.Name(), others.Name())
+
 	token := ours.Issue(someTask)
 	require.True(t, strings.HasPrefix(token, string(someTask.ExecutionID())+"."))
 	require.Equal(t, token, again.Issue(someTask), "a restart keeps credentials")

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/docker"
 	"openflow/runtime/driver"
 	"openflow/runtime/fake"
+	"openflow/runtime/launch"
 	"openflow/store/catalogue"
 	"openflow/store/events"
 	"openflow/store/events/changes"
@@ -112,7 +112,7 @@ func TestOrphansGoAndOthersStay(t *testing.T) {
 	s := kept(t)
 	container := func(name, node string, execution openflow.ExecutionID) {
 		_, err := s.runtime.Ensure(t.Context(), driver.Spec{Name: name, Image: "i", Labels: map[string]string{
-			docker.LabelNode: node, docker.LabelExecution: string(execution),
+			launch.LabelNode: node, launch.LabelExecution: string(execution),
 		}})
 		require.NoError(t, err)
 		require.NoError(t, s.runtime.Start(t.Context(), name))

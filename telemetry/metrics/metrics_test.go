@@ -16,15 +16,14 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	sdkworker "go.temporal.io/sdk/worker"
 
-	"go.temporal.io/sdk/interceptor"
-
 	"openflow"
+	"openflow/dialect/fateflow/envelope"
 	"openflow/server"
-	"openflow/server/reply"
 	"openflow/telemetry/metrics"
 )
 
@@ -64,7 +63,7 @@ func busy(t *testing.T) *metrics.Metrics {
 type things struct{}
 
 func (things) Routes(r chi.Router) {
-	r.Get("/v2/thing/{id}", reply.JSON(slog.New(slog.DiscardHandler), func(r *http.Request) (any, error) {
+	r.Get("/v2/thing/{id}", envelope.Writer{Log: slog.New(slog.DiscardHandler)}.JSON(func(r *http.Request) (any, error) {
 		if strings.HasSuffix(r.URL.Path, "none") {
 			return nil, openflow.Errorf(openflow.CodeNotFound, "none")
 		}

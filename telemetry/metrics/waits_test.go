@@ -16,10 +16,10 @@ import (
 	"openflow/activities"
 	"openflow/dialect"
 	"openflow/dialect/fateflow"
+	"openflow/dialect/fateflow/envelope"
 	"openflow/dialect/native"
 	"openflow/dialect/peer"
 	"openflow/sdk/wire"
-	"openflow/server/reply"
 	"openflow/site/admission"
 	"openflow/store/catalogue"
 	"openflow/store/document"
@@ -118,7 +118,7 @@ func TestWaitClassOfPartiesElsewhere(t *testing.T) {
 		})
 	}
 	says := func(err error) http.Handler {
-		return reply.JSON(slog.New(slog.DiscardHandler), func(*http.Request) (any, error) { return nil, err })
+		return envelope.Writer{Log: slog.New(slog.DiscardHandler)}.JSON(func(*http.Request) (any, error) { return nil, err })
 	}
 	for name, tc := range map[string]struct {
 		answers http.Handler // nil: nobody does

@@ -156,6 +156,65 @@ func TestOnlyOnePackageLinksTheServer(t *testing.T) {
 	}
 }
 
+// runtimes are the packages of each runtime, and whoever lists them.
+var runtimes = []string{"docker", "runtime/process", "runtime/fake"}
+
+// TestRuntimesAreListedInOnePlace holds that a runtime is added by one line: nobody but the program's table knows any.
+func TestRuntimesAreListedInOnePlace(t *testing.T) {
+	listed := 0
+	for name, list := range imports(t) {
+		if below(runtimes, name) {
+			continue
+		}
+		for _, imp := range list {
+			if !below(runtimes, imp) {
+				continue
+			}
+			if name != "cmd/openflow" {
+				t.Errorf("%s imports %s: what differs between runtimes is an answer of runtime/driver", name, imp)
+			}
+			listed++
+		}
+	}
+	require.NotZero(t, listed)
+}
+
+// TestNobodyAsksForTheRuntimesName: no decision is made by what a runtime is called.
+func TestNobodyAsksForTheRuntimesName(t *testing.T) {
+	names := []string{`"docker"`, `"process"`, `"fake"`}
+	named := func(e ast.Expr) bool {
+		lit, ok := e.(*ast.BasicLit)
+		return ok && slices.Contains(names, lit.Value)
+	}
+	checked := 0
+	require.NoError(t, filepath.WalkDir("../..", func(file string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		files := token.NewFileSet()
+		parsed, err := parser.ParseFile(files, file, nil, 0)
+		if err != nil {
+			return err
+		}
+		checked++
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			var asks bool
+			switch n := n.(type) {
+			case *ast.BinaryExpr:
+				asks = (n.Op == token.EQL || n.Op == token.NEQ) && (named(n.X) || named(n.Y))
+			case *ast.CaseClause:
+				asks = slices.ContainsFunc(n.List, named)
+			}
+			if asks {
+				t.Errorf("%s asks for the name of a runtime", files.Position(n.Pos()))
+			}
+			return true
+		})
+		return nil
+	}))
+	require.Greater(t, checked, 100)
+}
+
 // TestDomainKnowsNoTechnology: the root package imports the standard library only.
 func TestDomainKnowsNoTechnology(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "../..").Output()

@@ -11,8 +11,8 @@ import (
 
 	"openflow"
 	"openflow/components/psi/blind"
-	"openflow/node"
 	"openflow/node/fleet"
+	"openflow/runtime/process"
 	"openflow/sdk"
 )
 
@@ -30,7 +30,7 @@ func measureIntersection(ctx context.Context, o options, dir string) (*intersect
 		return nil, err
 	}
 	x.Curve = 2 * float64(o.ids) / rate // each party blinds its own ids and tags the other's
-	p, err := startPair(ctx, o, dir, node.RuntimeProcess)
+	p, err := startPair(ctx, o, dir, process.Opener{})
 	if err != nil {
 		return nil, err
 	}

@@ -16,9 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/docker"
 	"openflow/docker/engine"
 	"openflow/runtime/driver"
+	"openflow/runtime/launch"
 	"openflow/sdk/wire"
 	"openflow/tests/env"
 )
@@ -162,8 +162,8 @@ func (g *dockerGround) starts(t *testing.T) map[string]int {
 	defer g.mu.Unlock()
 	starts := map[string]int{}
 	for _, m := range g.seen {
-		if m.Actor.Attributes[docker.LabelNode] == id {
-			run, err := openflow.ParseExecutionID(openflow.ExecutionID(m.Actor.Attributes[docker.LabelExecution]))
+		if m.Actor.Attributes[launch.LabelNode] == id {
+			run, err := openflow.ParseExecutionID(openflow.ExecutionID(m.Actor.Attributes[launch.LabelExecution]))
 			require.NoError(t, err)
 			starts[wire.PartyTaskID(run)]++ // as rows name it
 		}

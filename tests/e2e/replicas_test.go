@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,41 +22,6 @@ import (
 	"openflow/store/redisdb/redistest"
 	"openflow/tests/env"
 )
-
-// balancer is one address for several servers: requests go to each in turn, and to the next where one does not answer.
-type balancer struct {
-	to   []string
-	turn atomic.Int64
-}
-
-func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	first := b.turn.Add(1)
-	for i := range b.to {
-		q, err := http.NewRequestWithContext(r.Context(), r.Method, b.to[(int(first)+i)%len(b.to)]+r.URL.RequestURI(), bytes.NewReader(body))
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		q.Header = r.Header.Clone()
-		resp, err := http.DefaultTransport.RoundTrip(q)
-		if err != nil {
-			continue
-		}
-		defer func() { _ = resp.Body.Close() }() // copied to its end, or nobody reads on
-		for k, v := range resp.Header {
-			w.Header()[k] = v
-		}
-		w.WriteHeader(resp.StatusCode)
-		_, _ = io.Copy(w, resp.Body) // a client that is gone needs no answer
-		return
-	}
-	http.Error(w, "no server answers", http.StatusBadGateway)
-}
 
 // replicas are two servers of party 9999 behind one address, on a Temporal server, PostgreSQL, Redis and S3; party 10000
 // has everything in one process.
@@ -102,11 +65,8 @@ func newReplicas(t *testing.T) *replicas {
 		s.args = append(s.args, shared...)
 	}
 
-	b := &balancer{to: []string{first.url, second.url}}
-	front := httptest.NewServer(b)
-	t.Cleanup(front.Close)
-	r.address = front.URL
-	set(r.peer.args, "--peer", (&site{party: "9999", url: front.URL, key: first.key}).peer())
+	r.address = env.Balance(t, first.url, second.url)
+	set(r.peer.args, "--peer", (&site{party: "9999", url: r.address, key: first.key}).peer())
 	return r
 }
 
@@ -211,7 +171,7 @@ func (r *replicas) replay(t *testing.T) {
 	key, err := trust.LoadOrCreateKey(r.peer.home)
 	require.NoError(t, err)
 	body := []byte(`{}`)
-	signed := httptest.NewRequest(http.MethodPost, "/openflow/v1/site", bytes.NewReader(body))
+	signed := httptest.NewRequest(http.MethodPost, "/openflow/v1/node/site", bytes.NewReader(body))
 	signed.Header.Set("Content-Type", "application/json")
 	trust.Signer{Party: "10000", Key: key}.Sign(signed, "9999", body, time.Now())
 	var codes []string

@@ -107,7 +107,7 @@ func (c *Client) Post(path string, body any, header ...string) wire.Envelope {
 // OK requires success and reads the data into into, unless that is nil.
 func (c *Client) OK(e wire.Envelope, into any) {
 	c.Helper()
-	require.Equal(c, wire.Success, e.Code, e.Message)
+	require.NoError(c, e.Err())
 	if into != nil {
 		require.NoErrorf(c, json.Unmarshal(e.Data, into), "%s", e.Data)
 	}

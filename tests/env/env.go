@@ -20,6 +20,7 @@ import (
 	"openflow"
 	"openflow/node"
 	"openflow/runtime/driver"
+	"openflow/runtime/process"
 	"openflow/sdk/wire"
 	"openflow/site/partner"
 	"openflow/site/peers"
@@ -182,7 +183,7 @@ func (e *Env) configure(t testing.TB, dir string) {
 		}
 		c := node.Config{
 			Party: openflow.PartyID(id), Home: filepath.Join(dir, id), Listen: addresses[id], Token: e.set.token,
-			GrantAll: !e.set.strict, UI: e.set.ui, Runtime: node.RuntimeProcess, Components: e.witness[id].Program,
+			GrantAll: !e.set.strict, UI: e.set.ui, Runtime: process.Opener{}, Components: e.witness[id].Program,
 			Durability: node.DurableProcess, Limits: limits, Timing: e.set.timing, Version: "test",
 			Log: slog.New(slog.NewTextHandler(io.MultiWriter(e.log, e.logs[id]), nil)).With("node", id),
 		}
@@ -454,7 +455,7 @@ func (e *Env) Speak(t testing.TB, d openflow.Dialect, a, b string) {
 		for _, p := range e.configs[pair[0]].Peers {
 			if string(p.Party) == pair[1] {
 				user := e.As(t, pair[0])
-				user.OK(user.Post("/v2/site/add", map[string]string{"party_id": pair[1], "url": p.URL, "key": p.Key, "dialect": string(d)}), nil)
+				user.OK(user.Post("/openflow/v1/user/site/add", map[string]string{"party_id": pair[1], "url": p.URL, "key": p.Key, "dialect": string(d)}), nil)
 			}
 		}
 	}

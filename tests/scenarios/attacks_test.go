@@ -23,7 +23,7 @@ func impostor(t *testing.T, e *env.Env, answer func(path string) any) {
 	t.Cleanup(s.Close)
 	e.Stop(t, "10000")
 	user := e.As(t, "9999")
-	user.OK(user.Post("/v2/site/add", map[string]any{"party_id": "10000", "url": s.URL, "key": e.Key(t, "10000").Public().String()}), nil)
+	user.OK(user.Post("/openflow/v1/user/site/add", map[string]any{"party_id": "10000", "url": s.URL, "key": e.Key(t, "10000").Public().String()}), nil)
 }
 
 // A server that answers every call of FATE-Flow's with success, and signs nothing, gets no job.

@@ -16,7 +16,7 @@ import (
 
 // spoken is where a dialect's reports and questions go.
 var spoken = map[openflow.Dialect]struct{ report, ask string }{
-	native.Name:   {"/openflow/v1/scheduled/report", "/openflow/v1/task/ask"},
+	native.Name:   {"/openflow/v1/node/scheduled/report", "/openflow/v1/node/task/ask"},
 	fateflow.Name: {"/v2/scheduler/task/report", "/v2/partner/task/collect"},
 }
 

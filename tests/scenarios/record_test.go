@@ -87,7 +87,7 @@ func TestRecordHistories(t *testing.T) {
 	require.NotZero(t, user.TrySubmit(lacking, wire.IdempotencyHeader, "refused").Code)
 	job("job-refused", openflow.JobID(idIn.FindString(user.TrySubmit(lacking, wire.IdempotencyHeader, "refused").Message)))
 
-	e.Link(t, "9999", "10000").Inject(env.First(1, "/openflow/v1/job/open", env.Lost))
+	e.Link(t, "9999", "10000").Inject(env.First(1, "/openflow/v1/node/job/open", env.Lost))
 	late := user.Submit(env.DAG(parties, env.Noop("a", nil)))
 	user.WaitFor(late, openflow.JobSuccess)
 	job("job-partner-late", late)

@@ -211,10 +211,10 @@ func TestToken(t *testing.T) {
 	for name, token := range map[string]string{"none": "", "wrong": "0123456789abcdef"} {
 		t.Run(name, func(t *testing.T) {
 			stranger := &env.Client{TB: t, URL: user.URL, Token: token}
-			for _, path := range []string{"/v2/site/info/query", "/v2/job/query", "/v2/server/about"} {
+			for _, path := range []string{"/v2/site/info/query", "/v2/job/query", "/openflow/v1/user/server/about"} {
 				answer := stranger.Get(path)
-				require.Equal(t, wire.VerifyFailed, answer.Code, path)
-				require.Contains(t, answer.Message, "needs a token")
+				require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(answer.Err()), path)
+				require.ErrorContains(t, answer.Err(), "needs a token")
 				require.Empty(t, answer.Data)
 			}
 			answer := stranger.TrySubmit(env.DAG(env.Parties("guest 9999"), env.Noop("a", nil)))
@@ -230,7 +230,7 @@ func TestForgedRequests(t *testing.T) {
 	job := guest.Submit(env.DAG(pair, env.Noop("a", nil)))
 	guest.WaitFor(job, openflow.JobSuccess)
 	link := e.Link(t, "9999", "10000")
-	captured := link.Seen("/openflow/v1/job/open")
+	captured := link.Seen("/openflow/v1/node/job/open")
 	require.NotEmpty(t, captured)
 
 	t.Run("replayed", func(t *testing.T) {

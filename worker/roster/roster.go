@@ -38,7 +38,10 @@ type Pool struct {
 	NoTasks bool     // it runs none
 	Open    bool     // workers can reach the node
 	Shared  bool     // further servers of the site are machines of the pool: they share a Temporal server
-	Times   openflow.Pooling
+	// Anywhere: containers of the node belong to no machine, and every replica follows them. So the node is no machine of
+	// its pool, and runs without a label are its own.
+	Anywhere bool
+	Times    openflow.Pooling
 }
 
 // Workers implements activities.Workers. A worker that has left offers no cores, and this node none when it runs no tasks
@@ -53,8 +56,8 @@ func (p Pool) Workers(ctx context.Context, label string) ([]openflow.WorkerRecor
 // Pooling implements partner.Pool. Without a label, and while nobody else is there, the node runs its tasks itself, which
 // saves the choice.
 func (p Pool) Pooling(ctx context.Context, label string) (*openflow.Pooling, error) {
-	if label == "" && !p.NoTasks && !p.Shared {
-		if !p.Open {
+	if label == "" && !p.NoTasks && (p.Anywhere || !p.Shared) {
+		if !p.Open || p.Anywhere {
 			return nil, nil
 		}
 		others, err := p.Workers(ctx, "")
@@ -70,8 +73,11 @@ func (p Pool) Pooling(ctx context.Context, label string) (*openflow.Pooling, err
 const formerly = 24 * time.Hour
 
 // Offered reports whether runs may be offered to the pool: it can be reached, or there was one, and runs that were offered
-// to it wait in its queues for whoever takes them.
+// to it wait in its queues for whoever takes them. A node whose containers belong to no machine takes none.
 func (p Pool) Offered(ctx context.Context) (bool, error) {
+	if p.Anywhere {
+		return false, nil
+	}
 	if p.Open || p.Shared || len(p.Labels) > 0 {
 		return true, nil
 	}

@@ -17,19 +17,19 @@ import (
 func (n *Node) routes() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID){
-		"GET /v2/worker/data/tracking/query": n.queryTracking,
-		"POST /v2/worker/data/tracking/save": n.saveTracking,
-		"GET /v2/worker/data/table":          n.getTable,
-		"GET /v2/rows":                       n.getTable,
-		"PUT /v2/worker/data/object":         n.putObject,
-		"POST /v2/worker/model/save":         n.saveModel,
-		"GET /v2/worker/model/download":      n.getModel,
-		"POST /v2/worker/metric/save/{id}":   n.saveMetric,
-		"POST /v2/worker/task/status":        n.saveStatus,
-		"POST /v2/worker/task/warning":       n.saveWarning,
-		"POST /v2/worker/scores/spend":       n.spendScores,
-		"POST /v1/interconn/chan/push":       n.push,
-		"POST /v1/interconn/chan/pop":        n.pop,
+		"GET /v2/worker/data/tracking/query":       n.queryTracking,
+		"POST /v2/worker/data/tracking/save":       n.saveTracking,
+		"GET /openflow/v1/container/data/table":    n.getTable,
+		"GET /v2/rows":                             n.getTable,
+		"PUT /openflow/v1/container/data/object":   n.putObject,
+		"POST /v2/worker/model/save":               n.saveModel,
+		"GET /v2/worker/model/download":            n.getModel,
+		"POST /v2/worker/metric/save/{id}":         n.saveMetric,
+		"POST /v2/worker/task/status":              n.saveStatus,
+		"POST /openflow/v1/container/task/warning": n.saveWarning,
+		"POST /openflow/v1/container/scores/spend": n.spendScores,
+		"POST /v1/interconn/chan/push":             n.push,
+		"POST /v1/interconn/chan/pop":              n.pop,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			n.mu.Lock()
@@ -45,9 +45,22 @@ func (n *Node) routes() http.Handler {
 	return mux
 }
 
+// answer is FATE-Flow's; done and refuse are our own dialect's.
 func answer(w http.ResponseWriter, code int, message string, data any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{"code": code, "message": message, "data": data}) // the caller may be gone
+}
+
+func done(w http.ResponseWriter, data any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{"openflow": 1, "data": data}) // the caller may be gone
+}
+
+func refuse(w http.ResponseWriter, code openflow.Code, message, hint string) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{ // the caller may be gone
+		"openflow": 1, "error": map[string]any{"code": code, "message": message, "hint": hint},
+	})
 }
 
 func (n *Node) queryTracking(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionID) {
@@ -125,7 +138,7 @@ func (n *Node) getTable(w http.ResponseWriter, r *http.Request, _ openflow.Execu
 	t, ok := n.tables[r.URL.Query().Get("namespace")+"/"+r.URL.Query().Get("name")]
 	n.mu.Unlock()
 	if !ok {
-		answer(w, 7001, "No found table", nil)
+		refuse(w, openflow.CodeNotFound, "No found table", "")
 		return
 	}
 	w.Header().Set("Content-Type", "application/vnd.apache.arrow.stream")
@@ -138,7 +151,7 @@ func (n *Node) putObject(w http.ResponseWriter, r *http.Request, _ openflow.Exec
 		return // the upload broke off: nothing is kept
 	}
 	if _, err := tables.ReadAll(strings.NewReader(string(content))); err != nil {
-		answer(w, 5001, err.Error(), nil)
+		refuse(w, openflow.CodeInvalid, err.Error(), "")
 		return
 	}
 	sum := sha256.Sum256(content)
@@ -146,7 +159,7 @@ func (n *Node) putObject(w http.ResponseWriter, r *http.Request, _ openflow.Exec
 	n.mu.Lock()
 	n.objects[uri] = content
 	n.mu.Unlock()
-	answer(w, 0, "success", map[string]any{"uri": uri, "bytes": len(content)})
+	done(w, map[string]any{"uri": uri, "bytes": len(content)})
 }
 
 func (n *Node) saveModel(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
@@ -196,18 +209,15 @@ func (n *Node) saveMetric(w http.ResponseWriter, r *http.Request, caller openflo
 }
 
 func (n *Node) saveWarning(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
-	var body struct {
-		ID      openflow.ExecutionID `json:"execution_id"`
-		Warning string               `json:"warning"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.ID != caller {
-		answer(w, 2000, fmt.Sprintf("No found task: execution_id[%s]", body.ID), nil)
+	var body wire.WorkerWarning
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Warning == "" {
+		refuse(w, openflow.CodeInvalid, fmt.Sprintf("the warning is empty: %v", err), "")
 		return
 	}
 	n.mu.Lock()
 	n.results[caller].Warnings = append(n.results[caller].Warnings, body.Warning)
 	n.mu.Unlock()
-	answer(w, 0, "success", nil)
+	done(w, nil)
 }
 
 func (n *Node) saveStatus(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {

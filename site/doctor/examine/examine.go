@@ -21,11 +21,7 @@ import (
 
 	"openflow"
 	"openflow/dialect"
-	"openflow/docker"
-	"openflow/docker/engine"
-	"openflow/node/hardware"
 	"openflow/node/home"
-	"openflow/node/vacate"
 	"openflow/runtime/driver"
 	"openflow/site/doctor"
 	"openflow/site/peers"
@@ -66,10 +62,9 @@ type Site struct {
 	Directory *peers.Directory
 	Pool      roster.Pool
 
-	Runtime  driver.Runtime
-	Image    string // of the algorithms
-	BasePort int
-	Orphans  upkeep.Orphans
+	Runtime driver.Host
+	Has     openflow.Resources // the runtime
+	Orphans upkeep.Orphans
 
 	Temporal  sdkclient.Client
 	Namespace string
@@ -85,7 +80,7 @@ func (s *Site) Examine(ctx context.Context) []openflow.Finding {
 	ctx, cancel := context.WithTimeout(ctx, examination)
 	defer cancel()
 	parts := []func(context.Context) []openflow.Finding{
-		s.examinePeers, s.examineMachine, s.examineDocker, s.examineStores, s.examineTemporal, s.examineWorkers, s.examineWork,
+		s.examinePeers, s.examineMachine, s.examineRuntime, s.examineStores, s.examineTemporal, s.examineWorkers, s.examineWork,
 	}
 	found := make([][]openflow.Finding, len(parts))
 	var all sync.WaitGroup
@@ -183,54 +178,14 @@ func (s *Site) storedKey() (info fs.FileInfo, public string, err error) {
 	return info, key.Public().String(), nil // one that others can read is not loaded; its mode tells why
 }
 
-func (s *Site) examineDocker(ctx context.Context) []openflow.Finding {
-	list := s.dockerState(ctx).Examine()
+// examineRuntime has the runtime look at itself, and looks for what runs have left in it.
+func (s *Site) examineRuntime(ctx context.Context) []openflow.Finding {
+	list := s.Runtime.Examine(ctx)
 	names, err := s.Orphans.List(ctx)
 	if err != nil {
 		return append(list, broken("orphans", err)...)
 	}
-	return append(append(list, doctor.Orphans(names)), s.examineNetworks(ctx)...)
-}
-
-// examineNetworks looks for what other nodes have on the same daemon. That it does not answer is a finding of its own.
-func (s *Site) examineNetworks(ctx context.Context) []openflow.Finding {
-	rt, ok := s.Runtime.(*engine.Runtime)
-	if !ok {
-		return nil
-	}
-	all, err := rt.Networks(ctx)
-	if err != nil {
-		return nil
-	}
-	left, err := vacate.Networks(ctx, rt)
-	if err != nil {
-		return broken("networks", err)
-	}
-	names := make([]string, len(left))
-	for i, l := range left {
-		names[i] = l.Name
-	}
-	return []openflow.Finding{doctor.Networks(names, len(all)-1)}
-}
-
-func (s *Site) dockerState(ctx context.Context) (d doctor.Docker) {
-	rt, ok := s.Runtime.(*engine.Runtime)
-	if !ok {
-		return d
-	}
-	d = doctor.Docker{Used: true, Image: s.Image, Network: docker.NetworkName(s.Home.Node)}
-	if d.Engine, d.API, d.Err = rt.Version(ctx); d.Err != nil {
-		return d
-	}
-	if d.HasImage, d.Err = rt.HasImage(ctx, d.Image); d.Err != nil {
-		return d
-	}
-	if d.Firewall = rt.Firewalled(ctx, s.BasePort); d.Firewall == nil {
-		d.Firewalled = true
-		return d
-	}
-	d.Reachable, d.Err = rt.Reachable(ctx, s.BasePort)
-	return d
+	return append(list, doctor.Orphans(names))
 }
 
 // Bounds of what is looked at of the open workflows, the oldest first: those are the ones that an update has met.
@@ -372,7 +327,7 @@ func (s *Site) examineWorkers(ctx context.Context) []openflow.Finding {
 	if err != nil {
 		return broken("workers", err)
 	}
-	w := doctor.Workers{Alone: pooling == nil, NoTasks: s.Pool.NoTasks, Cores: s.Share.Cores, Machine: hardware.CPUs()}
+	w := doctor.Workers{Alone: pooling == nil, NoTasks: s.Pool.NoTasks, Cores: s.Share.Cores, Machine: s.Has.Cores}
 	if w.Alive, err = s.Pool.Workers(ctx, ""); err != nil {
 		return broken("workers", err)
 	}
