@@ -16,14 +16,14 @@ var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AA
 // CheckStatic refuses a program that could not run in an image which holds nothing else: a script, one that needs shared
 // libraries, or one for another processor than this machine's. Errors: CodeInvalid.
 func CheckStatic(program []byte) error {
-	if err := alone(program); err != nil {
+	if err := standsOnItsOwn(program); err != nil {
 		return openflow.Errorf(openflow.CodeInvalid, "no image can be made of the program: %w", err).
 			WithHint("build it as one static program for Linux on this machine's processor; in Go: CGO_ENABLED=0")
 	}
 	return nil
 }
 
-func alone(program []byte) error {
+func standsOnItsOwn(program []byte) error {
 	f, err := elf.NewFile(bytes.NewReader(program))
 	if err != nil {
 		return errors.New("it is not a Linux program (ELF)")
