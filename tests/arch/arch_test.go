@@ -140,6 +140,31 @@ func TestTheCoreKnowsNoDialect(t *testing.T) {
 	require.Greater(t, checked, len(core))
 }
 
+// TestDialectsDoNotKnowEachOther: each is one folder, and what they share is the contract.
+func TestDialectsDoNotKnowEachOther(t *testing.T) {
+	checked := 0
+	for name, list := range imports(t) {
+		own, ok := dialectOf(name)
+		if !ok {
+			continue
+		}
+		checked++
+		for _, imp := range list {
+			if of, ok := dialectOf(imp); ok && of != own {
+				t.Errorf("%s of the dialect %s imports %s, which is another's", name, own, imp)
+			}
+		}
+	}
+	require.Greater(t, checked, 6)
+}
+
+// dialectOf is the folder of the dialect that a package belongs to.
+func dialectOf(name string) (string, bool) {
+	rest, ok := strings.CutPrefix(name, "dialect/")
+	own, _, _ := strings.Cut(rest, "/")
+	return own, ok && !slices.Contains([]string{"peer", "forms", "dialecttest"}, own)
+}
+
 // isBelow reports whether a package is one of these, or in a folder of them.
 func isBelow(folders []string, name string) bool {
 	return slices.ContainsFunc(folders, func(f string) bool { return name == f || f != "." && strings.HasPrefix(name, f+"/") })
