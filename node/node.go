@@ -223,7 +223,7 @@ func (n *Node) connect() services {
 	return services{jobs, sched, part, ids.Next}
 }
 
-// serve builds the worker and the layers of the API on the services, and starts the listeners.
+// serve builds the Temporal worker and the layers of the API on the services, and starts the listeners.
 func (n *Node) serve(ctx context.Context) error {
 	s, dir := n.connect(), n.directory
 	if err := n.preparePolling(ctx, dir); err != nil {
