@@ -118,6 +118,7 @@ create table task (
   killed            boolean not null,
   runtime           text not null,
   container_name    text not null,
+  program_digest    text not null,
   exit_code         bigint,
   log_digest        text not null,
   create_time       bigint not null,
@@ -289,4 +290,29 @@ create table worker (
   seen    bigint not null,
   labels  text not null,
   running text not null
+);
+
+-- Who provides which components at this site.
+create table provider (
+  name     text not null,
+  version  text not null,
+  kind     text not null,
+  place    text not null,
+  digest   text not null,
+  enabled  boolean not null,
+  added_by text not null,
+  added_at bigint not null,
+  primary key (name, version)
+);
+create table component (
+  name        text not null,
+  provider    text not null,
+  version     text not null,
+  description text not null,
+  primary key (name, provider, version)
+);
+create table component_default (
+  component text not null primary key,
+  provider  text not null,
+  version   text not null
 );

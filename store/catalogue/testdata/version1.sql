@@ -23,6 +23,18 @@ CREATE TABLE capacity (
 INSERT INTO "capacity" VALUES('cores',4);
 INSERT INTO "capacity" VALUES('memory',0);
 INSERT INTO "capacity" VALUES('gpus',0);
+CREATE TABLE component (
+  name        text not null,
+  provider    text not null,
+  version     text not null,
+  description text not null,
+  primary key (name, provider, version)
+);
+CREATE TABLE component_default (
+  component text not null primary key,
+  provider  text not null,
+  version   text not null
+);
 CREATE TABLE data_table (
   namespace    text not null,
   name         text not null,
@@ -152,6 +164,17 @@ CREATE TABLE pin (
   origins       text not null,
   primary key (job_id, role, party, scheduler, task_name, kind, input_key, position)
 );
+CREATE TABLE provider (
+  name     text not null,
+  version  text not null,
+  kind     text not null,
+  place    text not null,
+  digest   text not null,
+  enabled  boolean not null,
+  added_by text not null,
+  added_at bigint not null,
+  primary key (name, version)
+);
 CREATE TABLE scheduled_job (
   job_id          text primary key,
   initiator       text not null,
@@ -225,6 +248,7 @@ CREATE TABLE task (
   killed            boolean not null,
   runtime           text not null,
   container_name    text not null,
+  program_digest    text not null,
   exit_code         bigint,
   log_digest        text not null,
   create_time       bigint not null,
@@ -239,7 +263,7 @@ CREATE TABLE task (
   warnings          text not null, -- as of a job
   spec              text not null
 );
-INSERT INTO "task" VALUES('j1_reader_0_0@9999@guest_9999','j1','reader_0',0,'guest','9999','9999','','reader','openflow:1.0@docker','waiting','running','','',4,0,0,'',0,1,0,'docker','guest-9999-j1_reader_0-0',NULL,'',1735787046000,1735787052000,1735787052000,0,'','',0,'','','','{"name":"reader_0","component":"reader","stage":"default","parameters":{"name":"t"},"parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}]}');
+INSERT INTO "task" VALUES('j1_reader_0_0@9999@guest_9999','j1','reader_0',0,'guest','9999','9999','','reader','openflow:1.0@docker','waiting','running','','',4,0,0,'',0,1,0,'docker','guest-9999-j1_reader_0-0','',NULL,'',1735787046000,1735787052000,1735787052000,0,'','',0,'','','','{"name":"reader_0","component":"reader","stage":"default","parameters":{"name":"t"},"parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}]}');
 CREATE TABLE worker (
   machine text primary key,
   name    text not null,
