@@ -81,6 +81,8 @@ const (
 	IdempotencyHeader = "Idempotency-Key"
 	// UserHeader names the submitting user (fate-flow-api §0.2).
 	UserHeader = "User-Name"
+	// CodeHeader is the openflow.Code of an answer that has no envelope, because no dialect serves its path.
+	CodeHeader = "X-Openflow-Code"
 )
 
 // ArrowStream is the content type of a table's rows.

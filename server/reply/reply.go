@@ -109,6 +109,7 @@ func Plain(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set(wire.CodeHeader, string(openflow.CodeOf(err)))
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(err.Error() + "\n")) // who has gone needs no answer

@@ -140,6 +140,10 @@ func (c *Client) do(ctx context.Context, method, path, contentType string, body 
 	if err != nil {
 		return c.unreachable(ctx, err)
 	}
+	if resp.Header.Get(wire.CodeHeader) == string(openflow.CodeUnimplemented) { // of another listener of a node
+		return openflow.Errorf(openflow.CodeInvalid, "%s is not the listener for workers: it has no %s", c.URL, path).
+			WithHint("give the address of the node's --listen-workers")
+	}
 	var e wire.Envelope
 	if resp.StatusCode != http.StatusOK || json.Unmarshal(b, &e) != nil {
 		return openflow.Errorf(openflow.CodeUnavailable, "%s answered %s with HTTP %d and no envelope", c.URL, path, resp.StatusCode).

@@ -209,6 +209,15 @@ func TestRefusedAndUnreachable(t *testing.T) {
 	}
 }
 
+// A node that is called at another of its listeners says that it has no such route; asking again would not help.
+func TestAnotherListener(t *testing.T) {
+	h := httptest.NewServer(server.Handler(slog.New(slog.DiscardHandler), server.Health{}))
+	t.Cleanup(h.Close)
+	_, err := (&client.Client{URL: h.URL, Token: token, HTTP: httpclient.New(httpclient.Options{})}).Site(t.Context())
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "--listen-workers")
+}
+
 func TestCheckURL(t *testing.T) {
 	for text, good := range map[string]bool{
 		"http://10.0.0.2:9390": true, "https://site.example": true, "http://10.0.0.2:9390/": true, "10.0.0.2:9390": false,
