@@ -62,11 +62,11 @@ func (c *Client) Partner() openflow.PartnerService { return c }
 func (c *Client) Call(ctx context.Context, call string, body, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, peer.CallTimeout)
 	defer cancel()
-	return c.patiently(ctx, call, body, into)
+	return c.carry(ctx, call, body, into)
 }
 
-// patiently is Call in the caller's time.
-func (c *Client) patiently(ctx context.Context, call string, body, into any) (err error) {
+// carry is Call in the caller's time.
+func (c *Client) carry(ctx context.Context, call string, body, into any) (err error) {
 	defer c.Ended(time.Now(), &err)
 	b, err := json.Marshal(body)
 	if err != nil {

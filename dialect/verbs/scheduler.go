@@ -24,7 +24,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 		return openflow.Submitted{}, err
 	}
 	var answer submitted
-	err = s.patiently(ctx, schedule, forms.SchedulerCreateJob{
+	err = s.carry(ctx, schedule, forms.SchedulerCreateJob{
 		DAG: dag, SchemaVersion: wire.Text(sub.DAG.SchemaVersion), Kind: wire.Kind, JobID: wire.Text(sub.ID),
 		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName,
 	}, &answer)
