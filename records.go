@@ -32,7 +32,7 @@ type JobRecord struct {
 	Progress        int    // percent, 0–100
 	DAG             *DAG
 	Priority        int   // higher first
-	Cores           int   // what the job takes from the site's pool
+	Cores           int   // what the job takes from the site's capacity
 	RemainingCores  int   // how many of them no task holds
 	Memory          int64 // bytes, like Cores
 	RemainingMemory int64 // like RemainingCores
@@ -54,7 +54,7 @@ type JobRecord struct {
 	ReturnTime      time.Time // resources last given back
 }
 
-// Needs is what the job takes from the site's pool.
+// Needs is what the job takes from the site's capacity.
 func (r JobRecord) Needs() Resources { return Resources{r.Cores, r.Memory, r.GPUs} }
 
 // Key is what the row is found by.
@@ -144,8 +144,8 @@ type TaskEnd struct {
 	LogDigest   string
 }
 
-// TaskGrant is what only the node of a run can give to its container.
-type TaskGrant struct {
+// TaskSupply is what only the node of a run can give to its container.
+type TaskSupply struct {
 	Credential   string // for the base layer
 	ModelID      string // that the run writes to
 	ModelVersion string
@@ -161,7 +161,7 @@ type WorkerRecord struct {
 	Runtime string // docker or process
 	Cores   int    // that runs share; 0: it has left, and takes none
 	Version string
-	Running []ExecutionID // the runs that it follows
+	Running []RunID // the runs that it follows
 	Started time.Time
 	Seen    time.Time
 }
@@ -170,12 +170,12 @@ type WorkerRecord struct {
 //
 // Spec: fate-flow-api §1.5.
 type TableSource struct {
-	TaskID      TaskID
-	ExecutionID ExecutionID
-	TaskName    TaskName
-	Component   string
-	OutputKey   string
-	Index       int
+	TaskID    TaskID
+	RunID     RunID
+	TaskName  TaskName
+	Component string
+	OutputKey string
+	Index     int
 }
 
 // TableRecord is a data table: a name for an immutable object.

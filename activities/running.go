@@ -56,7 +56,7 @@ const stopGrace = 5 * time.Second
 // node, adopts the container by its name, whatever state it is in. Nothing is removed before its outcome is recorded.
 func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
 	o := in.Decode()
-	defer r.Machine.follow(o.Key.ExecutionID(), o.Cores)()
+	defer r.Machine.follow(o.Key.RunID(), o.Cores)()
 	rec, err := r.Tasks.Task(ctx, o.Key)
 	if err != nil {
 		return Outcome{}, ToTemporal(err)

@@ -64,10 +64,10 @@ func (s *Scheduling) order(ctx context.Context, c PartyCall) (openflow.JobOrder,
 // OpenJob asks one party to create the job, with the DAG as that party may see it, and for its resources at once. That
 // the job is created without its resources is an answer, not an error. That nobody listens at the party's address is
 // told at once and not tried again.
-func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (Grant, error) {
+func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (ReserveAnswer, error) {
 	order, err := s.order(ctx, c)
 	if err != nil {
-		return Grant{}, ToTemporal(err)
+		return ReserveAnswer{}, ToTemporal(err)
 	}
 	var got openflow.Reservation
 	partner, err := s.Directory.Partner(ctx, c.Party.ID)
@@ -75,16 +75,16 @@ func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (Grant, error) {
 		got, err = partner.OpenJob(ctx, order)
 	}
 	if err == nil {
-		return grantOf(c.Party, got.Err()), nil
+		return reserveAnswer(c.Party, got.Err()), nil
 	}
 	if err = saidBy(c.Party.ID, err); errors.Is(err, openflow.ErrAbsent) {
-		return Grant{}, final(err) // whoever submits waits for the answer, and can do something about it
+		return ReserveAnswer{}, final(err) // whoever submits waits for the answer, and can do something about it
 	}
-	return Grant{}, ToTemporal(err)
+	return ReserveAnswer{}, ToTemporal(err)
 }
 
 // ApplyResources asks one party for the job's resources. A refusal is an answer, not an error.
-func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (Grant, error) {
+func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (ReserveAnswer, error) {
 	partner, err := s.Directory.Partner(ctx, c.Party.ID)
 	if err == nil {
 		var got openflow.Reservation
@@ -92,11 +92,11 @@ func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (Grant, er
 			err = got.Err()
 		}
 	}
-	return grantOf(c.Party, err), nil
+	return reserveAnswer(c.Party, err), nil
 }
 
-func grantOf(p document.Party, err error) Grant {
-	g := Grant{Party: p, Code: openflow.CodeOf(err)}
+func reserveAnswer(p document.Party, err error) ReserveAnswer {
+	g := ReserveAnswer{Party: p, Code: openflow.CodeOf(err)}
 	if err != nil {
 		g.Text = openflow.ForPartners(err).Public // all parties of the job read it
 	}

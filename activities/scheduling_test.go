@@ -170,13 +170,13 @@ func TestPartyGetsItsOwnParametersOnly(t *testing.T) {
 func TestApplyResources(t *testing.T) {
 	for name, tc := range map[string]struct {
 		p    *peers
-		want activities.Grant
+		want activities.ReserveAnswer
 	}{
-		"granted":  {&peers{}, activities.Grant{Party: document.Party(host)}},
-		"busy":     {&peers{err: openflow.AtParty("10000", openflow.Errorf(openflow.CodeExhausted, "2 of 4 free").WithHint("wait"))}, activities.Grant{Party: document.Party(host), Code: openflow.CodeExhausted, Text: "2 of 4 free (wait)"}},
-		"too much": {&peers{err: openflow.Errorf(openflow.CodeInvalid, "64 of 32")}, activities.Grant{Party: document.Party(host), Code: openflow.CodeInvalid, Text: "64 of 32"}},
-		"away":     {&peers{away: openflow.Errorf(openflow.CodeUnavailable, "down")}, activities.Grant{Party: document.Party(host), Code: openflow.CodeUnavailable, Text: "down"}},
-		"late":     {&peers{err: context.DeadlineExceeded}, activities.Grant{Party: document.Party(host), Code: openflow.CodeDeadline, Text: "no answer in time"}},
+		"granted":  {&peers{}, activities.ReserveAnswer{Party: document.Party(host)}},
+		"busy":     {&peers{err: openflow.AtParty("10000", openflow.Errorf(openflow.CodeExhausted, "2 of 4 free").WithHint("wait"))}, activities.ReserveAnswer{Party: document.Party(host), Code: openflow.CodeExhausted, Text: "2 of 4 free (wait)"}},
+		"too much": {&peers{err: openflow.Errorf(openflow.CodeInvalid, "64 of 32")}, activities.ReserveAnswer{Party: document.Party(host), Code: openflow.CodeInvalid, Text: "64 of 32"}},
+		"away":     {&peers{away: openflow.Errorf(openflow.CodeUnavailable, "down")}, activities.ReserveAnswer{Party: document.Party(host), Code: openflow.CodeUnavailable, Text: "down"}},
+		"late":     {&peers{err: context.DeadlineExceeded}, activities.ReserveAnswer{Party: document.Party(host), Code: openflow.CodeDeadline, Text: "no answer in time"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := tc.p.scheduling().ApplyResources(t.Context(), atHost)
@@ -241,7 +241,7 @@ func TestOpenJobTellsRefusalFromWaiting(t *testing.T) {
 	s := p.scheduling()
 	g, err := s.OpenJob(t.Context(), atHost)
 	require.NoError(t, err)
-	require.Equal(t, activities.Grant{Party: document.Party(host)}, g)
+	require.Equal(t, activities.ReserveAnswer{Party: document.Party(host)}, g)
 	require.Equal(t, "u", p.order.UserName)
 
 	p.err = openflow.About(openflow.AboutResource, openflow.AtParty("10000", openflow.Errorf(openflow.CodeExhausted, "busy")))

@@ -76,7 +76,7 @@ func doctorCommand(o *options) *cobra.Command {
   machine   home folder, disk, fsync, algorithms
   runtime   daemon, image, what containers reach, orphans
   Temporal  workers, backlog, workflows that cannot go on
-  work      long waits, the pool, retention
+  work      long waits, the capacity, retention
 
 On this machine: the home folder and its secrets. Each finding is ok, warn or FAIL with what to do about it. The exit code is 1 when something failed, 3 when the
 node does not answer.`,

@@ -84,7 +84,7 @@ too, unless it runs no tasks. A worker that has left offers 0 cores.`,
 			if err != nil {
 				return err
 			}
-			return o.show(c, append([]wire.PoolWorker{}, list...), func(w io.Writer) {
+			return o.show(c, append([]wire.Worker{}, list...), func(w io.Writer) {
 				line(w, "MACHINE", "NAME", "LABELS", "RUNTIME", "CORES", "TASKS", "SEEN")
 				for _, m := range list {
 					line(w, m.Machine, m.Name, strings.Join(m.Labels, ","), m.Runtime, strconv.Itoa(m.Cores),

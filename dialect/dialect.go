@@ -49,7 +49,7 @@ type Dialect interface {
 // Container is what a container of a dialect is told of its run, and what its words mean.
 type Container interface {
 	// Environment tells a container what its work is, where its node is, and how it proves itself. Errors: CodeInvalid.
-	Environment(r openflow.TaskRecord, g openflow.TaskGrant, at openflow.Place) ([]string, error)
+	Environment(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error)
 	// Status is what a word of a container says of its run. Errors: CodeInvalid.
 	Status(word string) (openflow.TaskStatus, error)
 }

@@ -52,7 +52,7 @@ type means struct {
 	program   string // of the components
 	listen    string // address for containers; empty: the runtime's or, where it has none, the port of advertise everywhere
 	advertise string // address at which containers find that, where the runtime does not know; empty: it does
-	grant     func(context.Context, openflow.TaskRecord) (openflow.TaskGrant, error)
+	supply    func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error)
 }
 
 // open prepares the runtime, what it runs, and the listener for containers.
@@ -74,7 +74,7 @@ func (m *machine) open(ctx context.Context, with means) (err error) {
 		return err
 	}
 	m.launcher = &launch.Launcher{
-		Node: with.owner, Image: image, Command: []string{"run"}, Grant: with.grant, MachineCPUs: float64(m.has.Cores),
+		Node: with.owner, Image: image, Command: []string{"run"}, Supply: with.supply, MachineCPUs: float64(m.has.Cores),
 		Told: fateflow.Dialect{}.Container().Environment,
 		Base: func() launch.BaseLayer { return m.baseAddress },
 	}

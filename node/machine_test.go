@@ -15,15 +15,15 @@ import (
 	"openflow/site/partner"
 )
 
-func TestPoolOfTheMachine(t *testing.T) {
+func TestCapacityOfTheMachine(t *testing.T) {
 	c := Config{Party: "9999", Home: t.TempDir(), Listen: "127.0.0.1:0", Runtime: process.Opener{}}
 	c, err := c.withDefaults()
 	require.NoError(t, err)
-	pool := limited(c.Limits, orOfTheMachine(openflow.Resources{})).Pool()
-	require.Equal(t, runtime.NumCPU(), pool.Cores, "what this machine has, and no promise beyond")
-	require.Greater(t, pool.Memory, int64(64<<20), "what this machine has")
-	require.Less(t, pool.Memory, int64(hardware.UnknownMemory))
-	require.GreaterOrEqual(t, pool.GPUs, 0)
+	capacity := limited(c.Limits, orOfTheMachine(openflow.Resources{})).Pool()
+	require.Equal(t, runtime.NumCPU(), capacity.Cores, "what this machine has, and no promise beyond")
+	require.Greater(t, capacity.Memory, int64(64<<20), "what this machine has")
+	require.Less(t, capacity.Memory, int64(hardware.UnknownMemory))
+	require.GreaterOrEqual(t, capacity.GPUs, 0)
 
 	cluster := openflow.Resources{Cores: 500, Memory: 1 << 40}
 	require.Equal(t, cluster, limited(c.Limits, orOfTheMachine(cluster)).Pool(), "what the runtime has, and nothing of this machine")
@@ -32,8 +32,8 @@ func TestPoolOfTheMachine(t *testing.T) {
 	c.Limits.Memory, c.Limits.GPUs = 1<<30, 3
 	c, err = c.withDefaults()
 	require.NoError(t, err)
-	pool = limited(c.Limits, cluster).Pool()
-	require.Equal(t, openflow.Resources{Cores: 500, Memory: 1 << 30, GPUs: 3}, pool, "what the operator says comes first")
+	capacity = limited(c.Limits, cluster).Pool()
+	require.Equal(t, openflow.Resources{Cores: 500, Memory: 1 << 30, GPUs: 3}, capacity, "what the operator says comes first")
 }
 
 // Containers find the base layer through their runtime's gateway, or where the operator says: one of the two.

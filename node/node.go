@@ -46,7 +46,7 @@ import (
 	"openflow/telemetry/metrics"
 	"openflow/telemetry/traces"
 	"openflow/temporal/embedded"
-	"openflow/worker"
+	"openflow/temporal/taskqueue"
 	"openflow/workflows/starter"
 )
 
@@ -91,7 +91,7 @@ type Node struct {
 
 	workers     net.Listener // for the workers of the pool; nil: there are none
 	workerToken trust.WorkerToken
-	taking      *worker.Machine     // this node as a machine of its own pool; nil: it is none
+	taking      *taskqueue.Machine  // this node as a machine of its own pool; nil: it is none
 	running     *activities.Machine // what it runs so
 }
 
@@ -316,12 +316,12 @@ func (n *Node) listen(what string, patience time.Duration, l net.Listener, layer
 }
 
 func (n *Node) prepareWorker(ctx context.Context, dir *peers.Directory) error {
-	worker.Limit()
+	taskqueue.Limit()
 	running := activities.Running{
 		Self: n.config.Party, Tasks: n.runs(), Runtime: n.runtime, Launcher: n.launcher, Logs: n.logs(),
 		Directory: dir, Log: n.config.Log,
 	}
-	n.worker = worker.New(n.client, worker.Options{
+	n.worker = taskqueue.New(n.client, taskqueue.Options{
 		Queue: Queue, Identity: n.identity(), Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
 	},
 		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: counting.Jobs{Catalogue: n.rows, Metrics: n.metrics}},
@@ -414,7 +414,7 @@ func (n *Node) PublicKey() string { return n.key.Public().String() }
 func (n *Node) Party() openflow.PartyID { return n.config.Party }
 
 // Resources is what jobs share at this site.
-func (n *Node) Resources() openflow.Resources { return n.config.Limits.Pool() }
+func (n *Node) Resources() openflow.Resources { return n.config.Limits.Capacity() }
 
 // Home is the node's folder.
 func (n *Node) Home() string { return n.home.Dir }
@@ -442,7 +442,7 @@ func (n *Node) about() application.About {
 func (n *Node) Examine(ctx context.Context) []openflow.Finding {
 	shared := n.config.Shared
 	s := examine.Site{
-		Party: n.config.Party, Version: n.config.Version, GrantAll: n.config.GrantAll, Share: n.config.Limits.Pool(), Home: n.home,
+		Party: n.config.Party, Version: n.config.Version, GrantAll: n.config.GrantAll, Capacity: n.config.Limits.Capacity(), Home: n.home,
 		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Components: n.config.Components, Policy: n.policy, Source: n.policySource(),
 		Keep: n.config.Retention, Rows: n.rows, Objects: n.objects, Messages: n.messages, Events: n.events,
 		Places:    examine.Places{Postgres: shared.Postgres, S3: shared.S3, Redis: shared.Redis},

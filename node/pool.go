@@ -12,7 +12,7 @@ import (
 	"openflow/server"
 	"openflow/server/base"
 	"openflow/site/trust"
-	"openflow/worker"
+	"openflow/temporal/taskqueue"
 	"openflow/worker/relay"
 	"openflow/worker/roster"
 )
@@ -54,7 +54,7 @@ func (n *Node) serveWorkers(south *base.Site, messages *base.Transport) error {
 	site := *south
 	site.Pool = &base.Pool{
 		Party: n.config.Party, Namespace: n.namespace, Check: n.workerToken.Check, Store: n.runs(),
-		Logs: n.logs(), Grant: n.grants().Grant,
+		Logs: n.logs(), Supply: n.supplies().Issue,
 	}
 	// Polls of Temporal wait for a minute: how long they take would say nothing.
 	n.listen("workers'", brief, n.workers, server.Health{Ready: n.Ready}, n.counted("workers", n.config.Dialects.Base(&site)),
@@ -79,7 +79,7 @@ func (n *Node) joinPool(ctx context.Context, running activities.Running) error {
 		return err
 	}
 	running.Machine = &activities.Machine{ID: n.home.Node, Name: hardware.Name(), Cores: n.pool().Cores(n.config.Limits.Cores, n.has.Cores)}
-	n.taking, err = worker.NewMachine(n.client, worker.MachineOptions{
+	n.taking, err = taskqueue.NewMachine(n.client, taskqueue.MachineOptions{
 		Identity: n.identity(), Labels: n.config.Labels, Idle: n.config.NoTasks,
 		Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
 	}, &running)

@@ -10,7 +10,7 @@ import (
 	"openflow/runtime/launch"
 	"openflow/server"
 	"openflow/site/registry"
-	"openflow/site/trust/grants"
+	"openflow/site/trust/supplies"
 	"openflow/telemetry/counting"
 )
 
@@ -25,14 +25,14 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	}
 	err = n.machine.open(ctx, means{
 		runtime: n.config.Runtime, owner: n.owner(), program: binary, listen: n.config.Base, advertise: n.config.Advertise,
-		grant: n.grants().Grant,
+		supply: n.supplies().Issue,
 	})
 	if err != nil {
 		return err
 	}
 	n.launcher.Traced = n.traces.Environment
 	n.config.Limits = limited(n.config.Limits, n.has)
-	n.counts = &counting.Site{Share: n.config.Limits.Pool(), Rows: n.rows, Messages: n.messages, Objects: n.objects, Home: n.home}
+	n.counts = &counting.Site{Capacity: n.config.Limits.Capacity(), Rows: n.rows, Messages: n.messages, Objects: n.objects, Home: n.home}
 	return nil
 }
 
@@ -120,6 +120,6 @@ func (m *machine) listenBase(ctx context.Context, address, host string) (net.Lis
 }
 
 // grants says what each run is given.
-func (n *Node) grants() grants.Issuer {
-	return grants.Issuer{Jobs: n.rows, Secrets: n.secrets, Policy: n.policy}
+func (n *Node) supplies() supplies.Issuer {
+	return supplies.Issuer{Jobs: n.rows, Secrets: n.secrets, Policy: n.policy}
 }

@@ -20,14 +20,14 @@ import (
 	"openflow/node/home"
 	"openflow/runtime/driver"
 	"openflow/sdk/httpclient"
-	"openflow/sdk/pool"
-	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/site/registry"
 	"openflow/site/upkeep"
 	"openflow/telemetry/traces"
 	"openflow/temporal/cluster"
-	"openflow/worker"
+	"openflow/temporal/taskqueue"
+	"openflow/worker/client"
+	"openflow/worker/form"
 	"openflow/worker/roster"
 )
 
@@ -73,7 +73,7 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
 			return c, nil, err
 		}
 	}
-	site, err := pool.CheckURL(c.Site)
+	site, err := client.CheckURL(c.Site)
 	return c, site, err
 }
 
@@ -83,8 +83,8 @@ type Worker struct {
 	machine
 	config  WorkerConfig
 	site    *url.URL
-	node    *pool.Client
-	party   wire.PoolSite
+	node    *client.Client
+	party   form.Site
 	taken   *activities.Machine
 	traces  *traces.Traces
 	started time.Time
@@ -101,7 +101,7 @@ func StartWorker(ctx context.Context, c WorkerConfig) (*Worker, error) {
 	}
 	w := &Worker{
 		machine: machine{log: c.Log}, config: c, site: site, started: time.Now(), failed: make(chan error, 1),
-		node: &pool.Client{URL: site.String(), Token: c.Token, HTTP: httpclient.New(httpclient.Options{})},
+		node: &client.Client{URL: site.String(), Token: c.Token, HTTP: httpclient.New(httpclient.Options{})},
 	}
 	for _, step := range []func(context.Context) error{w.meet, w.openMachine, w.join, w.startUpkeep} {
 		if err := step(ctx); err != nil {
@@ -136,7 +136,7 @@ func (w *Worker) openMachine(ctx context.Context) error {
 	}
 	err = w.open(ctx, means{
 		runtime: w.config.Runtime, owner: w.home.Node, program: binary, listen: w.config.Base, advertise: w.config.Advertise,
-		grant: w.node.Grant,
+		supply: w.node.Supply,
 	})
 	if err != nil {
 		return err
@@ -160,7 +160,7 @@ func (w *Worker) join(ctx context.Context) error {
 	if err := w.hello(ctx); err != nil {
 		return err
 	}
-	queues, err := worker.NewMachine(client, worker.MachineOptions{
+	queues, err := taskqueue.NewMachine(client, taskqueue.MachineOptions{
 		Identity: w.identity(), Labels: w.config.Labels, Fatal: w.fail,
 	}, &activities.Running{
 		Self: w.party.PartyID, Tasks: w.node, Runtime: w.runtime, Launcher: w.launcher, Logs: w.node, Machine: w.taken, Log: w.log,
@@ -211,7 +211,7 @@ func (w *Worker) startUpkeep(context.Context) error {
 	w.rounds = upkeep.Begin(w.log)
 	w.rounds.Every(roster.HelloEvery, "news to the node", w.report)
 	w.rounds.Every(upkeep.TrimEvery, "logs of programs", w.runtime.Trim)
-	w.rounds.Every(upkeep.Settled, "orphans", w.orphans(upkeep.Settled, w.node.TaskByExecution).Sweep)
+	w.rounds.Every(upkeep.Settled, "orphans", w.orphans(upkeep.Settled, w.node.TaskByRunID).Sweep)
 	return nil
 }
 

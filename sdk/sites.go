@@ -38,8 +38,8 @@ func (c *Client) Sites(ctx context.Context) ([]Site, error) {
 }
 
 // Workers lists the machines of the node's pool that have been heard of in the last day.
-func (c *Client) Workers(ctx context.Context) ([]wire.PoolWorker, error) {
-	var list []wire.PoolWorker
+func (c *Client) Workers(ctx context.Context) ([]wire.Worker, error) {
+	var list []wire.Worker
 	err := c.fetch(ctx, "/openflow/v1/user/site/workers", nil, &list)
 	return list, err
 }

@@ -29,12 +29,12 @@ func (f Forward) Routes(r chi.Router) {
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	for _, prefix := range append([]string{"/v1/interconn/chan"}, f.Prefixes...) {
-		r.Handle(prefix+"/*", straight(proxy))
+		r.Handle(prefix+"/*", refuseDetours(proxy))
 	}
 }
 
-// straight refuses paths that lead elsewhere once somebody on the way has resolved their dots.
-func straight(next http.Handler) http.HandlerFunc {
+// refuseDetours refuses paths that lead elsewhere once somebody on the way has resolved their dots.
+func refuseDetours(next http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		for segment := range strings.SplitSeq(r.URL.Path, "/") {
 			if segment == "." || segment == ".." {

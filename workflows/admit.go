@@ -10,19 +10,19 @@ import (
 	"openflow/workflows/plan"
 )
 
-// admit reserves the job's resources at every party, all or nothing, and waits as long as that takes. grants are what the
+// admit reserves the job's resources at every party, all or nothing, and waits as long as that takes. answers are what the
 // parties answered to the application that went with the creation. It returns how the job ends when it gets none.
-func (j job) admit(ctx workflow.Context, d *desk, grants []plan.Grant) plan.Ending {
+func (j job) admit(ctx workflow.Context, d *desk, answers []plan.ReserveAnswer) plan.Ending {
 	defer func() { d.waits = "" }()
 	queue := plan.NewQueue(j.ID, workflow.Now(ctx))
 	for {
-		if grants == nil {
+		if answers == nil {
 			var err error
-			if grants, err = j.apply(ctx, queue.InOrder()); err != nil {
+			if answers, err = j.apply(ctx, queue.InOrder()); err != nil {
 				return plan.GivenUp(err)
 			}
 		}
-		verdict := plan.Admit(grants)
+		verdict := plan.Admit(answers)
 		switch {
 		case verdict.Granted:
 			return plan.Ending{}
@@ -32,37 +32,37 @@ func (j job) admit(ctx workflow.Context, d *desk, grants []plan.Grant) plan.Endi
 		if j.wait(ctx, d, queue, verdict); d.stop.given {
 			return d.stop.value
 		}
-		grants = nil
+		answers = nil
 	}
 }
 
 // apply asks the parties for the job's resources: all at once, or one after the other until one refuses.
-func (j job) apply(ctx workflow.Context, inOrder bool) ([]plan.Grant, error) {
-	ask := func(ctx workflow.Context, p openflow.Party) (plan.Grant, error) {
-		var said activities.Grant
+func (j job) apply(ctx workflow.Context, inOrder bool) ([]plan.ReserveAnswer, error) {
+	ask := func(ctx workflow.Context, p openflow.Party) (plan.ReserveAnswer, error) {
+		var said activities.ReserveAnswer
 		err := call(ctx, j.Timing.Partner, "apply at "+p.String(), scheduling.ApplyResources, j.at(p), &said)
 		return said.Decode(), err
 	}
 	if !inOrder {
-		grants, errs := gather(ctx, j.Parties, ask)
-		return grants, first(errs)
+		answers, errs := gather(ctx, j.Parties, ask)
+		return answers, first(errs)
 	}
-	var grants []plan.Grant
+	var answers []plan.ReserveAnswer
 	for _, p := range plan.InOrder(j.Parties) {
 		g, err := ask(ctx, p)
 		if err != nil {
 			return nil, err
 		}
-		if grants = append(grants, g); g.Code != "" {
+		if answers = append(answers, g); g.Code != "" {
 			break
 		}
 	}
-	return grants, nil
+	return answers, nil
 }
 
 // wait returns what was granted, tells everybody why the job waits, and pauses, until a party calls or somebody stops the
 // job at the latest.
-func (j job) wait(ctx workflow.Context, d *desk, queue *plan.Queue, refused plan.Admission) {
+func (j job) wait(ctx workflow.Context, d *desk, queue *plan.Queue, refused plan.Verdict) {
 	next := queue.Refused(refused, workflow.Now(ctx))
 	if err := first(each(ctx, refused.Return, func(ctx workflow.Context, p openflow.Party) error {
 		return call(ctx, j.Timing.Partner, "return at "+p.String(), scheduling.ReturnResources, j.at(p), nil)

@@ -10,17 +10,17 @@ import (
 
 // create makes the job at every party in parallel and applies for its resources along with that. It returns what the
 // parties answered to the application, nil when they have not been asked: those of a rerun know the job.
-func (j job) create(ctx workflow.Context) (plan.Creation, []plan.Grant) {
+func (j job) create(ctx workflow.Context) (plan.Creation, []plan.ReserveAnswer) {
 	detail(ctx, "creating the job at its parties")
 	if j.Again {
 		return plan.Creation{Refusal: j.reopen(ctx)}, nil
 	}
-	grants, errs := gather(ctx, j.Parties, func(ctx workflow.Context, p openflow.Party) (plan.Grant, error) {
-		var said activities.Grant
+	answers, errs := gather(ctx, j.Parties, func(ctx workflow.Context, p openflow.Party) (plan.ReserveAnswer, error) {
+		var said activities.ReserveAnswer
 		err := call(ctx, j.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), &said)
 		return said.Decode(), err
 	})
-	return plan.Created(j.Parties, errs), grants
+	return plan.Created(j.Parties, errs), answers
 }
 
 // reopen lets an ended job wait once more: in the scheduler's record, and at every party. The workflow does that, not the

@@ -29,13 +29,13 @@ func Job(ctx workflow.Context, input JobPlan) (openflow.JobStatus, error) {
 		return "", err
 	}
 
-	made, grants := j.create(ctx)
+	made, answers := j.create(ctx)
 	desk.created.give(made.Refusal)
 	run := plan.NewExecution(j.JobPlan, tasks)
 	beside, cancel := workflow.WithCancel(ctx)
 	end := made.End()
 	if end.None() {
-		end = j.admit(ctx, desk, grants)
+		end = j.admit(ctx, desk, answers)
 	}
 	if end.None() {
 		end = j.execute(ctx, beside, desk, run)

@@ -409,7 +409,7 @@ func (w *world) end(k openflow.TaskKey, r run) {
 		return
 	}
 	for i := range r.repeats + 1 {
-		id := fmt.Sprintf("%s/%s/%d", k.ExecutionID(), r.status, i)
+		id := fmt.Sprintf("%s/%s/%d", k.RunID(), r.status, i)
 		w.update(workflows.UpdateReport, id, activities.Report{Run: document.EncodeRun(k), Status: r.status, Cause: document.Cause{Code: r.code, Text: r.err, Consequence: r.follows}})
 	}
 }

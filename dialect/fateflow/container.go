@@ -23,7 +23,7 @@ const (
 )
 
 // Environment implements dialect.Container.
-func (container) Environment(r openflow.TaskRecord, g openflow.TaskGrant, at openflow.Place) ([]string, error) {
+func (container) Environment(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error) {
 	config, err := preTaskConfig(r, g, at)
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func (container) Status(word string) (openflow.TaskStatus, error) { return words
 // preTaskConfig is what CONFIG holds.
 //
 // Spec: fate-flow-api §3.2.
-func preTaskConfig(r openflow.TaskRecord, g openflow.TaskGrant, at openflow.Place) ([]byte, error) {
+func preTaskConfig(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]byte, error) {
 	inputs, err := inputArtifacts(r.Spec.Inputs)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-var grant = openflow.TaskGrant{Credential: "secret", ModelID: "J", ModelVersion: "0", Partitions: 8}
+var grant = openflow.TaskSupply{Credential: "secret", ModelID: "J", ModelVersion: "0", Partitions: 8}
 
 // record is lr_0 of the worked example (fate-flow-api §5) at its host.
 func record(t *testing.T) openflow.TaskRecord {

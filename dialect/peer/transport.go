@@ -30,7 +30,7 @@ func (l *Link) Push(ctx context.Context, m Outgoing) (err error) {
 	if m.ID != "" {
 		p.Metadata = map[string]string{ptp.MetadataMessageID: m.ID}
 	}
-	contentType, body := ptp.EncodePush(ptp.DialectProtobuf, p)
+	contentType, body := ptp.EncodePush(ptp.FormProtobuf, p)
 	h := http.Header{}
 	for k, v := range map[string]string{
 		ptp.HeaderVersion: ptp.VersionPassThrough, ptp.HeaderProvider: provider, ptp.HeaderTraceID: m.Session,

@@ -13,8 +13,8 @@ import (
 
 // Labels of every container that a node makes.
 const (
-	LabelNode      = "openflow.node"      // whose container it is: driver.Options.Node
-	LabelExecution = "openflow.execution" // the run
+	LabelNode      = "openflow.node" // whose container it is: driver.Options.Node
+	LabelRun       = "openflow.run"  // the run
 	LabelScheduler = "openflow.scheduler"
 	LabelJob       = "openflow.job"
 )
@@ -34,9 +34,9 @@ type Launcher struct {
 	Image   string // of the algorithms, as the runtime calls it
 	Command []string
 	Base    func() BaseLayer
-	Grant   func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error)
+	Supply  func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error)
 	// Told is the environment in which the container is told of its run, in the words of the dialect that its program speaks.
-	Told        func(r openflow.TaskRecord, g openflow.TaskGrant, at openflow.Place) ([]string, error)
+	Told        func(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error)
 	MachineCPUs float64 // of the runtime: a container is never promised more
 	// Traced is what the environment says about the trace that the launch belongs to; nil: nothing.
 	Traced func(ctx context.Context) []string
@@ -45,7 +45,7 @@ type Launcher struct {
 // Name is the container's name: a readable part, and a hash of what the run is, bounded for any runtime. Creating this
 // name is the commit point of a launch.
 func Name(k openflow.TaskKey) string {
-	sum := sha256.Sum256([]byte(k.ExecutionID()))
+	sum := sha256.Sum256([]byte(k.RunID()))
 	readable := fmt.Sprintf("of-%s-%s-%s-%d", k.Party.Role, k.Party.ID, k.Task, k.Version)
 	if len(readable) > 80 {
 		readable = readable[:80]
@@ -56,7 +56,7 @@ func Name(k openflow.TaskKey) string {
 // Spec describes the container of a run. It is a function of the run and the node, but for the trace that it is part
 // of, so a retry describes the same one.
 func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec, error) {
-	grant, err := l.Grant(ctx, r)
+	supply, err := l.Supply(ctx, r)
 	if err != nil {
 		return driver.Spec{}, err
 	}
@@ -65,7 +65,7 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 	if l.MachineCPUs > 0 {
 		cpus = min(cpus, l.MachineCPUs)
 	}
-	env, err := l.Told(r, grant, openflow.Place{Host: base.Host, Port: base.Port, Cores: int(max(cpus, 1))})
+	env, err := l.Told(r, supply, openflow.Place{Host: base.Host, Port: base.Port, Cores: int(max(cpus, 1))})
 	if err != nil {
 		return driver.Spec{}, err
 	}
@@ -82,7 +82,7 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 	return driver.Spec{
 		Name: Name(r.Key),
 		Labels: map[string]string{
-			LabelNode: l.Node, LabelExecution: string(r.Key.ExecutionID()), LabelScheduler: string(r.Key.Scheduler),
+			LabelNode: l.Node, LabelRun: string(r.Key.RunID()), LabelScheduler: string(r.Key.Scheduler),
 			LabelJob: string(r.Key.Job),
 		},
 		Image: l.Image, Command: l.Command,

@@ -18,12 +18,12 @@ func launcher() *launch.Launcher {
 	return &launch.Launcher{
 		Node: "uuid", Image: "sha256:abc", Command: []string{"run"}, MachineCPUs: 4,
 		Base: func() launch.BaseLayer { return launch.BaseLayer{Host: "172.17.0.1", Port: 9380} },
-		Grant: func(_ context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
-			return openflow.TaskGrant{
-				Credential: "secret of " + string(r.Key.ExecutionID()), ModelID: "J", ModelVersion: "0", Partitions: 8,
+		Supply: func(_ context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error) {
+			return openflow.TaskSupply{
+				Credential: "secret of " + string(r.Key.RunID()), ModelID: "J", ModelVersion: "0", Partitions: 8,
 			}, nil
 		},
-		Told: func(r openflow.TaskRecord, g openflow.TaskGrant, at openflow.Place) ([]string, error) {
+		Told: func(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error) {
 			text, _ := r.Spec.Parameters["x"].(string)
 			return []string{
 				fmt.Sprintf("TOLD=%s of %s for %s at %s:%d %s", r.Key.Task, g.Credential, r.Key.Scheduler, at.Host, at.Port, text),
@@ -62,7 +62,7 @@ func TestSpec(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, s, again, "a retry describes the same container")
 	require.Equal(t, map[string]string{
-		launch.LabelNode: "uuid", launch.LabelExecution: "J_lr_0_0@9999@host_10000", launch.LabelScheduler: "9999", launch.LabelJob: "J",
+		launch.LabelNode: "uuid", launch.LabelRun: "J_lr_0_0@9999@host_10000", launch.LabelScheduler: "9999", launch.LabelJob: "J",
 	}, s.Labels)
 	require.Equal(t, "2", env(t, s, "CORES"))
 	require.Equal(t, "lr_0 of secret of J_lr_0_0@9999@host_10000 for 9999 at 172.17.0.1:9380 ", env(t, s, "TOLD"))
@@ -140,18 +140,18 @@ func TestSpecRefuses(t *testing.T) {
 			r.Spec.Parameters = openflow.Parameters{"x": strings.Repeat("x", 130<<10)}
 		}, openflow.CodeInvalid, "its configuration has"},
 		"no configuration": {func(l *launch.Launcher, _ *openflow.TaskRecord) {
-			l.Told = func(openflow.TaskRecord, openflow.TaskGrant, openflow.Place) ([]string, error) {
+			l.Told = func(openflow.TaskRecord, openflow.TaskSupply, openflow.Place) ([]string, error) {
 				return nil, openflow.Errorf(openflow.CodeInvalid, "cannot be encoded")
 			}
 		}, openflow.CodeInvalid, "cannot be encoded"},
 		"job not found": {func(l *launch.Launcher, _ *openflow.TaskRecord) {
-			l.Grant = func(context.Context, openflow.TaskRecord) (openflow.TaskGrant, error) {
-				return openflow.TaskGrant{}, openflow.Errorf(openflow.CodeNotFound, "no job")
+			l.Supply = func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error) {
+				return openflow.TaskSupply{}, openflow.Errorf(openflow.CodeNotFound, "no job")
 			}
 		}, openflow.CodeNotFound, "no job"},
 		"database": {func(l *launch.Launcher, _ *openflow.TaskRecord) {
-			l.Grant = func(context.Context, openflow.TaskRecord) (openflow.TaskGrant, error) {
-				return openflow.TaskGrant{}, errors.New("locked")
+			l.Supply = func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error) {
+				return openflow.TaskSupply{}, errors.New("locked")
 			}
 		}, openflow.CodeInternal, "locked"},
 	} {

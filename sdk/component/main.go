@@ -83,7 +83,7 @@ func run(ctx context.Context, env func(string) string, stderr io.Writer, compone
 	}
 	err = t.choose(components)
 	if err == nil {
-		log.Info("task runs", "task", t.config.ExecutionID, "component", t.component.Name, "stage", t.Stage(), "cores", t.cores)
+		log.Info("task runs", "task", t.config.RunID, "component", t.component.Name, "stage", t.Stage(), "cores", t.cores)
 		err = t.guard(func() error {
 			t.dropAbsent(ctx)
 			return t.component.Run(ctx, t)
@@ -171,7 +171,7 @@ const maxReport = 64 << 10
 // has it, also after the task was asked to end. Of an error, the node tells the other parties its code and what was
 // marked with WithPublic; the text itself is for this party's users.
 func (t *Task) report(ctx context.Context, failure error) int {
-	body := map[string]any{"execution_id": t.config.ExecutionID, "status": openflow.TaskSuccess, "error": ""}
+	body := map[string]any{"execution_id": t.config.RunID, "status": openflow.TaskSuccess, "error": ""}
 	code := ExitSuccess
 	if failure != nil {
 		text := openflow.Cut(failure.Error(), maxReport)

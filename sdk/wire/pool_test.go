@@ -10,6 +10,7 @@ import (
 	"openflow"
 	"openflow/sdk/wire"
 	"openflow/store/document/documenttest"
+	"openflow/worker/form"
 )
 
 // What a task's engine_run says is read once, where the document is; what it leaves out is nobody's.
@@ -53,29 +54,29 @@ func FuzzDecodePoolTask(f *testing.F) {
 	f.Add([]byte(`{"exit_code":null,"start_time":"2026-01-01T00:00:00Z","spec":{"inputs":[{"channels":[{"model":{"model_id":"m"}}]}]}}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := wire.DecodePoolTask(b)
+		r, err := form.DecodeTask(b)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 			return
 		}
-		again, err := json.Marshal(wire.EncodePoolTask(r))
+		again, err := json.Marshal(form.EncodeTask(r))
 		if err != nil {
 			return // a time beyond what JSON can say
 		}
-		r2, err := wire.DecodePoolTask(again)
+		r2, err := form.DecodeTask(again)
 		require.NoError(t, err)
-		b2, err := json.Marshal(wire.EncodePoolTask(r2))
+		b2, err := json.Marshal(form.EncodeTask(r2))
 		require.NoError(t, err)
 		require.JSONEq(t, string(again), string(b2))
 	})
 }
 
 // A worker that says nonsense of itself is refused, and what is taken can be shown again.
-func FuzzPoolWorker(f *testing.F) {
+func FuzzWorker(f *testing.F) {
 	f.Add([]byte(`{"machine":"m1","labels":["gpu"],"cores":2,"running":["x"],"start_time":1700000000000}`))
 	f.Add([]byte(`{"machine":"a/b"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var w wire.PoolWorker
+		var w wire.Worker
 		if wire.Decode(b, &w) != nil {
 			return
 		}
@@ -95,16 +96,16 @@ func FuzzPoolWorker(f *testing.F) {
 // What travels between a node and the workers of its pool.
 func TestFormsOfThePool(t *testing.T) {
 	documenttest.Tagged(t,
-		reflect.TypeFor[wire.PoolSite](), reflect.TypeFor[wire.PoolWorker](), reflect.TypeFor[wire.PoolTask](), reflect.TypeFor[wire.PoolGrant](),
-		reflect.TypeFor[wire.PoolStart](), reflect.TypeFor[wire.PoolEnd](), reflect.TypeFor[wire.PoolChange](), reflect.TypeFor[wire.PoolLog](),
+		reflect.TypeFor[form.Site](), reflect.TypeFor[wire.Worker](), reflect.TypeFor[form.Task](), reflect.TypeFor[form.Supply](),
+		reflect.TypeFor[form.Start](), reflect.TypeFor[form.End](), reflect.TypeFor[form.Change](), reflect.TypeFor[form.Log](),
 	)
-	documenttest.RoundTrip(t, wire.EncodePoolTask, wire.PoolTask.Decode)
-	documenttest.RoundTrip(t, func(g openflow.TaskGrant) wire.PoolGrant { return wire.PoolGrant(g) },
-		func(g wire.PoolGrant) openflow.TaskGrant { return openflow.TaskGrant(g) })
+	documenttest.RoundTrip(t, form.EncodeTask, form.Task.Decode)
+	documenttest.RoundTrip(t, func(g openflow.TaskSupply) form.Supply { return form.Supply(g) },
+		func(g form.Supply) openflow.TaskSupply { return openflow.TaskSupply(g) })
 	type end struct {
 		Key openflow.TaskKey
 		End openflow.TaskEnd
 	}
-	documenttest.RoundTrip(t, func(e end) wire.PoolEnd { return wire.EncodePoolEnd(e.Key, e.End) },
-		func(e wire.PoolEnd) end { k, o := e.Decode(); return end{k, o} })
+	documenttest.RoundTrip(t, func(e end) form.End { return form.EncodeEnd(e.Key, e.End) },
+		func(e form.End) end { k, o := e.Decode(); return end{k, o} })
 }

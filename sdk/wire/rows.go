@@ -192,7 +192,7 @@ type TaskRow struct {
 	EndTime             *int64         `json:"end_time"`
 	EngineConf          map[string]any `json:"engine_conf"`
 	ErrorReport         string         `json:"error_report"`
-	ExecutionID         string         `json:"execution_id"`
+	RunID               string         `json:"execution_id"`
 	ExitCode            *int           `json:"exit_code"`
 	GPUIDs              []string       `json:"gpu_ids"`
 	JobID               string         `json:"job_id"`
@@ -233,7 +233,7 @@ func EncodeTask(r openflow.TaskRecord) TaskRow {
 		Cmd: []string{}, Component: r.Component, ComponentParameters: map[string]any{"parameters": r.Spec.Parameters},
 		Container: r.ContainerName, CreateTime: Millis(r.CreateTime), Elapsed: elapsed(r.StartTime, r.EndTime),
 		EndTime: Millis(r.EndTime), EngineConf: map[string]any{}, ErrorReport: r.ErrorReport,
-		ExecutionID: PartyTaskID(r.Key), ExitCode: r.ExitCode, JobID: string(r.Key.Job), KillStatus: r.Killed,
+		RunID: PartyTaskID(r.Key), ExitCode: r.ExitCode, JobID: string(r.Key.Job), KillStatus: r.Killed,
 		GPUIDs: append([]string{}, r.GPUIDs...), Memory: r.MemoryBytes, PartyID: string(r.Key.Party.ID), PartyStatus: string(r.PartyStatus), Protocol: Kind,
 		ProviderName: r.Provider, Reason: r.Reason, ResourceInUse: r.ResourceInUse, Role: string(r.Key.Party.Role),
 		Runtime: r.Runtime, SchedulerPartyID: string(r.Key.Scheduler), StartTime: Millis(r.StartTime), Status: string(r.Status),
@@ -274,7 +274,7 @@ func EncodeTable(r openflow.TableRecord, path string) TableInfo {
 	info := TableInfo{
 		Namespace: r.Name.Namespace, Name: r.Name.Name, Meta: r.Meta, Engine: "openflow", Path: path, DataType: r.DataType,
 		Source: TableSource{
-			TaskID: string(r.Source.TaskID), PartyTaskID: string(r.Source.ExecutionID), TaskName: string(r.Source.TaskName),
+			TaskID: string(r.Source.TaskID), PartyTaskID: string(r.Source.RunID), TaskName: string(r.Source.TaskName),
 			Component: r.Source.Component, OutputArtifactKey: r.Source.OutputKey,
 		},
 	}

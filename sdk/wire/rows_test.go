@@ -146,7 +146,7 @@ func TestTaskRow(t *testing.T) {
 func TestTableInfo(t *testing.T) {
 	r := openflow.TableRecord{
 		Name: openflow.TableName{Namespace: "ns", Name: "n"}, Count: 0, DataType: "dataframe",
-		Source: openflow.TableSource{TaskID: "J_a", ExecutionID: "J_a_0_guest_1", TaskName: "a", Component: "c", OutputKey: "k"},
+		Source: openflow.TableSource{TaskID: "J_a", RunID: "J_a_0_guest_1", TaskName: "a", Component: "c", OutputKey: "k"},
 	}
 	keys, m := keysOf(t, wire.EncodeTable(r, "/p"))
 	require.Equal(t, words("namespace name count meta engine path source data_type"), keys)

@@ -95,7 +95,7 @@ type MLMDMetadata struct {
 // WorkerStatus is the body of POST /v2/worker/task/status. Error is for this party's users; the last three, which are
 // ours, are what other parties may know. A container that sends Error alone tells them nothing.
 type WorkerStatus struct {
-	ExecutionID Text   `json:"execution_id" check:"required"`
+	RunID       Text   `json:"execution_id" check:"required"`
 	Status      Text   `json:"status" check:"required"`
 	Error       string `json:"error,omitempty"`
 	Public      string `json:"public,omitempty"`
@@ -130,17 +130,17 @@ type ScoreSpend struct {
 
 // TrackingSave is the body of POST /v2/worker/data/tracking/save.
 type TrackingSave struct {
-	ExecutionID Text            `json:"execution_id" check:"required"`
-	URI         string          `json:"uri"`
-	OutputKey   string          `json:"output_key" check:"required"`
-	Namespace   string          `json:"namespace"`
-	Name        string          `json:"name"`
-	DataType    string          `json:"data_type" check:"required"`
-	MetaData    json.RawMessage `json:"meta_data"`
-	Overview    Overview        `json:"overview"`
-	Source      TableSource     `json:"source"`
-	Index       int             `json:"index"`
-	Partitions  int             `json:"partitions,omitempty"`
+	RunID      Text            `json:"execution_id" check:"required"`
+	URI        string          `json:"uri"`
+	OutputKey  string          `json:"output_key" check:"required"`
+	Namespace  string          `json:"namespace"`
+	Name       string          `json:"name"`
+	DataType   string          `json:"data_type" check:"required"`
+	MetaData   json.RawMessage `json:"meta_data"`
+	Overview   Overview        `json:"overview"`
+	Source     TableSource     `json:"source"`
+	Index      int             `json:"index"`
+	Partitions int             `json:"partitions,omitempty"`
 }
 
 // Overview is what a writer of a table knows about its rows.
@@ -151,8 +151,8 @@ type Overview struct {
 
 // MetricSave is the body of POST /v2/worker/metric/save[/<execution_id>].
 type MetricSave struct {
-	ExecutionID Text     `json:"execution_id,omitempty"`
-	Data        []Metric `json:"data"`
+	RunID Text     `json:"execution_id,omitempty"`
+	Data  []Metric `json:"data"`
 }
 
 // ObjectStored is the data of PUT /openflow/v1/container/data/object.

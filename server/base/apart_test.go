@@ -18,7 +18,7 @@ import (
 // everyRoute is one request to each route that would succeed for the container of victim.
 func everyRoute(t *testing.T, n *node, victim openflow.TaskKey) map[string]request {
 	t.Helper()
-	id := string(victim.ExecutionID())
+	id := string(victim.RunID())
 	chanHeader := http.Header{
 		"X-Ptp-Session-Id": {string(victim.SessionID())}, "X-Ptp-Topic": {base.TopicPrefix(host, victim.Party) + "t"}, "Content-Type": {"application/json"},
 		"X-Ptp-Timeout": {"1"},
@@ -126,7 +126,7 @@ func TestContainersAreApart(t *testing.T) {
 func TestEndedRunRepeatsItsStatus(t *testing.T) {
 	n := newNode(t)
 	k := key("1", "psi_0", guest)
-	status := post("/v2/worker/task/status", object{"execution_id": k.ExecutionID(), "status": "success"})
+	status := post("/v2/worker/task/status", object{"execution_id": k.RunID(), "status": "success"})
 	require.Zero(t, n.envelope(k, status).Code)
 	_, err := n.catalogue.FinishTask(t.Context(), k, openflow.TaskEnd{Status: openflow.TaskSuccess})
 	require.NoError(t, err)

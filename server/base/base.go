@@ -19,7 +19,7 @@ import (
 
 // Store is the part of the catalogue that containers read and write.
 type Store interface {
-	TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error)
+	TaskByRunID(ctx context.Context, id openflow.RunID) (openflow.TaskRecord, error)
 	RecordTaskReport(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, report string, cause openflow.Cause) error
 	AddTaskWarning(ctx context.Context, k openflow.TaskKey, text string) error
 	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
@@ -37,7 +37,7 @@ type Store interface {
 
 // Credentials checks what a container proves itself with.
 type Credentials interface {
-	Check(token string) (openflow.ExecutionID, error)
+	Check(token string) (openflow.RunID, error)
 }
 
 // Site is this site as its containers reach it, in any dialect.
@@ -94,7 +94,7 @@ func (s *Site) identify(r *http.Request) (openflow.TaskRecord, error) {
 	if err != nil {
 		return openflow.TaskRecord{}, err
 	}
-	t, err := s.Store.TaskByExecution(r.Context(), id)
+	t, err := s.Store.TaskByRunID(r.Context(), id)
 	return t, openflow.About(openflow.AboutTask, err)
 }
 

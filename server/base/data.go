@@ -197,7 +197,7 @@ func (s *Site) Save(ctx context.Context, t openflow.TaskRecord, out openflow.Out
 	out.Table = outputTable(t.Key, out.OutputKey, out.Index)
 	rows.Name, rows.Object, rows.Bytes, rows.DataType, rows.Intermediate = out.Table, digest, info.Bytes, out.DataType, true
 	rows.Source = openflow.TableSource{
-		TaskID: t.Key.TaskID(), ExecutionID: t.Key.ExecutionID(), TaskName: t.Key.Task, Component: t.Component,
+		TaskID: t.Key.TaskID(), RunID: t.Key.RunID(), TaskName: t.Key.Task, Component: t.Component,
 		OutputKey: out.OutputKey, Index: out.Index,
 	}
 	return s.Store.SaveOutput(ctx, out, &rows)

@@ -133,7 +133,7 @@ func (n *node) create(scheduler openflow.PartyID, id openflow.JobID, p openflow.
 	}
 	require.NoError(n.t, n.catalogue.CreateJob(n.t.Context(), j, tasks, pins...))
 	for _, task := range tasks {
-		_, err := n.catalogue.StartTask(n.t.Context(), task.Key, "fake", "c-"+string(task.Key.ExecutionID()))
+		_, err := n.catalogue.StartTask(n.t.Context(), task.Key, "fake", "c-"+string(task.Key.RunID()))
 		require.NoError(n.t, err)
 	}
 }
@@ -208,7 +208,7 @@ func (n *node) put(k openflow.TaskKey, rows string) string {
 // output registers an output of k.
 func output(k openflow.TaskKey, uri string) request {
 	return post("/v2/worker/data/tracking/save", object{
-		"execution_id": k.ExecutionID(), "uri": uri, "output_key": "output_data", "data_type": "dataframe",
+		"execution_id": k.RunID(), "uri": uri, "output_key": "output_data", "data_type": "dataframe",
 		"meta_data": object{"schema": 1}, "overview": object{"count": 2}, "namespace": "ns", "name": "secret",
 	})
 }

@@ -10,7 +10,7 @@ import (
 // PoolStore is the part of the catalogue that the workers of the site's pool read and write.
 type PoolStore interface {
 	SaveWorker(ctx context.Context, w openflow.WorkerRecord) error
-	TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error)
+	TaskByRunID(ctx context.Context, id openflow.RunID) (openflow.TaskRecord, error)
 	StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error)
 	FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error)
 }
@@ -29,5 +29,5 @@ type Pool struct {
 	Check     func(token string) error // nil for a worker of this site
 	Store     PoolStore
 	Logs      PoolLogs
-	Grant     func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error)
+	Supply    func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error)
 }

@@ -32,7 +32,7 @@ func (n *node) chained(id openflow.JobID, reads string, pins ...openflow.Pin) op
 	n.create("9999", id, guest, chain(reads), pins...)
 	reader := key(id, "reader_0", guest)
 	passed := post("/v2/worker/data/tracking/save", object{
-		"execution_id": reader.ExecutionID(), "uri": "", "output_key": "output_data", "data_type": "data_unresolved", "namespace": "ns", "name": reads,
+		"execution_id": reader.RunID(), "uri": "", "output_key": "output_data", "data_type": "data_unresolved", "namespace": "ns", "name": reads,
 	})
 	e := n.envelope(reader, passed)
 	require.Zero(n.t, e.Code, e.Message)

@@ -52,7 +52,7 @@ func (t *Transport) Routes(r chi.Router) {
 // refuse answers a container that nobody has listened to.
 func (t *Transport) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	reply.Note(r, err)
-	t.answer(w, r, ptp.DialectJSON, ptp.Reply(err))
+	t.answer(w, r, ptp.FormJSON, ptp.Reply(err))
 }
 
 // pushWait bounds how long a push waits for room or for a peer before the container is told to come again.
@@ -70,14 +70,14 @@ func TopicPrefix(from, to openflow.Party) string {
 func (t *Transport) push(w http.ResponseWriter, r *http.Request) {
 	body, err := reply.Body(r, t.MaxBody)
 	var p ptp.PushInbound
-	dialect := ptp.DialectJSON
+	form := ptp.FormJSON
 	if err == nil {
-		p, dialect, err = ptp.DecodePush(r.Header.Get("Content-Type"), "", r.Header.Get(ptp.HeaderTopic), r.URL.Path, body)
+		p, form, err = ptp.DecodePush(r.Header.Get("Content-Type"), "", r.Header.Get(ptp.HeaderTopic), r.URL.Path, body)
 	}
 	if err == nil {
 		err = t.enqueue(r, p)
 	}
-	t.answer(w, r, dialect, ptp.Reply(err))
+	t.answer(w, r, form, ptp.Reply(err))
 }
 
 func (t *Transport) enqueue(r *http.Request, p ptp.PushInbound) error {
@@ -158,13 +158,13 @@ func (t *Transport) peek(w http.ResponseWriter, r *http.Request) {
 
 func (t *Transport) read(w http.ResponseWriter, r *http.Request, wait func(ptp.PopInbound) time.Duration) {
 	body, err := reply.Body(r, maxRead)
-	dialect, out := ptp.DialectJSON, ptp.TransportOutbound{}
+	form, out := ptp.FormJSON, ptp.TransportOutbound{}
 	var p ptp.PopInbound
 	if err == nil {
-		p, dialect, err = ptp.DecodePop(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderTopic), body)
+		p, form, err = ptp.DecodePop(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderTopic), body)
 	}
 	if r.Header.Get("Accept") == ptp.TypeProtobuf { // our kit reads large messages without base64
-		dialect = ptp.DialectProtobuf
+		form = ptp.FormProtobuf
 	}
 	var c messages.Channel
 	var m messages.Message
@@ -192,7 +192,7 @@ func (t *Transport) read(w http.ResponseWriter, r *http.Request, wait func(ptp.P
 		}
 		w.Header().Set(ptp.HeaderOpenflowSequence, strconv.FormatInt(m.Sequence, 10))
 	}
-	written := t.answer(w, r, dialect, out)
+	written := t.answer(w, r, form, out)
 	if found && !written && !acknowledged {
 		t.putBack(r, c, m)
 	}
@@ -242,9 +242,9 @@ func (t *Transport) source(r *http.Request) string {
 func (t *Transport) release(w http.ResponseWriter, r *http.Request) {
 	body, err := reply.Body(r, maxRead)
 	var p ptp.ReleaseInbound
-	dialect := ptp.DialectJSON
+	form := ptp.FormJSON
 	if err == nil {
-		p, dialect, err = ptp.DecodePop(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderTopic), body)
+		p, form, err = ptp.DecodePop(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderTopic), body)
 	}
 	var c messages.Channel
 	if err == nil {
@@ -253,10 +253,10 @@ func (t *Transport) release(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = t.Store.Release(r.Context(), c.Session, c.Topic)
 	}
-	t.answer(w, r, dialect, ptp.Reply(err))
+	t.answer(w, r, form, ptp.Reply(err))
 }
 
-func (t *Transport) answer(w http.ResponseWriter, r *http.Request, d ptp.Dialect, out ptp.TransportOutbound) bool {
+func (t *Transport) answer(w http.ResponseWriter, r *http.Request, d ptp.Form, out ptp.TransportOutbound) bool {
 	contentType, body := ptp.EncodeReply(d, out)
 	w.Header().Set("Content-Type", contentType)
 	if r.Context().Err() != nil {

@@ -232,7 +232,7 @@ func TestSourceOfAMessageIsWhoSigned(t *testing.T) {
 	require.Equal(t, "9999", m.Source)
 }
 
-func TestInvokeTellsOfFailuresInTheDialectOfTheRequest(t *testing.T) {
+func TestInvokeTellsOfFailuresInTheFormOfTheRequest(t *testing.T) {
 	n := newNode(t)
 	w := n.do(n.signed("9999", "/v1/interconn/chan/invoke", "not base64 and not json", ptp.HeaderSessionID, "s", "Content-Type", "application/xml"))
 	out, err := ptp.DecodeReply(w.Header().Get("Content-Type"), w.Body.Bytes())

@@ -204,7 +204,7 @@ type zeros struct{}
 
 // invoke sends a message as a peer's node does, and returns the verdict.
 func (n *node) invoke(by openflow.PartyID, header map[string]string, p ptp.PushInbound) (ptp.Result, error) {
-	contentType, body := ptp.EncodePush(ptp.DialectProtobuf, p)
+	contentType, body := ptp.EncodePush(ptp.FormProtobuf, p)
 	h := map[string]string{
 		ptp.HeaderVersion: ptp.VersionPassThrough, ptp.HeaderSessionID: "s", ptp.HeaderTargetNodeID: "10000", ptp.HeaderURI: ptp.PushURI,
 		ptp.HeaderTopic: p.Topic, "Content-Type": contentType,

@@ -45,7 +45,7 @@ const fullWait = 5 * time.Second
 func (t *Transport) invoke(w http.ResponseWriter, r *http.Request) {
 	body, err := reply.Body(r, t.MaxBody)
 	var p ptp.PushInbound
-	form := ptp.DialectJSON
+	form := ptp.FormJSON
 	if err == nil {
 		p, form, err = ptp.DecodePush(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderVersion),
 			r.Header.Get(ptp.HeaderTopic), r.URL.Path, body)
@@ -63,7 +63,7 @@ func (t *Transport) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	t.answer(w, r, form, err)
 }
 
-func (t *Transport) answer(w http.ResponseWriter, r *http.Request, form ptp.Dialect, err error) {
+func (t *Transport) answer(w http.ResponseWriter, r *http.Request, form ptp.Form, err error) {
 	if err != nil {
 		reply.Note(r, err)
 		t.Log.DebugContext(r.Context(), "message refused", "caller", dialect.Caller(r), "session", r.Header.Get(ptp.HeaderSessionID), "err", err)

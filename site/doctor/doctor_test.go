@@ -192,31 +192,31 @@ func TestWork(t *testing.T) {
 	one := func(f openflow.Finding) []openflow.Finding { return []openflow.Finding{f} }
 	queues := func(q ...doctor.Queue) []openflow.Finding { return doctor.Temporal("1.32", q) }
 	day := 24 * time.Hour
-	pool := openflow.Resources{Cores: 32, Memory: 8 << 30}
+	capacity := openflow.Resources{Cores: 32, Memory: 8 << 30}
 	for name, c := range map[string]struct {
 		got   []openflow.Finding
 		check string
 		want  openflow.Verdict
 		says  string
 	}{
-		"temporal":            {queues(doctor.Queue{Name: "q", Pollers: 2}), "temporal", good, "1.32"},
-		"temporal away":       {queues(doctor.Queue{Err: errors.New("refused")}), "temporal", bad, "refused"},
-		"queue":               {queues(doctor.Queue{Name: "q", Pollers: 2}), "queue q", good, "2 pollers"},
-		"backlog, nobody":     {queues(doctor.Queue{Name: "q", Backlog: 3, Age: time.Second}), "queue q", bad, "nobody"},
-		"nobody":              {queues(doctor.Queue{Name: "q"}), "queue q", tip, "nobody"},
-		"old backlog":         {queues(doctor.Queue{Name: "q", Pollers: 1, Backlog: 9, Age: time.Hour}), "queue q", tip, "1h0m0s"},
-		"workflows":           {one(doctor.Workflows(nil, 3, 3, nil)), "workflows", good, "3 of 3"},
-		"does not replay":     {one(doctor.Workflows([]doctor.Failing{{"j1", 7}}, 3, 3, nil)), "workflows", bad, "j1 (attempt 7)"},
-		"cannot be listed":    {one(doctor.Workflows(nil, 0, 0, errors.New("away"))), "workflows", bad, "away"},
-		"waits":               {one(doctor.Waits([]doctor.Waiting{{"j", "busy", time.Hour}})), "waits", good, "1 jobs wait"},
-		"long waits":          {one(doctor.Waits([]doctor.Waiting{{"j", "10000 is busy", 2 * day}})), "waits", tip, "10000 is busy"},
-		"pool":                {one(doctor.Pool(openflow.Resources{Cores: 4}, pool, 1)), "pool", good, "4 of 32"},
-		"pool without memory": {one(doctor.Pool(openflow.Resources{Memory: 8 << 30}, pool, 1)), "pool", tip, "8GiB of 8GiB"},
-		"pool used up":        {one(doctor.Pool(openflow.Resources{Cores: 32}, pool, 8)), "pool", tip, "32 of 32"},
-		"pool leaks":          {one(doctor.Pool(openflow.Resources{Cores: 4}, pool, 0)), "pool", bad, "0 jobs are open"},
-		"retention":           {one(doctor.Kept(doctor.Retention{Workflows: 72 * time.Hour, Jobs: 30 * day})), "retention", good, "histories 3 days, jobs 30 days"},
-		"histories short":     {one(doctor.Kept(doctor.Retention{Workflows: time.Minute, Jobs: day})), "retention", tip, "1m0s"},
-		"jobs for ever":       {one(doctor.Kept(doctor.Retention{Workflows: day, Jobs: 4000 * day})), "retention", tip, "4000 days"},
+		"temporal":                {queues(doctor.Queue{Name: "q", Pollers: 2}), "temporal", good, "1.32"},
+		"temporal away":           {queues(doctor.Queue{Err: errors.New("refused")}), "temporal", bad, "refused"},
+		"queue":                   {queues(doctor.Queue{Name: "q", Pollers: 2}), "queue q", good, "2 pollers"},
+		"backlog, nobody":         {queues(doctor.Queue{Name: "q", Backlog: 3, Age: time.Second}), "queue q", bad, "nobody"},
+		"nobody":                  {queues(doctor.Queue{Name: "q"}), "queue q", tip, "nobody"},
+		"old backlog":             {queues(doctor.Queue{Name: "q", Pollers: 1, Backlog: 9, Age: time.Hour}), "queue q", tip, "1h0m0s"},
+		"workflows":               {one(doctor.Workflows(nil, 3, 3, nil)), "workflows", good, "3 of 3"},
+		"does not replay":         {one(doctor.Workflows([]doctor.Failing{{"j1", 7}}, 3, 3, nil)), "workflows", bad, "j1 (attempt 7)"},
+		"cannot be listed":        {one(doctor.Workflows(nil, 0, 0, errors.New("away"))), "workflows", bad, "away"},
+		"waits":                   {one(doctor.Waits([]doctor.Waiting{{"j", "busy", time.Hour}})), "waits", good, "1 jobs wait"},
+		"long waits":              {one(doctor.Waits([]doctor.Waiting{{"j", "10000 is busy", 2 * day}})), "waits", tip, "10000 is busy"},
+		"capacity":                {one(doctor.Capacity(openflow.Resources{Cores: 4}, capacity, 1)), "capacity", good, "4 of 32"},
+		"capacity without memory": {one(doctor.Capacity(openflow.Resources{Memory: 8 << 30}, capacity, 1)), "capacity", tip, "8GiB of 8GiB"},
+		"capacity used up":        {one(doctor.Capacity(openflow.Resources{Cores: 32}, capacity, 8)), "capacity", tip, "32 of 32"},
+		"capacity leaks":          {one(doctor.Capacity(openflow.Resources{Cores: 4}, capacity, 0)), "capacity", bad, "0 jobs are open"},
+		"retention":               {one(doctor.Kept(doctor.Retention{Workflows: 72 * time.Hour, Jobs: 30 * day})), "retention", good, "histories 3 days, jobs 30 days"},
+		"histories short":         {one(doctor.Kept(doctor.Retention{Workflows: time.Minute, Jobs: day})), "retention", tip, "1m0s"},
+		"jobs for ever":           {one(doctor.Kept(doctor.Retention{Workflows: day, Jobs: 4000 * day})), "retention", tip, "4000 days"},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, find(t, c.got, c.check, c.says).Verdict) })
 	}

@@ -132,9 +132,9 @@ func (s *Service) StopJob(ctx context.Context, scheduler openflow.PartyID, id op
 	err = openflow.AtParty(party, err)
 	switch openflow.CodeOf(err) {
 	case openflow.CodeNotFound:
-		return s.alone(ctx, party, id, openflow.UnknownToScheduler, err)
+		return s.endOwnPart(ctx, party, id, openflow.UnknownToScheduler, err)
 	case openflow.CodeUnauthorized:
-		return s.alone(ctx, party, id, openflow.RefusedByScheduler, err)
+		return s.endOwnPart(ctx, party, id, openflow.RefusedByScheduler, err)
 	}
 	if err != nil {
 		return s.ended(ctx, party, id, err)
@@ -142,9 +142,9 @@ func (s *Service) StopJob(ctx context.Context, scheduler openflow.PartyID, id op
 	return stopped, s.takeOver(ctx, party, id, &stopped)
 }
 
-// alone ends this site's own part of a job whose scheduler does not know the job any more, or does not accept this site's
+// endOwnPart ends this site's own part of a job whose scheduler does not know the job any more, or does not accept this site's
 // signature, so that it will not hear of the job again. Without a row here it is why the job could not be stopped.
-func (s *Service) alone(
+func (s *Service) endOwnPart(
 	ctx context.Context, scheduler openflow.PartyID, id openflow.JobID, reason func(openflow.PartyID) string, why error,
 ) (openflow.Stopped, error) {
 	rows, err := s.Rows.JobRows(ctx, scheduler, id)

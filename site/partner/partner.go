@@ -26,7 +26,7 @@ type Store interface {
 	Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error)
 	Model(ctx context.Context, scheduler openflow.PartyID, ref openflow.ModelRef, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
 	Granted(ctx context.Context, party openflow.PartyID, components []string, tables []openflow.TableName) error
-	ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error
+	ApplyJobResources(ctx context.Context, k openflow.JobKey, capacity openflow.Resources, rules admission.Rules) error
 	ReturnJobResources(ctx context.Context, k openflow.JobKey) error
 	AddTask(ctx context.Context, t openflow.TaskRecord) error
 	ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int) error
@@ -61,10 +61,10 @@ type Pool interface {
 
 // Limits are this site's own rules for jobs.
 type Limits struct {
-	Cores       int           // the pool that jobs share; 0: those of the machine
-	Memory      int64         // bytes of that pool; 0: all that the machine has
-	GPUs        int           // devices of that pool, numbered from 0; negative: all that the machine has
-	JobCores    int           // of a job that does not say, on a pool that has as many
+	Cores       int           // the capacity that jobs share; 0: those of the machine
+	Memory      int64         // bytes of that capacity; 0: all that the machine has
+	GPUs        int           // devices of that capacity, numbered from 0; negative: all that the machine has
+	JobCores    int           // of a job that does not say, in a capacity that has as many
 	JobMemory   int64         // bytes of a job that does not say; 0: it takes none, and its containers share what is left
 	TaskCores   int           // of a task that does not say, in a job that has as many
 	TaskMemory  int64         // bytes that the container of a task that does not say may use
@@ -72,7 +72,7 @@ type Limits struct {
 	Patience    time.Duration // after which a job that waits is not passed by others any more
 }
 
-// DefaultLimits follow FATE-Flow's defaults, but for the pool: FATE-Flow promises 32 cores on every machine.
+// DefaultLimits follow FATE-Flow's defaults, but for the capacity: FATE-Flow promises 32 cores on every machine.
 //
 // Spec: fate-flow-api §4.10, §4.7.
 func DefaultLimits() Limits {
@@ -81,8 +81,8 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Pool is what jobs share at this site.
-func (l Limits) Pool() openflow.Resources {
+// Capacity is what jobs share at this site.
+func (l Limits) Capacity() openflow.Resources {
 	return openflow.Resources{Cores: l.Cores, Memory: l.Memory, GPUs: max(l.GPUs, 0)}
 }
 
@@ -109,12 +109,12 @@ type Service struct {
 
 var _ openflow.PartnerService = (*Service)(nil)
 
-// Reserve takes what the job needs of the pool; see openflow.PartnerService.
+// Reserve takes what the job needs of the capacity; see openflow.PartnerService.
 func (s *Service) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {
 	if _, err := s.move(ctx, k, openflow.JobWaiting, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
 		return openflow.Reservation{}, err // a job that runs already is no conflict: the store knows whether it holds its cores
 	}
-	return openflow.Reserved(openflow.About(openflow.AboutResource, s.Store.ApplyJobResources(ctx, k, s.Limits.Pool(), s.Limits.Rules())))
+	return openflow.Reserved(openflow.About(openflow.AboutResource, s.Store.ApplyJobResources(ctx, k, s.Limits.Capacity(), s.Limits.Rules())))
 }
 
 // Release undoes Reserve.

@@ -199,12 +199,12 @@ func TestMemoryAndGPUs(t *testing.T) {
 func TestCoresOfThoseWhoDoNotSay(t *testing.T) {
 	two, six := 2, 6
 	for name, tc := range map[string]struct {
-		pool      int
+		capacity  int
 		job       *int
 		run       *int
 		jobs, own int
 	}{
-		"a large pool":              {32, nil, nil, 4, 4},
+		"a large capacity":          {32, nil, nil, 4, 4},
 		"two cores":                 {2, nil, nil, 2, 2},
 		"one core":                  {1, nil, nil, 1, 1},
 		"the job says":              {32, &six, nil, 6, 4},
@@ -214,7 +214,7 @@ func TestCoresOfThoseWhoDoNotSay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			s.Limits.Cores = tc.pool
+			s.Limits.Cores = tc.capacity
 			d := dag()
 			d.Conf.Cores, d.Conf.Task.Cores = tc.job, tc.run
 			require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
@@ -236,7 +236,7 @@ func TestResourcesOfJobs(t *testing.T) {
 	for range 2 {
 		require.NoError(t, s.reserves(ctx, jobKey("1", host)))
 		require.NoError(t, s.reserves(ctx, jobKey("2", host)))
-		used, err := s.catalogue.PoolUse(ctx)
+		used, err := s.catalogue.CapacityUse(ctx)
 		require.NoError(t, err)
 		require.Equal(t, openflow.Resources{Cores: 8}, used)
 	}
@@ -518,7 +518,7 @@ func TestStopJob(t *testing.T) {
 			require.Equal(t, tc.status, s.job("1").Status)
 			require.Equal(t, "why", s.job("1").Reason)
 			require.False(t, s.job("1").EndTime.IsZero())
-			used, err := s.catalogue.PoolUse(t.Context())
+			used, err := s.catalogue.CapacityUse(t.Context())
 			require.NoError(t, err)
 			require.Zero(t, used, "its cores are back")
 		})

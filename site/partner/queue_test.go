@@ -39,12 +39,12 @@ func (w *waiting) NotWoken(_ context.Context, k openflow.JobKey) error {
 	return nil
 }
 
-func (w *waiting) NextToWake(_ context.Context, pool openflow.Resources, _ admission.Rules) ([]openflow.JobKey, error) {
+func (w *waiting) NextToWake(_ context.Context, capacity openflow.Resources, _ admission.Rules) ([]openflow.JobKey, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.looks++
-	if pool.Cores == 0 {
-		return nil, openflow.Errorf(openflow.CodeInternal, "no pool")
+	if capacity.Cores == 0 {
+		return nil, openflow.Errorf(openflow.CodeInternal, "no capacity")
 	}
 	if len(w.turns) == 0 {
 		return nil, w.err

@@ -46,7 +46,7 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	if order.Pool, err = s.pooling(ctx, t); err != nil {
 		return err
 	}
-	err = s.Store.ApplyTaskResources(ctx, k, s.Limits.Pool().GPUs)
+	err = s.Store.ApplyTaskResources(ctx, k, s.Limits.Capacity().GPUs)
 	switch openflow.CodeOf(err) {
 	case openflow.CodeConflict:
 		return nil // it has ended since it was read: this is a repeat, which a lost or late answer has caused

@@ -56,12 +56,12 @@ func unheardOf(t *testing.T) (*Unheard, *answering, *others, *catalogue.Catalogu
 	}
 	s := &answering{ended: map[openflow.JobID]openflow.EndedJob{}, asked: map[openflow.PartyID][]openflow.JobID{}}
 	return &Unheard{
-		Self: "9999", Rows: rows, Directory: s, Partner: f.Partner, Log: slog.New(slog.DiscardHandler), Now: later,
+		Self: "9999", Rows: rows, Directory: s, Partner: f.Partner, Log: slog.New(slog.DiscardHandler), Now: inAMinute,
 	}, s, o, rows
 }
 
-// later is when nothing has been heard of a job for long.
-func later() time.Time { return time.Now().Add(time.Minute) }
+// inAMinute is when nothing has been heard of a job for long.
+func inAMinute() time.Time { return time.Now().Add(time.Minute) }
 
 // An end that was told twice is taken over as it was; a job that nobody knows has failed.
 func TestUnheardEndsAreTakenOver(t *testing.T) {
@@ -102,7 +102,7 @@ func TestUnheardEndsAreTakenOver(t *testing.T) {
 	u.Now, s.asked = time.Now, map[openflow.PartyID][]openflow.JobID{}
 	require.Empty(t, round())
 	require.Empty(t, s.asked, "it is young")
-	u.Now = later
+	u.Now = inAMinute
 	require.NoError(t, rows.DeleteSite(t.Context(), "10000"))
 	require.Empty(t, round())
 	require.Empty(t, s.asked, "it is no peer any more")

@@ -22,8 +22,8 @@ type KeySource interface {
 
 // NonceStore remembers nonces, across restarts and replicas. The message store is one.
 type NonceStore interface {
-	// ClaimNonce records the nonce of a peer until that time and reports whether it was new.
-	ClaimNonce(ctx context.Context, peer, nonce string, until time.Time) (bool, error)
+	// UseNonce records the nonce of a peer until that time and reports whether it was new.
+	UseNonce(ctx context.Context, peer, nonce string, until time.Time) (bool, error)
 }
 
 // Verifier checks signed requests to one node. It is safe for concurrent use.
@@ -66,7 +66,7 @@ func (v Verifier) Verify(ctx context.Context, r *http.Request, body []byte) (ope
 		return "", unauthorized("the signature of party %s with key %q does not verify", c.party, printable(c.key)).
 			WithHint("if its key has changed, on party %s run openflow site rotate %s --key KEY", v.Self, c.party)
 	}
-	fresh, err := v.Nonces.ClaimNonce(ctx, string(c.party), c.nonce, c.created.Add(Window+2*time.Second))
+	fresh, err := v.Nonces.UseNonce(ctx, string(c.party), c.nonce, c.created.Add(Window+2*time.Second))
 	switch {
 	case err != nil:
 		return "", err

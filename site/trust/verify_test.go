@@ -29,7 +29,7 @@ type nonces struct {
 	err    error
 }
 
-func (n *nonces) ClaimNonce(_ context.Context, peer, nonce string, until time.Time) (bool, error) {
+func (n *nonces) UseNonce(_ context.Context, peer, nonce string, until time.Time) (bool, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.claims++

@@ -11,7 +11,7 @@ import (
 )
 
 // Finder finds the run that a container belongs to.
-type Finder func(context.Context, openflow.ExecutionID) (openflow.TaskRecord, error)
+type Finder func(context.Context, openflow.RunID) (openflow.TaskRecord, error)
 
 // Settled is how long the removal of an ended run's container may take its own way.
 const Settled = 10 * time.Second
@@ -42,7 +42,7 @@ func (o Orphans) List(ctx context.Context) ([]string, error) {
 	}
 	var names []string
 	for _, c := range containers {
-		t, err := o.Find(ctx, openflow.ExecutionID(c.Labels[launch.LabelExecution]))
+		t, err := o.Find(ctx, openflow.RunID(c.Labels[launch.LabelRun]))
 		switch {
 		case openflow.CodeOf(err) == openflow.CodeNotFound:
 		case err != nil:

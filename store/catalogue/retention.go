@@ -59,14 +59,14 @@ func (c *Catalogue) DeleteJob(ctx context.Context, k openflow.JobKey) (freed []s
 	return freed, classify("delete "+k.String(), err)
 }
 
-// executions are the tasks of one job row.
-const executions = `(select execution_id from task where ` + jobKey + `)`
+// runs are the tasks of one job row.
+const runs = `(select run_id from task where ` + jobKey + `)`
 
 // dropped are the intermediate tables that only this job row tracks. A job that inherited a table keeps it.
 const dropped = `intermediate and exists (select 1 from output where output.namespace = data_table.namespace
-	and output.name = data_table.name and output.execution_id in ` + executions + `)
+	and output.name = data_table.name and output.run_id in ` + runs + `)
 	and not exists (select 1 from output where output.namespace = data_table.namespace
-	and output.name = data_table.name and output.execution_id not in ` + executions + `)`
+	and output.name = data_table.name and output.run_id not in ` + runs + `)`
 
 // forgetTasks deletes what belongs to the tasks of a job and returns the objects that this may have freed.
 func (t *tx) forgetTasks(ctx context.Context, k openflow.JobKey) ([]string, error) {
@@ -84,9 +84,9 @@ func (t *tx) forgetTasks(ctx context.Context, k openflow.JobKey) ([]string, erro
 	}
 	for _, query := range []string{
 		`delete from data_table where ` + dropped,
-		`delete from output where execution_id in ` + executions,
+		`delete from output where run_id in ` + runs,
 		`delete from pin where ` + jobKey,
-		`delete from metric where execution_id in ` + executions,
+		`delete from metric where run_id in ` + runs,
 		`delete from task where ` + jobKey,
 	} {
 		if _, err := t.exec(ctx, query, keyArgs(k)...); err != nil {

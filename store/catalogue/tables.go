@@ -35,12 +35,12 @@ var (
 
 // tableSource is an openflow.TableSource as the column has it.
 type tableSource struct {
-	TaskID      openflow.TaskID      `json:"task_id,omitzero"`
-	ExecutionID openflow.ExecutionID `json:"execution_id,omitzero"`
-	TaskName    openflow.TaskName    `json:"task_name,omitzero"`
-	Component   string               `json:"component,omitzero"`
-	OutputKey   string               `json:"output_key,omitzero"`
-	Index       int                  `json:"index,omitzero"`
+	TaskID    openflow.TaskID   `json:"task_id,omitzero"`
+	RunID     openflow.RunID    `json:"run_id,omitzero"`
+	TaskName  openflow.TaskName `json:"task_name,omitzero"`
+	Component string            `json:"component,omitzero"`
+	OutputKey string            `json:"output_key,omitzero"`
+	Index     int               `json:"index,omitzero"`
 }
 
 func (c *Catalogue) tableValues(t openflow.TableRecord) ([]any, error) {

@@ -13,7 +13,7 @@ import (
 
 // taskRow is a row of the table task.
 type taskRow struct {
-	Execution     string        `db:"execution_id"`
+	Execution     string        `db:"run_id"`
 	Job           string        `db:"job_id"`
 	Task          string        `db:"task_name"`
 	Version       int           `db:"version"`
@@ -56,12 +56,12 @@ var (
 	insertTask  = taskColumns.insert("task")
 )
 
-// taskKey is the condition that finds a task's row; its arguments are taskArgs. An execution ID is one run, of one scheduler's
+// taskKey is the condition that finds a task's row; its arguments are taskArgs. A run's ID is one run, of one scheduler's
 // job; see taskValues.
-const taskKey = `execution_id = $1`
+const taskKey = `run_id = $1`
 
 func taskArgs(k openflow.TaskKey, more ...any) []any {
-	return append([]any{string(k.ExecutionID())}, more...)
+	return append([]any{string(k.RunID())}, more...)
 }
 
 // taskValues renders a task as the arguments of insertTask, the specification among them.
@@ -75,7 +75,7 @@ func (c *Catalogue) taskValues(t openflow.TaskRecord) ([]any, error) {
 	if !t.Status.Valid() || !t.PartyStatus.Valid() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: unknown status %q or %q", t.Key, t.Status, t.PartyStatus)
 	}
-	if back, err := openflow.ParseExecutionID(t.Key.ExecutionID()); err != nil || back != t.Key {
+	if back, err := openflow.ParseRunID(t.Key.RunID()); err != nil || back != t.Key {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s of scheduler %q would have the ID of another run", t.Key, t.Key.Scheduler)
 	}
 	spec, err := encode("the specification of "+t.Key.String(), document.EncodeSpec(t.Spec))
@@ -88,7 +88,7 @@ func (c *Catalogue) taskValues(t openflow.TaskRecord) ([]any, error) {
 	}
 	now := c.stamp()
 	r := taskRow{
-		Execution: string(t.Key.ExecutionID()), Job: string(t.Key.Job), Task: string(t.Key.Task), Version: t.Key.Version,
+		Execution: string(t.Key.RunID()), Job: string(t.Key.Job), Task: string(t.Key.Task), Version: t.Key.Version,
 		Role: string(t.Key.Party.Role), Party: string(t.Key.Party.ID), Scheduler: string(t.Key.Scheduler), SyncType: string(t.SyncType),
 		Component: t.Component, Provider: t.Provider, Status: string(t.Status), PartyStatus: string(t.PartyStatus), Reported: string(t.Reported),
 		StopStatus: string(t.StopStatus), Cores: t.Cores, MemoryBytes: t.MemoryBytes, ResourceInUse: t.ResourceInUse, Killed: t.Killed,
@@ -152,11 +152,11 @@ func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 		if err := w.one(ctx, `select 1 from job where `+jobKey, keyArgs(job)...).Scan(&one); err != nil {
 			return err
 		}
-		n, err := w.exec(ctx, insertTask+` on conflict (execution_id) do nothing`, args...)
+		n, err := w.exec(ctx, insertTask+` on conflict (run_id) do nothing`, args...)
 		if err != nil || n > 0 {
 			return err
 		}
-		have, err := scanTask(w.one(ctx, `select `+taskColumns.names+` from task where execution_id = $1`, string(t.Key.ExecutionID())))
+		have, err := scanTask(w.one(ctx, `select `+taskColumns.names+` from task where run_id = $1`, string(t.Key.RunID())))
 		if err != nil {
 			return err
 		}
@@ -216,11 +216,11 @@ func (c *Catalogue) TasksOfSession(ctx context.Context, self openflow.PartyID, i
 	return tasks, nil
 }
 
-// TaskByExecution returns the task version that a container reports under; CodeNotFound if there is none.
-func (c *Catalogue) TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error) {
-	t, err := scanTask(c.one(ctx, `select `+taskColumns.names+` from task where execution_id = $1`, string(id)))
+// TaskByRunID returns the task version that a container reports under; CodeNotFound if there is none.
+func (c *Catalogue) TaskByRunID(ctx context.Context, id openflow.RunID) (openflow.TaskRecord, error) {
+	t, err := scanTask(c.one(ctx, `select `+taskColumns.names+` from task where run_id = $1`, string(id)))
 	if errors.Is(err, sql.ErrNoRows) {
-		return t, notFound("no task has the execution_id %q", id)
+		return t, notFound("no run has the ID %q", id)
 	}
 	return t, classify("read task "+string(id), err)
 }

@@ -259,7 +259,7 @@ func testKeysThatReadAlike(t *testing.T, newCatalogue opener) {
 	j, tasks := sampleJob("a_b", guest)
 	tasks[0].Key.Task = "c"
 	alike := openflow.TaskKey{Scheduler: "9999", Job: "a", Task: "b_c", Party: guest}
-	require.Equal(t, tasks[0].Key.ExecutionID(), alike.ExecutionID())
+	require.Equal(t, tasks[0].Key.RunID(), alike.RunID())
 	requireCode(t, openflow.CodeInvalid, c.CreateJob(t.Context(), j, tasks[:1]))
 	_, err := c.Job(t.Context(), j.Key())
 	requireCode(t, openflow.CodeNotFound, err)
@@ -286,7 +286,7 @@ func testSmallTaskUpdates(t *testing.T, newCatalogue opener) {
 
 	k.Version = 7
 	requireCode(t, openflow.CodeNotFound, c.SetTaskReason(ctx, k, "x"))
-	_, err = c.TaskByExecution(ctx, "none")
+	_, err = c.TaskByRunID(ctx, "none")
 	requireCode(t, openflow.CodeNotFound, err)
 }
 

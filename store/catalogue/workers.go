@@ -64,9 +64,9 @@ func (c *Catalogue) Workers(ctx context.Context, since time.Time) ([]openflow.Wo
 // dropEnded takes the runs off silent workers that have ended without them.
 func (c *Catalogue) dropEnded(ctx context.Context, list []openflow.WorkerRecord) error {
 	for i := range list {
-		var open []openflow.ExecutionID
+		var open []openflow.RunID
 		for _, id := range list[i].Running {
-			t, err := c.TaskByExecution(ctx, id)
+			t, err := c.TaskByRunID(ctx, id)
 			if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 				return err
 			}

@@ -44,7 +44,7 @@ func reason(t *testing.T, p openflow.PartnerService) string {
 	s := activities.Scheduling{Self: "9999", Directory: directory{partner: p}}
 	g, err := s.ApplyResources(t.Context(), activities.PartyCall{Job: "1", Party: document.Party(host)})
 	require.NoError(t, err)
-	a := plan.Admit([]plan.Grant{g.Decode()})
+	a := plan.Admit([]plan.ReserveAnswer{g.Decode()})
 	require.NotEmpty(t, a.Wait, "%+v", a)
 	return a.Wait
 }
@@ -52,13 +52,13 @@ func reason(t *testing.T, p openflow.PartnerService) string {
 // site is a party as far as its catalogue answers.
 type site struct {
 	openflow.PartnerService
-	rows  *catalogue.Catalogue
-	pool  openflow.Resources
-	rules admission.Rules
+	rows     *catalogue.Catalogue
+	capacity openflow.Resources
+	rules    admission.Rules
 }
 
 func (s site) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {
-	return openflow.Reserved(s.rows.ApplyJobResources(ctx, k, s.pool, s.rules))
+	return openflow.Reserved(s.rows.ApplyJobResources(ctx, k, s.capacity, s.rules))
 }
 
 // add records a job that needs that much, and reports what the site says when it asks for it.
@@ -79,7 +79,7 @@ func newSite(t *testing.T, patience time.Duration) site {
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "c.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
-	return site{rows: rows, pool: openflow.Resources{Cores: 8, Memory: 8 << 30, GPUs: 1}, rules: admission.Rules{Patience: patience}}
+	return site{rows: rows, capacity: openflow.Resources{Cores: 8, Memory: 8 << 30, GPUs: 1}, rules: admission.Rules{Patience: patience}}
 }
 
 // The reasons are those that the parties' catalogues and the clients of their nodes really write.
@@ -89,7 +89,7 @@ func TestWaitClassOfBusyParties(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, time.Hour)
-			require.NoError(t, s.add(t, "0", s.pool))
+			require.NoError(t, s.add(t, "0", s.capacity))
 			require.Error(t, s.add(t, "1", need))
 			text := reason(t, s)
 			require.Equal(t, "resources", metrics.WaitClass(text), text)

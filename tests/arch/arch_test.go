@@ -126,12 +126,12 @@ func TestTheCoreKnowsNoDialect(t *testing.T) {
 	checked := 0
 	for line := range strings.Lines(string(out)) {
 		name, deps, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if name == "" || !below(core, short(name)) || below(callers, short(name)) {
+		if name == "" || !isBelow(core, short(name)) || isBelow(callers, short(name)) {
 			continue
 		}
 		checked++
 		for _, dep := range strings.Split(deps, ",") {
-			if (dep == module || strings.HasPrefix(dep, module+"/")) && below(above, short(dep)) && !below([]string{"sdk/tables"}, short(dep)) {
+			if (dep == module || strings.HasPrefix(dep, module+"/")) && isBelow(above, short(dep)) && !isBelow([]string{"sdk/tables"}, short(dep)) {
 				t.Errorf("%s knows %s, which stands above the core", short(name), short(dep))
 			}
 		}
@@ -139,8 +139,8 @@ func TestTheCoreKnowsNoDialect(t *testing.T) {
 	require.Greater(t, checked, len(core))
 }
 
-// below reports whether a package is one of these, or in a folder of them.
-func below(folders []string, name string) bool {
+// isBelow reports whether a package is one of these, or in a folder of them.
+func isBelow(folders []string, name string) bool {
 	return slices.ContainsFunc(folders, func(f string) bool { return name == f || f != "." && strings.HasPrefix(name, f+"/") })
 }
 
@@ -163,11 +163,11 @@ var runtimes = []string{"docker", "runtime/process", "runtime/fake"}
 func TestRuntimesAreListedInOnePlace(t *testing.T) {
 	listed := 0
 	for name, list := range imports(t) {
-		if below(runtimes, name) {
+		if isBelow(runtimes, name) {
 			continue
 		}
 		for _, imp := range list {
-			if !below(runtimes, imp) {
+			if !isBelow(runtimes, imp) {
 				continue
 			}
 			if name != "cmd/openflow" {

@@ -287,7 +287,7 @@ func TestStrangersOfAPool(t *testing.T) {
 		w.start(t)
 		out, err := run(t, "site", "workers", "--node", p.node.url, "-o", "json").Output()
 		require.NoError(t, err)
-		var list []wire.PoolWorker
+		var list []wire.Worker
 		require.NoError(t, json.Unmarshal(out, &list))
 		require.Len(t, list, 1)
 		require.Equal(t, []string{"gpu"}, list[0].Labels)

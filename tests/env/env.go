@@ -93,7 +93,7 @@ func Spans(of func(id string) sdktrace.SpanExporter) Option {
 // UI gives every node its Temporal UI.
 func UI() Option { return func(s *settings) { s.ui = true } }
 
-// Cores is the size of every node's pool.
+// Cores is the capacity of every node.
 func Cores(n int) Option { return func(s *settings) { s.cores = n } }
 
 // Limits changes the site's own rules at every node.
@@ -381,7 +381,7 @@ func (e *Env) NothingRuns(t testing.TB) {
 	}
 }
 
-// Starts counts the programs that a node has started for a job, by execution ID.
+// Starts counts the programs that a node has started for a job, by the ID of the run.
 func (e *Env) Starts(t testing.TB, id string, job openflow.JobID) map[string]int {
 	t.Helper()
 	starts := e.witness[id].Starts(t)
@@ -404,27 +404,27 @@ func (e *Env) OneStartEach(t testing.TB, id string, job openflow.JobID, runs ...
 	require.Equal(t, want, e.Starts(t, id, job), "starts of programs at party %s", id)
 }
 
-// PoolUse is how many cores of the node's pool jobs hold.
-func (e *Env) PoolUse(t testing.TB, id string) int { return e.PoolHeld(t, id).Cores }
+// CoresHeld is how many cores of the node's capacity jobs hold.
+func (e *Env) CoresHeld(t testing.TB, id string) int { return e.CapacityHeld(t, id).Cores }
 
-// PoolHeld is how much of the node's pool jobs hold, read from its catalogue.
-func (e *Env) PoolHeld(t testing.TB, id string) openflow.Resources {
+// CapacityHeld is how much of the node's capacity jobs hold, read from its catalogue.
+func (e *Env) CapacityHeld(t testing.TB, id string) openflow.Resources {
 	t.Helper()
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(e.Home(id), "catalogue.db")})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, rows.Close()) }()
-	held, err := rows.PoolUse(t.Context())
+	held, err := rows.CapacityUse(t.Context())
 	require.NoError(t, err)
 	return held
 }
 
-// NoCoresHeld waits until no node's pool is used: every job has given back what it took, cores, memory and GPUs.
+// NoCoresHeld waits until no node's capacity is used: every job has given back what it took, cores, memory and GPUs.
 func (e *Env) NoCoresHeld(t testing.TB) {
 	t.Helper()
-	WaitUntil(t, Patience, "everything has been returned to the pools", func() (bool, string) {
+	WaitUntil(t, Patience, "every capacity is free again", func() (bool, string) {
 		held := map[string]openflow.Resources{}
 		for _, id := range e.Parties {
-			if n := e.PoolHeld(t, id); n != (openflow.Resources{}) {
+			if n := e.CapacityHeld(t, id); n != (openflow.Resources{}) {
 				held[id] = n
 			}
 		}

@@ -97,7 +97,7 @@ func NewWitness(t testing.TB, dir string) *Witness {
 	return w
 }
 
-// Starts counts the programs that were started, by execution ID.
+// Starts counts the programs that were started, by the ID of the run.
 func (w *Witness) Starts(t testing.TB) map[string]int {
 	t.Helper()
 	data, err := os.ReadFile(w.log)
@@ -108,7 +108,7 @@ func (w *Witness) Starts(t testing.TB) map[string]int {
 	for line := range strings.Lines(string(data)) {
 		_, rest, ok := strings.Cut(line, `"party_task_id":"`)
 		id, _, ok2 := strings.Cut(rest, `"`)
-		require.Truef(t, ok && ok2, "a start without an execution ID: %s", line)
+		require.Truef(t, ok && ok2, "a start without the ID of a run: %s", line)
 		starts[id]++
 	}
 	return starts

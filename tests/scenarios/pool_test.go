@@ -79,7 +79,7 @@ func TestRunsWithoutAMachineGiveBack(t *testing.T) {
 	w := e.StartWorker(t, "9999", "m1", "gpu")
 	id := user.Submit(dag)
 	user.WaitForTask(id, "a", openflow.TaskRunning)
-	require.NotZero(t, e.PoolUse(t, "9999"))
+	require.NotZero(t, e.CoresHeld(t, "9999"))
 	ctx, cancel := context.WithTimeout(t.Context(), env.Patience)
 	defer cancel()
 	require.NoError(t, w.Close(ctx))

@@ -111,7 +111,7 @@ func TestQueue(t *testing.T) {
 		big.Conf.Memory, big.Conf.GPUs = &memory, &gpus
 		big.Conf.Task.Cores, big.Conf.Task.GPUs, big.Conf.Task.Memory = new(1), &gpus, &memory
 		first := hold(guest, cores(1, big))
-		require.Equal(t, openflow.Resources{Cores: 1, Memory: 768 << 20, GPUs: 1}, e.PoolHeld(t, "9999"))
+		require.Equal(t, openflow.Resources{Cores: 1, Memory: 768 << 20, GPUs: 1}, e.CapacityHeld(t, "9999"))
 		require.Equal(t, []string{"0"}, guest.Tasks(first)[0].GPUIDs)
 
 		other := quick(pair, 1, 0)
@@ -209,18 +209,18 @@ func TestManyJobsWait(t *testing.T) {
 	if os.Getenv("OPENFLOW_BIG") != "" {
 		n = 1000
 	}
-	const pool = 8
+	const capacity = 8
 	timing := env.Timing()
 	timing.Collect = time.Hour // the job that runs is silent, and its history is not what is measured
-	e := env.New(t, env.Party("9999"), env.Cores(pool), env.Deadlines(timing))
+	e := env.New(t, env.Party("9999"), env.Cores(capacity), env.Deadlines(timing))
 	user := e.As(t, "9999")
-	first := hold(user, cores(pool, long(single)))
+	first := hold(user, cores(capacity, long(single)))
 	begun := time.Now()
 	ids := make([]openflow.JobID, n)
 	var submitting sync.WaitGroup
-	for k := range pool {
+	for k := range capacity {
 		submitting.Go(func() {
-			for i := k; i < n; i += pool {
+			for i := k; i < n; i += capacity {
 				ids[i], _ = user.SubmitOnce(quick(single, 1, 0), fmt.Sprint("queue-", i))
 			}
 		})
@@ -267,6 +267,6 @@ func TestManyJobsWait(t *testing.T) {
 	require.Less(t, per, 60.0, "work per job does not grow with the queue")
 	for place, id := range served(user, order) {
 		was := slices.Index(order, id)
-		require.InDelta(t, was, place, 2*pool, "job %d of %d was served as number %d", was, n, place)
+		require.InDelta(t, was, place, 2*capacity, "job %d of %d was served as number %d", was, n, place)
 	}
 }

@@ -152,7 +152,7 @@ func TestMetricsOfAJob(t *testing.T) {
 		`openflow_jobs{status="success"} 1`, `openflow_jobs{status="failed"} 1`, `openflow_jobs{status="running"} 1`,
 		`openflow_jobs{status="waiting"} 1`, `openflow_tasks{status="success"} [23]`, `openflow_tasks{status="running"} 1`,
 		`openflow_jobs_waiting{reason="resources"} 1`, `openflow_jobs_waiting{reason="partner"} 0`,
-		`openflow_pool_cores_used 4`, `openflow_pool_cores 4`, `openflow_messages 0`,
+		`openflow_capacity_cores_used 4`, `openflow_capacity_cores 4`, `openflow_messages 0`,
 		`openflow_job_duration_seconds_count{status="success"} 1`, `openflow_job_duration_seconds_count{status="failed"} 1`,
 		`openflow_task_duration_seconds_count{status="success"} [23]`,
 		`openflow_http_requests_total{code="ok",layer="application",route="/v2/job/submit"} 4`,

@@ -69,8 +69,8 @@ func (p Pool) Pooling(ctx context.Context, label string) (*openflow.Pooling, err
 	return &p.Times, nil
 }
 
-// formerly is how long a pool is remembered: a run that was offered to it has found a machine by then, or has failed.
-const formerly = 24 * time.Hour
+// remembered is how long a pool is remembered: a run that was offered to it has found a machine by then, or has failed.
+const remembered = 24 * time.Hour
 
 // Offered reports whether runs may be offered to the pool: it can be reached, or there was one, and runs that were offered
 // to it wait in its queues for whoever takes them. A node whose containers belong to no machine takes none.
@@ -81,7 +81,7 @@ func (p Pool) Offered(ctx context.Context) (bool, error) {
 	if p.Open || p.Shared || len(p.Labels) > 0 {
 		return true, nil
 	}
-	seen, err := p.Rows.Workers(ctx, time.Now().Add(-max(formerly, 2*p.Times.Wait)))
+	seen, err := p.Rows.Workers(ctx, time.Now().Add(-max(remembered, 2*p.Times.Wait)))
 	seen = slices.DeleteFunc(seen, func(w openflow.WorkerRecord) bool { return w.Machine == p.Self })
 	return len(seen) > 0, err
 }
@@ -104,7 +104,7 @@ type Reasons interface {
 // again. The machine may be dead or out of reach: nobody follows its runs meanwhile.
 func (p Pool) TellSilent(ctx context.Context, tasks Reasons) error {
 	now := time.Now()
-	list, err := p.Rows.Workers(ctx, now.Add(-formerly))
+	list, err := p.Rows.Workers(ctx, now.Add(-remembered))
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (p Pool) TellSilent(ctx context.Context, tasks Reasons) error {
 				silentMachine, w.Machine, w.Name, w.Seen.UTC().Format(time.RFC3339), p.Times.Gone)
 		}
 		for _, id := range w.Running {
-			t, err := p.Rows.TaskByExecution(ctx, id)
+			t, err := p.Rows.TaskByRunID(ctx, id)
 			if openflow.CodeOf(err) == openflow.CodeNotFound {
 				continue
 			}

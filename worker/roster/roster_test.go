@@ -86,7 +86,7 @@ func TestSilentMachineIsSaidOnItsRuns(t *testing.T) {
 	}, []openflow.TaskRecord{{Key: k, Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting}}))
 	machine := "m"
 	hello := func(seen time.Time) string {
-		w := openflow.WorkerRecord{Machine: machine, Name: "big", Cores: 1, Running: []openflow.ExecutionID{k.ExecutionID(), "unknown"}, Seen: seen}
+		w := openflow.WorkerRecord{Machine: machine, Name: "big", Cores: 1, Running: []openflow.RunID{k.RunID(), "unknown"}, Seen: seen}
 		require.NoError(t, rows.SaveWorker(t.Context(), w))
 		require.NoError(t, pool.TellSilent(t.Context(), rows))
 		got, err := rows.Task(t.Context(), k)
@@ -105,7 +105,7 @@ func TestSilentMachineIsSaidOnItsRuns(t *testing.T) {
 	require.Equal(t, "gone", hello(time.Now().Add(-2*AliveFor)))
 	list, err := rows.Workers(t.Context(), time.Now().Add(-time.Hour))
 	require.NoError(t, err)
-	require.Equal(t, []openflow.ExecutionID{"unknown"}, list[0].Running, "an ended run is no task of its machine any more")
+	require.Equal(t, []openflow.RunID{"unknown"}, list[0].Running, "an ended run is no task of its machine any more")
 }
 
 // A node without a pool serves the queues of the one that it had: runs may wait there for a machine.

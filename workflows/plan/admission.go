@@ -10,15 +10,15 @@ import (
 	"openflow"
 )
 
-// Grant is one party's answer to the application for a job's resources.
-type Grant struct {
+// ReserveAnswer is one party's answer to the application for a job's resources.
+type ReserveAnswer struct {
 	Party openflow.Party
 	Code  openflow.Code // empty: granted
 	Text  string
 }
 
-// Admission is what follows from all answers together: all or nothing.
-type Admission struct {
+// Verdict is what follows from all answers together: all or nothing.
+type Verdict struct {
 	Granted bool
 	Return  []openflow.Party // who must take back what it gave
 	Wait    string           // why the job waits, for people
@@ -38,8 +38,8 @@ func InOrder(parties []openflow.Party) []openflow.Party {
 // failure.
 //
 // Spec: fate-flow-api §2.4 W.
-func Admit(answers []Grant) Admission {
-	var a Admission
+func Admit(answers []ReserveAnswer) Verdict {
+	var a Verdict
 	refused := false
 	for _, g := range answers {
 		switch {
@@ -59,7 +59,7 @@ func Admit(answers []Grant) Admission {
 		}
 	}
 	if !refused {
-		return Admission{Granted: true}
+		return Verdict{Granted: true}
 	}
 	return a
 }
@@ -97,7 +97,7 @@ type Wait struct {
 }
 
 // Refused takes that the parties have not granted the resources, and tells how the job waits.
-func (q *Queue) Refused(a Admission, now time.Time) Wait {
+func (q *Queue) Refused(a Verdict, now time.Time) Wait {
 	q.refusals++
 	rare := q.refusals&(q.refusals-1) == 0
 	w := Wait{

@@ -12,47 +12,47 @@ import (
 )
 
 func TestAdmit(t *testing.T) {
-	granted := func(p openflow.Party) plan.Grant { return plan.Grant{Party: p} }
-	refused := func(p openflow.Party, c openflow.Code, text string) plan.Grant {
-		return plan.Grant{Party: p, Code: c, Text: text}
+	granted := func(p openflow.Party) plan.ReserveAnswer { return plan.ReserveAnswer{Party: p} }
+	refused := func(p openflow.Party, c openflow.Code, text string) plan.ReserveAnswer {
+		return plan.ReserveAnswer{Party: p, Code: c, Text: text}
 	}
 	third := openflow.Party{Role: openflow.RoleArbiter, ID: "10000"}
 	for name, tc := range map[string]struct {
-		answers []plan.Grant
-		want    plan.Admission
+		answers []plan.ReserveAnswer
+		want    plan.Verdict
 	}{
-		"all grant": {[]plan.Grant{granted(guest), granted(host)}, plan.Admission{Granted: true}},
+		"all grant": {[]plan.ReserveAnswer{granted(guest), granted(host)}, plan.Verdict{Granted: true}},
 		"one is busy": {
-			[]plan.Grant{granted(guest), refused(host, openflow.CodeExhausted, "2 of 4 cores free"), granted(third)},
-			plan.Admission{Return: []openflow.Party{guest, third}, Wait: "waiting for party 10000 (host): 2 of 4 cores free", Called: true},
+			[]plan.ReserveAnswer{granted(guest), refused(host, openflow.CodeExhausted, "2 of 4 cores free"), granted(third)},
+			plan.Verdict{Return: []openflow.Party{guest, third}, Wait: "waiting for party 10000 (host): 2 of 4 cores free", Called: true},
 		},
 		"one does not answer": {
-			[]plan.Grant{refused(guest, openflow.CodeUnavailable, "no answer"), granted(host)},
-			plan.Admission{Return: []openflow.Party{host}, Wait: "waiting for party 9999 (guest): no answer"},
+			[]plan.ReserveAnswer{refused(guest, openflow.CodeUnavailable, "no answer"), granted(host)},
+			plan.Verdict{Return: []openflow.Party{host}, Wait: "waiting for party 9999 (guest): no answer"},
 		},
 		"two are busy, the first is told": {
-			[]plan.Grant{refused(guest, openflow.CodeExhausted, "one"), refused(host, openflow.CodeExhausted, "two")},
-			plan.Admission{Wait: "waiting for party 9999 (guest): one", Called: true},
+			[]plan.ReserveAnswer{refused(guest, openflow.CodeExhausted, "one"), refused(host, openflow.CodeExhausted, "two")},
+			plan.Verdict{Wait: "waiting for party 9999 (guest): one", Called: true},
 		},
 		"one is busy, one does not answer": {
-			[]plan.Grant{refused(guest, openflow.CodeExhausted, "one"), refused(host, openflow.CodeUnavailable, "two")},
-			plan.Admission{Wait: "waiting for party 9999 (guest): one"},
+			[]plan.ReserveAnswer{refused(guest, openflow.CodeExhausted, "one"), refused(host, openflow.CodeUnavailable, "two")},
+			plan.Verdict{Wait: "waiting for party 9999 (guest): one"},
 		},
 		"one does not answer, one is busy": {
-			[]plan.Grant{refused(guest, openflow.CodeUnavailable, "one"), refused(host, openflow.CodeExhausted, "two")},
-			plan.Admission{Wait: "waiting for party 9999 (guest): one"},
+			[]plan.ReserveAnswer{refused(guest, openflow.CodeUnavailable, "one"), refused(host, openflow.CodeExhausted, "two")},
+			plan.Verdict{Wait: "waiting for party 9999 (guest): one"},
 		},
 		"more than there is": {
-			[]plan.Grant{granted(guest), refused(host, openflow.CodeInvalid, "wants 9 of 4 cores")},
-			plan.Admission{Return: []openflow.Party{guest}, Fail: "refused by party 10000 (host): wants 9 of 4 cores"},
+			[]plan.ReserveAnswer{granted(guest), refused(host, openflow.CodeInvalid, "wants 9 of 4 cores")},
+			plan.Verdict{Return: []openflow.Party{guest}, Fail: "refused by party 10000 (host): wants 9 of 4 cores"},
 		},
 		"never, and busy elsewhere": {
-			[]plan.Grant{refused(guest, openflow.CodeExhausted, "busy"), refused(host, openflow.CodeInvalid, "never")},
-			plan.Admission{Wait: "waiting for party 9999 (guest): busy", Called: true, Fail: "refused by party 10000 (host): never"},
+			[]plan.ReserveAnswer{refused(guest, openflow.CodeExhausted, "busy"), refused(host, openflow.CodeInvalid, "never")},
+			plan.Verdict{Wait: "waiting for party 9999 (guest): busy", Called: true, Fail: "refused by party 10000 (host): never"},
 		},
 		"refusal without words": {
-			[]plan.Grant{granted(guest), refused(host, openflow.CodeRejected, "")},
-			plan.Admission{Return: []openflow.Party{guest}, Fail: "refused by party 10000 (host): rejected"},
+			[]plan.ReserveAnswer{granted(guest), refused(host, openflow.CodeRejected, "")},
+			plan.Verdict{Return: []openflow.Party{guest}, Fail: "refused by party 10000 (host): rejected"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) { require.Empty(t, cmp.Diff(tc.want, plan.Admit(tc.answers))) })
@@ -71,12 +71,12 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 // Who hears of a wait, and when. The record hears at the first, second, fourth, eighth … refusal. The parties hear from the
 // second on, or when the first wait lasts. They hear again when half an hour is over.
 func TestNewsOfAWait(t *testing.T) {
-	busy, away := plan.Admission{Wait: "busy", Called: true}, plan.Admission{Wait: "away"}
+	busy, away := plan.Verdict{Wait: "busy", Called: true}, plan.Verdict{Wait: "away"}
 	for name, tc := range map[string]struct {
 		before  int           // refusals
 		told    time.Duration // after which the parties heard last; 0: they have not
 		now     time.Duration
-		refused plan.Admission
+		refused plan.Verdict
 		want    plan.Wait
 	}{
 		"the first, of a party that calls":      {0, 0, 0, busy, plan.Wait{Record: true, Lasting: true}},
@@ -117,7 +117,7 @@ func TestNewsOfAWait(t *testing.T) {
 // Jobs that began together do not ask together.
 func TestPausesOfTwoJobsDiffer(t *testing.T) {
 	pause := func(id openflow.JobID) time.Duration {
-		return plan.NewQueue(id, noon).Refused(plan.Admission{Wait: "busy", Called: true}, noon).Pause
+		return plan.NewQueue(id, noon).Refused(plan.Verdict{Wait: "busy", Called: true}, noon).Pause
 	}
 	require.NotEqual(t, pause("J1"), pause("J2"))
 	require.Equal(t, pause("J1"), pause("J1"))

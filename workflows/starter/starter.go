@@ -201,7 +201,7 @@ func (e *Engine) running(ctx context.Context, id openflow.JobID, run string) (st
 
 // ReportTask hands a report to a running job. The update's ID makes a repeated report one update.
 func (e *Engine) ReportTask(ctx context.Context, r openflow.Report) error {
-	err := e.update(ctx, r.Key.Job, workflows.UpdateReport, fmt.Sprintf("%s/%s", r.Key.ExecutionID(), r.Status), activities.EncodeReport(r), nil)
+	err := e.update(ctx, r.Key.Job, workflows.UpdateReport, fmt.Sprintf("%s/%s", r.Key.RunID(), r.Status), activities.EncodeReport(r), nil)
 	if openflow.CodeOf(err) == workflows.ErrorStale {
 		return nil
 	}

@@ -51,7 +51,7 @@ func isStatus(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/tas
 
 // own refuses a body or query that names another run than the credential's.
 func own(t openflow.TaskRecord, executionID string) error {
-	if executionID != "" && executionID != wire.PartyTaskID(t.Key) && executionID != string(t.Key.ExecutionID()) {
+	if executionID != "" && executionID != wire.PartyTaskID(t.Key) && executionID != string(t.Key.RunID()) {
 		return openflow.Errorf(openflow.CodePermission, "the credential belongs to another task than %q", executionID)
 	}
 	return nil
@@ -64,7 +64,7 @@ func (a *api) status(r *http.Request) (any, error) {
 		return nil, err
 	}
 	t := base.Run(r)
-	if err := own(t, string(b.ExecutionID)); err != nil {
+	if err := own(t, string(b.RunID)); err != nil {
 		return nil, err
 	}
 	status, err := words.Task(string(b.Status))
@@ -110,7 +110,7 @@ func (a *api) trackingSave(r *http.Request) (any, error) {
 		return nil, err
 	}
 	t := base.Run(r)
-	if err := own(t, string(b.ExecutionID)); err != nil {
+	if err := own(t, string(b.RunID)); err != nil {
 		return nil, err
 	}
 	rows := openflow.TableRecord{Count: -1, Meta: b.MetaData, Samples: b.Overview.Samples}
@@ -138,7 +138,7 @@ func (a *api) metricSave(r *http.Request) (any, error) {
 	t := base.Run(r)
 	id := chi.URLParam(r, "execution_id")
 	if id == "" {
-		id = string(b.ExecutionID)
+		id = string(b.RunID)
 	}
 	if err := own(t, id); err != nil {
 		return nil, err

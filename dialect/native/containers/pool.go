@@ -13,6 +13,7 @@ import (
 	"openflow/sdk/wire"
 	"openflow/server/base"
 	"openflow/server/reply"
+	"openflow/worker/form"
 )
 
 // pool serves the workers of a site's pool.
@@ -33,7 +34,7 @@ func MountPool(s *base.Site) dialect.Mount {
 		get("/site", p.site)
 		post("/worker", p.worker)
 		get("/task", p.task)
-		get("/task/grant", p.grant)
+		get("/task/grant", p.supply)
 		post("/task/start", p.start)
 		post("/task/end", p.end)
 		r.Put("/log", p.write.JSON(p.putLog))
@@ -53,12 +54,12 @@ func (p *pool) authenticate(next http.Handler) http.Handler {
 }
 
 func (p *pool) site(*http.Request) (any, error) {
-	return wire.PoolSite{PartyID: p.Party, Namespace: p.Namespace}, nil
+	return form.Site{PartyID: p.Party, Namespace: p.Namespace}, nil
 }
 
 // worker records that a worker is alive, and what it says of itself.
 func (p *pool) worker(r *http.Request) (any, error) {
-	var b wire.PoolWorker
+	var b wire.Worker
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -70,17 +71,17 @@ func (p *pool) worker(r *http.Request) (any, error) {
 }
 
 func (p *pool) run(r *http.Request) (openflow.TaskRecord, error) {
-	t, err := p.Store.TaskByExecution(r.Context(), openflow.ExecutionID(r.URL.Query().Get("execution_id")))
+	t, err := p.Store.TaskByRunID(r.Context(), openflow.RunID(r.URL.Query().Get("execution_id")))
 	return t, openflow.About(openflow.AboutTask, err)
 }
 
 func (p *pool) task(r *http.Request) (any, error) {
 	t, err := p.run(r)
-	return wire.EncodePoolTask(t), err
+	return form.EncodeTask(t), err
 }
 
-// grant hands out what the run's container needs. A run that has ended needs nothing any more.
-func (p *pool) grant(r *http.Request) (any, error) {
+// supply hands out what the run's container needs. A run that has ended needs nothing any more.
+func (p *pool) supply(r *http.Request) (any, error) {
 	t, err := p.run(r)
 	if err != nil {
 		return nil, err
@@ -88,27 +89,27 @@ func (p *pool) grant(r *http.Request) (any, error) {
 	if t.PartyStatus.Terminal() {
 		return nil, openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeConflict, "%s has ended", t.Key))
 	}
-	g, err := p.Grant(r.Context(), t)
-	return wire.PoolGrant(g), err
+	g, err := p.Supply(r.Context(), t)
+	return form.Supply(g), err
 }
 
 func (p *pool) start(r *http.Request) (any, error) {
-	var b wire.PoolStart
+	var b form.Start
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
 	changed, err := p.Store.StartTask(r.Context(), b.Run.Decode(), b.Runtime, b.Container)
-	return wire.PoolChange{Changed: changed}, openflow.About(openflow.AboutTask, err)
+	return form.Change{Changed: changed}, openflow.About(openflow.AboutTask, err)
 }
 
 func (p *pool) end(r *http.Request) (any, error) {
-	var b wire.PoolEnd
+	var b form.End
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
 	k, end := b.Decode()
 	changed, err := p.Store.FinishTask(r.Context(), k, end)
-	return wire.PoolChange{Changed: changed}, openflow.About(openflow.AboutTask, err)
+	return form.Change{Changed: changed}, openflow.About(openflow.AboutTask, err)
 }
 
 // putLog keeps a log as it comes, whatever its size.
@@ -119,5 +120,5 @@ func (p *pool) putLog(r *http.Request) (any, error) {
 		}
 		return nil
 	})
-	return wire.PoolLog{Digest: digest}, err
+	return form.Log{Digest: digest}, err
 }

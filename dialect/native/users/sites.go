@@ -73,7 +73,7 @@ const heardOf = 24 * time.Hour
 
 func (a *api) listWorkers(r *http.Request) (any, error) {
 	list, err := a.Catalogue.Workers(r.Context(), time.Now().Add(-heardOf))
-	out := make([]wire.PoolWorker, len(list))
+	out := make([]wire.Worker, len(list))
 	for i, w := range list {
 		out[i] = wire.EncodeWorker(w)
 	}

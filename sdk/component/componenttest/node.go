@@ -30,9 +30,9 @@ type Node struct {
 	tables  map[string]table           // by namespace/name
 	tracked map[string][]trackedOutput // by execution/key, or job/role/party/task/key for inputs
 	models  map[string][]byte          // by role/party/task/key
-	results map[openflow.ExecutionID]*PartyResult
-	tokens  map[string]openflow.ExecutionID
-	scores  map[openflow.ExecutionID]ScoreLedger // before the run
+	results map[openflow.RunID]*PartyResult
+	tokens  map[string]openflow.RunID
+	scores  map[openflow.RunID]ScoreLedger // before the run
 }
 
 // NewNode starts a node that lives until the test ends.
@@ -45,8 +45,8 @@ func NewNode(t testing.TB, list ...Fault) *Node {
 	n := &Node{
 		t: t, address: listener.Addr().String(), queues: newQueues(),
 		objects: map[string][]byte{}, tables: map[string]table{}, tracked: map[string][]trackedOutput{},
-		models: map[string][]byte{}, results: map[openflow.ExecutionID]*PartyResult{}, tokens: map[string]openflow.ExecutionID{},
-		scores: map[openflow.ExecutionID]ScoreLedger{},
+		models: map[string][]byte{}, results: map[openflow.RunID]*PartyResult{}, tokens: map[string]openflow.RunID{},
+		scores: map[openflow.RunID]ScoreLedger{},
 	}
 	n.faults = &faults{node: n, list: list, served: map[string]int{}}
 	n.serve(listener)
@@ -178,7 +178,7 @@ func key(p openflow.Party) openflow.TaskKey {
 }
 
 // runOf is what a container calls its run.
-func runOf(k openflow.TaskKey) openflow.ExecutionID { return openflow.ExecutionID(wire.PartyTaskID(k)) }
+func runOf(k openflow.TaskKey) openflow.RunID { return openflow.RunID(wire.PartyTaskID(k)) }
 
 // prepare stores the inputs of party and returns the environment of its container.
 func (n *Node) prepare(c Case, party openflow.Party) map[string]string {

@@ -16,7 +16,7 @@ import (
 
 func (n *Node) routes() http.Handler {
 	mux := http.NewServeMux()
-	for pattern, h := range map[string]func(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID){
+	for pattern, h := range map[string]func(w http.ResponseWriter, r *http.Request, caller openflow.RunID){
 		"GET /v2/worker/data/tracking/query":       n.queryTracking,
 		"POST /v2/worker/data/tracking/save":       n.saveTracking,
 		"GET /openflow/v1/container/data/table":    n.getTable,
@@ -63,7 +63,7 @@ func refuse(w http.ResponseWriter, code openflow.Code, message, hint string) {
 	})
 }
 
-func (n *Node) queryTracking(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionID) {
+func (n *Node) queryTracking(w http.ResponseWriter, r *http.Request, _ openflow.RunID) {
 	q := r.URL.Query()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -92,7 +92,7 @@ func (n *Node) queryTracking(w http.ResponseWriter, r *http.Request, _ openflow.
 	answer(w, 0, "success", list)
 }
 
-func (n *Node) saveTracking(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) saveTracking(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	var s map[string]any
 	if err := json.NewDecoder(r.Body).Decode(&s); err != nil || s["execution_id"] != string(caller) {
 		answer(w, 5001, fmt.Sprintf("Invalid parameter: %v, execution_id[%v]", err, s["execution_id"]), nil)
@@ -127,13 +127,13 @@ func (n *Node) saveTracking(w http.ResponseWriter, r *http.Request, caller openf
 	answer(w, 0, "success", nil)
 }
 
-func (n *Node) party(id openflow.ExecutionID) openflow.Party {
+func (n *Node) party(id openflow.RunID) openflow.Party {
 	rest := strings.TrimPrefix(string(id), wire.FederationID(openflow.TaskKey{Job: testJob, Task: testTask})+"_")
 	role, party, _ := strings.Cut(rest, "_")
 	return openflow.Party{Role: openflow.Role(role), ID: openflow.PartyID(party)}
 }
 
-func (n *Node) getTable(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionID) {
+func (n *Node) getTable(w http.ResponseWriter, r *http.Request, _ openflow.RunID) {
 	n.mu.Lock()
 	t, ok := n.tables[r.URL.Query().Get("namespace")+"/"+r.URL.Query().Get("name")]
 	n.mu.Unlock()
@@ -145,7 +145,7 @@ func (n *Node) getTable(w http.ResponseWriter, r *http.Request, _ openflow.Execu
 	_, _ = w.Write(t.content) // the caller may be gone
 }
 
-func (n *Node) putObject(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionID) {
+func (n *Node) putObject(w http.ResponseWriter, r *http.Request, _ openflow.RunID) {
 	content, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // the upload broke off: nothing is kept
@@ -162,7 +162,7 @@ func (n *Node) putObject(w http.ResponseWriter, r *http.Request, _ openflow.Exec
 	done(w, map[string]any{"uri": uri, "bytes": len(content)})
 }
 
-func (n *Node) saveModel(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) saveModel(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	file, _, err := r.FormFile("file")
 	if err != nil {
 		answer(w, 5008, err.Error(), nil)
@@ -180,7 +180,7 @@ func (n *Node) saveModel(w http.ResponseWriter, r *http.Request, caller openflow
 	answer(w, 0, "success", nil)
 }
 
-func (n *Node) getModel(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionID) {
+func (n *Node) getModel(w http.ResponseWriter, r *http.Request, _ openflow.RunID) {
 	q := r.URL.Query()
 	n.mu.Lock()
 	data, ok := n.models[modelKey(q.Get("role"), q.Get("party_id"), q.Get("task_name"), q.Get("output_key"))]
@@ -193,7 +193,7 @@ func (n *Node) getModel(w http.ResponseWriter, r *http.Request, _ openflow.Execu
 	_, _ = w.Write(data) // the caller may be gone
 }
 
-func (n *Node) saveMetric(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) saveMetric(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	var body struct {
 		Data []Metric `json:"data"`
 	}
@@ -208,7 +208,7 @@ func (n *Node) saveMetric(w http.ResponseWriter, r *http.Request, caller openflo
 	answer(w, 0, "success", nil)
 }
 
-func (n *Node) saveWarning(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) saveWarning(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	var body wire.WorkerWarning
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Warning == "" {
 		refuse(w, openflow.CodeInvalid, fmt.Sprintf("the warning is empty: %v", err), "")
@@ -220,10 +220,10 @@ func (n *Node) saveWarning(w http.ResponseWriter, r *http.Request, caller openfl
 	done(w, nil)
 }
 
-func (n *Node) saveStatus(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) saveStatus(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	var body wire.WorkerStatus
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || string(body.ExecutionID) != string(caller) {
-		answer(w, 2000, fmt.Sprintf("No found task: execution_id[%s]", body.ExecutionID), nil)
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || string(body.RunID) != string(caller) {
+		answer(w, 2000, fmt.Sprintf("No found task: execution_id[%s]", body.RunID), nil)
 		return
 	}
 	n.mu.Lock()

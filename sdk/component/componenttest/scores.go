@@ -9,7 +9,7 @@ import (
 )
 
 // spendScores keeps the ledger of a node that has one uploaded table for each party.
-func (n *Node) spendScores(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) spendScores(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	var body struct {
 		To      openflow.PartyID `json:"party_id"`
 		Columns int              `json:"columns"`

@@ -45,7 +45,7 @@ type Site struct {
 	Party      openflow.PartyID
 	Version    string
 	GrantAll   bool               // peers need no grants
-	Share      openflow.Resources // of jobs
+	Capacity   openflow.Resources // of jobs
 	Home       *home.Home
 	Secrets    string // folder of the keys
 	PublicKey  string // in use
@@ -264,14 +264,14 @@ func (s *Site) examineWork(ctx context.Context) []openflow.Finding {
 	}
 	jobs, err := s.Rows.JobCounts(ctx)
 	if err != nil {
-		return broken("pool", err)
+		return broken("capacity", err)
 	}
-	used, err := s.Rows.PoolUse(ctx)
+	used, err := s.Rows.CapacityUse(ctx)
 	if err != nil {
-		return broken("pool", err)
+		return broken("capacity", err)
 	}
 	open := jobs[openflow.JobReady] + jobs[openflow.JobWaiting] + jobs[openflow.JobRunning] // each may hold cores already
-	return []openflow.Finding{doctor.Waits(waits), doctor.Pool(used, s.Share, open)}
+	return []openflow.Finding{doctor.Waits(waits), doctor.Capacity(used, s.Capacity, open)}
 }
 
 // noObject is a digest that no object has.
@@ -296,7 +296,7 @@ func (s *Site) examineStores(ctx context.Context) []openflow.Finding {
 		}},
 		{"messages", place(s.Places.Redis, s.Home.Path("messages")), func() error {
 			now := time.Now()
-			_, err := s.Messages.ClaimNonce(ctx, string(s.Party), "doctor-"+strconv.FormatInt(now.UnixNano(), 10), now.Add(examination))
+			_, err := s.Messages.UseNonce(ctx, string(s.Party), "doctor-"+strconv.FormatInt(now.UnixNano(), 10), now.Add(examination))
 			return err
 		}},
 		{"events", place(s.Places.Redis, "memory"), func() error {
@@ -327,7 +327,7 @@ func (s *Site) examineWorkers(ctx context.Context) []openflow.Finding {
 	if err != nil {
 		return broken("workers", err)
 	}
-	w := doctor.Workers{Alone: pooling == nil, NoTasks: s.Pool.NoTasks, Cores: s.Share.Cores, Machine: s.Has.Cores}
+	w := doctor.Workers{Alone: pooling == nil, NoTasks: s.Pool.NoTasks, Cores: s.Capacity.Cores, Machine: s.Has.Cores}
 	if w.Alive, err = s.Pool.Workers(ctx, ""); err != nil {
 		return broken("workers", err)
 	}

@@ -59,8 +59,8 @@ func (c Rows) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openf
 }
 
 // ApplyJobResources tells what the job waits for when it is refused.
-func (c Rows) ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error {
-	err := c.Catalogue.ApplyJobResources(ctx, k, pool, rules)
+func (c Rows) ApplyJobResources(ctx context.Context, k openflow.JobKey, capacity openflow.Resources, rules admission.Rules) error {
+	err := c.Catalogue.ApplyJobResources(ctx, k, capacity, rules)
 	if openflow.CodeOf(err) == openflow.CodeExhausted {
 		c.tellRow(ctx, k)
 	}

@@ -1,6 +1,6 @@
-// Package worker builds Temporal workers: of a site's node, and of a machine of its pool. It says which queues they serve,
+// Package taskqueue builds Temporal workers: of a site's node, and of a machine of its pool. It says which task queues they serve,
 // what they are registered for, and how many things they do at once, and holds no logic of its own.
-package worker
+package taskqueue
 
 import (
 	"time"

@@ -1,4 +1,4 @@
-package worker
+package taskqueue
 
 import (
 	"context"
@@ -46,7 +46,7 @@ func NewMachine(c sdkclient.Client, o MachineOptions, running *activities.Runnin
 	}
 	for _, label := range queues {
 		for queue, urgent := range map[string]bool{workflows.PoolQueue(label): false, workflows.UrgentQueue(label): true} {
-			taking, err := taking(options, running.Machine, urgent)
+			taking, err := takingOptions(options, running.Machine, urgent)
 			if err != nil {
 				return nil, err
 			}
@@ -61,8 +61,8 @@ func NewMachine(c sdkclient.Client, o MachineOptions, running *activities.Runnin
 // pace is how soon a machine without a free core takes the next urgent run.
 const pace = time.Second
 
-// hurried waits for a free core, and not for long: machines that have one come first, and share what is urgent.
-func hurried(free func(context.Context) error) func(context.Context) error {
+// coreOrPace waits for a free core, and not for long: machines that have one come first, and share what is urgent.
+func coreOrPace(free func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		soon, cancel := context.WithTimeout(ctx, pace)
 		defer cancel()
@@ -71,12 +71,12 @@ func hurried(free func(context.Context) error) func(context.Context) error {
 	}
 }
 
-// taking makes a worker poll only while the machine has a core free, so that runs go to the machines that have; for what
+// takingOptions makes a worker poll only while the machine has a core free, so that runs go to the machines that have; for what
 // is urgent, soon all the same.
-func taking(o sdkworker.Options, m *activities.Machine, urgent bool) (sdkworker.Options, error) {
+func takingOptions(o sdkworker.Options, m *activities.Machine, urgent bool) (sdkworker.Options, error) {
 	free := m.Free
 	if urgent {
-		free = hurried(free)
+		free = coreOrPace(free)
 	}
 	fixed, err := sdkworker.NewFixedSizeSlotSupplier(1) // of kinds of tasks that this worker does not serve
 	if err != nil {

@@ -1,4 +1,4 @@
-package pool_test
+package client_test
 
 import (
 	"bytes"
@@ -20,16 +20,16 @@ import (
 	"openflow/dialect"
 	"openflow/dialect/native"
 	"openflow/sdk/httpclient"
-	"openflow/sdk/pool"
-	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/server/base"
 	"openflow/store/catalogue"
+	"openflow/worker/client"
+	"openflow/worker/form"
 )
 
 var (
-	_ activities.TaskStore = (*pool.Client)(nil)
-	_ activities.LogStore  = (*pool.Client)(nil)
+	_ activities.TaskStore = (*client.Client)(nil)
+	_ activities.LogStore  = (*client.Client)(nil)
 )
 
 const token = "the token of the workers"
@@ -68,8 +68,8 @@ func newSite(t *testing.T) *site {
 			}
 			return nil
 		},
-		Grant: func(_ context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
-			return openflow.TaskGrant{Credential: "of " + string(r.Key.ExecutionID()), ModelID: "J", ModelVersion: "0", Partitions: 3}, nil
+		Supply: func(_ context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error) {
+			return openflow.TaskSupply{Credential: "of " + string(r.Key.RunID()), ModelID: "J", ModelVersion: "0", Partitions: 3}, nil
 		},
 	}}))))
 	t.Cleanup(h.Close)
@@ -77,8 +77,8 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-func (s *site) client() *pool.Client {
-	return &pool.Client{URL: s.url, Token: token, HTTP: httpclient.New(httpclient.Options{})}
+func (s *site) client() *client.Client {
+	return &client.Client{URL: s.url, Token: token, HTTP: httpclient.New(httpclient.Options{})}
 }
 
 // task is a run with parameters that must arrive unchanged.
@@ -105,14 +105,14 @@ func TestRunOfAWorker(t *testing.T) {
 
 	about, err := c.Site(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, wire.PoolSite{PartyID: "9999", Namespace: "openflow"}, about)
+	require.Equal(t, form.Site{PartyID: "9999", Namespace: "openflow"}, about)
 
 	got, err := c.Task(t.Context(), want.Key)
 	require.NoError(t, err)
 	require.Equal(t, want, got, "a row arrives as it is")
-	grant, err := c.Grant(t.Context(), got)
+	supply, err := c.Supply(t.Context(), got)
 	require.NoError(t, err)
-	require.Equal(t, openflow.TaskGrant{Credential: "of J_a_0@9999@guest_9999", ModelID: "J", ModelVersion: "0", Partitions: 3}, grant)
+	require.Equal(t, openflow.TaskSupply{Credential: "of J_a_0@9999@guest_9999", ModelID: "J", ModelVersion: "0", Partitions: 3}, supply)
 
 	for _, changes := range []bool{true, false} {
 		changed, err := c.StartTask(t.Context(), want.Key, "docker", "of-a")
@@ -133,16 +133,16 @@ func TestRunOfAWorker(t *testing.T) {
 
 	_, err = c.FinishTask(t.Context(), want.Key, openflow.TaskEnd{Status: openflow.TaskSuccess})
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "an end is final")
-	_, err = c.Grant(t.Context(), got)
+	_, err = c.Supply(t.Context(), got)
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "an ended run needs nothing")
-	_, err = c.TaskByExecution(t.Context(), "unknown")
+	_, err = c.TaskByRunID(t.Context(), "unknown")
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 }
 
 func TestRegister(t *testing.T) {
 	s := newSite(t)
 	w := openflow.WorkerRecord{
-		Machine: "m1", Name: "big", Labels: []string{"gpu"}, Runtime: "docker", Cores: 8, Version: "v", Running: []openflow.ExecutionID{"x"},
+		Machine: "m1", Name: "big", Labels: []string{"gpu"}, Runtime: "docker", Cores: 8, Version: "v", Running: []openflow.RunID{"x"},
 		Started: time.UnixMilli(1_700_000_000_000).UTC(),
 	}
 	require.NoError(t, s.client().Register(t.Context(), w))
@@ -202,7 +202,7 @@ func TestRefusedAndUnreachable(t *testing.T) {
 	} {
 		h := httptest.NewServer(answer)
 		defer h.Close()
-		c := &pool.Client{URL: h.URL, Token: token, HTTP: httpclient.New(httpclient.Options{})}
+		c := &client.Client{URL: h.URL, Token: token, HTTP: httpclient.New(httpclient.Options{})}
 		_, err := c.Task(t.Context(), openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: guest})
 		require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), name)
 	}
@@ -213,7 +213,7 @@ func TestCheckURL(t *testing.T) {
 		"http://10.0.0.2:9390": true, "https://site.example": true, "http://10.0.0.2:9390/": true, "10.0.0.2:9390": false,
 		"ftp://x": false, "http://": false, "http://x/path": false, "http://x?q=1": false, "http://u:p@x": false, "": false,
 	} {
-		_, err := pool.CheckURL(text)
+		_, err := client.CheckURL(text)
 		require.Equal(t, good, err == nil, "%q: %v", text, err)
 	}
 }

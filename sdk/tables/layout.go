@@ -13,8 +13,8 @@ import (
 	"openflow"
 )
 
-// dialect is how a file is written, said or guessed.
-type dialect struct {
+// layout is how a file is written, said or guessed.
+type layout struct {
 	delimiter    string
 	head         bool // the first line names the columns
 	skip         int  // bytes before the first line of the table
@@ -22,7 +22,7 @@ type dialect struct {
 	notes        []string
 }
 
-func (d *dialect) note(format string, args ...any) {
+func (d *layout) note(format string, args ...any) {
 	d.notes = append(d.notes, fmt.Sprintf(format, args...))
 }
 
@@ -35,10 +35,10 @@ type beginning struct {
 	whole bool // text is the whole file
 }
 
-// recogniseDialect decides how a file is read from its begin. What is said in m is checked, what is not is guessed where
+// recogniseLayout decides how a file is read from its begin. What is said in m is checked, what is not is guessed where
 // there is one answer only.
-func recogniseDialect(text []byte, whole bool, m Meta) (dialect, error) {
-	d := dialect{delimiter: m.Delimiter, head: m.Head}
+func recogniseLayout(text []byte, whole bool, m Meta) (layout, error) {
+	d := layout{delimiter: m.Delimiter, head: m.Head}
 	if bytes.IndexByte(text, '\r') >= 0 && bytes.IndexByte(text, '\n') < 0 {
 		return d, openflow.Errorf(openflow.CodeInvalid, "the lines of the file end with a carriage return alone").
 			WithHint("convert it: tr '\\r' '\\n'")
@@ -54,7 +54,7 @@ func recogniseDialect(text []byte, whole bool, m Meta) (dialect, error) {
 }
 
 // skipSeparatorLine passes over the line "sep=;" that spreadsheets write.
-func (d *dialect) skipSeparatorLine(text []byte) []byte {
+func (d *layout) skipSeparatorLine(text []byte) []byte {
 	line, rest, _ := bytes.Cut(text, []byte("\n"))
 	sign := strings.TrimRight(string(line), "\r")
 	if len(sign) < 5 || !strings.EqualFold(sign[:4], "sep=") || utf8.RuneCountInString(sign[4:]) != 1 || (d.delimiter != "" && d.delimiter != sign[4:]) {
@@ -144,7 +144,7 @@ func (b beginning) refuseWide() error {
 		WithHint("write , between cells, or say --delimiter %s (\"delimiter\": %q in meta)", sign, sign)
 }
 
-func (d *dialect) guessDelimiter(b beginning, m Meta) error {
+func (d *layout) guessDelimiter(b beginning, m Meta) error {
 	const say = "say the delimiter: --delimiter %q, or \"delimiter\": %q in meta"
 	if d.delimiter != "" {
 		records := b.records(d.delimiter)
@@ -175,7 +175,7 @@ func (d *dialect) guessDelimiter(b beginning, m Meta) error {
 }
 
 // guessRagged is for files of one column, and for those whose rows differ in length, which is told by line later.
-func (d *dialect) guessRagged(b beginning) error {
+func (d *layout) guessRagged(b beginning) error {
 	line, _, _ := bytes.Cut(b.text, []byte("\n"))
 	var occur []string
 	for _, s := range candidates(b) {
@@ -242,7 +242,7 @@ func quoteAll(list []string) []string {
 }
 
 // guessPairs finds the delimiter of a file of pairs: the only one that occurs.
-func (d *dialect) guessPairs(b beginning, m Meta) error {
+func (d *layout) guessPairs(b beginning, m Meta) error {
 	if d.delimiter != "" {
 		return nil
 	}
@@ -267,7 +267,7 @@ func (d *dialect) guessPairs(b beginning, m Meta) error {
 
 // checkHeader refuses a first line that looks like data where nobody has said that it is the header, and one that is the
 // header where the names were given beside the file.
-func (d *dialect) checkHeader(records [][]string, m Meta) error {
+func (d *layout) checkHeader(records [][]string, m Meta) error {
 	if len(records) == 0 {
 		return nil // an empty file is refused where its header is read
 	}
@@ -295,7 +295,7 @@ func (d *dialect) checkHeader(records [][]string, m Meta) error {
 }
 
 // checkFirstRow is for files whose columns are named beside them.
-func (d *dialect) checkFirstRow(line []string, below [][]string, m Meta) error {
+func (d *layout) checkFirstRow(line []string, below [][]string, m Meta) error {
 	if slices.Equal(line, trimAll(m.Header)) {
 		return openflow.Errorf(openflow.CodeInvalid, "the first line of the file is the header that was given beside it").
 			WithHint("leave header out: the file names its columns itself")

@@ -5,29 +5,29 @@ import (
 	"strings"
 )
 
-// Dialect is the codec of a request, in which its reply is written too.
-type Dialect int
+// Form is the codec of a request, in which its reply is written too.
+type Form int
 
-// The dialects.
+// The forms.
 //
 // Spec: interop-transport §5.1, §5.4.
 const (
-	DialectJSON     Dialect = iota + 1
-	DialectJSONBoth         // DialectJSON whose replies carry the payload under both names (interop-transport §4); for configured callers
-	DialectProtobuf         // numbering of the standard; also what gRPC carries
-	DialectRaw              // pushes are bare payloads, replies have the legacy numbering
+	FormJSON     Form = iota + 1
+	FormJSONBoth      // FormJSON whose replies carry the payload under both names (interop-transport §4); for configured callers
+	FormProtobuf      // numbering of the standard; also what gRPC carries
+	FormRaw           // pushes are bare payloads, replies have the legacy numbering
 )
 
 // String names d for logs.
-func (d Dialect) String() string {
+func (d Form) String() string {
 	switch d {
-	case DialectJSON:
+	case FormJSON:
 		return "json"
-	case DialectJSONBoth:
+	case FormJSONBoth:
 		return "json (both names)"
-	case DialectProtobuf:
+	case FormProtobuf:
 		return "protobuf"
-	case DialectRaw:
+	case FormRaw:
 		return "raw"
 	}
 	return "unknown"
@@ -52,27 +52,27 @@ func mediaType(contentType string) string {
 	return kind
 }
 
-// dialectOf is the dialect that a content type names, or that its absence beside a header topic means.
-func dialectOf(kind, headerTopic string) Dialect {
+// formOf is the form that a content type names, or that its absence beside a header topic means.
+func formOf(kind, headerTopic string) Form {
 	switch {
 	case kind == TypeJSON:
-		return DialectJSON
+		return FormJSON
 	case kind == TypeProtobuf:
-		return DialectProtobuf
+		return FormProtobuf
 	case headerTopic != "":
-		return DialectRaw
+		return FormRaw
 	}
-	return DialectJSON
+	return FormJSON
 }
 
 // DecodePush reads the body of a push, or of an invoke or transport that pushes. path is the request's own path, or
-// gRPC's full method; version and headerTopic are HeaderVersion and HeaderTopic. The dialect is that of the reply, also
+// gRPC's full method; version and headerTopic are HeaderVersion and HeaderTopic. The form is that of the reply, also
 // of one that reports the error.
 //
-// Errors: ResultCodec for what is in no dialect, ResultIllegal for a raw push without bytes; both CodeInvalid.
+// Errors: ResultCodec for what is in no form, ResultIllegal for a raw push without bytes; both CodeInvalid.
 //
 // Spec: interop-transport §5.4, first match of its table.
-func DecodePush(contentType, version, headerTopic, path string, body []byte) (PushInbound, Dialect, error) {
+func DecodePush(contentType, version, headerTopic, path string, body []byte) (PushInbound, Form, error) {
 	op, grpc := ParsePath(path)
 	r := pushReader{body: body}
 	if op == OperationInvoke || op == OperationTransport {
@@ -82,25 +82,25 @@ func DecodePush(contentType, version, headerTopic, path string, body []byte) (Pu
 	if grpc {
 		kind = TypeProtobuf
 	}
-	dialect := dialectOf(kind, headerTopic)
+	form := formOf(kind, headerTopic)
 	p, err := r.read(kind)
 	switch {
 	case err == nil || grpc:
 	case headerTopic != "":
-		dialect = DialectRaw
+		form = FormRaw
 		p, err = rawPush(headerTopic, body)
 	case !foreignCodecs[kind]:
 		if guessed, d, ok := r.guess(); ok {
-			p, dialect, err = guessed, d, nil
+			p, form, err = guessed, d, nil
 		}
 	}
 	if err != nil {
-		return PushInbound{}, dialect, err
+		return PushInbound{}, form, err
 	}
 	if headerTopic != "" {
 		p.Topic = headerTopic
 	}
-	return p, dialect, nil
+	return p, form, nil
 }
 
 func rawPush(topic string, body []byte) (PushInbound, error) {
@@ -127,15 +127,15 @@ func (r pushReader) read(kind string) (PushInbound, error) {
 }
 
 // guess is for a body that nothing is known about. An empty one, or one with unknown fields, is no evidence.
-func (r pushReader) guess() (PushInbound, Dialect, bool) {
+func (r pushReader) guess() (PushInbound, Form, bool) {
 	if len(r.body) == 0 {
 		return PushInbound{}, 0, false
 	}
 	if p, err := r.json(); err == nil {
-		return p, DialectJSON, true
+		return p, FormJSON, true
 	}
 	p, err := r.protobuf(true)
-	return p, DialectProtobuf, err == nil
+	return p, FormProtobuf, err == nil
 }
 
 func (r pushReader) json() (PushInbound, error) {
@@ -167,14 +167,14 @@ func (r pushReader) protobuf(strict bool) (p PushInbound, err error) {
 }
 
 // DecodePop reads the body of a pop, peek or release, whose fields are all optional. contentType, headerTopic and the
-// dialect are as for DecodePush.
+// form are as for DecodePush.
 //
 // Errors: ResultCodec, ResultIllegal for a timeout that is no number; both CodeInvalid.
 //
 // Spec: interop-transport §5.4, note.
-func DecodePop(contentType, headerTopic string, body []byte) (PopInbound, Dialect, error) {
+func DecodePop(contentType, headerTopic string, body []byte) (PopInbound, Form, error) {
 	kind := mediaType(contentType)
-	dialect := dialectOf(kind, headerTopic)
+	form := formOf(kind, headerTopic)
 	if kind != TypeProtobuf {
 		body = bytes.TrimSpace(body)
 	}
@@ -184,29 +184,29 @@ func DecodePop(contentType, headerTopic string, body []byte) (PopInbound, Dialec
 	case len(body) == 0:
 	case kind == TypeJSON:
 		err = p.unmarshalJSON(body)
-	case dialect == DialectProtobuf:
+	case form == FormProtobuf:
 		err = p.fields().decode(body)
-	case dialect == DialectRaw: // the topic is in the header, and a raw body has no fields
+	case form == FormRaw: // the topic is in the header, and a raw body has no fields
 	case foreignCodecs[kind] || p.unmarshalJSON(body) != nil:
 		err = failure(ResultCodec, "content type %q is not supported", kind)
 	}
 	if err != nil {
-		return PopInbound{}, dialect, err
+		return PopInbound{}, form, err
 	}
 	if headerTopic != "" {
 		p.Topic = headerTopic
 	}
-	return p, dialect, nil
+	return p, form, nil
 }
 
-// EncodeReply writes a reply in the dialect of its request.
-func EncodeReply(d Dialect, o TransportOutbound) (contentType string, body []byte) {
+// EncodeReply writes a reply in the form of its request.
+func EncodeReply(d Form, o TransportOutbound) (contentType string, body []byte) {
 	switch d {
-	case DialectProtobuf:
+	case FormProtobuf:
 		return TypeProtobuf, o.marshalProtobuf()
-	case DialectRaw:
+	case FormRaw:
 		return TypeRaw, o.marshalLegacy()
-	case DialectJSON, DialectJSONBoth:
+	case FormJSON, FormJSONBoth:
 	}
-	return TypeJSON, o.marshalJSON(d == DialectJSONBoth)
+	return TypeJSON, o.marshalJSON(d == FormJSONBoth)
 }

@@ -1,5 +1,5 @@
-// Package grants says what a run is given: its credential, its model, its partitions and the site's policy.
-package grants
+// Package supplies says what a run is given: its credential, its model, its partitions and the site's policy.
+package supplies
 
 import (
 	"context"
@@ -20,14 +20,14 @@ type Issuer struct {
 	Policy  openflow.Policy
 }
 
-// Grant gives a run its credential, and tells which model it writes to, its partitions, which the job says, and the
+// Issue gives a run its credential, and tells which model it writes to, its partitions, which the job says, and the
 // site's policy. So a machine of the pool needs no file of its own.
-func (i Issuer) Grant(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
+func (i Issuer) Issue(ctx context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error) {
 	job, err := i.Jobs.Job(ctx, r.Key.JobKey())
 	if err != nil {
-		return openflow.TaskGrant{}, openflow.About(openflow.AboutJob, err)
+		return openflow.TaskSupply{}, openflow.About(openflow.AboutJob, err)
 	}
-	return openflow.TaskGrant{
+	return openflow.TaskSupply{
 		Credential: i.Secrets.Issue(r.Key), ModelID: job.ModelID, ModelVersion: job.ModelVersion,
 		Partitions: job.DAG.Conf.ComputingPartitions, Policy: i.Policy,
 	}, nil

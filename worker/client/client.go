@@ -1,9 +1,9 @@
-// Package pool is the client of a node's base layer for the workers of its pool: the rows of runs, what their containers
+// Package client is the client of a node's base layer for the workers of its pool: the rows of runs, what their containers
 // need, and their logs, over HTTP with the worker token.
 //
 // It never retries, because the workflow whose activity calls it does. A node that does not answer is CodeUnavailable,
 // which says nothing about the run. Start reading at [Client].
-package pool
+package client
 
 import (
 	"bytes"
@@ -19,6 +19,7 @@ import (
 	"openflow"
 	"openflow/sdk/wire"
 	"openflow/store/document"
+	"openflow/worker/form"
 )
 
 // Client talks to the node of one site.
@@ -35,8 +36,8 @@ const callTimeout = 10 * time.Second
 const maxAnswer = 32 << 20
 
 // Site asks whose node this is. CodeUnauthorized: the token is not this node's.
-func (c *Client) Site(ctx context.Context) (wire.PoolSite, error) {
-	var s wire.PoolSite
+func (c *Client) Site(ctx context.Context) (form.Site, error) {
+	var s form.Site
 	return s, c.call(ctx, http.MethodGet, "/openflow/v1/pool/site", nil, &s)
 }
 
@@ -47,40 +48,40 @@ func (c *Client) Register(ctx context.Context, w openflow.WorkerRecord) error {
 
 // Task implements activities.TaskStore.
 func (c *Client) Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
-	return c.TaskByExecution(ctx, k.ExecutionID())
+	return c.TaskByRunID(ctx, k.RunID())
 }
 
-// TaskByExecution finds a run. CodeNotFound: the site does not know it.
-func (c *Client) TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error) {
+// TaskByRunID finds a run. CodeNotFound: the site does not know it.
+func (c *Client) TaskByRunID(ctx context.Context, id openflow.RunID) (openflow.TaskRecord, error) {
 	var row json.RawMessage
-	if err := c.call(ctx, http.MethodGet, "/openflow/v1/pool/task?"+execution(id), nil, &row); err != nil {
+	if err := c.call(ctx, http.MethodGet, "/openflow/v1/pool/task?"+query(id), nil, &row); err != nil {
 		return openflow.TaskRecord{}, err
 	}
-	return wire.DecodePoolTask(row)
+	return form.DecodeTask(row)
 }
 
-func execution(id openflow.ExecutionID) string {
+func query(id openflow.RunID) string {
 	return url.Values{"execution_id": {string(id)}}.Encode()
 }
 
-// Grant fetches what only the node can give to the run's container.
-func (c *Client) Grant(ctx context.Context, r openflow.TaskRecord) (openflow.TaskGrant, error) {
-	var g wire.PoolGrant
-	err := c.call(ctx, http.MethodGet, "/openflow/v1/pool/task/grant?"+execution(r.Key.ExecutionID()), nil, &g)
-	return openflow.TaskGrant(g), err
+// Supply fetches what only the node can give to the run's container.
+func (c *Client) Supply(ctx context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error) {
+	var g form.Supply
+	err := c.call(ctx, http.MethodGet, "/openflow/v1/pool/task/supply?"+query(r.Key.RunID()), nil, &g)
+	return openflow.TaskSupply(g), err
 }
 
 // StartTask implements activities.TaskStore.
 func (c *Client) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error) {
-	var b wire.PoolChange
-	err := c.call(ctx, http.MethodPost, "/openflow/v1/pool/task/start", wire.PoolStart{Run: document.EncodeRun(k), Runtime: runtime, Container: container}, &b)
+	var b form.Change
+	err := c.call(ctx, http.MethodPost, "/openflow/v1/pool/task/start", form.Start{Run: document.EncodeRun(k), Runtime: runtime, Container: container}, &b)
 	return b.Changed, err
 }
 
 // FinishTask implements activities.TaskStore.
 func (c *Client) FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error) {
-	var b wire.PoolChange
-	err := c.call(ctx, http.MethodPost, "/openflow/v1/pool/task/end", wire.EncodePoolEnd(k, end), &b)
+	var b form.Change
+	err := c.call(ctx, http.MethodPost, "/openflow/v1/pool/task/end", form.EncodeEnd(k, end), &b)
 	return b.Changed, err
 }
 
@@ -93,7 +94,7 @@ func (c *Client) PutLog(ctx context.Context, write func(stdout, stderr io.Writer
 		_ = w.CloseWithError(err) // never fails
 		failed <- err
 	}()
-	var b wire.PoolLog
+	var b form.Log
 	err := c.do(ctx, http.MethodPut, "/openflow/v1/pool/log", "application/octet-stream", r, &b)
 	_ = r.CloseWithError(io.ErrClosedPipe) // lets the writer end when the node has not read everything
 	if werr := <-failed; werr != nil && !errors.Is(werr, io.ErrClosedPipe) {

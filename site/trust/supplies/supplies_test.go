@@ -1,4 +1,4 @@
-package grants_test
+package supplies_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 
 	"openflow"
 	"openflow/site/trust"
-	"openflow/site/trust/grants"
+	"openflow/site/trust/supplies"
 )
 
 // rows holds one job, of party 10000 by scheduler 9999.
@@ -24,21 +24,21 @@ func (rows) Job(_ context.Context, k openflow.JobKey) (openflow.JobRecord, error
 	return openflow.JobRecord{ID: "j", DAG: dag, ModelID: "m", ModelVersion: "3"}, nil
 }
 
-func TestGrant(t *testing.T) {
+func TestIssue(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o700))
 	secrets, err := trust.LoadOrCreateCredentials(dir)
 	require.NoError(t, err)
 	policy := openflow.DefaultPolicy()
 	policy.PSI.MinIntersection = 7
-	issuer := grants.Issuer{Jobs: rows{}, Secrets: secrets, Policy: policy}
+	issuer := supplies.Issuer{Jobs: rows{}, Secrets: secrets, Policy: policy}
 	run := openflow.TaskRecord{Key: openflow.TaskKey{Scheduler: "9999", Job: "j", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}}
-	got, err := issuer.Grant(t.Context(), run)
+	got, err := issuer.Issue(t.Context(), run)
 	require.NoError(t, err)
-	require.Equal(t, openflow.TaskGrant{
+	require.Equal(t, openflow.TaskSupply{
 		Credential: secrets.Issue(run.Key), ModelID: "m", ModelVersion: "3", Partitions: 8, Policy: policy,
 	}, got)
 	run.Key.Scheduler = "10001"
-	_, err = issuer.Grant(t.Context(), run)
+	_, err = issuer.Issue(t.Context(), run)
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), "of the same name, by another scheduler")
 }

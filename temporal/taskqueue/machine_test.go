@@ -1,4 +1,4 @@
-package worker
+package taskqueue
 
 import (
 	"context"
@@ -53,10 +53,10 @@ func TestUrgentRunsNeedNoFreeCore(t *testing.T) {
 	_, err = urgent.ChooseMachine(t.Context(), activities.TaskOrder{Run: document.Run{Task: "b"}})
 	require.NoError(t, err)
 	began := time.Now()
-	_, err = oneAtATime{hurried(m.Free), make(chan struct{}, 1)}.ReserveSlot(t.Context(), nil)
+	_, err = oneAtATime{coreOrPace(m.Free), make(chan struct{}, 1)}.ReserveSlot(t.Context(), nil)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, time.Since(began), pace)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, hurried(m.Free)(ctx), context.Canceled)
+	require.ErrorIs(t, coreOrPace(m.Free)(ctx), context.Canceled)
 }

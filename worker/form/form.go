@@ -1,4 +1,6 @@
-package wire
+// Package form is what a node and the workers of its pool send each other, as JSON. Both ends are ours, and of releases next
+// to each other: a field that one of them does not know is passed over.
+package form
 
 import (
 	"encoding/json"
@@ -8,8 +10,8 @@ import (
 	"openflow/store/document"
 )
 
-// PoolTask is the row of a run, as a worker of the pool reads it: an openflow.TaskRecord.
-type PoolTask struct {
+// Task is the row of a run, as a worker of the pool reads it: an openflow.TaskRecord.
+type Task struct {
 	Run           document.Run        `json:"run"`
 	SyncType      openflow.SyncType   `json:"sync_type,omitzero"`
 	Component     string              `json:"component,omitzero"`
@@ -40,9 +42,9 @@ type PoolTask struct {
 	EndTime       time.Time           `json:"end_time,omitzero"`
 }
 
-// EncodePoolTask is the inverse of Decode.
-func EncodePoolTask(r openflow.TaskRecord) PoolTask {
-	return PoolTask{
+// EncodeTask is the inverse of Decode.
+func EncodeTask(r openflow.TaskRecord) Task {
+	return Task{
 		Run: document.EncodeRun(r.Key), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider,
 		Status: r.Status, PartyStatus: r.PartyStatus, Reason: r.Reason, ErrorReport: r.ErrorReport, Cause: document.Cause(r.Cause),
 		Warnings: r.Warnings, Spec: document.EncodeSpec(r.Spec), Cores: r.Cores, Memory: r.Memory, GPUs: r.GPUs, GPUIDs: r.GPUIDs,
@@ -53,7 +55,7 @@ func EncodePoolTask(r openflow.TaskRecord) PoolTask {
 }
 
 // Decode gives the row back.
-func (r PoolTask) Decode() openflow.TaskRecord {
+func (r Task) Decode() openflow.TaskRecord {
 	return openflow.TaskRecord{
 		Key: r.Run.Decode(), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider,
 		Status: r.Status, PartyStatus: r.PartyStatus, Reason: r.Reason, ErrorReport: r.ErrorReport, Cause: openflow.Cause(r.Cause),
@@ -64,17 +66,17 @@ func (r PoolTask) Decode() openflow.TaskRecord {
 	}
 }
 
-// DecodePoolTask reads a row. Numbers in parameters stay as they were written, whatever their size. Errors: CodeInvalid.
-func DecodePoolTask(b json.RawMessage) (openflow.TaskRecord, error) {
-	var r PoolTask
+// DecodeTask reads a row. Numbers in parameters stay as they were written, whatever their size. Errors: CodeInvalid.
+func DecodeTask(b json.RawMessage) (openflow.TaskRecord, error) {
+	var r Task
 	if err := document.Unmarshal(b, &r); err != nil {
 		return openflow.TaskRecord{}, openflow.Errorf(openflow.CodeInvalid, "the row of a task is not readable: %w", err)
 	}
 	return r.Decode(), nil
 }
 
-// PoolGrant is an openflow.TaskGrant.
-type PoolGrant struct {
+// Supply is an openflow.TaskSupply.
+type Supply struct {
 	Credential   string          `json:"credential,omitzero"`
 	ModelID      string          `json:"model_id,omitzero"`
 	ModelVersion string          `json:"model_version,omitzero"`
@@ -82,15 +84,15 @@ type PoolGrant struct {
 	Policy       openflow.Policy `json:"policy,omitzero"`
 }
 
-// PoolStart records that a run has a container at a worker's machine.
-type PoolStart struct {
+// Start records that a run has a container at a worker's machine.
+type Start struct {
 	Run       document.Run `json:"run"`
 	Runtime   string       `json:"runtime" check:"required"`
 	Container string       `json:"container" check:"required"`
 }
 
-// PoolEnd records how a run has ended: an openflow.TaskEnd.
-type PoolEnd struct {
+// End records how a run has ended: an openflow.TaskEnd.
+type End struct {
 	Run         document.Run        `json:"run"`
 	Status      openflow.TaskStatus `json:"status"`
 	Reason      string              `json:"reason,omitzero"`
@@ -100,18 +102,34 @@ type PoolEnd struct {
 	LogDigest   string              `json:"log_digest,omitzero"`
 }
 
-// EncodePoolEnd is the inverse of Decode.
-func EncodePoolEnd(k openflow.TaskKey, e openflow.TaskEnd) PoolEnd {
-	return PoolEnd{
+// EncodeEnd is the inverse of Decode.
+func EncodeEnd(k openflow.TaskKey, e openflow.TaskEnd) End {
+	return End{
 		Run: document.EncodeRun(k), Status: e.Status, Reason: e.Reason, ErrorReport: e.ErrorReport, Cause: document.Cause(e.Cause),
 		ExitCode: e.ExitCode, LogDigest: e.LogDigest,
 	}
 }
 
 // Decode gives the end back.
-func (e PoolEnd) Decode() (openflow.TaskKey, openflow.TaskEnd) {
+func (e End) Decode() (openflow.TaskKey, openflow.TaskEnd) {
 	return e.Run.Decode(), openflow.TaskEnd{
 		Status: e.Status, Reason: e.Reason, ErrorReport: e.ErrorReport, Cause: openflow.Cause(e.Cause), ExitCode: e.ExitCode,
 		LogDigest: e.LogDigest,
 	}
+}
+
+// Site is what a worker is told of the site that it works for.
+type Site struct {
+	PartyID   openflow.PartyID `json:"party_id"`
+	Namespace string           `json:"namespace"` // in Temporal
+}
+
+// Change answers whether a row has changed.
+type Change struct {
+	Changed bool `json:"changed"`
+}
+
+// Log answers where a log is kept; empty: it was empty.
+type Log struct {
+	Digest string `json:"digest"`
 }
