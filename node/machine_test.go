@@ -19,20 +19,20 @@ func TestCapacityOfTheMachine(t *testing.T) {
 	c := Config{Party: "9999", Home: t.TempDir(), Listen: "127.0.0.1:0", Runtime: process.Opener{}}
 	c, err := c.withDefaults()
 	require.NoError(t, err)
-	capacity := limited(c.Limits, orOfTheMachine(openflow.Resources{})).Pool()
+	capacity := limited(c.Limits, orOfTheMachine(openflow.Resources{})).Capacity()
 	require.Equal(t, runtime.NumCPU(), capacity.Cores, "what this machine has, and no promise beyond")
 	require.Greater(t, capacity.Memory, int64(64<<20), "what this machine has")
 	require.Less(t, capacity.Memory, int64(hardware.UnknownMemory))
 	require.GreaterOrEqual(t, capacity.GPUs, 0)
 
 	cluster := openflow.Resources{Cores: 500, Memory: 1 << 40}
-	require.Equal(t, cluster, limited(c.Limits, orOfTheMachine(cluster)).Pool(), "what the runtime has, and nothing of this machine")
+	require.Equal(t, cluster, limited(c.Limits, orOfTheMachine(cluster)).Capacity(), "what the runtime has, and nothing of this machine")
 
 	c.Limits = partner.DefaultLimits()
 	c.Limits.Memory, c.Limits.GPUs = 1<<30, 3
 	c, err = c.withDefaults()
 	require.NoError(t, err)
-	capacity = limited(c.Limits, cluster).Pool()
+	capacity = limited(c.Limits, cluster).Capacity()
 	require.Equal(t, openflow.Resources{Cores: 500, Memory: 1 << 30, GPUs: 3}, capacity, "what the operator says comes first")
 }
 

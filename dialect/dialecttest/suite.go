@@ -23,6 +23,8 @@ import (
 	"openflow/dialect"
 	"openflow/dialect/peer"
 	"openflow/sdk/httpclient"
+	"openflow/server/application"
+	"openflow/server/base"
 )
 
 var (
@@ -401,17 +403,22 @@ func refusals(t *testing.T, d dialect.Dialect) {
 	require.NoError(t, w.to.Probe(t.Context()), "it recognises itself")
 }
 
-// unknown: a route that is none is answered by the dialect, in the form of its other answers.
+// unknown: a route that is none is answered by the dialect, in the form of its other answers, whoever asks.
 func unknown(t *testing.T, d dialect.Dialect) {
-	w := newWorld(t, d, 0, none)
-	for _, m := range w.mounts {
-		resp, err := http.Post(w.url+m.Prefix+"/nothing", "application/json", strings.NewReader("{}"))
-		require.NoError(t, err)
-		body, err := io.ReadAll(resp.Body)
-		require.NoError(t, err)
-		require.NoError(t, resp.Body.Close())
-		require.Equal(t, "application/json", resp.Header.Get("Content-Type"))
-		require.Contains(t, string(body), "no route POST "+m.Prefix+"/nothing")
+	log := slog.New(slog.DiscardHandler)
+	for layer, mounts := range map[string]dialect.Mounts{
+		"nodes":      newWorld(t, d, 0, none).mounts,
+		"users":      d.Application(&application.Site{Log: log}),
+		"containers": d.Base(&base.Site{Log: log, Pool: &base.Pool{}}),
+	} {
+		r := chi.NewRouter()
+		mounts.Routes(r)
+		for _, m := range mounts {
+			w := httptest.NewRecorder()
+			r.ServeHTTP(w, httptest.NewRequest(http.MethodPost, m.Prefix+"/nothing", strings.NewReader("{}")))
+			require.Equal(t, "application/json", w.Header().Get("Content-Type"), layer)
+			require.Contains(t, w.Body.String(), "no route POST "+m.Prefix+"/nothing", layer)
+		}
 	}
 }
 

@@ -15,7 +15,9 @@ import (
 
 // Client calls a peer that takes FATE-Flow's own calls only: each verb makes the calls, in the order, that FATE-Flow's
 // scheduler makes. Such a peer answers a repeat of some calls with a refusal, and starts a process for every repeat of
-// task/start; what follows from that is handled here, so that every verb may be repeated. It signs no answers.
+// task/start; what follows from that is handled here, so that every verb may be repeated.
+//
+// FATE-Flow signs no answers. A node of ours that is called in this dialect does, and a signature that is there must fit.
 //
 // Spec: fate-flow-api §2.3, §2.5, §2.7.
 type Client struct{ peer.Link }
@@ -69,6 +71,11 @@ func (c *Client) send(ctx context.Context, path string, body any, initiator open
 	answer, err := c.Do(ctx, path, "application/json", b, header)
 	if err != nil {
 		return e, err
+	}
+	if answer.Signed() {
+		if err := c.Prove(answer); err != nil {
+			return e, err
+		}
 	}
 	var code struct {
 		Code *int `json:"code"`

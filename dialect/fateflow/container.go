@@ -17,9 +17,9 @@ type container struct{}
 //
 // Spec: fate-flow-api §3.3.2.
 const (
-	envConfig = "CONFIG"
-	envToken  = "OPENFLOW_TOKEN"
-	envCores  = "OPENFLOW_CORES"
+	envConfig     = "CONFIG"
+	envCredential = "OPENFLOW_CREDENTIAL"
+	envCores      = "OPENFLOW_CORES"
 )
 
 // Environment implements dialect.Container.
@@ -28,7 +28,7 @@ func (container) Environment(r openflow.TaskRecord, g openflow.TaskSupply, at op
 	if err != nil {
 		return nil, err
 	}
-	return []string{envConfig + "=" + string(config), envToken + "=" + g.Credential, envCores + "=" + strconv.Itoa(at.Cores)}, nil
+	return []string{envConfig + "=" + string(config), envCredential + "=" + g.Credential, envCores + "=" + strconv.Itoa(at.Cores)}, nil
 }
 
 // Status implements dialect.Container.
@@ -38,32 +38,32 @@ func (container) Status(word string) (openflow.TaskStatus, error) { return words
 //
 // Spec: fate-flow-api §3.2.
 func preTaskConfig(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]byte, error) {
-	inputs, err := inputArtifacts(r.Spec.Inputs)
+	inputs, err := inputsOf(r.Spec.Inputs)
 	if err != nil {
 		return nil, err
 	}
 	provider, _, _ := strings.Cut(r.Provider, ":")
-	federation := wire.FederationMetadata{FederationID: wire.FederationID(r.Key)}
-	federation.Parties.Local = wire.FederationParty{Role: string(r.Key.Party.Role), PartyID: string(r.Key.Party.ID)}
+	session := federationMetadata{FederationID: wire.FederationID(r.Key)}
+	session.Parties.Local = federationParty{Role: string(r.Key.Party.Role), PartyID: string(r.Key.Party.ID)}
 	for _, p := range r.Spec.Parties {
-		federation.Parties.Parties = append(federation.Parties.Parties, wire.FederationParty{Role: string(p.Role), PartyID: string(p.ID)})
+		session.Parties.Parties = append(session.Parties.Parties, federationParty{Role: string(p.Role), PartyID: string(p.ID)})
 	}
 	device := "CPU"
 	if len(r.GPUIDs) > 0 {
 		device = "GPU"
 	}
-	b, err := json.Marshal(wire.PreTaskConfig{
+	b, err := json.Marshal(taskConfig{
 		ModelID: g.ModelID, ModelVersion: g.ModelVersion, JobID: string(r.Key.Job), TaskID: string(r.Key.TaskID()),
 		TaskVersion: strconv.Itoa(r.Key.Version), TaskName: string(r.Key.Task), ProviderName: provider,
 		PartyTaskID: wire.PartyTaskID(r.Key), Component: r.Component, Role: string(r.Key.Party.Role),
 		PartyID: string(r.Key.Party.ID), Stage: string(r.Spec.Stage), Parameters: r.Spec.Parameters, InputArtifacts: inputs,
-		Conf: wire.TaskRuntimeConf{
-			Device:     wire.Typed{Type: device, Metadata: map[string]any{}},
+		Conf: runtimeConf{
+			Device:     typed{Type: device, Metadata: map[string]any{}},
 			Storage:    "openflow",
-			Computing:  wire.Typed{Type: "standalone", Metadata: map[string]any{"computing_id": wire.PartyTaskID(r.Key)}},
-			Federation: wire.Federation{Type: "openflow", Metadata: federation},
+			Computing:  typed{Type: "standalone", Metadata: map[string]any{"computing_id": wire.PartyTaskID(r.Key)}},
+			Federation: federation{Type: "openflow", Metadata: session},
 		},
-		MLMD:      wire.MLMD{Type: "flow", Metadata: wire.MLMDMetadata{Host: at.Host, Port: at.Port, Protocol: "http", APIVersion: "v2"}},
+		MLMD:      mlmd{Type: "flow", Metadata: mlmdMetadata{Host: at.Host, Port: at.Port, Protocol: "http", APIVersion: "v2"}},
 		EngineRun: wire.EngineRun(r.Spec.Conf), ComputingPartitions: g.Partitions, LauncherName: "default", LauncherConf: map[string]any{}, Policy: g.Policy,
 	})
 	if err != nil {
@@ -72,8 +72,8 @@ func preTaskConfig(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Pla
 	return b, nil
 }
 
-func inputArtifacts(inputs []openflow.Input) (wire.InputArtifacts, error) {
-	a := wire.InputArtifacts{Data: map[string]json.RawMessage{}, Model: map[string]json.RawMessage{}}
+func inputsOf(inputs []openflow.Input) (inputArtifacts, error) {
+	a := inputArtifacts{Data: map[string]json.RawMessage{}, Model: map[string]json.RawMessage{}}
 	for _, in := range inputs {
 		b, err := json.Marshal(wire.EncodeChannel(in))
 		if err != nil {

@@ -56,7 +56,7 @@ func TestEnvironment(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, env, 3)
 	require.True(t, strings.HasPrefix(env[0], "CONFIG={"))
-	require.Equal(t, []string{"OPENFLOW_TOKEN=secret", "OPENFLOW_CORES=3"}, env[1:])
+	require.Equal(t, []string{"OPENFLOW_CREDENTIAL=secret", "OPENFLOW_CORES=3"}, env[1:])
 }
 
 // A container tells its status in FATE-Flow's words.

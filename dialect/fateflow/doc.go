@@ -24,7 +24,8 @@ var _ dialect.Dialect = Dialect{}
 // Name implements dialect.Dialect.
 func (Dialect) Name() openflow.Dialect { return Name }
 
-// Speaks implements dialect.Dialect. FATE-Flow's answers carry no signature: what is at the peer's address is believed.
+// Speaks implements dialect.Dialect. FATE-Flow's answers carry no signature: what is at the peer's address is believed. Where
+// one is there all the same, as of a node of ours, it is checked.
 func (Dialect) Speaks() (versions, profiles []string) { return []string{"2"}, []string{"unsigned"} }
 
 // Channel implements dialect.Dialect: FATE-Flow's name of a session names no scheduler.
@@ -44,7 +45,9 @@ func (Dialect) Application(s *application.Site) []dialect.Mount {
 }
 
 // Base implements dialect.Dialect.
-func (Dialect) Base(s *base.Site) []dialect.Mount { return []dialect.Mount{containers.Mount(s)} }
+func (Dialect) Base(s *base.Site) []dialect.Mount {
+	return []dialect.Mount{containers.Mount(s, container{}.Status)}
+}
 
 // Container implements dialect.Dialect.
 func (Dialect) Container() dialect.Container { return container{} }

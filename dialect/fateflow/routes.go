@@ -19,8 +19,8 @@ import (
 // service serves schedulers and participants that speak FATE-Flow.
 type service struct{ dialect.Node }
 
-// Interconnection implements dialect.Dialect: the partner and scheduler pages of fate-flow-api §2.2–2.3. FATE-Flow signs
-// no answers.
+// Interconnection implements dialect.Dialect: the partner and scheduler pages of fate-flow-api §2.2–2.3. FATE-Flow signs no
+// answers and passes over our signature on them.
 func (Dialect) Interconnection(n dialect.Node) []dialect.Mount {
 	s := service{n}
 	return []dialect.Mount{
@@ -54,7 +54,7 @@ func (s service) mount(prefix string, routes map[string]reply.Handler) dialect.M
 	refuse := func(w http.ResponseWriter, r *http.Request, err error) { write.Refuse(w, r, s.Told(r, err)) }
 	r := write.Router()
 	r.Group(func(r chi.Router) {
-		r.Use(s.Verified(refuse))
+		r.Use(s.Verified(refuse), s.Signed)
 		for path, h := range routes {
 			r.Post(path, write.JSON(func(r *http.Request) (any, error) {
 				data, err := h(r)

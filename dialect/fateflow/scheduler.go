@@ -72,9 +72,16 @@ func unspoken(what string) error {
 	return openflow.Errorf(openflow.CodeUnimplemented, "FATE-Flow has no call for this: %s", what)
 }
 
-// ReportTask calls /v2/scheduler/task/report.
+// ReportTask calls /v2/scheduler/task/report. A scheduler of FATE-Flow refuses a report that changes nothing for it, such as
+// the repeat of one whose answer was lost: it has heard it.
+//
+// Spec: fate-flow-api §2.2.
 func (s scheduler) ReportTask(ctx context.Context, _ openflow.PartyID, r openflow.Report) error {
-	return s.tell(ctx, "/v2/scheduler/task/report", forms.SchedulerReportTask{
+	err := s.tell(ctx, "/v2/scheduler/task/report", forms.SchedulerReportTask{
 		TaskRef: forms.TaskRefOf(r.Key), FailureCause: wire.EncodeCause(r.Cause), Status: wire.Text(words.OfTask(r.Status)),
 	})
+	if openflow.CodeOf(err) == openflow.CodeConflict {
+		return nil
+	}
+	return err
 }

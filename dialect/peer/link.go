@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -91,6 +92,11 @@ type Answer struct {
 	Header  http.Header
 	Body    []byte
 	request http.Header // as it was sent
+}
+
+// Signed reports whether the answer has a signature of ours. Others, as of a proxy, may be beside it or alone.
+func (a Answer) Signed() bool {
+	return slices.ContainsFunc(a.Header.Values(SignatureHeader), func(v string) bool { return strings.Contains(v, "openflow=") })
 }
 
 // Do sends one signed request. Every failure to get an answer is CodeUnavailable at the peer.

@@ -33,12 +33,12 @@ const longestAnswer = 150 * time.Second
 
 // client speaks with the node of this task. Every request may be repeated: the node answers repeats as it did before.
 type client struct {
-	base     *url.URL
-	token    string
-	http     *http.Client
-	patience time.Duration
-	trace    string // header traceparent of every request; empty: this task is not traced
-	log      *slog.Logger
+	base       *url.URL
+	credential string
+	http       *http.Client
+	patience   time.Duration
+	trace      string // header traceparent of every request; empty: this task is not traced
+	log        *slog.Logger
 }
 
 // request is one call in a form that can be sent again.
@@ -52,12 +52,12 @@ type request struct {
 	length       int64                         // of body, in bytes; 0: not known
 }
 
-func newClient(base, token string, patience time.Duration, log *slog.Logger) (*client, error) {
+func newClient(base, credential string, patience time.Duration, log *slog.Logger) (*client, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "CONFIG names no node that could be called: %q", base)
 	}
-	return &client{base: u, token: token, patience: patience, log: log, http: httpclient.New(httpclient.Options{Patience: longestAnswer})}, nil
+	return &client{base: u, credential: credential, patience: patience, log: log, http: httpclient.New(httpclient.Options{Patience: longestAnswer})}, nil
 }
 
 // call sends r until the node has answered, and decodes the envelope's data into into, unless that is nil.
@@ -188,8 +188,8 @@ func (c *client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if c.token != "" && target.Host == c.base.Host { // the credential never leaves for another address
-		req.Header.Set("Authorization", "Bearer "+c.token)
+	if c.credential != "" && target.Host == c.base.Host { // the credential never leaves for another address
+		req.Header.Set("Authorization", "Bearer "+c.credential)
 		if c.trace != "" {
 			req.Header.Set("traceparent", c.trace)
 		}

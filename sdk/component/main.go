@@ -60,7 +60,7 @@ func command(ctx context.Context, args []string, env func(string) string, stdout
 	return ExitSuccess
 }
 
-// Run runs the task that the environment describes (CONFIG, OPENFLOW_TOKEN, OPENFLOW_CORES), reports its end to the
+// Run runs the task that the environment describes (CONFIG, OPENFLOW_CREDENTIAL, OPENFLOW_CORES), reports its end to the
 // node, and returns the exit code for the process. The end of ctx stops it with ExitCanceled.
 //
 // OPENFLOW_LOG=json makes the log JSON lines. OPENFLOW_PATIENCE, a duration such as 90s, replaces the 30 minutes for
@@ -122,7 +122,7 @@ func newTask(env func(string) string, log *slog.Logger) (*Task, error) {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "OPENFLOW_PATIENCE is %q, want a duration such as 90s", s)
 		}
 	}
-	node, err := newClient(c.nodeURL(), env("OPENFLOW_TOKEN"), patience, log)
+	node, err := newClient(c.nodeURL(), env("OPENFLOW_CREDENTIAL"), patience, log)
 	if node != nil && traceParent.MatchString(env("TRACEPARENT")) {
 		node.trace = env("TRACEPARENT")
 	}

@@ -110,3 +110,30 @@ func TestSessionAsAPeerKnowsIt(t *testing.T) {
 		require.Equal(t, want, heard, dialect)
 	}
 }
+
+// What a message's session and topic are here, the record of its sender says; what the tasks of a job are, its rows do.
+func TestNamesOfAPeer(t *testing.T) {
+	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rows.Close()) })
+	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}}
+	require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: "10000", URL: "http://h", Dialect: fateflow.Name}))
+	session, topic, err := d.Own(t.Context(), "10000", "1_a_0", "t")
+	require.NoError(t, err)
+	require.Equal(t, []string{"1_a_0", "t"}, []string{session, topic})
+	_, _, err = d.Own(t.Context(), "666", "1_a_0", "t")
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+
+	dag := &openflow.DAG{Tasks: []openflow.Task{{Name: "a"}, {Name: "b"}}}
+	guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
+	require.NoError(t, rows.CreateJob(t.Context(), openflow.JobRecord{ID: "1", Party: guest, Scheduler: "10000", DAG: dag}, nil))
+	_, err = rows.CreateScheduledJob(t.Context(), openflow.ScheduledJob{ID: "2", DAG: dag})
+	require.NoError(t, err)
+	for scheduler, job := range map[openflow.PartyID]openflow.JobID{"10000": "1", "9999": "2"} {
+		names, err := d.Tasks(t.Context(), scheduler, job)
+		require.NoError(t, err)
+		require.Equal(t, []openflow.TaskName{"a", "b"}, names)
+		_, err = d.Tasks(t.Context(), scheduler, "3")
+		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+	}
+}

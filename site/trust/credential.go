@@ -57,7 +57,7 @@ func (c Credentials) Check(credential string) (openflow.RunID, error) {
 		}
 	}
 	return "", unauthorized("the task credential is not valid at this node").
-		WithHint("send the value of OPENFLOW_TOKEN as Authorization: Bearer …")
+		WithHint("send the value of OPENFLOW_CREDENTIAL as Authorization: Bearer …")
 }
 
 func (c Credentials) mac(id string) []byte { return c.keyed("openflow-task-v1\n" + id) }

@@ -116,7 +116,7 @@ func (c *Catalogue) DeleteScheduledJob(ctx context.Context, id openflow.JobID) e
 
 // DeleteScheduledJobsBefore forgets at most limit of the scheduler's rows whose jobs ended before a time, and says how
 // many it was: those of jobs that this site takes no part in have no other row. A row that has been ready for as long
-// belongs to a job of an earlier version, which did not record the ends of jobs that never waited.
+// belongs to a submission that broke off before its workflow began.
 func (c *Catalogue) DeleteScheduledJobsBefore(ctx context.Context, at time.Time, limit int) (int, error) {
 	n, err := c.exec(ctx, `delete from scheduled_job where job_id in (select job_id from scheduled_job
 		where (end_time > 0 and end_time < $1) or (status = 'ready' and create_time < $1) limit $2)`, millis(at), int64(limit))

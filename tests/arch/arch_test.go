@@ -115,8 +115,9 @@ var above = []string{"dialect", "server", "sdk", "cli", "node", "cmd", "examples
 // core is what a dialect speaks for: it runs jobs and knows no words but those of the domain.
 var core = []string{".", "site", "activities", "workflows", "worker", "runtime", "docker", "store"}
 
-// callers of the core know the contract of dialects, and no dialect: they find the one that a peer's record names.
-var callers = []string{"site/peers", "site/doctor/examine"}
+// callers of the core know the contract of dialects, and no dialect: they find the one that a peer's record names. A worker's
+// client reads the envelope of its node's answers.
+var callers = []string{"site/peers", "site/doctor/examine", "worker/client"}
 
 // TestTheCoreKnowsNoDialect holds that a dialect is added without a change of the core: not even what the core imports
 // knows one. Tables and their plain text are data, not dialects.
@@ -137,6 +138,31 @@ func TestTheCoreKnowsNoDialect(t *testing.T) {
 		}
 	}
 	require.Greater(t, checked, len(core))
+}
+
+// TestDialectsDoNotKnowEachOther: each is one folder, and what they share is the contract.
+func TestDialectsDoNotKnowEachOther(t *testing.T) {
+	checked := 0
+	for name, list := range imports(t) {
+		own, ok := dialectOf(name)
+		if !ok {
+			continue
+		}
+		checked++
+		for _, imp := range list {
+			if of, ok := dialectOf(imp); ok && of != own {
+				t.Errorf("%s of the dialect %s imports %s, which is another's", name, own, imp)
+			}
+		}
+	}
+	require.Greater(t, checked, 6)
+}
+
+// dialectOf is the folder of the dialect that a package belongs to.
+func dialectOf(name string) (string, bool) {
+	rest, ok := strings.CutPrefix(name, "dialect/")
+	own, _, _ := strings.Cut(rest, "/")
+	return own, ok && !slices.Contains([]string{"peer", "forms", "verbs", "dialecttest"}, own)
 }
 
 // isBelow reports whether a package is one of these, or in a folder of them.

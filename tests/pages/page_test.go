@@ -79,7 +79,7 @@ func (p page) write(t *testing.T, dir string) string {
 		}
 		c := exec.CommandContext(t.Context(), "sh", "-ec", command)
 		c.Dir = at
-		c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
+		c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-trimpath")
 		out, err := c.CombinedOutput()
 		require.NoErrorf(t, err, "%s: %s", command, out)
 		last = strings.TrimSpace(string(out))

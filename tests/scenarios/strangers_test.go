@@ -99,7 +99,7 @@ func credential(t *testing.T, e *env.Env, party, container string) string {
 	var rec struct{ Spec struct{ Env []string } }
 	require.NoError(t, json.Unmarshal(data, &rec))
 	for _, v := range rec.Spec.Env {
-		if token, ok := strings.CutPrefix(v, "OPENFLOW_TOKEN="); ok {
+		if token, ok := strings.CutPrefix(v, "OPENFLOW_CREDENTIAL="); ok {
 			return token
 		}
 	}

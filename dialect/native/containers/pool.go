@@ -34,7 +34,7 @@ func MountPool(s *base.Site) dialect.Mount {
 		get("/site", p.site)
 		post("/worker", p.worker)
 		get("/task", p.task)
-		get("/task/grant", p.supply)
+		get("/task/supply", p.supply)
 		post("/task/start", p.start)
 		post("/task/end", p.end)
 		r.Put("/log", p.write.JSON(p.putLog))

@@ -23,16 +23,16 @@ type Node struct {
 	faults  *faults
 	queues  *queues
 
-	mu      sync.Mutex
-	closed  bool // the test has ended
-	server  *http.Server
-	objects map[string][]byte          // by uri
-	tables  map[string]table           // by namespace/name
-	tracked map[string][]trackedOutput // by execution/key, or job/role/party/task/key for inputs
-	models  map[string][]byte          // by role/party/task/key
-	results map[openflow.RunID]*PartyResult
-	tokens  map[string]openflow.RunID
-	scores  map[openflow.RunID]ScoreLedger // before the run
+	mu          sync.Mutex
+	closed      bool // the test has ended
+	server      *http.Server
+	objects     map[string][]byte          // by uri
+	tables      map[string]table           // by namespace/name
+	tracked     map[string][]trackedOutput // by run and key, or job/role/party/task/key for inputs
+	models      map[string][]byte          // by role/party/task/key
+	results     map[openflow.RunID]*PartyResult
+	credentials map[string]openflow.RunID
+	scores      map[openflow.RunID]ScoreLedger // before the run
 }
 
 // NewNode starts a node that lives until the test ends.
@@ -45,7 +45,7 @@ func NewNode(t testing.TB, list ...Fault) *Node {
 	n := &Node{
 		t: t, address: listener.Addr().String(), queues: newQueues(),
 		objects: map[string][]byte{}, tables: map[string]table{}, tracked: map[string][]trackedOutput{},
-		models: map[string][]byte{}, results: map[openflow.RunID]*PartyResult{}, tokens: map[string]openflow.RunID{},
+		models: map[string][]byte{}, results: map[openflow.RunID]*PartyResult{}, credentials: map[string]openflow.RunID{},
 		scores: map[openflow.RunID]ScoreLedger{},
 	}
 	n.faults = &faults{node: n, list: list, served: map[string]int{}}
@@ -95,8 +95,8 @@ func (n *Node) stop() {
 	_ = server.Close() // the connections die, which is the purpose
 }
 
-// Execution is a task that has been started.
-type Execution struct {
+// Started is a task that has been started.
+type Started struct {
 	node   *Node
 	c      Case
 	cancel map[openflow.Party]context.CancelFunc
@@ -105,9 +105,9 @@ type Execution struct {
 }
 
 // Start runs the task at all its parties without waiting for them.
-func (n *Node) Start(ctx context.Context, c Case) *Execution {
+func (n *Node) Start(ctx context.Context, c Case) *Started {
 	n.t.Helper()
-	e := &Execution{
+	e := &Started{
 		node: n, c: c, cancel: map[openflow.Party]context.CancelFunc{}, logs: map[openflow.Party]*logBuffer{},
 		ended: map[openflow.Party]chan int{},
 	}
@@ -146,16 +146,16 @@ func (b *logBuffer) String() string {
 }
 
 // Stop does to the task at party what SIGTERM does.
-func (e *Execution) Stop(party openflow.Party) { e.cancel[party]() }
+func (e *Started) Stop(party openflow.Party) { e.cancel[party]() }
 
 // Ended waits until the task has ended at party.
-func (e *Execution) Ended(party openflow.Party) {
+func (e *Started) Ended(party openflow.Party) {
 	code := <-e.ended[party]
 	e.ended[party] <- code // for Wait
 }
 
 // Wait waits until the task has ended at all parties.
-func (e *Execution) Wait() *Result {
+func (e *Started) Wait() *Result {
 	r := &Result{t: e.node.t, node: e.node, Parties: map[openflow.Party]*PartyResult{}}
 	for _, p := range e.c.Parties {
 		code := <-e.ended[p]
@@ -184,18 +184,18 @@ func runOf(k openflow.TaskKey) openflow.RunID { return openflow.RunID(wire.Party
 func (n *Node) prepare(c Case, party openflow.Party) map[string]string {
 	n.t.Helper()
 	k := key(party)
-	token := fmt.Sprintf("token of %s", party)
+	credential := fmt.Sprintf("credential of %s", party)
 	n.mu.Lock()
 	n.results[runOf(k)] = &PartyResult{Scores: map[openflow.PartyID]int{}}
 	n.scores[runOf(k)] = c.Scores[party]
-	n.tokens[token] = runOf(k)
+	n.credentials[credential] = runOf(k)
 	n.mu.Unlock()
 	config, err := json.Marshal(n.config(c, k))
 	if err != nil {
 		n.t.Fatalf("configuration of %s: %v", k, err)
 	}
 	env := map[string]string{
-		"CONFIG": string(config), "OPENFLOW_TOKEN": token, "OPENFLOW_CORES": fmt.Sprint(orElse(c.Cores, 1)),
+		"CONFIG": string(config), "OPENFLOW_CREDENTIAL": credential, "OPENFLOW_CORES": fmt.Sprint(orElse(c.Cores, 1)),
 	}
 	if c.Patience > 0 {
 		env["OPENFLOW_PATIENCE"] = c.Patience.String()

@@ -33,7 +33,7 @@ func (n *Node) routes() http.Handler {
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			n.mu.Lock()
-			caller, ok := n.tokens[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
+			caller, ok := n.credentials[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
 			n.mu.Unlock()
 			if !ok {
 				w.WriteHeader(http.StatusUnauthorized)

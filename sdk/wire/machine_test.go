@@ -10,7 +10,6 @@ import (
 	"openflow"
 	"openflow/sdk/wire"
 	"openflow/store/document/documenttest"
-	"openflow/worker/form"
 )
 
 // What a task's engine_run says is read once, where the document is; what it leaves out is nobody's.
@@ -48,29 +47,6 @@ func TestEngineRun(t *testing.T) {
 	}
 }
 
-// What a worker reads of a row, it can send back: reading never fails in another way than CodeInvalid, and is stable.
-func FuzzDecodePoolTask(f *testing.F) {
-	f.Add([]byte(`{"run":{"job_id":"J","task_name":"a","version":1,"party":{"role":"guest","party_id":"9999"}},"spec":{"parameters":{"x":9007199254740993}}}`))
-	f.Add([]byte(`{"exit_code":null,"start_time":"2026-01-01T00:00:00Z","spec":{"inputs":[{"channels":[{"model":{"model_id":"m"}}]}]}}`))
-	f.Add([]byte(`{}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := form.DecodeTask(b)
-		if err != nil {
-			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
-			return
-		}
-		again, err := json.Marshal(form.EncodeTask(r))
-		if err != nil {
-			return // a time beyond what JSON can say
-		}
-		r2, err := form.DecodeTask(again)
-		require.NoError(t, err)
-		b2, err := json.Marshal(form.EncodeTask(r2))
-		require.NoError(t, err)
-		require.JSONEq(t, string(again), string(b2))
-	})
-}
-
 // A worker that says nonsense of itself is refused, and what is taken can be shown again.
 func FuzzWorker(f *testing.F) {
 	f.Add([]byte(`{"machine":"m1","labels":["gpu"],"cores":2,"running":["x"],"start_time":1700000000000}`))
@@ -93,19 +69,5 @@ func FuzzWorker(f *testing.F) {
 	})
 }
 
-// What travels between a node and the workers of its pool.
-func TestFormsOfThePool(t *testing.T) {
-	documenttest.Tagged(t,
-		reflect.TypeFor[form.Site](), reflect.TypeFor[wire.Worker](), reflect.TypeFor[form.Task](), reflect.TypeFor[form.Supply](),
-		reflect.TypeFor[form.Start](), reflect.TypeFor[form.End](), reflect.TypeFor[form.Change](), reflect.TypeFor[form.Log](),
-	)
-	documenttest.RoundTrip(t, form.EncodeTask, form.Task.Decode)
-	documenttest.RoundTrip(t, func(g openflow.TaskSupply) form.Supply { return form.Supply(g) },
-		func(g form.Supply) openflow.TaskSupply { return openflow.TaskSupply(g) })
-	type end struct {
-		Key openflow.TaskKey
-		End openflow.TaskEnd
-	}
-	documenttest.RoundTrip(t, func(e end) form.End { return form.EncodeEnd(e.Key, e.End) },
-		func(e form.End) end { k, o := e.Decode(); return end{k, o} })
-}
+// What a worker tells of itself is named, every field of it.
+func TestWorkerIsTagged(t *testing.T) { documenttest.Tagged(t, reflect.TypeFor[wire.Worker]()) }
