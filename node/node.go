@@ -78,7 +78,7 @@ type Node struct {
 	namespace string           // in Temporal
 	ui        http.Handler     // of Temporal
 	client    sdkclient.Client
-	worker    sdkworker.Worker
+	polling   sdkworker.Worker
 	directory *peers.Directory
 	metrics   *metrics.Metrics
 	traces    *traces.Traces
@@ -104,7 +104,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	}
 	n := &Node{machine: machine{log: c.Log}, config: c, started: time.Now()}
 	for _, step := range []func(context.Context) error{
-		n.openHome, n.bind, n.openTelemetry, n.openStores, n.openRuntime, n.openTemporal, n.serve, n.register, n.startWorker, n.startUpkeep,
+		n.openHome, n.bind, n.openTelemetry, n.openStores, n.openRuntime, n.openTemporal, n.serve, n.register, n.startPolling, n.startUpkeep,
 	} {
 		if err := step(ctx); err != nil {
 			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -224,10 +224,10 @@ func (n *Node) connect() services {
 	return services{jobs, sched, part, ids.Next}
 }
 
-// serve builds the worker and the layers of the API on the services, and starts the listeners.
+// serve builds the Temporal worker and the layers of the API on the services, and starts the listeners.
 func (n *Node) serve(ctx context.Context) error {
 	s, dir := n.connect(), n.directory
-	if err := n.prepareWorker(ctx, dir); err != nil {
+	if err := n.preparePolling(ctx, dir); err != nil {
 		return err
 	}
 	inter := &interconnection.API{
@@ -315,13 +315,13 @@ func (n *Node) listen(what string, patience time.Duration, l net.Listener, layer
 	n.onClose(what+" server", within(s, patience))
 }
 
-func (n *Node) prepareWorker(ctx context.Context, dir *peers.Directory) error {
+func (n *Node) preparePolling(ctx context.Context, dir *peers.Directory) error {
 	taskqueue.Limit()
 	running := activities.Running{
 		Self: n.config.Party, Tasks: n.runs(), Runtime: n.runtime, Launcher: n.launcher, Logs: n.logs(),
 		Directory: dir, Log: n.config.Log,
 	}
-	n.worker = taskqueue.New(n.client, taskqueue.Options{
+	n.polling = taskqueue.New(n.client, taskqueue.Options{
 		Queue: Queue, Identity: n.identity(), Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
 	},
 		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: counting.Jobs{Catalogue: n.rows, Metrics: n.metrics}},
@@ -345,18 +345,18 @@ func (n *Node) register(ctx context.Context) error {
 	return nil
 }
 
-// startWorker frees what the workers of earlier processes of this node held, and begins to work. The lock on the home
-// folder proves that none of them is alive; of workers on other machines, such as other replicas, it says nothing.
-func (n *Node) startWorker(ctx context.Context) error {
+// startPolling frees what earlier processes of this node held, and begins to take what Temporal has for it. The lock on the home
+// folder proves that none of them is alive; of other machines, such as other replicas, it says nothing.
+func (n *Node) startPolling(ctx context.Context) error {
 	if n.temporal != nil {
 		if _, err := n.temporal.ReleaseOrphans(ctx, n.kin(), n.identity()); err != nil {
 			return err
 		}
 	}
-	if err := n.worker.Start(); err != nil {
-		return openflow.Errorf(openflow.CodeInternal, "worker: %w", err)
+	if err := n.polling.Start(); err != nil {
+		return openflow.Errorf(openflow.CodeInternal, "Temporal worker: %w", err)
 	}
-	n.onClose("worker", func(context.Context) error { n.worker.Stop(); return nil })
+	n.onClose("Temporal worker", func(context.Context) error { n.polling.Stop(); return nil })
 	if n.taking == nil {
 		return nil
 	}

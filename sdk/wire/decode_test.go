@@ -29,7 +29,7 @@ func TestDecode(t *testing.T) {
 		"not JSON":          {`role=host`, &wire.JobRef{}, nil, "invalid request body"},
 		"a list":            {`[]`, &wire.JobRef{}, nil, "invalid request body"},
 		"two documents":     {`{}{}`, &wire.JobRef{}, nil, "invalid request body"},
-		"worker status":     {`{"execution_id":"P"}`, &wire.WorkerStatus{}, wire.MissingFields{"status"}, ""},
+		"worker status":     {`{"execution_id":"P"}`, &wire.ContainerStatus{}, wire.MissingFields{"status"}, ""},
 		"tracking":          {`{"execution_id":"P","output_key":"k"}`, &wire.TrackingSave{}, wire.MissingFields{"data_type"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

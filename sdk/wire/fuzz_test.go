@@ -70,7 +70,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"execution_id":1,"status":"success","data":[{"name":"auc","groups":[],"data":1}],"output_key":"k","data_type":"t"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, into := range []any{
-			&wire.JobRef{}, &wire.WorkerStatus{}, &wire.TrackingSave{}, &wire.MetricSave{},
+			&wire.JobRef{}, &wire.ContainerStatus{}, &wire.TrackingSave{}, &wire.MetricSave{},
 		} {
 			err := wire.Decode(body, into)
 			if err != nil {

@@ -21,6 +21,10 @@ type Options struct {
 	Interceptors []interceptor.WorkerInterceptor
 }
 
+// deadlock is how long a step of a workflow may take. Steps take microseconds, so on a machine with time for this process
+// the SDK's second is plenty. A machine without it would panic a sound workflow.
+const deadlock = 20 * time.Second
+
 // New registers both workflows and all activities on a worker that has not been started.
 //
 // One activity slot is taken by every running container for its whole life, so there are many. Heartbeats are passed on
@@ -39,6 +43,7 @@ func New(
 		WorkerStopTimeout:            2 * time.Second,
 		DisableRegistrationAliasing:  true,
 		Interceptors:                 o.Interceptors,
+		DeadlockDetectionTimeout:     deadlock,
 	})
 	w.RegisterWorkflow(workflows.Job)
 	w.RegisterWorkflow(workflows.Task)

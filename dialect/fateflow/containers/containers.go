@@ -59,7 +59,7 @@ func own(t openflow.TaskRecord, executionID string) error {
 
 // status records what a container says of itself, in FATE-Flow's word for it.
 func (a *api) status(r *http.Request) (any, error) {
-	var b wire.WorkerStatus
+	var b wire.ContainerStatus
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}

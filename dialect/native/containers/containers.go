@@ -40,7 +40,7 @@ func Mount(s *base.Site) dialect.Mount {
 
 // warning keeps what a container warns its own party's users of.
 func (a *api) warning(r *http.Request) (any, error) {
-	var b wire.WorkerWarning
+	var b wire.ContainerWarning
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}

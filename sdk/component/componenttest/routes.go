@@ -209,7 +209,7 @@ func (n *Node) saveMetric(w http.ResponseWriter, r *http.Request, caller openflo
 }
 
 func (n *Node) saveWarning(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
-	var body wire.WorkerWarning
+	var body wire.ContainerWarning
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Warning == "" {
 		refuse(w, openflow.CodeInvalid, fmt.Sprintf("the warning is empty: %v", err), "")
 		return
@@ -221,7 +221,7 @@ func (n *Node) saveWarning(w http.ResponseWriter, r *http.Request, caller openfl
 }
 
 func (n *Node) saveStatus(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
-	var body wire.WorkerStatus
+	var body wire.ContainerStatus
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || string(body.RunID) != string(caller) {
 		answer(w, 2000, fmt.Sprintf("No found task: execution_id[%s]", body.RunID), nil)
 		return
