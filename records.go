@@ -96,7 +96,8 @@ type TaskRecord struct {
 	Key           TaskKey
 	SyncType      SyncType
 	Component     string
-	Provider      string     // full: "name:version@device"
+	Provider      string     // full: "name:version@device"; as resolved at first, and what ran once it has started
+	ProgramDigest string     // "sha256:…" of the program that ran; empty: it has not started
 	Status        TaskStatus // federated: all parties together, as the scheduler says
 	PartyStatus   TaskStatus // of this party
 	Reason        string     // why it waits or failed, one line for this party's users

@@ -47,7 +47,7 @@ whose data stays at home. Each institution runs a node (openflow server); users 
 	flags.StringVar(&o.token, tokenFlag, "", "token of the node, when it wants one (or OPENFLOW_TOKEN)")
 	flags.StringVarP(&o.output, "output", "o", outputText, "text, or json: one document and nothing else on standard output")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return o.complete(root.PersistentFlags()) }
-	root.AddCommand(jobCommands(o), dataCommands(o), siteCommands(o), grantCommands(o), policyCommands(o), scoresCommands(o),
+	root.AddCommand(jobCommands(o), dataCommands(o), siteCommands(o), grantCommands(o), providerCommands(o), componentCommands(o), policyCommands(o), scoresCommands(o),
 		auditCommands(o), doctorCommand(o))
 	root.AddCommand(more...)
 	return root

@@ -44,6 +44,9 @@ func (h *host) Bring(ctx context.Context, program string) (string, error) {
 	if err != nil {
 		return "", openflow.Errorf(openflow.CodeInvalid, "program of the components: %w", err)
 	}
+	if err := image.CheckStatic(text); err != nil {
+		return "", err
+	}
 	img, err := image.Build(text, image.Options{})
 	if err != nil {
 		return "", err

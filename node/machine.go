@@ -15,6 +15,7 @@ import (
 	"openflow/node/home"
 	"openflow/runtime/driver"
 	"openflow/runtime/launch"
+	"openflow/site/programs"
 	"openflow/site/upkeep"
 )
 
@@ -25,6 +26,7 @@ type machine struct {
 	runtime  driver.Host
 	has      openflow.Resources // what containers share
 	launcher *launch.Launcher
+	programs *programs.Programs
 	warnings []string
 
 	base        net.Listener // where containers find their node, or the way to it
@@ -49,7 +51,7 @@ func (m *machine) onClose(what string, stop func(context.Context) error) {
 type means struct {
 	runtime   driver.Opener
 	owner     string // whose the containers are
-	program   string // of the components
+	programs  *programs.Programs
 	listen    string // address for containers; empty: the runtime's or, where it has none, the port of advertise everywhere
 	advertise string // address at which containers find that, where the runtime does not know; empty: it does
 	supply    func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error)
@@ -69,12 +71,13 @@ func (m *machine) open(ctx context.Context, with means) (err error) {
 		return err
 	}
 	m.has = orOfTheMachine(has)
-	image, err := m.runtime.Bring(ctx, with.program)
-	if err != nil {
+	m.programs = with.programs
+	m.programs.Bring = m.runtime.Bring
+	if _, err := m.programs.Ready(ctx, m.programs.BuiltIn); err != nil {
 		return err
 	}
 	m.launcher = &launch.Launcher{
-		Node: with.owner, Image: image, Command: []string{"run"}, Supply: with.supply, MachineCPUs: float64(m.has.Cores),
+		Node: with.owner, Program: m.programs.Of, Command: []string{"run"}, Supply: with.supply, MachineCPUs: float64(m.has.Cores),
 		Told: fateflow.Dialect{}.Container().Environment,
 		Base: func() launch.BaseLayer { return m.baseAddress },
 	}

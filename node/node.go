@@ -69,7 +69,7 @@ type Node struct {
 	messages  messages.Store
 	sessions  *sessions.Sessions
 	events    events.Store
-	catalog   registry.Components
+	registry  *registry.Registry
 	queue     *partner.Queue
 	watch     *partner.Watch
 	farewell  peers.Farewell
@@ -197,7 +197,7 @@ func (n *Node) connect() services {
 	engine := &starter.Engine{Client: n.client, Queue: Queue}
 	ids := initiator.NewIDs(time.Now)
 	part := &partner.Service{
-		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.catalog,
+		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.registry,
 		Limits: n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Log: n.config.Log,
 	}
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
@@ -214,7 +214,7 @@ func (n *Node) connect() services {
 	dir.HTTP.Transport = n.traces.Transport(dir.HTTP.Transport)
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
-	jobs := &initiator.Service{Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
+	jobs := &initiator.Service{Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.registry, Directory: dir, NewID: ids.Next}
 	n.farewell = peers.Farewell{
 		Self: n.config.Party, Rows: n.rows, Engine: engine, Partner: part, Directory: dir, Log: n.config.Log,
 	}
@@ -287,7 +287,7 @@ func (n *Node) north(s services) []server.Layer {
 	site := &application.Site{
 		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: n.logs(),
 		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Uploads: n.home.Path("uploads"), NewID: s.newID,
-		Components: n.catalog.Names, Access: access, Traced: n.traces.Begin,
+		Providers: n.registry, Access: access, Traced: n.traces.Begin,
 		Policy: n.sitePolicy, Log: n.config.Log,
 	}
 	return []server.Layer{
@@ -443,7 +443,7 @@ func (n *Node) Examine(ctx context.Context) []openflow.Finding {
 	shared := n.config.Shared
 	s := examine.Site{
 		Party: n.config.Party, Version: n.config.Version, GrantAll: n.config.GrantAll, Capacity: n.config.Limits.Capacity(), Home: n.home,
-		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Components: n.config.Components, Policy: n.policy, Source: n.policySource(),
+		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Programs: n.programs, Policy: n.policy, Source: n.policySource(),
 		Keep: n.config.Retention, Rows: n.rows, Objects: n.objects, Messages: n.messages, Events: n.events,
 		Places:    examine.Places{Postgres: shared.Postgres, S3: shared.S3, Redis: shared.Redis},
 		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Has: n.has,

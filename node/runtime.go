@@ -6,9 +6,11 @@ import (
 	"strconv"
 
 	"openflow"
+	"openflow/node/hardware"
 	"openflow/runtime/driver"
 	"openflow/runtime/launch"
 	"openflow/server"
+	"openflow/site/programs"
 	"openflow/site/registry"
 	"openflow/site/trust/supplies"
 	"openflow/telemetry/counting"
@@ -16,24 +18,44 @@ import (
 
 // openRuntime prepares what runs the tasks, and the listener that they find this node at.
 func (n *Node) openRuntime(ctx context.Context) error {
-	binary, err := registry.Program(n.config.Components)
+	own, err := programs.Own(n.config.Components)
 	if err != nil {
 		return err
 	}
-	if n.catalog, err = registry.Read(ctx, binary, n.config.Party, n.config.Version, n.config.Runtime.Traits().Device); err != nil {
+	if own, err = registry.BuiltIn(ctx, n.rows, own); err != nil {
 		return err
 	}
+	device := n.config.Runtime.Traits().Device
+	known := &programs.Programs{Machine: hardware.Name(), Device: device, BuiltIn: own, Find: n.rows.Provider}
+	n.registry = &registry.Registry{Self: n.config.Party, Rows: n.rows, Device: device, Ready: known.Check}
 	err = n.machine.open(ctx, means{
-		runtime: n.config.Runtime, owner: n.owner(), program: binary, listen: n.config.Base, advertise: n.config.Advertise,
+		runtime: n.config.Runtime, owner: n.owner(), programs: known, listen: n.config.Base, advertise: n.config.Advertise,
 		supply: n.supplies().Issue,
 	})
 	if err != nil {
 		return err
 	}
 	n.launcher.Traced = n.traces.Environment
+	if err := n.checkPrograms(ctx); err != nil {
+		return err
+	}
 	n.config.Limits = limited(n.config.Limits, n.has)
 	n.counts = &counting.Site{Capacity: n.config.Limits.Capacity(), Rows: n.rows, Messages: n.messages, Objects: n.objects, Home: n.home}
 	return nil
+}
+
+// checkPrograms warns of registered programs that are not what they were. Runs of theirs are refused; the node starts.
+func (n *Node) checkPrograms(ctx context.Context) error {
+	list, err := n.rows.Providers(ctx)
+	for _, p := range list {
+		if p.Kind == openflow.ProviderBuiltIn {
+			continue // each server has its own
+		}
+		if wrong := n.programs.Verify(p); wrong != nil {
+			n.warnings = append(n.warnings, wrong.Error())
+		}
+	}
+	return err
 }
 
 // anywhere tells that every replica of this node may follow its containers.

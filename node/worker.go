@@ -21,6 +21,7 @@ import (
 	"openflow/runtime/driver"
 	"openflow/sdk/httpclient"
 	"openflow/server"
+	"openflow/site/programs"
 	"openflow/site/registry"
 	"openflow/site/upkeep"
 	"openflow/telemetry/traces"
@@ -130,12 +131,19 @@ func (w *Worker) meet(ctx context.Context) (err error) {
 
 // openMachine prepares the runtime, and the way for containers to their node.
 func (w *Worker) openMachine(ctx context.Context) error {
-	binary, err := registry.Program(w.config.Components)
+	own, err := programs.Own(w.config.Components)
 	if err != nil {
 		return err
 	}
+	said, err := registry.Describe(ctx, own.Place)
+	if err != nil {
+		return err
+	}
+	own.Name, own.Version = said.Provider.Name, said.Provider.Version
 	err = w.open(ctx, means{
-		runtime: w.config.Runtime, owner: w.home.Node, program: binary, listen: w.config.Base, advertise: w.config.Advertise,
+		runtime: w.config.Runtime, owner: w.home.Node, programs: &programs.Programs{
+			Machine: hardware.Name(), Device: w.config.Runtime.Traits().Device, BuiltIn: own, Find: w.node.Provider,
+		}, listen: w.config.Base, advertise: w.config.Advertise,
 		supply: w.node.Supply,
 	})
 	if err != nil {

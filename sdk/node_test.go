@@ -20,6 +20,7 @@ import (
 	"openflow/sdk"
 	"openflow/server"
 	"openflow/server/application"
+	"openflow/site/registry"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
 	"openflow/store/events/memory"
@@ -51,9 +52,15 @@ func start(tb testing.TB, token string) (*site, *sdk.Client) {
 	store, err := folder.Open(tb.TempDir())
 	require.NoError(tb, err)
 	s := &site{tb: tb, rows: rows, objects: store, events: memory.New(20), next: "20260102150405000000"}
+	own := openflow.ProviderRecord{Name: "openflow", Version: "1", Kind: openflow.ProviderBuiltIn, Digest: "sha256:1", Enabled: true}
+	var offers []openflow.ComponentRecord
+	for _, name := range []string{"lr", "psi"} {
+		offers = append(offers, openflow.ComponentRecord{Name: name, Description: json.RawMessage(`{"component":{"name":"` + name + `"}}`)})
+	}
+	require.NoError(tb, rows.SetBuiltIn(tb.Context(), own, offers))
 	log := slog.New(slog.DiscardHandler)
 	api := &application.Site{
-		Jobs: s, Components: func() []string { return []string{"lr", "psi"} },
+		Jobs: s, Providers: &registry.Registry{Self: "9999", Rows: rows, Device: "process"},
 		Space: func() error { return nil }, Catalogue: rows, Objects: store, Sites: s, Logs: s, Events: s.events, NewID: func() openflow.JobID { return s.next }, Log: log,
 		Access: application.Access{Token: token, Same: trust.SameToken},
 		About: func() application.About {

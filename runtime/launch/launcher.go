@@ -31,8 +31,9 @@ type BaseLayer struct {
 // Launcher describes containers for one node.
 type Launcher struct {
 	Node    string // whose containers they are
-	Image   string // of the algorithms, as the runtime calls it
 	Command []string
+	// Program says what a run of that provider is started with, an image ID or the path of an executable, and what that is.
+	Program func(ctx context.Context, provider string) (image string, of openflow.Launch, err error)
 	Base    func() BaseLayer
 	Supply  func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error)
 	// Told is the environment in which the container is told of its run, in the words of the dialect that its program speaks.
@@ -53,9 +54,18 @@ func Name(k openflow.TaskKey) string {
 	return readable + "-" + hex.EncodeToString(sum[:6])
 }
 
-// Spec describes the container of a run. It is a function of the run and the node, but for the trace that it is part
-// of, so a retry describes the same one.
-func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec, error) {
+// Spec describes the container of a run, and says what is in it. It is a function of the run and the node, but for the trace
+// that it is part of, so a retry describes the same one.
+func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (spec driver.Spec, of openflow.Launch, err error) {
+	image, of, err := l.Program(ctx, r.Provider)
+	if err == nil {
+		spec, err = l.describe(ctx, r, image)
+	}
+	of.Container = spec.Name
+	return spec, of, err
+}
+
+func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, image string) (driver.Spec, error) {
 	supply, err := l.Supply(ctx, r)
 	if err != nil {
 		return driver.Spec{}, err
@@ -85,7 +95,7 @@ func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec
 			LabelNode: l.Node, LabelRun: string(r.Key.RunID()), LabelScheduler: string(r.Key.Scheduler),
 			LabelJob: string(r.Key.Job),
 		},
-		Image: l.Image, Command: l.Command,
+		Image: image, Command: l.Command,
 		Env:    env,
 		Limits: driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512, GPUs: r.GPUIDs},
 	}, nil

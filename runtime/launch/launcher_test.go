@@ -16,7 +16,10 @@ import (
 
 func launcher() *launch.Launcher {
 	return &launch.Launcher{
-		Node: "uuid", Image: "sha256:abc", Command: []string{"run"}, MachineCPUs: 4,
+		Node: "uuid", Command: []string{"run"}, MachineCPUs: 4,
+		Program: func(_ context.Context, provider string) (string, openflow.Launch, error) {
+			return "sha256:abc", openflow.Launch{Provider: provider, Digest: "sha256:def"}, nil
+		},
 		Base: func() launch.BaseLayer { return launch.BaseLayer{Host: "172.17.0.1", Port: 9380} },
 		Supply: func(_ context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error) {
 			return openflow.TaskSupply{
@@ -56,9 +59,10 @@ func env(t *testing.T, s driver.Spec, key string) string {
 
 func TestSpec(t *testing.T) {
 	r := record(t)
-	s, err := launcher().Spec(t.Context(), r)
+	s, of, err := launcher().Spec(t.Context(), r)
 	require.NoError(t, err)
-	again, err := launcher().Spec(t.Context(), r)
+	require.Equal(t, openflow.Launch{Container: s.Name, Provider: "openflow:0.1.0@docker", Digest: "sha256:def"}, of)
+	again, _, err := launcher().Spec(t.Context(), r)
 	require.NoError(t, err)
 	require.Equal(t, s, again, "a retry describes the same container")
 	require.Equal(t, map[string]string{
@@ -72,7 +76,7 @@ func TestSpec(t *testing.T) {
 
 	l := launcher()
 	l.Traced = func(context.Context) []string { return []string{"TRACEPARENT=00-1-2-01"} }
-	traced, err := l.Spec(t.Context(), r)
+	traced, _, err := l.Spec(t.Context(), r)
 	require.NoError(t, err)
 	require.Equal(t, append(s.Env, "TRACEPARENT=00-1-2-01"), traced.Env)
 }
@@ -80,7 +84,7 @@ func TestSpec(t *testing.T) {
 func TestGPUs(t *testing.T) {
 	r := record(t)
 	r.GPUs, r.GPUIDs = 2, []string{"0", "3"}
-	s, err := launcher().Spec(t.Context(), r)
+	s, _, err := launcher().Spec(t.Context(), r)
 	require.NoError(t, err)
 	require.Equal(t, []string{"0", "3"}, s.Limits.GPUs)
 }
@@ -101,7 +105,7 @@ func TestCPUs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l, r := launcher(), record(t)
 			l.MachineCPUs, r.Cores = tc.machine, tc.cores
-			s, err := l.Spec(t.Context(), r)
+			s, _, err := l.Spec(t.Context(), r)
 			require.NoError(t, err)
 			require.InDelta(t, tc.want, s.Limits.CPUs, 0)
 			require.Equal(t, tc.told, env(t, s, "CORES"))
@@ -149,6 +153,11 @@ func TestSpecRefuses(t *testing.T) {
 				return openflow.TaskSupply{}, openflow.Errorf(openflow.CodeNotFound, "no job")
 			}
 		}, openflow.CodeNotFound, "no job"},
+		"program changed": {func(l *launch.Launcher, _ *openflow.TaskRecord) {
+			l.Program = func(context.Context, string) (string, openflow.Launch, error) {
+				return "", openflow.Launch{}, openflow.Errorf(openflow.CodeConflict, "it has changed")
+			}
+		}, openflow.CodeConflict, "it has changed"},
 		"database": {func(l *launch.Launcher, _ *openflow.TaskRecord) {
 			l.Supply = func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error) {
 				return openflow.TaskSupply{}, errors.New("locked")
@@ -158,7 +167,7 @@ func TestSpecRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l, r := launcher(), record(t)
 			tc.change(l, &r)
-			_, err := l.Spec(t.Context(), r)
+			_, _, err := l.Spec(t.Context(), r)
 			require.Equal(t, tc.code, openflow.CodeOf(err))
 			require.ErrorContains(t, err, tc.text)
 		})
@@ -170,7 +179,7 @@ func TestLargestConfigurationFits(t *testing.T) {
 	l, r := launcher(), record(t)
 	for size := 118 << 10; ; size -= 64 {
 		r.Spec.Parameters = openflow.Parameters{"x": strings.Repeat("x", size)}
-		s, err := l.Spec(t.Context(), r)
+		s, _, err := l.Spec(t.Context(), r)
 		if err == nil {
 			require.NoError(t, s.Validate())
 			return

@@ -168,7 +168,7 @@ func (t *Task) modelMeta(key string) map[string]any {
 		"model_overview": map[string]any{
 			"federated": map[string]any{
 				"task_id": t.config.TaskID, "parties": parties,
-				"component": map[string]any{"name": name, "provider": Provider, "version": Version, "metadata": map[string]any{}},
+				"component": map[string]any{"name": name, "provider": t.program.Provider, "version": t.program.Version, "metadata": map[string]any{}},
 			},
 			"party": map[string]any{
 				"party_task_id": t.config.RunID, "role": t.config.Role, "partyid": t.config.PartyID,

@@ -323,7 +323,7 @@ func TestWithoutAConfigurationNothingRuns(t *testing.T) {
 		"cores not whole": {"CONFIG": `{"job_id":"j","task_name":"t","party_task_id":"e","component":"c","role":"guest","party_id":"1","mlmd":{"metadata":{"host":"h","port":1}}}`, "OPENFLOW_CORES": "0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, component.ExitUsage, component.Run(t.Context(), func(k string) string { return env[k] }, Scale))
+			require.Equal(t, component.ExitUsage, component.Program{Components: []component.Component{Scale}}.Run(t.Context(), func(k string) string { return env[k] }))
 		})
 	}
 }
@@ -352,7 +352,7 @@ func TestArguments(t *testing.T) {
 func TestTheDescriptionHasFATEsShape(t *testing.T) {
 	var out bytes.Buffer
 	require.Zero(t, component.Command(t.Context(), []string{"desc", "--name", "scale"}, nil, &out, io.Discard, Scale))
-	require.JSONEq(t, `{"schema_version":"v1","component":{"name":"scale","description":"","provider":"openflow","version":"2.2.0","labels":[],
+	require.JSONEq(t, `{"schema_version":"v1","component":{"name":"scale","description":"","provider":"acme","version":"1.2.0","labels":[],
 		"roles":["guest","host"],
 		"parameters":{
 			"factor":{"type":"float","default":1,"optional":true,"description":"what every number is multiplied by",

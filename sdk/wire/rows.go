@@ -202,6 +202,7 @@ type TaskRow struct {
 	PartyID             string         `json:"party_id"`
 	PartyStatus         string         `json:"party_status"`
 	Protocol            string         `json:"protocol"`
+	ProgramDigest       string         `json:"program_digest"` // ours: of what ran
 	ProviderName        string         `json:"provider_name"`
 	Reason              string         `json:"reason"`
 	ResourceInUse       bool           `json:"resource_in_use"`
@@ -235,7 +236,7 @@ func EncodeTask(r openflow.TaskRecord) TaskRow {
 		EndTime: Millis(r.EndTime), EngineConf: map[string]any{}, ErrorReport: r.ErrorReport,
 		RunID: PartyTaskID(r.Key), ExitCode: r.ExitCode, JobID: string(r.Key.Job), KillStatus: r.Killed,
 		GPUIDs: append([]string{}, r.GPUIDs...), Memory: r.MemoryBytes, PartyID: string(r.Key.Party.ID), PartyStatus: string(r.PartyStatus), Protocol: Kind,
-		ProviderName: r.Provider, Reason: r.Reason, ResourceInUse: r.ResourceInUse, Role: string(r.Key.Party.Role),
+		ProgramDigest: r.ProgramDigest, ProviderName: r.Provider, Reason: r.Reason, ResourceInUse: r.ResourceInUse, Role: string(r.Key.Party.Role),
 		Runtime: r.Runtime, SchedulerPartyID: string(r.Key.Scheduler), StartTime: Millis(r.StartTime), Status: string(r.Status),
 		SyncType: string(r.SyncType), TaskCores: r.Cores, TaskID: string(r.Key.TaskID()), TaskName: string(r.Key.Task),
 		TaskParameters: map[string]any{}, TaskRun: EngineRun(r.Spec.Conf), TaskVersion: r.Key.Version,

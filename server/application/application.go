@@ -16,6 +16,7 @@ import (
 	"openflow"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
+	"openflow/site/registry"
 	"openflow/store/catalogue"
 	"openflow/store/events"
 	"openflow/store/objects"
@@ -65,20 +66,20 @@ type About struct {
 
 // Site is this site as its users reach it, in any dialect.
 type Site struct {
-	Jobs       openflow.JobService
-	Catalogue  *catalogue.Catalogue
-	Objects    objects.Store
-	Sites      Sites
-	Logs       Logs
-	Events     Events
-	About      func() About
-	Examine    func(ctx context.Context) []openflow.Finding // what openflow doctor shows
-	Policy     func() SitePolicy                            // what is in force
-	Components func() []string                              // names of those that this site runs
-	Space      func() error                                 // nil while there is room for new data and jobs
-	Uploads    string                                       // folder that server-side upload paths are taken from
-	NewID      func() openflow.JobID
-	Access     Access
+	Jobs      openflow.JobService
+	Catalogue *catalogue.Catalogue
+	Objects   objects.Store
+	Sites     Sites
+	Logs      Logs
+	Events    Events
+	About     func() About
+	Examine   func(ctx context.Context) []openflow.Finding // what openflow doctor shows
+	Policy    func() SitePolicy                            // what is in force
+	Providers *registry.Registry
+	Space     func() error // nil while there is room for new data and jobs
+	Uploads   string       // folder that server-side upload paths are taken from
+	NewID     func() openflow.JobID
+	Access    Access
 	// Traced wraps the handlers of what changes a job, with which a trace begins; nil: nothing does.
 	Traced func(http.Handler) http.Handler
 	Log    *slog.Logger

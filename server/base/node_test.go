@@ -133,7 +133,7 @@ func (n *node) create(scheduler openflow.PartyID, id openflow.JobID, p openflow.
 	}
 	require.NoError(n.t, n.catalogue.CreateJob(n.t.Context(), j, tasks, pins...))
 	for _, task := range tasks {
-		_, err := n.catalogue.StartTask(n.t.Context(), task.Key, "fake", "c-"+string(task.Key.RunID()))
+		_, err := n.catalogue.StartTask(n.t.Context(), task.Key, openflow.Launch{Runtime: "fake", Container: "c-" + string(task.Key.RunID())})
 		require.NoError(n.t, err)
 	}
 }

@@ -50,7 +50,7 @@ func TestPinnedInputsAreRead(t *testing.T) {
 	require.NoError(t, n.catalogue.CreateJob(t.Context(),
 		openflow.JobRecord{ID: "7", Party: guest, Scheduler: "9999", DAG: d, ModelID: "7", ModelVersion: "0"},
 		[]openflow.TaskRecord{{Key: k, Component: "psi", Spec: d.ForParty(guest)[0]}}, earlier, byName, model))
-	_, err = n.catalogue.StartTask(t.Context(), k, "fake", "c")
+	_, err = n.catalogue.StartTask(t.Context(), k, openflow.Launch{Runtime: "fake", Container: "c"})
 	require.NoError(t, err)
 	n.keep(t, "as the name is now")
 

@@ -11,8 +11,9 @@ import (
 type PoolStore interface {
 	SaveWorker(ctx context.Context, w openflow.WorkerRecord) error
 	TaskByRunID(ctx context.Context, id openflow.RunID) (openflow.TaskRecord, error)
-	StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error)
+	StartTask(ctx context.Context, k openflow.TaskKey, at openflow.Launch) (bool, error)
 	FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error)
+	Provider(ctx context.Context, name, version string) (openflow.ProviderRecord, error)
 }
 
 // PoolLogs keeps what containers have written. The digest is empty when that is nothing.

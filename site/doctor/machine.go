@@ -3,7 +3,9 @@ package doctor
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,9 +129,26 @@ func Policy(file string, changed bool, err error) openflow.Finding {
 // Components checks the algorithms' binary.
 func Components(path string, err error) openflow.Finding {
 	if err != nil {
-		return fail("components", fmt.Sprint(err), "put openflow-components beside openflow, or name it with --components")
+		return fail("components", fmt.Sprint(err), "put openflow-components beside openflow, or name it with --components; then restart the node")
 	}
 	return ok("components", "algorithms come from "+path)
+}
+
+// Providers checks the programs of further providers, of which err says what is wrong.
+func Providers(wrong map[openflow.ProviderRef]error) []openflow.Finding {
+	if len(wrong) == 0 {
+		return []openflow.Finding{ok("providers", "no provider is registered beside the built-in one")}
+	}
+	var list []openflow.Finding
+	for _, ref := range slices.SortedFunc(maps.Keys(wrong), func(a, b openflow.ProviderRef) int { return strings.Compare(a.String(), b.String()) }) {
+		check := "provider " + ref.String()
+		if err := wrong[ref]; err != nil {
+			list = append(list, fail(check, fmt.Sprint(err), "put the registered program back; until then its runs fail here"))
+			continue
+		}
+		list = append(list, ok(check, "its program is the one that was registered"))
+	}
+	return list
 }
 
 // Orphans checks for containers of this node that no run needs. The sweep of every minute removes them.

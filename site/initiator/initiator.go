@@ -31,7 +31,7 @@ type Rows interface {
 type Components interface {
 	// Check compares what these parties do in a job with the descriptions of the components. Components that this site lacks
 	// are left to those who run them.
-	Check(d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string)
+	Check(ctx context.Context, d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string, err error)
 }
 
 // Ends is this node as a participant, where it ends its own part of a job.
@@ -53,7 +53,7 @@ var _ openflow.JobService = (*Service)(nil)
 
 // SubmitJob checks the job and hands it to its scheduler; see openflow.JobService.
 func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openflow.Submitted, error) {
-	warnings, err := s.check(sub)
+	warnings, err := s.check(ctx, sub)
 	if err != nil {
 		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
 	}
@@ -91,13 +91,16 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 
 // check finds the mistakes that this node can see, before any other one is called, all in one refusal, and what the
 // submitter should know.
-func (s *Service) check(sub openflow.Submission) ([]string, error) {
+func (s *Service) check(ctx context.Context, sub openflow.Submission) ([]string, error) {
 	graph, usable := sub.DAG.Examine()
 	mistakes := append(slices.Clone(sub.Mistakes), openflow.Unrelated(sub.Mistakes, graph)...)
 	if !usable {
 		return nil, openflow.Refusal(mistakes)
 	}
-	found, warnings := s.Components.Check(sub.DAG, sub.DAG.Participants(), nil)
+	found, warnings, err := s.Components.Check(ctx, sub.DAG, sub.DAG.Participants(), nil)
+	if err != nil {
+		return nil, err
+	}
 	mistakes = append(mistakes, openflow.Unrelated(mistakes, found)...)
 	return slices.Concat(sub.Warnings, sub.DAG.Warnings(), warnings), openflow.Refusal(mistakes)
 }

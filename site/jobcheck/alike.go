@@ -15,8 +15,13 @@ import (
 // at. Where a model comes in, it may bring parameters of its own: then nothing is said.
 func (s Site) alike(d *openflow.DAG, views []*view) {
 	for _, t := range d.Tasks {
-		for _, name := range slices.Sorted(maps.Keys(s.Components[t.Component].Parameters)) {
-			if p := s.Components[t.Component].Parameters[name]; p.Alike {
+		i := slices.IndexFunc(views, func(v *view) bool { _, takesPart := v.specs[t.Name]; return takesPart })
+		if i < 0 {
+			continue
+		}
+		c, _ := s.Find(views[i].specs[t.Name])
+		for _, name := range slices.Sorted(maps.Keys(c.Parameters)) {
+			if p := c.Parameters[name]; p.Alike {
 				compare(t.Name, name, p, views)
 			}
 		}

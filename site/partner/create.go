@@ -55,14 +55,18 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) error {
 	if err != nil {
 		return err
 	}
-	mistakes, warnings := s.Components.Check(o.DAG, []openflow.Party{o.Key.Party}, found.tables)
-	if err := openflow.Refusal(append(mistakes, found.mistakes...)); err != nil {
-		return err
-	}
-	job, tasks, err := s.records(o, specs)
+	mistakes, warnings, err := s.Components.Check(ctx, o.DAG, []openflow.Party{o.Key.Party}, found.tables)
 	if err != nil {
 		return err
 	}
+	if err := openflow.Refusal(append(mistakes, found.mistakes...)); err != nil {
+		return err
+	}
+	providers, err := s.Components.Providers(ctx, specs)
+	if err != nil {
+		return openflow.About(openflow.AboutTask, err)
+	}
+	job, tasks := s.records(o, specs, providers)
 	for _, t := range tasks {
 		if t.GPUs > 0 {
 			if _, err := s.pooling(ctx, t); err != nil {
@@ -85,7 +89,7 @@ func (s *Service) permit(ctx context.Context, caller openflow.PartyID, specs []o
 	return s.Store.Granted(ctx, caller, components, tables)
 }
 
-func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openflow.JobRecord, []openflow.TaskRecord, error) {
+func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec, providers []string) (openflow.JobRecord, []openflow.TaskRecord) {
 	conf := o.DAG.Conf
 	job := openflow.JobRecord{
 		ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Initiator: conf.Initiator, Status: openflow.JobReady,
@@ -103,17 +107,13 @@ func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openf
 	}
 	said := job.Memory
 	var tasks []openflow.TaskRecord
-	for _, spec := range specs {
-		provider, err := s.Components.Component(spec, o.Key.Party.Role)
-		if err != nil {
-			return job, nil, openflow.About(openflow.AboutTask, err)
-		}
+	for i, spec := range specs {
 		if spec.Conf.Timeout == 0 {
 			spec.Conf.Timeout = s.Limits.TaskTimeout
 		}
 		t := openflow.TaskRecord{
 			Key:      openflow.TaskKey{Scheduler: o.Key.Scheduler, Job: o.Key.Job, Task: spec.Name, Party: o.Key.Party},
-			SyncType: conf.SyncType, Component: spec.Component, Provider: provider, Status: openflow.TaskWaiting,
+			SyncType: conf.SyncType, Component: spec.Component, Provider: providers[i], Status: openflow.TaskWaiting,
 			PartyStatus: openflow.TaskWaiting, Spec: spec,
 		}
 		s.size(&t, job.Cores, said)
@@ -124,7 +124,7 @@ func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openf
 		job.Cores, job.GPUs = 0, 0
 	}
 	job.RemainingCores, job.RemainingMemory, job.RemainingGPUs = job.Cores, job.Memory, job.GPUs
-	return job, tasks, nil
+	return job, tasks
 }
 
 // size fills in what a task takes from a job of that many cores and bytes, and what its container may use. An arbiter has

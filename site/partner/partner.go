@@ -46,11 +46,11 @@ type Sessions interface {
 
 // Components tells what this node can run.
 type Components interface {
-	// Component returns the provider that serves a task in that role, in full: "name:version@device". CodeInvalid: none
-	// does, or not in this role or stage.
-	Component(spec openflow.TaskSpec, role openflow.Role) (string, error)
+	// Providers returns which provider serves each of these tasks, in full: "name:version@device". CodeInvalid: none does, or
+	// several could.
+	Providers(ctx context.Context, specs []openflow.TaskSpec) ([]string, error)
 	// Check compares what these parties do in a job with the descriptions of the components, and with tables of this site.
-	Check(d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string)
+	Check(ctx context.Context, d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string, err error)
 }
 
 // Pool tells how runs find a machine of the site's pool.

@@ -19,16 +19,20 @@ var (
 	arbiter = openflow.Party{Role: openflow.RoleArbiter, ID: "10000"}
 )
 
-func (components) Component(spec openflow.TaskSpec, _ openflow.Role) (string, error) {
-	name, provider := spec.Component, spec.Conf.Provider
-	if name == "unknown" || provider == "fate:9.9.9@docker" {
-		return "", openflow.Errorf(openflow.CodeNotFound, "no provider of %s", name)
+func (components) Providers(_ context.Context, specs []openflow.TaskSpec) ([]string, error) {
+	refs := make([]string, len(specs))
+	for i, spec := range specs {
+		name, provider := spec.Component, spec.Conf.Provider
+		if name == "unknown" || provider == "fate:9.9.9@docker" {
+			return nil, openflow.Errorf(openflow.CodeNotFound, "no provider of %s", name)
+		}
+		refs[i] = "openflow:1@docker"
 	}
-	return "openflow:1@docker", nil
+	return refs, nil
 }
 
-func (components) Check(*openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string) {
-	return nil, nil
+func (components) Check(context.Context, *openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string, error) {
+	return nil, nil, nil
 }
 
 func TestOpenJob(t *testing.T) {

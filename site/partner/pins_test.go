@@ -124,15 +124,15 @@ func TestAllMistakesOfAParty(t *testing.T) {
 // finds is a site whose components find a mistake in every job, and something to warn of.
 type finds struct{ components }
 
-func (finds) Check(*openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string) {
-	return []openflow.Mistake{{Code: openflow.CodeInvalid, Path: "dag.tasks.lr_0.parameters.x", Message: "want a number", Found: "secret"}}, nil
+func (finds) Check(context.Context, *openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string, error) {
+	return []openflow.Mistake{{Code: openflow.CodeInvalid, Path: "dag.tasks.lr_0.parameters.x", Message: "want a number", Found: "secret"}}, nil, nil
 }
 
 // warns is a site whose components have something to say of every job.
 type warns struct{ components }
 
-func (warns) Check(*openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string) {
-	return nil, []string{"ignored"}
+func (warns) Check(context.Context, *openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string, error) {
+	return nil, []string{"ignored"}, nil
 }
 
 func TestWarningsAreOnTheJob(t *testing.T) {

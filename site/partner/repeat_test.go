@@ -1,6 +1,7 @@
 package partner_test
 
 import (
+	"context"
 	"database/sql"
 	"testing"
 
@@ -41,6 +42,6 @@ func TestCreationAtAnotherReleaseIsTheSame(t *testing.T) {
 // none are the components of a site that has lost them all.
 type none struct{ components }
 
-func (none) Component(openflow.TaskSpec, openflow.Role) (string, error) {
-	return "", openflow.Errorf(openflow.CodeNotFound, "no provider")
+func (none) Providers(context.Context, []openflow.TaskSpec) ([]string, error) {
+	return nil, openflow.Errorf(openflow.CodeNotFound, "no provider")
 }

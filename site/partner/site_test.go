@@ -171,7 +171,7 @@ func (s *site) task(k openflow.TaskKey) openflow.TaskRecord {
 func (s *site) runs(k openflow.TaskKey) {
 	s.t.Helper()
 	require.NoError(s.t, s.StartTask(s.t.Context(), openflow.TaskStart{TaskKey: k}))
-	_, err := s.catalogue.StartTask(s.t.Context(), k, "fake", "c")
+	_, err := s.catalogue.StartTask(s.t.Context(), k, openflow.Launch{Runtime: "fake", Container: "c"})
 	require.NoError(s.t, err)
 }
 

@@ -49,6 +49,7 @@ type taskRow struct {
 	CauseCode     string        `db:"cause_code"`
 	CauseText     string        `db:"cause_text"`
 	Consequence   bool          `db:"cause_consequence"`
+	ProgramDigest string        `db:"program_digest"`
 }
 
 var (
@@ -95,7 +96,7 @@ func (c *Catalogue) taskValues(t openflow.TaskRecord) ([]any, error) {
 		Runtime: t.Runtime, Container: t.ContainerName, ExitCode: nullable(t.ExitCode), LogDigest: t.LogDigest, Created: orNow(t.CreateTime, now), Updated: now,
 		Started: millis(t.StartTime), Ended: millis(t.EndTime), Reason: t.Reason, ErrorReport: t.ErrorReport, Spec: spec, Memory: t.Memory,
 		GPUs: t.GPUs, GPUIDs: strings.Join(t.GPUIDs, ","), Warnings: warnings, CauseCode: string(t.Cause.Code), CauseText: t.Cause.Text,
-		Consequence: t.Cause.Consequence,
+		Consequence: t.Cause.Consequence, ProgramDigest: t.ProgramDigest,
 	}
 	return taskColumns.values(r), nil
 }
@@ -117,7 +118,7 @@ func scanTask(from row) (openflow.TaskRecord, error) {
 			Scheduler: openflow.PartyID(r.Scheduler), Job: openflow.JobID(r.Job), Task: openflow.TaskName(r.Task), Version: r.Version,
 			Party: openflow.Party{Role: openflow.Role(r.Role), ID: openflow.PartyID(r.Party)},
 		},
-		SyncType: openflow.SyncType(r.SyncType), Component: r.Component, Provider: r.Provider, Status: openflow.TaskStatus(r.Status),
+		SyncType: openflow.SyncType(r.SyncType), Component: r.Component, Provider: r.Provider, ProgramDigest: r.ProgramDigest, Status: openflow.TaskStatus(r.Status),
 		PartyStatus: openflow.TaskStatus(r.PartyStatus), Reported: openflow.TaskStatus(r.Reported), StopStatus: openflow.TaskStatus(r.StopStatus),
 		Cores: r.Cores, MemoryBytes: r.MemoryBytes, ResourceInUse: r.ResourceInUse, Killed: r.Killed, Runtime: r.Runtime,
 		ContainerName: r.Container, LogDigest: r.LogDigest, CreateTime: timeOf(r.Created), UpdateTime: timeOf(r.Updated),
@@ -168,13 +169,14 @@ func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 	return classify("create "+t.Key.String(), err)
 }
 
-// sameTask compares what is to be run, by value; statuses move on and are no difference.
+// sameTask compares what is to be run, by value; statuses move on and are no difference. The provider becomes the one that
+// ran.
 func sameTask(have, want openflow.TaskRecord) error {
 	same, err := document.Equal(document.EncodeSpec(have.Spec), document.EncodeSpec(want.Spec))
 	if err != nil {
 		return err
 	}
-	if !same || have.Key != want.Key || have.Provider != want.Provider || have.Needs() != want.Needs() {
+	if !same || have.Key != want.Key || have.Needs() != want.Needs() {
 		return conflict("%s exists already and is a different one", want.Key)
 	}
 	return nil

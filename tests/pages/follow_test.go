@@ -15,13 +15,14 @@ import (
 	"openflow/dialect"
 	"openflow/dialect/peer"
 	"openflow/node"
+	"openflow/sdk"
 	"openflow/sdk/wire"
 	"openflow/tests/env"
 	"openflow/tests/pages/toydialect"
 	"openflow/tests/pages/toyruntime"
 )
 
-// The page's module is built outside of this repository, and its program is all that the nodes have.
+// The page's module is built outside of this repository, and its program is registered at each node.
 func TestAddAComponent(t *testing.T) {
 	p := read(t, "add-a-component.md")
 	dir := t.TempDir()
@@ -29,8 +30,13 @@ func TestAddAComponent(t *testing.T) {
 	job, err := wire.ParseDAG([]byte(p.files["job.yaml"]))
 	require.NoError(t, err)
 
-	program := filepath.Join(dir, "greet", "greet")
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Configure(func(c *node.Config) { c.Components = program }))
+	e := env.New(t, env.Party("9999"), env.Party("10000"))
+	for _, id := range e.Parties {
+		site := &sdk.Client{URL: e.URL(id)}
+		added, err := site.AddProvider(t.Context(), "greeters", filepath.Join(dir, "greet", "greet"))
+		require.NoError(t, err)
+		require.Equal(t, []string{"greet"}, added.Components)
+	}
 	id := e.As(t, "9999").Submit(job)
 	e.As(t, "9999").WaitFor(id, openflow.JobSuccess)
 	host := e.As(t, "10000")

@@ -18,7 +18,6 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
-	"openflow/store/document"
 	"openflow/worker/form"
 )
 
@@ -64,6 +63,13 @@ func query(id openflow.RunID) string {
 	return url.Values{"execution_id": {string(id)}}.Encode()
 }
 
+// Provider finds a provider in the site's registry. CodeNotFound: it is not registered.
+func (c *Client) Provider(ctx context.Context, name, version string) (openflow.ProviderRecord, error) {
+	var p form.Provider
+	err := c.call(ctx, http.MethodGet, "/openflow/v1/pool/provider?"+url.Values{"name": {name}, "version": {version}}.Encode(), nil, &p)
+	return p.Decode(), err
+}
+
 // Supply fetches what only the node can give to the run's container.
 func (c *Client) Supply(ctx context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error) {
 	var g form.Supply
@@ -72,9 +78,9 @@ func (c *Client) Supply(ctx context.Context, r openflow.TaskRecord) (openflow.Ta
 }
 
 // StartTask implements activities.TaskStore.
-func (c *Client) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error) {
+func (c *Client) StartTask(ctx context.Context, k openflow.TaskKey, at openflow.Launch) (bool, error) {
 	var b form.Change
-	err := c.call(ctx, http.MethodPost, "/openflow/v1/pool/task/start", form.Start{Run: document.EncodeRun(k), Runtime: runtime, Container: container}, &b)
+	err := c.call(ctx, http.MethodPost, "/openflow/v1/pool/task/start", form.EncodeStart(k, at), &b)
 	return b.Changed, err
 }
 

@@ -115,7 +115,7 @@ func TestRunOfAWorker(t *testing.T) {
 	require.Equal(t, openflow.TaskSupply{Credential: "of J_a_0@9999@guest_9999", ModelID: "J", ModelVersion: "0", Partitions: 3}, supply)
 
 	for _, changes := range []bool{true, false} {
-		changed, err := c.StartTask(t.Context(), want.Key, "docker", "of-a")
+		changed, err := c.StartTask(t.Context(), want.Key, openflow.Launch{Runtime: "docker", Container: "of-a", Provider: "acme:1@docker", Digest: "sha256:1"})
 		require.NoError(t, err)
 		require.Equal(t, changes, changed)
 	}
@@ -128,7 +128,8 @@ func TestRunOfAWorker(t *testing.T) {
 	}
 	got, err = c.Task(t.Context(), want.Key)
 	require.NoError(t, err)
-	require.Equal(t, []any{openflow.TaskFailed, "exit code 7", "of-a"}, []any{got.PartyStatus, got.Reason, got.ContainerName})
+	require.Equal(t, []any{openflow.TaskFailed, "exit code 7", "of-a", "acme:1@docker", "sha256:1"},
+		[]any{got.PartyStatus, got.Reason, got.ContainerName, got.Provider, got.ProgramDigest})
 	require.Equal(t, 7, *got.ExitCode)
 
 	_, err = c.FinishTask(t.Context(), want.Key, openflow.TaskEnd{Status: openflow.TaskSuccess})
@@ -216,4 +217,18 @@ func TestCheckURL(t *testing.T) {
 		_, err := client.CheckURL(text)
 		require.Equal(t, good, err == nil, "%q: %v", text, err)
 	}
+}
+
+func TestProvider(t *testing.T) {
+	s := newSite(t)
+	want := openflow.ProviderRecord{
+		Name: "acme", Version: "1.0+b", Kind: openflow.ProviderProgram, Place: "/opt/acme", Digest: "sha256:1", Enabled: true, AddedBy: "ann",
+		AddedAt: time.UnixMilli(1_700_000_000_000).UTC(),
+	}
+	require.NoError(t, s.rows.AddProvider(t.Context(), want, nil))
+	got, err := s.client().Provider(t.Context(), "acme", "1.0+b")
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	_, err = s.client().Provider(t.Context(), "acme", "2")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 }

@@ -16,6 +16,7 @@ type Task struct {
 	SyncType      openflow.SyncType   `json:"sync_type,omitzero"`
 	Component     string              `json:"component,omitzero"`
 	Provider      string              `json:"provider,omitzero"`
+	ProgramDigest string              `json:"program_digest,omitzero"`
 	Status        openflow.TaskStatus `json:"status,omitzero"`
 	PartyStatus   openflow.TaskStatus `json:"party_status,omitzero"`
 	Reason        string              `json:"reason,omitzero"`
@@ -45,7 +46,7 @@ type Task struct {
 // EncodeTask is the inverse of Decode.
 func EncodeTask(r openflow.TaskRecord) Task {
 	return Task{
-		Run: document.EncodeRun(r.Key), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider,
+		Run: document.EncodeRun(r.Key), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider, ProgramDigest: r.ProgramDigest,
 		Status: r.Status, PartyStatus: r.PartyStatus, Reason: r.Reason, ErrorReport: r.ErrorReport, Cause: document.Cause(r.Cause),
 		Warnings: r.Warnings, Spec: document.EncodeSpec(r.Spec), Cores: r.Cores, Memory: r.Memory, GPUs: r.GPUs, GPUIDs: r.GPUIDs,
 		MemoryBytes: r.MemoryBytes, ResourceInUse: r.ResourceInUse, Reported: r.Reported, Killed: r.Killed, StopStatus: r.StopStatus,
@@ -57,7 +58,7 @@ func EncodeTask(r openflow.TaskRecord) Task {
 // Decode gives the row back.
 func (r Task) Decode() openflow.TaskRecord {
 	return openflow.TaskRecord{
-		Key: r.Run.Decode(), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider,
+		Key: r.Run.Decode(), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider, ProgramDigest: r.ProgramDigest,
 		Status: r.Status, PartyStatus: r.PartyStatus, Reason: r.Reason, ErrorReport: r.ErrorReport, Cause: openflow.Cause(r.Cause),
 		Warnings: r.Warnings, Spec: r.Spec.Decode(), Cores: r.Cores, Memory: r.Memory, GPUs: r.GPUs, GPUIDs: r.GPUIDs,
 		MemoryBytes: r.MemoryBytes, ResourceInUse: r.ResourceInUse, Reported: r.Reported, Killed: r.Killed, StopStatus: r.StopStatus,
@@ -84,11 +85,23 @@ type Supply struct {
 	Policy       openflow.Policy `json:"policy,omitzero"`
 }
 
-// Start records that a run has a container at a worker's machine.
+// Start records that a run has a container at a worker's machine: an openflow.Launch.
 type Start struct {
 	Run       document.Run `json:"run"`
 	Runtime   string       `json:"runtime" check:"required"`
 	Container string       `json:"container" check:"required"`
+	Provider  string       `json:"provider,omitzero"`
+	Digest    string       `json:"digest,omitzero"`
+}
+
+// EncodeStart is the inverse of Launch, for a run.
+func EncodeStart(k openflow.TaskKey, at openflow.Launch) Start {
+	return Start{Run: document.EncodeRun(k), Runtime: at.Runtime, Container: at.Container, Provider: at.Provider, Digest: at.Digest}
+}
+
+// Launch is where the container is, and whose program is in it.
+func (s Start) Launch() openflow.Launch {
+	return openflow.Launch{Runtime: s.Runtime, Container: s.Container, Provider: s.Provider, Digest: s.Digest}
 }
 
 // End records how a run has ended: an openflow.TaskEnd.
@@ -133,3 +146,21 @@ type Change struct {
 type Log struct {
 	Digest string `json:"digest"`
 }
+
+// Provider is a provider in the site's registry, as a worker of the pool needs it: an openflow.ProviderRecord.
+type Provider struct {
+	Name    string                `json:"name,omitzero"`
+	Version string                `json:"version,omitzero"`
+	Kind    openflow.ProviderKind `json:"kind,omitzero"`
+	Place   string                `json:"place,omitzero"`
+	Digest  string                `json:"digest,omitzero"`
+	Enabled bool                  `json:"enabled,omitzero"`
+	AddedBy string                `json:"added_by,omitzero"`
+	AddedAt time.Time             `json:"added_at,omitzero"`
+}
+
+// EncodeProvider is the inverse of Decode.
+func EncodeProvider(p openflow.ProviderRecord) Provider { return Provider(p) }
+
+// Decode gives the record back.
+func (p Provider) Decode() openflow.ProviderRecord { return openflow.ProviderRecord(p) }

@@ -39,11 +39,18 @@ func FuzzDecodeTask(f *testing.F) {
 func TestForms(t *testing.T) {
 	documenttest.Tagged(t,
 		reflect.TypeFor[form.Site](), reflect.TypeFor[form.Task](), reflect.TypeFor[form.Supply](),
-		reflect.TypeFor[form.Start](), reflect.TypeFor[form.End](), reflect.TypeFor[form.Change](), reflect.TypeFor[form.Log](),
+		reflect.TypeFor[form.Start](), reflect.TypeFor[form.End](), reflect.TypeFor[form.Provider](), reflect.TypeFor[form.Change](), reflect.TypeFor[form.Log](),
 	)
 	documenttest.RoundTrip(t, form.EncodeTask, form.Task.Decode)
 	documenttest.RoundTrip(t, func(g openflow.TaskSupply) form.Supply { return form.Supply(g) },
 		func(g form.Supply) openflow.TaskSupply { return openflow.TaskSupply(g) })
+	documenttest.RoundTrip(t, form.EncodeProvider, form.Provider.Decode)
+	type start struct {
+		Key openflow.TaskKey
+		At  openflow.Launch
+	}
+	documenttest.RoundTrip(t, func(s start) form.Start { return form.EncodeStart(s.Key, s.At) },
+		func(s form.Start) start { return start{s.Run.Decode(), s.Launch()} })
 	type end struct {
 		Key openflow.TaskKey
 		End openflow.TaskEnd

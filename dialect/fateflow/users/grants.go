@@ -104,7 +104,11 @@ func (a *api) known(ctx context.Context, g openflow.Grant) error {
 	if g.Kind != openflow.GrantComponent || g.Name == "*" {
 		return nil
 	}
-	if has := a.Components(); !slices.Contains(has, g.Name) {
+	has, err := a.Providers.Names(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(has, g.Name) {
 		return openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", g.Name).
 			WithHint("it has: %s", strings.Join(has, ", "))
 	}

@@ -33,6 +33,7 @@ func MountPool(s *base.Site) dialect.Mount {
 
 		get("/site", p.site)
 		post("/worker", p.worker)
+		get("/provider", p.provider)
 		get("/task", p.task)
 		get("/task/supply", p.supply)
 		post("/task/start", p.start)
@@ -98,7 +99,7 @@ func (p *pool) start(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	changed, err := p.Store.StartTask(r.Context(), b.Run.Decode(), b.Runtime, b.Container)
+	changed, err := p.Store.StartTask(r.Context(), b.Run.Decode(), b.Launch())
 	return form.Change{Changed: changed}, openflow.About(openflow.AboutTask, err)
 }
 
@@ -110,6 +111,13 @@ func (p *pool) end(r *http.Request) (any, error) {
 	k, end := b.Decode()
 	changed, err := p.Store.FinishTask(r.Context(), k, end)
 	return form.Change{Changed: changed}, openflow.About(openflow.AboutTask, err)
+}
+
+// provider tells where the program of a provider is, and what it must be.
+func (p *pool) provider(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	record, err := p.Store.Provider(r.Context(), q.Get("name"), q.Get("version"))
+	return form.EncodeProvider(record), err
 }
 
 // putLog keeps a log as it comes, whatever its size.

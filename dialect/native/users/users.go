@@ -56,4 +56,13 @@ func (a *api) routes(r chi.Router) {
 	post("/site/scores/raise", a.raiseScores)
 	post("/site/scores/reset", a.resetScores)
 	get("/permission/resource/list", a.listGrants)
+	get("/provider/list", a.listProviders)
+	get("/provider/show", a.showProvider)
+	post("/provider/add", a.addProvider)
+	post("/provider/remove", a.removeProvider)
+	post("/provider/enable", a.enableProvider)
+	post("/provider/disable", a.disableProvider)
+	get("/component/list", a.listComponents)
+	get("/component/show", a.showComponent)
+	post("/component/default", a.preferProvider)
 }

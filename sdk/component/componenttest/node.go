@@ -104,6 +104,9 @@ type Started struct {
 	ended  map[openflow.Party]chan int
 }
 
+// provider is whose component is tested.
+const provider = "componenttest"
+
 // Start runs the task at all its parties without waiting for them.
 func (n *Node) Start(ctx context.Context, c Case) *Started {
 	n.t.Helper()
@@ -119,7 +122,9 @@ func (n *Node) Start(ctx context.Context, c Case) *Started {
 		e.cancel[p], e.ended[p], e.logs[p] = cancel, ended, log
 		go func() {
 			defer cancel()
-			ended <- component.RunTo(partyCtx, log, func(name string) string { return env[name] }, c.Component)
+			ended <- component.Program{
+				Provider: provider, Version: "1.0.0", Components: []component.Component{c.Component},
+			}.RunTo(partyCtx, log, func(name string) string { return env[name] })
 		}()
 	}
 	return e
@@ -222,7 +227,7 @@ func (n *Node) config(c Case, k openflow.TaskKey) map[string]any {
 	data, models := n.storeInputs(k, c.Inputs[k.Party])
 	return map[string]any{
 		"model_id": testJob, "model_version": "0", "job_id": testJob, "task_id": k.TaskID(), "task_version": "0",
-		"task_name": k.Task, "provider_name": component.Provider, "party_task_id": runOf(k), "component": c.Component.Name,
+		"task_name": k.Task, "provider_name": provider, "party_task_id": runOf(k), "component": c.Component.Name,
 		"role": k.Party.Role, "party_id": k.Party.ID, "stage": orElse(c.Stage, openflow.StageDefault), "parameters": parameters,
 		"input_artifacts": map[string]any{"data": data, "model": models},
 		"conf": map[string]any{"federation": map[string]any{"type": "openflow", "metadata": map[string]any{

@@ -26,7 +26,7 @@ import (
 	"openflow/site/doctor"
 	"openflow/site/peers"
 	"openflow/site/policy"
-	"openflow/site/registry"
+	"openflow/site/programs"
 	"openflow/site/trust"
 	"openflow/site/upkeep"
 	"openflow/store/catalogue"
@@ -42,17 +42,17 @@ const examination = 20 * time.Second
 
 // Site is all of a node that is looked at.
 type Site struct {
-	Party      openflow.PartyID
-	Version    string
-	GrantAll   bool               // peers need no grants
-	Capacity   openflow.Resources // of jobs
-	Home       *home.Home
-	Secrets    string // folder of the keys
-	PublicKey  string // in use
-	Components string // path of the program
-	Policy     openflow.Policy
-	Source     policy.Source // of the policy
-	Keep       upkeep.Retention
+	Party     openflow.PartyID
+	Version   string
+	GrantAll  bool               // peers need no grants
+	Capacity  openflow.Resources // of jobs
+	Home      *home.Home
+	Secrets   string // folder of the keys
+	PublicKey string // in use
+	Programs  *programs.Programs
+	Policy    openflow.Policy
+	Source    policy.Source // of the policy
+	Keep      upkeep.Retention
 
 	Rows      *catalogue.Catalogue
 	Objects   objects.Store
@@ -80,7 +80,7 @@ func (s *Site) Examine(ctx context.Context) []openflow.Finding {
 	ctx, cancel := context.WithTimeout(ctx, examination)
 	defer cancel()
 	parts := []func(context.Context) []openflow.Finding{
-		s.examinePeers, s.examineMachine, s.examineRuntime, s.examineStores, s.examineTemporal, s.examineWorkers, s.examineWork,
+		s.examinePeers, s.examineMachine, s.examineProviders, s.examineRuntime, s.examineStores, s.examineTemporal, s.examineWorkers, s.examineWork,
 	}
 	found := make([][]openflow.Finding, len(parts))
 	var all sync.WaitGroup
@@ -139,16 +139,30 @@ func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Pe
 func (s *Site) examineMachine(context.Context) []openflow.Finding {
 	space := s.space()
 	info, stored, err := s.storedKey()
-	_, program := registry.Program(s.Components)
 	return []openflow.Finding{
 		doctor.Home(s.Home.Format, home.Format), doctor.OwnKey(info, stored, s.PublicKey, err), doctor.Disk(space), doctor.Inodes(space),
-		doctor.Sync(doctor.WriteFile(s.Home.Dir)), doctor.Components(s.Components, program),
+		doctor.Sync(doctor.WriteFile(s.Home.Dir)), doctor.Components(s.Programs.BuiltIn.Place, s.Programs.Verify(s.Programs.BuiltIn)),
 		s.examinePolicy(),
 		doctor.Kept(doctor.Retention{
 			Workflows: s.Keep.Workflows, Jobs: s.Keep.Jobs, Logs: s.Keep.Logs,
 			Messages: s.Keep.Messages,
 		}),
 	}
+}
+
+// examineProviders compares the programs of providers with what was registered.
+func (s *Site) examineProviders(ctx context.Context) []openflow.Finding {
+	known, err := s.Rows.Providers(ctx)
+	if err != nil {
+		return broken("providers", err)
+	}
+	wrong := map[openflow.ProviderRef]error{}
+	for _, p := range known {
+		if p.Kind != openflow.ProviderBuiltIn {
+			wrong[p.Ref()] = s.Programs.Verify(p)
+		}
+	}
+	return doctor.Providers(wrong)
 }
 
 // examinePolicy compares the file with what the node has read at its start.

@@ -140,8 +140,8 @@ func (c Rows) MarkTaskKilled(ctx context.Context, k openflow.TaskKey, status ope
 }
 
 // StartTask tells that the task runs.
-func (c Rows) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error) {
-	changed, err := c.Catalogue.StartTask(ctx, k, runtime, container)
+func (c Rows) StartTask(ctx context.Context, k openflow.TaskKey, at openflow.Launch) (bool, error) {
+	changed, err := c.Catalogue.StartTask(ctx, k, at)
 	if changed {
 		c.tellTask(ctx, k, openflow.TaskRunning, "")
 	}

@@ -94,7 +94,7 @@ func TestChangesAreTold(t *testing.T) {
 			return err
 		}, ofRun("", "no worker")},
 		{"the run begins", func(ctx context.Context, c Rows) error {
-			_, err := c.StartTask(ctx, run.Key, "process", "x")
+			_, err := c.StartTask(ctx, run.Key, openflow.Launch{Runtime: "process", Container: "x"})
 			return err
 		}, ofRun("running", "")},
 		{"its federated status changes", func(ctx context.Context, c Rows) error {
