@@ -8,6 +8,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"openflow"
+	"openflow/dialect"
 	"openflow/runtime/driver"
 	"openflow/site/partner"
 	"openflow/site/peers"
@@ -41,7 +42,8 @@ type Config struct {
 	GrantAll        bool
 	Policy          string // path of the site's policy file; empty: policy.yaml in the home folder, if there is one
 	Runtime         driver.Opener
-	Components      string // path of the openflow-components binary
+	Dialects        dialect.All // that this node speaks; nil: Dialects()
+	Components      string      // path of the openflow-components binary
 	Durability      string
 	Limits          partner.Limits
 	Retention       upkeep.Retention
@@ -79,6 +81,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Runtime == nil {
 		return c, openflow.Errorf(openflow.CodeInvalid, "no runtime").WithHint("give one with --runtime")
+	}
+	if c.Dialects == nil {
+		c.Dialects = Dialects()
 	}
 	if c.Limits == (partner.Limits{}) {
 		c.Limits = partner.DefaultLimits()

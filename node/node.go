@@ -179,8 +179,9 @@ func (n *Node) kin() string { return fmt.Sprintf("node-%s-", n.config.Party) }
 // maxMessage bounds requests that carry a message: the largest payload, base64 twice, and what is around it.
 const maxMessage = messages.DefaultMessageBytes*16/9 + 1<<20
 
-// dialects are those that this node speaks, the one of peers of which nothing is said first.
-var dialects = dialect.All{native.Dialect{}, fateflow.Dialect{}}
+// Dialects are those that every node speaks, the one of peers of which nothing is said first. More are added behind them:
+// Config.Dialects.
+func Dialects() dialect.All { return dialect.All{native.Dialect{}, fateflow.Dialect{}} }
 
 // services are this node in its roles.
 type services struct {
@@ -202,7 +203,7 @@ func (n *Node) connect() services {
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
 	dir := &peers.Directory{
 		Self: n.config.Party, Records: n.rows, Signer: peers.Signer{Signer: trust.Signer{Party: n.config.Party, Key: n.key}},
-		HTTP: httpclient.New(httpclient.Options{}), Partners: part, Schedulers: sched, Dialects: dialects,
+		HTTP: httpclient.New(httpclient.Options{}), Partners: part, Schedulers: sched, Dialects: n.config.Dialects,
 	}
 	n.watch = partner.NewWatch(n.config.Party, n.changes(), dir, n.config.Log)
 	dir.Called = func(peer openflow.PartyID, took time.Duration, err error) {
@@ -230,7 +231,7 @@ func (n *Node) serve(ctx context.Context) error {
 		return err
 	}
 	inter := &interconnection.API{
-		Dialects: dialects,
+		Dialects: n.config.Dialects,
 		Node: dialect.Node{
 			Self:     n.config.Party,
 			Verifier: trust.Verifier{Self: n.config.Party, Keys: peers.Keys{Records: n.rows}, Nonces: n.messages},
@@ -246,7 +247,7 @@ func (n *Node) serve(ctx context.Context) error {
 		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Traced: n.traces.Continue, Log: n.config.Log,
 	}
 	messages := &base.Transport{
-		Site: south, Self: n.config.Party, Store: n.messages, Peers: dir, Called: dialects.Sessions, MaxBody: maxMessage, Log: n.config.Log,
+		Site: south, Self: n.config.Party, Store: n.messages, Peers: dir, Called: n.config.Dialects.Sessions, MaxBody: maxMessage, Log: n.config.Log,
 	}
 	north := n.north(s)
 	if n.partners == nil {
@@ -255,7 +256,7 @@ func (n *Node) serve(ctx context.Context) error {
 		n.listen("interconnection", brief, n.partners, server.Health{Ready: n.Ready}, n.counted("interconnection", inter))
 	}
 	n.listen("application", patient, n.application, north...)
-	n.listen("base", brief, n.base, n.counted("base", dialects.Base(south)), n.counted("base", messages))
+	n.listen("base", brief, n.base, n.counted("base", n.config.Dialects.Base(south)), n.counted("base", messages))
 	if err := n.serveWorkers(south, messages); err != nil {
 		return err
 	}
@@ -291,7 +292,7 @@ func (n *Node) north(s services) []server.Layer {
 	}
 	return []server.Layer{
 		server.Health{Ready: n.Ready},
-		n.counted("application", dialects.Application(site)),
+		n.counted("application", n.config.Dialects.Application(site)),
 		server.Guarded{Layer: server.Mount{Prefix: "/metrics", Handler: n.metrics.Handler(n.config.Log)}, Guard: access.Plain},
 		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.ui}, Guard: access.Plain},
 		server.Guarded{Layer: server.Profiles{}, Guard: access.Plain},
@@ -330,7 +331,7 @@ func (n *Node) preparePolling(ctx context.Context, dir *peers.Directory) error {
 
 // peers is the list of this node's peers.
 func (n *Node) peers() peers.Register {
-	return peers.Register{Self: n.config.Party, Records: n.rows, Dialects: dialects, Directory: n.directory, Farewell: n.farewell}
+	return peers.Register{Self: n.config.Party, Records: n.rows, Dialects: n.config.Dialects, Directory: n.directory, Farewell: n.farewell}
 }
 
 // register writes the peers given at the start into the catalogue.

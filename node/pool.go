@@ -57,7 +57,7 @@ func (n *Node) serveWorkers(south *base.Site, messages *base.Transport) error {
 		Logs: n.logs(), Supply: n.supplies().Issue,
 	}
 	// Polls of Temporal wait for a minute: how long they take would say nothing.
-	n.listen("workers'", brief, n.workers, server.Health{Ready: n.Ready}, n.counted("workers", dialects.Base(&site)),
+	n.listen("workers'", brief, n.workers, server.Health{Ready: n.Ready}, n.counted("workers", n.config.Dialects.Base(&site)),
 		n.counted("workers", messages), server.Mount{Prefix: relay.Prefix, Handler: frontend})
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/dialect"
 	"openflow/node/hardware"
 	"openflow/node/home"
 	"openflow/runtime/driver"
@@ -38,6 +39,7 @@ type WorkerConfig struct {
 	Home       string
 	Labels     []string
 	Runtime    driver.Opener
+	Dialects   dialect.All           // those of the node; nil: Dialects()
 	Components string                // path of the openflow-components binary
 	Base       string                // listener for containers; empty: chosen by the runtime and kept in the home folder
 	Advertise  string                // where containers find it, for runtimes that cannot tell
@@ -60,6 +62,9 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
 	}
 	if c.Runtime == nil {
 		return c, nil, openflow.Errorf(openflow.CodeInvalid, "no runtime").WithHint("give one with --runtime")
+	}
+	if c.Dialects == nil {
+		c.Dialects = Dialects()
 	}
 	if c.Cores < 0 {
 		return c, nil, openflow.Errorf(openflow.CodeInvalid, "%d cores: a worker needs at least one", c.Cores)
@@ -146,7 +151,7 @@ func (w *Worker) openMachine(ctx context.Context) error {
 	}
 	w.config.Cores = cmp.Or(w.config.Cores, w.has.Cores)
 	w.launcher.Traced = w.traces.Environment
-	forward := server.Forward{To: w.site, Prefixes: dialects.ContainerPrefixes(), Transport: w.node.HTTP.Transport}
+	forward := server.Forward{To: w.site, Prefixes: w.config.Dialects.ContainerPrefixes(), Transport: w.node.HTTP.Transport}
 	s := server.Serve(w.base, server.Handler(w.log, forward), w.log)
 	w.onClose("base server", within(s, brief))
 	return nil

@@ -7,5 +7,5 @@ import (
 )
 
 // runtimes are those that this program has, as --runtime names them. The first one is preferred where nobody says which.
-// Another runtime is one more entry; see docs/runtimes.md.
+// Another runtime is one more entry; see docs/add-a-runtime.md.
 var runtimes = driver.Openers{docker.Opener{}, process.Opener{}}

@@ -22,8 +22,8 @@ import (
 	"openflow/server/reply"
 )
 
-// toy is a dialect as docs/dialects.md has one added. What it says of tasks is opaque: nobody reads a task's name in it.
-// Its sessions are a job's.
+// toy is a dialect with names of its own. What it says of tasks is opaque: nobody reads a task's name in it. Its sessions are a
+// job's. The toy of docs/add-a-dialect.md is one with our names.
 type toy struct{}
 
 var _ dialect.Dialect = toy{}

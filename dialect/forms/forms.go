@@ -251,3 +251,15 @@ func elapsed(start, end time.Time) *int64 {
 	ms := end.Sub(start).Milliseconds()
 	return &ms
 }
+
+// Refusal is a peer's problem as an error, with what is taken of a peer's words; nil for none.
+func Refusal(p *wire.Problem) error {
+	if p == nil {
+		return nil
+	}
+	heard := p.Heard()
+	if heard.Code == "" {
+		heard.Code = string(openflow.CodeInternal)
+	}
+	return wire.Envelope{Code: wire.ServerException, Error: &heard}.Err()
+}

@@ -176,10 +176,10 @@ func newPair(t *testing.T) *pair {
 	}
 	srv := httptest.NewServer(server.Handler(log, api))
 	t.Cleanup(srv.Close)
-	return &pair{&native.Client{Link: peer.Link{
+	return &pair{native.NewClient(peer.Link{
 		Self: "9999", Peer: "10000", URL: srv.URL, Signer: signer{trust.Signer{Party: "9999", Key: key}}, HTTP: httpclient.New(httpclient.Options{}),
 		Verifier: known{its.Public()},
-	}}, b, store, srv.URL, back}
+	}), b, store, srv.URL, back}
 }
 
 func private(t *testing.T) string {

@@ -19,24 +19,8 @@ const Name openflow.Dialect = "native"
 // prefix begins the paths between nodes.
 const prefix = "/openflow/v1/node"
 
-// Paths below the prefix, one for each verb.
-const (
-	pathSite      = "/site"
-	pathOpen      = "/job/open"
-	pathReserve   = "/job/reserve"
-	pathRelease   = "/job/release"
-	pathTell      = "/job/tell"
-	pathStop      = "/job/stop"
-	pathStart     = "/task/start"
-	pathAsk       = "/task/ask"
-	pathScheduled = "/scheduled" // begins those of a scheduler, which passes on what others have said
-	pathSchedule  = pathScheduled + "/create"
-	pathEnd       = pathScheduled + "/stop"
-	pathRerun     = pathScheduled + "/rerun"
-	pathWake      = pathScheduled + "/wake"
-	pathEnded     = pathScheduled + "/ended"
-	pathReport    = pathScheduled + "/report"
-)
+// pathSite is what our dialect says besides the verbs: who is there?
+const pathSite = "/site"
 
 // Dialect is our own.
 type Dialect struct{}
@@ -77,4 +61,4 @@ func (Dialect) Base(s *base.Site) []dialect.Mount {
 func (Dialect) Container() dialect.Container { return nil }
 
 // Client implements dialect.Dialect.
-func (Dialect) Client(l peer.Link) dialect.Client { return &Client{l} }
+func (Dialect) Client(l peer.Link) dialect.Client { return NewClient(l) }

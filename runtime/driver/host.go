@@ -10,7 +10,7 @@ import (
 )
 
 // Opener is a kind of runtime before it is opened. The fields of the type behind it are its settings. Whoever adds a
-// runtime writes an Opener; docs/runtimes.md is the page for that.
+// runtime writes an Opener; docs/add-a-runtime.md is the page for that.
 type Opener interface {
 	// Kind is its name: in --runtime, in messages, and in the rows of runs. Nobody decides anything by it.
 	Kind() string

@@ -15,6 +15,7 @@ import (
 	"openflow/dialect/fateflow"
 	"openflow/dialect/native"
 	"openflow/dialect/peer"
+	"openflow/dialect/verbs"
 	"openflow/sdk/httpclient"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
@@ -56,7 +57,7 @@ func TestDialectOfAPeer(t *testing.T) {
 	record := openflow.SiteRecord{Party: "10000", URL: srv.URL, Keys: []string{key.Public().String()}}
 	require.NoError(t, register.AddSite(t.Context(), record))
 	require.Equal(t, []string{"native", "1", "signed"}, spoken(), "of which nothing is said")
-	require.IsType(t, &native.Client{}, partner())
+	require.IsType(t, &verbs.Client{}, partner())
 	require.Zero(t, asked)
 
 	heard, err := register.ProbeSite(t.Context(), "10000")

@@ -46,6 +46,7 @@ type settings struct {
 	spans   func(id string) sdktrace.SpanExporter
 	ui      bool
 	policy  map[string]string // policy file by party; "": of everybody else
+	change  []func(*node.Config)
 }
 
 // Option says how an environment differs from the usual one.
@@ -102,6 +103,11 @@ func Limits(change func(*partner.Limits)) Option {
 
 // Deadlines replaces Timing.
 func Deadlines(timing openflow.Timing) Option { return func(s *settings) { s.timing = timing } }
+
+// Configure changes what a node is told, after everything else.
+func Configure(change func(*node.Config)) Option {
+	return func(s *settings) { s.change = append(s.change, change) }
+}
 
 // Env is a set of nodes in this process that know each other, with the process runtime.
 type Env struct {
@@ -206,6 +212,9 @@ func (e *Env) configure(t testing.TB, dir string) {
 				e.links[[2]string{id, peer}], url = p, p.URL()
 			}
 			c.Peers = append(c.Peers, peers.Peer{Party: openflow.PartyID(peer), URL: url, Key: keys[peer]})
+		}
+		for _, change := range e.set.change {
+			change(&c)
 		}
 		e.configs[id] = c
 	}

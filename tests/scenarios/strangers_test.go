@@ -31,10 +31,10 @@ func (s signer) Sign(r *http.Request, to openflow.PartyID, body []byte) error {
 // link speaks to one node with the key of another.
 func link(t *testing.T, e *env.Env, from, to string) *native.Client {
 	t.Helper()
-	return &native.Client{Link: peer.Link{
+	return native.NewClient(peer.Link{
 		Self: openflow.PartyID(from), Peer: openflow.PartyID(to), URL: e.URL(to), HTTP: httpclient.New(httpclient.Options{}),
 		Signer: signer{trust.Signer{Party: openflow.PartyID(from), Key: e.Key(t, from)}},
-	}}
+	})
 }
 
 // A known party that takes no part in a job, or only its own, can do nothing to the others.

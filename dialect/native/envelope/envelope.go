@@ -9,6 +9,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"openflow"
+	"openflow/dialect/forms"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
 )
@@ -24,16 +25,7 @@ type Envelope struct {
 }
 
 // Err is the refusal in a received envelope, with what is taken of a peer's words; nil for none.
-func (e Envelope) Err() error {
-	if e.Error == nil {
-		return nil
-	}
-	heard := e.Error.Heard()
-	if heard.Code == "" {
-		heard.Code = string(openflow.CodeInternal)
-	}
-	return wire.Envelope{Code: wire.ServerException, Error: &heard}.Err()
-}
+func (e Envelope) Err() error { return forms.Refusal(e.Error) }
 
 // Writer writes envelopes.
 type Writer struct {

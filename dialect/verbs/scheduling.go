@@ -1,4 +1,4 @@
-package native
+package verbs
 
 import (
 	"net/http"
@@ -67,11 +67,11 @@ func (s service) ended(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	ended, err := s.Scheduler.EndedJobs(r.Context(), dialect.Caller(r), b.Decode())
+	list, err := s.Scheduler.EndedJobs(r.Context(), dialect.Caller(r), b.Decode())
 	if err != nil {
 		return nil, err
 	}
-	return forms.EncodeEndedJobs(ended), nil
+	return forms.EncodeEndedJobs(list), nil
 }
 
 func (s service) report(r *http.Request) (any, error) {
