@@ -14,7 +14,7 @@ import (
 func providerCommands(o *options) *cobra.Command {
 	return group("provider", "Say whose programs run the components here",
 		`A provider is whoever brings components: the built-in one comes with the node, others are programs of yours or of a
-vendor. A registered program is run as it was registered and not otherwise: openflow compares its digest at every start.`,
+vendor. A registered program is run as it was registered and not otherwise: the node compares its digest at every start.`,
 		`  openflow provider add acme --program /opt/acme/components
   openflow provider list`,
 		providerAddCommand(o), providersCommand(o), providerShowCommand(o),
