@@ -89,6 +89,7 @@ func TestWaitOutlivesTheDaemon(t *testing.T) {
 			_, err := rt.Ensure(t.Context(), s)
 			require.NoError(t, err)
 			require.NoError(t, rt.Start(t.Context(), s.Name))
+			begun(t, direct, s.Name)
 
 			type result struct {
 				st  driver.Status
