@@ -79,7 +79,11 @@ type TaskConf struct {
 	Provider     string        // "name:version@device"; empty parts are filled in by the party
 	Timeout      time.Duration // 0: the party's default
 	LauncherName string
-	EngineRun    map[string]any // openflow reads "cores", "memory", "gpus" and "label"
+	Cores        *int           // nil: the party's default
+	Memory       *int64         // bytes; nil: the party's default
+	GPUs         *int           // whole devices; nil: none
+	Label        string         // which machines of a site's pool may run it; empty: any
+	Options      map[string]any // of other engines; a container may read them, openflow does not
 }
 
 // Task is one node of the DAG.

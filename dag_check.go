@@ -93,7 +93,8 @@ func (d *DAG) idle() []string {
 
 // says reports whether anything is set.
 func (c TaskConf) says() bool {
-	return c.Provider != "" || c.Timeout != 0 || c.LauncherName != "" || len(c.EngineRun) > 0
+	return c.Provider != "" || c.Timeout != 0 || c.LauncherName != "" || c.Cores != nil || c.Memory != nil || c.GPUs != nil ||
+		c.Label != "" || len(c.Options) > 0
 }
 
 // launchers warns of launchers: a site has one, and knows which.
@@ -251,9 +252,7 @@ func (c *dagCheck) tasks() {
 		names[t.Name] = true
 		c.identifier(path+".component_ref", "component", t.Component)
 		c.stage(path+".stage", t.Stage)
-		if t.Conf.Timeout < 0 {
-			c.at(path+".conf.timeout", "", "negative")
-		}
+		c.taskConf(path+".conf", t.Conf)
 		c.members(path, "add it to dag.parties or take it out here", t.Parties)
 		for _, n := range t.DependsOn {
 			if _, ok := c.named[n]; !ok {
@@ -261,6 +260,27 @@ func (c *dagCheck) tasks() {
 			}
 		}
 		c.inputs(path, t, t.Inputs)
+	}
+}
+
+// taskConf notes amounts below nothing, and a label that is none.
+func (c *dagCheck) taskConf(path string, conf TaskConf) {
+	if conf.Timeout < 0 {
+		c.at(path+".timeout", "", "negative")
+	}
+	for _, amount := range []struct {
+		key      string
+		negative bool
+	}{
+		{"cores", conf.Cores != nil && *conf.Cores < 0}, {"memory", conf.Memory != nil && *conf.Memory < 0},
+		{"gpus", conf.GPUs != nil && *conf.GPUs < 0},
+	} {
+		if amount.negative {
+			c.at(path+".engine_run."+amount.key, "", "negative")
+		}
+	}
+	if conf.Label != "" {
+		c.identifier(path+".engine_run.label", "label", conf.Label)
 	}
 }
 
@@ -326,9 +346,7 @@ func (c *dagCheck) overrides() {
 		if len(pt.Parties) == 0 {
 			c.at(path+".parties", "name its parties", "no parties")
 		}
-		if pt.Conf.Timeout < 0 {
-			c.at(path+".conf.timeout", "", "negative")
-		}
+		c.taskConf(path+".conf", pt.Conf)
 		c.members(path, "", pt.Parties)
 		for _, name := range slices.Sorted(maps.Keys(pt.Tasks)) {
 			c.override(path, pt, name)
@@ -343,9 +361,7 @@ func (c *dagCheck) override(path string, pt PartyTasks, name TaskName) {
 		return
 	}
 	path += ".tasks." + string(name)
-	if pt.Tasks[name].Conf.Timeout < 0 {
-		c.at(path+".conf.timeout", "", "negative")
-	}
+	c.taskConf(path+".conf", pt.Tasks[name].Conf)
 	for _, p := range pt.Parties {
 		if c.known && slices.Contains(c.Parties, p) && !slices.Contains(c.PartiesOf(t), p) {
 			c.at(path, "", "%s takes no part in task %q", p, name)

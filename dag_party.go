@@ -139,13 +139,25 @@ func (c TaskConf) merge(over TaskConf) TaskConf {
 	if over.LauncherName != "" {
 		c.LauncherName = over.LauncherName
 	}
-	if len(over.EngineRun) > 0 {
-		run := maps.Clone(c.EngineRun)
-		if run == nil {
-			run = map[string]any{}
+	if over.Cores != nil {
+		c.Cores = over.Cores
+	}
+	if over.Memory != nil {
+		c.Memory = over.Memory
+	}
+	if over.GPUs != nil {
+		c.GPUs = over.GPUs
+	}
+	if over.Label != "" {
+		c.Label = over.Label
+	}
+	if len(over.Options) > 0 {
+		options := maps.Clone(c.Options)
+		if options == nil {
+			options = map[string]any{}
 		}
-		maps.Copy(run, over.EngineRun)
-		c.EngineRun = run
+		maps.Copy(options, over.Options)
+		c.Options = options
 	}
 	return c
 }

@@ -34,7 +34,7 @@ func example() *openflow.DAG {
 		SchemaVersion: "2.2.0", Parties: []openflow.Party{guest, host, host2, arbiter}, Stage: openflow.StageTrain,
 		Conf: openflow.JobConf{
 			Cores: &cores, ModelWarehouse: &openflow.ModelRef{ID: "m", Version: "3"},
-			Task: openflow.TaskConf{Provider: "fate:2.2.0@local", Timeout: time.Hour, EngineRun: map[string]any{"cores": 2, "x": 1}},
+			Task: openflow.TaskConf{Provider: "fate:2.2.0@local", Timeout: time.Hour, Cores: new(2), Options: map[string]any{"x": 1}},
 		},
 		Tasks: []openflow.Task{
 			{
@@ -53,7 +53,7 @@ func example() *openflow.DAG {
 						{Source: openflow.FromModelWarehouse, ProducerTask: "lr_0", OutputKey: "output_model"},
 					}},
 				},
-				Conf: openflow.TaskConf{LauncherName: "deep", EngineRun: map[string]any{"cores": 3}},
+				Conf: openflow.TaskConf{LauncherName: "deep", Cores: new(3)},
 			},
 		},
 		PartyTasks: []openflow.PartyTasks{
@@ -68,7 +68,7 @@ func example() *openflow.DAG {
 				Tasks: map[openflow.TaskName]openflow.TaskOverride{
 					"reader_0": {
 						Parameters: openflow.Parameters{"name": "second", "deep": map[string]any{"c": 3}},
-						Conf:       openflow.TaskConf{Provider: "own:1@docker", EngineRun: map[string]any{"cores": 8}},
+						Conf:       openflow.TaskConf{Provider: "own:1@docker", Cores: new(8)},
 					},
 					"lr_0": {Parameters: openflow.Parameters{"epochs": nil}},
 				},
@@ -145,19 +145,19 @@ func TestForPartyMergesConf(t *testing.T) {
 		want  openflow.TaskConf
 	}{
 		"of the job": {guest, "reader_0", openflow.TaskConf{
-			Provider: "fate:2.2.0@local", Timeout: time.Hour, EngineRun: map[string]any{"cores": 2, "x": 1},
+			Provider: "fate:2.2.0@local", Timeout: time.Hour, Cores: new(2), Options: map[string]any{"x": 1},
 		}},
 		"of the task": {guest, "lr_0", openflow.TaskConf{
-			Provider: "fate:2.2.0@local", Timeout: time.Hour, LauncherName: "deep", EngineRun: map[string]any{"cores": 3, "x": 1},
+			Provider: "fate:2.2.0@local", Timeout: time.Hour, LauncherName: "deep", Cores: new(3), Options: map[string]any{"x": 1},
 		}},
 		"of the site": {host, "psi_0", openflow.TaskConf{
-			Provider: "fate:2.2.0@local", Timeout: time.Minute, EngineRun: map[string]any{"cores": 2, "x": 1},
+			Provider: "fate:2.2.0@local", Timeout: time.Minute, Cores: new(2), Options: map[string]any{"x": 1},
 		}},
 		"of the site's task": {host2, "reader_0", openflow.TaskConf{
-			Provider: "own:1@docker", Timeout: time.Minute, EngineRun: map[string]any{"cores": 8, "x": 1},
+			Provider: "own:1@docker", Timeout: time.Minute, Cores: new(8), Options: map[string]any{"x": 1},
 		}},
 		"after all that": {arbiter, "lr_0", openflow.TaskConf{
-			Provider: "fate:2.2.0@local", Timeout: time.Hour, LauncherName: "deep", EngineRun: map[string]any{"cores": 3, "x": 1},
+			Provider: "fate:2.2.0@local", Timeout: time.Hour, LauncherName: "deep", Cores: new(3), Options: map[string]any{"x": 1},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) { require.Empty(t, cmp.Diff(tc.want, spec(t, d, tc.party, tc.task).Conf)) })

@@ -48,11 +48,11 @@ type TaskName string
 // Spec: fate-flow-api §4.8.
 type TaskID string
 
-// ExecutionID names one run of a task at one party in one role, whoever schedules it: what a container reports under. It
-// is private to the site; [TaskKey.ExecutionID] makes it and [ParseExecutionID] reads it.
+// RunID names one run of a task at one party in one role, whoever schedules it: what a container reports under. It
+// is private to the site; [TaskKey.RunID] makes it and [ParseRunID] reads it.
 //
 // Spec: fate-flow-api §4.8 (execution_id = party_task_id), whose form it has up to the '@' (docs/divergences.md).
-type ExecutionID string
+type RunID string
 
 // SessionID names the exchange of messages of one task version; it is equal at all its parties. [TaskKey.SessionID] makes
 // it and [ParseSessionID] reads it.
@@ -88,9 +88,9 @@ func (k TaskKey) SessionID() SessionID {
 	return SessionID(id)
 }
 
-// ExecutionID is "<job>_<task>_<version>@<scheduler>@<role>_<party>".
-func (k TaskKey) ExecutionID() ExecutionID {
-	return ExecutionID(string(k.TaskID()) + "_" + strconv.Itoa(k.Version) + apart + string(k.Scheduler) + apart +
+// RunID is "<job>_<task>_<version>@<scheduler>@<role>_<party>".
+func (k TaskKey) RunID() RunID {
+	return RunID(string(k.TaskID()) + "_" + strconv.Itoa(k.Version) + apart + string(k.Scheduler) + apart +
 		string(k.Party.Role) + "_" + string(k.Party.ID))
 }
 
@@ -113,8 +113,8 @@ func ParseSessionID(id SessionID) (TaskKey, error) {
 	return k, nil
 }
 
-// ParseExecutionID is the inverse of ExecutionID. Errors: CodeInvalid.
-func ParseExecutionID(id ExecutionID) (TaskKey, error) {
+// ParseRunID is the inverse of RunID. Errors: CodeInvalid.
+func ParseRunID(id RunID) (TaskKey, error) {
 	end := strings.LastIndex(string(id), apart)
 	if end > 0 {
 		k, err := ParseSessionID(SessionID(id[:end]))

@@ -16,7 +16,7 @@ func TestTaskKeyForms(t *testing.T) {
 	}
 	require.Equal(t, openflow.TaskID("202501020304050607080_psi_0"), k.TaskID())
 	require.Equal(t, openflow.SessionID("202501020304050607080_psi_0_0@10000"), k.SessionID())
-	require.Equal(t, openflow.ExecutionID("202501020304050607080_psi_0_0@10000@guest_9999"), k.ExecutionID())
+	require.Equal(t, openflow.RunID("202501020304050607080_psi_0_0@10000@guest_9999"), k.RunID())
 	require.Equal(t, `task "psi_0" of job 202501020304050607080 (guest 9999)`, k.String())
 
 	k.Version = 2
@@ -84,7 +84,7 @@ func TestRoles(t *testing.T) {
 }
 
 func TestTaskKeyNamesAreDistinct(t *testing.T) {
-	seen := map[openflow.ExecutionID]openflow.TaskKey{}
+	seen := map[openflow.RunID]openflow.TaskKey{}
 	for _, scheduler := range []openflow.PartyID{"1", "2", "1_a", "guest_1"} {
 		for _, job := range []openflow.JobID{"1", "2"} {
 			for _, task := range []openflow.TaskName{"a", "b", "a_0", "a_0_guest_1", "0_0"} {
@@ -93,9 +93,9 @@ func TestTaskKeyNamesAreDistinct(t *testing.T) {
 						{openflow.RoleGuest, "1"}, {openflow.RoleHost, "1"}, {openflow.RoleGuest, "2"}, {openflow.RoleGuest, "1_0_host_1"},
 					} {
 						k := openflow.TaskKey{Scheduler: scheduler, Job: job, Task: task, Version: version, Party: p}
-						require.NotContains(t, seen, k.ExecutionID())
-						seen[k.ExecutionID()] = k
-						back, err := openflow.ParseExecutionID(k.ExecutionID())
+						require.NotContains(t, seen, k.RunID())
+						seen[k.RunID()] = k
+						back, err := openflow.ParseRunID(k.RunID())
 						require.NoError(t, err)
 						require.Equal(t, k, back)
 						back, err = openflow.ParseSessionID(k.SessionID())
@@ -117,7 +117,7 @@ func TestParseSessionIDOfFATEFlow(t *testing.T) {
 }
 
 // What is read back is what was written, and nothing else is read.
-func FuzzParseExecutionID(f *testing.F) {
+func FuzzParseRunID(f *testing.F) {
 	for _, s := range []string{
 		"J_psi_0_0@9999@guest_10000", "J_psi_0_0_guest_9999", "J_a_00@1@guest_1", "J_a_-1@1@guest_1", "J_a_0@@guest_1", "J_a_0@1@nobody_1",
 		"J__0@1@guest_1", "J_a_0@1@guest_", "@@", "J_a_0@1", "J_a_0", "J_a_0@",
@@ -125,8 +125,8 @@ func FuzzParseExecutionID(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if k, err := openflow.ParseExecutionID(openflow.ExecutionID(s)); err == nil {
-			require.Equal(t, openflow.ExecutionID(s), k.ExecutionID())
+		if k, err := openflow.ParseRunID(openflow.RunID(s)); err == nil {
+			require.Equal(t, openflow.RunID(s), k.RunID())
 		} else {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 		}

@@ -32,7 +32,7 @@ type JobRecord struct {
 	Progress        int    // percent, 0–100
 	DAG             *DAG
 	Priority        int   // higher first
-	Cores           int   // what the job takes from the site's pool
+	Cores           int   // what the job takes from the site's capacity
 	RemainingCores  int   // how many of them no task holds
 	Memory          int64 // bytes, like Cores
 	RemainingMemory int64 // like RemainingCores
@@ -54,7 +54,7 @@ type JobRecord struct {
 	ReturnTime      time.Time // resources last given back
 }
 
-// Needs is what the job takes from the site's pool.
+// Needs is what the job takes from the site's capacity.
 func (r JobRecord) Needs() Resources { return Resources{r.Cores, r.Memory, r.GPUs} }
 
 // Key is what the row is found by.
@@ -96,7 +96,8 @@ type TaskRecord struct {
 	Key           TaskKey
 	SyncType      SyncType
 	Component     string
-	Provider      string     // full: "name:version@device"
+	Provider      string     // full: "name:version@device"; as resolved at first, and what ran once it has started
+	ProgramDigest string     // "sha256:…" of the program that ran; empty: it has not started
 	Status        TaskStatus // federated: all parties together, as the scheduler says
 	PartyStatus   TaskStatus // of this party
 	Reason        string     // why it waits or failed, one line for this party's users
@@ -123,6 +124,14 @@ type TaskRecord struct {
 	EndTime       time.Time
 }
 
+// Standing is what the scheduler may know of the run.
+func (r TaskRecord) Standing() TaskStanding {
+	return TaskStanding{
+		Key: r.Key, Status: r.Status, PartyStatus: r.PartyStatus, Cause: r.Cause, Stopping: r.Killed && !r.PartyStatus.Terminal(),
+		StartTime: r.StartTime, UpdateTime: r.UpdateTime, EndTime: r.EndTime,
+	}
+}
+
 // Needs is what the task takes from its job.
 func (r TaskRecord) Needs() Resources { return Resources{r.Cores, r.Memory, r.GPUs} }
 
@@ -136,8 +145,8 @@ type TaskEnd struct {
 	LogDigest   string
 }
 
-// TaskGrant is what only the node of a run can give to its container.
-type TaskGrant struct {
+// TaskSupply is what only the node of a run can give to its container.
+type TaskSupply struct {
 	Credential   string // for the base layer
 	ModelID      string // that the run writes to
 	ModelVersion string
@@ -153,7 +162,7 @@ type WorkerRecord struct {
 	Runtime string // docker or process
 	Cores   int    // that runs share; 0: it has left, and takes none
 	Version string
-	Running []ExecutionID // the runs that it follows
+	Running []RunID // the runs that it follows
 	Started time.Time
 	Seen    time.Time
 }
@@ -162,12 +171,12 @@ type WorkerRecord struct {
 //
 // Spec: fate-flow-api §1.5.
 type TableSource struct {
-	TaskID      TaskID
-	ExecutionID ExecutionID
-	TaskName    TaskName
-	Component   string
-	OutputKey   string
-	Index       int
+	TaskID    TaskID
+	RunID     RunID
+	TaskName  TaskName
+	Component string
+	OutputKey string
+	Index     int
 }
 
 // TableRecord is a data table: a name for an immutable object.
@@ -264,22 +273,30 @@ type MetricRecord struct {
 type SiteRecord struct {
 	Party   PartyID
 	URL     string
-	Dialect Dialect  // how it wants to be called; empty: not known yet
+	Dialect Dialect  // which it speaks; only this site's operator says
+	Version string   // of the dialect
+	Profile string   // how callers are known and answers proven in it
 	Keys    []string // public keys in text form: the current one and, while they change, the next
 	AddedAt time.Time
 }
 
-// Dialect is how a peer wants to be called.
+// Dialect is the name of a way in which nodes talk; each is in a folder of its own.
 type Dialect string
 
-// A peer of DialectNative takes batched calls: in one call what FATE-Flow takes in several. One of DialectFATEFlow, a
-// genuine FATE-Flow node, gets single calls in FATE-Flow's own sequence.
-//
-// Spec: fate-flow-api §2.5.
-const (
-	DialectNative   Dialect = "openflow"
-	DialectFATEFlow Dialect = "fate-flow"
-)
+// Place is where a container runs: where it finds its node's base layer, and how many cores it may use.
+type Place struct {
+	Host  string
+	Port  int
+	Cores int
+}
+
+// HeardDialect is what a peer has answered to one dialect: advice, which changes nothing.
+type HeardDialect struct {
+	Dialect  Dialect
+	Version  string
+	Recorded bool  // the peer's record names it
+	Err      error // why it seems not to speak it; nil: it does
+}
 
 // GrantKind says what a grant allows.
 type GrantKind string

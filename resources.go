@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Resources is an amount of what jobs share at a site. A job takes from the site's pool, its tasks take from the job.
+// Resources is an amount of what jobs share at a site. A job takes from the site's capacity, its tasks take from the job.
 //
 // Spec: fate-flow-api §4.7; memory and GPUs are ours (docs/divergences.md).
 type Resources struct {

@@ -2,6 +2,7 @@ package openflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -76,6 +77,7 @@ type JobOrder struct {
 	Key      JobKey
 	DAG      *DAG // as this party may see it
 	UserName string
+	Later    bool // the job is only recorded; its resources are asked for by Reserve
 }
 
 // TaskUpdate is what the scheduler says of a task to its parties.
@@ -131,37 +133,75 @@ const MaxEndedJobs = 500
 // Everywhere reports whether the job has ended and nothing of it runs at any party.
 func (s Stopped) Everywhere() bool { return s.Status.Terminal() && len(s.Stopping) == 0 }
 
+// Reservation tells whether a job holds its cores, memory and GPUs at a party.
+type Reservation struct {
+	Held bool
+	// Short is why it does not; nil when it does, or has not asked. CodeExhausted: they are taken, and the party calls back
+	// with SchedulerService.WakeJob; ask again later all the same. CodeUnavailable: the same of a party that never calls.
+	// CodeInvalid: more than the site has.
+	Short *Error
+}
+
+// Reserved sorts what came of asking for resources: an error about them is an answer, every other one an error.
+func Reserved(err error) (Reservation, error) {
+	var e *Error
+	switch {
+	case err == nil:
+		return Reservation{Held: true}, nil
+	case errors.As(err, &e) && e.Subject == AboutResource:
+		return Reservation{Short: e}, nil
+	}
+	return Reservation{}, err
+}
+
+// Err is Short as an error.
+func (r Reservation) Err() error {
+	if r.Short == nil {
+		return nil
+	}
+	return r.Short
+}
+
+// News is what a scheduler says of a job that goes on. What is empty stays as it is.
+type News struct {
+	Status   JobStatus // JobRunning starts the job
+	Reason   string
+	Progress int          // percent; it only grows
+	Tasks    []TaskUpdate // an end stops what still runs; a further version that waits is made from the latest before it
+}
+
+// TaskStanding is how a party's run of a task stands.
+type TaskStanding struct {
+	Key         TaskKey
+	Status      TaskStatus // federated, as the party has heard
+	PartyStatus TaskStatus
+	Cause            // when it did not succeed
+	Stopping    bool // it is being stopped, also before it has begun to run
+	StartTime   time.Time
+	UpdateTime  time.Time
+	EndTime     time.Time
+}
+
 // PartnerService is what a node offers the scheduler of a job, for each role that it plays. Every method may be called
 // twice with the same arguments and then answers as the first time. Row keys name the scheduler, which is the verified
 // caller, so a stranger finds nothing.
-//
-// Spec: fate-flow-api §2.3.
 type PartnerService interface {
-	// CreateJob records the job and its tasks; nothing runs. Errors: CodePermission (no grant), CodeInvalid, CodeConflict.
-	CreateJob(ctx context.Context, o JobOrder) error
-	// OpenJob is CreateJob and ApplyJobResources in one call. An error about AboutResource means that the job is created
-	// and does not hold its resources.
-	OpenJob(ctx context.Context, o JobOrder) error
-	// ApplyJobResources reserves the job's cores, memory and GPUs. Errors: CodeExhausted (busy: the party calls back with
-	// SchedulerService.WakeJob; say it again later all the same), CodeInvalid about AboutResource (more than this site has).
-	ApplyJobResources(ctx context.Context, k JobKey) error
-	// ReturnJobResources undoes ApplyJobResources.
-	ReturnJobResources(ctx context.Context, k JobKey) error
-	// StartJob moves the job to running.
-	StartJob(ctx context.Context, k JobKey) error
-	// UpdateJob sets status and reason; empty values leave what is there.
-	UpdateJob(ctx context.Context, k JobKey, status JobStatus, reason string, progress *int) error
-	// StopJob ends the job here: running tasks are stopped, resources returned. It returns when the stop is recorded.
-	StopJob(ctx context.Context, k JobKey, end JobEnd) error
-	// StartTask accepts a task durably and returns; its end comes as a report or by CollectTask.
+	// OpenJob records the job and its tasks, and reserves what the job needs; nothing runs. Errors, of a job that is not
+	// created: CodePermission (no grant), CodeInvalid, CodeConflict.
+	OpenJob(ctx context.Context, o JobOrder) (Reservation, error)
+	// Reserve asks again for the cores, memory and GPUs of a job.
+	Reserve(ctx context.Context, k JobKey) (Reservation, error)
+	// Release gives back what the job holds, if anything.
+	Release(ctx context.Context, k JobKey) error
+	// StartTask accepts a task durably and returns; its end comes as a report or by AskTask.
 	// Errors: CodeExhausted when what it needs is taken for now.
 	StartTask(ctx context.Context, o TaskStart) error
-	// RerunTask makes a further version of a task from the latest before it, ready to be started.
-	RerunTask(ctx context.Context, k TaskKey) error
-	// UpdateTask records the federated status; with an end status it also stops what still runs of the task.
-	UpdateTask(ctx context.Context, u TaskUpdate) error
-	// CollectTask tells how the task stands here.
-	CollectTask(ctx context.Context, k TaskKey) (TaskRecord, error)
+	// Tell takes over news. CodeNotFound: the job, or one of the tasks, is not here; the rest is taken over.
+	Tell(ctx context.Context, k JobKey, n News) error
+	// StopJob ends the job here: running tasks are stopped, resources returned. It returns when the stop is recorded.
+	StopJob(ctx context.Context, k JobKey, end JobEnd) error
+	// AskTask tells how a run of a task stands here.
+	AskTask(ctx context.Context, k TaskKey) (TaskStanding, error)
 }
 
 // Directory finds the services of parties: this node's own, or a client of a partner's node.

@@ -8,7 +8,6 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"openflow"
-	"openflow/sdk/wire"
 )
 
 // maxText bounds each text of an error, in bytes: Temporal refuses payloads that are too large, and texts that are not UTF-8,
@@ -51,13 +50,44 @@ func carry(err error, retry bool) error {
 			break
 		}
 	}
-	return temporal.NewApplicationErrorWithOptions(strings.ToValidUTF8(wire.Cut(msg, maxText), "\ufffd"), string(e.Code), temporal.ApplicationErrorOptions{
+	return temporal.NewApplicationErrorWithOptions(strings.ToValidUTF8(openflow.Cut(msg, maxText), "\ufffd"), string(e.Code), temporal.ApplicationErrorOptions{
 		NonRetryable: !retry, Cause: cause, Category: temporal.ApplicationErrorCategoryBenign,
 		Details: []any{
-			string(e.Subject), string(e.Party), wire.Cut(e.Hint, maxText), wire.Cut(openflow.PublicText(err), maxText), openflow.IsConsequence(err),
-			wire.EncodeMistakes(e.Mistakes),
+			string(e.Subject), string(e.Party), openflow.Cut(e.Hint, maxText), openflow.Cut(openflow.PublicText(err), maxText), openflow.IsConsequence(err),
+			carried(e.Mistakes),
 		},
 	})
+}
+
+// mistake is an openflow.Mistake in the details of an error.
+type mistake struct {
+	Code    string `json:"code"`
+	Subject string `json:"subject,omitempty"`
+	Party   string `json:"party,omitempty"`
+	Path    string `json:"path,omitempty"`
+	Message string `json:"message"`
+	Remedy  string `json:"remedy,omitempty"`
+	Private string `json:"private,omitempty"`
+}
+
+// carried is the first openflow.MaxMistakes of a list.
+func carried(list []openflow.Mistake) []mistake {
+	var out []mistake
+	for _, m := range list[:min(len(list), openflow.MaxMistakes)] {
+		out = append(out, mistake{string(m.Code), string(m.Subject), string(m.Party), m.Path, m.Message, m.Remedy, m.Private})
+	}
+	return out
+}
+
+func mistakesOf(list []mistake) []openflow.Mistake {
+	var out []openflow.Mistake
+	for _, m := range list {
+		out = append(out, openflow.Mistake{
+			Code: openflow.Code(m.Code), Subject: openflow.Subject(m.Subject), Party: openflow.PartyID(m.Party), Path: m.Path,
+			Message: m.Message, Remedy: m.Remedy, Private: m.Private,
+		})
+	}
+	return out
 }
 
 // FromTemporal is the inverse of ToTemporal, for workflows and clients. Cancellation and timeouts of Temporal's own
@@ -73,9 +103,9 @@ func FromTemporal(err error) error {
 	case errors.As(err, &app):
 		e := &openflow.Error{Code: openflow.Code(app.Type()), Message: app.Message(), Err: err}
 		var subject, party string
-		var mistakes []wire.Mistake
+		var mistakes []mistake
 		if app.HasDetails() && app.Details(&subject, &party, &e.Hint, &e.Public, &e.Consequence, &mistakes) == nil {
-			e.Subject, e.Party, e.Mistakes = openflow.Subject(subject), openflow.PartyID(party), wire.DecodeMistakes(mistakes)
+			e.Subject, e.Party, e.Mistakes = openflow.Subject(subject), openflow.PartyID(party), mistakesOf(mistakes)
 		}
 		return e
 	case errors.As(err, &canceled):

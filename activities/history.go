@@ -124,16 +124,16 @@ func (r Report) Decode() openflow.Report {
 	return openflow.Report{Key: r.Run.Decode(), Status: r.Status, Cause: openflow.Cause(r.Cause)}
 }
 
-// Grant is a plan.Grant: a party's answer to the application for a job's resources.
-type Grant struct {
+// ReserveAnswer is a plan.ReserveAnswer: a party's answer to the application for a job's resources.
+type ReserveAnswer struct {
 	Party document.Party `json:"party"`
 	Code  openflow.Code  `json:"code,omitzero"`
 	Text  string         `json:"text,omitzero"`
 }
 
-// Decode gives the grant back.
-func (g Grant) Decode() plan.Grant {
-	return plan.Grant{Party: openflow.Party(g.Party), Code: g.Code, Text: g.Text}
+// Decode gives the answer back.
+func (g ReserveAnswer) Decode() plan.ReserveAnswer {
+	return plan.ReserveAnswer{Party: openflow.Party(g.Party), Code: g.Code, Text: g.Text}
 }
 
 // PartyCall addresses one party of a job.

@@ -6,7 +6,6 @@ import (
 
 	"openflow"
 	"openflow/runtime/driver"
-	"openflow/sdk/wire"
 	"openflow/store/document"
 )
 
@@ -14,7 +13,7 @@ import (
 // first, then the exit code, then the container's own report: success needs both. What the container said is for this
 // party's users; other parties get what it marked public, or words of the node's own.
 func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
-	said := wire.FirstLine(rec.ErrorReport)
+	said := openflow.FirstLine(rec.ErrorReport)
 	switch {
 	case rec.Killed && rec.Reported != openflow.TaskSuccess:
 		status := rec.StopStatus

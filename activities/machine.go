@@ -18,7 +18,7 @@ type Machine struct {
 	Now   func() time.Time // nil: time.Now
 
 	mu   sync.Mutex
-	held map[openflow.ExecutionID]hold
+	held map[openflow.RunID]hold
 	free chan struct{} // closed when cores may have become free; nil when nobody waits
 }
 
@@ -42,7 +42,7 @@ func (m *Machine) now() time.Time {
 
 // take keeps cores for a run that is to come, one of which must be free unless it is urgent. Taking it again changes
 // nothing.
-func (m *Machine) take(id openflow.ExecutionID, cores int, urgent bool) bool {
+func (m *Machine) take(id openflow.RunID, cores int, urgent bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	_, again := m.held[id]
@@ -56,7 +56,7 @@ func (m *Machine) take(id openflow.ExecutionID, cores int, urgent bool) bool {
 }
 
 // follow keeps cores as long as the run is followed.
-func (m *Machine) follow(id openflow.ExecutionID, cores int) (done func()) {
+func (m *Machine) follow(id openflow.RunID, cores int) (done func()) {
 	if m == nil {
 		return func() {}
 	}
@@ -66,7 +66,7 @@ func (m *Machine) follow(id openflow.ExecutionID, cores int) (done func()) {
 	return func() { m.leave(id) }
 }
 
-func (m *Machine) leave(id openflow.ExecutionID) {
+func (m *Machine) leave(id openflow.RunID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := m.held[id]
@@ -81,9 +81,9 @@ func (m *Machine) leave(id openflow.ExecutionID) {
 	}
 }
 
-func (m *Machine) hold(id openflow.ExecutionID, h hold) {
+func (m *Machine) hold(id openflow.RunID, h hold) {
 	if m.held == nil {
-		m.held = map[openflow.ExecutionID]hold{}
+		m.held = map[openflow.RunID]hold{}
 	}
 	m.held[id] = h
 }
@@ -138,10 +138,10 @@ func (m *Machine) count() (free int, next time.Duration) {
 }
 
 // Running lists the runs that are followed, in order.
-func (m *Machine) Running() []openflow.ExecutionID {
+func (m *Machine) Running() []openflow.RunID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var ids []openflow.ExecutionID
+	var ids []openflow.RunID
 	for id, h := range m.held {
 		if h.followers > 0 {
 			ids = append(ids, id)
@@ -160,7 +160,7 @@ type Choosing struct {
 // ChooseMachine takes the run: whoever gets to do this is the machine that runs it. CodeExhausted: another queue's run
 // has taken the last free core since this one was polled for, so that it is to be offered again.
 func (c *Choosing) ChooseMachine(_ context.Context, o TaskOrder) (Place, error) {
-	if !c.Machine.take(o.Run.Decode().ExecutionID(), o.Cores, c.Urgent) {
+	if !c.Machine.take(o.Run.Decode().RunID(), o.Cores, c.Urgent) {
 		return Place{}, ToTemporal(openflow.Errorf(openflow.CodeExhausted, "machine %s has no core free", c.Machine.Name))
 	}
 	return Place{Machine: c.Machine.ID, Name: c.Machine.Name}, nil

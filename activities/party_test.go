@@ -54,7 +54,7 @@ func (m *memory) Task(ctx context.Context, _ openflow.TaskKey) (openflow.TaskRec
 	return m.rec, err
 }
 
-func (m *memory) StartTask(ctx context.Context, _ openflow.TaskKey, runtime, name string) (bool, error) {
+func (m *memory) StartTask(ctx context.Context, _ openflow.TaskKey, at openflow.Launch) (bool, error) {
 	err := m.enter(ctx, "StartTask")
 	defer m.mu.Unlock()
 	if err != nil {
@@ -67,7 +67,7 @@ func (m *memory) StartTask(ctx context.Context, _ openflow.TaskKey, runtime, nam
 	if first {
 		m.rec.PartyStatus, m.rec.StartTime = openflow.TaskRunning, time.Now()
 	}
-	m.rec.Runtime, m.rec.ContainerName = runtime, name
+	m.rec.Runtime, m.rec.ContainerName, m.rec.Provider, m.rec.ProgramDigest = at.Runtime, at.Container, at.Provider, at.Digest
 	return first, nil
 }
 
@@ -101,9 +101,9 @@ func (m *memory) recorded() *openflow.TaskEnd {
 
 type launcher struct{ err error }
 
-func (l *launcher) Spec(context.Context, openflow.TaskRecord) (driver.Spec, error) {
+func (l *launcher) Spec(context.Context, openflow.TaskRecord) (driver.Spec, openflow.Launch, error) {
 	err := l.err
-	return driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}}, err
+	return driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}}, openflow.Launch{Container: container}, err
 }
 
 type logs struct {

@@ -17,16 +17,17 @@ import (
 // TaskStore is what a party remembers of its runs.
 type TaskStore interface {
 	Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error)
-	// StartTask moves a waiting run to running and notes where it runs; one that runs there already is left alone.
-	StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error)
+	// StartTask moves a waiting run to running and notes where it runs, and what; one that runs there already is left alone.
+	StartTask(ctx context.Context, k openflow.TaskKey, at openflow.Launch) (bool, error)
 	// FinishTask records the outcome and returns the run's cores, in one step. A recorded outcome is final.
 	FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error)
 }
 
 // Launcher turns a run into a container.
 type Launcher interface {
-	// Spec is a pure function of the run and the node: the same run gives the same name and labels.
-	Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec, error)
+	// Spec is a pure function of the run and the node: the same run gives the same name and labels. It also says what is in the
+	// container.
+	Spec(ctx context.Context, r openflow.TaskRecord) (driver.Spec, openflow.Launch, error)
 }
 
 // LogStore keeps what a container has written. It returns the digest that the log is found by.
@@ -56,24 +57,47 @@ const stopGrace = 5 * time.Second
 // node, adopts the container by its name, whatever state it is in. Nothing is removed before its outcome is recorded.
 func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
 	o := in.Decode()
-	defer r.Machine.follow(o.Key.ExecutionID(), o.Cores)()
+	defer r.Machine.follow(o.Key.RunID(), o.Cores)()
 	rec, err := r.Tasks.Task(ctx, o.Key)
 	if err != nil {
 		return Outcome{}, ToTemporal(err)
 	}
-	spec, err := r.Launcher.Spec(ctx, rec)
+	spec, of, err := r.Launcher.Spec(ctx, rec)
+	made := false
 	if err != nil {
-		return r.unable(ctx, rec, err)
+		if made, err = r.adoptable(ctx, rec, err); !made {
+			return r.unable(ctx, rec, err)
+		}
+		spec.Name, of = rec.ContainerName, openflow.Launch{Container: rec.ContainerName, Provider: rec.Provider, Digest: rec.ProgramDigest}
 	}
 	if rec.PartyStatus.Terminal() {
 		r.remove(ctx, spec.Name)
 		return recorded(rec), nil
 	}
-	st, err := r.launch(ctx, o, rec, spec)
+	of.Runtime = r.Runtime.Kind()
+	if !made {
+		if _, err := r.Runtime.Ensure(ctx, spec); err != nil {
+			return r.unable(ctx, rec, err)
+		}
+	}
+	st, err := r.launch(ctx, o, rec, of)
 	if err != nil {
 		return r.unable(ctx, rec, err)
 	}
 	return r.settle(ctx, o.Key, st)
+}
+
+// adoptable reports whether the container of a run is there that could not be described again, such as when its program has
+// changed since: that one is followed all the same. Otherwise it returns why it could not.
+func (r *Running) adoptable(ctx context.Context, rec openflow.TaskRecord, why error) (bool, error) {
+	if rec.ContainerName == "" {
+		return false, why
+	}
+	_, err := r.Runtime.Inspect(ctx, rec.ContainerName)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return false, why
+	}
+	return err == nil, err
 }
 
 // unable tells what becomes of a run that could not be followed to its end: another attempt, unless none could help. That
@@ -104,22 +128,19 @@ func recorded(rec openflow.TaskRecord) Outcome {
 	return Outcome{Status: rec.PartyStatus, Error: cmp.Or(rec.Reason, rec.ErrorReport), Cause: document.Cause(rec.Cause), Warnings: rec.Warnings}
 }
 
-// launch brings the container up and waits for it. The run's timeout counts from its first start, across adoptions.
-func (r *Running) launch(ctx context.Context, o openflow.TaskOrder, rec openflow.TaskRecord, spec driver.Spec) (driver.Status, error) {
-	if _, err := r.Runtime.Ensure(ctx, spec); err != nil {
+// launch starts the container and waits for it. The run's timeout counts from its first start, across adoptions.
+func (r *Running) launch(ctx context.Context, o openflow.TaskOrder, rec openflow.TaskRecord, of openflow.Launch) (driver.Status, error) {
+	if _, err := r.Tasks.StartTask(ctx, o.Key, of); err != nil {
 		return driver.Status{}, err
 	}
-	if _, err := r.Tasks.StartTask(ctx, o.Key, r.Runtime.Kind(), spec.Name); err != nil {
-		return driver.Status{}, err
-	}
-	if err := r.Runtime.Start(ctx, spec.Name); err != nil {
+	if err := r.Runtime.Start(ctx, of.Container); err != nil {
 		return driver.Status{}, err
 	}
 	left := o.Timeout
 	if !rec.StartTime.IsZero() {
 		left = max(o.Timeout-time.Since(rec.StartTime), time.Millisecond)
 	}
-	return r.follow(ctx, o.Key, spec.Name, left)
+	return r.follow(ctx, o.Key, of.Container, left)
 }
 
 type exited struct {

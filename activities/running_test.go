@@ -329,3 +329,38 @@ func TestRunThatIsNotKnown(t *testing.T) {
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(activities.FromTemporal(err)))
 	require.False(t, retried(err))
 }
+
+// A container that has been started is followed to its end, also when it could not be described again: its program has changed
+// since, for example. Where it is gone, nothing takes its place.
+func TestStartedContainerIsFollowedWithoutItsProgram(t *testing.T) {
+	for name, tc := range map[string]struct {
+		gone bool
+		want openflow.TaskStatus
+	}{"it is there": {false, openflow.TaskSuccess}, "it is gone": {true, openflow.TaskFailed}} {
+		t.Run(name, func(t *testing.T) {
+			hold := make(chan struct{})
+			p := newParty(t, fake.Plan{Hold: hold})
+			stop := make(chan struct{})
+			go func() {
+				p.running()
+				close(stop)
+			}()
+			_, err := p.attempt(attempt{t.Context(), stop}, order(time.Hour))
+			require.True(t, retried(err), "%v", err)
+			close(hold)
+			if tc.gone {
+				_, err := p.runtime.Wait(t.Context(), container)
+				require.NoError(t, err)
+				require.NoError(t, p.runtime.Remove(t.Context(), container))
+			}
+			p.launcher.err = openflow.Errorf(openflow.CodeConflict, "the program has changed")
+			got, err := p.attempt(attempt{}, order(time.Hour))
+			require.NoError(t, err)
+			require.Equal(t, tc.want, got.Status)
+			require.Equal(t, 1, p.runtime.Runs(container), "it ran once")
+			if tc.gone {
+				require.Equal(t, "the program has changed", got.Error)
+			}
+		})
+	}
+}

@@ -64,36 +64,39 @@ func (s *Scheduling) order(ctx context.Context, c PartyCall) (openflow.JobOrder,
 // OpenJob asks one party to create the job, with the DAG as that party may see it, and for its resources at once. That
 // the job is created without its resources is an answer, not an error. That nobody listens at the party's address is
 // told at once and not tried again.
-func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (Grant, error) {
+func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (ReserveAnswer, error) {
 	order, err := s.order(ctx, c)
 	if err != nil {
-		return Grant{}, ToTemporal(err)
+		return ReserveAnswer{}, ToTemporal(err)
 	}
+	var got openflow.Reservation
 	partner, err := s.Directory.Partner(ctx, c.Party.ID)
 	if err == nil {
-		err = partner.OpenJob(ctx, order)
+		got, err = partner.OpenJob(ctx, order)
 	}
-	var e *openflow.Error
-	if err == nil || (errors.As(err, &e) && e.Subject == openflow.AboutResource) {
-		return grantOf(c.Party, err), nil
+	if err == nil {
+		return reserveAnswer(c.Party, got.Err()), nil
 	}
 	if err = saidBy(c.Party.ID, err); errors.Is(err, openflow.ErrAbsent) {
-		return Grant{}, final(err) // whoever submits waits for the answer, and can do something about it
+		return ReserveAnswer{}, final(err) // whoever submits waits for the answer, and can do something about it
 	}
-	return Grant{}, ToTemporal(err)
+	return ReserveAnswer{}, ToTemporal(err)
 }
 
 // ApplyResources asks one party for the job's resources. A refusal is an answer, not an error.
-func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (Grant, error) {
+func (s *Scheduling) ApplyResources(ctx context.Context, c PartyCall) (ReserveAnswer, error) {
 	partner, err := s.Directory.Partner(ctx, c.Party.ID)
 	if err == nil {
-		err = partner.ApplyJobResources(ctx, s.key(c))
+		var got openflow.Reservation
+		if got, err = partner.Reserve(ctx, s.key(c)); err == nil {
+			err = got.Err()
+		}
 	}
-	return grantOf(c.Party, err), nil
+	return reserveAnswer(c.Party, err), nil
 }
 
-func grantOf(p document.Party, err error) Grant {
-	g := Grant{Party: p, Code: openflow.CodeOf(err)}
+func reserveAnswer(p document.Party, err error) ReserveAnswer {
+	g := ReserveAnswer{Party: p, Code: openflow.CodeOf(err)}
 	if err != nil {
 		g.Text = openflow.ForPartners(err).Public // all parties of the job read it
 	}
@@ -102,18 +105,20 @@ func grantOf(p document.Party, err error) Grant {
 
 // ReturnResources gives back what ApplyResources got at one party.
 func (s *Scheduling) ReturnResources(ctx context.Context, c PartyCall) error {
-	return s.at(ctx, c.Party.ID, func(p openflow.PartnerService) error { return p.ReturnJobResources(ctx, s.key(c)) })
+	return s.at(ctx, c.Party.ID, func(p openflow.PartnerService) error { return p.Release(ctx, s.key(c)) })
 }
 
 // StartJob tells one party that the job runs.
 func (s *Scheduling) StartJob(ctx context.Context, c PartyCall) error {
-	return s.at(ctx, c.Party.ID, func(p openflow.PartnerService) error { return p.StartJob(ctx, s.key(c)) })
+	return s.at(ctx, c.Party.ID, func(p openflow.PartnerService) error {
+		return p.Tell(ctx, s.key(c), openflow.News{Status: openflow.JobRunning})
+	})
 }
 
 // UpdateJob tells one party why the job waits.
 func (s *Scheduling) UpdateJob(ctx context.Context, u JobUpdate) error {
 	return s.at(ctx, u.Call.Party.ID, func(p openflow.PartnerService) error {
-		return p.UpdateJob(ctx, s.key(u.Call), u.Status, u.Reason, nil)
+		return p.Tell(ctx, s.key(u.Call), openflow.News{Status: u.Status, Reason: u.Reason})
 	})
 }
 
@@ -136,7 +141,10 @@ func (s *Scheduling) StartTask(ctx context.Context, o TaskStart) error {
 
 // UpdateTask tells one party how the task stands at all parties together.
 func (s *Scheduling) UpdateTask(ctx context.Context, u TaskUpdate) error {
-	return s.at(ctx, u.Run.Party.ID, func(p openflow.PartnerService) error { return p.UpdateTask(ctx, u.Decode()) })
+	news := u.Decode()
+	return s.at(ctx, u.Run.Party.ID, func(p openflow.PartnerService) error {
+		return p.Tell(ctx, news.Key.JobKey(), openflow.News{Tasks: []openflow.TaskUpdate{news}})
+	})
 }
 
 // CollectTask asks one party how its run of a task stands. One that is being stopped counts as running until it has
@@ -144,9 +152,9 @@ func (s *Scheduling) UpdateTask(ctx context.Context, u TaskUpdate) error {
 func (s *Scheduling) CollectTask(ctx context.Context, k document.Run) (Report, error) {
 	r := Report{Run: k}
 	err := s.at(ctx, k.Party.ID, func(p openflow.PartnerService) error {
-		rec, err := p.CollectTask(ctx, k.Decode())
-		r.Status, r.Cause = rec.PartyStatus, document.Cause(rec.Cause)
-		if rec.Killed && r.Status == openflow.TaskWaiting {
+		at, err := p.AskTask(ctx, k.Decode())
+		r.Status, r.Cause = at.PartyStatus, document.Cause(at.Cause)
+		if at.Stopping && r.Status == openflow.TaskWaiting {
 			r.Status = openflow.TaskRunning
 		}
 		return err

@@ -44,20 +44,17 @@ func (p *peers) Scheduler(context.Context, openflow.PartyID) (openflow.Scheduler
 
 func (p *peers) seen(k openflow.JobKey) error { p.keys = append(p.keys, k); return p.err }
 
-func (p *peers) CreateJob(_ context.Context, o openflow.JobOrder) error {
+func (p *peers) OpenJob(_ context.Context, o openflow.JobOrder) (openflow.Reservation, error) {
 	p.order = o
-	return p.seen(o.Key)
+	return openflow.Reserved(p.seen(o.Key))
 }
-func (p *peers) ApplyJobResources(_ context.Context, k openflow.JobKey) error  { return p.seen(k) }
-func (p *peers) ReturnJobResources(_ context.Context, k openflow.JobKey) error { return p.seen(k) }
-func (p *peers) StartJob(_ context.Context, k openflow.JobKey) error           { return p.seen(k) }
-func (p *peers) UpdateJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, _ string, _ *int) error {
-	p.status = append(p.status, s)
+func (p *peers) Reserve(_ context.Context, k openflow.JobKey) (openflow.Reservation, error) {
+	return openflow.Reserved(p.seen(k))
+}
+func (p *peers) Release(_ context.Context, k openflow.JobKey) error { return p.seen(k) }
+func (p *peers) Tell(_ context.Context, k openflow.JobKey, n openflow.News) error {
+	p.status, p.updates = append(p.status, n.Status), append(p.updates, n.Tasks...)
 	return p.seen(k)
-}
-func (p *peers) OpenJob(_ context.Context, o openflow.JobOrder) error {
-	p.order = o
-	return p.seen(o.Key)
 }
 func (p *peers) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEnd) error {
 	p.status = append(p.status, end.Status)
@@ -67,13 +64,9 @@ func (p *peers) StartTask(_ context.Context, o openflow.TaskStart) error {
 	p.schedulers = append(p.schedulers, o.Scheduler)
 	return p.err
 }
-func (p *peers) UpdateTask(_ context.Context, u openflow.TaskUpdate) error {
-	p.schedulers, p.updates = append(p.schedulers, u.Key.Scheduler), append(p.updates, u)
-	return p.err
-}
-func (p *peers) CollectTask(_ context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
+func (p *peers) AskTask(_ context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
 	p.schedulers = append(p.schedulers, k.Scheduler)
-	return p.task, p.err
+	return p.task.Standing(), p.err
 }
 
 func (p *peers) ScheduledJob(context.Context, openflow.JobID) (openflow.ScheduledJob, error) {
@@ -177,13 +170,13 @@ func TestPartyGetsItsOwnParametersOnly(t *testing.T) {
 func TestApplyResources(t *testing.T) {
 	for name, tc := range map[string]struct {
 		p    *peers
-		want activities.Grant
+		want activities.ReserveAnswer
 	}{
-		"granted":  {&peers{}, activities.Grant{Party: document.Party(host)}},
-		"busy":     {&peers{err: openflow.AtParty("10000", openflow.Errorf(openflow.CodeExhausted, "2 of 4 free").WithHint("wait"))}, activities.Grant{Party: document.Party(host), Code: openflow.CodeExhausted, Text: "2 of 4 free (wait)"}},
-		"too much": {&peers{err: openflow.Errorf(openflow.CodeInvalid, "64 of 32")}, activities.Grant{Party: document.Party(host), Code: openflow.CodeInvalid, Text: "64 of 32"}},
-		"away":     {&peers{away: openflow.Errorf(openflow.CodeUnavailable, "down")}, activities.Grant{Party: document.Party(host), Code: openflow.CodeUnavailable, Text: "down"}},
-		"late":     {&peers{err: context.DeadlineExceeded}, activities.Grant{Party: document.Party(host), Code: openflow.CodeDeadline, Text: "no answer in time"}},
+		"granted":  {&peers{}, activities.ReserveAnswer{Party: document.Party(host)}},
+		"busy":     {&peers{err: openflow.AtParty("10000", openflow.Errorf(openflow.CodeExhausted, "2 of 4 free").WithHint("wait"))}, activities.ReserveAnswer{Party: document.Party(host), Code: openflow.CodeExhausted, Text: "2 of 4 free (wait)"}},
+		"too much": {&peers{err: openflow.Errorf(openflow.CodeInvalid, "64 of 32")}, activities.ReserveAnswer{Party: document.Party(host), Code: openflow.CodeInvalid, Text: "64 of 32"}},
+		"away":     {&peers{away: openflow.Errorf(openflow.CodeUnavailable, "down")}, activities.ReserveAnswer{Party: document.Party(host), Code: openflow.CodeUnavailable, Text: "down"}},
+		"late":     {&peers{err: context.DeadlineExceeded}, activities.ReserveAnswer{Party: document.Party(host), Code: openflow.CodeDeadline, Text: "no answer in time"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := tc.p.scheduling().ApplyResources(t.Context(), atHost)
@@ -248,7 +241,7 @@ func TestOpenJobTellsRefusalFromWaiting(t *testing.T) {
 	s := p.scheduling()
 	g, err := s.OpenJob(t.Context(), atHost)
 	require.NoError(t, err)
-	require.Equal(t, activities.Grant{Party: document.Party(host)}, g)
+	require.Equal(t, activities.ReserveAnswer{Party: document.Party(host)}, g)
 	require.Equal(t, "u", p.order.UserName)
 
 	p.err = openflow.About(openflow.AboutResource, openflow.AtParty("10000", openflow.Errorf(openflow.CodeExhausted, "busy")))

@@ -18,23 +18,32 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 	key := newKey(t)
 	answers := ended("success", "")
 	for route, answer := range map[string]string{
-		"GET /v2/job/task/log":                "!some text",
+		"GET /openflow/v1/user/job/task/log":  "!some text",
 		"GET /v2/output/data/table":           `!{}`,
 		"GET /v2/output/model/query":          `!{"code":2005,"message":"none","error":{"code":"not_found","subject":"model","message":"none"}}`,
 		"GET /v2/output/metric/query":         "[]",
 		"POST /v2/data/component/upload/file": `{"namespace":"demo","name":"t","count":1,"columns":["id","x"]}`,
-		"GET /v2/table/list":                  `[{"namespace":"demo","name":"t","count":3,"data_type":"dataframe","source":{}}]`,
-		"GET /v2/site/list":                   `[{"party_id":"10000","url":"http://h","keys":["k"],"added_at":1767322800000,"dialect":"openflow"}]`,
-		"GET /v2/site/workers":                `[{"machine":"m1","name":"big","labels":["gpu","fast"],"runtime":"docker","cores":8,"running":["J_a"]}]`,
-		"POST /v2/site/add":                   "null", "POST /v2/site/remove": "null", "POST /v2/site/rotate": "null",
-		"GET /v2/permission/resource/list": `[{"party_id":"10000","component":["psi"],"dataset":[{"namespace":"demo","name":"t"}]}]`,
+		"GET /openflow/v1/user/table/list":    `[{"namespace":"demo","name":"t","count":3,"data_type":"dataframe","source":{}}]`,
+		"GET /openflow/v1/user/site/list":     `[{"party_id":"10000","url":"http://h","keys":["k"],"added_at":1767322800000,"dialect":"openflow"}]`,
+		"GET /openflow/v1/user/site/workers":  `[{"machine":"m1","name":"big","labels":["gpu","fast"],"runtime":"docker","cores":8,"running":["J_a"]}]`,
+		"POST /openflow/v1/user/site/add":     "null", "POST /openflow/v1/user/site/remove": "null", "POST /openflow/v1/user/site/rotate": "null",
+		"GET /openflow/v1/user/permission/resource/list": `[{"party_id":"10000","component":["psi"],"dataset":[{"namespace":"demo","name":"t"}]}]`,
 		"GET /v2/table/query": `{"namespace":"demo","name":"t","count":2,"data_type":"dataframe","display":[["1",7,0.5],["2",8,null]],
 			"meta":{"schema_meta":{"fields":[{"property":"sample_id","name":"id","dtype":"index"},{"property":"label","name":"y","dtype":"int32"}]}}}`,
-		"GET /v2/table/uses":                  `{"parties":["10000"],"jobs":[{"job_id":"j1","role":"guest","status":"running","create_time":1767322800000}]}`,
-		"POST /v2/table/delete":               "null",
-		"GET /v2/audit/list":                  `{"events":[{"id":"e","time":1767322800000,"actor":"user ann","action":"grant","subject":"10000"}],"next":"n1"}`,
-		"POST /v2/permission/resource/grant":  "null",
-		"POST /v2/permission/resource/delete": "null",
+		"GET /openflow/v1/user/table/uses":         `{"parties":["10000"],"jobs":[{"job_id":"j1","role":"guest","status":"running","create_time":1767322800000}]}`,
+		"POST /v2/table/delete":                    "null",
+		"GET /openflow/v1/user/audit/list":         `{"events":[{"id":"e","time":1767322800000,"actor":"user ann","action":"grant","subject":"10000"}],"next":"n1"}`,
+		"GET /openflow/v1/user/provider/list":      `[{"name":"openflow","version":"0.1.0","kind":"built-in","program":"/usr/lib/c","digest":"sha256:0123456789abcdef","enabled":true}]`,
+		"GET /openflow/v1/user/provider/show":      `{"name":"acme","version":"1.2.0","kind":"program","program":"/opt/acme/c","digest":"sha256:0123","enabled":false,"added_by":"ann","added_at":1767322800000,"components":["psi","tree"]}`,
+		"POST /openflow/v1/user/provider/add":      `{"name":"acme","version":"1.2.0","components":["psi","tree"]}`,
+		"POST /openflow/v1/user/provider/remove":   `{"name":"acme","version":"1.2.0"}`,
+		"POST /openflow/v1/user/provider/enable":   `{"name":"acme","version":"1.2.0","enabled":true}`,
+		"POST /openflow/v1/user/provider/disable":  `{"name":"acme","version":"1.2.0"}`,
+		"GET /openflow/v1/user/component/list":     `[{"name":"psi","provider":"acme:1.2.0","default":true}]`,
+		"GET /openflow/v1/user/component/show":     `{"name":"psi","provider":"acme:1.2.0","default":true,"description":{"component":{"name":"psi"}}}`,
+		"POST /openflow/v1/user/component/default": "null",
+		"POST /v2/permission/resource/grant":       "null",
+		"POST /v2/permission/resource/delete":      "null",
 	} {
 		answers[route] = answer
 	}
@@ -55,14 +64,24 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 		"site key --home " + filepath.Join(t.TempDir(), "h"): "ed25519:",
 		"site list": "http://h",
 		"site worker-token --rotate --home " + filepath.Join(t.TempDir(), "w"): "",
-		"site workers": "gpu,fast",
+		"site workers":       "gpu,fast",
+		"provider list":      "sha256:0123456789ab",
+		"provider show acme": "psi, tree",
+		"provider add acme --program /opt/acme/c":                       "acme:1.2.0 is registered: psi, tree",
+		"provider remove acme":                                          "acme:1.2.0 is removed",
+		"provider enable acme":                                          "acme:1.2.0 is enabled",
+		"provider disable acme:1.2.0":                                   "its jobs go on",
+		"component list":                                                "acme:1.2.0",
+		"component show psi --provider acme":                            "psi of acme:1.2.0",
+		"component default psi --provider acme":                         "is served by acme",
+		"component default psi":                                         "no default provider",
 		"site add 10000 --url http://h --key " + key:                    "registered",
 		"site remove 10000":                                             "removed",
 		"site rotate 10000 --key " + key:                                "new key",
 		"grant add 10000 --component psi --component lr --table demo/t": "granted",
-		"grant list":                        "demo/t",
-		"grant list 10000":                  "psi",
-		"grant remove 10000 --table demo/t": "revoked",
+		"grant list":                                                    "demo/t",
+		"grant list 10000":                                              "psi",
+		"grant remove 10000 --table demo/t":                             "revoked",
 	}
 	for command, word := range commands {
 		t.Run(command, func(t *testing.T) {
@@ -133,7 +152,7 @@ func TestShowListsTasksAsTheyRun(t *testing.T) {
 
 func TestTaskChoice(t *testing.T) {
 	host := strings.Replace(taskRow, `"guest"`, `"host"`, 1)
-	answers := map[string]string{tasksRoute: "[" + taskRow + "," + host + "]", "GET /v2/job/task/log": "!text\n"}
+	answers := map[string]string{tasksRoute: "[" + taskRow + "," + host + "]", "GET /openflow/v1/user/job/task/log": "!text\n"}
 	cases := map[string]struct {
 		args []string
 		code int
@@ -256,13 +275,13 @@ func TestCommandLineMistakes(t *testing.T) {
 func TestSiteAndGrantBodies(t *testing.T) {
 	key := newKey(t)
 	f, url := newFake(t, map[string]string{
-		"POST /v2/site/add": "null", "POST /v2/site/rotate": "null", "POST /v2/permission/resource/grant": "null",
-		"GET /v2/permission/resource/list": "[]",
+		"POST /openflow/v1/user/site/add": "null", "POST /openflow/v1/user/site/rotate": "null", "POST /v2/permission/resource/grant": "null",
+		"GET /openflow/v1/user/permission/resource/list": "[]",
 	})
 	require.Zero(t, run(t, "site", "add", "10000", "--url", "http://h:1/", "--key", key, "--node", url).code)
-	require.JSONEq(t, `{"party_id":"10000","url":"http://h:1","key":"`+key+`"}`, f.got("POST /v2/site/add"))
+	require.JSONEq(t, `{"party_id":"10000","url":"http://h:1","key":"`+key+`"}`, f.got("POST /openflow/v1/user/site/add"))
 	require.Zero(t, run(t, "site", "rotate", "10000", "--key", key, "--final", "--node", url).code)
-	require.JSONEq(t, `{"party_id":"10000","key":"`+key+`","final":true}`, f.got("POST /v2/site/rotate"))
+	require.JSONEq(t, `{"party_id":"10000","key":"`+key+`","final":true}`, f.got("POST /openflow/v1/user/site/rotate"))
 	require.Zero(t, run(t, "grant", "add", "10000", "--component", "psi", "--component", "lr", "--table", "demo/t", "--node", url).code)
 	require.JSONEq(t, `{"party_id":"10000","component":"psi,lr","dataset":[{"namespace":"demo","name":"t"}]}`,
 		f.got("POST /v2/permission/resource/grant"))
@@ -298,7 +317,7 @@ func TestShowTable(t *testing.T) {
 	_, url := newFake(t, map[string]string{
 		"GET /v2/table/query": `{"namespace":"demo","name":"t","count":2,"data_type":"dataframe","display":[["1",12345678901234567,0.5],["2",8,null]],
 			"meta":{"schema_meta":{"fields":[{"property":"sample_id","name":"id","dtype":"index"},{"property":"column","name":"x0","dtype":"float64"}]}}}`,
-		"GET /v2/table/uses": `{"parties":["10000","10001"],"jobs":[{"job_id":"j1","role":"guest","status":"running","create_time":1767322800000}]}`,
+		"GET /openflow/v1/user/table/uses": `{"parties":["10000","10001"],"jobs":[{"job_id":"j1","role":"guest","status":"running","create_time":1767322800000}]}`,
 	})
 	r := run(t, "data", "show", "demo/t", "--node", url)
 	require.Zero(t, r.code, r.stderr)

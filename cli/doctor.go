@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"openflow"
-	"openflow/docker/engine"
+	"openflow/runtime/driver"
 	"openflow/sdk"
 	"openflow/site/trust"
 )
@@ -74,9 +74,9 @@ func doctorCommand(o *options) *cobra.Command {
 
   peers     reachable both ways, keys, clock, version, grants
   machine   home folder, disk, fsync, algorithms
-  Docker    daemon, image, what containers reach, orphans
+  runtime   daemon, image, what containers reach, orphans
   Temporal  workers, backlog, workflows that cannot go on
-  work      long waits, the pool, retention
+  work      long waits, the capacity, retention
 
 On this machine: the home folder and its secrets. Each finding is ok, warn or FAIL with what to do about it. The exit code is 1 when something failed, 3 when the
 node does not answer.`,
@@ -108,7 +108,7 @@ func examine(ctx context.Context, o *options, home string, insisted bool) diagno
 	told := d.examineNode(ctx, o.client(), o.version)
 	d.examineHome(home, insisted, told)
 	if !told {
-		d.examineDocker(ctx)
+		d.examineRuntimes(ctx, o.runtimes)
 	}
 	d.OK = true
 	for _, c := range d.Checks {
@@ -185,16 +185,15 @@ func (d *diagnosis) examineClock(ctx context.Context, client *sdk.Client) {
 	}
 }
 
-// examineDocker looks for a daemon on this machine, when there is no node to ask. It may be that none is needed.
-func (d *diagnosis) examineDocker(ctx context.Context) {
-	rt, err := engine.New(ctx, engine.Options{})
-	if err == nil {
-		err = rt.Close()
+// examineRuntimes looks at what could run containers here, when there is no node to ask. It may be that none is needed.
+func (d *diagnosis) examineRuntimes(ctx context.Context, runtimes driver.Openers) {
+	for _, r := range runtimes {
+		says, err := r.Probe(ctx)
+		if err != nil {
+			detail, remedy := explain(err)
+			d.add(doubt, r.Kind(), remedy, "%s", detail)
+			continue
+		}
+		d.add(fine, r.Kind(), "", "%s", says)
 	}
-	if err != nil {
-		detail, remedy := explain(err)
-		d.add(doubt, "docker", remedy, "%s", detail)
-		return
-	}
-	d.add(fine, "docker", "", "the daemon answers")
 }

@@ -23,8 +23,8 @@ func readAll(r io.Reader) (string, error) {
 func healthy() map[string]string {
 	return map[string]string{
 		"GET /healthz": "!ok\n", "GET /readyz": "!ok\n",
-		"GET /v2/server/about":  `{"party_id":"9999","version":"v1","runtime":"process"}`,
-		"GET /v2/server/doctor": `[{"name":"keys 10000","status":"ok","detail":"each side takes the other's signature"}]`,
+		"GET /openflow/v1/user/server/about":  `{"party_id":"9999","version":"v1","runtime":"process"}`,
+		"GET /openflow/v1/user/server/doctor": `[{"name":"keys 10000","status":"ok","detail":"each side takes the other's signature"}]`,
 	}
 }
 
@@ -44,7 +44,7 @@ func TestDoctor(t *testing.T) {
 	}{
 		"all is well": {nil, 0, "ok|keys 10000|signature"},
 		"another version": {func(_ *testing.T, f *fake, _ string) {
-			f.answers["GET /v2/server/about"] = `{"version":"v2","runtime":"process"}`
+			f.answers["GET /openflow/v1/user/server/about"] = `{"version":"v2","runtime":"process"}`
 		}, 0, "warn|version|v2"},
 		"clock far off": {func(_ *testing.T, f *fake, _ string) {
 			f.header = http.Header{"Date": {time.Now().Add(-2 * time.Minute).UTC().Format(http.TimeFormat)}}
@@ -53,15 +53,15 @@ func TestDoctor(t *testing.T) {
 			f.header = http.Header{"Date": {time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat)}}
 		}, 0, "warn|clock|apart"},
 		"the node finds something": {func(_ *testing.T, f *fake, _ string) {
-			f.answers["GET /v2/server/doctor"] = `[{"name":"disk","status":"FAIL","detail":"1 MiB are free","remedy":"free space"}]`
+			f.answers["GET /openflow/v1/user/server/doctor"] = `[{"name":"disk","status":"FAIL","detail":"1 MiB are free","remedy":"free space"}]`
 		}, 1, "FAIL|disk|1 MiB"},
 		"the node warns": {func(_ *testing.T, f *fake, _ string) {
-			f.answers["GET /v2/server/doctor"] = `[{"name":"network","status":"warn","detail":"containers reach tcp 0.0.0.0:22","remedy":"close it"}]`
+			f.answers["GET /openflow/v1/user/server/doctor"] = `[{"name":"network","status":"warn","detail":"containers reach tcp 0.0.0.0:22","remedy":"close it"}]`
 		}, 0, "warn|network|0.0.0.0:22"},
-		"an older node": {func(_ *testing.T, f *fake, _ string) { delete(f.answers, "GET /v2/server/doctor") }, 1, "FAIL|doctor|no route"},
-		"daemon away":   {func(_ *testing.T, f *fake, _ string) { delete(f.answers, "GET /v2/server/doctor") }, 1, "warn|docker|docker"},
+		"an older node": {func(_ *testing.T, f *fake, _ string) { delete(f.answers, "GET /openflow/v1/user/server/doctor") }, 1, "FAIL|doctor|no route"},
+		"daemon away":   {func(_ *testing.T, f *fake, _ string) { delete(f.answers, "GET /openflow/v1/user/server/doctor") }, 1, "warn|docker|docker"},
 		"token is wrong": {func(_ *testing.T, f *fake, _ string) {
-			f.answers["GET /v2/server/about"] = `!{"code":5003,"message":"this node needs a token"}`
+			f.answers["GET /openflow/v1/user/server/about"] = `!{"code":5003,"message":"this node needs a token"}`
 		}, 1, "FAIL|about|token"},
 		"home is open": {func(t *testing.T, _ *fake, home string) { require.NoError(t, os.Chmod(home, 0o755)) }, 1, "FAIL|home|0755"},
 		"key is open": {func(t *testing.T, _ *fake, home string) {

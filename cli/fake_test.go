@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow/cli"
+	"openflow/docker"
+	"openflow/runtime/driver"
 )
 
 // fake is a node that answers from a table: method and path, or with a query, to the JSON of the answer's data. An answer
@@ -88,7 +90,7 @@ func run(tb testing.TB, args ...string) result {
 func runWith(tb testing.TB, stdin string, args ...string) result {
 	tb.Helper()
 	var stdout, stderr bytes.Buffer
-	root := cli.NewRoot("v1")
+	root := cli.NewRoot("v1", driver.Openers{docker.Opener{}})
 	root.SetIn(strings.NewReader(stdin))
 	code := cli.Execute(tb.Context(), root, args, &stdout, &stderr)
 	return result{code, stdout.String(), stderr.String()}

@@ -134,7 +134,7 @@ func (o *options) watch(c *cobra.Command, client *sdk.Client, id openflow.JobID,
 			}
 			warned[text] = true
 		}
-		say(c, "%7s  %-8s %3d%%  %s", time.Since(begin).Round(100*time.Millisecond), s.Status(), s.Progress(), wire.FirstLine(s.Reason()))
+		say(c, "%7s  %-8s %3d%%  %s", time.Since(begin).Round(100*time.Millisecond), s.Status(), s.Progress(), openflow.FirstLine(s.Reason()))
 	})
 	if errors.Is(err, context.Canceled) {
 		say(c, "the job goes on; follow it again with: openflow job watch %s", id)
@@ -222,7 +222,7 @@ func listJobs(w io.Writer, l sdk.JobList) {
 	line(w, "JOB", "STATUS", "DONE", "ROLE", "WITH", "USER", "CREATED", "ELAPSED", "REASON")
 	for _, j := range l.Jobs {
 		line(w, j.JobID, j.Status, percent(j.Progress), j.Role+" "+j.PartyID, strings.Join(j.Partners, ","), j.UserName,
-			moment(j.CreateTime), elapsed(j.StartTime, j.EndTime), wire.FirstLine(j.Reason))
+			moment(j.CreateTime), elapsed(j.StartTime, j.EndTime), openflow.FirstLine(j.Reason))
 	}
 	if more := l.Count - len(l.Jobs); more > 0 {
 		line(w, "… "+strconv.Itoa(more)+" more: --limit")

@@ -118,7 +118,7 @@ func (d jobDocument) summary(w io.Writer) {
 	line(w, "TASK", "COMPONENT", "ROLE", "HERE", "ALL", "ELAPSED", "REASON")
 	for _, t := range d.Tasks {
 		line(w, versioned(t), t.Component, t.Role+" "+t.PartyID, t.PartyStatus, t.Status, elapsed(t.StartTime, t.EndTime),
-			wire.FirstLine(t.Reason, t.ErrorReport))
+			openflow.FirstLine(t.Reason, t.ErrorReport))
 	}
 }
 
@@ -178,7 +178,7 @@ func (d jobDocument) reports(w io.Writer) error {
 	}
 	for _, t := range d.Tasks {
 		report := strings.TrimSpace(t.ErrorReport)
-		if report == "" || report == wire.FirstLine(t.Reason, t.ErrorReport) {
+		if report == "" || report == openflow.FirstLine(t.Reason, t.ErrorReport) {
 			continue
 		}
 		_, err := fmt.Fprintf(w, "\ntask %s (%s %s) reported:\n  %s\n", t.TaskName, t.Role, t.PartyID,

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"openflow"
+	"openflow/runtime/driver"
 	"openflow/sdk"
 )
 
@@ -32,6 +33,7 @@ type options struct {
 	node, token, output string
 	scheduler           string // whose job is meant, where several have the same ID
 	version             string
+	runtimes            driver.Openers // that a node of this version may have
 }
 
 // complete takes from the environment what the command line leaves open. Other flags of client commands are not taken

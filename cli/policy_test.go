@@ -24,7 +24,7 @@ func TestPolicyCheck(t *testing.T) {
 }
 
 func TestPolicyShow(t *testing.T) {
-	_, url := newFake(t, map[string]string{"GET /v2/site/policy": `{"file":"/h/policy.yaml","policy":{"psi":{"max_partner_ids":7,"min_intersection":3},
+	_, url := newFake(t, map[string]string{"GET /openflow/v1/user/site/policy": `{"file":"/h/policy.yaml","policy":{"psi":{"max_partner_ids":7,"min_intersection":3},
 		"coordinated_lr":{"rows_per_column":10,"allow_common_arbiter":true,"score_memory":129600000000000}}}`})
 	r := run(t, "policy", "show", "--node", url)
 	require.Zero(t, r.code, r.stderr)
@@ -35,19 +35,19 @@ func TestPolicyShow(t *testing.T) {
 
 func TestScores(t *testing.T) {
 	f, url := newFake(t, map[string]string{
-		"GET /v2/site/scores?party_id=9999": `[{"party_id":"9999","object":"ab","tables":[{"namespace":"demo","name":"credit"}],"columns":20,"vectors":19,"limit":40,"raised":40,"frees_time":1}]`,
-		"GET /v2/site/scores":               `[{"party_id":"9999","object":"ab","tables":[],"columns":20,"vectors":19,"limit":19,"raised":0}]`,
-		"POST /v2/site/scores/raise":        "null", "POST /v2/site/scores/reset": "null",
+		"GET /openflow/v1/user/site/scores?party_id=9999": `[{"party_id":"9999","object":"ab","tables":[{"namespace":"demo","name":"credit"}],"columns":20,"vectors":19,"limit":40,"raised":40,"frees_time":1}]`,
+		"GET /openflow/v1/user/site/scores":               `[{"party_id":"9999","object":"ab","tables":[],"columns":20,"vectors":19,"limit":19,"raised":0}]`,
+		"POST /openflow/v1/user/site/scores/raise":        "null", "POST /openflow/v1/user/site/scores/reset": "null",
 	})
 	r := run(t, "scores", "list", "9999", "--node", url)
 	require.Zero(t, r.code, r.stderr)
 	require.Contains(t, r.stdout, "demo/credit")
 	require.Contains(t, run(t, "scores", "list", "--node", url).stdout, "ab ")
 	require.Zero(t, run(t, "scores", "raise", "9999", "demo/credit", "--to", "40", "--node", url).code)
-	require.JSONEq(t, `{"party_id":"9999","namespace":"demo","name":"credit","to":40}`, f.got("POST /v2/site/scores/raise"))
+	require.JSONEq(t, `{"party_id":"9999","namespace":"demo","name":"credit","to":40}`, f.got("POST /openflow/v1/user/site/scores/raise"))
 	digest := strings.Repeat("ab", 32)
 	require.Zero(t, run(t, "scores", "reset", "9999", digest, "--node", url).code)
-	require.JSONEq(t, `{"party_id":"9999","object":"`+digest+`"}`, f.got("POST /v2/site/scores/reset"))
+	require.JSONEq(t, `{"party_id":"9999","object":"`+digest+`"}`, f.got("POST /openflow/v1/user/site/scores/reset"))
 	for _, wrong := range [][]string{
 		{"scores", "raise", "9999", "demo/credit"}, {"scores", "raise", "9999", "credit", "--to", "4"}, {"scores", "reset", "9999"},
 		{"scores", "raise", "9999", "demo/credit", "--to", "-1"}, {"scores", "list", "a", "b"},

@@ -9,12 +9,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
 	"openflow/sdk"
 	"openflow/sdk/wire"
+	"openflow/server"
 	"openflow/server/application"
 	"openflow/store/catalogue"
 	"openflow/store/objects/folder"
@@ -28,14 +30,12 @@ func uploadNode(t *testing.T) (url string, rows *catalogue.Catalogue) {
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
 	store, err := folder.Open(t.TempDir())
 	require.NoError(t, err)
-	api := &application.API{
+	api := &application.Site{
 		Space: func() error { return nil }, Catalogue: rows, Objects: store, Log: slog.New(slog.DiscardHandler),
 		NewID: func() openflow.JobID { return "20260102150405000000" },
 		About: func() application.About { return application.About{Party: "9999"} },
 	}
-	r := chi.NewRouter()
-	api.Routes(r)
-	srv := httptest.NewServer(r)
+	srv := httptest.NewServer(server.Handler(api.Log, dialect.Mounts(fateflow.Dialect{}.Application(api))))
 	t.Cleanup(srv.Close)
 	return srv.URL, rows
 }

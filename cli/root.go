@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"openflow"
+	"openflow/runtime/driver"
 	"openflow/sdk"
 )
 
@@ -25,9 +26,10 @@ const (
 const exitText = `Exit codes: 0 done, 1 the job or the request failed, 2 the command line or a document is wrong, 3 the node or a
 partner does not answer.`
 
-// NewRoot is the command openflow with all commands of this package and more ones. version is that of the build.
-func NewRoot(version string, more ...*cobra.Command) *cobra.Command {
-	o := &options{version: version}
+// NewRoot is the command openflow with all commands of this package and more ones. version is that of the build, runtimes
+// are those that a node of it may have.
+func NewRoot(version string, runtimes driver.Openers, more ...*cobra.Command) *cobra.Command {
+	o := &options{version: version, runtimes: runtimes}
 	root := group("openflow", "One institution's node for federated jobs, and the tool to use it",
 		`openflow runs joint computations (private set intersection, vertical logistic regression, …) between institutions
 whose data stays at home. Each institution runs a node (openflow server); users submit jobs to their own.
@@ -45,7 +47,7 @@ whose data stays at home. Each institution runs a node (openflow server); users 
 	flags.StringVar(&o.token, tokenFlag, "", "token of the node, when it wants one (or OPENFLOW_TOKEN)")
 	flags.StringVarP(&o.output, "output", "o", outputText, "text, or json: one document and nothing else on standard output")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return o.complete(root.PersistentFlags()) }
-	root.AddCommand(jobCommands(o), dataCommands(o), siteCommands(o), grantCommands(o), policyCommands(o), scoresCommands(o),
+	root.AddCommand(jobCommands(o), dataCommands(o), siteCommands(o), grantCommands(o), providerCommands(o), componentCommands(o), policyCommands(o), scoresCommands(o),
 		auditCommands(o), doctorCommand(o))
 	root.AddCommand(more...)
 	return root

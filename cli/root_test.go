@@ -69,14 +69,14 @@ func TestUsageIsShownForTheCommandLineOnly(t *testing.T) {
 }
 
 func TestNodeAndTokenPrecedence(t *testing.T) {
-	flagged, flagURL := newFake(t, map[string]string{"GET /v2/site/list": "[]"})
-	environment, envURL := newFake(t, map[string]string{"GET /v2/site/list": "[]"})
+	flagged, flagURL := newFake(t, map[string]string{"GET /openflow/v1/user/site/list": "[]"})
+	environment, envURL := newFake(t, map[string]string{"GET /openflow/v1/user/site/list": "[]"})
 	t.Setenv("OPENFLOW_NODE", envURL)
 	t.Setenv("OPENFLOW_TOKEN", "from-env")
 	require.Zero(t, run(t, "site", "list").code)
-	require.Equal(t, "Bearer from-env", environment.head["GET /v2/site/list"].Get("Authorization"))
+	require.Equal(t, "Bearer from-env", environment.head["GET /openflow/v1/user/site/list"].Get("Authorization"))
 	require.Zero(t, run(t, "--node", flagURL, "--token", "from-flag", "site", "list").code)
-	require.Equal(t, "Bearer from-flag", flagged.head["GET /v2/site/list"].Get("Authorization"))
+	require.Equal(t, "Bearer from-flag", flagged.head["GET /openflow/v1/user/site/list"].Get("Authorization"))
 }
 
 // A command that is added from outside, as cmd/openflow does.
@@ -105,7 +105,7 @@ func TestFurtherCommandsKeepTheRules(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var out, err bytes.Buffer
 			t.Setenv("OPENFLOW_TOKEN", "text, not a boolean")
-			code := cli.Execute(t.Context(), cli.NewRoot("v1", further(c.err)), append([]string{"further"}, c.args...), &out, &err)
+			code := cli.Execute(t.Context(), cli.NewRoot("v1", nil, further(c.err)), append([]string{"further"}, c.args...), &out, &err)
 			require.Equal(t, c.code, code, err.String())
 		})
 	}
@@ -132,7 +132,7 @@ func TestHelp(t *testing.T) {
 			visit(sub)
 		}
 	}
-	visit(cli.NewRoot("v1"))
+	visit(cli.NewRoot("v1", nil))
 	const golden = "testdata/help.txt"
 	if *update {
 		require.NoError(t, os.MkdirAll("testdata", 0o755))

@@ -20,7 +20,7 @@ others and registers theirs, once, over a way that both trust.`,
 		`  openflow site key --home /var/lib/openflow
   openflow site add 10000 --url http://10.0.0.2:9390 --key ed25519:…
   openflow site list`,
-		keyCommand(o), workerTokenCommand(o), workersCommand(o), sitesCommand(o), addCommand(o), removeCommand(o), rotateCommand(o))
+		keyCommand(o), workerTokenCommand(o), workersCommand(o), sitesCommand(o), addCommand(o), probeCommand(o), removeCommand(o), rotateCommand(o))
 }
 
 func keyCommand(o *options) *cobra.Command {
@@ -84,7 +84,7 @@ too, unless it runs no tasks. A worker that has left offers 0 cores.`,
 			if err != nil {
 				return err
 			}
-			return o.show(c, append([]wire.PoolWorker{}, list...), func(w io.Writer) {
+			return o.show(c, append([]wire.Worker{}, list...), func(w io.Writer) {
 				line(w, "MACHINE", "NAME", "LABELS", "RUNTIME", "CORES", "TASKS", "SEEN")
 				for _, m := range list {
 					line(w, m.Machine, m.Name, strings.Join(m.Labels, ","), m.Runtime, strconv.Itoa(m.Cores),
@@ -108,9 +108,9 @@ func sitesCommand(o *options) *cobra.Command {
 				return err
 			}
 			return o.show(c, append([]sdk.Site{}, sites...), func(w io.Writer) {
-				line(w, "PARTY", "URL", "KEYS", "ADDED", "CALLED AS")
+				line(w, "PARTY", "URL", "KEYS", "ADDED", "SPEAKS")
 				for _, s := range sites {
-					line(w, s.PartyID, s.URL, strings.Join(s.Keys, ","), moment(&s.AddedAt), s.Dialect)
+					line(w, s.PartyID, s.URL, strings.Join(s.Keys, ","), moment(&s.AddedAt), strings.Join([]string{s.Dialect, s.Version, s.Profile}, " "))
 				}
 			})
 		},
@@ -146,7 +146,7 @@ func checkKey(key string) error {
 }
 
 func addCommand(o *options) *cobra.Command {
-	var url, key, dialect string
+	var url, key, dialect, version, profile string
 	c := &cobra.Command{
 		Use:   "add PARTY --url URL --key KEY",
 		Short: "Register a peer, or change its address",
@@ -167,7 +167,7 @@ A node of FATE-Flow signs no answers. Only for such a peer give --dialect fate-f
 			if err := checkKey(key); err != nil {
 				return err
 			}
-			if err := o.client().AddSite(c.Context(), id, strings.TrimSuffix(url, "/"), key, openflow.Dialect(dialect)); err != nil {
+			if err := o.client().AddSite(c.Context(), id, strings.TrimSuffix(url, "/"), key, sdk.Speech{Dialect: openflow.Dialect(dialect), Version: version, Profile: profile}); err != nil {
 				return err
 			}
 			return o.siteDone(c, id, "registered")
@@ -175,8 +175,44 @@ A node of FATE-Flow signs no answers. Only for such a peer give --dialect fate-f
 	}
 	c.Flags().StringVar(&url, "url", "", "address of its interconnection layer (required)")
 	c.Flags().StringVar(&key, "key", "", "its public key (required)")
-	c.Flags().StringVar(&dialect, "dialect", "", "fate-flow for a node of FATE-Flow, which signs no answers")
+	c.Flags().StringVar(&dialect, "dialect", "", "which it speaks: native (the default), or fate-flow, which signs no answers")
+	c.Flags().StringVar(&version, "dialect-version", "", "of the dialect")
+	c.Flags().StringVar(&profile, "profile", "", "of the dialect")
 	return c
+}
+
+func probeCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "probe PARTY",
+		Short: "See which dialects a peer seems to speak",
+		Long: `See which dialects a peer seems to speak. This changes nothing: the peer is called in the dialect of its record, which is
+changed with openflow site add.`,
+		Example: `  openflow site probe 10000`,
+		Args:    positional("PARTY"),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := partyArgument(args)
+			if err != nil {
+				return err
+			}
+			list, err := o.client().ProbeSite(c.Context(), id)
+			if err != nil {
+				return err
+			}
+			return o.show(c, append([]sdk.Heard{}, list...), func(w io.Writer) {
+				line(w, "DIALECT", "VERSION", "SPOKEN THERE", "IN ITS RECORD", "WHY NOT")
+				for _, h := range list {
+					line(w, h.Dialect, h.Version, yes(h.Speaks), yes(h.Recorded), h.Error)
+				}
+			})
+		},
+	}
+}
+
+func yes(is bool) string {
+	if is {
+		return "yes"
+	}
+	return "no"
 }
 
 func removeCommand(o *options) *cobra.Command {

@@ -8,17 +8,12 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"openflow"
-	"openflow/node/hardware"
+	"openflow/dialect"
+	"openflow/runtime/driver"
 	"openflow/site/partner"
 	"openflow/site/peers"
 	"openflow/site/upkeep"
 	"openflow/worker/roster"
-)
-
-// Runtimes that a node can run tasks in.
-const (
-	RuntimeDocker  = "docker"
-	RuntimeProcess = "process"
 )
 
 // Durability says what an embedded node promises about what it has acknowledged.
@@ -37,6 +32,7 @@ type Config struct {
 	Listen          string   // application layer and UI; interconnection too unless it has its own
 	Interconnection string   // own listener of the interconnection layer; empty: none
 	Base            string   // listener of the base layer; empty: chosen by the runtime and kept in the home folder
+	Advertise       string   // where containers find the base layer, for runtimes that cannot tell
 	Workers         string   // listener for the workers of the site's pool; empty: none
 	Labels          []string // of this node as a machine of its own pool
 	NoTasks         bool     // this node runs no tasks itself: its pool does
@@ -45,8 +41,9 @@ type Config struct {
 	Peers           []peers.Peer
 	GrantAll        bool
 	Policy          string // path of the site's policy file; empty: policy.yaml in the home folder, if there is one
-	Runtime         string
-	Components      string // path of the openflow-components binary
+	Runtime         driver.Opener
+	Dialects        dialect.All // that this node speaks; nil: Dialects()
+	Components      string      // path of the openflow-components binary
 	Durability      string
 	Limits          partner.Limits
 	Retention       upkeep.Retention
@@ -82,20 +79,14 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Durability != DurablePower && c.Durability != DurableProcess {
 		return c, openflow.Errorf(openflow.CodeInvalid, "unknown durability %q", c.Durability).WithHint("use power or process")
 	}
-	if c.Runtime != RuntimeDocker && c.Runtime != RuntimeProcess {
-		return c, openflow.Errorf(openflow.CodeInvalid, "unknown runtime %q", c.Runtime).WithHint("use docker or process")
+	if c.Runtime == nil {
+		return c, openflow.Errorf(openflow.CodeInvalid, "no runtime").WithHint("give one with --runtime")
+	}
+	if c.Dialects == nil {
+		c.Dialects = Dialects()
 	}
 	if c.Limits == (partner.Limits{}) {
 		c.Limits = partner.DefaultLimits()
-	}
-	if c.Limits.Cores == 0 {
-		c.Limits.Cores = hardware.CPUs()
-	}
-	if c.Limits.Memory == 0 {
-		c.Limits.Memory = hardware.Memory()
-	}
-	if c.Limits.GPUs < 0 {
-		c.Limits.GPUs = hardware.GPUs()
 	}
 	if c.Retention == (upkeep.Retention{}) {
 		c.Retention = upkeep.DefaultRetention()
@@ -114,6 +105,10 @@ func (c Config) withDefaults() (Config, error) {
 			return c, err
 		}
 	}
+	if len(c.Labels) > 0 && c.Runtime.Traits().Followers == driver.AnyReplica {
+		return c, openflow.Errorf(openflow.CodeInvalid, "containers of the %s runtime belong to no machine, so that this node takes no tasks by label", c.Runtime.Kind()).
+			WithHint("leave --label out; a worker of the pool may have it")
+	}
 	if c.NoTasks && c.Workers == "" {
 		return c, openflow.Errorf(openflow.CodeInvalid, "a node that runs no tasks needs a pool of workers").
 			WithHint("add --listen-workers")
@@ -127,6 +122,20 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	return c, c.checkExposure()
+}
+
+// limited is what jobs share: what the operator says, or else what the runtime has.
+func limited(l partner.Limits, has openflow.Resources) partner.Limits {
+	if l.Cores == 0 {
+		l.Cores = has.Cores
+	}
+	if l.Memory == 0 {
+		l.Memory = has.Memory
+	}
+	if l.GPUs < 0 {
+		l.GPUs = has.GPUs
+	}
+	return l
 }
 
 // checkExposure refuses to listen beyond loopback without a token: the application layer could then be used by

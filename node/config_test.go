@@ -6,12 +6,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/runtime/process"
 	"openflow/site/peers"
 )
 
 func TestConfigRefuses(t *testing.T) {
 	good := func() Config {
-		return Config{Party: "9999", Home: "h", Listen: "127.0.0.1:9380", Runtime: RuntimeProcess}
+		return Config{Party: "9999", Home: "h", Listen: "127.0.0.1:9380", Runtime: process.Opener{}}
 	}
 	_, err := good().withDefaults()
 	require.NoError(t, err)
@@ -21,7 +22,7 @@ func TestConfigRefuses(t *testing.T) {
 	}{
 		"no party":                  {func(c *Config) { c.Party = "" }, "party"},
 		"no home":                   {func(c *Config) { c.Home = "" }, "home"},
-		"no runtime":                {func(c *Config) { c.Runtime = "" }, "runtime"},
+		"no runtime":                {func(c *Config) { c.Runtime = nil }, "runtime"},
 		"unknown durability":        {func(c *Config) { c.Durability = "none" }, "durability"},
 		"open to everybody":         {func(c *Config) { c.Listen = "0.0.0.0:9380" }, "--token"},
 		"open by a name":            {func(c *Config) { c.Listen = "node.example:9380" }, "--token"},

@@ -61,7 +61,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	right, wrong := e.Key(t, "10000").Public().String(), e.Key(t, "9999").Public().String()
 	rotate := func(at, peer, key string) {
 		u := e.As(t, at)
-		u.OK(u.Post("/v2/site/rotate", map[string]any{"party_id": peer, "key": key, "final": true}), nil)
+		u.OK(u.Post("/openflow/v1/user/site/rotate", map[string]any{"party_id": peer, "key": key, "final": true}), nil)
 	}
 	rotate("9999", "10000", wrong)
 	finds("keys 10000", openflow.VerdictFail, "is not the one in its record here")
@@ -107,7 +107,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	finds("reach 10000", openflow.VerdictFail, "does not answer")
 	finds("clock 10000", openflow.VerdictWarn, "not known")
 
-	resp, body := user.Do(get(t, user.URL+"/v2/server/doctor"))
+	resp, body := user.Do(get(t, user.URL+"/openflow/v1/user/server/doctor"))
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	require.Contains(t, string(body), `"name":"reach 10000","status":"FAIL"`)
 }

@@ -10,13 +10,12 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/docker"
-	"openflow/docker/engine"
+	"openflow/dialect/fateflow"
 	"openflow/node/hardware"
 	"openflow/node/home"
-	"openflow/node/vacate"
 	"openflow/runtime/driver"
-	"openflow/runtime/process"
+	"openflow/runtime/launch"
+	"openflow/site/programs"
 	"openflow/site/upkeep"
 )
 
@@ -24,12 +23,14 @@ import (
 type machine struct {
 	home     *home.Home
 	log      *slog.Logger
-	runtime  driver.Runtime
-	launcher *docker.Launcher
+	runtime  driver.Host
+	has      openflow.Resources // what containers share
+	launcher *launch.Launcher
+	programs *programs.Programs
 	warnings []string
 
 	base        net.Listener // where containers find their node, or the way to it
-	baseAddress docker.BaseLayer
+	baseAddress launch.BaseLayer
 
 	closers  []closer       // in the order of starting
 	rounds   *upkeep.Rounds // nil: not begun
@@ -46,55 +47,60 @@ func (m *machine) onClose(what string, stop func(context.Context) error) {
 	m.closers = append(m.closers, closer{what, stop})
 }
 
-// open prepares the runtime, the algorithms' image and the listener for containers. address is where that listens; empty:
-// chosen by the runtime, and kept in the home folder.
-func (m *machine) open(
-	ctx context.Context, kind, binary, address string, grant func(context.Context, openflow.TaskRecord) (openflow.TaskGrant, error),
-) (err error) {
-	m.launcher = &docker.Launcher{
-		Node: m.home.Node, Image: binary, Command: []string{"run"}, Grant: grant, MachineCPUs: float64(hardware.CPUs()),
-		Base: func() docker.BaseLayer { return m.baseAddress },
-	}
-	if kind == RuntimeDocker {
-		return m.openDocker(ctx, binary, address)
-	}
-	m.warnings = append(m.warnings, "the process runtime isolates nothing: tasks run as this user, with this machine's files and network")
-	if m.runtime, err = process.New(m.home.Path("tasks")); err != nil {
-		return err
-	}
-	return m.bindBase(ctx, address, "127.0.0.1", "127.0.0.1")
+// means are what a machine runs containers with.
+type means struct {
+	runtime   driver.Opener
+	owner     string // whose the containers are
+	programs  *programs.Programs
+	listen    string // address for containers; empty: the runtime's or, where it has none, the port of advertise everywhere
+	advertise string // address at which containers find that, where the runtime does not know; empty: it does
+	supply    func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error)
 }
 
-// openDocker loads the image, makes the network, and listens on its gateway.
-func (m *machine) openDocker(ctx context.Context, binary, address string) error {
-	rt, err := engine.New(ctx, engine.Options{
-		Network: docker.NetworkName(m.home.Node), Owner: engine.OwnerOf(m.home.Dir), Logger: m.log,
+// open prepares the runtime, what it runs, and the listener for containers.
+func (m *machine) open(ctx context.Context, with means) (err error) {
+	m.runtime, err = with.runtime.Open(ctx, driver.Options{
+		Home: m.home.Dir, Node: with.owner, Identity: home.NodeOf, Log: m.log,
 	})
 	if err != nil {
 		return err
 	}
-	m.runtime = rt
-	m.onClose("docker client", func(context.Context) error { return rt.Close() })
-	// Before the network is made: those of nodes that are gone may have used up what there is room for.
-	if _, err := vacate.Abandoned(ctx, rt, m.log); err != nil {
-		m.log.WarnContext(ctx, "the remains of nodes that are gone were not removed", "err", err)
-	}
-	if m.launcher.Image, err = loadImage(ctx, rt, binary); err != nil {
-		return err
-	}
-	gateway, err := rt.Gateway(ctx)
+	m.onClose("runtime", func(context.Context) error { return m.runtime.Close() })
+	has, err := m.runtime.Resources(ctx)
 	if err != nil {
 		return err
 	}
-	if err := m.bindBase(ctx, address, gateway.String(), engine.HostAlias); err != nil {
+	m.has = orOfTheMachine(has)
+	m.programs = with.programs
+	m.programs.Bring = m.runtime.Bring
+	if _, err := m.programs.Ready(ctx, m.programs.BuiltIn); err != nil {
 		return err
 	}
-	return m.confine(ctx, rt)
+	m.launcher = &launch.Launcher{
+		Node: with.owner, Program: m.programs.Of, Command: []string{"run"}, Supply: with.supply, MachineCPUs: float64(m.has.Cores),
+		Told: fateflow.Dialect{}.Container().Environment,
+		Base: func() launch.BaseLayer { return m.baseAddress },
+	}
+	port, err := m.bindBase(ctx, with)
+	if err != nil {
+		return err
+	}
+	warnings, err := m.runtime.Confine(ctx, port)
+	m.warnings = append(m.warnings, warnings...)
+	return err
+}
+
+// orOfTheMachine is what a runtime has, which is this machine when it says nothing.
+func orOfTheMachine(has openflow.Resources) openflow.Resources {
+	if has != (openflow.Resources{}) {
+		return has
+	}
+	return openflow.Resources{Cores: hardware.CPUs(), Memory: hardware.Memory(), GPUs: hardware.GPUs()}
 }
 
 // orphans are what the runs of this machine have left, when they have ended that long ago.
 func (m *machine) orphans(age time.Duration, find upkeep.Finder) upkeep.Orphans {
-	return upkeep.Orphans{Runtime: m.runtime, Node: m.home.Node, Age: age, Find: find, Log: m.log}
+	return upkeep.Orphans{Runtime: m.runtime, Node: m.launcher.Node, Age: age, Find: find, Log: m.log}
 }
 
 // close ends upkeep, then everything in the reverse order of starting. Containers run on.

@@ -18,8 +18,11 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
 	"openflow/node/home"
-	sdkpartner "openflow/sdk/partner"
+	"openflow/sdk/httpclient"
 	"openflow/server"
 	"openflow/server/application"
 	"openflow/server/base"
@@ -43,7 +46,7 @@ import (
 	"openflow/telemetry/metrics"
 	"openflow/telemetry/traces"
 	"openflow/temporal/embedded"
-	"openflow/worker"
+	"openflow/temporal/taskqueue"
 	"openflow/workflows/starter"
 )
 
@@ -66,7 +69,7 @@ type Node struct {
 	messages  messages.Store
 	sessions  *sessions.Sessions
 	events    events.Store
-	catalog   registry.Components
+	registry  *registry.Registry
 	queue     *partner.Queue
 	watch     *partner.Watch
 	farewell  peers.Farewell
@@ -75,7 +78,7 @@ type Node struct {
 	namespace string           // in Temporal
 	ui        http.Handler     // of Temporal
 	client    sdkclient.Client
-	worker    sdkworker.Worker
+	polling   sdkworker.Worker
 	directory *peers.Directory
 	metrics   *metrics.Metrics
 	traces    *traces.Traces
@@ -88,7 +91,7 @@ type Node struct {
 
 	workers     net.Listener // for the workers of the pool; nil: there are none
 	workerToken trust.WorkerToken
-	taking      *worker.Machine     // this node as a machine of its own pool; nil: it is none
+	taking      *taskqueue.Machine  // this node as a machine of its own pool; nil: it is none
 	running     *activities.Machine // what it runs so
 }
 
@@ -101,7 +104,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	}
 	n := &Node{machine: machine{log: c.Log}, config: c, started: time.Now()}
 	for _, step := range []func(context.Context) error{
-		n.openHome, n.bind, n.openTelemetry, n.openStores, n.openRuntime, n.openTemporal, n.serve, n.register, n.startWorker, n.startUpkeep,
+		n.openHome, n.bind, n.openTelemetry, n.openStores, n.openRuntime, n.openTemporal, n.serve, n.register, n.startPolling, n.startUpkeep,
 	} {
 		if err := step(ctx); err != nil {
 			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -176,6 +179,10 @@ func (n *Node) kin() string { return fmt.Sprintf("node-%s-", n.config.Party) }
 // maxMessage bounds requests that carry a message: the largest payload, base64 twice, and what is around it.
 const maxMessage = messages.DefaultMessageBytes*16/9 + 1<<20
 
+// Dialects are those that every node speaks, the one of peers of which nothing is said first. More are added behind them:
+// Config.Dialects.
+func Dialects() dialect.All { return dialect.All{native.Dialect{}, fateflow.Dialect{}} }
+
 // services are this node in its roles.
 type services struct {
 	jobs      *initiator.Service
@@ -190,13 +197,13 @@ func (n *Node) connect() services {
 	engine := &starter.Engine{Client: n.client, Queue: Queue}
 	ids := initiator.NewIDs(time.Now)
 	part := &partner.Service{
-		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.catalog,
+		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.registry,
 		Limits: n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Log: n.config.Log,
 	}
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
 	dir := &peers.Directory{
 		Self: n.config.Party, Records: n.rows, Signer: peers.Signer{Signer: trust.Signer{Party: n.config.Party, Key: n.key}},
-		HTTP: sdkpartner.NewHTTP(), Partners: part, Schedulers: sched,
+		HTTP: httpclient.New(httpclient.Options{}), Partners: part, Schedulers: sched, Dialects: n.config.Dialects,
 	}
 	n.watch = partner.NewWatch(n.config.Party, n.changes(), dir, n.config.Log)
 	dir.Called = func(peer openflow.PartyID, took time.Duration, err error) {
@@ -207,7 +214,7 @@ func (n *Node) connect() services {
 	dir.HTTP.Transport = n.traces.Transport(dir.HTTP.Transport)
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
-	jobs := &initiator.Service{Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.catalog, Directory: dir, NewID: ids.Next}
+	jobs := &initiator.Service{Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.registry, Directory: dir, NewID: ids.Next}
 	n.farewell = peers.Farewell{
 		Self: n.config.Party, Rows: n.rows, Engine: engine, Partner: part, Directory: dir, Log: n.config.Log,
 	}
@@ -217,24 +224,30 @@ func (n *Node) connect() services {
 	return services{jobs, sched, part, ids.Next}
 }
 
-// serve builds the worker and the layers of the API on the services, and starts the listeners.
+// serve builds the Temporal worker and the layers of the API on the services, and starts the listeners.
 func (n *Node) serve(ctx context.Context) error {
 	s, dir := n.connect(), n.directory
-	if err := n.prepareWorker(ctx, dir); err != nil {
+	if err := n.preparePolling(ctx, dir); err != nil {
 		return err
 	}
 	inter := &interconnection.API{
-		Verifier: trust.Verifier{Self: n.config.Party, Keys: peers.Keys{Records: n.rows}, Nonces: n.messages},
-		Signer:   trust.Signer{Party: n.config.Party, Key: n.key},
-		Partner:  s.partner, Scheduler: s.scheduler, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
-		Traced: n.traces.Continue, Log: n.config.Log,
+		Dialects: n.config.Dialects,
+		Node: dialect.Node{
+			Self:     n.config.Party,
+			Verifier: trust.Verifier{Self: n.config.Party, Keys: peers.Keys{Records: n.rows}, Nonces: n.messages},
+			Signer:   trust.Signer{Party: n.config.Party, Key: n.key},
+			Partner:  s.partner, Scheduler: s.scheduler, Tasks: dir.Tasks, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
+			Traced: n.traces.Continue, Log: n.config.Log,
+		},
 		Transport: &interconnection.Transport{
-			Self: n.config.Party, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
+			Self: n.config.Party, Names: dir, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
 		},
 	}
-	south := &base.API{
+	south := &base.Site{
 		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Traced: n.traces.Continue, Log: n.config.Log,
-		Transport: &base.Transport{Self: n.config.Party, Store: n.messages, Peers: dir, MaxBody: maxMessage, Log: n.config.Log},
+	}
+	messages := &base.Transport{
+		Site: south, Self: n.config.Party, Store: n.messages, Peers: dir, Called: n.config.Dialects.Sessions, MaxBody: maxMessage, Log: n.config.Log,
 	}
 	north := n.north(s)
 	if n.partners == nil {
@@ -243,8 +256,8 @@ func (n *Node) serve(ctx context.Context) error {
 		n.listen("interconnection", brief, n.partners, server.Health{Ready: n.Ready}, n.counted("interconnection", inter))
 	}
 	n.listen("application", patient, n.application, north...)
-	n.listen("base", brief, n.base, n.counted("base", south))
-	if err := n.serveWorkers(south); err != nil {
+	n.listen("base", brief, n.base, n.counted("base", n.config.Dialects.Base(south)), n.counted("base", messages))
+	if err := n.serveWorkers(south, messages); err != nil {
 		return err
 	}
 	// Before the servers, which wait for the streams that it ends.
@@ -270,16 +283,16 @@ func (n *Node) changes() changes.Rows {
 
 // north is what users reach: the application layer, metrics, the UI of Temporal and profiles.
 func (n *Node) north(s services) []server.Layer {
-	app := &application.API{
+	access := application.Access{Token: n.token, Same: trust.SameToken}
+	site := &application.Site{
 		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: n.logs(),
 		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Uploads: n.home.Path("uploads"), NewID: s.newID,
-		Components: n.catalog.Names,
-		Policy:     n.sitePolicy, Log: n.config.Log,
+		Providers: n.registry, Access: access, Traced: n.traces.Begin,
+		Policy: n.sitePolicy, Log: n.config.Log,
 	}
-	access := application.Access{Token: n.token, Same: trust.SameToken, Log: n.config.Log}
 	return []server.Layer{
 		server.Health{Ready: n.Ready},
-		n.counted("application", server.Guarded{Layer: server.Guarded{Layer: app, Guard: n.traces.Begin}, Guard: access.Middleware}),
+		n.counted("application", n.config.Dialects.Application(site)),
 		server.Guarded{Layer: server.Mount{Prefix: "/metrics", Handler: n.metrics.Handler(n.config.Log)}, Guard: access.Plain},
 		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.ui}, Guard: access.Plain},
 		server.Guarded{Layer: server.Profiles{}, Guard: access.Plain},
@@ -302,13 +315,13 @@ func (n *Node) listen(what string, patience time.Duration, l net.Listener, layer
 	n.onClose(what+" server", within(s, patience))
 }
 
-func (n *Node) prepareWorker(ctx context.Context, dir *peers.Directory) error {
-	worker.Limit()
+func (n *Node) preparePolling(ctx context.Context, dir *peers.Directory) error {
+	taskqueue.Limit()
 	running := activities.Running{
 		Self: n.config.Party, Tasks: n.runs(), Runtime: n.runtime, Launcher: n.launcher, Logs: n.logs(),
 		Directory: dir, Log: n.config.Log,
 	}
-	n.worker = worker.New(n.client, worker.Options{
+	n.polling = taskqueue.New(n.client, taskqueue.Options{
 		Queue: Queue, Identity: n.identity(), Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
 	},
 		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: counting.Jobs{Catalogue: n.rows, Metrics: n.metrics}},
@@ -318,7 +331,7 @@ func (n *Node) prepareWorker(ctx context.Context, dir *peers.Directory) error {
 
 // peers is the list of this node's peers.
 func (n *Node) peers() peers.Register {
-	return peers.Register{Self: n.config.Party, Records: n.rows, Directory: n.directory, Farewell: n.farewell}
+	return peers.Register{Self: n.config.Party, Records: n.rows, Dialects: n.config.Dialects, Directory: n.directory, Farewell: n.farewell}
 }
 
 // register writes the peers given at the start into the catalogue.
@@ -332,18 +345,18 @@ func (n *Node) register(ctx context.Context) error {
 	return nil
 }
 
-// startWorker frees what the workers of earlier processes of this node held, and begins to work. The lock on the home
-// folder proves that none of them is alive; of workers on other machines, such as other replicas, it says nothing.
-func (n *Node) startWorker(ctx context.Context) error {
+// startPolling frees what earlier processes of this node held, and begins to take what Temporal has for it. The lock on the home
+// folder proves that none of them is alive; of other machines, such as other replicas, it says nothing.
+func (n *Node) startPolling(ctx context.Context) error {
 	if n.temporal != nil {
 		if _, err := n.temporal.ReleaseOrphans(ctx, n.kin(), n.identity()); err != nil {
 			return err
 		}
 	}
-	if err := n.worker.Start(); err != nil {
-		return openflow.Errorf(openflow.CodeInternal, "worker: %w", err)
+	if err := n.polling.Start(); err != nil {
+		return openflow.Errorf(openflow.CodeInternal, "Temporal worker: %w", err)
 	}
-	n.onClose("worker", func(context.Context) error { n.worker.Stop(); return nil })
+	n.onClose("Temporal worker", func(context.Context) error { n.polling.Stop(); return nil })
 	if n.taking == nil {
 		return nil
 	}
@@ -401,7 +414,7 @@ func (n *Node) PublicKey() string { return n.key.Public().String() }
 func (n *Node) Party() openflow.PartyID { return n.config.Party }
 
 // Resources is what jobs share at this site.
-func (n *Node) Resources() openflow.Resources { return n.config.Limits.Pool() }
+func (n *Node) Resources() openflow.Resources { return n.config.Limits.Capacity() }
 
 // Home is the node's folder.
 func (n *Node) Home() string { return n.home.Dir }
@@ -429,11 +442,11 @@ func (n *Node) about() application.About {
 func (n *Node) Examine(ctx context.Context) []openflow.Finding {
 	shared := n.config.Shared
 	s := examine.Site{
-		Party: n.config.Party, Version: n.config.Version, GrantAll: n.config.GrantAll, Share: n.config.Limits.Pool(), Home: n.home,
-		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Components: n.config.Components, Policy: n.policy, Source: n.policySource(),
+		Party: n.config.Party, Version: n.config.Version, GrantAll: n.config.GrantAll, Capacity: n.config.Limits.Capacity(), Home: n.home,
+		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Programs: n.programs, Policy: n.policy, Source: n.policySource(),
 		Keep: n.config.Retention, Rows: n.rows, Objects: n.objects, Messages: n.messages, Events: n.events,
 		Places:    examine.Places{Postgres: shared.Postgres, S3: shared.S3, Redis: shared.Redis},
-		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Image: n.launcher.Image, BasePort: n.baseAddress.Port,
+		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Has: n.has,
 		Orphans: n.orphaned(), Temporal: n.client, Namespace: n.namespace, Queue: Queue,
 	}
 	return s.Examine(ctx)

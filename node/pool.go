@@ -9,11 +9,10 @@ import (
 	"openflow"
 	"openflow/activities"
 	"openflow/node/hardware"
-	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/server/base"
 	"openflow/site/trust"
-	"openflow/worker"
+	"openflow/temporal/taskqueue"
 	"openflow/worker/relay"
 	"openflow/worker/roster"
 )
@@ -22,7 +21,7 @@ import (
 func (n *Node) pool() roster.Pool {
 	return roster.Pool{
 		Rows: n.rows, Self: n.home.Node, Labels: n.config.Labels, NoTasks: n.config.NoTasks, Open: n.workers != nil,
-		Shared: n.temporal == nil, Times: n.config.Pooling,
+		Shared: n.temporal == nil, Anywhere: n.anywhere(), Times: n.config.Pooling,
 	}
 }
 
@@ -44,7 +43,7 @@ func (n *Node) bindWorkers(ctx context.Context) (err error) {
 
 // serveWorkers offers the workers of the pool what they need: the base layer for them and for their containers, and the
 // part of Temporal that is theirs.
-func (n *Node) serveWorkers(south *base.API) error {
+func (n *Node) serveWorkers(south *base.Site, messages *base.Transport) error {
 	if n.workers == nil {
 		return nil
 	}
@@ -52,13 +51,14 @@ func (n *Node) serveWorkers(south *base.API) error {
 	if err != nil {
 		return err
 	}
-	rows := &base.Pool{
-		Site: wire.PoolSite{PartyID: n.config.Party, Namespace: n.namespace}, Check: n.workerToken.Check, Store: n.runs(),
-		Logs: n.logs(), Grant: n.grants().Grant, Log: n.config.Log,
+	site := *south
+	site.Pool = &base.Pool{
+		Party: n.config.Party, Namespace: n.namespace, Check: n.workerToken.Check, Store: n.runs(),
+		Logs: n.logs(), Supply: n.supplies().Issue,
 	}
 	// Polls of Temporal wait for a minute: how long they take would say nothing.
-	n.listen("workers'", brief, n.workers, server.Health{Ready: n.Ready}, n.counted("workers", south), n.counted("workers", rows),
-		server.Mount{Prefix: relay.Prefix, Handler: frontend})
+	n.listen("workers'", brief, n.workers, server.Health{Ready: n.Ready}, n.counted("workers", n.config.Dialects.Base(&site)),
+		n.counted("workers", messages), server.Mount{Prefix: relay.Prefix, Handler: frontend})
 	return nil
 }
 
@@ -71,15 +71,15 @@ func (n *Node) WorkersURL() string {
 }
 
 // joinPool makes this node a machine of its own pool, unless there is no pool. Where Temporal is shared, replicas of this
-// node are machines of the pool as well. A node that runs no tasks keeps its own queue all the same, for containers of an
+// node are machines of the pool as well, unless their containers belong to no machine. A node that runs no tasks keeps its own queue all the same, for containers of an
 // earlier start.
 func (n *Node) joinPool(ctx context.Context, running activities.Running) error {
 	offered, err := n.pool().Offered(ctx)
 	if err != nil || !offered {
 		return err
 	}
-	running.Machine = &activities.Machine{ID: n.home.Node, Name: hardware.Name(), Cores: n.pool().Cores(n.config.Limits.Cores, hardware.CPUs())}
-	n.taking, err = worker.NewMachine(n.client, worker.MachineOptions{
+	running.Machine = &activities.Machine{ID: n.home.Node, Name: hardware.Name(), Cores: n.pool().Cores(n.config.Limits.Cores, n.has.Cores)}
+	n.taking, err = taskqueue.NewMachine(n.client, taskqueue.MachineOptions{
 		Identity: n.identity(), Labels: n.config.Labels, Idle: n.config.NoTasks,
 		Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
 	}, &running)

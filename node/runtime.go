@@ -1,106 +1,132 @@
 package node
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"net"
-	"os"
 	"strconv"
-	"strings"
 
 	"openflow"
-	"openflow/docker"
-	"openflow/docker/engine"
-	"openflow/docker/image"
+	"openflow/node/hardware"
+	"openflow/runtime/driver"
+	"openflow/runtime/launch"
 	"openflow/server"
+	"openflow/site/programs"
 	"openflow/site/registry"
-	"openflow/site/trust/grants"
+	"openflow/site/trust/supplies"
+	"openflow/telemetry/counting"
 )
 
 // openRuntime prepares what runs the tasks, and the listener that they find this node at.
 func (n *Node) openRuntime(ctx context.Context) error {
-	binary, err := registry.Program(n.config.Components)
+	own, err := programs.Own(n.config.Components)
 	if err != nil {
 		return err
 	}
-	device := "local"
-	if n.config.Runtime == RuntimeDocker {
-		device = "docker"
-	}
-	if n.catalog, err = registry.Read(ctx, binary, n.config.Party, n.config.Version, device); err != nil {
+	if own, err = registry.BuiltIn(ctx, n.rows, own); err != nil {
 		return err
 	}
-	if err := n.machine.open(ctx, n.config.Runtime, binary, n.config.Base, n.grants().Grant); err != nil {
+	device := n.config.Runtime.Traits().Device
+	known := &programs.Programs{Machine: hardware.Name(), Device: device, BuiltIn: own, Find: n.rows.Provider}
+	n.registry = &registry.Registry{Self: n.config.Party, Rows: n.rows, Device: device, Ready: known.Check}
+	err = n.machine.open(ctx, means{
+		runtime: n.config.Runtime, owner: n.owner(), programs: known, listen: n.config.Base, advertise: n.config.Advertise,
+		supply: n.supplies().Issue,
+	})
+	if err != nil {
 		return err
 	}
 	n.launcher.Traced = n.traces.Environment
-	return nil
-}
-
-// loadImage gives the daemon the algorithms' image, unless it has it: the image ID is a hash of its content.
-func loadImage(ctx context.Context, rt *engine.Runtime, binary string) (string, error) {
-	program, err := os.ReadFile(binary)
-	if err != nil {
-		return "", openflow.Errorf(openflow.CodeInvalid, "components binary: %w", err)
-	}
-	img, err := image.Build(program, image.Options{})
-	if err != nil {
-		return "", err
-	}
-	have, err := rt.HasImage(ctx, img.ID)
-	if err != nil || have {
-		return img.ID, err
-	}
-	return rt.LoadImage(ctx, bytes.NewReader(img.Tar))
-}
-
-// confine limits what containers reach of this host to the base layer. Where that cannot be done, the operator is told
-// what else they reach.
-func (m *machine) confine(ctx context.Context, rt *engine.Runtime) error {
-	err := rt.FirewallBase(ctx, m.baseAddress.Port)
-	if err == nil {
-		return nil
-	}
-	open, err2 := rt.Reachable(ctx, m.baseAddress.Port)
-	if err2 != nil {
-		return errors.Join(err, err2)
-	}
-	warning := fmt.Sprintf("no firewall rules could be written (%v)", err)
-	if len(open) > 0 {
-		warning += "; containers also reach on this host: " + strings.Join(open, ", ")
-	}
-	m.warnings = append(m.warnings, warning)
-	return nil
-}
-
-// bindBase listens for containers. The port is kept in the home folder, because containers that outlive this process
-// will look for the next one there.
-func (m *machine) bindBase(ctx context.Context, address, host, reach string) error {
-	l, err := m.listenBase(ctx, address, host)
-	if err != nil {
+	if err := n.checkPrograms(ctx); err != nil {
 		return err
 	}
-	m.base = l
-	m.onClose("base listener", ignoreClosed(l))
-	at, port, err := net.SplitHostPort(l.Addr().String())
+	n.config.Limits = limited(n.config.Limits, n.has)
+	n.counts = &counting.Site{Capacity: n.config.Limits.Capacity(), Rows: n.rows, Messages: n.messages, Objects: n.objects, Home: n.home}
+	return nil
+}
+
+// checkPrograms warns of registered programs that are not what they were. Runs of theirs are refused; the node starts.
+func (n *Node) checkPrograms(ctx context.Context) error {
+	list, err := n.rows.Providers(ctx)
+	for _, p := range list {
+		if p.Kind == openflow.ProviderBuiltIn {
+			continue // each server has its own
+		}
+		if wrong := n.programs.Verify(p); wrong != nil {
+			n.warnings = append(n.warnings, wrong.Error())
+		}
+	}
+	return err
+}
+
+// anywhere tells that every replica of this node may follow its containers.
+func (n *Node) anywhere() bool { return n.config.Runtime.Traits().Followers == driver.AnyReplica }
+
+// owner is whose the containers of this node are: its home's or, where any replica follows them, all replicas'.
+func (n *Node) owner() string {
+	if n.anywhere() {
+		return n.secrets.Name()
+	}
+	return n.home.Node
+}
+
+// bindBase listens for containers, and tells the port. The port is kept in the home folder, because containers that
+// outlive this process will look for the next one there.
+func (m *machine) bindBase(ctx context.Context, with means) (port int, err error) {
+	gateway, err := m.runtime.Gateway(ctx)
 	if err != nil {
-		return openflow.Errorf(openflow.CodeInternal, "address of the base layer: %w", err)
+		return 0, err
 	}
-	if reach == "" {
-		reach = at
-	}
-	number, err := strconv.Atoi(port)
+	found, listen, err := wayOf(gateway, with)
 	if err != nil {
-		return openflow.Errorf(openflow.CodeInternal, "port of the base layer: %w", err)
+		return 0, err
 	}
-	m.baseAddress = docker.BaseLayer{Host: reach, Port: number}
-	if m.home.BasePort == number {
-		return nil
+	if m.base, err = m.listenBase(ctx, listen, gateway.Listen); err != nil {
+		return 0, err
 	}
-	m.home.BasePort = number
-	return m.home.Save()
+	m.onClose("base listener", ignoreClosed(m.base))
+	_, text, err := net.SplitHostPort(m.base.Addr().String())
+	if err == nil {
+		port, err = strconv.Atoi(text)
+	}
+	if err != nil {
+		return 0, openflow.Errorf(openflow.CodeInternal, "address of the base layer: %w", err)
+	}
+	if found.Port == 0 {
+		found.Port = port
+	}
+	m.baseAddress = found
+	if m.home.BasePort == port {
+		return port, nil
+	}
+	m.home.BasePort = port
+	return port, m.home.Save()
+}
+
+// wayOf is where containers find the base layer, and where that listens, as far as both are known before it does. The
+// way is the runtime's gateway or, without one, the address that the operator gives.
+func wayOf(gateway driver.Gateway, with means) (found launch.BaseLayer, listen string, err error) {
+	kind := with.runtime.Kind()
+	if gateway != (driver.Gateway{}) {
+		if with.advertise != "" {
+			return found, "", openflow.Errorf(openflow.CodeInvalid, "containers of the %s runtime find the base layer by themselves, not at %q", kind, with.advertise).
+				WithHint("leave --advertise-base out")
+		}
+		return launch.BaseLayer{Host: gateway.Host}, with.listen, nil
+	}
+	if with.advertise == "" {
+		return found, "", openflow.Errorf(openflow.CodeInvalid, "containers of the %s runtime do not find this machine by themselves", kind).
+			WithHint("give the address at which they reach its base layer: --advertise-base HOST:PORT")
+	}
+	host, text, err := net.SplitHostPort(with.advertise)
+	port, err2 := strconv.ParseUint(text, 10, 16)
+	if err != nil || err2 != nil || host == "" || port == 0 {
+		return found, "", openflow.Errorf(openflow.CodeInvalid, "%q is not the address of a base layer", with.advertise).
+			WithHint("--advertise-base wants HOST:PORT")
+	}
+	if listen = with.listen; listen == "" {
+		listen = net.JoinHostPort("", text)
+	}
+	return launch.BaseLayer{Host: host, Port: int(port)}, listen, nil
 }
 
 // listenBase listens where the operator or the home folder says, and in a new home on a port that is free.
@@ -116,6 +142,6 @@ func (m *machine) listenBase(ctx context.Context, address, host string) (net.Lis
 }
 
 // grants says what each run is given.
-func (n *Node) grants() grants.Issuer {
-	return grants.Issuer{Jobs: n.rows, Secrets: n.secrets, Policy: n.policy}
+func (n *Node) supplies() supplies.Issuer {
+	return supplies.Issuer{Jobs: n.rows, Secrets: n.secrets, Policy: n.policy}
 }

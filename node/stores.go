@@ -18,7 +18,6 @@ import (
 	"openflow/store/objects/folder"
 	"openflow/store/objects/s3"
 	"openflow/store/redisdb"
-	"openflow/telemetry/counting"
 )
 
 // Shared names services that replace embedded parts of a node, so that several servers, its replicas, can be one node.
@@ -70,13 +69,8 @@ func (n *Node) openStores(ctx context.Context) error {
 			return err
 		}
 	}
-	n.counts = &counting.Site{Share: n.config.Limits.Pool(), Rows: n.rows, Messages: n.messages, Objects: n.objects, Home: n.home}
-	for _, name := range []string{"uploads", "tasks"} {
-		if _, err := n.home.Folder(name); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := n.home.Folder("uploads")
+	return err
 }
 
 func (n *Node) openCatalogue(ctx context.Context) (err error) {

@@ -27,11 +27,11 @@ func (n *Node) startUpkeep(context.Context) error {
 		Self: n.config.Party, Rows: n.changes(), Objects: n.objects, Messages: n.messages, Keep: n.config.Retention,
 	}.Start(r)
 	r.Every(upkeep.RetainEvery, "size of objects", n.counts.CountObjects)
-	upkeep.TrimLogs(r, n.runtime)
+	r.Every(upkeep.TrimEvery, "logs of programs", n.runtime.Trim)
 	return nil
 }
 
 // orphaned is what ended runs have left here.
 func (n *Node) orphaned() upkeep.Orphans {
-	return n.orphans(upkeep.OrphanAge(n.taking != nil), n.rows.TaskByExecution)
+	return n.orphans(upkeep.OrphanAge(n.taking != nil), n.rows.TaskByRunID)
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -14,16 +15,20 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/dialect"
 	"openflow/node/hardware"
 	"openflow/node/home"
-	"openflow/sdk/pool"
-	"openflow/sdk/wire"
+	"openflow/runtime/driver"
+	"openflow/sdk/httpclient"
 	"openflow/server"
+	"openflow/site/programs"
 	"openflow/site/registry"
 	"openflow/site/upkeep"
 	"openflow/telemetry/traces"
 	"openflow/temporal/cluster"
-	"openflow/worker"
+	"openflow/temporal/taskqueue"
+	"openflow/worker/client"
+	"openflow/worker/form"
 	"openflow/worker/roster"
 )
 
@@ -33,10 +38,12 @@ type WorkerConfig struct {
 	Token      string // the site's worker token
 	Home       string
 	Labels     []string
-	Runtime    string
+	Runtime    driver.Opener
+	Dialects   dialect.All           // those of the node; nil: Dialects()
 	Components string                // path of the openflow-components binary
 	Base       string                // listener for containers; empty: chosen by the runtime and kept in the home folder
-	Cores      int                   // that runs share; 0: the machine's own
+	Advertise  string                // where containers find it, for runtimes that cannot tell
+	Cores      int                   // that runs share; 0: what the runtime has
 	Spans      sdktrace.SpanExporter // takes the traces; nil: there are none
 	Version    string
 	Log        *slog.Logger
@@ -46,9 +53,6 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	if c.Cores == 0 {
-		c.Cores = hardware.CPUs()
-	}
 	if c.Home == "" {
 		return c, nil, openflow.Errorf(openflow.CodeInvalid, "no home folder").WithHint("give one with --home")
 	}
@@ -56,10 +60,13 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
 		return c, nil, openflow.Errorf(openflow.CodeInvalid, "no worker token").
 			WithHint("the node's operator prints it with: openflow site worker-token --home DIR")
 	}
-	if c.Runtime != RuntimeDocker && c.Runtime != RuntimeProcess {
-		return c, nil, openflow.Errorf(openflow.CodeInvalid, "unknown runtime %q", c.Runtime).WithHint("use docker or process")
+	if c.Runtime == nil {
+		return c, nil, openflow.Errorf(openflow.CodeInvalid, "no runtime").WithHint("give one with --runtime")
 	}
-	if c.Cores < 1 {
+	if c.Dialects == nil {
+		c.Dialects = Dialects()
+	}
+	if c.Cores < 0 {
 		return c, nil, openflow.Errorf(openflow.CodeInvalid, "%d cores: a worker needs at least one", c.Cores)
 	}
 	for _, label := range c.Labels {
@@ -67,7 +74,7 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
 			return c, nil, err
 		}
 	}
-	site, err := pool.CheckURL(c.Site)
+	site, err := client.CheckURL(c.Site)
 	return c, site, err
 }
 
@@ -77,8 +84,8 @@ type Worker struct {
 	machine
 	config  WorkerConfig
 	site    *url.URL
-	node    *pool.Client
-	party   wire.PoolSite
+	node    *client.Client
+	party   form.Site
 	taken   *activities.Machine
 	traces  *traces.Traces
 	started time.Time
@@ -95,7 +102,7 @@ func StartWorker(ctx context.Context, c WorkerConfig) (*Worker, error) {
 	}
 	w := &Worker{
 		machine: machine{log: c.Log}, config: c, site: site, started: time.Now(), failed: make(chan error, 1),
-		node: &pool.Client{URL: site.String(), Token: c.Token, HTTP: pool.NewHTTP()},
+		node: &client.Client{URL: site.String(), Token: c.Token, HTTP: httpclient.New(httpclient.Options{})},
 	}
 	for _, step := range []func(context.Context) error{w.meet, w.openMachine, w.join, w.startUpkeep} {
 		if err := step(ctx); err != nil {
@@ -124,20 +131,27 @@ func (w *Worker) meet(ctx context.Context) (err error) {
 
 // openMachine prepares the runtime, and the way for containers to their node.
 func (w *Worker) openMachine(ctx context.Context) error {
-	binary, err := registry.Program(w.config.Components)
+	own, err := programs.Own(w.config.Components)
 	if err != nil {
 		return err
 	}
-	if w.config.Runtime == RuntimeProcess {
-		if _, err := w.home.Folder("tasks"); err != nil {
-			return err
-		}
-	}
-	if err := w.open(ctx, w.config.Runtime, binary, w.config.Base, w.node.Grant); err != nil {
+	said, err := registry.Describe(ctx, own.Place)
+	if err != nil {
 		return err
 	}
+	own.Name, own.Version = said.Provider.Name, said.Provider.Version
+	err = w.open(ctx, means{
+		runtime: w.config.Runtime, owner: w.home.Node, programs: &programs.Programs{
+			Machine: hardware.Name(), Device: w.config.Runtime.Traits().Device, BuiltIn: own, Find: w.node.Provider,
+		}, listen: w.config.Base, advertise: w.config.Advertise,
+		supply: w.node.Supply,
+	})
+	if err != nil {
+		return err
+	}
+	w.config.Cores = cmp.Or(w.config.Cores, w.has.Cores)
 	w.launcher.Traced = w.traces.Environment
-	forward := server.Forward{To: w.site, Transport: w.node.HTTP.Transport}
+	forward := server.Forward{To: w.site, Prefixes: w.config.Dialects.ContainerPrefixes(), Transport: w.node.HTTP.Transport}
 	s := server.Serve(w.base, server.Handler(w.log, forward), w.log)
 	w.onClose("base server", within(s, brief))
 	return nil
@@ -154,7 +168,7 @@ func (w *Worker) join(ctx context.Context) error {
 	if err := w.hello(ctx); err != nil {
 		return err
 	}
-	queues, err := worker.NewMachine(client, worker.MachineOptions{
+	queues, err := taskqueue.NewMachine(client, taskqueue.MachineOptions{
 		Identity: w.identity(), Labels: w.config.Labels, Fatal: w.fail,
 	}, &activities.Running{
 		Self: w.party.PartyID, Tasks: w.node, Runtime: w.runtime, Launcher: w.launcher, Logs: w.node, Machine: w.taken, Log: w.log,
@@ -204,8 +218,8 @@ func (w *Worker) fail(err error) {
 func (w *Worker) startUpkeep(context.Context) error {
 	w.rounds = upkeep.Begin(w.log)
 	w.rounds.Every(roster.HelloEvery, "news to the node", w.report)
-	upkeep.TrimLogs(w.rounds, w.runtime)
-	w.rounds.Every(upkeep.Settled, "orphans", w.orphans(upkeep.Settled, w.node.TaskByExecution).Sweep)
+	w.rounds.Every(upkeep.TrimEvery, "logs of programs", w.runtime.Trim)
+	w.rounds.Every(upkeep.Settled, "orphans", w.orphans(upkeep.Settled, w.node.TaskByRunID).Sweep)
 	return nil
 }
 

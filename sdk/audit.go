@@ -30,7 +30,7 @@ func (c *Client) Audit(ctx context.Context, f AuditFilter) (wire.AuditPage, erro
 		q.Set("limit", strconv.Itoa(f.Limit))
 	}
 	var page wire.AuditPage
-	err := c.fetch(ctx, "/v2/audit/list", q, &page)
+	err := c.fetch(ctx, "/openflow/v1/user/audit/list", q, &page)
 	return page, err
 }
 
@@ -44,7 +44,7 @@ func (c *Client) Table(ctx context.Context, n openflow.TableName) (wire.TableInf
 // TableUses tells whose jobs may read a table, and which have read it or do.
 func (c *Client) TableUses(ctx context.Context, n openflow.TableName) (wire.TableUses, error) {
 	var uses wire.TableUses
-	err := c.fetch(ctx, "/v2/table/uses", query("namespace", n.Namespace, "name", n.Name), &uses)
+	err := c.fetch(ctx, "/openflow/v1/user/table/uses", query("namespace", n.Namespace, "name", n.Name), &uses)
 	return uses, err
 }
 

@@ -11,9 +11,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"openflow"
+	"openflow/sdk/httpclient"
 	"openflow/sdk/wire"
 )
 
@@ -31,8 +33,11 @@ type Client struct {
 	// Scheduler is whose jobs are meant by their IDs, where jobs of several schedulers have the same one at the node. Empty: the
 	// only one; CodeConflict, listing the schedulers, where there are several.
 	Scheduler openflow.PartyID
-	HTTP      *http.Client // nil: http.DefaultClient. It must not limit the time, because transfers may be long
+	HTTP      *http.Client // nil: one that all such clients share. It must not limit the time, because transfers may be long
 }
+
+// shared is a user's client: a proxy of the environment leads to nodes elsewhere.
+var shared = sync.OnceValue(func() *http.Client { return httpclient.New(httpclient.Options{Proxy: http.ProxyFromEnvironment}) })
 
 // callTimeout bounds calls that transfer no files. A submission is answered when all parties have created the job.
 const callTimeout = 2 * time.Minute
@@ -224,7 +229,7 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 	}
 	client := c.HTTP
 	if client == nil {
-		client = http.DefaultClient
+		client = shared()
 	}
 	resp, err := client.Do(req)
 	if err != nil {

@@ -103,7 +103,10 @@ func TestNotReadySaysWhy(t *testing.T) {
 func TestSitesAndGrants(t *testing.T) {
 	s, c := start(t, "")
 	ctx := t.Context()
-	require.NoError(t, c.AddSite(ctx, "10000", "http://h:1", "k1", ""))
+	require.NoError(t, c.AddSite(ctx, "10000", "http://h:1", "k1", sdk.Speech{Dialect: "fate-flow", Version: "2", Profile: "unsigned"}))
+	speaks, err := c.ProbeSite(ctx, "10000")
+	require.NoError(t, err)
+	require.Equal(t, []sdk.Heard{{Dialect: "native", Version: "1", Speaks: true, Recorded: true}, {Dialect: "fate-flow", Version: "2", Error: "no"}}, speaks)
 	require.NoError(t, c.RotateSite(ctx, "10000", "k2", false))
 	sites, err := c.Sites(ctx)
 	require.NoError(t, err)

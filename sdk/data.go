@@ -163,6 +163,6 @@ func (c *counter) Read(p []byte) (int, error) {
 // Tables lists the tables that people have put here, of one namespace or, when it is empty, of all.
 func (c *Client) Tables(ctx context.Context, namespace string) ([]wire.TableInfo, error) {
 	var list []wire.TableInfo
-	err := c.fetch(ctx, "/v2/table/list", query("namespace", namespace), &list)
+	err := c.fetch(ctx, "/openflow/v1/user/table/list", query("namespace", namespace), &list)
 	return list, err
 }

@@ -5,6 +5,6 @@
 // is an openflow.Error with the node's own code. [Pipeline] writes the DAG of a job in Go instead of YAML. Nothing is
 // kept between calls and nothing is retried, except that [Client.Watch] bridges a restart of the node.
 //
-// The package knows no other layer: containers use sdk/component, nodes among each other sdk/partner. Start reading at
+// The package knows no other layer: containers use sdk/component, nodes among each other dialects. Start reading at
 // [Client] and the example of [Pipeline].
 package sdk

@@ -2,14 +2,15 @@ package sdk
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"net/http"
-	"strings"
 	"time"
+
+	"github.com/tmaxmax/go-sse"
 
 	"openflow"
 	"openflow/sdk/wire"
@@ -24,7 +25,7 @@ const (
 
 // Event is one change, as a node tells it.
 type Event struct {
-	ID   string // names it for Client.Events; empty: it says how things stand
+	ID   string // for Client.Events: after it, the stream goes on as it does after this event; may be empty
 	Kind string // wire.EventJob, wire.EventTask, wire.EventMissed, wire.EventEnd; others may come
 	wire.EventRow
 }
@@ -32,7 +33,8 @@ type Event struct {
 // EventStream is an open stream of events. It belongs to one goroutine; Close it.
 type EventStream struct {
 	body   io.ReadCloser
-	lines  *bufio.Scanner
+	next   func() (sse.Event, error, bool)
+	stop   func()
 	alive  *time.Timer
 	cancel context.CancelCauseFunc
 	ctx    context.Context //nolint:containedctx // lives as long as the stream
@@ -48,7 +50,7 @@ func (c *Client) Events(ctx context.Context, id openflow.JobID, after string) (*
 	s.alive = time.AfterFunc(silence, func() {
 		cancel(openflow.Errorf(openflow.CodeUnavailable, "the node gave no sign of life for %s", silence))
 	})
-	r := get("/v2/job/events", query("job_id", string(id), scheduler, string(c.Scheduler)))
+	r := get("/openflow/v1/user/job/events", query("job_id", string(id), scheduler, string(c.Scheduler)))
 	r.header = http.Header{"Accept": {"text/event-stream"}}
 	if after != "" {
 		r.header.Set("Last-Event-ID", after)
@@ -59,15 +61,29 @@ func (c *Client) Events(ctx context.Context, id openflow.JobID, after string) (*
 		cancel(nil)
 		return nil, err
 	}
-	s.body, s.lines = body, bufio.NewScanner(body)
-	s.lines.Buffer(make([]byte, 0, 4<<10), maxEvent)
+	s.body = body
+	s.next, s.stop = iter.Pull2(sse.Read(living{body, s.alive}, &sse.ReadConfig{MaxEventSize: maxEvent}))
 	return s, nil
+}
+
+// living is a stream that shows by what comes in, comments too, that there is somebody at the other end.
+type living struct {
+	io.Reader
+	alive *time.Timer
+}
+
+func (l living) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if n > 0 {
+		l.alive.Reset(silence)
+	}
+	return n, err
 }
 
 // Next waits for the next event. io.EOF: the job has ended and all has been told. CodeUnavailable: the stream broke off;
 // Events with the last ID goes on with it.
 func (s *EventStream) Next() (Event, error) {
-	e, err := readEvent(s.lines, func() { s.alive.Reset(silence) })
+	e, err := decodeEvent(s.next())
 	switch {
 	case err == nil && e.Kind == wire.EventEnd:
 		return e, io.EOF
@@ -84,46 +100,22 @@ func (s *EventStream) Next() (Event, error) {
 func (s *EventStream) Close() error {
 	s.alive.Stop()
 	s.cancel(nil)
+	s.stop()
 	return s.body.Close()
 }
 
-// readEvent reads one Server-Sent Event. It calls alive at every line.
-func readEvent(lines *bufio.Scanner, alive func()) (Event, error) {
-	var e Event
-	var data []byte
-	for lines.Scan() {
-		alive()
-		line := bytes.TrimSuffix(lines.Bytes(), []byte("\r"))
-		if len(line) == 0 {
-			if e.Kind == "" && data == nil {
-				e = Event{} // after a comment
-				continue
-			}
-			return decodeEvent(e, data)
-		}
-		name, value, _ := strings.Cut(string(line), ":")
-		value = strings.TrimPrefix(value, " ")
-		switch name {
-		case "id":
-			e.ID = value
-		case "event":
-			e.Kind = value
-		case "data":
-			data = append(append(data, value...), '\n')
-		}
-	}
-	err := lines.Err()
-	if errors.Is(err, bufio.ErrTooLong) {
+// decodeEvent reads what the stream has brought; more is false at its end.
+func decodeEvent(got sse.Event, err error, more bool) (Event, error) {
+	switch {
+	case errors.Is(err, bufio.ErrTooLong):
 		return Event{}, openflow.Errorf(openflow.CodeInternal, "the node sent an event of more than %d bytes", maxEvent)
+	case err != nil:
+		return Event{}, openflow.Errorf(openflow.CodeUnavailable, "the stream of events broke off: %w", err)
+	case !more:
+		return Event{}, openflow.Errorf(openflow.CodeUnavailable, "the stream of events broke off: %w", io.ErrUnexpectedEOF)
 	}
-	if err == nil {
-		err = io.ErrUnexpectedEOF
-	}
-	return Event{}, openflow.Errorf(openflow.CodeUnavailable, "the stream of events broke off: %w", err)
-}
-
-func decodeEvent(e Event, data []byte) (Event, error) {
-	if err := json.Unmarshal(data, &e.EventRow); err != nil {
+	e := Event{ID: got.LastEventID, Kind: got.Type}
+	if err := json.Unmarshal([]byte(got.Data), &e.EventRow); err != nil {
 		return Event{}, openflow.Errorf(openflow.CodeInternal, "the node sent an event in another form than expected: %w", err).
 			WithHint("node and client may be of different versions: openflow doctor")
 	}

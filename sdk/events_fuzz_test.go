@@ -1,11 +1,12 @@
 package sdk
 
 import (
-	"bufio"
+	"iter"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tmaxmax/go-sse"
 
 	"openflow"
 )
@@ -15,9 +16,10 @@ func FuzzReadEvent(f *testing.F) {
 	f.Add("event: end\r\ndata: {}\r\n\r\n")
 	f.Add("data\n\ndata: [\n\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		lines := bufio.NewScanner(strings.NewReader(text))
+		next, stop := iter.Pull2(sse.Read(strings.NewReader(text), nil))
+		defer stop()
 		for range len(text) + 1 {
-			if _, err := readEvent(lines, func() {}); err != nil {
+			if _, err := decodeEvent(next()); err != nil {
 				code := openflow.CodeOf(err)
 				require.Contains(t, []openflow.Code{openflow.CodeUnavailable, openflow.CodeInternal}, code)
 				if code == openflow.CodeUnavailable {

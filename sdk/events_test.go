@@ -148,7 +148,7 @@ func TestWatchIsTold(t *testing.T) {
 	status.Store("waiting")
 	told := make(chan string)
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/v2/job/events" {
+		if r.URL.Path != "/openflow/v1/user/job/events" {
 			_, _ = fmt.Fprintf(w, `{"code":0,"data":[{"job_id":"j","status":%q}]}`, status.Load())
 			return
 		}

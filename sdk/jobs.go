@@ -141,7 +141,7 @@ func (c *Client) taskQuery(path string, k openflow.TaskKey, more ...string) requ
 
 // Logs copies what the task's container at this site has written so far, of its latest version whatever k.Version says.
 func (c *Client) Logs(ctx context.Context, k openflow.TaskKey, w io.Writer) error {
-	return c.copyFile(ctx, c.taskQuery("/v2/job/task/log", k), w)
+	return c.copyFile(ctx, c.taskQuery("/openflow/v1/user/job/task/log", k), w)
 }
 
 func (c *Client) copyFile(ctx context.Context, r request, w io.Writer) error {

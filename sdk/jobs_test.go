@@ -94,7 +94,7 @@ func TestWatchBridgesARestartButNotAnAbsentNode(t *testing.T) {
 	const running, success = `{"code":0,"data":[{"job_id":"j","status":"running"}]}`, `{"code":0,"data":[{"job_id":"j","status":"success"}]}`
 	var n atomic.Int64
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/v2/job/events" { // of a node that does not tell
+		if r.URL.Path == "/openflow/v1/user/job/events" { // of a node that does not tell
 			_, _ = w.Write([]byte(`{"code":6001,"message":"no route"}`))
 			return
 		}

@@ -25,7 +25,7 @@ type About struct {
 // About asks the node about itself.
 func (c *Client) About(ctx context.Context) (About, error) {
 	var a About
-	err := c.fetch(ctx, "/v2/server/about", nil, &a)
+	err := c.fetch(ctx, "/openflow/v1/user/server/about", nil, &a)
 	return a, err
 }
 
@@ -41,7 +41,7 @@ type Finding struct {
 // as the slowest peer, 20 s at most.
 func (c *Client) Doctor(ctx context.Context) ([]Finding, error) {
 	var list []Finding
-	err := c.fetch(ctx, "/v2/server/doctor", nil, &list)
+	err := c.fetch(ctx, "/openflow/v1/user/server/doctor", nil, &list)
 	return list, err
 }
 

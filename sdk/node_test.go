@@ -14,9 +14,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
 	"openflow/sdk"
 	"openflow/server"
 	"openflow/server/application"
+	"openflow/site/registry"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
 	"openflow/store/events/memory"
@@ -48,17 +52,23 @@ func start(tb testing.TB, token string) (*site, *sdk.Client) {
 	store, err := folder.Open(tb.TempDir())
 	require.NoError(tb, err)
 	s := &site{tb: tb, rows: rows, objects: store, events: memory.New(20), next: "20260102150405000000"}
+	own := openflow.ProviderRecord{Name: "openflow", Version: "1", Kind: openflow.ProviderBuiltIn, Digest: "sha256:1", Enabled: true}
+	var offers []openflow.ComponentRecord
+	for _, name := range []string{"lr", "psi"} {
+		offers = append(offers, openflow.ComponentRecord{Name: name, Description: json.RawMessage(`{"component":{"name":"` + name + `"}}`)})
+	}
+	require.NoError(tb, rows.SetBuiltIn(tb.Context(), own, offers))
 	log := slog.New(slog.DiscardHandler)
-	api := &application.API{
-		Jobs: s, Components: func() []string { return []string{"lr", "psi"} },
+	api := &application.Site{
+		Jobs: s, Providers: &registry.Registry{Self: "9999", Rows: rows, Device: "process"},
 		Space: func() error { return nil }, Catalogue: rows, Objects: store, Sites: s, Logs: s, Events: s.events, NewID: func() openflow.JobID { return s.next }, Log: log,
+		Access: application.Access{Token: token, Same: trust.SameToken},
 		About: func() application.About {
 			return application.About{Party: "9999", Version: "v1", Runtime: "process", PublicKey: "ed25519:k", Started: time.Now(), Warnings: []string{"w"}}
 		},
 	}
-	access := application.Access{Token: token, Same: trust.SameToken, Log: log}
 	ready := func() error { return nil }
-	h := server.Handler(log, server.Health{Ready: ready}, server.Guarded{Layer: api, Guard: access.Middleware})
+	h := server.Handler(log, server.Health{Ready: ready}, dialect.All{native.Dialect{}, fateflow.Dialect{}}.Application(api))
 	srv := httptest.NewServer(h)
 	tb.Cleanup(srv.Close)
 	tb.Cleanup(func() { require.NoError(tb, s.events.Close()) }) // before the server, which waits for the streams
@@ -136,6 +146,10 @@ func (s *site) TaskLog(_ context.Context, t openflow.TaskRecord, w io.Writer) er
 
 func (s *site) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 	return s.rows.SaveSite(ctx, r)
+}
+
+func (s *site) ProbeSite(context.Context, openflow.PartyID) ([]openflow.HeardDialect, error) {
+	return []openflow.HeardDialect{{Dialect: "native", Version: "1", Recorded: true}, {Dialect: "fate-flow", Version: "2", Err: openflow.Errorf(openflow.CodeUnavailable, "no\nanswer")}}, nil
 }
 
 func (s *site) RemoveSite(ctx context.Context, id openflow.PartyID) error {

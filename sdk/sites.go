@@ -14,7 +14,9 @@ type Site struct {
 	URL     string   `json:"url"`
 	Keys    []string `json:"keys"`     // public keys that it may sign with, the present one first
 	AddedAt int64    `json:"added_at"` // milliseconds since 1970
-	Dialect string   `json:"dialect"`  // how it is called: openflow (batched), fate-flow; empty: not known yet
+	Dialect string   `json:"dialect"`  // that it speaks: native, fate-flow
+	Version string   `json:"version"`  // of the dialect
+	Profile string   `json:"profile"`  // of the dialect: how callers are known and answers proven
 }
 
 // siteChange is the body of the routes that change peers.
@@ -23,46 +25,73 @@ type siteChange struct {
 	URL     string           `json:"url,omitempty"`
 	Key     string           `json:"key,omitempty"`
 	Dialect openflow.Dialect `json:"dialect,omitempty"`
+	Version string           `json:"version,omitempty"`
+	Profile string           `json:"profile,omitempty"`
 	Final   bool             `json:"final,omitempty"`
 }
 
 // Sites lists the peers of the node.
 func (c *Client) Sites(ctx context.Context) ([]Site, error) {
 	var list []Site
-	err := c.fetch(ctx, "/v2/site/list", nil, &list)
+	err := c.fetch(ctx, "/openflow/v1/user/site/list", nil, &list)
 	return list, err
 }
 
 // Workers lists the machines of the node's pool that have been heard of in the last day.
-func (c *Client) Workers(ctx context.Context) ([]wire.PoolWorker, error) {
-	var list []wire.PoolWorker
-	err := c.fetch(ctx, "/v2/site/workers", nil, &list)
+func (c *Client) Workers(ctx context.Context) ([]wire.Worker, error) {
+	var list []wire.Worker
+	err := c.fetch(ctx, "/openflow/v1/user/site/workers", nil, &list)
 	return list, err
 }
 
-// AddSite registers a peer, or gives a registered one another address. The dialect is empty, or openflow.DialectFATEFlow for a
-// FATE-Flow node, whose answers are believed without a signature. CodeConflict: it is registered with another key.
-func (c *Client) AddSite(ctx context.Context, id openflow.PartyID, url, key string, dialect openflow.Dialect) error {
-	_, err := c.tell(ctx, "/v2/site/add", siteChange{PartyID: id, URL: url, Key: key, Dialect: dialect}, nil)
+// Speech is how a peer talks. What is empty is the usual one, of a node of openflow; what a registered peer has stays.
+type Speech struct {
+	Dialect openflow.Dialect
+	Version string
+	Profile string
+}
+
+// AddSite registers a peer, or gives a registered one another address. The answers of a FATE-Flow node are believed without
+// a signature. CodeConflict: it is registered with another key.
+func (c *Client) AddSite(ctx context.Context, id openflow.PartyID, url, key string, speaks Speech) error {
+	_, err := c.tell(ctx, "/openflow/v1/user/site/add", siteChange{
+		PartyID: id, URL: url, Key: key, Dialect: speaks.Dialect, Version: speaks.Version, Profile: speaks.Profile,
+	}, nil)
 	return err
+}
+
+// Heard is what a peer has answered to one dialect: advice.
+type Heard struct {
+	Dialect  string `json:"dialect"`
+	Version  string `json:"version"`
+	Speaks   bool   `json:"speaks"`
+	Recorded bool   `json:"recorded"` // its record names the dialect
+	Error    string `json:"error"`    // why it seems not to speak it
+}
+
+// ProbeSite tries every dialect on a peer. Nothing changes: the record says what the operator has said.
+func (c *Client) ProbeSite(ctx context.Context, id openflow.PartyID) ([]Heard, error) {
+	var list []Heard
+	err := c.fetch(ctx, "/openflow/v1/user/site/probe", query("party_id", string(id)), &list)
+	return list, err
 }
 
 // RemoveSite forgets a peer, whose requests are refused from then on.
 func (c *Client) RemoveSite(ctx context.Context, id openflow.PartyID) error {
-	_, err := c.tell(ctx, "/v2/site/remove", siteChange{PartyID: id}, nil)
+	_, err := c.tell(ctx, "/openflow/v1/user/site/remove", siteChange{PartyID: id}, nil)
 	return err
 }
 
 // RotateSite takes a new key of a peer beside its present one; final forgets the present one.
 func (c *Client) RotateSite(ctx context.Context, id openflow.PartyID, key string, final bool) error {
-	_, err := c.tell(ctx, "/v2/site/rotate", siteChange{PartyID: id, Key: key, Final: final}, nil)
+	_, err := c.tell(ctx, "/openflow/v1/user/site/rotate", siteChange{PartyID: id, Key: key, Final: final}, nil)
 	return err
 }
 
 // CheckSite has the node call a peer. Nil means that the peer answers and knows the node's key.
 // Errors: CodeUnavailable, CodeUnauthorized (the peer does not trust this node), naming the peer.
 func (c *Client) CheckSite(ctx context.Context, id openflow.PartyID) error {
-	return c.fetch(ctx, "/v2/site/check", query("party_id", string(id)), nil)
+	return c.fetch(ctx, "/openflow/v1/user/site/check", query("party_id", string(id)), nil)
 }
 
 // Grants is what a peer's jobs may use here.
@@ -90,7 +119,7 @@ type grantChange struct {
 // Grants lists what peers may use, of every peer that is registered.
 func (c *Client) Grants(ctx context.Context) ([]Grants, error) {
 	var list []Grants
-	err := c.fetch(ctx, "/v2/permission/resource/list", nil, &list)
+	err := c.fetch(ctx, "/openflow/v1/user/permission/resource/list", nil, &list)
 	return list, err
 }
 

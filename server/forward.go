@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"path"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -13,6 +13,7 @@ import (
 // credential of the task goes along and is checked there.
 type Forward struct {
 	To        *url.URL
+	Prefixes  []string // below which containers call, in the dialects of the node; messages come beside them
 	Transport http.RoundTripper
 }
 
@@ -27,16 +28,19 @@ func (f Forward) Routes(r chi.Router) {
 		Transport: f.Transport, FlushInterval: -1,
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	r.Handle("/v2/worker/*", straight(proxy))
-	r.Handle("/v1/interconn/chan/*", straight(proxy))
+	for _, prefix := range append([]string{"/v1/interconn/chan"}, f.Prefixes...) {
+		r.Handle(prefix+"/*", refuseDetours(proxy))
+	}
 }
 
-// straight refuses paths that lead elsewhere once somebody on the way has resolved their dots.
-func straight(next http.Handler) http.HandlerFunc {
+// refuseDetours refuses paths that lead elsewhere once somebody on the way has resolved their dots.
+func refuseDetours(next http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if path.Clean(r.URL.Path) != r.URL.Path {
-			http.NotFound(w, r)
-			return
+		for segment := range strings.SplitSeq(r.URL.Path, "/") {
+			if segment == "." || segment == ".." {
+				http.NotFound(w, r)
+				return
+			}
 		}
 		next.ServeHTTP(w, r)
 	}

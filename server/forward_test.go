@@ -10,6 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
 	"openflow/server"
 )
 
@@ -28,7 +31,7 @@ func TestForward(t *testing.T) {
 	defer node.Close()
 	to, err := url.Parse(node.URL)
 	require.NoError(t, err)
-	machine := httptest.NewServer(server.Handler(quiet(), server.Forward{To: to, Transport: http.DefaultTransport}))
+	machine := httptest.NewServer(server.Handler(quiet(), server.Forward{To: to, Prefixes: dialect.All{native.Dialect{}, fateflow.Dialect{}}.ContainerPrefixes(), Transport: http.DefaultTransport}))
 	defer machine.Close()
 
 	send := func(method, path string) (*http.Response, error) {
@@ -37,7 +40,7 @@ func TestForward(t *testing.T) {
 		r.Header.Set("Authorization", "Bearer credential")
 		return http.DefaultClient.Do(r)
 	}
-	for _, path := range []string{"/v2/worker/data/table?namespace=a%2Fb", "/v1/interconn/chan/push"} {
+	for _, path := range []string{"/openflow/v1/container/data/table?namespace=a%2Fb", "/v1/interconn/chan/push", "/v2//worker/task/status"} {
 		resp, err := send(http.MethodPost, path)
 		require.NoError(t, err)
 		b, err := io.ReadAll(resp.Body)
@@ -47,14 +50,14 @@ func TestForward(t *testing.T) {
 		require.Equal(t, "7", resp.Header.Get("X-Openflow-Sequence"))
 		require.Equal(t, "POST "+path+" Bearer credential body", seen[len(seen)-1])
 	}
-	for _, path := range []string{"/v2/pool/task", "/v2/pool/site", "/v2/job/submit", "/healthz", "/", "/v2/worker/../pool/site",
+	for _, path := range []string{"/openflow/v1/pool/task", "/openflow/v1/pool/site", "/openflow/v1/user/site/add", "/healthz", "/", "/openflow/v1/container/../pool/site", "/v2/../openflow/v1/pool/site",
 		"/temporal.api.workflowservice.v1.WorkflowService/PollActivityTaskQueue"} {
 		before := len(seen)
 		resp, err := send(http.MethodPost, path)
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		if len(seen) > before {
-			require.NotContains(t, seen[len(seen)-1], "/v2/pool", path)
+			require.NotContains(t, seen[len(seen)-1], "/pool", path)
 			t.Fatalf("%s was passed on: %s", path, seen[len(seen)-1])
 		}
 	}

@@ -11,14 +11,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"runtime/debug"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 
 	"openflow"
 	"openflow/server/reply"
@@ -83,63 +80,17 @@ func probe(w http.ResponseWriter, err error) {
 	_, _ = w.Write([]byte(text)) // a probe that has gone needs no answer
 }
 
-// Handler is the router of one listener with these layers.
+// Handler is the router of one listener with these layers. What lies below no layer's prefix is answered as plain HTTP.
 func Handler(log *slog.Logger, layers ...Layer) http.Handler {
 	r := chi.NewRouter()
-	r.Use(recovered(log))
-	r.NotFound(reply.NotFound(log))
-	r.MethodNotAllowed(reply.NotFound(log))
+	unknown := func(w http.ResponseWriter, r *http.Request) { reply.Plain(w, r, reply.NoRoute(r)) }
+	r.Use(reply.Recovered(log, reply.Plain))
+	r.NotFound(unknown)
+	r.MethodNotAllowed(unknown)
 	for _, l := range layers {
 		l.Routes(r)
 	}
-	return tolerant(r)
-}
-
-// tolerant takes double and trailing slashes off, before routing and without a redirect: the genuine worker posts to
-// /v2//worker/…, and a redirect would turn its POST into a GET (fate-flow-api §3.1, §0.1).
-func tolerant(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := r.URL.Path
-		if strings.HasPrefix(p, "/v2/") {
-			for strings.Contains(p, "//") {
-				p = strings.ReplaceAll(p, "//", "/")
-			}
-			p = strings.TrimSuffix(p, "/")
-		}
-		if p != r.URL.Path {
-			u := *r.URL
-			u.Path, u.RawPath = p, ""
-			r2 := *r
-			r2.URL = &u
-			r = &r2
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// recovered turns a panic into an error answer, or breaks off an answer that has begun. A handler that aborts on purpose
-// is let through.
-func recovered(log *slog.Logger) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(plain http.ResponseWriter, r *http.Request) {
-			w := middleware.NewWrapResponseWriter(plain, r.ProtoMajor)
-			defer func() {
-				v := recover()
-				switch err, _ := v.(error); {
-				case v == nil:
-				case errors.Is(err, http.ErrAbortHandler):
-					panic(v)
-				default:
-					log.ErrorContext(r.Context(), "handler panicked", "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
-					if w.Status() != 0 {
-						panic(http.ErrAbortHandler)
-					}
-					reply.Error(log, w, r, openflow.Errorf(openflow.CodeInternal, "internal error").WithHint("the node's log tells more"))
-				}
-			}()
-			next.ServeHTTP(w, r)
-		})
-	}
+	return r
 }
 
 // Listen binds an address. A port that is taken is a clear error before anything else has happened.

@@ -280,6 +280,7 @@ func TestStopWhileWaiting(t *testing.T) {
 func TestStopWhileRunning(t *testing.T) {
 	for status, want := range map[openflow.JobStatus]openflow.JobStatus{
 		openflow.JobCanceled: openflow.JobCanceled, openflow.JobTimeout: openflow.JobTimeout, openflow.JobFailed: openflow.JobFailed,
+		"": openflow.JobCanceled, openflow.JobRunning: openflow.JobCanceled, // sent by hand
 	} {
 		t.Run(string(status), func(t *testing.T) {
 			w := newWorld(t)
@@ -486,7 +487,7 @@ func TestReportsOfVersionsThatAreNotRun(t *testing.T) {
 	w.after(time.Second, func() {
 		for v := 1; v <= 20; v++ {
 			key := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Version: v, Party: host}
-			w.update(workflows.UpdateReport, string(key.ExecutionID()), activities.Report{Run: document.EncodeRun(key), Status: openflow.TaskFailed})
+			w.update(workflows.UpdateReport, string(key.RunID()), activities.Report{Run: document.EncodeRun(key), Status: openflow.TaskFailed})
 		}
 	})
 	w.after(2*time.Second, func() { w.stop(openflow.JobCanceled, "enough") })
@@ -509,7 +510,7 @@ func TestReportsComeBeforeTheStart(t *testing.T) {
 		w.runs["a "+string(p.Role)] = run{never: true}
 		key := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: p}
 		w.after(0, func() {
-			w.update(workflows.UpdateReport, string(key.ExecutionID()), activities.Report{Run: document.EncodeRun(key), Status: openflow.TaskSuccess})
+			w.update(workflows.UpdateReport, string(key.RunID()), activities.Report{Run: document.EncodeRun(key), Status: openflow.TaskSuccess})
 		})
 	}
 	require.Equal(t, openflow.JobSuccess, w.run(jobOf(task("a"), task("b", "a"))))

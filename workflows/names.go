@@ -27,7 +27,7 @@ const ErrorStale = "stale"
 func JobWorkflowID(id openflow.JobID) string { return string(id) }
 
 // TaskWorkflowID is the workflow ID of one run at one party.
-func TaskWorkflowID(k openflow.TaskKey) string { return string(k.ExecutionID()) }
+func TaskWorkflowID(k openflow.TaskKey) string { return string(k.RunID()) }
 
 // Search attributes of both workflows: what the Temporal UI can filter by.
 var (

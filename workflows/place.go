@@ -36,60 +36,57 @@ func onMachine(ctx workflow.Context, machine string, within time.Duration) workf
 
 // findPlace lets a machine of the pool take the run: one that has a core free, or soon any, since two sites whose
 // machines have taken different jobs would wait for each other for ever. Being slow is better. A run without cores waits
-// for none. Where no worker may run it, that ends at the order's deadline. CodeUnavailable: none came.
-func (t *taskRun) findPlace(ctx workflow.Context) error {
-	began, wait := workflow.Now(ctx), t.order.Pool.Wait
-	if t.order.Cores > 0 {
+// for none. Where no worker may run it, that ends at the order's deadline. CodeUnavailable: none came. Without a pool
+// the place is the node itself.
+func (t task) findPlace(ctx workflow.Context, wish *wish) (activities.Place, error) {
+	if t.Pool == nil {
+		return activities.Place{}, nil
+	}
+	began, wait := workflow.Now(ctx), t.Pool.Wait
+	if t.Cores > 0 {
 		polite := min(courtesy, wait/2)
-		if err := t.choose(ctx, PoolQueue(t.order.Label), polite); err == nil || !neverStarted(err) {
-			return err
+		if place, err := t.choose(ctx, wish, PoolQueue(t.Label), polite); err == nil || !neverStarted(err) {
+			return place, err
 		}
 		t.tellWait(ctx)
 		wait -= polite
 	}
 	for {
-		err := t.choose(ctx, UrgentQueue(t.order.Label), wait)
+		place, err := t.choose(ctx, wish, UrgentQueue(t.Label), wait)
 		if err == nil || !neverStarted(err) {
-			return err
+			return place, err
 		}
 		why := t.tellWait(ctx)
 		if why.Workers == 0 && why.Reason != "" {
 			waited := workflow.Now(ctx).Sub(began)
-			return openflow.Errorf(openflow.CodeUnavailable, "%s took the task within %s", why.Reason, waited).
+			return activities.Place{}, openflow.Errorf(openflow.CodeUnavailable, "%s took the task within %s", why.Reason, waited).
 				WithPublic("%s took the task within %s", why.Reason, waited).WithHint("start one: openflow worker")
 		}
 	}
 }
 
 // choose offers the run to the pool once. A run that waits for longer than a moment tells why.
-func (t *taskRun) choose(ctx workflow.Context, queue string, within time.Duration) error {
-	offer := workflow.WithActivityOptions(t.run, workflow.ActivityOptions{
+func (t task) choose(ctx workflow.Context, wish *wish, queue string, within time.Duration) (place activities.Place, err error) {
+	offer := workflow.WithActivityOptions(wish.run, workflow.ActivityOptions{
 		TaskQueue:              queue,
 		ScheduleToStartTimeout: within,
 		StartToCloseTimeout:    10 * time.Second,
-		Summary:                "machine for " + t.order.Component,
+		Summary:                "machine for " + t.Component,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumInterval: 5 * time.Second},
 	})
-	answer := workflow.ExecuteActivity(offer, choosing.ChooseMachine, activities.EncodeOrder(t.order))
+	answer := workflow.ExecuteActivity(offer, choosing.ChooseMachine, activities.EncodeOrder(t.TaskOrder))
 	waits, stop := workflow.WithCancel(ctx)
 	defer stop()
-	selector := workflow.NewSelector(ctx)
-	selector.AddFuture(answer, func(workflow.Future) {})
-	selector.AddFuture(workflow.NewTimer(waits, impatience), func(f workflow.Future) { t.tellWait(ctx) })
-	selector.AddReceive(t.ended, t.receive(ctx))
-	for !answer.IsReady() && t.request.Status == "" {
-		selector.Select(ctx)
-	}
-	if t.request.Status != "" {
-		t.cancel()
-	}
-	return answer.Get(ctx, &t.place)
+	beside := workflow.NewSelector(ctx)
+	beside.AddFuture(workflow.NewTimer(waits, impatience), func(workflow.Future) { t.tellWait(ctx) })
+	err = wish.await(ctx, beside, answer, &place)
+	return place, err
 }
 
 // tellWait shows why the run waits. That it cannot be told now says nothing about the workers.
-func (t *taskRun) tellWait(ctx workflow.Context) (w activities.Waiting) {
-	if err := call(ctx, 0, "tell why it waits", placing.TellWait, activities.EncodeOrder(t.order), &w); err != nil {
-		workflow.GetLogger(ctx).Warn("reason of a wait not told", "task", t.order.Key.String(), "err", err)
+func (t task) tellWait(ctx workflow.Context) (w activities.Waiting) {
+	if err := call(ctx, 0, "tell why it waits", placing.TellWait, activities.EncodeOrder(t.TaskOrder), &w); err != nil {
+		workflow.GetLogger(ctx).Warn("reason of a wait not told", "task", t.Key.String(), "err", err)
 		return activities.Waiting{}
 	}
 	detail(ctx, w.Reason)
@@ -104,10 +101,10 @@ func neverStarted(err error) bool {
 
 // gone is the error of a run whose machine is silent for too long; nil when that is not why it has no outcome. The run
 // may be tried again, as another version: its container is never taken up by another machine.
-func (t *taskRun) gone(err error) error {
-	if t.place.Machine == "" || !neverStarted(err) {
+func (t task) gone(place activities.Place, err error) error {
+	if place.Machine == "" || !neverStarted(err) {
 		return nil
 	}
-	return openflow.Errorf(openflow.CodeUnavailable, "machine %s is gone: its worker has not come back within %s", t.place, t.order.Pool.Gone).
-		WithPublic("the machine that ran it is gone: its worker has not come back within %s", t.order.Pool.Gone)
+	return openflow.Errorf(openflow.CodeUnavailable, "machine %s is gone: its worker has not come back within %s", place, t.Pool.Gone).
+		WithPublic("the machine that ran it is gone: its worker has not come back within %s", t.Pool.Gone)
 }

@@ -76,17 +76,23 @@ func call(ctx workflow.Context, deadline time.Duration, summary string, do, arg,
 
 // each runs do for every item in parallel and returns the errors in the items' order.
 func each[T any](ctx workflow.Context, items []T, do func(workflow.Context, T) error) []error {
-	errs := make([]error, len(items))
+	_, errs := gather(ctx, items, func(ctx workflow.Context, item T) (struct{}, error) { return struct{}{}, do(ctx, item) })
+	return errs
+}
+
+// gather is each for what gives a result: it returns the results and the errors in the items' order.
+func gather[T, R any](ctx workflow.Context, items []T, do func(workflow.Context, T) (R, error)) ([]R, []error) {
+	results, errs := make([]R, len(items)), make([]error, len(items))
 	wg := workflow.NewWaitGroup(ctx)
 	for i, item := range items {
 		wg.Add(1)
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			defer wg.Done()
-			errs[i] = do(ctx, item)
+			results[i], errs[i] = do(ctx, item)
 		})
 	}
 	wg.Wait(ctx)
-	return errs
+	return results, errs
 }
 
 // first returns the first error that is not nil.

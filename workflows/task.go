@@ -22,116 +22,114 @@ const reportDeadline = 7 * 24 * time.Hour
 //
 // Steps 5 to 9 of docs/job-life.md.
 func Task(ctx workflow.Context, input activities.TaskOrder) (openflow.TaskStatus, error) {
-	in := input.Decode()
-	detail(ctx, "running "+in.Component)
-	run, cancel := workflow.WithCancel(ctx)
+	t := task{input.Decode()}
+	detail(ctx, "running "+t.Component)
+	wish := listen(ctx)
 	ctx, _ = workflow.NewDisconnectedContext(ctx) // a canceled workflow still has its end to record and to report
-	t := &taskRun{order: in, run: run, cancel: cancel, ended: workflow.GetSignalChannel(ctx, SignalEnd)}
-	out := t.toItsEnd(ctx)
-	cancel()
-	show(ctx, string(out.Status))
-	end := closing(out.Status, out.Error, out.Cause.Code)
-	if !in.Report {
-		detail(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
-		return out.Status, end
-	}
-	detail(ctx, "reporting "+string(out.Status)+" to the scheduler, party "+string(in.Key.Scheduler))
-	err := call(ctx, reportDeadline, "report to "+string(in.Key.Scheduler), running.ReportTask, activities.End{Order: input, Outcome: out}, nil)
-	detail(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
-	if err != nil {
-		workflow.GetLogger(ctx).Error("scheduler did not take the report", "task", in.Key.String(), "err", err)
-	}
-	return out.Status, end
-}
 
-// taskRun is one run of the task workflow.
-type taskRun struct {
-	order   openflow.TaskOrder
-	run     workflow.Context // canceled when the run is to end
-	cancel  func()
-	ended   workflow.ReceiveChannel
-	request EndRequest       // somebody asks for the end; empty: nobody
-	place   activities.Place // empty: the node itself
-}
-
-// toItsEnd runs the task and returns the outcome on record.
-func (t *taskRun) toItsEnd(ctx workflow.Context) (out activities.Outcome) {
-	var err error
-	if t.order.Pool != nil {
-		if err = t.findPlace(ctx); err == nil {
-			detail(ctx, "running "+t.order.Component+" on machine "+t.place.String())
-		}
-	}
+	place, err := t.findPlace(ctx, wish)
+	var out activities.Outcome
 	if err == nil {
-		err = t.await(ctx, workflow.ExecuteActivity(t.following(), running.RunTask, activities.EncodeOrder(t.order)), &out)
+		out, err = t.follow(ctx, wish, place)
 	}
-	if err == nil && out.Status.Terminal() {
-		return out
+	if err != nil || !out.Status.Terminal() {
+		out = t.record(ctx, place, wish.made, err)
 	}
-	gone := t.gone(err)
+	wish.cancel()
+	show(ctx, string(out.Status))
+	t.report(ctx, out)
+	detail(ctx, warned(sentence(string(out.Status), out.Error), out.Warnings))
+	return out.Status, closing(out.Status, out.Error, out.Cause.Code)
+}
+
+// task is what a task workflow has been started with. Nothing of it changes.
+type task struct{ openflow.TaskOrder }
+
+// wish is somebody's wish that a run ends early. It comes by a signal.
+type wish struct {
+	signal workflow.ReceiveChannel
+	run    workflow.Context // of what the run does: canceled with the wish, or with the workflow
+	cancel workflow.CancelFunc
+	made   EndRequest // empty: nobody has
+}
+
+func listen(ctx workflow.Context) *wish {
+	run, cancel := workflow.WithCancel(ctx)
+	return &wish{signal: workflow.GetSignalChannel(ctx, SignalEnd), run: run, cancel: cancel}
+}
+
+// await waits for an activity of the run, and cancels it when somebody wishes for the end. Whatever else the selector
+// waits for happens meanwhile.
+func (w *wish) await(ctx workflow.Context, beside workflow.Selector, f workflow.Future, result any) error {
+	beside.AddFuture(f, func(workflow.Future) {})
+	beside.AddReceive(w.signal, func(c workflow.ReceiveChannel, _ bool) {
+		var request EndRequest // a fresh one: what is left out of a document keeps what is there
+		c.Receive(ctx, &request)
+		if !request.Status.Terminal() { // sent by hand
+			request.Status = openflow.TaskCanceled
+		}
+		w.made = request
+	})
+	for !f.IsReady() && w.made.Status == "" {
+		beside.Select(ctx)
+	}
+	if w.made.Status != "" {
+		w.cancel()
+	}
+	return f.Get(ctx, result)
+}
+
+// follow has the container made and followed to its end: by the machine that the run has found, when there is a pool.
+func (t task) follow(ctx workflow.Context, wish *wish, place activities.Place) (out activities.Outcome, err error) {
+	run := following(wish.run, t.Timeout, t.Component)
+	if place.Machine != "" {
+		detail(ctx, "running "+t.Component+" on machine "+place.String())
+		run = onMachine(run, place.Machine, t.Pool.Gone)
+	}
+	err = wish.await(ctx, workflow.NewSelector(ctx), workflow.ExecuteActivity(run, running.RunTask, activities.EncodeOrder(t.TaskOrder)), &out)
+	return out, err
+}
+
+// report tells the scheduler how the run has ended, in a job whose parties report.
+func (t task) report(ctx workflow.Context, out activities.Outcome) {
+	if !t.Report {
+		return
+	}
+	to := string(t.Key.Scheduler)
+	detail(ctx, "reporting "+string(out.Status)+" to the scheduler, party "+to)
+	end := activities.End{Order: activities.EncodeOrder(t.TaskOrder), Outcome: out}
+	if err := call(ctx, reportDeadline, "report to "+to, running.ReportTask, end, nil); err != nil {
+		workflow.GetLogger(ctx).Error("scheduler did not take the report", "task", t.Key.String(), "err", err)
+	}
+}
+
+// record writes the outcome of a run whose activity has none, and returns the one on record. Where a machine may have the
+// container still, that machine stops it and keeps its log; otherwise, and when it does not answer, the machine's worker
+// sweeps it once it is back.
+func (t task) record(ctx workflow.Context, place activities.Place, wish EndRequest, err error) activities.Outcome {
+	gone := t.gone(place, err)
 	if gone != nil {
 		err = gone
 	}
-	return t.record(ctx, conclude(t.request, activities.FromTemporal(err)), gone == nil)
-}
-
-// following is how the container's activity is run: by the machine that has it, when there is a pool.
-func (t *taskRun) following() workflow.Context {
-	ctx := following(t.run, t.order.Timeout, t.order.Component)
-	if t.place.Machine == "" {
-		return ctx
-	}
-	return onMachine(ctx, t.place.Machine, t.order.Pool.Gone)
-}
-
-// await waits for an activity of the run, and cancels it when somebody asks for the end.
-func (t *taskRun) await(ctx workflow.Context, f workflow.Future, result any) (err error) {
-	if t.request.Status == "" {
-		selector := workflow.NewSelector(ctx)
-		selector.AddFuture(f, func(f workflow.Future) { err = f.Get(ctx, result) })
-		selector.AddReceive(t.ended, t.receive(ctx))
-		selector.Select(ctx)
-	}
-	if t.request.Status != "" {
-		t.cancel()
-		err = f.Get(ctx, result)
-	}
-	return err
-}
-
-func (t *taskRun) receive(ctx workflow.Context) func(workflow.ReceiveChannel, bool) {
-	return func(c workflow.ReceiveChannel, _ bool) {
-		var request EndRequest // a fresh one: what is left out of a document keeps what is there
-		c.Receive(ctx, &request)
-		t.request = request
-		if !t.request.Status.Terminal() { // sent by hand
-			t.request.Status = openflow.TaskCanceled
-		}
-	}
-}
-
-// record writes the outcome of a run whose activity has none. Where a machine may have the container still, that machine
-// stops it and keeps its log; otherwise, and when it does not answer, the machine's worker sweeps it once it is back.
-func (t *taskRun) record(ctx workflow.Context, out activities.Outcome, reachable bool) activities.Outcome {
-	end := activities.End{Order: activities.EncodeOrder(t.order), Outcome: out}
+	end := activities.End{Order: activities.EncodeOrder(t.TaskOrder), Outcome: conclude(wish, activities.FromTemporal(err))}
 	var recorded activities.Outcome
-	if reachable && t.place.Machine != "" {
-		ctx := onMachine(untilDeadline(ctx, recordDeadline, "record the end"), t.place.Machine, recordStart)
+	if gone == nil && place.Machine != "" {
+		ctx := onMachine(untilDeadline(ctx, recordDeadline, "record the end"), place.Machine, recordStart)
 		if workflow.ExecuteActivity(ctx, running.RecordEnd, end).Get(ctx, &recorded) == nil {
 			return recorded
 		}
 	}
 	if err := call(ctx, reportDeadline, "record the end", running.RecordEnd, end, &recorded); err != nil {
-		workflow.GetLogger(ctx).Error("end of the task not recorded", "task", t.order.Key.String(), "err", err)
-		return out
+		workflow.GetLogger(ctx).Error("end of the task not recorded", "task", t.Key.String(), "err", err)
+		return end.Outcome
 	}
 	return recorded
 }
 
-// conclude is the outcome of a run whose activity has none: it was told to end, or it could not be run at all.
-func conclude(request EndRequest, err error) activities.Outcome {
-	if request.Status != "" {
-		return activities.Outcome{Status: request.Status, Error: request.Reason, Cause: document.Cause{Code: openflow.CodeCanceled, Consequence: true}}
+// conclude is the outcome of a run whose activity has none: somebody wished for its end, or it could not be run at all.
+func conclude(wish EndRequest, err error) activities.Outcome {
+	if wish.Status != "" {
+		return activities.Outcome{Status: wish.Status, Error: wish.Reason, Cause: document.Cause{Code: openflow.CodeCanceled, Consequence: true}}
 	}
 	if err == nil {
 		err = openflow.Errorf(openflow.CodeInternal, "the run ended without an outcome")

@@ -295,5 +295,5 @@ func TestNames(t *testing.T) {
 	theirs := k
 	theirs.Scheduler = "9998"
 	require.NotEqual(t, workflows.TaskWorkflowID(k), workflows.TaskWorkflowID(theirs), "two schedulers may use one job ID")
-	require.Equal(t, fmt.Sprint(k.ExecutionID()), workflows.TaskWorkflowID(k))
+	require.Equal(t, fmt.Sprint(k.RunID()), workflows.TaskWorkflowID(k))
 }

@@ -284,33 +284,36 @@ type partnerNode struct{ w *world }
 
 var _ openflow.PartnerService = partnerNode{}
 
-func (p partnerNode) CreateJob(_ context.Context, o openflow.JobOrder) error {
-	return p.w.take("create "+string(o.Key.Party.Role), "", o.UserName)
-}
-
-// OpenJob is what CreateJob and ApplyJobResources are together.
-func (p partnerNode) OpenJob(ctx context.Context, o openflow.JobOrder) error {
+// OpenJob creates the job and asks for its resources.
+func (p partnerNode) OpenJob(ctx context.Context, o openflow.JobOrder) (openflow.Reservation, error) {
 	p.w.opened(o.Key.Party)
-	if err := p.CreateJob(ctx, o); err != nil {
-		return err
+	if err := p.w.take("create "+string(o.Key.Party.Role), "", o.UserName); err != nil {
+		return openflow.Reservation{}, err
 	}
-	return openflow.About(openflow.AboutResource, p.ApplyJobResources(ctx, o.Key))
+	return p.Reserve(ctx, o.Key)
 }
 
-func (p partnerNode) ApplyJobResources(_ context.Context, k openflow.JobKey) error {
-	return p.w.take("apply "+string(k.Party.Role), "", "")
+func (p partnerNode) Reserve(_ context.Context, k openflow.JobKey) (openflow.Reservation, error) {
+	return openflow.Reserved(openflow.About(openflow.AboutResource, p.w.take("apply "+string(k.Party.Role), "", "")))
 }
 
-func (p partnerNode) ReturnJobResources(_ context.Context, k openflow.JobKey) error {
+func (p partnerNode) Release(_ context.Context, k openflow.JobKey) error {
 	return p.w.take("return "+string(k.Party.Role), "", "")
 }
 
-func (p partnerNode) StartJob(_ context.Context, k openflow.JobKey) error {
-	return p.w.take("startjob "+string(k.Party.Role), "", "")
-}
-
-func (p partnerNode) UpdateJob(_ context.Context, k openflow.JobKey, s openflow.JobStatus, reason string, _ *int) error {
-	return p.w.take("update "+string(k.Party.Role), string(s), reason)
+func (p partnerNode) Tell(_ context.Context, k openflow.JobKey, n openflow.News) error {
+	for _, u := range n.Tasks {
+		if err := p.tellOf(u); err != nil {
+			return err
+		}
+	}
+	switch {
+	case n.Status == openflow.JobRunning:
+		return p.w.take("startjob "+string(k.Party.Role), "", "")
+	case n.Status != "" || n.Reason != "":
+		return p.w.take("update "+string(k.Party.Role), string(n.Status), n.Reason)
+	}
+	return nil
 }
 
 func (p partnerNode) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEnd) error {
@@ -329,25 +332,21 @@ func (p partnerNode) StopJob(_ context.Context, k openflow.JobKey, end openflow.
 	return nil
 }
 
-func (p partnerNode) RerunTask(_ context.Context, k openflow.TaskKey) error {
-	return p.w.take(fmt.Sprintf("rerun %s %s", k.Task, k.Party.Role), fmt.Sprint(k.Version), "")
-}
-
 func (p partnerNode) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	k := o.TaskKey
 	name := string(k.Task) + " " + string(k.Party.Role)
 	for _, u := range o.Ended {
-		if err := p.UpdateTask(ctx, u); err != nil {
+		if err := p.tellOf(u); err != nil {
 			return err
 		}
 	}
 	if o.StartsJob {
-		if err := p.StartJob(ctx, k.JobKey()); err != nil {
+		if err := p.Tell(ctx, k.JobKey(), openflow.News{Status: openflow.JobRunning}); err != nil {
 			return err
 		}
 	}
 	if k.Version > 0 {
-		if err := p.RerunTask(ctx, k); err != nil {
+		if err := p.w.take(fmt.Sprintf("rerun %s %s", k.Task, k.Party.Role), fmt.Sprint(k.Version), ""); err != nil {
 			return err
 		}
 	}
@@ -410,26 +409,26 @@ func (w *world) end(k openflow.TaskKey, r run) {
 		return
 	}
 	for i := range r.repeats + 1 {
-		id := fmt.Sprintf("%s/%s/%d", k.ExecutionID(), r.status, i)
+		id := fmt.Sprintf("%s/%s/%d", k.RunID(), r.status, i)
 		w.update(workflows.UpdateReport, id, activities.Report{Run: document.EncodeRun(k), Status: r.status, Cause: document.Cause{Code: r.code, Text: r.err, Consequence: r.follows}})
 	}
 }
 
-func (p partnerNode) UpdateTask(_ context.Context, u openflow.TaskUpdate) error {
+func (p partnerNode) tellOf(u openflow.TaskUpdate) error {
 	if u.Status.Terminal() {
 		p.w.halt(func(k openflow.TaskKey) bool { return k == u.Key })
 	}
 	return p.w.take(fmt.Sprintf("announce %s %s", u.Key.Task, u.Key.Party.Role), string(u.Status), u.Reason)
 }
 
-func (p partnerNode) CollectTask(_ context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
+func (p partnerNode) AskTask(_ context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
 	name := string(k.Task) + " " + string(k.Party.Role)
 	if err := p.w.take("collect "+name, "", ""); err != nil {
-		return openflow.TaskRecord{}, err
+		return openflow.TaskStanding{}, err
 	}
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
-	return openflow.TaskRecord{Key: k, PartyStatus: p.w.status[k], Cause: openflow.Cause{Text: p.w.runs[name].err}}, nil
+	return openflow.TaskStanding{Key: k, PartyStatus: p.w.status[k], Cause: openflow.Cause{Text: p.w.runs[name].err}}, nil
 }
 
 // Faults.

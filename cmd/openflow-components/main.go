@@ -11,6 +11,11 @@ import (
 	"openflow/sdk/component"
 )
 
+// version is set when a release is built.
+var version = "dev"
+
 func main() {
-	component.Main(reader.Component(), psi.Component(), lr.Component(), evaluation.Component(), noop.Component())
+	component.Program{Provider: "openflow", Version: version, Components: []component.Component{
+		reader.Component(), psi.Component(), lr.Component(), evaluation.Component(), noop.Component(),
+	}}.Main()
 }

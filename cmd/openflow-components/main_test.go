@@ -38,7 +38,7 @@ func image(t *testing.T, address string, parameters map[string]any, args ...stri
 	self, err := os.Executable()
 	require.NoError(t, err)
 	c := exec.CommandContext(t.Context(), self, args...)
-	c.Env = []string{"OPENFLOW_TEST_AS_COMPONENT=1", "CONFIG=" + string(config), "OPENFLOW_TOKEN=secret"}
+	c.Env = []string{"OPENFLOW_TEST_AS_COMPONENT=1", "CONFIG=" + string(config), "OPENFLOW_CREDENTIAL=secret"}
 	return c
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 func demoCommand() *cobra.Command {
-	var o demo.Options
+	o := demo.Options{Runtimes: runtimes}
 	var output string
 	c := &cobra.Command{
 		Use:   "demo",
@@ -53,7 +53,7 @@ With a Docker daemon every task runs in a container; without one, as a process, 
 	f.StringVar(&o.Home, "home", filepath.Join(os.TempDir(), fmt.Sprintf("openflow-demo-%d", os.Getuid())), "folder for the three nodes")
 	f.BoolVar(&o.Keep, "keep", false, "leave the nodes up until Ctrl-C, to look around")
 	f.StringVarP(&output, "output", "o", "text", "text or json")
-	f.StringVar(&o.Components, "components", settings.Beside("openflow-components"), "the algorithms' binary")
+	f.StringVar(&o.Components, "components", settings.Beside("openflow-components"), "the program of the built-in provider")
 	self, err := os.Executable()
 	if err != nil {
 		self = os.Args[0]

@@ -17,7 +17,7 @@ var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	root := cli.NewRoot(version, serverCommand(), workerCommand(), temporalCommand(), demoCommand(), uninstallCommand())
+	root := cli.NewRoot(version, runtimes, serverCommand(), workerCommand(), temporalCommand(), demoCommand(), uninstallCommand())
 	code := cli.Execute(ctx, root, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

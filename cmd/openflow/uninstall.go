@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -35,11 +34,11 @@ hour, and nothing of a node whose home cannot be seen from here, such as another
 				if purge || c.Flags().Changed("home") {
 					return cli.Usage(openflow.Errorf(openflow.CodeInvalid, "--gone goes with neither --home nor --purge: it is about other nodes"))
 				}
-				names, err := vacate.Gone(c.Context(), slog.New(slog.DiscardHandler))
-				for _, name := range names {
-					fmt.Fprintf(out, "removed          network %s with its rules and containers\n", name)
+				removed, err := vacate.Gone(c.Context(), runtimes)
+				for _, what := range removed {
+					fmt.Fprintf(out, "removed          %s\n", what)
 				}
-				if err == nil && len(names) == 0 {
+				if err == nil && len(removed) == 0 {
 					fmt.Fprintln(out, "nothing          is left of nodes that are gone")
 				}
 				return err
@@ -56,14 +55,14 @@ hour, and nothing of a node whose home cannot be seen from here, such as another
 					return err
 				}
 			}
-			v, err := vacate.Node(c.Context(), home)
+			v, err := vacate.Node(c.Context(), home, runtimes)
 			if err != nil {
 				return err
 			}
 			tell(out, v)
-			if v.Docker != nil && purge {
-				return openflow.Errorf(openflow.CodeUnavailable, "the home stays, because it is needed to find what Docker has: %w", v.Docker).
-					WithHint("start Docker, or remove the folder yourself")
+			if v.Unasked != nil && purge {
+				return openflow.Errorf(openflow.CodeUnavailable, "the home stays, because it is needed to find what a runtime has: %w", v.Unasked).
+					WithHint("start that, or remove the folder yourself")
 			}
 			if purge {
 				if err := vacate.Purge(home); err != nil {
@@ -83,18 +82,17 @@ hour, and nothing of a node whose home cannot be seen from here, such as another
 }
 
 func tell(out io.Writer, v vacate.Found) {
-	if v.Network == "" {
+	if !v.Started {
 		fmt.Fprintln(out, "nothing          no node has ever started there")
 		return
 	}
-	fmt.Fprintf(out, "removed          %d programs\n", v.Programs)
-	if v.Docker != nil {
-		fmt.Fprintf(out, "warning          Docker was not looked at: %v\n", v.Docker)
-		return
+	for _, what := range v.Removed {
+		fmt.Fprintf(out, "removed          %s\n", what)
 	}
-	network := "no network: there was none"
-	if v.Networked {
-		network = "network " + v.Network + " with its rules"
+	if v.Unasked != nil {
+		fmt.Fprintf(out, "warning          not looked at: %v\n", v.Unasked)
 	}
-	fmt.Fprintf(out, "removed          %d containers, %s\n", v.Containers, network)
+	if len(v.Removed) == 0 {
+		fmt.Fprintln(out, "nothing          else is left of it")
+	}
 }

@@ -59,8 +59,13 @@ func workerConfig(s *settings.Worker) (cfg node.WorkerConfig, err error) {
 			return cfg, err
 		}
 	}
+	runtime, err := runtimes.Find(s.Runtime)
+	if err != nil {
+		return cfg, err
+	}
 	return node.WorkerConfig{
-		Site: s.Site, Token: s.Token, Home: s.Home, Labels: s.Labels, Runtime: s.Runtime, Components: s.Components, Base: s.Base,
+		Site: s.Site, Token: s.Token, Home: s.Home, Labels: s.Labels, Runtime: runtime, Components: s.Components,
+		Base: s.Base, Advertise: s.Advertise,
 		Cores: s.Cores, Version: version, Log: logger(s.Level),
 	}, nil
 }

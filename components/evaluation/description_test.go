@@ -5,11 +5,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"openflow/sdk/component"
 )
 
 // Nodes refuse a job that asks for a metric which is not in the description, so it has every one that can be computed.
 func TestTheDescriptionNamesTheMetrics(t *testing.T) {
-	raw, err := Component().Describe()
+	raw, err := component.Program{Provider: "openflow", Version: "test", Components: []component.Component{Component()}}.Describe(Component().Name)
 	require.NoError(t, err)
 	var d struct {
 		Component struct {

@@ -80,9 +80,9 @@ func CheckPlan(data []byte) ([][2]int, error) {
 	return list, nil
 }
 
-// Far is spread.far of columns with these means and standard deviations.
-func Far(mean, deviation, nowMean, nowDeviation float64, count int) bool {
-	return spread{mean, deviation}.far(spread{nowMean, nowDeviation}, count)
+// Differs is spread.far of columns with these means and standard deviations.
+func Differs(mean, deviation, nowMean, nowDeviation float64, count int) bool {
+	return spread{mean, deviation}.differs(spread{nowMean, nowDeviation}, count)
 }
 
 // Trend is where a training with these losses was going.

@@ -8,16 +8,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/sdk/component"
 	"openflow/site/jobcheck"
 )
 
 // What the description says of options is what the training does with them: a node refuses what the run would refuse.
 func TestOptionsAreAsDescribed(t *testing.T) {
-	raw, err := Component().Describe()
+	raw, err := component.Program{Provider: "openflow", Version: "test", Components: []component.Component{Component()}}.Describe("coordinated_lr")
 	require.NoError(t, err)
 	var doc struct{ Component jobcheck.Component }
 	require.NoError(t, json.Unmarshal(raw, &doc))
-	site := jobcheck.Site{Components: map[string]jobcheck.Component{"coordinated_lr": doc.Component}}
+	site := jobcheck.Site{Find: func(openflow.TaskSpec) (jobcheck.Component, *jobcheck.Unresolved) {
+		return doc.Component, nil
+	}}
 	for text, right := range map[string]bool{
 		`{"method":"sgd","optimizer_params":{}}`:                                         true,
 		`{"optimizer_params":{"lr":"0.1","momentum":0.9,"nesterov":"yes"}}`:              true,

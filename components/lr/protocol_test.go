@@ -14,6 +14,7 @@ import (
 
 	"openflow"
 	"openflow/components/lr"
+	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
 	"openflow/sdk/tables"
 )
@@ -335,7 +336,7 @@ func TestSurvivesFaults(t *testing.T) {
 // Spec: fate-components §6.1 (tables).
 func TestDescription(t *testing.T) {
 	c := lr.Component()
-	raw, err := c.Describe()
+	raw, err := component.Program{Provider: "openflow", Version: "test", Components: []component.Component{c}}.Describe(c.Name)
 	require.NoError(t, err)
 	var d struct {
 		Component struct {

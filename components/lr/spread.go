@@ -51,9 +51,9 @@ const (
 	rowsOfSpread = 10
 )
 
-// far reports whether rows that lie as now were not treated as the training rows were. Rows of one value tell nothing of how
+// differs reports whether rows that lie as now were not treated as the training rows were. Rows of one value tell nothing of how
 // far values lie apart, neither then nor now.
-func (s spread) far(now spread, count int) bool {
+func (s spread) differs(now spread, count int) bool {
 	switch {
 	case s.Deviation == 0:
 		return false
@@ -72,7 +72,7 @@ func warnOfFarRows(ctx context.Context, t *component.Task, r *rows, trained []sp
 	}
 	var named []string
 	for j, now := range r.spreads() {
-		if was := trained[j]; was.far(now, r.count()) {
+		if was := trained[j]; was.differs(now, r.count()) {
 			named = append(named, fmt.Sprintf("%q (mean %.2g and standard deviation %.2g; in training %.2g and %.2g)",
 				cut(r.names[j]), now.Mean, now.Deviation, was.Mean, was.Deviation))
 		}

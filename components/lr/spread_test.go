@@ -30,7 +30,7 @@ func TestWhatIsFarFromTraining(t *testing.T) {
 		"one value in all rows of a training": {1, 0, 700, 3, 100, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, c.far, lr.Far(c.mean, c.deviation, c.nowMean, c.nowDeviation, c.count))
+			require.Equal(t, c.far, lr.Differs(c.mean, c.deviation, c.nowMean, c.nowDeviation, c.count))
 		})
 	}
 }

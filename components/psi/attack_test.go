@@ -271,7 +271,7 @@ func play(t *testing.T, c componenttest.Case, cheater openflow.Party, side func(
 }
 
 // waitFor ends the cheater's run once the other party's has ended, as a node does.
-func waitFor(t *testing.T, e *componenttest.Execution, fair, cheater openflow.Party) {
+func waitFor(t *testing.T, e *componenttest.Started, fair, cheater openflow.Party) {
 	t.Helper()
 	e.Ended(fair)
 	e.Stop(cheater)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
@@ -42,21 +43,17 @@ func (r *Runtime) Ensure(ctx context.Context, spec driver.Spec) (driver.Status, 
 	if err != nil {
 		return driver.Status{}, err
 	}
-	var pause backoff
-	for {
+	return backoff.Retry(ctx, func() (driver.Status, error) {
 		err := r.create(ctx, spec, net)
 		if err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
-			return driver.Status{}, err
+			return driver.Status{}, backoff.Permanent(err)
 		}
 		st, err := r.adopt(ctx, spec)
-		if openflow.CodeOf(err) != openflow.CodeNotFound {
-			return st, err
+		if openflow.CodeOf(err) == openflow.CodeNotFound {
+			return st, err // the name is taken by a container that is not complete yet or not quite gone
 		}
-		// The name is taken by a container that is not complete yet or not quite gone.
-		if err := pause.wait(ctx); err != nil {
-			return driver.Status{}, err
-		}
-	}
+		return st, backoff.Permanent(err)
+	}, untilSettled(tellNobody)...)
 }
 
 func (r *Runtime) create(ctx context.Context, spec driver.Spec, net bridge) error {
@@ -136,7 +133,7 @@ func (r *Runtime) Start(ctx context.Context, name string) error {
 	}
 	r.launches.Store(name, launch{id: c.ID, status: status(c), at: time.Now()})
 	_, err = r.api.ContainerStart(ctx, name, client.ContainerStartOptions{})
-	if err != nil && strings.Contains(err.Error(), "could not select device driver") {
+	if len(c.HostConfig.DeviceRequests) > 0 && cerrdefs.IsInternal(err) { // the API has no error of its own for it
 		return openflow.Errorf(openflow.CodeInvalid, "%s: the Docker daemon can give no GPU to containers: %w", subject(name), err).
 			WithHint("install the NVIDIA Container Toolkit at this site, or start its node with --gpus 0")
 	}
@@ -171,7 +168,7 @@ func (r *Runtime) inspect(ctx context.Context, name string) (container.InspectRe
 		return container.InspectResponse{}, driver.NotFound(name)
 	case err != nil:
 		return container.InspectResponse{}, r.wrap(ctx, err, subject(name))
-	case res.Container.State == nil || res.Container.Config == nil:
+	case res.Container.State == nil || res.Container.Config == nil || res.Container.HostConfig == nil:
 		return container.InspectResponse{}, openflow.Errorf(openflow.CodeInternal, "%s: the daemon's answer has no state", subject(name))
 	}
 	return res.Container, nil
@@ -233,30 +230,30 @@ func (r *Runtime) Remove(ctx context.Context, name string) error {
 	if driver.ValidateName(name) != nil {
 		return nil
 	}
-	var pause backoff
-	for {
-		_, err := r.api.ContainerRemove(ctx, name, client.ContainerRemoveOptions{RemoveVolumes: true})
-		if !cerrdefs.IsConflict(err) {
-			if ignoreNotFound(err) == nil {
-				r.launches.Delete(name)
-				r.stopped.Delete(name)
-			}
-			return r.wrap(ctx, ignoreNotFound(err), subject(name))
+	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, r.remove(ctx, name) }, untilSettled(tellNobody)...)
+	return err
+}
+
+// remove is one try. What is not permanent is that somebody else is removing the container.
+func (r *Runtime) remove(ctx context.Context, name string) error {
+	_, err := r.api.ContainerRemove(ctx, name, client.ContainerRemoveOptions{RemoveVolumes: true})
+	if !cerrdefs.IsConflict(err) {
+		if ignoreNotFound(err) == nil {
+			r.launches.Delete(name)
+			r.stopped.Delete(name)
 		}
-		// It runs, or somebody else is removing it.
-		c, err := r.inspect(ctx, name)
-		switch {
-		case openflow.CodeOf(err) == openflow.CodeNotFound:
-			return nil
-		case err != nil:
-			return err
-		case status(c).State == driver.StateRunning:
-			return driver.Running(name)
-		}
-		if err := pause.wait(ctx); err != nil {
-			return err
-		}
+		return backoff.Permanent(r.wrap(ctx, ignoreNotFound(err), subject(name)))
 	}
+	c, lost := r.inspect(ctx, name)
+	switch {
+	case openflow.CodeOf(lost) == openflow.CodeNotFound:
+		return nil
+	case lost != nil:
+		return backoff.Permanent(lost)
+	case status(c).State == driver.StateRunning:
+		return backoff.Permanent(driver.Running(name))
+	}
+	return err
 }
 
 // Logs implements driver.Runtime. The daemon keeps the newest 16 to 32 MiB of a container's output.

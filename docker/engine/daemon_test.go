@@ -89,6 +89,7 @@ func TestWaitOutlivesTheDaemon(t *testing.T) {
 			_, err := rt.Ensure(t.Context(), s)
 			require.NoError(t, err)
 			require.NoError(t, rt.Start(t.Context(), s.Name))
+			begun(t, direct, s.Name)
 
 			type result struct {
 				st  driver.Status
@@ -152,19 +153,26 @@ func TestLimitsReachTheDaemon(t *testing.T) {
 	s.Limits = driver.Limits{CPUs: 1.5, MemoryBytes: 64 << 20, PIDs: 32}
 	_, err := rt.Ensure(t.Context(), s)
 	require.NoError(t, err)
-	api, err := client.New(client.WithHostFromEnv())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, api.Close()) })
-	_, err = api.Ping(t.Context(), client.PingOptions{NegotiateAPIVersion: true})
-	require.NoError(t, err)
-	c, err := api.ContainerInspect(t.Context(), s.Name, client.ContainerInspectOptions{})
-	require.NoError(t, err)
+	c := inspected(t, s.Name)
 	got := c.Container.HostConfig.Resources
 	require.Equal(t, int64(1_500_000_000), got.NanoCPUs)
 	require.Equal(t, int64(64<<20), got.Memory)
 	require.Equal(t, got.Memory, got.MemorySwap)
 	require.Equal(t, int64(32), *got.PidsLimit)
 	require.False(t, c.Container.HostConfig.AutoRemove)
+}
+
+// inspected is what the daemon says of a container.
+func inspected(t *testing.T, name string) client.ContainerInspectResult {
+	t.Helper()
+	api, err := client.New(client.WithHostFromEnv())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, api.Close()) })
+	_, err = api.Ping(t.Context(), client.PingOptions{NegotiateAPIVersion: true})
+	require.NoError(t, err)
+	c, err := api.ContainerInspect(t.Context(), name, client.ContainerInspectOptions{})
+	require.NoError(t, err)
+	return c
 }
 
 // No machine of ours has a GPU. What reaches the daemon can be seen all the same, and so can its refusal.
@@ -175,13 +183,7 @@ func TestGPUsReachTheDaemonWhichRefusesThem(t *testing.T) {
 	s.Limits.GPUs = []string{"1", "3"}
 	_, err := rt.Ensure(t.Context(), s)
 	require.NoError(t, err)
-	api, err := client.New(client.WithHostFromEnv())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, api.Close()) })
-	_, err = api.Ping(t.Context(), client.PingOptions{NegotiateAPIVersion: true})
-	require.NoError(t, err)
-	c, err := api.ContainerInspect(t.Context(), s.Name, client.ContainerInspectOptions{})
-	require.NoError(t, err)
+	c := inspected(t, s.Name)
 	require.Len(t, c.Container.HostConfig.DeviceRequests, 1)
 	got := c.Container.HostConfig.DeviceRequests[0]
 	require.Equal(t, []string{"1", "3"}, got.DeviceIDs, "these and no others")

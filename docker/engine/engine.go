@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
@@ -115,20 +116,17 @@ func isDisconnect(err error) bool {
 		errors.Is(err, syscall.ENOENT)
 }
 
-// backoff waits longer from time to time: 10 ms first, doubling up to a second.
-type backoff time.Duration
-
-func (b *backoff) wait(ctx context.Context) error {
-	*b = min(max(*b*2, backoff(10*time.Millisecond)), backoff(time.Second))
-	timer := time.NewTimer(time.Duration(*b))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+// untilSettled is how often the daemon is asked again: after 10 ms first, then after twice as long each time, up to a second,
+// as long as the context lasts. tell hears of every error that is not for good.
+func untilSettled(tell func(error)) []backoff.RetryOption {
+	return []backoff.RetryOption{
+		backoff.WithBackOff(&backoff.ExponentialBackOff{InitialInterval: 10 * time.Millisecond, Multiplier: 2, MaxInterval: time.Second}),
+		backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, _ time.Duration) { tell(err) }),
 	}
 }
+
+func tellNobody(error) {}
 
 // gate lets one caller at a time do something to a name.
 type gate struct {

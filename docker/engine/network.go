@@ -27,8 +27,8 @@ const (
 	masqueradeOption = "com.docker.network.bridge.enable_ip_masquerade"
 )
 
-// pool is where subnets are taken from when Options has none: 256 of them, rarely used by others.
-var pool = netip.MustParsePrefix("10.77.0.0/16")
+// subnets is where subnets are taken from when Options has none: 256 of them, rarely used by others.
+var subnets = netip.MustParsePrefix("10.77.0.0/16")
 
 // bridge is the network of a node as the host sees it.
 type bridge struct {
@@ -137,7 +137,7 @@ func (r *Runtime) createNetwork(ctx context.Context) (bridge, error) {
 	if err != nil {
 		return bridge{}, err
 	}
-	refusal := errors.New("no free subnet in " + pool.String())
+	refusal := errors.New("no free subnet in " + subnets.String())
 	for _, subnet := range candidates[:min(len(candidates), maxSubnets)] {
 		mine, createErr := r.api.NetworkCreate(ctx, r.name, networkOptions(r.name, subnet, r.owner))
 		// Another process may have created the network, or taken the subnet, since this one looked.
@@ -184,7 +184,7 @@ func shortHash(name string) string {
 	return hex.EncodeToString(sum[:5])
 }
 
-// freeSubnets lists the subnets worth trying: the configured one; else the one there was; else those of the pool that
+// freeSubnets lists the subnets worth trying: the configured one; else the one there was; else those of the range that
 // overlap with nothing known, beginning at one that differs from node to node.
 func (r *Runtime) freeSubnets(ctx context.Context) ([]netip.Prefix, error) {
 	if r.subnet.IsValid() {
@@ -200,7 +200,7 @@ func (r *Runtime) freeSubnets(ctx context.Context) ([]netip.Prefix, error) {
 		candidates = append(candidates, r.network.last)
 	}
 	for i := range 256 {
-		base := pool.Addr().As4()
+		base := subnets.Addr().As4()
 		base[2] = sum[0] + byte(i)
 		subnet := netip.PrefixFrom(netip.AddrFrom4(base), 24)
 		if !slices.ContainsFunc(taken, subnet.Overlaps) {

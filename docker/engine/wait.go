@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
@@ -18,33 +19,27 @@ import (
 // Wait implements driver.Runtime. The daemon may restart meanwhile; containers outlive that with live-restore, and how
 // they ended is known afterwards either way.
 func (r *Runtime) Wait(ctx context.Context, name string) (driver.Status, error) {
-	var pause backoff
 	var away absence
-	for {
+	st, err := backoff.Retry(ctx, func() (driver.Status, error) {
 		away.until = time.Now()
 		st, err := r.follow(ctx, name)
-		if openflow.CodeOf(err) != openflow.CodeUnavailable {
-			if pause > 0 && err == nil {
-				r.log.InfoContext(ctx, "the docker daemon is back", "container", name)
-			}
-			if err != nil || !r.unasked(st) {
-				return st, err
-			}
+		if err == nil && r.unasked(st) {
 			st.Interrupted, err = r.interrupted(ctx, st, away)
-			if openflow.CodeOf(err) != openflow.CodeUnavailable {
-				return st, err
-			}
 		}
+		if openflow.CodeOf(err) == openflow.CodeUnavailable {
+			return st, err
+		}
+		return st, backoff.Permanent(err)
+	}, untilSettled(func(err error) {
 		if away.since.IsZero() {
 			away.since = time.Now()
-		}
-		if pause == 0 {
 			r.log.WarnContext(ctx, "the docker daemon is away, waiting for it", "container", name, "error", err)
 		}
-		if err := pause.wait(ctx); err != nil {
-			return driver.Status{}, err
-		}
+	})...)
+	if err == nil && !away.since.IsZero() {
+		r.log.InfoContext(ctx, "the docker daemon is back", "container", name)
 	}
+	return st, err
 }
 
 // launch is what a Start knows of its container: enough to recognise its events.

@@ -9,13 +9,18 @@ package image
 import (
 	"archive/tar"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"path"
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"openflow"
 )
@@ -50,25 +55,27 @@ func Build(binary []byte, o Options) (Image, error) {
 	if !path.IsAbs(o.Path) || path.Clean(o.Path) != o.Path || o.Path == "/" {
 		return Image{}, openflow.Errorf(openflow.CodeInvalid, "image: %q is not an absolute path of a file", o.Path)
 	}
-	layer, err := archive(layerFiles(o.Path, binary)...)
+	ref, err := o.reference()
+	if err != nil {
+		return Image{}, openflow.Errorf(openflow.CodeInvalid, "image: %q is no name of an image: %w", o.Tag, err)
+	}
+	layer, err := layer(o.Path, binary)
 	if err != nil {
 		return Image{}, openflow.Errorf(openflow.CodeInternal, "image layer: %w", err)
 	}
-	config, err := json.Marshal(o.config(digest(layer)))
+	img, err := o.image(layer)
+	if err != nil {
+		return Image{}, openflow.Errorf(openflow.CodeInternal, "image: %w", err)
+	}
+	id, err := img.ConfigName()
 	if err != nil {
 		return Image{}, openflow.Errorf(openflow.CodeInternal, "image configuration: %w", err)
 	}
-	id := digest(config)
-	configName, layerName := hexOf(id)+".json", hexOf(digest(layer))+"/layer.tar"
-	manifest, err := json.Marshal([]manifestEntry{{Config: configName, RepoTags: o.tags(), Layers: []string{layerName}}})
-	if err != nil {
-		return Image{}, openflow.Errorf(openflow.CodeInternal, "image manifest: %w", err)
-	}
-	all, err := archive(file{"manifest.json", manifest, 0o644}, file{configName, config, 0o644}, file{layerName, layer, 0o644})
-	if err != nil {
+	var all bytes.Buffer
+	if err := tarball.Write(ref, img, &all); err != nil {
 		return Image{}, openflow.Errorf(openflow.CodeInternal, "image archive: %w", err)
 	}
-	return Image{ID: id, Tar: all}, nil
+	return Image{ID: id.String(), Tar: all.Bytes()}, nil
 }
 
 func (o Options) withDefaults() Options {
@@ -84,111 +91,61 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func (o Options) tags() []string {
+// reference is the tag as the archive names it. A digest, whatever it is of, leaves the image without a name.
+func (o Options) reference() (name.Reference, error) {
 	if o.Tag == "" {
-		return nil
+		return name.NewDigest("openflow@sha256:" + strings.Repeat("0", 64))
 	}
-	return []string{o.Tag}
-}
-
-// manifestEntry is one image in manifest.json (Docker Image Specification v1.2, "Combined Image JSON + Filesystem
-// Changeset Format").
-type manifestEntry struct {
-	Config   string
-	RepoTags []string
-	Layers   []string
-}
-
-// imageConfig is the part of the image configuration (OCI Image Specification, config.md) that is not empty here.
-type imageConfig struct {
-	Architecture string          `json:"architecture"`
-	OS           string          `json:"os"`
-	Created      time.Time       `json:"created"`
-	Config       containerConfig `json:"config"`
-	RootFS       rootFS          `json:"rootfs"`
-	History      []history       `json:"history"`
-}
-
-type containerConfig struct {
-	User       string
-	Env        []string
-	Entrypoint []string
-	WorkingDir string
-	Labels     map[string]string `json:",omitempty"`
-}
-
-type rootFS struct {
-	Type    string   `json:"type"`
-	DiffIDs []string `json:"diff_ids"`
-}
-
-type history struct {
-	Created   time.Time `json:"created"`
-	CreatedBy string    `json:"created_by"`
+	return name.NewTag(o.Tag, name.WithDefaultRegistry(""))
 }
 
 // epoch is every time stamp in the image: the real ones would make its ID depend on when it was built.
 var epoch = time.Unix(0, 0).UTC()
 
-func (o Options) config(layerID string) imageConfig {
-	return imageConfig{
-		Architecture: o.Arch,
-		OS:           "linux",
-		Created:      epoch,
-		Config: containerConfig{
-			User:       o.User,
-			Env:        []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-			Entrypoint: []string{o.Path},
-			WorkingDir: "/",
-			Labels:     o.Labels,
-		},
-		RootFS:  rootFS{Type: "layers", DiffIDs: []string{layerID}},
-		History: []history{{Created: epoch, CreatedBy: "openflow"}},
+// image is the layer with its configuration (OCI Image Specification, config.md).
+func (o Options) image(layer []byte) (v1.Image, error) {
+	img, err := mutate.Append(empty.Image, mutate.Addendum{
+		// Not compressed: the archive never leaves the machine.
+		Layer:   static.NewLayer(layer, types.DockerUncompressedLayer),
+		History: v1.History{Created: v1.Time{Time: epoch}, CreatedBy: "openflow"},
+	})
+	if err != nil {
+		return nil, err
 	}
-}
-
-// file is a member of an archive; a nil content makes it a folder.
-type file struct {
-	name    string
-	content []byte
-	mode    int64
-}
-
-// layerFiles is the executable with the folders above it.
-func layerFiles(at string, binary []byte) []file {
-	parts := strings.Split(strings.TrimPrefix(at, "/"), "/")
-	var out []file
-	for i := range len(parts) - 1 {
-		out = append(out, file{strings.Join(parts[:i+1], "/") + "/", nil, 0o755})
+	c, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
 	}
-	return append(out, file{strings.Join(parts, "/"), binary, 0o755})
+	c = c.DeepCopy()
+	c.Architecture, c.OS, c.Created = o.Arch, "linux", v1.Time{Time: epoch}
+	c.Config = v1.Config{
+		User:       o.User,
+		Env:        []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		Entrypoint: []string{o.Path},
+		WorkingDir: "/",
+		Labels:     o.Labels,
+	}
+	return mutate.ConfigFile(img, c)
 }
 
-// archive writes files as a tar with nothing in it that could differ between two runs.
-func archive(files ...file) ([]byte, error) {
+// layer is a tar of the executable with the folders above it, and of nothing that could differ between two runs.
+func layer(at string, binary []byte) ([]byte, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
-	for _, f := range files {
-		h := &tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.content)), ModTime: epoch, Typeflag: tar.TypeReg, Format: tar.FormatPAX}
-		if f.content == nil {
-			h.Typeflag = tar.TypeDir
-		}
+	parts := strings.Split(strings.TrimPrefix(at, "/"), "/")
+	for i := range len(parts) - 1 {
+		h := &tar.Header{Name: strings.Join(parts[:i+1], "/") + "/", Mode: 0o755, ModTime: epoch, Typeflag: tar.TypeDir, Format: tar.FormatPAX}
 		if err := w.WriteHeader(h); err != nil {
 			return nil, err
 		}
-		if _, err := w.Write(f.content); err != nil {
-			return nil, err
-		}
 	}
-	if err := w.Close(); err != nil {
+	h := &tar.Header{Name: strings.Join(parts, "/"), Mode: 0o755, Size: int64(len(binary)), ModTime: epoch, Typeflag: tar.TypeReg, Format: tar.FormatPAX}
+	if err := w.WriteHeader(h); err != nil {
 		return nil, err
 	}
-	return buf.Bytes(), nil
+	if _, err := w.Write(binary); err != nil {
+		return nil, err
+	}
+	err := w.Close()
+	return buf.Bytes(), err
 }
-
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-func hexOf(digest string) string { return strings.TrimPrefix(digest, "sha256:") }

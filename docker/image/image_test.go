@@ -90,14 +90,16 @@ func TestBuildRefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
 		binary string
 		path   string
+		tag    string
 	}{
-		"nothing":       {"", "/x"},
-		"relative path": {"x", "x"},
-		"root":          {"x", "/"},
-		"unclean path":  {"x", "/../x"},
+		"nothing":       {"", "/x", ""},
+		"relative path": {"x", "x", ""},
+		"root":          {"x", "/", ""},
+		"unclean path":  {"x", "/../x", ""},
+		"no name":       {"x", "/x", "a name:with a space"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := image.Build([]byte(tc.binary), image.Options{Path: tc.path})
+			_, err := image.Build([]byte(tc.binary), image.Options{Path: tc.path, Tag: tc.tag})
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 		})
 	}
@@ -124,4 +126,4 @@ func hash(b []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-const wantID = "sha256:73dc793b05dd546544e22d205f8143451a7764b38181d66a9976dc6226139257"
+const wantID = "sha256:15dc0ddf040bf8d148205aa153599a91e1f7bef3fd21c3fab8bdbf1eaad13d2c"

@@ -28,7 +28,7 @@ func pipeline() (*openflow.DAG, error) {
 	cores := 2
 	p := sdk.NewPipeline(guest, host, arbiter)
 	p.Stage = openflow.StageTrain
-	p.Conf = openflow.JobConf{Cores: &cores, Task: openflow.TaskConf{EngineRun: map[string]any{"cores": cores}}}
+	p.Conf = openflow.JobConf{Cores: &cores, Task: openflow.TaskConf{Cores: &cores}}
 
 	read := p.AddTask(taskReader, "reader").Parties(guest, host).Stage(openflow.StageDefault).
 		SetAt(guest, openflow.Parameters{"namespace": namespace, "name": guestTable}).

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,9 +16,8 @@ import (
 
 	"openflow"
 	"openflow/components/credit"
-	"openflow/docker/engine"
-	"openflow/node"
 	"openflow/node/fleet"
+	"openflow/runtime/driver"
 	"openflow/sdk"
 )
 
@@ -28,7 +26,8 @@ type Options struct {
 	Binary     string // of openflow: the nodes are processes of their own
 	Components string // of openflow-components
 	Home       string // folder for the three nodes; what is in it from an earlier demo goes
-	Runtime    string // docker, process, or empty: docker where a daemon answers
+	Runtimes   driver.Openers
+	Runtime    string // name of one of them; empty: the first that can be used here
 	GuestCSV   string // the user's own data; empty: generated
 	HostCSV    string
 	ID, Label  string    // columns of the user's own data
@@ -44,11 +43,11 @@ const seed = 20240501
 func Run(ctx context.Context, o Options) (res Result, err error) {
 	begun := time.Now()
 	res.Status = "not submitted"
-	runtime, why, err := chooseRuntime(ctx, o.Runtime)
+	runtime, why, err := chooseRuntime(ctx, o.Runtimes, o.Runtime)
 	if err != nil {
 		return res, err
 	}
-	res.Runtime = runtime
+	res.Runtime = runtime.Kind()
 	fmt.Fprintf(o.Progress, "runtime: %s\n", why)
 	if err := checkFiles(o); err != nil {
 		return res, err
@@ -75,24 +74,24 @@ func Run(ctx context.Context, o Options) (res Result, err error) {
 
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 
-// chooseRuntime takes the one asked for, or Docker where a daemon answers, and says which and why.
-func chooseRuntime(ctx context.Context, asked string) (runtime, why string, err error) {
-	const isolatesNothing = "every task is a process of this user; it isolates nothing"
-	switch asked {
-	case node.RuntimeProcess:
-		return asked, "process, as asked: " + isolatesNothing, nil
-	case node.RuntimeDocker, "":
-	default:
-		return "", "", openflow.Errorf(openflow.CodeInvalid, "unknown runtime %q", asked).WithHint("use docker or process")
+// chooseRuntime takes the one asked for, or the first that can be used here, and says which and why.
+func chooseRuntime(ctx context.Context, runtimes driver.Openers, asked string) (runtime driver.Opener, why string, err error) {
+	if asked != "" {
+		if runtime, err = runtimes.Find(asked); err != nil {
+			return nil, "", err
+		}
+		says, err := runtime.Probe(ctx)
+		return runtime, fmt.Sprintf("%s, as asked: %s", asked, says), err
 	}
-	rt, err := engine.New(ctx, engine.Options{Logger: slog.New(slog.DiscardHandler)})
-	if err == nil {
-		return node.RuntimeDocker, "docker: every task runs in a container of its own, on an internal network", rt.Close()
+	var away []string
+	for _, runtime := range runtimes {
+		says, e := runtime.Probe(ctx)
+		if e == nil {
+			return runtime, strings.Join(append([]string{runtime.Kind()}, away...), ", ") + ": " + says, nil
+		}
+		away, err = append(away, "because "+runtime.Kind()+" cannot be used here"), errors.Join(err, e)
 	}
-	if asked == node.RuntimeDocker {
-		return "", "", err
-	}
-	return node.RuntimeProcess, "process, because no Docker daemon answers: " + isolatesNothing, nil
+	return nil, "", err
 }
 
 // prepareHome ends what an earlier demo may have left and begins with an empty folder.
@@ -182,7 +181,7 @@ var parties = []openflow.PartyID{"9999", "10000", "10001"}
 // nodes are the three sites of the demo, in the order of parties.
 type nodes struct{ *fleet.Fleet }
 
-func newNodes(o Options, runtime string) (nodes, error) {
+func newNodes(o Options, runtime driver.Opener) (nodes, error) {
 	f, err := fleet.New(o.Home, fleet.Options{Binary: o.Binary, Components: o.Components, Runtime: runtime, LogLevel: "warn", Flags: []string{"--cores", "32"}}, parties...)
 	return nodes{f}, err
 }

@@ -71,10 +71,10 @@ func (w *watcher) look(ctx context.Context) (done bool, err error) {
 func (w *watcher) show(t wire.TaskRow) {
 	status := t.PartyStatus
 	w.tasks = append(w.tasks, TaskResult{Name: t.TaskName, Role: t.Role, PartyID: t.PartyID, Status: status, Seconds: elapsed(t)})
-	if w.seen[t.ExecutionID] == status || (status == string(openflow.TaskWaiting) && w.seen[t.ExecutionID] == "") {
+	if w.seen[t.RunID] == status || (status == string(openflow.TaskWaiting) && w.seen[t.RunID] == "") {
 		return
 	}
-	w.seen[t.ExecutionID] = status
+	w.seen[t.RunID] = status
 	line := fmt.Sprintf("  %5.1f s  %-13s %-8s %-6s %s", time.Since(w.started).Seconds(), t.TaskName, t.Role, t.PartyID, status)
 	if s := elapsed(t); s > 0 {
 		line += fmt.Sprintf(" (%.1f s)", s)

@@ -19,6 +19,7 @@ import (
 
 	"openflow"
 	"openflow/node"
+	"openflow/runtime/driver"
 	"openflow/sdk"
 	"openflow/site/trust"
 )
@@ -27,7 +28,7 @@ import (
 type Options struct {
 	Binary     string // of openflow
 	Components string // of openflow-components
-	Runtime    string
+	Runtime    driver.Opener
 	LogLevel   string
 	Flags      []string // further flags of openflow server
 }
@@ -82,7 +83,7 @@ func home(dir string, p openflow.PartyID) string { return filepath.Join(dir, "no
 func (f *Fleet) flags(n *Node, keys []string) []string {
 	flags := []string{
 		"server", "--party", string(n.Party), "--listen", strings.TrimPrefix(n.URL, "http://"), "--home", n.Home,
-		"--runtime", f.options.Runtime, "--components", f.options.Components, "--durability", node.DurableProcess,
+		"--runtime", f.options.Runtime.Kind(), "--components", f.options.Components, "--durability", node.DurableProcess,
 		"--log-level", f.options.LogLevel,
 	}
 	for i, peer := range f.Nodes {

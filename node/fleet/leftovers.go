@@ -14,6 +14,7 @@ import (
 
 	"openflow"
 	"openflow/node/vacate"
+	"openflow/runtime/driver"
 )
 
 // pidFile notes a node's process, so that the next fleet can end what a killed one has left.
@@ -65,7 +66,7 @@ func end(pid int, home string) error {
 // RemoveContainers makes sure that no task of the fleet runs any more, however its nodes ended. Nodes must be stopped.
 func (f *Fleet) RemoveContainers(ctx context.Context) error {
 	for _, n := range f.Nodes {
-		if _, err := vacate.Node(ctx, n.Home); err != nil {
+		if _, err := vacate.Node(ctx, n.Home, driver.Openers{f.options.Runtime}); err != nil {
 			return openflow.AtParty(n.Party, err)
 		}
 	}

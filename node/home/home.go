@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
@@ -81,13 +82,20 @@ func Lock(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, notLocked(path, err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = f.Close() // nothing was written
-		return nil, openflow.Errorf(openflow.CodeConflict, "another node runs on home %s", filepath.Dir(path)).
-			WithHint("stop it first, or give this one another --home")
+	for begin := time.Now(); unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil; {
+		if time.Since(begin) > forked {
+			_ = f.Close() // nothing was written
+			return nil, openflow.Errorf(openflow.CodeConflict, "another node runs on home %s", filepath.Dir(path)).
+				WithHint("stop it first, or give this one another --home")
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 	return f, nil
 }
+
+// forked is how long the lock of a process that has ended or closed it may live on: in a child of it that is forked and
+// does not run its own program yet.
+const forked = 2 * time.Second
 
 // notLocked tells what to do about a lock file that cannot be opened. Most often somebody else has started the node once.
 func notLocked(path string, err error) error {
@@ -190,4 +198,10 @@ func ReadIdentity(dir string) (id Identity, err error) {
 		return id, openflow.Errorf(openflow.CodeInvalid, "home %s: home.json is damaged: %w", dir, err)
 	}
 	return id, nil
+}
+
+// NodeOf is the UUID of the node in a home folder. Its errors are those of ReadIdentity.
+func NodeOf(dir string) (string, error) {
+	id, err := ReadIdentity(dir)
+	return id.Node, err
 }

@@ -2,16 +2,14 @@ package vacate
 
 import (
 	"context"
-	"encoding/json"
-	"log/slog"
-	"net/netip"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"openflow"
@@ -19,8 +17,16 @@ import (
 	"openflow/docker/engine"
 	"openflow/node/home"
 	"openflow/runtime/driver"
+	"openflow/runtime/fake"
 	"openflow/runtime/process"
 )
+
+// away is a runtime that cannot be asked.
+type away struct{ fake.Opener }
+
+func (away) Vacate(context.Context, driver.Options) ([]string, error) {
+	return nil, openflow.Errorf(openflow.CodeUnavailable, "no daemon")
+}
 
 func opened(t *testing.T, dir string) *home.Home {
 	t.Helper()
@@ -29,44 +35,29 @@ func opened(t *testing.T, dir string) *home.Home {
 	return h
 }
 
-// When the network of another node may be removed: never while that node could be there.
-func TestGone(t *testing.T) {
-	here := engine.OwnerOf("")
-	now := time.Now()
-	id := home.Identity{Format: home.Format, Node: uuid.NewString(), Party: "9999"}
-	text, err := json.Marshal(id)
-	require.NoError(t, err)
-	with := func(file string) string {
+// Whether a home is gone, is what the runtimes are told by.
+func TestWhoseHome(t *testing.T) {
+	with := func(text string) string {
 		dir := t.TempDir()
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "home.json"), []byte(file), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "home.json"), []byte(text), 0o600))
 		return dir
 	}
-	none := filepath.Join(t.TempDir(), "none")
 	for name, tc := range map[string]struct {
-		change func(*engine.Network)
-		served bool
-		gone   bool
+		dir  string
+		gone bool
+		node string
 	}{
-		"no home":                      {func(*engine.Network) {}, false, true},
-		"an empty folder":              {func(n *engine.Network) { n.Owner.Home = t.TempDir() }, false, true},
-		"another node's home by now":   {func(n *engine.Network) { n.Owner.Home = with(`{"node":"` + uuid.NewString() + `"}`) }, false, true},
-		"ended long ago":               {func(n *engine.Network) { n.Containers, n.Ended = 2, now.Add(-2*settledFor) }, false, true},
-		"its home":                     {func(n *engine.Network) { n.Owner.Home = with(string(text)) }, false, false},
-		"a damaged home":               {func(n *engine.Network) { n.Owner.Home = with("{") }, false, false},
-		"a home that cannot be seen":   {func(n *engine.Network) { n.Owner.Home = filepath.Join(with("{}"), "home.json") }, false, false},
-		"somebody listens":             {func(*engine.Network) {}, true, false},
-		"something runs":               {func(n *engine.Network) { n.Containers, n.Running = 1, 1 }, false, false},
-		"something has just ended":     {func(n *engine.Network) { n.Containers, n.Ended = 1, now.Add(-time.Minute) }, false, false},
-		"of another machine":           {func(n *engine.Network) { n.Owner.Host = "elsewhere 1" }, false, false},
-		"made by who says nothing":     {func(n *engine.Network) { n.Owner = engine.Owner{} }, false, false},
-		"a path on an unknown machine": {func(n *engine.Network) { n.Owner.Host = "" }, false, false},
+		"its home":                   {with(`{"node":"n1"}`), false, "n1"},
+		"none":                       {filepath.Join(t.TempDir(), "none"), true, ""},
+		"an empty folder":            {t.TempDir(), true, ""},
+		"a damaged home":             {with("{"), false, ""},
+		"a home that cannot be seen": {filepath.Join(with("{}"), "home.json"), false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := engine.Network{
-				Name: docker.NetworkName(id.Node), Owner: engine.Owner{Home: none, Host: here.Host}, Gateway: netip.MustParseAddr("10.77.0.1"),
-			}
-			tc.change(&n)
-			require.Equal(t, tc.gone, gone(n, here, func(engine.Network) bool { return tc.served }, now))
+			node, err := home.NodeOf(tc.dir)
+			require.Equal(t, tc.gone, errors.Is(err, fs.ErrNotExist), "%v", err)
+			require.Equal(t, tc.node, node)
+			require.Equal(t, tc.node == "", err != nil)
 		})
 	}
 }
@@ -88,9 +79,9 @@ func TestNetworksOfNodesThatAreGone(t *testing.T) {
 		})
 	}
 	require.NoError(t, os.RemoveAll(lost.Dir))
-	removed, err := Gone(t.Context(), slog.New(slog.DiscardHandler))
+	removed, err := Gone(t.Context(), driver.Openers{process.Opener{}, docker.Opener{}})
 	require.NoError(t, err)
-	require.NotContains(t, removed, names[0])
+	require.NotContains(t, strings.Join(removed, " "), names[0])
 
 	rt, err := engine.New(t.Context(), engine.Options{})
 	require.NoError(t, err)
@@ -102,13 +93,12 @@ func TestNetworksOfNodesThatAreGone(t *testing.T) {
 	require.True(t, left(names[0]))
 	require.False(t, left(names[1]), "by this call, or by a node that another test has started meanwhile")
 
-	_, err = Node(t.Context(), there.Dir)
+	_, err = Node(t.Context(), there.Dir, driver.Openers{docker.Opener{}})
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "its node runs")
 	require.NoError(t, there.Close())
-	v, err := Node(t.Context(), there.Dir)
+	v, err := Node(t.Context(), there.Dir, driver.Openers{process.Opener{}, docker.Opener{}})
 	require.NoError(t, err)
-	require.Equal(t, names[0], v.Network)
-	require.True(t, v.Networked)
+	require.Equal(t, Found{Started: true, Removed: []string{"network " + names[0] + " with its rules"}}, v)
 	require.False(t, left(names[0]))
 	require.NoError(t, rt.Close())
 }
@@ -126,10 +116,10 @@ func TestVacateAndPurge(t *testing.T) {
 	require.NoError(t, rt.Start(t.Context(), s.Name))
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(Purge(h.Dir)), "its node runs")
 	require.NoError(t, h.Close())
-	v, err := Node(t.Context(), h.Dir)
+	v, err := Node(t.Context(), h.Dir, driver.Openers{away{}, process.Opener{}})
 	require.NoError(t, err)
-	require.Equal(t, 1, v.Programs)
-	require.False(t, v.Networked, "the process runtime has none")
+	require.Equal(t, []string{"1 programs"}, v.Removed, "also where another runtime could not be asked")
+	require.ErrorContains(t, v.Unasked, "fake: no daemon")
 	_, err = rt.Inspect(t.Context(), s.Name)
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 	require.NoError(t, Purge(h.Dir))
@@ -138,7 +128,7 @@ func TestVacateAndPurge(t *testing.T) {
 
 	other := t.TempDir()
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(Purge(other)), "no home")
-	v, err = Node(t.Context(), other)
+	v, err = Node(t.Context(), other, driver.Openers{process.Opener{}})
 	require.NoError(t, err)
 	require.Zero(t, v)
 }

@@ -9,8 +9,8 @@ import (
 // Runtime runs containers. A container goes through created → running → exited, in that order, and stays exited, with
 // its outcome and its output, until Remove: nothing disappears before somebody had the chance to record it.
 //
-// All methods are safe for concurrent use, also for the same name and also from several Runtimes over the same
-// machine, such as the one before and the one after a restart of the node. Every method may be called twice or again
+// All methods are safe for concurrent use, also for the same name. So they are from several Runtimes over the same
+// containers: the one before and the one after a restart of the node, or those of its replicas (see Followers). Every method may be called twice or again
 // after an error whose outcome is unknown. A method blocks no longer than its context lives, and a canceled call leaves
 // the container as it is: only Stop ends a program.
 //
@@ -18,7 +18,7 @@ import (
 // could not be asked; it says nothing about the container. The exit code of a program, whatever it is, is never an
 // error.
 type Runtime interface {
-	// Kind is "docker", "process" or "fake": for messages and for the choice of Spec.Image.
+	// Kind is the Opener's.
 	Kind() string
 
 	// Ensure makes the container spec.Name exist and reports how it stands. When the name is free it is created, not
@@ -70,8 +70,7 @@ type Spec struct {
 	Name   string            // unique per runtime; see Validate for its shape
 	Labels map[string]string // identity and origin, for Ensure and List
 
-	// Image is what runs: an image for Docker, named by ID ("sha256:…") or repository digest; the absolute path of an
-	// executable for processes.
+	// Image is what runs, as the runtime calls it: what Host.Bring returns.
 	Image   string
 	Command []string // arguments for the image's entry point or the executable
 	Env     []string // "KEY=value"; with PATH, all that the program sees of the node's environment

@@ -63,3 +63,20 @@ func TestCarries(t *testing.T) {
 		t.Run(name, func(t *testing.T) { require.Equal(t, tc.ok, driver.Carries(have, tc.want)) })
 	}
 }
+
+type named struct {
+	driver.Opener
+	kind string
+}
+
+func (n named) Kind() string { return n.kind }
+
+func TestFindRuntime(t *testing.T) {
+	all := driver.Openers{named{kind: "a"}, named{kind: "b"}}
+	got, err := all.Find("b")
+	require.NoError(t, err)
+	require.Equal(t, "b", got.Kind())
+	_, err = all.Find("c")
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "use a or b")
+}

@@ -33,7 +33,7 @@ func (r *Runtime) Ensure(ctx context.Context, spec driver.Spec) (driver.Status, 
 	}
 	spec = clone(spec)
 	c := &container{
-		spec: spec, plan: plan, changed: make(chan struct{}), killed: make(chan struct{}),
+		node: r.node, spec: spec, plan: plan, changed: make(chan struct{}), killed: make(chan struct{}),
 		stdout: &output{}, stderr: &output{},
 		status: driver.Status{Name: spec.Name, Labels: spec.Labels, State: driver.StateCreated, Created: time.Now()},
 	}
@@ -182,7 +182,7 @@ func (r *Runtime) List(ctx context.Context, labels map[string]string) ([]driver.
 	defer r.m.mu.Unlock()
 	var out []driver.Status
 	for _, c := range r.m.containers {
-		if driver.Carries(c.spec.Labels, labels) {
+		if c.node == r.node && driver.Carries(c.spec.Labels, labels) {
 			out = append(out, c.snapshot())
 		}
 	}

@@ -41,7 +41,10 @@ type Plan struct {
 }
 
 // Runtime is the fake. Create it with New.
-type Runtime struct{ m *machine }
+type Runtime struct {
+	m    *machine
+	node string // whose containers it makes and lists
+}
 
 var _ driver.Runtime = (*Runtime)(nil)
 
@@ -51,7 +54,7 @@ func New(plan func(driver.Spec) Plan) *Runtime {
 	if plan == nil {
 		plan = func(driver.Spec) Plan { return Plan{} }
 	}
-	return &Runtime{&machine{plan: plan, containers: map[string]*container{}, spent: map[string]bool{}, runs: map[string]int{}}}
+	return &Runtime{m: &machine{plan: plan, containers: map[string]*container{}, spent: map[string]bool{}, runs: map[string]int{}}}
 }
 
 // Programs plans p for every container.
@@ -59,8 +62,8 @@ func Programs(p Program) func(driver.Spec) Plan {
 	return func(driver.Spec) Plan { return Plan{Run: p} }
 }
 
-// Reopen returns a second Runtime over the same containers, as a restarted node would have it.
-func (r *Runtime) Reopen() *Runtime { return &Runtime{r.m} }
+// Reopen returns a second Runtime over the same containers, as a restarted node or another replica would have it.
+func (r *Runtime) Reopen() *Runtime { return &Runtime{r.m, r.node} }
 
 // Runs counts how often a program has been started under name, over all containers that ever had it.
 func (r *Runtime) Runs(name string) int {
@@ -70,7 +73,7 @@ func (r *Runtime) Runs(name string) int {
 }
 
 // Kind is "fake".
-func (r *Runtime) Kind() string { return "fake" }
+func (r *Runtime) Kind() string { return Name }
 
 // machine is what outlives a Runtime.
 type machine struct {
@@ -84,6 +87,7 @@ type machine struct {
 
 // container is guarded by machine.mu, apart from what the comments say.
 type container struct {
+	node    string
 	spec    driver.Spec
 	plan    Plan
 	status  driver.Status

@@ -17,17 +17,43 @@ import (
 	"openflow/runtime/runtimetest/payload"
 )
 
-func TestConformance(t *testing.T) {
-	rt := fake.New(fake.Programs(func(ctx context.Context, s driver.Spec, stdout, stderr io.Writer) int {
+// payloads runs the suite's program as a function.
+func payloads() *fake.Runtime {
+	return fake.New(fake.Programs(func(ctx context.Context, s driver.Spec, stdout, stderr io.Writer) int {
 		if s.Image != "payload" {
 			return 127
 		}
 		return payload.Run(ctx, s.Command, s.Env, stdout, stderr)
 	}))
+}
+
+func TestConformance(t *testing.T) {
+	rt := payloads()
 	runtimetest.Run(t, runtimetest.Harness{
 		Open:  func(*testing.T) driver.Runtime { return rt.Reopen() },
 		Image: "payload",
 	})
+}
+
+// Every Runtime of the suite is another replica's, with a home of its own.
+func TestConformanceOfACluster(t *testing.T) {
+	o := fake.Opener{Containers: payloads(), Cluster: true}
+	runtimetest.Run(t, runtimetest.Harness{
+		Open: func(t *testing.T) driver.Runtime {
+			h, err := o.Open(t.Context(), driver.Options{Home: t.TempDir(), Node: "the node of all replicas"})
+			require.NoError(t, err)
+			return h
+		},
+		Image: "payload",
+	})
+}
+
+func TestConformanceOfHosts(t *testing.T) {
+	for name, cluster := range map[string]bool{"machine": false, "cluster": true} {
+		t.Run(name, func(t *testing.T) {
+			runtimetest.RunHost(t, fake.Opener{Containers: payloads(), Cluster: cluster}, "payload")
+		})
+	}
 }
 
 func spec(name string) driver.Spec {

@@ -48,7 +48,7 @@ func TestEnvironmentIsExact(t *testing.T) {
 func TestNobodyElseCanRead(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	rt := open(t, dir)
-	launch(t, rt, driver.Spec{Name: "c", Image: "/bin/true", Env: []string{"OPENFLOW_TOKEN=secret"}})
+	launch(t, rt, driver.Spec{Name: "c", Image: "/bin/true", Env: []string{"OPENFLOW_CREDENTIAL=secret"}})
 	wait(t, rt, "c")
 	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		require.NoError(t, err)

@@ -49,10 +49,10 @@ func copyEnd(w io.Writer, in *os.File) error {
 	return err
 }
 
-// TrimLogs bounds what programs that run have written: of an output with more than logBytes, the newest are set aside,
-// and what was set aside before goes. What is written in that moment may be lost. Outputs are opened for appending, so
-// a program goes on at the new end. A driver.Runtime whose daemon bounds logs has no need of it.
-func (r *supervised) TrimLogs(ctx context.Context) error {
+// Trim implements driver.Host. It bounds what programs that run have written. Of an output with more than logBytes, the newest are
+// set aside, and what was set aside before goes. What is written in that moment may be lost. Outputs are opened for
+// appending, so a program goes on at the new end.
+func (r *supervised) Trim(ctx context.Context) error {
 	list, err := r.List(ctx, nil)
 	if err != nil {
 		return err

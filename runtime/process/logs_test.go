@@ -42,7 +42,7 @@ func TestLogsAreBounded(t *testing.T) {
 			now, err := os.Stat(f.file(stdoutFile))
 			return err == nil && now.Size() == before.Size()+9_000_000
 		}, 20*time.Second, time.Millisecond, "it goes on at the end")
-		require.NoError(t, r.TrimLogs(t.Context()))
+		require.NoError(t, r.Trim(t.Context()))
 	}
 	var kept int64
 	for _, file := range []string{stdoutFile, older(stdoutFile)} {

@@ -21,6 +21,10 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+func TestConformanceOfTheHost(t *testing.T) {
+	runtimetest.RunHost(t, process.Opener{}, runtimetest.Build(t))
+}
+
 func open(t testing.TB, dir string) driver.Runtime {
 	t.Helper()
 	rt, err := process.New(dir)

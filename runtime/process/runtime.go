@@ -30,13 +30,8 @@ const staleAfter = time.Hour
 // supervised runs containers as processes, each in a folder below dir. It has no state of its own.
 type supervised struct{ dir string }
 
-// New returns a Runtime whose containers live below dir, which is created if missing and readable by its owner only:
-// specs hold credentials. Two Runtimes on one folder, also in two processes, share its containers.
-//
-// Spec.Image is the absolute path of an executable, Spec.Command its arguments. The program sees exactly Spec.Env, PATH
-// (the node's, unless Spec.Env has one), the two variables that say which GPUs it may use, and what /bin/sh adds of its own (PWD). Its working directory is an empty
-// folder, removed with the container; stdin is empty.
-func New(dir string) (driver.Runtime, error) {
+// open returns a runtime whose containers live below dir, which is created if missing.
+func open(dir string) (*supervised, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "process folder: %w", err)
@@ -70,7 +65,7 @@ func (r *supervised) sweep() error {
 }
 
 // Kind implements driver.Runtime.
-func (r *supervised) Kind() string { return "process" }
+func (r *supervised) Kind() string { return Name }
 
 func (r *supervised) folder(name string) folder {
 	return folder{name: name, path: filepath.Join(r.dir, name)}

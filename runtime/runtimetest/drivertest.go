@@ -1,6 +1,7 @@
-// Package runtimetest is the conformance suite of driver.Runtime: the contract's sentences as tests.
+// Package runtimetest is the conformance suite of runtimes: the sentences of driver's contract as tests.
 //
-// A runtime's own test is a [Harness] and one call of [Run]. Beyond that a runtime tests only what is its own, such as
+// A runtime's own test is a [Harness] and one call of [Run], for driver.Runtime, and one of [RunHost], for driver.Opener
+// and driver.Host. Beyond that a runtime tests only what is its own, such as
 // a daemon that goes away. The containers run package payload; [Build] makes an executable of it.
 package runtimetest
 
@@ -28,7 +29,7 @@ const patience = 30 * time.Second
 // Harness is one runtime under test.
 type Harness struct {
 	// Open returns a Runtime over the containers of this harness. Every call makes a new one that knows nothing of the
-	// others, as a restarted node would.
+	// others, as a restarted node or another replica would.
 	Open func(t *testing.T) driver.Runtime
 	// Image runs package payload with Spec.Command as its arguments.
 	Image string
@@ -53,6 +54,8 @@ func Run(t *testing.T, h Harness) {
 		"WaitAfterExit":             testWaitAfterExit,
 		"WaitEndsWithItsContext":    testWaitCanceled,
 		"TwoWaiters":                testTwoWaiters,
+		"TwoFollowers":              testTwoFollowers,
+		"AFollowerIsGone":           testFollowerGone,
 		"ExitCodes":                 testExitCodes,
 		"ProgramThatCannotRun":      testCannotRun,
 		"LogsAreComplete":           testLogs,

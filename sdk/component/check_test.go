@@ -21,11 +21,15 @@ func FuzzChecksAgree(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	raw, err := component.Component{Name: "c", Roles: []openflow.Role{openflow.RoleGuest}, Parameters: paramDefaults()}.Describe()
+	raw, err := component.Program{Provider: "acme", Version: "1", Components: []component.Component{
+		{Name: "c", Roles: []openflow.Role{openflow.RoleGuest}, Parameters: paramDefaults()},
+	}}.Describe("c")
 	require.NoError(f, err)
 	var doc struct{ Component jobcheck.Component }
 	require.NoError(f, json.Unmarshal(raw, &doc))
-	site := jobcheck.Site{Self: guest.ID, Components: map[string]jobcheck.Component{"c": doc.Component}}
+	site := jobcheck.Site{Self: guest.ID, Find: func(openflow.TaskSpec) (jobcheck.Component, *jobcheck.Unresolved) {
+		return doc.Component, nil
+	}}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var values map[string]json.RawMessage
 		if json.Unmarshal(data, &values) != nil {

@@ -7,13 +7,15 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"openflow"
+	"openflow/sdk/httpclient"
 )
 
 // defaultPatience is how long the kit repeats a request while its node, or the partner behind it, does not answer.
@@ -26,14 +28,17 @@ const (
 	maxEnvelope     = 64 << 20
 )
 
+// longestAnswer is how long a request may take, above the node's own longest wait: 120 s for a full buffer.
+const longestAnswer = 150 * time.Second
+
 // client speaks with the node of this task. Every request may be repeated: the node answers repeats as it did before.
 type client struct {
-	base     *url.URL
-	token    string
-	http     *http.Client
-	patience time.Duration
-	trace    string // header traceparent of every request; empty: this task is not traced
-	log      *slog.Logger
+	base       *url.URL
+	credential string
+	http       *http.Client
+	patience   time.Duration
+	trace      string // header traceparent of every request; empty: this task is not traced
+	log        *slog.Logger
 }
 
 // request is one call in a form that can be sent again.
@@ -47,20 +52,12 @@ type request struct {
 	length       int64                         // of body, in bytes; 0: not known
 }
 
-func newClient(base, token string, patience time.Duration, log *slog.Logger) (*client, error) {
+func newClient(base, credential string, patience time.Duration, log *slog.Logger) (*client, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "CONFIG names no node that could be called: %q", base)
 	}
-	return &client{base: u, token: token, patience: patience, log: log, http: &http.Client{Transport: &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		DisableCompression:    true,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       90 * time.Second,
-		ResponseHeaderTimeout: 150 * time.Second, // above the node's own longest wait, 120 s for a full buffer
-		WriteBufferSize:       64 << 10,
-		ReadBufferSize:        64 << 10,
-	}}}, nil
+	return &client{base: u, credential: credential, patience: patience, log: log, http: httpclient.New(httpclient.Options{Patience: longestAnswer})}, nil
 }
 
 // call sends r until the node has answered, and decodes the envelope's data into into, unless that is nil.
@@ -98,30 +95,30 @@ func (c *client) open(ctx context.Context, r request) (io.ReadCloser, error) {
 
 // repeat runs attempt until it succeeds, fails for good, or fails for longer than the patience.
 func (c *client) repeat(ctx context.Context, r request, attempt func(context.Context) error) error {
-	begin, wait := time.Now(), 20*time.Millisecond
-	for {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := attempt(ctx)
-		if err == nil {
-			return nil
+		if !passing(err) {
+			err = backoff.Permanent(err)
 		}
-		if ctx.Err() != nil {
-			return openflow.Errorf(openflow.CodeOf(ctx.Err()), "%s %s was given up: %w", r.method, r.path, context.Cause(ctx))
-		}
-		if code := openflow.CodeOf(err); code != openflow.CodeUnavailable && code != openflow.CodeExhausted {
-			return err
-		}
-		if time.Since(begin) > c.patience {
-			return openflow.Errorf(openflow.CodeOf(err), "tried for %s: %w", c.patience, err)
-		}
-		c.log.Warn("node did not serve a request, it is repeated", "path", r.path, "error", err)
-		pause := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-pause.C:
-		}
-		pause.Stop()
-		wait = min(2*wait, 2*time.Second)
+		return struct{}{}, err
+	}, backoff.WithBackOff(&backoff.ExponentialBackOff{InitialInterval: 20 * time.Millisecond, Multiplier: 2, MaxInterval: 2 * time.Second}),
+		backoff.WithMaxElapsedTime(max(c.patience, 1)), // 0 would be no limit
+		backoff.WithNotify(func(err error, _ time.Duration) {
+			c.log.Warn("node did not serve a request, it is repeated", "path", r.path, "error", err)
+		}))
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return openflow.Errorf(openflow.CodeOf(ctx.Err()), "%s %s was given up: %w", r.method, r.path, context.Cause(ctx))
+	case passing(err):
+		return openflow.Errorf(openflow.CodeOf(err), "tried for %s: %w", c.patience, err)
 	}
+	return err
+}
+
+// passing reports whether a request that fails so may succeed later.
+func passing(err error) bool {
+	code := openflow.CodeOf(err)
+	return code == openflow.CodeUnavailable || code == openflow.CodeExhausted
 }
 
 // send makes one attempt. A network failure or a status that promises better times is CodeUnavailable.
@@ -191,8 +188,8 @@ func (c *client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if c.token != "" && target.Host == c.base.Host { // the credential never leaves for another address
-		req.Header.Set("Authorization", "Bearer "+c.token)
+	if c.credential != "" && target.Host == c.base.Host { // the credential never leaves for another address
+		req.Header.Set("Authorization", "Bearer "+c.credential)
 		if c.trace != "" {
 			req.Header.Set("traceparent", c.trace)
 		}
@@ -200,7 +197,8 @@ func (c *client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	return req, nil
 }
 
-// decodeEnvelope reads {code, message, data}. A reply that breaks off is a node that has gone away.
+// decodeEnvelope reads {code, message, data}, or {data, error} of our own dialect. A reply that breaks off is a node that has
+// gone away.
 //
 // Spec: fate-flow-api §0.3.
 func decodeEnvelope(body io.Reader, r request, into any) error {
@@ -226,6 +224,9 @@ func decodeEnvelope(body io.Reader, r request, into any) error {
 	}
 	if envelope.Code != 0 {
 		return openflow.Errorf(envelopeCode(envelope.Code), "node refused %s: %s (code %d)", r.path, envelope.Message, envelope.Code)
+	}
+	if envelope.Error.Code != "" {
+		return openflow.Errorf(envelope.Error.Code, "node refused %s: %s", r.path, envelope.Error.Message)
 	}
 	if into == nil {
 		return nil

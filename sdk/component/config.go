@@ -19,7 +19,7 @@ type config struct {
 	TaskID         openflow.TaskID            `json:"task_id"`
 	TaskVersion    string                     `json:"task_version"`
 	TaskName       openflow.TaskName          `json:"task_name"`
-	ExecutionID    openflow.ExecutionID       `json:"party_task_id"`
+	RunID          openflow.RunID             `json:"party_task_id"`
 	Component      string                     `json:"component"`
 	Role           openflow.Role              `json:"role"`
 	PartyID        openflow.PartyID           `json:"party_id"`
@@ -98,7 +98,7 @@ func parseConfig(text string) (*config, error) {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "environment variable CONFIG is not readable: %w", err)
 	}
 	for name, value := range map[string]string{
-		"job_id": string(c.JobID), "task_name": string(c.TaskName), "party_task_id": string(c.ExecutionID),
+		"job_id": string(c.JobID), "task_name": string(c.TaskName), "party_task_id": string(c.RunID),
 		"component": c.Component, "role": string(c.Role), "party_id": string(c.PartyID), "mlmd.metadata.host": c.MLMD.Metadata.Host,
 	} {
 		if value == "" {

@@ -87,7 +87,7 @@ func (t *Task) Tables(ctx context.Context, key string) ([]Table, error) {
 func (b Table) Open(ctx context.Context) (*tables.Reader, error) {
 	from := request{method: http.MethodGet, path: b.path, header: http.Header{"Accept": {contentArrow}}}
 	if b.path == "" {
-		from.path = "/v2/worker/data/table"
+		from.path = "/openflow/v1/container/data/table"
 		from.query = url.Values{"namespace": {b.Namespace}, "name": {b.Name}}
 	}
 	body := &resumed{ctx: ctx, client: b.task.node, from: from}
@@ -163,17 +163,17 @@ func (t *Task) PassTable(ctx context.Context, key, namespace, name string) error
 }
 
 type tracking struct {
-	ExecutionID openflow.ExecutionID `json:"execution_id"`
-	URI         string               `json:"uri"`
-	OutputKey   string               `json:"output_key"`
-	Namespace   string               `json:"namespace"`
-	Name        string               `json:"name"`
-	DataType    ArtifactType         `json:"data_type"`
-	Meta        json.RawMessage      `json:"meta_data"`
-	Overview    overview             `json:"overview"`
-	Source      artifactSource       `json:"source"`
-	Index       int                  `json:"index"`
-	Partitions  int                  `json:"partitions"`
+	RunID      openflow.RunID  `json:"execution_id"`
+	URI        string          `json:"uri"`
+	OutputKey  string          `json:"output_key"`
+	Namespace  string          `json:"namespace"`
+	Name       string          `json:"name"`
+	DataType   ArtifactType    `json:"data_type"`
+	Meta       json.RawMessage `json:"meta_data"`
+	Overview   overview        `json:"overview"`
+	Source     artifactSource  `json:"source"`
+	Index      int             `json:"index"`
+	Partitions int             `json:"partitions"`
 }
 
 type overview struct {
@@ -182,16 +182,16 @@ type overview struct {
 }
 
 type artifactSource struct {
-	TaskID      openflow.TaskID      `json:"task_id"`
-	ExecutionID openflow.ExecutionID `json:"party_task_id"`
-	TaskName    openflow.TaskName    `json:"task_name"`
-	Component   string               `json:"component"`
-	OutputKey   string               `json:"output_artifact_key"`
-	OutputIndex *int                 `json:"output_index"`
+	TaskID      openflow.TaskID   `json:"task_id"`
+	RunID       openflow.RunID    `json:"party_task_id"`
+	TaskName    openflow.TaskName `json:"task_name"`
+	Component   string            `json:"component"`
+	OutputKey   string            `json:"output_artifact_key"`
+	OutputIndex *int              `json:"output_index"`
 }
 
 func (t *Task) saveTracking(ctx context.Context, s tracking) error {
-	s.ExecutionID, s.Partitions = t.config.ExecutionID, outputPartitions
+	s.RunID, s.Partitions = t.config.RunID, outputPartitions
 	r := request{method: http.MethodPost, path: "/v2/worker/data/tracking/save", json: s}
 	if err := t.node.call(ctx, r, nil); err != nil {
 		return openflow.Errorf(openflow.CodeOf(err), "output %q of %s cannot be registered: %w", s.OutputKey, t.Key(), err).
@@ -202,7 +202,7 @@ func (t *Task) saveTracking(ctx context.Context, s tracking) error {
 
 func (t *Task) source(key string, index int) artifactSource {
 	s := artifactSource{
-		TaskID: t.config.TaskID, ExecutionID: t.config.ExecutionID, TaskName: t.config.TaskName,
+		TaskID: t.config.TaskID, RunID: t.config.RunID, TaskName: t.config.TaskName,
 		Component: t.config.Component, OutputKey: key,
 	}
 	if a, ok := t.component.artifact(t.component.Outputs, key, t.Role(), t.Stage()); ok && a.Multi {
@@ -239,6 +239,6 @@ func (t *Task) claimOutput(key string) (int, error) {
 
 // outputName is the table name of an output: the same for every attempt to register it.
 func (t *Task) outputName(key string, index int) string {
-	sum := sha256.Sum256([]byte(fmt.Sprintf("%s/%s/%s", t.config.ExecutionID, key, strconv.Itoa(index))))
+	sum := sha256.Sum256([]byte(fmt.Sprintf("%s/%s/%s", t.config.RunID, key, strconv.Itoa(index))))
 	return hex.EncodeToString(sum[:16])
 }

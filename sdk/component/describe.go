@@ -12,12 +12,6 @@ import (
 	"openflow"
 )
 
-// Provider and Version are what the description of every component of this kit says.
-const (
-	Provider = "openflow"
-	Version  = "2.2.0"
-)
-
 type document struct {
 	Component     description `json:"component"`
 	SchemaVersion string      `json:"schema_version"`
@@ -58,12 +52,22 @@ type artifactDescription struct {
 	Like      string          `json:"like,omitempty"`       // an input
 }
 
-// Describe renders the component document, as JSON, which is YAML.
+// Describe renders the document of a component of the program, as JSON, which is YAML. Errors: CodeNotFound (it has none of
+// that name), CodeInvalid (the provider's name or version cannot be one).
 //
 // Spec: fate-components §1.1, fate-flow-api §3.11.
-func (c Component) Describe() ([]byte, error) {
+func (p Program) Describe(name string) ([]byte, error) {
+	if err := openflow.CheckProvider(p.Provider, p.Version); err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(p.Components, func(c Component) bool { return c.Name == name })
+	if i < 0 {
+		return nil, openflow.Errorf(openflow.CodeNotFound, "component %q is not in this image", name).
+			WithHint("it has %s", strings.Join(names(p.Components), ", "))
+	}
+	c := p.Components[i]
 	d := description{
-		Name: c.Name, Description: c.Description, Provider: Provider, Version: Version, Labels: []string{}, Roles: c.Roles,
+		Name: c.Name, Description: c.Description, Provider: p.Provider, Version: p.Version, Labels: []string{}, Roles: c.Roles,
 		Parameters: c.describeParameters(), Inputs: c.describeArtifacts(c.Inputs), Outputs: c.describeArtifacts(c.Outputs),
 		Needs: c.Needs,
 	}
@@ -201,20 +205,6 @@ func bounds(schema map[string]any, tag reflect.StructTag) map[string]any {
 	return schema
 }
 
-func describe(w io.Writer, name string, components []Component) error {
-	i := slices.IndexFunc(components, func(c Component) bool { return c.Name == name })
-	if i < 0 {
-		return openflow.Errorf(openflow.CodeNotFound, "component %q is not in this image", name).
-			WithHint("it has %s", strings.Join(names(components), ", "))
-	}
-	out, err := components[i].Describe()
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(append(out, '\n'))
-	return err
-}
-
-func list(w io.Writer, components []Component) error {
-	return json.NewEncoder(w).Encode(map[string][]string{"buildin": names(components), "thirdparty": {}})
+func (p Program) list(w io.Writer) error {
+	return json.NewEncoder(w).Encode(map[string][]string{"buildin": names(p.Components), "thirdparty": {}})
 }

@@ -16,7 +16,7 @@ type scaleParams struct {
 
 var scaleDefaults = scaleParams{Factor: 1, Mode: "plain"}
 
-// A component is one value with one function. In an image, main is component.Main(Scale).
+// A component is one value with one function. In an image, main is the Main of a component.Program that has it.
 var Scale = component.Component{
 	Name:       "scale",
 	Roles:      []openflow.Role{openflow.RoleGuest, openflow.RoleHost},
@@ -57,7 +57,9 @@ func scale(ctx context.Context, t *component.Task) error {
 }
 
 func Example() {
-	// func main() { component.Main(Scale) }
+	// func main() {
+	// 	component.Program{Provider: "acme", Version: "1.0.0", Components: []component.Component{Scale}}.Main()
+	// }
 	_ = Scale
 }
 

@@ -32,5 +32,5 @@ func DecodeParameters(raw map[string]json.RawMessage, into any) error {
 
 // Command is Main without the end of the process.
 func Command(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer, components ...Component) int {
-	return command(ctx, args, env, stdout, stderr, components)
+	return Program{Provider: "acme", Version: "1.2.0", Components: components}.command(ctx, args, env, stdout, stderr)
 }

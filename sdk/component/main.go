@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/sdk/wire"
 )
 
 // The exit codes of a component's process.
@@ -29,27 +28,38 @@ const (
 	ExitCanceled = 143 // it was asked to end (SIGTERM)
 )
 
-// Main is the main function of an image with these components. It does not return. Arguments: none or "run" runs the
-// task in the environment; "desc --name NAME" prints a component's description; "list" prints the names.
-func Main(components ...Component) {
+// Program is what an image or executable holds: components, and whose they are. Nodes register it under the name and version
+// of its provider, which are 1 to 64 letters, digits and "_.+-".
+type Program struct {
+	Provider   string
+	Version    string
+	Components []Component
+}
+
+// Main is the main function of the program. It does not return. Arguments: none or "run" runs the task in the environment;
+// "desc --name NAME" prints a component's description; "list" prints the names.
+func (p Program) Main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop) // a second signal ends a component that ignores the first
 	if cores, err := strconv.Atoi(os.Getenv("OPENFLOW_CORES")); err == nil && cores > 0 {
 		runtime.GOMAXPROCS(cores) // a process that is no container would otherwise take the whole machine
 	}
-	code := command(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr, components)
+	code := p.command(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	os.Exit(code)
 }
 
-func command(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer, components []Component) int {
+func (p Program) command(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
 	var err error
 	switch {
 	case len(args) == 0 || len(args) == 1 && args[0] == "run":
-		return run(ctx, env, stderr, components)
+		return p.RunTo(ctx, stderr, env)
 	case len(args) == 1 && args[0] == "list":
-		err = list(stdout, components)
+		err = p.list(stdout)
 	case len(args) == 3 && args[0] == "desc" && args[1] == "--name":
-		err = describe(stdout, args[2], components)
+		var text []byte
+		if text, err = p.Describe(args[2]); err == nil {
+			_, err = stdout.Write(append(text, '\n'))
+		}
 	default:
 		err = openflow.Errorf(openflow.CodeInvalid, "arguments %q are not understood", strings.Join(args, " ")).
 			WithHint("use run, list, or desc --name NAME")
@@ -61,30 +71,27 @@ func command(ctx context.Context, args []string, env func(string) string, stdout
 	return ExitSuccess
 }
 
-// Run runs the task that the environment describes (CONFIG, OPENFLOW_TOKEN, OPENFLOW_CORES), reports its end to the
+// Run runs the task that the environment describes (CONFIG, OPENFLOW_CREDENTIAL, OPENFLOW_CORES), reports its end to the
 // node, and returns the exit code for the process. The end of ctx stops it with ExitCanceled.
 //
 // OPENFLOW_LOG=json makes the log JSON lines. OPENFLOW_PATIENCE, a duration such as 90s, replaces the 30 minutes for
 // which the kit repeats a request that its node does not serve. TRACEPARENT makes requests part of the job's trace.
-func Run(ctx context.Context, env func(string) string, components ...Component) int {
-	return RunTo(ctx, os.Stderr, env, components...)
+func (p Program) Run(ctx context.Context, env func(string) string) int {
+	return p.RunTo(ctx, os.Stderr, env)
 }
 
-// RunTo is Run with the log in log instead of standard error.
-func RunTo(ctx context.Context, log io.Writer, env func(string) string, components ...Component) int {
-	return run(ctx, env, log, components)
-}
-
-func run(ctx context.Context, env func(string) string, stderr io.Writer, components []Component) int {
-	log := newLog(env("OPENFLOW_LOG"), stderr)
+// RunTo is Run with the log in to instead of standard error.
+func (p Program) RunTo(ctx context.Context, to io.Writer, env func(string) string) int {
+	log := newLog(env("OPENFLOW_LOG"), to)
 	t, err := newTask(env, log)
 	if err != nil {
 		log.Error("task cannot be started", "error", err)
 		return ExitUsage
 	}
-	err = t.choose(components)
+	t.program = p
+	err = t.choose()
 	if err == nil {
-		log.Info("task runs", "task", t.config.ExecutionID, "component", t.component.Name, "stage", t.Stage(), "cores", t.cores)
+		log.Info("task runs", "task", t.config.RunID, "component", t.component.Name, "stage", t.Stage(), "cores", t.cores)
 		err = t.guard(func() error {
 			t.dropAbsent(ctx)
 			return t.component.Run(ctx, t)
@@ -123,7 +130,7 @@ func newTask(env func(string) string, log *slog.Logger) (*Task, error) {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "OPENFLOW_PATIENCE is %q, want a duration such as 90s", s)
 		}
 	}
-	node, err := newClient(c.nodeURL(), env("OPENFLOW_TOKEN"), patience, log)
+	node, err := newClient(c.nodeURL(), env("OPENFLOW_CREDENTIAL"), patience, log)
 	if node != nil && traceParent.MatchString(env("TRACEPARENT")) {
 		node.trace = env("TRACEPARENT")
 	}
@@ -136,7 +143,8 @@ func newTask(env func(string) string, log *slog.Logger) (*Task, error) {
 // choose finds the component and checks that it can run here with these inputs.
 //
 // Spec: fate-components §1.2.
-func (t *Task) choose(components []Component) error {
+func (t *Task) choose() error {
+	components := t.program.Components
 	i := slices.IndexFunc(components, func(c Component) bool { return c.Name == t.config.Component })
 	if i < 0 {
 		return public(openflow.CodeNotFound, "component %q is not in this image", t.config.Component).
@@ -172,14 +180,14 @@ const maxReport = 64 << 10
 // has it, also after the task was asked to end. Of an error, the node tells the other parties its code and what was
 // marked with WithPublic; the text itself is for this party's users.
 func (t *Task) report(ctx context.Context, failure error) int {
-	body := map[string]any{"execution_id": t.config.ExecutionID, "status": openflow.TaskSuccess, "error": ""}
+	body := map[string]any{"execution_id": t.config.RunID, "status": openflow.TaskSuccess, "error": ""}
 	code := ExitSuccess
 	if failure != nil {
-		text := wire.Cut(failure.Error(), maxReport)
+		text := openflow.Cut(failure.Error(), maxReport)
 		t.log.Error("task failed", "error", text)
 		body["status"], body["error"], code = openflow.TaskFailed, text, ExitFailed
 		told := openflow.CauseOf(failure)
-		body["code"], body["public"], body["consequence"] = told.Code, wire.Cut(told.Text, maxReport), told.Consequence
+		body["code"], body["public"], body["consequence"] = told.Code, openflow.Cut(told.Text, maxReport), told.Consequence
 	}
 	r := request{method: http.MethodPost, path: "/v2/worker/task/status", json: body}
 	if err := t.node.call(context.WithoutCancel(ctx), r, nil); err != nil {

@@ -17,7 +17,7 @@ const (
 	popWait      = 30 * time.Second
 	lastChunk    = 0
 	moreFollow   = 1
-	providerCode = "openflow"
+	providerCode = "openflow" // who has made this side of the transport, whoever provides the component
 )
 
 // topics is the state of the message streams of a task: per topic, one sender and one receiver at a time.

@@ -59,7 +59,7 @@ func (t *Task) Metric(ctx context.Context, m Metric) error {
 		record.Data = []metricPoint{{Value: record.Data, Step: m.Step, Timestamp: now}}
 	}
 	body := map[string]any{"data": []metricRecord{record}}
-	path := "/v2/worker/metric/save/" + string(t.config.ExecutionID)
+	path := "/v2/worker/metric/save/" + string(t.config.RunID)
 	if err := t.node.call(ctx, request{method: http.MethodPost, path: path, json: body}, nil); err != nil {
 		return openflow.Errorf(openflow.CodeOf(err), "metric %q: %w", m.Name, err)
 	}

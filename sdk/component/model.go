@@ -168,10 +168,10 @@ func (t *Task) modelMeta(key string) map[string]any {
 		"model_overview": map[string]any{
 			"federated": map[string]any{
 				"task_id": t.config.TaskID, "parties": parties,
-				"component": map[string]any{"name": name, "provider": Provider, "version": Version, "metadata": map[string]any{}},
+				"component": map[string]any{"name": name, "provider": t.program.Provider, "version": t.program.Version, "metadata": map[string]any{}},
 			},
 			"party": map[string]any{
-				"party_task_id": t.config.ExecutionID, "role": t.config.Role, "partyid": t.config.PartyID,
+				"party_task_id": t.config.RunID, "role": t.config.Role, "partyid": t.config.PartyID,
 				"models": []any{map[string]any{
 					"name": "", "created_time": time.Now().Format("2006-01-02T15:04:05.000000"),
 					"file_format": "json", "metadata": map[string]any{},
@@ -186,7 +186,7 @@ func (t *Task) modelForm(key string, data []byte) (form []byte, contentType stri
 	var out bytes.Buffer
 	w := multipart.NewWriter(&out)
 	for _, field := range [][2]string{
-		{"model_id", t.config.ModelID}, {"model_version", t.config.ModelVersion}, {"execution_id", string(t.config.ExecutionID)},
+		{"model_id", t.config.ModelID}, {"model_version", t.config.ModelVersion}, {"execution_id", string(t.config.RunID)},
 		{"output_key", key}, {"type_name", string(JSONModel)},
 	} {
 		if err := w.WriteField(field[0], field[1]); err != nil {

@@ -74,7 +74,7 @@ func (w *TableWriter) Close(ctx context.Context) (err error) {
 	var object struct {
 		URI string `json:"uri"`
 	}
-	put := request{method: http.MethodPut, path: "/v2/worker/data/object", body: w.spool.open, contentType: contentArrow}
+	put := request{method: http.MethodPut, path: "/openflow/v1/container/data/object", body: w.spool.open, contentType: contentArrow}
 	if err := t.node.call(ctx, put, &object); err != nil {
 		return openflow.Errorf(openflow.CodeOf(err), "output %q of %s cannot be uploaded: %w", w.key, t.Key(), err).
 			WithPublic("its node did not take output %q", w.key)

@@ -130,7 +130,7 @@ func FuzzParameters(f *testing.F) {
 }
 
 func TestObjectParametersAreDescribed(t *testing.T) {
-	raw, err := component.Component{Name: "c", Parameters: paramDefaults()}.Describe()
+	raw, err := component.Program{Provider: "acme", Version: "1", Components: []component.Component{{Name: "c", Parameters: paramDefaults()}}}.Describe("c")
 	require.NoError(t, err)
 	var d struct {
 		Component struct {

@@ -22,7 +22,7 @@ import (
 )
 
 // alone runs f as the guest of a task without others.
-func alone(t *testing.T, change func(*componenttest.Case), f func(context.Context, *component.Task) error) *componenttest.Result {
+func runAlone(t *testing.T, change func(*componenttest.Case), f func(context.Context, *component.Task) error) *componenttest.Result {
 	t.Helper()
 	c := componenttest.Case{
 		Component: component.Component{
@@ -70,7 +70,7 @@ func TestHowATaskEnds(t *testing.T) {
 			component.ExitFailed, openflow.TaskFailed, `input "test_data" of component "test" is required`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := alone(t, c.change, c.run).Parties[guest]
+			r := runAlone(t, c.change, c.run).Parties[guest]
 			require.Equal(t, c.code, r.ExitCode)
 			require.Equal(t, c.status, r.Status)
 			require.Equal(t, c.message, r.Error)
@@ -84,7 +84,7 @@ func TestTheReportOfTheEndIsRepeatedUntilItArrives(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := alone(t, func(c *componenttest.Case) {
+			r := runAlone(t, func(c *componenttest.Case) {
 				c.Faults = []componenttest.Fault{{Path: pathStatus, Kind: kind}, {Path: pathStatus, Kind: kind, From: 2}}
 			}, func(context.Context, *component.Task) error { return nil })
 			require.Equal(t, component.ExitSuccess, r.Parties[guest].ExitCode)
@@ -94,7 +94,7 @@ func TestTheReportOfTheEndIsRepeatedUntilItArrives(t *testing.T) {
 }
 
 func TestOutputsSurviveEveryFault(t *testing.T) {
-	paths := []string{"/v2/worker/data/object", "/v2/worker/data/tracking/save", "/v2/worker/model/save", "/v2/worker/metric/save/",
+	paths := []string{"/openflow/v1/container/data/object", "/v2/worker/data/tracking/save", "/v2/worker/model/save", "/v2/worker/metric/save/",
 		"/v2/rows", "/v2/worker/data/tracking/query", "/v2/worker/model/download"}
 	for name, kind := range map[string]componenttest.FaultKind{
 		"none": 0, "unavailable": componenttest.Unavailable, "refused": componenttest.Refuse, "reply lost": componenttest.DropReply,
@@ -102,7 +102,7 @@ func TestOutputsSurviveEveryFault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := alone(t, func(c *componenttest.Case) {
+			r := runAlone(t, func(c *componenttest.Case) {
 				c.Inputs = map[openflow.Party]componenttest.Inputs{guest: {
 					Data:   map[string]*tables.Frame{"train_data": numbers(make([]float64, 30000)...)},
 					Models: map[string]any{"input_model": map[string]int{"depth": 3}},
@@ -155,7 +155,7 @@ func TestOutputsSurviveEveryFault(t *testing.T) {
 }
 
 func TestAnOutputIsRegisteredAsFATEDoes(t *testing.T) {
-	r := alone(t, nil, func(ctx context.Context, t *component.Task) error { return t.SaveTable(ctx, "output", numbers(1, 2)) })
+	r := runAlone(t, nil, func(ctx context.Context, t *component.Task) error { return t.SaveTable(ctx, "output", numbers(1, 2)) })
 	o := r.Output(guest, "output")
 	require.Regexp(t, "^object:///sha256/[0-9a-f]{64}$", o["uri"])
 	require.Regexp(t, "^[0-9a-f]{32}$", o["name"])
@@ -175,7 +175,7 @@ func TestAnOutputIsRegisteredAsFATEDoes(t *testing.T) {
 }
 
 func TestOutputsThatAreNotDeclaredOrWrittenTwiceAreRefused(t *testing.T) {
-	r := alone(t, nil, func(ctx context.Context, t *component.Task) error {
+	r := runAlone(t, nil, func(ctx context.Context, t *component.Task) error {
 		for key, code := range map[string]openflow.Code{"none": openflow.CodeInvalid, "predicted": openflow.CodeInvalid} {
 			if err := t.SaveTable(ctx, key, numbers(1)); openflow.CodeOf(err) != code {
 				return fmt.Errorf("output %s: %w", key, err)
@@ -208,13 +208,13 @@ func TestAnOutputThatCannotBeRegisteredFailsTheTask(t *testing.T) {
 		code    int
 		message string
 	}{
-		"/v2/worker/data/object":        {save, 5001, `output "output" of task "task_0" of job 202401010000000000000 (guest 9999) cannot be uploaded: node refused /v2/worker/data/object: by the test (code 5001)`},
-		"/v2/worker/data/tracking/save": {save, 5005, `cannot be registered: node refused`},
-		"/v2/worker/model/save":         {model, 5008, `model "model" of task "task_0" of job 202401010000000000000 (guest 9999) cannot be saved`},
-		"/v2/worker/metric/save/":       {metric, 2000, `metric "m": node refused`},
+		"/openflow/v1/container/data/object": {save, 5001, `output "output" of task "task_0" of job 202401010000000000000 (guest 9999) cannot be uploaded: node refused /openflow/v1/container/data/object: by the test (code 5001)`},
+		"/v2/worker/data/tracking/save":      {save, 5005, `cannot be registered: node refused`},
+		"/v2/worker/model/save":              {model, 5008, `model "model" of task "task_0" of job 202401010000000000000 (guest 9999) cannot be saved`},
+		"/v2/worker/metric/save/":            {metric, 2000, `metric "m": node refused`},
 	} {
 		t.Run(path, func(t *testing.T) {
-			r := alone(t, func(c2 *componenttest.Case) {
+			r := runAlone(t, func(c2 *componenttest.Case) {
 				c2.Faults = []componenttest.Fault{{Path: path, Kind: componenttest.Verdict, Code: c.code}}
 			}, c.run)
 			require.Equal(t, component.ExitFailed, r.Parties[guest].ExitCode)
@@ -227,7 +227,7 @@ func TestAnOutputThatCannotBeRegisteredFailsTheTask(t *testing.T) {
 }
 
 func TestAReportThatTheNodeRefusesIsAFailure(t *testing.T) {
-	r := alone(t, func(c *componenttest.Case) {
+	r := runAlone(t, func(c *componenttest.Case) {
 		c.Faults = []componenttest.Fault{{Path: pathStatus, Kind: componenttest.Verdict, Code: 2000}}
 	}, func(context.Context, *component.Task) error { return nil })
 	require.Equal(t, component.ExitFailed, r.Parties[guest].ExitCode)
@@ -237,7 +237,7 @@ func TestAReportThatTheNodeRefusesIsAFailure(t *testing.T) {
 func TestATableThatIsGoneIsNotFound(t *testing.T) {
 	for path, code := range map[string]openflow.Code{"/v2/rows": openflow.CodeNotFound, "/v2/worker/data/tracking/query": openflow.CodePermission} {
 		envelope := map[openflow.Code]int{openflow.CodeNotFound: 7001, openflow.CodePermission: 5005}[code]
-		r := alone(t, func(c *componenttest.Case) {
+		r := runAlone(t, func(c *componenttest.Case) {
 			c.Inputs = map[openflow.Party]componenttest.Inputs{guest: {Data: map[string]*tables.Frame{"train_data": numbers(1)}}}
 			c.Faults = []componenttest.Fault{{Path: path, Kind: componenttest.Verdict, Code: envelope, Every: 1}}
 		}, func(ctx context.Context, t *component.Task) error {
@@ -251,7 +251,7 @@ func TestATableThatIsGoneIsNotFound(t *testing.T) {
 }
 
 func TestAnAbortedOutputLeavesNothing(t *testing.T) {
-	r := alone(t, nil, func(ctx context.Context, t *component.Task) error {
+	r := runAlone(t, nil, func(ctx context.Context, t *component.Task) error {
 		w, err := t.WriteTable(ctx, "output", numbers(1).Schema)
 		if err != nil {
 			return err
@@ -263,8 +263,8 @@ func TestAnAbortedOutputLeavesNothing(t *testing.T) {
 }
 
 func TestALargeOutputIsSpooledToAFile(t *testing.T) {
-	r := alone(t, func(c *componenttest.Case) {
-		c.Faults = []componenttest.Fault{{Path: "/v2/worker/data/object", Kind: componenttest.Restart}}
+	r := runAlone(t, func(c *componenttest.Case) {
+		c.Faults = []componenttest.Fault{{Path: "/openflow/v1/container/data/object", Kind: componenttest.Restart}}
 	}, func(ctx context.Context, t *component.Task) error {
 		w, err := t.WriteTable(ctx, "output", numbers().Schema)
 		if err != nil {
@@ -282,7 +282,7 @@ func TestALargeOutputIsSpooledToAFile(t *testing.T) {
 }
 
 func TestParallelUsesTheCoresAndStopsAtTheFirstError(t *testing.T) {
-	r := alone(t, func(c *componenttest.Case) { c.Cores = 3 }, func(ctx context.Context, t *component.Task) error {
+	r := runAlone(t, func(c *componenttest.Case) { c.Cores = 3 }, func(ctx context.Context, t *component.Task) error {
 		var sum, running, most atomic.Int64
 		err := t.Parallel(ctx, 100, func(i int) error {
 			most.Store(max(most.Load(), running.Add(1)))
@@ -306,7 +306,7 @@ func TestParallelUsesTheCoresAndStopsAtTheFirstError(t *testing.T) {
 func TestATableOfAnotherSiteIsRefused(t *testing.T) {
 	foreign := numbers(1)
 	foreign.Schema.Site = "host_10000"
-	r := alone(t, func(c *componenttest.Case) {
+	r := runAlone(t, func(c *componenttest.Case) {
 		c.Inputs = map[openflow.Party]componenttest.Inputs{guest: {Data: map[string]*tables.Frame{"train_data": foreign}}}
 	}, func(ctx context.Context, t *component.Task) error {
 		_, err := t.Table(ctx, "train_data")
@@ -323,7 +323,7 @@ func TestWithoutAConfigurationNothingRuns(t *testing.T) {
 		"cores not whole": {"CONFIG": `{"job_id":"j","task_name":"t","party_task_id":"e","component":"c","role":"guest","party_id":"1","mlmd":{"metadata":{"host":"h","port":1}}}`, "OPENFLOW_CORES": "0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, component.ExitUsage, component.Run(t.Context(), func(k string) string { return env[k] }, Scale))
+			require.Equal(t, component.ExitUsage, component.Program{Components: []component.Component{Scale}}.Run(t.Context(), func(k string) string { return env[k] }))
 		})
 	}
 }
@@ -352,7 +352,7 @@ func TestArguments(t *testing.T) {
 func TestTheDescriptionHasFATEsShape(t *testing.T) {
 	var out bytes.Buffer
 	require.Zero(t, component.Command(t.Context(), []string{"desc", "--name", "scale"}, nil, &out, io.Discard, Scale))
-	require.JSONEq(t, `{"schema_version":"v1","component":{"name":"scale","description":"","provider":"openflow","version":"2.2.0","labels":[],
+	require.JSONEq(t, `{"schema_version":"v1","component":{"name":"scale","description":"","provider":"acme","version":"1.2.0","labels":[],
 		"roles":["guest","host"],
 		"parameters":{
 			"factor":{"type":"float","default":1,"optional":true,"description":"what every number is multiplied by",

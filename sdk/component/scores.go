@@ -20,10 +20,8 @@ import (
 // and names the command that allows it, and other parties read the public part only. CodeInvalid: to takes no part in
 // the task, or a number is not positive.
 func (t *Task) SpendScores(ctx context.Context, to openflow.Party, columns, vectors int) error {
-	body := map[string]any{
-		"execution_id": t.config.ExecutionID, "role": to.Role, "party_id": to.ID, "columns": columns, "vectors": vectors,
-	}
-	err := t.node.call(ctx, request{method: http.MethodPost, path: "/v2/worker/scores/spend", json: body}, nil)
+	body := map[string]any{"role": to.Role, "party_id": to.ID, "columns": columns, "vectors": vectors}
+	err := t.node.call(ctx, request{method: http.MethodPost, path: "/openflow/v1/container/scores/spend", json: body}, nil)
 	switch openflow.CodeOf(err) {
 	case "":
 		return nil

@@ -28,9 +28,9 @@ func TestSpendScores(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var failed, again error
-			r := alone(t, func(k *componenttest.Case) {
+			r := runAlone(t, func(k *componenttest.Case) {
 				k.Scores = map[openflow.Party]componenttest.ScoreLedger{guest: c.ledger}
-				k.Faults = []componenttest.Fault{{Path: "/v2/worker/scores/spend", Kind: componenttest.DropReply}}
+				k.Faults = []componenttest.Fault{{Path: "/openflow/v1/container/scores/spend", Kind: componenttest.DropReply}}
 			}, func(ctx context.Context, task *component.Task) error {
 				failed = task.SpendScores(ctx, guest, c.columns, c.vectors)
 				again = task.SpendScores(ctx, guest, c.columns, c.vectors)

@@ -13,6 +13,7 @@ import (
 // Task is one run of a component at one party, as the component sees it. All methods may be called concurrently,
 // except where they say otherwise.
 type Task struct {
+	program   Program
 	component Component
 	config    *config
 	node      *client

@@ -14,8 +14,8 @@ import (
 func (t *Task) Warn(ctx context.Context, format string, args ...any) error {
 	text := fmt.Sprintf(format, args...)
 	t.log.Warn(text)
-	body := map[string]any{"execution_id": t.config.ExecutionID, "warning": text}
-	if err := t.node.call(ctx, request{method: http.MethodPost, path: "/v2/worker/task/warning", json: body}, nil); err != nil {
+	body := map[string]any{"warning": text}
+	if err := t.node.call(ctx, request{method: http.MethodPost, path: "/openflow/v1/container/task/warning", json: body}, nil); err != nil {
 		return openflow.Errorf(openflow.CodeOf(err), "warning: %w", err)
 	}
 	return nil

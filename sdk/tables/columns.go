@@ -391,7 +391,7 @@ func (p *plan) row(f *Frame, columns []Vector, record []string, rows rowSource) 
 	if len(record) != p.width {
 		return p.wrongWidth(record, rows.lineOf(0))
 	}
-	if rows.lines().dialect.head && p.isHeader(record) {
+	if rows.lines().layout.head && p.isHeader(record) {
 		return openflow.Errorf(openflow.CodeInvalid, "line %d: the row is the header once more", rows.lineOf(0)).
 			WithHint("take it out: were several files joined?")
 	}
@@ -401,7 +401,7 @@ func (p *plan) row(f *Frame, columns []Vector, record []string, rows rowSource) 
 	for i, cell := range p.cells {
 		if err := p.parsers[i].cell(&columns[i], record[cell], rows, cell); err != nil {
 			refused := openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: %w", rows.lineOf(cell), p.columns[i].Name, err)
-			if rows.lines().dialect.head && rows.lines().records == 2 && wordsAlone(record) {
+			if rows.lines().layout.head && rows.lines().records == 2 && wordsAlone(record) {
 				return refused.WithHint("or is the line a second header? take it out then")
 			}
 			return refused

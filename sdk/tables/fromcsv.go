@@ -39,7 +39,7 @@ func FromCSV(ctx context.Context, r io.Reader, m Meta, w io.Writer) (Summary, er
 	if err != nil {
 		return Summary{}, err
 	}
-	m.Delimiter = rows.lines().dialect.delimiter // said or guessed
+	m.Delimiter = rows.lines().layout.delimiter // said or guessed
 	p, err := planColumns(header, m)
 	if err != nil {
 		return Summary{}, err

@@ -21,7 +21,7 @@ const headBytes = 64 << 10
 // csvLines is a CSV file record by record.
 type csvLines struct {
 	text    *plaintext.Text
-	dialect dialect
+	layout  layout
 	csv     *csv.Reader
 	source  *boundedSource
 	line    int // of the last record
@@ -40,13 +40,13 @@ func openCSV(r io.Reader, m Meta) (*csvLines, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	d, err := recogniseDialect(bytes.Clone(head), err != nil, m)
+	d, err := recogniseLayout(bytes.Clone(head), err != nil, m)
 	if err != nil {
 		return nil, err
 	}
 	_, _ = buffered.Discard(d.skip) // it has been peeked
 	source := &boundedSource{r: buffered}
-	return &csvLines{text: text, dialect: d, csv: newCSV(source, d.delimiter), source: source}, nil
+	return &csvLines{text: text, layout: d, csv: newCSV(source, d.delimiter), source: source}, nil
 }
 
 // newCSV reads records whose cells are separated by delimiter, which may have several characters.
@@ -80,7 +80,7 @@ func (l *csvLines) next() ([]string, error) {
 
 func (l *csvLines) lineOf(cell int) int {
 	line, _ := l.csv.FieldPos(cell)
-	return line + l.dialect.skippedLines
+	return line + l.layout.skippedLines
 }
 
 func (l *csvLines) lines() *csvLines { return l }
@@ -90,7 +90,7 @@ func (l *csvLines) fault(err error) error {
 	var e *openflow.Error
 	at, fault := l.text.Fault()
 	switch {
-	case errors.As(err, &p) && (fault == nil || at > p.Line+l.dialect.skippedLines):
+	case errors.As(err, &p) && (fault == nil || at > p.Line+l.layout.skippedLines):
 		return l.quoteFault(p)
 	case fault != nil:
 		return fault
@@ -103,7 +103,7 @@ func (l *csvLines) fault(err error) error {
 // quoteFault says what is wrong with quotes in words of ours.
 func (l *csvLines) quoteFault(p *csv.ParseError) error {
 	const remedy = "a cell with quotes is written in quotes, and each quote in it twice"
-	line, begin := p.Line+l.dialect.skippedLines, p.StartLine+l.dialect.skippedLines
+	line, begin := p.Line+l.layout.skippedLines, p.StartLine+l.layout.skippedLines
 	switch {
 	case errors.Is(p.Err, csv.ErrBareQuote):
 		return openflow.Errorf(openflow.CodeInvalid, "line %d: a cell that does not begin with a quote has one in it", line).

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -86,10 +87,11 @@ func cellText(data json.RawMessage) (text string, given bool, err error) {
 // Errors: CodeInvalid; CodeUnimplemented for a range of match ids.
 func ParseMeta(data []byte) (Meta, error) {
 	var in metaJSON
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
+	if err := json.Unmarshal(data, &in); err != nil {
 		return Meta{}, metaError(err)
+	}
+	if err := knownKeys(data); err != nil {
+		return Meta{}, err
 	}
 	if n := value(in.MatchIDRange, 0); n < 0 || n > 1 {
 		return Meta{}, openflow.Errorf(openflow.CodeUnimplemented, "meta asks for match_id_range %d", n).
@@ -109,6 +111,21 @@ func ParseMeta(data []byte) (Meta, error) {
 	return m, m.Validate()
 }
 
+// knownKeys refuses an object with a key that meta does not have, in the letters that meta has it.
+func knownKeys(data []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return metaError(err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if !slices.Contains(MetaKeys(), name) {
+			return openflow.Errorf(openflow.CodeInvalid, "meta has a key %q, which is not known", name).
+				WithHint("its keys are %s", strings.Join(MetaKeys(), ", "))
+		}
+	}
+	return nil
+}
+
 // MetaKeys are the keys that meta may have.
 func MetaKeys() []string {
 	t := reflect.TypeFor[metaJSON]()
@@ -123,11 +140,7 @@ func MetaKeys() []string {
 func metaError(err error) error {
 	var kind *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
-	name, unknown := strings.CutPrefix(err.Error(), "json: unknown field ")
 	switch {
-	case unknown:
-		return openflow.Errorf(openflow.CodeInvalid, "meta has a key %s, which is not known", name).
-			WithHint("its keys are %s", strings.Join(MetaKeys(), ", "))
 	case errors.As(err, &kind) && kind.Field != "":
 		return openflow.Errorf(openflow.CodeInvalid, "meta has a %s in %s; it must be %s", kind.Value, kind.Field, jsonKind(kind.Type.String()))
 	case errors.As(err, &kind):

@@ -69,7 +69,7 @@ func openPairs(ctx context.Context, r io.Reader, m Meta) (*pairRows, []string, M
 		return nil, nil, m, err
 	}
 	second.columns = first.columns
-	second.in.dialect.notes = append(second.in.dialect.notes, pairNote(m, len(names)))
+	second.in.layout.notes = append(second.in.layout.notes, pairNote(m, len(names)))
 	second.record = make([]string, second.before()+len(names))
 	second.setBy = make([]int, len(second.record))
 	for i := range second.record {
@@ -258,7 +258,7 @@ func (p *pairRows) pairs(record []string, do func(name, value string) error) err
 
 // cells drops the empty cells that several blanks in a row make.
 func (p *pairRows) cells(record []string) []string {
-	if p.in.dialect.delimiter != " " {
+	if p.in.layout.delimiter != " " {
 		return record
 	}
 	return slices.DeleteFunc(record, func(s string) bool { return s == "" })

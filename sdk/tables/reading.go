@@ -30,8 +30,8 @@ const maxNoted = 10
 
 func (p *plan) reading(lines *csvLines, m Meta) Reading {
 	r := Reading{
-		Compression: lines.text.Compression, Encoding: lines.text.Encoding, Delimiter: lines.dialect.delimiter,
-		Format: m.format(), Header: lines.dialect.head,
+		Compression: lines.text.Compression, Encoding: lines.text.Encoding, Delimiter: lines.layout.delimiter,
+		Format: m.format(), Header: lines.layout.head,
 	}
 	if lines.text.Marked && r.Encoding != "utf-8" {
 		r.Notes = append(r.Notes, fmt.Sprintf("the file is %s, as its byte order mark says", r.Encoding))
@@ -39,7 +39,7 @@ func (p *plan) reading(lines *csvLines, m Meta) Reading {
 	if r.Compression != "" {
 		r.Notes = append(r.Notes, "the file was unpacked ("+r.Compression+")")
 	}
-	r.Notes = append(r.Notes, lines.dialect.notes...)
+	r.Notes = append(r.Notes, lines.layout.notes...)
 	r.Notes = append(r.Notes, p.notes...)
 	r.Notes = append(r.Notes, p.watch.notes(p.schema.MatchID)...)
 	r.Notes = append(r.Notes, p.cellNotes()...)

@@ -1,8 +1,10 @@
 package wire
 
-import "openflow"
+import (
+	"openflow"
+)
 
-// AuditPage is the data of /v2/audit/list, ours: events, newest first. Next is empty at the end.
+// AuditPage is the data of /openflow/v1/user/audit/list, ours: events, newest first. Next is empty at the end.
 type AuditPage struct {
 	Events []AuditEvent `json:"events"`
 	Next   string       `json:"next,omitempty"` // "after" of the request for the page after

@@ -216,10 +216,9 @@ func readTimeout(f *fields) time.Duration {
 
 func readTaskConf(f *fields) openflow.TaskConf {
 	c := openflow.TaskConf{
-		Provider: f.text("provider"), LauncherName: f.text("launcher_name"), EngineRun: f.mapping("engine_run"),
+		Provider: f.text("provider"), LauncherName: f.text("launcher_name"), Timeout: readTimeout(f),
 	}
-	c.Timeout = readTimeout(f)
-	checkEngineRun(f, c.EngineRun)
+	readEngineRun(f, f.mapping("engine_run"), &c)
 	f.done()
 	return c
 }
@@ -230,17 +229,27 @@ var engineRunKeys = []string{
 	"timeout_seconds", "resource_exhausted_strategy", "timeout",
 }
 
-func checkEngineRun(f *fields, run map[string]any) {
+// readEngineRun takes from a task's engine_run what is ours, and keeps the rest as it is.
+func readEngineRun(f *fields, run map[string]any, c *openflow.TaskConf) {
 	for _, key := range slices.Sorted(maps.Keys(run)) {
 		var err error
 		switch key {
-		case "cores", "gpus":
-			_, err = wholeNumber(run[key])
+		case "cores":
+			c.Cores, err = count(run[key])
+		case "gpus":
+			c.GPUs, err = count(run[key])
 		case "memory":
-			_, err = memoryOf(run[key])
+			var n int64
+			if n, err = memoryOf(run[key]); err == nil {
+				c.Memory = &n
+			}
 		case "label":
-			_, err = LabelOf(openflow.TaskConf{EngineRun: run})
+			c.Label, err = labelOf(run[key])
 		default:
+			if c.Options == nil {
+				c.Options = map[string]any{}
+			}
+			c.Options[key] = run[key]
 			if f.r.lenient {
 				f.r.ignored.add(f.at("engine_run."+key), "")
 			} else if !slices.Contains(engineRunKeys, key) {
@@ -274,6 +283,29 @@ func memoryOf(v any) (int64, error) {
 		return openflow.ParseBytes(x)
 	}
 	return 0, fmt.Errorf("expected bytes or a text such as 4GiB, found %v", v)
+}
+
+func count(v any) (*int, error) {
+	n, err := wholeNumber(v)
+	if err != nil {
+		return nil, err
+	}
+	return new(int(n)), nil
+}
+
+// labelOf reads which machines of a pool may run a task. Null says nothing.
+func labelOf(v any) (string, error) {
+	if v == nil {
+		return "", nil
+	}
+	label, ok := v.(string)
+	if !ok {
+		return "", openflow.Errorf(openflow.CodeInvalid, "engine_run.label is not a text: %v", v)
+	}
+	if err := openflow.CheckIdentifier("engine_run.label", label); err != nil {
+		return "", err
+	}
+	return label, nil
 }
 
 func wholeNumber(v any) (int64, error) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strconv"
 
 	"openflow"
 )
@@ -138,11 +137,35 @@ func modelPairs(m openflow.ModelRef) pairs {
 
 func taskConfPairs(c openflow.TaskConf) pairs {
 	p := pairs{}
-	p.put("engine_run", c.EngineRun, c.EngineRun != nil)
+	run := EngineRun(c)
+	p.put("engine_run", run, len(run) > 0)
 	p.put("provider", c.Provider, c.Provider != "")
 	p.put("timeout", int(c.Timeout.Seconds()), c.Timeout != 0)
 	p.put("launcher_name", c.LauncherName, c.LauncherName != "")
 	return p
+}
+
+// EngineRun is what a task's configuration says of its run, under the keys of this dialect.
+//
+// Spec: fate-flow-api §4.1.2, §4.7; memory, gpus and label are ours.
+func EngineRun(c openflow.TaskConf) map[string]any {
+	run := maps.Clone(c.Options)
+	if run == nil {
+		run = map[string]any{}
+	}
+	if c.Cores != nil {
+		run["cores"] = *c.Cores
+	}
+	if c.Memory != nil {
+		run["memory"] = *c.Memory
+	}
+	if c.GPUs != nil {
+		run["gpus"] = *c.GPUs
+	}
+	if c.Label != "" {
+		run["label"] = c.Label
+	}
+	return run
 }
 
 func taskPairs(t openflow.Task) pairs {
@@ -238,59 +261,4 @@ func EncodeChannel(in openflow.Input) any {
 		return list[0]
 	}
 	return list
-}
-
-// LabelOf reads engine_run.label of a task's configuration: which workers may run it. Empty: any. CodeInvalid when it is
-// set and cannot be a label.
-func LabelOf(c openflow.TaskConf) (string, error) {
-	v, set := c.EngineRun["label"]
-	if !set || v == nil {
-		return "", nil
-	}
-	label, ok := v.(string)
-	if !ok {
-		return "", openflow.Errorf(openflow.CodeInvalid, "engine_run.label is not a text: %v", v)
-	}
-	return label, openflow.CheckIdentifier("engine_run.label", label)
-}
-
-// CoresOf reads engine_run.cores of a task's configuration; ok is false when it is not set.
-//
-// Spec: fate-flow-api §4.7.
-func CoresOf(c openflow.TaskConf) (cores int, ok bool) { return countOf(c.EngineRun["cores"]) }
-
-// GPUsOf reads engine_run.gpus of a task's configuration; 0 when it is not set.
-func GPUsOf(c openflow.TaskConf) int {
-	n, _ := countOf(c.EngineRun["gpus"])
-	return n
-}
-
-// MemoryOf reads engine_run.memory of a task's configuration, in bytes; ok is false when it is not set.
-func MemoryOf(c openflow.TaskConf) (bytes int64, ok bool) {
-	if text, is := c.EngineRun["memory"].(string); is {
-		n, err := openflow.ParseBytes(text)
-		return n, err == nil
-	}
-	if n, is := c.EngineRun["memory"].(json.Number); is {
-		v, err := n.Int64()
-		return v, err == nil
-	}
-	n, ok := countOf(c.EngineRun["memory"])
-	return int64(n), ok
-}
-
-func countOf(v any) (n int, ok bool) {
-	switch v := v.(type) {
-	case json.Number:
-		n, err := strconv.Atoi(v.String())
-		return n, err == nil
-	case string:
-		n, err := strconv.Atoi(v)
-		return n, err == nil
-	case float64:
-		return int(v), true
-	case int:
-		return v, true
-	}
-	return 0, false
 }

@@ -229,25 +229,6 @@ func TestValuesOfParameters(t *testing.T) {
 	}, d.Tasks[0].Parameters))
 }
 
-func TestCoresOf(t *testing.T) {
-	for name, tc := range map[string]struct {
-		value any
-		want  int
-		ok    bool
-	}{
-		"number": {json.Number("3"), 3, true}, "int": {3, 3, true}, "float": {3.0, 3, true}, "absent": {nil, 0, false},
-		"text": {"3", 3, true}, "word": {"three", 0, false}, "fraction": {json.Number("1.5"), 0, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, ok := wire.CoresOf(openflow.TaskConf{EngineRun: map[string]any{"cores": tc.value}})
-			require.Equal(t, tc.want, got)
-			require.Equal(t, tc.ok, ok)
-		})
-	}
-	_, ok := wire.CoresOf(openflow.TaskConf{})
-	require.False(t, ok)
-}
-
 func TestTimeoutIsInSeconds(t *testing.T) {
 	d, err := wire.ParseDAG(document("", "conf: {timeout: 7200, task: {timeout: 3600}}", "conf: {timeout: 60}"))
 	require.NoError(t, err)
@@ -269,13 +250,8 @@ func TestResourcesOfAJob(t *testing.T) {
 	again, err := wire.ReceiveDAG(text)
 	require.NoError(t, err)
 	specs := again.ForParty(again.Parties[0])
-	memory, ok := wire.MemoryOf(specs[0].Conf)
-	require.True(t, ok)
-	require.Equal(t, int64(512<<20), memory)
-	require.Equal(t, 1, wire.GPUsOf(specs[0].Conf))
-	memory, ok = wire.MemoryOf(d.Conf.Task)
-	require.True(t, ok)
-	require.Equal(t, int64(1<<30), memory)
-	_, ok = wire.MemoryOf(openflow.TaskConf{})
-	require.False(t, ok)
+	require.Equal(t, int64(512<<20), *specs[0].Conf.Memory)
+	require.Equal(t, 1, *specs[0].Conf.GPUs)
+	require.Equal(t, int64(1<<30), *d.Conf.Task.Memory)
+	require.Equal(t, specs, d.ForParty(d.Parties[0]))
 }

@@ -197,9 +197,10 @@ func Failure(err error) Envelope {
 	return Envelope{Code: CodeFor(e.Code, e.Subject), Message: shown.Error(), Error: p}
 }
 
-// Err turns a received envelope back into an error; nil for success.
+// Err turns a received envelope back into an error; nil for success. It reads those of our own dialect as well, which have
+// an error and no number.
 func (e Envelope) Err() error {
-	if e.Code == Success {
+	if e.Code == Success && e.Error == nil {
 		return nil
 	}
 	if e.Error != nil && e.Error.Code != "" {

@@ -94,9 +94,7 @@ func TestTasksDerivedFromTheWorkedExample(t *testing.T) {
 		var got []string
 		for _, s := range d.ForParty(party) {
 			got = append(got, string(s.Name))
-			cores, ok := wire.CoresOf(s.Conf)
-			require.True(t, ok)
-			require.Equal(t, 2, cores)
+			require.Equal(t, 2, *s.Conf.Cores)
 		}
 		require.Equal(t, want, got, party.String())
 	}

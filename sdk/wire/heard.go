@@ -2,7 +2,6 @@ package wire
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"openflow"
@@ -10,32 +9,11 @@ import (
 
 // What is taken of another party's words. They go into rows, logs and workflows, none of which may grow as a peer likes.
 const (
-	maxHeard = 1 << 10  // bytes of one text
-	maxList  = 16 << 10 // bytes of all mistakes of one answer, and of the text that lists them
-	maxWord  = 128      // bytes of a code, a subject or a party
+	maxList = 16 << 10 // bytes of all mistakes of one answer, and of the text that lists them
+	maxWord = 128      // bytes of a code, a subject or a party
 )
 
-// Heard is what is taken of a text that another party has written: the beginning of a long one, 1 KiB at most, without the
-// signs that are none to read. It may have several lines.
-func Heard(text string) string { return heard(text, maxHeard) }
-
-func heard(text string, limit int) string { return readable(Cut(text, limit)) }
-
-// readable is text without what moves a terminal's cursor or turns the direction of writing, so that nobody can put words
-// on somebody else's screen which are not in the text. Lines stay.
-func readable(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n':
-			return r
-		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
-			return ' '
-		case unicode.Is(unicode.Bidi_Control, r):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(text, ""))
-}
+func heard(text string, limit int) string { return openflow.Readable(openflow.Cut(text, limit)) }
 
 // maxName is how many bytes a name may have that somebody gives to himself or to a request.
 const maxName = 256
@@ -43,7 +21,7 @@ const maxName = 256
 // CheckName refuses a user name or an idempotency key that is too long to be kept, or that holds what no name does. It may be
 // empty. Errors: CodeInvalid.
 func CheckName(kind, name string) error {
-	if name != readable(name) || strings.Contains(name, "\n") {
+	if name != openflow.Readable(name) || strings.Contains(name, "\n") {
 		return openflow.Errorf(openflow.CodeInvalid, "the %s holds a control character or is not UTF-8", kind)
 	}
 	return CheckText(kind, name, maxName)
@@ -61,18 +39,9 @@ func CheckText(kind, text string, limit int) error {
 	return nil
 }
 
-// Cut is text in limit bytes at most, with a sign where something is left out.
-func Cut(text string, limit int) string {
-	const more = "…"
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit-len(more)], "") + more
-}
-
 // Heard is the envelope of another party with what is taken of its words. Data is left as it is.
 func (e Envelope) Heard() Envelope {
-	e.Message = Heard(e.Message)
+	e.Message = openflow.Heard(e.Message)
 	if e.Error != nil {
 		p := e.Error.Heard()
 		e.Error = &p
@@ -83,14 +52,14 @@ func (e Envelope) Heard() Envelope {
 // Heard is what is taken of another party's refusal. A code that is not known is left out, and so are mistakes that make the
 // list too long.
 func (p Problem) Heard() Problem {
-	limit := maxHeard
+	limit := openflow.MaxHeard
 	if len(p.Mistakes) > 1 {
 		limit = maxList // the message lists them
 	}
 	if !openflow.Code(p.Code).Valid() {
 		p.Code = ""
 	}
-	p.Subject, p.Party, p.Message, p.Hint = heard(p.Subject, maxWord), heard(p.Party, maxWord), heard(p.Message, limit), Heard(p.Hint)
+	p.Subject, p.Party, p.Message, p.Hint = heard(p.Subject, maxWord), heard(p.Party, maxWord), heard(p.Message, limit), openflow.Heard(p.Hint)
 	p.Mistakes = heardMistakes(p.Mistakes)
 	return p
 }
@@ -102,7 +71,7 @@ func heardMistakes(list []Mistake) []Mistake {
 		if !openflow.Code(m.Code).Valid() {
 			m.Code = string(openflow.CodeInvalid)
 		}
-		m = Mistake{m.Code, heard(m.Subject, maxWord), heard(m.Party, maxWord), Heard(m.Path), Heard(m.Message), Heard(m.Remedy), ""}
+		m = Mistake{m.Code, heard(m.Subject, maxWord), heard(m.Party, maxWord), openflow.Heard(m.Path), openflow.Heard(m.Message), openflow.Heard(m.Remedy), ""}
 		left -= len(m.Subject) + len(m.Party) + len(m.Path) + len(m.Message) + len(m.Remedy)
 		if left < 0 {
 			break

@@ -13,7 +13,7 @@ import (
 )
 
 func TestHeardKeepsWhatIsShort(t *testing.T) {
-	require.Equal(t, "no table", wire.Heard("no table"))
+	require.Equal(t, "no table", openflow.Heard("no table"))
 	e := wire.Failure(openflow.Refusal([]openflow.Mistake{
 		{Code: openflow.CodeInvalid, Party: "9999", Path: "dag.a", Message: "m", Remedy: "r"}, {Code: openflow.CodeNotFound, Message: "n"},
 	}))
@@ -58,13 +58,13 @@ func TestHeardIsReadable(t *testing.T) {
 		strings.Repeat("\x1b", 20<<20):           strings.Repeat(" ", 1021) + "…",
 		"<script>alert(1)</script> stays a text": "<script>alert(1)</script> stays a text",
 	} {
-		require.Equal(t, want, wire.Heard(text))
+		require.Equal(t, want, openflow.Heard(text))
 		e := wire.Envelope{Code: 1, Message: text, Error: &wire.Problem{
 			Code: "invalid", Party: text, Subject: text, Message: text, Hint: text, Mistakes: []wire.Mistake{{Code: text, Path: text, Message: text, Remedy: text}},
 		}}.Heard()
 		for _, word := range []string{
 			e.Message, e.Error.Party, e.Error.Subject, e.Error.Message, e.Error.Hint, e.Error.Mistakes[0].Path, e.Error.Mistakes[0].Message,
-			e.Error.Mistakes[0].Remedy, wire.FirstLine(text), wire.FailureCause{Text: text}.Decode().Text,
+			e.Error.Mistakes[0].Remedy, openflow.FirstLine(text), wire.FailureCause{Text: text}.Decode().Text,
 			wire.EncodeCause(openflow.Cause{Text: text}).Text, wire.JobStopped{Reason: text}.Decode().Reason,
 		} {
 			require.NotRegexp(t, "[\x00-\x09\x0b-\x1f\x7f-\u009f\u202e\u2028]", word)

@@ -7,7 +7,7 @@ import (
 )
 
 // FATE-Flow's names of a run say which one it is among those of one scheduler. Whoever knows the scheduler from elsewhere,
-// as from a credential or a verified caller, may be given them; a site's own names are [openflow.TaskKey.ExecutionID] and
+// as from a credential or a verified caller, may be given them; a site's own names are [openflow.TaskKey.RunID] and
 // [openflow.TaskKey.SessionID].
 
 // PartyTaskID is "<job>_<task>_<version>_<role>_<party>": execution_id, party_task_id and computing_id.

@@ -1,6 +1,10 @@
 package wire
 
-import "fmt"
+import (
+	"fmt"
+
+	"openflow"
+)
 
 // maxIgnored is how many keys without effect are told of.
 const maxIgnored = 50
@@ -12,7 +16,7 @@ type ignored struct {
 }
 
 func (i *ignored) add(path, key string) {
-	text := clipTo(path, 200) + ": this key has no effect"
+	text := openflow.Cut(path, 200) + ": this key has no effect"
 	if remedy := remedyFor(key); remedy != "" {
 		text += " (" + remedy + ")"
 	}

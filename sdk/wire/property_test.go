@@ -91,7 +91,10 @@ func anyTaskConf(t *rapid.T) openflow.TaskConf {
 		LauncherName: rapid.SampledFrom([]string{"", "default"}).Draw(t, "launcher"),
 	}
 	if rapid.Bool().Draw(t, "has engine_run") {
-		c.EngineRun = map[string]any{"cores": json.Number(fmt.Sprint(rapid.IntRange(0, 9).Draw(t, "engine cores")))}
+		c.Cores = new(rapid.IntRange(0, 9).Draw(t, "engine cores"))
+		c.Memory = new(rapid.Int64Range(0, 1<<40).Draw(t, "engine memory"))
+		c.Label = rapid.SampledFrom([]string{"", "gpu"}).Draw(t, "label")
+		c.Options = rapid.SampledFrom([]map[string]any{nil, {"num-executors": json.Number("2")}}).Draw(t, "options")
 	}
 	return c
 }

@@ -2,9 +2,7 @@ package wire
 
 import (
 	"encoding/json"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"openflow"
 )
@@ -194,7 +192,7 @@ type TaskRow struct {
 	EndTime             *int64         `json:"end_time"`
 	EngineConf          map[string]any `json:"engine_conf"`
 	ErrorReport         string         `json:"error_report"`
-	ExecutionID         string         `json:"execution_id"`
+	RunID               string         `json:"execution_id"`
 	ExitCode            *int           `json:"exit_code"`
 	GPUIDs              []string       `json:"gpu_ids"`
 	JobID               string         `json:"job_id"`
@@ -204,6 +202,7 @@ type TaskRow struct {
 	PartyID             string         `json:"party_id"`
 	PartyStatus         string         `json:"party_status"`
 	Protocol            string         `json:"protocol"`
+	ProgramDigest       string         `json:"program_digest"` // ours: of what ran
 	ProviderName        string         `json:"provider_name"`
 	Reason              string         `json:"reason"`
 	ResourceInUse       bool           `json:"resource_in_use"`
@@ -231,55 +230,19 @@ type TaskRow struct {
 
 // EncodeTask renders r.
 func EncodeTask(r openflow.TaskRecord) TaskRow {
-	run := r.Spec.Conf.EngineRun
-	if run == nil {
-		run = map[string]any{}
-	}
 	row := TaskRow{
 		Cmd: []string{}, Component: r.Component, ComponentParameters: map[string]any{"parameters": r.Spec.Parameters},
 		Container: r.ContainerName, CreateTime: Millis(r.CreateTime), Elapsed: elapsed(r.StartTime, r.EndTime),
 		EndTime: Millis(r.EndTime), EngineConf: map[string]any{}, ErrorReport: r.ErrorReport,
-		ExecutionID: PartyTaskID(r.Key), ExitCode: r.ExitCode, JobID: string(r.Key.Job), KillStatus: r.Killed,
+		RunID: PartyTaskID(r.Key), ExitCode: r.ExitCode, JobID: string(r.Key.Job), KillStatus: r.Killed,
 		GPUIDs: append([]string{}, r.GPUIDs...), Memory: r.MemoryBytes, PartyID: string(r.Key.Party.ID), PartyStatus: string(r.PartyStatus), Protocol: Kind,
-		ProviderName: r.Provider, Reason: r.Reason, ResourceInUse: r.ResourceInUse, Role: string(r.Key.Party.Role),
+		ProgramDigest: r.ProgramDigest, ProviderName: r.Provider, Reason: r.Reason, ResourceInUse: r.ResourceInUse, Role: string(r.Key.Party.Role),
 		Runtime: r.Runtime, SchedulerPartyID: string(r.Key.Scheduler), StartTime: Millis(r.StartTime), Status: string(r.Status),
 		SyncType: string(r.SyncType), TaskCores: r.Cores, TaskID: string(r.Key.TaskID()), TaskName: string(r.Key.Task),
-		TaskParameters: map[string]any{}, TaskRun: run, TaskVersion: r.Key.Version,
+		TaskParameters: map[string]any{}, TaskRun: EngineRun(r.Spec.Conf), TaskVersion: r.Key.Version,
 		Timeout: int(r.Spec.Conf.Timeout.Seconds()), UpdateTime: Millis(r.UpdateTime), Warnings: append([]string{}, r.Warnings...),
 	}
 	return row
-}
-
-// EncodeTaskState renders r for /v2/partner/task/collect.
-func EncodeTaskState(r openflow.TaskRecord) TaskState {
-	return TaskState{
-		JobID: string(r.Key.Job), TaskID: string(r.Key.TaskID()), TaskVersion: r.Key.Version, Role: string(r.Key.Party.Role),
-		PartyID: string(r.Key.Party.ID), Status: string(r.Status), PartyStatus: string(r.PartyStatus),
-		StartTime: Millis(r.StartTime), UpdateTime: Millis(r.UpdateTime), EndTime: Millis(r.EndTime),
-		Elapsed: elapsed(r.StartTime, r.EndTime), FailureCause: EncodeCause(r.Cause),
-		Stopping: r.Killed && !r.PartyStatus.Terminal(),
-	}
-}
-
-// FirstLine is the first line of the first text that has one, without signs that are none to read, and not all of a long one.
-func FirstLine(texts ...string) string {
-	for _, t := range texts {
-		line, _, _ := strings.Cut(strings.TrimSpace(t), "\n")
-		if line = strings.TrimSpace(heard(line, maxLine*utf8.UTFMax)); line != "" {
-			return clipTo(line, maxLine)
-		}
-	}
-	return ""
-}
-
-// maxLine is how many characters FirstLine takes.
-const maxLine = 500
-
-func clipTo(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n]) + "…"
-	}
-	return s
 }
 
 // TableInfo is the data of /v2/table/query and one entry of /v2/worker/data/tracking/query.
@@ -312,7 +275,7 @@ func EncodeTable(r openflow.TableRecord, path string) TableInfo {
 	info := TableInfo{
 		Namespace: r.Name.Namespace, Name: r.Name.Name, Meta: r.Meta, Engine: "openflow", Path: path, DataType: r.DataType,
 		Source: TableSource{
-			TaskID: string(r.Source.TaskID), PartyTaskID: string(r.Source.ExecutionID), TaskName: string(r.Source.TaskName),
+			TaskID: string(r.Source.TaskID), PartyTaskID: string(r.Source.RunID), TaskName: string(r.Source.TaskName),
 			Component: r.Source.Component, OutputArtifactKey: r.Source.OutputKey,
 		},
 	}
@@ -352,7 +315,7 @@ func EncodeMetric(r openflow.MetricRecord, data bool) Metric {
 	return m
 }
 
-// EventRow is one change of a job, or of a task of it, as /v2/job/events tells it. Ours. What is left out is as before.
+// EventRow is one change of a job, or of a task of it, as /openflow/v1/user/job/events tells it. Ours. What is left out is as before.
 type EventRow struct {
 	Scheduler   string `json:"scheduler_party_id"`
 	JobID       string `json:"job_id"`
@@ -378,7 +341,7 @@ func EncodeEvent(e openflow.Event) EventRow {
 	return row
 }
 
-// The kinds of Server-Sent Events on /v2/job/events.
+// The kinds of Server-Sent Events on /openflow/v1/user/job/events.
 const (
 	EventJob    = "job"    // data: an EventRow
 	EventTask   = "task"   // data: an EventRow

@@ -25,10 +25,7 @@ const taskKeys = `job_id task_id task_version role party_id task_name component 
 	component_parameters task_run task_cores memory resource_in_use kill_status scheduler_party_id sync_type timeout
 	launcher_name worker_id cmd run_ip run_port run_pid error_report start_time end_time elapsed create_time update_time
 	status_code task_parameters engine_conf protocol
-	container exit_code gpu_ids reason runtime warnings`
-
-// collectKeys are those of fate-flow-api §2.3 task/collect.
-const collectKeys = `job_id task_id task_version role party_id status party_status start_time update_time end_time elapsed`
+	container exit_code gpu_ids program_digest reason runtime warnings`
 
 func keysOf(t *testing.T, v any) ([]string, map[string]any) {
 	t.Helper()
@@ -123,7 +120,7 @@ func taskRecord() openflow.TaskRecord {
 		Key:      openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "lr_0", Version: 1, Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}},
 		SyncType: openflow.Callback, Component: "coordinated_lr", Provider: "fate:2.2.0@docker",
 		Status: openflow.TaskRunning, PartyStatus: openflow.TaskFailed, Reason: "exit code 7", ErrorReport: "line 1\nline 2",
-		Spec:  openflow.TaskSpec{Conf: openflow.TaskConf{Timeout: time.Hour, EngineRun: map[string]any{"cores": 2}}, Parameters: openflow.Parameters{"a": 1}},
+		Spec:  openflow.TaskSpec{Conf: openflow.TaskConf{Timeout: time.Hour, Cores: new(2)}, Parameters: openflow.Parameters{"a": 1}},
 		Cores: 2, MemoryBytes: 1 << 30, Killed: true, Runtime: "docker", ContainerName: "c", ExitCode: &exit,
 		CreateTime: at(1000), StartTime: at(2000), EndTime: at(5000), UpdateTime: at(6000),
 	}
@@ -146,28 +143,10 @@ func TestTaskRow(t *testing.T) {
 	require.Equal(t, map[string]any{}, m["task_run"], "an object, not null")
 }
 
-func TestTaskState(t *testing.T) {
-	keys, m := keysOf(t, wire.EncodeTaskState(taskRecord()))
-	require.Equal(t, words(collectKeys), keys, "reason and report stay at the site")
-	require.Equal(t, 3000.0, m["elapsed"])
-	r := taskRecord()
-	r.Cause = openflow.Cause{Code: openflow.CodeInvalid, Text: "line 1\nline 2", Consequence: true}
-	keys, m = keysOf(t, wire.EncodeTaskState(r))
-	require.Equal(t, words(collectKeys+" error error_code error_consequence"), keys)
-	require.Equal(t, "line 1", m["error"], "one line, and no more, leaves the site")
-}
-
-func TestFirstLine(t *testing.T) {
-	require.Equal(t, "a", wire.FirstLine("", " \n\n a\nb"))
-	require.Empty(t, wire.FirstLine("", "\n"))
-	long := wire.FirstLine(strings.Repeat("ä", 600))
-	require.Equal(t, strings.Repeat("ä", 500)+"…", long)
-}
-
 func TestTableInfo(t *testing.T) {
 	r := openflow.TableRecord{
 		Name: openflow.TableName{Namespace: "ns", Name: "n"}, Count: 0, DataType: "dataframe",
-		Source: openflow.TableSource{TaskID: "J_a", ExecutionID: "J_a_0_guest_1", TaskName: "a", Component: "c", OutputKey: "k"},
+		Source: openflow.TableSource{TaskID: "J_a", RunID: "J_a_0_guest_1", TaskName: "a", Component: "c", OutputKey: "k"},
 	}
 	keys, m := keysOf(t, wire.EncodeTable(r, "/p"))
 	require.Equal(t, words("namespace name count meta engine path source data_type"), keys)

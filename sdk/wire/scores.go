@@ -1,8 +1,10 @@
 package wire
 
-import "openflow"
+import (
+	"openflow"
+)
 
-// ScoreAccount is an element of the data of GET /v2/site/scores; ours.
+// ScoreAccount is an element of the data of GET /openflow/v1/user/site/scores; ours.
 type ScoreAccount struct {
 	PartyID    string        `json:"party_id"`
 	Object     string        `json:"object"` // content, by digest
@@ -33,7 +35,7 @@ func EncodeScores(a openflow.ScoreAccount) ScoreAccount {
 	return out
 }
 
-// ScoreChange is the body of POST /v2/site/scores/raise and …/reset: a table by name, or a content by digest.
+// ScoreChange is the body of POST /openflow/v1/user/site/scores/raise and …/reset: a table by name, or a content by digest.
 type ScoreChange struct {
 	PartyID   Text   `json:"party_id" check:"required"`
 	Namespace string `json:"namespace,omitempty"`

@@ -6,7 +6,7 @@ import (
 	"openflow"
 )
 
-// TableUses is the data of /v2/table/uses, ours: who may read a table here, and which jobs have read it or do.
+// TableUses is the data of /openflow/v1/user/table/uses, ours: who may read a table here, and which jobs have read it or do.
 type TableUses struct {
 	Parties []Text        `json:"parties"` // whose jobs a grant lets read it
 	Jobs    []TableReader `json:"jobs"`    // the newest first

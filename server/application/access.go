@@ -8,45 +8,35 @@ import (
 
 	"openflow"
 	"openflow/server/reply"
-
-	"log/slog"
 )
 
 // Access decides who may call the application layer and the UI.
 type Access struct {
 	Token string // when set, every request must carry it; when empty, only requests from and to loopback pass
 	Same  func(expected, given string) bool
-	Log   *slog.Logger
 }
 
 // cookie carries the token for the UI, which a browser opens.
 const cookie = "openflow_token"
 
-// Middleware refuses requests that lack the token, come from another machine without one, or were sent by a page of
-// another origin. The last matters on loopback too: any page in the user's browser can reach it.
-func (a Access) Middleware(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := a.check(r); err != nil {
-			reply.Error(a.Log, w, r, err)
-			return
-		}
-		a.remember(w, r)
-		next.ServeHTTP(w, r)
-	})
+// Known refuses, as refuse writes it, requests that lack the token, come from another machine without one, or were sent by
+// a page of another origin. The last matters on loopback too: any page in the user's browser can reach it.
+func (a Access) Known(refuse func(http.ResponseWriter, *http.Request, error)) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := a.check(r); err != nil {
+				refuse(w, r, err)
+				return
+			}
+			a.remember(w, r)
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
-// Plain does the same for what is not of the dialect: metrics, profiles and the UI. Their clients, such as Prometheus and
-// browsers, look at the HTTP status.
-func (a Access) Plain(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := a.check(r); err != nil {
-			reply.Plain(w, r, err)
-			return
-		}
-		a.remember(w, r)
-		next.ServeHTTP(w, r)
-	})
-}
+// Plain is Known for what is of no dialect: metrics, profiles and the UI. Their clients, such as Prometheus and browsers,
+// look at the HTTP status.
+func (a Access) Plain(next http.Handler) http.Handler { return a.Known(reply.Plain)(next) }
 
 // remember gives a browser a cookie at its first visit.
 func (a Access) remember(w http.ResponseWriter, r *http.Request) {

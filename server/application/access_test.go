@@ -1,8 +1,8 @@
 package application_test
 
 import (
+	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,6 +14,11 @@ import (
 	"openflow/server/application"
 	"openflow/site/trust"
 )
+
+// refuse is how a dialect may answer: whoever refuses, the table of codes is the domain's.
+func refuse(w http.ResponseWriter, _ *http.Request, err error) {
+	_ = json.NewEncoder(w).Encode(wire.Failure(err)) // into memory
+}
 
 func TestAccess(t *testing.T) {
 	const token = "t0ken"
@@ -73,13 +78,13 @@ func TestAccess(t *testing.T) {
 		"right token, page with port": {token: token, method: "POST", host: "node.example:9380", header: header("Authorization", "Bearer "+token, "Origin", "https://node.example:9380")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			access := application.Access{Token: tc.token, Same: trust.SameToken, Log: slog.New(slog.DiscardHandler)}
+			access := application.Access{Token: tc.token, Same: trust.SameToken}
 			through := false
 			next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				through = true
 				_, _ = io.WriteString(w, "{}")
 			})
-			h := access.Middleware(next)
+			h := access.Known(refuse)(next)
 			method := tc.method
 			if method == "" {
 				method = http.MethodGet
@@ -118,8 +123,8 @@ func itoa(code int) string {
 
 // A browser that came with the token in the address keeps it as a cookie that scripts and other sites cannot use.
 func TestCookie(t *testing.T) {
-	access := application.Access{Token: "t0ken", Same: trust.SameToken, Log: slog.New(slog.DiscardHandler)}
-	h := access.Middleware(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	access := application.Access{Token: "t0ken", Same: trust.SameToken}
+	h := access.Known(refuse)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/ui?token=t0ken", nil))
 	cookies := w.Result().Cookies()

@@ -1,7 +1,7 @@
-// Package application serves the users of this node: the CLI, the Go SDK and the FATE client.
+// Package application is what a site does for its users, in the words of the domain: who may call, which job, task or table
+// a request means, and what of the site it reaches.
 //
-// It submits, stops and observes jobs, shows outputs, takes data in, and manages peers and grants. Handlers decode, call
-// a service or read the catalogue, and return. Start reading at [API.Routes]; who may call is decided in access.go.
+// It has no routes: every dialect mounts its own on a [Site]. Who may call is decided in access.go.
 package application
 
 import (
@@ -9,16 +9,16 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"slices"
-	"strings"
+	"net/url"
+	"path"
 	"time"
-
-	"github.com/go-chi/chi/v5"
 
 	"openflow"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
+	"openflow/site/registry"
 	"openflow/store/catalogue"
+	"openflow/store/events"
 	"openflow/store/objects"
 )
 
@@ -30,11 +30,24 @@ type Sites interface {
 	// CheckSite calls a peer. CodeUnavailable: it does not answer; CodeUnauthorized: it does not take this node for who it
 	// is.
 	CheckSite(ctx context.Context, id openflow.PartyID) error
+	// ProbeSite tries every dialect on a peer, and changes nothing.
+	ProbeSite(ctx context.Context, id openflow.PartyID) ([]openflow.HeardDialect, error)
 }
 
 // Logs reads what a task's container has written, also while it runs.
 type Logs interface {
 	TaskLog(ctx context.Context, t openflow.TaskRecord, w io.Writer) error
+}
+
+// Events tells what changes.
+type Events interface {
+	Subscribe(ctx context.Context, after string) (*events.Subscription, error)
+}
+
+// SitePolicy is the policy that is in force.
+type SitePolicy struct {
+	File   string          `json:"file"`   // that it is read from, if it exists
+	Policy openflow.Policy `json:"policy"` // durations in nanoseconds
 }
 
 // About is what this node tells of itself.
@@ -51,152 +64,116 @@ type About struct {
 	Warnings   []string
 }
 
-// API serves the application layer.
-type API struct {
-	Jobs       openflow.JobService
-	Catalogue  *catalogue.Catalogue
-	Objects    objects.Store
-	Sites      Sites
-	Logs       Logs
-	Events     Events
-	About      func() About
-	Examine    func(ctx context.Context) []openflow.Finding // what openflow doctor shows
-	Policy     func() SitePolicy                            // what is in force
-	Components func() []string                              // names of those that this site runs
-	Space      func() error                                 // nil while there is room for new data and jobs
-	Uploads    string                                       // folder that server-side upload paths are taken from
-	NewID      func() openflow.JobID
-	Log        *slog.Logger
+// Site is this site as its users reach it, in any dialect.
+type Site struct {
+	Jobs      openflow.JobService
+	Catalogue *catalogue.Catalogue
+	Objects   objects.Store
+	Sites     Sites
+	Logs      Logs
+	Events    Events
+	About     func() About
+	Examine   func(ctx context.Context) []openflow.Finding // what openflow doctor shows
+	Policy    func() SitePolicy                            // what is in force
+	Providers *registry.Registry
+	Space     func() error // nil while there is room for new data and jobs
+	Uploads   string       // folder that server-side upload paths are taken from
+	NewID     func() openflow.JobID
+	Access    Access
+	// Traced wraps the handlers of what changes a job, with which a trace begins; nil: nothing does.
+	Traced func(http.Handler) http.Handler
+	Log    *slog.Logger
 }
 
-// Routes mounts the layer: fate-flow-api part 1 as far as it is offered, then our own routes.
-func (a *API) Routes(r chi.Router) {
-	get := func(path string, h reply.Handler) { r.Get(path, reply.JSON(a.Log, h)) }
-	post := func(path string, h reply.Handler) { r.Post(path, reply.JSON(a.Log, named(h))) }
-
-	post("/v2/job/submit", a.submit)
-	get("/v2/job/query", a.queryJobs)
-	get("/v2/job/list/query", a.listJobs)
-	post("/v2/job/stop", a.stop)
-	post("/v2/job/rerun", a.rerun)
-	post("/v2/job/queue/clean", a.cleanQueue)
-	post("/v2/job/clean", a.clean)
-	post("/v2/job/notes/add", a.addNotes)
-	get("/v2/job/data/view", a.dataView)
-	get("/v2/job/dag/dependency", a.dependency)
-	r.Post("/v2/job/log/download", a.downloadLogs)
-	get("/v2/job/task/query", a.queryTasks)
-	get("/v2/job/task/list/query", a.listTasks)
-
-	get("/v2/output/metric/key/query", a.metricKeys)
-	get("/v2/output/metric/query", a.metrics)
-	post("/v2/output/metric/delete", a.deleteMetrics)
-	get("/v2/output/model/query", a.models)
-	r.Get("/v2/output/model/download", a.downloadModel)
-	post("/v2/output/model/delete", a.deleteModels)
-	r.Get("/v2/output/data/download", a.downloadOutput)
-	get("/v2/output/data/table", a.outputTables)
-	get("/v2/output/data/display", a.displayOutput)
-
-	post("/v2/data/component/upload", a.uploadPath)
-	post("/v2/data/component/upload/file", a.uploadFile)
-	r.Get("/v2/data/download", a.downloadTable)
-	get("/v2/table/query", a.queryTable)
-	post("/v2/table/delete", a.deleteTable)
-
-	get("/v2/site/info/query", a.siteInfo)
-	get("/v2/server/fateflow", a.serverInfo)
-
-	post("/v2/permission/resource/grant", a.grant)
-	post("/v2/permission/resource/delete", a.revoke)
-	get("/v2/permission/resource/query", a.grants)
-
-	// Ours, beside the specification (docs/divergences.md, "Routes of our own").
-	get("/v2/table/list", a.listTables)
-	get("/v2/table/uses", a.tableUses)
-	get("/v2/audit/list", a.listAudit)
-	r.Get("/v2/job/task/log", a.taskLog)
-	r.Get("/v2/job/events", a.jobEvents)
-	get("/v2/server/about", a.about)
-	get("/v2/server/doctor", a.examine)
-	get("/v2/site/list", a.listSites)
-	get("/v2/site/workers", a.listWorkers)
-	get("/v2/site/check", a.checkSite)
-	post("/v2/site/add", a.addSite)
-	post("/v2/site/remove", a.removeSite)
-	post("/v2/site/rotate", a.rotateSite)
-	get("/v2/site/policy", a.sitePolicy)
-	get("/v2/site/scores", a.listScores)
-	post("/v2/site/scores/raise", a.raiseScores)
-	post("/v2/site/scores/reset", a.resetScores)
-	get("/v2/permission/resource/list", a.listGrants)
-}
-
-// named checks the name of the user, under which whatever is done is recorded.
-func named(h reply.Handler) reply.Handler {
-	return func(r *http.Request) (any, error) {
-		if err := wire.CheckName("user name", r.Header.Get(wire.UserHeader)); err != nil {
-			return nil, err
-		}
-		return h(r)
+// Begins is the middleware of what changes a job.
+func (s *Site) Begins(next http.Handler) http.Handler {
+	if s.Traced == nil {
+		return next
 	}
+	return s.Traced(next)
 }
 
-// identifiers checks query values that name things, so that nothing else reaches the catalogue or a file name.
-func identifiers(r *http.Request, keys ...string) error {
-	for _, k := range keys {
-		v := r.URL.Query().Get(k)
-		if v == "" {
-			continue
-		}
-		check := openflow.CheckIdentifier
-		if k == "namespace" || k == "name" {
-			check = openflow.CheckName
-		}
-		if err := check(k, v); err != nil {
-			return err
-		}
+// PageLimit bounds answers that are not paged (part 7 #6).
+const PageLimit = 1000
+
+// SchedulerParam tells apart jobs of different schedulers that have the same ID; ours.
+const SchedulerParam = "scheduler_party_id"
+
+// OneScheduler fills in whose job of that ID a query means: the scheduler that it names, or the only one that has such a
+// job here. It stays empty where there is no such job, or none is asked for. CodeConflict, listing the schedulers: several
+// have one.
+func (s *Site) OneScheduler(r *http.Request, id openflow.JobID, into *openflow.PartyID) error {
+	if *into == "" {
+		*into = openflow.PartyID(r.URL.Query().Get(SchedulerParam))
 	}
+	if *into != "" || id == "" {
+		return nil
+	}
+	found, err := s.Catalogue.SchedulerOf(r.Context(), s.About().Party, id)
+	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	*into = found
 	return nil
 }
 
-// required reads query values that must be there.
-func required(r *http.Request, keys ...string) ([]string, error) {
-	values := make([]string, len(keys))
-	var missing []string
-	for i, k := range keys {
-		values[i] = r.URL.Query().Get(k)
-		if values[i] == "" {
-			missing = append(missing, k)
-		}
-	}
-	if len(missing) > 0 {
-		return nil, &openflow.Error{
-			Code: openflow.CodeInvalid, Message: "invalid request: missing " + strings.Join(missing, ", "),
-			Err: wire.MissingFields(missing),
-		}
-	}
-	return values, identifiers(r, keys...)
+// NoJob is that this site has no job of that ID.
+func NoJob(id string) error {
+	return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "No found job: job_id[%s]", id).
+		WithHint("this node has no such job; openflow job list shows those it has"))
 }
 
-// jobStatuses are those that clients see as one of the values: a job that has timed out is shown as failed, one that is
-// ready as waiting.
-func jobStatuses(values []string) []openflow.JobStatus {
-	asked := statuses[openflow.JobStatus](values)
-	for _, s := range []openflow.JobStatus{openflow.JobTimeout, openflow.JobReady} {
-		if slices.Contains(asked, openflow.JobStatus(wire.ClientStatus(s))) && !slices.Contains(asked, s) {
-			asked = append(asked, s)
-		}
+// OneTask finds the latest version of a task; the scheduler may be empty.
+func (s *Site) OneTask(r *http.Request, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	f := catalogue.TaskFilter{
+		Scheduler: k.Scheduler, Job: k.Job, Role: k.Party.Role, Party: k.Party.ID, Task: k.Task, LatestOnly: true, Limit: 1,
 	}
-	return asked
+	if err := s.OneScheduler(r, f.Job, &f.Scheduler); err != nil {
+		return openflow.TaskRecord{}, err
+	}
+	tasks, _, err := s.Catalogue.TasksWhere(r.Context(), f)
+	if err != nil {
+		return openflow.TaskRecord{}, err
+	}
+	if len(tasks) == 0 {
+		return openflow.TaskRecord{}, openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeNotFound,
+			"No found task: job_id[%s],role[%s],party_id[%s],task_name[%s]", k.Job, k.Party.Role, k.Party.ID, k.Task))
+	}
+	return tasks[0], nil
 }
 
-func statuses[S ~string](values []string) []S {
-	var out []S
-	for _, v := range values {
-		if v != "" {
-			out = append(out, S(v))
-		}
+// QueriedTask finds the latest version of the task that the four usual query values name.
+func (s *Site) QueriedTask(r *http.Request) (openflow.TaskRecord, error) {
+	v, err := reply.Required(r, "job_id", "role", "party_id", "task_name")
+	if err != nil {
+		return openflow.TaskRecord{}, err
 	}
-	return out
+	return s.OneTask(r, openflow.TaskKey{
+		Job: openflow.JobID(v[0]), Party: openflow.Party{Role: openflow.Role(v[1]), ID: openflow.PartyID(v[2])}, Task: openflow.TaskName(v[3]),
+	})
+}
+
+// NamedTable finds the table that a query names.
+func (s *Site) NamedTable(r *http.Request) (openflow.TableRecord, error) {
+	v, err := reply.Required(r, "namespace", "name")
+	if err != nil {
+		return openflow.TableRecord{}, err
+	}
+	rec, err := s.Catalogue.Table(r.Context(), openflow.TableName{Namespace: v[0], Name: v[1]})
+	return rec, openflow.About(openflow.AboutTable, err)
+}
+
+// TableAddress is a table's name as a URI.
+func TableAddress(n openflow.TableName) string {
+	return (&url.URL{Scheme: "openflow", Path: "/" + n.String()}).String()
+}
+
+// maxSubject is how many bytes an event of the audit tells of what it is about: every name that has an effect fits.
+const maxSubject = 4 << 10
+
+// Audit keeps who changed what: "site/add", "grant/delete".
+func (s *Site) Audit(r *http.Request, what, subject string) error {
+	return s.Catalogue.AppendAudit(r.Context(), openflow.AuditEvent{
+		Actor: "user " + r.Header.Get(wire.UserHeader), Action: what + "/" + path.Base(r.URL.Path), Subject: openflow.Cut(subject, maxSubject),
+	})
 }

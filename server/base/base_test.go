@@ -41,7 +41,7 @@ func TestDataBetweenTasks(t *testing.T) {
 	require.Equal(t, int64(2), *infos[0].Count)
 	require.JSONEq(t, `{"schema":1}`, string(infos[0].Meta))
 	require.Equal(t, "dataframe", infos[0].DataType)
-	require.Equal(t, string(reader.ExecutionID()), infos[0].Source.PartyTaskID)
+	require.Equal(t, string(reader.RunID()), infos[0].Source.PartyTaskID)
 	require.NotEqual(t, "secret", infos[0].Name, "a name that a container proposes could be somebody else's")
 
 	w := n.as(psi, request{method: http.MethodGet, path: infos[0].Path})
@@ -60,13 +60,13 @@ func TestTableIsPassedOn(t *testing.T) {
 	e := n.envelope(reader, byName)
 	require.Zero(t, e.Code, e.Message)
 	pass := post("/v2/worker/data/tracking/save", object{
-		"execution_id": reader.ExecutionID(), "uri": "", "output_key": "output_data", "data_type": "table", "namespace": "ns", "name": "breast",
+		"execution_id": reader.RunID(), "uri": "", "output_key": "output_data", "data_type": "table", "namespace": "ns", "name": "breast",
 	})
 	require.Zero(t, n.envelope(reader, pass).Code)
 	e = n.envelope(psi, get("/v2/worker/data/tracking/query", "job_id", "1", "task_name", "reader_0", "output_key", "output_data"))
 	require.Zero(t, e.Code, e.Message)
 	require.Contains(t, string(e.Data), `"name":"breast"`)
-	require.Equal(t, "rows of breast", n.as(psi, get("/v2/worker/data/table", "namespace", "ns", "name", "breast")).Body.String())
+	require.Equal(t, "rows of breast", n.as(psi, get("/openflow/v1/container/data/table", "namespace", "ns", "name", "breast")).Body.String())
 }
 
 func TestTrackingSaveRefuses(t *testing.T) {
@@ -104,7 +104,7 @@ func TestTrackingSaveRefuses(t *testing.T) {
 func TestStatus(t *testing.T) {
 	n := newNode(t)
 	k := key("1", "psi_0", guest)
-	e := n.envelope(k, post("/v2//worker/task/status", object{"execution_id": k.ExecutionID(), "status": "failed", "error": "why\nmore"}))
+	e := n.envelope(k, post("/v2//worker/task/status", object{"execution_id": k.RunID(), "status": "failed", "error": "why\nmore"}))
 	require.Zero(t, e.Code, e.Message)
 	rec, err := n.catalogue.Task(t.Context(), k)
 	require.NoError(t, err)
@@ -123,7 +123,7 @@ func TestStatus(t *testing.T) {
 		"a long text":       {object{"public": strings.Repeat("x", 9999)}, openflow.Cause{Code: openflow.CodeRejected, Text: strings.Repeat("x", 500) + "…"}},
 		"success":           {object{"status": "success", "public": "x"}, openflow.Cause{}},
 	} {
-		body := object{"execution_id": k.ExecutionID(), "status": "failed", "error": "cell marked-4711"}
+		body := object{"execution_id": k.RunID(), "status": "failed", "error": "cell marked-4711"}
 		maps.Copy(body, c.more)
 		e := n.envelope(k, post("/v2/worker/task/status", body))
 		require.Zero(t, e.Code, e.Message)
@@ -131,12 +131,12 @@ func TestStatus(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.want, rec.Cause, name)
 	}
-	e = n.envelope(k, post("/v2/worker/task/status", object{"execution_id": k.ExecutionID(), "status": "failed", "error": strings.Repeat("ü", 1<<20)}))
+	e = n.envelope(k, post("/v2/worker/task/status", object{"execution_id": k.RunID(), "status": "failed", "error": strings.Repeat("ü", 1<<20)}))
 	require.Zero(t, e.Code, e.Message)
 	rec, err = n.catalogue.Task(t.Context(), k)
 	require.NoError(t, err)
 	require.LessOrEqual(t, len(rec.ErrorReport), 16<<10, "a workflow carries it")
-	e = n.envelope(k, post("/v2/worker/task/status", object{"execution_id": k.ExecutionID(), "status": "finished"}))
+	e = n.envelope(k, post("/v2/worker/task/status", object{"execution_id": k.RunID(), "status": "finished"}))
 	require.Equal(t, wire.InvalidParameter, e.Code)
 }
 
@@ -144,9 +144,9 @@ func TestMetrics(t *testing.T) {
 	n := newNode(t)
 	k := key("1", "psi_0", guest)
 	metric := object{"name": "auc", "type": "auc", "groups": []any{}, "step_axis": nil, "data": 0.9}
-	e := n.envelope(k, post("/v2/worker/metric/save/"+string(k.ExecutionID()), object{"data": []any{metric}}))
+	e := n.envelope(k, post("/v2/worker/metric/save/"+string(k.RunID()), object{"data": []any{metric}}))
 	require.Zero(t, e.Code, e.Message)
-	e = n.envelope(k, post("/v2/worker/metric/save", object{"execution_id": k.ExecutionID(), "data": []any{metric}}))
+	e = n.envelope(k, post("/v2/worker/metric/save", object{"execution_id": k.RunID(), "data": []any{metric}}))
 	require.Zero(t, e.Code, e.Message)
 	got, err := n.catalogue.Metrics(t.Context(), k)
 	require.NoError(t, err)
@@ -193,7 +193,7 @@ func archive(t *testing.T, members map[string]string) []byte {
 
 func fields(k openflow.TaskKey) map[string]string {
 	return map[string]string{
-		"model_id": string(k.Job), "model_version": "0", "execution_id": string(k.ExecutionID()), "output_key": "output_model", "type_name": "json_model",
+		"model_id": string(k.Job), "model_version": "0", "execution_id": string(k.RunID()), "output_key": "output_model", "type_name": "json_model",
 	}
 }
 
@@ -261,7 +261,7 @@ func TestBrokenUpload(t *testing.T) {
 	n := newNode(t)
 	srv := httptest.NewServer(n.handler)
 	defer srv.Close()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, srv.URL+"/v2/worker/data/object", io.MultiReader(strings.NewReader("half"), broken{}))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, srv.URL+"/openflow/v1/container/data/object", io.MultiReader(strings.NewReader("half"), broken{}))
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+n.secrets.Issue(key("1", "psi_0", guest)))
 	resp, err := http.DefaultClient.Do(req)

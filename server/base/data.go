@@ -1,43 +1,43 @@
 package base
 
 import (
+	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
 	"openflow"
-	"openflow/sdk/wire"
-	"openflow/server/reply"
 )
 
-// objectPrefix is how an uploaded object is named until it has become a table.
-const objectPrefix = "object:///sha256/"
+// PathRows is where containers of any dialect read rows. Our own dialect serves it.
+const PathRows = "/openflow/v1/container/data/table"
 
-// putObject stores what a container streams. Nothing refers to it yet; what nobody comes to refer to is swept away.
-func (a *API) putObject(r *http.Request) (any, error) {
-	ref, err := a.Objects.Put(r.Context(), r.Body)
-	if err != nil {
-		return nil, err
-	}
-	return wire.ObjectStored{URI: objectPrefix + ref.Digest, Bytes: ref.Bytes}, nil
+// pinParam names the object that a path to a pinned table means, since a job may know a name in two states: as it is,
+// and as another job had it.
+const pinParam = "object"
+
+// Table is a table that a run may read, and where its rows are at the base layer.
+type Table struct {
+	openflow.TableRecord
+	Path string
 }
 
-// trackingQuery tells where the rows of an input are: of a table by name, or of an output of a task of the same job at
-// the same party.
-//
-// Spec: fate-flow-api §3.1, §3.5.
-func (a *API) trackingQuery(r *http.Request) (any, error) {
-	q, t := r.URL.Query(), task(r)
-	if q.Get("name") != "" {
-		rec, err := a.readable(r, openflow.TableName{Namespace: q.Get("namespace"), Name: q.Get("name")})
-		if err != nil {
-			return nil, err
-		}
-		return []wire.TableInfo{wire.EncodeTable(rec, tablePath(rec.Name))}, nil
-	}
-	job := openflow.JobID(q.Get("job_id"))
+func named(rec openflow.TableRecord) Table { return Table{rec, rowsOf(rec.Name)} }
+
+func rowsOf(n openflow.TableName) string {
+	return PathRows + "?" + url.Values{"namespace": {n.Namespace}, "name": {n.Name}}.Encode()
+}
+
+// Table finds a table that the run may read by its name. Errors: CodeNotFound.
+func (s *Site) Table(ctx context.Context, t openflow.TaskRecord, n openflow.TableName) (Table, error) {
+	rec, err := s.readable(ctx, t, n)
+	return named(rec), err
+}
+
+// Output finds the tables of an output of a task of a job at the same party: the run's own job, or one that its inputs name.
+// Errors: CodePermission, CodeNotFound.
+func (s *Site) Output(ctx context.Context, t openflow.TaskRecord, job openflow.JobID, producer openflow.TaskName, key string) ([]Table, error) {
 	if job == "" {
 		job = t.Key.Job
 	}
@@ -45,59 +45,70 @@ func (a *API) trackingQuery(r *http.Request) (any, error) {
 		return nil, openflow.Errorf(openflow.CodePermission, "%s has no input from job %s", t.Key, job)
 	}
 	if job != t.Key.Job {
-		if infos, err := a.pinnedOutputs(r, job, openflow.TaskName(q.Get("task_name")), q.Get("output_key")); err != nil || len(infos) > 0 {
-			return infos, err
+		if found, err := s.pinnedOutputs(ctx, t, job, producer, key); err != nil || len(found) > 0 {
+			return found, err
 		}
 	}
 	source := t.Key.JobKey()
 	source.Job = job
-	outputs, err := a.Store.LatestOutputs(r.Context(), source, openflow.TaskName(q.Get("task_name")))
+	outputs, err := s.Store.LatestOutputs(ctx, source, producer)
 	if err != nil {
 		return nil, openflow.About(openflow.AboutTask, err)
 	}
-	infos := []wire.TableInfo{}
+	var found []Table
 	for _, o := range outputs {
-		if o.OutputKey != q.Get("output_key") {
+		if o.OutputKey != key {
 			continue
 		}
-		rec, err := a.Store.TableOf(r.Context(), t.Key.JobKey(), o.Table)
+		rec, err := s.Store.TableOf(ctx, t.Key.JobKey(), o.Table)
 		if err != nil {
 			return nil, openflow.About(openflow.AboutTable, err)
 		}
-		infos = append(infos, wire.EncodeTable(rec, tablePath(rec.Name)))
+		found = append(found, named(rec))
 	}
-	if len(infos) == 0 {
+	if len(found) == 0 {
 		return nil, openflow.About(openflow.AboutModel, openflow.Errorf(openflow.CodeNotFound,
-			"task %q of job %s has no output %q here", q.Get("task_name"), job, q.Get("output_key")))
+			"task %q of job %s has no output %q here", producer, job, key))
 	}
-	return infos, nil
+	return found, nil
 }
 
 // pinnedOutputs are the outputs of a task of another job that the job of this run has kept since its creation; none for a
 // job of before pins.
-func (a *API) pinnedOutputs(r *http.Request, source openflow.JobID, producer openflow.TaskName, key string) ([]wire.TableInfo, error) {
-	t := task(r)
-	pins, err := a.Store.Pins(r.Context(), t.Key.JobKey())
+func (s *Site) pinnedOutputs(
+	ctx context.Context, t openflow.TaskRecord, source openflow.JobID, producer openflow.TaskName, key string,
+) ([]Table, error) {
+	pins, err := s.Store.Pins(ctx, t.Key.JobKey())
 	if err != nil {
 		return nil, openflow.About(openflow.AboutTask, err)
 	}
-	var infos []wire.TableInfo
+	var found []Table
 	for _, p := range pins {
 		if p.Task == t.Key.Task && p.SourceJob == source && p.Producer == producer && p.OutputKey == key {
-			infos = append(infos, wire.EncodeTable(p.Record(), tablePath(p.Table)+"&"+url.Values{pinParam: {p.Object}}.Encode()))
+			found = append(found, Table{p.Record(), rowsOf(p.Table) + "&" + url.Values{pinParam: {p.Object}}.Encode()})
 		}
 	}
-	return infos, nil
+	return found, nil
 }
 
-// pinParam names the object that a path to a pinned table means, since a job may know a name in two states: as it is,
-// and as another job had it.
-const pinParam = "object"
+// Rows finds the object with the rows that a path of this layer means, by its query. Errors: CodeNotFound.
+func (s *Site) Rows(ctx context.Context, t openflow.TaskRecord, q url.Values) (digest string, err error) {
+	name := openflow.TableName{Namespace: q.Get("namespace"), Name: q.Get("name")}
+	var rec openflow.TableRecord
+	if object := q.Get(pinParam); object != "" {
+		rec, err = s.pinned(ctx, t, name, object)
+	} else {
+		rec, err = s.readable(ctx, t, name)
+	}
+	if err == nil && rec.Object == "" {
+		err = openflow.About(openflow.AboutTable, openflow.Errorf(openflow.CodeNotFound, "table %s has no rows here", rec.Name))
+	}
+	return rec.Object, err
+}
 
 // pinned finds the table that a run's job has kept, by name and object.
-func (a *API) pinned(r *http.Request, n openflow.TableName, object string) (openflow.TableRecord, error) {
-	t := task(r)
-	pins, err := a.Store.Pins(r.Context(), t.Key.JobKey())
+func (s *Site) pinned(ctx context.Context, t openflow.TaskRecord, n openflow.TableName, object string) (openflow.TableRecord, error) {
+	pins, err := s.Store.Pins(ctx, t.Key.JobKey())
 	if err != nil {
 		return openflow.TableRecord{}, openflow.About(openflow.AboutTask, err)
 	}
@@ -120,28 +131,23 @@ func fromWarehouse(t openflow.TaskRecord, job openflow.JobID) bool {
 	return false
 }
 
-func tablePath(n openflow.TableName) string {
-	return "/v2/worker/data/table?" + url.Values{"namespace": {n.Namespace}, "name": {n.Name}}.Encode()
-}
-
 // readable returns a table that the run may read: one that its own parameters or channels name, or one that a task of
 // the same job at the same party made or took over. A table that the job has pinned is as it was at the job's creation.
-func (a *API) readable(r *http.Request, n openflow.TableName) (openflow.TableRecord, error) {
-	t := task(r)
-	job, err := a.Store.Job(r.Context(), t.Key.JobKey())
+func (s *Site) readable(ctx context.Context, t openflow.TaskRecord, n openflow.TableName) (openflow.TableRecord, error) {
+	job, err := s.Store.Job(ctx, t.Key.JobKey())
 	if err != nil {
 		return openflow.TableRecord{}, openflow.About(openflow.AboutJob, err)
 	}
 	allowed := slices.Contains(job.DAG.Tables(t.Key.Party), n)
 	if !allowed {
-		pins, err := a.Store.Pins(r.Context(), t.Key.JobKey())
+		pins, err := s.Store.Pins(ctx, t.Key.JobKey())
 		if err != nil {
 			return openflow.TableRecord{}, openflow.About(openflow.AboutTask, err)
 		}
 		allowed = slices.ContainsFunc(pins, func(p openflow.Pin) bool { return p.Kind == openflow.InputData && p.Table == n })
 	}
 	if !allowed {
-		outputs, err := a.Store.OutputsOfTable(r.Context(), n)
+		outputs, err := s.Store.OutputsOfTable(ctx, n)
 		if err != nil {
 			return openflow.TableRecord{}, err
 		}
@@ -153,7 +159,7 @@ func (a *API) readable(r *http.Request, n openflow.TableName) (openflow.TableRec
 		return openflow.TableRecord{}, openflow.About(openflow.AboutTable,
 			openflow.Errorf(openflow.CodeNotFound, "%s has no input %s", t.Key, n))
 	}
-	rec, err := a.Store.TableOf(r.Context(), t.Key.JobKey(), n)
+	rec, err := s.Store.TableOf(ctx, t.Key.JobKey(), n)
 	return rec, openflow.About(openflow.AboutTable, err)
 }
 
@@ -164,74 +170,37 @@ func madeFor(t openflow.TaskRecord, o openflow.OutputRecord) bool {
 		(o.Task.Job == t.Key.Job || fromWarehouse(t, o.Task.Job))
 }
 
-// table streams the rows of a table.
-func (a *API) table(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	name := openflow.TableName{Namespace: q.Get("namespace"), Name: q.Get("name")}
-	read := a.readable
-	if object := q.Get(pinParam); object != "" {
-		read = func(r *http.Request, n openflow.TableName) (openflow.TableRecord, error) {
-			return a.pinned(r, n, object)
-		}
-	}
-	rec, err := read(r, name)
-	if err == nil && rec.Object == "" {
-		err = openflow.About(openflow.AboutTable, openflow.Errorf(openflow.CodeNotFound, "table %s has no rows here", rec.Name))
-	}
-	if err != nil {
-		reply.Error(a.Log, w, r, err)
-		return
-	}
-	a.stream(w, r, rec.Object, wire.ArrowStream)
-}
+// ObjectPrefix is how an uploaded object is named until it has become a table.
+const ObjectPrefix = "object:///sha256/"
 
-// trackingSave registers an output: an object that was stored before becomes a table, or an existing table is passed on
-// (uri empty, as the reader does).
-//
-// Spec: fate-flow-api §3.1, §3.7.
-func (a *API) trackingSave(r *http.Request) (any, error) {
-	var b wire.TrackingSave
-	if err := reply.Decode(r, &b); err != nil {
-		return nil, err
+// Save registers an output of a run. An object that was stored before becomes the table with these rows, or an existing
+// table is passed on, as the reader does, where the URI is empty. What the table is called, the run says, not the container.
+func (s *Site) Save(ctx context.Context, t openflow.TaskRecord, out openflow.OutputRecord, rows openflow.TableRecord) error {
+	out.Task = t.Key
+	if err := openflow.CheckIdentifier("output_key", out.OutputKey); err != nil {
+		return err
 	}
-	t := task(r)
-	if err := own(t, string(b.ExecutionID)); err != nil {
-		return nil, err
-	}
-	if err := openflow.CheckIdentifier("output_key", b.OutputKey); err != nil {
-		return nil, err
-	}
-	out := openflow.OutputRecord{
-		Task: t.Key, OutputKey: b.OutputKey, Index: b.Index, DataType: b.DataType, URI: b.URI,
-		Table: openflow.TableName{Namespace: b.Namespace, Name: b.Name},
-	}
-	if b.URI == "" {
-		if _, err := a.readable(r, out.Table); err != nil {
-			return nil, err
+	if out.URI == "" {
+		if _, err := s.readable(ctx, t, out.Table); err != nil {
+			return err
 		}
-		return nil, a.Store.SaveOutput(r.Context(), out, nil)
+		return s.Store.SaveOutput(ctx, out, nil)
 	}
-	digest, ok := strings.CutPrefix(b.URI, objectPrefix)
+	digest, ok := strings.CutPrefix(out.URI, ObjectPrefix)
 	if !ok {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "uri %q is not an object that was stored here", b.URI)
+		return openflow.Errorf(openflow.CodeInvalid, "uri %q is not an object that was stored here", out.URI)
 	}
-	info, err := a.Objects.Stat(r.Context(), digest)
+	info, err := s.Objects.Stat(ctx, digest)
 	if err != nil {
-		return nil, openflow.About(openflow.AboutTable, err)
+		return openflow.About(openflow.AboutTable, err)
 	}
-	out.Table = outputTable(t.Key, b.OutputKey, b.Index)
-	table := openflow.TableRecord{
-		Name: out.Table, Object: digest, Bytes: info.Bytes, Count: -1, DataType: b.DataType, Meta: b.MetaData,
-		Samples: b.Overview.Samples, Intermediate: true,
-		Source: openflow.TableSource{
-			TaskID: t.Key.TaskID(), ExecutionID: t.Key.ExecutionID(), TaskName: t.Key.Task, Component: t.Component,
-			OutputKey: b.OutputKey, Index: b.Index,
-		},
+	out.Table = outputTable(t.Key, out.OutputKey, out.Index)
+	rows.Name, rows.Object, rows.Bytes, rows.DataType, rows.Intermediate = out.Table, digest, info.Bytes, out.DataType, true
+	rows.Source = openflow.TableSource{
+		TaskID: t.Key.TaskID(), RunID: t.Key.RunID(), TaskName: t.Key.Task, Component: t.Component,
+		OutputKey: out.OutputKey, Index: out.Index,
 	}
-	if b.Overview.Count != nil {
-		table.Count = *b.Overview.Count
-	}
-	return nil, a.Store.SaveOutput(r.Context(), out, &table)
+	return s.Store.SaveOutput(ctx, out, &rows)
 }
 
 // outputTable names the table of an output. It is a function of the run, so registering twice makes one table; the name

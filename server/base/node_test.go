@@ -15,7 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/sdk/partner"
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
+	"openflow/dialect/peer"
 	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/server/base"
@@ -34,18 +37,18 @@ type node struct {
 	objects   *folder.Store
 	secrets   trust.Credentials
 	messages  *sqlite.Store
-	api       *base.API
+	layers    []server.Layer
 	peers     *peers
 }
 
 // peers notes what is sent to other nodes.
 type peers struct {
 	to   []openflow.PartyID
-	sent []partner.Outgoing
+	sent []peer.Outgoing
 	err  error
 }
 
-func (p *peers) PushTo(_ context.Context, to openflow.PartyID, m partner.Outgoing) error {
+func (p *peers) PushTo(_ context.Context, to openflow.PartyID, m peer.Outgoing) error {
 	p.to, p.sent = append(p.to, to), append(p.sent, m)
 	return p.err
 }
@@ -83,11 +86,14 @@ func newNode(t *testing.T) *node {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.messages.Close()) })
 	log := slog.New(slog.DiscardHandler)
-	n.api = &base.API{
+	site := &base.Site{
 		Store: n.catalogue, Objects: n.objects, Credentials: n.secrets, Log: log, Policy: openflow.DefaultPolicy(),
-		Transport: &base.Transport{Self: "9999", Store: n.messages, Peers: n.peers, MaxBody: 64 << 10, Log: log},
 	}
-	n.handler = server.Handler(log, n.api)
+	dialects := dialect.All{native.Dialect{}, fateflow.Dialect{}}
+	n.layers = []server.Layer{dialects.Base(site), &base.Transport{
+		Site: site, Self: "9999", Store: n.messages, Peers: n.peers, Called: dialects.Sessions, MaxBody: 64 << 10, Log: log,
+	}}
+	n.handler = server.Handler(log, n.layers...)
 	for _, name := range []string{"breast", "secret", "unread"} {
 		ref, err := n.objects.Put(t.Context(), strings.NewReader("rows of "+name))
 		require.NoError(t, err)
@@ -127,7 +133,7 @@ func (n *node) create(scheduler openflow.PartyID, id openflow.JobID, p openflow.
 	}
 	require.NoError(n.t, n.catalogue.CreateJob(n.t.Context(), j, tasks, pins...))
 	for _, task := range tasks {
-		_, err := n.catalogue.StartTask(n.t.Context(), task.Key, "fake", "c-"+string(task.Key.ExecutionID()))
+		_, err := n.catalogue.StartTask(n.t.Context(), task.Key, openflow.Launch{Runtime: "fake", Container: "c-" + string(task.Key.RunID())})
 		require.NoError(n.t, err)
 	}
 }
@@ -191,8 +197,8 @@ type object = map[string]any
 // put stores rows and returns their uri.
 func (n *node) put(k openflow.TaskKey, rows string) string {
 	n.t.Helper()
-	e := n.envelope(k, request{method: http.MethodPut, path: "/v2/worker/data/object", body: rows})
-	require.Zero(n.t, e.Code, e.Message)
+	e := n.envelope(k, request{method: http.MethodPut, path: "/openflow/v1/container/data/object", body: rows})
+	require.NoError(n.t, e.Err())
 	var stored wire.ObjectStored
 	require.NoError(n.t, json.Unmarshal(e.Data, &stored))
 	require.Equal(n.t, int64(len(rows)), stored.Bytes)
@@ -202,7 +208,7 @@ func (n *node) put(k openflow.TaskKey, rows string) string {
 // output registers an output of k.
 func output(k openflow.TaskKey, uri string) request {
 	return post("/v2/worker/data/tracking/save", object{
-		"execution_id": k.ExecutionID(), "uri": uri, "output_key": "output_data", "data_type": "dataframe",
+		"execution_id": k.RunID(), "uri": uri, "output_key": "output_data", "data_type": "dataframe",
 		"meta_data": object{"schema": 1}, "overview": object{"count": 2}, "namespace": "ns", "name": "secret",
 	})
 }

@@ -50,7 +50,7 @@ func TestPinnedInputsAreRead(t *testing.T) {
 	require.NoError(t, n.catalogue.CreateJob(t.Context(),
 		openflow.JobRecord{ID: "7", Party: guest, Scheduler: "9999", DAG: d, ModelID: "7", ModelVersion: "0"},
 		[]openflow.TaskRecord{{Key: k, Component: "psi", Spec: d.ForParty(guest)[0]}}, earlier, byName, model))
-	_, err = n.catalogue.StartTask(t.Context(), k, "fake", "c")
+	_, err = n.catalogue.StartTask(t.Context(), k, openflow.Launch{Runtime: "fake", Container: "c"})
 	require.NoError(t, err)
 	n.keep(t, "as the name is now")
 
@@ -73,8 +73,8 @@ func TestPinnedInputsAreRead(t *testing.T) {
 		_, err = n.catalogue.DeleteModels(t.Context(), catalogue.ModelFilter{ModelID: "m"})
 		require.NoError(t, err)
 	}
-	e := n.envelope(k, get("/v2/worker/data/table", "namespace", "ns", "name", "kept", "object", strings.Repeat("0", 64)))
-	require.Equal(t, wire.TableNotFound, e.Code, "an object that is not pinned is not read by its digest")
-	e = n.envelope(k, get("/v2/worker/data/table", "namespace", "ns", "name", "secret", "object", byName.Object))
-	require.Equal(t, wire.TableNotFound, e.Code)
+	e := n.envelope(k, get("/openflow/v1/container/data/table", "namespace", "ns", "name", "kept", "object", strings.Repeat("0", 64)))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(e.Err()), "an object that is not pinned is not read by its digest")
+	e = n.envelope(k, get("/openflow/v1/container/data/table", "namespace", "ns", "name", "secret", "object", byName.Object))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(e.Err()))
 }

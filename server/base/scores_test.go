@@ -6,7 +6,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/sdk/wire"
 )
 
 // chain is a job in which the guest's table passes a reader and two tasks before the third tells scores.
@@ -33,7 +32,7 @@ func (n *node) chained(id openflow.JobID, reads string, pins ...openflow.Pin) op
 	n.create("9999", id, guest, chain(reads), pins...)
 	reader := key(id, "reader_0", guest)
 	passed := post("/v2/worker/data/tracking/save", object{
-		"execution_id": reader.ExecutionID(), "uri": "", "output_key": "output_data", "data_type": "data_unresolved", "namespace": "ns", "name": reads,
+		"execution_id": reader.RunID(), "uri": "", "output_key": "output_data", "data_type": "data_unresolved", "namespace": "ns", "name": reads,
 	})
 	e := n.envelope(reader, passed)
 	require.Zero(n.t, e.Code, e.Message)
@@ -44,9 +43,9 @@ func (n *node) chained(id openflow.JobID, reads string, pins ...openflow.Pin) op
 	return key(id, "lr_0", guest)
 }
 
-func tell(k openflow.TaskKey, to openflow.Party, columns, vectors int) request {
-	return post("/v2/worker/scores/spend", object{
-		"execution_id": k.ExecutionID(), "role": to.Role, "party_id": to.ID, "columns": columns, "vectors": vectors,
+func tell(to openflow.Party, columns, vectors int) request {
+	return post("/openflow/v1/container/scores/spend", object{
+		"role": to.Role, "party_id": to.ID, "columns": columns, "vectors": vectors,
 	})
 }
 
@@ -61,14 +60,13 @@ func TestScoresAreCountedByContent(t *testing.T) {
 	first, second, other := n.chained("11", "breast"), n.chained("12", "renamed", openflow.Pin{
 		Task: "reader_0", Kind: openflow.InputData, Table: breast.Name, Object: breast.Object, Origins: []string{breast.Object},
 	}), n.chained("13", "secret")
-	require.Zero(t, n.envelope(first, tell(first, host, 5, 3)).Code)
-	require.Zero(t, n.envelope(first, tell(first, host, 5, 3)).Code, "a repeat")
-	e := n.envelope(second, tell(second, host, 5, 2))
-	require.Equal(t, wire.CreateJobFailed, e.Code)
+	require.NoError(t, n.envelope(first, tell(host, 5, 3)).Err())
+	require.NoError(t, n.envelope(first, tell(host, 5, 3)).Err(), "a repeat")
+	e := n.envelope(second, tell(host, 5, 2))
 	require.Equal(t, string(openflow.CodeRejected), e.Error.Code)
-	require.Contains(t, e.Message, "openflow scores raise 10000 ns/renamed --to 5", "as the job names the table")
-	require.Zero(t, n.envelope(second, tell(second, host, 5, 1)).Code)
-	require.Zero(t, n.envelope(other, tell(other, host, 5, 4)).Code)
+	require.ErrorContains(t, e.Err(), "openflow scores raise 10000 ns/renamed --to 5", "as the job names the table")
+	require.NoError(t, n.envelope(second, tell(host, 5, 1)).Err())
+	require.NoError(t, n.envelope(other, tell(host, 5, 4)).Err())
 
 	list, err := n.catalogue.Scores(t.Context(), host.ID, openflow.DefaultPolicy().CoordinatedLR.ScoreMemory)
 	require.NoError(t, err)
@@ -90,12 +88,12 @@ func TestScoresThatCannotBeCounted(t *testing.T) {
 		"by a run that reads nothing": {key("11", "reader_0", guest), host, openflow.CodeRejected},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, string(c.code), n.envelope(c.run, tell(c.run, c.to, 3, 1)).Error.Code)
+			require.Equal(t, string(c.code), n.envelope(c.run, tell(c.to, 3, 1)).Error.Code)
 		})
 	}
 	for name, numbers := range map[string][2]int{"no columns": {0, 1}, "no vectors": {3, 0}, "negative": {3, -2}} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, string(openflow.CodeInvalid), n.envelope(lr, tell(lr, host, numbers[0], numbers[1])).Error.Code)
+			require.Equal(t, string(openflow.CodeInvalid), n.envelope(lr, tell(host, numbers[0], numbers[1])).Error.Code)
 		})
 	}
 
@@ -106,7 +104,7 @@ func TestScoresThatCannotBeCounted(t *testing.T) {
 			Channels: []openflow.Channel{{Source: openflow.FromDataWarehouse, Job: "gone", ProducerTask: "psi_0", OutputKey: "output_data"}}}}}},
 	})
 	late := key("14", "lr_0", guest)
-	e := n.envelope(late, tell(late, host, 3, 1))
+	e := n.envelope(late, tell(host, 3, 1))
 	require.Equal(t, string(openflow.CodeRejected), e.Error.Code)
-	require.Contains(t, e.Message, "reads no table whose score vectors could be counted")
+	require.ErrorContains(t, e.Err(), "reads no table whose score vectors could be counted")
 }

@@ -10,9 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-chi/chi/v5"
+
 	"openflow"
-	"openflow/sdk/partner"
-	"openflow/sdk/wire"
+	"openflow/dialect/peer"
 	"openflow/sdk/wire/ptp"
 	"openflow/server/reply"
 	"openflow/store/messages"
@@ -20,16 +21,38 @@ import (
 
 // Peers hands messages to other nodes.
 type Peers interface {
-	PushTo(ctx context.Context, to openflow.PartyID, m partner.Outgoing) error
+	PushTo(ctx context.Context, to openflow.PartyID, m peer.Outgoing) error
 }
 
 // Transport is the container side of the message channels.
 type Transport struct {
-	Self    openflow.PartyID
-	Store   messages.Store
-	Peers   Peers
+	Site  *Site // whose containers may call
+	Self  openflow.PartyID
+	Store messages.Store
+	Peers Peers
+	// Called lists what a session is called in the dialects of this node, beside its own name; nil: nothing else.
+	Called  func(own openflow.SessionID) []string
 	MaxBody int64
 	Log     *slog.Logger
+}
+
+// Routes mounts the container side of interop-transport §6. Messages are not traced: they would fill the collector.
+func (t *Transport) Routes(r chi.Router) {
+	r.Group(func(r chi.Router) {
+		r.Use(func(next http.Handler) http.Handler {
+			return t.Site.known(t.refuse, func(*http.Request) bool { return false }, next)
+		})
+		r.Post("/v1/interconn/chan/push", t.push)
+		r.Post("/v1/interconn/chan/pop", t.pop)
+		r.Post("/v1/interconn/chan/peek", t.peek)
+		r.Post("/v1/interconn/chan/release", t.release)
+	})
+}
+
+// refuse answers a container that nobody has listened to.
+func (t *Transport) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	reply.Note(r, err)
+	t.answer(w, r, ptp.FormJSON, ptp.Reply(err))
 }
 
 // pushWait bounds how long a push waits for room or for a peer before the container is told to come again.
@@ -47,19 +70,19 @@ func TopicPrefix(from, to openflow.Party) string {
 func (t *Transport) push(w http.ResponseWriter, r *http.Request) {
 	body, err := reply.Body(r, t.MaxBody)
 	var p ptp.PushInbound
-	dialect := ptp.DialectJSON
+	form := ptp.FormJSON
 	if err == nil {
-		p, dialect, err = ptp.DecodePush(r.Header.Get("Content-Type"), "", r.Header.Get(ptp.HeaderTopic), r.URL.Path, body)
+		p, form, err = ptp.DecodePush(r.Header.Get("Content-Type"), "", r.Header.Get(ptp.HeaderTopic), r.URL.Path, body)
 	}
 	if err == nil {
 		err = t.enqueue(r, p)
 	}
-	t.answer(w, r, dialect, ptp.Reply(err))
+	t.answer(w, r, form, ptp.Reply(err))
 }
 
 func (t *Transport) enqueue(r *http.Request, p ptp.PushInbound) error {
-	run := task(r)
-	session, err := ownSession(r, run)
+	run := Run(r)
+	session, err := t.ownSession(r, run)
 	if err != nil {
 		return err
 	}
@@ -77,7 +100,7 @@ func (t *Transport) enqueue(r *http.Request, p ptp.PushInbound) error {
 	ctx, cancel := context.WithTimeout(r.Context(), pushWait)
 	defer cancel()
 	if to != t.Self {
-		return t.Peers.PushTo(ctx, to, partner.Outgoing{Session: session, Topic: p.Topic, ID: id, Payload: p.Payload})
+		return t.Peers.PushTo(ctx, to, peer.Outgoing{Session: session, Topic: p.Topic, ID: id, Payload: p.Payload})
 	}
 	err = t.Store.Push(ctx, messages.Channel{Session: session, Topic: p.Topic},
 		messages.Message{ID: id, Source: string(t.Self), Payload: p.Payload}, pushWait/2)
@@ -87,14 +110,14 @@ func (t *Transport) enqueue(r *http.Request, p ptp.PushInbound) error {
 	return err
 }
 
-// ownSession refuses a session other than the task's own. One that is not named is the task's own. Containers name it in
-// FATE-Flow's form, which is that of their configuration.
-func ownSession(r *http.Request, run openflow.TaskRecord) (string, error) {
-	own := string(run.Key.SessionID())
-	if s := r.Header.Get(ptp.HeaderSessionID); s != "" && s != own && s != wire.FederationID(run.Key) {
-		return "", ptp.Fail(ptp.ResultForbidden, openflow.Errorf(openflow.CodePermission, "the credential is for session %s, not %s", own, s))
+// ownSession refuses a session other than the task's own. One that is not named is the task's own.
+func (t *Transport) ownSession(r *http.Request, run openflow.TaskRecord) (string, error) {
+	own := run.Key.SessionID()
+	s := r.Header.Get(ptp.HeaderSessionID)
+	if s == "" || s == string(own) || t.Called != nil && slices.Contains(t.Called(own), s) {
+		return string(own), nil
 	}
-	return own, nil
+	return "", ptp.Fail(ptp.ResultForbidden, openflow.Errorf(openflow.CodePermission, "the credential is for session %s, not %s", own, s))
 }
 
 // fromSelf refuses a topic of our form that claims another sender. Other topics are the image's own affair.
@@ -135,13 +158,13 @@ func (t *Transport) peek(w http.ResponseWriter, r *http.Request) {
 
 func (t *Transport) read(w http.ResponseWriter, r *http.Request, wait func(ptp.PopInbound) time.Duration) {
 	body, err := reply.Body(r, maxRead)
-	dialect, out := ptp.DialectJSON, ptp.TransportOutbound{}
+	form, out := ptp.FormJSON, ptp.TransportOutbound{}
 	var p ptp.PopInbound
 	if err == nil {
-		p, dialect, err = ptp.DecodePop(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderTopic), body)
+		p, form, err = ptp.DecodePop(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderTopic), body)
 	}
 	if r.Header.Get("Accept") == ptp.TypeProtobuf { // our kit reads large messages without base64
-		dialect = ptp.DialectProtobuf
+		form = ptp.FormProtobuf
 	}
 	var c messages.Channel
 	var m messages.Message
@@ -169,7 +192,7 @@ func (t *Transport) read(w http.ResponseWriter, r *http.Request, wait func(ptp.P
 		}
 		w.Header().Set(ptp.HeaderOpenflowSequence, strconv.FormatInt(m.Sequence, 10))
 	}
-	written := t.answer(w, r, dialect, out)
+	written := t.answer(w, r, form, out)
 	if found && !written && !acknowledged {
 		t.putBack(r, c, m)
 	}
@@ -195,8 +218,8 @@ func (t *Transport) putBack(r *http.Request, c messages.Channel, m messages.Mess
 }
 
 func (t *Transport) channel(r *http.Request, topic string) (messages.Channel, error) {
-	run := task(r)
-	session, err := ownSession(r, run)
+	run := Run(r)
+	session, err := t.ownSession(r, run)
 	if err != nil {
 		return messages.Channel{}, err
 	}
@@ -219,9 +242,9 @@ func (t *Transport) source(r *http.Request) string {
 func (t *Transport) release(w http.ResponseWriter, r *http.Request) {
 	body, err := reply.Body(r, maxRead)
 	var p ptp.ReleaseInbound
-	dialect := ptp.DialectJSON
+	form := ptp.FormJSON
 	if err == nil {
-		p, dialect, err = ptp.DecodePop(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderTopic), body)
+		p, form, err = ptp.DecodePop(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderTopic), body)
 	}
 	var c messages.Channel
 	if err == nil {
@@ -230,10 +253,10 @@ func (t *Transport) release(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = t.Store.Release(r.Context(), c.Session, c.Topic)
 	}
-	t.answer(w, r, dialect, ptp.Reply(err))
+	t.answer(w, r, form, ptp.Reply(err))
 }
 
-func (t *Transport) answer(w http.ResponseWriter, r *http.Request, d ptp.Dialect, out ptp.TransportOutbound) bool {
+func (t *Transport) answer(w http.ResponseWriter, r *http.Request, d ptp.Form, out ptp.TransportOutbound) bool {
 	contentType, body := ptp.EncodeReply(d, out)
 	w.Header().Set("Content-Type", contentType)
 	if r.Context().Err() != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/sdk/partner"
+	"openflow/dialect/peer"
 	"openflow/sdk/wire/ptp"
 	"openflow/server/base"
 	"openflow/store/messages"
@@ -26,11 +26,11 @@ var (
 )
 
 // channel is a request of the transport; headers come in pairs.
-func channel(op string, dialect ptp.Dialect, push *ptp.PushInbound, header ...string) request {
+func channel(op string, form ptp.Form, push *ptp.PushInbound, header ...string) request {
 	r := request{method: http.MethodPost, path: "/v1/interconn/chan/" + op, header: http.Header{}}
-	contentType, body := ptp.EncodePop(dialect, ptp.PopInbound{})
+	contentType, body := ptp.EncodePop(form, ptp.PopInbound{})
 	if push != nil {
-		contentType, body = ptp.EncodePush(dialect, *push)
+		contentType, body = ptp.EncodePush(form, *push)
 	}
 	r.body = string(body)
 	r.header.Set("Content-Type", contentType)
@@ -64,7 +64,7 @@ func (n *node) arrives(topic string, payloads ...string) {
 
 func (n *node) read(op string, header ...string) (string, string) {
 	n.t.Helper()
-	w := n.as(psi, channel(op, ptp.DialectJSON, nil, header...))
+	w := n.as(psi, channel(op, ptp.FormJSON, nil, header...))
 	out, result := verdict(n.t, w)
 	require.Equal(n.t, ptp.ResultOK, result, "%v", out.Err())
 	return string(out.Payload), w.Header().Get(ptp.HeaderOpenflowSequence)
@@ -83,15 +83,15 @@ func TestAcknowledgedReads(t *testing.T) {
 		}
 		_, ack = n.read("pop", ptp.HeaderTopic, toGuest, ptp.HeaderOpenflowAck, ack)
 	}
-	w := n.as(psi, channel("pop", ptp.DialectJSON, nil, ptp.HeaderTopic, toGuest, ptp.HeaderOpenflowAck, ack))
+	w := n.as(psi, channel("pop", ptp.FormJSON, nil, ptp.HeaderTopic, toGuest, ptp.HeaderOpenflowAck, ack))
 	require.Contains(t, w.Body.String(), `"content":""`, "an empty message is a message")
 	ack = w.Header().Get(ptp.HeaderOpenflowSequence)
-	w = n.as(psi, channel("pop", ptp.DialectJSON, nil, ptp.HeaderTopic, toGuest, ptp.HeaderOpenflowAck, ack))
+	w = n.as(psi, channel("pop", ptp.FormJSON, nil, ptp.HeaderTopic, toGuest, ptp.HeaderOpenflowAck, ack))
 	require.NotContains(t, w.Body.String(), "content", "and nothing is nothing")
 	require.Empty(t, w.Header().Get(ptp.HeaderOpenflowSequence))
 
 	for _, bad := range []string{"x", "-1", "1.5", "99999999999999999999"} {
-		_, result := verdict(t, n.as(psi, channel("pop", ptp.DialectJSON, nil, ptp.HeaderTopic, toGuest, ptp.HeaderOpenflowAck, bad)))
+		_, result := verdict(t, n.as(psi, channel("pop", ptp.FormJSON, nil, ptp.HeaderTopic, toGuest, ptp.HeaderOpenflowAck, bad)))
 		require.NotEqual(t, ptp.ResultOK, result, "acknowledgement %q", bad)
 	}
 }
@@ -122,12 +122,12 @@ func TestReadOfOneSource(t *testing.T) {
 
 func TestPush(t *testing.T) {
 	p := &ptp.PushInbound{Topic: toHost, Payload: []byte{0, 1, 2}, Metadata: map[string]string{ptp.MetadataMessageID: "7"}}
-	for _, dialect := range []ptp.Dialect{ptp.DialectJSON, ptp.DialectProtobuf} {
+	for _, form := range []ptp.Form{ptp.FormJSON, ptp.FormProtobuf} {
 		n := newNode(t)
-		out, result := verdict(t, n.as(psi, channel("push", dialect, p, ptp.HeaderTargetNodeID, "10000")))
+		out, result := verdict(t, n.as(psi, channel("push", form, p, ptp.HeaderTargetNodeID, "10000")))
 		require.Equal(t, ptp.ResultOK, result, "%v", out.Err())
 		require.Equal(t, []openflow.PartyID{"10000"}, n.peers.to)
-		require.Equal(t, []partner.Outgoing{{Session: string(psi.SessionID()), Topic: toHost, ID: "7", Payload: []byte{0, 1, 2}}}, n.peers.sent)
+		require.Equal(t, []peer.Outgoing{{Session: string(psi.SessionID()), Topic: toHost, ID: "7", Payload: []byte{0, 1, 2}}}, n.peers.sent)
 	}
 }
 
@@ -136,12 +136,12 @@ func TestPushWithinANode(t *testing.T) {
 	n := newNode(t)
 	p := &ptp.PushInbound{Topic: toSelf, Payload: []byte("p"), Metadata: map[string]string{ptp.MetadataMessageID: "7"}}
 	for range 2 {
-		_, result := verdict(t, n.as(psi, channel("push", ptp.DialectProtobuf, p, ptp.HeaderTargetNodeID, "9999")))
+		_, result := verdict(t, n.as(psi, channel("push", ptp.FormProtobuf, p, ptp.HeaderTargetNodeID, "9999")))
 		require.Equal(t, ptp.ResultOK, result)
 	}
 	require.Empty(t, n.peers.to)
 	read := func() string {
-		w := n.as(key("1", "psi_0", arbiter), channel("pop", ptp.DialectJSON, nil, ptp.HeaderTopic, toSelf))
+		w := n.as(key("1", "psi_0", arbiter), channel("pop", ptp.FormJSON, nil, ptp.HeaderTopic, toSelf))
 		out, result := verdict(t, w)
 		require.Equal(t, ptp.ResultOK, result)
 		return string(out.Payload)
@@ -167,7 +167,7 @@ func TestPushRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t)
 			p := &ptp.PushInbound{Topic: tc.topic, Payload: make([]byte, tc.size)}
-			r := channel("push", ptp.DialectProtobuf, p, append([]string{ptp.HeaderTargetNodeID, "10000"}, tc.header...)...)
+			r := channel("push", ptp.FormProtobuf, p, append([]string{ptp.HeaderTargetNodeID, "10000"}, tc.header...)...)
 			_, result := verdict(t, n.as(psi, r))
 			require.Equal(t, tc.want, result)
 			require.Empty(t, n.peers.to)
@@ -180,7 +180,7 @@ func TestFailureOfAPeerIsPassedOn(t *testing.T) {
 	for _, code := range []openflow.Code{openflow.CodeUnavailable, openflow.CodePermission, openflow.CodeExhausted} {
 		n := newNode(t)
 		n.peers.err = openflow.AtParty("10000", openflow.Errorf(code, "why"))
-		out, result := verdict(t, n.as(psi, channel("push", ptp.DialectProtobuf, &ptp.PushInbound{Topic: toHost}, ptp.HeaderTargetNodeID, "10000")))
+		out, result := verdict(t, n.as(psi, channel("push", ptp.FormProtobuf, &ptp.PushInbound{Topic: toHost}, ptp.HeaderTargetNodeID, "10000")))
 		require.NotEqual(t, ptp.ResultOK, result)
 		require.Equal(t, code.Retryable(), openflow.CodeOf(out.Err()).Retryable(), "%s became %s", code, result)
 	}
@@ -194,13 +194,13 @@ func TestReadRefuses(t *testing.T) {
 		"topic of another node":  {ptp.HeaderTopic, toHost},
 		"topic to itself, faked": {ptp.HeaderTopic, base.TopicPrefix(guest, arbiter) + "t"},
 		"session that never was": {ptp.HeaderSessionID, "x", ptp.HeaderTopic, "x"},
-		"body in no dialect":     {"Content-Type", "application/xml"},
+		"body in no form":        {"Content-Type", "application/xml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t)
 			for _, op := range []string{"pop", "peek", "release"} {
-				r := channel(op, ptp.DialectJSON, nil, header...)
-				if name == "body in no dialect" {
+				r := channel(op, ptp.FormJSON, nil, header...)
+				if name == "body in no form" {
 					r.body = "<pop/>"
 				}
 				_, result := verdict(t, n.as(psi, r))
@@ -221,7 +221,7 @@ func TestRelease(t *testing.T) {
 	n := newNode(t)
 	n.arrives(toGuest, "one")
 	n.arrives("other", "two")
-	_, result := verdict(t, n.as(psi, channel("release", ptp.DialectJSON, nil, ptp.HeaderTopic, toGuest)))
+	_, result := verdict(t, n.as(psi, channel("release", ptp.FormJSON, nil, ptp.HeaderTopic, toGuest)))
 	require.Equal(t, ptp.ResultOK, result)
 	got, _ := n.read("pop", ptp.HeaderTopic, toGuest)
 	require.Empty(t, got)
@@ -236,9 +236,9 @@ func TestRelease(t *testing.T) {
 func TestClosedSession(t *testing.T) {
 	n := newNode(t)
 	require.NoError(t, n.messages.CloseSession(t.Context(), string(psi.SessionID()), 1<<40))
-	_, result := verdict(t, n.as(psi, channel("pop", ptp.DialectJSON, nil, ptp.HeaderTopic, toGuest)))
+	_, result := verdict(t, n.as(psi, channel("pop", ptp.FormJSON, nil, ptp.HeaderTopic, toGuest)))
 	require.Equal(t, ptp.ResultReleased, result)
-	_, result = verdict(t, n.as(psi, channel("push", ptp.DialectJSON, &ptp.PushInbound{Topic: toSelf}, ptp.HeaderTargetNodeID, "9999")))
+	_, result = verdict(t, n.as(psi, channel("push", ptp.FormJSON, &ptp.PushInbound{Topic: toSelf}, ptp.HeaderTargetNodeID, "9999")))
 	require.Equal(t, ptp.ResultReleased, result)
 }
 
@@ -246,7 +246,7 @@ func TestClosedSession(t *testing.T) {
 func TestReaderThatHangsUpLosesNothing(t *testing.T) {
 	n := newNode(t)
 	n.arrives("x", "one")
-	r := channel("pop", ptp.DialectJSON, nil, ptp.HeaderTopic, "x")
+	r := channel("pop", ptp.FormJSON, nil, ptp.HeaderTopic, "x")
 	req := httptest.NewRequest(r.method, r.path, strings.NewReader(r.body))
 	req.Header = r.header
 	req.Header.Set("Authorization", "Bearer "+n.secrets.Issue(psi))

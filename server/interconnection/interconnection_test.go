@@ -29,8 +29,8 @@ const (
 
 const failedTask = `{"job_id":"1","role":"host","party_id":"10000","task_id":"1_b","task_version":0,"status":"failed"}`
 
-// batched is a body of a batched call: taskBody with something more.
-func batched(more string) string {
+// with is taskBody with something more.
+func with(more string) string {
 	return strings.Replace(strings.TrimSuffix(taskBody, "}"), `,"status":"running"`, "", 1) + "," + more + "}"
 }
 
@@ -38,7 +38,7 @@ func batched(more string) string {
 func TestEveryRouteVerifiesFirst(t *testing.T) {
 	n := newNode(t)
 	list := paths(t, n.api)
-	require.Len(t, list, 26)
+	require.Len(t, list, 34)
 	for _, path := range list {
 		t.Run(path, func(t *testing.T) {
 			for name, r := range map[string]*http.Request{
@@ -112,7 +112,7 @@ func TestCallerIsWhoSigned(t *testing.T) {
 	n := newNode(t)
 	claim := strings.Replace(strings.TrimSuffix(taskBody, "}"), "running", "failed", 1) + `,"job_ids":["1"],"scheduler_party_id":"8888","caller":"8888"}`
 	for _, path := range paths(t, n.api) {
-		if strings.HasPrefix(path, "/v1/") || strings.HasSuffix(path, "/create") || strings.HasSuffix(path, "/info") {
+		if strings.HasPrefix(path, "/v1/") || strings.HasSuffix(path, "/create") || strings.HasSuffix(path, "/open") || strings.HasSuffix(path, "/site") {
 			continue
 		}
 		before := n.services.calls
@@ -122,8 +122,14 @@ func TestCallerIsWhoSigned(t *testing.T) {
 	for _, caller := range n.services.callers {
 		require.Equal(t, openflow.PartyID("9999"), caller)
 	}
-	e := n.envelope(n.signed("9999", "/v2/partner/site/info", "{}"))
-	require.JSONEq(t, `{"caller":"9999","batches":true}`, string(e.Data))
+	e := n.envelope(n.signed("9999", "/openflow/v1/node/site", "{}"))
+	require.JSONEq(t, `{"caller":"9999"}`, string(e.Data))
+}
+
+// tells is news of task a alone.
+func tells(status openflow.TaskStatus, version int) openflow.News {
+	host := openflow.Party{Role: openflow.RoleHost, ID: "10000"}
+	return openflow.News{Tasks: []openflow.TaskUpdate{{Key: openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Version: version, Party: host}, Status: status}}}
 }
 
 func TestBodies(t *testing.T) {
@@ -132,7 +138,7 @@ func TestBodies(t *testing.T) {
 		code       int
 		last       any // what arrives
 	}{
-		"start":                {"/v2/partner/job/start", jobBody, wire.Success, openflow.JobKey{Scheduler: "9999", Job: "1", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+		"start":                {"/v2/partner/job/start", jobBody, wire.Success, openflow.News{Status: openflow.JobRunning}},
 		"nothing":              {"/v2/partner/job/start", "", wire.InvalidParameter, nil},
 		"not JSON":             {"/v2/partner/job/start", "{", wire.InvalidParameter, nil},
 		"job of a path":        {"/v2/partner/job/start", `{"job_id":"../1","role":"host","party_id":"10000"}`, wire.InvalidParameter, nil},
@@ -140,9 +146,12 @@ func TestBodies(t *testing.T) {
 		"stop without status":  {"/v2/partner/job/stop", jobBody, wire.Success, openflow.JobFailed}, // fate-flow-api §2.3
 		"stop as canceled":     {"/v2/partner/job/stop", strings.Replace(jobBody, "}", `,"status":"canceled"}`, 1), wire.Success, openflow.JobCanceled},
 		"stop as running":      {"/v2/partner/job/stop", strings.Replace(jobBody, "}", `,"status":"running"}`, 1), wire.InvalidParameter, nil},
-		"status":               {"/v2/partner/job/status/update", strings.Replace(jobBody, "}", `,"status":"waiting"}`, 1), wire.Success, openflow.JobWaiting},
+		"status":               {"/v2/partner/job/status/update", strings.Replace(jobBody, "}", `,"status":"waiting"}`, 1), wire.Success, openflow.News{Status: openflow.JobWaiting}},
 		"unknown status":       {"/v2/partner/job/status/update", strings.Replace(jobBody, "}", `,"status":"x"}`, 1), wire.InvalidParameter, nil},
-		"task stop":            {"/v2/partner/task/stop", strings.Replace(taskBody, `,"status":"running"`, "", 1), wire.Success, openflow.TaskFailed},
+		"task stop":            {"/v2/partner/task/stop", strings.Replace(taskBody, `,"status":"running"`, "", 1), wire.Success, tells(openflow.TaskFailed, 0)},
+		"task rerun":           {"/v2/partner/task/rerun", taskBody, wire.Success, tells(openflow.TaskWaiting, 1)},
+		"task rerun, a gap":    {"/v2/partner/task/rerun", strings.Replace(taskBody, `"new_version":1`, `"new_version":2`, 1), wire.InvalidParameter, nil},
+		"news, unknown status": {"/openflow/v1/node/job/tell", with(`"status":"x"`), wire.InvalidParameter, nil},
 		"task status missing":  {"/v2/partner/task/status/update", strings.Replace(taskBody, `,"status":"running"`, "", 1), wire.InvalidParameter, nil},
 		"task of another job":  {"/v2/partner/task/start", strings.Replace(taskBody, "1_a", "2_a", 1), wire.InvalidParameter, nil},
 		"task without version": {"/v2/partner/task/start", strings.Replace(taskBody, `"task_version":0,`, "", 1), wire.InvalidParameter, nil},
@@ -154,14 +163,14 @@ func TestBodies(t *testing.T) {
 		"schedule, long user":  {"/v2/scheduler/job/create", `{"dag":{},"schema_version":"2","user_name":"` + strings.Repeat("u", 257) + `"}`, wire.InvalidParameter, nil},
 		"create, long user":    {"/v2/partner/job/create", strings.Replace(jobBody, "}", `,"dag":{},"schema_version":"2","user_name":"`+strings.Repeat("u", 257)+`"}`, 1), wire.InvalidParameter, nil},
 		"stop of nothing":      {"/v2/scheduler/job/stop", "{}", wire.InvalidParameter, nil},
-		"batched start":        {"/v2/partner/batch/task/start", batched(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
-		"batched stop":         {"/v2/partner/batch/job/stop", batched(`"tasks":[` + failedTask + `],"status":"failed"`), wire.Success, openflow.JobFailed},
-		"batched, not an end":  {"/v2/partner/batch/task/start", batched(`"ended":[` + strings.Replace(failedTask, "failed", "running", 1) + `]`), wire.InvalidParameter, nil},
-		"batched, another job": {"/v2/partner/batch/task/start", batched(`"ended":[` + strings.ReplaceAll(failedTask, `"1`, `"2`) + `]`), wire.InvalidParameter, nil},
-		"batched, for another": {"/v2/partner/batch/task/start", batched(`"ended":[` + strings.Replace(failedTask, "10000", "8888", 1) + `]`), wire.InvalidParameter, nil},
-		"batched, no version":  {"/v2/partner/batch/task/start", batched(`"ended":[` + strings.Replace(failedTask, `,"task_version":0`, "", 1) + `]`), wire.InvalidParameter, nil},
-		"batched, no status":   {"/v2/partner/batch/job/stop", jobBody, wire.InvalidParameter, nil},
-		"batched, no DAG":      {"/v2/partner/batch/job/create", jobBody, wire.InvalidParameter, nil},
+		"several at a start":   {"/openflow/v1/node/task/start", with(`"ended":[` + failedTask + `]`), wire.Success, openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
+		"several at a stop":    {"/openflow/v1/node/job/stop", with(`"tasks":[` + failedTask + `],"status":"failed"`), wire.Success, openflow.JobFailed},
+		"at a start, no end":   {"/openflow/v1/node/task/start", with(`"ended":[` + strings.Replace(failedTask, "failed", "running", 1) + `]`), wire.InvalidParameter, nil},
+		"news of another job":  {"/openflow/v1/node/task/start", with(`"ended":[` + strings.ReplaceAll(failedTask, `"1`, `"2`) + `]`), wire.InvalidParameter, nil},
+		"news for another":     {"/openflow/v1/node/task/start", with(`"ended":[` + strings.Replace(failedTask, "10000", "8888", 1) + `]`), wire.InvalidParameter, nil},
+		"news, no version":     {"/openflow/v1/node/task/start", with(`"ended":[` + strings.Replace(failedTask, `,"task_version":0`, "", 1) + `]`), wire.InvalidParameter, nil},
+		"stop as nothing":      {"/openflow/v1/node/job/stop", jobBody, wire.InvalidParameter, nil},
+		"open, no DAG":         {"/openflow/v1/node/job/open", jobBody, wire.InvalidParameter, nil},
 		"apply for a task":     {"/v2/partner/task/resource/apply", taskBody, wire.Success, openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -223,7 +232,7 @@ func TestSourceOfAMessageIsWhoSigned(t *testing.T) {
 	require.Equal(t, "9999", m.Source)
 }
 
-func TestInvokeTellsOfFailuresInTheDialectOfTheRequest(t *testing.T) {
+func TestInvokeTellsOfFailuresInTheFormOfTheRequest(t *testing.T) {
 	n := newNode(t)
 	w := n.do(n.signed("9999", "/v1/interconn/chan/invoke", "not base64 and not json", ptp.HeaderSessionID, "s", "Content-Type", "application/xml"))
 	out, err := ptp.DecodeReply(w.Header().Get("Content-Type"), w.Body.Bytes())

@@ -16,6 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/server"
@@ -38,38 +41,26 @@ func (s *services) seen(caller openflow.PartyID, what any) error {
 	return nil
 }
 
-func (s *services) CreateJob(_ context.Context, o openflow.JobOrder) error {
-	return s.seen(o.Key.Scheduler, o)
+func (s *services) OpenJob(_ context.Context, o openflow.JobOrder) (openflow.Reservation, error) {
+	return openflow.Reservation{Held: !o.Later}, s.seen(o.Key.Scheduler, o)
 }
-func (s *services) StartJob(_ context.Context, k openflow.JobKey) error {
+func (s *services) Reserve(_ context.Context, k openflow.JobKey) (openflow.Reservation, error) {
+	return openflow.Reservation{Held: true}, s.seen(k.Scheduler, k)
+}
+func (s *services) Release(_ context.Context, k openflow.JobKey) error {
 	return s.seen(k.Scheduler, k)
 }
-func (s *services) ApplyJobResources(_ context.Context, k openflow.JobKey) error {
-	return s.seen(k.Scheduler, k)
-}
-func (s *services) ReturnJobResources(_ context.Context, k openflow.JobKey) error {
-	return s.seen(k.Scheduler, k)
-}
-func (s *services) UpdateJob(_ context.Context, k openflow.JobKey, st openflow.JobStatus, _ string, _ *int) error {
-	return s.seen(k.Scheduler, st)
+func (s *services) Tell(_ context.Context, k openflow.JobKey, n openflow.News) error {
+	return s.seen(k.Scheduler, n)
 }
 func (s *services) StopJob(_ context.Context, k openflow.JobKey, st openflow.JobEnd) error {
 	return s.seen(k.Scheduler, st.Status)
 }
-func (s *services) OpenJob(_ context.Context, o openflow.JobOrder) error {
-	return s.seen(o.Key.Scheduler, o)
-}
 func (s *services) StartTask(_ context.Context, o openflow.TaskStart) error {
 	return s.seen(o.Scheduler, o.TaskKey)
 }
-func (s *services) RerunTask(_ context.Context, k openflow.TaskKey) error {
-	return s.seen(k.Scheduler, k)
-}
-func (s *services) UpdateTask(_ context.Context, u openflow.TaskUpdate) error {
-	return s.seen(u.Key.Scheduler, u.Status)
-}
-func (s *services) CollectTask(_ context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
-	return openflow.TaskRecord{PartyStatus: openflow.TaskRunning}, s.seen(k.Scheduler, k)
+func (s *services) AskTask(_ context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
+	return openflow.TaskStanding{PartyStatus: openflow.TaskRunning}, s.seen(k.Scheduler, k)
 }
 
 type schedulers struct{ *services }
@@ -112,6 +103,13 @@ func (s sessions) Admit(_ context.Context, from openflow.PartyID, session, _ str
 	return openflow.SessionID(session), nil
 }
 
+// names are the same at both sides.
+type names struct{}
+
+func (names) Own(_ context.Context, _ openflow.PartyID, session, topic string) (string, string, error) {
+	return session, topic, nil
+}
+
 // node is party 10000; parties 9999 and 8888 are its peers.
 type node struct {
 	t        *testing.T
@@ -143,11 +141,12 @@ func newNode(t *testing.T) *node {
 		}
 	}
 	log := slog.New(slog.DiscardHandler)
-	n.api = &interconnection.API{
+	n.api = &interconnection.API{Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Node: dialect.Node{
 		Signer:   trust.Signer{Party: "10000", Key: n.signers["666"].Key}, // any key is good here
 		Verifier: trust.Verifier{Self: "10000", Keys: known, Nonces: store}, Partner: n.services,
 		Scheduler: schedulers{n.services}, MaxBody: maxBody, Log: log, Traced: n.trace,
-		Transport: &interconnection.Transport{
+	},
+		Transport: &interconnection.Transport{Names: names{},
 			Self: "10000", Store: store, Sessions: sessions{"s": "9999", "other": "8888"}, MaxBody: maxBody, Log: log,
 		},
 	}
@@ -182,6 +181,9 @@ func (n *node) envelope(r *http.Request) wire.Envelope {
 	require.Equal(n.t, http.StatusOK, w.Code)
 	var e wire.Envelope
 	require.NoError(n.t, json.Unmarshal(w.Body.Bytes(), &e), w.Body.String())
+	if strings.HasPrefix(r.URL.Path, "/openflow/v1/") && e.Error != nil { // it has no numbers
+		e.Code, e.Message = wire.CodeFor(openflow.Code(e.Error.Code), openflow.Subject(e.Error.Subject)), e.Error.Message
+	}
 	return e
 }
 
@@ -202,7 +204,7 @@ type zeros struct{}
 
 // invoke sends a message as a peer's node does, and returns the verdict.
 func (n *node) invoke(by openflow.PartyID, header map[string]string, p ptp.PushInbound) (ptp.Result, error) {
-	contentType, body := ptp.EncodePush(ptp.DialectProtobuf, p)
+	contentType, body := ptp.EncodePush(ptp.FormProtobuf, p)
 	h := map[string]string{
 		ptp.HeaderVersion: ptp.VersionPassThrough, ptp.HeaderSessionID: "s", ptp.HeaderTargetNodeID: "10000", ptp.HeaderURI: ptp.PushURI,
 		ptp.HeaderTopic: p.Topic, "Content-Type": contentType,

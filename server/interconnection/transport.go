@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/dialect"
 	"openflow/sdk/wire/ptp"
 	"openflow/server/reply"
 	"openflow/store/messages"
@@ -19,9 +20,15 @@ type Sessions interface {
 	Admit(ctx context.Context, from openflow.PartyID, session, topic string) (own openflow.SessionID, err error)
 }
 
+// Names tells what we call the sessions and topics of a peer, whose dialect its record says.
+type Names interface {
+	Own(ctx context.Context, from openflow.PartyID, session, topic string) (ownSession, ownTopic string, err error)
+}
+
 // Transport takes messages of other nodes into this node's queues.
 type Transport struct {
 	Self     openflow.PartyID
+	Names    Names
 	Store    messages.Store
 	Sessions Sessions
 	MaxBody  int64
@@ -38,35 +45,35 @@ const fullWait = 5 * time.Second
 func (t *Transport) invoke(w http.ResponseWriter, r *http.Request) {
 	body, err := reply.Body(r, t.MaxBody)
 	var p ptp.PushInbound
-	dialect := ptp.DialectJSON
+	form := ptp.FormJSON
 	if err == nil {
-		p, dialect, err = ptp.DecodePush(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderVersion),
+		p, form, err = ptp.DecodePush(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderVersion),
 			r.Header.Get(ptp.HeaderTopic), r.URL.Path, body)
 	}
 	if err == nil {
 		err = t.accept(r, p)
 	}
-	t.answer(w, r, dialect, err)
+	t.answer(w, r, form, err)
 }
 
 // refuse answers a message that nobody has looked at.
 func (t *Transport) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	// No body, so there is an error, but the headers alone tell the dialect.
-	_, dialect, _ := ptp.DecodePush(r.Header.Get("Content-Type"), "", r.Header.Get(ptp.HeaderTopic), r.URL.Path, nil)
-	t.answer(w, r, dialect, err)
+	// No body, so there is an error, but the headers alone tell the form.
+	_, form, _ := ptp.DecodePush(r.Header.Get("Content-Type"), "", r.Header.Get(ptp.HeaderTopic), r.URL.Path, nil)
+	t.answer(w, r, form, err)
 }
 
-func (t *Transport) answer(w http.ResponseWriter, r *http.Request, dialect ptp.Dialect, err error) {
+func (t *Transport) answer(w http.ResponseWriter, r *http.Request, form ptp.Form, err error) {
 	if err != nil {
 		reply.Note(r, err)
-		t.Log.DebugContext(r.Context(), "message refused", "caller", Caller(r), "session", r.Header.Get(ptp.HeaderSessionID), "err", err)
+		t.Log.DebugContext(r.Context(), "message refused", "caller", dialect.Caller(r), "session", r.Header.Get(ptp.HeaderSessionID), "err", err)
 	}
 	answer := ptp.Reply(err)
 	var known *ptp.Failure
 	if err != nil && !errors.As(err, &known) {
 		answer.Message = openflow.ForPartners(err).Error()
 	}
-	contentType, out := ptp.EncodeReply(dialect, answer)
+	contentType, out := ptp.EncodeReply(form, answer)
 	w.Header().Set("Content-Type", contentType)
 	if _, err := w.Write(out); err != nil {
 		t.Log.DebugContext(r.Context(), "answer not written", "err", err)
@@ -92,12 +99,16 @@ func (t *Transport) accept(r *http.Request, p ptp.PushInbound) error {
 	if session == "" {
 		return openflow.Errorf(openflow.CodeInvalid, "%s is missing", ptp.HeaderSessionID)
 	}
-	caller := Caller(r)
-	own, err := t.Sessions.Admit(r.Context(), caller, session, p.Topic)
+	caller := dialect.Caller(r)
+	session, topic, err := t.Names.Own(r.Context(), caller, session, p.Topic)
 	if err != nil {
 		return err
 	}
-	err = t.Store.Push(r.Context(), messages.Channel{Session: string(own), Topic: p.Topic}, messages.Message{
+	own, err := t.Sessions.Admit(r.Context(), caller, session, topic)
+	if err != nil {
+		return err
+	}
+	err = t.Store.Push(r.Context(), messages.Channel{Session: string(own), Topic: topic}, messages.Message{
 		ID: p.Metadata[ptp.MetadataMessageID], Source: string(caller), Payload: p.Payload,
 	}, fullWait)
 	if errors.Is(err, messages.ErrTooLarge) {

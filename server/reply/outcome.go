@@ -22,7 +22,7 @@ func Watch(r *http.Request) (*http.Request, *Outcome) {
 	return r.WithContext(context.WithValue(r.Context(), outcomeKey{}, o)), o
 }
 
-// Note records that r is answered with err. [Error] does it; handlers that render errors themselves call it.
+// Note records that r is answered with err. [Failed] does it; handlers that render errors themselves call it.
 func Note(r *http.Request, err error) {
 	if o, ok := r.Context().Value(outcomeKey{}).(*Outcome); ok && err != nil {
 		o.Code = openflow.CodeOf(err)

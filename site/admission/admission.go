@@ -1,4 +1,4 @@
-// Package admission decides who may take what of a site's pool: which job may have its resources now, and which of those
+// Package admission decides who may take what of a site's capacity: which job may have its resources now, and which of those
 // that wait are told to come.
 //
 // Everything here is a pure function over plain values. Three rules make a queue of it. Jobs are served by priority,
@@ -19,7 +19,7 @@ import (
 	"openflow"
 )
 
-// Claim is what a job wants of the pool, with what is known of its wait.
+// Claim is what a job wants of the capacity, with what is known of its wait.
 type Claim struct {
 	Job      openflow.JobKey
 	Need     openflow.Resources

@@ -128,7 +128,7 @@ func TestDevices(t *testing.T) {
 // strict loses its patience soon.
 var strict = admission.Rules{Patience: 20 * time.Second}
 
-// site is one site's pool under a load: jobs come, run for a while and end.
+// site is one site's capacity under a load: jobs come, run for a while and end.
 type site struct {
 	size    openflow.Resources
 	used    openflow.Resources
@@ -162,8 +162,8 @@ func plus(a, b openflow.Resources) openflow.Resources {
 	return openflow.Resources{Cores: a.Cores + b.Cores, Memory: a.Memory + b.Memory, GPUs: a.GPUs + b.GPUs}
 }
 
-// Jobs of any sizes and priorities come without end, always enough to fill the pool. Every job gets its turn in bounded
-// time, and the pool is never over-committed. Nothing that fits waits beside free resources, unless they are kept for a
+// Jobs of any sizes and priorities come without end, always enough to fill the capacity. Every job gets its turn in bounded
+// time, and the capacity is never over-committed. Nothing that fits waits beside free resources, unless they are kept for a
 // job that is overdue.
 func TestEveryJobGetsItsTurn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -94,8 +94,6 @@ func find(t *testing.T, list []openflow.Finding, check, says string) openflow.Fi
 func TestMachine(t *testing.T) {
 	const gib = 1 << 30
 	closed, open := mode(0o600), mode(0o644)
-	docker := doctor.Docker{Used: true, Engine: "20.10", API: "1.41", Image: "sha256:1", HasImage: true, Network: "openflow-1", Firewalled: true}
-	spoilt := func(f func(*doctor.Docker)) []openflow.Finding { d := docker; f(&d); return d.Examine() }
 	one := func(f openflow.Finding) []openflow.Finding { return []openflow.Finding{f} }
 	for name, c := range map[string]struct {
 		got   []openflow.Finding
@@ -103,37 +101,27 @@ func TestMachine(t *testing.T) {
 		want  openflow.Verdict
 		says  string
 	}{
-		"room":                {one(doctor.Disk(doctor.Space{Free: 10 * gib})), "disk", good, "10240 MiB"},
-		"little room":         {one(doctor.Disk(doctor.Space{Free: gib})), "disk", tip, "1024 MiB"},
-		"full":                {one(doctor.Disk(doctor.Space{Free: 1 << 20})), "disk", bad, "1 MiB"},
-		"gone":                {one(doctor.Disk(doctor.Space{Err: errors.New("not mounted")})), "disk", bad, "not mounted"},
-		"inodes":              {one(doctor.Inodes(doctor.Space{Inodes: 1e6, FreeInodes: 9e5})), "inodes", good, "90 %"},
-		"no inodes to count":  {one(doctor.Inodes(doctor.Space{})), "inodes", good, ""},
-		"few inodes":          {one(doctor.Inodes(doctor.Space{Inodes: 1e6, FreeInodes: 2e4})), "inodes", tip, "2 %"},
-		"no inodes":           {one(doctor.Inodes(doctor.Space{Inodes: 1e6, FreeInodes: 10})), "inodes", bad, "10 more"},
-		"sync":                {one(doctor.Sync(time.Millisecond, nil)), "fsync", good, "1ms"},
-		"slow disk":           {one(doctor.Sync(time.Second, nil)), "fsync", tip, "1s"},
-		"read-only":           {one(doctor.Sync(0, fs.ErrPermission)), "fsync", bad, "permission"},
-		"format":              {one(doctor.Home(1, 1)), "home format", good, "format 1"},
-		"older format":        {one(doctor.Home(1, 2)), "home format", tip, "format is 1"},
-		"own key":             {one(doctor.OwnKey(closed, "k", "k", nil)), "own key", good, ""},
-		"key open":            {one(doctor.OwnKey(open, "k", "k", nil)), "own key", bad, "0644"},
-		"key changed":         {one(doctor.OwnKey(closed, "k2", "k", nil)), "own key", bad, "not the key"},
-		"key gone":            {one(doctor.OwnKey(nil, "", "k", fs.ErrNotExist)), "own key", bad, "not exist"},
-		"components":          {one(doctor.Components("/x", nil)), "components", good, "/x"},
-		"components gone":     {one(doctor.Components("/x", fs.ErrNotExist)), "components", bad, "not exist"},
-		"process runtime":     {doctor.Docker{}.Examine(), "isolation", tip, "isolates nothing"},
-		"docker":              {docker.Examine(), "docker", good, "1.41"},
-		"docker away":         {spoilt(func(d *doctor.Docker) { d.Err = errors.New("no daemon") }), "docker", bad, "no daemon"},
-		"docker too old":      {spoilt(func(d *doctor.Docker) { d.API = "1.39" }), "docker", bad, "1.39"},
-		"docker 2":            {spoilt(func(d *doctor.Docker) { d.API = "2.0" }), "docker", good, "2.0"},
-		"image":               {docker.Examine(), "image", good, ""},
-		"image lost":          {spoilt(func(d *doctor.Docker) { d.HasImage = false }), "image", bad, "sha256:1"},
-		"network":             {docker.Examine(), "network", good, "nothing else"},
-		"host open":           {spoilt(func(d *doctor.Docker) { d.Firewalled = false; d.Reachable = []string{"tcp 0.0.0.0:22"} }), "network", tip, "0.0.0.0:22"},
-		"no rules, no danger": {spoilt(func(d *doctor.Docker) { d.Firewalled, d.Firewall = false, errors.New("not root") }), "network", tip, "nothing else listens"},
-		"no orphans":          {one(doctor.Orphans(nil)), "orphans", good, ""},
-		"orphans":             {one(doctor.Orphans(strings.Fields("a b c d e f g"))), "orphans", tip, "and 2 more"},
+		"room":               {one(doctor.Disk(doctor.Space{Free: 10 * gib})), "disk", good, "10240 MiB"},
+		"little room":        {one(doctor.Disk(doctor.Space{Free: gib})), "disk", tip, "1024 MiB"},
+		"full":               {one(doctor.Disk(doctor.Space{Free: 1 << 20})), "disk", bad, "1 MiB"},
+		"gone":               {one(doctor.Disk(doctor.Space{Err: errors.New("not mounted")})), "disk", bad, "not mounted"},
+		"inodes":             {one(doctor.Inodes(doctor.Space{Inodes: 1e6, FreeInodes: 9e5})), "inodes", good, "90 %"},
+		"no inodes to count": {one(doctor.Inodes(doctor.Space{})), "inodes", good, ""},
+		"few inodes":         {one(doctor.Inodes(doctor.Space{Inodes: 1e6, FreeInodes: 2e4})), "inodes", tip, "2 %"},
+		"no inodes":          {one(doctor.Inodes(doctor.Space{Inodes: 1e6, FreeInodes: 10})), "inodes", bad, "10 more"},
+		"sync":               {one(doctor.Sync(time.Millisecond, nil)), "fsync", good, "1ms"},
+		"slow disk":          {one(doctor.Sync(time.Second, nil)), "fsync", tip, "1s"},
+		"read-only":          {one(doctor.Sync(0, fs.ErrPermission)), "fsync", bad, "permission"},
+		"format":             {one(doctor.Home(1, 1)), "home format", good, "format 1"},
+		"older format":       {one(doctor.Home(1, 2)), "home format", tip, "format is 1"},
+		"own key":            {one(doctor.OwnKey(closed, "k", "k", nil)), "own key", good, ""},
+		"key open":           {one(doctor.OwnKey(open, "k", "k", nil)), "own key", bad, "0644"},
+		"key changed":        {one(doctor.OwnKey(closed, "k2", "k", nil)), "own key", bad, "not the key"},
+		"key gone":           {one(doctor.OwnKey(nil, "", "k", fs.ErrNotExist)), "own key", bad, "not exist"},
+		"components":         {one(doctor.Components("/x", nil)), "components", good, "/x"},
+		"components gone":    {one(doctor.Components("/x", fs.ErrNotExist)), "components", bad, "not exist"},
+		"no orphans":         {one(doctor.Orphans(nil)), "orphans", good, ""},
+		"orphans":            {one(doctor.Orphans(strings.Fields("a b c d e f g"))), "orphans", tip, "and 2 more"},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, find(t, c.got, c.check, c.says).Verdict) })
 	}
@@ -151,8 +139,8 @@ func TestSite(t *testing.T) {
 		want  openflow.Verdict
 		says  string
 	}{
-		"alone":             {workers(doctor.Workers{Alone: true, Cores: 8, Machine: 8}), "workers", good, "8 of the machine's 8 cores"},
-		"more than it has":  {workers(doctor.Workers{Alone: true, Cores: 32, Machine: 2}), "workers", tip, "this machine has 2"},
+		"alone":             {workers(doctor.Workers{Alone: true, Cores: 8, Machine: 8}), "workers", good, "8 of the 8 cores"},
+		"more than it has":  {workers(doctor.Workers{Alone: true, Cores: 32, Machine: 2}), "workers", tip, "the runtime has 2"},
 		"promises too few":  {workers(doctor.Workers{Alive: both, Cores: 11}), "workers", tip, "jobs share 11 cores"},
 		"machines":          {workers(doctor.Workers{Alive: both, Cores: 12}), "workers", good, "2 machines with 12 cores: m1 (fast, gpu), m2"},
 		"nobody":            {workers(doctor.Workers{NoTasks: true, Cores: 4}), "workers", bad, "--no-tasks"},
@@ -204,34 +192,31 @@ func TestWork(t *testing.T) {
 	one := func(f openflow.Finding) []openflow.Finding { return []openflow.Finding{f} }
 	queues := func(q ...doctor.Queue) []openflow.Finding { return doctor.Temporal("1.32", q) }
 	day := 24 * time.Hour
-	pool := openflow.Resources{Cores: 32, Memory: 8 << 30}
+	capacity := openflow.Resources{Cores: 32, Memory: 8 << 30}
 	for name, c := range map[string]struct {
 		got   []openflow.Finding
 		check string
 		want  openflow.Verdict
 		says  string
 	}{
-		"temporal":            {queues(doctor.Queue{Name: "q", Pollers: 2}), "temporal", good, "1.32"},
-		"temporal away":       {queues(doctor.Queue{Err: errors.New("refused")}), "temporal", bad, "refused"},
-		"queue":               {queues(doctor.Queue{Name: "q", Pollers: 2}), "queue q", good, "2 pollers"},
-		"backlog, nobody":     {queues(doctor.Queue{Name: "q", Backlog: 3, Age: time.Second}), "queue q", bad, "nobody"},
-		"nobody":              {queues(doctor.Queue{Name: "q"}), "queue q", tip, "nobody"},
-		"old backlog":         {queues(doctor.Queue{Name: "q", Pollers: 1, Backlog: 9, Age: time.Hour}), "queue q", tip, "1h0m0s"},
-		"workflows":           {one(doctor.Workflows(nil, 3, 3, nil)), "workflows", good, "3 of 3"},
-		"does not replay":     {one(doctor.Workflows([]doctor.Failing{{"j1", 7}}, 3, 3, nil)), "workflows", bad, "j1 (attempt 7)"},
-		"cannot be listed":    {one(doctor.Workflows(nil, 0, 0, errors.New("away"))), "workflows", bad, "away"},
-		"waits":               {one(doctor.Waits([]doctor.Waiting{{"j", "busy", time.Hour}})), "waits", good, "1 jobs wait"},
-		"long waits":          {one(doctor.Waits([]doctor.Waiting{{"j", "10000 is busy", 2 * day}})), "waits", tip, "10000 is busy"},
-		"pool":                {one(doctor.Pool(openflow.Resources{Cores: 4}, pool, 1)), "pool", good, "4 of 32"},
-		"pool without memory": {one(doctor.Pool(openflow.Resources{Memory: 8 << 30}, pool, 1)), "pool", tip, "8GiB of 8GiB"},
-		"pool used up":        {one(doctor.Pool(openflow.Resources{Cores: 32}, pool, 8)), "pool", tip, "32 of 32"},
-		"pool leaks":          {one(doctor.Pool(openflow.Resources{Cores: 4}, pool, 0)), "pool", bad, "0 jobs are open"},
-		"networks":            {one(doctor.Networks(nil, 3)), "networks", good, "3 container networks"},
-		"networks left":       {one(doctor.Networks([]string{"openflow-1"}, 3)), "networks", tip, "openflow-1"},
-		"too many networks":   {one(doctor.Networks(nil, 25)), "networks", tip, "25 container networks"},
-		"retention":           {one(doctor.Kept(doctor.Retention{Workflows: 72 * time.Hour, Jobs: 30 * day})), "retention", good, "histories 3 days, jobs 30 days"},
-		"histories short":     {one(doctor.Kept(doctor.Retention{Workflows: time.Minute, Jobs: day})), "retention", tip, "1m0s"},
-		"jobs for ever":       {one(doctor.Kept(doctor.Retention{Workflows: day, Jobs: 4000 * day})), "retention", tip, "4000 days"},
+		"temporal":                {queues(doctor.Queue{Name: "q", Pollers: 2}), "temporal", good, "1.32"},
+		"temporal away":           {queues(doctor.Queue{Err: errors.New("refused")}), "temporal", bad, "refused"},
+		"queue":                   {queues(doctor.Queue{Name: "q", Pollers: 2}), "queue q", good, "2 pollers"},
+		"backlog, nobody":         {queues(doctor.Queue{Name: "q", Backlog: 3, Age: time.Second}), "queue q", bad, "nobody"},
+		"nobody":                  {queues(doctor.Queue{Name: "q"}), "queue q", tip, "nobody"},
+		"old backlog":             {queues(doctor.Queue{Name: "q", Pollers: 1, Backlog: 9, Age: time.Hour}), "queue q", tip, "1h0m0s"},
+		"workflows":               {one(doctor.Workflows(nil, 3, 3, nil)), "workflows", good, "3 of 3"},
+		"does not replay":         {one(doctor.Workflows([]doctor.Failing{{"j1", 7}}, 3, 3, nil)), "workflows", bad, "j1 (attempt 7)"},
+		"cannot be listed":        {one(doctor.Workflows(nil, 0, 0, errors.New("away"))), "workflows", bad, "away"},
+		"waits":                   {one(doctor.Waits([]doctor.Waiting{{"j", "busy", time.Hour}})), "waits", good, "1 jobs wait"},
+		"long waits":              {one(doctor.Waits([]doctor.Waiting{{"j", "10000 is busy", 2 * day}})), "waits", tip, "10000 is busy"},
+		"capacity":                {one(doctor.Capacity(openflow.Resources{Cores: 4}, capacity, 1)), "capacity", good, "4 of 32"},
+		"capacity without memory": {one(doctor.Capacity(openflow.Resources{Memory: 8 << 30}, capacity, 1)), "capacity", tip, "8GiB of 8GiB"},
+		"capacity used up":        {one(doctor.Capacity(openflow.Resources{Cores: 32}, capacity, 8)), "capacity", tip, "32 of 32"},
+		"capacity leaks":          {one(doctor.Capacity(openflow.Resources{Cores: 4}, capacity, 0)), "capacity", bad, "0 jobs are open"},
+		"retention":               {one(doctor.Kept(doctor.Retention{Workflows: 72 * time.Hour, Jobs: 30 * day})), "retention", good, "histories 3 days, jobs 30 days"},
+		"histories short":         {one(doctor.Kept(doctor.Retention{Workflows: time.Minute, Jobs: day})), "retention", tip, "1m0s"},
+		"jobs for ever":           {one(doctor.Kept(doctor.Retention{Workflows: day, Jobs: 4000 * day})), "retention", tip, "4000 days"},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, find(t, c.got, c.check, c.says).Verdict) })
 	}

@@ -3,7 +3,9 @@ package doctor
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,91 +129,27 @@ func Policy(file string, changed bool, err error) openflow.Finding {
 // Components checks the algorithms' binary.
 func Components(path string, err error) openflow.Finding {
 	if err != nil {
-		return fail("components", fmt.Sprint(err), "put openflow-components beside openflow, or name it with --components")
+		return fail("components", fmt.Sprint(err), "put openflow-components beside openflow, or name it with --components; then restart the node")
 	}
 	return ok("components", "algorithms come from "+path)
 }
 
-// Docker is what the Docker daemon looks like from the node. A node with another runtime has no use for it.
-type Docker struct {
-	Used        bool
-	Err         error // the daemon does not answer
-	Engine, API string
-	Image       string
-	HasImage    bool
-	Network     string
-	Firewalled  bool     // rules keep containers from everything but the base layer
-	Firewall    error    // why not
-	Reachable   []string // what containers reach on this host without the rules
-}
-
-// oldestAPI is the first API version that the client speaks with: Docker 19.03.
-const oldestAPI = "1.40"
-
-// Examine makes the checks of the daemon.
-func (d Docker) Examine() []openflow.Finding {
-	if !d.Used {
-		return []openflow.Finding{warn("isolation", "the process runtime isolates nothing: tasks run as the node's user",
-			"use --runtime docker for algorithms and partners that are not trusted")}
+// Providers checks the programs of further providers, of which err says what is wrong.
+func Providers(wrong map[openflow.ProviderRef]error) []openflow.Finding {
+	if len(wrong) == 0 {
+		return []openflow.Finding{ok("providers", "no provider is registered beside the built-in one")}
 	}
-	if d.Err != nil {
-		return []openflow.Finding{fail("docker", fmt.Sprint(d.Err), "start the Docker daemon: running jobs wait for it")}
+	var list []openflow.Finding
+	for _, ref := range slices.SortedFunc(maps.Keys(wrong), func(a, b openflow.ProviderRef) int { return strings.Compare(a.String(), b.String()) }) {
+		check := "provider " + ref.String()
+		if err := wrong[ref]; err != nil {
+			list = append(list, fail(check, fmt.Sprint(err), "put the registered program back; until then its runs fail here"))
+			continue
+		}
+		list = append(list, ok(check, "its program is the one that was registered"))
 	}
-	return []openflow.Finding{d.daemon(), d.image(), d.network()}
+	return list
 }
-
-func (d Docker) daemon() openflow.Finding {
-	detail := fmt.Sprintf("Docker %s answers (API %s)", d.Engine, d.API)
-	if olderAPI(d.API) {
-		return fail("docker", detail, "update Docker to 19.03 or later")
-	}
-	return ok("docker", detail)
-}
-
-func olderAPI(version string) bool {
-	var a, b, x, y int
-	if _, err := fmt.Sscanf(version, "%d.%d", &a, &b); err != nil {
-		return false // a version that is written otherwise is newer
-	}
-	_, _ = fmt.Sscanf(oldestAPI, "%d.%d", &x, &y) // a constant
-	return a < x || a == x && b < y
-}
-
-func (d Docker) image() openflow.Finding {
-	if !d.HasImage {
-		return fail("image", "the daemon has lost the algorithms' image "+d.Image, "restart the node: it loads the image again")
-	}
-	return ok("image", "the algorithms' image is there")
-}
-
-func (d Docker) network() openflow.Finding {
-	switch {
-	case d.Firewalled:
-		return ok("network", "containers reach the base layer and nothing else: the network "+d.Network+" is internal, and rules close this host")
-	case len(d.Reachable) == 0 && d.Firewall != nil:
-		return warn("network", fmt.Sprintf("no rules close this host (%v); nothing else listens where containers could reach it", d.Firewall),
-			"let the node run with CAP_NET_ADMIN, so that it stays so")
-	}
-	return warn("network", fmt.Sprintf("no rules close this host (%v); containers reach %s", d.Firewall, strings.Join(d.Reachable, ", ")),
-		"let the node run with CAP_NET_ADMIN, or bind what is listed to 127.0.0.1")
-}
-
-// Networks checks for those that nodes have left on this machine's daemon: gone are the ones whose home is no more,
-// others those of all other nodes. A daemon has room for a limited number, thirty where it may choose the addresses.
-func Networks(gone []string, others int) openflow.Finding {
-	switch {
-	case len(gone) > 0:
-		return warn("networks", fmt.Sprintf("%d container networks belong to nodes that are gone: %s", len(gone), few(gone)),
-			"openflow uninstall --gone removes them with their firewall rules, as does the next start of a node")
-	case others > manyNetworks:
-		return warn("networks", fmt.Sprintf("%d container networks belong to other nodes on this daemon", others),
-			"of nodes that are no longer used: openflow uninstall --home DIR, or docker network rm")
-	}
-	return ok("networks", fmt.Sprintf("%d container networks belong to other nodes, none to one that is gone", others))
-}
-
-// manyNetworks is when a daemon may soon have no room for more.
-const manyNetworks = 20
 
 // Orphans checks for containers of this node that no run needs. The sweep of every minute removes them.
 func Orphans(names []string) openflow.Finding {
@@ -219,7 +157,7 @@ func Orphans(names []string) openflow.Finding {
 		return ok("orphans", "every container belongs to a run")
 	}
 	return warn("orphans", fmt.Sprintf("%d containers belong to no run: %s", len(names), few(names)),
-		"they are removed within a minute; if not, read the node's log and remove them with docker rm")
+		"they are removed within a minute; if not, read the node's log and remove them by hand")
 }
 
 // few is a list that fits a line.

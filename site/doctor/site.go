@@ -15,7 +15,7 @@ type Workers struct {
 	NoTasks bool                    // the node runs none itself
 	Alive   []openflow.WorkerRecord // machines that have told of themselves lately
 	Cores   int                     // that jobs of the site share
-	Machine int                     // cores of the node's own machine
+	Machine int                     // cores that the node's own runtime has
 	Waiting Queue                   // runs that no machine has taken yet
 }
 
@@ -29,10 +29,10 @@ func (w Workers) Examine() openflow.Finding {
 	detail := fmt.Sprintf("%d machines with %d cores: %s", len(w.Alive), cores, few(w.names()))
 	switch {
 	case w.Alone && w.Cores > w.Machine:
-		return warn(check, fmt.Sprintf("jobs share %d cores, and this machine has %d: tasks share them, and all take longer", w.Cores, w.Machine),
+		return warn(check, fmt.Sprintf("jobs share %d cores, and the runtime has %d: tasks share them, and all take longer", w.Cores, w.Machine),
 			fmt.Sprintf("start the node with --cores %d, or workers on further machines", w.Machine))
 	case w.Alone:
-		return ok(check, fmt.Sprintf("this node runs its tasks itself, on %d of the machine's %d cores", w.Cores, w.Machine))
+		return ok(check, fmt.Sprintf("this node runs its tasks itself, on %d of the %d cores that it has", w.Cores, w.Machine))
 	case len(w.Alive) == 0 && w.NoTasks:
 		return fail(check, "none is alive, and this node runs no tasks itself (--no-tasks): tasks wait for a worker, then fail",
 			"start one: openflow worker; or start the node without --no-tasks")

@@ -92,18 +92,18 @@ func Waits(jobs []Waiting) openflow.Finding {
 		"see what their reason names: a busy party, or one that is away; or stop them")
 }
 
-// Pool checks what jobs hold of the pool against the jobs there are.
-func Pool(used, total openflow.Resources, open int) openflow.Finding {
+// Capacity checks what jobs hold of the capacity against the jobs there are.
+func Capacity(used, total openflow.Resources, open int) openflow.Finding {
 	detail := fmt.Sprintf("%d of %d cores, %s of %s of memory and %d of %d GPUs are held; %d jobs are open",
 		used.Cores, total.Cores, openflow.FormatBytes(used.Memory), openflow.FormatBytes(total.Memory), used.GPUs, total.GPUs, open)
 	full := used.Cores >= total.Cores || used.Memory >= total.Memory || (total.GPUs > 0 && used.GPUs >= total.GPUs)
 	switch {
 	case used != openflow.Resources{} && open == 0:
-		return fail("pool", detail, "restart the node; if that does not return them, report it with the catalogue")
+		return fail("capacity", detail, "restart the node; if that does not return them, report it with the catalogue")
 	case full:
-		return warn("pool", detail, "further jobs wait; raise --cores, --memory or --gpus to let more run")
+		return warn("capacity", detail, "further jobs wait; raise --cores, --memory or --gpus to let more run")
 	}
-	return ok("pool", detail)
+	return ok("capacity", detail)
 }
 
 // Retention is how long a node keeps what has ended.

@@ -31,7 +31,7 @@ type Rows interface {
 type Components interface {
 	// Check compares what these parties do in a job with the descriptions of the components. Components that this site lacks
 	// are left to those who run them.
-	Check(d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string)
+	Check(ctx context.Context, d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string, err error)
 }
 
 // Ends is this node as a participant, where it ends its own part of a job.
@@ -53,7 +53,7 @@ var _ openflow.JobService = (*Service)(nil)
 
 // SubmitJob checks the job and hands it to its scheduler; see openflow.JobService.
 func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openflow.Submitted, error) {
-	warnings, err := s.check(sub)
+	warnings, err := s.check(ctx, sub)
 	if err != nil {
 		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
 	}
@@ -91,13 +91,16 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 
 // check finds the mistakes that this node can see, before any other one is called, all in one refusal, and what the
 // submitter should know.
-func (s *Service) check(sub openflow.Submission) ([]string, error) {
+func (s *Service) check(ctx context.Context, sub openflow.Submission) ([]string, error) {
 	graph, usable := sub.DAG.Examine()
 	mistakes := append(slices.Clone(sub.Mistakes), openflow.Unrelated(sub.Mistakes, graph)...)
 	if !usable {
 		return nil, openflow.Refusal(mistakes)
 	}
-	found, warnings := s.Components.Check(sub.DAG, sub.DAG.Participants(), nil)
+	found, warnings, err := s.Components.Check(ctx, sub.DAG, sub.DAG.Participants(), nil)
+	if err != nil {
+		return nil, err
+	}
 	mistakes = append(mistakes, openflow.Unrelated(mistakes, found)...)
 	return slices.Concat(sub.Warnings, sub.DAG.Warnings(), warnings), openflow.Refusal(mistakes)
 }
@@ -132,9 +135,9 @@ func (s *Service) StopJob(ctx context.Context, scheduler openflow.PartyID, id op
 	err = openflow.AtParty(party, err)
 	switch openflow.CodeOf(err) {
 	case openflow.CodeNotFound:
-		return s.alone(ctx, party, id, openflow.UnknownToScheduler, err)
+		return s.endOwnPart(ctx, party, id, openflow.UnknownToScheduler, err)
 	case openflow.CodeUnauthorized:
-		return s.alone(ctx, party, id, openflow.RefusedByScheduler, err)
+		return s.endOwnPart(ctx, party, id, openflow.RefusedByScheduler, err)
 	}
 	if err != nil {
 		return s.ended(ctx, party, id, err)
@@ -142,9 +145,9 @@ func (s *Service) StopJob(ctx context.Context, scheduler openflow.PartyID, id op
 	return stopped, s.takeOver(ctx, party, id, &stopped)
 }
 
-// alone ends this site's own part of a job whose scheduler does not know the job any more, or does not accept this site's
+// endOwnPart ends this site's own part of a job whose scheduler does not know the job any more, or does not accept this site's
 // signature, so that it will not hear of the job again. Without a row here it is why the job could not be stopped.
-func (s *Service) alone(
+func (s *Service) endOwnPart(
 	ctx context.Context, scheduler openflow.PartyID, id openflow.JobID, reason func(openflow.PartyID) string, why error,
 ) (openflow.Stopped, error) {
 	rows, err := s.Rows.JobRows(ctx, scheduler, id)

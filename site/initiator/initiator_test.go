@@ -425,12 +425,12 @@ func TestIDsAreUniqueAndLegal(t *testing.T) {
 // lr is a site that finds two mistakes in one component.
 type lr struct{}
 
-func (lr) Check(d *openflow.DAG, _ []openflow.Party, _ map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string) {
+func (lr) Check(_ context.Context, d *openflow.DAG, _ []openflow.Party, _ map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string, error) {
 	if d.Tasks[0].Component != "wrong" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	m := openflow.Mistake{Code: openflow.CodeInvalid, Path: "dag.tasks.a", Message: "wrong"}
-	return []openflow.Mistake{m, m}, nil
+	return []openflow.Mistake{m, m}, nil, nil
 }
 
 // What reading, the graph and the components find wrong is one refusal, and nobody is called.

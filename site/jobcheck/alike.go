@@ -1,6 +1,7 @@
 package jobcheck
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -14,8 +15,13 @@ import (
 // at. Where a model comes in, it may bring parameters of its own: then nothing is said.
 func (s Site) alike(d *openflow.DAG, views []*view) {
 	for _, t := range d.Tasks {
-		for _, name := range slices.Sorted(maps.Keys(s.Components[t.Component].Parameters)) {
-			if p := s.Components[t.Component].Parameters[name]; p.Alike {
+		i := slices.IndexFunc(views, func(v *view) bool { _, takesPart := v.specs[t.Name]; return takesPart })
+		if i < 0 {
+			continue
+		}
+		c, _ := s.Find(views[i].specs[t.Name])
+		for _, name := range slices.Sorted(maps.Keys(c.Parameters)) {
+			if p := c.Parameters[name]; p.Alike {
 				compare(t.Name, name, p, views)
 			}
 		}
@@ -61,16 +67,16 @@ func (p Parameter) plain(value any) string {
 	return string(text)
 }
 
-func (s Schema) plain(raw json.RawMessage) any {
+func (s *Schema) plain(raw json.RawMessage) any {
 	var value any
 	if json.Unmarshal(raw, &value) != nil || value == nil {
 		return nil
 	}
 	word := strings.ToLower(strings.Trim(string(raw), `"`))
-	switch s.Type {
+	switch s.kind {
 	case "integer", "number":
 		if n, err := strconv.ParseFloat(word, 64); err == nil {
-			if s.Type == "integer" {
+			if s.kind == "integer" {
 				return int64(n)
 			}
 			return n
@@ -89,12 +95,12 @@ func (s Schema) plain(raw json.RawMessage) any {
 	return value
 }
 
-func (s Schema) members(given map[string]json.RawMessage) map[string]any {
+func (s *Schema) members(given map[string]json.RawMessage) map[string]any {
 	out := map[string]any{}
 	for name, raw := range given {
-		out[name] = s.Properties[name].plain(raw)
+		out[name] = cmp.Or(s.properties[name], &Schema{}).plain(raw)
 	}
-	for name, member := range s.Properties {
+	for name, member := range s.properties {
 		if out[name] == nil && member.Default != nil {
 			out[name] = member.Default
 		}

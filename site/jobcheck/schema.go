@@ -2,42 +2,140 @@ package jobcheck
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
+	"openflow"
 )
 
-// Schema says what a parameter may be, as JSON Schema has it. Without a type it may be anything.
+// Schema says what a parameter may be, as JSON Schema has it. The zero value allows anything.
+//
+// Values are read before they are judged, as components read them: "20" and 20.7 are both 20 for a whole number, 1 is "1"
+// for text. What the schema says of types, defaults and names serves that; the library judges the rest.
 //
 // Spec: fate-components §1.1 (type_meta).
 type Schema struct {
-	Type             string            `json:"type"`
-	Enum             []string          `json:"enum"`
-	Minimum          *float64          `json:"minimum"`
-	Maximum          *float64          `json:"maximum"`
-	ExclusiveMinimum *float64          `json:"exclusiveMinimum"`
-	ExclusiveMaximum *float64          `json:"exclusiveMaximum"`
-	Items            *Schema           `json:"items"`
-	MinItems         int               `json:"minItems"`
-	MaxItems         *int              `json:"maxItems"`
-	Properties       map[string]Schema `json:"properties"`
-	Required         []string          `json:"required"`
-	Others           *bool             `json:"additionalProperties"` // members without a schema: true: read, false: refused, nil: ignored
-	Default          any               `json:"default"`
-	Rules            []Rule            `json:"allOf"`
+	Default any
+
+	kind       string // empty: anything
+	enum       []string
+	items      *Schema
+	properties map[string]*Schema
+	others     bool // it says what members without a schema are; otherwise nobody reads them
+	rules      []rule
+	judge      *jsonschema.Schema // of a whole parameter
 }
 
-// Rule is what an object must be besides, when members of it have certain texts.
-type Rule struct {
-	If struct {
-		Properties map[string]struct {
-			Const string `json:"const"`
-		} `json:"properties"`
-	} `json:"if"`
-	Then Schema `json:"then"`
+// rule is what an object must be besides, when members of it have certain texts.
+type rule struct {
+	when map[string]string
+	then *Schema
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Schema) UnmarshalJSON(data []byte) error {
+	var doc any
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return err
+	}
+	doc = withoutReferences(doc)
+	judge, err := compile(doc)
+	if err != nil {
+		return openflow.Errorf(openflow.CodeInvalid, "type_meta is no JSON Schema: %w", err)
+	}
+	*s = *reading(doc)
+	s.judge = judge
+	return nil
+}
+
+// withoutReferences is a schema in which whatever names another schema may be anything. So checking a value takes no longer
+// than the sizes of schema and value allow; references could let it double with every level.
+func withoutReferences(doc any) any {
+	switch v := doc.(type) {
+	case map[string]any:
+		for _, name := range []string{"$ref", "$dynamicRef", "$recursiveRef"} {
+			if _, refers := v[name].(string); refers {
+				return map[string]any{}
+			}
+		}
+		for name, member := range v {
+			v[name] = withoutReferences(member)
+		}
+	case []any:
+		for i, item := range v {
+			v[i] = withoutReferences(item)
+		}
+	}
+	return doc
+}
+
+// compile takes a schema that names no draft for one of draft 7, as pydantic writes it. Nothing is loaded.
+func compile(doc any) (*jsonschema.Schema, error) {
+	const name = "type_meta"
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft7)
+	c.UseLoader(jsonschema.SchemeURLLoader{}) // knows no scheme
+	if err := c.AddResource(name, doc); err != nil {
+		return nil, err
+	}
+	return c.Compile(name)
+}
+
+// reading is what of a schema is needed to read values.
+func reading(doc any) *Schema {
+	said, _ := doc.(map[string]any)
+	s := &Schema{Default: said["default"]}
+	s.kind, _ = said["type"].(string)
+	for _, choice := range list(said["enum"]) {
+		if text, ok := choice.(string); ok {
+			s.enum = append(s.enum, text)
+		}
+	}
+	if items, ok := said["items"].(map[string]any); ok {
+		s.items = reading(items)
+	}
+	if members, ok := said["properties"].(map[string]any); ok {
+		s.properties = map[string]*Schema{}
+		for name, member := range members {
+			s.properties[name] = reading(member)
+		}
+	}
+	_, s.others = said["additionalProperties"]
+	for _, one := range list(said["allOf"]) {
+		both, _ := one.(map[string]any)
+		when := texts(both["if"])
+		if len(when) > 0 {
+			s.rules = append(s.rules, rule{when, reading(both["then"])})
+		}
+	}
+	return s
+}
+
+func list(v any) []any { l, _ := v.([]any); return l }
+
+// texts are the members that a condition wants to have certain texts.
+func texts(condition any) map[string]string {
+	said, _ := condition.(map[string]any)
+	members, _ := said["properties"].(map[string]any)
+	when := map[string]string{}
+	for name, member := range members {
+		m, _ := member.(map[string]any)
+		if text, ok := m["const"].(string); ok {
+			when[name] = text
+		}
+	}
+	return when
 }
 
 // fault is one thing that a value is not.
@@ -51,22 +149,38 @@ type fault struct {
 const missing = "required"
 
 // check finds what is wrong with a value, which members of objects nobody reads, and what is read as something else.
-// Values are coerced as components do: "20" and 20.7 are both 20 for a whole number, 1 is "1" for text.
 func (s Schema) check(value any) *values {
-	c := &values{}
+	c := &values{names: map[string][]string{}}
 	text, err := json.Marshal(value)
 	if err != nil {
 		c.faults = []fault{{want: "want a value that JSON can hold"}}
 		return c
 	}
-	c.check("", text, s)
+	var given any
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&given); err != nil || s.judge == nil {
+		return c
+	}
+	c.given = given
+	err = s.judge.Validate(c.value("", given, &s))
+	var invalid *jsonschema.ValidationError
+	if errors.As(err, &invalid) {
+		c.judge(invalid)
+	}
+	slices.SortFunc(c.faults, func(a, b fault) int { return cmp.Or(cmp.Compare(a.path, b.path), cmp.Compare(a.want, b.want)) })
+	c.faults = slices.Compact(c.faults)
 	return c
 }
 
+// values is what is found about a value.
 type values struct {
 	faults  []fault
 	ignored []skipped
 	read    []string // such as ".lr: 2.5 is read as 2"
+
+	given any
+	names map[string][]string // of members with a schema, by the path of their object
 }
 
 // skipped is a member of an object that nobody reads, and those that are read there.
@@ -75,134 +189,176 @@ type skipped struct {
 	known []string
 }
 
-func (c *values) fail(path string, raw json.RawMessage, format string, args ...any) {
-	c.faults = append(c.faults, fault{path, fmt.Sprintf(format, args...), clip(string(raw))})
+// value reads v as a component would. What cannot be read stays as it is, and the schema refuses it.
+func (c *values) value(path string, v any, s *Schema) any {
+	switch s.kind {
+	case "integer":
+		return c.whole(path, v)
+	case "number":
+		if n, ok := number(v); ok {
+			return n
+		}
+	case "boolean":
+		return truth(v)
+	case "string":
+		return s.text(v)
+	}
+	switch v := v.(type) {
+	case json.Number: // bounded, as the judge computes with all digits that an exponent stands for
+		if n, ok := number(v); ok {
+			return n
+		}
+		return v.String()
+	case []any:
+		items := make([]any, len(v))
+		for i, item := range v {
+			items[i] = c.value(fmt.Sprintf("%s[%d]", path, i), item, cmp.Or(s.items, &Schema{}))
+		}
+		return items
+	case map[string]any:
+		return c.object(path, v, s)
+	}
+	return v
 }
 
-func (c *values) check(path string, raw json.RawMessage, s Schema) {
-	switch s.Type {
-	case "integer", "number":
-		c.number(path, raw, s)
-	case "boolean":
-		word := strings.ToLower(strings.Trim(string(raw), `"`))
-		if !slices.Contains([]string{"true", "1", "yes", "on", "false", "0", "no", "off"}, word) {
-			c.fail(path, raw, "want true or false")
+func number(v any) (float64, bool) {
+	text, ok := v.(string)
+	if n, is := v.(json.Number); is {
+		text, ok = n.String(), true
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	return f, ok && err == nil && !math.IsNaN(f) && !math.IsInf(f, 0)
+}
+
+func (c *values) whole(path string, v any) any {
+	f, ok := number(v)
+	if !ok || !(f > -1<<63 && f < 1<<63) {
+		if n, is := v.(json.Number); is {
+			return n.String() // too large: no number that a component could read
 		}
-	case "string":
-		c.text(path, raw, s)
-	case "array":
-		var items []json.RawMessage
-		if json.Unmarshal(raw, &items) != nil {
-			c.fail(path, raw, "want a list")
-			return
+		return v
+	}
+	text := fmt.Sprint(v)
+	whole, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		if whole = int64(f); float64(whole) != f {
+			c.read = append(c.read, fmt.Sprintf("%s: %s is read as %d", path, clip(text), whole))
 		}
-		if len(items) < s.MinItems || s.MaxItems != nil && len(items) > *s.MaxItems {
-			c.fail(path, raw, "want a list of another length")
+	}
+	return whole
+}
+
+func truth(v any) any {
+	switch strings.ToLower(fmt.Sprint(v)) {
+	case "true", "1", "yes", "on":
+		return true
+	case "false", "0", "no", "off":
+		return false
+	}
+	return plainNumber(v)
+}
+
+func plainNumber(v any) any {
+	if n, ok := v.(json.Number); ok {
+		return n.String()
+	}
+	return v
+}
+
+// text compares choices in whatever case.
+func (s *Schema) text(v any) any {
+	text, ok := plainNumber(v).(string)
+	if !ok {
+		return v
+	}
+	if i := slices.IndexFunc(s.enum, func(choice string) bool { return strings.EqualFold(choice, text) }); i >= 0 {
+		return s.enum[i]
+	}
+	return text
+}
+
+// object reads the members of an object, also as the rules that hold want them. A member that is null is not there.
+func (c *values) object(path string, given map[string]any, s *Schema) map[string]any {
+	known := slices.Sorted(maps.Keys(s.properties))
+	c.names[path] = append(c.names[path], known...)
+	read := map[string]any{}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		member, has := s.properties[name]
+		switch {
+		case given[name] == nil:
+		case has:
+			read[name] = c.value(path+"."+name, given[name], member)
+		default:
+			if !s.others && len(known) > 0 {
+				c.ignored = append(c.ignored, skipped{path + "." + name, known})
+			}
+			read[name] = c.value(path+"."+name, given[name], &Schema{others: true})
 		}
-		for i, item := range items {
-			if s.Items != nil {
-				c.check(fmt.Sprintf("%s[%d]", path, i), item, *s.Items)
+	}
+	if len(s.rules) == 0 {
+		return read
+	}
+	for name, member := range s.properties { // rules look at what holds where the object says nothing
+		if text, ok := member.Default.(string); ok && read[name] == nil {
+			read[name] = text
+		}
+	}
+	for _, r := range s.rules {
+		if !r.holds(read) {
+			continue
+		}
+		for name, member := range r.then.properties {
+			if given[name] != nil {
+				read[name] = c.value(path+"."+name, given[name], member)
 			}
 		}
-	case "object":
-		c.object(path, raw, s)
 	}
+	return read
 }
 
-func (c *values) object(path string, raw json.RawMessage, s Schema) {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(raw, &members) != nil {
-		c.fail(path, raw, "want an object")
-		return
-	}
-	for _, name := range s.Required {
-		if m, given := members[name]; !given || isNull(m) {
-			c.fail(path+"."+name, nil, missing)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		member, known := s.Properties[name]
-		switch {
-		case known && !isNull(members[name]):
-			c.check(path+"."+name, members[name], member)
-		case known || isNull(members[name]):
-		case s.Others == nil && len(s.Properties) > 0:
-			c.ignored = append(c.ignored, skipped{path + "." + name, slices.Sorted(maps.Keys(s.Properties))})
-		case s.Others != nil && !*s.Others:
-			c.fail(path+"."+name, members[name], "not known here%s; want one of %s", near(name, maps.Keys(s.Properties)), listed(s.Properties))
-		}
-	}
-	for _, rule := range s.Rules {
-		if s.applies(rule, members) {
-			c.object(path, raw, Schema{Type: "object", Properties: rule.Then.Properties, Required: rule.Then.Required, Others: new(true)})
-		}
-	}
-}
-
-// applies reports whether members, with the defaults of those that are missing, are as the rule wants them.
-func (s Schema) applies(r Rule, members map[string]json.RawMessage) bool {
-	for name, want := range r.If.Properties {
-		has, _ := s.Properties[name].Default.(string)
-		if raw := members[name]; raw != nil && !isNull(raw) {
-			has = ""
-			_ = json.Unmarshal(raw, &has) // what is no text is a fault of its own
-		}
-		if !strings.EqualFold(has, want.Const) {
+func (r rule) holds(members map[string]any) bool {
+	for name, want := range r.when {
+		if has, _ := members[name].(string); !strings.EqualFold(has, want) {
 			return false
 		}
 	}
 	return true
 }
 
-func (c *values) text(path string, raw json.RawMessage, s Schema) {
-	var text string
-	if json.Unmarshal(raw, &text) != nil {
-		var n json.Number
-		if json.Unmarshal(raw, &n) != nil {
-			c.fail(path, raw, "want text")
-			return
+var english = message.NewPrinter(language.English)
+
+func (c *values) judge(e *jsonschema.ValidationError) {
+	path, found := c.at(e.InstanceLocation)
+	for _, f := range c.wants(path, e) {
+		f.found = cmp.Or(f.found, found)
+		if f.want == missing {
+			f.found = ""
 		}
-		text = n.String()
-	}
-	if len(s.Enum) > 0 && !slices.Contains(s.Enum, strings.ToLower(text)) {
-		c.fail(path, raw, "want one of %s%s", strings.Join(s.Enum, ", "), near(text, slices.Values(s.Enum)))
+		c.faults = append(c.faults, f)
 	}
 }
 
-func (c *values) number(path string, raw json.RawMessage, s Schema) {
-	text := strings.Trim(strings.TrimSpace(string(raw)), `"`)
-	number, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		c.fail(path, raw, "want a number")
-		return
-	}
-	if s.Type == "integer" {
-		whole, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			if !(number > -1<<63 && number < 1<<63) {
-				c.fail(path, raw, "want a whole number")
-				return
+// at is a place in the value as it was given, and what is there.
+func (c *values) at(location []string) (path, found string) {
+	here := c.given
+	for _, step := range location {
+		switch inside := here.(type) {
+		case []any:
+			path += "[" + step + "]"
+			if i, err := strconv.Atoi(step); err == nil && i < len(inside) {
+				here = inside[i]
 			}
-			whole = int64(number)
-			if float64(whole) != number {
-				c.read = append(c.read, fmt.Sprintf("%s: %s is read as %d", path, clip(text), whole))
-			}
+		case map[string]any:
+			path += "." + step
+			here = inside[step]
 		}
-		number = float64(whole)
 	}
-	switch {
-	case s.Minimum != nil && !(number >= *s.Minimum):
-		c.fail(path, raw, "want at least %v", *s.Minimum)
-	case s.Maximum != nil && !(number <= *s.Maximum):
-		c.fail(path, raw, "want at most %v", *s.Maximum)
-	case s.ExclusiveMinimum != nil && !(number > *s.ExclusiveMinimum):
-		c.fail(path, raw, "want more than %v", *s.ExclusiveMinimum)
-	case s.ExclusiveMaximum != nil && !(number < *s.ExclusiveMaximum):
-		c.fail(path, raw, "want less than %v", *s.ExclusiveMaximum)
+	text, err := json.Marshal(here)
+	if err != nil || here == nil {
+		return path, ""
 	}
+	return path, clip(string(text))
 }
-
-func isNull(raw json.RawMessage) bool { return string(bytes.TrimSpace(raw)) == "null" }
 
 func clip(s string) string {
 	const most = 100

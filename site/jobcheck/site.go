@@ -12,17 +12,23 @@ import (
 
 // Site is what one site knows when it checks a job.
 type Site struct {
-	Self       openflow.PartyID
-	Components map[string]Component
+	Self openflow.PartyID
+	// Find is what describes the component of a task, as its provider at this site does; or why the site cannot run the task.
+	Find func(s openflow.TaskSpec) (Component, *Unresolved)
 	// Labels tells of a table here: the name of its label column, empty for none, and whether it has a column of some other
 	// name. known is false for a table that the site does not know.
 	Labels func(t openflow.TableName) (label string, has func(column string) bool, known bool)
-	// Providers are the names of providers that a task may ask for here; nil: any.
-	Providers []string
 }
 
-// Check compares what these parties do in a job with the components of this site. A component that this site lacks is a
-// mistake only where this site itself is to run it: the others have their own. What several parties have in common is
+// Unresolved is why no provider of the site runs a task: the mistake, at a member of the task.
+type Unresolved struct {
+	Member  string // such as conf.provider
+	Message string
+	Remedy  string
+}
+
+// Check compares what these parties do in a job with the components of this site. A component or provider that this site
+// lacks is a mistake only where this site itself is to run it: the others have their own. What several parties have in common is
 // told once. The warnings name what has no effect.
 func (s Site) Check(d *openflow.DAG, parties []openflow.Party) (mistakes []openflow.Mistake, warnings []string) {
 	all := &findings{known: map[openflow.Mistake]int{}}
@@ -142,11 +148,11 @@ func (v *view) add(s openflow.TaskSpec, m openflow.Mistake) {
 }
 
 func (v *view) task(s openflow.TaskSpec) {
-	c, ok := v.site.Components[s.Component]
-	if !ok {
+	c, unresolved := v.site.Find(s)
+	if unresolved != nil {
 		if v.party.ID == v.site.Self {
-			v.add(s, openflow.Mistake{Party: v.site.Self, Path: "dag.tasks." + string(s.Name) + ".component_ref",
-				Message: fmt.Sprintf("no component %q at this site", s.Component), Remedy: "it has: " + listed(v.site.Components)})
+			v.add(s, openflow.Mistake{Party: v.site.Self, Path: "dag.tasks." + string(s.Name) + "." + unresolved.Member,
+				Message: unresolved.Message, Remedy: unresolved.Remedy})
 		}
 		return
 	}
@@ -160,20 +166,9 @@ func (v *view) task(s openflow.TaskSpec) {
 			"component %q does not run in stage %q", s.Component, s.Stage)
 		return
 	}
-	v.provider(s)
 	v.needs(s, c)
 	v.parameters(s, c)
 	v.inputs(s, c)
-}
-
-// provider checks the name of a provider, where this site is to run the task: the others have their own.
-func (v *view) provider(s openflow.TaskSpec) {
-	name, _, _ := strings.Cut(s.Conf.Provider, ":")
-	if name == "" || v.party.ID != v.site.Self || v.site.Providers == nil || slices.Contains(v.site.Providers, name) {
-		return
-	}
-	v.add(s, openflow.Mistake{Party: v.site.Self, Path: "dag.tasks." + string(s.Name) + ".conf.provider",
-		Message: fmt.Sprintf("no provider %q at this site", clip(s.Conf.Provider)), Remedy: "leave provider out there and in dag.conf.task"})
 }
 
 // brings reports whether an input of that kind is filled.
@@ -355,8 +350,8 @@ func (v *view) channel(s openflow.TaskSpec, path string, kind openflow.InputKind
 		}
 		return
 	}
-	c, known := v.site.Components[producer.Component]
-	if !known {
+	c, unresolved := v.site.Find(producer)
+	if unresolved != nil {
 		return
 	}
 	out, has := c.Outputs[kind][ch.OutputKey]
@@ -399,7 +394,8 @@ func (v *view) unfilled(s openflow.TaskSpec, input string) bool {
 	if !here {
 		return true
 	}
-	next, known := v.site.Components[up.Component].Outputs[openflow.InputData][in.Channels[0].OutputKey]
+	c, _ := v.site.Find(up)
+	next, known := c.Outputs[openflow.InputData][in.Channels[0].OutputKey]
 	return known && v.neverWritten(up, next)
 }
 
@@ -454,7 +450,8 @@ func (v *view) table(ch openflow.Channel, depth int) (openflow.TableName, bool) 
 	if name, reads := up.Reads(); reads {
 		return name, true
 	}
-	out, known := v.site.Components[up.Component].Outputs[openflow.InputData][ch.OutputKey]
+	c, _ := v.site.Find(up)
+	out, known := c.Outputs[openflow.InputData][ch.OutputKey]
 	if !known || out.Like == "" {
 		return openflow.TableName{}, false
 	}

@@ -3,7 +3,10 @@ package jobcheck_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,7 +33,7 @@ func described(t testing.TB) map[string]jobcheck.Component {
 	t.Helper()
 	all := map[string]jobcheck.Component{}
 	for _, c := range []component.Component{reader.Component(), psi.Component(), lr.Component(), evaluation.Component(), noop.Component()} {
-		raw, err := c.Describe()
+		raw, err := component.Program{Provider: "openflow", Version: "test", Components: []component.Component{c}}.Describe(c.Name)
 		require.NoError(t, err)
 		var doc struct {
 			Component jobcheck.Component `json:"component"`
@@ -176,7 +179,7 @@ var planted = map[string]struct {
 		`dag.tasks.reader_0.parameters.namespace: required by component reader (set it there, or for single parties in dag.party_tasks)`},
 	"required parameter at one party": {func(d *openflow.DAG) { delete(task(d, "reader_0").Parameters, "name") },
 		`dag.tasks.reader_0.parameters.name: required by component reader at guest 9999 (set it there, or for single parties in dag.party_tasks)`},
-	"word for a number":    {func(d *openflow.DAG) { set(d, "lr_0", "epochs", "many") }, `dag.tasks.lr_0.parameters.epochs: want a number, found "many"`},
+	"word for a number":    {func(d *openflow.DAG) { set(d, "lr_0", "epochs", "many") }, `dag.tasks.lr_0.parameters.epochs: want a whole number, found "many"`},
 	"number out of bounds": {func(d *openflow.DAG) { set(d, "lr_0", "batch_size", 3) }, `dag.tasks.lr_0.parameters.batch_size: want at least 10, found 3`},
 	"no such choice":       {func(d *openflow.DAG) { set(d, "lr_0", "early_stop", "never") }, `dag.tasks.lr_0.parameters.early_stop: want one of weight_diff, diff, abs, found "never"`},
 	"choice inside":        {func(d *openflow.DAG) { set(d, "lr_0", "init_param", map[string]any{"method": "xavier"}) }, `dag.tasks.lr_0.parameters.init_param.method: want one of zeros, ones, consts, random, random_uniform, found "xavier"`},
@@ -230,7 +233,7 @@ var planted = map[string]struct {
 	"name of a table that is empty": {func(d *openflow.DAG) { override(d, "reader_0", openflow.Parameters{"name": ""}) },
 		`dag.party_tasks.host_10000.tasks.reader_0.parameters.name: required by component reader at host 10000 (set it there, or for single parties in dag.party_tasks)`},
 	"provider of another framework": {func(d *openflow.DAG) { task(d, "psi_0").Conf.Provider = "secretflow:1.0@local" },
-		`dag.tasks.psi_0.conf.provider: no provider "secretflow:1.0@local" at this site (leave provider out there and in dag.conf.task)`},
+		`dag.tasks.psi_0.conf.provider: no provider "secretflow:1.0@local" at this site (name another)`},
 }
 
 // override sets parameters of a task at the host.
@@ -279,8 +282,23 @@ func TestAnswersToOthersNameNoColumns(t *testing.T) {
 	require.NotContains(t, openflow.PublicText(openflow.Refusal(append(mistakes, mistakes...))), "secret")
 }
 
+// find resolves components of one provider.
+func find(described map[string]jobcheck.Component) func(openflow.TaskSpec) (jobcheck.Component, *jobcheck.Unresolved) {
+	return func(s openflow.TaskSpec) (jobcheck.Component, *jobcheck.Unresolved) {
+		c, ok := described[s.Component]
+		switch {
+		case !ok:
+			return c, &jobcheck.Unresolved{Member: "component_ref", Message: "no component " + strconv.Quote(s.Component) + " at this site",
+				Remedy: "it has: " + strings.Join(slices.Sorted(maps.Keys(described)), ", ")}
+		case s.Conf.Provider != "" && !strings.HasPrefix(s.Conf.Provider, "openflow:"):
+			return c, &jobcheck.Unresolved{Member: "conf.provider", Message: "no provider " + strconv.Quote(s.Conf.Provider) + " at this site", Remedy: "name another"}
+		}
+		return c, nil
+	}
+}
+
 func site(t testing.TB) jobcheck.Site {
-	return jobcheck.Site{Self: guest.ID, Components: described(t), Providers: []string{"openflow", "fate"}, Labels: labels(map[string]string{"people": "y", "unlabelled": ""}, "id", "x0")}
+	return jobcheck.Site{Self: guest.ID, Find: find(described(t)), Labels: labels(map[string]string{"people": "y", "unlabelled": ""}, "id", "x0")}
 }
 
 func TestARightJobHasNoMistakes(t *testing.T) {

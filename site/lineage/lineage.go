@@ -11,7 +11,7 @@ import (
 
 // Store is the part of the catalogue that knows who made what.
 type Store interface {
-	TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error)
+	TaskByRunID(ctx context.Context, id openflow.RunID) (openflow.TaskRecord, error)
 	LatestOutputs(ctx context.Context, k openflow.JobKey, task openflow.TaskName) ([]openflow.OutputRecord, error)
 	// TableOf is a table as a job has it: pinned at the job's creation, or as it is now.
 	TableOf(ctx context.Context, k openflow.JobKey, n openflow.TableName) (openflow.TableRecord, error)
@@ -21,21 +21,21 @@ type Store interface {
 // OfRun lists the contents of the tables from outside that the run's data inputs come from: their digests, or where a table
 // is that is kept elsewhere. Errors: CodeRejected (a job that made them has been deleted here).
 func OfRun(ctx context.Context, s Store, t openflow.TaskRecord) ([]string, error) {
-	w := walk{store: s, seen: map[openflow.ExecutionID]bool{}}
+	w := walk{store: s, seen: map[openflow.RunID]bool{}}
 	err := w.task(ctx, t)
 	return w.contents, err
 }
 
 // OfTable is OfRun for one table, as it is outside jobs.
 func OfTable(ctx context.Context, s Store, rec openflow.TableRecord) ([]string, error) {
-	w := walk{store: s, seen: map[openflow.ExecutionID]bool{}}
+	w := walk{store: s, seen: map[openflow.RunID]bool{}}
 	err := w.table(ctx, rec)
 	return w.contents, err
 }
 
 type walk struct {
 	store    Store
-	seen     map[openflow.ExecutionID]bool
+	seen     map[openflow.RunID]bool
 	contents []string
 }
 
@@ -48,10 +48,10 @@ func (w *walk) add(contents ...string) {
 }
 
 func (w *walk) task(ctx context.Context, t openflow.TaskRecord) error {
-	if w.seen[t.Key.ExecutionID()] {
+	if w.seen[t.Key.RunID()] {
 		return nil
 	}
-	w.seen[t.Key.ExecutionID()] = true
+	w.seen[t.Key.RunID()] = true
 	pins, err := w.store.Pins(ctx, t.Key.JobKey())
 	if err != nil {
 		return err
@@ -106,11 +106,11 @@ func (w *walk) table(ctx context.Context, rec openflow.TableRecord) error {
 	if content == "" {
 		content = rec.URI // kept elsewhere: its place stands for it
 	}
-	if rec.Source.ExecutionID == "" {
+	if rec.Source.RunID == "" {
 		w.add(content)
 		return nil
 	}
-	maker, err := w.store.TaskByExecution(ctx, rec.Source.ExecutionID)
+	maker, err := w.store.TaskByRunID(ctx, rec.Source.RunID)
 	if err != nil {
 		return lost(maker, err)
 	}

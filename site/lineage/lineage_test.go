@@ -12,13 +12,13 @@ import (
 
 // site is a party's catalogue in memory.
 type site struct {
-	tasks   map[openflow.ExecutionID]openflow.TaskRecord
+	tasks   map[openflow.RunID]openflow.TaskRecord
 	outputs map[openflow.TaskName][]openflow.OutputRecord
 	tables  map[openflow.TableName]openflow.TableRecord
 	pins    []openflow.Pin
 }
 
-func (s site) TaskByExecution(_ context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error) {
+func (s site) TaskByRunID(_ context.Context, id openflow.RunID) (openflow.TaskRecord, error) {
 	t, ok := s.tasks[id]
 	if !ok {
 		return t, openflow.Errorf(openflow.CodeNotFound, "no task %s", id)
@@ -52,14 +52,14 @@ func name(n string) openflow.TableName { return openflow.TableName{Namespace: "n
 
 // made is the output of a task: a table of its own.
 func made(s *site, by openflow.TaskRecord, table string) {
-	s.tasks[by.Key.ExecutionID()] = by
+	s.tasks[by.Key.RunID()] = by
 	s.outputs[by.Key.Task] = append(s.outputs[by.Key.Task], openflow.OutputRecord{Task: by.Key, OutputKey: "output_data", Table: name(table)})
-	s.tables[name(table)] = openflow.TableRecord{Name: name(table), Object: "content of " + table, Source: openflow.TableSource{ExecutionID: by.Key.ExecutionID()}}
+	s.tables[name(table)] = openflow.TableRecord{Name: name(table), Object: "content of " + table, Source: openflow.TableSource{RunID: by.Key.RunID()}}
 }
 
 func newSite() *site {
 	return &site{
-		tasks: map[openflow.ExecutionID]openflow.TaskRecord{}, outputs: map[openflow.TaskName][]openflow.OutputRecord{},
+		tasks: map[openflow.RunID]openflow.TaskRecord{}, outputs: map[openflow.TaskName][]openflow.OutputRecord{},
 		tables: map[openflow.TableName]openflow.TableRecord{},
 	}
 }
@@ -73,7 +73,7 @@ func TestOfRun(t *testing.T) {
 		{Task: "extra_0", Kind: openflow.InputData, Table: name("late"), Object: "late", Origins: []string{"people", "older"}},
 		{Task: "extra_0", Kind: openflow.InputModel, Origins: []string{"a model"}},
 	}
-	s.tasks[reader.Key.ExecutionID()] = reader
+	s.tasks[reader.Key.RunID()] = reader
 	s.outputs["reader_0"] = []openflow.OutputRecord{{Task: reader.Key, OutputKey: "output_data", Table: name("people")}} // it hands on what it reads
 	made(s, psi, "shared")
 	made(s, run("extra_0"), "joined")
@@ -98,7 +98,7 @@ func TestOfTable(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"content of invented"}, got, "a task that reads nothing makes its table from outside")
 
-	_, err = lineage.OfTable(t.Context(), s, openflow.TableRecord{Name: name("orphan"), Object: "x", Source: openflow.TableSource{ExecutionID: "gone"}})
+	_, err = lineage.OfTable(t.Context(), s, openflow.TableRecord{Name: name("orphan"), Object: "x", Source: openflow.TableSource{RunID: "gone"}})
 	require.Equal(t, openflow.CodeRejected, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "has been deleted here")
 }

@@ -8,12 +8,11 @@ import (
 	"openflow"
 )
 
-// A batched call is its parts in order, and as repeatable as they are.
-func TestBatchedCalls(t *testing.T) {
+func TestEveryCallMayBeRepeated(t *testing.T) {
 	s := newSite(t)
 	ctx, reader, lr := t.Context(), taskKey("1", "reader_0", host), taskKey("1", "lr_0", host)
 	for range 2 {
-		require.NoError(t, s.OpenJob(ctx, openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}))
+		require.NoError(t, s.opens(ctx, openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}))
 		require.Equal(t, openflow.JobWaiting, s.job("1").Status)
 		require.True(t, s.job("1").ResourceInUse)
 	}
@@ -39,12 +38,12 @@ func TestBatchedCalls(t *testing.T) {
 	}
 }
 
-func TestOpenJobWithoutResources(t *testing.T) {
+func TestOpenJobWhenThereIsNoRoom(t *testing.T) {
 	s := newSite(t) // eight cores
 	for _, id := range []openflow.JobID{"1", "2"} {
-		require.NoError(t, s.OpenJob(t.Context(), openflow.JobOrder{Key: jobKey(id, host), DAG: dag()}))
+		require.NoError(t, s.opens(t.Context(), openflow.JobOrder{Key: jobKey(id, host), DAG: dag()}))
 	}
-	err := s.OpenJob(t.Context(), openflow.JobOrder{Key: jobKey("3", host), DAG: dag()})
+	err := s.opens(t.Context(), openflow.JobOrder{Key: jobKey("3", host), DAG: dag()})
 	var e *openflow.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, openflow.CodeExhausted, e.Code)
@@ -53,9 +52,25 @@ func TestOpenJobWithoutResources(t *testing.T) {
 
 	broken := dag()
 	broken.Tasks[1].Component = "unknown"
-	err = s.OpenJob(t.Context(), openflow.JobOrder{Key: jobKey("4", host), DAG: broken})
+	err = s.opens(t.Context(), openflow.JobOrder{Key: jobKey("4", host), DAG: broken})
 	require.ErrorAs(t, err, &e)
 	require.NotEqual(t, openflow.AboutResource, e.Subject)
+}
+
+// A scheduler that starts tasks in several calls tells of a version before it starts it.
+func TestAVersionThatWaitsIsMade(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	again, unknown := taskKey("1", "lr_0", host), taskKey("1", "x", host)
+	again.Version, unknown.Version = 1, 1
+	for range 2 {
+		require.NoError(t, s.tellsOf(t.Context(), "9999", openflow.TaskUpdate{Key: again, Status: openflow.TaskWaiting}))
+		require.Equal(t, openflow.TaskWaiting, s.task(again).PartyStatus)
+	}
+	news := openflow.News{Progress: 40, Tasks: []openflow.TaskUpdate{{Key: unknown, Status: openflow.TaskWaiting}, {Key: again, Status: openflow.TaskRunning}}}
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.Tell(t.Context(), jobKey("1", host), news)))
+	require.Equal(t, openflow.TaskRunning, s.task(again).Status, "what is known is taken over")
+	require.Equal(t, 40, s.job("1").Progress)
 }
 
 func TestStartMakesAFurtherVersion(t *testing.T) {
@@ -79,9 +94,9 @@ func TestStartMakesAFurtherVersion(t *testing.T) {
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 }
 
-func TestBatchedStartAfterTheEnd(t *testing.T) {
+func TestStartAfterTheEnd(t *testing.T) {
 	s := newSite(t)
-	require.NoError(t, s.OpenJob(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}))
+	require.NoError(t, s.opens(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}))
 	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"}))
 	err := s.StartTask(t.Context(), openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host), StartsJob: true})
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "an end is final")
@@ -96,13 +111,13 @@ func TestStopOfAnAcceptedRunWithoutCores(t *testing.T) {
 			return s.Service.StopJob(t.Context(), jobKey("1", arbiter), openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"})
 		},
 		"with its task": func(s *site, k openflow.TaskKey) error {
-			return s.UpdateTask(t.Context(), openflow.TaskUpdate{Key: k, Status: openflow.TaskCanceled, Reason: "why"})
+			return s.tellsOf(t.Context(), "9999", openflow.TaskUpdate{Key: k, Status: openflow.TaskCanceled, Reason: "why"})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			k := taskKey("1", "lr_0", arbiter)
-			require.NoError(t, s.OpenJob(t.Context(), openflow.JobOrder{Key: jobKey("1", arbiter), DAG: dag()}))
+			require.NoError(t, s.opens(t.Context(), openflow.JobOrder{Key: jobKey("1", arbiter), DAG: dag()}))
 			require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: k, StartsJob: true}))
 			require.NoError(t, end(s, k))
 			require.Equal(t, []stop{{k, openflow.TaskCanceled, "why"}}, s.engine.stopped)

@@ -4,22 +4,21 @@ import (
 	"context"
 
 	"openflow"
-	"openflow/sdk/wire"
 )
 
 // OpenJob creates the job and reserves its resources; see openflow.PartnerService.
-func (s *Service) OpenJob(ctx context.Context, o openflow.JobOrder) error {
-	if err := s.CreateJob(ctx, o); err != nil {
-		return err
+func (s *Service) OpenJob(ctx context.Context, o openflow.JobOrder) (openflow.Reservation, error) {
+	if err := s.createJob(ctx, o); err != nil || o.Later {
+		return openflow.Reservation{}, err
 	}
-	return s.ApplyJobResources(ctx, o.Key)
+	return s.Reserve(ctx, o.Key)
 }
 
-// CreateJob checks what the job wants of this site, records it, and pins what it reads here; nothing runs. All mistakes
+// createJob checks what the job wants of this site, records it, and pins what it reads here; nothing runs. All mistakes
 // come in one answer. A repeat is answered as the first time, also when a name stands for something else meanwhile.
 //
 // Spec: fate-flow-api §2.3 job/create, §0.7 (grants), §4.7 (cores); checks: part 7 #5.
-func (s *Service) CreateJob(ctx context.Context, o openflow.JobOrder) error {
+func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	if o.Key.Party.ID != s.Self {
 		return openflow.Errorf(openflow.CodeInvalid, "this is party %s, not %s", s.Self, o.Key.Party.ID).
 			WithHint("check the address that is registered for party %s", o.Key.Party.ID)
@@ -56,17 +55,21 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) error {
 	if err != nil {
 		return err
 	}
-	mistakes, warnings := s.Components.Check(o.DAG, []openflow.Party{o.Key.Party}, found.tables)
-	if err := openflow.Refusal(append(mistakes, found.mistakes...)); err != nil {
-		return err
-	}
-	job, tasks, err := s.records(o, specs)
+	mistakes, warnings, err := s.Components.Check(ctx, o.DAG, []openflow.Party{o.Key.Party}, found.tables)
 	if err != nil {
 		return err
 	}
+	if err := openflow.Refusal(append(mistakes, found.mistakes...)); err != nil {
+		return err
+	}
+	providers, err := s.Components.Providers(ctx, specs)
+	if err != nil {
+		return openflow.About(openflow.AboutTask, err)
+	}
+	job, tasks := s.records(o, specs, providers)
 	for _, t := range tasks {
 		if t.GPUs > 0 {
-			if _, _, err := s.pooling(ctx, t); err != nil {
+			if _, err := s.pooling(ctx, t); err != nil {
 				return err
 			}
 		}
@@ -86,7 +89,7 @@ func (s *Service) permit(ctx context.Context, caller openflow.PartyID, specs []o
 	return s.Store.Granted(ctx, caller, components, tables)
 }
 
-func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openflow.JobRecord, []openflow.TaskRecord, error) {
+func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec, providers []string) (openflow.JobRecord, []openflow.TaskRecord) {
 	conf := o.DAG.Conf
 	job := openflow.JobRecord{
 		ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Initiator: conf.Initiator, Status: openflow.JobReady,
@@ -104,20 +107,13 @@ func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openf
 	}
 	said := job.Memory
 	var tasks []openflow.TaskRecord
-	for _, spec := range specs {
-		provider, err := s.Components.Component(spec, o.Key.Party.Role)
-		if err != nil {
-			return job, nil, openflow.About(openflow.AboutTask, err)
-		}
+	for i, spec := range specs {
 		if spec.Conf.Timeout == 0 {
 			spec.Conf.Timeout = s.Limits.TaskTimeout
 		}
-		if _, err := wire.LabelOf(spec.Conf); err != nil {
-			return job, nil, openflow.About(openflow.AboutTask, err)
-		}
 		t := openflow.TaskRecord{
 			Key:      openflow.TaskKey{Scheduler: o.Key.Scheduler, Job: o.Key.Job, Task: spec.Name, Party: o.Key.Party},
-			SyncType: conf.SyncType, Component: spec.Component, Provider: provider, Status: openflow.TaskWaiting,
+			SyncType: conf.SyncType, Component: spec.Component, Provider: providers[i], Status: openflow.TaskWaiting,
 			PartyStatus: openflow.TaskWaiting, Spec: spec,
 		}
 		s.size(&t, job.Cores, said)
@@ -128,22 +124,25 @@ func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec) (openf
 		job.Cores, job.GPUs = 0, 0
 	}
 	job.RemainingCores, job.RemainingMemory, job.RemainingGPUs = job.Cores, job.Memory, job.GPUs
-	return job, tasks, nil
+	return job, tasks
 }
 
 // size fills in what a task takes from a job of that many cores and bytes, and what its container may use. An arbiter has
 // neither cores nor GPUs.
 func (s *Service) size(t *openflow.TaskRecord, cores int, memory int64) {
-	var said bool
-	if t.Cores, said = wire.CoresOf(t.Spec.Conf); !said {
-		t.Cores = min(s.Limits.TaskCores, max(cores, 1))
+	conf := t.Spec.Conf
+	t.Cores, t.Memory = min(s.Limits.TaskCores, max(cores, 1)), min(s.Limits.TaskMemory, memory)
+	if conf.Cores != nil {
+		t.Cores = *conf.Cores
 	}
-	t.GPUs = wire.GPUsOf(t.Spec.Conf)
+	if conf.GPUs != nil {
+		t.GPUs = *conf.GPUs
+	}
 	if t.Key.Party.Role == openflow.RoleArbiter {
 		t.Cores, t.GPUs = 0, 0
 	}
-	if t.Memory, said = wire.MemoryOf(t.Spec.Conf); !said {
-		t.Memory = min(s.Limits.TaskMemory, memory)
+	if conf.Memory != nil {
+		t.Memory = *conf.Memory
 	}
 	if t.MemoryBytes = s.Limits.TaskMemory; t.Memory > 0 {
 		t.MemoryBytes = t.Memory

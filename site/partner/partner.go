@@ -26,7 +26,7 @@ type Store interface {
 	Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error)
 	Model(ctx context.Context, scheduler openflow.PartyID, ref openflow.ModelRef, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
 	Granted(ctx context.Context, party openflow.PartyID, components []string, tables []openflow.TableName) error
-	ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error
+	ApplyJobResources(ctx context.Context, k openflow.JobKey, capacity openflow.Resources, rules admission.Rules) error
 	ReturnJobResources(ctx context.Context, k openflow.JobKey) error
 	AddTask(ctx context.Context, t openflow.TaskRecord) error
 	ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int) error
@@ -46,11 +46,11 @@ type Sessions interface {
 
 // Components tells what this node can run.
 type Components interface {
-	// Component returns the provider that serves a task in that role, in full: "name:version@device". CodeInvalid: none
-	// does, or not in this role or stage.
-	Component(spec openflow.TaskSpec, role openflow.Role) (string, error)
+	// Providers returns which provider serves each of these tasks, in full: "name:version@device". CodeInvalid: none does, or
+	// several could.
+	Providers(ctx context.Context, specs []openflow.TaskSpec) ([]string, error)
 	// Check compares what these parties do in a job with the descriptions of the components, and with tables of this site.
-	Check(d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string)
+	Check(ctx context.Context, d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string, err error)
 }
 
 // Pool tells how runs find a machine of the site's pool.
@@ -61,10 +61,10 @@ type Pool interface {
 
 // Limits are this site's own rules for jobs.
 type Limits struct {
-	Cores       int           // the pool that jobs share; 0: those of the machine
-	Memory      int64         // bytes of that pool; 0: all that the machine has
-	GPUs        int           // devices of that pool, numbered from 0; negative: all that the machine has
-	JobCores    int           // of a job that does not say, on a pool that has as many
+	Cores       int           // the capacity that jobs share; 0: those of the machine
+	Memory      int64         // bytes of that capacity; 0: all that the machine has
+	GPUs        int           // devices of that capacity, numbered from 0; negative: all that the machine has
+	JobCores    int           // of a job that does not say, in a capacity that has as many
 	JobMemory   int64         // bytes of a job that does not say; 0: it takes none, and its containers share what is left
 	TaskCores   int           // of a task that does not say, in a job that has as many
 	TaskMemory  int64         // bytes that the container of a task that does not say may use
@@ -72,7 +72,7 @@ type Limits struct {
 	Patience    time.Duration // after which a job that waits is not passed by others any more
 }
 
-// DefaultLimits follow FATE-Flow's defaults, but for the pool: FATE-Flow promises 32 cores on every machine.
+// DefaultLimits follow FATE-Flow's defaults, but for the capacity: FATE-Flow promises 32 cores on every machine.
 //
 // Spec: fate-flow-api §4.10, §4.7.
 func DefaultLimits() Limits {
@@ -81,8 +81,8 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Pool is what jobs share at this site.
-func (l Limits) Pool() openflow.Resources {
+// Capacity is what jobs share at this site.
+func (l Limits) Capacity() openflow.Resources {
 	return openflow.Resources{Cores: l.Cores, Memory: l.Memory, GPUs: max(l.GPUs, 0)}
 }
 
@@ -109,16 +109,16 @@ type Service struct {
 
 var _ openflow.PartnerService = (*Service)(nil)
 
-// ApplyJobResources reserves what the job needs of the pool; see openflow.PartnerService.
-func (s *Service) ApplyJobResources(ctx context.Context, k openflow.JobKey) error {
+// Reserve takes what the job needs of the capacity; see openflow.PartnerService.
+func (s *Service) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {
 	if _, err := s.move(ctx, k, openflow.JobWaiting, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
-		return err // a job that runs already is no conflict for an application: the store knows whether it holds its cores
+		return openflow.Reservation{}, err // a job that runs already is no conflict: the store knows whether it holds its cores
 	}
-	return openflow.About(openflow.AboutResource, s.Store.ApplyJobResources(ctx, k, s.Limits.Pool(), s.Limits.Rules()))
+	return openflow.Reserved(openflow.About(openflow.AboutResource, s.Store.ApplyJobResources(ctx, k, s.Limits.Capacity(), s.Limits.Rules())))
 }
 
-// ReturnJobResources undoes ApplyJobResources.
-func (s *Service) ReturnJobResources(ctx context.Context, k openflow.JobKey) error {
+// Release undoes Reserve.
+func (s *Service) Release(ctx context.Context, k openflow.JobKey) error {
 	if err := s.Store.ReturnJobResources(ctx, k); err != nil {
 		return openflow.About(openflow.AboutResource, err)
 	}
@@ -132,30 +132,35 @@ func (s *Service) tellFreed() {
 	}
 }
 
-// StartJob moves the job to running.
-func (s *Service) StartJob(ctx context.Context, k openflow.JobKey) error {
-	_, err := s.move(ctx, k, openflow.JobRunning, "")
-	return err
-}
-
-// UpdateJob takes over what the scheduler says of the job.
-func (s *Service) UpdateJob(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string, progress *int) error {
-	if status != "" {
-		if _, err := s.move(ctx, k, status, reason); err != nil {
+// Tell takes over what the scheduler says of the job and its tasks. All that can be taken over is, whatever is not known.
+func (s *Service) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) error {
+	if n.Status != "" {
+		if _, err := s.move(ctx, k, n.Status, n.Reason); err != nil {
 			return err
 		}
 	}
-	if reason != "" && !status.Terminal() {
-		if err := s.Store.SetJobReason(ctx, k, reason); err != nil {
+	if n.Reason != "" && !n.Status.Terminal() {
+		if err := s.Store.SetJobReason(ctx, k, n.Reason); err != nil {
 			return openflow.About(openflow.AboutJob, err)
 		}
 	}
-	if progress != nil {
-		if _, err := s.Store.SetJobProgress(ctx, k, *progress); err != nil {
+	if n.Progress > 0 {
+		if _, err := s.Store.SetJobProgress(ctx, k, n.Progress); err != nil {
 			return openflow.About(openflow.AboutJob, err)
 		}
 	}
-	return nil
+	var unknown error
+	for _, u := range n.Tasks {
+		err := s.tellTask(ctx, u)
+		switch openflow.CodeOf(err) {
+		case "":
+		case openflow.CodeNotFound:
+			unknown = err
+		default:
+			return err
+		}
+	}
+	return unknown
 }
 
 func (s *Service) move(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (bool, error) {

@@ -19,23 +19,27 @@ var (
 	arbiter = openflow.Party{Role: openflow.RoleArbiter, ID: "10000"}
 )
 
-func (components) Component(spec openflow.TaskSpec, _ openflow.Role) (string, error) {
-	name, provider := spec.Component, spec.Conf.Provider
-	if name == "unknown" || provider == "fate:9.9.9@docker" {
-		return "", openflow.Errorf(openflow.CodeNotFound, "no provider of %s", name)
+func (components) Providers(_ context.Context, specs []openflow.TaskSpec) ([]string, error) {
+	refs := make([]string, len(specs))
+	for i, spec := range specs {
+		name, provider := spec.Component, spec.Conf.Provider
+		if name == "unknown" || provider == "fate:9.9.9@docker" {
+			return nil, openflow.Errorf(openflow.CodeNotFound, "no provider of %s", name)
+		}
+		refs[i] = "openflow:1@docker"
 	}
-	return "openflow:1@docker", nil
+	return refs, nil
 }
 
-func (components) Check(*openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string) {
-	return nil, nil
+func (components) Check(context.Context, *openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string, error) {
+	return nil, nil, nil
 }
 
-func TestCreateJob(t *testing.T) {
+func TestOpenJob(t *testing.T) {
 	s := newSite(t)
 	order := openflow.JobOrder{Key: jobKey("1", host), DAG: dag(), UserName: "u"}
-	require.NoError(t, s.CreateJob(t.Context(), order))
-	require.NoError(t, s.CreateJob(t.Context(), order), "a repeat is answered as the first time")
+	require.NoError(t, s.creates(t.Context(), order))
+	require.NoError(t, s.creates(t.Context(), order), "a repeat is answered as the first time")
 
 	j := s.job("1")
 	require.Equal(t, openflow.JobReady, j.Status)
@@ -56,13 +60,13 @@ func TestCreateJob(t *testing.T) {
 	other := order
 	other.DAG = dag()
 	other.DAG.Tasks[1].Component = "boost"
-	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(s.CreateJob(t.Context(), other)))
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(s.creates(t.Context(), other)))
 	own := order
 	own.Key = jobKey("1", arbiter)
-	require.NoError(t, s.CreateJob(t.Context(), own), "one site may play several roles")
+	require.NoError(t, s.creates(t.Context(), own), "one site may play several roles")
 }
 
-func TestCreateJobRefuses(t *testing.T) {
+func TestOpenJobRefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*openflow.JobOrder)
 		code   openflow.Code
@@ -84,7 +88,7 @@ func TestCreateJobRefuses(t *testing.T) {
 			func(o *openflow.JobOrder) { o.DAG.Tasks[0].Parameters["name"] = "secret" }, openflow.CodePermission, "experiment/secret",
 		},
 		"label that is none": {
-			func(o *openflow.JobOrder) { o.DAG.Tasks[1].Conf.EngineRun = map[string]any{"label": "g pu"} }, openflow.CodeInvalid, "engine_run.label",
+			func(o *openflow.JobOrder) { o.DAG.Tasks[1].Conf.Label = "g pu" }, openflow.CodeInvalid, "engine_run.label",
 		},
 		"stranger": {func(o *openflow.JobOrder) { o.Key.Scheduler = "666" }, openflow.CodePermission, "666"},
 	} {
@@ -92,7 +96,7 @@ func TestCreateJobRefuses(t *testing.T) {
 			s := newSite(t)
 			order := openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}
 			tc.change(&order)
-			err := s.CreateJob(t.Context(), order)
+			err := s.creates(t.Context(), order)
 			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, tc.text)
 			n, err := s.catalogue.CountJobs(t.Context(), catalogue.JobFilter{})
@@ -105,9 +109,9 @@ func TestCreateJobRefuses(t *testing.T) {
 func TestOwnJobsAndTrialsNeedNoGrants(t *testing.T) {
 	s := newSite(t)
 	own := openflow.JobOrder{Key: openflow.JobKey{Scheduler: "10000", Job: "1", Party: host}, DAG: dag()}
-	require.NoError(t, s.CreateJob(t.Context(), own))
+	require.NoError(t, s.creates(t.Context(), own))
 	s.GrantAll = true
-	require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: openflow.JobKey{Scheduler: "666", Job: "2", Party: host}, DAG: dag()}))
+	require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: openflow.JobKey{Scheduler: "666", Job: "2", Party: host}, DAG: dag()}))
 }
 
 // fate-flow-api §4.7.
@@ -116,22 +120,22 @@ func TestCores(t *testing.T) {
 	for name, tc := range map[string]struct {
 		party    openflow.Party
 		cores    *int
-		run      map[string]any
+		run      *int
 		job, per int
 	}{
 		"defaults":                 {host, nil, nil, 4, 4},
 		"of the job":               {host, n(2), nil, 2, 2},
-		"task below the job":       {host, n(4), map[string]any{"cores": 2}, 4, 2},
-		"task above the job":       {host, n(2), map[string]any{"cores": 6}, 6, 6},
-		"arbiters hold no cores":   {arbiter, n(4), map[string]any{"cores": 2}, 0, 0},
+		"task below the job":       {host, n(4), new(2), 4, 2},
+		"task above the job":       {host, n(2), new(6), 6, 6},
+		"arbiters hold no cores":   {arbiter, n(4), new(2), 0, 0},
 		"a task has at least one":  {host, n(0), nil, 1, 1},
-		"a task of no cores is so": {host, n(0), map[string]any{"cores": 0}, 0, 0},
+		"a task of no cores is so": {host, n(0), new(0), 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			d := dag()
-			d.Conf.Cores, d.Conf.Task.EngineRun = tc.cores, tc.run
-			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
+			d.Conf.Cores, d.Conf.Task.Cores = tc.cores, tc.run
+			require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
 			j, err := s.catalogue.Job(t.Context(), jobKey("1", tc.party))
 			require.NoError(t, err)
 			require.Equal(t, tc.job, j.Cores)
@@ -150,37 +154,37 @@ func TestMemoryAndGPUs(t *testing.T) {
 		party  openflow.Party
 		memory *int64
 		gpus   *int
-		run    map[string]any
+		run    openflow.TaskConf
 		site   int64              // bytes of a job that does not say
 		job    openflow.Resources // without cores
 		task   openflow.Resources
 		limit  int64
 	}{
-		"a job that says nothing takes none": {host, nil, nil, nil, 0, openflow.Resources{}, openflow.Resources{}, 4 * gib},
+		"a job that says nothing takes none": {host, nil, nil, openflow.TaskConf{}, 0, openflow.Resources{}, openflow.Resources{}, 4 * gib},
 		"unless the site has it so": {
-			host, nil, nil, nil, 2 * gib, openflow.Resources{Memory: 2 * gib}, openflow.Resources{Memory: 2 * gib}, 2 * gib,
+			host, nil, nil, openflow.TaskConf{}, 2 * gib, openflow.Resources{Memory: 2 * gib}, openflow.Resources{Memory: 2 * gib}, 2 * gib,
 		},
 		"of the job": {
-			host, size(8 * gib), &two, nil, 0, openflow.Resources{Memory: 8 * gib, GPUs: 2}, openflow.Resources{Memory: 4 * gib}, 4 * gib,
+			host, size(8 * gib), &two, openflow.TaskConf{}, 0, openflow.Resources{Memory: 8 * gib, GPUs: 2}, openflow.Resources{Memory: 4 * gib}, 4 * gib,
 		},
 		"of the task": {
-			host, size(8 * gib), &two, map[string]any{"memory": "1GiB", "gpus": 1}, 0,
+			host, size(8 * gib), &two, openflow.TaskConf{Memory: size(gib), GPUs: new(1)}, 0,
 			openflow.Resources{Memory: 8 * gib, GPUs: 2}, openflow.Resources{Memory: gib, GPUs: 1}, gib,
 		},
 		"a task above the job": {
-			host, size(gib), nil, map[string]any{"memory": 2 * float64(gib), "gpus": 3}, 0,
+			host, size(gib), nil, openflow.TaskConf{Memory: size(2 * gib), GPUs: new(3)}, 0,
 			openflow.Resources{Memory: 2 * gib, GPUs: 3}, openflow.Resources{Memory: 2 * gib, GPUs: 3}, 2 * gib,
 		},
 		"arbiters hold memory only": {
-			arbiter, size(gib), &two, map[string]any{"gpus": 1}, 0, openflow.Resources{Memory: gib}, openflow.Resources{Memory: gib}, gib,
+			arbiter, size(gib), &two, openflow.TaskConf{GPUs: new(1)}, 0, openflow.Resources{Memory: gib}, openflow.Resources{Memory: gib}, gib,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			s.Limits.JobMemory = tc.site
 			d := dag()
-			d.Conf.Memory, d.Conf.GPUs, d.Conf.Task.EngineRun, d.Conf.Priority = tc.memory, tc.gpus, tc.run, 7
-			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
+			d.Conf.Memory, d.Conf.GPUs, d.Conf.Task.Memory, d.Conf.Task.GPUs, d.Conf.Priority = tc.memory, tc.gpus, tc.run.Memory, tc.run.GPUs, 7
+			require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", tc.party), DAG: d}))
 			j, err := s.catalogue.Job(t.Context(), jobKey("1", tc.party))
 			require.NoError(t, err)
 			require.Equal(t, 7, j.Priority)
@@ -199,25 +203,25 @@ func TestMemoryAndGPUs(t *testing.T) {
 func TestCoresOfThoseWhoDoNotSay(t *testing.T) {
 	two, six := 2, 6
 	for name, tc := range map[string]struct {
-		pool      int
+		capacity  int
 		job       *int
-		run       map[string]any
+		run       *int
 		jobs, own int
 	}{
-		"a large pool":              {32, nil, nil, 4, 4},
+		"a large capacity":          {32, nil, nil, 4, 4},
 		"two cores":                 {2, nil, nil, 2, 2},
 		"one core":                  {1, nil, nil, 1, 1},
 		"the job says":              {32, &six, nil, 6, 4},
 		"the job says less":         {32, &two, nil, 2, 2},
-		"the task says":             {32, nil, map[string]any{"cores": 3}, 4, 3},
-		"the task says, above four": {32, nil, map[string]any{"cores": 6}, 6, 6},
+		"the task says":             {32, nil, new(3), 4, 3},
+		"the task says, above four": {32, nil, new(6), 6, 6},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			s.Limits.Cores = tc.pool
+			s.Limits.Cores = tc.capacity
 			d := dag()
-			d.Conf.Cores, d.Conf.Task.EngineRun = tc.job, tc.run
-			require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
+			d.Conf.Cores, d.Conf.Task.Cores = tc.job, tc.run
+			require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
 			j, err := s.catalogue.Job(t.Context(), jobKey("1", host))
 			require.NoError(t, err)
 			require.Equal(t, tc.jobs, j.Cores)
@@ -230,75 +234,73 @@ func TestCoresOfThoseWhoDoNotSay(t *testing.T) {
 func TestResourcesOfJobs(t *testing.T) {
 	s := newSite(t) // eight cores, two jobs of four
 	for i := 1; i <= 3; i++ {
-		require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey(openflow.JobID(strconv.Itoa(i)), host), DAG: dag()}))
+		require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey(openflow.JobID(strconv.Itoa(i)), host), DAG: dag()}))
 	}
 	ctx := t.Context()
 	for range 2 {
-		require.NoError(t, s.ApplyJobResources(ctx, jobKey("1", host)))
-		require.NoError(t, s.ApplyJobResources(ctx, jobKey("2", host)))
-		used, err := s.catalogue.PoolUse(ctx)
+		require.NoError(t, s.reserves(ctx, jobKey("1", host)))
+		require.NoError(t, s.reserves(ctx, jobKey("2", host)))
+		used, err := s.catalogue.CapacityUse(ctx)
 		require.NoError(t, err)
 		require.Equal(t, openflow.Resources{Cores: 8}, used)
 	}
 	require.Equal(t, openflow.JobWaiting, s.job("1").Status)
-	err := s.ApplyJobResources(ctx, jobKey("3", host))
+	err := s.reserves(ctx, jobKey("3", host))
 	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err))
 	var e *openflow.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, openflow.AboutResource, e.Subject)
 
-	require.NoError(t, s.StartJob(ctx, jobKey("1", host)))
-	require.NoError(t, s.StartJob(ctx, jobKey("1", host)))
-	require.NoError(t, s.ApplyJobResources(ctx, jobKey("1", host)), "also when it runs already")
+	require.NoError(t, s.Tell(ctx, jobKey("1", host), openflow.News{Status: openflow.JobRunning}))
+	require.NoError(t, s.Tell(ctx, jobKey("1", host), openflow.News{Status: openflow.JobRunning}))
+	require.NoError(t, s.reserves(ctx, jobKey("1", host)), "also when it runs already")
 	for range 2 {
-		require.NoError(t, s.ReturnJobResources(ctx, jobKey("2", host)))
+		require.NoError(t, s.Release(ctx, jobKey("2", host)))
 	}
-	require.NoError(t, s.ApplyJobResources(ctx, jobKey("3", host)))
+	require.NoError(t, s.reserves(ctx, jobKey("3", host)))
 
 	big := dag()
 	cores := 9
 	big.Conf.Cores = &cores
-	require.NoError(t, s.CreateJob(ctx, openflow.JobOrder{Key: jobKey("4", host), DAG: big}))
-	err = s.ApplyJobResources(ctx, jobKey("4", host))
+	require.NoError(t, s.creates(ctx, openflow.JobOrder{Key: jobKey("4", host), DAG: big}))
+	err = s.reserves(ctx, jobKey("4", host))
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, openflow.AboutResource, e.Subject)
 
 	stranger := openflow.JobKey{Scheduler: "666", Job: "1", Party: host}
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.ApplyJobResources(ctx, stranger)))
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartJob(ctx, stranger)))
-	require.NoError(t, s.ReturnJobResources(ctx, stranger), "nothing to return is success")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.reserves(ctx, stranger)))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.Tell(ctx, stranger, openflow.News{Status: openflow.JobRunning})))
+	require.NoError(t, s.Release(ctx, stranger), "nothing to return is success")
 	require.True(t, s.job("1").ResourceInUse, "of another scheduler's job")
 }
 
-func TestUpdateJob(t *testing.T) {
+func TestTellOfAJob(t *testing.T) {
 	s := newSite(t)
 	s.running("1", dag())
 	ctx, k := t.Context(), jobKey("1", host)
-	n := 50
-	require.NoError(t, s.UpdateJob(ctx, k, "", "waits for party 9999", &n))
+	require.NoError(t, s.Tell(ctx, k, openflow.News{Reason: "waits for party 9999", Progress: 50}))
 	require.Equal(t, "waits for party 9999", s.job("1").Reason)
 	require.Equal(t, 50, s.job("1").Progress)
-	n = 20
-	require.NoError(t, s.UpdateJob(ctx, k, "", "", &n))
+	require.NoError(t, s.Tell(ctx, k, openflow.News{Progress: 20}))
 	require.Equal(t, 50, s.job("1").Progress, "it only grows")
-	require.NoError(t, s.UpdateJob(ctx, k, openflow.JobFailed, "why", nil))
+	require.NoError(t, s.Tell(ctx, k, openflow.News{Status: openflow.JobFailed, Reason: "why"}))
 	require.Equal(t, openflow.JobFailed, s.job("1").Status)
 	require.Equal(t, "why", s.job("1").Reason)
-	require.NoError(t, s.UpdateJob(ctx, k, openflow.JobFailed, "again", nil), "a repeat is success")
+	require.NoError(t, s.Tell(ctx, k, openflow.News{Status: openflow.JobFailed, Reason: "again"}), "a repeat is success")
 	require.Equal(t, "why", s.job("1").Reason)
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.UpdateJob(ctx, jobKey("9", host), openflow.JobFailed, "", nil)))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.Tell(ctx, jobKey("9", host), openflow.News{Status: openflow.JobFailed, Reason: ""})))
 }
 
 func TestStartTask(t *testing.T) {
 	s := newSite(t)
 	ctx, k := t.Context(), taskKey("1", "lr_0", host)
 	d := dag()
-	require.NoError(t, s.CreateJob(ctx, openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
+	require.NoError(t, s.creates(ctx, openflow.JobOrder{Key: jobKey("1", host), DAG: d}))
 	err := s.StartTask(ctx, openflow.TaskStart{TaskKey: k})
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "its job does not run")
-	require.NoError(t, s.ApplyJobResources(ctx, jobKey("1", host)))
-	require.NoError(t, s.StartJob(ctx, jobKey("1", host)))
+	require.NoError(t, s.reserves(ctx, jobKey("1", host)))
+	require.NoError(t, s.Tell(ctx, jobKey("1", host), openflow.News{Status: openflow.JobRunning}))
 
 	for range 2 {
 		require.NoError(t, s.StartTask(ctx, openflow.TaskStart{TaskKey: k}))
@@ -361,7 +363,7 @@ func TestTaskOfAPool(t *testing.T) {
 		s := newSite(t)
 		s.Pool = poolOf{"gpu"}
 		d := dag()
-		d.Tasks[1].Conf.EngineRun = map[string]any{"label": label, "cores": 2}
+		d.Tasks[1].Conf.Label, d.Tasks[1].Conf.Cores = label, new(2)
 		s.running("1", d)
 		require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)}))
 		order := s.engine.started[0]
@@ -370,7 +372,7 @@ func TestTaskOfAPool(t *testing.T) {
 	s := newSite(t)
 	s.Pool = poolOf{}
 	d := dag()
-	d.Tasks[1].Conf.EngineRun = map[string]any{"label": "broken"}
+	d.Tasks[1].Conf.Label = "broken"
 	s.running("1", d)
 	err := s.StartTask(t.Context(), openflow.TaskStart{TaskKey: taskKey("1", "lr_0", host)})
 	require.True(t, openflow.CodeOf(err).Retryable(), "%v", err)
@@ -393,14 +395,11 @@ func TestGPUsAreTheNodesOwn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			s.Limits.GPUs = 4
-			d, conf := dag(), map[string]any{"gpus": 1}
-			if tc.label != "" {
-				conf["label"] = tc.label
-			}
-			d.Tasks[1].Conf.EngineRun = conf
+			d := dag()
+			d.Tasks[1].Conf.GPUs, d.Tasks[1].Conf.Label = new(1), tc.label
 			if !tc.created && tc.code != "" {
 				s.Pool = tc.pool
-				err := s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d})
+				err := s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d})
 				require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
 				require.ErrorContains(t, err, "lr_0 asks for GPUs (1)")
 				return
@@ -436,7 +435,7 @@ func TestTaskOfAPollJobDoesNotReport(t *testing.T) {
 	require.Equal(t, time.Minute, s.engine.started[0].Timeout)
 }
 
-func TestUpdateTask(t *testing.T) {
+func TestTellOfATask(t *testing.T) {
 	type status = openflow.TaskStatus
 	for name, tc := range map[string]struct {
 		prepare func(*site, openflow.TaskKey)
@@ -463,7 +462,7 @@ func TestUpdateTask(t *testing.T) {
 			k := taskKey("1", "lr_0", host)
 			tc.prepare(s, k)
 			u := openflow.TaskUpdate{Key: k, Status: tc.status, Reason: "why", Progress: 50}
-			require.NoError(t, s.UpdateTask(t.Context(), u))
+			require.NoError(t, s.tellsOf(t.Context(), "9999", u))
 			var got []status
 			for _, st := range s.engine.stopped {
 				require.Equal(t, k, st.key)
@@ -475,21 +474,21 @@ func TestUpdateTask(t *testing.T) {
 			require.Equal(t, tc.party, rec.PartyStatus)
 			require.Equal(t, len(tc.stopped) > 0, rec.Killed)
 			require.Equal(t, 50, s.job("1").Progress)
-			require.NoError(t, s.UpdateTask(t.Context(), u), "a repeat is success")
-			require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.UpdateTask(t.Context(), openflow.TaskUpdate{Key: of("666", u.Key), Status: u.Status})))
+			require.NoError(t, s.tellsOf(t.Context(), "9999", u), "a repeat is success")
+			require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.tellsOf(t.Context(), "666", u)))
 		})
 	}
 }
 
-func TestCollectTask(t *testing.T) {
+func TestAskTask(t *testing.T) {
 	s := newSite(t)
 	s.running("1", dag())
 	k := taskKey("1", "lr_0", host)
 	s.runs(k)
-	rec, err := s.CollectTask(t.Context(), k)
+	rec, err := s.AskTask(t.Context(), k)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskRunning, rec.PartyStatus)
-	_, err = s.CollectTask(t.Context(), of("666", k))
+	_, err = s.AskTask(t.Context(), of("666", k))
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 }
 
@@ -523,7 +522,7 @@ func TestStopJob(t *testing.T) {
 			require.Equal(t, tc.status, s.job("1").Status)
 			require.Equal(t, "why", s.job("1").Reason)
 			require.False(t, s.job("1").EndTime.IsZero())
-			used, err := s.catalogue.PoolUse(t.Context())
+			used, err := s.catalogue.CapacityUse(t.Context())
 			require.NoError(t, err)
 			require.Zero(t, used, "its cores are back")
 		})
@@ -555,7 +554,7 @@ func TestStopOfARunWithoutAWorkflow(t *testing.T) {
 			return s.StopJob(s.t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"})
 		},
 		"by itself": func(s *site) error {
-			return s.UpdateTask(s.t.Context(), openflow.TaskUpdate{Key: k, Status: openflow.TaskSuccess, Reason: "why"})
+			return s.tellsOf(s.t.Context(), "9999", openflow.TaskUpdate{Key: k, Status: openflow.TaskSuccess, Reason: "why"})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -577,7 +576,7 @@ func TestStopOfARunWithoutAWorkflow(t *testing.T) {
 				require.Equal(t, "why", rec.Reason)
 				require.False(t, rec.ResourceInUse)
 			}
-			rec, err := s.CollectTask(t.Context(), k)
+			rec, err := s.AskTask(t.Context(), k)
 			require.NoError(t, err)
 			require.Equal(t, openflow.TaskCanceled, rec.PartyStatus)
 		})
@@ -588,7 +587,7 @@ func TestStopOfARunWithoutAWorkflow(t *testing.T) {
 func TestStopOfAnArbiterThatWasNeverStarted(t *testing.T) {
 	s := newSite(t)
 	k := jobKey("1", arbiter)
-	require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: k, DAG: dag()}))
+	require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: k, DAG: dag()}))
 	s.engine.none = openflow.Errorf(openflow.CodeNotFound, "no such workflow")
 	require.NoError(t, s.StopJob(t.Context(), k, openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"}))
 	require.Len(t, s.engine.stopped, 1)

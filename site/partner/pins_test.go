@@ -40,7 +40,7 @@ func TestPins(t *testing.T) {
 	d := dag()
 	d.Tasks[1].Inputs = []openflow.Input{model("0"), warehouse("train_data", openflow.Channel{Namespace: "experiment", Name: "breast"})}
 	order := own("1", d)
-	require.NoError(t, s.CreateJob(t.Context(), order))
+	require.NoError(t, s.creates(t.Context(), order))
 	pins, err := s.catalogue.Pins(t.Context(), order.Key)
 	require.NoError(t, err)
 	type short struct {
@@ -54,17 +54,17 @@ func TestPins(t *testing.T) {
 	require.Equal(t, []short{{"lr_0", "train_data", "breast", "first"}, {"lr_0", "input_model", "m", "model"}, {"reader_0", "", "breast", "first"}}, got)
 
 	save("second", 1)
-	require.NoError(t, s.CreateJob(t.Context(), order), "a repeat")
-	require.NoError(t, s.UpdateJob(t.Context(), order.Key, openflow.JobFailed, "", nil))
+	require.NoError(t, s.creates(t.Context(), order), "a repeat")
+	require.NoError(t, s.Tell(t.Context(), order.Key, openflow.News{Status: openflow.JobFailed, Reason: ""}))
 	require.NoError(t, s.catalogue.DeleteTable(t.Context(), table))
-	require.NoError(t, s.CreateJob(t.Context(), order), "a repeat is answered as the first time, also when the table is gone")
+	require.NoError(t, s.creates(t.Context(), order), "a repeat is answered as the first time, also when the table is gone")
 	again, err := s.catalogue.Pins(t.Context(), order.Key)
 	require.NoError(t, err)
 	require.Equal(t, pins, again)
 	other := order
 	other.DAG = dag()
-	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(s.CreateJob(t.Context(), other)))
-	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.CreateJob(t.Context(), own("2", d))), "a new job finds no table")
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(s.creates(t.Context(), other)))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.creates(t.Context(), own("2", d))), "a new job finds no table")
 }
 
 // What a job takes from another one is pinned as that one has it.
@@ -73,7 +73,7 @@ func TestPinsOfAnotherJobsOutputs(t *testing.T) {
 	table := openflow.TableName{Namespace: "experiment", Name: "breast"}
 	require.NoError(t, s.catalogue.SaveTable(t.Context(), openflow.TableRecord{Name: table, Object: "first", DataType: "dataframe"}))
 	first := own("1", dag())
-	require.NoError(t, s.CreateJob(t.Context(), first))
+	require.NoError(t, s.creates(t.Context(), first))
 	require.NoError(t, s.catalogue.SaveOutput(t.Context(), openflow.OutputRecord{Task: of("10000", taskKey("1", "reader_0", host)), OutputKey: "output_data", Table: table}, nil))
 	made := openflow.TableName{Namespace: "1_reader_0", Name: "made"}
 	require.NoError(t, s.catalogue.SaveOutput(t.Context(), openflow.OutputRecord{Task: of("10000", taskKey("1", "reader_0", host)), OutputKey: "output_data", Index: 1, Table: made},
@@ -83,7 +83,7 @@ func TestPinsOfAnotherJobsOutputs(t *testing.T) {
 	d := dag()
 	d.Tasks[1].Inputs = []openflow.Input{warehouse("train_data", openflow.Channel{Job: "1", ProducerTask: "reader_0", OutputKey: "output_data"})}
 	order := own("2", d)
-	require.NoError(t, s.CreateJob(t.Context(), order))
+	require.NoError(t, s.creates(t.Context(), order))
 	pins, err := s.catalogue.Pins(t.Context(), order.Key)
 	require.NoError(t, err)
 	require.Equal(t, []string{"first", "made", "second"}, []string{pins[0].Object, pins[1].Object, pins[2].Object}, "what job 1 read, what it made, and what the reader of job 2 reads")
@@ -105,7 +105,7 @@ func TestAllMistakesOfAParty(t *testing.T) {
 		model("7"), warehouse("train_data", openflow.Channel{Namespace: "experiment", Name: "missing"}),
 		warehouse("validate_data", openflow.Channel{Job: "nobody's", ProducerTask: "a", OutputKey: "b"}),
 	}
-	err := s.CreateJob(t.Context(), own("1", d))
+	err := s.creates(t.Context(), own("1", d))
 	var places []string
 	for _, m := range openflow.MistakesOf(err) {
 		places = append(places, m.Path)
@@ -124,21 +124,21 @@ func TestAllMistakesOfAParty(t *testing.T) {
 // finds is a site whose components find a mistake in every job, and something to warn of.
 type finds struct{ components }
 
-func (finds) Check(*openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string) {
-	return []openflow.Mistake{{Code: openflow.CodeInvalid, Path: "dag.tasks.lr_0.parameters.x", Message: "want a number", Found: "secret"}}, nil
+func (finds) Check(context.Context, *openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string, error) {
+	return []openflow.Mistake{{Code: openflow.CodeInvalid, Path: "dag.tasks.lr_0.parameters.x", Message: "want a number", Found: "secret"}}, nil, nil
 }
 
 // warns is a site whose components have something to say of every job.
 type warns struct{ components }
 
-func (warns) Check(*openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string) {
-	return nil, []string{"ignored"}
+func (warns) Check(context.Context, *openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string, error) {
+	return nil, []string{"ignored"}, nil
 }
 
 func TestWarningsAreOnTheJob(t *testing.T) {
 	s := newSite(t)
 	s.Components = warns{}
-	require.NoError(t, s.CreateJob(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}))
+	require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}))
 	require.Len(t, s.job("1").Warnings, 2)
 	require.Contains(t, s.job("1").Warnings[0], "party 10000 is both host and arbiter")
 	require.Equal(t, "ignored", s.job("1").Warnings[1])
@@ -149,7 +149,7 @@ func TestLookUpsThatFail(t *testing.T) {
 	s := newSite(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := s.CreateJob(ctx, own("1", dag()))
+	err := s.creates(ctx, own("1", dag()))
 	require.Error(t, err)
 	require.Empty(t, openflow.MistakesOf(err))
 }

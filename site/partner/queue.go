@@ -13,7 +13,7 @@ import (
 // QueueStore is the part of the catalogue that knows who waits.
 type QueueStore interface {
 	// NextToWake chooses, in the order of their turns, the waiting jobs that can have what they need now.
-	NextToWake(ctx context.Context, pool openflow.Resources, rules admission.Rules) ([]openflow.JobKey, error)
+	NextToWake(ctx context.Context, capacity openflow.Resources, rules admission.Rules) ([]openflow.JobKey, error)
 	// NotWoken takes back that a job was told.
 	NotWoken(ctx context.Context, k openflow.JobKey) error
 	// NobodyWoken takes back what an earlier process may have meant to tell.
@@ -84,7 +84,7 @@ func (q *Queue) Run(ctx context.Context) {
 
 // look calls whose turn it is, each job once, in the order of their turns as far as its scheduler is this node.
 func (q *Queue) look(ctx context.Context) error {
-	keys, err := q.store.NextToWake(ctx, q.limits.Pool(), q.limits.Rules())
+	keys, err := q.store.NextToWake(ctx, q.limits.Capacity(), q.limits.Rules())
 	if err != nil {
 		return err
 	}

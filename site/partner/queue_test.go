@@ -39,12 +39,12 @@ func (w *waiting) NotWoken(_ context.Context, k openflow.JobKey) error {
 	return nil
 }
 
-func (w *waiting) NextToWake(_ context.Context, pool openflow.Resources, _ admission.Rules) ([]openflow.JobKey, error) {
+func (w *waiting) NextToWake(_ context.Context, capacity openflow.Resources, _ admission.Rules) ([]openflow.JobKey, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.looks++
-	if pool.Cores == 0 {
-		return nil, openflow.Errorf(openflow.CodeInternal, "no pool")
+	if capacity.Cores == 0 {
+		return nil, openflow.Errorf(openflow.CodeInternal, "no capacity")
 	}
 	if len(w.turns) == 0 {
 		return nil, w.err
@@ -160,12 +160,14 @@ func TestWhatIsGivenBackIsTold(t *testing.T) {
 	s.Freed = func() { freed++ }
 	ctx := t.Context()
 	for i, end := range []func(openflow.JobKey) error{
-		func(k openflow.JobKey) error { return s.ReturnJobResources(ctx, k) },
+		func(k openflow.JobKey) error { return s.Release(ctx, k) },
 		func(k openflow.JobKey) error {
 			return s.StopJob(ctx, k, openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"})
 		},
 		func(k openflow.JobKey) error { return s.StopJob(ctx, k, openflow.JobEnd{Status: openflow.JobSuccess}) },
-		func(k openflow.JobKey) error { return s.UpdateJob(ctx, k, openflow.JobFailed, "why", nil) },
+		func(k openflow.JobKey) error {
+			return s.Tell(ctx, k, openflow.News{Status: openflow.JobFailed, Reason: "why"})
+		},
 	} {
 		id := openflow.JobID(rune('1' + i))
 		s.running(id, dag())

@@ -1,6 +1,7 @@
 package partner_test
 
 import (
+	"context"
 	"database/sql"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 func TestCreationAtAnotherReleaseIsTheSame(t *testing.T) {
 	s := newSite(t)
 	order := openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}
-	require.NoError(t, s.CreateJob(t.Context(), order))
+	require.NoError(t, s.creates(t.Context(), order))
 	for name, query := range map[string]string{
 		"one with a field more":           `update job set dag = '{"added":{"later":true},' || substr(dag, 2)`,
 		"one that writes a default":       `update job set dag = '{"stage":"","party_tasks":null,' || substr(dag, 2)`,
@@ -26,14 +27,14 @@ func TestCreationAtAnotherReleaseIsTheSame(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, db.Close())
 
-			require.NoError(t, s.OpenJob(t.Context(), order))
+			require.NoError(t, s.opens(t.Context(), order))
 			s.Components = none{}
-			require.NoError(t, s.CreateJob(t.Context(), order), "also where this site would refuse it by now")
+			require.NoError(t, s.creates(t.Context(), order), "also where this site would refuse it by now")
 			s.Components = components{}
 			other := order
 			other.DAG = dag()
 			other.DAG.Tasks[1].Component = "boost"
-			require.Equal(t, openflow.CodeConflict, openflow.CodeOf(s.CreateJob(t.Context(), other)))
+			require.Equal(t, openflow.CodeConflict, openflow.CodeOf(s.creates(t.Context(), other)))
 		})
 	}
 }
@@ -41,6 +42,6 @@ func TestCreationAtAnotherReleaseIsTheSame(t *testing.T) {
 // none are the components of a site that has lost them all.
 type none struct{ components }
 
-func (none) Component(openflow.TaskSpec, openflow.Role) (string, error) {
-	return "", openflow.Errorf(openflow.CodeNotFound, "no provider")
+func (none) Providers(context.Context, []openflow.TaskSpec) ([]string, error) {
+	return nil, openflow.Errorf(openflow.CodeNotFound, "no provider")
 }

@@ -115,13 +115,42 @@ func taskKey(job openflow.JobID, name openflow.TaskName, p openflow.Party) openf
 	return openflow.TaskKey{Scheduler: "9999", Job: job, Task: name, Party: p}
 }
 
+// creates records a job without its resources.
+func (s *site) creates(ctx context.Context, o openflow.JobOrder) error {
+	o.Later = true
+	r, err := s.OpenJob(ctx, o)
+	require.Equal(s.t, openflow.Reservation{}, r)
+	return err
+}
+
+// opens is OpenJob where the job gets its resources or an error says why not.
+func (s *site) opens(ctx context.Context, o openflow.JobOrder) error {
+	return held(s.OpenJob(ctx, o))
+}
+
+// reserves is Reserve likewise.
+func (s *site) reserves(ctx context.Context, k openflow.JobKey) error { return held(s.Reserve(ctx, k)) }
+
+func held(r openflow.Reservation, err error) error {
+	if err == nil && !r.Held {
+		err = r.Err()
+	}
+	return err
+}
+
+// tellsOf is news of one task from that scheduler.
+func (s *site) tellsOf(ctx context.Context, scheduler openflow.PartyID, u openflow.TaskUpdate) error {
+	u.Key.Scheduler = scheduler
+	return s.Tell(ctx, u.Key.JobKey(), openflow.News{Tasks: []openflow.TaskUpdate{u}})
+}
+
 // create records a job and moves it to running, as a scheduler would.
 func (s *site) running(job openflow.JobID, d *openflow.DAG) {
 	s.t.Helper()
 	k := jobKey(job, host)
-	require.NoError(s.t, s.CreateJob(s.t.Context(), openflow.JobOrder{Key: k, DAG: d}))
-	require.NoError(s.t, s.ApplyJobResources(s.t.Context(), k))
-	require.NoError(s.t, s.StartJob(s.t.Context(), k))
+	require.NoError(s.t, s.creates(s.t.Context(), openflow.JobOrder{Key: k, DAG: d}))
+	require.NoError(s.t, s.reserves(s.t.Context(), k))
+	require.NoError(s.t, s.Tell(s.t.Context(), k, openflow.News{Status: openflow.JobRunning}))
 }
 
 func (s *site) job(job openflow.JobID) openflow.JobRecord {
@@ -142,7 +171,7 @@ func (s *site) task(k openflow.TaskKey) openflow.TaskRecord {
 func (s *site) runs(k openflow.TaskKey) {
 	s.t.Helper()
 	require.NoError(s.t, s.StartTask(s.t.Context(), openflow.TaskStart{TaskKey: k}))
-	_, err := s.catalogue.StartTask(s.t.Context(), k, "fake", "c")
+	_, err := s.catalogue.StartTask(s.t.Context(), k, openflow.Launch{Runtime: "fake", Container: "c"})
 	require.NoError(s.t, err)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"openflow"
-	"openflow/sdk/wire"
 )
 
 // task finds a run. One of another scheduler's job of the same ID is another run.
@@ -29,7 +28,7 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	}
 	key := k.JobKey()
 	if o.StartsJob {
-		if err := s.StartJob(ctx, key); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
+		if _, err := s.move(ctx, key, openflow.JobRunning, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
 			return err
 		}
 	}
@@ -42,12 +41,12 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	}
 	order := openflow.TaskOrder{
 		Key: k, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
-		Cores: t.Cores,
+		Label: t.Spec.Conf.Label, Cores: t.Cores,
 	}
-	if order.Label, order.Pool, err = s.pooling(ctx, t); err != nil {
+	if order.Pool, err = s.pooling(ctx, t); err != nil {
 		return err
 	}
-	err = s.Store.ApplyTaskResources(ctx, k, s.Limits.Pool().GPUs)
+	err = s.Store.ApplyTaskResources(ctx, k, s.Limits.Capacity().GPUs)
 	switch openflow.CodeOf(err) {
 	case openflow.CodeConflict:
 		return nil // it has ended since it was read: this is a repeat, which a lost or late answer has caused
@@ -62,25 +61,24 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, order))
 }
 
-// pooling tells the label of a run, and how it finds a machine of the site's pool; nil: the node itself runs it. GPUs
+// pooling tells how a run finds a machine of the site's pool; nil: the node itself runs it. GPUs
 // are counted by the site and not by its machines, so a run with GPUs is for the node's own alone, and stays there once
 // it has them.
-func (s *Service) pooling(ctx context.Context, t openflow.TaskRecord) (string, *openflow.Pooling, error) {
-	label, err := wire.LabelOf(t.Spec.Conf)
-	if err != nil || s.Pool == nil {
-		return label, nil, openflow.About(openflow.AboutTask, err)
+func (s *Service) pooling(ctx context.Context, t openflow.TaskRecord) (*openflow.Pooling, error) {
+	if s.Pool == nil {
+		return nil, nil
 	}
-	pool, err := s.Pool.Pooling(ctx, label)
+	pool, err := s.Pool.Pooling(ctx, t.Spec.Conf.Label)
 	if err != nil {
-		return label, nil, openflow.About(openflow.AboutTask, err)
+		return nil, openflow.About(openflow.AboutTask, err)
 	}
 	switch {
 	case pool == nil || t.GPUs == 0:
-		return label, pool, nil
+		return pool, nil
 	case t.ResourceInUse:
-		return label, nil, nil
+		return nil, nil
 	}
-	return label, nil, openflow.About(openflow.AboutResource, openflow.Errorf(openflow.CodeInvalid,
+	return nil, openflow.About(openflow.AboutResource, openflow.Errorf(openflow.CodeInvalid,
 		"task %s asks for GPUs (%d), and party %s runs it in its pool of machines: only the node's own machine offers GPUs",
 		t.Key.Task, t.GPUs, s.Self).
 		WithHint("leave out gpus and label, or have the party's node run its tasks itself, without workers"))
@@ -89,7 +87,7 @@ func (s *Service) pooling(ctx context.Context, t openflow.TaskRecord) (string, *
 // hear takes over ends of tasks that came along with another call. One of a version that never got here says nothing.
 func (s *Service) hear(ctx context.Context, ended []openflow.TaskUpdate) error {
 	for _, u := range ended {
-		if err := s.UpdateTask(ctx, u); err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+		if err := s.tellTask(ctx, u); err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 			return err
 		}
 	}
@@ -102,17 +100,20 @@ func (s *Service) version(ctx context.Context, k openflow.TaskKey) (openflow.Tas
 	if k.Version == 0 || openflow.CodeOf(err) != openflow.CodeNotFound {
 		return t, err
 	}
-	if err := s.RerunTask(ctx, k); err != nil {
+	if err := s.addVersion(ctx, k); err != nil {
 		return t, err
 	}
 	return s.task(ctx, k)
 }
 
-// UpdateTask takes over the federated status; with an end status it stops what still runs of the task here.
-//
-// Spec: fate-flow-api §2.3 task/status/update and task/stop. A repeat is success: part 7 #22.
-func (s *Service) UpdateTask(ctx context.Context, u openflow.TaskUpdate) error {
-	t, err := s.task(ctx, u.Key)
+// tellTask takes over the federated status; with an end status it stops what still runs of the task here. A repeat is
+// success. A further version that waits is made.
+func (s *Service) tellTask(ctx context.Context, u openflow.TaskUpdate) error {
+	find := s.task
+	if u.Status == openflow.TaskWaiting {
+		find = s.version
+	}
+	t, err := find(ctx, u.Key)
 	if err != nil {
 		return err
 	}
@@ -134,11 +135,9 @@ func (s *Service) UpdateTask(ctx context.Context, u openflow.TaskUpdate) error {
 	return s.stopRun(ctx, t, u.Status, u.Reason)
 }
 
-// RerunTask makes version k.Version of a task from the latest before it that has come here, as waiting as that one was in
+// addVersion makes version k.Version of a task from the latest before it that has come here, as waiting as that one was in
 // the beginning.
-//
-// Spec: fate-flow-api §2.3 task/rerun.
-func (s *Service) RerunTask(ctx context.Context, k openflow.TaskKey) error {
+func (s *Service) addVersion(ctx context.Context, k openflow.TaskKey) error {
 	before := k
 	before.Version--
 	t, err := s.task(ctx, before)
@@ -156,7 +155,8 @@ func (s *Service) RerunTask(ctx context.Context, k openflow.TaskKey) error {
 	}))
 }
 
-// CollectTask tells how the run stands here.
-func (s *Service) CollectTask(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
-	return s.task(ctx, k)
+// AskTask tells how the run stands here.
+func (s *Service) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
+	t, err := s.task(ctx, k)
+	return t.Standing(), err
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/sdk/wire"
 )
 
 // WatchStore is the part of the catalogue that knows what runs.
@@ -213,7 +212,7 @@ func (w *Watch) ask(ctx context.Context, peers []openflow.PartyID) map[openflow.
 		}
 		now[id] = w.troubleOf(found[i], began, had)
 		if now[id].kind != had.kind {
-			w.log.Warn("party does not answer as it should", "party", id, "since", now[id].since, "err", wire.Heard(found[i].Error()))
+			w.log.Warn("party does not answer as it should", "party", id, "since", now[id].since, "err", openflow.Heard(found[i].Error()))
 		}
 	}
 	w.mu.Lock()
@@ -255,7 +254,7 @@ func (w *Watch) said(err error) string {
 	}
 	from, words := e.Party, *e
 	words.Party = "" // the peer is named before
-	line := wire.FirstLine(words.Error())
+	line := openflow.FirstLine(words.Error())
 	if from == "" || from == w.self || line == "" {
 		return line
 	}

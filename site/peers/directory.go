@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/sdk/partner"
-	"openflow/sdk/wire"
+	"openflow/dialect"
+	"openflow/dialect/peer"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
 )
@@ -18,23 +18,31 @@ import (
 type Directory struct {
 	Self       openflow.PartyID
 	Records    *catalogue.Catalogue
-	Signer     partner.Signer
+	Signer     peer.Signer
 	HTTP       *http.Client
+	Dialects   dialect.All
 	Partners   openflow.PartnerService   // this node's own
 	Schedulers openflow.SchedulerService // this node's own
 	Called     func(peer openflow.PartyID, took time.Duration, err error)
 }
 
-// Client makes the client of a peer. Records are read anew each time, so a changed address holds at once.
-func (d *Directory) Client(ctx context.Context, id openflow.PartyID) (*partner.Client, error) {
+// Client makes the client of a peer, in the dialect of its record. Records are read anew each time, so a changed address
+// holds at once.
+func (d *Directory) Client(ctx context.Context, id openflow.PartyID) (dialect.Client, error) {
 	s, err := d.site(ctx, id)
-	return d.clientOf(s), err
+	if err != nil {
+		return nil, err
+	}
+	speaks, err := d.Dialects.Of(s.Dialect)
+	if err != nil {
+		return nil, openflow.About(openflow.AboutSite, err)
+	}
+	return speaks.Client(d.link(s)), nil
 }
 
-func (d *Directory) clientOf(s openflow.SiteRecord) *partner.Client {
-	return &partner.Client{
+func (d *Directory) link(s openflow.SiteRecord) peer.Link {
+	return peer.Link{
 		Self: d.Self, Peer: s.Party, URL: s.URL, Signer: d.Signer, Verifier: recorded(s.Keys), HTTP: d.HTTP, Called: d.Called,
-		Unsigned: s.Dialect == openflow.DialectFATEFlow,
 	}
 }
 
@@ -70,32 +78,11 @@ func (d *Directory) Partner(ctx context.Context, id openflow.PartyID) (openflow.
 	if id == d.Self {
 		return d.Partners, nil
 	}
-	s, err := d.site(ctx, id)
+	c, err := d.Client(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	c := d.clientOf(s)
-	dialect, err := d.dialect(ctx, s, c)
-	if err != nil {
-		return nil, err
-	}
-	if dialect == openflow.DialectNative {
-		return c, nil
-	}
-	return c.FATEFlow(), nil
-}
-
-// dialect is how a peer wants to be called. That it is a FATE-Flow node, which proves nothing by signatures, only this site's
-// operator says. Others are asked until they have said that they take batched calls, and no answer changes that again.
-func (d *Directory) dialect(ctx context.Context, s openflow.SiteRecord, c *partner.Client) (openflow.Dialect, error) {
-	if s.Dialect != "" {
-		return s.Dialect, nil
-	}
-	batches, err := c.Batches(ctx)
-	if err != nil || !batches {
-		return "", err
-	}
-	return openflow.DialectNative, d.Records.SetSiteDialect(ctx, s.Party, openflow.DialectNative)
+	return c.Partner(), nil
 }
 
 // Scheduler implements openflow.Directory.
@@ -110,35 +97,77 @@ func (d *Directory) Scheduler(ctx context.Context, id openflow.PartyID) (openflo
 	return c.Scheduler(), nil
 }
 
-// PushTo implements base.Peers. A FATE-Flow node knows a session by its own name, which names no scheduler.
-func (d *Directory) PushTo(ctx context.Context, to openflow.PartyID, m partner.Outgoing) error {
+// PushTo implements base.Peers.
+func (d *Directory) PushTo(ctx context.Context, to openflow.PartyID, m peer.Outgoing) error {
 	s, err := d.site(ctx, to)
 	if err != nil {
 		return err
 	}
-	if s.Dialect == openflow.DialectFATEFlow {
-		k, err := openflow.ParseSessionID(openflow.SessionID(m.Session))
-		if err != nil {
-			return err
-		}
-		m.Session = wire.FederationID(k)
+	speaks, err := d.Dialects.Of(s.Dialect)
+	if err != nil {
+		return openflow.About(openflow.AboutSite, err)
 	}
-	return d.clientOf(s).Push(ctx, m)
+	c, err := speaks.Channel(openflow.SessionID(m.Session), m.Topic)
+	if err != nil {
+		return err
+	}
+	m.Session, m.Topic = c.Session, c.Topic
+	l := d.link(s)
+	return l.Push(ctx, m)
+}
+
+// Own implements interconnection.Names.
+func (d *Directory) Own(ctx context.Context, from openflow.PartyID, session, topic string) (string, string, error) {
+	s, err := d.site(ctx, from)
+	if err != nil {
+		return "", "", err
+	}
+	speaks, err := d.Dialects.Of(s.Dialect)
+	if err != nil {
+		return "", "", openflow.About(openflow.AboutSite, err)
+	}
+	return speaks.Own(dialect.Channel{Session: session, Topic: topic})
+}
+
+// Tasks names the tasks of a job of which this node has a row, or which it schedules. CodeNotFound: there is no such job.
+func (d *Directory) Tasks(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) ([]openflow.TaskName, error) {
+	var dag *openflow.DAG
+	if scheduler == d.Self {
+		own, err := d.Records.ScheduledJob(ctx, job)
+		if err != nil {
+			return nil, err
+		}
+		dag = own.DAG
+	} else {
+		rows, err := d.Records.JobRows(ctx, scheduler, job)
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) == 0 {
+			return nil, openflow.Errorf(openflow.CodeNotFound, "job %s is not here", job)
+		}
+		dag = rows[0].DAG
+	}
+	names := make([]openflow.TaskName, len(dag.Tasks))
+	for i, t := range dag.Tasks {
+		names[i] = t.Name
+	}
+	return names, nil
 }
 
 // Signer signs with the node's key and the present time.
 type Signer struct{ trust.Signer }
 
-// Sign implements partner.Signer.
+// Sign implements peer.Signer.
 func (s Signer) Sign(r *http.Request, to openflow.PartyID, body []byte) error {
 	s.Signer.Sign(r, to, body, time.Now())
 	return nil
 }
 
-// recorded is partner.Verifier on the keys in a peer's record.
+// recorded is peer.Verifier on the keys in a peer's record.
 type recorded []string
 
-// VerifyAnswer implements partner.Verifier.
+// VerifyAnswer implements peer.Verifier.
 func (r recorded) VerifyAnswer(from openflow.PartyID, request, answer http.Header, status int, body []byte) error {
 	keys, err := parseKeys(r)
 	if err != nil {
@@ -170,24 +199,15 @@ func parseKeys(texts []string) ([]trust.PublicKey, error) {
 	return parsed, nil
 }
 
-// Answers implements partner.Peers. A peer of FATE-Flow has no route for the question and gets none: it is only seen
-// whether somebody listens at its address.
-func (d *Directory) Answers(ctx context.Context, id openflow.PartyID) error {
-	s, err := d.site(ctx, id)
-	if err != nil {
-		return err
-	}
-	if s.Dialect == openflow.DialectFATEFlow {
-		return d.clientOf(s).Reach(ctx)
-	}
-	return d.clientOf(s).Probe(ctx, false)
-}
+// Answers implements partner.Peers.
+func (d *Directory) Answers(ctx context.Context, id openflow.PartyID) error { return d.Probe(ctx, id) }
 
-// Probe implements interconnection.Prober.
+// Probe implements dialect.Prober.
 func (d *Directory) Probe(ctx context.Context, id openflow.PartyID) error {
 	c, err := d.Client(ctx, id)
 	if err != nil {
 		return err
 	}
-	return c.Probe(ctx, false)
+	_, err = c.Examine(ctx, false)
+	return err
 }

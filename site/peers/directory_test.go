@@ -11,7 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/sdk/partner"
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
+	"openflow/dialect/peer"
+	"openflow/dialect/verbs"
+	"openflow/sdk/httpclient"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/site/trust"
@@ -22,74 +27,69 @@ type unsigned struct{}
 
 func (unsigned) Sign(*http.Request, openflow.PartyID, []byte) error { return nil }
 
-// A peer is asked how it wants to be called until it has said so, and only a signed answer counts. That it is a FATE-Flow node
-// is the operator's word.
+// What a peer speaks is the operator's word: what it answers changes nothing, and neither does another address.
 func TestDialectOfAPeer(t *testing.T) {
-	var asked int
-	var answer wire.Envelope
-	signed := true
 	home := t.TempDir()
 	require.NoError(t, os.Chmod(home, 0o700))
 	key, err := trust.LoadOrCreateKey(home)
 	require.NoError(t, err)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	asked := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // a node of FATE-Flow
 		asked++
-		body, _ := json.Marshal(answer) // texts can be encoded
-		if signed {
-			trust.Signer{Party: "10000", Key: key}.SignAnswer(w.Header(), r.Header, http.StatusOK, body)
-		}
-		_, _ = w.Write(body) // the test sees what a caller that has gone misses
+		_ = json.NewEncoder(w).Encode(wire.Envelope{Code: wire.ServerException, Message: "<NotFound '404: Not Found'>"}) // texts can be encoded
 	}))
 	t.Cleanup(srv.Close)
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
-	record := func() openflow.SiteRecord {
+	spoken := func() []string {
 		s, err := rows.Site(t.Context(), "10000")
 		require.NoError(t, err)
-		return s
+		return []string{string(s.Dialect), s.Version, s.Profile}
 	}
-	d := &Directory{Self: "9999", Records: rows, Signer: unsigned{}, HTTP: partner.NewHTTP()}
-	batched := func() bool {
+	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Signer: unsigned{}, HTTP: httpclient.New(httpclient.Options{})}
+	partner := func() openflow.PartnerService {
 		p, err := d.Partner(t.Context(), "10000")
 		require.NoError(t, err)
-		_, is := p.(*partner.Client)
-		return is
+		return p
 	}
-	register := Register{Self: "9999", Records: rows}
-	peer := openflow.SiteRecord{Party: "10000", URL: srv.URL, Keys: []string{key.Public().String()}}
-	require.NoError(t, register.AddSite(t.Context(), peer))
+	register := Register{Self: "9999", Records: rows, Dialects: d.Dialects, Directory: d}
+	record := openflow.SiteRecord{Party: "10000", URL: srv.URL, Keys: []string{key.Public().String()}}
+	require.NoError(t, register.AddSite(t.Context(), record))
+	require.Equal(t, []string{"native", "1", "signed"}, spoken(), "of which nothing is said")
+	require.IsType(t, &verbs.Client{}, partner())
+	require.Zero(t, asked)
 
-	answer = wire.Failure(openflow.Errorf(openflow.CodeUnauthorized, "who are you"))
-	_, err = d.Partner(t.Context(), "10000")
-	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "nothing is guessed")
-	answer, signed = wire.Envelope{Code: wire.ServerException, Message: "<NotFound '404: Not Found'>"}, false
-	_, err = d.Partner(t.Context(), "10000")
-	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), "anybody can say so")
-	answer, signed = wire.Envelope{Data: json.RawMessage(`{"caller":"9999"}`)}, true
-	require.False(t, batched(), "a node of ours before batched calls")
-	require.Empty(t, record().Dialect)
+	heard, err := register.ProbeSite(t.Context(), "10000")
+	require.NoError(t, err)
+	require.Len(t, heard, 2)
+	require.Equal(t, native.Name, heard[0].Dialect)
+	require.True(t, heard[0].Recorded)
+	require.Error(t, heard[0].Err)
+	require.Equal(t, fateflow.Name, heard[1].Dialect)
+	require.False(t, heard[1].Recorded)
+	require.NoError(t, heard[1].Err)
+	require.Equal(t, []string{"native", "1", "signed"}, spoken(), "advice changes nothing")
+	require.Error(t, partner().Release(t.Context(), openflow.JobKey{Job: "1"}))
+	require.Equal(t, []string{"native", "1", "signed"}, spoken(), "nor does what it answers")
 
-	answer = wire.Envelope{Data: json.RawMessage(`{"caller":"9999","batches":true}`)}
-	require.True(t, batched())
-	require.Equal(t, openflow.DialectNative, record().Dialect)
-	before := asked
-	answer, signed = wire.Envelope{Code: wire.ServerException, Message: "<NotFound '404: Not Found'>"}, false
-	require.True(t, batched(), "it is not asked again")
-	require.Equal(t, before, asked)
+	record.Dialect = fateflow.Name
+	require.NoError(t, register.AddSite(t.Context(), record), "the operator says what it is")
+	require.Equal(t, []string{"fate-flow", "2", "unsigned"}, spoken())
+	require.IsType(t, &fateflow.Client{}, partner())
+	record.Dialect, record.URL = "", "http://127.0.0.1:1"
+	require.NoError(t, register.AddSite(t.Context(), record))
+	require.Equal(t, []string{"fate-flow", "2", "unsigned"}, spoken(), "a start with the same peers forgets nothing, and nor does another address")
 
-	peer.Dialect = openflow.DialectFATEFlow
-	require.NoError(t, register.AddSite(t.Context(), peer), "the operator says what it is")
-	require.False(t, batched())
-	require.Equal(t, before, asked)
-	peer.Dialect = ""
-	require.NoError(t, register.AddSite(t.Context(), peer))
-	require.Equal(t, openflow.DialectFATEFlow, record().Dialect, "a start with the same peers forgets nothing")
-	peer.Dialect = "latin"
-	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(register.AddSite(t.Context(), peer)))
-	peer.Dialect, peer.URL = "", "http://127.0.0.1:1"
-	require.NoError(t, register.AddSite(t.Context(), peer))
-	require.Empty(t, record().Dialect, "at another address may be a node of another kind")
+	for name, wrong := range map[string]openflow.SiteRecord{
+		"dialect": {Dialect: "latin"}, "version": {Dialect: native.Name, Version: "9"}, "profile": {Profile: "signed"},
+	} {
+		wrong.Party, wrong.URL, wrong.Keys = record.Party, record.URL, record.Keys
+		err := register.AddSite(t.Context(), wrong)
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), name)
+		require.ErrorContains(t, err, "one of", name)
+	}
+	require.Equal(t, []string{"fate-flow", "2", "unsigned"}, spoken())
 }
 
 // A genuine FATE-Flow node is sent the session's name that it knows; a node of ours the one that names the scheduler.
@@ -102,13 +102,38 @@ func TestSessionAsAPeerKnowsIt(t *testing.T) {
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
-	d := &Directory{Self: "9999", Records: rows, Signer: unsigned{}, HTTP: partner.NewHTTP()}
-	for dialect, want := range map[openflow.Dialect]string{
-		openflow.DialectNative: "1_psi_0_0@10000", openflow.DialectFATEFlow: "1_psi_0_0",
-	} {
+	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Signer: unsigned{}, HTTP: httpclient.New(httpclient.Options{})}
+	for dialect, want := range map[openflow.Dialect]string{native.Name: "1_psi_0_0@10000", fateflow.Name: "1_psi_0_0"} {
 		require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: "10000", URL: srv.URL, Dialect: dialect}))
 		heard = ""
-		_ = d.PushTo(t.Context(), "10000", partner.Outgoing{Session: "1_psi_0_0@10000", Topic: "t"}) // the answer is none
+		_ = d.PushTo(t.Context(), "10000", peer.Outgoing{Session: "1_psi_0_0@10000", Topic: "t"}) // the answer is none
 		require.Equal(t, want, heard, dialect)
+	}
+}
+
+// What a message's session and topic are here, the record of its sender says; what the tasks of a job are, its rows do.
+func TestNamesOfAPeer(t *testing.T) {
+	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rows.Close()) })
+	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}}
+	require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: "10000", URL: "http://h", Dialect: fateflow.Name}))
+	session, topic, err := d.Own(t.Context(), "10000", "1_a_0", "t")
+	require.NoError(t, err)
+	require.Equal(t, []string{"1_a_0", "t"}, []string{session, topic})
+	_, _, err = d.Own(t.Context(), "666", "1_a_0", "t")
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+
+	dag := &openflow.DAG{Tasks: []openflow.Task{{Name: "a"}, {Name: "b"}}}
+	guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
+	require.NoError(t, rows.CreateJob(t.Context(), openflow.JobRecord{ID: "1", Party: guest, Scheduler: "10000", DAG: dag}, nil))
+	_, err = rows.CreateScheduledJob(t.Context(), openflow.ScheduledJob{ID: "2", DAG: dag})
+	require.NoError(t, err)
+	for scheduler, job := range map[openflow.PartyID]openflow.JobID{"10000": "1", "9999": "2"} {
+		names, err := d.Tasks(t.Context(), scheduler, job)
+		require.NoError(t, err)
+		require.Equal(t, []openflow.TaskName{"a", "b"}, names)
+		_, err = d.Tasks(t.Context(), scheduler, "3")
+		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 	}
 }

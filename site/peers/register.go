@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/dialect"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
 )
@@ -50,8 +52,9 @@ func (p Peer) Check() error {
 type Register struct {
 	Self      openflow.PartyID
 	Records   *catalogue.Catalogue
-	Directory *Directory // for CheckSite
-	Farewell  Farewell   // for RemoveSite
+	Dialects  dialect.All // that a record may name, the usual one first
+	Directory *Directory  // for CheckSite
+	Farewell  Farewell    // for RemoveSite
 }
 
 // CheckSite calls a peer that is registered.
@@ -60,7 +63,27 @@ func (r Register) CheckSite(ctx context.Context, id openflow.PartyID) error {
 	if err != nil {
 		return err
 	}
-	return c.Probe(ctx, true)
+	seen, err := c.Examine(ctx, true)
+	if err == nil {
+		err = seen.CallBack
+	}
+	return err
+}
+
+// ProbeSite tries every dialect on a peer, and changes nothing: what its record says, only the operator changes.
+func (r Register) ProbeSite(ctx context.Context, id openflow.PartyID) ([]openflow.HeardDialect, error) {
+	record, err := r.Directory.site(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var list []openflow.HeardDialect
+	for _, d := range r.Dialects {
+		versions, _ := d.Speaks()
+		list = append(list, openflow.HeardDialect{
+			Dialect: d.Name(), Version: versions[0], Recorded: d.Name() == record.Dialect, Err: d.Client(r.Directory.link(record)).Probe(ctx),
+		})
+	}
+	return list, nil
 }
 
 // AddSite registers a peer, or gives a registered one another address or dialect. A different key is refused: that is rotate.
@@ -72,10 +95,6 @@ func (r Register) AddSite(ctx context.Context, s openflow.SiteRecord) error {
 	if err := (Peer{Party: s.Party, URL: s.URL, Key: key}).Check(); err != nil {
 		return err
 	}
-	if s.Dialect != "" && s.Dialect != openflow.DialectFATEFlow && s.Dialect != openflow.DialectNative {
-		return openflow.Errorf(openflow.CodeInvalid, "peer %s: %q is not a dialect", s.Party, s.Dialect).
-			WithHint("one of %s, %s; leave it out for nodes of openflow", openflow.DialectNative, openflow.DialectFATEFlow)
-	}
 	if s.Party == r.Self {
 		return openflow.Errorf(openflow.CodeInvalid, "party %s is this node itself", s.Party)
 	}
@@ -85,15 +104,20 @@ func (r Register) AddSite(ctx context.Context, s openflow.SiteRecord) error {
 			return openflow.Errorf(openflow.CodeConflict, "party %s is registered with another key", s.Party).
 				WithHint("if it has really changed: openflow site rotate %s --key %s", s.Party, key)
 		}
-		if have.URL != s.URL {
-			have.URL, have.Dialect = s.URL, "" // another node, perhaps of another kind
-		}
-		if s.Dialect != "" {
-			have.Dialect = s.Dialect
+		have.URL = s.URL
+		if said := s.Dialect != "" || s.Version != "" || s.Profile != ""; said { // who says nothing leaves it as it is
+			s.Dialect = cmp.Or(s.Dialect, have.Dialect)
+			if s, err = r.Dialects.Complete(s); err != nil {
+				return err
+			}
+			have.Dialect, have.Version, have.Profile = s.Dialect, s.Version, s.Profile
 		}
 		return r.Records.SaveSite(ctx, have)
 	}
 	if openflow.CodeOf(err) != openflow.CodeNotFound {
+		return err
+	}
+	if s, err = r.Dialects.Complete(s); err != nil {
 		return err
 	}
 	s.AddedAt = time.Now()

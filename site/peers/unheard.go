@@ -63,11 +63,10 @@ func (u *Unheard) Take(ctx context.Context) error {
 	return nil
 }
 
-// ask asks one scheduler. A node of FATE-Flow has no route for the question, and one that is no peer any more is the
-// farewell's concern.
+// ask asks one scheduler. One whose dialect has no word for the question says nothing, and one that is no peer any more is
+// the farewell's concern.
 func (u *Unheard) ask(ctx context.Context, scheduler openflow.PartyID, jobs []openflow.JobRecord) []openflow.EndedJob {
-	site, err := u.Rows.Site(ctx, scheduler)
-	if err != nil || site.Dialect == openflow.DialectFATEFlow {
+	if _, err := u.Rows.Site(ctx, scheduler); err != nil {
 		return nil
 	}
 	ids := map[openflow.JobID]bool{}

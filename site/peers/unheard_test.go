@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
 	"openflow/store/catalogue"
 )
 
@@ -33,6 +35,9 @@ func (s *answering) EndedJobs(_ context.Context, caller openflow.PartyID, ids []
 	if caller != "9999" {
 		return nil, openflow.Errorf(openflow.CodePermission, "asked in the name of %s", caller)
 	}
+	if s.of == "10001" {
+		return nil, openflow.Errorf(openflow.CodeUnimplemented, "its dialect has no call for this")
+	}
 	s.asked[s.of] = ids
 	for _, id := range ids {
 		if e, ok := s.ended[id]; ok {
@@ -46,17 +51,17 @@ func (s *answering) EndedJobs(_ context.Context, caller openflow.PartyID, ids []
 func unheardOf(t *testing.T) (*Unheard, *answering, *others, *catalogue.Catalogue) {
 	t.Helper()
 	f, o, rows := leaving(t)
-	for id, dialect := range map[openflow.PartyID]openflow.Dialect{"10000": "", "10001": openflow.DialectFATEFlow} {
+	for id, dialect := range map[openflow.PartyID]openflow.Dialect{"10000": native.Name, "10001": fateflow.Name} {
 		require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: id, URL: "http://x", Dialect: dialect, AddedAt: time.Now()}))
 	}
 	s := &answering{ended: map[openflow.JobID]openflow.EndedJob{}, asked: map[openflow.PartyID][]openflow.JobID{}}
 	return &Unheard{
-		Self: "9999", Rows: rows, Directory: s, Partner: f.Partner, Log: slog.New(slog.DiscardHandler), Now: later,
+		Self: "9999", Rows: rows, Directory: s, Partner: f.Partner, Log: slog.New(slog.DiscardHandler), Now: inAMinute,
 	}, s, o, rows
 }
 
-// later is when nothing has been heard of a job for long.
-func later() time.Time { return time.Now().Add(time.Minute) }
+// inAMinute is when nothing has been heard of a job for long.
+func inAMinute() time.Time { return time.Now().Add(time.Minute) }
 
 // An end that was told twice is taken over as it was; a job that nobody knows has failed.
 func TestUnheardEndsAreTakenOver(t *testing.T) {
@@ -97,7 +102,7 @@ func TestUnheardEndsAreTakenOver(t *testing.T) {
 	u.Now, s.asked = time.Now, map[openflow.PartyID][]openflow.JobID{}
 	require.Empty(t, round())
 	require.Empty(t, s.asked, "it is young")
-	u.Now = later
+	u.Now = inAMinute
 	require.NoError(t, rows.DeleteSite(t.Context(), "10000"))
 	require.Empty(t, round())
 	require.Empty(t, s.asked, "it is no peer any more")

@@ -1,119 +1,359 @@
-// Package registry knows which components a site has, as their programs describe themselves, and which of them a task means.
+// Package registry knows who provides which components at a site, as their programs describe themselves, and which provider
+// a task means.
+//
+// What is registered is rows of the catalogue, which replicas share. [Registry.Add] asks a program what it has;
+// [Registry.Providers] and [Registry.Check] resolve and check tasks by what is registered when they are called.
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"openflow"
 	"openflow/sdk/tables"
 	"openflow/site/jobcheck"
+	"openflow/site/programs"
 )
 
-// Components is what a site can run: the algorithms of its image, as they describe themselves.
-type Components struct {
-	self      openflow.PartyID
-	described map[string]jobcheck.Component
-	version   string
-	device    string
+// Store is the part of the catalogue that is the registry.
+type Store interface {
+	AddProvider(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error
+	SetBuiltIn(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error
+	Provider(ctx context.Context, name, version string) (openflow.ProviderRecord, error)
+	Providers(ctx context.Context) ([]openflow.ProviderRecord, error)
+	Components(ctx context.Context, name, version string) ([]openflow.ComponentRecord, error)
+	EnableProvider(ctx context.Context, name, version string, enabled bool) error
+	RemoveProvider(ctx context.Context, name, version string) error
+	SetDefault(ctx context.Context, component string, p openflow.ProviderRef) error
+	Defaults(ctx context.Context) (map[string]openflow.ProviderRef, error)
 }
 
-// Read asks the binary itself what it has. device is how it runs: local or docker.
-func Read(ctx context.Context, binary string, self openflow.PartyID, version, device string) (Components, error) {
-	c := Components{self: self, described: map[string]jobcheck.Component{}, version: version, device: device}
-	var list struct { // FATE's form of `component list` (fate-flow-api §3.3.1)
-		Own     []string `json:"buildin"`
-		Foreign []string `json:"thirdparty"`
-	}
-	if err := ask(ctx, &list, binary, "list"); err != nil {
-		return c, err
-	}
-	names := append(list.Own, list.Foreign...)
-	read := make([]jobcheck.Component, len(names))
-	group, ctx := errgroup.WithContext(ctx)
-	for i, name := range names {
-		group.Go(func() error {
-			var doc struct {
-				Component jobcheck.Component `json:"component"`
-			}
-			err := ask(ctx, &doc, binary, "desc", "--name", name)
-			read[i] = doc.Component
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return c, err
-	}
-	for i, name := range names {
-		c.described[name] = read[i]
-	}
-	return c, nil
+// Registry is the registry of a site.
+type Registry struct {
+	Self   openflow.PartyID
+	Rows   Store
+	Device string // local or docker
+	// Ready checks that a program can run here before it is registered; nil: nobody asks.
+	Ready func(ctx context.Context, r openflow.ProviderRecord) error
+
+	mu   sync.Mutex
+	read map[openflow.ProviderRef]described
 }
 
-// Program is the path of the binary, which must be there before a job needs it.
-func Program(path string) (string, error) {
-	abs, err := filepath.Abs(path)
-	if err == nil {
-		var info os.FileInfo
-		if info, err = os.Stat(abs); err == nil && (info.IsDir() || info.Mode()&0o111 == 0) {
-			err = errors.New("not an executable file")
+// described is what a provider's components say, of the program with that digest.
+type described struct {
+	digest     string
+	components map[string]jobcheck.Component
+}
+
+// BuiltIn asks the program of the built-in provider what it has, and records that. What the site has of an earlier version
+// of it is forgotten. Errors: CodeInvalid.
+func BuiltIn(ctx context.Context, rows Store, own openflow.ProviderRecord) (openflow.ProviderRecord, error) {
+	said, err := Describe(ctx, own.Place)
+	if err != nil {
+		return own, err
+	}
+	own.Name, own.Version = said.Provider.Name, said.Provider.Version
+	return own, rows.SetBuiltIn(ctx, own, said.Components)
+}
+
+// Add registers a local program: the file at that path, for as long as it stays as it is. It runs once to describe itself, as
+// this user. name is whose the operator believes it to be. The same program again changes nothing. Errors: CodeInvalid (the
+// file, or what it says), CodeConflict (the provider has another program in that version).
+func (g *Registry) Add(ctx context.Context, name, path, user string) (openflow.ProviderRecord, []openflow.ComponentRecord, error) {
+	r := openflow.ProviderRecord{Kind: openflow.ProviderProgram, Enabled: true, AddedBy: user}
+	var err error
+	if r.Place, r.Digest, err = programs.Inspect(path); err != nil {
+		return r, nil, err
+	}
+	said, err := Describe(ctx, r.Place)
+	if err != nil {
+		return r, nil, err
+	}
+	r.Name, r.Version = said.Provider.Name, said.Provider.Version
+	if err := g.believe(ctx, name, r); err != nil {
+		return r, nil, err
+	}
+	if g.Ready != nil { // also: it is still the file that was looked at
+		if err := g.Ready(ctx, r); err != nil {
+			return r, nil, err
 		}
 	}
-	if err != nil {
-		return "", openflow.Errorf(openflow.CodeInvalid, "the components binary %q cannot be used: %w", path, err).
-			WithHint("build it with make build, or name it with --components")
+	if err := g.Rows.AddProvider(ctx, r, said.Components); err != nil {
+		return r, nil, err
 	}
-	return abs, nil
+	r, err = g.Rows.Provider(ctx, r.Name, r.Version)
+	return r, said.Components, err
 }
 
-func ask(ctx context.Context, into any, binary string, args ...string) error {
-	out, err := exec.CommandContext(ctx, binary, args...).Output()
-	if err == nil {
-		err = json.Unmarshal(out, into)
+// believe compares whose program it says to be with what the operator expects. Nobody else takes the built-in provider's name,
+// nor FATE's own, which unmodified pipelines mean the built-in one by.
+func (g *Registry) believe(ctx context.Context, name string, r openflow.ProviderRecord) error {
+	if r.Name != name {
+		return openflow.Errorf(openflow.CodeInvalid, "%s says that it is of provider %s, not of %q", r.Place, r.Ref(), openflow.Cut(name, 80)).
+			WithHint("see whose program it is, and give that name")
 	}
+	list, err := g.Rows.Providers(ctx)
 	if err != nil {
-		return openflow.Errorf(openflow.CodeInvalid, "%s does not describe its components: %w", binary, err).
-			WithHint("build it with make build")
+		return err
+	}
+	taken := func(p openflow.ProviderRecord) bool { return p.Kind == openflow.ProviderBuiltIn && p.Name == r.Name }
+	if name == foreign || slices.ContainsFunc(list, taken) {
+		return openflow.Errorf(openflow.CodeInvalid, "the name %q stands for the built-in provider", name).
+			WithHint("build the program with a provider name of its own")
 	}
 	return nil
 }
 
-// providerName is the provider of the built-in algorithms.
-const providerName = "openflow"
-
-// providers are the names that a job may call ours by.
-var providers = []string{providerName, "fate", "*"}
-
-// Names lists the components.
-func (c Components) Names() []string { return slices.Sorted(maps.Keys(c.described)) }
-
-// Component implements partner.Components. A provider that the job names must be ours; FATE's own name is taken for
-// ours too, because unmodified pipelines carry it.
-func (c Components) Component(spec openflow.TaskSpec, _ openflow.Role) (string, error) {
-	if _, ok := c.described[spec.Component]; !ok {
-		return "", openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", spec.Component).
-			WithHint("it has: %s", strings.Join(c.Names(), ", "))
+// one finds the registered provider that a user's reference names. A name alone is enough when it has one version. Errors:
+// CodeInvalid, CodeNotFound.
+func (g *Registry) one(ctx context.Context, text string) (openflow.ProviderRecord, error) {
+	ref, err := openflow.ParseProvider(text)
+	if err != nil {
+		return openflow.ProviderRecord{}, err
 	}
-	given, _, _ := strings.Cut(spec.Conf.Provider, ":")
-	if given != "" && !slices.Contains(providers, given) {
-		return "", openflow.Errorf(openflow.CodeInvalid, "no provider %q at this site", spec.Conf.Provider).WithHint("leave conf.task.provider out")
+	if ref.Name == "" || ref.Device != "" {
+		return openflow.ProviderRecord{}, openflow.Errorf(openflow.CodeInvalid, "%q does not name one provider", text).WithHint("write name or name:version")
 	}
-	return fmt.Sprintf("%s:%s@%s", providerName, c.version, c.device), nil
+	if ref.Version != "" {
+		return g.Rows.Provider(ctx, ref.Name, ref.Version)
+	}
+	list, err := g.Rows.Providers(ctx)
+	if err != nil {
+		return openflow.ProviderRecord{}, err
+	}
+	var versions []openflow.ProviderRef
+	var found openflow.ProviderRecord
+	for _, p := range list {
+		if p.Name == ref.Name {
+			found, versions = p, append(versions, p.Ref())
+		}
+	}
+	switch len(versions) {
+	case 0:
+		return g.Rows.Provider(ctx, ref.Name, "") // says that there is none
+	case 1:
+		return found, nil
+	}
+	return found, openflow.Errorf(openflow.CodeInvalid, "provider %s has several versions", ref.Name).WithHint("name one of: %s", listed(versions))
+}
+
+// Show finds a provider, and what it has. Errors: CodeInvalid, CodeNotFound.
+func (g *Registry) Show(ctx context.Context, provider string) (openflow.ProviderRecord, []openflow.ComponentRecord, error) {
+	p, err := g.one(ctx, provider)
+	if err != nil {
+		return p, nil, err
+	}
+	components, err := g.Rows.Components(ctx, p.Name, p.Version)
+	return p, components, err
+}
+
+// List lists the providers, the built-in one first.
+func (g *Registry) List(ctx context.Context) ([]openflow.ProviderRecord, error) {
+	return g.Rows.Providers(ctx)
+}
+
+// Remove forgets a provider. Errors: CodeConflict (runs need it, or it is the built-in one), CodeNotFound.
+func (g *Registry) Remove(ctx context.Context, provider string) (openflow.ProviderRecord, error) {
+	p, err := g.one(ctx, provider)
+	if err == nil && p.Kind == openflow.ProviderBuiltIn {
+		err = openflow.Errorf(openflow.CodeConflict, "provider %s is the built-in one, which every node brings along", p.Ref()).
+			WithHint("openflow provider disable %s keeps jobs from it", p.Ref())
+	}
+	if err != nil {
+		return p, err
+	}
+	return p, g.Rows.RemoveProvider(ctx, p.Name, p.Version)
+}
+
+// Enable says whether a provider takes new jobs; those that it has go on. Errors: CodeInvalid, CodeNotFound.
+func (g *Registry) Enable(ctx context.Context, provider string, enabled bool) (openflow.ProviderRecord, error) {
+	p, err := g.one(ctx, provider)
+	if err != nil {
+		return p, err
+	}
+	p.Enabled = enabled
+	return p, g.Rows.EnableProvider(ctx, p.Name, p.Version, enabled)
+}
+
+// Prefer makes a provider the one that serves a component where the job names none; an empty one takes that back. Errors:
+// CodeInvalid (it has no such component), CodeNotFound.
+func (g *Registry) Prefer(ctx context.Context, component, provider string) error {
+	if err := openflow.CheckIdentifier("component", component); err != nil {
+		return err
+	}
+	if provider == "" {
+		return g.Rows.SetDefault(ctx, component, openflow.ProviderRef{})
+	}
+	p, components, err := g.Show(ctx, provider)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(components, func(c openflow.ComponentRecord) bool { return c.Name == component }) {
+		return openflow.Errorf(openflow.CodeInvalid, "provider %s has no component %q", p.Ref(), component).
+			WithHint("openflow provider show %s lists what it has", p.Ref())
+	}
+	return g.Rows.SetDefault(ctx, component, p.Ref())
+}
+
+// current reads what is offered now, with the descriptions.
+func (g *Registry) current(ctx context.Context) (offers, error) {
+	o := offers{device: g.Device, known: map[string]bool{}, of: map[string][]openflow.ProviderRef{}, described: map[openflow.ProviderRef]map[string]jobcheck.Component{}}
+	list, err := g.Rows.Providers(ctx)
+	if err != nil {
+		return o, err
+	}
+	for _, p := range list {
+		o.known[p.Name] = true
+		if p.Kind == openflow.ProviderBuiltIn {
+			o.builtIn = p.Ref()
+		}
+		if !p.Enabled {
+			continue
+		}
+		components, err := g.components(ctx, p)
+		if err != nil {
+			return o, err
+		}
+		o.described[p.Ref()] = components
+		for name := range components {
+			o.of[name] = append(o.of[name], p.Ref())
+		}
+	}
+	for _, refs := range o.of {
+		slices.SortFunc(refs, inOrder)
+	}
+	o.defaults, err = g.Rows.Defaults(ctx)
+	return o, err
+}
+
+// components are what a provider has, read once for each program.
+func (g *Registry) components(ctx context.Context, p openflow.ProviderRecord) (map[string]jobcheck.Component, error) {
+	g.mu.Lock()
+	have, ok := g.read[p.Ref()]
+	g.mu.Unlock()
+	if ok && have.digest == p.Digest {
+		return have.components, nil
+	}
+	rows, err := g.Rows.Components(ctx, p.Name, p.Version)
+	if err != nil {
+		return nil, err
+	}
+	have = described{p.Digest, map[string]jobcheck.Component{}}
+	for _, row := range rows {
+		var doc document
+		if err := json.Unmarshal(row.Description, &doc); err != nil || doc.Component == nil {
+			return nil, openflow.Errorf(openflow.CodeInternal, "the catalogue's description of component %q of provider %s is not readable", row.Name, p.Ref())
+		}
+		have.components[row.Name] = doc.Component.Component
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.read == nil {
+		g.read = map[openflow.ProviderRef]described{}
+	}
+	g.read[p.Ref()] = have
+	return have.components, nil
+}
+
+// Names lists the components that jobs may use, each once.
+func (g *Registry) Names(ctx context.Context) ([]string, error) {
+	o, err := g.current(ctx)
+	return o.names(), err
+}
+
+// Offer is a component of a provider that takes new jobs.
+type Offer struct {
+	openflow.ComponentRecord
+	Default bool // it serves jobs that name no provider
+}
+
+// Offers lists the components that jobs may use, of every provider, by name.
+func (g *Registry) Offers(ctx context.Context) ([]Offer, error) {
+	o, err := g.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []Offer
+	for p := range o.described {
+		rows, err := g.Rows.Components(ctx, p.Name, p.Version)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			chosen, err := o.resolve(row.Name, openflow.ProviderRef{})
+			list = append(list, Offer{row, err == nil && chosen.Name == p.Name && chosen.Version == p.Version})
+		}
+	}
+	slices.SortFunc(list, func(a, b Offer) int {
+		if n := strings.Compare(a.Name, b.Name); n != 0 {
+			return n
+		}
+		return inOrder(a.Provider, b.Provider)
+	})
+	return list, nil
+}
+
+// Offer finds what serves a component for a job that wants this provider; empty: any. Errors: CodeInvalid.
+func (g *Registry) Offer(ctx context.Context, component, provider string) (Offer, error) {
+	o, err := g.current(ctx)
+	if err != nil {
+		return Offer{}, err
+	}
+	wanted, err := openflow.ParseProvider(provider)
+	if err != nil {
+		return Offer{}, err
+	}
+	ref, err := o.resolve(component, wanted)
+	if err != nil {
+		return Offer{}, err
+	}
+	usual, err := o.resolve(component, openflow.ProviderRef{})
+	isDefault := err == nil && usual == ref
+	rows, err := g.Rows.Components(ctx, ref.Name, ref.Version)
+	for _, row := range rows {
+		if row.Name == component {
+			return Offer{row, isDefault}, nil
+		}
+	}
+	return Offer{}, cmp.Or(err, error(openflow.Errorf(openflow.CodeUnavailable, "provider %s is being removed", ref)))
+}
+
+// Providers implements partner.Components: it says which provider serves each of these tasks, in full.
+func (g *Registry) Providers(ctx context.Context, specs []openflow.TaskSpec) ([]string, error) {
+	o, err := g.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	refs := make([]string, len(specs))
+	for i, spec := range specs {
+		wanted, err := openflow.ParseProvider(spec.Conf.Provider)
+		if err != nil {
+			return nil, err
+		}
+		ref, err := o.resolve(spec.Component, wanted)
+		if err != nil {
+			return nil, err
+		}
+		refs[i] = ref.String()
+	}
+	return refs, nil
 }
 
 // Check implements partner.Components and initiator.Components.
-func (c Components) Check(d *openflow.DAG, parties []openflow.Party, known map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string) {
-	site := jobcheck.Site{Self: c.self, Components: c.described, Providers: providers, Labels: func(n openflow.TableName) (string, func(string) bool, bool) {
+func (g *Registry) Check(
+	ctx context.Context, d *openflow.DAG, parties []openflow.Party, known map[openflow.TableName]openflow.TableRecord,
+) ([]openflow.Mistake, []string, error) {
+	o, err := g.current(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	site := jobcheck.Site{Self: g.Self, Find: o.find, Labels: func(n openflow.TableName) (string, func(string) bool, bool) {
 		rec, ok := known[n]
 		if !ok {
 			return "", nil, false
@@ -128,5 +368,28 @@ func (c Components) Check(d *openflow.DAG, parties []openflow.Party, known map[o
 		}
 		return label, func(column string) bool { return slices.Contains(schema.Names(), column) }, true
 	}}
-	return site.Check(d, parties)
+	mistakes, warnings := site.Check(d, parties)
+	return mistakes, warnings, nil
+}
+
+// find describes the component of a task as its provider does.
+func (o offers) find(spec openflow.TaskSpec) (jobcheck.Component, *jobcheck.Unresolved) {
+	wanted, err := openflow.ParseProvider(spec.Conf.Provider)
+	var ref openflow.ProviderRef
+	if err == nil {
+		ref, err = o.resolve(spec.Component, wanted)
+	}
+	if err != nil {
+		why := &jobcheck.Unresolved{Member: "conf.provider", Message: err.Error()}
+		var said *openflow.Error
+		if errors.As(err, &said) {
+			why.Message, why.Remedy = said.Message, said.Hint
+		}
+		if len(o.of[spec.Component]) == 0 {
+			why.Member = "component_ref"
+		}
+		return jobcheck.Component{}, why
+	}
+	ref.Device = ""
+	return o.described[ref][spec.Component], nil
 }

@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,90 +11,189 @@ import (
 
 	"openflow"
 	"openflow/sdk/tables"
+	"openflow/site/programs"
+	"openflow/store/catalogue"
 )
 
-// program is a components binary of a shell script.
-func program(t *testing.T, script string) string {
+// site is a registry with the built-in provider openflow:2.
+func site(t *testing.T) *Registry {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "components")
-	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700))
-	return path
+	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "c.db")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rows.Close()) })
+	own, err := programs.Own(program(t, of("openflow", "2")))
+	require.NoError(t, err)
+	_, err = BuiltIn(t.Context(), rows, own)
+	require.NoError(t, err)
+	return &Registry{Self: "9999", Rows: rows, Device: "docker"}
 }
 
-const twoComponents = `case "$1" in
-list) echo '{"buildin":["psi","noop"],"thirdparty":[]}' ;;
-desc) echo '{"component":{"roles":["guest","host"],"parameters":{"protocol":{"optional":true,"type_meta":{"type":"string","enum":["ecdh"]}}},
-"input_artifacts":{"data":{"in":{"stages":["default"],"roles":["guest"],"labelled":["guest"]}}},
-"output_artifacts":{"metric":{"metric":{"stages":["default"]}}}}}' ;;
-esac`
+func psi(provider string) openflow.TaskSpec {
+	return openflow.TaskSpec{Name: "psi_0", Component: "psi", Stage: openflow.StageDefault, Conf: openflow.TaskConf{Provider: provider}}
+}
 
-func TestComponentsAreWhatTheBinarySays(t *testing.T) {
-	c, err := Read(t.Context(), program(t, twoComponents), "9999", "1", "docker")
+func (g *Registry) serves(t *testing.T, provider string) string {
+	t.Helper()
+	refs, err := g.Providers(t.Context(), []openflow.TaskSpec{psi(provider)})
 	require.NoError(t, err)
-	provider, err := c.Component(openflow.TaskSpec{Component: "psi", Stage: openflow.StageDefault}, openflow.RoleGuest)
-	require.NoError(t, err)
-	require.Equal(t, "openflow:1@docker", provider)
+	require.Len(t, refs, 1)
+	return refs[0]
+}
 
+func TestLifeOfAProvider(t *testing.T) {
+	g, ctx := site(t), t.Context()
+	require.Equal(t, "openflow:2@docker", g.serves(t, ""))
+	path := program(t, of("acme", "1"))
+	p, components, err := g.Add(ctx, "acme", path, "ann")
+	require.NoError(t, err)
+	require.Len(t, components, 2)
+	require.Equal(t, []any{"acme", "1", openflow.ProviderProgram, path, true, "ann"}, []any{p.Name, p.Version, p.Kind, p.Place, p.Enabled, p.AddedBy})
+	again, _, err := g.Add(ctx, "acme", path, "bob")
+	require.NoError(t, err)
+	require.Equal(t, p, again, "the same program again changes nothing")
+	require.Equal(t, "openflow:2@docker", g.serves(t, ""), "nobody is served by it who does not ask")
+	require.Equal(t, "acme:1@docker", g.serves(t, "acme"))
+
+	require.NoError(t, g.Prefer(ctx, "psi", "acme"))
+	require.Equal(t, "acme:1@docker", g.serves(t, ""))
+	list, err := g.Offers(ctx)
+	require.NoError(t, err)
+	var offered []string
+	for _, o := range list {
+		text := o.Name + " " + o.Provider.String()
+		if o.Default {
+			text += " *"
+		}
+		offered = append(offered, text)
+	}
+	require.Equal(t, []string{"psi acme:1 *", "psi openflow:2", "scale acme:1", "scale openflow:2 *"}, offered)
+	one, err := g.Offer(ctx, "psi", "openflow")
+	require.NoError(t, err)
+	require.False(t, one.Default)
+	require.Contains(t, string(one.Description), `"openflow"`)
+	_, err = g.Offer(ctx, "psi", "zeta")
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+
+	_, err = g.Enable(ctx, "acme:1", false)
+	require.NoError(t, err)
+	require.Equal(t, "openflow:2@docker", g.serves(t, ""))
+	_, err = g.Providers(ctx, []openflow.TaskSpec{psi("acme")})
+	require.ErrorContains(t, err, `no provider "acme"`)
+	_, err = g.Enable(ctx, "acme", true)
+	require.NoError(t, err)
+	require.Equal(t, "acme:1@docker", g.serves(t, ""))
+	require.NoError(t, g.Prefer(ctx, "psi", ""))
+	require.Equal(t, "openflow:2@docker", g.serves(t, ""))
+
+	_, _, err = g.Add(ctx, "acme", program(t, of("acme", "2")), "ann")
+	require.NoError(t, err)
+	_, err = g.Remove(ctx, "acme")
+	require.ErrorContains(t, err, "acme:1, acme:2")
+	_, err = g.Remove(ctx, "acme:1")
+	require.NoError(t, err)
+	require.Equal(t, "acme:2@docker", g.serves(t, "acme"))
+	names, err := g.Names(ctx)
+	require.NoError(t, err)
+	require.Equal(t, []string{"psi", "scale"}, names)
+}
+
+func TestRegistryRefuses(t *testing.T) {
+	g, ctx := site(t), t.Context()
+	acme := program(t, of("acme", "1"))
+	_, _, err := g.Add(ctx, "acme", acme, "ann")
+	require.NoError(t, err)
+	folder := t.TempDir()
+	link := filepath.Join(folder, "link")
+	require.NoError(t, os.Symlink(acme, link))
+	plain := filepath.Join(folder, "plain")
+	require.NoError(t, os.WriteFile(plain, []byte("#!/bin/sh\n"), 0o600))
 	for name, tc := range map[string]struct {
-		spec openflow.TaskSpec
+		do   func() error
+		code openflow.Code
 		says string
 	}{
-		"unknown":          {openflow.TaskSpec{Component: "x"}, `no component "x" at this site (it has: noop, psi)`},
-		"another provider": {openflow.TaskSpec{Component: "psi", Conf: openflow.TaskConf{Provider: "acme:1@k8s"}}, "no provider"},
+		"of somebody else":     {g.adds("acme", program(t, of("zeta", "1"))), openflow.CodeInvalid, `is of provider zeta:1, not of "acme"`},
+		"as the built-in one":  {g.adds("openflow", program(t, of("openflow", "3"))), openflow.CodeInvalid, "stands for the built-in provider"},
+		"as FATE":              {g.adds("fate", program(t, of("fate", "2.2.0"))), openflow.CodeInvalid, "stands for the built-in provider"},
+		"another program":      {g.adds("acme", program(t, of("acme", "1")+"\n# changed")), openflow.CodeConflict, "another program"},
+		"a folder":             {g.adds("acme", folder), openflow.CodeInvalid, "regular file"},
+		"a link":               {g.adds("acme", link), openflow.CodeInvalid, "name the file itself: " + acme},
+		"not executable":       {g.adds("acme", plain), openflow.CodeInvalid, "permission denied"},
+		"no file":              {g.adds("acme", "/nowhere/x"), openflow.CodeInvalid, "no such file"},
+		"no whole path":        {g.adds("acme", "x"), openflow.CodeInvalid, "not a whole path"},
+		"no component of it":   {func() error { return g.Prefer(ctx, "lr", "acme") }, openflow.CodeInvalid, `has no component "lr"`},
+		"no such provider":     {func() error { return g.Prefer(ctx, "psi", "zeta") }, openflow.CodeNotFound, "zeta is not registered"},
+		"remove the built-in":  {func() error { _, err := g.Remove(ctx, "openflow"); return err }, openflow.CodeConflict, "built-in"},
+		"remove nobody":        {func() error { _, err := g.Remove(ctx, "acme:9"); return err }, openflow.CodeNotFound, "acme:9 is not registered"},
+		"remove what":          {func() error { _, err := g.Remove(ctx, "a b"); return err }, openflow.CodeInvalid, "name of a provider"},
+		"remove any":           {func() error { _, err := g.Remove(ctx, ""); return err }, openflow.CodeInvalid, "does not name one"},
+		"remove on one device": {func() error { _, err := g.Remove(ctx, "acme:1@docker"); return err }, openflow.CodeInvalid, "does not name one"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := c.Component(tc.spec, openflow.RoleGuest)
-			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+			before, err := g.List(ctx)
+			require.NoError(t, err)
+			err = tc.do()
+			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, tc.says)
+			after, err := g.List(ctx)
+			require.NoError(t, err)
+			require.Equal(t, before, after, "the registry is as it was")
 		})
 	}
 }
 
-// A job is checked with what the binary says of its components, and with the schemas of this site's tables.
+func (g *Registry) adds(name, path string) func() error {
+	return func() error {
+		_, _, err := g.Add(context.Background(), name, path, "ann")
+		return err
+	}
+}
+
+// A job is checked with what the provider says that serves it, and with the schemas of this site's tables.
 func TestJobsAreCheckedWithDescriptionsAndTables(t *testing.T) {
-	c, err := Read(t.Context(), program(t, twoComponents), "9999", "1", "docker")
+	g := site(t)
+	_, _, err := g.Add(t.Context(), "acme", program(t, of("acme", "1")), "ann")
 	require.NoError(t, err)
 	guest, name := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}, openflow.TableName{Namespace: "bank", Name: "people"}
-	d := &openflow.DAG{SchemaVersion: "1", Parties: []openflow.Party{guest}, Tasks: []openflow.Task{{
-		Name: "psi_0", Component: "psi", Parameters: openflow.Parameters{"protocol": "rsa", "protocl": 1},
-		Inputs: []openflow.Input{{Kind: openflow.InputData, Key: "in", Channels: []openflow.Channel{
-			{Source: openflow.FromDataWarehouse, Namespace: name.Namespace, Name: name.Name},
-		}}},
-	}}}
 	schema := tables.Schema{SampleID: "sid", MatchID: "id", Features: []tables.Column{{Name: "x0", DType: tables.Float64}}}
+	unlabelled, err := schema.DataMeta()
+	require.NoError(t, err)
+	labelled := schema.Clone()
+	labelled.Label = &tables.Column{Name: "y", DType: tables.Int32}
+	withLabel, err := labelled.DataMeta()
+	require.NoError(t, err)
 	for text, tc := range map[string]struct {
-		meta     func() []byte
-		mistakes int
+		provider, protocol string
+		meta               json.RawMessage
+		mistakes           []string
 	}{
-		"a table without a label": {func() []byte { meta, err := schema.DataMeta(); require.NoError(t, err); return meta }, 2},
-		"a table of another kind": {func() []byte { return []byte(`{}`) }, 1},
-		"a table with a label": {func() []byte {
-			labelled := schema.Clone()
-			labelled.Label = &tables.Column{Name: "y", DType: tables.Int32}
-			meta, err := labelled.DataMeta()
-			require.NoError(t, err)
-			return meta
-		}, 1},
+		"right":                   {"", "openflow", withLabel, nil},
+		"a table without a label": {"", "openflow", unlabelled, []string{"has no label column"}},
+		"a table of another kind": {"", "openflow", json.RawMessage(`{}`), nil},
+		"a parameter of another":  {"", "acme", withLabel, []string{"parameters.protocol"}},
+		"right for the other":     {"acme", "acme", withLabel, nil},
+		"wrong for the other":     {"acme", "openflow", withLabel, []string{"parameters.protocol"}},
+		"nobody":                  {"zeta:1", "openflow", withLabel, []string{`dag.tasks.psi_0.conf.provider: no provider "zeta:1" of component "psi" at this site`}},
+		"no name":                 {"a b", "openflow", withLabel, []string{`dag.tasks.psi_0.conf.provider: "a b" is not the name of a provider`}},
 	} {
 		t.Run(text, func(t *testing.T) {
-			known := map[openflow.TableName]openflow.TableRecord{name: {Name: name, Meta: tc.meta()}}
-			mistakes, warnings := c.Check(d, d.Parties, known)
-			require.Len(t, mistakes, tc.mistakes, "%v", mistakes)
-			require.Len(t, warnings, 1)
+			d := &openflow.DAG{SchemaVersion: "1", Parties: []openflow.Party{guest}, Tasks: []openflow.Task{{
+				Name: "psi_0", Component: "psi", Parameters: openflow.Parameters{"protocol": tc.protocol, "protocl": 1}, Conf: openflow.TaskConf{Provider: tc.provider},
+				Inputs: []openflow.Input{{Kind: openflow.InputData, Key: "in", Channels: []openflow.Channel{
+					{Source: openflow.FromDataWarehouse, Namespace: name.Namespace, Name: name.Name},
+				}}},
+			}}}
+			known := map[openflow.TableName]openflow.TableRecord{name: {Name: name, Meta: tc.meta}}
+			mistakes, _, err := g.Check(t.Context(), d, d.Parties, known)
+			require.NoError(t, err)
+			require.Len(t, mistakes, len(tc.mistakes), "%v", mistakes)
+			for i, m := range mistakes {
+				require.Contains(t, m.String(), tc.mistakes[i])
+			}
 		})
 	}
-}
-
-func TestBinaryThatIsNoneIsRefused(t *testing.T) {
-	for name, script := range map[string]string{
-		"fails":        "exit 3",
-		"says nothing": "true",
-		"no documents": `case "$1" in list) echo '{"buildin":["a"]}' ;; desc) echo no ;; esac`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := Read(t.Context(), program(t, script), "9999", "1", "local")
-			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
-			require.ErrorContains(t, err, "make build")
-		})
-	}
+	unknown := &openflow.DAG{SchemaVersion: "1", Parties: []openflow.Party{guest}, Tasks: []openflow.Task{{Name: "x", Component: "x"}}}
+	mistakes, _, err := g.Check(t.Context(), unknown, unknown.Parties, nil)
+	require.NoError(t, err)
+	require.Contains(t, mistakes[0].String(), `dag.tasks.x.component_ref: no component "x" at this site (it has: psi, scale)`)
 }

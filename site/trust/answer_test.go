@@ -37,7 +37,12 @@ func TestVerifyAnswer(t *testing.T) {
 		"another status":             {func(e *exchange) { e.status = 500 }, "does not verify"},
 		"to another request":         {func(e *exchange) { e.request = again.Header }, "does not verify"},
 		"not signed":                 {func(e *exchange) { e.answer.Del(trust.HeaderSignature) }, "is not signed"},
-		"not a signature":            {func(e *exchange) { e.answer.Set(trust.HeaderSignature, "x") }, "not the one in its record"},
+		"not a signature":            {func(e *exchange) { e.answer.Set(trust.HeaderSignature, "openflow=x") }, "does not verify"},
+		"of another kind":            {func(e *exchange) { e.answer.Set(trust.HeaderInput, asked.Header.Get(trust.HeaderInput)) }, "signs with key"},
+		"not signed by us":           {func(e *exchange) { e.answer.Set(trust.HeaderSignature, "proxy=:AAAA:") }, "is not signed"},
+		"another digest":             {func(e *exchange) { e.answer.Set(trust.HeaderDigest, "sha-256=:AAAA:") }, "does not verify"},
+		"the request's in its place": {func(e *exchange) { e.answer = asked.Header.Clone(); e.answer.Set(trust.HeaderParty, "10000") }, "signs with key"},
+		"to a request without":       {func(e *exchange) { e.request = http.Header{} }, "was not signed"},
 		"from another party": {func(e *exchange) {
 			trust.Signer{Party: "10001", Key: its.Key}.SignAnswer(e.answer, e.request, e.status, e.body)
 		}, `that of party "10001"`},

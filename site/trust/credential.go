@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
@@ -20,7 +21,7 @@ const (
 )
 
 // Credentials issues what task containers show to their own node, and checks it. A credential covers one task version at
-// this node and needs no storage: it is the execution ID with an HMAC-SHA256 under a secret of the node. It stays valid
+// this node and needs no storage: it is the run's ID with an HMAC-SHA256 under a secret of the node. It stays valid
 // while the secret is; what a task that has ended may still do is for the caller to say.
 type Credentials struct{ secret []byte }
 
@@ -39,30 +40,38 @@ func LoadOrCreateCredentials(dir string) (Credentials, error) {
 	return Credentials{secret}, nil
 }
 
-// Issue makes the credential of a task version: "<execution id>.<hmac>".
+// Issue makes the credential of a task version: "<run ID>.<hmac>".
 func (c Credentials) Issue(k openflow.TaskKey) string {
-	id := string(k.ExecutionID())
+	id := string(k.RunID())
 	return id + "." + strictBase64.EncodeToString(c.mac(id))
 }
 
-// Check returns the execution that a credential is for. CodeUnauthorized: it is none of this node's.
-func (c Credentials) Check(credential string) (openflow.ExecutionID, error) {
-	dot := strings.LastIndexByte(credential, '.') // an execution ID may contain dots, an HMAC does not
+// Check returns the run that a credential is for. CodeUnauthorized: it is none of this node's.
+func (c Credentials) Check(credential string) (openflow.RunID, error) {
+	dot := strings.LastIndexByte(credential, '.') // a run's ID may contain dots, an HMAC does not
 	if dot > 0 && len(c.secret) == secretBytes {
 		id := credential[:dot]
 		mac, err := decodeExact(credential[dot+1:], sha256.Size)
 		if err == nil && hmac.Equal(mac, c.mac(id)) {
-			return openflow.ExecutionID(id), nil
+			return openflow.RunID(id), nil
 		}
 	}
 	return "", unauthorized("the task credential is not valid at this node").
-		WithHint("send the value of OPENFLOW_TOKEN as Authorization: Bearer …")
+		WithHint("send the value of OPENFLOW_CREDENTIAL as Authorization: Bearer …")
 }
 
-func (c Credentials) mac(id string) []byte {
+func (c Credentials) mac(id string) []byte { return c.keyed("openflow-task-v1\n" + id) }
+
+func (c Credentials) keyed(text string) []byte {
 	m := hmac.New(sha256.New, c.secret)
-	m.Write([]byte("openflow-task-v1\n" + id))
+	m.Write([]byte(text))
 	return m.Sum(nil)
+}
+
+// Name is the same at all replicas of a node, which share the secret, and another at every other node. It tells nothing
+// of the secret.
+func (c Credentials) Name() string {
+	return "node-" + hex.EncodeToString(c.keyed("openflow-node-v1")[:8])
 }
 
 // LoadOrCreateToken returns the token of the application layer in dir, making it at the first start. File and folder

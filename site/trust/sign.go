@@ -1,34 +1,30 @@
 package trust
 
 import (
-	"crypto/ed25519"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
+	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dunglas/httpsfv"
 
 	"openflow"
 )
 
-// The headers of a signed request.
+// The headers of our own that a signed message carries.
 const (
-	HeaderParty     = "x-openflow-party"     // who signs
-	HeaderTo        = "x-openflow-to"        // whom it is for
-	HeaderKey       = "x-openflow-key"       // PublicKey.ID of the signing key
-	HeaderTime      = "x-openflow-time"      // milliseconds since 1970
-	HeaderNonce     = "x-openflow-nonce"     // 16 random bytes, base64url
-	HeaderSignature = "x-openflow-signature" // Ed25519, base64url
+	HeaderParty = "x-openflow-party" // who signs
+	HeaderTo    = "x-openflow-to"    // whom a request is for
 )
 
 const (
 	nonceBytes = 16
-	// signedPrefix are further headers that are covered: those of the transport layer say whose message it is.
-	signedPrefix = "x-ptp-"
-	scheme       = "openflow-request-v1"
+	// transportPrefix is of the headers that say whose message to a container a request brings. All of them are covered.
+	transportPrefix = "x-ptp-"
+	// The tags say what a signature is for: RFC 9421, section 2.3.
+	tagRequest = "openflow-request"
+	tagAnswer  = "openflow-answer"
 )
 
 // Signer signs the requests of one node.
@@ -40,54 +36,47 @@ type Signer struct {
 // Sign adds the signature headers to r, a request to party to with that body, replacing earlier ones: a repeated request
 // is signed again. Method, URL and x-ptp-* headers must be final.
 func (s Signer) Sign(r *http.Request, to openflow.PartyID, body []byte, now time.Time) {
-	h := r.Header
-	h.Set(HeaderParty, string(s.Party))
-	h.Set(HeaderTo, string(to))
-	h.Set(HeaderKey, s.Key.Public().ID())
-	h.Set(HeaderTime, strconv.FormatInt(now.UnixMilli(), 10))
-	h.Set(HeaderNonce, randomText(nonceBytes))
-	h.Del(HeaderSignature)
-	h.Set(HeaderSignature, strictBase64.EncodeToString(ed25519.Sign(s.Key.private, signedText(r, body))))
+	r.Header.Set(HeaderParty, string(s.Party))
+	r.Header.Set(HeaderTo, string(to))
+	r.Header.Set(HeaderDigest, digest(body))
+	params := httpsfv.NewParams()
+	params.Add("created", now.Unix())
+	params.Add("expires", now.Add(Window).Unix())
+	params.Add("nonce", randomText(nonceBytes))
+	params.Add("tag", tagRequest)
+	s.Key.sign(r.Header, ofRequest(r), params)
 }
 
-// signedText is what is signed: one line per item, in this order. Host is not part of it because proxies change it; the
+// ofRequest is what a signature covers of a request. The authority is not part of it because proxies change it; the
 // destination party is, so that a peer cannot pass a request on to a third.
-func signedText(r *http.Request, body []byte) []byte {
-	var b strings.Builder
-	path := r.URL.EscapedPath()
-	if path == "" {
-		path = "/"
-	}
-	if r.URL.RawQuery != "" {
-		path += "?" + r.URL.RawQuery
-	}
-	method := r.Method
+func ofRequest(r *http.Request) []component {
+	method, path := r.Method, r.URL.EscapedPath()
 	if method == "" {
 		method = http.MethodGet
 	}
-	fmt.Fprintf(&b, "%s\n%s\n%s\n", scheme, method, path)
-	for _, name := range []string{HeaderParty, HeaderTo, HeaderKey, HeaderTime, HeaderNonce} {
-		fmt.Fprintf(&b, "%s\n", r.Header.Get(name))
+	if path == "" {
+		path = "/"
 	}
-	for _, line := range transportHeaders(r.Header) {
-		fmt.Fprintf(&b, "%s\n", line)
+	list := []component{
+		covered("@method", method), covered("@path", path), covered("@query", "?"+r.URL.RawQuery),
+		field(r.Header, HeaderDigest), field(r.Header, HeaderParty), field(r.Header, HeaderTo),
 	}
-	sum := sha256.Sum256(body)
-	b.WriteString(hex.EncodeToString(sum[:]))
-	return []byte(b.String())
+	transport := transportHeaders(r.Header)
+	for _, name := range slices.Sorted(maps.Keys(transport)) {
+		list = append(list, field(transport, name))
+	}
+	return list
 }
 
-// transportHeaders renders the x-ptp-* headers in order of their names, values as they were sent. HTTP forbids line breaks
-// in both, so lines cannot be confused.
-func transportHeaders(h http.Header) []string {
-	var lines []string
+// transportHeaders are the x-ptp-* headers.
+func transportHeaders(h http.Header) http.Header {
+	found := http.Header{}
 	for name, values := range h {
-		if name = strings.ToLower(name); strings.HasPrefix(name, signedPrefix) {
-			for i, v := range values {
-				lines = append(lines, fmt.Sprintf("%s[%d]:%s", name, i, strings.TrimSpace(v)))
+		if strings.HasPrefix(strings.ToLower(name), transportPrefix) {
+			for _, v := range values {
+				found.Add(name, v)
 			}
 		}
 	}
-	slices.Sort(lines)
-	return lines
+	return found
 }

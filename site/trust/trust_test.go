@@ -172,23 +172,26 @@ func TestCredentials(t *testing.T) {
 	others, err := trust.LoadOrCreateCredentials(filepath.Join(t.TempDir(), "home"))
 	require.NoError(t, err)
 
+	require.Equal(t, ours.Name(), again.Name(), "replicas share the secret")
+	require.NotEqual(t, ours.Name(), others.Name())
+
 	token := ours.Issue(someTask)
-	require.True(t, strings.HasPrefix(token, string(someTask.ExecutionID())+"."))
+	require.True(t, strings.HasPrefix(token, string(someTask.RunID())+"."))
 	require.Equal(t, token, again.Issue(someTask), "a restart keeps credentials")
 	id, err := again.Check(token)
 	require.NoError(t, err)
-	require.Equal(t, someTask.ExecutionID(), id)
+	require.Equal(t, someTask.RunID(), id)
 
 	other := someTask
 	other.Version = 2
 	mac := token[strings.LastIndex(token, ".")+1:]
 	for name, bad := range map[string]string{
 		"empty":             "",
-		"no mac":            string(someTask.ExecutionID()),
-		"empty mac":         string(someTask.ExecutionID()) + ".",
+		"no mac":            string(someTask.RunID()),
+		"empty mac":         string(someTask.RunID()) + ".",
 		"only mac":          "." + mac,
 		"of another node":   others.Issue(someTask),
-		"of another task":   string(other.ExecutionID()) + "." + mac,
+		"of another task":   string(other.RunID()) + "." + mac,
 		"cut":               token[:len(token)-1],
 		"with a line break": token[:len(token)-4] + "\n" + token[len(token)-4:],
 	} {

@@ -2,8 +2,9 @@ package trust
 
 import (
 	"context"
+	"maps"
 	"net/http"
-	"strconv"
+	"slices"
 	"time"
 
 	"openflow"
@@ -21,8 +22,8 @@ type KeySource interface {
 
 // NonceStore remembers nonces, across restarts and replicas. The message store is one.
 type NonceStore interface {
-	// ClaimNonce records the nonce of a peer until that time and reports whether it was new.
-	ClaimNonce(ctx context.Context, peer, nonce string, until time.Time) (bool, error)
+	// UseNonce records the nonce of a peer until that time and reports whether it was new.
+	UseNonce(ctx context.Context, peer, nonce string, until time.Time) (bool, error)
 }
 
 // Verifier checks signed requests to one node. It is safe for concurrent use.
@@ -45,7 +46,7 @@ func (v Verifier) Verify(ctx context.Context, r *http.Request, body []byte) (ope
 		return "", unauthorized("the request is signed for party %s, this is party %s", c.to, v.Self).
 			WithHint("check the URL that the calling site has for party %s", c.to)
 	}
-	if err := v.checkTime(c.at); err != nil {
+	if err := v.checkTime(c.created, c.expires); err != nil {
 		return "", err
 	}
 	keys, err := v.Keys.PublicKeys(ctx, c.party)
@@ -56,11 +57,16 @@ func (v Verifier) Verify(ctx context.Context, r *http.Request, body []byte) (ope
 	case err != nil:
 		return "", err
 	}
-	if !signedByOne(keys, c, signedText(r, body)) {
+	list := ofRequest(r)
+	if !c.covers(list) {
+		return "", unauthorized("the signature of party %s does not cover what it must", c.party).
+			WithHint("nodes of the same version agree on it; something on the way may add or take headers %s*", transportPrefix)
+	}
+	if !hasDigest(r.Header, body) || !c.byOne(keys, list) {
 		return "", unauthorized("the signature of party %s with key %q does not verify", c.party, printable(c.key)).
 			WithHint("if its key has changed, on party %s run openflow site rotate %s --key KEY", v.Self, c.party)
 	}
-	fresh, err := v.Nonces.ClaimNonce(ctx, string(c.party), c.nonce, c.at.Add(Window+time.Second))
+	fresh, err := v.Nonces.UseNonce(ctx, string(c.party), c.nonce, c.created.Add(Window+2*time.Second))
 	switch {
 	case err != nil:
 		return "", err
@@ -70,72 +76,59 @@ func (v Verifier) Verify(ctx context.Context, r *http.Request, body []byte) (ope
 	return c.party, nil
 }
 
-func (v Verifier) checkTime(at time.Time) error {
+// checkTime compares whole seconds, which is what signatures have.
+func (v Verifier) checkTime(created, expires time.Time) error {
 	now := time.Now
 	if v.Now != nil {
 		now = v.Now
 	}
-	here := now()
-	if at.Before(here.Add(-Window)) || at.After(here.Add(Window)) {
+	here := now().Truncate(time.Second)
+	if created.Before(here.Add(-Window)) || created.After(here.Add(Window)) || expires.Before(here) {
 		return unauthorized("the request was signed at %s, here it is %s: more than %s apart",
-			at.UTC().Format(time.RFC3339), here.UTC().Format(time.RFC3339), Window).
+			created.UTC().Format(time.RFC3339), here.UTC().Format(time.RFC3339), Window).
 			WithHint("set the clocks of both sites, with NTP for instance")
 	}
 	return nil
 }
 
-func signedByOne(keys []PublicKey, c claim, text []byte) bool {
-	for _, k := range keys {
-		if k.ID() == c.key && k.verify(text, c.signature) {
-			return true
-		}
-	}
-	return false
-}
-
-// claim is what the headers say, before any of it is proven.
+// claim is what the headers of a request say, before any of it is proven.
 type claim struct {
-	party, to  openflow.PartyID
-	key, nonce string
-	at         time.Time
-	signature  []byte
+	signature
+	party, to openflow.PartyID
 }
-
-// maxMillis keeps times within what time.Time formats: the year 9999.
-const maxMillis = 253402300799999
 
 func readClaim(h http.Header) (claim, error) {
 	var c claim
 	text := map[string]string{}
-	for _, name := range []string{HeaderParty, HeaderTo, HeaderKey, HeaderTime, HeaderNonce, HeaderSignature} {
+	for _, name := range []string{HeaderParty, HeaderTo, HeaderDigest, HeaderInput, HeaderSignature} {
 		values := h.Values(name)
-		if len(values) != 1 || values[0] == "" {
-			return c, unauthorized("the request is not signed: it needs one header %s", name).
+		if len(values) == 0 || values[0] == "" {
+			return c, unauthorized("the request is not signed: it needs the header %s", name).
 				WithHint("only nodes may call this interface; users call the application interface")
 		}
 		text[name] = values[0]
 	}
+	for _, name := range append(slices.Sorted(maps.Keys(transportHeaders(h))), HeaderParty, HeaderTo) {
+		if len(h.Values(name)) > 1 { // which of them would be meant
+			return c, unauthorized("the request is not signed correctly: header %s is there twice", printable(name))
+		}
+	}
 	c.party, c.to = openflow.PartyID(text[HeaderParty]), openflow.PartyID(text[HeaderTo])
-	c.key, c.nonce = text[HeaderKey], text[HeaderNonce]
 	for _, p := range []openflow.PartyID{c.party, c.to} {
 		if err := openflow.CheckIdentifier("party_id", string(p)); err != nil {
 			return c, unauthorized("the request is not signed correctly: %v", err)
 		}
 	}
-	ms, err := strconv.ParseInt(text[HeaderTime], 10, 64)
-	if err != nil || ms < 0 || ms > maxMillis || strconv.FormatInt(ms, 10) != text[HeaderTime] {
-		return c, unauthorized("the request is not signed correctly: header %s is not a time in milliseconds", HeaderTime)
+	var err error
+	if c.signature, err = readSignature(h); err != nil {
+		return c, unauthorized("the request is not signed correctly: headers %s and %s hold no signature %q as RFC 9421 has it",
+			HeaderInput, HeaderSignature, label)
 	}
-	c.at = time.UnixMilli(ms)
+	if c.created.IsZero() || c.expires.IsZero() || c.tag != tagRequest {
+		return c, unauthorized("the request is not signed correctly: its signature needs created, expires, and the tag %q", tagRequest)
+	}
 	if _, err := decodeExact(c.nonce, nonceBytes); err != nil {
-		return c, unauthorized("the request is not signed correctly: header %s is not %d bytes of base64url", HeaderNonce, nonceBytes)
-	}
-	if c.signature, err = decodeExact(text[HeaderSignature], 64); err != nil {
-		return c, unauthorized("the request is not signed correctly: header %s is not 64 bytes of base64url", HeaderSignature)
+		return c, unauthorized("the request is not signed correctly: its nonce is not %d bytes of base64url", nonceBytes)
 	}
 	return c, nil
-}
-
-func unauthorized(format string, args ...any) *openflow.Error {
-	return openflow.Errorf(openflow.CodeUnauthorized, format, args...)
 }

@@ -29,7 +29,7 @@ type nonces struct {
 	err    error
 }
 
-func (n *nonces) ClaimNonce(_ context.Context, peer, nonce string, until time.Time) (bool, error) {
+func (n *nonces) UseNonce(_ context.Context, peer, nonce string, until time.Time) (bool, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.claims++
@@ -127,38 +127,68 @@ func TestVerifyRefuses(t *testing.T) {
 		"another query":  {func(_ *fixture, r *http.Request, _ *[]byte) { r.URL.RawQuery = "a=2" }, "does not verify"},
 		"another body":   {func(_ *fixture, _ *http.Request, b *[]byte) { *b = []byte(`{"job_id":"k"}`) }, "does not verify"},
 		"no body":        {func(_ *fixture, _ *http.Request, b *[]byte) { *b = nil }, "does not verify"},
-		"another nonce": {func(_ *fixture, r *http.Request, _ *[]byte) {
-			r.Header.Set(trust.HeaderNonce, strings.Repeat("A", 22))
+		"another nonce":  {rewritten("nonce=\"", "nonce=\"A"), "nonce is not 16 bytes"},
+		"a nonce that nobody signed": {func(_ *fixture, r *http.Request, _ *[]byte) {
+			input := r.Header.Get(trust.HeaderInput)
+			at := strings.Index(input, `nonce="`) + len(`nonce="`)
+			r.Header.Set(trust.HeaderInput, input[:at]+strings.Repeat("A", 22)+input[at+22:])
 		}, "does not verify"},
-		"a later time":                {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderTime, "1735787045679") }, "does not verify"},
+		"a later time":    {rewritten("created=1735787045", "created=1735787046"), "does not verify"},
+		"good for longer": {rewritten("expires=1735787105", "expires=1735787999"), "does not verify"},
+		"expired": {func(f *fixture, _ *http.Request, _ *[]byte) {
+			f.verifier.Now = func() time.Time { return now.Add(trust.Window + time.Second) }
+		}, "signed at"},
+		"another body with its digest": {func(_ *fixture, r *http.Request, b *[]byte) {
+			*b = []byte("x")
+			r.Header.Set(trust.HeaderDigest, "sha-256=:LXEWQrcmsEQBYnyp+6wy9ciaaFI4e+8wQXr4rXEMYEE=:")
+		}, "does not verify"},
+		"another digest":              {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderDigest, "md5=:AAAA:") }, "does not verify"},
+		"no digest that reads":        {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderDigest, "(") }, "does not verify"},
 		"another session":             {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set("x-ptp-session-id", "t") }, "does not verify"},
-		"a transport header taken":    {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Del("x-ptp-session-id") }, "does not verify"},
-		"a transport header added":    {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set("x-ptp-topic", "t") }, "does not verify"},
-		"a transport header repeated": {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Add("x-ptp-session-id", "s") }, "does not verify"},
+		"a transport header taken":    {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Del("x-ptp-session-id") }, "does not cover"},
+		"a transport header added":    {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set("x-ptp-topic", "t") }, "does not cover"},
+		"a transport header repeated": {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Add("x-ptp-session-id", "s") }, "is there twice"},
 		"another party's name": {func(f *fixture, r *http.Request, _ *[]byte) {
 			f.verifier.Keys.(keys)["8888"] = []trust.PublicKey{stranger.Key.Public()}
 			r.Header.Set(trust.HeaderParty, "8888")
 		}, "does not verify"},
 		"a stranger's key":     {func(_ *fixture, r *http.Request, b *[]byte) { stranger.Sign(r, "10000", *b, now) }, "does not verify"},
-		"key id of another":    {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderKey, "0") }, "does not verify"},
+		"key id of another":    {rewritten(`keyid="`, `keyid="0`), "does not verify"},
+		"two parties":          {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Add(trust.HeaderParty, "9999") }, "is there twice"},
 		"for another party":    {func(f *fixture, r *http.Request, b *[]byte) { f.signer.Sign(r, "8888", *b, now) }, "signed for party 8888, this is party 10000"},
 		"passed on":            {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderTo, "8888") }, "signed for party 8888"},
 		"unknown party":        {func(f *fixture, _ *http.Request, _ *[]byte) { f.verifier.Keys = keys{} }, "openflow site add 9999"},
 		"party without keys":   {func(f *fixture, _ *http.Request, _ *[]byte) { f.verifier.Keys = keys{"9999": nil} }, "openflow site add 9999"},
 		"a party that is none": {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderParty, "../x") }, "not a valid name"},
 		"too old": {func(f *fixture, r *http.Request, b *[]byte) {
-			f.signer.Sign(r, "10000", *b, now.Add(-trust.Window-time.Millisecond))
-		}, "signed at 2025-01-02T03:03:05Z, here it is 2025-01-02T03:04:05Z"},
+			f.signer.Sign(r, "10000", *b, now.Add(-trust.Window-time.Second))
+		}, "signed at 2025-01-02T03:03:04Z, here it is 2025-01-02T03:04:05Z"},
 		"too early": {func(f *fixture, r *http.Request, b *[]byte) {
-			f.signer.Sign(r, "10000", *b, now.Add(trust.Window+time.Millisecond))
+			f.signer.Sign(r, "10000", *b, now.Add(trust.Window+time.Second))
 		}, "set the clocks"},
-		"no time":            {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderTime, "soon") }, "not a time"},
-		"a time with a sign": {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderTime, "+1735787045678") }, "not a time"},
-		"the last time":      {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderTime, "9223372036854775807") }, "not a time"},
-		"a short nonce":      {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderNonce, "AAAA") }, "16 bytes"},
-		"a short signature":  {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderSignature, "AAAA") }, "64 bytes"},
-		"two signatures":     {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Add(trust.HeaderSignature, "AAAA") }, "not signed"},
-		"no headers":         {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header = http.Header{} }, "not signed"},
+		"no time":                  {rewritten("created=1735787045;", ""), "needs created"},
+		"no end":                   {rewritten("expires=1735787105;", ""), "needs created"},
+		"a time that is text":      {rewritten("created=1735787045", `created="soon"`), "hold no signature"},
+		"a time with a sign":       {rewritten("created=1735787045", "created=+1735787045"), "hold no signature"},
+		"a time before 1970":       {rewritten("created=1735787045", "created=-1"), "hold no signature"},
+		"the last time":            {rewritten("created=1735787045", "created=999999999999999"), "hold no signature"},
+		"an end too long":          {rewritten("expires=1735787105", "expires=9223372036854775807"), "hold no signature"},
+		"no nonce":                 {rewritten("nonce=", "once="), "nonce is not 16 bytes"},
+		"for something else":       {rewritten(`tag="openflow-request"`, `tag="openflow-answer"`), "needs created"},
+		"another algorithm":        {rewritten(`alg="ed25519"`, `alg="hmac-sha256"`), "hold no signature"},
+		"less is covered":          {rewritten(`"@path" `, ""), "does not cover"},
+		"more is covered":          {rewritten(`"@path" `, `"@path" "date" `), "does not cover"},
+		"one is covered twice":     {rewritten(`"@path" `, `"@path" "@path" `), "does not cover"},
+		"in another order":         {rewritten(`"@method" "@path"`, `"@path" "@method"`), "does not cover"},
+		"of a request":             {rewritten(`"@path" `, `"@path";req `), "does not cover"},
+		"no list":                  {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderInput, "openflow=1") }, "hold no signature"},
+		"another's label":          {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderInput, "sig1=()") }, "hold no signature"},
+		"a list that breaks off":   {rewritten(")", ""), "hold no signature"},
+		"a short signature":        {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderSignature, "openflow=:AAAA:") }, "hold no signature"},
+		"a signature that is text": {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderSignature, `openflow="AAAA"`) }, "hold no signature"},
+		"a list for a signature":   {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderSignature, `openflow=()`) }, "hold no signature"},
+		"two signatures":           {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Add(trust.HeaderSignature, "openflow=:AAAA:") }, "hold no signature"},
+		"no headers":               {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header = http.Header{} }, "not signed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
@@ -173,9 +203,26 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
+// rewritten changes the first text of that kind in what the signature says of itself.
+func rewritten(from, to string) func(*fixture, *http.Request, *[]byte) {
+	return func(_ *fixture, r *http.Request, _ *[]byte) {
+		r.Header.Set(trust.HeaderInput, strings.Replace(r.Header.Get(trust.HeaderInput), from, to, 1))
+	}
+}
+
+// A proxy may sign as well. Its signature is not looked at.
+func TestAnotherSignatureBeside(t *testing.T) {
+	f := newFixture(t)
+	r, body := f.signed(t)
+	r.Header.Add(trust.HeaderInput, `proxy=("@method");keyid="p"`)
+	r.Header.Add(trust.HeaderSignature, "proxy=:AAAA:")
+	_, err := f.verifier.Verify(t.Context(), r, body)
+	require.NoError(t, err)
+}
+
 func TestVerifyNeedsEveryHeader(t *testing.T) {
 	for _, name := range []string{
-		trust.HeaderParty, trust.HeaderTo, trust.HeaderKey, trust.HeaderTime, trust.HeaderNonce, trust.HeaderSignature,
+		trust.HeaderParty, trust.HeaderTo, trust.HeaderDigest, trust.HeaderInput, trust.HeaderSignature,
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
@@ -255,12 +302,12 @@ func TestBothKeysVerifyWhileTheyChange(t *testing.T) {
 
 func FuzzVerify(f *testing.F) {
 	fix := newFixture(f)
-	r, body := fix.signed(f)
+	r, made := fix.signed(f)
 	h := r.Header
-	f.Add(h.Get(trust.HeaderParty), h.Get(trust.HeaderTo), h.Get(trust.HeaderKey), h.Get(trust.HeaderTime), h.Get(trust.HeaderNonce),
-		h.Get(trust.HeaderSignature), "/v2/partner/task/start%2Fx", "a=1&b=%20", body)
-	f.Add("9999", "10000", "", "-1", "", "", "", "", []byte(nil))
-	f.Fuzz(func(t *testing.T, party, to, key, at, nonce, signature, path, query string, body []byte) {
+	f.Add(h.Get(trust.HeaderParty), h.Get(trust.HeaderTo), h.Get(trust.HeaderDigest), h.Get(trust.HeaderInput), h.Get(trust.HeaderSignature),
+		"/v2/partner/task/start%2Fx", "a=1&b=%20", made)
+	f.Add("9999", "10000", "", "a=();created=1", "a=:AA==:", "", "", []byte(nil))
+	f.Fuzz(func(t *testing.T, party, to, digest, input, signature, path, query string, body []byte) {
 		u, err := url.Parse("http://peer.example:9380" + path)
 		if err != nil {
 			return
@@ -269,14 +316,16 @@ func FuzzVerify(f *testing.F) {
 		forged := &http.Request{Method: http.MethodPost, URL: u, Header: http.Header{}}
 		forged.Header.Set("x-ptp-session-id", "s")
 		for name, value := range map[string]string{
-			trust.HeaderParty: party, trust.HeaderTo: to, trust.HeaderKey: key, trust.HeaderTime: at, trust.HeaderNonce: nonce,
-			trust.HeaderSignature: signature,
+			trust.HeaderParty: party, trust.HeaderTo: to, trust.HeaderDigest: digest, trust.HeaderInput: input, trust.HeaderSignature: signature,
 		} {
 			forged.Header.Set(name, value)
 		}
 		fix.nonces.until = nil
 		if _, err := fix.verifier.Verify(t.Context(), forged, body); err == nil {
-			require.Equal(t, h, forged.Header, "a signature that nobody made")
+			for _, name := range []string{trust.HeaderParty, trust.HeaderTo} {
+				require.Equal(t, h.Get(name), strings.TrimSpace(forged.Header.Get(name)), "a signature that nobody made")
+			}
+			require.Equal(t, made, body)
 			require.Equal(t, r.URL.RequestURI(), u.RequestURI())
 		} else {
 			require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))

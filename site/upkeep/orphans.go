@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/docker"
 	"openflow/runtime/driver"
+	"openflow/runtime/launch"
 )
 
 // Finder finds the run that a container belongs to.
-type Finder func(context.Context, openflow.ExecutionID) (openflow.TaskRecord, error)
+type Finder func(context.Context, openflow.RunID) (openflow.TaskRecord, error)
 
 // Settled is how long the removal of an ended run's container may take its own way.
 const Settled = 10 * time.Second
@@ -28,7 +28,7 @@ func OrphanAge(pooled bool) time.Duration {
 // Orphans are containers of a machine whose run has ended, or is not known.
 type Orphans struct {
 	Runtime driver.Runtime
-	Node    string        // UUID of the home whose containers they are
+	Node    string        // whose containers they are
 	Age     time.Duration // how long ago the run must have ended
 	Find    Finder        // CodeNotFound: nobody knows the run
 	Log     *slog.Logger
@@ -36,13 +36,13 @@ type Orphans struct {
 
 // List lists them. What a run in progress owns is its workflow's.
 func (o Orphans) List(ctx context.Context) ([]string, error) {
-	containers, err := o.Runtime.List(ctx, map[string]string{docker.LabelNode: o.Node})
+	containers, err := o.Runtime.List(ctx, map[string]string{launch.LabelNode: o.Node})
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, c := range containers {
-		t, err := o.Find(ctx, openflow.ExecutionID(c.Labels[docker.LabelExecution]))
+		t, err := o.Find(ctx, openflow.RunID(c.Labels[launch.LabelRun]))
 		switch {
 		case openflow.CodeOf(err) == openflow.CodeNotFound:
 		case err != nil:
@@ -76,14 +76,5 @@ func (o Orphans) Sweep(ctx context.Context) error {
 	return nil
 }
 
-// trimEvery is how often logs are bounded where the runtime does not do that by itself.
-const trimEvery = 10 * time.Second
-
-// TrimLogs keeps the output of programs that run from filling the disk.
-func TrimLogs(r *Rounds, runtime driver.Runtime) {
-	if rt, ok := runtime.(interface {
-		TrimLogs(ctx context.Context) error
-	}); ok {
-		r.Every(trimEvery, "logs of programs", rt.TrimLogs)
-	}
-}
+// TrimEvery is how often the output of programs is bounded where the runtime does not do that by itself.
+const TrimEvery = 10 * time.Second

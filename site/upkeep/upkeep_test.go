@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/docker"
 	"openflow/runtime/driver"
 	"openflow/runtime/fake"
+	"openflow/runtime/launch"
 	"openflow/store/catalogue"
 	"openflow/store/events"
 	"openflow/store/events/changes"
@@ -110,9 +110,9 @@ func TestOldJobsAreForgottenAndTheRestKept(t *testing.T) {
 
 func TestOrphansGoAndOthersStay(t *testing.T) {
 	s := kept(t)
-	container := func(name, node string, execution openflow.ExecutionID) {
+	container := func(name, node string, run openflow.RunID) {
 		_, err := s.runtime.Ensure(t.Context(), driver.Spec{Name: name, Image: "i", Labels: map[string]string{
-			docker.LabelNode: node, docker.LabelExecution: string(execution),
+			launch.LabelNode: node, launch.LabelRun: string(run),
 		}})
 		require.NoError(t, err)
 		require.NoError(t, s.runtime.Start(t.Context(), name))
@@ -127,14 +127,14 @@ func TestOrphansGoAndOthersStay(t *testing.T) {
 	_, err = s.Rows.FinishTask(t.Context(), justEnded, openflow.TaskEnd{Status: openflow.TaskFailed})
 	require.NoError(t, err)
 
-	container("running", "this-node", running.ExecutionID())
-	container("ended", "this-node", ended.ExecutionID())
-	container("just-ended", "this-node", justEnded.ExecutionID())
+	container("running", "this-node", running.RunID())
+	container("ended", "this-node", ended.RunID())
+	container("just-ended", "this-node", justEnded.RunID())
 	container("unknown", "this-node", "nobody_knows_0@9999@guest_9999")
 	container("foreign", "another-node", "nobody_knows_0@9999@guest_9999")
 
 	o := Orphans{
-		Runtime: s.runtime, Node: "this-node", Age: OrphanAge(false), Find: s.Rows.TaskByExecution, Log: slog.New(slog.DiscardHandler),
+		Runtime: s.runtime, Node: "this-node", Age: OrphanAge(false), Find: s.Rows.TaskByRunID, Log: slog.New(slog.DiscardHandler),
 	}
 	require.NoError(t, o.Sweep(t.Context()))
 	require.ElementsMatch(t, []string{"running", "just-ended", "foreign"}, s.containers(t))

@@ -33,7 +33,7 @@ func sampleDAG() *openflow.DAG {
 			Priority: 3, Scheduler: "9999", Initiator: "9999", Cores: &cores, SyncType: openflow.Callback, AutoRetries: 2,
 			ModelWarehouse: &openflow.ModelRef{ID: "m", Version: "0"},
 			Inheritance:    &openflow.Inheritance{Job: "old", Tasks: []openflow.TaskName{"reader_0"}},
-			Task:           openflow.TaskConf{Timeout: time.Hour, EngineRun: map[string]any{"cores": json.Number("4")}},
+			Task:           openflow.TaskConf{Timeout: time.Hour, Cores: new(4)},
 			Extra:          map[string]any{"x": []any{nil, true, "é<&>"}},
 		},
 		Tasks: []openflow.Task{

@@ -15,10 +15,10 @@ import (
 	"openflow"
 )
 
-// ErrBeyondPool is what ApplyJobResources wraps when a job asks for more than the site has: it can never start.
+// ErrBeyondCapacity is what ApplyJobResources wraps when a job asks for more than the site has: it can never start.
 //
 // Spec: fate-flow-api §0.4 (1006).
-var ErrBeyondPool = errors.New("more than the site has")
+var ErrBeyondCapacity = errors.New("more than the site has")
 
 // fault is what kind of trouble a database reports.
 type fault int

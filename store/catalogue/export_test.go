@@ -21,7 +21,7 @@ var (
 // Columns are the types that columns hold as JSON.
 var Columns = []reflect.Type{
 	columnType[document.DAG](), columnType[document.TaskSpec](), columnType[[]document.TaskRun](), columnType[tableSource](),
-	columnType[cursor](), columnType[[]string](), columnType[[]openflow.ExecutionID](),
+	columnType[cursor](), columnType[[]string](), columnType[[]openflow.RunID](),
 }
 
 func columnType[C column]() reflect.Type { return reflect.TypeFor[C]() }

@@ -11,15 +11,44 @@ import (
 	"openflow/store/document"
 )
 
-const jobColumns = `scheduler, job_id, role, party, initiator, status, progress, cores, remaining_cores,
-	resource_in_use, waiting_since, model_id, model_version, user_name, idempotency_key, create_time, update_time,
-	start_time, end_time, apply_time, return_time, reason, notes, dag, priority, memory, remaining_memory, gpus,
-	remaining_gpus, warnings`
+// jobRow is a row of the table job.
+type jobRow struct {
+	Scheduler       string `db:"scheduler"`
+	ID              string `db:"job_id"`
+	Role            string `db:"role"`
+	Party           string `db:"party"`
+	Initiator       string `db:"initiator"`
+	Status          string `db:"status"`
+	Progress        int    `db:"progress"`
+	Cores           int    `db:"cores"`
+	RemainingCores  int    `db:"remaining_cores"`
+	ResourceInUse   bool   `db:"resource_in_use"`
+	WaitingSince    int64  `db:"waiting_since"`
+	ModelID         string `db:"model_id"`
+	ModelVersion    string `db:"model_version"`
+	UserName        string `db:"user_name"`
+	IdempotencyKey  string `db:"idempotency_key"`
+	Created         int64  `db:"create_time"`
+	Updated         int64  `db:"update_time"`
+	Started         int64  `db:"start_time"`
+	Ended           int64  `db:"end_time"`
+	Applied         int64  `db:"apply_time"`
+	Returned        int64  `db:"return_time"`
+	Reason          string `db:"reason"`
+	Notes           string `db:"notes"`
+	DAG             string `db:"dag"` // JSON
+	Priority        int    `db:"priority"`
+	Memory          int64  `db:"memory"`
+	RemainingMemory int64  `db:"remaining_memory"`
+	GPUs            int    `db:"gpus"`
+	RemainingGPUs   int    `db:"remaining_gpus"`
+	Warnings        string `db:"warnings"` // JSON
+}
 
-const insertJob = `insert into job (` + jobColumns + `) values
-	($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-	$25, $26, $27, $28, $29, $30)
-	on conflict (job_id, role, party, scheduler) do nothing`
+var (
+	jobColumns = columnsOf[jobRow]()
+	insertJob  = jobColumns.insert("job") + ` on conflict (job_id, role, party, scheduler) do nothing`
+)
 
 // jobKey is the condition that finds a job's row; its arguments are keyArgs.
 const jobKey = `job_id = $1 and role = $2 and party = $3 and scheduler = $4`
@@ -28,24 +57,24 @@ func keyArgs(k openflow.JobKey, more ...any) []any {
 	return append([]any{string(k.Job), string(k.Party.Role), string(k.Party.ID), string(k.Scheduler)}, more...)
 }
 
-func scanJob(r row) (openflow.JobRecord, error) {
-	var j openflow.JobRecord
-	var dag, warnings string
-	var since, created, updated, started, ended, applied, returned int64
-	err := r.Scan(&j.Scheduler, &j.ID, &j.Party.Role, &j.Party.ID, &j.Initiator, &j.Status, &j.Progress, &j.Cores,
-		&j.RemainingCores, &j.ResourceInUse, &since, &j.ModelID, &j.ModelVersion, &j.UserName, &j.IdempotencyKey,
-		&created, &updated, &started, &ended, &applied, &returned, &j.Reason, &j.Notes, &dag,
-		&j.Priority, &j.Memory, &j.RemainingMemory, &j.GPUs, &j.RemainingGPUs, &warnings)
+func scanJob(from row) (openflow.JobRecord, error) {
+	r, err := jobColumns.scan(from)
 	if err != nil {
+		return openflow.JobRecord{}, err
+	}
+	j := openflow.JobRecord{
+		Scheduler: openflow.PartyID(r.Scheduler), ID: openflow.JobID(r.ID), Party: openflow.Party{Role: openflow.Role(r.Role), ID: openflow.PartyID(r.Party)},
+		Initiator: openflow.PartyID(r.Initiator), Status: openflow.JobStatus(r.Status), Progress: r.Progress, Cores: r.Cores,
+		RemainingCores: r.RemainingCores, ResourceInUse: r.ResourceInUse, WaitingSince: timeOf(r.WaitingSince), ModelID: r.ModelID,
+		ModelVersion: r.ModelVersion, UserName: r.UserName, IdempotencyKey: r.IdempotencyKey, CreateTime: timeOf(r.Created),
+		UpdateTime: timeOf(r.Updated), StartTime: timeOf(r.Started), EndTime: timeOf(r.Ended), ApplyTime: timeOf(r.Applied),
+		ReturnTime: timeOf(r.Returned), Reason: r.Reason, Notes: r.Notes, Priority: r.Priority, Memory: r.Memory,
+		RemainingMemory: r.RemainingMemory, GPUs: r.GPUs, RemainingGPUs: r.RemainingGPUs,
+	}
+	if j.Warnings, err = decodeWarnings(r.Warnings); err != nil {
 		return j, err
 	}
-	j.WaitingSince, j.CreateTime, j.UpdateTime = timeOf(since), timeOf(created), timeOf(updated)
-	j.StartTime, j.EndTime = timeOf(started), timeOf(ended)
-	j.ApplyTime, j.ReturnTime = timeOf(applied), timeOf(returned)
-	if j.Warnings, err = decodeWarnings(warnings); err != nil {
-		return j, err
-	}
-	j.DAG, err = decodeDAG(j.ID, dag)
+	j.DAG, err = decodeDAG(j.ID, r.DAG)
 	return j, err
 }
 
@@ -72,13 +101,14 @@ func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks [
 		return err
 	}
 	now := c.stamp()
-	args := []any{
-		string(j.Scheduler), string(j.ID), string(j.Party.Role), string(j.Party.ID), string(j.Initiator),
-		string(j.Status), j.Progress, j.Cores, j.RemainingCores, j.ResourceInUse, millis(j.WaitingSince), j.ModelID,
-		j.ModelVersion, j.UserName, j.IdempotencyKey, orNow(j.CreateTime, now), now, millis(j.StartTime),
-		millis(j.EndTime), millis(j.ApplyTime), millis(j.ReturnTime), j.Reason, j.Notes, dag,
-		j.Priority, j.Memory, j.RemainingMemory, j.GPUs, j.RemainingGPUs, warnings,
-	}
+	args := jobColumns.values(jobRow{
+		Scheduler: string(j.Scheduler), ID: string(j.ID), Role: string(j.Party.Role), Party: string(j.Party.ID), Initiator: string(j.Initiator),
+		Status: string(j.Status), Progress: j.Progress, Cores: j.Cores, RemainingCores: j.RemainingCores, ResourceInUse: j.ResourceInUse,
+		WaitingSince: millis(j.WaitingSince), ModelID: j.ModelID, ModelVersion: j.ModelVersion, UserName: j.UserName,
+		IdempotencyKey: j.IdempotencyKey, Created: orNow(j.CreateTime, now), Updated: now, Started: millis(j.StartTime), Ended: millis(j.EndTime),
+		Applied: millis(j.ApplyTime), Returned: millis(j.ReturnTime), Reason: j.Reason, Notes: j.Notes, DAG: dag, Priority: j.Priority,
+		Memory: j.Memory, RemainingMemory: j.RemainingMemory, GPUs: j.GPUs, RemainingGPUs: j.RemainingGPUs, Warnings: warnings,
+	})
 	err = c.write(ctx, func(t *tx) error {
 		n, err := t.exec(ctx, insertJob, args...)
 		if err != nil {
@@ -108,7 +138,7 @@ func (c *Catalogue) taskRows(j openflow.JobRecord, tasks []openflow.TaskRecord) 
 		if t.Key.JobKey() != j.Key() {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "%s is not a task of %s of scheduler %s", t.Key, j.Key(), j.Scheduler)
 		}
-		r, err := c.taskRow(t)
+		r, err := c.taskValues(t)
 		if err != nil {
 			return nil, err
 		}
@@ -151,7 +181,7 @@ func (c *Catalogue) Job(ctx context.Context, k openflow.JobKey) (openflow.JobRec
 	if k.Scheduler == "" {
 		return c.jobOfAnyScheduler(ctx, k)
 	}
-	j, err := scanJob(c.one(ctx, `select `+jobColumns+` from job where `+jobKey, keyArgs(k)...))
+	j, err := scanJob(c.one(ctx, `select `+jobColumns.names+` from job where `+jobKey, keyArgs(k)...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return j, notFound("%s of scheduler %s does not exist here", k, k.Scheduler)
 	}

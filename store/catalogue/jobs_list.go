@@ -101,7 +101,7 @@ func (c *Catalogue) JobsWhere(ctx context.Context, f JobFilter) (jobs []openflow
 			return nil, "", err
 		}
 	}
-	err = c.each(ctx, "select "+jobColumns+" from job"+w.String()+tail, w.args, func(r row) error {
+	err = c.each(ctx, "select "+jobColumns.names+" from job"+w.String()+tail, w.args, func(r row) error {
 		j, err := scanJob(r)
 		jobs = append(jobs, j)
 		return err

@@ -42,7 +42,7 @@ func testCreateJobRoundTrip(t *testing.T, newCatalogue opener) {
 	require.NoError(t, err)
 	task.UpdateTime = time.Time{}
 	require.Empty(t, cmp.Diff(tasks[0], task))
-	byID, err := c.TaskByExecution(t.Context(), tasks[0].Key.ExecutionID())
+	byID, err := c.TaskByRunID(t.Context(), tasks[0].Key.RunID())
 	require.NoError(t, err)
 	require.Equal(t, tasks[0].Key, byID.Key)
 
@@ -108,7 +108,7 @@ func testSameJobIDFromTwoSchedulers(t *testing.T, newCatalogue opener) {
 	require.Equal(t, openflow.JobReady, got.Status)
 
 	mine, other := tasks[0].Key, theirTasks[0].Key
-	require.NotEqual(t, mine.ExecutionID(), other.ExecutionID())
+	require.NotEqual(t, mine.RunID(), other.RunID())
 	_, err = c.FinishTask(ctx, other, openflow.TaskEnd{Status: openflow.TaskFailed})
 	require.NoError(t, err)
 	rec, err := c.Task(ctx, mine)

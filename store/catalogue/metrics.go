@@ -29,18 +29,18 @@ func (c *Catalogue) AppendMetrics(ctx context.Context, k openflow.TaskKey, metri
 			return err
 		}
 		rows[i] = []any{
-			string(k.ExecutionID()), digest, m.Name, m.Type, m.StepAxis, orNow(m.CreateTime, c.stamp()), string(m.Groups), string(m.Data),
+			string(k.RunID()), digest, m.Name, m.Type, m.StepAxis, orNow(m.CreateTime, c.stamp()), string(m.Groups), string(m.Data),
 		}
 	}
 	err := c.write(ctx, func(t *tx) error {
 		var seq int64
-		err := t.one(ctx, `select coalesce(max(seq), 0) from metric where execution_id = $1`, string(k.ExecutionID())).Scan(&seq)
+		err := t.one(ctx, `select coalesce(max(seq), 0) from metric where run_id = $1`, string(k.RunID())).Scan(&seq)
 		if err != nil {
 			return err
 		}
 		for i, r := range rows {
-			_, err := t.exec(ctx, `insert into metric (execution_id, digest, name, type, step_axis, create_time, groups_json, data, seq)
-				values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (execution_id, digest) do nothing`, append(r, seq+int64(i)+1)...)
+			_, err := t.exec(ctx, `insert into metric (run_id, digest, name, type, step_axis, create_time, groups_json, data, seq)
+				values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (run_id, digest) do nothing`, append(r, seq+int64(i)+1)...)
 			if err != nil {
 				return err
 			}
@@ -62,8 +62,8 @@ func metricDigest(m openflow.MetricRecord) (string, error) {
 // Metrics lists what a task version reported, in the order of arrival.
 func (c *Catalogue) Metrics(ctx context.Context, k openflow.TaskKey) ([]openflow.MetricRecord, error) {
 	var metrics []openflow.MetricRecord
-	err := c.each(ctx, `select name, type, step_axis, create_time, groups_json, data from metric where execution_id = $1
-		order by seq, digest`, []any{string(k.ExecutionID())}, func(r row) error {
+	err := c.each(ctx, `select name, type, step_axis, create_time, groups_json, data from metric where run_id = $1
+		order by seq, digest`, []any{string(k.RunID())}, func(r row) error {
 		m := openflow.MetricRecord{Task: k}
 		var created int64
 		var groups, data string
@@ -79,7 +79,7 @@ func (c *Catalogue) Metrics(ctx context.Context, k openflow.TaskKey) ([]openflow
 //
 // Spec: fate-flow-api §1.3 #16.
 func (c *Catalogue) DeleteMetrics(ctx context.Context, k openflow.JobKey, task openflow.TaskName) (int, error) {
-	n, err := c.exec(ctx, `delete from metric where execution_id in (select execution_id from task where `+jobKey+` and task_name = $5)`,
+	n, err := c.exec(ctx, `delete from metric where run_id in (select run_id from task where `+jobKey+` and task_name = $5)`,
 		keyArgs(k, string(task))...)
 	return int(n), classify("delete metrics of task "+string(task)+" of "+k.String(), err)
 }

@@ -17,12 +17,12 @@ var migrations embed.FS
 
 // migrateUp brings the database to this program's version; place names it in errors. Releases only go forward, so a
 // database of a later version is refused rather than used with columns that this program does not know.
-func migrateUp(ctx context.Context, db *sql.DB, place string, dialect goose.Dialect, options ...goose.ProviderOption) error {
+func migrateUp(ctx context.Context, db *sql.DB, place string, engine goose.Dialect, options ...goose.ProviderOption) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "catalogue: embedded migrations: %w", err)
 	}
-	p, err := goose.NewProvider(dialect, db, files, options...)
+	p, err := goose.NewProvider(engine, db, files, options...)
 	if err != nil {
 		return classify("migrate "+place, err)
 	}

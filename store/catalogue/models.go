@@ -7,8 +7,28 @@ import (
 	"openflow"
 )
 
-const modelColumns = `model_id, version, role, party, task_name, output_key, scheduler, job_id, type_name, object, bytes,
-	create_time, update_time, meta`
+// modelRow is a row of the table model.
+type modelRow struct {
+	ModelID   string `db:"model_id"`
+	Version   string `db:"version"`
+	Role      string `db:"role"`
+	Party     string `db:"party"`
+	Task      string `db:"task_name"`
+	OutputKey string `db:"output_key"`
+	Scheduler string `db:"scheduler"`
+	Job       string `db:"job_id"`
+	TypeName  string `db:"type_name"`
+	Object    string `db:"object"`
+	Bytes     int64  `db:"bytes"`
+	Created   int64  `db:"create_time" fieldtag:"first"`
+	Updated   int64  `db:"update_time"`
+	Meta      string `db:"meta"`
+}
+
+var (
+	modelColumns = columnsOf[modelRow]()
+	saveModel    = modelColumns.save("model", "model_id", "version", "role", "party", "task_name", "output_key", "scheduler")
+)
 
 // ModelFilter selects models; the zero value selects all.
 type ModelFilter struct {
@@ -49,23 +69,21 @@ func (c *Catalogue) SaveModel(ctx context.Context, m openflow.ModelRecord) error
 		return err
 	}
 	now := c.stamp()
-	_, err := c.exec(ctx, `insert into model (`+modelColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-		on conflict (model_id, version, role, party, task_name, output_key, scheduler) do update set job_id = excluded.job_id,
-		type_name = excluded.type_name, object = excluded.object, bytes = excluded.bytes, update_time = excluded.update_time,
-		meta = excluded.meta`,
-		m.ModelID, m.Version, string(m.Party.Role), string(m.Party.ID), string(m.Task), m.OutputKey, string(m.Scheduler),
-		string(m.Job), m.TypeName, m.Object, m.Bytes, orNow(m.CreateTime, now), now, string(m.Meta))
+	_, err := c.exec(ctx, saveModel, modelColumns.values(modelRow{
+		ModelID: m.ModelID, Version: m.Version, Role: string(m.Party.Role), Party: string(m.Party.ID), Task: string(m.Task),
+		OutputKey: m.OutputKey, Scheduler: string(m.Scheduler), Job: string(m.Job), TypeName: m.TypeName, Object: m.Object, Bytes: m.Bytes,
+		Created: orNow(m.CreateTime, now), Updated: now, Meta: string(m.Meta),
+	})...)
 	return classify("save "+modelName(m), err)
 }
 
-func scanModel(r row) (openflow.ModelRecord, error) {
-	var m openflow.ModelRecord
-	var created, updated int64
-	var meta string
-	err := r.Scan(&m.ModelID, &m.Version, &m.Party.Role, &m.Party.ID, &m.Task, &m.OutputKey, &m.Scheduler, &m.Job, &m.TypeName,
-		&m.Object, &m.Bytes, &created, &updated, &meta)
-	m.CreateTime, m.UpdateTime, m.Meta = timeOf(created), timeOf(updated), raw(meta)
-	return m, err
+func scanModel(from row) (openflow.ModelRecord, error) {
+	r, err := modelColumns.scan(from)
+	return openflow.ModelRecord{
+		ModelID: r.ModelID, Version: r.Version, Party: openflow.Party{Role: openflow.Role(r.Role), ID: openflow.PartyID(r.Party)},
+		Task: openflow.TaskName(r.Task), OutputKey: r.OutputKey, Scheduler: openflow.PartyID(r.Scheduler), Job: openflow.JobID(r.Job),
+		TypeName: r.TypeName, Object: r.Object, Bytes: r.Bytes, CreateTime: timeOf(r.Created), UpdateTime: timeOf(r.Updated), Meta: raw(r.Meta),
+	}, err
 }
 
 // Model returns one output model as a job of that scheduler means it: one that the scheduler's own jobs have made comes
@@ -99,7 +117,7 @@ func (c *Catalogue) Model(ctx context.Context, scheduler openflow.PartyID, ref o
 func (c *Catalogue) Models(ctx context.Context, f ModelFilter) ([]openflow.ModelRecord, error) {
 	w := f.where()
 	var models []openflow.ModelRecord
-	err := c.each(ctx, "select "+modelColumns+" from model"+w.String()+
+	err := c.each(ctx, "select "+modelColumns.names+" from model"+w.String()+
 		" order by model_id, version, role, party, task_name, output_key, scheduler", w.args, func(r row) error {
 		m, err := scanModel(r)
 		models = append(models, m)

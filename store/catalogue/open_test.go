@@ -150,7 +150,7 @@ func TestMigrationFromVersion1(t *testing.T) {
 	require.Len(t, tasks, 1)
 	require.Equal(t, openflow.TaskRunning, tasks[0].PartyStatus)
 	require.Equal(t, "reader", tasks[0].Spec.Component)
-	used, err := c.PoolUse(t.Context())
+	used, err := c.CapacityUse(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, cores(4), used)
 

@@ -17,14 +17,14 @@ func (c *Catalogue) SaveOutput(ctx context.Context, o openflow.OutputRecord, t *
 	var table []any
 	if t != nil {
 		var err error
-		if table, err = c.tableRow(*t); err != nil {
+		if table, err = c.tableValues(*t); err != nil {
 			return err
 		}
 	}
 	err := c.write(ctx, func(w *tx) error {
-		n, err := w.exec(ctx, `insert into output (execution_id, output_key, position, namespace, name, data_type, create_time, uri)
+		n, err := w.exec(ctx, `insert into output (run_id, output_key, position, namespace, name, data_type, create_time, uri)
 			select $1, $2, cast($3 as bigint), $4, $5, $6, cast($7 as bigint), $8 from task where `+taskKey+`
-			on conflict (execution_id, output_key, position) do update set namespace = excluded.namespace, name = excluded.name,
+			on conflict (run_id, output_key, position) do update set namespace = excluded.namespace, name = excluded.name,
 			data_type = excluded.data_type, uri = excluded.uri`,
 			taskArgs(o.Task, o.OutputKey, o.Index, o.Table.Namespace, o.Table.Name, o.DataType, orNow(o.CreateTime, c.stamp()), o.URI)...)
 		switch {
@@ -43,19 +43,19 @@ func (c *Catalogue) SaveOutput(ctx context.Context, o openflow.OutputRecord, t *
 
 // Outputs lists what a task version made, by key and index.
 func (c *Catalogue) Outputs(ctx context.Context, k openflow.TaskKey) ([]openflow.OutputRecord, error) {
-	return c.outputs(ctx, "read outputs of "+k.String(), `output.execution_id = $1 order by output.output_key, output.position`,
-		string(k.ExecutionID()))
+	return c.outputs(ctx, "read outputs of "+k.String(), `output.run_id = $1 order by output.output_key, output.position`,
+		string(k.RunID()))
 }
 
 // OutputsOfTable lists which task versions made or took over a table, oldest first.
 func (c *Catalogue) OutputsOfTable(ctx context.Context, n openflow.TableName) ([]openflow.OutputRecord, error) {
 	return c.outputs(ctx, "read makers of table "+n.String(),
-		`output.namespace = $1 and output.name = $2 order by output.create_time, output.execution_id`, n.Namespace, n.Name)
+		`output.namespace = $1 and output.name = $2 order by output.create_time, output.run_id`, n.Namespace, n.Name)
 }
 
 func (c *Catalogue) outputs(ctx context.Context, doing, cond string, args ...any) ([]openflow.OutputRecord, error) {
 	var outputs []openflow.OutputRecord
-	err := c.each(ctx, `select `+outputColumns+` from output join task on task.execution_id = output.execution_id where `+cond, args,
+	err := c.each(ctx, `select `+outputColumns+` from output join task on task.run_id = output.run_id where `+cond, args,
 		func(r row) error {
 			var o openflow.OutputRecord
 			var created int64

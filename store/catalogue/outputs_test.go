@@ -20,7 +20,7 @@ func sampleTable(name, object string) openflow.TableRecord {
 	return openflow.TableRecord{
 		Name: openflow.TableName{Namespace: "ns", Name: name}, Object: object, Bytes: 1 << 40, Count: -1, DataType: "dataframe",
 		Meta:   json.RawMessage(`{"schema_meta":{"b":1,"a":12345678901234567890.10}, "type":"fate.arch.dataframe"}`),
-		Source: openflow.TableSource{TaskID: "j_reader_0", ExecutionID: "e", TaskName: "reader_0", Component: "reader", OutputKey: "o", Index: 2},
+		Source: openflow.TableSource{TaskID: "j_reader_0", RunID: "e", TaskName: "reader_0", Component: "reader", OutputKey: "o", Index: 2},
 		Header: []string{"id", "x"}, Samples: json.RawMessage(`[["1", 2]]`),
 	}
 }

@@ -8,13 +8,33 @@ import (
 	"openflow"
 )
 
-const pinColumns = `task_name, kind, input_key, position, namespace, name, source_job, model_id, model_version, producer,
-	output_key, object, bytes, row_count, data_type, meta, origins`
+// pinRow is a row of the table pin, without the job that it is of.
+type pinRow struct {
+	Task         string `db:"task_name"`
+	Kind         string `db:"kind"`
+	InputKey     string `db:"input_key"`
+	Index        int    `db:"position"`
+	Namespace    string `db:"namespace"`
+	Name         string `db:"name"`
+	SourceJob    string `db:"source_job"`
+	ModelID      string `db:"model_id"`
+	ModelVersion string `db:"model_version"`
+	Producer     string `db:"producer"`
+	OutputKey    string `db:"output_key"`
+	Object       string `db:"object"`
+	Bytes        int64  `db:"bytes"`
+	Count        int64  `db:"row_count"`
+	DataType     string `db:"data_type"`
+	Meta         string `db:"meta"`
+	Origins      string `db:"origins"` // separated by line breaks
+}
+
+var pinColumns = columnsOf[pinRow]()
 
 // savePin records a pin if the name of a table still stands for its object, and otherwise if something refers to it: $1 to
-// $4 are keyArgs. Between the look at a name and this statement the table could have been deleted or replaced, and the
+// $4 are keyArgs, what follows are the fields of pinRow. Between the look at a name and this statement the table could have been deleted or replaced, and the
 // object could have lost its last reference, so that a sweep has taken it.
-const savePin = `insert into pin (job_id, role, party, scheduler, ` + pinColumns + `)
+var savePin = `insert into pin (job_id, role, party, scheduler, ` + pinColumns.names + `)
 	select $1, $2, $3, $4, $5, $6, $7, cast($8 as bigint), $9, $10, $11, $12, $13, $14, $15, $16, cast($17 as bigint),
 	cast($18 as bigint), $19, $20, $21 where $16 = '' or ($10 = '' or $11 <> '') and (` + referencedBy16 + `)
 	or exists (select 1 from data_table where namespace = $9 and name = $10 and object = $16)`
@@ -24,9 +44,12 @@ const referencedBy16 = `exists (select 1 from data_table where object = $16)
 
 func (t *tx) savePins(ctx context.Context, k openflow.JobKey, pins []openflow.Pin) error {
 	for _, p := range pins {
-		n, err := t.exec(ctx, savePin, keyArgs(k, string(p.Task), string(p.Kind), p.InputKey, p.Index, p.Table.Namespace, p.Table.Name,
-			string(p.SourceJob), p.Model.ID, p.Model.Version, string(p.Producer), p.OutputKey, p.Object, p.Bytes, p.Count, p.DataType,
-			string(p.Meta), strings.Join(p.Origins, "\n"))...)
+		n, err := t.exec(ctx, savePin, keyArgs(k, pinColumns.values(pinRow{
+			Task: string(p.Task), Kind: string(p.Kind), InputKey: p.InputKey, Index: p.Index, Namespace: p.Table.Namespace, Name: p.Table.Name,
+			SourceJob: string(p.SourceJob), ModelID: p.Model.ID, ModelVersion: p.Model.Version, Producer: string(p.Producer),
+			OutputKey: p.OutputKey, Object: p.Object, Bytes: p.Bytes, Count: p.Count, DataType: p.DataType, Meta: string(p.Meta),
+			Origins: strings.Join(p.Origins, "\n"),
+		})...)...)
 		if err != nil {
 			return err
 		}
@@ -38,14 +61,16 @@ func (t *tx) savePins(ctx context.Context, k openflow.JobKey, pins []openflow.Pi
 	return nil
 }
 
-func scanPin(r row) (openflow.Pin, error) {
-	var p openflow.Pin
-	var meta, origins string
-	err := r.Scan(&p.Task, &p.Kind, &p.InputKey, &p.Index, &p.Table.Namespace, &p.Table.Name, &p.SourceJob, &p.Model.ID,
-		&p.Model.Version, &p.Producer, &p.OutputKey, &p.Object, &p.Bytes, &p.Count, &p.DataType, &meta, &origins)
-	p.Meta = raw(meta)
-	if origins != "" {
-		p.Origins = strings.Split(origins, "\n")
+func scanPin(from row) (openflow.Pin, error) {
+	r, err := pinColumns.scan(from)
+	p := openflow.Pin{
+		Task: openflow.TaskName(r.Task), Kind: openflow.InputKind(r.Kind), InputKey: r.InputKey, Index: r.Index,
+		Table: openflow.TableName{Namespace: r.Namespace, Name: r.Name}, SourceJob: openflow.JobID(r.SourceJob),
+		Model: openflow.ModelRef{ID: r.ModelID, Version: r.ModelVersion}, Producer: openflow.TaskName(r.Producer), OutputKey: r.OutputKey,
+		Object: r.Object, Bytes: r.Bytes, Count: r.Count, DataType: r.DataType, Meta: raw(r.Meta),
+	}
+	if r.Origins != "" {
+		p.Origins = strings.Split(r.Origins, "\n")
 	}
 	return p, err
 }
@@ -53,7 +78,7 @@ func scanPin(r row) (openflow.Pin, error) {
 // Pins lists what a job keeps as it was at its creation, by task, input and position; none is no error.
 func (c *Catalogue) Pins(ctx context.Context, k openflow.JobKey) ([]openflow.Pin, error) {
 	var pins []openflow.Pin
-	err := c.each(ctx, `select `+pinColumns+` from pin where `+jobKey+` order by task_name, kind, input_key, position`, keyArgs(k),
+	err := c.each(ctx, `select `+pinColumns.names+` from pin where `+jobKey+` order by task_name, kind, input_key, position`, keyArgs(k),
 		func(r row) error {
 			p, err := scanPin(r)
 			pins = append(pins, p)

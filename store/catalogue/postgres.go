@@ -47,10 +47,10 @@ func (c *Catalogue) openURL(ctx context.Context, o Options) error {
 		return err
 	}
 	c.lock, c.textOnly = lockWriters, true
-	c.writer = pool(config, writeConnections)
+	c.writer = connect(config, writeConnections)
 	reading := config.Copy()
 	reading.RuntimeParams["default_transaction_read_only"] = "on"
-	c.reader = pool(reading, readConnections)
+	c.reader = connect(reading, readConnections)
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, migrationWait))
 	if err != nil {
 		return classify("migrate "+place, err)
@@ -58,7 +58,7 @@ func (c *Catalogue) openURL(ctx context.Context, o Options) error {
 	return migrateUp(ctx, c.writer, place, goose.DialectPostgres, goose.WithSessionLocker(locker))
 }
 
-func pool(config *pgx.ConnConfig, connections int) *sql.DB {
+func connect(config *pgx.ConnConfig, connections int) *sql.DB {
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)

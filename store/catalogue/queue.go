@@ -80,13 +80,13 @@ func (c *Catalogue) NobodyWoken(ctx context.Context) error {
 // NextToWake chooses which of the jobs that wait here can have what they need now, in the order of their turns, and keeps
 // that for them for a moment. A job that does not ask again is chosen anew, ever more rarely. It reads only while there is
 // nothing to offer.
-func (c *Catalogue) NextToWake(ctx context.Context, pool openflow.Resources, rules admission.Rules) ([]openflow.JobKey, error) {
+func (c *Catalogue) NextToWake(ctx context.Context, capacity openflow.Resources, rules admission.Rules) ([]openflow.JobKey, error) {
 	now := c.stamp()
-	used, err := c.PoolUse(ctx)
+	used, err := c.CapacityUse(ctx)
 	if err != nil {
 		return nil, err
 	}
-	free := pool.Minus(used)
+	free := capacity.Minus(used)
 	h := rules.Horizon(timeOf(now))
 	var s claims
 	for _, q := range []struct {

@@ -25,9 +25,9 @@ func wants(t *testing.T, c *catalogue.Catalogue, id openflow.JobID, need openflo
 	return j.Key()
 }
 
-func told(t *testing.T, c *catalogue.Catalogue, pool openflow.Resources, r admission.Rules) string {
+func told(t *testing.T, c *catalogue.Catalogue, capacity openflow.Resources, r admission.Rules) string {
 	t.Helper()
-	keys, err := c.NextToWake(t.Context(), pool, r)
+	keys, err := c.NextToWake(t.Context(), capacity, r)
 	require.NoError(t, err)
 	var ids []string
 	for _, k := range keys {
@@ -42,9 +42,9 @@ func TestQueue(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	ctx := t.Context()
-	pool := cores(8)
+	capacity := cores(8)
 	ask := func(k openflow.JobKey) openflow.Code {
-		return openflow.CodeOf(c.ApplyJobResources(ctx, k, pool, rules))
+		return openflow.CodeOf(c.ApplyJobResources(ctx, k, capacity, rules))
 	}
 	all := wants(t, c, "0", cores(8), 0)
 	require.Empty(t, ask(all))
@@ -56,10 +56,10 @@ func TestQueue(t *testing.T) {
 		keys[j.id] = wants(t, c, openflow.JobID(j.id), cores(j.n), j.order)
 		require.Equal(t, openflow.CodeExhausted, ask(keys[j.id]))
 	}
-	require.Empty(t, told(t, c, pool, rules), "nothing is free")
+	require.Empty(t, told(t, c, capacity, rules), "nothing is free")
 	require.NoError(t, c.ReturnJobResources(ctx, all))
-	require.Equal(t, "4 1 5", told(t, c, pool, rules), "by priority, then age; a small one passes those that do not fit")
-	require.Empty(t, told(t, c, pool, rules), "what they were told of is kept for them")
+	require.Equal(t, "4 1 5", told(t, c, capacity, rules), "by priority, then age; a small one passes those that do not fit")
+	require.Empty(t, told(t, c, capacity, rules), "what they were told of is kept for them")
 	require.Equal(t, openflow.CodeExhausted, ask(keys["3"]), "also against others that ask")
 	require.Empty(t, ask(keys["4"]))
 	require.Empty(t, ask(keys["1"]))
@@ -72,16 +72,16 @@ func TestQueue(t *testing.T) {
 	}
 	require.NoError(t, c.ReturnJobResources(ctx, keys["1"]))
 	now = now.Add(time.Minute)
-	require.Equal(t, "3", told(t, c, pool, rules), "who has ended waits for nothing")
+	require.Equal(t, "3", told(t, c, capacity, rules), "who has ended waits for nothing")
 	now = now.Add(time.Minute - time.Second)
-	require.Empty(t, told(t, c, pool, rules), "a job that does not come waits for another party")
+	require.Empty(t, told(t, c, capacity, rules), "a job that does not come waits for another party")
 	now = now.Add(time.Second)
-	require.Equal(t, "3", told(t, c, pool, rules), "or who was to call it has died: it is told after as long as it had waited")
-	require.Empty(t, told(t, c, pool, rules))
+	require.Equal(t, "3", told(t, c, capacity, rules), "or who was to call it has died: it is told after as long as it had waited")
+	require.Empty(t, told(t, c, capacity, rules))
 	require.NoError(t, c.NotWoken(ctx, keys["3"]))
-	require.Equal(t, "3", told(t, c, pool, rules), "a call that did not arrive is repeated")
+	require.Equal(t, "3", told(t, c, capacity, rules), "a call that did not arrive is repeated")
 	require.NoError(t, c.NobodyWoken(ctx))
-	require.Equal(t, "3", told(t, c, pool, rules), "and so is what a process that died has not said")
+	require.Equal(t, "3", told(t, c, capacity, rules), "and so is what a process that died has not said")
 }
 
 // The largest job of the lowest priority is passed by others only until the site's patience ends.
@@ -92,18 +92,18 @@ func TestQueueKeepsWhatBecomesFreeForAJobThatWaitsLong(t *testing.T) {
 func testQueueKeepsWhatBecomesFreeForAJobThatWaitsLong(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t) // its clock moves a second at every look
 	ctx := t.Context()
-	pool := cores(8)
+	capacity := cores(8)
 	strict := admission.Rules{Patience: 20 * time.Second}
 	running := wants(t, c, "0", cores(2), 0)
-	require.NoError(t, c.ApplyJobResources(ctx, running, pool, strict))
+	require.NoError(t, c.ApplyJobResources(ctx, running, capacity, strict))
 	large := wants(t, c, "1", cores(8), -1)
-	requireCode(t, openflow.CodeExhausted, c.ApplyJobResources(ctx, large, pool, strict))
+	requireCode(t, openflow.CodeExhausted, c.ApplyJobResources(ctx, large, capacity, strict))
 	small := func(i int) openflow.JobKey { return wants(t, c, openflow.JobID(fmt.Sprint("2", i)), cores(1), 9) }
 	var passed []openflow.JobKey
 	for i := 0; ; i++ {
 		require.Less(t, i, 20, "it is passed for ever")
 		k := small(i)
-		err := c.ApplyJobResources(ctx, k, pool, strict)
+		err := c.ApplyJobResources(ctx, k, capacity, strict)
 		if err != nil {
 			requireCode(t, openflow.CodeExhausted, err)
 			require.ErrorContains(t, err, "the rest is kept for jobs that come first")
@@ -113,10 +113,10 @@ func testQueueKeepsWhatBecomesFreeForAJobThatWaitsLong(t *testing.T, newCatalogu
 		passed = append(passed, k)
 	}
 	require.NotEmpty(t, passed, "before that it is no obstacle")
-	require.Empty(t, told(t, c, pool, strict))
+	require.Empty(t, told(t, c, capacity, strict))
 	require.NoError(t, c.ReturnJobResources(ctx, running))
-	require.Equal(t, "1", told(t, c, pool, strict))
-	require.NoError(t, c.ApplyJobResources(ctx, large, pool, strict))
+	require.Equal(t, "1", told(t, c, capacity, strict))
+	require.NoError(t, c.ApplyJobResources(ctx, large, capacity, strict))
 }
 
 func TestMemoryAndGPUsOfJobs(t *testing.T) {
@@ -126,23 +126,23 @@ func TestMemoryAndGPUsOfJobs(t *testing.T) {
 func testMemoryAndGPUsOfJobs(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
-	pool := openflow.Resources{Cores: 8, Memory: 8 << 30, GPUs: 2}
+	capacity := openflow.Resources{Cores: 8, Memory: 8 << 30, GPUs: 2}
 	one := wants(t, c, "1", openflow.Resources{Cores: 1, Memory: 6 << 30, GPUs: 1}, 0)
 	two := wants(t, c, "2", openflow.Resources{Cores: 1, Memory: 3 << 30, GPUs: 2}, 0)
 	three := wants(t, c, "3", openflow.Resources{Cores: 1, Memory: 9 << 30, GPUs: 3}, 0)
-	require.NoError(t, c.ApplyJobResources(ctx, one, pool, rules))
-	err := c.ApplyJobResources(ctx, two, pool, rules)
+	require.NoError(t, c.ApplyJobResources(ctx, one, capacity, rules))
+	err := c.ApplyJobResources(ctx, two, capacity, rules)
 	requireCode(t, openflow.CodeExhausted, err)
 	require.ErrorContains(t, err, "needs 3GiB of memory, 2GiB of 8GiB are free, and 2 GPUs, 1 of 2 are free; waiting since 2025-")
-	err = c.ApplyJobResources(ctx, three, pool, rules)
-	require.ErrorIs(t, err, catalogue.ErrBeyondPool)
+	err = c.ApplyJobResources(ctx, three, capacity, rules)
+	require.ErrorIs(t, err, catalogue.ErrBeyondCapacity)
 	require.ErrorContains(t, err, "needs 9GiB of memory, the site has 8GiB, and needs 3 GPUs, the site has 2: more than the site has")
-	used, err := c.PoolUse(ctx)
+	used, err := c.CapacityUse(ctx)
 	require.NoError(t, err)
 	require.Equal(t, openflow.Resources{Cores: 1, Memory: 6 << 30, GPUs: 1}, used, "a refused job holds nothing of anything")
 	require.NoError(t, c.ReturnJobResources(ctx, one))
-	require.NoError(t, c.ApplyJobResources(ctx, two, pool, rules))
-	used, err = c.PoolUse(ctx)
+	require.NoError(t, c.ApplyJobResources(ctx, two, capacity, rules))
+	used, err = c.CapacityUse(ctx)
 	require.NoError(t, err)
 	require.Equal(t, openflow.Resources{Cores: 1, Memory: 3 << 30, GPUs: 2}, used)
 }
@@ -155,13 +155,13 @@ func TestGPUsOfTasks(t *testing.T) {
 func testGPUsOfTasks(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
-	pool := openflow.Resources{Cores: 8, GPUs: 4}
+	capacity := openflow.Resources{Cores: 8, GPUs: 4}
 	start := func(id openflow.JobID, gpus int) openflow.TaskKey {
 		j, tasks := sampleJob(id, guest)
 		j.Cores, j.RemainingCores, j.GPUs, j.RemainingGPUs = 1, 1, 2, 2
 		tasks[0].Cores, tasks[0].GPUs = 0, gpus
 		require.NoError(t, c.CreateJob(ctx, j, tasks[:1]))
-		require.NoError(t, c.ApplyJobResources(ctx, j.Key(), pool, rules))
+		require.NoError(t, c.ApplyJobResources(ctx, j.Key(), capacity, rules))
 		return tasks[0].Key
 	}
 	given := func(k openflow.TaskKey) []string {
@@ -187,7 +187,7 @@ func testGPUsOfTasks(t *testing.T, newCatalogue opener) {
 
 	shrunk := waitingForGPU(t, c, "4")
 	require.NoError(t, c.ReturnJobResources(ctx, openflow.JobKey{Scheduler: "9999", Job: "2", Party: guest}))
-	require.NoError(t, c.ApplyJobResources(ctx, openflow.JobKey{Scheduler: "9999", Job: "4", Party: guest}, pool, rules))
+	require.NoError(t, c.ApplyJobResources(ctx, openflow.JobKey{Scheduler: "9999", Job: "4", Party: guest}, capacity, rules))
 	requireCode(t, openflow.CodeExhausted, c.ApplyTaskResources(ctx, shrunk, 2))
 }
 
@@ -208,7 +208,7 @@ func TestEveryEndReturnsEverything(t *testing.T) {
 
 func testEveryEndReturnsEverything(t *testing.T, newCatalogue opener) {
 	need := openflow.Resources{Cores: 2, Memory: 1 << 30, GPUs: 1}
-	pool := openflow.Resources{Cores: 2, Memory: 1 << 30, GPUs: 1}
+	capacity := openflow.Resources{Cores: 2, Memory: 1 << 30, GPUs: 1}
 	move := func(to openflow.JobStatus) func(*catalogue.Catalogue, openflow.JobKey) error {
 		return func(c *catalogue.Catalogue, k openflow.JobKey) error {
 			_, err := c.UpdateJobStatus(t.Context(), k, to, "why")
@@ -231,19 +231,19 @@ func testEveryEndReturnsEverything(t *testing.T, newCatalogue opener) {
 			c := newCatalogue(t)
 			k := wants(t, c, "1", need, 0)
 			require.NoError(t, move(openflow.JobWaiting)(c, k))
-			require.NoError(t, c.ApplyJobResources(t.Context(), k, pool, rules))
+			require.NoError(t, c.ApplyJobResources(t.Context(), k, capacity, rules))
 			if tc.running {
 				require.NoError(t, move(openflow.JobRunning)(c, k))
 			}
 			next := wants(t, c, "2", need, 0)
-			requireCode(t, openflow.CodeExhausted, c.ApplyJobResources(t.Context(), next, pool, rules))
+			requireCode(t, openflow.CodeExhausted, c.ApplyJobResources(t.Context(), next, capacity, rules))
 			for range 2 {
 				require.NoError(t, tc.end(c, k))
-				used, err := c.PoolUse(t.Context())
+				used, err := c.CapacityUse(t.Context())
 				require.NoError(t, err)
 				require.Zero(t, used)
 			}
-			require.Equal(t, "2", told(t, c, pool, rules))
+			require.Equal(t, "2", told(t, c, capacity, rules))
 		})
 	}
 }

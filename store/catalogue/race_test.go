@@ -51,10 +51,10 @@ func allow(err error, codes ...openflow.Code) error {
 
 // Jobs and their tasks take and return resources in every order, from several replicas at once, and end. Nobody ever
 // holds more than there is, and at the end nothing is held.
-func TestReplicasShareThePool(t *testing.T) { atEngines(t, testReplicasShareThePool) }
+func TestReplicasShareTheCapacity(t *testing.T) { atEngines(t, testReplicasShareTheCapacity) }
 
-func testReplicasShareThePool(t *testing.T, place catalogue.Options) {
-	const jobs, callers, steps, pool = 6, 12, 15, 4 * 3 // half of the jobs fit
+func testReplicasShareTheCapacity(t *testing.T, place catalogue.Options) {
+	const jobs, callers, steps, capacity = 6, 12, 15, 4 * 3 // half of the jobs fit
 	opened := replicas(t, place, 3)
 	ctx := t.Context()
 	keys := make([]openflow.JobKey, jobs)
@@ -72,7 +72,7 @@ func testReplicasShareThePool(t *testing.T, place catalogue.Options) {
 			var err error
 			switch random.IntN(4) {
 			case 0:
-				err = allow(c.ApplyJobResources(ctx, keys[i], cores(pool), rules), openflow.CodeExhausted, openflow.CodeUnavailable)
+				err = allow(c.ApplyJobResources(ctx, keys[i], cores(capacity), rules), openflow.CodeExhausted, openflow.CodeUnavailable)
 			case 1:
 				err = c.ReturnJobResources(ctx, keys[i])
 			case 2:
@@ -80,9 +80,9 @@ func testReplicasShareThePool(t *testing.T, place catalogue.Options) {
 			case 3:
 				err = c.ReturnTaskResources(ctx, task)
 			}
-			used, useErr := c.PoolUse(ctx)
-			if used.Cores < 0 || used.Cores > pool {
-				useErr = fmt.Errorf("%d of %d cores are held", used.Cores, pool)
+			used, useErr := c.CapacityUse(ctx)
+			if used.Cores < 0 || used.Cores > capacity {
+				useErr = fmt.Errorf("%d of %d cores are held", used.Cores, capacity)
 			}
 			if err := errors.Join(err, useErr); err != nil {
 				return err
@@ -264,17 +264,17 @@ func testReplicasWakeEachJobOnce(t *testing.T, place catalogue.Options) {
 	place.Now = func() time.Time { return epoch } // a job may be told again after some seconds
 	opened := replicas(t, place, 3)
 	const waiting = 12
-	pool := cores(4 * waiting)
-	holder := wants(t, opened[0], "holder", pool, 0)
-	require.NoError(t, opened[0].ApplyJobResources(t.Context(), holder, pool, rules))
+	capacity := cores(4 * waiting)
+	holder := wants(t, opened[0], "holder", capacity, 0)
+	require.NoError(t, opened[0].ApplyJobResources(t.Context(), holder, capacity, rules))
 	for i := range waiting {
 		k := wants(t, opened[0], openflow.JobID(fmt.Sprintf("j%02d", i)), cores(4), 0)
-		requireCode(t, openflow.CodeExhausted, opened[i%3].ApplyJobResources(t.Context(), k, pool, rules))
+		requireCode(t, openflow.CodeExhausted, opened[i%3].ApplyJobResources(t.Context(), k, capacity, rules))
 	}
 	require.NoError(t, opened[0].ReturnJobResources(t.Context(), holder))
 	woken := make([][]openflow.JobKey, waiting)
 	require.NoError(t, parallel(waiting, func(i int) (err error) {
-		woken[i], err = opened[i%3].NextToWake(t.Context(), pool, rules)
+		woken[i], err = opened[i%3].NextToWake(t.Context(), capacity, rules)
 		return err
 	}))
 	seen := map[openflow.JobKey]bool{}

@@ -12,7 +12,7 @@ import (
 	"openflow/site/admission"
 )
 
-// Resources are bookkeeping in two levels: a job takes from the site's pool, its tasks take from the job. Every change
+// Resources are bookkeeping in two levels: a job takes from the site's capacity, its tasks take from the job. Every change
 // of a counter is in one transaction with the flag of the row that holds the amount, so a repeat finds the flag set and
 // takes nothing twice.
 //
@@ -36,13 +36,13 @@ func (r refusal) describe(form func(openflow.Shortage) string) string {
 	return strings.Join(parts, ", and ")
 }
 
-// The pool's counters, taken and given back in one statement, whose locks make applications wait for each other.
+// The capacity's counters, taken and given back in one statement, whose locks make applications wait for each other.
 const (
-	usePool = `update pool set used = used + case name when 'cores' then cast($1 as bigint)
+	useCapacity = `update capacity set used = used + case name when 'cores' then cast($1 as bigint)
 		when 'memory' then cast($2 as bigint) else cast($3 as bigint) end where name in ('cores', 'memory', 'gpus')`
 	readUse = `select cast(sum(case name when 'cores' then used else 0 end) as bigint),
 		cast(sum(case name when 'memory' then used else 0 end) as bigint),
-		cast(sum(case name when 'gpus' then used else 0 end) as bigint) from pool`
+		cast(sum(case name when 'gpus' then used else 0 end) as bigint) from capacity`
 )
 
 func amounts(r openflow.Resources) []any { return []any{r.Cores, r.Memory, r.GPUs} }
@@ -52,13 +52,13 @@ func scanResources(r row) (n openflow.Resources, err error) {
 	return n, err
 }
 
-// ApplyJobResources takes what the job needs from the site's pool, all or nothing. A job that holds it already
+// ApplyJobResources takes what the job needs from the site's capacity, all or nothing. A job that holds it already
 // succeeds. CodeExhausted: not enough is free for now, or what is free is kept for jobs that come first. The message
 // says of each resource how much is needed and free, and since when the job waits. It is kept as the job's reason. The
-// job is then in the queue, see NextToWake. CodeInvalid wrapping ErrBeyondPool: it needs more than the pool has.
+// job is then in the queue, see NextToWake. CodeInvalid wrapping ErrBeyondCapacity: it needs more than the capacity has.
 // CodeConflict: the job has ended. The first two are about openflow.AboutResource. CodeUnavailable: another call
 // returned what the job held at this moment; apply again.
-func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error {
+func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, capacity openflow.Resources, rules admission.Rules) error {
 	now := c.stamp()
 	err := c.write(ctx, func(t *tx) error {
 		claim := admission.Claim{Job: k}
@@ -71,10 +71,10 @@ func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, po
 			return err
 		}
 		claim.Since, claim.Asked = timeOf(since), timeOf(now)
-		if !claim.Need.Within(pool) {
-			return refusal{need: claim.Need, free: pool, beyond: true}
+		if !claim.Need.Within(capacity) {
+			return refusal{need: claim.Need, free: capacity, beyond: true}
 		}
-		if _, err := t.exec(ctx, usePool, amounts(claim.Need)...); err != nil {
+		if _, err := t.exec(ctx, useCapacity, amounts(claim.Need)...); err != nil {
 			return err
 		}
 		used, err := scanResources(t.one(ctx, readUse))
@@ -85,7 +85,7 @@ func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, po
 		if err != nil {
 			return err
 		}
-		free := pool.Minus(used.Minus(claim.Need))
+		free := capacity.Minus(used.Minus(claim.Need))
 		left := rules.Left(free, claim, others, timeOf(now))
 		switch {
 		case !claim.Need.Within(free):
@@ -103,11 +103,11 @@ func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, po
 	case errors.As(err, &no) && no.beyond:
 		lack := no.describe(func(s openflow.Shortage) string { return fmt.Sprintf("needs %s, the site has %s", s.Need, s.Have) })
 		return openflow.About(openflow.AboutResource,
-			openflow.Errorf(openflow.CodeInvalid, "%s %s: %w", k, lack, ErrBeyondPool).
-				WithPublic("%s %s: %v; ask for less in dag.conf (cores, memory, gpus)", k, lack, ErrBeyondPool).
+			openflow.Errorf(openflow.CodeInvalid, "%s %s: %w", k, lack, ErrBeyondCapacity).
+				WithPublic("%s %s: %v; ask for less in dag.conf (cores, memory, gpus)", k, lack, ErrBeyondCapacity).
 				WithHint("ask for less in dag.conf (cores, memory, gpus), or give the site more"))
 	case errors.As(err, &no):
-		return c.waitForResources(ctx, k, no, pool, now)
+		return c.waitForResources(ctx, k, no, capacity, now)
 	case errors.Is(err, sql.ErrNoRows):
 		return c.holdsResources(ctx, k)
 	}
@@ -115,7 +115,7 @@ func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, po
 }
 
 // waitForResources puts the job into the queue, records since when and for what it waits, and returns that as the error.
-func (c *Catalogue) waitForResources(ctx context.Context, k openflow.JobKey, no refusal, pool openflow.Resources, now int64) error {
+func (c *Catalogue) waitForResources(ctx context.Context, k openflow.JobKey, no refusal, capacity openflow.Resources, now int64) error {
 	var since int64
 	err := c.write(ctx, func(t *tx) error {
 		return t.one(ctx, `update job set waiting_since = case when waiting_since = 0 then $5 else waiting_since end,
@@ -129,7 +129,7 @@ func (c *Catalogue) waitForResources(ctx context.Context, k openflow.JobKey, no 
 		since = now // gone or served meanwhile; the next application will see it
 	}
 	lack := no.describe(func(s openflow.Shortage) string {
-		return fmt.Sprintf("%s, %s of %s are free", s.Need, s.Have, s.In(pool))
+		return fmt.Sprintf("%s, %s of %s are free", s.Need, s.Have, s.In(capacity))
 	})
 	if no.kept {
 		lack += ", the rest is kept for jobs that come first"
@@ -162,7 +162,7 @@ func (c *Catalogue) holdsResources(ctx context.Context, k openflow.JobKey) error
 	return conflict("%s has ended (%s) and takes no resources", k, s)
 }
 
-// ReturnJobResources gives what the job holds back to the pool. A job that holds none changes nothing.
+// ReturnJobResources gives what the job holds back to the capacity. A job that holds none changes nothing.
 func (c *Catalogue) ReturnJobResources(ctx context.Context, k openflow.JobKey) error {
 	now := c.stamp()
 	err := c.write(ctx, func(t *tx) error { return returnJob(ctx, t, k, now) })
@@ -178,14 +178,14 @@ func returnJob(ctx context.Context, t *tx, k openflow.JobKey, now int64) error {
 	case err != nil:
 		return err
 	}
-	_, err = t.exec(ctx, usePool, -held.Cores, -held.Memory, -held.GPUs)
+	_, err = t.exec(ctx, useCapacity, -held.Cores, -held.Memory, -held.GPUs)
 	return err
 }
 
-// PoolUse says how much of the site's pool jobs hold.
-func (c *Catalogue) PoolUse(ctx context.Context) (openflow.Resources, error) {
+// CapacityUse says how much of the site's capacity jobs hold.
+func (c *Catalogue) CapacityUse(ctx context.Context) (openflow.Resources, error) {
 	used, err := scanResources(c.one(ctx, readUse))
-	return used, classify("read the pool", err)
+	return used, classify("read the capacity", err)
 }
 
 // ApplyTaskResources takes what the task needs from its job, and chooses its GPUs among the devices of the site, which
@@ -235,12 +235,12 @@ func applyTask(ctx context.Context, t *tx, k openflow.TaskKey, gpus int, now int
 	return giveDevices(ctx, t, k, need, gpus)
 }
 
-// giveDevices notes which GPUs the task is given, while the pool's row keeps others from choosing too.
+// giveDevices notes which GPUs the task is given, while the capacity's row keeps others from choosing too.
 func giveDevices(ctx context.Context, t *tx, k openflow.TaskKey, need openflow.Resources, gpus int) error {
 	if need.GPUs == 0 {
 		return nil
 	}
-	if _, err := t.exec(ctx, `update pool set used = used where name = 'gpus'`); err != nil {
+	if _, err := t.exec(ctx, `update capacity set used = used where name = 'gpus'`); err != nil {
 		return err
 	}
 	held, err := t.strings(ctx, `select gpu_ids from task where gpus > 0 and resource_in_use`)

@@ -16,12 +16,12 @@ import (
 
 var rules = admission.Rules{Patience: time.Hour}
 
-// cores is a pool of nothing else.
+// cores is a capacity of nothing else.
 func cores(n int) openflow.Resources { return openflow.Resources{Cores: n} }
 
 func requireUse(t *testing.T, c *catalogue.Catalogue, want int) {
 	t.Helper()
-	used, err := c.PoolUse(t.Context())
+	used, err := c.CapacityUse(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, cores(want), used)
 }
@@ -79,14 +79,14 @@ func testJobResources(t *testing.T, newCatalogue opener) {
 	require.NoError(t, c.ReturnJobResources(ctx, openflow.JobKey{Scheduler: "9999", Job: "none", Party: guest}))
 }
 
-func TestJobBeyondThePool(t *testing.T) { onEngines(t, testJobBeyondThePool) }
+func TestJobBeyondTheCapacity(t *testing.T) { onEngines(t, testJobBeyondTheCapacity) }
 
-func testJobBeyondThePool(t *testing.T, newCatalogue opener) {
+func testJobBeyondTheCapacity(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	j, _ := createJob(t, c, "j", guest)
 	err := c.ApplyJobResources(t.Context(), j.Key(), cores(3), rules)
 	requireCode(t, openflow.CodeInvalid, err)
-	require.ErrorIs(t, err, catalogue.ErrBeyondPool)
+	require.ErrorIs(t, err, catalogue.ErrBeyondCapacity)
 	require.ErrorContains(t, err, "needs 4 cores, the site has 3")
 	requireUse(t, c, 0)
 }
@@ -97,13 +97,13 @@ func TestConcurrentJobsTakeTheLastCores(t *testing.T) {
 
 func testConcurrentJobsTakeTheLastCores(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
-	const jobs, pool = 20, 4 * 7
+	const jobs, capacity = 20, 4 * 7
 	var won atomic.Int32
 	var wg sync.WaitGroup
 	for i := range jobs {
 		j, _ := createJob(t, c, openflow.JobID(fmt.Sprint("j", i)), guest)
 		wg.Go(func() {
-			switch err := c.ApplyJobResources(t.Context(), j.Key(), cores(pool), rules); openflow.CodeOf(err) {
+			switch err := c.ApplyJobResources(t.Context(), j.Key(), cores(capacity), rules); openflow.CodeOf(err) {
 			case "":
 				won.Add(1)
 			case openflow.CodeExhausted:
@@ -114,7 +114,7 @@ func testConcurrentJobsTakeTheLastCores(t *testing.T, newCatalogue opener) {
 	}
 	wg.Wait()
 	require.EqualValues(t, 7, won.Load())
-	requireUse(t, c, pool)
+	requireUse(t, c, capacity)
 	for i := range jobs {
 		require.NoError(t, c.ReturnJobResources(t.Context(), openflow.JobKey{Scheduler: "9999", Job: openflow.JobID(fmt.Sprint("j", i)), Party: guest}))
 	}

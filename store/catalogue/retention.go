@@ -59,14 +59,14 @@ func (c *Catalogue) DeleteJob(ctx context.Context, k openflow.JobKey) (freed []s
 	return freed, classify("delete "+k.String(), err)
 }
 
-// executions are the tasks of one job row.
-const executions = `(select execution_id from task where ` + jobKey + `)`
+// runs are the tasks of one job row.
+const runs = `(select run_id from task where ` + jobKey + `)`
 
 // dropped are the intermediate tables that only this job row tracks. A job that inherited a table keeps it.
 const dropped = `intermediate and exists (select 1 from output where output.namespace = data_table.namespace
-	and output.name = data_table.name and output.execution_id in ` + executions + `)
+	and output.name = data_table.name and output.run_id in ` + runs + `)
 	and not exists (select 1 from output where output.namespace = data_table.namespace
-	and output.name = data_table.name and output.execution_id not in ` + executions + `)`
+	and output.name = data_table.name and output.run_id not in ` + runs + `)`
 
 // forgetTasks deletes what belongs to the tasks of a job and returns the objects that this may have freed.
 func (t *tx) forgetTasks(ctx context.Context, k openflow.JobKey) ([]string, error) {
@@ -84,9 +84,9 @@ func (t *tx) forgetTasks(ctx context.Context, k openflow.JobKey) ([]string, erro
 	}
 	for _, query := range []string{
 		`delete from data_table where ` + dropped,
-		`delete from output where execution_id in ` + executions,
+		`delete from output where run_id in ` + runs,
 		`delete from pin where ` + jobKey,
-		`delete from metric where execution_id in ` + executions,
+		`delete from metric where run_id in ` + runs,
 		`delete from task where ` + jobKey,
 	} {
 		if _, err := t.exec(ctx, query, keyArgs(k)...); err != nil {
@@ -116,7 +116,7 @@ func (c *Catalogue) DeleteScheduledJob(ctx context.Context, id openflow.JobID) e
 
 // DeleteScheduledJobsBefore forgets at most limit of the scheduler's rows whose jobs ended before a time, and says how
 // many it was: those of jobs that this site takes no part in have no other row. A row that has been ready for as long
-// belongs to a job of an earlier version, which did not record the ends of jobs that never waited.
+// belongs to a submission that broke off before its workflow began.
 func (c *Catalogue) DeleteScheduledJobsBefore(ctx context.Context, at time.Time, limit int) (int, error) {
 	n, err := c.exec(ctx, `delete from scheduled_job where job_id in (select job_id from scheduled_job
 		where (end_time > 0 and end_time < $1) or (status = 'ready' and create_time < $1) limit $2)`, millis(at), int64(limit))

@@ -8,10 +8,10 @@ import (
 
 // runningJobs and runningScheduled name the status as a literal, so that they read an index of what runs and nothing
 // else.
-const (
-	runningJobs = `select ` + jobColumns + ` from job where status = 'running'
+var (
+	runningJobs = `select ` + jobColumns.names + ` from job where status = 'running'
 		order by create_time, job_id, role, party, scheduler limit $1`
-	runningScheduled = `select ` + scheduledColumns + ` from scheduled_job where status = 'running' order by create_time, job_id limit $1`
+	runningScheduled = `select ` + scheduledColumns.names + ` from scheduled_job where status = 'running' order by create_time, job_id limit $1`
 )
 
 // RunningJobs lists jobs that run at this site, the oldest first; see partner.WatchStore.

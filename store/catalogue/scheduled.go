@@ -9,27 +9,45 @@ import (
 	"openflow/store/document"
 )
 
-const scheduledColumns = `job_id, initiator, status, progress, priority, idempotency_key, submit_hash, user_name,
-	create_time, update_time, start_time, end_time, reason, tasks, dag`
+// scheduledRow is a row of the table scheduled_job.
+type scheduledRow struct {
+	ID             string `db:"job_id"`
+	Initiator      string `db:"initiator"`
+	Status         string `db:"status"`
+	Progress       int    `db:"progress"`
+	Priority       int    `db:"priority"`
+	IdempotencyKey string `db:"idempotency_key"`
+	SubmitHash     string `db:"submit_hash"`
+	UserName       string `db:"user_name"`
+	Created        int64  `db:"create_time"`
+	Updated        int64  `db:"update_time"`
+	Started        int64  `db:"start_time"`
+	Ended          int64  `db:"end_time"`
+	Reason         string `db:"reason"`
+	Tasks          string `db:"tasks"` // JSON; empty: none
+	DAG            string `db:"dag"`   // JSON
+}
 
-func scanScheduled(r row) (openflow.ScheduledJob, error) {
-	var j openflow.ScheduledJob
-	var dag, tasks string
-	var created, updated, started, ended int64
-	err := r.Scan(&j.ID, &j.Initiator, &j.Status, &j.Progress, &j.Priority, &j.IdempotencyKey, &j.SubmitHash, &j.UserName,
-		&created, &updated, &started, &ended, &j.Reason, &tasks, &dag)
+var scheduledColumns = columnsOf[scheduledRow]()
+
+func scanScheduled(from row) (openflow.ScheduledJob, error) {
+	r, err := scheduledColumns.scan(from)
 	if err != nil {
-		return j, err
+		return openflow.ScheduledJob{}, err
 	}
-	if tasks != "" {
+	j := openflow.ScheduledJob{
+		ID: openflow.JobID(r.ID), Initiator: openflow.PartyID(r.Initiator), Status: openflow.JobStatus(r.Status), Progress: r.Progress,
+		Priority: r.Priority, IdempotencyKey: r.IdempotencyKey, SubmitHash: r.SubmitHash, UserName: r.UserName, Reason: r.Reason,
+		CreateTime: timeOf(r.Created), UpdateTime: timeOf(r.Updated), StartTime: timeOf(r.Started), EndTime: timeOf(r.Ended),
+	}
+	if r.Tasks != "" {
 		var runs []document.TaskRun
-		if err := decode("tasks of job "+string(j.ID), tasks, &runs); err != nil {
+		if err := decode("tasks of job "+r.ID, r.Tasks, &runs); err != nil {
 			return j, err
 		}
 		j.Tasks = document.DecodeTaskRuns(runs)
 	}
-	j.CreateTime, j.UpdateTime, j.StartTime, j.EndTime = timeOf(created), timeOf(updated), timeOf(started), timeOf(ended)
-	j.DAG, err = decodeDAG(j.ID, dag)
+	j.DAG, err = decodeDAG(j.ID, r.DAG)
 	return j, err
 }
 
@@ -48,14 +66,14 @@ func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.Scheduled
 		return j, err
 	}
 	now := c.stamp()
-	args := []any{
-		string(j.ID), string(j.Initiator), string(j.Status), j.Progress, j.Priority, j.IdempotencyKey, j.SubmitHash,
-		j.UserName, orNow(j.CreateTime, now), now, millis(j.StartTime), millis(j.EndTime), j.Reason, "", dag,
-	}
+	args := scheduledColumns.values(scheduledRow{
+		ID: string(j.ID), Initiator: string(j.Initiator), Status: string(j.Status), Progress: j.Progress, Priority: j.Priority,
+		IdempotencyKey: j.IdempotencyKey, SubmitHash: j.SubmitHash, UserName: j.UserName, Created: orNow(j.CreateTime, now), Updated: now,
+		Started: millis(j.StartTime), Ended: millis(j.EndTime), Reason: j.Reason, DAG: dag,
+	})
 	var kept openflow.ScheduledJob
 	err = c.write(ctx, func(t *tx) error {
-		n, err := t.exec(ctx, `insert into scheduled_job (`+scheduledColumns+`) values
-			($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on conflict do nothing`, args...)
+		n, err := t.exec(ctx, scheduledColumns.insert("scheduled_job")+` on conflict do nothing`, args...)
 		if err != nil {
 			return err
 		}
@@ -65,7 +83,7 @@ func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.Scheduled
 			return nil
 		}
 		// The key says which submission this is, so a match by key comes before one by ID.
-		kept, err = scanScheduled(t.one(ctx, `select `+scheduledColumns+` from scheduled_job
+		kept, err = scanScheduled(t.one(ctx, `select `+scheduledColumns.names+` from scheduled_job
 			where (initiator = $1 and idempotency_key = $2 and idempotency_key <> '') or job_id = $3
 			order by case when idempotency_key = $2 and initiator = $1 then 0 else 1 end limit 1`,
 			string(j.Initiator), j.IdempotencyKey, string(j.ID)))
@@ -86,7 +104,7 @@ func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.Scheduled
 
 // ScheduledJob returns one job of this scheduler; CodeNotFound if there is none.
 func (c *Catalogue) ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error) {
-	j, err := scanScheduled(c.one(ctx, `select `+scheduledColumns+` from scheduled_job where job_id = $1`, string(id)))
+	j, err := scanScheduled(c.one(ctx, `select `+scheduledColumns.names+` from scheduled_job where job_id = $1`, string(id)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return j, notFound("job %s is not scheduled here", id)
 	}
@@ -111,7 +129,7 @@ func (c *Catalogue) ScheduledJobsWhere(ctx context.Context, f ScheduledFilter) (
 	if err != nil {
 		return nil, "", err
 	}
-	err = c.each(ctx, `select `+scheduledColumns+` from scheduled_job`+w.String()+tail, w.args, func(r row) error {
+	err = c.each(ctx, `select `+scheduledColumns.names+` from scheduled_job`+w.String()+tail, w.args, func(r row) error {
 		j, err := scanScheduled(r)
 		jobs = append(jobs, j)
 		return err

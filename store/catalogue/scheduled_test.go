@@ -181,7 +181,7 @@ func testScheduledJobThatNeverWaits(t *testing.T, newCatalogue opener) {
 	}
 }
 
-// Rows of jobs that only this scheduler knows go too, and those that an earlier version left ready for ever; open jobs stay.
+// Rows of jobs that only this scheduler knows go too, and those whose workflow never began; open jobs stay.
 func TestOldScheduledJobsAreForgotten(t *testing.T) {
 	onEngines(t, testOldScheduledJobsAreForgotten)
 }

@@ -37,9 +37,9 @@ func (c *Catalogue) SpendScores(ctx context.Context, s openflow.ScoreSpend, memo
 }
 
 func (c *Catalogue) spendOn(ctx context.Context, t *tx, s openflow.ScoreSpend, table string, memory time.Duration) error {
-	run, now := string(s.Run.ExecutionID()), c.now()
+	run, now := string(s.Run.RunID()), c.now()
 	var own int
-	err := t.one(ctx, `select vectors from score where partner = $1 and object = $2 and execution_id = $3`,
+	err := t.one(ctx, `select vectors from score where partner = $1 and object = $2 and run_id = $3`,
 		string(s.To), table, run).Scan(&own)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
@@ -49,7 +49,7 @@ func (c *Catalogue) spendOn(ctx context.Context, t *tx, s openflow.ScoreSpend, t
 	}
 	a := openflow.ScoreAccount{Partner: s.To, Table: table, Columns: s.Columns}
 	var others []counted
-	err = t.each(ctx, `select execution_id, vectors, time from score where partner = $1 and object = $2 and time > $3 order by time`,
+	err = t.each(ctx, `select run_id, vectors, time from score where partner = $1 and object = $2 and time > $3 order by time`,
 		func(r row) error {
 			var o counted
 			err := r.Scan(&o.run, &o.vectors, &o.at)
@@ -72,8 +72,8 @@ func (c *Catalogue) spendOn(ctx context.Context, t *tx, s openflow.ScoreSpend, t
 		}
 		return refusedScores(s, a, name, others, memory)
 	}
-	_, err = t.exec(ctx, `insert into score (partner, object, execution_id, columns, vectors, time) values ($1, $2, $3, $4, $5, $6)
-		on conflict (partner, object, execution_id) do update set columns = excluded.columns, vectors = excluded.vectors,
+	_, err = t.exec(ctx, `insert into score (partner, object, run_id, columns, vectors, time) values ($1, $2, $3, $4, $5, $6)
+		on conflict (partner, object, run_id) do update set columns = excluded.columns, vectors = excluded.vectors,
 		time = excluded.time`, string(s.To), table, run, s.Columns, s.Vectors, now.UnixMilli())
 	return err
 }

@@ -8,6 +8,22 @@ import (
 	"openflow"
 )
 
+// siteRow is a row of the table site.
+type siteRow struct {
+	Party   string `db:"party"`
+	URL     string `db:"url"`
+	Dialect string `db:"dialect"`
+	Version string `db:"dialect_version"`
+	Profile string `db:"profile"`
+	AddedAt int64  `db:"added_at" fieldtag:"first"`
+	Keys    string `db:"keys"` // JSON
+}
+
+var (
+	siteColumns = columnsOf[siteRow]()
+	saveSite    = siteColumns.save("site", "party")
+)
+
 // SaveSite records a peer, replacing what was known of it; AddedAt stays the first time.
 func (c *Catalogue) SaveSite(ctx context.Context, s openflow.SiteRecord) error {
 	if err := openflow.CheckIdentifier("party_id", string(s.Party)); err != nil {
@@ -17,35 +33,28 @@ func (c *Catalogue) SaveSite(ctx context.Context, s openflow.SiteRecord) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.exec(ctx, `insert into site (party, url, dialect, added_at, keys) values ($1, $2, $3, $4, $5)
-		on conflict (party) do update set url = excluded.url, dialect = excluded.dialect, keys = excluded.keys`,
-		string(s.Party), s.URL, string(s.Dialect), orNow(s.AddedAt, c.stamp()), keys)
+	_, err = c.exec(ctx, saveSite, siteColumns.values(siteRow{
+		Party: string(s.Party), URL: s.URL, Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile,
+		AddedAt: orNow(s.AddedAt, c.stamp()), Keys: keys,
+	})...)
 	return classify("save site "+string(s.Party), err)
 }
 
-// SetSiteDialect records how a peer wants to be called. One that is not known any more is CodeNotFound.
-func (c *Catalogue) SetSiteDialect(ctx context.Context, p openflow.PartyID, d openflow.Dialect) error {
-	n, err := c.exec(ctx, `update site set dialect = $2 where party = $1`, string(p), string(d))
-	if err == nil && n == 0 {
-		return notFound("site %s is not known here", p)
+func scanSite(from row) (openflow.SiteRecord, error) {
+	r, err := siteColumns.scan(from)
+	if err != nil {
+		return openflow.SiteRecord{}, err
 	}
-	return classify("update site "+string(p), err)
-}
-
-func scanSite(r row) (openflow.SiteRecord, error) {
-	var s openflow.SiteRecord
-	var added int64
-	var keys string
-	if err := r.Scan(&s.Party, &s.URL, &s.Dialect, &added, &keys); err != nil {
-		return s, err
+	s := openflow.SiteRecord{
+		Party: openflow.PartyID(r.Party), URL: r.URL, Dialect: openflow.Dialect(r.Dialect), Version: r.Version, Profile: r.Profile,
+		AddedAt: timeOf(r.AddedAt),
 	}
-	s.AddedAt = timeOf(added)
-	return s, decode("site "+string(s.Party), keys, &s.Keys)
+	return s, decode("site "+r.Party, r.Keys, &s.Keys)
 }
 
 // Site returns a peer; CodeNotFound if it is not known.
 func (c *Catalogue) Site(ctx context.Context, p openflow.PartyID) (openflow.SiteRecord, error) {
-	s, err := scanSite(c.one(ctx, `select party, url, dialect, added_at, keys from site where party = $1`, string(p)))
+	s, err := scanSite(c.one(ctx, `select `+siteColumns.names+` from site where party = $1`, string(p)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, openflow.Errorf(openflow.CodeNotFound, "site %s is not known here", p).
 			WithHint("exchange keys once: openflow site add %s --url URL --key KEY", p)
@@ -56,7 +65,7 @@ func (c *Catalogue) Site(ctx context.Context, p openflow.PartyID) (openflow.Site
 // Sites lists the peers by party ID.
 func (c *Catalogue) Sites(ctx context.Context) ([]openflow.SiteRecord, error) {
 	var sites []openflow.SiteRecord
-	err := c.each(ctx, `select party, url, dialect, added_at, keys from site order by party`, nil, func(r row) error {
+	err := c.each(ctx, `select `+siteColumns.names+` from site order by party`, nil, func(r row) error {
 		s, err := scanSite(r)
 		sites = append(sites, s)
 		return err

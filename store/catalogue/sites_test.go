@@ -23,20 +23,14 @@ func testSites(t *testing.T, newCatalogue opener) {
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(s, got))
 
-	s.Keys, s.URL, s.Dialect = []string{"ed25519:a", "ed25519:b"}, "https://c.example", "interop-1.2"
+	s.Keys, s.URL, s.Dialect = []string{"ed25519:a", "ed25519:b"}, "https://c.example", "interop"
+	s.Version, s.Profile = "1.2", "signed"
 	again := s
 	again.AddedAt = epoch.Add(time.Hour)
 	require.NoError(t, c.SaveSite(ctx, again))
 	got, err = c.Site(ctx, "10000")
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(s, got), "the time of the first addition stays")
-
-	require.NoError(t, c.SetSiteDialect(ctx, "10000", openflow.DialectNative))
-	got, err = c.Site(ctx, "10000")
-	require.NoError(t, err)
-	s.Dialect = openflow.DialectNative
-	require.Empty(t, cmp.Diff(s, got), "and nothing else")
-	requireCode(t, openflow.CodeNotFound, c.SetSiteDialect(ctx, "9", openflow.DialectNative))
 
 	require.NoError(t, c.SaveSite(ctx, openflow.SiteRecord{Party: "8888"}))
 	sites, err := c.Sites(ctx)

@@ -125,7 +125,7 @@ func (c *Catalogue) writeOnce(ctx context.Context, do func(*tx) error) error {
 		err = do(w)
 	}
 	if err != nil {
-		_ = t.Rollback() // err says why; a connection that cannot roll back is dropped by the pool
+		_ = t.Rollback() // err says why; a connection that cannot roll back is dropped by database/sql
 		return err
 	}
 	if err := t.Commit(); err != nil {

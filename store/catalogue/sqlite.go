@@ -22,7 +22,7 @@ const (
 // readers is how many connections answer queries. More of them only queue for the same two or four cores.
 const readers = 4
 
-// openFile opens one writing connection and a pool of readers. SQLite has one writer at a time anyway; with one
+// openFile opens one writing connection and several readers. SQLite has one writer at a time anyway; with one
 // connection writers queue in Go, in order, instead of polling for the lock.
 func (c *Catalogue) openFile(ctx context.Context, o Options) error {
 	switch o.Synchronous {

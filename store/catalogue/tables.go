@@ -10,27 +10,40 @@ import (
 	"openflow"
 )
 
-const tableColumns = `namespace, name, object, bytes, row_count, data_type, intermediate, create_time, update_time, uri,
-	source, header, meta, samples`
+// tableRow is a row of the table data_table.
+type tableRow struct {
+	Namespace    string `db:"namespace"`
+	Name         string `db:"name"`
+	Object       string `db:"object"`
+	Bytes        int64  `db:"bytes"`
+	Count        int64  `db:"row_count"`
+	DataType     string `db:"data_type"`
+	Intermediate bool   `db:"intermediate"`
+	Created      int64  `db:"create_time" fieldtag:"first"`
+	Updated      int64  `db:"update_time"`
+	URI          string `db:"uri"`
+	Source       string `db:"source"` // JSON
+	Header       string `db:"header"` // JSON
+	Meta         string `db:"meta"`
+	Samples      string `db:"samples"`
+}
+
+var (
+	tableColumns = columnsOf[tableRow]()
+	saveTable    = tableColumns.save("data_table", "namespace", "name")
+)
 
 // tableSource is an openflow.TableSource as the column has it.
 type tableSource struct {
-	TaskID      openflow.TaskID      `json:"task_id,omitzero"`
-	ExecutionID openflow.ExecutionID `json:"execution_id,omitzero"`
-	TaskName    openflow.TaskName    `json:"task_name,omitzero"`
-	Component   string               `json:"component,omitzero"`
-	OutputKey   string               `json:"output_key,omitzero"`
-	Index       int                  `json:"index,omitzero"`
+	TaskID    openflow.TaskID   `json:"task_id,omitzero"`
+	RunID     openflow.RunID    `json:"run_id,omitzero"`
+	TaskName  openflow.TaskName `json:"task_name,omitzero"`
+	Component string            `json:"component,omitzero"`
+	OutputKey string            `json:"output_key,omitzero"`
+	Index     int               `json:"index,omitzero"`
 }
 
-const saveTable = `insert into data_table (` + tableColumns + `) values
-	($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-	on conflict (namespace, name) do update set object = excluded.object, bytes = excluded.bytes,
-	row_count = excluded.row_count, data_type = excluded.data_type, intermediate = excluded.intermediate,
-	update_time = excluded.update_time, uri = excluded.uri, source = excluded.source, header = excluded.header,
-	meta = excluded.meta, samples = excluded.samples`
-
-func (c *Catalogue) tableRow(t openflow.TableRecord) ([]any, error) {
+func (c *Catalogue) tableValues(t openflow.TableRecord) ([]any, error) {
 	subject := "table " + t.Name.String()
 	if t.Name.Namespace == "" || t.Name.Name == "" {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: a table needs a namespace and a name", subject)
@@ -47,34 +60,34 @@ func (c *Catalogue) tableRow(t openflow.TableRecord) ([]any, error) {
 		return nil, err
 	}
 	now := c.stamp()
-	return []any{
-		t.Name.Namespace, t.Name.Name, t.Object, t.Bytes, t.Count, t.DataType, t.Intermediate, orNow(t.CreateTime, now), now,
-		t.URI, source, header, string(t.Meta), string(t.Samples),
-	}, nil
+	return tableColumns.values(tableRow{
+		Namespace: t.Name.Namespace, Name: t.Name.Name, Object: t.Object, Bytes: t.Bytes, Count: t.Count, DataType: t.DataType,
+		Intermediate: t.Intermediate, Created: orNow(t.CreateTime, now), Updated: now, URI: t.URI, Source: source, Header: header,
+		Meta: string(t.Meta), Samples: string(t.Samples),
+	}), nil
 }
 
-func scanTable(r row) (openflow.TableRecord, error) {
-	var t openflow.TableRecord
-	var created, updated int64
-	var source, header, meta, samples string
-	err := r.Scan(&t.Name.Namespace, &t.Name.Name, &t.Object, &t.Bytes, &t.Count, &t.DataType, &t.Intermediate, &created, &updated,
-		&t.URI, &source, &header, &meta, &samples)
+func scanTable(from row) (openflow.TableRecord, error) {
+	r, err := tableColumns.scan(from)
 	if err != nil {
-		return t, err
+		return openflow.TableRecord{}, err
 	}
-	t.CreateTime, t.UpdateTime, t.Meta, t.Samples = timeOf(created), timeOf(updated), raw(meta), raw(samples)
+	t := openflow.TableRecord{
+		Name: openflow.TableName{Namespace: r.Namespace, Name: r.Name}, Object: r.Object, Bytes: r.Bytes, Count: r.Count, DataType: r.DataType,
+		Intermediate: r.Intermediate, CreateTime: timeOf(r.Created), UpdateTime: timeOf(r.Updated), URI: r.URI, Meta: raw(r.Meta), Samples: raw(r.Samples),
+	}
 	subject := "table " + t.Name.String()
-	var from tableSource
-	if err := decode(subject, source, &from); err != nil {
+	var source tableSource
+	if err := decode(subject, r.Source, &source); err != nil {
 		return t, err
 	}
-	t.Source = openflow.TableSource(from)
-	return t, decode(subject, header, &t.Header)
+	t.Source = openflow.TableSource(source)
+	return t, decode(subject, r.Header, &t.Header)
 }
 
 // SaveTable records a table, replacing one of that name; the time of creation stays the first one.
 func (c *Catalogue) SaveTable(ctx context.Context, t openflow.TableRecord) error {
-	args, err := c.tableRow(t)
+	args, err := c.tableValues(t)
 	if err != nil {
 		return err
 	}
@@ -84,7 +97,7 @@ func (c *Catalogue) SaveTable(ctx context.Context, t openflow.TableRecord) error
 
 // Table returns one table; CodeNotFound if there is none of that name.
 func (c *Catalogue) Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error) {
-	t, err := scanTable(c.one(ctx, `select `+tableColumns+` from data_table where namespace = $1 and name = $2`, n.Namespace, n.Name))
+	t, err := scanTable(c.one(ctx, `select `+tableColumns.names+` from data_table where namespace = $1 and name = $2`, n.Namespace, n.Name))
 	if errors.Is(err, sql.ErrNoRows) {
 		return t, notFound("table %s does not exist here", n)
 	}
@@ -146,7 +159,7 @@ func (c *Catalogue) TableList(ctx context.Context, f TableFilter) ([]openflow.Ta
 		w.add("(namespace, name) > (?, ?)", f.After.Namespace, f.After.Name)
 	}
 	var tables []openflow.TableRecord
-	err := c.each(ctx, "select "+tableColumns+" from data_table"+w.String()+" order by namespace, name"+limits(f.Limit, 0), w.args,
+	err := c.each(ctx, "select "+tableColumns.names+" from data_table"+w.String()+" order by namespace, name"+limits(f.Limit, 0), w.args,
 		func(r row) error {
 			t, err := scanTable(r)
 			tables = append(tables, t)

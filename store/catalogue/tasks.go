@@ -11,24 +11,62 @@ import (
 	"openflow/store/document"
 )
 
-const taskColumns = `execution_id, job_id, task_name, version, role, party, scheduler, sync_type, component, provider,
-	status, party_status, reported, stop_status, cores, memory_bytes, resource_in_use, killed, runtime, container_name,
-	exit_code, log_digest, create_time, update_time, start_time, end_time, reason, error_report, spec, memory, gpus, gpu_ids, warnings,
-	cause_code, cause_text, cause_consequence`
-
-const insertTask = `insert into task (` + taskColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-	$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)`
-
-// taskKey is the condition that finds a task's row; its arguments are taskArgs. An execution ID is one run, of one scheduler's
-// job; see taskRow.
-const taskKey = `execution_id = $1`
-
-func taskArgs(k openflow.TaskKey, more ...any) []any {
-	return append([]any{string(k.ExecutionID())}, more...)
+// taskRow is a row of the table task.
+type taskRow struct {
+	Execution     string        `db:"run_id"`
+	Job           string        `db:"job_id"`
+	Task          string        `db:"task_name"`
+	Version       int           `db:"version"`
+	Role          string        `db:"role"`
+	Party         string        `db:"party"`
+	Scheduler     string        `db:"scheduler"`
+	SyncType      string        `db:"sync_type"`
+	Component     string        `db:"component"`
+	Provider      string        `db:"provider"`
+	Status        string        `db:"status"`
+	PartyStatus   string        `db:"party_status"`
+	Reported      string        `db:"reported"`
+	StopStatus    string        `db:"stop_status"`
+	Cores         int           `db:"cores"`
+	MemoryBytes   int64         `db:"memory_bytes"`
+	ResourceInUse bool          `db:"resource_in_use"`
+	Killed        bool          `db:"killed"`
+	Runtime       string        `db:"runtime"`
+	Container     string        `db:"container_name"`
+	ExitCode      sql.NullInt64 `db:"exit_code"`
+	LogDigest     string        `db:"log_digest"`
+	Created       int64         `db:"create_time"`
+	Updated       int64         `db:"update_time"`
+	Started       int64         `db:"start_time"`
+	Ended         int64         `db:"end_time"`
+	Reason        string        `db:"reason"`
+	ErrorReport   string        `db:"error_report"`
+	Spec          string        `db:"spec"` // JSON
+	Memory        int64         `db:"memory"`
+	GPUs          int           `db:"gpus"`
+	GPUIDs        string        `db:"gpu_ids"`  // separated by commas
+	Warnings      string        `db:"warnings"` // JSON
+	CauseCode     string        `db:"cause_code"`
+	CauseText     string        `db:"cause_text"`
+	Consequence   bool          `db:"cause_consequence"`
+	ProgramDigest string        `db:"program_digest"`
 }
 
-// taskRow renders a task as the arguments of insertTask, the specification among them.
-func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
+var (
+	taskColumns = columnsOf[taskRow]()
+	insertTask  = taskColumns.insert("task")
+)
+
+// taskKey is the condition that finds a task's row; its arguments are taskArgs. A run's ID is one run, of one scheduler's
+// job; see taskValues.
+const taskKey = `run_id = $1`
+
+func taskArgs(k openflow.TaskKey, more ...any) []any {
+	return append([]any{string(k.RunID())}, more...)
+}
+
+// taskValues renders a task as the arguments of insertTask, the specification among them.
+func (c *Catalogue) taskValues(t openflow.TaskRecord) ([]any, error) {
 	if t.Status == "" {
 		t.Status = openflow.TaskWaiting
 	}
@@ -38,7 +76,7 @@ func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
 	if !t.Status.Valid() || !t.PartyStatus.Valid() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: unknown status %q or %q", t.Key, t.Status, t.PartyStatus)
 	}
-	if back, err := openflow.ParseExecutionID(t.Key.ExecutionID()); err != nil || back != t.Key {
+	if back, err := openflow.ParseRunID(t.Key.RunID()); err != nil || back != t.Key {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s of scheduler %q would have the ID of another run", t.Key, t.Key.Scheduler)
 	}
 	spec, err := encode("the specification of "+t.Key.String(), document.EncodeSpec(t.Spec))
@@ -50,51 +88,54 @@ func (c *Catalogue) taskRow(t openflow.TaskRecord) ([]any, error) {
 		return nil, err
 	}
 	now := c.stamp()
-	return []any{
-		string(t.Key.ExecutionID()), string(t.Key.Job), string(t.Key.Task), t.Key.Version, string(t.Key.Party.Role),
-		string(t.Key.Party.ID), string(t.Key.Scheduler), string(t.SyncType), t.Component, t.Provider, string(t.Status),
-		string(t.PartyStatus), string(t.Reported), string(t.StopStatus), t.Cores, t.MemoryBytes, t.ResourceInUse, t.Killed,
-		t.Runtime, t.ContainerName, nullable(t.ExitCode), t.LogDigest, orNow(t.CreateTime, now), now,
-		millis(t.StartTime), millis(t.EndTime), t.Reason,
-		t.ErrorReport, spec, t.Memory, t.GPUs, strings.Join(t.GPUIDs, ","), warnings,
-		string(t.Cause.Code), t.Cause.Text, t.Cause.Consequence,
-	}, nil
+	r := taskRow{
+		Execution: string(t.Key.RunID()), Job: string(t.Key.Job), Task: string(t.Key.Task), Version: t.Key.Version,
+		Role: string(t.Key.Party.Role), Party: string(t.Key.Party.ID), Scheduler: string(t.Key.Scheduler), SyncType: string(t.SyncType),
+		Component: t.Component, Provider: t.Provider, Status: string(t.Status), PartyStatus: string(t.PartyStatus), Reported: string(t.Reported),
+		StopStatus: string(t.StopStatus), Cores: t.Cores, MemoryBytes: t.MemoryBytes, ResourceInUse: t.ResourceInUse, Killed: t.Killed,
+		Runtime: t.Runtime, Container: t.ContainerName, ExitCode: nullable(t.ExitCode), LogDigest: t.LogDigest, Created: orNow(t.CreateTime, now), Updated: now,
+		Started: millis(t.StartTime), Ended: millis(t.EndTime), Reason: t.Reason, ErrorReport: t.ErrorReport, Spec: spec, Memory: t.Memory,
+		GPUs: t.GPUs, GPUIDs: strings.Join(t.GPUIDs, ","), Warnings: warnings, CauseCode: string(t.Cause.Code), CauseText: t.Cause.Text,
+		Consequence: t.Cause.Consequence, ProgramDigest: t.ProgramDigest,
+	}
+	return taskColumns.values(r), nil
 }
 
-func nullable(n *int) any {
+func nullable(n *int) sql.NullInt64 {
 	if n == nil {
-		return nil
+		return sql.NullInt64{}
 	}
-	return *n
+	return sql.NullInt64{Int64: int64(*n), Valid: true}
 }
 
-func scanTask(r row) (openflow.TaskRecord, error) {
-	var t openflow.TaskRecord
-	var execution, spec, devices, warnings string
-	var exit sql.NullInt64
-	var created, updated, started, ended int64
-	err := r.Scan(&execution, &t.Key.Job, &t.Key.Task, &t.Key.Version, &t.Key.Party.Role, &t.Key.Party.ID, &t.Key.Scheduler,
-		&t.SyncType, &t.Component, &t.Provider, &t.Status, &t.PartyStatus, &t.Reported, &t.StopStatus, &t.Cores,
-		&t.MemoryBytes, &t.ResourceInUse, &t.Killed, &t.Runtime,
-		&t.ContainerName, &exit, &t.LogDigest, &created, &updated, &started, &ended, &t.Reason,
-		&t.ErrorReport, &spec, &t.Memory, &t.GPUs, &devices, &warnings,
-		&t.Cause.Code, &t.Cause.Text, &t.Cause.Consequence)
+func scanTask(from row) (openflow.TaskRecord, error) {
+	r, err := taskColumns.scan(from)
 	if err != nil {
-		return t, err
+		return openflow.TaskRecord{}, err
 	}
-	if devices != "" {
-		t.GPUIDs = strings.Split(devices, ",")
+	t := openflow.TaskRecord{
+		Key: openflow.TaskKey{
+			Scheduler: openflow.PartyID(r.Scheduler), Job: openflow.JobID(r.Job), Task: openflow.TaskName(r.Task), Version: r.Version,
+			Party: openflow.Party{Role: openflow.Role(r.Role), ID: openflow.PartyID(r.Party)},
+		},
+		SyncType: openflow.SyncType(r.SyncType), Component: r.Component, Provider: r.Provider, ProgramDigest: r.ProgramDigest, Status: openflow.TaskStatus(r.Status),
+		PartyStatus: openflow.TaskStatus(r.PartyStatus), Reported: openflow.TaskStatus(r.Reported), StopStatus: openflow.TaskStatus(r.StopStatus),
+		Cores: r.Cores, MemoryBytes: r.MemoryBytes, ResourceInUse: r.ResourceInUse, Killed: r.Killed, Runtime: r.Runtime,
+		ContainerName: r.Container, LogDigest: r.LogDigest, CreateTime: timeOf(r.Created), UpdateTime: timeOf(r.Updated),
+		StartTime: timeOf(r.Started), EndTime: timeOf(r.Ended), Reason: r.Reason, ErrorReport: r.ErrorReport, Memory: r.Memory, GPUs: r.GPUs,
+		Cause: openflow.Cause{Code: openflow.Code(r.CauseCode), Text: r.CauseText, Consequence: r.Consequence},
 	}
-	if exit.Valid {
-		code := int(exit.Int64)
-		t.ExitCode = &code
+	if r.GPUIDs != "" {
+		t.GPUIDs = strings.Split(r.GPUIDs, ",")
 	}
-	t.CreateTime, t.UpdateTime, t.StartTime, t.EndTime = timeOf(created), timeOf(updated), timeOf(started), timeOf(ended)
-	if t.Warnings, err = decodeWarnings(warnings); err != nil {
+	if r.ExitCode.Valid {
+		t.ExitCode = new(int(r.ExitCode.Int64))
+	}
+	if t.Warnings, err = decodeWarnings(r.Warnings); err != nil {
 		return t, err
 	}
 	var doc document.TaskSpec
-	err = decode("the specification of "+t.Key.String(), spec, &doc)
+	err = decode("the specification of "+t.Key.String(), r.Spec, &doc)
 	t.Spec = doc.Decode()
 	return t, err
 }
@@ -102,7 +143,7 @@ func scanTask(r row) (openflow.TaskRecord, error) {
 // AddTask records one more version of a task of a job that exists. The same row again changes nothing. CodeConflict: that
 // version exists and differs in what is to be run. CodeNotFound: the job does not exist.
 func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
-	args, err := c.taskRow(t)
+	args, err := c.taskValues(t)
 	if err != nil {
 		return err
 	}
@@ -112,11 +153,11 @@ func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 		if err := w.one(ctx, `select 1 from job where `+jobKey, keyArgs(job)...).Scan(&one); err != nil {
 			return err
 		}
-		n, err := w.exec(ctx, insertTask+` on conflict (execution_id) do nothing`, args...)
+		n, err := w.exec(ctx, insertTask+` on conflict (run_id) do nothing`, args...)
 		if err != nil || n > 0 {
 			return err
 		}
-		have, err := scanTask(w.one(ctx, `select `+taskColumns+` from task where execution_id = $1`, string(t.Key.ExecutionID())))
+		have, err := scanTask(w.one(ctx, `select `+taskColumns.names+` from task where run_id = $1`, string(t.Key.RunID())))
 		if err != nil {
 			return err
 		}
@@ -128,13 +169,14 @@ func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 	return classify("create "+t.Key.String(), err)
 }
 
-// sameTask compares what is to be run, by value; statuses move on and are no difference.
+// sameTask compares what is to be run, by value; statuses move on and are no difference. The provider becomes the one that
+// ran.
 func sameTask(have, want openflow.TaskRecord) error {
 	same, err := document.Equal(document.EncodeSpec(have.Spec), document.EncodeSpec(want.Spec))
 	if err != nil {
 		return err
 	}
-	if !same || have.Key != want.Key || have.Provider != want.Provider || have.Needs() != want.Needs() {
+	if !same || have.Key != want.Key || have.Needs() != want.Needs() {
 		return conflict("%s exists already and is a different one", want.Key)
 	}
 	return nil
@@ -142,7 +184,7 @@ func sameTask(have, want openflow.TaskRecord) error {
 
 // Task returns one version of a task; CodeNotFound if there is none.
 func (c *Catalogue) Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
-	t, err := scanTask(c.one(ctx, `select `+taskColumns+` from task where `+taskKey, taskArgs(k)...))
+	t, err := scanTask(c.one(ctx, `select `+taskColumns.names+` from task where `+taskKey, taskArgs(k)...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return t, notFound("%s does not exist here", k)
 	}
@@ -176,11 +218,11 @@ func (c *Catalogue) TasksOfSession(ctx context.Context, self openflow.PartyID, i
 	return tasks, nil
 }
 
-// TaskByExecution returns the task version that a container reports under; CodeNotFound if there is none.
-func (c *Catalogue) TaskByExecution(ctx context.Context, id openflow.ExecutionID) (openflow.TaskRecord, error) {
-	t, err := scanTask(c.one(ctx, `select `+taskColumns+` from task where execution_id = $1`, string(id)))
+// TaskByRunID returns the task version that a container reports under; CodeNotFound if there is none.
+func (c *Catalogue) TaskByRunID(ctx context.Context, id openflow.RunID) (openflow.TaskRecord, error) {
+	t, err := scanTask(c.one(ctx, `select `+taskColumns.names+` from task where run_id = $1`, string(id)))
 	if errors.Is(err, sql.ErrNoRows) {
-		return t, notFound("no task has the execution_id %q", id)
+		return t, notFound("no run has the ID %q", id)
 	}
 	return t, classify("read task "+string(id), err)
 }

@@ -45,11 +45,11 @@ func (f TaskFilter) where() *where {
 // TasksWhere lists task versions, newest first; next is the cursor for the page after, empty at the end.
 func (c *Catalogue) TasksWhere(ctx context.Context, f TaskFilter) (tasks []openflow.TaskRecord, next string, err error) {
 	w := f.where()
-	tail, err := page(w, []string{"execution_id"}, f.Ascending, f.After, f.Limit, f.Offset)
+	tail, err := page(w, []string{"run_id"}, f.Ascending, f.After, f.Limit, f.Offset)
 	if err != nil {
 		return nil, "", err
 	}
-	err = c.each(ctx, "select "+taskColumns+" from task"+w.String()+tail, w.args, func(r row) error {
+	err = c.each(ctx, "select "+taskColumns.names+" from task"+w.String()+tail, w.args, func(r row) error {
 		t, err := scanTask(r)
 		tasks = append(tasks, t)
 		return err
@@ -59,7 +59,7 @@ func (c *Catalogue) TasksWhere(ctx context.Context, f TaskFilter) (tasks []openf
 	}
 	if f.Limit > 0 && len(tasks) == f.Limit {
 		last := tasks[len(tasks)-1]
-		next, err = cursor{Time: millis(last.CreateTime), Keys: []string{string(last.Key.ExecutionID())}}.String()
+		next, err = cursor{Time: millis(last.CreateTime), Keys: []string{string(last.Key.RunID())}}.String()
 	}
 	return tasks, next, err
 }

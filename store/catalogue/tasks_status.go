@@ -40,7 +40,7 @@ var (
 // startTask makes the federated status running too: one party that runs makes it so (fate-flow-api §4.6.3), and this one
 // knows it first.
 const startTask = `update task set party_status = 'running', status = case when status = 'waiting' then 'running' else status end,
-	runtime = $2, container_name = $3, reason = '',
+	runtime = $2, container_name = $3, reason = '', provider = case when $5 = '' then provider else $5 end, program_digest = $6,
 	start_time = case when start_time = 0 then $4 else start_time end, update_time = $4
 	where ` + taskKey + ` and party_status = 'waiting'`
 
@@ -50,10 +50,10 @@ const completeTask = `update task set exit_code = coalesce(exit_code, $3),
 	log_digest = case when log_digest = '' then $5 else log_digest end, update_time = $6
 	where ` + taskKey + ` and party_status = $2`
 
-// StartTask records that the task's container exists and runs, so that the task runs at all its parties together.
-// Repeating it for the same container changes nothing. CodeConflict: the task has ended, or runs in another container.
-func (c *Catalogue) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (changed bool, err error) {
-	n, err := c.exec(ctx, startTask, taskArgs(k, runtime, container, c.stamp())...)
+// StartTask records that the task's container exists and runs, and whose program it is, so that the task runs at all its
+// parties together. Repeating it for the same container changes nothing. CodeConflict: the task has ended, or runs in another container.
+func (c *Catalogue) StartTask(ctx context.Context, k openflow.TaskKey, at openflow.Launch) (changed bool, err error) {
+	n, err := c.exec(ctx, startTask, taskArgs(k, at.Runtime, at.Container, c.stamp(), at.Provider, at.Digest)...)
 	if err != nil || n > 0 {
 		return n > 0, classify("start "+k.String(), err)
 	}
@@ -63,7 +63,7 @@ func (c *Catalogue) StartTask(ctx context.Context, k openflow.TaskKey, runtime, 
 		return false, err
 	case t.PartyStatus.Terminal():
 		return false, conflict("%s is %s and cannot become %s", k, t.PartyStatus, openflow.TaskRunning)
-	case t.ContainerName != container || t.Runtime != runtime:
+	case t.ContainerName != at.Container || t.Runtime != at.Runtime:
 		return false, conflict("%s runs already in %s container %q", k, t.Runtime, t.ContainerName)
 	}
 	return false, nil

@@ -74,7 +74,7 @@ func testTaskStatusesFollowTheTable(t *testing.T, newCatalogue opener) {
 func moveParty(t *testing.T, c *catalogue.Catalogue, k openflow.TaskKey, to openflow.TaskStatus) (changed bool, err error) {
 	t.Helper()
 	if to == openflow.TaskRunning {
-		return c.StartTask(t.Context(), k, "", "")
+		return c.StartTask(t.Context(), k, openflow.Launch{})
 	}
 	return c.FinishTask(t.Context(), k, openflow.TaskEnd{Status: to})
 }
@@ -86,7 +86,9 @@ func testStartTask(t *testing.T, newCatalogue opener) {
 	_, tasks := createJob(t, c, "j", guest)
 	k := tasks[0].Key
 	start := func(runtime, container string) (bool, openflow.Code) {
-		changed, err := c.StartTask(t.Context(), k, runtime, container)
+		changed, err := c.StartTask(t.Context(), k, openflow.Launch{
+			Runtime: runtime, Container: container, Provider: "openflow:2@docker", Digest: "sha256:" + container,
+		})
 		return changed, openflow.CodeOf(err)
 	}
 	for name, step := range []struct {
@@ -103,6 +105,8 @@ func testStartTask(t *testing.T, newCatalogue opener) {
 	require.Equal(t, openflow.TaskRunning, got.PartyStatus)
 	require.Equal(t, openflow.TaskRunning, got.Status, "one party that runs makes the whole run (fate-flow-api §4.6.3)")
 	require.Equal(t, "c", got.ContainerName)
+	require.Equal(t, "openflow:2@docker", got.Provider, "what ran, whatever was resolved before")
+	require.Equal(t, "sha256:c", got.ProgramDigest)
 	running, _, err := c.TasksWhere(t.Context(), catalogue.TaskFilter{Job: k.Job, Statuses: []openflow.TaskStatus{openflow.TaskRunning}})
 	require.NoError(t, err)
 	require.Len(t, running, 1)
@@ -171,7 +175,7 @@ func testVersionsOfATask(t *testing.T, newCatalogue opener) {
 	for range 2 {
 		require.NoError(t, c.AddTask(ctx, retry))
 	}
-	_, err = c.StartTask(ctx, retry.Key, "docker", "c")
+	_, err = c.StartTask(ctx, retry.Key, openflow.Launch{Runtime: "docker", Container: "c", Provider: "openflow:2@docker"})
 	require.NoError(t, err)
 	require.NoError(t, c.AddTask(ctx, retry), "a repeat does not set back")
 
@@ -187,9 +191,6 @@ func testVersionsOfATask(t *testing.T, newCatalogue opener) {
 
 	other := retry
 	other.Spec.Component = "else"
-	requireCode(t, openflow.CodeConflict, c.AddTask(ctx, other))
-	other = retry
-	other.Provider = "else"
 	requireCode(t, openflow.CodeConflict, c.AddTask(ctx, other))
 	other = retry
 	other.Key.Scheduler = "8888"
@@ -259,7 +260,7 @@ func testKeysThatReadAlike(t *testing.T, newCatalogue opener) {
 	j, tasks := sampleJob("a_b", guest)
 	tasks[0].Key.Task = "c"
 	alike := openflow.TaskKey{Scheduler: "9999", Job: "a", Task: "b_c", Party: guest}
-	require.Equal(t, tasks[0].Key.ExecutionID(), alike.ExecutionID())
+	require.Equal(t, tasks[0].Key.RunID(), alike.RunID())
 	requireCode(t, openflow.CodeInvalid, c.CreateJob(t.Context(), j, tasks[:1]))
 	_, err := c.Job(t.Context(), j.Key())
 	requireCode(t, openflow.CodeNotFound, err)
@@ -286,7 +287,7 @@ func testSmallTaskUpdates(t *testing.T, newCatalogue opener) {
 
 	k.Version = 7
 	requireCode(t, openflow.CodeNotFound, c.SetTaskReason(ctx, k, "x"))
-	_, err = c.TaskByExecution(ctx, "none")
+	_, err = c.TaskByRunID(ctx, "none")
 	requireCode(t, openflow.CodeNotFound, err)
 }
 

@@ -60,7 +60,7 @@ func (c *Catalogue) WithTaskWarnings(ctx context.Context, jobs []openflow.JobRec
 	w.add("warnings <> ''")
 	in(w, "job_id", ids)
 	all := slices.Clone(jobs)
-	err := c.each(ctx, "select "+taskColumns+" from task"+w.String()+" order by create_time, execution_id", w.args, func(r row) error {
+	err := c.each(ctx, "select "+taskColumns.names+" from task"+w.String()+" order by create_time, run_id", w.args, func(r row) error {
 		t, err := scanTask(r)
 		if err != nil {
 			return err

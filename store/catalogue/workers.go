@@ -8,7 +8,23 @@ import (
 	"openflow"
 )
 
-const workerColumns = `machine, name, runtime, cores, version, started, seen, labels, running`
+// workerRow is a row of the table worker.
+type workerRow struct {
+	Machine string `db:"machine"`
+	Name    string `db:"name"`
+	Runtime string `db:"runtime"`
+	Cores   int    `db:"cores"`
+	Version string `db:"version"`
+	Started int64  `db:"started"`
+	Seen    int64  `db:"seen"`
+	Labels  string `db:"labels"`  // JSON
+	Running string `db:"running"` // JSON
+}
+
+var (
+	workerColumns = columnsOf[workerRow]()
+	saveWorker    = workerColumns.save("worker", "machine")
+)
 
 // SaveWorker records what a worker tells of itself, in place of what it told before.
 func (c *Catalogue) SaveWorker(ctx context.Context, w openflow.WorkerRecord) error {
@@ -23,18 +39,17 @@ func (c *Catalogue) SaveWorker(ctx context.Context, w openflow.WorkerRecord) err
 	if err != nil {
 		return err
 	}
-	_, err = c.exec(ctx, `insert into worker (`+workerColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-		on conflict (machine) do update set name = excluded.name, runtime = excluded.runtime, cores = excluded.cores,
-			version = excluded.version, started = excluded.started, seen = excluded.seen, labels = excluded.labels,
-			running = excluded.running`,
-		w.Machine, w.Name, w.Runtime, w.Cores, w.Version, millis(w.Started), orNow(w.Seen, c.stamp()), labels, running)
+	_, err = c.exec(ctx, saveWorker, workerColumns.values(workerRow{
+		Machine: w.Machine, Name: w.Name, Runtime: w.Runtime, Cores: w.Cores, Version: w.Version, Started: millis(w.Started),
+		Seen: orNow(w.Seen, c.stamp()), Labels: labels, Running: running,
+	})...)
 	return classify("save worker "+w.Machine, err)
 }
 
 // Workers lists the workers that have been heard of since then, by name.
 func (c *Catalogue) Workers(ctx context.Context, since time.Time) ([]openflow.WorkerRecord, error) {
 	var list []openflow.WorkerRecord
-	query := `select ` + workerColumns + ` from worker where seen >= $1 order by name, machine`
+	query := `select ` + workerColumns.names + ` from worker where seen >= $1 order by name, machine`
 	err := c.each(ctx, query, []any{millis(since)}, func(r row) error {
 		w, err := scanWorker(r)
 		list = append(list, w)
@@ -49,9 +64,9 @@ func (c *Catalogue) Workers(ctx context.Context, since time.Time) ([]openflow.Wo
 // dropEnded takes the runs off silent workers that have ended without them.
 func (c *Catalogue) dropEnded(ctx context.Context, list []openflow.WorkerRecord) error {
 	for i := range list {
-		var open []openflow.ExecutionID
+		var open []openflow.RunID
 		for _, id := range list[i].Running {
-			t, err := c.TaskByExecution(ctx, id)
+			t, err := c.TaskByRunID(ctx, id)
 			if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 				return err
 			}
@@ -64,18 +79,18 @@ func (c *Catalogue) dropEnded(ctx context.Context, list []openflow.WorkerRecord)
 	return nil
 }
 
-func scanWorker(r row) (openflow.WorkerRecord, error) {
-	var w openflow.WorkerRecord
-	var started, seen int64
-	var labels, running string
-	if err := r.Scan(&w.Machine, &w.Name, &w.Runtime, &w.Cores, &w.Version, &started, &seen, &labels, &running); err != nil {
+func scanWorker(from row) (openflow.WorkerRecord, error) {
+	r, err := workerColumns.scan(from)
+	if err != nil {
+		return openflow.WorkerRecord{}, err
+	}
+	w := openflow.WorkerRecord{
+		Machine: r.Machine, Name: r.Name, Runtime: r.Runtime, Cores: r.Cores, Version: r.Version, Started: timeOf(r.Started), Seen: timeOf(r.Seen),
+	}
+	if err := decode("worker "+w.Machine, r.Labels, &w.Labels); err != nil {
 		return w, err
 	}
-	w.Started, w.Seen = timeOf(started), timeOf(seen)
-	if err := decode("worker "+w.Machine, labels, &w.Labels); err != nil {
-		return w, err
-	}
-	return w, decode("worker "+w.Machine, running, &w.Running)
+	return w, decode("worker "+w.Machine, r.Running, &w.Running)
 }
 
 // WorkersWith lists the workers heard of since then that have the label; empty: all of them.

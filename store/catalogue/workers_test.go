@@ -18,7 +18,7 @@ func testWorkers(t *testing.T, newCatalogue opener) {
 	at := time.UnixMilli(1_700_000_000_000).UTC()
 	gpu := openflow.WorkerRecord{
 		Machine: "m1", Name: "big", Labels: []string{"gpu", "fast"}, Runtime: "docker", Cores: 64, Version: "1",
-		Running: []openflow.ExecutionID{"J_a_0_guest_9999"}, Started: at, Seen: at.Add(time.Minute),
+		Running: []openflow.RunID{"J_a_0_guest_9999"}, Started: at, Seen: at.Add(time.Minute),
 	}
 	plain := openflow.WorkerRecord{Machine: "m2", Name: "any", Runtime: "process", Cores: 2, Started: at, Seen: at}
 	require.NoError(t, c.SaveWorker(t.Context(), gpu))

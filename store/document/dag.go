@@ -56,7 +56,11 @@ type TaskConf struct {
 	Provider     string         `json:"provider,omitzero"`
 	Timeout      time.Duration  `json:"timeout_ns,omitzero"`
 	LauncherName string         `json:"launcher_name,omitzero"`
-	EngineRun    map[string]any `json:"engine_run,omitempty"`
+	Cores        *int           `json:"cores,omitempty"`
+	Memory       *int64         `json:"memory,omitempty"`
+	GPUs         *int           `json:"gpus,omitempty"`
+	Label        string         `json:"label,omitzero"`
+	Options      map[string]any `json:"options,omitempty"`
 }
 
 // Task is an openflow.Task.

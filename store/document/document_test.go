@@ -121,10 +121,10 @@ func TestCanonical(t *testing.T) {
 // before is a document as the first release writes it, and its hash.
 const (
 	before = `{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],` +
-		`"conf":{"cores":0,"task":{"engine_run":{"label":"gpu"}}},"tasks":[{"name":"reader_0","component":"reader",` +
+		`"conf":{"cores":0,"task":{"label":"gpu"}},"tasks":[{"name":"reader_0","component":"reader",` +
 		`"parameters":{"name":"t","seed":0}}],"party_tasks":[{"site":"guest","parties":[{"role":"guest","party_id":"9999"}],` +
 		`"tasks":{"reader_0":{"parameters":{"name":"u"}}}}]}`
-	hashBefore = "af9ff9f8b2563565ba6a26120f5bfedb1957ab0fa1cc866429d99c4d189599c3"
+	hashBefore = "918a92fd7d03853fa9237a35b871f5dd23829b877e1bd18b230434d7a983df6d"
 )
 
 // A release that adds a field to the DAG, at any place in it, knows again what was hashed and stored before.

@@ -64,9 +64,9 @@ type Store interface {
 	// layer calls it when the job has ended. A repeat begins the quarantine anew.
 	CloseSession(ctx context.Context, session string, quarantine time.Duration) error
 
-	// ClaimNonce records that peer has used nonce and reports whether it was the first to do so. It remembers until
+	// UseNonce records that peer has used nonce and reports whether it was the first to do so. It remembers until
 	// the given time at least; after that either answer is legal, and the caller refuses by timestamp.
-	ClaimNonce(ctx context.Context, peer, nonce string, until time.Time) (fresh bool, err error)
+	UseNonce(ctx context.Context, peer, nonce string, until time.Time) (fresh bool, err error)
 
 	// Sweep removes what nobody needs at the time now: expired nonces, quarantines that are over, sessions that were
 	// neither pushed to nor read for idle and are not live (Options.Live), and leftovers of crashes. It returns how many

@@ -26,13 +26,13 @@ func Failure(doing string, err error) error {
 		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return openflow.Errorf(openflow.CodeOf(err), "%s: %w", doing, err)
-	case says(err, "OOM"):
+	case redis.IsOOMError(err):
 		return openflow.Errorf(openflow.CodeExhausted, "%s: the memory of Redis is full: %w", doing, err).
 			WithHint("raise maxmemory of Redis; what is read makes room too")
-	case says(err, "NOAUTH", "WRONGPASS", "NOPERM"):
+	case redis.IsAuthError(err), redis.IsPermissionError(err):
 		return openflow.Errorf(openflow.CodePermission, "%s: Redis refuses: %w", doing, err).
 			WithHint("check user and password in the URL of Redis, and what the user may do")
-	case isNet(err), says(err, "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MISCONF"):
+	case isNet(err), isAway(err):
 		return openflow.Errorf(openflow.CodeUnavailable, "%s: Redis does not serve: %w", doing, err).
 			WithHint("check that Redis runs and can be reached; the call can be repeated")
 	}
@@ -46,16 +46,17 @@ func isNet(err error) bool {
 		errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrPoolExhausted)
 }
 
-// says reports whether err is an answer of the server with one of these codes, by itself or out of a script.
-func says(err error, codes ...string) bool {
+// isAway reports whether the server answers that it does not serve now. Two of its codes have no name in the client; the
+// code is the first word of an answer, as the protocol has it.
+func isAway(err error) bool {
+	if redis.IsLoadingError(err) || redis.IsReadOnlyError(err) || redis.IsMasterDownError(err) || redis.IsClusterDownError(err) ||
+		redis.IsTryAgainError(err) {
+		return true
+	}
 	var answer redis.Error
 	if !errors.As(err, &answer) {
 		return false
 	}
-	for _, code := range codes {
-		if text := answer.Error(); strings.HasPrefix(text, code+" ") || strings.Contains(text, "-"+code+" ") {
-			return true
-		}
-	}
-	return false
+	code, _, _ := strings.Cut(answer.Error(), " ")
+	return code == "BUSY" || code == "MISCONF"
 }

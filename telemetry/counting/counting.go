@@ -19,7 +19,7 @@ import (
 
 // Site is what a scrape looks at.
 type Site struct {
-	Share    openflow.Resources // of jobs
+	Capacity openflow.Resources // of jobs
 	Rows     *catalogue.Catalogue
 	Messages messages.Store
 	Objects  objects.Store
@@ -30,7 +30,7 @@ type Site struct {
 
 // State is what a scrape finds.
 func (c *Site) State(ctx context.Context) (s metrics.State, err error) {
-	s = metrics.State{Pool: c.Share, Messages: -1, MessageBytes: -1, ObjectBytes: -1}
+	s = metrics.State{Capacity: c.Capacity, Messages: -1, MessageBytes: -1, ObjectBytes: -1}
 	if bytes := c.bytes.Load(); bytes != nil {
 		s.ObjectBytes = *bytes
 	}
@@ -43,7 +43,7 @@ func (c *Site) State(ctx context.Context) (s metrics.State, err error) {
 	if s.Waits, err = c.Rows.WaitCounts(ctx); err != nil {
 		return s, err
 	}
-	if s.Used, err = c.Rows.PoolUse(ctx); err != nil {
+	if s.Used, err = c.Rows.CapacityUse(ctx); err != nil {
 		return s, err
 	}
 	if m, ok := c.Messages.(messages.Measured); ok {

@@ -9,16 +9,16 @@ import (
 	"go.temporal.io/sdk/temporal"
 )
 
-// Activities is the interceptor of a worker that counts attempts of activities, local ones too.
-func (m *Metrics) Activities() interceptor.WorkerInterceptor { return &workers{metrics: m} }
+// Activities is the interceptor of a Temporal worker that counts attempts of activities, local ones too.
+func (m *Metrics) Activities() interceptor.WorkerInterceptor { return &counting{metrics: m} }
 
-type workers struct {
+type counting struct {
 	interceptor.WorkerInterceptorBase
 	metrics *Metrics
 }
 
 // InterceptActivity implements interceptor.WorkerInterceptor.
-func (w *workers) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+func (w *counting) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
 	a := &attempts{metrics: w.metrics}
 	a.Next = next
 	return a

@@ -16,15 +16,14 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	sdkworker "go.temporal.io/sdk/worker"
 
-	"go.temporal.io/sdk/interceptor"
-
 	"openflow"
+	"openflow/dialect/fateflow/envelope"
 	"openflow/server"
-	"openflow/server/reply"
 	"openflow/telemetry/metrics"
 )
 
@@ -41,7 +40,7 @@ func held(context.Context) (metrics.State, error) {
 	return metrics.State{
 		Jobs: map[openflow.JobStatus]int{openflow.JobRunning: 2}, Tasks: map[openflow.TaskStatus]int{openflow.TaskFailed: 1},
 		Waits: map[string]int{"waiting for party 10000 (host): job 1 needs 4 cores, 2 of 8 are free": 3, "waiting for party 10000 (host): away": 1, "": 1},
-		Used:  openflow.Resources{Cores: 3, Memory: 1 << 30}, Pool: openflow.Resources{Cores: 32, Memory: 4 << 30, GPUs: 2}, Messages: 5, MessageBytes: 500, ObjectBytes: 7000, DiskFree: 1 << 30,
+		Used:  openflow.Resources{Cores: 3, Memory: 1 << 30}, Capacity: openflow.Resources{Cores: 32, Memory: 4 << 30, GPUs: 2}, Messages: 5, MessageBytes: 500, ObjectBytes: 7000, DiskFree: 1 << 30,
 	}, nil
 }
 
@@ -64,7 +63,7 @@ func busy(t *testing.T) *metrics.Metrics {
 type things struct{}
 
 func (things) Routes(r chi.Router) {
-	r.Get("/v2/thing/{id}", reply.JSON(slog.New(slog.DiscardHandler), func(r *http.Request) (any, error) {
+	r.Get("/v2/thing/{id}", envelope.Writer{Log: slog.New(slog.DiscardHandler)}.JSON(func(r *http.Request) (any, error) {
 		if strings.HasSuffix(r.URL.Path, "none") {
 			return nil, openflow.Errorf(openflow.CodeNotFound, "none")
 		}
@@ -119,8 +118,8 @@ func TestNames(t *testing.T) {
 func TestValues(t *testing.T) {
 	text := scrape(t, busy(t))
 	for _, line := range []string{
-		`openflow_jobs{status="running"} 2`, `openflow_tasks{status="failed"} 1`, `openflow_pool_cores_used 3`, `openflow_pool_cores 32`,
-		`openflow_pool_memory_bytes_used 1.073741824e+09`, `openflow_pool_memory_bytes 4.294967296e+09`, `openflow_pool_gpus_used 0`, `openflow_pool_gpus 2`,
+		`openflow_jobs{status="running"} 2`, `openflow_tasks{status="failed"} 1`, `openflow_capacity_cores_used 3`, `openflow_capacity_cores 32`,
+		`openflow_capacity_memory_bytes_used 1.073741824e+09`, `openflow_capacity_memory_bytes 4.294967296e+09`, `openflow_capacity_gpus_used 0`, `openflow_capacity_gpus 2`,
 		`openflow_jobs_waiting{reason="resources"} 3`, `openflow_jobs_waiting{reason="partner"} 1`, `openflow_jobs_waiting{reason="other"} 1`,
 		`openflow_messages 5`, `openflow_message_bytes 500`, `openflow_object_bytes 7000`,
 		`openflow_job_duration_seconds_sum{status="success"} 3`, `openflow_task_duration_seconds_sum{status="failed"} 1`,

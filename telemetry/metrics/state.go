@@ -13,14 +13,14 @@ import (
 
 // State is what a node holds at the moment of a scrape. A negative number is not known and left out.
 type State struct {
-	Jobs         map[openflow.JobStatus]int  // that this site takes part in
-	Tasks        map[openflow.TaskStatus]int // runs of this site
-	Waits        map[string]int              // reasons for which jobs that this node schedules wait, as users read them
-	Pool, Used   openflow.Resources          // what jobs share, and how much of it they hold
-	Messages     int64                       // that no container has read yet
-	MessageBytes int64
-	ObjectBytes  int64
-	DiskFree     int64 // bytes
+	Jobs           map[openflow.JobStatus]int  // that this site takes part in
+	Tasks          map[openflow.TaskStatus]int // runs of this site
+	Waits          map[string]int              // reasons for which jobs that this node schedules wait, as users read them
+	Capacity, Used openflow.Resources          // what jobs share, and how much of it they hold
+	Messages       int64                       // that no container has read yet
+	MessageBytes   int64
+	ObjectBytes    int64
+	DiskFree       int64 // bytes
 }
 
 // Source tells the state. Its error fails the scrape's part of it only.
@@ -44,21 +44,21 @@ var (
 	diskFree = gauge("openflow_home_free_bytes", "Free bytes on the disk of the home folder.")
 )
 
-// pool is one resource of the pool, and how much of it jobs hold.
-type pool struct {
+// resource is one resource of the capacity, and how much of it jobs hold.
+type resource struct {
 	total, used *prometheus.Desc
 	of          func(openflow.Resources) float64
 }
 
-var pools = []pool{
-	poolOf("cores", "Cores", func(r openflow.Resources) float64 { return float64(r.Cores) }),
-	poolOf("memory_bytes", "Bytes of memory", func(r openflow.Resources) float64 { return float64(r.Memory) }),
-	poolOf("gpus", "GPUs", func(r openflow.Resources) float64 { return float64(r.GPUs) }),
+var resources = []resource{
+	resourceOf("cores", "Cores", func(r openflow.Resources) float64 { return float64(r.Cores) }),
+	resourceOf("memory_bytes", "Bytes of memory", func(r openflow.Resources) float64 { return float64(r.Memory) }),
+	resourceOf("gpus", "GPUs", func(r openflow.Resources) float64 { return float64(r.GPUs) }),
 }
 
-func poolOf(name, what string, of func(openflow.Resources) float64) pool {
-	return pool{
-		gauge("openflow_pool_"+name, what+" of the pool."), gauge("openflow_pool_"+name+"_used", what+" of the pool that jobs hold."), of,
+func resourceOf(name, what string, of func(openflow.Resources) float64) resource {
+	return resource{
+		gauge("openflow_capacity_"+name, what+" of the capacity."), gauge("openflow_capacity_"+name+"_used", what+" of the capacity that jobs hold."), of,
 	}
 }
 
@@ -71,7 +71,7 @@ func (state) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{jobs, tasks, waits, depth, bytes, objects, diskFree} {
 		out <- d
 	}
-	for _, p := range pools {
+	for _, p := range resources {
 		out <- p.total
 		out <- p.used
 	}
@@ -104,8 +104,8 @@ func (s state) Collect(out chan<- prometheus.Metric) {
 	for class, n := range classes {
 		set(waits, float64(n), class)
 	}
-	for _, p := range pools {
-		set(p.total, p.of(now.Pool))
+	for _, p := range resources {
+		set(p.total, p.of(now.Capacity))
 		set(p.used, p.of(now.Used))
 	}
 	set(depth, float64(now.Messages))

@@ -2,6 +2,7 @@ package metrics_test
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -13,8 +14,12 @@ import (
 
 	"openflow"
 	"openflow/activities"
-	sdkpartner "openflow/sdk/partner"
-	"openflow/server/reply"
+	"openflow/dialect"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/fateflow/envelope"
+	"openflow/dialect/native"
+	"openflow/dialect/peer"
+	"openflow/sdk/wire"
 	"openflow/site/admission"
 	"openflow/store/catalogue"
 	"openflow/store/document"
@@ -39,7 +44,7 @@ func reason(t *testing.T, p openflow.PartnerService) string {
 	s := activities.Scheduling{Self: "9999", Directory: directory{partner: p}}
 	g, err := s.ApplyResources(t.Context(), activities.PartyCall{Job: "1", Party: document.Party(host)})
 	require.NoError(t, err)
-	a := plan.Admit([]plan.Grant{g.Decode()})
+	a := plan.Admit([]plan.ReserveAnswer{g.Decode()})
 	require.NotEmpty(t, a.Wait, "%+v", a)
 	return a.Wait
 }
@@ -47,13 +52,13 @@ func reason(t *testing.T, p openflow.PartnerService) string {
 // site is a party as far as its catalogue answers.
 type site struct {
 	openflow.PartnerService
-	rows  *catalogue.Catalogue
-	pool  openflow.Resources
-	rules admission.Rules
+	rows     *catalogue.Catalogue
+	capacity openflow.Resources
+	rules    admission.Rules
 }
 
-func (s site) ApplyJobResources(ctx context.Context, k openflow.JobKey) error {
-	return s.rows.ApplyJobResources(ctx, k, s.pool, s.rules)
+func (s site) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {
+	return openflow.Reserved(s.rows.ApplyJobResources(ctx, k, s.capacity, s.rules))
 }
 
 // add records a job that needs that much, and reports what the site says when it asks for it.
@@ -64,7 +69,9 @@ func (s site) add(t *testing.T, id openflow.JobID, need openflow.Resources) erro
 		DAG: &openflow.DAG{SchemaVersion: "1"},
 	}
 	require.NoError(t, s.rows.CreateJob(t.Context(), j, nil))
-	return s.ApplyJobResources(t.Context(), j.Key())
+	r, err := s.Reserve(t.Context(), j.Key())
+	require.NoError(t, err)
+	return r.Err()
 }
 
 func newSite(t *testing.T, patience time.Duration) site {
@@ -72,7 +79,7 @@ func newSite(t *testing.T, patience time.Duration) site {
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "c.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
-	return site{rows: rows, pool: openflow.Resources{Cores: 8, Memory: 8 << 30, GPUs: 1}, rules: admission.Rules{Patience: patience}}
+	return site{rows: rows, capacity: openflow.Resources{Cores: 8, Memory: 8 << 30, GPUs: 1}, rules: admission.Rules{Patience: patience}}
 }
 
 // The reasons are those that the parties' catalogues and the clients of their nodes really write.
@@ -82,7 +89,7 @@ func TestWaitClassOfBusyParties(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, time.Hour)
-			require.NoError(t, s.add(t, "0", s.pool))
+			require.NoError(t, s.add(t, "0", s.capacity))
 			require.Error(t, s.add(t, "1", need))
 			text := reason(t, s)
 			require.Equal(t, "resources", metrics.WaitClass(text), text)
@@ -104,20 +111,24 @@ type unsigned struct{}
 func (unsigned) Sign(*http.Request, openflow.PartyID, []byte) error { return nil }
 
 func TestWaitClassOfPartiesElsewhere(t *testing.T) {
-	own := func(c *sdkpartner.Client) openflow.PartnerService { return c }
-	fates := func(c *sdkpartner.Client) openflow.PartnerService { return c.FATEFlow() }
+	own, fates := native.Dialect{}, fateflow.Dialect{}
+	refuses := func(err error) http.Handler { // as a native node
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_ = json.NewEncoder(w).Encode(map[string]any{"openflow": 1, "error": wire.Failure(err).Error}) // a map of texts
+		})
+	}
 	says := func(err error) http.Handler {
-		return reply.JSON(slog.New(slog.DiscardHandler), func(*http.Request) (any, error) { return nil, err })
+		return envelope.Writer{Log: slog.New(slog.DiscardHandler)}.JSON(func(*http.Request) (any, error) { return nil, err })
 	}
 	for name, tc := range map[string]struct {
 		answers http.Handler // nil: nobody does
-		as      func(*sdkpartner.Client) openflow.PartnerService
+		as      dialect.Dialect
 		want    string
 	}{
 		"nobody answers":  {nil, own, "partner"},
 		"a proxy answers": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }), own, "partner"},
 		"another service": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }), own, "partner"},
-		"it is starting":  {says(openflow.Errorf(openflow.CodeUnavailable, "the node is starting or stopping")), own, "partner"},
+		"it is starting":  {refuses(openflow.Errorf(openflow.CodeUnavailable, "the node is starting or stopping")), own, "partner"},
 		"a node of FATE-Flow that is busy": {
 			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				var err error
@@ -134,7 +145,7 @@ func TestWaitClassOfPartiesElsewhere(t *testing.T) {
 			if tc.answers == nil {
 				s.Close()
 			}
-			text := reason(t, tc.as(&sdkpartner.Client{Self: "9999", Peer: "10000", URL: s.URL, Signer: unsigned{}, HTTP: s.Client()}))
+			text := reason(t, tc.as.Client(peer.Link{Self: "9999", Peer: "10000", URL: s.URL, Signer: unsigned{}, HTTP: s.Client()}).Partner())
 			require.Equal(t, tc.want, metrics.WaitClass(text), text)
 		})
 	}

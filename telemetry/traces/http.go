@@ -14,20 +14,13 @@ import (
 	"openflow/server/reply"
 )
 
-// Begin is the middleware of the layer that users call: what changes a job begins a trace. A trace that the caller names
-// is not taken over, because anybody may write that header.
+// Begin is the middleware of what users change of a job: it begins a trace. A trace that the caller names is not taken
+// over, because anybody may write that header.
 func (t *Traces) Begin(next http.Handler) http.Handler {
 	if t == nil {
 		return next
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/v2/job/submit", "/v2/job/rerun", "/v2/job/stop":
-			t.serve(r.Context(), w, r, next)
-		default:
-			next.ServeHTTP(w, r)
-		}
-	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.serve(r.Context(), w, r, next) })
 }
 
 // Continue is the middleware of callers that have proven who they are: it goes on with the trace that they name. A

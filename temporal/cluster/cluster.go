@@ -95,7 +95,7 @@ func Dial(ctx context.Context, o Options) (sdkclient.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings, err := o.settings()
+	settings, handshakes, err := o.settings()
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func Dial(ctx context.Context, o Options) (sdkclient.Client, error) {
 	defer cancel()
 	c, err := sdkclient.DialContext(connecting, settings)
 	if err != nil {
-		return nil, o.explain("connect", err)
+		return nil, o.explain("connect", handshakes.cause(err))
 	}
 	if err := o.prepare(ctx, c); err != nil {
 		c.Close()
@@ -154,20 +154,25 @@ func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]strin
 // RequireTransportSecurity implements credentials.PerRPCCredentials. Whether the way is safe is the operator's affair.
 func (b bearer) RequireTransportSecurity() bool { return false }
 
-func (o Options) settings() (sdkclient.Options, error) {
-	settings := sdkclient.Options{
+// settings are those of the SDK, and the handshakes of its connections if they use TLS.
+func (o Options) settings() (settings sdkclient.Options, h handshakes, err error) {
+	settings = sdkclient.Options{
 		HostPort: o.Address, Namespace: o.Namespace, Identity: o.Identity, Logger: sdklog.NewStructuredLogger(o.Logger),
 		Interceptors: o.Interceptors,
 	}
-	var err error
-	if settings.ConnectionOptions.TLS, err = o.tlsConfig(); err != nil {
-		return settings, err
+	secure, err := o.tlsConfig()
+	if err != nil {
+		return settings, h, err
 	}
-	settings.ConnectionOptions.TLSDisabled = settings.ConnectionOptions.TLS == nil
+	settings.ConnectionOptions.TLS, settings.ConnectionOptions.TLSDisabled = secure, secure == nil
+	if secure != nil {
+		h = newHandshakes(secure)
+		settings.ConnectionOptions.DialOptions = []grpc.DialOption{grpc.WithTransportCredentials(h)}
+	}
 	if o.Token != "" {
 		settings.Credentials = sdkclient.NewAPIKeyStaticCredentials(o.Token)
 	}
-	return settings, nil
+	return settings, h, nil
 }
 
 // tlsConfig reads the files; nil without TLS.
@@ -329,6 +334,7 @@ func (o Options) explain(doing string, err error) error {
 	var denied *serviceerror.PermissionDenied
 	var down *serviceerror.Unavailable
 	var late *serviceerror.DeadlineExceeded
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, context.Canceled):
 		code = openflow.CodeCanceled
@@ -336,7 +342,7 @@ func (o Options) explain(doing string, err error) error {
 		code, hint = openflow.CodePermission, "check the token or the certificate, and that it may register namespaces and search attributes"
 	case status.Code(err) == codes.Unauthenticated:
 		code, hint = openflow.CodeUnauthorized, "the cluster wants a token or a certificate"
-	case strings.Contains(err.Error(), "x509: "): // gRPC keeps the text of a failed handshake only
+	case errors.As(err, &certificate):
 		code, hint = openflow.CodeUnavailable, "name the CA that signed the cluster's certificate, and the name in it if that is not the host's"
 	case errors.As(err, &down), errors.As(err, &late), errors.Is(err, context.DeadlineExceeded):
 		code, hint = openflow.CodeUnavailable, "see that it runs and can be reached from here, and whether it wants TLS"

@@ -2,7 +2,10 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+
+	"go.temporal.io/sdk/temporal"
 )
 
 // Quiet keeps the SDK's warnings about retried activities, which say nothing that the job does not say, out of the log.
@@ -15,9 +18,17 @@ func Quiet(log *slog.Logger) *slog.Logger {
 
 type errorsOnly struct{ slog.Handler }
 
-// Handle implements slog.Handler. That an activity has failed is told by what it was for, and at a stop it means nothing.
+// Handle implements slog.Handler. What ended because somebody left is no error: an activity at a stop, for instance. What
+// activities themselves fail with is no error of the SDK's either, see activities.ToTemporal.
 func (h errorsOnly) Handle(ctx context.Context, r slog.Record) error {
-	if r.Message == "Activity error." {
+	left := false
+	r.Attrs(func(a slog.Attr) bool {
+		err, _ := a.Value.Any().(error)
+		var canceled *temporal.CanceledError
+		left = left || errors.Is(err, context.Canceled) || errors.As(err, &canceled)
+		return !left
+	})
+	if left {
 		return nil
 	}
 	return h.Handler.Handle(ctx, r)

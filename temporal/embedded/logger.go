@@ -2,23 +2,22 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"runtime"
 	"slices"
 	"strings"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/log/tag"
+	"go.temporal.io/server/service/history/shard"
 
 	"openflow"
 )
 
-// noise are messages that the server logs as errors although nothing is wrong. Its parts start in parallel and ask each
-// other before they are ready, and metrics baggage gets lost when a caller gives up.
-var noise = map[string]bool{
-	"unable to add metrics baggage to gRPC trailer": true,
-	"shard status unknown":                          true,
-}
+// lostBaggage is a line of the server's log that says only that a caller gave up. Its error has no type outside of gRPC.
+const lostBaggage = "unable to add metrics baggage to gRPC trailer"
 
 // serverLogger adapts a slog.Logger to the server's logger. The server is talkative below error, so its warnings become
 // debug lines and the rest is dropped.
@@ -46,7 +45,7 @@ func (l serverLogger) Warn(msg string, tags ...tag.Tag) { l.write(slog.LevelDebu
 // Error writes at error level, except known noise and what goes wrong because a caller left or the server is stopped.
 func (l serverLogger) Error(msg string, tags ...tag.Tag) {
 	level := slog.LevelError
-	if noise[msg] || callerGone(tags) || l.failure.silenced() {
+	if msg == lostBaggage || slices.ContainsFunc(tags, harmless) || l.failure.silenced() {
 		level = slog.LevelDebug
 	}
 	l.write(level, msg, tags)
@@ -97,13 +96,17 @@ func tagError(t tag.Tag) error {
 	return err
 }
 
-// callerGone reports whether the error in tags is that the caller of a request gave up, as every worker does with its
-// polls when it stops. The server passes errors on as text, hence the look at the end of it.
-func callerGone(tags []tag.Tag) bool {
-	for _, t := range tags {
-		if err := tagError(t); err != nil && strings.HasSuffix(err.Error(), context.Canceled.Error()) {
-			return true
-		}
+// harmless reports whether t holds an error that says that nothing is wrong. The caller of a request gave up, as every
+// worker does with its polls when it stops. Or parts of the server, which start in parallel, asked before they were ready.
+func harmless(t tag.Tag) bool {
+	err := tagError(t)
+	var left *serviceerror.Canceled
+	var store *serviceerror.Unavailable
+	switch {
+	case errors.Is(err, context.Canceled), errors.As(err, &left), errors.Is(err, shard.ErrShardStatusUnknown):
+		return true
+	case errors.As(err, &store): // the server's stores keep the text of their database's error and drop the error
+		return strings.HasSuffix(store.Error(), context.Canceled.Error())
 	}
 	return false
 }

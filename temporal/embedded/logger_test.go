@@ -10,8 +10,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/log/tag"
+	"go.temporal.io/server/service/history/shard"
 
 	"openflow/temporal/embedded"
 )
@@ -23,12 +25,20 @@ func TestLoggerLevels(t *testing.T) {
 		write func(log.Logger)
 		level string // empty: no line
 	}{
-		"debug":        {func(l log.Logger) { l.Debug("m") }, ""},
-		"info":         {func(l log.Logger) { l.Info("m") }, ""},
-		"warning":      {func(l log.Logger) { l.Warn("m") }, "DEBUG"},
-		"error":        {func(l log.Logger) { l.Error("m", tag.Error(errBroken)) }, "ERROR"},
-		"dpanic":       {func(l log.Logger) { l.DPanic("m") }, "ERROR"},
-		"noise":        {func(l log.Logger) { l.Error("shard status unknown") }, "DEBUG"},
+		"debug":       {func(l log.Logger) { l.Debug("m") }, ""},
+		"info":        {func(l log.Logger) { l.Info("m") }, ""},
+		"warning":     {func(l log.Logger) { l.Warn("m") }, "DEBUG"},
+		"error":       {func(l log.Logger) { l.Error("m", tag.Error(errBroken)) }, "ERROR"},
+		"dpanic":      {func(l log.Logger) { l.DPanic("m") }, "ERROR"},
+		"not ready":   {func(l log.Logger) { l.Error("m", tag.Error(shard.ErrShardStatusUnknown)) }, "DEBUG"},
+		"answer lost": {func(l log.Logger) { l.Error("unable to add metrics baggage to gRPC trailer") }, "DEBUG"},
+		"poll ended":  {func(l log.Logger) { l.Error("m", tag.Error(serviceerror.NewCanceled("context canceled"))) }, "DEBUG"},
+		"read ended": {func(l log.Logger) {
+			l.Error("m", tag.Error(serviceerror.NewUnavailable("GetTasks failed. Error: context canceled")))
+		}, "DEBUG"},
+		"read failed": {func(l log.Logger) {
+			l.Error("m", tag.Error(serviceerror.NewUnavailable("GetTasks failed. Error: disk full")))
+		}, "ERROR"},
 		"caller left":  {func(l log.Logger) { l.Error("m", tag.Error(fmt.Errorf("poll: %w", context.Canceled))) }, "DEBUG"},
 		"with a label": {func(l log.Logger) { log.With(l, tag.NewStringTag("k", "v")).Error("m") }, "ERROR"},
 	} {

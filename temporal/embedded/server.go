@@ -20,6 +20,9 @@ import (
 // stopTimeout is how long Close waits. The server needs 1 s, always: it gives its clients that long to go.
 const stopTimeout = 15 * time.Second
 
+// firstAnswer is how long the server may take to answer its first client. It is there, so a busy machine is the only reason.
+const firstAnswer = time.Minute
+
 // Server is a running Temporal server. Its methods may be called concurrently.
 type Server struct {
 	options Options
@@ -132,9 +135,9 @@ func (s *Server) Dial(ctx context.Context, identity string, logger *slog.Logger)
 	if logger == nil {
 		logger = s.options.Logger
 	}
-	connection := sdkclient.ConnectionOptions{TLSDisabled: true}
+	connection := sdkclient.ConnectionOptions{TLSDisabled: true, GetSystemInfoTimeout: firstAnswer}
 	if s.options.frontendTLS != nil {
-		connection = sdkclient.ConnectionOptions{TLS: pinned(s.options.frontendTLS)}
+		connection.TLS, connection.TLSDisabled = pinned(s.options.frontendTLS), false
 	}
 	c, err := sdkclient.DialContext(ctx, sdkclient.Options{
 		HostPort: s.Frontend(), Namespace: s.options.Namespace, Identity: identity,

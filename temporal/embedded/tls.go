@@ -49,13 +49,13 @@ func newInternodeTLS() (*internodeTLS, error) {
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInternal, "internode certificate of the embedded temporal server: %w", err)
 	}
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
 	certs := []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}}
 	return &internodeTLS{
-		server: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: certs, ClientCAs: pool,
+		server: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: certs, ClientCAs: roots,
 			ClientAuth: tls.RequireAndVerifyClientCert},
-		client: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: certs, RootCAs: pool, ServerName: internodeName},
+		client: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: certs, RootCAs: roots, ServerName: internodeName},
 	}, nil
 }
 

@@ -109,6 +109,67 @@ func permits(allowed []string, imp string) bool {
 	})
 }
 
+// above are the packages that know a dialect, or a wire form: nothing of the core reaches up to them.
+var above = []string{"dialect", "server", "sdk", "cli", "node", "cmd", "examples", "tests"}
+
+// core is what a dialect speaks for: it runs jobs and knows no words but those of the domain.
+var core = []string{".", "site", "activities", "workflows", "worker", "runtime", "docker", "store"}
+
+// callers of the core know the contract of dialects, and no dialect: they find the one that a peer's record names. A worker's
+// client reads the envelope of its node's answers.
+var callers = []string{"site/peers", "site/doctor/examine", "worker/client"}
+
+// TestTheCoreKnowsNoDialect holds that a dialect is added without a change of the core: not even what the core imports
+// knows one. Tables and their plain text are data, not dialects.
+func TestTheCoreKnowsNoDialect(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{if .GoFiles}}{{.ImportPath}} {{join .Deps ","}}{{end}}`, "../../...").Output()
+	require.NoError(t, err)
+	checked := 0
+	for line := range strings.Lines(string(out)) {
+		name, deps, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if name == "" || !isBelow(core, short(name)) || isBelow(callers, short(name)) {
+			continue
+		}
+		checked++
+		for _, dep := range strings.Split(deps, ",") {
+			if (dep == module || strings.HasPrefix(dep, module+"/")) && isBelow(above, short(dep)) && !isBelow([]string{"sdk/tables"}, short(dep)) {
+				t.Errorf("%s knows %s, which stands above the core", short(name), short(dep))
+			}
+		}
+	}
+	require.Greater(t, checked, len(core))
+}
+
+// TestDialectsDoNotKnowEachOther: each is one folder, and what they share is the contract.
+func TestDialectsDoNotKnowEachOther(t *testing.T) {
+	checked := 0
+	for name, list := range imports(t) {
+		own, ok := dialectOf(name)
+		if !ok {
+			continue
+		}
+		checked++
+		for _, imp := range list {
+			if of, ok := dialectOf(imp); ok && of != own {
+				t.Errorf("%s of the dialect %s imports %s, which is another's", name, own, imp)
+			}
+		}
+	}
+	require.Greater(t, checked, 6)
+}
+
+// dialectOf is the folder of the dialect that a package belongs to.
+func dialectOf(name string) (string, bool) {
+	rest, ok := strings.CutPrefix(name, "dialect/")
+	own, _, _ := strings.Cut(rest, "/")
+	return own, ok && !slices.Contains([]string{"peer", "forms", "verbs", "dialecttest"}, own)
+}
+
+// isBelow reports whether a package is one of these, or in a folder of them.
+func isBelow(folders []string, name string) bool {
+	return slices.ContainsFunc(folders, func(f string) bool { return name == f || f != "." && strings.HasPrefix(name, f+"/") })
+}
+
 // TestOnlyOnePackageLinksTheServer holds the reason why most tests build in seconds.
 func TestOnlyOnePackageLinksTheServer(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}`, "../../...").Output()
@@ -119,6 +180,65 @@ func TestOnlyOnePackageLinksTheServer(t *testing.T) {
 			t.Errorf("%s imports the Temporal server; only temporal/embedded may", name)
 		}
 	}
+}
+
+// runtimes are the packages of each runtime, and whoever lists them.
+var runtimes = []string{"docker", "runtime/process", "runtime/fake"}
+
+// TestRuntimesAreListedInOnePlace holds that a runtime is added by one line: nobody but the program's table knows any.
+func TestRuntimesAreListedInOnePlace(t *testing.T) {
+	listed := 0
+	for name, list := range imports(t) {
+		if isBelow(runtimes, name) {
+			continue
+		}
+		for _, imp := range list {
+			if !isBelow(runtimes, imp) {
+				continue
+			}
+			if name != "cmd/openflow" {
+				t.Errorf("%s imports %s: what differs between runtimes is an answer of runtime/driver", name, imp)
+			}
+			listed++
+		}
+	}
+	require.NotZero(t, listed)
+}
+
+// TestNobodyAsksForTheRuntimesName: no decision is made by what a runtime is called.
+func TestNobodyAsksForTheRuntimesName(t *testing.T) {
+	names := []string{`"docker"`, `"process"`, `"fake"`}
+	named := func(e ast.Expr) bool {
+		lit, ok := e.(*ast.BasicLit)
+		return ok && slices.Contains(names, lit.Value)
+	}
+	checked := 0
+	require.NoError(t, filepath.WalkDir("../..", func(file string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		files := token.NewFileSet()
+		parsed, err := parser.ParseFile(files, file, nil, 0)
+		if err != nil {
+			return err
+		}
+		checked++
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			var asks bool
+			switch n := n.(type) {
+			case *ast.BinaryExpr:
+				asks = (n.Op == token.EQL || n.Op == token.NEQ) && (named(n.X) || named(n.Y))
+			case *ast.CaseClause:
+				asks = slices.ContainsFunc(n.List, named)
+			}
+			if asks {
+				t.Errorf("%s asks for the name of a runtime", files.Position(n.Pos()))
+			}
+			return true
+		})
+		return nil
+	}))
+	require.Greater(t, checked, 100)
 }
 
 // TestDomainKnowsNoTechnology: the root package imports the standard library only.
@@ -163,8 +283,8 @@ func TestModulesOfAVendorsProgram(t *testing.T) {
 	modules := strings.Fields(string(out))
 	slices.Sort(modules)
 	require.Equal(t, []string{
-		"github.com/apache/arrow-go/v18", "github.com/goccy/go-json", "github.com/goccy/go-yaml", "github.com/google/flatbuffers",
-		"github.com/klauspost/compress", "github.com/klauspost/cpuid/v2", "github.com/pierrec/lz4/v4", "github.com/zeebo/xxh3",
+		"github.com/apache/arrow-go/v18", "github.com/cenkalti/backoff/v5", "github.com/goccy/go-json", "github.com/goccy/go-yaml", "github.com/google/flatbuffers",
+		"github.com/klauspost/compress", "github.com/klauspost/cpuid/v2", "github.com/pierrec/lz4/v4", "github.com/tmaxmax/go-sse", "github.com/zeebo/xxh3",
 		"golang.org/x/exp", "golang.org/x/sys", "golang.org/x/text", "google.golang.org/protobuf", module,
 	}, slices.Compact(modules))
 }

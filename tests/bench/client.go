@@ -168,7 +168,7 @@ func noops(tasks int, parameters openflow.Parameters) (*openflow.DAG, error) {
 func noopsAt(parties []openflow.Party, tasks int, parameters openflow.Parameters) (*openflow.DAG, error) {
 	cores := 1
 	p := sdk.NewPipeline(parties...)
-	p.Conf = openflow.JobConf{Cores: &cores, Task: openflow.TaskConf{EngineRun: map[string]any{"cores": 1}}}
+	p.Conf = openflow.JobConf{Cores: &cores, Task: openflow.TaskConf{Cores: &cores}}
 	var before *sdk.Task
 	for i := range tasks {
 		t := p.AddTask(openflow.TaskName(fmt.Sprintf("t%d", i)), "noop").Set(parameters)

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"openflow"
-	"openflow/node"
 	"openflow/node/fleet"
+	"openflow/runtime/process"
 	"openflow/sdk"
 )
 
@@ -43,7 +43,7 @@ const mostParties = 10
 
 func measureGrowth(ctx context.Context, o options, dir string) (*growth, error) {
 	var g growth
-	p, err := startPair(ctx, o, filepath.Join(dir, "jobs"), node.RuntimeProcess)
+	p, err := startPair(ctx, o, filepath.Join(dir, "jobs"), process.Opener{})
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func ofParties(ctx context.Context, o options, dir string, n int) (f partiesFigu
 		id := openflow.PartyID(strconv.Itoa(10000 + i))
 		ids, parties = append(ids, id), append(parties, sdk.Host(id))
 	}
-	p, err := startFleet(ctx, o, dir, node.RuntimeProcess, ids...)
+	p, err := startFleet(ctx, o, dir, process.Opener{}, ids...)
 	if err != nil {
 		return f, err
 	}

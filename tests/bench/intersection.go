@@ -11,8 +11,8 @@ import (
 
 	"openflow"
 	"openflow/components/psi/blind"
-	"openflow/node"
 	"openflow/node/fleet"
+	"openflow/runtime/process"
 	"openflow/sdk"
 )
 
@@ -30,7 +30,7 @@ func measureIntersection(ctx context.Context, o options, dir string) (*intersect
 		return nil, err
 	}
 	x.Curve = 2 * float64(o.ids) / rate // each party blinds its own ids and tags the other's
-	p, err := startPair(ctx, o, dir, node.RuntimeProcess)
+	p, err := startPair(ctx, o, dir, process.Opener{})
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (x *intersection) run(ctx context.Context, f *fleet.Fleet) error {
 	}
 	cores := max(runtime.NumCPU()/2, 1) // both parties share this machine
 	p := sdk.NewPipeline(sdk.Guest(f.Nodes[0].Party), sdk.Host(f.Nodes[1].Party))
-	p.Conf = openflow.JobConf{Cores: &cores, Task: openflow.TaskConf{EngineRun: map[string]any{"cores": cores}}}
+	p.Conf = openflow.JobConf{Cores: &cores, Task: openflow.TaskConf{Cores: &cores}}
 	in := p.AddTask("reader_0", "reader").Set(openflow.Parameters{"namespace": table.Namespace, "name": table.Name})
 	p.AddTask("psi_0", "psi").Data("input_data", in.Output("output_data"))
 	dag, err := p.DAG()

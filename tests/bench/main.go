@@ -17,7 +17,7 @@ import (
 	"slices"
 	"strings"
 
-	"openflow/node"
+	"openflow/runtime/process"
 )
 
 func main() {
@@ -82,7 +82,7 @@ func (r *results) measure(ctx context.Context, o options, dir string) error {
 	parts := map[string]func(dir string) error{
 		"nodes": func(dir string) (err error) {
 			if r.Floor, err = measureFloor(ctx, o, dir+"-floor"); err == nil {
-				r.Process, err = measureNodes(ctx, o, dir, node.RuntimeProcess)
+				r.Process, err = measureNodes(ctx, o, dir, process.Opener{})
 			}
 			return err
 		},

@@ -15,9 +15,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"openflow"
+	"openflow/docker"
 	"openflow/docker/engine"
 	"openflow/docker/image"
-	"openflow/node"
 	"openflow/node/fleet"
 	"openflow/runtime/driver"
 )
@@ -89,7 +89,7 @@ type figures struct {
 // idleFor is how long nodes are watched before their first job.
 const idleFor = 10 * time.Second
 
-func measureNodes(ctx context.Context, o options, dir, runtime string) (*figures, error) {
+func measureNodes(ctx context.Context, o options, dir string, runtime driver.Opener) (*figures, error) {
 	p, err := startPair(ctx, o, dir, runtime)
 	if err != nil {
 		return nil, err
@@ -286,7 +286,7 @@ func measureDocker(ctx context.Context, o options, dir string) (*figures, error)
 	if err != nil {
 		return nil, err
 	}
-	p, err := startPair(ctx, o, dir, node.RuntimeDocker)
+	p, err := startPair(ctx, o, dir, docker.Opener{})
 	if err != nil {
 		return nil, err
 	}

@@ -11,14 +11,15 @@ import (
 
 	"openflow"
 	"openflow/node/fleet"
+	"openflow/runtime/driver"
 )
 
 // startPair starts two nodes, 9999 and 10000, that grant each other everything.
-func startPair(ctx context.Context, o options, dir, runtime string) (*fleet.Fleet, error) {
+func startPair(ctx context.Context, o options, dir string, runtime driver.Opener) (*fleet.Fleet, error) {
 	return startFleet(ctx, o, dir, runtime, "9999", "10000")
 }
 
-func startFleet(ctx context.Context, o options, dir, runtime string, parties ...openflow.PartyID) (*fleet.Fleet, error) {
+func startFleet(ctx context.Context, o options, dir string, runtime driver.Opener, parties ...openflow.PartyID) (*fleet.Fleet, error) {
 	if o.components == "" {
 		o.components = filepath.Join(o.bin, "openflow-components")
 	}

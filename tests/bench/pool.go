@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/node"
 	"openflow/node/fleet"
+	"openflow/runtime/process"
 	"openflow/sdk"
 )
 
@@ -25,7 +25,7 @@ func measurePool(ctx context.Context, o options, dir string) (float64, error) {
 	}
 	at := fmt.Sprintf("127.0.0.1:%d", port)
 	o.flags = []string{"--no-tasks", "--listen-workers", at}
-	f, err := startFleet(ctx, o, dir, node.RuntimeProcess, "9999")
+	f, err := startFleet(ctx, o, dir, process.Opener{}, "9999")
 	if err != nil {
 		return 0, err
 	}
@@ -44,7 +44,7 @@ type worker struct {
 
 func (w *worker) start(ctx context.Context) error {
 	w.process = exec.CommandContext(ctx, filepath.Join(w.bin, "openflow"), "worker", "--site", w.site, "--token-file", w.token,
-		"--home", w.home, "--runtime", node.RuntimeProcess, "--components", filepath.Join(w.bin, "openflow-components"), "--log-level", "error")
+		"--home", w.home, "--runtime", process.Name, "--components", filepath.Join(w.bin, "openflow-components"), "--log-level", "error")
 	return w.process.Start()
 }
 

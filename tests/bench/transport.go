@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/node"
+	"openflow/runtime/process"
 	"openflow/sdk"
 )
 
@@ -48,7 +48,7 @@ func measureTransport(ctx context.Context, o options, dir string) (*transport, e
 		return nil, fmt.Errorf("exchange: %w: %s", err, out)
 	}
 	o.components = program
-	p, err := startPair(ctx, o, dir, node.RuntimeProcess)
+	p, err := startPair(ctx, o, dir, process.Opener{})
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ type usage struct {
 // source.
 func program(t *testing.T) usage {
 	t.Helper()
-	all := of(cli.NewRoot("v"))
+	all := of(cli.NewRoot("v", nil))
 	add := func(command string, names []string) {
 		u := usage{flags: slices.Clone(all.flags)}
 		for _, name := range names {

@@ -102,8 +102,8 @@ func readRepository() (*repository, error) {
 				for _, w := range f {
 					r.modules[w] = true
 				}
-			} else if len(f) == 2 {
-				r.routes = append(r.routes, f[1])
+			} else if len(f) == 3 { // owner, method, path
+				r.routes = append(r.routes, f[2])
 			}
 		}
 	}

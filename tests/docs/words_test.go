@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The words that the glossary replaces by others are in no comment and in no document.
+// The words that the glossary replaces by others are in no comment, in no document and in no name of a function.
 func TestWordsOfTheGlossary(t *testing.T) {
 	r := load(t)
 	refused := refusedWords(r)
@@ -18,6 +18,9 @@ func TestWordsOfTheGlossary(t *testing.T) {
 		if dir := path.Dir(c.file); dir != "tests/docs" {
 			refuse(t, refused, c.file, c.line, c.text)
 		}
+	}
+	for _, f := range r.functions {
+		refuse(t, refused, f.file, f.line, humps.ReplaceAllString(f.text, "$1 $2"))
 	}
 	for _, p := range r.pages {
 		if path.Dir(p.file) == "docs/spec" || p.file == "docs/glossary.md" {
@@ -37,7 +40,10 @@ func refuse(t *testing.T, refused map[string]string, file string, line int, text
 	}
 }
 
-var wordLike = regexp.MustCompile(`[a-z]+`)
+// humps are the places at which a name in code begins a new word.
+var humps = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+var wordLike = regexp.MustCompile(`[a-z_]+`)
 
 // refusedWords are those of the third column of the glossary's tables, each with the word that replaces it.
 func refusedWords(r *repository) map[string]string {
@@ -65,7 +71,7 @@ func refusedWords(r *repository) map[string]string {
 var noAdverbs = regexp.MustCompile(`(?i)(reply|apply|multiply|poly|only|assembly|supply|family|tally)$`)
 
 // adverbs that do not end like one.
-var adverbs = regexp.MustCompile(`^(again|ahead|always|anew|apart|aside|forever|here|never|often|once|seldom|soon|there|together|twice)$`)
+var adverbs = regexp.MustCompile(`^(again|ahead|alone|always|anew|apart|aside|away|below|far|forever|here|later|never|often|once|seldom|soon|straight|there|together|twice)$`)
 
 // A function is named for what it does or returns, not for the manner in which it does that.
 func TestNoAdverbNamesAFunction(t *testing.T) {

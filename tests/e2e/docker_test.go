@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"openflow/docker/image"
 	"openflow/runtime/driver"
 	"openflow/runtime/runtimetest"
+	"openflow/sdk"
 	"openflow/tests/env"
 )
 
@@ -85,8 +87,49 @@ func TestDocker(t *testing.T) {
 		nothingLeft(t, list)
 	})
 
+	t.Run("a program of another provider", func(t *testing.T) { anotherProvider(t, list) })
 	t.Run("what a container is", func(t *testing.T) { containerIsConfined(t, list["9999"]) })
 	t.Run("what a container reaches", func(t *testing.T) { containerReaches(t, list["9999"], list["10000"]) })
+}
+
+// anotherProvider registers a program at both sites and runs it beside built-in ones. What no image can be made of is refused,
+// and so is a program that has changed.
+func anotherProvider(t *testing.T, list map[string]*site) {
+	paths := map[string]string{}
+	for id, s := range list {
+		registry := &sdk.Client{URL: s.url}
+		script := filepath.Join(t.TempDir(), "script")
+		require.NoError(t, os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\nexec '%s' \"$@\"\n", env.Acme(t, "1.0.0")), 0o700))
+		_, err := registry.AddProvider(t.Context(), "acme", script)
+		require.ErrorContains(t, err, "no image can be made of the program")
+		paths[id] = env.Acme(t, "1.0.0")
+		_, err = registry.AddProvider(t.Context(), "acme", paths[id])
+		require.NoError(t, err)
+	}
+	user := list["9999"].as(t)
+	greet := openflow.Task{Name: "greet_0", Component: "greet", Conf: openflow.TaskConf{Provider: "acme"}}
+	dag := env.DAG(env.Parties("guest 9999", "host 10000"), env.Noop("a", nil), greet)
+	id := user.Submit(dag)
+	for _, s := range list {
+		s.as(t).WaitFor(id, openflow.JobSuccess)
+		ran := map[string]string{}
+		for _, r := range s.as(t).Tasks(id) {
+			ran[r.TaskName] = r.ProviderName
+			require.Contains(t, r.ProgramDigest, "sha256:")
+		}
+		require.Regexp(t, "^openflow:.+@docker$", ran["a"])
+		require.Equal(t, "acme:1.0.0@docker", ran["greet_0"])
+	}
+	require.NoError(t, os.WriteFile(paths["10000"], []byte("another"), 0o700))
+	id = user.Submit(dag)
+	list["10000"].as(t).WaitFor(id, openflow.JobFailed)
+	reasons := ""
+	for _, r := range list["10000"].as(t).Tasks(id) {
+		reasons += r.Reason
+	}
+	require.Contains(t, reasons, "has changed since it was registered")
+	user.WaitFor(id, openflow.JobFailed)
+	nothingLeft(t, list)
 }
 
 // containerIsConfined looks at a task's real container.

@@ -16,9 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/docker"
 	"openflow/docker/engine"
 	"openflow/runtime/driver"
+	"openflow/runtime/launch"
 	"openflow/sdk/wire"
 	"openflow/tests/env"
 )
@@ -29,7 +29,7 @@ type ground interface {
 	components() string
 	// containers lists what exists, running or not.
 	containers(t *testing.T) []driver.Status
-	// starts counts the programs started so far, by execution ID.
+	// starts counts the programs started so far, by the ID of the run.
 	starts(t *testing.T) map[string]int
 	// kill ends a container's program with SIGKILL.
 	kill(t *testing.T, container string)
@@ -162,8 +162,8 @@ func (g *dockerGround) starts(t *testing.T) map[string]int {
 	defer g.mu.Unlock()
 	starts := map[string]int{}
 	for _, m := range g.seen {
-		if m.Actor.Attributes[docker.LabelNode] == id {
-			run, err := openflow.ParseExecutionID(openflow.ExecutionID(m.Actor.Attributes[docker.LabelExecution]))
+		if m.Actor.Attributes[launch.LabelNode] == id {
+			run, err := openflow.ParseRunID(openflow.RunID(m.Actor.Attributes[launch.LabelRun]))
 			require.NoError(t, err)
 			starts[wire.PartyTaskID(run)]++ // as rows name it
 		}

@@ -65,10 +65,7 @@ func (p *pool) worker(t *testing.T, name string, args ...string) *site {
 // lasting is a task of one core that lasts, for workers with a label.
 func lasting(name string, ms int, label string, after ...openflow.TaskName) openflow.Task {
 	task := env.Noop(name, env.Sleep(ms), after...)
-	task.Conf.EngineRun = map[string]any{"cores": 1}
-	if label != "" {
-		task.Conf.EngineRun["label"] = label
-	}
+	task.Conf.Cores, task.Conf.Label = new(1), label
 	return task
 }
 
@@ -290,7 +287,7 @@ func TestStrangersOfAPool(t *testing.T) {
 		w.start(t)
 		out, err := run(t, "site", "workers", "--node", p.node.url, "-o", "json").Output()
 		require.NoError(t, err)
-		var list []wire.PoolWorker
+		var list []wire.Worker
 		require.NoError(t, json.Unmarshal(out, &list))
 		require.Len(t, list, 1)
 		require.Equal(t, []string{"gpu"}, list[0].Labels)

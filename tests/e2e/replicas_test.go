@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,41 +22,6 @@ import (
 	"openflow/store/redisdb/redistest"
 	"openflow/tests/env"
 )
-
-// balancer is one address for several servers: requests go to each in turn, and to the next where one does not answer.
-type balancer struct {
-	to   []string
-	turn atomic.Int64
-}
-
-func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	first := b.turn.Add(1)
-	for i := range b.to {
-		q, err := http.NewRequestWithContext(r.Context(), r.Method, b.to[(int(first)+i)%len(b.to)]+r.URL.RequestURI(), bytes.NewReader(body))
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		q.Header = r.Header.Clone()
-		resp, err := http.DefaultTransport.RoundTrip(q)
-		if err != nil {
-			continue
-		}
-		defer func() { _ = resp.Body.Close() }() // copied to its end, or nobody reads on
-		for k, v := range resp.Header {
-			w.Header()[k] = v
-		}
-		w.WriteHeader(resp.StatusCode)
-		_, _ = io.Copy(w, resp.Body) // a client that is gone needs no answer
-		return
-	}
-	http.Error(w, "no server answers", http.StatusBadGateway)
-}
 
 // replicas are two servers of party 9999 behind one address, on a Temporal server, PostgreSQL, Redis and S3; party 10000
 // has everything in one process.
@@ -102,11 +65,8 @@ func newReplicas(t *testing.T) *replicas {
 		s.args = append(s.args, shared...)
 	}
 
-	b := &balancer{to: []string{first.url, second.url}}
-	front := httptest.NewServer(b)
-	t.Cleanup(front.Close)
-	r.address = front.URL
-	set(r.peer.args, "--peer", (&site{party: "9999", url: front.URL, key: first.key}).peer())
+	r.address = env.Balance(t, first.url, second.url)
+	set(r.peer.args, "--peer", (&site{party: "9999", url: r.address, key: first.key}).peer())
 	return r
 }
 
@@ -211,18 +171,18 @@ func (r *replicas) replay(t *testing.T) {
 	key, err := trust.LoadOrCreateKey(r.peer.home)
 	require.NoError(t, err)
 	body := []byte(`{}`)
-	signed := httptest.NewRequest(http.MethodPost, "/v2/partner/site/info", bytes.NewReader(body))
+	signed := httptest.NewRequest(http.MethodPost, "/openflow/v1/node/site", bytes.NewReader(body))
 	signed.Header.Set("Content-Type", "application/json")
 	trust.Signer{Party: "10000", Key: key}.Sign(signed, "9999", body, time.Now())
-	var codes []int
+	var codes []string
 	for _, s := range r.list {
 		_, _, raw, err := env.Send(t.Context(), s.url+signed.URL.Path, http.MethodPost, signed.Header, body)
 		require.NoError(t, err)
-		var answer wire.Envelope
+		var answer struct{ Error wire.Problem }
 		require.NoError(t, json.Unmarshal(raw, &answer), "%s", raw)
-		codes = append(codes, answer.Code)
+		codes = append(codes, answer.Error.Code)
 	}
-	require.Equal(t, []int{wire.Success, wire.VerifyFailed}, codes)
+	require.Equal(t, []string{"", string(openflow.CodeUnauthorized)}, codes)
 }
 
 // intersects runs psi on tables of both parties: objects in the bucket, messages in Redis, whichever server gets them.

@@ -219,9 +219,9 @@ func (s *site) startedOnce(t *testing.T, rows []wire.TaskRow) {
 	t.Helper()
 	starts := s.ground.starts(t)
 	for _, r := range rows {
-		require.LessOrEqual(t, starts[r.ExecutionID], 1, "starts of %s at party %s", r.ExecutionID, s.party)
+		require.LessOrEqual(t, starts[r.RunID], 1, "starts of %s at party %s", r.RunID, s.party)
 		if r.PartyStatus == string(openflow.TaskSuccess) {
-			require.Equal(t, 1, starts[r.ExecutionID], "starts of %s at party %s", r.ExecutionID, s.party)
+			require.Equal(t, 1, starts[r.RunID], "starts of %s at party %s", r.RunID, s.party)
 		}
 	}
 }
@@ -231,7 +231,7 @@ func (s *site) oneStartEach(t *testing.T, rows []wire.TaskRow) {
 	t.Helper()
 	want := map[string]int{}
 	for _, r := range rows {
-		want[r.ExecutionID] = 1
+		want[r.RunID] = 1
 	}
 	got := s.ground.starts(t)
 	for id := range got {

@@ -114,7 +114,7 @@ func TestStartRefuses(t *testing.T) {
 	}
 	t.Run("the running node has not noticed", func(t *testing.T) {
 		var about map[string]json.RawMessage
-		running.as(t).OK(running.as(t).Get("/v2/server/about"), &about)
+		running.as(t).OK(running.as(t).Get("/openflow/v1/user/server/about"), &about)
 		require.JSONEq(t, `"9999"`, string(about["party_id"]))
 	})
 }

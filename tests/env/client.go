@@ -3,6 +3,7 @@ package env
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -107,7 +108,7 @@ func (c *Client) Post(path string, body any, header ...string) wire.Envelope {
 // OK requires success and reads the data into into, unless that is nil.
 func (c *Client) OK(e wire.Envelope, into any) {
 	c.Helper()
-	require.Equal(c, wire.Success, e.Code, e.Message)
+	require.NoError(c, e.Err())
 	if into != nil {
 		require.NoErrorf(c, json.Unmarshal(e.Data, into), "%s", e.Data)
 	}
@@ -165,21 +166,35 @@ func (c *Client) post(path string, body any, key string) []byte {
 	return answer
 }
 
-// Submit submits a job that must be accepted.
+// Submit submits a job that must be accepted. A submission that met a node without an answer in time is repeated, as users do.
 func (c *Client) Submit(d *openflow.DAG, header ...string) openflow.JobID {
 	c.Helper()
-	e := c.TrySubmit(d, header...)
+	if len(header) == 0 {
+		header = []string{wire.IdempotencyHeader, rand.Text()}
+	}
+	e := c.answered("/v2/job/submit", submission(c, d), header...)
 	c.OK(e, nil)
 	require.NotEmpty(c, e.JobID)
 	return openflow.JobID(e.JobID)
 }
 
-// StopJob cancels a job and returns how far that has come.
+// StopJob cancels a job and returns how far that has come. A stop without an answer in time is repeated, as users do.
 func (c *Client) StopJob(id openflow.JobID) openflow.Stopped {
 	c.Helper()
 	var answer wire.JobStopped
-	c.OK(c.Post("/v2/job/stop", map[string]string{"job_id": string(id)}), &answer)
+	c.OK(c.answered("/v2/job/stop", map[string]string{"job_id": string(id)}), &answer)
 	return answer.Decode()
+}
+
+// answered sends a request that may be repeated until every node that it concerns has answered: on a slow machine one may
+// take longer than calls wait.
+func (c *Client) answered(path string, body any, header ...string) (e wire.Envelope) {
+	c.Helper()
+	WaitUntil(c, Patience, "an answer to "+path, func() (bool, string) {
+		e = c.Post(path, body, header...)
+		return e.Code != wire.FederatedError, e.Message
+	})
+	return e
 }
 
 // Jobs lists the rows of a job at this node, one per role; none is no error.

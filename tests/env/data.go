@@ -73,6 +73,6 @@ func (c *Client) Metrics(run []string) map[string]json.RawMessage {
 // TaskLog is what a task's program has written.
 func (c *Client) TaskLog(run []string) string {
 	c.Helper()
-	_, body := c.Do(c.request(http.MethodGet, "/v2/job/task/log?"+values(run), nil))
+	_, body := c.Do(c.request(http.MethodGet, "/openflow/v1/user/job/task/log?"+values(run), nil))
 	return string(body)
 }

@@ -20,6 +20,7 @@ import (
 	"openflow"
 	"openflow/node"
 	"openflow/runtime/driver"
+	"openflow/runtime/process"
 	"openflow/sdk/wire"
 	"openflow/site/partner"
 	"openflow/site/peers"
@@ -45,6 +46,7 @@ type settings struct {
 	spans   func(id string) sdktrace.SpanExporter
 	ui      bool
 	policy  map[string]string // policy file by party; "": of everybody else
+	change  []func(*node.Config)
 }
 
 // Option says how an environment differs from the usual one.
@@ -91,7 +93,7 @@ func Spans(of func(id string) sdktrace.SpanExporter) Option {
 // UI gives every node its Temporal UI.
 func UI() Option { return func(s *settings) { s.ui = true } }
 
-// Cores is the size of every node's pool.
+// Cores is the capacity of every node.
 func Cores(n int) Option { return func(s *settings) { s.cores = n } }
 
 // Limits changes the site's own rules at every node.
@@ -101,6 +103,11 @@ func Limits(change func(*partner.Limits)) Option {
 
 // Deadlines replaces Timing.
 func Deadlines(timing openflow.Timing) Option { return func(s *settings) { s.timing = timing } }
+
+// Configure changes what a node is told, after everything else.
+func Configure(change func(*node.Config)) Option {
+	return func(s *settings) { s.change = append(s.change, change) }
+}
 
 // Env is a set of nodes in this process that know each other, with the process runtime.
 type Env struct {
@@ -182,7 +189,7 @@ func (e *Env) configure(t testing.TB, dir string) {
 		}
 		c := node.Config{
 			Party: openflow.PartyID(id), Home: filepath.Join(dir, id), Listen: addresses[id], Token: e.set.token,
-			GrantAll: !e.set.strict, UI: e.set.ui, Runtime: node.RuntimeProcess, Components: e.witness[id].Program,
+			GrantAll: !e.set.strict, UI: e.set.ui, Runtime: process.Opener{}, Components: e.witness[id].Program,
 			Durability: node.DurableProcess, Limits: limits, Timing: e.set.timing, Version: "test",
 			Log: slog.New(slog.NewTextHandler(io.MultiWriter(e.log, e.logs[id]), nil)).With("node", id),
 		}
@@ -205,6 +212,9 @@ func (e *Env) configure(t testing.TB, dir string) {
 				e.links[[2]string{id, peer}], url = p, p.URL()
 			}
 			c.Peers = append(c.Peers, peers.Peer{Party: openflow.PartyID(peer), URL: url, Key: keys[peer]})
+		}
+		for _, change := range e.set.change {
+			change(&c)
 		}
 		e.configs[id] = c
 	}
@@ -371,7 +381,7 @@ func (e *Env) NothingRuns(t testing.TB) {
 	}
 }
 
-// Starts counts the programs that a node has started for a job, by execution ID.
+// Starts counts the programs that a node has started for a job, by the ID of the run.
 func (e *Env) Starts(t testing.TB, id string, job openflow.JobID) map[string]int {
 	t.Helper()
 	starts := e.witness[id].Starts(t)
@@ -394,27 +404,27 @@ func (e *Env) OneStartEach(t testing.TB, id string, job openflow.JobID, runs ...
 	require.Equal(t, want, e.Starts(t, id, job), "starts of programs at party %s", id)
 }
 
-// PoolUse is how many cores of the node's pool jobs hold.
-func (e *Env) PoolUse(t testing.TB, id string) int { return e.PoolHeld(t, id).Cores }
+// CoresHeld is how many cores of the node's capacity jobs hold.
+func (e *Env) CoresHeld(t testing.TB, id string) int { return e.CapacityHeld(t, id).Cores }
 
-// PoolHeld is how much of the node's pool jobs hold, read from its catalogue.
-func (e *Env) PoolHeld(t testing.TB, id string) openflow.Resources {
+// CapacityHeld is how much of the node's capacity jobs hold, read from its catalogue.
+func (e *Env) CapacityHeld(t testing.TB, id string) openflow.Resources {
 	t.Helper()
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(e.Home(id), "catalogue.db")})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, rows.Close()) }()
-	held, err := rows.PoolUse(t.Context())
+	held, err := rows.CapacityUse(t.Context())
 	require.NoError(t, err)
 	return held
 }
 
-// NoCoresHeld waits until no node's pool is used: every job has given back what it took, cores, memory and GPUs.
+// NoCoresHeld waits until no node's capacity is used: every job has given back what it took, cores, memory and GPUs.
 func (e *Env) NoCoresHeld(t testing.TB) {
 	t.Helper()
-	WaitUntil(t, Patience, "everything has been returned to the pools", func() (bool, string) {
+	WaitUntil(t, Patience, "every capacity is free again", func() (bool, string) {
 		held := map[string]openflow.Resources{}
 		for _, id := range e.Parties {
-			if n := e.PoolHeld(t, id); n != (openflow.Resources{}) {
+			if n := e.CapacityHeld(t, id); n != (openflow.Resources{}) {
 				held[id] = n
 			}
 		}
@@ -445,4 +455,17 @@ func (b *logBuffer) tail() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return string(bytes.Join(b.lines, nil))
+}
+
+// Speak has the nodes of two parties call each other in a dialect, whatever their records said before.
+func (e *Env) Speak(t testing.TB, d openflow.Dialect, a, b string) {
+	t.Helper()
+	for _, pair := range [][2]string{{a, b}, {b, a}} {
+		for _, p := range e.configs[pair[0]].Peers {
+			if string(p.Party) == pair[1] {
+				user := e.As(t, pair[0])
+				user.OK(user.Post("/openflow/v1/user/site/add", map[string]string{"party_id": pair[1], "url": p.URL, "key": p.Key, "dialect": string(d)}), nil)
+			}
+		}
+	}
 }

@@ -25,7 +25,7 @@ func Components(t testing.TB) string {
 	if path := os.Getenv("OPENFLOW_COMPONENTS"); path != "" {
 		return path
 	}
-	return program(t, "openflow-components")
+	return program(t, "openflow-components", "openflow/cmd/openflow-components", "dev")
 }
 
 // Openflow is the path of the node's binary: OPENFLOW_BINARY when that is set, otherwise built now.
@@ -34,10 +34,21 @@ func Openflow(t testing.TB) string {
 	if path := os.Getenv("OPENFLOW_BINARY"); path != "" {
 		return path
 	}
-	return program(t, "openflow")
+	return program(t, "openflow", "openflow/cmd/openflow", "dev")
 }
 
-func program(t testing.TB, name string) string {
+// Acme is a copy of a static program of another provider, acme, in that version, which the test may change.
+func Acme(t testing.TB, version string) string {
+	t.Helper()
+	text, err := os.ReadFile(program(t, "acme-"+version, "openflow/tests/env/acme", version))
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "acme")
+	require.NoError(t, os.WriteFile(path, text, 0o700))
+	return path
+}
+
+// program is the path of a command, built once.
+func program(t testing.TB, name, pkg, version string) string {
 	t.Helper()
 	built.Lock()
 	defer built.Unlock()
@@ -50,10 +61,10 @@ func program(t testing.TB, name string) string {
 		built.dir, built.paths = dir, map[string]string{}
 	}
 	path := filepath.Join(built.dir, name)
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "openflow/cmd/"+name)
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-X main.version="+version, "-o", path, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
-	require.NoErrorf(t, err, "go build openflow/cmd/%s: %s", name, out)
+	require.NoErrorf(t, err, "go build %s: %s", pkg, out)
 	built.paths[name] = path
 	return path
 }
@@ -97,7 +108,7 @@ func NewWitness(t testing.TB, dir string) *Witness {
 	return w
 }
 
-// Starts counts the programs that were started, by execution ID.
+// Starts counts the programs that were started, by the ID of the run.
 func (w *Witness) Starts(t testing.TB) map[string]int {
 	t.Helper()
 	data, err := os.ReadFile(w.log)
@@ -108,7 +119,7 @@ func (w *Witness) Starts(t testing.TB) map[string]int {
 	for line := range strings.Lines(string(data)) {
 		_, rest, ok := strings.Cut(line, `"party_task_id":"`)
 		id, _, ok2 := strings.Cut(rest, `"`)
-		require.Truef(t, ok && ok2, "a start without an execution ID: %s", line)
+		require.Truef(t, ok && ok2, "a start without the ID of a run: %s", line)
 		starts[id]++
 	}
 	return starts

@@ -3,7 +3,6 @@ package env
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -15,9 +14,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"openflow"
-	"openflow/sdk/wire"
 )
 
 // Fault is what happens to a request on its way.
@@ -26,8 +22,7 @@ type Fault int
 // The faults. Lost never reaches the node. Unanswered reaches it and is done, and the caller sees the connection break
 // instead of the answer. Twice is delivered two times, byte for byte, and the second answer is thrown away. Slow comes
 // late by Proxy.Delay. Hung is never answered, as by a process that has been stopped: the caller waits until it gives
-// up. Garbled never reaches the node: something in between answers for it, as a gateway does. Unknown never reaches it
-// either: it is answered as by a node that does not have the route.
+// up. Garbled never reaches the node: something in between answers for it, as a gateway does.
 const (
 	None Fault = iota
 	Lost
@@ -35,7 +30,6 @@ const (
 	Twice
 	Slow
 	Garbled
-	Unknown
 	Hung
 )
 
@@ -87,19 +81,6 @@ func First(n int, suffix string, f Fault) func(string, int) Fault {
 			return f
 		}
 		return None
-	}
-}
-
-// SingleCalls makes the node look like one that takes no batched calls; what else goes wrong is up to other, which may be nil.
-func SingleCalls(other func(path string, nth int) Fault) func(string, int) Fault {
-	return func(path string, nth int) Fault {
-		if strings.HasPrefix(path, "/v2/partner/batch/") || path == "/v2/partner/site/info" {
-			return Unknown
-		}
-		if other == nil {
-			return None
-		}
-		return other(path, nth)
 	}
 }
 
@@ -167,10 +148,6 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case Garbled:
 		w.WriteHeader(http.StatusBadGateway)
 		_, _ = io.WriteString(w, "<html>502 Bad Gateway</html>") // a caller that has gone is its own business
-		return
-	case Unknown:
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(wire.Failure(openflow.Errorf(openflow.CodeUnimplemented, "no route %s", r.URL.Path))) // likewise
 		return
 	case None, Unanswered, Twice:
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // Patience is how long a test waits for what should take a second or two: these machines are shared and slow.
-const Patience = 60 * time.Second
+const Patience = 3 * time.Minute
 
 // every is the pause between two looks.
 const every = 25 * time.Millisecond

@@ -115,14 +115,14 @@ func kitCases() []refusalCase {
 			_, err := t.Table(ctx, "table")
 			return err
 		}), by: host, want: `input "table" of ` + at + ": node refused", public: `its node does not give it input "table"`},
-		{name: "kit: output that its node does not store", c: refused("/v2/worker/data/object", save("out", 1, frame(func(*tables.Frame) {}))), by: host,
+		{name: "kit: output that its node does not store", c: refused("/openflow/v1/container/data/object", save("out", 1, frame(func(*tables.Frame) {}))), by: host,
 			want: "cannot be uploaded", public: `its node did not take output "out"`},
 		{name: "kit: output that its node does not register", c: refused("/v2/worker/data/tracking/save", save("out", 1, frame(func(*tables.Frame) {}))), by: host,
 			want: "cannot be registered", public: `its node did not take output "out"`},
 		{name: "kit: model that its node does not store", c: refused("/v2/worker/model/save", func(ctx context.Context, t *component.Task) error {
 			return t.SaveModel(ctx, "trained", object{secret: 1})
 		}), by: host, want: "cannot be saved"},
-		{name: "kit: warning that its node refuses", c: refused("/v2/worker/task/warning", func(ctx context.Context, t *component.Task) error {
+		{name: "kit: warning that its node refuses", c: refused("/openflow/v1/container/task/warning", func(ctx context.Context, t *component.Task) error {
 			return t.Warn(ctx, "see %s", secret)
 		}), by: host, want: "warning: node refused"},
 		{name: "kit: values that do not fit", c: own(save("out", 1, frame(func(f *tables.Frame) {

@@ -23,18 +23,13 @@ func impostor(t *testing.T, e *env.Env, answer func(path string) any) {
 	t.Cleanup(s.Close)
 	e.Stop(t, "10000")
 	user := e.As(t, "9999")
-	user.OK(user.Post("/v2/site/add", map[string]any{"party_id": "10000", "url": s.URL, "key": e.Key(t, "10000").Public().String()}), nil)
+	user.OK(user.Post("/openflow/v1/user/site/add", map[string]any{"party_id": "10000", "url": s.URL, "key": e.Key(t, "10000").Public().String()}), nil)
 }
 
 // A server that answers every call of FATE-Flow's with success, and signs nothing, gets no job.
 func TestImpostorGetsNoJob(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"))
-	impostor(t, e, func(path string) any {
-		if path == "/v2/partner/site/info" {
-			return wire.Envelope{Code: wire.ServerException, Message: "no route"}
-		}
-		return wire.Envelope{Message: "success"}
-	})
+	impostor(t, e, func(string) any { return wire.Envelope{Message: "success"} })
 	answer := e.As(t, "9999").TrySubmit(env.DAG(pair, env.Noop("a", nil)))
 	require.Equal(t, wire.VerifyFailed, answer.Code, answer.Message)
 	require.Contains(t, answer.Message, "without a signature")
@@ -46,7 +41,7 @@ func TestHugeRefusalEndsTheJob(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"))
 	big := strings.Repeat("y", 3<<20)
 	impostor(t, e, func(string) any {
-		return wire.Envelope{Code: wire.InvalidParameter, Message: "no", Error: &wire.Problem{Code: "invalid", Message: big, Hint: big}}
+		return map[string]any{"openflow": 1, "error": wire.Problem{Code: "invalid", Message: big, Hint: big}}
 	})
 	answer := e.As(t, "9999").TrySubmit(env.DAG(pair, env.Noop("a", nil)))
 	require.Equal(t, wire.InvalidParameter, answer.Code)
@@ -59,8 +54,8 @@ func TestReportsOfAnOutsider(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"))
 	user := e.As(t, "9999")
 	job := user.Submit(env.DAG(pair, env.Noop("a", env.Sleep(2_000))))
-	at := peer(t, e, "10001", "9999").Scheduler()
-	k := openflow.TaskKey{Scheduler: "9999", Job: job, Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10001"}}
+	at := link(t, e, "10001", "9999").Scheduler()
+	k := openflow.TaskKey{Job: job, Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10001"}}
 	for k.Version = range 100 {
 		err := at.ReportTask(t.Context(), "10001", openflow.Report{Key: k, Status: openflow.TaskFailed})
 		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
@@ -71,12 +66,14 @@ func TestReportsOfAnOutsider(t *testing.T) {
 // What a scheduler says to another site is kept in part, and ends the job there whatever its length.
 func TestLongReasonsOfAScheduler(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"))
-	at, user := peer(t, e, "9999", "10000"), e.As(t, "10000")
+	at, user := link(t, e, "9999", "10000"), e.As(t, "10000")
 	d := env.DAG(pair, env.Noop("a", env.Sleep(60_000)))
 	d.Conf.Scheduler, d.Conf.Initiator = "9999", "9999"
 	k := openflow.JobKey{Scheduler: "9999", Job: "2026010100000000000000001", Party: pair[1]}
-	require.NoError(t, at.OpenJob(t.Context(), openflow.JobOrder{Key: k, DAG: d}))
-	require.NoError(t, at.StartTask(t.Context(), openflow.TaskStart{TaskKey: openflow.TaskKey{Scheduler: "9999", Job: k.Job, Task: "a", Party: pair[1]}, StartsJob: true}))
+	got, err := at.OpenJob(t.Context(), openflow.JobOrder{Key: k, DAG: d})
+	require.NoError(t, err)
+	require.True(t, got.Held)
+	require.NoError(t, at.StartTask(t.Context(), openflow.TaskStart{TaskKey: openflow.TaskKey{Job: k.Job, Task: "a", Party: pair[1]}, StartsJob: true}))
 	user.WaitForTask(k.Job, "a", openflow.TaskRunning)
 	require.NoError(t, at.StopJob(t.Context(), k, openflow.JobEnd{Status: openflow.JobFailed, Reason: strings.Repeat("x", 12<<20)}))
 	rows := user.WaitFor(k.Job, openflow.JobFailed)

@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
 	"openflow/tests/env"
 	"openflow/workflows"
 )
@@ -20,22 +22,15 @@ func TestCostOfAJob(t *testing.T) {
 	there, back := e.Link(t, "9999", "10000"), e.Link(t, "10000", "9999")
 	const n = 3
 	chain := env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b"))
-	warm := e.As(t, "9999").Submit(chain) // the peers learn how they want to be called
-	e.As(t, "9999").WaitFor(warm, openflow.JobSuccess)
-	e.As(t, "10000").WaitFor(warm, openflow.JobSuccess)
-
 	for name, tc := range map[string]struct {
-		single       bool
+		dialect      openflow.Dialect
 		sent, report int
 	}{
-		"batched":             {false, 1 + n + 1, n}, // create, each task, stop
-		"FATE-Flow's own way": {true, 3 + 1 + 3*n + 3*(n-1) + 5, n},
+		"native":    {native.Name, 1 + n + 1, n}, // create, each task, stop
+		"FATE-Flow": {fateflow.Name, 3 + 1 + 3*n + 3*(n-1) + 5, n},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if tc.single {
-				there.Inject(env.SingleCalls(nil))
-				defer there.Inject(nil)
-			}
+			e.Speak(t, tc.dialect, "9999", "10000")
 			guest := e.As(t, "9999")
 			id := guest.Submit(chain)
 			guest.WaitFor(id, openflow.JobSuccess)
@@ -68,7 +63,7 @@ func slowCollect() openflow.Timing {
 func paths(link *env.Proxy, id openflow.JobID) []string {
 	var list []string
 	for _, s := range link.Seen("") {
-		if s.Fault == env.None && strings.HasPrefix(s.Path, "/v2/") && strings.Contains(string(s.Body), string(id)) {
+		if s.Fault == env.None && (strings.HasPrefix(s.Path, "/v2/") || strings.HasPrefix(s.Path, "/openflow/")) && strings.Contains(string(s.Body), string(id)) {
 			list = append(list, s.Path)
 		}
 	}

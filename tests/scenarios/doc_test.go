@@ -18,7 +18,7 @@ import (
 // TestMain runs the tests, or, where a node of private_test.go has started this program, a component.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && slices.Contains([]string{"run", "list", "desc"}, os.Args[1]) {
-		component.Main(tellTales()...)
+		component.Program{Provider: "openflow", Version: "test", Components: tellTales()}.Main()
 	}
 	os.Exit(env.Main(m))
 }

@@ -50,7 +50,7 @@ func commandsOf(t *testing.T, page string) []command {
 func runCommand(t *testing.T, e *env.Env, c command) string {
 	t.Helper()
 	var out, told bytes.Buffer
-	root := cli.NewRoot("test")
+	root := cli.NewRoot("test", nil)
 	root.SetArgs(append(c.args, "--node", e.URL(c.at)))
 	root.SetOut(&out)
 	root.SetErr(&told)

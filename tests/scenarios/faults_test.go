@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect/fateflow"
+	"openflow/dialect/native"
 	"openflow/tests/env"
 )
 
@@ -17,29 +19,27 @@ import (
 func TestMessagesGoWrong(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Proxied())
 	there, back := e.Link(t, "9999", "10000"), e.Link(t, "10000", "9999")
-	learn := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", nil))) // that the peer takes batched calls, as long as it has them
-	e.As(t, "9999").WaitFor(learn, openflow.JobSuccess)
 	calls := map[string]struct {
-		on     *env.Proxy
-		path   string
-		single bool // the partner takes no batched calls
+		on      *env.Proxy
+		path    string
+		dialect openflow.Dialect
 	}{
-		"job create":  {there, "/v2/partner/batch/job/create", false},
-		"task start":  {there, "/v2/partner/batch/task/start", false},
-		"job stop":    {there, "/v2/partner/batch/job/stop", false},
-		"task report": {back, "/v2/scheduler/task/report", false},
+		"job create":  {there, "/openflow/v1/node/job/open", native.Name},
+		"task start":  {there, "/openflow/v1/node/task/start", native.Name},
+		"job stop":    {there, "/openflow/v1/node/job/stop", native.Name},
+		"task report": {back, "/openflow/v1/node/scheduled/report", native.Name},
 
-		"job create alone":    {there, "/v2/partner/job/create", true},
-		"job status alone":    {there, "/v2/partner/job/status/update", true},
-		"job apply alone":     {there, "/v2/partner/job/resource/apply", true},
-		"job start alone":     {there, "/v2/partner/job/start", true},
-		"task apply alone":    {there, "/v2/partner/task/resource/apply", true},
-		"task running alone":  {there, "/v2/partner/task/status/update", true},
-		"task start alone":    {there, "/v2/partner/task/start", true},
-		"task stop alone":     {there, "/v2/partner/task/stop", true},
-		"job progress alone":  {there, "/v2/partner/job/update", true},
-		"job stop alone":      {there, "/v2/partner/job/stop", true},
-		"task report to this": {back, "/v2/scheduler/task/report", true},
+		"job create alone":    {there, "/v2/partner/job/create", fateflow.Name},
+		"job status alone":    {there, "/v2/partner/job/status/update", fateflow.Name},
+		"job apply alone":     {there, "/v2/partner/job/resource/apply", fateflow.Name},
+		"job start alone":     {there, "/v2/partner/job/start", fateflow.Name},
+		"task apply alone":    {there, "/v2/partner/task/resource/apply", fateflow.Name},
+		"task running alone":  {there, "/v2/partner/task/status/update", fateflow.Name},
+		"task start alone":    {there, "/v2/partner/task/start", fateflow.Name},
+		"task stop alone":     {there, "/v2/partner/task/stop", fateflow.Name},
+		"job progress alone":  {there, "/v2/partner/job/update", fateflow.Name},
+		"job stop alone":      {there, "/v2/partner/job/stop", fateflow.Name},
+		"task report to this": {back, "/v2/scheduler/task/report", fateflow.Name},
 	}
 	faults := map[string]env.Fault{"never heard": env.Lost, "answer lost": env.Unanswered, "heard twice": env.Twice, "answered by a gateway": env.Garbled}
 	for call, c := range calls {
@@ -48,17 +48,13 @@ func TestMessagesGoWrong(t *testing.T) {
 				before := c.on.Faults(fault)
 				c.on.Inject(env.First(1, c.path, fault))
 				defer c.on.Inject(nil)
-				if c.single && c.on == there {
-					there.Inject(env.SingleCalls(env.First(1, c.path, fault)))
-				} else if c.single {
-					there.Inject(env.SingleCalls(nil))
-					defer there.Inject(nil)
-				}
+				e.Speak(t, c.dialect, "9999", "10000")
 				guest, host := e.As(t, "9999"), e.As(t, "10000")
 				id := guest.Submit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a")))
 				guest.WaitFor(id, openflow.JobSuccess)
 				host.WaitFor(id, openflow.JobSuccess)
-				require.Equal(t, 1, c.on.Faults(fault)-before, "the fault has happened")
+				require.Eventually(t, func() bool { return c.on.Faults(fault)-before == 1 }, 30*time.Second, 10*time.Millisecond,
+					"the fault has happened, if only after the parties have ended")
 				for i, party := range e.Parties {
 					e.OneStartEach(t, party, id, env.Key("a", pair[i]), env.Key("b", pair[i]))
 				}
@@ -68,8 +64,9 @@ func TestMessagesGoWrong(t *testing.T) {
 		}
 	}
 
+	e.Speak(t, native.Name, "9999", "10000")
 	t.Run("submission forwarded to the scheduler, answer lost", func(t *testing.T) {
-		there.Inject(env.First(1, "/v2/scheduler/job/create", env.Unanswered))
+		there.Inject(env.First(1, "/openflow/v1/node/scheduled/create", env.Unanswered))
 		defer there.Inject(nil)
 		guest := e.As(t, "9999")
 		d := env.DAG(pair, env.Noop("a", nil))
@@ -103,7 +100,7 @@ func TestMessagesGoWrong(t *testing.T) {
 
 	t.Run("a partner that answers later than anybody waits", func(t *testing.T) {
 		there.Delay = 4 * time.Second // beyond the first, short try of a call
-		there.Inject(env.First(1, "/v2/partner/batch/task/start", env.Slow))
+		there.Inject(env.First(1, "/openflow/v1/node/task/start", env.Slow))
 		defer there.Inject(nil)
 		guest := e.As(t, "9999")
 		id := guest.Submit(env.DAG(pair, env.Noop("a", nil)))
@@ -145,7 +142,7 @@ func TestMessagesGoWrong(t *testing.T) {
 		guest := e.As(t, "9999")
 		id := guest.Submit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a")))
 		guest.WaitFor(id, openflow.JobSuccess)
-		require.NotEmpty(t, there.Seen("/v2/partner/task/collect"))
+		require.NotEmpty(t, there.Seen("/openflow/v1/node/task/ask"))
 	})
 
 	t.Run("half of everything goes wrong", func(t *testing.T) {

@@ -90,7 +90,7 @@ func TestGenuinePartner(t *testing.T) {
 	require.NoError(t, os.Chmod(home, 0o700))
 	key, err := trust.LoadOrCreateKey(home)
 	require.NoError(t, err)
-	user.OK(user.Post("/v2/site/add", map[string]string{"party_id": "8888", "url": srv.URL, "key": key.Public().String(), "dialect": "fate-flow"}), nil)
+	user.OK(user.Post("/openflow/v1/user/site/add", map[string]string{"party_id": "8888", "url": srv.URL, "key": key.Public().String(), "dialect": "fate-flow"}), nil)
 
 	parties := env.Parties("guest 9999", "host 8888")
 	submit := func(tasks ...openflow.Task) openflow.JobID {

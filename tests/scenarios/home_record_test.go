@@ -80,7 +80,8 @@ func pack(t *testing.T, home string) []byte {
 		}
 		content, err := os.ReadFile(path)
 		require.NoError(t, err)
-		content = bytes.ReplaceAll(content, []byte(home), []byte(neutral(home))) // Temporal names its index by the file's path
+		above := filepath.Dir(home) // Temporal names its index by the file's path, and the components' program is beside the home
+		content = bytes.ReplaceAll(content, []byte(above), []byte(neutral(above)))
 		for _, private := range []string{home, here, os.TempDir() + "/"} {
 			at := strings.Index(string(content), private)
 			require.Negativef(t, at, "%s holds %q, which belongs to this machine: %q", name, private, content[max(at-200, 0):min(at+100, len(content))])
@@ -94,8 +95,8 @@ func pack(t *testing.T, home string) []byte {
 	return b.Bytes()
 }
 
-// neutral is a path as long as home that no machine has, so that what a database says of lengths stays true.
-func neutral(home string) string {
+// neutral is a path as long as dir that no machine has, so that what a database says of lengths stays true.
+func neutral(dir string) string {
 	const usual = "/var/lib/openflow/"
-	return usual + strings.Repeat("0", max(len(home)-len(usual), 0))
+	return usual + strings.Repeat("0", max(len(dir)-len(usual), 0))
 }

@@ -63,7 +63,7 @@ func TestLongBranch(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Deadlines(timing))
 	guest := e.As(t, "9999")
 	d := env.DAG(pair, env.Noop("a", env.Sleep(6000)), env.Noop("b", nil), env.Noop("c", nil, "a", "b"))
-	d.Conf.Task.EngineRun = map[string]any{"cores": 4}
+	d.Conf.Task.Cores = new(4)
 	id := guest.Submit(cores(4, d))
 	guest.WaitFor(id, openflow.JobSuccess)
 	e.As(t, "10000").WaitFor(id, openflow.JobSuccess)

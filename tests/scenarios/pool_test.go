@@ -30,7 +30,7 @@ func TestPoolsOfTwoSites(t *testing.T) {
 	}
 
 	labelled := env.Noop("a", env.Sleep(3000))
-	labelled.Conf.EngineRun = map[string]any{"label": "gpu"}
+	labelled.Conf.Label = "gpu"
 	id = user.Submit(env.DAG(parties, labelled))
 	user.WaitForTask(id, "a", openflow.TaskRunning)
 	ctx, cancel := context.WithTimeout(t.Context(), env.Patience)
@@ -68,7 +68,7 @@ func TestRunsWithoutAMachineGiveBack(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Pooled())
 	user := e.As(t, "9999")
 	labelled := env.Noop("a", env.Sleep(300_000))
-	labelled.Conf.EngineRun = map[string]any{"label": "gpu"}
+	labelled.Conf.Label = "gpu"
 	dag := env.DAG(env.Parties("guest 9999"), labelled)
 	ended := func(id openflow.JobID, why string) {
 		require.Contains(t, user.WaitFor(id, openflow.JobFailed)[0].Reason, why)
@@ -79,7 +79,7 @@ func TestRunsWithoutAMachineGiveBack(t *testing.T) {
 	w := e.StartWorker(t, "9999", "m1", "gpu")
 	id := user.Submit(dag)
 	user.WaitForTask(id, "a", openflow.TaskRunning)
-	require.NotZero(t, e.PoolUse(t, "9999"))
+	require.NotZero(t, e.CoresHeld(t, "9999"))
 	ctx, cancel := context.WithTimeout(t.Context(), env.Patience)
 	defer cancel()
 	require.NoError(t, w.Close(ctx))
@@ -90,7 +90,7 @@ func TestRunsWithoutAMachineGiveBack(t *testing.T) {
 func TestLabelThatIsNone(t *testing.T) {
 	e := env.New(t, env.Party("9999"))
 	task := env.Noop("a", nil)
-	task.Conf.EngineRun = map[string]any{"label": "g pu"}
+	task.Conf.Label = "g pu"
 	answer := e.As(t, "9999").TrySubmit(env.DAG(env.Parties("guest 9999"), task))
 	require.NotZero(t, answer.Code)
 	require.True(t, strings.Contains(answer.Message, "engine_run.label"), answer.Message)
@@ -102,7 +102,7 @@ func TestStopOfAPooledTask(t *testing.T) {
 	parties := env.Parties("guest 9999")
 	user := e.As(t, "9999")
 	labelled := env.Noop("a", env.Sleep(300_000))
-	labelled.Conf.EngineRun = map[string]any{"label": "gpu"}
+	labelled.Conf.Label = "gpu"
 	id := user.Submit(env.DAG(parties, labelled))
 	user.StopJob(id)
 	user.WaitFor(id, openflow.JobCanceled)

@@ -89,7 +89,7 @@ func reportAsFATE(ctx context.Context, text string) error {
 		return err
 	}
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Authorization", "Bearer "+os.Getenv("OPENFLOW_TOKEN"))
+	r.Header.Set("Authorization", "Bearer "+os.Getenv("OPENFLOW_CREDENTIAL"))
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ var single = env.Parties("guest 9999")
 func quick(parties []openflow.Party, n, priority int) *openflow.DAG {
 	d := cores(n, env.DAG(parties, env.Noop("a", nil)))
 	d.Conf.Priority = priority
-	d.Conf.Task.EngineRun = map[string]any{"cores": n}
+	d.Conf.Task.Cores = &n
 	return d
 }
 
@@ -109,20 +109,20 @@ func TestQueue(t *testing.T) {
 		big := long(pair)
 		memory, gpus := int64(768<<20), 1
 		big.Conf.Memory, big.Conf.GPUs = &memory, &gpus
-		big.Conf.Task.EngineRun = map[string]any{"cores": 1, "gpus": 1, "memory": "768MiB"}
+		big.Conf.Task.Cores, big.Conf.Task.GPUs, big.Conf.Task.Memory = new(1), &gpus, &memory
 		first := hold(guest, cores(1, big))
-		require.Equal(t, openflow.Resources{Cores: 1, Memory: 768 << 20, GPUs: 1}, e.PoolHeld(t, "9999"))
+		require.Equal(t, openflow.Resources{Cores: 1, Memory: 768 << 20, GPUs: 1}, e.CapacityHeld(t, "9999"))
 		require.Equal(t, []string{"0"}, guest.Tasks(first)[0].GPUIDs)
 
 		other := quick(pair, 1, 0)
-		other.Conf.Task.EngineRun["gpus"] = 1
+		other.Conf.Task.GPUs = new(1)
 		free := guest.Submit(other)
 		guest.WaitFor(free, openflow.JobSuccess)
 		require.Equal(t, []string{"1"}, guest.Tasks(free)[0].GPUIDs, "a device is one task's at a time")
 
 		memoryTask, gpuTask := quick(pair, 1, 0), quick(pair, 1, 0)
-		memoryTask.Conf.Task.EngineRun["memory"] = "512MiB"
-		gpuTask.Conf.Task.EngineRun["gpus"] = 2
+		memoryTask.Conf.Task.Memory = new(int64(512 << 20))
+		gpuTask.Conf.Task.GPUs = new(2)
 		ids := []openflow.JobID{guest.Submit(memoryTask), guest.Submit(gpuTask)}
 		for i, want := range []string{"needs 512MiB of memory, 256MiB of 1GiB are free", "needs 2 GPUs, 1 of 2 are free"} {
 			reason := waitsFor(guest, ids[i])
@@ -140,7 +140,7 @@ func TestQueue(t *testing.T) {
 	t.Run("further ends give everything back", func(t *testing.T) {
 		late := quick(pair, 4, 0)
 		late.Tasks[0].Parameters, late.Conf.Task.Timeout = env.Sleep(300_000), time.Second
-		late.Conf.Task.EngineRun["gpus"] = 2
+		late.Conf.Task.GPUs = new(2)
 		guest := e.As(t, "9999")
 		rows := guest.WaitFor(guest.Submit(late), openflow.JobFailed) // which clients are told of a timeout
 		require.Contains(t, rows[0].Reason, "timeout")
@@ -209,18 +209,18 @@ func TestManyJobsWait(t *testing.T) {
 	if os.Getenv("OPENFLOW_BIG") != "" {
 		n = 1000
 	}
-	const pool = 8
+	const capacity = 8
 	timing := env.Timing()
 	timing.Collect = time.Hour // the job that runs is silent, and its history is not what is measured
-	e := env.New(t, env.Party("9999"), env.Cores(pool), env.Deadlines(timing))
+	e := env.New(t, env.Party("9999"), env.Cores(capacity), env.Deadlines(timing))
 	user := e.As(t, "9999")
-	first := hold(user, cores(pool, long(single)))
+	first := hold(user, cores(capacity, long(single)))
 	begun := time.Now()
 	ids := make([]openflow.JobID, n)
 	var submitting sync.WaitGroup
-	for k := range pool {
+	for k := range capacity {
 		submitting.Go(func() {
-			for i := k; i < n; i += pool {
+			for i := k; i < n; i += capacity {
 				ids[i], _ = user.SubmitOnce(quick(single, 1, 0), fmt.Sprint("queue-", i))
 			}
 		})
@@ -267,6 +267,6 @@ func TestManyJobsWait(t *testing.T) {
 	require.Less(t, per, 60.0, "work per job does not grow with the queue")
 	for place, id := range served(user, order) {
 		was := slices.Index(order, id)
-		require.InDelta(t, was, place, 2*pool, "job %d of %d was served as number %d", was, n, place)
+		require.InDelta(t, was, place, 2*capacity, "job %d of %d was served as number %d", was, n, place)
 	}
 }

@@ -87,7 +87,7 @@ func TestRecordHistories(t *testing.T) {
 	require.NotZero(t, user.TrySubmit(lacking, wire.IdempotencyHeader, "refused").Code)
 	job("job-refused", openflow.JobID(idIn.FindString(user.TrySubmit(lacking, wire.IdempotencyHeader, "refused").Message)))
 
-	e.Link(t, "9999", "10000").Inject(env.First(1, "/v2/partner/batch/job/create", env.Lost))
+	e.Link(t, "9999", "10000").Inject(env.First(1, "/openflow/v1/node/job/open", env.Lost))
 	late := user.Submit(env.DAG(parties, env.Noop("a", nil)))
 	user.WaitFor(late, openflow.JobSuccess)
 	job("job-partner-late", late)
@@ -126,7 +126,7 @@ func TestRecordPooledHistories(t *testing.T) {
 	user := e.As(t, "9999")
 	run := func(name, label string, ms int, status openflow.JobStatus) {
 		task := env.Noop("a", env.Sleep(ms))
-		task.Conf.EngineRun = map[string]any{"label": label}
+		task.Conf.Label = label
 		id := user.Submit(env.DAG([]openflow.Party{guest}, task))
 		if status == openflow.JobCanceled {
 			user.WaitForTask(id, "a", openflow.TaskRunning)

@@ -32,15 +32,15 @@ func cores(n int, d *openflow.DAG) *openflow.DAG {
 	return d
 }
 
-// A pool of four cores at each node: one job takes all of them, the next waits and says for what.
+// Four cores at each node: one job takes all of them, the next waits and says for what.
 func TestBusy(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Cores(4))
 
 	t.Run("a busy party makes the job wait with a reason and run later", func(t *testing.T) {
 		guest, host := e.As(t, "9999"), e.As(t, "10000")
 		first := hold(guest, cores(4, long(pair)))
-		require.Equal(t, 4, e.PoolUse(t, "9999"))
-		require.Equal(t, 4, e.PoolUse(t, "10000"))
+		require.Equal(t, 4, e.CoresHeld(t, "9999"))
+		require.Equal(t, 4, e.CoresHeld(t, "10000"))
 
 		second := guest.Submit(cores(3, env.DAG(pair, env.Noop("a", nil))))
 		for _, c := range []*env.Client{guest, host} {
@@ -56,7 +56,7 @@ func TestBusy(t *testing.T) {
 			require.Contains(t, reason, "needs 3 cores", "names the resource and the need")
 			require.Contains(t, reason, "0 of 4 are free", "names what is free")
 		}
-		require.Equal(t, 4, e.PoolUse(t, "9999"), "a waiting job holds nothing")
+		require.Equal(t, 4, e.CoresHeld(t, "9999"), "a waiting job holds nothing")
 		require.Empty(t, e.Starts(t, "9999", second))
 
 		guest.StopJob(first)
@@ -109,7 +109,7 @@ func TestBusy(t *testing.T) {
 		host.WaitFor(waiting, openflow.JobCanceled)
 		require.Empty(t, e.Starts(t, "9999", waiting))
 		require.Empty(t, e.Starts(t, "10000", waiting))
-		require.Equal(t, 4, e.PoolUse(t, "9999"), "the running job keeps its cores")
+		require.Equal(t, 4, e.CoresHeld(t, "9999"), "the running job keeps its cores")
 		guest.StopJob(first)
 		guest.WaitFor(first, openflow.JobCanceled)
 		e.NoCoresHeld(t)

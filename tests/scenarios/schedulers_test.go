@@ -36,7 +36,7 @@ func TestTwoSchedulersUseOneJobID(t *testing.T) {
 	}
 	var submitted sync.WaitGroup
 	for _, s := range schedulers {
-		at := peer(t, e, "9999", s).Scheduler()
+		at := link(t, e, "9999", s).Scheduler()
 		submitted.Go(func() {
 			_, err := at.CreateJob(t.Context(), "9999", openflow.Submission{DAG: dags[s], ID: id, Initiator: "9999"})
 			if err != nil {

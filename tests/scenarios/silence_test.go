@@ -151,7 +151,7 @@ func anotherKey(t *testing.T) string {
 
 func rotate(t *testing.T, user *env.Client, party, key string) {
 	t.Helper()
-	user.OK(user.Post("/v2/site/rotate", map[string]any{"party_id": party, "key": key, "final": true}), nil)
+	user.OK(user.Post("/openflow/v1/user/site/rotate", map[string]any{"party_id": party, "key": key, "final": true}), nil)
 }
 
 // A wrong key in a site's record of the other one is found when a job is created, whoever has it, and named.
@@ -221,7 +221,7 @@ func TestPartnerIsRemovedInMidJob(t *testing.T) {
 			}
 			for _, at := range by {
 				u := e.As(t, at)
-				u.OK(u.Post("/v2/site/remove", map[string]string{"party_id": other[at]}), nil)
+				u.OK(u.Post("/openflow/v1/user/site/remove", map[string]string{"party_id": other[at]}), nil)
 			}
 			for _, p := range pair {
 				row := e.As(t, string(p.ID)).WaitFor(id, openflow.JobCanceled)[0]
@@ -246,11 +246,11 @@ func TestPartnerIsRemovedOutOfReach(t *testing.T) {
 	user.WaitForTask(id, "a", openflow.TaskRunning)
 	host.WaitForTask(id, "a", openflow.TaskRunning)
 	e.Stop(t, "10000")
-	user.OK(user.Post("/v2/site/remove", map[string]string{"party_id": "10000"}), nil)
+	user.OK(user.Post("/openflow/v1/user/site/remove", map[string]string{"party_id": "10000"}), nil)
 	reasonAt(t, user, id, env.Patience, "says who was removed", func(s string) bool { return s == "party 10000 was removed at party 9999" })
 	require.Equal(t, "canceled", user.Jobs(id)[0].Status)
 	e.Start(t, "10000")
-	host.OK(host.Post("/v2/site/remove", map[string]string{"party_id": "9999"}), nil)
+	host.OK(host.Post("/openflow/v1/user/site/remove", map[string]string{"party_id": "9999"}), nil)
 	require.Equal(t, "party 9999 was removed at party 10000", host.WaitFor(id, openflow.JobCanceled)[0].Reason)
 	e.NoContainers(t)
 	e.NoCoresHeld(t)

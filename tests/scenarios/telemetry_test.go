@@ -81,8 +81,8 @@ func TestOneTracePerJob(t *testing.T) {
 		}
 	}
 	for site, names := range map[string][]string{
-		"9999":  {"RunWorkflow:Job", "RunActivity:OpenJob", "call /v2/partner/batch/task/start", "RunActivity:RunTask", "serve /v2/worker/task/status"},
-		"10000": {"serve /v2/partner/batch/job/create", "serve /v2/partner/batch/task/start", "RunWorkflow:Task", "RunActivity:RunTask", "serve /v2/worker/task/status", "call /v2/scheduler/task/report"},
+		"9999":  {"RunWorkflow:Job", "RunActivity:OpenJob", "call /openflow/v1/node/task/start", "RunActivity:RunTask", "serve /v2/worker/task/status"},
+		"10000": {"serve /openflow/v1/node/job/open", "serve /openflow/v1/node/task/start", "RunWorkflow:Task", "RunActivity:RunTask", "serve /v2/worker/task/status", "call /openflow/v1/node/scheduled/report"},
 	} {
 		for _, name := range names {
 			require.NotEmptyf(t, collectors[site].named(name), "%s at %s; there are %v", name, site, namesOf(collectors[site].list))
@@ -100,7 +100,7 @@ func TestTelemetryOfAPool(t *testing.T) {
 	user.WaitFor(id, openflow.JobSuccess)
 	user.Settled(id)
 	metrics := scrape(t, user)
-	for _, route := range []string{"/v2/pool/", "/v2/worker/task/status"} {
+	for _, route := range []string{"/openflow/v1/pool/", "/v2/worker/task/status"} {
 		require.Contains(t, metrics, `openflow_http_requests_total{code="ok",layer="workers",route="`+route)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), env.Patience)
@@ -152,11 +152,11 @@ func TestMetricsOfAJob(t *testing.T) {
 		`openflow_jobs{status="success"} 1`, `openflow_jobs{status="failed"} 1`, `openflow_jobs{status="running"} 1`,
 		`openflow_jobs{status="waiting"} 1`, `openflow_tasks{status="success"} [23]`, `openflow_tasks{status="running"} 1`,
 		`openflow_jobs_waiting{reason="resources"} 1`, `openflow_jobs_waiting{reason="partner"} 0`,
-		`openflow_pool_cores_used 4`, `openflow_pool_cores 4`, `openflow_messages 0`,
+		`openflow_capacity_cores_used 4`, `openflow_capacity_cores 4`, `openflow_messages 0`,
 		`openflow_job_duration_seconds_count{status="success"} 1`, `openflow_job_duration_seconds_count{status="failed"} 1`,
 		`openflow_task_duration_seconds_count{status="success"} [23]`,
 		`openflow_http_requests_total{code="ok",layer="application",route="/v2/job/submit"} 4`,
-		`openflow_http_requests_total{code="ok",layer="interconnection",route="/v2/scheduler/task/report"} \d+`,
+		`openflow_http_requests_total{code="ok",layer="interconnection",route="/openflow/v1/node/scheduled/report"} \d+`,
 		`openflow_http_requests_total{code="ok",layer="base",route="/v2/worker/task/status"} \d+`,
 		`openflow_http_request_duration_seconds_count{layer="base"} \d+`,
 		`openflow_peer_calls_total{code="ok",peer="10000"} \d+`, `openflow_peer_call_duration_seconds_count{peer="10000"} \d+`,

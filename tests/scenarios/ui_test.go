@@ -16,8 +16,8 @@ import (
 	"openflow/tests/env"
 )
 
-// execution is what the Temporal UI is told of a workflow in a list.
-type execution struct {
+// listed is a workflow as the Temporal UI lists it.
+type listed struct {
 	Execution        struct{ WorkflowID string }
 	SearchAttributes struct{ IndexedFields map[string]payload }
 	Memo             struct{ Fields map[string]payload }
@@ -45,8 +45,8 @@ func page(t require.TestingT, user *env.Client, method, path, body string, into 
 	return resp.StatusCode
 }
 
-func find(t require.TestingT, user *env.Client, query string) []execution {
-	var list struct{ Executions []execution }
+func find(t require.TestingT, user *env.Client, query string) []listed {
+	var list struct{ Executions []listed }
 	require.Equal(t, http.StatusOK, page(t, user, http.MethodGet, "workflows?query="+url.QueryEscape(query), "", &list))
 	return list.Executions
 }

@@ -75,7 +75,7 @@ func TestStopAtAPartyThatWasRemoved(t *testing.T) {
 	id := user.Submit(long(pair))
 	host.WaitForTask(id, "a", openflow.TaskRunning)
 	e.Stop(t, "10000")
-	user.OK(user.Post("/v2/site/remove", map[string]string{"party_id": "10000"}), nil)
+	user.OK(user.Post("/openflow/v1/user/site/remove", map[string]string{"party_id": "10000"}), nil)
 	e.Start(t, "10000")
 	reasonAt(t, host, id, 15*time.Second, "says that it is refused", holds("waiting for party 9999 (guest)", "not known here"))
 	stopped := host.StopJob(id)

@@ -38,7 +38,10 @@ type Pool struct {
 	NoTasks bool     // it runs none
 	Open    bool     // workers can reach the node
 	Shared  bool     // further servers of the site are machines of the pool: they share a Temporal server
-	Times   openflow.Pooling
+	// Anywhere: containers of the node belong to no machine, and every replica follows them. So the node is no machine of
+	// its pool, and runs without a label are its own.
+	Anywhere bool
+	Times    openflow.Pooling
 }
 
 // Workers implements activities.Workers. A worker that has left offers no cores, and this node none when it runs no tasks
@@ -53,8 +56,8 @@ func (p Pool) Workers(ctx context.Context, label string) ([]openflow.WorkerRecor
 // Pooling implements partner.Pool. Without a label, and while nobody else is there, the node runs its tasks itself, which
 // saves the choice.
 func (p Pool) Pooling(ctx context.Context, label string) (*openflow.Pooling, error) {
-	if label == "" && !p.NoTasks && !p.Shared {
-		if !p.Open {
+	if label == "" && !p.NoTasks && (p.Anywhere || !p.Shared) {
+		if !p.Open || p.Anywhere {
 			return nil, nil
 		}
 		others, err := p.Workers(ctx, "")
@@ -66,16 +69,19 @@ func (p Pool) Pooling(ctx context.Context, label string) (*openflow.Pooling, err
 	return &p.Times, nil
 }
 
-// formerly is how long a pool is remembered: a run that was offered to it has found a machine by then, or has failed.
-const formerly = 24 * time.Hour
+// remembered is how long a pool is remembered: a run that was offered to it has found a machine by then, or has failed.
+const remembered = 24 * time.Hour
 
 // Offered reports whether runs may be offered to the pool: it can be reached, or there was one, and runs that were offered
-// to it wait in its queues for whoever takes them.
+// to it wait in its queues for whoever takes them. A node whose containers belong to no machine takes none.
 func (p Pool) Offered(ctx context.Context) (bool, error) {
+	if p.Anywhere {
+		return false, nil
+	}
 	if p.Open || p.Shared || len(p.Labels) > 0 {
 		return true, nil
 	}
-	seen, err := p.Rows.Workers(ctx, time.Now().Add(-max(formerly, 2*p.Times.Wait)))
+	seen, err := p.Rows.Workers(ctx, time.Now().Add(-max(remembered, 2*p.Times.Wait)))
 	seen = slices.DeleteFunc(seen, func(w openflow.WorkerRecord) bool { return w.Machine == p.Self })
 	return len(seen) > 0, err
 }
@@ -98,7 +104,7 @@ type Reasons interface {
 // again. The machine may be dead or out of reach: nobody follows its runs meanwhile.
 func (p Pool) TellSilent(ctx context.Context, tasks Reasons) error {
 	now := time.Now()
-	list, err := p.Rows.Workers(ctx, now.Add(-formerly))
+	list, err := p.Rows.Workers(ctx, now.Add(-remembered))
 	if err != nil {
 		return err
 	}
@@ -109,7 +115,7 @@ func (p Pool) TellSilent(ctx context.Context, tasks Reasons) error {
 				silentMachine, w.Machine, w.Name, w.Seen.UTC().Format(time.RFC3339), p.Times.Gone)
 		}
 		for _, id := range w.Running {
-			t, err := p.Rows.TaskByExecution(ctx, id)
+			t, err := p.Rows.TaskByRunID(ctx, id)
 			if openflow.CodeOf(err) == openflow.CodeNotFound {
 				continue
 			}

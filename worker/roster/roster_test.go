@@ -86,7 +86,7 @@ func TestSilentMachineIsSaidOnItsRuns(t *testing.T) {
 	}, []openflow.TaskRecord{{Key: k, Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting}}))
 	machine := "m"
 	hello := func(seen time.Time) string {
-		w := openflow.WorkerRecord{Machine: machine, Name: "big", Cores: 1, Running: []openflow.ExecutionID{k.ExecutionID(), "unknown"}, Seen: seen}
+		w := openflow.WorkerRecord{Machine: machine, Name: "big", Cores: 1, Running: []openflow.RunID{k.RunID(), "unknown"}, Seen: seen}
 		require.NoError(t, rows.SaveWorker(t.Context(), w))
 		require.NoError(t, pool.TellSilent(t.Context(), rows))
 		got, err := rows.Task(t.Context(), k)
@@ -105,7 +105,7 @@ func TestSilentMachineIsSaidOnItsRuns(t *testing.T) {
 	require.Equal(t, "gone", hello(time.Now().Add(-2*AliveFor)))
 	list, err := rows.Workers(t.Context(), time.Now().Add(-time.Hour))
 	require.NoError(t, err)
-	require.Equal(t, []openflow.ExecutionID{"unknown"}, list[0].Running, "an ended run is no task of its machine any more")
+	require.Equal(t, []openflow.RunID{"unknown"}, list[0].Running, "an ended run is no task of its machine any more")
 }
 
 // A node without a pool serves the queues of the one that it had: runs may wait there for a machine.
@@ -122,6 +122,24 @@ func TestPoolIsRemembered(t *testing.T) {
 	require.False(t, pooled(), "was the only machine of it")
 	require.NoError(t, rows.SaveWorker(t.Context(), openflow.WorkerRecord{Machine: "other", Seen: time.Now().Add(-time.Hour)}))
 	require.True(t, pooled())
+	pool.Anywhere = true
+	require.False(t, pooled(), "containers that belong to no machine are not offered to this one")
+}
+
+// A node whose containers any replica follows runs what asks for no machine, also beside others of its pool.
+func TestPoolOfANodeWithoutMachine(t *testing.T) {
+	rows := opened(t)
+	require.NoError(t, rows.SaveWorker(t.Context(), openflow.WorkerRecord{Machine: "other", Labels: []string{"gpu"}, Cores: 4}))
+	for _, tc := range []struct {
+		label           string
+		noTasks, shared bool
+		pooled          bool
+	}{{"", false, false, false}, {"", false, true, false}, {"gpu", false, true, true}, {"", true, false, true}} {
+		p := Pool{Rows: rows, Self: "self", NoTasks: tc.noTasks, Open: true, Shared: tc.shared, Anywhere: true, Times: DefaultPooling()}
+		got, err := p.Pooling(t.Context(), tc.label)
+		require.NoError(t, err)
+		require.Equal(t, tc.pooled, got != nil, "%+v", tc)
+	}
 }
 
 // Whoever shares the site's cores with other machines takes no more than it has.

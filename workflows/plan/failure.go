@@ -35,6 +35,9 @@ func (s *State) take(r openflow.Report, started bool) bool {
 	t, i := s.run(r.Key)
 	t.ByParty[i] = r.Status
 	s.reports++
+	if r.Status.Terminal() {
+		s.ends++
+	}
 	if r.Status == openflow.TaskCanceled && r.Cause == (openflow.Cause{}) {
 		r.Consequence = true // of whatever made somebody stop it
 	}

@@ -232,61 +232,6 @@ func TestSilent(t *testing.T) {
 	require.Empty(t, s.Silent("9999", "J"))
 }
 
-func TestAdmit(t *testing.T) {
-	granted := func(p openflow.Party) plan.Grant { return plan.Grant{Party: p} }
-	refused := func(p openflow.Party, c openflow.Code, text string) plan.Grant {
-		return plan.Grant{Party: p, Code: c, Text: text}
-	}
-	third := openflow.Party{Role: openflow.RoleArbiter, ID: "10000"}
-	for name, tc := range map[string]struct {
-		answers []plan.Grant
-		want    plan.Admission
-	}{
-		"all grant": {[]plan.Grant{granted(guest), granted(host)}, plan.Admission{Granted: true}},
-		"one is busy": {
-			[]plan.Grant{granted(guest), refused(host, openflow.CodeExhausted, "2 of 4 cores free"), granted(third)},
-			plan.Admission{Return: []openflow.Party{guest, third}, Wait: "waiting for party 10000 (host): 2 of 4 cores free", Called: true},
-		},
-		"one does not answer": {
-			[]plan.Grant{refused(guest, openflow.CodeUnavailable, "no answer"), granted(host)},
-			plan.Admission{Return: []openflow.Party{host}, Wait: "waiting for party 9999 (guest): no answer"},
-		},
-		"two are busy, the first is told": {
-			[]plan.Grant{refused(guest, openflow.CodeExhausted, "one"), refused(host, openflow.CodeExhausted, "two")},
-			plan.Admission{Wait: "waiting for party 9999 (guest): one", Called: true},
-		},
-		"one is busy, one does not answer": {
-			[]plan.Grant{refused(guest, openflow.CodeExhausted, "one"), refused(host, openflow.CodeUnavailable, "two")},
-			plan.Admission{Wait: "waiting for party 9999 (guest): one"},
-		},
-		"one does not answer, one is busy": {
-			[]plan.Grant{refused(guest, openflow.CodeUnavailable, "one"), refused(host, openflow.CodeExhausted, "two")},
-			plan.Admission{Wait: "waiting for party 9999 (guest): one"},
-		},
-		"more than there is": {
-			[]plan.Grant{granted(guest), refused(host, openflow.CodeInvalid, "wants 9 of 4 cores")},
-			plan.Admission{Return: []openflow.Party{guest}, Fail: "refused by party 10000 (host): wants 9 of 4 cores"},
-		},
-		"never, and busy elsewhere": {
-			[]plan.Grant{refused(guest, openflow.CodeExhausted, "busy"), refused(host, openflow.CodeInvalid, "never")},
-			plan.Admission{Wait: "waiting for party 9999 (guest): busy", Called: true, Fail: "refused by party 10000 (host): never"},
-		},
-		"refusal without words": {
-			[]plan.Grant{granted(guest), refused(host, openflow.CodeRejected, "")},
-			plan.Admission{Return: []openflow.Party{guest}, Fail: "refused by party 10000 (host): rejected"},
-		},
-	} {
-		t.Run(name, func(t *testing.T) { require.Empty(t, cmp.Diff(tc.want, plan.Admit(tc.answers))) })
-	}
-}
-
-func TestInOrder(t *testing.T) {
-	arbiter := openflow.Party{Role: openflow.RoleArbiter, ID: "10000"}
-	parties := []openflow.Party{guest, host, arbiter}
-	require.Equal(t, []openflow.Party{arbiter, host, guest}, plan.InOrder(parties))
-	require.Equal(t, guest, parties[0], "the argument stays as it is")
-}
-
 func TestOf(t *testing.T) {
 	d := &openflow.DAG{
 		Parties: []openflow.Party{guest, host},
@@ -305,13 +250,4 @@ func TestOf(t *testing.T) {
 	d.Tasks[1].DependsOn = []openflow.TaskName{"b"}
 	_, err = plan.Of(d)
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
-}
-
-func TestStoppingReason(t *testing.T) {
-	parties := []openflow.Party{host, guest}
-	require.Equal(t, "why", plan.StoppingReason(openflow.JobCanceled, "why", nil))
-	require.Equal(t, "why; stopping at 10000 (host), 9999 (guest) until it is confirmed", plan.StoppingReason(openflow.JobFailed, "why", parties))
-	require.Empty(t, plan.StoppingReason(openflow.JobSuccess, "", parties), "nothing runs")
-	require.Equal(t, "why; never confirmed by 10000 (host)", plan.UnconfirmedReason(openflow.JobCanceled, "why", parties[:1]))
-	require.Empty(t, plan.UnconfirmedReason(openflow.JobSuccess, "", parties))
 }

@@ -152,8 +152,12 @@ func describe(o *sdkclient.StartWorkflowOptions, p *openflow.JobPlan) {
 // ended tells that the workflow has closed before it could take an update.
 func ended(err error) bool {
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
-	return errors.As(err, &started) || (err != nil && strings.Contains(err.Error(), "AcceptedUpdateCompletedWorkflow"))
+	var failed *temporal.ApplicationError
+	return errors.As(err, &started) || errors.As(err, &failed) && failed.Type() == endedType
 }
+
+// endedType is the type of Temporal's own failure of an update that was accepted and whose workflow closed before it ended.
+const endedType = "AcceptedUpdateCompletedWorkflow"
 
 // StopJob implements openflow.Engine. Each request is an update of its own: a repeat is told how far the stop is by then.
 func (e *Engine) StopJob(ctx context.Context, id openflow.JobID, status openflow.JobStatus, reason string) (openflow.Stopped, error) {
@@ -197,7 +201,7 @@ func (e *Engine) running(ctx context.Context, id openflow.JobID, run string) (st
 
 // ReportTask hands a report to a running job. The update's ID makes a repeated report one update.
 func (e *Engine) ReportTask(ctx context.Context, r openflow.Report) error {
-	err := e.update(ctx, r.Key.Job, workflows.UpdateReport, fmt.Sprintf("%s/%s", r.Key.ExecutionID(), r.Status), activities.EncodeReport(r), nil)
+	err := e.update(ctx, r.Key.Job, workflows.UpdateReport, fmt.Sprintf("%s/%s", r.Key.RunID(), r.Status), activities.EncodeReport(r), nil)
 	if openflow.CodeOf(err) == workflows.ErrorStale {
 		return nil
 	}

@@ -71,7 +71,7 @@ func refusal(code openflow.Code) error {
 var (
 	notFound  = serviceerror.NewNotFound("workflow not found for ID")
 	started   = serviceerror.NewWorkflowExecutionAlreadyStarted("Workflow execution already finished", "", "")
-	errMissed = errors.New("update failed: AcceptedUpdateCompletedWorkflow: workflow completed before the update")
+	errMissed = temporal.NewNonRetryableApplicationError("Workflow Update failed because the Workflow completed before the Update completed.", "AcceptedUpdateCompletedWorkflow", nil)
 )
 
 func TestAnswersOfTemporal(t *testing.T) {

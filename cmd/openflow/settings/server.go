@@ -45,8 +45,9 @@ type Access struct {
 // Running is how the tasks of a node or worker run.
 type Running struct {
 	Runtime    string   `flag:"runtime" help:"docker, or process (isolates nothing)"`
-	Components string   `flag:"components" default:"openflow-components beside this program" help:"the algorithms' binary"`
-	Base       string   `flag:"listen-base" default:"chosen by the runtime" help:"address at which containers find their node"`
+	Components string   `flag:"components" default:"openflow-components beside this program" help:"the program of the built-in provider"`
+	Base       string   `flag:"listen-base" default:"chosen by the runtime" help:"address at which the node listens for its containers"`
+	Advertise  string   `flag:"advertise-base" default:"known to the runtime" help:"HOST:PORT at which containers find that, for runtimes that do not know"`
 	Labels     []string `flag:"label" help:"kind of tasks that this machine takes of the site's pool, besides those of no kind, such as gpu; may be repeated"`
 }
 

@@ -149,15 +149,15 @@ func (a *Authority) open(p part, l Layout, bound *big.Int) ([]*big.Int, error) {
 // symmetric draws an integer from −bound…bound, every one equally likely.
 func symmetric(bound *big.Int) (*big.Int, error) {
 	width := new(big.Int).Lsh(bound, 1)
-	n, err := below(width.Add(width, big.NewInt(1)))
+	n, err := randomBelow(width.Add(width, big.NewInt(1)))
 	if err != nil {
 		return nil, err
 	}
 	return n.Sub(n, bound), nil
 }
 
-// below draws an integer from 0…limit−1, every one equally likely.
-func below(limit *big.Int) (*big.Int, error) {
+// randomBelow draws an integer from 0…limit−1, every one equally likely.
+func randomBelow(limit *big.Int) (*big.Int, error) {
 	n, err := rand.Int(rand.Reader, limit)
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInternal, "no randomness: %w", err)

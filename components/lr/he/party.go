@@ -175,7 +175,7 @@ func (p *Party) Multiply(c *Columns, v Vector) (Sealed, Mask, error) {
 		moduli := p.params.RingQ().ModuliChain()
 		for j := range c.layout.columnsIn(g, c.count) {
 			// A pad uniform modulo Q hides result and noise perfectly, whatever their size.
-			pad, err := below(p.params.QBigInt())
+			pad, err := randomBelow(p.params.QBigInt())
 			if err != nil {
 				return err
 			}

@@ -23,16 +23,16 @@ type Node struct {
 	faults  *faults
 	queues  *queues
 
-	mu      sync.Mutex
-	closed  bool // the test has ended
-	server  *http.Server
-	objects map[string][]byte          // by uri
-	tables  map[string]table           // by namespace/name
-	tracked map[string][]trackedOutput // by execution/key, or job/role/party/task/key for inputs
-	models  map[string][]byte          // by role/party/task/key
-	results map[openflow.ExecutionID]*PartyResult
-	tokens  map[string]openflow.ExecutionID
-	scores  map[openflow.ExecutionID]ScoreLedger // before the run
+	mu          sync.Mutex
+	closed      bool // the test has ended
+	server      *http.Server
+	objects     map[string][]byte          // by uri
+	tables      map[string]table           // by namespace/name
+	tracked     map[string][]trackedOutput // by run and key, or job/role/party/task/key for inputs
+	models      map[string][]byte          // by role/party/task/key
+	results     map[openflow.RunID]*PartyResult
+	credentials map[string]openflow.RunID
+	scores      map[openflow.RunID]ScoreLedger // before the run
 }
 
 // NewNode starts a node that lives until the test ends.
@@ -45,8 +45,8 @@ func NewNode(t testing.TB, list ...Fault) *Node {
 	n := &Node{
 		t: t, address: listener.Addr().String(), queues: newQueues(),
 		objects: map[string][]byte{}, tables: map[string]table{}, tracked: map[string][]trackedOutput{},
-		models: map[string][]byte{}, results: map[openflow.ExecutionID]*PartyResult{}, tokens: map[string]openflow.ExecutionID{},
-		scores: map[openflow.ExecutionID]ScoreLedger{},
+		models: map[string][]byte{}, results: map[openflow.RunID]*PartyResult{}, credentials: map[string]openflow.RunID{},
+		scores: map[openflow.RunID]ScoreLedger{},
 	}
 	n.faults = &faults{node: n, list: list, served: map[string]int{}}
 	n.serve(listener)
@@ -95,8 +95,8 @@ func (n *Node) stop() {
 	_ = server.Close() // the connections die, which is the purpose
 }
 
-// Execution is a task that has been started.
-type Execution struct {
+// Started is a task that has been started.
+type Started struct {
 	node   *Node
 	c      Case
 	cancel map[openflow.Party]context.CancelFunc
@@ -104,10 +104,13 @@ type Execution struct {
 	ended  map[openflow.Party]chan int
 }
 
+// provider is whose component is tested.
+const provider = "componenttest"
+
 // Start runs the task at all its parties without waiting for them.
-func (n *Node) Start(ctx context.Context, c Case) *Execution {
+func (n *Node) Start(ctx context.Context, c Case) *Started {
 	n.t.Helper()
-	e := &Execution{
+	e := &Started{
 		node: n, c: c, cancel: map[openflow.Party]context.CancelFunc{}, logs: map[openflow.Party]*logBuffer{},
 		ended: map[openflow.Party]chan int{},
 	}
@@ -119,7 +122,9 @@ func (n *Node) Start(ctx context.Context, c Case) *Execution {
 		e.cancel[p], e.ended[p], e.logs[p] = cancel, ended, log
 		go func() {
 			defer cancel()
-			ended <- component.RunTo(partyCtx, log, func(name string) string { return env[name] }, c.Component)
+			ended <- component.Program{
+				Provider: provider, Version: "1.0.0", Components: []component.Component{c.Component},
+			}.RunTo(partyCtx, log, func(name string) string { return env[name] })
 		}()
 	}
 	return e
@@ -146,16 +151,16 @@ func (b *logBuffer) String() string {
 }
 
 // Stop does to the task at party what SIGTERM does.
-func (e *Execution) Stop(party openflow.Party) { e.cancel[party]() }
+func (e *Started) Stop(party openflow.Party) { e.cancel[party]() }
 
 // Ended waits until the task has ended at party.
-func (e *Execution) Ended(party openflow.Party) {
+func (e *Started) Ended(party openflow.Party) {
 	code := <-e.ended[party]
 	e.ended[party] <- code // for Wait
 }
 
 // Wait waits until the task has ended at all parties.
-func (e *Execution) Wait() *Result {
+func (e *Started) Wait() *Result {
 	r := &Result{t: e.node.t, node: e.node, Parties: map[openflow.Party]*PartyResult{}}
 	for _, p := range e.c.Parties {
 		code := <-e.ended[p]
@@ -178,24 +183,24 @@ func key(p openflow.Party) openflow.TaskKey {
 }
 
 // runOf is what a container calls its run.
-func runOf(k openflow.TaskKey) openflow.ExecutionID { return openflow.ExecutionID(wire.PartyTaskID(k)) }
+func runOf(k openflow.TaskKey) openflow.RunID { return openflow.RunID(wire.PartyTaskID(k)) }
 
 // prepare stores the inputs of party and returns the environment of its container.
 func (n *Node) prepare(c Case, party openflow.Party) map[string]string {
 	n.t.Helper()
 	k := key(party)
-	token := fmt.Sprintf("token of %s", party)
+	credential := fmt.Sprintf("credential of %s", party)
 	n.mu.Lock()
 	n.results[runOf(k)] = &PartyResult{Scores: map[openflow.PartyID]int{}}
 	n.scores[runOf(k)] = c.Scores[party]
-	n.tokens[token] = runOf(k)
+	n.credentials[credential] = runOf(k)
 	n.mu.Unlock()
 	config, err := json.Marshal(n.config(c, k))
 	if err != nil {
 		n.t.Fatalf("configuration of %s: %v", k, err)
 	}
 	env := map[string]string{
-		"CONFIG": string(config), "OPENFLOW_TOKEN": token, "OPENFLOW_CORES": fmt.Sprint(orElse(c.Cores, 1)),
+		"CONFIG": string(config), "OPENFLOW_CREDENTIAL": credential, "OPENFLOW_CORES": fmt.Sprint(orElse(c.Cores, 1)),
 	}
 	if c.Patience > 0 {
 		env["OPENFLOW_PATIENCE"] = c.Patience.String()
@@ -222,7 +227,7 @@ func (n *Node) config(c Case, k openflow.TaskKey) map[string]any {
 	data, models := n.storeInputs(k, c.Inputs[k.Party])
 	return map[string]any{
 		"model_id": testJob, "model_version": "0", "job_id": testJob, "task_id": k.TaskID(), "task_version": "0",
-		"task_name": k.Task, "provider_name": component.Provider, "party_task_id": runOf(k), "component": c.Component.Name,
+		"task_name": k.Task, "provider_name": provider, "party_task_id": runOf(k), "component": c.Component.Name,
 		"role": k.Party.Role, "party_id": k.Party.ID, "stage": orElse(c.Stage, openflow.StageDefault), "parameters": parameters,
 		"input_artifacts": map[string]any{"data": data, "model": models},
 		"conf": map[string]any{"federation": map[string]any{"type": "openflow", "metadata": map[string]any{

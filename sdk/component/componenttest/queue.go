@@ -86,7 +86,7 @@ func (q *queues) first(session, topic string, ack int64) (found *numbered, arriv
 	return nil, from.arrived
 }
 
-func (n *Node) push(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) push(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // the request broke off: nothing is delivered
@@ -118,7 +118,7 @@ func (n *Node) push(w http.ResponseWriter, r *http.Request, caller openflow.Exec
 	}
 }
 
-func (n *Node) pop(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionID) {
+func (n *Node) pop(w http.ResponseWriter, r *http.Request, _ openflow.RunID) {
 	session, topic := r.Header.Get("x-ptp-session-id"), r.Header.Get("x-ptp-topic")
 	ack, err := strconv.ParseInt(r.Header.Get("x-openflow-ack"), 10, 64)
 	wait, errWait := strconv.Atoi(r.Header.Get("x-ptp-timeout"))

@@ -16,24 +16,24 @@ import (
 
 func (n *Node) routes() http.Handler {
 	mux := http.NewServeMux()
-	for pattern, h := range map[string]func(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID){
-		"GET /v2/worker/data/tracking/query": n.queryTracking,
-		"POST /v2/worker/data/tracking/save": n.saveTracking,
-		"GET /v2/worker/data/table":          n.getTable,
-		"GET /v2/rows":                       n.getTable,
-		"PUT /v2/worker/data/object":         n.putObject,
-		"POST /v2/worker/model/save":         n.saveModel,
-		"GET /v2/worker/model/download":      n.getModel,
-		"POST /v2/worker/metric/save/{id}":   n.saveMetric,
-		"POST /v2/worker/task/status":        n.saveStatus,
-		"POST /v2/worker/task/warning":       n.saveWarning,
-		"POST /v2/worker/scores/spend":       n.spendScores,
-		"POST /v1/interconn/chan/push":       n.push,
-		"POST /v1/interconn/chan/pop":        n.pop,
+	for pattern, h := range map[string]func(w http.ResponseWriter, r *http.Request, caller openflow.RunID){
+		"GET /v2/worker/data/tracking/query":       n.queryTracking,
+		"POST /v2/worker/data/tracking/save":       n.saveTracking,
+		"GET /openflow/v1/container/data/table":    n.getTable,
+		"GET /v2/rows":                             n.getTable,
+		"PUT /openflow/v1/container/data/object":   n.putObject,
+		"POST /v2/worker/model/save":               n.saveModel,
+		"GET /v2/worker/model/download":            n.getModel,
+		"POST /v2/worker/metric/save/{id}":         n.saveMetric,
+		"POST /v2/worker/task/status":              n.saveStatus,
+		"POST /openflow/v1/container/task/warning": n.saveWarning,
+		"POST /openflow/v1/container/scores/spend": n.spendScores,
+		"POST /v1/interconn/chan/push":             n.push,
+		"POST /v1/interconn/chan/pop":              n.pop,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			n.mu.Lock()
-			caller, ok := n.tokens[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
+			caller, ok := n.credentials[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
 			n.mu.Unlock()
 			if !ok {
 				w.WriteHeader(http.StatusUnauthorized)
@@ -45,12 +45,25 @@ func (n *Node) routes() http.Handler {
 	return mux
 }
 
+// answer is FATE-Flow's; done and refuse are our own dialect's.
 func answer(w http.ResponseWriter, code int, message string, data any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{"code": code, "message": message, "data": data}) // the caller may be gone
 }
 
-func (n *Node) queryTracking(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionID) {
+func done(w http.ResponseWriter, data any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{"openflow": 1, "data": data}) // the caller may be gone
+}
+
+func refuse(w http.ResponseWriter, code openflow.Code, message, hint string) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{ // the caller may be gone
+		"openflow": 1, "error": map[string]any{"code": code, "message": message, "hint": hint},
+	})
+}
+
+func (n *Node) queryTracking(w http.ResponseWriter, r *http.Request, _ openflow.RunID) {
 	q := r.URL.Query()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -79,7 +92,7 @@ func (n *Node) queryTracking(w http.ResponseWriter, r *http.Request, _ openflow.
 	answer(w, 0, "success", list)
 }
 
-func (n *Node) saveTracking(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) saveTracking(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	var s map[string]any
 	if err := json.NewDecoder(r.Body).Decode(&s); err != nil || s["execution_id"] != string(caller) {
 		answer(w, 5001, fmt.Sprintf("Invalid parameter: %v, execution_id[%v]", err, s["execution_id"]), nil)
@@ -114,31 +127,31 @@ func (n *Node) saveTracking(w http.ResponseWriter, r *http.Request, caller openf
 	answer(w, 0, "success", nil)
 }
 
-func (n *Node) party(id openflow.ExecutionID) openflow.Party {
+func (n *Node) party(id openflow.RunID) openflow.Party {
 	rest := strings.TrimPrefix(string(id), wire.FederationID(openflow.TaskKey{Job: testJob, Task: testTask})+"_")
 	role, party, _ := strings.Cut(rest, "_")
 	return openflow.Party{Role: openflow.Role(role), ID: openflow.PartyID(party)}
 }
 
-func (n *Node) getTable(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionID) {
+func (n *Node) getTable(w http.ResponseWriter, r *http.Request, _ openflow.RunID) {
 	n.mu.Lock()
 	t, ok := n.tables[r.URL.Query().Get("namespace")+"/"+r.URL.Query().Get("name")]
 	n.mu.Unlock()
 	if !ok {
-		answer(w, 7001, "No found table", nil)
+		refuse(w, openflow.CodeNotFound, "No found table", "")
 		return
 	}
 	w.Header().Set("Content-Type", "application/vnd.apache.arrow.stream")
 	_, _ = w.Write(t.content) // the caller may be gone
 }
 
-func (n *Node) putObject(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionID) {
+func (n *Node) putObject(w http.ResponseWriter, r *http.Request, _ openflow.RunID) {
 	content, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // the upload broke off: nothing is kept
 	}
 	if _, err := tables.ReadAll(strings.NewReader(string(content))); err != nil {
-		answer(w, 5001, err.Error(), nil)
+		refuse(w, openflow.CodeInvalid, err.Error(), "")
 		return
 	}
 	sum := sha256.Sum256(content)
@@ -146,10 +159,10 @@ func (n *Node) putObject(w http.ResponseWriter, r *http.Request, _ openflow.Exec
 	n.mu.Lock()
 	n.objects[uri] = content
 	n.mu.Unlock()
-	answer(w, 0, "success", map[string]any{"uri": uri, "bytes": len(content)})
+	done(w, map[string]any{"uri": uri, "bytes": len(content)})
 }
 
-func (n *Node) saveModel(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) saveModel(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	file, _, err := r.FormFile("file")
 	if err != nil {
 		answer(w, 5008, err.Error(), nil)
@@ -167,7 +180,7 @@ func (n *Node) saveModel(w http.ResponseWriter, r *http.Request, caller openflow
 	answer(w, 0, "success", nil)
 }
 
-func (n *Node) getModel(w http.ResponseWriter, r *http.Request, _ openflow.ExecutionID) {
+func (n *Node) getModel(w http.ResponseWriter, r *http.Request, _ openflow.RunID) {
 	q := r.URL.Query()
 	n.mu.Lock()
 	data, ok := n.models[modelKey(q.Get("role"), q.Get("party_id"), q.Get("task_name"), q.Get("output_key"))]
@@ -180,7 +193,7 @@ func (n *Node) getModel(w http.ResponseWriter, r *http.Request, _ openflow.Execu
 	_, _ = w.Write(data) // the caller may be gone
 }
 
-func (n *Node) saveMetric(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) saveMetric(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	var body struct {
 		Data []Metric `json:"data"`
 	}
@@ -195,25 +208,22 @@ func (n *Node) saveMetric(w http.ResponseWriter, r *http.Request, caller openflo
 	answer(w, 0, "success", nil)
 }
 
-func (n *Node) saveWarning(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
-	var body struct {
-		ID      openflow.ExecutionID `json:"execution_id"`
-		Warning string               `json:"warning"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.ID != caller {
-		answer(w, 2000, fmt.Sprintf("No found task: execution_id[%s]", body.ID), nil)
+func (n *Node) saveWarning(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
+	var body wire.ContainerWarning
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Warning == "" {
+		refuse(w, openflow.CodeInvalid, fmt.Sprintf("the warning is empty: %v", err), "")
 		return
 	}
 	n.mu.Lock()
 	n.results[caller].Warnings = append(n.results[caller].Warnings, body.Warning)
 	n.mu.Unlock()
-	answer(w, 0, "success", nil)
+	done(w, nil)
 }
 
-func (n *Node) saveStatus(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
-	var body wire.WorkerStatus
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || string(body.ExecutionID) != string(caller) {
-		answer(w, 2000, fmt.Sprintf("No found task: execution_id[%s]", body.ExecutionID), nil)
+func (n *Node) saveStatus(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
+	var body wire.ContainerStatus
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || string(body.RunID) != string(caller) {
+		answer(w, 2000, fmt.Sprintf("No found task: execution_id[%s]", body.RunID), nil)
 		return
 	}
 	n.mu.Lock()

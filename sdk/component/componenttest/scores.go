@@ -9,15 +9,14 @@ import (
 )
 
 // spendScores keeps the ledger of a node that has one uploaded table for each party.
-func (n *Node) spendScores(w http.ResponseWriter, r *http.Request, caller openflow.ExecutionID) {
+func (n *Node) spendScores(w http.ResponseWriter, r *http.Request, caller openflow.RunID) {
 	var body struct {
-		ID      openflow.ExecutionID `json:"execution_id"`
-		To      openflow.PartyID     `json:"party_id"`
-		Columns int                  `json:"columns"`
-		Vectors int                  `json:"vectors"`
+		To      openflow.PartyID `json:"party_id"`
+		Columns int              `json:"columns"`
+		Vectors int              `json:"vectors"`
 	}
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.ID != caller || body.Columns < 1 || body.Vectors < 1 {
-		answer(w, 5001, fmt.Sprintf("Invalid parameter: %v", err), nil)
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Columns < 1 || body.Vectors < 1 {
+		refuse(w, openflow.CodeInvalid, fmt.Sprintf("the body names no receiver or no vectors: %v", err), "")
 		return
 	}
 	n.mu.Lock()
@@ -28,13 +27,10 @@ func (n *Node) spendScores(w http.ResponseWriter, r *http.Request, caller openfl
 		if !openflow.ScoresAllowed(body.Columns, raised, told, body.Vectors) {
 			message := fmt.Sprintf("party %s may have %d score vectors over %d columns, has had %d, and this run would tell %d more",
 				body.To, openflow.ScoreLimit(body.Columns, raised), body.Columns, told, body.Vectors)
-			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(map[string]any{ // the caller may be gone
-				"code": 1002, "message": message, "error": map[string]any{"code": openflow.CodeRejected, "message": message, "hint": "raise the limit"},
-			})
+			refuse(w, openflow.CodeRejected, message, "raise the limit")
 			return
 		}
 		spent[body.To] = body.Vectors
 	}
-	answer(w, 0, "success", nil)
+	done(w, nil)
 }

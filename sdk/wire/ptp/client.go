@@ -5,49 +5,49 @@ import "regexp"
 // typeBytes is the content type of a bare payload.
 const typeBytes = "application/octet-stream"
 
-// EncodePush writes the body of a push, and of an invoke in pass-through mode. In the raw dialect topic and metadata
+// EncodePush writes the body of a push, and of an invoke in pass-through mode. In the raw form topic and metadata
 // are not in the body: the topic goes into HeaderTopic.
 //
 // Spec: interop-transport §5.2, §6.1.
-func EncodePush(d Dialect, p PushInbound) (contentType string, body []byte) {
+func EncodePush(d Form, p PushInbound) (contentType string, body []byte) {
 	switch d {
-	case DialectProtobuf:
+	case FormProtobuf:
 		return TypeProtobuf, p.marshalProtobuf()
-	case DialectRaw:
+	case FormRaw:
 		return typeBytes, p.Payload
-	case DialectJSON, DialectJSONBoth:
+	case FormJSON, FormJSONBoth:
 	}
 	return TypeJSON, p.marshalJSON()
 }
 
-// EncodeInvoke writes the body of an invoke in encapsulation mode, with metadata for the layer between. The raw dialect
+// EncodeInvoke writes the body of an invoke in encapsulation mode, with metadata for the layer between. The raw form
 // wraps nothing.
 //
 // Spec: interop-transport §5.3, §7.5.
-func EncodeInvoke(d Dialect, metadata map[string]string, p PushInbound) (contentType string, body []byte) {
+func EncodeInvoke(d Form, metadata map[string]string, p PushInbound) (contentType string, body []byte) {
 	contentType, body = EncodePush(d, p)
 	in := Inbound{Metadata: metadata, Payload: body}
 	switch d {
-	case DialectProtobuf:
+	case FormProtobuf:
 		return contentType, in.marshalProtobuf()
-	case DialectRaw:
+	case FormRaw:
 		return contentType, body
-	case DialectJSON, DialectJSONBoth:
+	case FormJSON, FormJSONBoth:
 	}
 	return contentType, in.marshalJSON()
 }
 
-// EncodePop writes the body of a pop, peek or release. In the raw dialect it is empty, and topic and timeout go into
+// EncodePop writes the body of a pop, peek or release. In the raw form it is empty, and topic and timeout go into
 // HeaderTopic and the URL parameter "timeout", in seconds.
 //
 // Spec: interop-transport §6.2.
-func EncodePop(d Dialect, p PopInbound) (contentType string, body []byte) {
+func EncodePop(d Form, p PopInbound) (contentType string, body []byte) {
 	switch d {
-	case DialectProtobuf:
+	case FormProtobuf:
 		return TypeProtobuf, p.marshalProtobuf()
-	case DialectRaw:
+	case FormRaw:
 		return typeBytes, nil
-	case DialectJSON, DialectJSONBoth:
+	case FormJSON, FormJSONBoth:
 	}
 	return TypeJSON, p.marshalJSON()
 }

@@ -1,5 +1,5 @@
 // Package ptp is the wire form of the InterOp transport layer: headers, messages, their JSON and protobuf codecs,
-// result codes, and the rules by which a receiver tells the dialects of real peers apart.
+// result codes, and the rules by which a receiver tells the forms of real peers apart.
 //
 // It is pure: bytes and header values in, values out, no HTTP and no gRPC. Queues live in messages, routing in the
 // server. Servers start at [DecodePush], [DecodePop] and [EncodeReply], clients at [EncodePush] and [DecodeReply].

@@ -42,21 +42,21 @@ func unhex(s string) string {
 }
 
 func TestGoldenEncode(t *testing.T) {
-	wrap := func(d ptp.Dialect, p ptp.PushInbound) (string, []byte) { return ptp.EncodeInvoke(d, nil, p) }
+	wrap := func(d ptp.Form, p ptp.PushInbound) (string, []byte) { return ptp.EncodeInvoke(d, nil, p) }
 	for name, test := range map[string]struct {
-		encode   func(ptp.Dialect, ptp.PushInbound) (string, []byte)
-		dialect  ptp.Dialect
+		encode   func(ptp.Form, ptp.PushInbound) (string, []byte)
+		form     ptp.Form
 		wantType string
 		want     string
 	}{
-		"push, JSON":       {ptp.EncodePush, ptp.DialectJSON, "application/json", pushJSON},
-		"push, protobuf":   {ptp.EncodePush, ptp.DialectProtobuf, "application/x-protobuf", unhex(pushProtobuf)},
-		"push, raw":        {ptp.EncodePush, ptp.DialectRaw, "application/octet-stream", "\x01\x02\x03"},
-		"invoke, JSON":     {wrap, ptp.DialectJSON, "application/json", wrappedJSON},
-		"invoke, protobuf": {wrap, ptp.DialectProtobuf, "application/x-protobuf", unhex(wrappedProto)},
-		"invoke, raw":      {wrap, ptp.DialectRaw, "application/octet-stream", "\x01\x02\x03"},
+		"push, JSON":       {ptp.EncodePush, ptp.FormJSON, "application/json", pushJSON},
+		"push, protobuf":   {ptp.EncodePush, ptp.FormProtobuf, "application/x-protobuf", unhex(pushProtobuf)},
+		"push, raw":        {ptp.EncodePush, ptp.FormRaw, "application/octet-stream", "\x01\x02\x03"},
+		"invoke, JSON":     {wrap, ptp.FormJSON, "application/json", wrappedJSON},
+		"invoke, protobuf": {wrap, ptp.FormProtobuf, "application/x-protobuf", unhex(wrappedProto)},
+		"invoke, raw":      {wrap, ptp.FormRaw, "application/octet-stream", "\x01\x02\x03"},
 	} {
-		contentType, body := test.encode(test.dialect, example)
+		contentType, body := test.encode(test.form, example)
 		require.Equal(t, test.wantType, contentType, name)
 		require.Equal(t, test.want, string(body), name)
 	}
@@ -64,16 +64,16 @@ func TestGoldenEncode(t *testing.T) {
 
 func TestGoldenReply(t *testing.T) {
 	for name, test := range map[string]struct {
-		dialect  ptp.Dialect
+		form     ptp.Form
 		wantType string
 		want     string
 	}{
-		"JSON":           {ptp.DialectJSON, "application/json", popJSON},
-		"JSON with both": {ptp.DialectJSONBoth, "application/json", popJSON[:len(popJSON)-1] + `,"payload":"AQID"}`},
-		"protobuf":       {ptp.DialectProtobuf, "application/x-protobuf", unhex(popProtobuf)},
-		"raw":            {ptp.DialectRaw, "application/proto", unhex(popLegacy)},
+		"JSON":           {ptp.FormJSON, "application/json", popJSON},
+		"JSON with both": {ptp.FormJSONBoth, "application/json", popJSON[:len(popJSON)-1] + `,"payload":"AQID"}`},
+		"protobuf":       {ptp.FormProtobuf, "application/x-protobuf", unhex(popProtobuf)},
+		"raw":            {ptp.FormRaw, "application/proto", unhex(popLegacy)},
 	} {
-		contentType, body := ptp.EncodeReply(test.dialect, exampleReply)
+		contentType, body := ptp.EncodeReply(test.form, exampleReply)
 		require.Equal(t, test.wantType, contentType, name)
 		require.Equal(t, test.want, string(body), name)
 		got, err := ptp.DecodeReply(contentType, body)
@@ -92,97 +92,97 @@ func TestDecodePush(t *testing.T) {
 	for name, test := range map[string]struct {
 		contentType, version, topic, path, body string
 
-		want    ptp.PushInbound
-		dialect ptp.Dialect
-		result  ptp.Result // of the error
+		want   ptp.PushInbound
+		form   ptp.Form
+		result ptp.Result // of the error
 	}{
 		"gRPC push": {path: grpcPush, body: unhex(pushProtobuf), want: example,
-			dialect: ptp.DialectProtobuf},
+			form: ptp.FormProtobuf},
 		"gRPC invoke": {path: grpcInvoke, body: unhex(wrappedProto), want: example,
-			dialect: ptp.DialectProtobuf},
+			form: ptp.FormProtobuf},
 		"gRPC invoke, version 1": {path: grpcInvoke, version: "1", body: unhex(wrappedProto), want: example,
-			dialect: ptp.DialectProtobuf},
-		"gRPC, damaged": {path: grpcPush, topic: "t", body: "\x0a\xff", dialect: ptp.DialectProtobuf,
+			form: ptp.FormProtobuf},
+		"gRPC, damaged": {path: grpcPush, topic: "t", body: "\x0a\xff", form: ptp.FormProtobuf,
 			result: ptp.ResultCodec},
 
 		"JSON push": {contentType: "application/json", path: push, body: pushJSON, want: example,
-			dialect: ptp.DialectJSON},
+			form: ptp.FormJSON},
 		"JSON push, charset": {contentType: "Application/JSON; charset=utf-8", path: push, body: pushJSON,
-			want:    example,
-			dialect: ptp.DialectJSON},
+			want: example,
+			form: ptp.FormJSON},
 		"JSON invoke with topic": {contentType: "application/json", path: invoke, body: pushJSON, want: example,
-			dialect: ptp.DialectJSON},
+			form: ptp.FormJSON},
 		"JSON invoke, version 1, no topic in the body": {contentType: "application/json",
 			version: "1", topic: "psi.round1",
-			path: invoke, body: `{"payload":"AQID"}`, want: example, dialect: ptp.DialectJSON},
+			path: invoke, body: `{"payload":"AQID"}`, want: example, form: ptp.FormJSON},
 		"JSON invoke, wrapped": {contentType: "application/json", path: invoke, body: wrappedJSON, want: example,
-			dialect: ptp.DialectJSON},
+			form: ptp.FormJSON},
 		"JSON invoke, wrapped, version 2": {contentType: "application/json", version: "2", path: invoke,
 			body: wrap(pushJSON),
-			want: example, dialect: ptp.DialectJSON},
+			want: example, form: ptp.FormJSON},
 		"JSON transport, wrapped": {contentType: "application/json", path: transport, body: wrappedJSON, want: example,
-			dialect: ptp.DialectJSON},
+			form: ptp.FormJSON},
 		"JSON push without topic": {contentType: "application/json", path: push, body: `{"payload":"AQID"}`,
-			want: ptp.PushInbound{Payload: []byte{1, 2, 3}}, dialect: ptp.DialectJSON},
-		"JSON, empty object": {contentType: "application/json", path: invoke, body: `{}`, dialect: ptp.DialectJSON},
+			want: ptp.PushInbound{Payload: []byte{1, 2, 3}}, form: ptp.FormJSON},
+		"JSON, empty object": {contentType: "application/json", path: invoke, body: `{}`, form: ptp.FormJSON},
 		"JSON, metadata": {contentType: "application/json", path: push,
-			body:    `{"payload":"","metadata":{"x-ptp-message-id":"7"},"other":[1]}`,
-			want:    ptp.PushInbound{Payload: []byte{}, Metadata: map[string]string{ptp.MetadataMessageID: "7"}},
-			dialect: ptp.DialectJSON},
+			body: `{"payload":"","metadata":{"x-ptp-message-id":"7"},"other":[1]}`,
+			want: ptp.PushInbound{Payload: []byte{}, Metadata: map[string]string{ptp.MetadataMessageID: "7"}},
+			form: ptp.FormJSON},
 		"JSON, topic null": {contentType: "application/json", path: invoke, body: `{"topic":null,` + wrap(pushJSON)[1:],
-			want: example, dialect: ptp.DialectJSON},
+			want: example, form: ptp.FormJSON},
 
 		"protobuf push": {contentType: "application/x-protobuf", path: push, body: unhex(pushProtobuf), want: example,
-			dialect: ptp.DialectProtobuf},
+			form: ptp.FormProtobuf},
 		"protobuf invoke, version 1": {contentType: "application/x-protobuf", version: "1", path: invoke,
-			body: unhex(pushProtobuf), want: example, dialect: ptp.DialectProtobuf},
+			body: unhex(pushProtobuf), want: example, form: ptp.FormProtobuf},
 		"protobuf invoke, wrapped": {contentType: "application/x-protobuf", path: invoke, body: unhex(wrappedProto),
-			want: example, dialect: ptp.DialectProtobuf},
+			want: example, form: ptp.FormProtobuf},
 		"protobuf with a field of tomorrow": {contentType: "application/x-protobuf", path: push,
-			body: unhex(pushProtobuf + "2a 01 61"), want: example, dialect: ptp.DialectProtobuf},
+			body: unhex(pushProtobuf + "2a 01 61"), want: example, form: ptp.FormProtobuf},
 		"protobuf, only metadata, is never taken for a topic": {contentType: "application/x-protobuf", path: invoke,
-			body: unhex("0a 06 0a 01 61 12 01 62"), dialect: ptp.DialectProtobuf},
+			body: unhex("0a 06 0a 01 61 12 01 62"), form: ptp.FormProtobuf},
 
-		"raw": {path: push, topic: "psi.round1", body: "\x01\x02\x03", want: example, dialect: ptp.DialectRaw},
+		"raw": {path: push, topic: "psi.round1", body: "\x01\x02\x03", want: example, form: ptp.FormRaw},
 		"raw, other type": {contentType: "application/proto", path: invoke, topic: "psi.round1", body: "\x01\x02\x03",
-			want: example, dialect: ptp.DialectRaw},
+			want: example, form: ptp.FormRaw},
 		"raw, though it is JSON inside": {path: push, topic: "t", body: pushJSON,
-			want: ptp.PushInbound{Topic: "t", Payload: []byte(pushJSON)}, dialect: ptp.DialectRaw},
+			want: ptp.PushInbound{Topic: "t", Payload: []byte(pushJSON)}, form: ptp.FormRaw},
 		"raw, foreign codec": {contentType: "application/x-msgpack", path: push, topic: "t", body: "x",
-			want: ptp.PushInbound{Topic: "t", Payload: []byte("x")}, dialect: ptp.DialectRaw},
+			want: ptp.PushInbound{Topic: "t", Payload: []byte("x")}, form: ptp.FormRaw},
 		"raw, damaged JSON": {contentType: "application/json", path: push, topic: "t", body: `{"payload":"*"}`,
-			want: ptp.PushInbound{Topic: "t", Payload: []byte(`{"payload":"*"}`)}, dialect: ptp.DialectRaw},
+			want: ptp.PushInbound{Topic: "t", Payload: []byte(`{"payload":"*"}`)}, form: ptp.FormRaw},
 		"raw, damaged protobuf": {contentType: "application/x-protobuf", path: push, topic: "t", body: "\x0a\xff",
-			want: ptp.PushInbound{Topic: "t", Payload: []byte("\x0a\xff")}, dialect: ptp.DialectRaw},
-		"raw, empty": {path: push, topic: "t", dialect: ptp.DialectRaw, result: ptp.ResultIllegal},
+			want: ptp.PushInbound{Topic: "t", Payload: []byte("\x0a\xff")}, form: ptp.FormRaw},
+		"raw, empty": {path: push, topic: "t", form: ptp.FormRaw, result: ptp.ResultIllegal},
 
 		"the header's topic beats the body's": {contentType: "application/json", path: push, topic: "t", body: pushJSON,
-			want: ptp.PushInbound{Topic: "t", Payload: []byte{1, 2, 3}}, dialect: ptp.DialectJSON},
+			want: ptp.PushInbound{Topic: "t", Payload: []byte{1, 2, 3}}, form: ptp.FormJSON},
 
-		"guess JSON":         {path: push, body: pushJSON, want: example, dialect: ptp.DialectJSON},
-		"guess wrapped JSON": {path: invoke, body: wrappedJSON, want: example, dialect: ptp.DialectJSON},
-		"guess protobuf":     {path: push, body: unhex(pushProtobuf), want: example, dialect: ptp.DialectProtobuf},
+		"guess JSON":         {path: push, body: pushJSON, want: example, form: ptp.FormJSON},
+		"guess wrapped JSON": {path: invoke, body: wrappedJSON, want: example, form: ptp.FormJSON},
+		"guess protobuf":     {path: push, body: unhex(pushProtobuf), want: example, form: ptp.FormProtobuf},
 		"guess wrapped protobuf": {path: invoke, body: unhex(wrappedProto), want: example,
-			dialect: ptp.DialectProtobuf},
-		"guess, of unknown field": {path: push, body: unhex(pushProtobuf + "2a 01 61"), dialect: ptp.DialectJSON,
+			form: ptp.FormProtobuf},
+		"guess, of unknown field": {path: push, body: unhex(pushProtobuf + "2a 01 61"), form: ptp.FormJSON,
 			result: ptp.ResultCodec},
-		"nothing": {path: push, dialect: ptp.DialectJSON, result: ptp.ResultCodec},
-		"text": {contentType: "text/plain", path: push, body: "hello", dialect: ptp.DialectJSON,
+		"nothing": {path: push, form: ptp.FormJSON, result: ptp.ResultCodec},
+		"text": {contentType: "text/plain", path: push, body: "hello", form: ptp.FormJSON,
 			result: ptp.ResultCodec},
-		"foreign codec": {contentType: "application/xml", path: push, body: pushJSON, dialect: ptp.DialectJSON,
+		"foreign codec": {contentType: "application/xml", path: push, body: pushJSON, form: ptp.FormJSON,
 			result: ptp.ResultCodec},
 		"bad base64": {contentType: "application/json", path: push, body: `{"topic":"t","payload":"*"}`,
-			dialect: ptp.DialectJSON, result: ptp.ResultCodec},
+			form: ptp.FormJSON, result: ptp.ResultCodec},
 		"bad inner JSON": {contentType: "application/json", path: invoke, body: `{"payload":"AQID"}`,
-			dialect: ptp.DialectJSON, result: ptp.ResultCodec},
+			form: ptp.FormJSON, result: ptp.ResultCodec},
 		"topic is no UTF-8": {contentType: "application/x-protobuf", path: push, body: "\x0a\x01\xff",
-			dialect: ptp.DialectProtobuf, result: ptp.ResultCodec},
+			form: ptp.FormProtobuf, result: ptp.ResultCodec},
 		"another wire type": {contentType: "application/x-protobuf", path: push, body: "\x08\x01",
-			dialect: ptp.DialectProtobuf, result: ptp.ResultCodec},
+			form: ptp.FormProtobuf, result: ptp.ResultCodec},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, dialect, err := ptp.DecodePush(test.contentType, test.version, test.topic, test.path, []byte(test.body))
-			require.Equal(t, test.dialect, dialect)
+			got, form, err := ptp.DecodePush(test.contentType, test.version, test.topic, test.path, []byte(test.body))
+			require.Equal(t, test.form, form)
 			if test.result != "" {
 				require.Error(t, err)
 				require.Equal(t, test.result, ptp.ResultOf(err), "%v", err)
@@ -198,41 +198,41 @@ func TestDecodePop(t *testing.T) {
 	for name, test := range map[string]struct {
 		contentType, topic, body string
 
-		want    ptp.PopInbound
-		dialect ptp.Dialect
-		result  ptp.Result
+		want   ptp.PopInbound
+		form   ptp.Form
+		result ptp.Result
 	}{
 		"JSON": {contentType: "application/json", body: `{"topic":"a","timeout":1500}`,
-			want: ptp.PopInbound{Topic: "a", Timeout: 1500}, dialect: ptp.DialectJSON},
+			want: ptp.PopInbound{Topic: "a", Timeout: 1500}, form: ptp.FormJSON},
 		"JSON, number as text": {contentType: "application/json", body: `{"timeout":"1500"}`,
-			want: ptp.PopInbound{Timeout: 1500}, dialect: ptp.DialectJSON},
+			want: ptp.PopInbound{Timeout: 1500}, form: ptp.FormJSON},
 		"JSON, huge": {contentType: "application/json", body: `{"timeout":1e300}`,
-			want: ptp.PopInbound{Timeout: 1<<31 - 1}, dialect: ptp.DialectJSON},
+			want: ptp.PopInbound{Timeout: 1<<31 - 1}, form: ptp.FormJSON},
 		"JSON, header topic": {contentType: "application/json", topic: "h", body: `{"topic":"a"}`,
-			want: ptp.PopInbound{Topic: "h"}, dialect: ptp.DialectJSON},
+			want: ptp.PopInbound{Topic: "h"}, form: ptp.FormJSON},
 		"JSON, empty": {contentType: "application/json", topic: "h", want: ptp.PopInbound{Topic: "h"},
-			dialect: ptp.DialectJSON},
-		"JSON, no type": {body: ` {"topic":"a"} `, want: ptp.PopInbound{Topic: "a"}, dialect: ptp.DialectJSON},
-		"JSON, damaged": {contentType: "application/json", body: `{`, dialect: ptp.DialectJSON,
+			form: ptp.FormJSON},
+		"JSON, no type": {body: ` {"topic":"a"} `, want: ptp.PopInbound{Topic: "a"}, form: ptp.FormJSON},
+		"JSON, damaged": {contentType: "application/json", body: `{`, form: ptp.FormJSON,
 			result: ptp.ResultCodec},
-		"JSON, no number": {contentType: "application/json", body: `{"timeout":"AAA="}`, dialect: ptp.DialectJSON,
+		"JSON, no number": {contentType: "application/json", body: `{"timeout":"AAA="}`, form: ptp.FormJSON,
 			result: ptp.ResultCodec},
 		"protobuf": {contentType: "application/x-protobuf", body: "\x0a\x01a\x10\xdc\x0b",
-			want: ptp.PopInbound{Topic: "a", Timeout: 1500}, dialect: ptp.DialectProtobuf},
+			want: ptp.PopInbound{Topic: "a", Timeout: 1500}, form: ptp.FormProtobuf},
 		"protobuf, negative": {contentType: "application/grpc", body: "\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
-			want: ptp.PopInbound{Timeout: -1}, dialect: ptp.DialectProtobuf},
-		"protobuf, empty": {contentType: "application/x-protobuf", dialect: ptp.DialectProtobuf},
+			want: ptp.PopInbound{Timeout: -1}, form: ptp.FormProtobuf},
+		"protobuf, empty": {contentType: "application/x-protobuf", form: ptp.FormProtobuf},
 		"protobuf, damaged": {contentType: "application/x-protobuf", topic: "t", body: "\x0a\xff",
-			dialect: ptp.DialectProtobuf,
-			result:  ptp.ResultCodec},
-		"raw":     {topic: "t", want: ptp.PopInbound{Topic: "t"}, dialect: ptp.DialectRaw},
-		"nothing": {dialect: ptp.DialectJSON},
-		"foreign codec": {contentType: "application/toml", body: `{}`, dialect: ptp.DialectJSON,
+			form:   ptp.FormProtobuf,
+			result: ptp.ResultCodec},
+		"raw":     {topic: "t", want: ptp.PopInbound{Topic: "t"}, form: ptp.FormRaw},
+		"nothing": {form: ptp.FormJSON},
+		"foreign codec": {contentType: "application/toml", body: `{}`, form: ptp.FormJSON,
 			result: ptp.ResultCodec},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, dialect, err := ptp.DecodePop(test.contentType, test.topic, []byte(test.body))
-			require.Equal(t, test.dialect, dialect)
+			got, form, err := ptp.DecodePop(test.contentType, test.topic, []byte(test.body))
+			require.Equal(t, test.form, form)
 			if test.result != "" {
 				require.Error(t, err)
 				require.Equal(t, test.result, ptp.ResultOf(err), "%v", err)
@@ -286,7 +286,7 @@ func TestDecodeReply(t *testing.T) {
 
 func TestDecodeInbound(t *testing.T) {
 	metadata := map[string]string{ptp.HeaderSessionID: "s"}
-	for _, d := range []ptp.Dialect{ptp.DialectJSON, ptp.DialectProtobuf} {
+	for _, d := range []ptp.Form{ptp.FormJSON, ptp.FormProtobuf} {
 		_, inner := ptp.EncodePush(d, example)
 		contentType, body := ptp.EncodeInvoke(d, metadata, example)
 		got, err := ptp.DecodeInbound(contentType, body)

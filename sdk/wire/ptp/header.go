@@ -38,5 +38,5 @@ const (
 const (
 	TypeJSON     = "application/json"
 	TypeProtobuf = "application/x-protobuf"
-	TypeRaw      = "application/proto" // replies of the raw dialect
+	TypeRaw      = "application/proto" // replies of the raw form
 )

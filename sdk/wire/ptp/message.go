@@ -41,7 +41,7 @@ type Inbound struct {
 	Payload  []byte
 }
 
-// TransportOutbound is every reply. A Payload of nil is no message, one without bytes an empty message; the raw dialect
+// TransportOutbound is every reply. A Payload of nil is no message, one without bytes an empty message; the raw form
 // cannot tell these apart.
 //
 // Spec: interop-transport §4.

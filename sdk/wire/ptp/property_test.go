@@ -11,16 +11,16 @@ import (
 )
 
 var (
-	dialects = rapid.SampledFrom([]ptp.Dialect{ptp.DialectJSON, ptp.DialectJSONBoth, ptp.DialectProtobuf, ptp.DialectRaw})
+	forms    = rapid.SampledFrom([]ptp.Form{ptp.FormJSON, ptp.FormJSONBoth, ptp.FormProtobuf, ptp.FormRaw})
 	texts    = rapid.StringN(0, 20, -1)
 	payloads = rapid.SliceOfN(rapid.Byte(), 1, 200)
 	metadata = rapid.MapOfN(texts, texts, 1, 4)
 )
 
-// A push is read as it was written, in every codec and both modes; only what a dialect does not carry is missing.
+// A push is read as it was written, in every codec and both modes; only what a form does not carry is missing.
 func TestPushRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		d, wrapped := dialects.Draw(t, "dialect"), rapid.Bool().Draw(t, "wrapped")
+		d, wrapped := forms.Draw(t, "form"), rapid.Bool().Draw(t, "wrapped")
 		want := ptp.PushInbound{
 			Topic: texts.Draw(t, "topic"), Payload: payloads.Draw(t, "payload"), Metadata: metadata.Draw(t, "metadata"),
 		}
@@ -33,17 +33,17 @@ func TestPushRoundTrip(t *testing.T) {
 			path, version = invoke, ptp.VersionPassThrough
 		}
 		switch d {
-		case ptp.DialectJSONBoth:
-			d = ptp.DialectJSON
-		case ptp.DialectRaw:
+		case ptp.FormJSONBoth:
+			d = ptp.FormJSON
+		case ptp.FormRaw:
 			want.Metadata = nil
 			want.Topic += "x" // not empty
 			topic = want.Topic
-		case ptp.DialectJSON, ptp.DialectProtobuf:
+		case ptp.FormJSON, ptp.FormProtobuf:
 		}
-		got, dialect, err := ptp.DecodePush(contentType, version, topic, path, body)
+		got, form, err := ptp.DecodePush(contentType, version, topic, path, body)
 		require.NoError(t, err)
-		require.Equal(t, d, dialect)
+		require.Equal(t, d, form)
 		require.Equal(t, want, got)
 	})
 }
@@ -51,7 +51,7 @@ func TestPushRoundTrip(t *testing.T) {
 func TestReplyRoundTrip(t *testing.T) {
 	results := rapid.SampledFrom(all)
 	rapid.Check(t, func(t *rapid.T) {
-		d := dialects.Draw(t, "dialect")
+		d := forms.Draw(t, "form")
 		want := ptp.TransportOutbound{
 			Code: results.Draw(t, "result").result, Message: texts.Draw(t, "message") + ".",
 			Payload: payloads.Draw(t, "payload"), Metadata: metadata.Draw(t, "metadata"),
@@ -59,7 +59,7 @@ func TestReplyRoundTrip(t *testing.T) {
 		contentType, body := ptp.EncodeReply(d, want)
 		got, err := ptp.DecodeReply(contentType, body)
 		require.NoError(t, err)
-		if d == ptp.DialectRaw {
+		if d == ptp.FormRaw {
 			want.Metadata = nil
 		}
 		require.Equal(t, want, got)
@@ -68,12 +68,12 @@ func TestReplyRoundTrip(t *testing.T) {
 
 func TestPopRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		d := rapid.SampledFrom([]ptp.Dialect{ptp.DialectJSON, ptp.DialectProtobuf}).Draw(t, "dialect")
+		d := rapid.SampledFrom([]ptp.Form{ptp.FormJSON, ptp.FormProtobuf}).Draw(t, "form")
 		want := ptp.PopInbound{Topic: texts.Draw(t, "topic"), Timeout: rapid.Int32().Draw(t, "timeout")}
 		contentType, body := ptp.EncodePop(d, want)
-		got, dialect, err := ptp.DecodePop(contentType, "", body)
+		got, form, err := ptp.DecodePop(contentType, "", body)
 		require.NoError(t, err)
-		require.Equal(t, d, dialect)
+		require.Equal(t, d, form)
 		require.Equal(t, want, got)
 	})
 }
@@ -89,7 +89,7 @@ func FuzzDecodePush(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, contentType, version, topic, path string, body []byte) {
 		p, d, err := ptp.DecodePush(contentType, version, topic, path, body)
-		require.Contains(t, []ptp.Dialect{ptp.DialectJSON, ptp.DialectProtobuf, ptp.DialectRaw}, d)
+		require.Contains(t, []ptp.Form{ptp.FormJSON, ptp.FormProtobuf, ptp.FormRaw}, d)
 		if err != nil {
 			require.Contains(t, []ptp.Result{ptp.ResultCodec, ptp.ResultIllegal}, ptp.ResultOf(err))
 			require.Zero(t, p)
@@ -101,7 +101,7 @@ func FuzzDecodePush(f *testing.F) {
 		if !utf8.ValidString(p.Topic) {
 			return // a header's
 		}
-		_, again := ptp.EncodePush(ptp.DialectProtobuf, p)
+		_, again := ptp.EncodePush(ptp.FormProtobuf, p)
 		q, _, err := ptp.DecodePush(ptp.TypeProtobuf, "", "", push, again)
 		require.NoError(t, err)
 		require.Equal(t, p.Topic, q.Topic)
@@ -122,7 +122,7 @@ func FuzzDecodePop(f *testing.F) {
 			require.Contains(t, []ptp.Result{ptp.ResultCodec, ptp.ResultIllegal}, ptp.ResultOf(err))
 			return
 		}
-		if topic == "" && d != ptp.DialectRaw {
+		if topic == "" && d != ptp.FormRaw {
 			contentType, body := ptp.EncodePop(d, p)
 			q, _, err := ptp.DecodePop(contentType, "", body)
 			require.NoError(t, err)
@@ -144,7 +144,7 @@ func FuzzDecodeReply(f *testing.F) {
 			return
 		}
 		require.Equal(t, o.Code == ptp.ResultOK, o.Err() == nil)
-		contentType, body = ptp.EncodeReply(ptp.DialectJSON, o)
+		contentType, body = ptp.EncodeReply(ptp.FormJSON, o)
 		again, err := ptp.DecodeReply(contentType, body)
 		require.NoError(t, err)
 		require.Equal(t, o.Code, again.Code)

@@ -171,7 +171,7 @@ func (o *TransportOutbound) fields() fields {
 	}
 }
 
-// marshalLegacy writes the numbering of the raw dialect, which has no metadata.
+// marshalLegacy writes the numbering of the raw form, which has no metadata.
 func (o TransportOutbound) marshalLegacy() []byte {
 	b := make([]byte, 0, len(o.Payload)+64)
 	return appendText(appendText(appendBytes(b, 1, o.Payload), 2, string(o.Code)), 3, o.Message)

@@ -20,17 +20,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"openflow"
-	"openflow/docker"
-	"openflow/docker/engine"
-	"openflow/node/hardware"
+	"openflow/dialect"
 	"openflow/node/home"
-	"openflow/node/vacate"
 	"openflow/runtime/driver"
-	"openflow/sdk/partner"
 	"openflow/site/doctor"
 	"openflow/site/peers"
 	"openflow/site/policy"
-	"openflow/site/registry"
+	"openflow/site/programs"
 	"openflow/site/trust"
 	"openflow/site/upkeep"
 	"openflow/store/catalogue"
@@ -46,17 +42,17 @@ const examination = 20 * time.Second
 
 // Site is all of a node that is looked at.
 type Site struct {
-	Party      openflow.PartyID
-	Version    string
-	GrantAll   bool               // peers need no grants
-	Share      openflow.Resources // of jobs
-	Home       *home.Home
-	Secrets    string // folder of the keys
-	PublicKey  string // in use
-	Components string // path of the program
-	Policy     openflow.Policy
-	Source     policy.Source // of the policy
-	Keep       upkeep.Retention
+	Party     openflow.PartyID
+	Version   string
+	GrantAll  bool               // peers need no grants
+	Capacity  openflow.Resources // of jobs
+	Home      *home.Home
+	Secrets   string // folder of the keys
+	PublicKey string // in use
+	Programs  *programs.Programs
+	Policy    openflow.Policy
+	Source    policy.Source // of the policy
+	Keep      upkeep.Retention
 
 	Rows      *catalogue.Catalogue
 	Objects   objects.Store
@@ -66,10 +62,9 @@ type Site struct {
 	Directory *peers.Directory
 	Pool      roster.Pool
 
-	Runtime  driver.Runtime
-	Image    string // of the algorithms
-	BasePort int
-	Orphans  upkeep.Orphans
+	Runtime driver.Host
+	Has     openflow.Resources // the runtime
+	Orphans upkeep.Orphans
 
 	Temporal  sdkclient.Client
 	Namespace string
@@ -85,7 +80,7 @@ func (s *Site) Examine(ctx context.Context) []openflow.Finding {
 	ctx, cancel := context.WithTimeout(ctx, examination)
 	defer cancel()
 	parts := []func(context.Context) []openflow.Finding{
-		s.examinePeers, s.examineMachine, s.examineDocker, s.examineStores, s.examineTemporal, s.examineWorkers, s.examineWork,
+		s.examinePeers, s.examineMachine, s.examineProviders, s.examineRuntime, s.examineStores, s.examineTemporal, s.examineWorkers, s.examineWork,
 	}
 	found := make([][]openflow.Finding, len(parts))
 	var all sync.WaitGroup
@@ -132,7 +127,7 @@ func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Pe
 		p.Err = err
 		return p
 	}
-	var seen partner.Seen
+	var seen dialect.Seen
 	seen, p.Err = client.Examine(ctx, true)
 	p.Answered, p.Clock, p.Timed, p.Version, p.CallBack = seen.Answered, seen.Clock, seen.Timed, seen.Version, seen.CallBack
 	if grants, err := s.Rows.Grants(ctx, r.Party); err == nil && len(grants) > 0 {
@@ -144,16 +139,30 @@ func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Pe
 func (s *Site) examineMachine(context.Context) []openflow.Finding {
 	space := s.space()
 	info, stored, err := s.storedKey()
-	_, program := registry.Program(s.Components)
 	return []openflow.Finding{
 		doctor.Home(s.Home.Format, home.Format), doctor.OwnKey(info, stored, s.PublicKey, err), doctor.Disk(space), doctor.Inodes(space),
-		doctor.Sync(doctor.WriteFile(s.Home.Dir)), doctor.Components(s.Components, program),
+		doctor.Sync(doctor.WriteFile(s.Home.Dir)), doctor.Components(s.Programs.BuiltIn.Place, s.Programs.Verify(s.Programs.BuiltIn)),
 		s.examinePolicy(),
 		doctor.Kept(doctor.Retention{
 			Workflows: s.Keep.Workflows, Jobs: s.Keep.Jobs, Logs: s.Keep.Logs,
 			Messages: s.Keep.Messages,
 		}),
 	}
+}
+
+// examineProviders compares the programs of providers with what was registered.
+func (s *Site) examineProviders(ctx context.Context) []openflow.Finding {
+	known, err := s.Rows.Providers(ctx)
+	if err != nil {
+		return broken("providers", err)
+	}
+	wrong := map[openflow.ProviderRef]error{}
+	for _, p := range known {
+		if p.Kind != openflow.ProviderBuiltIn {
+			wrong[p.Ref()] = s.Programs.Verify(p)
+		}
+	}
+	return doctor.Providers(wrong)
 }
 
 // examinePolicy compares the file with what the node has read at its start.
@@ -183,54 +192,14 @@ func (s *Site) storedKey() (info fs.FileInfo, public string, err error) {
 	return info, key.Public().String(), nil // one that others can read is not loaded; its mode tells why
 }
 
-func (s *Site) examineDocker(ctx context.Context) []openflow.Finding {
-	list := s.dockerState(ctx).Examine()
+// examineRuntime has the runtime look at itself, and looks for what runs have left in it.
+func (s *Site) examineRuntime(ctx context.Context) []openflow.Finding {
+	list := s.Runtime.Examine(ctx)
 	names, err := s.Orphans.List(ctx)
 	if err != nil {
 		return append(list, broken("orphans", err)...)
 	}
-	return append(append(list, doctor.Orphans(names)), s.examineNetworks(ctx)...)
-}
-
-// examineNetworks looks for what other nodes have on the same daemon. That it does not answer is a finding of its own.
-func (s *Site) examineNetworks(ctx context.Context) []openflow.Finding {
-	rt, ok := s.Runtime.(*engine.Runtime)
-	if !ok {
-		return nil
-	}
-	all, err := rt.Networks(ctx)
-	if err != nil {
-		return nil
-	}
-	left, err := vacate.Networks(ctx, rt)
-	if err != nil {
-		return broken("networks", err)
-	}
-	names := make([]string, len(left))
-	for i, l := range left {
-		names[i] = l.Name
-	}
-	return []openflow.Finding{doctor.Networks(names, len(all)-1)}
-}
-
-func (s *Site) dockerState(ctx context.Context) (d doctor.Docker) {
-	rt, ok := s.Runtime.(*engine.Runtime)
-	if !ok {
-		return d
-	}
-	d = doctor.Docker{Used: true, Image: s.Image, Network: docker.NetworkName(s.Home.Node)}
-	if d.Engine, d.API, d.Err = rt.Version(ctx); d.Err != nil {
-		return d
-	}
-	if d.HasImage, d.Err = rt.HasImage(ctx, d.Image); d.Err != nil {
-		return d
-	}
-	if d.Firewall = rt.Firewalled(ctx, s.BasePort); d.Firewall == nil {
-		d.Firewalled = true
-		return d
-	}
-	d.Reachable, d.Err = rt.Reachable(ctx, s.BasePort)
-	return d
+	return append(list, doctor.Orphans(names))
 }
 
 // Bounds of what is looked at of the open workflows, the oldest first: those are the ones that an update has met.
@@ -309,14 +278,14 @@ func (s *Site) examineWork(ctx context.Context) []openflow.Finding {
 	}
 	jobs, err := s.Rows.JobCounts(ctx)
 	if err != nil {
-		return broken("pool", err)
+		return broken("capacity", err)
 	}
-	used, err := s.Rows.PoolUse(ctx)
+	used, err := s.Rows.CapacityUse(ctx)
 	if err != nil {
-		return broken("pool", err)
+		return broken("capacity", err)
 	}
 	open := jobs[openflow.JobReady] + jobs[openflow.JobWaiting] + jobs[openflow.JobRunning] // each may hold cores already
-	return []openflow.Finding{doctor.Waits(waits), doctor.Pool(used, s.Share, open)}
+	return []openflow.Finding{doctor.Waits(waits), doctor.Capacity(used, s.Capacity, open)}
 }
 
 // noObject is a digest that no object has.
@@ -341,7 +310,7 @@ func (s *Site) examineStores(ctx context.Context) []openflow.Finding {
 		}},
 		{"messages", place(s.Places.Redis, s.Home.Path("messages")), func() error {
 			now := time.Now()
-			_, err := s.Messages.ClaimNonce(ctx, string(s.Party), "doctor-"+strconv.FormatInt(now.UnixNano(), 10), now.Add(examination))
+			_, err := s.Messages.UseNonce(ctx, string(s.Party), "doctor-"+strconv.FormatInt(now.UnixNano(), 10), now.Add(examination))
 			return err
 		}},
 		{"events", place(s.Places.Redis, "memory"), func() error {
@@ -372,7 +341,7 @@ func (s *Site) examineWorkers(ctx context.Context) []openflow.Finding {
 	if err != nil {
 		return broken("workers", err)
 	}
-	w := doctor.Workers{Alone: pooling == nil, NoTasks: s.Pool.NoTasks, Cores: s.Share.Cores, Machine: hardware.CPUs()}
+	w := doctor.Workers{Alone: pooling == nil, NoTasks: s.Pool.NoTasks, Cores: s.Capacity.Cores, Machine: s.Has.Cores}
 	if w.Alive, err = s.Pool.Workers(ctx, ""); err != nil {
 		return broken("workers", err)
 	}

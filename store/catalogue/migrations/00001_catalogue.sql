@@ -1,4 +1,4 @@
--- One dialect for SQLite and PostgreSQL: text, bigint, boolean; times are milliseconds, 0 is "not yet"; JSON is text.
+-- One language for SQLite and PostgreSQL: text, bigint, boolean; times are milliseconds, 0 is "not yet"; JSON is text.
 -- Long texts come last in a row: SQLite then reads the columns before them without following overflow pages.
 
 -- +goose Up
@@ -7,41 +7,61 @@ create table meta (
   value text not null
 );
 
-create table pool (
+-- How much of what the site's jobs share they hold.
+create table capacity (
   name text primary key,
   used bigint not null
 );
-insert into pool (name, used) values ('cores', 0);
+insert into capacity (name, used) values ('cores', 0), ('memory', 0), ('gpus', 0);
 
+-- A job at one of its parties here. Both asked and woken are of its place in the queue: when it last asked for resources, and
+-- when it was last told to come.
 create table job (
-  scheduler       text not null,
-  job_id          text not null,
-  role            text not null,
-  party           text not null,
-  initiator       text not null,
-  status          text not null,
-  progress        bigint not null,
-  cores           bigint not null,
-  remaining_cores bigint not null,
-  resource_in_use boolean not null,
-  waiting_since   bigint not null,
-  model_id        text not null,
-  model_version   text not null,
-  user_name       text not null,
-  idempotency_key text not null,
-  create_time     bigint not null,
-  update_time     bigint not null,
-  start_time      bigint not null,
-  end_time        bigint not null,
-  apply_time      bigint not null,
-  return_time     bigint not null,
-  reason          text not null,
-  notes           text not null,
-  dag             text not null,
+  scheduler        text not null,
+  job_id           text not null,
+  role             text not null,
+  party            text not null,
+  initiator        text not null,
+  status           text not null,
+  progress         bigint not null,
+  priority         bigint not null,
+  cores            bigint not null,
+  remaining_cores  bigint not null,
+  memory           bigint not null,
+  remaining_memory bigint not null,
+  gpus             bigint not null,
+  remaining_gpus   bigint not null,
+  resource_in_use  boolean not null,
+  waiting_since    bigint not null,
+  asked            bigint not null default 0,
+  woken            bigint not null default 0,
+  model_id         text not null,
+  model_version    text not null,
+  user_name        text not null,
+  idempotency_key  text not null,
+  create_time      bigint not null,
+  update_time      bigint not null,
+  start_time       bigint not null,
+  end_time         bigint not null,
+  apply_time       bigint not null,
+  return_time      bigint not null,
+  reason           text not null,
+  notes            text not null,
+  warnings         text not null, -- for the users of this site: a JSON list, empty for none
+  dag              text not null,
   primary key (job_id, role, party, scheduler)
 );
 create index job_created on job (create_time, job_id, role, party, scheduler);
+-- What runs is looked after every few seconds, among however many jobs that have ended.
+create index job_running on job (create_time, job_id, role, party, scheduler) where status = 'running';
+-- The queue, in both of its orders, and who has been told; each answers by itself, without the rows and their DAGs.
+create index job_queue on job (priority desc, job_id, scheduler, role, party, cores, memory, gpus, waiting_since, asked, woken)
+  where waiting_since > 0 and end_time = 0;
+create index job_queue_age on job (job_id, scheduler, role, party, priority, cores, memory, gpus, waiting_since, asked, woken)
+  where waiting_since > 0 and end_time = 0;
+create index job_told on job (woken) where woken > 0;
 
+-- A job that this node schedules. The column tasks says how its tasks stood when it ended: what a rerun keeps and does again.
 create table scheduled_job (
   job_id          text primary key,
   initiator       text not null,
@@ -56,46 +76,67 @@ create table scheduled_job (
   start_time      bigint not null,
   end_time        bigint not null,
   reason          text not null,
+  tasks           text not null,
   dag             text not null
 );
 create unique index scheduled_job_idempotency on scheduled_job (initiator, idempotency_key) where idempotency_key <> '';
-create index scheduled_job_waiting on scheduled_job (priority desc, create_time, job_id) where status = 'waiting';
 create index scheduled_job_created on scheduled_job (create_time, job_id);
+create index scheduled_job_running on scheduled_job (create_time, job_id) where status = 'running';
 
+-- Which party schedules a job that was submitted here and is scheduled elsewhere: a site that runs no task of it has no
+-- other row of the job.
+create table submission (
+  job_id      text not null,
+  scheduler   text not null,
+  create_time bigint not null,
+  primary key (job_id, scheduler)
+);
+create index submission_created on submission (create_time);
+
+-- A run. What other parties may know of how it failed is in the columns cause_*: reason and error_report stay at this party.
 create table task (
-  execution_id    text primary key,
-  job_id          text not null,
-  task_name       text not null,
-  version         bigint not null,
-  role            text not null,
-  party           text not null,
-  scheduler       text not null,
-  sync_type       text not null,
-  component       text not null,
-  provider        text not null,
-  status          text not null,
-  party_status    text not null,
-  reported        text not null,
-  stop_status     text not null,
-  cores           bigint not null,
-  memory_bytes    bigint not null,
-  resource_in_use boolean not null,
-  killed          boolean not null,
-  runtime         text not null,
-  container_name  text not null,
-  exit_code       bigint,
-  log_digest      text not null,
-  create_time     bigint not null,
-  update_time     bigint not null,
-  start_time      bigint not null,
-  end_time        bigint not null,
-  reason          text not null,
-  error_report    text not null,
-  spec            text not null
+  run_id            text primary key,
+  job_id            text not null,
+  task_name         text not null,
+  version           bigint not null,
+  role              text not null,
+  party             text not null,
+  scheduler         text not null,
+  sync_type         text not null,
+  component         text not null,
+  provider          text not null,
+  status            text not null,
+  party_status      text not null,
+  reported          text not null,
+  stop_status       text not null,
+  cores             bigint not null,
+  memory            bigint not null,
+  gpus              bigint not null,
+  gpu_ids           text not null,
+  memory_bytes      bigint not null,
+  resource_in_use   boolean not null,
+  killed            boolean not null,
+  runtime           text not null,
+  container_name    text not null,
+  program_digest    text not null,
+  exit_code         bigint,
+  log_digest        text not null,
+  create_time       bigint not null,
+  update_time       bigint not null,
+  start_time        bigint not null,
+  end_time          bigint not null,
+  cause_code        text not null,
+  cause_text        text not null,
+  cause_consequence boolean not null,
+  reason            text not null,
+  error_report      text not null,
+  warnings          text not null, -- as of a job
+  spec              text not null
 );
 create index task_of_job on task (job_id, role, party, task_name, version);
-create index task_created on task (create_time, execution_id);
+create index task_created on task (create_time, run_id);
 create index task_log on task (log_digest) where log_digest <> '';
+create index task_gpus on task (gpu_ids) where gpus > 0 and resource_in_use;
 
 create table data_table (
   namespace    text not null,
@@ -117,15 +158,15 @@ create table data_table (
 create index data_table_object on data_table (object) where object <> '';
 
 create table output (
-  execution_id text not null,
-  output_key   text not null,
-  position     bigint not null,
-  namespace    text not null,
-  name         text not null,
-  data_type    text not null,
-  create_time  bigint not null,
-  uri          text not null,
-  primary key (execution_id, output_key, position)
+  run_id      text not null,
+  output_key  text not null,
+  position    bigint not null,
+  namespace   text not null,
+  name        text not null,
+  data_type   text not null,
+  create_time bigint not null,
+  uri         text not null,
+  primary key (run_id, output_key, position)
 );
 create index output_of_table on output (namespace, name);
 
@@ -136,6 +177,7 @@ create table model (
   party       text not null,
   task_name   text not null,
   output_key  text not null,
+  scheduler   text not null,
   job_id      text not null,
   type_name   text not null,
   object      text not null,
@@ -143,30 +185,80 @@ create table model (
   create_time bigint not null,
   update_time bigint not null,
   meta        text not null,
-  primary key (model_id, version, role, party, task_name, output_key)
+  primary key (model_id, version, role, party, task_name, output_key, scheduler)
 );
 create index model_object on model (object) where object <> '';
 
-create table metric (
-  execution_id text not null,
-  digest       text not null,
-  seq          bigint not null,
-  name         text not null,
-  type         text not null,
-  step_axis    text not null,
-  create_time  bigint not null,
-  groups_json  text not null,
-  data         text not null,
-  primary key (execution_id, digest)
+-- What a job reads from the warehouses, as it was when the job was created: the object behind a name, which stays as long as
+-- the row of the job, whatever becomes of the name.
+create table pin (
+  scheduler     text not null,
+  job_id        text not null,
+  role          text not null,
+  party         text not null,
+  task_name     text not null,
+  kind          text not null,
+  input_key     text not null,
+  position      bigint not null,
+  namespace     text not null,
+  name          text not null,
+  source_job    text not null,
+  model_id      text not null,
+  model_version text not null,
+  producer      text not null,
+  output_key    text not null,
+  object        text not null,
+  bytes         bigint not null,
+  row_count     bigint not null,
+  data_type     text not null,
+  meta          text not null,
+  origins       text not null,
+  primary key (job_id, role, party, scheduler, task_name, kind, input_key, position)
 );
-create index metric_of_task on metric (execution_id, seq);
+create index pin_object on pin (object) where object <> '';
 
+create table metric (
+  run_id      text not null,
+  digest      text not null,
+  seq         bigint not null,
+  name        text not null,
+  type        text not null,
+  step_axis   text not null,
+  create_time bigint not null,
+  groups_json text not null,
+  data        text not null,
+  primary key (run_id, digest)
+);
+create index metric_of_task on metric (run_id, seq);
+
+-- How many score vectors partners were told about the content of a table, one row per run; and limits that the operator has
+-- raised. Rows outlive their jobs and tables.
+create table score (
+  partner text not null,
+  object  text not null,
+  run_id  text not null,
+  columns bigint not null,
+  vectors bigint not null,
+  time    bigint not null,
+  primary key (partner, object, run_id)
+);
+create index score_time on score (time);
+create table score_raise (
+  partner text not null,
+  object  text not null,
+  vectors bigint not null,
+  primary key (partner, object)
+);
+
+-- A peer, with the dialect, its version and its profile that it speaks.
 create table site (
-  party    text primary key,
-  url      text not null,
-  dialect  text not null,
-  added_at bigint not null,
-  keys     text not null
+  party           text primary key,
+  url             text not null,
+  dialect         text not null,
+  dialect_version text not null,
+  profile         text not null,
+  added_at        bigint not null,
+  keys            text not null
 );
 
 create table access_grant (
@@ -186,3 +278,41 @@ create table audit (
   detail  text not null
 );
 create index audit_time on audit (time, id);
+
+-- The workers of the site's pool, as they last told of themselves.
+create table worker (
+  machine text primary key,
+  name    text not null,
+  runtime text not null,
+  cores   bigint not null,
+  version text not null,
+  started bigint not null,
+  seen    bigint not null,
+  labels  text not null,
+  running text not null
+);
+
+-- Who provides which components at this site.
+create table provider (
+  name     text not null,
+  version  text not null,
+  kind     text not null,
+  place    text not null,
+  digest   text not null,
+  enabled  boolean not null,
+  added_by text not null,
+  added_at bigint not null,
+  primary key (name, version)
+);
+create table component (
+  name        text not null,
+  provider    text not null,
+  version     text not null,
+  description text not null,
+  primary key (name, provider, version)
+);
+create table component_default (
+  component text not null primary key,
+  provider  text not null,
+  version   text not null
+);

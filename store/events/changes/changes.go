@@ -59,8 +59,8 @@ func (c Rows) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openf
 }
 
 // ApplyJobResources tells what the job waits for when it is refused.
-func (c Rows) ApplyJobResources(ctx context.Context, k openflow.JobKey, pool openflow.Resources, rules admission.Rules) error {
-	err := c.Catalogue.ApplyJobResources(ctx, k, pool, rules)
+func (c Rows) ApplyJobResources(ctx context.Context, k openflow.JobKey, capacity openflow.Resources, rules admission.Rules) error {
+	err := c.Catalogue.ApplyJobResources(ctx, k, capacity, rules)
 	if openflow.CodeOf(err) == openflow.CodeExhausted {
 		c.tellRow(ctx, k)
 	}
@@ -140,8 +140,8 @@ func (c Rows) MarkTaskKilled(ctx context.Context, k openflow.TaskKey, status ope
 }
 
 // StartTask tells that the task runs.
-func (c Rows) StartTask(ctx context.Context, k openflow.TaskKey, runtime, container string) (bool, error) {
-	changed, err := c.Catalogue.StartTask(ctx, k, runtime, container)
+func (c Rows) StartTask(ctx context.Context, k openflow.TaskKey, at openflow.Launch) (bool, error) {
+	changed, err := c.Catalogue.StartTask(ctx, k, at)
 	if changed {
 		c.tellTask(ctx, k, openflow.TaskRunning, "")
 	}

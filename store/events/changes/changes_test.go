@@ -94,7 +94,7 @@ func TestChangesAreTold(t *testing.T) {
 			return err
 		}, ofRun("", "no worker")},
 		{"the run begins", func(ctx context.Context, c Rows) error {
-			_, err := c.StartTask(ctx, run.Key, "process", "x")
+			_, err := c.StartTask(ctx, run.Key, openflow.Launch{Runtime: "process", Container: "x"})
 			return err
 		}, ofRun("running", "")},
 		{"its federated status changes", func(ctx context.Context, c Rows) error {
@@ -125,11 +125,11 @@ func (nobody) Workers(context.Context, string) ([]openflow.WorkerRecord, error) 
 func TestRefusalIsTold(t *testing.T) {
 	rows := told(t)
 	guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
-	pool := openflow.Resources{Cores: 4}
+	capacity := openflow.Resources{Cores: 4}
 	apply := func(id openflow.JobID, store partner.Store) error {
 		job := openflow.JobRecord{ID: id, Party: guest, Scheduler: "9999", Cores: 4, DAG: &openflow.DAG{SchemaVersion: "1"}}
 		require.NoError(t, rows.Catalogue.CreateJob(t.Context(), job, nil))
-		return store.ApplyJobResources(t.Context(), job.Key(), pool, admission.Rules{})
+		return store.ApplyJobResources(t.Context(), job.Key(), capacity, admission.Rules{})
 	}
 	require.NoError(t, apply("1", rows))
 	got := heard(t, rows, func(c Rows) {

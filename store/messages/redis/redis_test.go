@@ -99,7 +99,7 @@ func BenchmarkClaimNonce(b *testing.B) {
 	s := open(b, newPlace(b), redis.Options{})
 	until := time.Now().Add(time.Minute)
 	for b.Loop() {
-		fresh, err := s.ClaimNonce(b.Context(), "9999", uuid.NewString(), until)
+		fresh, err := s.UseNonce(b.Context(), "9999", uuid.NewString(), until)
 		require.NoError(b, err)
 		require.True(b, fresh)
 	}

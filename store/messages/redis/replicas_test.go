@@ -106,7 +106,7 @@ func TestReplicasShareNonces(t *testing.T) {
 	place := newPlace(t)
 	one, other := open(t, place, redis.Options{}), open(t, place, redis.Options{})
 	for i, s := range []*redis.Store{one, other, one} {
-		fresh, err := s.ClaimNonce(t.Context(), "10000", "n", time.Now().Add(time.Minute))
+		fresh, err := s.UseNonce(t.Context(), "10000", "n", time.Now().Add(time.Minute))
 		require.NoError(t, err)
 		require.Equal(t, i == 0, fresh)
 	}
@@ -189,7 +189,7 @@ func TestServerGone(t *testing.T) {
 	err := s.Push(t.Context(), channel, messages.Message{}, time.Hour)
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "check that Redis runs")
-	_, err = s.ClaimNonce(t.Context(), "9999", "n", time.Now().Add(time.Minute))
+	_, err = s.UseNonce(t.Context(), "9999", "n", time.Now().Add(time.Minute))
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
 	_, err = redis.Open(t.Context(), redis.Options{URL: strings.Fields(place)[0], Prefix: prefix})
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
@@ -338,7 +338,7 @@ func TestEverythingExpires(t *testing.T) {
 	require.NoError(t, s.Push(t.Context(), messages.Channel{Session: "full} {x", Topic: "t"}, messages.Message{}, 0))
 	require.NoError(t, s.Release(t.Context(), channel.Session, ""))
 	require.NoError(t, s.CloseSession(t.Context(), "closed", time.Minute))
-	_, err = s.ClaimNonce(t.Context(), "9999", "n", time.Now().Add(time.Minute))
+	_, err = s.UseNonce(t.Context(), "9999", "n", time.Now().Add(time.Minute))
 	require.NoError(t, err)
 	client := clientOf(t, place)
 	keys, err := client.Keys(t.Context(), "*").Result()

@@ -22,8 +22,8 @@ const (
 	page      = 1000 // keys, or members, in one answer
 )
 
-// ClaimNonce implements messages.Store.
-func (s *Store) ClaimNonce(ctx context.Context, peer, nonce string, until time.Time) (fresh bool, err error) {
+// UseNonce implements messages.Store.
+func (s *Store) UseNonce(ctx context.Context, peer, nonce string, until time.Time) (fresh bool, err error) {
 	key := s.opts.Prefix + noncePrefix + url.QueryEscape(peer) + ":" + nonce
 	left := max(time.Millisecond, time.Until(until))
 	err = s.client.SetArgs(context.WithoutCancel(ctx), key, until.UnixMilli(), redis.SetArgs{Mode: "NX", TTL: left}).Err()

@@ -52,7 +52,7 @@ func BenchmarkClaimNonce(b *testing.B) {
 	s := open(b, sqlite.Options{})
 	until := time.Now().Add(time.Minute)
 	for b.Loop() {
-		fresh, err := s.ClaimNonce(b.Context(), "9999", uuid.NewString(), until)
+		fresh, err := s.UseNonce(b.Context(), "9999", uuid.NewString(), until)
 		require.NoError(b, err)
 		require.True(b, fresh)
 	}
@@ -63,7 +63,7 @@ func BenchmarkClaimNonceParallel(b *testing.B) {
 	until := time.Now().Add(time.Minute)
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {
-			if _, err := s.ClaimNonce(b.Context(), "9999", strconv.Itoa(i)+uuid.NewString(), until); err != nil {
+			if _, err := s.UseNonce(b.Context(), "9999", strconv.Itoa(i)+uuid.NewString(), until); err != nil {
 				b.Error(err)
 			}
 		}

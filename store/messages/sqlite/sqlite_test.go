@@ -241,7 +241,7 @@ func TestFolderName(t *testing.T) {
 	for _, want := range []bool{true, false} {
 		s, err := sqlite.Open(t.Context(), dir, sqlite.Options{})
 		require.NoError(t, err)
-		fresh, err := s.ClaimNonce(t.Context(), "9999", "n", time.Now().Add(time.Hour))
+		fresh, err := s.UseNonce(t.Context(), "9999", "n", time.Now().Add(time.Hour))
 		require.NoError(t, err)
 		require.Equal(t, want, fresh)
 		require.NoError(t, s.Close())

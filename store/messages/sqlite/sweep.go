@@ -7,8 +7,8 @@ import (
 	"openflow/store/messages"
 )
 
-// ClaimNonce implements messages.Store. It touches nothing but the database, so it does not take the lock.
-func (s *Store) ClaimNonce(ctx context.Context, peer, nonce string, until time.Time) (fresh bool, err error) {
+// UseNonce implements messages.Store. It touches nothing but the database, so it does not take the lock.
+func (s *Store) UseNonce(ctx context.Context, peer, nonce string, until time.Time) (fresh bool, err error) {
 	res, err := s.stmt.claim.ExecContext(context.WithoutCancel(ctx), peer, nonce, until.UnixMilli())
 	if err != nil && s.isClosed() {
 		return false, messages.Closed()

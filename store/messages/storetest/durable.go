@@ -13,7 +13,7 @@ import (
 
 func (s *subject) claim(t *testing.T, peer, nonce string, until time.Time) bool {
 	t.Helper()
-	fresh, err := s.ClaimNonce(t.Context(), peer, nonce, until)
+	fresh, err := s.UseNonce(t.Context(), peer, nonce, until)
 	require.NoError(t, err)
 	return fresh
 }
@@ -45,7 +45,7 @@ func testNonceRace(t *testing.T, s *subject) {
 	errs := make(chan error, 20)
 	for range 20 {
 		wg.Go(func() {
-			ok, err := s.ClaimNonce(t.Context(), "9999", "n", time.Now().Add(time.Minute))
+			ok, err := s.UseNonce(t.Context(), "9999", "n", time.Now().Add(time.Minute))
 			if ok {
 				fresh.Add(1)
 			}

@@ -48,7 +48,7 @@ func victim(ctx context.Context, h Harness, place string, report io.Writer) erro
 		return err
 	}
 	for i := first; ; i++ {
-		if _, err := s.ClaimNonce(ctx, "9999", strconv.Itoa(i), time.Now().Add(time.Hour)); err != nil {
+		if _, err := s.UseNonce(ctx, "9999", strconv.Itoa(i), time.Now().Add(time.Hour)); err != nil {
 			return err
 		}
 		if err := s.Push(ctx, victims, victimMessage(i), 0); err != nil {
@@ -151,7 +151,7 @@ func (v *survivors) check(t *testing.T, s messages.Store, pushed, popped int) {
 	v.head, v.next = first, first+len(got)
 	for i := range v.next {
 		require.NoError(t, s.Push(t.Context(), victims, victimMessage(i), 0), "a late repeat")
-		fresh, err := s.ClaimNonce(t.Context(), "9999", strconv.Itoa(i), time.Now().Add(time.Hour))
+		fresh, err := s.UseNonce(t.Context(), "9999", strconv.Itoa(i), time.Now().Add(time.Hour))
 		require.NoError(t, err)
 		require.False(t, fresh, "nonce %d", i)
 	}

@@ -174,7 +174,7 @@ func testClose(t *testing.T, s *subject) {
 		"unpop":   func() error { return s.Unpop(t.Context(), c, messages.Message{Sequence: 1}) },
 		"release": func() error { return s.Release(t.Context(), c.Session, "") },
 		"close":   func() error { return s.CloseSession(t.Context(), c.Session, 0) },
-		"nonce":   func() error { _, err := s.ClaimNonce(t.Context(), "9999", "n", time.Now()); return err },
+		"nonce":   func() error { _, err := s.UseNonce(t.Context(), "9999", "n", time.Now()); return err },
 		"sweep":   func() error { _, err := s.Sweep(t.Context(), time.Now(), 0); return err },
 	} {
 		require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(call()), name)

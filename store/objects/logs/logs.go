@@ -48,9 +48,12 @@ type firstWrite struct {
 	once  bool
 }
 
-// Write implements io.Writer.
+// Write implements io.Writer. A write of nothing is none: a pipe would wait for its reader all the same.
 func (f *firstWrite) Write(p []byte) (int, error) {
-	if !f.once && len(p) > 0 {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if !f.once {
 		f.once = true
 		f.began()
 	}

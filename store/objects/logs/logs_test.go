@@ -2,6 +2,7 @@ package logs_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -39,9 +40,18 @@ func TestLogsAreKept(t *testing.T) {
 func TestNothingWrittenLeavesNoObject(t *testing.T) {
 	l := opened(t)
 	for _, want := range []error{nil, errors.New("the daemon is away")} {
-		digest, err := l.PutLog(t.Context(), func(io.Writer, io.Writer) error { return want })
-		require.Equal(t, want, err)
-		require.Empty(t, digest)
+		for _, written := range [][][]byte{nil, {nil, {}}} {
+			digest, err := l.PutLog(t.Context(), func(stdout, _ io.Writer) error {
+				for _, p := range written {
+					if n, err := stdout.Write(p); n != 0 || err != nil {
+						return fmt.Errorf("%d bytes: %w", n, err)
+					}
+				}
+				return want
+			})
+			require.Equal(t, want, err)
+			require.Empty(t, digest)
+		}
 	}
 	require.NoError(t, l.Objects.List(t.Context(), func(i objects.Info) error { return errors.New("an object: " + i.Digest) }))
 }

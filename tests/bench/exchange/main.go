@@ -13,10 +13,10 @@ import (
 )
 
 func main() {
-	component.Main(component.Component{
+	component.Program{Provider: "bench", Version: "1.0.0", Components: []component.Component{{
 		Name: "exchange", Description: "sends messages to and fro and reports how long that took",
 		Roles: []openflow.Role{openflow.RoleGuest, openflow.RoleHost}, Parameters: parameters{}, Run: run,
-	})
+	}}}.Main()
 }
 
 type parameters struct {

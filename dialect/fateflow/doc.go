@@ -1,0 +1,56 @@
+// Package fateflow is the dialect of FATE-Flow v2: its paths for users, containers and nodes, its envelope, its own sequence
+// of calls, and what its containers are told.
+package fateflow
+
+import (
+	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/fateflow/containers"
+	"openflow/dialect/fateflow/users"
+	"openflow/dialect/peer"
+	"openflow/sdk/wire"
+	"openflow/server/application"
+	"openflow/server/base"
+)
+
+// Name is that of the dialect in records of peers.
+const Name openflow.Dialect = "fate-flow"
+
+// Dialect is FATE-Flow's.
+type Dialect struct{}
+
+var _ dialect.Dialect = Dialect{}
+
+// Name implements dialect.Dialect.
+func (Dialect) Name() openflow.Dialect { return Name }
+
+// Speaks implements dialect.Dialect. FATE-Flow's answers carry no signature: what is at the peer's address is believed. Where
+// one is there all the same, as of a node of ours, it is checked.
+func (Dialect) Speaks() (versions, profiles []string) { return []string{"2"}, []string{"unsigned"} }
+
+// Channel implements dialect.Dialect: FATE-Flow's name of a session names no scheduler.
+func (Dialect) Channel(own openflow.SessionID, topic string) (dialect.Channel, error) {
+	k, err := openflow.ParseSessionID(own)
+	return dialect.Channel{Session: wire.FederationID(k), Topic: topic}, err
+}
+
+// Own implements dialect.Dialect: whose job it is, the node finds out.
+func (Dialect) Own(c dialect.Channel) (session, topic string, err error) {
+	return c.Session, c.Topic, nil
+}
+
+// Application implements dialect.Dialect.
+func (Dialect) Application(s *application.Site) []dialect.Mount {
+	return []dialect.Mount{users.Mount(s)}
+}
+
+// Base implements dialect.Dialect.
+func (Dialect) Base(s *base.Site) []dialect.Mount {
+	return []dialect.Mount{containers.Mount(s, container{}.Status)}
+}
+
+// Container implements dialect.Dialect.
+func (Dialect) Container() dialect.Container { return container{} }
+
+// Client implements dialect.Dialect.
+func (Dialect) Client(l peer.Link) dialect.Client { return &Client{l} }

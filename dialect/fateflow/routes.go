@@ -1,0 +1,307 @@
+package fateflow
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/fateflow/envelope"
+	"openflow/dialect/fateflow/words"
+	"openflow/dialect/forms"
+	"openflow/sdk/wire"
+	"openflow/server/reply"
+)
+
+// service serves schedulers and participants that speak FATE-Flow.
+type service struct{ dialect.Node }
+
+// Interconnection implements dialect.Dialect: the partner and scheduler pages of fate-flow-api §2.2–2.3. FATE-Flow signs no
+// answers and passes over our signature on them.
+func (Dialect) Interconnection(n dialect.Node) []dialect.Mount {
+	s := service{n}
+	return []dialect.Mount{
+		s.mount("/v2/partner", map[string]reply.Handler{
+			"/job/create":           s.createJob,
+			"/job/start":            s.startJob,
+			"/job/status/update":    s.updateJob,
+			"/job/update":           s.updateJob,
+			"/job/resource/apply":   s.applyJobResources,
+			"/job/resource/return":  s.returnJobResources,
+			"/job/stop":             s.stopJob,
+			"/task/resource/apply":  s.acceptTask,
+			"/task/resource/return": s.acceptTask,
+			"/task/start":           s.startTask,
+			"/task/collect":         s.collectTask,
+			"/task/status/update":   s.updateTask,
+			"/task/stop":            s.stopTask,
+			"/task/rerun":           s.rerunTask,
+		}),
+		s.mount("/v2/scheduler", map[string]reply.Handler{
+			"/job/create":  s.scheduleJob,
+			"/job/stop":    s.stopScheduled,
+			"/job/rerun":   s.rerunScheduled,
+			"/task/report": s.reportTask,
+		}),
+	}
+}
+
+func (s service) mount(prefix string, routes map[string]reply.Handler) dialect.Mount {
+	write := envelope.Writer{Log: s.Log}
+	refuse := func(w http.ResponseWriter, r *http.Request, err error) { write.Refuse(w, r, s.Told(r, err)) }
+	r := write.Router()
+	r.Group(func(r chi.Router) {
+		r.Use(s.Verified(refuse), s.Signed)
+		for path, h := range routes {
+			r.Post(path, write.JSON(func(r *http.Request) (any, error) {
+				data, err := h(r)
+				return data, s.Told(r, err)
+			}))
+		}
+	})
+	return dialect.Mount{Prefix: prefix, Router: r}
+}
+
+// createJob only records the job: its resources are asked for by a call of their own.
+func (s service) createJob(r *http.Request) (any, error) {
+	var b forms.PartnerCreateJob
+	key, err := s.jobBody(r, &b, &b.JobRef)
+	if err != nil {
+		return nil, err
+	}
+	if err := wire.CheckName("user_name", b.UserName); err != nil {
+		return nil, openflow.About(openflow.AboutJob, err)
+	}
+	dag, err := b.Decode()
+	if err != nil {
+		return nil, openflow.About(openflow.AboutJob, err)
+	}
+	return held(s.Partner.OpenJob(r.Context(), openflow.JobOrder{Key: key, DAG: dag, UserName: b.UserName, Later: true}))
+}
+
+// jobBody decodes a body that begins with a job reference and resolves it for the caller.
+func (s service) jobBody(r *http.Request, into any, ref *wire.JobRef) (openflow.JobKey, error) {
+	if err := reply.Decode(r, into); err != nil {
+		return openflow.JobKey{}, err
+	}
+	return ref.Key(dialect.Caller(r))
+}
+
+func (s service) onJob(r *http.Request, do func(context.Context, openflow.JobKey) error) (any, error) {
+	var b wire.JobRef
+	key, err := s.jobBody(r, &b, &b)
+	if err != nil {
+		return nil, err
+	}
+	return nil, do(r.Context(), key)
+}
+
+// held answers with why a job does not hold its resources, as with an error.
+func held(r openflow.Reservation, err error) (any, error) {
+	if err == nil {
+		err = r.Err()
+	}
+	return nil, err
+}
+
+func (s service) startJob(r *http.Request) (any, error) {
+	return s.onJob(r, func(ctx context.Context, k openflow.JobKey) error {
+		return s.Partner.Tell(ctx, k, openflow.News{Status: openflow.JobRunning})
+	})
+}
+
+func (s service) applyJobResources(r *http.Request) (any, error) {
+	return s.onJob(r, func(ctx context.Context, k openflow.JobKey) error {
+		_, err := held(s.Partner.Reserve(ctx, k))
+		return err
+	})
+}
+
+func (s service) returnJobResources(r *http.Request) (any, error) {
+	return s.onJob(r, s.Partner.Release)
+}
+
+func (s service) updateJob(r *http.Request) (any, error) {
+	var b forms.PartnerUpdateJob
+	key, err := s.jobBody(r, &b, &b.JobRef)
+	if err != nil {
+		return nil, err
+	}
+	progress := 0
+	if b.Progress != nil {
+		progress = int(*b.Progress)
+	}
+	status, err := words.Job(string(b.Status))
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Partner.Tell(r.Context(), key, openflow.News{Status: status, Reason: openflow.Heard(b.Reason), Progress: progress})
+}
+
+// stopJob takes the status to end with from the body; a peer that sends none means failed (fate-flow-api §2.3).
+func (s service) stopJob(r *http.Request) (any, error) {
+	var b forms.PartnerUpdateJob
+	key, err := s.jobBody(r, &b, &b.JobRef)
+	if err != nil {
+		return nil, err
+	}
+	status, err := words.Job(string(b.Status))
+	if err != nil {
+		return nil, err
+	}
+	if status == "" {
+		status = openflow.JobFailed
+	}
+	return s.end(r, key, openflow.JobEnd{Status: status, Reason: openflow.Heard(b.Reason)})
+}
+
+func (s service) end(r *http.Request, k openflow.JobKey, end openflow.JobEnd) (any, error) {
+	if !end.Status.Terminal() {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "a job cannot be stopped as %q", end.Status)
+	}
+	return nil, s.Partner.StopJob(r.Context(), k, end)
+}
+
+func (s service) taskBody(r *http.Request, into any, ref *forms.TaskRef) (openflow.TaskKey, error) {
+	if err := reply.Decode(r, into); err != nil {
+		return openflow.TaskKey{}, err
+	}
+	return ref.TaskKey(dialect.Caller(r))
+}
+
+// acceptTask answers the resource calls of a peer that makes single calls: starting a task takes its cores, ending it
+// returns them, so both are granted when the task exists (docs/divergences.md §2.3).
+func (s service) acceptTask(r *http.Request) (any, error) {
+	var b forms.TaskRef
+	key, err := s.taskBody(r, &b, &b)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.Partner.AskTask(r.Context(), key)
+	return nil, err
+}
+
+func (s service) startTask(r *http.Request) (any, error) {
+	var b forms.TaskRef
+	key, err := s.taskBody(r, &b, &b)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Partner.StartTask(r.Context(), openflow.TaskStart{TaskKey: key})
+}
+
+func (s service) collectTask(r *http.Request) (any, error) {
+	var b forms.TaskRef
+	key, err := s.taskBody(r, &b, &b)
+	if err != nil {
+		return nil, err
+	}
+	at, err := s.Partner.AskTask(r.Context(), key)
+	if err != nil {
+		return nil, err
+	}
+	return forms.EncodeTaskState(at), nil
+}
+
+func (s service) updateTask(r *http.Request) (any, error) { return s.moveTask(r, "") }
+
+func (s service) stopTask(r *http.Request) (any, error) { return s.moveTask(r, openflow.TaskFailed) }
+
+func (s service) moveTask(r *http.Request, unsaid openflow.TaskStatus) (any, error) {
+	var b forms.PartnerUpdateTask
+	key, err := s.taskBody(r, &b, &b.TaskRef)
+	if err != nil {
+		return nil, err
+	}
+	status, err := words.Task(cmp.Or(string(b.Status), words.OfTask(unsaid)))
+	if err != nil {
+		return nil, err
+	}
+	return s.tellTask(r, openflow.TaskUpdate{Key: key, Status: status, Reason: openflow.Heard(b.Reason), Progress: int(b.Progress)})
+}
+
+func (s service) rerunTask(r *http.Request) (any, error) {
+	var b forms.PartnerRerunTask
+	key, err := s.taskBody(r, &b, &b.TaskRef)
+	if err != nil {
+		return nil, err
+	}
+	if *b.NewVersion != key.Version+1 {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "new_version %d does not follow task_version %d", *b.NewVersion, key.Version)
+	}
+	key.Version = *b.NewVersion
+	return s.tellTask(r, openflow.TaskUpdate{Key: key, Status: openflow.TaskWaiting})
+}
+
+func (s service) tellTask(r *http.Request, u openflow.TaskUpdate) (any, error) {
+	k := openflow.JobKey{Scheduler: dialect.Caller(r), Job: u.Key.Job, Party: u.Key.Party}
+	return nil, s.Partner.Tell(r.Context(), k, openflow.News{Tasks: []openflow.TaskUpdate{u}})
+}
+
+func (s service) scheduleJob(r *http.Request) (any, error) {
+	var b forms.SchedulerCreateJob
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	for kind, name := range map[string]string{"user_name": b.UserName, "idempotency_key": b.IdempotencyKey} {
+		if err := wire.CheckName(kind, name); err != nil {
+			return nil, openflow.About(openflow.AboutJob, err)
+		}
+	}
+	dag, err := b.Decode()
+	if err != nil {
+		return nil, openflow.About(openflow.AboutJob, err)
+	}
+	caller := dialect.Caller(r)
+	answer, err := s.Scheduler.CreateJob(r.Context(), caller, openflow.Submission{
+		DAG: dag, Initiator: caller, ID: openflow.JobID(b.JobID), IdempotencyKey: b.IdempotencyKey, UserName: b.UserName,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return envelope.Answer{
+		JobID: answer.ID, Data: wire.CreatedModel{ModelID: answer.ModelID, ModelVersion: answer.ModelVersion},
+	}, nil
+}
+
+func (s service) stopScheduled(r *http.Request) (any, error) {
+	var b forms.SchedulerStopJob
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	status, err := words.Job(string(b.StopStatus))
+	if err != nil {
+		return nil, err
+	}
+	stopped, err := s.Scheduler.StopJob(r.Context(), dialect.Caller(r), openflow.JobID(b.JobID), status)
+	if err != nil {
+		return nil, err
+	}
+	return wire.EncodeStopped(stopped), nil
+}
+
+func (s service) rerunScheduled(r *http.Request) (any, error) {
+	var b forms.SchedulerStopJob
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	return nil, s.Scheduler.RerunJob(r.Context(), dialect.Caller(r), openflow.JobID(b.JobID))
+}
+
+func (s service) reportTask(r *http.Request) (any, error) {
+	var b forms.SchedulerReportTask
+	key, err := s.taskBody(r, &b, &b.TaskRef)
+	if err != nil {
+		return nil, err
+	}
+	status, err := words.Task(string(b.Status))
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Scheduler.ReportTask(r.Context(), dialect.Caller(r), openflow.Report{
+		Key: key, Status: status, Cause: b.FailureCause.Decode(),
+	})
+}

@@ -1,0 +1,87 @@
+package fateflow
+
+import (
+	"context"
+	"encoding/json"
+
+	"openflow"
+	"openflow/dialect/fateflow/words"
+	"openflow/dialect/forms"
+	"openflow/sdk/wire"
+)
+
+// scheduler is the client as a SchedulerService: both interfaces have a StopJob.
+type scheduler struct{ *Client }
+
+var _ openflow.SchedulerService = scheduler{}
+
+// Scheduler implements dialect.Client.
+func (c *Client) Scheduler() openflow.SchedulerService { return scheduler{c} }
+
+// CreateJob calls /v2/scheduler/job/create. It takes as long as the slowest party of the job.
+func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openflow.Submission) (openflow.Submitted, error) {
+	var answer openflow.Submitted
+	dag, err := wire.EncodeDAG(sub.DAG)
+	if err != nil {
+		return answer, err
+	}
+	e, err := s.send(ctx, "/v2/scheduler/job/create", forms.SchedulerCreateJob{
+		DAG: dag, SchemaVersion: wire.Text(sub.DAG.SchemaVersion), Kind: wire.Kind, JobID: wire.Text(sub.ID),
+		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName,
+	}, s.Self)
+	if err != nil {
+		return answer, err
+	}
+	var model wire.CreatedModel
+	if err := json.Unmarshal(e.Data, &model); err != nil {
+		return answer, s.Unreachable("answered /v2/scheduler/job/create with unreadable data: %v", err)
+	}
+	return openflow.Submitted{
+		ID: openflow.JobID(openflow.Heard(e.JobID)), ModelID: openflow.Heard(model.ModelID), ModelVersion: openflow.Heard(model.ModelVersion),
+	}, nil
+}
+
+// StopJob calls /v2/scheduler/job/stop.
+func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID, status openflow.JobStatus) (openflow.Stopped, error) {
+	var answer wire.JobStopped
+	e, err := s.post(ctx, "/v2/scheduler/job/stop", forms.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(words.OfJob(status))})
+	if err == nil && len(e.Data) > 0 {
+		if err := json.Unmarshal(e.Data, &answer); err != nil {
+			return openflow.Stopped{}, s.Unreachable("answered /v2/scheduler/job/stop with unreadable data: %v", err)
+		}
+	}
+	return answer.Decode(), err
+}
+
+// RerunJob calls /v2/scheduler/job/rerun.
+func (s scheduler) RerunJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
+	return s.tell(ctx, "/v2/scheduler/job/rerun", forms.SchedulerStopJob{JobID: wire.Text(id)})
+}
+
+// WakeJob has no call in FATE-Flow, which asks again by itself. CodeUnimplemented.
+func (s scheduler) WakeJob(context.Context, openflow.PartyID, openflow.JobID) error {
+	return unspoken("that a job may ask for its resources again")
+}
+
+// EndedJobs has no call in FATE-Flow. CodeUnimplemented.
+func (s scheduler) EndedJobs(context.Context, openflow.PartyID, []openflow.JobID) ([]openflow.EndedJob, error) {
+	return nil, unspoken("which jobs have ended")
+}
+
+func unspoken(what string) error {
+	return openflow.Errorf(openflow.CodeUnimplemented, "FATE-Flow has no call for this: %s", what)
+}
+
+// ReportTask calls /v2/scheduler/task/report. A scheduler of FATE-Flow refuses a report that changes nothing for it, such as
+// the repeat of one whose answer was lost: it has heard it.
+//
+// Spec: fate-flow-api §2.2.
+func (s scheduler) ReportTask(ctx context.Context, _ openflow.PartyID, r openflow.Report) error {
+	err := s.tell(ctx, "/v2/scheduler/task/report", forms.SchedulerReportTask{
+		TaskRef: forms.TaskRefOf(r.Key), FailureCause: wire.EncodeCause(r.Cause), Status: wire.Text(words.OfTask(r.Status)),
+	})
+	if openflow.CodeOf(err) == openflow.CodeConflict {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,101 @@
+// Package users serves the users of a site as FATE-Flow does: FATE's own clients, and the CLI and SDK where FATE-Flow has
+// the route.
+//
+// It submits, stops and observes jobs, shows outputs, takes data in, and keeps grants. Handlers decode, call a service or
+// read the catalogue, and return. Start reading at [Mount].
+package users
+
+import (
+	"slices"
+
+	"github.com/go-chi/chi/v5"
+
+	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/fateflow/envelope"
+	"openflow/sdk/wire"
+	"openflow/server/application"
+	"openflow/server/reply"
+)
+
+// api serves one site.
+type api struct {
+	*application.Site
+	write envelope.Writer
+}
+
+// Mount is fate-flow-api part 1, as far as it is offered.
+func Mount(s *application.Site) dialect.Mount {
+	a := &api{s, envelope.Writer{Log: s.Log}}
+	r := a.write.Router()
+	r.Group(func(r chi.Router) {
+		r.Use(s.Access.Known(a.write.Refuse))
+		a.routes(r)
+	})
+	return dialect.Mount{Prefix: "/v2", Router: r}
+}
+
+func (a *api) routes(r chi.Router) {
+	get := func(path string, h reply.Handler) { r.Get(path, a.write.JSON(h)) }
+	post := func(path string, h reply.Handler) { r.Post(path, a.write.JSON(reply.Named(h))) }
+	change := func(path string, h reply.Handler) { r.With(a.Begins).Post(path, a.write.JSON(reply.Named(h))) }
+
+	change("/job/submit", a.submit)
+	get("/job/query", a.queryJobs)
+	get("/job/list/query", a.listJobs)
+	change("/job/stop", a.stop)
+	change("/job/rerun", a.rerun)
+	post("/job/queue/clean", a.cleanQueue)
+	post("/job/clean", a.clean)
+	post("/job/notes/add", a.addNotes)
+	get("/job/data/view", a.dataView)
+	get("/job/dag/dependency", a.dependency)
+	r.Post("/job/log/download", a.downloadLogs)
+	get("/job/task/query", a.queryTasks)
+	get("/job/task/list/query", a.listTasks)
+
+	get("/output/metric/key/query", a.metricKeys)
+	get("/output/metric/query", a.metrics)
+	post("/output/metric/delete", a.deleteMetrics)
+	get("/output/model/query", a.models)
+	r.Get("/output/model/download", a.downloadModel)
+	post("/output/model/delete", a.deleteModels)
+	r.Get("/output/data/download", a.downloadOutput)
+	get("/output/data/table", a.outputTables)
+	get("/output/data/display", a.displayOutput)
+
+	post("/data/component/upload", a.uploadPath)
+	post("/data/component/upload/file", a.uploadFile)
+	r.Get("/data/download", a.downloadTable)
+	get("/table/query", a.queryTable)
+	post("/table/delete", a.deleteTable)
+
+	get("/site/info/query", a.siteInfo)
+	get("/server/fateflow", a.serverInfo)
+
+	post("/permission/resource/grant", a.grant)
+	post("/permission/resource/delete", a.revoke)
+	get("/permission/resource/query", a.grants)
+}
+
+// jobStatuses are those that clients see as one of the values: a job that has timed out is shown as failed, one that is
+// ready as waiting.
+func jobStatuses(values []string) []openflow.JobStatus {
+	asked := statuses[openflow.JobStatus](values)
+	for _, s := range []openflow.JobStatus{openflow.JobTimeout, openflow.JobReady} {
+		if slices.Contains(asked, openflow.JobStatus(wire.ClientStatus(s))) && !slices.Contains(asked, s) {
+			asked = append(asked, s)
+		}
+	}
+	return asked
+}
+
+func statuses[S ~string](values []string) []S {
+	var out []S
+	for _, v := range values {
+		if v != "" {
+			out = append(out, S(v))
+		}
+	}
+	return out
+}

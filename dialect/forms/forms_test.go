@@ -1,0 +1,191 @@
+package forms_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/dialect/forms"
+	"openflow/sdk/wire"
+)
+
+const taskBody = `"job_id":"J","role":"host","party_id":"10000","task_id":"J_psi_0","task_version":0`
+
+// The bodies of fate-flow-api §2.3.1 and §2.2, and what is missing in them.
+func TestDecode(t *testing.T) {
+	for name, tc := range map[string]struct {
+		body    string
+		into    any
+		missing wire.MissingFields
+	}{
+		"task":                  {`{` + taskBody + `}`, &forms.TaskRef{}, nil},
+		"task without version":  {`{"job_id":"J","role":"host","party_id":"1","task_id":"J_a"}`, &forms.TaskRef{}, wire.MissingFields{"task_version"}},
+		"task, version null":    {`{"job_id":"J","role":"host","party_id":"1","task_id":"J_a","task_version":null}`, &forms.TaskRef{}, wire.MissingFields{"task_version"}},
+		"create without DAG":    {`{"job_id":"J","role":"host","party_id":"1","schema_version":"2"}`, &forms.PartnerCreateJob{}, wire.MissingFields{"dag"}},
+		"create with null DAG":  {`{"job_id":"J","role":"host","party_id":"1","schema_version":"2","dag":null}`, &forms.PartnerCreateJob{}, wire.MissingFields{"dag"}},
+		"schedule":              {`{"dag":{},"schema_version":"2"}`, &forms.SchedulerCreateJob{}, nil},
+		"schedule nothing":      {`{}`, &forms.SchedulerCreateJob{}, wire.MissingFields{"dag", "schema_version"}},
+		"report without status": {`{` + taskBody + `}`, &forms.SchedulerReportTask{}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := wire.Decode([]byte(tc.body), tc.into)
+			if tc.missing == nil {
+				require.NoError(t, err)
+				return
+			}
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+			var missing wire.MissingFields
+			require.ErrorAs(t, err, &missing)
+			require.Equal(t, tc.missing, missing)
+		})
+	}
+}
+
+func TestKeysOfReferences(t *testing.T) {
+	var ref forms.TaskRef
+	require.NoError(t, wire.Decode([]byte(`{`+taskBody+`}`), &ref))
+	want := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "psi_0", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}
+	key, err := ref.TaskKey("9999")
+	require.NoError(t, err)
+	require.Equal(t, want, key)
+	jobKey, err := ref.Key("9999")
+	require.NoError(t, err)
+	require.Equal(t, openflow.JobKey{Scheduler: "9999", Job: "J", Party: want.Party}, jobKey)
+
+	back := forms.TaskRefOf(want)
+	b, err := json.Marshal(back)
+	require.NoError(t, err)
+	require.JSONEq(t, `{`+taskBody+`}`, string(b))
+
+	for name, body := range map[string]string{
+		"role":              `{"job_id":"J","role":"boss","party_id":"1","task_id":"J_a","task_version":0}`,
+		"job id":            `{"job_id":"../J","role":"host","party_id":"1","task_id":"../J_a","task_version":0}`,
+		"party id":          `{"job_id":"J","role":"host","party_id":"a/b","task_id":"J_a","task_version":0}`,
+		"task of another":   `{"job_id":"J","role":"host","party_id":"1","task_id":"K_a","task_version":0}`,
+		"task name":         `{"job_id":"J","role":"host","party_id":"1","task_id":"J_../a","task_version":0}`,
+		"negative version":  `{"job_id":"J","role":"host","party_id":"1","task_id":"J_a","task_version":-1}`,
+		"task without name": `{"job_id":"J","role":"host","party_id":"1","task_id":"J_","task_version":0}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var ref forms.TaskRef
+			require.NoError(t, wire.Decode([]byte(body), &ref))
+			_, err := ref.TaskKey("9999")
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+		})
+	}
+}
+
+func TestDAGInsideARequest(t *testing.T) {
+	doc, err := os.ReadFile("../../sdk/wire/testdata/dag/flow-5.1.yaml")
+	require.NoError(t, err)
+	d, err := wire.ParseDAG(doc)
+	require.NoError(t, err)
+	inner, err := wire.EncodeDAG(d)
+	require.NoError(t, err)
+	b := forms.PartnerCreateJob{DAG: inner, SchemaVersion: "2.2.0", Kind: wire.Kind}
+	got, err := b.Decode()
+	require.NoError(t, err)
+	require.Equal(t, d, got)
+
+	b.Kind = "bfia"
+	_, err = b.Decode()
+	require.ErrorContains(t, err, "kind")
+	_, err = forms.SchedulerCreateJob{DAG: json.RawMessage(`{`), SchemaVersion: "1"}.Decode()
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+}
+
+// collectKeys are those of fate-flow-api §2.3 task/collect.
+const collectKeys = `job_id task_id task_version role party_id status party_status start_time update_time end_time elapsed`
+
+// standing is a run that has ended after three seconds.
+func standing() openflow.TaskStanding {
+	begin := time.UnixMilli(1767322800000)
+	return openflow.TaskStanding{
+		Key:    openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}},
+		Status: openflow.TaskFailed, PartyStatus: openflow.TaskFailed, StartTime: begin, EndTime: begin.Add(3 * time.Second), UpdateTime: begin,
+	}
+}
+
+func keysOf(t *testing.T, v any) ([]string, map[string]any) {
+	t.Helper()
+	b, err := json.Marshal(v)
+	require.NoError(t, err)
+	var m map[string]any
+	require.NoError(t, json.Unmarshal(b, &m))
+	return slices.Sorted(maps.Keys(m)), m
+}
+
+func TestTaskState(t *testing.T) {
+	keys, m := keysOf(t, forms.EncodeTaskState(standing()))
+	require.ElementsMatch(t, strings.Fields(collectKeys), keys, "reason and report stay at the site")
+	require.Equal(t, 3000.0, m["elapsed"])
+	r := standing()
+	r.Cause = openflow.Cause{Code: openflow.CodeInvalid, Text: "line 1\nline 2", Consequence: true}
+	keys, m = keysOf(t, forms.EncodeTaskState(r))
+	require.ElementsMatch(t, strings.Fields(collectKeys+" error error_code error_consequence"), keys)
+	require.Equal(t, "line 1", m["error"], "one line, and no more, leaves the site")
+}
+
+func FuzzTaskUpdates(f *testing.F) {
+	const ref = `"job_id":"1","role":"host","party_id":"10000"`
+	f.Add([]byte(`{` + ref + `,"status":"failed","tasks":[{` + ref + `,"task_id":"1_a","task_version":0,"status":"failed","progress":50}]}`))
+	f.Add([]byte(`{` + ref + `,"status":"failed","tasks":[{"job_id":"2"},null]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var b struct {
+			wire.JobRef
+			Tasks []forms.PartnerUpdateTask `json:"tasks"`
+		}
+		if wire.Decode(body, &b) != nil {
+			return
+		}
+		k, err := b.Key("9999")
+		if err != nil {
+			return
+		}
+		updates, err := forms.DecodeTaskEnds(b.Tasks, k)
+		if err != nil {
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+			return
+		}
+		for _, u := range updates {
+			require.True(t, u.Status.Terminal())
+			require.Equal(t, string(b.JobID), string(u.Key.Job))
+			require.Equal(t, string(b.PartyID), string(u.Key.Party.ID))
+		}
+		again, err := forms.DecodeTaskUpdates(forms.EncodeTaskUpdates(updates), k)
+		require.NoError(t, err)
+		require.Equal(t, updates, again)
+	})
+}
+
+// What a peer sends is refused or read, and what was read can be written and read again.
+func FuzzBodies(f *testing.F) {
+	f.Add([]byte(`{` + taskBody + `,"status":"running","progress":50.0,"dag":{},"schema_version":"1"}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, into := range []any{
+			&forms.TaskRef{}, &forms.PartnerCreateJob{}, &forms.PartnerUpdateJob{}, &forms.PartnerUpdateTask{},
+			&forms.SchedulerCreateJob{}, &forms.SchedulerStopJob{}, &forms.SchedulerReportTask{},
+		} {
+			if err := wire.Decode(body, into); err != nil {
+				require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+				continue
+			}
+			if ref, ok := into.(*forms.TaskRef); ok {
+				key, err := ref.TaskKey("9999") // must not fail otherwise than by refusing
+				if err == nil {
+					require.Equal(t, key.TaskID(), openflow.TaskID(ref.TaskID))
+				}
+			}
+			again, err := json.Marshal(into)
+			require.NoError(t, err)
+			require.NoError(t, wire.Decode(again, into), "%s", again)
+		}
+	})
+}

@@ -1,0 +1,78 @@
+// Package containers serves the containers of a site, and the machines of its pool, in our own dialect: what FATE-Flow has
+// no route for.
+package containers
+
+import (
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/native/envelope"
+	"openflow/sdk/wire"
+	"openflow/server/base"
+	"openflow/server/reply"
+)
+
+// api serves the containers of one site.
+type api struct {
+	*base.Site
+	write envelope.Writer
+}
+
+// Prefix begins the paths of containers.
+const Prefix = "/openflow/v1/container"
+
+// Mount is everything below the prefix.
+func Mount(s *base.Site) dialect.Mount {
+	a := &api{s, envelope.Writer{Log: s.Log}}
+	r := a.write.Router()
+	r.Group(func(r chi.Router) {
+		r.Use(s.Known(a.write.Refuse, func(*http.Request) bool { return false }))
+		r.Post("/task/warning", a.write.JSON(a.warning))
+		r.Post("/scores/spend", a.write.JSON(a.spendScores))
+		r.Get("/data/table", a.table)
+		r.Put("/data/object", a.write.JSON(a.putObject))
+	})
+	return dialect.Mount{Prefix: Prefix, Router: r}
+}
+
+// warning keeps what a container warns its own party's users of.
+func (a *api) warning(r *http.Request) (any, error) {
+	var b wire.ContainerWarning
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	return nil, a.Warn(r.Context(), base.Run(r), b.Warning)
+}
+
+// spendScores counts what a container is about to tell a partner about this site's columns, or refuses it.
+func (a *api) spendScores(r *http.Request) (any, error) {
+	var b wire.ScoreSpend
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	to := openflow.Party{Role: openflow.Role(b.Role), ID: openflow.PartyID(b.PartyID)}
+	return nil, a.SpendScores(r.Context(), base.Run(r), to, b.Columns, b.Vectors)
+}
+
+// table streams the rows of a table.
+func (a *api) table(w http.ResponseWriter, r *http.Request) {
+	digest, err := a.Rows(r.Context(), base.Run(r), r.URL.Query())
+	if err == nil {
+		err = a.Stream(w, r, digest, wire.ArrowStream)
+	}
+	if err != nil {
+		a.write.Refuse(w, r, err)
+	}
+}
+
+// putObject stores what a container streams. Nothing refers to it yet; what nobody comes to refer to is swept away.
+func (a *api) putObject(r *http.Request) (any, error) {
+	ref, err := a.Objects.Put(r.Context(), r.Body)
+	if err != nil {
+		return nil, err
+	}
+	return wire.ObjectStored{URI: base.ObjectPrefix + ref.Digest, Bytes: ref.Bytes}, nil
+}

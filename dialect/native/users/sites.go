@@ -1,0 +1,189 @@
+package users
+
+import (
+	"net/http"
+	"time"
+
+	"openflow"
+	"openflow/sdk/wire"
+	"openflow/server/reply"
+)
+
+// AboutNode is the data of /v2/server/about.
+type AboutNode struct {
+	PartyID    string   `json:"party_id"`
+	Version    string   `json:"version"`
+	Runtime    string   `json:"runtime"`
+	TemporalUI string   `json:"temporal_ui"`
+	PublicKey  string   `json:"public_key"`
+	Durability string   `json:"durability"`
+	StartTime  *int64   `json:"start_time"`
+	Warnings   []string `json:"warnings,omitempty"`
+}
+
+func (a *api) about(*http.Request) (any, error) {
+	b := a.About()
+	return AboutNode{
+		PartyID: string(b.Party), Version: b.Version, Runtime: b.Runtime, TemporalUI: b.TemporalUI, PublicKey: b.PublicKey,
+		Durability: b.Durability, StartTime: wire.Millis(b.Started), Warnings: b.Warnings,
+	}, nil
+}
+
+// Finding is one line of /v2/server/doctor.
+type Finding struct {
+	Name   string `json:"name"`
+	Status string `json:"status"` // ok, warn or FAIL
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// examine looks at everything that can be wrong with this node. It takes as long as the slowest peer.
+func (a *api) examine(r *http.Request) (any, error) {
+	list := []Finding{}
+	for _, f := range a.Examine(r.Context()) {
+		list = append(list, Finding{Name: f.Check, Status: string(f.Verdict), Detail: f.Detail, Remedy: f.Remedy})
+	}
+	return list, nil
+}
+
+// Site is a peer as the application layer shows it.
+type Site struct {
+	PartyID wire.Text `json:"party_id" check:"required"`
+	URL     string    `json:"url,omitempty"`
+	Keys    []string  `json:"keys,omitempty"`
+	Key     string    `json:"key,omitempty"`   // in requests: the one key
+	Final   bool      `json:"final,omitempty"` // in rotate: forget the older keys now
+	AddedAt *int64    `json:"added_at,omitempty"`
+	Dialect string    `json:"dialect,omitempty"` // which the peer speaks; in requests empty for nodes of openflow
+	Version string    `json:"version,omitempty"` // of the dialect
+	Profile string    `json:"profile,omitempty"` // of the dialect
+}
+
+func (a *api) listSites(r *http.Request) (any, error) {
+	sites, err := a.Catalogue.Sites(r.Context())
+	out := make([]Site, 0, len(sites))
+	for _, s := range sites {
+		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile})
+	}
+	return out, err
+}
+
+// heardOf is how long the silent workers of the pool are still listed.
+const heardOf = 24 * time.Hour
+
+func (a *api) listWorkers(r *http.Request) (any, error) {
+	list, err := a.Catalogue.Workers(r.Context(), time.Now().Add(-heardOf))
+	out := make([]wire.Worker, len(list))
+	for i, w := range list {
+		out[i] = wire.EncodeWorker(w)
+	}
+	return out, err
+}
+
+// checkSite tells whether a peer answers this node and knows its key: a failure is an error with the peer's name.
+func (a *api) checkSite(r *http.Request) (any, error) {
+	v, err := reply.Required(r, "party_id")
+	if err != nil {
+		return nil, err
+	}
+	return nil, openflow.About(openflow.AboutSite, a.Sites.CheckSite(r.Context(), openflow.PartyID(v[0])))
+}
+
+// HeardRow is one entry of /v2/site/probe.
+type HeardRow struct {
+	Dialect  string `json:"dialect"`
+	Version  string `json:"version"`
+	Speaks   bool   `json:"speaks"`
+	Recorded bool   `json:"recorded"`
+	Error    string `json:"error,omitempty"`
+}
+
+// probeSite tries every dialect on a peer.
+func (a *api) probeSite(r *http.Request) (any, error) {
+	v, err := reply.Required(r, "party_id")
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.Sites.ProbeSite(r.Context(), openflow.PartyID(v[0]))
+	rows := make([]HeardRow, len(list))
+	for i, h := range list {
+		rows[i] = HeardRow{Dialect: string(h.Dialect), Version: h.Version, Speaks: h.Err == nil, Recorded: h.Recorded}
+		if h.Err != nil {
+			rows[i].Error = openflow.FirstLine(h.Err.Error())
+		}
+	}
+	return rows, openflow.About(openflow.AboutSite, err)
+}
+
+// maxURL is how many bytes the address of a peer may have.
+const maxURL = 2 << 10
+
+func (a *api) site(r *http.Request, do func(Site) error) (any, error) {
+	var b Site
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	if err := openflow.CheckIdentifier("party_id", string(b.PartyID)); err != nil {
+		return nil, err
+	}
+	if err := wire.CheckText("address", b.URL, maxURL); err != nil {
+		return nil, openflow.About(openflow.AboutSite, err)
+	}
+	if err := do(b); err != nil {
+		return nil, openflow.About(openflow.AboutSite, err)
+	}
+	return nil, a.Audit(r, "site", string(b.PartyID)+" "+b.URL+" "+b.Key)
+}
+
+func (a *api) addSite(r *http.Request) (any, error) {
+	return a.site(r, func(b Site) error {
+		return a.Sites.AddSite(r.Context(), openflow.SiteRecord{
+			Party: openflow.PartyID(b.PartyID), URL: b.URL, Keys: []string{b.Key}, Dialect: openflow.Dialect(b.Dialect),
+			Version: b.Version, Profile: b.Profile,
+		})
+	})
+}
+
+func (a *api) removeSite(r *http.Request) (any, error) {
+	return a.site(r, func(b Site) error { return a.Sites.RemoveSite(r.Context(), openflow.PartyID(b.PartyID)) })
+}
+
+func (a *api) rotateSite(r *http.Request) (any, error) {
+	return a.site(r, func(b Site) error {
+		return a.Sites.RotateSite(r.Context(), openflow.PartyID(b.PartyID), b.Key, b.Final)
+	})
+}
+
+// dataset names a table in a grant.
+type dataset struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
+
+type granted struct {
+	PartyID   string    `json:"party_id"`
+	Component []string  `json:"component"`
+	Dataset   []dataset `json:"dataset"`
+}
+
+// listGrants shows the grants of all peers.
+func (a *api) listGrants(r *http.Request) (any, error) {
+	sites, err := a.Catalogue.Sites(r.Context())
+	out := []granted{}
+	for _, s := range sites {
+		grants, err := a.Catalogue.Grants(r.Context(), s.Party)
+		if err != nil {
+			return nil, err
+		}
+		g := granted{PartyID: string(s.Party), Component: []string{}, Dataset: []dataset{}}
+		for _, of := range grants {
+			if of.Kind == openflow.GrantComponent {
+				g.Component = append(g.Component, of.Name)
+				continue
+			}
+			g.Dataset = append(g.Dataset, dataset(of.Table))
+		}
+		out = append(out, g)
+	}
+	return out, err
+}

@@ -1,0 +1,68 @@
+// Package users serves the users of a site in our own dialect: what FATE-Flow has no route for.
+//
+// It tells of the node, its peers, its machines, its audit and its tables, streams events, and changes peers and limits.
+// Handlers decode, call a service or read the catalogue, and return. Start reading at [Mount].
+package users
+
+import (
+	"github.com/go-chi/chi/v5"
+
+	"openflow/dialect"
+	"openflow/dialect/native/envelope"
+	"openflow/server/application"
+	"openflow/server/reply"
+)
+
+// api serves one site.
+type api struct {
+	*application.Site
+	write envelope.Writer
+}
+
+// Prefix begins all paths.
+const Prefix = "/openflow/v1/user"
+
+// Mount is everything below the prefix.
+func Mount(s *application.Site) dialect.Mount {
+	a := &api{s, envelope.Writer{Log: s.Log}}
+	r := a.write.Router()
+	r.Group(func(r chi.Router) {
+		r.Use(s.Access.Known(a.write.Refuse))
+		a.routes(r)
+	})
+	return dialect.Mount{Prefix: Prefix, Router: r}
+}
+
+func (a *api) routes(r chi.Router) {
+	get := func(path string, h reply.Handler) { r.Get(path, a.write.JSON(h)) }
+	post := func(path string, h reply.Handler) { r.Post(path, a.write.JSON(reply.Named(h))) }
+
+	r.Get("/job/events", a.jobEvents)
+	r.Get("/job/task/log", a.taskLog)
+	get("/table/list", a.listTables)
+	get("/table/uses", a.tableUses)
+	get("/audit/list", a.listAudit)
+	get("/server/about", a.about)
+	get("/server/doctor", a.examine)
+	get("/site/list", a.listSites)
+	get("/site/workers", a.listWorkers)
+	get("/site/check", a.checkSite)
+	get("/site/probe", a.probeSite)
+	post("/site/add", a.addSite)
+	post("/site/remove", a.removeSite)
+	post("/site/rotate", a.rotateSite)
+	get("/site/policy", a.sitePolicy)
+	get("/site/scores", a.listScores)
+	post("/site/scores/raise", a.raiseScores)
+	post("/site/scores/reset", a.resetScores)
+	get("/permission/resource/list", a.listGrants)
+	get("/provider/list", a.listProviders)
+	get("/provider/show", a.showProvider)
+	post("/provider/add", a.addProvider)
+	post("/provider/remove", a.removeProvider)
+	post("/provider/enable", a.enableProvider)
+	post("/provider/disable", a.disableProvider)
+	get("/component/list", a.listComponents)
+	get("/component/show", a.showComponent)
+	post("/component/default", a.preferProvider)
+}

@@ -1,0 +1,68 @@
+package users
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"openflow"
+	"openflow/sdk/wire"
+	"openflow/store/catalogue"
+)
+
+// usesPage is how many jobs are looked at in one query.
+const usesPage = 200
+
+// readers lists the jobs of this party that read a table by name; no more than most of them, the newest first.
+func (a *api) readers(ctx context.Context, name openflow.TableName, most int) ([]openflow.JobRecord, error) {
+	var found []openflow.JobRecord
+	f := catalogue.JobFilter{Limit: usesPage}
+	for {
+		jobs, next, err := a.Catalogue.JobsWhere(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, j := range jobs {
+			if j.DAG != nil && slices.Contains(j.DAG.Tables(j.Party), name) {
+				if found = append(found, j); len(found) == most {
+					return found, nil
+				}
+			}
+		}
+		if f.After = next; next == "" {
+			return found, nil
+		}
+	}
+}
+
+// shown is how many of the jobs that read a table an answer lists.
+const shown = 50
+
+// tableUses tells who may read a table, and which jobs have read it or do.
+func (a *api) tableUses(r *http.Request) (any, error) {
+	rec, err := a.NamedTable(r)
+	if err != nil {
+		return nil, err
+	}
+	uses := wire.TableUses{Parties: []wire.Text{}, Jobs: []wire.TableReader{}}
+	sites, err := a.Catalogue.Sites(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sites {
+		grants, err := a.Catalogue.Grants(r.Context(), s.Party)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(grants, func(g openflow.Grant) bool { return g.Kind == openflow.GrantTable && g.Table == rec.Name }) {
+			uses.Parties = append(uses.Parties, wire.Text(s.Party))
+		}
+	}
+	jobs, err := a.readers(r.Context(), rec.Name, shown)
+	for _, j := range jobs {
+		uses.Jobs = append(uses.Jobs, wire.TableReader{
+			JobID: string(j.ID), Role: string(j.Party.Role), Status: string(j.Status), CreateTime: wire.Millis(j.CreateTime),
+		})
+	}
+	return uses, err
+}

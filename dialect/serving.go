@@ -1,0 +1,103 @@
+package dialect
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+
+	"openflow"
+	"openflow/sdk/wire"
+	"openflow/server/reply"
+)
+
+type callerKey struct{}
+
+// Caller is the verified party of a request.
+func Caller(r *http.Request) openflow.PartyID {
+	id, _ := r.Context().Value(callerKey{}).(openflow.PartyID)
+	return id
+}
+
+// Verified reads the body, proves its sender, and hands both on. A caller that is not proven learns nothing else than what
+// refuse answers.
+func (n Node) Verified(refuse func(http.ResponseWriter, *http.Request, error)) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		if n.Traced != nil {
+			next = n.Traced(next)
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := reply.Body(r, n.MaxBody)
+			if err != nil {
+				refuse(w, r, err)
+				return
+			}
+			caller, err := n.Verifier.Verify(r.Context(), r, body)
+			if err != nil {
+				refuse(w, r, err)
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
+		})
+	}
+}
+
+// Told is err in words for the caller; see openflow.ForPartners. This node's log has the rest.
+func (n Node) Told(r *http.Request, err error) error {
+	var missing wire.MissingFields
+	if err == nil || errors.As(err, &missing) {
+		return err
+	}
+	told := openflow.ForPartners(err)
+	if full := err.Error(); told.Error() != full && told.Code != openflow.CodeInternal { // reply logs what is internal
+		n.Log.WarnContext(r.Context(), "a caller is not told why", "caller", Caller(r), "path", r.URL.Path, "told", told.Error(), "err", full)
+	}
+	told.Err = err
+	return told
+}
+
+// TaskOf finds the task of a job that a name of the dialect means, where the name itself does not tell. CodeNotFound: none.
+func (n Node) TaskOf(
+	ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, means func(openflow.TaskName) bool,
+) (openflow.TaskName, error) {
+	tasks, err := n.Tasks(ctx, scheduler, job)
+	if err != nil {
+		return "", openflow.About(openflow.AboutJob, err)
+	}
+	if i := slices.IndexFunc(tasks, means); i >= 0 {
+		return tasks[i], nil
+	}
+	return "", openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeNotFound, "job %s has no such task", job))
+}
+
+// Signed keeps the answer back until it is whole, and signs it.
+func (n Node) Signed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		k := &kept{header: w.Header(), status: http.StatusOK}
+		next.ServeHTTP(k, r)
+		n.Signer.SignAnswer(w.Header(), r.Header, k.status, k.body.Bytes())
+		w.WriteHeader(k.status)
+		if _, err := w.Write(k.body.Bytes()); err != nil {
+			n.Log.DebugContext(r.Context(), "answer not written", "path", r.URL.Path, "err", err)
+		}
+	})
+}
+
+// kept is an answer that has not been sent.
+type kept struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (k *kept) Header() http.Header { return k.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (k *kept) WriteHeader(status int) { k.status = status }
+
+// Write implements http.ResponseWriter.
+func (k *kept) Write(b []byte) (int, error) { return k.body.Write(b) }

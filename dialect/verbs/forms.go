@@ -1,0 +1,49 @@
+package verbs
+
+import (
+	"openflow/dialect/forms"
+	"openflow/sdk/wire"
+)
+
+// openJob is the body of /job/open.
+type openJob struct {
+	forms.PartnerCreateJob
+	Later bool `json:"later,omitempty"`
+}
+
+// reservation answers /job/open and /job/reserve.
+type reservation struct {
+	Held  bool          `json:"held"`
+	Short *wire.Problem `json:"short,omitempty"`
+}
+
+// tellJob is the body of /job/tell.
+type tellJob struct {
+	wire.JobRef
+	Status   wire.Text                 `json:"status,omitempty"`
+	Reason   string                    `json:"reason,omitempty"`
+	Progress int                       `json:"progress,omitempty"`
+	Tasks    []forms.PartnerUpdateTask `json:"tasks,omitempty"`
+}
+
+// stopJob is the body of /job/stop.
+type stopJob struct {
+	wire.JobRef
+	Status wire.Text                 `json:"status" check:"required"`
+	Reason string                    `json:"reason,omitempty"`
+	Tasks  []forms.PartnerUpdateTask `json:"tasks,omitempty"`
+}
+
+// startTask is the body of /task/start.
+type startTask struct {
+	forms.TaskRef
+	StartsJob bool                      `json:"starts_job,omitempty"`
+	Ended     []forms.PartnerUpdateTask `json:"ended,omitempty"`
+}
+
+// submitted answers /scheduled/create.
+type submitted struct {
+	JobID        string `json:"job_id"`
+	ModelID      string `json:"model_id"`
+	ModelVersion string `json:"model_version"`
+}

@@ -1,0 +1,147 @@
+package verbs
+
+import (
+	"net/http"
+
+	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/forms"
+	"openflow/sdk/wire"
+	"openflow/server/reply"
+)
+
+// service serves other nodes.
+type service struct{ dialect.Node }
+
+// Handlers serve the calls of peers, by the ends of their paths, behind dialect.Node.Verified. What they return is the
+// answer's data. Their errors are for this node: dialect.Node.Told has them in words for the caller.
+func Handlers(n dialect.Node) map[string]reply.Handler {
+	s := service{n}
+	return map[string]reply.Handler{
+		open: s.open, reserve: s.reserve, release: s.release, tell: s.tell, stop: s.stop, start: s.start, ask: s.ask,
+		schedule: s.schedule, end: s.end, rerun: s.rerun, wake: s.wake, ended: s.ended, report: s.report,
+	}
+}
+
+func (s service) open(r *http.Request) (any, error) {
+	var b openJob
+	key, err := jobBody(r, &b, &b.JobRef)
+	if err != nil {
+		return nil, err
+	}
+	if err := wire.CheckName("user_name", b.UserName); err != nil {
+		return nil, openflow.About(openflow.AboutJob, err)
+	}
+	dag, err := b.Decode()
+	if err != nil {
+		return nil, openflow.About(openflow.AboutJob, err)
+	}
+	got, err := s.Partner.OpenJob(r.Context(), openflow.JobOrder{Key: key, DAG: dag, UserName: b.UserName, Later: b.Later})
+	return s.held(r, got, err)
+}
+
+func (s service) reserve(r *http.Request) (any, error) {
+	var b wire.JobRef
+	key, err := jobBody(r, &b, &b)
+	if err != nil {
+		return nil, err
+	}
+	got, err := s.Partner.Reserve(r.Context(), key)
+	return s.held(r, got, err)
+}
+
+func (s service) held(r *http.Request, got openflow.Reservation, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	answer := reservation{Held: got.Held}
+	if got.Short != nil {
+		reply.Note(r, got.Short)
+		answer.Short = wire.Failure(s.Told(r, got.Short)).Error
+	}
+	return answer, nil
+}
+
+func (s service) release(r *http.Request) (any, error) {
+	var b wire.JobRef
+	key, err := jobBody(r, &b, &b)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Partner.Release(r.Context(), key)
+}
+
+func (s service) tell(r *http.Request) (any, error) {
+	var b tellJob
+	key, err := jobBody(r, &b, &b.JobRef)
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := forms.DecodeTaskUpdates(b.Tasks, key)
+	if err != nil {
+		return nil, err
+	}
+	n := openflow.News{Status: openflow.JobStatus(b.Status), Reason: openflow.Heard(b.Reason), Progress: b.Progress, Tasks: tasks}
+	if n.Status != "" && !n.Status.Valid() {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown job status %q", n.Status)
+	}
+	return nil, s.Partner.Tell(r.Context(), key, n)
+}
+
+func (s service) stop(r *http.Request) (any, error) {
+	var b stopJob
+	key, err := jobBody(r, &b, &b.JobRef)
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := forms.DecodeTaskEnds(b.Tasks, key)
+	if err != nil {
+		return nil, err
+	}
+	e := openflow.JobEnd{Status: openflow.JobStatus(b.Status), Reason: openflow.Heard(b.Reason), Tasks: tasks}
+	if !e.Status.Terminal() {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "a job cannot be stopped as %q", e.Status)
+	}
+	return nil, s.Partner.StopJob(r.Context(), key, e)
+}
+
+func (s service) start(r *http.Request) (any, error) {
+	var b startTask
+	key, err := taskBody(r, &b, &b.TaskRef)
+	if err != nil {
+		return nil, err
+	}
+	list, err := forms.DecodeTaskEnds(b.Ended, key.JobKey())
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Partner.StartTask(r.Context(), openflow.TaskStart{TaskKey: key, StartsJob: b.StartsJob, Ended: list})
+}
+
+func (s service) ask(r *http.Request) (any, error) {
+	var b forms.TaskRef
+	key, err := taskBody(r, &b, &b)
+	if err != nil {
+		return nil, err
+	}
+	at, err := s.Partner.AskTask(r.Context(), key)
+	if err != nil {
+		return nil, err
+	}
+	return forms.EncodeTaskState(at), nil
+}
+
+// jobBody decodes a body that begins with a job reference and resolves it for the caller.
+func jobBody(r *http.Request, into any, ref *wire.JobRef) (openflow.JobKey, error) {
+	if err := reply.Decode(r, into); err != nil {
+		return openflow.JobKey{}, err
+	}
+	return ref.Key(dialect.Caller(r))
+}
+
+func taskBody(r *http.Request, into any, ref *forms.TaskRef) (openflow.TaskKey, error) {
+	if err := reply.Decode(r, into); err != nil {
+		return openflow.TaskKey{}, err
+	}
+	return ref.TaskKey(dialect.Caller(r))
+}

@@ -1,0 +1,75 @@
+package verbs
+
+import (
+	"context"
+	"slices"
+
+	"openflow"
+	"openflow/dialect/forms"
+	"openflow/sdk/wire"
+)
+
+// scheduler is the client as a SchedulerService: both interfaces have a StopJob.
+type scheduler struct{ *Client }
+
+var _ openflow.SchedulerService = scheduler{}
+
+// Scheduler is the peer as a scheduler of jobs.
+func (c *Client) Scheduler() openflow.SchedulerService { return scheduler{c} }
+
+// CreateJob implements openflow.SchedulerService. It takes as long as the slowest party of the job: the caller's time.
+func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openflow.Submission) (openflow.Submitted, error) {
+	dag, err := wire.EncodeDAG(sub.DAG)
+	if err != nil {
+		return openflow.Submitted{}, err
+	}
+	var answer submitted
+	err = s.carry(ctx, schedule, forms.SchedulerCreateJob{
+		DAG: dag, SchemaVersion: wire.Text(sub.DAG.SchemaVersion), Kind: wire.Kind, JobID: wire.Text(sub.ID),
+		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName,
+	}, &answer)
+	return openflow.Submitted{
+		ID: openflow.JobID(openflow.Heard(answer.JobID)), ModelID: openflow.Heard(answer.ModelID), ModelVersion: openflow.Heard(answer.ModelVersion),
+	}, err
+}
+
+// StopJob implements openflow.SchedulerService.
+func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID, status openflow.JobStatus) (openflow.Stopped, error) {
+	var answer wire.JobStopped
+	err := s.Call(ctx, end, forms.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(status)}, &answer)
+	return answer.Decode(), err
+}
+
+// RerunJob implements openflow.SchedulerService.
+func (s scheduler) RerunJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
+	return s.Call(ctx, rerun, forms.SchedulerStopJob{JobID: wire.Text(id)}, nil)
+}
+
+// WakeJob implements openflow.SchedulerService.
+func (s scheduler) WakeJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
+	return s.Call(ctx, wake, forms.SchedulerStopJob{JobID: wire.Text(id)}, nil)
+}
+
+// EndedJobs implements openflow.SchedulerService. What the peer says of other jobs, or of statuses that are no ends, is
+// dropped.
+func (s scheduler) EndedJobs(ctx context.Context, _ openflow.PartyID, ids []openflow.JobID) ([]openflow.EndedJob, error) {
+	var answer []forms.EndedJob
+	if err := s.Call(ctx, ended, forms.EncodeEndedQuestion(ids), &answer); err != nil {
+		return nil, err
+	}
+	var list []openflow.EndedJob
+	for _, a := range answer {
+		j := a.Decode()
+		if slices.Contains(ids, j.ID) && (j.Status == "" || j.Status.Terminal()) {
+			list = append(list, j)
+		}
+	}
+	return list, nil
+}
+
+// ReportTask implements openflow.SchedulerService.
+func (s scheduler) ReportTask(ctx context.Context, _ openflow.PartyID, r openflow.Report) error {
+	return s.Call(ctx, report, forms.SchedulerReportTask{
+		TaskRef: forms.TaskRefOf(r.Key), FailureCause: wire.EncodeCause(r.Cause), Status: wire.Text(r.Status),
+	}, nil)
+}

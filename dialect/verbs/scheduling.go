@@ -1,0 +1,86 @@
+package verbs
+
+import (
+	"net/http"
+
+	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/forms"
+	"openflow/sdk/wire"
+	"openflow/server/reply"
+)
+
+func (s service) schedule(r *http.Request) (any, error) {
+	var b forms.SchedulerCreateJob
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	for kind, name := range map[string]string{"user_name": b.UserName, "idempotency_key": b.IdempotencyKey} {
+		if err := wire.CheckName(kind, name); err != nil {
+			return nil, openflow.About(openflow.AboutJob, err)
+		}
+	}
+	dag, err := b.Decode()
+	if err != nil {
+		return nil, openflow.About(openflow.AboutJob, err)
+	}
+	caller := dialect.Caller(r)
+	answer, err := s.Scheduler.CreateJob(r.Context(), caller, openflow.Submission{
+		DAG: dag, Initiator: caller, ID: openflow.JobID(b.JobID), IdempotencyKey: b.IdempotencyKey, UserName: b.UserName,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return submitted{JobID: string(answer.ID), ModelID: answer.ModelID, ModelVersion: answer.ModelVersion}, nil
+}
+
+func (s service) end(r *http.Request) (any, error) {
+	var b forms.SchedulerStopJob
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	stopped, err := s.Scheduler.StopJob(r.Context(), dialect.Caller(r), openflow.JobID(b.JobID), openflow.JobStatus(b.StopStatus))
+	if err != nil {
+		return nil, err
+	}
+	return wire.EncodeStopped(stopped), nil
+}
+
+func (s service) rerun(r *http.Request) (any, error) {
+	var b forms.SchedulerStopJob
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	return nil, s.Scheduler.RerunJob(r.Context(), dialect.Caller(r), openflow.JobID(b.JobID))
+}
+
+func (s service) wake(r *http.Request) (any, error) {
+	var b forms.SchedulerStopJob
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	return nil, s.Scheduler.WakeJob(r.Context(), dialect.Caller(r), openflow.JobID(b.JobID))
+}
+
+func (s service) ended(r *http.Request) (any, error) {
+	var b forms.SchedulerEndedJobs
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	list, err := s.Scheduler.EndedJobs(r.Context(), dialect.Caller(r), b.Decode())
+	if err != nil {
+		return nil, err
+	}
+	return forms.EncodeEndedJobs(list), nil
+}
+
+func (s service) report(r *http.Request) (any, error) {
+	var b forms.SchedulerReportTask
+	key, err := taskBody(r, &b, &b.TaskRef)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Scheduler.ReportTask(r.Context(), dialect.Caller(r), openflow.Report{
+		Key: key, Status: openflow.TaskStatus(b.Status), Cause: b.FailureCause.Decode(),
+	})
+}

@@ -1,0 +1,139 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"openflow"
+	"openflow/docker/engine"
+	"openflow/docker/image"
+	"openflow/runtime/driver"
+)
+
+// host implements driver.Host: the daemon, as one node uses it.
+type host struct {
+	*engine.Runtime
+	options driver.Options
+	network string
+
+	mu     sync.Mutex
+	images []string // that Bring has returned
+	port   int      // of the base layer, since Confine
+}
+
+// Gateway implements driver.Host: the gateway of the node's own network, which is made if it is missing.
+func (h *host) Gateway(ctx context.Context) (driver.Gateway, error) {
+	at, err := h.Runtime.Gateway(ctx)
+	if err != nil {
+		return driver.Gateway{}, err
+	}
+	return driver.Gateway{Listen: at.String(), Host: engine.HostAlias}, nil
+}
+
+// Bring implements driver.Host: it gives the daemon an image of the program alone, unless it has it. The ID of an image
+// is a hash of its content.
+func (h *host) Bring(ctx context.Context, program string) (string, error) {
+	text, err := os.ReadFile(program)
+	if err != nil {
+		return "", openflow.Errorf(openflow.CodeInvalid, "program of the components: %w", err)
+	}
+	if err := image.CheckStatic(text); err != nil {
+		return "", err
+	}
+	img, err := image.Build(text, image.Options{})
+	if err != nil {
+		return "", err
+	}
+	id := img.ID
+	have, err := h.HasImage(ctx, id)
+	if err == nil && !have {
+		id, err = h.LoadImage(ctx, bytes.NewReader(img.Tar))
+	}
+	if err != nil {
+		return "", err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !slices.Contains(h.images, id) {
+		h.images = append(h.images, id)
+	}
+	return id, nil
+}
+
+// Confine implements driver.Host by firewall rules. Where none can be written, the operator is told what else of this
+// machine containers reach.
+func (h *host) Confine(ctx context.Context, port int) ([]string, error) {
+	h.mu.Lock()
+	h.port = port
+	h.mu.Unlock()
+	err := h.FirewallBase(ctx, port)
+	if err == nil {
+		return nil, nil
+	}
+	reachable, err2 := h.Reachable(ctx, port)
+	if err2 != nil {
+		return nil, errors.Join(err, err2)
+	}
+	warning := fmt.Sprintf("no firewall rules could be written (%v)", err)
+	if len(reachable) > 0 {
+		warning += "; containers also reach on this host: " + strings.Join(reachable, ", ")
+	}
+	return []string{warning}, nil
+}
+
+// Resources implements driver.Host: containers share this machine.
+func (h *host) Resources(context.Context) (openflow.Resources, error) {
+	return openflow.Resources{}, nil
+}
+
+// Trim implements driver.Host: the daemon bounds what containers write.
+func (h *host) Trim(context.Context) error { return nil }
+
+// Examine implements driver.Host.
+func (h *host) Examine(ctx context.Context) []openflow.Finding {
+	return append(h.look(ctx).examine(), h.examineNetworks(ctx)...)
+}
+
+// look finds out how the daemon stands to this node.
+func (h *host) look(ctx context.Context) (d daemon) {
+	h.mu.Lock()
+	images, port := slices.Clone(h.images), h.port
+	h.mu.Unlock()
+	d = daemon{network: h.network}
+	if d.release, d.api, d.err = h.Version(ctx); d.err != nil {
+		return d
+	}
+	for _, id := range images {
+		var have bool
+		if have, d.err = h.HasImage(ctx, id); d.err != nil {
+			return d
+		}
+		if !have {
+			d.lost = append(d.lost, id)
+		}
+	}
+	if d.firewall = h.Firewalled(ctx, port); d.firewall != nil {
+		d.reachable, d.err = h.Reachable(ctx, port)
+	}
+	return d
+}
+
+// examineNetworks looks for what other nodes have on the same daemon. That it does not answer is a finding of its own.
+func (h *host) examineNetworks(ctx context.Context) []openflow.Finding {
+	all, err := h.Networks(ctx)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, n := range ofTheGone(all, h.options, time.Now()) {
+		names = append(names, n.Name)
+	}
+	return []openflow.Finding{networks(names, len(all)-1)}
+}

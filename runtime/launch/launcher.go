@@ -1,0 +1,102 @@
+// Package launch describes a run as a container: its name, labels, environment and limits. Runtimes make what it describes.
+package launch
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"openflow"
+	"openflow/runtime/driver"
+)
+
+// Labels of every container that a node makes.
+const (
+	LabelNode      = "openflow.node" // whose container it is: driver.Options.Node
+	LabelRun       = "openflow.run"  // the run
+	LabelScheduler = "openflow.scheduler"
+	LabelJob       = "openflow.job"
+)
+
+// maxTold bounds what one variable tells a container, because no string of an environment may pass 128 KiB on Linux.
+const maxTold = 120 << 10
+
+// BaseLayer is where a container finds its node.
+type BaseLayer struct {
+	Host string
+	Port int
+}
+
+// Launcher describes containers for one node.
+type Launcher struct {
+	Node    string // whose containers they are
+	Command []string
+	// Program says what a run of that provider is started with, an image ID or the path of an executable, and what that is.
+	Program func(ctx context.Context, provider string) (image string, of openflow.Launch, err error)
+	Base    func() BaseLayer
+	Supply  func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error)
+	// Told is the environment in which the container is told of its run, in the words of the dialect that its program speaks.
+	Told        func(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error)
+	MachineCPUs float64 // of the runtime: a container is never promised more
+	// Traced is what the environment says about the trace that the launch belongs to; nil: nothing.
+	Traced func(ctx context.Context) []string
+}
+
+// Name is the container's name: a readable part, and a hash of what the run is, bounded for any runtime. Creating this
+// name is the commit point of a launch.
+func Name(k openflow.TaskKey) string {
+	sum := sha256.Sum256([]byte(k.RunID()))
+	readable := fmt.Sprintf("of-%s-%s-%s-%d", k.Party.Role, k.Party.ID, k.Task, k.Version)
+	if len(readable) > 80 {
+		readable = readable[:80]
+	}
+	return readable + "-" + hex.EncodeToString(sum[:6])
+}
+
+// Spec describes the container of a run, and says what is in it. It is a function of the run and the node, but for the trace
+// that it is part of, so a retry describes the same one.
+func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (spec driver.Spec, of openflow.Launch, err error) {
+	image, of, err := l.Program(ctx, r.Provider)
+	if err == nil {
+		spec, err = l.describe(ctx, r, image)
+	}
+	of.Container = spec.Name
+	return spec, of, err
+}
+
+func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, image string) (driver.Spec, error) {
+	supply, err := l.Supply(ctx, r)
+	if err != nil {
+		return driver.Spec{}, err
+	}
+	base := l.Base()
+	cpus := float64(max(r.Cores, 1))
+	if l.MachineCPUs > 0 {
+		cpus = min(cpus, l.MachineCPUs)
+	}
+	env, err := l.Told(r, supply, openflow.Place{Host: base.Host, Port: base.Port, Cores: int(max(cpus, 1))})
+	if err != nil {
+		return driver.Spec{}, err
+	}
+	for _, variable := range env {
+		if len(variable) > maxTold {
+			return driver.Spec{}, openflow.Errorf(openflow.CodeInvalid, "%s: its configuration has %d bytes, more than %d", r.Key, len(variable), maxTold).
+				WithPublic("its configuration is larger than a container may get").
+				WithHint("pass large values as a table instead of a parameter")
+		}
+	}
+	if l.Traced != nil {
+		env = append(env, l.Traced(ctx)...)
+	}
+	return driver.Spec{
+		Name: Name(r.Key),
+		Labels: map[string]string{
+			LabelNode: l.Node, LabelRun: string(r.Key.RunID()), LabelScheduler: string(r.Key.Scheduler),
+			LabelJob: string(r.Key.Job),
+		},
+		Image: image, Command: l.Command,
+		Env:    env,
+		Limits: driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512, GPUs: r.GPUIDs},
+	}, nil
+}

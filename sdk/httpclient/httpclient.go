@@ -1,0 +1,42 @@
+// Package httpclient makes the HTTP clients with which programs of this project call nodes: users' programs, containers,
+// machines of a pool, and nodes among themselves. Start reading at [New].
+package httpclient
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Options are where callers differ. The zero value fits a node or a program that calls the same few nodes often.
+type Options struct {
+	// Proxy chooses a proxy for a request, as http.Transport has it; nil: none. Nodes are named by address, and a proxy of
+	// the environment must not see their credentials.
+	Proxy func(*http.Request) (*url.URL, error)
+	// Patience is how long an answer may take to begin once the request is sent; 0: as long as the request's context.
+	Patience time.Duration
+}
+
+const (
+	connecting = 10 * time.Second // bounds the making of a connection
+	buffer     = 64 << 10         // of each direction, in bytes: tables and messages are large
+	idle       = 64               // connections that are kept open for the next calls to one node
+)
+
+// New makes a client without a limit of time for the whole call: transfers may be long. It follows no redirection, because
+// a credential goes to the address that was given and to no other. It asks for no compression, so that what is passed on
+// stays as it was sent.
+func New(o Options) *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.Proxy = o.Proxy
+	t.DialContext = (&net.Dialer{Timeout: connecting}).DialContext
+	t.ResponseHeaderTimeout = o.Patience
+	t.MaxIdleConnsPerHost = idle
+	t.DisableCompression = true
+	t.WriteBufferSize, t.ReadBufferSize = buffer, buffer
+	return &http.Client{
+		Transport:     t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}

@@ -1,0 +1,201 @@
+package programs
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"openflow"
+)
+
+// Bounds of a program and of its path, in bytes.
+const (
+	maxProgram = 1 << 30
+	maxPath    = 4 << 10
+)
+
+// Inspect looks at the file that is to be registered as a program and gives its path, free of links, and its digest. It
+// must be a regular file that may be executed. Nobody but root and this user may be able to change it, or a folder above
+// it. Otherwise any user of the machine would choose what this node executes. Errors: CodeInvalid.
+func Inspect(path string) (clean, digest string, err error) {
+	if err := checkPath(path); err != nil {
+		return "", "", err
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "", "", unusable(path, err)
+	}
+	if info.Mode().Type() == fs.ModeSymlink {
+		target, _ := filepath.EvalSymlinks(path)
+		return "", "", openflow.Errorf(openflow.CodeInvalid, "%s is a link, and what it leads to may change", path).
+			WithHint("name the file itself: %s", target)
+	}
+	if clean, err = filepath.EvalSymlinks(path); err != nil {
+		return "", "", unusable(path, err)
+	}
+	if err := closed(clean); err != nil {
+		return "", "", err
+	}
+	if _, digest, err = read(clean, io.Discard); err != nil {
+		return "", "", unusable(path, err)
+	}
+	return clean, digest, nil
+}
+
+func checkPath(path string) error {
+	switch {
+	case len(path) > maxPath || strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return openflow.Errorf(openflow.CodeInvalid, "%q is not the path of a program", openflow.Cut(path, 80))
+	case !filepath.IsAbs(path) || filepath.Clean(path) != path:
+		return openflow.Errorf(openflow.CodeInvalid, "%q is not a whole path", path).WithHint("write it from the root, like /opt/acme/components")
+	}
+	return nil
+}
+
+func unusable(path string, err error) error {
+	var whole *fs.PathError
+	if errors.As(err, &whole) {
+		err = whole.Err
+	}
+	return openflow.Errorf(openflow.CodeInvalid, "%s cannot be used as a program: %w", path, err).
+		WithHint("name a file that this node's user may read and execute")
+}
+
+// closed refuses a file that somebody else can change, or replace in one of the folders above it. In a folder like /tmp
+// nobody replaces what is another's.
+func closed(path string) error {
+	for at := path; ; at = filepath.Dir(at) {
+		info, err := os.Lstat(at)
+		if err != nil {
+			return unusable(path, err)
+		}
+		owner := uint32(0)
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			owner = stat.Uid
+		}
+		shared := info.IsDir() && info.Mode()&fs.ModeSticky != 0
+		if owner != 0 && int(owner) != os.Geteuid() || info.Mode().Perm()&0o002 != 0 && !shared {
+			return openflow.Errorf(openflow.CodeInvalid, "%s cannot be used as a program: other users can change %s", path, at).
+				WithHint("put it where only root and this node's user may write")
+		}
+		if at == filepath.Dir(at) {
+			return nil
+		}
+	}
+}
+
+// identity tells whether a file is still the one that was read: content that changes changes one of these.
+type identity struct {
+	device, inode uint64
+	size          int64
+	written       unix.Timespec
+	changed       unix.Timespec
+}
+
+// settled is how old a change must be for the next one to have another time: file systems count in ticks.
+const settled = time.Second
+
+func (i identity) young() bool { return time.Since(time.Unix(i.changed.Unix())) < settled }
+
+// open opens a program, whatever stands at its path by now: it neither follows a link nor waits for a pipe.
+func open(path string) (*os.File, identity, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, identity{}, err
+	}
+	f := os.NewFile(uintptr(fd), path)
+	id, err := stat(fd)
+	if err == nil {
+		err = unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS)
+	}
+	if err != nil {
+		return nil, id, errors.Join(err, f.Close())
+	}
+	return f, id, nil
+}
+
+func stat(fd int) (identity, error) {
+	var s unix.Stat_t
+	if err := unix.Fstat(fd, &s); err != nil {
+		return identity{}, err
+	}
+	switch {
+	case s.Mode&unix.S_IFMT != unix.S_IFREG:
+		return identity{}, errors.New("it is not a regular file")
+	case s.Size == 0:
+		return identity{}, errors.New("it is empty")
+	case s.Size > maxProgram:
+		return identity{}, fmt.Errorf("it has %d bytes, more than %d", s.Size, int64(maxProgram))
+	}
+	return identity{uint64(s.Dev), s.Ino, s.Size, s.Mtim, s.Ctim}, nil
+}
+
+// read copies a program and gives its digest.
+func read(path string, to io.Writer) (id identity, digest string, err error) {
+	f, id, err := open(path)
+	if err != nil {
+		return id, "", err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	sum := sha256.New()
+	if _, err = io.Copy(io.MultiWriter(sum, to), io.LimitReader(f, maxProgram)); err != nil {
+		return id, "", err
+	}
+	after, err := stat(int(f.Fd()))
+	if err == nil && after != id {
+		err = errors.New("it changed while it was read")
+	}
+	return id, "sha256:" + hex.EncodeToString(sum.Sum(nil)), err
+}
+
+// known are the digests of files that were read, so that a start costs a look at the file and not its reading.
+type known struct {
+	mu    sync.Mutex
+	files map[string]digested
+}
+
+type digested struct {
+	id     identity
+	digest string
+}
+
+func (k *known) digest(path string) (identity, string, error) {
+	f, id, err := open(path)
+	if err != nil {
+		return id, "", err
+	}
+	if err := f.Close(); err != nil {
+		return id, "", err
+	}
+	k.mu.Lock()
+	have, ok := k.files[path]
+	k.mu.Unlock()
+	if ok && have.id == id {
+		return id, have.digest, nil
+	}
+	id, digest, err := read(path, io.Discard)
+	if err != nil {
+		return id, "", err
+	}
+	if id.young() {
+		return id, digest, nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.files == nil {
+		k.files = map[string]digested{}
+	}
+	k.files[path] = digested{id, digest}
+	return id, digest, nil
+}

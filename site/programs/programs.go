@@ -1,0 +1,160 @@
+package programs
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+	"sync"
+
+	"openflow"
+)
+
+// Programs says what a machine starts for the runs of each provider.
+type Programs struct {
+	Machine string // its name, for people
+	Device  string // local or docker
+	BuiltIn openflow.ProviderRecord
+	// Find looks a provider up in the site's registry. CodeNotFound: it is not registered.
+	Find func(ctx context.Context, name, version string) (openflow.ProviderRecord, error)
+	// Bring makes the program at a path what the runtime starts: an image of it, or the path as it is.
+	Bring func(ctx context.Context, path string) (image string, err error)
+
+	files  known
+	mu     sync.Mutex
+	images map[brought]string
+}
+
+// brought is a program that the runtime has been given.
+type brought struct{ place, digest string }
+
+// Own reads the program that the machine brings along for the built-in provider. Errors: CodeInvalid.
+func Own(path string) (openflow.ProviderRecord, error) {
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		abs, err = filepath.EvalSymlinks(abs)
+	}
+	var digest string
+	if err == nil {
+		_, digest, err = read(abs, io.Discard)
+	}
+	if err != nil {
+		return openflow.ProviderRecord{}, openflow.Errorf(openflow.CodeInvalid, "the components binary %q cannot be used: %w", path, err).
+			WithHint("build it with make build, or name it with --components")
+	}
+	return openflow.ProviderRecord{Kind: openflow.ProviderBuiltIn, Place: abs, Digest: digest, Enabled: true}, nil
+}
+
+// Of says what a run of that provider is started with: an image, or the path of an executable; and what that is. Of a local
+// program it is the very content that was registered. The
+// built-in provider is whatever this machine brings along, so that a run goes on after an update. Errors: CodeNotFound (not
+// registered, or not on this machine), CodeConflict (changed), CodeInvalid (it cannot be run here), CodeUnavailable (an update of the built-in one is under way).
+func (p *Programs) Of(ctx context.Context, provider string) (image string, of openflow.Launch, err error) {
+	ref, err := openflow.ParseProvider(provider)
+	if err != nil {
+		return "", of, err
+	}
+	ref.Device = ""
+	record, err := p.find(ctx, ref)
+	if err != nil {
+		return "", of, err
+	}
+	ref = record.Ref()
+	ref.Device = p.Device
+	image, err = p.Ready(ctx, record)
+	return image, openflow.Launch{Provider: ref.String(), Digest: record.Digest}, err
+}
+
+// find looks a provider up. Whatever has the name of the built-in one and is no local program is this machine's own, in
+// whatever version it has.
+func (p *Programs) find(ctx context.Context, ref openflow.ProviderRef) (openflow.ProviderRecord, error) {
+	if ref == p.BuiltIn.Ref() {
+		return p.BuiltIn, nil
+	}
+	record, err := p.Find(ctx, ref.Name, ref.Version)
+	missing := openflow.CodeOf(err) == openflow.CodeNotFound
+	if ref.Name == p.BuiltIn.Name && (missing || err == nil && record.Kind == openflow.ProviderBuiltIn) {
+		return p.BuiltIn, nil
+	}
+	if missing {
+		return record, openflow.Errorf(openflow.CodeNotFound, "provider %s was removed from this site's registry", ref.Name+":"+ref.Version).
+			WithHint("register it again with openflow provider add, then rerun the job")
+	}
+	return record, err
+}
+
+// Ready checks a provider's program, and brings it to the runtime. It returns what that starts. Errors are those of Of.
+func (p *Programs) Ready(ctx context.Context, r openflow.ProviderRecord) (string, error) {
+	key := brought{r.Place, r.Digest}
+	image, made := p.image(key)
+	if made && image != r.Place && r.Kind == openflow.ProviderBuiltIn {
+		return image, nil // an image of what the program was when this node started
+	}
+	before, err := p.verify(r)
+	if err != nil || made {
+		return image, err
+	}
+	if image, err = p.Bring(ctx, r.Place); err != nil {
+		return "", err
+	}
+	if after, err := p.verify(r); err != nil || after != before { // what was brought is what was verified
+		return "", p.changed(r, "another one")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.images == nil {
+		p.images = map[brought]string{}
+	}
+	p.images[key] = image
+	return image, nil
+}
+
+func (p *Programs) image(key brought) (string, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	image, ok := p.images[key]
+	return image, ok
+}
+
+// Check is Ready for those who want to know only whether it is.
+func (p *Programs) Check(ctx context.Context, r openflow.ProviderRecord) error {
+	_, err := p.Ready(ctx, r)
+	return err
+}
+
+// Verify compares a provider's program on this machine with its record. Errors: CodeNotFound (it is not here), CodeConflict
+// (it has changed), CodeUnavailable (the built-in one has).
+func (p *Programs) Verify(r openflow.ProviderRecord) error {
+	_, err := p.verify(r)
+	return err
+}
+
+func (p *Programs) verify(r openflow.ProviderRecord) (identity, error) {
+	id, digest, err := p.files.digest(r.Place)
+	switch {
+	case err != nil:
+		return id, p.lacks(r, err)
+	case digest != r.Digest:
+		return id, p.changed(r, digest)
+	case r.Kind == openflow.ProviderBuiltIn:
+		return id, nil
+	}
+	return id, closed(r.Place)
+}
+
+func (p *Programs) lacks(r openflow.ProviderRecord, err error) error {
+	return openflow.Errorf(openflow.CodeNotFound, "machine %s lacks the program of provider %s, %s: %w", p.Machine, r.Ref(), r.Place, err).
+		WithHint("put the registered file there; its digest is %s", r.Digest)
+}
+
+func (p *Programs) changed(r openflow.ProviderRecord, now string) error {
+	code, since := openflow.CodeConflict, "it was registered"
+	if r.Kind == openflow.ProviderBuiltIn {
+		code, since = openflow.CodeUnavailable, "the node or worker started" // an update is under way
+	}
+	err := openflow.Errorf(code, "the program of provider %s at machine %s, %s, has changed since %s: it was %s and is %s",
+		r.Ref(), p.Machine, r.Place, since, r.Digest, now)
+	if r.Kind == openflow.ProviderBuiltIn {
+		return err.WithHint("restart the node or worker, so that it takes the new program; until then its runs wait")
+	}
+	return err.WithHint("put the registered file back; to use the new one, register it under another version, or remove provider %s first", r.Ref())
+}

@@ -1,0 +1,246 @@
+package programs_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/site/programs"
+)
+
+func file(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "program")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o700))
+	return path
+}
+
+func acme(t *testing.T, path string) openflow.ProviderRecord {
+	t.Helper()
+	clean, digest, err := programs.Inspect(path)
+	require.NoError(t, err)
+	return openflow.ProviderRecord{Name: "acme", Version: "1", Kind: openflow.ProviderProgram, Place: clean, Digest: digest, Enabled: true}
+}
+
+// machine brings programs as they are, and counts.
+func machine(t *testing.T, known ...openflow.ProviderRecord) (p *programs.Programs, brought *[]string) {
+	t.Helper()
+	own, err := programs.Own(file(t, "own"))
+	require.NoError(t, err)
+	own.Name, own.Version = "openflow", "2"
+	brought = new([]string)
+	return &programs.Programs{
+		Machine: "m1", Device: "local", BuiltIn: own,
+		Find: func(_ context.Context, name, version string) (openflow.ProviderRecord, error) {
+			for _, p := range known {
+				if p.Name == name && p.Version == version {
+					return p, nil
+				}
+			}
+			return openflow.ProviderRecord{}, openflow.Errorf(openflow.CodeNotFound, "none")
+		},
+		Bring: func(_ context.Context, path string) (string, error) {
+			*brought = append(*brought, path)
+			return path, nil
+		},
+	}, brought
+}
+
+func TestInspectRefuses(t *testing.T) {
+	folder := t.TempDir()
+	path := func(name string) string { return filepath.Join(folder, name) }
+	require.NoError(t, os.WriteFile(path("empty"), nil, 0o700))
+	require.NoError(t, os.WriteFile(path("open"), []byte("x"), 0o700))
+	require.NoError(t, os.Chmod(path("open"), 0o777))
+	require.NoError(t, os.WriteFile(path("plain"), []byte("x"), 0o600))
+	require.NoError(t, os.Mkdir(path("shared"), 0o700))
+	require.NoError(t, os.Chmod(path("shared"), 0o777))
+	require.NoError(t, os.WriteFile(path("shared/x"), []byte("x"), 0o700))
+	require.NoError(t, syscall.Mkfifo(path("pipe"), 0o700))
+	require.NoError(t, os.Symlink("/bin/sh", path("link")))
+	require.NoError(t, os.Symlink(path("nowhere"), path("dangling")))
+	for at, says := range map[string]string{
+		path("empty"):                    "it is empty",
+		path("open"):                     "other users can change " + path("open"),
+		path("shared/x"):                 "other users can change " + path("shared"),
+		path("plain"):                    "permission denied",
+		path("pipe"):                     "not a regular file",
+		path("link"):                     "is a link",
+		path("dangling"):                 "is a link",
+		folder:                           "not a regular file",
+		"/dev/null":                      "cannot be used as a program",
+		path("none"):                     "no such file",
+		"program":                        "not a whole path",
+		folder + "/../x":                 "not a whole path",
+		"/a\nb":                          "is not the path",
+		"/" + string(make([]byte, 5000)): "is not the path",
+	} {
+		_, _, err := programs.Inspect(at)
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), at)
+		require.ErrorContains(t, err, says, at)
+	}
+}
+
+// A folder on the way that is a link is followed once, and the path without links is what is registered.
+func TestInspectFollowsFoldersOnce(t *testing.T) {
+	real := file(t, "x")
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(filepath.Dir(real), link))
+	clean, _, err := programs.Inspect(filepath.Join(link, "program"))
+	require.NoError(t, err)
+	require.Equal(t, real, clean)
+}
+
+func TestWhatARunIsStartedWith(t *testing.T) {
+	ctx := t.Context()
+	r := acme(t, file(t, "#!/bin/sh\n"))
+	p, brought := machine(t, r)
+	for range 2 {
+		image, of, err := p.Of(ctx, "acme:1@local")
+		require.NoError(t, err)
+		require.Equal(t, r.Place, image)
+		require.Equal(t, openflow.Launch{Provider: "acme:1@local", Digest: r.Digest}, of)
+	}
+	require.Equal(t, []string{r.Place}, *brought, "once")
+
+	image, of, err := p.Of(ctx, "openflow:1@local")
+	require.NoError(t, err)
+	require.Equal(t, p.BuiltIn.Place, image)
+	require.Equal(t, openflow.Launch{Provider: "openflow:2@local", Digest: p.BuiltIn.Digest}, of, "whatever version the machine has by now")
+
+	p.BuiltIn.Name = "acme"
+	image, _, err = p.Of(ctx, "acme:1@local")
+	require.NoError(t, err)
+	require.Equal(t, r.Place, image, "a local program that has the name of the built-in one is what it was registered as")
+	p.BuiltIn.Name = "openflow"
+
+	_, _, err = p.Of(ctx, "acme:2@local")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "acme:2 was removed")
+}
+
+// However a program changes, it is not run any more, and is again once it is what it was.
+func TestChangedProgramIsRefused(t *testing.T) {
+	ctx := t.Context()
+	for name, change := range map[string]func(path string) error{
+		"a byte more": func(path string) error { return os.WriteFile(path, []byte("#!/bin/sh\n\n"), 0o700) },
+		"as long, and as old": func(path string) error {
+			before, err := os.Stat(path)
+			if err == nil {
+				err = os.WriteFile(path, []byte("#!/bin/sx\n"), 0o700)
+			}
+			if err == nil {
+				err = os.Chtimes(path, before.ModTime(), before.ModTime())
+			}
+			return err
+		},
+		"another file in its place": func(path string) error {
+			if err := os.WriteFile(path+"2", []byte("#!/bin/sx\n"), 0o700); err != nil {
+				return err
+			}
+			return os.Rename(path+"2", path)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := acme(t, file(t, "#!/bin/sh\n"))
+			p, _ := machine(t, r)
+			_, _, err := p.Of(ctx, "acme:1")
+			require.NoError(t, err)
+			require.NoError(t, change(r.Place))
+			_, _, err = p.Of(ctx, "acme:1")
+			require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err))
+			for _, says := range []string{"provider acme:1 at machine m1", r.Place, r.Digest, "put the registered file back"} {
+				require.ErrorContains(t, err, says)
+			}
+			require.Empty(t, openflow.PublicText(err), "paths are this site's own")
+			require.Error(t, p.Verify(r))
+			require.NoError(t, os.WriteFile(r.Place, []byte("#!/bin/sh\n"), 0o700))
+			_, _, err = p.Of(ctx, "acme:1")
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestProgramThatIsNotHere(t *testing.T) {
+	r := acme(t, file(t, "x"))
+	p, _ := machine(t, r)
+	for name, change := range map[string]func(path string) error{
+		"removed":        os.Remove,
+		"a folder":       func(path string) error { return os.Mkdir(path, 0o700) },
+		"a link to it":   func(path string) error { return os.Symlink("/bin/sh", path) },
+		"not executable": func(path string) error { return os.WriteFile(path, []byte("x"), 0o600) },
+	} {
+		require.NoError(t, os.RemoveAll(r.Place))
+		if name != "removed" {
+			require.NoError(t, change(r.Place))
+		}
+		_, _, err := p.Of(t.Context(), "acme:1")
+		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), name)
+		require.ErrorContains(t, err, "machine m1 lacks the program of provider acme:1, "+r.Place, name)
+	}
+	require.NoError(t, os.RemoveAll(r.Place))
+	require.NoError(t, os.WriteFile(r.Place, []byte("x"), 0o700))
+	require.NoError(t, os.Chmod(filepath.Dir(r.Place), 0o777))
+	_, _, err := p.Of(t.Context(), "acme:1")
+	require.ErrorContains(t, err, "other users can change")
+}
+
+// While an update of the node is under way, runs of the built-in provider wait for its restart.
+func TestBuiltInProgramThatIsUpdated(t *testing.T) {
+	p, _ := machine(t)
+	_, _, err := p.Of(t.Context(), "openflow:2")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(p.BuiltIn.Place, []byte("new"), 0o700))
+	_, _, err = p.Of(t.Context(), "openflow:2")
+	require.True(t, openflow.CodeOf(err).Retryable())
+	require.ErrorContains(t, err, "restart the node")
+}
+
+// An image is made of what was verified, not of what took its place meanwhile, and of the built-in one it stays.
+func TestImages(t *testing.T) {
+	ctx := t.Context()
+	r := acme(t, file(t, "x"))
+	p, brought := machine(t, r)
+	swap := false
+	p.Bring = func(_ context.Context, path string) (string, error) {
+		*brought = append(*brought, path)
+		if swap {
+			if err := os.WriteFile(path, []byte("y"+strconv.Itoa(len(*brought))), 0o700); err != nil {
+				return "", err
+			}
+		}
+		return "sha256:image" + strconv.Itoa(len(*brought)), nil
+	}
+	image, _, err := p.Of(ctx, "openflow:2")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(p.BuiltIn.Place, []byte("new"), 0o700))
+	again, _, err := p.Of(ctx, "openflow:2")
+	require.NoError(t, err)
+	require.Equal(t, image, again)
+
+	swap = true
+	_, _, err = p.Of(ctx, "acme:1")
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "it changed while its image was made")
+}
+
+// Looking at a program costs a look, not its reading: 30 MB would take longer than a task may.
+func TestVerifyingIsCheap(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "program")
+	require.NoError(t, os.WriteFile(path, make([]byte, 64<<20), 0o700))
+	r := acme(t, path)
+	p, _ := machine(t, r)
+	require.Eventually(t, func() bool { // a file that has just been written is read each time
+		begun := time.Now()
+		for range 100 {
+			require.NoError(t, p.Verify(r))
+		}
+		return time.Since(begun) < time.Second
+	}, time.Minute, 100*time.Millisecond)
+}

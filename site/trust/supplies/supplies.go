@@ -1,0 +1,34 @@
+// Package supplies says what a run is given: its credential, its model, its partitions and the site's policy.
+package supplies
+
+import (
+	"context"
+
+	"openflow"
+	"openflow/site/trust"
+)
+
+// Jobs are this site's rows of jobs. CodeNotFound: there is none.
+type Jobs interface {
+	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
+}
+
+// Issuer gives each run of a site what it needs and no more.
+type Issuer struct {
+	Jobs    Jobs
+	Secrets trust.Credentials
+	Policy  openflow.Policy
+}
+
+// Issue gives a run its credential, and tells which model it writes to, its partitions, which the job says, and the
+// site's policy. So a machine of the pool needs no file of its own.
+func (i Issuer) Issue(ctx context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error) {
+	job, err := i.Jobs.Job(ctx, r.Key.JobKey())
+	if err != nil {
+		return openflow.TaskSupply{}, openflow.About(openflow.AboutJob, err)
+	}
+	return openflow.TaskSupply{
+		Credential: i.Secrets.Issue(r.Key), ModelID: job.ModelID, ModelVersion: job.ModelVersion,
+		Partitions: job.DAG.Conf.ComputingPartitions, Policy: i.Policy,
+	}, nil
+}

@@ -1,0 +1,60 @@
+// Command acme is the program of another provider, for tests: a component of its own, greet, in which two parties talk, and
+// one that is called like one of ours, noop. Its version is set when it is built.
+package main
+
+import (
+	"context"
+	"time"
+
+	"openflow"
+	"openflow/sdk/component"
+)
+
+var version = "1.0.0"
+
+func main() {
+	both := []openflow.Role{openflow.RoleGuest, openflow.RoleHost}
+	component.Program{Provider: "acme", Version: version, Components: []component.Component{
+		{Name: "greet", Description: "guest and host say hello to each other", Roles: both, Run: greet},
+		{Name: "noop", Description: "says a word", Roles: both, Parameters: params{}, Run: say},
+	}}.Main()
+}
+
+type params struct {
+	Word string `json:"word"    required:"true" doc:"what is said"`
+	Wait int    `json:"wait_ms" min:"0"         doc:"milliseconds before that"`
+}
+
+func greet(ctx context.Context, t *component.Task) error {
+	for _, p := range t.Parties() {
+		if p == t.Party() {
+			continue
+		}
+		if err := t.Send(ctx, p, "hello", []byte(t.Party().String())); err != nil {
+			return err
+		}
+		heard, err := t.Receive(ctx, p, "hello")
+		if err != nil {
+			return err
+		}
+		if err := t.Metric(ctx, component.Metric{Name: "greeting", Data: map[string]string{"from": string(heard), "by": version}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func say(ctx context.Context, t *component.Task) error {
+	var p params
+	if err := t.Parameters(&p); err != nil {
+		return err
+	}
+	wait := time.NewTimer(time.Duration(p.Wait) * time.Millisecond)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return t.Metric(ctx, component.Metric{Name: "said", Data: map[string]string{"word": p.Word, "by": version}})
+}

@@ -1,0 +1,95 @@
+package pages_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/dialect"
+	"openflow/dialect/peer"
+	"openflow/node"
+	"openflow/sdk"
+	"openflow/sdk/wire"
+	"openflow/tests/env"
+	"openflow/tests/pages/toydialect"
+	"openflow/tests/pages/toyruntime"
+)
+
+// The page's module is built outside of this repository, and its program is registered at each node.
+func TestAddAComponent(t *testing.T) {
+	p := read(t, "add-a-component.md")
+	dir := t.TempDir()
+	require.JSONEq(t, `{"buildin":["greet"],"thirdparty":[]}`, p.write(t, dir))
+	job, err := wire.ParseDAG([]byte(p.files["job.yaml"]))
+	require.NoError(t, err)
+
+	e := env.New(t, env.Party("9999"), env.Party("10000"))
+	for _, id := range e.Parties {
+		site := &sdk.Client{URL: e.URL(id)}
+		added, err := site.AddProvider(t.Context(), "greeters", filepath.Join(dir, "greet", "greet"))
+		require.NoError(t, err)
+		require.Equal(t, []string{"greet"}, added.Components)
+	}
+	id := e.As(t, "9999").Submit(job)
+	e.As(t, "9999").WaitFor(id, openflow.JobSuccess)
+	host := e.As(t, "10000")
+	run := env.Run(id, "host", "10000", "greet_0")
+	require.Equal(t, map[string]json.RawMessage{"heard": json.RawMessage(`"good morning"`)}, host.Metrics(run))
+	require.Contains(t, host.TaskLog(run), "the guest greets")
+	require.JSONEq(t, "1", string(e.As(t, "9999").Metrics(env.Run(id, "guest", "9999", "greet_0"))["greeted"]))
+}
+
+// counted is the toy, and how many of its calls have ended.
+type counted struct {
+	toydialect.Dialect
+	calls *atomic.Int64
+}
+
+func (c counted) Client(l peer.Link) dialect.Client {
+	told := l.Called
+	l.Called = func(id openflow.PartyID, took time.Duration, err error) {
+		c.calls.Add(1)
+		told(id, took, err)
+	}
+	return c.Dialect.Client(l)
+}
+
+func TestAddADialect(t *testing.T) {
+	read(t, "add-a-dialect.md").is(t, "toydialect")
+	toy := counted{calls: &atomic.Int64{}}
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Configure(func(c *node.Config) {
+		c.Dialects = append(node.Dialects(), toy)
+	}))
+	e.Speak(t, "toy", "9999", "10000")
+	before := toy.calls.Load()
+	user := e.As(t, "9999")
+	id := user.Submit(env.DAG(env.Parties("guest 9999", "host 10000"), env.Noop("a", nil), env.Noop("b", nil, "a")))
+	user.WaitFor(id, openflow.JobSuccess)
+	e.As(t, "10000").WaitFor(id, openflow.JobSuccess)
+	require.GreaterOrEqual(t, toy.calls.Load()-before, int64(4), "the job is opened, two tasks are started, and reported, in the toy")
+}
+
+func TestAddARuntime(t *testing.T) {
+	read(t, "add-a-runtime.md").is(t, "toyruntime")
+	ports := env.Ports(t, 2)
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Configure(func(c *node.Config) {
+		c.Base = net.JoinHostPort("127.0.0.1", fmt.Sprint(ports[0]))
+		c.Runtime, c.Advertise, ports = toyruntime.New(), c.Base, ports[1:]
+	}))
+	user := e.As(t, "9999")
+	id := user.Submit(env.DAG(env.Parties("guest 9999", "host 10000"), env.Noop("a", nil)))
+	user.WaitFor(id, openflow.JobSuccess)
+	for _, p := range env.Parties("guest 9999", "host 10000") {
+		party := string(p.ID)
+		e.OneStartEach(t, party, id, env.Key("a", p))
+		require.Contains(t, e.Node(t, party).Warnings(), "the toy runtime isolates nothing")
+		require.Empty(t, e.Containers(t, party), "no other runtime has run anything")
+	}
+}

@@ -1,0 +1,280 @@
+// Package toyruntime is the runtime of docs/add-a-runtime.md. Its containers are programs of this machine.
+package toyruntime
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"openflow"
+	"openflow/runtime/driver"
+)
+
+// Opener is the toy. Every Host that it opens has the same containers, as replicas have those of a cluster.
+type Opener struct {
+	mu         sync.Mutex
+	containers map[string]*container
+}
+
+// container is guarded by Opener.mu.
+type container struct {
+	node           string
+	spec           driver.Spec
+	status         driver.Status
+	cmd            *exec.Cmd
+	stdout, stderr output
+	exited, gone   chan struct{}
+}
+
+// New returns the toy without containers.
+func New() *Opener { return &Opener{containers: map[string]*container{}} }
+
+// Kind is the name in --runtime.
+func (*Opener) Kind() string { return "toy" }
+
+// Traits never change.
+func (*Opener) Traits() driver.Traits {
+	return driver.Traits{Device: "local", Followers: driver.AnyReplica}
+}
+
+// Open opens the toy for a node.
+func (o *Opener) Open(_ context.Context, with driver.Options) (driver.Host, error) {
+	return host{o, with.Node}, nil
+}
+
+// Probe tells what tasks get.
+func (*Opener) Probe(context.Context) (string, error) { return "tasks are plain programs", nil }
+
+// Vacate leaves alone what other replicas may follow.
+func (*Opener) Vacate(context.Context, driver.Options) ([]string, error) { return nil, nil }
+
+// VacateGone has no homes to look for.
+func (*Opener) VacateGone(context.Context, driver.Options) ([]string, error) { return nil, nil }
+
+// host is the toy as one node sees it.
+type host struct {
+	*Opener
+	node string
+}
+
+// Ensure makes a container, or adopts the one that has the name.
+func (h host) Ensure(ctx context.Context, spec driver.Spec) (driver.Status, error) {
+	if err := errors.Join(spec.Validate(), ctx.Err()); err != nil {
+		return driver.Status{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c := h.containers[spec.Name]; c != nil {
+		if !driver.Carries(c.spec.Labels, spec.Labels) {
+			return driver.Status{}, driver.Conflict(spec.Name)
+		}
+		return c.status, nil
+	}
+	spec.Labels, spec.Command, spec.Env = maps.Clone(spec.Labels), slices.Clone(spec.Command), slices.Clone(spec.Env)
+	c := &container{node: h.node, spec: spec, exited: make(chan struct{}), gone: make(chan struct{})}
+	c.status = driver.Status{Name: spec.Name, Labels: spec.Labels, State: driver.StateCreated, Created: time.Now()}
+	h.containers[spec.Name] = c
+	return c.status, nil
+}
+
+// Start runs the program once, in a process group of its own.
+func (h host) Start(ctx context.Context, name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c, err := h.find(ctx, name)
+	if err != nil || c.status.State != driver.StateCreated {
+		return err
+	}
+	c.cmd = exec.Command(c.spec.Image, c.spec.Command...)
+	c.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, c.spec.Env...)
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.cmd.Stdout, c.cmd.Stderr, c.cmd.WaitDelay = &c.stdout, &c.stderr, time.Second
+	c.status.State, c.status.Started = driver.StateRunning, time.Now()
+	if err := c.cmd.Start(); err != nil {
+		c.end(127, err.Error())
+		return nil
+	}
+	go func() {
+		_ = c.cmd.Wait() // the process state tells more
+		c.signal(syscall.SIGKILL)
+		code := c.cmd.ProcessState.ExitCode()
+		if by, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && by.Signaled() {
+			code = 128 + int(by.Signal())
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		c.end(code, "")
+	}()
+	return nil
+}
+
+func (c *container) end(code int, reason string) {
+	c.status.State, c.status.Finished, c.status.ExitCode, c.status.Reason = driver.StateExited, time.Now(), code, reason
+	close(c.exited)
+}
+
+// signal tells all that the program has started. Those that have ended do not hear it.
+func (c *container) signal(s syscall.Signal) { _ = syscall.Kill(-c.cmd.Process.Pid, s) }
+
+// Wait waits for the end.
+func (h host) Wait(ctx context.Context, name string) (driver.Status, error) {
+	h.mu.Lock()
+	c, err := h.find(ctx, name)
+	h.mu.Unlock()
+	if err != nil {
+		return driver.Status{}, err
+	}
+	select {
+	case <-c.exited:
+	case <-c.gone:
+	case <-ctx.Done():
+		return driver.Status{}, ctx.Err()
+	}
+	return h.Inspect(ctx, name)
+}
+
+// Inspect looks once.
+func (h host) Inspect(ctx context.Context, name string) (driver.Status, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c, err := h.find(ctx, name)
+	if err != nil {
+		return driver.Status{}, err
+	}
+	return c.status, nil
+}
+
+// Stop asks the program to end, and ends it after the grace.
+func (h host) Stop(ctx context.Context, name string, grace time.Duration) error {
+	h.mu.Lock()
+	c, err := h.find(ctx, name)
+	runs := err == nil && c.status.State == driver.StateRunning
+	h.mu.Unlock()
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return nil
+	}
+	if err != nil || !runs {
+		return err
+	}
+	c.signal(syscall.SIGTERM)
+	select {
+	case <-c.exited:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(grace):
+		c.signal(syscall.SIGKILL)
+		<-c.exited
+	}
+	return nil
+}
+
+// Remove forgets a container that does not run.
+func (h host) Remove(ctx context.Context, name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c, err := h.find(ctx, name)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if c.status.State == driver.StateRunning {
+		return driver.Running(name)
+	}
+	delete(h.containers, name)
+	close(c.gone)
+	return nil
+}
+
+// Logs copies what the program has written.
+func (h host) Logs(ctx context.Context, name string, stdout, stderr io.Writer) error {
+	h.mu.Lock()
+	c, err := h.find(ctx, name)
+	h.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.stdout.copyTo(stdout), c.stderr.copyTo(stderr))
+}
+
+// List has this node's containers, by name.
+func (h host) List(ctx context.Context, labels map[string]string) (list []driver.Status, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.containers {
+		if c.node == h.node && driver.Carries(c.spec.Labels, labels) {
+			list = append(list, c.status)
+		}
+	}
+	slices.SortFunc(list, func(a, b driver.Status) int { return cmp.Compare(a.Name, b.Name) })
+	return list, ctx.Err()
+}
+
+func (h host) find(ctx context.Context, name string) (*container, error) {
+	if c := h.containers[name]; c != nil {
+		return c, ctx.Err()
+	}
+	return nil, driver.NotFound(name)
+}
+
+// Gateway: containers have no way of their own to this machine.
+func (host) Gateway(context.Context) (driver.Gateway, error) { return driver.Gateway{}, nil }
+
+// Bring returns the program's path: it is there already.
+func (host) Bring(_ context.Context, program string) (string, error) {
+	if _, err := exec.LookPath(program); err != nil {
+		return "", openflow.Errorf(openflow.CodeInvalid, "%s cannot be run: %w", program, err)
+	}
+	return program, nil
+}
+
+// Confine limits nothing, and says so.
+func (host) Confine(context.Context, int) ([]string, error) {
+	return []string{"the toy runtime isolates nothing"}, nil
+}
+
+// Resources are this machine's.
+func (host) Resources(context.Context) (openflow.Resources, error) { return openflow.Resources{}, nil }
+
+// Examine finds nothing wrong.
+func (host) Examine(context.Context) []openflow.Finding {
+	return []openflow.Finding{{Check: "runtime", Verdict: openflow.VerdictOK, Detail: "tasks are plain programs"}}
+}
+
+// Trim bounds nothing.
+func (host) Trim(context.Context) error { return nil }
+
+// Close leaves containers alone.
+func (host) Close() error { return nil }
+
+// output is what a program writes while others read it.
+type output struct {
+	mu  sync.Mutex
+	all []byte
+}
+
+// Write keeps everything.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.all = append(o.all, p...)
+	return len(p), nil
+}
+
+func (o *output) copyTo(w io.Writer) error {
+	o.mu.Lock()
+	said := bytes.Clone(o.all)
+	o.mu.Unlock()
+	_, err := w.Write(said)
+	return err
+}

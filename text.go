@@ -1,0 +1,56 @@
+package openflow
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Cut is text in limit bytes at most, with a sign where something is left out.
+func Cut(text string, limit int) string {
+	const more = "…"
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit-len(more)], "") + more
+}
+
+// Readable is text without what moves a terminal's cursor or turns the direction of writing, so that nobody can put words
+// on somebody else's screen which are not in the text. Lines stay.
+func Readable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return r
+		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
+			return ' '
+		case unicode.Is(unicode.Bidi_Control, r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+}
+
+// MaxHeard is how many bytes of one text of another party are taken.
+const MaxHeard = 1 << 10
+
+// Heard is what is taken of a text that another party has written: the beginning of a long one, without the signs that are
+// none to read. It may have several lines.
+func Heard(text string) string { return Readable(Cut(text, MaxHeard)) }
+
+// maxLine is how many characters FirstLine takes.
+const maxLine = 500
+
+// FirstLine is the first line of the first text that has one, without signs that are none to read, and not all of a long one.
+func FirstLine(texts ...string) string {
+	for _, t := range texts {
+		line, _, _ := strings.Cut(strings.TrimSpace(t), "\n")
+		if line = strings.TrimSpace(Readable(Cut(line, maxLine*utf8.UTFMax))); line != "" {
+			if r := []rune(line); len(r) > maxLine {
+				line = string(r[:maxLine]) + "…"
+			}
+			return line
+		}
+	}
+	return ""
+}
