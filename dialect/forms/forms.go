@@ -163,9 +163,20 @@ type SchedulerCreateJob struct {
 	UserName       string          `json:"user_name,omitempty"`
 }
 
-// Decode reads the DAG. Errors: CodeInvalid.
-func (b SchedulerCreateJob) Decode() (*openflow.DAG, error) {
-	return receiveInner(b.DAG, b.SchemaVersion, b.Kind)
+// Submission is what the initiator, the verified caller, submits. Errors: CodeInvalid, about the job.
+func (b SchedulerCreateJob) Submission(initiator openflow.PartyID) (openflow.Submission, error) {
+	for kind, name := range map[string]string{"user_name": b.UserName, "idempotency_key": b.IdempotencyKey} {
+		if err := wire.CheckName(kind, name); err != nil {
+			return openflow.Submission{}, openflow.About(openflow.AboutJob, err)
+		}
+	}
+	dag, err := receiveInner(b.DAG, b.SchemaVersion, b.Kind)
+	if err != nil {
+		return openflow.Submission{}, openflow.About(openflow.AboutJob, err)
+	}
+	return openflow.Submission{
+		DAG: dag, Initiator: initiator, ID: openflow.JobID(b.JobID), IdempotencyKey: b.IdempotencyKey, UserName: b.UserName,
+	}, nil
 }
 
 // SchedulerStopJob is the body of POST /v2/scheduler/job/stop and, without a status, of rerun and wake.

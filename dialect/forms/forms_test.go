@@ -97,8 +97,21 @@ func TestDAGInsideARequest(t *testing.T) {
 	b.Kind = "bfia"
 	_, err = b.Decode()
 	require.ErrorContains(t, err, "kind")
-	_, err = forms.SchedulerCreateJob{DAG: json.RawMessage(`{`), SchemaVersion: "1"}.Decode()
-	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+
+	submitted := forms.SchedulerCreateJob{DAG: inner, SchemaVersion: "2.2.0", Kind: wire.Kind, JobID: "J", IdempotencyKey: "once", UserName: "ann"}
+	sub, err := submitted.Submission("9999")
+	require.NoError(t, err)
+	require.Equal(t, openflow.Submission{DAG: d, Initiator: "9999", ID: "J", IdempotencyKey: "once", UserName: "ann"}, sub)
+	for name, spoil := range map[string]func(*forms.SchedulerCreateJob){
+		"document": func(b *forms.SchedulerCreateJob) { b.DAG = json.RawMessage(`{`) },
+		"user":     func(b *forms.SchedulerCreateJob) { b.UserName = strings.Repeat("x", 1<<10) },
+		"key":      func(b *forms.SchedulerCreateJob) { b.IdempotencyKey = strings.Repeat("x", 1<<10) },
+	} {
+		bad := submitted
+		spoil(&bad)
+		_, err := bad.Submission("9999")
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), name)
+	}
 }
 
 // collectKeys are those of fate-flow-api §2.3 task/collect.

@@ -15,19 +15,11 @@ func (s service) schedule(r *http.Request) (any, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
-	for kind, name := range map[string]string{"user_name": b.UserName, "idempotency_key": b.IdempotencyKey} {
-		if err := wire.CheckName(kind, name); err != nil {
-			return nil, openflow.About(openflow.AboutJob, err)
-		}
-	}
-	dag, err := b.Decode()
+	sub, err := b.Submission(dialect.Caller(r))
 	if err != nil {
-		return nil, openflow.About(openflow.AboutJob, err)
+		return nil, err
 	}
-	caller := dialect.Caller(r)
-	answer, err := s.Scheduler.CreateJob(r.Context(), caller, openflow.Submission{
-		DAG: dag, Initiator: caller, ID: openflow.JobID(b.JobID), IdempotencyKey: b.IdempotencyKey, UserName: b.UserName,
-	})
+	answer, err := s.Scheduler.CreateJob(r.Context(), sub.Initiator, sub)
 	if err != nil {
 		return nil, err
 	}
