@@ -127,7 +127,7 @@ func (c *Catalogue) DeleteScheduledJobsBefore(ctx context.Context, at time.Time,
 func (c *Catalogue) JobsEndedBefore(ctx context.Context, at time.Time, limit int) ([]openflow.JobKey, error) {
 	var keys []openflow.JobKey
 	err := c.each(ctx, `select scheduler, job_id, role, party from job where end_time > 0 and end_time < $1
-		order by end_time, job_id, role, party`+limits(limit, 0), []any{millis(at)}, func(r row) error {
+		order by end_time, job_id, role, party, scheduler`+limits(limit, 0), []any{millis(at)}, func(r row) error {
 		var k openflow.JobKey
 		err := r.Scan(&k.Scheduler, &k.Job, &k.Party.Role, &k.Party.ID)
 		keys = append(keys, k)
