@@ -2,6 +2,8 @@ package scenarios_test
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"sync"
 	"testing"
 
@@ -144,4 +146,91 @@ func refusedAsAmbiguous(t *testing.T, answer wire.Envelope) {
 	require.Contains(t, answer.Message, "from schedulers 10000, 10001")
 	require.NotNil(t, answer.Error)
 	require.Equal(t, string(openflow.CodeConflict), answer.Error.Code)
+}
+
+// Of two jobs of one ID, one of them scheduled by the site itself, one is stopped, run again and forgotten. Whoever does so names
+// its scheduler, and the other job goes on as if it were alone.
+func TestOneOfTwoJobsOfOneID(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Cores(16))
+	guest, host := e.As(t, "9999"), e.As(t, "10000")
+	const id openflow.JobID = "2026010100000000000000002"
+	const stays, goes = "9999", "10001"
+	for _, s := range []string{stays, goes} {
+		d := long(pair)
+		d.Conf.Scheduler, d.Conf.Initiator = openflow.PartyID(s), "10000"
+		_, err := link(t, e, "10000", s).Scheduler().CreateJob(t.Context(), "10000", openflow.Submission{DAG: d, ID: id, Initiator: "10000"})
+		require.NoError(t, err)
+	}
+	named := func(s string) map[string]string {
+		return map[string]string{"job_id": string(id), "scheduler_party_id": s}
+	}
+	t.Cleanup(func() {
+		for _, s := range []string{stays, goes} {
+			guest.Post("/v2/job/stop", named(s))
+		}
+	})
+	run := func(c *env.Client, s string) wire.TaskRow {
+		var rows []wire.TaskRow
+		c.OK(c.Get("/v2/job/task/query", "job_id", string(id), "scheduler_party_id", s), &rows)
+		require.Len(t, rows, 1)
+		require.Equal(t, s, rows[0].SchedulerPartyID)
+		return rows[0]
+	}
+	settles := func(s string, want openflow.TaskStatus, version int) {
+		t.Helper()
+		for _, c := range []*env.Client{guest, host} {
+			env.WaitUntil(t, env.Patience, "the run of scheduler "+s+" is "+string(want), func() (bool, string) {
+				r := run(c, s)
+				return r.PartyStatus == string(want) && r.TaskVersion == version, r.PartyStatus
+			})
+		}
+	}
+	undisturbed := func() {
+		t.Helper()
+		for _, c := range []*env.Client{guest, host} {
+			r := run(c, stays)
+			require.Equal(t, string(openflow.TaskRunning), r.PartyStatus)
+			require.Zero(t, r.TaskVersion)
+			require.Empty(t, r.Reason)
+		}
+	}
+	settles(stays, openflow.TaskRunning, 0)
+	settles(goes, openflow.TaskRunning, 0)
+	follower := sdk.Client{URL: guest.URL, Token: guest.Token, Scheduler: stays}
+	stream, err := follower.Events(t.Context(), id, "")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, stream.Close()) }()
+
+	host.OK(host.Post("/v2/job/stop", named(goes)), nil)
+	settles(goes, openflow.TaskCanceled, 0)
+	undisturbed()
+	env.WaitUntil(t, env.Patience, "it may be run again", func() (bool, string) {
+		answer := host.Post("/v2/job/rerun", named(goes))
+		return answer.Code == wire.Success, answer.Message
+	})
+	settles(goes, openflow.TaskRunning, 1)
+	undisturbed()
+	require.Len(t, e.Containers(t, "9999"), 2)
+	guest.OK(guest.Post("/v2/job/stop", named(goes)), nil)
+	settles(goes, openflow.TaskCanceled, 1)
+	env.WaitUntil(t, env.Patience, "it may be forgotten", func() (bool, string) {
+		answer := guest.Post("/v2/job/clean", named(goes))
+		return answer.Code == wire.Success, answer.Message
+	})
+	undisturbed()
+	require.NotZero(t, guest.Post("/v2/job/clean", named(stays)).Code, "it runs")
+	require.Len(t, guest.Jobs(id), 1, "the ID is enough now")
+	host.OK(host.Post("/v2/job/stop", named(stays)), nil)
+	settles(stays, openflow.TaskCanceled, 0)
+	for {
+		event, err := stream.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		require.Equal(t, stays, event.Scheduler, "a follower hears of the job that it has named")
+		require.Zero(t, event.TaskVersion)
+	}
+	e.NoContainers(t)
+	e.NoCoresHeld(t)
 }
