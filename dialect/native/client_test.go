@@ -684,6 +684,11 @@ func TestEndedJobs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, told, got)
 
+	p.backend.ended = append(make([]openflow.EndedJob, openflow.MaxEndedJobs), told...)
+	got, err = ask()
+	require.NoError(t, err)
+	require.Empty(t, got, "an answer is not read for longer than the longest question")
+
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"openflow":1,"data":[{"job_id":"1"}]}`))
 	}))

@@ -51,14 +51,14 @@ func (s scheduler) WakeJob(ctx context.Context, _ openflow.PartyID, id openflow.
 }
 
 // EndedJobs implements openflow.SchedulerService. What the peer says of other jobs, or of statuses that are no ends, is
-// dropped.
+// dropped, and so is what it says beyond the number of jobs that may be asked for.
 func (s scheduler) EndedJobs(ctx context.Context, _ openflow.PartyID, ids []openflow.JobID) ([]openflow.EndedJob, error) {
 	var answer []forms.EndedJob
 	if err := s.Call(ctx, ended, forms.EncodeEndedQuestion(ids), &answer); err != nil {
 		return nil, err
 	}
 	var list []openflow.EndedJob
-	for _, a := range answer {
+	for _, a := range answer[:min(len(answer), openflow.MaxEndedJobs)] {
 		j := a.Decode()
 		if slices.Contains(ids, j.ID) && (j.Status == "" || j.Status.Terminal()) {
 			list = append(list, j)
