@@ -49,6 +49,7 @@ type Config struct {
 	Retention       upkeep.Retention
 	Timing          openflow.Timing
 	Shared          Shared // services instead of embedded parts
+	Stores          Stores // stores of another kind
 	UI              bool
 	Version         string
 	Spans           sdktrace.SpanExporter // where traces go; nil: there are none
