@@ -36,8 +36,8 @@ func (c *Client) create(ctx context.Context, o openflow.JobOrder) error {
 	return err
 }
 
-// Reserve calls job/resource/apply. A refusal does not tell a busy party from an application that was granted before, so
-// after one the resources are returned and applied for once more. A busy FATE-Flow node never says that it is so no more.
+// Reserve calls job/resource/apply. A refusal does not tell a busy party from an application that was granted before. So
+// after one the resources are returned and applied for once more. A FATE-Flow node does not call when it is no longer busy.
 func (c *Client) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {
 	got, err := c.apply(ctx, k)
 	if err != nil || !busy(got) {

@@ -214,7 +214,7 @@ func (x *Execution) fail(k openflow.TaskKey, err error) {
 	x.tasks.NotStarted(k, openflow.Cause{Code: told.Code, Text: told.Public, Consequence: told.Consequence || x.over})
 }
 
-// Again tells whether a start that was answered so waits, to be repeated when a run of the job has ended or a pause is over.
+// Again tells whether a start with that answer waits. It is repeated when a run of the job has ended or a pause is over.
 func (x *Execution) Again(err error) bool {
 	return openflow.CodeOf(err) == openflow.CodeExhausted && !x.over
 }
