@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/loopback"
 	"openflow/node"
-	"openflow/node/hardware"
 	"openflow/runtime/driver"
 	"openflow/sdk"
 	"openflow/site/trust"
@@ -54,7 +54,7 @@ type Node struct {
 // New chooses ports and exchanges keys. Homes are the folders dir/node-<party>; nothing is started.
 func New(dir string, o Options, parties ...openflow.PartyID) (*Fleet, error) {
 	f := &Fleet{options: o}
-	ports, err := hardware.FreePorts(len(parties), nil)
+	ports, err := loopback.FreePorts(len(parties), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 	sdkclient "go.temporal.io/sdk/client"
 
 	"openflow"
-	"openflow/node/hardware"
+	"openflow/loopback"
 	"openflow/store/catalogue/postgrestest"
 	"openflow/temporal/embedded"
 )
@@ -24,7 +24,7 @@ import (
 // freeAddress is a loopback address that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	ports, err := hardware.FreePorts(1, nil)
+	ports, err := loopback.FreePorts(1, nil)
 	require.NoError(t, err)
 	return fmt.Sprintf("127.0.0.1:%d", ports[0])
 }

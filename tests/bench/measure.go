@@ -17,8 +17,8 @@ import (
 	"openflow/docker"
 	"openflow/docker/engine"
 	"openflow/docker/image"
+	"openflow/loopback"
 	"openflow/node/fleet"
-	"openflow/node/hardware"
 	"openflow/runtime/driver"
 )
 
@@ -68,7 +68,7 @@ func measureFloor(ctx context.Context, o options, dir string) (*chains, error) {
 
 // freePort is a port that was free a moment ago.
 func freePort() (int, error) {
-	ports, err := hardware.FreePorts(1, nil)
+	ports, err := loopback.FreePorts(1, nil)
 	if err != nil {
 		return 0, err
 	}

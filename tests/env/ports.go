@@ -10,14 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"openflow/node/hardware"
+	"openflow/loopback"
 )
 
 // Ports finds n free ports of loopback. Until this process ends no other test of this machine gets one of them, also
 // while nobody listens there, as while a node restarts.
 func Ports(t testing.TB, n int) []int {
 	t.Helper()
-	ports, err := hardware.FreePorts(n, reserve)
+	ports, err := loopback.FreePorts(n, reserve)
 	require.NoError(t, err)
 	return ports
 }

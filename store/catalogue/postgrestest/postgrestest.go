@@ -24,7 +24,7 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 
-	"openflow/node/hardware"
+	"openflow/loopback"
 )
 
 const (
@@ -151,7 +151,7 @@ func (s *Server) startAnywhere() error {
 	const attempts = 3
 	var failed error
 	for range attempts {
-		ports, err := hardware.FreePorts(1, nil)
+		ports, err := loopback.FreePorts(1, nil)
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,5 @@
-package hardware
+// Package loopback finds ports for servers that are told theirs before they start, as those of demos and tests are.
+package loopback
 
 import (
 	"math/rand/v2"

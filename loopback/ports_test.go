@@ -1,4 +1,4 @@
-package hardware_test
+package loopback_test
 
 import (
 	"net"
@@ -8,12 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/node/hardware"
+	"openflow/loopback"
 )
 
 func TestFreePorts(t *testing.T) {
 	asked := map[int]bool{}
-	ports, err := hardware.FreePorts(20, func(port int) bool {
+	ports, err := loopback.FreePorts(20, func(port int) bool {
 		again := asked[port]
 		asked[port] = true
 		return !again && port%2 == 0
@@ -28,6 +28,6 @@ func TestFreePorts(t *testing.T) {
 		require.NoError(t, err, "it is free")
 		require.NoError(t, l.Close())
 	}
-	_, err = hardware.FreePorts(1, func(int) bool { return false })
+	_, err = loopback.FreePorts(1, func(int) bool { return false })
 	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err))
 }
