@@ -110,7 +110,7 @@ func (r *Runtime) adopt(ctx context.Context, spec driver.Spec) (driver.Status, e
 		return driver.Status{}, driver.NotFound(spec.Name)
 	}
 	if l, ok := r.launched(spec.Name); ok && l.id != c.ID {
-		r.launches.Delete(spec.Name) // another node process has removed that one and made this
+		r.forget(spec.Name) // another node process has removed that one and made this
 	}
 	if c.Config.Labels[networkLabel] != r.name || !driver.Carries(c.Config.Labels, spec.Labels) {
 		return driver.Status{}, driver.Conflict(spec.Name)
@@ -131,7 +131,10 @@ func (r *Runtime) Start(ctx context.Context, name string) error {
 	if err != nil || c.State.Status != container.StateCreated {
 		return err
 	}
-	r.launches.Store(name, launch{id: c.ID, status: status(c), at: time.Now()})
+	r.forget(name)
+	l := launch{id: c.ID, status: status(c), at: time.Now()}
+	l.ear = r.listen(ctx, l)
+	r.launches.Store(name, l)
 	_, err = r.api.ContainerStart(ctx, name, client.ContainerStartOptions{})
 	if len(c.HostConfig.DeviceRequests) > 0 && cerrdefs.IsInternal(err) { // the API has no error of its own for it
 		return openflow.Errorf(openflow.CodeInvalid, "%s: the Docker daemon can give no GPU to containers: %w", subject(name), err).
@@ -239,7 +242,7 @@ func (r *Runtime) remove(ctx context.Context, name string) error {
 	_, err := r.api.ContainerRemove(ctx, name, client.ContainerRemoveOptions{RemoveVolumes: true})
 	if !cerrdefs.IsConflict(err) {
 		if ignoreNotFound(err) == nil {
-			r.launches.Delete(name)
+			r.forget(name)
 			r.stopped.Delete(name)
 		}
 		return backoff.Permanent(r.wrap(ctx, ignoreNotFound(err), subject(name)))
@@ -258,6 +261,9 @@ func (r *Runtime) remove(ctx context.Context, name string) error {
 
 // Logs implements driver.Runtime. The daemon keeps the newest 16 to 32 MiB of a container's output.
 func (r *Runtime) Logs(ctx context.Context, name string, stdout, stderr io.Writer) error {
+	if l, ok := r.launched(name); ok && l.ear.all(ctx) {
+		return l.ear.copy(stdout, stderr)
+	}
 	if _, err := r.inspect(ctx, name); err != nil {
 		return err
 	}
