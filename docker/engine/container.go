@@ -61,7 +61,7 @@ func (r *Runtime) create(ctx context.Context, spec driver.Spec, net bridge) erro
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels[networkLabel] = r.name
+	labels[networkLabel], labels[madeLabel] = r.name, spec.Made
 	_, err := r.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: spec.Name,
 		Config: &container.Config{
@@ -182,6 +182,7 @@ func status(c container.InspectResponse) driver.Status {
 	st := driver.Status{
 		Name:    strings.TrimPrefix(c.Name, "/"),
 		Labels:  c.Config.Labels,
+		Made:    c.Config.Labels[madeLabel],
 		Reason:  c.State.Error,
 		Created: parseTime(c.Created),
 	}

@@ -26,6 +26,9 @@ const HostAlias = "openflow.internal"
 // networkLabel marks what a node has made, with the name of its network as the value.
 const networkLabel = "openflow.network"
 
+// madeLabel tells what a container was made of: driver.Spec.Made.
+const madeLabel = "openflow.made"
+
 // defaultNetwork is for the machine with one node.
 const defaultNetwork = "openflow"
 
