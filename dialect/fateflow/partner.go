@@ -102,8 +102,8 @@ func (c *Client) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) e
 }
 
 // StopJob calls, for every task that has ended, task/status/update and task/stop; then job/update, job/status/update and
-// job/stop. A peer that refuses one of them is called for the others all the same: its runs end by task/stop and job/stop,
-// and it refuses for instance the news of a task that it has lost.
+// job/stop. A peer that refuses one of them is called for the others all the same. Its runs end by task/stop and job/stop.
+// What it refuses is for instance the news of a task that it has lost.
 func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
 	percent := 0
 	if end.Status == openflow.JobSuccess {

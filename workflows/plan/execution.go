@@ -248,7 +248,7 @@ func (x *Execution) close() {
 // Report takes over how a run stands.
 func (x *Execution) Report(r openflow.Report) { x.tasks.Report(r) }
 
-// lostAfter is how often in a row a party has to say that it does not know a run, before that is believed: its first answer may
+// lostAfter is how often in a row a party has to say that it does not know a run, before that is believed. Its first answer may
 // have been on the way when the start was acknowledged.
 const lostAfter = 2
 
