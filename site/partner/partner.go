@@ -104,8 +104,9 @@ type Service struct {
 	Pool       Pool // nil: the node runs every task itself
 	Limits     Limits
 	Policy     openflow.Policy
-	GrantAll   bool   // peers may use every table and component: for trials
-	Freed      func() // is told when a job has given back what it held; nil: nobody wants to know
+	GrantAll   bool                  // peers may use every table and component: for trials
+	Freed      func()                // is told when a job has given back what it held; nil: nobody wants to know
+	Ended      func(openflow.JobKey) // is told when a job has ended here; nil: nobody wants to know
 	Log        *slog.Logger
 }
 
@@ -169,6 +170,9 @@ func (s *Service) move(ctx context.Context, k openflow.JobKey, to openflow.JobSt
 	changed, err := s.Store.UpdateJobStatus(ctx, k, to, reason)
 	if changed && to.Terminal() {
 		s.tellFreed()
+		if s.Ended != nil {
+			s.Ended(k)
+		}
 	}
 	return changed, openflow.About(openflow.AboutJob, err)
 }
