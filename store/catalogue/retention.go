@@ -126,11 +126,10 @@ func (c *Catalogue) DeleteScheduledJobsBefore(ctx context.Context, at time.Time,
 // JobsEndedBefore lists at most limit jobs that ended before a time, the one that ended first coming first.
 func (c *Catalogue) JobsEndedBefore(ctx context.Context, at time.Time, limit int) ([]openflow.JobKey, error) {
 	var keys []openflow.JobKey
-	err := c.each(ctx, `select scheduler, job_id, role, party from job where end_time > 0 and end_time < $1
-		order by end_time, job_id, role, party`+limits(limit, 0), []any{millis(at)}, func(r row) error {
-		var k openflow.JobKey
-		err := r.Scan(&k.Scheduler, &k.Job, &k.Party.Role, &k.Party.ID)
-		keys = append(keys, k)
+	err := c.each(ctx, `select `+keyColumns.names+` from job where end_time > 0 and end_time < $1
+		order by end_time, job_id, role, party`+limits(limit, 0), []any{millis(at)}, func(from row) error {
+		r, err := keyColumns.scan(from)
+		keys = append(keys, r.key())
 		return err
 	})
 	return keys, classify("list ended jobs", err)
