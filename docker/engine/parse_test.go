@@ -132,8 +132,8 @@ func TestMayWriteRules(t *testing.T) {
 func TestRulesThatComeBefore(t *testing.T) {
 	const jump = "-A INPUT -i ofbr-1 -j OPENFLOW-1"
 	for rule, alarms := range map[string]bool{
-		"-A INPUT -j ACCEPT":               true,
-		"-A INPUT -s 10.0.0.0/8 -j ACCEPT": true,
+		"-A INPUT -j ACCEPT":                                            true,
+		"-A INPUT -s 10.0.0.0/8 -j ACCEPT":                              true,
 		"-A INPUT -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT":     true,
 		"-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT": false,
 		"-A INPUT -m state --state ESTABLISHED -j ACCEPT":               false,
