@@ -170,26 +170,26 @@ type digested struct {
 	digest string
 }
 
-func (k *known) digest(path string) (identity, string, error) {
+func (k *known) digest(path string) (string, error) {
 	f, id, err := open(path)
 	if err != nil {
-		return id, "", err
+		return "", err
 	}
 	if err := f.Close(); err != nil {
-		return id, "", err
+		return "", err
 	}
 	k.mu.Lock()
 	have, ok := k.files[path]
 	k.mu.Unlock()
 	if ok && have.id == id {
-		return id, have.digest, nil
+		return have.digest, nil
 	}
 	id, digest, err := read(path, io.Discard)
 	if err != nil {
-		return id, "", err
+		return "", err
 	}
 	if id.young() {
-		return id, digest, nil
+		return digest, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -197,5 +197,5 @@ func (k *known) digest(path string) (identity, string, error) {
 		k.files = map[string]digested{}
 	}
 	k.files[path] = digested{id, digest}
-	return id, digest, nil
+	return digest, nil
 }
