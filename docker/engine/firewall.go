@@ -90,8 +90,8 @@ func (r *Runtime) Firewalled(ctx context.Context, port int) error {
 
 const rewrite = "restart the node, which writes its rules again before all others"
 
-// place is where the jump to target stands among the rules of INPUT, -1 for nowhere, and which rule before it lets
-// packets in from everywhere, if any.
+// place is where the jump to target stands among the rules of INPUT, -1 for nowhere. before is a rule above it that lets
+// packets in from everywhere, if there is one.
 func (f firewall) place(input []string, target string) (at int, before string) {
 	at = slices.Index(input, fmt.Sprintf("-A INPUT -i %s -j %s", f.device, target))
 	for _, rule := range input[:max(at, 0)] {

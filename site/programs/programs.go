@@ -42,7 +42,7 @@ func Own(path string) (openflow.ProviderRecord, error) {
 		_, digest, err = read(abs, io.Discard)
 	}
 	if err != nil {
-		return openflow.ProviderRecord{}, openflow.Errorf(openflow.CodeInvalid, "the components binary %q cannot be used: %w", path, err).
+		return openflow.ProviderRecord{}, openflow.Errorf(openflow.CodeInvalid, "the program %q of the built-in provider cannot be used: %w", path, err).
 			WithHint("build it with make build, or name it with --components")
 	}
 	return openflow.ProviderRecord{Kind: openflow.ProviderBuiltIn, Place: abs, Digest: digest, Enabled: true}, nil

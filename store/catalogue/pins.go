@@ -36,8 +36,8 @@ var (
 )
 
 // whereStillThere has a pin recorded if the name of a table still stands for its object, and otherwise if something refers
-// to it. Between the look at a name and this statement the table could have been deleted or replaced, and the object could
-// have lost its last reference, so that a sweep has taken it.
+// to it. Between the look at a name and this statement the table could have been deleted or replaced. The object
+// could have lost its last reference, and a sweep have taken it.
 func whereStillThere(place func(string) string) string {
 	object, name := place("object"), place("name")
 	has := ` where object = ` + object + ` and object <> '')` // as the indices have it
