@@ -18,6 +18,9 @@ type Options struct {
 	Patience time.Duration
 }
 
+// alive finds out within 25 s that the machine at the other end of a connection is gone, with or without a call under way.
+var alive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
+
 const (
 	connecting = 10 * time.Second // bounds the making of a connection
 	buffer     = 64 << 10         // of each direction, in bytes: tables and messages are large
@@ -30,7 +33,7 @@ const (
 func New(o Options) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy = o.Proxy
-	t.DialContext = (&net.Dialer{Timeout: connecting}).DialContext
+	t.DialContext = (&net.Dialer{Timeout: connecting, KeepAliveConfig: alive}).DialContext
 	t.ResponseHeaderTimeout = o.Patience
 	t.MaxIdleConnsPerHost = idle
 	t.DisableCompression = true

@@ -36,6 +36,33 @@ var FrequentQueries = map[string]string{
 	"told": toldClaims, "late": lateClaims, "fitting": fittingClaims, "running": runningJobs, "scheduled": runningScheduled,
 }
 
+// IndexedQueries are, for each index, a statement that is answered by it.
+var IndexedQueries = map[string]string{
+	"job_created":               `select ` + jobColumns.names + ` from job order by create_time desc, job_id desc, role desc, party desc, scheduler desc limit 5`,
+	"job_running":               runningJobs,
+	"job_queue":                 fittingClaims,
+	"job_queue_age":             lateClaims,
+	"job_told":                  toldClaims,
+	"scheduled_job_idempotency": `select ` + scheduledColumns.names + ` from scheduled_job where initiator = $1 and idempotency_key = $2 and idempotency_key <> ''`,
+	"scheduled_job_created":     `select ` + scheduledColumns.names + ` from scheduled_job order by create_time desc, job_id desc limit 5`,
+	"scheduled_job_running":     runningScheduled,
+	"submission_created":        `select job_id, scheduler from submission where create_time < $1 limit 5`,
+	"task_of_job":               `select run_id from task where ` + jobKey,
+	"task_created":              `select ` + taskColumns.names + ` from task order by create_time desc, run_id desc limit 5`,
+	"task_log":                  `select ` + referenced,
+	"task_gpus":                 `select gpu_ids from task where gpus > 0 and resource_in_use`,
+	"data_table_object":         `select ` + referenced,
+	"model_object":              `select ` + referenced,
+	"pin_object":                `select ` + referenced,
+	"output_of_table":           `select ` + outputColumns.names + ` from output where namespace = $1 and name = $2 order by create_time, run_id`,
+	"metric_of_task":            `select ` + metricColumns.names + ` from metric where run_id = $1 order by seq, digest`,
+	"score_time":                `delete from score where time < $1`,
+	"audit_time":                `select ` + auditColumns.names + ` from audit order by time desc, id desc limit 5`,
+}
+
+// SavePin is the statement that records a pin.
+var SavePin = savePin
+
 // LockWriters is the statement that makes a transaction the only writer.
 const LockWriters = lockWriters
 

@@ -40,9 +40,9 @@ var (
 // could have lost its last reference, and a sweep have taken it.
 func whereStillThere(place func(string) string) string {
 	object, name := place("object"), place("name")
+	has := ` where object = ` + object + ` and object <> '')` // as the indices have it
 	return ` where ` + object + ` = '' or (` + name + ` = '' or ` + place("source_job") + ` <> '')
-		and (exists (select 1 from data_table where object = ` + object + `)
-		or exists (select 1 from model where object = ` + object + `) or exists (select 1 from pin where object = ` + object + `))
+		and (exists (select 1 from data_table` + has + ` or exists (select 1 from model` + has + ` or exists (select 1 from pin` + has + `)
 		or exists (select 1 from data_table where namespace = ` + place("namespace") + ` and name = ` + name + ` and object = ` + object + `)`
 }
 

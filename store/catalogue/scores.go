@@ -103,7 +103,7 @@ func (c *Catalogue) spendOn(ctx context.Context, t *tx, s openflow.ScoreSpend, t
 
 // nameOf is what people call a table of that content here, where several have it the job's name for it.
 func (t *tx) nameOf(ctx context.Context, object string, job openflow.TableName) (string, error) {
-	names, err := t.strings(ctx, `select namespace || '/' || name from data_table where object = $1 and not intermediate
+	names, err := t.strings(ctx, `select namespace || '/' || name from data_table where object = $1 and object <> '' and not intermediate
 		order by case when namespace = $2 and name = $3 then 0 else 1 end, namespace, name limit 1`, object, job.Namespace, job.Name)
 	if err != nil || len(names) == 0 {
 		return object, err
@@ -230,7 +230,8 @@ func (c *Catalogue) Scores(ctx context.Context, partner openflow.PartyID, memory
 // namesOf lists the tables from outside that have this content now.
 func (c *Catalogue) namesOf(ctx context.Context, object string) ([]openflow.TableName, error) {
 	var names []openflow.TableName
-	err := c.each(ctx, `select `+nameColumns.names+` from data_table where object = $1 and not intermediate order by namespace, name`,
+	err := c.each(ctx, `select `+nameColumns.names+` from data_table where object = $1 and object <> '' and not intermediate
+		order by namespace, name`,
 		[]any{object}, func(from row) error {
 			r, err := nameColumns.scan(from)
 			names = append(names, openflow.TableName(r))

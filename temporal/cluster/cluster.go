@@ -41,6 +41,10 @@ const (
 	// every ten seconds as shipped.
 	patience = time.Minute
 	look     = 200 * time.Millisecond
+	// quiet is after which silence the cluster is asked whether it is there, and answer how long it may take. A cluster takes
+	// more than one question in ten seconds for an attack.
+	quiet  = 15 * time.Second
+	answer = 5 * time.Second
 )
 
 // Options say which cluster and as whom.
@@ -164,6 +168,7 @@ func (o Options) settings() (settings sdkclient.Options, h handshakes, err error
 	if err != nil {
 		return settings, h, err
 	}
+	settings.ConnectionOptions.KeepAliveTime, settings.ConnectionOptions.KeepAliveTimeout = quiet, answer
 	settings.ConnectionOptions.TLS, settings.ConnectionOptions.TLSDisabled = secure, secure == nil
 	if secure != nil {
 		h = newHandshakes(secure)

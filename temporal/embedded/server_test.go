@@ -3,6 +3,7 @@ package embedded_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -166,6 +167,20 @@ func TestFrontendWantsToken(t *testing.T) {
 }
 
 // Behind the frontend nobody asks for the token, so those ports must not even shake hands.
+// A client that says nothing any more, not even when it is asked, is gone: what it polls for must not be given to it.
+// As shipped, the server would hold its connection for 70 s.
+func TestSilentClientIsDropped(t *testing.T) {
+	s := start(t, embedded.Options{Dir: t.TempDir()})
+	conn, err := net.Dial("tcp", s.Frontend())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	_, err = conn.Write([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\x00\x00\x00\x04\x00\x00\x00\x00\x00")) // the preface, empty settings
+	require.NoError(t, err)
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
+	_, err = io.Copy(io.Discard, conn)
+	require.NoError(t, err, "the server has not ended the connection")
+}
+
 func TestInternodePortsRefuseStrangers(t *testing.T) {
 	var ports []int
 	start(t, embedded.Options{Dir: t.TempDir()}.WithPorts(func(n int) (_ []int, err error) {

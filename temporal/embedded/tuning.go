@@ -26,6 +26,11 @@ var tuning = map[string]any{
 	"matching.numTaskqueueReadPartitions":  1,
 	"matching.numTaskqueueWritePartitions": 1,
 
+	// Shipped 1 min and 10 s. A client whose machine has lost its power, as a replica's, leaves its connection and what it
+	// polls for: whatever is given to these polls is lost, until the server misses the client.
+	"frontend.keepAliveTime":    10 * time.Second,
+	"frontend.keepAliveTimeout": 5 * time.Second,
+
 	// No limits among ourselves.
 	"frontend.persistenceMaxQPS":       unlimited,
 	"history.persistenceMaxQPS":        unlimited,

@@ -206,6 +206,17 @@ func TestReplicasFollowOneAnothersContainers(t *testing.T) {
 		c.finished(t, k, other)
 		holder.line.Mend()
 	})
+	t.Run("the line of the one that follows falls silent", func(t *testing.T) {
+		k, holder, other := c.running(t, 300_000)
+		holder.line.Silence()
+		env.WaitUntil(t, env.Patience, "the other replica follows too", func() (bool, string) { return other.runtime.follows(k), "not yet" })
+		env.WaitUntil(t, env.Patience, "Temporal gives up a connection that says nothing", func() (bool, string) {
+			return holder.line.Dropped() > 0, "it holds all"
+		})
+		other.as(t).StopJob(k.Job)
+		other.as(t).WaitFor(k.Job, openflow.JobCanceled)
+		holder.line.Mend()
+	})
 	t.Run("what one has started the other stops", func(t *testing.T) {
 		k, holder, other, _ := c.running(t)
 		other.as(t).StopJob(k.Job)
