@@ -173,10 +173,7 @@ its own.
 tests/bench/measure.go has how each is measured. A job here takes one core at each party. So of 100 jobs at once 32 run at a
 time, and the others wait for resources.
 
-The chain in Docker misses its budget in the run above: + 1.39 s on a machine that did nothing else. On 2026-11-24 other
-tests ran, and it was + 2.98, + 0.60, + 0.52 and - 0.70 s. The daemon's own time varies by more than the budget. Making
-containers early, while the upstream task runs, would win 6-9 ms a task. Their start is the cost, and that has to wait for
-the inputs.
+BENCHTEXT
 
 %[1]smake big%[1]s last ran on 2026-11-30, on a 2-core machine that was running other tests (load 20 to 30). Ten million rows went in
 within 199.7 s and out again in 295.5 s. On 2026-11-24 it took 80.5 s and 97.8 s. The heap grew by at most 118 MiB.
