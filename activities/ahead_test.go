@@ -54,7 +54,7 @@ func (byTask) Spec(_ context.Context, r openflow.TaskRecord) (driver.Spec, openf
 	return driver.Spec{Name: name, Image: "x", Made: "today"}, openflow.Launch{Container: name}, nil
 }
 
-func ahead(c *chain) (*activities.Ahead, *fake.Runtime) {
+func forerunner(c *chain) (*activities.Ahead, *fake.Runtime) {
 	rt := fake.New(nil)
 	return &activities.Ahead{Jobs: c, Runtime: rt, Launcher: byTask{}, Log: slog.New(slog.DiscardHandler)}, rt
 }
@@ -71,7 +71,7 @@ func names(t *testing.T, rt driver.Runtime) (list []string) {
 }
 
 func TestAheadMakesWhatFollows(t *testing.T) {
-	a, rt := ahead(&chain{status: openflow.JobRunning})
+	a, rt := forerunner(&chain{status: openflow.JobRunning})
 	for range 2 { // a second attempt of the run
 		a.Follow(runOf("a"))
 		require.Equal(t, []string{"of-b"}, names(t, rt))
@@ -91,7 +91,7 @@ func TestAheadMakesWhatFollows(t *testing.T) {
 // The job ends while the container is being made: whoever comes later removes it.
 func TestAheadOfAJobThatEndsMeanwhile(t *testing.T) {
 	c := &chain{status: openflow.JobRunning}
-	a, rt := ahead(c)
+	a, rt := forerunner(c)
 	looks := 0
 	c.asked = func() {
 		if looks++; looks == 2 { // the container is there, and the end has just been told
