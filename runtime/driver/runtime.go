@@ -10,9 +10,9 @@ import (
 // its outcome and its output, until Remove: nothing disappears before somebody had the chance to record it.
 //
 // All methods are safe for concurrent use, also for the same name. So they are from several Runtimes over the same
-// containers: the one before and the one after a restart of the node, or those of its replicas (see Followers). Every method may be called twice or again
-// after an error whose outcome is unknown. A method blocks no longer than its context lives, and a canceled call leaves
-// the container as it is: only Stop ends a program.
+// containers: the one before and the one after a restart of the node, or those of its replicas (see Followers). Every method
+// may be called twice or again after an error whose outcome is unknown. A method blocks no longer than its context lives,
+// and a canceled call leaves the container as it is: only Stop ends a program.
 //
 // Errors carry the codes of the root package. CodeUnavailable means that the runtime itself (the Docker daemon, say)
 // could not be asked; it says nothing about the container. The exit code of a program, whatever it is, is never an

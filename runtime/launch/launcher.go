@@ -54,8 +54,8 @@ func Name(k openflow.TaskKey) string {
 	return readable + "-" + hex.EncodeToString(sum[:6])
 }
 
-// Spec describes the container of a run, and says what is in it. It is a function of the run and the node, but for the trace
-// that it is part of, so a retry describes the same one.
+// Spec describes the container of a run, and says what is in it. But for the trace it depends on the run and the node only,
+// so a retry describes the same one.
 func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (spec driver.Spec, of openflow.Launch, err error) {
 	image, of, err := l.Program(ctx, r.Provider)
 	if err == nil {
