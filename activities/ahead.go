@@ -17,8 +17,9 @@ type Jobs interface {
 	TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error)
 }
 
-// Ahead makes containers before their runs begin: those of the tasks that follow, as soon as a task runs. So to make them
-// delays nobody. Such a container runs nothing and holds nothing that is counted. Its run adopts it when it begins.
+// Ahead makes containers before their runs begin: those of the tasks that follow, when a run has succeeded. Meanwhile that
+// end is recorded and reported, and other parties may still be at work. Such a container runs nothing, and holds nothing
+// that is counted. Its run adopts it when it begins.
 //
 // What no run has taken when its job ends is removed then. What a crash leaves is the sweeper's.
 type Ahead struct {
@@ -34,7 +35,7 @@ type Ahead struct {
 // aheadPatience bounds what is done for one task, or for one end of a job.
 const aheadPatience = 30 * time.Second
 
-// Follow makes what follows a run that has begun. That this fails is no loss, since every run makes its container itself
+// Follow makes what follows a run that has succeeded. That this fails is no loss, since every run makes its container itself
 // when there is none.
 func (a *Ahead) Follow(k openflow.TaskKey) {
 	if a == nil {

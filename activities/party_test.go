@@ -99,23 +99,30 @@ func (m *memory) recorded() *openflow.TaskEnd {
 	return m.end
 }
 
-type launcher struct{ err error }
+type launcher struct {
+	err  error
+	made string
+}
 
 func (l *launcher) Spec(context.Context, openflow.TaskRecord) (driver.Spec, openflow.Launch, error) {
 	err := l.err
-	return driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}}, openflow.Launch{Container: container}, err
+	return driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}, Made: l.made}, openflow.Launch{Container: container}, err
 }
 
 type logs struct {
-	mu  sync.Mutex
-	got string
-	err error
+	mu     sync.Mutex
+	got    string
+	err    error
+	looked func() // is called while the container is still there
 }
 
 func (l *logs) PutLog(_ context.Context, write func(stdout, stderr io.Writer) error) (string, error) {
 	var b bytes.Buffer
 	if err := write(&b, &b); err != nil {
 		return "", err
+	}
+	if l.looked != nil {
+		l.looked()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

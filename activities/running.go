@@ -86,7 +86,7 @@ func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
 	if err != nil {
 		return r.unable(ctx, rec, err)
 	}
-	return r.settle(ctx, o.Key, st)
+	return r.settle(ctx, o, st)
 }
 
 // ensure makes the container exist. One that has never run may have been made ahead, or by an attempt before, of something
@@ -154,9 +154,6 @@ func (r *Running) launch(ctx context.Context, o openflow.TaskOrder, rec openflow
 	}
 	if err := r.start(ctx, of.Container); err != nil {
 		return driver.Status{}, err
-	}
-	if o.Pool == nil {
-		go r.Ahead.Follow(o.Key)
 	}
 	left := o.Timeout
 	if !rec.StartTime.IsZero() {
@@ -236,13 +233,17 @@ func (r *Running) leave(ctx, wctx context.Context, k openflow.TaskKey, name stri
 }
 
 // settle judges the exit and records it.
-func (r *Running) settle(ctx context.Context, k openflow.TaskKey, st driver.Status) (Outcome, error) {
+func (r *Running) settle(ctx context.Context, o openflow.TaskOrder, st driver.Status) (Outcome, error) {
 	ctx = context.WithoutCancel(ctx)
-	rec, err := r.Tasks.Task(ctx, k)
+	rec, err := r.Tasks.Task(ctx, o.Key)
 	if err != nil {
 		return Outcome{}, ToTemporal(err)
 	}
-	return r.finish(ctx, rec, st, Judge(rec, st))
+	out := Judge(rec, st)
+	if out.Status.Succeeded() && o.Pool == nil {
+		go r.Ahead.Follow(o.Key)
+	}
+	return r.finish(ctx, rec, st, out)
 }
 
 // finish records the outcome and returns the one on record: another attempt may have been faster.

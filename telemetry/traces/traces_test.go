@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"testing"
 
 	"github.com/go-chi/chi/v5"
@@ -191,4 +192,46 @@ func TestOTLP(t *testing.T) {
 			require.Equal(t, "/v1/traces", <-got)
 		})
 	}
+}
+
+// A container that was made before its run began could not be told of the trace. Its requests belong to the launch of its
+// run all the same.
+func TestContainersWithoutATraceOfTheirOwn(t *testing.T) {
+	launch := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
+	l := layer{http.MethodPost, "/status", func(*http.Request) (any, error) { return nil, nil }}
+	for name, tc := range map[string]struct {
+		run    openflow.RunID
+		header string
+		parent string // trace and span; empty: not traced
+	}{
+		"told":                  {"run", parent, "0123456789abcdef0123456789abcdef-0123456789abcdef"},
+		"not told":              {"run", "", "01000000000000000000000000000000-0200000000000000"},
+		"of a run not launched": {"other", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr, spans := site(t)
+			require.NotEmpty(t, tr.Environment(trace.ContextWithSpanContext(t.Context(), launch), "run"))
+			serve(l, tr.Contain(func(*http.Request) openflow.RunID { return tc.run }), "/status", tc.header)
+			var got string
+			for _, s := range spans() {
+				got = s.Parent.TraceID().String() + "-" + s.Parent.SpanID().String()
+			}
+			require.Equal(t, tc.parent, got)
+		})
+	}
+	var off *traces.Traces
+	serve(l, off.Contain(func(*http.Request) openflow.RunID { return "run" }), "/status", "")
+}
+
+func TestOnlyTheNewestLaunchesAreRemembered(t *testing.T) {
+	tr, spans := site(t)
+	launch := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
+	for i := range 5000 {
+		tr.Environment(trace.ContextWithSpanContext(t.Context(), launch), openflow.RunID(strconv.Itoa(i)))
+	}
+	l := layer{http.MethodPost, "/status", func(*http.Request) (any, error) { return nil, nil }}
+	for _, run := range []openflow.RunID{"0", "4999"} {
+		serve(l, tr.Contain(func(*http.Request) openflow.RunID { return run }), "/status", "")
+	}
+	require.Len(t, spans(), 1)
 }

@@ -6,7 +6,7 @@ import (
 	"openflow"
 )
 
-// maxForeseen bounds how many runs are prepared while one task runs.
+// maxForeseen bounds how many runs are prepared at the end of one.
 const maxForeseen = 4
 
 // Foresee returns the runs of one party that begin when a task has succeeded, as far as that party can tell: those that
