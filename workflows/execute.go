@@ -90,7 +90,7 @@ func (j job) announce(ctx workflow.Context, d *desk, run *plan.Execution, t plan
 func (j job) start(ctx workflow.Context, d *desk, run *plan.Execution, s plan.Start) {
 	err := call(ctx, j.Timing.Partner, fmt.Sprintf("start %s at %s", s.Task, s.Party), scheduling.StartTask, activities.EncodeStart(s.TaskStart), nil)
 	d.post(ctx, func() { run.Answered(s, err) })
-	if !run.Again(err) {
+	if !run.Waits(err) {
 		return
 	}
 	pause := plan.Pause(workflow.Now(ctx).Sub(s.Began))
