@@ -243,11 +243,11 @@ func (n *Node) serve(ctx context.Context) error {
 			Self: n.config.Party, Names: dir, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
 		},
 	}
-	containers := &base.Site{
+	south := &base.Site{
 		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Traced: n.traces.Continue, Log: n.config.Log,
 	}
 	messages := &base.Transport{
-		Site: containers, Self: n.config.Party, Store: n.messages, Peers: dir, Called: n.config.Dialects.Sessions, MaxBody: maxMessage, Log: n.config.Log,
+		Site: south, Self: n.config.Party, Store: n.messages, Peers: dir, Called: n.config.Dialects.Sessions, MaxBody: maxMessage, Log: n.config.Log,
 	}
 	users := n.usersLayers(s)
 	if n.partners == nil {
@@ -256,8 +256,8 @@ func (n *Node) serve(ctx context.Context) error {
 		n.listen("interconnection", brief, n.partners, server.Health{Ready: n.Ready}, n.counted("interconnection", inter))
 	}
 	n.listen("application", patient, n.application, users...)
-	n.listen("base", brief, n.base, n.counted("base", n.config.Dialects.Base(containers)), n.counted("base", messages))
-	if err := n.serveWorkers(containers, messages); err != nil {
+	n.listen("base", brief, n.base, n.counted("base", n.config.Dialects.Base(south)), n.counted("base", messages))
+	if err := n.serveWorkers(south, messages); err != nil {
 		return err
 	}
 	// Before the servers, which wait for the streams that it ends.

@@ -32,8 +32,8 @@ type pinRow struct {
 var pinColumns = columnsOf[pinRow]()
 
 // savePin records a pin if the name of a table still stands for its object, and otherwise if something refers to it: $1 to
-// $4 are keyArgs, what follows are the fields of pinRow. Between the look at a name and this statement
-// the table could have been deleted or replaced. The object could have lost its last reference, and a sweep have taken it.
+// $4 are keyArgs, what follows are the fields of pinRow. Between the look at a name and this statement the table could have been deleted or replaced, and the
+// object could have lost its last reference, so that a sweep has taken it.
 var savePin = `insert into pin (job_id, role, party, scheduler, ` + pinColumns.names + `)
 	select $1, $2, $3, $4, $5, $6, $7, cast($8 as bigint), $9, $10, $11, $12, $13, $14, $15, $16, cast($17 as bigint),
 	cast($18 as bigint), $19, $20, $21 where $16 = '' or ($10 = '' or $11 <> '') and (` + referencedBy16 + `)
