@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,12 +95,15 @@ const rewrite = "restart the node, which writes its rules again before all other
 func (f firewall) place(input []string, target string) (at int, before string) {
 	at = slices.Index(input, fmt.Sprintf("-A INPUT -i %s -j %s", f.device, target))
 	for _, rule := range input[:max(at, 0)] {
-		if strings.HasSuffix(rule, " -j ACCEPT") && !strings.Contains(rule, " -i ") {
+		if strings.HasSuffix(rule, " -j ACCEPT") && !strings.Contains(rule, " -i ") && !answers.MatchString(rule) {
 			return at, rule
 		}
 	}
 	return at, ""
 }
+
+// answers are what lets in the answers to what this machine has asked, and nothing that a container begins.
+var answers = regexp.MustCompile(` --(ct)?state (RELATED|ESTABLISHED)(,(RELATED|ESTABLISHED))* `)
 
 // list is the rules of a chain, as the tool writes them.
 func (f firewall) list(ctx context.Context, tool, chain string) ([]string, error) {

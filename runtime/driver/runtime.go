@@ -69,6 +69,7 @@ type Runtime interface {
 type Spec struct {
 	Name   string            // unique per runtime; see Validate for its shape
 	Labels map[string]string // identity and origin, for Ensure and List
+	Made   string            // tells apart what containers of one name are made of; kept for Status, and never looked at
 
 	// Image is what runs, as the runtime calls it: what Host.Bring returns.
 	Image   string
@@ -103,6 +104,7 @@ type Status struct {
 	Name   string
 	Labels map[string]string // at least those of the Spec; an image's own labels may be among them
 	State  State
+	Made   string // Spec.Made, of the Ensure that has made it
 
 	// ExitCode means something only in StateExited: 0 success, 128+n death by signal n (or a program that chose that
 	// number), -1 when nobody knows (see Lost).

@@ -102,7 +102,9 @@ func (a *api) queryJobs(r *http.Request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		models, err := a.Catalogue.Models(r.Context(), catalogue.ModelFilter{Job: j.ID, Role: j.Party.Role, Party: j.Party.ID})
+		models, err := a.Catalogue.Models(r.Context(), catalogue.ModelFilter{
+			Job: j.ID, Scheduler: j.Scheduler, Role: j.Party.Role, Party: j.Party.ID,
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -15,7 +15,7 @@ func (s *Store) Release(ctx context.Context, session, name string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isClosed() {
+	if s.life.Err() != nil {
 		return messages.Closed()
 	}
 	sess := s.sessions[session]
@@ -51,7 +51,7 @@ func (s *Store) CloseSession(ctx context.Context, session string, quarantine tim
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isClosed() {
+	if s.life.Err() != nil {
 		return messages.Closed()
 	}
 	until := time.Now().Add(max(0, quarantine))
