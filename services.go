@@ -131,8 +131,8 @@ func RefusedByScheduler(scheduler PartyID) string {
 // MaxEndedJobs bounds one question about ends.
 const MaxEndedJobs = 500
 
-// Everywhere reports whether the job has ended and nothing of it runs at any party.
-func (s Stopped) Everywhere() bool { return s.Status.Terminal() && len(s.Stopping) == 0 }
+// Over reports whether the job has ended and nothing of it runs at any party.
+func (s Stopped) Over() bool { return s.Status.Terminal() && len(s.Stopping) == 0 }
 
 // Reservation tells whether a job holds its cores, memory and GPUs at a party.
 type Reservation struct {

@@ -251,13 +251,13 @@ func (n *Node) serve(ctx context.Context) error {
 	messages := &base.Transport{
 		Site: south, Self: n.config.Party, Store: n.messages, Peers: dir, Called: n.config.Dialects.Sessions, MaxBody: maxMessage, Log: n.config.Log,
 	}
-	north := n.north(s)
+	users := n.usersLayers(s)
 	if n.partners == nil {
-		north = append(north, n.counted("interconnection", inter))
+		users = append(users, n.counted("interconnection", inter))
 	} else {
 		n.listen("interconnection", brief, n.partners, server.Health{Ready: n.Ready}, n.counted("interconnection", inter))
 	}
-	n.listen("application", patient, n.application, north...)
+	n.listen("application", patient, n.application, users...)
 	n.listen("base", brief, n.base, n.counted("base", n.config.Dialects.Base(south)), n.counted("base", messages))
 	if err := n.serveWorkers(south, messages); err != nil {
 		return err
@@ -283,8 +283,8 @@ func (n *Node) changes() changes.Rows {
 	return changes.Rows{Catalogue: n.rows, Events: n.events, Log: n.config.Log}
 }
 
-// north is what users reach: the application layer, metrics, the UI of Temporal and profiles.
-func (n *Node) north(s services) []server.Layer {
+// usersLayers are what users reach: the application layer, metrics, the UI of Temporal and profiles.
+func (n *Node) usersLayers(s services) []server.Layer {
 	access := application.Access{Token: n.token, Same: trust.SameToken}
 	site := &application.Site{
 		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: n.logs(),

@@ -105,7 +105,7 @@ func (c *Client) Stop(ctx context.Context, id openflow.JobID) (openflow.Stopped,
 func (c *Client) StopEverywhere(ctx context.Context, id openflow.JobID) (openflow.Stopped, error) {
 	for {
 		s, err := c.Stop(ctx, id)
-		if err != nil || s.Everywhere() {
+		if err != nil || s.Over() {
 			return s, err
 		}
 		if err := rest(ctx, stopPause); err != nil {

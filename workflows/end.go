@@ -60,7 +60,7 @@ func (j job) recordEnd(ctx workflow.Context, f *plan.Farewell) []string {
 // runs, and is asked for what it does not report.
 func (j job) confirm(ctx workflow.Context, d *desk, f *plan.Farewell, warnings []string) {
 	lasts := false
-	if !f.Everywhere() || f.Corrected() {
+	if !f.Over() || f.Corrected() {
 		beside, cancel := workflow.WithCancel(ctx)
 		defer cancel()
 		absent := f.Absent()
@@ -69,11 +69,11 @@ func (j job) confirm(ctx workflow.Context, d *desk, f *plan.Farewell, warnings [
 		}
 		workflow.Go(beside, func(ctx workflow.Context) { j.inquire(ctx, d, f) })
 		if len(absent) == 0 {
-			d.awaitFor(ctx, plan.AtOnce, f.Everywhere)
+			d.awaitFor(ctx, plan.AtOnce, f.Over)
 		}
-		lasts = !f.Everywhere()
+		lasts = !f.Over()
 		deadline := workflow.Now(ctx).Add(j.Timing.Undo)
-		for !f.Everywhere() && workflow.Now(ctx).Before(deadline) {
+		for !f.Over() && workflow.Now(ctx).Before(deadline) {
 			before := f.Standing()
 			j.explain(ctx, f, warnings, lasts)
 			d.awaitFor(ctx, deadline.Sub(workflow.Now(ctx)), func() bool { return f.Changed(before) })

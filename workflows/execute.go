@@ -91,7 +91,7 @@ func (j job) start(ctx workflow.Context, d *desk, run *plan.Execution, s plan.St
 	what := fmt.Sprintf("start %s at %s", s.Task, s.Party)
 	err := call(ctx, j.Timing.Partner, what, scheduling.StartTask, activities.EncodeStart(s.TaskStart), nil, openflow.CodeExhausted)
 	d.post(ctx, func() { run.Answered(s, err) })
-	if !run.Again(err) {
+	if !run.Waits(err) {
 		return
 	}
 	pause := plan.Pause(workflow.Now(ctx).Sub(s.Began))

@@ -58,7 +58,7 @@ func lenient(perColumn int) openflow.Policy {
 	return p
 }
 
-func everywhere(p openflow.Policy) map[openflow.Party]openflow.Policy {
+func ofAll(p openflow.Policy) map[openflow.Party]openflow.Policy {
 	return map[openflow.Party]openflow.Policy{guest: p, host: p, second: p, arbiter: p}
 }
 
@@ -76,7 +76,7 @@ func TestFewRowsGiveTheLabelsAway(t *testing.T) {
 				require.Contains(t, refused.Parties[p].Error, fmt.Sprintf("a batch of %d rows is too few", size.rows), p.String())
 			}
 
-			c.Policies = everywhere(lenient(1))
+			c.Policies = ofAll(lenient(1))
 			r := componenttest.RunOK(t, c)
 			var x [][]float64
 			var sums []float64

@@ -39,9 +39,9 @@ func TestRowsForEachColumn(t *testing.T) {
 		"as few rows as the guest has coefficients":        {rows: 5, guest: 4, host: 3, want: "too few for a party with 4 columns"},
 		"the same, and what would do":                      {rows: 5, guest: 4, host: 3, want: "the parties share 5 rows and 100 are needed"},
 		"batches of too few, and what would do":            {rows: 400, guest: 1, host: 12, batch: 100, want: "set batch_size to 120 or more, or leave it out"},
-		"five rows, whatever the policies":                 {rows: 5, guest: 1, host: 3, policies: everywhere(lenient(0)), want: "5 rows is too few for the 3 columns of host 10000"},
-		"no policy allows fewer than 32":                   {rows: 31, guest: 1, host: 3, policies: everywhere(lenient(-1)), want: "asks for 32 rows"},
-		"every party asks for less":                        {rows: 60, guest: 1, host: 12, policies: everywhere(lenient(5))},
+		"five rows, whatever the policies":                 {rows: 5, guest: 1, host: 3, policies: ofAll(lenient(0)), want: "5 rows is too few for the 3 columns of host 10000"},
+		"no policy allows fewer than 32":                   {rows: 31, guest: 1, host: 3, policies: ofAll(lenient(-1)), want: "asks for 32 rows"},
+		"every party asks for less":                        {rows: 60, guest: 1, host: 12, policies: ofAll(lenient(5))},
 		"the host alone asks for less":                     {rows: 60, guest: 1, host: 12, policies: policies(lenient(5), host), want: "party 9999 asks for 120"},
 		"the guest alone asks for less":                    {rows: 60, guest: 1, host: 12, policies: policies(lenient(5), guest), want: "party 10000 asks for 120"},
 		"guest and host, but not the arbiter":              {rows: 60, guest: 1, host: 12, policies: policies(lenient(5), guest, host), want: "party 10002 asks for 120"},
@@ -50,7 +50,7 @@ func TestRowsForEachColumn(t *testing.T) {
 		"the host asks for more than there can be":         {rows: 150, guest: 1, host: 12, policies: policies(lenient(1<<20), host), want: "party 10000 asks for"},
 		"a short last batch for a stricter partner":        {rows: 630, guest: 1, host: 12, batch: 250, policies: policies(lenient(20), host)},
 		"no columns at the guest":                          {rows: 120, guest: 0, host: 12},
-		"no more rows than columns, whatever the policies": {rows: 40, guest: 1, host: 40, policies: everywhere(lenient(0)), want: "would give the residuals away"},
+		"no more rows than columns, whatever the policies": {rows: 40, guest: 1, host: 40, policies: ofAll(lenient(0)), want: "would give the residuals away"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

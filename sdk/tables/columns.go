@@ -401,7 +401,7 @@ func (p *plan) row(f *Frame, columns []Vector, record []string, rows rowSource) 
 	for i, cell := range p.cells {
 		if err := p.parsers[i].cell(&columns[i], record[cell], rows, cell); err != nil {
 			refused := openflow.Errorf(openflow.CodeInvalid, "line %d: column %q: %w", rows.lineOf(cell), p.columns[i].Name, err)
-			if rows.lines().layout.head && rows.lines().records == 2 && wordsAlone(record) {
+			if rows.lines().layout.head && rows.lines().records == 2 && onlyWords(record) {
 				return refused.WithHint("or is the line a second header? take it out then")
 			}
 			return refused
@@ -418,8 +418,8 @@ func (p *plan) isHeader(record []string) bool {
 	return slices.EqualFunc(record, p.header, func(cell, name string) bool { return trim(cell) == name })
 }
 
-// wordsAlone reports whether a row has no number, and words in all its cells.
-func wordsAlone(record []string) bool {
+// onlyWords reports whether a row has no number, and words in all its cells.
+func onlyWords(record []string) bool {
 	return !slices.ContainsFunc(record, func(cell string) bool {
 		cell = strings.TrimSpace(cell)
 		return cell == "" || strings.ContainsFunc(cell, unicode.IsDigit) || missingMarker(cell)

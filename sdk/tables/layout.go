@@ -314,7 +314,7 @@ func (d *layout) checkFirstRow(line []string, below [][]string, m Meta) error {
 
 // looksLikeHeader tells a line of words above rows with numbers.
 func looksLikeHeader(line []string, below [][]string) bool {
-	if len(below) == 0 || !wordsAlone(line) {
+	if len(below) == 0 || !onlyWords(line) {
 		return false
 	}
 	for i := range line {

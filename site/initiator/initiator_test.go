@@ -218,7 +218,7 @@ func TestStopTakesOverAnEndThatHasNotComeHere(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, ends{row.Key(): {Status: openflow.JobCanceled}}, told)
 	require.Equal(t, []openflow.Party{guest}, got.Stopping, "its containers may take a moment")
-	require.False(t, got.Everywhere())
+	require.False(t, got.Over())
 
 	clear(told)
 	row.Status = openflow.JobCanceled
@@ -226,7 +226,7 @@ func TestStopTakesOverAnEndThatHasNotComeHere(t *testing.T) {
 	got, err = s.StopJob(t.Context(), "", "1")
 	require.NoError(t, err)
 	require.Empty(t, told)
-	require.True(t, got.Everywhere())
+	require.True(t, got.Over())
 
 	n.err, row.Status = openflow.Errorf(openflow.CodeUnavailable, "down"), openflow.JobRunning
 	s.Rows = rows{list: []openflow.JobRecord{row}}

@@ -288,14 +288,14 @@ func TestStopTellsHowFarItIs(t *testing.T) {
 	n.record(t, "1", openflow.JobCanceled)
 	got, err = stop()
 	require.NoError(t, err)
-	require.False(t, got.Everywhere(), "the record has the end, and a party is still asked")
+	require.False(t, got.Over(), "the record has the end, and a party is still asked")
 	require.Len(t, n.engine.stops, 2, "what has ended is not stopped again")
 
 	n.engine.stopErr = openflow.Errorf(openflow.CodeNotFound, "its workflow has ended")
 	got, err = stop()
 	require.NoError(t, err)
 	require.Equal(t, openflow.Stopped{Status: openflow.JobCanceled, Reason: "why"}, got)
-	require.True(t, got.Everywhere())
+	require.True(t, got.Over())
 }
 
 func TestReportTask(t *testing.T) {

@@ -137,7 +137,7 @@ func TestGenuinePartner(t *testing.T) {
 		"task/status/update canceled", "task/stop canceled", "job/status/update canceled", "job/stop")
 	env.WaitUntil(t, env.Patience, "it says when everything has stopped", func() (bool, string) {
 		s := user.StopJob(id)
-		return s.Everywhere(), s.Reason
+		return s.Over(), s.Reason
 	})
 	e.NothingRuns(t)
 	e.NoCoresHeld(t)

@@ -101,7 +101,7 @@ func TestRecordHistories(t *testing.T) {
 	e.Start(t, "10000")
 	env.WaitUntil(t, env.Patience, "the job has stopped everywhere", func() (bool, string) {
 		s := user.StopJob(distant)
-		return s.Everywhere(), s.Reason
+		return s.Over(), s.Reason
 	})
 	job("job-stopped-out-of-reach", distant)
 

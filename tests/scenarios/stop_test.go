@@ -31,10 +31,10 @@ func TestStop(t *testing.T) {
 				e.As(t, string(p.ID)).WaitForTask(id, "a", openflow.TaskRunning)
 			}
 			stopped := e.As(t, c.user).StopJob(id)
-			if !stopped.Everywhere() { // the machine is slow
+			if !stopped.Over() { // the machine is slow
 				env.WaitUntil(t, env.Patience, "it says when it has stopped", func() (bool, string) {
 					stopped = e.As(t, c.user).StopJob(id)
-					return stopped.Everywhere(), stopped.Reason
+					return stopped.Over(), stopped.Reason
 				})
 			}
 			e.NothingRuns(t)
@@ -82,7 +82,7 @@ func TestStop(t *testing.T) {
 		away = false
 		env.WaitUntil(t, env.Patience, "everything has stopped", func() (bool, string) {
 			stopped = e.As(t, "10001").StopJob(id)
-			return stopped.Everywhere(), stopped.Reason
+			return stopped.Over(), stopped.Reason
 		})
 		e.NothingRuns(t)
 		for _, p := range three {

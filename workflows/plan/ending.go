@@ -213,8 +213,8 @@ func (f *Farewell) Standing() openflow.Stopped {
 	return s
 }
 
-// Everywhere tells that nothing of the job is left at any party.
-func (f *Farewell) Everywhere() bool { return f.Standing().Everywhere() }
+// Over tells that nothing of the job is left at any party.
+func (f *Farewell) Over() bool { return f.Standing().Over() }
 
 // Changed tells whether there is something to explain that was not so before.
 func (f *Farewell) Changed(before openflow.Stopped) bool {

@@ -95,7 +95,7 @@ func TestStartsAtTheEnd(t *testing.T) {
 	require.Equal(t, failed, s.s.Find("a").ByParty[0])
 	require.Equal(t, running, s.s.Find("a").ByParty[1])
 	require.True(t, s.x.Starting())
-	require.False(t, s.x.Again(errBusy), "nothing is started any more")
+	require.False(t, s.x.Waits(errBusy), "nothing is started any more")
 	waits := plan.Answer{Report: report("a", host, waiting)}
 	end, again := f.Weigh(waits)
 	require.Empty(t, end, "its start is on the way")
@@ -165,10 +165,10 @@ func TestFarewell(t *testing.T) {
 	before = f.Standing()
 	f.Acknowledged(host)
 	require.False(t, f.Changed(before), "its run goes on")
-	require.False(t, f.Everywhere())
+	require.False(t, f.Over())
 	require.Equal(t, []openflow.TaskKey{key("a", host)}, f.Questions())
 	f.Report(report("a", host, canceled))
-	require.True(t, f.Everywhere())
+	require.True(t, f.Over())
 	require.Empty(t, f.Close())
 	require.Equal(t, plan.Explanation{Reason: "enough", Record: true, Tell: []openflow.Party{guest, host, third}}, f.Explain(true))
 }
@@ -185,7 +185,7 @@ func TestFarewellWithoutTheLastWord(t *testing.T) {
 		f.Answered(host, false, openflow.CodeUnavailable)
 		require.Equal(t, []openflow.Party{host}, f.Close())
 		require.Equal(t, want, f.Reason())
-		require.True(t, f.Everywhere(), "there is no use in waiting")
+		require.True(t, f.Over(), "there is no use in waiting")
 	}
 }
 
@@ -269,7 +269,7 @@ func TestCauseBeforeTheRecord(t *testing.T) {
 	cause.Cause = openflow.Cause{Code: openflow.CodeInvalid, Text: "too few rows"}
 	f.Report(cause)
 	require.True(t, f.Explain(false).Record)
-	require.True(t, f.Everywhere())
+	require.True(t, f.Over())
 	f.Close()
 	e := f.Explain(f.Corrected())
 	require.Contains(t, e.Reason, "too few rows")

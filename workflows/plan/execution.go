@@ -202,7 +202,7 @@ func (x *Execution) Answered(s Start, err error) {
 		return
 	}
 	x.arrived(s.Party, s.Ended, s.Ended)
-	if x.Again(err) {
+	if x.Waits(err) {
 		x.waits = append(x.waits, wait{start: s, said: err, ends: x.tasks.Ends()})
 		return
 	}
@@ -215,8 +215,8 @@ func (x *Execution) fail(k openflow.TaskKey, err error) {
 	x.tasks.NotStarted(k, openflow.Cause{Code: told.Code, Text: told.Public, Consequence: told.Consequence || x.over})
 }
 
-// Again tells whether a start with that answer waits. It is repeated when a run of the job has ended or a pause is over.
-func (x *Execution) Again(err error) bool {
+// Waits tells whether a start with that answer waits. It is repeated when a run of the job has ended or a pause is over.
+func (x *Execution) Waits(err error) bool {
 	return openflow.CodeOf(err) == openflow.CodeExhausted && !x.over
 }
 

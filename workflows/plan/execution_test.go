@@ -178,7 +178,7 @@ func TestStartThatFindsNoCoresWaits(t *testing.T) {
 	s.next(summary{Starts: []string{"c 9999", "c 10000"}})
 	freed := s.x.Freed()
 	s.x.Answered(s.c.Start[0], nil)
-	require.True(t, s.x.Again(errBusy))
+	require.True(t, s.x.Waits(errBusy))
 	s.x.Answered(s.c.Start[1], errBusy)
 	s.next(summary{})
 	require.False(t, freed())

@@ -246,7 +246,7 @@ func (l *life) answerStart(i int) {
 		if err == nil {
 			l.acknowledges(s.Ended)
 		}
-		if l.run.Again(err) {
+		if l.run.Waits(err) {
 			l.pauses = append(l.pauses, s.TaskKey)
 		} else if openflow.CodeOf(err) != openflow.CodeExhausted {
 			l.began[s.TaskKey] = true
@@ -397,7 +397,7 @@ func (l *life) check() {
 func TestEveryLifeEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLife(t)
-		for turns := 0; l.farewell == nil || l.open > 0 || !l.farewell.Everywhere(); turns++ {
+		for turns := 0; l.farewell == nil || l.open > 0 || !l.farewell.Over(); turns++ {
 			require.Less(t, turns, 2000, "the job goes on for ever")
 			l.step()
 			if list := l.actions(); len(list) > 0 {
