@@ -2,6 +2,7 @@ package partner
 
 import (
 	"context"
+	"slices"
 
 	"openflow"
 )
@@ -19,6 +20,10 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 		return err
 	}
 	k := o.TaskKey
+	key := k.JobKey()
+	if err := s.goesOn(ctx, k); err != nil {
+		return err
+	}
 	t, err := s.version(ctx, k)
 	if err != nil {
 		return err
@@ -26,7 +31,6 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	if t.PartyStatus.Terminal() {
 		return nil // it has run already; its report is on the way or was taken
 	}
-	key := k.JobKey()
 	if o.StartsJob {
 		if _, err := s.move(ctx, key, openflow.JobRunning, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
 			return err
@@ -37,7 +41,7 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 		return openflow.About(openflow.AboutJob, err)
 	}
 	if job.Status != openflow.JobRunning {
-		return openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeConflict, "%s cannot start: the job is %s", k, job.Status))
+		return tooLate(k, job.Status)
 	}
 	order := openflow.TaskOrder{
 		Key: k, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
@@ -59,6 +63,25 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 		return openflow.About(openflow.AboutResource, err)
 	}
 	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, order))
+}
+
+func tooLate(k openflow.TaskKey, status openflow.JobStatus) error {
+	return openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeConflict, "%s cannot start: the job is %s", k, status))
+}
+
+// goesOn refuses a version that an ended job does not have: it would never run, and would be the latest of its task.
+func (s *Service) goesOn(ctx context.Context, k openflow.TaskKey) error {
+	if _, err := s.task(ctx, k); openflow.CodeOf(err) != openflow.CodeNotFound {
+		return err
+	}
+	job, err := s.Store.Job(ctx, k.JobKey())
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return nil // what is not here is said of the task
+	}
+	if err == nil && job.Status.Terminal() {
+		return tooLate(k, job.Status)
+	}
+	return openflow.About(openflow.AboutJob, err)
 }
 
 // pooling tells how a run finds a machine of the site's pool; nil: the node itself runs it. GPUs
@@ -138,16 +161,16 @@ func (s *Service) tellTask(ctx context.Context, u openflow.TaskUpdate) error {
 // addVersion makes version k.Version of a task from the latest before it that has come here, as waiting as that one was in
 // the beginning.
 func (s *Service) addVersion(ctx context.Context, k openflow.TaskKey) error {
-	before := k
-	before.Version--
-	t, err := s.task(ctx, before)
-	for before.Version > 0 && openflow.CodeOf(err) == openflow.CodeNotFound {
-		before.Version-- // this site was not reached then
-		t, err = s.task(ctx, before)
+	tasks, err := s.Store.TasksOfJob(ctx, k.JobKey())
+	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+		return openflow.About(openflow.AboutJob, err)
 	}
-	if err != nil {
+	i := slices.IndexFunc(tasks, func(t openflow.TaskRecord) bool { return t.Key.Task == k.Task && t.Key.Version < k.Version })
+	if i < 0 {
+		_, err := s.task(ctx, k)
 		return err
 	}
+	t := tasks[i]
 	return openflow.About(openflow.AboutTask, s.Store.AddTask(ctx, openflow.TaskRecord{
 		Key: k, SyncType: t.SyncType, Component: t.Component, Provider: t.Provider,
 		Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting, Spec: t.Spec, Cores: t.Cores, Memory: t.Memory, GPUs: t.GPUs,
