@@ -54,8 +54,8 @@ var placements = map[string]placement{
 	},
 }
 
-// here are the parties that the called node is.
-func (p placement) here() (list []openflow.Party) {
+// called are the parties that the called node is.
+func (p placement) called() (list []openflow.Party) {
 	for _, r := range p.roles {
 		if r.ID == p.party {
 			list = append(list, r)
@@ -88,8 +88,8 @@ func (p placement) dag() *openflow.DAG {
 // fault is what happens to one request on its way.
 type fault string
 
-// The faults. A lost request is never heard; of an unanswered one the answer is lost; a repeated one comes twice, byte for
-// byte; a late one is given up by its caller, and arrives after the next one has been answered.
+// The faults. A lost request is never heard. Of an unanswered one the answer is lost. A repeated one comes twice, byte for
+// byte. A late one is given up by its caller, and arrives after the next one has been answered.
 const (
 	none       fault = ""
 	lost       fault = "lost"
@@ -266,7 +266,7 @@ func (w *world) do(call func(context.Context) error) {
 // each does something for every party that the called node is.
 func (w *world) each(do func(context.Context, openflow.Party) error) {
 	w.Helper()
-	for _, p := range w.here() {
+	for _, p := range w.called() {
 		w.do(func(ctx context.Context) error { return do(ctx, p) })
 	}
 }

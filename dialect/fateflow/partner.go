@@ -36,8 +36,8 @@ func (c *Client) create(ctx context.Context, o openflow.JobOrder) error {
 	return err
 }
 
-// Reserve calls job/resource/apply. A refusal does not tell a busy party from an application that was granted before, so
-// after one the resources are returned and applied for once more. A busy FATE-Flow node never says that it is so no more.
+// Reserve calls job/resource/apply. A refusal does not tell a busy party from an application that was granted before. So
+// after one the resources are returned and applied for once more. A FATE-Flow node does not call when it is no longer busy.
 func (c *Client) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {
 	got, err := c.apply(ctx, k)
 	if err != nil || !busy(got) {
@@ -102,8 +102,8 @@ func (c *Client) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) e
 }
 
 // StopJob calls, for every task that has ended, task/status/update and task/stop; then job/update, job/status/update and
-// job/stop. A peer that refuses one of them is called for the others all the same: its runs end by task/stop and job/stop,
-// and it refuses for instance the news of a task that it has lost.
+// job/stop. A peer that refuses one of them is called for the others all the same. Its runs end by task/stop and job/stop.
+// What it refuses is for instance the news of a task that it has lost.
 func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
 	percent := 0
 	if end.Status == openflow.JobSuccess {

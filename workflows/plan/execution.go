@@ -215,7 +215,7 @@ func (x *Execution) fail(k openflow.TaskKey, err error) {
 	x.tasks.NotStarted(k, openflow.Cause{Code: told.Code, Text: told.Public, Consequence: told.Consequence || x.over})
 }
 
-// Again tells whether a start that was answered so waits, to be repeated when a run of the job has ended or a pause is over.
+// Again tells whether a start with that answer waits. It is repeated when a run of the job has ended or a pause is over.
 func (x *Execution) Again(err error) bool {
 	return openflow.CodeOf(err) == openflow.CodeExhausted && !x.over
 }
@@ -248,7 +248,7 @@ func (x *Execution) close() {
 // Report takes over how a run stands.
 func (x *Execution) Report(r openflow.Report) { x.tasks.Report(r) }
 
-// lostAfter is how often in a row a party has to say that it does not know a run, before that is believed: its first answer may
+// lostAfter is how often in a row a party has to say that it does not know a run, before that is believed. Its first answer may
 // have been on the way when the start was acknowledged.
 const lostAfter = 2
 

@@ -107,8 +107,8 @@ func (s *State) Code() openflow.Code {
 	return ""
 }
 
-// Suspect reports whether the failures that have been reported so far only follow from one that has not, while a party of
-// such a task is still silent.
+// Suspect reports whether the cause of a failure may still come: all that was reported so far is consequences, and a party of
+// such a task is silent.
 func (s *State) Suspect() bool {
 	t, f := s.first()
 	if f == nil || !f.report.Consequence {
