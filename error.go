@@ -56,7 +56,7 @@ const (
 // address. The code stays retryable, since the node may be started; but whoever waits for an answer is told at once.
 var ErrAbsent = errors.New("nobody listens at the address")
 
-// ErrUnusable is in the chain of a CodeUnavailable of a node that has answered, and in no way that can be used: somebody else
+// ErrUnusable is in the chain of a CodeUnavailable of a node that has answered, and in no way that can be used. Somebody else
 // may stand at its address, or it is of another make than its record says.
 var ErrUnusable = errors.New("the answer cannot be used")
 

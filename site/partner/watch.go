@@ -82,7 +82,7 @@ func (w *Watch) Called(peer openflow.PartyID, err error) {
 	switch {
 	case w.asking[peer]: // which says nothing of the calls for jobs
 	case errors.Is(err, openflow.ErrUnusable):
-		w.failing[peer] = w.failing[peer].again(time.Now(), err)
+		w.failing[peer] = w.failing[peer].count(time.Now(), err)
 	case !troubling(err):
 		delete(w.failing, peer)
 	}
@@ -97,7 +97,8 @@ type failing struct {
 // failures is how many such calls there have to be: something on the way may have answered one, as while the peer restarts.
 const failures = 2
 
-func (f failing) again(now time.Time, err error) failing {
+// count adds a call.
+func (f failing) count(now time.Time, err error) failing {
 	if f.calls++; f.calls == 1 {
 		f.since = now
 	}
