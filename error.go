@@ -56,6 +56,10 @@ const (
 // address. The code stays retryable, since the node may be started; but whoever waits for an answer is told at once.
 var ErrAbsent = errors.New("nobody listens at the address")
 
+// ErrUnusable is in the chain of a CodeUnavailable of a node that has answered, and in no way that can be used. Somebody else
+// may stand at its address, or it is of another make than its record says.
+var ErrUnusable = errors.New("the answer cannot be used")
+
 // Error is the one error type that crosses package boundaries. Message is written for the person who asked and names
 // its subject; Err is for logs. Both stay at the party where the error happened, unless that person is the other party:
 // what else another party may read is Public.

@@ -128,6 +128,11 @@ func RefusedByScheduler(scheduler PartyID) string {
 	return fmt.Sprintf("stopped at this site only: party %s, which schedules the job, does not accept this site's signature", scheduler)
 }
 
+// UnheardByScheduler is why a job ends at a party whose user stops it there, because its scheduler takes no stops.
+func UnheardByScheduler(scheduler PartyID) string {
+	return fmt.Sprintf("stopped at this site only: party %s, which schedules the job, offers no way to stop it", scheduler)
+}
+
 // MaxEndedJobs bounds one question about ends.
 const MaxEndedJobs = 500
 

@@ -23,7 +23,7 @@ type party struct {
 type job struct {
 	order    openflow.JobOrder
 	status   openflow.JobStatus
-	reason   string
+	been     map[openflow.JobStatus]string // every status that it has had, and why
 	progress int
 	held     bool
 	runs     map[openflow.TaskKey]openflow.TaskStanding
@@ -48,7 +48,7 @@ func (p *party) OpenJob(_ context.Context, o openflow.JobOrder) (openflow.Reserv
 	defer p.mu.Unlock()
 	j := p.jobs[o.Key]
 	if j == nil {
-		j = &job{order: o, status: openflow.JobReady, runs: map[openflow.TaskKey]openflow.TaskStanding{}, why: map[openflow.TaskKey]string{}}
+		j = &job{order: o, status: openflow.JobReady, runs: map[openflow.TaskKey]openflow.TaskStanding{}, why: map[openflow.TaskKey]string{}, been: map[openflow.JobStatus]string{}}
 		for _, s := range o.DAG.ForParty(o.Key.Party) {
 			k := openflow.TaskKey{Scheduler: o.Key.Scheduler, Job: o.Key.Job, Task: s.Name, Party: o.Key.Party}
 			j.runs[k] = openflow.TaskStanding{Key: k, Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting}
@@ -78,7 +78,7 @@ func (p *party) reserve(j *job) (openflow.Reservation, error) {
 	}
 	j.held = true
 	if j.status != openflow.JobRunning {
-		j.status = openflow.JobWaiting
+		j.move(openflow.JobWaiting, "")
 	}
 	return openflow.Reservation{Held: true}, nil
 }
@@ -107,7 +107,7 @@ func (p *party) StartTask(_ context.Context, o openflow.TaskStart) error {
 		}
 	}
 	if o.StartsJob {
-		j.status = openflow.JobRunning
+		j.move(openflow.JobRunning, "")
 	}
 	if err := j.version(o.TaskKey); err != nil {
 		return err
@@ -132,6 +132,12 @@ func (j *job) version(k openflow.TaskKey) error {
 	}
 	j.runs[k] = openflow.TaskStanding{Key: k, Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting}
 	return nil
+}
+
+func (j *job) move(to openflow.JobStatus, reason string) {
+	if j.status = to; j.been[to] == "" {
+		j.been[to] = reason
+	}
 }
 
 func (j *job) tell(u openflow.TaskUpdate) error {
@@ -167,10 +173,7 @@ func (p *party) Tell(_ context.Context, k openflow.JobKey, n openflow.News) erro
 		return err
 	}
 	if n.Status != "" {
-		j.status = n.Status
-	}
-	if n.Reason != "" {
-		j.reason = n.Reason
+		j.move(n.Status, n.Reason)
 	}
 	j.progress = max(j.progress, n.Progress)
 	for _, u := range n.Tasks {
@@ -201,7 +204,7 @@ func (p *party) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEn
 		}
 	}
 	if !j.status.Terminal() {
-		j.status, j.reason = end.Status, end.Reason
+		j.move(end.Status, end.Reason)
 	}
 	if j.held = false; j.status == openflow.JobSuccess {
 		j.progress = 100
@@ -247,7 +250,7 @@ func (p *party) String() string {
 	byName := func(a, b fmt.Stringer) int { return strings.Compare(a.String(), b.String()) }
 	for _, k := range slices.SortedFunc(maps.Keys(p.jobs), func(a, b openflow.JobKey) int { return byName(a, b) }) {
 		j := p.jobs[k]
-		fmt.Fprintf(&b, "%s of %s: %s %q %d%% held=%v by %q\n  %s\n", k, k.Scheduler, j.status, j.reason, j.progress, j.held, j.order.UserName, outline(j.order.DAG))
+		fmt.Fprintf(&b, "%s of %s: %s, was %q, %d%% held=%v by %q\n  %s\n", k, k.Scheduler, j.status, j.been, j.progress, j.held, j.order.UserName, outline(j.order.DAG))
 		for _, r := range slices.SortedFunc(maps.Keys(j.runs), func(a, b openflow.TaskKey) int { return byName(a, b) }) {
 			fmt.Fprintf(&b, "  %s: %s %q, here %s, begun %d times\n", r, j.runs[r].Status, j.why[r], j.runs[r].PartyStatus, p.starts[r])
 		}

@@ -405,7 +405,7 @@ func stories() map[string]func(w *world, push bool) {
 			w.do(func(ctx context.Context) error {
 				return w.back.Scheduler().RerunJob(ctx, w.placement.party, jobK.Job)
 			})
-			w.tell(openflow.News{Status: openflow.JobWaiting})
+			w.tell(openflow.News{Status: openflow.JobWaiting, Reason: "why it waits"})
 			w.each(func(ctx context.Context, p openflow.Party) error {
 				r, err := w.to.Partner().Reserve(ctx, w.job(p))
 				if err == nil {
@@ -460,8 +460,8 @@ func story(t *testing.T, d dialect.Dialect, p placement, tell func(*world, bool)
 	require.Positive(t, whole.way.count)
 	for i, f := range faults {
 		for nth := 1; nth <= whole.way.count; nth++ {
-			if p.scheduler != usual.scheduler && nth%len(faults) != i {
-				continue // the calls are the same as usual, so that one fault for each will do
+			if elsewhere := p.scheduler != usual.scheduler || !push; elsewhere && nth%len(faults) != i {
+				continue // the calls are the same, so that one fault for each will do
 			}
 			w := newWorld(t, d, p, nth, f)
 			tell(w, push)

@@ -226,13 +226,13 @@ func taskStatus(u openflow.TaskUpdate) forms.PartnerUpdateTask {
 
 // rerun makes a version of a task from the one before it.
 func (c *Client) rerun(ctx context.Context, k openflow.TaskKey) error {
-	before, version := k, k.Version
+	before, version := k, forms.Whole(k.Version)
 	before.Version--
 	return c.tell(ctx, "/v2/partner/task/rerun", forms.PartnerRerunTask{TaskRef: forms.TaskRefOf(before), NewVersion: &version})
 }
 
 func (c *Client) progress(ctx context.Context, k openflow.JobKey, percent int) error {
-	p := float64(percent)
+	p := forms.Percent(percent)
 	return c.push(ctx, "/v2/partner/job/update", forms.PartnerUpdateJob{JobRef: wire.Ref(k.Job, k.Party), Progress: &p})
 }
 
@@ -263,7 +263,7 @@ func (c *Client) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.Task
 	if err != nil {
 		return openflow.TaskStanding{Key: k}, err
 	}
-	var answer forms.TaskState
+	var answer forms.TaskAnswer
 	if err := json.Unmarshal(e.Data, &answer); err != nil {
 		return openflow.TaskStanding{Key: k}, c.Unreadable("/v2/partner/task/collect", err)
 	}

@@ -214,10 +214,11 @@ func (s service) rerunTask(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if *b.NewVersion != key.Version+1 {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "new_version %d does not follow task_version %d", *b.NewVersion, key.Version)
+	version := int(*b.NewVersion)
+	if version != key.Version+1 {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "new_version %d does not follow task_version %d", version, key.Version)
 	}
-	key.Version = *b.NewVersion
+	key.Version = version
 	return s.tellTask(r, openflow.TaskUpdate{Key: key, Status: openflow.TaskWaiting})
 }
 

@@ -16,12 +16,12 @@ import (
 type TaskRef struct {
 	wire.JobRef
 	TaskID      wire.Text `json:"task_id" check:"required"`
-	TaskVersion *int      `json:"task_version" check:"required"`
+	TaskVersion *Whole    `json:"task_version" check:"required"`
 }
 
 // TaskRefOf makes the wire form of k.
 func TaskRefOf(k openflow.TaskKey) TaskRef {
-	v := k.Version
+	v := Whole(k.Version)
 	return TaskRef{JobRef: wire.Ref(k.Job, k.Party), TaskID: wire.Text(k.TaskID()), TaskVersion: &v}
 }
 
@@ -41,7 +41,7 @@ func (r TaskRef) TaskKey(scheduler openflow.PartyID) (openflow.TaskKey, error) {
 	if *r.TaskVersion < 0 {
 		return openflow.TaskKey{}, openflow.Errorf(openflow.CodeInvalid, "task_version %d is negative", *r.TaskVersion)
 	}
-	return openflow.TaskKey{Scheduler: scheduler, Job: jk.Job, Task: name, Version: *r.TaskVersion, Party: jk.Party}, nil
+	return openflow.TaskKey{Scheduler: scheduler, Job: jk.Job, Task: name, Version: int(*r.TaskVersion), Party: jk.Party}, nil
 }
 
 // PartnerCreateJob is the body of POST /v2/partner/job/create. UserName, who submitted, is ours.
@@ -71,7 +71,7 @@ func receiveInner(dag json.RawMessage, version wire.Text, kind string) (*openflo
 // Reason and Status in job/stop are ours: part 7 #24, #27.
 type PartnerUpdateJob struct {
 	wire.JobRef
-	Progress *float64  `json:"progress,omitempty"`
+	Progress *Percent  `json:"progress,omitempty"`
 	Status   wire.Text `json:"status,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
 }
@@ -81,7 +81,7 @@ type PartnerUpdateTask struct {
 	TaskRef
 	Status   wire.Text `json:"status,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
-	Progress float64   `json:"progress,omitempty"` // of the job, in percent: saves the call to job/update
+	Progress Percent   `json:"progress,omitempty"` // of the job, in percent: saves the call to job/update
 }
 
 // EncodeTaskUpdates makes the wire form of what a scheduler says of tasks.
@@ -89,7 +89,7 @@ func EncodeTaskUpdates(updates []openflow.TaskUpdate) []PartnerUpdateTask {
 	list := make([]PartnerUpdateTask, len(updates))
 	for i, u := range updates {
 		list[i] = PartnerUpdateTask{
-			TaskRef: TaskRefOf(u.Key), Status: wire.Text(u.Status), Reason: u.Reason, Progress: float64(u.Progress),
+			TaskRef: TaskRefOf(u.Key), Status: wire.Text(u.Status), Reason: u.Reason, Progress: Percent(u.Progress),
 		}
 	}
 	return list
@@ -132,7 +132,7 @@ func DecodeTaskUpdates(list []PartnerUpdateTask, k openflow.JobKey) ([]openflow.
 // PartnerRerunTask is the body of POST /v2/partner/task/rerun; task_version is the version before.
 type PartnerRerunTask struct {
 	TaskRef
-	NewVersion *int `json:"new_version" check:"required"`
+	NewVersion *Whole `json:"new_version" check:"required"`
 }
 
 // TaskState is the data of POST /v2/partner/task/collect. FailureCause is ours: part 7 #30.
@@ -236,8 +236,16 @@ type SchedulerReportTask struct {
 	Status wire.Text `json:"status,omitempty"`
 }
 
+// TaskAnswer is what is read of a TaskState: nothing else of it is believed, so nothing else can make it unreadable.
+type TaskAnswer struct {
+	Status      string `json:"status"`
+	PartyStatus string `json:"party_status"`
+	wire.FailureCause
+	Stopping bool `json:"stopping"`
+}
+
 // Decode is what a peer says of its run of k. Whether it knows the status is the caller's to judge.
-func (s TaskState) Decode(k openflow.TaskKey) openflow.TaskStanding {
+func (s TaskAnswer) Decode(k openflow.TaskKey) openflow.TaskStanding {
 	return openflow.TaskStanding{
 		Key: k, Status: openflow.TaskStatus(openflow.Heard(s.Status)), PartyStatus: openflow.TaskStatus(openflow.Heard(s.PartyStatus)),
 		Cause: s.FailureCause.Decode(), Stopping: s.Stopping,

@@ -202,3 +202,43 @@ func FuzzBodies(f *testing.F) {
 		}
 	})
 }
+
+// A number may come as its text. A share is news, and is cut to what a share can be.
+func TestNumbers(t *testing.T) {
+	for text, want := range map[string]int{`0`: 0, `"0"`: 0, `17`: 17, `"17"`: 17, `-1`: -1} {
+		var w forms.Whole
+		require.NoError(t, json.Unmarshal([]byte(text), &w), text)
+		require.Equal(t, forms.Whole(want), w)
+	}
+	for _, text := range []string{`""`, `"x"`, `1.5`, `[1]`, `{}`, `true`, `1e99`, `"0x1"`} {
+		var w forms.Whole
+		require.Error(t, json.Unmarshal([]byte(text), &w), text)
+	}
+	for text, want := range map[string]float64{`50`: 50, `"33.3"`: 33.3, `-7`: 0, `150`: 100, `1e300`: 100, `"inf"`: 100, `null`: 0} {
+		var p forms.Percent
+		require.NoError(t, json.Unmarshal([]byte(text), &p), text)
+		require.InDelta(t, want, float64(p), 0, text)
+	}
+	for _, text := range []string{`""`, `"x"`, `"nan"`, `[1]`, `{}`, `true`} {
+		var p forms.Percent
+		require.Error(t, json.Unmarshal([]byte(text), &p), text)
+	}
+}
+
+// What nobody reads of how a run stands cannot make the rest unreadable.
+func TestStandingInAnotherForm(t *testing.T) {
+	k := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}
+	for _, text := range []string{
+		`{"party_status":"success"}`,
+		`{"party_status":"success","task_version":"0","start_time":"2026-01-01 00:00:00","elapsed":12.5,"end_time":{},"memory":[5]}`,
+	} {
+		var a forms.TaskAnswer
+		require.NoError(t, json.Unmarshal([]byte(text), &a), text)
+		require.Equal(t, openflow.TaskSuccess, a.Decode(k).PartyStatus)
+	}
+	whole, err := json.Marshal(forms.EncodeTaskState(openflow.TaskStanding{Key: k, PartyStatus: openflow.TaskFailed, Stopping: true, Cause: openflow.Cause{Code: openflow.CodeInvalid, Text: "x"}}))
+	require.NoError(t, err)
+	var a forms.TaskAnswer
+	require.NoError(t, json.Unmarshal(whole, &a))
+	require.Equal(t, openflow.TaskStanding{Key: k, PartyStatus: openflow.TaskFailed, Stopping: true, Cause: openflow.Cause{Code: openflow.CodeInvalid, Text: "x"}}, a.Decode(k))
+}

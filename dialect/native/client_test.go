@@ -411,6 +411,25 @@ func TestUnusableAnswers(t *testing.T) {
 	}
 }
 
+// A peer that neither grants a job's resources nor says why has not answered: what it holds is not known.
+func TestResourcesThatAreNeitherGrantedNorRefused(t *testing.T) {
+	for _, data := range []string{`null`, `{}`, `{"held":false}`, `{"held":null,"short":null}`} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"openflow":1,"data":`+data+`}`)
+		}))
+		p := newPair(t)
+		p.client.URL, p.client.Verifier = srv.URL, nil
+		_, open := p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)})
+		_, reserve := p.client.Reserve(t.Context(), jobK)
+		for _, err := range []error{open, reserve} {
+			require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), "%s: %v", data, err)
+			require.ErrorIs(t, err, openflow.ErrUnusable)
+			require.ErrorContains(t, err, "without saying whether the job has its resources")
+		}
+		srv.Close()
+	}
+}
+
 // A wrong key in the record of a peer shows at every call, so before anything runs.
 func TestAnswersAreProven(t *testing.T) {
 	other, err := trust.LoadOrCreateKey(private(t))

@@ -152,14 +152,14 @@ func (l *Link) Unreachable(format string, args ...any) *openflow.Error {
 	e := openflow.Errorf(openflow.CodeUnavailable, "the node "+format, args...).WithPublic("the node gives no answer that can be used").
 		WithHint("see who is at its address, and what that speaks: openflow site probe %s", l.Peer)
 	e.Message = openflow.Heard(e.Message) // it may quote what the node has answered
-	e.Party = l.Peer
+	e.Party, e.Err = l.Peer, openflow.ErrUnusable
 	return e
 }
 
 // Unreadable is that the data of the peer's answer to a call have another form than theirs. The log has what is wrong.
 func (l *Link) Unreadable(call string, err error) *openflow.Error {
 	e := l.Unreachable("answered %s with data of another form", call)
-	e.Err = err
+	e.Err = fmt.Errorf("%w: %w", openflow.ErrUnusable, err)
 	return e
 }
 

@@ -132,7 +132,7 @@ func (c *Client) Release(ctx context.Context, k openflow.JobKey) error {
 // Tell implements openflow.PartnerService.
 func (c *Client) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) error {
 	return c.Call(ctx, tell, tellJob{
-		wire.Ref(k.Job, k.Party), wire.Text(n.Status), n.Reason, n.Progress, forms.EncodeTaskUpdates(n.Tasks),
+		wire.Ref(k.Job, k.Party), wire.Text(n.Status), n.Reason, forms.Percent(n.Progress), forms.EncodeTaskUpdates(n.Tasks),
 	}, nil)
 }
 
@@ -148,7 +148,7 @@ func (c *Client) StartTask(ctx context.Context, o openflow.TaskStart) error {
 
 // AskTask implements openflow.PartnerService.
 func (c *Client) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
-	var answer forms.TaskState
+	var answer forms.TaskAnswer
 	if err := c.Call(ctx, ask, forms.TaskRefOf(k), &answer); err != nil {
 		return openflow.TaskStanding{Key: k}, err
 	}

@@ -22,7 +22,7 @@ type tellJob struct {
 	wire.JobRef
 	Status   wire.Text                 `json:"status,omitempty"`
 	Reason   string                    `json:"reason,omitempty"`
-	Progress int                       `json:"progress,omitempty"`
+	Progress forms.Percent             `json:"progress,omitempty"`
 	Tasks    []forms.PartnerUpdateTask `json:"tasks,omitempty"`
 }
 

@@ -81,7 +81,7 @@ func (s service) tell(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := openflow.News{Status: openflow.JobStatus(b.Status), Reason: openflow.Heard(b.Reason), Progress: b.Progress, Tasks: tasks}
+	n := openflow.News{Status: openflow.JobStatus(b.Status), Reason: openflow.Heard(b.Reason), Progress: int(b.Progress), Tasks: tasks}
 	if n.Status != "" && !n.Status.Valid() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown job status %q", n.Status)
 	}

@@ -78,6 +78,9 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 	if err != nil {
 		return answer, s.atScheduler(dag.Conf.Scheduler, err)
 	}
+	if err := openflow.CheckJobID(answer.ID); err != nil {
+		return openflow.Submitted{}, unnamed(dag.Conf.Scheduler, answer.ID)
+	}
 	if answer.ID != sub.ID { // a repeat is the first job, and a genuine scheduler chooses the ID
 		if err := s.remember(ctx, answer.ID, dag.Conf.Scheduler); err != nil {
 			return answer, err
@@ -87,6 +90,17 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 		return answer, nil
 	}
 	return answer, openflow.About(openflow.AboutJob, s.Rows.AddJobWarnings(ctx, dag.Conf.Scheduler, answer.ID, warnings))
+}
+
+// unnamed is that a scheduler has taken a job and names it in no way by which it could be found again.
+func unnamed(scheduler openflow.PartyID, id openflow.JobID) error {
+	said := "without a job ID"
+	if id != "" {
+		said = fmt.Sprintf("with the job ID %q, which is none", id)
+	}
+	err := openflow.Errorf(openflow.CodeUnavailable, "the scheduler has answered %s", said).
+		WithHint("the job may run all the same; who operates party %s can find and stop it there", scheduler)
+	return openflow.About(openflow.AboutJob, openflow.AtParty(scheduler, err))
 }
 
 // check finds the mistakes that this node can see, before any other one is called, all in one refusal, and what the
@@ -138,15 +152,20 @@ func (s *Service) StopJob(ctx context.Context, scheduler openflow.PartyID, id op
 		return s.endOwnPart(ctx, party, id, openflow.UnknownToScheduler, err)
 	case openflow.CodeUnauthorized:
 		return s.endOwnPart(ctx, party, id, openflow.RefusedByScheduler, err)
+	case openflow.CodeUnimplemented:
+		return s.endOwnPart(ctx, party, id, openflow.UnheardByScheduler, err)
 	}
 	if err != nil {
 		return s.ended(ctx, party, id, err)
+	}
+	if !stopped.Status.Terminal() {
+		stopped.Status = "" // it has not ended yet, whatever a foreign scheduler calls that
 	}
 	return stopped, s.takeOver(ctx, party, id, &stopped)
 }
 
 // endOwnPart ends this site's own part of a job of which it will not hear again: the scheduler does not know the job any more,
-// or does not accept this site's signature. Where the job has no row here, the answer is why.
+// does not accept this site's signature, or takes no stops. Where the job has no row here, the answer is why.
 func (s *Service) endOwnPart(
 	ctx context.Context, scheduler openflow.PartyID, id openflow.JobID, reason func(openflow.PartyID) string, why error,
 ) (openflow.Stopped, error) {
@@ -186,15 +205,19 @@ func (s *Service) takeOver(ctx context.Context, scheduler openflow.PartyID, id o
 }
 
 // ended is how a job has ended here whose scheduler could not be asked because this site has removed it. Otherwise it is
-// why it could not be asked.
+// why it could not be asked, with what a user can do about a job that goes on here.
 func (s *Service) ended(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID, why error) (openflow.Stopped, error) {
 	var e *openflow.Error
-	if !errors.As(why, &e) || e.Code != openflow.CodeInvalid || e.Subject != openflow.AboutSite {
+	rows, err := s.Rows.JobRows(ctx, scheduler, id)
+	if !errors.As(why, &e) || err != nil || len(rows) == 0 {
 		return openflow.Stopped{}, why
 	}
-	rows, err := s.Rows.JobRows(ctx, scheduler, id)
-	open := func(j openflow.JobRecord) bool { return !j.Status.Terminal() }
-	if err != nil || len(rows) == 0 || slices.ContainsFunc(rows, open) {
+	goesOn := slices.ContainsFunc(rows, func(j openflow.JobRecord) bool { return !j.Status.Terminal() })
+	if removed := e.Code == openflow.CodeInvalid && e.Subject == openflow.AboutSite; !removed || goesOn {
+		if goesOn && e.Code == openflow.CodeUnavailable && scheduler != s.Self {
+			e = e.WithHint("the job goes on here until that party can be asked; to end this site's part of all its jobs: openflow site remove %s", scheduler)
+			return openflow.Stopped{}, e
+		}
 		return openflow.Stopped{}, why
 	}
 	return openflow.Stopped{Status: rows[0].Status, Reason: rows[0].Reason}, nil

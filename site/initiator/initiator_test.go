@@ -31,6 +31,7 @@ type network struct {
 	stops  []openflow.JobID
 	caller openflow.PartyID
 	knows  func(openflow.PartyID) error // what the scheduler there says of a job
+	odd    openflow.JobStatus           // how it calls a stopped job; empty: as it should
 }
 
 func (n *network) Partner(context.Context, openflow.PartyID) (openflow.PartnerService, error) {
@@ -57,7 +58,7 @@ func (n *network) StopJob(_ context.Context, caller openflow.PartyID, id openflo
 	if n.err == nil {
 		n.caller, n.stops = caller, append(n.stops, id)
 	}
-	return openflow.Stopped{Status: status}, n.err
+	return openflow.Stopped{Status: cmp.Or(n.odd, status)}, n.err
 }
 
 type rows struct {
@@ -232,7 +233,29 @@ func TestStopTakesOverAnEndThatHasNotComeHere(t *testing.T) {
 	s.Rows = rows{list: []openflow.JobRecord{row}}
 	_, err = s.StopJob(t.Context(), "", "1")
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "to end this site's part of all its jobs: openflow site remove 10000")
 	require.Empty(t, told, "nobody has said that it has ended")
+
+	n.err, n.odd = nil, "stopped by user"
+	got, err = s.StopJob(t.Context(), "", "1")
+	require.NoError(t, err)
+	require.Empty(t, got.Status, "a word that is no end has not ended it")
+	require.Empty(t, told)
+}
+
+// A scheduler that takes a job and gives it no name that could be asked for has not answered.
+func TestSchedulerThatNamesNoJob(t *testing.T) {
+	for id, says := range map[openflow.JobID]string{"": "without a job ID", "../x": `with the job ID "../x", which is none`, "a_b": `"a_b"`} {
+		n, known := &network{answer: openflow.Submitted{ID: id}}, map[openflow.JobID]openflow.PartyID{}
+		d := dag()
+		d.Conf.Scheduler = "10000"
+		_, err := service(n, rows{schedulers: known}).SubmitJob(t.Context(), openflow.Submission{DAG: d})
+		require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), id)
+		require.ErrorContains(t, err, "at party 10000: the scheduler has answered ")
+		require.ErrorContains(t, err, says)
+		require.ErrorContains(t, err, "the job may run all the same")
+		require.NotContains(t, known, id)
+	}
 }
 
 // A scheduler that was restored from a backup does not know the job, and one that has removed this site refuses it: who asks
@@ -253,6 +276,10 @@ func TestStopOfAJobWhoseSchedulerDoesNotListen(t *testing.T) {
 		"it runs here, and is refused there": {
 			openflow.JobRecord{ID: "1", Scheduler: "10000", Party: guest, Status: openflow.JobRunning}, refused,
 			openflow.Stopped{Status: openflow.JobCanceled, Reason: openflow.RefusedByScheduler("10000"), Stopping: []openflow.Party{guest}}, true, "",
+		},
+		"it runs here, and there is no way to stop it there": {
+			openflow.JobRecord{ID: "1", Scheduler: "10000", Party: guest, Status: openflow.JobRunning}, openflow.Errorf(openflow.CodeUnimplemented, "no route"),
+			openflow.Stopped{Status: openflow.JobCanceled, Reason: openflow.UnheardByScheduler("10000"), Stopping: []openflow.Party{guest}}, true, "",
 		},
 		"it has ended here": {
 			openflow.JobRecord{ID: "1", Scheduler: "10000", Party: guest, Status: openflow.JobSuccess, Reason: "r"}, refused,

@@ -119,6 +119,38 @@ func TestStartAfterTheEnd(t *testing.T) {
 	require.Equal(t, openflow.JobCanceled, s.job("1").Status)
 }
 
+// A version that an ended job does not have is not made: it would be the latest of its task. However far a version is from the
+// one before it, it is found at once.
+func TestVersionsThatASchedulerMakesUp(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	far := taskKey("1", "lr_0", host)
+	far.Version = 1 << 40
+	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: far}))
+	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobFailed, Reason: "why"}))
+	further, between := far, far
+	further.Version, between.Version = far.Version+1, 7
+	for _, k := range []openflow.TaskKey{further, between} {
+		require.Equal(t, openflow.CodeConflict, openflow.CodeOf(s.StartTask(t.Context(), openflow.TaskStart{TaskKey: k})))
+		_, err := s.AskTask(t.Context(), k)
+		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), "no row is left")
+	}
+}
+
+// A scheduler that ends as a success what it has never started has not run it here, and nothing stays held for it.
+func TestSuccessOfAJobThatHasNotRun(t *testing.T) {
+	s := newSite(t)
+	require.NoError(t, s.opens(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: dag()}))
+	for range 2 {
+		require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobSuccess}))
+		job := s.job("1")
+		require.Equal(t, openflow.JobCanceled, job.Status)
+		require.Equal(t, "party 9999, which schedules the job, says that it has succeeded, and it has not run here", job.Reason)
+		require.Zero(t, job.Progress)
+		require.False(t, job.ResourceInUse)
+	}
+}
+
 // An arbiter's run takes no cores, so its row does not tell between its acceptance and its container that it was accepted.
 func TestStopOfAnAcceptedRunWithoutCores(t *testing.T) {
 	for name, end := range map[string]func(*site, openflow.TaskKey) error{

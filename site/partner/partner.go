@@ -7,6 +7,7 @@ package partner
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -185,7 +186,10 @@ func (s *Service) StopJob(ctx context.Context, k openflow.JobKey, end openflow.J
 	if err := s.hear(ctx, end.Tasks); err != nil {
 		return err
 	}
-	status, reason := end.Status, end.Reason
+	status, reason, err := s.asHere(ctx, k, end)
+	if err != nil {
+		return err
+	}
 	tasks, err := s.Store.TasksOfJob(ctx, k)
 	if err != nil {
 		return openflow.About(openflow.AboutJob, err)
@@ -205,6 +209,24 @@ func (s *Service) StopJob(ctx context.Context, k openflow.JobKey, end openflow.J
 		return nil // it has ended otherwise, which is final until a rerun
 	}
 	return err
+}
+
+// asHere is how a job ends here that its scheduler ends so. A success of a job that has not run here is none, and what it
+// holds is given back all the same.
+func (s *Service) asHere(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) (status openflow.JobStatus, reason string, err error) {
+	if end.Status != openflow.JobSuccess {
+		return end.Status, end.Reason, nil
+	}
+	job, err := s.Store.Job(ctx, k)
+	switch {
+	case err != nil:
+		return "", "", openflow.About(openflow.AboutJob, err)
+	case job.Status.Terminal():
+		return job.Status, job.Reason, nil
+	case job.Status != openflow.JobRunning:
+		return openflow.JobCanceled, fmt.Sprintf("party %s, which schedules the job, says that it has succeeded, and it has not run here", k.Scheduler), nil
+	}
+	return end.Status, end.Reason, nil
 }
 
 func (s *Service) stopForJob(ctx context.Context, t openflow.TaskRecord, status openflow.JobStatus, reason string) error {

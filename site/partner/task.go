@@ -19,6 +19,10 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 		return err
 	}
 	k := o.TaskKey
+	key := k.JobKey()
+	if err := s.goesOn(ctx, k); err != nil {
+		return err
+	}
 	t, err := s.version(ctx, k)
 	if err != nil {
 		return err
@@ -26,7 +30,6 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	if t.PartyStatus.Terminal() {
 		return nil // it has run already; its report is on the way or was taken
 	}
-	key := k.JobKey()
 	if o.StartsJob {
 		if _, err := s.move(ctx, key, openflow.JobRunning, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
 			return err
@@ -37,7 +40,7 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 		return openflow.About(openflow.AboutJob, err)
 	}
 	if job.Status != openflow.JobRunning {
-		return openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeConflict, "%s cannot start: the job is %s", k, job.Status))
+		return tooLate(k, job.Status)
 	}
 	order := openflow.TaskOrder{
 		Key: k, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
@@ -59,6 +62,25 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 		return openflow.About(openflow.AboutResource, err)
 	}
 	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, order))
+}
+
+func tooLate(k openflow.TaskKey, status openflow.JobStatus) error {
+	return openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeConflict, "%s cannot start: the job is %s", k, status))
+}
+
+// goesOn refuses a version that an ended job does not have: it would never run, and would be the latest of its task.
+func (s *Service) goesOn(ctx context.Context, k openflow.TaskKey) error {
+	if _, err := s.task(ctx, k); openflow.CodeOf(err) != openflow.CodeNotFound {
+		return err
+	}
+	job, err := s.Store.Job(ctx, k.JobKey())
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return nil // what is not here is said of the task
+	}
+	if err == nil && job.Status.Terminal() {
+		return tooLate(k, job.Status)
+	}
+	return openflow.About(openflow.AboutJob, err)
 }
 
 // pooling tells how a run finds a machine of the site's pool; nil: the node itself runs it. GPUs

@@ -41,6 +41,8 @@ type Watch struct {
 
 	mu       sync.Mutex
 	suspects map[openflow.PartyID]bool    // a call has failed
+	asking   map[openflow.PartyID]bool    // the watch itself calls now
+	failing  map[openflow.PartyID]failing // the last calls for jobs have got no answer that can be used
 	troubles map[openflow.PartyID]trouble // of the last round
 }
 
@@ -64,19 +66,51 @@ const (
 // NewWatch watches the peers of the site self; Run does it.
 func NewWatch(self openflow.PartyID, store WatchStore, peers Peers, log *slog.Logger) *Watch {
 	return &Watch{
-		self: self, store: store, peers: peers, log: log, suspects: map[openflow.PartyID]bool{}, troubles: map[openflow.PartyID]trouble{},
+		self: self, store: store, peers: peers, log: log, suspects: map[openflow.PartyID]bool{}, asking: map[openflow.PartyID]bool{},
+		failing: map[openflow.PartyID]failing{}, troubles: map[openflow.PartyID]trouble{},
 	}
 }
 
-// Called is told of every call to a peer that has ended. One that failed makes the next round ask the peer, whether or
-// not a job runs with it.
+// Called is told of every call to a peer that has ended. One that failed makes the next round ask the peer, whether or not
+// a job runs with it. A peer may answer that question, and yet the calls for jobs with nonsense: that is kept until it does not.
 func (w *Watch) Called(peer openflow.PartyID, err error) {
-	if !troubling(err) {
-		return
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.suspects[peer] = true
+	if troubling(err) {
+		w.suspects[peer] = true
+	}
+	switch {
+	case w.asking[peer]: // which says nothing of the calls for jobs
+	case errors.Is(err, openflow.ErrUnusable):
+		w.failing[peer] = w.failing[peer].count(time.Now(), err)
+	case !troubling(err):
+		delete(w.failing, peer)
+	}
+}
+
+// failing are calls for jobs, one after the other, to a peer whose answers cannot be used.
+type failing struct {
+	calls int
+	trouble
+}
+
+// failures is how many such calls there have to be: something on the way may have answered one, as while the peer restarts.
+const failures = 2
+
+// count adds a call.
+func (f failing) count(now time.Time, err error) failing {
+	if f.calls++; f.calls == 1 {
+		f.since = now
+	}
+	var e *openflow.Error
+	if errors.As(err, &e) {
+		words := *e
+		words.Party = "" // the peer is named before
+		f.said = openflow.FirstLine(words.Error())
+	}
+	f.kind = openflow.CodeUnavailable
+	f.text = fmt.Sprintf("since %s its node answers, and not so that this node can use it", f.since.UTC().Format(time.RFC3339))
+	return f
 }
 
 // troubling tells whether an error says something about the peer and not about what it was asked.
@@ -177,6 +211,11 @@ func parties(list []openflow.Party) []openflow.PartyID {
 // logs what has changed.
 func (w *Watch) ask(ctx context.Context, peers []openflow.PartyID) map[openflow.PartyID]trouble {
 	w.mu.Lock()
+	for id := range w.failing {
+		if !slices.Contains(peers, id) {
+			delete(w.failing, id) // no job waits for it
+		}
+	}
 	for id := range w.suspects {
 		peers = append(peers, id)
 	}
@@ -194,6 +233,8 @@ func (w *Watch) ask(ctx context.Context, peers []openflow.PartyID) map[openflow.
 		asked.Go(func() {
 			limited, cancel := context.WithTimeout(ctx, answerWithin)
 			defer cancel()
+			w.calls(id, true)
+			defer w.calls(id, false)
 			found[i] = w.peers.Answers(limited, id)
 		})
 	}
@@ -204,6 +245,12 @@ func (w *Watch) ask(ctx context.Context, peers []openflow.PartyID) map[openflow.
 	}
 	for i, id := range peers {
 		had, was := before[id]
+		if fails, so := w.fails(id); so && found[i] == nil {
+			if now[id] = fails; !was {
+				w.log.Warn("party answers, and not as it should", "party", id, "since", fails.since, "err", fails.said)
+			}
+			continue
+		}
 		if !ailing(found[i]) {
 			if was && openflow.CodeOf(found[i]) != openflow.CodeInvalid { // it is a peer still
 				w.log.Info("party answers again", "party", id, "after", time.Since(had.since).Round(time.Second))
@@ -220,6 +267,21 @@ func (w *Watch) ask(ctx context.Context, peers []openflow.PartyID) map[openflow.
 	w.troubles = now
 	clear(w.suspects) // by the questions of this round
 	return now
+}
+
+// calls notes that the watch itself begins or ends a call to a peer.
+func (w *Watch) calls(peer openflow.PartyID, now bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asking[peer] = now
+}
+
+// fails tells whether the calls for jobs to a peer fail, and how.
+func (w *Watch) fails(peer openflow.PartyID) (trouble, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f := w.failing[peer]
+	return f.trouble, f.calls >= failures
 }
 
 // troubleOf puts an error in words. What was wrong in the same way before has the time from which it is so.

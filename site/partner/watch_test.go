@@ -233,6 +233,41 @@ func TestWordsOfAPeer(t *testing.T) {
 	}
 }
 
+// A peer that answers the watch, and the calls for jobs with nonsense, is named until it answers one of them; not for one call
+// alone, and not when it does not answer at all.
+func TestPeerWhoseAnswersCannotBeUsed(t *testing.T) {
+	nonsense := openflow.Errorf(openflow.CodeUnavailable, "the node answered /task/ask with HTTP 502").WithHint("openflow site probe 9999")
+	nonsense.Party, nonsense.Err = "9999", openflow.ErrUnusable
+	watching(t, begun, func(r *running, _ *line, w *partner.Watch, log *bytes.Buffer) {
+		w.Called("9999", nonsense)
+		pass(10 * time.Second)
+		require.NotContains(t, r.reason(), "party 9999", "something on the way may have answered")
+		for range 3 {
+			w.Called("9999", nonsense)
+			pass(10 * time.Second)
+		}
+		require.Contains(t, r.reason(), "waiting for party 9999 (guest): since ")
+		require.Contains(t, r.reason(), "its node answers, and not so that this node can use it: the node answered /task/ask with HTTP 502 (openflow site probe 9999)")
+		require.Contains(t, r.scheduled[0].Reason, "party 9999 (guest): since ")
+		require.NotContains(t, r.scheduled[0].Reason, "502", "the scheduler's own record is told to others")
+		require.Equal(t, 1, strings.Count(log.String(), "party answers, and not as it should"))
+		w.Called("9999", nil)
+		pass(10 * time.Second)
+		require.NotContains(t, r.reason(), "party 9999")
+		require.Contains(t, log.String(), "party answers again")
+		for range 3 {
+			w.Called("9999", openflow.Errorf(openflow.CodeUnavailable, "the connection broke"))
+		}
+		pass(10 * time.Second)
+		require.NotContains(t, r.reason(), "party 9999", "the watch finds out whether it is silent")
+		for range 3 {
+			w.Called("777", nonsense)
+		}
+		pass(10 * time.Second)
+		require.NotContains(t, log.String(), "777", "no job waits for it")
+	})
+}
+
 // What a job waits for when nobody is silent is read from this party's own runs.
 func TestWhatARunningJobWaitsFor(t *testing.T) {
 	run := func(task openflow.TaskName, together, here openflow.TaskStatus, reason string) openflow.TaskRecord {
