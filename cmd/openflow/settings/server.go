@@ -60,7 +60,7 @@ type Pool struct {
 
 // Share is what jobs share at a site.
 type Share struct {
-	Cores     int   `flag:"cores" default:"this machine's" help:"cores that jobs share, over all machines of the site"`
+	Cores     Cores `flag:"cores" default:"this machine's" help:"cores that jobs share, over all machines of the site"`
 	Memory    Bytes `flag:"memory" default:"this machine's" help:"memory that jobs share, as in 64GiB"`
 	GPUs      int   `flag:"gpus" help:"GPUs that jobs share, the first of the machine's; -1 means all that it has"`
 	JobMemory Bytes `flag:"job-memory" default:"none; each of its containers may use 4GiB" help:"memory of a job that names none"`

@@ -126,7 +126,7 @@ func TestFileOfTheEnvironment(t *testing.T) {
 	t.Setenv("OPENFLOW_CONFIG", writeFile(t, "cores: 7"))
 	s, err := server(t, "")
 	require.NoError(t, err)
-	require.Equal(t, 7, s.Cores)
+	require.EqualValues(t, 7, s.Cores)
 }
 
 func TestEnvironmentOfATokenForClientsIsNoSetting(t *testing.T) {
@@ -154,17 +154,23 @@ func TestMistakesAreNamed(t *testing.T) {
 		"client flag":       {file: "node: x", says: `unknown key "node"`},
 		"not from a file":   {file: "config: x", says: `unknown key "config"`},
 		"with dashes":       {file: "--cores: 1", says: `unknown key "--cores"`},
-		"merged":            {file: "<<: {cores: 1}", says: "needs a value"},
-		"wrong type":        {file: "token: true\ncores: many", says: "line 2: cores"},
+		"merged":            {file: "<<: {cores: 1}", says: `unknown key "<<"`},
+		"unknown mapping":   {file: "server: {listen: x}", says: `line 1: unknown key "server"`},
+		"wrong type":        {file: "token: true\ncores: many", says: `line 2: cores: "many" is not a whole number of cores from 1 on`},
+		"no cores":          {file: "cores: 0", says: `"0" is not a whole number of cores`},
+		"no number":         {file: "gpus: many", says: `gpus: "many" is not a whole number`},
+		"no switch":         {file: "grant-all: maybe", says: `grant-all: "maybe" is neither true nor false`},
+		"no time":           {file: "keep-jobs: 30d", says: `keep-jobs: "30d" is not a time like 90s, 30m or 720h`},
 		"wrong memory":      {file: "memory: lots", says: "line 1: memory"},
 		"no memory":         {file: "job-memory: 0", says: "0 is not enough"},
+		"no unit":           {file: "memory: 64", says: "64 is not enough (give the unit, as in 64GiB; 1MiB is the least)"},
 		"wrong level":       {file: "log-level: loud", says: "debug, info, warn and error"},
 		"wrong environment": {env: "many", says: "environment variable OPENFLOW_CORES"},
 		"mapping":           {file: "cores: {a: 1}", says: "line 1: cores needs a value"},
 		"list of lists":     {file: "peer: [[a]]", says: "peer needs a value"},
 		"empty list":        {file: "peer: []", says: "peer needs a value"},
 		"nothing":           {file: "cores:", says: "cores needs a value"},
-		"several for one":   {file: "cores: [1, 2]", says: "cores"},
+		"several for one":   {file: "runtime: [docker, process]", says: "line 1: runtime takes one value, not a list"},
 		"alias":             {file: "home: &a x\nsecrets: *a", says: "home needs a value"},
 		"no mapping":        {file: "[1]", says: "line 1: there are no keys"},
 		"a word":            {file: "server", says: "line 1: there are no keys"},
