@@ -33,6 +33,7 @@ type Field struct {
 	Default  string // what the tag says of it; empty: the value says it
 	Required string // an example, of a setting that must be given
 
+	least time.Duration // of a time, from the tag
 	value reflect.Value // addressable
 }
 
@@ -58,9 +59,10 @@ func groups(s any) []Group {
 
 func field(f reflect.StructField, v reflect.Value) Field {
 	name := f.Tag.Get("flag")
+	least, _ := time.ParseDuration(f.Tag.Get("least")) // none: no time is too short
 	return Field{
 		Name: name, Variable: variable(name, f.Tag.Get("env")), Help: f.Tag.Get("help"), Default: f.Tag.Get("default"),
-		Required: f.Tag.Get("required"), value: v,
+		Required: f.Tag.Get("required"), least: least, value: v,
 	}
 }
 
@@ -102,7 +104,7 @@ func Register(flags *pflag.FlagSet, s any) {
 			flags.Lookup(f.Name).Value = said{flags.Lookup(f.Name).Value, "not a whole number"}
 		case *time.Duration:
 			flags.DurationVar(p, f.Name, *p, help)
-			flags.Lookup(f.Name).Value = said{flags.Lookup(f.Name).Value, "not a time like 90s, 30m or 720h"}
+			flags.Lookup(f.Name).Value = period{flags.Lookup(f.Name).Value, p, f.least}
 		case pflag.Value:
 			flags.Var(p, f.Name, help)
 		}
@@ -124,6 +126,26 @@ func (v said) Set(text string) error {
 	if v.Value.Set(text) != nil {
 		return openflow.Errorf(openflow.CodeInvalid, "%q is %s", text, v.wrong)
 	}
+	return nil
+}
+
+// period is a time that is not shorter than the least.
+type period struct {
+	pflag.Value
+	p     *time.Duration
+	least time.Duration
+}
+
+// Set implements pflag.Value.
+func (v period) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return openflow.Errorf(openflow.CodeInvalid, "%q is not a time like 90s, 30m or 720h", text)
+	}
+	if d < v.least {
+		return openflow.Errorf(openflow.CodeInvalid, "%s is too short", text).WithHint("%s is the least", v.least)
+	}
+	*v.p = d
 	return nil
 }
 

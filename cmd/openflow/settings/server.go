@@ -54,8 +54,8 @@ type Running struct {
 // Pool is how a node works with the machines of its pool.
 type Pool struct {
 	NoTasks     bool          `flag:"no-tasks" help:"run no tasks here: the pool does"`
-	WorkerWait  time.Duration `flag:"worker-wait" help:"how long a task waits where no worker may run it"`
-	MachineGone time.Duration `flag:"machine-gone" help:"how long the worker of a silent machine may take to come back"`
+	WorkerWait  time.Duration `flag:"worker-wait" least:"1s" help:"how long a task waits where no worker may run it"`
+	MachineGone time.Duration `flag:"machine-gone" least:"5s" help:"how long the worker of a silent machine may take to come back"`
 }
 
 // Share is what jobs share at a site.
