@@ -123,10 +123,9 @@ func (j job) collect(ctx workflow.Context, d *desk, run *plan.Execution) {
 		}
 		_ = each(ctx, run.Silent(), func(ctx workflow.Context, k openflow.TaskKey) error {
 			r, err := j.ask(ctx, k)
-			if err == nil && r.Status.Terminal() {
-				d.post(ctx, func() { run.Report(r) })
-			}
-			return err // not reachable now: the next round asks again
+			said := plan.Answer{Report: r, Failed: err != nil, Unknown: openflow.CodeOf(err) == openflow.CodeNotFound}
+			d.post(ctx, func() { run.Asked(said) })
+			return err
 		})
 	}
 }
