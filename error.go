@@ -159,7 +159,7 @@ func ForPartners(err error) *Error {
 	case told.Code == CodeDeadline:
 		told.Message = "no answer in time"
 	default:
-		told.Message = "only its own site knows why (" + string(told.Code) + ")"
+		told.Message, told.Hint = "only its own site knows why ("+string(told.Code)+")", "its operator finds that in the log of its node"
 	}
 	for _, m := range MistakesOf(err) {
 		told.Mistakes = append(told.Mistakes, m.ForPartners())

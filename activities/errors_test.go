@@ -221,7 +221,7 @@ func TestNotRun(t *testing.T) {
 // has said does not.
 func TestPublicTextCrossesActivities(t *testing.T) {
 	own := activities.FromTemporal(activities.ToTemporal(openflow.Errorf(openflow.CodeNotFound, "catalogue: %w", io.EOF)))
-	require.Equal(t, "only its own site knows why (not_found)", openflow.ForPartners(own).Public)
+	require.Equal(t, "only its own site knows why (not_found) (its operator finds that in the log of its node)", openflow.ForPartners(own).Public)
 	p := &peers{err: openflow.Errorf(openflow.CodeNotFound, "no component x").WithHint("install it")}
 	err := activities.FromTemporal(p.scheduling().StartTask(t.Context(), activities.TaskStart{Run: asked}))
 	require.Equal(t, "no component x (install it)", openflow.ForPartners(err).Public)

@@ -81,6 +81,8 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 		"grant add 10000 --component psi --component lr --table demo/t": "granted",
 		"grant list":                                                    "demo/t",
 		"grant list 10000":                                              "psi",
+		"grant remove 10000 --component psi --table demo/t":             "revoked",
+		"grant remove 10000 --component psi":                            "revoked",
 		"grant remove 10000 --table demo/t":                             "revoked",
 	}
 	for command, word := range commands {

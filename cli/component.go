@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -59,7 +60,9 @@ serves jobs which name no provider.`,
 				line(w, one.Name+" of "+one.Provider)
 				var text bytes.Buffer
 				if json.Indent(&text, one.Description, "", "  ") == nil {
-					line(w, text.String())
+					for l := range strings.Lines(text.String()) {
+						line(w, strings.TrimSuffix(l, "\n"))
+					}
 				}
 			})
 		},

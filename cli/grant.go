@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,14 @@ that it runs here and every table that it reads here. Jobs that this site schedu
 		grantChangeCommand(o, "remove", "Take grants back",
 			"Take grants back. Jobs that have been accepted go on; later ones are refused.", "revoked",
 			func(ctx context.Context, id openflow.PartyID, w wanted) error {
+				all, err := o.client().Grants(ctx)
+				if err != nil {
+					return err
+				}
+				if missing := w.missing(id, all); len(missing) > 0 {
+					return openflow.Errorf(openflow.CodeNotFound, "party %s has no grant of %s, so nothing is revoked", id, strings.Join(missing, ", ")).
+						WithHint("openflow grant list shows what it has")
+				}
 				return o.client().Revoke(ctx, id, w.components, w.names)
 			}))
 }
@@ -48,6 +57,29 @@ func (w *wanted) parse() error {
 		w.names = append(w.names, name)
 	}
 	return nil
+}
+
+// missing lists what is wanted of a party that no grant gives it.
+func (w *wanted) missing(id openflow.PartyID, all []sdk.Grants) (list []string) {
+	var has sdk.Grants
+	for _, g := range all {
+		if g.PartyID == string(id) {
+			has = g
+		}
+	}
+	for _, names := range w.components {
+		for name := range strings.SplitSeq(names, ",") {
+			if name = strings.TrimSpace(name); name != "" && !slices.Contains(has.Components, name) {
+				list = append(list, "component "+name)
+			}
+		}
+	}
+	for _, t := range w.names {
+		if !slices.Contains(has.Tables, sdk.Dataset(t)) {
+			list = append(list, "table "+t.String())
+		}
+	}
+	return list
 }
 
 // tableName reads the NAMESPACE/NAME that a flag was given.

@@ -73,7 +73,7 @@ then the exit code is 1 unless the job succeeded.`,
 			doc := submission{made.ID, made.ModelID, made.ModelVersion, append([]string{}, made.Warnings...)}
 			return o.show(c, doc, func(w io.Writer) {
 				line(w, "job", string(made.ID))
-				line(w, "next", "openflow job watch "+string(made.ID))
+				line(w, "next", o.watchCommandOf(made.ID))
 			})
 		},
 	}
@@ -120,6 +120,15 @@ standard output. A restart of the node is waited for. The exit code is 1 unless 
 	}
 }
 
+// watchCommandOf is the command that follows a job. Who needed the scheduler to name the job needs it there, too.
+func (o *options) watchCommandOf(id openflow.JobID) string {
+	text := "openflow job watch " + string(id)
+	if o.scheduler != "" {
+		text += " --scheduler " + o.scheduler
+	}
+	return text
+}
+
 // watch follows a job. Warnings are told once, and those in told not again.
 func (o *options) watch(c *cobra.Command, client *sdk.Client, id openflow.JobID, told []string) error {
 	begin := time.Now()
@@ -137,7 +146,7 @@ func (o *options) watch(c *cobra.Command, client *sdk.Client, id openflow.JobID,
 		say(c, "%7s  %-8s %3d%%  %s", time.Since(begin).Round(100*time.Millisecond), s.Status(), s.Progress(), openflow.FirstLine(s.Reason()))
 	})
 	if errors.Is(err, context.Canceled) {
-		say(c, "the job goes on; follow it again with: openflow job watch %s", id)
+		say(c, "the job goes on; follow it again with: %s", o.watchCommandOf(id))
 	}
 	if err != nil {
 		return err
@@ -218,10 +227,24 @@ func listCommand(o *options) *cobra.Command {
 	return c
 }
 
+// listJobs writes a job a line. Where several schedulers use one ID, a column says which of them each job is of.
 func listJobs(w io.Writer, l sdk.JobList) {
-	line(w, "JOB", "STATUS", "DONE", "ROLE", "WITH", "USER", "CREATED", "ELAPSED", "REASON")
+	of := map[string]string{}
+	several := slices.ContainsFunc(l.Jobs, func(j wire.JobRow) bool {
+		first, seen := of[j.JobID]
+		of[j.JobID] = j.SchedulerPartyID
+		return seen && first != j.SchedulerPartyID
+	})
+	row := func(id, scheduler string, rest ...string) {
+		cells := []string{id}
+		if several {
+			cells = append(cells, scheduler)
+		}
+		line(w, append(cells, rest...)...)
+	}
+	row("JOB", "SCHEDULER", "STATUS", "DONE", "ROLE", "WITH", "USER", "CREATED", "ELAPSED", "REASON")
 	for _, j := range l.Jobs {
-		line(w, j.JobID, j.Status, percent(j.Progress), j.Role+" "+j.PartyID, strings.Join(j.Partners, ","), j.UserName,
+		row(j.JobID, j.SchedulerPartyID, j.Status, percent(j.Progress), j.Role+" "+j.PartyID, strings.Join(j.Partners, ","), j.UserName,
 			moment(j.CreateTime), elapsed(j.StartTime, j.EndTime), openflow.FirstLine(j.Reason))
 	}
 	if more := l.Count - len(l.Jobs); more > 0 {
@@ -264,18 +287,18 @@ job's reason names it meanwhile. A job that has ended stays as it is.`,
 			for _, p := range s.Stopping {
 				d.Stopping = append(d.Stopping, p.String())
 			}
-			return o.show(c, d, func(w io.Writer) { line(w, stopText(d)) })
+			return o.show(c, d, func(w io.Writer) { line(w, stopText(d, o.watchCommandOf(id))) })
 		},
 	}
 	c.Flags().BoolVar(&wait, "wait", false, "return only when everything has stopped everywhere")
 	return c
 }
 
-func stopText(d stopDocument) string {
+func stopText(d stopDocument, watch string) string {
 	job := "job " + string(d.JobID)
 	switch {
 	case !d.Status.Terminal():
-		return job + " is being stopped; follow it with: openflow job watch " + string(d.JobID)
+		return job + " is being stopped; follow it with: " + watch
 	case len(d.Stopping) > 0:
 		return job + " is " + string(d.Status) + "; " + strings.Join(d.Stopping, ", ") +
 			" has not confirmed yet that it has stopped, and is asked until it does"
@@ -312,7 +335,7 @@ stopped become new versions. A job that runs, or has succeeded, is left alone.`,
 					line(w, "job "+string(id)+" is "+string(status))
 					return
 				}
-				line(w, "job "+string(id)+" runs again; follow it with: openflow job watch "+string(id))
+				line(w, "job "+string(id)+" runs again; follow it with: "+o.watchCommandOf(id))
 			})
 		},
 	}

@@ -50,8 +50,12 @@ are shown one after the other.`,
 				if len(tasks) > 1 {
 					line(c.OutOrStdout(), fmt.Sprintf("==> %s (%s %s) <==", versioned(t), t.Role, t.PartyID))
 				}
-				if err := client.Logs(c.Context(), keyOf(t), c.OutOrStdout()); err != nil {
+				out := &counted{to: c.OutOrStdout()}
+				if err := client.Logs(c.Context(), keyOf(t), out); err != nil {
 					return err
+				}
+				if out.n == 0 {
+					say(c, "%s (%s %s) has written nothing", versioned(t), t.Role, t.PartyID)
 				}
 			}
 			return nil
@@ -59,6 +63,19 @@ are shown one after the other.`,
 	}
 	choice.flags(c, "task; empty: all of the job")
 	return c
+}
+
+// counted counts what is written through it.
+type counted struct {
+	to io.Writer
+	n  int
+}
+
+// Write implements io.Writer.
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.n += n
+	return n, err
 }
 
 func (o *options) logDocument(c *cobra.Command, client *sdk.Client, tasks []wire.TaskRow) error {

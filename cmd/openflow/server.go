@@ -95,13 +95,10 @@ func config(s *settings.Server) (node.Config, error) {
 // limits are the site's own rules, as far as the settings say.
 func limits(s settings.Share) (partner.Limits, error) {
 	l := partner.DefaultLimits()
-	if s.Cores < 0 {
-		return l, openflow.Errorf(openflow.CodeInvalid, "--cores %d: a node needs at least one", s.Cores)
-	}
 	if s.GPUs < -1 {
 		return l, openflow.Errorf(openflow.CodeInvalid, "--gpus %d is not a number of devices", s.GPUs).WithHint("-1 means all of the machine's")
 	}
-	l.Cores, l.GPUs = s.Cores, s.GPUs
+	l.Cores, l.GPUs = int(s.Cores), s.GPUs
 	if s.Memory != 0 {
 		l.Memory = int64(s.Memory)
 	}

@@ -330,7 +330,7 @@ func TestErrorsArriveWhole(t *testing.T) {
 			want := *sent
 			want.Party = "10000"
 			if code == openflow.CodeInternal {
-				want.Message, want.Hint = "only its own site knows why (internal)", ""
+				want.Message, want.Hint = "only its own site knows why (internal)", "its operator finds that in the log of its node"
 			}
 			require.Empty(t, cmp.Diff(&want, got, cmpopts.IgnoreFields(openflow.Error{}, "Err")), "%s %s", name, code)
 		}

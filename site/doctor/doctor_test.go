@@ -158,6 +158,15 @@ func TestSite(t *testing.T) {
 	}
 }
 
+// A store that answers and is full is not to be looked for.
+func TestFullStore(t *testing.T) {
+	f := doctor.Store{Name: "messages", Place: "/home/messages", Err: openflow.Errorf(openflow.CodeExhausted, "disk full")}.Examine()
+	require.Equal(t, bad, f.Verdict)
+	require.Equal(t, "/home/messages: disk full", f.Detail)
+	require.Contains(t, f.Remedy, "make room there")
+	require.NotContains(t, f.Remedy, "reaches it")
+}
+
 // mode is a file of that mode.
 type mode fs.FileMode
 

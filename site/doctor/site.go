@@ -71,6 +71,9 @@ type Store struct {
 func (s Store) Examine() openflow.Finding {
 	check := "store " + s.Name
 	if s.Err != nil {
+		if openflow.CodeOf(s.Err) == openflow.CodeExhausted {
+			return fail(check, fmt.Sprintf("%s: %v", s.Place, s.Err), "it answers, and is full: make room there; what was acknowledged is not lost")
+		}
 		return fail(check, fmt.Sprintf("%s: %v", s.Place, s.Err),
 			"check that it runs, and that this machine reaches it; jobs go on when it answers, and what was acknowledged is not lost")
 	}

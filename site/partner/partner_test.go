@@ -292,6 +292,19 @@ func TestTellOfAJob(t *testing.T) {
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.Tell(ctx, jobKey("9", host), openflow.News{Status: openflow.JobFailed, Reason: ""})))
 }
 
+// A scheduler that was restored from a backup may have ended a job otherwise that has succeeded here.
+func TestJobThatSucceededTakesNoReason(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	ctx, k := t.Context(), jobKey("1", host)
+	require.NoError(t, s.StopJob(ctx, k, openflow.JobEnd{Status: openflow.JobSuccess}))
+	require.Equal(t, openflow.JobSuccess, s.job("1").Status)
+	require.NoError(t, s.StopJob(ctx, k, openflow.JobEnd{Status: openflow.JobFailed, Reason: "the machine lost the program"}))
+	require.NoError(t, s.Tell(ctx, k, openflow.News{Reason: "the machine lost the program"}))
+	require.Equal(t, openflow.JobSuccess, s.job("1").Status)
+	require.Empty(t, s.job("1").Reason)
+}
+
 func TestStartTask(t *testing.T) {
 	s := newSite(t)
 	ctx, k := t.Context(), taskKey("1", "lr_0", host)

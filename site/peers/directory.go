@@ -49,8 +49,8 @@ func (d *Directory) link(s openflow.SiteRecord) peer.Link {
 func (d *Directory) site(ctx context.Context, id openflow.PartyID) (openflow.SiteRecord, error) {
 	s, err := d.Records.Site(ctx, id)
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
-		err = openflow.Errorf(openflow.CodeInvalid, "party %s is not known here, at party %s", id, d.Self).
-			WithHint("%s; correct the party in the document, or register it: openflow site add %s --url URL --key KEY", d.known(ctx), id)
+		err = openflow.Errorf(openflow.CodeInvalid, "party %s is not a peer of party %s", id, d.Self).
+			WithHint("%s; correct the party, or register it: openflow site add %s --url URL --key KEY", d.known(ctx), id)
 	}
 	return s, openflow.About(openflow.AboutSite, err)
 }

@@ -233,7 +233,10 @@ func ask(ctx context.Context, program string, most int, args ...string) ([]byte,
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:
-		return nil, refused(program, "asked %q: %v: %s", what, err, openflow.FirstLine(openflow.Readable(strings.ToValidUTF8(complaint.text.String(), ""))))
+		if text := openflow.FirstLine(openflow.Readable(strings.ToValidUTF8(complaint.text.String(), ""))); text != "" {
+			return nil, refused(program, "asked %q: %v: %s", what, err, text)
+		}
+		return nil, refused(program, "asked %q: %v", what, err)
 	}
 	return said.text.Bytes(), nil
 }

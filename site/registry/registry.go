@@ -203,7 +203,10 @@ func (g *Registry) Prefer(ctx context.Context, component, provider string) error
 
 // current reads what is offered now, with the descriptions.
 func (g *Registry) current(ctx context.Context) (offers, error) {
-	o := offers{device: g.Device, known: map[string]bool{}, of: map[string][]openflow.ProviderRef{}, described: map[openflow.ProviderRef]map[string]jobcheck.Component{}}
+	o := offers{
+		device: g.Device, known: map[string]bool{}, of: map[string][]openflow.ProviderRef{}, disabled: map[string][]openflow.ProviderRef{},
+		described: map[openflow.ProviderRef]map[string]jobcheck.Component{},
+	}
 	list, err := g.Rows.Providers(ctx)
 	if err != nil {
 		return o, err
@@ -213,20 +216,23 @@ func (g *Registry) current(ctx context.Context) (offers, error) {
 		if p.Kind == openflow.ProviderBuiltIn {
 			o.builtIn = p.Ref()
 		}
-		if !p.Enabled {
-			continue
-		}
 		components, err := g.components(ctx, p)
 		if err != nil {
 			return o, err
 		}
 		o.described[p.Ref()] = components
+		by := o.of
+		if !p.Enabled {
+			by = o.disabled
+		}
 		for name := range components {
-			o.of[name] = append(o.of[name], p.Ref())
+			by[name] = append(by[name], p.Ref())
 		}
 	}
-	for _, refs := range o.of {
-		slices.SortFunc(refs, inOrder)
+	for _, by := range []map[string][]openflow.ProviderRef{o.of, o.disabled} {
+		for _, refs := range by {
+			slices.SortFunc(refs, inOrder)
+		}
 	}
 	o.defaults, err = g.Rows.Defaults(ctx)
 	return o, err
@@ -385,7 +391,7 @@ func (o offers) find(spec openflow.TaskSpec) (jobcheck.Component, *jobcheck.Unre
 		if errors.As(err, &said) {
 			why.Message, why.Remedy = said.Message, said.Hint
 		}
-		if len(o.of[spec.Component]) == 0 {
+		if len(o.of[spec.Component])+len(o.disabled[spec.Component]) == 0 {
 			why.Member = "component_ref"
 		}
 		return jobcheck.Component{}, why

@@ -78,7 +78,7 @@ func TestLifeOfAProvider(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "openflow:2@docker", g.serves(t, ""))
 	_, err = g.Providers(ctx, []openflow.TaskSpec{psi("acme")})
-	require.ErrorContains(t, err, `no provider "acme"`)
+	require.ErrorContains(t, err, `provider acme:1 of component "psi" is disabled at this site`)
 	_, err = g.Enable(ctx, "acme", true)
 	require.NoError(t, err)
 	require.Equal(t, "acme:1@docker", g.serves(t, ""))

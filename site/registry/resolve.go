@@ -19,6 +19,7 @@ type offers struct {
 	builtIn  openflow.ProviderRef
 	known    map[string]bool                   // names of all providers, also of those that take no new jobs
 	of       map[string][]openflow.ProviderRef // by component
+	disabled map[string][]openflow.ProviderRef // by component: those that take no new jobs
 	defaults map[string]openflow.ProviderRef   // by component
 
 	described map[openflow.ProviderRef]map[string]jobcheck.Component
@@ -38,8 +39,11 @@ func (o offers) resolve(component string, wanted openflow.ProviderRef) (openflow
 	if wanted.Name == foreign && !o.known[foreign] {
 		wanted = openflow.ProviderRef{}
 	}
+	fits := func(p openflow.ProviderRef) bool {
+		return (wanted.Name == "" || wanted.Name == p.Name) && (wanted.Version == "" || wanted.Version == p.Version)
+	}
 	all := o.of[component]
-	if len(all) == 0 {
+	if len(all)+len(o.disabled[component]) == 0 {
 		return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", openflow.Cut(component, 80)).
 			WithHint("it has: %s", strings.Join(o.names(), ", "))
 	}
@@ -49,7 +53,7 @@ func (o offers) resolve(component string, wanted openflow.ProviderRef) (openflow
 	}
 	var fit []openflow.ProviderRef
 	for _, p := range all {
-		if (wanted.Name == "" || wanted.Name == p.Name) && (wanted.Version == "" || wanted.Version == p.Version) {
+		if fits(p) {
 			fit = append(fit, p)
 		}
 	}
@@ -61,9 +65,20 @@ func (o offers) resolve(component string, wanted openflow.ProviderRef) (openflow
 			return openflow.ProviderRef{Name: fit[i].Name, Version: fit[i].Version, Device: o.device}, nil
 		}
 	}
+	if i := slices.IndexFunc(o.disabled[component], fits); i >= 0 && len(fit) == 0 {
+		off := o.disabled[component][i]
+		err := openflow.Errorf(openflow.CodeInvalid, "provider %s of component %q is disabled at this site, and takes no new jobs", off, component)
+		if len(all) == 0 {
+			return openflow.ProviderRef{}, err.WithHint("the operator of that site runs: openflow provider enable %s", off)
+		}
+		return openflow.ProviderRef{}, err.WithHint("the operator of that site runs: openflow provider enable %s; or name another provider: %s", off, listed(all))
+	}
 	if len(fit) == 0 {
-		return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "no provider %q of component %q at this site", wanted, component).
-			WithHint("its providers: %s; or leave provider out there and in dag.conf.task", listed(all))
+		err := openflow.Errorf(openflow.CodeInvalid, "no provider %q of component %q at this site", wanted, component)
+		if len(all) == 0 {
+			return openflow.ProviderRef{}, err.WithHint("its providers are disabled: %s", listed(o.disabled[component]))
+		}
+		return openflow.ProviderRef{}, err.WithHint("its providers: %s; or leave provider out there and in dag.conf.task", listed(all))
 	}
 	return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "component %q has several providers at this site", component).
 		WithHint("name one of them in the task's conf.provider: %s", listed(fit))

@@ -31,6 +31,7 @@ func TestResolve(t *testing.T) {
 				"tree":  refs("acme:1", "acme:2"),
 				"join":  refs("acme:1", "zeta:1"),
 			},
+			disabled: map[string][]openflow.ProviderRef{"psi": refs("acme:9"), "slow": refs("acme:9")},
 			defaults: map[string]openflow.ProviderRef{},
 		}
 	}
@@ -66,6 +67,9 @@ func TestResolve(t *testing.T) {
 		"another version":                    {"psi", "acme:3", usual, "", `no provider "acme:3"`},
 		"another component of it":            {"noop", "acme", usual, "", `no provider "acme" of component "noop"`},
 		"another device":                     {"psi", "acme:1@k8s", usual, "", `which runs on device docker`},
+		"disabled, and the only one":         {"slow", "", usual, "", `provider acme:9 of component "slow" is disabled at this site, and takes no new jobs (the operator of that site runs: openflow provider enable acme:9)`},
+		"disabled, and there are others":     {"psi", "acme:9", usual, "", `is disabled at this site, and takes no new jobs (the operator of that site runs: openflow provider enable acme:9; or name another provider: acme:1, acme:2`},
+		"another than the disabled one":      {"slow", "zeta", usual, "", `no provider "zeta" of component "slow" at this site (its providers are disabled: acme:9)`},
 		"no such component":                  {"gone", "acme", usual, "", `no component "gone" at this site (it has: join, noop, psi, scale, tree)`},
 	} {
 		t.Run(name, func(t *testing.T) {

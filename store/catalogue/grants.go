@@ -102,5 +102,5 @@ func (c *Catalogue) Granted(ctx context.Context, p openflow.PartyID, components 
 		return nil
 	}
 	return openflow.Errorf(openflow.CodePermission, "party %s may not use here: %s", p, strings.Join(missing, ", ")).
-		WithHint("correct the name in the job; or, to allow it, the operator of this site runs: openflow grant add %s %s", p, strings.Join(flags, " "))
+		WithHint("correct the name in the job; or, to allow it, the operator of the site that refuses it runs: openflow grant add %s %s", p, strings.Join(flags, " "))
 }

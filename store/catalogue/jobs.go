@@ -238,9 +238,10 @@ func severalSchedulers(what string, schedulers []openflow.PartyID) error {
 		WithPublic("%s is there more than once, from several schedulers", what).WithHint("name the scheduler: scheduler_party_id, or --scheduler")
 }
 
-// SetJobReason says why a job waits or failed; empty takes the reason away.
+// SetJobReason says why a job waits or failed; empty takes the reason away. A job that has succeeded has none: whoever
+// gives it one, as a scheduler that was restored from a backup, speaks of another end.
 func (c *Catalogue) SetJobReason(ctx context.Context, k openflow.JobKey, reason string) error {
-	return c.setJob(ctx, k, `update job set reason = $5, update_time = $6 where `+jobKey, reason)
+	return c.setJob(ctx, k, `update job set reason = case when status = 'success' then '' else $5 end, update_time = $6 where `+jobKey, reason)
 }
 
 // SetJobNotes replaces what the user noted about a job.

@@ -31,6 +31,9 @@ func Apply(flags *pflag.FlagSet, s any) error {
 	if err := known(file, given, list); err != nil {
 		return err
 	}
+	if err := valued(file, given); err != nil {
+		return err
+	}
 	for _, f := range list {
 		if err := apply(flags.Lookup(f.Name), f, file, given); err != nil {
 			return err
@@ -55,6 +58,16 @@ func known(file string, given map[string]entry, list []Field) error {
 	return openflow.Errorf(openflow.CodeInvalid, "%s: unknown key %q", at(file, rest[first].line), first).WithHint("%s", near(first, list))
 }
 
+// valued refuses the first key of a file that has no value.
+func valued(file string, given map[string]entry) error {
+	for _, name := range slices.SortedFunc(maps.Keys(given), func(a, b string) int { return given[a].line - given[b].line }) {
+		if len(given[name].values) == 0 {
+			return openflow.Errorf(openflow.CodeInvalid, "%s: %s needs a value or a list of values", at(file, given[name].line), name)
+		}
+	}
+	return nil
+}
+
 func apply(flag *pflag.Flag, f Field, file string, given map[string]entry) error {
 	if flag.Changed {
 		return nil
@@ -63,6 +76,9 @@ func apply(flag *pflag.Flag, f Field, file string, given map[string]entry) error
 		return set(flag, strings.Split(v, ";"), "environment variable "+f.Variable)
 	}
 	if e, ok := given[f.Name]; ok {
+		if _, list := flag.Value.(pflag.SliceValue); !list && len(e.values) > 1 {
+			return openflow.Errorf(openflow.CodeInvalid, "%s: %s takes one value, not a list", at(file, e.line), f.Name)
+		}
 		return set(flag, e.values, fmt.Sprintf("%s: %s", at(file, e.line), f.Name))
 	}
 	return nil

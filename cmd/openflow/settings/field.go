@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ type Field struct {
 	Default  string // what the tag says of it; empty: the value says it
 	Required string // an example, of a setting that must be given
 
+	least time.Duration // of a time, from the tag
 	value reflect.Value // addressable
 }
 
@@ -57,9 +59,10 @@ func groups(s any) []Group {
 
 func field(f reflect.StructField, v reflect.Value) Field {
 	name := f.Tag.Get("flag")
+	least, _ := time.ParseDuration(f.Tag.Get("least")) // none: no time is too short
 	return Field{
 		Name: name, Variable: variable(name, f.Tag.Get("env")), Help: f.Tag.Get("help"), Default: f.Tag.Get("default"),
-		Required: f.Tag.Get("required"), value: v,
+		Required: f.Tag.Get("required"), least: least, value: v,
 	}
 }
 
@@ -95,10 +98,13 @@ func Register(flags *pflag.FlagSet, s any) {
 			flags.StringArrayVar(p, f.Name, *p, help)
 		case *bool:
 			flags.BoolVar(p, f.Name, *p, help)
+			flags.Lookup(f.Name).Value = said{flags.Lookup(f.Name).Value, "neither true nor false"}
 		case *int:
 			flags.IntVar(p, f.Name, *p, help)
+			flags.Lookup(f.Name).Value = said{flags.Lookup(f.Name).Value, "not a whole number"}
 		case *time.Duration:
 			flags.DurationVar(p, f.Name, *p, help)
+			flags.Lookup(f.Name).Value = period{flags.Lookup(f.Name).Value, p, f.least}
 		case pflag.Value:
 			flags.Var(p, f.Name, help)
 		}
@@ -109,14 +115,70 @@ func Register(flags *pflag.FlagSet, s any) {
 	flags.String(configFlag, "", "YAML file with these settings; flags and environment come first")
 }
 
+// said is a value that says in our words what is wrong with a text; pflag's own errors are those of Go's parsers.
+type said struct {
+	pflag.Value
+	wrong string
+}
+
+// Set implements pflag.Value.
+func (v said) Set(text string) error {
+	if v.Value.Set(text) != nil {
+		return openflow.Errorf(openflow.CodeInvalid, "%q is %s", text, v.wrong)
+	}
+	return nil
+}
+
+// period is a time that is not shorter than the least.
+type period struct {
+	pflag.Value
+	p     *time.Duration
+	least time.Duration
+}
+
+// Set implements pflag.Value.
+func (v period) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return openflow.Errorf(openflow.CodeInvalid, "%q is not a time like 90s, 30m or 720h", text)
+	}
+	if d < v.least {
+		return openflow.Errorf(openflow.CodeInvalid, "%s is too short", text).WithHint("%s is the least", v.least)
+	}
+	*v.p = d
+	return nil
+}
+
+// Cores is a number of cores. 0: none was given.
+type Cores int
+
+// Set implements pflag.Value.
+func (c *Cores) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return openflow.Errorf(openflow.CodeInvalid, "%q is not a whole number of cores from 1 on", text)
+	}
+	*c = Cores(n)
+	return nil
+}
+
+// String implements pflag.Value; nothing is read back from it but the default, which is none.
+func (c *Cores) String() string { return strconv.Itoa(int(*c)) }
+
+// Type implements pflag.Value.
+func (*Cores) Type() string { return "int" }
+
 // Bytes is an amount of memory, as in 64GiB. 0: none was given.
 type Bytes int64
+
+// leastBytes is less than any job can use: whoever gives less has left out the unit.
+const leastBytes = 1 << 20
 
 // Set implements pflag.Value.
 func (b *Bytes) Set(text string) error {
 	n, err := openflow.ParseBytes(text)
-	if err == nil && n == 0 {
-		err = openflow.Errorf(openflow.CodeInvalid, "0 is not enough")
+	if err == nil && n < leastBytes {
+		err = openflow.Errorf(openflow.CodeInvalid, "%s is not enough", text).WithHint("give the unit, as in 64GiB; %s is the least", openflow.FormatBytes(leastBytes))
 	}
 	if err == nil {
 		*b = Bytes(n)

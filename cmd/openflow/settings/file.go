@@ -22,11 +22,10 @@ const maxBytes = 1 << 20
 // entry is what a file says of one setting.
 type entry struct {
 	line   int
-	values []string // as the command line would have them
+	values []string // as the command line would have them; none: it is neither a value nor a list of values
 }
 
-// readFile reads the settings of a file by name. CodeInvalid: it is missing, or not a mapping of names to values or lists
-// of values.
+// readFile reads the settings of a file by name. CodeInvalid: it is missing, or not a mapping.
 func readFile(file string) (map[string]entry, error) {
 	b, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
@@ -62,11 +61,7 @@ func parse(file string, data []byte) (map[string]entry, error) {
 			if _, twice := entries[key]; twice {
 				return nil, openflow.Errorf(openflow.CodeInvalid, "%s: %s is there twice", at(file, line), key)
 			}
-			values, ok := texts(v.Value)
-			if !ok {
-				return nil, openflow.Errorf(openflow.CodeInvalid, "%s: %s needs a value or a list of values", at(file, line), key)
-			}
-			entries[key] = entry{line, values}
+			entries[key] = entry{line, texts(v.Value)}
 		}
 		if len(entries) == 0 && !empty(d.Body) {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "%s: there are no keys with values", at(file, lineOf(d.Body))).
@@ -109,20 +104,22 @@ func lineOf(n ast.Node) int {
 	return 0
 }
 
-// texts are the values of a key, each as it is written: 0010 stays 0010.
-func texts(n ast.Node) ([]string, bool) {
+// texts are the values of a key, each as it is written: 0010 stays 0010. None: it has no value, or a mapping.
+func texts(n ast.Node) []string {
 	list, ok := n.(*ast.SequenceNode)
 	if !ok {
-		text, ok := scalar(n)
-		return []string{text}, ok
+		if text, ok := scalar(n); ok {
+			return []string{text}
+		}
+		return nil
 	}
 	values := make([]string, len(list.Values))
 	for i, item := range list.Values {
 		if values[i], ok = scalar(item); !ok {
-			return nil, false
+			return nil
 		}
 	}
-	return values, len(values) > 0
+	return values
 }
 
 func scalar(n ast.Node) (string, bool) {

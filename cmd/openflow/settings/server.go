@@ -54,13 +54,13 @@ type Running struct {
 // Pool is how a node works with the machines of its pool.
 type Pool struct {
 	NoTasks     bool          `flag:"no-tasks" help:"run no tasks here: the pool does"`
-	WorkerWait  time.Duration `flag:"worker-wait" help:"how long a task waits where no worker may run it"`
-	MachineGone time.Duration `flag:"machine-gone" help:"how long the worker of a silent machine may take to come back"`
+	WorkerWait  time.Duration `flag:"worker-wait" least:"1s" help:"how long a task waits where no worker may run it"`
+	MachineGone time.Duration `flag:"machine-gone" least:"5s" help:"how long the worker of a silent machine may take to come back"`
 }
 
 // Share is what jobs share at a site.
 type Share struct {
-	Cores     int   `flag:"cores" default:"this machine's" help:"cores that jobs share, over all machines of the site"`
+	Cores     Cores `flag:"cores" default:"this machine's" help:"cores that jobs share, over all machines of the site"`
 	Memory    Bytes `flag:"memory" default:"this machine's" help:"memory that jobs share, as in 64GiB"`
 	GPUs      int   `flag:"gpus" help:"GPUs that jobs share, the first of the machine's; -1 means all that it has"`
 	JobMemory Bytes `flag:"job-memory" default:"none; each of its containers may use 4GiB" help:"memory of a job that names none"`

@@ -126,7 +126,7 @@ func TestFileOfTheEnvironment(t *testing.T) {
 	t.Setenv("OPENFLOW_CONFIG", writeFile(t, "cores: 7"))
 	s, err := server(t, "")
 	require.NoError(t, err)
-	require.Equal(t, 7, s.Cores)
+	require.EqualValues(t, 7, s.Cores)
 }
 
 func TestEnvironmentOfATokenForClientsIsNoSetting(t *testing.T) {
@@ -148,31 +148,39 @@ func TestMistakesAreNamed(t *testing.T) {
 	for name, c := range map[string]struct {
 		env, file, says string
 	}{
-		"unknown key":       {file: "# site\nlissten: x", says: `settings.yaml, line 2: unknown key "lissten" (did you mean listen?)`},
-		"like nothing":      {file: "colour: x", says: `line 1: unknown key "colour" (docs/settings.md lists the keys)`},
-		"the first of them": {file: "cores: 1\nzoo: 1\nape: 1", says: `line 2: unknown key "zoo"`},
-		"client flag":       {file: "node: x", says: `unknown key "node"`},
-		"not from a file":   {file: "config: x", says: `unknown key "config"`},
-		"with dashes":       {file: "--cores: 1", says: `unknown key "--cores"`},
-		"merged":            {file: "<<: {cores: 1}", says: "needs a value"},
-		"wrong type":        {file: "token: true\ncores: many", says: "line 2: cores"},
-		"wrong memory":      {file: "memory: lots", says: "line 1: memory"},
-		"no memory":         {file: "job-memory: 0", says: "0 is not enough"},
-		"wrong level":       {file: "log-level: loud", says: "debug, info, warn and error"},
-		"wrong environment": {env: "many", says: "environment variable OPENFLOW_CORES"},
-		"mapping":           {file: "cores: {a: 1}", says: "line 1: cores needs a value"},
-		"list of lists":     {file: "peer: [[a]]", says: "peer needs a value"},
-		"empty list":        {file: "peer: []", says: "peer needs a value"},
-		"nothing":           {file: "cores:", says: "cores needs a value"},
-		"several for one":   {file: "cores: [1, 2]", says: "cores"},
-		"alias":             {file: "home: &a x\nsecrets: *a", says: "home needs a value"},
-		"no mapping":        {file: "[1]", says: "line 1: there are no keys"},
-		"a word":            {file: "server", says: "line 1: there are no keys"},
-		"twice":             {file: "cores: 1\ncores: 2", says: "cores"},
-		"two documents":     {file: "cores: 1\n---\ngpus: 2", says: "several documents"},
-		"no YAML":           {file: "cores: [", says: "is not YAML"},
-		"no text":           {file: "home: \xff", says: "is not a text"},
-		"too long":          {file: strings.Repeat("#", 1<<20+1), says: "is not a text of at most 1MiB"},
+		"unknown key":            {file: "# site\nlissten: x", says: `settings.yaml, line 2: unknown key "lissten" (did you mean listen?)`},
+		"like nothing":           {file: "colour: x", says: `line 1: unknown key "colour" (docs/settings.md lists the keys)`},
+		"the first of them":      {file: "cores: 1\nzoo: 1\nape: 1", says: `line 2: unknown key "zoo"`},
+		"client flag":            {file: "node: x", says: `unknown key "node"`},
+		"not from a file":        {file: "config: x", says: `unknown key "config"`},
+		"with dashes":            {file: "--cores: 1", says: `unknown key "--cores"`},
+		"merged":                 {file: "<<: {cores: 1}", says: `unknown key "<<"`},
+		"unknown mapping":        {file: "server: {listen: x}", says: `line 1: unknown key "server"`},
+		"wrong type":             {file: "token: true\ncores: many", says: `line 2: cores: "many" is not a whole number of cores from 1 on`},
+		"no cores":               {file: "cores: 0", says: `"0" is not a whole number of cores`},
+		"no number":              {file: "gpus: many", says: `gpus: "many" is not a whole number`},
+		"no switch":              {file: "grant-all: maybe", says: `grant-all: "maybe" is neither true nor false`},
+		"no time":                {file: "keep-jobs: 30d", says: `keep-jobs: "30d" is not a time like 90s, 30m or 720h`},
+		"no time to be heard of": {file: "machine-gone: 0s", says: "machine-gone: 0s is too short (5s is the least)"},
+		"before now":             {file: "worker-wait: -1m", says: "worker-wait: -1m is too short (1s is the least)"},
+		"wrong memory":           {file: "memory: lots", says: "line 1: memory"},
+		"no memory":              {file: "job-memory: 0", says: "0 is not enough"},
+		"no unit":                {file: "memory: 64", says: "64 is not enough (give the unit, as in 64GiB; 1MiB is the least)"},
+		"wrong level":            {file: "log-level: loud", says: "debug, info, warn and error"},
+		"wrong environment":      {env: "many", says: "environment variable OPENFLOW_CORES"},
+		"mapping":                {file: "cores: {a: 1}", says: "line 1: cores needs a value"},
+		"list of lists":          {file: "peer: [[a]]", says: "peer needs a value"},
+		"empty list":             {file: "peer: []", says: "peer needs a value"},
+		"nothing":                {file: "cores:", says: "cores needs a value"},
+		"several for one":        {file: "runtime: [docker, process]", says: "line 1: runtime takes one value, not a list"},
+		"alias":                  {file: "home: &a x\nsecrets: *a", says: "home needs a value"},
+		"no mapping":             {file: "[1]", says: "line 1: there are no keys"},
+		"a word":                 {file: "server", says: "line 1: there are no keys"},
+		"twice":                  {file: "cores: 1\ncores: 2", says: "cores"},
+		"two documents":          {file: "cores: 1\n---\ngpus: 2", says: "several documents"},
+		"no YAML":                {file: "cores: [", says: "is not YAML"},
+		"no text":                {file: "home: \xff", says: "is not a text"},
+		"too long":               {file: strings.Repeat("#", 1<<20+1), says: "is not a text of at most 1MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.env != "" {

@@ -9,7 +9,7 @@ type Worker struct {
 	Token     string `flag:"token" env:"WORKER_TOKEN" help:"the site's worker token"`
 	TokenFile string `flag:"token-file" help:"file with the site's worker token"`
 	Home      string `flag:"home" default:"~/.openflow-worker" help:"folder of this worker"`
-	Cores     int    `flag:"cores" default:"this machine's" help:"cores that tasks share"`
+	Cores     Cores  `flag:"cores" default:"this machine's" help:"cores that tasks share"`
 
 	Running `title:"How tasks run"`
 	Watch   `title:"What the worker tells of itself"`

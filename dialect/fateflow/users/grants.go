@@ -74,7 +74,11 @@ func (a *api) eachGrant(r *http.Request, check, do func(context.Context, openflo
 		if err := do(r.Context(), g); err != nil {
 			return nil, err
 		}
-		if err := a.Audit(r, "grant", string(g.Party)+" "+g.Name+" "+g.Table.String()); err != nil {
+		what := g.Name
+		if g.Kind == openflow.GrantTable {
+			what = g.Table.String()
+		}
+		if err := a.Audit(r, "grant", string(g.Party)+" "+what); err != nil {
 			return nil, err
 		}
 	}

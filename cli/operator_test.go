@@ -1,0 +1,76 @@
+package cli_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Jobs of two schedulers that share an ID are told apart in the list, since every other command asks for the scheduler.
+func TestListTellsSchedulersApart(t *testing.T) {
+	row := func(id, scheduler string) string {
+		return `{"job_id":"` + id + `","scheduler_party_id":"` + scheduler + `","role":"guest","party_id":"9999","status":"running"}`
+	}
+	for name, tc := range map[string]struct {
+		rows []string
+		want bool
+	}{
+		"one ID of two schedulers": {[]string{row("1", "9999"), row("2", "9999"), row("1", "10001")}, true},
+		"two roles of one job":     {[]string{row("1", "10001"), row("1", "10001")}, false},
+		"two jobs":                 {[]string{row("1", "10001"), row("2", "9999")}, false},
+		"none":                     {nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, url := newFake(t, map[string]string{"GET /v2/job/list/query": `{"count":3,"data":[` + strings.Join(tc.rows, ",") + `]}`})
+			got := run(t, "job", "list", "--node", url)
+			require.Zero(t, got.code, got.stderr)
+			require.Equal(t, tc.want, strings.Contains(got.stdout, "SCHEDULER"))
+			require.Equal(t, tc.want, strings.Contains(got.stdout, "10001"), got.stdout)
+		})
+	}
+}
+
+// Advice names the scheduler where the command had to.
+func TestAdviceNamesTheScheduler(t *testing.T) {
+	_, url := newFake(t, map[string]string{stopRoute: `{}`})
+	got := run(t, "job", "stop", "j1", "--scheduler", "10001", "--node", url)
+	require.Equal(t, "job j1 is being stopped; follow it with: openflow job watch j1 --scheduler 10001\n", got.stdout)
+}
+
+func TestGrantThatIsNotThereIsNotRevoked(t *testing.T) {
+	f, url := newFake(t, map[string]string{
+		"GET /openflow/v1/user/permission/resource/list": `[{"party_id":"10000","component":["psi"],"dataset":[{"namespace":"demo","name":"t"}]}]`,
+		"POST /v2/permission/resource/delete":            "null",
+	})
+	for args, says := range map[string]string{
+		"10000 --component nope":               "party 10000 has no grant of component nope",
+		"10000 --component psi,nope":           "component nope",
+		"10000 --component psi --table demo/u": "table demo/u",
+		"10001 --component psi --table demo/t": "party 10001 has no grant of component psi, table demo/t",
+		"10000 --component '*'":                "component",
+	} {
+		got := run(t, append(append([]string{"grant", "remove"}, strings.Fields(args)...), "--node", url)...)
+		require.Equal(t, 1, got.code, args)
+		require.Contains(t, got.stderr, says)
+	}
+	require.Empty(t, f.got("POST /v2/permission/resource/delete"))
+}
+
+func TestTaskWithoutALogIsSaidToHaveNone(t *testing.T) {
+	answers := ended("success", "")
+	answers["GET /openflow/v1/user/job/task/log"] = "!"
+	_, url := newFake(t, answers)
+	got := run(t, "job", "logs", "j1", "--task", "psi_0", "--node", url)
+	require.Zero(t, got.code, got.stderr)
+	require.Empty(t, got.stdout)
+	require.Contains(t, got.stderr, "has written nothing")
+}
+
+func TestDescriptionOfAComponentHasLines(t *testing.T) {
+	_, url := newFake(t, map[string]string{
+		"GET /openflow/v1/user/component/show": `{"name":"psi","provider":"acme:1","default":true,"description":{"component":{"name":"psi"}}}`,
+	})
+	got := run(t, "component", "show", "psi", "--node", url)
+	require.Equal(t, "psi of acme:1\n{\n  \"component\": {\n    \"name\": \"psi\"\n  }\n}\n", got.stdout)
+}
