@@ -207,7 +207,7 @@ func TestReplicasFollowOneAnothersContainers(t *testing.T) {
 		holder.line.Mend()
 	})
 	t.Run("the line of the one that follows falls silent", func(t *testing.T) {
-		k, holder, other := c.running(t, 300_000)
+		k, holder, other, _ := c.running(t)
 		holder.line.Silence()
 		env.WaitUntil(t, env.Patience, "the other replica follows too", func() (bool, string) { return other.runtime.follows(k), "not yet" })
 		env.WaitUntil(t, env.Patience, "Temporal gives up a connection that says nothing", func() (bool, string) {
