@@ -265,11 +265,15 @@ func fromTemporal(what string, err error) error {
 	var unavailable *serviceerror.Unavailable
 	var exhausted *serviceerror.ResourceExhausted
 	var late *serviceerror.DeadlineExceeded
+	var held *serviceerror.WorkflowNotReady // its steps have not come to an end a few times
 	switch {
 	case errors.As(err, &notFound):
 		return openflow.Errorf(openflow.CodeNotFound, "%s: no such workflow: %w", what, err)
 	case errors.As(err, &unavailable), errors.As(err, &exhausted):
 		return openflow.Errorf(openflow.CodeUnavailable, "%s: Temporal does not answer: %w", what, err)
+	case errors.As(err, &held):
+		return openflow.Errorf(openflow.CodeUnavailable, "%s: its workflow is held up: %w", what, err).
+			WithHint("try again in a moment: the node's machine is too busy, or its workflow fails, which its log and the Temporal UI show")
 	case errors.As(err, &late), errors.Is(err, context.DeadlineExceeded):
 		return openflow.Errorf(openflow.CodeDeadline, "%s: no answer in time: %w", what, err)
 	}

@@ -101,12 +101,13 @@ func TestAnswersOfTemporal(t *testing.T) {
 			"stop job": openflow.CodeNotFound, "report": openflow.CodeNotFound,
 			"wake": openflow.CodeInternal, "stop task": openflow.CodeInternal, // signals do not answer so
 		}},
-		"Temporal is away":       {serviceerror.NewUnavailable("connection refused"), all(calls, openflow.CodeUnavailable)},
-		"Temporal is busy":       {serviceerror.NewResourceExhausted(enumspb.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT, "busy"), all(calls, openflow.CodeUnavailable)},
-		"no time left":           {fmt.Errorf("rpc: %w", context.DeadlineExceeded), all(calls, openflow.CodeDeadline)},
-		"called off":             {fmt.Errorf("rpc: %w", context.Canceled), all(calls, openflow.CodeCanceled)},
-		"deadline of the server": {serviceerror.NewDeadlineExceeded("context deadline exceeded"), all(calls, openflow.CodeDeadline)},
-		"broken":                 {errors.New("boom"), all(calls, openflow.CodeInternal)},
+		"Temporal is away":        {serviceerror.NewUnavailable("connection refused"), all(calls, openflow.CodeUnavailable)},
+		"Temporal is busy":        {serviceerror.NewResourceExhausted(enumspb.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT, "busy"), all(calls, openflow.CodeUnavailable)},
+		"the workflow is held up": {serviceerror.NewWorkflowNotReady("Workflow Task in failed state"), all(calls, openflow.CodeUnavailable)},
+		"no time left":            {fmt.Errorf("rpc: %w", context.DeadlineExceeded), all(calls, openflow.CodeDeadline)},
+		"called off":              {fmt.Errorf("rpc: %w", context.Canceled), all(calls, openflow.CodeCanceled)},
+		"deadline of the server":  {serviceerror.NewDeadlineExceeded("context deadline exceeded"), all(calls, openflow.CodeDeadline)},
+		"broken":                  {errors.New("boom"), all(calls, openflow.CodeInternal)},
 	} {
 		for call, do := range calls {
 			t.Run(name+", "+call, func(t *testing.T) {
