@@ -39,7 +39,7 @@ func (c *Client) exchange(ctx context.Context, call string, body []byte) (http.H
 	}
 	var e envelope.Envelope
 	if err := json.Unmarshal(answer.Body, &e); err != nil {
-		return answer.Header, verbs.Answer{}, c.Unreachable("answered %s with something that is not JSON", path)
+		return answer.Header, verbs.Answer{}, c.Unreachable("answered %s with something that is no answer of openflow", path)
 	}
 	if e.Version != 0 && e.Error == nil || answer.Header.Get(peer.SignatureHeader) != "" {
 		if err := c.Prove(answer); err != nil {

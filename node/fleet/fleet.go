@@ -17,11 +17,11 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/loopback"
 	"openflow/node"
 	"openflow/runtime/driver"
 	"openflow/sdk"
 	"openflow/site/trust"
+	"openflow/temporal/loopback"
 )
 
 // Options of a fleet.

@@ -45,6 +45,8 @@ func Run(t *testing.T, h Harness) {
 		"EnsureRefusesBadSpec":      testEnsureInvalid,
 		"EnsureConcurrently":        testConcurrentEnsure,
 		"AdoptCreated":              testAdoptCreated,
+		"TellsWhatItWasMadeOf":      testMade,
+		"MadeAndNeverStarted":       testNeverStarted,
 		"AdoptRunning":              testAdoptRunning,
 		"AdoptExited":               testAdoptExited,
 		"StartRunsOnce":             testStartOnce,

@@ -16,9 +16,9 @@ import (
 	sdkclient "go.temporal.io/sdk/client"
 
 	"openflow"
-	"openflow/loopback"
 	"openflow/store/catalogue/postgrestest"
 	"openflow/temporal/embedded"
+	"openflow/temporal/loopback"
 )
 
 // freeAddress is a loopback address that nobody listens on.

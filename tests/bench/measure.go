@@ -17,9 +17,9 @@ import (
 	"openflow/docker"
 	"openflow/docker/engine"
 	"openflow/docker/image"
-	"openflow/loopback"
 	"openflow/node/fleet"
 	"openflow/runtime/driver"
+	"openflow/temporal/loopback"
 )
 
 // measureFloor builds and runs the yardstick; nil where its source is not at hand.

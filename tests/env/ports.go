@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"openflow/loopback"
+	"openflow/temporal/loopback"
 )
 
 // Ports finds n free ports of loopback. Until this process ends no other test of this machine gets one of them, also

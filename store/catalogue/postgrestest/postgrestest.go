@@ -24,7 +24,7 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 
-	"openflow/loopback"
+	"openflow/temporal/loopback"
 )
 
 const (

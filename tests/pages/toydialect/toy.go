@@ -68,8 +68,8 @@ func (Dialect) Client(l peer.Link) dialect.Client {
 			return verbs.Answer{}, err
 		}
 		var e envelope
-		if err := json.Unmarshal(got.Body, &e); err != nil {
-			return verbs.Answer{}, l.Unreachable("answered %s with something that is not JSON", call)
+		if err := json.Unmarshal(got.Body, &e); err != nil || e.Said == nil && e.No == nil {
+			return verbs.Answer{}, l.Unreachable("answered %s with something that is no answer of the toy", call)
 		}
 		return verbs.Answer{Data: e.Said, Refusal: e.No}, nil
 	})}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
-	"openflow/loopback"
+	"openflow/temporal/loopback"
 )
 
 func TestFreePorts(t *testing.T) {
