@@ -215,7 +215,7 @@ func (p *party) running() {
 	require.Eventually(p.t, func() bool {
 		st, err := p.container()
 		return err == nil && st.State == driver.StateRunning
-	}, 5*time.Second, time.Millisecond)
+	}, 3*time.Minute, time.Millisecond)
 }
 
 // gone waits until the container has been removed, which happens beside the answer.
@@ -224,5 +224,5 @@ func (p *party) gone() {
 	require.Eventually(p.t, func() bool {
 		_, err := p.container()
 		return openflow.CodeOf(err) == openflow.CodeNotFound
-	}, 5*time.Second, time.Millisecond)
+	}, 3*time.Minute, time.Millisecond)
 }

@@ -87,7 +87,7 @@ func TestNodeTellsOfItself(t *testing.T) {
 	require.NoError(t, c.Ready(t.Context()))
 	clock, err := c.Clock(t.Context())
 	require.NoError(t, err)
-	require.WithinDuration(t, time.Now(), clock, 5*time.Second)
+	require.WithinDuration(t, time.Now(), clock, time.Minute)
 }
 
 func TestNotReadySaysWhy(t *testing.T) {

@@ -71,12 +71,14 @@ func (s Snapshot) equal(o Snapshot) bool {
 const (
 	shortestWait = 50 * time.Millisecond
 	longestWait  = time.Second
-	toldWait     = 10 * time.Second // while changes are told
 	// waitShare is how much later than it happened a change may be seen, as a share of the time watched so far.
 	waitShare = 8
 	// patience is how long a node that has answered once may be away, for a restart.
 	patience = 2 * time.Minute
 )
+
+// toldWait is the pause while changes are told. Tests change it.
+var toldWait = 10 * time.Second
 
 // Watch follows a job by its events until it has ended and returns it as it is then. changed is called at the start and
 // whenever status, progress, reason or warnings have changed; it may be nil. A node that restarts meanwhile is waited

@@ -153,7 +153,7 @@ func TestClose(t *testing.T) {
 		body <- string(b)
 	}()
 	<-entered
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close(ctx, time.Minute) }()

@@ -109,7 +109,7 @@ func limits(s settings.Share) (partner.Limits, error) {
 }
 
 // shutdown is how long running requests may take to end.
-const shutdown = 15 * time.Second
+const shutdown = 40 * time.Second
 
 // serve runs a node until it is told to stop or cannot go on. Running tasks are left for the next process.
 func serve(ctx context.Context, cfg node.Config, out io.Writer) error {

@@ -183,8 +183,8 @@ func lastLines(file string) string {
 	return strings.Join(lines[max(0, len(lines)-5):], "\n")
 }
 
-// stopTimeout is how long nodes may take to end in order.
-const stopTimeout = 10 * time.Second
+// stopTimeout is how long nodes may take to end in order, on a busy machine.
+const stopTimeout = time.Minute
 
 // Stop ends all nodes: in order first, by force then. Nodes that do not run are no matter.
 func (f *Fleet) Stop() error {

@@ -330,7 +330,7 @@ func FuzzFromCSV(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file, meta string) {
 		begin := time.Now()
 		frame, s, err := fromCSV(t, file, meta)
-		require.Less(t, time.Since(begin), 20*time.Second)
+		require.Less(t, time.Since(begin), time.Minute)
 		if err != nil {
 			require.NotEqual(t, openflow.CodeInternal, openflow.CodeOf(err), "%v", err)
 			return

@@ -38,6 +38,10 @@ var (
 	describeWithin = time.Minute
 )
 
+// lastWords is how long what a program has written may take to be read after its end: seconds on a busy machine. What it
+// has left behind may hold its pipes for ever.
+const lastWords = 5 * time.Second
+
 // Description is what a program says of itself.
 type Description struct {
 	Provider   openflow.ProviderRef // without a device
@@ -219,7 +223,7 @@ func ask(ctx context.Context, program string, most int, args ...string) ([]byte,
 	cmd.Stdout, cmd.Stderr = said, complaint
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	end := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.Cancel, cmd.WaitDelay = end, time.Second
+	cmd.Cancel, cmd.WaitDelay = end, lastWords
 	err := cmd.Run()
 	if cmd.Process != nil {
 		_ = end() // what it has left behind; mostly there is nothing

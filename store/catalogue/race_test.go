@@ -330,7 +330,7 @@ func TestWaitingWritersDoNotHoldUpReaders(t *testing.T) {
 		var n int
 		err := db.QueryRowContext(t.Context(), `select count(*) from pg_locks where locktype = 'advisory' and not granted`).Scan(&n)
 		return err == nil && n > 1
-	}, 5*time.Second, time.Millisecond)
+	}, 3*time.Minute, time.Millisecond)
 	for range 10 {
 		_, err = c.Job(t.Context(), j.Key())
 		require.NoError(t, err)

@@ -17,8 +17,9 @@ import (
 	"openflow/temporal/cluster"
 )
 
-// stopTimeout is how long Close waits. The server needs 1 s, always: it gives its clients that long to go.
-const stopTimeout = 15 * time.Second
+// stopTimeout is how long Close waits. The server needs 1 s, always: it gives its clients that long to go. A busy machine
+// needs more.
+const stopTimeout = 30 * time.Second
 
 // firstAnswer is how long the server may take to answer its first client. It is there, so a busy machine is the only reason.
 const firstAnswer = time.Minute

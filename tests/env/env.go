@@ -273,7 +273,7 @@ func (e *Env) Restart(t testing.TB, ids ...string) {
 }
 
 // closing is how long a node may take to end.
-const closing = 30 * time.Second
+const closing = 2 * time.Minute
 
 func (e *Env) stop(id string) error {
 	e.mu.Lock()

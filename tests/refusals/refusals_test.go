@@ -74,7 +74,7 @@ func play(t *testing.T, tc refusalCase) *componenttest.Result {
 		}
 		return real(ctx, t)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	e := componenttest.NewNode(t, c.Faults...).Start(ctx, c)
 	e.Ended(tc.by)

@@ -14,7 +14,7 @@ import (
 
 // recheck is how often a blocked caller asks without being woken. It keeps its session from being idle, and makes up for
 // a notice that was lost with a connection.
-const recheck = 5 * time.Second
+var recheck = 5 * time.Second // tests change it
 
 func (s *Store) wakeChannel() string { return s.opts.Prefix + "wake" }
 

@@ -136,7 +136,7 @@ func TestPutAgainRefreshes(t *testing.T) {
 		again, err := store.Stat(t.Context(), ref.Digest)
 		require.NoError(t, err)
 		return again.Modified.After(first.Modified)
-	}, 20*time.Second, 100*time.Millisecond)
+	}, 3*time.Minute, 100*time.Millisecond)
 	require.Equal(t, sent, s.puts.Load(), "equal content was sent again")
 	gone, err := store.DeleteBefore(t.Context(), ref.Digest, first.Modified.Add(time.Second))
 	require.NoError(t, err)
