@@ -172,6 +172,39 @@ func (a All) Of(name openflow.Dialect) (Dialect, error) {
 	return nil, openflow.Errorf(openflow.CodeInvalid, "%q is not a dialect", name).WithHint("one of %s", strings.Join(names, ", "))
 }
 
+// Spoken is the dialect that containers speak when that one is said of them; the empty one means the first that has containers.
+// Errors: CodeInvalid, with those that have.
+func (a All) Spoken(name openflow.Dialect) (openflow.Dialect, error) {
+	d, _, err := a.container(name)
+	return d, err
+}
+
+// Told is the environment in which a container that speaks a dialect is told of its run. Errors: CodeInvalid.
+func (a All) Told(
+	speaks openflow.Dialect, r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place,
+) ([]string, error) {
+	_, c, err := a.container(speaks)
+	if err != nil {
+		return nil, err
+	}
+	return c.Environment(r, g, at)
+}
+
+func (a All) container(name openflow.Dialect) (openflow.Dialect, Container, error) {
+	var have []string
+	for _, d := range a {
+		c := d.Container()
+		if c == nil {
+			continue
+		}
+		if name == "" || name == d.Name() {
+			return d.Name(), c, nil
+		}
+		have = append(have, string(d.Name()))
+	}
+	return "", nil, openflow.Errorf(openflow.CodeInvalid, "%q is not a dialect of containers here", name).WithHint("one of %s", strings.Join(have, ", "))
+}
+
 // ContainerPrefixes are those below which containers call.
 func (a All) ContainerPrefixes() []string {
 	var list []string

@@ -26,13 +26,13 @@ func acme(t *testing.T, path string) openflow.ProviderRecord {
 	t.Helper()
 	clean, digest, err := programs.Inspect(path)
 	require.NoError(t, err)
-	return openflow.ProviderRecord{Name: "acme", Version: "1", Kind: openflow.ProviderProgram, Place: clean, Digest: digest, Enabled: true}
+	return openflow.ProviderRecord{Name: "acme", Version: "1", Kind: openflow.ProviderProgram, Place: clean, Digest: digest, Dialect: "toy", Enabled: true}
 }
 
 // machine brings programs as they are, and counts.
 func machine(t *testing.T, known ...openflow.ProviderRecord) (p *programs.Programs, brought *[]string) {
 	t.Helper()
-	own, err := programs.Own(file(t, "own"))
+	own, err := programs.Own(file(t, "own"), "fate-flow")
 	require.NoError(t, err)
 	own.Name, own.Version = "openflow", "2"
 	brought = new([]string)
@@ -103,25 +103,24 @@ func TestWhatARunIsStartedWith(t *testing.T) {
 	r := acme(t, file(t, "#!/bin/sh\n"))
 	p, brought := machine(t, r)
 	for range 2 {
-		image, of, err := p.Of(ctx, "acme:1@local")
+		got, err := p.Of(ctx, "acme:1@local")
 		require.NoError(t, err)
-		require.Equal(t, r.Place, image)
-		require.Equal(t, openflow.Launch{Provider: "acme:1@local", Digest: r.Digest}, of)
+		require.Equal(t, openflow.Program{Image: r.Place, Dialect: "toy", Provider: "acme:1@local", Digest: r.Digest}, got)
 	}
 	require.Equal(t, []string{r.Place}, *brought, "once")
 
-	image, of, err := p.Of(ctx, "openflow:1@local")
+	got, err := p.Of(ctx, "openflow:1@local")
 	require.NoError(t, err)
-	require.Equal(t, p.BuiltIn.Place, image)
-	require.Equal(t, openflow.Launch{Provider: "openflow:2@local", Digest: p.BuiltIn.Digest}, of, "whatever version the machine has by now")
+	own := openflow.Program{Image: p.BuiltIn.Place, Dialect: "fate-flow", Provider: "openflow:2@local", Digest: p.BuiltIn.Digest}
+	require.Equal(t, own, got, "whatever version the machine has by now")
 
 	p.BuiltIn.Name = "acme"
-	image, _, err = p.Of(ctx, "acme:1@local")
+	got, err = p.Of(ctx, "acme:1@local")
 	require.NoError(t, err)
-	require.Equal(t, r.Place, image, "a local program that has the name of the built-in one is what it was registered as")
+	require.Equal(t, r.Place, got.Image, "a local program that has the name of the built-in one is what it was registered as")
 	p.BuiltIn.Name = "openflow"
 
-	_, _, err = p.Of(ctx, "acme:2@local")
+	_, err = p.Of(ctx, "acme:2@local")
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "acme:2 was removed")
 }
@@ -151,10 +150,10 @@ func TestChangedProgramIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := acme(t, file(t, "#!/bin/sh\n"))
 			p, _ := machine(t, r)
-			_, _, err := p.Of(ctx, "acme:1")
+			_, err := p.Of(ctx, "acme:1")
 			require.NoError(t, err)
 			require.NoError(t, change(r.Place))
-			_, _, err = p.Of(ctx, "acme:1")
+			_, err = p.Of(ctx, "acme:1")
 			require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err))
 			for _, says := range []string{"provider acme:1 at machine m1", r.Place, r.Digest, "put the registered file back"} {
 				require.ErrorContains(t, err, says)
@@ -162,7 +161,7 @@ func TestChangedProgramIsRefused(t *testing.T) {
 			require.Empty(t, openflow.PublicText(err), "paths are this site's own")
 			require.Error(t, p.Verify(r))
 			require.NoError(t, os.WriteFile(r.Place, []byte("#!/bin/sh\n"), 0o700))
-			_, _, err = p.Of(ctx, "acme:1")
+			_, err = p.Of(ctx, "acme:1")
 			require.NoError(t, err)
 		})
 	}
@@ -181,24 +180,24 @@ func TestProgramThatIsNotHere(t *testing.T) {
 		if name != "removed" {
 			require.NoError(t, change(r.Place))
 		}
-		_, _, err := p.Of(t.Context(), "acme:1")
+		_, err := p.Of(t.Context(), "acme:1")
 		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), name)
 		require.ErrorContains(t, err, "machine m1 lacks the program of provider acme:1, "+r.Place, name)
 	}
 	require.NoError(t, os.RemoveAll(r.Place))
 	require.NoError(t, os.WriteFile(r.Place, []byte("x"), 0o700))
 	require.NoError(t, os.Chmod(filepath.Dir(r.Place), 0o777))
-	_, _, err := p.Of(t.Context(), "acme:1")
+	_, err := p.Of(t.Context(), "acme:1")
 	require.ErrorContains(t, err, "other users can change")
 }
 
 // While an update of the node is under way, runs of the built-in provider wait for its restart.
 func TestBuiltInProgramThatIsUpdated(t *testing.T) {
 	p, _ := machine(t)
-	_, _, err := p.Of(t.Context(), "openflow:2")
+	_, err := p.Of(t.Context(), "openflow:2")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(p.BuiltIn.Place, []byte("new"), 0o700))
-	_, _, err = p.Of(t.Context(), "openflow:2")
+	_, err = p.Of(t.Context(), "openflow:2")
 	require.True(t, openflow.CodeOf(err).Retryable())
 	require.ErrorContains(t, err, "restart the node")
 }
@@ -218,15 +217,15 @@ func TestImages(t *testing.T) {
 		}
 		return "sha256:image" + strconv.Itoa(len(*brought)), nil
 	}
-	image, _, err := p.Of(ctx, "openflow:2")
+	made, err := p.Of(ctx, "openflow:2")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(p.BuiltIn.Place, []byte("new"), 0o700))
-	again, _, err := p.Of(ctx, "openflow:2")
+	again, err := p.Of(ctx, "openflow:2")
 	require.NoError(t, err)
-	require.Equal(t, image, again)
+	require.Equal(t, made, again)
 
 	swap = true
-	_, _, err = p.Of(ctx, "acme:1")
+	_, err = p.Of(ctx, "acme:1")
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "it changed while its image was made")
 }
 

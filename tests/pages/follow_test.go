@@ -33,7 +33,7 @@ func TestAddAComponent(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"))
 	for _, id := range e.Parties {
 		site := &sdk.Client{URL: e.URL(id)}
-		added, err := site.AddProvider(t.Context(), "greeters", filepath.Join(dir, "greet", "greet"))
+		added, err := site.AddProvider(t.Context(), "greeters", filepath.Join(dir, "greet", "greet"), "")
 		require.NoError(t, err)
 		require.Equal(t, []string{"greet"}, added.Components)
 	}
