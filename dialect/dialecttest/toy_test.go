@@ -17,25 +17,20 @@ import (
 	"openflow/dialect/dialecttest"
 	"openflow/dialect/peer"
 	"openflow/sdk/wire"
-	"openflow/server/application"
-	"openflow/server/base"
 	"openflow/server/reply"
 )
 
 // toy is a dialect with names of its own. What it says of tasks is opaque: nobody reads a task's name in it. Its sessions are a
 // job's. The toy of docs/add-a-dialect.md is one with our names.
-type toy struct{}
+type toy struct{ dialect.Plain }
 
 var _ dialect.Dialect = toy{}
 
 func TestToy(t *testing.T) { dialecttest.Run(t, toy{}) }
 
-func (toy) Name() openflow.Dialect                        { return "toy" }
-func (toy) Speaks() (versions, profiles []string)         { return []string{"0"}, []string{"toy"} }
-func (toy) Client(l peer.Link) dialect.Client             { return toyClient{l} }
-func (toy) Application(*application.Site) []dialect.Mount { return nil }
-func (toy) Base(*base.Site) []dialect.Mount               { return nil }
-func (toy) Container() dialect.Container                  { return nil }
+func (toy) Name() openflow.Dialect                { return "toy" }
+func (toy) Speaks() (versions, profiles []string) { return []string{"0"}, []string{"toy"} }
+func (toy) Client(l peer.Link) dialect.Client     { return toyClient{l} }
 
 // Channel writes the task version into the topic.
 func (toy) Channel(own openflow.SessionID, topic string) (dialect.Channel, error) {

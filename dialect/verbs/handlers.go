@@ -1,7 +1,10 @@
 package verbs
 
 import (
+	"encoding/json"
 	"net/http"
+
+	"github.com/go-chi/chi/v5"
 
 	"openflow"
 	"openflow/dialect"
@@ -13,12 +16,43 @@ import (
 // service serves other nodes.
 type service struct{ dialect.Node }
 
-// Handlers serve the calls of peers, by the ends of their paths, behind dialect.Node.Verified. What they return is the
-// answer's data. Their errors are for this node: dialect.Node.Told has them in words for the caller.
-func Handlers(n dialect.Node) map[string]reply.Handler {
+// Mount serves the calls of peers below a prefix. envelope puts an answer into what is sent; around wraps the handlers of
+// proven callers.
+func Mount(n dialect.Node, prefix string, envelope func(Answer) any, around ...func(http.Handler) http.Handler) dialect.Mount {
+	write := func(w http.ResponseWriter, r *http.Request, data any, err error) {
+		var a Answer
+		if err == nil && data != nil {
+			if a.Data, err = json.Marshal(data); err != nil {
+				err = openflow.Errorf(openflow.CodeInternal, "the answer cannot be encoded: %w", err)
+			}
+		}
+		if err != nil {
+			reply.Failed(n.Log, r, err)
+			a.Refusal = wire.Failure(err).Error
+		}
+		reply.JSON(n.Log, w, r, envelope(a))
+	}
+	refuse := func(w http.ResponseWriter, r *http.Request, err error) { write(w, r, nil, n.Told(r, err)) }
+	unknown := func(w http.ResponseWriter, r *http.Request) { write(w, r, nil, reply.NoRoute(r)) }
+	router := chi.NewRouter()
+	router.Use(reply.Recovered(n.Log, refuse))
+	router.NotFound(unknown)
+	router.MethodNotAllowed(unknown)
+	known := router.With(n.Verified(refuse)).With(around...)
+	for path, handle := range handlers(n) {
+		known.Post(path, func(w http.ResponseWriter, r *http.Request) {
+			data, err := handle(r)
+			write(w, r, data, n.Told(r, err))
+		})
+	}
+	return dialect.Mount{Prefix: prefix, Router: router}
+}
+
+// handlers serve the calls, by the ends of their paths. Their errors are for this node.
+func handlers(n dialect.Node) map[string]reply.Handler {
 	s := service{n}
 	return map[string]reply.Handler{
-		open: s.open, reserve: s.reserve, release: s.release, tell: s.tell, stop: s.stop, start: s.start, ask: s.ask,
+		site: s.site, open: s.open, reserve: s.reserve, release: s.release, tell: s.tell, stop: s.stop, start: s.start, ask: s.ask,
 		schedule: s.schedule, end: s.end, rerun: s.rerun, wake: s.wake, ended: s.ended, report: s.report,
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"openflow"
 	"openflow/dialect"
 	"openflow/dialect/fateflow/envelope"
+	"openflow/dialect/fateflow/words"
 	"openflow/sdk/wire"
 	"openflow/server/base"
 	"openflow/server/reply"
@@ -23,13 +24,12 @@ import (
 // api serves the containers of one site.
 type api struct {
 	*base.Site
-	means func(word string) (openflow.TaskStatus, error)
 	write envelope.Writer
 }
 
-// Mount is the worker page of fate-flow-api §3.1. What a container's word for its status means, means says.
-func Mount(s *base.Site, means func(word string) (openflow.TaskStatus, error)) dialect.Mount {
-	a := &api{s, means, envelope.Writer{Log: s.Log}}
+// Mount is the worker page of fate-flow-api §3.1.
+func Mount(s *base.Site) dialect.Mount {
+	a := &api{s, envelope.Writer{Log: s.Log}}
 	r := a.write.Router()
 	r.Group(func(r chi.Router) {
 		r.Use(s.Known(a.write.Refuse, isStatus))
@@ -67,7 +67,7 @@ func (a *api) status(r *http.Request) (any, error) {
 	if err := own(t, string(b.RunID)); err != nil {
 		return nil, err
 	}
-	status, err := a.means(string(b.Status))
+	status, err := words.Task(string(b.Status))
 	if err != nil {
 		return nil, err
 	}

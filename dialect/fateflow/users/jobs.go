@@ -36,7 +36,7 @@ func (a *api) submit(r *http.Request) (any, error) {
 	if err := a.Space(); err != nil {
 		return nil, err
 	}
-	sub, err := wire.ReceiveSubmission(b.DAG)
+	sub, err := a.read(b.DAG)
 	if err != nil {
 		return nil, openflow.About(openflow.AboutJob, err)
 	}
