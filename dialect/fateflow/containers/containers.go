@@ -105,7 +105,7 @@ func (a *api) trackingQuery(r *http.Request) (any, error) {
 //
 // Spec: fate-flow-api §3.1, §3.7.
 func (a *api) trackingSave(r *http.Request) (any, error) {
-	var b wire.TrackingSave
+	var b trackingSave
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (a *api) metricSave(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b wire.MetricSave
+	var b metricSave
 	if err := wire.Decode(body, &b); err != nil {
 		return nil, err
 	}
