@@ -1,7 +1,7 @@
 // Package dialecttest is the conformance suite of dialects. Two nodes in memory, "9999" and "10000", call each other in the
 // dialect under test. Every story is told without a dialect first, as between the roles of one node, then in the dialect.
 // Then it is told once more for each call and each fault: the caller repeats what has failed, as workflows do. In the end
-// both nodes know the same each time.
+// both nodes know the same each time. What a dialect says to users and containers is tested without a node.
 package dialecttest
 
 import (
@@ -137,8 +137,7 @@ type world struct {
 	way         *way
 	guest, host *party
 	to, back    dialect.Client // of the host's node, of the guest's
-	mounts      []dialect.Mount
-	url         string // of the host's node
+	url         string         // of the host's node
 }
 
 func newWorld(t *testing.T, d dialect.Dialect, nth int, f fault) *world {
@@ -146,10 +145,10 @@ func newWorld(t *testing.T, d dialect.Dialect, nth int, f fault) *world {
 	w := &world{T: t, way: &way{nth: nth, fault: f}, guest: newParty(), host: newParty()}
 	serve := func(p *party, id openflow.PartyID) string {
 		r := chi.NewRouter()
-		w.mounts = d.Interconnection(dialect.Node{
+		mounts := d.Interconnection(dialect.Node{
 			Self: id, Partner: p, Scheduler: scheduler{p}, Tasks: tasks, Verifier: believing{}, Signer: believing{}, MaxBody: 1 << 20, Log: slog.New(slog.DiscardHandler),
 		})
-		for _, m := range w.mounts {
+		for _, m := range mounts {
 			r.Mount(m.Prefix, m.Router)
 		}
 		s := httptest.NewServer(r)
@@ -316,8 +315,22 @@ func stories() map[string]func(w *world, push bool) {
 	}
 }
 
-// Run tests a dialect.
+// Run tests a dialect: what it is between nodes, for users and for containers, as far as it is spoken there.
 func Run(t *testing.T, d dialect.Dialect) {
+	if d.Client(peer.Link{}) != nil {
+		betweenNodes(t, d)
+	}
+	t.Run("unknown routes", func(t *testing.T) { unknown(t, d) })
+	t.Run("sessions", func(t *testing.T) { sessions(t, d) })
+	if docs := d.Documents(); docs != nil {
+		t.Run("documents", func(t *testing.T) { documents(t, docs) })
+	}
+	if tell := d.Container(); tell != nil {
+		t.Run("containers", func(t *testing.T) { containers(t, tell) })
+	}
+}
+
+func betweenNodes(t *testing.T, d dialect.Dialect) {
 	t.Run("stories", func(t *testing.T) {
 		for name, tell := range stories() {
 			for way, push := range map[string]bool{"push": true, "pull": false} {
@@ -327,9 +340,7 @@ func Run(t *testing.T, d dialect.Dialect) {
 	})
 	t.Run("no room", func(t *testing.T) { noRoom(t, d) })
 	t.Run("refusals", func(t *testing.T) { refusals(t, d) })
-	t.Run("unknown routes", func(t *testing.T) { unknown(t, d) })
 	t.Run("records", func(t *testing.T) { records(t, d) })
-	t.Run("sessions", func(t *testing.T) { sessions(t, d) })
 }
 
 func story(t *testing.T, d dialect.Dialect, tell func(*world, bool), push bool) {
@@ -407,7 +418,7 @@ func refusals(t *testing.T, d dialect.Dialect) {
 func unknown(t *testing.T, d dialect.Dialect) {
 	log := slog.New(slog.DiscardHandler)
 	for layer, mounts := range map[string]dialect.Mounts{
-		"nodes":      newWorld(t, d, 0, none).mounts,
+		"nodes":      d.Interconnection(dialect.Node{Verifier: believing{}, Signer: believing{}, Log: log}),
 		"users":      d.Application(&application.Site{Log: log}),
 		"containers": d.Base(&base.Site{Log: log, Pool: &base.Pool{}}),
 	} {
