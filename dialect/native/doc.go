@@ -51,7 +51,5 @@ func (Dialect) Client(l peer.Link) dialect.Client { return NewClient(l) }
 
 // Interconnection implements dialect.Dialect. Answers to proven callers are signed.
 func (Dialect) Interconnection(n dialect.Node) []dialect.Mount {
-	return []dialect.Mount{verbs.Mount(n, prefix, func(a verbs.Answer) any {
-		return envelope.Envelope{Version: envelope.Version, Data: a.Data, Error: a.Refusal}
-	}, n.Signed)}
+	return []dialect.Mount{verbs.Mount(n, prefix, envelope.Of, n.Signed)}
 }

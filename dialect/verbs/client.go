@@ -39,7 +39,7 @@ const (
 // it has given no answer that can be used: peer.Link makes such errors.
 type Exchange func(ctx context.Context, call string, body []byte) (Answer, error)
 
-// Answer is what a peer has said, or is told: data, or a refusal.
+// Answer is what a peer has said: data, or why it refuses.
 type Answer struct {
 	Header  http.Header // of what has answered, also beside an error; nil: nothing has
 	Data    json.RawMessage

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/go-chi/chi/v5"
-
 	"openflow"
 	"openflow/dialect"
 	"openflow/dialect/forms"
@@ -16,34 +14,17 @@ import (
 // service serves other nodes.
 type service struct{ dialect.Node }
 
-// Mount serves the calls of peers below a prefix. envelope puts an answer into what is sent; around wraps the handlers of
-// proven callers.
-func Mount(n dialect.Node, prefix string, envelope func(Answer) any, around ...func(http.Handler) http.Handler) dialect.Mount {
-	write := func(w http.ResponseWriter, r *http.Request, data any, err error) {
-		var a Answer
-		if err == nil && data != nil {
-			if a.Data, err = json.Marshal(data); err != nil {
-				err = openflow.Errorf(openflow.CodeInternal, "the answer cannot be encoded: %w", err)
-			}
-		}
-		if err != nil {
-			reply.Failed(n.Log, r, err)
-			a.Refusal = wire.Failure(err).Error
-		}
-		reply.JSON(n.Log, w, r, envelope(a))
-	}
-	refuse := func(w http.ResponseWriter, r *http.Request, err error) { write(w, r, nil, n.Told(r, err)) }
-	unknown := func(w http.ResponseWriter, r *http.Request) { write(w, r, nil, reply.NoRoute(r)) }
-	router := chi.NewRouter()
-	router.Use(reply.Recovered(n.Log, refuse))
-	router.NotFound(unknown)
-	router.MethodNotAllowed(unknown)
-	known := router.With(n.Verified(refuse)).With(around...)
+// Mount serves the calls of peers below a prefix. envelope puts data, or a refusal, into what is sent; around wraps the
+// handlers of proven callers.
+func Mount(
+	n dialect.Node, prefix string, envelope func(data json.RawMessage, refusal *wire.Problem) any,
+	around ...func(http.Handler) http.Handler,
+) dialect.Mount {
+	write := reply.Writer{Log: n.Log, Envelope: envelope, Told: n.Told}
+	router := write.Router()
+	known := router.With(n.Verified(write.Refuse)).With(around...)
 	for path, handle := range handlers(n) {
-		known.Post(path, func(w http.ResponseWriter, r *http.Request) {
-			data, err := handle(r)
-			write(w, r, data, n.Told(r, err))
-		})
+		known.Post(path, write.JSON(handle))
 	}
 	return dialect.Mount{Prefix: prefix, Router: router}
 }

@@ -18,7 +18,7 @@ import (
 // api serves the containers of one site.
 type api struct {
 	*base.Site
-	write envelope.Writer
+	write reply.Writer
 }
 
 // Prefix begins the paths of containers.
@@ -26,7 +26,7 @@ const Prefix = "/openflow/v1/container"
 
 // Mount is everything below the prefix.
 func Mount(s *base.Site) dialect.Mount {
-	a := &api{s, envelope.Writer{Log: s.Log}}
+	a := &api{s, envelope.Writer(s.Log)}
 	r := a.write.Router()
 	r.Group(func(r chi.Router) {
 		r.Use(s.Known(a.write.Refuse, func(*http.Request) bool { return false }))
