@@ -21,6 +21,7 @@ import (
 
 // Opener is the toy. Every Host that it opens has the same containers, as replicas have those of a cluster.
 type Opener struct {
+	driver.Plain
 	mu         sync.Mutex
 	containers map[string]*container
 }
@@ -35,13 +36,12 @@ type container struct {
 	exited, gone   chan struct{}
 }
 
-// New returns the toy without containers.
-func New() *Opener { return &Opener{containers: map[string]*container{}} }
+// New returns the toy without containers. Its name is that in --runtime.
+func New() *Opener {
+	return &Opener{Plain: driver.Plain{Name: "toy"}, containers: map[string]*container{}}
+}
 
-// Kind is the name in --runtime.
-func (*Opener) Kind() string { return "toy" }
-
-// Traits never change.
+// Traits let any replica follow a container.
 func (*Opener) Traits() driver.Traits {
 	return driver.Traits{Device: "local", Followers: driver.AnyReplica}
 }
@@ -50,15 +50,6 @@ func (*Opener) Traits() driver.Traits {
 func (o *Opener) Open(_ context.Context, with driver.Options) (driver.Host, error) {
 	return host{o, with.Node}, nil
 }
-
-// Probe tells what tasks get.
-func (*Opener) Probe(context.Context) (string, error) { return "tasks are plain programs", nil }
-
-// Vacate leaves alone what other replicas may follow.
-func (*Opener) Vacate(context.Context, driver.Options) ([]string, error) { return nil, nil }
-
-// VacateGone has no homes to look for.
-func (*Opener) VacateGone(context.Context, driver.Options) ([]string, error) { return nil, nil }
 
 // host is the toy as one node sees it.
 type host struct {
@@ -226,36 +217,6 @@ func (h host) find(ctx context.Context, name string) (*container, error) {
 	}
 	return nil, driver.NotFound(name)
 }
-
-// Gateway: containers have no way of their own to this machine.
-func (host) Gateway(context.Context) (driver.Gateway, error) { return driver.Gateway{}, nil }
-
-// Bring returns the program's path: it is there already.
-func (host) Bring(_ context.Context, program string) (string, error) {
-	if _, err := exec.LookPath(program); err != nil {
-		return "", openflow.Errorf(openflow.CodeInvalid, "%s cannot be run: %w", program, err)
-	}
-	return program, nil
-}
-
-// Confine limits nothing, and says so.
-func (host) Confine(context.Context, int) ([]string, error) {
-	return []string{"the toy runtime isolates nothing"}, nil
-}
-
-// Resources are this machine's.
-func (host) Resources(context.Context) (openflow.Resources, error) { return openflow.Resources{}, nil }
-
-// Examine finds nothing wrong.
-func (host) Examine(context.Context) []openflow.Finding {
-	return []openflow.Finding{{Check: "runtime", Verdict: openflow.VerdictOK, Detail: "tasks are plain programs"}}
-}
-
-// Trim bounds nothing.
-func (host) Trim(context.Context) error { return nil }
-
-// Close leaves containers alone.
-func (host) Close() error { return nil }
 
 // output is what a program writes while others read it.
 type output struct {
