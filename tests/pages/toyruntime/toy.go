@@ -33,7 +33,6 @@ type container struct {
 	status         driver.Status
 	cmd            *exec.Cmd
 	stdout, stderr output
-	exited, gone   chan struct{}
 }
 
 // New returns the toy without containers. Its name is that in --runtime.
@@ -71,7 +70,7 @@ func (h host) Ensure(ctx context.Context, spec driver.Spec) (driver.Status, erro
 		return c.status, nil
 	}
 	spec.Labels, spec.Command, spec.Env = maps.Clone(spec.Labels), slices.Clone(spec.Command), slices.Clone(spec.Env)
-	c := &container{node: h.node, spec: spec, exited: make(chan struct{}), gone: make(chan struct{})}
+	c := &container{node: h.node, spec: spec}
 	c.status = driver.Status{Name: spec.Name, Labels: spec.Labels, State: driver.StateCreated, Created: time.Now()}
 	h.containers[spec.Name] = c
 	return c.status, nil
@@ -110,7 +109,6 @@ func (h host) Start(ctx context.Context, name string) error {
 
 func (c *container) end(code int, reason string) {
 	c.status.State, c.status.Finished, c.status.ExitCode, c.status.Reason = driver.StateExited, time.Now(), code, reason
-	close(c.exited)
 }
 
 // signal tells all that the program has started. Those that have ended do not hear it.
@@ -118,19 +116,7 @@ func (c *container) signal(s syscall.Signal) { _ = syscall.Kill(-c.cmd.Process.P
 
 // Wait waits for the end.
 func (h host) Wait(ctx context.Context, name string) (driver.Status, error) {
-	h.mu.Lock()
-	c, err := h.find(ctx, name)
-	h.mu.Unlock()
-	if err != nil {
-		return driver.Status{}, err
-	}
-	select {
-	case <-c.exited:
-	case <-c.gone:
-	case <-ctx.Done():
-		return driver.Status{}, ctx.Err()
-	}
-	return h.Inspect(ctx, name)
+	return driver.Poll(ctx, name, h.Inspect, 20*time.Millisecond)
 }
 
 // Inspect looks once.
@@ -157,15 +143,16 @@ func (h host) Stop(ctx context.Context, name string, grace time.Duration) error 
 		return err
 	}
 	c.signal(syscall.SIGTERM)
-	select {
-	case <-c.exited:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(grace):
-		c.signal(syscall.SIGKILL)
-		<-c.exited
+	patient, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if _, err := h.Wait(patient, name); err == nil {
+		return nil
 	}
-	return nil
+	if ctx.Err() == nil {
+		c.signal(syscall.SIGKILL)
+	}
+	_, err = h.Wait(ctx, name)
+	return err
 }
 
 // Remove forgets a container that does not run.
@@ -183,7 +170,6 @@ func (h host) Remove(ctx context.Context, name string) error {
 		return driver.Running(name)
 	}
 	delete(h.containers, name)
-	close(c.gone)
 	return nil
 }
 
