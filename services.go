@@ -35,7 +35,8 @@ type JobService interface {
 	// each naming the party.
 	SubmitJob(ctx context.Context, s Submission) (Submitted, error)
 	// StopJob asks the job's scheduler to cancel it and tells how far that has come after a moment. Stopping an ended job is
-	// success; where its end has not come to this site, it does so now. Errors: CodeNotFound when neither this node nor a peer schedules it for this node.
+	// success; where its end has not come to this site, it does so now. Errors: CodeNotFound when neither this node nor a
+	// peer schedules it for this node.
 	StopJob(ctx context.Context, scheduler PartyID, id JobID) (Stopped, error)
 	// RerunJob asks the scheduler to run again what has not succeeded of an ended job. A job that runs or has succeeded
 	// is left alone.

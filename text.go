@@ -15,8 +15,8 @@ func Cut(text string, limit int) string {
 	return strings.ToValidUTF8(text[:limit-len(more)], "") + more
 }
 
-// Readable is text without what moves a terminal's cursor or turns the direction of writing, so that nobody can put words
-// on somebody else's screen which are not in the text. Lines stay.
+// Readable is text without what moves a terminal's cursor or turns the direction of writing. So a screen shows no words that
+// are not in the text. Lines stay.
 func Readable(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -41,7 +41,7 @@ func Heard(text string) string { return Readable(Cut(text, MaxHeard)) }
 // maxLine is how many characters FirstLine takes.
 const maxLine = 500
 
-// FirstLine is the first line of the first text that has one, without signs that are none to read, and not all of a long one.
+// FirstLine is the first line of the first text that is not blank. It is readable, and a long one is cut.
 func FirstLine(texts ...string) string {
 	for _, t := range texts {
 		line, _, _ := strings.Cut(strings.TrimSpace(t), "\n")

@@ -44,6 +44,7 @@ type Running struct {
 	Logs      LogStore
 	Directory openflow.Directory // not needed where ReportTask is never called: on the machines of a pool
 	Machine   *Machine           // whose cores the runs take; nil: nobody counts
+	Ahead     *Ahead             // makes the containers of what follows; nil: nobody does
 	Log       *slog.Logger
 }
 
@@ -76,7 +77,8 @@ func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
 	}
 	of.Runtime = r.Runtime.Kind()
 	if !made {
-		if _, err := r.Runtime.Ensure(ctx, spec); err != nil {
+		r.Ahead.Take(spec.Name)
+		if err := r.ensure(ctx, spec); err != nil {
 			return r.unable(ctx, rec, err)
 		}
 	}
@@ -85,6 +87,23 @@ func (r *Running) RunTask(ctx context.Context, in TaskOrder) (Outcome, error) {
 		return r.unable(ctx, rec, err)
 	}
 	return r.settle(ctx, o.Key, st)
+}
+
+// ensure makes the container exist. One that has never run may have been made ahead, or by an attempt before, of something
+// else than today's: of another program, say, or policy. It is made again.
+func (r *Running) ensure(ctx context.Context, spec driver.Spec) error {
+	st, err := r.Runtime.Ensure(ctx, spec)
+	if err != nil || st.State != driver.StateCreated || st.Made == spec.Made {
+		return err
+	}
+	err = r.Runtime.Remove(ctx, spec.Name)
+	if openflow.CodeOf(err) == openflow.CodeConflict {
+		return nil // another attempt has started it: it is adopted
+	}
+	if err == nil {
+		_, err = r.Runtime.Ensure(ctx, spec)
+	}
+	return err
 }
 
 // adoptable reports whether the container of a run is there that could not be described again, such as when its program has
@@ -133,14 +152,26 @@ func (r *Running) launch(ctx context.Context, o openflow.TaskOrder, rec openflow
 	if _, err := r.Tasks.StartTask(ctx, o.Key, of); err != nil {
 		return driver.Status{}, err
 	}
-	if err := r.Runtime.Start(ctx, of.Container); err != nil {
+	if err := r.start(ctx, of.Container); err != nil {
 		return driver.Status{}, err
+	}
+	if o.Pool == nil {
+		go r.Ahead.Follow(o.Key)
 	}
 	left := o.Timeout
 	if !rec.StartTime.IsZero() {
 		left = max(o.Timeout-time.Since(rec.StartTime), time.Millisecond)
 	}
 	return r.follow(ctx, o.Key, of.Container, left)
+}
+
+// start starts the container. One that is gone had never run, or its outcome is on record: the next attempt finds out.
+func (r *Running) start(ctx context.Context, name string) error {
+	err := r.Runtime.Start(ctx, name)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return openflow.Errorf(openflow.CodeUnavailable, "container %q was removed before it could start", name)
+	}
+	return err
 }
 
 type exited struct {

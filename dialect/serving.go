@@ -21,6 +21,24 @@ func Caller(r *http.Request) openflow.PartyID {
 	return id
 }
 
+// JobOf decodes a body that begins with a reference to a job, and resolves that for the caller.
+func JobOf(r *http.Request, into any, ref *wire.JobRef) (openflow.JobKey, error) {
+	if err := reply.Decode(r, into); err != nil {
+		return openflow.JobKey{}, err
+	}
+	return ref.Key(Caller(r))
+}
+
+// RunOf is JobOf for a body that begins with a reference to a run, such as a forms.TaskRef.
+func RunOf(r *http.Request, into any, ref interface {
+	TaskKey(scheduler openflow.PartyID) (openflow.TaskKey, error)
+}) (openflow.TaskKey, error) {
+	if err := reply.Decode(r, into); err != nil {
+		return openflow.TaskKey{}, err
+	}
+	return ref.TaskKey(Caller(r))
+}
+
 // Verified reads the body, proves its sender, and hands both on. A caller that is not proven learns nothing else than what
 // refuse answers.
 func (n Node) Verified(refuse func(http.ResponseWriter, *http.Request, error)) func(http.Handler) http.Handler {

@@ -1,13 +1,16 @@
 package docker
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"openflow"
@@ -60,6 +63,37 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// An operator may prune the network while nothing runs. The node makes it again; doctor says so, and counts right.
+func TestExaminationOfAPrunedNetwork(t *testing.T) {
+	ctx := t.Context()
+	o := driver.Options{Home: t.TempDir(), Node: uuid.NewString(), Log: slog.New(slog.DiscardHandler)}
+	o.Identity = func(string) (string, error) { return o.Node, nil }
+	t.Cleanup(func() {
+		_, err := Opener{}.Vacate(context.WithoutCancel(ctx), o)
+		require.NoError(t, err)
+	})
+	opened, err := Opener{}.Open(ctx, o)
+	require.NoError(t, err)
+	h := opened.(*host)
+	t.Cleanup(func() { require.NoError(t, h.Close()) })
+	_, err = h.Gateway(ctx)
+	require.NoError(t, err)
+	there := h.look(ctx)
+	require.NoError(t, there.err)
+	require.False(t, there.pruned)
+
+	other, err := engine.New(ctx, engine.Options{Network: NetworkName(o.Node)})
+	require.NoError(t, err)
+	require.NoError(t, other.RemoveNetwork(ctx))
+	require.NoError(t, other.Close())
+	gone := h.look(ctx)
+	require.NoError(t, gone.err)
+	require.True(t, gone.pruned)
+	for _, f := range h.Examine(ctx) {
+		require.NotContains(t, f.Detail, "-1 ")
+	}
+}
+
 func TestExamine(t *testing.T) {
 	const good, tip, bad = openflow.VerdictOK, openflow.VerdictWarn, openflow.VerdictFail
 	well := func(change func(*daemon)) []openflow.Finding {
@@ -81,6 +115,9 @@ func TestExamine(t *testing.T) {
 		"image":      {well(func(*daemon) {}), "image", good, ""},
 		"image lost": {well(func(d *daemon) { d.lost = []string{"sha256:1"} }), "image", bad, "sha256:1"},
 		"network":    {well(func(*daemon) {}), "network", good, "nothing else"},
+		"network pruned": {
+			well(func(d *daemon) { d.pruned, d.firewall = true, errors.New("no interface") }), "network", tip, "docker network prune",
+		},
 		"host open": {
 			well(func(d *daemon) { d.firewall, d.reachable = errors.New("not root"), []string{"tcp 0.0.0.0:22"} }),
 			"network", tip, "0.0.0.0:22",

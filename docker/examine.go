@@ -13,6 +13,7 @@ type daemon struct {
 	release, api string
 	lost         []string // images that were there
 	network      string
+	pruned       bool     // the network is not there now
 	firewall     error    // why no rules keep containers from everything but the base layer; nil: they do
 	reachable    []string // what containers reach on this host without the rules
 }
@@ -66,6 +67,9 @@ func (d daemon) examineImages() openflow.Finding {
 
 func (d daemon) examineNetwork() openflow.Finding {
 	switch {
+	case d.pruned:
+		return warn("network", "no container runs, and somebody has removed the network "+d.network+", as docker network prune does",
+			"nothing: the next container makes it again, and the rules of this host are for its name")
 	case d.firewall == nil:
 		return ok("network", "containers reach the base layer and nothing else: the network "+d.network+" is internal, and rules close this host")
 	case len(d.reachable) == 0:

@@ -119,6 +119,10 @@ func (h *host) look(ctx context.Context) (d daemon) {
 			d.lost = append(d.lost, id)
 		}
 	}
+	there, err := h.HasNetwork(ctx, h.network)
+	if d.err, d.pruned = err, err == nil && !there; err != nil || !there {
+		return d
+	}
 	if d.firewall = h.Firewalled(ctx, port); d.firewall != nil {
 		d.reachable, d.err = h.Reachable(ctx, port)
 	}
@@ -135,5 +139,6 @@ func (h *host) examineNetworks(ctx context.Context) []openflow.Finding {
 	for _, n := range ofTheGone(all, h.options, time.Now()) {
 		names = append(names, n.Name)
 	}
-	return []openflow.Finding{networks(names, len(all)-1)}
+	others := slices.DeleteFunc(all, func(n engine.Network) bool { return n.Name == h.network })
+	return []openflow.Finding{networks(names, len(others))}
 }

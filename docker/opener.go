@@ -30,7 +30,7 @@ func (Opener) Kind() string { return Name }
 
 // Traits implements driver.Opener. The daemon is on this machine, and so are its containers.
 func (Opener) Traits() driver.Traits {
-	return driver.Traits{Device: "docker", Followers: driver.ThisMachine}
+	return driver.Traits{Device: "docker", Followers: driver.ThisMachine, Ahead: true}
 }
 
 // NetworkName is the network of the containers of a node; its UUID is in it, so nodes on one daemon do not meet.

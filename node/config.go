@@ -43,12 +43,13 @@ type Config struct {
 	Policy          string // path of the site's policy file; empty: policy.yaml in the home folder, if there is one
 	Runtime         driver.Opener
 	Dialects        dialect.All // that this node speaks; nil: Dialects()
-	Components      string      // path of the openflow-components binary
+	Components      string      // path of the built-in provider's program
 	Durability      string
 	Limits          partner.Limits
 	Retention       upkeep.Retention
 	Timing          openflow.Timing
 	Shared          Shared // services instead of embedded parts
+	Stores          Stores // stores of another kind
 	UI              bool
 	Version         string
 	Spans           sdktrace.SpanExporter // where traces go; nil: there are none

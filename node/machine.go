@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -73,7 +74,7 @@ func (m *machine) open(ctx context.Context, with means) (err error) {
 	}
 	m.has = orOfTheMachine(has)
 	m.programs = with.programs
-	m.programs.Bring = m.runtime.Bring
+	m.programs.Bring, m.programs.Copies = m.runtime.Bring, filepath.Join(m.home.Dir, "programs")
 	if _, err := m.programs.Ready(ctx, m.programs.BuiltIn); err != nil {
 		return err
 	}

@@ -83,6 +83,7 @@ type Node struct {
 	metrics   *metrics.Metrics
 	traces    *traces.Traces
 	counts    *counting.Site
+	ahead     *activities.Ahead // nil: the runtime makes containers in no time
 	started   time.Time
 	ready     atomic.Bool
 
@@ -198,7 +199,7 @@ func (n *Node) connect() services {
 	ids := initiator.NewIDs(time.Now)
 	part := &partner.Service{
 		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.registry,
-		Limits: n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Log: n.config.Log,
+		Limits: n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Ended: n.ahead.Ended, Log: n.config.Log,
 	}
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
 	dir := &peers.Directory{
@@ -244,8 +245,9 @@ func (n *Node) serve(ctx context.Context) error {
 		},
 	}
 	south := &base.Site{
-		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Traced: n.traces.Continue, Log: n.config.Log,
+		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log,
 	}
+	south.Traced = n.traces.Contain(func(r *http.Request) openflow.RunID { return base.Run(r).Key.RunID() })
 	messages := &base.Transport{
 		Site: south, Self: n.config.Party, Store: n.messages, Peers: dir, Called: n.config.Dialects.Sessions, MaxBody: maxMessage, Log: n.config.Log,
 	}
@@ -319,7 +321,7 @@ func (n *Node) preparePolling(ctx context.Context, dir *peers.Directory) error {
 	taskqueue.Limit()
 	running := activities.Running{
 		Self: n.config.Party, Tasks: n.runs(), Runtime: n.runtime, Launcher: n.launcher, Logs: n.logs(),
-		Directory: dir, Log: n.config.Log,
+		Directory: dir, Ahead: n.ahead, Log: n.config.Log,
 	}
 	n.polling = taskqueue.New(n.client, taskqueue.Options{
 		Queue: Queue, Identity: n.identity(), Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},

@@ -70,9 +70,9 @@ func (n *Node) WorkersURL() string {
 	return address(n.workers.Addr().String())
 }
 
-// joinPool makes this node a machine of its own pool, unless there is no pool. Where Temporal is shared, replicas of this
-// node are machines of the pool as well, unless their containers belong to no machine. A node that runs no tasks keeps its own queue all the same, for containers of an
-// earlier start.
+// joinPool makes this node a machine of its own pool, if there is one. Where Temporal is shared, replicas of this node are
+// machines of the pool as well, unless their containers belong to no machine. A node that runs no tasks keeps its own queue
+// all the same, for containers of an earlier start.
 func (n *Node) joinPool(ctx context.Context, running activities.Running) error {
 	offered, err := n.pool().Offered(ctx)
 	if err != nil || !offered {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"openflow"
+	"openflow/activities"
 	"openflow/dialect"
 	"openflow/node/hardware"
 	"openflow/runtime/driver"
@@ -37,6 +38,9 @@ func (n *Node) openRuntime(ctx context.Context) error {
 		return err
 	}
 	n.launcher.Traced = n.traces.Environment
+	if n.config.Runtime.Traits().Ahead {
+		n.ahead = &activities.Ahead{Jobs: n.rows, Runtime: n.runtime, Launcher: n.launcher, Log: n.config.Log}
+	}
 	if err := n.checkPrograms(ctx); err != nil {
 		return err
 	}

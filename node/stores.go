@@ -30,13 +30,25 @@ type Shared struct {
 	Secrets  string // folder of the node's key, the credentials' secret and the tokens; empty: the home
 }
 
-// warn says what an operator should know of a node of which only some parts are shared.
-func (s Shared) warn() []string {
+// Stores opens stores that are neither in the home nor in a service of Shared, instead of those that would be. Replicas
+// open the same ones. Where a function is nil, the node opens its own.
+type Stores struct {
+	// Objects opens the store of that name: "objects" has tables, models and logs.
+	Objects  func(ctx context.Context, name string) (objects.Store, error)
+	Messages func(ctx context.Context, o messages.Options) (messages.Store, error)
+	Events   func(ctx context.Context) (events.Store, error)
+}
+
+// warnings says what an operator should know of a node of which only some parts are shared.
+func (c Config) warnings() []string {
 	parts := []struct {
 		what   string
 		shared bool
 	}{
-		{"workflows", s.Temporal.Address != ""}, {"the catalogue", s.Postgres != ""}, {"messages", s.Redis != ""}, {"objects", s.S3 != ""},
+		{"workflows", c.Shared.Temporal.Address != ""},
+		{"the catalogue", c.Shared.Postgres != ""},
+		{"messages", c.Shared.Redis != "" || c.Stores.Messages != nil},
+		{"objects", c.Shared.S3 != "" || c.Stores.Objects != nil},
 	}
 	var own []string
 	for _, p := range parts {
@@ -63,7 +75,7 @@ func (n *Node) secretsDir() string {
 }
 
 func (n *Node) openStores(ctx context.Context) error {
-	n.warnings = append(n.warnings, n.config.Shared.warn()...)
+	n.warnings = append(n.warnings, n.config.warnings()...)
 	for _, open := range []func(context.Context) error{n.openCatalogue, n.openObjects, n.openMessages, n.openEvents} {
 		if err := open(ctx); err != nil {
 			return err
@@ -92,6 +104,9 @@ func (n *Node) openObjects(ctx context.Context) (err error) {
 
 // objectStore opens a store of that name: a folder of the home, or a path of this party in the bucket.
 func (n *Node) objectStore(ctx context.Context, name string) (objects.Store, error) {
+	if open := n.config.Stores.Objects; open != nil {
+		return open(ctx, name)
+	}
 	if n.config.Shared.S3 == "" {
 		return folder.Open(n.home.Path(name))
 	}
@@ -108,27 +123,7 @@ func (n *Node) objectStore(ctx context.Context, name string) (objects.Store, err
 
 func (n *Node) openMessages(ctx context.Context) error {
 	n.sessions = &sessions.Sessions{Self: n.config.Party, Tasks: n.rows, Between: base.ParseTopic}
-	limits := messages.Options{Live: n.sessions.Live}
-	if url := n.config.Shared.Redis; url != "" {
-		bodies, err := n.objectStore(ctx, "message-bodies")
-		if err != nil {
-			return err
-		}
-		store, err := messagesredis.Open(ctx, messagesredis.Options{
-			Options: limits, URL: url, Prefix: redisdb.DefaultPrefix(n.config.Party), Bodies: bodies,
-		})
-		if err != nil {
-			return err
-		}
-		n.messages = store
-		n.onClose("messages", func(context.Context) error { return store.Close() })
-		return nil
-	}
-	dir, err := n.home.Folder("messages")
-	if err != nil {
-		return err
-	}
-	store, err := sqlite.Open(ctx, dir, sqlite.Options{Options: limits, Durable: n.config.Durability == DurablePower})
+	store, err := n.messageStore(ctx, messages.Options{Live: n.sessions.Live})
 	if err != nil {
 		return err
 	}
@@ -137,22 +132,48 @@ func (n *Node) openMessages(ctx context.Context) error {
 	return nil
 }
 
+func (n *Node) messageStore(ctx context.Context, o messages.Options) (messages.Store, error) {
+	if open := n.config.Stores.Messages; open != nil {
+		return open(ctx, o)
+	}
+	if url := n.config.Shared.Redis; url != "" {
+		bodies, err := n.objectStore(ctx, "message-bodies")
+		if err != nil {
+			return nil, err
+		}
+		return messagesredis.Open(ctx, messagesredis.Options{
+			Options: o, URL: url, Prefix: redisdb.DefaultPrefix(n.config.Party), Bodies: bodies,
+		})
+	}
+	dir, err := n.home.Folder("messages")
+	if err != nil {
+		return nil, err
+	}
+	return sqlite.Open(ctx, dir, sqlite.Options{Options: o, Durable: n.config.Durability == DurablePower})
+}
+
 // openEvents opens the store of events. Here it is closed for a start that fails; a node that runs closes it before its
 // servers, see serve.
 func (n *Node) openEvents(ctx context.Context) error {
-	if n.config.Shared.Redis == "" {
-		n.events = memory.New(events.Keep)
-	} else {
-		store, err := eventsredis.Open(ctx, eventsredis.Options{
-			URL: n.config.Shared.Redis, Prefix: redisdb.DefaultPrefix(n.config.Party), Keep: events.Keep,
-		})
-		if err != nil {
-			return err
-		}
-		n.events = store
+	store, err := n.eventStore(ctx)
+	if err != nil {
+		return err
 	}
+	n.events = store
 	n.onClose("events", n.closeEvents)
 	return nil
+}
+
+func (n *Node) eventStore(ctx context.Context) (events.Store, error) {
+	if open := n.config.Stores.Events; open != nil {
+		return open(ctx)
+	}
+	if url := n.config.Shared.Redis; url != "" {
+		return eventsredis.Open(ctx, eventsredis.Options{
+			URL: url, Prefix: redisdb.DefaultPrefix(n.config.Party), Keep: events.Keep,
+		})
+	}
+	return memory.New(events.Keep), nil
 }
 
 // closeEvents may be called twice.

@@ -33,5 +33,7 @@ func (n *Node) startUpkeep(context.Context) error {
 
 // orphaned is what ended runs have left here.
 func (n *Node) orphaned() upkeep.Orphans {
-	return n.orphans(upkeep.OrphanAge(n.taking != nil), n.rows.TaskByRunID)
+	o := n.orphans(upkeep.OrphanAge(n.taking != nil), n.rows.TaskByRunID)
+	o.Ended = n.rows.JobEnded
+	return o
 }

@@ -40,7 +40,7 @@ type WorkerConfig struct {
 	Labels     []string
 	Runtime    driver.Opener
 	Dialects   dialect.All           // those of the node; nil: Dialects()
-	Components string                // path of the openflow-components binary
+	Components string                // path of the built-in provider's program
 	Base       string                // listener for containers; empty: chosen by the runtime and kept in the home folder
 	Advertise  string                // where containers find it, for runtimes that cannot tell
 	Cores      int                   // that runs share; 0: what the runtime has
@@ -202,8 +202,8 @@ func (w *Worker) dial(ctx context.Context) (sdkclient.Client, error) {
 	})
 }
 
-// identity tells this process from every earlier one of this machine, and from those of the node, which releases what its
-// own have left and nothing else.
+// identity tells this process from every earlier one of this machine, and from those of the node. The node releases what its
+// own processes have left, and nothing else.
 func (w *Worker) identity() string {
 	return fmt.Sprintf("worker-%s-%d-%d", w.home.Node, os.Getpid(), w.started.UnixNano())
 }

@@ -60,8 +60,8 @@ func (j job) apply(ctx workflow.Context, inOrder bool) ([]plan.ReserveAnswer, er
 	return answers, nil
 }
 
-// wait returns what was granted, tells everybody why the job waits, and pauses, until a party calls or somebody stops the
-// job at the latest.
+// wait returns what was granted, tells everybody why the job waits, and pauses. A party that calls, or a stop, ends the pause
+// early.
 func (j job) wait(ctx workflow.Context, d *desk, queue *plan.Queue, refused plan.Verdict) {
 	next := queue.Refused(refused, workflow.Now(ctx))
 	if err := first(each(ctx, refused.Return, func(ctx workflow.Context, p openflow.Party) error {

@@ -88,3 +88,16 @@ func TestPullIsOffTheHotPath(t *testing.T) {
 	require.Less(t, w.called("start c guest")[0].at.Sub(start), 3*time.Second, "a's end is seen at once")
 	require.Zero(t, w.regular["CollectTask"], "a try that fails is not repeated by itself")
 }
+
+// A party that has forgotten a run which it had accepted ends the job, whether it was to report or to be asked.
+func TestForgottenRun(t *testing.T) {
+	for _, way := range []openflow.SyncType{openflow.Callback, openflow.Poll} {
+		w := newWorld(t)
+		p := jobOf(task("a"))
+		p.SyncType, p.Timing.Collect = way, time.Minute
+		w.runs["a guest"], w.runs["a host"] = run{never: true}, run{never: true}
+		w.answer["collect a host"] = answers(openflow.CodeNotFound, "no such run")
+		require.Equal(t, openflow.JobFailed, w.run(p), way)
+		require.Contains(t, w.last().Reason, `task "a" is lost at party 10000 (host)`)
+	}
+}

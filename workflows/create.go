@@ -17,7 +17,8 @@ func (j job) create(ctx workflow.Context) (plan.Creation, []plan.ReserveAnswer) 
 	}
 	answers, errs := gather(ctx, j.Parties, func(ctx workflow.Context, p openflow.Party) (plan.ReserveAnswer, error) {
 		var said activities.ReserveAnswer
-		err := call(ctx, j.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), &said)
+		// Whoever submits waits for this: that a party has no room is told at once.
+		err := call(ctx, j.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), &said, openflow.CodeExhausted)
 		return said.Decode(), err
 	})
 	return plan.Created(j.Parties, errs), answers

@@ -87,9 +87,12 @@ func TestStopWithAPartyOutOfReach(t *testing.T) {
 	require.Equal(t, openflow.TaskCanceled, w.status[openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: host}])
 }
 
-// A party that refuses to hear of the end has not heard of it: its runs go on, and it is told until it does.
+// A party that refuses to hear of the end, or cannot take it because its disk is full, has not heard of it: its runs go on,
+// and it is told until it does.
 func TestStopThatIsRefusedIsToldAgain(t *testing.T) {
-	for _, code := range []openflow.Code{openflow.CodeUnauthorized, openflow.CodePermission, openflow.CodeInvalid} {
+	for _, code := range []openflow.Code{
+		openflow.CodeUnauthorized, openflow.CodePermission, openflow.CodeInvalid, openflow.CodeExhausted, openflow.CodeInternal,
+	} {
 		t.Run(string(code), func(t *testing.T) {
 			w := newWorld(t)
 			w.runs["a guest"], w.runs["a host"] = run{never: true}, run{never: true}

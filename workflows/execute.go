@@ -88,7 +88,8 @@ func (j job) announce(ctx workflow.Context, d *desk, run *plan.Execution, t plan
 // start asks a party to start its run. When it finds no cores, and none have become free within a pause, it is time to
 // ask again.
 func (j job) start(ctx workflow.Context, d *desk, run *plan.Execution, s plan.Start) {
-	err := call(ctx, j.Timing.Partner, fmt.Sprintf("start %s at %s", s.Task, s.Party), scheduling.StartTask, activities.EncodeStart(s.TaskStart), nil)
+	what := fmt.Sprintf("start %s at %s", s.Task, s.Party)
+	err := call(ctx, j.Timing.Partner, what, scheduling.StartTask, activities.EncodeStart(s.TaskStart), nil, openflow.CodeExhausted)
 	d.post(ctx, func() { run.Answered(s, err) })
 	if !run.Again(err) {
 		return
@@ -122,10 +123,9 @@ func (j job) collect(ctx workflow.Context, d *desk, run *plan.Execution) {
 		}
 		_ = each(ctx, run.Silent(), func(ctx workflow.Context, k openflow.TaskKey) error {
 			r, err := j.ask(ctx, k)
-			if err == nil && r.Status.Terminal() {
-				d.post(ctx, func() { run.Report(r) })
-			}
-			return err // not reachable now: the next round asks again
+			said := plan.Answer{Report: r, Failed: err != nil, Unknown: openflow.CodeOf(err) == openflow.CodeNotFound}
+			d.post(ctx, func() { run.Asked(said) })
+			return err
 		})
 	}
 }

@@ -360,6 +360,25 @@ func TestPartyThatStaysAwayAtAStartFailsTheJob(t *testing.T) {
 	require.Len(t, w.kinds("start b host"), 1+envAttempts)
 }
 
+// A party whose disk is full may have room again. Only whoever submits is told at once, and can do something about it.
+func TestPartyWithoutRoomForNewsIsToldAgain(t *testing.T) {
+	t.Run("that the job runs", func(t *testing.T) {
+		w := newWorld(t)
+		p := chain()
+		p.Parties = []openflow.Party{guest, host, arbiter} // which takes part in no task, so it has to be told
+		w.answer["startjob arbiter"] = times(3, openflow.CodeExhausted, "the disk is full")
+		require.Equal(t, openflow.JobSuccess, w.run(p))
+		require.Len(t, w.kinds("startjob arbiter"), 4)
+	})
+	t.Run("at the creation", func(t *testing.T) {
+		w := newWorld(t)
+		w.answer["create host"] = times(1, openflow.CodeExhausted, "the disk is full")
+		require.Equal(t, openflow.JobFailed, w.run(chain()))
+		require.Contains(t, w.last().Reason, "the disk is full")
+		require.Len(t, w.kinds("create host"), 1)
+	})
+}
+
 // By default a job runs one task at a time (fate-flow-api §4.7): a branch that finds no cores waits for the other one,
 // however long that takes.
 func TestBranchThatFindsNoCoresWaits(t *testing.T) {

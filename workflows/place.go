@@ -28,13 +28,13 @@ const (
 	recordStart    = 10 * time.Second
 )
 
-// onMachine has an activity done by the worker of one machine, which gets that long to take it up, at first and again
-// after an attempt that was lost with an earlier process.
+// onMachine has an activity done by the worker of one machine. The worker gets that long to take it up, at first and after
+// each attempt that was lost with an earlier process.
 func onMachine(ctx workflow.Context, machine string, within time.Duration) workflow.Context {
 	return workflow.WithScheduleToStartTimeout(workflow.WithTaskQueue(ctx, MachineQueue(machine)), within)
 }
 
-// findPlace lets a machine of the pool take the run: one that has a core free, or soon any, since two sites whose
+// findPlace lets a machine of the pool take the run: one that has a core free, and soon any. Otherwise two sites whose
 // machines have taken different jobs would wait for each other for ever. Being slow is better. A run without cores waits
 // for none. Where no worker may run it, that ends at the order's deadline. CodeUnavailable: none came. Without a pool
 // the place is the node itself.

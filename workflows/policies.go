@@ -57,8 +57,8 @@ func following(ctx workflow.Context, timeout time.Duration, summary string) work
 const containerGrace = 5 * time.Minute
 
 // call tries do briefly and, when a retry could help, repeats it patiently until the deadline. do must be idempotent.
-// What is exhausted is for the caller to ask for again, because it knows what may free it.
-func call(ctx workflow.Context, deadline time.Duration, summary string, do, arg, result any) error {
+// An answer of one of these codes is not repeated: the caller asks for it again, because it knows what may change it.
+func call(ctx workflow.Context, deadline time.Duration, summary string, do, arg, result any, answers ...openflow.Code) error {
 	tried := workflow.ExecuteLocalActivity(inWorkflowTask(ctx, summary), do, arg).Get(ctx, result)
 	err := activities.FromTemporal(tried)
 	if err == nil || ctx.Err() != nil || deadline <= 0 {
@@ -68,7 +68,7 @@ func call(ctx workflow.Context, deadline time.Duration, summary string, do, arg,
 	if errors.As(tried, &said) {
 		repeat = !said.NonRetryable() // the activity knows best
 	}
-	if !repeat || openflow.CodeOf(err) == openflow.CodeExhausted {
+	if !repeat || slices.Contains(answers, openflow.CodeOf(err)) {
 		return err
 	}
 	return activities.FromTemporal(workflow.ExecuteActivity(untilDeadline(ctx, deadline, summary), do, arg).Get(ctx, result))

@@ -245,21 +245,22 @@ func TestTaskOfAPollJobReportsNothing(t *testing.T) {
 	require.Empty(t, n.ended)
 }
 
+// A full disk is a reason to wait, here and at the scheduler, as a restart is.
 func TestEndThatCannotBeRecordedAtOnce(t *testing.T) {
-	n := &node{
-		run: ends(activities.Outcome{}, activities.ToTemporal(openflow.Errorf(openflow.CodeNotFound, "gone"))),
-		record: func(attempt int) error {
-			if attempt <= 3 {
-				return openflow.Errorf(openflow.CodeUnavailable, "the runtime restarts")
+	for _, code := range []openflow.Code{openflow.CodeUnavailable, openflow.CodeExhausted, openflow.CodeInternal} {
+		t.Run(string(code), func(t *testing.T) {
+			three := times(3, code, "not now")
+			n := &node{
+				run:    ends(activities.Outcome{}, activities.ToTemporal(openflow.Errorf(openflow.CodeNotFound, "gone"))),
+				record: three, report: three,
 			}
-			return nil
-		},
+			env := taskEnv(n)
+			env.ExecuteWorkflow(workflows.Task, order())
+			closed(t, env, activities.Outcome{Status: openflow.TaskFailed, Error: "gone"})
+			require.Len(t, n.ended, 4)
+			require.Len(t, n.reports, 4)
+		})
 	}
-	env := taskEnv(n)
-	env.ExecuteWorkflow(workflows.Task, order())
-	closed(t, env, activities.Outcome{Status: openflow.TaskFailed, Error: "gone"})
-	require.Len(t, n.ended, 4)
-	require.Len(t, n.reports, 1)
 }
 
 // A stop that came too late does not change how the run ended.

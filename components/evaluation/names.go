@@ -30,7 +30,8 @@ type metric struct {
 	compute func(data) (any, error) // an entry, or for ks a list of two
 }
 
-// all lists every metric in upstream's order, and multi_confusion_matrix, which is ours. psi, population stability, is named there and cannot work there.
+// all lists every metric in upstream's order, and multi_confusion_matrix, which is ours. psi, population stability, is named
+// there and cannot work there.
 //
 // Spec: fate-components §7.1.
 func all() []metric {

@@ -64,9 +64,9 @@ func judge(z, y []float64, coefficients int) quality {
 // softplus is ln(1 + eˣ), also where eˣ is beyond all numbers.
 func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
 
-// byChance is how large the square of a deviation in units of its standard deviation, or a likelihood ratio, easily gets where
-// the columns say nothing. It is chi-square with a degree for each coefficient: the mean and three standard deviations. Where
-// nothing was fitted, it is two standard deviations of the deviation itself.
+// byChance is how large a statistic easily gets where the columns say nothing: the square of a deviation in units of its
+// standard deviation, or a likelihood ratio. It is chi-square with a degree for each coefficient: the mean and three
+// standard deviations. Where nothing was fitted, it is two standard deviations of the deviation itself.
 func (q quality) byChance() float64 {
 	if q.coefficients == 0 {
 		return 4

@@ -27,6 +27,7 @@ type job struct {
 	progress int
 	held     bool
 	runs     map[openflow.TaskKey]openflow.TaskStanding
+	why      map[openflow.TaskKey]string // of ends, as the scheduler has told them
 }
 
 func newParty() *party {
@@ -47,7 +48,7 @@ func (p *party) OpenJob(_ context.Context, o openflow.JobOrder) (openflow.Reserv
 	defer p.mu.Unlock()
 	j := p.jobs[o.Key]
 	if j == nil {
-		j = &job{order: o, status: openflow.JobReady, runs: map[openflow.TaskKey]openflow.TaskStanding{}}
+		j = &job{order: o, status: openflow.JobReady, runs: map[openflow.TaskKey]openflow.TaskStanding{}, why: map[openflow.TaskKey]string{}}
 		for _, s := range o.DAG.ForParty(o.Key.Party) {
 			k := openflow.TaskKey{Scheduler: o.Key.Scheduler, Job: o.Key.Job, Task: s.Name, Party: o.Key.Party}
 			j.runs[k] = openflow.TaskStanding{Key: k, Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting}
@@ -149,6 +150,9 @@ func (j *job) tell(u openflow.TaskUpdate) error {
 	if u.Status.Terminal() && run.PartyStatus == openflow.TaskRunning {
 		run.PartyStatus = openflow.TaskCanceled
 	}
+	if u.Reason != "" {
+		j.why[u.Key] = u.Reason
+	}
 	j.runs[u.Key] = run
 	j.progress = max(j.progress, u.Progress)
 	return nil
@@ -240,12 +244,12 @@ func (p *party) String() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var b strings.Builder
-	for k, j := range p.jobs {
-		fmt.Fprintf(&b, "%s of %s: %s %d%% held=%v tasks=%d by %q\n", k, k.Scheduler, j.status, j.progress, j.held, len(j.order.DAG.Tasks), j.order.UserName)
-		for _, r := range slices.SortedFunc(maps.Keys(j.runs), func(a, b openflow.TaskKey) int {
-			return strings.Compare(a.String(), b.String())
-		}) {
-			fmt.Fprintf(&b, "  %s: %s, here %s, begun %d times\n", r, j.runs[r].Status, j.runs[r].PartyStatus, p.starts[r])
+	byName := func(a, b fmt.Stringer) int { return strings.Compare(a.String(), b.String()) }
+	for _, k := range slices.SortedFunc(maps.Keys(p.jobs), func(a, b openflow.JobKey) int { return byName(a, b) }) {
+		j := p.jobs[k]
+		fmt.Fprintf(&b, "%s of %s: %s %q %d%% held=%v by %q\n  %s\n", k, k.Scheduler, j.status, j.reason, j.progress, j.held, j.order.UserName, outline(j.order.DAG))
+		for _, r := range slices.SortedFunc(maps.Keys(j.runs), func(a, b openflow.TaskKey) int { return byName(a, b) }) {
+			fmt.Fprintf(&b, "  %s: %s %q, here %s, begun %d times\n", r, j.runs[r].Status, j.why[r], j.runs[r].PartyStatus, p.starts[r])
 		}
 	}
 	for _, h := range p.heard {
@@ -254,12 +258,21 @@ func (p *party) String() string {
 	return b.String()
 }
 
+// outline is a job as it has arrived.
+func outline(d *openflow.DAG) string {
+	text := fmt.Sprintf("%s of %s at %s with %v:", d.Stage, d.Conf.Initiator, d.Conf.Scheduler, d.Parties)
+	for _, t := range d.Tasks {
+		text += fmt.Sprintf(" %s (%s after %v)", t.Name, t.Component, t.DependsOn)
+	}
+	return text
+}
+
 // scheduler is a party as a SchedulerService.
 type scheduler struct{ *party }
 
 // CreateJob implements openflow.SchedulerService.
 func (s scheduler) CreateJob(_ context.Context, caller openflow.PartyID, sub openflow.Submission) (openflow.Submitted, error) {
-	s.note("schedule %s of %s: %d tasks, key %q, by %q", sub.ID, caller, len(sub.DAG.Tasks), sub.IdempotencyKey, sub.UserName)
+	s.note("schedule %s of %s: %s, key %q, by %q", sub.ID, caller, outline(sub.DAG), sub.IdempotencyKey, sub.UserName)
 	return openflow.Submitted{ID: sub.ID, ModelID: "m", ModelVersion: "0"}, nil
 }
 
@@ -283,7 +296,11 @@ func (s scheduler) WakeJob(_ context.Context, caller openflow.PartyID, id openfl
 
 // EndedJobs implements openflow.SchedulerService.
 func (s scheduler) EndedJobs(_ context.Context, _ openflow.PartyID, ids []openflow.JobID) ([]openflow.EndedJob, error) {
-	return []openflow.EndedJob{{ID: ids[0], Status: openflow.JobFailed, Reason: "why"}}, nil
+	ended := []openflow.EndedJob{{ID: ids[0], Status: openflow.JobFailed, Reason: "why"}}
+	for _, id := range ids[1:] {
+		ended = append(ended, openflow.EndedJob{ID: id})
+	}
+	return ended, nil
 }
 
 // ReportTask implements openflow.SchedulerService.

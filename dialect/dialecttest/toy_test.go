@@ -174,7 +174,7 @@ func (c toyClient) call(ctx context.Context, verb string, body call, into any) e
 		return err
 	}
 	var a answer
-	if err := json.Unmarshal(got.Body, &a); err != nil {
+	if err := json.Unmarshal(got.Body, &a); err != nil || a.Data == nil && a.Error == nil {
 		return c.Unreachable("answered %s strangely", verb)
 	}
 	if err := c.refusal(a.Error); err != nil || into == nil {

@@ -36,8 +36,8 @@ func (c *Client) create(ctx context.Context, o openflow.JobOrder) error {
 	return err
 }
 
-// Reserve calls job/resource/apply. A refusal does not tell a busy party from an application that was granted before, so
-// after one the resources are returned and applied for once more. A busy FATE-Flow node never says that it is so no more.
+// Reserve calls job/resource/apply. A refusal does not tell a busy party from an application that was granted before. So
+// after one the resources are returned and applied for once more. A FATE-Flow node does not call when it is no longer busy.
 func (c *Client) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {
 	got, err := c.apply(ctx, k)
 	if err != nil || !busy(got) {
@@ -102,27 +102,39 @@ func (c *Client) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) e
 }
 
 // StopJob calls, for every task that has ended, task/status/update and task/stop; then job/update, job/status/update and
-// job/stop.
+// job/stop. A peer that refuses one of them is called for the others all the same. Its runs end by task/stop and job/stop.
+// What it refuses is for instance the news of a task that it has lost.
 func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
 	percent := 0
 	if end.Status == openflow.JobSuccess {
 		percent = 100
 	}
+	var calls []func() error
 	for _, u := range end.Tasks {
 		percent = max(percent, u.Progress)
-		if err := c.known(c.tellTask(ctx, u)); err != nil {
-			return err
-		}
+		calls = append(calls,
+			func() error { return c.known(c.moveTask(ctx, u)) },
+			func() error { return c.known(c.stopTask(ctx, u)) })
 	}
 	if percent > 0 {
-		if err := c.progress(ctx, k, percent); err != nil {
-			return err
+		calls = append(calls, func() error { return c.progress(ctx, k, percent) })
+	}
+	calls = append(calls,
+		func() error {
+			return c.push(ctx, "/v2/partner/job/status/update", jobStatus(k, end.Status, end.Reason))
+		},
+		func() error { return c.tell(ctx, "/v2/partner/job/stop", wire.Ref(k.Job, k.Party)) })
+	var refused error
+	for _, call := range calls {
+		err := call()
+		if code := openflow.CodeOf(err); code == openflow.CodeUnavailable || ctx.Err() != nil {
+			return err // the others would not arrive either
+		}
+		if refused == nil {
+			refused = err
 		}
 	}
-	if err := c.push(ctx, "/v2/partner/job/status/update", jobStatus(k, end.Status, end.Reason)); err != nil {
-		return err
-	}
-	return c.tell(ctx, "/v2/partner/job/stop", wire.Ref(k.Job, k.Party))
+	return refused
 }
 
 // StartTask calls job/start for the first task; for tasks that have ended, task/status/update and task/stop; task/rerun
@@ -194,14 +206,22 @@ func (c *Client) tellTask(ctx context.Context, u openflow.TaskUpdate) error {
 	if u.Status == openflow.TaskWaiting {
 		return c.rerun(ctx, u.Key)
 	}
-	body := forms.PartnerUpdateTask{TaskRef: forms.TaskRefOf(u.Key), Status: wire.Text(words.OfTask(u.Status)), Reason: u.Reason}
-	if err := c.push(ctx, "/v2/partner/task/status/update", body); err != nil {
+	if err := c.moveTask(ctx, u); err != nil || !u.Status.Terminal() {
 		return err
 	}
-	if !u.Status.Terminal() {
-		return nil
-	}
-	return c.tell(ctx, "/v2/partner/task/stop", body)
+	return c.stopTask(ctx, u)
+}
+
+func (c *Client) moveTask(ctx context.Context, u openflow.TaskUpdate) error {
+	return c.push(ctx, "/v2/partner/task/status/update", taskStatus(u))
+}
+
+func (c *Client) stopTask(ctx context.Context, u openflow.TaskUpdate) error {
+	return c.tell(ctx, "/v2/partner/task/stop", taskStatus(u))
+}
+
+func taskStatus(u openflow.TaskUpdate) forms.PartnerUpdateTask {
+	return forms.PartnerUpdateTask{TaskRef: forms.TaskRefOf(u.Key), Status: wire.Text(words.OfTask(u.Status)), Reason: u.Reason}
 }
 
 // rerun makes a version of a task from the one before it.
@@ -245,7 +265,7 @@ func (c *Client) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.Task
 	}
 	var answer forms.TaskState
 	if err := json.Unmarshal(e.Data, &answer); err != nil {
-		return openflow.TaskStanding{Key: k}, c.Unreachable("answered /v2/partner/task/collect with unreadable data: %v", err)
+		return openflow.TaskStanding{Key: k}, c.Unreadable("/v2/partner/task/collect", err)
 	}
 	at := answer.Decode(k)
 	if !at.PartyStatus.Valid() {

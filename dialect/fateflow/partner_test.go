@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -188,6 +189,29 @@ func TestStop(t *testing.T) {
 	g.codes["job/stop"] = wire.KillJobFailed
 	err := c.StopJob(t.Context(), jobK, end)
 	require.True(t, openflow.CodeOf(err).Retryable(), "what could not be killed is stopped again: %v", err)
+}
+
+// A peer that refuses one call of the end gets the others all the same, or its runs would go on. The end has not been heard
+// whole, so it is told again.
+func TestStopThatIsRefusedInPart(t *testing.T) {
+	end := openflow.JobEnd{Status: openflow.JobFailed, Reason: "why", Tasks: []openflow.TaskUpdate{{Key: psi, Status: openflow.TaskFailed, Progress: 50}}}
+	whole := []string{"task/status/update", "task/stop", "job/update", "job/status/update", "job/stop"}
+	for _, path := range whole {
+		g, c := newGenuine(t)
+		g.codes[path] = wire.ServerException
+		err := c.StopJob(t.Context(), jobK, end)
+		require.Equal(t, openflow.CodeInternal, openflow.CodeOf(err), path)
+		var called []string
+		for _, call := range g.calls {
+			name, _, _ := strings.Cut(call, " ")
+			called = append(called, name)
+		}
+		require.Equal(t, whole, called, path)
+	}
+	g, c := newGenuine(t)
+	g.lose = "task/status/update"
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(c.StopJob(t.Context(), jobK, end)))
+	require.Len(t, g.calls, 1, "what would not arrive is not sent")
 }
 
 func TestRerun(t *testing.T) {

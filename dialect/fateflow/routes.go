@@ -68,7 +68,7 @@ func (s service) mount(prefix string, routes map[string]reply.Handler) dialect.M
 // createJob only records the job: its resources are asked for by a call of their own.
 func (s service) createJob(r *http.Request) (any, error) {
 	var b forms.PartnerCreateJob
-	key, err := s.jobBody(r, &b, &b.JobRef)
+	key, err := dialect.JobOf(r, &b, &b.JobRef)
 	if err != nil {
 		return nil, err
 	}
@@ -82,17 +82,9 @@ func (s service) createJob(r *http.Request) (any, error) {
 	return held(s.Partner.OpenJob(r.Context(), openflow.JobOrder{Key: key, DAG: dag, UserName: b.UserName, Later: true}))
 }
 
-// jobBody decodes a body that begins with a job reference and resolves it for the caller.
-func (s service) jobBody(r *http.Request, into any, ref *wire.JobRef) (openflow.JobKey, error) {
-	if err := reply.Decode(r, into); err != nil {
-		return openflow.JobKey{}, err
-	}
-	return ref.Key(dialect.Caller(r))
-}
-
 func (s service) onJob(r *http.Request, do func(context.Context, openflow.JobKey) error) (any, error) {
 	var b wire.JobRef
-	key, err := s.jobBody(r, &b, &b)
+	key, err := dialect.JobOf(r, &b, &b)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +118,7 @@ func (s service) returnJobResources(r *http.Request) (any, error) {
 
 func (s service) updateJob(r *http.Request) (any, error) {
 	var b forms.PartnerUpdateJob
-	key, err := s.jobBody(r, &b, &b.JobRef)
+	key, err := dialect.JobOf(r, &b, &b.JobRef)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +136,7 @@ func (s service) updateJob(r *http.Request) (any, error) {
 // stopJob takes the status to end with from the body; a peer that sends none means failed (fate-flow-api §2.3).
 func (s service) stopJob(r *http.Request) (any, error) {
 	var b forms.PartnerUpdateJob
-	key, err := s.jobBody(r, &b, &b.JobRef)
+	key, err := dialect.JobOf(r, &b, &b.JobRef)
 	if err != nil {
 		return nil, err
 	}
@@ -165,18 +157,11 @@ func (s service) end(r *http.Request, k openflow.JobKey, end openflow.JobEnd) (a
 	return nil, s.Partner.StopJob(r.Context(), k, end)
 }
 
-func (s service) taskBody(r *http.Request, into any, ref *forms.TaskRef) (openflow.TaskKey, error) {
-	if err := reply.Decode(r, into); err != nil {
-		return openflow.TaskKey{}, err
-	}
-	return ref.TaskKey(dialect.Caller(r))
-}
-
 // acceptTask answers the resource calls of a peer that makes single calls: starting a task takes its cores, ending it
 // returns them, so both are granted when the task exists (docs/divergences.md §2.3).
 func (s service) acceptTask(r *http.Request) (any, error) {
 	var b forms.TaskRef
-	key, err := s.taskBody(r, &b, &b)
+	key, err := dialect.RunOf(r, &b, &b)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +171,7 @@ func (s service) acceptTask(r *http.Request) (any, error) {
 
 func (s service) startTask(r *http.Request) (any, error) {
 	var b forms.TaskRef
-	key, err := s.taskBody(r, &b, &b)
+	key, err := dialect.RunOf(r, &b, &b)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +180,7 @@ func (s service) startTask(r *http.Request) (any, error) {
 
 func (s service) collectTask(r *http.Request) (any, error) {
 	var b forms.TaskRef
-	key, err := s.taskBody(r, &b, &b)
+	key, err := dialect.RunOf(r, &b, &b)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +197,7 @@ func (s service) stopTask(r *http.Request) (any, error) { return s.moveTask(r, o
 
 func (s service) moveTask(r *http.Request, unsaid openflow.TaskStatus) (any, error) {
 	var b forms.PartnerUpdateTask
-	key, err := s.taskBody(r, &b, &b.TaskRef)
+	key, err := dialect.RunOf(r, &b, &b.TaskRef)
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +210,7 @@ func (s service) moveTask(r *http.Request, unsaid openflow.TaskStatus) (any, err
 
 func (s service) rerunTask(r *http.Request) (any, error) {
 	var b forms.PartnerRerunTask
-	key, err := s.taskBody(r, &b, &b.TaskRef)
+	key, err := dialect.RunOf(r, &b, &b.TaskRef)
 	if err != nil {
 		return nil, err
 	}
@@ -285,7 +270,7 @@ func (s service) rerunScheduled(r *http.Request) (any, error) {
 
 func (s service) reportTask(r *http.Request) (any, error) {
 	var b forms.SchedulerReportTask
-	key, err := s.taskBody(r, &b, &b.TaskRef)
+	key, err := dialect.RunOf(r, &b, &b.TaskRef)
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 	}
 	var model wire.CreatedModel
 	if err := json.Unmarshal(e.Data, &model); err != nil {
-		return answer, s.Unreachable("answered /v2/scheduler/job/create with unreadable data: %v", err)
+		return answer, s.Unreadable("/v2/scheduler/job/create", err)
 	}
 	return openflow.Submitted{
 		ID: openflow.JobID(openflow.Heard(e.JobID)), ModelID: openflow.Heard(model.ModelID), ModelVersion: openflow.Heard(model.ModelVersion),
@@ -47,7 +47,7 @@ func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.
 	e, err := s.post(ctx, "/v2/scheduler/job/stop", forms.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(words.OfJob(status))})
 	if err == nil && len(e.Data) > 0 {
 		if err := json.Unmarshal(e.Data, &answer); err != nil {
-			return openflow.Stopped{}, s.Unreachable("answered /v2/scheduler/job/stop with unreadable data: %v", err)
+			return openflow.Stopped{}, s.Unreadable("/v2/scheduler/job/stop", err)
 		}
 	}
 	return answer.Decode(), err

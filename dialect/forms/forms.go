@@ -185,7 +185,7 @@ type SchedulerStopJob struct {
 	StopStatus wire.Text `json:"stop_status,omitempty"`
 }
 
-// SchedulerEndedJobs is the body of POST /v2/scheduler/job/ended (ours): which of these jobs have ended?
+// SchedulerEndedJobs is the body of POST /openflow/v1/node/scheduled/ended: which of these jobs have ended?
 type SchedulerEndedJobs struct {
 	JobIDs []wire.Text `json:"job_ids" check:"required"`
 }

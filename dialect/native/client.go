@@ -22,7 +22,7 @@ func NewClient(l peer.Link) (c *verbs.Client) {
 		got := verbs.Answer{Header: answer.Header}
 		var e envelope.Envelope
 		if err := json.Unmarshal(answer.Body, &e); err != nil {
-			return got, c.Unreachable("answered %s with something that is not JSON", path)
+			return got, c.Unreachable("answered %s with something that is no answer of openflow", path)
 		}
 		if e.Version != 0 && e.Error == nil || answer.Signed() {
 			if err := c.Prove(answer); err != nil {

@@ -133,7 +133,7 @@ func (l *Link) notReached(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return openflow.AtParty(l.Peer, ctx.Err())
 	}
-	e := l.Unreachable("does not answer at %s: %v", l.URL, err)
+	e := l.Unreachable("does not answer at %s: %v", l.URL, err).WithPublic("the node does not answer")
 	e.Err = err
 	if absent(err) {
 		e.Err = fmt.Errorf("%w: %w", openflow.ErrAbsent, err)
@@ -151,9 +151,17 @@ func absent(err error) bool {
 
 // Unreachable is that the peer has given no answer that can be used.
 func (l *Link) Unreachable(format string, args ...any) *openflow.Error {
-	e := openflow.Errorf(openflow.CodeUnavailable, "the node "+format, args...).WithPublic("the node does not answer")
+	e := openflow.Errorf(openflow.CodeUnavailable, "the node "+format, args...).WithPublic("the node gives no answer that can be used").
+		WithHint("see who is at its address, and what that speaks: openflow site probe %s", l.Peer)
 	e.Message = openflow.Heard(e.Message) // it may quote what the node has answered
 	e.Party = l.Peer
+	return e
+}
+
+// Unreadable is that the data of the peer's answer to a call have another form than theirs. The log has what is wrong.
+func (l *Link) Unreadable(call string, err error) *openflow.Error {
+	e := l.Unreachable("answered %s with data of another form", call)
+	e.Err = err
 	return e
 }
 

@@ -89,7 +89,7 @@ func (c *Client) carry(ctx context.Context, call string, body, into any) (err er
 		return nil
 	}
 	if err := json.Unmarshal(answer.Data, into); err != nil {
-		return c.Unreachable("answered %s with unreadable data: %v", call, err)
+		return c.Unreadable(call, err)
 	}
 	return nil
 }
@@ -103,18 +103,22 @@ func (c *Client) OpenJob(ctx context.Context, o openflow.JobOrder) (openflow.Res
 	return c.held(ctx, open, openJob{forms.PartnerCreateJob{
 		JobRef: wire.Ref(o.Key.Job, o.Key.Party), DAG: dag, SchemaVersion: wire.Text(o.DAG.SchemaVersion), Kind: wire.Kind,
 		UserName: o.UserName,
-	}, o.Later})
+	}, o.Later}, o.Later)
 }
 
 // Reserve implements openflow.PartnerService.
 func (c *Client) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {
-	return c.held(ctx, reserve, wire.Ref(k.Job, k.Party))
+	return c.held(ctx, reserve, wire.Ref(k.Job, k.Party), false)
 }
 
-func (c *Client) held(ctx context.Context, call string, body any) (openflow.Reservation, error) {
+// held asks for resources, unless that comes later. A peer that neither grants them nor says why has not answered.
+func (c *Client) held(ctx context.Context, call string, body any, later bool) (openflow.Reservation, error) {
 	var answer reservation
 	if err := c.call(ctx, call, body, &answer); err != nil {
 		return openflow.Reservation{}, err
+	}
+	if answer.Short == nil && !answer.Held && !later {
+		return openflow.Reservation{}, c.Unreachable("answered %s without saying whether the job has its resources", call)
 	}
 	if answer.Short == nil {
 		return openflow.Reservation{Held: answer.Held}, nil

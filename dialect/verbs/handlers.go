@@ -40,7 +40,7 @@ func handlers(n dialect.Node) map[string]reply.Handler {
 
 func (s service) open(r *http.Request) (any, error) {
 	var b openJob
-	key, err := jobBody(r, &b, &b.JobRef)
+	key, err := dialect.JobOf(r, &b, &b.JobRef)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (s service) open(r *http.Request) (any, error) {
 
 func (s service) reserve(r *http.Request) (any, error) {
 	var b wire.JobRef
-	key, err := jobBody(r, &b, &b)
+	key, err := dialect.JobOf(r, &b, &b)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (s service) held(r *http.Request, got openflow.Reservation, err error) (any
 
 func (s service) release(r *http.Request) (any, error) {
 	var b wire.JobRef
-	key, err := jobBody(r, &b, &b)
+	key, err := dialect.JobOf(r, &b, &b)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (s service) release(r *http.Request) (any, error) {
 
 func (s service) tell(r *http.Request) (any, error) {
 	var b tellJob
-	key, err := jobBody(r, &b, &b.JobRef)
+	key, err := dialect.JobOf(r, &b, &b.JobRef)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (s service) tell(r *http.Request) (any, error) {
 
 func (s service) stop(r *http.Request) (any, error) {
 	var b stopJob
-	key, err := jobBody(r, &b, &b.JobRef)
+	key, err := dialect.JobOf(r, &b, &b.JobRef)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (s service) stop(r *http.Request) (any, error) {
 
 func (s service) start(r *http.Request) (any, error) {
 	var b startTask
-	key, err := taskBody(r, &b, &b.TaskRef)
+	key, err := dialect.RunOf(r, &b, &b.TaskRef)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (s service) start(r *http.Request) (any, error) {
 
 func (s service) ask(r *http.Request) (any, error) {
 	var b forms.TaskRef
-	key, err := taskBody(r, &b, &b)
+	key, err := dialect.RunOf(r, &b, &b)
 	if err != nil {
 		return nil, err
 	}
@@ -144,19 +144,4 @@ func (s service) ask(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return forms.EncodeTaskState(at), nil
-}
-
-// jobBody decodes a body that begins with a job reference and resolves it for the caller.
-func jobBody(r *http.Request, into any, ref *wire.JobRef) (openflow.JobKey, error) {
-	if err := reply.Decode(r, into); err != nil {
-		return openflow.JobKey{}, err
-	}
-	return ref.Key(dialect.Caller(r))
-}
-
-func taskBody(r *http.Request, into any, ref *forms.TaskRef) (openflow.TaskKey, error) {
-	if err := reply.Decode(r, into); err != nil {
-		return openflow.TaskKey{}, err
-	}
-	return ref.TaskKey(dialect.Caller(r))
 }

@@ -68,7 +68,7 @@ func (s service) ended(r *http.Request) (any, error) {
 
 func (s service) report(r *http.Request) (any, error) {
 	var b forms.SchedulerReportTask
-	key, err := taskBody(r, &b, &b.TaskRef)
+	key, err := dialect.RunOf(r, &b, &b.TaskRef)
 	if err != nil {
 		return nil, err
 	}

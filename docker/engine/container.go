@@ -61,7 +61,7 @@ func (r *Runtime) create(ctx context.Context, spec driver.Spec, net bridge) erro
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels[networkLabel] = r.name
+	labels[networkLabel], labels[madeLabel] = r.name, spec.Made
 	_, err := r.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: spec.Name,
 		Config: &container.Config{
@@ -110,7 +110,7 @@ func (r *Runtime) adopt(ctx context.Context, spec driver.Spec) (driver.Status, e
 		return driver.Status{}, driver.NotFound(spec.Name)
 	}
 	if l, ok := r.launched(spec.Name); ok && l.id != c.ID {
-		r.launches.Delete(spec.Name) // another node process has removed that one and made this
+		r.forget(spec.Name) // another node process has removed that one and made this
 	}
 	if c.Config.Labels[networkLabel] != r.name || !driver.Carries(c.Config.Labels, spec.Labels) {
 		return driver.Status{}, driver.Conflict(spec.Name)
@@ -131,7 +131,10 @@ func (r *Runtime) Start(ctx context.Context, name string) error {
 	if err != nil || c.State.Status != container.StateCreated {
 		return err
 	}
-	r.launches.Store(name, launch{id: c.ID, status: status(c), at: time.Now()})
+	r.forget(name)
+	l := launch{id: c.ID, status: status(c), at: time.Now()}
+	l.ear = r.listen(ctx, l)
+	r.launches.Store(name, l)
 	_, err = r.api.ContainerStart(ctx, name, client.ContainerStartOptions{})
 	if len(c.HostConfig.DeviceRequests) > 0 && cerrdefs.IsInternal(err) { // the API has no error of its own for it
 		return openflow.Errorf(openflow.CodeInvalid, "%s: the Docker daemon can give no GPU to containers: %w", subject(name), err).
@@ -179,6 +182,7 @@ func status(c container.InspectResponse) driver.Status {
 	st := driver.Status{
 		Name:    strings.TrimPrefix(c.Name, "/"),
 		Labels:  c.Config.Labels,
+		Made:    c.Config.Labels[madeLabel],
 		Reason:  c.State.Error,
 		Created: parseTime(c.Created),
 	}
@@ -239,7 +243,7 @@ func (r *Runtime) remove(ctx context.Context, name string) error {
 	_, err := r.api.ContainerRemove(ctx, name, client.ContainerRemoveOptions{RemoveVolumes: true})
 	if !cerrdefs.IsConflict(err) {
 		if ignoreNotFound(err) == nil {
-			r.launches.Delete(name)
+			r.forget(name)
 			r.stopped.Delete(name)
 		}
 		return backoff.Permanent(r.wrap(ctx, ignoreNotFound(err), subject(name)))
@@ -258,6 +262,9 @@ func (r *Runtime) remove(ctx context.Context, name string) error {
 
 // Logs implements driver.Runtime. The daemon keeps the newest 16 to 32 MiB of a container's output.
 func (r *Runtime) Logs(ctx context.Context, name string, stdout, stderr io.Writer) error {
+	if l, ok := r.launched(name); ok && l.ear.all(ctx) {
+		return l.ear.copy(stdout, stderr)
+	}
 	if _, err := r.inspect(ctx, name); err != nil {
 		return err
 	}

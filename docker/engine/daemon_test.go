@@ -115,6 +115,9 @@ func TestWaitOutlivesTheDaemon(t *testing.T) {
 			r := <-done
 			require.NoError(t, r.err)
 			require.Equal(t, 143, r.st.ExitCode)
+			require.False(t, rt.Heard(t.Context(), s.Name), "what was written while the daemon was away has not been heard")
+			stdout, _ := logs(t, rt, s.Name)
+			require.Equal(t, "ready\n", stdout)
 		})
 	}
 }

@@ -26,6 +26,9 @@ const HostAlias = "openflow.internal"
 // networkLabel marks what a node has made, with the name of its network as the value.
 const networkLabel = "openflow.network"
 
+// madeLabel tells what a container was made of: driver.Spec.Made.
+const madeLabel = "openflow.made"
+
 // defaultNetwork is for the machine with one node.
 const defaultNetwork = "openflow"
 
@@ -83,7 +86,13 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 func (r *Runtime) Kind() string { return "docker" }
 
 // Close gives up the connections to the daemon. Containers and network stay.
-func (r *Runtime) Close() error { return r.api.Close() }
+func (r *Runtime) Close() error {
+	r.launches.Range(func(name, _ any) bool {
+		r.forget(name.(string))
+		return true
+	})
+	return r.api.Close()
+}
 
 // wrap gives an error of the client a code. subject names what was asked for, such as `container "x"`.
 func (r *Runtime) wrap(ctx context.Context, err error, subject string) error {

@@ -23,7 +23,7 @@ import (
 	"openflow/runtime/runtimetest"
 )
 
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // testNetwork is shared by the tests that need no network of their own.
 const testNetwork = "openflow-enginetest"

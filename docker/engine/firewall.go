@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,17 +90,20 @@ func (r *Runtime) Firewalled(ctx context.Context, port int) error {
 
 const rewrite = "restart the node, which writes its rules again before all others"
 
-// place is where the jump to target stands among the rules of INPUT, -1 for nowhere, and which rule before it lets
-// packets in from everywhere, if any.
+// place is where the jump to target stands among the rules of INPUT, -1 for nowhere. before is a rule above it that lets
+// packets in from everywhere, if there is one.
 func (f firewall) place(input []string, target string) (at int, before string) {
 	at = slices.Index(input, fmt.Sprintf("-A INPUT -i %s -j %s", f.device, target))
 	for _, rule := range input[:max(at, 0)] {
-		if strings.HasSuffix(rule, " -j ACCEPT") && !strings.Contains(rule, " -i ") {
+		if strings.HasSuffix(rule, " -j ACCEPT") && !strings.Contains(rule, " -i ") && !answers.MatchString(rule) {
 			return at, rule
 		}
 	}
 	return at, ""
 }
+
+// answers are what lets in the answers to what this machine has asked, and nothing that a container begins.
+var answers = regexp.MustCompile(` --(ct)?state (RELATED|ESTABLISHED)(,(RELATED|ESTABLISHED))* `)
 
 // list is the rules of a chain, as the tool writes them.
 func (f firewall) list(ctx context.Context, tool, chain string) ([]string, error) {

@@ -127,3 +127,20 @@ func TestMayWriteRules(t *testing.T) {
 		require.Equal(t, may, engine.MayWriteRules(status), status)
 	}
 }
+
+// What lets in the answers to this machine's own requests opens nothing to containers.
+func TestRulesThatComeBefore(t *testing.T) {
+	const jump = "-A INPUT -i ofbr-1 -j OPENFLOW-1"
+	for rule, alarms := range map[string]bool{
+		"-A INPUT -j ACCEPT":                                            true,
+		"-A INPUT -s 10.0.0.0/8 -j ACCEPT":                              true,
+		"-A INPUT -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT":     true,
+		"-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT": false,
+		"-A INPUT -m state --state ESTABLISHED -j ACCEPT":               false,
+		"-A INPUT -i lo -j ACCEPT":                                      false,
+		"-A INPUT -s 10.0.0.0/8 -j DROP":                                false,
+	} {
+		require.Equal(t, alarms, engine.ComesBefore([]string{rule, jump}, "ofbr-1", "OPENFLOW-1") != "", rule)
+		require.Empty(t, engine.ComesBefore([]string{jump, rule}, "ofbr-1", "OPENFLOW-1"), rule)
+	}
+}

@@ -47,6 +47,32 @@ type launch struct {
 	id     string
 	status driver.Status
 	at     time.Time // before the request
+	ear    *ear      // nil: nobody listens
+}
+
+// events are those of the container since the launch.
+func (l launch) events() client.EventsListOptions {
+	return followed(l.id, fmt.Sprintf("%d.%09d", l.at.Unix(), l.at.Nanosecond()))
+}
+
+// followed are the events by which a container is followed, from a moment on, or from now.
+func followed(container, since string) client.EventsListOptions {
+	return client.EventsListOptions{Since: since, Filters: client.Filters{}.Add("type", string(events.ContainerEventType)).
+		Add("event", string(events.ActionStart), string(events.ActionDie), string(events.ActionDestroy)).Add("container", container)}
+}
+
+// news is the stream of events to follow a container by, and how it stood at the beginning of that, as far as known.
+// Of the launches of this Runtime, the first to follow takes the stream that was there before the start; told hears of
+// the death then.
+func (r *Runtime) news(ctx context.Context, name string) (stream client.EventsResult, seen driver.Status, told func()) {
+	l, ok := r.launched(name)
+	switch {
+	case !ok:
+		return r.api.Events(ctx, followed(name, "")), seen, func() {}
+	case l.ear != nil && l.ear.taken.CompareAndSwap(false, true):
+		return l.ear.news, l.status, func() { l.ear.died.Store(true) }
+	}
+	return r.api.Events(ctx, l.events()), l.status, func() {}
 }
 
 // follow waits for the exit in two ways at once, and the first to tell wins. The API's wait and inspect are certain.
@@ -59,22 +85,15 @@ func (r *Runtime) follow(ctx context.Context, name string) (driver.Status, error
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	filters := client.Filters{}.Add("type", string(events.ContainerEventType)).
-		Add("event", string(events.ActionStart), string(events.ActionDie), string(events.ActionDestroy))
-	var seen driver.Status // as far as known: without a name, nothing is
-	var since string
-	if l, ok := r.launched(name); ok {
-		filters.Add("container", l.id)
-		seen, since = l.status, fmt.Sprintf("%d.%09d", l.at.Unix(), l.at.Nanosecond())
-	} else {
-		filters.Add("container", name)
-	}
-	stream := r.api.Events(ctx, client.EventsListOptions{Filters: filters, Since: since})
+	stream, seen, told := r.news(ctx, name)
 	looked, outcome := r.certain(ctx, name)
 	for {
 		select {
 		case m := <-stream.Messages: // errors of the stream are not looked at: it only saves time
 			done, err := observe(&seen, m)
+			if done {
+				told()
+			}
 			if err != nil || done && !r.unasked(seen) { // what asks for an explanation is left to the certain way
 				return seen, err
 			}
@@ -152,6 +171,14 @@ func (r *Runtime) launched(name string) (launch, bool) {
 	}
 	l, ok := v.(launch)
 	return l, ok
+}
+
+// forget gives up what this Runtime's Start knows of a container.
+func (r *Runtime) forget(name string) {
+	if l, ok := r.launched(name); ok {
+		r.launches.Delete(name)
+		l.ear.close()
+	}
 }
 
 // newsLag is how long the daemon may take from a container's exit to the news that explain it. They say that its memory

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 	"openflow/runtime/driver"
 	"openflow/sdk"
 	"openflow/site/trust"
+	"openflow/temporal/loopback"
 )
 
 // Options of a fleet.
@@ -54,7 +54,7 @@ type Node struct {
 // New chooses ports and exchanges keys. Homes are the folders dir/node-<party>; nothing is started.
 func New(dir string, o Options, parties ...openflow.PartyID) (*Fleet, error) {
 	f := &Fleet{options: o}
-	ports, err := freePorts(len(parties))
+	ports, err := loopback.FreePorts(len(parties), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -92,20 +92,6 @@ func (f *Fleet) flags(n *Node, keys []string) []string {
 		}
 	}
 	return append(flags, f.options.Flags...)
-}
-
-// freePorts returns n distinct free loopback ports: all are open before any is closed.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, openflow.Errorf(openflow.CodeInternal, "no free port: %w", err)
-		}
-		defer func() { _ = l.Close() }() // it only held the port
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
 
 // Start starts every node that does not run.

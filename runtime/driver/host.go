@@ -42,6 +42,9 @@ type Traits struct {
 	Device string
 	// Followers says who may follow a container.
 	Followers Followers
+	// Ahead says that a container is better made before its time, since that takes long and holds nothing: no cores, no
+	// memory, no place on a machine.
+	Ahead bool
 }
 
 // Followers says who may adopt a container, wait for it, stop it and remove it.

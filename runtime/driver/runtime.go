@@ -10,9 +10,9 @@ import (
 // its outcome and its output, until Remove: nothing disappears before somebody had the chance to record it.
 //
 // All methods are safe for concurrent use, also for the same name. So they are from several Runtimes over the same
-// containers: the one before and the one after a restart of the node, or those of its replicas (see Followers). Every method may be called twice or again
-// after an error whose outcome is unknown. A method blocks no longer than its context lives, and a canceled call leaves
-// the container as it is: only Stop ends a program.
+// containers: the one before and the one after a restart of the node, or those of its replicas (see Followers). Every method
+// may be called twice or again after an error whose outcome is unknown. A method blocks no longer than its context lives,
+// and a canceled call leaves the container as it is: only Stop ends a program.
 //
 // Errors carry the codes of the root package. CodeUnavailable means that the runtime itself (the Docker daemon, say)
 // could not be asked; it says nothing about the container. The exit code of a program, whatever it is, is never an
@@ -69,6 +69,7 @@ type Runtime interface {
 type Spec struct {
 	Name   string            // unique per runtime; see Validate for its shape
 	Labels map[string]string // identity and origin, for Ensure and List
+	Made   string            // tells apart what containers of one name are made of; kept for Status, and never looked at
 
 	// Image is what runs, as the runtime calls it: what Host.Bring returns.
 	Image   string
@@ -103,6 +104,7 @@ type Status struct {
 	Name   string
 	Labels map[string]string // at least those of the Spec; an image's own labels may be among them
 	State  State
+	Made   string // Spec.Made, of the Ensure that has made it
 
 	// ExitCode means something only in StateExited: 0 success, 128+n death by signal n (or a program that chose that
 	// number), -1 when nobody knows (see Lost).

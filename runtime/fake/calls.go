@@ -35,7 +35,7 @@ func (r *Runtime) Ensure(ctx context.Context, spec driver.Spec) (driver.Status, 
 	c := &container{
 		node: r.node, spec: spec, plan: plan, changed: make(chan struct{}), killed: make(chan struct{}),
 		stdout: &output{}, stderr: &output{},
-		status: driver.Status{Name: spec.Name, Labels: spec.Labels, State: driver.StateCreated, Created: time.Now()},
+		status: driver.Status{Name: spec.Name, Labels: spec.Labels, Made: spec.Made, State: driver.StateCreated, Created: time.Now()},
 	}
 	m.containers[spec.Name] = c
 	return c.snapshot(), m.lostReply("ensure", c)

@@ -17,6 +17,8 @@ type Opener struct {
 	Containers *Runtime
 	// Cluster makes them containers of no machine: they have no gateway, and any replica may follow them.
 	Cluster bool
+	// Ahead has containers made before their time.
+	Ahead bool
 	// Resources are what containers share; the zero value: this machine.
 	Resources openflow.Resources
 	// Away is why it cannot be used here; nil: it can.
@@ -31,9 +33,9 @@ func (Opener) Kind() string { return Name }
 // Traits implements driver.Opener.
 func (o Opener) Traits() driver.Traits {
 	if o.Cluster {
-		return driver.Traits{Device: "k8s", Followers: driver.AnyReplica}
+		return driver.Traits{Device: "k8s", Followers: driver.AnyReplica, Ahead: o.Ahead}
 	}
-	return driver.Traits{Device: "local", Followers: driver.ThisMachine}
+	return driver.Traits{Device: "local", Followers: driver.ThisMachine, Ahead: o.Ahead}
 }
 
 // Open implements driver.Opener.

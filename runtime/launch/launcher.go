@@ -39,8 +39,8 @@ type Launcher struct {
 	// Told is the environment in which a container that speaks a dialect is told of its run.
 	Told        func(speaks openflow.Dialect, r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error)
 	MachineCPUs float64 // of the runtime: a container is never promised more
-	// Traced is what the environment says about the trace that the launch belongs to; nil: nothing.
-	Traced func(ctx context.Context) []string
+	// Traced is what the environment says about the trace that the launch of a run belongs to; nil: nothing.
+	Traced func(ctx context.Context, run openflow.RunID) []string
 }
 
 // Name is the container's name: a readable part, and a hash of what the run is, bounded for any runtime. Creating this
@@ -54,8 +54,8 @@ func Name(k openflow.TaskKey) string {
 	return readable + "-" + hex.EncodeToString(sum[:6])
 }
 
-// Spec describes the container of a run, and says what is in it. It is a function of the run and the node, but for the trace
-// that it is part of, so a retry describes the same one.
+// Spec describes the container of a run, and says what is in it. But for the trace it depends on the run and the node only,
+// so a retry describes the same one.
 func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (spec driver.Spec, of openflow.Launch, err error) {
 	program, err := l.Program(ctx, r.Provider)
 	if err == nil {
@@ -85,17 +85,26 @@ func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, program 
 				WithHint("pass large values as a table instead of a parameter")
 		}
 	}
+	limits := driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512, GPUs: r.GPUIDs}
+	made := digest(program.Image, l.Command, env, limits)
 	if l.Traced != nil {
-		env = append(env, l.Traced(ctx)...)
+		env = append(env, l.Traced(ctx, r.Key.RunID())...)
 	}
 	return driver.Spec{
-		Name: Name(r.Key),
+		Name: Name(r.Key), Made: made,
 		Labels: map[string]string{
 			LabelNode: l.Node, LabelRun: string(r.Key.RunID()), LabelScheduler: string(r.Key.Scheduler),
 			LabelJob: string(r.Key.Job),
 		},
 		Image: program.Image, Command: l.Command,
 		Env:    env,
-		Limits: driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512, GPUs: r.GPUIDs},
+		Limits: limits,
 	}, nil
+}
+
+// digest tells apart what containers are made of. That a launch belongs to another trace is no difference.
+func digest(image string, command, env []string, limits driver.Limits) string {
+	hash := sha256.New()
+	_, _ = fmt.Fprintf(hash, "%q %q %q %+v", image, command, env, limits) // a hash takes everything
+	return hex.EncodeToString(hash.Sum(nil))
 }

@@ -75,10 +75,18 @@ func TestSpec(t *testing.T) {
 	require.Equal(t, []string{"run"}, s.Command)
 
 	l := launcher()
-	l.Traced = func(context.Context) []string { return []string{"TRACEPARENT=00-1-2-01"} }
+	l.Traced = func(context.Context, openflow.RunID) []string { return []string{"TRACEPARENT=00-1-2-01"} }
 	traced, _, err := l.Spec(t.Context(), r)
 	require.NoError(t, err)
 	require.Equal(t, append(s.Env, "TRACEPARENT=00-1-2-01"), traced.Env)
+	require.Equal(t, s.Made, traced.Made, "of the same, in another trace")
+
+	more := r
+	more.MemoryBytes++
+	changed, _, err := launcher().Spec(t.Context(), more)
+	require.NoError(t, err)
+	require.Equal(t, s.Name, changed.Name)
+	require.NotEqual(t, s.Made, changed.Made)
 }
 
 func TestGPUs(t *testing.T) {

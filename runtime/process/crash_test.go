@@ -22,7 +22,7 @@ import (
 	"openflow/runtime/process"
 )
 
-const patience = 20 * time.Second
+const patience = 3 * time.Minute
 
 // nodeVar makes this test binary act as a node: its value is "<folder> <microseconds>".
 const nodeVar = "OPENFLOW_TEST_NODE"

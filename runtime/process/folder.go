@@ -50,6 +50,7 @@ type record struct {
 type specification struct {
 	Name    string            `json:"name"`
 	Labels  map[string]string `json:"labels,omitempty"`
+	Made    string            `json:"made,omitempty"`
 	Image   string            `json:"image"`
 	Command []string          `json:"command,omitempty"`
 	Env     []string          `json:"env,omitempty"`
@@ -65,11 +66,11 @@ type limits struct {
 }
 
 func specificationOf(s driver.Spec) specification {
-	return specification{Name: s.Name, Labels: s.Labels, Image: s.Image, Command: s.Command, Env: s.Env, Limits: limits(s.Limits)}
+	return specification{Name: s.Name, Labels: s.Labels, Made: s.Made, Image: s.Image, Command: s.Command, Env: s.Env, Limits: limits(s.Limits)}
 }
 
 func (s specification) decode() driver.Spec {
-	return driver.Spec{Name: s.Name, Labels: s.Labels, Image: s.Image, Command: s.Command, Env: s.Env, Limits: driver.Limits(s.Limits)}
+	return driver.Spec{Name: s.Name, Labels: s.Labels, Made: s.Made, Image: s.Image, Command: s.Command, Env: s.Env, Limits: driver.Limits(s.Limits)}
 }
 
 func (f folder) file(name string) string { return filepath.Join(f.path, name) }
@@ -131,7 +132,7 @@ func (f folder) status() (driver.Status, error) {
 	if err != nil {
 		return driver.Status{}, err
 	}
-	st := driver.Status{Name: f.name, Labels: rec.Spec.Labels, State: driver.StateCreated, Created: rec.Created}
+	st := driver.Status{Name: f.name, Labels: rec.Spec.Labels, Made: rec.Spec.Made, State: driver.StateCreated, Created: rec.Created}
 	started, err := f.modified(pidFile)
 	if err != nil {
 		return driver.Status{}, err

@@ -84,8 +84,8 @@ func (r *supervised) find(ctx context.Context, name string) (folder, error) {
 	return f, err
 }
 
-// Ensure implements driver.Runtime. It prepares the folder aside and renames it into place: the rename fails when the name is taken, so it is the
-// commit point.
+// Ensure implements driver.Runtime. It prepares the folder aside and renames it into place: the rename fails when the name
+// is taken, so it is the commit point.
 func (r *supervised) Ensure(ctx context.Context, spec driver.Spec) (driver.Status, error) {
 	if err := errors.Join(spec.Validate(), ctx.Err()); err != nil {
 		return driver.Status{}, err

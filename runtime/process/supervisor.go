@@ -18,8 +18,8 @@ import (
 )
 
 // supervisor is what /bin/sh runs, with the container's folder and the program as arguments. Descriptor 3 holds the
-// supervisor lock, 4 the program lock; 5 tells Start, by its end, that the pid is written. It is a shell and not this node's binary because it starts in half a
-// millisecond and survives an upgrade of the binary.
+// supervisor lock, 4 the program lock; 5 tells Start, by its end, that the pid is written. It is a shell and not this node's
+// binary because it starts in half a millisecond and survives an upgrade of the binary.
 //
 // No crash starts a program twice. Start forks only with the supervisor lock in hand, which the child inherits; the pid
 // file is written before the program runs. A node killed before the fork leaves nothing; killed after it, it leaves a

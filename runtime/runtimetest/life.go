@@ -102,6 +102,43 @@ func testAdoptCreated(t *testing.T, b *bench) {
 	require.Equal(t, 5, b.wait(t, after, s.Name).ExitCode)
 }
 
+// A container that was made before its time is recognised when its time has come, by whoever starts it.
+func testMade(t *testing.T, b *bench) {
+	s := b.spec(t, "c", "exit", "3")
+	s.Made = "one"
+	st, err := b.rt.Ensure(b.ctx, s)
+	require.NoError(t, err)
+	require.Equal(t, "one", st.Made)
+
+	other := s
+	other.Made, other.Command = "another", []string{"exit", "4"}
+	after := b.Open(t)
+	st, err = after.Ensure(b.ctx, other)
+	require.NoError(t, err)
+	require.Equal(t, "one", st.Made, "it is what it was made of, whoever adopts it")
+	require.NoError(t, after.Remove(b.ctx, s.Name))
+	st, err = after.Ensure(b.ctx, other)
+	require.NoError(t, err)
+	require.Equal(t, "another", st.Made)
+	require.NoError(t, after.Start(b.ctx, s.Name))
+	st = b.wait(t, after, s.Name)
+	require.Equal(t, "another", st.Made)
+	require.Equal(t, 4, st.ExitCode)
+}
+
+// A container that is never started runs nothing, and leaves nothing once it is removed, also by a node that did not make it.
+func testNeverStarted(t *testing.T, b *bench) {
+	s := b.spec(t, "c", "print", "1")
+	_, err := b.rt.Ensure(b.ctx, s)
+	require.NoError(t, err)
+	require.Empty(t, b.logs(t, s.Name))
+	require.NoError(t, b.Open(t).Remove(b.ctx, s.Name))
+	left, err := b.rt.List(b.ctx, s.Labels)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(b.rt.Start(b.ctx, s.Name)), "what is gone does not start")
+}
+
 func testAdoptRunning(t *testing.T, b *bench) {
 	s := b.spec(t, "c", "hang")
 	b.run(t, s)

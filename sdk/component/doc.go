@@ -2,8 +2,8 @@
 // interface into typed calls for parameters, tables, models, metrics and messages to the other parties.
 //
 // A component is a value of [Component] with one function, Run, which gets a [Task]. A [Program] is one or more components
-// of a provider; its Main is the whole main function of an image. The kit talks to its own node only, never to another party: messages travel
-// through the nodes. It retries while its node restarts, so an algorithm never has to.
+// of a provider; its Main is the whole main function of an image. The kit talks to its own node only, never to another
+// party: messages travel through the nodes. It retries while its node restarts, so an algorithm never has to.
 //
 // A payload larger than 16 MiB travels as several messages: each message begins with one byte, 1 when more of the same
 // payload follow and 0 when it is the last.

@@ -265,8 +265,8 @@ func (d *layout) guessPairs(b beginning, m Meta) error {
 		WithHint("say the delimiter: --delimiter, or delimiter in meta")
 }
 
-// checkHeader refuses a first line that looks like data where nobody has said that it is the header, and one that is the
-// header where the names were given beside the file.
+// checkHeader refuses a first line that looks like data, unless somebody has said that it is the header. Where the names were
+// given beside the file, it refuses a header.
 func (d *layout) checkHeader(records [][]string, m Meta) error {
 	if len(records) == 0 {
 		return nil // an empty file is refused where its header is read

@@ -135,6 +135,17 @@ func TestEndedRunRepeatsItsStatus(t *testing.T) {
 	rec, err := n.catalogue.Task(t.Context(), k)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskSuccess, rec.PartyStatus)
+
+	// A path that only ends like the status is another one, and a path that means the status in another way is none.
+	for _, path := range []string{"/v2/worker/metric/save/x%2Ftask%2Fstatus", "/v2//worker/metric/save/x%2ftask%2fstatus/"} {
+		e := n.envelope(k, post(path, object{"data": []object{{"name": "auc", "data": []int{1}}}}))
+		require.Equal(t, openflow.CodePermission, openflow.CodeOf(e.Err()))
+		require.Contains(t, e.Message, "has ended", path)
+	}
+	for _, path := range []string{"/v2/worker/task%2Fstatus", "/v2/worker/x/../task/status", "/v2/Worker/task/status", "/v2/worker/task/status;x"} {
+		e := n.envelope(k, post(path, object{"execution_id": k.RunID(), "status": "success"}))
+		require.Equal(t, openflow.CodeUnimplemented, openflow.CodeOf(e.Err()), path)
+	}
 }
 
 // What a table of another scheduler's job, or one that no task reads, is to a container: not there.

@@ -59,29 +59,40 @@ func Run(r *http.Request) openflow.TaskRecord {
 	return t
 }
 
-// Known finds the run that the credential belongs to, and answers as refuse does where there is none. A run that has ended
-// may only repeat its status, which mayEnd tells of a request: its container should be gone.
-func (s *Site) Known(refuse func(http.ResponseWriter, *http.Request, error), mayEnd func(*http.Request) bool) func(http.Handler) http.Handler {
+// Known finds the run that the credential belongs to, and answers as refuse does where there is none. So it does where the run
+// has ended: its container should be gone.
+func (s *Site) Known(refuse func(http.ResponseWriter, *http.Request, error)) func(http.Handler) http.Handler {
+	return s.traced(s.known(refuse, false))
+}
+
+// KnownAtEnd is Known for what a run may repeat once it has ended: its status.
+func (s *Site) KnownAtEnd(refuse func(http.ResponseWriter, *http.Request, error)) func(http.Handler) http.Handler {
+	return s.traced(s.known(refuse, true))
+}
+
+func (s *Site) traced(known func(http.Handler) http.Handler) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		if s.Traced != nil {
 			next = s.Traced(next)
 		}
-		return s.known(refuse, mayEnd, next)
+		return known(next)
 	}
 }
 
-func (s *Site) known(refuse func(http.ResponseWriter, *http.Request, error), mayEnd func(*http.Request) bool, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		t, err := s.identify(r)
-		if err == nil && t.PartyStatus.Terminal() && !mayEnd(r) {
-			err = openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodePermission, "%s has ended", t.Key))
-		}
-		if err != nil {
-			refuse(w, r, err)
-			return
-		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), taskKey{}, t)))
-	})
+func (s *Site) known(refuse func(http.ResponseWriter, *http.Request, error), mayEnd bool) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			t, err := s.identify(r)
+			if err == nil && t.PartyStatus.Terminal() && !mayEnd {
+				err = openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodePermission, "%s has ended", t.Key))
+			}
+			if err != nil {
+				refuse(w, r, err)
+				return
+			}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), taskKey{}, t)))
+		})
+	}
 }
 
 func (s *Site) identify(r *http.Request) (openflow.TaskRecord, error) {

@@ -162,7 +162,7 @@ func TestPushRefuses(t *testing.T) {
 		"party of another job":   {toHost, []string{ptp.HeaderTargetNodeID, "7777"}, ptp.ResultForbidden, 0},
 		"as the host":            {base.TopicPrefix(host, guest) + "t", nil, ptp.ResultForbidden, 0},
 		"as the arbiter here":    {base.TopicPrefix(arbiter, host) + "t", nil, ptp.ResultForbidden, 0},
-		"too large":              {toHost, nil, ptp.ResultIllegal, 65 << 10},
+		"too large":              {toHost, nil, ptp.ResultTooLarge, 65 << 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t)

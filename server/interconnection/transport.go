@@ -15,7 +15,8 @@ import (
 )
 
 // Sessions tells which parties may send to a session of this node, and what the session is called here: a peer may leave
-// its scheduler out. CodeNotFound: no task here has it. CodeConflict: tasks of several schedulers have it.
+// its scheduler out. CodeNotFound: no task here has it. CodeConflict: the sender takes part in tasks of several
+// schedulers that have it.
 type Sessions interface {
 	Admit(ctx context.Context, from openflow.PartyID, session, topic string) (own openflow.SessionID, err error)
 }

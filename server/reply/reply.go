@@ -7,6 +7,7 @@ package reply
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -80,14 +81,15 @@ func NoRoute(r *http.Request) error {
 // MaxBody bounds request bodies that are read whole, in bytes: a DAG and what surrounds it.
 const MaxBody = 2 * wire.MaxDocument
 
-// Body reads the whole request body. One that is larger than limit bytes is CodeInvalid.
+// Body reads the whole request body. One that is larger than limit bytes is CodeInvalid, by *http.MaxBytesError.
 func Body(r *http.Request, limit int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "the request body ended early: %w", err)
 	}
 	if int64(len(b)) > limit {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "the request body is larger than %d bytes", limit)
+		text := fmt.Sprintf("the request body is larger than %d bytes", limit)
+		return nil, &openflow.Error{Code: openflow.CodeInvalid, Message: text, Public: text, Err: &http.MaxBytesError{Limit: limit}}
 	}
 	return b, nil
 }

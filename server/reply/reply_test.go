@@ -22,6 +22,8 @@ func TestBody(t *testing.T) {
 	_, err = reply.Body(request(strings.NewReader("123456")), 5)
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "larger than 5 bytes")
+	var above *http.MaxBytesError
+	require.ErrorAs(t, err, &above)
 	_, err = reply.Body(request(io.MultiReader(strings.NewReader("1"), broken{})), 5)
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 

@@ -145,8 +145,8 @@ func (s *Service) StopJob(ctx context.Context, scheduler openflow.PartyID, id op
 	return stopped, s.takeOver(ctx, party, id, &stopped)
 }
 
-// endOwnPart ends this site's own part of a job whose scheduler does not know the job any more, or does not accept this site's
-// signature, so that it will not hear of the job again. Without a row here it is why the job could not be stopped.
+// endOwnPart ends this site's own part of a job of which it will not hear again: the scheduler does not know the job any more,
+// or does not accept this site's signature. Where the job has no row here, the answer is why.
 func (s *Service) endOwnPart(
 	ctx context.Context, scheduler openflow.PartyID, id openflow.JobID, reason func(openflow.PartyID) string, why error,
 ) (openflow.Stopped, error) {

@@ -35,6 +35,7 @@ type Schema struct {
 	others     bool // it says what members without a schema are; otherwise nobody reads them
 	rules      []rule
 	judge      *jsonschema.Schema // of a whole parameter
+	size       int                // of the whole schema, in values
 }
 
 // rule is what an object must be besides, when members of it have certain texts.
@@ -50,12 +51,16 @@ func (s *Schema) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	doc = withoutReferences(doc)
-	judge, err := compile(doc)
+	err := bounded(doc)
+	var judge *jsonschema.Schema
+	if err == nil {
+		judge, err = compile(doc)
+	}
 	if err != nil {
-		return openflow.Errorf(openflow.CodeInvalid, "type_meta is no JSON Schema: %w", err)
+		return openflow.Errorf(openflow.CodeInvalid, "type_meta is no JSON Schema: %s", openflow.Heard(err.Error()))
 	}
 	*s = *reading(doc)
-	s.judge = judge
+	s.judge, s.size = judge, size(doc)
 	return nil
 }
 
@@ -82,10 +87,11 @@ func withoutReferences(doc any) any {
 
 // compile takes a schema that names no draft for one of draft 7, as pydantic writes it. Nothing is loaded.
 func compile(doc any) (*jsonschema.Schema, error) {
-	const name = "type_meta"
+	const name = "openflow:type_meta" // whole, or it would be a file of the folder that the node was started in
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft7)
 	c.UseLoader(jsonschema.SchemeURLLoader{}) // knows no scheme
+	c.UseRegexpEngine(pattern)
 	if err := c.AddResource(name, doc); err != nil {
 		return nil, err
 	}
@@ -156,10 +162,18 @@ func (s Schema) check(value any) *values {
 		c.faults = []fault{{want: "want a value that JSON can hold"}}
 		return c
 	}
+	if len(text) > maxValue {
+		c.faults = []fault{{want: tooLarge}}
+		return c
+	}
 	var given any
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	if err := d.Decode(&given); err != nil || s.judge == nil {
+		return c
+	}
+	if size(given) > maxWork/s.size {
+		c.faults = []fault{{want: tooLarge}}
 		return c
 	}
 	c.given = given
@@ -328,6 +342,9 @@ func (r rule) holds(members map[string]any) bool {
 var english = message.NewPrinter(language.English)
 
 func (c *values) judge(e *jsonschema.ValidationError) {
+	if len(c.faults) >= openflow.MaxMistakes { // no answer lists more
+		return
+	}
 	path, found := c.at(e.InstanceLocation)
 	for _, f := range c.wants(path, e) {
 		f.found = cmp.Or(f.found, found)

@@ -49,6 +49,9 @@ func (s Site) Check(d *openflow.DAG, parties []openflow.Party) (mistakes []openf
 	return all.mistakes(parties), all.warnings
 }
 
+// maxFindings bounds what is kept of a job whose every line is wrong. An answer lists fewer.
+const maxFindings = 100 * openflow.MaxMistakes
+
 // findings collects mistakes of several parties, each once.
 type findings struct {
 	list     []finding
@@ -65,6 +68,9 @@ type finding struct {
 func (f *findings) add(m openflow.Mistake, task []openflow.Party, at openflow.Party) {
 	i, known := f.known[m]
 	if !known {
+		if len(f.list) == maxFindings {
+			return
+		}
 		i = len(f.list)
 		f.known[m] = i
 		f.list = append(f.list, finding{mistake: m, task: task})
@@ -74,10 +80,13 @@ func (f *findings) add(m openflow.Mistake, task []openflow.Party, at openflow.Pa
 
 func (f *findings) warn(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if !slices.Contains(f.warnings, text) && len(f.warnings) < openflow.MaxMistakes {
+	if !slices.Contains(f.warnings, text) && !f.warned() {
 		f.warnings = append(f.warnings, text)
 	}
 }
+
+// warned reports whether no further warning is kept, so that none need be looked for.
+func (f *findings) warned() bool { return len(f.warnings) >= openflow.MaxMistakes }
 
 // mistakes names the parties of what not all that were looked at have in common.
 func (f *findings) mistakes(looked []openflow.Party) []openflow.Mistake {
@@ -250,6 +259,9 @@ func (v *view) parameters(s openflow.TaskSpec, c Component) {
 			v.add(s, m)
 		}
 		for _, member := range seen.ignored {
+			if v.found.warned() {
+				break
+			}
 			name := member.path[strings.LastIndex(member.path, ".")+1:]
 			v.found.warn("%s%s: component %q has no such parameter; it is ignored%s", path, clip(member.path), s.Component, near(name, slices.Values(member.known)))
 		}
@@ -258,6 +270,9 @@ func (v *view) parameters(s openflow.TaskSpec, c Component) {
 		}
 	}
 	for _, name := range unread {
+		if v.found.warned() {
+			break
+		}
 		v.found.warn("%s.parameters.%s: component %q has no parameter %q; it is ignored%s", v.origin(s, name), clip(name), s.Component, clip(name),
 			near(name, maps.Keys(c.Parameters)))
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"openflow"
 )
 
 // wants says in our words what the judge's error wants at a place.
@@ -53,7 +55,7 @@ func (c *values) wants(path string, e *jsonschema.ValidationError) []fault {
 func (c *values) strange(path string, location, members []string) []fault {
 	known := slices.Compact(slices.Sorted(slices.Values(c.names[path])))
 	var all []fault
-	for _, name := range members {
+	for _, name := range members[:min(len(members), openflow.MaxMistakes)] {
 		_, found := c.at(append(slices.Clone(location), name))
 		all = append(all, fault{path + "." + name, "not known here" + near(name, slices.Values(known)) + "; want one of " + strings.Join(known, ", "), found})
 	}

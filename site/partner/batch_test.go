@@ -1,6 +1,7 @@
 package partner_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -91,6 +92,20 @@ func TestStartMakesAFurtherVersion(t *testing.T) {
 	unknown := taskKey("1", "x", host)
 	unknown.Version = 1
 	err := s.StartTask(t.Context(), openflow.TaskStart{TaskKey: unknown})
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+}
+
+// How many versions a site was not reached for, the caller says: nothing is done for each of them. It need not even have a
+// job here.
+func TestAVersionFarAwayCostsNoMore(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	far, nowhere := taskKey("1", "lr_0", host), taskKey("7", "lr_0", host)
+	far.Version, nowhere.Version = math.MaxInt32, math.MaxInt
+	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: far}))
+	require.Equal(t, openflow.TaskWaiting, s.task(far).Status)
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartTask(t.Context(), openflow.TaskStart{TaskKey: nowhere})))
+	err := s.tellsOf(t.Context(), "9999", openflow.TaskUpdate{Key: nowhere, Status: openflow.TaskWaiting})
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 }
 

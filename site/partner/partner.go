@@ -23,6 +23,8 @@ type Store interface {
 	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
 	TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error)
 	Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error)
+	// LatestTask is the latest version of a task that is here.
+	LatestTask(ctx context.Context, k openflow.JobKey, task openflow.TaskName) (openflow.TaskRecord, error)
 	Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error)
 	Model(ctx context.Context, scheduler openflow.PartyID, ref openflow.ModelRef, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
 	Granted(ctx context.Context, party openflow.PartyID, components []string, tables []openflow.TableName) error
@@ -102,8 +104,9 @@ type Service struct {
 	Pool       Pool // nil: the node runs every task itself
 	Limits     Limits
 	Policy     openflow.Policy
-	GrantAll   bool   // peers may use every table and component: for trials
-	Freed      func() // is told when a job has given back what it held; nil: nobody wants to know
+	GrantAll   bool                  // peers may use every table and component: for trials
+	Freed      func()                // is told when a job has given back what it held; nil: nobody wants to know
+	Ended      func(openflow.JobKey) // is told when a job has ended here; nil: nobody wants to know
 	Log        *slog.Logger
 }
 
@@ -167,6 +170,9 @@ func (s *Service) move(ctx context.Context, k openflow.JobKey, to openflow.JobSt
 	changed, err := s.Store.UpdateJobStatus(ctx, k, to, reason)
 	if changed && to.Terminal() {
 		s.tellFreed()
+		if s.Ended != nil {
+			s.Ended(k)
+		}
 	}
 	return changed, openflow.About(openflow.AboutJob, err)
 }

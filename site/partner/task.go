@@ -135,18 +135,12 @@ func (s *Service) tellTask(ctx context.Context, u openflow.TaskUpdate) error {
 	return s.stopRun(ctx, t, u.Status, u.Reason)
 }
 
-// addVersion makes version k.Version of a task from the latest before it that has come here, as waiting as that one was in
-// the beginning.
+// addVersion makes version k.Version of a task from the latest that has come here, as waiting as that one was in the
+// beginning. How many versions this site was not reached for, the caller says, so nobody counts them.
 func (s *Service) addVersion(ctx context.Context, k openflow.TaskKey) error {
-	before := k
-	before.Version--
-	t, err := s.task(ctx, before)
-	for before.Version > 0 && openflow.CodeOf(err) == openflow.CodeNotFound {
-		before.Version-- // this site was not reached then
-		t, err = s.task(ctx, before)
-	}
+	t, err := s.Store.LatestTask(ctx, k.JobKey(), k.Task)
 	if err != nil {
-		return err
+		return openflow.About(openflow.AboutTask, err)
 	}
 	return openflow.About(openflow.AboutTask, s.Store.AddTask(ctx, openflow.TaskRecord{
 		Key: k, SyncType: t.SyncType, Component: t.Component, Provider: t.Provider,

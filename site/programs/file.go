@@ -72,20 +72,18 @@ func unusable(path string, err error) error {
 		WithHint("name a file that this node's user may read and execute")
 }
 
-// closed refuses a file that somebody else can change, or replace in one of the folders above it. In a folder like /tmp
-// nobody replaces what is another's.
+// closed refuses a file that somebody else can change, or replace in one of the folders above it.
 func closed(path string) error {
 	for at := path; ; at = filepath.Dir(at) {
 		info, err := os.Lstat(at)
 		if err != nil {
 			return unusable(path, err)
 		}
-		owner := uint32(0)
+		uid, gid := 0, 0
 		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			owner = stat.Uid
+			uid, gid = int(stat.Uid), int(stat.Gid)
 		}
-		shared := info.IsDir() && info.Mode()&fs.ModeSticky != 0
-		if owner != 0 && int(owner) != os.Geteuid() || info.Mode().Perm()&0o002 != 0 && !shared {
+		if changeable(info.Mode(), uid, gid) {
 			return openflow.Errorf(openflow.CodeInvalid, "%s cannot be used as a program: other users can change %s", path, at).
 				WithHint("put it where only root and this node's user may write")
 		}
@@ -93,6 +91,18 @@ func closed(path string) error {
 			return nil
 		}
 	}
+}
+
+// changeable reports whether others than root and this user, and the groups of both, can change what has that mode and these
+// owners. In a folder like /tmp nobody replaces what is another's.
+func changeable(mode fs.FileMode, uid, gid int) bool {
+	switch {
+	case uid != 0 && uid != os.Geteuid():
+		return true
+	case mode.IsDir() && mode&fs.ModeSticky != 0:
+		return false
+	}
+	return mode.Perm()&0o002 != 0 || mode.Perm()&0o020 != 0 && gid != 0 && gid != os.Getegid()
 }
 
 // identity tells whether a file is still the one that was read: content that changes changes one of these.
@@ -170,26 +180,26 @@ type digested struct {
 	digest string
 }
 
-func (k *known) digest(path string) (identity, string, error) {
+func (k *known) digest(path string) (string, error) {
 	f, id, err := open(path)
 	if err != nil {
-		return id, "", err
+		return "", err
 	}
 	if err := f.Close(); err != nil {
-		return id, "", err
+		return "", err
 	}
 	k.mu.Lock()
 	have, ok := k.files[path]
 	k.mu.Unlock()
 	if ok && have.id == id {
-		return id, have.digest, nil
+		return have.digest, nil
 	}
 	id, digest, err := read(path, io.Discard)
 	if err != nil {
-		return id, "", err
+		return "", err
 	}
 	if id.young() {
-		return id, digest, nil
+		return digest, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -197,5 +207,5 @@ func (k *known) digest(path string) (identity, string, error) {
 		k.files = map[string]digested{}
 	}
 	k.files[path] = digested{id, digest}
-	return id, digest, nil
+	return digest, nil
 }

@@ -3,6 +3,7 @@ package programs
 import (
 	"context"
 	"io"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -18,10 +19,13 @@ type Programs struct {
 	Find func(ctx context.Context, name, version string) (openflow.ProviderRecord, error)
 	// Bring makes the program at a path what the runtime starts: an image of it, or the path as it is.
 	Bring func(ctx context.Context, path string) (image string, err error)
+	// Copies is the folder of this machine's own copies of programs, by digest. A runtime that starts files starts these.
+	Copies string
 
-	files  known
-	mu     sync.Mutex
-	images map[brought]string
+	files    known
+	bringing sync.Mutex
+	mu       sync.Mutex
+	images   map[brought]string
 }
 
 // brought is a program that the runtime has been given.
@@ -38,7 +42,7 @@ func Own(path string, speaks openflow.Dialect) (openflow.ProviderRecord, error) 
 		_, digest, err = read(abs, io.Discard)
 	}
 	if err != nil {
-		return openflow.ProviderRecord{}, openflow.Errorf(openflow.CodeInvalid, "the components binary %q cannot be used: %w", path, err).
+		return openflow.ProviderRecord{}, openflow.Errorf(openflow.CodeInvalid, "the program %q of the built-in provider cannot be used: %w", path, err).
 			WithHint("build it with make build, or name it with --components")
 	}
 	return openflow.ProviderRecord{Kind: openflow.ProviderBuiltIn, Place: abs, Digest: digest, Dialect: speaks, Enabled: true}, nil
@@ -86,18 +90,28 @@ func (p *Programs) find(ctx context.Context, ref openflow.ProviderRef) (openflow
 func (p *Programs) Ready(ctx context.Context, r openflow.ProviderRecord) (string, error) {
 	key := brought{r.Place, r.Digest}
 	image, made := p.image(key)
-	if made && image != r.Place && r.Kind == openflow.ProviderBuiltIn {
-		return image, nil // an image of what the program was when this node started
+	if made && r.Kind == openflow.ProviderBuiltIn {
+		return image, nil // what the program was when this node started
 	}
-	before, err := p.verify(r)
-	if err != nil || made {
+	if err := p.Verify(r); err != nil || made {
 		return image, err
 	}
-	if image, err = p.Bring(ctx, r.Place); err != nil {
+	p.bringing.Lock()
+	defer p.bringing.Unlock()
+	if image, made = p.image(key); made { // meanwhile
+		return image, nil
+	}
+	own, err := p.copy(r)
+	if err != nil {
 		return "", err
 	}
-	if after, err := p.verify(r); err != nil || after != before { // what was brought is what was verified
-		return "", p.changed(r, "another one")
+	if image, err = p.Bring(ctx, own); err != nil {
+		return "", err
+	}
+	if image != own { // the runtime has an image of it
+		if err := os.Remove(own); err != nil {
+			return "", openflow.Errorf(openflow.CodeInternal, "copy of the program of provider %s: %w", r.Ref(), err)
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,6 +126,10 @@ func (p *Programs) image(key brought) (string, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	image, ok := p.images[key]
+	if ok && filepath.Dir(image) == p.Copies {
+		_, err := os.Stat(image)
+		ok = err == nil // or else somebody has removed the copy
+	}
 	return image, ok
 }
 
@@ -124,21 +142,16 @@ func (p *Programs) Check(ctx context.Context, r openflow.ProviderRecord) error {
 // Verify compares a provider's program on this machine with its record. Errors: CodeNotFound (it is not here), CodeConflict
 // (it has changed), CodeUnavailable (the built-in one has).
 func (p *Programs) Verify(r openflow.ProviderRecord) error {
-	_, err := p.verify(r)
-	return err
-}
-
-func (p *Programs) verify(r openflow.ProviderRecord) (identity, error) {
-	id, digest, err := p.files.digest(r.Place)
+	digest, err := p.files.digest(r.Place)
 	switch {
 	case err != nil:
-		return id, p.lacks(r, err)
+		return p.lacks(r, err)
 	case digest != r.Digest:
-		return id, p.changed(r, digest)
+		return p.changed(r, digest)
 	case r.Kind == openflow.ProviderBuiltIn:
-		return id, nil
+		return nil
 	}
-	return id, closed(r.Place)
+	return closed(r.Place)
 }
 
 func (p *Programs) lacks(r openflow.ProviderRecord, err error) error {

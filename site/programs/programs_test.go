@@ -2,9 +2,12 @@ package programs_test
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -37,7 +40,7 @@ func machine(t *testing.T, known ...openflow.ProviderRecord) (p *programs.Progra
 	own.Name, own.Version = "openflow", "2"
 	brought = new([]string)
 	return &programs.Programs{
-		Machine: "m1", Device: "local", BuiltIn: own,
+		Machine: "m1", Device: "local", BuiltIn: own, Copies: filepath.Join(t.TempDir(), "programs"),
 		Find: func(_ context.Context, name, version string) (openflow.ProviderRecord, error) {
 			for _, p := range known {
 				if p.Name == name && p.Version == version {
@@ -105,19 +108,19 @@ func TestWhatARunIsStartedWith(t *testing.T) {
 	for range 2 {
 		got, err := p.Of(ctx, "acme:1@local")
 		require.NoError(t, err)
-		require.Equal(t, openflow.Program{Image: r.Place, Dialect: "toy", Provider: "acme:1@local", Digest: r.Digest}, got)
+		require.Equal(t, openflow.Program{Image: copyOf(p, r), Dialect: "toy", Provider: "acme:1@local", Digest: r.Digest}, got)
 	}
-	require.Equal(t, []string{r.Place}, *brought, "once")
+	require.Equal(t, []string{copyOf(p, r)}, *brought, "once")
 
 	got, err := p.Of(ctx, "openflow:1@local")
 	require.NoError(t, err)
-	own := openflow.Program{Image: p.BuiltIn.Place, Dialect: "fate-flow", Provider: "openflow:2@local", Digest: p.BuiltIn.Digest}
+	own := openflow.Program{Image: copyOf(p, p.BuiltIn), Dialect: "fate-flow", Provider: "openflow:2@local", Digest: p.BuiltIn.Digest}
 	require.Equal(t, own, got, "whatever version the machine has by now")
 
 	p.BuiltIn.Name = "acme"
 	got, err = p.Of(ctx, "acme:1@local")
 	require.NoError(t, err)
-	require.Equal(t, r.Place, got.Image, "a local program that has the name of the built-in one is what it was registered as")
+	require.Equal(t, copyOf(p, r), got.Image, "a local program that has the name of the built-in one is what it was registered as")
 	p.BuiltIn.Name = "openflow"
 
 	_, err = p.Of(ctx, "acme:2@local")
@@ -191,30 +194,91 @@ func TestProgramThatIsNotHere(t *testing.T) {
 	require.ErrorContains(t, err, "other users can change")
 }
 
-// While an update of the node is under way, runs of the built-in provider wait for its restart.
+// While an update of the node is under way, runs of the built-in provider are started with what it was. Where the copy of
+// that is gone, they wait for the restart.
 func TestBuiltInProgramThatIsUpdated(t *testing.T) {
 	p, _ := machine(t)
-	_, err := p.Of(t.Context(), "openflow:2")
+	before, err := p.Ready(t.Context(), p.BuiltIn)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(p.BuiltIn.Place, []byte("new"), 0o700))
-	_, err = p.Of(t.Context(), "openflow:2")
+	after, err := p.Ready(t.Context(), p.BuiltIn)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+	requireContent(t, "own", after)
+	require.Error(t, p.Verify(p.BuiltIn), "doctor tells of it")
+
+	require.NoError(t, os.Remove(before))
+	_, err = p.Ready(t.Context(), p.BuiltIn)
 	require.True(t, openflow.CodeOf(err).Retryable())
 	require.ErrorContains(t, err, "restart the node")
 }
 
-// An image is made of what was verified, not of what took its place meanwhile, and of the built-in one it stays.
+// What is started is what was registered, also where the file changes between the check and the start.
+func TestProgramThatChangesBeforeItsStart(t *testing.T) {
+	for name, change := range map[string]func(path string) error{
+		"in place": func(path string) error { return os.WriteFile(path, []byte("#!/bin/sx\n"), 0o700) },
+		"another file": func(path string) error {
+			return errors.Join(os.WriteFile(path+"2", []byte("#!/bin/sx\n"), 0o700), os.Rename(path+"2", path))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := acme(t, file(t, "#!/bin/sh\n"))
+			p, _ := machine(t, r)
+			bring := p.Bring
+			p.Bring = func(ctx context.Context, path string) (string, error) {
+				require.NoError(t, change(r.Place))
+				return bring(ctx, path)
+			}
+			image, err := p.Ready(t.Context(), r)
+			require.NoError(t, err)
+			requireContent(t, "#!/bin/sh\n", image)
+			info, err := os.Stat(image)
+			require.NoError(t, err)
+			require.Equal(t, fs.FileMode(0o500), info.Mode().Perm())
+
+			_, err = p.Ready(t.Context(), r)
+			require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "the next run sees it")
+			list, err := os.ReadDir(p.Copies)
+			require.NoError(t, err)
+			require.Len(t, list, 1, "nothing is left half made")
+		})
+	}
+}
+
+// Copies that no node has made anew go with the next start; those in use stay.
+func TestOldCopiesGo(t *testing.T) {
+	a, b := acme(t, file(t, "a")), acme(t, file(t, "b"))
+	b.Version = "2"
+	p, _ := machine(t, a, b)
+	kept, err := p.Ready(t.Context(), a)
+	require.NoError(t, err)
+	left := filepath.Join(p.Copies, "sha256-left")
+	require.NoError(t, os.WriteFile(left, []byte("x"), 0o500))
+	old := time.Now().Add(-48 * time.Hour)
+	require.NoError(t, errors.Join(os.Chtimes(left, old, old), os.Chtimes(kept, old, old)))
+	_, err = p.Ready(t.Context(), b)
+	require.NoError(t, err)
+	require.NoFileExists(t, left)
+	require.FileExists(t, kept)
+}
+
+func copyOf(p *programs.Programs, r openflow.ProviderRecord) string {
+	return filepath.Join(p.Copies, strings.ReplaceAll(r.Digest, ":", "-"))
+}
+
+func requireContent(t *testing.T, want, path string) {
+	t.Helper()
+	got, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, want, string(got))
+}
+
+// An image is made of what was verified, and the copy that it was made of goes. Of the built-in one it stays.
 func TestImages(t *testing.T) {
 	ctx := t.Context()
-	r := acme(t, file(t, "x"))
-	p, brought := machine(t, r)
-	swap := false
+	p, brought := machine(t)
 	p.Bring = func(_ context.Context, path string) (string, error) {
 		*brought = append(*brought, path)
-		if swap {
-			if err := os.WriteFile(path, []byte("y"+strconv.Itoa(len(*brought))), 0o700); err != nil {
-				return "", err
-			}
-		}
 		return "sha256:image" + strconv.Itoa(len(*brought)), nil
 	}
 	made, err := p.Of(ctx, "openflow:2")
@@ -223,10 +287,8 @@ func TestImages(t *testing.T) {
 	again, err := p.Of(ctx, "openflow:2")
 	require.NoError(t, err)
 	require.Equal(t, made, again)
-
-	swap = true
-	_, err = p.Of(ctx, "acme:1")
-	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "it changed while its image was made")
+	require.NoFileExists(t, copyOf(p, p.BuiltIn))
+	require.Equal(t, []string{copyOf(p, p.BuiltIn)}, *brought)
 }
 
 // Looking at a program costs a look, not its reading: 30 MB would take longer than a task may.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode/utf8"
@@ -26,6 +27,8 @@ const (
 	maxDescription = 1 << 20  // bytes of one description
 	maxComplaint   = 2 << 10  // bytes of what it writes beside
 	maxNesting     = 64       // of a description
+	maxTokens      = 500_000  // of all descriptions: names, values, brackets
+	maxParameters  = 200      // of one component
 	asked          = 8        // questions at a time
 )
 
@@ -65,14 +68,19 @@ func Describe(ctx context.Context, program string) (Description, error) {
 	if err != nil {
 		return d, err
 	}
-	raw, docs := make([][]byte, len(names)), make([]document, len(names))
+	raw, docs, left := make([][]byte, len(names)), make([]document, len(names)), new(atomic.Int64)
+	left.Store(maxTokens)
 	group, limited := errgroup.WithContext(ctx)
 	group.SetLimit(asked)
 	for i, name := range names {
 		group.Go(func() (err error) {
-			if raw[i], err = ask(limited, program, maxDescription, "desc", "--name", name); err == nil {
-				docs[i], err = read(program, name, raw[i])
+			if raw[i], err = ask(limited, program, maxDescription, "desc", "--name", name); err != nil {
+				return err
 			}
+			if err := limited.Err(); err != nil { // reading takes time too
+				return refused(program, "%v: %s are allowed for all answers", err, describeWithin)
+			}
+			docs[i], err = read(program, name, raw[i], left)
 			return err
 		})
 	}
@@ -127,10 +135,10 @@ func list(ctx context.Context, program string) ([]string, error) {
 	return names, nil
 }
 
-// read checks the description of one component.
-func read(program, name string, raw []byte) (document, error) {
+// read checks the description of one component. All of them share what is left.
+func read(program, name string, raw []byte, left *atomic.Int64) (document, error) {
 	var doc document
-	if err := plain(raw); err != nil {
+	if err := plain(raw, left); err != nil {
 		return doc, refused(program, "the description of component %q %v", name, err)
 	}
 	err := json.Unmarshal(raw, &doc)
@@ -139,6 +147,8 @@ func read(program, name string, raw []byte) (document, error) {
 		return doc, refused(program, "the description of component %q is not readable: %v", name, err)
 	case doc.Component == nil || doc.Component.Name != name:
 		return doc, refused(program, "it describes another component than %q", name)
+	case len(doc.Component.Parameters) > maxParameters:
+		return doc, refused(program, "component %q has %d parameters, and %d are allowed", name, len(doc.Component.Parameters), maxParameters)
 	case openflow.CheckProvider(doc.Component.Provider, doc.Component.Version) != nil:
 		return doc, refused(program, "component %q is of provider %q in version %q, which no provider can be", name,
 			openflow.Cut(doc.Component.Provider, 80), openflow.Cut(doc.Component.Version, 80))
@@ -151,8 +161,8 @@ func read(program, name string, raw []byte) (document, error) {
 	return doc, nil
 }
 
-// plain refuses text that would do something where people read it, and nesting that has no end.
-func plain(raw []byte) error {
+// plain refuses text that would do something where people read it, nesting that has no end, and more than is left.
+func plain(raw []byte, left *atomic.Int64) error {
 	if !utf8.Valid(raw) {
 		return errors.New("is not UTF-8")
 	}
@@ -181,12 +191,15 @@ func plain(raw []byte) error {
 		if depth > maxNesting {
 			return fmt.Errorf("is nested deeper than %d", maxNesting)
 		}
+		if left.Add(-1) < 0 {
+			return fmt.Errorf("is too long: all descriptions have more than %d names and values", maxTokens)
+		}
 	}
 }
 
 // refused is what is wrong with a program's answers. Whoever has registered it reads it, and no other party.
 func refused(program, format string, args ...any) error {
-	return openflow.Errorf(openflow.CodeInvalid, "%s does not describe its components: %s", program, fmt.Sprintf(format, args...)).
+	return openflow.Errorf(openflow.CodeInvalid, "%s does not describe its components: %s", program, openflow.Heard(fmt.Sprintf(format, args...))).
 		WithHint("docs/providers.md says what a program answers; of our own one: build it with make build")
 }
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -91,6 +92,12 @@ func TestHostilePrograms(t *testing.T) {
 		"two documents":            {describes(`echo '{} {}'`), "not readable"},
 		"an unknown role":          {with(`,"roles":["king"]`), "role"},
 		"wrong types":              {with(`,"roles":7`), "not readable"},
+		"values without end":       {with(`,"x":['$(yes 0, | head -n 510000 | tr -d '\n')'0]`), "too long"},
+		"parameters without end":   {with(`,"parameters":{'$(seq 1000 | sed 's/.*/"p&":{},/' | tr -d '\n')'"p":{}}`), "1001 parameters"},
+		"forms without end":        {with(`,"parameters":{"p":{"type_meta":{"anyOf":['$(yes '{},' | head -n 9000 | tr -d '\n')'{}]}}}`), "4000 are allowed"},
+		"a pattern that is a bomb": {with(`,"parameters":{"p":{"type_meta":{"pattern":"([^a]{9}){99}[^b]{999}[^c]{999}"}}}`), "states"},
+		"a schema from this disk":  {with(`,"parameters":{"p":{"type_meta":{"$schema":"file:///etc/hostname"}}}`), "type_meta is no JSON Schema"},
+		"a schema from the net":    {with(`,"parameters":{"p":{"type_meta":{"$schema":"http://127.0.0.1:9/x"}}}`), "type_meta is no JSON Schema"},
 		"a fork bomb's beginning":  {"for i in 1 2 3 4 5 6 7 8; do sleep 600 & done; wait", "takes too long"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +132,9 @@ func FuzzDescription(f *testing.F) {
 	f.Add([]byte(`{"component":{"name":"a","provider":"acme","version":"1","roles":["guest"],"parameters":{"x":{"type_meta":{"type":"object","properties":{}}}}}}`))
 	f.Add([]byte(`[[[[`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		doc, err := read("p", "a", raw)
+		left := new(atomic.Int64)
+		left.Store(maxTokens)
+		doc, err := read("p", "a", raw, left)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 			return

@@ -31,7 +31,9 @@ type Orphans struct {
 	Node    string        // whose containers they are
 	Age     time.Duration // how long ago the run must have ended
 	Find    Finder        // CodeNotFound: nobody knows the run
-	Log     *slog.Logger
+	// Ended tells that a job has ended here; nil: no container is made before its run begins.
+	Ended func(context.Context, openflow.JobKey) (bool, error)
+	Log   *slog.Logger
 }
 
 // List lists them. What a run in progress owns is its workflow's.
@@ -43,7 +45,12 @@ func (o Orphans) List(ctx context.Context) ([]string, error) {
 	var names []string
 	for _, c := range containers {
 		t, err := o.Find(ctx, openflow.RunID(c.Labels[launch.LabelRun]))
+		needless := false
+		if err == nil && o.Ended != nil && c.State == driver.StateCreated && t.PartyStatus == openflow.TaskWaiting {
+			needless, err = o.Ended(ctx, t.Key.JobKey())
+		}
 		switch {
+		case needless: // made before its time, which has not come
 		case openflow.CodeOf(err) == openflow.CodeNotFound:
 		case err != nil:
 			return nil, err

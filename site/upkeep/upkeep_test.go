@@ -133,11 +133,25 @@ func TestOrphansGoAndOthersStay(t *testing.T) {
 	container("unknown", "this-node", "nobody_knows_0@9999@guest_9999")
 	container("foreign", "another-node", "nobody_knows_0@9999@guest_9999")
 
+	early := func(name string, run openflow.TaskKey) {
+		_, err := s.runtime.Ensure(t.Context(), driver.Spec{Name: name, Image: "x", Labels: map[string]string{
+			launch.LabelNode: "this-node", launch.LabelRun: string(run.RunID()),
+		}})
+		require.NoError(t, err)
+	}
+	_, comes := s.addJob(t, "comes", "10000")
+	early("early", comes)
+	stopped, never := s.addJob(t, "stopped", "10000")
+	_, err = s.Rows.UpdateJobStatus(t.Context(), stopped, openflow.JobCanceled, "")
+	require.NoError(t, err)
+	early("never-started", never)
+
 	o := Orphans{
-		Runtime: s.runtime, Node: "this-node", Age: OrphanAge(false), Find: s.Rows.TaskByRunID, Log: slog.New(slog.DiscardHandler),
+		Runtime: s.runtime, Node: "this-node", Age: OrphanAge(false), Find: s.Rows.TaskByRunID, Ended: s.Rows.JobEnded,
+		Log: slog.New(slog.DiscardHandler),
 	}
 	require.NoError(t, o.Sweep(t.Context()))
-	require.ElementsMatch(t, []string{"running", "just-ended", "foreign"}, s.containers(t))
+	require.ElementsMatch(t, []string{"running", "just-ended", "foreign", "early"}, s.containers(t))
 }
 
 func (s *site) containers(t *testing.T) []string {

@@ -9,6 +9,21 @@ import (
 	"openflow"
 )
 
+// auditRow is a row of the table audit.
+type auditRow struct {
+	ID      string `db:"id"`
+	Time    int64  `db:"time"`
+	Actor   string `db:"actor"`
+	Action  string `db:"action"`
+	Subject string `db:"subject"`
+	Detail  string `db:"detail"`
+}
+
+var (
+	auditColumns = columnsOf[auditRow]()
+	insertAudit  = auditColumns.insert("audit") + ` on conflict (id) do nothing`
+)
+
 // AppendAudit adds an event to the record. An event whose ID is there already changes nothing; the record has no other
 // change, and no deletion.
 func (c *Catalogue) AppendAudit(ctx context.Context, e openflow.AuditEvent) error {
@@ -22,8 +37,9 @@ func (c *Catalogue) AppendAudit(ctx context.Context, e openflow.AuditEvent) erro
 		}
 		e.ID = id.String()
 	}
-	_, err := c.exec(ctx, `insert into audit (id, time, actor, action, subject, detail) values ($1, $2, $3, $4, $5, $6)
-		on conflict (id) do nothing`, e.ID, orNow(e.Time, c.stamp()), e.Actor, e.Action, e.Subject, e.Detail)
+	_, err := c.exec(ctx, insertAudit, auditColumns.values(auditRow{
+		ID: e.ID, Time: orNow(e.Time, c.stamp()), Actor: e.Actor, Action: e.Action, Subject: e.Subject, Detail: e.Detail,
+	})...)
 	return classify("append audit event", err)
 }
 
@@ -65,13 +81,12 @@ func (c *Catalogue) Audit(ctx context.Context, f AuditFilter) (events []openflow
 		}
 		w.add("(time, id) < (?, ?)", after.Time, after.Keys[0])
 	}
-	err = c.each(ctx, `select id, time, actor, action, subject, detail from audit`+w.String()+` order by time desc, id desc`+
+	err = c.each(ctx, `select `+auditColumns.names+` from audit`+w.String()+` order by time desc, id desc`+
 		limits(f.Limit, 0), w.args, func(r row) error {
-		var e openflow.AuditEvent
-		var at int64
-		err := r.Scan(&e.ID, &at, &e.Actor, &e.Action, &e.Subject, &e.Detail)
-		e.Time = timeOf(at)
-		events = append(events, e)
+		e, err := auditColumns.scan(r)
+		events = append(events, openflow.AuditEvent{
+			ID: e.ID, Time: timeOf(e.Time), Actor: e.Actor, Action: e.Action, Subject: e.Subject, Detail: e.Detail,
+		})
 		return err
 	})
 	if err != nil {

@@ -17,8 +17,8 @@ func (c *Catalogue) TaskCounts(ctx context.Context) (map[openflow.TaskStatus]int
 	return counts[openflow.TaskStatus](ctx, c, "count tasks", `select party_status, count(*) from task group by party_status`)
 }
 
-// WaitCounts counts the jobs that this node schedules and that wait, for resources or while they run for a party that is
-// silent, by the reason that users read.
+// WaitCounts counts jobs that this node schedules by the reason that users read: those that wait for resources, and running
+// ones that wait for a silent party.
 func (c *Catalogue) WaitCounts(ctx context.Context) (map[string]int, error) {
 	return counts[string](ctx, c, "count waiting jobs",
 		`select reason, count(*) from scheduled_job

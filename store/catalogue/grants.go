@@ -8,35 +8,50 @@ import (
 	"openflow"
 )
 
-func grantKey(g openflow.Grant) (namespace, name string, err error) {
+// grantRow is a row of the table access_grant.
+type grantRow struct {
+	Party     string `db:"party"`
+	Kind      string `db:"kind"`
+	Namespace string `db:"namespace"`
+	Name      string `db:"name"`
+}
+
+var (
+	grantColumns = columnsOf[grantRow]()
+	insertGrant  = grantColumns.insert("access_grant") + ` on conflict do nothing`
+	deleteGrant  = `delete from access_grant where ` + grantColumns.same()
+)
+
+func rowOfGrant(g openflow.Grant) (grantRow, error) {
+	r := grantRow{Party: string(g.Party), Kind: string(g.Kind)}
 	switch {
 	case g.Kind == openflow.GrantComponent && g.Name != "" && g.Table == openflow.TableName{}:
-		return "", g.Name, nil
+		r.Name = g.Name
+		return r, nil
 	case g.Kind == openflow.GrantTable && g.Name == "" && g.Table.Namespace != "" && g.Table.Name != "":
-		return g.Table.Namespace, g.Table.Name, nil
+		r.Namespace, r.Name = g.Table.Namespace, g.Table.Name
+		return r, nil
 	}
-	return "", "", openflow.Errorf(openflow.CodeInvalid, "grant to %s names neither one component nor one table", g.Party)
+	return r, openflow.Errorf(openflow.CodeInvalid, "grant to %s names neither one component nor one table", g.Party)
 }
 
 // AddGrant allows something to a peer. The same grant again changes nothing.
 func (c *Catalogue) AddGrant(ctx context.Context, g openflow.Grant) error {
-	namespace, name, err := grantKey(g)
+	r, err := rowOfGrant(g)
 	if err != nil {
 		return err
 	}
-	_, err = c.exec(ctx, `insert into access_grant (party, kind, namespace, name) values ($1, $2, $3, $4) on conflict do nothing`,
-		string(g.Party), string(g.Kind), namespace, name)
+	_, err = c.exec(ctx, insertGrant, grantColumns.values(r)...)
 	return classify("add grant to "+string(g.Party), err)
 }
 
 // DeleteGrant takes a grant back. One that does not exist changes nothing.
 func (c *Catalogue) DeleteGrant(ctx context.Context, g openflow.Grant) error {
-	namespace, name, err := grantKey(g)
+	r, err := rowOfGrant(g)
 	if err != nil {
 		return err
 	}
-	_, err = c.exec(ctx, `delete from access_grant where party = $1 and kind = $2 and namespace = $3 and name = $4`,
-		string(g.Party), string(g.Kind), namespace, name)
+	_, err = c.exec(ctx, deleteGrant, grantColumns.values(r)...)
 	return classify("delete grant to "+string(g.Party), err)
 }
 
@@ -45,15 +60,14 @@ func (c *Catalogue) Grants(ctx context.Context, p openflow.PartyID) ([]openflow.
 	w := &where{}
 	w.equal("party", string(p))
 	var grants []openflow.Grant
-	err := c.each(ctx, `select party, kind, namespace, name from access_grant`+w.String()+` order by party, kind, namespace, name`,
-		w.args, func(r row) error {
-			var g openflow.Grant
-			var namespace, name string
-			err := r.Scan(&g.Party, &g.Kind, &namespace, &name)
+	err := c.each(ctx, `select `+grantColumns.names+` from access_grant`+w.String()+` order by party, kind, namespace, name`,
+		w.args, func(from row) error {
+			r, err := grantColumns.scan(from)
+			g := openflow.Grant{Party: openflow.PartyID(r.Party), Kind: openflow.GrantKind(r.Kind)}
 			if g.Kind == openflow.GrantTable {
-				g.Table = openflow.TableName{Namespace: namespace, Name: name}
+				g.Table = openflow.TableName{Namespace: r.Namespace, Name: r.Name}
 			} else {
-				g.Name = name
+				g.Name = r.Name
 			}
 			grants = append(grants, g)
 			return err

@@ -273,6 +273,12 @@ func (c *Catalogue) SetJobProgress(ctx context.Context, k openflow.JobKey, perce
 	return false, err
 }
 
+// JobEnded tells whether a job has ended at one party. CodeNotFound: it is not here.
+func (c *Catalogue) JobEnded(ctx context.Context, k openflow.JobKey) (bool, error) {
+	s, err := c.jobStatus(ctx, k)
+	return s.Terminal(), err
+}
+
 // jobStatus reads only the status, on the way to an explanation.
 func (c *Catalogue) jobStatus(ctx context.Context, k openflow.JobKey) (openflow.JobStatus, error) {
 	var s openflow.JobStatus

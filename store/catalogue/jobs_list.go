@@ -132,7 +132,7 @@ func (f JobFilter) orderedTail() (string, error) {
 	if f.Ascending {
 		order = "asc"
 	}
-	return " order by " + column + " " + order + ", job_id, role, party" + limits(f.Limit, f.Offset), nil
+	return " order by " + column + " " + order + ", job_id, role, party, scheduler" + limits(f.Limit, f.Offset), nil
 }
 
 // CountJobs counts the jobs that a filter selects, whatever its limits.

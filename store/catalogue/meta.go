@@ -6,6 +6,18 @@ import (
 	"errors"
 )
 
+// metaRow is a row of the table meta.
+type metaRow struct {
+	Name  string `db:"name"`
+	Value string `db:"value"`
+}
+
+var (
+	metaColumns = columnsOf[metaRow]()
+	saveMeta    = metaColumns.save("meta", "name")
+	insertMeta  = metaColumns.insert("meta") + ` on conflict (name) do nothing`
+)
+
 // Meta returns a fact about the node, such as its UUID; empty when it was never set.
 func (c *Catalogue) Meta(ctx context.Context, name string) (string, error) {
 	var value string
@@ -18,8 +30,7 @@ func (c *Catalogue) Meta(ctx context.Context, name string) (string, error) {
 
 // SetMeta replaces a fact about the node.
 func (c *Catalogue) SetMeta(ctx context.Context, name, value string) error {
-	_, err := c.exec(ctx, `insert into meta (name, value) values ($1, $2)
-		on conflict (name) do update set value = excluded.value`, name, value)
+	_, err := c.exec(ctx, saveMeta, metaColumns.values(metaRow{name, value})...)
 	return classify("set "+name, err)
 }
 
@@ -27,8 +38,7 @@ func (c *Catalogue) SetMeta(ctx context.Context, name, value string) error {
 func (c *Catalogue) MetaOnce(ctx context.Context, name, value string) (string, error) {
 	var kept string
 	err := c.write(ctx, func(t *tx) error {
-		_, err := t.exec(ctx, `insert into meta (name, value) values ($1, $2) on conflict (name) do nothing`, name, value)
-		if err != nil {
+		if _, err := t.exec(ctx, insertMeta, metaColumns.values(metaRow{name, value})...); err != nil {
 			return err
 		}
 		return t.one(ctx, `select value from meta where name = $1`, name).Scan(&kept)

@@ -12,11 +12,29 @@ import (
 // it one record is its content: an equal record of the same task version is stored once. Two steps always differ, since
 // a step's data holds its number and time.
 
+// metricRow is a row of the table metric.
+type metricRow struct {
+	Run      string `db:"run_id"`
+	Digest   string `db:"digest"`
+	Seq      int64  `db:"seq"`
+	Name     string `db:"name"`
+	Type     string `db:"type"`
+	StepAxis string `db:"step_axis"`
+	Created  int64  `db:"create_time"`
+	Groups   string `db:"groups_json"`
+	Data     string `db:"data"`
+}
+
+var (
+	metricColumns = columnsOf[metricRow]()
+	insertMetric  = metricColumns.insert("metric") + ` on conflict (run_id, digest) do nothing`
+)
+
 // AppendMetrics stores what a task version reported, in order, all or nothing. Every record must be of that task.
 //
 // Spec: fate-flow-api §3.9.
 func (c *Catalogue) AppendMetrics(ctx context.Context, k openflow.TaskKey, metrics []openflow.MetricRecord) error {
-	rows := make([][]any, len(metrics))
+	rows := make([]metricRow, len(metrics))
 	for i, m := range metrics {
 		if m.Task != k {
 			return openflow.Errorf(openflow.CodeInvalid, "metric %q of %s is not of %s", m.Name, m.Task, k)
@@ -28,8 +46,9 @@ func (c *Catalogue) AppendMetrics(ctx context.Context, k openflow.TaskKey, metri
 		if err != nil {
 			return err
 		}
-		rows[i] = []any{
-			string(k.RunID()), digest, m.Name, m.Type, m.StepAxis, orNow(m.CreateTime, c.stamp()), string(m.Groups), string(m.Data),
+		rows[i] = metricRow{
+			Run: string(k.RunID()), Digest: digest, Name: m.Name, Type: m.Type, StepAxis: m.StepAxis,
+			Created: orNow(m.CreateTime, c.stamp()), Groups: string(m.Groups), Data: string(m.Data),
 		}
 	}
 	err := c.write(ctx, func(t *tx) error {
@@ -39,9 +58,8 @@ func (c *Catalogue) AppendMetrics(ctx context.Context, k openflow.TaskKey, metri
 			return err
 		}
 		for i, r := range rows {
-			_, err := t.exec(ctx, `insert into metric (run_id, digest, name, type, step_axis, create_time, groups_json, data, seq)
-				values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (run_id, digest) do nothing`, append(r, seq+int64(i)+1)...)
-			if err != nil {
+			r.Seq = seq + int64(i) + 1
+			if _, err := t.exec(ctx, insertMetric, metricColumns.values(r)...); err != nil {
 				return err
 			}
 		}
@@ -62,14 +80,12 @@ func metricDigest(m openflow.MetricRecord) (string, error) {
 // Metrics lists what a task version reported, in the order of arrival.
 func (c *Catalogue) Metrics(ctx context.Context, k openflow.TaskKey) ([]openflow.MetricRecord, error) {
 	var metrics []openflow.MetricRecord
-	err := c.each(ctx, `select name, type, step_axis, create_time, groups_json, data from metric where run_id = $1
-		order by seq, digest`, []any{string(k.RunID())}, func(r row) error {
-		m := openflow.MetricRecord{Task: k}
-		var created int64
-		var groups, data string
-		err := r.Scan(&m.Name, &m.Type, &m.StepAxis, &created, &groups, &data)
-		m.CreateTime, m.Groups, m.Data = timeOf(created), raw(groups), raw(data)
-		metrics = append(metrics, m)
+	err := c.each(ctx, `select `+metricColumns.names+` from metric where run_id = $1
+		order by seq, digest`, []any{string(k.RunID())}, func(from row) error {
+		r, err := metricColumns.scan(from)
+		metrics = append(metrics, openflow.MetricRecord{
+			Task: k, Name: r.Name, Type: r.Type, StepAxis: r.StepAxis, CreateTime: timeOf(r.Created), Groups: raw(r.Groups), Data: raw(r.Data),
+		})
 		return err
 	})
 	return metrics, classify("read metrics of "+k.String(), err)

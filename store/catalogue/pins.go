@@ -8,8 +8,9 @@ import (
 	"openflow"
 )
 
-// pinRow is a row of the table pin, without the job that it is of.
+// pinRow is a row of the table pin.
 type pinRow struct {
+	keyRow
 	Task         string `db:"task_name"`
 	Kind         string `db:"kind"`
 	InputKey     string `db:"input_key"`
@@ -29,27 +30,30 @@ type pinRow struct {
 	Origins      string `db:"origins"` // separated by line breaks
 }
 
-var pinColumns = columnsOf[pinRow]()
+var (
+	pinColumns = columnsOf[pinRow]()
+	savePin    = pinColumns.insertSelected("pin") + whereStillThere(pinColumns.place)
+)
 
-// savePin records a pin if the name of a table still stands for its object, and otherwise if something refers to it: $1 to
-// $4 are keyArgs, what follows are the fields of pinRow. Between the look at a name and this statement the table could have been deleted or replaced, and the
-// object could have lost its last reference, so that a sweep has taken it.
-var savePin = `insert into pin (job_id, role, party, scheduler, ` + pinColumns.names + `)
-	select $1, $2, $3, $4, $5, $6, $7, cast($8 as bigint), $9, $10, $11, $12, $13, $14, $15, $16, cast($17 as bigint),
-	cast($18 as bigint), $19, $20, $21 where $16 = '' or ($10 = '' or $11 <> '') and (` + referencedBy16 + `)
-	or exists (select 1 from data_table where namespace = $9 and name = $10 and object = $16)`
-
-const referencedBy16 = `exists (select 1 from data_table where object = $16)
-	or exists (select 1 from model where object = $16) or exists (select 1 from pin where object = $16)`
+// whereStillThere has a pin recorded if the name of a table still stands for its object, and otherwise if something refers
+// to it. Between the look at a name and this statement the table could have been deleted or replaced. The object
+// could have lost its last reference, and a sweep have taken it.
+func whereStillThere(place func(string) string) string {
+	object, name := place("object"), place("name")
+	return ` where ` + object + ` = '' or (` + name + ` = '' or ` + place("source_job") + ` <> '')
+		and (exists (select 1 from data_table where object = ` + object + `)
+		or exists (select 1 from model where object = ` + object + `) or exists (select 1 from pin where object = ` + object + `))
+		or exists (select 1 from data_table where namespace = ` + place("namespace") + ` and name = ` + name + ` and object = ` + object + `)`
+}
 
 func (t *tx) savePins(ctx context.Context, k openflow.JobKey, pins []openflow.Pin) error {
 	for _, p := range pins {
-		n, err := t.exec(ctx, savePin, keyArgs(k, pinColumns.values(pinRow{
-			Task: string(p.Task), Kind: string(p.Kind), InputKey: p.InputKey, Index: p.Index, Namespace: p.Table.Namespace, Name: p.Table.Name,
+		n, err := t.exec(ctx, savePin, pinColumns.values(pinRow{
+			keyRow: rowOfKey(k), Task: string(p.Task), Kind: string(p.Kind), InputKey: p.InputKey, Index: p.Index, Namespace: p.Table.Namespace, Name: p.Table.Name,
 			SourceJob: string(p.SourceJob), ModelID: p.Model.ID, ModelVersion: p.Model.Version, Producer: string(p.Producer),
 			OutputKey: p.OutputKey, Object: p.Object, Bytes: p.Bytes, Count: p.Count, DataType: p.DataType, Meta: string(p.Meta),
 			Origins: strings.Join(p.Origins, "\n"),
-		})...)...)
+		})...)
 		if err != nil {
 			return err
 		}

@@ -187,8 +187,8 @@ func (c *Catalogue) EnableProvider(ctx context.Context, name, version string, en
 	return classify("enable provider "+name, err)
 }
 
-// RemoveProvider forgets a provider, its components and the defaults that name it. What it has run keeps its name. CodeConflict: runs that
-// have not ended need it. CodeNotFound: it is not registered.
+// RemoveProvider forgets a provider, its components and the defaults that name it. What it has run keeps its name.
+// CodeConflict: runs that have not ended need it. CodeNotFound: it is not registered.
 func (c *Catalogue) RemoveProvider(ctx context.Context, name, version string) error {
 	ref := openflow.ProviderRef{Name: name, Version: version}
 	err := c.write(ctx, func(t *tx) error {

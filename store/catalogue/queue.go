@@ -10,14 +10,27 @@ import (
 // The queue of a site is its jobs that were refused resources and have neither got them nor ended since. Its queries are
 // answered by indices that hold nothing else, so they cost the same whatever number of jobs the catalogue has.
 const (
-	claimColumns = `job_id, scheduler, role, party, cores, memory, gpus, priority, waiting_since, asked, woken`
-	inQueue      = ` from job where waiting_since > 0 and end_time = 0`
-	leaveQueue   = `update job set waiting_since = 0, woken = 0 where ` + jobKey + ` and waiting_since > 0`
+	inQueue    = ` from job where waiting_since > 0 and end_time = 0`
+	leaveQueue = `update job set waiting_since = 0, woken = 0 where ` + jobKey + ` and waiting_since > 0`
+)
 
-	toldClaims = `select ` + claimColumns + ` from job where woken > 0 and woken > $1 and end_time = 0`
-	lateClaims = `select ` + claimColumns + inQueue + ` and waiting_since <= $1 and asked > $2
+// claimRow is what the queue knows of a job.
+type claimRow struct {
+	keyRow
+	needRow
+	Priority int   `db:"priority"`
+	Since    int64 `db:"waiting_since"`
+	Asked    int64 `db:"asked"`
+	Woken    int64 `db:"woken"`
+}
+
+var (
+	claimColumns = columnsOf[claimRow]()
+
+	toldClaims = `select ` + claimColumns.names + ` from job where woken > 0 and woken > $1 and end_time = 0`
+	lateClaims = `select ` + claimColumns.names + inQueue + ` and waiting_since <= $1 and asked > $2
 		order by job_id, scheduler, role, party limit $3`
-	fittingClaims = `select ` + claimColumns + inQueue + ` and (cores <= $1 or cores = 0) and (memory <= $2 or memory = 0)
+	fittingClaims = `select ` + claimColumns.names + inQueue + ` and (cores <= $1 or cores = 0) and (memory <= $2 or memory = 0)
 		and (gpus <= $3 or gpus = 0) and (woken = 0 or (woken <= $4 and 2 * woken - waiting_since <= $5))
 		order by priority desc, job_id, scheduler, role, party limit $6`
 )
@@ -25,14 +38,11 @@ const (
 // wakeBatch bounds how many jobs are told at once. What is still free then is offered in the next round.
 const wakeBatch = 64
 
-func scanClaim(r row) (admission.Claim, error) {
-	var c admission.Claim
-	var since, asked, woken int64
-	n := &c.Need
-	err := r.Scan(&c.Job.Job, &c.Job.Scheduler, &c.Job.Party.Role, &c.Job.Party.ID, &n.Cores, &n.Memory, &n.GPUs, &c.Priority,
-		&since, &asked, &woken)
-	c.Since, c.Asked, c.Woken = timeOf(since), timeOf(asked), timeOf(woken)
-	return c, err
+func scanClaim(from row) (admission.Claim, error) {
+	r, err := claimColumns.scan(from)
+	return admission.Claim{
+		Job: r.key(), Need: r.resources(), Priority: r.Priority, Since: timeOf(r.Since), Asked: timeOf(r.Asked), Woken: timeOf(r.Woken),
+	}, err
 }
 
 // claims collects rows, each once.

@@ -47,10 +47,29 @@ const (
 
 func amounts(r openflow.Resources) []any { return []any{r.Cores, r.Memory, r.GPUs} }
 
-func scanResources(r row) (n openflow.Resources, err error) {
-	err = r.Scan(&n.Cores, &n.Memory, &n.GPUs)
-	return n, err
+func scanNeed(from row) (openflow.Resources, error) {
+	r, err := needColumns.scan(from)
+	return r.resources(), err
 }
+
+// applicationRow is what a job that applies needs, and its place in the queue.
+type applicationRow struct {
+	needRow
+	Priority int   `db:"priority"`
+	Since    int64 `db:"waiting_since"`
+}
+
+// remainingRow is what the tasks of a job have left.
+type remainingRow struct {
+	Cores  int   `db:"remaining_cores"`
+	Memory int64 `db:"remaining_memory"`
+	GPUs   int   `db:"remaining_gpus"`
+}
+
+var (
+	applicationColumns = columnsOf[applicationRow]()
+	remainingColumns   = columnsOf[remainingRow]()
+)
 
 // ApplyJobResources takes what the job needs from the site's capacity, all or nothing. A job that holds it already
 // succeeds. CodeExhausted: not enough is free for now, or what is free is kept for jobs that come first. The message
@@ -61,23 +80,21 @@ func scanResources(r row) (n openflow.Resources, err error) {
 func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, capacity openflow.Resources, rules admission.Rules) error {
 	now := c.stamp()
 	err := c.write(ctx, func(t *tx) error {
-		claim := admission.Claim{Job: k}
-		var since int64
-		n := &claim.Need
-		err := t.one(ctx, `update job set resource_in_use = true, apply_time = $5, update_time = $5
-			where `+jobKey+` and not resource_in_use and end_time = 0 returning cores, memory, gpus, priority, waiting_since`,
-			keyArgs(k, now)...).Scan(&n.Cores, &n.Memory, &n.GPUs, &claim.Priority, &since)
+		applied, err := applicationColumns.scan(t.one(ctx, `update job set resource_in_use = true, apply_time = $5, update_time = $5
+			where `+jobKey+` and not resource_in_use and end_time = 0 returning `+applicationColumns.names, keyArgs(k, now)...))
 		if err != nil {
 			return err
 		}
-		claim.Since, claim.Asked = timeOf(since), timeOf(now)
+		claim := admission.Claim{
+			Job: k, Need: applied.resources(), Priority: applied.Priority, Since: timeOf(applied.Since), Asked: timeOf(now),
+		}
 		if !claim.Need.Within(capacity) {
 			return refusal{need: claim.Need, free: capacity, beyond: true}
 		}
 		if _, err := t.exec(ctx, useCapacity, amounts(claim.Need)...); err != nil {
 			return err
 		}
-		used, err := scanResources(t.one(ctx, readUse))
+		used, err := scanNeed(t.one(ctx, readUse))
 		if err != nil {
 			return err
 		}
@@ -92,7 +109,7 @@ func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, ca
 			return refusal{need: claim.Need, free: free}
 		case !claim.Need.Within(left):
 			return refusal{need: claim.Need, free: left, kept: true}
-		case since == 0:
+		case applied.Since == 0:
 			return nil
 		}
 		_, err = t.exec(ctx, `update job set waiting_since = 0, woken = 0, reason = '' where `+jobKey, keyArgs(k)...)
@@ -170,8 +187,8 @@ func (c *Catalogue) ReturnJobResources(ctx context.Context, k openflow.JobKey) e
 }
 
 func returnJob(ctx context.Context, t *tx, k openflow.JobKey, now int64) error {
-	held, err := scanResources(t.one(ctx, `update job set resource_in_use = false, return_time = $5, update_time = $5
-		where `+jobKey+` and resource_in_use returning cores, memory, gpus`, keyArgs(k, now)...))
+	held, err := scanNeed(t.one(ctx, `update job set resource_in_use = false, return_time = $5, update_time = $5
+		where `+jobKey+` and resource_in_use returning `+needColumns.names, keyArgs(k, now)...))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
@@ -184,7 +201,7 @@ func returnJob(ctx context.Context, t *tx, k openflow.JobKey, now int64) error {
 
 // CapacityUse says how much of the site's capacity jobs hold.
 func (c *Catalogue) CapacityUse(ctx context.Context) (openflow.Resources, error) {
-	used, err := scanResources(c.one(ctx, readUse))
+	used, err := scanNeed(c.one(ctx, readUse))
 	return used, classify("read the capacity", err)
 }
 
@@ -209,11 +226,9 @@ func (c *Catalogue) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, 
 }
 
 func applyTask(ctx context.Context, t *tx, k openflow.TaskKey, gpus int, now int64) error {
-	var need openflow.Resources
-	err := t.one(ctx, `update task set resource_in_use = true, update_time = $2
+	need, err := scanNeed(t.one(ctx, `update task set resource_in_use = true, update_time = $2
 		where `+taskKey+` and not resource_in_use and (cores > 0 or memory > 0 or gpus > 0)
-		and party_status in ('waiting', 'running') returning cores, memory, gpus`, taskArgs(k, now)...).
-		Scan(&need.Cores, &need.Memory, &need.GPUs)
+		and party_status in ('waiting', 'running') returning `+needColumns.names, taskArgs(k, now)...))
 	if err != nil {
 		return err
 	}
@@ -225,12 +240,11 @@ func applyTask(ctx context.Context, t *tx, k openflow.TaskKey, gpus int, now int
 		return err
 	}
 	if n == 0 {
-		free, err := scanResources(t.one(ctx, `select remaining_cores, remaining_memory, remaining_gpus from job where `+jobKey,
-			keyArgs(job)...))
+		free, err := remainingColumns.scan(t.one(ctx, `select `+remainingColumns.names+` from job where `+jobKey, keyArgs(job)...))
 		if err != nil {
 			return err
 		}
-		return refusal{need: need, free: free}
+		return refusal{need: need, free: openflow.Resources(free)}
 	}
 	return giveDevices(ctx, t, k, need, gpus)
 }
@@ -268,10 +282,8 @@ func (c *Catalogue) taskHoldsResources(ctx context.Context, k openflow.TaskKey) 
 
 // returnTask gives what the task holds back to its job. A task that holds none changes nothing.
 func returnTask(ctx context.Context, t *tx, k openflow.TaskKey, now int64) error {
-	var held openflow.Resources
-	err := t.one(ctx, `update task set resource_in_use = false, update_time = $2
-		where `+taskKey+` and resource_in_use returning cores, memory, gpus`, taskArgs(k, now)...).
-		Scan(&held.Cores, &held.Memory, &held.GPUs)
+	held, err := scanNeed(t.one(ctx, `update task set resource_in_use = false, update_time = $2
+		where `+taskKey+` and resource_in_use returning `+needColumns.names, taskArgs(k, now)...))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil

@@ -68,6 +68,10 @@ const dropped = `intermediate and exists (select 1 from output where output.name
 	and not exists (select 1 from output where output.namespace = data_table.namespace
 	and output.name = data_table.name and output.run_id not in ` + runs + `)`
 
+// keepSpent lets what the tasks of a job have told go on to count when they are forgotten. Another job may get the same ID, and
+// its runs are no repeats: what was told goes under a name that no run can have.
+const keepSpent = `update score set run_id = run_id || '#' || cast(time as text) where run_id in ` + runs
+
 // forgetTasks deletes what belongs to the tasks of a job and returns the objects that this may have freed.
 func (t *tx) forgetTasks(ctx context.Context, k openflow.JobKey) ([]string, error) {
 	tables, err := t.strings(ctx, `select object from data_table where object <> '' and `+dropped, keyArgs(k)...)
@@ -87,6 +91,7 @@ func (t *tx) forgetTasks(ctx context.Context, k openflow.JobKey) ([]string, erro
 		`delete from output where run_id in ` + runs,
 		`delete from pin where ` + jobKey,
 		`delete from metric where run_id in ` + runs,
+		keepSpent,
 		`delete from task where ` + jobKey,
 	} {
 		if _, err := t.exec(ctx, query, keyArgs(k)...); err != nil {
@@ -126,11 +131,10 @@ func (c *Catalogue) DeleteScheduledJobsBefore(ctx context.Context, at time.Time,
 // JobsEndedBefore lists at most limit jobs that ended before a time, the one that ended first coming first.
 func (c *Catalogue) JobsEndedBefore(ctx context.Context, at time.Time, limit int) ([]openflow.JobKey, error) {
 	var keys []openflow.JobKey
-	err := c.each(ctx, `select scheduler, job_id, role, party from job where end_time > 0 and end_time < $1
-		order by end_time, job_id, role, party`+limits(limit, 0), []any{millis(at)}, func(r row) error {
-		var k openflow.JobKey
-		err := r.Scan(&k.Scheduler, &k.Job, &k.Party.Role, &k.Party.ID)
-		keys = append(keys, k)
+	err := c.each(ctx, `select `+keyColumns.names+` from job where end_time > 0 and end_time < $1
+		order by end_time, job_id, role, party, scheduler`+limits(limit, 0), []any{millis(at)}, func(from row) error {
+		r, err := keyColumns.scan(from)
+		keys = append(keys, r.key())
 		return err
 	})
 	return keys, classify("list ended jobs", err)

@@ -15,6 +15,30 @@ import (
 // scoresKept is how long spent scores are kept at least, so that a longer memory finds them.
 const scoresKept = 365 * 24 * time.Hour
 
+// scoreRow is a row of the table score: what one run has told a partner about a content.
+type scoreRow struct {
+	Partner string `db:"partner"`
+	Object  string `db:"object"`
+	Run     string `db:"run_id"`
+	Columns int    `db:"columns"`
+	Vectors int    `db:"vectors"`
+	Time    int64  `db:"time"`
+}
+
+// raiseRow is a row of the table score_raise.
+type raiseRow struct {
+	Partner string `db:"partner"`
+	Object  string `db:"object"`
+	Vectors int    `db:"vectors"`
+}
+
+var (
+	scoreColumns = columnsOf[scoreRow]()
+	saveScore    = scoreColumns.save("score", "partner", "object", "run_id")
+	raiseColumns = columnsOf[raiseRow]()
+	saveRaise    = raiseColumns.save("score_raise", "partner", "object")
+)
+
 // SpendScores counts what a run tells a partner, for every table that it comes from, or for none. A repeat of the same
 // run counts nothing more, unless it tells more than before. CodeRejected: for one of the tables that would be more
 // than the partner may have; the error is for this site's operator. Of two runs that want the last at once, one gets
@@ -48,13 +72,12 @@ func (c *Catalogue) spendOn(ctx context.Context, t *tx, s openflow.ScoreSpend, t
 		return nil
 	}
 	a := openflow.ScoreAccount{Partner: s.To, Table: table, Columns: s.Columns}
-	var others []counted
-	err = t.each(ctx, `select run_id, vectors, time from score where partner = $1 and object = $2 and time > $3 order by time`,
+	var others []scoreRow
+	err = t.each(ctx, `select `+scoreColumns.names+` from score where partner = $1 and object = $2 and time > $3 order by time`,
 		func(r row) error {
-			var o counted
-			err := r.Scan(&o.run, &o.vectors, &o.at)
-			if o.run != run {
-				others, a.Vectors = append(others, o), a.Vectors+o.vectors
+			o, err := scoreColumns.scan(r)
+			if o.Run != run {
+				others, a.Vectors = append(others, o), a.Vectors+o.Vectors
 			}
 			return err
 		}, string(s.To), table, now.Add(-memory).UnixMilli())
@@ -72,17 +95,10 @@ func (c *Catalogue) spendOn(ctx context.Context, t *tx, s openflow.ScoreSpend, t
 		}
 		return refusedScores(s, a, name, others, memory)
 	}
-	_, err = t.exec(ctx, `insert into score (partner, object, run_id, columns, vectors, time) values ($1, $2, $3, $4, $5, $6)
-		on conflict (partner, object, run_id) do update set columns = excluded.columns, vectors = excluded.vectors,
-		time = excluded.time`, string(s.To), table, run, s.Columns, s.Vectors, now.UnixMilli())
+	_, err = t.exec(ctx, saveScore, scoreColumns.values(scoreRow{
+		Partner: string(s.To), Object: table, Run: run, Columns: s.Columns, Vectors: s.Vectors, Time: now.UnixMilli(),
+	})...)
 	return err
-}
-
-// counted is what one run has told.
-type counted struct {
-	run     string
-	vectors int
-	at      int64
 }
 
 // nameOf is what people call a table of that content here, where several have it the job's name for it.
@@ -96,13 +112,13 @@ func (t *tx) nameOf(ctx context.Context, object string, job openflow.TableName) 
 }
 
 // refusedScores tells this site's operator what the partner has had, when there will be room again, and what allows it.
-func refusedScores(s openflow.ScoreSpend, a openflow.ScoreAccount, name string, others []counted, memory time.Duration) error {
+func refusedScores(s openflow.ScoreSpend, a openflow.ScoreAccount, name string, others []scoreRow, memory time.Duration) error {
 	limit := openflow.ScoreLimit(s.Columns, a.Raised)
 	when := "This run is above the limit by itself"
 	for left, i := a.Vectors, 0; i < len(others); i++ {
-		left -= others[i].vectors
+		left -= others[i].Vectors
 		if openflow.ScoresAllowed(s.Columns, a.Raised, left, s.Vectors) {
-			when = "There is room again after " + timeOf(others[i].at).Add(memory).Format(time.RFC3339)
+			when = "There is room again after " + timeOf(others[i].Time).Add(memory).Format(time.RFC3339)
 			break
 		}
 	}
@@ -132,8 +148,7 @@ func (c *Catalogue) RaiseScores(ctx context.Context, partner openflow.PartyID, t
 			_, err := t.exec(ctx, `delete from score_raise where partner = $1 and object = $2`, string(partner), table)
 			return err
 		}
-		_, err := t.exec(ctx, `insert into score_raise (partner, object, vectors) values ($1, $2, $3)
-			on conflict (partner, object) do update set vectors = excluded.vectors`, string(partner), table, to)
+		_, err := t.exec(ctx, saveRaise, raiseColumns.values(raiseRow{string(partner), table, to})...)
 		return err
 	})
 	return classify("raise the limit of score vectors", err)
@@ -159,38 +174,36 @@ func (c *Catalogue) ResetScores(ctx context.Context, partner openflow.PartyID, t
 func (c *Catalogue) Scores(ctx context.Context, partner openflow.PartyID, memory time.Duration) ([]openflow.ScoreAccount, error) {
 	type key struct{ partner, table string }
 	accounts := map[key]*openflow.ScoreAccount{}
-	account := func(partner openflow.PartyID, table string) *openflow.ScoreAccount {
-		k := key{string(partner), table}
+	account := func(partner, table string) *openflow.ScoreAccount {
+		k := key{partner, table}
 		if accounts[k] == nil {
-			accounts[k] = &openflow.ScoreAccount{Partner: partner, Table: table}
+			accounts[k] = &openflow.ScoreAccount{Partner: openflow.PartyID(partner), Table: table}
 		}
 		return accounts[k]
 	}
 	w := &where{}
 	w.equal("partner", string(partner))
 	since := c.now().Add(-memory).UnixMilli()
-	err := c.each(ctx, `select partner, object, columns, vectors, time from score`+w.String()+` order by time`, w.args, func(r row) error {
-		var s openflow.ScoreAccount
-		var at int64
-		if err := r.Scan(&s.Partner, &s.Table, &s.Columns, &s.Vectors, &at); err != nil {
+	err := c.each(ctx, `select `+scoreColumns.names+` from score`+w.String()+` order by time`, w.args, func(from row) error {
+		r, err := scoreColumns.scan(from)
+		if err != nil {
 			return err
 		}
-		a := account(s.Partner, s.Table)
-		a.Columns = s.Columns
-		if at <= since {
+		a := account(r.Partner, r.Object)
+		a.Columns = r.Columns
+		if r.Time <= since {
 			return nil
 		}
-		a.Vectors, a.Latest = a.Vectors+s.Vectors, timeOf(at)
+		a.Vectors, a.Latest = a.Vectors+r.Vectors, timeOf(r.Time)
 		if a.Frees.IsZero() {
 			a.Frees = a.Latest.Add(memory)
 		}
 		return nil
 	})
 	if err == nil {
-		err = c.each(ctx, `select partner, object, vectors from score_raise`+w.String(), w.args, func(r row) error {
-			var s openflow.ScoreAccount
-			err := r.Scan(&s.Partner, &s.Table, &s.Raised)
-			account(s.Partner, s.Table).Raised = s.Raised
+		err = c.each(ctx, `select `+raiseColumns.names+` from score_raise`+w.String(), w.args, func(from row) error {
+			r, err := raiseColumns.scan(from)
+			account(r.Partner, r.Object).Raised = r.Vectors
 			return err
 		})
 	}
@@ -217,11 +230,10 @@ func (c *Catalogue) Scores(ctx context.Context, partner openflow.PartyID, memory
 // namesOf lists the tables from outside that have this content now.
 func (c *Catalogue) namesOf(ctx context.Context, object string) ([]openflow.TableName, error) {
 	var names []openflow.TableName
-	err := c.each(ctx, `select namespace, name from data_table where object = $1 and not intermediate order by namespace, name`,
-		[]any{object}, func(r row) error {
-			var n openflow.TableName
-			err := r.Scan(&n.Namespace, &n.Name)
-			names = append(names, n)
+	err := c.each(ctx, `select `+nameColumns.names+` from data_table where object = $1 and not intermediate order by namespace, name`,
+		[]any{object}, func(from row) error {
+			r, err := nameColumns.scan(from)
+			names = append(names, openflow.TableName(r))
 			return err
 		})
 	return names, classify("find tables by content", err)

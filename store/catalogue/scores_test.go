@@ -19,6 +19,36 @@ func spend(job string, columns, vectors int, tables ...string) openflow.ScoreSpe
 	}
 }
 
+// A scheduler chooses the IDs of its jobs. One that was forgotten here can come again, and what its runs tell is told anew.
+func TestScoresOfAJobThatComesAgain(t *testing.T) { atEngines(t, testScoresOfAJobThatComesAgain) }
+
+func testScoresOfAJobThatComesAgain(t *testing.T, place catalogue.Options) {
+	clock := &day{at: epoch}
+	place.Now = clock.now
+	c, ctx := mustOpen(t, place), t.Context()
+	again := func(times int) {
+		for range times {
+			clock.at = clock.at.Add(time.Hour)
+			s := spend("j", 10, 4, "content")
+			j := openflow.JobRecord{ID: "j", Party: host, Scheduler: "9999", DAG: &openflow.DAG{}}
+			require.NoError(t, c.CreateJob(ctx, j, []openflow.TaskRecord{{Key: s.Run}}))
+			require.NoError(t, c.SpendScores(ctx, s, memory))
+			require.NoError(t, c.SpendScores(ctx, s, memory), "a repeat")
+			_, err := c.UpdateJobStatus(ctx, j.Key(), openflow.JobFailed, "")
+			require.NoError(t, err)
+			_, err = c.DeleteJob(ctx, j.Key())
+			require.NoError(t, err)
+		}
+	}
+	again(2)
+	requireCode(t, openflow.CodeRejected, c.SpendScores(ctx, spend("j", 10, 4, "content"), memory))
+	list, err := c.Scores(ctx, "9999", memory)
+	require.NoError(t, err)
+	require.Equal(t, 8, list[0].Vectors)
+	require.NoError(t, c.ResetScores(ctx, "9999", "content"))
+	again(1)
+}
+
 // day is a clock that is moved by hand.
 type day struct{ at time.Time }
 

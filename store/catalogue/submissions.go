@@ -7,10 +7,21 @@ import (
 	"openflow"
 )
 
+// submissionRow is a row of the table submission.
+type submissionRow struct {
+	Job       string `db:"job_id"`
+	Scheduler string `db:"scheduler"`
+	Created   int64  `db:"create_time"`
+}
+
+var (
+	submissionColumns = columnsOf[submissionRow]()
+	insertSubmission  = submissionColumns.insert("submission") + ` on conflict (job_id, scheduler) do nothing`
+)
+
 // RememberScheduler records which party schedules a job that was submitted here.
 func (c *Catalogue) RememberScheduler(ctx context.Context, id openflow.JobID, scheduler openflow.PartyID) error {
-	_, err := c.exec(ctx, `insert into submission (job_id, scheduler, create_time) values ($1, $2, $3)
-		on conflict (job_id, scheduler) do nothing`, string(id), string(scheduler), c.stamp())
+	_, err := c.exec(ctx, insertSubmission, submissionColumns.values(submissionRow{string(id), string(scheduler), c.stamp()})...)
 	return classify("remember the scheduler of job "+string(id), err)
 }
 

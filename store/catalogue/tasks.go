@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 	"strings"
 
 	"openflow"
@@ -191,9 +190,8 @@ func (c *Catalogue) Task(ctx context.Context, k openflow.TaskKey) (openflow.Task
 	return t, classify("read "+k.String(), err)
 }
 
-// TasksOfSession lists the runs of this site that exchange messages in a session, one for each role that it plays. A session
-// that names no scheduler, as FATE-Flow's, is the only one of that job, task and version. CodeNotFound: there is none.
-// CodeConflict, listing the schedulers: there are several.
+// TasksOfSession lists the runs of this site that exchange messages in a session, one for each role that it plays; in one that
+// names no scheduler, as FATE-Flow's, those of the jobs of all schedulers. CodeNotFound: there is none.
 func (c *Catalogue) TasksOfSession(ctx context.Context, self openflow.PartyID, id openflow.SessionID) ([]openflow.TaskRecord, error) {
 	k, err := openflow.ParseSessionID(id)
 	if err != nil {
@@ -205,17 +203,7 @@ func (c *Catalogue) TasksOfSession(ctx context.Context, self openflow.PartyID, i
 	if err == nil && len(tasks) == 0 {
 		err = notFound("no task here has the session %q", id)
 	}
-	if err != nil {
-		return nil, err
-	}
-	schedulers := make([]openflow.PartyID, len(tasks))
-	for i, t := range tasks {
-		schedulers[i] = t.Key.Scheduler
-	}
-	if slices.Sort(schedulers); len(slices.Compact(schedulers)) > 1 {
-		return nil, severalSchedulers("session "+string(id), schedulers)
-	}
-	return tasks, nil
+	return tasks, err
 }
 
 // TaskByRunID returns the task version that a container reports under; CodeNotFound if there is none.

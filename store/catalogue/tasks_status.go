@@ -51,7 +51,8 @@ const completeTask = `update task set exit_code = coalesce(exit_code, $3),
 	where ` + taskKey + ` and party_status = $2`
 
 // StartTask records that the task's container exists and runs, and whose program it is, so that the task runs at all its
-// parties together. Repeating it for the same container changes nothing. CodeConflict: the task has ended, or runs in another container.
+// parties together. Repeating it for the same container changes nothing. CodeConflict: the task has ended, or runs in
+// another container.
 func (c *Catalogue) StartTask(ctx context.Context, k openflow.TaskKey, at openflow.Launch) (changed bool, err error) {
 	n, err := c.exec(ctx, startTask, taskArgs(k, at.Runtime, at.Container, c.stamp(), at.Provider, at.Digest)...)
 	if err != nil || n > 0 {

@@ -23,16 +23,25 @@ func (c *Catalogue) TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openfl
 	return tasks, err
 }
 
-// LatestOutputs lists what the latest version of a task made at one party. CodeNotFound: no such task.
-func (c *Catalogue) LatestOutputs(ctx context.Context, k openflow.JobKey, task openflow.TaskName) ([]openflow.OutputRecord, error) {
+// LatestTask is the latest version of a task of a job at one party. CodeNotFound: no such task.
+func (c *Catalogue) LatestTask(ctx context.Context, k openflow.JobKey, task openflow.TaskName) (openflow.TaskRecord, error) {
 	tasks, _, err := c.TasksWhere(ctx, TaskFilter{
 		Job: k.Job, Scheduler: k.Scheduler, Role: k.Party.Role, Party: k.Party.ID, Task: task, LatestOnly: true, Limit: 1,
 	})
 	if err != nil {
-		return nil, err
+		return openflow.TaskRecord{}, err
 	}
 	if len(tasks) == 0 {
-		return nil, notFound("task %q of %s does not exist here", task, k)
+		return openflow.TaskRecord{}, notFound("task %q of %s does not exist here", task, k)
 	}
-	return c.Outputs(ctx, tasks[0].Key)
+	return tasks[0], nil
+}
+
+// LatestOutputs lists what the latest version of a task made at one party. CodeNotFound: no such task.
+func (c *Catalogue) LatestOutputs(ctx context.Context, k openflow.JobKey, task openflow.TaskName) ([]openflow.OutputRecord, error) {
+	t, err := c.LatestTask(ctx, k, task)
+	if err != nil {
+		return nil, err
+	}
+	return c.Outputs(ctx, t.Key)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -46,17 +45,9 @@ func isNet(err error) bool {
 		errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrPoolExhausted)
 }
 
-// isAway reports whether the server answers that it does not serve now. Two of its codes have no name in the client; the
-// code is the first word of an answer, as the protocol has it.
+// isAway reports whether the server answers that it does not serve now. Two of its codes have no function of their own in
+// the client; a code ends at the first space, so that BUSY is not BUSYGROUP.
 func isAway(err error) bool {
-	if redis.IsLoadingError(err) || redis.IsReadOnlyError(err) || redis.IsMasterDownError(err) || redis.IsClusterDownError(err) ||
-		redis.IsTryAgainError(err) {
-		return true
-	}
-	var answer redis.Error
-	if !errors.As(err, &answer) {
-		return false
-	}
-	code, _, _ := strings.Cut(answer.Error(), " ")
-	return code == "BUSY" || code == "MISCONF"
+	return redis.IsLoadingError(err) || redis.IsReadOnlyError(err) || redis.IsMasterDownError(err) || redis.IsClusterDownError(err) ||
+		redis.IsTryAgainError(err) || redis.HasErrorPrefix(err, "BUSY ") || redis.HasErrorPrefix(err, "MISCONF ")
 }

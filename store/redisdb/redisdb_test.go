@@ -48,6 +48,12 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// answer is what a server says.
+type answer string
+
+func (a answer) Error() string { return string(a) }
+func (answer) RedisError()     {}
+
 func TestFailure(t *testing.T) {
 	ours := openflow.Errorf(openflow.CodeConflict, "ours")
 	for name, test := range map[string]struct {
@@ -59,7 +65,10 @@ func TestFailure(t *testing.T) {
 		"deadline":        {context.DeadlineExceeded, openflow.CodeDeadline},
 		"connection ends": {io.EOF, openflow.CodeUnavailable},
 		"no connection":   {redis.ErrPoolTimeout, openflow.CodeUnavailable},
-		"anything":        {errors.New("x"), openflow.CodeInternal},
+		"script runs":     {answer("BUSY Redis is busy running a script."), openflow.CodeUnavailable},
+		"disk is full":    {fmt.Errorf("push: %w", answer("MISCONF Redis is configured to save RDB snapshots")), openflow.CodeUnavailable},
+		"group exists":    {answer("BUSYGROUP Consumer Group name already exists"), openflow.CodeInternal},
+		"anything":        {errors.New("BUSY x"), openflow.CodeInternal},
 	} {
 		require.Equal(t, test.code, openflow.CodeOf(redisdb.Failure("doing", test.err)), name)
 	}

@@ -39,6 +39,25 @@ func (t *Traces) Continue(next http.Handler) http.Handler {
 	})
 }
 
+// Contain is the middleware of containers that have proven which run they are: it goes on with the trace that they name,
+// or else with that of the launch of their run.
+func (t *Traces) Contain(run func(*http.Request) openflow.RunID) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		if t == nil {
+			return next
+		}
+		named := t.Continue(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			launch := t.runs.of(run(r))
+			if r.Header.Get("traceparent") != "" || !launch.IsValid() {
+				named.ServeHTTP(w, r)
+				return
+			}
+			t.serve(trace.ContextWithRemoteSpanContext(r.Context(), launch), w, r, next)
+		})
+	}
+}
+
 func (t *Traces) serve(ctx context.Context, w http.ResponseWriter, r *http.Request, next http.Handler) {
 	ctx, span := t.tracer.Start(ctx, "serve "+r.URL.Path, trace.WithSpanKind(trace.SpanKindServer))
 	defer span.End()

@@ -33,6 +33,7 @@ type Traces struct {
 	self     openflow.PartyID
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
+	runs     runs
 }
 
 // New begins to trace, or returns nil when there is no exporter. The sampler is that of OTEL_TRACES_SAMPLER, by default
@@ -91,11 +92,13 @@ func (t *Traces) Flush(ctx context.Context) error {
 	return t.provider.ForceFlush(ctx)
 }
 
-// Environment is what a container needs to go on with the trace of ctx; nothing when ctx is not traced.
-func (t *Traces) Environment(ctx context.Context) []string {
+// Environment is what the container of a run needs to go on with the trace of ctx; nothing when ctx is not traced. It is
+// remembered for containers that were made before, and were not told: see [Traces.Contain].
+func (t *Traces) Environment(ctx context.Context, run openflow.RunID) []string {
 	if t == nil || !trace.SpanContextFromContext(ctx).IsValid() {
 		return nil
 	}
+	t.runs.remember(run, trace.SpanContextFromContext(ctx))
 	carrier := propagation.MapCarrier{}
 	propagator.Inject(ctx, carrier)
 	return []string{EnvTraceParent + "=" + carrier["traceparent"]}

@@ -143,10 +143,10 @@ func ignore(error) error { return nil }
 
 func TestEnvironmentOfContainers(t *testing.T) {
 	tr, _ := site(t)
-	require.Nil(t, tr.Environment(t.Context()))
+	require.Nil(t, tr.Environment(t.Context(), "run"))
 	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
 	require.Equal(t, []string{"TRACEPARENT=00-01000000000000000000000000000000-0200000000000000-01"},
-		tr.Environment(trace.ContextWithSpanContext(t.Context(), sc)))
+		tr.Environment(trace.ContextWithSpanContext(t.Context(), sc), "run"))
 }
 
 // Switched off, tracing is not in the way at all.
@@ -157,7 +157,7 @@ func TestOff(t *testing.T) {
 	i, err := tr.Interceptors()
 	require.NoError(t, err)
 	require.Empty(t, i)
-	require.Nil(t, tr.Environment(t.Context()))
+	require.Nil(t, tr.Environment(t.Context(), "run"))
 	require.NoError(t, tr.Flush(t.Context()))
 	require.NoError(t, tr.Close(t.Context()))
 }

@@ -30,7 +30,7 @@ func take(ctx context.Context, p postgres) (*claim, error) {
 	return c, c.lock(ctx)
 }
 
-// watch lets failure hear of it when the claim is lost to somebody else while the database server was away, or when that
+// watch tells failure when the claim is lost: somebody else has taken it while the database server was away, or the server
 // does not come back.
 func (c *claim) watch(failure *failure) {
 	ctx, stop := context.WithCancel(context.Background())

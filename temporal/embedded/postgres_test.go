@@ -3,8 +3,8 @@ package embedded_test
 import (
 	"bufio"
 	"database/sql"
+	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -18,15 +18,15 @@ import (
 	"openflow"
 	"openflow/store/catalogue/postgrestest"
 	"openflow/temporal/embedded"
+	"openflow/temporal/loopback"
 )
 
 // freeAddress is a loopback address that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ports, err := loopback.FreePorts(1, nil)
 	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", ports[0])
 }
 
 // A workflow that was started on PostgreSQL is there after a restart, and goes on.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"openflow/docker/image"
 	"openflow/node/fleet"
 	"openflow/runtime/driver"
+	"openflow/temporal/loopback"
 )
 
 // measureFloor builds and runs the yardstick; nil where its source is not at hand.
@@ -68,11 +68,11 @@ func measureFloor(ctx context.Context, o options, dir string) (*chains, error) {
 
 // freePort is a port that was free a moment ago.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ports, err := loopback.FreePorts(1, nil)
 	if err != nil {
 		return 0, err
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	return ports[0], nil
 }
 
 // figures are those of a pair of nodes.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,6 +29,7 @@ func TestCitationsResolve(t *testing.T) {
 		report(c.file, c.line, r.checkTests(c.text))
 		report(c.file, c.line, r.checkHeadings(c.text))
 		report(c.file, c.line, r.checkDocLinks(path.Dir(c.file), c.text))
+		report(c.file, c.line, r.checkRoutes(c.text))
 	}
 	for _, l := range r.literals {
 		report(l.file, l.line, r.checkPages(l.text))
@@ -58,6 +60,7 @@ func TestCitationsResolve(t *testing.T) {
 			report(p.file, i+1, r.checkTests(line))
 			report(p.file, i+1, r.checkHeadings(line+" "+following(p.lines, i)))
 			report(p.file, i+1, r.checkLinks(p, line))
+			report(p.file, i+1, r.checkRoutes(line))
 		}
 	}
 	for _, w := range wrong {
@@ -264,6 +267,9 @@ var (
 	titled    = regexp.MustCompile(`([\w/]+\.md), "([^"]+)"|"([^"]+)" in ([\w/]+\.md)`)
 )
 
+// routeLike is a route of the node, or the beginning of one. Several last segments may stand in braces.
+var routeLike = regexp.MustCompile("(?:^|[\\s(\"`])(/(?:v2|openflow/v1)(?:/[a-z_]+)*)(?:/\\{([a-z,]+)\\})?")
+
 // made are files that a run leaves behind.
 var made = map[string]bool{"tests/bench/results.json": true}
 
@@ -314,6 +320,19 @@ func (r *repository) isRoute(name string) bool {
 		}
 	}
 	return false
+}
+
+// checkRoutes lists routes that no listener of the node has.
+func (r *repository) checkRoutes(text string) (wrong []string) {
+	for _, m := range routeLike.FindAllStringSubmatch(text, -1) {
+		for _, last := range strings.Split(m[2], ",") {
+			named := path.Join(m[1], last)
+			if !slices.ContainsFunc(r.routes, func(route string) bool { return strings.HasPrefix(route+"/", named+"/") }) {
+				wrong = append(wrong, "there is no route "+named)
+			}
+		}
+	}
+	return wrong
 }
 
 // checkCode lists paths and identifiers in the inline code of a line that are not there.

@@ -51,6 +51,12 @@ func TestWhatDoesNotResolveIsFound(t *testing.T) {
 		{"openflow server --keep-jobs 1h --keep-cats 2h", "there is no flag --keep-cats"},
 		{"docker network ls --filter label=a", ""},
 	})
+	finds(t, r.checkRoutes, []found{
+		{"POST /v2/job/submit, `/openflow/v1/user/table/{list,uses}`, below /openflow/v1", ""},
+		{"POST /v2/job/submits", "there is no route /v2/job/submits"},
+		{"`/openflow/v1/user/table/{list,chairs}`", "there is no route /openflow/v1/user/table/chairs"},
+		{"github.com/google/go-containerregistry/v2/nothing", ""},
+	})
 	require.Empty(t, r.checkTests("[`docs.TestCitationsResolve`], TestPackageTable"))
 	require.Equal(t, []string{"no test plan.TestCitationsResolve", "no test TestOfNothing"},
 		r.checkTests("[`plan.TestCitationsResolve`], TestOfNothing")[:2])

@@ -26,14 +26,31 @@ func chain(ms int) *openflow.DAG {
 	return env.DAG(pair, env.Noop("a", env.Sleep(ms)), env.Noop("b", nil, "a"))
 }
 
+// held submits a job of a task that lasts until it is released and one that follows, and waits until it runs.
+func held(t *testing.T, list map[string]*site) (id openflow.JobID, release func()) {
+	t.Helper()
+	var lasting openflow.Parameters
+	var releases []func()
+	for _, s := range list {
+		p, release := s.ground.hold(t, "a")
+		lasting, releases = p, append(releases, release)
+	}
+	id = list["9999"].as(t).Submit(env.DAG(pair, env.Noop("a", lasting), env.Noop("b", nil, "a")))
+	for _, s := range list {
+		s.begun(t, id, 1)
+	}
+	return id, func() {
+		for _, release := range releases {
+			release()
+		}
+	}
+}
+
 // killsMidTask kills the scheduler, the partner and both in the middle of a task, and starts them again.
 func killsMidTask(t *testing.T, list map[string]*site) {
 	for name, killed := range map[string][]string{"scheduler": {"9999"}, "partner": {"10000"}, "both": {"9999", "10000"}} {
 		t.Run("kill -9 of "+name, func(t *testing.T) {
-			id := list["9999"].as(t).Submit(chain(6000))
-			for _, s := range list {
-				s.as(t).WaitForTask(id, "a", openflow.TaskRunning)
-			}
+			id, release := held(t, list)
 			for _, party := range killed {
 				list[party].kill(t)
 				require.NotEmpty(t, list[party].ground.containers(t), "the program outlives the node")
@@ -41,6 +58,7 @@ func killsMidTask(t *testing.T, list map[string]*site) {
 			for _, party := range killed {
 				t.Logf("party %s is ready %s after its start", party, list[party].start(t).Round(time.Millisecond))
 			}
+			release()
 			for _, s := range list {
 				s.as(t).WaitFor(id, openflow.JobSuccess)
 				s.oneStartEach(t, s.as(t).Tasks(id))
@@ -160,12 +178,11 @@ func TestKillNode(t *testing.T) {
 			for i := range jobs {
 				key := fmt.Sprintf("many-%d", i)
 				dag := env.DAG(pair, env.Noop("a", env.Sleep(100)), env.Noop("b", nil, "a"))
-				for range 20 { // as a user who repeats what was not answered
+				for begun := time.Now(); time.Since(begun) < env.Patience; pause(t, 200*time.Millisecond) { // as users repeat what was not answered
 					if id, ok := list["9999"].as(t).SubmitOnce(dag, key); ok {
 						ids <- id
 						break
 					}
-					pause(t, 200*time.Millisecond)
 				}
 			}
 		}()
@@ -189,10 +206,7 @@ func TestKillNode(t *testing.T) {
 	})
 
 	t.Run("told to end, and started again", func(t *testing.T) {
-		id := list["9999"].as(t).Submit(chain(6000))
-		for _, s := range list {
-			s.as(t).WaitForTask(id, "a", openflow.TaskRunning)
-		}
+		id, release := held(t, list)
 		for _, s := range list {
 			s.term(t)
 			require.Len(t, s.ground.containers(t), 1, "the program outlives the node")
@@ -200,6 +214,7 @@ func TestKillNode(t *testing.T) {
 		for _, s := range list {
 			s.start(t)
 		}
+		release()
 		for _, s := range list {
 			s.as(t).WaitFor(id, openflow.JobSuccess)
 			s.oneStartEach(t, s.as(t).Tasks(id))

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,7 +29,7 @@ type demo struct {
 }
 
 // demoPatience is how long a demo may take on a machine that has other things to do.
-const demoPatience = 3 * time.Minute
+const demoPatience = 2 * env.Patience
 
 func startDemo(t *testing.T, home string, args ...string) *demo {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
 	"openflow"
@@ -24,16 +25,21 @@ func TestRestartOfDocker(t *testing.T) {
 	user := &env.Client{TB: t, URL: fmt.Sprintf("http://127.0.0.1:%d", port)}
 
 	run := func(retries int) openflow.JobID {
-		d := env.DAG(alone, env.Noop("a", env.Sleep(15_000)))
+		d := env.DAG(alone, env.Noop("a", env.Sleep(30_000)))
 		d.Conf.AutoRetries = retries
 		one := 1
 		d.Conf.Cores = &one
 		return user.Submit(d)
 	}
 	goes, fails := run(1), run(0)
-	for _, id := range []openflow.JobID{goes, fails} {
-		user.WaitForTask(id, "a", openflow.TaskRunning)
-	}
+	api, err := client.New(client.WithHost(daemon.Host()))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, api.Close()) }()
+	env.WaitUntil(t, env.Patience, "both containers run", func() (bool, string) { // their rows say so a moment before
+		running, err := api.ContainerList(t.Context(), client.ContainerListOptions{})
+		require.NoError(t, err)
+		return len(running.Items) == 2, fmt.Sprintf("%+v", running.Items)
+	})
 	daemon.Stop()
 	daemon.Start()
 	user.WaitFor(goes, openflow.JobSuccess)

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"net"
 	"os"
@@ -194,10 +195,8 @@ func containerReaches(t *testing.T, own, other *site) {
 	for name, d := range doors {
 		t.Run(name, func(t *testing.T) {
 			spec := driver.Spec{
-				Name: "openflow-probe-" + strings.ReplaceAll(t.Name()[strings.LastIndex(t.Name(), "/")+1:], ",", ""), Image: probe,
-				Command: []string{"dial", d.address},
+				Name: "openflow-probe-" + strings.ToLower(rand.Text()[:8]), Image: probe, Command: []string{"dial", d.address},
 			}
-			spec.Name = strings.ReplaceAll(spec.Name, "'", "")
 			_, err := rt.Ensure(t.Context(), spec)
 			require.NoError(t, err)
 			require.NoError(t, rt.Start(t.Context(), spec.Name))

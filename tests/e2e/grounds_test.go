@@ -31,6 +31,8 @@ type ground interface {
 	containers(t *testing.T) []driver.Status
 	// starts counts the programs started so far, by the ID of the run.
 	starts(t *testing.T) map[string]int
+	// hold makes the first runs of a task last, once they have begun, until they are released. A container lasts for a time.
+	hold(t *testing.T, task openflow.TaskName) (lasting openflow.Parameters, release func())
 	// kill ends a container's program with SIGKILL.
 	kill(t *testing.T, container string)
 	// end removes what the site has left, after its node.
@@ -57,6 +59,10 @@ func (g processGround) containers(t *testing.T) []driver.Status { return env.Tas
 func (g processGround) starts(t *testing.T) map[string]int      { return g.witness.Starts(t) }
 func (g processGround) kill(t *testing.T, container string)     { env.KillProgram(t, g.home, container) }
 func (g processGround) end(t *testing.T)                        { env.EndTasks(t, g.home) }
+
+func (g processGround) hold(t *testing.T, task openflow.TaskName) (openflow.Parameters, func()) {
+	return nil, g.witness.Hold(t, task)
+}
 
 // requireDocker fails without a daemon: a suite that skips itself tests nothing where it matters.
 func requireDocker(t *testing.T) {
@@ -169,6 +175,13 @@ func (g *dockerGround) starts(t *testing.T) map[string]int {
 		}
 	}
 	return starts
+}
+
+// containerLasts is for how long a container's program lasts that is to be running when something happens to others.
+const containerLasts = 10_000
+
+func (g *dockerGround) hold(*testing.T, openflow.TaskName) (openflow.Parameters, func()) {
+	return env.Sleep(containerLasts), func() {}
 }
 
 // kill waits for the program to run, because its row says so a moment before.

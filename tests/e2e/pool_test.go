@@ -39,7 +39,8 @@ func newPool(t *testing.T, runtime string, args ...string) *pool {
 	t.Helper()
 	p := &pool{node: sites(t, runtime, "9999")["9999"], dir: t.TempDir(), runtime: runtime}
 	listen := fmt.Sprintf("127.0.0.1:%d", env.Ports(t, 1)[0])
-	p.node.args = append(p.node.args, "--listen-workers", listen, "--worker-wait", "4s", "--machine-gone", "6s")
+	// Long, since on a busy machine a worker is silent for seconds, and none is to be taken for gone that is not.
+	p.node.args = append(p.node.args, "--listen-workers", listen, "--worker-wait", "3m", "--machine-gone", "3m")
 	p.node.args = append(p.node.args, args...)
 	p.url = "http://" + listen
 	var err error
@@ -61,6 +62,18 @@ func (p *pool) worker(t *testing.T, name string, args ...string) *site {
 	t.Cleanup(func() { w.close(t) })
 	return w
 }
+
+// impatient restarts the node: it takes a machine for gone soon, and gives up a run soon that no worker may take.
+func (p *pool) impatient(t *testing.T) {
+	t.Helper()
+	set(p.node.args, "--worker-wait", "4s")
+	set(p.node.args, "--machine-gone", gone)
+	p.node.term(t)
+	p.node.start(t)
+}
+
+// gone is longer than a worker of a busy machine is silent, and short enough to be waited for.
+const gone = "15s"
 
 // lasting is a task of one core that lasts, for workers with a label.
 func lasting(name string, ms int, label string, after ...openflow.TaskName) openflow.Task {
@@ -87,7 +100,16 @@ func TestPool(t *testing.T) {
 	user := p.node.as(t)
 
 	t.Run("tasks spread", func(t *testing.T) {
-		id := user.Submit(env.DAG(alone, lasting("a", 2000, ""), lasting("b", 2000, "")))
+		releases := []func(){a.ground.(processGround).witness.Hold(t, "a"), a.ground.(processGround).witness.Hold(t, "b"),
+			b.ground.(processGround).witness.Hold(t, "a"), b.ground.(processGround).witness.Hold(t, "b")}
+		id := user.Submit(env.DAG(alone, lasting("a", 0, ""), lasting("b", 0, "")))
+		env.WaitUntil(t, env.Patience, "both tasks run", func() (bool, string) {
+			n := ran(t, a, id) + ran(t, b, id)
+			return n == 2, fmt.Sprint(n)
+		})
+		for _, release := range releases {
+			release()
+		}
 		user.WaitFor(id, openflow.JobSuccess)
 		require.Equal(t, []int{1, 1, 0}, []int{ran(t, a, id), ran(t, b, id), ran(t, p.node, id)}, "runs at the workers and at the node")
 	})
@@ -97,6 +119,19 @@ func TestPool(t *testing.T) {
 		require.Equal(t, []int{0, 3}, []int{ran(t, a, id), ran(t, b, id)})
 	})
 	t.Run("outputs and logs arrive", func(t *testing.T) { outputsArrive(t, user) })
+	t.Run("a worker killed and started again", func(t *testing.T) { workerReturns(t, p, b) })
+	t.Run("the node killed meanwhile", func(t *testing.T) {
+		_, release := b.ground.hold(t, "a")
+		id := user.Submit(env.DAG(alone, lasting("a", 0, "gpu")))
+		b.begun(t, id, 1)
+		p.node.kill(t)
+		p.node.start(t)
+		release()
+		user.WaitFor(id, openflow.JobSuccess)
+		require.Equal(t, 1, ran(t, b, id), "starts")
+		require.NotContains(t, p.history(t, id, "a"), "WorkerGone", "the node releases nothing of the pool's workers")
+	})
+	p.impatient(t)
 	t.Run("no worker with the label", func(t *testing.T) {
 		id := user.Submit(env.DAG(alone, lasting("a", 0, "tpu")))
 		waits := func() (bool, string) {
@@ -107,22 +142,17 @@ func TestPool(t *testing.T) {
 		rows := user.WaitFor(id, openflow.JobFailed)
 		require.Contains(t, rows[0].Reason, "no worker with label tpu took the task within")
 	})
-	t.Run("a worker killed and started again", func(t *testing.T) { workerReturns(t, p, b) })
-	t.Run("the node killed meanwhile", func(t *testing.T) {
-		id := user.Submit(env.DAG(alone, lasting("a", 5000, "gpu")))
-		user.WaitForTask(id, "a", openflow.TaskRunning)
-		p.node.kill(t)
-		p.node.start(t)
-		user.WaitFor(id, openflow.JobSuccess)
-		require.Equal(t, 1, ran(t, b, id), "starts")
-		require.NotContains(t, p.history(t, id, "a"), "WorkerGone", "the node releases nothing of the pool's workers")
-	})
 	t.Run("a machine gone for good", func(t *testing.T) { machineGone(t, p, b) })
 	t.Run("a machine gone for good, and retries", func(t *testing.T) {
-		dag := env.DAG(alone, lasting("a", 8000, ""))
+		a.ground.hold(t, "a")
+		b.ground.hold(t, "a")
+		dag := env.DAG(alone, lasting("a", 0, ""))
 		dag.Conf.AutoRetries = 1
 		id := user.Submit(dag)
-		user.WaitForTask(id, "a", openflow.TaskRunning)
+		env.WaitUntil(t, env.Patience, "its program runs", func() (bool, string) {
+			n := ran(t, a, id) + ran(t, b, id)
+			return n == 1, fmt.Sprint(n)
+		})
 		victim, other := a, b
 		if ran(t, b, id) == 1 {
 			victim, other = b, a
@@ -144,10 +174,12 @@ func TestPoolWithItsNode(t *testing.T) {
 	user.WaitFor(id, openflow.JobSuccess)
 	require.NotContains(t, p.history(t, id, "a"), "ChooseMachine")
 
-	id = user.Submit(env.DAG(alone, lasting("a", 4000, "gpu")))
-	user.WaitForTask(id, "a", openflow.TaskRunning)
+	_, release := p.node.ground.hold(t, "a")
+	id = user.Submit(env.DAG(alone, lasting("a", 0, "gpu")))
+	p.node.begun(t, id, 1)
 	p.node.kill(t)
 	p.node.start(t)
+	release()
 	user.WaitFor(id, openflow.JobSuccess)
 	require.Equal(t, 1, ran(t, p.node, id), "starts at the node")
 	_, _, metrics, err := env.Send(t.Context(), p.node.url+"/metrics", http.MethodGet, http.Header{}, nil)
@@ -181,7 +213,7 @@ func TestStopOfANodeWithAWorker(t *testing.T) {
 	p.node.term(t)
 	took := time.Since(began)
 	t.Logf("ended %s after SIGTERM", took.Round(time.Millisecond))
-	require.Less(t, took, 8*time.Second, "the budget is 5 s, on a machine that does nothing else")
+	require.Less(t, took, time.Minute, "the budget is 5 s, on a machine that does nothing else; the worker's calls wait for longer")
 
 	p.node.start(t)
 	id = user.Submit(env.DAG(alone, lasting("a", 0, "far")))
@@ -217,20 +249,24 @@ func outputsArrive(t *testing.T, user *env.Client) {
 	require.Contains(t, user.TaskLog(env.Run(id, "guest", "9999", "failing")), "fail", "the log of a container at another machine")
 }
 
-// workerReturns kills a worker while its container runs. The container ends before anybody follows it again, so that the
-// job's end tells how long it takes until somebody does.
+// workerReturns kills a worker while its container runs. The container ends before anybody follows it again, unless it
+// lasts for a time, so that the job's end tells how long it takes until somebody does.
 func workerReturns(t *testing.T, p *pool, w *site) {
 	user := p.node.as(t)
-	id := user.Submit(env.DAG(alone, lasting("a", 1500, "gpu")))
-	user.WaitForTask(id, "a", openflow.TaskRunning)
+	lasts, release := w.ground.hold(t, "a")
+	task := lasting("a", 0, "gpu")
+	task.Parameters = lasts
+	id := user.Submit(env.DAG(alone, task))
+	w.begun(t, id, 1)
 	killed := time.Now()
 	w.kill(t)
 	require.NotEmpty(t, w.ground.containers(t), "the program outlives the worker")
+	release()
 	w.start(t)
 	user.WaitFor(id, openflow.JobSuccess)
 	adopted := time.Since(killed)
 	t.Logf("adopted and ended %s after the kill", adopted.Round(time.Millisecond))
-	require.Less(t, adopted, 16*time.Second, "the budget is 8 s, on a machine that does nothing else")
+	require.Less(t, adopted, time.Minute, "the budget is 8 s, on a machine that does nothing else")
 	require.Equal(t, 1, ran(t, w, id), "starts")
 }
 
@@ -242,7 +278,7 @@ func machineGone(t *testing.T, p *pool, w *site) {
 	user.WaitForTask(id, "a", openflow.TaskRunning)
 	w.kill(t)
 	rows := user.WaitFor(id, openflow.JobFailed)
-	require.Contains(t, rows[0].Reason, "is gone: its worker has not come back within 6s")
+	require.Contains(t, rows[0].Reason, "is gone: its worker has not come back within "+gone)
 	require.NotEmpty(t, w.ground.containers(t), "the program runs on at the machine that nobody hears of")
 	w.start(t)
 	nothingLeft(t, map[string]*site{"machine": w})

@@ -44,7 +44,7 @@ func newReplicas(t *testing.T) *replicas {
 		"--temporal", at, "--temporal-token-file", filepath.Join(temporalHome, "api.token"),
 		"--postgres", postgrestest.Database(t), "--redis", redistest.Start(t).URL(),
 		"--s3", "s3://key:secret@" + strings.TrimPrefix(store.URL, "http://") + "/openflow-test/e2e?tls=false&region=us-east-1",
-		"--worker-wait", "10s", "--machine-gone", "6s",
+		"--worker-wait", "10s", "--machine-gone", "20s",
 	}
 
 	all := sites(t, "process", "9999", "10000")
@@ -121,21 +121,26 @@ func TestReplicas(t *testing.T) {
 	t.Run("tables and messages are shared", func(t *testing.T) { intersects(t, user, r.peer.as(t)) })
 	t.Run("a request is taken once", r.replay)
 	t.Run("a replica that follows nothing is killed", func(t *testing.T) {
-		id, holder, other := r.running(t, 3000)
+		id, holder, other, release := r.running(t)
 		other.kill(t)
+		release()
 		user.WaitFor(id, openflow.JobSuccess)
 		require.Equal(t, 1, ran(t, holder, id))
 		other.start(t)
 	})
 	t.Run("the replica that follows the container is killed and comes back", func(t *testing.T) {
-		id, holder, other := r.running(t, 3000)
+		id, holder, other, release := r.running(t)
 		holder.kill(t)
 		holder.start(t)
+		release()
 		user.WaitFor(id, openflow.JobSuccess)
 		require.Equal(t, []int{1, 0}, []int{ran(t, holder, id), ran(t, other, id)}, "adopted, and nowhere else")
 	})
 	t.Run("the replica that follows the container is gone", func(t *testing.T) {
-		dag := env.DAG(alone, lasting("a", 8000, ""))
+		for _, s := range r.list {
+			s.ground.hold(t, "a")
+		}
+		dag := env.DAG(alone, lasting("a", 0, ""))
 		dag.Conf.AutoRetries = 1
 		id := user.Submit(dag)
 		holder, other := r.holder(t, id)
@@ -147,11 +152,20 @@ func TestReplicas(t *testing.T) {
 	nothingLeft(t, map[string]*site{"first": r.list[0], "second": r.list[1], "10000": r.peer})
 }
 
-// running submits a job of one task and tells which replica follows it.
-func (r *replicas) running(t *testing.T, ms int) (id openflow.JobID, holder, other *site) {
-	id = r.as(t).Submit(env.DAG(alone, lasting("a", ms, "")))
+// running submits a job of one task, which lasts until it is released, and tells which replica follows it.
+func (r *replicas) running(t *testing.T) (id openflow.JobID, holder, other *site, release func()) {
+	var releases []func()
+	for _, s := range r.list {
+		_, release := s.ground.hold(t, "a")
+		releases = append(releases, release)
+	}
+	id = r.as(t).Submit(env.DAG(alone, lasting("a", 0, "")))
 	holder, other = r.holder(t, id)
-	return id, holder, other
+	return id, holder, other, func() {
+		for _, release := range releases {
+			release()
+		}
+	}
 }
 
 func (r *replicas) holder(t *testing.T, id openflow.JobID) (holder, other *site) {

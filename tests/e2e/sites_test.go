@@ -201,6 +201,15 @@ func (s *site) showWorkflows(t *testing.T) {
 	}
 }
 
+// begun waits until that many programs of a job have been started here. That a run's row says so comes a moment before.
+func (s *site) begun(t *testing.T, id openflow.JobID, n int) {
+	t.Helper()
+	env.WaitUntil(t, env.Patience, "the programs of job "+string(id)+" run at "+s.party, func() (bool, string) {
+		got := ran(t, s, id)
+		return got == n, fmt.Sprint(got)
+	})
+}
+
 // basePort is where the node's tasks find it.
 func (s *site) basePort(t *testing.T) int {
 	t.Helper()
@@ -233,11 +242,15 @@ func (s *site) oneStartEach(t *testing.T, rows []wire.TaskRow) {
 	for _, r := range rows {
 		want[r.RunID] = 1
 	}
-	got := s.ground.starts(t)
-	for id := range got {
-		if _, mine := want[id]; !mine {
-			delete(got, id)
+	var got map[string]int
+	env.WaitUntil(t, env.Patience, "starts are known", func() (bool, string) { // a daemon tells of them a moment later
+		got = s.ground.starts(t)
+		for id := range got {
+			if _, mine := want[id]; !mine {
+				delete(got, id)
+			}
 		}
-	}
+		return len(got) == len(want), fmt.Sprint(got)
+	})
 	require.Equal(t, want, got, "starts of programs at party %s", s.party)
 }

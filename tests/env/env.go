@@ -80,10 +80,8 @@ func Policy(id, text string) Option {
 	}
 }
 
-// Pooling is short, so that a machine that is gone is noticed within a test's patience.
-func Pooling() openflow.Pooling {
-	return openflow.Pooling{Wait: 3 * time.Second, Gone: 6 * time.Second}
-}
+// Pooling is long: on a busy machine a worker is silent for seconds, and none is to be taken for gone that is not.
+func Pooling() openflow.Pooling { return openflow.Pooling{Wait: Patience, Gone: Patience} }
 
 // Spans gives every node a place for its traces.
 func Spans(of func(id string) sdktrace.SpanExporter) Option {
@@ -391,6 +389,40 @@ func (e *Env) Starts(t testing.TB, id string, job openflow.JobID) map[string]int
 		}
 	}
 	return starts
+}
+
+// Hold makes the programs of a task last at every party, until they are released or killed; see [Witness.Hold].
+func (e *Env) Hold(t testing.TB, task openflow.TaskName) (release func()) {
+	t.Helper()
+	var all []func()
+	for _, id := range e.Parties {
+		all = append(all, e.witness[id].Hold(t, task))
+	}
+	return func() {
+		for _, one := range all {
+			one()
+		}
+	}
+}
+
+// HoldAt is Hold at one party.
+func (e *Env) HoldAt(t testing.TB, id string, task openflow.TaskName) (release func()) {
+	t.Helper()
+	return e.witness[id].Hold(t, task)
+}
+
+// Started waits until the program of a task has been started at these parties. That the run's row says so comes a moment
+// before.
+func (e *Env) Started(t testing.TB, job openflow.JobID, task string, parties ...openflow.Party) {
+	t.Helper()
+	for _, p := range parties {
+		k := Key(task, p)
+		k.Job = job
+		WaitUntil(t, Patience, fmt.Sprintf("task %q of job %s has been started at %s", task, job, p), func() (bool, string) {
+			starts := e.Starts(t, string(p.ID), job)
+			return starts[wire.PartyTaskID(k)] > 0, fmt.Sprint(starts)
+		})
+	}
 }
 
 // OneStartEach asserts that these runs of a job were started at the party, each once, and nothing else.

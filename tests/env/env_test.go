@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,6 +83,28 @@ func TestWitnessCountsEveryStart(t *testing.T) {
 	}
 	require.NoError(t, exec.Command(w.Program, "list").Run(), "other commands are passed on")
 	require.Equal(t, map[string]int{"j_a_0_guest_9999": 2, "j_b_0_guest_9999": 1}, w.Starts(t))
+}
+
+// A held program has been started and does not go on before it is released; other tasks, and later versions, do.
+func TestWitnessHolds(t *testing.T) {
+	w := env.NewWitness(t, t.TempDir())
+	release := w.Hold(t, "psi_0")
+	start := func(id string) *exec.Cmd {
+		cmd := exec.CommandContext(t.Context(), w.Program, "run")
+		cmd.Env = []string{`CONFIG={"job_id":"j","party_task_id":"` + id + `"}`, "PATH=/bin:/usr/bin"}
+		require.NoError(t, cmd.Start())
+		return cmd
+	}
+	held := start("j_psi_0_0_guest_9999")
+	for _, id := range []string{"j_psi_0_1_guest_9999", "j_psi_1_0_guest_9999", "j_a_0_guest_9999"} {
+		require.Error(t, start(id).Wait(), "it has gone on, and the program does not like so short a configuration")
+	}
+	env.WaitUntil(t, env.Patience, "it has been started", func() (bool, string) {
+		return w.Starts(t)["j_psi_0_0_guest_9999"] == 1, "not yet"
+	})
+	require.NoError(t, held.Process.Signal(syscall.Signal(0)), "it waits")
+	release()
+	require.Error(t, held.Wait(), "it has gone on")
 }
 
 func TestPortsAreDistinct(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"openflow"
 )
 
 // built are the programs of this test process, each built once, on first use, from the tree under test.
@@ -90,22 +92,40 @@ func Main(m *testing.M) int {
 type Witness struct {
 	Program string // to be given to the node as its components binary
 	log     string
+	held    string // folder with a file for each task whose first run is held
 }
 
 // witnessScript notes the configuration, one line per start, before it becomes the program. Appending a line is one
-// write, so concurrent starts do not mix.
+// write, so concurrent starts do not mix. Between the two it waits while the run is held.
 const witnessScript = `#!/bin/sh
-if [ "$1" = run ]; then printf '%%s\n' "$CONFIG" >> '%s'; fi
+if [ "$1" = run ]; then
+	printf '%%s\n' "$CONFIG" >> '%s'
+	for held in '%s'/*; do
+		case "$CONFIG" in *'"party_task_id":"'*_"${held##*/}"_0_*) while [ -e "$held" ]; do sleep 0.1; done ;; esac
+	done
+fi
 exec '%s' "$@"
 `
 
 // NewWitness makes a witness in dir, which must outlive the node.
 func NewWitness(t testing.TB, dir string) *Witness {
 	t.Helper()
-	w := &Witness{Program: filepath.Join(dir, "components.sh"), log: filepath.Join(dir, "starts")}
-	script := fmt.Sprintf(witnessScript, w.log, Components(t))
+	w := &Witness{Program: filepath.Join(dir, "components.sh"), log: filepath.Join(dir, "starts"), held: filepath.Join(dir, "held")}
+	require.NoError(t, os.Mkdir(w.held, 0o700))
+	script := fmt.Sprintf(witnessScript, w.log, w.held, Components(t))
 	require.NoError(t, os.WriteFile(w.Program, []byte(script), 0o700))
 	return w
+}
+
+// Hold makes programs of a task last until they are released, however slow the machine is: they have been started and do
+// not go on. Later versions of the task are not held.
+func (w *Witness) Hold(t testing.TB, task openflow.TaskName) (release func()) {
+	t.Helper()
+	name := filepath.Join(w.held, string(task))
+	require.NoError(t, os.WriteFile(name, nil, 0o600))
+	release = sync.OnceFunc(func() { _ = os.Remove(name) }) // the folder may be gone with the test
+	t.Cleanup(release)
+	return release
 }
 
 // Starts counts the programs that were started, by the ID of the run.

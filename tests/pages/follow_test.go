@@ -1,12 +1,14 @@
 package pages_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,9 +21,15 @@ import (
 	"openflow/node"
 	"openflow/sdk"
 	"openflow/sdk/wire"
+	"openflow/store/events"
+	"openflow/store/events/memory"
+	"openflow/store/messages"
+	"openflow/store/messages/sqlite"
+	"openflow/store/objects"
 	"openflow/tests/env"
 	"openflow/tests/pages/toydialect"
 	"openflow/tests/pages/toyruntime"
+	"openflow/tests/pages/toystore"
 )
 
 // The page's module is built outside of this repository, and its program is registered at each node.
@@ -143,5 +151,38 @@ func TestAddARuntime(t *testing.T) {
 		e.OneStartEach(t, party, id, env.Key("a", p))
 		require.Contains(t, e.Node(t, party).Warnings(), "the toy runtime isolates nothing")
 		require.Empty(t, e.Containers(t, party), "no other runtime has run anything")
+	}
+}
+
+// The toy keeps objects. Stores of messages and events are given to the nodes in the same way.
+func TestAddAStore(t *testing.T) {
+	read(t, "add-a-store.md").is(t, "toystore")
+	toys, told := map[string]*toystore.Store{}, map[string]*memory.Store{}
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Configure(func(c *node.Config) {
+		toy, notices, dir := toystore.New(), memory.New(events.Keep), t.TempDir()
+		c.Stores = node.Stores{
+			Objects: func(context.Context, string) (objects.Store, error) { return toy, nil },
+			Messages: func(ctx context.Context, o messages.Options) (messages.Store, error) {
+				return sqlite.Open(ctx, dir, sqlite.Options{Options: o})
+			},
+			Events: func(context.Context) (events.Store, error) { return notices, nil },
+		}
+		toys[string(c.Party)], told[string(c.Party)] = toy, notices
+	}))
+	user := e.As(t, "9999")
+	user.Upload("ns", "people", `{"match_id_name": "id"}`, strings.NewReader("id,x0\n1,0.5\n"))
+	id := user.Submit(env.DAG(env.Parties("guest 9999", "host 10000"), env.Noop("a", nil)))
+	user.WaitFor(id, openflow.JobSuccess)
+	e.As(t, "10000").WaitFor(id, openflow.JobSuccess)
+	for _, party := range e.Parties {
+		kept := 0
+		require.NoError(t, toys[party].List(t.Context(), func(objects.Info) error { kept++; return nil }))
+		require.NotZero(t, kept, "the store of party %s has the log of its task", party)
+		last, err := told[party].Last(t.Context())
+		require.NoError(t, err)
+		require.NotZero(t, last, "events of party %s", party)
+		for _, folder := range []string{"objects", "messages"} {
+			require.NoDirExists(t, filepath.Join(e.Home(party), folder))
+		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package pages_test follows the pages for newcomers, step by step: add a component, a dialect, a runtime. The code of a page
+// Package pages_test follows the pages for newcomers, step by step: add a component, a dialect, a runtime, a store. The code of a page
 // is the code that runs here. Each toy is registered through the public seam, and a job of two parties runs with it.
 package pages_test
 

@@ -124,7 +124,9 @@ func TestFATEClient(t *testing.T) {
 
 	t.Run("logs", func(t *testing.T) {
 		user := e.As(t, "9999")
-		id := user.Submit(env.DAG(pair, env.Noop("a", openflow.Parameters{"fail": "paper jam"})))
+		d := env.DAG(pair, env.Noop("a", env.Sleep(300_000)))
+		d.PartyTasks = []openflow.PartyTasks{env.At(pair[0], "a", openflow.Parameters{"fail": "paper jam", "sleep_ms": 0})} // or the host may be first
+		id := user.Submit(d)
 		user.WaitFor(id, openflow.JobFailed)
 		user.Settled(id)
 		require.Contains(t, user.TaskLog(env.Run(id, "guest", "9999", "a")), "paper jam")

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -57,36 +56,37 @@ func fill(t *testing.T, folder string) (more, free func()) {
 	return more, func() { require.NoError(t, os.Remove(name)) }
 }
 
-// A disk that is full in mid-job is the reason of the job at the other party within 15 s. Once there is room again the job
-// goes on; a program that ended meanwhile has failed, since its exit code could not be written. Nothing stays held.
+// A disk that is full in mid-job is the reason of the job at the other party. Once there is room again the job goes on; a
+// program that ended meanwhile has failed, since its exit code could not be written. Nothing stays held.
 func TestDiskIsFullInMidJob(t *testing.T) {
 	e := onSmallDisk(t, "10000", env.Party("9999"), env.Party("10000"), env.Deadlines(slowCollect()))
 	user, host := e.As(t, "9999"), e.As(t, "10000")
-	start := func(ms int) openflow.JobID {
-		d := env.DAG(pair, env.Noop("a", env.Sleep(ms)))
-		id := user.Submit(d)
-		user.WaitForTask(id, "a", openflow.TaskRunning)
-		host.WaitForTask(id, "a", openflow.TaskRunning)
-		return id
+	start := func() (id openflow.JobID, release func()) {
+		release = e.Hold(t, "a")
+		id = user.Submit(env.DAG(pair, env.Noop("a", nil)))
+		e.Started(t, id, "a", pair...)
+		return id, release
 	}
 
 	sick := holds("waiting for party 10000 (host): its node answers since 20", "that it cannot go on (exhausted)")
-	goesOn := start(45_000)
+	goesOn, release := start()
 	_, free := fill(t, e.Home("10000"))
-	reasonAt(t, user, goesOn, 15*time.Second, "names the party whose disk is full", sick)
-	require.Regexp(t, `openflow_jobs_waiting\{reason="partner"\} 1`, scrape(t, user))
+	reasonAt(t, user, goesOn, env.Patience, "names the party whose disk is full", sick)
+	waitingForPartners(t, user, 1)
 	free()
+	release()
 	user.WaitFor(goesOn, openflow.JobSuccess)
 	host.WaitFor(goesOn, openflow.JobSuccess)
 
-	ends := start(5_000)
+	ends, release := start()
 	more, free := fill(t, e.Home("10000"))
+	release()
 	env.WaitUntil(t, env.Patience, "the program has ended at party 10000", func() (bool, string) {
 		more()
 		there := e.Containers(t, "10000")
 		return !slices.ContainsFunc(there, func(c driver.Status) bool { return c.State == driver.StateRunning }), fmt.Sprint(there)
 	})
-	reasonAt(t, user, ends, 15*time.Second, "names the party whose disk is full", sick)
+	reasonAt(t, user, ends, env.Patience, "names the party whose disk is full", sick)
 	free()
 	row := user.WaitFor(ends, openflow.JobFailed)[0]
 	require.Contains(t, row.Reason, "party 10000 (host)")

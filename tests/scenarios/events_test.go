@@ -6,7 +6,6 @@ import (
 	"io"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
@@ -101,9 +100,7 @@ func TestEvents(t *testing.T) {
 
 	// A node that stops does not wait for who listens; one that has started again says what was missed.
 	last := changes["9999"][len(changes["9999"])-1].ID
-	begin := time.Now()
-	e.Stop(t, "9999")
-	require.Less(t, time.Since(begin), 8*time.Second)
+	e.Stop(t, "9999") // which fails when it waits until its time is up
 	for {
 		_, err := all["9999"].Next()
 		if err != nil {

@@ -1,6 +1,7 @@
 package scenarios_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -53,8 +54,10 @@ func TestMessagesGoWrong(t *testing.T) {
 				id := guest.Submit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a")))
 				guest.WaitFor(id, openflow.JobSuccess)
 				host.WaitFor(id, openflow.JobSuccess)
-				require.Eventually(t, func() bool { return c.on.Faults(fault)-before == 1 }, 30*time.Second, 10*time.Millisecond,
-					"the fault has happened, if only after the parties have ended")
+				env.WaitUntil(t, env.Patience, "the fault has happened, if only after the parties have ended", func() (bool, string) {
+					n := c.on.Faults(fault) - before
+					return n == 1, fmt.Sprint(n)
+				})
 				for i, party := range e.Parties {
 					e.OneStartEach(t, party, id, env.Key("a", pair[i]), env.Key("b", pair[i]))
 				}

@@ -14,15 +14,11 @@ import (
 func TestRetryOfAKilledProgram(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"))
 	guest := e.As(t, "9999")
-	d := env.DAG(pair, env.Noop("a", env.Sleep(2000)), env.Noop("b", nil, "a"))
+	d := env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a"))
 	d.Conf.AutoRetries = 1
+	e.Hold(t, "a")
 	id := guest.Submit(d)
-	for _, party := range e.Parties {
-		e.As(t, party).WaitForTask(id, "a", openflow.TaskRunning)
-	}
-	env.WaitUntil(t, env.Patience, "the program is there to be killed", func() (bool, string) {
-		return len(e.Starts(t, "10000", id)) == 1, "not started"
-	})
+	e.Started(t, id, "a", pair...)
 	victim := e.Containers(t, "10000")
 	require.Len(t, victim, 1)
 	env.KillProgram(t, e.Home("10000"), victim[0].Name)
@@ -42,10 +38,11 @@ func TestPartnerStaysAway(t *testing.T) {
 	timing.Partner = 3 * time.Second
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Deadlines(timing))
 	guest := e.As(t, "9999")
-	id := guest.Submit(env.DAG(pair,
-		openflow.Task{Name: "a", Component: "noop", Parties: pair[:1], Parameters: env.Sleep(3000)}, env.Noop("b", nil, "a")))
+	release := e.Hold(t, "a")
+	id := guest.Submit(env.DAG(pair, openflow.Task{Name: "a", Component: "noop", Parties: pair[:1]}, env.Noop("b", nil, "a")))
 	guest.WaitForTask(id, "a", openflow.TaskRunning)
 	e.Stop(t, "10000")
+	release()
 	rows := guest.WaitFor(id, openflow.JobFailed)
 	require.Contains(t, rows[0].Reason, `task "b" could not be started at party 10000 (host)`)
 	require.Contains(t, rows[0].Reason, "the node does not answer")
@@ -59,10 +56,10 @@ func TestPartnerStaysAway(t *testing.T) {
 // A task that waits for the cores of its own job longer than a partner may be silent is no failure.
 func TestLongBranch(t *testing.T) {
 	timing := env.Timing()
-	timing.Partner = 2 * time.Second
+	timing.Partner = 10 * time.Second // a call may take that long on a slow machine
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Deadlines(timing))
 	guest := e.As(t, "9999")
-	d := env.DAG(pair, env.Noop("a", env.Sleep(6000)), env.Noop("b", nil), env.Noop("c", nil, "a", "b"))
+	d := env.DAG(pair, env.Noop("a", env.Sleep(14_000)), env.Noop("b", nil), env.Noop("c", nil, "a", "b"))
 	d.Conf.Task.Cores = new(4)
 	id := guest.Submit(cores(4, d))
 	guest.WaitFor(id, openflow.JobSuccess)

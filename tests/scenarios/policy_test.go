@@ -41,6 +41,7 @@ func TestPolicyOfAPool(t *testing.T) {
 	id := guest.Submit(intersection())
 	guest.WaitFor(id, openflow.JobFailed)
 	host.WaitFor(id, openflow.JobFailed)
+	host.Settled(id)
 	task := env.Key("psi_0", openflow.Party{Role: openflow.RoleHost, ID: "10000"})
 	log := host.TaskLog(env.Run(id, "host", "10000", string(task.Task)))
 	require.Contains(t, log, "fewer than the 1000 that this site's policy wants")

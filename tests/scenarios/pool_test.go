@@ -4,10 +4,12 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/node"
 	"openflow/tests/env"
 )
 
@@ -29,7 +31,8 @@ func TestPoolsOfTwoSites(t *testing.T) {
 		require.Empty(t, e.Containers(t, party), "no container at the node itself")
 	}
 
-	labelled := env.Noop("a", env.Sleep(3000))
+	release := e.Hold(t, "a")
+	labelled := env.Noop("a", nil)
 	labelled.Conf.Label = "gpu"
 	id = user.Submit(env.DAG(parties, labelled))
 	user.WaitForTask(id, "a", openflow.TaskRunning)
@@ -37,15 +40,21 @@ func TestPoolsOfTwoSites(t *testing.T) {
 	defer cancel()
 	require.NoError(t, first.Close(ctx))
 	e.StartWorker(t, "9999", "m1", "gpu")
+	release()
 	user.WaitFor(id, openflow.JobSuccess)
 	for i, party := range e.Parties {
 		e.OneStartEach(t, party, id, env.Key("a", parties[i]))
 	}
 }
 
+// patience changes how long runs wait for a machine, and for one that is silent.
+func patience(wait, gone time.Duration) env.Option {
+	return env.Configure(func(c *node.Config) { c.Pooling = openflow.Pooling{Wait: wait, Gone: gone} })
+}
+
 // Machines that are busy take runs in the end: what keeps them busy may wait for the other half of such a run.
 func TestBusyMachinesDoNotWaitForEachOther(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Pooled())
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Pooled(), patience(4*time.Second, env.Patience))
 	guest, host := e.As(t, "9999"), e.As(t, "10000")
 	busy := map[*env.Client]openflow.JobID{}
 	for _, user := range []*env.Client{guest, host} {
@@ -65,7 +74,7 @@ func TestBusyMachinesDoNotWaitForEachOther(t *testing.T) {
 
 // A run that no machine takes, and one whose machine is gone, give back what they held.
 func TestRunsWithoutAMachineGiveBack(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Pooled())
+	e := env.New(t, env.Party("9999"), env.Pooled(), patience(3*time.Second, 15*time.Second))
 	user := e.As(t, "9999")
 	labelled := env.Noop("a", env.Sleep(300_000))
 	labelled.Conf.Label = "gpu"

@@ -3,6 +3,7 @@ package scenarios_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -143,7 +144,9 @@ func TestProgramThatChangesWhileItRuns(t *testing.T) {
 	_, err := (&sdk.Client{URL: e.URL("9999")}).AddProvider(t.Context(), "acme", path, "")
 	require.NoError(t, err)
 	user := e.As(t, "9999")
-	id := user.Submit(env.DAG(env.Parties("guest 9999"), by("acme", "noop", "b", openflow.Parameters{"word": "x", "wait_ms": 5000})))
+	while := filepath.Join(t.TempDir(), "while")
+	require.NoError(t, os.WriteFile(while, nil, 0o600))
+	id := user.Submit(env.DAG(env.Parties("guest 9999"), by("acme", "noop", "b", openflow.Parameters{"word": "x", "while": while})))
 	user.WaitForTask(id, "b", openflow.TaskRunning)
 	pid := env.Program(t, e.Home("9999"), user.Tasks(id)[0].Container)
 	env.WaitUntil(t, env.Patience, "its process runs the program", func() (bool, string) {
@@ -152,6 +155,7 @@ func TestProgramThatChangesWhileItRuns(t *testing.T) {
 	})
 	replace(t, path, []byte("another"))
 	e.Restart(t, "9999")
+	require.NoError(t, os.Remove(while))
 	user.WaitFor(id, openflow.JobSuccess)
 }
 

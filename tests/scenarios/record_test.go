@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -120,7 +121,7 @@ func TestRecordHistories(t *testing.T) {
 
 // TestRecordPooledHistories is TestRecordHistories for runs of a pool.
 func TestRecordPooledHistories(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Pooled())
+	e := env.New(t, env.Party("9999"), env.Pooled(), patience(3*time.Second, env.Patience))
 	e.StartWorker(t, "9999", "m1", "gpu")
 	guest := env.Parties("guest 9999")[0]
 	user := e.As(t, "9999")

@@ -14,7 +14,8 @@ import (
 func TestRerunWhileEnding(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"))
 	guest := e.As(t, "9999")
-	id := guest.Submit(env.DAG(pair, env.Noop("a", env.Sleep(1500)), env.Noop("b", nil, "a")))
+	e.Hold(t, "a")
+	id := guest.Submit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a")))
 	e.As(t, "10000").WaitForTask(id, "a", openflow.TaskRunning)
 	e.Stop(t, "10000")
 	guest.StopJob(id)

@@ -34,8 +34,9 @@ func TestRerun(t *testing.T) {
 	user := e.As(t, "9999")
 
 	t.Run("what succeeded is kept, the rest runs again", func(t *testing.T) {
-		id := user.Submit(env.DAG(parties, env.Noop("a", nil), env.Noop("b", env.Sleep(2000), "a"), env.Noop("c", nil, "b")))
-		user.WaitForTask(id, "b", openflow.TaskRunning)
+		e.Hold(t, "b")
+		id := user.Submit(env.DAG(parties, env.Noop("a", nil), env.Noop("b", nil, "a"), env.Noop("c", nil, "b")))
+		e.Started(t, id, "b", parties...)
 		e.As(t, "10000").StopJob(id)
 		user.WaitFor(id, openflow.JobCanceled)
 		user.Settled(id)

@@ -1,6 +1,7 @@
 package scenarios_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -44,17 +45,9 @@ func TestBusy(t *testing.T) {
 
 		second := guest.Submit(cores(3, env.DAG(pair, env.Noop("a", nil))))
 		for _, c := range []*env.Client{guest, host} {
-			env.WaitUntil(t, env.Patience, "the second job waits for cores and says so", func() (bool, string) {
-				rows := c.Jobs(second)
-				if len(rows) != 1 {
-					return false, "no row"
-				}
-				return rows[0].Status == "waiting" && strings.Contains(rows[0].Reason, "party "), rows[0].Status + " " + rows[0].Reason
-			})
-			reason := c.Jobs(second)[0].Reason
-			require.Regexp(t, `(party|guest|host) (9999|10000)`, reason, "names the party")
-			require.Contains(t, reason, "needs 3 cores", "names the resource and the need")
-			require.Contains(t, reason, "0 of 4 are free", "names what is free")
+			reasonAt(t, c, second, env.Patience, "names the party, the resource, the need and what is free",
+				regexp.MustCompile(`(party|guest|host) (9999|10000).*needs 3 cores.*0 of 4 are free`).MatchString)
+			require.Equal(t, "waiting", c.Jobs(second)[0].Status)
 		}
 		require.Equal(t, 4, e.CoresHeld(t, "9999"), "a waiting job holds nothing")
 		require.Empty(t, e.Starts(t, "9999", second))

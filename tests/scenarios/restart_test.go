@@ -21,15 +21,15 @@ func TestRestart(t *testing.T) {
 	}
 	for name, restarted := range cases {
 		t.Run(name, func(t *testing.T) {
-			id := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", env.Sleep(6000)), env.Noop("b", nil, "a")))
-			for _, party := range e.Parties {
-				e.As(t, party).WaitForTask(id, "a", openflow.TaskRunning)
-			}
+			release := e.Hold(t, "a")
+			id := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", nil), env.Noop("b", nil, "a")))
+			e.Started(t, id, "a", pair...)
 			e.Stop(t, restarted...)
 			for _, party := range restarted {
 				require.NotEmpty(t, e.Containers(t, party), "the program outlives the node")
 			}
 			e.Start(t, restarted...)
+			release()
 			for i, party := range e.Parties {
 				e.As(t, party).WaitFor(id, openflow.JobSuccess)
 				e.OneStartEach(t, party, id, env.Key("a", pair[i]), env.Key("b", pair[i]))
@@ -41,10 +41,8 @@ func TestRestart(t *testing.T) {
 
 	t.Run("the program is killed while its node is down", func(t *testing.T) {
 		e.Start(t, e.Parties...) // an earlier subtest may have ended early
-		id := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", env.Sleep(60_000)), env.Noop("b", nil, "a")))
-		for _, party := range e.Parties {
-			e.As(t, party).WaitForTask(id, "a", openflow.TaskRunning)
-		}
+		id := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", env.Sleep(300_000)), env.Noop("b", nil, "a")))
+		e.Started(t, id, "a", pair...)
 		e.Stop(t, "10000")
 		list := e.Containers(t, "10000")
 		require.Len(t, list, 1)
@@ -64,10 +62,12 @@ func TestRestart(t *testing.T) {
 
 	t.Run("a job waits for a partner that is down between two tasks", func(t *testing.T) {
 		e.Start(t, e.Parties...) // an earlier subtest may have ended early
+		release := e.Hold(t, "a")
 		id := e.As(t, "9999").Submit(env.DAG(pair,
-			openflow.Task{Name: "a", Component: "noop", Parties: pair[:1], Parameters: env.Sleep(1000)}, env.Noop("b", nil, "a")))
+			openflow.Task{Name: "a", Component: "noop", Parties: pair[:1]}, env.Noop("b", nil, "a")))
 		e.As(t, "9999").WaitForTask(id, "a", openflow.TaskRunning)
 		e.Stop(t, "10000")
+		release()
 		e.As(t, "9999").WaitForTask(id, "a", openflow.TaskSuccess)
 		e.Start(t, "10000")
 		e.As(t, "9999").WaitFor(id, openflow.JobSuccess)

@@ -53,6 +53,7 @@ type Farewell struct {
 	reached  map[openflow.Party]bool // the party has acknowledged the end
 	misled   []openflow.Party        // have just acknowledged the end with a reason that is not the last one
 	shown    string                  // the reason as the record has it
+	told     string                  // the reason as the parties have it
 	given    string                  // the last reason; empty: the wait goes on
 	over     bool
 }
@@ -60,7 +61,8 @@ type Farewell struct {
 // NewFarewell ends a job.
 func NewFarewell(job openflow.JobPlan, run *Execution, c Creation, end Ending) *Farewell {
 	f := &Farewell{
-		job: job, run: run, end: end, creation: c, reached: map[openflow.Party]bool{}, words: map[openflow.Party][]openflow.TaskUpdate{},
+		job: job, run: run, end: end, creation: c, told: end.Reason,
+		reached: map[openflow.Party]bool{}, words: map[openflow.Party][]openflow.TaskUpdate{},
 	}
 	for _, p := range job.Parties {
 		f.words[p] = f.lastWords(p)
@@ -231,7 +233,8 @@ type Explanation struct {
 func (f *Farewell) Explain(lasts bool) Explanation {
 	e := Explanation{Reason: f.Standing().Reason, Tell: f.misled}
 	e.Record = e.Reason != f.shown
-	if e.Record && lasts {
+	if lasts && e.Reason != f.told {
+		f.told = e.Reason
 		e.Tell = slices.DeleteFunc(slices.Clone(f.job.Parties), func(p openflow.Party) bool { return !f.reached[p] })
 	}
 	f.shown, f.misled = e.Reason, nil

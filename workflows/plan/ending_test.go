@@ -151,6 +151,8 @@ func TestFarewell(t *testing.T) {
 	}, f.Standing())
 
 	require.Equal(t, plan.Explanation{Reason: f.Standing().Reason, Record: true}, f.Explain(false), "the record alone, at first")
+	require.Equal(t, plan.Explanation{Reason: f.Standing().Reason, Tell: []openflow.Party{guest, third}}, f.Explain(true),
+		"it is no news to the record, but it is to those who wait")
 	require.Equal(t, plan.Explanation{Reason: f.Standing().Reason}, f.Explain(true), "it is no news any more")
 	before := f.Standing()
 	require.False(t, f.Changed(before))
@@ -249,6 +251,30 @@ func TestCauseAfterTheEnd(t *testing.T) {
 			require.Equal(t, code, f.Code())
 		})
 	}
+}
+
+// A cause that is known before the end is recorded is news to the parties all the same.
+func TestCauseBeforeTheRecord(t *testing.T) {
+	s := play(t, 0, at("a", guest, host))
+	s.next(summary{Starts: []string{"a 9999", "a 10000"}})
+	s.answer(nil)
+	follows := report("a", guest, failed)
+	follows.Cause = openflow.Cause{Code: openflow.CodeCanceled, Text: "session ended", Consequence: true}
+	s.x.Report(follows)
+	s.next(summary{End: openflow.JobFailed})
+	f := plan.NewFarewell(jobOf(guest, host), s.x, plan.Creation{}, s.c.End)
+	f.Answered(guest, true, "")
+	f.Answered(host, true, "")
+	cause := report("a", host, failed)
+	cause.Cause = openflow.Cause{Code: openflow.CodeInvalid, Text: "too few rows"}
+	f.Report(cause)
+	require.True(t, f.Explain(false).Record)
+	require.True(t, f.Everywhere())
+	f.Close()
+	e := f.Explain(f.Corrected())
+	require.Contains(t, e.Reason, "too few rows")
+	require.False(t, e.Record)
+	require.Equal(t, []openflow.Party{guest, host}, e.Tell)
 }
 
 // Whatever somebody sends by hand, a stop ends the job, and early.

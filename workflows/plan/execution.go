@@ -22,13 +22,14 @@ type Execution struct {
 	waits   []wait                                   // those that find no cores, and are repeated
 	answers int                                      // to calls, so far
 	asked   Ending                                   // what somebody has asked for; none: nobody has
+	unknown map[openflow.TaskKey]int                 // how often in a row a party has not known a run that it had accepted
 	over    bool                                     // the job has ended
 }
 
 // NewExecution is that of a job of which nothing has been started.
 func NewExecution(job openflow.JobPlan, tasks *State) *Execution {
 	return &Execution{
-		job: job, tasks: tasks, aware: map[openflow.Party]bool{}, open: map[openflow.TaskKey]bool{},
+		job: job, tasks: tasks, aware: map[openflow.Party]bool{}, open: map[openflow.TaskKey]bool{}, unknown: map[openflow.TaskKey]int{},
 		due: map[openflow.Party][]openflow.TaskUpdate{}, carried: map[openflow.Party][]openflow.TaskUpdate{},
 	}
 }
@@ -214,7 +215,7 @@ func (x *Execution) fail(k openflow.TaskKey, err error) {
 	x.tasks.NotStarted(k, openflow.Cause{Code: told.Code, Text: told.Public, Consequence: told.Consequence || x.over})
 }
 
-// Again tells whether a start that was answered so waits, to be repeated when a run of the job has ended or a pause is over.
+// Again tells whether a start with that answer waits. It is repeated when a run of the job has ended or a pause is over.
 func (x *Execution) Again(err error) bool {
 	return openflow.CodeOf(err) == openflow.CodeExhausted && !x.over
 }
@@ -246,6 +247,28 @@ func (x *Execution) close() {
 
 // Report takes over how a run stands.
 func (x *Execution) Report(r openflow.Report) { x.tasks.Report(r) }
+
+// lostAfter is how often in a row a party has to say that it does not know a run, before that is believed. Its first answer may
+// have been on the way when the start was acknowledged.
+const lostAfter = 2
+
+// Asked takes what a party has said of a run that was silent. One that the party had accepted and does not know any more is
+// lost: nobody would ever report its end.
+func (x *Execution) Asked(a Answer) {
+	k := a.Report.Key
+	switch {
+	case a.Unknown && !x.open[k]:
+		if x.unknown[k]++; x.unknown[k] >= lostAfter {
+			x.tasks.Lost(k)
+		}
+	case a.Failed, a.Unknown: // the next round asks again
+	default:
+		delete(x.unknown, k)
+		if a.Report.Status.Terminal() {
+			x.Report(a.Report)
+		}
+	}
+}
 
 // Moves counts the starts of tasks and what has been reported of them.
 func (x *Execution) Moves() int { return x.tasks.Moves() }

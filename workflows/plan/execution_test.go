@@ -279,3 +279,39 @@ func TestAwaited(t *testing.T) {
 	s.next(summary{Starts: []string{"b 10001"}})
 	require.Equal(t, "waiting for a at "+guest.String()+", "+host.String()+"; b at "+third.String(), s.x.Awaited())
 }
+
+// A run that its party has accepted and does not know any more has failed: nobody would report its end. One answer is not
+// believed, nor one to a question that was asked before the start was acknowledged.
+func TestLostRun(t *testing.T) {
+	unknown := plan.Answer{Report: openflow.Report{Key: key("a", host)}, Failed: true, Unknown: true}
+	runs := plan.Answer{Report: openflow.Report{Key: key("a", host), Status: openflow.TaskRunning}}
+	silent := plan.Answer{Report: openflow.Report{Key: key("a", host)}, Failed: true}
+	for name, tc := range map[string]struct {
+		before, after []plan.Answer // of the answer to the start
+		lost          bool
+	}{
+		"once":                    {nil, []plan.Answer{unknown}, false},
+		"twice":                   {nil, []plan.Answer{unknown, unknown}, true},
+		"with silence in between": {nil, []plan.Answer{unknown, silent, unknown}, true},
+		"it is there after all":   {nil, []plan.Answer{unknown, runs, unknown}, false},
+		"before the start":        {[]plan.Answer{unknown, unknown, unknown}, []plan.Answer{unknown}, false},
+		"silence":                 {nil, []plan.Answer{silent, silent, silent}, false},
+	} {
+		x, _ := execution(0, at("a", guest, host))
+		starts := x.Next(time.Time{}).Start
+		for _, a := range tc.before {
+			x.Asked(a)
+		}
+		for _, s := range starts {
+			x.Answered(s, nil)
+		}
+		for _, a := range tc.after {
+			x.Asked(a)
+		}
+		end := x.Next(time.Time{}).End
+		require.Equal(t, tc.lost, end.Status == openflow.JobFailed, name)
+		if tc.lost {
+			require.Equal(t, `task "a" is lost at party 10000 (host): its node accepted the run and does not know it any more; perhaps it was restored from a backup`, end.Reason)
+		}
+	}
+}

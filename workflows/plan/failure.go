@@ -11,15 +11,22 @@ type failure struct {
 	report  openflow.Report
 	order   int  // of the report among all that have come
 	started bool // the run had begun, so its own party's users see more of it
+	lost    bool // its party does not know it any more
 }
 
 // Report takes a party's word and tells whether it changed anything. A report for another version, from a stranger to
 // the task, or against a terminal status changes nothing.
-func (s *State) Report(r openflow.Report) bool { return s.take(r, true) }
+func (s *State) Report(r openflow.Report) bool { return s.take(failure{report: r, started: true}) }
 
 // NotStarted takes that a party would not start a run, or could not be asked to.
 func (s *State) NotStarted(k openflow.TaskKey, why openflow.Cause) bool {
-	return s.take(openflow.Report{Key: k, Status: openflow.TaskFailed, Cause: why}, false)
+	return s.take(failure{report: openflow.Report{Key: k, Status: openflow.TaskFailed, Cause: why}})
+}
+
+// Lost takes that a party does not know a run any more which it had accepted.
+func (s *State) Lost(k openflow.TaskKey) bool {
+	why := openflow.Cause{Code: openflow.CodeNotFound}
+	return s.take(failure{report: openflow.Report{Key: k, Status: openflow.TaskFailed, Cause: why}, started: true, lost: true})
 }
 
 // Takes tells whether Report would change anything.
@@ -28,7 +35,9 @@ func (s *State) Takes(r openflow.Report) bool {
 	return t != nil && t.ByParty[i].CanBecome(r.Status) && !t.ByParty[i].Terminal()
 }
 
-func (s *State) take(r openflow.Report, started bool) bool {
+// take takes the word of one party, which is a failure if the run has not succeeded.
+func (s *State) take(f failure) bool {
+	r := f.report
 	if !s.Takes(r) {
 		return false
 	}
@@ -42,7 +51,8 @@ func (s *State) take(r openflow.Report, started bool) bool {
 		r.Consequence = true // of whatever made somebody stop it
 	}
 	if r.Status.Terminal() && !r.Status.Succeeded() {
-		t.blamed = earlier(t.blamed, &failure{report: r, order: s.reports, started: started})
+		f.report, f.order = r, s.reports
+		t.blamed = earlier(t.blamed, &f)
 	}
 	return true
 }
@@ -97,8 +107,8 @@ func (s *State) Code() openflow.Code {
 	return ""
 }
 
-// Suspect reports whether the failures that have been reported so far only follow from one that has not, while a party of
-// such a task is still silent.
+// Suspect reports whether the cause of a failure may still come: all that was reported so far is consequences, and a party of
+// such a task is silent.
 func (s *State) Suspect() bool {
 	t, f := s.first()
 	if f == nil || !f.report.Consequence {
@@ -119,6 +129,9 @@ func (t *Task) reason() string {
 	}
 	r := t.blamed.report
 	where := fmt.Sprintf("party %s (%s)", r.Key.Party.ID, r.Key.Party.Role)
+	if t.blamed.lost {
+		return fmt.Sprintf("task %q is lost at %s: its node accepted the run and does not know it any more; perhaps it was restored from a backup", t.Name, where)
+	}
 	if !t.blamed.started {
 		return fmt.Sprintf("task %q could not be started at %s: %s", t.Name, where, r.Text)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	sdkclient "go.temporal.io/sdk/client"
@@ -41,17 +42,15 @@ func (e *Engine) StartJob(ctx context.Context, p openflow.JobPlan) error {
 	opts := e.options(workflows.JobWorkflowID(p.ID), "job "+string(p.ID)+": "+p.Name)
 	opts.EnableEagerStart = false // update-with-start does not go with it
 	describe(&opts, &p)
-	start := e.Client.NewWithStartWorkflowOperation(opts, workflows.Job, workflows.EncodePlan(p))
-	h, err := e.Client.UpdateWithStartWorkflow(ctx, sdkclient.UpdateWithStartWorkflowOptions{
-		StartWorkflowOperation: start,
-		UpdateOptions: sdkclient.UpdateWorkflowOptions{
-			UpdateName: workflows.UpdateCreated, UpdateID: workflows.UpdateCreated, WorkflowID: opts.ID,
-			WaitForStage: sdkclient.WorkflowUpdateStageCompleted,
-		},
+	err := ready(ctx, nil, func() (sdkclient.WorkflowUpdateHandle, error) {
+		return e.Client.UpdateWithStartWorkflow(ctx, sdkclient.UpdateWithStartWorkflowOptions{
+			StartWorkflowOperation: e.Client.NewWithStartWorkflowOperation(opts, workflows.Job, workflows.EncodePlan(p)), // good for one try
+			UpdateOptions: sdkclient.UpdateWorkflowOptions{
+				UpdateName: workflows.UpdateCreated, UpdateID: workflows.UpdateCreated, WorkflowID: opts.ID,
+				WaitForStage: sdkclient.WorkflowUpdateStageCompleted,
+			},
+		})
 	})
-	if err == nil {
-		err = h.Get(ctx, nil)
-	}
 	if ended(err) {
 		return nil
 	}
@@ -123,11 +122,30 @@ func (e *Engine) RerunJob(ctx context.Context, p openflow.JobPlan) error {
 // await sends an update and waits for its result; nil: it has none.
 func (e *Engine) await(ctx context.Context, u sdkclient.UpdateWorkflowOptions, result any) error {
 	u.WaitForStage = sdkclient.WorkflowUpdateStageCompleted
-	h, err := e.Client.UpdateWorkflow(ctx, u)
-	if err != nil {
-		return err
-	}
-	return h.Get(ctx, result)
+	return ready(ctx, result, func() (sdkclient.WorkflowUpdateHandle, error) { return e.Client.UpdateWorkflow(ctx, u) })
+}
+
+// unready is how long a request waits for a workflow that cannot take it.
+const unready = 30 * time.Second
+
+// ready sends an update and waits for its result, and does so again while Temporal refuses it because the workflow's last
+// steps came to nothing. That is so on a machine that is too busy to write them down in time. The workflow goes on by itself
+// when it is not. The update must be good to repeat.
+func ready(ctx context.Context, result any, update func() (sdkclient.WorkflowUpdateHandle, error)) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		h, err := update()
+		if err == nil {
+			err = h.Get(ctx, result)
+		}
+		var notReady *serviceerror.WorkflowNotReady
+		if err != nil && !errors.As(err, &notReady) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithMaxElapsedTime(unready), backoff.WithBackOff(&backoff.ExponentialBackOff{
+		InitialInterval: 100 * time.Millisecond, Multiplier: 2, MaxInterval: 2 * time.Second,
+	}))
+	return err
 }
 
 // describe adds what the Temporal UI shows of a job and finds it by.
@@ -265,11 +283,15 @@ func fromTemporal(what string, err error) error {
 	var unavailable *serviceerror.Unavailable
 	var exhausted *serviceerror.ResourceExhausted
 	var late *serviceerror.DeadlineExceeded
+	var notReady *serviceerror.WorkflowNotReady
 	switch {
 	case errors.As(err, &notFound):
 		return openflow.Errorf(openflow.CodeNotFound, "%s: no such workflow: %w", what, err)
 	case errors.As(err, &unavailable), errors.As(err, &exhausted):
 		return openflow.Errorf(openflow.CodeUnavailable, "%s: Temporal does not answer: %w", what, err)
+	case errors.As(err, &notReady):
+		return openflow.Errorf(openflow.CodeUnavailable, "%s: this node is too busy to go on with the job now: %w", what, err).
+			WithHint("the job goes on when it is not: openflow job show, openflow doctor")
 	case errors.As(err, &late), errors.Is(err, context.DeadlineExceeded):
 		return openflow.Errorf(openflow.CodeDeadline, "%s: no answer in time: %w", what, err)
 	}

@@ -22,6 +22,7 @@ import (
 type server struct {
 	sdkclient.Client
 	err    error // of the request
+	busy   int   // how many requests are refused first because the workflow cannot take them
 	result error // of the update
 	opts   sdkclient.StartWorkflowOptions
 	update sdkclient.UpdateWorkflowOptions
@@ -36,12 +37,20 @@ func (s *server) NewWithStartWorkflowOperation(o sdkclient.StartWorkflowOptions,
 
 func (s *server) UpdateWithStartWorkflow(_ context.Context, o sdkclient.UpdateWithStartWorkflowOptions) (sdkclient.WorkflowUpdateHandle, error) {
 	s.update = o.UpdateOptions
+	return s.answer()
+}
+
+func (s *server) answer() (sdkclient.WorkflowUpdateHandle, error) {
+	if s.busy > 0 {
+		s.busy--
+		return nil, fmt.Errorf("failed workflow update: %w", serviceerror.NewWorkflowNotReady("Workflow Task in failed state"))
+	}
 	return handle{err: s.result}, s.err
 }
 
 func (s *server) UpdateWorkflow(_ context.Context, o sdkclient.UpdateWorkflowOptions) (sdkclient.WorkflowUpdateHandle, error) {
 	s.update = o
-	return handle{err: s.result}, s.err
+	return s.answer()
 }
 
 func (s *server) ExecuteWorkflow(_ context.Context, o sdkclient.StartWorkflowOptions, _ any, args ...any) (sdkclient.WorkflowRun, error) {
@@ -123,6 +132,31 @@ func all(calls map[string]func(*starter.Engine) error, code openflow.Code) map[s
 		m[c] = code
 	}
 	return m
+}
+
+// A workflow that cannot take a request for a moment takes it then, and nobody hears of it. What it cannot take at all is
+// worth another try, and no defect.
+func TestAWorkflowThatIsNotReady(t *testing.T) {
+	for name, do := range map[string]func(context.Context, *starter.Engine) error{
+		"start job": func(ctx context.Context, e *starter.Engine) error {
+			return e.StartJob(ctx, openflow.JobPlan{ID: "1"})
+		},
+		"stop job": func(ctx context.Context, e *starter.Engine) error {
+			_, err := e.StopJob(ctx, "1", openflow.JobCanceled, "r")
+			return err
+		},
+		"report": func(ctx context.Context, e *starter.Engine) error {
+			return e.ReportTask(ctx, openflow.Report{Key: key})
+		},
+	} {
+		require.NoError(t, do(t.Context(), &starter.Engine{Client: &server{busy: 2}}), name)
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.Equal(t, openflow.CodeCanceled, openflow.CodeOf(do(over, &starter.Engine{Client: &server{busy: 1 << 20}})), name)
+	}
+	signal := (&starter.Engine{Client: &server{err: serviceerror.NewWorkflowNotReady("Workflow Task in failed state")}}).StopTask(t.Context(), key, openflow.TaskFailed, "r")
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(signal))
+	require.ErrorContains(t, signal, "this node is too busy to go on with the job now")
 }
 
 // What a workflow refuses keeps its code, party and words.

@@ -46,9 +46,9 @@ type Access struct {
 type Running struct {
 	Runtime    string   `flag:"runtime" help:"docker, or process (isolates nothing)"`
 	Components string   `flag:"components" default:"openflow-components beside this program" help:"the program of the built-in provider"`
-	Base       string   `flag:"listen-base" default:"chosen by the runtime" help:"address at which the node listens for its containers"`
-	Advertise  string   `flag:"advertise-base" default:"known to the runtime" help:"HOST:PORT at which containers find that, for runtimes that do not know"`
-	Labels     []string `flag:"label" help:"kind of tasks that this machine takes of the site's pool, besides those of no kind, such as gpu; may be repeated"`
+	Base       string   `flag:"listen-base" default:"chosen by the runtime" help:"address of the base layer, which containers of this machine call"`
+	Advertise  string   `flag:"advertise-base" default:"known to the runtime" help:"HOST:PORT at which containers reach the base layer, for runtimes that cannot tell"`
+	Labels     []string `flag:"label" help:"label of tasks that this machine takes, such as gpu, besides tasks without a label; may be repeated"`
 }
 
 // Pool is how a node works with the machines of its pool.

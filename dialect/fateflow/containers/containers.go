@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
-	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -31,12 +30,12 @@ type api struct {
 func Mount(s *base.Site) dialect.Mount {
 	a := &api{s, envelope.Writer{Log: s.Log}}
 	r := a.write.Router()
+	r.With(s.KnownAtEnd(a.write.Refuse)).Post("/worker/task/status", a.write.JSON(a.status))
 	r.Group(func(r chi.Router) {
-		r.Use(s.Known(a.write.Refuse, isStatus))
+		r.Use(s.Known(a.write.Refuse))
 		get := func(path string, h reply.Handler) { r.Get(path, a.write.JSON(h)) }
 		post := func(path string, h reply.Handler) { r.Post(path, a.write.JSON(h)) }
 
-		post("/worker/task/status", a.status)
 		get("/worker/data/tracking/query", a.trackingQuery)
 		post("/worker/data/tracking/save", a.trackingSave)
 		post("/worker/model/save", a.modelSave)
@@ -46,8 +45,6 @@ func Mount(s *base.Site) dialect.Mount {
 	})
 	return dialect.Mount{Prefix: "/v2", Router: r}
 }
-
-func isStatus(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/task/status") }
 
 // own refuses a body or query that names another run than the credential's.
 func own(t openflow.TaskRecord, executionID string) error {

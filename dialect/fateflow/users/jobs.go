@@ -102,7 +102,9 @@ func (a *api) queryJobs(r *http.Request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		models, err := a.Catalogue.Models(r.Context(), catalogue.ModelFilter{Job: j.ID, Role: j.Party.Role, Party: j.Party.ID})
+		models, err := a.Catalogue.Models(r.Context(), catalogue.ModelFilter{
+			Job: j.ID, Scheduler: j.Scheduler, Role: j.Party.Role, Party: j.Party.ID,
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -312,6 +314,15 @@ func (a *api) row(r *http.Request, scheduler, id, role, party string) (openflow.
 	return job, openflow.About(openflow.AboutJob, err)
 }
 
+// queriedRow is the row that a query names by job, role and party.
+func (a *api) queriedRow(r *http.Request) (openflow.JobRecord, error) {
+	v, err := reply.Required(r, "job_id", "role", "party_id")
+	if err != nil {
+		return openflow.JobRecord{}, err
+	}
+	return a.row(r, "", v[0], v[1], v[2])
+}
+
 // maxNotes is how many bytes a user's notes on a job may have.
 const maxNotes = 16 << 10
 
@@ -338,11 +349,7 @@ func (a *api) addNotes(r *http.Request) (any, error) {
 //
 // Spec: fate-flow-api §1.1 #11; the party_id is the one asked for (part 7 #11).
 func (a *api) dataView(r *http.Request) (any, error) {
-	v, err := reply.Required(r, "job_id", "role", "party_id")
-	if err != nil {
-		return nil, err
-	}
-	job, err := a.row(r, "", v[0], v[1], v[2])
+	job, err := a.queriedRow(r)
 	if err != nil {
 		return nil, err
 	}
@@ -358,18 +365,14 @@ func (a *api) dataView(r *http.Request) (any, error) {
 			view[p.Role][p.ID] = append(view[p.Role][p.ID], map[string]string{"namespace": t.Namespace, "name": t.Name})
 		}
 	}
-	return map[string]any{"role": v[1], "party_id": v[2], "data_view": view}, nil
+	return map[string]any{"role": job.Party.Role, "party_id": job.Party.ID, "data_view": view}, nil
 }
 
 // dependency is the graph as one party sees it, for drawing.
 //
 // Spec: fate-flow-api §1.1 #13.
 func (a *api) dependency(r *http.Request) (any, error) {
-	v, err := reply.Required(r, "job_id", "role", "party_id")
-	if err != nil {
-		return nil, err
-	}
-	job, err := a.row(r, "", v[0], v[1], v[2])
+	job, err := a.queriedRow(r)
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func TestAJobTellsItsModels(t *testing.T) {
 	u.create("j1")
 	u.create("j2")
 	require.NoError(t, u.rows.SaveModel(t.Context(), openflow.ModelRecord{
-		ModelID: "j1", Version: "0", Party: guest, Task: "a", OutputKey: "output_model", Job: "j1", TypeName: "json_model", Object: strings.Repeat("0", 64),
+		ModelID: "j1", Version: "0", Scheduler: "9999", Party: guest, Task: "a", OutputKey: "output_model", Job: "j1", TypeName: "json_model", Object: strings.Repeat("0", 64),
 	}))
 	for job, want := range map[string][]wire.JobModel{"j1": {{TaskName: "a", OutputKey: "output_model"}}, "j2": nil} {
 		e := u.ask("/v2/job/query?job_id="+job, "", "")

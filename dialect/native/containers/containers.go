@@ -29,7 +29,7 @@ func Mount(s *base.Site) dialect.Mount {
 	a := &api{s, envelope.Writer(s.Log)}
 	r := a.write.Router()
 	r.Group(func(r chi.Router) {
-		r.Use(s.Known(a.write.Refuse, func(*http.Request) bool { return false }))
+		r.Use(s.Known(a.write.Refuse))
 		r.Post("/task/warning", a.write.JSON(a.warning))
 		r.Post("/scores/spend", a.write.JSON(a.spendScores))
 		r.Get("/data/table", a.table)

@@ -9,7 +9,7 @@ import (
 	"openflow/server/reply"
 )
 
-// AboutNode is the data of /v2/server/about.
+// AboutNode is the data of /openflow/v1/user/server/about.
 type AboutNode struct {
 	PartyID    string   `json:"party_id"`
 	Version    string   `json:"version"`
@@ -29,7 +29,7 @@ func (a *api) about(*http.Request) (any, error) {
 	}, nil
 }
 
-// Finding is one line of /v2/server/doctor.
+// Finding is one line of /openflow/v1/user/server/doctor.
 type Finding struct {
 	Name   string `json:"name"`
 	Status string `json:"status"` // ok, warn or FAIL
@@ -89,7 +89,7 @@ func (a *api) checkSite(r *http.Request) (any, error) {
 	return nil, openflow.About(openflow.AboutSite, a.Sites.CheckSite(r.Context(), openflow.PartyID(v[0])))
 }
 
-// HeardRow is one entry of /v2/site/probe.
+// HeardRow is one entry of /openflow/v1/user/site/probe.
 type HeardRow struct {
 	Dialect  string `json:"dialect"`
 	Version  string `json:"version"`

@@ -43,7 +43,7 @@ func New(t testing.TB, args ...string) *Daemon {
 		d.Stop()
 		command(t, "ip", "link", "del", d.bridge)
 		// What containers had mounted may take the daemon a moment to let go.
-		require.Eventually(t, func() bool { return os.RemoveAll(dir) == nil }, time.Minute, 50*time.Millisecond)
+		require.Eventually(t, func() bool { return os.RemoveAll(dir) == nil }, 3*time.Minute, 50*time.Millisecond)
 	})
 	d.Start()
 	return d
@@ -76,7 +76,7 @@ func (d *Daemon) Start() {
 		}
 		_, err = api.Ping(context.Background(), client.PingOptions{})
 		return errors.Join(err, api.Close()) == nil
-	}, time.Minute, 50*time.Millisecond, "see the log in %s", d.dir)
+	}, 3*time.Minute, 50*time.Millisecond, "see the log in %s", d.dir)
 }
 
 // Stop ends the daemon as a service manager does: without live-restore its containers end too.

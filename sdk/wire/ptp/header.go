@@ -10,26 +10,20 @@ const (
 	HeaderToken        = "x-ptp-token"
 	HeaderSessionID    = "x-ptp-session-id"
 	HeaderTargetNodeID = "x-ptp-target-node-id"
-	HeaderTargetInstID = "x-ptp-target-inst-id"
 	HeaderURI          = "x-ptp-uri"
 	HeaderSourceNodeID = "x-ptp-source-node-id"
-	HeaderSourceInstID = "x-ptp-source-inst-id"
 )
 
 // Headers that real peers use beyond the standard, and what the choices of interop-transport §6 and §7 add.
 const (
-	HeaderTopic            = "x-ptp-topic"              // beats the topic of the body
-	HeaderTimeout          = "x-ptp-timeout"            // milliseconds; beats the body
-	HeaderHops             = "x-ptp-hops"               // nodes passed so far, at most MaxHops (interop-transport §7.1)
-	HeaderFromNodeID       = "x-ptp-from-node-id"       // FATE's HeaderSourceNodeID
-	HeaderFromInstID       = "x-ptp-from-inst-id"       // FATE's HeaderSourceInstID
-	HeaderProviderMisspelt = "x-ptp-tecn-provider-code" // YACL's HeaderProvider
-	HeaderOpenflowAck      = "x-openflow-ack"           // acknowledged read: drop sequences up to this one
-	HeaderOpenflowSequence = "x-openflow-sequence"      // reply of an acknowledged read: the message's sequence
-	MetadataMessageID      = "x-ptp-message-id"         // key of PushInbound.Metadata, for duplicate suppression (interop-transport §6.1)
-	VersionPassThrough     = "1"                        // the value of HeaderVersion that means pass-through (interop-transport §5.2)
-	MaxHops                = 3                          // interop-transport §7.1
-	ProviderFATE           = "FATE"                     // a HeaderProvider that expects ResultTimeout for an empty pop
+	HeaderTopic            = "x-ptp-topic"         // beats the topic of the body
+	HeaderTimeout          = "x-ptp-timeout"       // milliseconds; beats the body
+	HeaderFromNodeID       = "x-ptp-from-node-id"  // FATE's HeaderSourceNodeID
+	HeaderOpenflowAck      = "x-openflow-ack"      // acknowledged read: drop sequences up to this one
+	HeaderOpenflowSequence = "x-openflow-sequence" // reply of an acknowledged read: the message's sequence
+	MetadataMessageID      = "x-ptp-message-id"    // key of PushInbound.Metadata, for duplicate suppression (interop-transport §6.1)
+	VersionPassThrough     = "1"                   // the value of HeaderVersion that means pass-through (interop-transport §5.2)
+	ProviderFATE           = "FATE"                // a HeaderProvider that expects ResultTimeout for an empty pop
 )
 
 // Content types that mean something here.

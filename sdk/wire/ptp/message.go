@@ -28,11 +28,6 @@ type PopInbound struct {
 // Spec: interop-transport §4, §6.5.
 type ReleaseInbound = PopInbound
 
-// PeekInbound is the request of peek, which has no timeout.
-//
-// Spec: interop-transport §4, §6.4.
-type PeekInbound = PopInbound
-
 // Inbound is the request of invoke and transport in encapsulation mode: Payload is another request in the same codec.
 //
 // Spec: interop-transport §4, §5.3.
@@ -51,9 +46,6 @@ type TransportOutbound struct {
 	Code     Result
 	Message  string
 }
-
-// Outbound is the reply of invoke and transport, with the fields of the other replies.
-type Outbound = TransportOutbound
 
 // Reply is the reply to a request that came to err: success for nil. A peer reads the message of an error of ours, and
 // nothing of others: they may speak of this machine.

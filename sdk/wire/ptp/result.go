@@ -3,6 +3,7 @@ package ptp
 import (
 	"errors"
 	"fmt"
+	"net/http"
 
 	"openflow"
 )
@@ -105,11 +106,16 @@ func (r Result) Retryable() bool {
 	return false
 }
 
-// ResultOf is what a peer is told of err: the very result that a Failure in its chain names, otherwise that of its code.
+// ResultOf is what a peer is told of err: the very result that a Failure in its chain names, ResultTooLarge for a request
+// body above its bound (*http.MaxBytesError), otherwise that of its code.
 func ResultOf(err error) Result {
 	var f *Failure
 	if errors.As(err, &f) {
 		return f.Result
+	}
+	var body *http.MaxBytesError
+	if errors.As(err, &body) {
+		return ResultTooLarge
 	}
 	if r, ok := results[openflow.CodeOf(err)]; ok {
 		return r

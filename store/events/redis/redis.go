@@ -43,7 +43,8 @@ type Store struct {
 	key     string
 	keep    int
 	changed events.Signal
-	done    chan struct{} // closed by Close
+	life    context.Context // ends with Close
+	stop    context.CancelFunc
 	closing sync.Once
 	loop    sync.WaitGroup
 }
@@ -65,7 +66,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{client: client, key: o.Prefix + "events", keep: o.Keep, done: make(chan struct{})}
+	s := &Store{client: client, key: o.Prefix + "events", keep: o.Keep}
+	s.life, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.loop.Go(s.tail)
 	return s, nil
 }
@@ -136,7 +138,7 @@ func (s *Store) Changed() <-chan struct{} { return s.changed.Wait() }
 func (s *Store) tail() {
 	ctx := context.Background() // lives as long as the store; closing the client ends the read
 	from := "0-0"
-	for !s.isClosed() {
+	for s.life.Err() == nil {
 		streams, err := s.client.XRead(ctx, &redis.XReadArgs{Streams: []string{s.key, from}, Count: batch, Block: block}).Result()
 		switch {
 		case err == nil:
@@ -159,14 +161,14 @@ func (s *Store) rest() {
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-s.done:
+	case <-s.life.Done():
 	}
 }
 
 // Close implements events.Store.
 func (s *Store) Close() (err error) {
 	s.closing.Do(func() {
-		close(s.done)
+		s.stop()
 		err = redisdb.Failure("close events", s.client.Close())
 		s.loop.Wait()
 		s.changed.Fire()
@@ -174,17 +176,8 @@ func (s *Store) Close() (err error) {
 	return err
 }
 
-func (s *Store) isClosed() bool {
-	select {
-	case <-s.done:
-		return true
-	default:
-		return false
-	}
-}
-
 func (s *Store) failure(doing string, err error) error {
-	if err != nil && s.isClosed() {
+	if err != nil && s.life.Err() != nil {
 		return openflow.Errorf(openflow.CodeUnavailable, "the events have ended: the node stops")
 	}
 	return redisdb.Failure(doing, err)

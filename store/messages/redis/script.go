@@ -71,12 +71,12 @@ func (s *Store) keys(tag string) []string {
 
 // run runs a script to its end: an interrupted one would leave the caller not knowing what it did.
 func (s *Store) run(ctx context.Context, script *redis.Script, tag, topic string, args ...any) ([]any, error) {
-	if s.isClosed() {
+	if s.life.Err() != nil {
 		return nil, messages.Closed()
 	}
 	all := append([]any{s.wakeChannel(), tag, s.opts.Expiry.Milliseconds(), topic}, args...)
 	answer, err := script.Run(context.WithoutCancel(ctx), s.client, s.keys(tag), all...).Slice()
-	if err != nil && s.isClosed() {
+	if err != nil && s.life.Err() != nil {
 		return nil, messages.Closed()
 	}
 	return answer, err

@@ -45,7 +45,8 @@ type Store struct {
 	client  *redis.Client
 	notices *redis.PubSub
 	waiters waiters
-	done    chan struct{} // closed by Close
+	life    context.Context // ends with Close
+	stop    context.CancelFunc
 	closing sync.Once
 	loop    sync.WaitGroup
 }
@@ -75,7 +76,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: o, client: client, done: make(chan struct{})}
+	s := &Store{opts: o, client: client}
+	s.life, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.notices = client.Subscribe(ctx, s.wakeChannel())
 	// Only a confirmed subscription misses nothing.
 	if _, err := s.notices.Receive(ctx); err != nil {
@@ -88,18 +90,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // Close implements messages.Store.
 func (s *Store) Close() (err error) {
 	s.closing.Do(func() {
-		close(s.done)
+		s.stop()
 		err = redisdb.Failure("close message store", errors.Join(s.notices.Close(), s.client.Close()))
 		s.loop.Wait()
 	})
 	return err
-}
-
-func (s *Store) isClosed() bool {
-	select {
-	case <-s.done:
-		return true
-	default:
-		return false
-	}
 }

@@ -30,7 +30,7 @@ func (s *Store) UseNonce(ctx context.Context, peer, nonce string, until time.Tim
 	switch {
 	case errors.Is(err, redis.Nil):
 		return false, nil
-	case err != nil && s.isClosed():
+	case err != nil && s.life.Err() != nil:
 		return false, messages.Closed()
 	case err != nil:
 		return false, redisdb.Failure("claim nonce of "+peer, err)
@@ -47,7 +47,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, idle time.Duration) (r
 	} {
 		n, err := step()
 		removed += n
-		if err != nil && s.isClosed() {
+		if err != nil && s.life.Err() != nil {
 			return removed, messages.Closed()
 		}
 		if err != nil {

@@ -135,7 +135,7 @@ func (s *Store) await(ctx context.Context, c messages.Channel, w *waiter, timeou
 		return true, nil
 	case <-timeout:
 		return false, nil
-	case <-s.done:
+	case <-s.life.Done():
 		return false, messages.Closed()
 	case <-ctx.Done():
 		return false, ended(c, ctx.Err())

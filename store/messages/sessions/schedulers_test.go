@@ -11,7 +11,8 @@ import (
 	"openflow/store/messages/sessions"
 )
 
-// A message goes to the session of the scheduler that it names. One that names none, as FATE-Flow's, goes to the only one.
+// A message goes to the session of the scheduler that it names. One that names none, as FATE-Flow's, goes to
+// the only one that its sender takes part in.
 func TestSessionsOfTwoSchedulers(t *testing.T) {
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
 	require.NoError(t, err)
@@ -35,10 +36,25 @@ func TestSessionsOfTwoSchedulers(t *testing.T) {
 		require.Equal(t, openflow.SessionID("1_psi_0_0@10000"), own)
 	}
 	add("10001")
+	own, err := s.Admit(t.Context(), "10000", short, "t")
+	require.NoError(t, err, "a job that it takes no part in does not come in its way")
+	require.Equal(t, openflow.SessionID(short+"@10000"), own)
+	_, err = s.Admit(t.Context(), "10003", short, "t")
+	require.Equal(t, openflow.CodePermission, openflow.CodeOf(err), "it takes part in neither")
+
+	add("10004", host)
 	_, err = s.Admit(t.Context(), "10000", short, "t")
 	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err))
-	require.NotContains(t, openflow.ForPartners(err).Error(), "10001", "whose jobs they are is not told to a peer")
-	own, err := s.Admit(t.Context(), "10000", short+"@10000", "t")
+	require.ErrorContains(t, err, "10004", "this site's users read whose they are")
+	require.NotContains(t, openflow.ForPartners(err).Error(), "10004", "a peer does not")
+	over := openflow.TaskKey{Scheduler: "10004", Job: "1", Task: "psi_0", Party: guest}
+	_, err = rows.FinishTask(t.Context(), over, openflow.TaskEnd{Status: openflow.TaskFailed})
+	require.NoError(t, err)
+	own, err = s.Admit(t.Context(), "10000", short, "t")
+	require.NoError(t, err, "nor does one that is over")
+	require.Equal(t, openflow.SessionID(short+"@10000"), own)
+
+	own, err = s.Admit(t.Context(), "10000", short+"@10000", "t")
 	require.NoError(t, err)
 	require.Equal(t, openflow.SessionID(short+"@10000"), own)
 	_, err = s.Admit(t.Context(), "10000", short+"@10001", "t")

@@ -10,7 +10,8 @@ import (
 	"openflow"
 )
 
-// Tasks finds the runs of a party in a session, whether or not the session names its scheduler. CodeNotFound: there are none.
+// Tasks finds the runs of a party in a session; in one that names no scheduler, those of the jobs of all schedulers.
+// CodeNotFound: there are none.
 type Tasks interface {
 	TasksOfSession(ctx context.Context, self openflow.PartyID, session openflow.SessionID) ([]openflow.TaskRecord, error)
 }
@@ -31,12 +32,9 @@ const maxKnown = 4096
 
 // Admit implements interconnection.Sessions.
 func (s *Sessions) Admit(ctx context.Context, from openflow.PartyID, session, topic string) (openflow.SessionID, error) {
-	own, parties, err := s.find(ctx, openflow.SessionID(session))
+	own, parties, err := s.find(ctx, from, openflow.SessionID(session))
 	if err != nil {
 		return "", err
-	}
-	if !slices.ContainsFunc(parties, func(p openflow.Party) bool { return p.ID == from }) {
-		return "", openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
 	}
 	sender, receiver, ok := s.Between(topic, parties)
 	if ok && (sender.ID != from || receiver.ID != s.Self) {
@@ -45,12 +43,15 @@ func (s *Sessions) Admit(ctx context.Context, from openflow.PartyID, session, to
 	return own, nil
 }
 
-// find returns what a session is called here, and its parties. One that names no scheduler is looked up every time: another
-// scheduler may make the same job ID later.
-func (s *Sessions) find(ctx context.Context, session openflow.SessionID) (openflow.SessionID, []openflow.Party, error) {
+// find returns what the session that a party means is called here, and its parties. One that names no scheduler is looked up
+// every time: another scheduler may make the same job ID later. CodePermission: the party takes no part in it.
+func (s *Sessions) find(ctx context.Context, from openflow.PartyID, session openflow.SessionID) (openflow.SessionID, []openflow.Party, error) {
 	s.mu.Lock()
 	parties, ok := s.known[session]
 	s.mu.Unlock()
+	if ok && !takesPart(from, parties) {
+		return "", nil, strange(from, session)
+	}
 	if ok {
 		return session, parties, nil
 	}
@@ -58,7 +59,11 @@ func (s *Sessions) find(ctx context.Context, session openflow.SessionID) (openfl
 	if err != nil {
 		return "", nil, err
 	}
-	own, parties := runs[0].Key.SessionID(), runs[0].Spec.Parties
+	run, err := meant(from, session, runs)
+	if err != nil {
+		return "", nil, err
+	}
+	own, parties := run.Key.SessionID(), run.Spec.Parties
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil || len(s.known) >= maxKnown {
@@ -66,6 +71,36 @@ func (s *Sessions) find(ctx context.Context, session openflow.SessionID) (openfl
 	}
 	s.known[own] = parties
 	return own, parties, nil
+}
+
+func takesPart(id openflow.PartyID, parties []openflow.Party) bool {
+	return slices.ContainsFunc(parties, func(p openflow.Party) bool { return p.ID == id })
+}
+
+func strange(from openflow.PartyID, session openflow.SessionID) error {
+	return openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
+}
+
+// meant chooses among the runs of a session that names no scheduler: a party means a job that it takes part in, and one that
+// runs rather than one that is over. So jobs of others, which may have the same ID, do not come in its way. CodeConflict: it
+// takes part in the jobs of several schedulers.
+func meant(from openflow.PartyID, session openflow.SessionID, runs []openflow.TaskRecord) (openflow.TaskRecord, error) {
+	others := func(t openflow.TaskRecord) bool { return !takesPart(from, t.Spec.Parties) }
+	over := func(t openflow.TaskRecord) bool { return t.PartyStatus.Terminal() }
+	runs = slices.DeleteFunc(slices.Clone(runs), others)
+	if len(runs) == 0 {
+		return openflow.TaskRecord{}, strange(from, session)
+	}
+	if under := slices.DeleteFunc(slices.Clone(runs), over); len(under) > 0 {
+		runs = under
+	}
+	for _, t := range runs {
+		if t.Key.Scheduler != runs[0].Key.Scheduler {
+			e := openflow.Errorf(openflow.CodeConflict, "session %s is here more than once, from schedulers %s and %s", session, runs[0].Key.Scheduler, t.Key.Scheduler)
+			return t, e.WithPublic("session %s is there more than once, from several schedulers", session)
+		}
+	}
+	return runs[0], nil
 }
 
 // patience bounds the question of a store's sweep, which has no context to give.

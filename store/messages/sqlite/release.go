@@ -15,7 +15,7 @@ func (s *Store) Release(ctx context.Context, session, name string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isClosed() {
+	if s.life.Err() != nil {
 		return messages.Closed()
 	}
 	sess := s.sessions[session]
@@ -51,7 +51,7 @@ func (s *Store) CloseSession(ctx context.Context, session string, quarantine tim
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isClosed() {
+	if s.life.Err() != nil {
 		return messages.Closed()
 	}
 	until := time.Now().Add(max(0, quarantine))
@@ -91,8 +91,8 @@ func (s *Store) forget(ctx context.Context, name string, with func(context.Conte
 	return nil
 }
 
-// discard deletes the messages of topics in one transaction, in which each follows for every topic that has a row, and
-// last, if not nil, once.
+// discard deletes the messages of topics in one transaction. In it each is called for every topic that has a row, and then
+// last, if it is not nil.
 func (s *Store) discard(ctx context.Context, topics map[string]*topicState,
 	each func(context.Context, *sql.Tx, *topicState) error, last func(context.Context, *sql.Tx) error) (
 	all removed, err error) {

@@ -67,7 +67,7 @@ type call struct {
 
 // begin looks up or makes the channel's state. The caller holds s.mu, and calls end later.
 func (s *Store) begin(c messages.Channel) (*call, error) {
-	if s.isClosed() {
+	if s.life.Err() != nil {
 		return nil, messages.Closed()
 	}
 	sess := s.sessions[c.Session]
@@ -97,7 +97,7 @@ func (s *Store) end(c *call) {
 
 // alive is ErrReleased once the call's topic was released or its session ended, and an error after Close.
 func (s *Store) alive(c *call) error {
-	if s.isClosed() {
+	if s.life.Err() != nil {
 		return messages.Closed()
 	}
 	select {
@@ -119,7 +119,7 @@ func (s *Store) await(ctx context.Context, c *call, on <-chan struct{}, timeout 
 		return false, nil
 	case <-c.released:
 		return false, messages.Released(c.channel)
-	case <-s.done:
+	case <-s.life.Done():
 		return false, messages.Closed()
 	case <-ctx.Done():
 		return false, openflow.Errorf(openflow.CodeOf(ctx.Err()), "wait on topic %q of session %s: %w",

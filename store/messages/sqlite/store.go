@@ -35,7 +35,8 @@ type Store struct {
 	bodies bodies
 	db     *sql.DB
 	stmt   statements
-	done   chan struct{} // closed by Close
+	life   context.Context // ends with Close
+	stop   context.CancelFunc
 
 	// mu orders all that touches channels. It is held during SQL, which costs nothing: SQLite has one writer anyway.
 	mu       sync.Mutex
@@ -65,10 +66,10 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	s := &Store{
 		opts:     o,
 		bodies:   bodies{dir: filepath.Join(dir, "bodies"), durable: o.Durable},
-		done:     make(chan struct{}),
 		sessions: map[string]*sessionState{},
 		busy:     map[string]struct{}{},
 	}
+	s.life, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := os.MkdirAll(s.bodies.dir, 0o700); err != nil {
 		return nil, failure("open message store", err)
 	}
@@ -116,23 +117,14 @@ func dsn(file string, o Options) string {
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isClosed() {
+	if s.life.Err() != nil {
 		return nil
 	}
-	close(s.done)
+	s.stop()
 	if err := s.db.Close(); err != nil {
 		return failure("close message store", err)
 	}
 	return nil
-}
-
-func (s *Store) isClosed() bool {
-	select {
-	case <-s.done:
-		return true
-	default:
-		return false
-	}
 }
 
 // failure turns an error of the machine into one of ours. op says what was attempted.

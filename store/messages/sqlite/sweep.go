@@ -10,7 +10,7 @@ import (
 // UseNonce implements messages.Store. It touches nothing but the database, so it does not take the lock.
 func (s *Store) UseNonce(ctx context.Context, peer, nonce string, until time.Time) (fresh bool, err error) {
 	res, err := s.stmt.claim.ExecContext(context.WithoutCancel(ctx), peer, nonce, until.UnixMilli())
-	if err != nil && s.isClosed() {
+	if err != nil && s.life.Err() != nil {
 		return false, messages.Closed()
 	}
 	if err != nil {
@@ -43,7 +43,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, idle time.Duration) (r
 func (s *Store) sweepExpired(ctx context.Context, now time.Time) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isClosed() {
+	if s.life.Err() != nil {
 		return 0, messages.Closed()
 	}
 	total := int64(0)
@@ -100,7 +100,7 @@ func (s *Store) forgetIdle(ctx context.Context, name string, now time.Time, idle
 	if sess := s.sessions[name]; sess == nil || !sess.isIdle(now, idle) {
 		return false, nil
 	}
-	if s.isClosed() {
+	if s.life.Err() != nil {
 		return false, messages.Closed()
 	}
 	return true, s.forget(ctx, name, nil)
@@ -119,7 +119,7 @@ func (s *Store) sweepOrphans(ctx context.Context) (n int, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isClosed() {
+	if s.life.Err() != nil {
 		return 0, messages.Closed()
 	}
 	needed, err := s.neededBodies(ctx)

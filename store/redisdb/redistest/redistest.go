@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long a server may take to start on a busy machine.
-const patience = 30 * time.Second
+const patience = 3 * time.Minute
 
 // memory is where Linux keeps files in memory. A kill of a process does not touch them.
 const memory = "/dev/shm"

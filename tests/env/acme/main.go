@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"openflow"
@@ -21,8 +22,8 @@ func main() {
 }
 
 type params struct {
-	Word string `json:"word"    required:"true" doc:"what is said"`
-	Wait int    `json:"wait_ms" min:"0"         doc:"milliseconds before that"`
+	Word  string `json:"word"    required:"true" doc:"what is said"`
+	While string `json:"while"                  doc:"a file on whose end it waits before that"`
 }
 
 func greet(ctx context.Context, t *component.Task) error {
@@ -49,12 +50,17 @@ func say(ctx context.Context, t *component.Task) error {
 	if err := t.Parameters(&p); err != nil {
 		return err
 	}
-	wait := time.NewTimer(time.Duration(p.Wait) * time.Millisecond)
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case <-ctx.Done():
-		return ctx.Err()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(p.While); err != nil {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	return t.Metric(ctx, component.Metric{Name: "said", Data: map[string]string{"word": p.Word, "by": version}})
 }

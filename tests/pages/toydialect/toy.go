@@ -22,13 +22,14 @@ type Dialect struct{ dialect.Plain }
 // Name is what records of peers and providers say.
 func (Dialect) Name() openflow.Dialect { return "toy" }
 
-// answer is every answer.
+// answer is every answer. Its version tells it from what something else at the address answers.
 type answer struct {
+	Toy  int             `json:"toy"`
 	Said json.RawMessage `json:"said,omitempty"`
 	No   *wire.Problem   `json:"no,omitempty"`
 }
 
-func envelope(said json.RawMessage, no *wire.Problem) any { return answer{said, no} }
+func envelope(said json.RawMessage, no *wire.Problem) any { return answer{1, said, no} }
 
 // Client calls a peer: each call is one signed POST.
 func (Dialect) Client(l peer.Link) dialect.Client {
@@ -38,8 +39,8 @@ func (Dialect) Client(l peer.Link) dialect.Client {
 			return verbs.Answer{}, err
 		}
 		var a answer
-		if err := json.Unmarshal(got.Body, &a); err != nil {
-			return verbs.Answer{}, l.Unreachable("answered %s with something that is not JSON", call)
+		if err := json.Unmarshal(got.Body, &a); err != nil || a.Toy == 0 {
+			return verbs.Answer{Header: got.Header}, l.Unreachable("answered %s with something that is no answer of the toy", call)
 		}
 		return verbs.Answer{Header: got.Header, Data: a.Said, Refusal: a.No}, nil
 	})
@@ -79,7 +80,7 @@ func (Dialect) Container() dialect.Container {
 func (Dialect) Base(s *base.Site) []dialect.Mount {
 	write := reply.Writer{Log: s.Log, Envelope: envelope}
 	router := write.Router()
-	router.With(s.Known(write.Refuse, func(*http.Request) bool { return true })).Post("/end", write.JSON(func(r *http.Request) (any, error) {
+	router.With(s.KnownAtEnd(write.Refuse)).Post("/end", write.JSON(func(r *http.Request) (any, error) {
 		var said struct {
 			Word string `json:"word" check:"required"`
 		}

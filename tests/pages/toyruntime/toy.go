@@ -71,7 +71,7 @@ func (h host) Ensure(ctx context.Context, spec driver.Spec) (driver.Status, erro
 	}
 	spec.Labels, spec.Command, spec.Env = maps.Clone(spec.Labels), slices.Clone(spec.Command), slices.Clone(spec.Env)
 	c := &container{node: h.node, spec: spec}
-	c.status = driver.Status{Name: spec.Name, Labels: spec.Labels, State: driver.StateCreated, Created: time.Now()}
+	c.status = driver.Status{Name: spec.Name, Labels: spec.Labels, Made: spec.Made, State: driver.StateCreated, Created: time.Now()}
 	h.containers[spec.Name] = c
 	return c.status, nil
 }
