@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"strings"
+
+	"openflow/sdk/httpclient"
 )
 
 func main() {
@@ -54,7 +56,7 @@ func run() error {
 		return err
 	}
 	r.Header.Set("Authorization", "Bearer "+work.Credential)
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := httpclient.New(httpclient.Options{}).Do(r)
 	if err != nil {
 		return err
 	}
