@@ -91,10 +91,11 @@ type ProviderRecord struct {
 	Name    string
 	Version string
 	Kind    ProviderKind
-	Place   string // of a local program: its path, on every machine that runs it
-	Digest  string // "sha256:…" of the program
-	Enabled bool   // it takes new jobs
-	AddedBy string // user
+	Place   string  // of a local program: its path, on every machine that runs it
+	Digest  string  // "sha256:…" of the program
+	Dialect Dialect // that its containers speak; only this site's operator says
+	Enabled bool    // it takes new jobs
+	AddedBy string  // user
 	AddedAt time.Time
 }
 
@@ -106,6 +107,14 @@ type ComponentRecord struct {
 	Name        string
 	Provider    ProviderRef // without a device
 	Description json.RawMessage
+}
+
+// Program is what a run is started with.
+type Program struct {
+	Image    string  // what the runtime starts: an image, or the path of an executable
+	Dialect  Dialect // that its containers speak
+	Provider string  // whose it is, in full: "name:version@device"
+	Digest   string  // "sha256:…" of the program
 }
 
 // Launch says where a run has its container, and whose program is in it.

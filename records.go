@@ -294,7 +294,8 @@ type Place struct {
 type HeardDialect struct {
 	Dialect  Dialect
 	Version  string
-	Recorded bool  // the peer's record names it
+	Profile  string
+	Recorded bool  // the peer's record names all three
 	Err      error // why it seems not to speak it; nil: it does
 }
 

@@ -36,13 +36,13 @@ vendor. A registered program is run as it was registered and not otherwise: the 
 }
 
 func providerAddCommand(o *options) *cobra.Command {
-	var program string
+	var program, dialect string
 	c := &cobra.Command{
 		Use:   "add NAME --program PATH",
 		Short: "Register a program",
 		Long: `Register a program that is a file of the node's machine. The node runs it, as its own user, to ask for its components. It
 must say that it is of provider NAME. Its version is what it says. Nobody but root and the node's user may be able to
-write the file. Where tasks run in Docker, it must be one static program.`,
+write the file. Where tasks run in Docker, it must be one static program. Its containers speak the dialect of --dialect.`,
 		Example: `  openflow provider add acme --program /opt/acme/components`,
 		Args:    positional("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -53,7 +53,7 @@ write the file. Where tasks run in Docker, it must be one static program.`,
 			if err != nil {
 				return openflow.Errorf(openflow.CodeInvalid, "path of the program: %w", err)
 			}
-			p, err := o.client().AddProvider(c.Context(), args[0], path)
+			p, err := o.client().AddProvider(c.Context(), args[0], path, dialect)
 			if err != nil {
 				return err
 			}
@@ -63,6 +63,7 @@ write the file. Where tasks run in Docker, it must be one static program.`,
 		},
 	}
 	c.Flags().StringVar(&program, "program", "", "path of the program, at the node's machine")
+	c.Flags().StringVar(&dialect, "dialect", "", "which its containers speak (default: fate-flow, as those of our kit do)")
 	return c
 }
 
@@ -79,9 +80,9 @@ func providersCommand(o *options) *cobra.Command {
 				return err
 			}
 			return o.show(c, append([]sdk.Provider{}, list...), func(w io.Writer) {
-				line(w, "PROVIDER", "KIND", "TAKES JOBS", "PROGRAM", "DIGEST")
+				line(w, "PROVIDER", "KIND", "TAKES JOBS", "SPEAKS", "PROGRAM", "DIGEST")
 				for _, p := range list {
-					line(w, p.Ref(), p.Kind, yesNo(p.Enabled), p.Program, shortDigest(p.Digest))
+					line(w, p.Ref(), p.Kind, yesNo(p.Enabled), p.Dialect, p.Program, shortDigest(p.Digest))
 				}
 			})
 		},
@@ -112,7 +113,7 @@ func providerShowCommand(o *options) *cobra.Command {
 			}
 			return o.show(c, p, func(w io.Writer) {
 				for _, row := range [][2]string{
-					{"provider", p.Ref()}, {"kind", p.Kind}, {"takes jobs", yesNo(p.Enabled)}, {"program", p.Program}, {"digest", p.Digest},
+					{"provider", p.Ref()}, {"kind", p.Kind}, {"takes jobs", yesNo(p.Enabled)}, {"speaks", p.Dialect}, {"program", p.Program}, {"digest", p.Digest},
 					{"added", moment(&p.AddedAt)}, {"by", p.AddedBy}, {"components", strings.Join(p.Components, ", ")},
 				} {
 					line(w, row[0], row[1])

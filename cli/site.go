@@ -199,20 +199,13 @@ changed with openflow site add.`,
 				return err
 			}
 			return o.show(c, append([]sdk.Heard{}, list...), func(w io.Writer) {
-				line(w, "DIALECT", "VERSION", "SPOKEN THERE", "IN ITS RECORD", "WHY NOT")
+				line(w, "DIALECT", "VERSION", "PROFILE", "SPOKEN THERE", "IN ITS RECORD", "WHY NOT")
 				for _, h := range list {
-					line(w, h.Dialect, h.Version, yes(h.Speaks), yes(h.Recorded), h.Error)
+					line(w, h.Dialect, h.Version, h.Profile, yesNo(h.Speaks), yesNo(h.Recorded), h.Error)
 				}
 			})
 		},
 	}
-}
-
-func yes(is bool) string {
-	if is {
-		return "yes"
-	}
-	return "no"
 }
 
 func removeCommand(o *options) *cobra.Command {

@@ -9,8 +9,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -21,37 +19,61 @@ import (
 	"openflow/server/base"
 )
 
-// Dialect is one way in which nodes talk.
+// Dialect is one way in which nodes, users and containers talk to a node. Who writes one embeds [Plain], and writes what is
+// special.
 type Dialect interface {
-	// Name is how records of peers call it.
+	// Name is how records of peers and providers call it.
 	Name() openflow.Dialect
+	ForNodes
+	ForUsers
+	ForContainers
+}
+
+// ForNodes is what a dialect is between nodes.
+type ForNodes interface {
 	// Speaks tells its versions and profiles, the usual one of each first. A profile is a way of the dialect's to know the
-	// caller and to answer.
+	// caller and to answer. Which of them a peer speaks, its link tells.
 	Speaks() (versions, profiles []string)
+	// Client calls the peer at the end of a link; nil, whatever the link: it is not spoken between nodes.
+	Client(l peer.Link) Client
+	// Interconnection serves other nodes.
+	Interconnection(n Node) []Mount
 	// Channel is what the dialect calls a topic of a session of ours, which is one of a task version. Where its sessions are
 	// a job's, the topic tells the task. Errors: CodeInvalid.
 	Channel(own openflow.SessionID, topic string) (Channel, error)
 	// Own is the way back. The session may leave its scheduler out. Errors: CodeInvalid.
 	Own(c Channel) (session, topic string, err error)
-	// Client calls the peer at the end of a link.
-	Client(l peer.Link) Client
-	// Interconnection serves other nodes.
-	Interconnection(n Node) []Mount
+}
+
+// ForUsers is what a dialect is between a site and its users.
+type ForUsers interface {
 	// Application serves the users of this node.
 	Application(s *application.Site) []Mount
-	// Base serves the containers of this node, each of which speaks the dialect of its program; and, in our own dialect, the
+	// Documents reads and writes the jobs that users send; nil: they send none in the dialect.
+	Documents() Documents
+}
+
+// ForContainers is what a dialect is between a site and its containers, each of which speaks the dialect of its program.
+type ForContainers interface {
+	// Base serves the containers of this node, with the words that they have for their status; and, in our own dialect, the
 	// machines of the site.
 	Base(s *base.Site) []Mount
-	// Container is what containers are told in the dialect; nil: the dialect has none.
+	// Container is what containers are told in the dialect; nil: it has none.
 	Container() Container
 }
 
-// Container is what a container of a dialect is told of its run, and what its words mean.
-type Container interface {
-	// Environment tells a container what its work is, where its node is, and how it proves itself. Errors: CodeInvalid.
-	Environment(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error)
-	// Status is what a word of a container says of its run. Errors: CodeInvalid.
-	Status(word string) (openflow.TaskStatus, error)
+// Container tells a container what its work is, where its node is, and how it proves itself, as variables of its environment.
+// Errors: CodeInvalid.
+type Container func(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error)
+
+// Documents are jobs as the users of a dialect write them, in JSON.
+type Documents interface {
+	// Read reads what a user has sent. Keys without effect are warnings of the submission, or refused. What is wrong with a
+	// document that can be read to its end is in the submission's Mistakes. Errors: CodeInvalid (it is none; it is larger or
+	// nested deeper than the dialect allows).
+	Read(document []byte) (openflow.Submission, error)
+	// Write is the way back. Errors: CodeInvalid (a value has no form in JSON).
+	Write(job *openflow.DAG) ([]byte, error)
 }
 
 // Client calls one peer in a dialect. It tries nothing twice.
@@ -129,91 +151,4 @@ type Signer interface {
 // Prober calls another node to see whether it answers and knows this one.
 type Prober interface {
 	Probe(ctx context.Context, id openflow.PartyID) error
-}
-
-// All are the dialects of a node, the one of peers of which nothing is said first.
-type All []Dialect
-
-// Interconnection is what other nodes reach.
-func (a All) Interconnection(n Node) (ms Mounts) {
-	for _, d := range a {
-		ms = append(ms, d.Interconnection(n)...)
-	}
-	return ms
-}
-
-// Application is what users reach.
-func (a All) Application(s *application.Site) (ms Mounts) {
-	for _, d := range a {
-		ms = append(ms, d.Application(s)...)
-	}
-	return ms
-}
-
-// Base is what containers reach, and the machines of the site where s has them.
-func (a All) Base(s *base.Site) (ms Mounts) {
-	for _, d := range a {
-		ms = append(ms, d.Base(s)...)
-	}
-	return ms
-}
-
-// Of is the dialect that a record names. CodeInvalid: there is none of that name.
-func (a All) Of(name openflow.Dialect) (Dialect, error) {
-	for _, d := range a {
-		if d.Name() == name {
-			return d, nil
-		}
-	}
-	names := make([]string, len(a))
-	for i, d := range a {
-		names[i] = string(d.Name())
-	}
-	return nil, openflow.Errorf(openflow.CodeInvalid, "%q is not a dialect", name).WithHint("one of %s", strings.Join(names, ", "))
-}
-
-// ContainerPrefixes are those below which containers call.
-func (a All) ContainerPrefixes() []string {
-	var list []string
-	for _, m := range a.Base(&base.Site{}) {
-		list = append(list, m.Prefix)
-	}
-	return list
-}
-
-// Sessions lists what a session is called in the dialects.
-func (a All) Sessions(own openflow.SessionID) (names []string) {
-	for _, d := range a {
-		if c, err := d.Channel(own, ""); err == nil {
-			names = append(names, c.Session)
-		}
-	}
-	return names
-}
-
-// Complete fills in what the operator has left open of the way in which a peer talks, and refuses what is not spoken here.
-// Errors: CodeInvalid.
-func (a All) Complete(s openflow.SiteRecord) (openflow.SiteRecord, error) {
-	if s.Dialect == "" {
-		s.Dialect = a[0].Name()
-	}
-	d, err := a.Of(s.Dialect)
-	if err != nil {
-		return s, err
-	}
-	versions, profiles := d.Speaks()
-	for _, said := range []struct {
-		what  string
-		value *string
-		of    []string
-	}{{"version", &s.Version, versions}, {"profile", &s.Profile, profiles}} {
-		if *said.value == "" {
-			*said.value = said.of[0]
-		}
-		if !slices.Contains(said.of, *said.value) {
-			return s, openflow.Errorf(openflow.CodeInvalid, "the dialect %s has no %s %q here", s.Dialect, said.what, *said.value).
-				WithHint("one of %s", strings.Join(said.of, ", "))
-		}
-	}
-	return s, nil
 }

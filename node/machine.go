@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/dialect/fateflow"
+	"openflow/dialect"
 	"openflow/node/hardware"
 	"openflow/node/home"
 	"openflow/runtime/driver"
@@ -53,8 +53,9 @@ type means struct {
 	runtime   driver.Opener
 	owner     string // whose the containers are
 	programs  *programs.Programs
-	listen    string // address for containers; empty: the runtime's or, where it has none, the port of advertise everywhere
-	advertise string // address at which containers find that, where the runtime does not know; empty: it does
+	dialects  dialect.All // that containers may speak
+	listen    string      // address for containers; empty: the runtime's or, where it has none, the port of advertise everywhere
+	advertise string      // address at which containers find that, where the runtime does not know; empty: it does
 	supply    func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error)
 }
 
@@ -79,7 +80,7 @@ func (m *machine) open(ctx context.Context, with means) (err error) {
 	}
 	m.launcher = &launch.Launcher{
 		Node: with.owner, Program: m.programs.Of, Command: []string{"run"}, Supply: with.supply, MachineCPUs: float64(m.has.Cores),
-		Told: fateflow.Dialect{}.Container().Environment,
+		Told: with.dialects.Told,
 		Base: func() launch.BaseLayer { return m.baseAddress },
 	}
 	port, err := m.bindBase(ctx, with)

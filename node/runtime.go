@@ -7,6 +7,7 @@ import (
 
 	"openflow"
 	"openflow/activities"
+	"openflow/dialect"
 	"openflow/node/hardware"
 	"openflow/runtime/driver"
 	"openflow/runtime/launch"
@@ -19,7 +20,7 @@ import (
 
 // openRuntime prepares what runs the tasks, and the listener that they find this node at.
 func (n *Node) openRuntime(ctx context.Context) error {
-	own, err := programs.Own(n.config.Components)
+	own, err := ownProgram(n.config.Components, n.config.Dialects)
 	if err != nil {
 		return err
 	}
@@ -28,9 +29,9 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	}
 	device := n.config.Runtime.Traits().Device
 	known := &programs.Programs{Machine: hardware.Name(), Device: device, BuiltIn: own, Find: n.rows.Provider}
-	n.registry = &registry.Registry{Self: n.config.Party, Rows: n.rows, Device: device, Ready: known.Check}
+	n.registry = &registry.Registry{Self: n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Ready: known.Check}
 	err = n.machine.open(ctx, means{
-		runtime: n.config.Runtime, owner: n.owner(), programs: known, listen: n.config.Base, advertise: n.config.Advertise,
+		runtime: n.config.Runtime, owner: n.owner(), programs: known, dialects: n.config.Dialects, listen: n.config.Base, advertise: n.config.Advertise,
 		supply: n.supplies().Issue,
 	})
 	if err != nil {
@@ -46,6 +47,15 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	n.config.Limits = limited(n.config.Limits, n.has)
 	n.counts = &counting.Site{Capacity: n.config.Limits.Capacity(), Rows: n.rows, Messages: n.messages, Objects: n.objects, Home: n.home}
 	return nil
+}
+
+// ownProgram is the program of the built-in provider. Its containers speak the usual dialect.
+func ownProgram(path string, known dialect.All) (openflow.ProviderRecord, error) {
+	speaks, err := known.Spoken("")
+	if err != nil {
+		return openflow.ProviderRecord{}, err
+	}
+	return programs.Own(path, speaks)
 }
 
 // checkPrograms warns of registered programs that are not what they were. Runs of theirs are refused; the node starts.

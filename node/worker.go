@@ -131,7 +131,7 @@ func (w *Worker) meet(ctx context.Context) (err error) {
 
 // openMachine prepares the runtime, and the way for containers to their node.
 func (w *Worker) openMachine(ctx context.Context) error {
-	own, err := programs.Own(w.config.Components)
+	own, err := ownProgram(w.config.Components, w.config.Dialects)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (w *Worker) openMachine(ctx context.Context) error {
 	err = w.open(ctx, means{
 		runtime: w.config.Runtime, owner: w.home.Node, programs: &programs.Programs{
 			Machine: hardware.Name(), Device: w.config.Runtime.Traits().Device, BuiltIn: own, Find: w.node.Provider,
-		}, listen: w.config.Base, advertise: w.config.Advertise,
+		}, dialects: w.config.Dialects, listen: w.config.Base, advertise: w.config.Advertise,
 		supply: w.node.Supply,
 	})
 	if err != nil {

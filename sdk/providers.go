@@ -14,6 +14,7 @@ type Provider struct {
 	Kind       string   `json:"kind"`       // built-in or program
 	Program    string   `json:"program"`    // its path at the node
 	Digest     string   `json:"digest"`     // of the program
+	Dialect    string   `json:"dialect"`    // that its containers speak
 	Enabled    bool     `json:"enabled"`    // it takes new jobs
 	AddedBy    string   `json:"added_by"`   // user
 	AddedAt    int64    `json:"added_at"`   // milliseconds since 1970
@@ -37,6 +38,7 @@ type Component struct {
 type providerChange struct {
 	Name      string `json:"name,omitempty"`
 	Program   string `json:"program,omitempty"`
+	Dialect   string `json:"dialect,omitempty"`
 	Provider  string `json:"provider,omitempty"`
 	Component string `json:"component,omitempty"`
 }
@@ -56,10 +58,11 @@ func (c *Client) Provider(ctx context.Context, provider string) (Provider, error
 }
 
 // AddProvider registers a program, whose file is at that path of the node's machine. The node runs it to ask what it has. name
-// is whose program it must say to be. CodeConflict: that provider has another program in the same version.
-func (c *Client) AddProvider(ctx context.Context, name, program string) (Provider, error) {
+// is whose program it must say to be, and dialect what its containers speak; empty: the usual one. CodeConflict: that provider
+// has another program in the same version, or this one in another dialect.
+func (c *Client) AddProvider(ctx context.Context, name, program, dialect string) (Provider, error) {
 	var p Provider
-	_, err := c.tell(ctx, "/openflow/v1/user/provider/add", providerChange{Name: name, Program: program}, &p)
+	_, err := c.tell(ctx, "/openflow/v1/user/provider/add", providerChange{Name: name, Program: program, Dialect: dialect}, &p)
 	return p, err
 }
 

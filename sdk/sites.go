@@ -64,12 +64,13 @@ func (c *Client) AddSite(ctx context.Context, id openflow.PartyID, url, key stri
 type Heard struct {
 	Dialect  string `json:"dialect"`
 	Version  string `json:"version"`
+	Profile  string `json:"profile"`
 	Speaks   bool   `json:"speaks"`
-	Recorded bool   `json:"recorded"` // its record names the dialect
+	Recorded bool   `json:"recorded"` // its record names all three
 	Error    string `json:"error"`    // why it seems not to speak it
 }
 
-// ProbeSite tries every dialect on a peer. Nothing changes: the record says what the operator has said.
+// ProbeSite tries every dialect on a peer, in each version and profile. Nothing changes: the record says what the operator has said.
 func (c *Client) ProbeSite(ctx context.Context, id openflow.PartyID) ([]Heard, error) {
 	var list []Heard
 	err := c.fetch(ctx, "/openflow/v1/user/site/probe", query("party_id", string(id)), &list)

@@ -1,7 +1,8 @@
 // Package dialecttest is the conformance suite of dialects. Two nodes in memory call each other in the dialect under test:
 // that of a job's scheduler, and that of a party. Every story is told for each placement of the scheduler. It is told without
 // a dialect first, as between the roles of one node, then in the dialect. Then it is told once more for each call and each
-// fault: the caller repeats what has failed, as workflows do. In the end both nodes know the same each time.
+// fault: the caller repeats what has failed, as workflows do. In the end both nodes know the same each time. What a dialect
+// says to users and containers is tested without a node.
 package dialecttest
 
 import (
@@ -188,8 +189,7 @@ type world struct {
 	way           *way
 	caller, party *party         // the scheduler's node, and the other one
 	to, back      dialect.Client // of the other one, of the scheduler's
-	mounts        []dialect.Mount
-	url           string // of the other one
+	url           string         // of the other one
 }
 
 func newWorld(t *testing.T, d dialect.Dialect, p placement, nth int, f fault) *world {
@@ -197,10 +197,10 @@ func newWorld(t *testing.T, d dialect.Dialect, p placement, nth int, f fault) *w
 	w := &world{T: t, placement: p, way: &way{nodes: map[string]http.Handler{}, nth: nth, fault: f}, caller: newParty(), party: newParty()}
 	serve := func(at *party, id openflow.PartyID) string {
 		r := chi.NewRouter()
-		w.mounts = d.Interconnection(dialect.Node{
+		mounts := d.Interconnection(dialect.Node{
 			Self: id, Partner: at, Scheduler: scheduler{at}, Tasks: w.tasks, Verifier: believing{}, Signer: believing{}, MaxBody: 1 << 20, Log: slog.New(slog.DiscardHandler),
 		})
-		for _, m := range w.mounts {
+		for _, m := range mounts {
 			r.Mount(m.Prefix, m.Router)
 		}
 		w.way.nodes[string(id)] = r
@@ -429,8 +429,22 @@ func stories() map[string]func(w *world, push bool) {
 	}
 }
 
-// Run tests a dialect.
+// Run tests a dialect: what it is between nodes, for users and for containers, as far as it is spoken there.
 func Run(t *testing.T, d dialect.Dialect) {
+	if d.Client(peer.Link{}) != nil {
+		betweenNodes(t, d)
+	}
+	t.Run("unknown routes", func(t *testing.T) { unknown(t, d) })
+	t.Run("sessions", func(t *testing.T) { sessions(t, d) })
+	if docs := d.Documents(); docs != nil {
+		t.Run("documents", func(t *testing.T) { documents(t, docs) })
+	}
+	if tell := d.Container(); tell != nil {
+		t.Run("containers", func(t *testing.T) { containers(t, tell) })
+	}
+}
+
+func betweenNodes(t *testing.T, d dialect.Dialect) {
 	t.Run("stories", func(t *testing.T) {
 		for name, tell := range stories() {
 			for way, push := range map[string]bool{"push": true, "pull": false} {
@@ -444,9 +458,7 @@ func Run(t *testing.T, d dialect.Dialect) {
 	t.Run("words of a party", func(t *testing.T) { partysWords(t, d) })
 	t.Run("refusals", func(t *testing.T) { refusals(t, d) })
 	t.Run("nonsense", func(t *testing.T) { nonsense(t, d) })
-	t.Run("unknown routes", func(t *testing.T) { unknown(t, d) })
 	t.Run("records", func(t *testing.T) { records(t, d) })
-	t.Run("sessions", func(t *testing.T) { sessions(t, d) })
 }
 
 func story(t *testing.T, d dialect.Dialect, p placement, tell func(*world, bool), push bool) {
@@ -617,7 +629,7 @@ func refusals(t *testing.T, d dialect.Dialect) {
 func unknown(t *testing.T, d dialect.Dialect) {
 	log := slog.New(slog.DiscardHandler)
 	for layer, mounts := range map[string]dialect.Mounts{
-		"nodes":      newWorld(t, d, usual, 0, none).mounts,
+		"nodes":      d.Interconnection(dialect.Node{Verifier: believing{}, Signer: believing{}, Log: log}),
 		"users":      d.Application(&application.Site{Log: log}),
 		"containers": d.Base(&base.Site{Log: log, Pool: &base.Pool{}}),
 	} {

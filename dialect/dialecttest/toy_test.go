@@ -1,10 +1,13 @@
 package dialecttest_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -17,25 +20,67 @@ import (
 	"openflow/dialect/dialecttest"
 	"openflow/dialect/peer"
 	"openflow/sdk/wire"
-	"openflow/server/application"
-	"openflow/server/base"
 	"openflow/server/reply"
 )
 
 // toy is a dialect with names of its own. What it says of tasks is opaque: nobody reads a task's name in it. Its sessions are a
 // job's. The toy of docs/add-a-dialect.md is one with our names.
-type toy struct{}
+type toy struct{ dialect.Plain }
 
 var _ dialect.Dialect = toy{}
 
 func TestToy(t *testing.T) { dialecttest.Run(t, toy{}) }
 
-func (toy) Name() openflow.Dialect                        { return "toy" }
-func (toy) Speaks() (versions, profiles []string)         { return []string{"0"}, []string{"toy"} }
-func (toy) Client(l peer.Link) dialect.Client             { return toyClient{l} }
-func (toy) Application(*application.Site) []dialect.Mount { return nil }
-func (toy) Base(*base.Site) []dialect.Mount               { return nil }
-func (toy) Container() dialect.Container                  { return nil }
+func (toy) Name() openflow.Dialect                { return "toy" }
+func (toy) Speaks() (versions, profiles []string) { return []string{"0"}, []string{"toy"} }
+func (toy) Client(l peer.Link) dialect.Client     { return toyClient{l} }
+
+// Documents are jobs as Go writes them.
+func (toy) Documents() dialect.Documents { return toyDocuments{} }
+
+type toyDocuments struct{}
+
+// Read refuses unknown keys, so that none is without effect.
+func (toyDocuments) Read(document []byte) (openflow.Submission, error) {
+	if len(document) > 1<<20 {
+		return openflow.Submission{}, openflow.Errorf(openflow.CodeInvalid, "too large")
+	}
+	dec := json.NewDecoder(bytes.NewReader(document))
+	dec.UseNumber()
+	dec.DisallowUnknownFields()
+	var d *openflow.DAG
+	err := dec.Decode(&d)
+	if err == nil && d == nil {
+		err = errors.New("null")
+	}
+	if err == nil {
+		if _, more := dec.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("more than one document")
+		}
+	}
+	if err != nil {
+		return openflow.Submission{}, openflow.Errorf(openflow.CodeInvalid, "no job: %w", err)
+	}
+	return openflow.Submission{DAG: d}, nil
+}
+
+func (toyDocuments) Write(job *openflow.DAG) ([]byte, error) { return toyJSON(job) }
+
+// Container puts everything into one variable.
+func (toy) Container() dialect.Container {
+	return func(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error) {
+		b, err := toyJSON(map[string]any{"run": r, "supply": g, "at": at})
+		return []string{"TOY=" + string(b)}, err
+	}
+}
+
+func toyJSON(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "no JSON: %w", err)
+	}
+	return b, nil
+}
 
 // Channel writes the task version into the topic.
 func (toy) Channel(own openflow.SessionID, topic string) (dialect.Channel, error) {

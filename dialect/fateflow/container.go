@@ -6,12 +6,8 @@ import (
 	"strings"
 
 	"openflow"
-	"openflow/dialect/fateflow/words"
 	"openflow/sdk/wire"
 )
-
-// container is what FATE-Flow tells a container.
-type container struct{}
 
 // The environment of a container: FATE-Flow's variable, and two of ours.
 //
@@ -22,17 +18,14 @@ const (
 	envCores      = "OPENFLOW_CORES"
 )
 
-// Environment implements dialect.Container.
-func (container) Environment(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error) {
+// environment is what FATE-Flow tells a container.
+func environment(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error) {
 	config, err := preTaskConfig(r, g, at)
 	if err != nil {
 		return nil, err
 	}
 	return []string{envConfig + "=" + string(config), envCredential + "=" + g.Credential, envCores + "=" + strconv.Itoa(at.Cores)}, nil
 }
-
-// Status implements dialect.Container.
-func (container) Status(word string) (openflow.TaskStatus, error) { return words.Task(word) }
 
 // preTaskConfig is what CONFIG holds.
 //

@@ -42,7 +42,7 @@ func record(t *testing.T) openflow.TaskRecord {
 
 // config is what a container reads of its run.
 func config(r openflow.TaskRecord) ([]byte, error) {
-	env, err := fateflow.Dialect{}.Container().Environment(r, grant, openflow.Place{Host: "172.17.0.1", Port: 9380, Cores: 2})
+	env, err := fateflow.Dialect{}.Container()(r, grant, openflow.Place{Host: "172.17.0.1", Port: 9380, Cores: 2})
 	if err != nil {
 		return nil, err
 	}
@@ -52,22 +52,11 @@ func config(r openflow.TaskRecord) ([]byte, error) {
 
 // Beside its configuration, a container gets its credential and how many cores are its own, and nothing more.
 func TestEnvironment(t *testing.T) {
-	env, err := fateflow.Dialect{}.Container().Environment(record(t), grant, openflow.Place{Host: "172.17.0.1", Port: 9380, Cores: 3})
+	env, err := fateflow.Dialect{}.Container()(record(t), grant, openflow.Place{Host: "172.17.0.1", Port: 9380, Cores: 3})
 	require.NoError(t, err)
 	require.Len(t, env, 3)
 	require.True(t, strings.HasPrefix(env[0], "CONFIG={"))
 	require.Equal(t, []string{"OPENFLOW_CREDENTIAL=secret", "OPENFLOW_CORES=3"}, env[1:])
-}
-
-// A container tells its status in FATE-Flow's words.
-func TestWordsOfAContainer(t *testing.T) {
-	for word, want := range map[string]openflow.TaskStatus{"success": openflow.TaskSuccess, "failed": openflow.TaskFailed, "running": openflow.TaskRunning} {
-		got, err := fateflow.Dialect{}.Container().Status(word)
-		require.NoError(t, err)
-		require.Equal(t, want, got)
-	}
-	_, err := fateflow.Dialect{}.Container().Status("finished")
-	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 }
 
 // The configuration of fate-flow-api §5.5, as a container of ours gets it.

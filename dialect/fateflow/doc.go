@@ -17,7 +17,7 @@ import (
 const Name openflow.Dialect = "fate-flow"
 
 // Dialect is FATE-Flow's.
-type Dialect struct{}
+type Dialect struct{ dialect.Plain }
 
 var _ dialect.Dialect = Dialect{}
 
@@ -28,29 +28,28 @@ func (Dialect) Name() openflow.Dialect { return Name }
 // one is there all the same, as of a node of ours, it is checked.
 func (Dialect) Speaks() (versions, profiles []string) { return []string{"2"}, []string{"unsigned"} }
 
-// Channel implements dialect.Dialect: FATE-Flow's name of a session names no scheduler.
+// Channel implements dialect.Dialect: FATE-Flow's name of a session names no scheduler. Whose
+// job it is, the node finds out on the way back.
 func (Dialect) Channel(own openflow.SessionID, topic string) (dialect.Channel, error) {
 	k, err := openflow.ParseSessionID(own)
 	return dialect.Channel{Session: wire.FederationID(k), Topic: topic}, err
 }
 
-// Own implements dialect.Dialect: whose job it is, the node finds out.
-func (Dialect) Own(c dialect.Channel) (session, topic string, err error) {
-	return c.Session, c.Topic, nil
-}
-
 // Application implements dialect.Dialect.
 func (Dialect) Application(s *application.Site) []dialect.Mount {
-	return []dialect.Mount{users.Mount(s)}
+	return []dialect.Mount{users.Mount(s, documents{}.Read)}
 }
 
 // Base implements dialect.Dialect.
 func (Dialect) Base(s *base.Site) []dialect.Mount {
-	return []dialect.Mount{containers.Mount(s, container{}.Status)}
+	return []dialect.Mount{containers.Mount(s)}
 }
 
 // Container implements dialect.Dialect.
-func (Dialect) Container() dialect.Container { return container{} }
+func (Dialect) Container() dialect.Container { return environment }
+
+// Documents implements dialect.Dialect.
+func (Dialect) Documents() dialect.Documents { return documents{} }
 
 // Client implements dialect.Dialect.
 func (Dialect) Client(l peer.Link) dialect.Client { return &Client{l} }

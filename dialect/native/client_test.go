@@ -23,6 +23,7 @@ import (
 	"openflow/dialect"
 	"openflow/dialect/native"
 	"openflow/dialect/peer"
+	"openflow/dialect/verbs"
 	"openflow/sdk/httpclient"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
@@ -147,7 +148,7 @@ func (names) Own(_ context.Context, _ openflow.PartyID, session, topic string) (
 
 // pair is a client of party 9999 and the real interconnection layer of party 10000.
 type pair struct {
-	client  *native.Client
+	client  *verbs.Client
 	backend *backend
 	store   *sqlite.Store
 	url     string
@@ -199,7 +200,7 @@ func dag(t *testing.T) *openflow.DAG {
 }
 
 type method struct {
-	call func(*native.Client) error
+	call func(*verbs.Client) error
 	want []any // what arrives at the other side
 }
 
@@ -216,64 +217,64 @@ func methods(t *testing.T) map[string]method {
 	sub := openflow.Submission{DAG: d, Initiator: "9999", ID: jobK.Job, IdempotencyKey: "k", UserName: "u ä"}
 	return map[string]method{
 		"OpenJob, later": {
-			func(c *native.Client) error {
+			func(c *verbs.Client) error {
 				return held(c.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä", Later: true}))
 			},
 			[]any{"open", openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä", Later: true}},
 		},
 		"OpenJob": {
-			func(c *native.Client) error {
+			func(c *verbs.Client) error {
 				return held(c.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"}))
 			},
 			[]any{"open", openflow.JobOrder{Key: jobK, DAG: d, UserName: "u ä"}},
 		},
-		"Reserve": {func(c *native.Client) error { return held(c.Reserve(ctx, jobK)) }, []any{"reserve", jobK}},
-		"Release": {func(c *native.Client) error { return c.Release(ctx, jobK) }, []any{"release", jobK}},
+		"Reserve": {func(c *verbs.Client) error { return held(c.Reserve(ctx, jobK)) }, []any{"reserve", jobK}},
+		"Release": {func(c *verbs.Client) error { return c.Release(ctx, jobK) }, []any{"release", jobK}},
 		"Tell, start": {
-			func(c *native.Client) error { return c.Tell(ctx, jobK, openflow.News{Status: openflow.JobRunning}) },
+			func(c *verbs.Client) error { return c.Tell(ctx, jobK, openflow.News{Status: openflow.JobRunning}) },
 			[]any{"tell", jobK, openflow.News{Status: openflow.JobRunning}},
 		},
-		"Tell, everything": {func(c *native.Client) error { return c.Tell(ctx, jobK, news) }, []any{"tell", jobK, news}},
+		"Tell, everything": {func(c *verbs.Client) error { return c.Tell(ctx, jobK, news) }, []any{"tell", jobK, news}},
 		"Tell, reason only": {
-			func(c *native.Client) error { return c.Tell(ctx, jobK, openflow.News{Reason: "why"}) },
+			func(c *verbs.Client) error { return c.Tell(ctx, jobK, openflow.News{Reason: "why"}) },
 			[]any{"tell", jobK, openflow.News{Reason: "why"}},
 		},
 		"StopJob": {
-			func(c *native.Client) error { return c.StopJob(ctx, jobK, stop) },
+			func(c *verbs.Client) error { return c.StopJob(ctx, jobK, stop) },
 			[]any{"stop", jobK, stop},
 		},
 		"Scheduler.RerunJob": {
-			func(c *native.Client) error { return c.Scheduler().RerunJob(ctx, "9999", jobK.Job) }, []any{"rerun", openflow.PartyID("9999"), jobK.Job},
+			func(c *verbs.Client) error { return c.Scheduler().RerunJob(ctx, "9999", jobK.Job) }, []any{"rerun", openflow.PartyID("9999"), jobK.Job},
 		},
 		"Scheduler.WakeJob": {
-			func(c *native.Client) error { return c.Scheduler().WakeJob(ctx, "9999", jobK.Job) }, []any{"wake", openflow.PartyID("9999"), jobK.Job},
+			func(c *verbs.Client) error { return c.Scheduler().WakeJob(ctx, "9999", jobK.Job) }, []any{"wake", openflow.PartyID("9999"), jobK.Job},
 		},
 		"Scheduler.EndedJobs": {
-			func(c *native.Client) error {
+			func(c *verbs.Client) error {
 				_, err := c.Scheduler().EndedJobs(ctx, "9999", []openflow.JobID{jobK.Job, "other"})
 				return err
 			}, []any{"ended", openflow.PartyID("9999"), []openflow.JobID{jobK.Job, "other"}},
 		},
 		"StartTask": {
-			func(c *native.Client) error { return c.StartTask(ctx, start) }, []any{"start task", start},
+			func(c *verbs.Client) error { return c.StartTask(ctx, start) }, []any{"start task", start},
 		},
 		"AskTask": {
-			func(c *native.Client) error { _, err := c.AskTask(ctx, taskK); return err },
+			func(c *verbs.Client) error { _, err := c.AskTask(ctx, taskK); return err },
 			[]any{"ask", taskK},
 		},
 		"Scheduler.CreateJob": {
-			func(c *native.Client) error { _, err := c.Scheduler().CreateJob(ctx, "9999", sub); return err },
+			func(c *verbs.Client) error { _, err := c.Scheduler().CreateJob(ctx, "9999", sub); return err },
 			[]any{"schedule", openflow.PartyID("9999"), sub},
 		},
 		"Scheduler.StopJob": {
-			func(c *native.Client) error {
+			func(c *verbs.Client) error {
 				_, err := c.Scheduler().StopJob(ctx, "9999", jobK.Job, openflow.JobTimeout)
 				return err
 			},
 			[]any{"stop", openflow.PartyID("9999"), jobK.Job, openflow.JobTimeout},
 		},
 		"Scheduler.ReportTask": {
-			func(c *native.Client) error { return c.Scheduler().ReportTask(ctx, "9999", report) },
+			func(c *verbs.Client) error { return c.Scheduler().ReportTask(ctx, "9999", report) },
 			[]any{"report", openflow.PartyID("9999"), report},
 		},
 	}

@@ -35,10 +35,12 @@ type Verifier interface {
 
 // Link leads to one peer.
 type Link struct {
-	Self   openflow.PartyID
-	Peer   openflow.PartyID
-	URL    string // base of the peer's interconnection layer, without a trailing slash
-	Signer Signer
+	Self openflow.PartyID
+	Peer openflow.PartyID
+	URL  string // base of the peer's interconnection layer, without a trailing slash
+	// Version and Profile are those of the dialect that the peer speaks, as its record says.
+	Version, Profile string
+	Signer           Signer
 	// Verifier checks the answers of a peer whose dialect signs them, so that a wrong key in its record shows before
 	// anything runs; nil: they are believed.
 	Verifier Verifier

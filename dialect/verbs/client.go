@@ -1,11 +1,12 @@
 // Package verbs is what two nodes say to each other, with one call for each verb of the domain's partner and scheduler
-// interfaces. A dialect that says no more than this carries the calls: it brings paths, an envelope and a proof of the
-// caller. [Client] makes the calls and [Handlers] serves them. Start reading at [Exchange].
+// interfaces, and one that asks who is there. A dialect that says no more than this carries the calls: it brings a prefix and
+// an envelope. [Client] makes the calls and [Mount] serves them. Start reading at [Exchange].
 package verbs
 
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 // The calls, as the ends of their paths.
 const (
+	site      = "/site"
 	open      = "/job/open"
 	reserve   = "/job/reserve"
 	release   = "/job/release"
@@ -39,6 +41,7 @@ type Exchange func(ctx context.Context, call string, body []byte) (Answer, error
 
 // Answer is what a peer has said: data, or why it refuses.
 type Answer struct {
+	Header  http.Header // of what has answered, also beside an error; nil: nothing has
 	Data    json.RawMessage
 	Refusal *wire.Problem
 }
@@ -57,9 +60,9 @@ func NewClient(l peer.Link, e Exchange) *Client { return &Client{l, e} }
 // Partner is the peer as a participant.
 func (c *Client) Partner() openflow.PartnerService { return c }
 
-// Call makes one call and reads the answer's data into into, unless that is nil. It takes no longer than peer.CallTimeout.
+// call makes one call and reads the answer's data into into, unless that is nil. It takes no longer than peer.CallTimeout.
 // A call that is none of the verbs is one of the dialect's own.
-func (c *Client) Call(ctx context.Context, call string, body, into any) error {
+func (c *Client) call(ctx context.Context, call string, body, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, peer.CallTimeout)
 	defer cancel()
 	return c.carry(ctx, call, body, into)
@@ -111,7 +114,7 @@ func (c *Client) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reser
 // held asks for resources, unless that comes later. A peer that neither grants them nor says why has not answered.
 func (c *Client) held(ctx context.Context, call string, body any, later bool) (openflow.Reservation, error) {
 	var answer reservation
-	if err := c.Call(ctx, call, body, &answer); err != nil {
+	if err := c.call(ctx, call, body, &answer); err != nil {
 		return openflow.Reservation{}, err
 	}
 	if answer.Short == nil && !answer.Held && !later {
@@ -126,30 +129,30 @@ func (c *Client) held(ctx context.Context, call string, body any, later bool) (o
 
 // Release implements openflow.PartnerService.
 func (c *Client) Release(ctx context.Context, k openflow.JobKey) error {
-	return c.Call(ctx, release, wire.Ref(k.Job, k.Party), nil)
+	return c.call(ctx, release, wire.Ref(k.Job, k.Party), nil)
 }
 
 // Tell implements openflow.PartnerService.
 func (c *Client) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) error {
-	return c.Call(ctx, tell, tellJob{
+	return c.call(ctx, tell, tellJob{
 		wire.Ref(k.Job, k.Party), wire.Text(n.Status), n.Reason, forms.Percent(n.Progress), forms.EncodeTaskUpdates(n.Tasks),
 	}, nil)
 }
 
 // StopJob implements openflow.PartnerService.
 func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, e openflow.JobEnd) error {
-	return c.Call(ctx, stop, stopJob{wire.Ref(k.Job, k.Party), wire.Text(e.Status), e.Reason, forms.EncodeTaskUpdates(e.Tasks)}, nil)
+	return c.call(ctx, stop, stopJob{wire.Ref(k.Job, k.Party), wire.Text(e.Status), e.Reason, forms.EncodeTaskUpdates(e.Tasks)}, nil)
 }
 
 // StartTask implements openflow.PartnerService.
 func (c *Client) StartTask(ctx context.Context, o openflow.TaskStart) error {
-	return c.Call(ctx, start, startTask{forms.TaskRefOf(o.TaskKey), o.StartsJob, forms.EncodeTaskUpdates(o.Ended)}, nil)
+	return c.call(ctx, start, startTask{forms.TaskRefOf(o.TaskKey), o.StartsJob, forms.EncodeTaskUpdates(o.Ended)}, nil)
 }
 
 // AskTask implements openflow.PartnerService.
 func (c *Client) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
 	var answer forms.TaskAnswer
-	if err := c.Call(ctx, ask, forms.TaskRefOf(k), &answer); err != nil {
+	if err := c.call(ctx, ask, forms.TaskRefOf(k), &answer); err != nil {
 		return openflow.TaskStanding{Key: k}, err
 	}
 	at := answer.Decode(k)

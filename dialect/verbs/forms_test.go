@@ -15,8 +15,9 @@ func FuzzForms(f *testing.F) {
 	const ref = `"job_id":"1","role":"host","party_id":"10000"`
 	f.Add([]byte(`{` + ref + `,"status":"failed","tasks":[{` + ref + `,"task_id":"1_a","task_version":0,"status":"failed","progress":50}]}`))
 	f.Add([]byte(`{` + ref + `,"task_id":"1_a","task_version":0,"starts_job":true,"ended":[null]}`))
+	f.Add([]byte(`{"call_back":true}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		for _, into := range []any{&openJob{}, &tellJob{}, &stopJob{}, &startTask{}} {
+		for _, into := range []any{&openJob{}, &tellJob{}, &stopJob{}, &startTask{}, &whoIsThere{}} {
 			if err := wire.Decode(body, into); err != nil {
 				require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 				continue

@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"openflow"
@@ -13,12 +14,26 @@ import (
 // service serves other nodes.
 type service struct{ dialect.Node }
 
-// Handlers serve the calls of peers, by the ends of their paths, behind dialect.Node.Verified. What they return is the
-// answer's data. Their errors are for this node: dialect.Node.Told has them in words for the caller.
-func Handlers(n dialect.Node) map[string]reply.Handler {
+// Mount serves the calls of peers below a prefix. envelope puts data, or a refusal, into what is sent; around wraps the
+// handlers of proven callers.
+func Mount(
+	n dialect.Node, prefix string, envelope func(data json.RawMessage, refusal *wire.Problem) any,
+	around ...func(http.Handler) http.Handler,
+) dialect.Mount {
+	write := reply.Writer{Log: n.Log, Envelope: envelope, Told: n.Told}
+	router := write.Router()
+	known := router.With(n.Verified(write.Refuse)).With(around...)
+	for path, handle := range handlers(n) {
+		known.Post(path, write.JSON(handle))
+	}
+	return dialect.Mount{Prefix: prefix, Router: router}
+}
+
+// handlers serve the calls, by the ends of their paths. Their errors are for this node.
+func handlers(n dialect.Node) map[string]reply.Handler {
 	s := service{n}
 	return map[string]reply.Handler{
-		open: s.open, reserve: s.reserve, release: s.release, tell: s.tell, stop: s.stop, start: s.start, ask: s.ask,
+		site: s.site, open: s.open, reserve: s.reserve, release: s.release, tell: s.tell, stop: s.stop, start: s.start, ask: s.ask,
 		schedule: s.schedule, end: s.end, rerun: s.rerun, wake: s.wake, ended: s.ended, report: s.report,
 	}
 }

@@ -36,25 +36,25 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 // StopJob implements openflow.SchedulerService.
 func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID, status openflow.JobStatus) (openflow.Stopped, error) {
 	var answer wire.JobStopped
-	err := s.Call(ctx, end, forms.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(status)}, &answer)
+	err := s.call(ctx, end, forms.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(status)}, &answer)
 	return answer.Decode(), err
 }
 
 // RerunJob implements openflow.SchedulerService.
 func (s scheduler) RerunJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
-	return s.Call(ctx, rerun, forms.SchedulerStopJob{JobID: wire.Text(id)}, nil)
+	return s.call(ctx, rerun, forms.SchedulerStopJob{JobID: wire.Text(id)}, nil)
 }
 
 // WakeJob implements openflow.SchedulerService.
 func (s scheduler) WakeJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
-	return s.Call(ctx, wake, forms.SchedulerStopJob{JobID: wire.Text(id)}, nil)
+	return s.call(ctx, wake, forms.SchedulerStopJob{JobID: wire.Text(id)}, nil)
 }
 
 // EndedJobs implements openflow.SchedulerService. What the peer says of other jobs, or of statuses that are no ends, is
 // dropped, and so is what it says beyond the number of jobs that may be asked for.
 func (s scheduler) EndedJobs(ctx context.Context, _ openflow.PartyID, ids []openflow.JobID) ([]openflow.EndedJob, error) {
 	var answer []forms.EndedJob
-	if err := s.Call(ctx, ended, forms.EncodeEndedQuestion(ids), &answer); err != nil {
+	if err := s.call(ctx, ended, forms.EncodeEndedQuestion(ids), &answer); err != nil {
 		return nil, err
 	}
 	var list []openflow.EndedJob
@@ -69,7 +69,7 @@ func (s scheduler) EndedJobs(ctx context.Context, _ openflow.PartyID, ids []open
 
 // ReportTask implements openflow.SchedulerService.
 func (s scheduler) ReportTask(ctx context.Context, _ openflow.PartyID, r openflow.Report) error {
-	return s.Call(ctx, report, forms.SchedulerReportTask{
+	return s.call(ctx, report, forms.SchedulerReportTask{
 		TaskRef: forms.TaskRefOf(r.Key), FailureCause: wire.EncodeCause(r.Cause), Status: wire.Text(r.Status),
 	}, nil)
 }

@@ -1,6 +1,6 @@
 // Package driver is the contract between a node and what runs its algorithm containers. [Runtime] is the life of
 // containers. [Host] is a runtime that a node has opened, with the answers that differ from one to the next. [Opener] is
-// what a program lists to have a runtime.
+// what a program lists to have a runtime. [Plain] has what most runtimes answer alike.
 //
 // A container is known by its name alone. The caller derives the name from the task attempt, so that creating it is the
 // commit point of a launch. Whoever finds the name taken adopts what is there, running or exited, and never launches a

@@ -32,12 +32,12 @@ type BaseLayer struct {
 type Launcher struct {
 	Node    string // whose containers they are
 	Command []string
-	// Program says what a run of that provider is started with, an image ID or the path of an executable, and what that is.
-	Program func(ctx context.Context, provider string) (image string, of openflow.Launch, err error)
+	// Program says what a run of that provider is started with.
+	Program func(ctx context.Context, provider string) (openflow.Program, error)
 	Base    func() BaseLayer
 	Supply  func(ctx context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error)
-	// Told is the environment in which the container is told of its run, in the words of the dialect that its program speaks.
-	Told        func(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error)
+	// Told is the environment in which a container that speaks a dialect is told of its run.
+	Told        func(speaks openflow.Dialect, r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error)
 	MachineCPUs float64 // of the runtime: a container is never promised more
 	// Traced is what the environment says about the trace that the launch of a run belongs to; nil: nothing.
 	Traced func(ctx context.Context, run openflow.RunID) []string
@@ -57,15 +57,14 @@ func Name(k openflow.TaskKey) string {
 // Spec describes the container of a run, and says what is in it. But for the trace it depends on the run and the node only,
 // so a retry describes the same one.
 func (l *Launcher) Spec(ctx context.Context, r openflow.TaskRecord) (spec driver.Spec, of openflow.Launch, err error) {
-	image, of, err := l.Program(ctx, r.Provider)
+	program, err := l.Program(ctx, r.Provider)
 	if err == nil {
-		spec, err = l.describe(ctx, r, image)
+		spec, err = l.describe(ctx, r, program)
 	}
-	of.Container = spec.Name
-	return spec, of, err
+	return spec, openflow.Launch{Container: spec.Name, Provider: program.Provider, Digest: program.Digest}, err
 }
 
-func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, image string) (driver.Spec, error) {
+func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, program openflow.Program) (driver.Spec, error) {
 	supply, err := l.Supply(ctx, r)
 	if err != nil {
 		return driver.Spec{}, err
@@ -75,7 +74,7 @@ func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, image st
 	if l.MachineCPUs > 0 {
 		cpus = min(cpus, l.MachineCPUs)
 	}
-	env, err := l.Told(r, supply, openflow.Place{Host: base.Host, Port: base.Port, Cores: int(max(cpus, 1))})
+	env, err := l.Told(program.Dialect, r, supply, openflow.Place{Host: base.Host, Port: base.Port, Cores: int(max(cpus, 1))})
 	if err != nil {
 		return driver.Spec{}, err
 	}
@@ -87,7 +86,7 @@ func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, image st
 		}
 	}
 	limits := driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512, GPUs: r.GPUIDs}
-	made := digest(image, l.Command, env, limits)
+	made := digest(program.Image, l.Command, env, limits)
 	if l.Traced != nil {
 		env = append(env, l.Traced(ctx, r.Key.RunID())...)
 	}
@@ -97,7 +96,7 @@ func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, image st
 			LabelNode: l.Node, LabelRun: string(r.Key.RunID()), LabelScheduler: string(r.Key.Scheduler),
 			LabelJob: string(r.Key.Job),
 		},
-		Image: image, Command: l.Command,
+		Image: program.Image, Command: l.Command,
 		Env:    env,
 		Limits: limits,
 	}, nil

@@ -17,8 +17,8 @@ import (
 func launcher() *launch.Launcher {
 	return &launch.Launcher{
 		Node: "uuid", Command: []string{"run"}, MachineCPUs: 4,
-		Program: func(_ context.Context, provider string) (string, openflow.Launch, error) {
-			return "sha256:abc", openflow.Launch{Provider: provider, Digest: "sha256:def"}, nil
+		Program: func(_ context.Context, provider string) (openflow.Program, error) {
+			return openflow.Program{Image: "sha256:abc", Dialect: "toy", Provider: provider, Digest: "sha256:def"}, nil
 		},
 		Base: func() launch.BaseLayer { return launch.BaseLayer{Host: "172.17.0.1", Port: 9380} },
 		Supply: func(_ context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error) {
@@ -26,10 +26,10 @@ func launcher() *launch.Launcher {
 				Credential: "secret of " + string(r.Key.RunID()), ModelID: "J", ModelVersion: "0", Partitions: 8,
 			}, nil
 		},
-		Told: func(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error) {
+		Told: func(speaks openflow.Dialect, r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error) {
 			text, _ := r.Spec.Parameters["x"].(string)
 			return []string{
-				fmt.Sprintf("TOLD=%s of %s for %s at %s:%d %s", r.Key.Task, g.Credential, r.Key.Scheduler, at.Host, at.Port, text),
+				fmt.Sprintf("TOLD=%s: %s of %s for %s at %s:%d %s", speaks, r.Key.Task, g.Credential, r.Key.Scheduler, at.Host, at.Port, text),
 				fmt.Sprintf("CORES=%d", at.Cores),
 			}, nil
 		},
@@ -69,7 +69,7 @@ func TestSpec(t *testing.T) {
 		launch.LabelNode: "uuid", launch.LabelRun: "J_lr_0_0@9999@host_10000", launch.LabelScheduler: "9999", launch.LabelJob: "J",
 	}, s.Labels)
 	require.Equal(t, "2", env(t, s, "CORES"))
-	require.Equal(t, "lr_0 of secret of J_lr_0_0@9999@host_10000 for 9999 at 172.17.0.1:9380 ", env(t, s, "TOLD"))
+	require.Equal(t, "toy: lr_0 of secret of J_lr_0_0@9999@host_10000 for 9999 at 172.17.0.1:9380 ", env(t, s, "TOLD"))
 	require.Equal(t, driver.Limits{CPUs: 2, MemoryBytes: 1 << 30, PIDs: 512}, s.Limits)
 	require.Equal(t, "sha256:abc", s.Image)
 	require.Equal(t, []string{"run"}, s.Command)
@@ -152,7 +152,7 @@ func TestSpecRefuses(t *testing.T) {
 			r.Spec.Parameters = openflow.Parameters{"x": strings.Repeat("x", 130<<10)}
 		}, openflow.CodeInvalid, "its configuration has"},
 		"no configuration": {func(l *launch.Launcher, _ *openflow.TaskRecord) {
-			l.Told = func(openflow.TaskRecord, openflow.TaskSupply, openflow.Place) ([]string, error) {
+			l.Told = func(openflow.Dialect, openflow.TaskRecord, openflow.TaskSupply, openflow.Place) ([]string, error) {
 				return nil, openflow.Errorf(openflow.CodeInvalid, "cannot be encoded")
 			}
 		}, openflow.CodeInvalid, "cannot be encoded"},
@@ -162,8 +162,8 @@ func TestSpecRefuses(t *testing.T) {
 			}
 		}, openflow.CodeNotFound, "no job"},
 		"program changed": {func(l *launch.Launcher, _ *openflow.TaskRecord) {
-			l.Program = func(context.Context, string) (string, openflow.Launch, error) {
-				return "", openflow.Launch{}, openflow.Errorf(openflow.CodeConflict, "it has changed")
+			l.Program = func(context.Context, string) (openflow.Program, error) {
+				return openflow.Program{}, openflow.Errorf(openflow.CodeConflict, "it has changed")
 			}
 		}, openflow.CodeConflict, "it has changed"},
 		"database": {func(l *launch.Launcher, _ *openflow.TaskRecord) {

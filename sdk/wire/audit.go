@@ -1,9 +1,5 @@
 package wire
 
-import (
-	"openflow"
-)
-
 // AuditPage is the data of /openflow/v1/user/audit/list, ours: events, newest first. Next is empty at the end.
 type AuditPage struct {
 	Events []AuditEvent `json:"events"`
@@ -18,9 +14,4 @@ type AuditEvent struct {
 	Action  string `json:"action"`
 	Subject string `json:"subject"`
 	Detail  string `json:"detail,omitempty"`
-}
-
-// EncodeAudit renders e.
-func EncodeAudit(e openflow.AuditEvent) AuditEvent {
-	return AuditEvent{ID: e.ID, Time: Millis(e.Time), Actor: e.Actor, Action: e.Action, Subject: e.Subject, Detail: e.Detail}
 }

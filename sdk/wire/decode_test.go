@@ -30,7 +30,6 @@ func TestDecode(t *testing.T) {
 		"a list":            {`[]`, &wire.JobRef{}, nil, "invalid request body"},
 		"two documents":     {`{}{}`, &wire.JobRef{}, nil, "invalid request body"},
 		"worker status":     {`{"execution_id":"P"}`, &wire.ContainerStatus{}, wire.MissingFields{"status"}, ""},
-		"tracking":          {`{"execution_id":"P","output_key":"k"}`, &wire.TrackingSave{}, wire.MissingFields{"data_type"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := wire.Decode([]byte(tc.body), tc.into)

@@ -1,10 +1,10 @@
-// Package wire holds the JSON shapes that clients, containers and workers share with a node, and their two-way conversion to
-// the domain. What only nodes tell each other is in dialect/forms.
+// Package wire holds the JSON shapes that the Go client, the CLI and the component kit share with a node, and their
+// conversion to the domain where both sides need it. What only a dialect writes or reads is in its folder, and what only nodes
+// tell each other in dialect/forms.
 //
 // It contains shapes and conversions and no behaviour: who may call what, and what then happens, is decided elsewhere.
 // The same types serve the server, the Go SDK and the component kit, so what one writes the others read. Types cite their
 // clauses of the specification. Messages between containers have their own dialect in sdk/wire/ptp.
 //
-// Start reading at [ParseDAG] (what people write), then rows.go (what they read) and worker.go (what a container reads and
-// reports).
+// Start reading at [ParseDAG] (what people write), then rows.go (what they read) and container.go (what a container reports).
 package wire

@@ -59,15 +59,6 @@ type JobModel struct {
 	OutputKey string `json:"output_key"`
 }
 
-// EncodeJobModels renders the models of a job.
-func EncodeJobModels(models []openflow.ModelRecord) []JobModel {
-	out := make([]JobModel, len(models))
-	for i, m := range models {
-		out[i] = JobModel{string(m.Task), m.OutputKey}
-	}
-	return out
-}
-
 // Pin is an input that a job keeps as it was when it was created at this site, in a JobRow of this site.
 type Pin struct {
 	TaskName  string `json:"task_name"`
@@ -96,37 +87,12 @@ func (p Pin) Source() string {
 	return "table " + p.Namespace + "/" + p.Name
 }
 
-// EncodePins renders what a job keeps.
-func EncodePins(pins []openflow.Pin) []Pin {
-	out := make([]Pin, 0, len(pins))
-	for _, p := range pins {
-		row := Pin{
-			TaskName: string(p.Task), Kind: string(p.Kind), InputKey: p.InputKey, Index: p.Index, Namespace: p.Table.Namespace,
-			Name: p.Table.Name, JobID: string(p.SourceJob), ModelID: p.Model.ID, Version: p.Model.Version, Producer: string(p.Producer),
-			OutputKey: p.OutputKey, Digest: p.Object,
-		}
-		if p.Count >= 0 {
-			row.Count = &p.Count
-		}
-		out = append(out, row)
-	}
-	return out
-}
-
 // Millis renders t in milliseconds since the epoch; null for the zero time.
 func Millis(t time.Time) *int64 {
 	if t.IsZero() {
 		return nil
 	}
 	ms := t.UnixMilli()
-	return &ms
-}
-
-func elapsed(start, end time.Time) *int64 {
-	if start.IsZero() || end.IsZero() {
-		return nil
-	}
-	ms := end.Sub(start).Milliseconds()
 	return &ms
 }
 
@@ -143,40 +109,6 @@ func ClientStatus(s openflow.JobStatus) string {
 	case openflow.JobWaiting, openflow.JobRunning, openflow.JobCanceled, openflow.JobFailed, openflow.JobSuccess:
 	}
 	return string(s)
-}
-
-// EncodeJob renders r; the DAG is part of it only when whole.
-func EncodeJob(r openflow.JobRecord, whole bool) (JobRow, error) {
-	row := JobRow{
-		ApplyResourceTime: Millis(r.ApplyTime), Cores: r.Cores, CreateTime: Millis(r.CreateTime), Description: r.Notes,
-		Elapsed: elapsed(r.StartTime, r.EndTime), EndTime: Millis(r.EndTime), Inheritance: map[string]any{},
-		InitiatorPartyID: string(r.Initiator), JobID: string(r.ID), ModelID: r.ModelID, ModelVersion: r.ModelVersion,
-		PartyID: string(r.Party.ID), Progress: r.Progress, Protocol: Kind, Reason: r.Reason, RemainingCores: r.RemainingCores,
-		Memory: r.Memory, RemainingMemory: r.RemainingMemory, GPUs: r.GPUs, RemainingGPUs: r.RemainingGPUs, Priority: r.Priority,
-		ResourceInUse: r.ResourceInUse, ReturnResourceTime: Millis(r.ReturnTime), Role: string(r.Party.Role),
-		SchedulerPartyID: string(r.Scheduler), StartTime: Millis(r.StartTime), Status: ClientStatus(r.Status),
-		UpdateTime: Millis(r.UpdateTime), UserName: r.UserName, Warnings: append([]string{}, r.Warnings...),
-	}
-	if !r.ApplyTime.IsZero() {
-		engine := "openflow"
-		row.EngineName = &engine
-	}
-	if r.Status.Terminal() {
-		row.Tag = "job_end"
-	}
-	if r.DAG == nil {
-		return row, nil
-	}
-	row.Parties = EncodeParties(r.DAG.Parties)
-	if in := r.DAG.Conf.Inheritance; in != nil {
-		row.Inheritance = map[string]any{"job_id": in.Job, "task_list": in.Tasks}
-	}
-	if !whole {
-		return row, nil
-	}
-	var err error
-	row.DAG, err = EncodeDocument(r.DAG)
-	return row, err
 }
 
 // TaskRow is one row of /v2/job/task/query. Reason, Runtime, Container, ExitCode and GPUIDs are ours.
@@ -226,23 +158,6 @@ type TaskRow struct {
 	UpdateTime          *int64         `json:"update_time"`
 	Warnings            []string       `json:"warnings"` // ours
 	WorkerID            *string        `json:"worker_id"`
-}
-
-// EncodeTask renders r.
-func EncodeTask(r openflow.TaskRecord) TaskRow {
-	row := TaskRow{
-		Cmd: []string{}, Component: r.Component, ComponentParameters: map[string]any{"parameters": r.Spec.Parameters},
-		Container: r.ContainerName, CreateTime: Millis(r.CreateTime), Elapsed: elapsed(r.StartTime, r.EndTime),
-		EndTime: Millis(r.EndTime), EngineConf: map[string]any{}, ErrorReport: r.ErrorReport,
-		RunID: PartyTaskID(r.Key), ExitCode: r.ExitCode, JobID: string(r.Key.Job), KillStatus: r.Killed,
-		GPUIDs: append([]string{}, r.GPUIDs...), Memory: r.MemoryBytes, PartyID: string(r.Key.Party.ID), PartyStatus: string(r.PartyStatus), Protocol: Kind,
-		ProgramDigest: r.ProgramDigest, ProviderName: r.Provider, Reason: r.Reason, ResourceInUse: r.ResourceInUse, Role: string(r.Key.Party.Role),
-		Runtime: r.Runtime, SchedulerPartyID: string(r.Key.Scheduler), StartTime: Millis(r.StartTime), Status: string(r.Status),
-		SyncType: string(r.SyncType), TaskCores: r.Cores, TaskID: string(r.Key.TaskID()), TaskName: string(r.Key.Task),
-		TaskParameters: map[string]any{}, TaskRun: EngineRun(r.Spec.Conf), TaskVersion: r.Key.Version,
-		Timeout: int(r.Spec.Conf.Timeout.Seconds()), UpdateTime: Millis(r.UpdateTime), Warnings: append([]string{}, r.Warnings...),
-	}
-	return row
 }
 
 // TableInfo is the data of /v2/table/query and one entry of /v2/worker/data/tracking/query.
@@ -300,21 +215,6 @@ type Metric struct {
 	Data     json.RawMessage `json:"data,omitempty"`
 }
 
-// EncodeMetric renders r, with its data only when asked.
-func EncodeMetric(r openflow.MetricRecord, data bool) Metric {
-	m := Metric{Name: r.Name, Groups: r.Groups}
-	if r.Type != "" {
-		m.Type = &r.Type
-	}
-	if r.StepAxis != "" {
-		m.StepAxis = &r.StepAxis
-	}
-	if data {
-		m.Data = r.Data
-	}
-	return m
-}
-
 // EventRow is one change of a job, or of a task of it, as /openflow/v1/user/job/events tells it. Ours. What is left out is as before.
 type EventRow struct {
 	Scheduler   string `json:"scheduler_party_id"`
@@ -327,18 +227,6 @@ type EventRow struct {
 	Reason      string `json:"reason,omitempty"`
 	Progress    *int   `json:"progress,omitempty"`
 	Time        *int64 `json:"time"`
-}
-
-// EncodeEvent renders e, with a job's status as in EncodeJob.
-func EncodeEvent(e openflow.Event) EventRow {
-	row := EventRow{
-		Scheduler: string(e.Scheduler), JobID: string(e.Job), Role: string(e.Party.Role), PartyID: string(e.Party.ID), TaskName: string(e.Task), TaskVersion: e.Version,
-		Status: e.Status, Reason: e.Reason, Progress: e.Progress, Time: Millis(e.At),
-	}
-	if e.Task == "" && e.Status != "" {
-		row.Status = ClientStatus(openflow.JobStatus(e.Status))
-	}
-	return row
 }
 
 // The kinds of Server-Sent Events on /openflow/v1/user/job/events.

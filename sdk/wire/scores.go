@@ -1,9 +1,5 @@
 package wire
 
-import (
-	"openflow"
-)
-
 // ScoreAccount is an element of the data of GET /openflow/v1/user/site/scores; ours.
 type ScoreAccount struct {
 	PartyID    string        `json:"party_id"`
@@ -21,18 +17,6 @@ type ScoreAccount struct {
 type ScoredTable struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
-}
-
-// EncodeScores renders an account.
-func EncodeScores(a openflow.ScoreAccount) ScoreAccount {
-	out := ScoreAccount{
-		PartyID: string(a.Partner), Object: a.Table, Tables: []ScoredTable{}, Columns: a.Columns, Vectors: a.Vectors,
-		Limit: a.Limit, Raised: a.Raised, LatestTime: Millis(a.Latest), FreesTime: Millis(a.Frees),
-	}
-	for _, n := range a.Names {
-		out.Tables = append(out.Tables, ScoredTable(n))
-	}
-	return out
 }
 
 // ScoreChange is the body of POST /openflow/v1/user/site/scores/raise and …/reset: a table by name, or a content by digest.

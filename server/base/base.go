@@ -99,7 +99,7 @@ func (s *Site) identify(r *http.Request) (openflow.TaskRecord, error) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
 		return openflow.TaskRecord{}, openflow.Errorf(openflow.CodeUnauthorized, "no task credential").
-			WithHint("send the value of OPENFLOW_CREDENTIAL as a bearer token")
+			WithHint("send the credential that the environment of the container has as a bearer token")
 	}
 	id, err := s.Credentials.Check(token)
 	if err != nil {

@@ -199,7 +199,10 @@ func (n *node) put(k openflow.TaskKey, rows string) string {
 	n.t.Helper()
 	e := n.envelope(k, request{method: http.MethodPut, path: "/openflow/v1/container/data/object", body: rows})
 	require.NoError(n.t, e.Err())
-	var stored wire.ObjectStored
+	var stored struct {
+		URI   string `json:"uri"`
+		Bytes int64  `json:"bytes"`
+	}
 	require.NoError(n.t, json.Unmarshal(e.Data, &stored))
 	require.Equal(n.t, int64(len(rows)), stored.Bytes)
 	return stored.URI

@@ -42,7 +42,8 @@ func (d *Directory) Client(ctx context.Context, id openflow.PartyID) (dialect.Cl
 
 func (d *Directory) link(s openflow.SiteRecord) peer.Link {
 	return peer.Link{
-		Self: d.Self, Peer: s.Party, URL: s.URL, Signer: d.Signer, Verifier: recorded(s.Keys), HTTP: d.HTTP, Called: d.Called,
+		Self: d.Self, Peer: s.Party, URL: s.URL, Version: s.Version, Profile: s.Profile, Signer: d.Signer, Verifier: recorded(s.Keys),
+		HTTP: d.HTTP, Called: d.Called,
 	}
 }
 

@@ -92,6 +92,53 @@ func TestDialectOfAPeer(t *testing.T) {
 	require.Equal(t, []string{"fate-flow", "2", "unsigned"}, spoken())
 }
 
+// twice is a dialect with two profiles, which says in which one it is asked to call.
+type twice struct {
+	native.Dialect
+	asked *[]string
+}
+
+func (twice) Name() openflow.Dialect { return "twice" }
+
+func (twice) Speaks() (versions, profiles []string) { return []string{"7"}, []string{"strict", "loose"} }
+
+func (d twice) Client(l peer.Link) dialect.Client {
+	*d.asked = append(*d.asked, l.Version+" "+l.Profile)
+	return d.Dialect.Client(l)
+}
+
+// The client of a dialect learns from its link which version and profile the peer's record names. A probe tries them all, and
+// what the record names is marked.
+func TestProfileOfAPeer(t *testing.T) {
+	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "c.db")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rows.Close()) })
+	var asked []string
+	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{twice{asked: &asked}}, Signer: unsigned{}, HTTP: httpclient.New(httpclient.Options{})}
+	key, err := trust.LoadOrCreateKey(filepath.Join(t.TempDir(), "home"))
+	require.NoError(t, err)
+	register := Register{Self: "9999", Records: rows, Dialects: d.Dialects, Directory: d}
+	record := openflow.SiteRecord{Party: "10000", URL: "http://127.0.0.1:1", Keys: []string{key.Public().String()}, Profile: "loose"}
+	require.NoError(t, register.AddSite(t.Context(), record))
+	asked = nil
+	_, err = d.Partner(t.Context(), "10000")
+	require.NoError(t, err)
+	require.Contains(t, asked, "7 loose")
+	require.NotContains(t, asked, "7 strict")
+	heard, err := register.ProbeSite(t.Context(), "10000")
+	require.NoError(t, err)
+	require.Len(t, heard, 2)
+	for i, profile := range []string{"strict", "loose"} {
+		require.Equal(t, []any{"7", profile, profile == "loose"}, []any{heard[i].Version, heard[i].Profile, heard[i].Recorded})
+		require.Error(t, heard[i].Err, "nobody is there")
+	}
+	record.Version, record.Profile = "7", ""
+	require.NoError(t, register.AddSite(t.Context(), record))
+	stays, err := rows.Site(t.Context(), "10000")
+	require.NoError(t, err)
+	require.Equal(t, "loose", stays.Profile, "what is not said stays")
+}
+
 // A genuine FATE-Flow node is sent the session's name that it knows; a node of ours the one that names the scheduler.
 func TestSessionAsAPeerKnowsIt(t *testing.T) {
 	var heard string

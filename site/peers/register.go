@@ -70,18 +70,25 @@ func (r Register) CheckSite(ctx context.Context, id openflow.PartyID) error {
 	return err
 }
 
-// ProbeSite tries every dialect on a peer, and changes nothing: what its record says, only the operator changes.
+// ProbeSite tries every dialect on a peer, in each version and profile, and changes nothing: what its record says, only the operator changes.
 func (r Register) ProbeSite(ctx context.Context, id openflow.PartyID) ([]openflow.HeardDialect, error) {
 	record, err := r.Directory.site(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	var list []openflow.HeardDialect
-	for _, d := range r.Dialects {
-		versions, _ := d.Speaks()
-		list = append(list, openflow.HeardDialect{
-			Dialect: d.Name(), Version: versions[0], Recorded: d.Name() == record.Dialect, Err: d.Client(r.Directory.link(record)).Probe(ctx),
-		})
+	for _, d := range r.Dialects.BetweenNodes() {
+		versions, profiles := d.Speaks()
+		for _, version := range versions {
+			for _, profile := range profiles {
+				asked := record
+				asked.Dialect, asked.Version, asked.Profile = d.Name(), version, profile
+				list = append(list, openflow.HeardDialect{
+					Dialect: d.Name(), Version: version, Profile: profile, Err: d.Client(r.Directory.link(asked)).Probe(ctx),
+					Recorded: d.Name() == record.Dialect && version == record.Version && profile == record.Profile,
+				})
+			}
+		}
 	}
 	return list, nil
 }
@@ -106,7 +113,9 @@ func (r Register) AddSite(ctx context.Context, s openflow.SiteRecord) error {
 		}
 		have.URL = s.URL
 		if said := s.Dialect != "" || s.Version != "" || s.Profile != ""; said { // who says nothing leaves it as it is
-			s.Dialect = cmp.Or(s.Dialect, have.Dialect)
+			if s.Dialect = cmp.Or(s.Dialect, have.Dialect); s.Dialect == have.Dialect {
+				s.Version, s.Profile = cmp.Or(s.Version, have.Version), cmp.Or(s.Profile, have.Profile)
+			}
 			if s, err = r.Dialects.Complete(s); err != nil {
 				return err
 			}

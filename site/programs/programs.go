@@ -31,8 +31,8 @@ type Programs struct {
 // brought is a program that the runtime has been given.
 type brought struct{ place, digest string }
 
-// Own reads the program that the machine brings along for the built-in provider. Errors: CodeInvalid.
-func Own(path string) (openflow.ProviderRecord, error) {
+// Own reads the program that the machine brings along for the built-in provider, whose containers speak that dialect. Errors: CodeInvalid.
+func Own(path string, speaks openflow.Dialect) (openflow.ProviderRecord, error) {
 	abs, err := filepath.Abs(path)
 	if err == nil {
 		abs, err = filepath.EvalSymlinks(abs)
@@ -45,27 +45,27 @@ func Own(path string) (openflow.ProviderRecord, error) {
 		return openflow.ProviderRecord{}, openflow.Errorf(openflow.CodeInvalid, "the program %q of the built-in provider cannot be used: %w", path, err).
 			WithHint("build it with make build, or name it with --components")
 	}
-	return openflow.ProviderRecord{Kind: openflow.ProviderBuiltIn, Place: abs, Digest: digest, Enabled: true}, nil
+	return openflow.ProviderRecord{Kind: openflow.ProviderBuiltIn, Place: abs, Digest: digest, Dialect: speaks, Enabled: true}, nil
 }
 
-// Of says what a run of that provider is started with: an image, or the path of an executable; and what that is. Of a local
-// program it is the very content that was registered. The
+// Of says what a run of that provider is started with. Of a local program it is the very content that was registered. The
 // built-in provider is whatever this machine brings along, so that a run goes on after an update. Errors: CodeNotFound (not
-// registered, or not on this machine), CodeConflict (changed), CodeInvalid (it cannot be run here), CodeUnavailable (an update of the built-in one is under way).
-func (p *Programs) Of(ctx context.Context, provider string) (image string, of openflow.Launch, err error) {
+// registered, or not on this machine), CodeConflict (changed), CodeInvalid (it cannot be run here), CodeUnavailable (an
+// update of the built-in one is under way).
+func (p *Programs) Of(ctx context.Context, provider string) (openflow.Program, error) {
 	ref, err := openflow.ParseProvider(provider)
 	if err != nil {
-		return "", of, err
+		return openflow.Program{}, err
 	}
 	ref.Device = ""
 	record, err := p.find(ctx, ref)
 	if err != nil {
-		return "", of, err
+		return openflow.Program{}, err
 	}
 	ref = record.Ref()
 	ref.Device = p.Device
-	image, err = p.Ready(ctx, record)
-	return image, openflow.Launch{Provider: ref.String(), Digest: record.Digest}, err
+	image, err := p.Ready(ctx, record)
+	return openflow.Program{Image: image, Dialect: record.Dialect, Provider: ref.String(), Digest: record.Digest}, err
 }
 
 // find looks a provider up. Whatever has the name of the built-in one and is no local program is this machine's own, in

@@ -29,13 +29,13 @@ func acme(t *testing.T, path string) openflow.ProviderRecord {
 	t.Helper()
 	clean, digest, err := programs.Inspect(path)
 	require.NoError(t, err)
-	return openflow.ProviderRecord{Name: "acme", Version: "1", Kind: openflow.ProviderProgram, Place: clean, Digest: digest, Enabled: true}
+	return openflow.ProviderRecord{Name: "acme", Version: "1", Kind: openflow.ProviderProgram, Place: clean, Digest: digest, Dialect: "toy", Enabled: true}
 }
 
 // machine brings programs as they are, and counts.
 func machine(t *testing.T, known ...openflow.ProviderRecord) (p *programs.Programs, brought *[]string) {
 	t.Helper()
-	own, err := programs.Own(file(t, "own"))
+	own, err := programs.Own(file(t, "own"), "fate-flow")
 	require.NoError(t, err)
 	own.Name, own.Version = "openflow", "2"
 	brought = new([]string)
@@ -106,25 +106,24 @@ func TestWhatARunIsStartedWith(t *testing.T) {
 	r := acme(t, file(t, "#!/bin/sh\n"))
 	p, brought := machine(t, r)
 	for range 2 {
-		image, of, err := p.Of(ctx, "acme:1@local")
+		got, err := p.Of(ctx, "acme:1@local")
 		require.NoError(t, err)
-		require.Equal(t, copyOf(p, r), image)
-		require.Equal(t, openflow.Launch{Provider: "acme:1@local", Digest: r.Digest}, of)
+		require.Equal(t, openflow.Program{Image: copyOf(p, r), Dialect: "toy", Provider: "acme:1@local", Digest: r.Digest}, got)
 	}
 	require.Equal(t, []string{copyOf(p, r)}, *brought, "once")
 
-	image, of, err := p.Of(ctx, "openflow:1@local")
+	got, err := p.Of(ctx, "openflow:1@local")
 	require.NoError(t, err)
-	require.Equal(t, copyOf(p, p.BuiltIn), image)
-	require.Equal(t, openflow.Launch{Provider: "openflow:2@local", Digest: p.BuiltIn.Digest}, of, "whatever version the machine has by now")
+	own := openflow.Program{Image: copyOf(p, p.BuiltIn), Dialect: "fate-flow", Provider: "openflow:2@local", Digest: p.BuiltIn.Digest}
+	require.Equal(t, own, got, "whatever version the machine has by now")
 
 	p.BuiltIn.Name = "acme"
-	image, _, err = p.Of(ctx, "acme:1@local")
+	got, err = p.Of(ctx, "acme:1@local")
 	require.NoError(t, err)
-	require.Equal(t, copyOf(p, r), image, "a local program that has the name of the built-in one is what it was registered as")
+	require.Equal(t, copyOf(p, r), got.Image, "a local program that has the name of the built-in one is what it was registered as")
 	p.BuiltIn.Name = "openflow"
 
-	_, _, err = p.Of(ctx, "acme:2@local")
+	_, err = p.Of(ctx, "acme:2@local")
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "acme:2 was removed")
 }
@@ -154,10 +153,10 @@ func TestChangedProgramIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := acme(t, file(t, "#!/bin/sh\n"))
 			p, _ := machine(t, r)
-			_, _, err := p.Of(ctx, "acme:1")
+			_, err := p.Of(ctx, "acme:1")
 			require.NoError(t, err)
 			require.NoError(t, change(r.Place))
-			_, _, err = p.Of(ctx, "acme:1")
+			_, err = p.Of(ctx, "acme:1")
 			require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err))
 			for _, says := range []string{"provider acme:1 at machine m1", r.Place, r.Digest, "put the registered file back"} {
 				require.ErrorContains(t, err, says)
@@ -165,7 +164,7 @@ func TestChangedProgramIsRefused(t *testing.T) {
 			require.Empty(t, openflow.PublicText(err), "paths are this site's own")
 			require.Error(t, p.Verify(r))
 			require.NoError(t, os.WriteFile(r.Place, []byte("#!/bin/sh\n"), 0o700))
-			_, _, err = p.Of(ctx, "acme:1")
+			_, err = p.Of(ctx, "acme:1")
 			require.NoError(t, err)
 		})
 	}
@@ -184,14 +183,14 @@ func TestProgramThatIsNotHere(t *testing.T) {
 		if name != "removed" {
 			require.NoError(t, change(r.Place))
 		}
-		_, _, err := p.Of(t.Context(), "acme:1")
+		_, err := p.Of(t.Context(), "acme:1")
 		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), name)
 		require.ErrorContains(t, err, "machine m1 lacks the program of provider acme:1, "+r.Place, name)
 	}
 	require.NoError(t, os.RemoveAll(r.Place))
 	require.NoError(t, os.WriteFile(r.Place, []byte("x"), 0o700))
 	require.NoError(t, os.Chmod(filepath.Dir(r.Place), 0o777))
-	_, _, err := p.Of(t.Context(), "acme:1")
+	_, err := p.Of(t.Context(), "acme:1")
 	require.ErrorContains(t, err, "other users can change")
 }
 
@@ -282,12 +281,12 @@ func TestImages(t *testing.T) {
 		*brought = append(*brought, path)
 		return "sha256:image" + strconv.Itoa(len(*brought)), nil
 	}
-	image, _, err := p.Of(ctx, "openflow:2")
+	made, err := p.Of(ctx, "openflow:2")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(p.BuiltIn.Place, []byte("new"), 0o700))
-	again, _, err := p.Of(ctx, "openflow:2")
+	again, err := p.Of(ctx, "openflow:2")
 	require.NoError(t, err)
-	require.Equal(t, image, again)
+	require.Equal(t, made, again)
 	require.NoFileExists(t, copyOf(p, p.BuiltIn))
 	require.Equal(t, []string{copyOf(p, p.BuiltIn)}, *brought)
 }

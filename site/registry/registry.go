@@ -38,6 +38,8 @@ type Registry struct {
 	Self   openflow.PartyID
 	Rows   Store
 	Device string // local or docker
+	// Speaks completes the dialect that an operator says the containers of a program speak, and refuses one that none can.
+	Speaks func(openflow.Dialect) (openflow.Dialect, error)
 	// Ready checks that a program can run here before it is registered; nil: nobody asks.
 	Ready func(ctx context.Context, r openflow.ProviderRecord) error
 
@@ -63,11 +65,17 @@ func BuiltIn(ctx context.Context, rows Store, own openflow.ProviderRecord) (open
 }
 
 // Add registers a local program: the file at that path, for as long as it stays as it is. It runs once to describe itself, as
-// this user. name is whose the operator believes it to be. The same program again changes nothing. Errors: CodeInvalid (the
-// file, or what it says), CodeConflict (the provider has another program in that version).
-func (g *Registry) Add(ctx context.Context, name, path, user string) (openflow.ProviderRecord, []openflow.ComponentRecord, error) {
+// this user. name is whose the operator believes it to be, and speaks the dialect of its containers; empty: the usual one. The
+// same program again changes nothing. Errors: CodeInvalid (the file, what it says, or the dialect), CodeConflict (the provider
+// has another program in that version, or this one in another dialect).
+func (g *Registry) Add(
+	ctx context.Context, name, path string, speaks openflow.Dialect, user string,
+) (openflow.ProviderRecord, []openflow.ComponentRecord, error) {
 	r := openflow.ProviderRecord{Kind: openflow.ProviderProgram, Enabled: true, AddedBy: user}
 	var err error
+	if r.Dialect, err = g.Speaks(speaks); err != nil {
+		return r, nil, err
+	}
 	if r.Place, r.Digest, err = programs.Inspect(path); err != nil {
 		return r, nil, err
 	}

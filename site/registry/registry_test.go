@@ -21,11 +21,21 @@ func site(t *testing.T) *Registry {
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "c.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
-	own, err := programs.Own(program(t, of("openflow", "2")))
+	own, err := programs.Own(program(t, of("openflow", "2")), "usual")
 	require.NoError(t, err)
 	_, err = BuiltIn(t.Context(), rows, own)
 	require.NoError(t, err)
-	return &Registry{Self: "9999", Rows: rows, Device: "docker"}
+	return &Registry{Self: "9999", Rows: rows, Device: "docker", Speaks: spoken}
+}
+
+func spoken(d openflow.Dialect) (openflow.Dialect, error) {
+	switch d {
+	case "", "usual":
+		return "usual", nil
+	case "toy":
+		return d, nil
+	}
+	return "", openflow.Errorf(openflow.CodeInvalid, "%q is not a dialect of containers here", d).WithHint("one of usual, toy")
 }
 
 func psi(provider string) openflow.TaskSpec {
@@ -44,11 +54,12 @@ func TestLifeOfAProvider(t *testing.T) {
 	g, ctx := site(t), t.Context()
 	require.Equal(t, "openflow:2@docker", g.serves(t, ""))
 	path := program(t, of("acme", "1"))
-	p, components, err := g.Add(ctx, "acme", path, "ann")
+	p, components, err := g.Add(ctx, "acme", path, "", "ann")
 	require.NoError(t, err)
 	require.Len(t, components, 2)
-	require.Equal(t, []any{"acme", "1", openflow.ProviderProgram, path, true, "ann"}, []any{p.Name, p.Version, p.Kind, p.Place, p.Enabled, p.AddedBy})
-	again, _, err := g.Add(ctx, "acme", path, "bob")
+	require.Equal(t, []any{"acme", "1", openflow.ProviderProgram, path, openflow.Dialect("usual"), true, "ann"},
+		[]any{p.Name, p.Version, p.Kind, p.Place, p.Dialect, p.Enabled, p.AddedBy})
+	again, _, err := g.Add(ctx, "acme", path, "usual", "bob")
 	require.NoError(t, err)
 	require.Equal(t, p, again, "the same program again changes nothing")
 	require.Equal(t, "openflow:2@docker", g.serves(t, ""), "nobody is served by it who does not ask")
@@ -85,8 +96,11 @@ func TestLifeOfAProvider(t *testing.T) {
 	require.NoError(t, g.Prefer(ctx, "psi", ""))
 	require.Equal(t, "openflow:2@docker", g.serves(t, ""))
 
-	_, _, err = g.Add(ctx, "acme", program(t, of("acme", "2")), "ann")
+	_, _, err = g.Add(ctx, "acme", program(t, of("acme", "2")), "toy", "ann")
 	require.NoError(t, err)
+	next, _, err := g.Show(ctx, "acme:2")
+	require.NoError(t, err)
+	require.Equal(t, openflow.Dialect("toy"), next.Dialect)
 	_, err = g.Remove(ctx, "acme")
 	require.ErrorContains(t, err, "acme:1, acme:2")
 	_, err = g.Remove(ctx, "acme:1")
@@ -100,7 +114,7 @@ func TestLifeOfAProvider(t *testing.T) {
 func TestRegistryRefuses(t *testing.T) {
 	g, ctx := site(t), t.Context()
 	acme := program(t, of("acme", "1"))
-	_, _, err := g.Add(ctx, "acme", acme, "ann")
+	_, _, err := g.Add(ctx, "acme", acme, "", "ann")
 	require.NoError(t, err)
 	folder := t.TempDir()
 	link := filepath.Join(folder, "link")
@@ -116,6 +130,8 @@ func TestRegistryRefuses(t *testing.T) {
 		"as the built-in one":  {g.adds("openflow", program(t, of("openflow", "3"))), openflow.CodeInvalid, "stands for the built-in provider"},
 		"as FATE":              {g.adds("fate", program(t, of("fate", "2.2.0"))), openflow.CodeInvalid, "stands for the built-in provider"},
 		"another program":      {g.adds("acme", program(t, of("acme", "1")+"\n# changed")), openflow.CodeConflict, "another program"},
+		"in another dialect":   {func() error { _, _, err := g.Add(ctx, "acme", acme, "toy", "ann"); return err }, openflow.CodeConflict, "containers that speak usual"},
+		"in no dialect":        {func() error { _, _, err := g.Add(ctx, "acme", acme, "esperanto", "ann"); return err }, openflow.CodeInvalid, "one of usual, toy"},
 		"a folder":             {g.adds("acme", folder), openflow.CodeInvalid, "regular file"},
 		"a link":               {g.adds("acme", link), openflow.CodeInvalid, "name the file itself: " + acme},
 		"not executable":       {g.adds("acme", plain), openflow.CodeInvalid, "permission denied"},
@@ -144,7 +160,7 @@ func TestRegistryRefuses(t *testing.T) {
 
 func (g *Registry) adds(name, path string) func() error {
 	return func() error {
-		_, _, err := g.Add(context.Background(), name, path, "ann")
+		_, _, err := g.Add(context.Background(), name, path, "", "ann")
 		return err
 	}
 }
@@ -152,7 +168,7 @@ func (g *Registry) adds(name, path string) func() error {
 // A job is checked with what the provider says that serves it, and with the schemas of this site's tables.
 func TestJobsAreCheckedWithDescriptionsAndTables(t *testing.T) {
 	g := site(t)
-	_, _, err := g.Add(t.Context(), "acme", program(t, of("acme", "1")), "ann")
+	_, _, err := g.Add(t.Context(), "acme", program(t, of("acme", "1")), "", "ann")
 	require.NoError(t, err)
 	guest, name := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}, openflow.TableName{Namespace: "bank", Name: "people"}
 	schema := tables.Schema{SampleID: "sid", MatchID: "id", Features: []tables.Column{{Name: "x0", DType: tables.Float64}}}

@@ -17,6 +17,7 @@ type providerRow struct {
 	Kind    string `db:"kind"`
 	Place   string `db:"place"`
 	Digest  string `db:"digest"`
+	Dialect string `db:"dialect"`
 	Enabled bool   `db:"enabled"`
 	AddedBy string `db:"added_by"`
 	AddedAt int64  `db:"added_at"`
@@ -63,7 +64,7 @@ const openRuns = `select count(*) from task join job on job.job_id = task.job_id
 		and job.status in ('ready', 'waiting', 'running')`
 
 // AddProvider records a local program and its components. The same one again changes nothing. CodeConflict: the name and
-// version are another program's.
+// version are another program's, or its containers speak another dialect.
 func (c *Catalogue) AddProvider(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
 	err := c.write(ctx, func(t *tx) error {
 		have, err := scanProvider(t.one(ctx, selectProvider, p.Name, p.Version))
@@ -72,8 +73,11 @@ func (c *Catalogue) AddProvider(ctx context.Context, p openflow.ProviderRecord, 
 			return c.putProvider(ctx, t, p, components)
 		case err != nil:
 			return err
-		case have.Kind == p.Kind && have.Place == p.Place && have.Digest == p.Digest:
+		case have.Kind == p.Kind && have.Place == p.Place && have.Digest == p.Digest && have.Dialect == p.Dialect:
 			return nil
+		case have.Digest == p.Digest && have.Dialect != p.Dialect:
+			return openflow.Errorf(openflow.CodeConflict, "provider %s is registered with containers that speak %s", have.Ref(), have.Dialect).
+				WithHint("to change that, remove it first: openflow provider remove %s", have.Ref())
 		}
 		return openflow.Errorf(openflow.CodeConflict, "provider %s is registered with another program: %s, %s", have.Ref(), have.Place, have.Digest).
 			WithHint("give the new program another version, or remove the old one first: openflow provider remove %s", have.Ref())
@@ -86,7 +90,7 @@ func (c *Catalogue) AddProvider(ctx context.Context, p openflow.ProviderRecord, 
 func (c *Catalogue) SetBuiltIn(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
 	err := c.write(ctx, func(t *tx) error {
 		have, err := scanProvider(t.one(ctx, selectProvider, p.Name, p.Version))
-		if err == nil && have.Kind == p.Kind && have.Digest == p.Digest {
+		if err == nil && have.Kind == p.Kind && have.Digest == p.Digest && have.Dialect == p.Dialect {
 			return nil
 		}
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -115,7 +119,7 @@ func (c *Catalogue) SetBuiltIn(ctx context.Context, p openflow.ProviderRecord, c
 
 func (c *Catalogue) putProvider(ctx context.Context, t *tx, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
 	_, err := t.exec(ctx, insertProvider, providerColumns.values(providerRow{
-		Name: p.Name, Version: p.Version, Kind: string(p.Kind), Place: p.Place, Digest: p.Digest, Enabled: p.Enabled, AddedBy: p.AddedBy,
+		Name: p.Name, Version: p.Version, Kind: string(p.Kind), Place: p.Place, Digest: p.Digest, Dialect: string(p.Dialect), Enabled: p.Enabled, AddedBy: p.AddedBy,
 		AddedAt: orNow(p.AddedAt, c.stamp()),
 	})...)
 	for _, o := range components {
@@ -129,8 +133,8 @@ func (c *Catalogue) putProvider(ctx context.Context, t *tx, p openflow.ProviderR
 func scanProvider(from row) (openflow.ProviderRecord, error) {
 	r, err := providerColumns.scan(from)
 	return openflow.ProviderRecord{
-		Name: r.Name, Version: r.Version, Kind: openflow.ProviderKind(r.Kind), Place: r.Place, Digest: r.Digest, Enabled: r.Enabled,
-		AddedBy: r.AddedBy, AddedAt: timeOf(r.AddedAt),
+		Name: r.Name, Version: r.Version, Kind: openflow.ProviderKind(r.Kind), Place: r.Place, Digest: r.Digest,
+		Dialect: openflow.Dialect(r.Dialect), Enabled: r.Enabled, AddedBy: r.AddedBy, AddedAt: timeOf(r.AddedAt),
 	}, err
 }
 

@@ -12,7 +12,8 @@ import (
 
 func provider(name, version string) (openflow.ProviderRecord, []openflow.ComponentRecord) {
 	p := openflow.ProviderRecord{
-		Name: name, Version: version, Kind: openflow.ProviderProgram, Place: "/opt/" + name, Digest: "sha256:" + version, Enabled: true, AddedBy: "ann",
+		Name: name, Version: version, Kind: openflow.ProviderProgram, Place: "/opt/" + name, Digest: "sha256:" + version,
+		Dialect: "toy", Enabled: true, AddedBy: "ann",
 	}
 	return p, []openflow.ComponentRecord{
 		{Name: "psi", Provider: p.Ref(), Description: json.RawMessage(`{"component":{"name":"psi"}}`)},
@@ -38,6 +39,7 @@ func testProviders(t *testing.T, newCatalogue opener) {
 	require.NoError(t, c.AddProvider(ctx, acme, offers), "the same program again")
 	for what, change := range map[string]func(*openflow.ProviderRecord){
 		"content": func(p *openflow.ProviderRecord) { p.Digest = "sha256:else" },
+		"dialect": func(p *openflow.ProviderRecord) { p.Dialect = "else" },
 		"place":   func(p *openflow.ProviderRecord) { p.Place = "/else" },
 	} {
 		other := acme

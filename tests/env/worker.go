@@ -26,7 +26,7 @@ func (e *Env) StartWorker(t testing.TB, id, machine string, labels ...string) *n
 	require.NoError(t, err)
 	home := e.WorkerHome(id, machine)
 	c := node.WorkerConfig{
-		Site: "http://" + e.configs[id].Workers, Token: token, Home: home, Labels: labels, Runtime: process.Opener{},
+		Site: "http://" + e.configs[id].Workers, Token: token, Home: home, Labels: labels, Runtime: process.Opener{}, Dialects: e.configs[id].Dialects,
 		Components: e.witness[id].Program, Cores: 1, Version: "test",
 		Log: slog.New(slog.NewTextHandler(e.log, nil)).With("worker", machine),
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -41,7 +43,7 @@ func TestAddAComponent(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"))
 	for _, id := range e.Parties {
 		site := &sdk.Client{URL: e.URL(id)}
-		added, err := site.AddProvider(t.Context(), "greeters", filepath.Join(dir, "greet", "greet"))
+		added, err := site.AddProvider(t.Context(), "greeters", filepath.Join(dir, "greet", "greet"), "")
 		require.NoError(t, err)
 		require.Equal(t, []string{"greet"}, added.Components)
 	}
@@ -82,6 +84,56 @@ func TestAddADialect(t *testing.T) {
 	user.WaitFor(id, openflow.JobSuccess)
 	e.As(t, "10000").WaitFor(id, openflow.JobSuccess)
 	require.GreaterOrEqual(t, toy.calls.Load()-before, int64(4), "the job is opened, two tasks are started, and reported, in the toy")
+}
+
+// One job has a task of the built-in provider and one of a program whose containers speak the toy. Each is told of its run in
+// its own dialect, also on a machine of a pool.
+func TestContainersOfTwoDialects(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "toilers")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "openflow/tests/pages/toyprogram")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoErrorf(t, err, "%s", out)
+	known := env.Configure(func(c *node.Config) { c.Dialects = append(node.Dialects(), toydialect.Dialect{}) })
+	toil := func(word string) openflow.Task {
+		return openflow.Task{Name: "b", Component: "toil", Parameters: openflow.Parameters{"word": word}, DependsOn: []openflow.TaskName{"a"}}
+	}
+	for name, tc := range map[string]struct {
+		site    []env.Option
+		parties []openflow.Party
+	}{
+		"at two nodes": {[]env.Option{known, env.Party("9999"), env.Party("10000")}, env.Parties("guest 9999", "host 10000")},
+		"in a pool":    {[]env.Option{known, env.Party("9999"), env.Pooled()}, env.Parties("guest 9999")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := env.New(t, tc.site...)
+			if len(tc.parties) == 1 {
+				e.StartWorker(t, "9999", "m1")
+			}
+			for _, id := range e.Parties {
+				site := &sdk.Client{URL: e.URL(id)}
+				_, err := site.AddProvider(t.Context(), "toilers", program, "native")
+				require.ErrorContains(t, err, `"native" is not a dialect of containers here (one of fate-flow, toy)`)
+				added, err := site.AddProvider(t.Context(), "toilers", program, "toy")
+				require.NoError(t, err)
+				require.Equal(t, "toy", added.Dialect)
+				list, err := site.Providers(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, "fate-flow", list[0].Dialect, "what containers of our kit speak")
+			}
+			user := e.As(t, "9999")
+			id := user.Submit(env.DAG(tc.parties, env.Noop("a", nil), toil("done")))
+			user.WaitFor(id, openflow.JobSuccess)
+			require.Contains(t, user.TaskLog(env.Run(id, "guest", "9999", "b")), "guest 9999 does toil")
+			id = user.Submit(env.DAG(tc.parties[:1], env.Noop("a", nil), toil("tired")))
+			user.WaitFor(id, openflow.JobFailed)
+			reports := map[string]string{}
+			for _, run := range user.Tasks(id) {
+				reports[run.TaskName] = run.ErrorReport
+			}
+			require.Equal(t, map[string]string{"a": "", "b": "tired"}, reports)
+		})
+	}
 }
 
 func TestAddARuntime(t *testing.T) {

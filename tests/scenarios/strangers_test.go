@@ -14,6 +14,7 @@ import (
 	"openflow"
 	"openflow/dialect/native"
 	"openflow/dialect/peer"
+	"openflow/dialect/verbs"
 	"openflow/sdk/httpclient"
 	"openflow/sdk/wire"
 	"openflow/site/trust"
@@ -29,7 +30,7 @@ func (s signer) Sign(r *http.Request, to openflow.PartyID, body []byte) error {
 }
 
 // link speaks to one node with the key of another.
-func link(t *testing.T, e *env.Env, from, to string) *native.Client {
+func link(t *testing.T, e *env.Env, from, to string) *verbs.Client {
 	t.Helper()
 	return native.NewClient(peer.Link{
 		Self: openflow.PartyID(from), Peer: openflow.PartyID(to), URL: e.URL(to), HTTP: httpclient.New(httpclient.Options{}),

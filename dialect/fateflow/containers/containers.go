@@ -14,6 +14,7 @@ import (
 	"openflow"
 	"openflow/dialect"
 	"openflow/dialect/fateflow/envelope"
+	"openflow/dialect/fateflow/words"
 	"openflow/sdk/wire"
 	"openflow/server/base"
 	"openflow/server/reply"
@@ -22,13 +23,12 @@ import (
 // api serves the containers of one site.
 type api struct {
 	*base.Site
-	means func(word string) (openflow.TaskStatus, error)
 	write envelope.Writer
 }
 
-// Mount is the worker page of fate-flow-api §3.1. What a container's word for its status means, means says.
-func Mount(s *base.Site, means func(word string) (openflow.TaskStatus, error)) dialect.Mount {
-	a := &api{s, means, envelope.Writer{Log: s.Log}}
+// Mount is the worker page of fate-flow-api §3.1.
+func Mount(s *base.Site) dialect.Mount {
+	a := &api{s, envelope.Writer{Log: s.Log}}
 	r := a.write.Router()
 	r.With(s.KnownAtEnd(a.write.Refuse)).Post("/worker/task/status", a.write.JSON(a.status))
 	r.Group(func(r chi.Router) {
@@ -64,7 +64,7 @@ func (a *api) status(r *http.Request) (any, error) {
 	if err := own(t, string(b.RunID)); err != nil {
 		return nil, err
 	}
-	status, err := a.means(string(b.Status))
+	status, err := words.Task(string(b.Status))
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (a *api) trackingQuery(r *http.Request) (any, error) {
 //
 // Spec: fate-flow-api §3.1, §3.7.
 func (a *api) trackingSave(r *http.Request) (any, error) {
-	var b wire.TrackingSave
+	var b trackingSave
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (a *api) metricSave(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b wire.MetricSave
+	var b metricSave
 	if err := wire.Decode(body, &b); err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (a *api) submit(r *http.Request) (any, error) {
 	if err := a.Space(); err != nil {
 		return nil, err
 	}
-	sub, err := wire.ReceiveSubmission(b.DAG)
+	sub, err := a.read(b.DAG)
 	if err != nil {
 		return nil, openflow.About(openflow.AboutJob, err)
 	}
@@ -108,7 +108,7 @@ func (a *api) queryJobs(r *http.Request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		rows[i].Pins, rows[i].Models = wire.EncodePins(pins), wire.EncodeJobModels(models)
+		rows[i].Pins, rows[i].Models = encodePins(pins), encodeJobModels(models)
 	}
 	return rows, nil
 }
@@ -116,7 +116,7 @@ func (a *api) queryJobs(r *http.Request) (any, error) {
 func encodeJobs(jobs []openflow.JobRecord, whole bool) ([]wire.JobRow, error) {
 	rows := make([]wire.JobRow, 0, len(jobs))
 	for _, j := range jobs {
-		row, err := wire.EncodeJob(j, whole)
+		row, err := encodeJob(j, whole)
 		if err != nil {
 			return nil, err
 		}

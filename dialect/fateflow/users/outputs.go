@@ -34,7 +34,7 @@ func (a *api) metricKeys(r *http.Request) (any, error) {
 		id := m.Name + "\x00" + m.Type + "\x00" + m.StepAxis + "\x00" + string(m.Groups)
 		if !seen[id] {
 			seen[id] = true
-			keys = append(keys, wire.EncodeMetric(m, false))
+			keys = append(keys, encodeMetric(m, false))
 		}
 	}
 	return keys, nil
@@ -54,7 +54,7 @@ func (a *api) metrics(r *http.Request) (any, error) {
 	}
 	out := make([]wire.Metric, 0, len(records))
 	for _, m := range records {
-		out = append(out, wire.EncodeMetric(m, true))
+		out = append(out, encodeMetric(m, true))
 	}
 	return out, nil
 }

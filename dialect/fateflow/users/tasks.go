@@ -54,7 +54,7 @@ func (a *api) queryTasks(r *http.Request) (any, error) {
 			return nil, err
 		}
 		for _, t := range tasks {
-			rows = append(rows, wire.EncodeTask(t))
+			rows = append(rows, encodeTask(t))
 		}
 	}
 	if len(rows) == 0 {
@@ -83,7 +83,7 @@ func (a *api) listTasks(r *http.Request) (any, error) {
 	tasks, _, err := a.Catalogue.TasksWhere(r.Context(), f)
 	rows := make([]wire.TaskRow, 0, len(tasks))
 	for _, t := range tasks {
-		rows = append(rows, wire.EncodeTask(t))
+		rows = append(rows, encodeTask(t))
 	}
 	return map[string]any{"count": count, "data": rows}, err
 }

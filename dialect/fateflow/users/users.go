@@ -21,12 +21,13 @@ import (
 // api serves one site.
 type api struct {
 	*application.Site
+	read  func(document []byte) (openflow.Submission, error)
 	write envelope.Writer
 }
 
-// Mount is fate-flow-api part 1, as far as it is offered.
-func Mount(s *application.Site) dialect.Mount {
-	a := &api{s, envelope.Writer{Log: s.Log}}
+// Mount is fate-flow-api part 1, as far as it is offered. read reads the jobs that users send.
+func Mount(s *application.Site, read func(document []byte) (openflow.Submission, error)) dialect.Mount {
+	a := &api{s, read, envelope.Writer{Log: s.Log}}
 	r := a.write.Router()
 	r.Group(func(r chi.Router) {
 		r.Use(s.Access.Known(a.write.Refuse))

@@ -18,7 +18,7 @@ import (
 // api serves the containers of one site.
 type api struct {
 	*base.Site
-	write envelope.Writer
+	write reply.Writer
 }
 
 // Prefix begins the paths of containers.
@@ -26,7 +26,7 @@ const Prefix = "/openflow/v1/container"
 
 // Mount is everything below the prefix.
 func Mount(s *base.Site) dialect.Mount {
-	a := &api{s, envelope.Writer{Log: s.Log}}
+	a := &api{s, envelope.Writer(s.Log)}
 	r := a.write.Router()
 	r.Group(func(r chi.Router) {
 		r.Use(s.Known(a.write.Refuse))
@@ -49,7 +49,7 @@ func (a *api) warning(r *http.Request) (any, error) {
 
 // spendScores counts what a container is about to tell a partner about this site's columns, or refuses it.
 func (a *api) spendScores(r *http.Request) (any, error) {
-	var b wire.ScoreSpend
+	var b scoreSpend
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
 	}
@@ -74,5 +74,19 @@ func (a *api) putObject(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wire.ObjectStored{URI: base.ObjectPrefix + ref.Digest, Bytes: ref.Bytes}, nil
+	return objectStored{URI: base.ObjectPrefix + ref.Digest, Bytes: ref.Bytes}, nil
+}
+
+// scoreSpend is what a container is about to tell a partner; ours.
+type scoreSpend struct {
+	Role    wire.Text `json:"role" check:"required"` // of the receiver, a party of the task
+	PartyID wire.Text `json:"party_id" check:"required"`
+	Columns int       `json:"columns"`
+	Vectors int       `json:"vectors"`
+}
+
+// objectStored is the data of PUT /openflow/v1/container/data/object.
+type objectStored struct {
+	URI   string `json:"uri"` // object:///sha256/<hex>
+	Bytes int64  `json:"bytes"`
 }

@@ -19,12 +19,12 @@ import (
 // pool serves the workers of a site's pool.
 type pool struct {
 	*base.Pool
-	write envelope.Writer
+	write reply.Writer
 }
 
 // MountPool is what the workers of a site's pool call.
 func MountPool(s *base.Site) dialect.Mount {
-	p := &pool{s.Pool, envelope.Writer{Log: s.Log}}
+	p := &pool{s.Pool, envelope.Writer(s.Log)}
 	r := p.write.Router()
 	r.Group(func(r chi.Router) {
 		r.Use(p.authenticate)

@@ -41,7 +41,12 @@ func (a *api) listAudit(r *http.Request) (any, error) {
 	events, next, err := a.Catalogue.Audit(r.Context(), f)
 	page := wire.AuditPage{Events: make([]wire.AuditEvent, len(events)), Next: next}
 	for i, e := range events {
-		page.Events[i] = wire.EncodeAudit(e)
+		page.Events[i] = encodeAudit(e)
 	}
 	return page, err
+}
+
+// encodeAudit renders e.
+func encodeAudit(e openflow.AuditEvent) wire.AuditEvent {
+	return wire.AuditEvent{ID: e.ID, Time: wire.Millis(e.Time), Actor: e.Actor, Action: e.Action, Subject: e.Subject, Detail: e.Detail}
 }

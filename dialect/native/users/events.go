@@ -196,7 +196,7 @@ func (s *stream) send(e openflow.Event) error {
 	if e.Task != "" {
 		kind = wire.EventTask
 	}
-	data, err := json.Marshal(wire.EncodeEvent(e))
+	data, err := json.Marshal(encodeEvent(e))
 	if err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "event of job %s cannot be encoded: %w", e.Job, err)
 	}
@@ -229,4 +229,16 @@ func (s *stream) write(m *sse.Message) error {
 		return err
 	}
 	return s.flush()
+}
+
+// encodeEvent renders e, with a job's status as in EncodeJob.
+func encodeEvent(e openflow.Event) wire.EventRow {
+	row := wire.EventRow{
+		Scheduler: string(e.Scheduler), JobID: string(e.Job), Role: string(e.Party.Role), PartyID: string(e.Party.ID), TaskName: string(e.Task), TaskVersion: e.Version,
+		Status: e.Status, Reason: e.Reason, Progress: e.Progress, Time: wire.Millis(e.At),
+	}
+	if e.Task == "" && e.Status != "" {
+		row.Status = wire.ClientStatus(openflow.JobStatus(e.Status))
+	}
+	return row
 }

@@ -16,6 +16,7 @@ type Provider struct {
 	Kind       string   `json:"kind"` // built-in or program
 	Program    string   `json:"program"`
 	Digest     string   `json:"digest"`
+	Dialect    string   `json:"dialect"` // that its containers speak
 	Enabled    bool     `json:"enabled"`
 	AddedBy    string   `json:"added_by"`
 	AddedAt    *int64   `json:"added_at"`
@@ -24,8 +25,8 @@ type Provider struct {
 
 func encodeProvider(p openflow.ProviderRecord, components []openflow.ComponentRecord) Provider {
 	out := Provider{
-		Name: p.Name, Version: p.Version, Kind: string(p.Kind), Program: p.Place, Digest: p.Digest, Enabled: p.Enabled, AddedBy: p.AddedBy,
-		AddedAt: wire.Millis(p.AddedAt),
+		Name: p.Name, Version: p.Version, Kind: string(p.Kind), Program: p.Place, Digest: p.Digest, Dialect: string(p.Dialect),
+		Enabled: p.Enabled, AddedBy: p.AddedBy, AddedAt: wire.Millis(p.AddedAt),
 	}
 	for _, c := range components {
 		out.Components = append(out.Components, c.Name)
@@ -67,6 +68,7 @@ func (a *api) showProvider(r *http.Request) (any, error) {
 type ProviderChange struct {
 	Name      string `json:"name,omitempty"`      // in add: whose the program is
 	Program   string `json:"program,omitempty"`   // in add: its path
+	Dialect   string `json:"dialect,omitempty"`   // in add: what its containers speak; empty: the usual
 	Provider  string `json:"provider,omitempty"`  // name:version
 	Component string `json:"component,omitempty"` // in default
 }
@@ -76,7 +78,7 @@ func decodeChange(r *http.Request) (ProviderChange, error) {
 	if err := reply.Decode(r, &b); err != nil {
 		return b, err
 	}
-	for name, text := range map[string]string{"name": b.Name, "provider": b.Provider, "component": b.Component} {
+	for name, text := range map[string]string{"name": b.Name, "dialect": b.Dialect, "provider": b.Provider, "component": b.Component} {
 		if err := wire.CheckText(name, text, maxReference); err != nil {
 			return b, err
 		}
@@ -90,11 +92,11 @@ func (a *api) addProvider(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, components, err := a.Providers.Add(r.Context(), b.Name, b.Program, r.Header.Get(wire.UserHeader))
+	p, components, err := a.Providers.Add(r.Context(), b.Name, b.Program, openflow.Dialect(b.Dialect), r.Header.Get(wire.UserHeader))
 	if err != nil {
 		return nil, err
 	}
-	return encodeProvider(p, components), a.Audit(r, "provider", p.Ref().String()+" "+p.Place+" "+p.Digest)
+	return encodeProvider(p, components), a.Audit(r, "provider", p.Ref().String()+" "+p.Place+" "+p.Digest+" "+string(p.Dialect))
 }
 
 func (a *api) changeProvider(r *http.Request, do func(provider string) (openflow.ProviderRecord, error)) (any, error) {

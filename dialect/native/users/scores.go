@@ -20,7 +20,7 @@ func (a *api) listScores(r *http.Request) (any, error) {
 	list, err := a.Catalogue.Scores(r.Context(), openflow.PartyID(r.URL.Query().Get("party_id")), a.Policy().Policy.CoordinatedLR.ScoreMemory)
 	out := make([]wire.ScoreAccount, len(list))
 	for i, s := range list {
-		out[i] = wire.EncodeScores(s)
+		out[i] = encodeScores(s)
 	}
 	return out, err
 }
@@ -70,4 +70,16 @@ func (a *api) content(r *http.Request, partner openflow.PartyID, b wire.ScoreCha
 			WithHint("openflow scores list shows what was told")
 	}
 	return b.Object, err
+}
+
+// encodeScores renders an account.
+func encodeScores(a openflow.ScoreAccount) wire.ScoreAccount {
+	out := wire.ScoreAccount{
+		PartyID: string(a.Partner), Object: a.Table, Tables: []wire.ScoredTable{}, Columns: a.Columns, Vectors: a.Vectors,
+		Limit: a.Limit, Raised: a.Raised, LatestTime: wire.Millis(a.Latest), FreesTime: wire.Millis(a.Frees),
+	}
+	for _, n := range a.Names {
+		out.Tables = append(out.Tables, wire.ScoredTable(n))
+	}
+	return out
 }

@@ -93,6 +93,7 @@ func (a *api) checkSite(r *http.Request) (any, error) {
 type HeardRow struct {
 	Dialect  string `json:"dialect"`
 	Version  string `json:"version"`
+	Profile  string `json:"profile"`
 	Speaks   bool   `json:"speaks"`
 	Recorded bool   `json:"recorded"`
 	Error    string `json:"error,omitempty"`
@@ -107,7 +108,7 @@ func (a *api) probeSite(r *http.Request) (any, error) {
 	list, err := a.Sites.ProbeSite(r.Context(), openflow.PartyID(v[0]))
 	rows := make([]HeardRow, len(list))
 	for i, h := range list {
-		rows[i] = HeardRow{Dialect: string(h.Dialect), Version: h.Version, Speaks: h.Err == nil, Recorded: h.Recorded}
+		rows[i] = HeardRow{Dialect: string(h.Dialect), Version: h.Version, Profile: h.Profile, Speaks: h.Err == nil, Recorded: h.Recorded}
 		if h.Err != nil {
 			rows[i].Error = openflow.FirstLine(h.Err.Error())
 		}

@@ -16,7 +16,7 @@ import (
 // api serves one site.
 type api struct {
 	*application.Site
-	write envelope.Writer
+	write reply.Writer
 }
 
 // Prefix begins all paths.
@@ -24,7 +24,7 @@ const Prefix = "/openflow/v1/user"
 
 // Mount is everything below the prefix.
 func Mount(s *application.Site) dialect.Mount {
-	a := &api{s, envelope.Writer{Log: s.Log}}
+	a := &api{s, envelope.Writer(s.Log)}
 	r := a.write.Router()
 	r.Group(func(r chi.Router) {
 		r.Use(s.Access.Known(a.write.Refuse))

@@ -4,117 +4,93 @@ package toydialect
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
-
-	"github.com/go-chi/chi/v5"
 
 	"openflow"
 	"openflow/dialect"
 	"openflow/dialect/peer"
 	"openflow/dialect/verbs"
 	"openflow/sdk/wire"
-	"openflow/server/application"
 	"openflow/server/base"
 	"openflow/server/reply"
 )
 
-// All paths of the toy begin with prefix; hello is a call of its own.
-const (
-	prefix = "/toy"
-	hello  = "/hello"
-)
-
 // Dialect is the toy.
-type Dialect struct{}
+type Dialect struct{ dialect.Plain }
 
-// Name is what records of peers say.
+// Name is what records of peers and providers say.
 func (Dialect) Name() openflow.Dialect { return "toy" }
 
-// Speaks tells the versions and the profiles, the usual one first.
-func (Dialect) Speaks() (versions, profiles []string) { return []string{"1"}, []string{"plain"} }
-
-// Channel leaves sessions and topics as they are.
-func (Dialect) Channel(own openflow.SessionID, topic string) (dialect.Channel, error) {
-	return dialect.Channel{Session: string(own), Topic: topic}, nil
-}
-
-// Own is the way back.
-func (Dialect) Own(c dialect.Channel) (session, topic string, err error) {
-	return c.Session, c.Topic, nil
-}
-
-// Application serves no users: the toy is spoken between nodes only.
-func (Dialect) Application(*application.Site) []dialect.Mount { return nil }
-
-// Base serves no containers.
-func (Dialect) Base(*base.Site) []dialect.Mount { return nil }
-
-// Container tells containers nothing.
-func (Dialect) Container() dialect.Container { return nil }
-
-// envelope is every answer.
-type envelope struct {
+// answer is every answer. Its version tells it from what something else at the address answers.
+type answer struct {
+	Toy  int             `json:"toy"`
 	Said json.RawMessage `json:"said,omitempty"`
 	No   *wire.Problem   `json:"no,omitempty"`
 }
 
-type client struct{ *verbs.Client }
+func envelope(said json.RawMessage, no *wire.Problem) any { return answer{1, said, no} }
 
 // Client calls a peer: each call is one signed POST.
 func (Dialect) Client(l peer.Link) dialect.Client {
-	return client{verbs.NewClient(l, func(ctx context.Context, call string, body []byte) (verbs.Answer, error) {
-		got, err := l.Do(ctx, prefix+call, "application/json", body, nil)
+	return verbs.NewClient(l, func(ctx context.Context, call string, body []byte) (verbs.Answer, error) {
+		got, err := l.Do(ctx, "/toy"+call, "application/json", body, nil)
 		if err != nil {
 			return verbs.Answer{}, err
 		}
-		var e envelope
-		if err := json.Unmarshal(got.Body, &e); err != nil || e.Said == nil && e.No == nil {
-			return verbs.Answer{}, l.Unreachable("answered %s with something that is no answer of the toy", call)
+		var a answer
+		if err := json.Unmarshal(got.Body, &a); err != nil || a.Toy == 0 {
+			return verbs.Answer{Header: got.Header}, l.Unreachable("answered %s with something that is no answer of the toy", call)
 		}
-		return verbs.Answer{Data: e.Said, Refusal: e.No}, nil
-	})}
+		return verbs.Answer{Header: got.Header, Data: a.Said, Refusal: a.No}, nil
+	})
 }
 
-// Examine asks the peer whom it takes this node for.
-func (c client) Examine(ctx context.Context, _ bool) (dialect.Seen, error) {
-	var caller string
-	err := c.Call(ctx, hello, struct{}{}, &caller)
-	return dialect.Seen{Answered: err == nil, Caller: openflow.Heard(caller)}, err
-}
-
-// Probe tells whether the peer speaks the toy.
-func (c client) Probe(ctx context.Context) error {
-	_, err := c.Examine(ctx, false)
-	return err
-}
-
-// Interconnection serves the calls of peers, each in the envelope.
+// Interconnection serves the calls of peers.
 func (Dialect) Interconnection(n dialect.Node) []dialect.Mount {
-	write := func(w http.ResponseWriter, r *http.Request, data any, err error) {
-		var e envelope
-		if err == nil {
-			e.Said, err = json.Marshal(data)
-		}
-		if err != nil {
-			reply.Failed(n.Log, r, err)
-			e.No = wire.Failure(err).Error
-		}
-		reply.JSON(n.Log, w, r, e)
-	}
-	refuse := func(w http.ResponseWriter, r *http.Request, err error) { write(w, r, nil, err) }
-	unknown := func(w http.ResponseWriter, r *http.Request) { refuse(w, r, reply.NoRoute(r)) }
-	handlers := verbs.Handlers(n)
-	handlers[hello] = func(r *http.Request) (any, error) { return dialect.Caller(r), nil }
-	router := chi.NewRouter()
-	router.Use(reply.Recovered(n.Log, refuse))
-	router.NotFound(unknown)
-	router.MethodNotAllowed(unknown)
-	known := router.With(n.Verified(refuse))
-	for path, handle := range handlers {
-		known.Post(path, func(w http.ResponseWriter, r *http.Request) {
-			data, err := handle(r)
-			write(w, r, data, n.Told(r, err))
+	return []dialect.Mount{verbs.Mount(n, "/toy", envelope)}
+}
+
+// work is what a container is told, in its variable TOY.
+type work struct {
+	Job        openflow.JobID      `json:"job"`
+	Party      string              `json:"party"`
+	Version    int                 `json:"version"`
+	Component  string              `json:"component"`
+	Parameters openflow.Parameters `json:"parameters"`
+	Report     string              `json:"report"`     // where it tells its end
+	Credential string              `json:"credential"` // the bearer token with which it does
+}
+
+// Container tells a container its work.
+func (Dialect) Container() dialect.Container {
+	return func(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error) {
+		told, err := json.Marshal(work{
+			Job: r.Key.Job, Party: r.Key.Party.String(), Version: r.Key.Version, Component: r.Component, Parameters: r.Spec.Parameters,
+			Report: fmt.Sprintf("http://%s:%d/toy-container/end", at.Host, at.Port), Credential: g.Credential,
 		})
+		if err != nil {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "%s: its parameters cannot be told: %w", r.Key, err)
+		}
+		return []string{"TOY=" + string(told)}, nil
 	}
-	return []dialect.Mount{{Prefix: prefix, Router: router}}
+}
+
+// Base serves the one call of containers: {"word": "done"}, or what went wrong.
+func (Dialect) Base(s *base.Site) []dialect.Mount {
+	write := reply.Writer{Log: s.Log, Envelope: envelope}
+	router := write.Router()
+	router.With(s.KnownAtEnd(write.Refuse)).Post("/end", write.JSON(func(r *http.Request) (any, error) {
+		var said struct {
+			Word string `json:"word" check:"required"`
+		}
+		if err := reply.Decode(r, &said); err != nil {
+			return nil, err
+		}
+		if said.Word == "done" {
+			return nil, s.Report(r.Context(), base.Run(r), openflow.TaskSuccess, "", openflow.Cause{})
+		}
+		return nil, s.Report(r.Context(), base.Run(r), openflow.TaskFailed, said.Word, openflow.Cause{})
+	}))
+	return []dialect.Mount{{Prefix: "/toy-container", Router: router}}
 }

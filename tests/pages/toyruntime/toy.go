@@ -21,6 +21,7 @@ import (
 
 // Opener is the toy. Every Host that it opens has the same containers, as replicas have those of a cluster.
 type Opener struct {
+	driver.Plain
 	mu         sync.Mutex
 	containers map[string]*container
 }
@@ -32,16 +33,14 @@ type container struct {
 	status         driver.Status
 	cmd            *exec.Cmd
 	stdout, stderr output
-	exited, gone   chan struct{}
 }
 
-// New returns the toy without containers.
-func New() *Opener { return &Opener{containers: map[string]*container{}} }
+// New returns the toy without containers. Its name is that in --runtime.
+func New() *Opener {
+	return &Opener{Plain: driver.Plain{Name: "toy"}, containers: map[string]*container{}}
+}
 
-// Kind is the name in --runtime.
-func (*Opener) Kind() string { return "toy" }
-
-// Traits never change.
+// Traits let any replica follow a container.
 func (*Opener) Traits() driver.Traits {
 	return driver.Traits{Device: "local", Followers: driver.AnyReplica}
 }
@@ -50,15 +49,6 @@ func (*Opener) Traits() driver.Traits {
 func (o *Opener) Open(_ context.Context, with driver.Options) (driver.Host, error) {
 	return host{o, with.Node}, nil
 }
-
-// Probe tells what tasks get.
-func (*Opener) Probe(context.Context) (string, error) { return "tasks are plain programs", nil }
-
-// Vacate leaves alone what other replicas may follow.
-func (*Opener) Vacate(context.Context, driver.Options) ([]string, error) { return nil, nil }
-
-// VacateGone has no homes to look for.
-func (*Opener) VacateGone(context.Context, driver.Options) ([]string, error) { return nil, nil }
 
 // host is the toy as one node sees it.
 type host struct {
@@ -80,7 +70,7 @@ func (h host) Ensure(ctx context.Context, spec driver.Spec) (driver.Status, erro
 		return c.status, nil
 	}
 	spec.Labels, spec.Command, spec.Env = maps.Clone(spec.Labels), slices.Clone(spec.Command), slices.Clone(spec.Env)
-	c := &container{node: h.node, spec: spec, exited: make(chan struct{}), gone: make(chan struct{})}
+	c := &container{node: h.node, spec: spec}
 	c.status = driver.Status{Name: spec.Name, Labels: spec.Labels, Made: spec.Made, State: driver.StateCreated, Created: time.Now()}
 	h.containers[spec.Name] = c
 	return c.status, nil
@@ -119,7 +109,6 @@ func (h host) Start(ctx context.Context, name string) error {
 
 func (c *container) end(code int, reason string) {
 	c.status.State, c.status.Finished, c.status.ExitCode, c.status.Reason = driver.StateExited, time.Now(), code, reason
-	close(c.exited)
 }
 
 // signal tells all that the program has started. Those that have ended do not hear it.
@@ -127,19 +116,7 @@ func (c *container) signal(s syscall.Signal) { _ = syscall.Kill(-c.cmd.Process.P
 
 // Wait waits for the end.
 func (h host) Wait(ctx context.Context, name string) (driver.Status, error) {
-	h.mu.Lock()
-	c, err := h.find(ctx, name)
-	h.mu.Unlock()
-	if err != nil {
-		return driver.Status{}, err
-	}
-	select {
-	case <-c.exited:
-	case <-c.gone:
-	case <-ctx.Done():
-		return driver.Status{}, ctx.Err()
-	}
-	return h.Inspect(ctx, name)
+	return driver.Poll(ctx, name, h.Inspect, 20*time.Millisecond)
 }
 
 // Inspect looks once.
@@ -166,15 +143,16 @@ func (h host) Stop(ctx context.Context, name string, grace time.Duration) error 
 		return err
 	}
 	c.signal(syscall.SIGTERM)
-	select {
-	case <-c.exited:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(grace):
-		c.signal(syscall.SIGKILL)
-		<-c.exited
+	patient, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if _, err := h.Wait(patient, name); err == nil {
+		return nil
 	}
-	return nil
+	if ctx.Err() == nil {
+		c.signal(syscall.SIGKILL)
+	}
+	_, err = h.Wait(ctx, name)
+	return err
 }
 
 // Remove forgets a container that does not run.
@@ -192,7 +170,6 @@ func (h host) Remove(ctx context.Context, name string) error {
 		return driver.Running(name)
 	}
 	delete(h.containers, name)
-	close(c.gone)
 	return nil
 }
 
@@ -226,36 +203,6 @@ func (h host) find(ctx context.Context, name string) (*container, error) {
 	}
 	return nil, driver.NotFound(name)
 }
-
-// Gateway: containers have no way of their own to this machine.
-func (host) Gateway(context.Context) (driver.Gateway, error) { return driver.Gateway{}, nil }
-
-// Bring returns the program's path: it is there already.
-func (host) Bring(_ context.Context, program string) (string, error) {
-	if _, err := exec.LookPath(program); err != nil {
-		return "", openflow.Errorf(openflow.CodeInvalid, "%s cannot be run: %w", program, err)
-	}
-	return program, nil
-}
-
-// Confine limits nothing, and says so.
-func (host) Confine(context.Context, int) ([]string, error) {
-	return []string{"the toy runtime isolates nothing"}, nil
-}
-
-// Resources are this machine's.
-func (host) Resources(context.Context) (openflow.Resources, error) { return openflow.Resources{}, nil }
-
-// Examine finds nothing wrong.
-func (host) Examine(context.Context) []openflow.Finding {
-	return []openflow.Finding{{Check: "runtime", Verdict: openflow.VerdictOK, Detail: "tasks are plain programs"}}
-}
-
-// Trim bounds nothing.
-func (host) Trim(context.Context) error { return nil }
-
-// Close leaves containers alone.
-func (host) Close() error { return nil }
 
 // output is what a program writes while others read it.
 type output struct {
