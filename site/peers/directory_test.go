@@ -100,7 +100,9 @@ type twice struct {
 
 func (twice) Name() openflow.Dialect { return "twice" }
 
-func (twice) Speaks() (versions, profiles []string) { return []string{"7"}, []string{"strict", "loose"} }
+func (twice) Speaks() (versions, profiles []string) {
+	return []string{"7"}, []string{"strict", "loose"}
+}
 
 func (d twice) Client(l peer.Link) dialect.Client {
 	*d.asked = append(*d.asked, l.Version+" "+l.Profile)
