@@ -52,8 +52,8 @@ func TestRecordHome(t *testing.T) {
 	t.Logf("%s: %d bytes", out, len(packed))
 }
 
-// leftOut are the parts of a home that belong to the machine: processes, files on their way, the lock.
-var leftOut = []string{"tasks", "uploads", "lock"}
+// leftOut are the parts of a home that belong to the machine: processes and their programs, files on their way, the lock.
+var leftOut = []string{"tasks", "programs", "uploads", "lock"}
 
 func pack(t *testing.T, home string) []byte {
 	t.Helper()
