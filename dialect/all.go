@@ -66,7 +66,7 @@ func (a All) named(name openflow.Dialect, what string) (Dialect, error) {
 		}
 		names[i] = string(d.Name())
 	}
-	return nil, openflow.Errorf(openflow.CodeInvalid, "%q is not a dialect of %s here", name, what).WithHint("one of %s", strings.Join(names, ", "))
+	return nil, openflow.Errorf(openflow.CodeInvalid, "%q is not a dialect of %s here", name, what).WithHint("use one of %s", strings.Join(names, ", "))
 }
 
 // Of is the dialect that the record of a peer names. CodeInvalid: nodes speak none of that name.
@@ -129,7 +129,7 @@ func (a All) Complete(s openflow.SiteRecord) (openflow.SiteRecord, error) {
 		}
 		if !slices.Contains(said.of, *said.value) {
 			return s, openflow.Errorf(openflow.CodeInvalid, "the dialect %s has no %s %q here", s.Dialect, said.what, *said.value).
-				WithHint("one of %s", strings.Join(said.of, ", "))
+				WithHint("use one of %s", strings.Join(said.of, ", "))
 		}
 	}
 	return s, nil

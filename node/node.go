@@ -244,12 +244,12 @@ func (n *Node) serve(ctx context.Context) error {
 			Self: n.config.Party, Names: dir, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
 		},
 	}
-	south := &base.Site{
+	containers := &base.Site{
 		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log,
 	}
-	south.Traced = n.traces.Contain(func(r *http.Request) openflow.RunID { return base.Run(r).Key.RunID() })
+	containers.Traced = n.traces.Contain(func(r *http.Request) openflow.RunID { return base.Run(r).Key.RunID() })
 	messages := &base.Transport{
-		Site: south, Self: n.config.Party, Store: n.messages, Peers: dir, Called: n.config.Dialects.Sessions, MaxBody: maxMessage, Log: n.config.Log,
+		Site: containers, Self: n.config.Party, Store: n.messages, Peers: dir, Called: n.config.Dialects.Sessions, MaxBody: maxMessage, Log: n.config.Log,
 	}
 	users := n.usersLayers(s)
 	if n.partners == nil {
@@ -258,8 +258,8 @@ func (n *Node) serve(ctx context.Context) error {
 		n.listen("interconnection", brief, n.partners, server.Health{Ready: n.Ready}, n.counted("interconnection", inter))
 	}
 	n.listen("application", patient, n.application, users...)
-	n.listen("base", brief, n.base, n.counted("base", n.config.Dialects.Base(south)), n.counted("base", messages))
-	if err := n.serveWorkers(south, messages); err != nil {
+	n.listen("base", brief, n.base, n.counted("base", n.config.Dialects.Base(containers)), n.counted("base", messages))
+	if err := n.serveWorkers(containers, messages); err != nil {
 		return err
 	}
 	// Before the servers, which wait for the streams that it ends.

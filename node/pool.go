@@ -43,7 +43,7 @@ func (n *Node) bindWorkers(ctx context.Context) (err error) {
 
 // serveWorkers offers the workers of the pool what they need: the base layer for them and for their containers, and the
 // part of Temporal that is theirs.
-func (n *Node) serveWorkers(south *base.Site, messages *base.Transport) error {
+func (n *Node) serveWorkers(containers *base.Site, messages *base.Transport) error {
 	if n.workers == nil {
 		return nil
 	}
@@ -51,7 +51,7 @@ func (n *Node) serveWorkers(south *base.Site, messages *base.Transport) error {
 	if err != nil {
 		return err
 	}
-	site := *south
+	site := *containers
 	site.Pool = &base.Pool{
 		Party: n.config.Party, Namespace: n.namespace, Check: n.workerToken.Check, Store: n.runs(),
 		Logs: n.logs(), Supply: n.supplies().Issue,

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -122,7 +123,7 @@ func Decode(body []byte, into any) error {
 		body = []byte("{}")
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return openflow.Errorf(openflow.CodeInvalid, "invalid request body: %s", openflow.Heard(err.Error()))
+		return openflow.Errorf(openflow.CodeInvalid, "invalid request body: %s", openflow.Heard(mistake(err)))
 	}
 	if missing := missingFields(reflect.ValueOf(into).Elem()); len(missing) > 0 {
 		return &openflow.Error{
@@ -131,6 +132,18 @@ func Decode(body []byte, into any) error {
 		}
 	}
 	return nil
+}
+
+// mistake says what is wrong with a document in terms of JSON, not of Go: another party reads it.
+func mistake(err error) string {
+	var kind *json.UnmarshalTypeError
+	switch {
+	case !errors.As(err, &kind):
+		return err.Error()
+	case kind.Field == "":
+		return fmt.Sprintf("it is a JSON %s, and must be an object", kind.Value)
+	}
+	return fmt.Sprintf("%s is a JSON %s, which it must not be", kind.Field, kind.Value)
 }
 
 // MissingFields is the cause of a Decode that lacked required fields, in the order of the struct.

@@ -27,7 +27,8 @@ func TestDecode(t *testing.T) {
 		"boolean id":        {`{"role":"host","party_id":true,"job_id":"J"}`, &wire.JobRef{}, nil, "expected a string, found true"},
 		"object id":         {`{"role":"host","party_id":{},"job_id":"J"}`, &wire.JobRef{}, nil, "expected a string, found {}"},
 		"not JSON":          {`role=host`, &wire.JobRef{}, nil, "invalid request body"},
-		"a list":            {`[]`, &wire.JobRef{}, nil, "invalid request body"},
+		"a list":            {`[]`, &wire.JobRef{}, nil, "invalid request body: it is a JSON array, and must be an object"},
+		"another kind":      {`{"role":7}`, &wire.PartyRef{}, nil, "invalid request body: role is a JSON number, which it must not be"},
 		"two documents":     {`{}{}`, &wire.JobRef{}, nil, "invalid request body"},
 		"worker status":     {`{"execution_id":"P"}`, &wire.ContainerStatus{}, wire.MissingFields{"status"}, ""},
 	} {

@@ -113,7 +113,7 @@ func TestContainersOfTwoDialects(t *testing.T) {
 			for _, id := range e.Parties {
 				site := &sdk.Client{URL: e.URL(id)}
 				_, err := site.AddProvider(t.Context(), "toilers", program, "native")
-				require.ErrorContains(t, err, `"native" is not a dialect of containers here (one of fate-flow, toy)`)
+				require.ErrorContains(t, err, `"native" is not a dialect of containers here (use one of fate-flow, toy)`)
 				added, err := site.AddProvider(t.Context(), "toilers", program, "toy")
 				require.NoError(t, err)
 				require.Equal(t, "toy", added.Dialect)
