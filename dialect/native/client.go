@@ -34,6 +34,9 @@ func NewClient(l peer.Link) (c *verbs.Client) {
 			e.Party = c.Peer
 			return got, e.WithHint("see which it speaks: openflow site probe %s; and who is at its address: openflow site list", c.Peer)
 		}
+		if e.Version != envelope.Version {
+			return got, c.Unreachable("answered %s in version %d of openflow's dialect, and this node speaks %d", path, e.Version, envelope.Version)
+		}
 		got.Data, got.Refusal = e.Data, e.Error
 		return got, nil
 	})

@@ -394,6 +394,9 @@ func TestUnusableAnswers(t *testing.T) {
 		"unknown status": func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"openflow":1,"data":{"party_status":"finished"}}`)
 		},
+		"another version": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"openflow":2,"data":{"party_status":"success"}}`)
+		},
 		"data of a kind": func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"openflow":1,"data":[]}`)
 		},
