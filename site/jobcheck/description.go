@@ -4,6 +4,7 @@
 package jobcheck
 
 import (
+	"maps"
 	"slices"
 
 	"openflow"
@@ -57,5 +58,24 @@ type Need struct {
 // metricKind is the output that every component has wherever it runs.
 const metricKind openflow.InputKind = "metric"
 
-// stages is where a component runs at all: its metrics are active wherever it is.
-func (c Component) stages() []openflow.Stage { return c.Outputs[metricKind]["metric"].Stages }
+// stages is where a component runs at all: its metrics are active wherever it is. One that describes no metrics runs where
+// anything of it does, and in the default stage when it says nothing of stages.
+func (c Component) stages() []openflow.Stage {
+	if m, ok := c.Outputs[metricKind]["metric"]; ok {
+		return m.Stages
+	}
+	stages := map[openflow.Stage]bool{}
+	for _, side := range []map[openflow.InputKind]map[string]Artifact{c.Inputs, c.Outputs} {
+		for _, artifacts := range side {
+			for _, a := range artifacts {
+				for _, s := range a.Stages {
+					stages[s] = true
+				}
+			}
+		}
+	}
+	if len(stages) == 0 {
+		stages[openflow.StageDefault] = true
+	}
+	return slices.Sorted(maps.Keys(stages))
+}
