@@ -139,6 +139,10 @@ func TestFilesAreReadAsTheyAre(t *testing.T) {
 			"x0,x1,id,y\n0.5,7,101,1\n0.25,8,102,0\n", gm,
 			"sample_id,id,y,x0,x1\n101,101,1,0.5,7.0\n102,102,0,0.25,8.0\n", "no type was said",
 		},
+		"20: only one column has a type": {
+			"id,y,x0,x1\n101,1,7,8\n", `{"match_id_name":"id","label_name":"y","dtype":{"x0":"int64"}}`,
+			"sample_id,id,y,x0,x1\n101,101,1,7,8.0\n", `no type was said of some columns: "y" as int32, "x1" as float32 (default)`,
+		},
 		"20: and the first one repeats": {"x0,id,y\n0.5,101,1\n0.5,102,0\n", gm, "sample_id,id,y,x0\n101,101,1,0.5\n102,102,0,0.5\n", ""},
 		"20: the label comes first":     {"y,id\n1,101\n", gm, "sample_id,id,y\n101,101,1\n", ""},
 		"20: a table that was downloaded": {
@@ -167,7 +171,7 @@ func TestFilesAreReadAsTheyAre(t *testing.T) {
 		"a whole number that is one too long":  {"id,x0\n1,16777217\n", hm, "sample_id,id,x0\n1,1,16777216.0\n", `were rounded in "x0" (1, first in line 2)`},
 		"the same below zero, with .0":         {"id,x0\n1,-16777217.0\n", hm, "sample_id,id,x0\n1,1,-16777216.0\n", `were rounded in "x0" (1, first in line 2)`},
 		"the same for float64":                 {"id,x0\n1,9007199254740993\n", `{"dtype":"float64"}`, "", `were rounded in "x0" (1, first in line 2)`},
-		"commas that may mean thousands, said": {"id;x0;x1\n1;2,000;0,125\n2;13,500;2,000\n", `{"match_id_name":"id","decimal":","}`, "sample_id,id,x0,x1\n1,1,2.0,0.125\n2,2,13.5,2.0\n", `every comma has three digits behind it in "x0" (2, first in line 2): 2,000 was read as 2`},
+		"commas that may mean thousands, said": {"id;x0;x1\n1;2,000;0,125\n2;13,500;2,000\n", `{"match_id_name":"id","decimal":","}`, "sample_id,id,x0,x1\n1,1,2.0,0.125\n2,2,13.5,2.0\n", `every comma has three digits behind it in "x0" (2, first in line 2): a cell like 2,000 is read as 2`},
 		"a full-width comma, said":             {"id，年龄\n1，33\n", `{"delimiter":"，"}`, "sample_id,id,年龄\n1,1,33.0\n", ""},
 		"a written index of pandas":            {"Unnamed: 0,id\n0,1\n", hm, "sample_id,id,Unnamed: 0\n1,1,0.0\n", `column "Unnamed: 0" looks like an index of pandas`},
 		"a column of ids alone":                {"id\n1\n2\n", hm, "sample_id,id\n1,1\n2,2\n", ""},

@@ -210,20 +210,32 @@ func (p *plan) planValues(h headerLine, m Meta, label, weight int, used map[int]
 		p.schema.Weight = &Column{Name: h.names[weight], DType: first(m.WeightType, m.DTypes[h.names[weight]], Float32)}
 		p.cells = append(p.cells, weight)
 	}
-	typed := m.DType != "" || label >= 0 && m.LabelType != ""
+	var untyped []string
+	if label >= 0 && m.LabelType == "" && m.DTypes[h.names[label]] == "" {
+		untyped = append(untyped, fmt.Sprintf("%q as int32", h.names[label]))
+	}
+	if weight >= 0 && m.WeightType == "" && m.DTypes[h.names[weight]] == "" {
+		untyped = append(untyped, fmt.Sprintf("%q as float32", h.names[weight]))
+	}
 	for cell, name := range h.names {
 		if used[cell] != "" {
 			continue
 		}
-		typed = typed || m.DTypes[name] != ""
+		if m.DTypes[name] == "" && m.DType == "" {
+			untyped = append(untyped, fmt.Sprintf("%q as float32", name))
+		}
 		p.schema.Features = append(p.schema.Features, Column{Name: name, DType: first(m.DTypes[name], m.DType, Float32)})
 		p.cells = append(p.cells, cell)
 		if strings.HasPrefix(name, "Unnamed: ") {
 			p.note("column %q looks like an index of pandas and is read as a feature; write the file with index=False", name)
 		}
 	}
-	if !typed && len(p.cells) > 0 {
+	switch {
+	case len(untyped) == 0:
+	case len(untyped) == len(p.cells):
 		p.note("no type was said: labels are read as int32, features and weights as float32 (default)")
+	default:
+		p.note("no type was said of some columns: %s (default)", someOf(untyped))
 	}
 }
 

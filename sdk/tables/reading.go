@@ -81,9 +81,9 @@ func (p *plan) cellNotes() []string {
 		}
 	}
 	say(commas, "every comma has three digits behind it",
-		": 2,000 was read as 2, since decimal says a decimal comma; if it means thousands, write them without commas")
+		": a cell like 2,000 is read as 2, since decimal says a decimal comma; if it means thousands, write them without commas")
 	say(points, "every point has three digits behind it",
-		": 2.000 was read as 2; if it means thousands, write them without points")
+		": a cell like 2.000 is read as 2; if it means thousands, write them without points")
 	say(missing, "cells without a value", ": coordinated_lr does not train on such columns; fill them, or leave the rows or columns out")
 	say(rounded, "whole numbers with more digits than their type holds were rounded",
 		": read these columns as float64 or int64, or as text if they are codes")

@@ -58,7 +58,7 @@ func TestWhatIsReadAndTold(t *testing.T) {
 		"an amount that float32 rounds":        {"id,x0\n1,123456789.12\n", hm, "", `were rounded in "x0" (1, first in line 2)`},
 		"nineteen digits":                      {"id,x0\n1,1234567890123456789\n", `{"match_id_name":"id","dtype":"int64"}`, "sample_id,id,x0\n1,1,1234567890123456789\n", ""},
 		"negative zero":                        {"id,x0\n1,-0\n", hm, "sample_id,id,x0\n1,1,-0.0\n", ""},
-		"points that may stand for thousands":  {"id;x0\n1;1.234\n2;13.500\n", hm, "sample_id,id,x0\n1,1,1.234\n2,2,13.5\n", `every point has three digits behind it in "x0" (2, first in line 2): 2.000 was read as 2`},
+		"points that may stand for thousands":  {"id;x0\n1;1.234\n2;13.500\n", hm, "sample_id,id,x0\n1,1,1.234\n2,2,13.5\n", `every point has three digits behind it in "x0" (2, first in line 2): a cell like 2.000 is read as 2`},
 		"points that do not":                   {"id;x0\n1;1.234\n2;13.5\n", hm, "", `columns are separated by ";" (guessed)`},
 		"a type of an id":                      {"id,x0\n1,2\n", `{"match_id_name":"id","dtype":{"id":"int32"}}`, "", `the dtype of "id" has no effect: ids are text`},
 		"two types of a label":                 {"id,y\n1,2\n", `{"match_id_name":"id","label_name":"y","label_type":"int32","dtype":{"y":"str"}}`, "sample_id,id,y\n1,1,2\n", `the dtype of "y" has no effect beside label_type`},
