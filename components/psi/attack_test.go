@@ -546,6 +546,26 @@ func TestPolicy(t *testing.T) {
 }
 
 // Of several hosts, each counts for itself; what all share may be fewer, and is refused before the hosts learn rows.
+// A minimum hides who is there: a table of one id is answered alike whether the host has that id or not.
+func TestMinimumHidesWhoIsThere(t *testing.T) {
+	told := func(id string) *componenttest.PartyResult {
+		c := newCase(map[openflow.Party]*tables.Frame{guest: table("g", true, "1="+id), host: table("h", false, "1=a", "2=b", "3=c")})
+		p := openflow.DefaultPolicy()
+		p.PSI.MinIntersection = 2
+		c.Policies = map[openflow.Party]openflow.Policy{host: p}
+		r := componenttest.Run(t, c)
+		require.Contains(t, r.Parties[host].Error, "fewer than the 2 that this site's policy wants")
+		require.NotContains(t, fmt.Sprint(r.Parties[host].Cause), "no id in common")
+		require.NotEmpty(t, r.Parties[guest].Error)
+		return r.Parties[guest]
+	}
+	there, absent := told("a"), told("nobody")
+	require.Equal(t, there.Error, absent.Error)
+	require.Equal(t, there.Cause, absent.Cause)
+	require.Equal(t, there.Warnings, absent.Warnings)
+	require.Equal(t, there.Metrics, absent.Metrics)
+}
+
 func TestPolicyWithTwoHosts(t *testing.T) {
 	c := newCase(map[openflow.Party]*tables.Frame{
 		guest:  table("g", true, "1=a", "2=b", "3=c"),

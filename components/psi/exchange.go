@@ -101,19 +101,24 @@ func receiveNote(ctx context.Context, t *component.Task, peer openflow.Party, ta
 	return decodeNote(peer, tag, text, into)
 }
 
-// tooFew refuses an intersection with fewer ids than this site's policy wants.
+const (
+	// alike is what to look at when fewer ids are shared than somebody has expected.
+	alike         = "see that the match ids of all parties are written alike: leading zeros, a trailing .0, blanks, capitals"
+	nothingShared = "the parties have no id in common (" + alike + ")"
+)
+
+// tooFew refuses an intersection with fewer ids than this site's policy wants. Where the policy wants some, nobody else
+// learns whether there were any: who brings one id would learn whether this party has it.
 func tooFew(t *component.Task, ids int) error {
-	least := max(t.Policy().PSI.MinIntersection, 1)
+	least := t.Policy().PSI.MinIntersection
 	switch {
-	case ids >= least:
+	case ids >= max(least, 1):
 		return nil
-	case ids == 0:
-		return openflow.Errorf(openflow.CodeInvalid, "the parties have no id in common").
-			WithHint("see that the match ids of all parties are of the same kind and written alike: compare leading zeros, a trailing .0, blanks and capitals").
-			WithPublic("the parties have no id in common")
+	case least <= 1:
+		return openflow.Errorf(openflow.CodeInvalid, nothingShared).WithPublic(nothingShared)
 	}
 	return openflow.Errorf(openflow.CodeRejected, "the intersection has %d ids, fewer than the %d that this site's policy wants", ids, least).
-		WithHint("the owner of this site's data sets psi.min_intersection in policy.yaml (docs/policy.md)").
+		WithHint("the owner of this site's data sets psi.min_intersection in policy.yaml (docs/policy.md); %s", alike).
 		WithPublic("the intersection has fewer ids than the policy of party %s wants (psi.min_intersection)", t.Party().ID)
 }
 

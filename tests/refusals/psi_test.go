@@ -16,6 +16,9 @@ import (
 	"openflow/sdk/tables"
 )
 
+// noneShared is what everybody reads where nothing is shared and no policy hides that.
+const noneShared = "the parties have no id in common (see that the match ids of all parties are written alike: leading zeros, a trailing .0, blanks, capitals)"
+
 // intersecting is a job of psi in which no party shares an id with another one.
 func intersecting(parties ...openflow.Party) componenttest.Case {
 	frames := map[openflow.Party]*tables.Frame{}
@@ -72,10 +75,10 @@ func psiCases() []refusalCase {
 			public: "psi does not offer that curve", too: everybody},
 		{name: "psi: two guests", c: twoGuests, by: host, want: "2 guests and 1 hosts", public: "psi needs one guest and at least one host",
 			too: twoGuests.Parties},
-		{name: "psi: nothing in common", c: run(guest, host), by: host, want: "no id in common", public: "the parties have no id in common"},
+		{name: "psi: nothing in common", c: run(guest, host), by: host, want: "no id in common", public: noneShared},
 		{name: "psi: nothing in common, at the guest", c: run(guest, host), by: guest, want: "ends the intersection: the parties have no id in common",
 			ctx: true, public: "host 10000 ends the intersection, its own task says why"},
-		{name: "psi: nothing in common of three", c: apart, by: guest, want: "no id in common", public: "the parties have no id in common"},
+		{name: "psi: nothing in common of three", c: apart, by: guest, want: "no id in common", public: noneShared},
 		{name: "psi: little in common", c: few, by: host, want: "has 1 ids, fewer than the 3",
 			public: "the intersection has fewer ids than the policy of party 10000 wants (psi.min_intersection)"},
 		{name: "psi: little in common, at the guest", c: few, by: guest, want: "host 10000 ends the intersection", ctx: true,
