@@ -96,3 +96,9 @@ func Trend(converged bool, losses []float64, tol float64) string {
 func Independent(columns [][]float64) int {
 	return (&rows{columns: columns, order: make([]int, len(columns[0]))}).independent()
 }
+
+// Spread is the mean and the standard deviation of values.
+func Spread(values []float64) (mean, deviation float64) {
+	s := spreadOf(values)
+	return s.Mean, s.Deviation
+}

@@ -19,8 +19,11 @@ type spread struct {
 func spreadOf(values []float64) spread {
 	n := float64(len(values))
 	s := spread{}
-	for _, v := range values {
-		s.Mean += v / n
+	if len(values) > 0 {
+		s.Mean = values[0] // what is added to it is nothing for rows of one value, and their deviation is exactly 0
+	}
+	for first, i := s.Mean, 0; i < len(values); i++ {
+		s.Mean += (values[i] - first) / n
 	}
 	sum := 0.0
 	for _, v := range values {

@@ -68,3 +68,22 @@ func TestRowsFarFromTrainingAreWarnedOf(t *testing.T) {
 	delete(m, "columns")
 	require.Empty(t, componenttest.RunOK(t, p).Parties[host].Warnings, "an older model")
 }
+
+// Rows of one value have no deviation, however many there are: a rest of rounding would make other rows of the same value
+// look far away.
+func TestRowsOfOneValueHaveNoDeviation(t *testing.T) {
+	for _, value := range []float64{0, 4, 0.1, -1e6, 1e-6} {
+		for _, n := range []int{1, 3, 300, 8000} {
+			values := make([]float64, n)
+			for i := range values {
+				values[i] = value
+			}
+			mean, deviation := lr.Spread(values)
+			require.Equal(t, value, mean)
+			require.Zero(t, deviation)
+		}
+	}
+	mean, deviation := lr.Spread([]float64{1, 2, 3, 6})
+	require.InDelta(t, 3, mean, 1e-12)
+	require.InDelta(t, 1.8708286933869707, deviation, 1e-12)
+}
