@@ -170,6 +170,7 @@ CREATE TABLE provider (
   kind     text not null,
   place    text not null,
   digest   text not null,
+  dialect  text not null,
   enabled  boolean not null,
   added_by text not null,
   added_at bigint not null,
