@@ -73,7 +73,7 @@ func TestSubmit(t *testing.T) {
 				d := env.DAG(pair, env.Noop("a", nil))
 				d.Conf.Scheduler = "777"
 				return d
-			}(), wire.InvalidParameter, `party 777 is not known here`,
+			}(), wire.InvalidParameter, `party 777 is not a peer of party 9999`,
 		},
 		"missing table": {
 			env.DAG(pair, openflow.Task{
