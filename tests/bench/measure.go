@@ -196,6 +196,8 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // programs finds the processes of a job's tasks by the configuration in their environment.
 func programs(ctx context.Context, job string, n int) ([]int, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	for {
 		var pids []int
 		entries, err := os.ReadDir("/proc")
@@ -208,7 +210,7 @@ func programs(ctx context.Context, job string, n int) ([]int, error) {
 				continue
 			}
 			exe, err := os.Readlink(filepath.Join("/proc", e.Name(), "exe"))
-			if err != nil || filepath.Base(exe) != "openflow-components" {
+			if err != nil || filepath.Base(filepath.Dir(exe)) != "programs" { // of the home: a run is started with a copy
 				continue
 			}
 			env, err := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))

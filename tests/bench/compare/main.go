@@ -102,7 +102,7 @@ func (c *comparison) attempt(ctx context.Context, b build) (results, error) {
 	}
 	file := filepath.Join(dir, "results.json")
 	bin := filepath.Join(b.Folder, "bin")
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "bench"), "-bin", bin, "-floor", floor, "-parts", c.parts, "-runs", "3", "-out", file)
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "bench"), "-bin", bin, "-floor", floor, "-parts", c.parts, "-runs", "1", "-out", file)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return results{}, fmt.Errorf("%w: %s", err, said)
 	}
