@@ -27,7 +27,6 @@ func main() {
 	flag.StringVar(&c.before.Name, "before-name", "before", "what the page calls the build before")
 	flag.StringVar(&c.after.Name, "after-name", "after", "what the page calls the build after")
 	flag.StringVar(&c.parts, "parts", "nodes,docker,pool", "what to measure")
-	flag.StringVar(&c.floor, "floor", "../shared/floor", "folder of the floor's source")
 	flag.IntVar(&c.pairs, "pairs", 10, "how often each build is measured")
 	doc := flag.String("doc", "", "page to write")
 	flag.Parse()
@@ -40,7 +39,7 @@ func main() {
 // comparison is what to measure, how often, and what came out.
 type comparison struct {
 	before, after build
-	parts, floor  string
+	parts         string
 	pairs         int
 }
 
@@ -54,6 +53,13 @@ type build struct {
 func (c *comparison) run(ctx context.Context, out io.Writer, doc string) error {
 	if c.before.Folder == "" {
 		return errors.New("-before names no folder: give one in which the build before the change stands")
+	}
+	for _, b := range []*build{&c.before, &c.after} {
+		dir, err := b.copied()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary folder harms nobody
 	}
 	for i := range c.pairs {
 		order := []*build{&c.before, &c.after}
@@ -78,6 +84,26 @@ func (c *comparison) run(ctx context.Context, out io.Writer, doc string) error {
 	return nil
 }
 
+// copied has a build run from copies of its programs, and returns their folder. How much of a program the kernel maps depends
+// on how its file came to be: some 30 MB more of one that was just linked.
+func (b *build) copied() (string, error) {
+	dir, err := os.MkdirTemp("", "openflow-compare-*")
+	if err != nil {
+		return "", err
+	}
+	for _, name := range []string{"openflow", "openflow-components", "bench"} {
+		content, err := os.ReadFile(filepath.Join(b.Folder, "bin", name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), content, 0o700)
+		}
+		if err != nil {
+			return dir, err
+		}
+	}
+	b.Folder = dir
+	return dir, nil
+}
+
 // attempts bounds how often a run is repeated: the floor loses a job now and then.
 const attempts = 3
 
@@ -96,13 +122,8 @@ func (c *comparison) attempt(ctx context.Context, b build) (results, error) {
 		return results{}, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary folder harms nobody
-	floor, err := filepath.Abs(c.floor)
-	if err != nil {
-		return results{}, err
-	}
 	file := filepath.Join(dir, "results.json")
-	bin := filepath.Join(b.Folder, "bin")
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "bench"), "-bin", bin, "-floor", floor, "-parts", c.parts, "-runs", "1", "-out", file)
+	cmd := exec.CommandContext(ctx, filepath.Join(b.Folder, "bench"), "-bin", b.Folder, "-floor", dir, "-parts", c.parts, "-runs", "1", "-out", file)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return results{}, fmt.Errorf("%w: %s", err, said)
 	}

@@ -11,8 +11,8 @@ import (
 
 // results is what a benchmark writes of one run. Names that a build does not know stay zero.
 type results struct {
-	Floor, Process, Docker map[string]float64
-	Adopted                float64 `json:"worker_killed_to_ended_s"`
+	Process, Docker map[string]float64
+	Adopted         float64 `json:"worker_killed_to_ended_s"`
 }
 
 // measures are the lines of docs/performance.md that have a budget. Less is better in each.
@@ -57,15 +57,6 @@ func (c *comparison) table() string {
 	return b.String()
 }
 
-// floors is the median of a figure of the floor over all runs of both builds.
-func (c *comparison) floors(name string) float64 {
-	var all []float64
-	for _, r := range slices.Concat(c.before.Runs, c.after.Runs) {
-		all = append(all, r.Floor[name])
-	}
-	return median(all)
-}
-
 func (c *comparison) page() string {
 	return fmt.Sprintf(`# Before and after
 
@@ -77,9 +68,8 @@ The interval is the one from the second least to the second greatest of ten rati
 in 98 of 100 such comparisons. With fewer than ten pairs it is the whole range.
 
 %[6]s
-The floor took %.3[7]f s for a chain of 1, %.3[8]f s for a chain of 10, and %.2[9]f s for 100 jobs at once.
-[performance.md](performance.md) has the budgets.
-`, "`", time.Now().Format("2006-01-02"), runtime.NumCPU(), runtime.Version(), len(c.after.Runs), c.table(), c.floors("chain_1"), c.floors("chain_10"), c.floors("burst_100"))
+[performance.md](performance.md) has the budgets, and the floor.
+`, "`", time.Now().Format("2006-01-02"), runtime.NumCPU(), runtime.Version(), len(c.after.Runs), c.table())
 }
 
 func median(values []float64) float64 {
