@@ -28,6 +28,7 @@ type Catalogue struct {
 
 	mu         sync.Mutex
 	statements map[statementKey]*sql.Stmt
+	filters    int // of them, how many are of queries that were put together
 }
 
 type statementKey struct {

@@ -14,7 +14,7 @@ const attempts = 3
 // row is what a single-row query gives; *sql.Row and *sql.Rows both are one.
 type row interface{ Scan(dest ...any) error }
 
-// prepared returns query as a statement of db, parsed once. Only constant texts may come here: the cache never shrinks.
+// prepared returns query as a statement of db, parsed once. Only constant texts may come here, and those that filtered counts: the cache never shrinks.
 func (c *Catalogue) prepared(ctx context.Context, db *sql.DB, query string) (*sql.Stmt, error) {
 	key := statementKey{db, query}
 	c.mu.Lock()
@@ -67,9 +67,41 @@ func (c *Catalogue) exec(ctx context.Context, query string, args ...any) (int64,
 	return n, err
 }
 
-// each reads every row of a query that is put together for its filter.
+// maxFiltered bounds the statements that are kept of queries which are put together for a filter: a list of values has a text
+// for each length, and a page one for each offset. Later ones are parsed each time.
+const maxFiltered = 500
+
+// filtered is prepared for such a query; nil: enough of them are kept.
+func (c *Catalogue) filtered(ctx context.Context, query string) (*sql.Stmt, error) {
+	c.mu.Lock()
+	_, known := c.statements[statementKey{c.reader, query}]
+	full := !known && c.filters >= maxFiltered
+	c.mu.Unlock()
+	if full {
+		return nil, nil
+	}
+	st, err := c.prepared(ctx, c.reader, query)
+	if err == nil && !known {
+		c.mu.Lock()
+		c.filters++
+		c.mu.Unlock()
+	}
+	return st, err
+}
+
+// each reads every row of a query that is put together for its filter. SQLite takes longer to parse most of them than to run
+// them.
 func (c *Catalogue) each(ctx context.Context, query string, args []any, scan func(row) error) error {
-	rows, err := c.reader.QueryContext(ctx, query, c.fit(args)...)
+	st, err := c.filtered(ctx, query)
+	if err != nil {
+		return err
+	}
+	var rows *sql.Rows
+	if st != nil {
+		rows, err = st.QueryContext(ctx, c.fit(args)...)
+	} else {
+		rows, err = c.reader.QueryContext(ctx, query, c.fit(args)...)
+	}
 	if err != nil {
 		return err
 	}
