@@ -176,10 +176,9 @@ time, and the others wait for resources.
 The chain in Docker was + 1.39 s in the run above, on a machine that did nothing else. Two waits of each task are gone since.
 The daemon hides the log of a container that has ended, for 50 to 60 ms, until its network is down. And the next container
 was made only after the end had been reported. On 2026-11-30 old and new ran in turns on a machine with a load of 20 to 60.
-From an end to the next start it was 130 to 150 ms before, and 75 to 90 ms after. The whole chain gained less, and under the
-highest load nothing: 7.10 s before, 7.14 s after, 6.10 s for bare containers. A network that goes down and a container
-that starts now overlap, and compete for two cores. Under the lowest load a chain of 6 took 2.80 s, and 2.93 s bare. A run
-on a quiet machine is still to come.
+From an end to the next start it was 130 to 150 ms before, and 75 to 90 ms after. Later that day five runs of each took
+turns on a quiet machine. The middle one was + 0.9 s before, and + 0.7 s after, where single runs lie between + 0.4 and + 1.2.
+The rest is the network of a container that goes down while the next one starts: both need the same two cores.
 
 %[1]smake big%[1]s last ran on 2026-11-30, on a 2-core machine that was running other tests (load 20 to 30). Ten million rows went in
 within 199.7 s and out again in 295.5 s. On 2026-11-24 it took 80.5 s and 97.8 s. The heap grew by at most 118 MiB.
