@@ -28,21 +28,55 @@ type Ahead struct {
 	Launcher Launcher
 	Log      *slog.Logger
 
-	mu   sync.Mutex
-	made map[string]openflow.JobKey // containers that no run has taken yet
+	mu     sync.Mutex
+	made   map[string]openflow.JobKey // containers that no run has taken yet
+	life   context.Context            // of what goes on beside; nil: nothing has begun
+	end    context.CancelFunc         // of life
+	closed bool
+	beside sync.WaitGroup
 }
 
 // aheadPatience bounds what is done for one task, or for one end of a job.
 const aheadPatience = 30 * time.Second
 
-// Follow makes what follows a run that has succeeded. That this fails is no loss, since every run makes its container itself
-// when there is none.
-func (a *Ahead) Follow(k openflow.TaskKey) {
-	if a == nil {
+// begin does something beside, until its patience is over or Close. It belongs to no request and to no trace.
+func (a *Ahead) begin(do func(context.Context)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), aheadPatience) // it belongs to no trace
-	defer cancel()
+	if a.life == nil {
+		a.life, a.end = context.WithCancel(context.Background())
+	}
+	life := a.life
+	a.beside.Go(func() {
+		ctx, cancel := context.WithTimeout(life, aheadPatience)
+		defer cancel()
+		do(ctx)
+	})
+}
+
+// Close ends what goes on beside, and waits for that. What is left then is the sweeper's.
+func (a *Ahead) Close() {
+	a.mu.Lock()
+	a.closed = true
+	if a.end != nil {
+		a.end()
+	}
+	a.mu.Unlock()
+	a.beside.Wait()
+}
+
+// Succeeded follows a run that has succeeded. It does not wait for that.
+func (a *Ahead) Succeeded(k openflow.TaskKey) {
+	if a != nil {
+		a.begin(func(ctx context.Context) { a.Follow(ctx, k) })
+	}
+}
+
+// Follow makes what follows a run. That this fails is no loss, since every run makes its container itself when there is none.
+func (a *Ahead) Follow(ctx context.Context, k openflow.TaskKey) {
 	job, err := a.Jobs.Job(ctx, k.JobKey())
 	if err != nil {
 		return
@@ -108,13 +142,11 @@ func (a *Ahead) Ended(k openflow.JobKey) {
 		}
 	}
 	a.mu.Unlock()
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), aheadPatience)
-		defer cancel()
+	a.begin(func(ctx context.Context) {
 		for _, name := range names {
 			a.discard(ctx, name)
 		}
-	}()
+	})
 }
 
 // discard removes a container that no run has taken. One whose run begins at this moment is not there at its start, and

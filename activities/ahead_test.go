@@ -73,11 +73,11 @@ func names(t *testing.T, rt driver.Runtime) (list []string) {
 func TestAheadMakesWhatFollows(t *testing.T) {
 	a, rt := forerunner(&chain{status: openflow.JobRunning})
 	for range 2 { // a second attempt of the run
-		a.Follow(runOf("a"))
+		a.Follow(t.Context(), runOf("a"))
 		require.Equal(t, []string{"of-b"}, names(t, rt))
 	}
 	a.Take("of-b")
-	a.Follow(runOf("b"))
+	a.Follow(t.Context(), runOf("b"))
 	require.Equal(t, []string{"of-b", "of-c"}, names(t, rt))
 
 	other := key.JobKey()
@@ -99,16 +99,39 @@ func TestAheadOfAJobThatEndsMeanwhile(t *testing.T) {
 			a.Ended(runOf("a").JobKey())
 		}
 	}
-	a.Follow(runOf("a"))
+	a.Follow(t.Context(), runOf("a"))
 	require.Eventually(t, func() bool { return len(names(t, rt)) == 0 }, 5*time.Second, time.Millisecond)
 }
 
 // Nobody makes anything ahead on the machines of a pool, or with a runtime that makes containers in no time.
 func TestNobodyIsAhead(t *testing.T) {
 	var a *activities.Ahead
-	a.Follow(runOf("a"))
+	a.Succeeded(runOf("a"))
 	a.Take("of-b")
 	a.Ended(key.JobKey())
+}
+
+// A node that stops waits for what goes on beside, and begins nothing any more.
+func TestNothingGoesOnAfterTheNodeStops(t *testing.T) {
+	c := &chain{status: openflow.JobRunning}
+	a, rt := forerunner(c)
+	looked, release := make(chan struct{}), make(chan struct{})
+	c.asked = sync.OnceFunc(func() { close(looked); <-release })
+	a.Succeeded(runOf("a"))
+	<-looked
+	closed := make(chan struct{})
+	go func() { a.Close(); close(closed) }()
+	select {
+	case <-closed:
+		t.Fatal("it has not waited")
+	default:
+	}
+	close(release)
+	<-closed
+	before := names(t, rt)
+	a.Succeeded(runOf("b"))
+	a.Close()
+	require.Equal(t, before, names(t, rt))
 }
 
 // A run adopts what was made for it ahead, and makes it again when it is not what it would be today.

@@ -241,7 +241,7 @@ func (r *Running) settle(ctx context.Context, o openflow.TaskOrder, st driver.St
 	}
 	out := Judge(rec, st)
 	if out.Status.Succeeded() && o.Pool == nil {
-		go r.Ahead.Follow(o.Key)
+		r.Ahead.Succeeded(o.Key)
 	}
 	return r.finish(ctx, rec, st, out)
 }

@@ -40,6 +40,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	n.launcher.Traced = n.traces.Environment
 	if n.config.Runtime.Traits().Ahead {
 		n.ahead = &activities.Ahead{Jobs: n.rows, Runtime: n.runtime, Launcher: n.launcher, Log: n.config.Log}
+		n.onClose("containers made ahead", func(context.Context) error { n.ahead.Close(); return nil })
 	}
 	if err := n.checkPrograms(ctx); err != nil {
 		return err
