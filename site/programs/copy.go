@@ -47,6 +47,10 @@ func (p *Programs) copy(r openflow.ProviderRecord) (path string, err error) {
 		return "", p.lacks(r, err)
 	case digest != r.Digest:
 		return "", p.changed(r, digest)
+	case r.Kind != openflow.ProviderBuiltIn:
+		if err = closed(r.Place); err != nil {
+			return "", err
+		}
 	}
 	path = filepath.Join(p.Copies, strings.ReplaceAll(digest, ":", "-"))
 	if err := os.Rename(to.Name(), path); err != nil {

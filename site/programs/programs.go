@@ -93,8 +93,8 @@ func (p *Programs) Ready(ctx context.Context, r openflow.ProviderRecord) (string
 	if made && r.Kind == openflow.ProviderBuiltIn {
 		return image, nil // what the program was when this node started
 	}
-	if err := p.Verify(r); err != nil || made {
-		return image, err
+	if made {
+		return image, p.Verify(r)
 	}
 	p.bringing.Lock()
 	defer p.bringing.Unlock()

@@ -53,9 +53,19 @@ type described struct {
 	components map[string]jobcheck.Component
 }
 
-// BuiltIn asks the program of the built-in provider what it has, and records that. What the site has of an earlier version
-// of it is forgotten. Errors: CodeInvalid.
+// BuiltIn asks the program of the built-in provider what it has, and records that. A program that the site has a record of is
+// not asked again. What the site has of an earlier version of it is forgotten. Errors: CodeInvalid.
 func BuiltIn(ctx context.Context, rows Store, own openflow.ProviderRecord) (openflow.ProviderRecord, error) {
+	list, err := rows.Providers(ctx)
+	if err != nil {
+		return own, err
+	}
+	for _, p := range list {
+		if p.Kind == own.Kind && p.Digest == own.Digest && p.Dialect == own.Dialect {
+			own.Name, own.Version = p.Name, p.Version
+			return own, nil
+		}
+	}
 	said, err := Describe(ctx, own.Place)
 	if err != nil {
 		return own, err

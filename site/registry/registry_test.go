@@ -213,3 +213,19 @@ func TestJobsAreCheckedWithDescriptionsAndTables(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, mistakes[0].String(), `dag.tasks.x.component_ref: no component "x" at this site (it has: psi, scale)`)
 }
+
+// A node whose program stayed as it was starts without asking it again.
+func TestBuiltInIsAskedOnce(t *testing.T) {
+	g := site(t)
+	path := program(t, of("openflow", "2"))
+	own, err := programs.Own(path, "usual")
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(path))
+	again, err := BuiltIn(t.Context(), g.Rows, own)
+	require.NoError(t, err)
+	require.Equal(t, "openflow:2", again.Ref().String())
+
+	own.Dialect = "toy"
+	_, err = BuiltIn(t.Context(), g.Rows, own)
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%v", err)
+}
