@@ -10,7 +10,7 @@ FUZZ_TIME    ?= 30s
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # Packages whose tests do not link the Temporal server: they build in seconds, also for the race detector.
-LINKS_SERVER = /(temporal/embedded|node|fleet|demo|bench|cmd/openflow|tests/env|tests/pages|tests/scenarios|tests/e2e)$$
+LINKS_SERVER = /(temporal/embedded|node|fleet|demo|bench|cmd/openflow|tests/env|tests/attacks|tests/pages|tests/scenarios|tests/e2e)$$
 LIGHT        = $(shell go list ./... | grep -vE '$(LINKS_SERVER)')
 
 .DEFAULT_GOAL := help
