@@ -1,0 +1,11 @@
+package openflow
+
+// Authority is on whose word a job runs at a party.
+type Authority struct {
+	Initiator PartyID // whose job it is
+	Scheduler PartyID // who drives it, and has called
+	Purpose   string  // what for, in the initiator's words; empty: it does not say
+	// Signed tells that the initiator has signed the job, so its name and the purpose are proven. Otherwise both are what the
+	// scheduler's record says.
+	Signed bool
+}
