@@ -1,0 +1,108 @@
+package trust
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"slices"
+	"time"
+
+	"openflow"
+)
+
+// certified is how long a certificate of a node key says that it holds. The key is what counts, and what ends it is its
+// removal from the records of the peers; so no date may end it before.
+const certified = 100 * 365 * 24 * time.Hour
+
+// Certificate makes the certificate by which a node shows its key in a TLS handshake. It is made anew at each start, since
+// nobody compares certificates: peers compare the key.
+func (k Key) Certificate(of openflow.PartyID) (tls.Certificate, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	now := time.Now()
+	form := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{Organization: []string{"openflow"}, CommonName: string(of)},
+		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(certified), KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, form, form, k.private.Public(), k.private)
+	if err != nil {
+		return tls.Certificate{}, openflow.Errorf(openflow.CodeInternal, "certificate of the node's key: %w", err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k.private, Leaf: leaf}, err
+}
+
+// Shown is the node key that the other side of a connection has proven to hold. ok is false where it has shown none, or a
+// certificate of another kind, as a gateway does.
+func Shown(s *tls.ConnectionState) (key PublicKey, ok bool) {
+	if s == nil || len(s.PeerCertificates) == 0 {
+		return PublicKey{}, false
+	}
+	raw, ok := s.PeerCertificates[0].PublicKey.(ed25519.PublicKey)
+	return PublicKey{string(raw)}, ok
+}
+
+// Authorities are those whose certificates an operator believes besides the node keys of peers; nil: none.
+type Authorities = *x509.CertPool
+
+// Accepting is how a node takes connections of peers: TLS 1.3, and only from who holds a key that a record here has, or a
+// certificate of one of the authorities. own is what it shows. holder tells whose key one is; CodeNotFound: nobody's.
+func Accepting(own tls.Certificate, holder func(context.Context, PublicKey) (openflow.PartyID, error), also Authorities) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAnyClientCert,
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if key, ok := Shown(&s); ok {
+				ctx, cancel := context.WithTimeout(context.Background(), lookup)
+				defer cancel()
+				if _, err := holder(ctx, key); err == nil {
+					return nil
+				}
+			}
+			return chained(s, "", also, x509.ExtKeyUsageClientAuth)
+		},
+		SessionTicketsDisabled: true, // a key that is removed opens no further connection
+	}
+}
+
+// lookup bounds how long a handshake waits for the records.
+const lookup = 5 * time.Second
+
+// Calling is how a node calls one peer: TLS 1.3, and only to who holds one of these keys, or a certificate of one of the
+// authorities for the name in the peer's address.
+func Calling(own tls.Certificate, peer openflow.PartyID, keys []PublicKey, also Authorities) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own},
+		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection is what verifies: by key, not by name
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if key, ok := Shown(&s); ok && slices.Contains(keys, key) {
+				return nil
+			}
+			if err := chained(s, s.ServerName, also, x509.ExtKeyUsageServerAuth); err != nil {
+				return unauthorized("who answers at the address of party %s shows a certificate of another key than those in its record here", peer).
+					WithHint("compare with what openflow site key prints there; if its key has changed: openflow site rotate %s --key KEY", peer)
+			}
+			return nil
+		},
+	}
+}
+
+// chained verifies a certificate as the web does, where the operator has named authorities.
+func chained(s tls.ConnectionState, name string, roots Authorities, use x509.ExtKeyUsage) error {
+	if roots == nil || len(s.PeerCertificates) == 0 {
+		return unauthorized("the certificate is of no key that this site knows").
+			WithHint("exchange keys once: openflow site key there, openflow site add here")
+	}
+	between := x509.NewCertPool()
+	for _, c := range s.PeerCertificates[1:] {
+		between.AddCert(c)
+	}
+	_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, DNSName: name, KeyUsages: []x509.ExtKeyUsage{use}})
+	return err
+}
