@@ -14,7 +14,7 @@ LINKS_SERVER = /(temporal/embedded|node|fleet|demo|bench|cmd/openflow|tests/env|
 LIGHT        = $(shell go list ./... | grep -vE '$(LINKS_SERVER)')
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check services lint unit race scenarios fuzz bench compare big queue replay-fixtures home-fixture golden clean
+.PHONY: help build demo test check services lint unit race scenarios fuzz bench compare big queue besieged replay-fixtures home-fixture golden clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ compare: build ## Measure the commit BEFORE and this tree in ten pairs; writes d
 	before=$$(mktemp -d)/before; trap 'git worktree remove --force "$$before"' EXIT; git worktree add --detach "$$before" $(BEFORE) && \
 	(cd "$$before" && $(MAKE) build && go build -o bin/bench $$(ls -d ./tests/bench ./bench 2>/dev/null)) && \
 	go run ./tests/bench/compare -before "$$before" -before-name $(BEFORE) -after-name $(VERSION) -doc docs/comparison.md $(ARGS)
+
+besieged: build ## How long users wait while strangers hold a thousand connections; the last result is in docs/performance.md
+	go run ./tests/bench -bin bin -parts strangers -out bin/besieged.json
 
 big: ## Ten million rows through a node, watching its memory; the last result is in docs/performance.md
 	OPENFLOW_BIG=1 go test -count=1 -timeout 30m -v -run TestManyRows ./tests/scenarios

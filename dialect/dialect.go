@@ -130,17 +130,18 @@ type Node struct {
 	// Tasks names the tasks of a job that this node takes part in or schedules, for dialects whose names of tasks do not tell
 	// ours; see TaskOf. CodeNotFound: there is no such job here.
 	Tasks   func(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) ([]openflow.TaskName, error)
-	Version string // of this node, for peers that ask
-	MaxBody int64  // bytes of the largest request
+	Version string  // of this node, for peers that ask
+	Intake  *Intake // of calls; nil: they are not bounded
 	// Traced wraps the handlers of verified requests, so that what an unproven caller says about traces is not even
 	// read; nil: nothing does.
 	Traced func(http.Handler) http.Handler
 	Log    *slog.Logger
 }
 
-// Verifier proves who sent a request. Errors: CodeUnauthorized.
+// Verifier proves who sent a request, before anything is read of its body. It replaces r.Body by one that ends with an error
+// unless it is the one that was signed. Errors: CodeUnauthorized, also at that end.
 type Verifier interface {
-	Verify(ctx context.Context, r *http.Request, body []byte) (openflow.PartyID, error)
+	Verify(ctx context.Context, r *http.Request) (openflow.PartyID, error)
 }
 
 // Signer proves whose answer a caller gets.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"slices"
 
@@ -39,28 +38,48 @@ func RunOf(r *http.Request, into any, ref interface {
 	return ref.TaskKey(Caller(r))
 }
 
-// Verified reads the body, proves its sender, and hands both on. A caller that is not proven learns nothing else than what
-// refuse answers.
-func (n Node) Verified(refuse func(http.ResponseWriter, *http.Request, error)) func(http.Handler) http.Handler {
+// CallBytes bounds the body of a call between nodes that says little: of one job or run, and a text.
+const CallBytes = 256 << 10
+
+// Verified proves who sends a request by its header, then reads its body, of at most so many bytes, and hands both on. Of a
+// caller that is not proven no body is read, and it learns nothing else than what refuse answers. Its connection is closed behind that.
+// What follows has the whole body, and knows that it is the one that was signed.
+func (n Node) Verified(most int64, refuse func(http.ResponseWriter, *http.Request, error)) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		if n.Traced != nil {
 			next = n.Traced(next)
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, err := reply.Body(r, n.MaxBody)
+			r = r.WithContext(r.Context()) // the server goes on with its own body
+			caller, err := n.Verifier.Verify(r.Context(), r)
 			if err != nil {
 				refuse(w, r, err)
 				return
 			}
-			caller, err := n.Verifier.Verify(r.Context(), r, body)
+			reply.Known(w, r, "party "+string(caller))
+			leave, err := n.Intake.enter(caller, r.ContentLength, most)
+			if err == nil {
+				defer leave()
+				err = n.whole(r, most)
+			}
 			if err != nil {
+				w.Header().Set("Connection", "close") // the rest of the body is not waited for
+				if openflow.CodeOf(err) == openflow.CodeUnavailable {
+					w.Header().Set("Retry-After", "1")
+				}
 				refuse(w, r, err)
 				return
 			}
-			r.Body = io.NopCloser(bytes.NewReader(body))
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
 		})
 	}
+}
+
+// whole replaces the body of a request by what has been read of it to its end.
+func (n Node) whole(r *http.Request, most int64) error {
+	body, err := reply.Body(r, most)
+	r.Body = reply.Whole(body)
+	return err
 }
 
 // Told is err in words for the caller; see openflow.ForPartners. This node's log has the rest.

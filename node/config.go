@@ -2,7 +2,9 @@ package node
 
 import (
 	"log/slog"
+	"math"
 	"net"
+	"strconv"
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -29,8 +31,8 @@ const (
 type Config struct {
 	Party           openflow.PartyID
 	Home            string
-	Listen          string   // application layer and UI; interconnection too unless it has its own
-	Interconnection string   // own listener of the interconnection layer; empty: none
+	Listen          string   // application layer and UI
+	Interconnection string   // interconnection layer; empty: the host of Listen, ten ports up
 	Base            string   // listener of the base layer; empty: chosen by the runtime and kept in the home folder
 	Advertise       string   // where containers find the base layer, for runtimes that cannot tell
 	Workers         string   // listener for the workers of the site's pool; empty: none
@@ -114,6 +116,13 @@ func (c Config) withDefaults() (Config, error) {
 		return c, openflow.Errorf(openflow.CodeInvalid, "a node that runs no tasks needs a pool of workers").
 			WithHint("add --listen-workers")
 	}
+	if c.Interconnection == "" {
+		beside, err := tenUp(c.Listen)
+		if err != nil {
+			return c, err
+		}
+		c.Interconnection = beside
+	}
 	for _, p := range c.Peers {
 		if err := p.Check(); err != nil {
 			return c, err
@@ -123,6 +132,24 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	return c, c.checkExposure()
+}
+
+// tenUp is the address of the interconnection layer where nothing is said of it: strangers call there, so users have a listener
+// of their own. Port 0 is any free one.
+func tenUp(listen string) (string, error) {
+	host, text, err := net.SplitHostPort(listen)
+	port, wrong := strconv.ParseUint(text, 10, 16)
+	if err != nil || wrong != nil {
+		return "", openflow.Errorf(openflow.CodeInvalid, "listen address %q is not host:port", listen)
+	}
+	if port > 0 {
+		port += 10
+	}
+	if port > math.MaxUint16 {
+		return "", openflow.Errorf(openflow.CodeInvalid, "no port is left for the interconnection layer above %s", listen).
+			WithHint("name its address with --listen-interconnection")
+	}
+	return net.JoinHostPort(host, strconv.FormatUint(port, 10)), nil
 }
 
 // limited is what jobs share: what the operator says, or else what the runtime has.

@@ -14,8 +14,9 @@ func TestConfigRefuses(t *testing.T) {
 	good := func() Config {
 		return Config{Party: "9999", Home: "h", Listen: "127.0.0.1:9380", Runtime: process.Opener{}}
 	}
-	_, err := good().withDefaults()
+	c, err := good().withDefaults()
 	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:9390", c.Interconnection, "strangers call at a listener of their own")
 	for name, tc := range map[string]struct {
 		change func(*Config)
 		says   string
@@ -26,6 +27,7 @@ func TestConfigRefuses(t *testing.T) {
 		"unknown durability":        {func(c *Config) { c.Durability = "none" }, "durability"},
 		"open to everybody":         {func(c *Config) { c.Listen = "0.0.0.0:9380" }, "--token"},
 		"open by a name":            {func(c *Config) { c.Listen = "node.example:9380" }, "--token"},
+		"no port ten up":            {func(c *Config) { c.Listen = "127.0.0.1:65530" }, "--listen-interconnection"},
 		"not an address":            {func(c *Config) { c.Listen = "9380" }, "host:port"},
 		"a peer that is the node":   {func(c *Config) { c.Peers = []peers.Peer{{Party: "9999", URL: "http://a", Key: testKey}} }, "itself"},
 		"a peer without an address": {func(c *Config) { c.Peers = []peers.Peer{{Party: "1", Key: testKey}} }, "address"},

@@ -88,7 +88,7 @@ type Node struct {
 	ready     atomic.Bool
 
 	application net.Listener
-	partners    net.Listener // nil when the application's listener serves them
+	partners    net.Listener
 
 	workers     net.Listener // for the workers of the pool; nil: there are none
 	workerToken trust.WorkerToken
@@ -149,9 +149,6 @@ func (n *Node) bind(ctx context.Context) error {
 	if err := n.bindWorkers(ctx); err != nil {
 		return err
 	}
-	if n.config.Interconnection == "" {
-		return nil
-	}
 	if n.partners, err = server.Listen(ctx, "the interconnection layer", n.config.Interconnection); err != nil {
 		return err
 	}
@@ -176,6 +173,13 @@ func (n *Node) identity() string {
 
 // kin begins the identity of every process of this node.
 func (n *Node) kin() string { return fmt.Sprintf("node-%s-", n.config.Party) }
+
+// What peers may have under way at once, of calls and as much again of messages. Messages that wait for room take none of
+// the calls, so a full queue keeps nobody from stopping a job.
+const (
+	peerCalls   = 128
+	allMessages = 512 << 20 // two of the largest, or many usual ones
+)
 
 // maxMessage bounds requests that carry a message: the largest payload, base64 twice, and what is around it.
 const maxMessage = messages.DefaultMessageBytes*16/9 + 1<<20
@@ -237,11 +241,13 @@ func (n *Node) serve(ctx context.Context) error {
 			Self:     n.config.Party,
 			Verifier: trust.Verifier{Self: n.config.Party, Keys: peers.Keys{Records: n.rows}, Nonces: n.messages},
 			Signer:   trust.Signer{Party: n.config.Party, Key: n.key},
-			Partner:  s.partner, Scheduler: s.scheduler, Tasks: dir.Tasks, Prober: dir, Version: n.config.Version, MaxBody: maxMessage,
+			Partner:  s.partner, Scheduler: s.scheduler, Tasks: dir.Tasks, Prober: dir, Version: n.config.Version,
+			Intake: &dialect.Intake{Calls: peerCalls, Each: maxMessage, All: allMessages},
 			Traced: n.traces.Continue, Log: n.config.Log,
 		},
 		Transport: &interconnection.Transport{
 			Self: n.config.Party, Names: dir, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
+			Intake: &dialect.Intake{Calls: peerCalls, Each: maxMessage, All: allMessages},
 		},
 	}
 	containers := &base.Site{
@@ -251,14 +257,9 @@ func (n *Node) serve(ctx context.Context) error {
 	messages := &base.Transport{
 		Site: containers, Self: n.config.Party, Store: n.messages, Peers: dir, Called: n.config.Dialects.Sessions, MaxBody: maxMessage, Log: n.config.Log,
 	}
-	users := n.usersLayers(s)
-	if n.partners == nil {
-		users = append(users, n.counted("interconnection", inter))
-	} else {
-		n.listen("interconnection", brief, n.partners, server.Health{Ready: n.Ready}, n.counted("interconnection", inter))
-	}
-	n.listen("application", patient, n.application, users...)
-	n.listen("base", brief, n.base, n.counted("base", n.config.Dialects.Base(containers)), n.counted("base", messages))
+	n.listen("interconnection", brief, n.partners, forPeers(), server.Health{Ready: n.told}, n.counted("interconnection", inter))
+	n.listen("application", patient, n.application, forUsers(), n.usersLayers(s)...)
+	n.listen("base", brief, n.base, forContainers(), n.counted("base", n.config.Dialects.Base(containers)), n.counted("base", messages))
 	if err := n.serveWorkers(containers, messages); err != nil {
 		return err
 	}
@@ -294,6 +295,7 @@ func (n *Node) usersLayers(s services) []server.Layer {
 	}
 	return []server.Layer{
 		server.Health{Ready: n.Ready},
+		application.SignInPage{Access: access, To: uiPath},
 		n.counted("application", n.config.Dialects.Application(site)),
 		server.Guarded{Layer: server.Mount{Prefix: "/metrics", Handler: n.metrics.Handler(n.config.Log)}, Guard: access.Plain},
 		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.ui}, Guard: access.Plain},
@@ -312,8 +314,8 @@ func within(s *server.Server, patience time.Duration) func(context.Context) erro
 	return func(ctx context.Context) error { return s.Close(ctx, patience) }
 }
 
-func (n *Node) listen(what string, patience time.Duration, l net.Listener, layers ...server.Layer) {
-	s := server.Serve(l, server.Handler(n.config.Log, layers...), n.config.Log)
+func (n *Node) listen(what string, patience time.Duration, l net.Listener, b server.Bounds, layers ...server.Layer) {
+	s := server.Serve(l, server.Handler(n.config.Log, layers...), n.config.Log, b)
 	n.onClose(what+" server", within(s, patience))
 }
 
@@ -377,6 +379,14 @@ func (n *Node) Ready() error {
 	return n.home.CheckSpace()
 }
 
+// told is Ready for strangers: why the node is not ready is its own affair.
+func (n *Node) told() error {
+	if n.Ready() != nil {
+		return openflow.Errorf(openflow.CodeUnavailable, "the node takes no jobs now")
+	}
+	return nil
+}
+
 // Failed delivers an error when the node cannot go on and should be closed.
 func (n *Node) Failed() <-chan error {
 	if n.temporal == nil {
@@ -389,12 +399,7 @@ func (n *Node) Failed() <-chan error {
 func (n *Node) URL() string { return address(n.application.Addr().String()) }
 
 // InterconnectionURL is the address that peers use.
-func (n *Node) InterconnectionURL() string {
-	if n.partners != nil {
-		return address(n.partners.Addr().String())
-	}
-	return n.URL()
-}
+func (n *Node) InterconnectionURL() string { return address(n.partners.Addr().String()) }
 
 // BaseURL is the address that containers use.
 func (n *Node) BaseURL() string {

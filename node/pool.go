@@ -57,8 +57,8 @@ func (n *Node) serveWorkers(containers *base.Site, messages *base.Transport) err
 		Logs: n.logs(), Supply: n.supplies().Issue,
 	}
 	// Polls of Temporal wait for a minute: how long they take would say nothing.
-	n.listen("workers'", brief, n.workers, server.Health{Ready: n.Ready}, n.counted("workers", n.config.Dialects.Base(&site)),
-		n.counted("workers", messages), server.Mount{Prefix: relay.Prefix, Handler: frontend})
+	n.listen("workers'", brief, n.workers, forWorkers(), server.Health{Ready: n.Ready}, n.counted("workers", n.config.Dialects.Base(&site)),
+		n.counted("workers", messages), server.Mount{Prefix: relay.Prefix, Handler: n.admitted(frontend)})
 	return nil
 }
 

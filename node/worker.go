@@ -152,7 +152,7 @@ func (w *Worker) openMachine(ctx context.Context) error {
 	w.config.Cores = cmp.Or(w.config.Cores, w.has.Cores)
 	w.launcher.Traced = w.traces.Environment
 	forward := server.Forward{To: w.site, Prefixes: w.config.Dialects.ContainerPrefixes(), Transport: w.node.HTTP.Transport}
-	s := server.Serve(w.base, server.Handler(w.log, forward), w.log)
+	s := server.Serve(w.base, server.Handler(w.log, forward), w.log, forForwarding())
 	w.onClose("base server", within(s, brief))
 	return nil
 }

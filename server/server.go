@@ -126,19 +126,45 @@ type Server struct {
 	done    chan error
 }
 
-// Serve starts to serve h on l, over HTTP/1.1 and, which gRPC needs, over HTTP/2 without TLS.
-func Serve(l net.Listener, h http.Handler, log *slog.Logger) *Server {
+// headerBytes bounds the header of a request.
+const headerBytes = 64 << 10
+
+// What one HTTP/2 connection may hold. Workers poll Temporal on one, for each of their queues.
+const (
+	streams      = 128
+	streamBytes  = 256 << 10
+	callersBytes = 1 << 20
+)
+
+// Serve starts to serve h on l within bounds, over HTTP/1.1 and, where the bounds say so, over HTTP/2 without TLS.
+func Serve(l net.Listener, h http.Handler, log *slog.Logger, b Bounds) *Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
+	protocols.SetUnencryptedHTTP2(b.GRPC)
 	s := &Server{log: log, done: make(chan error, 1)}
-	s.http = &http.Server{
-		Handler: s.counted(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		Protocols: &protocols,
-		ErrorLog:  slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	if b.Closes {
+		h = closing(h)
 	}
-	go func() { s.done <- s.http.Serve(l) }()
+	pace := b.Pace.orUsual()
+	s.http = &http.Server{
+		Handler: s.counted(pace.keeps(h)), ReadHeaderTimeout: pace.Header, IdleTimeout: pace.Idle, MaxHeaderBytes: headerBytes,
+		Protocols: &protocols, ConnContext: onConnection,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: streams, MaxReceiveBufferPerStream: streamBytes, MaxReceiveBufferPerConnection: callersBytes,
+			SendPingTimeout: pace.Idle, PingTimeout: pace.Header, WriteByteTimeout: pace.Silence,
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	go func() { s.done <- s.http.Serve(newBounded(l, b)) }()
 	return s
+}
+
+// closing has the connection closed behind the answer, unless the handler comes to know the caller.
+func closing(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) counted(next http.Handler) http.Handler {

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"openflow/cli"
 	"openflow/cmd/openflow/settings"
 	"openflow/examples/demo"
 )
@@ -50,7 +50,7 @@ With a Docker daemon every task runs in a container; without one, as a process, 
 	f.StringVar(&o.ID, "id", "id", "column that both sides match on")
 	f.StringVar(&o.Label, "label", "y", "the guest's label column")
 	f.StringVar(&o.Runtime, "runtime", "", "docker or process (default: docker where a daemon answers)")
-	f.StringVar(&o.Home, "home", filepath.Join(os.TempDir(), fmt.Sprintf("openflow-demo-%d", os.Getuid())), "folder for the three nodes")
+	f.StringVar(&o.Home, "home", cli.DefaultHome()+"-demo", "folder for the three nodes")
 	f.BoolVar(&o.Keep, "keep", false, "leave the nodes up until Ctrl-C, to look around")
 	f.StringVarP(&output, "output", "o", "text", "text or json")
 	f.StringVar(&o.Components, "components", settings.Beside("openflow-components"), "the program of the built-in provider")

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"os"
 	"strings"
 
 	"openflow"
 	"openflow/cmd/openflow/settings"
 	"openflow/node"
+	"openflow/site/trust"
 )
 
 // shared names the services that replace embedded parts of a node.
@@ -29,16 +29,11 @@ func shared(s settings.Shared) (to node.Shared, err error) {
 
 // tokenIn reads a token from the file that a flag names, which others must not be able to read.
 func tokenIn(flag, file string) (string, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return "", openflow.Errorf(openflow.CodeInvalid, "%s: %w", flag, err)
-	}
-	if perm := info.Mode().Perm(); perm&0o077 != 0 {
-		return "", openflow.Errorf(openflow.CodePermission, "%s is open to other users of this machine (mode %04o)", file, perm).
-			WithHint("close it: chmod 600 %s", file)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
+	text, err := trust.ReadPrivate(file)
+	switch {
+	case openflow.CodeOf(err) == openflow.CodePermission:
+		return "", err
+	case err != nil:
 		return "", openflow.Errorf(openflow.CodeInvalid, "%s: %w", flag, err)
 	}
 	token := strings.TrimSpace(string(text))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"syscall"
@@ -16,6 +15,8 @@ import (
 	"openflow"
 	"openflow/cli"
 	"openflow/cmd/openflow/settings"
+	"openflow/server"
+	"openflow/server/application"
 	"openflow/site/trust"
 	"openflow/temporal/embedded"
 )
@@ -92,13 +93,14 @@ func serveTemporal(ctx context.Context, o embedded.Options, ui string, out io.Wr
 		return err
 	}
 	defer func() { _ = s.Close() }() // a second time changes nothing
-	page := &http.Server{Handler: uiRouter(s), ReadHeaderTimeout: 10 * time.Second}
+	closePage := func() error { return nil }
 	if ui != "" {
-		l, err := net.Listen("tcp", ui)
+		l, err := server.Listen(ctx, "the UI", ui)
 		if err != nil {
-			return openflow.Errorf(openflow.CodeConflict, "listen on %s: %w", ui, err).WithHint("choose another address with --ui")
+			return err
 		}
-		go func() { _ = page.Serve(l) }() // until it is closed
+		page := server.Serve(l, server.Handler(o.Logger, uiLayers(s, o.Open)...), o.Logger, server.Bounds{Connections: server.Connections(), Closes: true})
+		closePage = func() error { return page.Close(context.WithoutCancel(ctx), time.Second) }
 	}
 	printTemporal(out, s, o, ui)
 	var failure error
@@ -107,14 +109,20 @@ func serveTemporal(ctx context.Context, o embedded.Options, ui string, out io.Wr
 	case failure = <-s.Failed():
 	}
 	fmt.Fprintln(out, "stopping; workflows go on at the next start")
-	return errors.Join(failure, page.Close(), s.Close())
+	return errors.Join(failure, closePage(), s.Close())
 }
 
-func uiRouter(s *embedded.Server) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/temporal/", s.UIHandler())
-	mux.Handle("/", http.RedirectHandler("/temporal/", http.StatusFound))
-	return mux
+// uiLayers are the UI, and a way to it. It knows no login: unless everybody may do everything, the user that runs this and root
+// may look.
+func uiLayers(s *embedded.Server, open bool) []server.Layer {
+	guard := application.Access{}.Plain
+	if open {
+		guard = func(next http.Handler) http.Handler { return next }
+	}
+	return []server.Layer{
+		server.Guarded{Layer: server.Mount{Prefix: "/temporal", Handler: s.UIHandler()}, Guard: guard},
+		server.Mount{Prefix: "/", Handler: http.RedirectHandler("/temporal/", http.StatusFound)},
+	}
 }
 
 func printTemporal(out io.Writer, s *embedded.Server, o embedded.Options, ui string) {

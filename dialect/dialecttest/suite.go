@@ -170,7 +170,7 @@ func (n named) Sign(r *http.Request, _ openflow.PartyID, _ []byte) error {
 type believing struct{}
 
 // Verify implements dialect.Verifier.
-func (believing) Verify(_ context.Context, r *http.Request, _ []byte) (openflow.PartyID, error) {
+func (believing) Verify(_ context.Context, r *http.Request) (openflow.PartyID, error) {
 	if id := openflow.PartyID(r.Header.Get(header)); id != "" {
 		return id, nil
 	}
@@ -198,7 +198,7 @@ func newWorld(t *testing.T, d dialect.Dialect, p placement, nth int, f fault) *w
 	serve := func(at *party, id openflow.PartyID) string {
 		r := chi.NewRouter()
 		mounts := d.Interconnection(dialect.Node{
-			Self: id, Partner: at, Scheduler: scheduler{at}, Tasks: w.tasks, Verifier: believing{}, Signer: believing{}, MaxBody: 1 << 20, Log: slog.New(slog.DiscardHandler),
+			Self: id, Partner: at, Scheduler: scheduler{at}, Tasks: w.tasks, Verifier: believing{}, Signer: believing{}, Log: slog.New(slog.DiscardHandler),
 		})
 		for _, m := range mounts {
 			r.Mount(m.Prefix, m.Router)

@@ -266,7 +266,7 @@ func (toy) Interconnection(n dialect.Node) []dialect.Mount {
 	r.NotFound(unknown)
 	r.MethodNotAllowed(unknown)
 	r.Group(func(r chi.Router) {
-		r.Use(n.Verified(refuse))
+		r.Use(n.Verified(reply.MaxBody, refuse))
 		for verb, do := range s.verbs() {
 			r.Post("/"+verb, func(w http.ResponseWriter, r *http.Request) {
 				var c call

@@ -5,8 +5,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/go-chi/chi/v5"
-
 	"openflow"
 	"openflow/dialect"
 	"openflow/dialect/fateflow/envelope"
@@ -53,15 +51,16 @@ func (s service) mount(prefix string, routes map[string]reply.Handler) dialect.M
 	write := envelope.Writer{Log: s.Log}
 	refuse := func(w http.ResponseWriter, r *http.Request, err error) { write.Refuse(w, r, s.Told(r, err)) }
 	r := write.Router()
-	r.Group(func(r chi.Router) {
-		r.Use(s.Verified(refuse), s.Signed)
-		for path, h := range routes {
-			r.Post(path, write.JSON(func(r *http.Request) (any, error) {
-				data, err := h(r)
-				return data, s.Told(r, err)
-			}))
+	for path, h := range routes {
+		most := int64(dialect.CallBytes)
+		if path == "/job/create" { // it brings a document
+			most = reply.MaxBody
 		}
-	})
+		r.With(s.Verified(most, refuse), s.Signed).Post(path, write.JSON(func(r *http.Request) (any, error) {
+			data, err := h(r)
+			return data, s.Told(r, err)
+		}))
+	}
 	return dialect.Mount{Prefix: prefix, Router: r}
 }
 

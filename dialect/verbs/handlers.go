@@ -3,6 +3,7 @@ package verbs
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"openflow"
 	"openflow/dialect"
@@ -22,12 +23,18 @@ func Mount(
 ) dialect.Mount {
 	write := reply.Writer{Log: n.Log, Envelope: envelope, Told: n.Told}
 	router := write.Router()
-	known := router.With(n.Verified(write.Refuse)).With(around...)
 	for path, handle := range handlers(n) {
-		known.Post(path, write.JSON(handle))
+		most := int64(dialect.CallBytes)
+		if slices.Contains(wide, path) {
+			most = reply.MaxBody
+		}
+		router.With(n.Verified(most, write.Refuse)).With(around...).Post(path, write.JSON(handle))
 	}
 	return dialect.Mount{Prefix: prefix, Router: router}
 }
+
+// wide are the calls that bring a document, or tell of all tasks of a job.
+var wide = []string{open, schedule, tell, stop, start, ended}
 
 // handlers serve the calls, by the ends of their paths. Their errors are for this node.
 func handlers(n dialect.Node) map[string]reply.Handler {

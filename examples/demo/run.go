@@ -19,6 +19,7 @@ import (
 	"openflow/node/fleet"
 	"openflow/runtime/driver"
 	"openflow/sdk"
+	"openflow/site/trust"
 )
 
 // Options of a demo.
@@ -98,6 +99,9 @@ func chooseRuntime(ctx context.Context, runtimes driver.Openers, asked string) (
 func prepareHome(o Options) (lock *os.File, err error) {
 	if err := os.MkdirAll(o.Home, 0o700); err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "demo folder %s: %w", o.Home, err).WithHint("choose another with --home")
+	}
+	if err := trust.CheckFolder(o.Home); err != nil {
+		return nil, err
 	}
 	lock, err = os.OpenFile(filepath.Join(o.Home, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -43,7 +43,8 @@ type Fleet struct {
 type Node struct {
 	Party openflow.PartyID
 	Home  string
-	URL   string
+	URL   string // for users
+	Peers string // for the other nodes
 	Log   string // file
 
 	flags []string
@@ -54,13 +55,13 @@ type Node struct {
 // New chooses ports and exchanges keys. Homes are the folders dir/node-<party>; nothing is started.
 func New(dir string, o Options, parties ...openflow.PartyID) (*Fleet, error) {
 	f := &Fleet{options: o}
-	ports, err := loopback.FreePorts(len(parties), nil)
+	ports, err := loopback.FreePorts(2*len(parties), nil)
 	if err != nil {
 		return nil, err
 	}
 	keys := make([]string, len(parties))
 	for i, p := range parties {
-		n := &Node{Party: p, Home: home(dir, p), URL: fmt.Sprintf("http://127.0.0.1:%d", ports[i])}
+		n := &Node{Party: p, Home: home(dir, p), URL: local(ports[2*i]), Peers: local(ports[2*i+1])}
 		n.Log = n.Home + ".log"
 		if err := os.MkdirAll(n.Home, 0o700); err != nil {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "home of node %s: %w", p, err).WithHint("choose another folder")
@@ -78,17 +79,20 @@ func New(dir string, o Options, parties ...openflow.PartyID) (*Fleet, error) {
 	return f, nil
 }
 
+func local(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
+
 func home(dir string, p openflow.PartyID) string { return filepath.Join(dir, "node-"+string(p)) }
 
 func (f *Fleet) flags(n *Node, keys []string) []string {
 	flags := []string{
 		"server", "--party", string(n.Party), "--listen", strings.TrimPrefix(n.URL, "http://"), "--home", n.Home,
+		"--listen-interconnection", strings.TrimPrefix(n.Peers, "http://"),
 		"--runtime", f.options.Runtime.Kind(), "--components", f.options.Components, "--durability", node.DurableProcess,
 		"--log-level", f.options.LogLevel,
 	}
 	for i, peer := range f.Nodes {
 		if peer != n {
-			flags = append(flags, "--peer", fmt.Sprintf("%s=%s,%s", peer.Party, peer.URL, keys[i]))
+			flags = append(flags, "--peer", fmt.Sprintf("%s=%s,%s", peer.Party, peer.Peers, keys[i]))
 		}
 	}
 	return append(flags, f.options.Flags...)

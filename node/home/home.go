@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"openflow"
+	"openflow/site/trust"
 )
 
 // Format is the layout of the home folder that this version reads and writes. A newer one is refused.
@@ -62,10 +63,31 @@ func Open(dir string, party openflow.PartyID) (*Home, error) {
 	return h, nil
 }
 
+// private refuses a folder that other users of the machine can look into, own, or have put something into.
 func private(dir string) error {
+	link, wrong := os.Lstat(dir)
 	info, err := os.Stat(dir)
-	if err != nil {
+	if err := errors.Join(wrong, err); err != nil {
 		return openflow.Errorf(openflow.CodeInvalid, "home %s: %w", dir, err)
+	}
+	if err := errors.Join(trust.CheckOwner(dir, link), trust.CheckOwner(dir, info)); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return openflow.Errorf(openflow.CodePermission, "home %s: %w", dir, err).WithHint("run as its owner")
+	}
+	for _, e := range entries {
+		its, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another process has taken it away
+		}
+		if err != nil {
+			return openflow.Errorf(openflow.CodeInternal, "home %s: %w", dir, err)
+		}
+		if err := trust.CheckOwner(filepath.Join(dir, e.Name()), its); err != nil {
+			return err
+		}
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return openflow.Errorf(openflow.CodeInvalid, "home %s is open to other users (mode %04o)", dir, info.Mode().Perm()).

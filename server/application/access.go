@@ -12,14 +12,17 @@ import (
 
 // Access decides who may call the application layer and the UI.
 type Access struct {
-	Token string // when set, every request must carry it; when empty, only requests from and to loopback pass
+	// Token is set: every request must carry it. It is empty: the node's own user and root may call, over loopback.
+	Token string
 	Same  func(expected, given string) bool
+	// Owner tells which user of this machine has sent a request; nil: OwnerOf.
+	Owner func(r *http.Request) (uid int, known bool)
 }
 
-// cookie carries the token for the UI, which a browser opens.
+// cookie carries the token for the UI, which a browser opens. The page at SignIn gives it to the browser.
 const cookie = "openflow_token"
 
-// Known refuses, as refuse writes it, requests that lack the token, come from another machine without one, or were sent by
+// Known refuses, as refuse writes it, requests that lack the token, come from somebody else without one, or were sent by
 // a page of another origin. The last matters on loopback too: any page in the user's browser can reach it.
 func (a Access) Known(refuse func(http.ResponseWriter, *http.Request, error)) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
@@ -28,7 +31,7 @@ func (a Access) Known(refuse func(http.ResponseWriter, *http.Request, error)) fu
 				refuse(w, r, err)
 				return
 			}
-			a.remember(w, r)
+			reply.Known(w, r, "user")
 			next.ServeHTTP(w, r)
 		})
 	}
@@ -38,37 +41,27 @@ func (a Access) Known(refuse func(http.ResponseWriter, *http.Request, error)) fu
 // look at the HTTP status.
 func (a Access) Plain(next http.Handler) http.Handler { return a.Known(reply.Plain)(next) }
 
-// remember gives a browser a cookie at its first visit.
-func (a Access) remember(w http.ResponseWriter, r *http.Request) {
-	if a.Token != "" && r.URL.Query().Has("token") {
-		http.SetCookie(w, &http.Cookie{Name: cookie, Value: a.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	}
-}
-
 func (a Access) check(r *http.Request) error {
 	if err := sameOrigin(r); err != nil {
 		return err
 	}
-	if a.Token != "" {
-		if a.Same(a.Token, given(r)) {
-			return nil
-		}
-		return openflow.Errorf(openflow.CodeUnauthorized, "this node needs a token").
-			WithHint("send it as \"Authorization: Bearer …\"; the operator finds it in the node's home, or give --token to the CLI")
+	if r.URL.Query().Has("token") {
+		return openflow.Errorf(openflow.CodeUnauthorized, "a token in an address is not taken: proxies, logs and histories of browsers keep addresses").
+			WithHint("send it as \"Authorization: Bearer …\", or open %s in a browser; make a new token if this was the real one", SignIn)
 	}
-	if !loopback(r.RemoteAddr) || !loopback(r.Host) {
-		return openflow.Errorf(openflow.CodeUnauthorized, "without a token, the application layer answers on loopback only").
-			WithHint("start the node with --token, or call http://127.0.0.1")
+	if a.Token == "" {
+		return a.local(r)
 	}
-	return nil
+	if a.Same(a.Token, given(r)) {
+		return nil
+	}
+	return openflow.Errorf(openflow.CodeUnauthorized, "this node needs a token").
+		WithHint("send it as \"Authorization: Bearer …\", or open %s in a browser; the operator finds it in the node's home, or give --token to the CLI", SignIn)
 }
 
 func given(r *http.Request) string {
 	if t, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		return t
-	}
-	if t := r.URL.Query().Get("token"); t != "" {
-		return t // before the cookie, which may be of an earlier token
 	}
 	if c, err := r.Cookie(cookie); err == nil {
 		return c.Value

@@ -1,13 +1,18 @@
 package application_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
 	"openflow/sdk/wire"
@@ -36,9 +41,10 @@ func TestAccess(t *testing.T) {
 		host   string // 127.0.0.1:9380 when empty
 		query  string
 		header http.Header
-		code   int // 0: let through
+		owner  *owner // of the calling program; nil: the node's own user
+		code   int    // 0: let through
 	}{
-		// Without a token: loopback, both ways.
+		// Without a token: loopback, both ways, and a program of the node's user or root.
 		"loopback":                   {},
 		"loopback, IPv6":             {from: "[::1]:1", host: "[::1]:9380"},
 		"loopback, IPv6, no port":    {from: "[::1]:1", host: "[::1]"},
@@ -50,6 +56,18 @@ func TestAccess(t *testing.T) {
 		"address that begins so":     {host: "127.0.0.1.evil.example", code: wire.VerifyFailed},
 		"machine's other address":    {host: "10.0.0.7:9380", code: wire.VerifyFailed},
 		"token where none is needed": {header: header("Authorization", "Bearer x")},
+		"root":                       {owner: &owner{0, true}},
+		"another user":               {owner: &owner{os.Geteuid() + 4711, true}, code: wire.VerifyFailed},
+		"nobody knows who":           {owner: &owner{}, code: wire.VerifyFailed},
+		// A proxy on this machine, run by the node's user, that says what it is.
+		"forwarded":         {header: header("Forwarded", "for=10.0.0.7"), code: wire.VerifyFailed},
+		"forwarded for":     {header: header("X-Forwarded-For", "127.0.0.1"), code: wire.VerifyFailed},
+		"forwarded, empty":  {header: header("X-Forwarded-For", ""), code: wire.VerifyFailed},
+		"forwarded scheme":  {header: header("X-Forwarded-Proto", "http"), code: wire.VerifyFailed},
+		"via":               {header: header("Via", "1.1 proxy"), code: wire.VerifyFailed},
+		"real address":      {header: header("X-Real-IP", "127.0.0.1"), code: wire.VerifyFailed},
+		"forwarded, token":  {token: token, header: header("X-Forwarded-For", "10.0.0.7", "Authorization", "Bearer "+token)},
+		"other user, token": {token: token, owner: &owner{os.Geteuid() + 4711, true}, header: header("Authorization", "Bearer "+token)},
 		// Pages of another origin.
 		"own page":                       {method: "POST", header: header("Origin", "http://127.0.0.1:9380", "Sec-Fetch-Site", "same-origin")},
 		"another page":                   {method: "POST", header: header("Origin", "http://evil.example"), code: wire.NoPermission},
@@ -63,8 +81,9 @@ func TestAccess(t *testing.T) {
 		"bearer":                      {token: token, header: header("Authorization", "Bearer "+token)},
 		"bearer from afar":            {token: token, from: "10.0.0.7:1", host: "node.example", header: header("Authorization", "Bearer "+token)},
 		"cookie":                      {token: token, header: header("Cookie", "openflow_token="+token)},
-		"query":                       {token: token, query: "?token=" + token},
-		"query over an old cookie":    {token: token, query: "?token=" + token, header: header("Cookie", "openflow_token=old")},
+		"query":                       {token: token, query: "?token=" + token, code: wire.VerifyFailed},
+		"query beside a right bearer": {token: token, query: "?token=" + token, header: header("Authorization", "Bearer "+token), code: wire.VerifyFailed},
+		"query where none is needed":  {query: "?token=" + token, code: wire.VerifyFailed},
 		"none":                        {token: token, code: wire.VerifyFailed},
 		"none, on loopback":           {token: token, from: "127.0.0.1:1", code: wire.VerifyFailed},
 		"wrong bearer":                {token: token, header: header("Authorization", "Bearer nope"), code: wire.VerifyFailed},
@@ -78,7 +97,12 @@ func TestAccess(t *testing.T) {
 		"right token, page with port": {token: token, method: "POST", host: "node.example:9380", header: header("Authorization", "Bearer "+token, "Origin", "https://node.example:9380")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			access := application.Access{Token: tc.token, Same: trust.SameToken}
+			access := application.Access{Token: tc.token, Same: trust.SameToken, Owner: func(*http.Request) (int, bool) {
+				if tc.owner == nil {
+					return os.Geteuid(), true
+				}
+				return tc.owner.uid, tc.owner.known
+			}}
 			through := false
 			next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				through = true
@@ -117,33 +141,98 @@ func TestAccess(t *testing.T) {
 	}
 }
 
+// owner is whose program calls.
+type owner struct {
+	uid   int
+	known bool
+}
+
 func itoa(code int) string {
 	return map[int]string{wire.VerifyFailed: "5003", wire.NoPermission: "5005"}[code]
 }
 
-// A browser that came with the token in the address keeps it as a cookie that scripts and other sites cannot use.
-func TestCookie(t *testing.T) {
-	access := application.Access{Token: "t0ken", Same: trust.SameToken}
-	h := access.Known(refuse)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/ui?token=t0ken", nil))
-	cookies := w.Result().Cookies()
+// A browser gets the token as a cookie that scripts and other sites cannot use, for what was typed into the page of this node.
+func TestSignIn(t *testing.T) {
+	page := application.SignInPage{Access: application.Access{Token: "t0ken", Same: trust.SameToken}, To: "/ui"}
+	routes := chi.NewRouter()
+	page.Routes(routes)
+	routes.Mount("/ui", page.Access.Plain(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	do := func(r *http.Request) *http.Response {
+		w := httptest.NewRecorder()
+		routes.ServeHTTP(w, r)
+		return w.Result()
+	}
+	typed := func(token string) *http.Request {
+		r := httptest.NewRequest(http.MethodPost, application.SignIn, strings.NewReader(url.Values{"token": {token}}.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return r
+	}
+	got := do(httptest.NewRequest(http.MethodGet, application.SignIn, nil))
+	require.Equal(t, http.StatusOK, got.StatusCode)
+	got = do(typed("t0ken"))
+	require.Equal(t, http.StatusSeeOther, got.StatusCode)
+	require.Equal(t, "/ui", got.Header.Get("Location"))
+	cookies := got.Cookies()
 	require.Len(t, cookies, 1)
 	require.Equal(t, "t0ken", cookies[0].Value)
 	require.True(t, cookies[0].HttpOnly)
 	require.Equal(t, http.SameSiteStrictMode, cookies[0].SameSite)
 	require.Equal(t, "/", cookies[0].Path)
-
-	again := httptest.NewRequest(http.MethodGet, "/ui/x", nil)
+	again := httptest.NewRequest(http.MethodGet, "/ui", nil)
 	again.AddCookie(cookies[0])
-	w = httptest.NewRecorder()
-	h.ServeHTTP(w, again)
-	require.Empty(t, w.Body.String())
-	require.Empty(t, w.Header().Get("Set-Cookie"))
+	require.Equal(t, http.StatusOK, do(again).StatusCode)
 
-	other := httptest.NewRequest(http.MethodGet, "/ui?token=planted", nil)
-	other.Header.Set("Authorization", "Bearer t0ken")
-	w = httptest.NewRecorder()
-	h.ServeHTTP(w, other)
-	require.False(t, strings.Contains(w.Header().Get("Set-Cookie"), "planted"), "only a token that was checked is kept")
+	foreign := typed("t0ken")
+	foreign.Header.Set("Origin", "http://evil.example")
+	inAddress := httptest.NewRequest(http.MethodPost, application.SignIn+"?token=t0ken", nil)
+	for name, r := range map[string]*http.Request{
+		"wrong": typed("nope"), "none": typed(""), "a page of another origin": foreign, "in the address": inAddress,
+		"a long one": typed(strings.Repeat("t0ken", 1<<12)), "nothing": httptest.NewRequest(http.MethodGet, "/ui", nil),
+	} {
+		got := do(r)
+		require.Contains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, got.StatusCode, name)
+		require.Empty(t, got.Cookies(), name)
+	}
+}
+
+// The system tells whose program is at the other end of a connection, of IPv4 and IPv6, and nothing of one that has closed.
+func TestOwnerOf(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			require.Contains(t, address, "::1", err)
+			t.Log("this machine has no IPv6: ", err)
+			continue
+		}
+		type told struct {
+			uid   int
+			known bool
+		}
+		answers, look := make(chan told), make(chan struct{})
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-look
+			uid, known := application.OwnerOf(r)
+			answers <- told{uid, known}
+		}))
+		require.NoError(t, srv.Listener.Close())
+		srv.Listener = l
+		srv.Start()
+		conn, err := net.Dial("tcp", l.Addr().String())
+		require.NoError(t, err)
+		_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		require.NoError(t, err)
+		look <- struct{}{}
+		require.Equal(t, told{os.Geteuid(), true}, <-answers)
+		_, err = http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err)
+
+		_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+		look <- struct{}{}
+		require.False(t, (<-answers).known, "the kernel lists it with user 0")
+		srv.Close()
+	}
+	uid, known := application.OwnerOf(httptest.NewRequest(http.MethodGet, "/", nil))
+	require.False(t, known, uid)
 }

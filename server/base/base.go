@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/server/reply"
 	"openflow/store/objects"
 )
 
@@ -90,6 +91,7 @@ func (s *Site) known(refuse func(http.ResponseWriter, *http.Request, error), may
 				refuse(w, r, err)
 				return
 			}
+			reply.Known(w, r, "run "+string(t.Key.RunID()))
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), taskKey{}, t)))
 		})
 	}

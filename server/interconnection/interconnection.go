@@ -1,7 +1,7 @@
 // Package interconnection serves other nodes: each dialect below prefixes of its own, and the transport of messages
 // between containers.
 //
-// Every request is verified before anything is read from it, and the caller's identity is the key's, never the body's.
+// Every request is verified before anything is read of its body, and the caller's identity is the key's, never the body's.
 // Start reading at [API.Routes].
 package interconnection
 
@@ -24,8 +24,10 @@ func (a *API) Routes(r chi.Router) {
 	if a.Transport == nil {
 		return
 	}
+	senders := a.Node
+	senders.Intake = a.Transport.Intake
 	r.Group(func(r chi.Router) {
-		r.Use(a.Node.Verified(a.Transport.refuse))
+		r.Use(senders.Verified(a.Transport.MaxBody, a.Transport.refuse))
 		r.Post("/v1/interconn/chan/invoke", a.Transport.invoke)
 		r.Post("/v1/interconn/chan/transport", a.Transport.invoke)
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/server"
@@ -94,7 +95,7 @@ func TestReplayIsRefused(t *testing.T) {
 
 func TestHugeBodyIsRefused(t *testing.T) {
 	n := newNode(t)
-	huge := strings.Repeat(" ", maxBody) + jobBody
+	huge := strings.Repeat(" ", dialect.CallBytes) + jobBody
 	e := n.envelope(n.signed("9999", "/v2/partner/job/start", huge))
 	require.Equal(t, wire.InvalidParameter, e.Code)
 	require.Contains(t, e.Message, "larger than")
@@ -103,7 +104,7 @@ func TestHugeBodyIsRefused(t *testing.T) {
 	require.Equal(t, ptp.ResultTooLarge, result)
 	require.Zero(t, n.services.calls)
 	endless := httptest.NewRequest(http.MethodPost, "/v2/partner/job/start", io.LimitReader(zeros{}, 1<<40))
-	require.Equal(t, wire.InvalidParameter, n.envelope(endless).Code)
+	require.Equal(t, wire.VerifyFailed, n.envelope(endless).Code, "of a stranger nothing is read")
 }
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }

@@ -144,7 +144,7 @@ func newNode(t *testing.T) *node {
 	n.api = &interconnection.API{Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Node: dialect.Node{
 		Signer:   trust.Signer{Party: "10000", Key: n.signers["666"].Key}, // any key is good here
 		Verifier: trust.Verifier{Self: "10000", Keys: known, Nonces: store}, Partner: n.services,
-		Scheduler: schedulers{n.services}, MaxBody: maxBody, Log: log, Traced: n.trace,
+		Scheduler: schedulers{n.services}, Log: log, Traced: n.trace,
 	},
 		Transport: &interconnection.Transport{Names: names{},
 			Self: "10000", Store: store, Sessions: sessions{"s": "9999", "other": "8888"}, MaxBody: maxBody, Log: log,

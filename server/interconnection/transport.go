@@ -33,6 +33,7 @@ type Transport struct {
 	Store    messages.Store
 	Sessions Sessions
 	MaxBody  int64
+	Intake   *dialect.Intake // of messages; nil: they are not bounded
 	Log      *slog.Logger
 }
 

@@ -5,12 +5,14 @@
 package reply
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime/debug"
 
 	"github.com/go-chi/chi/v5/middleware"
@@ -81,17 +83,68 @@ func NoRoute(r *http.Request) error {
 // MaxBody bounds request bodies that are read whole, in bytes: a DAG and what surrounds it.
 const MaxBody = 2 * wire.MaxDocument
 
-// Body reads the whole request body. One that is larger than limit bytes is CodeInvalid, by *http.MaxBytesError.
+// Body reads the whole request body. One that is larger than limit bytes is CodeInvalid, by *http.MaxBytesError. When its header
+// says so, nothing is read of it. An error of ours on the way, as of a body that is not the one that was signed, comes through.
 func Body(r *http.Request, limit int64) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
-	if err != nil {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "the request body ended early: %w", err)
+	if w, ok := r.Body.(whole); ok {
+		if int64(len(w.all)) > limit {
+			return nil, tooLarge(limit)
+		}
+		return w.all, nil
 	}
-	if int64(len(b)) > limit {
-		text := fmt.Sprintf("the request body is larger than %d bytes", limit)
-		return nil, &openflow.Error{Code: openflow.CodeInvalid, Message: text, Public: text, Err: &http.MaxBytesError{Limit: limit}}
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	b, err := readAll(io.LimitReader(r.Body, limit+1), r.ContentLength)
+	var own *openflow.Error
+	switch {
+	case errors.As(err, &own):
+		return nil, err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, openflow.Errorf(openflow.CodeDeadline, "the request body came too slowly: %w", err)
+	case err != nil:
+		return nil, openflow.Errorf(openflow.CodeInvalid, "the request body ended early: %w", err)
+	case int64(len(b)) > limit:
+		return nil, tooLarge(limit)
 	}
 	return b, nil
+}
+
+// whole is a body that has been read to its end.
+type whole struct {
+	*bytes.Reader
+	all []byte
+}
+
+// Close implements io.Closer.
+func (whole) Close() error { return nil }
+
+// Whole is a body for a request of which somebody has read it all. Body returns it without a copy.
+func Whole(b []byte) io.ReadCloser { return whole{bytes.NewReader(b), b} }
+
+func tooLarge(limit int64) error {
+	text := fmt.Sprintf("the request body is larger than %d bytes", limit)
+	return &openflow.Error{Code: openflow.CodeInvalid, Message: text, Public: text, Err: &http.MaxBytesError{Limit: limit}}
+}
+
+// trial is how much of a body must have come before memory for all that its header announces is taken.
+const trial = 1 << 20
+
+// readAll reads a body of which the header says a size, or -1. It takes no memory on the word of the header alone, and holds
+// a large body once only.
+func readAll(body io.Reader, size int64) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(int(min(max(size, 0), trial)) + bytes.MinRead)
+	_, err := io.CopyN(&b, body, trial)
+	if errors.Is(err, io.EOF) {
+		return b.Bytes(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.Grow(max(int(size)-b.Len(), 0) + bytes.MinRead)
+	_, err = b.ReadFrom(body)
+	return b.Bytes(), err
 }
 
 // Decode reads a JSON body into a request; see wire.Decode.

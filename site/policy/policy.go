@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/site/trust"
 )
 
 // maxBytes bounds a policy file.
@@ -177,8 +178,11 @@ func tooLarge(path string) error {
 	return openflow.Errorf(openflow.CodeInvalid, "policy file %s is larger than %d bytes", path, maxBytes)
 }
 
-// CheckMode refuses a file that other users of the machine may write: they would decide what is protected.
+// CheckMode refuses a file that other users of the machine own or may write: they would decide what is protected.
 func CheckMode(path string, info fs.FileInfo) error {
+	if err := trust.CheckOwner(path, info); err != nil {
+		return err
+	}
 	if perm := info.Mode().Perm(); perm&0o022 != 0 {
 		return openflow.Errorf(openflow.CodePermission, "policy file %s can be changed by other users (mode %04o)", path, perm).
 			WithHint("chmod go-w %s", path)

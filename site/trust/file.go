@@ -4,10 +4,12 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"openflow"
 )
@@ -20,12 +22,12 @@ const privateMask = 0o077
 
 // loadOrCreate returns the text in the file of that name in dir, without surrounding space. When there is none it stores
 // fresh's. Of several processes that do so at once, one wins and all return the same. Folder and file must be closed to
-// everybody else: CodePermission says how to close them.
+// everybody else, and belong to this user or root: CodePermission says what to do.
 func loadOrCreate(dir, name string, fresh func() string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fileError("create folder", dir, err)
 	}
-	if err := checkPrivate(dir, "700"); err != nil {
+	if err := CheckFolder(dir); err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, name)
@@ -34,12 +36,9 @@ func loadOrCreate(dir, name string, fresh func() string) (string, error) {
 			return "", fileError("write", path, err)
 		}
 	}
-	if err := checkPrivate(path, "600"); err != nil {
-		return "", err
-	}
-	text, err := os.ReadFile(path)
+	text, err := ReadPrivate(path)
 	if err != nil {
-		return "", fileError("read", path, err)
+		return "", err
 	}
 	return strings.TrimSpace(string(text)), nil
 }
@@ -71,16 +70,72 @@ func syncFolder(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-func checkPrivate(path, mode string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fileError("look at", path, err)
+// CheckFolder refuses a folder that others may look into, or that belongs to neither this user nor root, or a link to it that does
+// not. CodePermission, with the remedy.
+func CheckFolder(dir string) error {
+	info, err := os.Lstat(dir)
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if err := CheckOwner(dir, info); err != nil {
+			return err
+		}
+		info, err = os.Stat(dir)
 	}
+	if err != nil {
+		return fileError("look at", dir, err)
+	}
+	return errors.Join(CheckOwner(dir, info), closed(dir, info, "700"))
+}
+
+func closed(path string, info fs.FileInfo, mode string) error {
 	if perm := info.Mode().Perm(); perm&privateMask != 0 {
 		return openflow.Errorf(openflow.CodePermission, "%s is open to other users of this machine (mode %04o)", path, perm).
 			WithHint("close it: chmod %s %s", mode, path)
 	}
 	return nil
+}
+
+// CheckOwner refuses a file or folder that belongs to neither the user of this process nor root: its owner may change it at
+// any time. info is what the system says of it, of a link or of what that leads to. CodePermission.
+func CheckOwner(path string, info fs.FileInfo) error {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || s.Uid == 0 || int(s.Uid) == os.Geteuid() {
+		return nil
+	}
+	return openflow.Errorf(openflow.CodePermission, "%s belongs to user %d of this machine, and this is user %d", path, s.Uid, os.Geteuid()).
+		WithHint("run as its owner; or, if it is yours, give it to the user that runs this: chown -R %d %s", os.Geteuid(), path)
+}
+
+// maxPrivate bounds a file of a secret.
+const maxPrivate = 64 << 10
+
+// ReadPrivate reads a file of a secret, which must belong to this user or root and be closed to everybody else, as must the link
+// that leads to it. What has been looked at is what is read. Errors: CodePermission, with the remedy; CodeInternal.
+func ReadPrivate(path string) ([]byte, error) {
+	if link, err := os.Lstat(path); err != nil {
+		return nil, fileError("look at", path, err)
+	} else if err := CheckOwner(path, link); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // no waiting for who writes into a pipe of that name
+	if err != nil {
+		return nil, fileError("open", path, err)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fileError("look at", path, err)
+	}
+	if err := errors.Join(CheckOwner(path, info), closed(path, info, "600")); err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, openflow.Errorf(openflow.CodePermission, "%s is not a file", path)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxPrivate))
+	if err != nil {
+		return nil, fileError("read", path, err)
+	}
+	return text, nil
 }
 
 func fileError(doing, path string, err error) error {

@@ -1,11 +1,14 @@
 package trust
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+
+	"filippo.io/edwards25519"
 
 	"openflow"
 )
@@ -19,7 +22,9 @@ const (
 // PublicKey is a node's public key. The zero value verifies nothing.
 type PublicKey struct{ raw string } // a string, so that keys are comparable
 
-// ParsePublicKey reads the text form, such as "ed25519:9Bw…" with 43 letters of base64url.
+// ParsePublicKey reads the text form, such as "ed25519:9Bw…" with 43 letters of base64url. A key of small order is refused,
+// since signatures exist that are good for it over every text. So is one that is written in another way than RFC 8032 has it: one
+// key would have two names. CodeInvalid.
 func ParsePublicKey(s string) (PublicKey, error) {
 	text, ok := strings.CutPrefix(s, publicPrefix)
 	b, err := decodeExact(text, ed25519.PublicKeySize)
@@ -27,7 +32,20 @@ func ParsePublicKey(s string) (PublicKey, error) {
 		return PublicKey{}, openflow.Errorf(openflow.CodeInvalid, "%q is not a public key", s).
 			WithHint(`copy the whole text that the other site's "openflow site key" prints: %s and 43 letters`, publicPrefix)
 	}
+	if !sound(b) {
+		return PublicKey{}, openflow.Errorf(openflow.CodeInvalid, "%q is not a key that can prove anything", s).
+			WithHint("no node makes such a key: whoever has sent it wants that others can sign for them")
+	}
 	return PublicKey{string(b)}, nil
+}
+
+// sound reports whether b is a point of the curve, written as RFC 8032, section 5.1.2 has it, that is not of small order.
+func sound(b []byte) bool {
+	p, err := new(edwards25519.Point).SetBytes(b) // also takes what is not canonical
+	if err != nil || !bytes.Equal(p.Bytes(), b) {
+		return false
+	}
+	return new(edwards25519.Point).MultByCofactor(p).Equal(edwards25519.NewIdentityPoint()) == 0
 }
 
 // String is the text form, which ParsePublicKey reads.
@@ -39,8 +57,11 @@ func (k PublicKey) ID() string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// verify checks a signature. Its first half is a point, to which the same applies as to keys. That its second half is below the
+// order of the group, ed25519.Verify checks.
 func (k PublicKey) verify(message, signature []byte) bool {
-	return len(k.raw) == ed25519.PublicKeySize && ed25519.Verify(ed25519.PublicKey(k.raw), message, signature)
+	return len(k.raw) == ed25519.PublicKeySize && sound([]byte(k.raw)) && len(signature) == ed25519.SignatureSize &&
+		sound(signature[:ed25519.SignatureSize/2]) && ed25519.Verify(ed25519.PublicKey(k.raw), message, signature)
 }
 
 // Key is a node's private key. Printing it shows the public half only.

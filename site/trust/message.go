@@ -223,17 +223,23 @@ func digest(body []byte) string {
 	return text
 }
 
-// hasDigest reports whether the header says so of this body.
-func hasDigest(h http.Header, body []byte) bool {
+// saidDigest is the SHA-256 that the header says of the body; false: it says none.
+func saidDigest(h http.Header) (sum []byte, said bool) {
 	d, err := httpsfv.UnmarshalDictionary(h.Values(HeaderDigest))
 	if err != nil {
-		return false
+		return nil, false
 	}
 	m, _ := d.Get("sha-256")
 	item, _ := m.(httpsfv.Item)
-	said, _ := item.Value.([]byte)
+	sum, said = item.Value.([]byte)
+	return sum, said && len(sum) == sha256.Size
+}
+
+// hasDigest reports whether the header says so of this body.
+func hasDigest(h http.Header, body []byte) bool {
+	said, given := saidDigest(h)
 	sum := sha256.Sum256(body)
-	return bytes.Equal(said, sum[:])
+	return given && bytes.Equal(said, sum[:])
 }
 
 func unauthorized(format string, args ...any) *openflow.Error {

@@ -34,27 +34,24 @@ type Verifier struct {
 	Now    func() time.Time // nil: time.Now
 }
 
-// Verify returns the party that signed r, whose body has been read. It claims the nonce last, so a request that is
-// refused for another reason leaves no trace. CodeUnauthorized: not proven; the message tells the operator of the
-// calling site what to do and nothing more. Errors of the key source and the nonce store come through with their codes.
-func (v Verifier) Verify(ctx context.Context, r *http.Request, body []byte) (openflow.PartyID, error) {
+// Verify returns the party that signed r, before anything is read of its body. From then on r.Body ends well only if it is
+// the one that was signed; see proven. It claims the nonce last, so a request that is refused for another reason leaves no
+// trace. CodeUnauthorized: not proven. The message repeats what the caller has said, and tells the operator of the calling
+// site what to do, but not who is known here. Errors of the key source and the nonce store come through with their codes.
+func (v Verifier) Verify(ctx context.Context, r *http.Request) (openflow.PartyID, error) {
 	c, err := readClaim(r.Header)
 	if err != nil {
 		return "", err
 	}
 	if c.to != v.Self {
-		return "", unauthorized("the request is signed for party %s, this is party %s", c.to, v.Self).
+		return "", unauthorized("the request is signed for party %s, which this is not", c.to).
 			WithHint("check the URL that the calling site has for party %s", c.to)
 	}
 	if err := v.checkTime(c.created, c.expires); err != nil {
 		return "", err
 	}
 	keys, err := v.Keys.PublicKeys(ctx, c.party)
-	switch {
-	case openflow.CodeOf(err) == openflow.CodeNotFound || (err == nil && len(keys) == 0):
-		return "", unauthorized("party %s is not known here", c.party).
-			WithHint("exchange keys once: on party %s run openflow site add %s --url URL --key KEY", v.Self, c.party)
-	case err != nil:
+	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 		return "", err
 	}
 	list := ofRequest(r)
@@ -62,9 +59,11 @@ func (v Verifier) Verify(ctx context.Context, r *http.Request, body []byte) (ope
 		return "", unauthorized("the signature of party %s does not cover what it must", c.party).
 			WithHint("nodes of the same version agree on it; something on the way may add or take headers %s*", transportPrefix)
 	}
-	if !hasDigest(r.Header, body) || !c.byOne(keys, list) {
-		return "", unauthorized("the signature of party %s with key %q does not verify", c.party, printable(c.key)).
-			WithHint("if its key has changed, on party %s run openflow site rotate %s --key KEY", v.Self, c.party)
+	sum, digested := saidDigest(r.Header)
+	if !digested || !c.byOne(keys, list) {
+		return "", unauthorized("the signature of party %s with key %q does not verify, or the party is not known here", c.party, printable(c.key)).
+			WithHint("on party %s look at openflow site list. Exchange keys once: openflow site add %s --url URL --key KEY. If its key has changed: openflow site rotate %s --key KEY",
+				c.to, c.party, c.party)
 	}
 	fresh, err := v.Nonces.UseNonce(ctx, string(c.party), c.nonce, c.created.Add(Window+2*time.Second))
 	switch {
@@ -73,6 +72,7 @@ func (v Verifier) Verify(ctx context.Context, r *http.Request, body []byte) (ope
 	case !fresh:
 		return "", unauthorized("the request was received before").WithHint("sign every attempt anew")
 	}
+	r.Body = prove(r.Body, c.party, sum)
 	return c.party, nil
 }
 

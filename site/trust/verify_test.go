@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -72,12 +74,26 @@ func (f fixture) signed(tb testing.TB) (*http.Request, []byte) {
 	return r, body
 }
 
+// verify receives a request with that body, proves its sender, and reads the body to its end.
+func (f fixture) verify(tb testing.TB, r *http.Request, body []byte) (openflow.PartyID, error) {
+	tb.Helper()
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	party, err := f.verifier.Verify(tb.Context(), r)
+	if err == nil {
+		_, err = io.Copy(io.Discard, r.Body)
+	}
+	if err != nil {
+		party = ""
+	}
+	return party, err
+}
+
 func TestVerifyNamesTheSigner(t *testing.T) {
 	f := newFixture(t)
 	r, body := f.signed(t)
 	r.Host = "a-proxy:80"
 	r.Header.Set("User-Agent", "a proxy")
-	party, err := f.verifier.Verify(t.Context(), r, body)
+	party, err := f.verify(t, r, body)
 	require.NoError(t, err)
 	require.Equal(t, openflow.PartyID("9999"), party)
 	for _, until := range f.nonces.until {
@@ -90,9 +106,9 @@ func TestVerifyOverHTTP(t *testing.T) {
 	f := newFixture(t)
 	f.verifier.Now = nil
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
+		_, err := f.verifier.Verify(r.Context(), r)
 		if err == nil {
-			_, err = f.verifier.Verify(r.Context(), r, body)
+			_, err = io.Copy(io.Discard, r.Body)
 		}
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusUnauthorized)
@@ -155,7 +171,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"a stranger's key":     {func(_ *fixture, r *http.Request, b *[]byte) { stranger.Sign(r, "10000", *b, now) }, "does not verify"},
 		"key id of another":    {rewritten(`keyid="`, `keyid="0`), "does not verify"},
 		"two parties":          {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Add(trust.HeaderParty, "9999") }, "is there twice"},
-		"for another party":    {func(f *fixture, r *http.Request, b *[]byte) { f.signer.Sign(r, "8888", *b, now) }, "signed for party 8888, this is party 10000"},
+		"for another party":    {func(f *fixture, r *http.Request, b *[]byte) { f.signer.Sign(r, "8888", *b, now) }, "signed for party 8888, which this is not"},
 		"passed on":            {func(_ *fixture, r *http.Request, _ *[]byte) { r.Header.Set(trust.HeaderTo, "8888") }, "signed for party 8888"},
 		"unknown party":        {func(f *fixture, _ *http.Request, _ *[]byte) { f.verifier.Keys = keys{} }, "openflow site add 9999"},
 		"party without keys":   {func(f *fixture, _ *http.Request, _ *[]byte) { f.verifier.Keys = keys{"9999": nil} }, "openflow site add 9999"},
@@ -194,11 +210,15 @@ func TestVerifyRefuses(t *testing.T) {
 			f := newFixture(t)
 			r, body := f.signed(t)
 			c.change(&f, r, &body)
-			party, err := f.verifier.Verify(t.Context(), r, body)
+			party, err := f.verify(t, r, body)
 			requireCode(t, openflow.CodeUnauthorized, err)
 			require.ErrorContains(t, err, c.say)
 			require.Empty(t, party)
-			require.Zero(t, f.nonces.claims, "a refused request claims no nonce")
+			claims := 0
+			if strings.Contains(err.Error(), "not the one that was signed") {
+				claims = 1 // the rest is genuine: its sender signs anew, and who has taken it cannot try again
+			}
+			require.Equal(t, claims, f.nonces.claims, "a refused request claims no nonce")
 		})
 	}
 }
@@ -216,8 +236,69 @@ func TestAnotherSignatureBeside(t *testing.T) {
 	r, body := f.signed(t)
 	r.Header.Add(trust.HeaderInput, `proxy=("@method");keyid="p"`)
 	r.Header.Add(trust.HeaderSignature, "proxy=:AAAA:")
-	_, err := f.verifier.Verify(t.Context(), r, body)
+	_, err := f.verify(t, r, body)
 	require.NoError(t, err)
+}
+
+// Of the body nothing is read before the signature is proven, and then no error but the one at its end tells that it was
+// another: until there, what has been read means nothing.
+func TestBodyIsReadAfterItsProof(t *testing.T) {
+	f := newFixture(t)
+	r, body := f.signed(t)
+	read := &counted{Reader: bytes.NewReader(body)}
+	r.Body = io.NopCloser(read)
+	_, err := f.verifier.Verify(t.Context(), r)
+	require.NoError(t, err)
+	require.Zero(t, read.n)
+	got, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	require.Equal(t, body, got)
+
+	for name, wrong := range map[string]string{"cut": string(body[:len(body)-1]), "longer": string(body) + " ", "another": strings.Repeat("x", len(body)), "none": ""} {
+		f := newFixture(t)
+		r, _ := f.signed(t)
+		_, err := f.verify(t, r, []byte(wrong))
+		requireCode(t, openflow.CodeUnauthorized, err)
+		_, again := r.Body.Read(make([]byte, 1))
+		require.Equal(t, err, again, "%s: whoever reads on hears it again", name)
+	}
+}
+
+type counted struct {
+	io.Reader
+	n int
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	c.n += n
+	return n, err
+}
+
+// A caller who is not proven does not learn who is known here: every such answer is the same.
+func TestNobodyLearnsWhoIsKnown(t *testing.T) {
+	answers := map[string]bool{}
+	for _, known := range []keys{{}, {"9999": nil}, {"9999": {newKey(t).Public()}}} {
+		f := newFixture(t)
+		f.signer.Key = fixedKey(t)
+		f.verifier.Keys = known
+		r, body := f.signed(t)
+		_, err := f.verify(t, r, body)
+		requireCode(t, openflow.CodeUnauthorized, err)
+		answers[err.Error()] = true
+	}
+	require.Len(t, answers, 1, "%v", answers)
+}
+
+// fixedKey is the same in every call of a test.
+func fixedKey(t *testing.T) trust.Key {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "home")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "node.key"), []byte("ed25519-private:"+strings.Repeat("A", 43)), 0o600))
+	k, err := trust.LoadOrCreateKey(dir)
+	require.NoError(t, err)
+	return k
 }
 
 func TestVerifyNeedsEveryHeader(t *testing.T) {
@@ -228,7 +309,7 @@ func TestVerifyNeedsEveryHeader(t *testing.T) {
 			f := newFixture(t)
 			r, body := f.signed(t)
 			r.Header.Del(name)
-			_, err := f.verifier.Verify(t.Context(), r, body)
+			_, err := f.verify(t, r, body)
 			requireCode(t, openflow.CodeUnauthorized, err)
 			require.ErrorContains(t, err, name)
 		})
@@ -240,7 +321,7 @@ func TestVerifyAtTheEdgeOfTheWindow(t *testing.T) {
 		f := newFixture(t)
 		r, body := f.signed(t)
 		f.signer.Sign(r, "10000", body, now.Add(d))
-		_, err := f.verifier.Verify(t.Context(), r, body)
+		_, err := f.verify(t, r, body)
 		require.NoError(t, err, d)
 	}
 }
@@ -248,18 +329,18 @@ func TestVerifyAtTheEdgeOfTheWindow(t *testing.T) {
 func TestReplayIsRefused(t *testing.T) {
 	f := newFixture(t)
 	r, body := f.signed(t)
-	_, err := f.verifier.Verify(t.Context(), r, body)
+	_, err := f.verify(t, r, body)
 	require.NoError(t, err)
-	_, err = f.verifier.Verify(t.Context(), r, body)
+	_, err = f.verify(t, r, body)
 	requireCode(t, openflow.CodeUnauthorized, err)
 	require.ErrorContains(t, err, "received before")
 
-	restarted := f.verifier // the store is what remembers
-	_, err = restarted.Verify(t.Context(), r, body)
+	restarted := fixture{f.signer, f.verifier, f.nonces} // the store is what remembers
+	_, err = restarted.verify(t, r, body)
 	requireCode(t, openflow.CodeUnauthorized, err)
 
 	f.signer.Sign(r, "10000", body, now)
-	_, err = f.verifier.Verify(t.Context(), r, body)
+	_, err = f.verify(t, r, body)
 	require.NoError(t, err, "a repeat that is signed anew is a new request")
 }
 
@@ -268,13 +349,13 @@ func TestBrokenStoresAreNotTheCallersFault(t *testing.T) {
 	f := newFixture(t)
 	r, body := f.signed(t)
 	f.nonces.err = down
-	_, err := f.verifier.Verify(t.Context(), r, body)
+	_, err := f.verify(t, r, body)
 	require.ErrorIs(t, err, down)
 
 	f = newFixture(t)
 	r, body = f.signed(t)
 	f.verifier.Keys = brokenKeys{down}
-	_, err = f.verifier.Verify(t.Context(), r, body)
+	_, err = f.verify(t, r, body)
 	require.ErrorIs(t, err, down)
 }
 
@@ -291,12 +372,12 @@ func TestBothKeysVerifyWhileTheyChange(t *testing.T) {
 	for _, s := range []trust.Signer{f.signer, next} {
 		r, body := f.signed(t)
 		s.Sign(r, "10000", body, now)
-		_, err := f.verifier.Verify(t.Context(), r, body)
+		_, err := f.verify(t, r, body)
 		require.NoError(t, err)
 	}
 	f.verifier.Keys = keys{"9999": {next.Key.Public()}}
 	r, body := f.signed(t)
-	_, err := f.verifier.Verify(t.Context(), r, body)
+	_, err := f.verify(t, r, body)
 	requireCode(t, openflow.CodeUnauthorized, err)
 }
 
@@ -321,7 +402,7 @@ func FuzzVerify(f *testing.F) {
 			forged.Header.Set(name, value)
 		}
 		fix.nonces.until = nil
-		if _, err := fix.verifier.Verify(t.Context(), forged, body); err == nil {
+		if _, err := fix.verify(t, forged, body); err == nil {
 			for _, name := range []string{trust.HeaderParty, trust.HeaderTo} {
 				require.Equal(t, h.Get(name), strings.TrimSpace(forged.Header.Get(name)), "a signature that nobody made")
 			}
@@ -352,7 +433,7 @@ func BenchmarkVerify(b *testing.B) {
 	r, body := f.signed(b)
 	for b.Loop() {
 		f.nonces.until = nil
-		_, err := f.verifier.Verify(b.Context(), r, body)
+		_, err := f.verify(b, r, body)
 		require.NoError(b, err)
 	}
 }

@@ -32,7 +32,7 @@ type attacker struct {
 func attack(t *testing.T, e *env.Env, from, victim string) *attacker {
 	t.Helper()
 	return &attacker{
-		t: t, Party: openflow.PartyID(from), Victim: openflow.PartyID(victim), url: e.URL(victim),
+		t: t, Party: openflow.PartyID(from), Victim: openflow.PartyID(victim), url: e.PeersURL(victim),
 		identity: trust.Signer{Party: openflow.PartyID(from), Key: e.Key(t, from)},
 	}
 }

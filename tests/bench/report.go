@@ -22,6 +22,7 @@ type results struct {
 	Transport    *transport    `json:"transport,omitempty"`
 	Intersection *intersection `json:"intersection,omitempty"`
 	Growth       *growth       `json:"growth,omitempty"`
+	Strangers    *strangers    `json:"strangers,omitempty"`
 }
 
 func today() string { return time.Now().Format("2006-01-02") }
@@ -153,6 +154,19 @@ One-task jobs of two parties in waves, %d at a time, on nodes that have run all 
 		for _, f := range g.Parties {
 			fmt.Fprintf(&b, "| %d | %.3f | %.3f |\n", f.Parties, f.Chain1, f.Chain5)
 		}
+	}
+	if s := r.Strangers; s != nil {
+		fmt.Fprintf(&b, `
+A user asks for the status of a job while strangers make %d connections to the interconnection layer, say half a request and make
+them again when the node closes them. In the middle of it %d were held.
+
+| measure | at rest | besieged | ratio | budget |
+|---|---|---|---|---|
+| p95 of a query, ms | %.1f | %.1f | %.1f | ≤ 5 |
+| the strangers' CPU, %% of a core | – | %.1f | – | ≤ 10 |
+| the node's CPU, %% of a core | – | %.1f | – | – |
+| the node's memory, MB | – | %.0f | – | – |
+`, s.Connections, s.Held, s.IdleP95, s.P95, s.P95/s.IdleP95, s.TheirCPU, s.NodeCPU, s.MB)
 	}
 	return b.String()
 }

@@ -50,11 +50,12 @@ func newReplicas(t *testing.T) *replicas {
 	all := sites(t, "process", "9999", "10000")
 	first := all["9999"]
 	second := &site{party: "9999", home: filepath.Join(t.TempDir(), "second"), key: first.key}
-	second.url = fmt.Sprintf("http://127.0.0.1:%d", env.Ports(t, 1)[0])
+	ports := env.Ports(t, 2)
+	second.url, second.peers = fmt.Sprintf("http://127.0.0.1:%d", ports[0]), fmt.Sprintf("http://127.0.0.1:%d", ports[1])
 	second.ground = newGround(t, "process", filepath.Join(t.TempDir(), "witness"), second.home)
 	second.args = append([]string{}, first.args...)
 	for flag, value := range map[string]string{
-		"--listen": strings.TrimPrefix(second.url, "http://"), "--home": second.home, "--components": second.ground.components(),
+		"--listen": strings.TrimPrefix(second.url, "http://"), "--listen-interconnection": strings.TrimPrefix(second.peers, "http://"), "--home": second.home, "--components": second.ground.components(),
 	} {
 		set(second.args, flag, value)
 	}
@@ -66,7 +67,7 @@ func newReplicas(t *testing.T) *replicas {
 	}
 
 	r.address = env.Balance(t, first.url, second.url)
-	set(r.peer.args, "--peer", (&site{party: "9999", url: r.address, key: first.key}).peer())
+	set(r.peer.args, "--peer", (&site{party: "9999", peers: env.Balance(t, first.peers, second.peers), key: first.key}).peer())
 	return r
 }
 
@@ -190,7 +191,7 @@ func (r *replicas) replay(t *testing.T) {
 	trust.Signer{Party: "10000", Key: key}.Sign(signed, "9999", body, time.Now())
 	var codes []string
 	for _, s := range r.list {
-		_, _, raw, err := env.Send(t.Context(), s.url+signed.URL.Path, http.MethodPost, signed.Header, body)
+		_, _, raw, err := env.Send(t.Context(), s.peers+signed.URL.Path, http.MethodPost, signed.Header, body)
 		require.NoError(t, err)
 		var answer struct{ Error wire.Problem }
 		require.NoError(t, json.Unmarshal(raw, &answer), "%s", raw)

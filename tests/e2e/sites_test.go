@@ -30,7 +30,8 @@ type site struct {
 	party  string
 	home   string
 	args   []string
-	url    string
+	url    string // for users
+	peers  string // for other nodes
 	key    string // public
 	ground ground
 
@@ -61,11 +62,11 @@ func (o *output) String() string {
 func sites(t *testing.T, runtime string, parties ...string) map[string]*site {
 	t.Helper()
 	dir := t.TempDir()
-	ports := env.Ports(t, len(parties))
+	ports := env.Ports(t, 2*len(parties))
 	list := map[string]*site{}
 	peers := map[string]string{}
 	for i, party := range parties {
-		s := &site{party: party, home: filepath.Join(dir, party), url: fmt.Sprintf("http://127.0.0.1:%d", ports[i])}
+		s := &site{party: party, home: filepath.Join(dir, party), url: fmt.Sprintf("http://127.0.0.1:%d", ports[2*i]), peers: fmt.Sprintf("http://127.0.0.1:%d", ports[2*i+1])}
 		require.NoError(t, os.Mkdir(s.home, 0o700))
 		key, err := trust.LoadOrCreateKey(s.home)
 		require.NoError(t, err)
@@ -74,6 +75,7 @@ func sites(t *testing.T, runtime string, parties ...string) map[string]*site {
 		s.ground = newGround(t, runtime, filepath.Join(dir, "witness-"+party), s.home)
 		s.args = []string{
 			"server", "--cores", "32", "--party", party, "--listen", strings.TrimPrefix(s.url, "http://"), "--home", s.home, "--runtime", runtime,
+			"--listen-interconnection", strings.TrimPrefix(s.peers, "http://"),
 			"--components", s.ground.components(), "--grant-all", "--log-level", "warn",
 		}
 		list[party] = s
@@ -144,7 +146,7 @@ func (s *site) term(t *testing.T) {
 }
 
 // peer is how another site names this one on its command line.
-func (s *site) peer() string { return s.party + "=" + s.url + "," + s.key }
+func (s *site) peer() string { return s.party + "=" + s.peers + "," + s.key }
 
 func (s *site) as(t *testing.T) *env.Client { return &env.Client{TB: t, URL: s.url} }
 

@@ -41,7 +41,6 @@ type settings struct {
 	proxied bool
 	strict  bool
 	token   bool
-	split   bool
 	pooled  bool
 	spans   func(id string) sdktrace.SpanExporter
 	ui      bool
@@ -63,9 +62,6 @@ func Strict() Option { return func(s *settings) { s.strict = true } }
 
 // Token makes the application layers ask for a token.
 func Token() Option { return func(s *settings) { s.token = true } }
-
-// Split gives the interconnection layer of every node a listener of its own.
-func Split() Option { return func(s *settings) { s.split = true } }
 
 // Pooled makes every node leave its tasks to a pool of workers; see [Env.StartWorker].
 func Pooled() Option { return func(s *settings) { s.pooled = true } }
@@ -167,10 +163,7 @@ func (e *Env) configure(t testing.TB, dir string) {
 		key, err := trust.LoadOrCreateKey(home)
 		require.NoError(t, err)
 		addresses[id], keys[id] = fmt.Sprintf("127.0.0.1:%d", ports[3*i]), key.Public().String()
-		partners[id] = addresses[id]
-		if e.set.split {
-			partners[id] = fmt.Sprintf("127.0.0.1:%d", ports[3*i+1])
-		}
+		partners[id] = fmt.Sprintf("127.0.0.1:%d", ports[3*i+1])
 	}
 	for i, id := range e.Parties {
 		e.logs[id] = &logBuffer{}
@@ -186,16 +179,13 @@ func (e *Env) configure(t testing.TB, dir string) {
 			change(&limits)
 		}
 		c := node.Config{
-			Party: openflow.PartyID(id), Home: filepath.Join(dir, id), Listen: addresses[id], Token: e.set.token,
+			Party: openflow.PartyID(id), Home: filepath.Join(dir, id), Listen: addresses[id], Interconnection: partners[id], Token: e.set.token,
 			GrantAll: !e.set.strict, UI: e.set.ui, Runtime: process.Opener{}, Components: e.witness[id].Program,
 			Durability: node.DurableProcess, Limits: limits, Timing: e.set.timing, Version: "test",
 			Log: slog.New(slog.NewTextHandler(io.MultiWriter(e.log, e.logs[id]), nil)).With("node", id),
 		}
 		if e.set.spans != nil {
 			c.Spans = e.set.spans(id)
-		}
-		if e.set.split {
-			c.Interconnection = partners[id]
 		}
 		if e.set.pooled {
 			c.Workers, c.NoTasks, c.Pooling = fmt.Sprintf("127.0.0.1:%d", ports[3*i+2]), true, Pooling()
@@ -326,7 +316,10 @@ func (e *Env) Key(t testing.TB, id string) trust.Key {
 	return key
 }
 
-// URL is the address of a node, also while it is stopped.
+// PeersURL is the address of a node for other nodes, also while it is stopped.
+func (e *Env) PeersURL(id string) string { return "http://" + e.configs[id].Interconnection }
+
+// URL is the address of a node for its users, also while it is stopped.
 func (e *Env) URL(id string) string { return "http://" + e.configs[id].Listen }
 
 // Link is the proxy that carries what from sends to to.

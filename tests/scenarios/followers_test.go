@@ -126,6 +126,7 @@ func newCluster(t *testing.T) *cluster {
 		r := &replica{config: cfg, line: env.NewLine(t, at(0))}
 		r.runtime = &watched{Opener: fake.Opener{Containers: c.containers, Cluster: true}, followed: map[string]bool{}}
 		r.config.Home, r.config.Listen, r.config.Base = filepath.Join(dir, fmt.Sprint("home", i)), at(1+i), at(3+i)
+		r.config.Interconnection = "127.0.0.1:0"
 		r.config.Runtime, r.config.Shared.Temporal = r.runtime, node.Temporal{Address: r.line.Address()}
 		r.start(t)
 		t.Cleanup(func() { r.stop(t) })

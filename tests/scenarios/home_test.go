@@ -65,7 +65,7 @@ func startOn(t *testing.T, home string) *env.Client {
 	limits := partner.DefaultLimits()
 	limits.Cores = 4
 	n, err := node.Start(t.Context(), node.Config{
-		Party: "9999", Home: home, Listen: listen, Base: "127.0.0.1:0", Runtime: process.Opener{},
+		Party: "9999", Home: home, Listen: listen, Interconnection: "127.0.0.1:0", Base: "127.0.0.1:0", Runtime: process.Opener{},
 		Components: env.NewWitness(t, t.TempDir()).Program, Durability: node.DurableProcess, Limits: limits, Timing: env.Timing(),
 		Retention: upkeep.Retention{Workflows: time.Hour, Jobs: 200 * 365 * 24 * time.Hour, Logs: 200 * 365 * 24 * time.Hour, Messages: time.Hour, Unstarted: time.Hour},
 		Version:   "test", Log: slog.New(slog.DiscardHandler),

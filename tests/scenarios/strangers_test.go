@@ -33,7 +33,7 @@ func (s signer) Sign(r *http.Request, to openflow.PartyID, body []byte) error {
 func link(t *testing.T, e *env.Env, from, to string) *verbs.Client {
 	t.Helper()
 	return native.NewClient(peer.Link{
-		Self: openflow.PartyID(from), Peer: openflow.PartyID(to), URL: e.URL(to), HTTP: httpclient.New(httpclient.Options{}),
+		Self: openflow.PartyID(from), Peer: openflow.PartyID(to), URL: e.PeersURL(to), HTTP: httpclient.New(httpclient.Options{}),
 		Signer: signer{trust.Signer{Party: openflow.PartyID(from), Key: e.Key(t, from)}},
 	})
 }
@@ -143,9 +143,9 @@ func TestCredentialsOfTasks(t *testing.T) {
 	require.Zero(t, status(own).Code, "its own status is its to tell")
 }
 
-// With a listener of its own, the interconnection layer can be put on the internet: nothing of the users' is there.
+// The interconnection layer has a listener of its own that can be put on the internet: nothing of the users' is there.
 func TestListenersOfTheirOwn(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Split())
+	e := env.New(t, env.Party("9999"), env.Party("10000"))
 	user := e.As(t, "9999")
 	user.WaitFor(user.Submit(env.DAG(pair, env.Noop("a", nil))), openflow.JobSuccess)
 	partners := &env.Client{TB: t, URL: e.Node(t, "9999").InterconnectionURL()}

@@ -141,7 +141,7 @@ func TestPartnerAbsentAtSubmission(t *testing.T) {
 	answer := guest.TrySubmit(env.DAG(three, env.Noop("a", nil)))
 	require.Equal(t, wire.FederatedError, answer.Code, answer.Message)
 	require.Contains(t, answer.Message, "party 10001")
-	require.Contains(t, answer.Message, e.URL("10001"))
+	require.Contains(t, answer.Message, e.PeersURL("10001"))
 	require.Less(t, time.Since(began), time.Minute, "the user is not kept waiting until the deadline")
 
 	for _, party := range []string{"9999", "10000"} {
@@ -256,7 +256,7 @@ func TestForgedRequests(t *testing.T) {
 
 	stop := []byte(`{"job_id":"` + string(job) + `","role":"host","party_id":"10000","status":"canceled"}`)
 	send := func(t *testing.T, s trust.Signer, to openflow.PartyID, at time.Time) string {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.URL("10000")+"/v2/partner/job/stop", bytes.NewReader(stop))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.PeersURL("10000")+"/v2/partner/job/stop", bytes.NewReader(stop))
 		require.NoError(t, err)
 		s.Sign(r, to, stop, at)
 		_, _, answer, err := env.Send(t.Context(), r.URL.String(), r.Method, r.Header, stop)

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"openflow"
+	"openflow/site/trust"
 )
 
 // maxBytes bounds a file of settings.
@@ -25,8 +26,14 @@ type entry struct {
 	values []string // as the command line would have them; none: it is neither a value nor a list of values
 }
 
-// readFile reads the settings of a file by name. CodeInvalid: it is missing, or not a mapping.
+// readFile reads the settings of a file by name. CodeInvalid: it is missing, or not a mapping. CodePermission: it is
+// another user's.
 func readFile(file string) (map[string]entry, error) {
+	if info, err := os.Stat(file); err == nil {
+		if err := trust.CheckOwner(file, info); err != nil {
+			return nil, err
+		}
+	}
 	b, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "configuration %s does not exist", file)

@@ -27,8 +27,8 @@ type Server struct {
 
 // Listen is where a node listens.
 type Listen struct {
-	Application     string `flag:"listen" help:"address of the application layer, the UI and, unless it has its own, the interconnection layer"`
-	Interconnection string `flag:"listen-interconnection" help:"own address of the interconnection layer"`
+	Application     string `flag:"listen" help:"address of the application layer and the UI, for users"`
+	Interconnection string `flag:"listen-interconnection" default:"the host of --listen, ten ports up" help:"address of the interconnection layer, for other sites"`
 	Workers         string `flag:"listen-workers" help:"address for the workers of this site's pool (openflow worker); not encrypted"`
 	NoUI            bool   `flag:"no-ui" help:"without the Temporal UI"`
 }

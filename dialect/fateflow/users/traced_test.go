@@ -21,7 +21,7 @@ import (
 // What changes a job begins a trace, and no other request of a user.
 func TestWhatChangesAJobBeginsATrace(t *testing.T) {
 	var begun []string
-	site := &application.Site{Log: slog.New(slog.DiscardHandler), Traced: func(http.Handler) http.Handler {
+	site := &application.Site{Log: slog.New(slog.DiscardHandler), Access: application.Access{Owner: func(*http.Request) (int, bool) { return 0, true }}, Traced: func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { begun = append(begun, r.URL.Path) })
 	}}
 	mounts := dialect.All{native.Dialect{}, fateflow.Dialect{}}.Application(site)

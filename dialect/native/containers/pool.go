@@ -50,6 +50,7 @@ func (p *pool) authenticate(next http.Handler) http.Handler {
 			p.write.Refuse(w, r, err)
 			return
 		}
+		reply.Known(w, r, "worker")
 		next.ServeHTTP(w, r)
 	})
 }

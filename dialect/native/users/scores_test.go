@@ -42,6 +42,7 @@ func TestScores(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	router := server.Handler(log, dialect.Mounts(native.Dialect{}.Application(&application.Site{
 		Catalogue: rows, Policy: func() application.SitePolicy { return site }, Log: log,
+		Access: application.Access{Owner: func(*http.Request) (int, bool) { return 0, true }},
 	})))
 	call := func(method, path, body string) wire.Envelope {
 		w := httptest.NewRecorder()

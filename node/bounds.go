@@ -1,0 +1,52 @@
+package node
+
+import (
+	"net/http"
+	"strings"
+
+	"openflow/server"
+	"openflow/server/reply"
+)
+
+// unknown is how many connections one address may hold on which nobody known has called yet. Behind a gateway are many peers,
+// and each proves itself with its first request.
+const unknown = 64
+
+// Connections that stay open for one caller between its calls; our own client keeps as many to one node.
+const kept = 64
+
+// forPeers bounds what other institutions hold, and whoever else finds the address.
+func forPeers() server.Bounds {
+	return server.Bounds{Connections: server.Connections(), Unknown: unknown, Known: kept, Closes: true}
+}
+
+// forUsers bounds what the users of the site hold. All who may call count as one.
+func forUsers() server.Bounds {
+	return server.Bounds{Connections: server.Connections(), Unknown: unknown, Closes: true}
+}
+
+// forContainers bounds what each run holds.
+func forContainers() server.Bounds {
+	return server.Bounds{Connections: server.Connections(), Unknown: unknown, Known: kept, Closes: true}
+}
+
+// forWorkers bounds what the workers of the pool hold. Many of their containers come from one address.
+func forWorkers() server.Bounds {
+	return server.Bounds{Connections: server.Connections(), Unknown: unknown, Closes: true, GRPC: true}
+}
+
+// forForwarding bounds what the containers of a worker's machine hold. The node knows them; the worker passes on.
+func forForwarding() server.Bounds { return server.Bounds{Connections: server.Connections()} }
+
+// admitted lets callers with the worker token through. gRPC alone would read what others send before it looks at that.
+func (n *Node) admitted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if err := n.workerToken.Check(token); err != nil {
+			reply.Plain(w, r, err)
+			return
+		}
+		reply.Known(w, r, "worker")
+		next.ServeHTTP(w, r)
+	})
+}
