@@ -277,6 +277,7 @@ type SiteRecord struct {
 	Version string   // of the dialect
 	Profile string   // how callers are known and answers proven in it
 	Keys    []string // public keys in text form: the current one and, while they change, the next
+	Plain   bool     // it may be called without TLS, wherever its address leads
 	AddedAt time.Time
 }
 

@@ -18,7 +18,7 @@ func siteCommands(o *options) *cobra.Command {
 		`Sites prove who they are by signatures. Each operator gives the public key of the own node (openflow site key) to the
 others and registers theirs, once, over a way that both trust.`,
 		`  openflow site key --home /var/lib/openflow
-  openflow site add 10000 --url http://10.0.0.2:9390 --key ed25519:…
+  openflow site add 10000 --url https://10.0.0.2:9390 --key ed25519:…
   openflow site list`,
 		keyCommand(o), workerTokenCommand(o), workersCommand(o), sitesCommand(o), addCommand(o), probeCommand(o), removeCommand(o), rotateCommand(o))
 }
@@ -147,6 +147,7 @@ func checkKey(key string) error {
 
 func addCommand(o *options) *cobra.Command {
 	var url, key, dialect, version, profile string
+	var plain bool
 	c := &cobra.Command{
 		Use:   "add PARTY --url URL --key KEY",
 		Short: "Register a peer, or change its address",
@@ -154,7 +155,7 @@ func addCommand(o *options) *cobra.Command {
 address. A registered peer's key is changed with openflow site rotate.
 
 A node of FATE-Flow signs no answers. Only for such a peer give --dialect fate-flow: what is at its address is then believed.`,
-		Example: `  openflow site add 10000 --url http://10.0.0.2:9390 --key ed25519:…`,
+		Example: `  openflow site add 10000 --url https://10.0.0.2:9390 --key ed25519:…`,
 		Args:    positional("PARTY"),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := partyArgument(args)
@@ -167,7 +168,7 @@ A node of FATE-Flow signs no answers. Only for such a peer give --dialect fate-f
 			if err := checkKey(key); err != nil {
 				return err
 			}
-			if err := o.client().AddSite(c.Context(), id, strings.TrimSuffix(url, "/"), key, sdk.Speech{Dialect: openflow.Dialect(dialect), Version: version, Profile: profile}); err != nil {
+			if err := o.client().AddSite(c.Context(), id, strings.TrimSuffix(url, "/"), key, sdk.Speech{Dialect: openflow.Dialect(dialect), Version: version, Profile: profile, Plain: plain}); err != nil {
 				return err
 			}
 			return o.siteDone(c, id, "registered")
@@ -178,6 +179,7 @@ A node of FATE-Flow signs no answers. Only for such a peer give --dialect fate-f
 	c.Flags().StringVar(&dialect, "dialect", "", "which it speaks: native (the default), or fate-flow, which signs no answers")
 	c.Flags().StringVar(&version, "dialect-version", "", "of the dialect")
 	c.Flags().StringVar(&profile, "profile", "", "of the dialect")
+	c.Flags().BoolVar(&plain, "plain", false, "call it without TLS although it is on another machine: all that is said can be read on the way")
 	return c
 }
 

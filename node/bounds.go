@@ -6,6 +6,8 @@ import (
 
 	"openflow/server"
 	"openflow/server/reply"
+	"openflow/site/peers"
+	"openflow/site/trust"
 )
 
 // unknown is how many connections one address may hold on which nobody known has called yet. Behind a gateway are many peers,
@@ -16,7 +18,13 @@ const unknown = 64
 const kept = 64
 
 // forPeers bounds what other institutions hold, and whoever else finds the address.
-func forPeers() server.Bounds {
+func (n *Node) forPeers() server.Bounds {
+	b := forPlainPeers()
+	b.TLS = trust.Accepting(n.lines.Own, peers.Keys{Records: n.rows}.Holder, n.lines.Also)
+	return b
+}
+
+func forPlainPeers() server.Bounds {
 	return server.Bounds{Connections: server.Connections(), Unknown: unknown, Known: kept, Closes: true}
 }
 

@@ -32,7 +32,11 @@ type Config struct {
 	Party           openflow.PartyID
 	Home            string
 	Listen          string   // application layer and UI
-	Interconnection string   // interconnection layer; empty: the host of Listen, ten ports up
+	Interconnection string   // interconnection layer, with TLS; empty: the host of Listen, ten ports up
+	Plain           string   // the same without TLS, for peers that speak none; empty: none
+	Certificate     string   // PEM file of what the interconnection layer shows instead of the node's own key; with Key
+	CertificateKey  string   // PEM file
+	Authorities     string   // PEM file of those whose certificates count besides the keys of peers; empty: nobody's
 	Base            string   // listener of the base layer; empty: chosen by the runtime and kept in the home folder
 	Advertise       string   // where containers find the base layer, for runtimes that cannot tell
 	Workers         string   // listener for the workers of the site's pool; empty: none

@@ -22,7 +22,6 @@ import (
 	"openflow/dialect/fateflow"
 	"openflow/dialect/native"
 	"openflow/node/home"
-	"openflow/sdk/httpclient"
 	"openflow/server"
 	"openflow/server/application"
 	"openflow/server/base"
@@ -89,6 +88,8 @@ type Node struct {
 
 	application net.Listener
 	partners    net.Listener
+	plain       net.Listener // of partners without TLS; nil: there is none
+	lines       *peers.Lines
 
 	workers     net.Listener // for the workers of the pool; nil: there are none
 	workerToken trust.WorkerToken
@@ -105,7 +106,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	}
 	n := &Node{machine: machine{log: c.Log}, config: c, started: time.Now()}
 	for _, step := range []func(context.Context) error{
-		n.openHome, n.bind, n.openTelemetry, n.openStores, n.openRuntime, n.openTemporal, n.serve, n.register, n.startPolling, n.startUpkeep,
+		n.openHome, n.bind, n.openLines, n.openTelemetry, n.openStores, n.openRuntime, n.openTemporal, n.serve, n.register, n.startPolling, n.startUpkeep,
 	} {
 		if err := step(ctx); err != nil {
 			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -208,7 +209,7 @@ func (n *Node) connect() services {
 	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
 	dir := &peers.Directory{
 		Self: n.config.Party, Records: n.rows, Signer: peers.Signer{Signer: trust.Signer{Party: n.config.Party, Key: n.key}},
-		HTTP: httpclient.New(httpclient.Options{}), Partners: part, Schedulers: sched, Dialects: n.config.Dialects,
+		Lines: n.lines, Partners: part, Schedulers: sched, Dialects: n.config.Dialects,
 	}
 	n.watch = partner.NewWatch(n.config.Party, n.changes(), dir, n.config.Log)
 	dir.Called = func(peer openflow.PartyID, took time.Duration, err error) {
@@ -216,7 +217,8 @@ func (n *Node) connect() services {
 		n.watch.Called(peer, err)
 	}
 	n.directory = dir
-	dir.HTTP.Transport = n.traces.Transport(dir.HTTP.Transport)
+	n.lines.Through = n.traces.Transport
+	n.onClose("connections to peers", func(context.Context) error { n.lines.Close(); return nil })
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
 	jobs := &initiator.Service{Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.registry, Directory: dir, NewID: ids.Next}
@@ -257,7 +259,11 @@ func (n *Node) serve(ctx context.Context) error {
 	messages := &base.Transport{
 		Site: containers, Self: n.config.Party, Store: n.messages, Peers: dir, Called: n.config.Dialects.Sessions, MaxBody: maxMessage, Log: n.config.Log,
 	}
-	n.listen("interconnection", brief, n.partners, forPeers(), server.Health{Ready: n.told}, n.counted("interconnection", inter))
+	asked := n.counted("interconnection", inter)
+	n.listen("interconnection", brief, n.partners, n.forPeers(), server.Health{Ready: n.told}, asked)
+	if n.plain != nil {
+		n.listen("plain interconnection", brief, n.plain, forPlainPeers(), server.Health{Ready: n.told}, asked)
+	}
 	n.listen("application", patient, n.application, forUsers(), n.usersLayers(s)...)
 	n.listen("base", brief, n.base, forContainers(), n.counted("base", n.config.Dialects.Base(containers)), n.counted("base", messages))
 	if err := n.serveWorkers(containers, messages); err != nil {
@@ -342,7 +348,7 @@ func (n *Node) peers() peers.Register {
 func (n *Node) register(ctx context.Context) error {
 	s := n.peers()
 	for _, p := range n.config.Peers {
-		if err := s.AddSite(ctx, openflow.SiteRecord{Party: p.Party, URL: p.URL, Keys: []string{p.Key}}); err != nil {
+		if err := s.AddSite(ctx, openflow.SiteRecord{Party: p.Party, URL: p.URL, Keys: []string{p.Key}, Plain: p.Plain}); err != nil {
 			return err
 		}
 	}
@@ -399,7 +405,9 @@ func (n *Node) Failed() <-chan error {
 func (n *Node) URL() string { return address(n.application.Addr().String()) }
 
 // InterconnectionURL is the address that peers use.
-func (n *Node) InterconnectionURL() string { return address(n.partners.Addr().String()) }
+func (n *Node) InterconnectionURL() string {
+	return (&url.URL{Scheme: "https", Host: n.partners.Addr().String()}).String()
+}
 
 // BaseURL is the address that containers use.
 func (n *Node) BaseURL() string {

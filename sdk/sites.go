@@ -17,6 +17,7 @@ type Site struct {
 	Dialect string   `json:"dialect"`  // that it speaks: native, fate-flow
 	Version string   `json:"version"`  // of the dialect
 	Profile string   `json:"profile"`  // of the dialect: how callers are known and answers proven
+	Plain   bool     `json:"plain"`    // it may be called without TLS, wherever it is
 }
 
 // siteChange is the body of the routes that change peers.
@@ -27,6 +28,7 @@ type siteChange struct {
 	Dialect openflow.Dialect `json:"dialect,omitempty"`
 	Version string           `json:"version,omitempty"`
 	Profile string           `json:"profile,omitempty"`
+	Plain   bool             `json:"plain,omitempty"`
 	Final   bool             `json:"final,omitempty"`
 }
 
@@ -49,13 +51,14 @@ type Speech struct {
 	Dialect openflow.Dialect
 	Version string
 	Profile string
+	Plain   bool // without TLS, wherever it is
 }
 
 // AddSite registers a peer, or gives a registered one another address. The answers of a FATE-Flow node are believed without
 // a signature. CodeConflict: it is registered with another key.
 func (c *Client) AddSite(ctx context.Context, id openflow.PartyID, url, key string, speaks Speech) error {
 	_, err := c.tell(ctx, "/openflow/v1/user/site/add", siteChange{
-		PartyID: id, URL: url, Key: key, Dialect: speaks.Dialect, Version: speaks.Version, Profile: speaks.Profile,
+		PartyID: id, URL: url, Key: key, Dialect: speaks.Dialect, Version: speaks.Version, Profile: speaks.Profile, Plain: speaks.Plain,
 	}, nil)
 	return err
 }

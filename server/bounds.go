@@ -3,6 +3,7 @@ package server
 import (
 	"container/list"
 	"context"
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"sync"
@@ -19,6 +20,7 @@ type Bounds struct {
 	Closes      bool // a connection is closed behind the answer to somebody who is not known
 	GRPC        bool // HTTP/2 without TLS is spoken too
 	Pace        Pace
+	TLS         *tls.Config // nil: without
 }
 
 // How many of its descriptors a process gives to each of its listeners: one in so many. The others are for files and for

@@ -5,6 +5,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -136,7 +137,7 @@ const (
 	callersBytes = 1 << 20
 )
 
-// Serve starts to serve h on l within bounds, over HTTP/1.1 and, where the bounds say so, over HTTP/2 without TLS.
+// Serve starts to serve h on l within bounds, over HTTP/1.1 and, where the bounds say so, over HTTP/2 without TLS or over TLS.
 func Serve(l net.Listener, h http.Handler, log *slog.Logger, b Bounds) *Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
@@ -155,7 +156,11 @@ func Serve(l net.Listener, h http.Handler, log *slog.Logger, b Bounds) *Server {
 		},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	go func() { s.done <- s.http.Serve(newBounded(l, b)) }()
+	l = newBounded(l, b)
+	if b.TLS != nil {
+		l = tls.NewListener(l, b.TLS)
+	}
+	go func() { s.done <- s.http.Serve(l) }()
 	return s
 }
 

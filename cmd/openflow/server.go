@@ -71,7 +71,8 @@ func config(s *settings.Server) (node.Config, error) {
 	}
 	cfg := node.Config{
 		Party: openflow.PartyID(s.Party), Home: s.Home, Version: version, Log: logger(s.Level),
-		Listen: s.Application, Interconnection: s.Interconnection, Workers: s.Workers, UI: !s.NoUI,
+		Listen: s.Application, Interconnection: s.Interconnection, Plain: s.Plain, Workers: s.Workers, UI: !s.NoUI,
+		Certificate: s.PeerCertificate, CertificateKey: s.PeerKey, Authorities: s.PeerAuthorities,
 		Token: s.Token, GrantAll: s.GrantAll, Policy: s.Policy,
 		Runtime: runtime, Components: s.Components, Base: s.Base, Advertise: s.Advertise, Labels: s.Labels, NoTasks: s.NoTasks,
 		Pooling: openflow.Pooling{Wait: s.WorkerWait, Gone: s.MachineGone}, Limits: limits, Durability: s.Durability,

@@ -133,6 +133,14 @@ func (l *Link) notReached(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return openflow.AtParty(l.Peer, ctx.Err())
 	}
+	var unproven *openflow.Error
+	if errors.As(err, &unproven) && unproven.Code == openflow.CodeUnauthorized { // who answers there is not the peer
+		return openflow.AtParty(l.Self, unproven)
+	}
+	if strings.Contains(err.Error(), refusedByTLS) {
+		return openflow.AtParty(l.Peer, openflow.Errorf(openflow.CodeUnauthorized, "the node does not accept this site's key, or does not know this site").
+			WithHint("on party %s: openflow site add %s --url URL --key KEY, or openflow site rotate %s --key KEY", l.Peer, l.Self, l.Self))
+	}
 	e := l.Unreachable("does not answer at %s: %v", l.URL, err).WithPublic("the node does not answer")
 	e.Err = err
 	if absent(err) {
@@ -140,6 +148,10 @@ func (l *Link) notReached(ctx context.Context, err error) error {
 	}
 	return e.WithHint("check that its node runs and that the address is right: openflow site list, openflow doctor")
 }
+
+// refusedByTLS is what a node says in the handshake to whoever holds no key that it knows. The TLS library has a type of its
+// own for that, which it does not show.
+const refusedByTLS = "remote error: tls: bad certificate"
 
 // absent reports whether the network says that nobody is there: the connection is refused, or the host or its name does
 // not exist. Silence says nothing, and a connection that breaks off may be a node that restarts.

@@ -61,7 +61,7 @@ func New(dir string, o Options, parties ...openflow.PartyID) (*Fleet, error) {
 	}
 	keys := make([]string, len(parties))
 	for i, p := range parties {
-		n := &Node{Party: p, Home: home(dir, p), URL: local(ports[2*i]), Peers: local(ports[2*i+1])}
+		n := &Node{Party: p, Home: home(dir, p), URL: local(ports[2*i]), Peers: fmt.Sprintf("https://127.0.0.1:%d", ports[2*i+1])}
 		n.Log = n.Home + ".log"
 		if err := os.MkdirAll(n.Home, 0o700); err != nil {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "home of node %s: %w", p, err).WithHint("choose another folder")
@@ -86,7 +86,7 @@ func home(dir string, p openflow.PartyID) string { return filepath.Join(dir, "no
 func (f *Fleet) flags(n *Node, keys []string) []string {
 	flags := []string{
 		"server", "--party", string(n.Party), "--listen", strings.TrimPrefix(n.URL, "http://"), "--home", n.Home,
-		"--listen-interconnection", strings.TrimPrefix(n.Peers, "http://"),
+		"--listen-interconnection", strings.TrimPrefix(n.Peers, "https://"),
 		"--runtime", f.options.Runtime.Kind(), "--components", f.options.Components, "--durability", node.DurableProcess,
 		"--log-level", f.options.LogLevel,
 	}

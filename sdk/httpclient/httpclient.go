@@ -3,6 +3,7 @@
 package httpclient
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,6 +17,8 @@ type Options struct {
 	Proxy func(*http.Request) (*url.URL, error)
 	// Patience is how long an answer may take to begin once the request is sent; 0: as long as the request's context.
 	Patience time.Duration
+	// TLS is how the other side is known, and what is shown to it; nil: as the web does.
+	TLS *tls.Config
 }
 
 // alive finds out within 25 s that the machine at the other end of a connection is gone, with or without a call under way.
@@ -33,6 +36,7 @@ const (
 func New(o Options) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy = o.Proxy
+	t.TLSClientConfig = o.TLS
 	t.DialContext = (&net.Dialer{Timeout: connecting, KeepAliveConfig: alive}).DialContext
 	t.ResponseHeaderTimeout = o.Patience
 	t.MaxIdleConnsPerHost = idle

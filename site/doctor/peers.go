@@ -13,6 +13,7 @@ import (
 type Peer struct {
 	Party openflow.PartyID
 	URL   string
+	Plain bool // it is called without TLS, over a network
 	// Err is why the call was not answered with success; nil: the peer answers and takes this node for who it is.
 	Err error
 	// Answered says whether the peer's node answered at all, if only to refuse.
@@ -38,6 +39,9 @@ func (p Peer) Examine(version string) []openflow.Finding {
 // reach is the way from this node to the peer.
 func (p Peer) reach() openflow.Finding {
 	check := "reach " + string(p.Party)
+	if p.Answered && p.Plain {
+		return warn(check, "answers at "+p.URL+" without TLS: what is said can be read and delayed on the way", "give its https address: openflow site add "+string(p.Party)+" --url https://HOST:PORT --key KEY")
+	}
 	if p.Answered {
 		return ok(check, "answers at "+p.URL)
 	}

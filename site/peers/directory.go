@@ -19,7 +19,7 @@ type Directory struct {
 	Self       openflow.PartyID
 	Records    *catalogue.Catalogue
 	Signer     peer.Signer
-	HTTP       *http.Client
+	Lines      *Lines
 	Dialects   dialect.All
 	Partners   openflow.PartnerService   // this node's own
 	Schedulers openflow.SchedulerService // this node's own
@@ -43,7 +43,7 @@ func (d *Directory) Client(ctx context.Context, id openflow.PartyID) (dialect.Cl
 func (d *Directory) link(s openflow.SiteRecord) peer.Link {
 	return peer.Link{
 		Self: d.Self, Peer: s.Party, URL: s.URL, Version: s.Version, Profile: s.Profile, Signer: d.Signer, Verifier: recorded(s.Keys),
-		HTTP: d.HTTP, Called: d.Called,
+		HTTP: d.Lines.To(s), Called: d.Called,
 	}
 }
 
@@ -52,6 +52,9 @@ func (d *Directory) site(ctx context.Context, id openflow.PartyID) (openflow.Sit
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		err = openflow.Errorf(openflow.CodeInvalid, "party %s is not a peer of party %s", id, d.Self).
 			WithHint("%s; correct the party, or register it: openflow site add %s --url URL --key KEY", d.known(ctx), id)
+	}
+	if err == nil {
+		err = secret(s)
 	}
 	return s, openflow.About(openflow.AboutSite, err)
 }

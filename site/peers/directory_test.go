@@ -16,7 +16,6 @@ import (
 	"openflow/dialect/native"
 	"openflow/dialect/peer"
 	"openflow/dialect/verbs"
-	"openflow/sdk/httpclient"
 	"openflow/sdk/wire"
 	"openflow/sdk/wire/ptp"
 	"openflow/site/trust"
@@ -47,7 +46,7 @@ func TestDialectOfAPeer(t *testing.T) {
 		require.NoError(t, err)
 		return []string{string(s.Dialect), s.Version, s.Profile}
 	}
-	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Signer: unsigned{}, HTTP: httpclient.New(httpclient.Options{})}
+	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Signer: unsigned{}, Lines: &Lines{}}
 	partner := func() openflow.PartnerService {
 		p, err := d.Partner(t.Context(), "10000")
 		require.NoError(t, err)
@@ -116,7 +115,7 @@ func TestProfileOfAPeer(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
 	var asked []string
-	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{twice{asked: &asked}}, Signer: unsigned{}, HTTP: httpclient.New(httpclient.Options{})}
+	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{twice{asked: &asked}}, Signer: unsigned{}, Lines: &Lines{}}
 	key, err := trust.LoadOrCreateKey(filepath.Join(t.TempDir(), "home"))
 	require.NoError(t, err)
 	register := Register{Self: "9999", Records: rows, Dialects: d.Dialects, Directory: d}
@@ -151,7 +150,7 @@ func TestSessionAsAPeerKnowsIt(t *testing.T) {
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "catalogue.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
-	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Signer: unsigned{}, HTTP: httpclient.New(httpclient.Options{})}
+	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}, Signer: unsigned{}, Lines: &Lines{}}
 	for dialect, want := range map[openflow.Dialect]string{native.Name: "1_psi_0_0@10000", fateflow.Name: "1_psi_0_0"} {
 		require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: "10000", URL: srv.URL, Dialect: dialect}))
 		heard = ""
@@ -166,7 +165,7 @@ func TestNamesOfAPeer(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
 	d := &Directory{Self: "9999", Records: rows, Dialects: dialect.All{native.Dialect{}, fateflow.Dialect{}}}
-	require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: "10000", URL: "http://h", Dialect: fateflow.Name}))
+	require.NoError(t, rows.SaveSite(t.Context(), openflow.SiteRecord{Party: "10000", URL: "https://h", Dialect: fateflow.Name}))
 	session, topic, err := d.Own(t.Context(), "10000", "1_a_0", "t")
 	require.NoError(t, err)
 	require.Equal(t, []string{"1_a_0", "t"}, []string{session, topic})

@@ -20,9 +20,10 @@ type Peer struct {
 	Party openflow.PartyID
 	URL   string
 	Key   string // public key, text form
+	Plain bool   // its address may be without TLS, wherever it is
 }
 
-// Parse reads "ID=URL,KEY".
+// Parse reads "ID=URL,KEY", or "ID=URL,KEY,plain" of a peer that may be called without TLS.
 func Parse(s string) (Peer, error) {
 	id, rest, ok := strings.Cut(s, "=")
 	address, key, ok2 := strings.Cut(rest, ",")
@@ -30,7 +31,8 @@ func Parse(s string) (Peer, error) {
 		return Peer{}, openflow.Errorf(openflow.CodeInvalid, "peer %q is not of the form ID=URL,KEY", s).
 			WithHint("the other site prints its key with: openflow site key --home DIR")
 	}
-	p := Peer{Party: openflow.PartyID(id), URL: strings.TrimSuffix(address, "/"), Key: key}
+	key, plain := strings.CutSuffix(key, ",plain")
+	p := Peer{Party: openflow.PartyID(id), URL: strings.TrimSuffix(address, "/"), Key: key, Plain: plain}
 	return p, p.Check()
 }
 
@@ -42,10 +44,12 @@ func (p Peer) Check() error {
 	u, err := url.Parse(p.URL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" {
 		return openflow.Errorf(openflow.CodeInvalid, "peer %s: %q is not an http or https address", p.Party, p.URL).
-			WithHint("write it like http://10.0.0.2:9390")
+			WithHint("write it like https://10.0.0.2:9390")
 	}
-	_, err = trust.ParsePublicKey(p.Key)
-	return err
+	if _, err := trust.ParsePublicKey(p.Key); err != nil {
+		return err
+	}
+	return secret(openflow.SiteRecord{Party: p.Party, URL: p.URL, Plain: p.Plain})
 }
 
 // Register is the list of peers, as an operator keeps it.
@@ -99,7 +103,7 @@ func (r Register) AddSite(ctx context.Context, s openflow.SiteRecord) error {
 	if len(s.Keys) > 0 {
 		key = s.Keys[0]
 	}
-	if err := (Peer{Party: s.Party, URL: s.URL, Key: key}).Check(); err != nil {
+	if err := (Peer{Party: s.Party, URL: s.URL, Key: key, Plain: s.Plain}).Check(); err != nil {
 		return err
 	}
 	if s.Party == r.Self {
@@ -111,7 +115,7 @@ func (r Register) AddSite(ctx context.Context, s openflow.SiteRecord) error {
 			return openflow.Errorf(openflow.CodeConflict, "party %s is registered with another key", s.Party).
 				WithHint("if it has really changed: openflow site rotate %s --key %s", s.Party, key)
 		}
-		have.URL = s.URL
+		have.URL, have.Plain = s.URL, s.Plain
 		if said := s.Dialect != "" || s.Version != "" || s.Profile != ""; said { // who says nothing leaves it as it is
 			if s.Dialect = cmp.Or(s.Dialect, have.Dialect); s.Dialect == have.Dialect {
 				s.Version, s.Profile = cmp.Or(s.Version, have.Version), cmp.Or(s.Profile, have.Profile)

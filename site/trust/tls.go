@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -40,13 +41,14 @@ func (k Key) Certificate(of openflow.PartyID) (tls.Certificate, error) {
 }
 
 // Shown is the node key that the other side of a connection has proven to hold. ok is false where it has shown none, or a
-// certificate of another kind, as a gateway does.
+// certificate that somebody else has signed, as a gateway does.
 func Shown(s *tls.ConnectionState) (key PublicKey, ok bool) {
 	if s == nil || len(s.PeerCertificates) == 0 {
 		return PublicKey{}, false
 	}
-	raw, ok := s.PeerCertificates[0].PublicKey.(ed25519.PublicKey)
-	return PublicKey{string(raw)}, ok
+	c := s.PeerCertificates[0]
+	raw, ok := c.PublicKey.(ed25519.PublicKey)
+	return PublicKey{string(raw)}, ok && bytes.Equal(c.RawIssuer, c.RawSubject)
 }
 
 // Authorities are those whose certificates an operator believes besides the node keys of peers; nil: none.
@@ -67,7 +69,7 @@ func Accepting(own tls.Certificate, holder func(context.Context, PublicKey) (ope
 			}
 			return chained(s, "", also, x509.ExtKeyUsageClientAuth)
 		},
-		SessionTicketsDisabled: true, // a key that is removed opens no further connection
+		NextProtos: []string{"http/1.1"}, SessionTicketsDisabled: true, // a key that is removed opens no further connection
 	}
 }
 

@@ -65,6 +65,10 @@ func (v Verifier) Verify(ctx context.Context, r *http.Request) (openflow.PartyID
 			WithHint("on party %s look at openflow site list. Exchange keys once: openflow site add %s --url URL --key KEY. If its key has changed: openflow site rotate %s --key KEY",
 				c.to, c.party, c.party)
 	}
+	if shown, ok := Shown(r.TLS); ok && !slices.Contains(keys, shown) {
+		return "", unauthorized("the request is of party %s, and the connection of somebody else, with key %q", c.party, shown.ID()).
+			WithHint("each node calls for itself only; a gateway on the way needs a certificate of its own")
+	}
 	fresh, err := v.Nonces.UseNonce(ctx, string(c.party), c.nonce, c.created.Add(Window+2*time.Second))
 	switch {
 	case err != nil:

@@ -17,6 +17,7 @@ type siteRow struct {
 	Profile string `db:"profile"`
 	AddedAt int64  `db:"added_at" fieldtag:"first"`
 	Keys    string `db:"keys"` // JSON
+	Plain   bool   `db:"plain"`
 }
 
 var (
@@ -35,7 +36,7 @@ func (c *Catalogue) SaveSite(ctx context.Context, s openflow.SiteRecord) error {
 	}
 	_, err = c.exec(ctx, saveSite, siteColumns.values(siteRow{
 		Party: string(s.Party), URL: s.URL, Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile,
-		AddedAt: orNow(s.AddedAt, c.stamp()), Keys: keys,
+		AddedAt: orNow(s.AddedAt, c.stamp()), Keys: keys, Plain: s.Plain,
 	})...)
 	return classify("save site "+string(s.Party), err)
 }
@@ -47,7 +48,7 @@ func scanSite(from row) (openflow.SiteRecord, error) {
 	}
 	s := openflow.SiteRecord{
 		Party: openflow.PartyID(r.Party), URL: r.URL, Dialect: openflow.Dialect(r.Dialect), Version: r.Version, Profile: r.Profile,
-		AddedAt: timeOf(r.AddedAt),
+		AddedAt: timeOf(r.AddedAt), Plain: r.Plain,
 	}
 	return s, decode("site "+r.Party, r.Keys, &s.Keys)
 }

@@ -29,6 +29,7 @@ type replicas struct {
 	list    []*site
 	peer    *site
 	address string
+	plain   []string // of each, for the peer
 }
 
 func newReplicas(t *testing.T) *replicas {
@@ -50,24 +51,27 @@ func newReplicas(t *testing.T) *replicas {
 	all := sites(t, "process", "9999", "10000")
 	first := all["9999"]
 	second := &site{party: "9999", home: filepath.Join(t.TempDir(), "second"), key: first.key}
-	ports := env.Ports(t, 2)
-	second.url, second.peers = fmt.Sprintf("http://127.0.0.1:%d", ports[0]), fmt.Sprintf("http://127.0.0.1:%d", ports[1])
+	ports := env.Ports(t, 4)
+	second.url, second.peers = fmt.Sprintf("http://127.0.0.1:%d", ports[0]), fmt.Sprintf("https://127.0.0.1:%d", ports[1])
 	second.ground = newGround(t, "process", filepath.Join(t.TempDir(), "witness"), second.home)
 	second.args = append([]string{}, first.args...)
 	for flag, value := range map[string]string{
-		"--listen": strings.TrimPrefix(second.url, "http://"), "--listen-interconnection": strings.TrimPrefix(second.peers, "http://"), "--home": second.home, "--components": second.ground.components(),
+		"--listen": strings.TrimPrefix(second.url, "http://"), "--listen-interconnection": strings.TrimPrefix(second.peers, "https://"), "--home": second.home, "--components": second.ground.components(),
 	} {
 		set(second.args, flag, value)
 	}
 	second.args = append(second.args, "--secrets", first.home)
 	t.Cleanup(func() { second.close(t) })
 	r := &replicas{list: []*site{first, second}, peer: all["10000"]}
-	for _, s := range r.list {
-		s.args = append(s.args, shared...)
+	plain := make([]string, len(r.list)) // behind a balancer, which reads what it carries
+	for i, s := range r.list {
+		plain[i] = fmt.Sprintf("http://127.0.0.1:%d", ports[2+i])
+		s.args = append(append(s.args, shared...), "--listen-plain", strings.TrimPrefix(plain[i], "http://"))
 	}
+	r.plain = plain
 
 	r.address = env.Balance(t, first.url, second.url)
-	set(r.peer.args, "--peer", (&site{party: "9999", peers: env.Balance(t, first.peers, second.peers), key: first.key}).peer())
+	set(r.peer.args, "--peer", (&site{party: "9999", peers: env.Balance(t, plain...), key: first.key}).peer())
 	return r
 }
 
@@ -190,8 +194,8 @@ func (r *replicas) replay(t *testing.T) {
 	signed.Header.Set("Content-Type", "application/json")
 	trust.Signer{Party: "10000", Key: key}.Sign(signed, "9999", body, time.Now())
 	var codes []string
-	for _, s := range r.list {
-		_, _, raw, err := env.Send(t.Context(), s.peers+signed.URL.Path, http.MethodPost, signed.Header, body)
+	for _, at := range r.plain {
+		_, _, raw, err := env.Send(t.Context(), at+signed.URL.Path, http.MethodPost, signed.Header, body)
 		require.NoError(t, err)
 		var answer struct{ Error wire.Problem }
 		require.NoError(t, json.Unmarshal(raw, &answer), "%s", raw)

@@ -66,7 +66,7 @@ func sites(t *testing.T, runtime string, parties ...string) map[string]*site {
 	list := map[string]*site{}
 	peers := map[string]string{}
 	for i, party := range parties {
-		s := &site{party: party, home: filepath.Join(dir, party), url: fmt.Sprintf("http://127.0.0.1:%d", ports[2*i]), peers: fmt.Sprintf("http://127.0.0.1:%d", ports[2*i+1])}
+		s := &site{party: party, home: filepath.Join(dir, party), url: fmt.Sprintf("http://127.0.0.1:%d", ports[2*i]), peers: fmt.Sprintf("https://127.0.0.1:%d", ports[2*i+1])}
 		require.NoError(t, os.Mkdir(s.home, 0o700))
 		key, err := trust.LoadOrCreateKey(s.home)
 		require.NoError(t, err)
@@ -75,7 +75,7 @@ func sites(t *testing.T, runtime string, parties ...string) map[string]*site {
 		s.ground = newGround(t, runtime, filepath.Join(dir, "witness-"+party), s.home)
 		s.args = []string{
 			"server", "--cores", "32", "--party", party, "--listen", strings.TrimPrefix(s.url, "http://"), "--home", s.home, "--runtime", runtime,
-			"--listen-interconnection", strings.TrimPrefix(s.peers, "http://"),
+			"--listen-interconnection", strings.TrimPrefix(s.peers, "https://"),
 			"--components", s.ground.components(), "--grant-all", "--log-level", "warn",
 		}
 		list[party] = s

@@ -148,8 +148,8 @@ func (e *Env) configure(t testing.TB, dir string) {
 	t.Helper()
 	e.nodes, e.configs = map[string]*node.Node{}, map[string]node.Config{}
 	e.witness, e.links, e.logs = map[string]*Witness{}, map[[2]string]*Proxy{}, map[string]*logBuffer{}
-	ports := Ports(t, 3*len(e.Parties))
-	addresses, partners, keys := map[string]string{}, map[string]string{}, map[string]string{}
+	ports := Ports(t, 4*len(e.Parties))
+	addresses, partners, plain, keys := map[string]string{}, map[string]string{}, map[string]string{}, map[string]string{}
 	for i, id := range e.Parties {
 		home := filepath.Join(dir, id)
 		require.NoError(t, os.MkdirAll(home, 0o700))
@@ -162,8 +162,8 @@ func (e *Env) configure(t testing.TB, dir string) {
 		}
 		key, err := trust.LoadOrCreateKey(home)
 		require.NoError(t, err)
-		addresses[id], keys[id] = fmt.Sprintf("127.0.0.1:%d", ports[3*i]), key.Public().String()
-		partners[id] = fmt.Sprintf("127.0.0.1:%d", ports[3*i+1])
+		addresses[id], keys[id] = fmt.Sprintf("127.0.0.1:%d", ports[4*i]), key.Public().String()
+		partners[id], plain[id] = fmt.Sprintf("127.0.0.1:%d", ports[4*i+1]), fmt.Sprintf("127.0.0.1:%d", ports[4*i+3])
 	}
 	for i, id := range e.Parties {
 		e.logs[id] = &logBuffer{}
@@ -179,7 +179,7 @@ func (e *Env) configure(t testing.TB, dir string) {
 			change(&limits)
 		}
 		c := node.Config{
-			Party: openflow.PartyID(id), Home: filepath.Join(dir, id), Listen: addresses[id], Interconnection: partners[id], Token: e.set.token,
+			Party: openflow.PartyID(id), Home: filepath.Join(dir, id), Listen: addresses[id], Interconnection: partners[id], Plain: plain[id], Token: e.set.token,
 			GrantAll: !e.set.strict, UI: e.set.ui, Runtime: process.Opener{}, Components: e.witness[id].Program,
 			Durability: node.DurableProcess, Limits: limits, Timing: e.set.timing, Version: "test",
 			Log: slog.New(slog.NewTextHandler(io.MultiWriter(e.log, e.logs[id]), nil)).With("node", id),
@@ -188,15 +188,15 @@ func (e *Env) configure(t testing.TB, dir string) {
 			c.Spans = e.set.spans(id)
 		}
 		if e.set.pooled {
-			c.Workers, c.NoTasks, c.Pooling = fmt.Sprintf("127.0.0.1:%d", ports[3*i+2]), true, Pooling()
+			c.Workers, c.NoTasks, c.Pooling = fmt.Sprintf("127.0.0.1:%d", ports[4*i+2]), true, Pooling()
 		}
 		for _, peer := range e.Parties {
 			if peer == id {
 				continue
 			}
-			url := "http://" + partners[peer]
-			if e.set.proxied {
-				p := NewProxy(t, url)
+			url := "https://" + partners[peer]
+			if e.set.proxied { // which reads what it carries
+				p := NewProxy(t, "http://"+plain[peer])
 				e.links[[2]string{id, peer}], url = p, p.URL()
 			}
 			c.Peers = append(c.Peers, peers.Peer{Party: openflow.PartyID(peer), URL: url, Key: keys[peer]})
@@ -316,8 +316,11 @@ func (e *Env) Key(t testing.TB, id string) trust.Key {
 	return key
 }
 
-// PeersURL is the address of a node for other nodes, also while it is stopped.
-func (e *Env) PeersURL(id string) string { return "http://" + e.configs[id].Interconnection }
+// PeersURL is the address of a node for peers that speak no TLS, also while it is stopped. Tests say there what they like.
+func (e *Env) PeersURL(id string) string { return "http://" + e.configs[id].Plain }
+
+// SecureURL is the address of a node that other nodes use, also while it is stopped.
+func (e *Env) SecureURL(id string) string { return "https://" + e.configs[id].Interconnection }
 
 // URL is the address of a node for its users, also while it is stopped.
 func (e *Env) URL(id string) string { return "http://" + e.configs[id].Listen }

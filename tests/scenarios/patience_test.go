@@ -46,7 +46,7 @@ func TestPartnerStaysAway(t *testing.T) {
 	rows := guest.WaitFor(id, openflow.JobFailed)
 	require.Contains(t, rows[0].Reason, `task "b" could not be started at party 10000 (host)`)
 	require.Contains(t, rows[0].Reason, "the node does not answer")
-	require.NotContains(t, rows[0].Reason, e.PeersURL("10000"), "all parties read it")
+	require.NotContains(t, rows[0].Reason, e.SecureURL("10000"), "all parties read it")
 	e.Start(t, "10000")
 	e.As(t, "10000").WaitFor(id, openflow.JobFailed)
 	e.NoContainers(t)

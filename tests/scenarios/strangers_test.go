@@ -148,7 +148,7 @@ func TestListenersOfTheirOwn(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"))
 	user := e.As(t, "9999")
 	user.WaitFor(user.Submit(env.DAG(pair, env.Noop("a", nil))), openflow.JobSuccess)
-	partners := &env.Client{TB: t, URL: e.Node(t, "9999").InterconnectionURL()}
+	partners := &env.Client{TB: t, URL: e.PeersURL("9999")}
 	require.NotEqual(t, user.URL, partners.URL)
 	for _, path := range []string{"/v2/job/query", "/v2/site/info/query", "/openflow/v1/user/server/about", "/openflow/v1/user/job/task/log"} {
 		noRoute(t, partners, http.MethodGet, path)

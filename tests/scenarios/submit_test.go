@@ -141,7 +141,7 @@ func TestPartnerAbsentAtSubmission(t *testing.T) {
 	answer := guest.TrySubmit(env.DAG(three, env.Noop("a", nil)))
 	require.Equal(t, wire.FederatedError, answer.Code, answer.Message)
 	require.Contains(t, answer.Message, "party 10001")
-	require.Contains(t, answer.Message, e.PeersURL("10001"))
+	require.Contains(t, answer.Message, e.SecureURL("10001"))
 	require.Less(t, time.Since(began), time.Minute, "the user is not kept waiting until the deadline")
 
 	for _, party := range []string{"9999", "10000"} {

@@ -29,13 +29,17 @@ type Server struct {
 type Listen struct {
 	Application     string `flag:"listen" help:"address of the application layer and the UI, for users"`
 	Interconnection string `flag:"listen-interconnection" default:"the host of --listen, ten ports up" help:"address of the interconnection layer, for other sites"`
+	Plain           string `flag:"listen-plain" help:"address of the interconnection layer without TLS, for peers that speak none; what is said there can be read on the way"`
+	PeerCertificate string `flag:"peer-cert" default:"of the node's key" help:"PEM file with the certificate that the interconnection layer shows"`
+	PeerKey         string `flag:"peer-cert-key" help:"PEM file with its key"`
+	PeerAuthorities string `flag:"peer-ca" help:"PEM file of authorities whose certificates count besides the keys of peers"`
 	Workers         string `flag:"listen-workers" help:"address for the workers of this site's pool (openflow worker); not encrypted"`
 	NoUI            bool   `flag:"no-ui" help:"without the Temporal UI"`
 }
 
 // Access is who may do what at a node.
 type Access struct {
-	Peers    []string `flag:"peer" help:"a partner, ID=URL,KEY; may be repeated"`
+	Peers    []string `flag:"peer" help:"a partner, ID=URL,KEY, or ID=URL,KEY,plain for one without TLS; may be repeated"`
 	GrantAll bool     `flag:"grant-all" help:"peers may use every table and component; for trials"`
 	Policy   string   `flag:"policy" default:"policy.yaml in the home folder, if there is one" help:"file that says what the owner of this site's data allows, see openflow policy"`
 	// Its variable is another one, because OPENFLOW_TOKEN holds the token itself, for clients on the same machine.

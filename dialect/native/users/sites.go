@@ -57,13 +57,14 @@ type Site struct {
 	Dialect string    `json:"dialect,omitempty"` // which the peer speaks; in requests empty for nodes of openflow
 	Version string    `json:"version,omitempty"` // of the dialect
 	Profile string    `json:"profile,omitempty"` // of the dialect
+	Plain   bool      `json:"plain,omitempty"`   // it may be called without TLS, wherever it is
 }
 
 func (a *api) listSites(r *http.Request) (any, error) {
 	sites, err := a.Catalogue.Sites(r.Context())
 	out := make([]Site, 0, len(sites))
 	for _, s := range sites {
-		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile})
+		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile, Plain: s.Plain})
 	}
 	return out, err
 }
@@ -140,7 +141,7 @@ func (a *api) addSite(r *http.Request) (any, error) {
 	return a.site(r, func(b Site) error {
 		return a.Sites.AddSite(r.Context(), openflow.SiteRecord{
 			Party: openflow.PartyID(b.PartyID), URL: b.URL, Keys: []string{b.Key}, Dialect: openflow.Dialect(b.Dialect),
-			Version: b.Version, Profile: b.Profile,
+			Version: b.Version, Profile: b.Profile, Plain: b.Plain,
 		})
 	})
 }

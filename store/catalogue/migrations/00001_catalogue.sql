@@ -258,7 +258,8 @@ create table site (
   dialect_version text not null,
   profile         text not null,
   added_at        bigint not null,
-  keys            text not null
+  keys            text not null,
+  plain           boolean not null
 );
 
 create table access_grant (

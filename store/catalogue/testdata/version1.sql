@@ -216,9 +216,10 @@ CREATE TABLE site (
   dialect_version text not null,
   profile         text not null,
   added_at        bigint not null,
-  keys            text not null
+  keys            text not null,
+  plain           boolean not null
 );
-INSERT INTO "site" VALUES('10000','http://host','native','1','signed',1735787058000,'["ed25519:x"]');
+INSERT INTO "site" VALUES('10000','http://host','native','1','signed',1735787058000,'["ed25519:x"]',0);
 CREATE TABLE submission (
   job_id      text not null,
   scheduler   text not null,

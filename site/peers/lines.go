@@ -1,0 +1,107 @@
+package peers
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"sync"
+
+	"openflow"
+	"openflow/sdk/httpclient"
+	"openflow/site/trust"
+)
+
+// Lines are the connections to peers. Each peer has its own, because each is known by its own keys. Start reading at
+// [Lines.To].
+type Lines struct {
+	Own     tls.Certificate                           // what this node shows
+	Also    trust.Authorities                         // those whose word counts besides the keys in records; nil: nobody's
+	Through func(http.RoundTripper) http.RoundTripper // what every call goes through, such as tracing; nil: nothing
+
+	mu sync.Mutex
+	to map[openflow.PartyID]line
+}
+
+type line struct {
+	keys []string
+	http *http.Client
+}
+
+// To is the client that reaches a peer, as its record is now. A record with other keys breaks the connections that were made
+// by the earlier ones, as soon as nobody uses them.
+func (l *Lines) To(s openflow.SiteRecord) *http.Client {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	have, ok := l.to[s.Party]
+	if ok && slices.Equal(have.keys, s.Keys) {
+		return have.http
+	}
+	if ok {
+		have.http.CloseIdleConnections()
+	}
+	keys, err := parseKeys(s.Keys)
+	if err != nil {
+		keys = nil // they were checked when they were recorded; without any, nobody is believed
+	}
+	made := line{slices.Clone(s.Keys), httpclient.New(httpclient.Options{TLS: trust.Calling(l.Own, s.Party, keys, l.Also)})}
+	if l.Through != nil {
+		made.http.Transport = l.Through(made.http.Transport)
+	}
+	if l.to == nil {
+		l.to = map[openflow.PartyID]line{}
+	}
+	l.to[s.Party] = made
+	return made.http
+}
+
+// Close breaks the connections that nobody uses.
+func (l *Lines) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, to := range l.to {
+		to.http.CloseIdleConnections()
+	}
+}
+
+// secret tells whether what is said to an address can be read on the way, where the operator has not allowed that by name.
+// Errors: CodeInvalid.
+func secret(s openflow.SiteRecord) error {
+	u, err := url.Parse(s.URL)
+	if err != nil || u.Scheme == "https" || s.Plain || local(u.Hostname()) {
+		return nil // an address that is none is refused where it is read
+	}
+	return openflow.Errorf(openflow.CodeInvalid, "the address of party %s, %s, is without TLS: whoever is on the way can read and change what is said", s.Party, s.URL).
+		WithHint("use https; or, where something else protects the way: openflow site add %s --url %s --key KEY --plain", s.Party, s.URL)
+}
+
+func local(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// Exposed tells whether a listener can be reached from other machines.
+func Exposed(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err != nil || !local(host)
+}
+
+// Holder implements what [trust.Accepting] asks: the peer whose key that is. CodeNotFound: nobody's.
+func (k Keys) Holder(ctx context.Context, key trust.PublicKey) (openflow.PartyID, error) {
+	sites, err := k.Records.Sites(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, s := range sites {
+		if slices.Contains(s.Keys, key.String()) {
+			return s.Party, nil
+		}
+	}
+	return "", openflow.Errorf(openflow.CodeNotFound, "no peer has the key %s", key.ID())
+}
