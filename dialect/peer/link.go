@@ -137,7 +137,8 @@ func (l *Link) notReached(ctx context.Context, err error) error {
 	if errors.As(err, &unproven) && unproven.Code == openflow.CodeUnauthorized { // who answers there is not the peer
 		return openflow.AtParty(l.Self, unproven)
 	}
-	if strings.Contains(err.Error(), refusedByTLS) {
+	var said *net.OpError
+	if errors.As(err, &said) && said.Op == alert {
 		return openflow.AtParty(l.Peer, openflow.Errorf(openflow.CodeUnauthorized, "the node does not accept this site's key, or does not know this site").
 			WithHint("on party %s: openflow site add %s --url URL --key KEY, or openflow site rotate %s --key KEY", l.Peer, l.Self, l.Self))
 	}
@@ -149,9 +150,9 @@ func (l *Link) notReached(ctx context.Context, err error) error {
 	return e.WithHint("check that its node runs and that the address is right: openflow site list, openflow doctor")
 }
 
-// refusedByTLS is what a node says in the handshake to whoever holds no key that it knows. The TLS library has a type of its
-// own for that, which it does not show.
-const refusedByTLS = "remote error: tls: bad certificate"
+// alert is the operation of errors by which the TLS library tells that the other side has ended the handshake. A node does so
+// where it knows nobody with the key that it has been shown.
+const alert = "remote error"
 
 // absent reports whether the network says that nobody is there: the connection is refused, or the host or its name does
 // not exist. Silence says nothing, and a connection that breaks off may be a node that restarts.

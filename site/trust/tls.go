@@ -63,8 +63,8 @@ func Accepting(own tls.Certificate, holder func(context.Context, PublicKey) (ope
 			if key, ok := Shown(&s); ok {
 				ctx, cancel := context.WithTimeout(context.Background(), lookup)
 				defer cancel()
-				if _, err := holder(ctx, key); err == nil {
-					return nil
+				if _, err := holder(ctx, key); openflow.CodeOf(err) != openflow.CodeNotFound {
+					return nil // where the records cannot be read now, the signature of each request decides
 				}
 			}
 			return chained(s, "", also, x509.ExtKeyUsageClientAuth)
