@@ -36,7 +36,7 @@ func (a Access) local(r *http.Request) error {
 	if find == nil {
 		find = OwnerOf
 	}
-	o := reply.Once(r, owner{}, func() (o owner) {
+	o := reply.Remembered(r, owner{}, func() (o owner) {
 		o.uid, o.known = find(r)
 		return o
 	})

@@ -17,6 +17,7 @@ import (
 
 	"openflow/node/fleet"
 	"openflow/runtime/process"
+	"openflow/sdk/httpclient"
 )
 
 // strangers is how long users wait for the status of a job while strangers hold connections at the interconnection layer.
@@ -127,7 +128,7 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // queried is the 95th percentile of what a user waits for the status of a job, in milliseconds.
 func queried(ctx context.Context, n *fleet.Node) (float64, error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := httpclient.New(httpclient.Options{})
 	var times []time.Duration
 	for range queries {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.URL+"/v2/job/query?job_id=20200101000000000000", nil)
@@ -144,6 +145,7 @@ func queried(ctx context.Context, n *fleet.Node) (float64, error) {
 			return 0, err
 		}
 		times = append(times, time.Since(begun))
+		client.CloseIdleConnections()
 		if err := wait(ctx, 10*time.Millisecond); err != nil { // as a user who looks again, not as a load
 			return 0, err
 		}
