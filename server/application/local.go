@@ -1,15 +1,9 @@
 package application
 
 import (
-	"bufio"
-	"encoding/binary"
-	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"openflow"
@@ -36,7 +30,7 @@ func (a Access) local(r *http.Request) error {
 	if find == nil {
 		find = OwnerOf
 	}
-	o := reply.Once(r, owner{}, func() (o owner) {
+	o := reply.Remembered(r, owner{}, func() (o owner) {
 		o.uid, o.known = find(r)
 		return o
 	})
@@ -55,63 +49,4 @@ func (a Access) local(r *http.Request) error {
 type owner struct {
 	uid   int
 	known bool
-}
-
-// OwnerOf is the user of this machine whose program has sent a request to this process over loopback; false: the system does
-// not tell, or the program has closed its connection. Linux lists each socket with its owner. A closed one that is still
-// listed has no inode, and an owner that means nothing.
-func OwnerOf(r *http.Request) (uid int, known bool) {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if err != nil || !ok {
-		return 0, false
-	}
-	to, err := netip.ParseAddrPort(at.String())
-	if err != nil {
-		return 0, false
-	}
-	if from.Addr().Unmap().Is4() && to.Addr().Unmap().Is4() {
-		if uid, known = ownerIn("/proc/self/net/tcp", listed(from, true), listed(to, true)); known {
-			return uid, true
-		}
-	}
-	return ownerIn("/proc/self/net/tcp6", listed(from, false), listed(to, false))
-}
-
-// listed is an address as the kernel lists it: in hexadecimal, words of 32 bits as this machine has them, then the port.
-func listed(a netip.AddrPort, four bool) string {
-	sixteen := a.Addr().As16()
-	raw := sixteen[:]
-	if four {
-		raw = raw[12:]
-	}
-	var b strings.Builder
-	for i := 0; i < len(raw); i += 4 {
-		fmt.Fprintf(&b, "%08X", binary.NativeEndian.Uint32(raw[i:]))
-	}
-	fmt.Fprintf(&b, ":%04X", a.Port())
-	return b.String()
-}
-
-// ownerIn looks a connection up in one of the kernel's lists, which have a line for each socket: number, address of its own,
-// address of the other end, state, queues, timers, retransmissions, user, probes, inode.
-func ownerIn(file, local, remote string) (uid int, known bool) {
-	f, err := os.Open(file)
-	if err != nil {
-		return 0, false
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	both := " " + local + " " + remote + " "
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if !strings.Contains(lines.Text(), both) {
-			continue
-		}
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 10 || fields[9] == "0" {
-			return 0, false
-		}
-		uid, err := strconv.Atoi(fields[7])
-		return uid, err == nil
-	}
-	return 0, false
 }

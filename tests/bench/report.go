@@ -201,5 +201,9 @@ within 199.7 s and out again in 295.5 s. On 2026-11-24 it took 80.5 s and 97.8 s
 28.5 s behind one that held the whole capacity. In 12 s of waiting nothing was written to their histories, so no workflow task or
 activity of theirs ran. Nothing was written to the catalogue. Then all ran in their order, eight at a time, in 70.6 s. Each
 job took ten writes to Temporal's histories, as many as with two hundred jobs.
+
+%[1]smake besieged%[1]s last ran on 2026-11-30, on a 2-core machine that was running other tests (load 14 to 22). Of 1,000 connections of
+strangers at the interconnection layer 999 were held, for 0.7 %% of a core of theirs and 1.3 %% of one of the node's. The
+95th percentile of a status query was 2.7 ms with them, and 7.1 ms before, when the machine did more of other things.
 `, "`", r.Date, r.Machine, r.Durability, r.tables())
 }

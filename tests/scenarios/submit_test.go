@@ -231,6 +231,7 @@ func TestForgedRequests(t *testing.T) {
 	guest := e.As(t, "9999")
 	job := guest.Submit(env.DAG(pair, env.Noop("a", nil)))
 	guest.WaitFor(job, openflow.JobSuccess)
+	e.As(t, "10000").WaitFor(job, openflow.JobSuccess) // it hears so a moment later
 	link := e.Link(t, "9999", "10000")
 	captured := link.Seen("/openflow/v1/node/job/open")
 	require.NotEmpty(t, captured)
@@ -241,7 +242,7 @@ func TestForgedRequests(t *testing.T) {
 	t.Run("changed on the way", func(t *testing.T) {
 		forged := captured[0]
 		forged.Body = bytes.ReplaceAll(forged.Body, []byte(`noop`), []byte(`psi `))
-		refused(t, string(link.Replay(t, forged)), "signature")
+		refused(t, string(link.Replay(t, forged)), "signature|received before")
 	})
 	t.Run("sent to another path", func(t *testing.T) {
 		forged := captured[0]
