@@ -45,18 +45,23 @@ func carry(err error, retry bool) error {
 	}
 	cause := err
 	for c := err; c != nil; c = errors.Unwrap(c) {
-		if text := c.Error(); len(text) > maxText || !utf8.ValidString(text) {
+		if !fits(c.Error()) {
 			cause = nil // the message says enough of it
 			break
 		}
 	}
-	return temporal.NewApplicationErrorWithOptions(strings.ToValidUTF8(openflow.Cut(msg, maxText), "\ufffd"), string(e.Code), temporal.ApplicationErrorOptions{
+	return temporal.NewApplicationErrorWithOptions(openflow.Readable(strings.ToValidUTF8(openflow.Cut(msg, maxText), "\ufffd")), string(e.Code), temporal.ApplicationErrorOptions{
 		NonRetryable: !retry, Cause: cause, Category: temporal.ApplicationErrorCategoryBenign,
 		Details: []any{
 			string(e.Subject), string(e.Party), openflow.Cut(e.Hint, maxText), openflow.Cut(openflow.PublicText(err), maxText), openflow.IsConsequence(err),
 			carried(e.Mistakes),
 		},
 	})
+}
+
+// fits tells whether a text may go into a failure as it is: Temporal's UI shows it so.
+func fits(text string) bool {
+	return len(text) <= maxText && utf8.ValidString(text) && openflow.Readable(text) == text
 }
 
 // mistake is an openflow.Mistake in the details of an error.

@@ -7,6 +7,8 @@ import (
 	"unicode"
 
 	"golang.org/x/text/width"
+
+	"openflow"
 )
 
 // gap is the blanks between two columns.
@@ -23,7 +25,11 @@ func (c *columns) Write(p []byte) (int, error) { return c.text.Write(p) }
 func (c *columns) flush(out io.Writer) error {
 	var lines [][]string
 	for line := range strings.Lines(c.text.String()) {
-		lines = append(lines, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
+		cells := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		for i, cell := range cells {
+			cells[i] = openflow.Line(cell) // also what somebody has written without line
+		}
+		lines = append(lines, cells)
 	}
 	c.text.Reset()
 	widths := widthsOf(lines)

@@ -141,7 +141,7 @@ func showUploaded(w io.Writer, done sdk.Uploaded) {
 		fmt.Fprintln(w)
 	}
 	for _, note := range r.Notes {
-		fmt.Fprintln(w, clean("note: "+note))
+		fmt.Fprintln(w, openflow.Line("note: "+note))
 	}
 }
 

@@ -121,7 +121,7 @@ func (d diagnosis) text(w io.Writer) {
 	for _, c := range d.Checks {
 		line(w, string(c.Status), c.Name, c.Detail)
 		if c.Remedy != "" {
-			fmt.Fprintf(w, "\t\t→ %s\n", clean(c.Remedy))
+			fmt.Fprintf(w, "\t\t→ %s\n", openflow.Line(c.Remedy))
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -10,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -29,11 +32,15 @@ type taskLog struct {
 
 func logsCommand(o *options) *cobra.Command {
 	var choice taskChoice
+	var raw bool
 	c := &cobra.Command{
 		Use:   "logs ID [--task TASK]",
 		Short: "Show what a task's container has written",
 		Long: `Show what the containers of a job's tasks at this site have written, also while they run. Without --task, all tasks
-are shown one after the other.`,
+are shown one after the other.
+
+What would move the terminal's cursor, or is not to be seen, is written out, as \x1b for an escape. --raw shows the bytes as they
+are, for a pipe.`,
 		Example: `  openflow job logs 202601021504050000000 --task psi_0
   openflow job logs 202601021504050000000 --task psi_0 --role host`,
 		Args: positional("ID"),
@@ -51,7 +58,12 @@ are shown one after the other.`,
 					line(c.OutOrStdout(), fmt.Sprintf("==> %s (%s %s) <==", versioned(t), t.Role, t.PartyID))
 				}
 				out := &counted{to: c.OutOrStdout()}
-				if err := client.Logs(c.Context(), keyOf(t), out); err != nil {
+				shown := &visible{to: out}
+				into := io.Writer(shown)
+				if raw {
+					into = out
+				}
+				if err := errors.Join(client.Logs(c.Context(), keyOf(t), into), shown.flush()); err != nil {
 					return err
 				}
 				if out.n == 0 {
@@ -62,7 +74,41 @@ are shown one after the other.`,
 		},
 	}
 	choice.flags(c, "task; empty: all of the job")
+	c.Flags().BoolVar(&raw, "raw", false, "the bytes as they are, also those that move a terminal's cursor")
 	return c
+}
+
+// visible writes on what is visible; see openflow.Visible. A character may come in two parts.
+type visible struct {
+	to   io.Writer
+	part []byte // the beginning of a character
+}
+
+// Write implements io.Writer.
+func (v *visible) Write(p []byte) (int, error) {
+	text := append(v.part, p...)
+	whole := len(text)
+	for i := max(0, len(text)-utf8.UTFMax+1); i < len(text); i++ {
+		if utf8.RuneStart(text[i]) && !utf8.FullRune(text[i:]) {
+			whole = i
+			break
+		}
+	}
+	v.part = bytes.Clone(text[whole:])
+	if _, err := io.WriteString(v.to, openflow.Visible(string(text[:whole]))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// flush writes what is left of a character that has never become whole.
+func (v *visible) flush() error {
+	if len(v.part) == 0 {
+		return nil
+	}
+	_, err := io.WriteString(v.to, openflow.Visible(string(v.part)))
+	v.part = nil
+	return err
 }
 
 // counted counts what is written through it.

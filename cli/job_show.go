@@ -172,7 +172,7 @@ func (d jobDocument) reports(w io.Writer) error {
 		if d.told[text] {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "\nwarning: %s\n", clean(text)); err != nil {
+		if _, err := fmt.Fprintf(w, "\nwarning: %s\n", openflow.Line(text)); err != nil {
 			return err
 		}
 	}
@@ -181,8 +181,8 @@ func (d jobDocument) reports(w io.Writer) error {
 		if report == "" || report == openflow.FirstLine(t.Reason, t.ErrorReport) {
 			continue
 		}
-		_, err := fmt.Fprintf(w, "\ntask %s (%s %s) reported:\n  %s\n", t.TaskName, t.Role, t.PartyID,
-			strings.ReplaceAll(cleanLines(report), "\n", "\n  "))
+		_, err := fmt.Fprintf(w, "\ntask %s (%s %s) reported:\n  %s\n", openflow.Line(t.TaskName), openflow.Line(t.Role), openflow.Line(t.PartyID),
+			strings.ReplaceAll(openflow.Readable(report), "\n", "\n  "))
 		if err != nil {
 			return err
 		}

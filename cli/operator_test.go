@@ -67,6 +67,25 @@ func TestTaskWithoutALogIsSaidToHaveNone(t *testing.T) {
 	require.Contains(t, got.stderr, "has written nothing")
 }
 
+// What a container has written moves no cursor, unless the user asks for the bytes. Nothing of it is left out, also where a
+// character comes in two parts.
+func TestLogsMoveNoCursor(t *testing.T) {
+	answers := ended("success", "")
+	written := strings.Repeat("ä", 20_000) + "\n\tred \x1b[31m\u202e\xff\n"
+	answers["GET /openflow/v1/user/job/task/log"] = "!" + written
+	_, url := newFake(t, answers)
+	got := run(t, "job", "logs", "j1", "--task", "psi_0", "--node", url)
+	require.Zero(t, got.code, got.stderr)
+	require.Equal(t, strings.Repeat("ä", 20_000)+"\n\tred \\x1b[31m\\u202e\\xff\n", got.stdout)
+	got = run(t, "job", "logs", "j1", "--task", "psi_0", "--raw", "--node", url)
+	require.Equal(t, written, got.stdout)
+	got = run(t, "job", "logs", "j1", "--task", "psi_0", "-o", "json", "--node", url)
+	require.Contains(t, got.stdout, `red \u001b[31m\u202e`)
+	list, ok := got.document(t).([]any)
+	require.True(t, ok)
+	require.Equal(t, strings.ToValidUTF8(written, "\ufffd"), list[0].(map[string]any)["log"], "the document says the same")
+}
+
 func TestDescriptionOfAComponentHasLines(t *testing.T) {
 	_, url := newFake(t, map[string]string{
 		"GET /openflow/v1/user/component/show": `{"name":"psi","provider":"acme:1","default":true,"description":{"component":{"name":"psi"}}}`,

@@ -7,7 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -71,7 +72,7 @@ func homeFlag(c *cobra.Command, home *string, what string) {
 func (o *options) show(c *cobra.Command, v any, text func(w io.Writer)) error {
 	out := c.OutOrStdout()
 	if o.output == outputJSON {
-		e := json.NewEncoder(out)
+		e := json.NewEncoder(escaped{out})
 		e.SetIndent("", "  ")
 		e.SetEscapeHTML(false)
 		return written(e.Encode(v))
@@ -92,7 +93,7 @@ func written(err error) error {
 // line writes one row of a table. A failure to write shows at the flush in the end.
 func line(w io.Writer, cells ...string) {
 	for i, cell := range cells {
-		cells[i] = clean(cell)
+		cells[i] = openflow.Line(cell)
 		if cell == "" {
 			cells[i] = "-"
 		}
@@ -102,26 +103,28 @@ func line(w io.Writer, cells ...string) {
 
 // say tells people something beside the result.
 func say(c *cobra.Command, format string, args ...any) {
-	fmt.Fprintln(c.ErrOrStderr(), clean(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(c.ErrOrStderr(), openflow.Line(fmt.Sprintf(format, args...)))
 }
 
-// clean takes out what moves a terminal's cursor: texts come from other institutions, too.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
+// escaped writes JSON on with everything hidden in its strings as \u…, which is the same document and moves no cursor.
+type escaped struct{ to io.Writer }
+
+// Write implements io.Writer. An encoder writes a whole document at once.
+func (e escaped) Write(p []byte) (int, error) {
+	var out []byte
+	for _, r := range string(p) {
+		if r == '\n' || !openflow.Hidden(r) {
+			out = utf8.AppendRune(out, r)
+			continue
 		}
-		return r
-	}, s)
-}
-
-// cleanLines is clean for texts of several lines.
-func cleanLines(s string) string {
-	lines := strings.Split(s, "\n")
-	for i, l := range lines {
-		lines[i] = clean(l)
+		for _, unit := range utf16.Encode([]rune{r}) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
 	}
-	return strings.Join(lines, "\n")
+	if _, err := e.to.Write(out); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // moment renders milliseconds since 1970 in local time; empty for null.

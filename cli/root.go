@@ -162,9 +162,9 @@ func report(c *cobra.Command, err error, stderr io.Writer) {
 	if err == nil || errors.As(err, &f) || errors.As(err, &s) {
 		return
 	}
-	text := clean(err.Error())
+	text := openflow.Line(err.Error())
 	if len(openflow.MistakesOf(err)) > 0 { // one a line
-		text = cleanLines(err.Error())
+		text = openflow.Readable(err.Error())
 	}
 	fmt.Fprintln(stderr, "openflow:", text)
 	if errors.As(err, &u) {

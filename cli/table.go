@@ -157,7 +157,7 @@ which has not ended is not deleted; grants of it stay, for a table of the same n
 
 // Confirm asks before something that cannot be undone. Everything but "y" or "yes" means no.
 func Confirm(c *cobra.Command, what string) error {
-	fmt.Fprintf(c.ErrOrStderr(), "%s? [y/N] ", what)
+	fmt.Fprintf(c.ErrOrStderr(), "%s? [y/N] ", openflow.Line(what))
 	answer, err := bufio.NewReader(io.LimitReader(c.InOrStdin(), 16)).ReadString('\n')
 	if err != nil && answer == "" {
 		fmt.Fprintln(c.ErrOrStderr())

@@ -16,6 +16,7 @@ type daemon struct {
 	pruned       bool     // the network is not there now
 	firewall     error    // why no rules keep containers from everything but the base layer; nil: they do
 	reachable    []string // what containers reach on this host without the rules
+	closed       bool     // no container is started, because there were no rules when the node started
 }
 
 func ok(check, detail string) openflow.Finding {
@@ -67,11 +68,14 @@ func (d daemon) examineImages() openflow.Finding {
 
 func (d daemon) examineNetwork() openflow.Finding {
 	switch {
-	case d.pruned:
+	case d.pruned && !d.closed:
 		return warn("network", "no container runs, and somebody has removed the network "+d.network+", as docker network prune does",
 			"nothing: the next container makes it again, and the rules of this host are for its name")
 	case d.firewall == nil:
 		return ok("network", "containers reach the base layer and nothing else: the network "+d.network+" is internal, and rules close this host")
+	case d.closed:
+		return fail("network", fmt.Sprintf("no task is started here: no rules close this host (%v)", d.firewall),
+			"let the node run with CAP_NET_ADMIN and restart it, or let tasks reach what listens on this host: --unconfined")
 	case len(d.reachable) == 0:
 		return warn("network", fmt.Sprintf("no rules close this host (%v); nothing else listens where containers could reach it", d.firewall),
 			"let the node run with CAP_NET_ADMIN, so that it stays so")

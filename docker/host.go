@@ -26,6 +26,7 @@ type host struct {
 	mu     sync.Mutex
 	images []string // that Bring has returned
 	port   int      // of the base layer, since Confine
+	open   error    // why nothing keeps containers from this machine, since Confine; nil: rules do, or the operator wants none
 }
 
 // Gateway implements driver.Host: the gateway of the node's own network, which is made if it is missing.
@@ -67,13 +68,16 @@ func (h *host) Bring(ctx context.Context, program string) (string, error) {
 	return id, nil
 }
 
-// Confine implements driver.Host by firewall rules. Where none can be written, the operator is told what else of this
-// machine containers reach.
+// Confine implements driver.Host by firewall rules. Where none can be written, no container is started, unless the operator has
+// said that containers may run unconfined. Then he is told what else of this machine they reach.
 func (h *host) Confine(ctx context.Context, port int) ([]string, error) {
-	h.mu.Lock()
-	h.port = port
-	h.mu.Unlock()
 	err := h.FirewallBase(ctx, port)
+	h.mu.Lock()
+	h.port, h.open = port, nil
+	if err != nil && !h.options.Unconfined {
+		h.open = unconfined(err)
+	}
+	h.mu.Unlock()
 	if err == nil {
 		return nil, nil
 	}
@@ -82,10 +86,58 @@ func (h *host) Confine(ctx context.Context, port int) ([]string, error) {
 		return nil, errors.Join(err, err2)
 	}
 	warning := fmt.Sprintf("no firewall rules could be written (%v)", err)
+	if !h.options.Unconfined {
+		warning += "; no task is started here"
+	}
 	if len(reachable) > 0 {
-		warning += "; containers also reach on this host: " + strings.Join(reachable, ", ")
+		warning += "; without rules containers reach on this host: " + strings.Join(reachable, ", ")
 	}
 	return []string{warning}, nil
+}
+
+// unconfined is that no container is started here, because nothing would keep it from this machine.
+func unconfined(why error) error {
+	e := openflow.Errorf(openflow.CodePermission, "no container is started here: %w", why).WithPublic("its node starts no containers now")
+	var known *openflow.Error
+	rules := "give the node CAP_NET_ADMIN"
+	if errors.As(why, &known) && known.Hint != "" {
+		rules = known.Hint
+	}
+	return e.WithHint("%s; then restart it. With --unconfined, tasks run all the same and reach what listens on this host", rules)
+}
+
+// Ensure implements driver.Runtime. Where nothing confines containers, none is made; one that runs, or has run, is followed.
+func (h *host) Ensure(ctx context.Context, spec driver.Spec) (driver.Status, error) {
+	if err := h.begins(ctx, spec.Name); err != nil {
+		return driver.Status{}, err
+	}
+	return h.Runtime.Ensure(ctx, spec)
+}
+
+// Start implements driver.Runtime. Where nothing confines containers, none is started.
+func (h *host) Start(ctx context.Context, name string) error {
+	if err := h.begins(ctx, name); err != nil {
+		return err
+	}
+	return h.Runtime.Start(ctx, name)
+}
+
+// begins refuses what would make a container run that has not run yet, where nothing would confine it.
+func (h *host) begins(ctx context.Context, name string) error {
+	h.mu.Lock()
+	open := h.open
+	h.mu.Unlock()
+	if open == nil {
+		return nil
+	}
+	st, err := h.Inspect(ctx, name)
+	if err == nil && st.State != driver.StateCreated {
+		return nil
+	}
+	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+		return err
+	}
+	return open
 }
 
 // Resources implements driver.Host: containers share this machine.
@@ -104,9 +156,9 @@ func (h *host) Examine(ctx context.Context) []openflow.Finding {
 // look finds out how the daemon stands to this node.
 func (h *host) look(ctx context.Context) (d daemon) {
 	h.mu.Lock()
-	images, port := slices.Clone(h.images), h.port
+	images, port, open := slices.Clone(h.images), h.port, h.open
 	h.mu.Unlock()
-	d = daemon{network: h.network}
+	d = daemon{network: h.network, closed: open != nil}
 	if d.release, d.api, d.err = h.Version(ctx); d.err != nil {
 		return d
 	}

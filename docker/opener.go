@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -40,7 +41,9 @@ func NetworkName(node string) string { return "openflow-" + strings.SplitN(node,
 // what there is room for.
 func (Opener) Open(ctx context.Context, o driver.Options) (driver.Host, error) {
 	network := NetworkName(o.Node)
-	rt, err := engine.New(ctx, engine.Options{Network: network, Owner: engine.OwnerOf(o.Home), Logger: o.Log})
+	rt, err := engine.New(ctx, engine.Options{
+		Network: network, Owner: engine.OwnerOf(o.Home), Outputs: filepath.Join(o.Home, "outputs"), Logger: o.Log,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,7 @@ type Config struct {
 	Policy          string // path of the site's policy file; empty: policy.yaml in the home folder, if there is one
 	Runtime         driver.Opener
 	Dialects        dialect.All // that this node speaks; nil: Dialects()
+	Unconfined      bool        // containers may run where the runtime cannot limit what they reach of this machine
 	Components      string      // path of the built-in provider's program
 	Durability      string
 	Limits          partner.Limits

@@ -57,12 +57,14 @@ type means struct {
 	listen    string      // address for containers; empty: the runtime's or, where it has none, the port of advertise everywhere
 	advertise string      // address at which containers find that, where the runtime does not know; empty: it does
 	supply    func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error)
+
+	unconfined bool // see driver.Options
 }
 
 // open prepares the runtime, what it runs, and the listener for containers.
 func (m *machine) open(ctx context.Context, with means) (err error) {
 	m.runtime, err = with.runtime.Open(ctx, driver.Options{
-		Home: m.home.Dir, Node: with.owner, Identity: home.NodeOf, Log: m.log,
+		Home: m.home.Dir, Node: with.owner, Identity: home.NodeOf, Unconfined: with.unconfined, Log: m.log,
 	})
 	if err != nil {
 		return err

@@ -305,7 +305,7 @@ func (n *Node) usersLayers(s services) []server.Layer {
 		n.counted("application", n.config.Dialects.Application(site)),
 		server.Guarded{Layer: server.Mount{Prefix: "/metrics", Handler: n.metrics.Handler(n.config.Log)}, Guard: access.Plain},
 		server.Guarded{Layer: server.Mount{Prefix: uiPath, Handler: n.ui}, Guard: access.Plain},
-		server.Guarded{Layer: server.Profiles{}, Guard: access.Plain},
+		server.Guarded{Layer: server.Profiles{}, Guard: access.Operator},
 	}
 }
 

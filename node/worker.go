@@ -40,6 +40,7 @@ type WorkerConfig struct {
 	Labels     []string
 	Runtime    driver.Opener
 	Dialects   dialect.All           // those of the node; nil: Dialects()
+	Unconfined bool                  // as of Config
 	Components string                // path of the built-in provider's program
 	Base       string                // listener for containers; empty: chosen by the runtime and kept in the home folder
 	Advertise  string                // where containers find it, for runtimes that cannot tell
@@ -144,7 +145,7 @@ func (w *Worker) openMachine(ctx context.Context) error {
 		runtime: w.config.Runtime, owner: w.home.Node, programs: &programs.Programs{
 			Machine: hardware.Name(), Device: w.config.Runtime.Traits().Device, BuiltIn: own, Find: w.node.Provider,
 		}, dialects: w.config.Dialects, listen: w.config.Base, advertise: w.config.Advertise,
-		supply: w.node.Supply,
+		supply: w.node.Supply, unconfined: w.config.Unconfined,
 	})
 	if err != nil {
 		return err

@@ -51,15 +51,16 @@ func (m Mount) Routes(r chi.Router) {
 	r.Handle(m.Prefix+"/*", m.Handler)
 }
 
-// Profiles shows where the process spends time and memory, for operators: the runtime's own pages at /debug/pprof.
+// Profiles shows where the process spends time and memory, for operators: the runtime's own pages at /debug/pprof. Taking one
+// costs time, and what it shows is secret. So each is a POST, which no link and no picture of a page can send.
 type Profiles struct{}
 
 // Routes mounts the pages.
 func (Profiles) Routes(r chi.Router) {
-	r.HandleFunc("/debug/pprof/*", pprof.Index)
-	r.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	r.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	r.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	r.Post("/debug/pprof/*", pprof.Index)
+	r.Post("/debug/pprof/profile", pprof.Profile)
+	r.Post("/debug/pprof/trace", pprof.Trace)
+	r.Post("/debug/pprof/symbol", pprof.Symbol)
 }
 
 // Health answers whether the process lives and whether the node can take a job.

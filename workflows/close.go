@@ -12,6 +12,7 @@ import (
 // ended. It is nil for success, canceled for one that was stopped, and a failure for every other. A failure has the
 // reason as its message and the code as its type; where no code is known, the status. Nothing is ever retried for it.
 func closing(status openflow.TaskStatus, reason string, code openflow.Code) error {
+	reason = openflow.Readable(reason)
 	switch {
 	case status.Succeeded():
 		return nil

@@ -108,7 +108,7 @@ func first(errs []error) error {
 // detail says in the Temporal UI what a workflow does, or how it has ended. The UI takes it for Markdown, and a reason may
 // hold another party's words: a picture in them would be fetched by whoever looks at the page.
 func detail(ctx workflow.Context, text string) {
-	workflow.SetCurrentDetails(ctx, asText.Replace(text))
+	workflow.SetCurrentDetails(ctx, asText.Replace(openflow.Readable(text)))
 }
 
 // asText makes links, pictures and tags of Markdown text.

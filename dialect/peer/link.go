@@ -139,7 +139,7 @@ func (l *Link) notReached(ctx context.Context, err error) error {
 	}
 	var said *net.OpError
 	if errors.As(err, &said) && said.Op == alert {
-		return openflow.AtParty(l.Peer, openflow.Errorf(openflow.CodeUnauthorized, "the node does not accept this site's key, or does not know this site").
+		return openflow.AtParty(l.Peer, openflow.Errorf(openflow.CodeUnauthorized, "the node does not accept the key of party %s, or does not know that party", l.Self).
 			WithHint("on party %s: openflow site add %s --url URL --key KEY, or openflow site rotate %s --key KEY", l.Peer, l.Self, l.Self))
 	}
 	e := l.Unreachable("does not answer at %s: %v", l.URL, err).WithPublic("the node does not answer")

@@ -12,9 +12,11 @@ import (
 // Outgoing is a message on its way to the containers of another node.
 type Outgoing struct {
 	Session string
-	Topic   string
-	ID      string // for duplicate suppression; empty: none
-	Payload []byte
+	// Scheduler is whose session it is, where its name does not tell; empty: it tells, or nobody knows.
+	Scheduler openflow.PartyID
+	Topic     string
+	ID        string // for duplicate suppression; empty: none
+	Payload   []byte
 }
 
 // provider is our vendor code (interop-transport §3).
@@ -38,6 +40,9 @@ func (l *Link) Push(ctx context.Context, m Outgoing) (err error) {
 		ptp.HeaderSourceNodeID: string(l.Self), ptp.HeaderURI: ptp.PushURI, ptp.HeaderTopic: m.Topic,
 	} {
 		h.Set(k, v)
+	}
+	if m.Scheduler != "" {
+		h.Set(ptp.HeaderOpenflowScheduler, string(m.Scheduler))
 	}
 	answer, err := l.Do(ctx, ptp.PathPrefix+"invoke", contentType, body, h)
 	if err != nil {

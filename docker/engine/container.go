@@ -14,7 +14,6 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	cerrdefs "github.com/containerd/errdefs"
-	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
@@ -245,6 +244,7 @@ func (r *Runtime) remove(ctx context.Context, name string) error {
 		if ignoreNotFound(err) == nil {
 			r.forget(name)
 			r.stopped.Delete(name)
+			r.forgetBeginning(name)
 		}
 		return backoff.Permanent(r.wrap(ctx, ignoreNotFound(err), subject(name)))
 	}
@@ -260,7 +260,7 @@ func (r *Runtime) remove(ctx context.Context, name string) error {
 	return err
 }
 
-// Logs implements driver.Runtime. The daemon keeps the newest 16 to 32 MiB of a container's output.
+// Logs implements driver.Runtime. The daemon keeps the newest 16 to 32 MiB of a container's output, and we its beginning.
 func (r *Runtime) Logs(ctx context.Context, name string, stdout, stderr io.Writer) error {
 	if l, ok := r.launched(name); ok && l.ear.all(ctx) {
 		return l.ear.copy(stdout, stderr)
@@ -272,7 +272,8 @@ func (r *Runtime) Logs(ctx context.Context, name string, stdout, stderr io.Write
 	if err != nil {
 		return r.wrap(ctx, err, subject(name))
 	}
-	_, err = stdcopy.StdCopy(stdout, stderr, body)
+	firstOut, firstErr := r.beginning(name)
+	err = copyBegun(stdout, stderr, body, firstOut, firstErr)
 	return r.wrap(ctx, errors.Join(err, body.Close()), subject(name))
 }
 

@@ -38,6 +38,7 @@ type Options struct {
 	Network string       // name of this node's network; default "openflow". Nodes on one daemon must differ in it
 	Subnet  netip.Prefix // of the network; the zero value takes a free /24 of 10.77.0.0/16
 	Owner   Owner        // whose the network is, for those who find it later
+	Outputs string       // folder for the beginnings of long outputs, which a daemon drops; empty: they are not kept
 	Logger  *slog.Logger // told when the daemon is away and back; nil discards
 }
 
@@ -48,6 +49,7 @@ type Runtime struct {
 	name     string
 	subnet   netip.Prefix
 	owner    Owner
+	outputs  string
 	log      *slog.Logger
 	starts   gate
 	launches sync.Map // container name → launch; from Start to Remove
@@ -71,7 +73,7 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "docker host %q: %w", o.Host, err)
 	}
-	r := &Runtime{api: api, host: api.DaemonHost(), name: cmp.Or(o.Network, defaultNetwork), subnet: o.Subnet, owner: o.Owner, log: o.Logger}
+	r := &Runtime{api: api, host: api.DaemonHost(), name: cmp.Or(o.Network, defaultNetwork), subnet: o.Subnet, owner: o.Owner, outputs: o.Outputs, log: o.Logger}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}

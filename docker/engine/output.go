@@ -33,6 +33,7 @@ type ear struct {
 	output client.HijackedResponse
 	ended  chan struct{} // closed at the end of the output
 	kept   bytes.Buffer  // frames of stdcopy; read once ended is closed
+	long   func([]byte)  // is given the frames that were kept of what is too much
 	whole  bool          // all that has come is in kept; read once ended is closed
 }
 
@@ -50,7 +51,7 @@ func (r *Runtime) listen(ctx context.Context, l launch) *ear {
 		}
 		return nil
 	}
-	e.output = attached.HijackedResponse
+	e.output, e.long = attached.HijackedResponse, func(frames []byte) { r.saveBeginning(ctx, l.status.Name, frames) }
 	go e.keep()
 	return e
 }
@@ -61,6 +62,9 @@ func (e *ear) keep() {
 	n, err := io.Copy(&e.kept, io.LimitReader(e.output.Reader, keptOutput+1))
 	e.output.Close()
 	if e.whole = err == nil && n <= keptOutput; !e.whole {
+		if n > keptOutput {
+			e.long(e.kept.Bytes())
+		}
 		e.kept = bytes.Buffer{}
 	}
 }

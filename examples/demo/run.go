@@ -186,7 +186,7 @@ var parties = []openflow.PartyID{"9999", "10000", "10001"}
 type nodes struct{ *fleet.Fleet }
 
 func newNodes(o Options, runtime driver.Opener) (nodes, error) {
-	f, err := fleet.New(o.Home, fleet.Options{Binary: o.Binary, Components: o.Components, Runtime: runtime, LogLevel: "warn", Flags: []string{"--cores", "32"}}, parties...)
+	f, err := fleet.New(o.Home, fleet.Options{Binary: o.Binary, Components: o.Components, Runtime: runtime, LogLevel: "warn", Flags: []string{"--cores", "32", "--unconfined"}}, parties...)
 	return nodes{f}, err
 }
 

@@ -66,7 +66,9 @@ type Options struct {
 	Node string
 	// Identity reads the UUID of the node in a home folder. An error that fs.ErrNotExist recognises: there is none.
 	Identity func(home string) (node string, err error)
-	Log      *slog.Logger
+	// Unconfined is the operator's word that containers may run where Confine cannot limit what they reach.
+	Unconfined bool
+	Log        *slog.Logger
 }
 
 // Host is a runtime that a node has opened: its containers, and the answers that differ from one runtime to the next.
@@ -82,7 +84,8 @@ type Host interface {
 	Bring(ctx context.Context, program string) (image string, err error)
 
 	// Confine limits what containers reach of this machine to one TCP port: the base layer, which listens by now. What
-	// cannot be limited is a warning for the operator, as is a runtime that limits nothing.
+	// cannot be limited is a warning for the operator, as is a runtime that limits nothing. A runtime that limits, and cannot
+	// do it here, starts no container from then on, unless it was opened as Unconfined.
 	Confine(ctx context.Context, port int) (warnings []string, err error)
 
 	// Resources are what containers share. The zero value: they share this machine. Otherwise all of it counts.

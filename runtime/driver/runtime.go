@@ -57,7 +57,8 @@ type Runtime interface {
 	Remove(ctx context.Context, name string) error
 
 	// Logs copies what the program has written since it was created, complete once the container has exited. It does
-	// not follow. A runtime may bound what it keeps, and then keeps the newest. Errors: CodeNotFound; the writers'.
+	// not follow. A runtime may bound what it keeps, and then keeps the beginning, HeadBytes of each output, and the newest,
+	// with a line of Missing in between. Errors: CodeNotFound; the writers'.
 	Logs(ctx context.Context, name string, stdout, stderr io.Writer) error
 
 	// List returns the containers of this runtime that carry all the given labels, ordered by name; nil labels mean

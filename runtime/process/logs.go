@@ -8,50 +8,96 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
+	"strings"
 
 	"openflow"
 	"openflow/runtime/driver"
 )
 
-// logBytes is how much is kept of one output: the newest once or twice as much, as the Docker runtime has it.
+// logBytes is how much is kept of the end of one output: the newest once or twice as much, as the Docker runtime has it.
 const logBytes = 16 << 20
 
-// older is the file beside an output that holds what came before it.
+// Beside an output that was trimmed are its beginning, what came before its file, and how many bytes are gone in between.
+func first(file string) string { return file + ".first" }
 func older(file string) string { return file + ".old" }
+func gone(file string) string  { return file + ".gone" }
 
-// copyLog copies one output, the newest of it; a container that has not started has none.
+// copyLog copies one output: its beginning, the newest of it, and what is missing in between as a line. A container that has not
+// started has none.
 func (f folder) copyLog(file string, w io.Writer) error {
-	for _, part := range []string{older(file), file} {
-		in, err := os.Open(f.file(part))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return failed(f.name, err)
-		}
-		if err := errors.Join(copyEnd(w, in), in.Close()); err != nil {
-			return failed(f.name, err)
+	trimmed, err := f.copyPart(first(file), w, 0)
+	if err != nil {
+		return err
+	}
+	missing := f.missing(file)
+	if trimmed && missing > 0 {
+		if _, err := io.WriteString(w, driver.Missing(missing)); err != nil {
+			return err
 		}
 	}
-	return nil
+	if _, err := f.copyPart(older(file), w, 0); err != nil {
+		return err
+	}
+	head := int64(0)
+	if !trimmed {
+		head = driver.HeadBytes
+	}
+	_, err = f.copyPart(file, w, head)
+	return err
 }
 
-// copyEnd copies the last logBytes of a file.
-func copyEnd(w io.Writer, in *os.File) error {
+// copyPart copies a file of an output: its head, and the last logBytes of the rest. It tells whether there is one.
+func (f folder) copyPart(file string, w io.Writer, head int64) (bool, error) {
+	in, err := os.Open(f.file(file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, failed(f.name, err)
+	}
+	defer closeFile(in)
+	if err := copyBounded(w, in, head); err != nil {
+		return true, failed(f.name, err)
+	}
+	return true, nil
+}
+
+func copyBounded(w io.Writer, in *os.File, head int64) error {
 	info, err := in.Stat()
 	if err != nil {
 		return err
 	}
-	if _, err := in.Seek(max(info.Size()-logBytes, 0), io.SeekStart); err != nil {
+	if _, err := io.Copy(w, io.LimitReader(in, head)); err != nil {
+		return err
+	}
+	begin := min(head, info.Size())
+	if skipped := info.Size() - begin - logBytes; skipped > 0 {
+		if _, err := io.WriteString(w, driver.Missing(skipped)); err != nil {
+			return err
+		}
+		begin += skipped
+	}
+	if _, err := in.Seek(begin, io.SeekStart); err != nil {
 		return err
 	}
 	_, err = io.Copy(w, in)
 	return err
 }
 
+// missing is how many bytes of an output are gone between its beginning and what is kept of its end.
+func (f folder) missing(file string) int64 {
+	text, err := os.ReadFile(f.file(gone(file)))
+	n, err2 := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil || err2 != nil {
+		return 0
+	}
+	return n
+}
+
 // Trim implements driver.Host. It bounds what programs that run have written. Of an output with more than logBytes, the newest are
-// set aside, and what was set aside before goes. What is written in that moment may be lost. Outputs are opened for
-// appending, so a program goes on at the new end.
+// set aside, and what was set aside before goes; the beginning stays. What is written in that moment may be lost. Outputs are
+// opened for appending, so a program goes on at the new end.
 func (r *supervised) Trim(ctx context.Context) error {
 	list, err := r.List(ctx, nil)
 	if err != nil {
@@ -73,26 +119,58 @@ func (r *supervised) Trim(ctx context.Context) error {
 }
 
 func (f folder) trim(file string) error {
-	path := f.file(file)
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() <= logBytes {
+	in, err := os.Open(f.file(file))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return failed(f.name, err)
 	}
-	in, err := os.Open(path)
-	if err != nil {
-		return failed(f.name, err)
-	}
 	defer closeFile(in)
-	next := f.file(older(file) + ".new")
-	out, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return failed(f.name, err)
+	info, err := in.Stat()
+	if err == nil && info.Size() > logBytes {
+		err = f.setAside(file, in, info.Size())
 	}
-	if err := errors.Join(copyEnd(out, in), out.Close(), os.Rename(next, f.file(older(file))), os.Truncate(path, 0)); err != nil {
+	if err != nil {
 		return failed(f.name, err)
 	}
 	return nil
+}
+
+// setAside keeps the beginning of an output, when it is the first time, and the end, and empties its file.
+func (f folder) setAside(file string, in *os.File, size int64) error {
+	lost, begin := f.missing(file), int64(0)
+	before, err := os.Stat(f.file(older(file)))
+	switch {
+	case err == nil:
+		lost += before.Size()
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	default:
+		begin = driver.HeadBytes
+		if err := f.keep(first(file), io.NewSectionReader(in, 0, begin)); err != nil {
+			return err
+		}
+	}
+	end := max(begin, size-logBytes)
+	lost += end - begin
+	return errors.Join(
+		f.keep(gone(file), strings.NewReader(strconv.FormatInt(lost, 10))),
+		f.keep(older(file), io.NewSectionReader(in, end, size-end)),
+		os.Truncate(f.file(file), 0),
+	)
+}
+
+// keep writes a file whole, or leaves the one that was there.
+func (f folder) keep(name string, from io.Reader) error {
+	next := f.file(name + ".new")
+	out, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, from)
+	if err = errors.Join(err, out.Close()); err != nil {
+		return err
+	}
+	return os.Rename(next, f.file(name))
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +18,7 @@ import (
 	"openflow/runtime/driver"
 )
 
-// A program that writes without end leaves the newest of its output, and goes on writing behind what was taken away.
+// A program that writes without end leaves the beginning and the newest of its output, and goes on writing behind what was taken away.
 func TestLogsAreBounded(t *testing.T) {
 	rt, err := New(filepath.Join(t.TempDir(), "tasks"))
 	require.NoError(t, err)
@@ -54,8 +56,16 @@ func TestLogsAreBounded(t *testing.T) {
 	var log bytes.Buffer
 	require.NoError(t, r.Logs(t.Context(), s.Name, &log, &log))
 	require.GreaterOrEqual(t, log.Len(), logBytes)
-	require.LessOrEqual(t, log.Len(), 2*logBytes)
-	require.NotContains(t, log.String(), "round 0")
+	require.LessOrEqual(t, log.Len(), 2*logBytes+driver.HeadBytes+200)
+	require.True(t, strings.HasPrefix(log.String(), strings.Repeat("round 0\n", driver.HeadBytes/8)), "it keeps its beginning")
+	require.NotContains(t, log.String(), "round 1", "and not all of it")
+	before, after, found := strings.Cut(log.String(), "\n[openflow: ")
+	require.True(t, found)
+	number, after, found := strings.Cut(after, " bytes of this output are not kept]\n")
+	require.True(t, found)
+	missing, err := strconv.Atoi(number)
+	require.NoError(t, err)
+	require.Equal(t, 8*9_000_000, len(before)+missing+len(after), "and tells how much is missing")
 	require.Contains(t, log.String()[log.Len()-100:], "round 7")
 	require.NoError(t, told.Close())
 }

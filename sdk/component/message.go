@@ -80,8 +80,9 @@ func (t *Task) Send(ctx context.Context, to openflow.Party, tag string, payload 
 // Receive waits for the next message that from has sent under tag. It waits as long as ctx does: only the algorithm
 // knows how long the other side computes.
 //
-// Errors: CodeInvalid (no such party), CodeUnavailable (own node silent for the kit's patience), CodeCanceled (ctx
-// ended, or the session has been released because the task ends elsewhere).
+// Errors: CodeInvalid (no such party), CodePermission (the message is of somebody else), CodeUnavailable (own node silent for
+// the kit's patience), CodeCanceled (ctx ended, or the session has been released because the task ends elsewhere). A message
+// of somebody else is dropped, and a further call goes on with the next.
 func (t *Task) Receive(ctx context.Context, from openflow.Party, tag string) ([]byte, error) {
 	return t.ReceiveUpTo(ctx, from, tag, maxMessage)
 }
@@ -98,7 +99,7 @@ func (t *Task) ReceiveUpTo(ctx context.Context, from openflow.Party, tag string,
 	topic.mu.Lock()
 	defer topic.mu.Unlock()
 	for {
-		flag, chunk, err := t.nextChunk(ctx, name, topic)
+		flag, chunk, err := t.nextChunk(ctx, name, from, topic)
 		if err != nil {
 			return nil, exchangeError(ctx, openflow.Errorf(openflow.CodeOf(err), "message %q from %s: %w", tag, from, err))
 		}
@@ -172,7 +173,9 @@ func (t *Task) hasParty(p openflow.Party) bool {
 	return false
 }
 
-func (t *Task) nextChunk(ctx context.Context, name string, topic *topic) (flag byte, chunk []byte, err error) {
+// nextChunk is the next part of a message that from has sent. One that somebody else has sent is refused, as CodePermission,
+// and is read by that: the one after it comes to the next call.
+func (t *Task) nextChunk(ctx context.Context, name string, from openflow.Party, topic *topic) (flag byte, chunk []byte, err error) {
 	for {
 		reply, err := t.pop(ctx, name, topic.ack)
 		if err != nil {
@@ -189,6 +192,10 @@ func (t *Task) nextChunk(ctx context.Context, name string, topic *topic) (flag b
 				return 0, nil, openflow.Errorf(openflow.CodeInternal, "node gave message %d of topic %s after %d", reply.sequence, name, topic.ack)
 			}
 			topic.ack = reply.sequence
+		}
+		if reply.source != "" && reply.source != from.String() {
+			return 0, nil, public(openflow.CodePermission, "it is from %s, and that of %s is awaited", openflow.Heard(reply.source), from).
+				WithHint("somebody sends under another name, or the node mixes up the messages of its tasks: tell who operates it")
 		}
 		if len(reply.content) == 0 || reply.content[0] > moreFollow {
 			return 0, nil, public(openflow.CodeInvalid, "not a message of this kit").

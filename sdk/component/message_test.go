@@ -3,6 +3,7 @@ package component_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -261,6 +262,43 @@ func TestReceiveUpTo(t *testing.T) {
 			if tc.code == "" {
 				require.Len(t, got, tc.size)
 			}
+		})
+	}
+}
+
+// A message that somebody else has sent is refused where another party's is awaited, also one of another role of the same site and
+// one of another party in the same role. What is right still comes, whole and in order.
+func TestMessagesOfOthersAreRefused(t *testing.T) {
+	second := openflow.Party{Role: guest.Role, ID: "10002"}
+	arbiter := openflow.Party{Role: openflow.RoleArbiter, ID: guest.ID}
+	for _, source := range []openflow.Party{second, arbiter, host, {Role: openflow.RoleGuest, ID: "666"}} {
+		t.Run(source.String(), func(t *testing.T) {
+			var refused error
+			var got []string
+			c := at(map[openflow.Role]func(context.Context, *component.Task) error{
+				openflow.RoleGuest: func(ctx context.Context, t *component.Task) error {
+					return errors.Join(t.Send(ctx, host, "a", []byte(t.Party().String()+" 1")), t.Send(ctx, host, "a", []byte(t.Party().String()+" 2")))
+				},
+				openflow.RoleArbiter: func(context.Context, *component.Task) error { return nil },
+				openflow.RoleHost: func(ctx context.Context, t *component.Task) error {
+					_, refused = t.Receive(ctx, guest, "a")
+					for _, from := range []openflow.Party{guest, second, guest, second} {
+						text, err := t.Receive(ctx, from, "a")
+						if err != nil {
+							return err
+						}
+						got = append(got, string(text))
+					}
+					return nil
+				},
+			})
+			componenttest.RunOK(t, componenttest.Case{
+				Component: c, Parties: []openflow.Party{guest, second, host, arbiter},
+				Strays: []componenttest.Stray{{From: guest, To: host, Source: source, Tag: "a", Payload: []byte("a lie")}},
+			})
+			require.Equal(t, openflow.CodePermission, openflow.CodeOf(refused))
+			require.ErrorContains(t, refused, "it is from "+source.String()+", and that of "+guest.String()+" is awaited")
+			require.Equal(t, []string{"guest 9999 1", "guest 10002 1", "guest 9999 2", "guest 10002 2"}, got)
 		})
 	}
 }

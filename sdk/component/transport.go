@@ -25,6 +25,7 @@ const messageID = "x-ptp-message-id"
 type transportReply struct {
 	content  []byte // nil: nothing yet
 	sequence int64  // of the message in its topic; 0: not told
+	source   string // "<role> <party>"; empty: not told
 }
 
 // pushBody fills in the body of a push, with one message id for all attempts, so that the receiver drops repeats.
@@ -91,7 +92,7 @@ func decodeTransport(answer *http.Response) (transportReply, error) {
 	if code != "E0000000000" {
 		return transportReply{}, openflow.Errorf(transportCode(code), "%s", strings.TrimSuffix(transportWords(code)+": "+message, ": "))
 	}
-	reply := transportReply{content: content}
+	reply := transportReply{content: content, source: answer.Header.Get("x-openflow-source")}
 	if s := answer.Header.Get("x-openflow-sequence"); s != "" && content != nil {
 		if reply.sequence, err = strconv.ParseInt(s, 10, 64); err != nil || reply.sequence <= 0 {
 			return transportReply{}, openflow.Errorf(openflow.CodeInternal, "node numbered a message %q", s)

@@ -37,9 +37,27 @@ func (a Access) Known(refuse func(http.ResponseWriter, *http.Request, error)) fu
 	}
 }
 
-// Plain is Known for what is of no dialect: metrics, profiles and the UI. Their clients, such as Prometheus and browsers,
+// Plain is Known for what is of no dialect: metrics and the UI. Their clients, such as Prometheus and browsers,
 // look at the HTTP status.
 func (a Access) Plain(next http.Handler) http.Handler { return a.Known(reply.Plain)(next) }
+
+// Operator is Plain for what an operator does with a program of his own, as taking a profile. It needs the token in the header
+// Authorization, which no page of another site can send, also where other requests need none.
+func (a Access) Operator(next http.Handler) http.Handler {
+	return a.Plain(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		switch {
+		case a.Token == "":
+			reply.Plain(w, r, openflow.Errorf(openflow.CodeUnauthorized, "profiles need the token, and this node has none").
+				WithHint("start the node with --token"))
+		case !a.Same(a.Token, token):
+			reply.Plain(w, r, openflow.Errorf(openflow.CodeUnauthorized, "profiles need the token in the header Authorization").
+				WithHint("curl -X POST -H \"Authorization: Bearer TOKEN\" …/debug/pprof/heap"))
+		default:
+			next.ServeHTTP(w, r)
+		}
+	}))
+}
 
 func (a Access) check(r *http.Request) error {
 	if err := sameOrigin(r); err != nil {

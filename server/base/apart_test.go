@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/go-chi/chi/v5"
@@ -72,6 +73,9 @@ func TestContainersAreApart(t *testing.T) {
 	victim := key("1", "psi_0", guest)
 	reader := key("1", "reader_0", guest)
 	require.Zero(t, n.envelope(reader, output(reader, n.put(reader, "rows"))).Code)
+	require.Zero(t, n.envelope(reader, post("/v2/worker/data/tracking/save", object{ // which makes the table an input of psi_0
+		"execution_id": reader.RunID(), "output_key": "output_data", "index": 1, "data_type": "table", "namespace": "ns", "name": "breast",
+	})).Code)
 	require.Zero(t, n.envelope(victim, model(t, fields(victim), archive(t, map[string]string{"m": "m"}))).Code)
 	requests := everyRoute(t, n, victim)
 
@@ -119,6 +123,59 @@ func TestContainersAreApart(t *testing.T) {
 			r.header = r.header.Clone()
 			require.True(t, answered(t, n.as(victim, r)), "the request itself is right")
 		})
+	}
+}
+
+// What another run has stored is nothing that a run may make an output of, whoever knows its digest. The answer is that of an
+// object that is not there, so it tells nothing of what is. What the run has stored itself stays its own over a restart.
+func TestObjectsOfOtherRuns(t *testing.T) {
+	n := newNode(t)
+	reader, psi := key("1", "reader_0", guest), key("1", "psi_0", guest)
+	theirs := n.put(reader, "rows of the reader")
+	absent := "object:///sha256/" + strings.Repeat("0", 64)
+	rec, err := n.catalogue.Table(t.Context(), openflow.TableName{Namespace: "ns", Name: "secret"})
+	require.NoError(t, err)
+	refused := map[string]bool{}
+	for _, uri := range []string{theirs, "object:///sha256/" + rec.Object, absent} {
+		e := n.envelope(psi, output(psi, uri))
+		require.Equal(t, wire.TableNotFound, e.Code)
+		refused[strings.ReplaceAll(e.Message, strings.TrimPrefix(uri, "object:///sha256/"), "D")] = true
+	}
+	require.Len(t, refused, 1, "%v", refused)
+	for _, k := range []openflow.TaskKey{key("1", "psi_0", arbiter), of("8888", key("2", "reader_0", guest))} {
+		require.Equal(t, wire.TableNotFound, n.envelope(k, output(k, theirs)).Code)
+	}
+	own := n.put(psi, "rows of the reader")
+	require.Equal(t, theirs, own, "the same rows are the same object")
+	require.Zero(t, n.envelope(psi, output(psi, own)).Code, "and the run has them")
+}
+
+// A task reads what its channels lead to and its parameters name, and not what other tasks of its job read and make.
+func TestTablesOfOtherTasksOfTheJob(t *testing.T) {
+	n := newNode(t)
+	d := dag("breast")
+	d.Tasks = append(d.Tasks, openflow.Task{Name: "other_0", Component: "noop", Parties: []openflow.Party{guest}})
+	n.create("9999", "7", guest, d)
+	reader, psi, other := key("7", "reader_0", guest), key("7", "psi_0", guest), key("7", "other_0", guest)
+	require.Zero(t, n.envelope(reader, output(reader, n.put(reader, "rows"))).Code)
+	require.Zero(t, n.envelope(psi, model(t, fields(psi), archive(t, map[string]string{"m": "m"}))).Code)
+	query := get("/v2/worker/data/tracking/query", "job_id", "7", "task_name", "reader_0", "output_key", "output_data")
+	e := n.envelope(psi, query)
+	require.Zero(t, e.Code, e.Message)
+	var infos []wire.TableInfo
+	require.NoError(t, json.Unmarshal(e.Data, &infos))
+	table := request{method: http.MethodGet, path: infos[0].Path}
+	require.Equal(t, "rows", n.as(psi, table).Body.String())
+	require.Equal(t, "rows", n.as(reader, table).Body.String(), "its maker may read it")
+
+	require.Equal(t, wire.NoModelOutput, n.envelope(other, query).Code)
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(n.envelope(other, table).Err()))
+	byName := get("/openflow/v1/container/data/table", "namespace", "ns", "name", "breast")
+	require.Equal(t, "rows of breast", n.as(reader, byName).Body.String())
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(n.envelope(psi, byName).Err()), "the reader has not handed it on")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(n.envelope(other, byName).Err()))
+	for _, k := range []openflow.TaskKey{reader, other} {
+		require.Equal(t, wire.NoPermission, n.envelope(k, downloadModel(k, "7")).Code, "a model of another task, %s", k)
 	}
 }
 

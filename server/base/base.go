@@ -25,7 +25,8 @@ type Store interface {
 	AddTaskWarning(ctx context.Context, k openflow.TaskKey, text string) error
 	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
 	LatestOutputs(ctx context.Context, k openflow.JobKey, task openflow.TaskName) ([]openflow.OutputRecord, error)
-	OutputsOfTable(ctx context.Context, n openflow.TableName) ([]openflow.OutputRecord, error)
+	RecordUpload(ctx context.Context, k openflow.TaskKey, object string) error
+	HasUploaded(ctx context.Context, k openflow.TaskKey, object string) (bool, error)
 	SaveOutput(ctx context.Context, o openflow.OutputRecord, t *openflow.TableRecord) error
 	// TableOf is a table as a job has it: pinned at the job's creation, or as it is now.
 	TableOf(ctx context.Context, k openflow.JobKey, n openflow.TableName) (openflow.TableRecord, error)

@@ -1,13 +1,15 @@
 package base
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"slices"
-	"strings"
 
 	"openflow"
+	"openflow/store/objects"
 )
 
 // PathRows is where containers of any dialect read rows. Our own dialect serves it.
@@ -23,7 +25,7 @@ type Table struct {
 	Path string
 }
 
-func named(rec openflow.TableRecord) Table { return Table{rec, rowsOf(rec.Name)} }
+func tableAt(rec openflow.TableRecord) Table { return Table{rec, rowsOf(rec.Name)} }
 
 func rowsOf(n openflow.TableName) string {
 	return PathRows + "?" + url.Values{"namespace": {n.Namespace}, "name": {n.Name}}.Encode()
@@ -32,7 +34,7 @@ func rowsOf(n openflow.TableName) string {
 // Table finds a table that the run may read by its name. Errors: CodeNotFound.
 func (s *Site) Table(ctx context.Context, t openflow.TaskRecord, n openflow.TableName) (Table, error) {
 	rec, err := s.readable(ctx, t, n)
-	return named(rec), err
+	return tableAt(rec), err
 }
 
 // Output finds the tables of an output of a task of a job at the same party: the run's own job, or one that its inputs name.
@@ -41,36 +43,67 @@ func (s *Site) Output(ctx context.Context, t openflow.TaskRecord, job openflow.J
 	if job == "" {
 		job = t.Key.Job
 	}
-	if job != t.Key.Job && !fromWarehouse(t, job) {
+	if job != t.Key.Job && !feeds(t, openflow.InputData, func(c openflow.Channel) bool { return c.Job == job }) {
 		return nil, openflow.Errorf(openflow.CodePermission, "%s has no input from job %s", t.Key, job)
+	}
+	none := openflow.About(openflow.AboutModel, openflow.Errorf(openflow.CodeNotFound,
+		"task %q of job %s has no output %q for %s", producer, job, key, t.Key))
+	own := job == t.Key.Job && producer == t.Key.Task
+	named := func(c openflow.Channel) bool {
+		return (c.Job == job || c.Job == "" && job == t.Key.Job) && c.ProducerTask == producer && c.OutputKey == key
+	}
+	if !own && !feeds(t, openflow.InputData, named) {
+		return nil, none // as if there were none, whether or not there is one
 	}
 	if job != t.Key.Job {
 		if found, err := s.pinnedOutputs(ctx, t, job, producer, key); err != nil || len(found) > 0 {
 			return found, err
 		}
 	}
-	source := t.Key.JobKey()
-	source.Job = job
-	outputs, err := s.Store.LatestOutputs(ctx, source, producer)
+	names, err := s.outputs(ctx, t, job, producer, key)
 	if err != nil {
-		return nil, openflow.About(openflow.AboutTask, err)
+		return nil, err
 	}
 	var found []Table
-	for _, o := range outputs {
-		if o.OutputKey != key {
-			continue
-		}
-		rec, err := s.Store.TableOf(ctx, t.Key.JobKey(), o.Table)
+	for _, n := range names {
+		rec, err := s.Store.TableOf(ctx, t.Key.JobKey(), n)
 		if err != nil {
 			return nil, openflow.About(openflow.AboutTable, err)
 		}
-		found = append(found, named(rec))
+		found = append(found, tableAt(rec))
 	}
 	if len(found) == 0 {
-		return nil, openflow.About(openflow.AboutModel, openflow.Errorf(openflow.CodeNotFound,
-			"task %q of job %s has no output %q here", producer, job, key))
+		return nil, none
 	}
 	return found, nil
+}
+
+// outputs names what a task of a job has made at the run's party, in a job of the same scheduler: others may have made the
+// same job ID. An empty key means all outputs.
+func (s *Site) outputs(ctx context.Context, t openflow.TaskRecord, job openflow.JobID, producer openflow.TaskName, key string) ([]openflow.TableName, error) {
+	source := t.Key.JobKey()
+	source.Job = job
+	made, err := s.Store.LatestOutputs(ctx, source, producer)
+	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+		return nil, openflow.About(openflow.AboutTask, err)
+	}
+	var names []openflow.TableName
+	for _, o := range made {
+		if key == "" || o.OutputKey == key {
+			names = append(names, o.Table)
+		}
+	}
+	return names, nil
+}
+
+// feeds reports whether a channel of that kind, of the run's own inputs, is as wanted.
+func feeds(t openflow.TaskRecord, kind openflow.InputKind, wanted func(openflow.Channel) bool) bool {
+	for _, in := range t.Spec.Inputs {
+		if in.Kind == kind && slices.ContainsFunc(in.Channels, wanted) {
+			return true
+		}
+	}
+	return false
 }
 
 // pinnedOutputs are the outputs of a task of another job that the job of this run has kept since its creation; none for a
@@ -120,58 +153,89 @@ func (s *Site) pinned(ctx context.Context, t openflow.TaskRecord, n openflow.Tab
 	return openflow.TableRecord{}, openflow.About(openflow.AboutTable, openflow.Errorf(openflow.CodeNotFound, "%s has no input %s", t.Key, n))
 }
 
-func fromWarehouse(t openflow.TaskRecord, job openflow.JobID) bool {
-	for _, in := range t.Spec.Inputs {
-		for _, c := range in.Channels {
-			if c.Job == job {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// readable returns a table that the run may read: one that its own parameters or channels name, or one that a task of
-// the same job at the same party made or took over. A table that the job has pinned is as it was at the job's creation.
+// readable returns a table that the run may read: one that is an input of its own, or that it has made itself. What other
+// tasks of its job read and make is not its affair. A table that the job has pinned is as it was at the job's creation.
+// CodeNotFound, whether or not there is a table of that name: it is none of them.
 func (s *Site) readable(ctx context.Context, t openflow.TaskRecord, n openflow.TableName) (openflow.TableRecord, error) {
-	job, err := s.Store.Job(ctx, t.Key.JobKey())
+	is, err := s.isInput(ctx, t, n)
+	if err == nil && !is {
+		err = openflow.About(openflow.AboutTable, openflow.Errorf(openflow.CodeNotFound, "%s has no input %s", t.Key, n))
+	}
 	if err != nil {
-		return openflow.TableRecord{}, openflow.About(openflow.AboutJob, err)
-	}
-	allowed := slices.Contains(job.DAG.Tables(t.Key.Party), n)
-	if !allowed {
-		pins, err := s.Store.Pins(ctx, t.Key.JobKey())
-		if err != nil {
-			return openflow.TableRecord{}, openflow.About(openflow.AboutTask, err)
-		}
-		allowed = slices.ContainsFunc(pins, func(p openflow.Pin) bool { return p.Kind == openflow.InputData && p.Table == n })
-	}
-	if !allowed {
-		outputs, err := s.Store.OutputsOfTable(ctx, n)
-		if err != nil {
-			return openflow.TableRecord{}, err
-		}
-		for _, o := range outputs {
-			allowed = allowed || madeFor(t, o)
-		}
-	}
-	if !allowed {
-		return openflow.TableRecord{}, openflow.About(openflow.AboutTable,
-			openflow.Errorf(openflow.CodeNotFound, "%s has no input %s", t.Key, n))
+		return openflow.TableRecord{}, err
 	}
 	rec, err := s.Store.TableOf(ctx, t.Key.JobKey(), n)
 	return rec, openflow.About(openflow.AboutTable, err)
 }
 
-// madeFor reports whether o is an output that t may read. It is one of the same party, made in its own job or in one
-// that its channels name. It is by the same scheduler, because other schedulers may have jobs of the same ID.
-func madeFor(t openflow.TaskRecord, o openflow.OutputRecord) bool {
-	return o.Task.Scheduler == t.Key.Scheduler && o.Task.Party == t.Key.Party &&
-		(o.Task.Job == t.Key.Job || fromWarehouse(t, o.Task.Job))
+// isInput reports whether the run's parameters or channels name a table, or lead to it, or the run has made it.
+func (s *Site) isInput(ctx context.Context, t openflow.TaskRecord, n openflow.TableName) (bool, error) {
+	if table, reads := t.Spec.Reads(); reads && table == n {
+		return true, nil
+	}
+	byName := func(c openflow.Channel) bool {
+		return c.Name != "" && n == openflow.TableName{Namespace: c.Namespace, Name: c.Name}
+	}
+	if feeds(t, openflow.InputData, byName) {
+		return true, nil
+	}
+	pins, err := s.Store.Pins(ctx, t.Key.JobKey())
+	if err != nil {
+		return false, openflow.About(openflow.AboutTask, err)
+	}
+	if slices.ContainsFunc(pins, func(p openflow.Pin) bool { return p.Task == t.Key.Task && p.Kind == openflow.InputData && p.Table == n }) {
+		return true, nil
+	}
+	makers := []openflow.Channel{{Job: t.Key.Job, ProducerTask: t.Key.Task}}
+	for _, in := range t.Spec.Inputs {
+		if in.Kind == openflow.InputData {
+			makers = append(makers, in.Channels...)
+		}
+	}
+	for _, c := range makers {
+		if c.ProducerTask == "" {
+			continue // a table by name
+		}
+		names, err := s.outputs(ctx, t, cmp.Or(c.Job, t.Key.Job), c.ProducerTask, c.OutputKey)
+		if err != nil || slices.Contains(names, n) {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
-// ObjectPrefix is how an uploaded object is named until it has become a table.
-const ObjectPrefix = "object:///sha256/"
+// Upload stores what a run sends. Nothing refers to the object yet, and what nobody comes to refer to is swept away. That it
+// is of this run is on record, also after a restart: only the run may make an output of it.
+func (s *Site) Upload(ctx context.Context, t openflow.TaskRecord, body io.Reader) (uri string, bytes int64, err error) {
+	ref, err := s.Objects.Put(ctx, body)
+	if err != nil {
+		return "", 0, err
+	}
+	return objects.URI(ref.Digest), ref.Bytes, s.Store.RecordUpload(ctx, t.Key, ref.Digest)
+}
+
+// uploaded finds an object that the run has stored itself. Another one is answered as if it were not there, whether or not it
+// is: who knows a digest has no right to what is behind it. Errors: CodeInvalid, CodeNotFound.
+func (s *Site) uploaded(ctx context.Context, t openflow.TaskRecord, uri string) (objects.Info, error) {
+	digest, err := objects.ParseURI(uri)
+	if err != nil {
+		return objects.Info{}, err
+	}
+	own, err := s.Store.HasUploaded(ctx, t.Key, digest)
+	if err != nil {
+		return objects.Info{}, err
+	}
+	none := openflow.Errorf(openflow.CodeNotFound, "%s has stored no object %s", t.Key, digest).
+		WithHint("upload the rows again: what no output refers to is kept for a while only")
+	if !own {
+		return objects.Info{}, none
+	}
+	info, err := s.Objects.Stat(ctx, digest)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		err = none
+	}
+	return info, err
+}
 
 // Save registers an output of a run. An object that was stored before becomes the table with these rows, or an existing
 // table is passed on, as the reader does, where the URI is empty. What the table is called, the run says, not the container.
@@ -186,16 +250,12 @@ func (s *Site) Save(ctx context.Context, t openflow.TaskRecord, out openflow.Out
 		}
 		return s.Store.SaveOutput(ctx, out, nil)
 	}
-	digest, ok := strings.CutPrefix(out.URI, ObjectPrefix)
-	if !ok {
-		return openflow.Errorf(openflow.CodeInvalid, "uri %q is not an object that was stored here", out.URI)
-	}
-	info, err := s.Objects.Stat(ctx, digest)
+	info, err := s.uploaded(ctx, t, out.URI)
 	if err != nil {
 		return openflow.About(openflow.AboutTable, err)
 	}
 	out.Table = outputTable(t.Key, out.OutputKey, out.Index)
-	rows.Name, rows.Object, rows.Bytes, rows.DataType, rows.Intermediate = out.Table, digest, info.Bytes, out.DataType, true
+	rows.Name, rows.Object, rows.Bytes, rows.DataType, rows.Intermediate = out.Table, info.Digest, info.Bytes, out.DataType, true
 	rows.Source = openflow.TableSource{
 		TaskID: t.Key.TaskID(), RunID: t.Key.RunID(), TaskName: t.Key.Task, Component: t.Component,
 		OutputKey: out.OutputKey, Index: out.Index,

@@ -83,7 +83,7 @@ func (s *Site) modelMeta(ctx context.Context, digest string) (json.RawMessage, e
 // Model finds the object of a model that the run may read: as its job has pinned it, otherwise as it is now. Errors:
 // CodePermission, CodeNotFound.
 func (s *Site) Model(ctx context.Context, t openflow.TaskRecord, ref openflow.ModelRef, producer openflow.TaskName, key string) (string, error) {
-	if err := s.mayReadModel(ctx, t, ref.ID, ref.Version); err != nil {
+	if err := s.mayReadModel(ctx, t, ref, producer, key); err != nil {
 		return "", err
 	}
 	pins, err := s.Store.Pins(ctx, t.Key.JobKey())
@@ -99,20 +99,19 @@ func (s *Site) Model(ctx context.Context, t openflow.TaskRecord, ref openflow.Mo
 	return m.Object, err
 }
 
-func (s *Site) mayReadModel(ctx context.Context, t openflow.TaskRecord, id, version string) error {
-	for _, in := range t.Spec.Inputs {
-		for _, c := range in.Channels {
-			if c.Model != nil && c.Model.ID == id && c.Model.Version == version {
-				return nil
-			}
-		}
-	}
+// mayReadModel refuses a model that is no input of the run, nor made by it. A channel that names no model means that of the
+// run's own job.
+func (s *Site) mayReadModel(ctx context.Context, t openflow.TaskRecord, ref openflow.ModelRef, producer openflow.TaskName, key string) error {
 	job, err := s.Store.Job(ctx, t.Key.JobKey())
 	if err != nil {
 		return err
 	}
-	if job.ModelID == id && job.ModelVersion == version {
+	own := ref == openflow.ModelRef{ID: job.ModelID, Version: job.ModelVersion}
+	named := func(c openflow.Channel) bool {
+		return c.ProducerTask == producer && c.OutputKey == key && (c.Model == nil && own || c.Model != nil && *c.Model == ref)
+	}
+	if own && producer == t.Key.Task || feeds(t, openflow.InputModel, named) {
 		return nil
 	}
-	return openflow.Errorf(openflow.CodePermission, "%s has no input from model %s version %s", t.Key, id, version)
+	return openflow.Errorf(openflow.CodePermission, "%s has no input from model %s version %s", t.Key, ref.ID, ref.Version)
 }

@@ -11,12 +11,12 @@ const maxReport = 16 << 10
 
 // Report records what a container says of itself. Its exit decides; see activities.Judge.
 func (s *Site) Report(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, text string, cause openflow.Cause) error {
-	return openflow.About(openflow.AboutTask, s.Store.RecordTaskReport(ctx, t.Key, status, openflow.Cut(text, maxReport), cause))
+	return openflow.About(openflow.AboutTask, s.Store.RecordTaskReport(ctx, t.Key, status, openflow.Readable(openflow.Cut(text, maxReport)), cause))
 }
 
 // Warn keeps what a container warns its own party's users of.
 func (s *Site) Warn(ctx context.Context, t openflow.TaskRecord, text string) error {
-	if text == "" {
+	if text = openflow.Readable(text); text == "" {
 		return openflow.Errorf(openflow.CodeInvalid, "the warning is empty")
 	}
 	return openflow.About(openflow.AboutTask, s.Store.AddTaskWarning(ctx, t.Key, text))

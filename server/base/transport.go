@@ -164,7 +164,7 @@ func (t *Transport) read(w http.ResponseWriter, r *http.Request, wait func(ptp.P
 	if r.Header.Get("Accept") == ptp.TypeProtobuf { // our kit reads large messages without base64
 		form = ptp.FormProtobuf
 	}
-	var c messages.Channel
+	var c stream
 	var m messages.Message
 	found, acknowledged := false, r.Header.Get(ptp.HeaderOpenflowAck) != ""
 	if err == nil {
@@ -174,7 +174,7 @@ func (t *Transport) read(w http.ResponseWriter, r *http.Request, wait func(ptp.P
 		if acknowledged {
 			m, found, err = t.next(r, c, wait(p))
 		} else {
-			m, found, err = t.Store.Pop(r.Context(), c, t.source(r), wait(p))
+			m, found, err = t.Store.Pop(r.Context(), c.Channel, c.source, wait(p))
 		}
 	}
 	switch {
@@ -189,23 +189,24 @@ func (t *Transport) read(w http.ResponseWriter, r *http.Request, wait func(ptp.P
 			out.Payload = []byte{}
 		}
 		w.Header().Set(ptp.HeaderOpenflowSequence, strconv.FormatInt(m.Sequence, 10))
+		w.Header().Set(ptp.HeaderOpenflowSource, c.from(m))
 	}
 	written := t.answer(w, r, form, out)
 	if found && !written && !acknowledged {
-		t.putBack(r, c, m)
+		t.putBack(r, c.Channel, m)
 	}
 }
 
 // maxRead bounds the body of a read, which holds a topic and a timeout.
 const maxRead = 64 << 10
 
-func (t *Transport) next(r *http.Request, c messages.Channel, wait time.Duration) (messages.Message, bool, error) {
+func (t *Transport) next(r *http.Request, c stream, wait time.Duration) (messages.Message, bool, error) {
 	ack, err := strconv.ParseInt(r.Header.Get(ptp.HeaderOpenflowAck), 10, 64)
 	if err != nil || ack < 0 {
 		return messages.Message{}, false, openflow.Errorf(openflow.CodeInvalid, "%s: %q is not a sequence",
 			ptp.HeaderOpenflowAck, r.Header.Get(ptp.HeaderOpenflowAck))
 	}
-	return t.Store.Next(r.Context(), c, t.source(r), ack, wait)
+	return t.Store.Next(r.Context(), c.Channel, c.source, ack, wait)
 }
 
 // putBack returns a message whose reader has gone, so that its next read finds it.
@@ -215,28 +216,48 @@ func (t *Transport) putBack(r *http.Request, c messages.Channel, m messages.Mess
 	}
 }
 
-func (t *Transport) channel(r *http.Request, topic string) (messages.Channel, error) {
+// stream is what a container reads: a channel, and whose messages of it.
+type stream struct {
+	messages.Channel
+	source string         // the node that they come from; empty: any
+	sender openflow.Party // as a topic of our form says; the zero value: the topic has another form
+}
+
+// from names who has sent a message: the party in its role, or without a topic of our form the party. The node of a sender has
+// signed for its party, and lets a container send as its own role only.
+func (s stream) from(m messages.Message) string {
+	if s.sender != (openflow.Party{}) && string(s.sender.ID) == m.Source {
+		return s.sender.String()
+	}
+	return m.Source
+}
+
+// channel is what a container may read under a topic: what is for it. Of a topic of our form it is what the party that the
+// topic names has sent, and of others, the node that the request names: a target that is not this node (interop-transport §6.3).
+func (t *Transport) channel(r *http.Request, topic string) (stream, error) {
 	run := Run(r)
 	session, err := t.ownSession(r, run)
 	if err != nil {
-		return messages.Channel{}, err
+		return stream{}, err
 	}
-	if from, to, ok := ParseTopic(topic, run.Spec.Parties); ok && to != run.Key.Party {
-		return messages.Channel{}, ptp.Fail(ptp.ResultForbidden,
+	s := stream{Channel: messages.Channel{Session: session, Topic: topic}}
+	if target := r.Header.Get(ptp.HeaderTargetNodeID); target != string(t.Self) {
+		s.source = target
+	}
+	from, to, ok := ParseTopic(topic, run.Spec.Parties)
+	if !ok {
+		return s, nil
+	}
+	if to != run.Key.Party {
+		return stream{}, ptp.Fail(ptp.ResultForbidden,
 			openflow.Errorf(openflow.CodePermission, "%s may not read what %s sends to %s", run.Key.Party, from, to))
 	}
-	return messages.Channel{Session: session, Topic: topic}, nil
+	s.source, s.sender = string(from.ID), from
+	return s, nil
 }
 
-// source is the node whose messages a read is limited to: a target that is not this node (interop-transport §6.3).
-func (t *Transport) source(r *http.Request) string {
-	if s := r.Header.Get(ptp.HeaderTargetNodeID); s != string(t.Self) {
-		return s
-	}
-	return ""
-}
-
-// release drops what is unread of the task's own session; it takes messages again at once (interop-transport §6.5).
+// release drops what is unread of the task's own session; it takes messages again at once (interop-transport §6.5). Where the
+// site plays another role in the task too, the session is not the run's alone, and it names the topic.
 func (t *Transport) release(w http.ResponseWriter, r *http.Request) {
 	body, err := reply.Body(r, maxRead)
 	var p ptp.ReleaseInbound
@@ -244,9 +265,15 @@ func (t *Transport) release(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		p, form, err = ptp.DecodePop(r.Header.Get("Content-Type"), r.Header.Get(ptp.HeaderTopic), body)
 	}
-	var c messages.Channel
+	var c stream
 	if err == nil {
 		c, err = t.channel(r, p.Topic)
+	}
+	if run := Run(r); err == nil && c.Topic == "" && slices.ContainsFunc(run.Spec.Parties, func(q openflow.Party) bool {
+		return q.ID == t.Self && q != run.Key.Party
+	}) {
+		err = ptp.Fail(ptp.ResultForbidden, openflow.Errorf(openflow.CodePermission, "%s shares its session with another role of this site", run.Key).
+			WithHint("release topics by their names"))
 	}
 	if err == nil {
 		err = t.Store.Release(r.Context(), c.Session, c.Topic)

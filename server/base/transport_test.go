@@ -120,6 +120,32 @@ func TestReadOfOneSource(t *testing.T) {
 	require.Equal(t, "from the host", got)
 }
 
+// Every message comes with its source: of a topic of our form, the party and its role. What another party has put there, whoever let
+// it in, is not given; the messages around it are.
+func TestMessagesNameTheirSource(t *testing.T) {
+	n := newNode(t)
+	n.arrives(toGuest, "one")
+	stray := messages.Channel{Session: string(psi.SessionID()), Topic: toGuest}
+	require.NoError(t, n.messages.Push(t.Context(), stray, messages.Message{Source: "666", Payload: []byte("a lie")}, 0))
+	n.arrives(toGuest, "two")
+	n.arrives("x", "other form")
+	ack := "0"
+	for _, want := range []string{"one", "two"} {
+		w := n.as(psi, channel("pop", ptp.FormJSON, nil, ptp.HeaderTopic, toGuest, ptp.HeaderOpenflowAck, ack))
+		out, result := verdict(t, w)
+		require.Equal(t, ptp.ResultOK, result)
+		require.Equal(t, want, string(out.Payload))
+		require.Equal(t, "host 10000", w.Header().Get(ptp.HeaderOpenflowSource))
+		ack = w.Header().Get(ptp.HeaderOpenflowSequence)
+	}
+	for _, want := range []string{"two", ""} { // the last one was not acknowledged
+		got, _ := n.read("pop", ptp.HeaderTopic, toGuest)
+		require.Equal(t, want, got, "nor does a reader of the standard get it")
+	}
+	w := n.as(psi, channel("pop", ptp.FormJSON, nil, ptp.HeaderTopic, "x"))
+	require.Equal(t, "10000", w.Header().Get(ptp.HeaderOpenflowSource), "a topic of another form names no role")
+}
+
 func TestPush(t *testing.T) {
 	p := &ptp.PushInbound{Topic: toHost, Payload: []byte{0, 1, 2}, Metadata: map[string]string{ptp.MetadataMessageID: "7"}}
 	for _, form := range []ptp.Form{ptp.FormJSON, ptp.FormProtobuf} {
@@ -221,7 +247,9 @@ func TestRelease(t *testing.T) {
 	n := newNode(t)
 	n.arrives(toGuest, "one")
 	n.arrives("other", "two")
-	_, result := verdict(t, n.as(psi, channel("release", ptp.FormJSON, nil, ptp.HeaderTopic, toGuest)))
+	_, result := verdict(t, n.as(psi, channel("release", ptp.FormJSON, nil)))
+	require.Equal(t, ptp.ResultForbidden, result, "the arbiter of this site has messages in the session too")
+	_, result = verdict(t, n.as(psi, channel("release", ptp.FormJSON, nil, ptp.HeaderTopic, toGuest)))
 	require.Equal(t, ptp.ResultOK, result)
 	got, _ := n.read("pop", ptp.HeaderTopic, toGuest)
 	require.Empty(t, got)

@@ -15,8 +15,7 @@ import (
 )
 
 // Sessions tells which parties may send to a session of this node, and what the session is called here: a peer may leave
-// its scheduler out. CodeNotFound: no task here has it. CodeConflict: the sender takes part in tasks of several
-// schedulers that have it.
+// its scheduler out. CodePermission: the sender takes no part in it, or no task here has it, which is one answer.
 type Sessions interface {
 	Admit(ctx context.Context, from openflow.PartyID, session, topic string) (own openflow.SessionID, err error)
 }
@@ -82,6 +81,16 @@ func (t *Transport) answer(w http.ResponseWriter, r *http.Request, form ptp.Form
 	}
 }
 
+// scheduled is a session with its scheduler, where only the sender has named that beside it.
+func scheduled(session, scheduler string) string {
+	k, err := openflow.ParseSessionID(openflow.SessionID(session))
+	if err != nil || k.Scheduler != "" || scheduler == "" {
+		return session
+	}
+	k.Scheduler = openflow.PartyID(scheduler)
+	return string(k.SessionID())
+}
+
 func (t *Transport) accept(r *http.Request, p ptp.PushInbound) error {
 	op, _, err := ptp.ParseURI(r.Header.Get(ptp.HeaderURI))
 	if err != nil {
@@ -106,7 +115,7 @@ func (t *Transport) accept(r *http.Request, p ptp.PushInbound) error {
 	if err != nil {
 		return err
 	}
-	own, err := t.Sessions.Admit(r.Context(), caller, session, topic)
+	own, err := t.Sessions.Admit(r.Context(), caller, scheduled(session, r.Header.Get(ptp.HeaderOpenflowScheduler)), topic)
 	if err != nil {
 		return err
 	}

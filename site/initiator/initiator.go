@@ -82,6 +82,9 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 		return openflow.Submitted{}, unnamed(dag.Conf.Scheduler, answer.ID)
 	}
 	if answer.ID != sub.ID { // a repeat is the first job, and a genuine scheduler chooses the ID
+		if err := s.unused(ctx, dag.Conf.Scheduler, answer.ID); err != nil {
+			return openflow.Submitted{}, err
+		}
 		if err := s.remember(ctx, answer.ID, dag.Conf.Scheduler); err != nil {
 			return answer, err
 		}
@@ -99,6 +102,26 @@ func unnamed(scheduler openflow.PartyID, id openflow.JobID) error {
 		said = fmt.Sprintf("with the job ID %q, which is none", id)
 	}
 	err := openflow.Errorf(openflow.CodeUnavailable, "the scheduler has answered %s", said).
+		WithHint("the job may run all the same; who operates party %s can find and stop it there", scheduler)
+	return openflow.About(openflow.AboutJob, openflow.AtParty(scheduler, err))
+}
+
+// unused refuses an ID by which a scheduler calls a job as one of another scheduler is called here: neither of the two could be
+// named by it alone any more.
+func (s *Service) unused(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID) error {
+	other, err := s.Rows.SchedulerOf(ctx, s.Self, id)
+	switch openflow.CodeOf(err) {
+	case openflow.CodeNotFound:
+		return nil
+	case "":
+		if other == scheduler {
+			return nil
+		}
+	case openflow.CodeConflict:
+	default:
+		return openflow.About(openflow.AboutJob, err)
+	}
+	err = openflow.Errorf(openflow.CodeUnavailable, "the scheduler has answered with the job ID %s, which a job of another scheduler has here", id).
 		WithHint("the job may run all the same; who operates party %s can find and stop it there", scheduler)
 	return openflow.About(openflow.AboutJob, openflow.AtParty(scheduler, err))
 }

@@ -363,6 +363,25 @@ func TestStopOfAJobWithoutARow(t *testing.T) {
 	}
 }
 
+// A scheduler cannot call a job like one that another party schedules here: neither could be named by its ID any more.
+func TestIDOfAnotherJobIsNotTaken(t *testing.T) {
+	for name, known := range map[string]rows{
+		"of another scheduler": {schedulers: map[openflow.JobID]openflow.PartyID{"its": "10002"}},
+		"of several":           {err: openflow.Errorf(openflow.CodeConflict, "more than once")},
+	} {
+		d := dag()
+		d.Conf.Scheduler = "10001"
+		_, err := service(&network{answer: openflow.Submitted{ID: "its"}}, known).SubmitJob(t.Context(), openflow.Submission{DAG: d})
+		require.ErrorContains(t, err, "a job of another scheduler has here", name)
+	}
+	d := dag()
+	d.Conf.Scheduler = "10001"
+	again := rows{schedulers: map[openflow.JobID]openflow.PartyID{"its": "10001"}}
+	got, err := service(&network{answer: openflow.Submitted{ID: "its"}}, again).SubmitJob(t.Context(), openflow.Submission{DAG: d})
+	require.NoError(t, err, "a repeat is the first job")
+	require.Equal(t, openflow.JobID("its"), got.ID)
+}
+
 // A job whose scheduler could not be remembered could not be stopped.
 func TestSubmissionThatCannotBeRemembered(t *testing.T) {
 	n, d := &network{}, dag()

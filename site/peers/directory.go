@@ -115,6 +115,9 @@ func (d *Directory) PushTo(ctx context.Context, to openflow.PartyID, m peer.Outg
 	if err != nil {
 		return err
 	}
+	if own, err := openflow.ParseSessionID(openflow.SessionID(m.Session)); err == nil && c.Session != m.Session {
+		m.Scheduler = own.Scheduler
+	}
 	m.Session, m.Topic = c.Session, c.Topic
 	l := d.link(s)
 	return l.Push(ctx, m)

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	"openflow"
@@ -83,14 +84,16 @@ func Calling(own tls.Certificate, peer openflow.PartyID, keys []PublicKey, also 
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own},
 		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection is what verifies: by key, not by name
 		VerifyConnection: func(s tls.ConnectionState) error {
-			if key, ok := Shown(&s); ok && slices.Contains(keys, key) {
+			key, ok := Shown(&s)
+			if ok && slices.Contains(keys, key) || chained(s, s.ServerName, also, x509.ExtKeyUsageServerAuth) == nil {
 				return nil
 			}
-			if err := chained(s, s.ServerName, also, x509.ExtKeyUsageServerAuth); err != nil {
-				return unauthorized("who answers at the address of party %s shows a certificate of another key than those in its record here", peer).
-					WithHint("compare with what openflow site key prints there; if its key has changed: openflow site rotate %s --key KEY", peer)
+			known := make([]string, len(keys))
+			for i, k := range keys {
+				known[i] = k.ID()
 			}
-			return nil
+			return unauthorized("party %s shows a certificate of key %q, which is not the one in its record here (%s)", peer, key.ID(), strings.Join(known, ", ")).
+				WithHint("compare with what openflow site key prints there; if its key has changed: openflow site rotate %s --key KEY", peer)
 		},
 	}
 }

@@ -205,17 +205,27 @@ func (c *Catalogue) jobOfAnyScheduler(ctx context.Context, k openflow.JobKey) (o
 	return jobs[0], nil
 }
 
-// SchedulerOf returns the scheduler of the only job of that ID that self, this site, takes part in, schedules, or has handed
-// to another party. CodeNotFound: there is none. CodeConflict, listing the schedulers: there are several.
+// SchedulerOf returns the scheduler of the only job of that ID that self, this site, has submitted. Jobs that others have submitted
+// count only where it has none, so what they call theirs does not come in its way. CodeNotFound: there is none. CodeConflict,
+// listing the schedulers: there are several.
 func (c *Catalogue) SchedulerOf(ctx context.Context, self openflow.PartyID, id openflow.JobID) (openflow.PartyID, error) {
-	var schedulers []openflow.PartyID
-	err := c.each(ctx, `select scheduler from job where job_id = $1 union select scheduler from submission where job_id = $1
-		union select cast($2 as text) from scheduled_job where job_id = $1 order by 1`, []any{string(id), string(self)}, func(r row) error {
-		var s openflow.PartyID
-		err := r.Scan(&s)
-		schedulers = append(schedulers, s)
-		return err
-	})
+	var schedulers, own []openflow.PartyID
+	err := c.each(ctx, `select scheduler, 0 from job where job_id = $1 union select scheduler, 1 from submission where job_id = $1
+		union select cast($2 as text), case when initiator = cast($2 as text) then 1 else 0 end from scheduled_job where job_id = $1 order by 1, 2`,
+		[]any{string(id), string(self)}, func(r row) error {
+			var s openflow.PartyID
+			var submitted int
+			err := r.Scan(&s, &submitted)
+			schedulers = append(schedulers, s)
+			if submitted == 1 {
+				own = append(own, s)
+			}
+			return err
+		})
+	if len(own) > 0 {
+		schedulers = own
+	}
+	schedulers = slices.Compact(schedulers) // in order
 	switch {
 	case err != nil:
 		return "", classify("look up the scheduler of job "+string(id), err)

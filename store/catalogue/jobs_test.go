@@ -163,9 +163,16 @@ func testSameJobIDFromTwoSchedulers(t *testing.T, newCatalogue opener) {
 		require.ErrorContains(t, err, "from schedulers 8888, 9999", name)
 		require.NotContains(t, openflow.ForPartners(err).Error(), "8888", "that is for this site's users")
 	}
+	require.NoError(t, c.RememberScheduler(ctx, "j", "9999"))
+	scheduler, err := c.SchedulerOf(ctx, "9999", "j")
+	require.NoError(t, err, "what another party calls its job does not come in the way of one that was submitted here")
+	require.Equal(t, openflow.PartyID("9999"), scheduler)
+	_, err = c.ForgetSchedulersBefore(ctx, time.Now().Add(time.Hour), 10)
+	require.NoError(t, err)
+
 	_, err = c.DeleteJob(ctx, theirs.Key())
 	require.NoError(t, err)
-	scheduler, err := c.SchedulerOf(ctx, "9999", "j")
+	scheduler, err = c.SchedulerOf(ctx, "9999", "j")
 	require.NoError(t, err)
 	require.Equal(t, openflow.PartyID("9999"), scheduler)
 

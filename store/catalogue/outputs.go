@@ -61,12 +61,6 @@ func (c *Catalogue) Outputs(ctx context.Context, k openflow.TaskKey) ([]openflow
 		string(k.RunID()))
 }
 
-// OutputsOfTable lists which task versions made or took over a table, oldest first.
-func (c *Catalogue) OutputsOfTable(ctx context.Context, n openflow.TableName) ([]openflow.OutputRecord, error) {
-	return c.outputs(ctx, "read makers of table "+n.String(),
-		`namespace = $1 and name = $2 order by create_time, run_id`, n.Namespace, n.Name)
-}
-
 func (c *Catalogue) outputs(ctx context.Context, doing, cond string, args ...any) ([]openflow.OutputRecord, error) {
 	var outputs []openflow.OutputRecord
 	err := c.each(ctx, `select `+outputColumns.names+` from output where `+cond, args, func(from row) error {

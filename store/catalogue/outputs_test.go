@@ -122,10 +122,6 @@ func testOutputs(t *testing.T, newCatalogue opener) {
 	require.Empty(t, cmp.Diff([]openflow.OutputRecord{output("a", 0, "t"), output("b", 0, "t0"), output("b", 1, "t1")}, got, ignoreTimes))
 	_, err = c.Table(ctx, table.Name)
 	require.NoError(t, err)
-	makers, err := c.OutputsOfTable(ctx, table.Name)
-	require.NoError(t, err)
-	require.Len(t, makers, 1)
-	require.Equal(t, k, makers[0].Task)
 
 	bad := sampleTable("u", "d")
 	bad.Meta = json.RawMessage(`{`)

@@ -192,11 +192,11 @@ func testReplicasRerunAndDelete(t *testing.T, place catalogue.Options) {
 		gone := openflow.CodeOf(err) == openflow.CodeNotFound
 		n, err := opened[0].CountTasks(ctx, catalogue.TaskFilter{Job: j.ID})
 		require.NoError(t, err)
-		makers, err := opened[0].OutputsOfTable(ctx, table.Name)
+		made, err := opened[0].Outputs(ctx, k)
 		require.NoError(t, err)
 		if gone {
 			require.Zero(t, n, "tasks without their job")
-			require.Empty(t, makers, "outputs without their task")
+			require.Empty(t, made, "outputs without their task")
 		} else {
 			require.Equal(t, len(tasks)+1, n)
 		}

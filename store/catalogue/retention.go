@@ -89,6 +89,7 @@ func (t *tx) forgetTasks(ctx context.Context, k openflow.JobKey) ([]string, erro
 	for _, query := range []string{
 		`delete from data_table where ` + dropped,
 		`delete from output where run_id in ` + runs,
+		`delete from upload where run_id in ` + runs,
 		`delete from pin where ` + jobKey,
 		`delete from metric where run_id in ` + runs,
 		keepSpent,

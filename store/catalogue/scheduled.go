@@ -53,7 +53,8 @@ func scanScheduled(from row) (openflow.ScheduledJob, error) {
 
 // CreateScheduledJob records a job that this node schedules and returns the row that counts. That is j itself, or the
 // row of an earlier submission with an equal SubmitHash and the same ID, or the same initiator and idempotency key.
-// CodeConflict: that earlier submission was a different one.
+// CodeConflict: that earlier submission was a different one. Of the job of another initiator that has the ID, nothing
+// is told.
 func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.ScheduledJob) (openflow.ScheduledJob, error) {
 	if j.Status == "" {
 		j.Status = openflow.JobReady
@@ -92,8 +93,12 @@ func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.Scheduled
 	if err != nil {
 		return j, classify("create job "+string(j.ID), err)
 	}
-	if kept.SubmitHash != j.SubmitHash || kept.Initiator != j.Initiator {
-		if j.IdempotencyKey != "" && kept.IdempotencyKey == j.IdempotencyKey && kept.Initiator == j.Initiator {
+	if kept.Initiator != j.Initiator { // whose it is, and what, is nobody else's affair
+		return j, openflow.Errorf(openflow.CodeConflict, "the job ID %s cannot be used here", j.ID).
+			WithHint("submit the job again: it gets another ID")
+	}
+	if kept.SubmitHash != j.SubmitHash {
+		if j.IdempotencyKey != "" && kept.IdempotencyKey == j.IdempotencyKey {
 			return j, openflow.Errorf(openflow.CodeConflict, "idempotency key %q belongs to job %s, which was a different submission",
 				j.IdempotencyKey, kept.ID).WithHint("use a new key for a new job")
 		}

@@ -52,7 +52,7 @@ func testCreateScheduledJobIsIdempotent(t *testing.T, newCatalogue opener) {
 		"no key, the same":                 {scheduled("keyless", "", "h"), "keyless", ""},
 		"no key is not one key":            {scheduled("keyless2", "", "h2"), "keyless2", ""},
 		"the key of another initiator":     {other, "second", ""},
-		"another initiator, the same ID":   {openflow.ScheduledJob{ID: "first", Initiator: "1", SubmitHash: "hash", DAG: sampleDAG()}, "", "exists already"},
+		"another initiator, the same ID":   {openflow.ScheduledJob{ID: "first", Initiator: "1", SubmitHash: "hash", DAG: sampleDAG()}, "", "the job ID first cannot be used here"},
 		"the key counts more than the ID":  {scheduled("keyless", "key", "hash"), "first", ""},
 		"a status that is none is refused": {openflow.ScheduledJob{ID: "x", Status: "finished", DAG: sampleDAG()}, "", "unknown status"},
 	} {

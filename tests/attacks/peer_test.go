@@ -68,3 +68,14 @@ func (a *attacker) post(path string, body any) (status int, answer []byte) {
 	require.NoError(a.t, err)
 	return resp.StatusCode, answer
 }
+
+// send sends a request that is signed already, and returns the answer's body.
+func (a *attacker) send(r *http.Request) string {
+	a.t.Helper()
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(a.t, err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	require.NoError(a.t, err)
+	return string(answer)
+}

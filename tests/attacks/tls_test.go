@@ -57,7 +57,7 @@ func TestServerWithAnotherKey(t *testing.T) {
 	user.OK(user.Post("/openflow/v1/user/site/add", map[string]any{"party_id": "10000", "url": s.URL, "key": e.Key(t, "10000").Public().String()}), nil)
 	answer := user.TrySubmit(env.DAG(env.Parties("guest 9999", "host 10000"), env.Noop("a", nil)))
 	require.Equal(t, wire.VerifyFailed, answer.Code, answer.Message)
-	require.Contains(t, answer.Message, "another key")
+	require.Contains(t, answer.Message, "is not the one in its record")
 	require.Zero(t, asked, "nothing is said to a server that has not proven who it is")
 	e.NoCoresHeld(t)
 }

@@ -49,6 +49,7 @@ type Access struct {
 // Running is how the tasks of a node or worker run.
 type Running struct {
 	Runtime    string   `flag:"runtime" help:"docker, or process (isolates nothing)"`
+	Unconfined bool     `flag:"unconfined" help:"tasks run also where no firewall rules can keep them from what listens on this machine"`
 	Components string   `flag:"components" default:"openflow-components beside this program" help:"the program of the built-in provider"`
 	Base       string   `flag:"listen-base" default:"chosen by the runtime" help:"address of the base layer, which containers of this machine call"`
 	Advertise  string   `flag:"advertise-base" default:"known to the runtime" help:"HOST:PORT at which containers reach the base layer, for runtimes that cannot tell"`

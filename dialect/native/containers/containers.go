@@ -68,13 +68,13 @@ func (a *api) table(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// putObject stores what a container streams. Nothing refers to it yet; what nobody comes to refer to is swept away.
+// putObject stores what a container streams.
 func (a *api) putObject(r *http.Request) (any, error) {
-	ref, err := a.Objects.Put(r.Context(), r.Body)
+	uri, bytes, err := a.Upload(r.Context(), base.Run(r), r.Body)
 	if err != nil {
 		return nil, err
 	}
-	return objectStored{URI: base.ObjectPrefix + ref.Digest, Bytes: ref.Bytes}, nil
+	return objectStored{URI: uri, Bytes: bytes}, nil
 }
 
 // scoreSpend is what a container is about to tell a partner; ours.

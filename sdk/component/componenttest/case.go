@@ -23,6 +23,7 @@ type Case struct {
 	Scores     map[openflow.Party]ScoreLedger     // what the site of a party has told before; none: nothing
 	Cores      int                                // per party; 0: 1
 	Faults     []Fault                            // injected by the node
+	Strays     []Stray                            // are there before the task begins
 	Timeout    time.Duration                      // of the whole run; 0: one minute
 	Patience   time.Duration                      // OPENFLOW_PATIENCE of the kit; 0: its default
 }

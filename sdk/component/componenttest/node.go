@@ -114,6 +114,9 @@ func (n *Node) Start(ctx context.Context, c Case) *Started {
 		node: n, c: c, cancel: map[openflow.Party]context.CancelFunc{}, logs: map[openflow.Party]*logBuffer{},
 		ended: map[openflow.Party]chan int{},
 	}
+	for _, s := range c.Strays {
+		n.stray(s)
+	}
 	for _, p := range c.Parties {
 		env := n.prepare(c, p)
 		partyCtx, cancel := context.WithCancel(ctx)

@@ -1,7 +1,9 @@
 package componenttest
 
 import (
+	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -12,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"openflow"
+	"openflow/sdk/wire"
 )
 
 // base64Limit is the size in bytes up to which the node answers a pop in JSON, so that tests see both codecs.
@@ -21,6 +24,19 @@ const base64Limit = 1 << 10
 type Message struct {
 	Topic   string
 	Payload []byte // with the kit's first byte
+}
+
+// Stray is a message that the node gives to the wrong task: it comes where To waits for one of From under Tag, and Source has
+// sent it. A component never gets to see it.
+type Stray struct {
+	From, To, Source openflow.Party
+	Tag              string
+	Payload          []byte
+}
+
+func (n *Node) stray(s Stray) {
+	topic := fmt.Sprintf("%s-%s~%s-%s~%s", s.From.Role, s.From.ID, s.To.Role, s.To.ID, s.Tag)
+	n.queues.put(wire.FederationID(key(s.To)), topic, rand.Text(), s.Source, append([]byte{0}, s.Payload...)) // one whole message
 }
 
 // queues holds the messages of all sessions, numbered per topic and kept until they are acknowledged.
@@ -39,6 +55,7 @@ type queue struct {
 
 type numbered struct {
 	sequence int64
+	source   openflow.Party
 	payload  []byte
 }
 
@@ -58,7 +75,7 @@ func (q *queues) get(key string) *queue {
 	return q.byKey[key]
 }
 
-func (q *queues) put(session, topic, id string, payload []byte) {
+func (q *queues) put(session, topic, id string, source openflow.Party, payload []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.seen[session+id] {
@@ -68,7 +85,7 @@ func (q *queues) put(session, topic, id string, payload []byte) {
 	q.all = append(q.all, Message{Topic: topic, Payload: payload})
 	to := q.get(session + "/" + topic)
 	to.next++
-	to.messages = append(to.messages, numbered{to.next, payload})
+	to.messages = append(to.messages, numbered{to.next, source, payload})
 	close(to.arrived)
 	to.arrived = make(chan struct{})
 }
@@ -113,7 +130,7 @@ func (n *Node) push(w http.ResponseWriter, r *http.Request, caller openflow.RunI
 	case targetID != r.Header.Get("x-ptp-target-node-id") || in.Metadata["x-ptp-message-id"] == "":
 		transport(w, "E0000000400", "target or message id is wrong", nil)
 	default:
-		n.queues.put(r.Header.Get("x-ptp-session-id"), in.Topic, in.Metadata["x-ptp-message-id"], in.Payload)
+		n.queues.put(r.Header.Get("x-ptp-session-id"), in.Topic, in.Metadata["x-ptp-message-id"], p, in.Payload)
 		transport(w, "E0000000000", "OK", nil)
 	}
 }
@@ -132,6 +149,7 @@ func (n *Node) pop(w http.ResponseWriter, r *http.Request, _ openflow.RunID) {
 		found, arrived := n.queues.first(session, topic, ack)
 		if found != nil {
 			w.Header().Set("x-openflow-sequence", strconv.FormatInt(found.sequence, 10))
+			w.Header().Set("x-openflow-source", found.source.String())
 			if len(found.payload) > base64Limit && strings.HasPrefix(r.Header.Get("Accept"), "application/x-protobuf") {
 				transportProtobuf(w, found.payload)
 				return

@@ -21,9 +21,13 @@ const (
 	HeaderFromNodeID       = "x-ptp-from-node-id"  // FATE's HeaderSourceNodeID
 	HeaderOpenflowAck      = "x-openflow-ack"      // acknowledged read: drop sequences up to this one
 	HeaderOpenflowSequence = "x-openflow-sequence" // reply of an acknowledged read: the message's sequence
-	MetadataMessageID      = "x-ptp-message-id"    // key of PushInbound.Metadata, for duplicate suppression (interop-transport §6.1)
-	VersionPassThrough     = "1"                   // the value of HeaderVersion that means pass-through (interop-transport §5.2)
-	ProviderFATE           = "FATE"                // a HeaderProvider that expects ResultTimeout for an empty pop
+	HeaderOpenflowSource   = "x-openflow-source"   // reply of a read: who has sent the message
+	// HeaderOpenflowScheduler says whose session is meant where its name does not tell, as FATE-Flow's. The signature covers it,
+	// as it does every header of this prefix.
+	HeaderOpenflowScheduler = "x-ptp-openflow-scheduler"
+	MetadataMessageID       = "x-ptp-message-id" // key of PushInbound.Metadata, for duplicate suppression (interop-transport §6.1)
+	VersionPassThrough      = "1"                // the value of HeaderVersion that means pass-through (interop-transport §5.2)
+	ProviderFATE            = "FATE"             // a HeaderProvider that expects ResultTimeout for an empty pop
 )
 
 // Content types that mean something here.

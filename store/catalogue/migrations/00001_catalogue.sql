@@ -170,6 +170,14 @@ create table output (
 );
 create index output_of_table on output (namespace, name);
 
+-- Which objects a run has stored itself: only those may become its outputs.
+create table upload (
+  run_id      text not null,
+  object      text not null,
+  create_time bigint not null,
+  primary key (run_id, object)
+);
+
 create table model (
   model_id    text not null,
   version     text not null,

@@ -266,6 +266,12 @@ CREATE TABLE task (
   spec              text not null
 );
 INSERT INTO "task" VALUES('j1_reader_0_0@9999@guest_9999','j1','reader_0',0,'guest','9999','9999','','reader','openflow:1.0@docker','waiting','running','','',4,0,0,'',0,1,0,'docker','guest-9999-j1_reader_0-0','',NULL,'',1735787046000,1735787052000,1735787052000,0,'','',0,'','','','{"name":"reader_0","component":"reader","stage":"default","parameters":{"name":"t"},"parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}]}');
+CREATE TABLE upload (
+  run_id      text not null,
+  object      text not null,
+  create_time bigint not null,
+  primary key (run_id, object)
+);
 CREATE TABLE worker (
   machine text primary key,
   name    text not null,

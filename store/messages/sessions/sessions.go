@@ -2,6 +2,7 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -24,19 +25,22 @@ type Sessions struct {
 	Between func(topic string, parties []openflow.Party) (from, to openflow.Party, ok bool) // reads a topic of our form
 
 	mu    sync.Mutex
-	known map[openflow.SessionID][]openflow.Party
+	known map[openflow.SessionID]members
 }
+
+// members are the parties of a session here: those of all its runs, who may send, and those of any, whose names topics have.
+type members struct{ all, any []openflow.Party }
 
 // maxKnown bounds the memory; forgetting costs one look into the catalogue.
 const maxKnown = 4096
 
 // Admit implements interconnection.Sessions.
 func (s *Sessions) Admit(ctx context.Context, from openflow.PartyID, session, topic string) (openflow.SessionID, error) {
-	own, parties, err := s.find(ctx, from, openflow.SessionID(session))
+	own, who, err := s.find(ctx, from, openflow.SessionID(session))
 	if err != nil {
 		return "", err
 	}
-	sender, receiver, ok := s.Between(topic, parties)
+	sender, receiver, ok := s.Between(topic, who.any)
 	if ok && (sender.ID != from || receiver.ID != s.Self) {
 		return "", openflow.Errorf(openflow.CodePermission, "party %s may not send from %s to %s", from, sender, receiver)
 	}
@@ -44,33 +48,35 @@ func (s *Sessions) Admit(ctx context.Context, from openflow.PartyID, session, to
 }
 
 // find returns what the session that a party means is called here, and its parties. One that names no scheduler is looked up
-// every time: another scheduler may make the same job ID later. CodePermission: the party takes no part in it.
-func (s *Sessions) find(ctx context.Context, from openflow.PartyID, session openflow.SessionID) (openflow.SessionID, []openflow.Party, error) {
+// every time: another scheduler may make the same job ID later. CodePermission: the party takes no part in it. So it is
+// answered where there is none, too: which sessions there are is for their parties to know.
+func (s *Sessions) find(ctx context.Context, from openflow.PartyID, session openflow.SessionID) (openflow.SessionID, members, error) {
 	s.mu.Lock()
-	parties, ok := s.known[session]
+	who, ok := s.known[session]
 	s.mu.Unlock()
-	if ok && !takesPart(from, parties) {
-		return "", nil, strange(from, session)
+	if ok && !takesPart(from, who.all) {
+		return "", members{}, strange(from, session)
 	}
 	if ok {
-		return session, parties, nil
+		return session, who, nil
 	}
 	runs, err := s.Tasks.TasksOfSession(ctx, s.Self, session)
-	if err != nil {
-		return "", nil, err
+	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+		return "", members{}, err
 	}
-	run, err := meant(from, session, runs)
-	if err != nil {
-		return "", nil, err
+	runs = meant(from, runs)
+	who = membersOf(runs)
+	if !takesPart(from, who.all) {
+		return "", members{}, strange(from, session)
 	}
-	own, parties := run.Key.SessionID(), run.Spec.Parties
+	own := runs[0].Key.SessionID()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil || len(s.known) >= maxKnown {
-		s.known = map[openflow.SessionID][]openflow.Party{}
+		s.known = map[openflow.SessionID]members{}
 	}
-	s.known[own] = parties
-	return own, parties, nil
+	s.known[own] = who
+	return own, who, nil
 }
 
 func takesPart(id openflow.PartyID, parties []openflow.Party) bool {
@@ -78,29 +84,48 @@ func takesPart(id openflow.PartyID, parties []openflow.Party) bool {
 }
 
 func strange(from openflow.PartyID, session openflow.SessionID) error {
-	return openflow.Errorf(openflow.CodePermission, "party %s takes no part in session %s", from, session)
+	return openflow.Errorf(openflow.CodePermission, "party %s takes part in no session %s here", from, session)
 }
 
-// meant chooses among the runs of a session that names no scheduler: a party means a job that it takes part in, and one that
-// runs rather than one that is over. So jobs of others, which may have the same ID, do not come in its way. CodeConflict: it
-// takes part in the jobs of several schedulers.
-func meant(from openflow.PartyID, session openflow.SessionID, runs []openflow.TaskRecord) (openflow.TaskRecord, error) {
-	others := func(t openflow.TaskRecord) bool { return !takesPart(from, t.Spec.Parties) }
-	over := func(t openflow.TaskRecord) bool { return t.PartyStatus.Terminal() }
-	runs = slices.DeleteFunc(slices.Clone(runs), others)
-	if len(runs) == 0 {
-		return openflow.TaskRecord{}, strange(from, session)
-	}
-	if under := slices.DeleteFunc(slices.Clone(runs), over); len(under) > 0 {
-		runs = under
-	}
-	for _, t := range runs {
-		if t.Key.Scheduler != runs[0].Key.Scheduler {
-			e := openflow.Errorf(openflow.CodeConflict, "session %s is here more than once, from schedulers %s and %s", session, runs[0].Key.Scheduler, t.Key.Scheduler)
-			return t, e.WithPublic("session %s is there more than once, from several schedulers", session)
+// membersOf are the parties of the runs of one session. A run in another role, whose parties are others, lets nobody in.
+func membersOf(runs []openflow.TaskRecord) (who members) {
+	for i, t := range runs {
+		if i == 0 {
+			who.all = slices.Clone(t.Spec.Parties)
+		}
+		who.all = slices.DeleteFunc(who.all, func(p openflow.Party) bool { return !slices.Contains(t.Spec.Parties, p) })
+		for _, p := range t.Spec.Parties {
+			if !slices.Contains(who.any, p) {
+				who.any = append(who.any, p)
+			}
 		}
 	}
-	return runs[0], nil
+	return who
+}
+
+// meant chooses among the runs of a session that names no scheduler, and returns those of one. Jobs that the party takes no part
+// in do not come in its way, although they may have the same ID. Of the others, a party that schedules one means that. Otherwise
+// it means the job that came here first: whoever makes another one of that ID later gets none of its messages.
+func meant(from openflow.PartyID, runs []openflow.TaskRecord) []openflow.TaskRecord {
+	of := map[openflow.PartyID][]openflow.TaskRecord{}
+	for _, t := range runs {
+		of[t.Key.Scheduler] = append(of[t.Key.Scheduler], t)
+	}
+	if own := of[from]; takesPart(from, membersOf(own).all) {
+		return own
+	}
+	var first []openflow.TaskRecord
+	for _, list := range of {
+		if takesPart(from, membersOf(list).all) && (first == nil || before(list[0], first[0])) {
+			first = list
+		}
+	}
+	return first
+}
+
+// before tells which of two runs came first; of two at the same moment it is the same one at every look.
+func before(a, b openflow.TaskRecord) bool {
+	return cmp.Or(a.CreateTime.Compare(b.CreateTime), cmp.Compare(a.Key.Scheduler, b.Key.Scheduler)) < 0
 }
 
 // patience bounds the question of a store's sweep, which has no context to give.
