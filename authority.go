@@ -9,3 +9,12 @@ type Authority struct {
 	// scheduler's record says.
 	Signed bool
 }
+
+// String tells on whose word, for the record of decisions.
+func (a Authority) String() string {
+	proof := "not signed"
+	if a.Signed {
+		proof = "signed"
+	}
+	return "initiator " + string(a.Initiator) + ", scheduler " + string(a.Scheduler) + ", " + proof
+}

@@ -28,6 +28,7 @@ import (
 	"openflow/server/base"
 	"openflow/server/interconnection"
 	"openflow/site/doctor/examine"
+	"openflow/site/excerpt"
 	"openflow/site/initiator"
 	"openflow/site/partner"
 	"openflow/site/peers"
@@ -198,10 +199,12 @@ func (n *Node) connect() services {
 	engine := &starter.Engine{Client: n.client, Queue: Queue}
 	ids := initiator.NewIDs(time.Now)
 	part := &partner.Service{
-		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.registry,
+		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.registry, Excerpts: excerpt.Cutter{Objects: n.objects},
 		Limits: n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Ended: n.ahead.Ended, Log: n.config.Log,
 	}
-	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
+	sched := &scheduler.Service{
+		Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next, GrantAll: n.config.GrantAll, Log: n.config.Log,
+	}
 	dir := &peers.Directory{
 		Self: n.config.Party, Records: n.rows, Signer: peers.Signer{Signer: trust.Signer{Party: n.config.Party, Key: n.key}},
 		HTTP: httpclient.New(httpclient.Options{}), Partners: part, Schedulers: sched, Dialects: n.config.Dialects,

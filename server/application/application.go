@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/sdk/wire"
 	"openflow/server/reply"
 	"openflow/site/registry"
 	"openflow/store/catalogue"
@@ -173,7 +172,10 @@ const maxSubject = 4 << 10
 
 // Audit keeps who changed what: "site/add", "grant/delete".
 func (s *Site) Audit(r *http.Request, what, subject string) error {
-	return s.Catalogue.AppendAudit(r.Context(), openflow.AuditEvent{
-		Actor: "user " + r.Header.Get(wire.UserHeader), Action: what + "/" + path.Base(r.URL.Path), Subject: openflow.Cut(subject, maxSubject),
-	})
+	return s.audit(r, what, openflow.AuditEvent{Subject: openflow.Cut(subject, maxSubject)})
+}
+
+func (s *Site) audit(r *http.Request, what string, e openflow.AuditEvent) error {
+	e.Actor, e.Action = user(r), what+"/"+path.Base(r.URL.Path)
+	return s.Catalogue.AppendAudit(r.Context(), e)
 }

@@ -19,16 +19,18 @@ var (
 	arbiter = openflow.Party{Role: openflow.RoleArbiter, ID: "10000"}
 )
 
-func (components) Providers(_ context.Context, specs []openflow.TaskSpec) ([]string, error) {
-	refs := make([]string, len(specs))
+const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+func (components) Providers(_ context.Context, specs []openflow.TaskSpec) ([]openflow.Served, error) {
+	served := make([]openflow.Served, len(specs))
 	for i, spec := range specs {
 		name, provider := spec.Component, spec.Conf.Provider
 		if name == "unknown" || provider == "fate:9.9.9@docker" {
 			return nil, openflow.Errorf(openflow.CodeNotFound, "no provider of %s", name)
 		}
-		refs[i] = "openflow:1@docker"
+		served[i] = openflow.Served{Provider: "openflow:1@docker", Digest: digest, Defaults: openflow.Parameters{"epochs": 10}}
 	}
-	return refs, nil
+	return served, nil
 }
 
 func (components) Check(context.Context, *openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string, error) {
@@ -81,7 +83,9 @@ func TestOpenJobRefuses(t *testing.T) {
 		"unknown component": {func(o *openflow.JobOrder) { o.DAG.Tasks[1].Component = "unknown" }, openflow.CodeNotFound, "no provider of unknown"},
 		"unknown provider":  {func(o *openflow.JobOrder) { o.DAG.Conf.Task.Provider = "fate:9.9.9@docker" }, openflow.CodeNotFound, "no provider"},
 		"no table": {
-			func(o *openflow.JobOrder) { o.Key.Scheduler, o.DAG.Tasks[0].Parameters["name"] = "10000", "missing" },
+			func(o *openflow.JobOrder) {
+				o.Key.Scheduler, o.DAG.Conf.Initiator, o.DAG.Tasks[0].Parameters["name"] = "10000", "10000", "missing"
+			},
 			openflow.CodeNotFound, "no table experiment/missing",
 		},
 		"table not granted": {
@@ -109,6 +113,7 @@ func TestOpenJobRefuses(t *testing.T) {
 func TestOwnJobsAndTrialsNeedNoGrants(t *testing.T) {
 	s := newSite(t)
 	own := openflow.JobOrder{Key: openflow.JobKey{Scheduler: "10000", Job: "1", Party: host}, DAG: dag()}
+	own.DAG.Conf.Initiator = "10000"
 	require.NoError(t, s.creates(t.Context(), own))
 	s.GrantAll = true
 	require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: openflow.JobKey{Scheduler: "666", Job: "2", Party: host}, DAG: dag()}))

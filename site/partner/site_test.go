@@ -78,13 +78,24 @@ func newSite(t *testing.T) *site {
 	require.NoError(t, c.SaveTable(t.Context(), openflow.TableRecord{
 		Name: openflow.TableName{Namespace: "experiment", Name: "breast"}, Count: 1, DataType: "table",
 	}))
-	for _, g := range []openflow.Grant{
-		{Party: "9999", Kind: openflow.GrantComponent, Name: "*"},
-		{Party: "9999", Kind: openflow.GrantTable, Table: openflow.TableName{Namespace: "experiment", Name: "breast"}},
-	} {
-		require.NoError(t, c.AddGrant(t.Context(), g))
-	}
+	s.grants(
+		openflow.Grant{Kind: openflow.GrantInitiate, Initiator: "9999"}, openflow.Grant{Kind: openflow.GrantSchedule, Scheduler: "9999"},
+		openflow.Grant{
+			Kind: openflow.GrantUse, Initiator: "9999", Components: []openflow.GrantedComponent{{Name: "*"}},
+			Tables: []openflow.GrantedTable{{Name: openflow.TableName{Namespace: "experiment", Name: "breast"}}},
+		})
 	return s
+}
+
+// grants makes grants, and returns their IDs.
+func (s *site) grants(list ...openflow.Grant) (ids []openflow.GrantID) {
+	s.t.Helper()
+	for _, g := range list {
+		made, err := s.catalogue.AddGrant(s.t.Context(), g)
+		require.NoError(s.t, err)
+		ids = append(ids, made.ID)
+	}
+	return ids
 }
 
 func dag() *openflow.DAG {

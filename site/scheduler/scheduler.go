@@ -7,6 +7,7 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"openflow"
@@ -20,6 +21,9 @@ type Store interface {
 	ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error)
 	// Site returns a peer of this node; CodeNotFound: it is none.
 	Site(ctx context.Context, id openflow.PartyID) (openflow.SiteRecord, error)
+	// GrantsFor lists the grants that can permit a job of these two something.
+	GrantsFor(ctx context.Context, initiator, scheduler openflow.PartyID) ([]openflow.Grant, error)
+	RecordDecision(ctx context.Context, e openflow.AuditEvent) error
 }
 
 // Service is this node as a scheduler.
@@ -29,15 +33,23 @@ type Service struct {
 	Engine openflow.Engine
 	Timing openflow.Timing
 	NewID  func() openflow.JobID
+	// GrantAll lets every peer initiate jobs: for trials.
+	GrantAll bool
+	Log      *slog.Logger
 }
 
 var _ openflow.SchedulerService = (*Service)(nil)
 
 // CreateJob records the job, starts its workflow and returns once all parties have created it. A repeat with the same
-// idempotency key finds the job that the first one made.
+// idempotency key finds the job that the first one made. A caller that may not initiate jobs here is refused before anything
+// else is looked at.
 //
 // Spec: fate-flow-api §2.2 (defaults that the scheduler fills in), part 7 #26, #42.
 func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub openflow.Submission) (openflow.Submitted, error) {
+	if err := s.enter(ctx, caller); err != nil {
+		s.refused(ctx, caller, "job/schedule", sub.ID, err)
+		return openflow.Submitted{}, err
+	}
 	hash, err := document.Hash(document.EncodeDAG(*sub.DAG)) // tells a repeat from another job under the same key
 	if err != nil {
 		return openflow.Submitted{}, err
@@ -57,12 +69,23 @@ func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub op
 	if err := s.reaches(ctx, dag.Participants()); err != nil {
 		return openflow.Submitted{}, err
 	}
+	grants, err := s.permit(ctx, caller, &dag)
+	if err != nil {
+		s.refused(ctx, caller, "job/schedule", sub.ID, err)
+		return openflow.Submitted{}, err
+	}
 	job, err := s.Store.CreateScheduledJob(ctx, openflow.ScheduledJob{
 		ID: sub.ID, Initiator: caller, Status: openflow.JobReady, DAG: &dag, Priority: dag.Conf.Priority,
-		IdempotencyKey: sub.IdempotencyKey, SubmitHash: hash, UserName: sub.UserName,
+		IdempotencyKey: sub.IdempotencyKey, SubmitHash: hash, UserName: sub.UserName, Grants: grants,
 	})
+	if openflow.CodeOf(err) == openflow.CodePermission {
+		s.refused(ctx, caller, "job/schedule", sub.ID, err)
+	}
 	if err != nil {
 		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
+	}
+	if err := s.taken(ctx, caller, job.ID, grants); err != nil {
+		return openflow.Submitted{}, err
 	}
 	answer := openflow.Submitted{ID: job.ID, ModelID: job.DAG.Conf.ModelID, ModelVersion: job.DAG.Conf.ModelVersion}
 	if job.Status.Terminal() {
@@ -142,6 +165,10 @@ func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id open
 	}
 	if job.Status == openflow.JobSuccess {
 		return nil // there is nothing left to do
+	}
+	if err := s.enter(ctx, job.Initiator); err != nil {
+		s.refused(ctx, caller, "job/rerun", id, err)
+		return err
 	}
 	runs, err := s.Engine.JobRuns(ctx, id)
 	if err != nil || runs {

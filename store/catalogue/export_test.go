@@ -20,7 +20,7 @@ var (
 
 // Columns are the types that columns hold as JSON.
 var Columns = []reflect.Type{
-	columnType[document.DAG](), columnType[document.TaskSpec](), columnType[[]document.TaskRun](), columnType[tableSource](),
+	columnType[document.DAG](), columnType[document.TaskSpec](), columnType[[]document.TaskRun](), columnType[document.GrantTerms](), columnType[tableSource](),
 	columnType[cursor](), columnType[[]string](), columnType[[]openflow.RunID](),
 }
 
@@ -57,6 +57,9 @@ var IndexedQueries = map[string]string{
 	"output_of_table":           `select ` + outputColumns.names + ` from output where namespace = $1 and name = $2 order by create_time, run_id`,
 	"metric_of_task":            `select ` + metricColumns.names + ` from metric where run_id = $1 order by seq, digest`,
 	"score_time":                `delete from score where time < $1`,
+	"audit_decisions":           `select count(*) from audit where outcome = 'refused' and party = $1 and time >= $2`,
+	"grant_initiator":           `select id from access_grant where initiator in ('', $1) and scheduler in ('', $2)`,
+	"grant_scheduler":           `select id from access_grant where scheduler = $1`,
 	"audit_time":                `select ` + auditColumns.names + ` from audit order by time desc, id desc limit 5`,
 }
 

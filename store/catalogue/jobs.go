@@ -80,7 +80,7 @@ func scanJob(from row) (openflow.JobRecord, error) {
 
 // CreateJob records a job at one party with its tasks and pins, all or nothing. A status left empty is ready (tasks:
 // waiting). The job again with an equal DAG changes nothing. CodeConflict: it exists with another DAG.
-// CodeUnavailable: what is to be pinned was replaced just now.
+// CodeUnavailable: what is to be pinned was replaced just now. CodePermission: one of its grants allows no further job.
 func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error {
 	if j.Status == "" {
 		j.Status = openflow.JobReady
@@ -126,7 +126,10 @@ func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks [
 				return err
 			}
 		}
-		return t.savePins(ctx, j.Key(), pins)
+		if err := t.savePins(ctx, j.Key(), pins); err != nil {
+			return err
+		}
+		return t.useGrants(ctx, j.Scheduler, j.ID, j.Grants)
 	})
 	return classify("create "+j.Key().String(), err)
 }

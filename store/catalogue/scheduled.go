@@ -53,7 +53,7 @@ func scanScheduled(from row) (openflow.ScheduledJob, error) {
 
 // CreateScheduledJob records a job that this node schedules and returns the row that counts. That is j itself, or the
 // row of an earlier submission with an equal SubmitHash and the same ID, or the same initiator and idempotency key.
-// CodeConflict: that earlier submission was a different one.
+// CodeConflict: that earlier submission was a different one. CodePermission: one of its grants allows no further job.
 func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.ScheduledJob) (openflow.ScheduledJob, error) {
 	if j.Status == "" {
 		j.Status = openflow.JobReady
@@ -80,7 +80,7 @@ func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.Scheduled
 		if n > 0 {
 			kept = j
 			kept.CreateTime, kept.UpdateTime = timeOf(orNow(j.CreateTime, now)), timeOf(now)
-			return nil
+			return t.useGrants(ctx, j.DAG.Conf.Scheduler, j.ID, j.Grants)
 		}
 		// The key says which submission this is, so a match by key comes before one by ID.
 		kept, err = scanScheduled(t.one(ctx, `select `+scheduledColumns.names+` from scheduled_job

@@ -81,7 +81,7 @@ func (c *Catalogue) DeleteSite(ctx context.Context, p openflow.PartyID) error {
 			return notFound("site %s is not known here", p)
 		}
 		if err == nil {
-			_, err = t.exec(ctx, `delete from access_grant where party = $1`, string(p))
+			_, err = t.exec(ctx, `delete from access_grant where initiator = $1 or scheduler = $1`, string(p))
 		}
 		return err
 	})

@@ -154,37 +154,3 @@ func (a *api) rotateSite(r *http.Request) (any, error) {
 		return a.Sites.RotateSite(r.Context(), openflow.PartyID(b.PartyID), b.Key, b.Final)
 	})
 }
-
-// dataset names a table in a grant.
-type dataset struct {
-	Namespace string `json:"namespace"`
-	Name      string `json:"name"`
-}
-
-type granted struct {
-	PartyID   string    `json:"party_id"`
-	Component []string  `json:"component"`
-	Dataset   []dataset `json:"dataset"`
-}
-
-// listGrants shows the grants of all peers.
-func (a *api) listGrants(r *http.Request) (any, error) {
-	sites, err := a.Catalogue.Sites(r.Context())
-	out := []granted{}
-	for _, s := range sites {
-		grants, err := a.Catalogue.Grants(r.Context(), s.Party)
-		if err != nil {
-			return nil, err
-		}
-		g := granted{PartyID: string(s.Party), Component: []string{}, Dataset: []dataset{}}
-		for _, of := range grants {
-			if of.Kind == openflow.GrantComponent {
-				g.Component = append(g.Component, of.Name)
-				continue
-			}
-			g.Dataset = append(g.Dataset, dataset(of.Table))
-		}
-		out = append(out, g)
-	}
-	return out, err
-}

@@ -178,6 +178,7 @@ create table model (
   task_name   text not null,
   output_key  text not null,
   scheduler   text not null,
+  initiator   text not null,
   job_id      text not null,
   type_name   text not null,
   object      text not null,
@@ -208,6 +209,7 @@ create table pin (
   producer      text not null,
   output_key    text not null,
   object        text not null,
+  cut_of        text not null,
   bytes         bigint not null,
   row_count     bigint not null,
   data_type     text not null,
@@ -262,22 +264,43 @@ create table site (
 );
 
 create table access_grant (
-  party     text not null,
-  kind      text not null,
-  namespace text not null,
-  name      text not null,
-  primary key (party, kind, namespace, name)
+  id          text primary key,
+  kind        text not null,
+  initiator   text not null,
+  scheduler   text not null,
+  uses        bigint not null,
+  used        bigint not null,
+  until       bigint not null,
+  create_time bigint not null,
+  made_by     text not null,
+  purpose     text not null,
+  terms       text not null
+);
+create index grant_initiator on access_grant (initiator, scheduler);
+create index grant_scheduler on access_grant (scheduler);
+-- On which grants a job was created here. Each is used once by a job, in whichever roles this site takes part.
+create table grant_use (
+  job_id    text not null,
+  scheduler text not null,
+  grant_id  text not null,
+  primary key (job_id, scheduler, grant_id)
 );
 
 create table audit (
-  id      text primary key,
-  time    bigint not null,
-  actor   text not null,
-  action  text not null,
-  subject text not null,
-  detail  text not null
+  id        text primary key,
+  time      bigint not null,
+  actor     text not null,
+  action    text not null,
+  subject   text not null,
+  detail    text not null,
+  party     text not null,
+  outcome   text not null,
+  authority text not null,
+  grants    text not null,
+  repeats   bigint not null
 );
 create index audit_time on audit (time, id);
+create index audit_decisions on audit (outcome, party, time) where outcome <> '';
 
 -- The workers of the site's pool, as they last told of themselves.
 create table worker (

@@ -1,21 +1,32 @@
 -- A catalogue with schema version 1. Never regenerate it once that is released: later versions must migrate it.
 CREATE TABLE access_grant (
-  party     text not null,
-  kind      text not null,
-  namespace text not null,
-  name      text not null,
-  primary key (party, kind, namespace, name)
+  id          text primary key,
+  kind        text not null,
+  initiator   text not null,
+  scheduler   text not null,
+  uses        bigint not null,
+  used        bigint not null,
+  until       bigint not null,
+  create_time bigint not null,
+  made_by     text not null,
+  purpose     text not null,
+  terms       text not null
 );
-INSERT INTO "access_grant" VALUES('10000','component','','*');
+INSERT INTO "access_grant" VALUES('g-1','use','10000','',0,0,0,1735787059000,'user ann','','{"components":[{"name":"*"}]}');
 CREATE TABLE audit (
-  id      text primary key,
-  time    bigint not null,
-  actor   text not null,
-  action  text not null,
-  subject text not null,
-  detail  text not null
+  id        text primary key,
+  time      bigint not null,
+  actor     text not null,
+  action    text not null,
+  subject   text not null,
+  detail    text not null,
+  party     text not null,
+  outcome   text not null,
+  authority text not null,
+  grants    text not null,
+  repeats   bigint not null
 );
-INSERT INTO "audit" VALUES('e1',1735787059000,'ann','grant.add','10000','');
+INSERT INTO "audit" VALUES('e1',1735787059000,'ann','grant.add','10000','','','','','',0);
 CREATE TABLE capacity (
   name text primary key,
   used bigint not null
@@ -56,6 +67,12 @@ INSERT INTO "data_table" VALUES('ns','t','d',0,3,'',0,1735787054000,173578705400
 CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL, tstamp TIMESTAMP DEFAULT (datetime('now')));
 INSERT INTO "goose_db_version" VALUES(1,0,1,'2026-11-24 21:47:16');
 INSERT INTO "goose_db_version" VALUES(2,1,1,'2026-11-24 21:47:16');
+CREATE TABLE grant_use (
+  job_id    text not null,
+  scheduler text not null,
+  grant_id  text not null,
+  primary key (job_id, scheduler, grant_id)
+);
 CREATE TABLE job (
   scheduler        text not null,
   job_id           text not null,
@@ -118,6 +135,7 @@ CREATE TABLE model (
   task_name   text not null,
   output_key  text not null,
   scheduler   text not null,
+  initiator   text not null,
   job_id      text not null,
   type_name   text not null,
   object      text not null,
@@ -127,7 +145,7 @@ CREATE TABLE model (
   meta        text not null,
   primary key (model_id, version, role, party, task_name, output_key, scheduler)
 );
-INSERT INTO "model" VALUES('m','0','guest','9999','lr_0','model','','','','e',0,1735787056000,1735787056000,'');
+INSERT INTO "model" VALUES('m','0','guest','9999','lr_0','model','','','','','e',0,1735787056000,1735787056000,'');
 CREATE TABLE output (
   run_id      text not null,
   output_key  text not null,
@@ -157,6 +175,7 @@ CREATE TABLE pin (
   producer      text not null,
   output_key    text not null,
   object        text not null,
+  cut_of        text not null,
   bytes         bigint not null,
   row_count     bigint not null,
   data_type     text not null,
@@ -298,3 +317,6 @@ CREATE INDEX pin_object on pin (object) where object <> '';
 CREATE INDEX metric_of_task on metric (run_id, seq);
 CREATE INDEX score_time on score (time);
 CREATE INDEX audit_time on audit (time, id);
+CREATE INDEX audit_decisions on audit (outcome, party, time) where outcome <> '';
+CREATE INDEX grant_initiator on access_grant (initiator, scheduler);
+CREATE INDEX grant_scheduler on access_grant (scheduler);
