@@ -49,7 +49,7 @@ func TestCut(t *testing.T) {
 		meta    string
 		want    string
 	}{
-		"features":             {[]string{"id", "x0", "x1"}, `{"match_id_name":"id","label_name":"y"}`, "sample_id,id,x0,x1\na,a,0.5,7\nb,b,0.25,8\n"},
+		"features":             {[]string{"id", "x0", "x1"}, `{"match_id_name":"id","label_name":"y"}`, "sample_id,id,x0,x1\na,a,0.5,7.0\nb,b,0.25,8.0\n"},
 		"label too":            {[]string{"id", "y"}, `{"match_id_name":"id","label_name":"y"}`, "sample_id,id,y\na,a,1\nb,b,0\n"},
 		"ids only":             {[]string{"id"}, `{"match_id_name":"id"}`, "sample_id,id\na,a\nb,b\n"},
 		"other sample ids":     {[]string{"id", "x0"}, `{"match_id_name":"id","sample_id_name":"salary"}`, "salary,id,x0\nrow 1,a,0.5\nrow 2,b,0.25\n"},
