@@ -27,9 +27,18 @@ type grantRow struct {
 	Terms     string `db:"terms"` // JSON
 }
 
+// useRow is a row of the table grant_use: a job was created here on a grant.
+type useRow struct {
+	Job       string `db:"job_id"`
+	Scheduler string `db:"scheduler"`
+	Grant     string `db:"grant_id"`
+}
+
 var (
 	grantColumns = columnsOf[grantRow]()
 	insertGrant  = grantColumns.insert("access_grant")
+	useColumns   = columnsOf[useRow]()
+	insertUse    = useColumns.insert("grant_use") + ` on conflict do nothing`
 )
 
 func scanGrant(from row) (openflow.Grant, error) {
@@ -175,8 +184,7 @@ func (c *Catalogue) UseGrants(ctx context.Context, scheduler openflow.PartyID, j
 // only while it has a use left, so the last use is one job's.
 func (t *tx) useGrants(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, ids []openflow.GrantID) error {
 	for _, id := range ids {
-		n, err := t.exec(ctx, `insert into grant_use (job_id, scheduler, grant_id) values ($1, $2, $3) on conflict do nothing`,
-			string(job), string(scheduler), string(id))
+		n, err := t.exec(ctx, insertUse, useColumns.values(useRow{string(job), string(scheduler), string(id)})...)
 		if err != nil {
 			return err
 		}

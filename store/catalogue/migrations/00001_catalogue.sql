@@ -300,7 +300,7 @@ create table audit (
   repeats   bigint not null
 );
 create index audit_time on audit (time, id);
-create index audit_decisions on audit (outcome, party, time) where outcome <> '';
+create index audit_decisions on audit (outcome, party, time);
 
 -- The workers of the site's pool, as they last told of themselves.
 create table worker (

@@ -317,6 +317,6 @@ CREATE INDEX pin_object on pin (object) where object <> '';
 CREATE INDEX metric_of_task on metric (run_id, seq);
 CREATE INDEX score_time on score (time);
 CREATE INDEX audit_time on audit (time, id);
-CREATE INDEX audit_decisions on audit (outcome, party, time) where outcome <> '';
+CREATE INDEX audit_decisions on audit (outcome, party, time);
 CREATE INDEX grant_initiator on access_grant (initiator, scheduler);
 CREATE INDEX grant_scheduler on access_grant (scheduler);
