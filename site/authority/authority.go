@@ -21,6 +21,7 @@ type Claim struct {
 	Tasks     []TaskClaim        // that run here
 	Tables    []openflow.TableName
 	Models    []openflow.ModelRef // of others, to read or to write
+	Held      []openflow.GrantID  // which the job has used before: they cost it nothing
 }
 
 // TaskClaim is what a task wants to run.
@@ -77,14 +78,17 @@ func DecideModels(c Claim, grants []openflow.Grant, now time.Time) (Permit, erro
 	return d.permit, d.refusal()
 }
 
-// Spent finds a grant of a permit that no further job may be created on.
-func (p Permit) Spent(grants []openflow.Grant) (openflow.Grant, bool) {
-	i := slices.IndexFunc(grants, func(g openflow.Grant) bool { return g.Spent() && slices.Contains(p.Grants, g.ID) })
+// Spent finds a grant of a permit that has no use left for the job.
+func (p Permit) Spent(c Claim, grants []openflow.Grant) (openflow.Grant, bool) {
+	i := slices.IndexFunc(grants, func(g openflow.Grant) bool { return c.spent(g) && slices.Contains(p.Grants, g.ID) })
 	if i < 0 {
 		return openflow.Grant{}, false
 	}
 	return grants[i], true
 }
+
+// spent tells whether a grant has no use left for the job.
+func (c Claim) spent(g openflow.Grant) bool { return g.Spent() && !slices.Contains(c.Held, g.ID) }
 
 // judged is a grant whose initiator and scheduler are those of the job.
 type judged struct {
@@ -115,9 +119,9 @@ func newDecision(c Claim, grants []openflow.Grant, now time.Time) *decision {
 	// A use is worth more than none, so what costs none comes first, and what has none left last.
 	worth := func(g *judged) int {
 		switch {
-		case g.Spent():
+		case c.spent(g.Grant):
 			return 2
-		case g.Uses > 0:
+		case g.Uses > 0 && !slices.Contains(c.Held, g.ID):
 			return 1
 		}
 		return 0
@@ -307,7 +311,7 @@ func (d *decision) tables() {
 		seen[name] = true
 		d.grants = by[name]
 		slices.SortStableFunc(d.grants, func(a, b *judged) int {
-			return cmp.Or(cmp.Compare(spent(a), spent(b)), cmp.Compare(partly(a.Grant, name), partly(b.Grant, name)))
+			return cmp.Or(compareBool(d.spent(a.Grant), d.spent(b.Grant)), cmp.Compare(partly(a.Grant, name), partly(b.Grant, name)))
 		})
 		g := d.take(openflow.GrantUse, "table "+name.String(), "--table "+name.String(), always, d.whole)
 		if g != nil && partly(g.Grant, name) > 0 {
@@ -316,11 +320,15 @@ func (d *decision) tables() {
 	}
 }
 
-func spent(g *judged) int {
-	if g.Spent() {
-		return 1
+// compareBool puts what is not before what is.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
 	}
-	return 0
+	return 1
 }
 
 // partly is 0 for a grant of a whole table, and 1 for one of columns.

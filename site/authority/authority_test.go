@@ -58,7 +58,7 @@ func TestDecidePermits(t *testing.T) {
 	require.NoError(t, err)
 	require.ElementsMatch(t, []openflow.GrantID{"g-initiate", "g-schedule", "g-use"}, p.Grants)
 	require.Equal(t, map[openflow.TableName][]string{people: {"id", "x"}}, p.Columns)
-	_, spent := p.Spent(grants())
+	_, spent := p.Spent(c, grants())
 	require.False(t, spent)
 }
 
@@ -191,9 +191,14 @@ func TestWhichGrantIsTaken(t *testing.T) {
 	require.Equal(t, []string{"id"}, taken(use("a", 0, 0, "id"), use("b", 1, 1)).Columns[people], "a part is more than what is used up")
 	require.Equal(t, []string{"id"}, taken(use("a", 0, 0, "id"), use("b", 0, 0, "x")).Columns[people], "columns of several grants do not add up")
 	p := taken(use("a", 1, 1))
-	spent, found := p.Spent([]openflow.Grant{use("a", 1, 1)})
+	spent, found := p.Spent(c, []openflow.Grant{use("a", 1, 1)})
 	require.True(t, found)
 	require.Equal(t, openflow.GrantID("a"), spent.ID)
+	c.Held = []openflow.GrantID{"b"}
+	p = taken(use("a", 1, 1), use("b", 1, 1), use("c", 2, 0))
+	require.Contains(t, p.Grants, openflow.GrantID("b"), "what the job has used before")
+	_, found = p.Spent(c, []openflow.Grant{use("b", 1, 1)})
+	require.False(t, found)
 }
 
 // Components of one grant and tables of another go together, unless the table's grant names its own components.

@@ -67,6 +67,13 @@ func (s *Service) permit(
 		return p, err
 	}
 	claim := authority.Claim{Self: s.Self, Authority: word, Parties: sites(d.Parties)}
+	held, _, err := s.Store.GrantsOfJob(ctx, k.Scheduler, k.Job)
+	if err != nil {
+		return p, err
+	}
+	for _, g := range held {
+		claim.Held = append(claim.Held, g.ID)
+	}
 	if claim.Models, err = s.modelsOfOthers(ctx, k, d, specs, p.owner); err != nil {
 		return p, err
 	}
@@ -84,20 +91,10 @@ func (s *Service) permit(
 	if p.Permit, err = authority.Decide(claim, grants, time.Now()); err != nil {
 		return p, err
 	}
-	return p, s.unspent(ctx, k, p.Permit, grants)
-}
-
-// unspent refuses a job early whose grants are used up by others. The catalogue has the last word.
-func (s *Service) unspent(ctx context.Context, k openflow.JobKey, p authority.Permit, grants []openflow.Grant) error {
-	spent, found := p.Spent(grants)
-	if !found {
-		return nil
+	if spent, found := p.Spent(claim, grants); found {
+		return p, spent.NoUse() // early; the catalogue has the last word
 	}
-	held, _, err := s.Store.GrantsOfJob(ctx, k.Scheduler, k.Job)
-	if err != nil || slices.ContainsFunc(held, func(g openflow.Grant) bool { return g.ID == spent.ID }) {
-		return err
-	}
-	return spent.NoUse()
+	return p, nil
 }
 
 func sites(parties []openflow.Party) []openflow.PartyID {
