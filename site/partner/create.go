@@ -38,6 +38,10 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 }
 
 func (s *Service) create(ctx context.Context, o openflow.JobOrder) error {
+	word, err := s.authority(ctx, o)
+	if err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
 	if err := o.DAG.Validate(); err != nil {
 		return openflow.About(openflow.AboutJob, err)
 	}
@@ -67,6 +71,7 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) error {
 		return openflow.About(openflow.AboutTask, err)
 	}
 	job, tasks := s.records(o, specs, providers)
+	job.Initiator, job.Signed = word.Initiator, word.Signed
 	for _, t := range tasks {
 		if t.GPUs > 0 {
 			if _, err := s.pooling(ctx, t); err != nil {
@@ -76,6 +81,17 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) error {
 	}
 	job.Warnings = append(o.DAG.Warnings(), warnings...)
 	return openflow.About(openflow.AboutJob, s.Store.CreateJob(ctx, job, tasks, found.pins...))
+}
+
+// authority finds out on whose word the job is to run here, before anything else is looked at. This site's operator reads why it
+// does not, and what can be done.
+func (s *Service) authority(ctx context.Context, o openflow.JobOrder) (openflow.Authority, error) {
+	a, err := s.Mandates.OfOrder(ctx, o)
+	if code := openflow.CodeOf(err); code == openflow.CodePermission || code == openflow.CodeUnauthorized {
+		s.Log.WarnContext(ctx, "a job is refused: its authority is not proven", "job", o.Key.Job, "party", o.Key.Party.String(),
+			"scheduler", o.Key.Scheduler, "initiator", a.Initiator, "err", err)
+	}
+	return a, err
 }
 
 func (s *Service) permit(ctx context.Context, caller openflow.PartyID, specs []openflow.TaskSpec, tables []openflow.TableName) error {
@@ -92,7 +108,7 @@ func (s *Service) permit(ctx context.Context, caller openflow.PartyID, specs []o
 func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec, providers []string) (openflow.JobRecord, []openflow.TaskRecord) {
 	conf := o.DAG.Conf
 	job := openflow.JobRecord{
-		ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Initiator: conf.Initiator, Status: openflow.JobReady,
+		ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Status: openflow.JobReady,
 		DAG: o.DAG, Priority: conf.Priority, Cores: min(s.Limits.JobCores, s.Limits.Cores), Memory: s.Limits.JobMemory,
 		ModelID: conf.ModelID, ModelVersion: conf.ModelVersion, UserName: o.UserName,
 	}

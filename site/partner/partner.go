@@ -56,6 +56,13 @@ type Components interface {
 	Check(ctx context.Context, d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string, err error)
 }
 
+// Mandates proves on whose authority a job is to run here.
+type Mandates interface {
+	// OfOrder refuses a job that its initiator has not signed just so, unless the scheduler's node is believed without. Errors:
+	// CodePermission, CodeUnauthorized.
+	OfOrder(ctx context.Context, o openflow.JobOrder) (openflow.Authority, error)
+}
+
 // Pool tells how runs find a machine of the site's pool.
 type Pool interface {
 	// Pooling is nil when the node itself runs a task with that label.
@@ -102,6 +109,7 @@ type Service struct {
 	Engine     openflow.Engine
 	Sessions   Sessions
 	Components Components
+	Mandates   Mandates
 	Pool       Pool // nil: the node runs every task itself
 	Limits     Limits
 	Policy     openflow.Policy

@@ -22,35 +22,50 @@ type Store interface {
 	Site(ctx context.Context, id openflow.PartyID) (openflow.SiteRecord, error)
 }
 
+// Mandates proves on whose authority a job is to be scheduled.
+type Mandates interface {
+	// OfSubmission refuses a job that its initiator has not signed, unless its node is believed without. Errors:
+	// CodePermission, CodeUnauthorized.
+	OfSubmission(ctx context.Context, caller openflow.PartyID, sub openflow.Submission) (openflow.Authority, error)
+}
+
 // Service is this node as a scheduler.
 type Service struct {
-	Self   openflow.PartyID
-	Store  Store
-	Engine openflow.Engine
-	Timing openflow.Timing
-	NewID  func() openflow.JobID
+	Self     openflow.PartyID
+	Store    Store
+	Mandates Mandates
+	Engine   openflow.Engine
+	Timing   openflow.Timing
+	NewID    func() openflow.JobID
 }
 
 var _ openflow.SchedulerService = (*Service)(nil)
 
 // CreateJob records the job, starts its workflow and returns once all parties have created it. A repeat with the same
-// idempotency key finds the job that the first one made.
+// idempotency key finds the job that the first one made. Of what an initiator has signed nothing is changed; what another one
+// has left open is filled in.
 //
 // Spec: fate-flow-api §2.2 (defaults that the scheduler fills in), part 7 #26, #42.
 func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub openflow.Submission) (openflow.Submitted, error) {
-	hash, err := document.Hash(document.EncodeDAG(*sub.DAG)) // tells a repeat from another job under the same key
-	if err != nil {
-		return openflow.Submitted{}, err
-	}
 	dag := *sub.DAG
-	dag.Conf.Initiator, dag.Conf.Scheduler = caller, s.Self
+	if err := s.own(caller, &dag.Conf); err != nil {
+		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
+	}
 	if sub.ID == "" {
 		sub.ID = s.NewID()
 	}
 	if err := openflow.CheckJobID(sub.ID); err != nil {
 		return openflow.Submitted{}, err
 	}
-	fillConf(&dag.Conf, sub.ID)
+	dag.Conf = dag.Conf.Filled(sub.ID)
+	sub.DAG = &dag
+	if _, err := s.Mandates.OfSubmission(ctx, caller, sub); err != nil {
+		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
+	}
+	hash, err := content(dag, sub.ID)
+	if err != nil {
+		return openflow.Submitted{}, err
+	}
 	if err := dag.Validate(); err != nil {
 		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
 	}
@@ -59,7 +74,7 @@ func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub op
 	}
 	job, err := s.Store.CreateScheduledJob(ctx, openflow.ScheduledJob{
 		ID: sub.ID, Initiator: caller, Status: openflow.JobReady, DAG: &dag, Priority: dag.Conf.Priority,
-		IdempotencyKey: sub.IdempotencyKey, SubmitHash: hash, UserName: sub.UserName,
+		IdempotencyKey: sub.IdempotencyKey, SubmitHash: hash, UserName: sub.UserName, Mandate: sub.Mandate,
 	})
 	if err != nil {
 		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
@@ -104,19 +119,27 @@ func refusal(job openflow.ScheduledJob) error {
 		WithHint("submit it again with another idempotency key"))
 }
 
-func fillConf(c *openflow.JobConf, id openflow.JobID) {
-	if c.SyncType == "" {
-		c.SyncType = openflow.Callback
+// own makes the caller the initiator and this node the scheduler. CodePermission: the document names somebody else.
+func (s *Service) own(caller openflow.PartyID, c *openflow.JobConf) error {
+	if c.Initiator != "" && c.Initiator != caller {
+		return openflow.Errorf(openflow.CodePermission, "party %s may not submit a job of party %s", caller, c.Initiator).
+			WithHint("each party submits its own jobs")
 	}
-	if c.ModelID == "" {
-		c.ModelID = string(id)
+	if c.Scheduler != "" && c.Scheduler != s.Self {
+		return openflow.Errorf(openflow.CodePermission, "this is party %s, and the job is for party %s to schedule", s.Self, c.Scheduler).
+			WithHint("check the address that is registered for party %s", c.Scheduler)
 	}
-	if c.ModelVersion == "" {
-		c.ModelVersion = "0"
+	c.Initiator, c.Scheduler = caller, s.Self
+	return nil
+}
+
+// content names what is submitted, to tell a repeat from another job under the same key. Each attempt has an ID of its own, and
+// the model's name that follows from it.
+func content(dag openflow.DAG, id openflow.JobID) (string, error) {
+	if dag.Conf.ModelID == string(id) {
+		dag.Conf.ModelID = ""
 	}
-	if c.ComputingPartitions == 0 {
-		c.ComputingPartitions = 8
-	}
+	return document.Hash(document.EncodeDAG(dag))
 }
 
 func (s *Service) plan(job openflow.ScheduledJob) (openflow.JobPlan, error) {

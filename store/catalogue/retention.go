@@ -54,6 +54,9 @@ func (c *Catalogue) DeleteJob(ctx context.Context, k openflow.JobKey) (freed []s
 		if err == nil && n == 0 { // a rerun has opened it since the first look
 			return conflict("%s was started again and cannot be deleted", k)
 		}
+		if err == nil {
+			err = t.remember(ctx, k, c.stamp())
+		}
 		return err
 	})
 	return freed, classify("delete "+k.String(), err)

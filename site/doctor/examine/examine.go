@@ -121,7 +121,7 @@ func (s *Site) examinePeers(ctx context.Context) []openflow.Finding {
 }
 
 func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Peer {
-	p := doctor.Peer{Party: r.Party, URL: r.URL, Granted: s.GrantAll}
+	p := doctor.Peer{Party: r.Party, URL: r.URL, Granted: s.GrantAll, Unsigned: r.Unsigned}
 	client, err := s.Directory.Client(ctx, r.Party)
 	if err != nil {
 		p.Err = err
