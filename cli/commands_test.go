@@ -131,6 +131,18 @@ func TestFailedJobIsStillADocument(t *testing.T) {
 	require.NotContains(t, r.stderr, "openflow:", "the failure has been shown")
 }
 
+// Whose job it is, what for, and whether that is proven.
+func TestShowTellsTheAuthority(t *testing.T) {
+	answers := ended("success", "")
+	_, url := newFake(t, answers)
+	shown := run(t, "job", "show", "j1", "--node", url).stdout
+	require.Contains(t, shown, "purpose    scores of customers\n")
+	require.NotContains(t, shown, "authority")
+	answers[jobRoute] = strings.Replace(answers[jobRoute], `"signed":true`, `"signed":false`, 1)
+	_, url = newFake(t, answers)
+	require.Contains(t, run(t, "job", "show", "j1", "--node", url).stdout, "authority  party 9999 has not signed the job")
+}
+
 func TestShowTellsTheReport(t *testing.T) {
 	_, url := newFake(t, ended("failed", `a\u001b[31mred`))
 	r := run(t, "job", "show", "j1", "--node", url)
