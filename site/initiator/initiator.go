@@ -1,5 +1,5 @@
-// Package initiator is this node as the one that users submit to: it checks a job, gives it an ID, warns of what the
-// submitter may not have meant, fills in what is open, signs it, and hands it to its scheduler.
+// Package initiator is this node as the one that users submit to. It checks a job, gives it an ID, and warns of what the
+// submitter may not have meant. It fills in what is open, signs the job, and hands it to its scheduler.
 //
 // [Service] implements openflow.JobService. All that it keeps is which other party schedules a job: the job's rows appear
 // when this node is asked as one of the job's parties.

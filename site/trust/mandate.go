@@ -18,7 +18,7 @@ import (
 )
 
 // mandateMark begins what is signed, so that no signature for another purpose is one of a mandate.
-const mandateMark = "openflow mandate 1\n"
+const mandateMark = "openflow-mandate-1\n"
 
 // Sites are the peers of this node, as its own operator has recorded them.
 type Sites interface {
@@ -155,7 +155,7 @@ func (m Mandates) takesUnsigned(ctx context.Context, from openflow.PartyID, job 
 		return nil
 	}
 	return openflow.Errorf(openflow.CodePermission, "job %s comes from party %s without the mandate of its initiator", job, from).
-		WithHint("nodes of openflow sign their jobs; where that node cannot, and party %s believes all that it says: "+
+		WithHint("a node like this one signs its jobs; where that one cannot, and party %s believes all that it says: "+
 			"openflow site add %s --url URL --key KEY --unsigned", m.Self, from)
 }
 

@@ -110,8 +110,8 @@ func TestSchedulerChangesAJob(t *testing.T) {
 	require.Empty(t, victim.Jobs(id))
 }
 
-// A peer cannot have a site schedule a job in the name of somebody else, nor one that it does not stand for with its signature: not
-// on the site's own table, which the site would open to itself.
+// A peer cannot have a site schedule a job in the name of somebody else, nor one that it does not stand for with its signature.
+// The job here reads a table of the site, which opens it to itself.
 func TestSchedulingForSomebodyElse(t *testing.T) {
 	e := env.New(t, env.Party(initiates), env.Party(schedules), env.Party(owns))
 	a, victim := attack(t, e, owns, schedules), e.As(t, schedules)
