@@ -65,11 +65,8 @@ type ParameterLimit struct {
 	Values    []string // one number for a bound; otherwise what it may be, as text
 }
 
-// Bounds of a grant. Decisions look at all of them for every job.
-const (
-	MaxGrantItems = 1000 // components, tables, models, partners, limits; columns of one table
-	MaxPurpose    = 1000 // bytes
-)
+// MaxGrantItems bounds the lists of a grant. Decisions look at all of them for every job.
+const MaxGrantItems = 1000 // components, tables, models, partners, limits; columns of one table
 
 // Check refuses a grant that says nothing, or what nothing can mean. Errors: CodeInvalid.
 func (g Grant) Check() error {
@@ -87,8 +84,8 @@ func (g Grant) Check() error {
 		return bad("a grant lists more than %d things", MaxGrantItems)
 	case slices.Contains(g.Partners, ""):
 		return bad("a grant names a partner without an ID")
-	case len(g.Purpose) > MaxPurpose || Readable(g.Purpose) != g.Purpose || strings.Contains(g.Purpose, "\n"):
-		return bad("the purpose of a grant is no plain text of at most %d bytes", MaxPurpose)
+	case checkPurpose(g.Purpose) != "":
+		return bad("the purpose of a grant cannot be that of a job: %s", checkPurpose(g.Purpose))
 	case g.Uses < 0:
 		return bad("a grant cannot be used %d times", g.Uses)
 	case g.Kind == GrantUse && items == 0:

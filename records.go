@@ -46,6 +46,7 @@ type JobRecord struct {
 	Notes           string
 	Warnings        []string // what its users should know of it, as far as this party knows
 	IdempotencyKey  string
+	Signed          bool // the initiator has signed the job; see Authority
 	CreateTime      time.Time
 	UpdateTime      time.Time
 	StartTime       time.Time
@@ -58,6 +59,15 @@ type JobRecord struct {
 
 // Needs is what the job takes from the site's capacity.
 func (r JobRecord) Needs() Resources { return Resources{r.Cores, r.Memory, r.GPUs} }
+
+// Authority is on whose word the job runs.
+func (r JobRecord) Authority() Authority {
+	a := Authority{Initiator: r.Initiator, Scheduler: r.Scheduler, Signed: r.Signed}
+	if r.DAG != nil { // lists leave it out
+		a.Purpose = r.DAG.Conf.Purpose
+	}
+	return a
+}
 
 // Key is what the row is found by.
 func (r JobRecord) Key() JobKey { return JobKey{Scheduler: r.Scheduler, Job: r.ID, Party: r.Party} }
@@ -76,6 +86,7 @@ type ScheduledJob struct {
 	IdempotencyKey string // chosen by the initiator; a repeat of a submission carries the same one; may be empty
 	SubmitHash     string // of the submission, to tell a repeat from a mistake
 	UserName       string
+	Mandate        *Mandate  // nil: the initiator signs nothing
 	Tasks          []TaskRun // how its tasks stood when it last ended; empty before
 	CreateTime     time.Time
 	UpdateTime     time.Time
@@ -290,6 +301,9 @@ type SiteRecord struct {
 	Profile string   // how callers are known and answers proven in it
 	Keys    []string // public keys in text form: the current one and, while they change, the next
 	AddedAt time.Time
+	// Unsigned takes jobs that this peer schedules or submits without the mandate of their initiator: whatever its node says
+	// of them is believed.
+	Unsigned bool
 }
 
 // Dialect is the name of a way in which nodes talk; each is in a folder of its own.

@@ -109,7 +109,7 @@ func newKey(tb testing.TB) string {
 
 func TestSubmitSendsKeyUserAndDocument(t *testing.T) {
 	f, url := newFake(t, ended("success", ""))
-	r := runWith(t, dag, "job", "submit", "-", "--key", "k1", "--user", "ann", "--node", url, "-o", "json")
+	r := runWith(t, dag, "job", "submit", "-", "--key", "k1", "--user", "ann", "--purpose", "scores", "--node", url, "-o", "json")
 	require.Zero(t, r.code, r.stderr)
 	require.Equal(t, map[string]any{
 		"job_id": "j1", "model_id": "m", "model_version": "0", "warnings": []any{"mind the arbiter"},
@@ -117,6 +117,7 @@ func TestSubmitSendsKeyUserAndDocument(t *testing.T) {
 	require.Equal(t, "k1", f.head[submitRoute].Get("Idempotency-Key"))
 	require.Equal(t, "ann", f.head[submitRoute].Get("User-Name"))
 	require.Contains(t, f.got(submitRoute), `"component_ref":"reader"`)
+	require.Contains(t, f.got(submitRoute), `"purpose":"scores"`)
 }
 
 func TestFailedJobIsStillADocument(t *testing.T) {
@@ -129,6 +130,18 @@ func TestFailedJobIsStillADocument(t *testing.T) {
 	require.Equal(t, "psi_0 failed", doc["reason"])
 	require.Len(t, doc["tasks"], 1)
 	require.NotContains(t, r.stderr, "openflow:", "the failure has been shown")
+}
+
+// Whose job it is, what for, and whether that is proven.
+func TestShowTellsTheAuthority(t *testing.T) {
+	answers := ended("success", "")
+	_, url := newFake(t, answers)
+	shown := run(t, "job", "show", "j1", "--node", url).stdout
+	require.Contains(t, shown, "purpose    scores of customers\n")
+	require.NotContains(t, shown, "authority")
+	answers[jobRoute] = strings.Replace(answers[jobRoute], `"signed":true`, `"signed":false`, 1)
+	_, url = newFake(t, answers)
+	require.Contains(t, run(t, "job", "show", "j1", "--node", url).stdout, "authority  party 9999 has not signed the job")
 }
 
 func TestShowTellsTheReport(t *testing.T) {
@@ -292,6 +305,10 @@ func TestSiteAndGrantBodies(t *testing.T) {
 	})
 	require.Zero(t, run(t, "site", "add", "10000", "--url", "http://h:1/", "--key", key, "--node", url).code)
 	require.JSONEq(t, `{"party_id":"10000","url":"http://h:1","key":"`+key+`"}`, f.got("POST /openflow/v1/user/site/add"))
+	for flag, want := range map[string]string{"--unsigned": "true", "--unsigned=false": "false"} {
+		require.Zero(t, run(t, "site", "add", "10000", "--url", "http://h:1/", "--key", key, flag, "--node", url).code)
+		require.JSONEq(t, `{"party_id":"10000","url":"http://h:1","key":"`+key+`","unsigned":`+want+`}`, f.got("POST /openflow/v1/user/site/add"))
+	}
 	require.Zero(t, run(t, "site", "rotate", "10000", "--key", key, "--final", "--node", url).code)
 	require.JSONEq(t, `{"party_id":"10000","key":"`+key+`","final":true}`, f.got("POST /openflow/v1/user/site/rotate"))
 	require.Zero(t, run(t, "grant", "add", "10000", "--initiate", "--schedule", "--component", "psi@acme:1.2.0,lr", "--table", "demo/t:id,x", "--model", "m/0",

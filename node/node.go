@@ -197,13 +197,15 @@ type services struct {
 // the jobs that wait here.
 func (n *Node) connect() services {
 	engine := &starter.Engine{Client: n.client, Queue: Queue}
+	mandates := trust.Mandates{Self: n.config.Party, Key: n.key, Sites: n.rows}
 	ids := initiator.NewIDs(time.Now)
 	part := &partner.Service{
-		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.registry, Excerpts: excerpt.Cutter{Objects: n.objects},
-		Limits: n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Ended: n.ahead.Ended, Log: n.config.Log,
+		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.registry, Mandates: mandates,
+		Excerpts: excerpt.Cutter{Objects: n.objects},
+		Limits:   n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Ended: n.ahead.Ended, Log: n.config.Log,
 	}
 	sched := &scheduler.Service{
-		Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next, GrantAll: n.config.GrantAll, Log: n.config.Log,
+		Self: n.config.Party, Store: n.rows, Mandates: mandates, Engine: engine, Timing: n.config.Timing, NewID: ids.Next, GrantAll: n.config.GrantAll, Log: n.config.Log,
 	}
 	dir := &peers.Directory{
 		Self: n.config.Party, Records: n.rows, Signer: peers.Signer{Signer: trust.Signer{Party: n.config.Party, Key: n.key}},
@@ -218,7 +220,9 @@ func (n *Node) connect() services {
 	dir.HTTP.Transport = n.traces.Transport(dir.HTTP.Transport)
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
-	jobs := &initiator.Service{Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.registry, Directory: dir, NewID: ids.Next}
+	jobs := &initiator.Service{
+		Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.registry, Mandates: mandates, Directory: dir, NewID: ids.Next,
+	}
 	n.farewell = peers.Farewell{
 		Self: n.config.Party, Rows: n.rows, Engine: engine, Partner: part, Directory: dir, Log: n.config.Log,
 	}

@@ -113,6 +113,11 @@ func TestSitesAndGrants(t *testing.T) {
 	require.Len(t, sites, 1)
 	require.Equal(t, []string{"k2", "k1"}, sites[0].Keys)
 	require.Equal(t, "http://h:1", sites[0].URL)
+	require.False(t, sites[0].Unsigned)
+	require.NoError(t, c.AddSite(ctx, "10000", "http://h:1", "k1", sdk.Speech{Unsigned: new(true)}))
+	sites, err = c.Sites(ctx)
+	require.NoError(t, err)
+	require.True(t, sites[0].Unsigned)
 
 	require.NoError(t, c.CheckSite(ctx, "10000"))
 	s.down = openflow.Errorf(openflow.CodeUnauthorized, "unknown key")

@@ -16,6 +16,8 @@ type Site struct {
 	Dialect string   `json:"dialect"`  // that it speaks: native, fate-flow
 	Version string   `json:"version"`  // of the dialect
 	Profile string   `json:"profile"`  // of the dialect: how callers are known and answers proven
+	// Unsigned jobs are taken of it: whatever its node says of their initiator is believed.
+	Unsigned bool `json:"unsigned"`
 }
 
 // siteChange is the body of the routes that change peers.
@@ -27,6 +29,8 @@ type siteChange struct {
 	Version string           `json:"version,omitempty"`
 	Profile string           `json:"profile,omitempty"`
 	Final   bool             `json:"final,omitempty"`
+
+	Unsigned *bool `json:"unsigned,omitempty"`
 }
 
 // Sites lists the peers of the node.
@@ -48,6 +52,8 @@ type Speech struct {
 	Dialect openflow.Dialect
 	Version string
 	Profile string
+	// Unsigned takes jobs from the peer without the mandate of their initiator, as FATE-Flow sends them; nil: as it was.
+	Unsigned *bool
 }
 
 // AddSite registers a peer, or gives a registered one another address. The answers of a FATE-Flow node are believed without
@@ -55,6 +61,7 @@ type Speech struct {
 func (c *Client) AddSite(ctx context.Context, id openflow.PartyID, url, key string, speaks Speech) error {
 	_, err := c.tell(ctx, "/openflow/v1/user/site/add", siteChange{
 		PartyID: id, URL: url, Key: key, Dialect: speaks.Dialect, Version: speaks.Version, Profile: speaks.Profile,
+		Unsigned: speaks.Unsigned,
 	}, nil)
 	return err
 }

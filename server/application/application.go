@@ -24,6 +24,8 @@ import (
 // Sites manages the peers of this node.
 type Sites interface {
 	AddSite(ctx context.Context, s openflow.SiteRecord) error
+	// TakeUnsigned says whether jobs of a peer are taken without the mandate of their initiator.
+	TakeUnsigned(ctx context.Context, id openflow.PartyID, on bool) error
 	RemoveSite(ctx context.Context, id openflow.PartyID) error
 	RotateSite(ctx context.Context, id openflow.PartyID, key string, final bool) error
 	// CheckSite calls a peer. CodeUnavailable: it does not answer; CodeUnauthorized: it does not take this node for who it

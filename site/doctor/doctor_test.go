@@ -40,6 +40,8 @@ func TestPeers(t *testing.T) {
 		"well: clock":      {well, "clock 10000", good, "2s"},
 		"well: version":    {well, "version 10000", good, "v1"},
 		"well: grants":     {well, "grants 10000", good, ""},
+		"well: jobs":       {well, "jobs of 10000", good, "signature of their initiator only"},
+		"unsigned jobs":    {change(func(p *doctor.Peer) { p.Unsigned = true }), "jobs of 10000", tip, "unsigned jobs are taken from party 10000"},
 		"away":             {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "does not answer")}, "reach 10000", bad, "does not answer"},
 		"away: back":       {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "reached by 10000", tip, "not known"},
 		"away: keys":       {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "keys 10000", tip, "not known"},

@@ -23,6 +23,7 @@ type Peer struct {
 	Version  string               // empty: the peer does not say
 	CallBack error                // why the peer does not reach this node, or is not known to it
 	Granted  []openflow.GrantKind // what kinds of grants the peer has here
+	Unsigned bool                 // its jobs are taken without the mandate of their initiator
 }
 
 // The limits of clocks. Requests beyond the window are refused; the time in an answer has whole seconds.
@@ -33,7 +34,17 @@ const (
 
 // Examine makes the checks of one peer, against this node's version.
 func (p Peer) Examine(version string) []openflow.Finding {
-	return []openflow.Finding{p.reach(), p.reached(), p.keys(), p.clock(), p.version(version), p.grants()}
+	return []openflow.Finding{p.reach(), p.reached(), p.keys(), p.clock(), p.version(version), p.grants(), p.jobs()}
+}
+
+// jobs is whether the peer's jobs prove whose they are.
+func (p Peer) jobs() openflow.Finding {
+	check := "jobs of " + string(p.Party)
+	if !p.Unsigned {
+		return ok(check, "are taken with the signature of their initiator only")
+	}
+	return warn(check, fmt.Sprintf("unsigned jobs are taken from party %s: anything its node says of whose job it is, is believed", p.Party),
+		fmt.Sprintf("if its node runs openflow: openflow site add %s --url URL --key KEY --unsigned=false", p.Party))
 }
 
 // reach is the way from this node to the peer.

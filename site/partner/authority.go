@@ -11,11 +11,6 @@ import (
 	"openflow/site/authority"
 )
 
-// authorityOf is on whose word a job runs here.
-func authorityOf(k openflow.JobKey, d *openflow.DAG) openflow.Authority {
-	return openflow.Authority{Initiator: d.Conf.Initiator, Scheduler: k.Scheduler}
-}
-
 // permit is what a job may have here.
 type permit struct {
 	authority.Permit
@@ -203,7 +198,7 @@ func (s *Service) modelsOfOthers(
 
 // stillPermitted refuses to start runs of a job whose grants are gone or have expired, unless others permit it now.
 func (s *Service) stillPermitted(ctx context.Context, job openflow.JobRecord) error {
-	k, word := job.Key(), authorityOf(job.Key(), job.DAG)
+	k, word := job.Key(), job.Authority()
 	if s.GrantAll || s.own(word) {
 		return nil
 	}
@@ -232,13 +227,12 @@ func (s *Service) stillPermitted(ctx context.Context, job openflow.JobRecord) er
 }
 
 // taken records that a job was created. A repeat is the same event.
-func (s *Service) taken(ctx context.Context, o openflow.JobOrder, grants []openflow.GrantID) error {
-	word := authorityOf(o.Key, o.DAG)
+func (s *Service) taken(ctx context.Context, k openflow.JobKey, word openflow.Authority, grants []openflow.GrantID) error {
 	if s.own(word) {
 		return nil
 	}
-	e := s.decision(o.Key, word, "job/create")
-	e.Outcome, e.Grants, e.ID = openflow.OutcomeDone, grants, e.Action+" "+string(o.Key.Scheduler)+" "+o.Key.String()
+	e := s.decision(k, word, "job/create")
+	e.Outcome, e.Grants, e.ID = openflow.OutcomeDone, grants, e.Action+" "+string(k.Scheduler)+" "+k.String()
 	if s.GrantAll {
 		e.Detail = "this node allows everything (--grant-all)"
 	}

@@ -27,9 +27,9 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	if err := openflow.CheckJobID(o.Key.Job); err != nil {
 		return openflow.About(openflow.AboutJob, err)
 	}
-	grants, err := s.create(ctx, o)
+	word, grants, err := s.create(ctx, o)
 	if err == nil {
-		return s.taken(ctx, o, grants)
+		return s.taken(ctx, o.Key, word, grants)
 	}
 	if openflow.CodeOf(err).Retryable() {
 		return err
@@ -38,33 +38,36 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	if has || openflow.CodeOf(same) == openflow.CodeConflict {
 		return openflow.About(openflow.AboutJob, same)
 	}
-	if openflow.CodeOf(err) == openflow.CodePermission {
-		s.refused(ctx, o.Key, authorityOf(o.Key, o.DAG), "job/create", err)
+	if code := openflow.CodeOf(err); code == openflow.CodePermission || code == openflow.CodeUnauthorized {
+		s.refused(ctx, o.Key, word, "job/create", err)
 	}
 	return err
 }
 
-// create returns the grants that the job is created on.
-func (s *Service) create(ctx context.Context, o openflow.JobOrder) ([]openflow.GrantID, error) {
-	word := authorityOf(o.Key, o.DAG)
+// create returns on whose word, and on which grants, the job is created.
+func (s *Service) create(ctx context.Context, o openflow.JobOrder) (openflow.Authority, []openflow.GrantID, error) {
+	word, err := s.authority(ctx, o)
+	if err != nil {
+		return word, nil, openflow.About(openflow.AboutJob, err)
+	}
 	if err := s.enter(ctx, o, word); err != nil {
-		return nil, err
+		return word, nil, err
 	}
 	if err := o.DAG.Validate(); err != nil {
-		return nil, openflow.About(openflow.AboutJob, err)
+		return word, nil, openflow.About(openflow.AboutJob, err)
 	}
 	specs := o.DAG.ForParty(o.Key.Party)
 	if len(specs) == 0 {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "%s takes part in no task of job %s", o.Key.Party, o.Key.Job)
+		return word, nil, openflow.Errorf(openflow.CodeInvalid, "%s takes part in no task of job %s", o.Key.Party, o.Key.Job)
 	}
 	for attempt := 1; ; attempt++ {
 		permit, err := s.permit(ctx, o.Key, o.DAG, word, specs)
 		if err != nil {
-			return nil, err
+			return word, nil, err
 		}
-		err = s.record(ctx, o, specs, permit)
+		err = s.record(ctx, o, word, specs, permit)
 		if openflow.CodeOf(err) != openflow.CodePermission || attempt == decisions {
-			return permit.Grants, err
+			return word, permit.Grants, err
 		}
 	}
 }
@@ -73,7 +76,7 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) ([]openflow.G
 const decisions = 3
 
 // record checks what the job wants besides, and writes it down.
-func (s *Service) record(ctx context.Context, o openflow.JobOrder, specs []openflow.TaskSpec, permit permit) error {
+func (s *Service) record(ctx context.Context, o openflow.JobOrder, word openflow.Authority, specs []openflow.TaskSpec, permit permit) error {
 	if err := s.exposes(specs); err != nil {
 		return err
 	}
@@ -93,6 +96,7 @@ func (s *Service) record(ctx context.Context, o openflow.JobOrder, specs []openf
 		return openflow.About(openflow.AboutTask, err)
 	}
 	job, tasks := s.records(o, specs, providers)
+	job.Initiator, job.Signed = authority.By(s.Self, word), word.Signed
 	for _, t := range tasks {
 		if t.GPUs > 0 {
 			if _, err := s.pooling(ctx, t); err != nil {
@@ -104,10 +108,21 @@ func (s *Service) record(ctx context.Context, o openflow.JobOrder, specs []openf
 	return openflow.About(openflow.AboutJob, s.Store.CreateJob(ctx, job, tasks, found.pins...))
 }
 
+// authority finds out on whose word the job is to run here, before anything else is looked at. This site's operator reads why it
+// does not, and what can be done.
+func (s *Service) authority(ctx context.Context, o openflow.JobOrder) (openflow.Authority, error) {
+	a, err := s.Mandates.OfOrder(ctx, o)
+	if code := openflow.CodeOf(err); code == openflow.CodePermission || code == openflow.CodeUnauthorized {
+		s.Log.WarnContext(ctx, "a job is refused: its authority is not proven", "job", o.Key.Job, "party", o.Key.Party.String(),
+			"scheduler", o.Key.Scheduler, "initiator", a.Initiator, "err", err)
+	}
+	return a, err
+}
+
 func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec, providers []openflow.Served) (openflow.JobRecord, []openflow.TaskRecord) {
 	conf := o.DAG.Conf
 	job := openflow.JobRecord{
-		ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Initiator: authority.By(s.Self, authorityOf(o.Key, o.DAG)), Status: openflow.JobReady,
+		ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Status: openflow.JobReady,
 		DAG: o.DAG, Priority: conf.Priority, Cores: min(s.Limits.JobCores, s.Limits.Cores), Memory: s.Limits.JobMemory,
 		ModelID: conf.ModelID, ModelVersion: conf.ModelVersion, UserName: o.UserName,
 	}

@@ -67,6 +67,13 @@ type Excerpts interface {
 	Cut(ctx context.Context, rec openflow.TableRecord, columns []string) (openflow.TableRecord, error)
 }
 
+// Mandates proves on whose authority a job is to run here.
+type Mandates interface {
+	// OfOrder refuses a job that its initiator has not signed just so, unless the scheduler's node is believed without. Errors:
+	// CodePermission, CodeUnauthorized.
+	OfOrder(ctx context.Context, o openflow.JobOrder) (openflow.Authority, error)
+}
+
 // Pool tells how runs find a machine of the site's pool.
 type Pool interface {
 	// Pooling is nil when the node itself runs a task with that label.
@@ -114,6 +121,7 @@ type Service struct {
 	Sessions   Sessions
 	Components Components
 	Excerpts   Excerpts
+	Mandates   Mandates
 	Pool       Pool // nil: the node runs every task itself
 	Limits     Limits
 	Policy     openflow.Policy

@@ -1,7 +1,9 @@
 package partner_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"strconv"
 	"testing"
 	"time"
@@ -108,6 +110,39 @@ func TestOpenJobRefuses(t *testing.T) {
 			require.Zero(t, n)
 		})
 	}
+}
+
+// What the initiator has not signed is refused before anything else is looked at. The operator reads why, and what to do.
+func TestJobWithoutAuthority(t *testing.T) {
+	for _, code := range []openflow.Code{openflow.CodePermission, openflow.CodeUnauthorized} {
+		s := newSite(t)
+		var log bytes.Buffer
+		s.Log, s.Mandates, s.GrantAll = slog.New(slog.NewTextHandler(&log, nil)), mandates{"9999": code}, true
+		broken := dag()
+		broken.Tasks = nil
+		for _, d := range []*openflow.DAG{dag(), broken} {
+			err := s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d})
+			require.Equal(t, code, openflow.CodeOf(err))
+		}
+		n, err := s.catalogue.CountJobs(t.Context(), catalogue.JobFilter{})
+		require.NoError(t, err)
+		require.Zero(t, n)
+		for _, said := range []string{"a job is refused", "scheduler=9999", "nobody has signed (sign it)"} {
+			require.Contains(t, log.String(), said)
+		}
+	}
+}
+
+// The row of a job tells on whose authority it runs.
+func TestAuthorityOfAJob(t *testing.T) {
+	s, d := newSite(t), dag()
+	d.Conf.Initiator, d.Conf.Purpose = "10001", "credit scoring"
+	require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d, Mandate: &openflow.Mandate{}}))
+	require.Equal(t, openflow.Authority{Initiator: "10001", Scheduler: "9999", Purpose: "credit scoring", Signed: true}, s.job("1").Authority())
+	d = dag()
+	d.Conf.Initiator = ""
+	require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey("2", host), DAG: d}))
+	require.Equal(t, openflow.Authority{Initiator: "9999", Scheduler: "9999"}, s.job("2").Authority())
 }
 
 func TestOwnJobsAndTrialsNeedNoGrants(t *testing.T) {

@@ -52,6 +52,17 @@ func (s *sessions) CloseSession(_ context.Context, session string, quarantine ti
 
 type components struct{}
 
+// mandates believes every scheduler but those that it is told of.
+type mandates map[openflow.PartyID]openflow.Code
+
+func (m mandates) OfOrder(_ context.Context, o openflow.JobOrder) (openflow.Authority, error) {
+	a := openflow.Authority{Initiator: cmp.Or(o.DAG.Conf.Initiator, o.Key.Scheduler), Scheduler: o.Key.Scheduler, Signed: o.Mandate != nil}
+	if code := m[o.Key.Scheduler]; code != "" {
+		return a, openflow.Errorf(code, "nobody has signed").WithHint("sign it")
+	}
+	return a, nil
+}
+
 // site is party 10000, the host and arbiter of jobs that party 9999 schedules.
 type site struct {
 	*partner.Service
@@ -72,7 +83,7 @@ func newSite(t *testing.T) *site {
 	limits := partner.DefaultLimits()
 	limits.Cores = 8
 	s.Service = &partner.Service{
-		Self: "10000", Store: c, Engine: s.engine, Sessions: s.sessions, Components: components{}, Limits: limits,
+		Self: "10000", Store: c, Engine: s.engine, Sessions: s.sessions, Components: components{}, Mandates: mandates{}, Limits: limits,
 		Log: slog.New(slog.DiscardHandler),
 	}
 	require.NoError(t, c.SaveTable(t.Context(), openflow.TableRecord{

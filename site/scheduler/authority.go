@@ -8,6 +8,7 @@ import (
 	"openflow/site/authority"
 )
 
+// word is on whose word a job would be, as far as its caller says.
 func (s *Service) word(initiator openflow.PartyID) openflow.Authority {
 	return openflow.Authority{Initiator: initiator, Scheduler: s.Self}
 }
@@ -26,15 +27,15 @@ func (s *Service) enter(ctx context.Context, initiator openflow.PartyID) error {
 
 // permit finds the grant on which a job is scheduled here. Whether it has a use left is decided where the job is recorded,
 // since a repeat needs none. What the job may use here, this site decides as a party.
-func (s *Service) permit(ctx context.Context, initiator openflow.PartyID, d *openflow.DAG) ([]openflow.GrantID, error) {
-	if initiator == s.Self || s.GrantAll {
+func (s *Service) permit(ctx context.Context, word openflow.Authority, d *openflow.DAG) ([]openflow.GrantID, error) {
+	if word.Initiator == s.Self || s.GrantAll {
 		return nil, nil
 	}
-	grants, err := s.Store.GrantsFor(ctx, initiator, s.Self)
+	grants, err := s.Store.GrantsFor(ctx, word.Initiator, s.Self)
 	if err != nil {
 		return nil, err
 	}
-	claim := authority.Claim{Self: s.Self, Authority: s.word(initiator)}
+	claim := authority.Claim{Self: s.Self, Authority: word}
 	for _, p := range d.Parties {
 		claim.Parties = append(claim.Parties, p.ID)
 	}
@@ -42,12 +43,13 @@ func (s *Service) permit(ctx context.Context, initiator openflow.PartyID, d *ope
 	return permit.Grants, err
 }
 
-func (s *Service) taken(ctx context.Context, initiator openflow.PartyID, id openflow.JobID, grants []openflow.GrantID) error {
-	if initiator == s.Self {
+// taken records that a job was scheduled. A repeat is the same event.
+func (s *Service) taken(ctx context.Context, caller openflow.PartyID, word openflow.Authority, job openflow.ScheduledJob) error {
+	if caller == s.Self {
 		return nil
 	}
-	e := s.decision(initiator, "job/schedule", id)
-	e.Outcome, e.Grants, e.ID = openflow.OutcomeDone, grants, "job/schedule "+string(id)
+	e := s.decision(caller, word, "job/schedule", job.ID)
+	e.Outcome, e.Grants, e.ID = openflow.OutcomeDone, job.Grants, "job/schedule "+string(job.ID)
 	if s.GrantAll {
 		e.Detail = "this node allows everything (--grant-all)"
 	}
@@ -55,16 +57,16 @@ func (s *Service) taken(ctx context.Context, initiator openflow.PartyID, id open
 }
 
 // refused records a refusal. The peer is refused all the same if that fails.
-func (s *Service) refused(ctx context.Context, caller openflow.PartyID, action string, id openflow.JobID, why error) {
-	e := s.decision(caller, action, id)
+func (s *Service) refused(ctx context.Context, caller openflow.PartyID, word openflow.Authority, action string, id openflow.JobID, why error) {
+	e := s.decision(caller, word, action, id)
 	e.Outcome, e.Detail = openflow.OutcomeRefused, why.Error()
 	if err := s.Store.RecordDecision(ctx, e); err != nil {
 		s.Log.ErrorContext(ctx, "a refusal was not recorded", "job", id, "party", caller, "err", err)
 	}
 }
 
-func (s *Service) decision(caller openflow.PartyID, action string, id openflow.JobID) openflow.AuditEvent {
+func (s *Service) decision(caller openflow.PartyID, word openflow.Authority, action string, id openflow.JobID) openflow.AuditEvent {
 	return openflow.AuditEvent{
-		Actor: "party " + string(caller), Action: action, Subject: "job " + openflow.Heard(string(id)), Party: caller, Authority: s.word(caller).String(),
+		Actor: "party " + string(caller), Action: action, Subject: "job " + openflow.Heard(string(id)), Party: caller, Authority: word.String(),
 	}
 }

@@ -21,7 +21,7 @@ var (
 // Columns are the types that columns hold as JSON.
 var Columns = []reflect.Type{
 	columnType[document.DAG](), columnType[document.TaskSpec](), columnType[[]document.TaskRun](), columnType[document.GrantTerms](), columnType[tableSource](),
-	columnType[cursor](), columnType[[]string](), columnType[[]openflow.RunID](),
+	columnType[document.Mandate](), columnType[cursor](), columnType[[]string](), columnType[[]openflow.RunID](),
 }
 
 func columnType[C column]() reflect.Type { return reflect.TypeFor[C]() }
@@ -46,6 +46,7 @@ var IndexedQueries = map[string]string{
 	"scheduled_job_idempotency": `select ` + scheduledColumns.names + ` from scheduled_job where initiator = $1 and idempotency_key = $2 and idempotency_key <> ''`,
 	"scheduled_job_created":     `select ` + scheduledColumns.names + ` from scheduled_job order by create_time desc, job_id desc limit 5`,
 	"scheduled_job_running":     runningScheduled,
+	"forgotten_job_deleted":     `delete from forgotten_job where delete_time < $1`,
 	"submission_created":        `select job_id, scheduler from submission where create_time < $1 limit 5`,
 	"task_of_job":               `select run_id from task where ` + jobKey,
 	"task_created":              `select ` + taskColumns.names + ` from task order by create_time desc, run_id desc limit 5`,

@@ -55,6 +55,9 @@ func (c *Catalogue) DeleteJob(ctx context.Context, k openflow.JobKey) (freed []s
 			return conflict("%s was started again and cannot be deleted", k)
 		}
 		if err == nil {
+			err = t.remember(ctx, k, c.stamp())
+		}
+		if err == nil {
 			_, err = t.exec(ctx, forgetUses+` and job_id = $1`, string(k.Job))
 		}
 		return err

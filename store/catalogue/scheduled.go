@@ -24,8 +24,9 @@ type scheduledRow struct {
 	Started        int64  `db:"start_time"`
 	Ended          int64  `db:"end_time"`
 	Reason         string `db:"reason"`
-	Tasks          string `db:"tasks"` // JSON; empty: none
-	DAG            string `db:"dag"`   // JSON
+	Tasks          string `db:"tasks"`   // JSON; empty: none
+	Mandate        string `db:"mandate"` // JSON; empty: none
+	DAG            string `db:"dag"`     // JSON
 }
 
 var scheduledColumns = columnsOf[scheduledRow]()
@@ -47,6 +48,13 @@ func scanScheduled(from row) (openflow.ScheduledJob, error) {
 		}
 		j.Tasks = document.DecodeTaskRuns(runs)
 	}
+	if r.Mandate != "" {
+		var m document.Mandate
+		if err := decode("the mandate of job "+r.ID, r.Mandate, &m); err != nil {
+			return j, err
+		}
+		j.Mandate = (*openflow.Mandate)(&m)
+	}
 	j.DAG, err = decodeDAG(j.ID, r.DAG)
 	return j, err
 }
@@ -65,11 +73,17 @@ func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.Scheduled
 	if err != nil {
 		return j, err
 	}
+	mandate := ""
+	if j.Mandate != nil {
+		if mandate, err = encode("the mandate of job "+string(j.ID), document.Mandate(*j.Mandate)); err != nil {
+			return j, err
+		}
+	}
 	now := c.stamp()
 	args := scheduledColumns.values(scheduledRow{
 		ID: string(j.ID), Initiator: string(j.Initiator), Status: string(j.Status), Progress: j.Progress, Priority: j.Priority,
 		IdempotencyKey: j.IdempotencyKey, SubmitHash: j.SubmitHash, UserName: j.UserName, Created: orNow(j.CreateTime, now), Updated: now,
-		Started: millis(j.StartTime), Ended: millis(j.EndTime), Reason: j.Reason, DAG: dag,
+		Started: millis(j.StartTime), Ended: millis(j.EndTime), Reason: j.Reason, Mandate: mandate, DAG: dag,
 	})
 	var kept openflow.ScheduledJob
 	err = c.write(ctx, func(t *tx) error {

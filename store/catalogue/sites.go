@@ -16,7 +16,9 @@ type siteRow struct {
 	Version string `db:"dialect_version"`
 	Profile string `db:"profile"`
 	AddedAt int64  `db:"added_at" fieldtag:"first"`
-	Keys    string `db:"keys"` // JSON
+	// Unsigned jobs are taken of it.
+	Unsigned bool   `db:"unsigned"`
+	Keys     string `db:"keys"` // JSON
 }
 
 var (
@@ -35,7 +37,7 @@ func (c *Catalogue) SaveSite(ctx context.Context, s openflow.SiteRecord) error {
 	}
 	_, err = c.exec(ctx, saveSite, siteColumns.values(siteRow{
 		Party: string(s.Party), URL: s.URL, Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile,
-		AddedAt: orNow(s.AddedAt, c.stamp()), Keys: keys,
+		AddedAt: orNow(s.AddedAt, c.stamp()), Unsigned: s.Unsigned, Keys: keys,
 	})...)
 	return classify("save site "+string(s.Party), err)
 }
@@ -47,7 +49,7 @@ func scanSite(from row) (openflow.SiteRecord, error) {
 	}
 	s := openflow.SiteRecord{
 		Party: openflow.PartyID(r.Party), URL: r.URL, Dialect: openflow.Dialect(r.Dialect), Version: r.Version, Profile: r.Profile,
-		AddedAt: timeOf(r.AddedAt),
+		AddedAt: timeOf(r.AddedAt), Unsigned: r.Unsigned,
 	}
 	return s, decode("site "+r.Party, r.Keys, &s.Keys)
 }

@@ -24,7 +24,7 @@ func testSites(t *testing.T, newCatalogue opener) {
 	require.Empty(t, cmp.Diff(s, got))
 
 	s.Keys, s.URL, s.Dialect = []string{"ed25519:a", "ed25519:b"}, "https://c.example", "interop"
-	s.Version, s.Profile = "1.2", "signed"
+	s.Version, s.Profile, s.Unsigned = "1.2", "signed", true
 	again := s
 	again.AddedAt = epoch.Add(time.Hour)
 	require.NoError(t, c.SaveSite(ctx, again))

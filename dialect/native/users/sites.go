@@ -1,6 +1,7 @@
 package users
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -57,13 +58,15 @@ type Site struct {
 	Dialect string    `json:"dialect,omitempty"` // which the peer speaks; in requests empty for nodes of openflow
 	Version string    `json:"version,omitempty"` // of the dialect
 	Profile string    `json:"profile,omitempty"` // of the dialect
+	// Unsigned jobs are taken of it; in requests absent for what the record says.
+	Unsigned *bool `json:"unsigned,omitempty"`
 }
 
 func (a *api) listSites(r *http.Request) (any, error) {
 	sites, err := a.Catalogue.Sites(r.Context())
 	out := make([]Site, 0, len(sites))
 	for _, s := range sites {
-		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile})
+		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile, Unsigned: &s.Unsigned})
 	}
 	return out, err
 }
@@ -138,10 +141,17 @@ func (a *api) site(r *http.Request, do func(Site) error) (any, error) {
 
 func (a *api) addSite(r *http.Request) (any, error) {
 	return a.site(r, func(b Site) error {
-		return a.Sites.AddSite(r.Context(), openflow.SiteRecord{
-			Party: openflow.PartyID(b.PartyID), URL: b.URL, Keys: []string{b.Key}, Dialect: openflow.Dialect(b.Dialect),
-			Version: b.Version, Profile: b.Profile,
+		id := openflow.PartyID(b.PartyID)
+		err := a.Sites.AddSite(r.Context(), openflow.SiteRecord{
+			Party: id, URL: b.URL, Keys: []string{b.Key}, Dialect: openflow.Dialect(b.Dialect), Version: b.Version, Profile: b.Profile,
 		})
+		if err != nil || b.Unsigned == nil {
+			return err
+		}
+		if err := a.Sites.TakeUnsigned(r.Context(), id, *b.Unsigned); err != nil {
+			return err
+		}
+		return a.Audit(r, "site.unsigned", fmt.Sprintf("%s %t", id, *b.Unsigned))
 	})
 }
 

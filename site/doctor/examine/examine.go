@@ -121,7 +121,7 @@ func (s *Site) examinePeers(ctx context.Context) []openflow.Finding {
 }
 
 func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Peer {
-	p := doctor.Peer{Party: r.Party, URL: r.URL}
+	p := doctor.Peer{Party: r.Party, URL: r.URL, Unsigned: r.Unsigned}
 	if s.GrantAll {
 		p.Granted = []openflow.GrantKind{openflow.GrantInitiate, openflow.GrantSchedule, openflow.GrantUse}
 	}

@@ -39,6 +39,7 @@ create table job (
   model_version    text not null,
   user_name        text not null,
   idempotency_key  text not null,
+  signed           boolean not null,
   create_time      bigint not null,
   update_time      bigint not null,
   start_time       bigint not null,
@@ -77,11 +78,23 @@ create table scheduled_job (
   end_time        bigint not null,
   reason          text not null,
   tasks           text not null,
+  mandate         text not null, -- of the initiator: JSON, empty for none
   dag             text not null
 );
 create unique index scheduled_job_idempotency on scheduled_job (initiator, idempotency_key) where idempotency_key <> '';
 create index scheduled_job_created on scheduled_job (create_time, job_id);
 create index scheduled_job_running on scheduled_job (create_time, job_id) where status = 'running';
+
+-- Jobs that were deleted at one of their parties here, while the mandate of their initiator may still be good.
+create table forgotten_job (
+  job_id      text not null,
+  role        text not null,
+  party       text not null,
+  scheduler   text not null,
+  delete_time bigint not null,
+  primary key (job_id, role, party, scheduler)
+);
+create index forgotten_job_deleted on forgotten_job (delete_time);
 
 -- Which party schedules a job that was submitted here and is scheduled elsewhere: a site that runs no task of it has no
 -- other row of the job.
@@ -260,6 +273,7 @@ create table site (
   dialect_version text not null,
   profile         text not null,
   added_at        bigint not null,
+  unsigned        boolean not null, -- its jobs are taken without the mandate of their initiator
   keys            text not null
 );
 

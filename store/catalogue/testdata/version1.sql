@@ -67,6 +67,14 @@ INSERT INTO "data_table" VALUES('ns','t','d',0,3,'',0,1735787054000,173578705400
 CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL, tstamp TIMESTAMP DEFAULT (datetime('now')));
 INSERT INTO "goose_db_version" VALUES(1,0,1,'2026-11-24 21:47:16');
 INSERT INTO "goose_db_version" VALUES(2,1,1,'2026-11-24 21:47:16');
+CREATE TABLE forgotten_job (
+  job_id      text not null,
+  role        text not null,
+  party       text not null,
+  scheduler   text not null,
+  delete_time bigint not null,
+  primary key (job_id, role, party, scheduler)
+);
 CREATE TABLE grant_use (
   job_id    text not null,
   scheduler text not null,
@@ -96,6 +104,7 @@ CREATE TABLE job (
   model_version    text not null,
   user_name        text not null,
   idempotency_key  text not null,
+  signed           boolean not null,
   create_time      bigint not null,
   update_time      bigint not null,
   start_time       bigint not null,
@@ -108,7 +117,7 @@ CREATE TABLE job (
   dag              text not null,
   primary key (job_id, role, party, scheduler)
 );
-INSERT INTO "job" VALUES('9999','j1','guest','9999','9999','running',0,0,4,0,0,0,0,0,1,0,0,0,'','','ann','',1735787047000,1735787050000,1735787050000,0,1735787049000,0,'','','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
+INSERT INTO "job" VALUES('9999','j1','guest','9999','9999','running',0,0,4,0,0,0,0,0,1,0,0,0,'','','ann','',1,1735787047000,1735787050000,1735787050000,0,1735787049000,0,'','','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
 CREATE TABLE meta (
   name  text primary key,
   value text not null
@@ -210,9 +219,10 @@ CREATE TABLE scheduled_job (
   end_time        bigint not null,
   reason          text not null,
   tasks           text not null,
+  mandate         text not null, -- of the initiator: JSON, empty for none
   dag             text not null
 );
-INSERT INTO "scheduled_job" VALUES('j1','9999','ready',0,0,'k','h','',1735787053000,1735787053000,0,0,'','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
+INSERT INTO "scheduled_job" VALUES('j1','9999','ready',0,0,'k','h','',1735787053000,1735787053000,0,0,'','','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
 CREATE TABLE score (
   partner text not null,
   object  text not null,
@@ -235,9 +245,10 @@ CREATE TABLE site (
   dialect_version text not null,
   profile         text not null,
   added_at        bigint not null,
+  unsigned        boolean not null, -- its jobs are taken without the mandate of their initiator
   keys            text not null
 );
-INSERT INTO "site" VALUES('10000','http://host','native','1','signed',1735787058000,'["ed25519:x"]');
+INSERT INTO "site" VALUES('10000','http://host','native','1','signed',1735787058000,0,'["ed25519:x"]');
 CREATE TABLE submission (
   job_id      text not null,
   scheduler   text not null,
@@ -303,6 +314,7 @@ CREATE INDEX job_queue_age on job (job_id, scheduler, role, party, priority, cor
   where waiting_since > 0 and end_time = 0;
 CREATE INDEX job_told on job (woken) where woken > 0;
 CREATE UNIQUE INDEX scheduled_job_idempotency on scheduled_job (initiator, idempotency_key) where idempotency_key <> '';
+CREATE INDEX forgotten_job_deleted on forgotten_job (delete_time);
 CREATE INDEX scheduled_job_created on scheduled_job (create_time, job_id);
 CREATE INDEX scheduled_job_running on scheduled_job (create_time, job_id) where status = 'running';
 CREATE INDEX submission_created on submission (create_time);
