@@ -116,9 +116,12 @@ func TestInitiatorThatTheSchedulerNames(t *testing.T) {
 func TestFieldsOfAGrant(t *testing.T) {
 	full := whole()
 	full.Components = []openflow.GrantedComponent{{Name: "reader"}, {Name: "lr", Provider: "openflow", Version: "1"}}
+	full.Purpose = "churn study"
 	full.Partners, full.Uses, full.Until = []openflow.PartyID{"10001"}, 1, time.Now().Add(time.Hour)
 	full.Limits = []openflow.ParameterLimit{{Component: "lr", Parameter: "rate", Relation: "<=", Values: []string{"0.5"}}, {Component: "lr", Parameter: "epochs", Relation: "=", Values: []string{"10"}}}
-	fits := func(d *openflow.DAG) { d.Tasks[1].Parameters = openflow.Parameters{"rate": 0.5} }
+	fits := func(d *openflow.DAG) {
+		d.Tasks[1].Parameters, d.Conf.Purpose = openflow.Parameters{"rate": 0.5}, "churn study"
+	}
 	for name, tc := range map[string]struct {
 		grant  func(*openflow.Grant)
 		change func(*openflow.DAG)
@@ -136,7 +139,7 @@ func TestFieldsOfAGrant(t *testing.T) {
 		"channel": {nil, func(d *openflow.DAG) {
 			d.Tasks[1].Inputs = []openflow.Input{warehouse("train_data", openflow.Channel{Namespace: "experiment", Name: "secret"})}
 		}, "table experiment/secret"},
-		"purpose": {func(g *openflow.Grant) { g.Purpose = "churn study" }, nil, `is for the purpose "churn study"`},
+		"purpose": {nil, func(d *openflow.DAG) { d.Conf.Purpose = "churn" }, `is for the purpose "churn study"`},
 		"partner": {nil, func(d *openflow.DAG) {
 			d.Parties = append(d.Parties, openflow.Party{Role: openflow.RoleHost, ID: "10002"})
 		}, "without party 10002"},

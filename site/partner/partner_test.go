@@ -137,6 +137,9 @@ func TestJobWithoutAuthority(t *testing.T) {
 func TestAuthorityOfAJob(t *testing.T) {
 	s, d := newSite(t), dag()
 	d.Conf.Initiator, d.Conf.Purpose = "10001", "credit scoring"
+	use := whole()
+	use.Initiator = "10001"
+	s.grants(openflow.Grant{Kind: openflow.GrantInitiate, Initiator: "10001"}, use)
 	require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d, Mandate: &openflow.Mandate{}}))
 	require.Equal(t, openflow.Authority{Initiator: "10001", Scheduler: "9999", Purpose: "credit scoring", Signed: true}, s.job("1").Authority())
 	d = dag()

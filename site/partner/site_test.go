@@ -56,7 +56,7 @@ type components struct{}
 type mandates map[openflow.PartyID]openflow.Code
 
 func (m mandates) OfOrder(_ context.Context, o openflow.JobOrder) (openflow.Authority, error) {
-	a := openflow.Authority{Initiator: cmp.Or(o.DAG.Conf.Initiator, o.Key.Scheduler), Scheduler: o.Key.Scheduler, Signed: o.Mandate != nil}
+	a := openflow.Authority{Initiator: cmp.Or(o.DAG.Conf.Initiator, o.Key.Scheduler), Scheduler: o.Key.Scheduler, Signed: o.Mandate != nil, Purpose: o.DAG.Conf.Purpose}
 	if code := m[o.Key.Scheduler]; code != "" {
 		return a, openflow.Errorf(code, "nobody has signed").WithHint("sign it")
 	}

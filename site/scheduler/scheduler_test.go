@@ -2,6 +2,7 @@ package scheduler_test
 
 import (
 	"context"
+	"log/slog"
 	"path/filepath"
 	"testing"
 
@@ -91,10 +92,14 @@ func newNode(t *testing.T) *node {
 	for _, id := range []openflow.PartyID{"10000", "10001"} {
 		require.NoError(t, c.SaveSite(t.Context(), openflow.SiteRecord{Party: id, URL: "http://x"}))
 	}
+	for _, id := range []openflow.PartyID{"10000", "10001", "666", "777"} {
+		_, err := c.AddGrant(t.Context(), openflow.Grant{Kind: openflow.GrantInitiate, Initiator: id})
+		require.NoError(t, err)
+	}
 	e := &engine{}
 	return &node{&scheduler.Service{
 		Self: "9999", Store: c, Mandates: mandates{}, Engine: e, NewID: func() openflow.JobID { return "made-here" },
-		Timing: openflow.Timing{Create: 1, Partner: 2, Undo: 3, Collect: 4},
+		Timing: openflow.Timing{Create: 1, Partner: 2, Undo: 3, Collect: 4}, Log: slog.New(slog.DiscardHandler),
 	}, e, c, file}
 }
 

@@ -58,13 +58,13 @@ func nothingOf(t *testing.T, e *env.Env, id string) {
 func TestPeerSchedulesOnTheVictimItself(t *testing.T) {
 	e, _, operator := banks(t)
 	a := attack(t, e, "9999", "10000")
+	const id openflow.JobID = "2026010100000000000000001"
 	for _, d := range []*openflow.DAG{
 		env.DAG(env.Parties("guest 10000"), reading(secret)),
 		env.DAG(env.Parties("guest 9999", "host 10000"), reading(secret, env.Parties("host 10000")...), env.Noop("b", nil)),
-		env.DAG(env.Parties("guest 10000"), env.Noop("a", nil, "b"), env.Noop("b", nil, "a")),
 	} {
 		d.Conf.Initiator, d.Conf.Scheduler = "9999", "10000"
-		_, err := a.calls().Scheduler().CreateJob(t.Context(), "9999", openflow.Submission{DAG: d, ID: "2026010100000000000000001"})
+		_, err := a.calls().Scheduler().CreateJob(t.Context(), "9999", e.Submission(t, d, id))
 		require.Equal(t, openflow.CodePermission, openflow.CodeOf(err), "%v", err)
 	}
 	document := `{"dag":{"schema_version":"2.2.0","dag":{"parties":[{"role":"guest","party_id":["10000"]}],"stage":"default","conf":{"initiator_party_id":"9999","scheduler_party_id":"10000"},
@@ -132,13 +132,15 @@ func TestViolatedGrant(t *testing.T) {
 	require.NoError(t, err)
 	host := env.Parties("host 10000")
 	job := func() *openflow.DAG {
-		return env.DAG(env.Parties("guest 9999", "host 10000"), reading(shared, host...), openflow.Task{
+		d := env.DAG(env.Parties("guest 9999", "host 10000"), reading(shared, host...), openflow.Task{
 			Name: "b", Component: "noop", Parties: host, Parameters: openflow.Parameters{"sleep_ms": 5},
 		})
+		d.Conf.Purpose = "churn study"
+		return d
 	}
 	grant := func() openflow.Grant {
 		return openflow.Grant{
-			Kind: openflow.GrantUse, Initiator: "9999", Scheduler: "9999", Uses: 1, Until: time.Now().Add(time.Hour), Partners: []openflow.PartyID{"9999"},
+			Kind: openflow.GrantUse, Initiator: "9999", Scheduler: "9999", Uses: 1, Purpose: "churn study", Until: time.Now().Add(time.Hour), Partners: []openflow.PartyID{"9999"},
 			Components: []openflow.GrantedComponent{{Name: "reader"}, {Name: "noop", Provider: "openflow"}}, Tables: []openflow.GrantedTable{{Name: shared}},
 			Limits: []openflow.ParameterLimit{{Component: "noop", Parameter: "sleep_ms", Relation: "<=", Values: []string{"10"}}},
 		}
@@ -157,7 +159,7 @@ func TestViolatedGrant(t *testing.T) {
 		"digest":    {func(g *openflow.Grant) { g.Components[1] = other }, nil, "noop@sha256:00"},
 		"table":     {nil, func(d *openflow.DAG) { d.Tasks[0] = reading(secret, host...) }, "table bank/secret"},
 		"columns":   {func(g *openflow.Grant) { g.Tables[0].Columns = []string{"x0"} }, nil, "what is granted of it makes no table"},
-		"purpose":   {func(g *openflow.Grant) { g.Purpose = "churn study" }, nil, "churn study"},
+		"purpose":   {nil, func(d *openflow.DAG) { d.Conf.Purpose = "marketing" }, "is for the purpose"},
 		"partner": {nil, func(d *openflow.DAG) {
 			d.Parties = append(d.Parties, env.Parties("arbiter 10001")...)
 			d.Tasks = append(d.Tasks, env.Noop("c", nil))
