@@ -198,18 +198,18 @@ const (
 	maxMissing = 20 // things
 )
 
-func always(*judged) bool    { return true }
+func every(*judged) bool     { return true }
 func nothing(*judged) string { return "" }
 
 func (d *decision) enter() {
 	if d.by != d.Self {
-		d.take(openflow.GrantInitiate, "initiate jobs", "--initiate", always, nothing)
+		d.take(openflow.GrantInitiate, "initiate jobs", "--initiate", every, nothing)
 	}
 	if d.Authority.Scheduler == d.Self {
 		return
 	}
 	before := len(d.missing)
-	d.take(openflow.GrantSchedule, "schedule jobs", "--schedule", always, nothing)
+	d.take(openflow.GrantSchedule, "schedule jobs", "--schedule", every, nothing)
 	if d.schedule = len(d.missing) > before; d.schedule && d.by != d.Authority.Scheduler {
 		d.flags = d.flags[:len(d.flags)-1] // it takes a command of its own
 	}
@@ -311,10 +311,10 @@ func (d *decision) tables() {
 		seen[name] = true
 		d.grants = by[name]
 		slices.SortStableFunc(d.grants, func(a, b *judged) int {
-			return cmp.Or(compareBool(d.spent(a.Grant), d.spent(b.Grant)), cmp.Compare(partly(a.Grant, name), partly(b.Grant, name)))
+			return cmp.Or(compareBool(d.spent(a.Grant), d.spent(b.Grant)), cmp.Compare(inPart(a.Grant, name), inPart(b.Grant, name)))
 		})
-		g := d.take(openflow.GrantUse, "table "+name.String(), "--table "+name.String(), always, d.whole)
-		if g != nil && partly(g.Grant, name) > 0 {
+		g := d.take(openflow.GrantUse, "table "+name.String(), "--table "+name.String(), every, d.whole)
+		if g != nil && inPart(g.Grant, name) > 0 {
 			d.permit.Columns[name] = columnsOf(g.Grant, name)
 		}
 	}
@@ -331,8 +331,8 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
-// partly is 0 for a grant of a whole table, and 1 for one of columns.
-func partly(g openflow.Grant, name openflow.TableName) int {
+// inPart is 0 for a grant of a whole table, and 1 for one of columns.
+func inPart(g openflow.Grant, name openflow.TableName) int {
 	if slices.ContainsFunc(g.Tables, func(t openflow.GrantedTable) bool { return t.Name == name && len(t.Columns) == 0 }) {
 		return 0
 	}
