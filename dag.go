@@ -57,10 +57,31 @@ type JobConf struct {
 	Timeout             time.Duration // of the job, from its start at all parties; 0: none
 	ModelID             string
 	ModelVersion        string
+	Purpose             string // what the job is for, in the initiator's words, for all parties; at most MaxPurpose bytes
 	ModelWarehouse      *ModelRef
 	Inheritance         *Inheritance
 	Task                TaskConf // defaults for every task
 	Extra               map[string]any
+}
+
+// Filled is c with the defaults of what is still open, for the job of that ID. The initiator fills them in, since nobody can
+// change what it has signed; a scheduler fills in what an initiator that signs nothing has left open.
+//
+// Spec: fate-flow-api §2.2.
+func (c JobConf) Filled(id JobID) JobConf {
+	if c.SyncType == "" {
+		c.SyncType = Callback
+	}
+	if c.ModelID == "" {
+		c.ModelID = string(id)
+	}
+	if c.ModelVersion == "" {
+		c.ModelVersion = "0"
+	}
+	if c.ComputingPartitions == 0 {
+		c.ComputingPartitions = 8
+	}
+	return c
 }
 
 // ModelRef names a trained model: the job that made it and its version.

@@ -215,6 +215,9 @@ func (c *dagCheck) conf() {
 			c.identifier(f[0], "name", f[1])
 		}
 	}
+	if wrong := checkPurpose(conf.Purpose); wrong != "" {
+		c.at("dag.conf.purpose", fmt.Sprintf("write one line of at most %d bytes", MaxPurpose), "%s", wrong)
+	}
 	c.stage("dag.stage", c.Stage)
 }
 

@@ -186,9 +186,12 @@ func (d *DAG) StrippedFor(site PartyID) *DAG {
 
 // Tables lists the data tables that p's tasks read by name: the parameters of its readers and its data warehouse
 // channels. It is what a grant must cover.
-func (d *DAG) Tables(p Party) []TableName {
+func (d *DAG) Tables(p Party) []TableName { return TablesOf(d.ForParty(p)) }
+
+// TablesOf lists the data tables that these tasks read by name.
+func TablesOf(specs []TaskSpec) []TableName {
 	var tables []TableName
-	for _, s := range d.ForParty(p) {
+	for _, s := range specs {
 		if t, reads := s.Reads(); reads {
 			tables = append(tables, t)
 		}

@@ -76,6 +76,13 @@ func CheckProvider(name, version string) error {
 	return nil
 }
 
+// Served is who serves a task at a site.
+type Served struct {
+	Provider string     // in full: "name:version@device"
+	Digest   string     // "sha256:…" of the provider's program
+	Defaults Parameters // of the component, for what a job leaves out
+}
+
 // ProviderKind says what runs a provider's components.
 type ProviderKind string
 

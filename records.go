@@ -46,16 +46,28 @@ type JobRecord struct {
 	Notes           string
 	Warnings        []string // what its users should know of it, as far as this party knows
 	IdempotencyKey  string
+	Signed          bool // the initiator has signed the job; see Authority
 	CreateTime      time.Time
 	UpdateTime      time.Time
 	StartTime       time.Time
 	EndTime         time.Time
 	ApplyTime       time.Time // resources last taken
 	ReturnTime      time.Time // resources last given back
+
+	Grants []GrantID // that it is created on, each of which it uses once; not part of the row that is read
 }
 
 // Needs is what the job takes from the site's capacity.
 func (r JobRecord) Needs() Resources { return Resources{r.Cores, r.Memory, r.GPUs} }
+
+// Authority is on whose word the job runs.
+func (r JobRecord) Authority() Authority {
+	a := Authority{Initiator: r.Initiator, Scheduler: r.Scheduler, Signed: r.Signed}
+	if r.DAG != nil { // lists leave it out
+		a.Purpose = r.DAG.Conf.Purpose
+	}
+	return a
+}
 
 // Key is what the row is found by.
 func (r JobRecord) Key() JobKey { return JobKey{Scheduler: r.Scheduler, Job: r.ID, Party: r.Party} }
@@ -74,11 +86,14 @@ type ScheduledJob struct {
 	IdempotencyKey string // chosen by the initiator; a repeat of a submission carries the same one; may be empty
 	SubmitHash     string // of the submission, to tell a repeat from a mistake
 	UserName       string
+	Mandate        *Mandate  // nil: the initiator signs nothing
 	Tasks          []TaskRun // how its tasks stood when it last ended; empty before
 	CreateTime     time.Time
 	UpdateTime     time.Time
 	StartTime      time.Time
 	EndTime        time.Time
+
+	Grants []GrantID // as of a JobRecord
 }
 
 // TaskRun is how a task stands over all its parties, as its scheduler knows.
@@ -211,6 +226,7 @@ type Pin struct {
 	Producer  TaskName // of a model, or of data from another job
 	OutputKey string   // likewise
 	Object    string   // digest; empty for a table kept elsewhere, which cannot be kept as it was
+	CutOf     string   // digest of the table of which a grant gives some columns, and Object holds those; empty: all of it
 	Bytes     int64
 	Count     int64           // rows; negative: not known
 	DataType  string          // of data
@@ -248,6 +264,7 @@ type ModelRecord struct {
 	OutputKey  string
 	Job        JobID   // empty for an imported model
 	Scheduler  PartyID // of that job
+	Initiator  PartyID // whose job it was, and whose model it is, with the scheduler; both empty for an imported model
 	TypeName   string
 	Object     string // digest of the tar
 	Bytes      int64
@@ -255,6 +272,12 @@ type ModelRecord struct {
 	CreateTime time.Time
 	UpdateTime time.Time
 }
+
+// ModelOwner is whose a model is: jobs of the same initiator and scheduler may use it, those of others need a grant.
+type ModelOwner struct{ Initiator, Scheduler PartyID }
+
+// Owner is whose the model is.
+func (m ModelRecord) Owner() ModelOwner { return ModelOwner{m.Initiator, m.Scheduler} }
 
 // MetricRecord is one metric as a component reported it.
 //
@@ -279,6 +302,9 @@ type SiteRecord struct {
 	Keys    []string // public keys in text form: the current one and, while they change, the next
 	Plain   bool     // it may be called without TLS, wherever its address leads
 	AddedAt time.Time
+	// Unsigned takes jobs that this peer schedules or submits without the mandate of their initiator: whatever its node says
+	// of them is believed.
+	Unsigned bool
 }
 
 // Dialect is the name of a way in which nodes talk; each is in a folder of its own.
@@ -300,23 +326,6 @@ type HeardDialect struct {
 	Err      error // why it seems not to speak it; nil: it does
 }
 
-// GrantKind says what a grant allows.
-type GrantKind string
-
-// A component grant lets a peer's jobs run a component here, a table grant lets them read a table.
-const (
-	GrantComponent GrantKind = "component"
-	GrantTable     GrantKind = "table"
-)
-
-// Grant lets a peer's jobs use something of this site.
-type Grant struct {
-	Party PartyID
-	Kind  GrantKind
-	Name  string    // of the component; "*" is every one; empty for a table
-	Table TableName // zero for a component
-}
-
 // AuditEvent is one entry of the record of who did what to whom.
 type AuditEvent struct {
 	ID      string // made by the catalogue when empty; a repeat with the same ID is one event
@@ -325,4 +334,20 @@ type AuditEvent struct {
 	Action  string // verb: "grant.add", "job.stop"
 	Subject string // what it was done to
 	Detail  string
+
+	// Of a decision about a job of a peer. Refusals that are alike are one event.
+	Party     PartyID   // the peer that asked
+	Outcome   Outcome   // empty: no decision
+	Authority string    // on whose word: Authority.String
+	Grants    []GrantID // that permit it
+	Count     int       // how often it was refused; 0 stands for once
 }
+
+// Outcome is how a decision came out.
+type Outcome string
+
+// The outcomes of decisions.
+const (
+	OutcomeDone    Outcome = "done"
+	OutcomeRefused Outcome = "refused"
+)

@@ -14,6 +14,7 @@ type Submission struct {
 	ID             JobID  // made by the initiator; empty: the scheduler makes one
 	IdempotencyKey string // a repeat with the same key and content is the same job; may be empty
 	UserName       string
+	Mandate        *Mandate  // that the initiator has signed; nil: it signs nothing
 	Warnings       []string  // what was found out while the document was read
 	Mistakes       []Mistake // what was wrong with it there; the node tells them with all others
 }
@@ -55,6 +56,7 @@ type Report struct {
 // Spec: fate-flow-api §2.2.
 type SchedulerService interface {
 	// CreateJob starts a job and returns once every party has created it, or with the refusal of the first that did not.
+	// CodePermission: the caller is not the initiator that the job names, or its mandate does not say this job.
 	CreateJob(ctx context.Context, caller PartyID, s Submission) (Submitted, error)
 	// StopJob ends a job early; an ended one stays as it is. Only the job's parties and its initiator may. The answer comes
 	// once nothing of the job runs anywhere, or after a moment.
@@ -78,7 +80,8 @@ type JobOrder struct {
 	Key      JobKey
 	DAG      *DAG // as this party may see it
 	UserName string
-	Later    bool // the job is only recorded; its resources are asked for by Reserve
+	Mandate  *Mandate // the initiator's, with the salt of this party; nil: it signs nothing
+	Later    bool     // the job is only recorded; its resources are asked for by Reserve
 }
 
 // TaskUpdate is what the scheduler says of a task to its parties.
@@ -193,7 +196,8 @@ type TaskStanding struct {
 // caller, so a stranger finds nothing.
 type PartnerService interface {
 	// OpenJob records the job and its tasks, and reserves what the job needs; nothing runs. Errors, of a job that is not
-	// created: CodePermission (no grant), CodeInvalid, CodeConflict.
+	// created: CodePermission (no grant, no mandate), CodeUnauthorized (a mandate that is not the initiator's), CodeInvalid,
+	// CodeConflict.
 	OpenJob(ctx context.Context, o JobOrder) (Reservation, error)
 	// Reserve asks again for the cores, memory and GPUs of a job.
 	Reserve(ctx context.Context, k JobKey) (Reservation, error)

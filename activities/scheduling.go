@@ -58,7 +58,9 @@ func (s *Scheduling) order(ctx context.Context, c PartyCall) (openflow.JobOrder,
 	if err != nil {
 		return openflow.JobOrder{}, err
 	}
-	return openflow.JobOrder{Key: s.key(c), DAG: job.DAG.StrippedFor(c.Party.ID), UserName: job.UserName}, nil
+	return openflow.JobOrder{
+		Key: s.key(c), DAG: job.DAG.StrippedFor(c.Party.ID), UserName: job.UserName, Mandate: job.Mandate.For(c.Party.ID),
+	}, nil
 }
 
 // OpenJob asks one party to create the job, with the DAG as that party may see it, and for its resources at once. That

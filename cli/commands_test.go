@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"encoding/json"
 	"mime"
 	"mime/multipart"
 	"os"
@@ -27,12 +28,15 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 		"GET /openflow/v1/user/site/list":     `[{"party_id":"10000","url":"http://h","keys":["k"],"added_at":1767322800000,"dialect":"openflow"}]`,
 		"GET /openflow/v1/user/site/workers":  `[{"machine":"m1","name":"big","labels":["gpu","fast"],"runtime":"docker","cores":8,"running":["J_a"]}]`,
 		"POST /openflow/v1/user/site/add":     "null", "POST /openflow/v1/user/site/remove": "null", "POST /openflow/v1/user/site/rotate": "null",
-		"GET /openflow/v1/user/permission/resource/list": `[{"party_id":"10000","component":["psi"],"dataset":[{"namespace":"demo","name":"t"}]}]`,
+		"GET /openflow/v1/user/grant/list":    `{"grants":[` + aGrant + `]}`,
+		"POST /openflow/v1/user/grant/add":    `{"grants":[` + aGrant + `]}`,
+		"POST /openflow/v1/user/grant/remove": `{"grants":[` + aGrant + `]}`,
 		"GET /v2/table/query": `{"namespace":"demo","name":"t","count":2,"data_type":"dataframe","display":[["1",7,0.5],["2",8,null]],
 			"meta":{"schema_meta":{"fields":[{"property":"sample_id","name":"id","dtype":"index"},{"property":"label","name":"y","dtype":"int32"}]}}}`,
-		"GET /openflow/v1/user/table/uses":         `{"parties":["10000"],"jobs":[{"job_id":"j1","role":"guest","status":"running","create_time":1767322800000}]}`,
-		"POST /v2/table/delete":                    "null",
-		"GET /openflow/v1/user/audit/list":         `{"events":[{"id":"e","time":1767322800000,"actor":"user ann","action":"grant","subject":"10000"}],"next":"n1"}`,
+		"GET /openflow/v1/user/table/uses": `{"parties":["10000"],"jobs":[{"job_id":"j1","role":"guest","status":"running","create_time":1767322800000}]}`,
+		"POST /v2/table/delete":            "null",
+		"GET /openflow/v1/user/audit/list": `{"events":[{"id":"e","time":1767322800000,"actor":"user ann","action":"grant","subject":"10000"},
+			{"id":"d","time":1767322800000,"actor":"party 9999","action":"job/create","subject":"job 1","party":"9999","outcome":"refused","count":7,"authority":"initiator 9999, scheduler 9999, signed","detail":"no grant"}],"next":"n1"}`,
 		"GET /openflow/v1/user/provider/list":      `[{"name":"openflow","version":"0.1.0","kind":"built-in","program":"/usr/lib/c","digest":"sha256:0123456789abcdef","enabled":true}]`,
 		"GET /openflow/v1/user/provider/show":      `{"name":"acme","version":"1.2.0","kind":"program","program":"/opt/acme/c","digest":"sha256:0123","enabled":false,"added_by":"ann","added_at":1767322800000,"components":["psi","tree"]}`,
 		"POST /openflow/v1/user/provider/add":      `{"name":"acme","version":"1.2.0","components":["psi","tree"]}`,
@@ -42,8 +46,6 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 		"GET /openflow/v1/user/component/list":     `[{"name":"psi","provider":"acme:1.2.0","default":true}]`,
 		"GET /openflow/v1/user/component/show":     `{"name":"psi","provider":"acme:1.2.0","default":true,"description":{"component":{"name":"psi"}}}`,
 		"POST /openflow/v1/user/component/default": "null",
-		"POST /v2/permission/resource/grant":       "null",
-		"POST /v2/permission/resource/delete":      "null",
 	} {
 		answers[route] = answer
 	}
@@ -78,12 +80,11 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 		"site add 10000 --url http://h --key " + key:                    "registered",
 		"site remove 10000":                                             "removed",
 		"site rotate 10000 --key " + key:                                "new key",
-		"grant add 10000 --component psi --component lr --table demo/t": "granted",
-		"grant list":                                                    "demo/t",
-		"grant list 10000":                                              "psi",
-		"grant remove 10000 --component psi --table demo/t":             "revoked",
-		"grant remove 10000 --component psi":                            "revoked",
-		"grant remove 10000 --table demo/t":                             "revoked",
+		"grant add 10000 --component psi --component lr --table demo/t": "g-1",
+		"grant list":                                                    "columns id, x of demo/t",
+		"grant list 10000":                                              "psi on",
+		"grant show 10000":                                              "Party 10000 may not schedule jobs here.",
+		"grant remove g-1":                                              "taken back: Party 10000",
 	}
 	for command, word := range commands {
 		t.Run(command, func(t *testing.T) {
@@ -108,7 +109,7 @@ func newKey(tb testing.TB) string {
 
 func TestSubmitSendsKeyUserAndDocument(t *testing.T) {
 	f, url := newFake(t, ended("success", ""))
-	r := runWith(t, dag, "job", "submit", "-", "--key", "k1", "--user", "ann", "--node", url, "-o", "json")
+	r := runWith(t, dag, "job", "submit", "-", "--key", "k1", "--user", "ann", "--purpose", "scores", "--node", url, "-o", "json")
 	require.Zero(t, r.code, r.stderr)
 	require.Equal(t, map[string]any{
 		"job_id": "j1", "model_id": "m", "model_version": "0", "warnings": []any{"mind the arbiter"},
@@ -116,6 +117,7 @@ func TestSubmitSendsKeyUserAndDocument(t *testing.T) {
 	require.Equal(t, "k1", f.head[submitRoute].Get("Idempotency-Key"))
 	require.Equal(t, "ann", f.head[submitRoute].Get("User-Name"))
 	require.Contains(t, f.got(submitRoute), `"component_ref":"reader"`)
+	require.Contains(t, f.got(submitRoute), `"purpose":"scores"`)
 }
 
 func TestFailedJobIsStillADocument(t *testing.T) {
@@ -128,6 +130,18 @@ func TestFailedJobIsStillADocument(t *testing.T) {
 	require.Equal(t, "psi_0 failed", doc["reason"])
 	require.Len(t, doc["tasks"], 1)
 	require.NotContains(t, r.stderr, "openflow:", "the failure has been shown")
+}
+
+// Whose job it is, what for, and whether that is proven.
+func TestShowTellsTheAuthority(t *testing.T) {
+	answers := ended("success", "")
+	_, url := newFake(t, answers)
+	shown := run(t, "job", "show", "j1", "--node", url).stdout
+	require.Contains(t, shown, "purpose    scores of customers\n")
+	require.NotContains(t, shown, "authority")
+	answers[jobRoute] = strings.Replace(answers[jobRoute], `"signed":true`, `"signed":false`, 1)
+	_, url = newFake(t, answers)
+	require.Contains(t, run(t, "job", "show", "j1", "--node", url).stdout, "authority  party 9999 has not signed the job")
 }
 
 func TestShowTellsTheReport(t *testing.T) {
@@ -255,7 +269,14 @@ func TestCommandLineMistakes(t *testing.T) {
 		"site add 10000 --url http://h --key ed25519:x":      "is not a public key",
 		"site add ../1 --url http://h --key " + key:          "PARTY",
 		"site rotate 10000":                                  "--key is missing",
-		"grant add 10000":                                    "--component or --table",
+		"grant add 10000":                                    "--component, --table or --model",
+		"grant add 10000 --component psi --limit psi":        "no limit of a parameter",
+		"grant add 10000 --component psi --uses -1":          "cannot be used -1 times",
+		"grant add 10000 --component psi --until yesterday":  "--until",
+		"grant add 10000 --component psi@sha256:12":          "no digest",
+		"grant add 10000 --model a/b/c":                      "version of a model",
+		"grant add 10000 --limit psi.x>=1":                   "names no component",
+		"audit list --job 1 --subject 2":                     "--job and --subject",
 		"grant add 10000 --table demo":                       "NAMESPACE/NAME",
 		"data show t":                                        "NAMESPACE/NAME",
 		"data show demo/t --rows -1":                         "--rows -1",
@@ -274,20 +295,38 @@ func TestCommandLineMistakes(t *testing.T) {
 	}
 }
 
+const aGrant = `{"id":"g-1","kind":"use","initiator":"10000","components":[{"name":"psi"}],"tables":[{"namespace":"demo","name":"t","columns":["id","x"]}]}`
+
 func TestSiteAndGrantBodies(t *testing.T) {
 	key := newKey(t)
 	f, url := newFake(t, map[string]string{
-		"POST /openflow/v1/user/site/add": "null", "POST /openflow/v1/user/site/rotate": "null", "POST /v2/permission/resource/grant": "null",
-		"GET /openflow/v1/user/permission/resource/list": "[]",
+		"POST /openflow/v1/user/site/add": "null", "POST /openflow/v1/user/site/rotate": "null",
+		"POST /openflow/v1/user/grant/add": `{"grants":[` + aGrant + `]}`,
 	})
 	require.Zero(t, run(t, "site", "add", "10000", "--url", "http://h:1/", "--key", key, "--node", url).code)
 	require.JSONEq(t, `{"party_id":"10000","url":"http://h:1","key":"`+key+`"}`, f.got("POST /openflow/v1/user/site/add"))
+	for flag, want := range map[string]string{"--unsigned": "true", "--unsigned=false": "false"} {
+		require.Zero(t, run(t, "site", "add", "10000", "--url", "http://h:1/", "--key", key, flag, "--node", url).code)
+		require.JSONEq(t, `{"party_id":"10000","url":"http://h:1","key":"`+key+`","unsigned":`+want+`}`, f.got("POST /openflow/v1/user/site/add"))
+	}
 	require.Zero(t, run(t, "site", "rotate", "10000", "--key", key, "--final", "--node", url).code)
 	require.JSONEq(t, `{"party_id":"10000","key":"`+key+`","final":true}`, f.got("POST /openflow/v1/user/site/rotate"))
-	require.Zero(t, run(t, "grant", "add", "10000", "--component", "psi", "--component", "lr", "--table", "demo/t", "--node", url).code)
-	require.JSONEq(t, `{"party_id":"10000","component":"psi,lr","dataset":[{"namespace":"demo","name":"t"}]}`,
-		f.got("POST /v2/permission/resource/grant"))
-	require.Equal(t, 1, run(t, "grant", "list", "10000", "--node", url).code, "a peer that is not known")
+	require.Zero(t, run(t, "grant", "add", "10000", "--initiate", "--schedule", "--component", "psi@acme:1.2.0,lr", "--table", "demo/t:id,x", "--model", "m/0",
+		"--partner", "10001", "--limit", "psi.min_intersection>=100", "--uses", "5", "--until", "2027-01-01", "--purpose", "churn study", "--node", url).code)
+	const terms = `"purpose":"churn study","partners":["10001"],"uses":5,"until":1798761600000`
+	var body struct{ Grants []map[string]any }
+	require.NoError(t, json.Unmarshal([]byte(f.got("POST /openflow/v1/user/grant/add")), &body))
+	for i, want := range []string{
+		`{"kind":"initiate","initiator":"10000",` + terms + `}`, `{"kind":"schedule","scheduler":"10000",` + terms + `}`,
+		`{"kind":"use","initiator":"10000",` + terms + `,"components":[{"name":"psi","provider":"acme","version":"1.2.0"},{"name":"lr"}],
+			"tables":[{"namespace":"demo","name":"t","columns":["id","x"]}],"models":[{"model_id":"m","model_version":"0"}],
+			"limits":[{"component":"psi","parameter":"min_intersection","relation":">=","values":["100"]}]}`,
+	} {
+		delete(body.Grants[i], "says")
+		got, err := json.Marshal(body.Grants[i])
+		require.NoError(t, err)
+		require.JSONEq(t, want, string(got))
+	}
 }
 
 func TestSiteKeyPrintsTheKeyAndNothingElse(t *testing.T) {

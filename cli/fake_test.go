@@ -126,7 +126,7 @@ const (
 	tasksRoute  = "GET /v2/job/task/query"
 
 	jobRow = `{"job_id":"j1","role":"guest","party_id":"9999","status":"STATUS","progress":50,"reason":"REASON","model_id":"m",
-		"model_version":"0","initiator_party_id":"9999","scheduler_party_id":"9999","create_time":1767322800000,
+		"model_version":"0","signed":true,"purpose":"scores of customers","initiator_party_id":"9999","scheduler_party_id":"9999","create_time":1767322800000,
 		"start_time":1767322800000,"end_time":1767322803000,"partners":["10000"],
 		"parties":[{"role":"guest","party_id":["9999"]},{"role":"host","party_id":["10000"]}]}`
 	taskRow = `{"job_id":"j1","task_name":"psi_0","role":"guest","party_id":"9999","status":"failed","party_status":"failed",

@@ -41,7 +41,7 @@ type submission struct {
 
 func submitCommand(o *options) *cobra.Command {
 	var watch bool
-	var key, user string
+	var key, user, purpose string
 	c := &cobra.Command{
 		Use:   "submit FILE",
 		Short: "Submit the job that FILE describes",
@@ -56,6 +56,9 @@ then the exit code is 1 unless the job succeeded.`,
 			dag, err := readDAG(c.InOrStdin(), args[0])
 			if err != nil {
 				return err
+			}
+			if purpose != "" {
+				dag.Conf.Purpose = purpose
 			}
 			client := o.client()
 			client.User, client.Scheduler = user, dag.Conf.Scheduler
@@ -80,6 +83,7 @@ then the exit code is 1 unless the job succeeded.`,
 	c.Flags().BoolVar(&watch, "watch", false, "follow the job until it has ended")
 	c.Flags().StringVar(&key, "key", "", "idempotency key: repeating the command with it gives the same job")
 	c.Flags().StringVar(&user, "user", "", "user name that the job is listed under")
+	c.Flags().StringVar(&purpose, "purpose", "", "what the job is for, which all parties read; instead of the document's")
 	return c
 }
 

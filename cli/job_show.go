@@ -107,6 +107,12 @@ func (d jobDocument) summary(w io.Writer) {
 	line(w, "here", strings.Join(roles, ", "))
 	line(w, "parties", strings.Join(parties, ", "))
 	line(w, "submitted", strings.TrimSpace("by party "+first.InitiatorPartyID+" "+first.UserName)+", scheduled by party "+first.SchedulerPartyID)
+	if first.Purpose != "" {
+		line(w, "purpose", first.Purpose)
+	}
+	if !first.Signed {
+		line(w, "authority", "party "+first.InitiatorPartyID+" has not signed the job: its scheduler says whose it is")
+	}
 	line(w, "created", moment(first.CreateTime))
 	line(w, "elapsed", elapsed(first.StartTime, first.EndTime))
 	d.models(w)

@@ -38,25 +38,6 @@ func TestAdviceNamesTheScheduler(t *testing.T) {
 	require.Equal(t, "job j1 is being stopped; follow it with: openflow job watch j1 --scheduler 10001\n", got.stdout)
 }
 
-func TestGrantThatIsNotThereIsNotRevoked(t *testing.T) {
-	f, url := newFake(t, map[string]string{
-		"GET /openflow/v1/user/permission/resource/list": `[{"party_id":"10000","component":["psi"],"dataset":[{"namespace":"demo","name":"t"}]}]`,
-		"POST /v2/permission/resource/delete":            "null",
-	})
-	for args, says := range map[string]string{
-		"10000 --component nope":               "party 10000 has no grant of component nope",
-		"10000 --component psi,nope":           "component nope",
-		"10000 --component psi --table demo/u": "table demo/u",
-		"10001 --component psi --table demo/t": "party 10001 has no grant of component psi, table demo/t",
-		"10000 --component '*'":                "component",
-	} {
-		got := run(t, append(append([]string{"grant", "remove"}, strings.Fields(args)...), "--node", url)...)
-		require.Equal(t, 1, got.code, args)
-		require.Contains(t, got.stderr, says)
-	}
-	require.Empty(t, f.got("POST /v2/permission/resource/delete"))
-}
-
 func TestTaskWithoutALogIsSaidToHaveNone(t *testing.T) {
 	answers := ended("success", "")
 	answers["GET /openflow/v1/user/job/task/log"] = "!"

@@ -108,9 +108,13 @@ func sitesCommand(o *options) *cobra.Command {
 				return err
 			}
 			return o.show(c, append([]sdk.Site{}, sites...), func(w io.Writer) {
-				line(w, "PARTY", "URL", "KEYS", "ADDED", "SPEAKS")
+				line(w, "PARTY", "URL", "KEYS", "ADDED", "SPEAKS", "UNSIGNED JOBS")
 				for _, s := range sites {
-					line(w, s.PartyID, s.URL, strings.Join(s.Keys, ","), moment(&s.AddedAt), strings.Join([]string{s.Dialect, s.Version, s.Profile}, " "))
+					taken := "refused"
+					if s.Unsigned {
+						taken = "taken"
+					}
+					line(w, s.PartyID, s.URL, strings.Join(s.Keys, ","), moment(&s.AddedAt), strings.Join([]string{s.Dialect, s.Version, s.Profile}, " "), taken)
 				}
 			})
 		},
@@ -147,14 +151,16 @@ func checkKey(key string) error {
 
 func addCommand(o *options) *cobra.Command {
 	var url, key, dialect, version, profile string
-	var plain bool
+	var plain, unsigned bool
 	c := &cobra.Command{
 		Use:   "add PARTY --url URL --key KEY",
 		Short: "Register a peer, or change its address",
 		Long: `Register a peer by the address of its interconnection layer and its public key, or give a registered one another
 address. A registered peer's key is changed with openflow site rotate.
 
-A node of FATE-Flow signs no answers. Only for such a peer give --dialect fate-flow: what is at its address is then believed.`,
+A node of FATE-Flow signs no answers. Only for such a peer give --dialect fate-flow: what is at its address is then believed.
+It signs no jobs either. With --unsigned its jobs are taken without the signature of their initiator: this site then believes
+what the peer's node says of whose job it is. --unsigned=false takes that back.`,
 		Example: `  openflow site add 10000 --url https://10.0.0.2:9390 --key ed25519:…`,
 		Args:    positional("PARTY"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -168,7 +174,11 @@ A node of FATE-Flow signs no answers. Only for such a peer give --dialect fate-f
 			if err := checkKey(key); err != nil {
 				return err
 			}
-			if err := o.client().AddSite(c.Context(), id, strings.TrimSuffix(url, "/"), key, sdk.Speech{Dialect: openflow.Dialect(dialect), Version: version, Profile: profile, Plain: plain}); err != nil {
+			speaks := sdk.Speech{Dialect: openflow.Dialect(dialect), Version: version, Profile: profile, Plain: plain}
+			if c.Flags().Changed("unsigned") {
+				speaks.Unsigned = &unsigned
+			}
+			if err := o.client().AddSite(c.Context(), id, strings.TrimSuffix(url, "/"), key, speaks); err != nil {
 				return err
 			}
 			return o.siteDone(c, id, "registered")
@@ -180,6 +190,7 @@ A node of FATE-Flow signs no answers. Only for such a peer give --dialect fate-f
 	c.Flags().StringVar(&version, "dialect-version", "", "of the dialect")
 	c.Flags().StringVar(&profile, "profile", "", "of the dialect")
 	c.Flags().BoolVar(&plain, "plain", false, "call it without TLS although it is on another machine: all that is said can be read on the way")
+	c.Flags().BoolVar(&unsigned, "unsigned", false, "take its jobs without the signature of their initiator")
 	return c
 }
 

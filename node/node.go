@@ -27,6 +27,7 @@ import (
 	"openflow/server/base"
 	"openflow/server/interconnection"
 	"openflow/site/doctor/examine"
+	"openflow/site/excerpt"
 	"openflow/site/initiator"
 	"openflow/site/partner"
 	"openflow/site/peers"
@@ -201,12 +202,16 @@ type services struct {
 // the jobs that wait here.
 func (n *Node) connect() services {
 	engine := &starter.Engine{Client: n.client, Queue: Queue}
+	mandates := trust.Mandates{Self: n.config.Party, Key: n.key, Sites: n.rows}
 	ids := initiator.NewIDs(time.Now)
 	part := &partner.Service{
-		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.registry,
-		Limits: n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Ended: n.ahead.Ended, Log: n.config.Log,
+		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.registry, Mandates: mandates,
+		Excerpts: excerpt.Cutter{Objects: n.objects},
+		Limits:   n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Ended: n.ahead.Ended, Log: n.config.Log,
 	}
-	sched := &scheduler.Service{Self: n.config.Party, Store: n.rows, Engine: engine, Timing: n.config.Timing, NewID: ids.Next}
+	sched := &scheduler.Service{
+		Self: n.config.Party, Store: n.rows, Mandates: mandates, Engine: engine, Timing: n.config.Timing, NewID: ids.Next, GrantAll: n.config.GrantAll, Log: n.config.Log,
+	}
 	dir := &peers.Directory{
 		Self: n.config.Party, Records: n.rows, Signer: peers.Signer{Signer: trust.Signer{Party: n.config.Party, Key: n.key}},
 		Lines: n.lines, Partners: part, Schedulers: sched, Dialects: n.config.Dialects,
@@ -221,7 +226,9 @@ func (n *Node) connect() services {
 	n.onClose("connections to peers", func(context.Context) error { n.lines.Close(); return nil })
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
-	jobs := &initiator.Service{Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.registry, Directory: dir, NewID: ids.Next}
+	jobs := &initiator.Service{
+		Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.registry, Mandates: mandates, Directory: dir, NewID: ids.Next,
+	}
 	n.farewell = peers.Farewell{
 		Self: n.config.Party, Rows: n.rows, Engine: engine, Partner: part, Directory: dir, Log: n.config.Log,
 	}

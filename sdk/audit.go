@@ -13,14 +13,16 @@ import (
 // their case.
 type AuditFilter struct {
 	Actor, Action, Subject string
-	Since, Until           time.Time // from the one on, and before the other; zero: open
-	Limit                  int       // of one page, at most 1000; 0: the node's own
-	After                  string    // Next of the page before
+	Party                  openflow.PartyID // the whole ID of who asked for a decision
+	Outcome                openflow.Outcome // of a decision
+	Since, Until           time.Time        // from the one on, and before the other; zero: open
+	Limit                  int              // of one page, at most 1000; 0: the node's own
+	After                  string           // Next of the page before
 }
 
 // Audit lists who changed what at this site, newest first.
 func (c *Client) Audit(ctx context.Context, f AuditFilter) (wire.AuditPage, error) {
-	q := query("actor", f.Actor, "action", f.Action, "subject", f.Subject, "after", f.After)
+	q := query("actor", f.Actor, "action", f.Action, "subject", f.Subject, "party", string(f.Party), "outcome", string(f.Outcome), "after", f.After)
 	for name, at := range map[string]time.Time{"since": f.Since, "until": f.Until} {
 		if !at.IsZero() {
 			q.Set(name, strconv.FormatInt(at.UnixMilli(), 10))

@@ -113,6 +113,11 @@ func TestSitesAndGrants(t *testing.T) {
 	require.Len(t, sites, 1)
 	require.Equal(t, []string{"k2", "k1"}, sites[0].Keys)
 	require.Equal(t, "http://h:1", sites[0].URL)
+	require.False(t, sites[0].Unsigned)
+	require.NoError(t, c.AddSite(ctx, "10000", "http://h:1", "k1", sdk.Speech{Unsigned: new(true)}))
+	sites, err = c.Sites(ctx)
+	require.NoError(t, err)
+	require.True(t, sites[0].Unsigned)
 
 	require.NoError(t, c.CheckSite(ctx, "10000"))
 	s.down = openflow.Errorf(openflow.CodeUnauthorized, "unknown key")
@@ -120,13 +125,27 @@ func TestSitesAndGrants(t *testing.T) {
 	requireCode(t, openflow.CodeUnauthorized, err)
 	require.ErrorContains(t, err, "at party 10000")
 
-	tables := []openflow.TableName{{Namespace: "demo", Name: "t"}}
-	require.NoError(t, c.Grant(ctx, "10000", []string{"psi", "lr"}, tables))
-	require.NoError(t, c.Revoke(ctx, "10000", []string{"lr"}, nil))
-	grants, err := c.Grants(ctx)
+	use := openflow.Grant{
+		Kind: openflow.GrantUse, Initiator: "10000", Components: []openflow.GrantedComponent{{Name: "psi", Provider: "acme", Version: "1"}},
+		Tables: []openflow.GrantedTable{{Name: openflow.TableName{Namespace: "demo", Name: "t"}, Columns: []string{"id", "x"}}},
+		Models: []openflow.ModelRef{{ID: "m"}}, Purpose: "churn study", Partners: []openflow.PartyID{"10001"}, Uses: 5, Until: time.UnixMilli(4e12).UTC(),
+		Limits: []openflow.ParameterLimit{{Component: "psi", Parameter: "curve_type", Relation: "=", Values: []string{"p256"}}},
+	}
+	made, err := c.Grant(ctx, openflow.Grant{Kind: openflow.GrantInitiate, Initiator: "10000"}, use)
 	require.NoError(t, err)
-	require.Equal(t, []sdk.Grants{{PartyID: "10000", Components: []string{"psi"}, Tables: []sdk.Dataset{{Namespace: "demo", Name: "t"}}}}, grants)
-	requireCode(t, openflow.CodeInvalid, c.Grant(ctx, "10000", nil, nil))
+	require.Len(t, made, 2)
+	use.ID, use.By, use.Made = made[1].ID, made[1].By, made[1].Made
+	require.Equal(t, use, made[1], "nothing is lost on the way")
+	gone, err := c.Revoke(ctx, made[0].ID)
+	require.NoError(t, err)
+	require.Equal(t, made[0], gone)
+	grants, err := c.Grants(ctx, "10000")
+	require.NoError(t, err)
+	require.Equal(t, []openflow.Grant{use}, grants)
+	_, err = c.Grant(ctx, openflow.Grant{Kind: openflow.GrantUse, Initiator: "10000"})
+	requireCode(t, openflow.CodeInvalid, err)
+	_, err = c.Revoke(ctx, made[0].ID)
+	requireCode(t, openflow.CodeNotFound, err)
 
 	require.NoError(t, c.RotateSite(ctx, "10000", "k3", true))
 	require.NoError(t, c.RemoveSite(ctx, "10000"))

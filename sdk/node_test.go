@@ -148,6 +148,15 @@ func (s *site) AddSite(ctx context.Context, r openflow.SiteRecord) error {
 	return s.rows.SaveSite(ctx, r)
 }
 
+func (s *site) TakeUnsigned(ctx context.Context, id openflow.PartyID, on bool) error {
+	r, err := s.rows.Site(ctx, id)
+	if err != nil {
+		return err
+	}
+	r.Unsigned = on
+	return s.rows.SaveSite(ctx, r)
+}
+
 func (s *site) ProbeSite(context.Context, openflow.PartyID) ([]openflow.HeardDialect, error) {
 	return []openflow.HeardDialect{{Dialect: "native", Version: "1", Recorded: true}, {Dialect: "fate-flow", Version: "2", Err: openflow.Errorf(openflow.CodeUnavailable, "no\nanswer")}}, nil
 }

@@ -2,7 +2,6 @@ package sdk
 
 import (
 	"context"
-	"strings"
 
 	"openflow"
 	"openflow/sdk/wire"
@@ -18,6 +17,8 @@ type Site struct {
 	Version string   `json:"version"`  // of the dialect
 	Profile string   `json:"profile"`  // of the dialect: how callers are known and answers proven
 	Plain   bool     `json:"plain"`    // it may be called without TLS, wherever it is
+	// Unsigned jobs are taken of it: whatever its node says of their initiator is believed.
+	Unsigned bool `json:"unsigned"`
 }
 
 // siteChange is the body of the routes that change peers.
@@ -30,6 +31,8 @@ type siteChange struct {
 	Profile string           `json:"profile,omitempty"`
 	Plain   bool             `json:"plain,omitempty"`
 	Final   bool             `json:"final,omitempty"`
+
+	Unsigned *bool `json:"unsigned,omitempty"`
 }
 
 // Sites lists the peers of the node.
@@ -52,6 +55,8 @@ type Speech struct {
 	Version string
 	Profile string
 	Plain   bool // without TLS, wherever it is
+	// Unsigned takes jobs from the peer without the mandate of their initiator, as FATE-Flow sends them; nil: as it was.
+	Unsigned *bool
 }
 
 // AddSite registers a peer, or gives a registered one another address. The answers of a FATE-Flow node are believed without
@@ -59,6 +64,7 @@ type Speech struct {
 func (c *Client) AddSite(ctx context.Context, id openflow.PartyID, url, key string, speaks Speech) error {
 	_, err := c.tell(ctx, "/openflow/v1/user/site/add", siteChange{
 		PartyID: id, URL: url, Key: key, Dialect: speaks.Dialect, Version: speaks.Version, Profile: speaks.Profile, Plain: speaks.Plain,
+		Unsigned: speaks.Unsigned,
 	}, nil)
 	return err
 }
@@ -98,50 +104,48 @@ func (c *Client) CheckSite(ctx context.Context, id openflow.PartyID) error {
 	return c.fetch(ctx, "/openflow/v1/user/site/check", query("party_id", string(id)), nil)
 }
 
-// Grants is what a peer's jobs may use here.
-type Grants struct {
-	PartyID    string    `json:"party_id"`
-	Components []string  `json:"component"` // "*" is every one
-	Tables     []Dataset `json:"dataset"`
-}
-
-// Dataset is a table in a grant.
+// Dataset is a table as FATE's routes name it.
 type Dataset struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 }
 
-// grantChange is the body of the routes that change grants.
-//
-// Spec: fate-flow-api §1.12 #65.
-type grantChange struct {
-	PartyID   openflow.PartyID `json:"party_id"`
-	Component string           `json:"component,omitempty"` // comma separated
-	Dataset   []Dataset        `json:"dataset,omitempty"`
+// grantID is the body with which a grant is taken back.
+type grantID struct {
+	ID openflow.GrantID `json:"id"`
 }
 
-// Grants lists what peers may use, of every peer that is registered.
-func (c *Client) Grants(ctx context.Context) ([]Grants, error) {
-	var list []Grants
-	err := c.fetch(ctx, "/openflow/v1/user/permission/resource/list", nil, &list)
-	return list, err
+// Grants lists what is granted to a party, as an initiator or a scheduler, oldest first; with an empty party, all grants.
+func (c *Client) Grants(ctx context.Context, id openflow.PartyID) ([]openflow.Grant, error) {
+	var list wire.Grants
+	err := c.fetch(ctx, "/openflow/v1/user/grant/list", query("party_id", string(id)), &list)
+	return decodeGrants(list), err
 }
 
-// Grant lets a peer's jobs use components and tables here; the component "*" stands for all.
-func (c *Client) Grant(ctx context.Context, id openflow.PartyID, components []string, tables []openflow.TableName) error {
-	return c.change(ctx, "/v2/permission/resource/grant", id, components, tables)
-}
-
-// Revoke takes grants back. What was not granted is passed over.
-func (c *Client) Revoke(ctx context.Context, id openflow.PartyID, components []string, tables []openflow.TableName) error {
-	return c.change(ctx, "/v2/permission/resource/delete", id, components, tables)
-}
-
-func (c *Client) change(ctx context.Context, path string, id openflow.PartyID, components []string, tables []openflow.TableName) error {
-	body := grantChange{PartyID: id, Component: strings.Join(components, ",")}
-	for _, t := range tables {
-		body.Dataset = append(body.Dataset, Dataset(t))
+// Grant makes grants, and returns them as they are kept. A grant that is there already and counts no uses stays as it is.
+// Errors: CodeInvalid (nothing is made).
+func (c *Client) Grant(ctx context.Context, grants ...openflow.Grant) ([]openflow.Grant, error) {
+	var body, made wire.Grants
+	for _, g := range grants {
+		body.Grants = append(body.Grants, wire.EncodeGrant(g))
 	}
-	_, err := c.tell(ctx, path, body, nil)
-	return err
+	_, err := c.tell(ctx, "/openflow/v1/user/grant/add", body, &made)
+	return decodeGrants(made), err
+}
+
+// Revoke takes a grant back, and returns it. Errors: CodeNotFound.
+func (c *Client) Revoke(ctx context.Context, id openflow.GrantID) (openflow.Grant, error) {
+	var gone wire.Grants
+	if _, err := c.tell(ctx, "/openflow/v1/user/grant/remove", grantID{id}, &gone); err != nil || len(gone.Grants) == 0 {
+		return openflow.Grant{}, err
+	}
+	return gone.Grants[0].Decode(), nil
+}
+
+func decodeGrants(list wire.Grants) []openflow.Grant {
+	grants := make([]openflow.Grant, len(list.Grants))
+	for i, g := range list.Grants {
+		grants[i] = g.Decode()
+	}
+	return grants
 }

@@ -20,6 +20,8 @@ const (
 type parameters struct {
 	Protocol  string `json:"protocol" enum:"ecdh_psi" doc:"ecdh_psi is the only one"`
 	CurveType string `json:"curve_type" enum:"curve25519,p256,p-256" doc:"curve25519, FATE's name for the default, and p256 both mean NIST P-256"`
+	// MinIntersection is ours. A grant can want it.
+	MinIntersection int `json:"min_intersection" min:"0" doc:"with fewer shared ids the task fails here; the policy of a site may want more"`
 }
 
 var defaults = parameters{Protocol: "ecdh_psi", CurveType: "curve25519"}

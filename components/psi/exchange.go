@@ -107,15 +107,23 @@ const (
 	nothingShared = "the parties have no id in common (" + alike + ")"
 )
 
-// tooFew refuses an intersection with fewer ids than this site's policy wants. Where the policy wants some, nobody else
-// learns whether there were any: who brings one id would learn whether this party has it.
+// tooFew refuses an intersection with fewer ids than this site's policy, or the job at this party, wants. Where some are
+// wanted, nobody else learns whether there were any: who brings one id would learn whether this party has it.
 func tooFew(t *component.Task, ids int) error {
-	least := t.Policy().PSI.MinIntersection
+	p := defaults
+	if err := t.Parameters(&p); err != nil {
+		return err
+	}
+	least := max(t.Policy().PSI.MinIntersection, p.MinIntersection)
 	switch {
 	case ids >= max(least, 1):
 		return nil
 	case least <= 1:
 		return openflow.Errorf(openflow.CodeInvalid, nothingShared).WithPublic(nothingShared)
+	case least > t.Policy().PSI.MinIntersection:
+		return openflow.Errorf(openflow.CodeRejected, "the intersection has %d ids, fewer than the %d that the job wants (min_intersection)", ids, least).
+			WithHint("%s", alike).
+			WithPublic("the intersection has fewer ids than the job wants at party %s (min_intersection)", t.Party().ID)
 	}
 	return openflow.Errorf(openflow.CodeRejected, "the intersection has %d ids, fewer than the %d that this site's policy wants", ids, least).
 		WithHint("the owner of this site's data sets psi.min_intersection in policy.yaml (docs/policy.md); %s", alike).

@@ -16,6 +16,7 @@ import (
 // wholeDAG has something of everything that a user can say.
 func wholeDAG() *openflow.DAG {
 	d := usual.dag()
+	d.Conf.Purpose = "scores of <customers>"
 	d.Conf.Priority, d.Conf.Timeout, d.Conf.ModelWarehouse = 3, time.Hour, &openflow.ModelRef{ID: "earlier", Version: "0"}
 	d.Conf.Task = openflow.TaskConf{Cores: new(2), Memory: new(int64(1 << 30))}
 	d.Tasks[0].Parties, d.Tasks[0].Parameters = []openflow.Party{host}, openflow.Parameters{

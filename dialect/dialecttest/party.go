@@ -18,6 +18,7 @@ type party struct {
 	jobs   map[openflow.JobKey]*job
 	starts map[openflow.TaskKey]int // how often a run began
 	heard  []string                 // as a scheduler, each thing once
+	taken  []openflow.Submission    // as a scheduler
 }
 
 type job struct {
@@ -242,6 +243,12 @@ func (p *party) note(format string, args ...any) {
 	}
 }
 
+func (p *party) take(sub openflow.Submission) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken = append(p.taken, sub)
+}
+
 // String is everything that the party has come to know.
 func (p *party) String() string {
 	p.mu.Lock()
@@ -275,6 +282,7 @@ type scheduler struct{ *party }
 
 // CreateJob implements openflow.SchedulerService.
 func (s scheduler) CreateJob(_ context.Context, caller openflow.PartyID, sub openflow.Submission) (openflow.Submitted, error) {
+	s.take(sub)
 	s.note("schedule %s of %s: %s, key %q, by %q", sub.ID, caller, outline(sub.DAG), sub.IdempotencyKey, sub.UserName)
 	return openflow.Submitted{ID: sub.ID, ModelID: "m", ModelVersion: "0"}, nil
 }

@@ -26,6 +26,7 @@ import (
 	"openflow/sdk/httpclient"
 	"openflow/server/application"
 	"openflow/server/base"
+	"openflow/store/document"
 )
 
 var (
@@ -454,6 +455,7 @@ func betweenNodes(t *testing.T, d dialect.Dialect) {
 			}
 		}
 	})
+	t.Run("mandates", func(t *testing.T) { mandates(t, d) })
 	t.Run("no room", func(t *testing.T) { noRoom(t, d) })
 	t.Run("words of a party", func(t *testing.T) { partysWords(t, d) })
 	t.Run("refusals", func(t *testing.T) { refusals(t, d) })
@@ -479,6 +481,41 @@ func story(t *testing.T, d dialect.Dialect, p placement, tell func(*world, bool)
 			tell(w, push)
 			require.Equal(t, want, w.String(), "call %d is %s", nth, f)
 		}
+	}
+}
+
+// mandates: what the initiator has signed arrives at the scheduler and at each party byte for byte, with a job of which a hash is
+// what it was. A job that nobody has signed arrives so.
+func mandates(t *testing.T, d dialect.Dialect) {
+	w := newWorld(t, d, usual, 0, none)
+	given := &openflow.Mandate{
+		Text: []byte("{\"any\": \"<bytes>\"} \x00\xff"), Signature: bytes.Repeat([]byte{0xfe}, openflow.MandateSignature),
+		Salt: bytes.Repeat([]byte{7}, openflow.MandateSalt),
+	}
+	hash := func(d *openflow.DAG) string {
+		t.Helper()
+		text, err := document.Hash(document.EncodeDAG(*d))
+		require.NoError(t, err)
+		return text
+	}
+	for name, m := range map[openflow.JobID]*openflow.Mandate{"signed": given, "unsigned": nil} {
+		k, sent := jobK, wholeDAG()
+		k.Job = name
+		_, err := w.to.Partner().OpenJob(t.Context(), openflow.JobOrder{Key: k, DAG: sent.StrippedFor(host.ID), UserName: "ann", Mandate: m})
+		require.NoError(t, err)
+		got := w.party.jobs[k].order
+		require.Equal(t, m, got.Mandate)
+		require.Equal(t, "ann", got.UserName)
+		require.Equal(t, hash(sent.StrippedFor(host.ID)), hash(got.DAG))
+
+		_, err = w.back.Scheduler().CreateJob(t.Context(), host.ID, openflow.Submission{DAG: sent, ID: name, Initiator: host.ID, UserName: "ann", Mandate: m})
+		if openflow.CodeOf(err) == openflow.CodeUnimplemented {
+			continue // it has no word for it
+		}
+		require.NoError(t, err)
+		sub := w.caller.taken[len(w.caller.taken)-1]
+		require.Equal(t, m, sub.Mandate)
+		require.Equal(t, hash(sent), hash(sub.DAG))
 	}
 }
 

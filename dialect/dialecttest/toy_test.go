@@ -270,7 +270,7 @@ func (toy) Interconnection(n dialect.Node) []dialect.Mount {
 		for verb, do := range s.verbs() {
 			r.Post("/"+verb, func(w http.ResponseWriter, r *http.Request) {
 				var c call
-				err := reply.Decode(r, &c)
+				err := toyRead(r, &c)
 				var data any
 				if err == nil {
 					c.Job.Scheduler = dialect.Caller(r) // never what a body says
@@ -281,6 +281,16 @@ func (toy) Interconnection(n dialect.Node) []dialect.Mount {
 		}
 	})
 	return []dialect.Mount{{Prefix: "/toy", Router: r}}
+}
+
+// toyRead keeps numbers as they are written: what was signed has a hash.
+func toyRead(r *http.Request, into *call) error {
+	dec := json.NewDecoder(r.Body)
+	dec.UseNumber()
+	if err := dec.Decode(into); err != nil {
+		return openflow.Errorf(openflow.CodeInvalid, "no call of the toy: %w", err)
+	}
+	return nil
 }
 
 func (s toyServer) write(w http.ResponseWriter, r *http.Request, data any, err error) {

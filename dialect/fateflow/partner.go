@@ -23,16 +23,13 @@ func (c *Client) OpenJob(ctx context.Context, o openflow.JobOrder) (openflow.Res
 }
 
 func (c *Client) create(ctx context.Context, o openflow.JobOrder) error {
-	dag, err := wire.EncodeDAG(o.DAG)
+	body, err := forms.EncodeOrder(o)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, peer.CallTimeout)
 	defer cancel()
-	_, err = c.send(ctx, "/v2/partner/job/create", forms.PartnerCreateJob{
-		JobRef: wire.Ref(o.Key.Job, o.Key.Party), DAG: dag, SchemaVersion: wire.Text(o.DAG.SchemaVersion), Kind: wire.Kind,
-		UserName: o.UserName,
-	}, o.DAG.Conf.Initiator)
+	_, err = c.send(ctx, "/v2/partner/job/create", body, o.DAG.Conf.Initiator)
 	return err
 }
 

@@ -71,14 +71,12 @@ func (s service) createJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := wire.CheckName("user_name", b.UserName); err != nil {
-		return nil, openflow.About(openflow.AboutJob, err)
-	}
-	dag, err := b.Decode()
+	order, err := b.Order(key)
 	if err != nil {
-		return nil, openflow.About(openflow.AboutJob, err)
+		return nil, err
 	}
-	return held(s.Partner.OpenJob(r.Context(), openflow.JobOrder{Key: key, DAG: dag, UserName: b.UserName, Later: true}))
+	order.Later = true
+	return held(s.Partner.OpenJob(r.Context(), order))
 }
 
 func (s service) onJob(r *http.Request, do func(context.Context, openflow.JobKey) error) (any, error) {

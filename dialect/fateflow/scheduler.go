@@ -21,14 +21,11 @@ func (c *Client) Scheduler() openflow.SchedulerService { return scheduler{c} }
 // CreateJob calls /v2/scheduler/job/create. It takes as long as the slowest party of the job.
 func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openflow.Submission) (openflow.Submitted, error) {
 	var answer openflow.Submitted
-	dag, err := wire.EncodeDAG(sub.DAG)
+	body, err := forms.EncodeSubmission(sub)
 	if err != nil {
 		return answer, err
 	}
-	e, err := s.send(ctx, "/v2/scheduler/job/create", forms.SchedulerCreateJob{
-		DAG: dag, SchemaVersion: wire.Text(sub.DAG.SchemaVersion), Kind: wire.Kind, JobID: wire.Text(sub.ID),
-		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName,
-	}, s.Self)
+	e, err := s.send(ctx, "/v2/scheduler/job/create", body, s.Self)
 	if err != nil {
 		return answer, err
 	}

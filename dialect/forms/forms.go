@@ -44,18 +44,57 @@ func (r TaskRef) TaskKey(scheduler openflow.PartyID) (openflow.TaskKey, error) {
 	return openflow.TaskKey{Scheduler: scheduler, Job: jk.Job, Task: name, Version: int(*r.TaskVersion), Party: jk.Party}, nil
 }
 
-// PartnerCreateJob is the body of POST /v2/partner/job/create. UserName, who submitted, is ours.
+// Mandate is an openflow.Mandate, in the bodies that bring a job to its scheduler and to its parties. FATE-Flow passes over it.
+type Mandate struct {
+	Text      []byte `json:"text"`
+	Signature []byte `json:"signature"`
+	Salt      []byte `json:"salt"`
+}
+
+// Decode checks the sizes; what a mandate says is read by who can prove it. Errors: CodeInvalid, about the job.
+func (m *Mandate) Decode() (*openflow.Mandate, error) {
+	if m == nil {
+		return nil, nil
+	}
+	if len(m.Text) > openflow.MaxMandate || len(m.Signature) != openflow.MandateSignature || len(m.Salt) != openflow.MandateSalt {
+		return nil, openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeInvalid,
+			"the mandate has %d bytes of text, %d of a signature and %d of salt", len(m.Text), len(m.Signature), len(m.Salt)).
+			WithHint("it has at most %d, and %d and %d", openflow.MaxMandate, openflow.MandateSignature, openflow.MandateSalt))
+	}
+	given := openflow.Mandate(*m)
+	return &given, nil
+}
+
+// PartnerCreateJob is the body of POST /v2/partner/job/create. UserName, who submitted, and Mandate are ours.
 type PartnerCreateJob struct {
 	wire.JobRef
 	DAG           json.RawMessage `json:"dag" check:"required"`
 	SchemaVersion wire.Text       `json:"schema_version" check:"required"`
 	Kind          string          `json:"kind,omitempty"`
 	UserName      string          `json:"user_name,omitempty"`
+	Mandate       *Mandate        `json:"mandate,omitempty"`
 }
 
-// Decode reads the DAG. Errors: CodeInvalid.
-func (b PartnerCreateJob) Decode() (*openflow.DAG, error) {
-	return receiveInner(b.DAG, b.SchemaVersion, b.Kind)
+// EncodeOrder makes the body that asks a party to create a job. Errors: CodeInvalid.
+func EncodeOrder(o openflow.JobOrder) (PartnerCreateJob, error) {
+	dag, err := wire.EncodeDAG(o.DAG)
+	return PartnerCreateJob{
+		JobRef: wire.Ref(o.Key.Job, o.Key.Party), DAG: dag, SchemaVersion: wire.Text(o.DAG.SchemaVersion), Kind: wire.Kind,
+		UserName: o.UserName, Mandate: (*Mandate)(o.Mandate),
+	}, err
+}
+
+// Order is what the scheduler, whose the key is, asks for. Errors: CodeInvalid, about the job.
+func (b PartnerCreateJob) Order(k openflow.JobKey) (openflow.JobOrder, error) {
+	o := openflow.JobOrder{Key: k, UserName: b.UserName}
+	err := wire.CheckName("user_name", b.UserName)
+	if err == nil {
+		o.Mandate, err = b.Mandate.Decode()
+	}
+	if err == nil {
+		o.DAG, err = receiveInner(b.DAG, b.SchemaVersion, b.Kind)
+	}
+	return o, openflow.About(openflow.AboutJob, err)
 }
 
 func receiveInner(dag json.RawMessage, version wire.Text, kind string) (*openflow.DAG, error) {
@@ -152,8 +191,8 @@ type TaskState struct {
 	Stopping bool `json:"stopping,omitempty"` // ours: it is being stopped, also before it has begun to run
 }
 
-// SchedulerCreateJob is the body of POST /v2/scheduler/job/create. The last three are ours: the ID that the initiator
-// made, its idempotency key, and who submitted.
+// SchedulerCreateJob is the body of POST /v2/scheduler/job/create. The last four are ours: the ID that the initiator
+// made, its idempotency key, who submitted, and the initiator's mandate.
 type SchedulerCreateJob struct {
 	DAG            json.RawMessage `json:"dag" check:"required"`
 	SchemaVersion  wire.Text       `json:"schema_version" check:"required"`
@@ -161,6 +200,16 @@ type SchedulerCreateJob struct {
 	JobID          wire.Text       `json:"job_id,omitempty"`
 	IdempotencyKey string          `json:"idempotency_key,omitempty"`
 	UserName       string          `json:"user_name,omitempty"`
+	Mandate        *Mandate        `json:"mandate,omitempty"`
+}
+
+// EncodeSubmission makes the body that hands a job to its scheduler. Errors: CodeInvalid.
+func EncodeSubmission(sub openflow.Submission) (SchedulerCreateJob, error) {
+	dag, err := wire.EncodeDAG(sub.DAG)
+	return SchedulerCreateJob{
+		DAG: dag, SchemaVersion: wire.Text(sub.DAG.SchemaVersion), Kind: wire.Kind, JobID: wire.Text(sub.ID),
+		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName, Mandate: (*Mandate)(sub.Mandate),
+	}, err
 }
 
 // Submission is what the initiator, the verified caller, submits. Errors: CodeInvalid, about the job.
@@ -170,12 +219,16 @@ func (b SchedulerCreateJob) Submission(initiator openflow.PartyID) (openflow.Sub
 			return openflow.Submission{}, openflow.About(openflow.AboutJob, err)
 		}
 	}
+	given, err := b.Mandate.Decode()
+	if err != nil {
+		return openflow.Submission{}, err
+	}
 	dag, err := receiveInner(b.DAG, b.SchemaVersion, b.Kind)
 	if err != nil {
 		return openflow.Submission{}, openflow.About(openflow.AboutJob, err)
 	}
 	return openflow.Submission{
-		DAG: dag, Initiator: initiator, ID: openflow.JobID(b.JobID), IdempotencyKey: b.IdempotencyKey, UserName: b.UserName,
+		DAG: dag, Initiator: initiator, ID: openflow.JobID(b.JobID), IdempotencyKey: b.IdempotencyKey, UserName: b.UserName, Mandate: given,
 	}, nil
 }
 

@@ -89,20 +89,42 @@ func TestDAGInsideARequest(t *testing.T) {
 	require.NoError(t, err)
 	inner, err := wire.EncodeDAG(d)
 	require.NoError(t, err)
-	b := forms.PartnerCreateJob{DAG: inner, SchemaVersion: "2.2.0", Kind: wire.Kind}
-	got, err := b.Decode()
+	given := &openflow.Mandate{
+		Text: []byte("any <bytes>\xff"), Signature: make([]byte, openflow.MandateSignature), Salt: make([]byte, openflow.MandateSalt),
+	}
+	key := openflow.JobKey{Scheduler: "9999", Job: "J", Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}
+	order := openflow.JobOrder{Key: key, DAG: d, UserName: "ann", Mandate: given}
+	b, err := forms.EncodeOrder(order)
 	require.NoError(t, err)
-	require.Equal(t, d, got)
+	require.Equal(t, json.RawMessage(inner), b.DAG)
+	got, err := received(t, b).Order(key)
+	require.NoError(t, err)
+	require.Equal(t, order, got)
+	for name, spoil := range map[string]func(*forms.PartnerCreateJob){
+		"kind":      func(b *forms.PartnerCreateJob) { b.Kind = "bfia" },
+		"user":      func(b *forms.PartnerCreateJob) { b.UserName = strings.Repeat("x", 1<<10) },
+		"text":      func(b *forms.PartnerCreateJob) { b.Mandate.Text = make([]byte, openflow.MaxMandate+1) },
+		"signature": func(b *forms.PartnerCreateJob) { b.Mandate.Signature = nil },
+		"salt":      func(b *forms.PartnerCreateJob) { b.Mandate.Salt = b.Mandate.Salt[1:] },
+	} {
+		bad := received(t, b)
+		spoil(&bad)
+		_, err := bad.Order(key)
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), name)
+	}
+	b.Mandate = nil
+	got, err = received(t, b).Order(key)
+	require.NoError(t, err)
+	require.Nil(t, got.Mandate, "FATE-Flow sends none")
 
-	b.Kind = "bfia"
-	_, err = b.Decode()
-	require.ErrorContains(t, err, "kind")
-
-	submitted := forms.SchedulerCreateJob{DAG: inner, SchemaVersion: "2.2.0", Kind: wire.Kind, JobID: "J", IdempotencyKey: "once", UserName: "ann"}
+	submission := openflow.Submission{DAG: d, Initiator: "9999", ID: "J", IdempotencyKey: "once", UserName: "ann", Mandate: given}
+	submitted, err := forms.EncodeSubmission(submission)
+	require.NoError(t, err)
 	sub, err := submitted.Submission("9999")
 	require.NoError(t, err)
-	require.Equal(t, openflow.Submission{DAG: d, Initiator: "9999", ID: "J", IdempotencyKey: "once", UserName: "ann"}, sub)
+	require.Equal(t, submission, sub)
 	for name, spoil := range map[string]func(*forms.SchedulerCreateJob){
+		"mandate":  func(b *forms.SchedulerCreateJob) { b.Mandate = &forms.Mandate{} },
 		"document": func(b *forms.SchedulerCreateJob) { b.DAG = json.RawMessage(`{`) },
 		"user":     func(b *forms.SchedulerCreateJob) { b.UserName = strings.Repeat("x", 1<<10) },
 		"key":      func(b *forms.SchedulerCreateJob) { b.IdempotencyKey = strings.Repeat("x", 1<<10) },
@@ -112,6 +134,15 @@ func TestDAGInsideARequest(t *testing.T) {
 		_, err := bad.Submission("9999")
 		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), name)
 	}
+}
+
+// received is a body as it comes off the wire.
+func received(t *testing.T, sent forms.PartnerCreateJob) (b forms.PartnerCreateJob) {
+	t.Helper()
+	text, err := json.Marshal(sent)
+	require.NoError(t, err)
+	require.NoError(t, wire.Decode(text, &b))
+	return b
 }
 
 // collectKeys are those of fate-flow-api §2.3 task/collect.
@@ -180,7 +211,7 @@ func FuzzTaskUpdates(f *testing.F) {
 
 // What a peer sends is refused or read, and what was read can be written and read again.
 func FuzzBodies(f *testing.F) {
-	f.Add([]byte(`{` + taskBody + `,"status":"running","progress":50.0,"dag":{},"schema_version":"1"}`))
+	f.Add([]byte(`{` + taskBody + `,"status":"running","progress":50.0,"dag":{},"schema_version":"1","mandate":{"text":"AA==","signature":"AA==","salt":null}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, into := range []any{
 			&forms.TaskRef{}, &forms.PartnerCreateJob{}, &forms.PartnerUpdateJob{}, &forms.PartnerUpdateTask{},

@@ -96,14 +96,11 @@ func (c *Client) carry(ctx context.Context, call string, body, into any) (err er
 
 // OpenJob implements openflow.PartnerService.
 func (c *Client) OpenJob(ctx context.Context, o openflow.JobOrder) (openflow.Reservation, error) {
-	dag, err := wire.EncodeDAG(o.DAG)
+	body, err := forms.EncodeOrder(o)
 	if err != nil {
 		return openflow.Reservation{}, err
 	}
-	return c.held(ctx, open, openJob{forms.PartnerCreateJob{
-		JobRef: wire.Ref(o.Key.Job, o.Key.Party), DAG: dag, SchemaVersion: wire.Text(o.DAG.SchemaVersion), Kind: wire.Kind,
-		UserName: o.UserName,
-	}, o.Later}, o.Later)
+	return c.held(ctx, open, openJob{body, o.Later}, o.Later)
 }
 
 // Reserve implements openflow.PartnerService.

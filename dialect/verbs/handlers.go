@@ -51,14 +51,12 @@ func (s service) open(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := wire.CheckName("user_name", b.UserName); err != nil {
-		return nil, openflow.About(openflow.AboutJob, err)
-	}
-	dag, err := b.Decode()
+	order, err := b.Order(key)
 	if err != nil {
-		return nil, openflow.About(openflow.AboutJob, err)
+		return nil, err
 	}
-	got, err := s.Partner.OpenJob(r.Context(), openflow.JobOrder{Key: key, DAG: dag, UserName: b.UserName, Later: b.Later})
+	order.Later = b.Later
+	got, err := s.Partner.OpenJob(r.Context(), order)
 	return s.held(r, got, err)
 }
 

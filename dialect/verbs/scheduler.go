@@ -19,15 +19,12 @@ func (c *Client) Scheduler() openflow.SchedulerService { return scheduler{c} }
 
 // CreateJob implements openflow.SchedulerService. It takes as long as the slowest party of the job: the caller's time.
 func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openflow.Submission) (openflow.Submitted, error) {
-	dag, err := wire.EncodeDAG(sub.DAG)
+	body, err := forms.EncodeSubmission(sub)
 	if err != nil {
 		return openflow.Submitted{}, err
 	}
 	var answer submitted
-	err = s.carry(ctx, schedule, forms.SchedulerCreateJob{
-		DAG: dag, SchemaVersion: wire.Text(sub.DAG.SchemaVersion), Kind: wire.Kind, JobID: wire.Text(sub.ID),
-		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName,
-	}, &answer)
+	err = s.carry(ctx, schedule, body, &answer)
 	return openflow.Submitted{
 		ID: openflow.JobID(openflow.Heard(answer.JobID)), ModelID: openflow.Heard(answer.ModelID), ModelVersion: openflow.Heard(answer.ModelVersion),
 	}, err

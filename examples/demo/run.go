@@ -195,10 +195,27 @@ func (n nodes) client(i int) *sdk.Client { return n.Nodes[i].Client() }
 // grant lets the guest's jobs use what they need at the other two sites, and nothing more.
 func (n nodes) grant(ctx context.Context) error {
 	guestID := parties[0]
-	atHost := n.client(1).Grant(ctx, guestID, []string{"reader", "psi", "coordinated_lr"},
-		[]openflow.TableName{{Namespace: namespace, Name: hostTable}})
-	atArbiter := n.client(2).Grant(ctx, guestID, []string{"coordinated_lr"}, nil)
-	return errors.Join(atHost, atArbiter)
+	components := func(names ...string) (list []openflow.GrantedComponent) {
+		for _, name := range names {
+			list = append(list, openflow.GrantedComponent{Name: name})
+		}
+		return list
+	}
+	for i, use := range []openflow.Grant{
+		{
+			Components: components("reader", "psi", "coordinated_lr"),
+			Tables:     []openflow.GrantedTable{{Name: openflow.TableName{Namespace: namespace, Name: hostTable}}},
+		},
+		{Components: components("coordinated_lr")},
+	} {
+		use.Kind, use.Initiator = openflow.GrantUse, guestID
+		_, err := n.client(1+i).Grant(ctx, openflow.Grant{Kind: openflow.GrantInitiate, Initiator: guestID},
+			openflow.Grant{Kind: openflow.GrantSchedule, Scheduler: guestID}, use)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // upload puts a table at guest and host: the user's own, or generated ones.

@@ -184,7 +184,7 @@ func readConf(f *fields) openflow.JobConf {
 		Scheduler: openflow.PartyID(f.text("scheduler_party_id")), Initiator: openflow.PartyID(f.text("initiator_party_id")),
 		ComputingPartitions: f.intOr("computing_partitions", 0), SyncType: openflow.SyncType(f.text("sync_type")),
 		AutoRetries: f.intOr("auto_retries", 0), Timeout: readTimeout(f), ModelID: f.text("model_id"), ModelVersion: f.text("model_version"),
-		Task: readTaskConf(f.r.object(f.take("task"), f.at("task"))), Extra: f.mapping("extra"),
+		Purpose: f.text("purpose"), Task: readTaskConf(f.r.object(f.take("task"), f.at("task"))), Extra: f.mapping("extra"),
 	}
 	if t := f.take("model_warehouse"); t != nil {
 		m := f.r.object(t, f.at("model_warehouse"))
@@ -386,12 +386,18 @@ func readSources(r *reader, t *tree, path string, parties []openflow.Party) []op
 	for i, item := range list {
 		channels = append(channels, readChannels(r.object(item, fmt.Sprintf("%s[%d]", path, i)), parties)...)
 	}
+	slices.SortStableFunc(channels, func(a, b openflow.Channel) int { // as they are written
+		return slices.Index(sources, a.Source) - slices.Index(sources, b.Source)
+	})
 	return channels
 }
 
+// sources are those of a channel, in the order in which documents have them.
+var sources = []openflow.Source{openflow.FromTask, openflow.FromDataWarehouse, openflow.FromModelWarehouse}
+
 func readChannels(f *fields, parties []openflow.Party) []openflow.Channel {
 	var channels []openflow.Channel
-	for _, source := range []openflow.Source{openflow.FromTask, openflow.FromDataWarehouse, openflow.FromModelWarehouse} {
+	for _, source := range sources {
 		v := f.take(string(source))
 		if v == nil {
 			continue

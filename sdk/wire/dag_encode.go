@@ -122,6 +122,7 @@ func confPairs(c openflow.JobConf) pairs {
 	p.put("timeout", int(c.Timeout.Seconds()), c.Timeout != 0)
 	p.put("model_id", c.ModelID, c.ModelID != "")
 	p.put("model_version", c.ModelVersion, c.ModelVersion != "")
+	p.put("purpose", c.Purpose, c.Purpose != "")
 	if c.ModelWarehouse != nil {
 		p.put("model_warehouse", modelPairs(*c.ModelWarehouse), true)
 	}
@@ -197,7 +198,7 @@ func inputsPairs(inputs []openflow.Input) pairs {
 
 func inputPairs(in openflow.Input) pairs {
 	p := pairs{}
-	for _, source := range []openflow.Source{openflow.FromTask, openflow.FromDataWarehouse, openflow.FromModelWarehouse} {
+	for _, source := range sources {
 		list := []pairs{}
 		for _, c := range in.Channels {
 			if c.Source == source {

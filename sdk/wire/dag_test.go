@@ -255,3 +255,24 @@ func TestResourcesOfAJob(t *testing.T) {
 	require.Equal(t, int64(1<<30), *d.Conf.Task.Memory)
 	require.Equal(t, specs, d.ForParty(d.Parties[0]))
 }
+
+// What fills an input has one order, in whichever way it is written: what an initiator signs is what its partners read.
+func TestOrderOfSources(t *testing.T) {
+	d, err := wire.ParseDAG([]byte(`
+schema_version: "2.2.0"
+dag:
+  parties: [{role: guest, party_id: ["9999"]}]
+  tasks:
+    a: {component_ref: reader}
+    b:
+      component_ref: psi
+      inputs: {data: {in: [{data_warehouse: {namespace: n, name: t}}, {task_output_artifact: {producer_task: a, output_artifact_key: out}}]}}
+`))
+	require.NoError(t, err)
+	require.Equal(t, openflow.FromTask, d.Tasks[1].Inputs[0].Channels[0].Source)
+	text, err := wire.EncodeDocument(d)
+	require.NoError(t, err)
+	again, err := wire.ReceiveDAG(text)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(d, again))
+}

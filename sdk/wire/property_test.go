@@ -77,7 +77,7 @@ func anyConf(t *rapid.T) openflow.JobConf {
 		c.Memory, c.GPUs = &bytes, &n
 	}
 	if rapid.Bool().Draw(t, "has names") {
-		c.Scheduler, c.Initiator, c.ModelID, c.ModelVersion = "9999", "10000", "model", "1.0"
+		c.Scheduler, c.Initiator, c.ModelID, c.ModelVersion, c.Purpose = "9999", "10000", "model", "1.0", "scores of <customers>"
 		c.Inheritance = &openflow.Inheritance{Job: "1", Tasks: []openflow.TaskName{"a", "b"}}
 		c.Extra = anyObject(t)
 	}

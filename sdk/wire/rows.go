@@ -36,6 +36,7 @@ type JobRow struct {
 	Priority           int             `json:"priority"`
 	Progress           int             `json:"progress"`
 	Protocol           string          `json:"protocol"`
+	Purpose            string          `json:"purpose"` // ours: what the job is for, in the initiator's words
 	Reason             string          `json:"reason"`
 	RemainingCores     int             `json:"remaining_cores"`
 	RemainingGPUs      int             `json:"remaining_gpus"`
@@ -44,6 +45,7 @@ type JobRow struct {
 	ReturnResourceTime *int64          `json:"return_resource_time"`
 	Role               string          `json:"role"`
 	SchedulerPartyID   string          `json:"scheduler_party_id"`
+	Signed             bool            `json:"signed"` // ours: initiator and purpose are proven; otherwise its scheduler says so
 	StartTime          *int64          `json:"start_time"`
 	Status             string          `json:"status"`
 	StatusCode         *int            `json:"status_code"`

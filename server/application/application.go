@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"openflow"
-	"openflow/sdk/wire"
 	"openflow/server/reply"
 	"openflow/site/registry"
 	"openflow/store/catalogue"
@@ -25,6 +24,8 @@ import (
 // Sites manages the peers of this node.
 type Sites interface {
 	AddSite(ctx context.Context, s openflow.SiteRecord) error
+	// TakeUnsigned says whether jobs of a peer are taken without the mandate of their initiator.
+	TakeUnsigned(ctx context.Context, id openflow.PartyID, on bool) error
 	RemoveSite(ctx context.Context, id openflow.PartyID) error
 	RotateSite(ctx context.Context, id openflow.PartyID, key string, final bool) error
 	// CheckSite calls a peer. CodeUnavailable: it does not answer; CodeUnauthorized: it does not take this node for who it
@@ -173,7 +174,10 @@ const maxSubject = 4 << 10
 
 // Audit keeps who changed what: "site/add", "grant/delete".
 func (s *Site) Audit(r *http.Request, what, subject string) error {
-	return s.Catalogue.AppendAudit(r.Context(), openflow.AuditEvent{
-		Actor: "user " + r.Header.Get(wire.UserHeader), Action: what + "/" + path.Base(r.URL.Path), Subject: openflow.Cut(subject, maxSubject),
-	})
+	return s.audit(r, what, openflow.AuditEvent{Subject: openflow.Cut(subject, maxSubject)})
+}
+
+func (s *Site) audit(r *http.Request, what string, e openflow.AuditEvent) error {
+	e.Actor, e.Action = user(r), what+"/"+path.Base(r.URL.Path)
+	return s.Catalogue.AppendAudit(r.Context(), e)
 }

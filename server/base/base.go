@@ -33,6 +33,8 @@ type Store interface {
 	Pins(ctx context.Context, k openflow.JobKey) ([]openflow.Pin, error)
 	SaveModel(ctx context.Context, m openflow.ModelRecord) error
 	Model(ctx context.Context, scheduler openflow.PartyID, ref openflow.ModelRef, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
+	ModelOwners(ctx context.Context, ref openflow.ModelRef, p openflow.PartyID) ([]openflow.ModelOwner, error)
+	GrantsOfJob(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) (grants []openflow.Grant, were int, err error)
 	AppendMetrics(ctx context.Context, k openflow.TaskKey, metrics []openflow.MetricRecord) error
 	SpendScores(ctx context.Context, s openflow.ScoreSpend, memory time.Duration) error
 }

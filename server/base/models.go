@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -17,32 +18,43 @@ import (
 // SaveModel records a model package of a run, whose object is there.
 func (s *Site) SaveModel(ctx context.Context, t openflow.TaskRecord, m openflow.ModelRecord) error {
 	m.Party, m.Task, m.Job, m.Scheduler = t.Key.Party, t.Key.Task, t.Key.Job, t.Key.Scheduler
-	if err := s.ownModel(ctx, t, m); err != nil {
+	var err error
+	if m.Initiator, err = s.ownModel(ctx, t, m); err != nil {
 		return err
 	}
 	if m.Object == "" {
 		return openflow.About(openflow.AboutFile, openflow.Errorf(openflow.CodeInvalid, "no part \"file\" in the form"))
 	}
-	var err error
 	if m.Meta, err = s.modelMeta(ctx, m.Object); err != nil {
 		return err
 	}
 	return openflow.About(openflow.AboutModel, s.Store.SaveModel(ctx, m))
 }
 
-// ownModel refuses to write a model of another job: model_id and model_version are the job's, whatever a body says.
-func (s *Site) ownModel(ctx context.Context, t openflow.TaskRecord, m openflow.ModelRecord) error {
+// ownModel refuses to write a model of another job: model_id and model_version are the job's, whatever a body says. It tells
+// whose the model is: the job's initiator's, or, where a grant lets the job write a model of others that is there, theirs.
+func (s *Site) ownModel(ctx context.Context, t openflow.TaskRecord, m openflow.ModelRecord) (openflow.PartyID, error) {
 	if err := openflow.CheckIdentifier("output_key", m.OutputKey); err != nil {
-		return err
+		return "", err
 	}
 	job, err := s.Store.Job(ctx, t.Key.JobKey())
 	if err != nil {
-		return openflow.About(openflow.AboutJob, err)
+		return "", openflow.About(openflow.AboutJob, err)
 	}
 	if m.ModelID != job.ModelID || m.Version != job.ModelVersion {
-		return openflow.Errorf(openflow.CodePermission, "%s may not write model %s version %s", t.Key, m.ModelID, m.Version)
+		return "", openflow.Errorf(openflow.CodePermission, "%s may not write model %s version %s", t.Key, m.ModelID, m.Version)
 	}
-	return nil
+	grants, _, err := s.Store.GrantsOfJob(ctx, t.Key.Scheduler, t.Key.Job)
+	ref := openflow.ModelRef{ID: m.ModelID, Version: m.Version}
+	if err != nil || !slices.ContainsFunc(grants, func(g openflow.Grant) bool { return g.CoversModel(ref) }) {
+		return job.Initiator, err
+	}
+	owners, err := s.Store.ModelOwners(ctx, ref, t.Key.Party.ID)
+	i := slices.IndexFunc(owners, func(o openflow.ModelOwner) bool { return o.Scheduler == t.Key.Scheduler })
+	if err != nil || i < 0 {
+		return job.Initiator, err
+	}
+	return owners[i].Initiator, nil
 }
 
 // maxMember bounds a yaml member of a model package, in bytes.
@@ -95,7 +107,14 @@ func (s *Site) Model(ctx context.Context, t openflow.TaskRecord, ref openflow.Mo
 			return p.Object, nil
 		}
 	}
+	job, err := s.Store.Job(ctx, t.Key.JobKey())
+	if err != nil {
+		return "", err
+	}
 	m, err := s.Store.Model(ctx, t.Key.Scheduler, ref, t.Key.Party, producer, key)
+	if err == nil && m.Job != t.Key.Job && m.Owner() != (openflow.ModelOwner{Initiator: job.Initiator, Scheduler: t.Key.Scheduler}) {
+		return "", openflow.Errorf(openflow.CodePermission, "%s has no input from model %s version %s of another owner", t.Key, ref.ID, ref.Version)
+	}
 	return m.Object, err
 }
 

@@ -25,7 +25,8 @@ func code(c openflow.Code, text string) error { return openflow.Errorf(c, "%s", 
 
 // Each way a peer can be wrong shows in the check that names it.
 func TestPeers(t *testing.T) {
-	well := doctor.Peer{Party: "10000", URL: "http://h", Answered: true, Timed: true, Version: "v1", Granted: true}
+	well := doctor.Peer{Party: "10000", URL: "http://h", Answered: true, Timed: true, Version: "v1",
+		Granted: []openflow.GrantKind{openflow.GrantInitiate, openflow.GrantSchedule, openflow.GrantUse}}
 	change := func(f func(*doctor.Peer)) doctor.Peer { p := well; f(&p); return p }
 	for name, c := range map[string]struct {
 		peer  doctor.Peer
@@ -33,29 +34,32 @@ func TestPeers(t *testing.T) {
 		want  openflow.Verdict
 		says  string
 	}{
-		"well: there":     {well, "reach 10000", good, "http://h"},
-		"well: back":      {well, "reached by 10000", good, ""},
-		"well: keys":      {well, "keys 10000", good, ""},
-		"well: clock":     {well, "clock 10000", good, "2s"},
-		"well: version":   {well, "version 10000", good, "v1"},
-		"well: grants":    {well, "grants 10000", good, ""},
-		"away":            {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "does not answer")}, "reach 10000", bad, "does not answer"},
-		"away: back":      {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "reached by 10000", tip, "not known"},
-		"away: keys":      {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "keys 10000", tip, "not known"},
-		"away: clock":     {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "clock 10000", tip, "not known"},
-		"cannot call us":  {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeUnavailable, "does not reach this node") }), "reached by 10000", bad, "does not reach"},
-		"our key":         {change(func(p *doctor.Peer) { p.Err = code(openflow.CodeUnauthorized, "signature does not verify") }), "keys 10000", bad, "signature"},
-		"their key":       {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeUnauthorized, "not known here") }), "keys 10000", bad, "not known here"},
-		"it has no peer":  {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeInvalid, "party 9999 is not known here") }), "keys 10000", bad, "not known"},
-		"other failure":   {change(func(p *doctor.Peer) { p.Err = code(openflow.CodeInternal, "broken") }), "keys 10000", tip, "broken"},
-		"clock 9 s":       {change(func(p *doctor.Peer) { p.Clock = 9 * time.Second }), "clock 10000", good, "9s"},
-		"clock 10 s":      {change(func(p *doctor.Peer) { p.Clock = 10 * time.Second }), "clock 10000", tip, "10s apart"},
-		"clock −45 s":     {change(func(p *doctor.Peer) { p.Clock = -45 * time.Second }), "clock 10000", tip, "45s apart"},
-		"clock 2 min":     {change(func(p *doctor.Peer) { p.Clock = 2 * time.Minute }), "clock 10000", bad, "2m0s apart"},
-		"clock, not keys": {change(func(p *doctor.Peer) { p.Clock = time.Hour; p.Err = code(openflow.CodeUnauthorized, "x") }), "keys 10000", tip, "clocks"},
-		"older version":   {change(func(p *doctor.Peer) { p.Version = "v0" }), "version 10000", tip, "v0"},
-		"foreign version": {change(func(p *doctor.Peer) { p.Version = "" }), "version 10000", good, "does not tell"},
-		"no grants":       {change(func(p *doctor.Peer) { p.Granted = false }), "grants 10000", tip, "may use nothing"},
+		"well: there":      {well, "reach 10000", good, "http://h"},
+		"well: back":       {well, "reached by 10000", good, ""},
+		"well: keys":       {well, "keys 10000", good, ""},
+		"well: clock":      {well, "clock 10000", good, "2s"},
+		"well: version":    {well, "version 10000", good, "v1"},
+		"well: grants":     {well, "grants 10000", good, ""},
+		"well: jobs":       {well, "jobs of 10000", good, "signature of their initiator only"},
+		"unsigned jobs":    {change(func(p *doctor.Peer) { p.Unsigned = true }), "jobs of 10000", tip, "unsigned jobs are taken from party 10000"},
+		"away":             {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "does not answer")}, "reach 10000", bad, "does not answer"},
+		"away: back":       {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "reached by 10000", tip, "not known"},
+		"away: keys":       {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "keys 10000", tip, "not known"},
+		"away: clock":      {doctor.Peer{Party: "10000", Err: code(openflow.CodeUnavailable, "x")}, "clock 10000", tip, "not known"},
+		"cannot call us":   {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeUnavailable, "does not reach this node") }), "reached by 10000", bad, "does not reach"},
+		"our key":          {change(func(p *doctor.Peer) { p.Err = code(openflow.CodeUnauthorized, "signature does not verify") }), "keys 10000", bad, "signature"},
+		"their key":        {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeUnauthorized, "not known here") }), "keys 10000", bad, "not known here"},
+		"it has no peer":   {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeInvalid, "party 9999 is not known here") }), "keys 10000", bad, "not known"},
+		"other failure":    {change(func(p *doctor.Peer) { p.Err = code(openflow.CodeInternal, "broken") }), "keys 10000", tip, "broken"},
+		"clock 9 s":        {change(func(p *doctor.Peer) { p.Clock = 9 * time.Second }), "clock 10000", good, "9s"},
+		"clock 10 s":       {change(func(p *doctor.Peer) { p.Clock = 10 * time.Second }), "clock 10000", tip, "10s apart"},
+		"clock −45 s":      {change(func(p *doctor.Peer) { p.Clock = -45 * time.Second }), "clock 10000", tip, "45s apart"},
+		"clock 2 min":      {change(func(p *doctor.Peer) { p.Clock = 2 * time.Minute }), "clock 10000", bad, "2m0s apart"},
+		"clock, not keys":  {change(func(p *doctor.Peer) { p.Clock = time.Hour; p.Err = code(openflow.CodeUnauthorized, "x") }), "keys 10000", tip, "clocks"},
+		"older version":    {change(func(p *doctor.Peer) { p.Version = "v0" }), "version 10000", tip, "v0"},
+		"foreign version":  {change(func(p *doctor.Peer) { p.Version = "" }), "version 10000", good, "does not tell"},
+		"no grants":        {change(func(p *doctor.Peer) { p.Granted = nil }), "grants 10000", tip, "may use nothing"},
+		"may not initiate": {change(func(p *doctor.Peer) { p.Granted = []openflow.GrantKind{openflow.GrantUse} }), "grants 10000", tip, "may not initiate jobs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, c.want, find(t, c.peer.Examine("v1"), c.check, c.says).Verdict)

@@ -3,6 +3,7 @@ package doctor
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,11 +19,12 @@ type Peer struct {
 	Err error
 	// Answered says whether the peer's node answered at all, if only to refuse.
 	Answered bool
-	Clock    time.Duration // how far the peer's clock is ahead of ours
-	Timed    bool          // the answer told the time
-	Version  string        // empty: the peer does not say
-	CallBack error         // why the peer does not reach this node, or is not known to it
-	Granted  bool          // the peer may use something here
+	Clock    time.Duration        // how far the peer's clock is ahead of ours
+	Timed    bool                 // the answer told the time
+	Version  string               // empty: the peer does not say
+	CallBack error                // why the peer does not reach this node, or is not known to it
+	Granted  []openflow.GrantKind // what kinds of grants the peer has here
+	Unsigned bool                 // its jobs are taken without the mandate of their initiator
 }
 
 // The limits of clocks. Requests beyond the window are refused; the time in an answer has whole seconds.
@@ -33,7 +35,17 @@ const (
 
 // Examine makes the checks of one peer, against this node's version.
 func (p Peer) Examine(version string) []openflow.Finding {
-	return []openflow.Finding{p.reach(), p.reached(), p.keys(), p.clock(), p.version(version), p.grants()}
+	return []openflow.Finding{p.reach(), p.reached(), p.keys(), p.clock(), p.version(version), p.grants(), p.jobs()}
+}
+
+// jobs is whether the peer's jobs prove whose they are.
+func (p Peer) jobs() openflow.Finding {
+	check := "jobs of " + string(p.Party)
+	if !p.Unsigned {
+		return ok(check, "are taken with the signature of their initiator only")
+	}
+	return warn(check, fmt.Sprintf("unsigned jobs are taken from party %s: anything its node says of whose job it is, is believed", p.Party),
+		fmt.Sprintf("if its node runs openflow: openflow site add %s --url URL --key KEY --unsigned=false", p.Party))
 }
 
 // reach is the way from this node to the peer.
@@ -115,13 +127,19 @@ func (p Peer) version(own string) openflow.Finding {
 	return warn(check, fmt.Sprintf("it runs %s, this node %s", p.Version, own), "both work together; update the older one at the next occasion")
 }
 
+// grants warns of a peer that may do nothing here, and of one whose jobs are refused although they may use something.
 func (p Peer) grants() openflow.Finding {
-	check := "grants " + string(p.Party)
-	if p.Granted {
-		return ok(check, "it may use what was granted")
+	check, party := "grants "+string(p.Party), string(p.Party)
+	may := func(kind openflow.GrantKind) bool { return slices.Contains(p.Granted, kind) }
+	switch {
+	case len(p.Granted) == 0:
+		return warn(check, "it is registered and may use nothing here, so its jobs are refused",
+			fmt.Sprintf("if that is not meant so: openflow grant add %s --initiate --schedule --component NAME --table NAMESPACE/NAME", party))
+	case may(openflow.GrantUse) && !may(openflow.GrantInitiate):
+		return warn(check, "it may use what was granted, and may not initiate jobs here, so its jobs are refused",
+			fmt.Sprintf("openflow grant add %s --initiate, and --schedule if it schedules them itself", party))
 	}
-	return warn(check, "it is registered and may use nothing here, so its jobs are refused",
-		fmt.Sprintf("if that is not meant so: openflow grant add %s --component NAME --table NAMESPACE/NAME", p.Party))
+	return ok(check, "it may do what was granted: openflow grant show "+party)
 }
 
 // Peers is the check that there are any.

@@ -1,5 +1,5 @@
-// Package initiator is this node as the one that users submit to: it checks a job, gives it an ID, warns of what the
-// submitter may not have meant, and hands it to its scheduler.
+// Package initiator is this node as the one that users submit to. It checks a job, gives it an ID, and warns of what the
+// submitter may not have meant. It fills in what is open, signs the job, and hands it to its scheduler.
 //
 // [Service] implements openflow.JobService. All that it keeps is which other party schedules a job: the job's rows appear
 // when this node is asked as one of the job's parties.
@@ -39,12 +39,19 @@ type Ends interface {
 	StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error
 }
 
+// Mandates signs jobs of this node.
+type Mandates interface {
+	// Give makes the mandate of a job, whose DAG is final.
+	Give(d *openflow.DAG, id openflow.JobID, user string) (*openflow.Mandate, error)
+}
+
 // Service is this node as an initiator.
 type Service struct {
 	Self       openflow.PartyID
 	Ends       Ends
 	Rows       Rows
 	Components Components
+	Mandates   Mandates
 	Directory  openflow.Directory
 	NewID      func() openflow.JobID
 }
@@ -66,9 +73,13 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 	if sub.ID == "" {
 		sub.ID = s.NewID()
 	}
+	dag.Conf = dag.Conf.Filled(sub.ID)
 	scheduler, err := s.Directory.Scheduler(ctx, dag.Conf.Scheduler)
 	if err != nil {
 		return openflow.Submitted{}, openflow.AtParty(dag.Conf.Scheduler, err)
+	}
+	if sub.Mandate, err = s.Mandates.Give(&dag, sub.ID, sub.UserName); err != nil {
+		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
 	}
 	if err := s.remember(ctx, sub.ID, dag.Conf.Scheduler); err != nil { // before: the answer may be lost
 		return openflow.Submitted{}, err

@@ -3,6 +3,7 @@ package initiator_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -98,8 +99,15 @@ func (r rows) JobRows(context.Context, openflow.PartyID, openflow.JobID) ([]open
 	return r.list, r.err
 }
 
+// mandates signs what it is given: the text says what that was.
+type mandates struct{}
+
+func (mandates) Give(d *openflow.DAG, id openflow.JobID, user string) (*openflow.Mandate, error) {
+	return &openflow.Mandate{Text: fmt.Appendf(nil, "%s at %s by %q: %s %s", id, d.Conf.Scheduler, user, d.Conf.ModelID, d.Conf.SyncType)}, nil
+}
+
 func service(n *network, r rows) *initiator.Service {
-	return &initiator.Service{Self: "9999", Ends: ends{}, Rows: r, Components: lr{}, Directory: n, NewID: func() openflow.JobID { return "new" }}
+	return &initiator.Service{Self: "9999", Ends: ends{}, Rows: r, Components: lr{}, Mandates: mandates{}, Directory: n, NewID: func() openflow.JobID { return "new" }}
 }
 
 func dag() *openflow.DAG {
@@ -123,6 +131,7 @@ func TestSubmitJob(t *testing.T) {
 	require.Equal(t, "k", sub.IdempotencyKey)
 	require.Equal(t, "u", sub.UserName)
 	require.Equal(t, openflow.PartyID("9999"), sub.DAG.Conf.Initiator, "whatever the user wrote")
+	require.Equal(t, `new at 9999 by "u": new callback`, string(sub.Mandate.Text), "it signs a job in which nothing is open")
 	require.Equal(t, openflow.PartyID("666"), d.Conf.Initiator, "the user's DAG is not changed")
 
 	d.Conf.Scheduler = "10000"

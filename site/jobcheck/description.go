@@ -21,11 +21,23 @@ type Component struct {
 	Needs      []Need                                     `json:"needs"`
 }
 
+// Defaults are what the component takes for parameters that a job leaves out.
+func (c Component) Defaults() openflow.Parameters {
+	defaults := openflow.Parameters{}
+	for name, p := range c.Parameters {
+		if p.Default != nil {
+			defaults[name] = p.Default
+		}
+	}
+	return defaults
+}
+
 // Parameter is one setting of a component.
 type Parameter struct {
 	Optional bool   `json:"optional"`
 	Schema   Schema `json:"type_meta"`
-	Alike    bool   `json:"alike"` // at all parties of the task
+	Alike    bool   `json:"alike"`   // at all parties of the task
+	Default  any    `json:"default"` // what the component takes for one that is left out
 }
 
 // Artifact is an input or output of a component.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"openflow"
+	"openflow/site/authority"
 )
 
 // OpenJob creates the job and reserves its resources; see openflow.PartnerService.
@@ -26,32 +27,60 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	if err := openflow.CheckJobID(o.Key.Job); err != nil {
 		return openflow.About(openflow.AboutJob, err)
 	}
-	err := s.create(ctx, o)
-	if err == nil || openflow.CodeOf(err).Retryable() {
+	word, grants, err := s.create(ctx, o)
+	if err == nil {
+		return s.taken(ctx, o.Key, word, grants)
+	}
+	if openflow.CodeOf(err).Retryable() {
 		return err
 	}
 	has, same := s.Store.HasJob(ctx, o.Key, o.DAG)
 	if has || openflow.CodeOf(same) == openflow.CodeConflict {
 		return openflow.About(openflow.AboutJob, same)
 	}
+	if code := openflow.CodeOf(err); code == openflow.CodePermission || code == openflow.CodeUnauthorized {
+		s.refused(ctx, o.Key, word, "job/create", err)
+	}
 	return err
 }
 
-func (s *Service) create(ctx context.Context, o openflow.JobOrder) error {
+// create returns on whose word, and on which grants, the job is created.
+func (s *Service) create(ctx context.Context, o openflow.JobOrder) (openflow.Authority, []openflow.GrantID, error) {
+	word, err := s.authority(ctx, o)
+	if err != nil {
+		return word, nil, openflow.About(openflow.AboutJob, err)
+	}
+	if err := s.enter(ctx, o, word); err != nil {
+		return word, nil, err
+	}
 	if err := o.DAG.Validate(); err != nil {
-		return openflow.About(openflow.AboutJob, err)
+		return word, nil, openflow.About(openflow.AboutJob, err)
 	}
 	specs := o.DAG.ForParty(o.Key.Party)
 	if len(specs) == 0 {
-		return openflow.Errorf(openflow.CodeInvalid, "%s takes part in no task of job %s", o.Key.Party, o.Key.Job)
+		return word, nil, openflow.Errorf(openflow.CodeInvalid, "%s takes part in no task of job %s", o.Key.Party, o.Key.Job)
 	}
-	if err := s.permit(ctx, o.Key.Scheduler, specs, o.DAG.Tables(o.Key.Party)); err != nil {
-		return err
+	for attempt := 1; ; attempt++ {
+		permit, err := s.permit(ctx, o.Key, o.DAG, word, specs)
+		if err != nil {
+			return word, nil, err
+		}
+		err = s.record(ctx, o, word, specs, permit)
+		if openflow.CodeOf(err) != openflow.CodePermission || attempt == decisions {
+			return word, permit.Grants, err
+		}
 	}
+}
+
+// decisions is how often a job is looked at again whose grants another job has used up since.
+const decisions = 3
+
+// record checks what the job wants besides, and writes it down.
+func (s *Service) record(ctx context.Context, o openflow.JobOrder, word openflow.Authority, specs []openflow.TaskSpec, permit permit) error {
 	if err := s.exposes(specs); err != nil {
 		return err
 	}
-	found, err := s.find(ctx, o, specs)
+	found, err := s.find(ctx, o, specs, permit)
 	if err != nil {
 		return err
 	}
@@ -67,6 +96,7 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) error {
 		return openflow.About(openflow.AboutTask, err)
 	}
 	job, tasks := s.records(o, specs, providers)
+	job.Initiator, job.Signed = authority.By(s.Self, word), word.Signed
 	for _, t := range tasks {
 		if t.GPUs > 0 {
 			if _, err := s.pooling(ctx, t); err != nil {
@@ -74,25 +104,25 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) error {
 			}
 		}
 	}
-	job.Warnings = append(o.DAG.Warnings(), warnings...)
+	job.Warnings, job.Grants = append(o.DAG.Warnings(), warnings...), permit.Grants
 	return openflow.About(openflow.AboutJob, s.Store.CreateJob(ctx, job, tasks, found.pins...))
 }
 
-func (s *Service) permit(ctx context.Context, caller openflow.PartyID, specs []openflow.TaskSpec, tables []openflow.TableName) error {
-	if caller == s.Self || s.GrantAll {
-		return nil
+// authority finds out on whose word the job is to run here, before anything else is looked at. This site's operator reads why it
+// does not, and what can be done.
+func (s *Service) authority(ctx context.Context, o openflow.JobOrder) (openflow.Authority, error) {
+	a, err := s.Mandates.OfOrder(ctx, o)
+	if code := openflow.CodeOf(err); code == openflow.CodePermission || code == openflow.CodeUnauthorized {
+		s.Log.WarnContext(ctx, "a job is refused: its authority is not proven", "job", o.Key.Job, "party", o.Key.Party.String(),
+			"scheduler", o.Key.Scheduler, "initiator", a.Initiator, "err", err)
 	}
-	components := make([]string, 0, len(specs))
-	for _, t := range specs {
-		components = append(components, t.Component)
-	}
-	return s.Store.Granted(ctx, caller, components, tables)
+	return a, err
 }
 
-func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec, providers []string) (openflow.JobRecord, []openflow.TaskRecord) {
+func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec, providers []openflow.Served) (openflow.JobRecord, []openflow.TaskRecord) {
 	conf := o.DAG.Conf
 	job := openflow.JobRecord{
-		ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Initiator: conf.Initiator, Status: openflow.JobReady,
+		ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Status: openflow.JobReady,
 		DAG: o.DAG, Priority: conf.Priority, Cores: min(s.Limits.JobCores, s.Limits.Cores), Memory: s.Limits.JobMemory,
 		ModelID: conf.ModelID, ModelVersion: conf.ModelVersion, UserName: o.UserName,
 	}
@@ -113,7 +143,7 @@ func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec, provid
 		}
 		t := openflow.TaskRecord{
 			Key:      openflow.TaskKey{Scheduler: o.Key.Scheduler, Job: o.Key.Job, Task: spec.Name, Party: o.Key.Party},
-			SyncType: conf.SyncType, Component: spec.Component, Provider: providers[i], Status: openflow.TaskWaiting,
+			SyncType: conf.SyncType, Component: spec.Component, Provider: providers[i].Provider, Status: openflow.TaskWaiting,
 			PartyStatus: openflow.TaskWaiting, Spec: spec,
 		}
 		s.size(&t, job.Cores, said)

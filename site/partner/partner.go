@@ -28,7 +28,13 @@ type Store interface {
 	LatestTask(ctx context.Context, k openflow.JobKey, task openflow.TaskName) (openflow.TaskRecord, error)
 	Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error)
 	Model(ctx context.Context, scheduler openflow.PartyID, ref openflow.ModelRef, p openflow.Party, task openflow.TaskName, outputKey string) (openflow.ModelRecord, error)
-	Granted(ctx context.Context, party openflow.PartyID, components []string, tables []openflow.TableName) error
+	ModelOwners(ctx context.Context, ref openflow.ModelRef, p openflow.PartyID) ([]openflow.ModelOwner, error)
+	// GrantsFor lists the grants that can permit a job of these two something.
+	GrantsFor(ctx context.Context, initiator, scheduler openflow.PartyID) ([]openflow.Grant, error)
+	// GrantsOfJob lists the grants on which a job was created here that are still there, and tells how many there were.
+	GrantsOfJob(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) (grants []openflow.Grant, were int, err error)
+	UseGrants(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, ids []openflow.GrantID) error
+	RecordDecision(ctx context.Context, e openflow.AuditEvent) error
 	ApplyJobResources(ctx context.Context, k openflow.JobKey, capacity openflow.Resources, rules admission.Rules) error
 	ReturnJobResources(ctx context.Context, k openflow.JobKey) error
 	AddTask(ctx context.Context, t openflow.TaskRecord) error
@@ -49,11 +55,23 @@ type Sessions interface {
 
 // Components tells what this node can run.
 type Components interface {
-	// Providers returns which provider serves each of these tasks, in full: "name:version@device". CodeInvalid: none does, or
-	// several could.
-	Providers(ctx context.Context, specs []openflow.TaskSpec) ([]string, error)
+	// Providers returns which provider serves each of these tasks. CodeInvalid: none does, or several could.
+	Providers(ctx context.Context, specs []openflow.TaskSpec) ([]openflow.Served, error)
 	// Check compares what these parties do in a job with the descriptions of the components, and with tables of this site.
 	Check(ctx context.Context, d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string, err error)
+}
+
+// Excerpts cuts tables.
+type Excerpts interface {
+	// Cut makes the part of a table that has these columns and no others. CodePermission: it cannot be cut so.
+	Cut(ctx context.Context, rec openflow.TableRecord, columns []string) (openflow.TableRecord, error)
+}
+
+// Mandates proves on whose authority a job is to run here.
+type Mandates interface {
+	// OfOrder refuses a job that its initiator has not signed just so, unless the scheduler's node is believed without. Errors:
+	// CodePermission, CodeUnauthorized.
+	OfOrder(ctx context.Context, o openflow.JobOrder) (openflow.Authority, error)
 }
 
 // Pool tells how runs find a machine of the site's pool.
@@ -102,10 +120,12 @@ type Service struct {
 	Engine     openflow.Engine
 	Sessions   Sessions
 	Components Components
+	Excerpts   Excerpts
+	Mandates   Mandates
 	Pool       Pool // nil: the node runs every task itself
 	Limits     Limits
 	Policy     openflow.Policy
-	GrantAll   bool                  // peers may use every table and component: for trials
+	GrantAll   bool                  // peers may initiate and schedule jobs, and use every table and component: for trials
 	Freed      func()                // is told when a job has given back what it held; nil: nobody wants to know
 	Ended      func(openflow.JobKey) // is told when a job has ended here; nil: nobody wants to know
 	Log        *slog.Logger

@@ -1,7 +1,9 @@
 package partner_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"strconv"
 	"testing"
 	"time"
@@ -19,16 +21,18 @@ var (
 	arbiter = openflow.Party{Role: openflow.RoleArbiter, ID: "10000"}
 )
 
-func (components) Providers(_ context.Context, specs []openflow.TaskSpec) ([]string, error) {
-	refs := make([]string, len(specs))
+const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+func (components) Providers(_ context.Context, specs []openflow.TaskSpec) ([]openflow.Served, error) {
+	served := make([]openflow.Served, len(specs))
 	for i, spec := range specs {
 		name, provider := spec.Component, spec.Conf.Provider
 		if name == "unknown" || provider == "fate:9.9.9@docker" {
 			return nil, openflow.Errorf(openflow.CodeNotFound, "no provider of %s", name)
 		}
-		refs[i] = "openflow:1@docker"
+		served[i] = openflow.Served{Provider: "openflow:1@docker", Digest: digest, Defaults: openflow.Parameters{"epochs": 10}}
 	}
-	return refs, nil
+	return served, nil
 }
 
 func (components) Check(context.Context, *openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string, error) {
@@ -81,7 +85,9 @@ func TestOpenJobRefuses(t *testing.T) {
 		"unknown component": {func(o *openflow.JobOrder) { o.DAG.Tasks[1].Component = "unknown" }, openflow.CodeNotFound, "no provider of unknown"},
 		"unknown provider":  {func(o *openflow.JobOrder) { o.DAG.Conf.Task.Provider = "fate:9.9.9@docker" }, openflow.CodeNotFound, "no provider"},
 		"no table": {
-			func(o *openflow.JobOrder) { o.Key.Scheduler, o.DAG.Tasks[0].Parameters["name"] = "10000", "missing" },
+			func(o *openflow.JobOrder) {
+				o.Key.Scheduler, o.DAG.Conf.Initiator, o.DAG.Tasks[0].Parameters["name"] = "10000", "10000", "missing"
+			},
 			openflow.CodeNotFound, "no table experiment/missing",
 		},
 		"table not granted": {
@@ -106,9 +112,46 @@ func TestOpenJobRefuses(t *testing.T) {
 	}
 }
 
+// What the initiator has not signed is refused before anything else is looked at. The operator reads why, and what to do.
+func TestJobWithoutAuthority(t *testing.T) {
+	for _, code := range []openflow.Code{openflow.CodePermission, openflow.CodeUnauthorized} {
+		s := newSite(t)
+		var log bytes.Buffer
+		s.Log, s.Mandates, s.GrantAll = slog.New(slog.NewTextHandler(&log, nil)), mandates{"9999": code}, true
+		broken := dag()
+		broken.Tasks = nil
+		for _, d := range []*openflow.DAG{dag(), broken} {
+			err := s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d})
+			require.Equal(t, code, openflow.CodeOf(err))
+		}
+		n, err := s.catalogue.CountJobs(t.Context(), catalogue.JobFilter{})
+		require.NoError(t, err)
+		require.Zero(t, n)
+		for _, said := range []string{"a job is refused", "scheduler=9999", "nobody has signed (sign it)"} {
+			require.Contains(t, log.String(), said)
+		}
+	}
+}
+
+// The row of a job tells on whose authority it runs.
+func TestAuthorityOfAJob(t *testing.T) {
+	s, d := newSite(t), dag()
+	d.Conf.Initiator, d.Conf.Purpose = "10001", "credit scoring"
+	use := whole()
+	use.Initiator = "10001"
+	s.grants(openflow.Grant{Kind: openflow.GrantInitiate, Initiator: "10001"}, use)
+	require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey("1", host), DAG: d, Mandate: &openflow.Mandate{}}))
+	require.Equal(t, openflow.Authority{Initiator: "10001", Scheduler: "9999", Purpose: "credit scoring", Signed: true}, s.job("1").Authority())
+	d = dag()
+	d.Conf.Initiator = ""
+	require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: jobKey("2", host), DAG: d}))
+	require.Equal(t, openflow.Authority{Initiator: "9999", Scheduler: "9999"}, s.job("2").Authority())
+}
+
 func TestOwnJobsAndTrialsNeedNoGrants(t *testing.T) {
 	s := newSite(t)
 	own := openflow.JobOrder{Key: openflow.JobKey{Scheduler: "10000", Job: "1", Party: host}, DAG: dag()}
+	own.DAG.Conf.Initiator = "10000"
 	require.NoError(t, s.creates(t.Context(), own))
 	s.GrantAll = true
 	require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: openflow.JobKey{Scheduler: "666", Job: "2", Party: host}, DAG: dag()}))

@@ -19,8 +19,9 @@ type found struct {
 
 // find looks up all that the tasks read here by name. Names that do not exist are mistakes; an error says that the
 // look-up itself failed. A name is looked up once, so that all tasks of a job read the same rows.
-func (s *Service) find(ctx context.Context, o openflow.JobOrder, specs []openflow.TaskSpec) (found, error) {
-	f := finder{Service: s, order: o, found: found{tables: map[openflow.TableName]openflow.TableRecord{}}}
+func (s *Service) find(ctx context.Context, o openflow.JobOrder, specs []openflow.TaskSpec, may permit) (found, error) {
+	f := finder{Service: s, order: o, may: may, found: found{tables: map[openflow.TableName]openflow.TableRecord{}},
+		whole: map[openflow.TableName]openflow.TableRecord{}}
 	for _, spec := range specs {
 		if name, reads := spec.Reads(); reads && name.Namespace != "" && name.Name != "" { // otherwise the parameters are a mistake
 			if err := f.table(ctx, "dag.tasks."+string(spec.Name)+".parameters", openflow.Pin{Task: spec.Name, Kind: openflow.InputData, Table: name}); err != nil {
@@ -39,6 +40,8 @@ func (s *Service) find(ctx context.Context, o openflow.JobOrder, specs []openflo
 type finder struct {
 	*Service
 	order openflow.JobOrder
+	may   permit
+	whole map[openflow.TableName]openflow.TableRecord // of tables that the job gets in part
 	found
 }
 
@@ -87,6 +90,12 @@ func (f *finder) table(ctx context.Context, path string, pin openflow.Pin) error
 		if err != nil {
 			return openflow.About(openflow.AboutTable, err)
 		}
+		if columns := f.may.Columns[pin.Table]; len(columns) > 0 {
+			f.whole[pin.Table] = rec
+			if rec, err = f.Excerpts.Cut(ctx, rec, columns); err != nil {
+				return openflow.About(openflow.AboutTable, err)
+			}
+		}
 		f.tables[pin.Table] = rec
 	}
 	return f.pin(ctx, pin, rec)
@@ -95,6 +104,9 @@ func (f *finder) table(ctx context.Context, path string, pin openflow.Pin) error
 // pin keeps a table as it is now, with the tables from outside that it comes from: the job that made it may be deleted.
 func (f *finder) pin(ctx context.Context, pin openflow.Pin, rec openflow.TableRecord) (err error) {
 	pin.Object, pin.Bytes, pin.Count, pin.DataType, pin.Meta = rec.Object, rec.Bytes, rec.Count, rec.DataType, rec.Meta
+	if whole, cut := f.whole[pin.Table]; cut && pin.SourceJob == "" {
+		pin.CutOf, rec = whole.Object, whole // what a partner learns of a part, it learns of the table
+	}
 	pin.Origins, err = lineage.OfTable(ctx, f.Store, rec)
 	f.pins = append(f.pins, pin)
 	return err
@@ -104,7 +116,7 @@ func (f *finder) pin(ctx context.Context, pin openflow.Pin, rec openflow.TableRe
 func (f *finder) outputs(ctx context.Context, path string, pin openflow.Pin) (int, error) {
 	p := f.order.Key.Party
 	source := openflow.JobKey{Scheduler: f.order.Key.Scheduler, Job: pin.SourceJob, Party: p}
-	made, err := f.Store.LatestOutputs(ctx, source, pin.Producer)
+	made, err := f.madeBy(ctx, source, pin.Producer)
 	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 		return pin.Index, openflow.About(openflow.AboutTask, err)
 	}
@@ -133,9 +145,21 @@ func (f *finder) outputs(ctx context.Context, path string, pin openflow.Pin) (in
 	return pin.Index, nil
 }
 
+// madeBy lists the outputs of a task of another job. Only this site's own jobs can name those of other initiators.
+func (f *finder) madeBy(ctx context.Context, source openflow.JobKey, producer openflow.TaskName) ([]openflow.OutputRecord, error) {
+	if !f.may.all {
+		job, err := f.Store.Job(ctx, source)
+		if err != nil || job.Initiator != f.may.owner.Initiator {
+			return nil, err
+		}
+	}
+	return f.Store.LatestOutputs(ctx, source, producer)
+}
+
 func (f *finder) model(ctx context.Context, path string, pin openflow.Pin) error {
 	m, err := f.Store.Model(ctx, f.order.Key.Scheduler, pin.Model, f.order.Key.Party, pin.Producer, pin.OutputKey)
-	if openflow.CodeOf(err) == openflow.CodeNotFound {
+	denied := err == nil && !f.may.all && m.Owner() != f.may.owner && !f.may.others[pin.Model]
+	if denied || openflow.CodeOf(err) == openflow.CodeNotFound {
 		f.missing(path, openflow.AboutModel, "train it first, with the same parties in the same roles",
 			"no model %s version %s of task %q, output %q", pin.Model.ID, pin.Model.Version, pin.Producer, pin.OutputKey)
 		return nil

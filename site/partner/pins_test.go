@@ -24,6 +24,7 @@ func model(version string) openflow.Input {
 
 // own is an order of this site's own, which needs no grants.
 func own(id openflow.JobID, d *openflow.DAG) openflow.JobOrder {
+	d.Conf.Initiator = "10000"
 	return openflow.JobOrder{Key: openflow.JobKey{Scheduler: "10000", Job: id, Party: host}, DAG: d}
 }
 

@@ -42,6 +42,6 @@ func TestCreationAtAnotherReleaseIsTheSame(t *testing.T) {
 // none are the components of a site that has lost them all.
 type none struct{ components }
 
-func (none) Providers(context.Context, []openflow.TaskSpec) ([]string, error) {
+func (none) Providers(context.Context, []openflow.TaskSpec) ([]openflow.Served, error) {
 	return nil, openflow.Errorf(openflow.CodeNotFound, "no provider")
 }

@@ -52,6 +52,17 @@ func (s *sessions) CloseSession(_ context.Context, session string, quarantine ti
 
 type components struct{}
 
+// mandates believes every scheduler but those that it is told of.
+type mandates map[openflow.PartyID]openflow.Code
+
+func (m mandates) OfOrder(_ context.Context, o openflow.JobOrder) (openflow.Authority, error) {
+	a := openflow.Authority{Initiator: cmp.Or(o.DAG.Conf.Initiator, o.Key.Scheduler), Scheduler: o.Key.Scheduler, Signed: o.Mandate != nil, Purpose: o.DAG.Conf.Purpose}
+	if code := m[o.Key.Scheduler]; code != "" {
+		return a, openflow.Errorf(code, "nobody has signed").WithHint("sign it")
+	}
+	return a, nil
+}
+
 // site is party 10000, the host and arbiter of jobs that party 9999 schedules.
 type site struct {
 	*partner.Service
@@ -72,19 +83,30 @@ func newSite(t *testing.T) *site {
 	limits := partner.DefaultLimits()
 	limits.Cores = 8
 	s.Service = &partner.Service{
-		Self: "10000", Store: c, Engine: s.engine, Sessions: s.sessions, Components: components{}, Limits: limits,
+		Self: "10000", Store: c, Engine: s.engine, Sessions: s.sessions, Components: components{}, Mandates: mandates{}, Limits: limits,
 		Log: slog.New(slog.DiscardHandler),
 	}
 	require.NoError(t, c.SaveTable(t.Context(), openflow.TableRecord{
 		Name: openflow.TableName{Namespace: "experiment", Name: "breast"}, Count: 1, DataType: "table",
 	}))
-	for _, g := range []openflow.Grant{
-		{Party: "9999", Kind: openflow.GrantComponent, Name: "*"},
-		{Party: "9999", Kind: openflow.GrantTable, Table: openflow.TableName{Namespace: "experiment", Name: "breast"}},
-	} {
-		require.NoError(t, c.AddGrant(t.Context(), g))
-	}
+	s.grants(
+		openflow.Grant{Kind: openflow.GrantInitiate, Initiator: "9999"}, openflow.Grant{Kind: openflow.GrantSchedule, Scheduler: "9999"},
+		openflow.Grant{
+			Kind: openflow.GrantUse, Initiator: "9999", Components: []openflow.GrantedComponent{{Name: "*"}},
+			Tables: []openflow.GrantedTable{{Name: openflow.TableName{Namespace: "experiment", Name: "breast"}}},
+		})
 	return s
+}
+
+// grants makes grants, and returns their IDs.
+func (s *site) grants(list ...openflow.Grant) (ids []openflow.GrantID) {
+	s.t.Helper()
+	for _, g := range list {
+		made, err := s.catalogue.AddGrant(s.t.Context(), g)
+		require.NoError(s.t, err)
+		ids = append(ids, made.ID)
+	}
+	return ids
 }
 
 func dag() *openflow.DAG {

@@ -42,6 +42,11 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	if job.Status != openflow.JobRunning {
 		return tooLate(k, job.Status)
 	}
+	if t.PartyStatus == openflow.TaskWaiting {
+		if err := s.stillPermitted(ctx, job); err != nil {
+			return err
+		}
+	}
 	order := openflow.TaskOrder{
 		Key: k, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
 		Label: t.Spec.Conf.Label, Cores: t.Cores,

@@ -89,6 +89,14 @@ func TestDialectOfAPeer(t *testing.T) {
 		require.ErrorContains(t, err, "one of", name)
 	}
 	require.Equal(t, []string{"fate-flow", "2", "unsigned"}, spoken())
+
+	require.NoError(t, register.TakeUnsigned(t.Context(), "10000", true))
+	require.NoError(t, register.AddSite(t.Context(), record))
+	require.NoError(t, register.RotateSite(t.Context(), "10000", record.Keys[0], true))
+	known, err := rows.Site(t.Context(), "10000")
+	require.NoError(t, err)
+	require.True(t, known.Unsigned, "only the operator takes it back")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(register.TakeUnsigned(t.Context(), "666", true)))
 }
 
 // twice is a dialect with two profiles, which says in which one it is asked to call.

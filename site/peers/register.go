@@ -137,6 +137,16 @@ func (r Register) AddSite(ctx context.Context, s openflow.SiteRecord) error {
 	return r.Records.SaveSite(ctx, s)
 }
 
+// TakeUnsigned says whether jobs that a peer submits or schedules are taken without the mandate of their initiator.
+func (r Register) TakeUnsigned(ctx context.Context, id openflow.PartyID, on bool) error {
+	have, err := r.Records.Site(ctx, id)
+	if err != nil {
+		return err
+	}
+	have.Unsigned = on
+	return r.Records.SaveSite(ctx, have)
+}
+
 // RemoveSite ends the jobs that are shared with a peer, and forgets it: its requests are refused from now on.
 func (r Register) RemoveSite(ctx context.Context, id openflow.PartyID) error {
 	if _, err := r.Records.Site(ctx, id); err != nil {

@@ -223,7 +223,7 @@ func (g *Registry) Prefer(ctx context.Context, component, provider string) error
 func (g *Registry) current(ctx context.Context) (offers, error) {
 	o := offers{
 		device: g.Device, known: map[string]bool{}, of: map[string][]openflow.ProviderRef{}, disabled: map[string][]openflow.ProviderRef{},
-		described: map[openflow.ProviderRef]map[string]jobcheck.Component{},
+		digests: map[openflow.ProviderRef]string{}, described: map[openflow.ProviderRef]map[string]jobcheck.Component{},
 	}
 	list, err := g.Rows.Providers(ctx)
 	if err != nil {
@@ -238,7 +238,7 @@ func (g *Registry) current(ctx context.Context) (offers, error) {
 		if err != nil {
 			return o, err
 		}
-		o.described[p.Ref()] = components
+		o.described[p.Ref()], o.digests[p.Ref()] = components, p.Digest
 		by := o.of
 		if !p.Enabled {
 			by = o.disabled
@@ -349,12 +349,13 @@ func (g *Registry) Offer(ctx context.Context, component, provider string) (Offer
 }
 
 // Providers implements partner.Components: it says which provider serves each of these tasks, in full.
-func (g *Registry) Providers(ctx context.Context, specs []openflow.TaskSpec) ([]string, error) {
+func (g *Registry) Providers(ctx context.Context, specs []openflow.TaskSpec) ([]openflow.Served, error) {
 	o, err := g.current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	refs := make([]string, len(specs))
+	served := make([]openflow.Served, len(specs))
+	defaults := map[openflow.ProviderRef]map[string]openflow.Parameters{}
 	for i, spec := range specs {
 		wanted, err := openflow.ParseProvider(spec.Conf.Provider)
 		if err != nil {
@@ -364,9 +365,17 @@ func (g *Registry) Providers(ctx context.Context, specs []openflow.TaskSpec) ([]
 		if err != nil {
 			return nil, err
 		}
-		refs[i] = ref.String()
+		served[i].Provider = ref.String()
+		ref.Device = ""
+		if defaults[ref] == nil {
+			defaults[ref] = map[string]openflow.Parameters{}
+		}
+		if defaults[ref][spec.Component] == nil {
+			defaults[ref][spec.Component] = o.described[ref][spec.Component].Defaults()
+		}
+		served[i].Digest, served[i].Defaults = o.digests[ref], defaults[ref][spec.Component]
 	}
-	return refs, nil
+	return served, nil
 }
 
 // Check implements partner.Components and initiator.Components.

@@ -47,7 +47,7 @@ func (g *Registry) serves(t *testing.T, provider string) string {
 	refs, err := g.Providers(t.Context(), []openflow.TaskSpec{psi(provider)})
 	require.NoError(t, err)
 	require.Len(t, refs, 1)
-	return refs[0]
+	return refs[0].Provider
 }
 
 func TestLifeOfAProvider(t *testing.T) {

@@ -23,6 +23,7 @@ type offers struct {
 	defaults map[string]openflow.ProviderRef   // by component
 
 	described map[openflow.ProviderRef]map[string]jobcheck.Component
+	digests   map[openflow.ProviderRef]string // of their programs
 }
 
 func (o offers) names() []string { return slices.Sorted(maps.Keys(o.of)) }

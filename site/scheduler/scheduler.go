@@ -7,6 +7,7 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"openflow"
@@ -20,49 +21,48 @@ type Store interface {
 	ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error)
 	// Site returns a peer of this node; CodeNotFound: it is none.
 	Site(ctx context.Context, id openflow.PartyID) (openflow.SiteRecord, error)
+	// GrantsFor lists the grants that can permit a job of these two something.
+	GrantsFor(ctx context.Context, initiator, scheduler openflow.PartyID) ([]openflow.Grant, error)
+	RecordDecision(ctx context.Context, e openflow.AuditEvent) error
+}
+
+// Mandates proves on whose authority a job is to be scheduled.
+type Mandates interface {
+	// OfSubmission refuses a job that its initiator has not signed, unless its node is believed without. Errors:
+	// CodePermission, CodeUnauthorized.
+	OfSubmission(ctx context.Context, caller openflow.PartyID, sub openflow.Submission) (openflow.Authority, error)
 }
 
 // Service is this node as a scheduler.
 type Service struct {
-	Self   openflow.PartyID
-	Store  Store
-	Engine openflow.Engine
-	Timing openflow.Timing
-	NewID  func() openflow.JobID
+	Self     openflow.PartyID
+	Store    Store
+	Mandates Mandates
+	Engine   openflow.Engine
+	Timing   openflow.Timing
+	NewID    func() openflow.JobID
+	// GrantAll lets every peer initiate jobs: for trials.
+	GrantAll bool
+	Log      *slog.Logger
 }
 
 var _ openflow.SchedulerService = (*Service)(nil)
 
 // CreateJob records the job, starts its workflow and returns once all parties have created it. A repeat with the same
-// idempotency key finds the job that the first one made.
+// idempotency key finds the job that the first one made. Of what an initiator has signed nothing is changed; what another one
+// has left open is filled in. A caller that may not initiate jobs here is refused before anything else is looked at.
 //
 // Spec: fate-flow-api §2.2 (defaults that the scheduler fills in), part 7 #26, #42.
 func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub openflow.Submission) (openflow.Submitted, error) {
-	hash, err := document.Hash(document.EncodeDAG(*sub.DAG)) // tells a repeat from another job under the same key
+	job, word, err := s.admit(ctx, caller, sub)
+	if code := openflow.CodeOf(err); code == openflow.CodePermission || code == openflow.CodeUnauthorized {
+		s.refused(ctx, caller, word, "job/schedule", sub.ID, err)
+	}
 	if err != nil {
 		return openflow.Submitted{}, err
 	}
-	dag := *sub.DAG
-	dag.Conf.Initiator, dag.Conf.Scheduler = caller, s.Self
-	if sub.ID == "" {
-		sub.ID = s.NewID()
-	}
-	if err := openflow.CheckJobID(sub.ID); err != nil {
+	if err := s.taken(ctx, caller, word, job); err != nil {
 		return openflow.Submitted{}, err
-	}
-	fillConf(&dag.Conf, sub.ID)
-	if err := dag.Validate(); err != nil {
-		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
-	}
-	if err := s.reaches(ctx, dag.Participants()); err != nil {
-		return openflow.Submitted{}, err
-	}
-	job, err := s.Store.CreateScheduledJob(ctx, openflow.ScheduledJob{
-		ID: sub.ID, Initiator: caller, Status: openflow.JobReady, DAG: &dag, Priority: dag.Conf.Priority,
-		IdempotencyKey: sub.IdempotencyKey, SubmitHash: hash, UserName: sub.UserName,
-	})
-	if err != nil {
-		return openflow.Submitted{}, openflow.About(openflow.AboutJob, err)
 	}
 	answer := openflow.Submitted{ID: job.ID, ModelID: job.DAG.Conf.ModelID, ModelVersion: job.DAG.Conf.ModelVersion}
 	if job.Status.Terminal() {
@@ -73,6 +73,53 @@ func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub op
 		return answer, err
 	}
 	return answer, openflow.About(openflow.AboutJob, s.Engine.StartJob(ctx, p))
+}
+
+// admit records a job, and tells on whose word.
+func (s *Service) admit(ctx context.Context, caller openflow.PartyID, sub openflow.Submission) (openflow.ScheduledJob, openflow.Authority, error) {
+	word := s.word(caller)
+	no := func(err error) (openflow.ScheduledJob, openflow.Authority, error) {
+		return openflow.ScheduledJob{}, word, err
+	}
+	if err := s.enter(ctx, caller); err != nil {
+		return no(err)
+	}
+	dag := *sub.DAG
+	if err := s.own(caller, &dag.Conf); err != nil {
+		return no(openflow.About(openflow.AboutJob, err))
+	}
+	if sub.ID == "" {
+		sub.ID = s.NewID()
+	}
+	if err := openflow.CheckJobID(sub.ID); err != nil {
+		return no(err)
+	}
+	dag.Conf = dag.Conf.Filled(sub.ID)
+	sub.DAG = &dag
+	proven, err := s.Mandates.OfSubmission(ctx, caller, sub)
+	if err != nil {
+		return no(openflow.About(openflow.AboutJob, err))
+	}
+	word = proven
+	hash, err := content(dag, sub.ID)
+	if err != nil {
+		return no(err)
+	}
+	if err := dag.Validate(); err != nil {
+		return no(openflow.About(openflow.AboutJob, err))
+	}
+	if err := s.reaches(ctx, dag.Participants()); err != nil {
+		return no(err)
+	}
+	grants, err := s.permit(ctx, word, &dag)
+	if err != nil {
+		return no(err)
+	}
+	job, err := s.Store.CreateScheduledJob(ctx, openflow.ScheduledJob{
+		ID: sub.ID, Initiator: caller, Status: openflow.JobReady, DAG: &dag, Priority: dag.Conf.Priority,
+		IdempotencyKey: sub.IdempotencyKey, SubmitHash: hash, UserName: sub.UserName, Mandate: sub.Mandate, Grants: grants,
+	})
+	return job, word, openflow.About(openflow.AboutJob, err)
 }
 
 // reaches refuses a job with a party that is no peer of this node: it could not be told of the job.
@@ -104,19 +151,27 @@ func refusal(job openflow.ScheduledJob) error {
 		WithHint("submit it again with another idempotency key"))
 }
 
-func fillConf(c *openflow.JobConf, id openflow.JobID) {
-	if c.SyncType == "" {
-		c.SyncType = openflow.Callback
+// own makes the caller the initiator and this node the scheduler. CodePermission: the document names somebody else.
+func (s *Service) own(caller openflow.PartyID, c *openflow.JobConf) error {
+	if c.Initiator != "" && c.Initiator != caller {
+		return openflow.Errorf(openflow.CodePermission, "party %s may not submit a job of party %s", caller, c.Initiator).
+			WithHint("each party submits its own jobs")
 	}
-	if c.ModelID == "" {
-		c.ModelID = string(id)
+	if c.Scheduler != "" && c.Scheduler != s.Self {
+		return openflow.Errorf(openflow.CodePermission, "this is party %s, and the job is for party %s to schedule", s.Self, c.Scheduler).
+			WithHint("check the address that is registered for party %s", c.Scheduler)
 	}
-	if c.ModelVersion == "" {
-		c.ModelVersion = "0"
+	c.Initiator, c.Scheduler = caller, s.Self
+	return nil
+}
+
+// content names what is submitted, to tell a repeat from another job under the same key. Each attempt has an ID of its own, and
+// the model's name that follows from it.
+func content(dag openflow.DAG, id openflow.JobID) (string, error) {
+	if dag.Conf.ModelID == string(id) {
+		dag.Conf.ModelID = ""
 	}
-	if c.ComputingPartitions == 0 {
-		c.ComputingPartitions = 8
-	}
+	return document.Hash(document.EncodeDAG(dag))
 }
 
 func (s *Service) plan(job openflow.ScheduledJob) (openflow.JobPlan, error) {
@@ -142,6 +197,10 @@ func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id open
 	}
 	if job.Status == openflow.JobSuccess {
 		return nil // there is nothing left to do
+	}
+	if err := s.enter(ctx, job.Initiator); err != nil {
+		s.refused(ctx, caller, s.word(job.Initiator), "job/rerun", id, err)
+		return err
 	}
 	runs, err := s.Engine.JobRuns(ctx, id)
 	if err != nil || runs {

@@ -2,6 +2,7 @@ package scheduler_test
 
 import (
 	"context"
+	"log/slog"
 	"path/filepath"
 	"testing"
 
@@ -65,6 +66,16 @@ func (e *engine) ReportTask(_ context.Context, r openflow.Report) error {
 	return e.report
 }
 
+// mandates believes every peer but one, and itself.
+type mandates struct{}
+
+func (mandates) OfSubmission(_ context.Context, caller openflow.PartyID, sub openflow.Submission) (openflow.Authority, error) {
+	if caller == "666" {
+		return openflow.Authority{}, openflow.Errorf(openflow.CodePermission, "nobody has signed job %s", sub.ID)
+	}
+	return openflow.Authority{Initiator: caller, Scheduler: sub.DAG.Conf.Scheduler, Signed: true}, nil
+}
+
 type node struct {
 	*scheduler.Service
 	engine    *engine
@@ -81,10 +92,14 @@ func newNode(t *testing.T) *node {
 	for _, id := range []openflow.PartyID{"10000", "10001"} {
 		require.NoError(t, c.SaveSite(t.Context(), openflow.SiteRecord{Party: id, URL: "http://x"}))
 	}
+	for _, id := range []openflow.PartyID{"10000", "10001", "666", "777"} {
+		_, err := c.AddGrant(t.Context(), openflow.Grant{Kind: openflow.GrantInitiate, Initiator: id})
+		require.NoError(t, err)
+	}
 	e := &engine{}
 	return &node{&scheduler.Service{
-		Self: "9999", Store: c, Engine: e, NewID: func() openflow.JobID { return "made-here" },
-		Timing: openflow.Timing{Create: 1, Partner: 2, Undo: 3, Collect: 4},
+		Self: "9999", Store: c, Mandates: mandates{}, Engine: e, NewID: func() openflow.JobID { return "made-here" },
+		Timing: openflow.Timing{Create: 1, Partner: 2, Undo: 3, Collect: 4}, Log: slog.New(slog.DiscardHandler),
 	}, e, c, file}
 }
 
@@ -107,11 +122,12 @@ func (n *node) record(t *testing.T, id openflow.JobID, s openflow.JobStatus) {
 func TestCreateJob(t *testing.T) {
 	n := newNode(t)
 	d := dag()
-	d.Conf.Priority, d.Conf.Scheduler, d.Conf.Initiator = 3, "666", "666" // not theirs to say
-	got, err := n.CreateJob(t.Context(), "10000", openflow.Submission{DAG: d, ID: "1", UserName: "u"})
+	d.Conf.Priority = 3
+	given := &openflow.Mandate{Text: []byte("text"), Signature: []byte("signature"), Salt: []byte("salt")}
+	got, err := n.CreateJob(t.Context(), "10000", openflow.Submission{DAG: d, ID: "1", UserName: "u", Mandate: given})
 	require.NoError(t, err)
 	require.Equal(t, openflow.Submitted{ID: "1", ModelID: "1", ModelVersion: "0"}, got)
-	require.Equal(t, openflow.PartyID("666"), d.Conf.Scheduler, "the caller's DAG is not changed")
+	require.Equal(t, dag().Conf.Scheduler, d.Conf.Scheduler, "the caller's DAG is not changed")
 
 	job, err := n.catalogue.ScheduledJob(t.Context(), "1")
 	require.NoError(t, err)
@@ -119,6 +135,7 @@ func TestCreateJob(t *testing.T) {
 	require.Equal(t, openflow.PartyID("10000"), job.Initiator)
 	require.Equal(t, 3, job.Priority)
 	require.Equal(t, "u", job.UserName)
+	require.Equal(t, given, job.Mandate, "every party gets it, also later")
 	conf := job.DAG.Conf
 	require.Equal(t, openflow.PartyID("9999"), conf.Scheduler)
 	require.Equal(t, openflow.PartyID("10000"), conf.Initiator)
@@ -133,6 +150,31 @@ func TestCreateJob(t *testing.T) {
 		},
 		SyncType: openflow.Callback, Timing: openflow.Timing{Create: 1, Partner: 2, Undo: 3, Collect: 4},
 	}}, n.engine.plans, "the skeleton, and no parameters")
+}
+
+// A peer submits its own jobs, to this node, and proves it. Otherwise nothing is recorded.
+func TestJobOfSomebodyElse(t *testing.T) {
+	for name, tc := range map[string]struct {
+		caller openflow.PartyID
+		conf   openflow.JobConf
+		says   string
+	}{
+		"of another initiator": {"10000", openflow.JobConf{Initiator: "10001"}, "party 10000 may not submit a job of party 10001"},
+		"of this node":         {"10000", openflow.JobConf{Initiator: "9999"}, "party 10000 may not submit a job of party 9999"},
+		"another scheduler's":  {"10000", openflow.JobConf{Scheduler: "10001"}, "the job is for party 10001 to schedule"},
+		"signed by nobody":     {"666", openflow.JobConf{}, "nobody has signed job 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, d := newNode(t), dag()
+			d.Conf = tc.conf
+			_, err := n.CreateJob(t.Context(), tc.caller, openflow.Submission{DAG: d, ID: "1"})
+			require.Equal(t, openflow.CodePermission, openflow.CodeOf(err))
+			require.ErrorContains(t, err, tc.says)
+			_, err = n.catalogue.ScheduledJob(t.Context(), "1")
+			require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+			require.Empty(t, n.engine.plans)
+		})
+	}
 }
 
 func TestDefaultsDoNotReplaceWhatIsThere(t *testing.T) {

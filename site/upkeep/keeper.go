@@ -37,6 +37,7 @@ func (k Keeper) Start(r *Rounds) {
 	r.Every(RetainEvery, "old jobs", k.dropOld)
 	r.Every(RetainEvery, "old logs", k.dropLogs)
 	r.Every(RetainEvery, "objects", k.sweepObjects)
+	r.Every(SweepEvery, "old decisions", k.Rows.TrimDecisions)
 }
 
 func (k Keeper) sweepMessages(ctx context.Context) error {

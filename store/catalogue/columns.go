@@ -46,15 +46,6 @@ func (c columns[R]) insertSelected(table string) string {
 	return "insert into " + table + " (" + c.names + ") select " + strings.Join(places, ", ")
 }
 
-// same is the condition that a row has all the values.
-func (c columns[R]) same() string {
-	conds := c.fields.Columns()
-	for i := range conds {
-		conds[i] += " = " + place(i)
-	}
-	return strings.Join(conds, " and ")
-}
-
 // place is where a statement has the argument of a column.
 func (c columns[R]) place(column string) string {
 	return place(slices.Index(c.fields.Columns(), column))

@@ -11,7 +11,7 @@ import (
 
 // column is what columns hold as JSON: forms of the domain's types, and lists of texts.
 type column interface {
-	document.DAG | document.TaskSpec | []document.TaskRun | tableSource | cursor | []string | []openflow.RunID
+	document.DAG | document.TaskSpec | []document.TaskRun | document.GrantTerms | document.Mandate | tableSource | cursor | []string | []openflow.RunID
 }
 
 // encode renders v as the JSON text of a column.

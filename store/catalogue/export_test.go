@@ -20,8 +20,8 @@ var (
 
 // Columns are the types that columns hold as JSON.
 var Columns = []reflect.Type{
-	columnType[document.DAG](), columnType[document.TaskSpec](), columnType[[]document.TaskRun](), columnType[tableSource](),
-	columnType[cursor](), columnType[[]string](), columnType[[]openflow.RunID](),
+	columnType[document.DAG](), columnType[document.TaskSpec](), columnType[[]document.TaskRun](), columnType[document.GrantTerms](), columnType[tableSource](),
+	columnType[document.Mandate](), columnType[cursor](), columnType[[]string](), columnType[[]openflow.RunID](),
 }
 
 func columnType[C column]() reflect.Type { return reflect.TypeFor[C]() }
@@ -46,6 +46,7 @@ var IndexedQueries = map[string]string{
 	"scheduled_job_idempotency": `select ` + scheduledColumns.names + ` from scheduled_job where initiator = $1 and idempotency_key = $2 and idempotency_key <> ''`,
 	"scheduled_job_created":     `select ` + scheduledColumns.names + ` from scheduled_job order by create_time desc, job_id desc limit 5`,
 	"scheduled_job_running":     runningScheduled,
+	"forgotten_job_deleted":     `delete from forgotten_job where delete_time < $1`,
 	"submission_created":        `select job_id, scheduler from submission where create_time < $1 limit 5`,
 	"task_of_job":               `select run_id from task where ` + jobKey,
 	"task_created":              `select ` + taskColumns.names + ` from task order by create_time desc, run_id desc limit 5`,
@@ -57,6 +58,9 @@ var IndexedQueries = map[string]string{
 	"output_of_table":           `select ` + outputColumns.names + ` from output where namespace = $1 and name = $2 order by create_time, run_id`,
 	"metric_of_task":            `select ` + metricColumns.names + ` from metric where run_id = $1 order by seq, digest`,
 	"score_time":                `delete from score where time < $1`,
+	"audit_decisions":           `select count(*) from audit where outcome = 'refused' and party = $1 and time >= $2`,
+	"grant_initiator":           `select id from access_grant where initiator in ('', $1) and scheduler in ('', $2)`,
+	"grant_scheduler":           `select id from access_grant where scheduler = $1`,
 	"audit_time":                `select ` + auditColumns.names + ` from audit order by time desc, id desc limit 5`,
 }
 

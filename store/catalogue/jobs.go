@@ -28,6 +28,7 @@ type jobRow struct {
 	ModelVersion    string `db:"model_version"`
 	UserName        string `db:"user_name"`
 	IdempotencyKey  string `db:"idempotency_key"`
+	Signed          bool   `db:"signed"`
 	Created         int64  `db:"create_time"`
 	Updated         int64  `db:"update_time"`
 	Started         int64  `db:"start_time"`
@@ -66,7 +67,7 @@ func scanJob(from row) (openflow.JobRecord, error) {
 		Scheduler: openflow.PartyID(r.Scheduler), ID: openflow.JobID(r.ID), Party: openflow.Party{Role: openflow.Role(r.Role), ID: openflow.PartyID(r.Party)},
 		Initiator: openflow.PartyID(r.Initiator), Status: openflow.JobStatus(r.Status), Progress: r.Progress, Cores: r.Cores,
 		RemainingCores: r.RemainingCores, ResourceInUse: r.ResourceInUse, WaitingSince: timeOf(r.WaitingSince), ModelID: r.ModelID,
-		ModelVersion: r.ModelVersion, UserName: r.UserName, IdempotencyKey: r.IdempotencyKey, CreateTime: timeOf(r.Created),
+		ModelVersion: r.ModelVersion, UserName: r.UserName, IdempotencyKey: r.IdempotencyKey, Signed: r.Signed, CreateTime: timeOf(r.Created),
 		UpdateTime: timeOf(r.Updated), StartTime: timeOf(r.Started), EndTime: timeOf(r.Ended), ApplyTime: timeOf(r.Applied),
 		ReturnTime: timeOf(r.Returned), Reason: r.Reason, Notes: r.Notes, Priority: r.Priority, Memory: r.Memory,
 		RemainingMemory: r.RemainingMemory, GPUs: r.GPUs, RemainingGPUs: r.RemainingGPUs,
@@ -80,7 +81,8 @@ func scanJob(from row) (openflow.JobRecord, error) {
 
 // CreateJob records a job at one party with its tasks and pins, all or nothing. A status left empty is ready (tasks:
 // waiting). The job again with an equal DAG changes nothing. CodeConflict: it exists with another DAG.
-// CodeUnavailable: what is to be pinned was replaced just now.
+// CodeUnavailable: what is to be pinned was replaced just now. CodePermission: one of its grants allows no further job, or it is
+// signed, and was deleted here.
 func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error {
 	if j.Status == "" {
 		j.Status = openflow.JobReady
@@ -105,7 +107,7 @@ func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks [
 		Scheduler: string(j.Scheduler), ID: string(j.ID), Role: string(j.Party.Role), Party: string(j.Party.ID), Initiator: string(j.Initiator),
 		Status: string(j.Status), Progress: j.Progress, Cores: j.Cores, RemainingCores: j.RemainingCores, ResourceInUse: j.ResourceInUse,
 		WaitingSince: millis(j.WaitingSince), ModelID: j.ModelID, ModelVersion: j.ModelVersion, UserName: j.UserName,
-		IdempotencyKey: j.IdempotencyKey, Created: orNow(j.CreateTime, now), Updated: now, Started: millis(j.StartTime), Ended: millis(j.EndTime),
+		IdempotencyKey: j.IdempotencyKey, Signed: j.Signed, Created: orNow(j.CreateTime, now), Updated: now, Started: millis(j.StartTime), Ended: millis(j.EndTime),
 		Applied: millis(j.ApplyTime), Returned: millis(j.ReturnTime), Reason: j.Reason, Notes: j.Notes, DAG: dag, Priority: j.Priority,
 		Memory: j.Memory, RemainingMemory: j.RemainingMemory, GPUs: j.GPUs, RemainingGPUs: j.RemainingGPUs, Warnings: warnings,
 	})
@@ -121,12 +123,20 @@ func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks [
 			}
 			return sameDAG(j.Key(), have, j.DAG)
 		}
+		if j.Signed {
+			if err := t.notAgain(ctx, j.Key(), now); err != nil {
+				return err
+			}
+		}
 		for _, r := range rows {
 			if _, err := t.exec(ctx, insertTask, r...); err != nil {
 				return err
 			}
 		}
-		return t.savePins(ctx, j.Key(), pins)
+		if err := t.savePins(ctx, j.Key(), pins); err != nil {
+			return err
+		}
+		return t.useGrants(ctx, j.Scheduler, j.ID, j.Grants)
 	})
 	return classify("create "+j.Key().String(), err)
 }

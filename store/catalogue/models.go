@@ -16,6 +16,7 @@ type modelRow struct {
 	Task      string `db:"task_name"`
 	OutputKey string `db:"output_key"`
 	Scheduler string `db:"scheduler"`
+	Initiator string `db:"initiator"`
 	Job       string `db:"job_id"`
 	TypeName  string `db:"type_name"`
 	Object    string `db:"object"`
@@ -60,7 +61,8 @@ func modelName(m openflow.ModelRecord) string {
 }
 
 // SaveModel records an output model, replacing that of an earlier task version; the time of creation stays the first. Models
-// of jobs of different schedulers are apart, also where their job IDs and model IDs are the same.
+// of jobs of different schedulers are apart, also where their job IDs and model IDs are the same. CodePermission: it would
+// replace a model of another initiator.
 func (c *Catalogue) SaveModel(ctx context.Context, m openflow.ModelRecord) error {
 	if m.ModelID == "" || m.Version == "" || m.OutputKey == "" {
 		return openflow.Errorf(openflow.CodeInvalid, "%s: a model needs an ID, a version and an output key", modelName(m))
@@ -69,11 +71,15 @@ func (c *Catalogue) SaveModel(ctx context.Context, m openflow.ModelRecord) error
 		return err
 	}
 	now := c.stamp()
-	_, err := c.exec(ctx, saveModel, modelColumns.values(modelRow{
+	n, err := c.exec(ctx, saveModel+` where model.initiator = excluded.initiator`, modelColumns.values(modelRow{
 		ModelID: m.ModelID, Version: m.Version, Role: string(m.Party.Role), Party: string(m.Party.ID), Task: string(m.Task),
-		OutputKey: m.OutputKey, Scheduler: string(m.Scheduler), Job: string(m.Job), TypeName: m.TypeName, Object: m.Object, Bytes: m.Bytes,
+		OutputKey: m.OutputKey, Scheduler: string(m.Scheduler), Initiator: string(m.Initiator), Job: string(m.Job), TypeName: m.TypeName, Object: m.Object, Bytes: m.Bytes,
 		Created: orNow(m.CreateTime, now), Updated: now, Meta: string(m.Meta),
 	})...)
+	if err == nil && n == 0 {
+		return openflow.Errorf(openflow.CodePermission, "%s is of another initiator", modelName(m)).
+			WithHint("leave model_id out of the job, or choose another")
+	}
 	return classify("save "+modelName(m), err)
 }
 
@@ -81,7 +87,7 @@ func scanModel(from row) (openflow.ModelRecord, error) {
 	r, err := modelColumns.scan(from)
 	return openflow.ModelRecord{
 		ModelID: r.ModelID, Version: r.Version, Party: openflow.Party{Role: openflow.Role(r.Role), ID: openflow.PartyID(r.Party)},
-		Task: openflow.TaskName(r.Task), OutputKey: r.OutputKey, Scheduler: openflow.PartyID(r.Scheduler), Job: openflow.JobID(r.Job),
+		Task: openflow.TaskName(r.Task), OutputKey: r.OutputKey, Scheduler: openflow.PartyID(r.Scheduler), Initiator: openflow.PartyID(r.Initiator), Job: openflow.JobID(r.Job),
 		TypeName: r.TypeName, Object: r.Object, Bytes: r.Bytes, CreateTime: timeOf(r.Created), UpdateTime: timeOf(r.Updated), Meta: raw(r.Meta),
 	}, err
 }
@@ -111,6 +117,19 @@ func (c *Catalogue) Model(ctx context.Context, scheduler openflow.PartyID, ref o
 		schedulers[i] = m.Scheduler
 	}
 	return openflow.ModelRecord{}, severalSchedulers(want, schedulers)
+}
+
+// ModelOwners lists whose jobs have made models of that ID and version at a party, by whichever schedulers.
+func (c *Catalogue) ModelOwners(ctx context.Context, ref openflow.ModelRef, p openflow.PartyID) ([]openflow.ModelOwner, error) {
+	var owners []openflow.ModelOwner
+	w := ModelFilter{ModelID: ref.ID, Version: ref.Version, Party: p}.where()
+	err := c.each(ctx, "select distinct initiator, scheduler from model"+w.String()+" order by initiator, scheduler", w.args, func(r row) error {
+		var o openflow.ModelOwner
+		err := r.Scan(&o.Initiator, &o.Scheduler)
+		owners = append(owners, o)
+		return err
+	})
+	return owners, classify("list the owners of model "+ref.ID, err)
 }
 
 // Models lists models in the order of their key.

@@ -149,6 +149,15 @@ func testModels(t *testing.T, newCatalogue opener) {
 	got, err := c.Model(ctx, "9999", openflow.ModelRef{ID: "m", Version: "0"}, guest, "lr_0", "model")
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(m, got, ignoreTimes))
+	theirs := m
+	theirs.Initiator, theirs.Object = "8888", "d3"
+	requireCode(t, openflow.CodePermission, c.SaveModel(ctx, theirs))
+	got, err = c.Model(ctx, "9999", openflow.ModelRef{ID: "m", Version: "0"}, guest, "lr_0", "model")
+	require.NoError(t, err)
+	require.Equal(t, "d2", got.Object, "a model of another initiator is not replaced")
+	owners, err := c.ModelOwners(ctx, openflow.ModelRef{ID: "m", Version: "0"}, guest.ID)
+	require.NoError(t, err)
+	require.Equal(t, []openflow.ModelOwner{{}}, owners)
 	for i, change := range []func(m *openflow.ModelRecord){
 		func(m *openflow.ModelRecord) { m.Party = host }, func(m *openflow.ModelRecord) { m.Task = "scale_0" },
 		func(m *openflow.ModelRecord) { m.Version = "1" }, func(m *openflow.ModelRecord) { m.ModelID = "n" },

@@ -23,6 +23,7 @@ type pinRow struct {
 	Producer     string `db:"producer"`
 	OutputKey    string `db:"output_key"`
 	Object       string `db:"object"`
+	CutOf        string `db:"cut_of"`
 	Bytes        int64  `db:"bytes"`
 	Count        int64  `db:"row_count"`
 	DataType     string `db:"data_type"`
@@ -37,9 +38,10 @@ var (
 
 // whereStillThere has a pin recorded if the name of a table still stands for its object, and otherwise if something refers
 // to it. Between the look at a name and this statement the table could have been deleted or replaced. The object
-// could have lost its last reference, and a sweep have taken it.
+// could have lost its last reference, and a sweep have taken it. A part of a table is new: what counts is the table.
 func whereStillThere(place func(string) string) string {
-	object, name := place("object"), place("name")
+	name, cut := place("name"), place("cut_of")
+	object := `(case when ` + cut + ` <> '' then ` + cut + ` else ` + place("object") + ` end)`
 	has := ` where object = ` + object + ` and object <> '')` // as the indices have it
 	return ` where ` + object + ` = '' or (` + name + ` = '' or ` + place("source_job") + ` <> '')
 		and (exists (select 1 from data_table` + has + ` or exists (select 1 from model` + has + ` or exists (select 1 from pin` + has + `)
@@ -51,7 +53,7 @@ func (t *tx) savePins(ctx context.Context, k openflow.JobKey, pins []openflow.Pi
 		n, err := t.exec(ctx, savePin, pinColumns.values(pinRow{
 			keyRow: rowOfKey(k), Task: string(p.Task), Kind: string(p.Kind), InputKey: p.InputKey, Index: p.Index, Namespace: p.Table.Namespace, Name: p.Table.Name,
 			SourceJob: string(p.SourceJob), ModelID: p.Model.ID, ModelVersion: p.Model.Version, Producer: string(p.Producer),
-			OutputKey: p.OutputKey, Object: p.Object, Bytes: p.Bytes, Count: p.Count, DataType: p.DataType, Meta: string(p.Meta),
+			OutputKey: p.OutputKey, Object: p.Object, CutOf: p.CutOf, Bytes: p.Bytes, Count: p.Count, DataType: p.DataType, Meta: string(p.Meta),
 			Origins: strings.Join(p.Origins, "\n"),
 		})...)
 		if err != nil {
@@ -71,7 +73,7 @@ func scanPin(from row) (openflow.Pin, error) {
 		Task: openflow.TaskName(r.Task), Kind: openflow.InputKind(r.Kind), InputKey: r.InputKey, Index: r.Index,
 		Table: openflow.TableName{Namespace: r.Namespace, Name: r.Name}, SourceJob: openflow.JobID(r.SourceJob),
 		Model: openflow.ModelRef{ID: r.ModelID, Version: r.ModelVersion}, Producer: openflow.TaskName(r.Producer), OutputKey: r.OutputKey,
-		Object: r.Object, Bytes: r.Bytes, Count: r.Count, DataType: r.DataType, Meta: raw(r.Meta),
+		Object: r.Object, CutOf: r.CutOf, Bytes: r.Bytes, Count: r.Count, DataType: r.DataType, Meta: raw(r.Meta),
 	}
 	if r.Origins != "" {
 		p.Origins = strings.Split(r.Origins, "\n")

@@ -54,6 +54,12 @@ func (c *Catalogue) DeleteJob(ctx context.Context, k openflow.JobKey) (freed []s
 		if err == nil && n == 0 { // a rerun has opened it since the first look
 			return conflict("%s was started again and cannot be deleted", k)
 		}
+		if err == nil {
+			err = t.remember(ctx, k, c.stamp())
+		}
+		if err == nil {
+			_, err = t.exec(ctx, forgetUses+` and job_id = $1`, string(k.Job))
+		}
 		return err
 	})
 	return freed, classify("delete "+k.String(), err)
@@ -117,6 +123,9 @@ func (c *Catalogue) DeleteScheduledJob(ctx context.Context, id openflow.JobID) e
 		return openflow.Errorf(openflow.CodeConflict, "job %s is %s and cannot be deleted", id, j.Status).WithHint("stop it first")
 	}
 	_, err = c.exec(ctx, `delete from scheduled_job where job_id = $1 and end_time > 0`, string(id))
+	if err == nil {
+		_, err = c.exec(ctx, forgetUses+` and job_id = $1`, string(id))
+	}
 	return classify("delete job "+string(id), err)
 }
 
@@ -126,6 +135,9 @@ func (c *Catalogue) DeleteScheduledJob(ctx context.Context, id openflow.JobID) e
 func (c *Catalogue) DeleteScheduledJobsBefore(ctx context.Context, at time.Time, limit int) (int, error) {
 	n, err := c.exec(ctx, `delete from scheduled_job where job_id in (select job_id from scheduled_job
 		where (end_time > 0 and end_time < $1) or (status = 'ready' and create_time < $1) limit $2)`, millis(at), int64(limit))
+	if err == nil && n > 0 {
+		_, err = c.exec(ctx, forgetUses)
+	}
 	return int(n), classify("delete scheduled jobs", err)
 }
 

@@ -156,3 +156,36 @@ func testForgetLogs(t *testing.T, newCatalogue opener) {
 	require.Equal(t, task.PartyStatus, after.PartyStatus, "the task stays")
 	require.Empty(t, after.LogDigest)
 }
+
+// A mandate brings a job to a party once. What nobody has signed may come again under the same ID.
+func TestDeletedJobComesAgain(t *testing.T) { onEngines(t, testDeletedJobComesAgain) }
+
+func testDeletedJobComesAgain(t *testing.T, newCatalogue opener) {
+	c := newCatalogue(t)
+	ctx := t.Context()
+	for _, signed := range []bool{true, false} {
+		for range 2 {
+			j, tasks := sampleJob("j", guest)
+			j.Signed = signed
+			require.NoError(t, c.CreateJob(ctx, j, tasks))
+			require.NoError(t, c.CreateJob(ctx, j, tasks), "a repeat")
+			stored, err := c.Job(ctx, j.Key())
+			require.NoError(t, err)
+			require.Equal(t, signed, stored.Signed)
+			_, err = c.UpdateJobStatus(ctx, j.Key(), openflow.JobFailed, "")
+			require.NoError(t, err)
+			_, err = c.DeleteJob(ctx, j.Key())
+			require.NoError(t, err)
+			if !signed {
+				continue
+			}
+			requireCode(t, openflow.CodePermission, c.CreateJob(ctx, j, tasks))
+			_, err = c.Job(ctx, j.Key())
+			requireCode(t, openflow.CodeNotFound, err)
+			other, tasks := sampleJob("j", host)
+			other.Signed = true
+			require.NoError(t, c.CreateJob(ctx, other, tasks), "another party's")
+			break
+		}
+	}
+}

@@ -24,8 +24,9 @@ type scheduledRow struct {
 	Started        int64  `db:"start_time"`
 	Ended          int64  `db:"end_time"`
 	Reason         string `db:"reason"`
-	Tasks          string `db:"tasks"` // JSON; empty: none
-	DAG            string `db:"dag"`   // JSON
+	Tasks          string `db:"tasks"`   // JSON; empty: none
+	Mandate        string `db:"mandate"` // JSON; empty: none
+	DAG            string `db:"dag"`     // JSON
 }
 
 var scheduledColumns = columnsOf[scheduledRow]()
@@ -47,6 +48,13 @@ func scanScheduled(from row) (openflow.ScheduledJob, error) {
 		}
 		j.Tasks = document.DecodeTaskRuns(runs)
 	}
+	if r.Mandate != "" {
+		var m document.Mandate
+		if err := decode("the mandate of job "+r.ID, r.Mandate, &m); err != nil {
+			return j, err
+		}
+		j.Mandate = (*openflow.Mandate)(&m)
+	}
 	j.DAG, err = decodeDAG(j.ID, r.DAG)
 	return j, err
 }
@@ -54,7 +62,7 @@ func scanScheduled(from row) (openflow.ScheduledJob, error) {
 // CreateScheduledJob records a job that this node schedules and returns the row that counts. That is j itself, or the
 // row of an earlier submission with an equal SubmitHash and the same ID, or the same initiator and idempotency key.
 // CodeConflict: that earlier submission was a different one. Of the job of another initiator that has the ID, nothing
-// is told.
+// is told. CodePermission: one of its grants allows no further job.
 func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.ScheduledJob) (openflow.ScheduledJob, error) {
 	if j.Status == "" {
 		j.Status = openflow.JobReady
@@ -66,11 +74,17 @@ func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.Scheduled
 	if err != nil {
 		return j, err
 	}
+	mandate := ""
+	if j.Mandate != nil {
+		if mandate, err = encode("the mandate of job "+string(j.ID), document.Mandate(*j.Mandate)); err != nil {
+			return j, err
+		}
+	}
 	now := c.stamp()
 	args := scheduledColumns.values(scheduledRow{
 		ID: string(j.ID), Initiator: string(j.Initiator), Status: string(j.Status), Progress: j.Progress, Priority: j.Priority,
 		IdempotencyKey: j.IdempotencyKey, SubmitHash: j.SubmitHash, UserName: j.UserName, Created: orNow(j.CreateTime, now), Updated: now,
-		Started: millis(j.StartTime), Ended: millis(j.EndTime), Reason: j.Reason, DAG: dag,
+		Started: millis(j.StartTime), Ended: millis(j.EndTime), Reason: j.Reason, Mandate: mandate, DAG: dag,
 	})
 	var kept openflow.ScheduledJob
 	err = c.write(ctx, func(t *tx) error {
@@ -81,7 +95,7 @@ func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.Scheduled
 		if n > 0 {
 			kept = j
 			kept.CreateTime, kept.UpdateTime = timeOf(orNow(j.CreateTime, now)), timeOf(now)
-			return nil
+			return t.useGrants(ctx, j.DAG.Conf.Scheduler, j.ID, j.Grants)
 		}
 		// The key says which submission this is, so a match by key comes before one by ID.
 		kept, err = scanScheduled(t.one(ctx, `select `+scheduledColumns.names+` from scheduled_job

@@ -18,7 +18,8 @@ import (
 func scheduled(id openflow.JobID, key, hash string) openflow.ScheduledJob {
 	return openflow.ScheduledJob{
 		ID: id, Initiator: "9999", DAG: sampleDAG(), Priority: 2, IdempotencyKey: key, SubmitHash: hash, UserName: "ann",
-		Status: openflow.JobReady,
+		Mandate: &openflow.Mandate{Text: []byte("text"), Signature: []byte{0xff, 0}, Salt: []byte{1}},
+		Status:  openflow.JobReady,
 	}
 }
 

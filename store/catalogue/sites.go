@@ -16,8 +16,10 @@ type siteRow struct {
 	Version string `db:"dialect_version"`
 	Profile string `db:"profile"`
 	AddedAt int64  `db:"added_at" fieldtag:"first"`
-	Keys    string `db:"keys"` // JSON
-	Plain   bool   `db:"plain"`
+	// Unsigned jobs are taken of it.
+	Unsigned bool   `db:"unsigned"`
+	Keys     string `db:"keys"` // JSON
+	Plain    bool   `db:"plain"`
 }
 
 var (
@@ -36,7 +38,7 @@ func (c *Catalogue) SaveSite(ctx context.Context, s openflow.SiteRecord) error {
 	}
 	_, err = c.exec(ctx, saveSite, siteColumns.values(siteRow{
 		Party: string(s.Party), URL: s.URL, Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile,
-		AddedAt: orNow(s.AddedAt, c.stamp()), Keys: keys, Plain: s.Plain,
+		AddedAt: orNow(s.AddedAt, c.stamp()), Unsigned: s.Unsigned, Keys: keys, Plain: s.Plain,
 	})...)
 	return classify("save site "+string(s.Party), err)
 }
@@ -48,7 +50,7 @@ func scanSite(from row) (openflow.SiteRecord, error) {
 	}
 	s := openflow.SiteRecord{
 		Party: openflow.PartyID(r.Party), URL: r.URL, Dialect: openflow.Dialect(r.Dialect), Version: r.Version, Profile: r.Profile,
-		AddedAt: timeOf(r.AddedAt), Plain: r.Plain,
+		AddedAt: timeOf(r.AddedAt), Unsigned: r.Unsigned, Plain: r.Plain,
 	}
 	return s, decode("site "+r.Party, r.Keys, &s.Keys)
 }
@@ -82,7 +84,7 @@ func (c *Catalogue) DeleteSite(ctx context.Context, p openflow.PartyID) error {
 			return notFound("site %s is not known here", p)
 		}
 		if err == nil {
-			_, err = t.exec(ctx, `delete from access_grant where party = $1`, string(p))
+			_, err = t.exec(ctx, `delete from access_grant where initiator = $1 or scheduler = $1`, string(p))
 		}
 		return err
 	})

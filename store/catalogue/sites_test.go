@@ -24,7 +24,7 @@ func testSites(t *testing.T, newCatalogue opener) {
 	require.Empty(t, cmp.Diff(s, got))
 
 	s.Keys, s.URL, s.Dialect = []string{"ed25519:a", "ed25519:b"}, "https://c.example", "interop"
-	s.Version, s.Profile = "1.2", "signed"
+	s.Version, s.Profile, s.Unsigned = "1.2", "signed", true
 	again := s
 	again.AddedAt = epoch.Add(time.Hour)
 	require.NoError(t, c.SaveSite(ctx, again))
@@ -38,8 +38,13 @@ func testSites(t *testing.T, newCatalogue opener) {
 	require.Len(t, sites, 2)
 	requireCode(t, openflow.CodeInvalid, c.SaveSite(ctx, openflow.SiteRecord{Party: "a b"}))
 
-	grant := openflow.Grant{Party: "10000", Kind: openflow.GrantComponent, Name: "*"}
-	require.NoError(t, c.AddGrant(ctx, grant))
+	for _, g := range []openflow.Grant{
+		{Kind: openflow.GrantSchedule, Scheduler: "10000"},
+		{Kind: openflow.GrantUse, Initiator: "10000", Components: []openflow.GrantedComponent{{Name: "*"}}},
+	} {
+		_, err := c.AddGrant(ctx, g)
+		require.NoError(t, err)
+	}
 	require.NoError(t, c.DeleteSite(ctx, "10000"))
 	grants, err := c.Grants(ctx, "10000")
 	require.NoError(t, err)
@@ -48,85 +53,6 @@ func testSites(t *testing.T, newCatalogue opener) {
 	_, err = c.Site(ctx, "10000")
 	requireCode(t, openflow.CodeNotFound, err)
 	require.ErrorContains(t, err, "openflow site add 10000")
-}
-
-func TestGranted(t *testing.T) { onEngines(t, testGranted) }
-
-func testGranted(t *testing.T, newCatalogue opener) {
-	name := func(n string) openflow.TableName { return openflow.TableName{Namespace: "ns", Name: n} }
-	component := func(n string) openflow.Grant {
-		return openflow.Grant{Party: "10000", Kind: openflow.GrantComponent, Name: n}
-	}
-	table := func(n string) openflow.Grant {
-		return openflow.Grant{Party: "10000", Kind: openflow.GrantTable, Table: name(n)}
-	}
-	others := openflow.Grant{Party: "8888", Kind: openflow.GrantComponent, Name: "*"}
-	for title, test := range map[string]struct {
-		grants     []openflow.Grant
-		components []string
-		tables     []openflow.TableName
-		missing    string // part of the message; empty: granted
-		command    string
-	}{
-		"nothing wanted":        {nil, nil, nil, "", ""},
-		"all granted":           {[]openflow.Grant{component("psi"), component("lr"), table("t")}, []string{"psi", "lr", "psi"}, []openflow.TableName{name("t")}, "", ""},
-		"every component":       {[]openflow.Grant{component("*")}, []string{"psi", "lr"}, nil, "", ""},
-		"a component missing":   {[]openflow.Grant{component("psi")}, []string{"psi", "lr", "lr"}, nil, "use here: component lr", "openflow grant add 10000 --component lr"},
-		"a table missing":       {[]openflow.Grant{component("*"), table("t")}, []string{"psi"}, []openflow.TableName{name("t"), name("u")}, "use here: table ns/u", "openflow grant add 10000 --table ns/u"},
-		"both missing":          {[]openflow.Grant{others}, []string{"psi"}, []openflow.TableName{name("t")}, "component psi, table ns/t", "--component psi --table ns/t"},
-		"* is no table":         {[]openflow.Grant{component("*"), table("*")}, nil, []openflow.TableName{name("t")}, "table ns/t", "--table ns/t"},
-		"a component's name is": {[]openflow.Grant{table("psi")}, []string{"psi"}, nil, "component psi", "--component psi"},
-	} {
-		t.Run(title, func(t *testing.T) {
-			c := newCatalogue(t)
-			for _, g := range test.grants {
-				require.NoError(t, c.AddGrant(t.Context(), g))
-				require.NoError(t, c.AddGrant(t.Context(), g))
-			}
-			err := c.Granted(t.Context(), "10000", test.components, test.tables)
-			if test.missing == "" {
-				require.NoError(t, err)
-				return
-			}
-			requireCode(t, openflow.CodePermission, err)
-			require.ErrorContains(t, err, "party 10000")
-			require.ErrorContains(t, err, test.missing)
-			require.ErrorContains(t, err, test.command)
-		})
-	}
-}
-
-func TestGrants(t *testing.T) { onEngines(t, testGrants) }
-
-func testGrants(t *testing.T, newCatalogue opener) {
-	c := newCatalogue(t)
-	ctx := t.Context()
-	psi := openflow.Grant{Party: "10000", Kind: openflow.GrantComponent, Name: "psi"}
-	table := openflow.Grant{Party: "10000", Kind: openflow.GrantTable, Table: openflow.TableName{Namespace: "a-b;c", Name: "d-e"}}
-	other := openflow.Grant{Party: "8888", Kind: openflow.GrantComponent, Name: "*"}
-	for _, g := range []openflow.Grant{table, other, psi, psi} {
-		require.NoError(t, c.AddGrant(ctx, g))
-	}
-	got, err := c.Grants(ctx, "10000")
-	require.NoError(t, err)
-	require.Equal(t, []openflow.Grant{psi, table}, got)
-	for range 2 {
-		require.NoError(t, c.DeleteGrant(ctx, psi))
-	}
-	got, err = c.Grants(ctx, "")
-	require.NoError(t, err)
-	require.Equal(t, []openflow.Grant{table, other}, got)
-	for name, bad := range map[string]openflow.Grant{
-		"nothing":      {Party: "1", Kind: openflow.GrantComponent},
-		"both":         {Party: "1", Kind: openflow.GrantComponent, Name: "x", Table: table.Table},
-		"half a table": {Party: "1", Kind: openflow.GrantTable, Table: openflow.TableName{Namespace: "n"}},
-		"no kind":      {Party: "1", Name: "x"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			requireCode(t, openflow.CodeInvalid, c.AddGrant(ctx, bad))
-			requireCode(t, openflow.CodeInvalid, c.DeleteGrant(ctx, bad))
-		})
-	}
 }
 
 func TestAudit(t *testing.T) { onEngines(t, testAudit) }

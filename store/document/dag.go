@@ -30,6 +30,7 @@ type JobConf struct {
 	Timeout             time.Duration     `json:"timeout_ns,omitzero"`
 	ModelID             string            `json:"model_id,omitzero"`
 	ModelVersion        string            `json:"model_version,omitzero"`
+	Purpose             string            `json:"purpose,omitzero"`
 	ModelWarehouse      *ModelRef         `json:"model_warehouse,omitempty"`
 	Inheritance         *Inheritance      `json:"inheritance,omitempty"`
 	Task                TaskConf          `json:"task,omitzero"`
@@ -140,7 +141,7 @@ func encodeConf(c openflow.JobConf) JobConf {
 	return JobConf{
 		Priority: c.Priority, Scheduler: c.Scheduler, Initiator: c.Initiator, Cores: c.Cores, Memory: c.Memory, GPUs: c.GPUs,
 		ComputingPartitions: c.ComputingPartitions, SyncType: c.SyncType, AutoRetries: c.AutoRetries, Timeout: c.Timeout,
-		ModelID: c.ModelID, ModelVersion: c.ModelVersion, ModelWarehouse: either(c.ModelWarehouse, encodeModel),
+		ModelID: c.ModelID, ModelVersion: c.ModelVersion, Purpose: c.Purpose, ModelWarehouse: either(c.ModelWarehouse, encodeModel),
 		Inheritance: either(c.Inheritance, func(i openflow.Inheritance) Inheritance { return Inheritance(i) }),
 		Task:        TaskConf(c.Task), Extra: c.Extra,
 	}
@@ -150,7 +151,7 @@ func (c JobConf) decode() openflow.JobConf {
 	return openflow.JobConf{
 		Priority: c.Priority, Scheduler: c.Scheduler, Initiator: c.Initiator, Cores: c.Cores, Memory: c.Memory, GPUs: c.GPUs,
 		ComputingPartitions: c.ComputingPartitions, SyncType: c.SyncType, AutoRetries: c.AutoRetries, Timeout: c.Timeout,
-		ModelID: c.ModelID, ModelVersion: c.ModelVersion, ModelWarehouse: either(c.ModelWarehouse, decodeModel),
+		ModelID: c.ModelID, ModelVersion: c.ModelVersion, Purpose: c.Purpose, ModelWarehouse: either(c.ModelWarehouse, decodeModel),
 		Inheritance: either(c.Inheritance, func(i Inheritance) openflow.Inheritance { return openflow.Inheritance(i) }),
 		Task:        openflow.TaskConf(c.Task), Extra: c.Extra,
 	}

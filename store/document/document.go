@@ -73,6 +73,13 @@ func DecodeTaskRuns(runs []TaskRun) []openflow.TaskRun {
 	return each(runs, func(r TaskRun) openflow.TaskRun { return openflow.TaskRun(r) })
 }
 
+// Mandate is an openflow.Mandate.
+type Mandate struct {
+	Text      []byte `json:"text,omitempty"`
+	Signature []byte `json:"signature,omitempty"`
+	Salt      []byte `json:"salt,omitempty"`
+}
+
 // each converts a list. Nothing stays nil.
 func each[A, B any](list []A, convert func(A) B) []B {
 	if len(list) == 0 {

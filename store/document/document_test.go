@@ -16,6 +16,7 @@ import (
 var forms = []reflect.Type{
 	reflect.TypeFor[document.DAG](), reflect.TypeFor[document.TaskSpec](), reflect.TypeFor[document.Run](),
 	reflect.TypeFor[document.Cause](), reflect.TypeFor[document.TaskRun](), reflect.TypeFor[document.Party](),
+	reflect.TypeFor[document.Mandate](),
 }
 
 func TestForms(t *testing.T) {
@@ -27,6 +28,8 @@ func TestForms(t *testing.T) {
 	documenttest.RoundTrip(t, document.EncodeParties, document.DecodeParties)
 	documenttest.RoundTrip(t, func(c openflow.Cause) document.Cause { return document.Cause(c) },
 		func(c document.Cause) openflow.Cause { return openflow.Cause(c) })
+	documenttest.RoundTrip(t, func(m openflow.Mandate) document.Mandate { return document.Mandate(m) },
+		func(m document.Mandate) openflow.Mandate { return openflow.Mandate(m) })
 }
 
 // What the walk is for.

@@ -61,6 +61,8 @@ func psiCases() []refusalCase {
 	atLeast3 := func(p *openflow.PSIPolicy) { p.MinIntersection = 3 }
 	atMost4 := func(p *openflow.PSIPolicy) { p.MaxPartnerIDs = 4 }
 	few, many := allows(host, atLeast3, with(run(guest, host), one)), allows(guest, atMost4, run(guest, host))
+	wanted := with(run(guest, host), one)
+	wanted.Parameters = object{"min_intersection": 3}
 	long := with(run(guest, host), one)
 	long.Inputs[guest].Data["input_data"].SampleID[0] = strings.Repeat("marked", 20_000)
 	broken := "message \"host_points\" from host 10000 has another length than it should"
@@ -79,6 +81,8 @@ func psiCases() []refusalCase {
 		{name: "psi: nothing in common, at the guest", c: run(guest, host), by: guest, want: "ends the intersection: the parties have no id in common",
 			ctx: true, public: "host 10000 ends the intersection, its own task says why"},
 		{name: "psi: nothing in common of three", c: apart, by: guest, want: "no id in common", public: noneShared},
+		{name: "psi: fewer than the job wants", c: wanted, by: host, want: "has 1 ids, fewer than the 3 that the job wants",
+			public: "the intersection has fewer ids than the job wants at party 10000 (min_intersection)"},
 		{name: "psi: little in common", c: few, by: host, want: "has 1 ids, fewer than the 3",
 			public: "the intersection has fewer ids than the policy of party 10000 wants (psi.min_intersection)"},
 		{name: "psi: little in common, at the guest", c: few, by: guest, want: "host 10000 ends the intersection", ctx: true,

@@ -70,7 +70,7 @@ func TestLongReasonsOfAScheduler(t *testing.T) {
 	d := env.DAG(pair, env.Noop("a", env.Sleep(60_000)))
 	d.Conf.Scheduler, d.Conf.Initiator = "9999", "9999"
 	k := openflow.JobKey{Scheduler: "9999", Job: "2026010100000000000000001", Party: pair[1]}
-	got, err := at.OpenJob(t.Context(), openflow.JobOrder{Key: k, DAG: d})
+	got, err := at.OpenJob(t.Context(), e.Order(t, k, d))
 	require.NoError(t, err)
 	require.True(t, got.Held)
 	require.NoError(t, at.StartTask(t.Context(), openflow.TaskStart{TaskKey: openflow.TaskKey{Job: k.Job, Task: "a", Party: pair[1]}, StartsJob: true}))

@@ -20,7 +20,10 @@ func TestTablesOfAnOperator(t *testing.T) {
 	client := &sdk.Client{URL: user.URL}
 	name := openflow.TableName{Namespace: "demo", Name: "t"}
 	user.OK(user.Upload("demo", "t", hostMeta, strings.NewReader("id,x0,x1\n1,0.5,7\n2,0.25,8\n")), nil)
-	require.NoError(t, client.Grant(t.Context(), "10000", []string{"psi"}, []openflow.TableName{name}))
+	_, err := client.Grant(t.Context(), openflow.Grant{
+		Kind: openflow.GrantUse, Initiator: "10000", Components: []openflow.GrantedComponent{{Name: "psi"}}, Tables: []openflow.GrantedTable{{Name: name}},
+	})
+	require.NoError(t, err)
 
 	id := user.Submit(env.DAG(env.Parties("guest 9999"), openflow.Task{
 		Name: "reader_0", Component: "reader", Parameters: openflow.Parameters{"namespace": "demo", "name": "t"},

@@ -31,17 +31,21 @@ func TestTwoSchedulersUseOneJobID(t *testing.T) {
 		d.Conf.Scheduler, d.Conf.Initiator = openflow.PartyID(s), "9999"
 		dags[s] = d
 	}
+	subs := map[string]openflow.Submission{}
 	for i := range dags["10001"].Tasks { // the second training ends earlier, so its model is another one
 		if lr := &dags["10001"].Tasks[i]; lr.Name == "lr_0" {
 			lr.Parameters["epochs"] = json.Number("1")
 		}
+	}
+	for s, d := range dags {
+		subs[s] = e.Submission(t, d, id)
 	}
 	release := e.HoldAt(t, "9999", "reader_0") // until both run
 	var submitted sync.WaitGroup
 	for _, s := range schedulers {
 		at := link(t, e, "9999", s).Scheduler()
 		submitted.Go(func() {
-			_, err := at.CreateJob(t.Context(), "9999", openflow.Submission{DAG: dags[s], ID: id, Initiator: "9999"})
+			_, err := at.CreateJob(t.Context(), "9999", subs[s])
 			if err != nil {
 				t.Errorf("job of scheduler %s: %v", s, err)
 			}
@@ -161,7 +165,7 @@ func TestOneOfTwoJobsOfOneID(t *testing.T) {
 	for _, s := range []string{stays, goes} {
 		d := long(pair)
 		d.Conf.Scheduler, d.Conf.Initiator = openflow.PartyID(s), "10000"
-		_, err := link(t, e, "10000", s).Scheduler().CreateJob(t.Context(), "10000", openflow.Submission{DAG: d, ID: id, Initiator: "10000"})
+		_, err := link(t, e, "10000", s).Scheduler().CreateJob(t.Context(), "10000", e.Submission(t, d, id))
 		require.NoError(t, err)
 	}
 	named := func(s string) map[string]string {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/sdk"
 	"openflow/sdk/wire"
 	"openflow/site/trust"
 	"openflow/tests/env"
@@ -171,7 +172,7 @@ func TestGrants(t *testing.T) {
 
 	answer := guest.TrySubmit(d)
 	require.Equal(t, wire.NoPermission, answer.Code, answer.Message)
-	require.Regexp(t, `at party 10000: party 9999 may not use here: component noop \(.*openflow grant add 9999 --component noop\)`, answer.Message)
+	require.Regexp(t, `at party 10000: party 9999 may not use here: initiate jobs, schedule jobs, component noop \(.*openflow grant add 9999 --initiate --schedule --component noop\)`, answer.Message)
 	require.Empty(t, e.Starts(t, "9999", openflow.JobID(answer.JobID)))
 
 	for _, wrong := range []struct {
@@ -201,7 +202,20 @@ func TestGrants(t *testing.T) {
 	}), nil)
 	guest.WaitFor(guest.Submit(reader), openflow.JobSuccess)
 
-	host.OK(host.Post("/v2/permission/resource/delete", map[string]any{"party_id": "9999", "component": "noop"}), nil)
+	both := &sdk.Client{URL: host.URL}
+	_, err := both.Grant(t.Context(), openflow.Grant{Kind: openflow.GrantUse, Initiator: "9999", Components: []openflow.GrantedComponent{{Name: "noop"}, {Name: "psi"}}})
+	require.NoError(t, err)
+	delete := map[string]any{"party_id": "9999", "component": "noop"}
+	require.Contains(t, host.Post("/v2/permission/resource/delete", delete).Message, "openflow grant remove g-", "not a part of a grant")
+	grants, err := both.Grants(t.Context(), "9999")
+	require.NoError(t, err)
+	for _, g := range grants {
+		if len(g.Components) == 2 {
+			_, err = both.Revoke(t.Context(), g.ID)
+			require.NoError(t, err)
+		}
+	}
+	host.OK(host.Post("/v2/permission/resource/delete", delete), nil)
 	require.Equal(t, wire.NoPermission, guest.TrySubmit(d).Code, "a grant that was taken back")
 	e.NoContainers(t)
 }

@@ -1,7 +1,6 @@
 package users
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,6 +25,7 @@ type Granting struct {
 	Dataset   []Dataset `json:"dataset"`
 }
 
+// grants are those of the body, each of one thing: FATE-Flow takes them back one by one.
 func (g Granting) grants() ([]openflow.Grant, error) {
 	party := openflow.PartyID(g.PartyID)
 	if err := openflow.CheckIdentifier("party_id", string(party)); err != nil {
@@ -33,30 +33,31 @@ func (g Granting) grants() ([]openflow.Grant, error) {
 	}
 	var grants []openflow.Grant
 	for _, name := range strings.Split(g.Component, ",") {
-		if name = strings.TrimSpace(name); name == "" {
-			continue
+		if name = strings.TrimSpace(name); name != "" {
+			grants = append(grants, openflow.Grant{Kind: openflow.GrantUse, Initiator: party, Components: []openflow.GrantedComponent{{Name: name}}})
 		}
-		if name != "*" {
-			if err := openflow.CheckIdentifier("component", name); err != nil {
-				return nil, err
-			}
-		}
-		grants = append(grants, openflow.Grant{Party: party, Kind: openflow.GrantComponent, Name: name})
 	}
 	for _, d := range g.Dataset {
-		if err := openflow.TableName(d).Check(); err != nil {
-			return nil, err
-		}
-		grants = append(grants, openflow.Grant{Party: party, Kind: openflow.GrantTable, Table: openflow.TableName(d)})
+		grants = append(grants, openflow.Grant{Kind: openflow.GrantUse, Initiator: party, Tables: []openflow.GrantedTable{{Name: openflow.TableName(d)}}})
 	}
 	if len(grants) == 0 {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "name a component or a dataset")
 	}
+	for _, one := range grants {
+		if err := one.Check(); err != nil {
+			return nil, err
+		}
+	}
 	return grants, nil
 }
 
-// eachGrant does something with all grants of a request, once each of them has passed the check.
-func (a *api) eachGrant(r *http.Request, check, do func(context.Context, openflow.Grant) error) (any, error) {
+// entry is that a party may initiate and schedule jobs here. FATE-Flow has no words for it: whom its operator grants a
+// resource, that party's jobs are meant to run. So it comes with the first resource, and goes with the last.
+func entry(party openflow.PartyID) []openflow.Grant {
+	return []openflow.Grant{{Kind: openflow.GrantInitiate, Initiator: party}, {Kind: openflow.GrantSchedule, Scheduler: party}}
+}
+
+func (a *api) grant(r *http.Request) (any, error) {
 	var b Granting
 	if err := reply.Decode(r, &b); err != nil {
 		return nil, err
@@ -65,63 +66,67 @@ func (a *api) eachGrant(r *http.Request, check, do func(context.Context, openflo
 	if err != nil {
 		return nil, err
 	}
-	for _, g := range grants {
-		if err := check(r.Context(), g); err != nil {
-			return nil, err
+	_, err = a.AddGrants(r, append(grants, entry(openflow.PartyID(b.PartyID))...))
+	return nil, err
+}
+
+// revoke takes back grants of one thing. What was not granted is passed over.
+func (a *api) revoke(r *http.Request) (any, error) {
+	var b Granting
+	if err := reply.Decode(r, &b); err != nil {
+		return nil, err
+	}
+	wanted, err := b.grants()
+	if err != nil {
+		return nil, err
+	}
+	party := openflow.PartyID(b.PartyID)
+	have, err := a.Catalogue.Grants(r.Context(), party)
+	if err != nil {
+		return nil, err
+	}
+	var gone []openflow.GrantID
+	for _, w := range wanted {
+		for _, h := range have {
+			switch {
+			case plain(h, w):
+				gone = append(gone, h.ID)
+			case gives(h, w):
+				return nil, openflow.Errorf(openflow.CodeConflict, "grant %s gives that together with more: %s", h.ID, h).
+					WithHint("take all of it back with openflow grant remove %s", h.ID)
+			}
 		}
 	}
-	for _, g := range grants {
-		if err := do(r.Context(), g); err != nil {
-			return nil, err
+	left := slices.DeleteFunc(slices.Clone(have), func(g openflow.Grant) bool { return slices.Contains(gone, g.ID) })
+	if !slices.ContainsFunc(left, func(g openflow.Grant) bool { return g.Kind == openflow.GrantUse }) {
+		for _, h := range left {
+			if slices.ContainsFunc(entry(party), func(e openflow.Grant) bool { return plain(h, e) }) {
+				gone = append(gone, h.ID)
+			}
 		}
-		what := g.Name
-		if g.Kind == openflow.GrantTable {
-			what = g.Table.String()
-		}
-		if err := a.Audit(r, "grant", string(g.Party)+" "+what); err != nil {
+	}
+	for _, id := range gone {
+		if _, err := a.RemoveGrant(r, id); err != nil {
 			return nil, err
 		}
 	}
 	return nil, nil
 }
 
-func (a *api) grant(r *http.Request) (any, error) {
-	return a.eachGrant(r, a.known, a.Catalogue.AddGrant)
+// plain reports whether a grant says just what FATE-Flow's words say.
+func plain(g, wanted openflow.Grant) bool {
+	return g.Kind == wanted.Kind && g.Initiator == wanted.Initiator && g.Scheduler == wanted.Scheduler && g.Purpose == "" && g.Uses == 0 && g.Until.IsZero() &&
+		len(g.Models)+len(g.Partners)+len(g.Limits) == 0 && slices.Equal(g.Components, wanted.Components) &&
+		slices.EqualFunc(g.Tables, wanted.Tables, func(a, b openflow.GrantedTable) bool { return a.Name == b.Name && len(a.Columns)+len(b.Columns) == 0 })
 }
 
-// known refuses a grant that can have no effect: to a party that is no peer, or of a component that is not here.
-func (a *api) known(ctx context.Context, g openflow.Grant) error {
-	if _, err := a.Catalogue.Site(ctx, g.Party); openflow.CodeOf(err) == openflow.CodeNotFound {
-		sites, err := a.Catalogue.Sites(ctx)
-		if err != nil {
-			return err
-		}
-		names := make([]string, len(sites))
-		for i, s := range sites {
-			names[i] = string(s.Party)
-		}
-		return openflow.About(openflow.AboutSite, openflow.Errorf(openflow.CodeInvalid, "party %s is not known here", g.Party).
-			WithHint("the parties known here are: %s; register another first with openflow site add", strings.Join(names, ", ")))
-	} else if err != nil {
-		return err
-	}
-	if g.Kind != openflow.GrantComponent || g.Name == "*" {
-		return nil
-	}
-	has, err := a.Providers.Names(ctx)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(has, g.Name) {
-		return openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", g.Name).
-			WithHint("it has: %s", strings.Join(has, ", "))
-	}
-	return nil
-}
-
-func (a *api) revoke(r *http.Request) (any, error) {
-	all := func(context.Context, openflow.Grant) error { return nil }
-	return a.eachGrant(r, all, a.Catalogue.DeleteGrant)
+// gives reports whether a grant gives the one thing that is wanted back.
+func gives(g, wanted openflow.Grant) bool {
+	return slices.ContainsFunc(g.Components, func(c openflow.GrantedComponent) bool {
+		return slices.ContainsFunc(wanted.Components, func(w openflow.GrantedComponent) bool { return w.Name == c.Name })
+	}) || slices.ContainsFunc(g.Tables, func(t openflow.GrantedTable) bool {
+		return slices.ContainsFunc(wanted.Tables, func(w openflow.GrantedTable) bool { return w.Name == t.Name })
+	})
 }
 
 type granted struct {
@@ -135,18 +140,19 @@ func (a *api) grants(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.grantsOf(r, openflow.PartyID(v[0]))
-}
-
-func (a *api) grantsOf(r *http.Request, p openflow.PartyID) (granted, error) {
-	grants, err := a.Catalogue.Grants(r.Context(), p)
+	grants, err := a.Catalogue.Grants(r.Context(), openflow.PartyID(v[0]))
 	out := granted{Component: []string{}, Dataset: []Dataset{}}
 	for _, g := range grants {
-		if g.Kind == openflow.GrantComponent {
-			out.Component = append(out.Component, g.Name)
-			continue
+		for _, c := range g.Components {
+			if !slices.Contains(out.Component, c.Name) {
+				out.Component = append(out.Component, c.Name)
+			}
 		}
-		out.Dataset = append(out.Dataset, Dataset(g.Table))
+		for _, t := range g.Tables {
+			if d := Dataset(t.Name); !slices.Contains(out.Dataset, d) {
+				out.Dataset = append(out.Dataset, d)
+			}
+		}
 	}
 	return out, err
 }

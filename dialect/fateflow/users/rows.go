@@ -16,7 +16,7 @@ func encodeJob(r openflow.JobRecord, whole bool) (wire.JobRow, error) {
 		PartyID: string(r.Party.ID), Progress: r.Progress, Protocol: wire.Kind, Reason: r.Reason, RemainingCores: r.RemainingCores,
 		Memory: r.Memory, RemainingMemory: r.RemainingMemory, GPUs: r.GPUs, RemainingGPUs: r.RemainingGPUs, Priority: r.Priority,
 		ResourceInUse: r.ResourceInUse, ReturnResourceTime: wire.Millis(r.ReturnTime), Role: string(r.Party.Role),
-		SchedulerPartyID: string(r.Scheduler), StartTime: wire.Millis(r.StartTime), Status: wire.ClientStatus(r.Status),
+		SchedulerPartyID: string(r.Scheduler), Purpose: r.Authority().Purpose, Signed: r.Signed, StartTime: wire.Millis(r.StartTime), Status: wire.ClientStatus(r.Status),
 		UpdateTime: wire.Millis(r.UpdateTime), UserName: r.UserName, Warnings: append([]string{}, r.Warnings...),
 	}
 	if !r.ApplyTime.IsZero() {

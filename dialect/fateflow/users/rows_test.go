@@ -19,7 +19,7 @@ import (
 const jobKeys = `job_id role party_id status progress dag parties initiator_party_id scheduler_party_id model_id model_version
 	inheritance cores remaining_cores memory remaining_memory resource_in_use apply_resource_time return_resource_time
 	engine_name create_time update_time start_time end_time elapsed tag description user_name protocol flow_id status_code
-	reason priority gpus remaining_gpus warnings`
+	reason priority gpus remaining_gpus warnings purpose signed`
 
 // taskKeys are those of fate-flow-api §4.9.2 and, last, ours.
 const taskKeys = `job_id task_id task_version role party_id task_name component status party_status execution_id provider_name
@@ -54,7 +54,7 @@ func jobRecord(t *testing.T) openflow.JobRecord {
 	return openflow.JobRecord{
 		ID: "202501020304050607080", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}, Scheduler: "9999", Initiator: "9999",
 		Status: openflow.JobSuccess, Progress: 100, DAG: d, Cores: 4, RemainingCores: 4, ModelID: "m", ModelVersion: "0",
-		UserName: "u", Notes: "n", CreateTime: at(1735787046123), StartTime: at(1735787049189), EndTime: at(1735787142600),
+		UserName: "u", Notes: "n", Signed: true, CreateTime: at(1735787046123), StartTime: at(1735787049189), EndTime: at(1735787142600),
 		UpdateTime: at(1735787142651), ApplyTime: at(1735787049100), ReturnTime: at(1735787142650),
 	}
 }
@@ -71,7 +71,7 @@ func TestJobRow(t *testing.T) {
 		"job_id": "202501020304050607080", "memory": 0.0, "model_version": "0", "party_id": "9999", "progress": 100.0,
 		"protocol": "fate", "remaining_cores": 4.0, "resource_in_use": false, "return_resource_time": 1735787142650.0,
 		"role": "guest", "scheduler_party_id": "9999", "start_time": 1735787049189.0, "status": "success", "status_code": nil,
-		"tag": "job_end", "user_name": "u", "warnings": []any{},
+		"tag": "job_end", "user_name": "u", "warnings": []any{}, "signed": true, "purpose": "",
 	} {
 		require.Equal(t, want, m[key], key)
 	}

@@ -18,7 +18,11 @@ const auditPage = 100
 func (a *api) listAudit(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	f := catalogue.AuditFilter{
-		ActorContains: q.Get("actor"), ActionContains: q.Get("action"), SubjectContains: q.Get("subject"), After: q.Get("after"), Limit: auditPage,
+		ActorContains: q.Get("actor"), ActionContains: q.Get("action"), SubjectContains: q.Get("subject"),
+		Party: openflow.PartyID(q.Get("party")), Outcome: openflow.Outcome(q.Get("outcome")), After: q.Get("after"), Limit: auditPage,
+	}
+	if f.Outcome != "" && f.Outcome != openflow.OutcomeDone && f.Outcome != openflow.OutcomeRefused {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown outcome %q", q.Get("outcome")).WithHint("use done or refused")
 	}
 	if text := q.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -48,5 +52,12 @@ func (a *api) listAudit(r *http.Request) (any, error) {
 
 // encodeAudit renders e.
 func encodeAudit(e openflow.AuditEvent) wire.AuditEvent {
-	return wire.AuditEvent{ID: e.ID, Time: wire.Millis(e.Time), Actor: e.Actor, Action: e.Action, Subject: e.Subject, Detail: e.Detail}
+	out := wire.AuditEvent{
+		ID: e.ID, Time: wire.Millis(e.Time), Actor: e.Actor, Action: e.Action, Subject: e.Subject, Detail: e.Detail, Party: wire.Text(e.Party),
+		Outcome: string(e.Outcome), Authority: e.Authority, Count: e.Count,
+	}
+	for _, g := range e.Grants {
+		out.Grants = append(out.Grants, string(g))
+	}
+	return out
 }

@@ -1,6 +1,7 @@
 package users
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -58,13 +59,15 @@ type Site struct {
 	Version string    `json:"version,omitempty"` // of the dialect
 	Profile string    `json:"profile,omitempty"` // of the dialect
 	Plain   bool      `json:"plain,omitempty"`   // it may be called without TLS, wherever it is
+	// Unsigned jobs are taken of it; in requests absent for what the record says.
+	Unsigned *bool `json:"unsigned,omitempty"`
 }
 
 func (a *api) listSites(r *http.Request) (any, error) {
 	sites, err := a.Catalogue.Sites(r.Context())
 	out := make([]Site, 0, len(sites))
 	for _, s := range sites {
-		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile, Plain: s.Plain})
+		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile, Plain: s.Plain, Unsigned: &s.Unsigned})
 	}
 	return out, err
 }
@@ -139,10 +142,18 @@ func (a *api) site(r *http.Request, do func(Site) error) (any, error) {
 
 func (a *api) addSite(r *http.Request) (any, error) {
 	return a.site(r, func(b Site) error {
-		return a.Sites.AddSite(r.Context(), openflow.SiteRecord{
-			Party: openflow.PartyID(b.PartyID), URL: b.URL, Keys: []string{b.Key}, Dialect: openflow.Dialect(b.Dialect),
-			Version: b.Version, Profile: b.Profile, Plain: b.Plain,
+		id := openflow.PartyID(b.PartyID)
+		err := a.Sites.AddSite(r.Context(), openflow.SiteRecord{
+			Party: id, URL: b.URL, Keys: []string{b.Key}, Dialect: openflow.Dialect(b.Dialect), Version: b.Version, Profile: b.Profile,
+			Plain: b.Plain,
 		})
+		if err != nil || b.Unsigned == nil {
+			return err
+		}
+		if err := a.Sites.TakeUnsigned(r.Context(), id, *b.Unsigned); err != nil {
+			return err
+		}
+		return a.Audit(r, "site.unsigned", fmt.Sprintf("%s %t", id, *b.Unsigned))
 	})
 }
 
@@ -154,38 +165,4 @@ func (a *api) rotateSite(r *http.Request) (any, error) {
 	return a.site(r, func(b Site) error {
 		return a.Sites.RotateSite(r.Context(), openflow.PartyID(b.PartyID), b.Key, b.Final)
 	})
-}
-
-// dataset names a table in a grant.
-type dataset struct {
-	Namespace string `json:"namespace"`
-	Name      string `json:"name"`
-}
-
-type granted struct {
-	PartyID   string    `json:"party_id"`
-	Component []string  `json:"component"`
-	Dataset   []dataset `json:"dataset"`
-}
-
-// listGrants shows the grants of all peers.
-func (a *api) listGrants(r *http.Request) (any, error) {
-	sites, err := a.Catalogue.Sites(r.Context())
-	out := []granted{}
-	for _, s := range sites {
-		grants, err := a.Catalogue.Grants(r.Context(), s.Party)
-		if err != nil {
-			return nil, err
-		}
-		g := granted{PartyID: string(s.Party), Component: []string{}, Dataset: []dataset{}}
-		for _, of := range grants {
-			if of.Kind == openflow.GrantComponent {
-				g.Component = append(g.Component, of.Name)
-				continue
-			}
-			g.Dataset = append(g.Dataset, dataset(of.Table))
-		}
-		out = append(out, g)
-	}
-	return out, err
 }

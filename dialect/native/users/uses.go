@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"openflow"
 	"openflow/sdk/wire"
@@ -38,6 +39,9 @@ func (a *api) readers(ctx context.Context, name openflow.TableName, most int) ([
 // shown is how many of the jobs that read a table an answer lists.
 const shown = 50
 
+// everybody stands for the parties that may initiate jobs here.
+const everybody = "everybody who may initiate"
+
 // tableUses tells who may read a table, and which jobs have read it or do.
 func (a *api) tableUses(r *http.Request) (any, error) {
 	rec, err := a.NamedTable(r)
@@ -45,17 +49,18 @@ func (a *api) tableUses(r *http.Request) (any, error) {
 		return nil, err
 	}
 	uses := wire.TableUses{Parties: []wire.Text{}, Jobs: []wire.TableReader{}}
-	sites, err := a.Catalogue.Sites(r.Context())
+	grants, err := a.Catalogue.Grants(r.Context(), "")
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range sites {
-		grants, err := a.Catalogue.Grants(r.Context(), s.Party)
-		if err != nil {
-			return nil, err
+	for _, g := range grants {
+		party := wire.Text(g.Initiator)
+		if party == "" {
+			party = everybody
 		}
-		if slices.ContainsFunc(grants, func(g openflow.Grant) bool { return g.Kind == openflow.GrantTable && g.Table == rec.Name }) {
-			uses.Parties = append(uses.Parties, wire.Text(s.Party))
+		gives := slices.ContainsFunc(g.Tables, func(t openflow.GrantedTable) bool { return t.Name == rec.Name })
+		if gives && !g.Spent() && !g.Expired(time.Now()) && !slices.Contains(uses.Parties, party) {
+			uses.Parties = append(uses.Parties, party)
 		}
 	}
 	jobs, err := a.readers(r.Context(), rec.Name, shown)

@@ -121,7 +121,10 @@ func (s *Site) examinePeers(ctx context.Context) []openflow.Finding {
 }
 
 func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Peer {
-	p := doctor.Peer{Party: r.Party, URL: r.URL, Plain: r.Plain, Granted: s.GrantAll}
+	p := doctor.Peer{Party: r.Party, URL: r.URL, Plain: r.Plain, Unsigned: r.Unsigned}
+	if s.GrantAll {
+		p.Granted = []openflow.GrantKind{openflow.GrantInitiate, openflow.GrantSchedule, openflow.GrantUse}
+	}
 	client, err := s.Directory.Client(ctx, r.Party)
 	if err != nil {
 		p.Err = err
@@ -130,8 +133,11 @@ func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Pe
 	var seen dialect.Seen
 	seen, p.Err = client.Examine(ctx, true)
 	p.Answered, p.Clock, p.Timed, p.Version, p.CallBack = seen.Answered, seen.Clock, seen.Timed, seen.Version, seen.CallBack
-	if grants, err := s.Rows.Grants(ctx, r.Party); err == nil && len(grants) > 0 {
-		p.Granted = true
+	grants, err := s.Rows.Grants(ctx, r.Party)
+	for _, g := range grants {
+		if err == nil && !g.Spent() && !g.Expired(time.Now()) {
+			p.Granted = append(p.Granted, g.Kind)
+		}
 	}
 	return p
 }

@@ -39,6 +39,7 @@ create table job (
   model_version    text not null,
   user_name        text not null,
   idempotency_key  text not null,
+  signed           boolean not null,
   create_time      bigint not null,
   update_time      bigint not null,
   start_time       bigint not null,
@@ -77,11 +78,23 @@ create table scheduled_job (
   end_time        bigint not null,
   reason          text not null,
   tasks           text not null,
+  mandate         text not null, -- of the initiator: JSON, empty for none
   dag             text not null
 );
 create unique index scheduled_job_idempotency on scheduled_job (initiator, idempotency_key) where idempotency_key <> '';
 create index scheduled_job_created on scheduled_job (create_time, job_id);
 create index scheduled_job_running on scheduled_job (create_time, job_id) where status = 'running';
+
+-- Jobs that were deleted at one of their parties here, while the mandate of their initiator may still be good.
+create table forgotten_job (
+  job_id      text not null,
+  role        text not null,
+  party       text not null,
+  scheduler   text not null,
+  delete_time bigint not null,
+  primary key (job_id, role, party, scheduler)
+);
+create index forgotten_job_deleted on forgotten_job (delete_time);
 
 -- Which party schedules a job that was submitted here and is scheduled elsewhere: a site that runs no task of it has no
 -- other row of the job.
@@ -186,6 +199,7 @@ create table model (
   task_name   text not null,
   output_key  text not null,
   scheduler   text not null,
+  initiator   text not null,
   job_id      text not null,
   type_name   text not null,
   object      text not null,
@@ -216,6 +230,7 @@ create table pin (
   producer      text not null,
   output_key    text not null,
   object        text not null,
+  cut_of        text not null,
   bytes         bigint not null,
   row_count     bigint not null,
   data_type     text not null,
@@ -266,27 +281,49 @@ create table site (
   dialect_version text not null,
   profile         text not null,
   added_at        bigint not null,
+  unsigned        boolean not null, -- its jobs are taken without the mandate of their initiator
   keys            text not null,
-  plain           boolean not null
+  plain           boolean not null  -- it may be called without TLS, wherever it is
 );
 
 create table access_grant (
-  party     text not null,
-  kind      text not null,
-  namespace text not null,
-  name      text not null,
-  primary key (party, kind, namespace, name)
+  id          text primary key,
+  kind        text not null,
+  initiator   text not null,
+  scheduler   text not null,
+  uses        bigint not null,
+  used        bigint not null,
+  until       bigint not null,
+  create_time bigint not null,
+  made_by     text not null,
+  purpose     text not null,
+  terms       text not null
+);
+create index grant_initiator on access_grant (initiator, scheduler);
+create index grant_scheduler on access_grant (scheduler);
+-- On which grants a job was created here. Each is used once by a job, in whichever roles this site takes part.
+create table grant_use (
+  job_id    text not null,
+  scheduler text not null,
+  grant_id  text not null,
+  primary key (job_id, scheduler, grant_id)
 );
 
 create table audit (
-  id      text primary key,
-  time    bigint not null,
-  actor   text not null,
-  action  text not null,
-  subject text not null,
-  detail  text not null
+  id        text primary key,
+  time      bigint not null,
+  actor     text not null,
+  action    text not null,
+  subject   text not null,
+  detail    text not null,
+  party     text not null,
+  outcome   text not null,
+  authority text not null,
+  grants    text not null,
+  repeats   bigint not null
 );
 create index audit_time on audit (time, id);
+create index audit_decisions on audit (outcome, party, time);
 
 -- The workers of the site's pool, as they last told of themselves.
 create table worker (

@@ -1,21 +1,32 @@
 -- A catalogue with schema version 1. Never regenerate it once that is released: later versions must migrate it.
 CREATE TABLE access_grant (
-  party     text not null,
-  kind      text not null,
-  namespace text not null,
-  name      text not null,
-  primary key (party, kind, namespace, name)
+  id          text primary key,
+  kind        text not null,
+  initiator   text not null,
+  scheduler   text not null,
+  uses        bigint not null,
+  used        bigint not null,
+  until       bigint not null,
+  create_time bigint not null,
+  made_by     text not null,
+  purpose     text not null,
+  terms       text not null
 );
-INSERT INTO "access_grant" VALUES('10000','component','','*');
+INSERT INTO "access_grant" VALUES('g-1','use','10000','',0,0,0,1735787059000,'user ann','','{"components":[{"name":"*"}]}');
 CREATE TABLE audit (
-  id      text primary key,
-  time    bigint not null,
-  actor   text not null,
-  action  text not null,
-  subject text not null,
-  detail  text not null
+  id        text primary key,
+  time      bigint not null,
+  actor     text not null,
+  action    text not null,
+  subject   text not null,
+  detail    text not null,
+  party     text not null,
+  outcome   text not null,
+  authority text not null,
+  grants    text not null,
+  repeats   bigint not null
 );
-INSERT INTO "audit" VALUES('e1',1735787059000,'ann','grant.add','10000','');
+INSERT INTO "audit" VALUES('e1',1735787059000,'ann','grant.add','10000','','','','','',0);
 CREATE TABLE capacity (
   name text primary key,
   used bigint not null
@@ -56,6 +67,20 @@ INSERT INTO "data_table" VALUES('ns','t','d',0,3,'',0,1735787054000,173578705400
 CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL, tstamp TIMESTAMP DEFAULT (datetime('now')));
 INSERT INTO "goose_db_version" VALUES(1,0,1,'2026-11-24 21:47:16');
 INSERT INTO "goose_db_version" VALUES(2,1,1,'2026-11-24 21:47:16');
+CREATE TABLE forgotten_job (
+  job_id      text not null,
+  role        text not null,
+  party       text not null,
+  scheduler   text not null,
+  delete_time bigint not null,
+  primary key (job_id, role, party, scheduler)
+);
+CREATE TABLE grant_use (
+  job_id    text not null,
+  scheduler text not null,
+  grant_id  text not null,
+  primary key (job_id, scheduler, grant_id)
+);
 CREATE TABLE job (
   scheduler        text not null,
   job_id           text not null,
@@ -79,6 +104,7 @@ CREATE TABLE job (
   model_version    text not null,
   user_name        text not null,
   idempotency_key  text not null,
+  signed           boolean not null,
   create_time      bigint not null,
   update_time      bigint not null,
   start_time       bigint not null,
@@ -91,7 +117,7 @@ CREATE TABLE job (
   dag              text not null,
   primary key (job_id, role, party, scheduler)
 );
-INSERT INTO "job" VALUES('9999','j1','guest','9999','9999','running',0,0,4,0,0,0,0,0,1,0,0,0,'','','ann','',1735787047000,1735787050000,1735787050000,0,1735787049000,0,'','','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
+INSERT INTO "job" VALUES('9999','j1','guest','9999','9999','running',0,0,4,0,0,0,0,0,1,0,0,0,'','','ann','',1,1735787047000,1735787050000,1735787050000,0,1735787049000,0,'','','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
 CREATE TABLE meta (
   name  text primary key,
   value text not null
@@ -118,6 +144,7 @@ CREATE TABLE model (
   task_name   text not null,
   output_key  text not null,
   scheduler   text not null,
+  initiator   text not null,
   job_id      text not null,
   type_name   text not null,
   object      text not null,
@@ -127,7 +154,7 @@ CREATE TABLE model (
   meta        text not null,
   primary key (model_id, version, role, party, task_name, output_key, scheduler)
 );
-INSERT INTO "model" VALUES('m','0','guest','9999','lr_0','model','','','','e',0,1735787056000,1735787056000,'');
+INSERT INTO "model" VALUES('m','0','guest','9999','lr_0','model','','','','','e',0,1735787056000,1735787056000,'');
 CREATE TABLE output (
   run_id      text not null,
   output_key  text not null,
@@ -157,6 +184,7 @@ CREATE TABLE pin (
   producer      text not null,
   output_key    text not null,
   object        text not null,
+  cut_of        text not null,
   bytes         bigint not null,
   row_count     bigint not null,
   data_type     text not null,
@@ -191,9 +219,10 @@ CREATE TABLE scheduled_job (
   end_time        bigint not null,
   reason          text not null,
   tasks           text not null,
+  mandate         text not null, -- of the initiator: JSON, empty for none
   dag             text not null
 );
-INSERT INTO "scheduled_job" VALUES('j1','9999','ready',0,0,'k','h','',1735787053000,1735787053000,0,0,'','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
+INSERT INTO "scheduled_job" VALUES('j1','9999','ready',0,0,'k','h','',1735787053000,1735787053000,0,0,'','','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
 CREATE TABLE score (
   partner text not null,
   object  text not null,
@@ -216,10 +245,11 @@ CREATE TABLE site (
   dialect_version text not null,
   profile         text not null,
   added_at        bigint not null,
+  unsigned        boolean not null, -- its jobs are taken without the mandate of their initiator
   keys            text not null,
-  plain           boolean not null
+  plain           boolean not null  -- it may be called without TLS, wherever it is
 );
-INSERT INTO "site" VALUES('10000','http://host','native','1','signed',1735787058000,'["ed25519:x"]',0);
+INSERT INTO "site" VALUES('10000','http://host','native','1','signed',1735787058000,0,'["ed25519:x"]',0);
 CREATE TABLE submission (
   job_id      text not null,
   scheduler   text not null,
@@ -291,6 +321,7 @@ CREATE INDEX job_queue_age on job (job_id, scheduler, role, party, priority, cor
   where waiting_since > 0 and end_time = 0;
 CREATE INDEX job_told on job (woken) where woken > 0;
 CREATE UNIQUE INDEX scheduled_job_idempotency on scheduled_job (initiator, idempotency_key) where idempotency_key <> '';
+CREATE INDEX forgotten_job_deleted on forgotten_job (delete_time);
 CREATE INDEX scheduled_job_created on scheduled_job (create_time, job_id);
 CREATE INDEX scheduled_job_running on scheduled_job (create_time, job_id) where status = 'running';
 CREATE INDEX submission_created on submission (create_time);
@@ -305,3 +336,6 @@ CREATE INDEX pin_object on pin (object) where object <> '';
 CREATE INDEX metric_of_task on metric (run_id, seq);
 CREATE INDEX score_time on score (time);
 CREATE INDEX audit_time on audit (time, id);
+CREATE INDEX audit_decisions on audit (outcome, party, time);
+CREATE INDEX grant_initiator on access_grant (initiator, scheduler);
+CREATE INDEX grant_scheduler on access_grant (scheduler);

@@ -107,6 +107,8 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 		v.SetFloat(float64(*n))
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n))
+	case reflect.Uint8:
+		v.SetUint(uint64(*n % 256)) //nolint:gosec // a positive count
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		fill(t, v.Elem(), n)

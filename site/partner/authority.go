@@ -1,0 +1,255 @@
+package partner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"openflow"
+	"openflow/site/authority"
+)
+
+// permit is what a job may have here.
+type permit struct {
+	authority.Permit
+	owner  openflow.ModelOwner        // who counts as the owner of what the job makes
+	others map[openflow.ModelRef]bool // models of others that it may use
+	all    bool                       // it is this site's own: it may use every model
+}
+
+// small is how many tasks and parties a job has that is looked at as a whole although it is not taken: its initiator reads
+// all that is missing in one refusal.
+const small = 50
+
+// enter refuses jobs of those who may not initiate or schedule here, before anything else is looked at.
+func (s *Service) enter(ctx context.Context, o openflow.JobOrder, word openflow.Authority) error {
+	if s.GrantAll || s.own(word) {
+		return nil
+	}
+	grants, err := s.Store.GrantsFor(ctx, authority.By(s.Self, word), word.Scheduler)
+	if err != nil {
+		return err
+	}
+	refused := authority.Enter(s.Self, word, grants, time.Now())
+	if refused == nil || len(o.DAG.Tasks) > small || len(o.DAG.Parties) > small || len(o.DAG.PartyTasks) > small || o.DAG.Validate() != nil {
+		return refused
+	}
+	_, err = s.permit(ctx, o.Key, o.DAG, word, o.DAG.ForParty(o.Key.Party))
+	if openflow.CodeOf(err) == openflow.CodePermission {
+		return err
+	}
+	return refused
+}
+
+// own reports whether a job is this site's own, in every respect.
+func (s *Service) own(word openflow.Authority) bool {
+	return word.Initiator == s.Self && word.Scheduler == s.Self
+}
+
+// permit decides what a job may have here. Errors: CodePermission, with all that is missing.
+func (s *Service) permit(
+	ctx context.Context, k openflow.JobKey, d *openflow.DAG, word openflow.Authority, specs []openflow.TaskSpec,
+) (permit, error) {
+	by := authority.By(s.Self, word)
+	p := permit{owner: openflow.ModelOwner{Initiator: by, Scheduler: word.Scheduler}, others: map[openflow.ModelRef]bool{}, all: by == s.Self}
+	if s.own(word) {
+		return p, nil
+	}
+	grants, err := s.Store.GrantsFor(ctx, by, word.Scheduler)
+	if err != nil {
+		return p, err
+	}
+	claim := authority.Claim{Self: s.Self, Authority: word, Parties: sites(d.Parties)}
+	held, _, err := s.Store.GrantsOfJob(ctx, k.Scheduler, k.Job)
+	if err != nil {
+		return p, err
+	}
+	for _, g := range held {
+		claim.Held = append(claim.Held, g.ID)
+	}
+	if claim.Models, err = s.modelsOfOthers(ctx, k, d, specs, p.owner); err != nil {
+		return p, err
+	}
+	for _, m := range claim.Models {
+		p.others[m] = true
+	}
+	if s.GrantAll {
+		p.Permit, err = authority.DecideModels(claim, grants, time.Now())
+		return p, err
+	}
+	if claim.Tables, err = s.claimedTables(ctx, k, specs, by); err != nil {
+		return p, err
+	}
+	claim.Tasks = s.claimedTasks(ctx, specs)
+	if p.Permit, err = authority.Decide(claim, grants, time.Now()); err != nil {
+		return p, err
+	}
+	if spent, found := p.Spent(claim, grants); found {
+		return p, spent.NoUse() // early; the catalogue has the last word
+	}
+	return p, nil
+}
+
+func sites(parties []openflow.Party) []openflow.PartyID {
+	seen, list := map[openflow.PartyID]bool{}, []openflow.PartyID{}
+	for _, p := range parties {
+		if !seen[p.ID] {
+			seen[p.ID] = true
+			list = append(list, p.ID)
+		}
+	}
+	return list
+}
+
+// claimedTasks are what the tasks run. A task that nobody serves here claims its component all the same: that it is not here
+// is for those to know who may use it.
+func (s *Service) claimedTasks(ctx context.Context, specs []openflow.TaskSpec) []authority.TaskClaim {
+	served, err := s.Components.Providers(ctx, specs)
+	if err != nil {
+		served = make([]openflow.Served, len(specs))
+	}
+	claims := make([]authority.TaskClaim, len(specs))
+	for i, spec := range specs {
+		claims[i] = authority.TaskClaim{Component: spec.Component, Served: served[i], Parameters: spec.Parameters}
+	}
+	return claims
+}
+
+// claimedTables are the tables that the tasks read by name, and those that another job has read whose outputs they read: what
+// was made of a table counts as the table.
+func (s *Service) claimedTables(ctx context.Context, k openflow.JobKey, specs []openflow.TaskSpec, by openflow.PartyID) ([]openflow.TableName, error) {
+	var tables []openflow.TableName
+	seen := map[openflow.JobID]bool{k.Job: true}
+	for left := specs; len(left) > 0; {
+		tables = append(tables, openflow.TablesOf(left)...)
+		var before []openflow.TaskSpec
+		for _, id := range sources(left) {
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			job, err := s.Store.Job(ctx, openflow.JobKey{Scheduler: k.Scheduler, Job: id, Party: k.Party})
+			if openflow.CodeOf(err) == openflow.CodeNotFound || err == nil && job.Initiator != by {
+				continue // it is missing; see finder.outputs
+			}
+			if err != nil {
+				return nil, openflow.About(openflow.AboutJob, err)
+			}
+			before = append(before, job.DAG.ForParty(k.Party)...)
+		}
+		left = before
+	}
+	return tables, nil
+}
+
+// sources are the other jobs whose outputs tasks read.
+func sources(specs []openflow.TaskSpec) (jobs []openflow.JobID) {
+	for _, spec := range specs {
+		for _, in := range spec.Inputs {
+			for _, c := range in.Channels {
+				if c.Source == openflow.FromDataWarehouse && c.Name == "" && c.Job != "" {
+					jobs = append(jobs, c.Job)
+				}
+			}
+		}
+	}
+	return jobs
+}
+
+// modelsOfOthers are the models that the tasks read, or that the job wishes to write, of which jobs of others have made parts
+// here and this owner's none. A job that leaves the name of its model to the scheduler wishes none: it has the job's ID, and
+// models of different schedulers are apart.
+func (s *Service) modelsOfOthers(
+	ctx context.Context, k openflow.JobKey, d *openflow.DAG, specs []openflow.TaskSpec, owner openflow.ModelOwner,
+) ([]openflow.ModelRef, error) {
+	named := map[openflow.ModelRef]bool{}
+	var refs, others []openflow.ModelRef
+	name := func(m openflow.ModelRef) {
+		if m.ID != "" && !named[m] {
+			named[m] = true
+			refs = append(refs, m)
+		}
+	}
+	if d.Conf.ModelID != string(k.Job) {
+		name(openflow.ModelRef{ID: d.Conf.ModelID, Version: d.Conf.ModelVersion})
+	}
+	for _, spec := range specs {
+		for _, in := range spec.Inputs {
+			for _, c := range in.Channels {
+				if c.Source == openflow.FromModelWarehouse && c.Model != nil {
+					name(*c.Model)
+				}
+			}
+		}
+	}
+	for _, m := range refs {
+		owners, err := s.Store.ModelOwners(ctx, m, s.Self)
+		if err != nil {
+			return nil, openflow.About(openflow.AboutModel, err)
+		}
+		if len(owners) > 0 && !slices.Contains(owners, owner) {
+			others = append(others, m)
+		}
+	}
+	return others, nil
+}
+
+// stillPermitted refuses to start runs of a job whose grants are gone or have expired, unless others permit it now.
+func (s *Service) stillPermitted(ctx context.Context, job openflow.JobRecord) error {
+	k, word := job.Key(), job.Authority()
+	if s.GrantAll || s.own(word) {
+		return nil
+	}
+	grants, were, err := s.Store.GrantsOfJob(ctx, k.Scheduler, k.Job)
+	if err != nil {
+		return err
+	}
+	changed := func(g openflow.Grant) bool {
+		return g.Expired(time.Now()) || slices.ContainsFunc(g.Components, func(c openflow.GrantedComponent) bool { return c != openflow.GrantedComponent{Name: c.Name} })
+	}
+	if were > 0 && len(grants) == were && !slices.ContainsFunc(grants, changed) {
+		return nil
+	}
+	p, err := s.permit(ctx, k, job.DAG, word, job.DAG.ForParty(k.Party))
+	if err == nil {
+		err = s.Store.UseGrants(ctx, k.Scheduler, k.Job, p.Grants)
+	}
+	var e *openflow.Error
+	if errors.As(err, &e) && e.Code == openflow.CodePermission {
+		no := *e
+		no.Message = fmt.Sprintf("job %s may not go on: %s", k.Job, e.Message)
+		err = openflow.About(openflow.AboutJob, &no)
+		s.refused(ctx, k, word, "run/start", err)
+	}
+	return err
+}
+
+// taken records that a job was created. A repeat is the same event.
+func (s *Service) taken(ctx context.Context, k openflow.JobKey, word openflow.Authority, grants []openflow.GrantID) error {
+	if s.own(word) {
+		return nil
+	}
+	e := s.decision(k, word, "job/create")
+	e.Outcome, e.Grants, e.ID = openflow.OutcomeDone, grants, e.Action+" "+string(k.Scheduler)+" "+k.String()
+	if s.GrantAll {
+		e.Detail = "this node allows everything (--grant-all)"
+	}
+	return s.Store.RecordDecision(ctx, e)
+}
+
+// refused records a refusal. The peer is refused all the same if that fails.
+func (s *Service) refused(ctx context.Context, k openflow.JobKey, word openflow.Authority, action string, why error) {
+	e := s.decision(k, word, action)
+	e.Outcome, e.Detail = openflow.OutcomeRefused, why.Error()
+	if err := s.Store.RecordDecision(ctx, e); err != nil {
+		s.Log.ErrorContext(ctx, "a refusal was not recorded", "job", k.Job, "party", k.Scheduler, "err", err)
+	}
+}
+
+func (s *Service) decision(k openflow.JobKey, word openflow.Authority, action string) openflow.AuditEvent {
+	return openflow.AuditEvent{
+		Actor: "party " + string(k.Scheduler), Action: action, Subject: k.String(), Party: k.Scheduler, Authority: word.String(),
+	}
+}

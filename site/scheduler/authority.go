@@ -1,0 +1,72 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+
+	"openflow"
+	"openflow/site/authority"
+)
+
+// word is on whose word a job would be, as far as its caller says.
+func (s *Service) word(initiator openflow.PartyID) openflow.Authority {
+	return openflow.Authority{Initiator: initiator, Scheduler: s.Self}
+}
+
+// enter refuses jobs of an initiator that has no grant to initiate jobs here.
+func (s *Service) enter(ctx context.Context, initiator openflow.PartyID) error {
+	if initiator == s.Self || s.GrantAll {
+		return nil
+	}
+	grants, err := s.Store.GrantsFor(ctx, initiator, s.Self)
+	if err != nil {
+		return err
+	}
+	return authority.Enter(s.Self, s.word(initiator), grants, time.Now())
+}
+
+// permit finds the grant on which a job is scheduled here. Whether it has a use left is decided where the job is recorded,
+// since a repeat needs none. What the job may use here, this site decides as a party.
+func (s *Service) permit(ctx context.Context, word openflow.Authority, d *openflow.DAG) ([]openflow.GrantID, error) {
+	if word.Initiator == s.Self || s.GrantAll {
+		return nil, nil
+	}
+	grants, err := s.Store.GrantsFor(ctx, word.Initiator, s.Self)
+	if err != nil {
+		return nil, err
+	}
+	claim := authority.Claim{Self: s.Self, Authority: word}
+	for _, p := range d.Parties {
+		claim.Parties = append(claim.Parties, p.ID)
+	}
+	permit, err := authority.Decide(claim, grants, time.Now())
+	return permit.Grants, err
+}
+
+// taken records that a job was scheduled. A repeat is the same event.
+func (s *Service) taken(ctx context.Context, caller openflow.PartyID, word openflow.Authority, job openflow.ScheduledJob) error {
+	if caller == s.Self {
+		return nil
+	}
+	e := s.decision(caller, word, "job/schedule", job.ID)
+	e.Outcome, e.Grants, e.ID = openflow.OutcomeDone, job.Grants, "job/schedule "+string(job.ID)
+	if s.GrantAll {
+		e.Detail = "this node allows everything (--grant-all)"
+	}
+	return s.Store.RecordDecision(ctx, e)
+}
+
+// refused records a refusal. The peer is refused all the same if that fails.
+func (s *Service) refused(ctx context.Context, caller openflow.PartyID, word openflow.Authority, action string, id openflow.JobID, why error) {
+	e := s.decision(caller, word, action, id)
+	e.Outcome, e.Detail = openflow.OutcomeRefused, why.Error()
+	if err := s.Store.RecordDecision(ctx, e); err != nil {
+		s.Log.ErrorContext(ctx, "a refusal was not recorded", "job", id, "party", caller, "err", err)
+	}
+}
+
+func (s *Service) decision(caller openflow.PartyID, word openflow.Authority, action string, id openflow.JobID) openflow.AuditEvent {
+	return openflow.AuditEvent{
+		Actor: "party " + string(caller), Action: action, Subject: "job " + openflow.Heard(string(id)), Party: caller, Authority: word.String(),
+	}
+}

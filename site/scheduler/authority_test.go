@@ -1,0 +1,49 @@
+package scheduler_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/store/catalogue"
+)
+
+// A peer that may not initiate jobs here has none scheduled, whatever it may use; and the last job of a grant is the last.
+func TestWhoMayInitiate(t *testing.T) {
+	n := newNode(t)
+	ctx := t.Context()
+	create := func(id openflow.JobID) error {
+		_, err := n.CreateJob(ctx, "10000", openflow.Submission{DAG: dag(), ID: id})
+		return err
+	}
+	require.NoError(t, create("1"))
+	grants, err := n.catalogue.Grants(ctx, "10000")
+	require.NoError(t, err)
+	_, err = n.catalogue.DeleteGrant(ctx, grants[0].ID)
+	require.NoError(t, err)
+	require.Equal(t, openflow.CodePermission, openflow.CodeOf(create("2")))
+	require.Equal(t, openflow.CodePermission, openflow.CodeOf(n.RerunJob(ctx, "10000", "1")), "nor are jobs of before run again")
+
+	add := func(g openflow.Grant) {
+		t.Helper()
+		g.Kind, g.Initiator = openflow.GrantInitiate, "10000"
+		_, err := n.catalogue.AddGrant(ctx, g)
+		require.NoError(t, err)
+	}
+	add(openflow.Grant{Scheduler: "10001"})
+	add(openflow.Grant{Purpose: "churn study"})
+	require.ErrorContains(t, create("2"), "is for the purpose")
+	add(openflow.Grant{Uses: 1})
+	require.NoError(t, create("2"))
+	require.NoError(t, create("2"), "a repeat uses nothing")
+	require.ErrorContains(t, create("3"), "has been used 1 of 1 times")
+	_, err = n.catalogue.ScheduledJob(ctx, "3")
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+
+	refused, _, err := n.catalogue.Audit(ctx, catalogue.AuditFilter{Party: "10000", Outcome: openflow.OutcomeRefused})
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(refused), 3)
+	n.GrantAll = true
+	require.NoError(t, create("3"))
+}
