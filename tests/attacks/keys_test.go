@@ -1,6 +1,7 @@
 package attacks_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"io"
@@ -103,7 +104,9 @@ func TestProxyOnTheSameMachine(t *testing.T) {
 func TestAnotherUserOfTheMachine(t *testing.T) {
 	e := env.New(t, env.Party("9999"))
 	client := func(uid int) *http.Client {
-		return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(_, address string) (net.Conn, error) { return dialAs(uid, address) }}}
+		return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
+			return dialAs(uid, address)
+		}}}
 	}
 	ask := func(uid int) string {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL("9999")+"/v2/site/info/query", nil)
