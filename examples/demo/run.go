@@ -100,7 +100,7 @@ func prepareHome(o Options) (lock *os.File, err error) {
 	if err := os.MkdirAll(o.Home, 0o700); err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "demo folder %s: %w", o.Home, err).WithHint("choose another with --home")
 	}
-	if err := trust.CheckFolder(o.Home); err != nil {
+	if err := trust.CheckFolder(o.Home, 0o022); err != nil { // the homes in it are closed; nobody else may replace them
 		return nil, err
 	}
 	lock, err = os.OpenFile(filepath.Join(o.Home, "lock"), os.O_CREATE|os.O_RDWR, 0o600)

@@ -27,7 +27,7 @@ func loadOrCreate(dir, name string, fresh func() string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fileError("create folder", dir, err)
 	}
-	if err := CheckFolder(dir); err != nil {
+	if err := CheckFolder(dir, privateMask); err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, name)
@@ -70,9 +70,9 @@ func syncFolder(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// CheckFolder refuses a folder that others may look into, or that belongs to neither this user nor root, or a link to it that does
-// not. CodePermission, with the remedy.
-func CheckFolder(dir string) error {
+// CheckFolder refuses a folder that others have any of these permissions for, or that belongs to neither this user nor root, or a
+// link to it that does not. CodePermission, with the remedy.
+func CheckFolder(dir string, others fs.FileMode) error {
 	info, err := os.Lstat(dir)
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		if err := CheckOwner(dir, info); err != nil {
@@ -83,11 +83,11 @@ func CheckFolder(dir string) error {
 	if err != nil {
 		return fileError("look at", dir, err)
 	}
-	return errors.Join(CheckOwner(dir, info), closed(dir, info, "700"))
+	return errors.Join(CheckOwner(dir, info), closed(dir, info, others, "700"))
 }
 
-func closed(path string, info fs.FileInfo, mode string) error {
-	if perm := info.Mode().Perm(); perm&privateMask != 0 {
+func closed(path string, info fs.FileInfo, others fs.FileMode, mode string) error {
+	if perm := info.Mode().Perm(); perm&others != 0 {
 		return openflow.Errorf(openflow.CodePermission, "%s is open to other users of this machine (mode %04o)", path, perm).
 			WithHint("close it: chmod %s %s", mode, path)
 	}
@@ -125,7 +125,7 @@ func ReadPrivate(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fileError("look at", path, err)
 	}
-	if err := errors.Join(CheckOwner(path, info), closed(path, info, "600")); err != nil {
+	if err := errors.Join(CheckOwner(path, info), closed(path, info, privateMask, "600")); err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
