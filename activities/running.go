@@ -136,7 +136,7 @@ func (r *Running) unable(ctx context.Context, rec openflow.TaskRecord, err error
 // at this party.
 func NotRun(err error) Outcome {
 	out := failed(openflow.CodeOf(err), "its node could not run it")
-	out.Error = err.Error()
+	out.Error = openflow.Heard(err.Error())
 	if text := openflow.PublicText(err); text != "" {
 		out.Cause.Text = text
 	}
@@ -294,6 +294,12 @@ func (r *Running) RecordEnd(ctx context.Context, e End) (Outcome, error) {
 	}
 	if rec.PartyStatus.Terminal() {
 		return recorded(rec), nil
+	}
+	if e.Order.Lost != "" { // first: who still follows the container would take its stop for a failure of the program
+		out, err := r.finish(ctx, rec, driver.Status{}, e.Outcome)
+		if err != nil || out.Status != e.Outcome.Status {
+			return out, err
+		}
 	}
 	var st driver.Status
 	if rec.ContainerName != "" {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/server/reply"
 	"openflow/store/objects"
 )
 
@@ -90,7 +91,8 @@ func (s *Site) known(refuse func(http.ResponseWriter, *http.Request, error), may
 				refuse(w, r, err)
 				return
 			}
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), taskKey{}, t)))
+			ctx := reply.Listening(context.WithValue(r.Context(), taskKey{}, t), s.Log, "run", t.Key.RunID())
+			next.ServeHTTP(w, r.WithContext(ctx))
 		})
 	}
 }

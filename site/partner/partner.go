@@ -231,10 +231,7 @@ func (s *Service) asHere(ctx context.Context, k openflow.JobKey, end openflow.Jo
 
 func (s *Service) stopForJob(ctx context.Context, t openflow.TaskRecord, status openflow.JobStatus, reason string) error {
 	switch {
-	case t.PartyStatus == openflow.TaskWaiting && !t.ResourceInUse:
-		if err := s.stopUntold(ctx, t, endFor(status), reason); err != nil {
-			return err
-		}
+	case t.PartyStatus == openflow.TaskWaiting && !t.ResourceInUse: // it was never accepted
 		if status == openflow.JobSuccess {
 			return nil
 		}
@@ -302,17 +299,20 @@ func (s *Service) neverStarts(ctx context.Context, t openflow.TaskRecord, why st
 	return openflow.About(openflow.AboutTask, err)
 }
 
-// stopUntold stops a waiting run that holds no cores because it needs none: its row does not tell whether it was
-// accepted. One that never was is left alone.
-func (s *Service) stopUntold(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
-	if t.Cores > 0 || status.Succeeded() {
-		return nil
+// EndLost ends a run whose workflow is gone: one in its place stops what still runs of it, records that, and reports it. One
+// that has ended stays as it is.
+func (s *Service) EndLost(ctx context.Context, id openflow.RunID, why string) error {
+	k, err := openflow.ParseRunID(id)
+	if err != nil {
+		return err
 	}
-	err := s.Engine.StopTask(ctx, t.Key, status, reason)
-	if openflow.CodeOf(err) == openflow.CodeNotFound {
-		return nil
+	t, err := s.task(ctx, k)
+	if err != nil || t.PartyStatus.Terminal() {
+		return err
 	}
-	return openflow.About(openflow.AboutTask, err)
+	o := s.order(t)
+	o.Lost = why
+	return openflow.About(openflow.AboutTask, s.Engine.EndTask(ctx, o))
 }
 
 func (s *Service) announce(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus) error {
