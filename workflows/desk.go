@@ -70,6 +70,9 @@ func openDesk(ctx workflow.Context, tasks *plan.State) (*desk, error) {
 	// What a job of very many runs cannot take any more is asked for.
 	fresh := abandon
 	fresh.Validator = func(r activities.Report) error {
+		if tasks.Early(r.Decode()) {
+			return temporal.NewApplicationError("the run has not been started", ErrorEarly)
+		}
 		if d.reports >= maxReports || !tasks.Takes(r.Decode()) {
 			return temporal.NewApplicationError("the report changes nothing", ErrorStale)
 		}

@@ -35,6 +35,13 @@ func (s *State) Takes(r openflow.Report) bool {
 	return t != nil && t.Started && t.ByParty[i].CanBecome(r.Status) && !t.ByParty[i].Terminal()
 }
 
+// Early tells that a report is about a run that has not been started. A genuine one is repeated: its start was not recorded,
+// because the scheduler's node was killed, and is made once more.
+func (s *State) Early(r openflow.Report) bool {
+	t, _ := s.run(r.Key)
+	return t != nil && !t.Started && r.Status.Valid()
+}
+
 // take takes the word of one party, which is a failure if the run has not succeeded.
 func (s *State) take(f failure) bool {
 	r := f.report

@@ -228,8 +228,11 @@ func (e *Engine) running(ctx context.Context, id openflow.JobID, run string) (st
 // ReportTask hands a report to a running job. The update's ID makes a repeated report one update.
 func (e *Engine) ReportTask(ctx context.Context, r openflow.Report) error {
 	err := e.update(ctx, r.Key.Job, workflows.UpdateReport, fmt.Sprintf("%s/%s", r.Key.RunID(), r.Status), activities.EncodeReport(r), nil)
-	if openflow.CodeOf(err) == workflows.ErrorStale {
+	switch openflow.CodeOf(err) {
+	case workflows.ErrorStale:
 		return nil
+	case workflows.ErrorEarly:
+		return openflow.Errorf(openflow.CodeUnavailable, "%s has not been started", r.Key).WithHint("report it again later")
 	}
 	return err
 }

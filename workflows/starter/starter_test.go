@@ -222,6 +222,12 @@ func TestStaleReport(t *testing.T) {
 	require.NoError(t, e.ReportTask(t.Context(), openflow.Report{Key: key}))
 }
 
+// A report of a run that has not been started is to be made again.
+func TestEarlyReport(t *testing.T) {
+	e := &starter.Engine{Client: &server{result: temporal.NewApplicationError("the run has not been started", workflows.ErrorEarly)}}
+	require.True(t, openflow.CodeOf(e.ReportTask(t.Context(), openflow.Report{Key: key})).Retryable())
+}
+
 // A workflow that completes before it has answered an update.
 func TestUpdateThatMissedTheWorkflow(t *testing.T) {
 	e := &starter.Engine{Client: &server{result: errMissed}}
