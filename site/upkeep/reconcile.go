@@ -62,8 +62,10 @@ type Stray struct {
 const (
 	// ReconcileEvery is the time between two rounds. A round costs two looks into indices and one list of workflows.
 	ReconcileEvery = 5 * time.Second
-	// restAfter is how many times as long as a round took there is none, so that a site with very many jobs does other things too.
-	restAfter = 10
+	// restAfter is how many times as long as it took to look there is no round, up to longestRest: a site with very many jobs does
+	// other things too.
+	restAfter   = 5
+	longestRest = 30 * time.Second
 	// unseen is how long a row may be without a workflow that nobody has seen: it is written first.
 	unseen = time.Minute
 	// reconcileBatch bounds one page of rows.
@@ -79,6 +81,7 @@ func (r *Reconciler) Sweep(ctx context.Context) error {
 		return nil
 	}
 	strays, err := r.find(ctx)
+	r.rest = r.Now().Add(min(restAfter*r.Now().Sub(begin), longestRest))
 	for _, s := range strays {
 		if err != nil {
 			break
@@ -88,7 +91,6 @@ func (r *Reconciler) Sweep(ctx context.Context) error {
 	if err == nil {
 		err = r.endAlone(ctx)
 	}
-	r.rest = r.Now().Add(restAfter * r.Now().Sub(begin))
 	return err
 }
 

@@ -43,7 +43,9 @@ func TestWorkflowsTerminatedAtRandom(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"))
 	parties := env.Parties("guest 9999", "host 10000")
 	e.Hold(t, "b") // nothing ends by itself
-	const load = 6
+	const load = 4
+	begin := time.Now()
+	phase := func(what string) { t.Logf("%5.1fs %s", time.Since(begin).Seconds(), what) }
 	jobs := make([]openflow.JobID, load)
 	for i := range jobs {
 		by := e.Parties[i%2]
@@ -66,6 +68,7 @@ func TestWorkflowsTerminatedAtRandom(t *testing.T) {
 	dice.Shuffle(len(victims), func(i, j int) { victims[i], victims[j] = victims[j], victims[i] })
 	for i, v := range victims {
 		if i == len(victims)/2 {
+			phase("restart")
 			e.Restart(t, e.Parties[dice.IntN(2)])
 		}
 		// A job that has lost another workflow may be over by now.
@@ -74,6 +77,7 @@ func TestWorkflowsTerminatedAtRandom(t *testing.T) {
 			require.ErrorContains(t, err, "already completed", "%v", v)
 		}
 	}
+	phase("all are terminated")
 	for _, job := range jobs {
 		for _, id := range e.Parties {
 			for _, row := range e.As(t, id).Wait(job) {
@@ -81,14 +85,17 @@ func TestWorkflowsTerminatedAtRandom(t *testing.T) {
 			}
 		}
 	}
+	phase("all have ended")
 	e.NoCoresHeld(t)
 	e.NoContainers(t)
+	phase("nothing is held")
 	for _, id := range e.Parties {
 		env.WaitUntil(t, env.Patience, "no workflow goes on", func() (bool, string) {
 			left := workflows(t, e, id)
 			return len(left) == 0, fmt.Sprint(left)
 		})
 	}
+	phase("no workflow goes on")
 }
 
 // A job whose workflow is terminated says so at every party, the doctor tells of it, and a stop ends such a job at once.
