@@ -52,7 +52,6 @@ var IndexedQueries = map[string]string{
 	"task_of_job":               `select run_id from task where ` + jobKey,
 	"task_created":              `select ` + taskColumns.names + ` from task order by create_time desc, run_id desc limit 5`,
 	"task_log":                  `select ` + referenced,
-	"task_gpus":                 `select gpu_ids from task where gpus > 0 and resource_in_use`,
 	"task_open":                 openTasks,
 	"data_table_object":         `select ` + referenced,
 	"model_object":              `select ` + referenced,

@@ -10,10 +10,12 @@ import (
 // Statements that read an index of what has not ended, and nothing else: they are made every few seconds.
 const (
 	openScheduled = `select job_id, update_time from scheduled_job where end_time = 0 and job_id > $1 order by job_id limit $2`
-	openAlone     = `select job_id, role, party from job where end_time = 0 and scheduler = $1
-		and not exists (select 1 from scheduled_job s where s.job_id = job.job_id and s.end_time = 0) limit $2`
-	openTasks = `select run_id, update_time from task where resource_in_use and run_id > $1 order by run_id limit $2`
+	openTasks     = `select run_id, update_time from task where resource_in_use and run_id > $1 order by run_id limit $2`
 )
+
+// openAlone lists parts of jobs whose record is not open.
+var openAlone = `select ` + keyColumns.names + ` from job where end_time = 0 and scheduler = $1
+	and not exists (select 1 from scheduled_job s where s.job_id = job.job_id and s.end_time = 0) limit $2`
 
 // Unended is a job or run that has not ended.
 type Unended struct {
@@ -35,9 +37,8 @@ func (c *Catalogue) OpenRuns(ctx context.Context, after openflow.RunID, limit in
 // there before the parts, is opened again before them, and ends after them.
 func (c *Catalogue) OpenAlone(ctx context.Context, self openflow.PartyID, limit int) (list []openflow.JobKey, err error) {
 	err = c.each(ctx, openAlone, []any{string(self), limit}, func(r row) error {
-		k := openflow.JobKey{Scheduler: self}
-		err := r.Scan(&k.Job, &k.Party.Role, &k.Party.ID)
-		list = append(list, k)
+		k, err := keyColumns.scan(r)
+		list = append(list, k.key())
 		return err
 	})
 	return list, classify("list what is open", err)

@@ -139,7 +139,6 @@ create table task (
 create index task_of_job on task (job_id, role, party, task_name, version);
 create index task_created on task (create_time, run_id);
 create index task_log on task (log_digest) where log_digest <> '';
-create index task_gpus on task (gpu_ids) where gpus > 0 and resource_in_use;
 create index task_open on task (run_id) where resource_in_use;
 
 create table data_table (

@@ -292,7 +292,6 @@ CREATE INDEX submission_created on submission (create_time);
 CREATE INDEX task_of_job on task (job_id, role, party, task_name, version);
 CREATE INDEX task_created on task (create_time, run_id);
 CREATE INDEX task_log on task (log_digest) where log_digest <> '';
-CREATE INDEX task_gpus on task (gpu_ids) where gpus > 0 and resource_in_use;
 CREATE INDEX task_open on task (run_id) where resource_in_use;
 CREATE INDEX data_table_object on data_table (object) where object <> '';
 CREATE INDEX output_of_table on output (namespace, name);
