@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/site/admission"
 )
 
 // engine is Temporal as the reconciler sees it. What is in no map was never started.
@@ -219,10 +220,10 @@ func TestPartsOfJobsThatAreOver(t *testing.T) {
 	w := r.schedule(t, "goes-on", openflow.JobRunning)
 	r.engine.listed = append(r.engine.listed, w)
 	r.schedule(t, "over", openflow.JobCanceled)
-	for _, id := range []openflow.JobID{"goes-on", "over", "forgotten"} {
-		r.addJob(t, id, "9999")
+	for id, scheduler := range map[openflow.JobID]openflow.PartyID{"goes-on": "9999", "over": "9999", "forgotten": "9999", "of-another": "10000"} {
+		k, _ := r.addJob(t, id, scheduler)
+		require.NoError(t, r.site.Rows.ApplyJobResources(t.Context(), k, openflow.Resources{}, admission.Rules{}))
 	}
-	r.addJob(t, "of-another", "10000")
 	require.NoError(t, r.Sweep(t.Context()))
 	require.Equal(t, runs{"over": "canceled: ", "forgotten": "failed: " + openflow.UnknownToScheduler("9999")}, r.runs)
 }

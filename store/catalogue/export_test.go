@@ -39,7 +39,7 @@ var FrequentQueries = map[string]string{
 // IndexedQueries are, for each index, a statement that is answered by it.
 var IndexedQueries = map[string]string{
 	"job_created":               `select ` + jobColumns.names + ` from job order by create_time desc, job_id desc, role desc, party desc, scheduler desc limit 5`,
-	"job_open":                  openAlone,
+	"job_holding":               openAlone,
 	"job_running":               runningJobs,
 	"job_queue":                 fittingClaims,
 	"job_queue_age":             lateClaims,

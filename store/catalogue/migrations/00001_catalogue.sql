@@ -54,7 +54,7 @@ create table job (
 create index job_created on job (create_time, job_id, role, party, scheduler);
 -- What runs is looked after every few seconds, among however many jobs that have ended.
 -- What is open is compared with its workflows every few seconds.
-create index job_open on job (scheduler, job_id, role, party) where end_time = 0;
+create index job_holding on job (scheduler, job_id, role, party) where resource_in_use;
 create index job_running on job (create_time, job_id, role, party, scheduler) where status = 'running';
 -- The queue, in both of its orders, and who has been told; each answers by itself, without the rows and their DAGs.
 create index job_queue on job (priority desc, job_id, scheduler, role, party, cores, memory, gpus, waiting_since, asked, woken)

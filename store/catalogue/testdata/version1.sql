@@ -277,7 +277,7 @@ CREATE TABLE worker (
   running text not null
 );
 CREATE INDEX job_created on job (create_time, job_id, role, party, scheduler);
-CREATE INDEX job_open on job (scheduler, job_id, role, party) where end_time = 0;
+CREATE INDEX job_holding on job (scheduler, job_id, role, party) where resource_in_use;
 CREATE INDEX job_running on job (create_time, job_id, role, party, scheduler) where status = 'running';
 CREATE INDEX job_queue on job (priority desc, job_id, scheduler, role, party, cores, memory, gpus, waiting_since, asked, woken)
   where waiting_since > 0 and end_time = 0;
