@@ -292,14 +292,16 @@ func (r *Running) RecordEnd(ctx context.Context, e End) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, ToTemporal(err)
 	}
-	if rec.PartyStatus.Terminal() {
+	ended, lost := rec.PartyStatus.Terminal(), e.Order.Lost != ""
+	switch {
+	case ended && !lost:
 		return recorded(rec), nil
-	}
-	if e.Order.Lost != "" { // first: who still follows the container would take its stop for a failure of the program
-		out, err := r.finish(ctx, rec, driver.Status{}, e.Outcome)
-		if err != nil || out.Status != e.Outcome.Status {
-			return out, err
+	case !ended && lost: // first: who still follows the container would take its stop for a failure of the program
+		if _, err := r.finish(ctx, rec, driver.Status{}, e.Outcome); err != nil {
+			return Outcome{}, err
 		}
+	case ended && rec.ContainerName == "":
+		return recorded(rec), nil
 	}
 	var st driver.Status
 	if rec.ContainerName != "" {

@@ -70,7 +70,7 @@ func openDesk(ctx workflow.Context, tasks *plan.State) (*desk, error) {
 	// What a job of very many runs cannot take any more is asked for.
 	fresh := abandon
 	fresh.Validator = func(r activities.Report) error {
-		if tasks.Early(r.Decode()) {
+		if tasks.Unstarted(r.Decode()) {
 			return temporal.NewApplicationError("the run has not been started", ErrorEarly)
 		}
 		if d.reports >= maxReports || !tasks.Takes(r.Decode()) {

@@ -267,8 +267,8 @@ func endFor(s openflow.JobStatus) openflow.TaskStatus {
 	return openflow.TaskCanceled
 }
 
-// stopRun ends an accepted run. One without a workflow, because this node was killed while it accepted the run, ends
-// here: nobody else would give back what it holds.
+// stopRun ends an accepted run. One without a workflow ends here, as when this node was killed while it accepted the run:
+// nobody else would give back what it holds.
 func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
 	if status.Succeeded() {
 		status = openflow.TaskCanceled
@@ -283,6 +283,11 @@ func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status ope
 		})
 		if openflow.CodeOf(err) == openflow.CodeConflict {
 			return nil // its workflow has ended it meanwhile
+		}
+		if err == nil && t.PartyStatus == openflow.TaskRunning { // its program may run on, and nobody follows it
+			o := s.order(t)
+			o.Lost = reason
+			err = s.Engine.EndTask(ctx, o)
 		}
 	}
 	return openflow.About(openflow.AboutTask, err)

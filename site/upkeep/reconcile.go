@@ -31,11 +31,12 @@ type (
 )
 
 // Reconciler compares what is open here with the workflows that keep it going. A job or run without a workflow would stay open
-// for ever and hold what it has: a workflow was terminated or deleted, has outgrown Temporal's limits, or was never started
-// because the node died in between. It is ended with that as its reason. A workflow without a row ends as well.
+// for ever and hold what it has. Its workflow was terminated or deleted, or has outgrown Temporal's limits. Or it was never
+// started, because the node died in between. The job or run is ended with that as its reason. A workflow without a row ends
+// as well.
 //
-// Several replicas may do it at once, and need not know of each other: what ends a job or run is a workflow in the place of the
-// one that is gone, and its name is a lock.
+// Several replicas may do it at once, and need not know of each other. What ends a job or run is a workflow in the place of the
+// one that is gone, whose name is a lock.
 type Reconciler struct {
 	Self   openflow.PartyID
 	Rows   OpenRows

@@ -35,9 +35,9 @@ func (s *State) Takes(r openflow.Report) bool {
 	return t != nil && t.Started && t.ByParty[i].CanBecome(r.Status) && !t.ByParty[i].Terminal()
 }
 
-// Early tells that a report is about a run that has not been started. A genuine one is repeated: its start was not recorded,
+// Unstarted tells that a report is about a run that has not been started. A genuine one is repeated: its start was not recorded,
 // because the scheduler's node was killed, and is made once more.
-func (s *State) Early(r openflow.Report) bool {
+func (s *State) Unstarted(r openflow.Report) bool {
 	t, _ := s.run(r.Key)
 	return t != nil && !t.Started && r.Status.Valid()
 }
