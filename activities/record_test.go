@@ -68,7 +68,9 @@ func TestRecordEndOfALostRun(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, p.runtime.Start(t.Context(), container))
 	p.store.rec.PartyStatus, p.store.rec.ContainerName = openflow.TaskRunning, container
-	p.logs.looked = func() { require.Equal(t, openflow.TaskFailed, p.store.rec.PartyStatus, "the container is stopped after that") }
+	p.logs.looked = func() {
+		require.Equal(t, openflow.TaskFailed, p.store.rec.PartyStatus, "the container is stopped after that")
+	}
 	got, err := p.activities(p.runtime).RecordEnd(t.Context(), activities.End{Order: lost, Outcome: want})
 	require.NoError(t, err)
 	require.Equal(t, want, got)
