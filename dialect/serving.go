@@ -22,7 +22,7 @@ func Caller(r *http.Request) openflow.PartyID {
 
 // JobOf decodes a body that begins with a reference to a job, and resolves that for the caller.
 func JobOf(r *http.Request, into any, ref *wire.JobRef) (openflow.JobKey, error) {
-	if err := reply.Decode(r, into); err != nil {
+	if err := reply.Read(r, into); err != nil {
 		return openflow.JobKey{}, err
 	}
 	return ref.Key(Caller(r))
@@ -32,7 +32,7 @@ func JobOf(r *http.Request, into any, ref *wire.JobRef) (openflow.JobKey, error)
 func RunOf(r *http.Request, into any, ref interface {
 	TaskKey(scheduler openflow.PartyID) (openflow.TaskKey, error)
 }) (openflow.TaskKey, error) {
-	if err := reply.Decode(r, into); err != nil {
+	if err := reply.Read(r, into); err != nil {
 		return openflow.TaskKey{}, err
 	}
 	return ref.TaskKey(Caller(r))
@@ -70,7 +70,8 @@ func (n Node) Verified(most int64, refuse func(http.ResponseWriter, *http.Reques
 				refuse(w, r, err)
 				return
 			}
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
+			ctx := reply.Listening(context.WithValue(r.Context(), callerKey{}, caller), n.Log, "caller", caller)
+			next.ServeHTTP(w, r.WithContext(ctx))
 		})
 	}
 }

@@ -35,6 +35,7 @@ import (
 	"openflow/site/registry"
 	"openflow/site/scheduler"
 	"openflow/site/trust"
+	"openflow/site/upkeep"
 	"openflow/store/catalogue"
 	"openflow/store/events"
 	"openflow/store/events/changes"
@@ -74,6 +75,7 @@ type Node struct {
 	watch     *partner.Watch
 	farewell  peers.Farewell
 	unheard   *peers.Unheard
+	strays    *upkeep.Reconciler
 	temporal  *embedded.Server // nil: a cluster that runs elsewhere
 	namespace string           // in Temporal
 	ui        http.Handler     // of Temporal
@@ -201,7 +203,7 @@ type services struct {
 // connect builds the services, the directory through which they reach the other nodes and each other, and the queue of
 // the jobs that wait here.
 func (n *Node) connect() services {
-	engine := &starter.Engine{Client: n.client, Queue: Queue}
+	engine := &starter.Engine{Client: n.client, Namespace: n.namespace, Queue: Queue}
 	mandates := trust.Mandates{Self: n.config.Party, Key: n.key, Sites: n.rows}
 	ids := initiator.NewIDs(time.Now)
 	part := &partner.Service{
@@ -235,6 +237,7 @@ func (n *Node) connect() services {
 	n.unheard = &peers.Unheard{
 		Self: n.config.Party, Rows: n.rows, Directory: dir, Partner: part, Log: n.config.Log, Now: time.Now,
 	}
+	n.strays = &upkeep.Reconciler{Self: n.config.Party, Rows: n.rows, Engine: engine, Jobs: sched, Runs: part, Log: n.config.Log, Now: time.Now}
 	return services{jobs, sched, part, ids.Next}
 }
 
@@ -469,7 +472,7 @@ func (n *Node) Examine(ctx context.Context) []openflow.Finding {
 		Keep: n.config.Retention, Rows: n.rows, Objects: n.objects, Messages: n.messages, Events: n.events,
 		Places:    examine.Places{Postgres: shared.Postgres, S3: shared.S3, Redis: shared.Redis},
 		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Has: n.has,
-		Orphans: n.orphaned(), Temporal: n.client, Namespace: n.namespace, Queue: Queue,
+		Orphans: n.orphaned(), Strays: n.strays, Temporal: n.client, Namespace: n.namespace, Queue: Queue,
 	}
 	return s.Examine(ctx)
 }
@@ -482,6 +485,9 @@ func (n *Node) Close(ctx context.Context) error {
 
 // address is the base URL of a listener, with a host that a program on this machine can use.
 func address(a string) string { return (&url.URL{Scheme: "http", Host: a}).String() }
+
+// TemporalClient is this node's own, with which a tool may look at its workflows, or end one.
+func (n *Node) TemporalClient() sdkclient.Client { return n.client }
 
 // History is the recorded history of a workflow of this node as JSON.
 func (n *Node) History(ctx context.Context, workflowID string) ([]byte, error) {

@@ -251,10 +251,7 @@ func (s *Service) asHere(ctx context.Context, k openflow.JobKey, end openflow.Jo
 
 func (s *Service) stopForJob(ctx context.Context, t openflow.TaskRecord, status openflow.JobStatus, reason string) error {
 	switch {
-	case t.PartyStatus == openflow.TaskWaiting && !t.ResourceInUse:
-		if err := s.stopUntold(ctx, t, endFor(status), reason); err != nil {
-			return err
-		}
+	case t.PartyStatus == openflow.TaskWaiting && !t.ResourceInUse: // it was never accepted
 		if status == openflow.JobSuccess {
 			return nil
 		}
@@ -290,8 +287,8 @@ func endFor(s openflow.JobStatus) openflow.TaskStatus {
 	return openflow.TaskCanceled
 }
 
-// stopRun ends an accepted run. One without a workflow, because this node was killed while it accepted the run, ends
-// here: nobody else would give back what it holds.
+// stopRun ends an accepted run. One without a workflow ends here, as when this node was killed while it accepted the run:
+// nobody else would give back what it holds.
 func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
 	if status.Succeeded() {
 		status = openflow.TaskCanceled
@@ -306,6 +303,11 @@ func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status ope
 		})
 		if openflow.CodeOf(err) == openflow.CodeConflict {
 			return nil // its workflow has ended it meanwhile
+		}
+		if err == nil && t.PartyStatus == openflow.TaskRunning { // its program may run on, and nobody follows it
+			o := s.order(t)
+			o.Lost = reason
+			err = s.Engine.EndTask(ctx, o)
 		}
 	}
 	return openflow.About(openflow.AboutTask, err)
@@ -322,17 +324,20 @@ func (s *Service) neverStarts(ctx context.Context, t openflow.TaskRecord, why st
 	return openflow.About(openflow.AboutTask, err)
 }
 
-// stopUntold stops a waiting run that holds no cores because it needs none: its row does not tell whether it was
-// accepted. One that never was is left alone.
-func (s *Service) stopUntold(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
-	if t.Cores > 0 || status.Succeeded() {
-		return nil
+// EndLost ends a run whose workflow is gone: one in its place stops what still runs of it, records that, and reports it. One
+// that has ended stays as it is.
+func (s *Service) EndLost(ctx context.Context, id openflow.RunID, why string) error {
+	k, err := openflow.ParseRunID(id)
+	if err != nil {
+		return err
 	}
-	err := s.Engine.StopTask(ctx, t.Key, status, reason)
-	if openflow.CodeOf(err) == openflow.CodeNotFound {
-		return nil
+	t, err := s.task(ctx, k)
+	if err != nil || t.PartyStatus.Terminal() {
+		return err
 	}
-	return openflow.About(openflow.AboutTask, err)
+	o := s.order(t)
+	o.Lost = why
+	return openflow.About(openflow.AboutTask, s.Engine.EndTask(ctx, o))
 }
 
 func (s *Service) announce(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus) error {

@@ -20,6 +20,7 @@ type engine struct {
 	openflow.Engine
 	started []openflow.TaskOrder
 	stopped []stop
+	lost    []openflow.TaskOrder
 	err     error
 	none    error // what StopTask says when no workflow runs
 }
@@ -32,6 +33,11 @@ type stop struct {
 
 func (e *engine) StartTask(_ context.Context, o openflow.TaskOrder) error {
 	e.started = append(e.started, o)
+	return e.err
+}
+
+func (e *engine) EndTask(_ context.Context, o openflow.TaskOrder) error {
+	e.lost = append(e.lost, o)
 	return e.err
 }
 

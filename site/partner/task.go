@@ -47,10 +47,7 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 			return err
 		}
 	}
-	order := openflow.TaskOrder{
-		Key: k, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
-		Label: t.Spec.Conf.Label, Cores: t.Cores,
-	}
+	order := s.order(t)
 	if order.Pool, err = s.pooling(ctx, t); err != nil {
 		return err
 	}
@@ -67,6 +64,14 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 		return openflow.About(openflow.AboutResource, err)
 	}
 	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, order))
+}
+
+// order is what the workflow of a run is given.
+func (s *Service) order(t openflow.TaskRecord) openflow.TaskOrder {
+	return openflow.TaskOrder{
+		Key: t.Key, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
+		Label: t.Spec.Conf.Label, Cores: t.Cores,
+	}
 }
 
 func tooLate(k openflow.TaskKey, status openflow.JobStatus) error {
@@ -153,11 +158,8 @@ func (s *Service) tellTask(ctx context.Context, u openflow.TaskUpdate) error {
 		}
 	}
 	started := t.PartyStatus == openflow.TaskRunning || t.ResourceInUse
-	if !u.Status.Terminal() || t.PartyStatus.Terminal() {
+	if !u.Status.Terminal() || t.PartyStatus.Terminal() || !started {
 		return nil
-	}
-	if !started {
-		return s.stopUntold(ctx, t, u.Status, u.Reason)
 	}
 	return s.stopRun(ctx, t, u.Status, u.Reason)
 }

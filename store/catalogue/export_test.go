@@ -39,6 +39,7 @@ var FrequentQueries = map[string]string{
 // IndexedQueries are, for each index, a statement that is answered by it.
 var IndexedQueries = map[string]string{
 	"job_created":               `select ` + jobColumns.names + ` from job order by create_time desc, job_id desc, role desc, party desc, scheduler desc limit 5`,
+	"job_holding":               openAlone,
 	"job_running":               runningJobs,
 	"job_queue":                 fittingClaims,
 	"job_queue_age":             lateClaims,
@@ -47,11 +48,12 @@ var IndexedQueries = map[string]string{
 	"scheduled_job_created":     `select ` + scheduledColumns.names + ` from scheduled_job order by create_time desc, job_id desc limit 5`,
 	"scheduled_job_running":     runningScheduled,
 	"forgotten_job_deleted":     `delete from forgotten_job where delete_time < $1`,
+	"scheduled_job_open":        openScheduled,
 	"submission_created":        `select job_id, scheduler from submission where create_time < $1 limit 5`,
 	"task_of_job":               `select run_id from task where ` + jobKey,
 	"task_created":              `select ` + taskColumns.names + ` from task order by create_time desc, run_id desc limit 5`,
 	"task_log":                  `select ` + referenced,
-	"task_gpus":                 `select gpu_ids from task where gpus > 0 and resource_in_use`,
+	"task_open":                 openTasks,
 	"data_table_object":         `select ` + referenced,
 	"model_object":              `select ` + referenced,
 	"pin_object":                `select ` + referenced,

@@ -206,8 +206,8 @@ func (c *Catalogue) CapacityUse(ctx context.Context) (openflow.Resources, error)
 }
 
 // ApplyTaskResources takes what the task needs from its job, and chooses its GPUs among the devices of the site, which
-// are numbered from 0 and gpus many: none that another task holds. A task that needs nothing, and one that holds it
-// already, succeeds. CodeExhausted: the job's other tasks hold too much for now. CodeConflict: the task has ended.
+// are numbered from 0 and gpus many: none that another task holds. One that holds it already succeeds. A task that needs
+// nothing is marked as well: it was accepted. CodeExhausted: the job's other tasks hold too much for now. CodeConflict: the task has ended.
 func (c *Catalogue) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int) error {
 	now := c.stamp()
 	err := c.write(ctx, func(t *tx) error { return applyTask(ctx, t, k, gpus, now) })
@@ -227,8 +227,7 @@ func (c *Catalogue) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, 
 
 func applyTask(ctx context.Context, t *tx, k openflow.TaskKey, gpus int, now int64) error {
 	need, err := scanNeed(t.one(ctx, `update task set resource_in_use = true, update_time = $2
-		where `+taskKey+` and not resource_in_use and (cores > 0 or memory > 0 or gpus > 0)
-		and party_status in ('waiting', 'running') returning `+needColumns.names, taskArgs(k, now)...))
+		where `+taskKey+` and not resource_in_use and party_status in ('waiting', 'running') returning `+needColumns.names, taskArgs(k, now)...))
 	if err != nil {
 		return err
 	}

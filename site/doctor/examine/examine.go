@@ -65,6 +65,7 @@ type Site struct {
 	Runtime driver.Host
 	Has     openflow.Resources // the runtime
 	Orphans upkeep.Orphans
+	Strays  *upkeep.Reconciler
 
 	Temporal  sdkclient.Client
 	Namespace string
@@ -226,7 +227,16 @@ func (s *Site) examineTemporal(ctx context.Context) []openflow.Finding {
 	}
 	list := doctor.Temporal(info.GetServerVersion(), queues)
 	failing, looked, open, err := s.failing(ctx)
-	return append(list, doctor.Workflows(failing, looked, open, err))
+	return append(list, doctor.Workflows(failing, looked, open, err), s.strays())
+}
+
+// strays tells what had lost its workflow, or its row, since the start of the node.
+func (s *Site) strays() openflow.Finding {
+	var ended []string
+	for _, stray := range s.Strays.Ended() {
+		ended = append(ended, stray.String()+" at "+stray.Found.UTC().Format(time.RFC3339)+": "+stray.Text())
+	}
+	return doctor.Strays(ended)
 }
 
 func (s *Site) taskQueue(ctx context.Context, name, queue string, kind enumspb.TaskQueueType) doctor.Queue {

@@ -54,6 +54,8 @@ create table job (
 );
 create index job_created on job (create_time, job_id, role, party, scheduler);
 -- What runs is looked after every few seconds, among however many jobs that have ended.
+-- What is open is compared with its workflows every few seconds.
+create index job_holding on job (scheduler, job_id, role, party) where resource_in_use;
 create index job_running on job (create_time, job_id, role, party, scheduler) where status = 'running';
 -- The queue, in both of its orders, and who has been told; each answers by itself, without the rows and their DAGs.
 create index job_queue on job (priority desc, job_id, scheduler, role, party, cores, memory, gpus, waiting_since, asked, woken)
@@ -84,6 +86,7 @@ create table scheduled_job (
 create unique index scheduled_job_idempotency on scheduled_job (initiator, idempotency_key) where idempotency_key <> '';
 create index scheduled_job_created on scheduled_job (create_time, job_id);
 create index scheduled_job_running on scheduled_job (create_time, job_id) where status = 'running';
+create index scheduled_job_open on scheduled_job (job_id) where end_time = 0;
 
 -- Jobs that were deleted at one of their parties here, while the mandate of their initiator may still be good.
 create table forgotten_job (
@@ -149,7 +152,7 @@ create table task (
 create index task_of_job on task (job_id, role, party, task_name, version);
 create index task_created on task (create_time, run_id);
 create index task_log on task (log_digest) where log_digest <> '';
-create index task_gpus on task (gpu_ids) where gpus > 0 and resource_in_use;
+create index task_open on task (run_id) where resource_in_use;
 
 create table data_table (
   namespace    text not null,

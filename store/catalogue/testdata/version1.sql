@@ -314,6 +314,7 @@ CREATE TABLE worker (
   running text not null
 );
 CREATE INDEX job_created on job (create_time, job_id, role, party, scheduler);
+CREATE INDEX job_holding on job (scheduler, job_id, role, party) where resource_in_use;
 CREATE INDEX job_running on job (create_time, job_id, role, party, scheduler) where status = 'running';
 CREATE INDEX job_queue on job (priority desc, job_id, scheduler, role, party, cores, memory, gpus, waiting_since, asked, woken)
   where waiting_since > 0 and end_time = 0;
@@ -324,11 +325,12 @@ CREATE UNIQUE INDEX scheduled_job_idempotency on scheduled_job (initiator, idemp
 CREATE INDEX forgotten_job_deleted on forgotten_job (delete_time);
 CREATE INDEX scheduled_job_created on scheduled_job (create_time, job_id);
 CREATE INDEX scheduled_job_running on scheduled_job (create_time, job_id) where status = 'running';
+CREATE INDEX scheduled_job_open on scheduled_job (job_id) where end_time = 0;
 CREATE INDEX submission_created on submission (create_time);
 CREATE INDEX task_of_job on task (job_id, role, party, task_name, version);
 CREATE INDEX task_created on task (create_time, run_id);
 CREATE INDEX task_log on task (log_digest) where log_digest <> '';
-CREATE INDEX task_gpus on task (gpu_ids) where gpus > 0 and resource_in_use;
+CREATE INDEX task_open on task (run_id) where resource_in_use;
 CREATE INDEX data_table_object on data_table (object) where object <> '';
 CREATE INDEX output_of_table on output (namespace, name);
 CREATE INDEX model_object on model (object) where object <> '';
