@@ -22,7 +22,7 @@ import (
 func order(t *testing.T, e *env.Env, k openflow.JobKey, d *openflow.DAG) openflow.JobOrder {
 	t.Helper()
 	d.Conf.Scheduler, d.Conf.Initiator = k.Scheduler, k.Scheduler
-	return openflow.JobOrder{Key: k, DAG: d}
+	return e.Order(t, k, d)
 }
 
 // scores are the rows of a small table, whose IDs are from n on.
@@ -209,7 +209,7 @@ func TestJobIDOfAnotherInitiator(t *testing.T) {
 func submission(t *testing.T, e *env.Env, initiator, scheduler openflow.PartyID, id openflow.JobID, d *openflow.DAG) openflow.Submission {
 	t.Helper()
 	d.Conf.Initiator, d.Conf.Scheduler = initiator, scheduler
-	return openflow.Submission{DAG: d, ID: id, Initiator: initiator}
+	return e.Submission(t, d, id)
 }
 
 // credential takes the secret out of a running container, as its program has it.
