@@ -52,6 +52,9 @@ type JobRecord struct {
 	EndTime         time.Time
 	ApplyTime       time.Time // resources last taken
 	ReturnTime      time.Time // resources last given back
+	Peer            PartyID   // whose quota it counts to; empty: nobody's, it is this site's own
+	Lease           time.Time // when it ends here unless its scheduler still drives it; zero: never
+	Closed          bool      // this site has ended it for good: no rerun opens it again
 }
 
 // Needs is what the job takes from the site's capacity.

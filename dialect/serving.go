@@ -53,6 +53,9 @@ func (n Node) Verified(refuse func(http.ResponseWriter, *http.Request, error)) f
 				return
 			}
 			caller, err := n.Verifier.Verify(r.Context(), r, body)
+			if err == nil && n.Pace != nil {
+				err = n.Pace(r.Context(), caller, r.ContentLength)
+			}
 			if err != nil {
 				refuse(w, r, err)
 				return

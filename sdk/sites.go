@@ -17,6 +17,10 @@ type Site struct {
 	Dialect string   `json:"dialect"`  // that it speaks: native, fate-flow
 	Version string   `json:"version"`  // of the dialect
 	Profile string   `json:"profile"`  // of the dialect: how callers are known and answers proven
+
+	Limits wire.Quota   `json:"limits"` // what it may use
+	Said   wire.Quota   `json:"said"`   // of Limits, what the operator has said of this peer
+	Uses   wire.PeerUse `json:"uses"`
 }
 
 // siteChange is the body of the routes that change peers.
@@ -28,6 +32,7 @@ type siteChange struct {
 	Version string           `json:"version,omitempty"`
 	Profile string           `json:"profile,omitempty"`
 	Final   bool             `json:"final,omitempty"`
+	Limits  *wire.Quota      `json:"limits,omitempty"`
 }
 
 // Sites lists the peers of the node.
@@ -86,6 +91,12 @@ func (c *Client) RemoveSite(ctx context.Context, id openflow.PartyID) error {
 // RotateSite takes a new key of a peer beside its present one; final forgets the present one.
 func (c *Client) RotateSite(ctx context.Context, id openflow.PartyID, key string, final bool) error {
 	_, err := c.tell(ctx, "/openflow/v1/user/site/rotate", siteChange{PartyID: id, Key: key, Final: final}, nil)
+	return err
+}
+
+// LimitSite says what a peer may use, in place of what was said before; what is 0 is the site's rule for all peers.
+func (c *Client) LimitSite(ctx context.Context, id openflow.PartyID, q openflow.Quota) error {
+	_, err := c.tell(ctx, "/openflow/v1/user/site/limit", siteChange{PartyID: id, Limits: wire.EncodeQuota(q)}, nil)
 	return err
 }
 

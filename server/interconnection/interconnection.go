@@ -6,8 +6,11 @@
 package interconnection
 
 import (
+	"context"
+
 	"github.com/go-chi/chi/v5"
 
+	"openflow"
 	"openflow/dialect"
 )
 
@@ -16,6 +19,8 @@ type API struct {
 	Dialects  dialect.All
 	Node      dialect.Node
 	Transport *Transport // nil: messages are not taken
+	// Pace is that of messages; the one of Node is of calls.
+	Pace func(ctx context.Context, caller openflow.PartyID, bytes int64) error
 }
 
 // Routes mounts the layer: what each dialect serves, and the transport of interop-transport §7.
@@ -24,8 +29,10 @@ func (a *API) Routes(r chi.Router) {
 	if a.Transport == nil {
 		return
 	}
+	messages := a.Node
+	messages.Pace = a.Pace
 	r.Group(func(r chi.Router) {
-		r.Use(a.Node.Verified(a.Transport.refuse))
+		r.Use(messages.Verified(a.Transport.refuse))
 		r.Post("/v1/interconn/chan/invoke", a.Transport.invoke)
 		r.Post("/v1/interconn/chan/transport", a.Transport.invoke)
 	})

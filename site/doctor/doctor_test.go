@@ -55,6 +55,10 @@ func TestPeers(t *testing.T) {
 		"clock, not keys": {change(func(p *doctor.Peer) { p.Clock = time.Hour; p.Err = code(openflow.CodeUnauthorized, "x") }), "keys 10000", tip, "clocks"},
 		"older version":   {change(func(p *doctor.Peer) { p.Version = "v0" }), "version 10000", tip, "v0"},
 		"foreign version": {change(func(p *doctor.Peer) { p.Version = "" }), "version 10000", good, "does not tell"},
+		"quota":           {change(func(p *doctor.Peer) { p.Quota.Jobs = 2; p.Use.Jobs = 1 }), "quota 10000", good, "1 of 2 jobs"},
+		"all its jobs":    {change(func(p *doctor.Peer) { p.Quota.Jobs = 2; p.Use.Jobs = 2 }), "quota 10000", tip, "all that it may"},
+		"all its places":  {change(func(p *doctor.Peer) { p.Quota.Waiting = 1; p.Use.Waiting = 1 }), "quota 10000", tip, "all that it may"},
+		"all its cores":   {change(func(p *doctor.Peer) { p.Quota.Cores = 2; p.Use.Held.Cores = 2 }), "quota 10000", tip, "holds 2 cores"},
 		"no grants":       {change(func(p *doctor.Peer) { p.Granted = false }), "grants 10000", tip, "may use nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,6 +22,8 @@ type Peer struct {
 	Version  string        // empty: the peer does not say
 	CallBack error         // why the peer does not reach this node, or is not known to it
 	Granted  bool          // the peer may use something here
+	Quota    openflow.Quota // what holds for it
+	Use      openflow.PeerUse
 }
 
 // The limits of clocks. Requests beyond the window are refused; the time in an answer has whole seconds.
@@ -32,7 +34,7 @@ const (
 
 // Examine makes the checks of one peer, against this node's version.
 func (p Peer) Examine(version string) []openflow.Finding {
-	return []openflow.Finding{p.reach(), p.reached(), p.keys(), p.clock(), p.version(version), p.grants()}
+	return []openflow.Finding{p.reach(), p.reached(), p.keys(), p.clock(), p.version(version), p.grants(), p.quota()}
 }
 
 // reach is the way from this node to the peer.
@@ -118,6 +120,19 @@ func (p Peer) grants() openflow.Finding {
 	}
 	return warn(check, "it is registered and may use nothing here, so its jobs are refused",
 		fmt.Sprintf("if that is not meant so: openflow grant add %s --component NAME --table NAMESPACE/NAME", p.Party))
+}
+
+// quota is how much of what it may use the peer uses. At a bound, its next job waits or is refused.
+func (p Peer) quota() openflow.Finding {
+	check := "quota " + string(p.Party)
+	held, most := p.Use.Held, p.Quota.Holds()
+	detail := fmt.Sprintf("%d of %d jobs, %d of %d in the queue; holds %s", p.Use.Jobs, p.Quota.Jobs, p.Use.Waiting, p.Quota.Waiting, held)
+	full := p.Quota.Jobs > 0 && p.Use.Jobs >= p.Quota.Jobs || p.Quota.Waiting > 0 && p.Use.Waiting >= p.Quota.Waiting
+	if full || held.Cores >= most.Cores || held.Memory >= most.Memory || held.GPUs >= most.GPUs {
+		return warn(check, "it uses all that it may: "+detail,
+			fmt.Sprintf("see what its jobs do: openflow job list; to let it have more: openflow site limit %s", p.Party))
+	}
+	return ok(check, detail)
 }
 
 // Peers is the check that there are any.

@@ -102,9 +102,13 @@ func leaving(t *testing.T) (Farewell, *others, *catalogue.Catalogue) {
 		"of-10001-with-10000": {"10001", []openflow.Party{guest, host, third}}, "of-10001": {"10001", []openflow.Party{guest, third}},
 		"of-10000-done": {"10000", []openflow.Party{guest, host}},
 	} {
-		require.NoError(t, rows.CreateJob(t.Context(), openflow.JobRecord{
+		job := openflow.JobRecord{
 			ID: id, Party: guest, Scheduler: j.scheduler, Initiator: j.scheduler, Status: openflow.JobReady, DAG: &openflow.DAG{Parties: j.parties},
-		}, nil))
+		}
+		if j.scheduler != "9999" {
+			job.Peer, job.Lease = j.scheduler, time.Now().Add(30*time.Minute)
+		}
+		require.NoError(t, rows.CreateJob(t.Context(), job, nil))
 	}
 	_, err = rows.UpdateJobStatus(t.Context(), openflow.JobKey{Scheduler: "10000", Job: "of-10000-done", Party: guest}, openflow.JobFailed, "")
 	require.NoError(t, err)

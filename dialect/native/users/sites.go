@@ -2,6 +2,7 @@ package users
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"openflow"
@@ -57,15 +58,36 @@ type Site struct {
 	Dialect string    `json:"dialect,omitempty"` // which the peer speaks; in requests empty for nodes of openflow
 	Version string    `json:"version,omitempty"` // of the dialect
 	Profile string    `json:"profile,omitempty"` // of the dialect
+
+	Limits *wire.Quota   `json:"limits,omitempty"` // what it may use; in requests, what is said of it alone
+	Said   *wire.Quota   `json:"said,omitempty"`   // of Limits, what is not the site's rule for all peers
+	Uses   *wire.PeerUse `json:"uses,omitempty"`
 }
 
 func (a *api) listSites(r *http.Request) (any, error) {
 	sites, err := a.Catalogue.Sites(r.Context())
 	out := make([]Site, 0, len(sites))
 	for _, s := range sites {
-		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile})
+		said, holds, use, err := a.Sites.LimitsOf(r.Context(), s.Party)
+		if err != nil {
+			return nil, openflow.About(openflow.AboutSite, err)
+		}
+		out = append(out, Site{
+			PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect), Version: s.Version,
+			Profile: s.Profile, Limits: wire.EncodeQuota(holds), Said: wire.EncodeQuota(said), Uses: wire.EncodePeerUse(use),
+		})
 	}
 	return out, err
+}
+
+// limitSite says what a peer may use.
+func (a *api) limitSite(r *http.Request) (any, error) {
+	return a.site(r, func(b Site) error {
+		if b.Limits == nil {
+			return openflow.Errorf(openflow.CodeInvalid, "invalid request: missing limits")
+		}
+		return a.Sites.LimitSite(r.Context(), openflow.PartyID(b.PartyID), b.Limits.Decode())
+	})
 }
 
 // heardOf is how long the silent workers of the pool are still listed.
@@ -133,7 +155,7 @@ func (a *api) site(r *http.Request, do func(Site) error) (any, error) {
 	if err := do(b); err != nil {
 		return nil, openflow.About(openflow.AboutSite, err)
 	}
-	return nil, a.Audit(r, "site", string(b.PartyID)+" "+b.URL+" "+b.Key)
+	return nil, a.Audit(r, "site", strings.TrimRight(string(b.PartyID)+" "+b.URL+" "+b.Key+" "+b.Limits.String(), " "))
 }
 
 func (a *api) addSite(r *http.Request) (any, error) {

@@ -46,6 +46,7 @@ type Site struct {
 	Version   string
 	GrantAll  bool               // peers need no grants
 	Capacity  openflow.Resources // of jobs
+	Quota     openflow.Quota     // of each peer of which nothing is said
 	Home      *home.Home
 	Secrets   string // folder of the keys
 	PublicKey string // in use
@@ -122,6 +123,7 @@ func (s *Site) examinePeers(ctx context.Context) []openflow.Finding {
 
 func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Peer {
 	p := doctor.Peer{Party: r.Party, URL: r.URL, Granted: s.GrantAll}
+	s.quota(ctx, &p)
 	client, err := s.Directory.Client(ctx, r.Party)
 	if err != nil {
 		p.Err = err
@@ -134,6 +136,16 @@ func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Pe
 		p.Granted = true
 	}
 	return p
+}
+
+// quota notes what a peer uses of what it may.
+func (s *Site) quota(ctx context.Context, p *doctor.Peer) {
+	if said, err := s.Rows.Quota(ctx, p.Party); err == nil {
+		p.Quota = said.Or(s.Quota)
+	}
+	if use, err := s.Rows.PeerUse(ctx, p.Party); err == nil {
+		p.Use = use
+	}
 }
 
 func (s *Site) examineMachine(context.Context) []openflow.Finding {
