@@ -23,16 +23,19 @@ func DefaultQuota() Quota {
 	return Quota{Jobs: 1000, Waiting: 500, Calls: 200, Bytes: 8 << 30}
 }
 
+// usualCores is what a job takes that does not say (fate-flow-api §4.7): a site may always give one job as much.
+const usualCores = 4
+
 // Within fills in how much of a capacity one peer may hold, where that is open: three quarters, so that something is left for
-// others, and one of what is counted at least.
+// others, and at least what one job needs.
 func (q Quota) Within(capacity Resources) Quota {
-	q.Cores = cmp.Or(q.Cores, share(capacity.Cores))
+	q.Cores = cmp.Or(q.Cores, share(capacity.Cores, usualCores))
 	q.Memory = cmp.Or(q.Memory, capacity.Memory/4*3)
-	q.GPUs = cmp.Or(q.GPUs, share(capacity.GPUs))
+	q.GPUs = cmp.Or(q.GPUs, share(capacity.GPUs, 1))
 	return q
 }
 
-func share(n int) int { return max(n*3/4, min(n, 1)) }
+func share(n, least int) int { return max(n*3/4, min(n, least)) }
 
 // Or takes from a rule what q leaves open.
 func (q Quota) Or(rule Quota) Quota {

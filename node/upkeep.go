@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 
-	"openflow/site/peers"
 	"openflow/site/upkeep"
 	"openflow/worker/roster"
 )

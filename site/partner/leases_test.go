@@ -116,9 +116,9 @@ func TestLimits(t *testing.T) {
 		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(l.Check()), name)
 	}
 	l := partner.DefaultLimits()
-	for cores, most := range map[int]int{0: 0, 1: 1, 2: 1, 4: 3, 32: 24} {
+	for cores, most := range map[int]int{0: 0, 1: 1, 2: 2, 4: 4, 8: 6, 32: 24} {
 		l.Cores = cores
-		require.Equal(t, most, l.Rules().Quota.Cores, "something is left for others, as far as there is something")
+		require.Equal(t, most, l.Rules().Quota.Cores, "something is left for others, where there is more than one job needs")
 	}
 	l.Quota.Cores = 32
 	require.Equal(t, 32, l.Rules().Quota.Cores)

@@ -106,8 +106,10 @@ func TestSchedulerForbidsTheStop(t *testing.T) {
 	p := a.calls().Partner()
 	r, err := p.Reserve(t.Context(), k)
 	require.False(t, err == nil && r.Held, "it opens the job again")
-	require.Error(t, p.StartTask(t.Context(), openflow.TaskStart{TaskKey: run, StartsJob: true}))
-	_ = p.Tell(t.Context(), k, openflow.News{Status: openflow.JobWaiting, Reason: "it goes on"}) // refused or not, it changes nothing
+	_ = p.StartTask(t.Context(), openflow.TaskStart{TaskKey: run, StartsJob: true})
+	_ = p.Tell(t.Context(), k, openflow.News{Status: openflow.JobWaiting, Reason: "it goes on"}) // refused or not, neither changes anything
+	require.Len(t, e.Starts(t, "10000", k.Job), 1)
+	e.NoContainers(t)
 	rows := user.Jobs(k.Job)
 	require.Equal(t, string(openflow.JobCanceled), rows[0].Status)
 	require.Equal(t, "stopped at party 10000 by its operator", rows[0].Reason)
@@ -131,7 +133,7 @@ func TestRemovedPeerHoldsCores(t *testing.T) {
 	client := &sdk.Client{URL: user.URL, User: "ann"}
 	require.NoError(t, client.RemoveSite(t.Context(), "9999"))
 	for _, id := range []openflow.JobID{k.Job, own} {
-		require.Equal(t, "party 9999 was removed at party 10000", user.WaitFor(id, openflow.JobCanceled)[0].Reason)
+		require.Contains(t, user.WaitFor(id, openflow.JobCanceled)[0].Reason, "party 9999 was removed at party 10000")
 	}
 	require.Zero(t, e.CoresHeld(t, "10000"))
 	e.Restart(t, "10000")

@@ -24,7 +24,7 @@ func bounded(change func(*openflow.Quota)) env.Option {
 
 // A hundred jobs of one peer leave no room for a job of another.
 func TestManyJobsOfOnePeer(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Cores(4), bounded(nil))
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Cores(16), bounded(nil))
 	e.Stop(t, "9999")
 	a := attack(t, e, "9999", "10000")
 	held := 0
@@ -35,22 +35,22 @@ func TestManyJobsOfOnePeer(t *testing.T) {
 			held++
 		}
 	}
-	require.Equal(t, 3, held, "three quarters of what the site has")
+	require.Equal(t, 12, held, "three quarters of what the site has")
 	user := e.As(t, "10001")
 	job := user.Submit(env.DAG(env.Parties("guest 10001", "host 10000"), env.Noop("a", nil)))
 	user.WaitFor(job, openflow.JobSuccess)
 
-	_, r, err := a.asks("202601021504050000100", 4, 0)
+	_, r, err := a.asks("202601021504050000100", 13, 0)
 	if err == nil {
 		err = r.Err()
 	}
 	require.Equal(t, openflow.CodePermission, openflow.CodeOf(err), "a job that never fits is refused for good: %v", err)
-	require.ErrorContains(t, err, "4 cores, and may have 3")
+	require.ErrorContains(t, err, "13 cores, and may have 12")
 }
 
 // A peer opens jobs without end.
 func TestOpenJobsOfOnePeer(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Cores(4), bounded(func(q *openflow.Quota) { q.Jobs, q.Waiting = 5, 1 }))
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Party("10001"), env.Cores(4), bounded(func(q *openflow.Quota) { q.Jobs, q.Waiting, q.Cores = 5, 1, 3 }))
 	e.Stop(t, "9999", "10001")
 	a, other := attack(t, e, "9999", "10000"), attack(t, e, "10001", "10000")
 	var waits, refused int

@@ -72,7 +72,7 @@ type Share struct {
 type Quota struct {
 	Jobs      int           `flag:"peer-jobs" help:"jobs of one peer that have not ended, one for each role; 0 means any number"`
 	Waiting   int           `flag:"peer-waiting" help:"places of one peer in the queue; 0 means any number"`
-	Cores     Cores         `flag:"peer-cores" default:"three quarters of --cores" help:"cores that jobs of one peer hold at a time"`
+	Cores     Cores         `flag:"peer-cores" default:"three quarters of --cores, and 4 at least" help:"cores that jobs of one peer hold at a time"`
 	Memory    Bytes         `flag:"peer-memory" default:"three quarters of --memory" help:"memory that jobs of one peer hold at a time, as in 48GiB"`
 	GPUs      int           `flag:"peer-gpus" help:"GPUs that jobs of one peer hold at a time; 0 means three quarters of --gpus"`
 	Calls     int           `flag:"peer-calls" help:"calls of one peer a second, at each server; 0 means any number"`
