@@ -99,8 +99,8 @@ func sitesCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the peers that the node knows",
-		Long: `List the peers that the node knows, with the keys that they may sign with, and how much of what each may use it uses: jobs
-that have not ended, those of them in the queue, and cores. openflow doctor tells which of them answer.`,
+		Long: `List the peers that the node knows, and the keys that they may sign with. Jobs that have not ended, those of them in the
+queue, and cores are shown with how many a peer may have. openflow doctor tells which of them answer.`,
 		Example: `  openflow site list`,
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {

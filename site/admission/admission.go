@@ -7,8 +7,8 @@
 // nobody waits for ever.
 //
 // Age is the order in which the site has first seen the jobs. Nothing that a peer says makes its job older. Two sites may so
-// put two jobs in different orders. They cannot keep them waiting for each other all the same: whoever was told to come
-// and does not come waits for another site, and what is kept for it is soon there for all again.
+// put two jobs in different orders. They cannot keep them waiting for each other all the same. Whoever was told to come
+// and does not come waits for another site. What is kept for it is soon there for all again.
 package admission
 
 import (
@@ -43,8 +43,8 @@ const (
 	// hold is how long what a job was told of is kept for it: it is on its way.
 	hold = 2 * time.Second
 	// lapse is after what time nothing is kept any more for an overdue job that was told and has not come. It is longer than
-	// hold, since such a job asks other sites before; it is bounded, since the other site may keep what it has for a job that
-	// waits here, and a scheduler that never comes would keep everybody waiting.
+	// hold, since such a job asks other sites before. It is bounded, since the other site may keep what it has for a job that
+	// waits here. And a scheduler that never comes would keep everybody waiting.
 	lapse = time.Minute
 	// lost is after what time a job that was told and has not come is told again: who was to call it may have died
 	// before. Then it is told after as long as it had waited by then: it may also wait for another site, and each call

@@ -17,11 +17,11 @@ type Peer struct {
 	Err error
 	// Answered says whether the peer's node answered at all, if only to refuse.
 	Answered bool
-	Clock    time.Duration // how far the peer's clock is ahead of ours
-	Timed    bool          // the answer told the time
-	Version  string        // empty: the peer does not say
-	CallBack error         // why the peer does not reach this node, or is not known to it
-	Granted  bool          // the peer may use something here
+	Clock    time.Duration  // how far the peer's clock is ahead of ours
+	Timed    bool           // the answer told the time
+	Version  string         // empty: the peer does not say
+	CallBack error          // why the peer does not reach this node, or is not known to it
+	Granted  bool           // the peer may use something here
 	Quota    openflow.Quota // what holds for it
 	Use      openflow.PeerUse
 }

@@ -18,8 +18,8 @@ var (
 	scheduledMoves = moves("scheduled_job", "job_id = $1", "", 2, beforeScheduled)
 )
 
-// reopened is what changes of a job that runs again: it is the youngest in the queue, and its scheduler has the time for a
-// call to ask for its resources, with which it gets a lease. It follows the statement's time, which it repeats.
+// reopened is what changes of a job that runs again. It is the youngest in the queue, and has a lease for a minute, in which
+// its scheduler is asked. It follows the statement's time, which it repeats.
 const reopened = `, age = case when end_time > 0 then (select coalesce(max(age), 0) + 1 from job) else age end,
 	lease = case when end_time > 0 and lease > 0 then cast($7 as bigint) + 60000 else lease end`
 
