@@ -54,7 +54,7 @@ func (n Node) Verified(refuse func(http.ResponseWriter, *http.Request, error)) f
 			}
 			caller, err := n.Verifier.Verify(r.Context(), r, body)
 			if err == nil && n.Pace != nil {
-				err = n.Pace(r.Context(), caller, r.ContentLength)
+				err = n.Pace(r.Context(), caller, int64(len(body)))
 			}
 			if err != nil {
 				refuse(w, r, err)
