@@ -39,6 +39,9 @@ type JobService interface {
 	// success; where its end has not come to this site, it does so now. Errors: CodeNotFound when neither this node nor a
 	// peer schedules it for this node.
 	StopJob(ctx context.Context, scheduler PartyID, id JobID) (Stopped, error)
+	// StopHere ends this site's own part of a job at once and for good, whatever its scheduler says and whether or not it
+	// answers. It is told afterwards, as far as it can be reached. Errors: CodeNotFound when this site has no part in it.
+	StopHere(ctx context.Context, scheduler PartyID, id JobID) (Stopped, error)
 	// RerunJob asks the scheduler to run again what has not succeeded of an ended job. A job that runs or has succeeded
 	// is left alone.
 	RerunJob(ctx context.Context, scheduler PartyID, id JobID) error
@@ -134,6 +137,11 @@ func RefusedByScheduler(scheduler PartyID) string {
 // UnheardByScheduler is why a job ends at a party whose user stops it there, because its scheduler takes no stops.
 func UnheardByScheduler(scheduler PartyID) string {
 	return fmt.Sprintf("stopped at this site only: party %s, which schedules the job, offers no way to stop it", scheduler)
+}
+
+// GivenBackUnused is why a job that goes on holds nothing at a party.
+func GivenBackUnused(scheduler PartyID) string {
+	return fmt.Sprintf("party %s, which schedules the job, has long run nothing here; what the job held was given back, and it asks again when a task is to start", scheduler)
 }
 
 // MaxEndedJobs bounds one question about ends.

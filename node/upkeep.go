@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 
-	"openflow/site/peers"
 	"openflow/site/upkeep"
 	"openflow/worker/roster"
 )
@@ -23,7 +22,8 @@ func (n *Node) startUpkeep(context.Context) error {
 	r.Every(roster.SilentEvery, "silent machines", func(ctx context.Context) error { return n.pool().TellSilent(ctx, n.changes()) })
 	r.Every(upkeep.SweepEvery, "jobs with strangers", n.farewell.ToStrangers)
 	r.Every(upkeep.ReconcileEvery, "jobs, runs and their workflows", n.strays.Sweep)
-	r.Every(peers.AskEndsEvery, "jobs that have ended elsewhere", n.unheard.Take)
+	r.Every(n.leases.Every, "jobs that nobody drives", n.leases.Take)
+	r.Every(min(upkeep.SweepEvery, n.config.Limits.Idle), "resources that nobody uses", n.leases.ReturnIdle)
 	upkeep.Keeper{
 		Self: n.config.Party, Rows: n.changes(), Objects: n.objects, Messages: n.messages, Keep: n.config.Retention,
 	}.Start(r)

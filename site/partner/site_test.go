@@ -88,6 +88,7 @@ func newSite(t *testing.T) *site {
 	s := &site{t: t, file: file, catalogue: c, engine: &engine{}, sessions: &sessions{}}
 	limits := partner.DefaultLimits()
 	limits.Cores = 8
+	limits.Quota = openflow.Quota{Cores: 1 << 20, Memory: 1 << 60, GPUs: 1 << 20, Priority: 1 << 30} // leases_test.go is about it
 	s.Service = &partner.Service{
 		Self: "10000", Store: c, Engine: s.engine, Sessions: s.sessions, Components: components{}, Mandates: mandates{}, Limits: limits,
 		Log: slog.New(slog.DiscardHandler),

@@ -2,6 +2,7 @@ package partner
 
 import (
 	"context"
+	"time"
 
 	"openflow"
 )
@@ -47,11 +48,19 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 			return err
 		}
 	}
+	if err := s.drives(ctx, job); err != nil {
+		return err
+	}
 	order := s.order(t)
 	if order.Pool, err = s.pooling(ctx, t); err != nil {
 		return err
 	}
-	err = s.Store.ApplyTaskResources(ctx, k, s.Limits.Capacity().GPUs)
+	if !job.ResourceInUse && job.Needs() != (openflow.Resources{}) { // it has never asked, or has given it back unused
+		err = s.Store.ApplyJobResources(ctx, key, s.Limits.Capacity(), s.Limits.Rules())
+	}
+	if err == nil {
+		err = s.Store.ApplyTaskResources(ctx, k, s.Limits.Capacity().GPUs)
+	}
 	switch openflow.CodeOf(err) {
 	case openflow.CodeConflict:
 		return nil // it has ended since it was read: this is a repeat, which a lost or late answer has caused
@@ -72,6 +81,15 @@ func (s *Service) order(t openflow.TaskRecord) openflow.TaskOrder {
 		Key: t.Key, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
 		Label: t.Spec.Conf.Label, Cores: t.Cores,
 	}
+}
+
+// drives notes that the scheduler of a job still drives it, as far as that is no news a moment later.
+func (s *Service) drives(ctx context.Context, job openflow.JobRecord) error {
+	until := time.Now().Add(s.Limits.Lease)
+	if job.Lease.IsZero() || until.Sub(job.Lease) < s.Limits.Lease/2 {
+		return nil
+	}
+	return openflow.About(openflow.AboutJob, s.Store.RenewLease(ctx, job.Key(), until))
 }
 
 func tooLate(k openflow.TaskKey, status openflow.JobStatus) error {
@@ -181,5 +199,12 @@ func (s *Service) addVersion(ctx context.Context, k openflow.TaskKey) error {
 // AskTask tells how the run stands here.
 func (s *Service) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
 	t, err := s.task(ctx, k)
-	return t.Standing(), err
+	if err != nil || t.SyncType != openflow.Poll { // otherwise this node asks whether the job is still driven
+		return t.Standing(), err
+	}
+	job, err := s.Store.Job(ctx, k.JobKey())
+	if err != nil {
+		return t.Standing(), openflow.About(openflow.AboutJob, err)
+	}
+	return t.Standing(), s.drives(ctx, job)
 }

@@ -18,7 +18,10 @@ import (
 
 // Store is the scheduler's own record of its jobs.
 type Store interface {
-	CreateScheduledJob(ctx context.Context, j openflow.ScheduledJob) (openflow.ScheduledJob, error)
+	// AdmitScheduledJob records a job where its initiator has less than so many under way; 0: any number.
+	AdmitScheduledJob(ctx context.Context, most int, j openflow.ScheduledJob) (openflow.ScheduledJob, error)
+	// Quota is what the operator has said of a peer.
+	Quota(ctx context.Context, peer openflow.PartyID) (openflow.Quota, error)
 	ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error)
 	// Site returns a peer of this node; CodeNotFound: it is none.
 	Site(ctx context.Context, id openflow.PartyID) (openflow.SiteRecord, error)
@@ -42,6 +45,7 @@ type Service struct {
 	Engine   openflow.Engine
 	Timing   openflow.Timing
 	NewID    func() openflow.JobID
+	Quota    openflow.Quota // of each peer of which nothing else is said
 	// GrantAll lets every peer initiate jobs: for trials.
 	GrantAll bool
 	Log      *slog.Logger
@@ -118,11 +122,24 @@ func (s *Service) admit(ctx context.Context, caller openflow.PartyID, sub openfl
 	if err != nil {
 		return no(err)
 	}
-	job, err := s.Store.CreateScheduledJob(ctx, openflow.ScheduledJob{
+	quota, err := s.quota(ctx, caller)
+	if err != nil {
+		return no(openflow.About(openflow.AboutJob, err))
+	}
+	job, err := s.Store.AdmitScheduledJob(ctx, quota.Jobs, openflow.ScheduledJob{
 		ID: sub.ID, Initiator: caller, Status: openflow.JobReady, DAG: &dag, Priority: dag.Conf.Priority,
 		IdempotencyKey: sub.IdempotencyKey, SubmitHash: hash, UserName: sub.UserName, Mandate: sub.Mandate, Grants: grants,
 	})
 	return job, word, openflow.About(openflow.AboutJob, err)
+}
+
+// quota is what the caller may have this node schedule. The site itself may have any number of jobs.
+func (s *Service) quota(ctx context.Context, caller openflow.PartyID) (openflow.Quota, error) {
+	if caller == s.Self {
+		return openflow.Quota{}, nil
+	}
+	said, err := s.Store.Quota(ctx, caller)
+	return said.Or(s.Quota), err
 }
 
 // reaches refuses a job with a party that is no peer of this node: it could not be told of the job.

@@ -514,3 +514,25 @@ func TestEndedJobs(t *testing.T) {
 	_, err = n.EndedJobs(t.Context(), "10000", make([]openflow.JobID, openflow.MaxEndedJobs+1))
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 }
+
+// A peer has so many jobs under way that this node schedules, and no more; this site's own users are not bounded.
+func TestJobsOfOneInitiator(t *testing.T) {
+	n := newNode(t)
+	n.Quota = openflow.Quota{Jobs: 2}
+	create := func(caller openflow.PartyID, id openflow.JobID) openflow.Code {
+		_, err := n.CreateJob(t.Context(), caller, openflow.Submission{DAG: dag(), ID: id})
+		return openflow.CodeOf(err)
+	}
+	require.Empty(t, create("10000", "1"))
+	require.Empty(t, create("10000", "2"))
+	require.Equal(t, openflow.CodeExhausted, create("10000", "3"))
+	require.Empty(t, create("10000", "2"), "a repeat is the first job")
+	require.Empty(t, create("10001", "4"))
+	for _, id := range []openflow.JobID{"5", "6", "7"} {
+		require.Empty(t, create("9999", id))
+	}
+	n.record(t, "1", openflow.JobFailed)
+	require.Empty(t, create("10000", "3"))
+	require.NoError(t, n.catalogue.SaveQuota(t.Context(), "10000", openflow.Quota{Jobs: 3}))
+	require.Empty(t, create("10000", "8"))
+}

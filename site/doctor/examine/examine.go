@@ -46,6 +46,7 @@ type Site struct {
 	Version   string
 	GrantAll  bool               // peers need no grants
 	Capacity  openflow.Resources // of jobs
+	Quota     openflow.Quota     // of each peer of which nothing is said
 	Home      *home.Home
 	Secrets   string // folder of the keys
 	PublicKey string // in use
@@ -126,6 +127,7 @@ func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Pe
 	if s.GrantAll {
 		p.Granted = []openflow.GrantKind{openflow.GrantInitiate, openflow.GrantSchedule, openflow.GrantUse}
 	}
+	s.quota(ctx, &p)
 	client, err := s.Directory.Client(ctx, r.Party)
 	if err != nil {
 		p.Err = err
@@ -141,6 +143,16 @@ func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Pe
 		}
 	}
 	return p
+}
+
+// quota notes what a peer uses of what it may.
+func (s *Site) quota(ctx context.Context, p *doctor.Peer) {
+	if said, err := s.Rows.Quota(ctx, p.Party); err == nil {
+		p.Quota = said.Or(s.Quota)
+	}
+	if use, err := s.Rows.PeerUse(ctx, p.Party); err == nil {
+		p.Use = use
+	}
 }
 
 func (s *Site) examineMachine(context.Context) []openflow.Finding {
