@@ -37,12 +37,13 @@ func expected(size, most int64) int64 {
 	return size
 }
 
-// enter counts a call with a body of that size. The caller leaves when it has been answered. CodeUnavailable: the peer, or all of them, have too much under way; a later call is taken.
-func (i *Intake) enter(peer openflow.PartyID, size int64) (leave func(), err error) {
+// enter counts a call with a body of that size, or -1, and of at most so many bytes. The caller leaves when it has been
+// answered. CodeUnavailable: the peer, or all of them, have too much under way; a later call is taken.
+func (i *Intake) enter(peer openflow.PartyID, size, most int64) (leave func(), err error) {
 	if i == nil {
 		return func() {}, nil
 	}
-	if size <= light {
+	if size = expected(size, most); size <= light {
 		size = 0
 	}
 	i.mu.Lock()

@@ -16,9 +16,9 @@ import (
 	"openflow/tests/env"
 )
 
-// partner stops a node and stands at its address, with its key: it answers every call as it likes, signed. A handler that
+// standIn stops a node and stands at its address, with its key: it answers every call as it likes, signed. A handler that
 // returns nil says success.
-func partner(t *testing.T, e *env.Env, id string, answer func(path string) any) {
+func standIn(t *testing.T, e *env.Env, id string, answer func(path string) any) {
 	t.Helper()
 	e.Stop(t, id)
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", strings.TrimPrefix(e.SecureURL(id), "https://"))

@@ -195,7 +195,7 @@ func TestHugeRefusalEndsTheJob(t *testing.T) {
 	for name, at := range map[string]string{"at the creation": "/job/open", "at the start": "/task/start"} {
 		t.Run(name, func(t *testing.T) {
 			e := env.New(t, env.Party("9999"), env.Party("10000"))
-			partner(t, e, "10000", func(path string) any {
+			standIn(t, e, "10000", func(path string) any {
 				if strings.HasSuffix(path, at) {
 					return refusal
 				}
