@@ -149,7 +149,7 @@ func TestProfilesAreForTheOperator(t *testing.T) {
 		"the token as a cookie":      {user.URL, http.MethodPost, heap, []string{"Cookie", "openflow_token=" + user.Token}},
 		"the token in the address":   {user.URL, http.MethodPost, heap + "&token=" + user.Token, nil},
 		"a page of another origin":   {user.URL, http.MethodPost, heap, []string{"Authorization", bearer, "Origin", "http://evil.example"}},
-		"the interconnection layer":  {n.InterconnectionURL(), http.MethodPost, heap, []string{"Authorization", bearer}},
+		"the interconnection layer":  {e.PeersURL("9999"), http.MethodPost, heap, []string{"Authorization", bearer}},
 		"the containers' base layer": {n.BaseURL(), http.MethodPost, heap, []string{"Authorization", bearer}},
 		"the program's arguments":    {user.URL, http.MethodPost, "/debug/pprof/cmdline", nil},
 	} {
