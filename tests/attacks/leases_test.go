@@ -32,7 +32,7 @@ func (a *attacker) asks(id openflow.JobID, cores, priority int) (openflow.JobKey
 		Scheduler: a.Party, Initiator: a.Party, SyncType: openflow.Callback, ModelID: "m", ModelVersion: "0", Cores: &cores, Priority: priority,
 	}
 	k := openflow.JobKey{Scheduler: a.Party, Job: id, Party: host}
-	r, err := a.calls().Partner().OpenJob(a.t.Context(), openflow.JobOrder{Key: k, DAG: d})
+	r, err := a.calls().Partner().OpenJob(a.t.Context(), a.env.Order(a.t, k, d))
 	return k, r, err
 }
 
