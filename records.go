@@ -53,6 +53,9 @@ type JobRecord struct {
 	EndTime         time.Time
 	ApplyTime       time.Time // resources last taken
 	ReturnTime      time.Time // resources last given back
+	Peer            PartyID   // whose quota it counts to; empty: nobody's, it is this site's own
+	Lease           time.Time // when it ends here unless its scheduler still drives it; zero: never
+	Closed          bool      // this site has ended it for good: no rerun opens it again
 
 	Grants []GrantID // that it is created on, each of which it uses once; not part of the row that is read
 }

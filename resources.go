@@ -20,6 +20,16 @@ func (r Resources) Minus(o Resources) Resources {
 	return Resources{max(r.Cores-o.Cores, 0), max(r.Memory-o.Memory, 0), max(r.GPUs-o.GPUs, 0)}
 }
 
+// Plus is both together.
+func (r Resources) Plus(o Resources) Resources {
+	return Resources{r.Cores + o.Cores, r.Memory + o.Memory, r.GPUs + o.GPUs}
+}
+
+// Min is the less of both, of each resource.
+func (r Resources) Min(o Resources) Resources {
+	return Resources{min(r.Cores, o.Cores), min(r.Memory, o.Memory), min(r.GPUs, o.GPUs)}
+}
+
 // Within reports whether have covers r.
 func (r Resources) Within(have Resources) bool { return len(r.Short(have)) == 0 }
 

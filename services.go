@@ -39,6 +39,9 @@ type JobService interface {
 	// success; where its end has not come to this site, it does so now. Errors: CodeNotFound when neither this node nor a
 	// peer schedules it for this node.
 	StopJob(ctx context.Context, scheduler PartyID, id JobID) (Stopped, error)
+	// StopHere ends this site's own part of a job at once and for good, whatever its scheduler says and whether or not it
+	// answers. It is told afterwards, as far as it can be reached. Errors: CodeNotFound when this site has no part in it.
+	StopHere(ctx context.Context, scheduler PartyID, id JobID) (Stopped, error)
 	// RerunJob asks the scheduler to run again what has not succeeded of an ended job. A job that runs or has succeeded
 	// is left alone.
 	RerunJob(ctx context.Context, scheduler PartyID, id JobID) error
@@ -136,6 +139,11 @@ func UnheardByScheduler(scheduler PartyID) string {
 	return fmt.Sprintf("stopped at this site only: party %s, which schedules the job, offers no way to stop it", scheduler)
 }
 
+// GivenBackUnused is why a job that goes on holds nothing at a party.
+func GivenBackUnused(scheduler PartyID) string {
+	return fmt.Sprintf("party %s, which schedules the job, has long run nothing here; what the job held was given back, and it asks again when a task is to start", scheduler)
+}
+
 // MaxEndedJobs bounds one question about ends.
 const MaxEndedJobs = 500
 
@@ -229,6 +237,7 @@ type TaskOrder struct {
 	Component string
 	Cores     int      // that it takes of a machine
 	Pool      *Pooling // how a machine of the site's pool is found; nil: the node runs it itself
+	Lost      string   // why the run's workflow is gone, of one in its place that only records and reports that; empty: it runs
 	Revision  int      // of the workflow's code at the start; set by the engine
 }
 
@@ -253,7 +262,14 @@ type JobPlan struct {
 	Timing      Timing
 	Timeout     time.Duration // from the start of the job, not counting what it waits before; 0: none
 	Again       bool          // a further run of a job that its parties know
+	Lost        Lost          // with a status: the job's workflow is gone, and this one in its place only ends the job
 	Revision    int           // of the workflow's code at the start; set by the engine
+}
+
+// Lost is how a job ends whose workflow is gone.
+type Lost struct {
+	Status JobStatus
+	Reason string
 }
 
 // PlannedTask is a task as far as scheduling goes.
@@ -295,6 +311,17 @@ type Engine interface {
 	WakeJobs(ctx context.Context, ids []JobID) error
 	// StartTask starts the task's workflow; one that exists or existed is success.
 	StartTask(ctx context.Context, o TaskOrder) error
-	// StopTask ends a task's run with that status. CodeNotFound when none runs: it has ended, or was never started.
+	// StopTask ends a task's run with that status. CodeNotFound when none runs: it has ended, or was never started. A repeat
+	// is success.
 	StopTask(ctx context.Context, k TaskKey, status TaskStatus, reason string) error
+
+	// OpenWorkflows lists those that go on, page by page: page is empty at first, and next at the end. It may lag behind.
+	OpenWorkflows(ctx context.Context, page string) (list []Workflow, next string, err error)
+	// Fate tells how one stands at this moment.
+	Fate(ctx context.Context, w Workflow) (Fate, error)
+	// EndJob starts a workflow in the place of one that is gone. It ends the job as the plan says: at all parties, and in the
+	// record. Where one goes on, that is left alone.
+	EndJob(ctx context.Context, p JobPlan) error
+	// EndTask is EndJob for a run: its workflow records the end and reports it.
+	EndTask(ctx context.Context, o TaskOrder) error
 }

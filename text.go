@@ -1,6 +1,7 @@
 package openflow
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -69,9 +70,15 @@ func Visible(text string) string {
 // MaxHeard is how many bytes of one text of another party are taken.
 const MaxHeard = 1 << 10
 
-// Heard is what is taken of a text that another party has written: the beginning of a long one, without the signs that are
-// none to read. It may have several lines.
-func Heard(text string) string { return Readable(Cut(text, MaxHeard)) }
+// Heard is what is taken of a text that another party or a container has written: the beginning of a long one, which says so,
+// without the signs that are none to read. It may have several lines.
+func Heard(text string) string {
+	if len(text) > MaxHeard {
+		sign := fmt.Sprintf("... cut, %d bytes; see the log", len(text))
+		text = strings.ToValidUTF8(text[:MaxHeard-len(sign)], "") + sign
+	}
+	return Readable(text)
+}
 
 // maxLine is how many characters FirstLine takes.
 const maxLine = 500

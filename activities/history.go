@@ -20,6 +20,7 @@ type TaskOrder struct {
 	Component string        `json:"component,omitzero"`
 	Cores     int           `json:"cores,omitzero"`
 	Pool      *Pooling      `json:"pool,omitempty"`
+	Lost      string        `json:"lost,omitzero"`
 	Revision  int           `json:"revision,omitzero"`
 }
 
@@ -33,7 +34,7 @@ type Pooling struct {
 func EncodeOrder(o openflow.TaskOrder) TaskOrder {
 	out := TaskOrder{
 		Run: document.EncodeRun(o.Key), Report: o.Report, Timeout: o.Timeout, Label: o.Label,
-		Component: o.Component, Cores: o.Cores, Revision: o.Revision,
+		Component: o.Component, Cores: o.Cores, Lost: o.Lost, Revision: o.Revision,
 	}
 	if o.Pool != nil {
 		pool := Pooling(*o.Pool)
@@ -46,7 +47,7 @@ func EncodeOrder(o openflow.TaskOrder) TaskOrder {
 func (o TaskOrder) Decode() openflow.TaskOrder {
 	out := openflow.TaskOrder{
 		Key: o.Run.Decode(), Report: o.Report, Timeout: o.Timeout, Label: o.Label, Component: o.Component,
-		Cores: o.Cores, Revision: o.Revision,
+		Cores: o.Cores, Lost: o.Lost, Revision: o.Revision,
 	}
 	if o.Pool != nil {
 		pool := openflow.Pooling(*o.Pool)

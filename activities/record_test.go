@@ -57,6 +57,32 @@ func TestRecordEnd(t *testing.T) {
 	})
 }
 
+// A run whose workflow is gone ends as that, although its container is then stopped: whoever follows that comes too late. Its log
+// is kept, and what it reported before stands.
+func TestRecordEndOfALostRun(t *testing.T) {
+	want := activities.NotRun(openflow.Errorf(openflow.CodeUnavailable, "terminated").WithPublic("lost"))
+	lost := order(time.Hour)
+	lost.Lost = "terminated"
+	p := newParty(t, fake.Plan{Hold: make(chan struct{})})
+	_, err := p.runtime.Ensure(t.Context(), driver.Spec{Name: container, Image: "x", Labels: map[string]string{"node": "n"}})
+	require.NoError(t, err)
+	require.NoError(t, p.runtime.Start(t.Context(), container))
+	p.store.rec.PartyStatus, p.store.rec.ContainerName = openflow.TaskRunning, container
+	p.logs.looked = func() {
+		require.Equal(t, openflow.TaskFailed, p.store.rec.PartyStatus, "the container is stopped after that")
+	}
+	got, err := p.activities(p.runtime).RecordEnd(t.Context(), activities.End{Order: lost, Outcome: want})
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.Equal(t, "terminated", p.store.rec.Reason)
+	p.gone()
+
+	p.store.rec.PartyStatus = openflow.TaskSuccess
+	got, err = p.activities(p.runtime).RecordEnd(t.Context(), activities.End{Order: lost, Outcome: want})
+	require.NoError(t, err)
+	require.Equal(t, openflow.TaskSuccess, got.Status)
+}
+
 // schedulerNode is the scheduler that reports go to.
 type schedulerNode struct {
 	openflow.SchedulerService

@@ -136,7 +136,7 @@ func (r *Running) unable(ctx context.Context, rec openflow.TaskRecord, err error
 // at this party.
 func NotRun(err error) Outcome {
 	out := failed(openflow.CodeOf(err), "its node could not run it")
-	out.Error = err.Error()
+	out.Error = openflow.Heard(err.Error())
 	if text := openflow.PublicText(err); text != "" {
 		out.Cause.Text = text
 	}
@@ -292,7 +292,15 @@ func (r *Running) RecordEnd(ctx context.Context, e End) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, ToTemporal(err)
 	}
-	if rec.PartyStatus.Terminal() {
+	ended, lost := rec.PartyStatus.Terminal(), e.Order.Lost != ""
+	switch {
+	case ended && !lost:
+		return recorded(rec), nil
+	case !ended && lost: // first: who still follows the container would take its stop for a failure of the program
+		if _, err := r.finish(ctx, rec, driver.Status{}, e.Outcome); err != nil {
+			return Outcome{}, err
+		}
+	case ended && rec.ContainerName == "":
 		return recorded(rec), nil
 	}
 	var st driver.Status

@@ -267,21 +267,30 @@ type stopDocument struct {
 }
 
 func stopCommand(o *options) *cobra.Command {
-	var wait bool
+	var wait, here bool
 	c := &cobra.Command{
 		Use:   "stop ID",
 		Short: "End a job at all its parties",
 		Long: `End a job at all its parties: running containers are stopped, and the job becomes canceled. The command tells whether
 everything has stopped everywhere. A party that does not answer is asked again by the job's scheduler until it does, and the
-job's reason names it meanwhile. A job that has ended stays as it is.`,
+job's reason names it meanwhile. A job that has ended stays as it is.
+
+The job's scheduler has to agree. --here asks nobody: it ends what runs at this site and gives back what the job holds here,
+at once and for good. No rerun opens the job here again. The other parties learn it from this site, as far as they listen.`,
 		Example: `  openflow job stop 202601021504050000000
-  openflow job stop 202601021504050000000 --wait`,
+  openflow job stop 202601021504050000000 --wait
+  openflow job stop 202601021504050000000 --here --scheduler 9999`,
 		Args: positional("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			id := openflow.JobID(args[0])
 			stop := o.client().Stop
-			if wait {
+			switch {
+			case wait && here:
+				return usagef("--wait and --here exclude each other: nobody else is waited for")
+			case wait:
 				stop = o.client().StopEverywhere
+			case here:
+				stop = o.client().StopHere
 			}
 			s, err := stop(c.Context(), id)
 			if err != nil {
@@ -291,10 +300,17 @@ job's reason names it meanwhile. A job that has ended stays as it is.`,
 			for _, p := range s.Stopping {
 				d.Stopping = append(d.Stopping, p.String())
 			}
-			return o.show(c, d, func(w io.Writer) { line(w, stopText(d, o.watchCommandOf(id))) })
+			return o.show(c, d, func(w io.Writer) {
+				if here {
+					line(w, "job "+string(id)+" is "+string(d.Status)+" at this site, and what it held here is given back")
+					return
+				}
+				line(w, stopText(d, o.watchCommandOf(id)))
+			})
 		},
 	}
 	c.Flags().BoolVar(&wait, "wait", false, "return only when everything has stopped everywhere")
+	c.Flags().BoolVar(&here, "here", false, "end this site's part at once, whatever the job's scheduler says")
 	return c
 }
 

@@ -20,7 +20,7 @@ others and registers theirs, once, over a way that both trust.`,
 		`  openflow site key --home /var/lib/openflow
   openflow site add 10000 --url https://10.0.0.2:9390 --key ed25519:…
   openflow site list`,
-		keyCommand(o), workerTokenCommand(o), workersCommand(o), sitesCommand(o), addCommand(o), probeCommand(o), removeCommand(o), rotateCommand(o))
+		keyCommand(o), workerTokenCommand(o), workersCommand(o), sitesCommand(o), addCommand(o), probeCommand(o), removeCommand(o), rotateCommand(o), limitCommand(o))
 }
 
 func keyCommand(o *options) *cobra.Command {
@@ -97,9 +97,10 @@ too, unless it runs no tasks. A worker that has left offers 0 cores.`,
 
 func sitesCommand(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use:     "list",
-		Short:   "List the peers that the node knows",
-		Long:    `List the peers that the node knows, with the keys that they may sign with. openflow doctor tells which of them answer.`,
+		Use:   "list",
+		Short: "List the peers that the node knows",
+		Long: `List the peers that the node knows, and the keys that they may sign with. Jobs that have not ended, those of them in the
+queue, and cores are shown with how many a peer may have. openflow doctor tells which of them answer.`,
 		Example: `  openflow site list`,
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -108,13 +109,14 @@ func sitesCommand(o *options) *cobra.Command {
 				return err
 			}
 			return o.show(c, append([]sdk.Site{}, sites...), func(w io.Writer) {
-				line(w, "PARTY", "URL", "KEYS", "ADDED", "SPEAKS", "UNSIGNED JOBS")
+				line(w, "PARTY", "URL", "KEYS", "ADDED", "SPEAKS", "UNSIGNED JOBS", "JOBS", "WAITING", "CORES", "OWN LIMITS")
 				for _, s := range sites {
 					taken := "refused"
 					if s.Unsigned {
 						taken = "taken"
 					}
-					line(w, s.PartyID, s.URL, strings.Join(s.Keys, ","), moment(&s.AddedAt), strings.Join([]string{s.Dialect, s.Version, s.Profile}, " "), taken)
+					line(w, s.PartyID, s.URL, strings.Join(s.Keys, ","), moment(&s.AddedAt), strings.Join([]string{s.Dialect, s.Version, s.Profile}, " "), taken,
+						ofMost(s.Uses.Jobs, s.Limits.Jobs), ofMost(s.Uses.Waiting, s.Limits.Waiting), ofMost(s.Uses.Cores, s.Limits.Cores), s.Said.String())
 				}
 			})
 		},

@@ -58,3 +58,27 @@ func TestStopWaits(t *testing.T) {
 	require.Contains(t, got.stdout, "nothing of it runs at any party")
 	require.Equal(t, 2, asked)
 }
+
+func TestStopHere(t *testing.T) {
+	const route = "POST /openflow/v1/user/job/stop-here"
+	f, url := newFake(t, map[string]string{route: `{"status":"canceled","reason":"r","stopping":[{"role":"host","party_id":"10000"}]}`})
+	got := run(t, "job", "stop", "j1", "--here", "--scheduler", "9999", "--node", url)
+	require.Zero(t, got.code, got.stderr)
+	require.Equal(t, "job j1 is canceled at this site, and what it held here is given back\n", got.stdout)
+	require.JSONEq(t, `{"job_id":"j1","scheduler_party_id":"9999"}`, f.got(route))
+	got = run(t, "job", "stop", "j1", "--here", "--wait", "--node", url)
+	require.NotZero(t, got.code)
+	require.Contains(t, got.stderr, "--wait and --here exclude each other")
+}
+
+func TestLimitOfAPeer(t *testing.T) {
+	const route = "POST /openflow/v1/user/site/limit"
+	f, url := newFake(t, map[string]string{route: `null`})
+	got := run(t, "site", "limit", "10000", "--jobs", "5", "--memory", "2GiB", "--bytes", "1MiB", "--node", url)
+	require.Zero(t, got.code, got.stderr)
+	require.JSONEq(t, `{"party_id":"10000","limits":{"jobs":5,"memory":2147483648,"bytes":1048576}}`, f.got(route))
+	for _, wrong := range [][]string{{"--memory", "much"}, {"--jobs", "-1"}} {
+		got = run(t, append([]string{"site", "limit", "10000", "--node", url}, wrong...)...)
+		require.NotZero(t, got.code, wrong)
+	}
+}

@@ -135,7 +135,9 @@ type Node struct {
 	// Traced wraps the handlers of verified requests, so that what an unproven caller says about traces is not even
 	// read; nil: nothing does.
 	Traced func(http.Handler) http.Handler
-	Log    *slog.Logger
+	// Pace refuses a proven caller that sends more than it may; nil: nobody is refused. Errors: CodeExhausted.
+	Pace func(ctx context.Context, caller openflow.PartyID, bytes int64) error
+	Log  *slog.Logger
 }
 
 // Verifier proves who sent a request, before anything is read of its body. It replaces r.Body by one that ends with an error

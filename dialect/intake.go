@@ -26,19 +26,24 @@ type load struct {
 // light is a body that counts as a call only: the bound on calls bounds these too.
 const light = 64 << 10
 
+// expected is how many bytes are read of a body of that size, or -1, where at most so many are taken.
+func expected(size, most int64) int64 {
+	switch {
+	case size < 0:
+		return most
+	case size > most: // it will be refused without being read
+		return 0
+	}
+	return size
+}
+
 // enter counts a call with a body of that size, or -1, and of at most so many bytes. The caller leaves when it has been
 // answered. CodeUnavailable: the peer, or all of them, have too much under way; a later call is taken.
 func (i *Intake) enter(peer openflow.PartyID, size, most int64) (leave func(), err error) {
 	if i == nil {
 		return func() {}, nil
 	}
-	switch {
-	case size < 0:
-		size = most
-	case size > most: // it will be refused without being read
-		size = 0
-	}
-	if size <= light {
+	if size = expected(size, most); size <= light {
 		size = 0
 	}
 	i.mu.Lock()

@@ -22,7 +22,7 @@ func Caller(r *http.Request) openflow.PartyID {
 
 // JobOf decodes a body that begins with a reference to a job, and resolves that for the caller.
 func JobOf(r *http.Request, into any, ref *wire.JobRef) (openflow.JobKey, error) {
-	if err := reply.Decode(r, into); err != nil {
+	if err := reply.Read(r, into); err != nil {
 		return openflow.JobKey{}, err
 	}
 	return ref.Key(Caller(r))
@@ -32,7 +32,7 @@ func JobOf(r *http.Request, into any, ref *wire.JobRef) (openflow.JobKey, error)
 func RunOf(r *http.Request, into any, ref interface {
 	TaskKey(scheduler openflow.PartyID) (openflow.TaskKey, error)
 }) (openflow.TaskKey, error) {
-	if err := reply.Decode(r, into); err != nil {
+	if err := reply.Read(r, into); err != nil {
 		return openflow.TaskKey{}, err
 	}
 	return ref.TaskKey(Caller(r))
@@ -57,7 +57,7 @@ func (n Node) Verified(most int64, refuse func(http.ResponseWriter, *http.Reques
 				return
 			}
 			reply.Known(w, r, "party "+string(caller))
-			leave, err := n.Intake.enter(caller, r.ContentLength, most)
+			leave, err := n.admit(r, caller, most)
 			if err == nil {
 				defer leave()
 				err = n.whole(r, most)
@@ -70,9 +70,21 @@ func (n Node) Verified(most int64, refuse func(http.ResponseWriter, *http.Reques
 				refuse(w, r, err)
 				return
 			}
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
+			ctx := reply.Listening(context.WithValue(r.Context(), callerKey{}, caller), n.Log, "caller", caller)
+			next.ServeHTTP(w, r.WithContext(ctx))
 		})
 	}
+}
+
+// admit lets a proven caller send a body, if it keeps its pace and has not too much under way. The body has not been read: it counts
+// with the length that its header tells, and with all that it may have where that tells none.
+func (n Node) admit(r *http.Request, caller openflow.PartyID, most int64) (leave func(), err error) {
+	if n.Pace != nil {
+		if err := n.Pace(r.Context(), caller, expected(r.ContentLength, most)); err != nil {
+			return nil, err
+		}
+	}
+	return n.Intake.enter(caller, r.ContentLength, most)
 }
 
 // whole replaces the body of a request by what has been read of it to its end.

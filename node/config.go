@@ -96,6 +96,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Limits == (partner.Limits{}) {
 		c.Limits = partner.DefaultLimits()
 	}
+	if err := c.Limits.Check(); err != nil {
+		return c, err
+	}
 	if c.Retention == (upkeep.Retention{}) {
 		c.Retention = upkeep.DefaultRetention()
 	}

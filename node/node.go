@@ -35,6 +35,7 @@ import (
 	"openflow/site/registry"
 	"openflow/site/scheduler"
 	"openflow/site/trust"
+	"openflow/site/upkeep"
 	"openflow/store/catalogue"
 	"openflow/store/events"
 	"openflow/store/events/changes"
@@ -73,7 +74,9 @@ type Node struct {
 	queue     *partner.Queue
 	watch     *partner.Watch
 	farewell  peers.Farewell
-	unheard   *peers.Unheard
+	leases    *peers.Leases
+	pace      *peers.Pace
+	strays    *upkeep.Reconciler
 	temporal  *embedded.Server // nil: a cluster that runs elsewhere
 	namespace string           // in Temporal
 	ui        http.Handler     // of Temporal
@@ -201,7 +204,7 @@ type services struct {
 // connect builds the services, the directory through which they reach the other nodes and each other, and the queue of
 // the jobs that wait here.
 func (n *Node) connect() services {
-	engine := &starter.Engine{Client: n.client, Queue: Queue}
+	engine := &starter.Engine{Client: n.client, Namespace: n.namespace, Queue: Queue}
 	mandates := trust.Mandates{Self: n.config.Party, Key: n.key, Sites: n.rows}
 	ids := initiator.NewIDs(time.Now)
 	part := &partner.Service{
@@ -210,7 +213,8 @@ func (n *Node) connect() services {
 		Limits:   n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Ended: n.ahead.Ended, Log: n.config.Log,
 	}
 	sched := &scheduler.Service{
-		Self: n.config.Party, Store: n.rows, Mandates: mandates, Engine: engine, Timing: n.config.Timing, NewID: ids.Next, GrantAll: n.config.GrantAll, Log: n.config.Log,
+		Self: n.config.Party, Store: n.rows, Mandates: mandates, Engine: engine, Timing: n.config.Timing, NewID: ids.Next,
+		Quota: n.config.Limits.Rules().Quota, GrantAll: n.config.GrantAll, Log: n.config.Log,
 	}
 	dir := &peers.Directory{
 		Self: n.config.Party, Records: n.rows, Signer: peers.Signer{Signer: trust.Signer{Party: n.config.Party, Key: n.key}},
@@ -227,14 +231,18 @@ func (n *Node) connect() services {
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
 	jobs := &initiator.Service{
-		Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.registry, Mandates: mandates, Directory: dir, NewID: ids.Next,
+		Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.registry, Mandates: mandates, Directory: dir, NewID: ids.Next, Log: n.config.Log,
 	}
 	n.farewell = peers.Farewell{
 		Self: n.config.Party, Rows: n.rows, Engine: engine, Partner: part, Directory: dir, Log: n.config.Log,
 	}
-	n.unheard = &peers.Unheard{
-		Self: n.config.Party, Rows: n.rows, Directory: dir, Partner: part, Log: n.config.Log, Now: time.Now,
+	limits := n.config.Limits
+	n.leases = &peers.Leases{
+		Self: n.config.Party, Rows: n.rows, Directory: dir, Partner: part, For: limits.Lease, Unrenewed: limits.Unrenewed, Idle: limits.Idle,
+		Every: min(peers.AskEndsEvery, limits.Lease/3), Freed: n.queue.Freed, Log: n.config.Log, Now: time.Now,
 	}
+	n.strays = &upkeep.Reconciler{Self: n.config.Party, Rows: n.rows, Engine: engine, Jobs: sched, Runs: part, Log: n.config.Log, Now: time.Now}
+	n.pace = &peers.Pace{Quota: n.rows.Quota, Rule: limits.Rules().Quota, Now: time.Now}
 	return services{jobs, sched, part, ids.Next}
 }
 
@@ -252,8 +260,9 @@ func (n *Node) serve(ctx context.Context) error {
 			Signer:   trust.Signer{Party: n.config.Party, Key: n.key},
 			Partner:  s.partner, Scheduler: s.scheduler, Tasks: dir.Tasks, Prober: dir, Version: n.config.Version,
 			Intake: &dialect.Intake{Calls: peerCalls, Each: maxMessage, All: allMessages},
-			Traced: n.traces.Continue, Log: n.config.Log,
+			Traced: n.traces.Continue, Pace: n.pace.Call, Log: n.config.Log,
 		},
+		Pace: n.pace.Message,
 		Transport: &interconnection.Transport{
 			Self: n.config.Party, Names: dir, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
 			Intake: &dialect.Intake{Calls: peerCalls, Each: maxMessage, All: allMessages},
@@ -348,7 +357,7 @@ func (n *Node) preparePolling(ctx context.Context, dir *peers.Directory) error {
 
 // peers is the list of this node's peers.
 func (n *Node) peers() peers.Register {
-	return peers.Register{Self: n.config.Party, Records: n.rows, Dialects: n.config.Dialects, Directory: n.directory, Farewell: n.farewell}
+	return peers.Register{Self: n.config.Party, Records: n.rows, Dialects: n.config.Dialects, Directory: n.directory, Farewell: n.farewell, Rule: n.config.Limits.Rules().Quota}
 }
 
 // register writes the peers given at the start into the catalogue.
@@ -464,12 +473,12 @@ func (n *Node) about() application.About {
 func (n *Node) Examine(ctx context.Context) []openflow.Finding {
 	shared := n.config.Shared
 	s := examine.Site{
-		Party: n.config.Party, Version: n.config.Version, GrantAll: n.config.GrantAll, Capacity: n.config.Limits.Capacity(), Home: n.home,
+		Party: n.config.Party, Version: n.config.Version, GrantAll: n.config.GrantAll, Capacity: n.config.Limits.Capacity(), Quota: n.config.Limits.Rules().Quota, Home: n.home,
 		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Programs: n.programs, Policy: n.policy, Source: n.policySource(),
 		Keep: n.config.Retention, Rows: n.rows, Objects: n.objects, Messages: n.messages, Events: n.events,
 		Places:    examine.Places{Postgres: shared.Postgres, S3: shared.S3, Redis: shared.Redis},
 		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Has: n.has,
-		Orphans: n.orphaned(), Temporal: n.client, Namespace: n.namespace, Queue: Queue,
+		Orphans: n.orphaned(), Strays: n.strays, Temporal: n.client, Namespace: n.namespace, Queue: Queue,
 	}
 	return s.Examine(ctx)
 }
@@ -482,6 +491,9 @@ func (n *Node) Close(ctx context.Context) error {
 
 // address is the base URL of a listener, with a host that a program on this machine can use.
 func address(a string) string { return (&url.URL{Scheme: "http", Host: a}).String() }
+
+// TemporalClient is this node's own, with which a tool may look at its workflows, or end one.
+func (n *Node) TemporalClient() sdkclient.Client { return n.client }
 
 // History is the recorded history of a workflow of this node as JSON.
 func (n *Node) History(ctx context.Context, workflowID string) ([]byte, error) {

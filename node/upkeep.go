@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 
-	"openflow/site/peers"
 	"openflow/site/upkeep"
 	"openflow/worker/roster"
 )
@@ -22,7 +21,9 @@ func (n *Node) startUpkeep(context.Context) error {
 	// Also without a listener for workers: then none of them comes back.
 	r.Every(roster.SilentEvery, "silent machines", func(ctx context.Context) error { return n.pool().TellSilent(ctx, n.changes()) })
 	r.Every(upkeep.SweepEvery, "jobs with strangers", n.farewell.ToStrangers)
-	r.Every(peers.AskEndsEvery, "jobs that have ended elsewhere", n.unheard.Take)
+	r.Every(upkeep.ReconcileEvery, "jobs, runs and their workflows", n.strays.Sweep)
+	r.Every(n.leases.Every, "jobs that nobody drives", n.leases.Take)
+	r.Every(min(upkeep.SweepEvery, n.config.Limits.Idle), "resources that nobody uses", n.leases.ReturnIdle)
 	upkeep.Keeper{
 		Self: n.config.Party, Rows: n.changes(), Objects: n.objects, Messages: n.messages, Keep: n.config.Retention,
 	}.Start(r)

@@ -10,6 +10,7 @@ import (
 
 	"openflow"
 	"openflow/sdk"
+	"openflow/sdk/wire"
 )
 
 func TestFailuresToAnswer(t *testing.T) {
@@ -118,6 +119,16 @@ func TestSitesAndGrants(t *testing.T) {
 	sites, err = c.Sites(ctx)
 	require.NoError(t, err)
 	require.True(t, sites[0].Unsigned)
+
+	require.Equal(t, wire.Quota{}, sites[0].Said)
+	require.Equal(t, openflow.DefaultQuota(), sites[0].Limits.Decode())
+	require.NoError(t, c.LimitSite(ctx, "10000", openflow.Quota{Cores: 5, Memory: 1 << 30}))
+	sites, err = c.Sites(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "cores 5, memory 1GiB", sites[0].Said.String())
+	require.Equal(t, 5, sites[0].Limits.Cores)
+	require.Equal(t, wire.PeerUse{Jobs: 3, Cores: 2}, sites[0].Uses)
+	requireCode(t, openflow.CodeInvalid, c.LimitSite(ctx, "10000", openflow.Quota{Jobs: -1}))
 
 	require.NoError(t, c.CheckSite(ctx, "10000"))
 	s.down = openflow.Errorf(openflow.CodeUnauthorized, "unknown key")

@@ -101,6 +101,14 @@ func (c *Client) Stop(ctx context.Context, id openflow.JobID) (openflow.Stopped,
 	return answer.Decode(), err
 }
 
+// StopHere ends this site's own part of a job at once and for good, whatever its scheduler says and whether or not it answers.
+// CodeNotFound: the site has no part in it.
+func (c *Client) StopHere(ctx context.Context, id openflow.JobID) (openflow.Stopped, error) {
+	var answer wire.JobStopped
+	_, err := c.tell(ctx, "/openflow/v1/user/job/stop-here", c.job(id), &answer)
+	return answer.Decode(), err
+}
+
 // StopEverywhere asks for the end of a job, again until everything has stopped at every party.
 func (c *Client) StopEverywhere(ctx context.Context, id openflow.JobID) (openflow.Stopped, error) {
 	for {

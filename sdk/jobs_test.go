@@ -59,6 +59,12 @@ func TestSubmitAndObserve(t *testing.T) {
 	require.Equal(t, "canceled", rows[0].Status)
 	_, err = c.Stop(ctx, "nope")
 	requireCode(t, openflow.CodeNotFound, err)
+
+	stopped, err = c.StopHere(ctx, made.ID)
+	require.NoError(t, err)
+	require.Equal(t, openflow.Stopped{Status: openflow.JobCanceled, Reason: "stopped here", Stopping: []openflow.Party{guest}}, stopped)
+	_, err = c.StopHere(ctx, "nope")
+	requireCode(t, openflow.CodeNotFound, err)
 }
 
 func TestWatchTellsChangesAndReturnsTheEnd(t *testing.T) {

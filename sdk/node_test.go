@@ -100,6 +100,14 @@ func (s *site) SubmitJob(ctx context.Context, sub openflow.Submission) (openflow
 		s.rows.CreateJob(ctx, job, tasks)
 }
 
+// StopHere ends the job at this site, which only the user asks for.
+func (s *site) StopHere(_ context.Context, scheduler openflow.PartyID, id openflow.JobID) (openflow.Stopped, error) {
+	if id != s.next {
+		return openflow.Stopped{}, openflow.Errorf(openflow.CodeNotFound, "job %s of %s has no part here", id, scheduler)
+	}
+	return openflow.Stopped{Status: openflow.JobCanceled, Reason: "stopped here", Stopping: []openflow.Party{guest}}, nil
+}
+
 // StopJob ends the job at once.
 func (s *site) RerunJob(ctx context.Context, _ openflow.PartyID, id openflow.JobID) error {
 	if id != s.next {
@@ -163,6 +171,15 @@ func (s *site) ProbeSite(context.Context, openflow.PartyID) ([]openflow.HeardDia
 
 func (s *site) RemoveSite(ctx context.Context, id openflow.PartyID) error {
 	return s.rows.DeleteSite(ctx, id)
+}
+
+func (s *site) LimitSite(ctx context.Context, id openflow.PartyID, q openflow.Quota) error {
+	return s.rows.SaveQuota(ctx, id, q)
+}
+
+func (s *site) LimitsOf(ctx context.Context, id openflow.PartyID) (said, holds openflow.Quota, use openflow.PeerUse, err error) {
+	said, err = s.rows.Quota(ctx, id)
+	return said, said.Or(openflow.DefaultQuota()), openflow.PeerUse{Jobs: 3, Held: openflow.Resources{Cores: 2}}, err
 }
 
 func (s *site) RotateSite(ctx context.Context, id openflow.PartyID, key string, final bool) error {

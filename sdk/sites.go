@@ -19,6 +19,10 @@ type Site struct {
 	Plain   bool     `json:"plain"`    // it may be called without TLS, wherever it is
 	// Unsigned jobs are taken of it: whatever its node says of their initiator is believed.
 	Unsigned bool `json:"unsigned"`
+
+	Limits wire.Quota   `json:"limits"` // what it may use
+	Said   wire.Quota   `json:"said"`   // of Limits, what the operator has said of this peer
+	Uses   wire.PeerUse `json:"uses"`
 }
 
 // siteChange is the body of the routes that change peers.
@@ -31,6 +35,7 @@ type siteChange struct {
 	Profile string           `json:"profile,omitempty"`
 	Plain   bool             `json:"plain,omitempty"`
 	Final   bool             `json:"final,omitempty"`
+	Limits  *wire.Quota      `json:"limits,omitempty"`
 
 	Unsigned *bool `json:"unsigned,omitempty"`
 }
@@ -95,6 +100,12 @@ func (c *Client) RemoveSite(ctx context.Context, id openflow.PartyID) error {
 // RotateSite takes a new key of a peer beside its present one; final forgets the present one.
 func (c *Client) RotateSite(ctx context.Context, id openflow.PartyID, key string, final bool) error {
 	_, err := c.tell(ctx, "/openflow/v1/user/site/rotate", siteChange{PartyID: id, Key: key, Final: final}, nil)
+	return err
+}
+
+// LimitSite says what a peer may use, in place of what was said before; what is 0 is the site's rule for all peers.
+func (c *Client) LimitSite(ctx context.Context, id openflow.PartyID, q openflow.Quota) error {
+	_, err := c.tell(ctx, "/openflow/v1/user/site/limit", siteChange{PartyID: id, Limits: wire.EncodeQuota(q)}, nil)
 	return err
 }
 

@@ -32,6 +32,9 @@ func (j job) admit(ctx workflow.Context, d *desk, answers []plan.ReserveAnswer) 
 		if j.wait(ctx, d, queue, verdict); d.stop.given {
 			return d.stop.value
 		}
+		if spent(ctx) {
+			return exhausted(ctx)
+		}
 		answers = nil
 	}
 }

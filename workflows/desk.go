@@ -22,6 +22,7 @@ type desk struct {
 	stop    once[plan.Ending]       // somebody wants the job to end
 	ending  once[*plan.Farewell]    // the job has ended, and that is being told
 	settled once[struct{}]          // nothing of the job is left, or there is no use in asking further
+	reports int                     // that were taken
 	waits   string                  // why the job waits for its resources, while it does; admit writes it
 	learnt  workflow.Channel        // of func(): what calls beside the main coroutine have learnt
 }
@@ -53,6 +54,7 @@ func openDesk(ctx workflow.Context, tasks *plan.State) (*desk, error) {
 		return activities.ToTemporal(d.created.value)
 	}
 	report := func(_ workflow.Context, r activities.Report) error {
+		d.reports++
 		tasks.Report(r.Decode())
 		return nil
 	}
@@ -65,9 +67,13 @@ func openDesk(ctx workflow.Context, tasks *plan.State) (*desk, error) {
 		return nil, err
 	}
 	// What changes nothing is turned away, so that no party can fill the history, or use up the updates that Temporal allows.
+	// What a job of very many runs cannot take any more is asked for.
 	fresh := abandon
 	fresh.Validator = func(r activities.Report) error {
-		if !tasks.Takes(r.Decode()) {
+		if tasks.Unstarted(r.Decode()) {
+			return temporal.NewApplicationError("the run has not been started", ErrorEarly)
+		}
+		if d.reports >= maxReports || !tasks.Takes(r.Decode()) {
 			return temporal.NewApplicationError("the report changes nothing", ErrorStale)
 		}
 		return nil

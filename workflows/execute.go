@@ -31,6 +31,8 @@ func (j job) execute(ctx, beside workflow.Context, d *desk, run *plan.Execution)
 		}
 		if d.stop.given {
 			run.Stop(d.stop.value)
+		} else if spent(ctx) {
+			run.Stop(exhausted(ctx))
 		}
 		seen := run.Changes()
 		calls := run.Next(workflow.Now(ctx))
@@ -44,7 +46,7 @@ func (j job) execute(ctx, beside workflow.Context, d *desk, run *plan.Execution)
 			return calls.End
 		}
 		detail(ctx, run.Awaited())
-		if err := d.await(ctx, func() bool { return run.Changes() != seen || d.stop.given }); err != nil {
+		if err := d.await(ctx, func() bool { return run.Changes() != seen || d.stop.given || spent(ctx) }); err != nil {
 			return plan.Ending{Status: openflow.JobCanceled, Reason: "the job's workflow was canceled", Code: openflow.CodeCanceled}
 		}
 	}

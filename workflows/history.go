@@ -23,7 +23,14 @@ type JobPlan struct {
 	Timing      Timing            `json:"timing,omitzero"`
 	Timeout     time.Duration     `json:"timeout_ns,omitzero"`
 	Again       bool              `json:"again,omitzero"`
+	Lost        Lost              `json:"lost,omitzero"`
 	Revision    int               `json:"revision,omitzero"`
+}
+
+// Lost is an openflow.Lost.
+type Lost struct {
+	Status openflow.JobStatus `json:"status,omitzero"`
+	Reason string             `json:"reason,omitzero"`
 }
 
 // PlannedTask is an openflow.PlannedTask.
@@ -49,7 +56,7 @@ func EncodePlan(p openflow.JobPlan) JobPlan {
 	out := JobPlan{
 		ID: p.ID, Scheduler: p.Scheduler, Initiator: p.Initiator, Name: p.Name, UserName: p.UserName,
 		Parties: document.EncodeParties(p.Parties), SyncType: p.SyncType, AutoRetries: p.AutoRetries, Timing: Timing(p.Timing),
-		Timeout: p.Timeout, Again: p.Again, Revision: p.Revision,
+		Timeout: p.Timeout, Again: p.Again, Lost: Lost(p.Lost), Revision: p.Revision,
 	}
 	for _, t := range p.Tasks {
 		out.Tasks = append(out.Tasks, PlannedTask{
@@ -65,7 +72,7 @@ func (p JobPlan) Decode() openflow.JobPlan {
 	out := openflow.JobPlan{
 		ID: p.ID, Scheduler: p.Scheduler, Initiator: p.Initiator, Name: p.Name, UserName: p.UserName,
 		Parties: document.DecodeParties(p.Parties), SyncType: p.SyncType, AutoRetries: p.AutoRetries, Timing: openflow.Timing(p.Timing),
-		Timeout: p.Timeout, Again: p.Again, Revision: p.Revision,
+		Timeout: p.Timeout, Again: p.Again, Lost: openflow.Lost(p.Lost), Revision: p.Revision,
 	}
 	for _, t := range p.Tasks {
 		out.Tasks = append(out.Tasks, openflow.PlannedTask{

@@ -29,11 +29,18 @@ func Job(ctx workflow.Context, input JobPlan) (openflow.JobStatus, error) {
 		return "", err
 	}
 
-	made, answers := j.create(ctx)
-	desk.created.give(made.Refusal)
+	var made plan.Creation
+	var answers []plan.ReserveAnswer
+	end := plan.Lost(j.JobPlan)
+	if end.None() {
+		made, answers = j.create(ctx)
+		end = made.End()
+		desk.created.give(made.Refusal)
+	} else {
+		desk.created.give(openflow.Errorf(openflow.CodeConflict, "job %s has ended: %s", j.ID, end.Reason))
+	}
 	run := plan.NewExecution(j.JobPlan, tasks)
 	beside, cancel := workflow.WithCancel(ctx)
-	end := made.End()
 	if end.None() {
 		end = j.admit(ctx, desk, answers)
 	}

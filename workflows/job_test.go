@@ -522,17 +522,23 @@ func TestReportsOfVersionsThatAreNotRun(t *testing.T) {
 }
 
 // A scheduler that is killed before its steps are recorded takes them again. Its parties remember the first time: the
-// reports of their runs can come before the workflow starts them again, and nothing comes after.
+// reports of their runs can come before the workflow starts them again. They are turned away then, and repeated.
 func TestReportsComeBeforeTheStart(t *testing.T) {
 	w := newWorld(t)
 	for _, p := range []openflow.Party{guest, host} {
 		w.runs["a "+string(p.Role)] = run{never: true}
 		key := openflow.TaskKey{Scheduler: "9999", Job: "J", Task: "a", Party: p}
-		w.after(0, func() {
-			w.update(workflows.UpdateReport, string(key.RunID()), activities.Report{Run: document.EncodeRun(key), Status: openflow.TaskSuccess})
-		})
+		for id, at := range map[string]time.Duration{"early " + string(p.Role): 0, "late " + string(p.Role): time.Minute} {
+			w.after(at, func() {
+				w.update(workflows.UpdateReport, id, activities.Report{Run: document.EncodeRun(key), Status: openflow.TaskSuccess})
+			})
+		}
 	}
 	require.Equal(t, openflow.JobSuccess, w.run(jobOf(task("a"), task("b", "a"))))
+	for _, p := range []openflow.Party{guest, host} {
+		require.ErrorContains(t, w.accepted["early "+string(p.Role)], "the run has not been started")
+		require.NoError(t, w.accepted["late "+string(p.Role)])
+	}
 	require.Empty(t, w.kinds("collect"))
 }
 

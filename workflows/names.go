@@ -23,6 +23,9 @@ const (
 // ErrorStale is the type of the error by which a report that changes nothing is turned away.
 const ErrorStale = "stale"
 
+// ErrorEarly is that of a report about a run that has not been started.
+const ErrorEarly = "early"
+
 // JobWorkflowID is the workflow ID of a job at its scheduler: the job ID itself.
 func JobWorkflowID(id openflow.JobID) string { return string(id) }
 

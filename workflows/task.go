@@ -18,7 +18,8 @@ const reportDeadline = 7 * 24 * time.Hour
 
 // Task runs one task version at one party. It finds a machine for it where the site has a pool, and follows the
 // container to its end. In a push job it reports that end until the scheduler has acknowledged it. A failing algorithm
-// is a result, with which the workflow fails; see [closing].
+// is a result, with which the workflow fails; see [closing]. One in the place of a workflow that is gone runs nothing: it
+// ends the run.
 //
 // Steps 5 to 9 of docs/job-life.md.
 func Task(ctx workflow.Context, input activities.TaskOrder) (openflow.TaskStatus, error) {
@@ -27,8 +28,14 @@ func Task(ctx workflow.Context, input activities.TaskOrder) (openflow.TaskStatus
 	wish := listen(ctx)
 	ctx, _ = workflow.NewDisconnectedContext(ctx) // a canceled workflow still has its end to record and to report
 
-	place, err := t.findPlace(ctx, wish)
+	var place activities.Place
 	var out activities.Outcome
+	var err error
+	if t.Lost != "" {
+		err = openflow.Errorf(openflow.CodeUnavailable, "%s", t.Lost).WithPublic(openflow.LostRunPublic)
+	} else {
+		place, err = t.findPlace(ctx, wish)
+	}
 	if err == nil {
 		out, err = t.follow(ctx, wish, place)
 	}

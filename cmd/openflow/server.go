@@ -61,7 +61,7 @@ func logger(level settings.Level) *slog.Logger {
 
 // config is a node as the settings say.
 func config(s *settings.Server) (node.Config, error) {
-	limits, err := limits(s.Share)
+	limits, err := limits(s.Share, s.Quota)
 	if err != nil {
 		return node.Config{}, err
 	}
@@ -94,7 +94,7 @@ func config(s *settings.Server) (node.Config, error) {
 }
 
 // limits are the site's own rules, as far as the settings say.
-func limits(s settings.Share) (partner.Limits, error) {
+func limits(s settings.Share, peer settings.Quota) (partner.Limits, error) {
 	l := partner.DefaultLimits()
 	if s.GPUs < -1 {
 		return l, openflow.Errorf(openflow.CodeInvalid, "--gpus %d is not a number of devices", s.GPUs).WithHint("-1 means all of the machine's")
@@ -106,7 +106,12 @@ func limits(s settings.Share) (partner.Limits, error) {
 	if s.JobMemory != 0 {
 		l.JobMemory = int64(s.JobMemory)
 	}
-	return l, nil
+	l.Lease, l.Unrenewed, l.Idle = peer.Lease, peer.Unrenewed, peer.Idle
+	l.Quota = openflow.Quota{
+		Jobs: peer.Jobs, Waiting: peer.Waiting, Cores: int(peer.Cores), Memory: int64(peer.Memory), GPUs: peer.GPUs, Calls: peer.Calls,
+		Bytes: int64(peer.Bytes), Priority: peer.Priority,
+	}
+	return l, l.Check()
 }
 
 // shutdown is how long running requests may take to end.

@@ -90,3 +90,12 @@ func (c *Client) send(ctx context.Context, path string, body any, initiator open
 	}
 	return e, openflow.AtParty(c.Peer, refusal)
 }
+
+// unmarshal reads the data of an answer, and leaves what is taken of a peer's words.
+func unmarshal(data []byte, into any) error {
+	if err := json.Unmarshal(data, into); err != nil {
+		return err
+	}
+	_, err := wire.Hear(into)
+	return err
+}

@@ -127,7 +127,7 @@ func (s service) updateJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.Partner.Tell(r.Context(), key, openflow.News{Status: status, Reason: openflow.Heard(b.Reason), Progress: progress})
+	return nil, s.Partner.Tell(r.Context(), key, openflow.News{Status: status, Reason: b.Reason, Progress: progress})
 }
 
 // stopJob takes the status to end with from the body; a peer that sends none means failed (fate-flow-api §2.3).
@@ -144,7 +144,7 @@ func (s service) stopJob(r *http.Request) (any, error) {
 	if status == "" {
 		status = openflow.JobFailed
 	}
-	return s.end(r, key, openflow.JobEnd{Status: status, Reason: openflow.Heard(b.Reason)})
+	return s.end(r, key, openflow.JobEnd{Status: status, Reason: b.Reason})
 }
 
 func (s service) end(r *http.Request, k openflow.JobKey, end openflow.JobEnd) (any, error) {
@@ -202,7 +202,7 @@ func (s service) moveTask(r *http.Request, unsaid openflow.TaskStatus) (any, err
 	if err != nil {
 		return nil, err
 	}
-	return s.tellTask(r, openflow.TaskUpdate{Key: key, Status: status, Reason: openflow.Heard(b.Reason), Progress: int(b.Progress)})
+	return s.tellTask(r, openflow.TaskUpdate{Key: key, Status: status, Reason: b.Reason, Progress: int(b.Progress)})
 }
 
 func (s service) rerunTask(r *http.Request) (any, error) {
@@ -226,7 +226,7 @@ func (s service) tellTask(r *http.Request, u openflow.TaskUpdate) (any, error) {
 
 func (s service) scheduleJob(r *http.Request) (any, error) {
 	var b forms.SchedulerCreateJob
-	if err := reply.Decode(r, &b); err != nil {
+	if err := reply.Read(r, &b); err != nil {
 		return nil, err
 	}
 	sub, err := b.Submission(dialect.Caller(r))
@@ -244,7 +244,7 @@ func (s service) scheduleJob(r *http.Request) (any, error) {
 
 func (s service) stopScheduled(r *http.Request) (any, error) {
 	var b forms.SchedulerStopJob
-	if err := reply.Decode(r, &b); err != nil {
+	if err := reply.Read(r, &b); err != nil {
 		return nil, err
 	}
 	status, err := words.Job(string(b.StopStatus))
@@ -260,7 +260,7 @@ func (s service) stopScheduled(r *http.Request) (any, error) {
 
 func (s service) rerunScheduled(r *http.Request) (any, error) {
 	var b forms.SchedulerStopJob
-	if err := reply.Decode(r, &b); err != nil {
+	if err := reply.Read(r, &b); err != nil {
 		return nil, err
 	}
 	return nil, s.Scheduler.RerunJob(r.Context(), dialect.Caller(r), openflow.JobID(b.JobID))

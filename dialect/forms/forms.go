@@ -112,14 +112,14 @@ type PartnerUpdateJob struct {
 	wire.JobRef
 	Progress *Percent  `json:"progress,omitempty"`
 	Status   wire.Text `json:"status,omitempty"`
-	Reason   string    `json:"reason,omitempty"`
+	Reason   string    `json:"reason,omitempty" heard:"words"`
 }
 
 // PartnerUpdateTask is the body of POST /v2/partner/task/status/update and …/task/stop.
 type PartnerUpdateTask struct {
 	TaskRef
 	Status   wire.Text `json:"status,omitempty"`
-	Reason   string    `json:"reason,omitempty"`
+	Reason   string    `json:"reason,omitempty" heard:"words"`
 	Progress Percent   `json:"progress,omitempty"` // of the job, in percent: saves the call to job/update
 }
 
@@ -159,7 +159,7 @@ func DecodeTaskUpdates(list []PartnerUpdateTask, k openflow.JobKey) ([]openflow.
 		if err != nil {
 			return nil, err
 		}
-		u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: openflow.Heard(b.Reason), Progress: int(b.Progress)}
+		u := openflow.TaskUpdate{Key: key, Status: openflow.TaskStatus(b.Status), Reason: b.Reason, Progress: int(b.Progress)}
 		if !u.Status.Valid() {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "unknown status %q of task %s", u.Status, key.Task)
 		}
@@ -265,7 +265,7 @@ func EncodeEndedQuestion(ids []openflow.JobID) SchedulerEndedJobs {
 type EndedJob struct {
 	JobID  string `json:"job_id"`
 	Status string `json:"status,omitempty"` // absent: the scheduler does not know the job
-	Reason string `json:"reason,omitempty"`
+	Reason string `json:"reason,omitempty" heard:"words"`
 }
 
 // EncodeEndedJobs makes the wire form of the answer.
@@ -279,7 +279,7 @@ func EncodeEndedJobs(list []openflow.EndedJob) []EndedJob {
 
 // Decode reads it, as far as what a peer says is taken.
 func (j EndedJob) Decode() openflow.EndedJob {
-	return openflow.EndedJob{ID: openflow.JobID(openflow.Heard(j.JobID)), Status: openflow.JobStatus(openflow.Heard(j.Status)), Reason: openflow.Heard(j.Reason)}
+	return openflow.EndedJob{ID: openflow.JobID(j.JobID), Status: openflow.JobStatus(j.Status), Reason: j.Reason}
 }
 
 // SchedulerReportTask is the body of POST /v2/scheduler/task/report. FailureCause is ours: part 7 #30.
@@ -300,7 +300,7 @@ type TaskAnswer struct {
 // Decode is what a peer says of its run of k. Whether it knows the status is the caller's to judge.
 func (s TaskAnswer) Decode(k openflow.TaskKey) openflow.TaskStanding {
 	return openflow.TaskStanding{
-		Key: k, Status: openflow.TaskStatus(openflow.Heard(s.Status)), PartyStatus: openflow.TaskStatus(openflow.Heard(s.PartyStatus)),
+		Key: k, Status: openflow.TaskStatus(s.Status), PartyStatus: openflow.TaskStatus(s.PartyStatus),
 		Cause: s.FailureCause.Decode(), Stopping: s.Stopping,
 	}
 }

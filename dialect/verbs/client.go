@@ -91,6 +91,9 @@ func (c *Client) carry(ctx context.Context, call string, body, into any) (err er
 	if err := json.Unmarshal(answer.Data, into); err != nil {
 		return c.Unreadable(call, err)
 	}
+	if _, err := wire.Hear(into); err != nil {
+		return c.Unreadable(call, err)
+	}
 	return nil
 }
 

@@ -21,7 +21,7 @@ type reservation struct {
 type tellJob struct {
 	wire.JobRef
 	Status   wire.Text                 `json:"status,omitempty"`
-	Reason   string                    `json:"reason,omitempty"`
+	Reason   string                    `json:"reason,omitempty" heard:"words"`
 	Progress forms.Percent             `json:"progress,omitempty"`
 	Tasks    []forms.PartnerUpdateTask `json:"tasks,omitempty"`
 }
@@ -30,7 +30,7 @@ type tellJob struct {
 type stopJob struct {
 	wire.JobRef
 	Status wire.Text                 `json:"status" check:"required"`
-	Reason string                    `json:"reason,omitempty"`
+	Reason string                    `json:"reason,omitempty" heard:"words"`
 	Tasks  []forms.PartnerUpdateTask `json:"tasks,omitempty"`
 }
 

@@ -2,11 +2,15 @@ package verbs
 
 import (
 	"encoding/json"
+	"maps"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/dialect/forms"
 	"openflow/sdk/wire"
 )
 
@@ -27,4 +31,53 @@ func FuzzForms(f *testing.F) {
 			require.NoError(t, wire.Decode(again, into), "%s", again)
 		}
 	})
+}
+
+// A peer's or a container's words for people are cut, and everything else that is too long is refused: of every form, also of
+// fields that somebody adds.
+func TestTextsOfEveryFormAreBounded(t *testing.T) {
+	words := map[string]bool{"reason": true, "error": true, "public": true, "warning": true}
+	for _, form := range []any{
+		&openJob{}, &tellJob{}, &stopJob{}, &startTask{}, &whoIsThere{}, &reservation{}, &submitted{}, &wire.JobRef{}, &wire.JobStopped{},
+		&forms.TaskRef{}, &forms.PartnerCreateJob{}, &forms.PartnerUpdateJob{}, &forms.PartnerUpdateTask{}, &forms.PartnerRerunTask{},
+		&forms.SchedulerCreateJob{}, &forms.SchedulerStopJob{}, &forms.SchedulerEndedJobs{}, &forms.SchedulerReportTask{}, &forms.EndedJob{},
+		&forms.TaskAnswer{}, &wire.ContainerStatus{}, &wire.ContainerWarning{}, &wire.Metric{}, &wire.CreatedModel{},
+	} {
+		long := strings.Repeat("x", 20<<20)
+		found := texts(reflect.ValueOf(form).Elem(), "")
+		for name, v := range found {
+			v.SetString(long)
+			_, err := wire.Hear(form)
+			if words[name] {
+				require.NoError(t, err, "%T.%s", form, name)
+				require.LessOrEqual(t, v.Len(), openflow.MaxHeard)
+			} else {
+				require.ErrorContains(t, err, name, "%T.%s", form, name)
+			}
+			v.SetString("")
+		}
+	}
+}
+
+// texts finds the fields of a form that hold a text, by their names in JSON, and makes lists of one of each. Problems have
+// bounds of their own.
+func texts(v reflect.Value, name string) map[string]reflect.Value {
+	found := map[string]reflect.Value{}
+	switch {
+	case v.Kind() == reflect.String:
+		found[name] = v
+	case v.Kind() == reflect.Pointer && v.Type() != reflect.TypeFor[*wire.Problem]():
+		v.Set(reflect.New(v.Type().Elem()))
+		found = texts(v.Elem(), name)
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() != reflect.Uint8:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		found = texts(v.Index(0), name)
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			maps.Copy(found, texts(v.Field(i), name))
+		}
+	}
+	return found
 }

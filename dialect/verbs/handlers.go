@@ -101,7 +101,7 @@ func (s service) tell(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := openflow.News{Status: openflow.JobStatus(b.Status), Reason: openflow.Heard(b.Reason), Progress: int(b.Progress), Tasks: tasks}
+	n := openflow.News{Status: openflow.JobStatus(b.Status), Reason: b.Reason, Progress: int(b.Progress), Tasks: tasks}
 	if n.Status != "" && !n.Status.Valid() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "unknown job status %q", n.Status)
 	}
@@ -118,7 +118,7 @@ func (s service) stop(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := openflow.JobEnd{Status: openflow.JobStatus(b.Status), Reason: openflow.Heard(b.Reason), Tasks: tasks}
+	e := openflow.JobEnd{Status: openflow.JobStatus(b.Status), Reason: b.Reason, Tasks: tasks}
 	if !e.Status.Terminal() {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "a job cannot be stopped as %q", e.Status)
 	}

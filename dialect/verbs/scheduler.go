@@ -26,7 +26,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 	var answer submitted
 	err = s.carry(ctx, schedule, body, &answer)
 	return openflow.Submitted{
-		ID: openflow.JobID(openflow.Heard(answer.JobID)), ModelID: openflow.Heard(answer.ModelID), ModelVersion: openflow.Heard(answer.ModelVersion),
+		ID: openflow.JobID(answer.JobID), ModelID: answer.ModelID, ModelVersion: answer.ModelVersion,
 	}, err
 }
 

@@ -12,7 +12,7 @@ import (
 
 func (s service) schedule(r *http.Request) (any, error) {
 	var b forms.SchedulerCreateJob
-	if err := reply.Decode(r, &b); err != nil {
+	if err := reply.Read(r, &b); err != nil {
 		return nil, err
 	}
 	sub, err := b.Submission(dialect.Caller(r))
@@ -28,7 +28,7 @@ func (s service) schedule(r *http.Request) (any, error) {
 
 func (s service) end(r *http.Request) (any, error) {
 	var b forms.SchedulerStopJob
-	if err := reply.Decode(r, &b); err != nil {
+	if err := reply.Read(r, &b); err != nil {
 		return nil, err
 	}
 	stopped, err := s.Scheduler.StopJob(r.Context(), dialect.Caller(r), openflow.JobID(b.JobID), openflow.JobStatus(b.StopStatus))
@@ -40,7 +40,7 @@ func (s service) end(r *http.Request) (any, error) {
 
 func (s service) rerun(r *http.Request) (any, error) {
 	var b forms.SchedulerStopJob
-	if err := reply.Decode(r, &b); err != nil {
+	if err := reply.Read(r, &b); err != nil {
 		return nil, err
 	}
 	return nil, s.Scheduler.RerunJob(r.Context(), dialect.Caller(r), openflow.JobID(b.JobID))
@@ -48,7 +48,7 @@ func (s service) rerun(r *http.Request) (any, error) {
 
 func (s service) wake(r *http.Request) (any, error) {
 	var b forms.SchedulerStopJob
-	if err := reply.Decode(r, &b); err != nil {
+	if err := reply.Read(r, &b); err != nil {
 		return nil, err
 	}
 	return nil, s.Scheduler.WakeJob(r.Context(), dialect.Caller(r), openflow.JobID(b.JobID))
@@ -56,7 +56,7 @@ func (s service) wake(r *http.Request) (any, error) {
 
 func (s service) ended(r *http.Request) (any, error) {
 	var b forms.SchedulerEndedJobs
-	if err := reply.Decode(r, &b); err != nil {
+	if err := reply.Read(r, &b); err != nil {
 		return nil, err
 	}
 	list, err := s.Scheduler.EndedJobs(r.Context(), dialect.Caller(r), b.Decode())

@@ -68,7 +68,7 @@ func (c *Client) Probe(ctx context.Context) error {
 // asked, so that an operator sees from one side whether both directions work.
 func (s service) site(r *http.Request) (any, error) {
 	var b whoIsThere
-	if err := reply.Decode(r, &b); err != nil {
+	if err := reply.Read(r, &b); err != nil {
 		return nil, err
 	}
 	answer := thisSite{Caller: string(dialect.Caller(r)), Version: s.Version}

@@ -58,7 +58,7 @@ func (r JobRef) Key(scheduler openflow.PartyID) (openflow.JobKey, error) {
 
 // FailureCause is what a party tells the others of how its run failed; ours. Nothing else of an error leaves its node.
 type FailureCause struct {
-	Text        string `json:"error,omitempty"` // that its author marked public
+	Text        string `json:"error,omitempty" heard:"words"` // that its author marked public
 	Code        string `json:"error_code,omitempty"`
 	Consequence bool   `json:"error_consequence,omitempty"` // it follows from what failed at another party
 }
@@ -80,7 +80,7 @@ func (c FailureCause) Decode() openflow.Cause {
 // JobStopped is the data of POST /v2/scheduler/job/stop and /v2/job/stop (ours): how far the stop has come.
 type JobStopped struct {
 	Status   string     `json:"status,omitempty"` // absent: the job has not ended yet
-	Reason   string     `json:"reason,omitempty"`
+	Reason   string     `json:"reason,omitempty" heard:"words"`
 	Stopping []PartyRef `json:"stopping,omitempty"` // who has not confirmed yet that nothing of the job runs there
 }
 
@@ -101,7 +101,7 @@ func EncodeStopped(s openflow.Stopped) JobStopped {
 
 // Decode is the way back. A genuine scheduler says nothing, which is a stop that has been taken.
 func (b JobStopped) Decode() openflow.Stopped {
-	s := openflow.Stopped{Status: openflow.JobStatus(heard(b.Status, maxWord)), Reason: heard(b.Reason, maxList)}
+	s := openflow.Stopped{Status: openflow.JobStatus(heard(b.Status, maxWord)), Reason: openflow.Heard(b.Reason)}
 	for _, p := range b.Stopping[:min(len(b.Stopping), maxWord)] {
 		s.Stopping = append(s.Stopping, openflow.Party{Role: openflow.Role(heard(p.Role, maxWord)), ID: openflow.PartyID(heard(p.PartyID, maxWord))})
 	}

@@ -7,8 +7,8 @@ import "openflow"
 type ContainerStatus struct {
 	RunID       Text   `json:"execution_id" check:"required"`
 	Status      Text   `json:"status" check:"required"`
-	Error       string `json:"error,omitempty"`
-	Public      string `json:"public,omitempty"`
+	Error       string `json:"error,omitempty" heard:"words"`
+	Public      string `json:"public,omitempty" heard:"words"`
 	Code        string `json:"code,omitempty"`
 	Consequence bool   `json:"consequence,omitempty"`
 }
@@ -27,7 +27,7 @@ func (s ContainerStatus) Cause() openflow.Cause {
 
 // ContainerWarning is what a container warns its own party's users of; ours.
 type ContainerWarning struct {
-	Warning string `json:"warning"`
+	Warning string `json:"warning" heard:"words"`
 }
 
 // Headers of ours on the base and interconnection layers.

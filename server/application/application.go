@@ -28,6 +28,9 @@ type Sites interface {
 	TakeUnsigned(ctx context.Context, id openflow.PartyID, on bool) error
 	RemoveSite(ctx context.Context, id openflow.PartyID) error
 	RotateSite(ctx context.Context, id openflow.PartyID, key string, final bool) error
+	// LimitSite says what a peer may use; LimitsOf is that, what holds with the site's rule, and what the peer uses.
+	LimitSite(ctx context.Context, id openflow.PartyID, q openflow.Quota) error
+	LimitsOf(ctx context.Context, id openflow.PartyID) (said, holds openflow.Quota, use openflow.PeerUse, err error)
 	// CheckSite calls a peer. CodeUnavailable: it does not answer; CodeUnauthorized: it does not take this node for who it
 	// is.
 	CheckSite(ctx context.Context, id openflow.PartyID) error

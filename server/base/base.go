@@ -95,7 +95,8 @@ func (s *Site) known(refuse func(http.ResponseWriter, *http.Request, error), may
 				return
 			}
 			reply.Known(w, r, "run "+string(t.Key.RunID()))
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), taskKey{}, t)))
+			ctx := reply.Listening(context.WithValue(r.Context(), taskKey{}, t), s.Log, "run", t.Key.RunID())
+			next.ServeHTTP(w, r.WithContext(ctx))
 		})
 	}
 }

@@ -37,6 +37,9 @@ func (s *Site) ownModel(ctx context.Context, t openflow.TaskRecord, m openflow.M
 	if err := openflow.CheckIdentifier("output_key", m.OutputKey); err != nil {
 		return "", err
 	}
+	if len(m.TypeName) > openflow.MaxHeard {
+		return "", openflow.Errorf(openflow.CodeInvalid, "the type_name of the model has %d bytes, and %d are allowed", len(m.TypeName), openflow.MaxHeard)
+	}
 	job, err := s.Store.Job(ctx, t.Key.JobKey())
 	if err != nil {
 		return "", openflow.About(openflow.AboutJob, err)

@@ -6,12 +6,9 @@ import (
 	"openflow"
 )
 
-// maxReport is how many bytes are kept of what a container says of its failure to its own party's users. Workflows carry it.
-const maxReport = 16 << 10
-
 // Report records what a container says of itself. Its exit decides; see activities.Judge.
 func (s *Site) Report(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, text string, cause openflow.Cause) error {
-	return openflow.About(openflow.AboutTask, s.Store.RecordTaskReport(ctx, t.Key, status, openflow.Readable(openflow.Cut(text, maxReport)), cause))
+	return openflow.About(openflow.AboutTask, s.Store.RecordTaskReport(ctx, t.Key, status, openflow.Heard(text), cause))
 }
 
 // Warn keeps what a container warns its own party's users of.
@@ -19,7 +16,7 @@ func (s *Site) Warn(ctx context.Context, t openflow.TaskRecord, text string) err
 	if text = openflow.Readable(text); text == "" {
 		return openflow.Errorf(openflow.CodeInvalid, "the warning is empty")
 	}
-	return openflow.About(openflow.AboutTask, s.Store.AddTaskWarning(ctx, t.Key, text))
+	return openflow.About(openflow.AboutTask, s.Store.AddTaskWarning(ctx, t.Key, openflow.Heard(text)))
 }
 
 // SaveMetrics keeps metrics of a run.

@@ -6,8 +6,11 @@
 package interconnection
 
 import (
+	"context"
+
 	"github.com/go-chi/chi/v5"
 
+	"openflow"
 	"openflow/dialect"
 )
 
@@ -16,6 +19,8 @@ type API struct {
 	Dialects  dialect.All
 	Node      dialect.Node
 	Transport *Transport // nil: messages are not taken
+	// Pace is that of messages; the one of Node is of calls.
+	Pace func(ctx context.Context, caller openflow.PartyID, bytes int64) error
 }
 
 // Routes mounts the layer: what each dialect serves, and the transport of interop-transport §7.
@@ -25,7 +30,7 @@ func (a *API) Routes(r chi.Router) {
 		return
 	}
 	senders := a.Node
-	senders.Intake = a.Transport.Intake
+	senders.Intake, senders.Pace = a.Transport.Intake, a.Pace
 	r.Group(func(r chi.Router) {
 		r.Use(senders.Verified(a.Transport.MaxBody, a.Transport.refuse))
 		r.Post("/v1/interconn/chan/invoke", a.Transport.invoke)

@@ -6,12 +6,14 @@
 // all that have not, by age alone. The first such job that still does not fit gets what becomes free until it does. So
 // nobody waits for ever.
 //
-// Age is the job's ID, which begins with the time of the submission: all sites put two jobs in the same order, so they
-// cannot keep two jobs waiting for each other.
+// Age is the order in which the site has first seen the jobs. Nothing that a peer says makes its job older. Two sites may so
+// put two jobs in different orders. They cannot keep them waiting for each other all the same. Whoever was told to come
+// and does not come waits for another site. What is kept for it is soon there for all again.
 package admission
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -22,8 +24,10 @@ import (
 // Claim is what a job wants of the capacity, with what is known of its wait.
 type Claim struct {
 	Job      openflow.JobKey
+	Peer     openflow.PartyID // whose quota it counts to; empty: nobody's
 	Need     openflow.Resources
 	Priority int       // higher first
+	Age      int64     // its number in the order in which the site has seen jobs, so no two have the same; lower first
 	Since    time.Time // first refused; zero: never
 	Asked    time.Time // last refused
 	Woken    time.Time // told, since it last asked, that it can have what it needs; zero: not told
@@ -31,12 +35,17 @@ type Claim struct {
 
 // Rules are a site's own.
 type Rules struct {
-	Patience time.Duration // after which a job is not passed any more
+	Patience time.Duration  // after which a job is not passed any more
+	Quota    openflow.Quota // of each peer of which nothing else is said
 }
 
 const (
 	// hold is how long what a job was told of is kept for it: it is on its way.
 	hold = 2 * time.Second
+	// lapse is after what time nothing is kept any more for an overdue job that was told and has not come. It is longer than
+	// hold, since such a job asks other sites before. It is bounded, since the other site may keep what it has for a job that
+	// waits here. And a scheduler that never comes would keep everybody waiting.
+	lapse = time.Minute
 	// lost is after what time a job that was told and has not come is told again: who was to call it may have died
 	// before. Then it is told after as long as it had waited by then: it may also wait for another site, and each call
 	// costs it a round there. So a job in its third week is not called every half minute.
@@ -77,14 +86,12 @@ func (h Horizon) compare(a, b Claim) int {
 	case !late && a.Priority != b.Priority:
 		return cmp.Compare(b.Priority, a.Priority)
 	}
-	return cmp.Or(
-		cmp.Compare(a.Job.Job, b.Job.Job), cmp.Compare(a.Job.Scheduler, b.Job.Scheduler),
-		cmp.Compare(a.Job.Party.Role, b.Job.Party.Role), cmp.Compare(a.Job.Party.ID, b.Job.Party.ID),
-	)
+	return cmp.Compare(a.Age, b.Age)
 }
 
 // Left is how much of free the claim may take beside the others that wait. What has been promised to jobs before it is
-// not for it. Nor is what those need that are not to be passed, up to the first that does not fit.
+// not for it, nor what they are about to be told of: who asks again and again passes nobody. Nor is what those need that are
+// not to be passed, up to the first that does not fit.
 func (r Rules) Left(free openflow.Resources, c Claim, waiting []Claim, now time.Time) openflow.Resources {
 	h := r.Horizon(now)
 	reserved := false
@@ -92,8 +99,9 @@ func (r Rules) Left(free openflow.Resources, c Claim, waiting []Claim, now time.
 		if w.Job == c.Job || h.compare(w, c) > 0 {
 			continue
 		}
+		turn := !h.knows(w) && w.Need.Within(free)
 		kept, last := h.keeps(w, free, reserved)
-		if kept || h.held(w) {
+		if turn || kept || h.held(w) {
 			free = free.Minus(w.Need)
 		}
 		reserved = reserved || last
@@ -103,15 +111,24 @@ func (r Rules) Left(free openflow.Resources, c Claim, waiting []Claim, now time.
 
 // Next chooses which of the jobs that wait are told that they can have what they need, in the order of their turns. A job
 // that does not come waits for another site, which will tell it, or the call was lost: it is told again, ever more rarely.
-// What those need that were told a moment ago is not offered to others.
-func (r Rules) Next(free openflow.Resources, waiting []Claim, now time.Time) []Claim {
+// What those need that were told a moment ago is not offered to others. quota is what each peer may still take; one that it
+// does not name is not bounded.
+func (r Rules) Next(free openflow.Resources, quota map[openflow.PartyID]openflow.Resources, waiting []Claim, now time.Time) []Claim {
 	h := r.Horizon(now)
+	quota = maps.Clone(quota)
 	var told []Claim
 	reserved := false
 	for _, w := range h.sorted(waiting) {
+		own, bounded := quota[w.Peer]
+		if bounded && !w.Need.Within(own) {
+			continue // it waits for jobs of its own peer, and for nothing that others could take
+		}
 		turn := !h.knows(w) && w.Need.Within(free)
 		if turn {
 			told = append(told, w)
+		}
+		if bounded && (turn || h.held(w)) {
+			quota[w.Peer] = own.Minus(w.Need)
 		}
 		kept, last := h.keeps(w, free, reserved)
 		if turn || kept || h.held(w) {
@@ -122,13 +139,16 @@ func (r Rules) Next(free openflow.Resources, waiting []Claim, now time.Time) []C
 	return told
 }
 
-// keeps tells whether what w needs is kept for it because it is not to be passed: while it fits, or as the first that does
-// not (last).
+// keeps tells whether what w needs is kept for it because it is not to be passed: while it fits and may be on its way, or as
+// the first that does not fit (last).
 func (h Horizon) keeps(w Claim, free openflow.Resources, reserved bool) (kept, last bool) {
 	if !h.overdue(w) || reserved {
 		return false, false
 	}
-	return true, !w.Need.Within(free)
+	if w.Need.Within(free) {
+		return w.Woken.IsZero() || h.Now.Sub(w.Woken) < lapse, false
+	}
+	return true, true
 }
 
 func (h Horizon) sorted(waiting []Claim) []Claim {

@@ -142,7 +142,7 @@ func (s *site) tell(jobs map[string]*federated) {
 	for _, w := range s.waiting {
 		queue = append(queue, w)
 	}
-	for _, c := range strict.Next(s.size.Minus(s.used), queue, s.now) {
+	for _, c := range strict.Next(s.size.Minus(s.used), nil, queue, s.now) {
 		c.Woken = s.now
 		id := string(c.Job.Job)
 		s.waiting[id] = c

@@ -60,6 +60,10 @@ func TestPeers(t *testing.T) {
 		"foreign version":  {change(func(p *doctor.Peer) { p.Version = "" }), "version 10000", good, "does not tell"},
 		"no grants":        {change(func(p *doctor.Peer) { p.Granted = nil }), "grants 10000", tip, "may use nothing"},
 		"may not initiate": {change(func(p *doctor.Peer) { p.Granted = []openflow.GrantKind{openflow.GrantUse} }), "grants 10000", tip, "may not initiate jobs"},
+		"quota":            {change(func(p *doctor.Peer) { p.Quota.Jobs = 2; p.Use.Jobs = 1 }), "quota 10000", good, "1 of 2 jobs"},
+		"all its jobs":     {change(func(p *doctor.Peer) { p.Quota.Jobs = 2; p.Use.Jobs = 2 }), "quota 10000", tip, "all that it may"},
+		"all its places":   {change(func(p *doctor.Peer) { p.Quota.Waiting = 1; p.Use.Waiting = 1 }), "quota 10000", tip, "all that it may"},
+		"all its cores":    {change(func(p *doctor.Peer) { p.Quota.Cores = 2; p.Use.Held.Cores = 2 }), "quota 10000", tip, "holds 2 cores"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, c.want, find(t, c.peer.Examine("v1"), c.check, c.says).Verdict)

@@ -25,6 +25,8 @@ type Peer struct {
 	CallBack error                // why the peer does not reach this node, or is not known to it
 	Granted  []openflow.GrantKind // what kinds of grants the peer has here
 	Unsigned bool                 // its jobs are taken without the mandate of their initiator
+	Quota    openflow.Quota       // what holds for it
+	Use      openflow.PeerUse
 }
 
 // The limits of clocks. Requests beyond the window are refused; the time in an answer has whole seconds.
@@ -35,7 +37,7 @@ const (
 
 // Examine makes the checks of one peer, against this node's version.
 func (p Peer) Examine(version string) []openflow.Finding {
-	return []openflow.Finding{p.reach(), p.reached(), p.keys(), p.clock(), p.version(version), p.grants(), p.jobs()}
+	return []openflow.Finding{p.reach(), p.reached(), p.keys(), p.clock(), p.version(version), p.grants(), p.jobs(), p.quota()}
 }
 
 // jobs is whether the peer's jobs prove whose they are.
@@ -140,6 +142,19 @@ func (p Peer) grants() openflow.Finding {
 			fmt.Sprintf("openflow grant add %s --initiate, and --schedule if it schedules them itself", party))
 	}
 	return ok(check, "it may do what was granted: openflow grant show "+party)
+}
+
+// quota is how much of what it may use the peer uses. At a bound, its next job waits or is refused.
+func (p Peer) quota() openflow.Finding {
+	check := "quota " + string(p.Party)
+	held, most := p.Use.Held, p.Quota.Holds()
+	detail := fmt.Sprintf("%d of %d jobs, %d of %d in the queue; holds %s", p.Use.Jobs, p.Quota.Jobs, p.Use.Waiting, p.Quota.Waiting, held)
+	full := p.Quota.Jobs > 0 && p.Use.Jobs >= p.Quota.Jobs || p.Quota.Waiting > 0 && p.Use.Waiting >= p.Quota.Waiting
+	if full || held.Cores >= most.Cores || held.Memory >= most.Memory || held.GPUs >= most.GPUs {
+		return warn(check, "it uses all that it may: "+detail,
+			fmt.Sprintf("see what its jobs do: openflow job list; to let it have more: openflow site limit %s", p.Party))
+	}
+	return ok(check, detail)
 }
 
 // Peers is the check that there are any.

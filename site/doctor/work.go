@@ -67,6 +67,15 @@ func Workflows(failing []Failing, looked, open int, err error) openflow.Finding 
 		"start the version that ran before: a history of it does not replay on this one. The error is in the log and in the Temporal UI")
 }
 
+// Strays tells of jobs and runs that had lost their workflow, or workflows their row, and were ended for that.
+func Strays(ended []string) openflow.Finding {
+	if len(ended) == 0 {
+		return ok("strays", "every open job and run has its workflow, and every workflow its row")
+	}
+	return warn("strays", fmt.Sprintf("%d were ended since the start of the node: %s", len(ended), few(ended)),
+		"see who ends workflows in Temporal; openflow job stop ends a job")
+}
+
 // Waiting is a job that has not begun to run.
 type Waiting struct {
 	Job    openflow.JobID

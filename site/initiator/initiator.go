@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -37,6 +38,8 @@ type Components interface {
 // Ends is this node as a participant, where it ends its own part of a job.
 type Ends interface {
 	StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error
+	// EndHere ends it for good: its scheduler cannot open it again.
+	EndHere(ctx context.Context, k openflow.JobKey, reason string) error
 }
 
 // Mandates signs jobs of this node.
@@ -54,6 +57,7 @@ type Service struct {
 	Mandates   Mandates
 	Directory  openflow.Directory
 	NewID      func() openflow.JobID
+	Log        *slog.Logger
 }
 
 var _ openflow.JobService = (*Service)(nil)
@@ -198,6 +202,54 @@ func (s *Service) StopJob(ctx context.Context, scheduler openflow.PartyID, id op
 	return stopped, s.takeOver(ctx, party, id, &stopped)
 }
 
+// telling bounds what a scheduler may take to hear that a job was ended here: nobody waits for its answer.
+const telling = 10 * time.Second
+
+// StopHere ends this site's own part of a job; see openflow.JobService. Runs that were stopped report by themselves, for as long
+// as it takes. A job of which nothing ran is told to its scheduler once: one that does not hear it learns it when it comes back
+// and wants something of the job.
+func (s *Service) StopHere(ctx context.Context, scheduler openflow.PartyID, id openflow.JobID) (openflow.Stopped, error) {
+	party, err := s.scheduler(ctx, scheduler, id)
+	if err != nil {
+		return openflow.Stopped{}, err
+	}
+	rows, err := s.Rows.JobRows(ctx, party, id)
+	if err != nil {
+		return openflow.Stopped{}, openflow.About(openflow.AboutJob, err)
+	}
+	if len(rows) == 0 {
+		return openflow.Stopped{}, openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeNotFound, "job %s has no part here", id).
+			WithHint("openflow job list shows those that have"))
+	}
+	stopped := openflow.Stopped{Status: openflow.JobCanceled, Reason: fmt.Sprintf("stopped at party %s by its operator", s.Self)}
+	for _, j := range rows {
+		if err := s.Ends.EndHere(ctx, j.Key(), stopped.Reason); err != nil {
+			return openflow.Stopped{}, openflow.AtParty(s.Self, err)
+		}
+		if j.Status.Terminal() {
+			stopped.Status, stopped.Reason = j.Status, j.Reason
+			continue
+		}
+		stopped.Stopping = append(stopped.Stopping, j.Party) // its containers have only been told
+	}
+	if len(stopped.Stopping) > 0 {
+		go s.tellStopped(context.WithoutCancel(ctx), party, id)
+	}
+	return stopped, nil
+}
+
+func (s *Service) tellStopped(ctx context.Context, party openflow.PartyID, id openflow.JobID) {
+	ctx, cancel := context.WithTimeout(ctx, telling)
+	defer cancel()
+	service, err := s.Directory.Scheduler(ctx, party)
+	if err == nil {
+		_, err = service.StopJob(ctx, s.Self, id, openflow.JobCanceled)
+	}
+	if err != nil {
+		s.Log.WarnContext(ctx, "a scheduler is not told that its job was stopped here", "job", id, "party", party, "err", err)
+	}
+}
+
 // endOwnPart ends this site's own part of a job of which it will not hear again: the scheduler does not know the job any more,
 // does not accept this site's signature, or takes no stops. Where the job has no row here, the answer is why.
 func (s *Service) endOwnPart(
@@ -249,7 +301,7 @@ func (s *Service) ended(ctx context.Context, scheduler openflow.PartyID, id open
 	goesOn := slices.ContainsFunc(rows, func(j openflow.JobRecord) bool { return !j.Status.Terminal() })
 	if removed := e.Code == openflow.CodeInvalid && e.Subject == openflow.AboutSite; !removed || goesOn {
 		if goesOn && e.Code == openflow.CodeUnavailable && scheduler != s.Self {
-			e = e.WithHint("the job goes on here until that party can be asked; to end this site's part of all its jobs: openflow site remove %s", scheduler)
+			e = e.WithHint("the job goes on here until that party can be asked; to end this site's part of it now: openflow job stop %s --here", id)
 			return openflow.Stopped{}, e
 		}
 		return openflow.Stopped{}, why

@@ -218,6 +218,10 @@ func (e ends) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEnd)
 	return nil
 }
 
+func (e ends) EndHere(_ context.Context, k openflow.JobKey, reason string) error {
+	return e.StopJob(context.Background(), k, openflow.JobEnd{Status: openflow.JobCanceled, Reason: reason})
+}
+
 // The news of an end may never have come here: whoever asks for a stop then ends what this site still runs.
 func TestStopTakesOverAnEndThatHasNotComeHere(t *testing.T) {
 	row := openflow.JobRecord{ID: "1", Scheduler: "10000", Party: guest, Status: openflow.JobRunning}
@@ -242,7 +246,7 @@ func TestStopTakesOverAnEndThatHasNotComeHere(t *testing.T) {
 	s.Rows = rows{list: []openflow.JobRecord{row}}
 	_, err = s.StopJob(t.Context(), "", "1")
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
-	require.ErrorContains(t, err, "to end this site's part of all its jobs: openflow site remove 10000")
+	require.ErrorContains(t, err, "to end this site's part of it now: openflow job stop 1 --here")
 	require.Empty(t, told, "nobody has said that it has ended")
 
 	n.err, n.odd = nil, "stopped by user"

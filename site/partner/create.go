@@ -2,6 +2,8 @@ package partner
 
 import (
 	"context"
+	"math"
+	"time"
 
 	"openflow"
 	"openflow/site/authority"
@@ -95,7 +97,11 @@ func (s *Service) record(ctx context.Context, o openflow.JobOrder, word openflow
 	if err != nil {
 		return openflow.About(openflow.AboutTask, err)
 	}
-	job, tasks := s.records(o, specs, providers)
+	quota, err := s.quota(ctx, s.peer(o))
+	if err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	job, tasks := s.records(o, quota, specs, providers)
 	job.Initiator, job.Signed = authority.By(s.Self, word), word.Signed
 	for _, t := range tasks {
 		if t.GPUs > 0 {
@@ -105,7 +111,7 @@ func (s *Service) record(ctx context.Context, o openflow.JobOrder, word openflow
 		}
 	}
 	job.Warnings, job.Grants = append(o.DAG.Warnings(), warnings...), permit.Grants
-	return openflow.About(openflow.AboutJob, s.Store.CreateJob(ctx, job, tasks, found.pins...))
+	return openflow.About(openflow.AboutJob, s.Store.AdmitJob(ctx, s.Limits.Rules().Quota, job, tasks, found.pins...))
 }
 
 // authority finds out on whose word the job is to run here, before anything else is looked at. This site's operator reads why it
@@ -119,12 +125,38 @@ func (s *Service) authority(ctx context.Context, o openflow.JobOrder) (openflow.
 	return a, err
 }
 
-func (s *Service) records(o openflow.JobOrder, specs []openflow.TaskSpec, providers []openflow.Served) (openflow.JobRecord, []openflow.TaskRecord) {
+// peer is whose quota a job counts to: that of the party that drives it, or has this site drive it; empty: it is this site's own.
+func (s *Service) peer(o openflow.JobOrder) openflow.PartyID {
+	switch initiator := o.DAG.Conf.Initiator; {
+	case o.Key.Scheduler != s.Self:
+		return o.Key.Scheduler
+	case initiator != s.Self:
+		return initiator
+	}
+	return ""
+}
+
+// quota is what holds for a peer. The site itself may have all that it has.
+func (s *Service) quota(ctx context.Context, peer openflow.PartyID) (openflow.Quota, error) {
+	if peer == "" {
+		return openflow.Quota{Priority: math.MaxInt}, nil
+	}
+	said, err := s.Store.Quota(ctx, peer)
+	return said.Or(s.Limits.Rules().Quota), err
+}
+
+func (s *Service) records(
+	o openflow.JobOrder, quota openflow.Quota, specs []openflow.TaskSpec, providers []openflow.Served,
+) (openflow.JobRecord, []openflow.TaskRecord) {
 	conf := o.DAG.Conf
 	job := openflow.JobRecord{
 		ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Status: openflow.JobReady,
-		DAG: o.DAG, Priority: conf.Priority, Cores: min(s.Limits.JobCores, s.Limits.Cores), Memory: s.Limits.JobMemory,
-		ModelID: conf.ModelID, ModelVersion: conf.ModelVersion, UserName: o.UserName,
+		DAG: o.DAG, Priority: min(conf.Priority, quota.Priority), Cores: min(s.Limits.JobCores, s.Limits.Cores, quota.Holds().Cores),
+		Memory: min(s.Limits.JobMemory, quota.Holds().Memory), ModelID: conf.ModelID, ModelVersion: conf.ModelVersion, UserName: o.UserName,
+		Peer: s.peer(o),
+	}
+	if o.Key.Scheduler != s.Self {
+		job.Lease = time.Now().Add(s.Limits.Lease)
 	}
 	if conf.Cores != nil {
 		job.Cores = *conf.Cores

@@ -19,7 +19,14 @@ import (
 // Store is the part of the catalogue that a participant needs.
 type Store interface {
 	lineage.Store
-	CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error
+	// AdmitJob records a job, where its peer has no more than it may have; rule is that for all peers.
+	AdmitJob(ctx context.Context, rule openflow.Quota, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error
+	// CloseJob notes that a job is never opened again.
+	CloseJob(ctx context.Context, k openflow.JobKey) error
+	// Quota is what the operator has said of a peer.
+	Quota(ctx context.Context, peer openflow.PartyID) (openflow.Quota, error)
+	// RenewLease has a job go on until then at least.
+	RenewLease(ctx context.Context, k openflow.JobKey, until time.Time) error
 	HasJob(ctx context.Context, k openflow.JobKey, d *openflow.DAG) (bool, error)
 	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
 	TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error)
@@ -82,15 +89,19 @@ type Pool interface {
 
 // Limits are this site's own rules for jobs.
 type Limits struct {
-	Cores       int           // the capacity that jobs share; 0: those of the machine
-	Memory      int64         // bytes of that capacity; 0: all that the machine has
-	GPUs        int           // devices of that capacity, numbered from 0; negative: all that the machine has
-	JobCores    int           // of a job that does not say, in a capacity that has as many
-	JobMemory   int64         // bytes of a job that does not say; 0: it takes none, and its containers share what is left
-	TaskCores   int           // of a task that does not say, in a job that has as many
-	TaskMemory  int64         // bytes that the container of a task that does not say may use
-	TaskTimeout time.Duration // of a task that does not say
-	Patience    time.Duration // after which a job that waits is not passed by others any more
+	Cores       int            // the capacity that jobs share; 0: those of the machine
+	Memory      int64          // bytes of that capacity; 0: all that the machine has
+	GPUs        int            // devices of that capacity, numbered from 0; negative: all that the machine has
+	JobCores    int            // of a job that does not say, in a capacity that has as many
+	JobMemory   int64          // bytes of a job that does not say; 0: it takes none, and its containers share what is left
+	TaskCores   int            // of a task that does not say, in a job that has as many
+	TaskMemory  int64          // bytes that the container of a task that does not say may use
+	TaskTimeout time.Duration  // of a task that does not say
+	Patience    time.Duration  // after which a job that waits is not passed by others any more
+	Lease       time.Duration  // after which a job ends here whose scheduler has not said that it still drives it
+	Unrenewed   time.Duration  // the same, of a scheduler whose dialect has no word for that, from the last reservation on
+	Idle        time.Duration  // after which a peer's job gives back what it holds and runs nothing with
+	Quota       openflow.Quota // of each peer of which nothing else is said; cores, memory and GPUs that are 0 follow from the capacity
 }
 
 // DefaultLimits follow FATE-Flow's defaults, but for the capacity: FATE-Flow promises 32 cores on every machine.
@@ -99,7 +110,24 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		GPUs: -1, JobCores: 4, TaskCores: 4, TaskMemory: 4 << 30, TaskTimeout: 72 * time.Hour, Patience: 5 * time.Minute,
+		Lease: 30 * time.Minute, Unrenewed: 7 * 24 * time.Hour, Idle: time.Hour, Quota: openflow.DefaultQuota(),
 	}
+}
+
+// leastLease is shorter than any scheduler may be silent: it is asked every few seconds.
+const leastLease = time.Second
+
+// Check refuses limits by which no job could run. CodeInvalid.
+func (l Limits) Check() error {
+	for _, k := range []struct {
+		flag string
+		d    time.Duration
+	}{{"--lease", l.Lease}, {"--lease-unrenewed", l.Unrenewed}, {"--idle", l.Idle}} {
+		if k.d < leastLease {
+			return openflow.Errorf(openflow.CodeInvalid, "%s of %s would end every job", k.flag, k.d).WithHint("%s is the least", leastLease)
+		}
+	}
+	return l.Quota.Check()
 }
 
 // Capacity is what jobs share at this site.
@@ -108,7 +136,9 @@ func (l Limits) Capacity() openflow.Resources {
 }
 
 // Rules are those of the queue at this site.
-func (l Limits) Rules() admission.Rules { return admission.Rules{Patience: l.Patience} }
+func (l Limits) Rules() admission.Rules {
+	return admission.Rules{Patience: l.Patience, Quota: l.Quota.Within(l.Capacity())}
+}
 
 // quarantine is how long the ID of an ended session takes no messages (interop-transport §6.5).
 const quarantine = 10 * time.Minute
@@ -249,12 +279,18 @@ func (s *Service) asHere(ctx context.Context, k openflow.JobKey, end openflow.Jo
 	return end.Status, end.Reason, nil
 }
 
+// EndHere ends this site's part of a job for good, whatever its scheduler says: it cannot open the job again. One that has ended
+// keeps the way it has.
+func (s *Service) EndHere(ctx context.Context, k openflow.JobKey, reason string) error {
+	if err := s.Store.CloseJob(ctx, k); err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	return s.StopJob(ctx, k, openflow.JobEnd{Status: openflow.JobCanceled, Reason: reason})
+}
+
 func (s *Service) stopForJob(ctx context.Context, t openflow.TaskRecord, status openflow.JobStatus, reason string) error {
 	switch {
-	case t.PartyStatus == openflow.TaskWaiting && !t.ResourceInUse:
-		if err := s.stopUntold(ctx, t, endFor(status), reason); err != nil {
-			return err
-		}
+	case t.PartyStatus == openflow.TaskWaiting && !t.ResourceInUse: // it was never accepted
 		if status == openflow.JobSuccess {
 			return nil
 		}
@@ -290,8 +326,8 @@ func endFor(s openflow.JobStatus) openflow.TaskStatus {
 	return openflow.TaskCanceled
 }
 
-// stopRun ends an accepted run. One without a workflow, because this node was killed while it accepted the run, ends
-// here: nobody else would give back what it holds.
+// stopRun ends an accepted run. One without a workflow ends here, as when this node was killed while it accepted the run:
+// nobody else would give back what it holds.
 func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
 	if status.Succeeded() {
 		status = openflow.TaskCanceled
@@ -306,6 +342,11 @@ func (s *Service) stopRun(ctx context.Context, t openflow.TaskRecord, status ope
 		})
 		if openflow.CodeOf(err) == openflow.CodeConflict {
 			return nil // its workflow has ended it meanwhile
+		}
+		if err == nil && t.PartyStatus == openflow.TaskRunning { // its program may run on, and nobody follows it
+			o := s.order(t)
+			o.Lost = reason
+			err = s.Engine.EndTask(ctx, o)
 		}
 	}
 	return openflow.About(openflow.AboutTask, err)
@@ -322,17 +363,20 @@ func (s *Service) neverStarts(ctx context.Context, t openflow.TaskRecord, why st
 	return openflow.About(openflow.AboutTask, err)
 }
 
-// stopUntold stops a waiting run that holds no cores because it needs none: its row does not tell whether it was
-// accepted. One that never was is left alone.
-func (s *Service) stopUntold(ctx context.Context, t openflow.TaskRecord, status openflow.TaskStatus, reason string) error {
-	if t.Cores > 0 || status.Succeeded() {
-		return nil
+// EndLost ends a run whose workflow is gone: one in its place stops what still runs of it, records that, and reports it. One
+// that has ended stays as it is.
+func (s *Service) EndLost(ctx context.Context, id openflow.RunID, why string) error {
+	k, err := openflow.ParseRunID(id)
+	if err != nil {
+		return err
 	}
-	err := s.Engine.StopTask(ctx, t.Key, status, reason)
-	if openflow.CodeOf(err) == openflow.CodeNotFound {
-		return nil
+	t, err := s.task(ctx, k)
+	if err != nil || t.PartyStatus.Terminal() {
+		return err
 	}
-	return openflow.About(openflow.AboutTask, err)
+	o := s.order(t)
+	o.Lost = why
+	return openflow.About(openflow.AboutTask, s.Engine.EndTask(ctx, o))
 }
 
 func (s *Service) announce(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus) error {

@@ -639,14 +639,32 @@ func TestStopOfARunWithoutAWorkflow(t *testing.T) {
 	}
 }
 
-// A waiting run that needs no cores may never have been accepted: no workflow, no end.
+// A waiting run that was never accepted has no workflow, and no end.
+// A run whose workflow is gone is ended by one in its place; one that has ended stays as it is.
+func TestEndOfALostRun(t *testing.T) {
+	s := newSite(t)
+	s.running("1", dag())
+	k := taskKey("1", "lr_0", host)
+	s.runs(k)
+	require.NoError(t, s.EndLost(t.Context(), k.RunID(), "terminated"))
+	require.Len(t, s.engine.lost, 1)
+	require.Equal(t, k, s.engine.lost[0].Key)
+	require.Equal(t, "terminated", s.engine.lost[0].Lost)
+	require.True(t, s.engine.lost[0].Report)
+	s.ends(k, openflow.TaskFailed)
+	require.NoError(t, s.EndLost(t.Context(), k.RunID(), "terminated"))
+	require.Len(t, s.engine.lost, 1)
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(s.EndLost(t.Context(), "1", "terminated")))
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.EndLost(t.Context(), taskKey("2", "lr_0", host).RunID(), "terminated")))
+}
+
 func TestStopOfAnArbiterThatWasNeverStarted(t *testing.T) {
 	s := newSite(t)
 	k := jobKey("1", arbiter)
 	require.NoError(t, s.creates(t.Context(), openflow.JobOrder{Key: k, DAG: dag()}))
 	s.engine.none = openflow.Errorf(openflow.CodeNotFound, "no such workflow")
 	require.NoError(t, s.StopJob(t.Context(), k, openflow.JobEnd{Status: openflow.JobCanceled, Reason: "why"}))
-	require.Len(t, s.engine.stopped, 1)
+	require.Empty(t, s.engine.stopped)
 	require.Equal(t, openflow.TaskWaiting, s.task(taskKey("1", "lr_0", arbiter)).PartyStatus)
 }
 

@@ -20,6 +20,7 @@ type engine struct {
 	openflow.Engine
 	started []openflow.TaskOrder
 	stopped []stop
+	lost    []openflow.TaskOrder
 	err     error
 	none    error // what StopTask says when no workflow runs
 }
@@ -32,6 +33,11 @@ type stop struct {
 
 func (e *engine) StartTask(_ context.Context, o openflow.TaskOrder) error {
 	e.started = append(e.started, o)
+	return e.err
+}
+
+func (e *engine) EndTask(_ context.Context, o openflow.TaskOrder) error {
+	e.lost = append(e.lost, o)
 	return e.err
 }
 
@@ -82,6 +88,7 @@ func newSite(t *testing.T) *site {
 	s := &site{t: t, file: file, catalogue: c, engine: &engine{}, sessions: &sessions{}}
 	limits := partner.DefaultLimits()
 	limits.Cores = 8
+	limits.Quota = openflow.Quota{Cores: 1 << 20, Memory: 1 << 60, GPUs: 1 << 20, Priority: 1 << 30} // leases_test.go is about it
 	s.Service = &partner.Service{
 		Self: "10000", Store: c, Engine: s.engine, Sessions: s.sessions, Components: components{}, Mandates: mandates{}, Limits: limits,
 		Log: slog.New(slog.DiscardHandler),

@@ -2,6 +2,7 @@ package partner
 
 import (
 	"context"
+	"time"
 
 	"openflow"
 )
@@ -47,14 +48,19 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 			return err
 		}
 	}
-	order := openflow.TaskOrder{
-		Key: k, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
-		Label: t.Spec.Conf.Label, Cores: t.Cores,
+	if err := s.drives(ctx, job); err != nil {
+		return err
 	}
+	order := s.order(t)
 	if order.Pool, err = s.pooling(ctx, t); err != nil {
 		return err
 	}
-	err = s.Store.ApplyTaskResources(ctx, k, s.Limits.Capacity().GPUs)
+	if !job.ResourceInUse && job.Needs() != (openflow.Resources{}) { // it has never asked, or has given it back unused
+		err = s.Store.ApplyJobResources(ctx, key, s.Limits.Capacity(), s.Limits.Rules())
+	}
+	if err == nil {
+		err = s.Store.ApplyTaskResources(ctx, k, s.Limits.Capacity().GPUs)
+	}
 	switch openflow.CodeOf(err) {
 	case openflow.CodeConflict:
 		return nil // it has ended since it was read: this is a repeat, which a lost or late answer has caused
@@ -67,6 +73,23 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 		return openflow.About(openflow.AboutResource, err)
 	}
 	return openflow.About(openflow.AboutTask, s.Engine.StartTask(ctx, order))
+}
+
+// order is what the workflow of a run is given.
+func (s *Service) order(t openflow.TaskRecord) openflow.TaskOrder {
+	return openflow.TaskOrder{
+		Key: t.Key, Report: t.SyncType != openflow.Poll, Timeout: t.Spec.Conf.Timeout, Component: t.Component,
+		Label: t.Spec.Conf.Label, Cores: t.Cores,
+	}
+}
+
+// drives notes that the scheduler of a job still drives it, as far as that is no news a moment later.
+func (s *Service) drives(ctx context.Context, job openflow.JobRecord) error {
+	until := time.Now().Add(s.Limits.Lease)
+	if job.Lease.IsZero() || until.Sub(job.Lease) < s.Limits.Lease/2 {
+		return nil
+	}
+	return openflow.About(openflow.AboutJob, s.Store.RenewLease(ctx, job.Key(), until))
 }
 
 func tooLate(k openflow.TaskKey, status openflow.JobStatus) error {
@@ -153,11 +176,8 @@ func (s *Service) tellTask(ctx context.Context, u openflow.TaskUpdate) error {
 		}
 	}
 	started := t.PartyStatus == openflow.TaskRunning || t.ResourceInUse
-	if !u.Status.Terminal() || t.PartyStatus.Terminal() {
+	if !u.Status.Terminal() || t.PartyStatus.Terminal() || !started {
 		return nil
-	}
-	if !started {
-		return s.stopUntold(ctx, t, u.Status, u.Reason)
 	}
 	return s.stopRun(ctx, t, u.Status, u.Reason)
 }
@@ -179,5 +199,12 @@ func (s *Service) addVersion(ctx context.Context, k openflow.TaskKey) error {
 // AskTask tells how the run stands here.
 func (s *Service) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
 	t, err := s.task(ctx, k)
-	return t.Standing(), err
+	if err != nil || t.SyncType != openflow.Poll { // otherwise this node asks whether the job is still driven
+		return t.Standing(), err
+	}
+	job, err := s.Store.Job(ctx, k.JobKey())
+	if err != nil {
+		return t.Standing(), openflow.About(openflow.AboutJob, err)
+	}
+	return t.Standing(), s.drives(ctx, job)
 }

@@ -331,6 +331,9 @@ func (w *Watch) say(ctx context.Context, j openflow.JobRecord, tasks []openflow.
 			return nil
 		}
 		reason = awaited(tasks)
+		if !j.ResourceInUse && j.Needs() != (openflow.Resources{}) && j.WaitingSince.IsZero() {
+			reason = openflow.GivenBackUnused(j.Scheduler)
+		}
 	}
 	if reason == j.Reason {
 		return nil

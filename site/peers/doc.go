@@ -2,5 +2,5 @@
 // goes.
 //
 // Register keeps the list, Directory finds the services of a party, and Keys and Signer prove who speaks. Farewell ends
-// what is shared with a peer that leaves, and Unheard what a peer has ended and never told.
+// what is shared with a peer that leaves, and Leases what a peer does not drive any more. Pace bounds how much a peer may call.
 package peers

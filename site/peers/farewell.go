@@ -29,7 +29,7 @@ var underWay = []openflow.JobStatus{openflow.JobReady, openflow.JobWaiting, open
 // telling bounds what other nodes may take to hear of it.
 const telling = 10 * time.Second
 
-// To ends all jobs with the peer: those that this node schedules, those that the peer schedules, and those of other
+// To ends all jobs with the peer: those that this node schedules with it or for it, those that the peer schedules, and those of other
 // schedulers in which both take part. The peer hears of it as far as it is still one and answers. It returns the jobs
 // of the peer that it has ended here. An error is of this node.
 func (f Farewell) To(ctx context.Context, peer openflow.PartyID) (ended []openflow.JobKey, err error) {
@@ -46,7 +46,7 @@ func (f Farewell) To(ctx context.Context, peer openflow.PartyID) (ended []openfl
 	var told sync.WaitGroup
 	defer told.Wait()
 	for _, j := range scheduled {
-		if takesPart(j.DAG, peer) {
+		if j.Initiator == peer || takesPart(j.DAG, peer) {
 			told.Go(func() { f.note(j.ID, f.endScheduled(limited, j.ID, f.gone(peer))) })
 		}
 	}
@@ -139,7 +139,7 @@ func (f Farewell) ToStrangers(ctx context.Context) error {
 		known[s.Party] = true
 	}
 	for _, j := range scheduled {
-		parties := j.DAG.Participants()
+		parties := append(j.DAG.Participants(), openflow.Party{ID: j.Initiator})
 		if i := slices.IndexFunc(parties, func(p openflow.Party) bool { return !known[p.ID] }); i >= 0 {
 			f.note(j.ID, f.endScheduled(ctx, j.ID, f.gone(parties[i].ID)))
 		}

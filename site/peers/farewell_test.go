@@ -102,9 +102,13 @@ func leaving(t *testing.T) (Farewell, *others, *catalogue.Catalogue) {
 		"of-10001-with-10000": {"10001", []openflow.Party{guest, host, third}}, "of-10001": {"10001", []openflow.Party{guest, third}},
 		"of-10000-done": {"10000", []openflow.Party{guest, host}},
 	} {
-		require.NoError(t, rows.CreateJob(t.Context(), openflow.JobRecord{
+		job := openflow.JobRecord{
 			ID: id, Party: guest, Scheduler: j.scheduler, Initiator: j.scheduler, Status: openflow.JobReady, DAG: &openflow.DAG{Parties: j.parties},
-		}, nil))
+		}
+		if j.scheduler != "9999" {
+			job.Peer, job.Lease = j.scheduler, time.Now().Add(30*time.Minute)
+		}
+		require.NoError(t, rows.CreateJob(t.Context(), job, nil))
 	}
 	_, err = rows.UpdateJobStatus(t.Context(), openflow.JobKey{Scheduler: "10000", Job: "of-10000-done", Party: guest}, openflow.JobFailed, "")
 	require.NoError(t, err)
@@ -151,11 +155,22 @@ func TestFarewellToStrangers(t *testing.T) {
 	}
 	require.NoError(t, f.ToStrangers(t.Context()))
 	require.Empty(t, o.all())
+	guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
+	_, err := rows.CreateScheduledJob(t.Context(), openflow.ScheduledJob{
+		ID: "for-10001", Initiator: "10001", DAG: &openflow.DAG{Parties: []openflow.Party{guest}, Tasks: []openflow.Task{{Name: "a", Component: "noop"}}},
+	})
+	require.NoError(t, err)
+	require.NoError(t, f.ToStrangers(t.Context()))
+	require.Empty(t, o.all())
+	_, err = f.To(t.Context(), "10001")
+	require.NoError(t, err)
+	require.Contains(t, o.all(), "workflow for-10001 canceled: party 10001 was removed at party 9999")
 	require.NoError(t, rows.DeleteSite(t.Context(), "10001"))
 	require.NoError(t, f.ToStrangers(t.Context()))
 	require.Equal(t, []string{
 		"row of-10001 guest canceled: party 10001 was removed at party 9999",
 		"row of-10001-with-10000 guest canceled: party 10001 was removed at party 9999",
+		"workflow for-10001 canceled: party 10001 was removed at party 9999",
 		"workflow own-with-10001 canceled: party 10001 was removed at party 9999",
 	}, o.all())
 }

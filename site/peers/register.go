@@ -56,9 +56,26 @@ func (p Peer) Check() error {
 type Register struct {
 	Self      openflow.PartyID
 	Records   *catalogue.Catalogue
-	Dialects  dialect.All // that a record may name, the usual one first
-	Directory *Directory  // for CheckSite
-	Farewell  Farewell    // for RemoveSite
+	Dialects  dialect.All    // that a record may name, the usual one first
+	Directory *Directory     // for CheckSite
+	Farewell  Farewell       // for RemoveSite
+	Rule      openflow.Quota // of peers of which nothing is said
+}
+
+// LimitSite says what a peer may use, in place of what was said before.
+func (r Register) LimitSite(ctx context.Context, id openflow.PartyID, q openflow.Quota) error {
+	if _, err := r.Records.Site(ctx, id); err != nil {
+		return err
+	}
+	return r.Records.SaveQuota(ctx, id, q)
+}
+
+// LimitsOf is what was said of a peer, what holds for it, and what it uses.
+func (r Register) LimitsOf(ctx context.Context, id openflow.PartyID) (said, holds openflow.Quota, use openflow.PeerUse, err error) {
+	if said, err = r.Records.Quota(ctx, id); err == nil {
+		use, err = r.Records.PeerUse(ctx, id)
+	}
+	return said, said.Or(r.Rule), use, err
 }
 
 // CheckSite calls a peer that is registered.

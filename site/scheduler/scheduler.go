@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"openflow"
 	"openflow/store/document"
@@ -17,7 +18,10 @@ import (
 
 // Store is the scheduler's own record of its jobs.
 type Store interface {
-	CreateScheduledJob(ctx context.Context, j openflow.ScheduledJob) (openflow.ScheduledJob, error)
+	// AdmitScheduledJob records a job where its initiator has less than so many under way; 0: any number.
+	AdmitScheduledJob(ctx context.Context, most int, j openflow.ScheduledJob) (openflow.ScheduledJob, error)
+	// Quota is what the operator has said of a peer.
+	Quota(ctx context.Context, peer openflow.PartyID) (openflow.Quota, error)
 	ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error)
 	// Site returns a peer of this node; CodeNotFound: it is none.
 	Site(ctx context.Context, id openflow.PartyID) (openflow.SiteRecord, error)
@@ -41,9 +45,12 @@ type Service struct {
 	Engine   openflow.Engine
 	Timing   openflow.Timing
 	NewID    func() openflow.JobID
+	Quota    openflow.Quota // of each peer of which nothing else is said
 	// GrantAll lets every peer initiate jobs: for trials.
 	GrantAll bool
 	Log      *slog.Logger
+
+	wakes wakes
 }
 
 var _ openflow.SchedulerService = (*Service)(nil)
@@ -115,11 +122,24 @@ func (s *Service) admit(ctx context.Context, caller openflow.PartyID, sub openfl
 	if err != nil {
 		return no(err)
 	}
-	job, err := s.Store.CreateScheduledJob(ctx, openflow.ScheduledJob{
+	quota, err := s.quota(ctx, caller)
+	if err != nil {
+		return no(openflow.About(openflow.AboutJob, err))
+	}
+	job, err := s.Store.AdmitScheduledJob(ctx, quota.Jobs, openflow.ScheduledJob{
 		ID: sub.ID, Initiator: caller, Status: openflow.JobReady, DAG: &dag, Priority: dag.Conf.Priority,
 		IdempotencyKey: sub.IdempotencyKey, SubmitHash: hash, UserName: sub.UserName, Mandate: sub.Mandate, Grants: grants,
 	})
 	return job, word, openflow.About(openflow.AboutJob, err)
+}
+
+// quota is what the caller may have this node schedule. The site itself may have any number of jobs.
+func (s *Service) quota(ctx context.Context, caller openflow.PartyID) (openflow.Quota, error) {
+	if caller == s.Self {
+		return openflow.Quota{}, nil
+	}
+	said, err := s.Store.Quota(ctx, caller)
+	return said.Or(s.Quota), err
 }
 
 // reaches refuses a job with a party that is no peer of this node: it could not be told of the job.
@@ -213,7 +233,7 @@ func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id open
 		return nil
 	}
 	if !slices.ContainsFunc(job.Tasks, func(r openflow.TaskRun) bool { return r.Started }) {
-		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeConflict, "job %s has never started a task", id).
+		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeConflict, "job %s has never started a task, as far as is known here", id).
 			WithHint("submit it as a new job"))
 	}
 	p, err := s.plan(job)
@@ -254,14 +274,42 @@ func (s *Service) StopJob(ctx context.Context, caller openflow.PartyID, id openf
 	if job.Status.Terminal() {
 		stopped, err = s.Engine.Stopped(ctx, id)
 	} else {
-		stopped, err = s.Engine.StopJob(ctx, id, status, fmt.Sprintf("stopped by party %s", caller))
+		stopped, err = s.Engine.StopJob(ctx, id, status, stoppedBy(caller))
 	}
 	if openflow.CodeOf(err) != openflow.CodeNotFound {
 		stopped.Reason = s.shownTo(caller, job, stopped.Reason)
 		return stopped, openflow.About(openflow.AboutJob, err)
 	}
 	job, err = s.job(ctx, id) // its workflow has ended, so nothing of it runs anywhere
-	return openflow.Stopped{Status: job.Status, Reason: s.shownTo(caller, job, job.Reason)}, err
+	if err != nil || job.Status.Terminal() {
+		return openflow.Stopped{Status: job.Status, Reason: s.shownTo(caller, job, job.Reason)}, err
+	}
+	// Its workflow is gone, and had not ended it.
+	if err = s.EndLost(ctx, id, openflow.Lost{Status: status, Reason: stoppedBy(caller)}); err == nil {
+		stopped, err = s.Engine.Stopped(ctx, id)
+	}
+	if openflow.CodeOf(err) == openflow.CodeNotFound { // it is over already
+		job, err = s.job(ctx, id)
+		stopped = openflow.Stopped{Status: job.Status, Reason: job.Reason}
+	}
+	stopped.Reason = s.shownTo(caller, job, stopped.Reason)
+	return stopped, openflow.About(openflow.AboutJob, err)
+}
+
+func stoppedBy(p openflow.PartyID) string { return fmt.Sprintf("stopped by party %s", p) }
+
+// EndLost ends a job whose workflow is gone, at all its parties and in the record. One that has ended stays as it is.
+func (s *Service) EndLost(ctx context.Context, id openflow.JobID, end openflow.Lost) error {
+	job, err := s.job(ctx, id)
+	if err != nil || job.Status.Terminal() {
+		return err
+	}
+	p, err := s.plan(job)
+	if err != nil {
+		return err
+	}
+	p.Lost = end
+	return openflow.About(openflow.AboutJob, s.Engine.EndJob(ctx, p))
 }
 
 // EndedJobs tells a party or an initiator which of its jobs have ended; see openflow.SchedulerService.
@@ -300,7 +348,11 @@ func (s *Service) WakeJob(ctx context.Context, caller openflow.PartyID, id openf
 		return err
 	}
 	if job.Status != openflow.JobWaiting && job.Status != openflow.JobReady {
+		s.wakes.forget(id)
 		return nil // it has got them, or has ended
+	}
+	if !s.wakes.allow(id, time.Since(job.CreateTime)) {
+		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeExhausted, "job %s is called too often", id).WithHint("call it again later"))
 	}
 	return openflow.About(openflow.AboutJob, s.Engine.WakeJobs(ctx, []openflow.JobID{id}))
 }
@@ -316,8 +368,8 @@ func (s *Service) ReportTask(ctx context.Context, caller openflow.PartyID, r ope
 	if caller != r.Key.Party.ID {
 		return openflow.Errorf(openflow.CodePermission, "party %s may not report for party %s", caller, r.Key.Party.ID)
 	}
-	if !r.Status.Valid() {
-		return openflow.Errorf(openflow.CodeInvalid, "unknown task status %q", r.Status)
+	if !r.Status.Valid() || r.Status == openflow.TaskWaiting {
+		return openflow.Errorf(openflow.CodeInvalid, "a run is reported as running, or how it has ended, and not as %q", r.Status)
 	}
 	job, err := s.jobFor(ctx, caller, r.Key.Job)
 	if err != nil {

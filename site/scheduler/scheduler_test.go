@@ -37,6 +37,11 @@ func (e *engine) StartJob(_ context.Context, p openflow.JobPlan) error {
 	return e.startErr
 }
 
+func (e *engine) EndJob(_ context.Context, p openflow.JobPlan) error {
+	e.plans = append(e.plans, p)
+	return nil
+}
+
 func (e *engine) JobRuns(context.Context, openflow.JobID) (bool, error) { return e.runs, e.runsErr }
 
 func (e *engine) RerunJob(_ context.Context, p openflow.JobPlan) error {
@@ -351,6 +356,7 @@ func TestReportTask(t *testing.T) {
 		"own run":        {"10000", func(*node, *openflow.Report) {}, "", true},
 		"another's run":  {"9999", func(*node, *openflow.Report) {}, openflow.CodePermission, false},
 		"unknown status": {"10000", func(_ *node, r *openflow.Report) { r.Status = "finished" }, openflow.CodeInvalid, false},
+		"waiting":        {"10000", func(_ *node, r *openflow.Report) { r.Status = openflow.TaskWaiting }, openflow.CodeInvalid, false},
 		"no status":      {"10000", func(_ *node, r *openflow.Report) { r.Status = "" }, openflow.CodeInvalid, false},
 		"job has ended":  {"10000", func(n *node, _ *openflow.Report) { n.engine.report = openflow.Errorf(openflow.CodeNotFound, "ended") }, "", true},
 		"unknown job": {"10000", func(n *node, r *openflow.Report) {
@@ -372,6 +378,46 @@ func TestReportTask(t *testing.T) {
 			require.Equal(t, tc.handed, len(n.engine.reports) == 1)
 		})
 	}
+}
+
+// A party that calls without end uses up nothing but its own calls.
+func TestWakesAreCounted(t *testing.T) {
+	n := newNode(t)
+	_, err := n.CreateJob(t.Context(), "9999", openflow.Submission{DAG: dag(), ID: "1"})
+	require.NoError(t, err)
+	refused := 0
+	for range 500 {
+		if err := n.WakeJob(t.Context(), "10000", "1"); err != nil {
+			require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err))
+			refused++
+		}
+	}
+	require.Equal(t, 500-len(n.engine.woken), refused)
+	require.Less(t, len(n.engine.woken), 100)
+	n.record(t, "1", openflow.JobWaiting)
+	n.record(t, "1", openflow.JobRunning)
+	require.NoError(t, n.WakeJob(t.Context(), "10000", "1"))
+}
+
+// A stop of a job whose workflow is gone ends it all the same.
+func TestStopOfALostJob(t *testing.T) {
+	n := newNode(t)
+	_, err := n.CreateJob(t.Context(), "9999", openflow.Submission{DAG: dag(), ID: "1"})
+	require.NoError(t, err)
+	n.engine.stopErr = openflow.Errorf(openflow.CodeNotFound, "no such workflow")
+	_, err = n.StopJob(t.Context(), "10000", "1", "")
+	require.NoError(t, err)
+	want := openflow.Lost{Status: openflow.JobCanceled, Reason: "stopped by party 10000"}
+	require.Len(t, n.engine.plans, 2)
+	require.Equal(t, want, n.engine.plans[1].Lost)
+	require.Len(t, n.engine.plans[1].Parties, 2)
+
+	n.record(t, "1", openflow.JobCanceled)
+	_, err = n.StopJob(t.Context(), "10000", "1", "")
+	require.NoError(t, err)
+	require.NoError(t, n.EndLost(t.Context(), "1", want), "it has ended")
+	require.Len(t, n.engine.plans, 2)
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(n.EndLost(t.Context(), "2", want)))
 }
 
 func TestWakeJob(t *testing.T) {
@@ -467,4 +513,26 @@ func TestEndedJobs(t *testing.T) {
 
 	_, err = n.EndedJobs(t.Context(), "10000", make([]openflow.JobID, openflow.MaxEndedJobs+1))
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+}
+
+// A peer has so many jobs under way that this node schedules, and no more; this site's own users are not bounded.
+func TestJobsOfOneInitiator(t *testing.T) {
+	n := newNode(t)
+	n.Quota = openflow.Quota{Jobs: 2}
+	create := func(caller openflow.PartyID, id openflow.JobID) openflow.Code {
+		_, err := n.CreateJob(t.Context(), caller, openflow.Submission{DAG: dag(), ID: id})
+		return openflow.CodeOf(err)
+	}
+	require.Empty(t, create("10000", "1"))
+	require.Empty(t, create("10000", "2"))
+	require.Equal(t, openflow.CodeExhausted, create("10000", "3"))
+	require.Empty(t, create("10000", "2"), "a repeat is the first job")
+	require.Empty(t, create("10001", "4"))
+	for _, id := range []openflow.JobID{"5", "6", "7"} {
+		require.Empty(t, create("9999", id))
+	}
+	n.record(t, "1", openflow.JobFailed)
+	require.Empty(t, create("10000", "3"))
+	require.NoError(t, n.catalogue.SaveQuota(t.Context(), "10000", openflow.Quota{Jobs: 3}))
+	require.Empty(t, create("10000", "8"))
 }

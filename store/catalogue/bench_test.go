@@ -51,6 +51,7 @@ func BenchmarkTask(b *testing.B) {
 		b.Run(bench.name, func(b *testing.B) {
 			c, ctx := benchCatalogue(b, bench.place(b)), b.Context()
 			job, tasks := createJob(b, c, "j", guest)
+			holding(b, c, job)
 			zero := 0
 			for i := 0; b.Loop(); i++ {
 				t := tasks[1]

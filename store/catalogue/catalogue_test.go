@@ -70,6 +70,12 @@ func createJob(tb testing.TB, c *catalogue.Catalogue, id openflow.JobID, p openf
 	return j, tasks
 }
 
+// holding has a job take what it needs, so that its tasks can.
+func holding(tb testing.TB, c *catalogue.Catalogue, j openflow.JobRecord) {
+	tb.Helper()
+	require.NoError(tb, c.ApplyJobResources(tb.Context(), j.Key(), cores(1<<20), rules))
+}
+
 func requireCode(tb testing.TB, want openflow.Code, err error) {
 	tb.Helper()
 	require.Equalf(tb, want, openflow.CodeOf(err), "error: %v", err)

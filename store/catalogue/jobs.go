@@ -44,12 +44,19 @@ type jobRow struct {
 	GPUs            int    `db:"gpus"`
 	RemainingGPUs   int    `db:"remaining_gpus"`
 	Warnings        string `db:"warnings"` // JSON
+	Peer            string `db:"peer"`
+	Age             int64  `db:"age"`
+	Lease           int64  `db:"lease"`
+	Closed          bool   `db:"closed"`
 }
 
 var (
 	jobColumns = columnsOf[jobRow]()
 	insertJob  = jobColumns.insert("job") + ` on conflict (job_id, role, party, scheduler) do nothing`
 )
+
+// nextAge is the number of a job that the site sees now. It is no time: a clock that is set back makes no job older.
+const nextAge = `select coalesce(max(age), 0) + 1 from job`
 
 // jobKey is the condition that finds a job's row; its arguments are keyArgs.
 const jobKey = `job_id = $1 and role = $2 and party = $3 and scheduler = $4`
@@ -70,7 +77,8 @@ func scanJob(from row) (openflow.JobRecord, error) {
 		ModelVersion: r.ModelVersion, UserName: r.UserName, IdempotencyKey: r.IdempotencyKey, Signed: r.Signed, CreateTime: timeOf(r.Created),
 		UpdateTime: timeOf(r.Updated), StartTime: timeOf(r.Started), EndTime: timeOf(r.Ended), ApplyTime: timeOf(r.Applied),
 		ReturnTime: timeOf(r.Returned), Reason: r.Reason, Notes: r.Notes, Priority: r.Priority, Memory: r.Memory,
-		RemainingMemory: r.RemainingMemory, GPUs: r.GPUs, RemainingGPUs: r.RemainingGPUs,
+		RemainingMemory: r.RemainingMemory, GPUs: r.GPUs, RemainingGPUs: r.RemainingGPUs, Peer: openflow.PartyID(r.Peer),
+		Lease: timeOf(r.Lease), Closed: r.Closed,
 	}
 	if j.Warnings, err = decodeWarnings(r.Warnings); err != nil {
 		return j, err
@@ -84,6 +92,12 @@ func scanJob(from row) (openflow.JobRecord, error) {
 // CodeUnavailable: what is to be pinned was replaced just now. CodePermission: one of its grants allows no further job, or it is
 // signed, and was deleted here.
 func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error {
+	return c.AdmitJob(ctx, openflow.Quota{}, j, tasks, pins...)
+}
+
+// AdmitJob is CreateJob where the job's peer has no more jobs than it may have; rule is the site's for all peers.
+// CodeExhausted: it has as many. Then no use of a grant is counted.
+func (c *Catalogue) AdmitJob(ctx context.Context, rule openflow.Quota, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error {
 	if j.Status == "" {
 		j.Status = openflow.JobReady
 	}
@@ -103,16 +117,21 @@ func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks [
 		return err
 	}
 	now := c.stamp()
-	args := jobColumns.values(jobRow{
+	row := jobRow{
 		Scheduler: string(j.Scheduler), ID: string(j.ID), Role: string(j.Party.Role), Party: string(j.Party.ID), Initiator: string(j.Initiator),
 		Status: string(j.Status), Progress: j.Progress, Cores: j.Cores, RemainingCores: j.RemainingCores, ResourceInUse: j.ResourceInUse,
 		WaitingSince: millis(j.WaitingSince), ModelID: j.ModelID, ModelVersion: j.ModelVersion, UserName: j.UserName,
 		IdempotencyKey: j.IdempotencyKey, Signed: j.Signed, Created: orNow(j.CreateTime, now), Updated: now, Started: millis(j.StartTime), Ended: millis(j.EndTime),
 		Applied: millis(j.ApplyTime), Returned: millis(j.ReturnTime), Reason: j.Reason, Notes: j.Notes, DAG: dag, Priority: j.Priority,
 		Memory: j.Memory, RemainingMemory: j.RemainingMemory, GPUs: j.GPUs, RemainingGPUs: j.RemainingGPUs, Warnings: warnings,
-	})
+		Peer: string(j.Peer), Lease: millis(j.Lease), Closed: j.Closed,
+	}
 	err = c.write(ctx, func(t *tx) error {
-		n, err := t.exec(ctx, insertJob, args...)
+		r := row
+		if err := t.one(ctx, nextAge).Scan(&r.Age); err != nil {
+			return err
+		}
+		n, err := t.exec(ctx, insertJob, jobColumns.values(r)...)
 		if err != nil {
 			return err
 		}
@@ -127,6 +146,9 @@ func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks [
 			if err := t.notAgain(ctx, j.Key(), now); err != nil {
 				return err
 			}
+		}
+		if err := t.admits(ctx, j.Peer, rule); err != nil {
+			return err
 		}
 		for _, r := range rows {
 			if _, err := t.exec(ctx, insertTask, r...); err != nil {
@@ -259,9 +281,10 @@ func severalSchedulers(what string, schedulers []openflow.PartyID) error {
 }
 
 // SetJobReason says why a job waits or failed; empty takes the reason away. A job that has succeeded has none: whoever
-// gives it one, as a scheduler that was restored from a backup, speaks of another end.
+// gives it one, as a scheduler that was restored from a backup, speaks of another end. One that this site has closed keeps
+// its own.
 func (c *Catalogue) SetJobReason(ctx context.Context, k openflow.JobKey, reason string) error {
-	return c.setJob(ctx, k, `update job set reason = case when status = 'success' then '' else $5 end, update_time = $6 where `+jobKey, reason)
+	return c.setJob(ctx, k, `update job set reason = case when status = 'success' then '' when closed then reason else $5 end, update_time = $6 where `+jobKey, reason)
 }
 
 // SetJobNotes replaces what the user noted about a job.
@@ -298,6 +321,15 @@ func (c *Catalogue) SetJobProgress(ctx context.Context, k openflow.JobKey, perce
 func (c *Catalogue) JobEnded(ctx context.Context, k openflow.JobKey) (bool, error) {
 	s, err := c.jobStatus(ctx, k)
 	return s.Terminal(), err
+}
+
+// CloseJob notes that this site ends the job for good: no rerun opens it again. CodeNotFound: it is not here.
+func (c *Catalogue) CloseJob(ctx context.Context, k openflow.JobKey) error {
+	n, err := c.exec(ctx, `update job set closed = true where `+jobKey, keyArgs(k)...)
+	if err == nil && n == 0 {
+		return notFound("%s of scheduler %s does not exist here", k, k.Scheduler)
+	}
+	return classify("update "+k.String(), err)
 }
 
 // jobStatus reads only the status, on the way to an explanation.

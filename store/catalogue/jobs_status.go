@@ -14,9 +14,14 @@ var jobStatuses = []openflow.JobStatus{
 
 // The compare-and-sets of both job tables, by target status.
 var (
-	jobMoves       = moves("job", jobKey, 5, openflow.JobStatus.Before)
-	scheduledMoves = moves("scheduled_job", "job_id = $1", 2, beforeScheduled)
+	jobMoves       = moves("job", jobKey+" and (not closed or end_time = 0)", reopened, 5, openflow.JobStatus.Before)
+	scheduledMoves = moves("scheduled_job", "job_id = $1", "", 2, beforeScheduled)
 )
+
+// reopened is what changes of a job that runs again. It is the youngest in the queue, and has a lease for a minute, in which
+// its scheduler is asked. It follows the statement's time, which it repeats.
+const reopened = `, age = case when end_time > 0 then (select coalesce(max(age), 0) + 1 from job) else age end,
+	lease = case when end_time > 0 and lease > 0 then cast($7 as bigint) + 60000 else lease end`
 
 // beforeScheduled is Before for the scheduler's own record, which says "waiting" only of jobs that really had to wait: a
 // job whose parties had room for it at once runs, and ends, straight from ready.
@@ -30,9 +35,10 @@ func beforeScheduled(to openflow.JobStatus) []openflow.JobStatus {
 
 // moves writes, for each status that can be reached, the statement that reaches it from every status that may become
 // it. Its arguments are the key's, then moveArgs from number first on. A job starts once; a rerun opens its end.
-func moves(table, key string, first int, before func(openflow.JobStatus) []openflow.JobStatus) map[openflow.JobStatus]string {
+func moves(table, key, more string, first int, before func(openflow.JobStatus) []openflow.JobStatus) map[openflow.JobStatus]string {
 	m := map[openflow.JobStatus]string{}
 	for _, to := range jobStatuses {
+		more := more
 		from := before(to)
 		if len(from) == 0 {
 			continue
@@ -42,9 +48,12 @@ func moves(table, key string, first int, before func(openflow.JobStatus) []openf
 			// Keep why it waited; what a job waits for while it runs is no reason of its end.
 			reason = "case when " + reason + " = '' and status <> 'running' then reason else " + reason + " end"
 		}
+		if to != openflow.JobWaiting {
+			more = ""
+		}
 		m[to] = fmt.Sprintf(`update %s set status = $%d, reason = %s, update_time = $%d, end_time = $%d,
-			start_time = case when start_time = 0 then $%d else start_time end where %s and status in %s`,
-			table, status, reason, now, end, start, key, quoted(from))
+			start_time = case when start_time = 0 then $%d else start_time end%s where %s and status in %s`,
+			table, status, reason, now, end, start, more, key, quoted(from))
 	}
 	return m
 }
@@ -108,6 +117,9 @@ func (c *Catalogue) refuseJobMove(ctx context.Context, k openflow.JobKey, to ope
 	have, err := c.jobStatus(ctx, k)
 	if err != nil || have == to {
 		return err
+	}
+	if j, err := c.Job(ctx, k); err == nil && j.Closed && !to.Terminal() {
+		return conflict("%s was ended by its own site for good", k)
 	}
 	return conflict("%s is %s and cannot become %s", k, have, to)
 }

@@ -259,7 +259,7 @@ func TestWhatIsUnderWayIsReadFromItsIndices(t *testing.T) {
 		"told": "USING INDEX job_told", "late": "USING COVERING INDEX job_queue_age", "fitting": "USING COVERING INDEX job_queue",
 		"running": "USING INDEX job_running", "scheduled": "USING INDEX scheduled_job_running",
 	} {
-		rows, err := db.QueryContext(t.Context(), "explain query plan "+catalogue.FrequentQueries[name], 1, 1, 1, 1, 1, 1)
+		rows, err := db.QueryContext(t.Context(), "explain query plan "+catalogue.FrequentQueries[name], 1, 1, 1, 1, 1, 1, 1)
 		require.NoError(t, err)
 		var plan []string
 		for rows.Next() {

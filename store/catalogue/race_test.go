@@ -130,6 +130,7 @@ func testReplicasFinishATaskOnce(t *testing.T, place catalogue.Options) {
 	ctx := t.Context()
 	j, tasks := createJob(t, opened[0], "j", guest)
 	k := tasks[0].Key
+	holding(t, opened[0], j)
 	require.NoError(t, opened[0].ApplyTaskResources(ctx, k, 0))
 	code := 3
 	var changes, won atomic.Int32
@@ -313,6 +314,7 @@ func TestWaitingWritersDoNotHoldUpReaders(t *testing.T) {
 	place := catalogue.Options{URL: postgrestest.Database(t)}
 	c := mustOpen(t, place)
 	j, tasks := createJob(t, c, "j", guest)
+	holding(t, c, j)
 	db, err := sql.Open("pgx", place.URL)
 	require.NoError(t, err)
 	defer db.Close()

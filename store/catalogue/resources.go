@@ -23,6 +23,8 @@ type refusal struct {
 	need, free openflow.Resources
 	beyond     bool // there will never be enough
 	kept       bool // more is free, for others
+	// of is the peer whose quota is short, whatever is free; empty: none's is.
+	of openflow.PartyID
 }
 
 func (r refusal) Error() string { return "not enough resources" }
@@ -55,8 +57,10 @@ func scanNeed(from row) (openflow.Resources, error) {
 // applicationRow is what a job that applies needs, and its place in the queue.
 type applicationRow struct {
 	needRow
-	Priority int   `db:"priority"`
-	Since    int64 `db:"waiting_since"`
+	Priority int    `db:"priority"`
+	Since    int64  `db:"waiting_since"`
+	Peer     string `db:"peer"`
+	Age      int64  `db:"age"`
 }
 
 // remainingRow is what the tasks of a job have left.
@@ -75,8 +79,9 @@ var (
 // succeeds. CodeExhausted: not enough is free for now, or what is free is kept for jobs that come first. The message
 // says of each resource how much is needed and free, and since when the job waits. It is kept as the job's reason. The
 // job is then in the queue, see NextToWake. CodeInvalid wrapping ErrBeyondCapacity: it needs more than the capacity has.
-// CodeConflict: the job has ended. The first two are about openflow.AboutResource. CodeUnavailable: another call
-// returned what the job held at this moment; apply again.
+// CodeConflict: the job has ended. CodePermission: it needs more than its peer may hold. These but CodeConflict are about
+// openflow.AboutResource. So is CodeUnavailable when the peer has no place in the queue left, and nobody will call.
+// CodeUnavailable otherwise: another call returned what the job held at this moment; apply again.
 func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, capacity openflow.Resources, rules admission.Rules) error {
 	now := c.stamp()
 	err := c.write(ctx, func(t *tx) error {
@@ -86,10 +91,14 @@ func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, ca
 			return err
 		}
 		claim := admission.Claim{
-			Job: k, Need: applied.resources(), Priority: applied.Priority, Since: timeOf(applied.Since), Asked: timeOf(now),
+			Job: k, Peer: openflow.PartyID(applied.Peer), Need: applied.resources(), Priority: applied.Priority, Age: applied.Age,
+			Since: timeOf(applied.Since), Asked: timeOf(now),
 		}
 		if !claim.Need.Within(capacity) {
 			return refusal{need: claim.Need, free: capacity, beyond: true}
+		}
+		if err := t.within(ctx, claim, rules.Quota); err != nil {
+			return err
 		}
 		if _, err := t.exec(ctx, useCapacity, amounts(claim.Need)...); err != nil {
 			return err
@@ -98,11 +107,11 @@ func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, ca
 		if err != nil {
 			return err
 		}
-		others, err := t.first(ctx, rules.Horizon(timeOf(now)))
+		free := capacity.Minus(used.Minus(claim.Need))
+		others, err := t.first(ctx, claim, free, rules, timeOf(now))
 		if err != nil {
 			return err
 		}
-		free := capacity.Minus(used.Minus(claim.Need))
 		left := rules.Left(free, claim, others, timeOf(now))
 		switch {
 		case !claim.Need.Within(free):
@@ -117,6 +126,9 @@ func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, ca
 	})
 	var no refusal
 	switch {
+	case errors.As(err, &no) && no.beyond && no.of != "":
+		lack := no.describe(func(s openflow.Shortage) string { return fmt.Sprintf("%s, and may have %s", s.Need, s.Have) })
+		return openflow.About(openflow.AboutResource, openflow.OverQuota(openflow.CodePermission, no.of, "asks for %s at this site", lack))
 	case errors.As(err, &no) && no.beyond:
 		lack := no.describe(func(s openflow.Shortage) string { return fmt.Sprintf("needs %s, the site has %s", s.Need, s.Have) })
 		return openflow.About(openflow.AboutResource,
@@ -124,34 +136,77 @@ func (c *Catalogue) ApplyJobResources(ctx context.Context, k openflow.JobKey, ca
 				WithPublic("%s %s: %v; ask for less in dag.conf (cores, memory, gpus)", k, lack, ErrBeyondCapacity).
 				WithHint("ask for less in dag.conf (cores, memory, gpus), or give the site more"))
 	case errors.As(err, &no):
-		return c.waitForResources(ctx, k, no, capacity, now)
+		return c.waitForResources(ctx, k, no, capacity, rules.Quota, now)
 	case errors.Is(err, sql.ErrNoRows):
 		return c.holdsResources(ctx, k)
 	}
 	return classify("apply resources of "+k.String(), err)
 }
 
+// within refuses what is more than the claim's peer may hold. The claim counts already.
+func (t *tx) within(ctx context.Context, claim admission.Claim, rule openflow.Quota) error {
+	if claim.Peer == "" {
+		return nil
+	}
+	q, err := quotaFor(ctx, t.one, claim.Peer, rule)
+	if err != nil {
+		return err
+	}
+	if !claim.Need.Within(q.Holds()) {
+		return refusal{need: claim.Need, free: q.Holds(), beyond: true, of: claim.Peer}
+	}
+	held, err := scanNeed(t.one(ctx, peerHolds, string(claim.Peer)))
+	if err != nil {
+		return err
+	}
+	if left := q.Holds().Minus(held.Minus(claim.Need)); !claim.Need.Within(left) {
+		return refusal{need: claim.Need, free: left, of: claim.Peer}
+	}
+	return nil
+}
+
+// errNoPlace is that a job's peer has no place in the queue left.
+var errNoPlace = errors.New("no place in the queue")
+
 // waitForResources puts the job into the queue, records since when and for what it waits, and returns that as the error.
-func (c *Catalogue) waitForResources(ctx context.Context, k openflow.JobKey, no refusal, capacity openflow.Resources, now int64) error {
+func (c *Catalogue) waitForResources(
+	ctx context.Context, k openflow.JobKey, no refusal, capacity openflow.Resources, rule openflow.Quota, now int64,
+) error {
 	var since int64
+	var peer string
+	var most int
 	err := c.write(ctx, func(t *tx) error {
-		return t.one(ctx, `update job set waiting_since = case when waiting_since = 0 then $5 else waiting_since end,
+		err := t.one(ctx, `update job set waiting_since = case when waiting_since = 0 then $5 else waiting_since end,
 			asked = $5, woken = 0, update_time = $5
-			where `+jobKey+` and not resource_in_use and end_time = 0 returning waiting_since`, keyArgs(k, now)...).Scan(&since)
+			where `+jobKey+` and not resource_in_use and end_time = 0 returning waiting_since, peer`, keyArgs(k, now)...).Scan(&since, &peer)
+		if err != nil || peer == "" || since != now { // it has its place
+			return err
+		}
+		q, err := quotaFor(ctx, t.one, openflow.PartyID(peer), rule)
+		if err != nil || q.Waiting == 0 {
+			return err
+		}
+		var taken int
+		if err := t.one(ctx, places, peer).Scan(&taken); err != nil {
+			return err
+		}
+		if most = q.Waiting; taken > most {
+			return errNoPlace
+		}
+		return nil
 	})
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	switch {
+	case errors.Is(err, errNoPlace):
+		full := openflow.OverQuota(openflow.CodeUnavailable, openflow.PartyID(peer),
+			"has %d jobs in this site's queue, which is as many as it may have; %s asks again later", most, k)
+		return openflow.About(openflow.AboutResource, full)
+	case err != nil && !errors.Is(err, sql.ErrNoRows):
 		return classify("update "+k.String(), err)
 	}
 	if since == 0 {
 		since = now // gone or served meanwhile; the next application will see it
 	}
-	lack := no.describe(func(s openflow.Shortage) string {
-		return fmt.Sprintf("%s, %s of %s are free", s.Need, s.Have, s.In(capacity))
-	})
-	if no.kept {
-		lack += ", the rest is kept for jobs that come first"
-	}
-	wait := openflow.Errorf(openflow.CodeExhausted, "%s needs %s; waiting since %s", k, lack, timeOf(since).Format(time.RFC3339)).
+	wait := openflow.Errorf(openflow.CodeExhausted, "%s needs %s; waiting since %s", k, no.lacks(capacity), timeOf(since).Format(time.RFC3339)).
 		WithHint("it goes on when other jobs give back what they hold")
 	if since == now {
 		if err := c.SetJobReason(ctx, k, wait.Message); err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
@@ -159,6 +214,22 @@ func (c *Catalogue) waitForResources(ctx context.Context, k openflow.JobKey, no 
 		}
 	}
 	return openflow.About(openflow.AboutResource, wait)
+}
+
+// lacks says what a job waits for.
+func (r refusal) lacks(capacity openflow.Resources) string {
+	if r.of != "" {
+		return r.describe(func(s openflow.Shortage) string {
+			return fmt.Sprintf("%s, and all jobs of party %s together may take %s more", s.Need, r.of, s.Have)
+		})
+	}
+	lack := r.describe(func(s openflow.Shortage) string {
+		return fmt.Sprintf("%s, %s of %s are free", s.Need, s.Have, s.In(capacity))
+	})
+	if r.kept {
+		lack += ", the rest is kept for jobs that come first"
+	}
+	return lack
 }
 
 // holdsResources explains why no row could apply; nil when the job holds what it needs.
@@ -206,8 +277,8 @@ func (c *Catalogue) CapacityUse(ctx context.Context) (openflow.Resources, error)
 }
 
 // ApplyTaskResources takes what the task needs from its job, and chooses its GPUs among the devices of the site, which
-// are numbered from 0 and gpus many: none that another task holds. A task that needs nothing, and one that holds it
-// already, succeeds. CodeExhausted: the job's other tasks hold too much for now. CodeConflict: the task has ended.
+// are numbered from 0 and gpus many: none that another task holds. One that holds it already succeeds. A task that needs
+// nothing is marked as well: it was accepted. CodeExhausted: the job's other tasks hold too much for now. CodeConflict: the task has ended.
 func (c *Catalogue) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int) error {
 	now := c.stamp()
 	err := c.write(ctx, func(t *tx) error { return applyTask(ctx, t, k, gpus, now) })
@@ -227,21 +298,20 @@ func (c *Catalogue) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, 
 
 func applyTask(ctx context.Context, t *tx, k openflow.TaskKey, gpus int, now int64) error {
 	need, err := scanNeed(t.one(ctx, `update task set resource_in_use = true, update_time = $2
-		where `+taskKey+` and not resource_in_use and (cores > 0 or memory > 0 or gpus > 0)
-		and party_status in ('waiting', 'running') returning `+needColumns.names, taskArgs(k, now)...))
+		where `+taskKey+` and not resource_in_use and party_status in ('waiting', 'running') returning `+needColumns.names, taskArgs(k, now)...))
 	if err != nil {
 		return err
 	}
 	job := k.JobKey()
 	n, err := t.exec(ctx, `update job set remaining_cores = remaining_cores - $5, remaining_memory = remaining_memory - $6,
-		remaining_gpus = remaining_gpus - $7 where `+jobKey+` and (remaining_cores >= $5 or $5 = 0)
+		remaining_gpus = remaining_gpus - $7 where `+jobKey+` and resource_in_use and (remaining_cores >= $5 or $5 = 0)
 		and (remaining_memory >= $6 or $6 = 0) and (remaining_gpus >= $7 or $7 = 0)`, keyArgs(job, amounts(need)...)...)
 	if err != nil {
 		return err
 	}
 	if n == 0 {
-		free, err := remainingColumns.scan(t.one(ctx, `select `+remainingColumns.names+` from job where `+jobKey, keyArgs(job)...))
-		if err != nil {
+		free, err := remainingColumns.scan(t.one(ctx, `select `+remainingColumns.names+` from job where `+jobKey+` and resource_in_use`, keyArgs(job)...))
+		if err != nil && !errors.Is(err, sql.ErrNoRows) { // a job that holds nothing has nothing for its tasks
 			return err
 		}
 		return refusal{need: need, free: openflow.Resources(free)}

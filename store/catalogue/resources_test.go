@@ -150,6 +150,7 @@ func testTaskResources(t *testing.T, newCatalogue opener) {
 	free := tasks[0]
 	free.Key.Task, free.Cores = "free_0", 0
 	require.NoError(t, c.CreateJob(ctx, j, append(tasks, free)))
+	holding(t, c, j)
 	remaining := func(want int) {
 		t.Helper()
 		got, err := c.Job(ctx, j.Key())
@@ -200,6 +201,7 @@ func testConcurrentTasksTakeTheLastCores(t *testing.T, newCatalogue opener) {
 		all[i].Key.Task = openflow.TaskName(fmt.Sprint("t", i))
 	}
 	require.NoError(t, c.CreateJob(t.Context(), j, all))
+	holding(t, c, j)
 	var won atomic.Int32
 	var wg sync.WaitGroup
 	for _, task := range all {

@@ -31,6 +31,8 @@ type scheduledRow struct {
 
 var scheduledColumns = columnsOf[scheduledRow]()
 
+const scheduledOf = `select count(*) from scheduled_job where initiator = $1 and end_time = 0`
+
 func scanScheduled(from row) (openflow.ScheduledJob, error) {
 	r, err := scheduledColumns.scan(from)
 	if err != nil {
@@ -64,6 +66,12 @@ func scanScheduled(from row) (openflow.ScheduledJob, error) {
 // CodeConflict: that earlier submission was a different one. Of the job of another initiator that has the ID, nothing
 // is told. CodePermission: one of its grants allows no further job.
 func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.ScheduledJob) (openflow.ScheduledJob, error) {
+	return c.AdmitScheduledJob(ctx, 0, j)
+}
+
+// AdmitScheduledJob is CreateScheduledJob where the initiator, a peer, has less than so many jobs under way that this node
+// schedules; 0: any number. CodeExhausted: it has as many. Then no use of a grant is counted.
+func (c *Catalogue) AdmitScheduledJob(ctx context.Context, most int, j openflow.ScheduledJob) (openflow.ScheduledJob, error) {
 	if j.Status == "" {
 		j.Status = openflow.JobReady
 	}
@@ -91,6 +99,15 @@ func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.Scheduled
 		n, err := t.exec(ctx, scheduledColumns.insert("scheduled_job")+` on conflict do nothing`, args...)
 		if err != nil {
 			return err
+		}
+		if n > 0 && most > 0 {
+			var open int
+			if err := t.one(ctx, scheduledOf, string(j.Initiator)).Scan(&open); err != nil {
+				return err
+			}
+			if open > most {
+				return tooMany(j.Initiator, most)
+			}
 		}
 		if n > 0 {
 			kept = j

@@ -86,6 +86,9 @@ func (c *Catalogue) DeleteSite(ctx context.Context, p openflow.PartyID) error {
 		if err == nil {
 			_, err = t.exec(ctx, `delete from access_grant where initiator = $1 or scheduler = $1`, string(p))
 		}
+		if err == nil {
+			_, err = t.exec(ctx, deleteQuota, string(p))
+		}
 		return err
 	})
 	return classify("delete site "+string(p), err)

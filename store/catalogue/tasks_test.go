@@ -127,7 +127,8 @@ func TestFinishTaskInParts(t *testing.T) { onEngines(t, testFinishTaskInParts) }
 func testFinishTaskInParts(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
-	_, tasks := createJob(t, c, "j", guest)
+	j, tasks := createJob(t, c, "j", guest)
+	holding(t, c, j)
 	k := tasks[0].Key
 	zero, one := 0, 1
 	finish := func(end openflow.TaskEnd) (bool, openflow.Code) {

@@ -22,6 +22,7 @@ import (
 // attacker is a peer that a node knows. It says whatever it likes, signed with its own key.
 type attacker struct {
 	t        *testing.T
+	env      *env.Env
 	Party    openflow.PartyID
 	Victim   openflow.PartyID
 	url      string
@@ -32,7 +33,7 @@ type attacker struct {
 func attack(t *testing.T, e *env.Env, from, victim string) *attacker {
 	t.Helper()
 	return &attacker{
-		t: t, Party: openflow.PartyID(from), Victim: openflow.PartyID(victim), url: e.PeersURL(victim),
+		t: t, env: e, Party: openflow.PartyID(from), Victim: openflow.PartyID(victim), url: e.PeersURL(victim),
 		identity: trust.Signer{Party: openflow.PartyID(from), Key: e.Key(t, from)},
 	}
 }

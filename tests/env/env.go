@@ -175,6 +175,8 @@ func (e *Env) configure(t testing.TB, dir string) {
 		if e.set.cores > 0 {
 			limits.Cores = e.set.cores
 		}
+		// Peers may use all that there is: how they are bounded, the tests of that say.
+		limits.Quota = openflow.Quota{Cores: 1 << 20, Memory: 1 << 60, GPUs: 1 << 20, Priority: 1 << 30}
 		for _, change := range e.set.limits {
 			change(&limits)
 		}

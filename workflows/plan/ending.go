@@ -42,6 +42,18 @@ func GivenUp(err error) Ending {
 	return e
 }
 
+// Lost is the end of a job whose workflow is gone; none for every other job.
+func Lost(job openflow.JobPlan) Ending {
+	if job.Lost.Status == "" {
+		return Ending{}
+	}
+	e := Stop(job.Lost.Status, job.Lost.Reason)
+	if e.Status == openflow.JobFailed {
+		e.Code = openflow.CodeUnavailable
+	}
+	return e
+}
+
 // Farewell is the end of a job as its parties hear of it: whom it has reached, where something still runs, and what
 // people read meanwhile. It is over when every party has acknowledged the end and no run is left.
 type Farewell struct {

@@ -212,7 +212,7 @@ func (x *Execution) Answered(s Start, err error) {
 func (x *Execution) fail(k openflow.TaskKey, err error) {
 	delete(x.open, k)
 	told := openflow.ForPartners(err)
-	x.tasks.NotStarted(k, openflow.Cause{Code: told.Code, Text: told.Public, Consequence: told.Consequence || x.over})
+	x.tasks.NotStarted(k, openflow.Cause{Code: told.Code, Text: openflow.Heard(told.Public), Consequence: told.Consequence || x.over})
 }
 
 // Waits tells whether a start with that answer waits. It is repeated when a run of the job has ended or a pause is over.

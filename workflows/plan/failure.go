@@ -14,8 +14,8 @@ type failure struct {
 	lost    bool // its party does not know it any more
 }
 
-// Report takes a party's word and tells whether it changed anything. A report for another version, from a stranger to
-// the task, or against a terminal status changes nothing.
+// Report takes a party's word and tells whether it changed anything. A report before the start, for another version, from a
+// stranger to the task, or against a terminal status changes nothing.
 func (s *State) Report(r openflow.Report) bool { return s.take(failure{report: r, started: true}) }
 
 // NotStarted takes that a party would not start a run, or could not be asked to.
@@ -32,7 +32,14 @@ func (s *State) Lost(k openflow.TaskKey) bool {
 // Takes tells whether Report would change anything.
 func (s *State) Takes(r openflow.Report) bool {
 	t, i := s.run(r.Key)
-	return t != nil && t.ByParty[i].CanBecome(r.Status) && !t.ByParty[i].Terminal()
+	return t != nil && t.Started && t.ByParty[i].CanBecome(r.Status) && !t.ByParty[i].Terminal()
+}
+
+// Unstarted tells that a report is about a run that has not been started. A genuine one is repeated: its start was not recorded,
+// because the scheduler's node was killed, and is made once more.
+func (s *State) Unstarted(r openflow.Report) bool {
+	t, _ := s.run(r.Key)
+	return t != nil && !t.Started && r.Status.Valid()
 }
 
 // take takes the word of one party, which is a failure if the run has not succeeded.

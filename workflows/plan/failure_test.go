@@ -146,7 +146,7 @@ func TestFailureOfWhatHasNotStarted(t *testing.T) {
 	s.Report(early)
 	contradicting := early
 	contradicting.Status = success
-	require.False(t, s.Report(contradicting), "its first word stands")
+	require.False(t, s.Report(contradicting), "nor does it then")
 	require.Empty(t, s.Reason())
 	require.Empty(t, s.Next().End)
 	lied := report("a", guest, failed)

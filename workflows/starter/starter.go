@@ -10,9 +10,12 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	sdkclient "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"openflow"
@@ -22,8 +25,9 @@ import (
 
 // Engine runs jobs and tasks on Temporal.
 type Engine struct {
-	Client sdkclient.Client
-	Queue  string // task queue of this site
+	Client    sdkclient.Client
+	Namespace string
+	Queue     string // task queue of this site
 }
 
 var _ openflow.Engine = (*Engine)(nil)
@@ -177,10 +181,14 @@ func ended(err error) bool {
 // endedType is the type of Temporal's own failure of an update that was accepted and whose workflow closed before it ended.
 const endedType = "AcceptedUpdateCompletedWorkflow"
 
-// StopJob implements openflow.Engine. Each request is an update of its own: a repeat is told how far the stop is by then.
+// StopJob implements openflow.Engine. All requests are one update, so that nobody can fill the history with them. A repeat is
+// told how far the stop is by then.
 func (e *Engine) StopJob(ctx context.Context, id openflow.JobID, status openflow.JobStatus, reason string) (openflow.Stopped, error) {
 	var s workflows.Stopped
-	err := e.update(ctx, id, workflows.UpdateStop, "", workflows.StopRequest{Status: status, Reason: reason}, &s)
+	err := e.update(ctx, id, workflows.UpdateStop, workflows.UpdateStop, workflows.StopRequest{Status: status, Reason: reason}, &s)
+	if err == nil && !s.Decode().Over() {
+		return e.Stopped(ctx, id)
+	}
 	return s.Decode(), err
 }
 
@@ -220,8 +228,11 @@ func (e *Engine) running(ctx context.Context, id openflow.JobID, run string) (st
 // ReportTask hands a report to a running job. The update's ID makes a repeated report one update.
 func (e *Engine) ReportTask(ctx context.Context, r openflow.Report) error {
 	err := e.update(ctx, r.Key.Job, workflows.UpdateReport, fmt.Sprintf("%s/%s", r.Key.RunID(), r.Status), activities.EncodeReport(r), nil)
-	if openflow.CodeOf(err) == workflows.ErrorStale {
+	switch openflow.CodeOf(err) {
+	case workflows.ErrorStale:
 		return nil
+	case workflows.ErrorEarly:
+		return openflow.Errorf(openflow.CodeUnavailable, "%s has not been started", r.Key).WithHint("report it again later")
 	}
 	return err
 }
@@ -249,7 +260,17 @@ func (e *Engine) WakeJobs(ctx context.Context, ids []openflow.JobID) error {
 
 // StartTask starts the workflow of a run. It exists when this returns, started now or before.
 func (e *Engine) StartTask(ctx context.Context, o openflow.TaskOrder) error {
-	opts := e.options(workflows.TaskWorkflowID(o.Key), fmt.Sprintf("%s: %s as %s", o.Key.Task, o.Component, o.Key.Party.Role))
+	opts := e.runOptions(&o, fmt.Sprintf("%s: %s as %s", o.Key.Task, o.Component, o.Key.Party.Role))
+	_, err := e.Client.ExecuteWorkflow(ctx, opts, workflows.Task, activities.EncodeOrder(o))
+	if ended(err) {
+		return nil
+	}
+	return fromTemporal("start "+o.Key.String(), err)
+}
+
+// runOptions adds what the Temporal UI shows of a run and finds it by.
+func (e *Engine) runOptions(o *openflow.TaskOrder, summary string) sdkclient.StartWorkflowOptions {
+	opts := e.options(workflows.TaskWorkflowID(o.Key), summary)
 	opts.TypedSearchAttributes = temporal.NewSearchAttributes(
 		workflows.AttributeJob.ValueSet(string(o.Key.Job)), workflows.AttributeScheduler.ValueSet(string(o.Key.Scheduler)),
 		workflows.AttributeTask.ValueSet(string(o.Key.Task)),
@@ -258,17 +279,25 @@ func (e *Engine) StartTask(ctx context.Context, o openflow.TaskOrder) error {
 	)
 	opts.Memo = map[string]any{workflows.MemoScheduler: o.Key.Scheduler}
 	o.Revision = workflows.Revision
-	_, err := e.Client.ExecuteWorkflow(ctx, opts, workflows.Task, activities.EncodeOrder(o))
-	if ended(err) {
-		return nil
-	}
-	return fromTemporal("start "+o.Key.String(), err)
+	return opts
 }
 
-// StopTask tells a run to end; CodeNotFound: it has ended or never was.
+// StopTask implements openflow.Engine: the first wish counts, and a repeat of it leaves no trace in the history.
 func (e *Engine) StopTask(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) error {
-	return fromTemporal("stop "+k.String(), e.Client.SignalWorkflow(ctx, workflows.TaskWorkflowID(k), "",
-		workflows.SignalEnd, workflows.EndRequest{Status: status, Reason: reason}))
+	return fromTemporal("stop "+k.String(), e.signal(ctx, workflows.TaskWorkflowID(k), workflows.SignalEnd, workflows.SignalEnd,
+		workflows.EndRequest{Status: status, Reason: reason}))
+}
+
+// signal sends a signal once to a workflow: Temporal drops one with an ID that the workflow has had.
+func (e *Engine) signal(ctx context.Context, workflow, name, id string, arg any) error {
+	input, err := converter.GetDefaultDataConverter().ToPayloads(arg)
+	if err != nil {
+		return err
+	}
+	_, err = e.Client.WorkflowService().SignalWorkflowExecution(ctx, &workflowservice.SignalWorkflowExecutionRequest{
+		Namespace: e.Namespace, WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: workflow}, SignalName: name, Input: input, RequestId: id,
+	})
+	return err
 }
 
 func fromTemporal(what string, err error) error {

@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	sdkclient "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
+	"google.golang.org/grpc"
 
 	"openflow"
 	"openflow/activities"
@@ -21,13 +26,17 @@ import (
 // server is what of Temporal the engine uses: it notes requests and gives prepared answers.
 type server struct {
 	sdkclient.Client
-	err    error // of the request
-	busy   int   // how many requests are refused first because the workflow cannot take them
-	result error // of the update
-	opts   sdkclient.StartWorkflowOptions
-	update sdkclient.UpdateWorkflowOptions
-	args   []any
-	signal [3]any // workflow, name, argument
+	err      error // of the request
+	busy     int   // how many requests are refused first because the workflow cannot take them
+	result   error // of the update
+	opts     sdkclient.StartWorkflowOptions
+	update   sdkclient.UpdateWorkflowOptions
+	args     []any
+	signal   [3]any // workflow, name, argument
+	fate     enumspb.WorkflowExecutionStatus
+	closing  *historypb.HistoryEvent // the last event of a workflow that has closed
+	queries  []string
+	requests []string // IDs of signals
 }
 
 func (s *server) NewWithStartWorkflowOperation(o sdkclient.StartWorkflowOptions, _ any, args ...any) sdkclient.WithStartWorkflowOperation {
@@ -61,6 +70,42 @@ func (s *server) ExecuteWorkflow(_ context.Context, o sdkclient.StartWorkflowOpt
 func (s *server) SignalWorkflow(_ context.Context, id, _, name string, arg any) error {
 	s.signal = [3]any{id, name, arg}
 	return s.err
+}
+
+// DescribeWorkflow is of a workflow that goes on, unless the fate says otherwise.
+func (s *server) DescribeWorkflow(_ context.Context, id, _ string) (*sdkclient.WorkflowExecutionDescription, error) {
+	d := &sdkclient.WorkflowExecutionDescription{}
+	d.WorkflowExecution.ID, d.WorkflowExecution.RunID, d.Status = id, "instance", enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+	if s.fate != enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
+		d.Status = s.fate
+	}
+	return d, s.err
+}
+
+func (s *server) QueryWorkflow(_ context.Context, _, _, query string, _ ...any) (converter.EncodedValue, error) {
+	s.queries = append(s.queries, query)
+	payloads, err := converter.GetDefaultDataConverter().ToPayloads(workflows.Stopped{Status: openflow.JobCanceled, Reason: "since"})
+	return sdkclient.NewValue(payloads), err
+}
+
+func (s *server) WorkflowService() workflowservice.WorkflowServiceClient { return signals{of: s} }
+
+// signals takes signals that have an ID.
+type signals struct {
+	workflowservice.WorkflowServiceClient
+	of *server
+}
+
+func (s signals) SignalWorkflowExecution(
+	_ context.Context, r *workflowservice.SignalWorkflowExecutionRequest, _ ...grpc.CallOption,
+) (*workflowservice.SignalWorkflowExecutionResponse, error) {
+	var arg workflows.EndRequest
+	if err := converter.GetDefaultDataConverter().FromPayloads(r.GetInput(), &arg); err != nil {
+		return nil, err
+	}
+	s.of.signal = [3]any{r.GetWorkflowExecution().GetWorkflowId(), r.GetSignalName(), arg}
+	s.of.requests = append(s.of.requests, r.GetRequestId())
+	return nil, s.of.err
 }
 
 type handle struct {
@@ -177,6 +222,12 @@ func TestStaleReport(t *testing.T) {
 	require.NoError(t, e.ReportTask(t.Context(), openflow.Report{Key: key}))
 }
 
+// A report of a run that has not been started is to be made again.
+func TestEarlyReport(t *testing.T) {
+	e := &starter.Engine{Client: &server{result: temporal.NewApplicationError("the run has not been started", workflows.ErrorEarly)}}
+	require.True(t, openflow.CodeOf(e.ReportTask(t.Context(), openflow.Report{Key: key})).Retryable())
+}
+
 // A workflow that completes before it has answered an update.
 func TestUpdateThatMissedTheWorkflow(t *testing.T) {
 	e := &starter.Engine{Client: &server{result: errMissed}}
@@ -253,8 +304,92 @@ func TestReportsAreToldApart(t *testing.T) {
 	require.NotEqual(t, failed, s.update.UpdateID)
 }
 
+// All requests to stop a job are one update. A repeat is told how the job stands by then.
+func TestStopsAreOneUpdate(t *testing.T) {
+	s := &server{}
+	for range 2 {
+		got, err := (&starter.Engine{Client: s}).StopJob(t.Context(), "1", openflow.JobCanceled, "r")
+		require.NoError(t, err)
+		require.Equal(t, openflow.Stopped{Status: openflow.JobCanceled, Reason: "since"}, got)
+		require.Equal(t, workflows.UpdateStop, s.update.UpdateID)
+	}
+	require.Equal(t, []string{workflows.QueryStopped, workflows.QueryStopped}, s.queries)
+}
+
+// What has become of a workflow is told with who has ended it, in a line.
+func TestFate(t *testing.T) {
+	by := &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_WorkflowExecutionTerminatedEventAttributes{
+		WorkflowExecutionTerminatedEventAttributes: &historypb.WorkflowExecutionTerminatedEventAttributes{Identity: "ann", Reason: "bored\n" + strings.Repeat("x", 9000)},
+	}}
+	w := openflow.Workflow{Job: "1"}
+	for name, tc := range map[string]struct {
+		server server
+		want   openflow.Fate
+		code   openflow.Code
+	}{
+		"goes on":       {server{}, openflow.Fate{Known: true, Open: true, Instance: "instance"}, ""},
+		"none":          {server{err: notFound}, openflow.Fate{How: "it was deleted, or never started"}, ""},
+		"Temporal away": {server{err: serviceerror.NewUnavailable("refused")}, openflow.Fate{}, openflow.CodeUnavailable},
+		"completed": {
+			server{fate: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, closing: &historypb.HistoryEvent{}},
+			openflow.Fate{Known: true, Instance: "instance", How: "it closed before its end was recorded"}, "",
+		},
+		"timed out": {
+			server{fate: enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT, closing: &historypb.HistoryEvent{}},
+			openflow.Fate{Known: true, Instance: "instance", How: "it timed out"}, "",
+		},
+		"terminated": {
+			server{fate: enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, closing: by},
+			openflow.Fate{Known: true, Instance: "instance", How: "terminated by ann: bored"}, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := (&starter.Engine{Client: &tc.server}).Fate(t.Context(), w)
+			require.Equal(t, tc.code, openflow.CodeOf(err))
+			require.Equal(t, tc.want, got)
+		})
+	}
+}
+
+func (s *server) GetWorkflowHistory(context.Context, string, string, bool, enumspb.HistoryEventFilterType) sdkclient.HistoryEventIterator {
+	return &last{s.closing}
+}
+
+// last is a history of which the last event is asked for.
+type last struct{ event *historypb.HistoryEvent }
+
+func (l *last) HasNext() bool { return l.event != nil }
+
+func (l *last) Next() (*historypb.HistoryEvent, error) {
+	e := l.event
+	l.event = nil
+	return e, nil
+}
+
+// What ends a job or a run in the place of a workflow that is gone has its name, which is a lock.
+func TestEndInThePlaceOfAWorkflow(t *testing.T) {
+	s := &server{}
+	p := openflow.JobPlan{ID: "1", Lost: openflow.Lost{Status: openflow.JobFailed, Reason: "terminated"}, Parties: []openflow.Party{key.Party}}
+	require.NoError(t, (&starter.Engine{Client: s, Queue: "q"}).EndJob(t.Context(), p))
+	replaces := func(id string) {
+		require.Equal(t, id, s.opts.ID)
+		require.Equal(t, enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, s.opts.WorkflowIDConflictPolicy)
+		require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, s.opts.WorkflowIDReusePolicy)
+	}
+	replaces("1")
+	p.Revision = workflows.Revision
+	require.Equal(t, []any{workflows.EncodePlan(p)}, s.args)
+	o := openflow.TaskOrder{Key: key, Component: "psi", Lost: "terminated"}
+	require.NoError(t, (&starter.Engine{Client: s, Queue: "q"}).EndTask(t.Context(), o))
+	replaces("1_a_0@9999@host_10000")
+	o.Revision = workflows.Revision
+	require.Equal(t, []any{activities.EncodeOrder(o)}, s.args)
+}
+
 func TestStopTask(t *testing.T) {
 	s := &server{}
 	require.NoError(t, (&starter.Engine{Client: s}).StopTask(t.Context(), key, openflow.TaskFailed, "r"))
 	require.Equal(t, [3]any{"1_a_0@9999@host_10000", workflows.SignalEnd, workflows.EndRequest{Status: openflow.TaskFailed, Reason: "r"}}, s.signal)
+	require.NoError(t, (&starter.Engine{Client: s}).StopTask(t.Context(), key, openflow.TaskCanceled, "once more"))
+	require.Equal(t, s.requests[0], s.requests[1], "Temporal drops the second one: it knows its ID")
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"openflow/cli"
+	"openflow/site/partner"
 	"openflow/site/upkeep"
 	"openflow/worker/roster"
 )
@@ -20,6 +21,7 @@ type Server struct {
 	Running `title:"How tasks run"`
 	Pool    `title:"The pool of machines"`
 	Share   `title:"What jobs share"`
+	Quota   `title:"What one peer may use"`
 	Keep    `title:"How safe data are, and for how long they are kept"`
 	Shared  `title:"Services instead of embedded parts"`
 	Watch   `title:"What the node tells of itself"`
@@ -71,6 +73,21 @@ type Share struct {
 	JobMemory Bytes `flag:"job-memory" default:"none; each of its containers may use 4GiB" help:"memory of a job that names none"`
 }
 
+// Quota is what one peer may use, unless openflow site limit says something else of it.
+type Quota struct {
+	Jobs      int           `flag:"peer-jobs" help:"jobs of one peer that have not ended, one for each role; 0 means any number"`
+	Waiting   int           `flag:"peer-waiting" help:"places of one peer in the queue; 0 means any number"`
+	Cores     Cores         `flag:"peer-cores" default:"three quarters of --cores, and 4 at least" help:"cores that jobs of one peer hold at a time"`
+	Memory    Bytes         `flag:"peer-memory" default:"three quarters of --memory" help:"memory that jobs of one peer hold at a time, as in 48GiB"`
+	GPUs      int           `flag:"peer-gpus" help:"GPUs that jobs of one peer hold at a time; 0 means three quarters of --gpus"`
+	Calls     int           `flag:"peer-calls" help:"calls of one peer a second, at each server; 0 means any number"`
+	Bytes     Bytes         `flag:"peer-bytes" help:"what one peer may send in a minute, to each server"`
+	Priority  int           `flag:"peer-priority" help:"highest priority of a peer's job in the queue; what asks for more gets that"`
+	Lease     time.Duration `flag:"lease" least:"1s" help:"after what time a job ends here whose scheduler does not answer"`
+	Unrenewed time.Duration `flag:"lease-unrenewed" least:"1s" help:"the same of a scheduler that cannot be asked (FATE-Flow), from the job's last reservation on"`
+	Idle      time.Duration `flag:"idle" least:"1s" help:"after what time a peer's job gives back cores, memory and GPUs that it does not use"`
+}
+
 // Keep is how safely a node keeps what, and for how long.
 type Keep struct {
 	Durability string        `flag:"durability" help:"what survives: power (loss of power too) or process (its end only; faster)"`
@@ -104,13 +121,17 @@ type Watch struct {
 
 // NewServer has the defaults.
 func NewServer() *Server {
-	pooling, kept := roster.DefaultPooling(), upkeep.DefaultRetention()
+	pooling, kept, jobs := roster.DefaultPooling(), upkeep.DefaultRetention(), partner.DefaultLimits()
 	return &Server{
 		Home:    cli.DefaultHome(),
 		Listen:  Listen{Application: "127.0.0.1:9380"}, // where FATE-Flow's clients look
 		Running: running(),
 		Pool:    Pool{WorkerWait: pooling.Wait, MachineGone: pooling.Gone},
 		Share:   Share{GPUs: -1},
+		Quota: Quota{
+			Jobs: jobs.Quota.Jobs, Waiting: jobs.Quota.Waiting, Calls: jobs.Quota.Calls, Bytes: Bytes(jobs.Quota.Bytes),
+			Priority: jobs.Quota.Priority, Lease: jobs.Lease, Unrenewed: jobs.Unrenewed, Idle: jobs.Idle,
+		},
 		Keep: Keep{
 			Durability: "power", Jobs: kept.Jobs, Logs: kept.Logs, Histories: kept.Workflows, Messages: kept.Messages,
 			Unstarted: kept.Unstarted,

@@ -85,7 +85,7 @@ func TestKindsOfValues(t *testing.T) {
 		"peer": "a=1;b=2", "cores": "7", "gpus": "-1", "memory": "1GiB", "keep-jobs": "90m", "no-tasks": "true", "log-level": "warn",
 	}
 	want := settings.NewServer()
-	want.Party, want.Peers, want.Cores, want.Memory, want.NoTasks, want.Level = "9999", []string{"a=1", "b=2"}, 7, 1<<30, true, 4
+	want.Party, want.Peers, want.Share.Cores, want.Share.Memory, want.NoTasks, want.Level = "9999", []string{"a=1", "b=2"}, 7, 1<<30, true, 4
 	want.Keep.Jobs = 90 * time.Minute
 	for place, read := range map[string]func(t *testing.T) (*settings.Server, error){
 		"flags": func(t *testing.T) (*settings.Server, error) {
@@ -126,7 +126,7 @@ func TestFileOfTheEnvironment(t *testing.T) {
 	t.Setenv("OPENFLOW_CONFIG", writeFile(t, "cores: 7"))
 	s, err := server(t, "")
 	require.NoError(t, err)
-	require.EqualValues(t, 7, s.Cores)
+	require.EqualValues(t, 7, s.Share.Cores)
 }
 
 func TestEnvironmentOfATokenForClientsIsNoSetting(t *testing.T) {

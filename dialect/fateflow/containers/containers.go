@@ -57,7 +57,7 @@ func own(t openflow.TaskRecord, executionID string) error {
 // status records what a container says of itself, in FATE-Flow's word for it.
 func (a *api) status(r *http.Request) (any, error) {
 	var b wire.ContainerStatus
-	if err := reply.Decode(r, &b); err != nil {
+	if err := reply.Read(r, &b); err != nil {
 		return nil, err
 	}
 	t := base.Run(r)
@@ -103,7 +103,7 @@ func (a *api) trackingQuery(r *http.Request) (any, error) {
 // Spec: fate-flow-api §3.1, §3.7.
 func (a *api) trackingSave(r *http.Request) (any, error) {
 	var b trackingSave
-	if err := reply.Decode(r, &b); err != nil {
+	if err := reply.Read(r, &b); err != nil {
 		return nil, err
 	}
 	t := base.Run(r)
@@ -129,7 +129,7 @@ func (a *api) metricSave(r *http.Request) (any, error) {
 		return nil, err
 	}
 	var b metricSave
-	if err := wire.Decode(body, &b); err != nil {
+	if err := reply.ReadBody(r, body, &b); err != nil {
 		return nil, err
 	}
 	t := base.Run(r)

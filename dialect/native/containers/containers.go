@@ -41,7 +41,7 @@ func Mount(s *base.Site) dialect.Mount {
 // warning keeps what a container warns its own party's users of.
 func (a *api) warning(r *http.Request) (any, error) {
 	var b wire.ContainerWarning
-	if err := reply.Decode(r, &b); err != nil {
+	if err := reply.Read(r, &b); err != nil {
 		return nil, err
 	}
 	return nil, a.Warn(r.Context(), base.Run(r), b.Warning)
@@ -50,7 +50,7 @@ func (a *api) warning(r *http.Request) (any, error) {
 // spendScores counts what a container is about to tell a partner about this site's columns, or refuses it.
 func (a *api) spendScores(r *http.Request) (any, error) {
 	var b scoreSpend
-	if err := reply.Decode(r, &b); err != nil {
+	if err := reply.Read(r, &b); err != nil {
 		return nil, err
 	}
 	to := openflow.Party{Role: openflow.Role(b.Role), ID: openflow.PartyID(b.PartyID)}

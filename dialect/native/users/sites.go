@@ -3,6 +3,7 @@ package users
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"openflow"
@@ -61,15 +62,37 @@ type Site struct {
 	Plain   bool      `json:"plain,omitempty"`   // it may be called without TLS, wherever it is
 	// Unsigned jobs are taken of it; in requests absent for what the record says.
 	Unsigned *bool `json:"unsigned,omitempty"`
+
+	Limits *wire.Quota   `json:"limits,omitempty"` // what it may use; in requests, what is said of it alone
+	Said   *wire.Quota   `json:"said,omitempty"`   // of Limits, what is not the site's rule for all peers
+	Uses   *wire.PeerUse `json:"uses,omitempty"`
 }
 
 func (a *api) listSites(r *http.Request) (any, error) {
 	sites, err := a.Catalogue.Sites(r.Context())
 	out := make([]Site, 0, len(sites))
 	for _, s := range sites {
-		out = append(out, Site{PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile, Plain: s.Plain, Unsigned: &s.Unsigned})
+		said, holds, use, err := a.Sites.LimitsOf(r.Context(), s.Party)
+		if err != nil {
+			return nil, openflow.About(openflow.AboutSite, err)
+		}
+		out = append(out, Site{
+			PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect), Version: s.Version,
+			Profile: s.Profile, Plain: s.Plain, Unsigned: &s.Unsigned,
+			Limits: wire.EncodeQuota(holds), Said: wire.EncodeQuota(said), Uses: wire.EncodePeerUse(use),
+		})
 	}
 	return out, err
+}
+
+// limitSite says what a peer may use.
+func (a *api) limitSite(r *http.Request) (any, error) {
+	return a.site(r, func(b Site) error {
+		if b.Limits == nil {
+			return openflow.Errorf(openflow.CodeInvalid, "invalid request: missing limits")
+		}
+		return a.Sites.LimitSite(r.Context(), openflow.PartyID(b.PartyID), b.Limits.Decode())
+	})
 }
 
 // heardOf is how long the silent workers of the pool are still listed.
@@ -137,7 +160,7 @@ func (a *api) site(r *http.Request, do func(Site) error) (any, error) {
 	if err := do(b); err != nil {
 		return nil, openflow.About(openflow.AboutSite, err)
 	}
-	return nil, a.Audit(r, "site", string(b.PartyID)+" "+b.URL+" "+b.Key)
+	return nil, a.Audit(r, "site", strings.TrimRight(string(b.PartyID)+" "+b.URL+" "+b.Key+" "+b.Limits.String(), " "))
 }
 
 func (a *api) addSite(r *http.Request) (any, error) {

@@ -39,6 +39,7 @@ func (a *api) routes(r chi.Router) {
 
 	r.Get("/job/events", a.jobEvents)
 	r.Get("/job/task/log", a.taskLog)
+	post("/job/stop-here", a.stopHere)
 	get("/table/list", a.listTables)
 	get("/table/uses", a.tableUses)
 	get("/audit/list", a.listAudit)
@@ -51,6 +52,7 @@ func (a *api) routes(r chi.Router) {
 	post("/site/add", a.addSite)
 	post("/site/remove", a.removeSite)
 	post("/site/rotate", a.rotateSite)
+	post("/site/limit", a.limitSite)
 	get("/site/policy", a.sitePolicy)
 	get("/site/scores", a.listScores)
 	post("/site/scores/raise", a.raiseScores)

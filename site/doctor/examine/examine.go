@@ -46,6 +46,7 @@ type Site struct {
 	Version   string
 	GrantAll  bool               // peers need no grants
 	Capacity  openflow.Resources // of jobs
+	Quota     openflow.Quota     // of each peer of which nothing is said
 	Home      *home.Home
 	Secrets   string // folder of the keys
 	PublicKey string // in use
@@ -65,6 +66,7 @@ type Site struct {
 	Runtime driver.Host
 	Has     openflow.Resources // the runtime
 	Orphans upkeep.Orphans
+	Strays  *upkeep.Reconciler
 
 	Temporal  sdkclient.Client
 	Namespace string
@@ -125,6 +127,7 @@ func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Pe
 	if s.GrantAll {
 		p.Granted = []openflow.GrantKind{openflow.GrantInitiate, openflow.GrantSchedule, openflow.GrantUse}
 	}
+	s.quota(ctx, &p)
 	client, err := s.Directory.Client(ctx, r.Party)
 	if err != nil {
 		p.Err = err
@@ -140,6 +143,16 @@ func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Pe
 		}
 	}
 	return p
+}
+
+// quota notes what a peer uses of what it may.
+func (s *Site) quota(ctx context.Context, p *doctor.Peer) {
+	if said, err := s.Rows.Quota(ctx, p.Party); err == nil {
+		p.Quota = said.Or(s.Quota)
+	}
+	if use, err := s.Rows.PeerUse(ctx, p.Party); err == nil {
+		p.Use = use
+	}
 }
 
 func (s *Site) examineMachine(context.Context) []openflow.Finding {
@@ -226,7 +239,16 @@ func (s *Site) examineTemporal(ctx context.Context) []openflow.Finding {
 	}
 	list := doctor.Temporal(info.GetServerVersion(), queues)
 	failing, looked, open, err := s.failing(ctx)
-	return append(list, doctor.Workflows(failing, looked, open, err))
+	return append(list, doctor.Workflows(failing, looked, open, err), s.strays())
+}
+
+// strays tells what had lost its workflow, or its row, since the start of the node.
+func (s *Site) strays() openflow.Finding {
+	var ended []string
+	for _, stray := range s.Strays.Ended() {
+		ended = append(ended, stray.String()+" at "+stray.Found.UTC().Format(time.RFC3339)+": "+stray.Text())
+	}
+	return doctor.Strays(ended)
 }
 
 func (s *Site) taskQueue(ctx context.Context, name, queue string, kind enumspb.TaskQueueType) doctor.Queue {

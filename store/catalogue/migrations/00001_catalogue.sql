@@ -15,7 +15,8 @@ create table capacity (
 insert into capacity (name, used) values ('cores', 0), ('memory', 0), ('gpus', 0);
 
 -- A job at one of its parties here. Both asked and woken are of its place in the queue: when it last asked for resources, and
--- when it was last told to come.
+-- when it was last told to come. The column peer says whose quota it counts to (empty: it is the site's own), and age is its
+-- number in the order in which the site has seen jobs. At the time lease it ends, unless its scheduler still drives it.
 create table job (
   scheduler        text not null,
   job_id           text not null,
@@ -35,6 +36,10 @@ create table job (
   waiting_since    bigint not null,
   asked            bigint not null default 0,
   woken            bigint not null default 0,
+  peer             text not null,
+  age              bigint not null,
+  lease            bigint not null,
+  closed           boolean not null,
   model_id         text not null,
   model_version    text not null,
   user_name        text not null,
@@ -53,14 +58,20 @@ create table job (
   primary key (job_id, role, party, scheduler)
 );
 create index job_created on job (create_time, job_id, role, party, scheduler);
+-- What is open is compared with its workflows every few seconds.
+create index job_holding on job (scheduler, job_id, role, party) where resource_in_use;
 -- What runs is looked after every few seconds, among however many jobs that have ended.
 create index job_running on job (create_time, job_id, role, party, scheduler) where status = 'running';
--- The queue, in both of its orders, and who has been told; each answers by itself, without the rows and their DAGs.
-create index job_queue on job (priority desc, job_id, scheduler, role, party, cores, memory, gpus, waiting_since, asked, woken)
+-- The queue, of each peer in both of its orders, and who has been told; each answers by itself, without the rows and their DAGs.
+create index job_queue on job (peer, priority desc, age, job_id, scheduler, role, party, cores, memory, gpus, waiting_since, asked, woken)
   where waiting_since > 0 and end_time = 0;
-create index job_queue_age on job (job_id, scheduler, role, party, priority, cores, memory, gpus, waiting_since, asked, woken)
+create index job_queue_age on job (peer, age, priority, job_id, scheduler, role, party, cores, memory, gpus, waiting_since, asked, woken)
   where waiting_since > 0 and end_time = 0;
 create index job_told on job (woken) where woken > 0;
+create index job_age on job (age);
+-- What peers have here: jobs that have not ended, and what jobs hold.
+create index job_open on job (peer, job_id, scheduler, role, party, create_time, apply_time, lease) where end_time = 0 and peer <> '';
+create index job_holds on job (peer, cores, memory, gpus) where resource_in_use;
 
 -- A job that this node schedules. The column tasks says how its tasks stood when it ended: what a rerun keeps and does again.
 create table scheduled_job (
@@ -83,7 +94,9 @@ create table scheduled_job (
 );
 create unique index scheduled_job_idempotency on scheduled_job (initiator, idempotency_key) where idempotency_key <> '';
 create index scheduled_job_created on scheduled_job (create_time, job_id);
+create index scheduled_job_of on scheduled_job (initiator) where end_time = 0;
 create index scheduled_job_running on scheduled_job (create_time, job_id) where status = 'running';
+create index scheduled_job_open on scheduled_job (job_id) where end_time = 0;
 
 -- Jobs that were deleted at one of their parties here, while the mandate of their initiator may still be good.
 create table forgotten_job (
@@ -149,7 +162,7 @@ create table task (
 create index task_of_job on task (job_id, role, party, task_name, version);
 create index task_created on task (create_time, run_id);
 create index task_log on task (log_digest) where log_digest <> '';
-create index task_gpus on task (gpu_ids) where gpus > 0 and resource_in_use;
+create index task_open on task (run_id) where resource_in_use;
 
 create table data_table (
   namespace    text not null,
@@ -284,6 +297,19 @@ create table site (
   unsigned        boolean not null, -- its jobs are taken without the mandate of their initiator
   keys            text not null,
   plain           boolean not null  -- it may be called without TLS, wherever it is
+);
+
+-- What a peer may use of this site; 0 is the site's rule for all peers.
+create table quota (
+  party    text primary key,
+  jobs     bigint not null,
+  waiting  bigint not null,
+  cores    bigint not null,
+  memory   bigint not null,
+  gpus     bigint not null,
+  calls    bigint not null,
+  bytes    bigint not null,
+  priority bigint not null
 );
 
 create table access_grant (

@@ -100,6 +100,10 @@ CREATE TABLE job (
   waiting_since    bigint not null,
   asked            bigint not null default 0,
   woken            bigint not null default 0,
+  peer             text not null,
+  age              bigint not null,
+  lease            bigint not null,
+  closed           boolean not null,
   model_id         text not null,
   model_version    text not null,
   user_name        text not null,
@@ -117,7 +121,7 @@ CREATE TABLE job (
   dag              text not null,
   primary key (job_id, role, party, scheduler)
 );
-INSERT INTO "job" VALUES('9999','j1','guest','9999','9999','running',0,0,4,0,0,0,0,0,1,0,0,0,'','','ann','',1,1735787047000,1735787050000,1735787050000,0,1735787049000,0,'','','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
+INSERT INTO "job" VALUES('9999','j1','guest','9999','9999','running',0,0,4,0,0,0,0,0,1,0,0,0,'',1,0,0,'','','ann','',1,1735787047000,1735787050000,1735787050000,0,1735787049000,0,'','','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
 CREATE TABLE meta (
   name  text primary key,
   value text not null
@@ -203,6 +207,17 @@ CREATE TABLE provider (
   added_by text not null,
   added_at bigint not null,
   primary key (name, version)
+);
+CREATE TABLE quota (
+  party    text primary key,
+  jobs     bigint not null,
+  waiting  bigint not null,
+  cores    bigint not null,
+  memory   bigint not null,
+  gpus     bigint not null,
+  calls    bigint not null,
+  bytes    bigint not null,
+  priority bigint not null
 );
 CREATE TABLE scheduled_job (
   job_id          text primary key,
@@ -314,21 +329,27 @@ CREATE TABLE worker (
   running text not null
 );
 CREATE INDEX job_created on job (create_time, job_id, role, party, scheduler);
+CREATE INDEX job_holding on job (scheduler, job_id, role, party) where resource_in_use;
 CREATE INDEX job_running on job (create_time, job_id, role, party, scheduler) where status = 'running';
-CREATE INDEX job_queue on job (priority desc, job_id, scheduler, role, party, cores, memory, gpus, waiting_since, asked, woken)
+CREATE INDEX job_queue on job (peer, priority desc, age, job_id, scheduler, role, party, cores, memory, gpus, waiting_since, asked, woken)
   where waiting_since > 0 and end_time = 0;
-CREATE INDEX job_queue_age on job (job_id, scheduler, role, party, priority, cores, memory, gpus, waiting_since, asked, woken)
+CREATE INDEX job_queue_age on job (peer, age, priority, job_id, scheduler, role, party, cores, memory, gpus, waiting_since, asked, woken)
   where waiting_since > 0 and end_time = 0;
 CREATE INDEX job_told on job (woken) where woken > 0;
+CREATE INDEX job_age on job (age);
+CREATE INDEX job_open on job (peer, job_id, scheduler, role, party, create_time, apply_time, lease) where end_time = 0 and peer <> '';
+CREATE INDEX job_holds on job (peer, cores, memory, gpus) where resource_in_use;
 CREATE UNIQUE INDEX scheduled_job_idempotency on scheduled_job (initiator, idempotency_key) where idempotency_key <> '';
 CREATE INDEX forgotten_job_deleted on forgotten_job (delete_time);
 CREATE INDEX scheduled_job_created on scheduled_job (create_time, job_id);
+CREATE INDEX scheduled_job_of on scheduled_job (initiator) where end_time = 0;
 CREATE INDEX scheduled_job_running on scheduled_job (create_time, job_id) where status = 'running';
+CREATE INDEX scheduled_job_open on scheduled_job (job_id) where end_time = 0;
 CREATE INDEX submission_created on submission (create_time);
 CREATE INDEX task_of_job on task (job_id, role, party, task_name, version);
 CREATE INDEX task_created on task (create_time, run_id);
 CREATE INDEX task_log on task (log_digest) where log_digest <> '';
-CREATE INDEX task_gpus on task (gpu_ids) where gpus > 0 and resource_in_use;
+CREATE INDEX task_open on task (run_id) where resource_in_use;
 CREATE INDEX data_table_object on data_table (object) where object <> '';
 CREATE INDEX output_of_table on output (namespace, name);
 CREATE INDEX model_object on model (object) where object <> '';

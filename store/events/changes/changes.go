@@ -51,7 +51,12 @@ func (c Rows) tellRow(ctx context.Context, k openflow.JobKey) {
 
 // CreateJob tells of the job; a repeat may find it in a later status.
 func (c Rows) CreateJob(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error {
-	err := c.Catalogue.CreateJob(ctx, j, tasks, pins...)
+	return c.AdmitJob(ctx, openflow.Quota{}, j, tasks, pins...)
+}
+
+// AdmitJob tells of the job like CreateJob.
+func (c Rows) AdmitJob(ctx context.Context, rule openflow.Quota, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error {
+	err := c.Catalogue.AdmitJob(ctx, rule, j, tasks, pins...)
 	if err == nil {
 		c.tellRow(ctx, j.Key())
 	}
