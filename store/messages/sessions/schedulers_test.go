@@ -24,7 +24,7 @@ func TestSessionsOfTwoSchedulers(t *testing.T) {
 	add := func(scheduler openflow.PartyID, partners ...openflow.Party) {
 		k := openflow.TaskKey{Scheduler: scheduler, Job: "1", Task: "psi_0", Party: guest}
 		require.NoError(t, rows.CreateJob(t.Context(), openflow.JobRecord{ID: "1", Party: guest, Scheduler: scheduler, DAG: &openflow.DAG{}},
-			[]openflow.TaskRecord{{Key: k, Spec: openflow.TaskSpec{Name: "psi_0", Parties: append(partners, guest)}}}))
+			[]openflow.TaskRecord{{Key: k, PartyStatus: openflow.TaskRunning, Spec: openflow.TaskSpec{Name: "psi_0", Parties: append(partners, guest)}}}))
 	}
 	const short = "1_psi_0_0"
 	_, err = s.Admit(t.Context(), "10000", short, "t")

@@ -1,4 +1,5 @@
-// Package sessions knows whose the sessions of messages are: who may send to one, and whether its job still runs.
+// Package sessions knows whose the sessions of messages are: who may send to one, of which job it is, and whether it takes
+// messages. It does from the start of its run here to its end, as the row of the run says, and never again.
 package sessions
 
 import (
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/store/messages"
 )
 
 // Tasks finds the runs of a party in a session; in one that names no scheduler, those of the jobs of all schedulers.
@@ -24,13 +26,33 @@ type Sessions struct {
 	Between func(topic string, parties []openflow.Party) (from, to openflow.Party, ok bool) // reads a topic of our form
 
 	mu    sync.Mutex
-	known map[openflow.SessionID][]openflow.Party
+	known map[openflow.SessionID]open
+}
+
+// open is a session that takes messages, as the rows said at that time.
+type open struct {
+	parties []openflow.Party
+	seen    time.Time
 }
 
 // maxKnown bounds the memory; forgetting costs one look into the catalogue.
 const maxKnown = 4096
 
-// Admit implements interconnection.Sessions.
+// recent is how long the word of the rows counts: a busy session does not ask for each message. It is much shorter than the
+// time for which a store by itself refuses the messages of a session that was closed (interop-transport §6.5).
+const recent = time.Second
+
+// Job names the job of a session, for the bounds of a store.
+func Job(session string) string {
+	k, err := openflow.ParseSessionID(openflow.SessionID(session))
+	if err != nil {
+		return session
+	}
+	return string(k.Job) + "@" + string(k.Scheduler)
+}
+
+// Admit implements interconnection.Sessions. CodeUnavailable: the run has not started here, and nothing is taken for it until
+// then; messages.ErrReleased: it has ended.
 func (s *Sessions) Admit(ctx context.Context, from openflow.PartyID, session, topic string) (openflow.SessionID, error) {
 	own, parties, err := s.find(ctx, from, openflow.SessionID(session))
 	if err != nil {
@@ -47,13 +69,14 @@ func (s *Sessions) Admit(ctx context.Context, from openflow.PartyID, session, to
 // every time: another scheduler may make the same job ID later. CodePermission: the party takes no part in it.
 func (s *Sessions) find(ctx context.Context, from openflow.PartyID, session openflow.SessionID) (openflow.SessionID, []openflow.Party, error) {
 	s.mu.Lock()
-	parties, ok := s.known[session]
+	found, ok := s.known[session]
 	s.mu.Unlock()
-	if ok && !takesPart(from, parties) {
+	ok = ok && time.Since(found.seen) < recent
+	if ok && !takesPart(from, found.parties) {
 		return "", nil, strange(from, session)
 	}
 	if ok {
-		return session, parties, nil
+		return session, found.parties, nil
 	}
 	runs, err := s.Tasks.TasksOfSession(ctx, s.Self, session)
 	if err != nil {
@@ -64,13 +87,35 @@ func (s *Sessions) find(ctx context.Context, from openflow.PartyID, session open
 		return "", nil, err
 	}
 	own, parties := run.Key.SessionID(), run.Spec.Parties
+	if err := s.taking(own, runs); err != nil {
+		return "", nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil || len(s.known) >= maxKnown {
-		s.known = map[openflow.SessionID][]openflow.Party{}
+		s.known = map[openflow.SessionID]open{}
 	}
-	s.known[own] = parties
+	s.known[own] = open{parties, time.Now()}
 	return own, parties, nil
+}
+
+// taking refuses messages of a session none of whose runs here goes on.
+func (s *Sessions) taking(own openflow.SessionID, runs []openflow.TaskRecord) error {
+	waits := false
+	for _, t := range runs {
+		switch {
+		case t.Key.SessionID() != own || t.PartyStatus.Terminal():
+		case t.PartyStatus != openflow.TaskWaiting || t.ResourceInUse:
+			return nil
+		default:
+			waits = true
+		}
+	}
+	if !waits {
+		return messages.Released(messages.Channel{Session: string(own)})
+	}
+	const text = "the task of session %s has not started at party %s, which takes no messages for it until then"
+	return openflow.Errorf(openflow.CodeUnavailable, text, own, s.Self).WithPublic(text, own, s.Self)
 }
 
 func takesPart(id openflow.PartyID, parties []openflow.Party) bool {
