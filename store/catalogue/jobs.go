@@ -121,6 +121,9 @@ func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks [
 			}
 			return sameDAG(j.Key(), have, j.DAG)
 		}
+		if err := t.takeForJob(ctx, j.Key(), textBytes(append(rows, args)...)+int64(len(pins))*rowOverhead); err != nil {
+			return err
+		}
 		for _, r := range rows {
 			if _, err := t.exec(ctx, insertTask, r...); err != nil {
 				return err

@@ -80,7 +80,7 @@ func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.Scheduled
 		if n > 0 {
 			kept = j
 			kept.CreateTime, kept.UpdateTime = timeOf(orNow(j.CreateTime, now)), timeOf(now)
-			return nil
+			return t.takeForScheduled(ctx, j.ID, j.Initiator, textBytes(args))
 		}
 		// The key says which submission this is, so a match by key comes before one by ID.
 		kept, err = scanScheduled(t.one(ctx, `select `+scheduledColumns.names+` from scheduled_job

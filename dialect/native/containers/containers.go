@@ -68,9 +68,9 @@ func (a *api) table(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// putObject stores what a container streams. Nothing refers to it yet; what nobody comes to refer to is swept away.
+// putObject stores what a container streams.
 func (a *api) putObject(r *http.Request) (any, error) {
-	ref, err := a.Objects.Put(r.Context(), r.Body)
+	ref, err := a.Put(r.Context(), base.Run(r), r.Body)
 	if err != nil {
 		return nil, err
 	}
