@@ -32,7 +32,7 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	n.registry = &registry.Registry{Self: n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Ready: known.Check}
 	err = n.machine.open(ctx, means{
 		runtime: n.config.Runtime, owner: n.owner(), programs: known, dialects: n.config.Dialects, listen: n.config.Base, advertise: n.config.Advertise,
-		supply: n.supplies().Issue,
+		supply: n.supplies().Issue, disk: n.config.Bounds.TaskDisk,
 	})
 	if err != nil {
 		return err

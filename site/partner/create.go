@@ -51,6 +51,9 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) error {
 	if err := s.exposes(specs); err != nil {
 		return err
 	}
+	if err := s.room(); err != nil {
+		return err
+	}
 	found, err := s.find(ctx, o, specs)
 	if err != nil {
 		return err

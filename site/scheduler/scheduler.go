@@ -29,6 +29,7 @@ type Service struct {
 	Engine openflow.Engine
 	Timing openflow.Timing
 	NewID  func() openflow.JobID
+	Space  func() error // nil, or what it answers: there is room for what is new
 }
 
 var _ openflow.SchedulerService = (*Service)(nil)
@@ -56,6 +57,11 @@ func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub op
 	}
 	if err := s.reaches(ctx, dag.Participants()); err != nil {
 		return openflow.Submitted{}, err
+	}
+	if s.Space != nil {
+		if err := s.Space(); err != nil {
+			return openflow.Submitted{}, openflow.About(openflow.AboutResource, err)
+		}
 	}
 	job, err := s.Store.CreateScheduledJob(ctx, openflow.ScheduledJob{
 		ID: sub.ID, Initiator: caller, Status: openflow.JobReady, DAG: &dag, Priority: dag.Conf.Priority,
