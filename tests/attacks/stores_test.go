@@ -22,6 +22,7 @@ import (
 	"openflow/sdk/httpclient"
 	"openflow/sdk/wire"
 	"openflow/server/base"
+	"openflow/site/partner"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
 	"openflow/store/messages"
@@ -137,7 +138,7 @@ func TestMessagesOfAJobAreBounded(t *testing.T) {
 	const limit = 1 << 20
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Configure(func(c *node.Config) {
 		c.Bounds.Messages = messages.Options{JobBytes: limit, MessageBytes: limit / 4}
-	}))
+	}), env.Limits(func(l *partner.Limits) { l.TaskCores = 1 }))
 	release := e.Hold(t, "a")
 	releaseB := e.Hold(t, "b")
 	user := e.As(t, "9999")
@@ -190,7 +191,7 @@ func TestWhatAProgramWritesFillsNoDisk(t *testing.T) {
 }
 
 // own is a request of a container of the run with its credential.
-func own(t *testing.T, e *env.Env, k openflow.TaskKey, method, path, contentType string, body io.Reader) (e2 wire.Envelope) {
+func own(t *testing.T, e *env.Env, k openflow.TaskKey, method, path, contentType string, body io.Reader) wire.Envelope {
 	t.Helper()
 	secrets, err := trust.LoadOrCreateCredentials(e.Home(string(k.Party.ID)))
 	require.NoError(t, err)

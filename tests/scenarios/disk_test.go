@@ -3,6 +3,7 @@ package scenarios_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,6 +58,27 @@ func fill(t *testing.T, folder string) (more, free func()) {
 	return more, func() { require.NoError(t, os.Remove(name)) }
 }
 
+// reserved counts the parts of its reserve that a node has.
+func reserved(home string) (parts int) {
+	for _, name := range []string{"reserve-1", "reserve-2"} {
+		if _, err := os.Stat(filepath.Join(home, name)); err == nil {
+			parts++
+		}
+	}
+	return parts
+}
+
+// fillReserve goes on to fill a disk until the node has no room either that it gives up while it runs.
+func fillReserve(t *testing.T, home string, more func()) {
+	t.Helper()
+	env.WaitUntil(t, env.Patience, "the node gives up a part of its reserve, and that is filled too", func() (bool, string) {
+		more()
+		_, err := os.Stat(filepath.Join(home, "reserve-1"))
+		return errors.Is(err, fs.ErrNotExist), fmt.Sprint(err)
+	})
+	more()
+}
+
 // A disk that is full in mid-job is the reason of the job at the other party. Once there is room again the job goes on; a
 // program that ended meanwhile has failed, since its exit code could not be written. Nothing stays held.
 func TestDiskIsFullInMidJob(t *testing.T) {
@@ -71,7 +93,8 @@ func TestDiskIsFullInMidJob(t *testing.T) {
 
 	sick := holds("waiting for party 10000 (host): its node answers since 20", "that it cannot go on (exhausted)")
 	goesOn, release := start()
-	_, free := fill(t, e.Home("10000"))
+	more, free := fill(t, e.Home("10000"))
+	fillReserve(t, e.Home("10000"), more)
 	reasonAt(t, user, goesOn, env.Patience, "names the party whose disk is full", sick)
 	waitingForPartners(t, user, 1)
 	free()
@@ -80,7 +103,8 @@ func TestDiskIsFullInMidJob(t *testing.T) {
 	host.WaitFor(goesOn, openflow.JobSuccess)
 
 	ends, release := start()
-	more, free := fill(t, e.Home("10000"))
+	more, free = fill(t, e.Home("10000"))
+	fillReserve(t, e.Home("10000"), more)
 	release()
 	env.WaitUntil(t, env.Patience, "the program has ended at party 10000", func() (bool, string) {
 		more()
@@ -104,15 +128,7 @@ func TestNodeStartsOnAFullDisk(t *testing.T) {
 	const id = "10000"
 	e := onSmallDisk(t, id, 384, env.Party("9999"), env.Party(id), env.Deadlines(slowCollect()))
 	home := e.Home(id)
-	reserved := func() (parts int) {
-		for _, name := range []string{"reserve-1", "reserve-2"} {
-			if _, err := os.Stat(filepath.Join(home, name)); err == nil {
-				parts++
-			}
-		}
-		return parts
-	}
-	whole := func() (bool, string) { n := reserved(); return n == 2, fmt.Sprint(n) }
+	whole := func() (bool, string) { n := reserved(home); return n == 2, fmt.Sprint(n) }
 	env.WaitUntil(t, env.Patience, "the node has its reserve", whole)
 	host := e.As(t, id)
 	require.Zero(t, host.Upload("n", "t", `{"delimiter": ",", "match_id_name": "id"}`, strings.NewReader("id,x\n1,2\n")).Code)
@@ -120,16 +136,11 @@ func TestNodeStartsOnAFullDisk(t *testing.T) {
 	job := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", nil)))
 	e.Started(t, job, "a", pair...)
 	more, free := fill(t, home)
-	env.WaitUntil(t, env.Patience, "the node gives up a part of its reserve, and that is filled too", func() (bool, string) {
-		more()
-		n := reserved()
-		return n == 1, fmt.Sprint(n)
-	})
-	more()
+	fillReserve(t, home, more)
 
 	e.Stop(t, id)
 	e.Start(t, id)
-	require.Zero(t, reserved())
+	require.Zero(t, reserved(home))
 	require.Contains(t, fmt.Sprint(e.Node(t, id).Warnings()), "was full at the start")
 	err := e.Node(t, id).Ready()
 	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err))
