@@ -63,8 +63,8 @@ type Config struct {
 // them.
 type Bounds struct {
 	Messages messages.Options // its limits: of a session, a job, a sender, and of all
-	Objects  catalogue.Quota
-	Rows     catalogue.Quota
+	Objects  catalogue.Bound
+	Rows     catalogue.Bound
 	TaskDisk int64 // files that one run may write on its machine
 }
 

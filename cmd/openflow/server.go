@@ -83,7 +83,7 @@ func config(s *settings.Server) (node.Config, error) {
 	}
 	cfg.Bounds = node.Bounds{
 		Messages: messages.Options{JobBytes: int64(s.JobMessages), PeerBytes: int64(s.PeerMessages), TotalBytes: int64(s.AllMessages)},
-		Objects: catalogue.Quota{
+		Objects: catalogue.Bound{
 			Run: int64(s.RunData), Job: int64(s.JobData), Peer: int64(s.PeerData), Total: int64(s.AllData),
 		},
 		TaskDisk: int64(s.TaskDisk),

@@ -76,7 +76,7 @@ func newNode(t *testing.T) *node {
 	return newNodeWith(t, catalogue.Options{})
 }
 
-// newNodeWith has a catalogue with these quotas.
+// newNodeWith has a catalogue with these bounds.
 func newNodeWith(t *testing.T, o catalogue.Options) *node {
 	t.Helper()
 	dir := t.TempDir()

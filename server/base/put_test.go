@@ -20,7 +20,7 @@ func uploaded(rows string) request {
 // A run stores so much and no more, in whatever portions. What is refused leaves nothing, and others go on.
 func TestObjectsOfARunAreBounded(t *testing.T) {
 	const limit = 1 << 20
-	n := newNodeWith(t, catalogue.Options{Objects: catalogue.Quota{Run: limit}})
+	n := newNodeWith(t, catalogue.Options{Objects: catalogue.Bound{Run: limit}})
 	reader, psi := key("1", "reader_0", guest), key("1", "psi_0", guest)
 	rows := func(seed string, bytes int) string { return strings.Repeat(seed, bytes/len(seed)) }
 	n.put(reader, rows("a", limit/2))
@@ -42,7 +42,7 @@ func TestObjectsOfARunAreBounded(t *testing.T) {
 
 // Metrics and tracked outputs of a run are bounded like its objects.
 func TestRowsOfARunAreBounded(t *testing.T) {
-	n := newNodeWith(t, catalogue.Options{Rows: catalogue.Quota{Run: 64 << 10}})
+	n := newNodeWith(t, catalogue.Options{Rows: catalogue.Bound{Run: 64 << 10}})
 	reader, psi := key("1", "reader_0", guest), key("1", "psi_0", guest)
 	metrics := func(k openflow.TaskKey, names string) wire.Envelope {
 		return n.envelope(k, post("/v2/worker/metric/save", object{"execution_id": k.RunID(), "data": []object{{"name": names, "data": 1}}}))

@@ -17,7 +17,7 @@ type Options struct {
 	URL         string           // instead of File: postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…
 	Now         func() time.Time // nil: time.Now
 
-	Rows, Objects Quota // of what jobs put here; what is zero is DefaultRows, DefaultObjects
+	Rows, Objects Bound // of what jobs put here; what is zero is DefaultRows, DefaultObjects
 }
 
 // Catalogue is the repository. It is safe for concurrent use; several processes may have it open.
@@ -27,7 +27,7 @@ type Catalogue struct {
 	lock     string // the statement that makes a transaction the only writer; empty where it is that anyway
 	textOnly bool   // texts hold characters only
 	now      func() time.Time
-	quotas   map[string]Quota // by kind
+	bounds   map[string]Bound // by kind
 
 	mu         sync.Mutex
 	statements map[statementKey]*sql.Stmt
@@ -48,7 +48,7 @@ func Open(ctx context.Context, o Options) (*Catalogue, error) {
 	}
 	c := &Catalogue{
 		now: o.Now, statements: map[statementKey]*sql.Stmt{},
-		quotas: map[string]Quota{takenRows: o.Rows.or(DefaultRows), takenObjects: o.Objects.or(DefaultObjects)},
+		bounds: map[string]Bound{takenRows: o.Rows.or(DefaultRows), takenObjects: o.Objects.or(DefaultObjects)},
 	}
 	if err := c.open(ctx, o); err != nil {
 		_ = c.Close() // the first error is the one to tell

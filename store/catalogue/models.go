@@ -83,7 +83,7 @@ func (c *Catalogue) SaveModel(ctx context.Context, m openflow.ModelRecord) error
 	return classify("save "+modelName(m), err)
 }
 
-// keepsModels refuses models of the jobs of one party beyond its quotas. Models outlive their jobs, so they are not counted
+// keepsModels refuses models of the jobs of one party beyond its bounds. Models outlive their jobs, so they are not counted
 // with those alone.
 func (t *tx) keepsModels(ctx context.Context, scheduler openflow.PartyID) error {
 	var rows, objects int64
@@ -98,7 +98,7 @@ func (t *tx) keepsModels(ctx context.Context, scheduler openflow.PartyID) error 
 		kind string
 		sum  int64
 	}{{takenRows, rows}, {takenObjects, objects}} {
-		if limit := t.c.quotas[have.kind].Peer; have.sum > limit {
+		if limit := t.c.bounds[have.kind].Peer; have.sum > limit {
 			return spent(have.kind, account{"peer", string(scheduler), whose, limit}, have.sum)
 		}
 	}

@@ -6,24 +6,24 @@ import (
 	"openflow"
 )
 
-// Quota bounds what is put into a store of this site, in bytes: by one run, by one job at one of its parties here, by the
+// Bound limits what is put into a store of this site, in bytes: by one run, by one job at one of its parties here, by the
 // jobs of one party, and in all. Zero: the default.
-type Quota struct{ Run, Job, Peer, Total int64 }
+type Bound struct{ Run, Job, Peer, Total int64 }
 
-// The quotas that apply when none are given: of rows, and of objects.
+// The bounds that apply when none are given: of rows, and of objects.
 var (
-	DefaultRows    = Quota{Run: 256 << 20, Job: 512 << 20, Peer: 2 << 30, Total: 8 << 30}
-	DefaultObjects = Quota{Run: 32 << 30, Job: 128 << 30, Peer: 512 << 30, Total: 2 << 40}
+	DefaultRows    = Bound{Run: 256 << 20, Job: 512 << 20, Peer: 2 << 30, Total: 8 << 30}
+	DefaultObjects = Bound{Run: 32 << 30, Job: 128 << 30, Peer: 512 << 30, Total: 2 << 40}
 )
 
 // or fills in what is zero.
-func (q Quota) or(usual Quota) Quota {
-	for into, value := range map[*int64]int64{&q.Run: usual.Run, &q.Job: usual.Job, &q.Peer: usual.Peer, &q.Total: usual.Total} {
+func (b Bound) or(usual Bound) Bound {
+	for into, value := range map[*int64]int64{&b.Run: usual.Run, &b.Job: usual.Job, &b.Peer: usual.Peer, &b.Total: usual.Total} {
 		if *into == 0 {
 			*into = value
 		}
 	}
-	return q
+	return b
 }
 
 // rowOverhead is what a row costs beside its texts, in bytes, so that the number of rows is bounded too: a run has 524,288
@@ -79,7 +79,7 @@ func (c *Catalogue) TakeObjects(ctx context.Context, k openflow.TaskKey, bytes i
 }
 
 func (t *tx) takeForRun(ctx context.Context, kind string, k openflow.TaskKey, bytes int64) error {
-	run := account{"run", string(k.RunID()), k.String(), t.c.quotas[kind].Run}
+	run := account{"run", string(k.RunID()), k.String(), t.c.bounds[kind].Run}
 	return t.take(ctx, kind, k.Scheduler, bytes, run, t.ofJob(kind, k.JobKey()))
 }
 
@@ -88,12 +88,12 @@ func (t *tx) takeForJob(ctx context.Context, k openflow.JobKey, bytes int64) err
 }
 
 func (t *tx) takeForScheduled(ctx context.Context, id openflow.JobID, initiator openflow.PartyID, bytes int64) error {
-	job := account{"job", scheduledAccount(id), "job " + string(id), t.c.quotas[takenRows].Job}
+	job := account{"job", scheduledAccount(id), "job " + string(id), t.c.bounds[takenRows].Job}
 	return t.take(ctx, takenRows, initiator, bytes, job)
 }
 
 func (t *tx) ofJob(kind string, k openflow.JobKey) account {
-	return account{"job", jobAccount(k), k.String(), t.c.quotas[kind].Job}
+	return account{"job", jobAccount(k), k.String(), t.c.bounds[kind].Job}
 }
 
 // take counts bytes for the accounts, for the party whose they are, and for all. It is part of the transaction that puts
@@ -102,9 +102,9 @@ func (t *tx) take(ctx context.Context, kind string, peer openflow.PartyID, bytes
 	if bytes == 0 {
 		return nil
 	}
-	q := t.c.quotas[kind]
+	b := t.c.bounds[kind]
 	for _, a := range append(accounts,
-		account{"peer", string(peer), "the jobs of party " + string(peer), q.Peer}, account{"all", "", "all jobs", q.Total}) {
+		account{"peer", string(peer), "the jobs of party " + string(peer), b.Peer}, account{"all", "", "all jobs", b.Total}) {
 		var sum int64
 		if err := t.one(ctx, takeMore, takenColumns.values(takenRow{kind, a.level, a.name, bytes})...).Scan(&sum); err != nil {
 			return err
@@ -116,10 +116,10 @@ func (t *tx) take(ctx context.Context, kind string, peer openflow.PartyID, bytes
 	return nil
 }
 
-// spent is the refusal of a quota. What all have is no partner's business.
+// spent is the refusal of a bound. What all have is no partner's business.
 func spent(kind string, a account, sum int64) error {
 	e := openflow.Errorf(openflow.CodeExhausted, "%s would have %d bytes of %s here, more than the %d that they may", a.what, sum, kind, a.limit).
-		WithHint("delete models and forget jobs that have ended, or ask the operator of this node for a larger quota: docs/bounds.md")
+		WithHint("delete models and forget jobs that have ended, or ask the operator of this node for a larger bound: docs/bounds.md")
 	if a.level == "all" {
 		return e.WithPublic("there is no room for more %s at this time", kind)
 	}

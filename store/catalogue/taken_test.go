@@ -13,8 +13,8 @@ import (
 	"openflow/store/catalogue"
 )
 
-// bounded is a catalogue with small quotas of the same size for rows and objects.
-func bounded(t *testing.T, place catalogue.Options, q catalogue.Quota) *catalogue.Catalogue {
+// bounded is a catalogue with small bounds of the same size for rows and objects.
+func bounded(t *testing.T, place catalogue.Options, q catalogue.Bound) *catalogue.Catalogue {
 	t.Helper()
 	place.Rows, place.Objects = q, q
 	return mustOpen(t, place)
@@ -27,10 +27,10 @@ func aMetric(k openflow.TaskKey, n int) []openflow.MetricRecord {
 	return []openflow.MetricRecord{{Task: k, Name: fmt.Sprint("m", n), Type: strings.Repeat("x", 1000)}}
 }
 
-// Whatever a run puts here stops at its quota, names whose it is, and lets others go on.
-func TestQuotaOfARun(t *testing.T) {
+// Whatever a run puts here stops at its bound, names whose it is, and lets others go on.
+func TestBoundOfARun(t *testing.T) {
 	atEngines(t, func(t *testing.T, place catalogue.Options) {
-		c := bounded(t, place, catalogue.Quota{Run: plenty})
+		c := bounded(t, place, catalogue.Bound{Run: plenty})
 		_, tasks := createJob(t, c, "one", guest)
 		k, other := tasks[0].Key, tasks[1].Key
 		for name, put := range map[string]func(n int) error{
@@ -60,9 +60,9 @@ func TestQuotaOfARun(t *testing.T) {
 }
 
 // What is refused is not there, and holds no room.
-func TestWhatAQuotaRefusesIsNotKept(t *testing.T) {
+func TestWhatABoundRefusesIsNotKept(t *testing.T) {
 	atEngines(t, func(t *testing.T, place catalogue.Options) {
-		c := bounded(t, place, catalogue.Quota{Run: 4 << 10, Job: plenty})
+		c := bounded(t, place, catalogue.Bound{Run: 4 << 10, Job: plenty})
 		_, tasks := createJob(t, c, "one", guest)
 		k := tasks[0].Key
 		requireCode(t, openflow.CodeExhausted, c.AppendMetrics(t.Context(), k, []openflow.MetricRecord{
@@ -90,10 +90,10 @@ func TestWhatAQuotaRefusesIsNotKept(t *testing.T) {
 	})
 }
 
-// The jobs of one party stop at its quota and those of others go on; what ends and is deleted makes room.
-func TestQuotaOfAPeer(t *testing.T) {
+// The jobs of one party stop at its bound and those of others go on; what ends and is deleted makes room.
+func TestBoundOfAPeer(t *testing.T) {
 	atEngines(t, func(t *testing.T, place catalogue.Options) {
-		c := bounded(t, place, catalogue.Quota{Peer: plenty})
+		c := bounded(t, place, catalogue.Bound{Peer: plenty})
 		create := func(id openflow.JobID, scheduler openflow.PartyID) error {
 			j, tasks := sampleJob(id, guest)
 			j.Scheduler = scheduler
@@ -124,9 +124,9 @@ func TestQuotaOfAPeer(t *testing.T) {
 }
 
 // Versions of a task are rows too.
-func TestQuotaOfAJob(t *testing.T) {
+func TestBoundOfAJob(t *testing.T) {
 	atEngines(t, func(t *testing.T, place catalogue.Options) {
-		c := bounded(t, place, catalogue.Quota{Job: plenty})
+		c := bounded(t, place, catalogue.Bound{Job: plenty})
 		_, tasks := createJob(t, c, "one", guest)
 		further := tasks[0]
 		var err error
@@ -140,10 +140,10 @@ func TestQuotaOfAJob(t *testing.T) {
 	})
 }
 
-// Models outlive their jobs, and the quota of the party that schedules them holds all the same.
-func TestQuotaOfModels(t *testing.T) {
+// Models outlive their jobs, and the bound of the party that schedules them holds all the same.
+func TestBoundOfModels(t *testing.T) {
 	atEngines(t, func(t *testing.T, place catalogue.Options) {
-		c := bounded(t, place, catalogue.Quota{Peer: 1 << 20})
+		c := bounded(t, place, catalogue.Bound{Peer: 1 << 20})
 		save := func(scheduler openflow.PartyID, n int, bytes int64) error {
 			return c.SaveModel(t.Context(), openflow.ModelRecord{
 				ModelID: fmt.Sprint("m", n), Version: "0", Party: guest, OutputKey: "m", Object: "o", Scheduler: scheduler, Bytes: bytes,
@@ -159,9 +159,9 @@ func TestQuotaOfModels(t *testing.T) {
 }
 
 // Runs that put at the same time do not get more than there is.
-func TestQuotaUnderConcurrency(t *testing.T) {
+func TestBoundUnderConcurrency(t *testing.T) {
 	atEngines(t, func(t *testing.T, place catalogue.Options) {
-		c := bounded(t, place, catalogue.Quota{Total: plenty})
+		c := bounded(t, place, catalogue.Bound{Total: plenty})
 		_, tasks := createJob(t, c, "one", guest)
 		var wg sync.WaitGroup
 		taken := make([]int64, len(tasks))

@@ -202,11 +202,11 @@ func own(t *testing.T, e *env.Env, k openflow.TaskKey, method, path, contentType
 	return e.As(t, string(k.Party.ID)).Call(r)
 }
 
-// A container could store objects, and metrics, without end: each run has a quota of both, and others have theirs.
+// A container could store objects, and metrics, without end: each run has a bound of both, and others have theirs.
 func TestWhatAContainerStoresIsBounded(t *testing.T) {
 	const limit = 1 << 20
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Configure(func(c *node.Config) {
-		c.Bounds.Objects, c.Bounds.Rows = catalogue.Quota{Run: limit}, catalogue.Quota{Run: limit}
+		c.Bounds.Objects, c.Bounds.Rows = catalogue.Bound{Run: limit}, catalogue.Bound{Run: limit}
 	}))
 	release := e.Hold(t, "a")
 	user := e.As(t, "9999")
