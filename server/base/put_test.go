@@ -9,6 +9,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/sdk/wire/ptp"
 	"openflow/store/catalogue"
 )
 
@@ -68,4 +69,10 @@ func TestNothingIsStoredOnAFullDisk(t *testing.T) {
 		require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(n.envelope(reader, r).Err()), name)
 	}
 	require.ElementsMatch(t, before, digests(t, n))
+	push := channel("push", ptp.FormJSON, &ptp.PushInbound{Topic: toSelf, Payload: []byte("x")})
+	_, result := verdict(t, n.as(psi, push))
+	require.Equal(t, ptp.ResultBufferFull, result, "a container waits and repeats a message")
+	n.transport.Space = nil
+	_, result = verdict(t, n.as(psi, push))
+	require.Equal(t, ptp.ResultOK, result)
 }
