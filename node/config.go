@@ -15,6 +15,8 @@ import (
 	"openflow/site/partner"
 	"openflow/site/peers"
 	"openflow/site/upkeep"
+	"openflow/store/catalogue"
+	"openflow/store/messages"
 	"openflow/worker/roster"
 )
 
@@ -54,6 +56,7 @@ type Config struct {
 	Durability      string
 	Limits          partner.Limits
 	Retention       upkeep.Retention
+	Bounds          Bounds
 	Timing          openflow.Timing
 	Shared          Shared // services instead of embedded parts
 	Stores          Stores // stores of another kind
@@ -62,6 +65,18 @@ type Config struct {
 	Spans           sdktrace.SpanExporter // where traces go; nil: there are none
 	Log             *slog.Logger
 }
+
+// Bounds are how much may be put into this node's stores, in bytes; what is zero has its default. docs/bounds.md has all of
+// them.
+type Bounds struct {
+	Messages messages.Options // its limits: of a session, a job, a sender, and of all
+	Objects  catalogue.Bound
+	Rows     catalogue.Bound
+	TaskDisk int64 // files that one run may write on its machine
+}
+
+// DefaultTaskDisk is what one run may write, in bytes.
+const DefaultTaskDisk = 16 << 30
 
 // DefaultTiming suits partners on the internet.
 func DefaultTiming() openflow.Timing {
@@ -100,6 +115,12 @@ func (c Config) withDefaults() (Config, error) {
 		c.Retention = upkeep.DefaultRetention()
 	}
 	if err := c.Retention.Check(); err != nil {
+		return c, err
+	}
+	if c.Bounds.TaskDisk == 0 {
+		c.Bounds.TaskDisk = DefaultTaskDisk
+	}
+	if _, err := c.Bounds.Messages.WithDefaults(); err != nil {
 		return c, err
 	}
 	if c.Timing == (openflow.Timing{}) {

@@ -32,7 +32,8 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	n.registry = &registry.Registry{Self: n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Ready: known.Check}
 	err = n.machine.open(ctx, means{
 		runtime: n.config.Runtime, owner: n.owner(), programs: known, dialects: n.config.Dialects, listen: n.config.Base, advertise: n.config.Advertise,
-		supply: n.supplies().Issue, unconfined: n.config.Unconfined || n.config.NoTasks, // without tasks there is nothing to confine
+		supply: n.supplies().Issue, disk: n.config.Bounds.TaskDisk,
+		unconfined: n.config.Unconfined || n.config.NoTasks, // without tasks there is nothing to confine
 	})
 	if err != nil {
 		return err

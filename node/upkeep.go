@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 
+	"openflow/node/home"
 	"openflow/site/peers"
 	"openflow/site/upkeep"
 	"openflow/worker/roster"
@@ -12,6 +13,7 @@ import (
 func (n *Node) startUpkeep(context.Context) error {
 	r := upkeep.Begin(n.log)
 	n.rounds = r
+	r.Every(home.ReserveEvery, "reserve", func(context.Context) error { return n.home.KeepReserve() })
 	r.Run(n.queue.Run)
 	r.Run(n.watch.Run)
 	orphans := n.orphaned()
@@ -24,10 +26,10 @@ func (n *Node) startUpkeep(context.Context) error {
 	r.Every(upkeep.SweepEvery, "jobs with strangers", n.farewell.ToStrangers)
 	r.Every(peers.AskEndsEvery, "jobs that have ended elsewhere", n.unheard.Take)
 	upkeep.Keeper{
-		Self: n.config.Party, Rows: n.changes(), Objects: n.objects, Messages: n.messages, Keep: n.config.Retention,
+		Self: n.config.Party, Rows: n.changes(), Objects: n.objects, Messages: n.messages, Keep: n.config.Retention, Space: n.home.CheckSpace,
 	}.Start(r)
 	r.Every(upkeep.RetainEvery, "size of objects", n.counts.CountObjects)
-	r.Every(upkeep.TrimEvery, "logs of programs", n.runtime.Trim)
+	r.Every(upkeep.TrimEvery, "what programs write", n.runtime.Trim)
 	return nil
 }
 

@@ -45,6 +45,7 @@ type WorkerConfig struct {
 	Base       string                // listener for containers; empty: chosen by the runtime and kept in the home folder
 	Advertise  string                // where containers find it, for runtimes that cannot tell
 	Cores      int                   // that runs share; 0: what the runtime has
+	TaskDisk   int64                 // bytes that one run may write; 0: DefaultTaskDisk
 	Spans      sdktrace.SpanExporter // takes the traces; nil: there are none
 	Version    string
 	Log        *slog.Logger
@@ -145,7 +146,7 @@ func (w *Worker) openMachine(ctx context.Context) error {
 		runtime: w.config.Runtime, owner: w.home.Node, programs: &programs.Programs{
 			Machine: hardware.Name(), Device: w.config.Runtime.Traits().Device, BuiltIn: own, Find: w.node.Provider,
 		}, dialects: w.config.Dialects, listen: w.config.Base, advertise: w.config.Advertise,
-		supply: w.node.Supply, unconfined: w.config.Unconfined,
+		supply: w.node.Supply, disk: cmp.Or(w.config.TaskDisk, DefaultTaskDisk), unconfined: w.config.Unconfined,
 	})
 	if err != nil {
 		return err
@@ -219,7 +220,8 @@ func (w *Worker) fail(err error) {
 func (w *Worker) startUpkeep(context.Context) error {
 	w.rounds = upkeep.Begin(w.log)
 	w.rounds.Every(roster.HelloEvery, "news to the node", w.report)
-	w.rounds.Every(upkeep.TrimEvery, "logs of programs", w.runtime.Trim)
+	w.rounds.Every(home.ReserveEvery, "reserve", func(context.Context) error { return w.home.KeepReserve() })
+	w.rounds.Every(upkeep.TrimEvery, "what programs write", w.runtime.Trim)
 	w.rounds.Every(upkeep.Settled, "orphans", w.orphans(upkeep.Settled, w.node.TaskByRunID).Sweep)
 	return nil
 }

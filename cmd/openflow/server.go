@@ -18,6 +18,8 @@ import (
 	"openflow/site/partner"
 	"openflow/site/peers"
 	"openflow/site/upkeep"
+	"openflow/store/catalogue"
+	"openflow/store/messages"
 	"openflow/telemetry/traces"
 )
 
@@ -79,6 +81,13 @@ func config(s *settings.Server) (node.Config, error) {
 		Retention: upkeep.Retention{
 			Workflows: s.Keep.Histories, Jobs: s.Keep.Jobs, Logs: s.Keep.Logs, Messages: s.Keep.Messages, Unstarted: s.Keep.Unstarted,
 		},
+	}
+	cfg.Bounds = node.Bounds{
+		Messages: messages.Options{JobBytes: int64(s.JobMessages), PeerBytes: int64(s.PeerMessages), TotalBytes: int64(s.AllMessages)},
+		Objects: catalogue.Bound{
+			Run: int64(s.RunData), Job: int64(s.JobData), Peer: int64(s.PeerData), Total: int64(s.AllData),
+		},
+		TaskDisk: int64(s.TaskDisk),
 	}
 	if cfg.Shared, err = shared(s.Shared); err != nil {
 		return cfg, err

@@ -95,7 +95,7 @@ type Host interface {
 	// done. It changes nothing.
 	Examine(ctx context.Context) []openflow.Finding
 
-	// Trim is called every few seconds. It bounds the output of programs that run, where nothing else does.
+	// Trim is called every few seconds. It bounds the output and the files of programs that run, where nothing else does.
 	Trim(ctx context.Context) error
 
 	// Close gives up connections. Containers run on.

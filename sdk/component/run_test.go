@@ -226,6 +226,20 @@ func TestAnOutputThatCannotBeRegisteredFailsTheTask(t *testing.T) {
 	}
 }
 
+// What a run may put at its node has bounds: no repeat makes room, so the task fails at once and says what the node said.
+func TestABoundOfTheNodeEndsTheTask(t *testing.T) {
+	for _, answer := range []string{
+		`{"error":{"code":"exhausted","message":"the run would have too many bytes","hint":"ask the operator"}}`,
+		`{"code":2004,"message":"m","error":{"code":"exhausted","message":"the run would have too many bytes","hint":"ask the operator"}}`,
+	} {
+		err, again := component.Refused(answer)
+		require.False(t, again)
+		require.EqualError(t, err, "the run would have too many bytes (ask the operator)")
+	}
+	_, again := component.Refused(`{"error":{"code":"unavailable","message":"the node stops"}}`)
+	require.True(t, again)
+}
+
 func TestAReportThatTheNodeRefusesIsAFailure(t *testing.T) {
 	r := runAlone(t, func(c *componenttest.Case) {
 		c.Faults = []componenttest.Fault{{Path: pathStatus, Kind: componenttest.Verdict, Code: 2000}}

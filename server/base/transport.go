@@ -33,6 +33,7 @@ type Transport struct {
 	// Called lists what a session is called in the dialects of this node, beside its own name; nil: nothing else.
 	Called  func(own openflow.SessionID) []string
 	MaxBody int64
+	Space   func() error // nil, or what it answers: there is room for new messages
 	Log     *slog.Logger
 }
 
@@ -100,9 +101,14 @@ func (t *Transport) enqueue(r *http.Request, p ptp.PushInbound) error {
 	if to != t.Self {
 		return t.Peers.PushTo(ctx, to, peer.Outgoing{Session: session, Topic: p.Topic, ID: id, Payload: p.Payload})
 	}
+	if t.Space != nil {
+		if err := t.Space(); err != nil {
+			return err
+		}
+	}
 	err = t.Store.Push(ctx, messages.Channel{Session: session, Topic: p.Topic},
 		messages.Message{ID: id, Source: string(t.Self), Payload: p.Payload}, pushWait/2)
-	if errors.Is(err, messages.ErrTooLarge) {
+	if errors.Is(err, messages.ErrTooLarge) || errors.Is(err, messages.ErrSpent) { // which no repeat changes
 		return ptp.Fail(ptp.ResultTooLarge, err)
 	}
 	return err

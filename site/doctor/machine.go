@@ -20,7 +20,7 @@ type Space struct {
 
 // Free space of the home folder's disk, in bytes.
 const (
-	spaceNeeded  = 128 << 20 // a node does not start with less
+	spaceNeeded  = 128 << 20 // a node takes nothing new with less
 	spaceWelcome = 2 << 30
 )
 

@@ -41,6 +41,7 @@ type Service struct {
 	Engine   openflow.Engine
 	Timing   openflow.Timing
 	NewID    func() openflow.JobID
+	Space    func() error // nil, or what it answers: there is room for what is new
 	// GrantAll lets every peer initiate jobs: for trials.
 	GrantAll bool
 	Log      *slog.Logger
@@ -114,6 +115,11 @@ func (s *Service) admit(ctx context.Context, caller openflow.PartyID, sub openfl
 	grants, err := s.permit(ctx, word, &dag)
 	if err != nil {
 		return no(err)
+	}
+	if s.Space != nil {
+		if err := s.Space(); err != nil {
+			return no(openflow.About(openflow.AboutResource, err))
+		}
 	}
 	job, err := s.Store.CreateScheduledJob(ctx, openflow.ScheduledJob{
 		ID: sub.ID, Initiator: caller, Status: openflow.JobReady, DAG: &dag, Priority: dag.Conf.Priority,

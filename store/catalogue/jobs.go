@@ -128,15 +128,18 @@ func (c *Catalogue) CreateJob(ctx context.Context, j openflow.JobRecord, tasks [
 				return err
 			}
 		}
+		if err := t.useGrants(ctx, j.Scheduler, j.ID, j.Grants); err != nil {
+			return err
+		}
+		if err := t.takeForJob(ctx, j.Key(), textBytes(append(rows, args)...)+int64(len(pins))*rowOverhead); err != nil {
+			return err
+		}
 		for _, r := range rows {
 			if _, err := t.exec(ctx, insertTask, r...); err != nil {
 				return err
 			}
 		}
-		if err := t.savePins(ctx, j.Key(), pins); err != nil {
-			return err
-		}
-		return t.useGrants(ctx, j.Scheduler, j.ID, j.Grants)
+		return t.savePins(ctx, j.Key(), pins)
 	})
 	return classify("create "+j.Key().String(), err)
 }

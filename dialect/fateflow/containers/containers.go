@@ -172,7 +172,7 @@ func (a *api) modelSave(r *http.Request) (any, error) {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "the form ended early: %w", err)
 		}
 		if part.FormName() == "file" {
-			ref, err := a.Objects.Put(r.Context(), part)
+			ref, err := a.Put(r.Context(), t, part)
 			if err != nil {
 				return nil, err
 			}

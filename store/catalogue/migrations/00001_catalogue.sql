@@ -61,6 +61,8 @@ create index job_queue on job (priority desc, job_id, scheduler, role, party, co
 create index job_queue_age on job (job_id, scheduler, role, party, priority, cores, memory, gpus, waiting_since, asked, woken)
   where waiting_since > 0 and end_time = 0;
 create index job_told on job (woken) where woken > 0;
+-- What never began is kept for a while only, however much comes.
+create index job_refused on job (scheduler, create_time, job_id) where end_time > 0 and start_time = 0 and status <> 'success';
 
 -- A job that this node schedules. The column tasks says how its tasks stood when it ended: what a rerun keeps and does again.
 create table scheduled_job (
@@ -84,6 +86,7 @@ create table scheduled_job (
 create unique index scheduled_job_idempotency on scheduled_job (initiator, idempotency_key) where idempotency_key <> '';
 create index scheduled_job_created on scheduled_job (create_time, job_id);
 create index scheduled_job_running on scheduled_job (create_time, job_id) where status = 'running';
+create index scheduled_job_refused on scheduled_job (initiator, create_time, job_id) where end_time > 0 and start_time = 0 and status = 'failed';
 
 -- Jobs that were deleted at one of their parties here, while the mandate of their initiator may still be good.
 create table forgotten_job (
@@ -271,6 +274,16 @@ create table score_raise (
   object  text not null,
   vectors bigint not null,
   primary key (partner, object)
+);
+
+-- How many bytes, with what each entry costs beside them, were put into a store of this site: for a run, for a job, for the
+-- party whose jobs they are, and for all.
+create table taken (
+  kind  text not null,
+  level text not null,
+  name  text not null,
+  bytes bigint not null,
+  primary key (kind, level, name)
 );
 
 -- A peer, with the dialect, its version and its profile that it speaks.

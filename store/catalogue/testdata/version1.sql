@@ -256,6 +256,13 @@ CREATE TABLE submission (
   create_time bigint not null,
   primary key (job_id, scheduler)
 );
+CREATE TABLE taken (
+  kind  text not null,
+  level text not null,
+  name  text not null,
+  bytes bigint not null,
+  primary key (kind, level, name)
+);
 CREATE TABLE task (
   run_id            text primary key,
   job_id            text not null,
@@ -320,10 +327,12 @@ CREATE INDEX job_queue on job (priority desc, job_id, scheduler, role, party, co
 CREATE INDEX job_queue_age on job (job_id, scheduler, role, party, priority, cores, memory, gpus, waiting_since, asked, woken)
   where waiting_since > 0 and end_time = 0;
 CREATE INDEX job_told on job (woken) where woken > 0;
+CREATE INDEX job_refused on job (scheduler, create_time, job_id) where end_time > 0 and start_time = 0 and status <> 'success';
 CREATE UNIQUE INDEX scheduled_job_idempotency on scheduled_job (initiator, idempotency_key) where idempotency_key <> '';
 CREATE INDEX forgotten_job_deleted on forgotten_job (delete_time);
 CREATE INDEX scheduled_job_created on scheduled_job (create_time, job_id);
 CREATE INDEX scheduled_job_running on scheduled_job (create_time, job_id) where status = 'running';
+CREATE INDEX scheduled_job_refused on scheduled_job (initiator, create_time, job_id) where end_time > 0 and start_time = 0 and status = 'failed';
 CREATE INDEX submission_created on submission (create_time);
 CREATE INDEX task_of_job on task (job_id, role, party, task_name, version);
 CREATE INDEX task_created on task (create_time, run_id);
