@@ -17,7 +17,7 @@ func (n *Node) openLines(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.lines = &peers.Lines{Own: own}
+	n.lines = &peers.Lines{Own: own, Key: n.key.Public().ID()}
 	if n.config.Certificate != "" || n.config.CertificateKey != "" {
 		if n.lines.Own, err = tls.LoadX509KeyPair(n.config.Certificate, n.config.CertificateKey); err != nil {
 			return openflow.Errorf(openflow.CodeInvalid, "certificate for peers: %w", err).WithHint("give --peer-cert and --peer-cert-key, both in PEM")

@@ -43,7 +43,7 @@ func (d *Directory) Client(ctx context.Context, id openflow.PartyID) (dialect.Cl
 func (d *Directory) link(s openflow.SiteRecord) peer.Link {
 	return peer.Link{
 		Self: d.Self, Peer: s.Party, URL: s.URL, Version: s.Version, Profile: s.Profile, Signer: d.Signer, Verifier: recorded(s.Keys),
-		HTTP: d.Lines.To(s), Called: d.Called,
+		HTTP: d.Lines.To(s), Shows: d.Lines.Key, Called: d.Called,
 	}
 }
 

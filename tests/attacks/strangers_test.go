@@ -217,8 +217,8 @@ func TestBodyThatNobodySigned(t *testing.T) {
 	user.WaitFor(job, openflow.JobSuccess)
 }
 
-// hostile is how many connections strangers hold, from so many addresses.
-const hostile, addresses = 1000, 10
+// strangers is how many connections strangers hold, from so many addresses.
+const strangers, addresses = 1000, 10
 
 // Strangers hold as many connections as they can, at the listeners of peers and of users. Users are answered, peers too, and a job runs.
 func TestStrangersHoldConnections(t *testing.T) {
@@ -229,7 +229,7 @@ func TestStrangersHoldConnections(t *testing.T) {
 		head("/v1/interconn/chan/invoke", http.Header{}, huge), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 	}
 	var lines []line
-	for i := range hostile {
+	for i := range strangers {
 		url := e.PeersURL("9999")
 		if i%4 == 0 {
 			url = e.URL("9999")

@@ -122,7 +122,7 @@ func texts(v any, each func(string)) {
 // A profile is for the operator: it needs the token in a header, and no link or form of a page gets one. Peers and containers
 // have no way to it.
 func TestProfilesAreForTheOperator(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Token(), env.Split())
+	e := env.New(t, env.Party("9999"), env.Token())
 	n, user := e.Node(t, "9999"), e.As(t, "9999")
 	ask := func(url, method, path string, header ...string) (int, string) {
 		r, err := http.NewRequestWithContext(t.Context(), method, url+path, nil)

@@ -76,7 +76,7 @@ func TestStopAtAPartyThatWasRemoved(t *testing.T) {
 	e.Stop(t, "10000")
 	user.OK(user.Post("/openflow/v1/user/site/remove", map[string]string{"party_id": "10000"}), nil)
 	e.Start(t, "10000")
-	reasonAt(t, host, id, env.Patience, "says that it is refused", holds("waiting for party 9999 (guest)", "not known here"))
+	reasonAt(t, host, id, env.Patience, "says that it is refused", holds("waiting for party 9999 (guest)", "does not know that party"))
 	stopped := host.StopJob(id)
 	require.Equal(t, openflow.JobCanceled, stopped.Status)
 	require.Equal(t, openflow.RefusedByScheduler("9999"), host.WaitFor(id, openflow.JobCanceled)[0].Reason)
