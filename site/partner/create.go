@@ -45,7 +45,7 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) error {
 	if len(specs) == 0 {
 		return openflow.Errorf(openflow.CodeInvalid, "%s takes part in no task of job %s", o.Key.Party, o.Key.Job)
 	}
-	if err := s.permit(ctx, o.Key.Scheduler, specs, o.DAG.Tables(o.Key.Party)); err != nil {
+	if err := s.permit(ctx, o.Key.Scheduler, specs, openflow.TablesOf(specs)); err != nil {
 		return err
 	}
 	if err := s.exposes(specs); err != nil {
