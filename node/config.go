@@ -44,6 +44,7 @@ type Config struct {
 	Runtime         driver.Opener
 	Dialects        dialect.All // that this node speaks; nil: Dialects()
 	Components      string      // path of the built-in provider's program
+	Trusted         []string    // providers whose programs run although the runtime isolates nothing
 	Durability      string
 	Limits          partner.Limits
 	Retention       upkeep.Retention

@@ -73,7 +73,7 @@ func config(s *settings.Server) (node.Config, error) {
 		Party: openflow.PartyID(s.Party), Home: s.Home, Version: version, Log: logger(s.Level),
 		Listen: s.Application, Interconnection: s.Interconnection, Workers: s.Workers, UI: !s.NoUI,
 		Token: s.Token, GrantAll: s.GrantAll, Policy: s.Policy,
-		Runtime: runtime, Components: s.Components, Base: s.Base, Advertise: s.Advertise, Labels: s.Labels, NoTasks: s.NoTasks,
+		Runtime: runtime, Components: s.Components, Trusted: s.Trusted, Base: s.Base, Advertise: s.Advertise, Labels: s.Labels, NoTasks: s.NoTasks,
 		Pooling: openflow.Pooling{Wait: s.WorkerWait, Gone: s.MachineGone}, Limits: limits, Durability: s.Durability,
 		Retention: upkeep.Retention{
 			Workflows: s.Keep.Histories, Jobs: s.Keep.Jobs, Logs: s.Keep.Logs, Messages: s.Keep.Messages, Unstarted: s.Keep.Unstarted,

@@ -64,7 +64,7 @@ func workerConfig(s *settings.Worker) (cfg node.WorkerConfig, err error) {
 		return cfg, err
 	}
 	return node.WorkerConfig{
-		Site: s.Site, Token: s.Token, Home: s.Home, Labels: s.Labels, Runtime: runtime, Components: s.Components,
+		Site: s.Site, Token: s.Token, Home: s.Home, Labels: s.Labels, Runtime: runtime, Components: s.Components, Trusted: s.Trusted,
 		Base: s.Base, Advertise: s.Advertise,
 		Cores: int(s.Cores), Version: version, Log: logger(s.Level),
 	}, nil
