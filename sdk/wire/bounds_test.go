@@ -114,3 +114,17 @@ func TestDocumentsAreReadInProportion(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkReceive tells how long a byte of each shape takes to be read and checked.
+func BenchmarkReceive(b *testing.B) {
+	for shape, of := range worst.Shapes {
+		b.Run(shape, func(b *testing.B) {
+			text, err := wire.EncodeDocument(of(worst.Large))
+			require.NoError(b, err)
+			for b.Loop() {
+				_, _ = wire.ReceiveDAG(text) // what is wrong is refused, which takes its time too
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(text)), "ns/byte")
+		})
+	}
+}
