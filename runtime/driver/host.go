@@ -84,8 +84,8 @@ type Host interface {
 	// not brought a second time. program is the absolute path of an executable. Errors: CodeInvalid (it cannot be run).
 	Bring(ctx context.Context, program string) (image string, err error)
 
-	// Ask runs a program that Bring has brought to its end, with arguments and nothing else: no variable of the node, no
-	// home folder and, where the runtime isolates, no network and no file but its own. The program and all that it has
+	// Ask runs a program that Bring has brought to its end. The program gets arguments, and no variable of the node and no
+	// home folder. Where the runtime isolates, it has no network either, and no file but its own. The program and all that it has
 	// started end with ctx, or once it has said too much. Nothing of it stays, and List never has it. How the program ends
 	// is no error. Errors: CodeInvalid (it cannot be run), CodeUnavailable (the runtime does not answer); the context's.
 	Ask(ctx context.Context, q Question) (Answer, error)

@@ -184,8 +184,8 @@ const (
 // most is how much more a job of four times the size may cost: four times as much, and some more for maps that grow.
 const most = 7
 
-// Linear holds that a check costs in proportion to what it reads, for jobs of every shape: memory for a job of four times the
-// size, and the time that no square of its size would take.
+// Linear holds that a check costs in proportion to what it reads, for jobs of every shape. It compares the memory for a job of
+// four times the size, and bounds the time.
 func Linear(t *testing.T, check func(d *openflow.DAG)) {
 	t.Helper()
 	for shape, of := range Shapes {
