@@ -53,6 +53,7 @@ type Config struct {
 	Dialects        dialect.All // that this node speaks; nil: Dialects()
 	Unconfined      bool        // containers may run where the runtime cannot limit what they reach of this machine
 	Components      string      // path of the built-in provider's program
+	Trusted         []string    // providers whose programs run although the runtime isolates nothing
 	Durability      string
 	Limits          partner.Limits
 	Retention       upkeep.Retention

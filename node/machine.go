@@ -78,6 +78,7 @@ func (m *machine) open(ctx context.Context, with means) (err error) {
 	m.has = orOfTheMachine(has)
 	m.programs = with.programs
 	m.programs.Bring, m.programs.Copies = m.runtime.Bring, filepath.Join(m.home.Dir, "programs")
+	m.programs.Question, m.programs.Isolated = m.runtime.Ask, with.runtime.Traits().Isolates
 	if _, err := m.programs.Ready(ctx, m.programs.BuiltIn); err != nil {
 		return err
 	}

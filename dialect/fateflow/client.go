@@ -80,7 +80,7 @@ func (c *Client) send(ctx context.Context, path string, body any, initiator open
 	var code struct {
 		Code *int `json:"code"`
 	}
-	if err := json.Unmarshal(answer.Body, &e); err != nil || json.Unmarshal(answer.Body, &code) != nil || code.Code == nil {
+	if err := wire.Unmarshal(answer.Body, &e); err != nil || wire.Unmarshal(answer.Body, &code) != nil || code.Code == nil {
 		return e, c.Unreachable("answered %s with something that is not an answer of FATE-Flow", path)
 	}
 	e = e.Heard()

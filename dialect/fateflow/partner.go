@@ -2,7 +2,6 @@ package fateflow
 
 import (
 	"context"
-	"encoding/json"
 
 	"openflow"
 	"openflow/dialect/fateflow/words"
@@ -261,7 +260,7 @@ func (c *Client) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.Task
 		return openflow.TaskStanding{Key: k}, err
 	}
 	var answer forms.TaskAnswer
-	if err := json.Unmarshal(e.Data, &answer); err != nil {
+	if err := wire.Unmarshal(e.Data, &answer); err != nil {
 		return openflow.TaskStanding{Key: k}, c.Unreadable("/v2/partner/task/collect", err)
 	}
 	at := answer.Decode(k)

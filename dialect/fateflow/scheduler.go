@@ -2,7 +2,6 @@ package fateflow
 
 import (
 	"context"
-	"encoding/json"
 
 	"openflow"
 	"openflow/dialect/fateflow/words"
@@ -30,7 +29,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 		return answer, err
 	}
 	var model wire.CreatedModel
-	if err := json.Unmarshal(e.Data, &model); err != nil {
+	if err := wire.Unmarshal(e.Data, &model); err != nil {
 		return answer, s.Unreadable("/v2/scheduler/job/create", err)
 	}
 	return openflow.Submitted{
@@ -43,7 +42,7 @@ func (s scheduler) StopJob(ctx context.Context, _ openflow.PartyID, id openflow.
 	var answer wire.JobStopped
 	e, err := s.post(ctx, "/v2/scheduler/job/stop", forms.SchedulerStopJob{JobID: wire.Text(id), StopStatus: wire.Text(words.OfJob(status))})
 	if err == nil && len(e.Data) > 0 {
-		if err := json.Unmarshal(e.Data, &answer); err != nil {
+		if err := wire.Unmarshal(e.Data, &answer); err != nil {
 			return openflow.Stopped{}, s.Unreadable("/v2/scheduler/job/stop", err)
 		}
 	}

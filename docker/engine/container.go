@@ -75,11 +75,17 @@ func (r *Runtime) create(ctx context.Context, spec driver.Spec, net bridge) erro
 	return r.wrap(ctx, err, subject(spec.Name))
 }
 
-// hostConfig is where the isolation of a container is decided.
+// hostConfig is what a container has of this machine: the network of its node.
 func hostConfig(limits driver.Limits, network string, net bridge) *container.HostConfig {
+	hc := isolated(limits)
+	hc.NetworkMode = container.NetworkMode(network)
+	hc.ExtraHosts = []string{HostAlias + ":" + net.gateway.String()}
+	return hc
+}
+
+// isolated is where the isolation of a container is decided. It has no network of its node yet.
+func isolated(limits driver.Limits) *container.HostConfig {
 	hc := &container.HostConfig{
-		NetworkMode:    container.NetworkMode(network),
-		ExtraHosts:     []string{HostAlias + ":" + net.gateway.String()},
 		ReadonlyRootfs: true,
 		Tmpfs:          map[string]string{"/tmp": tmpfs(limits)},
 		CapDrop:        []string{"ALL"},

@@ -135,14 +135,21 @@ func fromSelf(topic string, run openflow.TaskRecord) error {
 
 // ParseTopic finds the two parties that a topic of our form is between; ok is false for any other topic.
 func ParseTopic(topic string, parties []openflow.Party) (from, to openflow.Party, ok bool) {
-	for _, from := range parties {
-		for _, to := range parties {
-			if strings.HasPrefix(topic, TopicPrefix(from, to)) {
-				return from, to, true
-			}
-		}
+	sender, rest, _ := strings.Cut(topic, "~")
+	receiver, _, whole := strings.Cut(rest, "~")
+	from, known := among(parties, sender)
+	to, known2 := among(parties, receiver)
+	if !whole || !known || !known2 {
+		return openflow.Party{}, openflow.Party{}, false
 	}
-	return openflow.Party{}, openflow.Party{}, false
+	return from, to, true
+}
+
+// among finds the party that a part of a topic names as "<role>-<party>".
+func among(parties []openflow.Party, name string) (openflow.Party, bool) {
+	role, id, _ := strings.Cut(name, "-")
+	p := openflow.Party{Role: openflow.Role(role), ID: openflow.PartyID(id)}
+	return p, slices.Contains(parties, p)
 }
 
 // pop reads one message. With an acknowledgement in the header the message stays until the next one confirms it, so a

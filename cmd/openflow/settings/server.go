@@ -52,6 +52,7 @@ type Running struct {
 	Runtime    string   `flag:"runtime" help:"docker, or process (isolates nothing)"`
 	Unconfined bool     `flag:"unconfined" help:"tasks run also where no firewall rules can keep them from what listens on this machine"`
 	Components string   `flag:"components" default:"openflow-components beside this program" help:"the program of the built-in provider"`
+	Trusted    []string `flag:"trust-provider" help:"a provider whose programs may do all that this node's user may, where the runtime isolates nothing; may be repeated"`
 	Base       string   `flag:"listen-base" default:"chosen by the runtime" help:"address of the base layer, which containers of this machine call"`
 	Advertise  string   `flag:"advertise-base" default:"known to the runtime" help:"HOST:PORT at which containers reach the base layer, for runtimes that cannot tell"`
 	TaskDisk   Bytes    `flag:"task-disk" default:"16GiB" help:"what one run may write to the disk of its machine"`
