@@ -206,9 +206,6 @@ func (d *DAG) PartiesOf(t Task) []Party {
 	return in
 }
 
-// takesPart reports whether p, a party of the job, takes part in t.
-func (t Task) takesPart(p Party) bool { return len(t.Parties) == 0 || slices.Contains(t.Parties, p) }
-
 // Participants are the parties that take part in a task, in the order of the DAG. The others are named only: nothing is
 // asked of them.
 func (d *DAG) Participants() []Party {

@@ -13,14 +13,6 @@ import (
 // hits a task. Errors: a Refusal with all of them.
 func (d *DAG) Validate() error { return Refusal(d.Mistakes()) }
 
-// The largest job: what a document may ask for is checked for every party and task of it.
-const (
-	MaxParties = 1000
-	MaxTasks   = 10_000
-	MaxRuns    = 100_000 // parties of all tasks together
-	MaxRetries = 100     // of one task
-)
-
 // Mistakes lists what Validate refuses.
 func (d *DAG) Mistakes() []Mistake {
 	mistakes, _ := d.Examine()
@@ -30,10 +22,12 @@ func (d *DAG) Mistakes() []Mistake {
 // Examine is Mistakes, and tells whether each party's part can be looked at all the same: its size is bounded, and who
 // takes part in what is clear.
 func (d *DAG) Examine() (mistakes []Mistake, usable bool) {
-	c := &dagCheck{DAG: d, named: d.byName()}
+	c := &dagCheck{DAG: d}
 	if c.size(); len(c.found) > 0 {
 		return c.found, false
 	}
+	c.parts, c.all = d.Parts(), membersOf(d.Parties)
+	c.took = map[TaskName]map[Party]bool{}
 	c.parties()
 	c.known = len(c.found) == 0
 	c.conf()
@@ -62,9 +56,9 @@ func (d *DAG) Warnings() []string {
 				p.ID, p.Role))
 		}
 	}
-	busy := d.Participants()
+	busy := membersOf(d.Participants())
 	for _, p := range d.Parties {
-		if !slices.Contains(busy, p) {
+		if !busy[p] {
 			warnings = append(warnings, fmt.Sprintf("dag.parties: %s takes part in no task, and is not called", p))
 		}
 	}
@@ -72,7 +66,11 @@ func (d *DAG) Warnings() []string {
 		warnings = append(warnings, fmt.Sprintf(
 			"dag.conf.inheritance: this key has no effect: nothing is taken over from job %s, every task runs (to go on with a job that failed, rerun it)", in.Job))
 	}
-	return append(append(warnings, d.idle()...), d.launchers()...)
+	warnings = append(append(warnings, d.idle()...), d.launchers()...)
+	if more := len(warnings) - MaxMistakes; more > 0 {
+		warnings = append(warnings[:MaxMistakes], fmt.Sprintf("and %d more warnings", more))
+	}
+	return warnings
 }
 
 // idle warns of overrides that change nothing.
@@ -121,14 +119,30 @@ func (d *DAG) launchers() []string {
 // dagCheck collects the mistakes of a DAG.
 type dagCheck struct {
 	*DAG
-	named map[TaskName]Task
-	known bool // who takes part is clear; otherwise nothing is said of parties further down
+	parts *Parts
+	all   map[Party]bool              // the parties of the job
+	took  map[TaskName]map[Party]bool // who takes part in a task, of those that were looked at
+	names string                      // of tasks, for remedies; empty: nobody has asked
+	known bool                        // who takes part is clear; otherwise nothing is said of parties further down
 	found []Mistake
+}
+
+// maxFound bounds what is kept of a document whose every line is wrong. An answer lists fewer.
+const maxFound = 10 * MaxMistakes
+
+func membersOf(parties []Party) map[Party]bool {
+	in := make(map[Party]bool, len(parties))
+	for _, p := range parties {
+		in[p] = true
+	}
+	return in
 }
 
 // at notes a mistake; the remedy may be empty.
 func (c *dagCheck) at(path, remedy, format string, args ...any) {
-	c.found = append(c.found, Mistake{Code: CodeInvalid, Path: path, Message: fmt.Sprintf(format, args...), Remedy: remedy})
+	if len(c.found) < maxFound {
+		c.found = append(c.found, Mistake{Code: CodeInvalid, Path: path, Message: fmt.Sprintf(format, args...), Remedy: remedy})
+	}
 }
 
 // identifier notes a name that cannot be one; kind says of what.
@@ -144,27 +158,9 @@ func (c *dagCheck) identifier(path, kind, s string) bool {
 // members notes who of these is no party of the job.
 func (c *dagCheck) members(path, remedy string, parties []Party) {
 	for _, p := range parties {
-		if c.known && !slices.Contains(c.Parties, p) {
+		if c.known && !c.all[p] {
 			c.at(path+".parties", remedy, "%s is not a party of the job", p)
 		}
-	}
-}
-
-func (c *dagCheck) size() {
-	runs := 0
-	for _, t := range c.Tasks {
-		if len(t.Parties) == 0 {
-			runs += len(c.Parties)
-		}
-		runs += len(t.Parties)
-	}
-	switch {
-	case len(c.Parties) > MaxParties:
-		c.at("dag.parties", "", "%d parties, more than %d", len(c.Parties), MaxParties)
-	case len(c.Tasks) > MaxTasks:
-		c.at("dag.tasks", "split the job", "%d tasks, more than %d", len(c.Tasks), MaxTasks)
-	case runs > MaxRuns:
-		c.at("dag.tasks", "split the job", "%d runs at all parties together, more than %d", runs, MaxRuns)
 	}
 }
 
@@ -258,7 +254,7 @@ func (c *dagCheck) tasks() {
 		c.taskConf(path+".conf", t.Conf)
 		c.members(path, "add it to dag.parties or take it out here", t.Parties)
 		for _, n := range t.DependsOn {
-			if _, ok := c.named[n]; !ok {
+			if _, ok := c.parts.Task(n); !ok {
 				c.at(path+".dependent_tasks", "", "unknown task %q", n)
 			}
 		}
@@ -301,7 +297,7 @@ func (c *dagCheck) channel(path string, t Task, ch Channel) {
 	case FromTask:
 		if ch.ProducerTask == t.Name {
 			c.at(path+".producer_task", "", "task %q feeds itself", t.Name)
-		} else if _, ok := c.named[ch.ProducerTask]; !ok {
+		} else if _, ok := c.parts.Task(ch.ProducerTask); !ok {
 			c.at(path+".producer_task", "known tasks: "+c.taskNames(), "unknown task %q", ch.ProducerTask)
 		}
 		if ch.OutputKey == "" {
@@ -331,7 +327,25 @@ func (c *dagCheck) table(path string, t TableName) {
 	}
 }
 
+// takesPart reports whether p takes part in a task that there is.
+func (c *dagCheck) takesPart(name TaskName, p Party) bool {
+	if t, _ := c.parts.Task(name); len(t.Parties) == 0 {
+		return c.all[p]
+	}
+	if c.took[name] == nil {
+		c.took[name] = membersOf(c.parts.Parties(name))
+	}
+	return c.took[name][p]
+}
+
 func (c *dagCheck) taskNames() string {
+	if c.names == "" {
+		c.names = c.someTasks()
+	}
+	return c.names
+}
+
+func (c *dagCheck) someTasks() string {
 	const most = 20
 	names := make([]string, 0, most)
 	for _, t := range c.Tasks[:min(most, len(c.Tasks))] {
@@ -358,7 +372,7 @@ func (c *dagCheck) overrides() {
 }
 
 func (c *dagCheck) override(path string, pt PartyTasks, name TaskName) {
-	t, ok := c.named[name]
+	t, ok := c.parts.Task(name)
 	if !ok {
 		c.at(path+".tasks", "known tasks: "+c.taskNames(), "unknown task %q", name)
 		return
@@ -366,7 +380,7 @@ func (c *dagCheck) override(path string, pt PartyTasks, name TaskName) {
 	path += ".tasks." + string(name)
 	c.taskConf(path+".conf", pt.Tasks[name].Conf)
 	for _, p := range pt.Parties {
-		if c.known && slices.Contains(c.Parties, p) && !slices.Contains(c.PartiesOf(t), p) {
+		if c.known && c.all[p] && !c.takesPart(name, p) {
 			c.at(path, "", "%s takes no part in task %q", p, name)
 		}
 	}
@@ -384,7 +398,7 @@ func (c *dagCheck) graph() {
 func (d *DAG) Order() ([]TaskName, error) {
 	const entered, left = 1, 2
 	state := map[TaskName]int{}
-	tasks, upstreams := d.byName(), d.Edges()
+	tasks, upstreams := d.Parts(), d.Edges()
 	var order, path []TaskName
 	var visit func(t Task) error
 	visit = func(t Task) error {
@@ -403,7 +417,8 @@ func (d *DAG) Order() ([]TaskName, error) {
 		state[t.Name] = entered
 		path = append(path, t.Name)
 		for _, up := range upstreams[t.Name] {
-			if err := visit(tasks[up]); err != nil {
+			next, _ := tasks.Task(up)
+			if err := visit(next); err != nil {
 				return err
 			}
 		}

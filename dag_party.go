@@ -21,87 +21,53 @@ type TaskSpec struct {
 // p's overrides merged in (top-level keys and inputs replaced), channels that reach p.
 //
 // Spec: fate-flow-api §4.2.3, §4.3.
-func (d *DAG) ForParty(p Party) []TaskSpec {
-	var specs []TaskSpec
-	tasks, overrides := d.byName(), d.overridesAt(p)
-	for _, t := range d.Tasks {
-		if !t.takesPart(p) {
-			continue
-		}
-		parties := d.PartiesOf(t)
-		if !slices.Contains(parties, p) {
-			continue
-		}
-		s := TaskSpec{
-			Name: t.Name, Component: t.Component, Stage: d.StageOf(t), Parties: parties,
-			Parameters: maps.Clone(t.Parameters), Conf: d.Conf.Task.merge(t.Conf), Inputs: d.inputsAt(tasks, t.Inputs, p),
-		}
-		if s.Parameters == nil {
-			s.Parameters = Parameters{}
-		}
-		for _, i := range overrides(t.Name) {
-			pt := d.PartyTasks[i]
-			s.Conf = s.Conf.merge(pt.Conf)
-			if o, ok := pt.Tasks[t.Name]; ok {
-				maps.Copy(s.Parameters, o.Parameters)
-				s.Conf = s.Conf.merge(o.Conf)
-				s.Inputs = replaceInputs(s.Inputs, o.Inputs, d.inputsAt(tasks, o.Inputs, p))
-			}
-		}
-		specs = append(specs, s)
-	}
-	return specs
+func (d *DAG) ForParty(p Party) []TaskSpec { return d.Parts().Of(p) }
+
+// reads are the inputs of a task at a party, while overrides are laid on top.
+type reads struct {
+	list []Input // one without channels has been replaced
+	at   map[inputName][]int
 }
 
-// byName finds tasks in documents that have thousands of them.
-func (d *DAG) byName() map[TaskName]Task {
-	tasks := make(map[TaskName]Task, len(d.Tasks))
-	for i := len(d.Tasks) - 1; i >= 0; i-- { // of two of one name the first counts, as in Task
-		tasks[d.Tasks[i].Name] = d.Tasks[i]
-	}
-	return tasks
+type inputName struct {
+	kind InputKind
+	key  string
 }
 
-// overridesAt finds the positions of the entries of PartyTasks that say something of a task at p, in their order.
-func (d *DAG) overridesAt(p Party) func(TaskName) []int {
-	var general []int // with a configuration, for all tasks
-	own := map[TaskName][]int{}
-	for i, pt := range d.PartyTasks {
-		switch {
-		case !slices.Contains(pt.Parties, p):
-		case pt.Conf.says():
-			general = append(general, i)
-		default:
-			for name := range pt.Tasks {
-				own[name] = append(own[name], i)
-			}
+// replace puts what an override leaves of its inputs at a party in the place of those of the same key.
+func (r *reads) replace(named, kept []Input) {
+	if len(named) == 0 {
+		return
+	}
+	if r.at == nil {
+		r.at = make(map[inputName][]int, len(r.list))
+		for i, in := range r.list {
+			r.at[inputName{in.Kind, in.Key}] = append(r.at[inputName{in.Kind, in.Key}], i)
 		}
 	}
-	return func(name TaskName) []int {
-		if len(general) == 0 {
-			return own[name]
+	for _, in := range named {
+		for _, i := range r.at[inputName{in.Kind, in.Key}] {
+			r.list[i].Channels = nil
 		}
-		both := slices.Concat(general, own[name])
-		slices.Sort(both)
-		return both
+		delete(r.at, inputName{in.Kind, in.Key})
+	}
+	for _, in := range kept {
+		r.at[inputName{in.Kind, in.Key}] = append(r.at[inputName{in.Kind, in.Key}], len(r.list))
+		r.list = append(r.list, in)
 	}
 }
 
-// replaceInputs puts what an override leaves of its inputs at a party in the place of those of the same key.
-func replaceInputs(inputs, named, kept []Input) []Input {
-	rest := slices.DeleteFunc(slices.Clone(inputs), func(in Input) bool {
-		return slices.ContainsFunc(named, func(n Input) bool { return n.Kind == in.Kind && n.Key == in.Key })
-	})
-	return append(rest, kept...)
+func (r *reads) all() []Input {
+	return slices.DeleteFunc(r.list, func(in Input) bool { return len(in.Channels) == 0 })
 }
 
-// inputsAt keeps of inputs the channels that reach p.
-func (d *DAG) inputsAt(tasks map[TaskName]Task, all []Input, p Party) []Input {
+// inputsAt keeps of inputs the channels that reach p, who takes part in the tasks of mine.
+func (d *DAG) inputsAt(mine map[TaskName]bool, all []Input, p Party) []Input {
 	var inputs []Input
 	for _, in := range all {
 		kept := Input{Kind: in.Kind, Key: in.Key}
 		for _, c := range in.Channels {
-			if !reaches(tasks, c, p) {
+			if !reaches(mine, c, p) {
 				continue
 			}
 			if c.Source == FromModelWarehouse && c.Model == nil {
@@ -117,19 +83,16 @@ func (d *DAG) inputsAt(tasks map[TaskName]Task, all []Input, p Party) []Input {
 	return inputs
 }
 
-func reaches(tasks map[TaskName]Task, c Channel, p Party) bool {
+// reaches reports whether a channel is for p: it names p, or nobody and p runs the producer.
+func reaches(mine map[TaskName]bool, c Channel, p Party) bool {
 	if len(c.Parties) > 0 {
 		return slices.Contains(c.Parties, p)
 	}
-	if c.Source != FromTask {
-		return true
-	}
-	producer, ok := tasks[c.ProducerTask]
-	return ok && producer.takesPart(p)
+	return c.Source != FromTask || mine[c.ProducerTask]
 }
 
-// merge returns c with what over sets on top.
-func (c TaskConf) merge(over TaskConf) TaskConf {
+// take lays what over sets on top of c, whose options are its own.
+func (c *TaskConf) take(over TaskConf) {
 	if over.Provider != "" {
 		c.Provider = over.Provider
 	}
@@ -151,15 +114,10 @@ func (c TaskConf) merge(over TaskConf) TaskConf {
 	if over.Label != "" {
 		c.Label = over.Label
 	}
-	if len(over.Options) > 0 {
-		options := maps.Clone(c.Options)
-		if options == nil {
-			options = map[string]any{}
-		}
-		maps.Copy(options, over.Options)
-		c.Options = options
+	if len(over.Options) > 0 && c.Options == nil {
+		c.Options = make(map[string]any, len(over.Options))
 	}
-	return c
+	maps.Copy(c.Options, over.Options)
 }
 
 // StrippedFor returns the DAG as p's site may see it: overrides that concern only other sites are left out, and from
@@ -188,7 +146,7 @@ func (d *DAG) StrippedFor(site PartyID) *DAG {
 // channels. It is what a grant must cover.
 func (d *DAG) Tables(p Party) []TableName { return TablesOf(d.ForParty(p)) }
 
-// TablesOf lists the data tables that these tasks read by name.
+// TablesOf lists the data tables that one party's tasks read by name; see [DAG.Tables].
 func TablesOf(specs []TaskSpec) []TableName {
 	var tables []TableName
 	for _, s := range specs {

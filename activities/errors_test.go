@@ -145,6 +145,7 @@ func TestJudge(t *testing.T) {
 		"its output broke":                {rec("", ""), driver.Status{Interrupted: true, ExitCode: 2}, openflow.TaskFailed, openflow.CodeUnavailable, "restarted"},
 		"a program that ends with 143":    {rec("", ""), driver.Status{ExitCode: 143}, openflow.TaskFailed, openflow.CodeRejected, "exit code 143"},
 		"out of memory":                   {rec("", ""), driver.Status{OOMKilled: true, ExitCode: 137}, openflow.TaskFailed, openflow.CodeRejected, "memory"},
+		"wrote too much":                  {rec(openflow.TaskSuccess, ""), driver.Status{OverDisk: true, ExitCode: 137, Reason: "too many bytes"}, openflow.TaskFailed, openflow.CodeRejected, "wrote: too many bytes"},
 		"timeout":                         {rec("", ""), timedOut, openflow.TaskTimeout, openflow.CodeDeadline, "timeout"},
 		"killed":                          {killed("", openflow.TaskCanceled), exited(143), openflow.TaskCanceled, openflow.CodeCanceled, "r"},
 		"killed as failed":                {killed("", openflow.TaskFailed), exited(137), openflow.TaskFailed, openflow.CodeCanceled, "r"},

@@ -35,6 +35,8 @@ func Judge(rec openflow.TaskRecord, st driver.Status) Outcome {
 		return failed(openflow.CodeUnavailable, "the container runtime was restarted, and that ended the program")
 	case st.OOMKilled:
 		return failed(openflow.CodeRejected, "the program was killed for using more memory than the task may")
+	case st.OverDisk:
+		return failed(openflow.CodeRejected, "the program was ended for what it wrote: "+st.Reason)
 	case st.ExitCode != 0:
 		return reported(rec, said, fmt.Sprintf("the program ended with exit code %d", st.ExitCode))
 	case rec.Reported == openflow.TaskFailed:

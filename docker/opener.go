@@ -31,7 +31,7 @@ func (Opener) Kind() string { return Name }
 
 // Traits implements driver.Opener. The daemon is on this machine, and so are its containers.
 func (Opener) Traits() driver.Traits {
-	return driver.Traits{Device: "docker", Followers: driver.ThisMachine, Ahead: true}
+	return driver.Traits{Device: "docker", Followers: driver.ThisMachine, Ahead: true, Isolates: true}
 }
 
 // NetworkName is the network of the containers of a node; its UUID is in it, so nodes on one daemon do not meet.
@@ -49,6 +49,9 @@ func (Opener) Open(ctx context.Context, o driver.Options) (driver.Host, error) {
 	}
 	if _, err := abandoned(ctx, rt, o); err != nil {
 		o.Log.WarnContext(ctx, "the remains of nodes that are gone were not removed", "err", err)
+	}
+	if err := rt.ClearAsked(ctx); err != nil {
+		o.Log.WarnContext(ctx, "a container that described its program was not removed", "err", err)
 	}
 	return &host{Runtime: rt, options: o, network: network}, nil
 }

@@ -15,6 +15,8 @@ import (
 	"openflow/site/partner"
 	"openflow/site/peers"
 	"openflow/site/upkeep"
+	"openflow/store/catalogue"
+	"openflow/store/messages"
 	"openflow/worker/roster"
 )
 
@@ -51,9 +53,11 @@ type Config struct {
 	Dialects        dialect.All // that this node speaks; nil: Dialects()
 	Unconfined      bool        // containers may run where the runtime cannot limit what they reach of this machine
 	Components      string      // path of the built-in provider's program
+	Trusted         []string    // providers whose programs run although the runtime isolates nothing
 	Durability      string
 	Limits          partner.Limits
 	Retention       upkeep.Retention
+	Bounds          Bounds
 	Timing          openflow.Timing
 	Shared          Shared // services instead of embedded parts
 	Stores          Stores // stores of another kind
@@ -62,6 +66,18 @@ type Config struct {
 	Spans           sdktrace.SpanExporter // where traces go; nil: there are none
 	Log             *slog.Logger
 }
+
+// Bounds are how much may be put into this node's stores, in bytes; what is zero has its default. docs/bounds.md has all of
+// them.
+type Bounds struct {
+	Messages messages.Options // its limits: of a session, a job, a sender, and of all
+	Objects  catalogue.Bound
+	Rows     catalogue.Bound
+	TaskDisk int64 // files that one run may write on its machine
+}
+
+// DefaultTaskDisk is what one run may write, in bytes.
+const DefaultTaskDisk = 16 << 30
 
 // DefaultTiming suits partners on the internet.
 func DefaultTiming() openflow.Timing {
@@ -103,6 +119,12 @@ func (c Config) withDefaults() (Config, error) {
 		c.Retention = upkeep.DefaultRetention()
 	}
 	if err := c.Retention.Check(); err != nil {
+		return c, err
+	}
+	if c.Bounds.TaskDisk == 0 {
+		c.Bounds.TaskDisk = DefaultTaskDisk
+	}
+	if _, err := c.Bounds.Messages.WithDefaults(); err != nil {
 		return c, err
 	}
 	if c.Timing == (openflow.Timing{}) {

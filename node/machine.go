@@ -57,6 +57,7 @@ type means struct {
 	listen    string      // address for containers; empty: the runtime's or, where it has none, the port of advertise everywhere
 	advertise string      // address at which containers find that, where the runtime does not know; empty: it does
 	supply    func(context.Context, openflow.TaskRecord) (openflow.TaskSupply, error)
+	disk      int64 // bytes that a container may write
 
 	unconfined bool // see driver.Options
 }
@@ -77,11 +78,12 @@ func (m *machine) open(ctx context.Context, with means) (err error) {
 	m.has = orOfTheMachine(has)
 	m.programs = with.programs
 	m.programs.Bring, m.programs.Copies = m.runtime.Bring, filepath.Join(m.home.Dir, "programs")
+	m.programs.Question, m.programs.Isolated = m.runtime.Ask, with.runtime.Traits().Isolates
 	if _, err := m.programs.Ready(ctx, m.programs.BuiltIn); err != nil {
 		return err
 	}
 	m.launcher = &launch.Launcher{
-		Node: with.owner, Program: m.programs.Of, Command: []string{"run"}, Supply: with.supply, MachineCPUs: float64(m.has.Cores),
+		Node: with.owner, Program: m.programs.Of, Command: []string{"run"}, Supply: with.supply, MachineCPUs: float64(m.has.Cores), DiskBytes: with.disk,
 		Told: with.dialects.Told,
 		Base: func() launch.BaseLayer { return m.baseAddress },
 	}

@@ -128,6 +128,10 @@ func (n *Node) openHome(context.Context) error {
 		return err
 	}
 	n.home = h
+	if h.Freed {
+		n.warnings = append(n.warnings, "the disk of home "+h.Dir+" was full at the start: its reserve was given up, and nothing new is taken until there is room"+
+			" (stop jobs, delete tables and models, or make the disk larger)")
+	}
 	n.onClose("home", func(context.Context) error { return h.Close() })
 	if n.policy, _, err = n.policySource().Read(); err != nil {
 		return err
@@ -211,10 +215,12 @@ func (n *Node) connect() services {
 		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.registry, Mandates: mandates,
 		Excerpts: excerpt.Cutter{Objects: n.objects},
 		Limits:   n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Ended: n.ahead.Ended, Log: n.config.Log,
+		Space: n.home.CheckSpace,
 	}
 	sched := &scheduler.Service{
 		Self: n.config.Party, Store: n.rows, Mandates: mandates, Engine: engine, Timing: n.config.Timing, NewID: ids.Next,
 		Quota: n.config.Limits.Rules().Quota, GrantAll: n.config.GrantAll, Log: n.config.Log,
+		Space: n.home.CheckSpace,
 	}
 	dir := &peers.Directory{
 		Self: n.config.Party, Records: n.rows, Signer: peers.Signer{Signer: trust.Signer{Party: n.config.Party, Key: n.key}},
@@ -266,14 +272,16 @@ func (n *Node) serve(ctx context.Context) error {
 		Transport: &interconnection.Transport{
 			Self: n.config.Party, Names: dir, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
 			Intake: &dialect.Intake{Calls: peerCalls, Each: maxMessage, All: allMessages},
+			Space:  n.home.CheckSpace,
 		},
 	}
 	containers := &base.Site{
-		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log,
+		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log, Space: n.home.CheckSpace,
 	}
 	containers.Traced = n.traces.Contain(func(r *http.Request) openflow.RunID { return base.Run(r).Key.RunID() })
 	messages := &base.Transport{
 		Site: containers, Self: n.config.Party, Store: n.messages, Peers: dir, Called: n.config.Dialects.Sessions, MaxBody: maxMessage, Log: n.config.Log,
+		Space: n.home.CheckSpace,
 	}
 	asked := n.counted("interconnection", inter)
 	n.listen("interconnection", brief, n.partners, n.forPeers(), server.Health{Ready: n.told}, asked)

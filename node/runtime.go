@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strconv"
 
@@ -24,17 +25,18 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if own, err = registry.BuiltIn(ctx, n.rows, own); err != nil {
-		return err
-	}
 	device := n.config.Runtime.Traits().Device
-	known := &programs.Programs{Machine: hardware.Name(), Device: device, BuiltIn: own, Find: n.rows.Provider}
-	n.registry = &registry.Registry{Self: n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Ready: known.Check}
+	known := &programs.Programs{Machine: hardware.Name(), Device: device, BuiltIn: own, Find: n.rows.Provider, Trusted: n.config.Trusted}
+	n.registry = &registry.Registry{Self: n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Machine: known}
 	err = n.machine.open(ctx, means{
 		runtime: n.config.Runtime, owner: n.owner(), programs: known, dialects: n.config.Dialects, listen: n.config.Base, advertise: n.config.Advertise,
-		supply: n.supplies().Issue, unconfined: n.config.Unconfined || n.config.NoTasks, // without tasks there is nothing to confine
+		supply: n.supplies().Issue, disk: n.config.Bounds.TaskDisk,
+		unconfined: n.config.Unconfined || n.config.NoTasks, // without tasks there is nothing to confine
 	})
 	if err != nil {
+		return err
+	}
+	if known.BuiltIn, err = registry.BuiltIn(ctx, known, n.rows, own); err != nil {
 		return err
 	}
 	n.launcher.Traced = n.traces.Environment
@@ -68,6 +70,8 @@ func (n *Node) checkPrograms(ctx context.Context) error {
 		}
 		if wrong := n.programs.Verify(p); wrong != nil {
 			n.warnings = append(n.warnings, wrong.Error())
+		} else if n.programs.Exposed(p) {
+			n.warnings = append(n.warnings, fmt.Sprintf("programs of provider %s run as the node's user: this runtime isolates nothing, and --trust-provider names it", p.Ref()))
 		}
 	}
 	return err

@@ -86,7 +86,7 @@ func (n *Node) openStores(ctx context.Context) error {
 }
 
 func (n *Node) openCatalogue(ctx context.Context) (err error) {
-	o := catalogue.Options{URL: n.config.Shared.Postgres}
+	o := catalogue.Options{URL: n.config.Shared.Postgres, Rows: n.config.Bounds.Rows, Objects: n.config.Bounds.Objects}
 	if o.URL == "" {
 		o.File, o.Synchronous = n.home.Path("catalogue.db"), n.config.synchronous()
 	}
@@ -123,7 +123,9 @@ func (n *Node) objectStore(ctx context.Context, name string) (objects.Store, err
 
 func (n *Node) openMessages(ctx context.Context) error {
 	n.sessions = &sessions.Sessions{Self: n.config.Party, Tasks: n.rows, Between: base.ParseTopic}
-	store, err := n.messageStore(ctx, messages.Options{Live: n.sessions.Live})
+	o := n.config.Bounds.Messages
+	o.Live, o.Job = n.sessions.Live, sessions.Job
+	store, err := n.messageStore(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 
+	"openflow/node/home"
 	"openflow/site/upkeep"
 	"openflow/worker/roster"
 )
@@ -11,6 +12,7 @@ import (
 func (n *Node) startUpkeep(context.Context) error {
 	r := upkeep.Begin(n.log)
 	n.rounds = r
+	r.Every(home.ReserveEvery, "reserve", func(context.Context) error { return n.home.KeepReserve() })
 	r.Run(n.queue.Run)
 	r.Run(n.watch.Run)
 	orphans := n.orphaned()
@@ -25,10 +27,10 @@ func (n *Node) startUpkeep(context.Context) error {
 	r.Every(n.leases.Every, "jobs that nobody drives", n.leases.Take)
 	r.Every(min(upkeep.SweepEvery, n.config.Limits.Idle), "resources that nobody uses", n.leases.ReturnIdle)
 	upkeep.Keeper{
-		Self: n.config.Party, Rows: n.changes(), Objects: n.objects, Messages: n.messages, Keep: n.config.Retention,
+		Self: n.config.Party, Rows: n.changes(), Objects: n.objects, Messages: n.messages, Keep: n.config.Retention, Space: n.home.CheckSpace,
 	}.Start(r)
 	r.Every(upkeep.RetainEvery, "size of objects", n.counts.CountObjects)
-	r.Every(upkeep.TrimEvery, "logs of programs", n.runtime.Trim)
+	r.Every(upkeep.TrimEvery, "what programs write", n.runtime.Trim)
 	return nil
 }
 

@@ -42,9 +42,11 @@ type WorkerConfig struct {
 	Dialects   dialect.All           // those of the node; nil: Dialects()
 	Unconfined bool                  // as of Config
 	Components string                // path of the built-in provider's program
+	Trusted    []string              // providers whose programs run although the runtime isolates nothing
 	Base       string                // listener for containers; empty: chosen by the runtime and kept in the home folder
 	Advertise  string                // where containers find it, for runtimes that cannot tell
 	Cores      int                   // that runs share; 0: what the runtime has
+	TaskDisk   int64                 // bytes that one run may write; 0: DefaultTaskDisk
 	Spans      sdktrace.SpanExporter // takes the traces; nil: there are none
 	Version    string
 	Log        *slog.Logger
@@ -136,20 +138,21 @@ func (w *Worker) openMachine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	said, err := registry.Describe(ctx, own.Place)
-	if err != nil {
-		return err
-	}
-	own.Name, own.Version = said.Provider.Name, said.Provider.Version
 	err = w.open(ctx, means{
 		runtime: w.config.Runtime, owner: w.home.Node, programs: &programs.Programs{
 			Machine: hardware.Name(), Device: w.config.Runtime.Traits().Device, BuiltIn: own, Find: w.node.Provider,
+			Trusted: w.config.Trusted,
 		}, dialects: w.config.Dialects, listen: w.config.Base, advertise: w.config.Advertise,
-		supply: w.node.Supply, unconfined: w.config.Unconfined,
+		supply: w.node.Supply, disk: cmp.Or(w.config.TaskDisk, DefaultTaskDisk), unconfined: w.config.Unconfined,
 	})
 	if err != nil {
 		return err
 	}
+	said, err := registry.Whose(ctx, w.programs, own)
+	if err != nil {
+		return err
+	}
+	w.programs.BuiltIn.Name, w.programs.BuiltIn.Version = said.Name, said.Version
 	w.config.Cores = cmp.Or(w.config.Cores, w.has.Cores)
 	w.launcher.Traced = w.traces.Environment
 	forward := server.Forward{To: w.site, Prefixes: w.config.Dialects.ContainerPrefixes(), Transport: w.node.HTTP.Transport}
@@ -219,7 +222,8 @@ func (w *Worker) fail(err error) {
 func (w *Worker) startUpkeep(context.Context) error {
 	w.rounds = upkeep.Begin(w.log)
 	w.rounds.Every(roster.HelloEvery, "news to the node", w.report)
-	w.rounds.Every(upkeep.TrimEvery, "logs of programs", w.runtime.Trim)
+	w.rounds.Every(home.ReserveEvery, "reserve", func(context.Context) error { return w.home.KeepReserve() })
+	w.rounds.Every(upkeep.TrimEvery, "what programs write", w.runtime.Trim)
 	w.rounds.Every(upkeep.Settled, "orphans", w.orphans(upkeep.Settled, w.node.TaskByRunID).Sweep)
 	return nil
 }

@@ -18,6 +18,8 @@ import (
 	"openflow/site/partner"
 	"openflow/site/peers"
 	"openflow/site/upkeep"
+	"openflow/store/catalogue"
+	"openflow/store/messages"
 	"openflow/telemetry/traces"
 )
 
@@ -74,11 +76,19 @@ func config(s *settings.Server) (node.Config, error) {
 		Listen: s.Application, Interconnection: s.Interconnection, Plain: s.Plain, Workers: s.Workers, UI: !s.NoUI,
 		Certificate: s.PeerCertificate, CertificateKey: s.PeerKey, Authorities: s.PeerAuthorities,
 		Token: s.Token, GrantAll: s.GrantAll, Policy: s.Policy,
-		Runtime: runtime, Unconfined: s.Unconfined, Components: s.Components, Base: s.Base, Advertise: s.Advertise, Labels: s.Labels, NoTasks: s.NoTasks,
+		Runtime: runtime, Unconfined: s.Unconfined, Components: s.Components, Trusted: s.Trusted, Base: s.Base, Advertise: s.Advertise, Labels: s.Labels,
+		NoTasks: s.NoTasks,
 		Pooling: openflow.Pooling{Wait: s.WorkerWait, Gone: s.MachineGone}, Limits: limits, Durability: s.Durability,
 		Retention: upkeep.Retention{
 			Workflows: s.Keep.Histories, Jobs: s.Keep.Jobs, Logs: s.Keep.Logs, Messages: s.Keep.Messages, Unstarted: s.Keep.Unstarted,
 		},
+	}
+	cfg.Bounds = node.Bounds{
+		Messages: messages.Options{JobBytes: int64(s.JobMessages), PeerBytes: int64(s.PeerMessages), TotalBytes: int64(s.AllMessages)},
+		Objects: catalogue.Bound{
+			Run: int64(s.RunData), Job: int64(s.JobData), Peer: int64(s.PeerData), Total: int64(s.AllData),
+		},
+		TaskDisk: int64(s.TaskDisk),
 	}
 	if cfg.Shared, err = shared(s.Shared); err != nil {
 		return cfg, err

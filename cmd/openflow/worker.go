@@ -65,8 +65,9 @@ func workerConfig(s *settings.Worker) (cfg node.WorkerConfig, err error) {
 	}
 	return node.WorkerConfig{
 		Site: s.Site, Token: s.Token, Home: s.Home, Labels: s.Labels, Runtime: runtime, Unconfined: s.Unconfined, Components: s.Components,
-		Base: s.Base, Advertise: s.Advertise,
-		Cores: int(s.Cores), Version: version, Log: logger(s.Level),
+		Trusted: s.Trusted,
+		Base:    s.Base, Advertise: s.Advertise,
+		Cores: int(s.Cores), TaskDisk: int64(s.TaskDisk), Version: version, Log: logger(s.Level),
 	}, nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/tables"
+	"openflow/tests/fuzzing"
 )
 
 // classified makes a frame with labels and predicted classes of any type; details may be empty.
@@ -154,7 +155,7 @@ func FuzzDetail(f *testing.F) {
 	for _, s := range []string{"", `"{'0': 0.5, '1': 0.5}"`, `"{'predict_score': 3}"`, "{", `"{'a': 'b'}"`, "null"} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, detail string) {
+	fuzzing.Within(f, func(t *testing.T, detail string) {
 		frame := classified(whole(1, 0), whole(1, 0), []float64{0.9, 0.1}, detail)
 		r := evaluate(t, map[string]any{"metrics": []string{"auc"}}, frame).Parties[guest]
 		if r.Status == openflow.TaskSuccess {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow/components/lr"
+	"openflow/tests/fuzzing"
 )
 
 // The paths were worked out by hand from torch's documentation for gradients 1, 2, -1.
@@ -86,7 +87,7 @@ func FuzzDecodeNumbers(f *testing.F) {
 	f.Add(lr.EncodeNumbers([]float64{1, -2.5}), 2)
 	f.Add([]byte{1, 2, 3}, 1)
 	f.Add(lr.EncodeNumbers([]float64{math.NaN()}), 1)
-	f.Fuzz(func(t *testing.T, data []byte, n int) {
+	fuzzing.Within(f, func(t *testing.T, data []byte, n int) {
 		if n < 0 || n > 1000 {
 			return
 		}
@@ -103,7 +104,7 @@ func FuzzModel(f *testing.F) {
 	f.Add([]byte(`{"data":{"estimator":{"param":{"coef_":[[1]],"intercept_":null},"header":["x"]}},"meta":{"ovr":false}}`))
 	f.Add([]byte(`{"data":{"estimator":{"0":{},"1":{}}},"meta":{"ovr":true}}`))
 	f.Add([]byte(`{"data":{"estimator":{"1":{}}},"meta":{"ovr":true}}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	fuzzing.Within(f, func(t *testing.T, data []byte) {
 		n, err := lr.ParseModel(data)
 		require.False(t, err == nil && n < 0)
 	})
@@ -116,7 +117,7 @@ func FuzzPlan(f *testing.F) {
 	f.Add(raw)
 	f.Add([]byte(`{"rows":1,"batch_rows":1,"epochs":1,"models":1,"columns":[0,0],"block":64,"precision":1}`))
 	f.Add([]byte(`{"columns":[]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	fuzzing.Within(f, func(t *testing.T, data []byte) {
 		var size struct {
 			Rows      int `json:"rows"`
 			BatchRows int `json:"batch_rows"`

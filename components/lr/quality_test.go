@@ -12,6 +12,7 @@ import (
 	"openflow/components/lr"
 	"openflow/sdk/component/componenttest"
 	"openflow/sdk/tables"
+	"openflow/tests/fuzzing"
 )
 
 // The settings of the documents and of the advice learn breast_hetero, converge, and leave nothing to warn of; so do
@@ -150,7 +151,7 @@ func FuzzEpochEnd(f *testing.F) {
 		f.Add([]byte(s), true)
 		f.Add([]byte(s), false)
 	}
-	f.Fuzz(func(t *testing.T, data []byte, withLoss bool) {
+	fuzzing.Within(f, func(t *testing.T, data []byte, withLoss bool) {
 		again, err := lr.EpochEnd(data, withLoss)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))

@@ -80,7 +80,7 @@ func (c *Client) send(ctx context.Context, path string, body any, initiator open
 	var code struct {
 		Code *int `json:"code"`
 	}
-	if err := json.Unmarshal(answer.Body, &e); err != nil || json.Unmarshal(answer.Body, &code) != nil || code.Code == nil {
+	if err := wire.Unmarshal(answer.Body, &e); err != nil || wire.Unmarshal(answer.Body, &code) != nil || code.Code == nil {
 		return e, c.Unreachable("answered %s with something that is not an answer of FATE-Flow", path)
 	}
 	e = e.Heard()
@@ -93,7 +93,7 @@ func (c *Client) send(ctx context.Context, path string, body any, initiator open
 
 // unmarshal reads the data of an answer, and leaves what is taken of a peer's words.
 func unmarshal(data []byte, into any) error {
-	if err := json.Unmarshal(data, into); err != nil {
+	if err := wire.Unmarshal(data, into); err != nil {
 		return err
 	}
 	_, err := wire.Hear(into)

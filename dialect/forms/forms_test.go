@@ -14,6 +14,7 @@ import (
 	"openflow"
 	"openflow/dialect/forms"
 	"openflow/sdk/wire"
+	"openflow/tests/fuzzing"
 )
 
 const taskBody = `"job_id":"J","role":"host","party_id":"10000","task_id":"J_psi_0","task_version":0`
@@ -181,7 +182,7 @@ func FuzzTaskUpdates(f *testing.F) {
 	const ref = `"job_id":"1","role":"host","party_id":"10000"`
 	f.Add([]byte(`{` + ref + `,"status":"failed","tasks":[{` + ref + `,"task_id":"1_a","task_version":0,"status":"failed","progress":50}]}`))
 	f.Add([]byte(`{` + ref + `,"status":"failed","tasks":[{"job_id":"2"},null]}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
+	fuzzing.Within(f, func(t *testing.T, body []byte) {
 		var b struct {
 			wire.JobRef
 			Tasks []forms.PartnerUpdateTask `json:"tasks"`
@@ -212,7 +213,7 @@ func FuzzTaskUpdates(f *testing.F) {
 // What a peer sends is refused or read, and what was read can be written and read again.
 func FuzzBodies(f *testing.F) {
 	f.Add([]byte(`{` + taskBody + `,"status":"running","progress":50.0,"dag":{},"schema_version":"1","mandate":{"text":"AA==","signature":"AA==","salt":null}}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
+	fuzzing.Within(f, func(t *testing.T, body []byte) {
 		for _, into := range []any{
 			&forms.TaskRef{}, &forms.PartnerCreateJob{}, &forms.PartnerUpdateJob{}, &forms.PartnerUpdateTask{},
 			&forms.SchedulerCreateJob{}, &forms.SchedulerStopJob{}, &forms.SchedulerReportTask{},

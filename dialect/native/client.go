@@ -2,12 +2,12 @@ package native
 
 import (
 	"context"
-	"encoding/json"
 
 	"openflow"
 	"openflow/dialect/native/envelope"
 	"openflow/dialect/peer"
 	"openflow/dialect/verbs"
+	"openflow/sdk/wire"
 )
 
 // NewClient returns a client of the peer at the end of a link. A success counts with the peer's signature only; a peer that
@@ -21,7 +21,7 @@ func NewClient(l peer.Link) (c *verbs.Client) {
 		}
 		got := verbs.Answer{Header: answer.Header}
 		var e envelope.Envelope
-		if err := json.Unmarshal(answer.Body, &e); err != nil {
+		if err := wire.Unmarshal(answer.Body, &e); err != nil {
 			return got, c.Unreachable("answered %s with something that is no answer of openflow", path)
 		}
 		if e.Version != 0 && e.Error == nil || answer.Signed() {

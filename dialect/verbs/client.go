@@ -88,7 +88,7 @@ func (c *Client) carry(ctx context.Context, call string, body, into any) (err er
 	if into == nil {
 		return nil
 	}
-	if err := json.Unmarshal(answer.Data, into); err != nil {
+	if err := wire.Unmarshal(answer.Data, into); err != nil {
 		return c.Unreadable(call, err)
 	}
 	if _, err := wire.Hear(into); err != nil {

@@ -12,6 +12,7 @@ import (
 	"openflow"
 	"openflow/dialect/forms"
 	"openflow/sdk/wire"
+	"openflow/tests/fuzzing"
 )
 
 // What a peer sends is refused or read, and what was read can be written and read again.
@@ -20,7 +21,7 @@ func FuzzForms(f *testing.F) {
 	f.Add([]byte(`{` + ref + `,"status":"failed","tasks":[{` + ref + `,"task_id":"1_a","task_version":0,"status":"failed","progress":50}]}`))
 	f.Add([]byte(`{` + ref + `,"task_id":"1_a","task_version":0,"starts_job":true,"ended":[null]}`))
 	f.Add([]byte(`{"call_back":true}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
+	fuzzing.Within(f, func(t *testing.T, body []byte) {
 		for _, into := range []any{&openJob{}, &tellJob{}, &stopJob{}, &startTask{}, &whoIsThere{}} {
 			if err := wire.Decode(body, into); err != nil {
 				require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))

@@ -75,13 +75,19 @@ func (r *Runtime) create(ctx context.Context, spec driver.Spec, net bridge) erro
 	return r.wrap(ctx, err, subject(spec.Name))
 }
 
-// hostConfig is where the isolation of a container is decided.
+// hostConfig is what a container has of this machine: the network of its node.
 func hostConfig(limits driver.Limits, network string, net bridge) *container.HostConfig {
+	hc := isolated(limits)
+	hc.NetworkMode = container.NetworkMode(network)
+	hc.ExtraHosts = []string{HostAlias + ":" + net.gateway.String()}
+	return hc
+}
+
+// isolated is where the isolation of a container is decided. It has no network of its node yet.
+func isolated(limits driver.Limits) *container.HostConfig {
 	hc := &container.HostConfig{
-		NetworkMode:    container.NetworkMode(network),
-		ExtraHosts:     []string{HostAlias + ":" + net.gateway.String()},
 		ReadonlyRootfs: true,
-		Tmpfs:          map[string]string{"/tmp": "rw,nosuid,nodev,mode=1777"}, // counts as the container's memory
+		Tmpfs:          map[string]string{"/tmp": tmpfs(limits)},
 		CapDrop:        []string{"ALL"},
 		SecurityOpt:    []string{"no-new-privileges"},
 		LogConfig:      container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": logSize, "max-file": logFiles}},
@@ -97,6 +103,20 @@ func hostConfig(limits driver.Limits, network string, net bridge) *container.Hos
 		hc.DeviceRequests = []container.DeviceRequest{{Driver: gpuDriver, DeviceIDs: limits.GPUs, Capabilities: [][]string{{"gpu"}}}}
 	}
 	return hc
+}
+
+// tmpfs is the only place that a container can write: its root is read-only, and images have no volumes. It counts as memory
+// of the container, and so ends with it; its size is said too, since a container may have no bound of memory.
+func tmpfs(limits driver.Limits) string {
+	options := "rw,nosuid,nodev,mode=1777"
+	size := limits.DiskBytes
+	if limits.MemoryBytes > 0 && (size == 0 || size > limits.MemoryBytes) {
+		size = limits.MemoryBytes
+	}
+	if size > 0 {
+		options += fmt.Sprintf(",size=%d", size)
+	}
+	return options
 }
 
 // adopt reports the container that has spec's name. CodeNotFound includes one that is being removed.

@@ -1,6 +1,10 @@
 package engine
 
-import "context"
+import (
+	"context"
+
+	"openflow/runtime/driver"
+)
 
 // Device is the host's name for a network.
 func Device(network string) string { return deviceName(network) }
@@ -16,3 +20,6 @@ func (r *Runtime) Heard(ctx context.Context, name string) bool {
 	l, ok := r.launched(name)
 	return ok && l.ear.all(ctx)
 }
+
+// Tmpfs are the options of the one place that a container may write.
+func Tmpfs(limits driver.Limits) string { return tmpfs(limits) }

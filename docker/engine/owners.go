@@ -117,6 +117,9 @@ func (r *Runtime) of(name string) *Runtime {
 // runs a container is left alone: CodeConflict.
 func (r *Runtime) Discard(ctx context.Context, name string, force bool) error {
 	its := r.of(name)
+	if err := its.ClearAsked(ctx); err != nil {
+		return err
+	}
 	containers, err := its.List(ctx, nil)
 	if err != nil {
 		return err

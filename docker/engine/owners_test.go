@@ -11,6 +11,7 @@ import (
 
 	"openflow"
 	"openflow/docker/engine"
+	"openflow/runtime/driver"
 )
 
 // What a node that is gone has left is found by its network, and goes with it.
@@ -95,4 +96,18 @@ func TestOwner(t *testing.T) {
 	require.Equal(t, "/h", o.Home)
 	require.Contains(t, o.Host, host)
 	require.Equal(t, o.Host, engine.OwnerOf("/other").Host)
+}
+
+// What a container may write is no larger than its memory, or than what it may write at all.
+func TestWhatAContainerMayWrite(t *testing.T) {
+	const always = "rw,nosuid,nodev,mode=1777"
+	for want, limits := range map[string]driver.Limits{
+		always:                {},
+		always + ",size=2":    {MemoryBytes: 2, DiskBytes: 3},
+		always + ",size=3":    {MemoryBytes: 4, DiskBytes: 3},
+		always + ",size=1000": {MemoryBytes: 1000},
+		always + ",size=2000": {DiskBytes: 2000},
+	} {
+		require.Equal(t, want, engine.Tmpfs(limits))
+	}
 }

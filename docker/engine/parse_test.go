@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow/docker/engine"
+	"openflow/tests/fuzzing"
 )
 
 // The tables are as a little-endian Linux writes them.
@@ -85,7 +86,7 @@ func TestParseLoaded(t *testing.T) {
 
 func FuzzParseRoutes(f *testing.F) {
 	f.Add(routes)
-	f.Fuzz(func(t *testing.T, text string) {
+	fuzzing.Within(f, func(t *testing.T, text string) {
 		for _, p := range engine.ParseRoutes(text) {
 			require.True(t, p.IsValid())
 			require.NotZero(t, p.Bits(), "a default route would make every subnet taken")
@@ -98,7 +99,7 @@ func FuzzParseListeners(f *testing.F) {
 	for _, seed := range []string{tcp4, tcp6, udp4} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, text string) {
+	fuzzing.Within(f, func(t *testing.T, text string) {
 		for _, l := range engine.ParseListeners(text) {
 			require.True(t, l.IsValid())
 		}
@@ -109,7 +110,7 @@ func FuzzParseLoaded(f *testing.F) {
 	f.Add(`{"stream":"Loaded image ID: sha256:ab\n"}`)
 	f.Add(`{"errorDetail":{"message":"x"}}`)
 	f.Add(`{"progressDetail":{"current":1}}{"aux":{"ID":"x"}}`)
-	f.Fuzz(func(t *testing.T, text string) {
+	fuzzing.Within(f, func(t *testing.T, text string) {
 		ref, err := engine.ParseLoaded(strings.NewReader(text))
 		require.Equal(t, err == nil, ref != "", "a reference or an error")
 	})

@@ -1,4 +1,5 @@
-// Package home is the folder of a node or worker: whose it is, its lock, and the space that it has left.
+// Package home is the folder of a node or worker: whose it is, its lock, the space that it has left, and a reserve of it for
+// a full disk.
 package home
 
 import (
@@ -20,7 +21,7 @@ import (
 // Format is the layout of the home folder that this version reads and writes. A newer one is refused.
 const Format = 1
 
-// minFree is the space below which a node does not start, in bytes: a full disk in the middle of a write is worse.
+// minFree is the space below which nothing new is taken, in bytes: a full disk in the middle of a write is worse.
 const minFree = 128 << 20
 
 // Home is the folder, locked for this process.
@@ -28,6 +29,9 @@ type Home struct {
 	Identity
 	Dir  string
 	Free func(dir string) (uint64, error) // space left, in bytes
+
+	// Freed tells that the disk was full at the start, so that the reserve was given up.
+	Freed bool
 
 	lock *os.File
 }
@@ -57,7 +61,11 @@ func Open(dir string, party openflow.PartyID) (*Home, error) {
 		return nil, err
 	}
 	h := &Home{Dir: dir, lock: lock, Free: freeSpace}
-	if err := h.load(party); err != nil {
+	h.Freed, err = h.makeRoom()
+	if err == nil {
+		err = h.load(party)
+	}
+	if err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
@@ -130,11 +138,11 @@ func notLocked(path string, err error) error {
 }
 
 func (h *Home) load(party openflow.PartyID) error {
-	if err := h.CheckSpace(); err != nil {
-		return err
-	}
 	b, err := os.ReadFile(h.Path("home.json"))
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := h.CheckSpace(); err != nil { // nothing is here yet that would be needed
+			return err
+		}
 		h.Identity = Identity{Format: Format, Node: uuid.NewString(), Party: party}
 		return h.Save()
 	}
@@ -155,15 +163,16 @@ func (h *Home) load(party openflow.PartyID) error {
 	return nil
 }
 
-// CheckSpace refuses to go on on a disk that is full already.
+// CheckSpace refuses to take anything new on a disk that is nearly full. What is here goes on, and can be ended and deleted.
 func (h *Home) CheckSpace() error {
-	free, err := h.Free(h.Dir)
+	free, err := h.free()
 	if err != nil {
-		return openflow.Errorf(openflow.CodeInternal, "free space of %s: %w", h.Dir, err)
+		return err
 	}
 	if free < minFree {
-		return openflow.Errorf(openflow.CodeExhausted, "the disk of home %s has %d MiB left", h.Dir, free>>20).
-			WithHint("free at least %d MiB", minFree>>20)
+		return openflow.Errorf(openflow.CodeExhausted, "the disk of home %s has %d MiB left, so nothing new is taken", h.Dir, free>>20).
+			WithHint("free %d MiB at least: stop jobs, delete tables and models, or make the disk larger", minFree>>20).
+			WithPublic("its disk is nearly full, so that it takes nothing new")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -104,6 +105,59 @@ func TestNearlyFullDiskIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "127 MiB left")
 	h.Free = func(string) (uint64, error) { return minFree, nil }
 	require.NoError(t, h.CheckSpace())
+}
+
+// onDisk opens a home on a disk with that much free, as far as the home can see.
+func onDisk(t *testing.T, dir string, free *uint64) *Home {
+	t.Helper()
+	h := mustOpen(t, dir)
+	h.Free = func(string) (uint64, error) { return *free, nil }
+	return h
+}
+
+func reserved(t *testing.T, h *Home) (parts int) {
+	t.Helper()
+	for _, name := range reserve {
+		info, err := os.Stat(h.Path(name))
+		if err == nil {
+			require.EqualValues(t, reserveBytes, info.Size())
+			require.GreaterOrEqual(t, info.Sys().(*syscall.Stat_t).Blocks*512, int64(reserveBytes), "it has its room on the disk")
+			parts++
+		}
+	}
+	return parts
+}
+
+func TestReserve(t *testing.T) {
+	free := uint64(minFree + 2*reserveBytes)
+	h := onDisk(t, filepath.Join(t.TempDir(), "home"), &free)
+	for _, step := range []struct {
+		what string
+		free uint64
+		want int
+	}{
+		{"room for one beside what stays free", minFree + 2*reserveBytes - 1, 1},
+		{"room for the other", minFree + reserveBytes, 2},
+		{"little room", fullBelow, 2},
+		{"a full disk takes one", fullBelow - 1, 1},
+		{"and leaves one for the next start", 0, 1},
+		{"little room again", minFree + reserveBytes - 1, 1},
+		{"room again", minFree + reserveBytes, 2},
+	} {
+		free = step.free
+		require.NoError(t, h.KeepReserve(), step.what)
+		require.Equal(t, step.want, reserved(t, h), step.what)
+	}
+	freed, err := h.makeRoom()
+	require.NoError(t, err)
+	require.False(t, freed)
+	free = 0
+	freed, err = h.makeRoom()
+	require.NoError(t, err)
+	require.True(t, freed)
+	require.Zero(t, reserved(t, h))
+	_, err = h.makeRoom()
+	require.NoError(t, err, "a repeat")
 }
 
 // A lock that belongs to somebody else, as after a start as root, has a remedy.

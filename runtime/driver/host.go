@@ -42,6 +42,9 @@ type Traits struct {
 	Device string
 	// Followers says who may follow a container.
 	Followers Followers
+	// Isolates says that a container reaches nothing of the machine but the base layer: not its files, its other processes
+	// or what its user may do. Without that, only programs run that the operator trusts as the node itself.
+	Isolates bool
 	// Ahead says that a container is better made before its time, since that takes long and holds nothing: no cores, no
 	// memory, no place on a machine.
 	Ahead bool
@@ -83,6 +86,12 @@ type Host interface {
 	// not brought a second time. program is the absolute path of an executable. Errors: CodeInvalid (it cannot be run).
 	Bring(ctx context.Context, program string) (image string, err error)
 
+	// Ask runs a program that Bring has brought to its end. The program gets arguments, and no variable of the node and no
+	// home folder. Where the runtime isolates, it has no network either, and no file but its own. The program and all that it has
+	// started end with ctx, or once it has said too much. Nothing of it stays, and List never has it. How the program ends
+	// is no error. Errors: CodeInvalid (it cannot be run), CodeUnavailable (the runtime does not answer); the context's.
+	Ask(ctx context.Context, q Question) (Answer, error)
+
 	// Confine limits what containers reach of this machine to one TCP port: the base layer, which listens by now. What
 	// cannot be limited is a warning for the operator, as is a runtime that limits nothing. A runtime that limits, and cannot
 	// do it here, starts no container from then on, unless it was opened as Unconfined.
@@ -95,7 +104,7 @@ type Host interface {
 	// done. It changes nothing.
 	Examine(ctx context.Context) []openflow.Finding
 
-	// Trim is called every few seconds. It bounds the output of programs that run, where nothing else does.
+	// Trim is called every few seconds. It bounds the output and the files of programs that run, where nothing else does.
 	Trim(ctx context.Context) error
 
 	// Close gives up connections. Containers run on.

@@ -41,6 +41,9 @@ func (Plain) Bring(_ context.Context, program string) (string, error) {
 	return program, nil
 }
 
+// Ask implements Host: as a process of this user, which isolates nothing.
+func (Plain) Ask(ctx context.Context, q Question) (Answer, error) { return AskHere(ctx, q) }
+
 // Confine implements Host.
 func (p Plain) Confine(context.Context, int) ([]string, error) { return []string{p.warning()}, nil }
 

@@ -85,6 +85,7 @@ type Limits struct {
 	CPUs        float64 // cores, as a share of time: 1.5 is one and a half
 	MemoryBytes int64   // memory and swap together; beyond it the program is killed and OOMKilled reported
 	PIDs        int64   // processes and threads
+	DiskBytes   int64   // files that it writes; beyond it a write fails, or the program is ended and OverDisk reported
 
 	// GPUs are the devices that the program may use, by the numbers that the machine's driver gives them; none: no GPU.
 	GPUs []string
@@ -111,6 +112,7 @@ type Status struct {
 	// number), -1 when nobody knows (see Lost).
 	ExitCode  int
 	OOMKilled bool // killed for passing Limits.MemoryBytes
+	OverDisk  bool // killed for passing Limits.DiskBytes, or for filling the disk of its machine
 	// Lost reports that the container has ended and its exit code was never recorded, as after a power failure. That is
 	// no verdict on the program: the task may be run again under a new name.
 	Lost bool

@@ -51,7 +51,7 @@ func TestConformanceOfACluster(t *testing.T) {
 func TestConformanceOfHosts(t *testing.T) {
 	for name, cluster := range map[string]bool{"machine": false, "cluster": true} {
 		t.Run(name, func(t *testing.T) {
-			runtimetest.RunHost(t, fake.Opener{Containers: payloads(), Cluster: cluster}, "payload")
+			runtimetest.RunHost(t, fake.Opener{Containers: payloads(), Cluster: cluster, Exposed: true}, "payload")
 		})
 	}
 }

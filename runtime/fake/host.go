@@ -3,6 +3,7 @@ package fake
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"openflow"
 	"openflow/runtime/driver"
@@ -21,6 +22,8 @@ type Opener struct {
 	Ahead bool
 	// Resources are what containers share; the zero value: this machine.
 	Resources openflow.Resources
+	// Exposed says that it isolates nothing, as processes do.
+	Exposed bool
 	// Away is why it cannot be used here; nil: it can.
 	Away error
 }
@@ -33,9 +36,9 @@ func (Opener) Kind() string { return Name }
 // Traits implements driver.Opener.
 func (o Opener) Traits() driver.Traits {
 	if o.Cluster {
-		return driver.Traits{Device: "k8s", Followers: driver.AnyReplica, Ahead: o.Ahead}
+		return driver.Traits{Device: "k8s", Followers: driver.AnyReplica, Ahead: o.Ahead, Isolates: !o.Exposed}
 	}
-	return driver.Traits{Device: "local", Followers: driver.ThisMachine, Ahead: o.Ahead}
+	return driver.Traits{Device: "local", Followers: driver.ThisMachine, Ahead: o.Ahead, Isolates: !o.Exposed}
 }
 
 // Open implements driver.Opener.
@@ -105,6 +108,28 @@ func (h host) Gateway(context.Context) (driver.Gateway, error) {
 
 // Bring implements driver.Host: plans say what runs.
 func (host) Bring(_ context.Context, program string) (string, error) { return program, nil }
+
+// Ask implements driver.Host. A program that is a file is run; plans play every other one.
+func (h host) Ask(ctx context.Context, q driver.Question) (driver.Answer, error) {
+	if filepath.IsAbs(q.Image) {
+		return driver.AskHere(ctx, q)
+	}
+	spec := driver.Spec{Image: q.Image, Command: q.Command}
+	plan := h.m.plan(spec)
+	if plan.Run == nil {
+		return driver.Answer{ExitCode: plan.ExitCode}, nil
+	}
+	limited, enough := context.WithCancel(ctx)
+	defer enough()
+	heard, ended := driver.NewHearing(q, enough), make(chan int, 1)
+	go func() { ended <- plan.Run(limited, spec, &heard.Text, &heard.Complaint) }()
+	select {
+	case code := <-ended:
+		return heard.Answer(code), nil
+	case <-ctx.Done():
+		return driver.Answer{}, ctx.Err()
+	}
+}
 
 // Confine implements driver.Host.
 func (host) Confine(context.Context, int) ([]string, error) { return nil, nil }

@@ -39,6 +39,7 @@ type Launcher struct {
 	// Told is the environment in which a container that speaks a dialect is told of its run.
 	Told        func(speaks openflow.Dialect, r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Place) ([]string, error)
 	MachineCPUs float64 // of the runtime: a container is never promised more
+	DiskBytes   int64   // that a container may write; 0: no bound
 	// Traced is what the environment says about the trace that the launch of a run belongs to; nil: nothing.
 	Traced func(ctx context.Context, run openflow.RunID) []string
 }
@@ -85,7 +86,7 @@ func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, program 
 				WithHint("pass large values as a table instead of a parameter")
 		}
 	}
-	limits := driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512, GPUs: r.GPUIDs}
+	limits := driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512, GPUs: r.GPUIDs, DiskBytes: l.DiskBytes}
 	made := digest(program.Image, l.Command, env, limits)
 	if l.Traced != nil {
 		env = append(env, l.Traced(ctx, r.Key.RunID())...)

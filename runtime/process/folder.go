@@ -5,6 +5,7 @@ package process
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -26,12 +27,13 @@ const (
 	stderrFile = "stderr"
 	pidFile    = "pid"    // the supervisor's, which is its session's and group's too; written by it before the program runs
 	exitFile   = "exit"   // the program's exit code, written by the supervisor
-	killedFile = "killed" // Stop is about to kill the supervisor too, which then writes no exit code
+	killedFile = "killed" // somebody is about to kill the supervisor too, which then writes no exit code; why, unless it is Stop
 )
 
 const (
-	exitKilled  = 128 + int(unix.SIGKILL)
-	exitUnknown = -1
+	exitKilled   = 128 + int(unix.SIGKILL)
+	exitTooLarge = 128 + int(unix.SIGXFSZ)
+	exitUnknown  = -1
 )
 
 // errDamaged marks a folder whose record cannot be read.
@@ -62,6 +64,7 @@ type limits struct {
 	CPUs        float64  `json:"cpus,omitzero"`
 	MemoryBytes int64    `json:"memory_bytes,omitzero"`
 	PIDs        int64    `json:"pids,omitzero"`
+	DiskBytes   int64    `json:"disk_bytes,omitzero"`
 	GPUs        []string `json:"gpus,omitempty"`
 }
 
@@ -150,7 +153,11 @@ func (f folder) status() (driver.Status, error) {
 		return st, nil
 	}
 	st.State = driver.StateExited
-	return f.outcome(st)
+	st, err = f.outcome(st)
+	if limit := rec.Spec.Limits.DiskBytes; limit > 0 && st.ExitCode == exitTooLarge {
+		st.OverDisk, st.Reason = true, fmt.Sprintf("one of its files would hold more than the %d bytes that the task may write", limit)
+	}
+	return st, err
 }
 
 // outcome completes the status of a container whose supervisor has ended.
@@ -181,7 +188,11 @@ func (f folder) orphaned(st *driver.Status, end *string, began bool) error {
 	}
 	if !killed.IsZero() {
 		st.ExitCode, st.Reason = exitKilled, reason(exitKilled)
-		return nil
+		why, err := os.ReadFile(f.file(killedFile))
+		if err == nil && len(why) > 0 {
+			st.OverDisk, st.Reason = true, string(why)
+		}
+		return ignoreGone(f.name, err)
 	}
 	*end = pidFile
 	st.ExitCode, st.Lost = exitUnknown, true
@@ -198,6 +209,13 @@ func (f folder) orphaned(st *driver.Status, end *string, began bool) error {
 		return err
 	}
 	return f.signalGroup(pid, unix.SIGKILL)
+}
+
+func ignoreGone(name string, err error) error {
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return failed(name, err)
 }
 
 // full tells whether the disk that has the folder takes nothing more.

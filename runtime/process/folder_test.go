@@ -16,6 +16,7 @@ import (
 	"openflow"
 	"openflow/runtime/driver"
 	"openflow/runtime/process"
+	"openflow/tests/fuzzing"
 )
 
 func TestEnvironmentIsExact(t *testing.T) {
@@ -156,7 +157,7 @@ func FuzzExitFile(f *testing.F) {
 	require.NoError(f, rt.Start(f.Context(), "c"))
 	_, err = rt.Wait(f.Context(), "c")
 	require.NoError(f, err)
-	f.Fuzz(func(t *testing.T, text string) {
+	fuzzing.Within(f, func(t *testing.T, text string) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "c", "exit"), []byte(text), 0o600))
 		st, err := rt.Inspect(t.Context(), "c")
 		require.NoError(t, err)

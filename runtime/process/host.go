@@ -96,6 +96,11 @@ func (host) Gateway(context.Context) (driver.Gateway, error) {
 // Bring implements driver.Host: the program is there.
 func (host) Bring(_ context.Context, program string) (string, error) { return program, nil }
 
+// Ask implements driver.Host: as this user, with this machine's files and network.
+func (host) Ask(ctx context.Context, q driver.Question) (driver.Answer, error) {
+	return driver.AskHere(ctx, q)
+}
+
 // Confine implements driver.Host: it limits nothing, and says so.
 func (host) Confine(context.Context, int) ([]string, error) {
 	return []string{"the process runtime isolates nothing: tasks run as this user, with this machine's files and network"}, nil

@@ -95,14 +95,15 @@ func (f folder) missing(file string) int64 {
 	return n
 }
 
-// Trim implements driver.Host. It bounds what programs that run have written. Of an output with more than logBytes, the newest are
-// set aside, and what was set aside before goes; the beginning stays. What is written in that moment may be lost. Outputs are
-// opened for appending, so a program goes on at the new end.
+// Trim implements driver.Host. It bounds what programs that run have written: their files, in disk.go, and their outputs. Of an
+// output with more than logBytes, the newest are set aside, and what was set aside before goes; the beginning stays. What is
+// written in that moment may be lost. Outputs are opened for appending, so a program goes on at the new end.
 func (r *supervised) Trim(ctx context.Context) error {
 	list, err := r.List(ctx, nil)
 	if err != nil {
 		return err
 	}
+	var running []folder
 	for _, c := range list {
 		if c.State != driver.StateRunning {
 			continue
@@ -111,11 +112,15 @@ func (r *supervised) Trim(ctx context.Context) error {
 		if err == nil {
 			err = errors.Join(f.trim(stdoutFile), f.trim(stderrFile))
 		}
-		if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+		if openflow.CodeOf(err) == openflow.CodeNotFound {
+			continue
+		}
+		if err != nil {
 			return err
 		}
+		running = append(running, f)
 	}
-	return nil
+	return r.endTooLarge(running)
 }
 
 func (f folder) trim(file string) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -29,10 +30,13 @@ import (
 // The shell catches TERM so as to outlive the program, to which a caught signal is passed on with its default action.
 // Its own messages ("Killed") go nowhere; that the program was not found does go to the program's stderr. At the end it
 // kills its group, itself included: what the program left running ends with it, as in a container.
+//
+// A single file may have so many blocks of 512 bytes, since a program writes faster than Trim looks.
 const supervisor = `trap : HUP INT QUIT TERM
 exec 6>&2 2>/dev/null
 folder=$1
-shift
+[ $2 = 0 ] || ulimit -f $2
+shift 2
 echo $$ >"$folder/pid" || exit
 exec 5>&-
 "$@" 2>&6 3>&- 6>&-
@@ -101,7 +105,8 @@ func (f folder) fork(spec driver.Spec, descriptors ...*os.File) error {
 	}
 	defer closeFile(stderr)
 
-	args := append([]string{"-c", supervisor, "openflow-task", f.path, spec.Image}, spec.Command...)
+	blocks := strconv.FormatInt((spec.Limits.DiskBytes+511)/512, 10)
+	args := append([]string{"-c", supervisor, "openflow-task", f.path, blocks, spec.Image}, spec.Command...)
 	cmd := exec.Command("/bin/sh", args...)
 	cmd.Dir = f.file(workDir)
 	cmd.Env = environment(spec)

@@ -48,6 +48,7 @@ func RunHost(t *testing.T, o driver.Opener, program string) {
 	again, err := h.Bring(ctx, program)
 	require.NoError(t, err)
 	require.Equal(t, image, again)
+	testAsk(ctx, t, h, image, o.Traits().Isolates)
 	_, err = h.Confine(ctx, 4711)
 	require.NoError(t, err)
 	require.NoError(t, h.Trim(ctx))

@@ -9,6 +9,7 @@ import (
 	"openflow"
 	"openflow/sdk/component"
 	"openflow/site/jobcheck"
+	"openflow/tests/fuzzing"
 )
 
 // A node that checks a job from the description of a component refuses the parameters that the component would refuse,
@@ -30,7 +31,7 @@ func FuzzChecksAgree(f *testing.F) {
 	site := jobcheck.Site{Self: guest.ID, Find: func(openflow.TaskSpec) (jobcheck.Component, *jobcheck.Unresolved) {
 		return doc.Component, nil
 	}}
-	f.Fuzz(func(t *testing.T, data []byte) {
+	fuzzing.Within(f, func(t *testing.T, data []byte) {
 		var values map[string]json.RawMessage
 		if json.Unmarshal(data, &values) != nil {
 			return

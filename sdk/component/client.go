@@ -219,7 +219,8 @@ func decodeEnvelope(body io.Reader, r request, into any) error {
 	if err := json.Unmarshal(raw, &envelope); err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "node's answer to %s is not readable: %w", r.path, err)
 	}
-	if envelope.Error.Code == openflow.CodeRejected { // by the site's policy, in words that tell what to do
+	// By the site's policy, or by its bounds, in words that tell what to do. No repeat of this run changes either.
+	if envelope.Error.Code == openflow.CodeRejected || envelope.Error.Code == openflow.CodeExhausted {
 		return &openflow.Error{Code: openflow.CodeRejected, Message: envelope.Error.Message, Hint: envelope.Error.Hint}
 	}
 	if envelope.Code != 0 {

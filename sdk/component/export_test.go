@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 )
 
 // What the fuzz tests reach inside for.
@@ -33,4 +34,10 @@ func DecodeParameters(raw map[string]json.RawMessage, into any) error {
 // Command is Main without the end of the process.
 func Command(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer, components ...Component) int {
 	return Program{Provider: "acme", Version: "1.2.0", Components: components}.command(ctx, args, env, stdout, stderr)
+}
+
+// Refused reads the answer of a node, and tells whether the client would ask again.
+func Refused(answer string) (err error, again bool) {
+	err = decodeEnvelope(strings.NewReader(answer), request{path: "/p"}, nil)
+	return err, passing(err)
 }

@@ -10,6 +10,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/component"
+	"openflow/tests/fuzzing"
 )
 
 type optimizer struct {
@@ -113,7 +114,7 @@ func TestNumbersThatJSONLacksBecomeNull(t *testing.T) {
 
 func FuzzParameters(f *testing.F) {
 	f.Add([]byte(`{"epochs":"7","tol":1e-3,"optimizer":{"optimizer_params":{}},"extra":{"optimizer_params":null},"names":["iv"],"free":[]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	fuzzing.Within(f, func(t *testing.T, data []byte) {
 		var raw map[string]json.RawMessage
 		if json.Unmarshal(data, &raw) != nil {
 			return

@@ -19,6 +19,7 @@ import (
 	"openflow/sdk/component"
 	"openflow/sdk/component/componenttest"
 	"openflow/sdk/tables"
+	"openflow/tests/fuzzing"
 )
 
 // alone runs f as the guest of a task without others.
@@ -226,6 +227,20 @@ func TestAnOutputThatCannotBeRegisteredFailsTheTask(t *testing.T) {
 	}
 }
 
+// What a run may put at its node has bounds: no repeat makes room, so the task fails at once and says what the node said.
+func TestABoundOfTheNodeEndsTheTask(t *testing.T) {
+	for _, answer := range []string{
+		`{"error":{"code":"exhausted","message":"the run would have too many bytes","hint":"ask the operator"}}`,
+		`{"code":2004,"message":"m","error":{"code":"exhausted","message":"the run would have too many bytes","hint":"ask the operator"}}`,
+	} {
+		err, again := component.Refused(answer)
+		require.False(t, again)
+		require.EqualError(t, err, "the run would have too many bytes (ask the operator)")
+	}
+	_, again := component.Refused(`{"error":{"code":"unavailable","message":"the node stops"}}`)
+	require.True(t, again)
+}
+
 func TestAReportThatTheNodeRefusesIsAFailure(t *testing.T) {
 	r := runAlone(t, func(c *componenttest.Case) {
 		c.Faults = []componenttest.Fault{{Path: pathStatus, Kind: componenttest.Verdict, Code: 2000}}
@@ -370,7 +385,7 @@ func TestTheDescriptionHasFATEsShape(t *testing.T) {
 func FuzzConfig(f *testing.F) {
 	f.Add(`{"job_id":"j","task_name":"t","task_version":"1","party_task_id":"e","component":"c","role":"guest","party_id":"1","mlmd":{"metadata":{"host":"h","port":1}},
 		"input_artifacts":{"data":{"a":{"producer_task":"x"},"b":[{"namespace":"n","name":"m"}],"c":null},"model":null}}`)
-	f.Fuzz(func(t *testing.T, text string) {
+	fuzzing.Within(f, func(t *testing.T, text string) {
 		if err := component.CheckConfig(text); err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 		}
@@ -380,7 +395,7 @@ func FuzzConfig(f *testing.F) {
 func FuzzTransportReply(f *testing.F) {
 	f.Add([]byte{0x12, 3, 1, 2, 3, 0x1a, 11, 'E', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', 0x22, 2, 'O', 'K'}, true)
 	f.Add([]byte(`{"code":"E0000000000","message":"OK","content":"AQID"}`), false)
-	f.Fuzz(func(t *testing.T, body []byte, protobuf bool) {
+	fuzzing.Within(f, func(t *testing.T, body []byte, protobuf bool) {
 		answer := &http.Response{Header: http.Header{"X-Openflow-Sequence": {"7"}, "Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body))}
 		if protobuf {
 			answer.Header.Set("Content-Type", "application/x-protobuf")
@@ -401,7 +416,7 @@ func TestStandardReplyIsUnderstood(t *testing.T) {
 
 func FuzzUnpackModel(f *testing.F) {
 	f.Add([]byte(strings.Repeat("\x00", 1024)))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	fuzzing.Within(f, func(t *testing.T, data []byte) {
 		if raw, err := component.UnpackModel(data); err == nil {
 			require.NotNil(t, raw)
 		}

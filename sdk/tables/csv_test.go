@@ -19,6 +19,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/tables"
+	"openflow/tests/fuzzing"
 )
 
 func fromCSV(t testing.TB, file, meta string) (*tables.Frame, tables.Summary, error) {
@@ -327,7 +328,7 @@ func FuzzFromCSV(f *testing.F) {
 	f.Add("1 1:1\n", `{"input_format":"libsvm","extend_sid":true,"header":["y","1","2"]}`)
 	f.Add("id||x\n1||2\n", `{"delimiter":"||","encoding":"gbk","dtype":{"*":"int64"}}`)
 	f.Add("sep=;\nid;x\n1;2\n", `{}`)
-	f.Fuzz(func(t *testing.T, file, meta string) {
+	fuzzing.Within(f, func(t *testing.T, file, meta string) {
 		begin := time.Now()
 		frame, s, err := fromCSV(t, file, meta)
 		require.Less(t, time.Since(begin), time.Minute)
@@ -347,7 +348,7 @@ func FuzzParseMeta(f *testing.F) {
 	f.Add([]byte(`{"sample_id_name":null,"match_id_name":"id","match_id_list":null,"match_id_range":0,"label_name":"y","label_type":"int32",
 		"weight_name":null,"weight_type":"float32","header":null,"delimiter":",","dtype":{"x":"float"},"na_values":{"x":["",null],"*":-9},
 		"input_format":"dense","tag_with_value":false,"tag_value_delimiter":":","head":true,"extend_sid":false}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	fuzzing.Within(f, func(t *testing.T, data []byte) {
 		if m, err := tables.ParseMeta(data); err == nil {
 			require.NoError(t, m.Validate())
 		}

@@ -14,6 +14,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/tables"
+	"openflow/tests/fuzzing"
 )
 
 var sameNaN = cmpopts.EquateNaNs()
@@ -223,7 +224,7 @@ func TestTakeAndAppend(t *testing.T) {
 
 func FuzzParseDataMeta(f *testing.F) {
 	f.Add([]byte(specMeta))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	fuzzing.Within(f, func(t *testing.T, data []byte) {
 		s, err := tables.ParseDataMeta(data)
 		if err != nil {
 			return
@@ -239,7 +240,7 @@ func FuzzParseDataMeta(f *testing.F) {
 func FuzzReader(f *testing.F) {
 	f.Add(encode(f, every()))
 	f.Add(encode(f, every().Take(nil)))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	fuzzing.Within(f, func(t *testing.T, data []byte) {
 		frame, err := tables.ReadAll(bytes.NewReader(data))
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))

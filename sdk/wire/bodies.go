@@ -122,6 +122,9 @@ func Decode(body []byte, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")
 	}
+	if err := Bounded(body, MaxValues); err != nil {
+		return err
+	}
 	if err := json.Unmarshal(body, into); err != nil {
 		return openflow.Errorf(openflow.CodeInvalid, "invalid request body: %s", openflow.Heard(mistake(err)))
 	}

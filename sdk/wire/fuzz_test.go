@@ -11,6 +11,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/tests/fuzzing"
 )
 
 func seed(f *testing.F, patterns ...string) {
@@ -48,7 +49,7 @@ func survives(t *testing.T, d *openflow.DAG, err error) {
 
 func FuzzParseDAG(f *testing.F) {
 	seed(f, "*.yaml", "*.json")
-	f.Fuzz(func(t *testing.T, doc []byte) {
+	fuzzing.Within(f, func(t *testing.T, doc []byte) {
 		d, err := wire.ParseDAG(doc)
 		survives(t, d, err)
 	})
@@ -56,7 +57,7 @@ func FuzzParseDAG(f *testing.F) {
 
 func FuzzReceiveDAG(f *testing.F) {
 	seed(f, "*.json", "*.golden")
-	f.Fuzz(func(t *testing.T, doc []byte) {
+	fuzzing.Within(f, func(t *testing.T, doc []byte) {
 		d, err := wire.ReceiveDAG(doc)
 		survives(t, d, err)
 		if _, strict := wire.ParseDAG(doc); strict == nil && json.Valid(doc) {
@@ -68,7 +69,7 @@ func FuzzReceiveDAG(f *testing.F) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"job_id":"J","role":"host","party_id":"10000","status":"running","progress":50.0}`))
 	f.Add([]byte(`{"execution_id":1,"status":"success"}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
+	fuzzing.Within(f, func(t *testing.T, body []byte) {
 		for _, into := range []any{&wire.JobRef{}, &wire.ContainerStatus{}} {
 			err := wire.Decode(body, into)
 			if err != nil {
@@ -85,7 +86,7 @@ func FuzzDecode(f *testing.F) {
 func FuzzEnvelope(f *testing.F) {
 	f.Add([]byte(`{"code":1001,"message":"No found job","data":{},"job_id":"1","error":{"code":"not_found","message":"m"}}`))
 	f.Add([]byte(`{"code":0,"message":"success"}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
+	fuzzing.Within(f, func(t *testing.T, body []byte) {
 		var e wire.Envelope
 		if json.Unmarshal(body, &e) != nil {
 			return

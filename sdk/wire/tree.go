@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
 	"openflow"
@@ -31,10 +30,10 @@ type object struct {
 	values map[string]*tree
 }
 
-// maxDepth bounds the nesting of a document, so that a hostile one cannot exhaust the stack.
-const maxDepth = 64
-
 func parseJSON(data []byte) (*tree, error) {
+	if err := Bounded(data, maxDAGValues); err != nil {
+		return nil, err
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	t, err := jsonValue(dec, 0)
@@ -89,6 +88,9 @@ func jsonValue(dec *json.Decoder, depth int) (*tree, error) {
 }
 
 func (o *object) add(key string, v *tree) error {
+	if len(key) > maxKey {
+		return fmt.Errorf("a key has %d bytes, more than %d", len(key), maxKey)
+	}
 	if _, ok := o.values[key]; ok {
 		return fmt.Errorf("key %q is there twice", key)
 	}
@@ -98,9 +100,9 @@ func (o *object) add(key string, v *tree) error {
 }
 
 func parseYAML(data []byte) (*tree, error) {
-	file, err := parser.ParseBytes(data, 0)
+	file, err := boundedYAML(data)
 	if err != nil {
-		return nil, openflow.Errorf(openflow.CodeInvalid, "not valid YAML: %w", err)
+		return nil, err
 	}
 	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "expected exactly one YAML document, found %d", len(file.Docs))

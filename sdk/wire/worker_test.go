@@ -10,6 +10,7 @@ import (
 	"openflow"
 	"openflow/sdk/wire"
 	"openflow/store/document/documenttest"
+	"openflow/tests/fuzzing"
 )
 
 // What a task's engine_run says is read once, where the document is; what it leaves out is nobody's.
@@ -51,7 +52,7 @@ func TestEngineRun(t *testing.T) {
 func FuzzWorker(f *testing.F) {
 	f.Add([]byte(`{"machine":"m1","labels":["gpu"],"cores":2,"running":["x"],"start_time":1700000000000}`))
 	f.Add([]byte(`{"machine":"a/b"}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	fuzzing.Within(f, func(t *testing.T, b []byte) {
 		var w wire.Worker
 		if wire.Decode(b, &w) != nil {
 			return

@@ -36,6 +36,8 @@ type Store interface {
 	ModelOwners(ctx context.Context, ref openflow.ModelRef, p openflow.PartyID) ([]openflow.ModelOwner, error)
 	GrantsOfJob(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) (grants []openflow.Grant, were int, err error)
 	AppendMetrics(ctx context.Context, k openflow.TaskKey, metrics []openflow.MetricRecord) error
+	// TakeObjects counts bytes of objects for a run, or gives them back when they are negative.
+	TakeObjects(ctx context.Context, k openflow.TaskKey, bytes int64) error
 	SpendScores(ctx context.Context, s openflow.ScoreSpend, memory time.Duration) error
 }
 
@@ -51,6 +53,7 @@ type Site struct {
 	Credentials Credentials
 	Pool        *Pool                           // nil: the listener serves containers only
 	Policy      openflow.Policy                 // of this site
+	Space       func() error                    // nil, or what it answers: there is room for new data
 	Traced      func(http.Handler) http.Handler // wraps what is not a message, once the credential has been checked; nil: nothing
 	Log         *slog.Logger
 }

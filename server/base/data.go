@@ -207,7 +207,7 @@ func (s *Site) isInput(ctx context.Context, t openflow.TaskRecord, n openflow.Ta
 // Upload stores what a run sends. Nothing refers to the object yet, and what nobody comes to refer to is swept away. That it
 // is of this run is on record, also after a restart: only the run may make an output of it.
 func (s *Site) Upload(ctx context.Context, t openflow.TaskRecord, body io.Reader) (uri string, bytes int64, err error) {
-	ref, err := s.Objects.Put(ctx, body)
+	ref, err := s.Put(ctx, t, body)
 	if err != nil {
 		return "", 0, err
 	}

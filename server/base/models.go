@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"openflow"
+	"openflow/sdk/wire"
 )
 
 // SaveModel records a model package of a run, whose object is there.
@@ -60,8 +61,12 @@ func (s *Site) ownModel(ctx context.Context, t openflow.TaskRecord, m openflow.M
 	return owners[i].Initiator, nil
 }
 
-// maxMember bounds a yaml member of a model package, in bytes.
-const maxMember = 64 << 10
+// What is read of the yaml members of a model package: its container chose them.
+const (
+	maxMember  = 64 << 10 // bytes of one; a larger one is passed over
+	maxMetas   = 16       // of them
+	maxMembers = 10_000   // of the package, which are looked at
+)
 
 // modelMeta collects the yaml members of a model package as one JSON object, by member name.
 func (s *Site) modelMeta(ctx context.Context, digest string) (json.RawMessage, error) {
@@ -72,10 +77,13 @@ func (s *Site) modelMeta(ctx context.Context, digest string) (json.RawMessage, e
 	defer func() { _ = body.Close() }() // reading only
 	meta := map[string]json.RawMessage{}
 	members := tar.NewReader(body)
-	for {
+	for n := 0; ; n++ {
 		h, err := members.Next()
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if n == maxMembers || len(meta) > maxMetas {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "the model has more than %d members, or %d of them are yaml", maxMembers, len(meta))
 		}
 		if err != nil {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "the model is not a tar: %w", err)
@@ -86,6 +94,9 @@ func (s *Site) modelMeta(ctx context.Context, digest string) (json.RawMessage, e
 		text, err := io.ReadAll(members)
 		if err != nil {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "the model's %s is unreadable: %w", h.Name, err)
+		}
+		if err := wire.BoundedYAML(text); err != nil {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "the model's %s: %w", openflow.Cut(h.Name, 100), err)
 		}
 		if meta[h.Name], err = yaml.YAMLToJSON(text); err != nil {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "the model's %s is not YAML: %w", h.Name, err)

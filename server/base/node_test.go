@@ -31,6 +31,8 @@ import (
 
 // node is party 9999 with two jobs: "1", in which it is guest and arbiter, and "2", of another scheduler.
 type node struct {
+	site      *base.Site
+	transport *base.Transport
 	t         *testing.T
 	handler   http.Handler
 	catalogue *catalogue.Catalogue
@@ -71,11 +73,18 @@ func key(job openflow.JobID, task openflow.TaskName, p openflow.Party) openflow.
 
 func newNode(t *testing.T) *node {
 	t.Helper()
+	return newNodeWith(t, catalogue.Options{})
+}
+
+// newNodeWith has a catalogue with these bounds.
+func newNodeWith(t *testing.T, o catalogue.Options) *node {
+	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o700))
 	n := &node{t: t, peers: &peers{}}
 	var err error
-	n.catalogue, err = catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(dir, "catalogue.db")})
+	o.File = filepath.Join(dir, "catalogue.db")
+	n.catalogue, err = catalogue.Open(t.Context(), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.catalogue.Close()) })
 	n.objects, err = folder.Open(filepath.Join(dir, "objects"))
@@ -86,13 +95,14 @@ func newNode(t *testing.T) *node {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.messages.Close()) })
 	log := slog.New(slog.DiscardHandler)
-	site := &base.Site{
+	n.site = &base.Site{
 		Store: n.catalogue, Objects: n.objects, Credentials: n.secrets, Log: log, Policy: openflow.DefaultPolicy(),
 	}
 	dialects := dialect.All{native.Dialect{}, fateflow.Dialect{}}
-	n.layers = []server.Layer{dialects.Base(site), &base.Transport{
-		Site: site, Self: "9999", Store: n.messages, Peers: n.peers, Called: dialects.Sessions, MaxBody: 64 << 10, Log: log,
-	}}
+	n.transport = &base.Transport{
+		Site: n.site, Self: "9999", Store: n.messages, Peers: n.peers, Called: dialects.Sessions, MaxBody: 64 << 10, Log: log,
+	}
+	n.layers = []server.Layer{dialects.Base(n.site), n.transport}
 	n.handler = server.Handler(log, n.layers...)
 	for _, name := range []string{"breast", "secret", "unread"} {
 		ref, err := n.objects.Put(t.Context(), strings.NewReader("rows of "+name))

@@ -24,5 +24,8 @@ func (s *Site) SaveMetrics(ctx context.Context, t openflow.TaskRecord, metrics [
 	if len(metrics) == 0 {
 		return openflow.Errorf(openflow.CodeInvalid, "no metrics in data")
 	}
+	if err := s.room(); err != nil {
+		return err
+	}
 	return s.Store.AppendMetrics(ctx, t.Key, metrics)
 }

@@ -33,6 +33,7 @@ type Transport struct {
 	// Called lists what a session is called in the dialects of this node, beside its own name; nil: nothing else.
 	Called  func(own openflow.SessionID) []string
 	MaxBody int64
+	Space   func() error // nil, or what it answers: there is room for new messages
 	Log     *slog.Logger
 }
 
@@ -100,9 +101,14 @@ func (t *Transport) enqueue(r *http.Request, p ptp.PushInbound) error {
 	if to != t.Self {
 		return t.Peers.PushTo(ctx, to, peer.Outgoing{Session: session, Topic: p.Topic, ID: id, Payload: p.Payload})
 	}
+	if t.Space != nil {
+		if err := t.Space(); err != nil {
+			return err
+		}
+	}
 	err = t.Store.Push(ctx, messages.Channel{Session: session, Topic: p.Topic},
 		messages.Message{ID: id, Source: string(t.Self), Payload: p.Payload}, pushWait/2)
-	if errors.Is(err, messages.ErrTooLarge) {
+	if errors.Is(err, messages.ErrTooLarge) || errors.Is(err, messages.ErrSpent) { // which no repeat changes
 		return ptp.Fail(ptp.ResultTooLarge, err)
 	}
 	return err
@@ -129,14 +135,21 @@ func fromSelf(topic string, run openflow.TaskRecord) error {
 
 // ParseTopic finds the two parties that a topic of our form is between; ok is false for any other topic.
 func ParseTopic(topic string, parties []openflow.Party) (from, to openflow.Party, ok bool) {
-	for _, from := range parties {
-		for _, to := range parties {
-			if strings.HasPrefix(topic, TopicPrefix(from, to)) {
-				return from, to, true
-			}
-		}
+	sender, rest, _ := strings.Cut(topic, "~")
+	receiver, _, whole := strings.Cut(rest, "~")
+	from, known := among(parties, sender)
+	to, known2 := among(parties, receiver)
+	if !whole || !known || !known2 {
+		return openflow.Party{}, openflow.Party{}, false
 	}
-	return openflow.Party{}, openflow.Party{}, false
+	return from, to, true
+}
+
+// among finds the party that a part of a topic names as "<role>-<party>".
+func among(parties []openflow.Party, name string) (openflow.Party, bool) {
+	role, id, _ := strings.Cut(name, "-")
+	p := openflow.Party{Role: openflow.Role(role), ID: openflow.PartyID(id)}
+	return p, slices.Contains(parties, p)
 }
 
 // pop reads one message. With an acknowledgement in the header the message stays until the next one confirms it, so a

@@ -14,6 +14,7 @@ import (
 	"openflow/sdk/wire/ptp"
 	"openflow/server/base"
 	"openflow/store/messages"
+	"openflow/tests/fuzzing"
 )
 
 var psi = key("1", "psi_0", guest)
@@ -318,7 +319,7 @@ func FuzzParseTopic(f *testing.F) {
 	f.Add("guest-9999~host-10000~t")
 	f.Add("~~~")
 	parties := []openflow.Party{guest, host, arbiter}
-	f.Fuzz(func(t *testing.T, topic string) {
+	fuzzing.Within(f, func(t *testing.T, topic string) {
 		from, to, ok := base.ParseTopic(topic, parties)
 		require.Equal(t, ok, from != openflow.Party{} && strings.HasPrefix(topic, base.TopicPrefix(from, to)))
 	})

@@ -33,6 +33,7 @@ type Transport struct {
 	Sessions Sessions
 	MaxBody  int64
 	Intake   *dialect.Intake // of messages; nil: they are not bounded
+	Space    func() error    // nil, or what it answers: there is room for new messages
 	Log      *slog.Logger
 }
 
@@ -119,10 +120,15 @@ func (t *Transport) accept(r *http.Request, p ptp.PushInbound) error {
 	if err != nil {
 		return err
 	}
+	if t.Space != nil {
+		if err := t.Space(); err != nil {
+			return err
+		}
+	}
 	err = t.Store.Push(r.Context(), messages.Channel{Session: string(own), Topic: topic}, messages.Message{
 		ID: p.Metadata[ptp.MetadataMessageID], Source: string(caller), Payload: p.Payload,
 	}, fullWait)
-	if errors.Is(err, messages.ErrTooLarge) {
+	if errors.Is(err, messages.ErrTooLarge) || errors.Is(err, messages.ErrSpent) { // which no repeat changes
 		return ptp.Fail(ptp.ResultTooLarge, err)
 	}
 	return err

@@ -20,7 +20,7 @@ type Space struct {
 
 // Free space of the home folder's disk, in bytes.
 const (
-	spaceNeeded  = 128 << 20 // a node does not start with less
+	spaceNeeded  = 128 << 20 // a node takes nothing new with less
 	spaceWelcome = 2 << 30
 )
 
@@ -134,8 +134,9 @@ func Components(path string, err error) openflow.Finding {
 	return ok("components", "algorithms come from "+path)
 }
 
-// Providers checks the programs of further providers, of which err says what is wrong.
-func Providers(wrong map[openflow.ProviderRef]error) []openflow.Finding {
+// Providers checks the programs of further providers, of which err says what is wrong. What of them is exposed runs with all
+// that the node's user may do.
+func Providers(wrong map[openflow.ProviderRef]error, exposed map[openflow.ProviderRef]bool) []openflow.Finding {
 	if len(wrong) == 0 {
 		return []openflow.Finding{ok("providers", "no provider is registered beside the built-in one")}
 	}
@@ -143,7 +144,16 @@ func Providers(wrong map[openflow.ProviderRef]error) []openflow.Finding {
 	for _, ref := range slices.SortedFunc(maps.Keys(wrong), func(a, b openflow.ProviderRef) int { return strings.Compare(a.String(), b.String()) }) {
 		check := "provider " + ref.String()
 		if err := wrong[ref]; err != nil {
-			list = append(list, fail(check, fmt.Sprint(err), "put the registered program back; until then its runs fail here"))
+			remedy := "put the registered program back; until then its runs fail here"
+			if openflow.CodeOf(err) == openflow.CodePermission {
+				remedy = "its runs fail here; see docs/providers.md on trust"
+			}
+			list = append(list, fail(check, fmt.Sprint(err), remedy))
+			continue
+		}
+		if exposed[ref] {
+			list = append(list, warn(check, "its program runs as the node's user, and can read the node's key: this runtime isolates nothing, and --trust-provider names it",
+				"use --runtime docker, and leave --trust-provider out"))
 			continue
 		}
 		list = append(list, ok(check, "its program is the one that was registered"))

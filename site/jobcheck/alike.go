@@ -13,27 +13,28 @@ import (
 
 // alike checks that parameters which all parties of a task must have in common are so, where several of them are looked
 // at. Where a model comes in, it may bring parameters of its own: then nothing is said.
-func (s Site) alike(d *openflow.DAG, views []*view) {
+func (s Site) alike(d *openflow.DAG, views map[openflow.TaskName][]*view) {
 	for _, t := range d.Tasks {
-		i := slices.IndexFunc(views, func(v *view) bool { _, takesPart := v.specs[t.Name]; return takesPart })
-		if i < 0 {
+		here := views[t.Name]
+		if len(here) < 2 {
 			continue
 		}
-		c, _ := s.Find(views[i].specs[t.Name])
+		c, _ := s.Find(here[0].specs[t.Name])
 		for _, name := range slices.Sorted(maps.Keys(c.Parameters)) {
 			if p := c.Parameters[name]; p.Alike {
-				compare(t.Name, name, p, views)
+				compare(t.Name, name, p, here)
 			}
 		}
 	}
 }
 
+// compare notes the first of the parties that run a task whose value of a parameter is another one.
 func compare(task openflow.TaskName, name string, p Parameter, views []*view) {
 	var first *view
 	var has string
 	for _, v := range views {
-		spec, takesPart := v.specs[task]
-		if !takesPart || brings(spec, openflow.InputModel) {
+		spec := v.specs[task]
+		if brings(spec, openflow.InputModel) {
 			continue
 		}
 		value := p.plain(spec.Parameters[name])

@@ -32,18 +32,16 @@ type Unresolved struct {
 // told once. The warnings name what has no effect.
 func (s Site) Check(d *openflow.DAG, parties []openflow.Party) (mistakes []openflow.Mistake, warnings []string) {
 	all := &findings{known: map[openflow.Mistake]int{}}
-	var views []*view
+	parts, views := d.Parts(), map[openflow.TaskName][]*view{}
 	for _, p := range parties {
-		v := newView(s, d, p, all)
-		for _, spec := range d.ForParty(p) {
+		v, specs := newView(s, parts, p, all), parts.Of(p)
+		for _, spec := range specs {
 			v.specs[spec.Name] = spec
+			views[spec.Name] = append(views[spec.Name], v)
 		}
-		for _, t := range d.Tasks {
-			if spec, ok := v.specs[t.Name]; ok {
-				v.task(spec)
-			}
+		for _, spec := range specs {
+			v.task(spec)
 		}
-		views = append(views, v)
 	}
 	s.alike(d, views)
 	return all.mistakes(parties), all.warnings
@@ -118,11 +116,11 @@ func (f *findings) mistakes(looked []openflow.Party) []openflow.Mistake {
 // view is a job as one party runs it.
 type view struct {
 	site  Site
-	dag   *openflow.DAG
 	party openflow.Party
 	specs map[openflow.TaskName]openflow.TaskSpec
 	sites map[openflow.TaskName][]openflow.PartyTasks // what overrides a task at the party
 	never map[output]bool                             // what is known of neverWritten
+	begin map[output]beginning                        // what is known of where tables begin
 	found *findings
 }
 
@@ -132,19 +130,11 @@ type output struct {
 	like string // the input that it passes on
 }
 
-func newView(s Site, d *openflow.DAG, p openflow.Party, found *findings) *view {
-	v := &view{
-		site: s, dag: d, party: p, found: found, specs: map[openflow.TaskName]openflow.TaskSpec{},
-		sites: map[openflow.TaskName][]openflow.PartyTasks{}, never: map[output]bool{},
+func newView(s Site, parts *openflow.Parts, p openflow.Party, found *findings) *view {
+	return &view{
+		site: s, party: p, found: found, specs: map[openflow.TaskName]openflow.TaskSpec{}, sites: parts.Overrides(p),
+		never: map[output]bool{}, begin: map[output]beginning{},
 	}
-	for _, pt := range d.PartyTasks {
-		if slices.Contains(pt.Parties, p) {
-			for name := range pt.Tasks {
-				v.sites[name] = append(v.sites[name], pt)
-			}
-		}
-	}
-	return v
 }
 
 func (v *view) wrong(s openflow.TaskSpec, path, remedy, format string, args ...any) {
@@ -242,6 +232,9 @@ func (v *view) parameters(s openflow.TaskSpec, c Component) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Parameters)) {
 		p, value := c.Parameters[name], s.Parameters[name]
+		if value == nil && p.Optional {
+			continue
+		}
 		path := v.origin(s, name) + ".parameters." + name
 		if value == nil || value == "" && !p.Optional {
 			if !p.Optional {
@@ -427,7 +420,7 @@ func (v *view) label(s openflow.TaskSpec, c Component, path string, a Artifact, 
 	if kind != openflow.InputData || !slices.Contains(a.Labelled, v.party.Role) || v.party.ID != v.site.Self || v.site.Labels == nil {
 		return
 	}
-	name, followed := v.table(ch, 0)
+	name, followed := v.table(ch)
 	if !followed {
 		return
 	}
@@ -453,28 +446,61 @@ func (v *view) label(s openflow.TaskSpec, c Component, path string, a Artifact, 
 // defaultLabel is what components call the column of labels that they write.
 const defaultLabel = "label"
 
-// table follows a channel to the table of this site that it begins at, as far as columns stay the same.
-func (v *view) table(ch openflow.Channel, depth int) (openflow.TableName, bool) {
-	if ch.Source == openflow.FromDataWarehouse && ch.Name != "" {
-		return openflow.TableName{Namespace: ch.Namespace, Name: ch.Name}, true
+// beginning is the table of this site that an output begins at; known is false where it begins at none.
+type beginning struct {
+	table openflow.TableName
+	known bool
+}
+
+// table follows a channel to the table of this site that it begins at, as far as columns stay the same. Each output is
+// followed once, however many channels lead to it, and a cycle leads to none.
+func (v *view) table(ch openflow.Channel) (openflow.TableName, bool) {
+	var way []output
+	var end beginning
+	for {
+		if ch.Source == openflow.FromDataWarehouse && ch.Name != "" {
+			end = beginning{openflow.TableName{Namespace: ch.Namespace, Name: ch.Name}, true}
+			break
+		}
+		key := output{ch.ProducerTask, ch.OutputKey}
+		if known, followed := v.begin[key]; followed {
+			end = known
+			break
+		}
+		up, here := v.specs[ch.ProducerTask]
+		if ch.Source != openflow.FromTask || !here {
+			break
+		}
+		v.begin[key] = beginning{} // until it is known: this ends a cycle
+		way = append(way, key)
+		if name, reads := up.Reads(); reads {
+			end = beginning{name, true}
+			break
+		}
+		next, more := v.passedOn(up, ch.OutputKey)
+		if !more {
+			break
+		}
+		ch = next
 	}
-	up, here := v.specs[ch.ProducerTask]
-	if ch.Source != openflow.FromTask || !here || depth > len(v.specs) {
-		return openflow.TableName{}, false
+	for _, key := range way {
+		v.begin[key] = end
 	}
-	if name, reads := up.Reads(); reads {
-		return name, true
-	}
-	c, _ := v.site.Find(up)
-	out, known := c.Outputs[openflow.InputData][ch.OutputKey]
+	return end.table, end.known
+}
+
+// passedOn is the one channel of the input whose columns an output has.
+func (v *view) passedOn(s openflow.TaskSpec, key string) (openflow.Channel, bool) {
+	c, _ := v.site.Find(s)
+	out, known := c.Outputs[openflow.InputData][key]
 	if !known || out.Like == "" {
-		return openflow.TableName{}, false
+		return openflow.Channel{}, false
 	}
-	in, bound := inputOf(up, out.Like)
+	in, bound := inputOf(s, out.Like)
 	if !bound || len(in.Channels) != 1 {
-		return openflow.TableName{}, false
+		return openflow.Channel{}, false
 	}
-	return v.table(in.Channels[0], depth+1)
+	return in.Channels[0], true
 }
 
 func remedyOf(kind openflow.InputKind, what string, has map[string]Artifact) string {

@@ -21,30 +21,67 @@ type Store interface {
 // OfRun lists the contents of the tables from outside that the run's data inputs come from: their digests, or where a table
 // is that is kept elsewhere. Errors: CodeRejected (a job that made them has been deleted here).
 func OfRun(ctx context.Context, s Store, t openflow.TaskRecord) ([]string, error) {
-	w := walk{store: s, seen: map[openflow.RunID]bool{}}
+	w := newWalk(s)
 	err := w.task(ctx, t)
 	return w.contents, err
 }
 
 // OfTable is OfRun for one table, as it is outside jobs.
 func OfTable(ctx context.Context, s Store, rec openflow.TableRecord) ([]string, error) {
-	w := walk{store: s, seen: map[openflow.RunID]bool{}}
+	w := newWalk(s)
 	err := w.table(ctx, rec)
 	return w.contents, err
 }
 
+// walk is the way back from one run or table. Each run, and the pins of each job, are looked at once.
 type walk struct {
 	store    Store
 	seen     map[openflow.RunID]bool
+	pins     map[openflow.JobKey]pinned
+	known    map[string]bool
 	contents []string
+}
+
+// pinned are the origins of what a job reads from outside: by the task that reads it, and by the table.
+type pinned struct {
+	task  map[openflow.TaskName][]string
+	table map[openflow.TableName][]string
+}
+
+func newWalk(s Store) walk {
+	return walk{store: s, seen: map[openflow.RunID]bool{}, pins: map[openflow.JobKey]pinned{}, known: map[string]bool{}}
 }
 
 func (w *walk) add(contents ...string) {
 	for _, c := range contents {
-		if !slices.Contains(w.contents, c) {
+		if !w.known[c] {
+			w.known[c] = true
 			w.contents = append(w.contents, c)
 		}
 	}
+}
+
+// pinnedBy reads what a job has pinned of data.
+func (w *walk) pinnedBy(ctx context.Context, k openflow.JobKey) (pinned, error) {
+	if has, read := w.pins[k]; read {
+		return has, nil
+	}
+	list, err := w.store.Pins(ctx, k)
+	if err != nil {
+		return pinned{}, err
+	}
+	has := pinned{map[openflow.TaskName][]string{}, map[openflow.TableName][]string{}}
+	for _, p := range list {
+		if p.Kind != openflow.InputData {
+			continue
+		}
+		has.task[p.Task] = append(has.task[p.Task], p.Origins...)
+		if _, twice := has.table[p.Table]; !twice {
+			has.table[p.Table] = p.Origins
+		}
+	}
+	w.pins[k] = has
+	return has, nil
 }
 
 func (w *walk) task(ctx context.Context, t openflow.TaskRecord) error {
@@ -52,15 +89,11 @@ func (w *walk) task(ctx context.Context, t openflow.TaskRecord) error {
 		return nil
 	}
 	w.seen[t.Key.RunID()] = true
-	pins, err := w.store.Pins(ctx, t.Key.JobKey())
+	pins, err := w.pinnedBy(ctx, t.Key.JobKey())
 	if err != nil {
 		return err
 	}
-	for _, p := range pins {
-		if p.Task == t.Key.Task && p.Kind == openflow.InputData {
-			w.add(p.Origins...)
-		}
-	}
+	w.add(pins.task[t.Key.Task]...)
 	for _, in := range t.Spec.Inputs {
 		for _, c := range in.Channels {
 			if in.Kind != openflow.InputData || c.Source != openflow.FromTask {
@@ -75,7 +108,7 @@ func (w *walk) task(ctx context.Context, t openflow.TaskRecord) error {
 }
 
 // outputs adds what a channel takes from another task of the job. A task may hand on a table that it has only read.
-func (w *walk) outputs(ctx context.Context, t openflow.TaskRecord, c openflow.Channel, pins []openflow.Pin) error {
+func (w *walk) outputs(ctx context.Context, t openflow.TaskRecord, c openflow.Channel, pins pinned) error {
 	outputs, err := w.store.LatestOutputs(ctx, t.Key.JobKey(), c.ProducerTask)
 	if err != nil {
 		return lost(t, err)
@@ -84,8 +117,8 @@ func (w *walk) outputs(ctx context.Context, t openflow.TaskRecord, c openflow.Ch
 		if out.OutputKey != c.OutputKey {
 			continue
 		}
-		if i := slices.IndexFunc(pins, func(p openflow.Pin) bool { return p.Kind == openflow.InputData && p.Table == out.Table }); i >= 0 {
-			w.add(pins[i].Origins...)
+		if origins, pinned := pins.table[out.Table]; pinned {
+			w.add(origins...)
 			continue
 		}
 		rec, err := w.store.TableOf(ctx, t.Key.JobKey(), out.Table)

@@ -82,6 +82,9 @@ func (s *Service) record(ctx context.Context, o openflow.JobOrder, word openflow
 	if err := s.exposes(specs); err != nil {
 		return err
 	}
+	if err := s.room(); err != nil {
+		return err
+	}
 	found, err := s.find(ctx, o, specs, permit)
 	if err != nil {
 		return err

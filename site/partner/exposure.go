@@ -6,14 +6,15 @@ import "openflow"
 // what this site's run sends. What a site does with itself exposes nobody.
 func commonArbiter(self openflow.PartyID, specs []openflow.TaskSpec) (task openflow.TaskName, data openflow.Party, found bool) {
 	for _, spec := range specs {
+		arbiters := map[openflow.PartyID]bool{}
 		for _, a := range spec.Parties {
-			if a.Role != openflow.RoleArbiter || a.ID == self {
-				continue
+			if a.Role == openflow.RoleArbiter && a.ID != self {
+				arbiters[a.ID] = true
 			}
-			for _, p := range spec.Parties {
-				if p.Role != openflow.RoleArbiter && p.ID == a.ID {
-					return spec.Name, p, true
-				}
+		}
+		for _, p := range spec.Parties {
+			if p.Role != openflow.RoleArbiter && arbiters[p.ID] {
+				return spec.Name, p, true
 			}
 		}
 	}

@@ -155,6 +155,7 @@ type Service struct {
 	Pool       Pool // nil: the node runs every task itself
 	Limits     Limits
 	Policy     openflow.Policy
+	Space      func() error          // nil, or what it answers: there is room for what is new
 	GrantAll   bool                  // peers may initiate and schedule jobs, and use every table and component: for trials
 	Freed      func()                // is told when a job has given back what it held; nil: nobody wants to know
 	Ended      func(openflow.JobKey) // is told when a job has ended here; nil: nobody wants to know
@@ -162,6 +163,14 @@ type Service struct {
 }
 
 var _ openflow.PartnerService = (*Service)(nil)
+
+// room refuses what is new here on a disk that is nearly full.
+func (s *Service) room() error {
+	if s.Space == nil {
+		return nil
+	}
+	return openflow.About(openflow.AboutResource, s.Space())
+}
 
 // Reserve takes what the job needs of the capacity; see openflow.PartnerService.
 func (s *Service) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {

@@ -3,7 +3,6 @@ package partner
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"openflow"
 	"openflow/site/lineage"
@@ -20,8 +19,11 @@ type found struct {
 // find looks up all that the tasks read here by name. Names that do not exist are mistakes; an error says that the
 // look-up itself failed. A name is looked up once, so that all tasks of a job read the same rows.
 func (s *Service) find(ctx context.Context, o openflow.JobOrder, specs []openflow.TaskSpec, may permit) (found, error) {
-	f := finder{Service: s, order: o, may: may, found: found{tables: map[openflow.TableName]openflow.TableRecord{}},
-		whole: map[openflow.TableName]openflow.TableRecord{}}
+	f := finder{
+		Service: s, order: o, may: may, found: found{tables: map[openflow.TableName]openflow.TableRecord{}},
+		whole: map[openflow.TableName]openflow.TableRecord{}, absent: map[openflow.TableName]bool{},
+		told: map[openflow.Mistake]bool{}, origins: map[openflow.TableName][]string{},
+	}
 	for _, spec := range specs {
 		if name, reads := spec.Reads(); reads && name.Namespace != "" && name.Name != "" { // otherwise the parameters are a mistake
 			if err := f.table(ctx, "dag.tasks."+string(spec.Name)+".parameters", openflow.Pin{Task: spec.Name, Kind: openflow.InputData, Table: name}); err != nil {
@@ -43,11 +45,15 @@ type finder struct {
 	may   permit
 	whole map[openflow.TableName]openflow.TableRecord // of tables that the job gets in part
 	found
+	absent  map[openflow.TableName]bool
+	told    map[openflow.Mistake]bool
+	origins map[openflow.TableName][]string // of the tables in found
 }
 
 func (f *finder) missing(path string, about openflow.Subject, remedy, format string, args ...any) {
 	m := openflow.Mistake{Code: openflow.CodeNotFound, Subject: about, Path: path, Message: fmt.Sprintf(format, args...), Remedy: remedy}
-	if !slices.Contains(f.mistakes, m) {
+	if !f.told[m] {
+		f.told[m] = true
 		f.mistakes = append(f.mistakes, m)
 	}
 }
@@ -80,36 +86,44 @@ func (f *finder) input(ctx context.Context, spec openflow.TaskSpec, in openflow.
 
 func (f *finder) table(ctx context.Context, path string, pin openflow.Pin) error {
 	rec, known := f.tables[pin.Table]
-	if !known {
+	if !known && !f.absent[pin.Table] {
 		var err error
 		rec, err = f.Store.Table(ctx, pin.Table)
-		if openflow.CodeOf(err) == openflow.CodeNotFound {
-			f.missing(path, openflow.AboutTable, "upload it there: openflow data upload", "no table %s", pin.Table)
-			return nil
-		}
-		if err != nil {
+		switch {
+		case openflow.CodeOf(err) == openflow.CodeNotFound:
+			f.absent[pin.Table] = true
+		case err != nil:
 			return openflow.About(openflow.AboutTable, err)
-		}
-		if columns := f.may.Columns[pin.Table]; len(columns) > 0 {
-			f.whole[pin.Table] = rec
-			if rec, err = f.Excerpts.Cut(ctx, rec, columns); err != nil {
-				return openflow.About(openflow.AboutTable, err)
+		default:
+			// What a partner learns of a part, it learns of the table.
+			if f.origins[pin.Table], err = lineage.OfTable(ctx, f.Store, rec); err != nil {
+				return err
 			}
+			if columns := f.may.Columns[pin.Table]; len(columns) > 0 {
+				f.whole[pin.Table] = rec
+				if rec, err = f.Excerpts.Cut(ctx, rec, columns); err != nil {
+					return openflow.About(openflow.AboutTable, err)
+				}
+			}
+			f.tables[pin.Table] = rec
 		}
-		f.tables[pin.Table] = rec
 	}
-	return f.pin(ctx, pin, rec)
+	if f.absent[pin.Table] {
+		f.missing(path, openflow.AboutTable, "upload it there: openflow data upload", "no table %s", pin.Table)
+		return nil
+	}
+	f.pin(pin, rec, f.origins[pin.Table])
+	return nil
 }
 
 // pin keeps a table as it is now, with the tables from outside that it comes from: the job that made it may be deleted.
-func (f *finder) pin(ctx context.Context, pin openflow.Pin, rec openflow.TableRecord) (err error) {
+func (f *finder) pin(pin openflow.Pin, rec openflow.TableRecord, origins []string) {
 	pin.Object, pin.Bytes, pin.Count, pin.DataType, pin.Meta = rec.Object, rec.Bytes, rec.Count, rec.DataType, rec.Meta
 	if whole, cut := f.whole[pin.Table]; cut && pin.SourceJob == "" {
-		pin.CutOf, rec = whole.Object, whole // what a partner learns of a part, it learns of the table
+		pin.CutOf = whole.Object
 	}
-	pin.Origins, err = lineage.OfTable(ctx, f.Store, rec)
+	pin.Origins = origins
 	f.pins = append(f.pins, pin)
-	return err
 }
 
 // outputs pins what a task of another job has made here, as that job has it, and returns the next position.
@@ -133,9 +147,11 @@ func (f *finder) outputs(ctx context.Context, path string, pin openflow.Pin) (in
 			return pin.Index, openflow.About(openflow.AboutTable, err)
 		}
 		any, pin.Table = true, o.Table
-		if err := f.pin(ctx, pin, rec); err != nil {
+		origins, err := lineage.OfTable(ctx, f.Store, rec)
+		if err != nil {
 			return pin.Index, err
 		}
+		f.pin(pin, rec, origins)
 		pin.Index++
 	}
 	if !any {

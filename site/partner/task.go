@@ -31,6 +31,11 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	if t.PartyStatus.Terminal() {
 		return nil // it has run already; its report is on the way or was taken
 	}
+	if t.PartyStatus == openflow.TaskWaiting && !t.ResourceInUse {
+		if err := s.room(); err != nil {
+			return err
+		}
+	}
 	if o.StartsJob {
 		if _, err := s.move(ctx, key, openflow.JobRunning, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
 			return err

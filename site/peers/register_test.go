@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/tests/fuzzing"
 )
 
 func TestParse(t *testing.T) {
@@ -33,7 +34,7 @@ func TestParse(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add("10000=https://10.0.0.2:9380,ed25519:rJVw-VPaXEs3GGeWhFL0aFEP5qAIeChVypbJztlDDfk")
 	f.Add("=,")
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzzing.Within(f, func(t *testing.T, s string) {
 		if p, err := Parse(s); err == nil {
 			require.NoError(t, p.Check())
 		}

@@ -12,6 +12,7 @@ import (
 
 	"openflow"
 	"openflow/site/policy"
+	"openflow/tests/fuzzing"
 )
 
 func TestParse(t *testing.T) {
@@ -146,7 +147,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(policy.Format(openflow.DefaultPolicy())))
 	f.Add([]byte("psi: {min_intersection: 3}\n---\n# x\n"))
 	f.Add([]byte("psi: &a\n  b: *a\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	fuzzing.Within(f, func(t *testing.T, data []byte) {
 		p, err := policy.Parse("policy.yaml", data)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))

@@ -5,9 +5,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"openflow"
+	"openflow/runtime/driver"
 )
 
 // Programs says what a machine starts for the runs of each provider.
@@ -21,6 +23,12 @@ type Programs struct {
 	Bring func(ctx context.Context, path string) (image string, err error)
 	// Copies is the folder of this machine's own copies of programs, by digest. A runtime that starts files starts these.
 	Copies string
+	// Question puts a question to a program that has been brought; see driver.Host.
+	Question func(ctx context.Context, q driver.Question) (driver.Answer, error)
+	// Isolated says that what runs reaches nothing of this machine. Otherwise only the built-in program runs, and those of
+	// the providers that the operator trusts as the node itself, by name.
+	Isolated bool
+	Trusted  []string
 
 	files    known
 	bringing sync.Mutex
@@ -50,8 +58,8 @@ func Own(path string, speaks openflow.Dialect) (openflow.ProviderRecord, error) 
 
 // Of says what a run of that provider is started with. Of a local program it is the very content that was registered. The
 // built-in provider is whatever this machine brings along, so that a run goes on after an update. Errors: CodeNotFound (not
-// registered, or not on this machine), CodeConflict (changed), CodeInvalid (it cannot be run here), CodeUnavailable (an
-// update of the built-in one is under way).
+// registered, or not on this machine), CodeConflict (changed), CodeInvalid (it cannot be run here), CodePermission (nothing would
+// isolate it), CodeUnavailable (an update of the built-in one is under way).
 func (p *Programs) Of(ctx context.Context, provider string) (openflow.Program, error) {
 	ref, err := openflow.ParseProvider(provider)
 	if err != nil {
@@ -88,6 +96,9 @@ func (p *Programs) find(ctx context.Context, ref openflow.ProviderRef) (openflow
 
 // Ready checks a provider's program, and brings it to the runtime. It returns what that starts. Errors are those of Of.
 func (p *Programs) Ready(ctx context.Context, r openflow.ProviderRecord) (string, error) {
+	if err := p.allow(r); err != nil {
+		return "", err
+	}
 	key := brought{r.Place, r.Digest}
 	image, made := p.image(key)
 	if made && r.Kind == openflow.ProviderBuiltIn {
@@ -133,15 +144,38 @@ func (p *Programs) image(key brought) (string, bool) {
 	return image, ok
 }
 
-// Check is Ready for those who want to know only whether it is.
-func (p *Programs) Check(ctx context.Context, r openflow.ProviderRecord) error {
-	_, err := p.Ready(ctx, r)
-	return err
+// Exposed reports whether a provider's programs run here with all that the node's user may do: its runtime isolates nothing,
+// and the operator trusts that provider.
+func (p *Programs) Exposed(r openflow.ProviderRecord) bool {
+	return !p.Isolated && r.Kind != openflow.ProviderBuiltIn && slices.Contains(p.Trusted, r.Name)
+}
+
+// allow refuses programs of others where nothing isolates them. Errors: CodePermission.
+func (p *Programs) allow(r openflow.ProviderRecord) error {
+	if p.Isolated || r.Kind == openflow.ProviderBuiltIn || p.Exposed(r) {
+		return nil
+	}
+	return openflow.Errorf(openflow.CodePermission,
+		"machine %s does not run programs of provider %s: its runtime isolates nothing, so they could read the node's key", p.Machine, r.Name).
+		WithHint("use --runtime docker; or, if %s may do all that the node's user may, start with --trust-provider %s", r.Name, r.Name)
+}
+
+// Ask checks a provider's program, brings it to the runtime, and asks it there: nothing of it runs outside of that. Errors:
+// those of Ready and of driver.Host.
+func (p *Programs) Ask(ctx context.Context, r openflow.ProviderRecord, most int, args ...string) (driver.Answer, error) {
+	image, err := p.Ready(ctx, r)
+	if err != nil {
+		return driver.Answer{}, err
+	}
+	return p.Question(ctx, driver.Question{Image: image, Command: args, Most: most})
 }
 
 // Verify compares a provider's program on this machine with its record. Errors: CodeNotFound (it is not here), CodeConflict
-// (it has changed), CodeUnavailable (the built-in one has).
+// (it has changed), CodeUnavailable (the built-in one has), CodePermission (it would run unisolated, and is not trusted).
 func (p *Programs) Verify(r openflow.ProviderRecord) error {
+	if err := p.allow(r); err != nil {
+		return err
+	}
 	digest, err := p.files.digest(r.Place)
 	switch {
 	case err != nil:

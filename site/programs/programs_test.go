@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/runtime/driver"
 	"openflow/site/programs"
 )
 
@@ -40,7 +41,7 @@ func machine(t *testing.T, known ...openflow.ProviderRecord) (p *programs.Progra
 	own.Name, own.Version = "openflow", "2"
 	brought = new([]string)
 	return &programs.Programs{
-		Machine: "m1", Device: "local", BuiltIn: own, Copies: filepath.Join(t.TempDir(), "programs"),
+		Machine: "m1", Device: "local", Isolated: true, BuiltIn: own, Copies: filepath.Join(t.TempDir(), "programs"),
 		Find: func(_ context.Context, name, version string) (openflow.ProviderRecord, error) {
 			for _, p := range known {
 				if p.Name == name && p.Version == version {
@@ -304,4 +305,41 @@ func TestVerifyingIsCheap(t *testing.T) {
 		}
 		return time.Since(begun) < time.Second
 	}, 3*time.Minute, 100*time.Millisecond)
+}
+
+// Where nothing isolates it, a program of another provider neither runs nor tells what it has, unless the operator trusts its
+// provider by name. The built-in one does.
+func TestProgramsThatNothingIsolates(t *testing.T) {
+	ctx := t.Context()
+	r := acme(t, file(t, "#!/bin/sh\n"))
+	p, brought := machine(t, r)
+	asked := 0
+	p.Question = func(context.Context, driver.Question) (driver.Answer, error) { asked++; return driver.Answer{}, nil }
+	_, err := p.Of(ctx, "acme:1")
+	require.NoError(t, err)
+	p.Isolated = false
+	*brought = nil
+	for name, try := range map[string]func() error{
+		"run":      func() error { _, err := p.Of(ctx, "acme:1"); return err },
+		"question": func() error { _, err := p.Ask(ctx, r, 1, "list"); return err },
+		"look":     func() error { return p.Verify(r) },
+	} {
+		err := try()
+		require.Equal(t, openflow.CodePermission, openflow.CodeOf(err), name)
+		require.ErrorContains(t, err, "--trust-provider acme", name)
+	}
+	require.Empty(t, *brought)
+	require.Zero(t, asked)
+	_, err = p.Ask(ctx, p.BuiltIn, 1, "list")
+	require.NoError(t, err)
+	require.False(t, p.Exposed(p.BuiltIn))
+
+	p.Trusted = []string{"acme"}
+	_, err = p.Ask(ctx, r, 1, "list")
+	require.NoError(t, err)
+	require.NoError(t, p.Verify(r))
+	require.True(t, p.Exposed(r))
+	require.Equal(t, 2, asked)
+	p.Trusted = []string{"acm", "acme2"}
+	require.False(t, p.Exposed(r))
 }

@@ -7,16 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
 	"openflow"
+	"openflow/runtime/driver"
 	"openflow/site/jobcheck"
 )
 
@@ -25,22 +24,17 @@ const (
 	maxComponents  = 200
 	maxList        = 64 << 10 // bytes of its list
 	maxDescription = 1 << 20  // bytes of one description
-	maxComplaint   = 2 << 10  // bytes of what it writes beside
 	maxNesting     = 64       // of a description
 	maxTokens      = 500_000  // of all descriptions: names, values, brackets
 	maxParameters  = 200      // of one component
-	asked          = 8        // questions at a time
+	atOnce         = 8        // questions at a time
 )
 
-// How long a program may take: for one answer, and for all of them.
+// How long a program may take: for one answer, and for all of them. A runtime that isolates makes a container for each.
 var (
-	answersWithin  = 10 * time.Second
-	describeWithin = time.Minute
+	answersWithin  = 20 * time.Second
+	describeWithin = 90 * time.Second
 )
-
-// lastWords is how long what a program has written may take to be read after its end: seconds on a busy machine. What it
-// has left behind may hold its pipes for ever.
-const lastWords = 5 * time.Second
 
 // Description is what a program says of itself.
 type Description struct {
@@ -60,31 +54,31 @@ type document struct {
 	} `json:"component"`
 }
 
-// Describe asks a program which components it has, what they are, and whose. It runs as this user, without the environment
-// of the node. All components must be of one provider. Errors: CodeInvalid, with what is wrong of the answers.
+// Machine is what the registry asks of the machine that it is on.
+type Machine interface {
+	// Ask runs a provider's program with these arguments where its runs do, isolated as they are; see programs.Programs.
+	Ask(ctx context.Context, r openflow.ProviderRecord, most int, args ...string) (driver.Answer, error)
+}
+
+// Describe asks a program which components it has, what they are, and whose. All components must be of one provider. Errors:
+// CodeInvalid, with what is wrong of the answers; those of Machine.
 //
 // Spec: fate-flow-api §3.3.1.
-func Describe(ctx context.Context, program string) (Description, error) {
-	d := Description{}
+func Describe(ctx context.Context, on Machine, r openflow.ProviderRecord) (Description, error) {
+	d, p := Description{}, asking{on, r}
 	ctx, cancel := context.WithTimeout(ctx, describeWithin)
 	defer cancel()
-	names, err := list(ctx, program)
+	names, err := p.list(ctx)
 	if err != nil {
 		return d, err
 	}
 	raw, docs, left := make([][]byte, len(names)), make([]document, len(names)), new(atomic.Int64)
 	left.Store(maxTokens)
 	group, limited := errgroup.WithContext(ctx)
-	group.SetLimit(asked)
+	group.SetLimit(atOnce)
 	for i, name := range names {
 		group.Go(func() (err error) {
-			if raw[i], err = ask(limited, program, maxDescription, "desc", "--name", name); err != nil {
-				return err
-			}
-			if err := limited.Err(); err != nil { // reading takes time too
-				return refused(program, "%v: %s are allowed for all answers", err, describeWithin)
-			}
-			docs[i], err = read(program, name, raw[i], left)
+			raw[i], docs[i], err = p.describe(limited, name, left)
 			return err
 		})
 	}
@@ -92,26 +86,68 @@ func Describe(ctx context.Context, program string) (Description, error) {
 		return d, err
 	}
 	for i, name := range names {
-		c := docs[i].Component
-		ref := openflow.ProviderRef{Name: c.Provider, Version: c.Version}
+		ref := docs[i].provider()
 		if i == 0 {
 			d.Provider = ref
 		}
 		if ref != d.Provider {
-			return d, refused(program, "component %q is of provider %s, and others are of %s", name, ref, d.Provider)
+			return d, refused(r.Place, "component %q is of provider %s, and others are of %s", name, ref, d.Provider)
 		}
 		var compact bytes.Buffer
 		if err := json.Compact(&compact, raw[i]); err != nil {
-			return d, refused(program, "component %q: %v", name, err)
+			return d, refused(r.Place, "component %q: %v", name, err)
 		}
 		d.Components = append(d.Components, openflow.ComponentRecord{Name: name, Provider: ref, Description: compact.Bytes()})
 	}
 	return d, nil
 }
 
+// Whose asks a program for the provider of its first component. Errors: those of Describe.
+func Whose(ctx context.Context, on Machine, r openflow.ProviderRecord) (openflow.ProviderRef, error) {
+	p := asking{on, r}
+	ctx, cancel := context.WithTimeout(ctx, describeWithin)
+	defer cancel()
+	names, err := p.list(ctx)
+	if err != nil {
+		return openflow.ProviderRef{}, err
+	}
+	left := new(atomic.Int64)
+	left.Store(maxTokens)
+	_, doc, err := p.describe(ctx, names[0], left)
+	if err != nil {
+		return openflow.ProviderRef{}, err
+	}
+	return doc.provider(), nil
+}
+
+// asking is a program that is asked what it is.
+type asking struct {
+	on Machine
+	of openflow.ProviderRecord
+}
+
+// describe asks what one component is.
+func (p asking) describe(ctx context.Context, name string, left *atomic.Int64) ([]byte, document, error) {
+	raw, err := p.ask(ctx, maxDescription, "desc", "--name", name)
+	if err != nil {
+		return nil, document{}, err
+	}
+	if err := ctx.Err(); err != nil { // reading takes time too
+		return nil, document{}, refused(p.of.Place, "%v: %s are allowed for all answers", err, describeWithin)
+	}
+	doc, err := read(p.of.Place, name, raw, left)
+	return raw, doc, err
+}
+
+// provider is whose the component is.
+func (d document) provider() openflow.ProviderRef {
+	return openflow.ProviderRef{Name: d.Component.Provider, Version: d.Component.Version}
+}
+
 // list asks for the names of the components, each of which may come once.
-func list(ctx context.Context, program string) ([]string, error) {
-	raw, err := ask(ctx, program, maxList, "list")
+func (p asking) list(ctx context.Context) ([]string, error) {
+	program := p.of.Place
+	raw, err := p.ask(ctx, maxList, "list")
 	if err != nil {
 		return nil, err
 	}
@@ -207,57 +243,24 @@ func refused(program, format string, args ...any) error {
 		WithHint("docs/providers.md says what a program answers; of our own one: build it with make build")
 }
 
-// errTooMuch ends a program that says more than may be read.
-var errTooMuch = errors.New("too much")
-
-// ask runs the program with these arguments and gives what it writes, at most that many bytes. It ends with all that it
-// has started, and in time.
-func ask(ctx context.Context, program string, most int, args ...string) ([]byte, error) {
+// ask gives what the program writes when it is run with these arguments, at most that many bytes, and in time.
+func (p asking) ask(ctx context.Context, most int, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, answersWithin)
 	defer cancel()
-	ctx, enough := context.WithCancelCause(ctx)
-	defer enough(nil)
-	said, complaint := &bounded{most: most, full: func() { enough(errTooMuch) }}, &bounded{most: maxComplaint}
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir, cmd.Env = "/", []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
-	cmd.Stdout, cmd.Stderr = said, complaint
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	end := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.Cancel, cmd.WaitDelay = end, lastWords
-	err := cmd.Run()
-	if cmd.Process != nil {
-		_ = end() // what it has left behind; mostly there is nothing
-	}
+	said, err := p.on.Ask(ctx, p.of, most, args...)
 	what := strings.Join(args, " ")
 	switch {
-	case errors.Is(context.Cause(ctx), errTooMuch):
-		return nil, refused(program, "it answers %q with more than %d bytes", what, most)
-	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		return nil, refused(program, "it takes too long to answer %q: %s are allowed, and %s for all answers", what, answersWithin, describeWithin)
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
+	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil, refused(p.of.Place, "it takes too long to answer %q: %s are allowed, and %s for all answers", what, answersWithin, describeWithin)
 	case err != nil:
-		if text := openflow.FirstLine(openflow.Readable(strings.ToValidUTF8(complaint.text.String(), ""))); text != "" {
-			return nil, refused(program, "asked %q: %v: %s", what, err, text)
+		return nil, err
+	case said.TooMuch:
+		return nil, refused(p.of.Place, "it answers %q with more than %d bytes", what, most)
+	case said.ExitCode != 0:
+		if text := openflow.FirstLine(openflow.Readable(strings.ToValidUTF8(string(said.Complaint), ""))); text != "" {
+			return nil, refused(p.of.Place, "asked %q: exit status %d: %s", what, said.ExitCode, text)
 		}
-		return nil, refused(program, "asked %q: %v", what, err)
+		return nil, refused(p.of.Place, "asked %q: exit status %d", what, said.ExitCode)
 	}
-	return said.text.Bytes(), nil
-}
-
-// bounded keeps the beginning of what is written. Its buffer is a member: one that is embedded would be filled past Write.
-type bounded struct {
-	text bytes.Buffer
-	most int
-	full func() // is called when more comes; nil: the rest is dropped
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	room := b.most - b.text.Len()
-	b.text.Write(p[:min(room, len(p))])
-	if len(p) > room && b.full != nil {
-		b.full()
-		return 0, errTooMuch
-	}
-	return len(p), nil
+	return said.Text, nil
 }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/runtime/driver"
+	"openflow/tests/fuzzing"
 )
 
 // program is a program of a shell script.
@@ -20,6 +23,15 @@ func program(t *testing.T, script string) string {
 	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700))
 	return path
 }
+
+// here asks programs of this machine as this user.
+type here struct{}
+
+func (here) Ask(ctx context.Context, r openflow.ProviderRecord, most int, args ...string) (driver.Answer, error) {
+	return driver.AskHere(ctx, driver.Question{Image: r.Place, Command: args, Most: most})
+}
+
+func at(path string) openflow.ProviderRecord { return openflow.ProviderRecord{Place: path} }
 
 // of is a program of that provider with two components.
 func of(provider, version string) string {
@@ -33,7 +45,7 @@ esac`
 }
 
 func TestDescribe(t *testing.T) {
-	d, err := Describe(t.Context(), program(t, of("acme", "1.2.0")))
+	d, err := Describe(t.Context(), here{}, at(program(t, of("acme", "1.2.0"))))
 	require.NoError(t, err)
 	acme := openflow.ProviderRef{Name: "acme", Version: "1.2.0"}
 	require.Equal(t, acme, d.Provider)
@@ -46,7 +58,7 @@ func TestDescribe(t *testing.T) {
 // A program gets nothing of the node's environment.
 func TestDescribeGivesNoSecrets(t *testing.T) {
 	t.Setenv("OPENFLOW_TOKEN", "secret")
-	d, err := Describe(t.Context(), program(t, strings.Replace(of("acme", "1"), "for tests", `<'$(env | grep -c OPENFLOW)'>`, 1)))
+	d, err := Describe(t.Context(), here{}, at(program(t, strings.Replace(of("acme", "1"), "for tests", `<'$(env | grep -c OPENFLOW)'>`, 1))))
 	require.NoError(t, err)
 	require.Contains(t, string(d.Components[0].Description), `<0>`)
 }
@@ -67,7 +79,7 @@ func TestHostilePrograms(t *testing.T) {
 		"complains for ever":       {"yes >&2", "takes too long"},
 		"hangs":                    {"exec sleep 600", "takes too long"},
 		"hangs, deaf":              {"trap '' TERM; while :; do sleep 600; done", "takes too long"},
-		"leaves somebody behind":   {"sleep 600 & echo '{\"buildin\":[\"a\"]}'", "asked \"list\""},
+		"leaves somebody behind":   {"sleep 600 & echo '{\"buildin\":[\"a\"]}'", "left programs behind"},
 		"100,000 components":       {`printf '{"buildin":["a0"'; i=1; while [ $i -lt 100000 ]; do printf ',"a%d"' $i; i=$((i+1)); done; echo ']}'`, "more than 65536 bytes"},
 		"1,000 components":         {`printf '{"buildin":["a0"'; i=1; while [ $i -lt 1000 ]; do printf ',"a%d"' $i; i=$((i+1)); done; echo ']}'`, "it has 1000 components"},
 		"none":                     {`echo '{"buildin":[]}'`, "it has 0 components"},
@@ -107,7 +119,7 @@ func TestHostilePrograms(t *testing.T) {
 				within(t, 3*time.Minute)
 			}
 			begun := time.Now()
-			_, err := Describe(t.Context(), program(t, tc.script))
+			_, err := Describe(t.Context(), here{}, at(program(t, tc.script)))
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, tc.says)
 			require.Less(t, len(err.Error()), 4<<10)
@@ -125,17 +137,17 @@ func within(t *testing.T, d time.Duration) {
 
 // Components of one program have one provider: otherwise one name would stand for another's work.
 func TestProgramOfTwoProviders(t *testing.T) {
-	_, err := Describe(t.Context(), program(t, `case "$1" in
+	_, err := Describe(t.Context(), here{}, at(program(t, `case "$1" in
 list) echo '{"buildin":["a","b"]}' ;;
 desc) echo '{"component":{"name":"'$3'","provider":"of-'$3'","version":"1"}}' ;;
-esac`))
+esac`)))
 	require.ErrorContains(t, err, "of-b:1")
 }
 
 func FuzzDescription(f *testing.F) {
 	f.Add([]byte(`{"component":{"name":"a","provider":"acme","version":"1","roles":["guest"],"parameters":{"x":{"type_meta":{"type":"object","properties":{}}}}}}`))
 	f.Add([]byte(`[[[[`))
-	f.Fuzz(func(t *testing.T, raw []byte) {
+	fuzzing.Within(f, func(t *testing.T, raw []byte) {
 		left := new(atomic.Int64)
 		left.Store(maxTokens)
 		doc, err := read("p", "a", raw, left)

@@ -40,8 +40,8 @@ type Registry struct {
 	Device string // local or docker
 	// Speaks completes the dialect that an operator says the containers of a program speak, and refuses one that none can.
 	Speaks func(openflow.Dialect) (openflow.Dialect, error)
-	// Ready checks that a program can run here before it is registered; nil: nobody asks.
-	Ready func(ctx context.Context, r openflow.ProviderRecord) error
+	// Machine is where programs are asked what they are; nil: none is registered here.
+	Machine Machine
 
 	mu   sync.Mutex
 	read map[openflow.ProviderRef]described
@@ -54,8 +54,8 @@ type described struct {
 }
 
 // BuiltIn asks the program of the built-in provider what it has, and records that. A program that the site has a record of is
-// not asked again. What the site has of an earlier version of it is forgotten. Errors: CodeInvalid.
-func BuiltIn(ctx context.Context, rows Store, own openflow.ProviderRecord) (openflow.ProviderRecord, error) {
+// not asked again. What the site has of an earlier version of it is forgotten. Errors: CodeInvalid; those of Machine.
+func BuiltIn(ctx context.Context, on Machine, rows Store, own openflow.ProviderRecord) (openflow.ProviderRecord, error) {
 	list, err := rows.Providers(ctx)
 	if err != nil {
 		return own, err
@@ -66,7 +66,7 @@ func BuiltIn(ctx context.Context, rows Store, own openflow.ProviderRecord) (open
 			return own, nil
 		}
 	}
-	said, err := Describe(ctx, own.Place)
+	said, err := Describe(ctx, on, own)
 	if err != nil {
 		return own, err
 	}
@@ -74,14 +74,17 @@ func BuiltIn(ctx context.Context, rows Store, own openflow.ProviderRecord) (open
 	return own, rows.SetBuiltIn(ctx, own, said.Components)
 }
 
-// Add registers a local program: the file at that path, for as long as it stays as it is. It runs once to describe itself, as
-// this user. name is whose the operator believes it to be, and speaks the dialect of its containers; empty: the usual one. The
+// Add registers a local program: the file at that path, for as long as it stays as it is. It is run to describe itself where
+// its tasks will run, and isolated as they are. name is whose the operator believes it to be, and speaks the dialect of its containers; empty: the usual one. The
 // same program again changes nothing. Errors: CodeInvalid (the file, what it says, or the dialect), CodeConflict (the provider
-// has another program in that version, or this one in another dialect).
+// has another program in that version, or this one in another dialect), CodePermission (nothing would isolate it).
 func (g *Registry) Add(
 	ctx context.Context, name, path string, speaks openflow.Dialect, user string,
 ) (openflow.ProviderRecord, []openflow.ComponentRecord, error) {
-	r := openflow.ProviderRecord{Kind: openflow.ProviderProgram, Enabled: true, AddedBy: user}
+	r := openflow.ProviderRecord{Name: name, Kind: openflow.ProviderProgram, Enabled: true, AddedBy: user}
+	if err := openflow.CheckIdentifier("provider", name); err != nil {
+		return r, nil, err
+	}
 	var err error
 	if r.Dialect, err = g.Speaks(speaks); err != nil {
 		return r, nil, err
@@ -89,18 +92,13 @@ func (g *Registry) Add(
 	if r.Place, r.Digest, err = programs.Inspect(path); err != nil {
 		return r, nil, err
 	}
-	said, err := Describe(ctx, r.Place)
+	said, err := Describe(ctx, g.Machine, r)
 	if err != nil {
 		return r, nil, err
 	}
 	r.Name, r.Version = said.Provider.Name, said.Provider.Version
 	if err := g.believe(ctx, name, r); err != nil {
 		return r, nil, err
-	}
-	if g.Ready != nil { // also: it is still the file that was looked at
-		if err := g.Ready(ctx, r); err != nil {
-			return r, nil, err
-		}
 	}
 	if err := g.Rows.AddProvider(ctx, r, said.Components); err != nil {
 		return r, nil, err

@@ -23,9 +23,9 @@ func site(t *testing.T) *Registry {
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
 	own, err := programs.Own(program(t, of("openflow", "2")), "usual")
 	require.NoError(t, err)
-	_, err = BuiltIn(t.Context(), rows, own)
+	_, err = BuiltIn(t.Context(), here{}, rows, own)
 	require.NoError(t, err)
-	return &Registry{Self: "9999", Rows: rows, Device: "docker", Speaks: spoken}
+	return &Registry{Self: "9999", Rows: rows, Device: "docker", Speaks: spoken, Machine: here{}}
 }
 
 func spoken(d openflow.Dialect) (openflow.Dialect, error) {
@@ -221,11 +221,11 @@ func TestBuiltInIsAskedOnce(t *testing.T) {
 	own, err := programs.Own(path, "usual")
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(path))
-	again, err := BuiltIn(t.Context(), g.Rows, own)
+	again, err := BuiltIn(t.Context(), here{}, g.Rows, own)
 	require.NoError(t, err)
 	require.Equal(t, "openflow:2", again.Ref().String())
 
 	own.Dialect = "toy"
-	_, err = BuiltIn(t.Context(), g.Rows, own)
+	_, err = BuiltIn(t.Context(), here{}, g.Rows, own)
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%v", err)
 }

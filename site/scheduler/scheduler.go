@@ -46,6 +46,7 @@ type Service struct {
 	Timing   openflow.Timing
 	NewID    func() openflow.JobID
 	Quota    openflow.Quota // of each peer of which nothing else is said
+	Space    func() error   // nil, or what it answers: there is room for what is new
 	// GrantAll lets every peer initiate jobs: for trials.
 	GrantAll bool
 	Log      *slog.Logger
@@ -125,6 +126,11 @@ func (s *Service) admit(ctx context.Context, caller openflow.PartyID, sub openfl
 	quota, err := s.quota(ctx, caller)
 	if err != nil {
 		return no(openflow.About(openflow.AboutJob, err))
+	}
+	if s.Space != nil {
+		if err := s.Space(); err != nil {
+			return no(openflow.About(openflow.AboutResource, err))
+		}
 	}
 	job, err := s.Store.AdmitScheduledJob(ctx, quota.Jobs, openflow.ScheduledJob{
 		ID: sub.ID, Initiator: caller, Status: openflow.JobReady, DAG: &dag, Priority: dag.Conf.Priority,

@@ -15,6 +15,7 @@ import (
 
 	"openflow"
 	"openflow/site/trust"
+	"openflow/tests/fuzzing"
 )
 
 func requireCode(tb testing.TB, want openflow.Code, err error) {
@@ -151,7 +152,7 @@ func FuzzParsePublicKey(f *testing.F) {
 	f.Add("ed25519:" + strings.Repeat("A", 43))
 	f.Add("ed25519:AAAA\nAAAA")
 	f.Add("ed25519:")
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzzing.Within(f, func(t *testing.T, s string) {
 		k, err := trust.ParsePublicKey(s)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
@@ -212,7 +213,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add(token + "x")
 	f.Add("a.b")
 	f.Add(".")
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzzing.Within(f, func(t *testing.T, s string) {
 		if _, err := c.Check(s); err == nil {
 			require.Equal(t, token, s, "a credential that nobody issued")
 		}

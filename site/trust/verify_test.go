@@ -19,6 +19,7 @@ import (
 
 	"openflow"
 	"openflow/site/trust"
+	"openflow/tests/fuzzing"
 )
 
 var now = time.Date(2025, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
@@ -388,7 +389,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add(h.Get(trust.HeaderParty), h.Get(trust.HeaderTo), h.Get(trust.HeaderDigest), h.Get(trust.HeaderInput), h.Get(trust.HeaderSignature),
 		"/v2/partner/task/start%2Fx", "a=1&b=%20", made)
 	f.Add("9999", "10000", "", "a=();created=1", "a=:AA==:", "", "", []byte(nil))
-	f.Fuzz(func(t *testing.T, party, to, digest, input, signature, path, query string, body []byte) {
+	fuzzing.Within(f, func(t *testing.T, party, to, digest, input, signature, path, query string, body []byte) {
 		u, err := url.Parse("http://peer.example:9380" + path)
 		if err != nil {
 			return

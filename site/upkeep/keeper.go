@@ -28,12 +28,15 @@ type Keeper struct {
 	Objects  objects.Store
 	Messages messages.Store
 	Keep     Retention
+	Space    func() error // nil while there is room for new data
 }
 
 // Start does it in rounds.
 func (k Keeper) Start(r *Rounds) {
 	r.Every(SweepEvery, "unstarted jobs", k.dropUnstarted)
 	r.Every(SweepEvery, "messages", k.sweepMessages)
+	r.Every(SweepEvery, "refused jobs", k.dropRefused)
+	r.Every(SweepEvery, "a full disk", k.reclaim)
 	r.Every(RetainEvery, "old jobs", k.dropOld)
 	r.Every(RetainEvery, "old logs", k.dropLogs)
 	r.Every(RetainEvery, "objects", k.sweepObjects)
@@ -49,6 +52,40 @@ func (k Keeper) sweepMessages(ctx context.Context) error {
 func (k Keeper) sweepObjects(ctx context.Context) error {
 	_, err := objects.Sweep(ctx, k.Objects, k.Rows.ReferencedObject, time.Now(), objects.DefaultGrace)
 	return err
+}
+
+// scarceGrace is how long an object may be without a reference while the disk is nearly full. No upload begins then, so this
+// is for those that were under way.
+const scarceGrace = time.Minute
+
+// reclaim does so at once while the disk is nearly full, so that what is deleted makes room.
+func (k Keeper) reclaim(ctx context.Context) error {
+	if k.Space == nil || k.Space() == nil {
+		return nil
+	}
+	_, err := objects.Sweep(ctx, k.Objects, k.Rows.ReferencedObject, time.Now(), scarceGrace)
+	return err
+}
+
+// keptRefused is how many jobs that never started are kept of each other party, to be looked at; older ones are forgotten
+// before their time. So what is refused does not pile up.
+const keptRefused = 100
+
+// dropRefused forgets them, as the scheduler and as a participant.
+func (k Keeper) dropRefused(ctx context.Context) error {
+	if _, err := k.Rows.DeleteRefusedJobs(ctx, k.Self, keptRefused, dropBatch); err != nil {
+		return err
+	}
+	keys, err := k.Rows.JobsNeverStarted(ctx, k.Self, keptRefused, dropBatch)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if _, err := k.Rows.DeleteJob(ctx, key); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
+			return err
+		}
+	}
+	return nil
 }
 
 // createdFor is how long a job may stay "ready": its scheduler has reached this party and then neither the others nor

@@ -83,5 +83,6 @@ func (o Orphans) Sweep(ctx context.Context) error {
 	return nil
 }
 
-// TrimEvery is how often the output of programs is bounded where the runtime does not do that by itself.
-const TrimEvery = 10 * time.Second
+// TrimEvery is how often what programs write is bounded where the runtime does not do that by itself. A disk takes some
+// hundred megabytes in that time.
+const TrimEvery = 2 * time.Second

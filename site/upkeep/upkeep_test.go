@@ -3,8 +3,11 @@ package upkeep
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +83,53 @@ func TestForgottenJobsAreDropped(t *testing.T) {
 	s.Keep.Unstarted = time.Minute
 	require.NoError(t, s.dropUnstarted(t.Context()))
 	require.Equal(t, openflow.JobFailed, s.status(t, waits))
+}
+
+// While the disk is nearly full, what was deleted makes room at once, and what an upload is about to name stays.
+func TestDeletedObjectsMakeRoomOnAFullDisk(t *testing.T) {
+	s := kept(t)
+	dir := t.TempDir()
+	store, err := folder.Open(dir)
+	require.NoError(t, err)
+	s.Objects = store
+	put := func(text string, age time.Duration) string {
+		ref, err := store.Put(t.Context(), strings.NewReader(text))
+		require.NoError(t, err)
+		path := filepath.Join(dir, "sha256", ref.Digest[:2], ref.Digest[2:])
+		at := time.Now().Add(-age)
+		require.NoError(t, os.Chtimes(path, at, at))
+		return ref.Digest
+	}
+	deleted, young, named := put("deleted", 2*scarceGrace), put("young", 0), put("named", 2*scarceGrace)
+	require.NoError(t, s.Rows.SaveTable(t.Context(), openflow.TableRecord{Name: openflow.TableName{Namespace: "n", Name: "t"}, Object: named}))
+	there := func(digest string) bool { _, err := store.Stat(t.Context(), digest); return err == nil }
+	room := error(nil)
+	s.Space = func() error { return room }
+	require.NoError(t, s.reclaim(t.Context()))
+	require.True(t, there(deleted), "there is room")
+	room = errors.New("nearly full")
+	require.NoError(t, s.reclaim(t.Context()))
+	require.False(t, there(deleted))
+	require.True(t, there(young))
+	require.True(t, there(named))
+}
+
+// A party whose jobs are refused leaves no more than the newest of them.
+func TestRefusedJobsDoNotPileUp(t *testing.T) {
+	s := kept(t)
+	var all []openflow.JobKey
+	for i := range keptRefused + 3 {
+		s.now = s.now.Add(time.Second)
+		k, _ := s.addJob(t, openflow.JobID(fmt.Sprint("j", i)), "10000")
+		_, err := s.Rows.UpdateJobStatus(t.Context(), k, openflow.JobFailed, "refused")
+		require.NoError(t, err)
+		all = append(all, k)
+	}
+	require.NoError(t, s.dropRefused(t.Context()))
+	for i, k := range all {
+		_, err := s.Rows.Job(t.Context(), k)
+		require.Equal(t, i < 3, openflow.CodeOf(err) == openflow.CodeNotFound, "%s: %v", k.Job, err)
+	}
 }
 
 func TestOldJobsAreForgottenAndTheRestKept(t *testing.T) {

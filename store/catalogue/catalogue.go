@@ -16,6 +16,8 @@ type Options struct {
 	Synchronous string           // of the file: SyncNormal (also when empty) or SyncFull
 	URL         string           // instead of File: postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…
 	Now         func() time.Time // nil: time.Now
+
+	Rows, Objects Bound // of what jobs put here; what is zero is DefaultRows, DefaultObjects
 }
 
 // Catalogue is the repository. It is safe for concurrent use; several processes may have it open.
@@ -25,6 +27,7 @@ type Catalogue struct {
 	lock     string // the statement that makes a transaction the only writer; empty where it is that anyway
 	textOnly bool   // texts hold characters only
 	now      func() time.Time
+	bounds   map[string]Bound // by kind
 
 	mu         sync.Mutex
 	statements map[statementKey]*sql.Stmt
@@ -43,7 +46,10 @@ func Open(ctx context.Context, o Options) (*Catalogue, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Catalogue{now: o.Now, statements: map[statementKey]*sql.Stmt{}}
+	c := &Catalogue{
+		now: o.Now, statements: map[statementKey]*sql.Stmt{},
+		bounds: map[string]Bound{takenRows: o.Rows.or(DefaultRows), takenObjects: o.Objects.or(DefaultObjects)},
+	}
 	if err := c.open(ctx, o); err != nil {
 		_ = c.Close() // the first error is the one to tell
 		return nil, err

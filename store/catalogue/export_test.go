@@ -48,6 +48,8 @@ var IndexedQueries = map[string]string{
 	"job_open":                  openJobs,
 	"job_holds":                 peerHolds,
 	"scheduled_job_of":          scheduledOf,
+	"job_refused":               neverStarted,
+	"scheduled_job_refused":     refusedJobs,
 	"scheduled_job_idempotency": `select ` + scheduledColumns.names + ` from scheduled_job where initiator = $1 and idempotency_key = $2 and idempotency_key <> ''`,
 	"scheduled_job_created":     `select ` + scheduledColumns.names + ` from scheduled_job order by create_time desc, job_id desc limit 5`,
 	"scheduled_job_running":     runningScheduled,

@@ -131,7 +131,8 @@ func (c *Catalogue) AdmitJob(ctx context.Context, rule openflow.Quota, j openflo
 		if err := t.one(ctx, nextAge).Scan(&r.Age); err != nil {
 			return err
 		}
-		n, err := t.exec(ctx, insertJob, jobColumns.values(r)...)
+		args := jobColumns.values(r)
+		n, err := t.exec(ctx, insertJob, args...)
 		if err != nil {
 			return err
 		}
@@ -150,15 +151,18 @@ func (c *Catalogue) AdmitJob(ctx context.Context, rule openflow.Quota, j openflo
 		if err := t.admits(ctx, j.Peer, rule); err != nil {
 			return err
 		}
+		if err := t.useGrants(ctx, j.Scheduler, j.ID, j.Grants); err != nil {
+			return err
+		}
+		if err := t.takeForJob(ctx, j.Key(), textBytes(append(rows, args)...)+int64(len(pins))*rowOverhead); err != nil {
+			return err
+		}
 		for _, r := range rows {
 			if _, err := t.exec(ctx, insertTask, r...); err != nil {
 				return err
 			}
 		}
-		if err := t.savePins(ctx, j.Key(), pins); err != nil {
-			return err
-		}
-		return t.useGrants(ctx, j.Scheduler, j.ID, j.Grants)
+		return t.savePins(ctx, j.Key(), pins)
 	})
 	return classify("create "+j.Key().String(), err)
 }

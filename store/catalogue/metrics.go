@@ -31,6 +31,7 @@ var (
 )
 
 // AppendMetrics stores what a task version reported, in order, all or nothing. Every record must be of that task.
+// CodeExhausted: it has as many as it may.
 //
 // Spec: fate-flow-api §3.9.
 func (c *Catalogue) AppendMetrics(ctx context.Context, k openflow.TaskKey, metrics []openflow.MetricRecord) error {
@@ -57,13 +58,17 @@ func (c *Catalogue) AppendMetrics(ctx context.Context, k openflow.TaskKey, metri
 		if err != nil {
 			return err
 		}
+		bytes := int64(0)
 		for i, r := range rows {
 			r.Seq = seq + int64(i) + 1
-			if _, err := t.exec(ctx, insertMetric, metricColumns.values(r)...); err != nil {
+			values := metricColumns.values(r)
+			n, err := t.exec(ctx, insertMetric, values...)
+			if err != nil {
 				return err
 			}
+			bytes += n * textBytes(values)
 		}
-		return nil
+		return t.takeForRun(ctx, takenRows, k, bytes)
 	})
 	return classify("save metrics of "+k.String(), err)
 }

@@ -71,16 +71,45 @@ func (c *Catalogue) SaveModel(ctx context.Context, m openflow.ModelRecord) error
 		return err
 	}
 	now := c.stamp()
-	n, err := c.exec(ctx, saveModel+` where model.initiator = excluded.initiator`, modelColumns.values(modelRow{
+	values := modelColumns.values(modelRow{
 		ModelID: m.ModelID, Version: m.Version, Role: string(m.Party.Role), Party: string(m.Party.ID), Task: string(m.Task),
 		OutputKey: m.OutputKey, Scheduler: string(m.Scheduler), Initiator: string(m.Initiator), Job: string(m.Job), TypeName: m.TypeName, Object: m.Object, Bytes: m.Bytes,
 		Created: orNow(m.CreateTime, now), Updated: now, Meta: string(m.Meta),
-	})...)
-	if err == nil && n == 0 {
-		return openflow.Errorf(openflow.CodePermission, "%s is of another initiator", modelName(m)).
-			WithHint("leave model_id out of the job, or choose another")
-	}
+	})
+	err := c.write(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, saveModel+` where model.initiator = excluded.initiator`, values...)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return openflow.Errorf(openflow.CodePermission, "%s is of another initiator", modelName(m)).
+				WithHint("leave model_id out of the job, or choose another")
+		}
+		return t.keepsModels(ctx, m.Scheduler)
+	})
 	return classify("save "+modelName(m), err)
+}
+
+// keepsModels refuses models of the jobs of one party beyond its bounds. Models outlive their jobs, so they are not counted
+// with those alone.
+func (t *tx) keepsModels(ctx context.Context, scheduler openflow.PartyID) error {
+	var rows, objects int64
+	err := t.one(ctx, `select cast(coalesce(sum(length(meta)), 0) + count(*) * $2 as bigint), cast(coalesce(sum(bytes), 0) as bigint)
+		from model where scheduler = $1`,
+		string(scheduler), int64(rowOverhead)).Scan(&rows, &objects)
+	if err != nil {
+		return err
+	}
+	whose := "the models of jobs of party " + string(scheduler)
+	for _, have := range []struct {
+		kind string
+		sum  int64
+	}{{takenRows, rows}, {takenObjects, objects}} {
+		if limit := t.c.bounds[have.kind].Peer; have.sum > limit {
+			return spent(have.kind, account{"peer", string(scheduler), whose, limit}, have.sum)
+		}
+	}
+	return nil
 }
 
 func scanModel(from row) (openflow.ModelRecord, error) {

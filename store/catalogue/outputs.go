@@ -37,15 +37,20 @@ func (c *Catalogue) SaveOutput(ctx context.Context, o openflow.OutputRecord, t *
 		}
 	}
 	err := c.write(ctx, func(w *tx) error {
-		n, err := w.exec(ctx, saveOutput, outputColumns.values(outputRow{
+		values := outputColumns.values(outputRow{
 			Run: string(o.Task.RunID()), OutputKey: o.OutputKey, Index: o.Index, Namespace: o.Table.Namespace, Name: o.Table.Name,
 			DataType: o.DataType, Created: orNow(o.CreateTime, c.stamp()), URI: o.URI,
-		})...)
+		})
+		n, err := w.exec(ctx, saveOutput, values...)
+		if err == nil && n == 0 {
+			err = notFound("%s does not exist here", o.Task)
+		}
+		if err == nil {
+			err = w.takeForRun(ctx, takenRows, o.Task, textBytes(values, table))
+		}
 		switch {
 		case err != nil:
 			return err
-		case n == 0:
-			return notFound("%s does not exist here", o.Task)
 		case table == nil:
 			return nil
 		}

@@ -14,6 +14,7 @@ import (
 	"openflow"
 	"openflow/store/catalogue"
 	"openflow/store/catalogue/postgrestest"
+	"openflow/tests/fuzzing"
 )
 
 // with replaces a part of a database's URL.
@@ -201,7 +202,7 @@ func FuzzParseURL(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzzing.Within(f, func(t *testing.T, s string) {
 		config, place, err := catalogue.ParseURL(s)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))

@@ -50,6 +50,9 @@ func (c *Catalogue) DeleteJob(ctx context.Context, k openflow.JobKey) (freed []s
 		if err := returnJob(ctx, t, k, c.stamp()); err != nil {
 			return err
 		}
+		if err := t.giveBackJob(ctx, jobAccount(k), k.Scheduler); err != nil {
+			return err
+		}
 		n, err := t.exec(ctx, `delete from job where `+jobKey+` and end_time > 0`, keyArgs(k)...)
 		if err == nil && n == 0 { // a rerun has opened it since the first look
 			return conflict("%s was started again and cannot be deleted", k)
@@ -98,6 +101,7 @@ func (t *tx) forgetTasks(ctx context.Context, k openflow.JobKey) ([]string, erro
 		`delete from upload where run_id in ` + runs,
 		`delete from pin where ` + jobKey,
 		`delete from metric where run_id in ` + runs,
+		forgetRuns,
 		keepSpent,
 		`delete from task where ` + jobKey,
 	} {
@@ -122,10 +126,16 @@ func (c *Catalogue) DeleteScheduledJob(ctx context.Context, id openflow.JobID) e
 	case !j.Status.Terminal():
 		return openflow.Errorf(openflow.CodeConflict, "job %s is %s and cannot be deleted", id, j.Status).WithHint("stop it first")
 	}
-	_, err = c.exec(ctx, `delete from scheduled_job where job_id = $1 and end_time > 0`, string(id))
-	if err == nil {
-		_, err = c.exec(ctx, forgetUses+` and job_id = $1`, string(id))
-	}
+	err = c.write(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, `delete from scheduled_job where job_id = $1 and end_time > 0`, string(id))
+		if err != nil || n == 0 {
+			return err
+		}
+		if _, err := t.exec(ctx, forgetUses+` and job_id = $1`, string(id)); err != nil {
+			return err
+		}
+		return t.giveBackJob(ctx, scheduledAccount(id), j.Initiator)
+	})
 	return classify("delete job "+string(id), err)
 }
 
@@ -133,12 +143,72 @@ func (c *Catalogue) DeleteScheduledJob(ctx context.Context, id openflow.JobID) e
 // many it was: those of jobs that this site takes no part in have no other row. A row that has been ready for as long
 // belongs to a submission that broke off before its workflow began.
 func (c *Catalogue) DeleteScheduledJobsBefore(ctx context.Context, at time.Time, limit int) (int, error) {
-	n, err := c.exec(ctx, `delete from scheduled_job where job_id in (select job_id from scheduled_job
-		where (end_time > 0 and end_time < $1) or (status = 'ready' and create_time < $1) limit $2)`, millis(at), int64(limit))
-	if err == nil && n > 0 {
-		_, err = c.exec(ctx, forgetUses)
-	}
-	return int(n), classify("delete scheduled jobs", err)
+	n, err := c.dropScheduled(ctx, `select job_id, initiator from scheduled_job
+		where (end_time > 0 and end_time < $1) or (status = 'ready' and create_time < $1) limit $2`, millis(at), int64(limit))
+	return n, classify("delete scheduled jobs", err)
+}
+
+// Jobs that ended before any of their tasks began, as their scheduler and as a participant has them, by their place among
+// those of a party: the newest is first. Those of this site itself are left out.
+var (
+	refusedJobs = `select job_id, initiator from (select job_id, initiator,
+		row_number() over (partition by initiator order by create_time desc, job_id desc) as place
+		from scheduled_job where end_time > 0 and start_time = 0 and status = 'failed' and initiator <> $1) refused
+		where place > $2 limit $3`
+	neverStarted = `select ` + keyColumns.names + ` from (select ` + keyColumns.names + `,
+		row_number() over (partition by scheduler order by create_time desc, job_id desc, role, party) as place
+		from job where end_time > 0 and start_time = 0 and status <> 'success' and scheduler <> $1) refused
+		where place > $2 limit $3`
+)
+
+// DeleteRefusedJobs forgets what this node scheduled for others and failed before any task began, but for so many of each
+// initiator, the newest. It forgets at most limit, and says how many it was.
+func (c *Catalogue) DeleteRefusedJobs(ctx context.Context, self openflow.PartyID, keep, limit int) (int, error) {
+	n, err := c.dropScheduled(ctx, refusedJobs, string(self), int64(keep), int64(limit))
+	return n, classify("delete refused jobs", err)
+}
+
+// dropScheduled deletes the rows that a query selects.
+func (c *Catalogue) dropScheduled(ctx context.Context, query string, args ...any) (n int, err error) {
+	err = c.write(ctx, func(t *tx) error {
+		gone := map[openflow.JobID]openflow.PartyID{}
+		err := t.each(ctx, query, func(r row) error {
+			var id openflow.JobID
+			var initiator openflow.PartyID
+			err := r.Scan(&id, &initiator)
+			gone[id] = initiator
+			return err
+		}, args...)
+		if err != nil {
+			return err
+		}
+		for id, initiator := range gone {
+			if _, err := t.exec(ctx, `delete from scheduled_job where job_id = $1`, string(id)); err != nil {
+				return err
+			}
+			if err := t.giveBackJob(ctx, scheduledAccount(id), initiator); err != nil {
+				return err
+			}
+		}
+		n = len(gone)
+		if n > 0 {
+			_, err = t.exec(ctx, forgetUses)
+		}
+		return err
+	})
+	return n, err
+}
+
+// JobsNeverStarted lists at most limit jobs of other schedulers that ended here before any of their tasks began, but for so
+// many of each scheduler, the newest.
+func (c *Catalogue) JobsNeverStarted(ctx context.Context, self openflow.PartyID, keep, limit int) ([]openflow.JobKey, error) {
+	var keys []openflow.JobKey
+	err := c.each(ctx, neverStarted, []any{string(self), int64(keep), int64(limit)}, func(from row) error {
+		r, err := keyColumns.scan(from)
+		keys = append(keys, r.key())
+		return err
+	})
+	return keys, classify("list jobs that never started", err)
 }
 
 // JobsEndedBefore lists at most limit jobs that ended before a time, the one that ended first coming first.

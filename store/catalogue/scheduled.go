@@ -112,7 +112,10 @@ func (c *Catalogue) AdmitScheduledJob(ctx context.Context, most int, j openflow.
 		if n > 0 {
 			kept = j
 			kept.CreateTime, kept.UpdateTime = timeOf(orNow(j.CreateTime, now)), timeOf(now)
-			return t.useGrants(ctx, j.DAG.Conf.Scheduler, j.ID, j.Grants)
+			if err := t.useGrants(ctx, j.DAG.Conf.Scheduler, j.ID, j.Grants); err != nil {
+				return err
+			}
+			return t.takeForScheduled(ctx, j.ID, j.Initiator, textBytes(args))
 		}
 		// The key says which submission this is, so a match by key comes before one by ID.
 		kept, err = scanScheduled(t.one(ctx, `select `+scheduledColumns.names+` from scheduled_job

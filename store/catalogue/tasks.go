@@ -153,8 +153,11 @@ func (c *Catalogue) AddTask(ctx context.Context, t openflow.TaskRecord) error {
 			return err
 		}
 		n, err := w.exec(ctx, insertTask+` on conflict (run_id) do nothing`, args...)
-		if err != nil || n > 0 {
+		if err != nil {
 			return err
+		}
+		if n > 0 {
+			return w.takeForJob(ctx, job, textBytes(args))
 		}
 		have, err := scanTask(w.one(ctx, `select `+taskColumns.names+` from task where run_id = $1`, string(t.Key.RunID())))
 		if err != nil {

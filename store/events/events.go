@@ -17,6 +17,15 @@ import (
 	"openflow"
 )
 
+// maxReason is how many bytes an event tells of why something ended. The record has it whole.
+const maxReason = 1 << 10
+
+// Kept is e as a store keeps it: whoever reports an end chooses how long its reason is, and a store keeps thousands.
+func Kept(e openflow.Event) openflow.Event {
+	e.Reason = strings.Clone(openflow.Cut(e.Reason, maxReason))
+	return e
+}
+
 // Keep is how many events a store keeps at least, unless it is told otherwise.
 const Keep = 10_000
 

@@ -8,6 +8,7 @@ import (
 
 	"openflow"
 	"openflow/store/objects"
+	"openflow/tests/fuzzing"
 )
 
 func FuzzParseURI(f *testing.F) {
@@ -15,7 +16,7 @@ func FuzzParseURI(f *testing.F) {
 	f.Add("object:///sha256/../../etc/passwd")
 	f.Add("object:///sha256/" + strings.Repeat("0A", 32))
 	f.Add("")
-	f.Fuzz(func(t *testing.T, uri string) {
+	fuzzing.Within(f, func(t *testing.T, uri string) {
 		digest, err := objects.ParseURI(uri)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))

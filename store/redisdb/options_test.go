@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/tests/fuzzing"
 )
 
 func FuzzOptions(f *testing.F) {
@@ -13,7 +14,7 @@ func FuzzOptions(f *testing.F) {
 	f.Add("unix:///run/redis.sock?db=1")
 	f.Add("rediss://[::1]/?read_timeout=1s")
 	f.Add("redis://:p%zz@host")
-	f.Fuzz(func(t *testing.T, url string) {
+	fuzzing.Within(f, func(t *testing.T, url string) {
 		o, err := options(url)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))

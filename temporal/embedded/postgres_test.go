@@ -19,6 +19,7 @@ import (
 	"openflow/store/catalogue/postgrestest"
 	"openflow/temporal/embedded"
 	"openflow/temporal/loopback"
+	"openflow/tests/fuzzing"
 )
 
 // freeAddress is a loopback address that nobody listens on.
@@ -196,7 +197,7 @@ func FuzzParsePostgres(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzzing.Within(f, func(t *testing.T, s string) {
 		place, err := embedded.ParsePostgres(s)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))

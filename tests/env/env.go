@@ -45,6 +45,7 @@ type settings struct {
 	spans   func(id string) sdktrace.SpanExporter
 	ui      bool
 	policy  map[string]string // policy file by party; "": of everybody else
+	trusted []string          // providers
 	change  []func(*node.Config)
 }
 
@@ -97,6 +98,11 @@ func Limits(change func(*partner.Limits)) Option {
 
 // Deadlines replaces Timing.
 func Deadlines(timing openflow.Timing) Option { return func(s *settings) { s.timing = timing } }
+
+// Trust has every node and worker run the programs of these providers, which the process runtime does not isolate.
+func Trust(providers ...string) Option {
+	return func(s *settings) { s.trusted = append(s.trusted, providers...) }
+}
 
 // Configure changes what a node is told, after everything else.
 func Configure(change func(*node.Config)) Option {
@@ -182,7 +188,7 @@ func (e *Env) configure(t testing.TB, dir string) {
 		}
 		c := node.Config{
 			Party: openflow.PartyID(id), Home: filepath.Join(dir, id), Listen: addresses[id], Interconnection: partners[id], Plain: plain[id], Token: e.set.token,
-			GrantAll: !e.set.strict, UI: e.set.ui, Runtime: process.Opener{}, Components: e.witness[id].Program,
+			GrantAll: !e.set.strict, UI: e.set.ui, Runtime: process.Opener{}, Components: e.witness[id].Program, Trusted: e.set.trusted,
 			Durability: node.DurableProcess, Limits: limits, Timing: e.set.timing, Version: "test",
 			Log: slog.New(slog.NewTextHandler(io.MultiWriter(e.log, e.logs[id]), nil)).With("node", id),
 		}

@@ -40,7 +40,7 @@ func TestAddAComponent(t *testing.T) {
 	job, err := wire.ParseDAG([]byte(p.files["job.yaml"]))
 	require.NoError(t, err)
 
-	e := env.New(t, env.Party("9999"), env.Party("10000"))
+	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Trust("greeters"))
 	for _, id := range e.Parties {
 		site := &sdk.Client{URL: e.URL(id)}
 		added, err := site.AddProvider(t.Context(), "greeters", filepath.Join(dir, "greet", "greet"), "")
@@ -102,8 +102,8 @@ func TestContainersOfTwoDialects(t *testing.T) {
 		site    []env.Option
 		parties []openflow.Party
 	}{
-		"at two nodes": {[]env.Option{known, env.Party("9999"), env.Party("10000")}, env.Parties("guest 9999", "host 10000")},
-		"in a pool":    {[]env.Option{known, env.Party("9999"), env.Pooled()}, env.Parties("guest 9999")},
+		"at two nodes": {[]env.Option{known, env.Trust("toilers"), env.Party("9999"), env.Party("10000")}, env.Parties("guest 9999", "host 10000")},
+		"in a pool":    {[]env.Option{known, env.Trust("toilers"), env.Party("9999"), env.Pooled()}, env.Parties("guest 9999")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := env.New(t, tc.site...)

@@ -3,9 +3,11 @@ package scenarios_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,7 +19,7 @@ import (
 )
 
 // onSmallDisk moves the home of a node to a disk of its own, which is small. Mounting one needs root, as make test does.
-func onSmallDisk(t *testing.T, id string, opts ...env.Option) *env.Env {
+func onSmallDisk(t *testing.T, id string, mebibytes int, opts ...env.Option) *env.Env {
 	t.Helper()
 	backup, mounted := t.TempDir(), ""
 	t.Cleanup(func() { // when the nodes have ended
@@ -29,7 +31,7 @@ func onSmallDisk(t *testing.T, id string, opts ...env.Option) *env.Env {
 	e.Stop(t, id)
 	home := e.Home(id)
 	copyHome(t, home, backup)
-	require.NoError(t, unix.Mount("tmpfs", home, "tmpfs", 0, "size=256m,mode=0700"), "a small disk is mounted as root")
+	require.NoError(t, unix.Mount("tmpfs", home, "tmpfs", 0, fmt.Sprintf("size=%dm,mode=0700", mebibytes)), "a small disk is mounted as root")
 	mounted = home
 	copyHome(t, backup, home)
 	e.Start(t, id)
@@ -56,10 +58,31 @@ func fill(t *testing.T, folder string) (more, free func()) {
 	return more, func() { require.NoError(t, os.Remove(name)) }
 }
 
+// reserved counts the parts of its reserve that a node has.
+func reserved(home string) (parts int) {
+	for _, name := range []string{"reserve-1", "reserve-2"} {
+		if _, err := os.Stat(filepath.Join(home, name)); err == nil {
+			parts++
+		}
+	}
+	return parts
+}
+
+// fillReserve goes on to fill a disk until the node has no room either that it gives up while it runs.
+func fillReserve(t *testing.T, home string, more func()) {
+	t.Helper()
+	env.WaitUntil(t, env.Patience, "the node gives up a part of its reserve, and that is filled too", func() (bool, string) {
+		more()
+		_, err := os.Stat(filepath.Join(home, "reserve-1"))
+		return errors.Is(err, fs.ErrNotExist), fmt.Sprint(err)
+	})
+	more()
+}
+
 // A disk that is full in mid-job is the reason of the job at the other party. Once there is room again the job goes on; a
 // program that ended meanwhile has failed, since its exit code could not be written. Nothing stays held.
 func TestDiskIsFullInMidJob(t *testing.T) {
-	e := onSmallDisk(t, "10000", env.Party("9999"), env.Party("10000"), env.Deadlines(slowCollect()))
+	e := onSmallDisk(t, "10000", 256, env.Party("9999"), env.Party("10000"), env.Deadlines(slowCollect()))
 	user, host := e.As(t, "9999"), e.As(t, "10000")
 	start := func() (id openflow.JobID, release func()) {
 		release = e.Hold(t, "a")
@@ -70,7 +93,8 @@ func TestDiskIsFullInMidJob(t *testing.T) {
 
 	sick := holds("waiting for party 10000 (host): its node answers since 20", "that it cannot go on (exhausted)")
 	goesOn, release := start()
-	_, free := fill(t, e.Home("10000"))
+	more, free := fill(t, e.Home("10000"))
+	fillReserve(t, e.Home("10000"), more)
 	reasonAt(t, user, goesOn, env.Patience, "names the party whose disk is full", sick)
 	waitingForPartners(t, user, 1)
 	free()
@@ -79,7 +103,8 @@ func TestDiskIsFullInMidJob(t *testing.T) {
 	host.WaitFor(goesOn, openflow.JobSuccess)
 
 	ends, release := start()
-	more, free := fill(t, e.Home("10000"))
+	more, free = fill(t, e.Home("10000"))
+	fillReserve(t, e.Home("10000"), more)
 	release()
 	env.WaitUntil(t, env.Patience, "the program has ended at party 10000", func() (bool, string) {
 		more()
@@ -95,4 +120,45 @@ func TestDiskIsFullInMidJob(t *testing.T) {
 	e.NoContainers(t)
 	e.NoCoresHeld(t)
 	user.WaitFor(user.Submit(env.DAG(pair, env.Noop("a", nil))), openflow.JobSuccess)
+}
+
+// A node whose disk has filled up starts again: it says so, takes nothing new, and has jobs stopped and data deleted. Once
+// there is room it is as before, reserve and all.
+func TestNodeStartsOnAFullDisk(t *testing.T) {
+	const id = "10000"
+	e := onSmallDisk(t, id, 384, env.Party("9999"), env.Party(id), env.Deadlines(slowCollect()))
+	home := e.Home(id)
+	whole := func() (bool, string) { n := reserved(home); return n == 2, fmt.Sprint(n) }
+	env.WaitUntil(t, env.Patience, "the node has its reserve", whole)
+	host := e.As(t, id)
+	require.Zero(t, host.Upload("n", "t", `{"delimiter": ",", "match_id_name": "id"}`, strings.NewReader("id,x\n1,2\n")).Code)
+	release := e.Hold(t, "a")
+	job := e.As(t, "9999").Submit(env.DAG(pair, env.Noop("a", nil)))
+	e.Started(t, job, "a", pair...)
+	more, free := fill(t, home)
+	fillReserve(t, home, more)
+
+	e.Stop(t, id)
+	e.Start(t, id)
+	require.Zero(t, reserved(home))
+	require.Contains(t, fmt.Sprint(e.Node(t, id).Warnings()), "was full at the start")
+	err := e.Node(t, id).Ready()
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "nothing new is taken")
+	refused := host.TrySubmit(env.DAG(pair[1:], env.Noop("b", nil)))
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(refused.Err()), "%v", refused.Err())
+	require.NotZero(t, host.Upload("n", "u", `{"delimiter": ",", "match_id_name": "id"}`, strings.NewReader("id,x\n1,2\n")).Code)
+	found := e.Node(t, id).Examine(t.Context())
+	require.Contains(t, fmt.Sprint(found), "nothing new is taken")
+
+	host.StopJob(job)
+	host.WaitFor(job, openflow.JobCanceled)
+	release()
+	host.OK(host.Post("/v2/table/delete", map[string]string{"namespace": "n", "name": "t"}), nil)
+	free()
+	env.WaitUntil(t, env.Patience, "the reserve is whole again", whole)
+	require.NoError(t, e.Node(t, id).Ready())
+	e.NoContainers(t)
+	e.NoCoresHeld(t)
+	host.WaitFor(host.Submit(env.DAG(pair, env.Noop("c", nil))), openflow.JobSuccess)
 }

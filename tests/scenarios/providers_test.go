@@ -21,7 +21,7 @@ func by(provider, component, name string, parameters openflow.Parameters) openfl
 // A program of another provider, registered at two sites in different versions, runs beside the built-in one. Each site
 // resolves for itself, and its rows say what ran.
 func TestProgramOfAnotherProvider(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Party("10000"))
+	e := env.New(t, env.Trust("acme"), env.Party("9999"), env.Party("10000"))
 	guest, host := e.As(t, "9999"), e.As(t, "10000")
 	registry := func(id string) *sdk.Client { return &sdk.Client{URL: e.URL(id), User: "ann"} }
 	parties := env.Parties("guest 9999", "host 10000")
@@ -71,7 +71,7 @@ func TestProgramOfAnotherProvider(t *testing.T) {
 
 // A provider that runs is not removed, and one whose program has changed is not run: the job fails with what to do about it.
 func TestProviderInUseAndProgramThatChanges(t *testing.T) {
-	e := env.New(t, env.Party("9999"))
+	e := env.New(t, env.Trust("acme"), env.Party("9999"))
 	user, parties := e.As(t, "9999"), env.Parties("guest 9999")
 	registry := &sdk.Client{URL: e.URL("9999")}
 	path := env.Acme(t, "1.0.0")
@@ -118,7 +118,7 @@ func TestProviderInUseAndProgramThatChanges(t *testing.T) {
 
 // A machine of the pool runs a registered program that it has at the same path, and says so when it has not.
 func TestProgramOfAnotherProviderInAPool(t *testing.T) {
-	e := env.New(t, env.Party("9999"), env.Pooled())
+	e := env.New(t, env.Trust("acme"), env.Party("9999"), env.Pooled())
 	e.StartWorker(t, "9999", "m1")
 	user := e.As(t, "9999")
 	path := env.Acme(t, "1.0.0")
@@ -139,7 +139,7 @@ func TestProgramOfAnotherProviderInAPool(t *testing.T) {
 
 // A container that runs is followed to its end by the next process of its node, also when its program has changed meanwhile.
 func TestProgramThatChangesWhileItRuns(t *testing.T) {
-	e := env.New(t, env.Party("9999"))
+	e := env.New(t, env.Trust("acme"), env.Party("9999"))
 	path := env.Acme(t, "1.0.0")
 	_, err := (&sdk.Client{URL: e.URL("9999")}).AddProvider(t.Context(), "acme", path, "")
 	require.NoError(t, err)

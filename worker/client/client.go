@@ -145,7 +145,7 @@ func (c *Client) do(ctx context.Context, method, path, contentType string, body 
 			WithHint("give the address of the node's --listen-workers")
 	}
 	var e wire.Envelope
-	if resp.StatusCode != http.StatusOK || json.Unmarshal(b, &e) != nil {
+	if resp.StatusCode != http.StatusOK || wire.Unmarshal(b, &e) != nil {
 		return openflow.Errorf(openflow.CodeUnavailable, "%s answered %s with HTTP %d and no envelope", c.URL, path, resp.StatusCode).
 			WithHint("is that the address of a node's --listen-workers?")
 	}
@@ -157,7 +157,7 @@ func (c *Client) do(ctx context.Context, method, path, contentType string, body 
 	if err != nil || into == nil {
 		return err
 	}
-	if err := json.Unmarshal(e.Data, into); err != nil {
+	if err := wire.Unmarshal(e.Data, into); err != nil {
 		return openflow.Errorf(openflow.CodeUnavailable, "%s answered %s with unreadable data: %w", c.URL, path, err)
 	}
 	return nil

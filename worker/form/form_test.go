@@ -9,6 +9,7 @@ import (
 
 	"openflow"
 	"openflow/store/document/documenttest"
+	"openflow/tests/fuzzing"
 	"openflow/worker/form"
 )
 
@@ -17,7 +18,7 @@ func FuzzDecodeTask(f *testing.F) {
 	f.Add([]byte(`{"run":{"job_id":"J","task_name":"a","version":1,"party":{"role":"guest","party_id":"9999"}},"spec":{"parameters":{"x":9007199254740993}}}`))
 	f.Add([]byte(`{"exit_code":null,"start_time":"2026-01-01T00:00:00Z","spec":{"inputs":[{"channels":[{"model":{"model_id":"m"}}]}]}}`))
 	f.Add([]byte(`{}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	fuzzing.Within(f, func(t *testing.T, b []byte) {
 		r, err := form.DecodeTask(b)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))

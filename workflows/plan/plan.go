@@ -23,12 +23,12 @@ func Of(d *openflow.DAG) ([]openflow.PlannedTask, error) {
 	if err != nil {
 		return nil, err
 	}
-	upstreams := d.Edges()
+	upstreams, parts := d.Edges(), d.Parts()
 	tasks := make([]openflow.PlannedTask, 0, len(order))
 	for _, name := range order {
-		t, _ := d.Task(name)
+		t, _ := parts.Task(name)
 		tasks = append(tasks, openflow.PlannedTask{
-			Name: name, Component: t.Component, Upstreams: upstreams[name], Parties: d.PartiesOf(t),
+			Name: name, Component: t.Component, Upstreams: upstreams[name], Parties: parts.Parties(name),
 		})
 	}
 	return tasks, nil
@@ -38,13 +38,15 @@ func Of(d *openflow.DAG) ([]openflow.PlannedTask, error) {
 //
 // Spec: fate-flow-api §2.5.5.
 func Rerun(tasks []openflow.PlannedTask, before []openflow.TaskRun) []openflow.PlannedTask {
-	again := slices.Clone(tasks)
+	again, ran := slices.Clone(tasks), make(map[openflow.TaskName]openflow.TaskRun, len(before))
+	for _, r := range before {
+		ran[r.Name] = r
+	}
 	for i, t := range again {
-		j := slices.IndexFunc(before, func(r openflow.TaskRun) bool { return r.Name == t.Name })
-		if j < 0 {
+		r, has := ran[t.Name]
+		if !has {
 			continue
 		}
-		r := before[j]
 		again[i].Version, again[i].Done = r.Version, r.Status.Succeeded()
 		if r.Started && !again[i].Done {
 			again[i].Version++

@@ -7,11 +7,12 @@ import (
 
 // State is what the scheduler knows of a running job. The zero State of New has started nothing.
 type State struct {
-	Tasks   []Task // in the order of the plan
-	Retries int    // how often a task that fails is tried again
-	reports int    // that have changed something
-	starts  int    // of tasks, so far
-	ends    int    // of runs that have been reported
+	Tasks   []Task                    // in the order of the plan
+	Retries int                       // how often a task that fails is tried again
+	at      map[openflow.TaskName]int // where each task is
+	reports int                       // that have changed something
+	starts  int                       // of tasks, so far
+	ends    int                       // of runs that have been reported
 }
 
 // Task is what the scheduler knows of one task.
@@ -27,12 +28,13 @@ type Task struct {
 
 // New is the state before the first task.
 func New(tasks []openflow.PlannedTask, retries int) *State {
-	s := &State{Retries: retries}
+	s := &State{Retries: retries, at: make(map[openflow.TaskName]int, len(tasks))}
 	for _, t := range tasks {
 		status := openflow.TaskWaiting
 		if t.Done {
 			status = openflow.TaskSuccess
 		}
+		s.at[t.Name] = len(s.Tasks)
 		s.Tasks = append(s.Tasks, Task{
 			PlannedTask: t, Version: t.Version, Started: t.Done, Status: status, ByParty: slices.Repeat([]openflow.TaskStatus{status}, len(t.Parties)),
 		})
@@ -51,10 +53,8 @@ func (s *State) Runs() []openflow.TaskRun {
 
 // Find returns the task of that name, nil when there is none.
 func (s *State) Find(name openflow.TaskName) *Task {
-	for i := range s.Tasks {
-		if s.Tasks[i].Name == name {
-			return &s.Tasks[i]
-		}
+	if i, known := s.at[name]; known {
+		return &s.Tasks[i]
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ type Server struct {
 	Share   `title:"What jobs share"`
 	Quota   `title:"What one peer may use"`
 	Keep    `title:"How safe data are, and for how long they are kept"`
+	Bound   `title:"How much jobs may put here"`
 	Shared  `title:"Services instead of embedded parts"`
 	Watch   `title:"What the node tells of itself"`
 }
@@ -53,8 +54,10 @@ type Running struct {
 	Runtime    string   `flag:"runtime" help:"docker, or process (isolates nothing)"`
 	Unconfined bool     `flag:"unconfined" help:"tasks run also where no firewall rules can keep them from what listens on this machine"`
 	Components string   `flag:"components" default:"openflow-components beside this program" help:"the program of the built-in provider"`
+	Trusted    []string `flag:"trust-provider" help:"a provider whose programs may do all that this node's user may, where the runtime isolates nothing; may be repeated"`
 	Base       string   `flag:"listen-base" default:"chosen by the runtime" help:"address of the base layer, which containers of this machine call"`
 	Advertise  string   `flag:"advertise-base" default:"known to the runtime" help:"HOST:PORT at which containers reach the base layer, for runtimes that cannot tell"`
+	TaskDisk   Bytes    `flag:"task-disk" default:"16GiB" help:"what one run may write to the disk of its machine"`
 	Labels     []string `flag:"label" help:"label of tasks that this machine takes, such as gpu, besides tasks without a label; may be repeated"`
 }
 
@@ -96,6 +99,17 @@ type Keep struct {
 	Histories  time.Duration `flag:"keep-histories" help:"how long Temporal keeps the history of a workflow after its end"`
 	Messages   time.Duration `flag:"keep-messages" help:"how long unread messages are kept once nobody uses their session"`
 	Unstarted  time.Duration `flag:"keep-unstarted" help:"how long a job of another site waits here after its scheduler has gone silent"`
+}
+
+// Bound is how much jobs may put into a node's stores.
+type Bound struct {
+	JobMessages  Bytes `flag:"job-messages" default:"1GiB" help:"messages of one job that wait here, with what is remembered of them"`
+	PeerMessages Bytes `flag:"peer-messages" default:"4GiB" help:"messages from one party, over all jobs"`
+	AllMessages  Bytes `flag:"all-messages" default:"16GiB" help:"messages in all"`
+	RunData      Bytes `flag:"run-data" default:"32GiB" help:"tables and models that one run of a task may store"`
+	JobData      Bytes `flag:"job-data" default:"128GiB" help:"tables and models that one job may store"`
+	PeerData     Bytes `flag:"peer-data" default:"512GiB" help:"tables and models of all jobs that one party schedules"`
+	AllData      Bytes `flag:"all-data" default:"2TiB" help:"tables and models of all jobs; what users upload is not counted"`
 }
 
 // Shared names the services that replace embedded parts of a node.

@@ -15,6 +15,7 @@ import (
 	"openflow"
 	"openflow/cmd/openflow/settings"
 	"openflow/site/partner"
+	"openflow/tests/fuzzing"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/settings.md")
@@ -258,7 +259,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{"", "party: 9999", "peer: [a, 1, true, 1.5]", "a: {b: c}", "a: &x [*x]", "? [a]\n: b", "- a", "a: 2026-01-02", "a: .nan", "a: !!str 1", "a: >\n b"} {
 		f.Add([]byte(s))
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
+	fuzzing.Within(f, func(t *testing.T, b []byte) {
 		values, err := settings.Parse("f.yaml", b)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))

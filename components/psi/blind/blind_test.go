@@ -11,6 +11,7 @@ import (
 
 	"openflow"
 	"openflow/components/psi/blind"
+	"openflow/tests/fuzzing"
 )
 
 // RFC 9380 appendix J.1.1.
@@ -66,7 +67,7 @@ func TestFieldAgreesWithBigIntegers(t *testing.T) {
 func FuzzProduct(f *testing.F) {
 	p, _ := new(big.Int).SetString("ffffffff00000001000000000000000000000000ffffffffffffffffffffffff", 16)
 	f.Add(make([]byte, 96))
-	f.Fuzz(func(t *testing.T, raw []byte) {
+	fuzzing.Within(f, func(t *testing.T, raw []byte) {
 		var w [96]byte
 		copy(w[:], raw)
 		a, b := new(big.Int).SetBytes(w[:48]), new(big.Int).SetBytes(w[48:])
@@ -113,7 +114,7 @@ func FuzzRaise(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(good[:])
 	f.Add(make([]byte, blind.PointSize)) // begins like the point at infinity
-	f.Fuzz(func(t *testing.T, raw []byte) {
+	fuzzing.Within(f, func(t *testing.T, raw []byte) {
 		var p blind.Point
 		copy(p[:], raw)
 		both, err := k.Raise(p)

@@ -120,8 +120,11 @@ func (a *api) trackingSave(r *http.Request) (any, error) {
 	}, rows)
 }
 
-// maxMetrics bounds one request of metrics, in bytes.
-const maxMetrics = 16 << 20
+// What one request of metrics may have: bytes, and metrics, of which each becomes a row.
+const (
+	maxMetrics = 16 << 20
+	maxSeries  = 1000
+)
 
 func (a *api) metricSave(r *http.Request) (any, error) {
 	body, err := reply.Body(r, maxMetrics)
@@ -131,6 +134,9 @@ func (a *api) metricSave(r *http.Request) (any, error) {
 	var b metricSave
 	if err := reply.ReadBody(r, body, &b); err != nil {
 		return nil, err
+	}
+	if len(b.Data) > maxSeries {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "the request has %d metrics, more than %d", len(b.Data), maxSeries)
 	}
 	t := base.Run(r)
 	id := chi.URLParam(r, "execution_id")
@@ -163,7 +169,7 @@ func (a *api) modelSave(r *http.Request) (any, error) {
 	}
 	var m openflow.ModelRecord
 	t, fields := base.Run(r), map[string]string{}
-	for {
+	for n := 0; ; n++ {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
 			break
@@ -171,8 +177,14 @@ func (a *api) modelSave(r *http.Request) (any, error) {
 		if err != nil {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "the form ended early: %w", err)
 		}
+		if n == maxFields {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "the form has more than %d parts", maxFields)
+		}
 		if part.FormName() == "file" {
-			ref, err := a.Objects.Put(r.Context(), part)
+			if m.Object != "" {
+				return nil, openflow.Errorf(openflow.CodeInvalid, "the form has two files")
+			}
+			ref, err := a.Put(r.Context(), t, part)
 			if err != nil {
 				return nil, err
 			}
@@ -190,10 +202,17 @@ func (a *api) modelSave(r *http.Request) (any, error) {
 	return nil, a.SaveModel(r.Context(), t, m)
 }
 
-// maxField bounds a field of a form, in bytes.
-const maxField = 64 << 10
+// What a form may have: parts, bytes of a field, and bytes of its name.
+const (
+	maxFields    = 16
+	maxField     = 64 << 10
+	maxFieldName = 100
+)
 
 func formField(p *multipart.Part) (string, error) {
+	if name := p.FormName(); len(name) > maxFieldName {
+		return "", openflow.Errorf(openflow.CodeInvalid, "a form field's name has %d bytes, more than %d", len(name), maxFieldName)
+	}
 	b, err := io.ReadAll(io.LimitReader(p, maxField+1))
 	if err != nil || len(b) > maxField {
 		return "", openflow.Errorf(openflow.CodeInvalid, "form field %q is unreadable or larger than %d bytes", p.FormName(), maxField)

@@ -8,6 +8,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/tests/fuzzing"
 )
 
 func TestOutputWithoutAType(t *testing.T) {
@@ -20,7 +21,7 @@ func TestOutputWithoutAType(t *testing.T) {
 // What a container sends is refused, or can be written and read again.
 func FuzzForms(f *testing.F) {
 	f.Add([]byte(`{"execution_id":1,"data":[{"name":"auc","groups":[],"data":1}],"output_key":"k","data_type":"t","overview":{"count":2}}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
+	fuzzing.Within(f, func(t *testing.T, body []byte) {
 		for _, into := range []any{&trackingSave{}, &metricSave{}} {
 			if err := wire.Decode(body, into); err != nil {
 				require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))

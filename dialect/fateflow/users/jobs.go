@@ -354,8 +354,9 @@ func (a *api) dataView(r *http.Request) (any, error) {
 		return nil, err
 	}
 	view := map[openflow.Role]map[openflow.PartyID][]map[string]string{}
+	parts := job.DAG.Parts()
 	for _, p := range job.DAG.Parties {
-		for _, t := range job.DAG.Tables(p) {
+		for _, t := range openflow.TablesOf(parts.Of(p)) {
 			if t.Name == "" {
 				continue // another party's parameters are not ours to see
 			}

@@ -67,6 +67,9 @@ func (s uploadSettings) upload(fallback openflow.TableName) (upload, error) {
 	if len(meta) == 0 || string(meta) == "null" {
 		meta = json.RawMessage("{}")
 	}
+	if err := wire.Bounded(meta, wire.MaxValues); err != nil { // it may have been a text so far
+		return u, err
+	}
 	var err error
 	if u.Meta, err = tables.ParseMeta(meta); err != nil {
 		return u, err
@@ -153,7 +156,7 @@ func idleKeys(body []byte) ([]string, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, nil
 	}
-	if err := json.Unmarshal(body, &given); err != nil {
+	if err := wire.Unmarshal(body, &given); err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "the body is no JSON object")
 	}
 	return withoutEffect("key", slices.Collect(maps.Keys(given)))

@@ -52,10 +52,11 @@ const maxShownName = 100
 // maxSpooled bounds what is kept aside of a file whose form comes in the wrong order, or that is read twice.
 const maxSpooled = 1 << 30
 
-// maxField bounds a field, maxFields their number.
+// What the fields of a form may have: bytes of one, their number, and bytes of all together, with their names.
 const (
 	maxField  = 1 << 20
 	maxFields = 64
+	maxForm   = 4 << 20
 )
 
 // uploadFile makes a table of a file. A form with namespace, name and meta before its file is streamed: the rows are read
@@ -101,6 +102,7 @@ func (a *api) uploadFile(r *http.Request) (any, error) {
 type uploadForm struct {
 	parts  *multipart.Reader
 	fields map[string]string
+	bytes  int // of the fields
 }
 
 // settled reports whether the fields that say what the file becomes have come.
@@ -167,6 +169,9 @@ func (f *uploadForm) take(p *multipart.Part) error {
 	b, err := io.ReadAll(io.LimitReader(p, maxField+1))
 	if err != nil || len(b) > maxField {
 		return openflow.Errorf(openflow.CodeInvalid, "form field %q is unreadable or larger than %d bytes", openflow.Cut(name, maxShownName), maxField)
+	}
+	if f.bytes += len(name) + len(b); f.bytes > maxForm {
+		return openflow.Errorf(openflow.CodeInvalid, "the form's fields have more than %d bytes", maxForm)
 	}
 	f.fields[name] = string(b)
 	return nil

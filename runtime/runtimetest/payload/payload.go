@@ -37,6 +37,7 @@ const dialTimeout = 2 * time.Second
 //	unprepared    print "ready", leave TERM to the Go runtime
 //	oom           take memory until stopped
 //	dial ADDRESS  connect by TCP; code 0 when something accepted
+//	read FILE     read the file; code 0 when that worked
 //	write FILE    create the file; code 0 when that worked
 //	status KEY... print these lines of /proc/self/status
 func Run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int {
@@ -68,6 +69,8 @@ func Run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 		return exhaust(ctx)
 	case "dial":
 		return dial(ctx, rest)
+	case "read":
+		return read(rest)
 	case "write":
 		return write(rest)
 	case "status":
@@ -126,6 +129,16 @@ func write(args []string) int {
 		return ExitUsage
 	}
 	if err := os.WriteFile(args[0], nil, 0o600); err != nil {
+		return 1
+	}
+	return 0
+}
+
+func read(args []string) int {
+	if len(args) != 1 {
+		return ExitUsage
+	}
+	if _, err := os.ReadFile(args[0]); err != nil {
 		return 1
 	}
 	return 0

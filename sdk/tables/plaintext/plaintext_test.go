@@ -14,6 +14,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/tables/plaintext"
+	"openflow/tests/fuzzing"
 )
 
 // open reads everything, in pieces as small as they come.
@@ -89,7 +90,7 @@ func FuzzOpen(f *testing.F) {
 		f.Add([]byte(seed), "")
 		f.Add([]byte(seed), "gbk")
 	}
-	f.Fuzz(func(t *testing.T, file []byte, encoding string) {
+	fuzzing.Within(f, func(t *testing.T, file []byte, encoding string) {
 		text, err := plaintext.Open(bytes.NewReader(file), encoding)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%v", err)

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"openflow/sdk/wire/ptp"
+	"openflow/tests/fuzzing"
 )
 
 var (
@@ -87,7 +88,7 @@ func FuzzDecodePush(f *testing.F) {
 			}
 		}
 	}
-	f.Fuzz(func(t *testing.T, contentType, version, topic, path string, body []byte) {
+	fuzzing.Within(f, func(t *testing.T, contentType, version, topic, path string, body []byte) {
 		p, d, err := ptp.DecodePush(contentType, version, topic, path, body)
 		require.Contains(t, []ptp.Form{ptp.FormJSON, ptp.FormProtobuf, ptp.FormRaw}, d)
 		if err != nil {
@@ -116,7 +117,7 @@ func FuzzDecodePop(f *testing.F) {
 			f.Add(contentType, "", []byte(body))
 		}
 	}
-	f.Fuzz(func(t *testing.T, contentType, topic string, body []byte) {
+	fuzzing.Within(f, func(t *testing.T, contentType, topic string, body []byte) {
 		p, d, err := ptp.DecodePop(contentType, topic, body)
 		if err != nil {
 			require.Contains(t, []ptp.Result{ptp.ResultCodec, ptp.ResultIllegal}, ptp.ResultOf(err))
@@ -137,7 +138,7 @@ func FuzzDecodeReply(f *testing.F) {
 			f.Add(contentType, []byte(body))
 		}
 	}
-	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
+	fuzzing.Within(f, func(t *testing.T, contentType string, body []byte) {
 		o, err := ptp.DecodeReply(contentType, body)
 		if err != nil {
 			require.Equal(t, ptp.ResultCodec, ptp.ResultOf(err))
@@ -156,7 +157,7 @@ func FuzzDecodeReply(f *testing.F) {
 func FuzzDecodeInbound(f *testing.F) {
 	f.Add("application/json", []byte(wrappedJSON))
 	f.Add("application/x-protobuf", []byte(unhex(wrappedProto)))
-	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
+	fuzzing.Within(f, func(t *testing.T, contentType string, body []byte) {
 		in, err := ptp.DecodeInbound(contentType, body)
 		require.LessOrEqual(t, len(in.Payload), len(body))
 		if err != nil {
@@ -169,7 +170,7 @@ func FuzzParseURI(f *testing.F) {
 	for _, s := range []string{"", ptp.PushURI, ptp.PushURIGRPC, "/a", "https://ptp.cn", "%"} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzzing.Within(f, func(t *testing.T, s string) {
 		op, path, err := ptp.ParseURI(s)
 		if err != nil {
 			require.Equal(t, ptp.ResultNotFound, ptp.ResultOf(err))
@@ -184,7 +185,7 @@ func FuzzParseURI(f *testing.F) {
 
 func FuzzWait(f *testing.F) {
 	f.Add("30", "5000", int32(6000))
-	f.Fuzz(func(t *testing.T, query, header string, body int32) {
+	fuzzing.Within(f, func(t *testing.T, query, header string, body int32) {
 		d := ptp.Wait(query, header, body)
 		require.GreaterOrEqual(t, d, ptp.MinWait)
 		require.LessOrEqual(t, d, ptp.MaxWait)

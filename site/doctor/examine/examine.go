@@ -175,13 +175,13 @@ func (s *Site) examineProviders(ctx context.Context) []openflow.Finding {
 	if err != nil {
 		return broken("providers", err)
 	}
-	wrong := map[openflow.ProviderRef]error{}
+	wrong, exposed := map[openflow.ProviderRef]error{}, map[openflow.ProviderRef]bool{}
 	for _, p := range known {
 		if p.Kind != openflow.ProviderBuiltIn {
-			wrong[p.Ref()] = s.Programs.Verify(p)
+			wrong[p.Ref()], exposed[p.Ref()] = s.Programs.Verify(p), s.Programs.Exposed(p)
 		}
 	}
-	return doctor.Providers(wrong)
+	return doctor.Providers(wrong, exposed)
 }
 
 // examinePolicy compares the file with what the node has read at its start.

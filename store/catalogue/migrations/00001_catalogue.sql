@@ -72,6 +72,8 @@ create index job_age on job (age);
 -- What peers have here: jobs that have not ended, and what jobs hold.
 create index job_open on job (peer, job_id, scheduler, role, party, create_time, apply_time, lease) where end_time = 0 and peer <> '';
 create index job_holds on job (peer, cores, memory, gpus) where resource_in_use;
+-- What never began is kept for a while only, however much comes.
+create index job_refused on job (scheduler, create_time, job_id) where end_time > 0 and start_time = 0 and status <> 'success';
 
 -- A job that this node schedules. The column tasks says how its tasks stood when it ended: what a rerun keeps and does again.
 create table scheduled_job (
@@ -97,6 +99,7 @@ create index scheduled_job_created on scheduled_job (create_time, job_id);
 create index scheduled_job_of on scheduled_job (initiator) where end_time = 0;
 create index scheduled_job_running on scheduled_job (create_time, job_id) where status = 'running';
 create index scheduled_job_open on scheduled_job (job_id) where end_time = 0;
+create index scheduled_job_refused on scheduled_job (initiator, create_time, job_id) where end_time > 0 and start_time = 0 and status = 'failed';
 
 -- Jobs that were deleted at one of their parties here, while the mandate of their initiator may still be good.
 create table forgotten_job (
@@ -284,6 +287,16 @@ create table score_raise (
   object  text not null,
   vectors bigint not null,
   primary key (partner, object)
+);
+
+-- How many bytes, with what each entry costs beside them, were put into a store of this site: for a run, for a job, for the
+-- party whose jobs they are, and for all.
+create table taken (
+  kind  text not null,
+  level text not null,
+  name  text not null,
+  bytes bigint not null,
+  primary key (kind, level, name)
 );
 
 -- A peer, with the dialect, its version and its profile that it speaks.

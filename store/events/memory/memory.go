@@ -42,6 +42,7 @@ func (s *Store) Publish(_ context.Context, e openflow.Event) error {
 	if s.closed {
 		return closed()
 	}
+	e = events.Kept(e)
 	e.ID = events.ID{Epoch: s.epoch, Number: s.next}.String()
 	s.ring[s.next%s.size()] = e
 	s.next++

@@ -6,13 +6,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/tests/fuzzing"
 )
 
 func FuzzDecode(f *testing.F) {
 	f.Add(`{"at":"2026-01-02T15:04:05Z","job":"j","role":"guest","party":"9999","status":"running","progress":40}`)
 	f.Add(`{}`)
 	f.Add(``)
-	f.Fuzz(func(t *testing.T, text string) {
+	fuzzing.Within(f, func(t *testing.T, text string) {
 		e, err := decode(text)
 		if err != nil {
 			require.Equal(t, openflow.CodeInternal, openflow.CodeOf(err))

@@ -87,7 +87,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])`)
 
 // Publish implements events.Store.
 func (s *Store) Publish(ctx context.Context, e openflow.Event) error {
-	text, err := encode(e)
+	text, err := encode(events.Kept(e))
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -116,6 +117,10 @@ func testOrder(t *testing.T, h Harness) {
 	require.Equal(t, whole, got)
 	requireNext(t, sub, 0, 50)
 	requireNothing(t, sub)
+
+	whole.Reason = strings.Repeat("x", 7<<20)
+	require.NoError(t, s.Publish(t.Context(), whole))
+	require.LessOrEqual(t, len(next(t, sub).Reason), 1<<10, "whoever reports chooses the reason, and thousands are kept")
 }
 
 func testFromNow(t *testing.T, h Harness) {

@@ -5,7 +5,8 @@
 // that. Each replica then wakes its own blocked callers, which ask again. A notice that is lost costs a caller seconds,
 // never a message.
 //
-// All of a session is in five keys, which share a slot of a cluster. Payloads above Options.InlineBytes are bodies in an
+// All of a session is in five keys, and what sessions take together is in one more, which the same scripts change. So a
+// limit holds for all replicas at once, and the server is one server and no cluster. Payloads above Options.InlineBytes are bodies in an
 // object store of their own. Whatever nobody touches for Options.Expiry expires.
 //
 // A server that syncs its append-only file at every write (appendfsync always) loses nothing that was acknowledged,

@@ -3,8 +3,11 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strconv"
 	"time"
 
+	"openflow"
 	"openflow/store/messages"
 )
 
@@ -25,7 +28,7 @@ func (s *Store) Push(ctx context.Context, c messages.Channel, m messages.Message
 		return failed("push", c, err)
 	}
 	if !done {
-		return messages.Full(c, wait)
+		return messages.Full(c, p.full, wait)
 	}
 	return nil
 }
@@ -36,7 +39,8 @@ type push struct {
 	channel messages.Channel
 	message messages.Message
 	object  string
-	unused  bool // no record refers to object, as the last answer says; a failure leaves it open
+	full    messages.Account // that had no room at the last attempt
+	unused  bool             // no record refers to object, as the last answer says; a failure leaves it open
 }
 
 func (p *push) try(ctx context.Context, epoch string) (string, bool, error) {
@@ -56,13 +60,36 @@ func (p *push) try(ctx context.Context, epoch string) (string, bool, error) {
 		inline = p.message.Payload
 	}
 	verdict, next, err := p.ask(ctx, epoch, "store", inline)
-	p.unused = err == nil && verdict != verdictStored || errors.Is(err, messages.ErrReleased)
+	p.unused = err == nil && verdict != verdictStored || errors.Is(err, messages.ErrReleased) || errors.Is(err, messages.ErrSpent)
 	return next, verdict == verdictStored || verdict == verdictRepeat, err
 }
 
 func (p *push) ask(ctx context.Context, epoch, what string, payload []byte) (verdict, next string, err error) {
-	m := p.message
-	verdict, next, _, err = p.store.onChannel(ctx, pushScript, p.channel, epoch, recordOf(m, p.object).header(),
-		p.store.opts.SessionBytes, m.Source, m.ID, what, payload)
+	m, o := p.message, p.store.opts
+	limits := fmt.Sprintf("%d %d %d %d", o.SessionBytes, o.JobBytes, o.PeerBytes, o.TotalBytes)
+	verdict, next, rest, err := p.store.onChannel(ctx, pushScript, p.channel, epoch, recordOf(m, p.object).header(),
+		m.Source, m.ID, what, payload, messages.IDMark(m), messages.TopicMark(p.channel), limits)
+	switch {
+	case err != nil:
+		return "", "", err
+	case verdict == verdictSpent:
+		return "", "", messages.Spent(p.channel, o.SessionBytes)
+	case verdict == verdictFull:
+		p.full, err = fullAccount(o.Accounts(p.channel.Session, m.Source), rest)
+	}
 	return verdict, next, err
+}
+
+// fullAccount reads which account has no room, and what is taken of it.
+func fullAccount(all [messages.Levels]messages.Account, words []string) (messages.Account, error) {
+	if len(words) == 2 {
+		level, err1 := strconv.Atoi(words[0])
+		used, err2 := strconv.ParseInt(words[1], 10, 64)
+		if err1 == nil && err2 == nil && level >= 1 && level <= len(all) {
+			full := all[level-1]
+			full.Used = used
+			return full, nil
+		}
+	}
+	return messages.Account{}, openflow.Errorf(openflow.CodeInternal, "a script of the message store answered %q", words)
 }

@@ -24,7 +24,9 @@ func recordOf(m messages.Message, object string) record {
 	return record{sequence: m.Sequence, cost: messages.Cost(m), object: object, source: m.Source, id: m.ID}
 }
 
-func (r record) size() int64 { return r.cost - messages.Cost(messages.Message{}) }
+func (r record) size() int64 {
+	return r.cost - messages.Cost(messages.Message{ID: r.id, Source: r.source})
+}
 
 func (r record) header() string {
 	return fmt.Sprintf("%d %s %d %s%s", r.cost, r.object, len(r.source), r.source, r.id)

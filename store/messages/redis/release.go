@@ -13,7 +13,7 @@ func (s *Store) Release(ctx context.Context, session, topic string) error {
 	if err := messages.CheckChannel(messages.Channel{Session: session, Topic: topic}); err != nil {
 		return err
 	}
-	gone, err := s.run(ctx, releaseScript, tag(session), topic)
+	gone, err := s.run(ctx, releaseScript, session, topic)
 	if err != nil {
 		return redisdb.Failure("release session "+session, err)
 	}
@@ -28,7 +28,7 @@ func (s *Store) CloseSession(ctx context.Context, session string, quarantine tim
 	}
 	// A quarantine of a moment still ends the calls in progress.
 	quarantine = max(time.Millisecond, quarantine)
-	gone, err := s.run(ctx, closeScript, tag(session), "",
+	gone, err := s.run(ctx, closeScript, session, "",
 		time.Now().Add(quarantine).UnixMilli(), quarantine.Milliseconds())
 	if err != nil {
 		return redisdb.Failure("close session "+session, err)

@@ -66,16 +66,18 @@ func (s *Store) keys(tag string) []string {
 		s.opts.Prefix + "{" + tag + "}:bodies",
 		s.opts.Prefix + "{" + tag + "}:seen",
 		s.opts.Prefix + "{" + tag + closedSuffix,
+		s.opts.Prefix + "shared",
 	}
 }
 
 // run runs a script to its end: an interrupted one would leave the caller not knowing what it did.
-func (s *Store) run(ctx context.Context, script *redis.Script, tag, topic string, args ...any) ([]any, error) {
+func (s *Store) run(ctx context.Context, script *redis.Script, session, topic string, args ...any) ([]any, error) {
 	if s.life.Err() != nil {
 		return nil, messages.Closed()
 	}
-	all := append([]any{s.wakeChannel(), tag, s.opts.Expiry.Milliseconds(), topic}, args...)
-	answer, err := script.Run(context.WithoutCancel(ctx), s.client, s.keys(tag), all...).Slice()
+	name := tag(session)
+	all := append([]any{s.wakeChannel(), name, s.opts.Expiry.Milliseconds(), topic, s.opts.Job(session)}, args...)
+	answer, err := script.Run(context.WithoutCancel(ctx), s.client, s.keys(name), all...).Slice()
 	if err != nil && s.life.Err() != nil {
 		return nil, messages.Closed()
 	}
@@ -88,6 +90,7 @@ const (
 	verdictStored   = "stored"
 	verdictRepeat   = "repeat"
 	verdictFull     = "full"
+	verdictSpent    = "spent"
 	verdictMessage  = "message"
 	verdictEmpty    = "empty"
 	verdictNever    = "never"
@@ -96,7 +99,7 @@ const (
 // onChannel runs a script whose answer begins with a verdict and, unless that is "released", the channel's epoch.
 func (s *Store) onChannel(ctx context.Context, script *redis.Script, c messages.Channel, args ...any) (
 	verdict, epoch string, rest []string, err error) {
-	answer, err := s.run(ctx, script, tag(c.Session), c.Topic, args...)
+	answer, err := s.run(ctx, script, c.Session, c.Topic, args...)
 	if err != nil {
 		return "", "", nil, err
 	}

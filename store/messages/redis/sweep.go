@@ -131,7 +131,7 @@ func (s *Store) forgetIdle(ctx context.Context, tag string, before time.Time) (b
 	if !s.waiters.has(tag) && !s.opts.Live(session) {
 		limit = strconv.FormatInt(before.UnixMilli(), 10)
 	}
-	answer, err := s.run(ctx, sweepScript, tag, "", limit)
+	answer, err := s.run(ctx, sweepScript, session, "", limit)
 	if err != nil || len(answer) == 0 {
 		return false, err
 	}

@@ -86,13 +86,18 @@ func (w *waiter) wake() {
 	}
 }
 
-// listen wakes callers until Close. A notice is "SESSION", or "SESSION\nTOPIC" for the readers of one topic.
+// listen wakes callers until Close. A notice is "SESSION", or "SESSION\nTOPIC" for the readers of one topic, or nothing for
+// all who wait, whatever the session: there is room again that they share.
 func (s *Store) listen() {
 	for event := range s.notices.ChannelWithSubscriptions() {
 		switch event := event.(type) {
 		case *redis.Subscription: // the connection is a new one: notices may have been missed
 			s.waiters.wakeAll()
 		case *redis.Message:
+			if event.Payload == "" {
+				s.waiters.wakeAll()
+				continue
+			}
 			session, topic, one := strings.Cut(event.Payload, "\n")
 			s.waiters.wake(session, topic, !one)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"openflow"
 	"openflow/store/catalogue"
+	"openflow/store/messages"
 	"openflow/store/messages/sessions"
 )
 
@@ -27,7 +28,7 @@ func TestSessionsOfTwoSchedulers(t *testing.T) {
 	add := func(scheduler openflow.PartyID, partners ...openflow.Party) {
 		k := openflow.TaskKey{Scheduler: scheduler, Job: "1", Task: "psi_0", Party: guest}
 		require.NoError(t, rows.CreateJob(t.Context(), openflow.JobRecord{ID: "1", Party: guest, Scheduler: scheduler, DAG: &openflow.DAG{}},
-			[]openflow.TaskRecord{{Key: k, Spec: openflow.TaskSpec{Name: "psi_0", Parties: append(partners, guest)}}}))
+			[]openflow.TaskRecord{{Key: k, PartyStatus: openflow.TaskRunning, Spec: openflow.TaskSpec{Name: "psi_0", Parties: append(partners, guest)}}}))
 	}
 	const short = "1_psi_0_0"
 	_, err = s.Admit(t.Context(), "10000", short, "t")
@@ -56,13 +57,12 @@ func TestSessionsOfTwoSchedulers(t *testing.T) {
 	over := openflow.TaskKey{Scheduler: "10000", Job: "1", Task: "psi_0", Party: guest}
 	_, err = rows.FinishTask(t.Context(), over, openflow.TaskEnd{Status: openflow.TaskFailed})
 	require.NoError(t, err)
-	own, err = s.Admit(t.Context(), "10000", short, "t")
-	require.NoError(t, err)
-	require.Equal(t, openflow.SessionID(short+"@10000"), own, "what comes late comes to no other job")
-
 	own, err = s.Admit(t.Context(), "10000", short+"@10000", "t")
-	require.NoError(t, err)
+	require.NoError(t, err, "the rows are asked once a second")
 	require.Equal(t, openflow.SessionID(short+"@10000"), own)
+	_, err = s.Admit(t.Context(), "10000", short, "t")
+	require.ErrorIs(t, err, messages.ErrReleased, "what comes late comes to no other job")
+	require.ErrorContains(t, err, short+"@10000")
 	_, err = s.Admit(t.Context(), "10000", short+"@10001", "t")
 	require.Equal(t, openflow.CodePermission, openflow.CodeOf(err), "it takes no part there")
 	for _, none := range []string{"", "1", "1_psi_0", "1_psi_0_1", short + "@10002", short + "@", "@@", "1_psi_0_0@10000@guest_9999"} {

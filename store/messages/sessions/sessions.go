@@ -1,4 +1,5 @@
-// Package sessions knows whose the sessions of messages are: who may send to one, and whether its job still runs.
+// Package sessions knows whose the sessions of messages are: who may send to one, of which job it is, and whether it takes
+// messages. It does from the start of its run here to its end, as the row of the run says, and never again.
 package sessions
 
 import (
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/store/messages"
 )
 
 // Tasks finds the runs of a party in a session; in one that names no scheduler, those of the jobs of all schedulers.
@@ -25,7 +27,13 @@ type Sessions struct {
 	Between func(topic string, parties []openflow.Party) (from, to openflow.Party, ok bool) // reads a topic of our form
 
 	mu    sync.Mutex
-	known map[openflow.SessionID]members
+	known map[openflow.SessionID]open
+}
+
+// open is a session that takes messages, as the rows said at that time.
+type open struct {
+	who  members
+	seen time.Time
 }
 
 // members are the parties of a session here: those of all its runs, who may send, and those of any, whose names topics have.
@@ -34,7 +42,21 @@ type members struct{ all, any []openflow.Party }
 // maxKnown bounds the memory; forgetting costs one look into the catalogue.
 const maxKnown = 4096
 
-// Admit implements interconnection.Sessions.
+// recent is how long the word of the rows counts: a busy session does not ask for each message. It is much shorter than the
+// time for which a store by itself refuses the messages of a session that was closed (interop-transport §6.5).
+const recent = time.Second
+
+// Job names the job of a session, for the bounds of a store.
+func Job(session string) string {
+	k, err := openflow.ParseSessionID(openflow.SessionID(session))
+	if err != nil {
+		return session
+	}
+	return string(k.Job) + "@" + string(k.Scheduler)
+}
+
+// Admit implements interconnection.Sessions. CodeUnavailable: the run has not started here, and nothing is taken for it until
+// then; messages.ErrReleased: it has ended.
 func (s *Sessions) Admit(ctx context.Context, from openflow.PartyID, session, topic string) (openflow.SessionID, error) {
 	own, who, err := s.find(ctx, from, openflow.SessionID(session))
 	if err != nil {
@@ -52,31 +74,54 @@ func (s *Sessions) Admit(ctx context.Context, from openflow.PartyID, session, to
 // answered where there is none, too: which sessions there are is for their parties to know.
 func (s *Sessions) find(ctx context.Context, from openflow.PartyID, session openflow.SessionID) (openflow.SessionID, members, error) {
 	s.mu.Lock()
-	who, ok := s.known[session]
+	found, ok := s.known[session]
 	s.mu.Unlock()
-	if ok && !takesPart(from, who.all) {
+	ok = ok && time.Since(found.seen) < recent
+	if ok && !takesPart(from, found.who.all) {
 		return "", members{}, strange(from, session)
 	}
 	if ok {
-		return session, who, nil
+		return session, found.who, nil
 	}
 	runs, err := s.Tasks.TasksOfSession(ctx, s.Self, session)
 	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 		return "", members{}, err
 	}
 	runs = meant(from, runs)
-	who = membersOf(runs)
+	who := membersOf(runs)
 	if !takesPart(from, who.all) {
 		return "", members{}, strange(from, session)
 	}
 	own := runs[0].Key.SessionID()
+	if err := s.taking(own, runs); err != nil {
+		return "", members{}, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil || len(s.known) >= maxKnown {
-		s.known = map[openflow.SessionID]members{}
+		s.known = map[openflow.SessionID]open{}
 	}
-	s.known[own] = who
+	s.known[own] = open{who, time.Now()}
 	return own, who, nil
+}
+
+// taking refuses messages of a session none of whose runs here goes on.
+func (s *Sessions) taking(own openflow.SessionID, runs []openflow.TaskRecord) error {
+	waits := false
+	for _, t := range runs {
+		switch {
+		case t.Key.SessionID() != own || t.PartyStatus.Terminal():
+		case t.PartyStatus != openflow.TaskWaiting || t.ResourceInUse:
+			return nil
+		default:
+			waits = true
+		}
+	}
+	if !waits {
+		return messages.Released(messages.Channel{Session: string(own)})
+	}
+	const text = "the task of session %s has not started at party %s, which takes no messages for it until then"
+	return openflow.Errorf(openflow.CodeUnavailable, text, own, s.Self).WithPublic(text, own, s.Self)
 }
 
 func takesPart(id openflow.PartyID, parties []openflow.Party) bool {

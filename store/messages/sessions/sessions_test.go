@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/store/messages"
 )
 
 // rows are runs by session, and how often one was asked for.
@@ -71,6 +72,53 @@ func TestWhoMaySend(t *testing.T) {
 	}
 }
 
+// A session takes messages while its run goes on here: not before its start, and never after its end.
+func TestWhenASessionTakesMessages(t *testing.T) {
+	for name, c := range map[string]struct {
+		status openflow.TaskStatus
+		holds  bool // the share of its job
+		want   openflow.Code
+	}{
+		"waits":                       {openflow.TaskWaiting, false, openflow.CodeUnavailable},
+		"has its share and starts":    {openflow.TaskWaiting, true, ""},
+		"runs":                        {openflow.TaskRunning, true, ""},
+		"has succeeded":               {openflow.TaskSuccess, false, openflow.CodeCanceled},
+		"has failed":                  {openflow.TaskFailed, false, openflow.CodeCanceled},
+		"was stopped before it began": {openflow.TaskCanceled, false, openflow.CodeCanceled},
+	} {
+		s, r := host(c.status)
+		for session, run := range r.of {
+			run.ResourceInUse = c.holds
+			r.of[session] = run
+		}
+		for _, session := range []string{named, unnamed, named} {
+			_, err := s.Admit(t.Context(), "9999", session, "in")
+			require.Equal(t, c.want, openflow.CodeOf(err), "%s: %v", name, err)
+		}
+	}
+}
+
+// What a session was is not believed for long: its end is in the rows.
+func TestAnEndIsSeen(t *testing.T) {
+	s, r := host(openflow.TaskRunning)
+	_, err := s.Admit(t.Context(), "9999", named, "in")
+	require.NoError(t, err)
+	run := r.of[named]
+	run.PartyStatus = openflow.TaskSuccess
+	r.of[named] = run
+	remembered := s.known[named]
+	remembered.seen = remembered.seen.Add(-recent)
+	s.known[named] = remembered
+	_, err = s.Admit(t.Context(), "9999", named, "in")
+	require.ErrorIs(t, err, messages.ErrReleased)
+}
+
+func TestJob(t *testing.T) {
+	require.Equal(t, "j@9999", Job(named))
+	require.Equal(t, "j@", Job(unnamed))
+	require.Equal(t, "not of ours", Job("not of ours"))
+}
+
 func TestPartiesAreRemembered(t *testing.T) {
 	s, r := host(openflow.TaskRunning)
 	admit := func(session string) error {
@@ -87,7 +135,7 @@ func TestPartiesAreRemembered(t *testing.T) {
 	require.NoError(t, admit(unnamed))
 	require.Equal(t, before+1, r.asked, "another scheduler may have made the same ID meanwhile")
 	for range maxKnown {
-		s.known[openflow.SessionID(rune(len(s.known)))+"x"] = members{}
+		s.known[openflow.SessionID(rune(len(s.known)))+"x"] = open{}
 	}
 	delete(s.known, named)
 	require.NoError(t, admit(named))

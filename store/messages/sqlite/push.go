@@ -11,7 +11,7 @@ import (
 
 // Push implements messages.Store.
 //
-// It takes a place in the session's budget, writes a large payload to its file, and commits the row last: what the row
+// It takes a place on the accounts of the session, writes a large payload to its file, and commits the row last: what the row
 // refers to is always there.
 func (s *Store) Push(ctx context.Context, ch messages.Channel, m messages.Message, wait time.Duration) error {
 	if err := s.opts.CheckPush(ch, m); err != nil {
@@ -30,45 +30,69 @@ func (s *Store) Push(ctx context.Context, ch messages.Channel, m messages.Messag
 	}
 	stored, err := s.store(ctx, c, m, s.append)
 	if !stored {
-		s.giveBack(c.session, messages.Cost(m))
+		s.book(c.session, m.Source, -messages.Cost(m), -messages.IDMark(m))
 		return err
 	}
 	c.topic.arrived.fire()
 	return nil
 }
 
-// reserve waits until m has room in its session and takes it. A repeat takes none, whether there is room or not.
+// reserve waits until m has room on all accounts and takes it. A repeat takes none, whether there is room or not.
 func (s *Store) reserve(ctx context.Context, c *call, m messages.Message, wait time.Duration) (repeat bool, err error) {
-	cost := messages.Cost(m)
 	var timeout <-chan time.Time
-	for c.session.bytes+cost > s.opts.SessionBytes {
+	for {
+		kept := messages.IDMark(m)
+		if !c.topic.marked {
+			kept += messages.TopicMark(c.channel)
+		}
+		spent := c.session.kept+kept > s.opts.SessionBytes
+		full, account := s.full(c, m, kept)
+		if !spent && full == nil {
+			s.book(c.session, m.Source, messages.Cost(m), kept)
+			if !c.topic.marked {
+				c.topic.marked, c.topic.opener = true, m.Source
+			}
+			return false, nil
+		}
 		if repeat, err := s.isRepeat(ctx, c, m); err != nil || repeat {
 			return repeat, err
+		}
+		if spent {
+			return false, messages.Spent(c.channel, s.opts.SessionBytes)
 		}
 		if timeout == nil {
 			timer := time.NewTimer(wait)
 			defer timer.Stop()
 			timeout = timer.C
 		}
-		woken, err := s.await(ctx, c, c.session.room.wait(), timeout)
+		woken, err := s.await(ctx, c, full.room.wait(), timeout)
 		if err != nil {
 			return false, err
 		}
 		if !woken {
-			return false, messages.Full(c.channel, wait)
+			return false, messages.Full(c.channel, account, wait)
 		}
 		// A release makes room too, but not for those whom it sends away.
 		if err := s.alive(c); err != nil {
 			return false, err
 		}
 	}
-	c.session.bytes += cost
-	return false, nil
 }
 
-func (s *Store) giveBack(sess *sessionState, cost int64) {
-	sess.bytes -= cost
-	sess.room.fire()
+// full is the account that has no room for m and what is kept of it; nil: all have.
+func (s *Store) full(c *call, m messages.Message, kept int64) (*account, messages.Account) {
+	named := s.opts.Accounts(c.channel.Session, m.Source)
+	for i, a := range s.levels(c.session, m.Source) {
+		need := messages.Cost(m)
+		if i > 0 {
+			need += kept
+		}
+		if a.used+need > named[i].Limit {
+			named[i].Used = a.used
+			return a, named[i]
+		}
+	}
+	return nil, messages.Account{}
 }
 
 func (s *Store) isRepeat(ctx context.Context, c *call, m messages.Message) (bool, error) {

@@ -21,7 +21,9 @@ type row struct {
 	Body     []byte
 }
 
-func (r row) size() int64 { return r.Cost - messages.Cost(messages.Message{}) }
+func (r row) size() int64 {
+	return r.Cost - messages.Cost(messages.Message{ID: r.ID, Source: r.Source})
+}
 
 // Pop implements messages.Store.
 func (s *Store) Pop(ctx context.Context, ch messages.Channel, source string, wait time.Duration) (
@@ -31,7 +33,7 @@ func (s *Store) Pop(ctx context.Context, ch messages.Channel, source string, wai
 		if err != nil || !ok {
 			return messages.Message{}, false, err
 		}
-		s.giveBack(c.session, r.Cost)
+		s.book(c.session, r.Source, -r.Cost, 0)
 		m, err := s.message(c, r)
 		if err != nil {
 			return messages.Message{}, false, errors.Join(err, s.putBack(ctx, c, r))
@@ -174,12 +176,11 @@ func (s *Store) acknowledge(ctx context.Context, c *call, source string, ack int
 
 // removed is what a delete left behind: files without a row, and room in the session.
 type removed struct {
-	count int
-	cost  int64
+	cost  map[string]int64 // by source
 	files []sql.NullString
 }
 
-// remove runs a delete that returns cost and file of each row.
+// remove runs a delete that returns cost, file and source of each row.
 func (s *Store) remove(ctx context.Context, stmt *sql.Stmt, args ...any) (gone removed, err error) {
 	rows, err := stmt.QueryContext(context.WithoutCancel(ctx), args...)
 	if err != nil {
@@ -189,11 +190,11 @@ func (s *Store) remove(ctx context.Context, stmt *sql.Stmt, args ...any) (gone r
 	for rows.Next() {
 		var cost int64
 		var file sql.NullString
-		if err := rows.Scan(&cost, &file); err != nil {
+		var source string
+		if err := rows.Scan(&cost, &file, &source); err != nil {
 			return gone, err
 		}
-		gone.count++
-		gone.cost += cost
+		gone.add(source, cost)
 		if file.Valid {
 			gone.files = append(gone.files, file)
 		}
@@ -201,13 +202,20 @@ func (s *Store) remove(ctx context.Context, stmt *sql.Stmt, args ...any) (gone r
 	return gone, rows.Err()
 }
 
+func (r *removed) add(source string, cost int64) {
+	if r.cost == nil {
+		r.cost = map[string]int64{}
+	}
+	r.cost[source] += cost
+}
+
 // bury finishes a committed removal.
 func (s *Store) bury(sess *sessionState, gone removed) {
 	for _, file := range gone.files {
 		s.discardBody(file)
 	}
-	if gone.count > 0 {
-		s.giveBack(sess, gone.cost)
+	for source, cost := range gone.cost {
+		s.book(sess, source, -cost, 0)
 	}
 }
 
@@ -258,7 +266,7 @@ func (s *Store) reinsert(ctx context.Context, c *call, r row) (bool, error) {
 	if err != nil || n == 0 {
 		return false, err // it is there already
 	}
-	c.session.bytes += r.Cost
+	s.book(c.session, r.Source, r.Cost, 0)
 	c.topic.arrived.fire()
 	return true, nil
 }

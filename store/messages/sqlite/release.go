@@ -71,7 +71,7 @@ func (s *Store) CloseSession(ctx context.Context, session string, quarantine tim
 func (s *Store) forget(ctx context.Context, name string, with func(context.Context, *sql.Tx) error) error {
 	sess := s.sessions[name]
 	if sess == nil {
-		sess = newSession(name, time.Time{})
+		sess = s.newSession(name, time.Time{})
 	}
 	gone, err := s.discard(ctx, sess.topics, func(ctx context.Context, tx *sql.Tx, t *topicState) error {
 		if _, err := tx.ExecContext(ctx, `delete from seen where channel = ?`, t.id); err != nil {
@@ -84,6 +84,7 @@ func (s *Store) forget(ctx context.Context, name string, with func(context.Conte
 		return err
 	}
 	s.bury(sess, gone)
+	s.settle(sess)
 	delete(s.sessions, name)
 	for _, t := range sess.topics {
 		t.wake.fire()
@@ -110,8 +111,9 @@ func (s *Store) discard(ctx context.Context, topics map[string]*topicState,
 		if err != nil {
 			return removed{}, err
 		}
-		all.count += gone.count
-		all.cost += gone.cost
+		for source, cost := range gone.cost {
+			all.add(source, cost)
+		}
 		all.files = append(all.files, gone.files...)
 		if err := each(ctx, tx, t); err != nil {
 			return removed{}, err

@@ -86,8 +86,8 @@ func (p *statements) prepare(ctx context.Context, db *sql.DB) error {
 			` order by key limit 1) returning ` + rowColumns,
 		&p.peek: `select ` + rowColumns + ` from message where key > ?1 and key <= ?2` + fromSource +
 			` order by key limit 1`,
-		&p.drop:        `delete from message where key > ?1 and key <= ?2` + fromSource + ` returning cost, file`,
-		&p.discard:     `delete from message where key > ?1 and key <= ?2 returning cost, file`,
+		&p.drop:        `delete from message where key > ?1 and key <= ?2` + fromSource + ` returning cost, file, source`,
+		&p.discard:     `delete from message where key > ?1 and key <= ?2 returning cost, file, source`,
 		&p.setReleased: `update channel set released = last where id = ?`,
 		&p.claim:       `insert into nonce(peer, nonce, until) values(?, ?, ?) on conflict do nothing`,
 	} {

@@ -41,6 +41,9 @@ type Store struct {
 	// mu orders all that touches channels. It is held during SQL, which costs nothing: SQLite has one writer anyway.
 	mu       sync.Mutex
 	sessions map[string]*sessionState
+	jobs     map[string]*account // of all sessions of a job
+	peers    map[string]*account // of all that a source has sent
+	total    account
 	busy     map[string]struct{} // body files that a call is writing or reading: not orphans
 }
 
@@ -67,6 +70,8 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 		opts:     o,
 		bodies:   bodies{dir: filepath.Join(dir, "bodies"), durable: o.Durable},
 		sessions: map[string]*sessionState{},
+		jobs:     map[string]*account{},
+		peers:    map[string]*account{},
 		busy:     map[string]struct{}{},
 	}
 	s.life, s.stop = context.WithCancel(context.WithoutCancel(ctx))

@@ -10,6 +10,7 @@ import (
 
 	"openflow"
 	"openflow/store/objects/s3"
+	"openflow/tests/fuzzing"
 )
 
 func TestParseURL(t *testing.T) {
@@ -74,7 +75,7 @@ func FuzzParseURL(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, s string) {
+	fuzzing.Within(f, func(t *testing.T, s string) {
 		o, err := s3.ParseURL(s)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))

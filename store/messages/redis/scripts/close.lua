@@ -1,7 +1,8 @@
--- ARGV 5 end of the quarantine, ms  6 its length, ms
+-- ARGV 6 end of the quarantine, ms  7 its length, ms
 -- Answers the objects of what is gone.
 local gone = objects({})
+settle()
 redis.call('UNLINK', state, index, bodies, seen)
-redis.call('SET', closed, ARGV[5], 'PX', ARGV[6])
+redis.call('SET', closed, ARGV[6], 'PX', ARGV[7])
 publish(session)
 return gone

@@ -2,12 +2,17 @@
 if redis.call('EXISTS', state) == 0 then return {} end
 local gone = {}
 if topic == '' then
-  objects(gone)
+  local freed = {}
+  for _, member in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+    local cost, object, source = header(member)
+    freed[source] = (freed[source] or 0) + cost
+    if object ~= '-' then gone[#gone + 1] = object end
+  end
+  for source, cost in pairs(freed) do book(source, -cost, 0) end
   for n = 1, number('topics') do
     redis.call('HSET', state, 'released/' .. n, string.format('%d', number('last/' .. n)))
   end
   redis.call('UNLINK', index, bodies)
-  redis.call('HSET', state, 'bytes', 0)
   redis.call('HINCRBY', state, 'epoch', 1)
 else
   local n = redis.call('HGET', state, 'topic/' .. topic)
@@ -19,7 +24,12 @@ else
     end)
     redis.call('HSET', state, 'released/' .. n, string.format('%d', last))
   end
-  redis.call('HINCRBY', state, 'epoch/' .. topic, 1)
+  -- Who releases may name any topic: beyond so many without a message, all topics count as released.
+  if n or redis.call('HLEN', state) < most then
+    redis.call('HINCRBY', state, 'epoch/' .. topic, 1)
+  else
+    redis.call('HINCRBY', state, 'epoch', 1)
+  end
 end
 redis.call('HDEL', state, 'full')
 keep()

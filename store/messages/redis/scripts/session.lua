@@ -1,17 +1,19 @@
 -- What every script on a session begins with.
 --
--- KEYS   1 state   hash: born, used (ms), epoch, bytes, topics; per topic: topic/NAME its number, epoch/NAME,
---                  waiting/NAME; per number: last/N, released/N; full when a push was refused for lack of room
+-- KEYS   1 state   hash: born, used (ms), epoch, topics; bytes of unread messages, kept: of the marks of IDs and topics,
+--                  from/SOURCE: both; per topic: topic/NAME its number, epoch/NAME, waiting/NAME; per number: last/N,
+--                  released/N; full when a push was refused for lack of room
 --        2 index   sorted set with equal scores, so ordered by its members: "NUMBER:SEQUENCE:HEADER"
 --        3 bodies  hash: "NUMBER:SEQUENCE" to payload, for the payloads that are kept here
 --        4 seen    set: "NUMBER:SOURCE'S LENGTH:SOURCE:ID" of every message that ever came
 --        5 closed  exists while the session is in quarantine
--- ARGV   1 wake    channel to publish on   2 name of the session   3 expiry, ms   4 topic
+--        6 shared  hash of all sessions: all, job/JOB and peer/SOURCE, in bytes; full as above
+-- ARGV   1 wake    channel to publish on   2 name of the session   3 expiry, ms   4 topic   5 job
 --
 -- HEADER is "COST OBJECT LENGTH SOURCE+ID": the cost in bytes, the object with the payload or "-", the length of source.
 -- Sequences fit in the 53 bits of a number here.
-local state, index, bodies, seen, closed = unpack(KEYS)
-local wake, session, expiry, topic = unpack(ARGV)
+local state, index, bodies, seen, closed, shared = unpack(KEYS)
+local wake, session, expiry, topic, job = unpack(ARGV)
 
 local function now()
   local t = redis.call('TIME')
@@ -23,7 +25,7 @@ local function number(field)
 end
 
 local function keep()
-  for _, key in ipairs({state, index, bodies, seen}) do redis.call('PEXPIRE', key, expiry) end
+  for _, key in ipairs({state, index, bodies, seen, shared}) do redis.call('PEXPIRE', key, expiry) end
 end
 
 -- enter is the session's and the topic's epoch, or nothing when the session is closed, or when the epoch is not the one
@@ -58,6 +60,9 @@ end
 
 local batch = 200
 
+-- most bounds the notes on topics that never had a message; those that had one pay for themselves.
+local most = 32768
+
 -- each calls visit with the members of topic number n from sequence low to high, in order, until it answers true.
 local function each(n, low, high, visit)
   local from, to = '[' .. place(n, low), '(' .. place(n, high + 1)
@@ -80,23 +85,48 @@ local function arrived()
   if redis.call('HDEL', state, 'waiting/' .. topic) == 1 then publish(session .. '\n' .. topic) end
 end
 
+-- share changes what the session has on the accounts that it shares, and wakes all who wait for room there.
+local function share(source, bytes)
+  for _, account in ipairs({'all', 'job/' .. job, 'peer/' .. source}) do
+    if redis.call('HINCRBY', shared, account, string.format('%d', bytes)) <= 0 then redis.call('HDEL', shared, account) end
+  end
+  if bytes < 0 and redis.call('HDEL', shared, 'full') == 1 then publish('') end
+end
+
+-- book changes what the session holds of source: unread messages, and what is kept.
+local function book(source, unread, kept)
+  redis.call('HINCRBY', state, 'bytes', string.format('%d', unread))
+  redis.call('HINCRBY', state, 'kept', string.format('%d', kept))
+  redis.call('HINCRBY', state, 'from/' .. source, string.format('%d', unread + kept))
+  share(source, unread + kept)
+end
+
+-- settle gives back all that the session holds on accounts that it shares; its own keys go with it.
+local function settle()
+  local fields = redis.call('HGETALL', state)
+  for i = 1, #fields, 2 do
+    local source = string.match(fields[i], '^from/(.*)$')
+    if source then share(source, -tonumber(fields[i + 1])) end
+  end
+end
+
 -- remove takes a message out and returns its object, "-" for none.
 local function remove(member)
-  local cost, object = header(member)
+  local cost, object, source = header(member)
   redis.call('ZREM', index, member)
   redis.call('HDEL', bodies, string.sub(member, 1, 26))
-  redis.call('HINCRBY', state, 'bytes', -cost)
+  book(source, -cost, 0)
   return object
 end
 
 local function add(member, body)
-  local cost, object = header(member)
+  local cost, object, source = header(member)
   redis.call('ZADD', index, 0, member)
   if object == '-' then redis.call('HSET', bodies, string.sub(member, 1, 26), body) end
-  redis.call('HINCRBY', state, 'bytes', cost)
+  book(source, cost, 0)
 end
 
--- freed wakes those who wait for room.
+-- freed wakes those who wait for room in the session.
 local function freed()
   if redis.call('HDEL', state, 'full') == 1 then publish(session) end
 end
