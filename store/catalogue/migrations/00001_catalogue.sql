@@ -96,10 +96,10 @@ create table scheduled_job (
 );
 create unique index scheduled_job_idempotency on scheduled_job (initiator, idempotency_key) where idempotency_key <> '';
 create index scheduled_job_created on scheduled_job (create_time, job_id);
-create index scheduled_job_of on scheduled_job (initiator) where end_time = 0;
 create index scheduled_job_running on scheduled_job (create_time, job_id) where status = 'running';
 create index scheduled_job_open on scheduled_job (job_id) where end_time = 0;
 create index scheduled_job_refused on scheduled_job (initiator, create_time, job_id) where end_time > 0 and start_time = 0 and status = 'failed';
+create index scheduled_job_of on scheduled_job (initiator) where end_time = 0;
 
 -- Jobs that were deleted at one of their parties here, while the mandate of their initiator may still be good.
 create table forgotten_job (

@@ -350,10 +350,10 @@ CREATE INDEX job_refused on job (scheduler, create_time, job_id) where end_time 
 CREATE UNIQUE INDEX scheduled_job_idempotency on scheduled_job (initiator, idempotency_key) where idempotency_key <> '';
 CREATE INDEX forgotten_job_deleted on forgotten_job (delete_time);
 CREATE INDEX scheduled_job_created on scheduled_job (create_time, job_id);
-CREATE INDEX scheduled_job_of on scheduled_job (initiator) where end_time = 0;
 CREATE INDEX scheduled_job_running on scheduled_job (create_time, job_id) where status = 'running';
 CREATE INDEX scheduled_job_open on scheduled_job (job_id) where end_time = 0;
 CREATE INDEX scheduled_job_refused on scheduled_job (initiator, create_time, job_id) where end_time > 0 and start_time = 0 and status = 'failed';
+CREATE INDEX scheduled_job_of on scheduled_job (initiator) where end_time = 0;
 CREATE INDEX submission_created on submission (create_time);
 CREATE INDEX task_of_job on task (job_id, role, party, task_name, version);
 CREATE INDEX task_created on task (create_time, run_id);
