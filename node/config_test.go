@@ -29,7 +29,7 @@ func TestConfigRefuses(t *testing.T) {
 		"open by a name":            {func(c *Config) { c.Listen = "node.example:9380" }, "--token"},
 		"no port ten up":            {func(c *Config) { c.Listen = "127.0.0.1:65530" }, "--listen-interconnection"},
 		"not an address":            {func(c *Config) { c.Listen = "9380" }, "host:port"},
-		"a peer that is the node":   {func(c *Config) { c.Peers = []peers.Peer{{Party: "9999", URL: "http://a", Key: testKey}} }, "itself"},
+		"a peer that is the node":   {func(c *Config) { c.Peers = []peers.Peer{{Party: "9999", URL: "https://a", Key: testKey}} }, "itself"},
 		"a peer without an address": {func(c *Config) { c.Peers = []peers.Peer{{Party: "1", Key: testKey}} }, "address"},
 	} {
 		t.Run(name, func(t *testing.T) {

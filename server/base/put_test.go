@@ -2,6 +2,7 @@ package base_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -45,11 +46,19 @@ func TestObjectsOfARunAreBounded(t *testing.T) {
 func TestRowsOfARunAreBounded(t *testing.T) {
 	n := newNodeWith(t, catalogue.Options{Rows: catalogue.Bound{Run: 64 << 10}})
 	reader, psi := key("1", "reader_0", guest), key("1", "psi_0", guest)
-	metrics := func(k openflow.TaskKey, names string) wire.Envelope {
-		return n.envelope(k, post("/v2/worker/metric/save", object{"execution_id": k.RunID(), "data": []object{{"name": names, "data": 1}}}))
+	metrics := func(k openflow.TaskKey, names ...string) wire.Envelope {
+		list := make([]object, len(names))
+		for i, name := range names {
+			list[i] = object{"name": name, "data": 1}
+		}
+		return n.envelope(k, post("/v2/worker/metric/save", object{"execution_id": k.RunID(), "data": list}))
 	}
 	require.NoError(t, metrics(reader, "a").Err())
-	e := metrics(reader, strings.Repeat("b", 64<<10))
+	var many []string
+	for i := range 100 {
+		many = append(many, strings.Repeat("b", 900)+strconv.Itoa(i))
+	}
+	e := metrics(reader, many...)
 	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(e.Err()), "%v", e.Err())
 	require.NoError(t, metrics(reader, "c").Err())
 	require.NoError(t, metrics(psi, "a").Err())
