@@ -3,6 +3,7 @@ package attacks_test
 import (
 	"bytes"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -219,9 +220,14 @@ func TestWhatAContainerStoresIsBounded(t *testing.T) {
 	put := func(job openflow.JobID, seed byte, size int) error {
 		return own(t, e, run(job), http.MethodPut, "/openflow/v1/container/data/object", wire.ArrowStream, bytes.NewReader(bytes.Repeat([]byte{seed}, size))).Err()
 	}
-	measure := func(job openflow.JobID, name string) error {
-		text := fmt.Sprintf(`{"data":[{"name":%q,"type":"metric","data":1}]}`, name)
-		return own(t, e, run(job), http.MethodPost, "/v2/worker/metric/save", "application/json", strings.NewReader(text)).Err()
+	measure := func(job openflow.JobID, names ...string) error {
+		list := make([]map[string]any, len(names))
+		for i, name := range names {
+			list[i] = map[string]any{"name": name, "type": "metric", "data": 1}
+		}
+		text, err := json.Marshal(map[string]any{"data": list})
+		require.NoError(t, err)
+		return own(t, e, run(job), http.MethodPost, "/v2/worker/metric/save", "application/json", bytes.NewReader(text)).Err()
 	}
 	require.NoError(t, put(greedy, 1, limit/2))
 	before := objectsOf(t, e)
@@ -235,7 +241,11 @@ func TestWhatAContainerStoresIsBounded(t *testing.T) {
 	var err error
 	n := 0
 	for ; err == nil && n < 100; n++ {
-		err = measure(greedy, fmt.Sprint(n, strings.Repeat("m", limit/8)))
+		var names []string // an eighth of what the run may keep
+		for i := range limit / 8 / 900 {
+			names = append(names, fmt.Sprint(n, i, strings.Repeat("m", 900)))
+		}
+		err = measure(greedy, names...)
 	}
 	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err), "%v", err)
 	require.LessOrEqual(t, n, 8)
