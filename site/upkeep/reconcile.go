@@ -293,7 +293,7 @@ func (r *Reconciler) end(ctx context.Context, s Stray) error {
 			err = r.Engine.StopTask(limited, k, openflow.TaskFailed, noRow)
 		}
 	case s.rowless:
-		_, err = r.Engine.StopJob(limited, s.Job, openflow.JobFailed, noRow)
+		_, err = r.Engine.StopJob(limited, s.Job, openflow.JobFailed, openflow.UnknownToScheduler(r.Self))
 	case s.Run != "":
 		err = r.Runs.EndLost(limited, s.Run, s.Why)
 	default:

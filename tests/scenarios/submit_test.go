@@ -113,7 +113,7 @@ func TestSubmit(t *testing.T) {
 		"no JSON":          {[]byte("dag: {}"), "invalid"},
 		"cut off":          {[]byte(`{"dag_schema":{"dag":`), "invalid"},
 		"another kind":     {[]byte(`{"dag_schema":{"schema_version":"2.2.0","kind":"bfia","dag":{}}}`), `"bfia" is not spoken here`},
-		"deep nesting":     {[]byte(`{"dag_schema":` + strings.Repeat("[", 200_000)), "invalid"},
+		"deep nesting":     {[]byte(`{"dag_schema":` + strings.Repeat("[", 200_000)), "nested deeper than 64 levels"},
 		"a huge body":      {bytes.Repeat([]byte(" "), 17<<20), "larger than"},
 		"a huge document":  {[]byte(`{"dag_schema":{"x":"` + strings.Repeat("x", 9<<20) + `"}}`), "bytes"},
 		"null DAG":         {[]byte(`{"dag_schema":null}`), "missing dag_schema"},
