@@ -323,10 +323,10 @@ func refusals(t *testing.T, d dialect.Dialect) {
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(w.to.Partner().Tell(t.Context(), jobK, openflow.News{
 		Tasks: []openflow.TaskUpdate{{Key: run("x", 0), Status: openflow.TaskFailed}},
 	})))
-	stranger := d.Client(peer.Link{Self: "666", Peer: host.ID, URL: w.url, Signer: named(""), HTTP: &http.Client{Transport: w.way}})
+	stranger := d.Client(peer.Link{Self: "666", Peer: host.ID, URL: w.url, Signer: named(""), HTTP: w.through()})
 	_, err = stranger.Partner().Reserve(t.Context(), jobK)
 	require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err))
-	other := d.Client(peer.Link{Self: "666", Peer: host.ID, URL: w.url, Signer: named("666"), HTTP: &http.Client{Transport: w.way}})
+	other := d.Client(peer.Link{Self: "666", Peer: host.ID, URL: w.url, Signer: named("666"), HTTP: w.through()})
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(other.Partner().StopJob(t.Context(), jobK, openflow.JobEnd{Status: openflow.JobFailed})),
 		"a job is its scheduler's")
 	gone := d.Client(peer.Link{Self: guest.ID, Peer: host.ID, URL: "http://127.0.0.1:1", Signer: named(guest.ID), HTTP: httpclient.New(httpclient.Options{})})

@@ -198,13 +198,16 @@ func newWorld(t *testing.T, d dialect.Dialect, p placement, nth int, f fault) *w
 		return "http://" + string(id)
 	}
 	client := func(from, to openflow.PartyID, url string) dialect.Client {
-		return d.Client(peer.Link{Self: from, Peer: to, URL: url, Signer: named(from), HTTP: &http.Client{Transport: w.way}})
+		return d.Client(peer.Link{Self: from, Peer: to, URL: url, Signer: named(from), HTTP: w.through()})
 	}
 	w.back = client(p.party, p.scheduler, serve(w.caller, p.scheduler))
 	w.url = serve(w.party, p.party)
 	w.to = client(p.scheduler, p.party, w.url)
 	return w
 }
+
+// through is the client whose calls may be lost or repeated on the way.
+func (w *world) through() *http.Client { return &http.Client{Transport: w.way} }
 
 // tasks are those of the one job.
 func (w *world) tasks(_ context.Context, scheduler openflow.PartyID, job openflow.JobID) (names []openflow.TaskName, err error) {

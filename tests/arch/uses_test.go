@@ -72,7 +72,7 @@ func makesClient(n ast.Node) bool {
 // clients lists who makes HTTP clients besides sdk/httpclient, with the reason.
 var clients = map[string]string{
 	"sdk/httpclient/httpclient.go": "this is the place",
-	"dialect/dialecttest/suite.go": "the suite loses and repeats calls, and so stands below the client",
+	"dialect/dialecttest/world.go": "the suite loses and repeats calls, and so stands below the client",
 	"tests/env/client.go":          "tests ask a node as a foreign program would",
 	"tests/env/balance.go":         "the balancer of tests is no node of ours",
 	"tests/env/proxy.go":           "the proxy of tests is no node of ours, and opens a connection for each call",
