@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -59,8 +60,8 @@ func (l *Leases) Take(ctx context.Context) error {
 	}
 	of := map[openflow.PartyID][]openflow.JobID{}
 	for _, j := range jobs {
-		if ids := of[j.Job.Scheduler]; now.Sub(j.Created) >= l.Every && !slices.Contains(ids, j.Job.Job) {
-			of[j.Job.Scheduler] = append(ids, j.Job.Job)
+		if now.Sub(j.Created) >= l.Every {
+			of[j.Job.Scheduler] = append(of[j.Job.Scheduler], j.Job.Job)
 		}
 	}
 	heard := l.ask(ctx, of)
@@ -69,12 +70,10 @@ func (l *Leases) Take(ctx context.Context) error {
 	}
 	before := l.over
 	l.over = map[openflow.JobKey]bool{}
-	for _, j := range jobs {
-		if err := l.take(ctx, j, heard[j.Job.Scheduler], before[j.Job], now); err != nil {
-			return err
-		}
+	for _, j := range jobs { // one that cannot be ended now keeps no other
+		err = errors.Join(err, l.take(ctx, j, heard[j.Job.Scheduler], before[j.Job], now))
 	}
-	return nil
+	return err
 }
 
 // take draws the consequence for one job.
@@ -141,7 +140,7 @@ func (l *Leases) askOne(ctx context.Context, scheduler openflow.PartyID, ids []o
 	}
 	s.ended = map[openflow.JobID]openflow.EndedJob{}
 	slices.Sort(ids)
-	for part := range slices.Chunk(ids, openflow.MaxEndedJobs) {
+	for part := range slices.Chunk(slices.Compact(ids), openflow.MaxEndedJobs) { // a party may have several roles in one job
 		ended, err := service.EndedJobs(ctx, l.Self, part)
 		for _, e := range ended {
 			s.ended[e.ID] = e
@@ -178,14 +177,12 @@ func (l *Leases) ReturnIdle(ctx context.Context) error {
 		return err
 	}
 	for _, k := range jobs {
-		returned, err := l.Rows.ReturnIdle(ctx, k, since, openflow.GivenBackUnused(k.Scheduler))
-		if err != nil {
-			return err
-		}
+		returned, wrong := l.Rows.ReturnIdle(ctx, k, since, openflow.GivenBackUnused(k.Scheduler))
+		err = errors.Join(err, wrong)
 		if returned {
 			l.Log.WarnContext(ctx, "a job gives back what it has not used", "job", k.Job, "party", k.Scheduler, "for", l.Idle)
 			l.Freed()
 		}
 	}
-	return nil
+	return err
 }

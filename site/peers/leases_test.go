@@ -195,3 +195,37 @@ func TestLeaseOfAJobWhoseSchedulerCannotBeAsked(t *testing.T) {
 	now = now.Add(2 * 24 * time.Hour)
 	require.Equal(t, []string{"row of-10001 guest failed: party 10001, which schedules the job, reserved for it more than 168h0m0s ago, and cannot be asked whether it goes on"}, round())
 }
+
+// stuck is this site's own part, which cannot end one job now.
+type stuck struct {
+	openflow.PartnerService
+	job openflow.JobID
+}
+
+func (s stuck) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
+	if k.Job == s.job {
+		return openflow.Errorf(openflow.CodeUnavailable, "not now")
+	}
+	return s.PartnerService.StopJob(ctx, k, end)
+}
+
+// A job that cannot be ended keeps no other from ending, whichever comes first.
+func TestLeaseThatCannotBeEnded(t *testing.T) {
+	for _, job := range []openflow.JobID{"of-10000", "another-of-10000"} {
+		t.Run(string(job), func(t *testing.T) {
+			l, s, o, rows := leasesOf(t)
+			guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
+			require.NoError(t, rows.CreateJob(t.Context(), openflow.JobRecord{
+				ID: "another-of-10000", Party: guest, Scheduler: "10000", Initiator: "10000", Status: openflow.JobReady,
+				DAG: &openflow.DAG{Parties: []openflow.Party{guest}}, Peer: "10000", Lease: time.Now().Add(30 * time.Minute),
+			}, nil))
+			l.Partner = stuck{l.Partner, job}
+			for _, id := range []openflow.JobID{"of-10000", "another-of-10000"} {
+				s.ended[id] = openflow.EndedJob{ID: id, Status: openflow.JobFailed}
+			}
+			require.NoError(t, l.Take(t.Context()))
+			require.ErrorContains(t, l.Take(t.Context()), "not now")
+			require.Len(t, o.all(), 1)
+		})
+	}
+}

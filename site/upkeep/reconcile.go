@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -83,16 +84,10 @@ func (r *Reconciler) Sweep(ctx context.Context) error {
 	}
 	strays, err := r.find(ctx)
 	r.rest = r.Now().Add(min(restAfter*r.Now().Sub(begin), longestRest))
-	for _, s := range strays {
-		if err != nil {
-			break
-		}
-		err = r.end(ctx, s)
+	for _, s := range strays { // one that cannot be ended now keeps no other
+		err = errors.Join(err, r.end(ctx, s))
 	}
-	if err == nil {
-		err = r.endAlone(ctx)
-	}
-	return err
+	return errors.Join(err, r.endAlone(ctx))
 }
 
 // Ended lists what was ended since the start of the node, the latest last, and no more than a few.
@@ -259,15 +254,12 @@ func (r *Reconciler) withoutRow(ctx context.Context, w openflow.Workflow) (bool,
 func (r *Reconciler) endAlone(ctx context.Context) error {
 	keys, err := r.Rows.OpenAlone(ctx, r.Self, reconcileBatch)
 	for _, k := range keys {
-		if err != nil {
-			break
-		}
 		end := openflow.JobEnd{Status: openflow.JobFailed, Reason: openflow.UnknownToScheduler(r.Self)}
 		if j, err := r.Rows.ScheduledJob(ctx, k.Job); err == nil && j.Status.Terminal() {
 			end.Status, end.Reason = j.Status, j.Reason
 		}
 		r.Log.WarnContext(ctx, "ending this site's part of a job that is over", "job", k.Job, "role", k.Party.Role, "status", end.Status)
-		err = r.Runs.StopJob(ctx, k, end)
+		err = errors.Join(err, r.Runs.StopJob(ctx, k, end))
 	}
 	return err
 }

@@ -64,7 +64,15 @@ type (
 	runs map[openflow.RunID]string
 )
 
+// stuck is a job that cannot be ended now.
+const stuck = "cannot-be-ended"
+
+var errStuck = openflow.Errorf(openflow.CodeUnavailable, "not now")
+
 func (j jobs) EndLost(_ context.Context, id openflow.JobID, end openflow.Lost) error {
+	if id == stuck {
+		return errStuck
+	}
 	j[id] = end
 	return nil
 }
@@ -75,6 +83,9 @@ func (r runs) EndLost(_ context.Context, id openflow.RunID, why string) error {
 }
 
 func (r runs) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEnd) error {
+	if k.Job == stuck {
+		return errStuck
+	}
 	r[openflow.RunID(k.Job)] = string(end.Status) + ": " + end.Reason
 	return nil
 }
@@ -227,6 +238,28 @@ func TestPartsOfJobsThatAreOver(t *testing.T) {
 	}
 	require.NoError(t, r.Sweep(t.Context()))
 	require.Equal(t, runs{"over": "canceled: ", "forgotten": "failed: " + openflow.UnknownToScheduler("9999")}, r.runs)
+}
+
+// What cannot be ended now keeps nothing else from ending, before or behind it.
+func TestReconcileWhatCannotBeEnded(t *testing.T) {
+	r := reconciling(t)
+	begun := r.now
+	r.now = begun.Add(-2 * unseen)
+	for _, id := range []openflow.JobID{"before", stuck, "later"} {
+		r.schedule(t, id, openflow.JobRunning)
+	}
+	over := []openflow.JobID{"an-end", "the-end"}
+	for _, id := range over {
+		r.schedule(t, id, openflow.JobCanceled)
+	}
+	for _, id := range append(over, stuck) {
+		k, _ := r.addJob(t, id, "9999")
+		require.NoError(t, r.site.Rows.ApplyJobResources(t.Context(), k, openflow.Resources{}, admission.Rules{}))
+	}
+	r.now = begun
+	require.ErrorIs(t, r.Sweep(t.Context()), errStuck)
+	require.Len(t, r.jobs, 2)
+	require.Len(t, r.runs, 2)
 }
 
 // Every open row is looked at, however many there are.
