@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -56,10 +57,11 @@ func (f Farewell) To(ctx context.Context, peer openflow.PartyID) (ended []openfl
 			continue
 		}
 		if j.Scheduler == peer {
-			if err := f.endHere(ctx, j.Key()); err != nil {
-				return ended, err
+			if wrong := f.endHere(ctx, j.Key()); wrong != nil {
+				err = errors.Join(err, wrong) // it keeps no other
+			} else {
+				ended = append(ended, j.Key())
 			}
-			ended = append(ended, j.Key())
 		}
 		job := openflow.JobKey{Scheduler: j.Scheduler, Job: j.ID}
 		if !asked[job] {
@@ -67,7 +69,7 @@ func (f Farewell) To(ctx context.Context, peer openflow.PartyID) (ended []openfl
 			told.Go(func() { f.note(j.ID, f.askScheduler(limited, job)) })
 		}
 	}
-	return ended, nil
+	return ended, err
 }
 
 // restate gives jobs that ended here their reason again. The scheduler has put its own in the place, as long as it was a peer.
@@ -148,9 +150,7 @@ func (f Farewell) ToStrangers(ctx context.Context) error {
 		if known[j.Scheduler] {
 			continue // the other parties of its jobs need not be peers of this site
 		}
-		if err := f.endHere(ctx, j.Key()); err != nil {
-			return err
-		}
+		err = errors.Join(err, f.endHere(ctx, j.Key()))
 	}
-	return nil
+	return err
 }

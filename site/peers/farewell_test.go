@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -195,4 +196,24 @@ func TestStrangerInAJobOfAPeer(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, f.ToStrangers(t.Context()))
 	require.Equal(t, []string{"workflow named canceled: party 7777 was removed at party 9999"}, o.all())
+}
+
+// A job that cannot be ended here keeps no other from ending: neither when a peer is removed, nor afterwards.
+func TestFarewellToAJobThatCannotBeEnded(t *testing.T) {
+	rows := func(o *others) (list []string) {
+		for _, line := range o.all() {
+			if strings.HasPrefix(line, "row ") {
+				list = append(list, strings.Fields(line)[1])
+			}
+		}
+		return list
+	}
+	f, o, _ := leaving(t)
+	f.Partner = stuck{f.Partner, "of-10001"}
+	require.ErrorContains(t, f.ToStrangers(t.Context()), "not now")
+	require.Equal(t, []string{"of-10000", "of-10001-with-10000"}, rows(o))
+	ended, err := f.To(t.Context(), "10001")
+	require.ErrorContains(t, err, "not now")
+	require.Len(t, ended, 1)
+	require.Equal(t, []string{"of-10001-with-10000"}, rows(o))
 }
