@@ -79,12 +79,14 @@ func (n Node) Verified(most int64, refuse func(http.ResponseWriter, *http.Reques
 // admit lets a proven caller send a body, if it keeps its pace and has not too much under way. The body has not been read: it counts
 // with the length that its header tells, and with all that it may have where that tells none.
 func (n Node) admit(r *http.Request, caller openflow.PartyID, most int64) (leave func(), err error) {
-	if n.Pace != nil {
-		if err := n.Pace(r.Context(), caller, expected(r.ContentLength, most)); err != nil {
-			return nil, err
-		}
+	if leave, err = n.Intake.enter(caller, r.ContentLength, most); err != nil || n.Pace == nil {
+		return leave, err
 	}
-	return n.Intake.enter(caller, r.ContentLength, most)
+	if err := n.Pace(r.Context(), caller, expected(r.ContentLength, most)); err != nil { // only what is read counts
+		leave()
+		return nil, err
+	}
+	return leave, nil
 }
 
 // whole replaces the body of a request by what has been read of it to its end.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"os"
 
 	"openflow"
@@ -40,7 +41,7 @@ func (n *Node) openLines(ctx context.Context) error {
 		return err
 	}
 	n.onClose("plain interconnection listener", ignoreClosed(n.plain))
-	if peers.Exposed(n.config.Plain) {
+	if host, _, err := net.SplitHostPort(n.config.Plain); err != nil || !loopback(host) {
 		n.warnings = append(n.warnings, "peers can reach this node without TLS at "+n.config.Plain+": what they say there can be read on the way")
 	}
 	return nil

@@ -156,10 +156,10 @@ func (h *held) keep(who string) bool {
 	if h.gone || h.who != "" {
 		return !h.gone
 	}
+	b.met(h) // also of one too many: it closes behind its answer, and not before
 	if b.bounds.Known > 0 && b.known[who] >= b.bounds.Known {
 		return false
 	}
-	b.met(h)
 	h.who = who
 	b.known[who]++
 	return true

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -139,7 +140,7 @@ func (l *Link) notReached(ctx context.Context, err error) error {
 		return openflow.AtParty(l.Self, unproven)
 	}
 	var said *net.OpError
-	if errors.As(err, &said) && said.Op == alert {
+	if errors.As(err, &said) && said.Op == alert && alertOf(said.Err) == badCertificate {
 		return openflow.AtParty(l.Peer, openflow.Errorf(openflow.CodeUnauthorized, "the node does not accept the key %q of party %s, or does not know that party", l.Shows, l.Self).
 			WithHint("on party %s: openflow site add %s --url URL --key KEY, or openflow site rotate %s --key KEY", l.Peer, l.Self, l.Self))
 	}
@@ -151,9 +152,20 @@ func (l *Link) notReached(ctx context.Context, err error) error {
 	return e.WithHint("check that its node runs and that the address is right: openflow site list, openflow doctor")
 }
 
-// alert is the operation of errors by which the TLS library tells that the other side has ended the handshake. A node does so
-// where it knows nobody with the key that it has been shown.
-const alert = "remote error"
+// alert is the operation of errors by which the TLS library tells what the other side has to say. badCertificate is what a node says
+// where it knows nobody with the key that it has been shown: RFC 8446, section 6.2. Others, as of a gateway that restarts, pass.
+const (
+	alert          = "remote error"
+	badCertificate = 42
+)
+
+// alertOf is the number of an alert. Its type is the library's own, and a number.
+func alertOf(err error) uint64 {
+	if v := reflect.ValueOf(err); v.IsValid() && v.CanUint() {
+		return v.Uint()
+	}
+	return 0
+}
 
 // absent reports whether the network says that nobody is there: the connection is refused, or the host or its name does
 // not exist. Silence says nothing, and a connection that breaks off may be a node that restarts.

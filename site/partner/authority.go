@@ -122,7 +122,7 @@ func (s *Service) claimedTasks(ctx context.Context, specs []openflow.TaskSpec) [
 func (s *Service) claimedTables(ctx context.Context, k openflow.JobKey, specs []openflow.TaskSpec, by openflow.PartyID) ([]openflow.TableName, error) {
 	var tables []openflow.TableName
 	seen := map[openflow.JobID]bool{k.Job: true}
-	for left := specs; len(left) > 0; {
+	for left, direct := specs, true; len(left) > 0; direct = false {
 		tables = append(tables, openflow.TablesOf(left)...)
 		var before []openflow.TaskSpec
 		for _, id := range sources(left) {
@@ -131,8 +131,13 @@ func (s *Service) claimedTables(ctx context.Context, k openflow.JobKey, specs []
 			}
 			seen[id] = true
 			job, err := s.Store.Job(ctx, openflow.JobKey{Scheduler: k.Scheduler, Job: id, Party: k.Party})
-			if openflow.CodeOf(err) == openflow.CodeNotFound || err == nil && job.Initiator != by {
+			gone := openflow.CodeOf(err) == openflow.CodeNotFound || err == nil && job.Initiator != by
+			if gone && direct {
 				continue // it is missing; see finder.outputs
+			}
+			if gone {
+				return nil, openflow.Errorf(openflow.CodeRejected, "job %s reads what was made from outputs of job %s, which is not here any more: nobody knows from which tables", k.Job, id).
+					WithHint("run job %s again, and read its output or the uploaded table", id)
 			}
 			if err != nil {
 				return nil, openflow.About(openflow.AboutJob, err)

@@ -60,7 +60,7 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	if order.Pool, err = s.pooling(ctx, t); err != nil {
 		return err
 	}
-	if !job.ResourceInUse && job.Needs() != (openflow.Resources{}) { // it has never asked, or has given it back unused
+	if !job.ResourceInUse { // it has never asked, or has given it back unused
 		err = s.Store.ApplyJobResources(ctx, key, s.Limits.Capacity(), s.Limits.Rules())
 	}
 	if err == nil {

@@ -29,7 +29,7 @@ type Directory struct {
 // Client makes the client of a peer, in the dialect of its record. Records are read anew each time, so a changed address
 // holds at once.
 func (d *Directory) Client(ctx context.Context, id openflow.PartyID) (dialect.Client, error) {
-	s, err := d.site(ctx, id)
+	s, err := d.reachable(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -53,10 +53,16 @@ func (d *Directory) site(ctx context.Context, id openflow.PartyID) (openflow.Sit
 		err = openflow.Errorf(openflow.CodeInvalid, "party %s is not a peer of party %s", id, d.Self).
 			WithHint("%s; correct the party, or register it: openflow site add %s --url URL --key KEY", d.known(ctx), id)
 	}
-	if err == nil {
-		err = secret(s)
-	}
 	return s, openflow.About(openflow.AboutSite, err)
+}
+
+// reachable is site for those who call it.
+func (d *Directory) reachable(ctx context.Context, id openflow.PartyID) (openflow.SiteRecord, error) {
+	s, err := d.site(ctx, id)
+	if err != nil {
+		return s, err
+	}
+	return s, openflow.About(openflow.AboutSite, secret(s))
 }
 
 // known says which parties this site knows.
@@ -103,7 +109,7 @@ func (d *Directory) Scheduler(ctx context.Context, id openflow.PartyID) (openflo
 
 // PushTo implements base.Peers.
 func (d *Directory) PushTo(ctx context.Context, to openflow.PartyID, m peer.Outgoing) error {
-	s, err := d.site(ctx, to)
+	s, err := d.reachable(ctx, to)
 	if err != nil {
 		return err
 	}

@@ -3,11 +3,11 @@ package peers
 import (
 	"context"
 	"crypto/tls"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 
 	"openflow"
@@ -28,17 +28,22 @@ type Lines struct {
 }
 
 type line struct {
+	host string
 	keys []string
 	http *http.Client
 }
 
-// To is the client that reaches a peer, as its record is now. A record with other keys breaks the connections that were made
-// by the earlier ones, as soon as nobody uses them.
+// To is the client that reaches a peer, as its record is now. A record with other keys, or of another host, breaks the
+// connections that were made by the earlier one, as soon as nobody uses them.
 func (l *Lines) To(s openflow.SiteRecord) *http.Client {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	host := ""
+	if u, err := url.Parse(s.URL); err == nil {
+		host = u.Hostname()
+	}
 	have, ok := l.to[s.Party]
-	if ok && slices.Equal(have.keys, s.Keys) {
+	if ok && have.host == host && slices.Equal(have.keys, s.Keys) {
 		return have.http
 	}
 	if ok {
@@ -48,7 +53,7 @@ func (l *Lines) To(s openflow.SiteRecord) *http.Client {
 	if err != nil {
 		keys = nil // they were checked when they were recorded; without any, nobody is believed
 	}
-	made := line{slices.Clone(s.Keys), httpclient.New(httpclient.Options{TLS: trust.Calling(l.Own, s.Party, keys, l.Also)})}
+	made := line{host, slices.Clone(s.Keys), httpclient.New(httpclient.Options{TLS: trust.Calling(l.Own, s.Party, host, keys, l.Also)})}
 	if l.Through != nil {
 		made.http.Transport = l.Through(made.http.Transport)
 	}
@@ -80,17 +85,11 @@ func secret(s openflow.SiteRecord) error {
 }
 
 func local(host string) bool {
-	if host == "localhost" {
+	if strings.EqualFold(host, "localhost") {
 		return true
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback()
-}
-
-// Exposed tells whether a listener can be reached from other machines.
-func Exposed(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	return err != nil || !local(host)
 }
 
 // Holder implements what [trust.Accepting] asks: the peer whose key that is. CodeNotFound: nobody's.

@@ -16,9 +16,9 @@ import (
 	"openflow"
 )
 
-// certified is how long a certificate of a node key says that it holds. The key is what counts, and what ends it is its
+// holds is how long a certificate of a node key says that it holds. The key is what counts, and what ends it is its
 // removal from the records of the peers; so no date may end it before.
-const certified = 100 * 365 * 24 * time.Hour
+const holds = 100 * 365 * 24 * time.Hour
 
 // Certificate makes the certificate by which a node shows its key in a TLS handshake. It is made anew at each start, since
 // nobody compares certificates: peers compare the key.
@@ -30,7 +30,7 @@ func (k Key) Certificate(of openflow.PartyID) (tls.Certificate, error) {
 	now := time.Now()
 	form := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{Organization: []string{"openflow"}, CommonName: string(of)},
-		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(certified), KeyUsage: x509.KeyUsageDigitalSignature,
+		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(holds), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, form, form, k.private.Public(), k.private)
@@ -68,7 +68,7 @@ func Accepting(own tls.Certificate, holder func(context.Context, PublicKey) (ope
 					return nil // where the records cannot be read now, the signature of each request decides
 				}
 			}
-			return chained(s, "", also, x509.ExtKeyUsageClientAuth)
+			return chained(s, also, x509.VerifyOptions{KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 		},
 		NextProtos: []string{"http/1.1"}, SessionTicketsDisabled: true, // a key that is removed opens no further connection
 	}
@@ -78,15 +78,18 @@ func Accepting(own tls.Certificate, holder func(context.Context, PublicKey) (ope
 const lookup = 5 * time.Second
 
 // Calling is how a node calls one peer: TLS 1.3, and only to who holds one of these keys, or a certificate of one of the
-// authorities for the name in the peer's address.
-func Calling(own tls.Certificate, peer openflow.PartyID, keys []PublicKey, also Authorities) *tls.Config {
+// authorities for the host in the peer's address, which is a name or an IP address.
+func Calling(own tls.Certificate, peer openflow.PartyID, host string, keys []PublicKey, also Authorities) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own},
 		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection is what verifies: by key, not by name
 		VerifyConnection: func(s tls.ConnectionState) error {
 			key, ok := Shown(&s)
-			if ok && slices.Contains(keys, key) || chained(s, s.ServerName, also, x509.ExtKeyUsageServerAuth) == nil {
+			if ok && slices.Contains(keys, key) {
 				return nil
+			}
+			if !ok && also != nil {
+				return certified(s, peer, host, also)
 			}
 			known := make([]string, len(keys))
 			for i, k := range keys {
@@ -98,16 +101,29 @@ func Calling(own tls.Certificate, peer openflow.PartyID, keys []PublicKey, also 
 	}
 }
 
+// certified verifies what a server shows whose certificate is not of a node's key.
+func certified(s tls.ConnectionState, peer openflow.PartyID, host string, roots Authorities) error {
+	if host == "" { // or else any name would do
+		return unauthorized("the address of party %s names no host", peer)
+	}
+	err := chained(s, roots, x509.VerifyOptions{DNSName: host, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	if err == nil {
+		return nil
+	}
+	return unauthorized("the certificate at the address of party %s is of none of its keys, and does not verify: %v", peer, err).
+		WithHint("if something stands before its node, see that its certificate is of an authority in --peer-ca and for %s", host)
+}
+
 // chained verifies a certificate as the web does, where the operator has named authorities.
-func chained(s tls.ConnectionState, name string, roots Authorities, use x509.ExtKeyUsage) error {
+func chained(s tls.ConnectionState, roots Authorities, o x509.VerifyOptions) error {
 	if roots == nil || len(s.PeerCertificates) == 0 {
 		return unauthorized("the certificate is of no key that this site knows").
 			WithHint("exchange keys once: openflow site key there, openflow site add here")
 	}
-	between := x509.NewCertPool()
+	o.Roots, o.Intermediates = roots, x509.NewCertPool()
 	for _, c := range s.PeerCertificates[1:] {
-		between.AddCert(c)
+		o.Intermediates.AddCert(c)
 	}
-	_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, DNSName: name, KeyUsages: []x509.ExtKeyUsage{use}})
+	_, err := s.PeerCertificates[0].Verify(o)
 	return err
 }

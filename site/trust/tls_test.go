@@ -61,7 +61,7 @@ func certificate(t *testing.T, k trust.Key, party openflow.PartyID) tls.Certific
 }
 
 // authority is one of an operator's own, and a certificate that it has given for that name.
-func authority(t *testing.T, name string) (*x509.CertPool, tls.Certificate) {
+func authority(t *testing.T, name string, addresses ...net.IP) (*x509.CertPool, tls.Certificate) {
 	t.Helper()
 	make := func(form, by *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -80,7 +80,7 @@ func authority(t *testing.T, name string) (*x509.CertPool, tls.Certificate) {
 		Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}, nil, nil)
 	leaf, own := make(&x509.Certificate{
-		DNSNames: []string{name}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		DNSNames: []string{name}, IPAddresses: addresses, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}, root, key)
 	pool := x509.NewCertPool()
 	pool.AddCert(root)
@@ -90,7 +90,7 @@ func authority(t *testing.T, name string) (*x509.CertPool, tls.Certificate) {
 // Two nodes talk when each holds the key that the other has in its records, and in no other case.
 func TestConnectionsOfPeers(t *testing.T) {
 	host, guest, stranger := newKey(t), newKey(t), newKey(t)
-	roots, given := authority(t, "bank.example")
+	roots, given := authority(t, "bank.example", net.IPv4(192, 0, 2, 1))
 	_, forged := authority(t, "bank.example")
 	known := func(_ context.Context, k trust.PublicKey) (openflow.PartyID, error) {
 		if k == guest.Public() {
@@ -102,10 +102,13 @@ func TestConnectionsOfPeers(t *testing.T) {
 	accepting := func(also trust.Authorities) *tls.Config {
 		return trust.Accepting(certificate(t, host, "10000"), known, also)
 	}
-	calling := func(own tls.Certificate, keys []trust.PublicKey, also trust.Authorities) *tls.Config {
-		c := trust.Calling(own, "10000", keys, also)
-		c.ServerName = "bank.example"
+	callingAt := func(host string, own tls.Certificate, keys []trust.PublicKey, also trust.Authorities) *tls.Config {
+		c := trust.Calling(own, "10000", host, keys, also)
+		c.ServerName = host // as net/http does
 		return c
+	}
+	calling := func(own tls.Certificate, keys []trust.PublicKey, also trust.Authorities) *tls.Config {
+		return callingAt("bank.example", own, keys, also)
 	}
 	of := func(own tls.Certificate) *tls.Config {
 		return &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAnyClientCert}
@@ -113,9 +116,8 @@ func TestConnectionsOfPeers(t *testing.T) {
 	nobody := &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true} //nolint:gosec // an attacker verifies nothing
 	old := calling(certificate(t, guest, "9999"), pinned, nil)
 	old.MinVersion, old.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
-	elsewhere := calling(certificate(t, guest, "9999"), nil, roots)
-	elsewhere.ServerName = "other.example"
 	ours := certificate(t, guest, "9999")
+	at := func(host string) *tls.Config { return callingAt(host, ours, nil, roots) }
 
 	for name, c := range map[string]struct {
 		server, client *tls.Config
@@ -132,7 +134,10 @@ func TestConnectionsOfPeers(t *testing.T) {
 		"a caller whose authority nobody trusts": {accepting(nil), calling(given, pinned, nil), false},
 		"a gateway with an authority's word":     {of(given), calling(ours, pinned, roots), true},
 		"a gateway with a forged word":           {of(forged), calling(ours, pinned, roots), false},
-		"a gateway of another name":              {of(given), elsewhere, false},
+		"a gateway of another name":              {of(given), at("other.example"), false},
+		"a gateway at its IP address":            {of(given), at("192.0.2.1"), true},
+		"a gateway of another IP address":        {of(given), at("192.0.2.2"), false},
+		"an address without a host":              {of(given), at(""), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := spoken(t, c.server, c.client)

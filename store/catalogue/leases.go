@@ -47,10 +47,10 @@ func (c *Catalogue) RenewLease(ctx context.Context, k openflow.JobKey, until tim
 	return classify("renew the lease of "+k.String(), err)
 }
 
-// idle is the condition that a peer's job holds resources since then and no run of it has used them. Its argument is the
-// time, which every engine takes for a number.
+// idle is the condition that a peer's job holds resources since then and no run of it has used them. A job that needs none has
+// nothing to give back. Its argument is the time, which every engine takes for a number.
 func idle(since string) string {
-	return `job.resource_in_use and job.peer <> '' and job.apply_time <= ` + since + ` and not exists (select 1 from task
+	return `job.resource_in_use and job.peer <> '' and (job.cores > 0 or job.memory > 0 or job.gpus > 0) and job.apply_time <= ` + since + ` and not exists (select 1 from task
 		where task.job_id = job.job_id and task.role = job.role and task.party = job.party and task.scheduler = job.scheduler
 		and (task.resource_in_use or task.party_status = 'running' or task.end_time > ` + since + `))`
 }

@@ -91,6 +91,13 @@ type roundTripper struct {
 	next   http.RoundTripper
 }
 
+// CloseIdleConnections is what http.Client looks for.
+func (rt roundTripper) CloseIdleConnections() {
+	if next, ok := rt.next.(interface{ CloseIdleConnections() }); ok {
+		next.CloseIdleConnections()
+	}
+}
+
 // RoundTrip implements http.RoundTripper.
 func (rt roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !trace.SpanContextFromContext(r.Context()).IsValid() {
