@@ -25,7 +25,8 @@ var (
 // MaxUploads is how many objects one run may have on record: a row costs more than a small object.
 const MaxUploads = 1000
 
-// RecordUpload records that a run has stored an object. The row does not keep the object: an output does. It goes with the run.
+// RecordUpload records that a run has stored an object. The row keeps the object until the run ends; from then on an
+// output does. It goes with the run.
 // CodeExhausted: the run has stored MaxUploads.
 func (c *Catalogue) RecordUpload(ctx context.Context, k openflow.TaskKey, object string) error {
 	n, err := c.exec(ctx, insertUpload, uploadColumns.values(uploadRow{string(k.RunID()), object, c.stamp()})...)
