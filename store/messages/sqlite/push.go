@@ -166,7 +166,7 @@ func (s *Store) append(ctx context.Context, c *call, r row) (appended bool, err 
 		}
 	}
 	if t.last == maxSequence {
-		return false, openflow.Errorf(openflow.CodeExhausted, "topic %q of session %s has had %d messages",
+		return false, openflow.Errorf(openflow.CodeSpent, "topic %q of session %s has had %d messages",
 			c.channel.Topic, c.channel.Session, t.last).WithHint("use another topic")
 	}
 	// Counted up also when the insert fails, so that no failure can make a later push meet its row.
