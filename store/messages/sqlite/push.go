@@ -54,8 +54,10 @@ func (s *Store) reserve(ctx context.Context, c *call, m messages.Message, wait t
 			}
 			return false, nil
 		}
-		if repeat, err := s.isRepeat(ctx, c, m); err != nil || repeat {
-			return repeat, err
+		if timeout == nil { // the first time: one that is stored meanwhile is found when this one is to be
+			if repeat, err := s.isRepeat(ctx, c, m); err != nil || repeat {
+				return repeat, err
+			}
 		}
 		if spent {
 			return false, messages.Spent(c.channel, s.opts.SessionBytes)
