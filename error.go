@@ -18,6 +18,7 @@ const (
 	CodeConflict      Code = "conflict"      // it exists already and differs, or a transition is not legal
 	CodeRejected      Code = "rejected"      // a partner refuses by its own policy
 	CodeExhausted     Code = "exhausted"     // a resource is taken for now; the same request may succeed later
+	CodeSpent         Code = "spent"         // a bound of what the caller may have is reached; waiting changes nothing
 	CodeUnavailable   Code = "unavailable"   // the other side could not be reached or did not answer
 	CodeCanceled      Code = "canceled"      // somebody asked for the end
 	CodeDeadline      Code = "deadline"      // time ran out
@@ -31,7 +32,7 @@ func (c Code) Retryable() bool {
 	switch c {
 	case CodeExhausted, CodeUnavailable, CodeDeadline, CodeInternal:
 		return true
-	case CodeInvalid, CodeUnauthorized, CodePermission, CodeNotFound, CodeConflict, CodeRejected, CodeCanceled,
+	case CodeInvalid, CodeUnauthorized, CodePermission, CodeNotFound, CodeConflict, CodeRejected, CodeSpent, CodeCanceled,
 		CodeUnimplemented:
 		return false
 	}
@@ -187,7 +188,7 @@ func onlyOurs(err error) bool {
 func (c Code) Valid() bool {
 	switch c {
 	case CodeInvalid, CodeUnauthorized, CodePermission, CodeNotFound, CodeConflict, CodeRejected, CodeExhausted,
-		CodeUnavailable, CodeCanceled, CodeDeadline, CodeUnimplemented, CodeInternal:
+		CodeSpent, CodeUnavailable, CodeCanceled, CodeDeadline, CodeUnimplemented, CodeInternal:
 		return true
 	}
 	return false

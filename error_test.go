@@ -17,7 +17,7 @@ func TestRetryable(t *testing.T) {
 	for code, want := range map[openflow.Code]bool{
 		openflow.CodeInvalid: false, openflow.CodeUnauthorized: false, openflow.CodePermission: false,
 		openflow.CodeNotFound: false, openflow.CodeConflict: false, openflow.CodeRejected: false,
-		openflow.CodeExhausted: true, openflow.CodeUnavailable: true, openflow.CodeCanceled: false,
+		openflow.CodeExhausted: true, openflow.CodeSpent: false, openflow.CodeUnavailable: true, openflow.CodeCanceled: false,
 		openflow.CodeDeadline: true, openflow.CodeUnimplemented: false, openflow.CodeInternal: true,
 		"": false, "made up": false,
 	} {

@@ -189,7 +189,7 @@ func exitCode(err error) int {
 	case openflow.CodeInvalid:
 		return exitUsage
 	case openflow.CodeUnauthorized, openflow.CodePermission, openflow.CodeNotFound, openflow.CodeConflict, openflow.CodeRejected,
-		openflow.CodeExhausted, openflow.CodeCanceled, openflow.CodeDeadline, openflow.CodeUnimplemented, openflow.CodeInternal:
+		openflow.CodeExhausted, openflow.CodeSpent, openflow.CodeCanceled, openflow.CodeDeadline, openflow.CodeUnimplemented, openflow.CodeInternal:
 	}
 	return exitFailed
 }

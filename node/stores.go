@@ -48,7 +48,7 @@ func (c Config) warnings() []string {
 		{"workflows", c.Shared.Temporal.Address != ""},
 		{"the catalogue", c.Shared.Postgres != ""},
 		{"messages", c.Shared.Redis != "" || c.Stores.Messages != nil},
-		{"objects", c.Shared.S3 != "" || c.Stores.Objects != nil},
+		{"objects", c.sharesObjects()},
 	}
 	var own []string
 	for _, p := range parts {
@@ -65,6 +65,9 @@ func (c Config) warnings() []string {
 	}
 	return []string{"only one server of this party may run: its home folder holds " + strings.Join(own, ", ")}
 }
+
+// sharesObjects tells that objects are not in the home.
+func (c Config) sharesObjects() bool { return c.Shared.S3 != "" || c.Stores.Objects != nil }
 
 // secretsDir is where the node's key, the credentials' secret and the tokens are.
 func (n *Node) secretsDir() string {

@@ -26,9 +26,13 @@ func (n *Node) startUpkeep(context.Context) error {
 	r.Every(upkeep.ReconcileEvery, "jobs, runs and their workflows", n.strays.Sweep)
 	r.Every(n.leases.Every, "jobs that nobody drives", n.leases.Take)
 	r.Every(min(upkeep.SweepEvery, n.config.Limits.Idle), "resources that nobody uses", n.leases.ReturnIdle)
-	upkeep.Keeper{
-		Self: n.config.Party, Rows: n.changes(), Objects: n.objects, Messages: n.messages, Keep: n.config.Retention, Space: n.home.CheckSpace,
-	}.Start(r)
+	keeper := upkeep.Keeper{
+		Self: n.config.Party, Rows: n.changes(), Objects: n.objects, Messages: n.messages, Keep: n.config.Retention,
+	}
+	if !n.config.sharesObjects() {
+		keeper.Space = n.home.CheckSpace
+	}
+	keeper.Start(r)
 	r.Every(upkeep.RetainEvery, "size of objects", n.counts.CountObjects)
 	r.Every(upkeep.TrimEvery, "what programs write", n.runtime.Trim)
 	return nil

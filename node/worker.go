@@ -12,6 +12,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	sdkclient "go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
 
 	"openflow"
 	"openflow/activities"
@@ -202,7 +203,7 @@ func (w *Worker) dial(ctx context.Context) (sdkclient.Client, error) {
 		Interceptors: interceptors,
 		HostPort:     address, Namespace: w.party.Namespace, Identity: w.identity(), Logger: sdklog.NewStructuredLogger(cluster.Quiet(w.log)),
 		Credentials:       sdkclient.NewAPIKeyStaticCredentials(w.config.Token),
-		ConnectionOptions: sdkclient.ConnectionOptions{TLSDisabled: !secure},
+		ConnectionOptions: sdkclient.ConnectionOptions{TLSDisabled: !secure, DialOptions: []grpc.DialOption{cluster.WithDeadlines()}},
 	})
 }
 

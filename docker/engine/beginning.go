@@ -30,6 +30,7 @@ func (r *Runtime) saveBeginning(ctx context.Context, name string, frames []byte)
 		err = os.Rename(path+".new", path)
 	}
 	if err != nil {
+		_ = os.Remove(path + ".new") // part of it would take room for nothing
 		r.log.WarnContext(ctx, "the beginning of a long output is not kept", "container", name, "err", err)
 	}
 }

@@ -22,7 +22,9 @@ func (Plain) Traits() Traits { return Traits{Device: "local", Followers: ThisMac
 // Probe implements Opener.
 func (p Plain) Probe(context.Context) (string, error) { return p.warning(), nil }
 
-func (p Plain) warning() string { return "the " + p.Name + " runtime isolates nothing" }
+func (p Plain) warning() string {
+	return "the " + p.Name + " runtime isolates nothing: tasks run as the node's user, with this machine's files and network"
+}
 
 // Vacate implements Opener.
 func (Plain) Vacate(context.Context, Options) ([]string, error) { return nil, nil }

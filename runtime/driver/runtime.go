@@ -62,7 +62,8 @@ type Runtime interface {
 	Logs(ctx context.Context, name string, stdout, stderr io.Writer) error
 
 	// List returns the containers of this runtime that carry all the given labels, ordered by name; nil labels mean
-	// every container that this node's runtime has made.
+	// every container that this node's runtime has made. One that cannot be looked at hides no other: the rest comes with
+	// an error.
 	List(ctx context.Context, labels map[string]string) ([]Status, error)
 }
 

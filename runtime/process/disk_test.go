@@ -3,13 +3,16 @@
 package process
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"openflow/runtime/driver"
 )
@@ -108,4 +111,110 @@ func TestWhoFillsTheDiskIsEnded(t *testing.T) {
 	st, err = r.Inspect(t.Context(), "little")
 	require.NoError(t, err)
 	require.Equal(t, driver.StateRunning, st.State, "it is not what fills the disk")
+}
+
+// What one program does to its own folder keeps no other from its bound: what cannot be looked at is passed over.
+func TestAProgramSwitchesOffNoBound(t *testing.T) {
+	const limit = 4 << 20
+	for name, script := range map[string]string{
+		"no-record":     `rm ../spec.json; mkdir ../spec.json`,
+		"waiting":       `rm ../spec.json; mkfifo ../spec.json`,
+		"endless":       `rm ../spec.json; ln -s /dev/zero ../spec.json`,
+		"a-circle":      `ln -s ../spec.json ../x; rm ../spec.json; ln -s x ../spec.json`,
+		"no-pid":        `rm ../pid; mkdir ../pid`,
+		"no-log":        `rm ../stdout; mkdir ../stdout`,
+		"waiting-log":   `rm ../stdout; mkfifo ../stdout`,
+		"nothing-there": `cd ..; rm -r work stdout stderr; mkdir work; cd work`,
+		"forbidden":     `mkdir a; head -c 1000 /dev/zero >a/file; chmod 0 a ..; chmod 700 .. || :`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			rt, err := New(filepath.Join(t.TempDir(), "tasks"))
+			require.NoError(t, err)
+			r, ok := rt.(*supervised)
+			require.True(t, ok)
+			pid := filepath.Join(t.TempDir(), "pid")
+			t.Cleanup(func() {
+				text, err := os.ReadFile(pid)
+				require.NoError(t, err)
+				group, err := strconv.Atoi(strings.TrimSpace(string(text)))
+				require.NoError(t, err)
+				require.NoError(t, unix.Kill(-group, unix.SIGKILL))
+			})
+			written(t, writer(t, r, "a-hostile", "cp ../pid "+pid+"; "+script, limit)) // the first that is looked at
+			large := writer(t, r, "large", `for i in 1 2 3 4 5; do head -c 1000000 /dev/zero >$i; done`, limit)
+			written(t, large)
+			_ = r.Trim(t.Context()) // it may say what is wrong with the other one
+			st, err := r.Wait(t.Context(), "large")
+			require.NoError(t, err)
+			require.True(t, st.OverDisk)
+		})
+	}
+}
+
+// However deep a program hides its files, and however many it makes, they are found or it is ended, and a look costs little.
+func TestFilesThatAreHardToCount(t *testing.T) {
+	const limit = 64 << 20
+	rt, err := New(filepath.Join(t.TempDir(), "tasks"))
+	require.NoError(t, err)
+	r, ok := rt.(*supervised)
+	require.True(t, ok)
+	down := func(levels, letters int) string {
+		name := strings.Repeat("d", letters)
+		return fmt.Sprintf(`d=%s; i=0; while [ $i -lt %d ]; do mkdir $d; cd -P $d; i=$((i+1)); done; `, name, levels)
+	}
+	for program, tc := range map[string]struct{ script, reason string }{
+		"long-path": {down(40, 200) + `head -c 40000000 /dev/zero >a; head -c 40000000 /dev/zero >b; `, "67108864 bytes"}, // a path of 8,000 bytes
+		"deep":      {down(mostLevels+2, 1), "levels of folders"},
+	} {
+		t.Run(program, func(t *testing.T) {
+			f := writer(t, r, program, `top=$PWD; `+tc.script+`: >$top/written`, limit)
+			written(t, f)
+			require.NoError(t, r.Trim(t.Context()))
+			st, err := r.Wait(t.Context(), program)
+			require.NoError(t, err)
+			require.Contains(t, st.Reason, tc.reason)
+		})
+	}
+	many := counted{files: mostFiles - 10}
+	dir := t.TempDir()
+	for i := range 100 {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), nil, 0o600))
+	}
+	fd, err := openFolder(unix.AT_FDCWD, dir)
+	require.NoError(t, err)
+	many.folder(fd, 1)
+	require.True(t, many.tooMany)
+	require.Equal(t, mostFiles+1, many.files, "and no more is looked at")
+	require.Equal(t, counted{limit: 1}, folder{path: filepath.Join(dir, "gone")}.count(1))
+}
+
+// On a disk without any room the outputs cannot be set aside. Nothing is left half written, and who fills it is ended.
+func TestLogsOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "size=24m,mode=0700"), "a small disk is mounted as root")
+	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	rt, err := New(filepath.Join(dir, "tasks"))
+	require.NoError(t, err)
+	r, ok := rt.(*supervised)
+	require.True(t, ok)
+	small := writer(t, r, "a-small", `:`, 0)
+	written(t, small)
+	flood := writer(t, r, "flood", `: >written; head -c 30000000 /dev/zero`, 0)
+	require.Eventually(t, func() bool {
+		var disk unix.Statfs_t
+		require.NoError(t, unix.Statfs(dir, &disk))
+		return disk.Bavail == 0
+	}, 3*time.Minute, time.Millisecond)
+	require.ErrorIs(t, r.Trim(t.Context()), unix.ENOSPC, "the log cannot be kept, and that is said")
+	st, err := r.Wait(t.Context(), "flood")
+	require.NoError(t, err)
+	require.True(t, st.OverDisk, "%+v", st)
+	require.Contains(t, st.Reason, "nearly full")
+	left, err := filepath.Glob(filepath.Join(flood.path, "*.new"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+	require.NoError(t, r.Trim(t.Context()), "once it has ended")
+	st, err = r.Inspect(t.Context(), "a-small")
+	require.NoError(t, err)
+	require.Equal(t, driver.StateRunning, st.State)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -78,6 +79,36 @@ func (s specification) decode() driver.Spec {
 
 func (f folder) file(name string) string { return filepath.Join(f.path, name) }
 
+// mostRecord bounds what is read of a small file of a folder, in bytes. The environment of a program is the largest part.
+const mostRecord = 16 << 20
+
+// open opens a file of the folder for reading. A program that runs could put something else in its place, so a link or a pipe
+// is an error, and neither followed nor waited for.
+func (f folder) open(name string) (*os.File, error) {
+	in, err := os.OpenFile(f.file(name), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := in.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", f.file(name))
+	}
+	if err != nil {
+		return nil, errors.Join(err, in.Close())
+	}
+	return in, nil
+}
+
+// read reads a small file of the folder.
+func (f folder) read(name string) ([]byte, error) {
+	in, err := f.open(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(in, mostRecord))
+	return data, errors.Join(err, in.Close())
+}
+
 // prepare fills an empty folder.
 func (f folder) prepare(spec driver.Spec) error {
 	data, err := json.Marshal(record{Spec: specificationOf(spec), Created: time.Now()})
@@ -91,7 +122,7 @@ func (f folder) prepare(spec driver.Spec) error {
 
 // record reads the spec; CodeNotFound without one, errDamaged when it makes no sense.
 func (f folder) record() (record, error) {
-	data, err := os.ReadFile(f.file(specFile))
+	data, err := f.read(specFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, statErr := os.Stat(f.path); statErr == nil {
 			return record{}, f.damaged(err)
@@ -162,7 +193,7 @@ func (f folder) status() (driver.Status, error) {
 
 // outcome completes the status of a container whose supervisor has ended.
 func (f folder) outcome(st driver.Status) (driver.Status, error) {
-	text, err := os.ReadFile(f.file(exitFile))
+	text, err := f.read(exitFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return driver.Status{}, failed(f.name, err)
 	}
@@ -188,7 +219,7 @@ func (f folder) orphaned(st *driver.Status, end *string, began bool) error {
 	}
 	if !killed.IsZero() {
 		st.ExitCode, st.Reason = exitKilled, reason(exitKilled)
-		why, err := os.ReadFile(f.file(killedFile))
+		why, err := f.read(killedFile)
 		if err == nil && len(why) > 0 {
 			st.OverDisk, st.Reason = true, string(why)
 		}
@@ -245,7 +276,7 @@ func reason(code int) string {
 
 // pid returns the supervisor's process ID once it has written it.
 func (f folder) pid() (pid int, ok bool, err error) {
-	text, err := os.ReadFile(f.file(pidFile))
+	text, err := f.read(pidFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, nil
 	}

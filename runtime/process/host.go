@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"openflow"
 	"openflow/runtime/driver"
 )
 
@@ -48,7 +47,7 @@ func (Opener) Open(_ context.Context, o driver.Options) (driver.Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return host{rt}, nil
+	return host{rt, usual{driver.Plain{Name: Name}}}, nil
 }
 
 func folderOf(o driver.Options) string { return filepath.Join(o.Home, "tasks") }
@@ -86,37 +85,15 @@ func (Opener) Vacate(ctx context.Context, o driver.Options) ([]string, error) {
 func (Opener) VacateGone(context.Context, driver.Options) ([]string, error) { return nil, nil }
 
 // host implements driver.Host: a machine and its user, as they are.
-type host struct{ *supervised }
+type host struct {
+	*supervised
+	usual
+}
+
+// usual is what this runtime has nothing special to say of. What supervised says comes before it.
+type usual struct{ driver.Plain }
 
 // Gateway implements driver.Host.
 func (host) Gateway(context.Context) (driver.Gateway, error) {
 	return driver.Gateway{Listen: "127.0.0.1", Host: "127.0.0.1"}, nil
 }
-
-// Bring implements driver.Host: the program is there.
-func (host) Bring(_ context.Context, program string) (string, error) { return program, nil }
-
-// Ask implements driver.Host: as this user, with this machine's files and network.
-func (host) Ask(ctx context.Context, q driver.Question) (driver.Answer, error) {
-	return driver.AskHere(ctx, q)
-}
-
-// Confine implements driver.Host: it limits nothing, and says so.
-func (host) Confine(context.Context, int) ([]string, error) {
-	return []string{"the process runtime isolates nothing: tasks run as this user, with this machine's files and network"}, nil
-}
-
-// Resources implements driver.Host.
-func (host) Resources(context.Context) (openflow.Resources, error) { return openflow.Resources{}, nil }
-
-// Examine implements driver.Host.
-func (host) Examine(context.Context) []openflow.Finding {
-	return []openflow.Finding{{
-		Check: "isolation", Verdict: openflow.VerdictWarn,
-		Detail: "the process runtime isolates nothing: tasks run as the node's user",
-		Remedy: "use --runtime docker for algorithms and partners that are not trusted",
-	}}
-}
-
-// Close implements driver.Host.
-func (host) Close() error { return nil }

@@ -11,7 +11,8 @@ import (
 	"strconv"
 	"strings"
 
-	"openflow"
+	"golang.org/x/sys/unix"
+
 	"openflow/runtime/driver"
 )
 
@@ -49,7 +50,7 @@ func (f folder) copyLog(file string, w io.Writer) error {
 
 // copyPart copies a file of an output: its head, and the last logBytes of the rest. It tells whether there is one.
 func (f folder) copyPart(file string, w io.Writer, head int64) (bool, error) {
-	in, err := os.Open(f.file(file))
+	in, err := f.open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -87,7 +88,7 @@ func copyBounded(w io.Writer, in *os.File, head int64) error {
 
 // missing is how many bytes of an output are gone between its beginning and what is kept of its end.
 func (f folder) missing(file string) int64 {
-	text, err := os.ReadFile(f.file(gone(file)))
+	text, err := f.read(gone(file))
 	n, err2 := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 	if err != nil || err2 != nil {
 		return 0
@@ -97,34 +98,26 @@ func (f folder) missing(file string) int64 {
 
 // Trim implements driver.Host. It bounds what programs that run have written: their files, in disk.go, and their outputs. Of an
 // output with more than logBytes, the newest are set aside, and what was set aside before goes; the beginning stays. What is
-// written in that moment may be lost. Outputs are opened for appending, so a program goes on at the new end.
+// written in that moment may be lost. Outputs are opened for appending, so a program goes on at the new end. What fails for one
+// program keeps no other from its bounds, and a disk that takes no more is no reason to end nobody.
 func (r *supervised) Trim(ctx context.Context) error {
 	list, err := r.List(ctx, nil)
-	if err != nil {
-		return err
-	}
 	var running []folder
 	for _, c := range list {
 		if c.State != driver.StateRunning {
 			continue
 		}
-		f, err := r.find(ctx, c.Name)
-		if err == nil {
-			err = errors.Join(f.trim(stdoutFile), f.trim(stderrFile))
-		}
-		if openflow.CodeOf(err) == openflow.CodeNotFound {
-			continue
-		}
-		if err != nil {
-			return err
-		}
+		f := r.folder(c.Name)
 		running = append(running, f)
+		for _, file := range []string{stdoutFile, stderrFile} { // one that cannot be trimmed keeps no other
+			err = errors.Join(err, f.trim(file))
+		}
 	}
-	return r.endTooLarge(running)
+	return errors.Join(err, r.endTooLarge(running))
 }
 
 func (f folder) trim(file string) error {
-	in, err := os.Open(f.file(file))
+	in, err := f.open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -142,40 +135,43 @@ func (f folder) trim(file string) error {
 	return nil
 }
 
-// setAside keeps the beginning of an output, when it is the first time, and the end, and empties its file.
+// setAside keeps the beginning of an output, when it is the first time, and the end, and empties its file. Where the disk has no
+// room for the beginning, nothing is touched. Where it has none for the end, that is lost.
 func (f folder) setAside(file string, in *os.File, size int64) error {
 	lost, begin := f.missing(file), int64(0)
-	before, err := os.Stat(f.file(older(file)))
-	switch {
-	case err == nil:
-		lost += before.Size()
-	case !errors.Is(err, fs.ErrNotExist):
-		return err
-	default:
+	_, err := os.Lstat(f.file(first(file)))
+	if errors.Is(err, fs.ErrNotExist) {
 		begin = driver.HeadBytes
-		if err := f.keep(first(file), io.NewSectionReader(in, 0, begin)); err != nil {
-			return err
-		}
+		err = f.keep(first(file), io.NewSectionReader(in, 0, begin))
+	}
+	if err != nil {
+		return err
+	}
+	before := int64(0)
+	if info, err := os.Lstat(f.file(older(file))); err == nil {
+		before = info.Size()
 	}
 	end := max(begin, size-logBytes)
-	lost += end - begin
-	return errors.Join(
-		f.keep(gone(file), strings.NewReader(strconv.FormatInt(lost, 10))),
-		f.keep(older(file), io.NewSectionReader(in, end, size-end)),
-		os.Truncate(f.file(file), 0),
-	)
+	if err = f.keep(older(file), io.NewSectionReader(in, end, size-end)); err != nil {
+		before, end = 0, size
+	}
+	lost += before + end - begin
+	return errors.Join(err, os.Truncate(f.file(file), 0), f.keep(gone(file), strings.NewReader(strconv.FormatInt(lost, 10))))
 }
 
-// keep writes a file whole, or leaves the one that was there.
+// keep writes a file whole, or leaves the one that was there, and nothing beside it.
 func (f folder) keep(name string, from io.Reader) error {
 	next := f.file(name + ".new")
-	out, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	out, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(out, from)
-	if err = errors.Join(err, out.Close()); err != nil {
-		return err
+	if err = errors.Join(err, out.Close()); err == nil {
+		err = os.Rename(next, f.file(name))
 	}
-	return os.Rename(next, f.file(name))
+	if err != nil {
+		return errors.Join(err, os.Remove(next))
+	}
+	return nil
 }

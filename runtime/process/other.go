@@ -13,6 +13,9 @@ import (
 // supervised is a runtime that nobody can open here.
 type supervised struct{ driver.Runtime }
 
+// Kind implements driver.Runtime.
+func (*supervised) Kind() string { return Name }
+
 // Trim implements driver.Host.
 func (*supervised) Trim(context.Context) error { return nil }
 

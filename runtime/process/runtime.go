@@ -205,6 +205,7 @@ func (r *supervised) List(ctx context.Context, labels map[string]string) ([]driv
 		return nil, openflow.Errorf(openflow.CodeInternal, "process folder: %w", err)
 	}
 	var out []driver.Status
+	var wrong []error
 	for _, e := range entries {
 		if driver.ValidateName(e.Name()) != nil {
 			continue
@@ -213,14 +214,16 @@ func (r *supervised) List(ctx context.Context, labels map[string]string) ([]driv
 		switch {
 		case openflow.CodeOf(err) == openflow.CodeNotFound, errors.Is(err, errDamaged):
 			// Removed since, or never completely created.
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
 		case err != nil:
-			return nil, err
+			wrong = append(wrong, err)
 		case driver.Carries(st.Labels, labels):
 			out = append(out, st)
 		}
 	}
 	slices.SortFunc(out, func(a, b driver.Status) int { return cmp.Compare(a.Name, b.Name) })
-	return out, nil
+	return out, errors.Join(wrong...)
 }
 
 // failed wraps an error of the file system, whose text names the path.

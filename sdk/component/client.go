@@ -219,15 +219,16 @@ func decodeEnvelope(body io.Reader, r request, into any) error {
 	if err := json.Unmarshal(raw, &envelope); err != nil {
 		return openflow.Errorf(openflow.CodeInternal, "node's answer to %s is not readable: %w", r.path, err)
 	}
-	// By the site's policy, or by its bounds, in words that tell what to do. No repeat of this run changes either.
-	if envelope.Error.Code == openflow.CodeRejected || envelope.Error.Code == openflow.CodeExhausted {
+	// By the site's policy, or by a bound of the run, in words that tell what to do. No repeat of this run changes either. A lack of
+	// space passes: that is CodeExhausted, and the same request is sent again.
+	if envelope.Error.Code == openflow.CodeRejected || envelope.Error.Code == openflow.CodeSpent {
 		return &openflow.Error{Code: openflow.CodeRejected, Message: envelope.Error.Message, Hint: envelope.Error.Hint}
 	}
-	if envelope.Code != 0 {
+	if envelope.Code != 0 && !envelope.Error.Code.Valid() {
 		return openflow.Errorf(envelopeCode(envelope.Code), "node refused %s: %s (code %d)", r.path, envelope.Message, envelope.Code)
 	}
 	if envelope.Error.Code != "" {
-		return openflow.Errorf(envelope.Error.Code, "node refused %s: %s", r.path, envelope.Error.Message)
+		return openflow.Errorf(envelope.Error.Code, "node refused %s: %s", r.path, envelope.Error.Message).WithHint("%s", envelope.Error.Hint)
 	}
 	if into == nil {
 		return nil

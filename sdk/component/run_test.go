@@ -230,15 +230,25 @@ func TestAnOutputThatCannotBeRegisteredFailsTheTask(t *testing.T) {
 // What a run may put at its node has bounds: no repeat makes room, so the task fails at once and says what the node said.
 func TestABoundOfTheNodeEndsTheTask(t *testing.T) {
 	for _, answer := range []string{
-		`{"error":{"code":"exhausted","message":"the run would have too many bytes","hint":"ask the operator"}}`,
-		`{"code":2004,"message":"m","error":{"code":"exhausted","message":"the run would have too many bytes","hint":"ask the operator"}}`,
+		`{"error":{"code":"spent","message":"the run would have too many bytes","hint":"ask the operator"}}`,
+		`{"code":2004,"message":"m","error":{"code":"spent","message":"the run would have too many bytes","hint":"ask the operator"}}`,
 	} {
 		err, again := component.Refused(answer)
 		require.False(t, again)
 		require.EqualError(t, err, "the run would have too many bytes (ask the operator)")
 	}
-	_, again := component.Refused(`{"error":{"code":"unavailable","message":"the node stops"}}`)
-	require.True(t, again)
+	// A lack of space passes: the same request is sent again, and what the node says is kept for the end.
+	for _, answer := range []string{
+		`{"error":{"code":"unavailable","message":"the node stops"}}`,
+		`{"error":{"code":"exhausted","message":"the disk is nearly full","hint":"free space"}}`,
+		`{"code":1006,"message":"m","error":{"code":"exhausted","message":"the disk is nearly full","hint":"free space"}}`,
+	} {
+		err, again := component.Refused(answer)
+		require.True(t, again, answer)
+		if strings.Contains(answer, "full") {
+			require.ErrorContains(t, err, "the disk is nearly full (free space)")
+		}
+	}
 }
 
 func TestAReportThatTheNodeRefusesIsAFailure(t *testing.T) {

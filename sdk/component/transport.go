@@ -139,7 +139,7 @@ func transportWords(code string) string {
 		return "the node refuses the message"
 	case openflow.CodeNotFound:
 		return "the node does not know this task's messages"
-	case openflow.CodeExhausted, openflow.CodeCanceled, openflow.CodeDeadline, openflow.CodeUnimplemented, openflow.CodeInternal,
+	case openflow.CodeExhausted, openflow.CodeSpent, openflow.CodeCanceled, openflow.CodeDeadline, openflow.CodeUnimplemented, openflow.CodeInternal,
 		openflow.CodeUnauthorized, openflow.CodeConflict, openflow.CodeRejected:
 	}
 	return "the node answered with the result " + code

@@ -119,6 +119,8 @@ func CodeFor(code openflow.Code, about openflow.Subject) int {
 		return CreateJobFailed
 	case openflow.CodeExhausted:
 		return JobResourceBusy
+	case openflow.CodeSpent:
+		return JobResourceLimit
 	case openflow.CodeUnavailable, openflow.CodeDeadline:
 		return FederatedError
 	case openflow.CodeCanceled:

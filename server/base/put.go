@@ -20,8 +20,8 @@ const (
 const objectOverhead = 4 << 10
 
 // Put stores what a run streams, and counts it for the run while it comes. Nothing refers to the object yet; what nobody
-// comes to refer to is swept away. CodeExhausted: the disk is nearly full, or the run, its job or its scheduler has as much
-// here as it may; nothing is left of it then.
+// comes to refer to is swept away. CodeSpent: the run or its job has as much here as it may. CodeExhausted: the disk
+// is nearly full, or the scheduler of the job has as much. Nothing is left of it then.
 func (s *Site) Put(ctx context.Context, t openflow.TaskRecord, r io.Reader) (objects.Ref, error) {
 	if err := s.room(); err != nil {
 		return objects.Ref{}, err

@@ -28,14 +28,14 @@ func TestObjectsOfARunAreBounded(t *testing.T) {
 	n.put(reader, rows("a", limit/2))
 	before := digests(t, n)
 	e := n.envelope(reader, uploaded(rows("b", limit)))
-	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(e.Err()), "%v", e.Err())
+	require.Equal(t, openflow.CodeSpent, openflow.CodeOf(e.Err()), "%v", e.Err())
 	require.ErrorContains(t, e.Err(), reader.String())
 	require.ElementsMatch(t, before, digests(t, n))
 	n.put(reader, rows("c", limit/4)) // what was refused holds no room
 	n.put(psi, rows("d", limit/2))
 	for i := 0; ; i++ {
 		if e := n.envelope(reader, uploaded("")); e.Err() != nil {
-			require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(e.Err()), "empty objects are not free")
+			require.Equal(t, openflow.CodeSpent, openflow.CodeOf(e.Err()), "empty objects are not free")
 			break
 		}
 		require.Less(t, i, 1000)
@@ -59,7 +59,7 @@ func TestRowsOfARunAreBounded(t *testing.T) {
 		many = append(many, strings.Repeat("b", 900)+strconv.Itoa(i))
 	}
 	e := metrics(reader, many...)
-	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(e.Err()), "%v", e.Err())
+	require.Equal(t, openflow.CodeSpent, openflow.CodeOf(e.Err()), "%v", e.Err())
 	require.NoError(t, metrics(reader, "c").Err())
 	require.NoError(t, metrics(psi, "a").Err())
 }

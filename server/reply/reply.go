@@ -183,6 +183,8 @@ func Status(c openflow.Code) int {
 		return http.StatusNotFound
 	case openflow.CodeConflict, openflow.CodeRejected:
 		return http.StatusConflict
+	case openflow.CodeSpent:
+		return http.StatusRequestEntityTooLarge
 	case openflow.CodeUnavailable, openflow.CodeExhausted, openflow.CodeCanceled:
 		return http.StatusServiceUnavailable
 	case openflow.CodeDeadline:

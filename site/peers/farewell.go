@@ -73,13 +73,11 @@ func (f Farewell) To(ctx context.Context, peer openflow.PartyID) (ended []openfl
 }
 
 // restate gives jobs that ended here their reason again. The scheduler has put its own in the place, as long as it was a peer.
-func (f Farewell) restate(ctx context.Context, ended []openflow.JobKey) error {
-	for _, k := range ended {
-		if err := f.Rows.SetJobReason(ctx, k, f.gone(k.Scheduler)); err != nil {
-			return err
-		}
+func (f Farewell) restate(ctx context.Context, ended []openflow.JobKey) (err error) {
+	for _, k := range ended { // one that cannot be written keeps no other
+		err = errors.Join(err, f.Rows.SetJobReason(ctx, k, f.gone(k.Scheduler)))
 	}
-	return nil
+	return err
 }
 
 func takesPart(d *openflow.DAG, id openflow.PartyID) bool {

@@ -30,10 +30,12 @@ const (
 	atOnce         = 8        // questions at a time
 )
 
-// How long a program may take: for one answer, and for all of them. A runtime that isolates makes a container for each.
+// How long a program may take: for one answer, and for all of them. A runtime that isolates makes a container for each. Before that
+// the program is brought to the runtime, which copies up to a gigabyte: that is this node's work, and not the program's.
 var (
 	answersWithin  = 20 * time.Second
 	describeWithin = 90 * time.Second
+	broughtWithin  = 10 * time.Minute
 )
 
 // Description is what a program says of itself.
@@ -56,6 +58,9 @@ type document struct {
 
 // Machine is what the registry asks of the machine that it is on.
 type Machine interface {
+	// Ready brings a provider's program to where its runs are, unless it is there. That may take long.
+	Ready(ctx context.Context, r openflow.ProviderRecord) (image string, err error)
+
 	// Ask runs a provider's program with these arguments where its runs do, isolated as they are; see programs.Programs.
 	Ask(ctx context.Context, r openflow.ProviderRecord, most int, args ...string) (driver.Answer, error)
 }
@@ -66,6 +71,9 @@ type Machine interface {
 // Spec: fate-flow-api §3.3.1.
 func Describe(ctx context.Context, on Machine, r openflow.ProviderRecord) (Description, error) {
 	d, p := Description{}, asking{on, r}
+	if err := p.ready(ctx); err != nil {
+		return d, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, describeWithin)
 	defer cancel()
 	names, err := p.list(ctx)
@@ -105,6 +113,9 @@ func Describe(ctx context.Context, on Machine, r openflow.ProviderRecord) (Descr
 // Whose asks a program for the provider of its first component. Errors: those of Describe.
 func Whose(ctx context.Context, on Machine, r openflow.ProviderRecord) (openflow.ProviderRef, error) {
 	p := asking{on, r}
+	if err := p.ready(ctx); err != nil {
+		return openflow.ProviderRef{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, describeWithin)
 	defer cancel()
 	names, err := p.list(ctx)
@@ -241,6 +252,18 @@ func plain(raw []byte, left *atomic.Int64) error {
 func refused(program, format string, args ...any) error {
 	return openflow.Errorf(openflow.CodeInvalid, "%s does not describe its components: %s", program, openflow.Heard(fmt.Sprintf(format, args...))).
 		WithHint("docs/providers.md says what a program answers; of our own one: build it with make build")
+}
+
+// ready brings the program to the runtime, so that what it takes to answer is its own time.
+func (p asking) ready(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, broughtWithin)
+	defer cancel()
+	_, err := p.on.Ready(limited, p.of)
+	if err != nil && ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+		return openflow.Errorf(openflow.CodeDeadline, "%s could not be brought to the runtime within %s: %w", p.of.Place, broughtWithin, err).
+			WithHint("see how busy the machine and its runtime are: openflow doctor")
+	}
+	return err
 }
 
 // ask gives what the program writes when it is run with these arguments, at most that many bytes, and in time.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"openflow"
@@ -29,6 +30,59 @@ type here struct{}
 
 func (here) Ask(ctx context.Context, r openflow.ProviderRecord, most int, args ...string) (driver.Answer, error) {
 	return driver.AskHere(ctx, driver.Question{Image: r.Place, Command: args, Most: most})
+}
+
+// Ready has nothing to bring.
+func (here) Ready(_ context.Context, r openflow.ProviderRecord) (string, error) { return r.Place, nil }
+
+// bringing is a machine on which the time for answers must begin once a program has been brought.
+type bringing struct {
+	here
+	t     *testing.T
+	stuck bool
+	ready *atomic.Int64 // when it was
+}
+
+func (b bringing) Ready(ctx context.Context, r openflow.ProviderRecord) (string, error) {
+	if b.stuck {
+		<-ctx.Done()
+		return "", ctx.Err()
+	}
+	until, ok := ctx.Deadline()
+	require.True(b.t, ok)
+	require.Greater(b.t, time.Until(until), describeWithin, "this node's work is not the program's time")
+	b.ready.Store(time.Now().UnixNano())
+	return r.Place, nil
+}
+
+func (b bringing) Ask(ctx context.Context, r openflow.ProviderRecord, most int, args ...string) (driver.Answer, error) {
+	until, ok := ctx.Deadline()
+	assert.True(b.t, ok)
+	assert.False(b.t, until.Before(time.Unix(0, b.ready.Load()).Add(answersWithin)), "all of its time is left")
+	return b.here.Ask(ctx, r, most, args...)
+}
+
+// The bound on answers is the program's: what this node needs to bring it is not counted, and has a bound of its own.
+func TestBringingAProgramIsNotItsTime(t *testing.T) {
+	path := program(t, of("acme", "1"))
+	m := bringing{t: t, ready: new(atomic.Int64)}
+	d, err := Describe(t.Context(), m, at(path))
+	require.NoError(t, err)
+	require.Len(t, d.Components, 2)
+	_, err = Whose(t.Context(), m, at(path))
+	require.NoError(t, err)
+
+	m.stuck = true
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = Describe(gone, m, at(path))
+	require.ErrorIs(t, err, context.Canceled)
+	before := broughtWithin
+	broughtWithin = time.Millisecond
+	t.Cleanup(func() { broughtWithin = before })
+	_, err = Describe(t.Context(), m, at(path))
+	require.Equal(t, openflow.CodeDeadline, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "could not be brought")
 }
 
 func at(path string) openflow.ProviderRecord { return openflow.ProviderRecord{Place: path} }

@@ -6,6 +6,7 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"openflow"
@@ -28,7 +29,9 @@ type Keeper struct {
 	Objects  objects.Store
 	Messages messages.Store
 	Keep     Retention
-	Space    func() error // nil while there is room for new data
+	// Space tells nothing while the disk that has the objects has room; nil: they are elsewhere, where no sweep of this machine's
+	// makes room on its disk.
+	Space func() error
 }
 
 // Start does it in rounds.
@@ -55,7 +58,7 @@ func (k Keeper) sweepObjects(ctx context.Context) error {
 }
 
 // scarceGrace is how long an object may be without a reference while the disk is nearly full. No upload begins then, so this
-// is for those that were under way.
+// is for those that were under way. What a run has stored has a reference as soon as that is recorded.
 const scarceGrace = time.Minute
 
 // reclaim does so at once while the disk is nearly full, so that what is deleted makes room.
@@ -73,19 +76,15 @@ const keptRefused = 100
 
 // dropRefused forgets them, as the scheduler and as a participant.
 func (k Keeper) dropRefused(ctx context.Context) error {
-	if _, err := k.Rows.DeleteRefusedJobs(ctx, k.Self, keptRefused, dropBatch); err != nil {
-		return err
-	}
-	keys, err := k.Rows.JobsNeverStarted(ctx, k.Self, keptRefused, dropBatch)
-	if err != nil {
-		return err
-	}
-	for _, key := range keys {
-		if _, err := k.Rows.DeleteJob(ctx, key); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
-			return err
+	_, err := k.Rows.DeleteRefusedJobs(ctx, k.Self, keptRefused, dropBatch)
+	keys, wrong := k.Rows.JobsNeverStarted(ctx, k.Self, keptRefused, dropBatch)
+	err = errors.Join(err, wrong)
+	for _, key := range keys { // one that cannot be forgotten now keeps no other
+		if _, wrong := k.Rows.DeleteJob(ctx, key); openflow.CodeOf(wrong) != openflow.CodeConflict {
+			err = errors.Join(err, wrong)
 		}
 	}
-	return nil
+	return err
 }
 
 // createdFor is how long a job may stay "ready": its scheduler has reached this party and then neither the others nor
@@ -94,24 +93,21 @@ const createdFor = 10 * time.Minute
 
 // dropUnstarted ends jobs that were created here and never started, when their scheduler has been silent for long. A
 // scheduler whose job waits for resources asks every ten minutes at least.
-func (k Keeper) dropUnstarted(ctx context.Context) error {
+func (k Keeper) dropUnstarted(ctx context.Context) (err error) {
 	for status, patience := range map[openflow.JobStatus]time.Duration{
 		openflow.JobReady: createdFor, openflow.JobWaiting: k.Keep.Unstarted,
 	} {
-		jobs, _, err := k.Rows.JobsWhere(ctx, catalogue.JobFilter{Statuses: []openflow.JobStatus{status}, Limit: dropBatch, Ascending: true})
-		if err != nil {
-			return err
-		}
+		jobs, _, wrong := k.Rows.JobsWhere(ctx, catalogue.JobFilter{Statuses: []openflow.JobStatus{status}, Limit: dropBatch, Ascending: true})
+		err = errors.Join(err, wrong)
 		for _, j := range jobs {
 			if j.Scheduler == k.Self || time.Since(j.UpdateTime) < patience {
 				continue // its own workflow looks after it, or it is young
 			}
-			if _, err := k.Rows.UpdateJobStatus(ctx, j.Key(), openflow.JobFailed, "dropped: created and never started by its scheduler, party "+string(j.Scheduler)); err != nil {
-				return err
-			}
+			_, wrong := k.Rows.UpdateJobStatus(ctx, j.Key(), openflow.JobFailed, "dropped: created and never started by its scheduler, party "+string(j.Scheduler))
+			err = errors.Join(err, wrong)
 		}
 	}
-	return nil
+	return err
 }
 
 // dropBatch bounds one round of upkeep.
@@ -121,24 +117,27 @@ const dropBatch = 500
 func (k Keeper) dropOld(ctx context.Context) error {
 	for {
 		keys, err := k.Rows.JobsEndedBefore(ctx, time.Now().Add(-k.Keep.Jobs), dropBatch)
-		if err != nil {
-			return err
+		dropped := 0
+		for _, key := range keys { // one that cannot be forgotten now keeps no other
+			wrong := k.drop(ctx, key)
+			if err = errors.Join(err, wrong); wrong == nil {
+				dropped++
+			}
 		}
-		if len(keys) == 0 {
-			return k.dropScheduled(ctx)
-		}
-		for _, key := range keys {
-			if _, err := k.Rows.DeleteJob(ctx, key); err != nil {
-				return err
-			}
-			if key.Scheduler != k.Self {
-				continue
-			}
-			if err := k.Rows.DeleteScheduledJob(ctx, key.Job); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
-				return err
-			}
+		if dropped == 0 || len(keys) < dropBatch {
+			return errors.Join(err, k.dropScheduled(ctx))
 		}
 	}
+}
+
+func (k Keeper) drop(ctx context.Context, key openflow.JobKey) error {
+	if _, err := k.Rows.DeleteJob(ctx, key); err != nil || key.Scheduler != k.Self {
+		return err
+	}
+	if err := k.Rows.DeleteScheduledJob(ctx, key.Job); openflow.CodeOf(err) != openflow.CodeConflict {
+		return err
+	}
+	return nil
 }
 
 // dropLogs forgets the logs of runs that ended long ago, whose jobs may still be there. Objects follow in their own
@@ -149,16 +148,17 @@ func (k Keeper) dropLogs(ctx context.Context) error {
 }
 
 // dropScheduled forgets what this node scheduled for others long ago, and what others schedule for it.
-func (k Keeper) dropScheduled(ctx context.Context) error {
+func (k Keeper) dropScheduled(ctx context.Context) (err error) {
 	for _, drop := range []func(context.Context, time.Time, int) (int, error){
 		k.Rows.DeleteScheduledJobsBefore, k.Rows.ForgetSchedulersBefore,
 	} {
 		for dropped := dropBatch; dropped == dropBatch; {
-			var err error
-			if dropped, err = drop(ctx, time.Now().Add(-k.Keep.Jobs), dropBatch); err != nil {
-				return err
+			var wrong error
+			if dropped, wrong = drop(ctx, time.Now().Add(-k.Keep.Jobs), dropBatch); wrong != nil {
+				err = errors.Join(err, wrong)
+				break
 			}
 		}
 	}
-	return nil
+	return err
 }

@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -36,30 +37,28 @@ type Orphans struct {
 	Log   *slog.Logger
 }
 
-// List lists them. What a run in progress owns is its workflow's.
-func (o Orphans) List(ctx context.Context) ([]string, error) {
+// List lists them. What a run in progress owns is its workflow's. What cannot be looked at hides no other: the rest comes with
+// the errors.
+func (o Orphans) List(ctx context.Context) (names []string, err error) {
 	containers, err := o.Runtime.List(ctx, map[string]string{launch.LabelNode: o.Node})
-	if err != nil {
-		return nil, err
-	}
-	var names []string
 	for _, c := range containers {
-		t, err := o.Find(ctx, openflow.RunID(c.Labels[launch.LabelRun]))
+		t, wrong := o.Find(ctx, openflow.RunID(c.Labels[launch.LabelRun]))
 		needless := false
-		if err == nil && o.Ended != nil && c.State == driver.StateCreated && t.PartyStatus == openflow.TaskWaiting {
-			needless, err = o.Ended(ctx, t.Key.JobKey())
+		if wrong == nil && o.Ended != nil && c.State == driver.StateCreated && t.PartyStatus == openflow.TaskWaiting {
+			needless, wrong = o.Ended(ctx, t.Key.JobKey())
 		}
 		switch {
 		case needless: // made before its time, which has not come
-		case openflow.CodeOf(err) == openflow.CodeNotFound:
-		case err != nil:
-			return nil, err
+		case openflow.CodeOf(wrong) == openflow.CodeNotFound:
+		case wrong != nil:
+			err = errors.Join(err, wrong)
+			continue
 		case !t.PartyStatus.Terminal() || time.Since(t.EndTime) < o.Age:
 			continue // running, or its own removal is on the way
 		}
 		names = append(names, c.Name)
 	}
-	return names, nil
+	return names, err
 }
 
 // stopGrace is what an orphan gets between TERM and KILL.
@@ -68,19 +67,15 @@ const stopGrace = 5 * time.Second
 // Sweep removes them.
 func (o Orphans) Sweep(ctx context.Context) error {
 	names, err := o.List(ctx)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
+	for _, name := range names { // one that cannot be removed now keeps no other
 		o.Log.InfoContext(ctx, "removing a container that nothing needs", "container", name)
-		if err := o.Runtime.Stop(ctx, name, stopGrace); err != nil {
-			return err
+		wrong := o.Runtime.Stop(ctx, name, stopGrace)
+		if wrong == nil {
+			wrong = o.Runtime.Remove(ctx, name)
 		}
-		if err := o.Runtime.Remove(ctx, name); err != nil {
-			return err
-		}
+		err = errors.Join(err, wrong)
 	}
-	return nil
+	return err
 }
 
 // TrimEvery is how often what programs write is bounded where the runtime does not do that by itself. A disk takes some

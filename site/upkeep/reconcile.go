@@ -97,7 +97,7 @@ func (r *Reconciler) Ended() []Stray {
 	return append([]Stray(nil), r.ended...)
 }
 
-// find lists all strays.
+// find lists strays. What cannot be looked at now hides no other: the rest comes with the errors.
 func (r *Reconciler) find(ctx context.Context) ([]Stray, error) {
 	workflows, err := r.workflows(ctx)
 	if err != nil {
@@ -105,22 +105,19 @@ func (r *Reconciler) find(ctx context.Context) ([]Stray, error) {
 	}
 	open := map[openflow.Workflow]bool{}
 	strays, err := r.rows(ctx, workflows, open)
-	if err != nil {
-		return nil, err
-	}
 	for w := range workflows {
 		if open[w] {
 			continue
 		}
-		without, err := r.withoutRow(ctx, w)
-		if err != nil {
-			return nil, err
-		}
-		if without {
+		without, wrong := r.withoutRow(ctx, w)
+		if err = errors.Join(err, wrong); without {
 			strays = append(strays, Stray{Workflow: w, Found: r.Now(), rowless: true})
 		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return strays, nil
+	return strays, err
 }
 
 // workflows lists those that go on, as far as is known.
@@ -150,20 +147,15 @@ func (r *Reconciler) rows(ctx context.Context, workflows, open map[openflow.Work
 	}
 	for _, page := range []func(openflow.Workflow) ([]catalogue.Unended, error){jobs, runs} {
 		for last := (openflow.Workflow{}); ; {
-			list, err := page(last)
-			if err != nil {
-				return nil, err
-			}
+			list, wrong := page(last)
+			err = errors.Join(err, wrong)
 			for _, o := range list {
 				open[o.Workflow], last = true, o.Workflow
-				if workflows[o.Workflow] {
+				if workflows[o.Workflow] || ctx.Err() != nil {
 					continue
 				}
-				fate, lost, err := r.lost(ctx, o)
-				if err != nil {
-					return nil, err
-				}
-				if lost {
+				fate, lost, wrong := r.lost(ctx, o)
+				if err = errors.Join(err, wrong); lost {
 					strays = append(strays, Stray{Workflow: o.Workflow, Why: why(o.Workflow, fate), Found: r.Now()})
 				}
 			}
@@ -172,7 +164,7 @@ func (r *Reconciler) rows(ctx context.Context, workflows, open map[openflow.Work
 			}
 		}
 	}
-	return strays, nil
+	return strays, err
 }
 
 func why(w openflow.Workflow, f openflow.Fate) string {

@@ -19,7 +19,8 @@ type engine struct {
 	listed    []openflow.Workflow
 	fates     map[openflow.Workflow]openflow.Fate
 	ending    map[openflow.JobID]bool
-	meanwhile func() // happens between two looks at a workflow
+	unknown   openflow.Workflow // cannot be asked for
+	meanwhile func()            // happens between two looks at a workflow
 	stopped   []openflow.Workflow
 }
 
@@ -31,6 +32,9 @@ func (e *engine) OpenWorkflows(_ context.Context, page string) ([]openflow.Workf
 }
 
 func (e *engine) Fate(_ context.Context, w openflow.Workflow) (openflow.Fate, error) {
+	if w == e.unknown {
+		return openflow.Fate{}, errStuck
+	}
 	f, ok := e.fates[w]
 	if !ok {
 		f.How = "it was deleted, or never started"
@@ -260,6 +264,36 @@ func TestReconcileWhatCannotBeEnded(t *testing.T) {
 	require.ErrorIs(t, r.Sweep(t.Context()), errStuck)
 	require.Len(t, r.jobs, 2)
 	require.Len(t, r.runs, 2)
+}
+
+// What cannot be looked at now hides nothing else, before or behind it, with a row or without.
+func TestReconcileWhatCannotBeLookedAt(t *testing.T) {
+	r := reconciling(t)
+	begun := r.now
+	r.now = begun.Add(-2 * unseen)
+	for _, id := range []openflow.JobID{"before", "blind", "later"} {
+		r.schedule(t, id, openflow.JobRunning)
+	}
+	run := r.accept(t, "of-a-run")
+	stray := openflow.Workflow{Job: "stray"}
+	r.now = begun
+	r.engine.unknown = openflow.Workflow{Job: "blind"}
+	r.engine.listed = []openflow.Workflow{stray}
+	r.engine.fates[stray] = openflow.Fate{Known: true, Open: true, Instance: "1", Since: begun.Add(-2 * unseen)}
+	require.ErrorIs(t, r.Sweep(t.Context()), errStuck)
+	require.Len(t, r.jobs, 2)
+	require.Contains(t, r.runs, run.Run)
+	require.Equal(t, []openflow.Workflow{stray}, r.engine.stopped)
+
+	blind := openflow.Workflow{Job: "blind-and-rowless"}
+	r.engine.unknown, r.engine.stopped = blind, nil
+	r.engine.listed = []openflow.Workflow{blind, {Job: "stray-2"}, {Job: "stray-3"}}
+	for _, w := range r.engine.listed {
+		r.engine.fates[w] = r.engine.fates[stray]
+	}
+	r.now = r.now.Add(longestRest)
+	require.ErrorIs(t, r.Sweep(t.Context()), errStuck)
+	require.Len(t, r.engine.stopped, 2)
 }
 
 // Every open row is looked at, however many there are.

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"openflow"
 )
 
 // Rounds are what a node or worker does again and again as long as it runs.
@@ -24,6 +26,9 @@ func Begin(log *slog.Logger) *Rounds {
 // Run runs do until the end.
 func (r *Rounds) Run(do func(context.Context)) { r.running.Go(func() { do(r.ctx) }) }
 
+// longestError bounds what one round logs, in bytes: each of many things may have failed.
+const longestError = 8 << 10
+
 // Every runs do now and then every period until the end.
 func (r *Rounds) Every(period time.Duration, what string, do func(context.Context) error) {
 	r.Run(func(ctx context.Context) {
@@ -31,7 +36,7 @@ func (r *Rounds) Every(period time.Duration, what string, do func(context.Contex
 		defer t.Stop()
 		for {
 			if err := do(ctx); err != nil && ctx.Err() == nil {
-				r.log.ErrorContext(ctx, "upkeep failed; it is tried again", "what", what, "err", err)
+				r.log.ErrorContext(ctx, "upkeep failed; it is tried again", "what", what, "err", openflow.Cut(err.Error(), longestError))
 			}
 			select {
 			case <-ctx.Done():

@@ -17,6 +17,7 @@ import (
 	"openflow/runtime/driver"
 	"openflow/runtime/fake"
 	"openflow/runtime/launch"
+	"openflow/site/admission"
 	"openflow/store/catalogue"
 	"openflow/store/events"
 	"openflow/store/events/changes"
@@ -102,6 +103,11 @@ func TestDeletedObjectsMakeRoomOnAFullDisk(t *testing.T) {
 	}
 	deleted, young, named := put("deleted", 2*scarceGrace), put("young", 0), put("named", 2*scarceGrace)
 	require.NoError(t, s.Rows.SaveTable(t.Context(), openflow.TableRecord{Name: openflow.TableName{Namespace: "n", Name: "t"}, Object: named}))
+	_, k := s.addJob(t, "running", "9999")
+	require.NoError(t, s.Rows.ApplyJobResources(t.Context(), k.JobKey(), openflow.Resources{Cores: 8}, admission.Rules{}))
+	require.NoError(t, s.Rows.ApplyTaskResources(t.Context(), k, 0))
+	stored := put("stored by a run, whose node was down before it could name it", time.Hour)
+	require.NoError(t, s.Rows.RecordUpload(t.Context(), k, stored))
 	there := func(digest string) bool { _, err := store.Stat(t.Context(), digest); return err == nil }
 	room := error(nil)
 	s.Space = func() error { return room }
@@ -112,6 +118,55 @@ func TestDeletedObjectsMakeRoomOnAFullDisk(t *testing.T) {
 	require.False(t, there(deleted))
 	require.True(t, there(young))
 	require.True(t, there(named))
+	require.True(t, there(stored))
+	_, err = s.Rows.FinishTask(t.Context(), k, openflow.TaskEnd{Status: openflow.TaskFailed})
+	require.NoError(t, err)
+	s.Space = nil
+	require.NoError(t, s.reclaim(t.Context()))
+	require.True(t, there(stored), "objects that are elsewhere make no room here")
+	s.Space = func() error { return room }
+	require.NoError(t, s.reclaim(t.Context()))
+	require.False(t, there(stored), "the run has ended")
+}
+
+// errRuntime is what a runtime says of a container that it cannot remove.
+var errRuntime = openflow.Errorf(openflow.CodeUnavailable, "not now")
+
+// stubborn is a runtime that cannot remove some containers, and lists no others than it can look at.
+type stubborn struct{ driver.Runtime }
+
+func (r stubborn) List(ctx context.Context, labels map[string]string) ([]driver.Status, error) {
+	list, err := r.Runtime.List(ctx, labels)
+	return list, errors.Join(err, errRuntime)
+}
+
+func (r stubborn) Stop(ctx context.Context, name string, grace time.Duration) error {
+	if strings.HasPrefix(name, "a-stuck") {
+		return errRuntime
+	}
+	return r.Runtime.Stop(ctx, name, grace)
+}
+
+// A container that cannot be looked at or removed keeps no other from going.
+func TestOrphansThatCannotGoKeepNoOther(t *testing.T) {
+	s := kept(t)
+	for _, name := range []string{"a-stuck", "b-unreadable", "c-gone"} {
+		_, err := s.runtime.Ensure(t.Context(), driver.Spec{Name: name, Image: "i", Labels: map[string]string{
+			launch.LabelNode: "this-node", launch.LabelRun: name,
+		}})
+		require.NoError(t, err)
+		require.NoError(t, s.runtime.Start(t.Context(), name))
+	}
+	o := Orphans{Runtime: stubborn{s.runtime}, Node: "this-node", Log: slog.New(slog.DiscardHandler), Find: func(_ context.Context, id openflow.RunID) (openflow.TaskRecord, error) {
+		if id == "b-unreadable" {
+			return openflow.TaskRecord{}, errStuck
+		}
+		return openflow.TaskRecord{}, openflow.Errorf(openflow.CodeNotFound, "nobody knows it")
+	}}
+	err := o.Sweep(t.Context())
+	require.ErrorIs(t, err, errRuntime)
+	require.ErrorIs(t, err, errStuck)
+	require.ElementsMatch(t, []string{"a-stuck", "b-unreadable"}, s.containers(t))
 }
 
 // A party whose jobs are refused leaves no more than the newest of them.

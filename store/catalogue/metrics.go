@@ -31,7 +31,7 @@ var (
 )
 
 // AppendMetrics stores what a task version reported, in order, all or nothing. Every record must be of that task.
-// CodeExhausted: it has as many as it may.
+// CodeSpent: it has as many as it may.
 //
 // Spec: fate-flow-api §3.9.
 func (c *Catalogue) AppendMetrics(ctx context.Context, k openflow.TaskKey, metrics []openflow.MetricRecord) error {

@@ -8,13 +8,16 @@ import (
 	"openflow"
 )
 
-// referenced holds for objects that some row needs. Objects are shared: equal content is one object.
+// referenced holds for objects that some row needs. Objects are shared: equal content is one object. What a run has stored and not
+// named yet is needed as long as the run is open, however long its node was down.
 const referenced = `exists (select 1 from data_table where object = $1 and object <> '')
 	or exists (select 1 from model where object = $1 and object <> '')
 	or exists (select 1 from pin where object = $1 and object <> '')
-	or exists (select 1 from task where log_digest = $1 and log_digest <> '')`
+	or exists (select 1 from task where log_digest = $1 and log_digest <> '')
+	or exists (select 1 from task join upload on upload.run_id = task.run_id where task.resource_in_use and upload.object = $1)`
 
-// ReferencedObject reports whether any table, model, log or pin of a job is the object of that digest.
+// ReferencedObject reports whether any table, model, log or pin of a job is the object of that digest, or an upload of a run that
+// has not ended.
 func (c *Catalogue) ReferencedObject(ctx context.Context, digest string) (bool, error) {
 	var yes bool
 	err := c.one(ctx, `select `+referenced, digest).Scan(&yes)

@@ -42,6 +42,24 @@ func requireReferenced(t *testing.T, c *catalogue.Catalogue, digest string, want
 	require.Equal(t, want, got, digest)
 }
 
+// What a run has stored stays until the run has ended, also when it has yet to name it.
+func TestUploadsOfOpenRunsStay(t *testing.T) { onEngines(t, testUploadsOfOpenRunsStay) }
+
+func testUploadsOfOpenRunsStay(t *testing.T, newCatalogue opener) {
+	c := newCatalogue(t)
+	ctx := t.Context()
+	j, tasks := createJob(t, c, "open", guest)
+	holding(t, c, j)
+	k := tasks[0].Key
+	require.NoError(t, c.ApplyTaskResources(ctx, k, 0))
+	require.NoError(t, c.RecordUpload(ctx, k, "stored"))
+	requireReferenced(t, c, "stored", true)
+	requireReferenced(t, c, "another", false)
+	_, err := c.FinishTask(ctx, k, openflow.TaskEnd{Status: openflow.TaskFailed})
+	require.NoError(t, err)
+	requireReferenced(t, c, "stored", false)
+}
+
 func TestDeleteJob(t *testing.T) { onEngines(t, testDeleteJob) }
 
 func testDeleteJob(t *testing.T, newCatalogue opener) {

@@ -71,8 +71,8 @@ func jobAccount(k openflow.JobKey) string {
 // scheduledAccount is the name of a job that this node schedules.
 func scheduledAccount(id openflow.JobID) string { return "scheduled/" + string(id) }
 
-// TakeObjects counts bytes of objects for a run, or gives back as many when they are negative. CodeExhausted: the run, its
-// job, the party that schedules it, or all have as much as they may; nothing is counted then.
+// TakeObjects counts bytes of objects for a run, or gives back as many when they are negative. CodeSpent: the run or
+// its job has as much as it may. CodeExhausted: the party that schedules it has, or all have. Nothing is counted then.
 func (c *Catalogue) TakeObjects(ctx context.Context, k openflow.TaskKey, bytes int64) error {
 	err := c.write(ctx, func(t *tx) error { return t.takeForRun(ctx, takenObjects, k, bytes) })
 	return classify("count objects of "+k.String(), err)
@@ -116,9 +116,14 @@ func (t *tx) take(ctx context.Context, kind string, peer openflow.PartyID, bytes
 	return nil
 }
 
-// spent is the refusal of a bound. What all have is no partner's business.
+// spent is the refusal of a bound. What a run or a job has here stays as long as it goes on, so waiting does not help it. What others
+// have goes when their jobs are forgotten. What all have is no partner's business.
 func spent(kind string, a account, sum int64) error {
-	e := openflow.Errorf(openflow.CodeExhausted, "%s would have %d bytes of %s here, more than the %d that they may", a.what, sum, kind, a.limit).
+	code := openflow.CodeExhausted
+	if a.level == "run" || a.level == "job" {
+		code = openflow.CodeSpent
+	}
+	e := openflow.Errorf(code, "%s would have %d bytes of %s here, more than the %d that they may", a.what, sum, kind, a.limit).
 		WithHint("delete models and forget jobs that have ended, or ask the operator of this node for a larger bound: docs/bounds.md")
 	if a.level == "all" {
 		return e.WithPublic("there is no room for more %s at this time", kind)

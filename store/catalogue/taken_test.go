@@ -47,7 +47,7 @@ func TestBoundOfARun(t *testing.T) {
 			for ; err == nil && n < 1000; n++ {
 				err = put(n)
 			}
-			requireCode(t, openflow.CodeExhausted, err)
+			requireCode(t, openflow.CodeSpent, err)
 			require.ErrorContains(t, err, k.String(), name)
 			require.ErrorContains(t, err, fmt.Sprint(plenty), name)
 			require.Contains(t, openflow.ForPartners(err).Error(), "would have more than", name)
@@ -66,13 +66,13 @@ func TestWhatABoundRefusesIsNotKept(t *testing.T) {
 		c := bounded(t, place, catalogue.Bound{Run: 4 << 10, Job: plenty})
 		_, tasks := createJob(t, c, "one", guest)
 		k := tasks[0].Key
-		requireCode(t, openflow.CodeExhausted, c.AppendMetrics(t.Context(), k, []openflow.MetricRecord{
+		requireCode(t, openflow.CodeSpent, c.AppendMetrics(t.Context(), k, []openflow.MetricRecord{
 			{Task: k, Name: "small"}, {Task: k, Name: "large", Type: strings.Repeat("x", 8<<10)},
 		}))
 		metrics, err := c.Metrics(t.Context(), k)
 		require.NoError(t, err)
 		require.Empty(t, metrics)
-		requireCode(t, openflow.CodeExhausted, c.TakeObjects(t.Context(), k, 5<<10))
+		requireCode(t, openflow.CodeSpent, c.TakeObjects(t.Context(), k, 5<<10))
 		require.NoError(t, c.TakeObjects(t.Context(), k, 4<<10))
 		require.NoError(t, c.TakeObjects(t.Context(), k, -(4<<10)))
 		require.NoError(t, c.TakeObjects(t.Context(), k, 4<<10), "what was given back")
@@ -81,11 +81,11 @@ func TestWhatABoundRefusesIsNotKept(t *testing.T) {
 		d.Conf.Extra = map[string]any{"x": strings.Repeat("x", plenty)}
 		j, more := sampleJob("two", guest)
 		j.DAG = d
-		requireCode(t, openflow.CodeExhausted, c.CreateJob(t.Context(), j, more))
+		requireCode(t, openflow.CodeSpent, c.CreateJob(t.Context(), j, more))
 		_, err = c.Job(t.Context(), j.Key())
 		requireCode(t, openflow.CodeNotFound, err)
 		_, err = c.CreateScheduledJob(t.Context(), openflow.ScheduledJob{ID: "two", Initiator: "10000", DAG: d})
-		requireCode(t, openflow.CodeExhausted, err)
+		requireCode(t, openflow.CodeSpent, err)
 		_, err = c.ScheduledJob(t.Context(), "two")
 		requireCode(t, openflow.CodeNotFound, err)
 	})
@@ -136,7 +136,7 @@ func TestBoundOfAJob(t *testing.T) {
 				err = c.AddTask(t.Context(), further)
 			}
 		}
-		requireCode(t, openflow.CodeExhausted, err)
+		requireCode(t, openflow.CodeSpent, err)
 		createJob(t, c, "two", guest)
 	})
 }

@@ -25,8 +25,9 @@ var (
 // MaxUploads is how many objects one run may have on record: a row costs more than a small object.
 const MaxUploads = 1000
 
-// RecordUpload records that a run has stored an object. The row does not keep the object: an output does. It goes with the run.
-// CodeExhausted: the run has stored MaxUploads.
+// RecordUpload records that a run has stored an object. The row keeps the object until the run ends; from then on an
+// output does. It goes with the run.
+// CodeSpent: the run has stored MaxUploads.
 func (c *Catalogue) RecordUpload(ctx context.Context, k openflow.TaskKey, object string) error {
 	n, err := c.exec(ctx, insertUpload, uploadColumns.values(uploadRow{string(k.RunID()), object, c.stamp()})...)
 	if err != nil || n > 0 {
@@ -34,7 +35,7 @@ func (c *Catalogue) RecordUpload(ctx context.Context, k openflow.TaskKey, object
 	}
 	has, err := c.HasUploaded(ctx, k, object)
 	if err == nil && !has {
-		err = openflow.Errorf(openflow.CodeExhausted, "%s has stored %d objects, which is the most that a run may", k, MaxUploads)
+		err = openflow.Errorf(openflow.CodeSpent, "%s has stored %d objects, which is the most that a run may", k, MaxUploads)
 	}
 	return err
 }

@@ -32,7 +32,7 @@ func testUploads(t *testing.T, newCatalogue opener) {
 	for i := range catalogue.MaxUploads - 1 {
 		require.NoError(t, c.RecordUpload(ctx, k, fmt.Sprint("small ", i)))
 	}
-	requireCode(t, openflow.CodeExhausted, c.RecordUpload(ctx, k, "d2"))
+	requireCode(t, openflow.CodeSpent, c.RecordUpload(ctx, k, "d2"))
 	require.NoError(t, c.RecordUpload(ctx, k, "d1"), "it is on record already")
 	other := k
 	other.Scheduler = "8888"

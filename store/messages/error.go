@@ -14,7 +14,7 @@ import (
 var (
 	ErrReleased = &openflow.Error{Code: openflow.CodeCanceled, Message: "session released"}
 	ErrFull     = &openflow.Error{Code: openflow.CodeExhausted, Message: "message buffer full"}
-	ErrSpent    = &openflow.Error{Code: openflow.CodeExhausted, Message: "messages used up"}
+	ErrSpent    = &openflow.Error{Code: openflow.CodeSpent, Message: "messages used up"}
 	ErrTooLarge = &openflow.Error{Code: openflow.CodeInvalid, Message: "message too large"}
 )
 

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -28,17 +29,27 @@ type Swept struct {
 	Freed   int64 // bytes
 }
 
+// mostFailures is how many objects a sweep fails to remove before it takes the store to be broken.
+const mostFailures = 10
+
+var errTooMany = errors.New("too many objects cannot be removed")
+
 // Sweep removes objects that were last put longer than grace before now and that nothing refers to, and what
-// killed processes left. It stops at the first error, having done no harm: the next sweep goes on.
+// killed processes left. One that cannot be removed keeps no others. A sweep that fails on several stops, having done no harm: the
+// next one goes on.
 func Sweep(ctx context.Context, s Store, referenced func(ctx context.Context, digest string) (bool, error), now time.Time, grace time.Duration) (Swept, error) {
 	var done Swept
 	before := now.Add(-grace)
+	var wrong []error
 	if l, ok := s.(littered); ok {
 		if err := l.RemoveAbandoned(ctx, before); err != nil {
-			return done, err
+			wrong = append(wrong, err)
 		}
 	}
 	err := s.List(ctx, func(o Info) error {
+		if len(wrong) >= mostFailures {
+			return errTooMany
+		}
 		if !o.Modified.Before(before) {
 			done.Kept++
 			return nil
@@ -50,7 +61,7 @@ func Sweep(ctx context.Context, s Store, referenced func(ctx context.Context, di
 		gone := false
 		if !used {
 			if gone, err = deleteBefore(ctx, s, o.Digest, before); err != nil {
-				return err
+				wrong = append(wrong, err)
 			}
 		}
 		if !gone {
@@ -61,7 +72,7 @@ func Sweep(ctx context.Context, s Store, referenced func(ctx context.Context, di
 		done.Freed += o.Bytes
 		return nil
 	})
-	return done, err
+	return done, errors.Join(append(wrong, err)...)
 }
 
 func deleteBefore(ctx context.Context, s Store, digest string, before time.Time) (bool, error) {

@@ -135,7 +135,7 @@ func Conn(o Options) (*grpc.ClientConn, error) {
 		transport = credentials.NewTLS(secure)
 	}
 	conn, err := grpc.NewClient(o.Address,
-		grpc.WithTransportCredentials(transport),
+		grpc.WithTransportCredentials(transport), WithDeadlines(),
 		grpc.WithPerRPCCredentials(bearer(o.Token)),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxReply)))
 	if err != nil {
@@ -170,9 +170,10 @@ func (o Options) settings() (settings sdkclient.Options, h handshakes, err error
 	}
 	settings.ConnectionOptions.KeepAliveTime, settings.ConnectionOptions.KeepAliveTimeout = quiet, answer
 	settings.ConnectionOptions.TLS, settings.ConnectionOptions.TLSDisabled = secure, secure == nil
+	settings.ConnectionOptions.DialOptions = []grpc.DialOption{WithDeadlines()}
 	if secure != nil {
 		h = newHandshakes(secure)
-		settings.ConnectionOptions.DialOptions = []grpc.DialOption{grpc.WithTransportCredentials(h)}
+		settings.ConnectionOptions.DialOptions = append(settings.ConnectionOptions.DialOptions, grpc.WithTransportCredentials(h))
 	}
 	if o.Token != "" {
 		settings.Credentials = sdkclient.NewAPIKeyStaticCredentials(o.Token)

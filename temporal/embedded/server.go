@@ -102,7 +102,7 @@ func (s *Server) open() (err error) {
 		transport = credentials.NewTLS(pinned(s.options.frontendTLS))
 	}
 	s.conn, err = grpc.NewClient(s.Frontend(),
-		grpc.WithTransportCredentials(transport),
+		grpc.WithTransportCredentials(transport), cluster.WithDeadlines(),
 		grpc.WithPerRPCCredentials(tokenCredentials{s.token}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(cluster.MaxReply)))
 	if err != nil {
@@ -136,7 +136,9 @@ func (s *Server) Dial(ctx context.Context, identity string, logger *slog.Logger)
 	if logger == nil {
 		logger = s.options.Logger
 	}
-	connection := sdkclient.ConnectionOptions{TLSDisabled: true, GetSystemInfoTimeout: firstAnswer}
+	connection := sdkclient.ConnectionOptions{
+		TLSDisabled: true, GetSystemInfoTimeout: firstAnswer, DialOptions: []grpc.DialOption{cluster.WithDeadlines()},
+	}
 	if s.options.frontendTLS != nil {
 		connection.TLS, connection.TLSDisabled = pinned(s.options.frontendTLS), false
 	}

@@ -233,7 +233,7 @@ func TestWhatAContainerStoresIsBounded(t *testing.T) {
 	before := objectsOf(t, e)
 	for seed := range byte(5) {
 		err := put(greedy, 10+seed, limit)
-		require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err), "%v", err)
+		require.Equal(t, openflow.CodeSpent, openflow.CodeOf(err), "%v", err)
 		require.ErrorContains(t, err, string(greedy))
 	}
 	require.Equal(t, before, objectsOf(t, e), "what is refused leaves nothing")
@@ -247,7 +247,7 @@ func TestWhatAContainerStoresIsBounded(t *testing.T) {
 		}
 		err = measure(greedy, names...)
 	}
-	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err), "%v", err)
+	require.Equal(t, openflow.CodeSpent, openflow.CodeOf(err), "%v", err)
 	require.LessOrEqual(t, n, 8)
 	require.NoError(t, measure(other, "m"))
 	release()

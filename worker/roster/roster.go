@@ -3,6 +3,7 @@ package roster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -102,7 +103,7 @@ type Reasons interface {
 
 // TellSilent says on the rows of runs that their machine is silent, since when, and takes that back when it is heard of
 // again. The machine may be dead or out of reach: nobody follows its runs meanwhile.
-func (p Pool) TellSilent(ctx context.Context, tasks Reasons) error {
+func (p Pool) TellSilent(ctx context.Context, tasks Reasons) (wrong error) {
 	now := time.Now()
 	list, err := p.Rows.Workers(ctx, now.Add(-remembered))
 	if err != nil {
@@ -120,18 +121,17 @@ func (p Pool) TellSilent(ctx context.Context, tasks Reasons) error {
 				continue
 			}
 			if err != nil {
-				return err
+				wrong = errors.Join(wrong, err) // one that cannot be read keeps no other
+				continue
 			}
 			said := strings.HasPrefix(t.Reason, silentMachine)
 			if t.PartyStatus.Terminal() || t.Killed || t.Reason == reason || reason == "" && !said {
 				continue
 			}
-			if err := tasks.SetTaskReason(ctx, t.Key, reason); err != nil {
-				return err
-			}
+			wrong = errors.Join(wrong, tasks.SetTaskReason(ctx, t.Key, reason))
 		}
 	}
-	return nil
+	return wrong
 }
 
 // silentMachine is how the reason of a run begins whose machine is silent.

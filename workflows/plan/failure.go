@@ -164,7 +164,7 @@ func (t *Task) did() string {
 	case openflow.CodeCanceled:
 		verb = "was stopped"
 	case openflow.CodeUnauthorized, openflow.CodePermission, openflow.CodeNotFound, openflow.CodeConflict, openflow.CodeRejected,
-		openflow.CodeExhausted, openflow.CodeUnavailable, openflow.CodeDeadline, openflow.CodeInternal:
+		openflow.CodeExhausted, openflow.CodeSpent, openflow.CodeUnavailable, openflow.CodeDeadline, openflow.CodeInternal:
 	}
 	if c.Code != "" {
 		verb += " (" + string(c.Code) + ")"

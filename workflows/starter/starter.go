@@ -248,14 +248,14 @@ func (e *Engine) update(ctx context.Context, job openflow.JobID, name, id string
 }
 
 // WakeJobs signals jobs that wait for resources. One that has ended meanwhile needs no waking.
-func (e *Engine) WakeJobs(ctx context.Context, ids []openflow.JobID) error {
-	for _, id := range ids {
-		err := fromTemporal("wake job "+string(id), e.Client.SignalWorkflow(ctx, workflows.JobWorkflowID(id), "", workflows.SignalWake, nil))
-		if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
-			return err
+func (e *Engine) WakeJobs(ctx context.Context, ids []openflow.JobID) (err error) {
+	for _, id := range ids { // one that cannot be woken keeps no other
+		wrong := fromTemporal("wake job "+string(id), e.Client.SignalWorkflow(ctx, workflows.JobWorkflowID(id), "", workflows.SignalWake, nil))
+		if openflow.CodeOf(wrong) != openflow.CodeNotFound {
+			err = errors.Join(err, wrong)
 		}
 	}
-	return nil
+	return err
 }
 
 // StartTask starts the workflow of a run. It exists when this returns, started now or before.

@@ -80,6 +80,7 @@ var results = map[openflow.Code]Result{
 	openflow.CodeConflict:      ResultIllegal,
 	openflow.CodeRejected:      ResultNetworkDisabled,
 	openflow.CodeExhausted:     ResultBufferFull,
+	openflow.CodeSpent:         ResultTooLarge,
 	openflow.CodeUnavailable:   ResultUnreachable,
 	openflow.CodeCanceled:      ResultReleased,
 	openflow.CodeDeadline:      ResultTimeout,

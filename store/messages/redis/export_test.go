@@ -11,3 +11,13 @@ func OnlyWoken(t *testing.T) {
 	recheck = time.Hour
 	t.Cleanup(func() { recheck = before })
 }
+
+// Waiting counts the calls that wait for room.
+func (s *Store) Waiting() (n int) {
+	s.waiters.mu.Lock()
+	defer s.waiters.mu.Unlock()
+	for _, queue := range s.waiters.rooms {
+		n += len(queue)
+	}
+	return n
+}

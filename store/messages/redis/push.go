@@ -20,7 +20,7 @@ func (s *Store) Push(ctx context.Context, c messages.Channel, m messages.Message
 		return err
 	}
 	p := &push{store: s, channel: c, message: m, object: noObject}
-	done, err := s.until(ctx, c, wait, func(epoch string) (string, bool, error) { return p.try(ctx, epoch) })
+	done, err := s.until(ctx, c, wait, func(w *waiter, epoch string) (string, bool, error) { return p.try(ctx, w, epoch) })
 	if p.object != noObject && p.unused {
 		s.dropBodies(ctx, p.object)
 	}
@@ -43,9 +43,9 @@ type push struct {
 	unused  bool             // no record refers to object, as the last answer says; a failure leaves it open
 }
 
-func (p *push) try(ctx context.Context, epoch string) (string, bool, error) {
+func (p *push) try(ctx context.Context, w *waiter, epoch string) (string, bool, error) {
 	if p.store.isLarge(p.message) && p.object == noObject {
-		verdict, next, err := p.ask(ctx, epoch, "look", nil)
+		verdict, next, err := p.ask(ctx, w, epoch, "look", nil)
 		if err != nil || verdict != verdictStored {
 			return next, verdict == verdictRepeat, err
 		}
@@ -59,12 +59,12 @@ func (p *push) try(ctx context.Context, epoch string) (string, bool, error) {
 	if p.object == noObject {
 		inline = p.message.Payload
 	}
-	verdict, next, err := p.ask(ctx, epoch, "store", inline)
+	verdict, next, err := p.ask(ctx, w, epoch, "store", inline)
 	p.unused = err == nil && verdict != verdictStored || errors.Is(err, messages.ErrReleased) || errors.Is(err, messages.ErrSpent)
 	return next, verdict == verdictStored || verdict == verdictRepeat, err
 }
 
-func (p *push) ask(ctx context.Context, epoch, what string, payload []byte) (verdict, next string, err error) {
+func (p *push) ask(ctx context.Context, w *waiter, epoch, what string, payload []byte) (verdict, next string, err error) {
 	m, o := p.message, p.store.opts
 	limits := fmt.Sprintf("%d %d %d %d", o.SessionBytes, o.JobBytes, o.PeerBytes, o.TotalBytes)
 	verdict, next, rest, err := p.store.onChannel(ctx, pushScript, p.channel, epoch, recordOf(m, p.object).header(),
@@ -75,9 +75,19 @@ func (p *push) ask(ctx context.Context, epoch, what string, payload []byte) (ver
 	case verdict == verdictSpent:
 		return "", "", messages.Spent(p.channel, o.SessionBytes)
 	case verdict == verdictFull:
-		p.full, err = fullAccount(o.Accounts(p.channel.Session, m.Source), rest)
+		if p.full, err = fullAccount(o.Accounts(p.channel.Session, m.Source), rest); err == nil {
+			p.wait(w, rest[0])
+		}
 	}
 	return verdict, next, err
+}
+
+// wait has the push wait for room on the account of that level. What is left there may be enough for others who wait.
+func (p *push) wait(w *waiter, level string) {
+	i, _ := strconv.Atoi(level) // fullAccount has read it
+	account := p.store.accounts(p.channel.Session, p.message.Source)[i-1]
+	p.store.waiters.queue(w, account, messages.Cost(p.message))
+	p.store.waiters.room(account, p.full.Limit-p.full.Used)
 }
 
 // fullAccount reads which account has no room, and what is taken of it.

@@ -16,7 +16,7 @@ func (s *Store) Pop(ctx context.Context, c messages.Channel, source string, wait
 	if err := messages.CheckChannel(c); err != nil {
 		return m, false, err
 	}
-	ok, err = s.until(ctx, c, wait, func(epoch string) (string, bool, error) {
+	ok, err = s.until(ctx, c, wait, func(_ *waiter, epoch string) (string, bool, error) {
 		f, next, err := s.find(ctx, c, epoch, source, 0, "pop")
 		if err != nil || f == nil {
 			return next, false, err
@@ -40,7 +40,7 @@ func (s *Store) Next(ctx context.Context, c messages.Channel, source string, ack
 		return m, false, err
 	}
 	missing := ""
-	ok, err = s.until(ctx, c, wait, func(epoch string) (string, bool, error) {
+	ok, err = s.until(ctx, c, wait, func(_ *waiter, epoch string) (string, bool, error) {
 		for {
 			f, next, err := s.find(ctx, c, epoch, source, ack, "next")
 			if err != nil || f == nil {

@@ -40,21 +40,20 @@ func (s *Store) UseNonce(ctx context.Context, peer, nonce string, until time.Tim
 
 // Sweep implements messages.Store. Every replica may call it, at the same time too.
 func (s *Store) Sweep(ctx context.Context, now time.Time, idle time.Duration) (removed int, err error) {
-	for _, step := range []func() (int, error){
+	var wrong []error
+	for _, step := range []func() (int, error){ // what one cannot do keeps no other
 		func() (int, error) { return s.sweepExpired(ctx, now) },
 		func() (int, error) { return s.sweepIdle(ctx, now, idle) },
 		func() (int, error) { return s.sweepBodies(ctx, now) },
 	} {
 		n, err := step()
 		removed += n
-		if err != nil && s.life.Err() != nil {
+		if s.life.Err() != nil {
 			return removed, messages.Closed()
 		}
-		if err != nil {
-			return removed, redisdb.Failure("sweep message store", err)
-		}
+		wrong = append(wrong, redisdb.Failure("sweep message store", err))
 	}
-	return removed, nil
+	return removed, errors.Join(wrong...)
 }
 
 // scan calls each with pages of the keys that match; a key may come twice.

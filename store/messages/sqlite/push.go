@@ -54,8 +54,10 @@ func (s *Store) reserve(ctx context.Context, c *call, m messages.Message, wait t
 			}
 			return false, nil
 		}
-		if repeat, err := s.isRepeat(ctx, c, m); err != nil || repeat {
-			return repeat, err
+		if timeout == nil { // the first time: one that is stored meanwhile is found when this one is to be
+			if repeat, err := s.isRepeat(ctx, c, m); err != nil || repeat {
+				return repeat, err
+			}
 		}
 		if spent {
 			return false, messages.Spent(c.channel, s.opts.SessionBytes)
@@ -166,7 +168,7 @@ func (s *Store) append(ctx context.Context, c *call, r row) (appended bool, err 
 		}
 	}
 	if t.last == maxSequence {
-		return false, openflow.Errorf(openflow.CodeExhausted, "topic %q of session %s has had %d messages",
+		return false, openflow.Errorf(openflow.CodeSpent, "topic %q of session %s has had %d messages",
 			c.channel.Topic, c.channel.Session, t.last).WithHint("use another topic")
 	}
 	// Counted up also when the insert fails, so that no failure can make a later push meet its row.

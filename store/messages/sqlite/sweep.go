@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"openflow/store/messages"
@@ -25,18 +26,22 @@ func (s *Store) UseNonce(ctx context.Context, peer, nonce string, until time.Tim
 
 // Sweep implements messages.Store.
 func (s *Store) Sweep(ctx context.Context, now time.Time, idle time.Duration) (removed int, err error) {
-	for _, step := range []func() (int, error){
+	var wrong []error
+	for _, step := range []func() (int, error){ // what one cannot do keeps no other
 		func() (int, error) { return s.sweepExpired(ctx, now) },
 		func() (int, error) { return s.sweepIdle(ctx, now, idle) },
 		func() (int, error) { return s.sweepOrphans(ctx) },
 	} {
 		n, err := step()
 		removed += n
+		if s.life.Err() != nil {
+			return removed, messages.Closed()
+		}
 		if err != nil {
-			return removed, failure("sweep message store", err)
+			wrong = append(wrong, failure("sweep message store", err))
 		}
 	}
-	return removed, nil
+	return removed, errors.Join(wrong...)
 }
 
 // sweepExpired removes the nonces and quarantines whose time is over.
@@ -72,15 +77,15 @@ func (s *Store) sweepIdle(ctx context.Context, now time.Time, idle time.Duration
 		if s.opts.Live(name) { // outside the lock: it is foreign code
 			continue
 		}
-		forgotten, err := s.forgetIdle(ctx, name, now, idle)
-		if err != nil {
-			return n, err
-		}
-		if forgotten {
+		forgotten, wrong := s.forgetIdle(ctx, name, now, idle)
+		if err = errors.Join(err, wrong); wrong == nil && forgotten {
 			n++
 		}
+		if s.life.Err() != nil {
+			break
+		}
 	}
-	return n, nil
+	return n, err
 }
 
 func (s *Store) idleSessions(now time.Time, idle time.Duration) (names []string) {

@@ -121,7 +121,8 @@ func (s *Store) place(tmp, digest string) error {
 	case !errors.Is(err, fs.ErrExist):
 		return err
 	}
-	if err := os.Rename(tmp, to); err != nil {
+	now := time.Now() // what was written last may have taken long to reach the disk
+	if err := errors.Join(os.Chtimes(tmp, now, now), os.Rename(tmp, to)); err != nil {
 		return err
 	}
 	return syncFolder(parent)

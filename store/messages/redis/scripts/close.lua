@@ -5,4 +5,5 @@ settle()
 redis.call('UNLINK', state, index, bodies, seen)
 redis.call('SET', closed, ARGV[6], 'PX', ARGV[7])
 publish(session)
+freed()
 return gone

@@ -26,7 +26,7 @@ for level, used in ipairs({number('bytes'), tonumber(taken[1] or 0), tonumber(ta
   local need = cost
   if level > 1 then need = cost + kept end
   if used + need > limits[level] then
-    redis.call('HSET', level == 1 and state or shared, 'full', 1)
+    want(({'session', 'job/' .. job, 'peer/' .. source, 'all'})[level])
     keep()
     return {'full', token, string.format('%d', level), string.format('%d', used)}
   end

@@ -31,7 +31,7 @@ else
     redis.call('HINCRBY', state, 'epoch', 1)
   end
 end
-redis.call('HDEL', state, 'full')
 keep()
 publish(session)
+freed()
 return gone

@@ -2,12 +2,12 @@
 --
 -- KEYS   1 state   hash: born, used (ms), epoch, topics; bytes of unread messages, kept: of the marks of IDs and topics,
 --                  from/SOURCE: both; per topic: topic/NAME its number, epoch/NAME, waiting/NAME; per number: last/N,
---                  released/N; full when a push was refused for lack of room
+--                  released/N; full: as long as somebody may wait for room in the session, until then in ms
 --        2 index   sorted set with equal scores, so ordered by its members: "NUMBER:SEQUENCE:HEADER"
 --        3 bodies  hash: "NUMBER:SEQUENCE" to payload, for the payloads that are kept here
 --        4 seen    set: "NUMBER:SOURCE'S LENGTH:SOURCE:ID" of every message that ever came
 --        5 closed  exists while the session is in quarantine
---        6 shared  hash of all sessions: all, job/JOB and peer/SOURCE, in bytes; full as above
+--        6 shared  hash of all sessions: all, job/JOB and peer/SOURCE, in bytes; full/ACCOUNT of each as above
 -- ARGV   1 wake    channel to publish on   2 name of the session   3 expiry, ms   4 topic   5 job
 --
 -- HEADER is "COST OBJECT LENGTH SOURCE+ID": the cost in bytes, the object with the payload or "-", the length of source.
@@ -85,12 +85,26 @@ local function arrived()
   if redis.call('HDEL', state, 'waiting/' .. topic) == 1 then publish(session .. '\n' .. topic) end
 end
 
--- share changes what the session has on the accounts that it shares, and wakes all who wait for room there.
+-- How long room on an account is told of after somebody was refused for lack of it, in ms. Who waits asks more often.
+local wanted = 600000
+
+-- want notes that somebody waits for room on an account: that of the session, or one that it shares.
+local function want(account)
+  local key, field = shared, 'full/' .. account
+  if account == 'session' then key, field = state, 'full' end
+  redis.call('HSET', key, field, string.format('%d', now() + wanted))
+end
+
+-- shrunk is what is left on the accounts that something was taken off.
+local shrunk = {}
+
+-- share changes what the session has on the accounts that it shares.
 local function share(source, bytes)
   for _, account in ipairs({'all', 'job/' .. job, 'peer/' .. source}) do
-    if redis.call('HINCRBY', shared, account, string.format('%d', bytes)) <= 0 then redis.call('HDEL', shared, account) end
+    local left = redis.call('HINCRBY', shared, account, string.format('%d', bytes))
+    if left <= 0 then redis.call('HDEL', shared, account) end
+    if bytes < 0 then shrunk[account] = left end
   end
-  if bytes < 0 and redis.call('HDEL', shared, 'full') == 1 then publish('') end
 end
 
 -- book changes what the session holds of source: unread messages, and what is kept.
@@ -126,9 +140,18 @@ local function add(member, body)
   book(source, cost, 0)
 end
 
--- freed wakes those who wait for room in the session.
+-- freed tells those who wait for room how much is taken of each account that has shrunk. It comes once, at the end of a script.
 local function freed()
-  if redis.call('HDEL', state, 'full') == 1 then publish(session) end
+  local at = now()
+  if tonumber(redis.call('HGET', state, 'full') or 0) > at then
+    publish('\n' .. string.format('%d', number('bytes')) .. '\nsession/' .. session)
+  end
+  for account, left in pairs(shrunk) do
+    if tonumber(redis.call('HGET', shared, 'full/' .. account) or 0) > at then
+      publish('\n' .. string.format('%d', left) .. '\n' .. account)
+    end
+    if left <= 0 then redis.call('HDEL', shared, 'full/' .. account) end
+  end
 end
 
 -- objects appends the objects of all messages to list.

@@ -10,4 +10,5 @@ local answer = objects({1})
 settle()
 redis.call('UNLINK', state, index, bodies, seen)
 publish(session)
+freed()
 return answer
