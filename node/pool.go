@@ -47,7 +47,7 @@ func (n *Node) serveWorkers(containers *base.Site, messages *base.Transport) err
 	if n.workers == nil {
 		return nil
 	}
-	frontend, err := relay.Handler(n.client.WorkflowService(), n.namespace, n.workerToken.Check)
+	frontend, err := relay.Handler(n.client.WorkflowService(), n.namespace)
 	if err != nil {
 		return err
 	}

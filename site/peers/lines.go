@@ -94,14 +94,6 @@ func local(host string) bool {
 
 // Holder implements what [trust.Accepting] asks: the peer whose key that is. CodeNotFound: nobody's.
 func (k Keys) Holder(ctx context.Context, key trust.PublicKey) (openflow.PartyID, error) {
-	sites, err := k.Records.Sites(ctx)
-	if err != nil {
-		return "", err
-	}
-	for _, s := range sites {
-		if slices.Contains(s.Keys, key.String()) {
-			return s.Party, nil
-		}
-	}
-	return "", openflow.Errorf(openflow.CodeNotFound, "no peer has the key %s", key.ID())
+	s, err := k.Records.SiteByKey(ctx, key.String())
+	return s.Party, err
 }
