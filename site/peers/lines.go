@@ -2,7 +2,6 @@ package peers
 
 import (
 	"context"
-	"crypto/tls"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -19,7 +18,7 @@ import (
 // [Lines.To].
 type Lines struct {
 	Key     string                                    // short name of this node's key, for messages
-	Own     tls.Certificate                           // what this node shows
+	Own     trust.Showing                             // what this node shows
 	Also    trust.Authorities                         // those whose word counts besides the keys in records; nil: nobody's
 	Through func(http.RoundTripper) http.RoundTripper // what every call goes through, such as tracing; nil: nothing
 
