@@ -297,7 +297,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if errors.As(err, &own) { // a file of certificates that cannot be used
 		return own
 	}
-	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
+	if errors.Is(err, http.ErrSchemeMismatch) {
 		return openflow.Errorf(openflow.CodeUnavailable, "what answers at %s speaks no TLS", c.base()).WithHint("call it with http:// if it is on this machine")
 	}
 	return openflow.Errorf(openflow.CodeUnavailable, "the node at %s does not answer: %w", c.base(), err).
