@@ -208,16 +208,11 @@ func (c Config) checkExposure() error {
 	if err != nil {
 		return openflow.Errorf(openflow.CodeInvalid, "listen address %q is not host:port", c.Listen)
 	}
-	if !loopback(host) && !c.Token {
+	if !openflow.ThisMachine(host) && !c.Token {
 		return openflow.Errorf(openflow.CodeInvalid, "the application layer would be open to everybody at %s", c.Listen).
 			WithHint("add --token, or listen on 127.0.0.1 and give peers --listen-interconnection")
 	}
 	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 func (c Config) synchronous() string {

@@ -39,7 +39,7 @@ func (n *Node) openLines(ctx context.Context) error {
 		return err
 	}
 	n.onClose("plain interconnection listener", ignoreClosed(n.plain))
-	if host, _, err := net.SplitHostPort(n.config.Plain); err != nil || !loopback(host) {
+	if host, _, err := net.SplitHostPort(n.config.Plain); err != nil || !openflow.ThisMachine(host) {
 		n.warnings = append(n.warnings, "peers can reach this node without TLS at "+n.config.Plain+": what they say there can be read on the way")
 	}
 	return nil

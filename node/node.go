@@ -490,7 +490,7 @@ func (n *Node) Examine(ctx context.Context) []openflow.Finding {
 		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Programs: n.programs, Policy: n.policy, Source: n.policySource(),
 		Keep: n.config.Retention, Rows: n.rows, Objects: n.objects, Messages: n.messages, Events: n.events,
 		Places:    examine.Places{Postgres: shared.Postgres, S3: shared.S3, Redis: shared.Redis},
-		Listeners: n.listeners(), Authorities: n.authorities,
+		Listeners: n.listeners(), Plain: shared.plain(), Authorities: n.authorities,
 		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Has: n.has,
 		Orphans: n.orphaned(), Strays: n.strays, Temporal: n.client, Namespace: n.namespace, Queue: Queue,
 	}

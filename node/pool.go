@@ -100,7 +100,7 @@ func (n *Node) hello(ctx context.Context) error {
 // notEncrypted warns of what can be read on the way, where that leaves this machine.
 func notEncrypted(l net.Listener) []string {
 	host, _, err := net.SplitHostPort(l.Addr().String())
-	if err != nil || loopback(host) {
+	if err != nil || openflow.ThisMachine(host) {
 		return nil
 	}
 	return []string{"what passes between workers and " + l.Addr().String() + " is not encrypted, their token included: " +

@@ -2,11 +2,15 @@ package node
 
 import (
 	"context"
+	"net"
+	"net/url"
 	"path"
 	"strings"
 
+	"openflow"
 	"openflow/server/base"
 	"openflow/store/catalogue"
+	"openflow/store/encrypted"
 	"openflow/store/events"
 	"openflow/store/events/memory"
 	eventsredis "openflow/store/events/redis"
@@ -64,6 +68,22 @@ func (c Config) warnings() []string {
 		own[last] = "and " + own[last]
 	}
 	return []string{"only one server of this party may run: its home folder holds " + strings.Join(own, ", ")}
+}
+
+// plain are the services on other machines that are called without TLS, which somebody has asked for by name, as the doctor tells
+// them: without what opens them.
+func (s Shared) plain() (list []string) {
+	for _, text := range []string{s.Postgres, s.Redis, s.S3} {
+		if u, err := url.Parse(text); err == nil && encrypted.Plain(text) {
+			list = append(list, u.Scheme+"://"+u.Host)
+		}
+	}
+	t := s.Temporal
+	host, _, err := net.SplitHostPort(t.Address)
+	if err == nil && !openflow.ThisMachine(host) && !t.TLS && t.CA == "" && t.Certificate == "" {
+		list = append(list, "Temporal at "+t.Address)
+	}
+	return list
 }
 
 // secretsDir is where the node's key, the credentials' secret and the tokens are.

@@ -38,7 +38,7 @@ func (u Users) check() error {
 
 // secure is whether TLS is spoken at an address of that host.
 func (u Users) secure(host string) bool {
-	return u.TLS || u.Certificate != "" || !u.Plain && !loopback(host)
+	return u.TLS || u.Certificate != "" || !u.Plain && !openflow.ThisMachine(host)
 }
 
 // shown is what a listener shows, and what is known of that.
@@ -63,7 +63,7 @@ func (n *Node) bindUsers(ctx context.Context) (err error) {
 	}
 	u := n.config.Users
 	switch {
-	case !u.secure(host) && loopback(host):
+	case !u.secure(host) && openflow.ThisMachine(host):
 		return nil
 	case !u.secure(host):
 		n.warnings = append(n.warnings, "users reach this node without TLS at "+n.config.Listen+": what they say there, tokens too, can be read on the way")
@@ -121,7 +121,7 @@ func (n *Node) listeners() []doctor.Listener {
 func listener(of string, l net.Listener, s shown) doctor.Listener {
 	found := doctor.Listener{Of: of, Address: l.Addr().String()}
 	host, _, err := net.SplitHostPort(found.Address)
-	found.Beyond = err != nil || !loopback(host)
+	found.Beyond = err != nil || !openflow.ThisMachine(host)
 	if s == nil {
 		return found
 	}

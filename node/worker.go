@@ -83,7 +83,7 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
 		}
 	}
 	site, err := client.CheckURL(c.Site)
-	if err == nil && site.Scheme != "https" && !c.Plain && !loopback(site.Hostname()) {
+	if err == nil && site.Scheme != "https" && !c.Plain && !openflow.ThisMachine(site.Hostname()) {
 		err = openflow.Errorf(openflow.CodeInvalid, "the address of the site, %s, is without TLS: whoever is on the way gets the worker token", c.Site).
 			WithHint("use https; or, where something else protects the way, add --plain")
 	}

@@ -55,6 +55,16 @@ func Authorities(ends, now time.Time, err error) openflow.Finding {
 	return ending(check, "those in the file of --peer-ca are believed", "put those that follow them into the file; the node reads it again when it changes", ends, now)
 }
 
+// Services checks that those on other machines are called in TLS. plain are those that are not, each with where it is.
+func Services(plain []string) openflow.Finding {
+	const check = "ways to services"
+	if len(plain) == 0 {
+		return ok(check, "shared services are on this machine, or called in TLS")
+	}
+	return warn(check, "called without TLS on other machines: "+few(plain)+"; passwords and data can be read on the way",
+		"use rediss://, sslmode=verify-full, s3:// without tls=false, --temporal-ca; or see that the way is private")
+}
+
 // ending judges a date.
 func ending(check, detail, remedy string, ends, now time.Time) openflow.Finding {
 	switch {

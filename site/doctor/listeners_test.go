@@ -43,4 +43,8 @@ func TestListeners(t *testing.T) {
 	require.Equal(t, doubtful, doctor.Authorities(in(29), now, nil).Verdict)
 	require.Equal(t, bad, doctor.Authorities(in(-1), now, nil).Verdict)
 	require.Equal(t, doubtful, doctor.Authorities(in(90), now, errors.New("gone")).Verdict)
+	require.Equal(t, good, doctor.Services(nil).Verdict)
+	plain := doctor.Services([]string{"redis://h:6379", "Temporal at h:7233"})
+	require.Equal(t, doubtful, plain.Verdict)
+	require.Contains(t, plain.Detail, "redis://h:6379, Temporal at h:7233")
 }

@@ -3,10 +3,8 @@ package peers
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 
 	"openflow"
@@ -76,19 +74,11 @@ func (l *Lines) Close() {
 // Errors: CodeInvalid.
 func secret(s openflow.SiteRecord) error {
 	u, err := url.Parse(s.URL)
-	if err != nil || u.Scheme == "https" || s.Plain || local(u.Hostname()) {
+	if err != nil || u.Scheme == "https" || s.Plain || openflow.ThisMachine(u.Hostname()) {
 		return nil // an address that is none is refused where it is read
 	}
 	return openflow.Errorf(openflow.CodeInvalid, "the address of party %s, %s, is without TLS: whoever is on the way can read and change what is said", s.Party, s.URL).
 		WithHint("use https; or, where something else protects the way: openflow site add %s --url %s --key KEY --plain", s.Party, s.URL)
-}
-
-func local(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
 }
 
 // Holder implements what [trust.Accepting] asks: the peer whose key that is. CodeNotFound: nobody's.

@@ -61,6 +61,7 @@ type Site struct {
 	Messages  messages.Store
 	Events    events.Store
 	Places    Places
+	Plain     []string // services on other machines that are called without TLS
 	Listeners []doctor.Listener
 	// Authorities are those whose certificates count besides the keys of peers; nil: nobody's.
 	Authorities *certificates.Roots
@@ -126,7 +127,7 @@ func (s *Site) examinePeers(ctx context.Context) []openflow.Finding {
 	return list
 }
 
-// examineListeners tells what callers are shown, and until when.
+// examineListeners tells what callers are shown, and until when, and which services are called without TLS.
 func (s *Site) examineListeners(context.Context) []openflow.Finding {
 	var list []openflow.Finding
 	now := time.Now()
@@ -137,7 +138,7 @@ func (s *Site) examineListeners(context.Context) []openflow.Finding {
 		ends, err := s.Authorities.State()
 		list = append(list, doctor.Authorities(ends, now, err))
 	}
-	return list
+	return append(list, doctor.Services(s.Plain))
 }
 
 func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Peer {
