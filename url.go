@@ -1,6 +1,7 @@
 package openflow
 
 import (
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -10,4 +11,14 @@ import (
 func StraySecret(text string, u *url.URL) bool {
 	n := strings.Count(text, "@")
 	return n > 1 || n == 1 && u.User == nil
+}
+
+// ThisMachine reports whether a host, a name or an IP address, is this machine's own for sure: what is said to it is heard by
+// nobody on the way.
+func ThisMachine(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
 }

@@ -27,3 +27,12 @@ func TestStraySecret(t *testing.T) {
 		require.Equal(t, want, openflow.StraySecret(text, u), text)
 	}
 }
+
+func TestThisMachine(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "LOCALHOST": true, "127.0.0.1": true, "127.9.9.9": true, "::1": true, "::ffff:127.0.0.1": true,
+		"": false, "0.0.0.0": false, "::": false, "10.0.0.1": false, "localhost.example": false, "127.0.0.1.example": false, "127.1": false,
+	} {
+		require.Equal(t, want, openflow.ThisMachine(host), host)
+	}
+}

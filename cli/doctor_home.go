@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"openflow/site/trust/certificates"
 )
 
 // Free space of the home folder's disk, in bytes.
@@ -16,7 +18,7 @@ const (
 )
 
 // secretFiles are those of a home folder that nobody else may read.
-var secretFiles = []string{"node.key", "task.secret", "api.token", "worker.token"}
+var secretFiles = []string{"node.key", "task.secret", "api.token", "worker.token", certificates.KeyFile}
 
 // examineHome checks the folder, if it is on this machine; its disk too, unless the node has told of it. It changes
 // nothing.

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
+	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -16,6 +19,7 @@ import (
 	"openflow"
 	"openflow/runtime/driver"
 	"openflow/sdk"
+	"openflow/site/trust"
 )
 
 // envPrefix begins the environment variable of a setting: --node is OPENFLOW_NODE.
@@ -24,6 +28,7 @@ const envPrefix = "OPENFLOW_"
 const (
 	nodeFlag  = "node"
 	tokenFlag = "token"
+	caFlag    = "ca"
 
 	outputText = "text"
 	outputJSON = "json"
@@ -32,7 +37,10 @@ const (
 // options are the flags that all commands share.
 type options struct {
 	node, token, output string
-	scheduler           string // whose job is meant, where several have the same ID
+	ca                  string       // file of certificates by which the node is known; empty: that in the home
+	home                string       // of the node, if it is on this machine
+	scheduler           string       // whose job is meant, where several have the same ID
+	known               *http.Client // by which the node is called; nil: as the web does
 	version             string
 	runtimes            driver.Openers // that a node of this version may have
 }
@@ -40,7 +48,7 @@ type options struct {
 // complete takes from the environment what the command line leaves open. Other flags of client commands are not taken
 // from it, because their names mean something else to the server.
 func (o *options) complete(flags *pflag.FlagSet) error {
-	for _, name := range []string{nodeFlag, tokenFlag} {
+	for _, name := range []string{nodeFlag, tokenFlag, caFlag} {
 		f := flags.Lookup(name)
 		variable := envPrefix + strings.ToUpper(name)
 		if v, ok := os.LookupEnv(variable); ok && !f.Changed {
@@ -56,16 +64,49 @@ func (o *options) complete(flags *pflag.FlagSet) error {
 }
 
 func (o *options) client() *sdk.Client {
-	return &sdk.Client{URL: o.node, Token: o.token, Scheduler: openflow.PartyID(o.scheduler)}
+	return &sdk.Client{URL: o.node, Token: o.token, Scheduler: openflow.PartyID(o.scheduler), HTTP: o.known}
 }
+
+// know prepares how a node that speaks TLS is known: by the file of --ca and nothing else; or by what its home on this machine
+// says that it shows, and as the web does.
+func (o *options) know() (err error) {
+	if !strings.HasPrefix(strings.ToLower(o.node), "https:") {
+		return nil
+	}
+	if o.ca != "" {
+		text, err := trust.ReadOwned(o.ca, othersWrite)
+		if err != nil {
+			return usagef("--ca: %w", err)
+		}
+		if o.known, err = sdk.Trusting(o.node, text); err != nil {
+			return usagef("--ca %s: %w", o.ca, err)
+		}
+		return nil
+	}
+	file := filepath.Join(o.home, "users.pem")
+	if _, err := os.Lstat(file); err != nil {
+		return nil // the node is elsewhere, or its home is another one
+	}
+	o.known, err = sdk.TrustingToo(o.node, func() ([]byte, error) { return trust.ReadOwned(file, othersWrite) })
+	return err
+}
+
+// othersWrite is what nobody else may do to a file of certificates: who could would choose whom this command believes.
+const othersWrite fs.FileMode = 0o022
 
 // homeFlag adds --home, which the environment can give, too.
 func homeFlag(c *cobra.Command, home *string, what string) {
-	fallback := os.Getenv(envPrefix + "HOME")
-	if fallback == "" {
-		fallback = DefaultHome()
+	c.Flags().StringVar(home, homeName, usualHome(), what+" (or OPENFLOW_HOME)")
+}
+
+const homeName = "home"
+
+// usualHome is the node's folder where none is named.
+func usualHome() string {
+	if home := os.Getenv(envPrefix + "HOME"); home != "" {
+		return home
 	}
-	c.Flags().StringVar(home, "home", fallback, what+" (or OPENFLOW_HOME)")
+	return DefaultHome()
 }
 
 // show prints v as JSON, or what text writes for people; columns are separated by tabs.

@@ -45,8 +45,18 @@ whose data stays at home. Each institution runs a node (openflow server); users 
 	flags := root.PersistentFlags()
 	flags.StringVar(&o.node, nodeFlag, sdk.DefaultURL, "address of the node's application layer (or OPENFLOW_NODE)")
 	flags.StringVar(&o.token, tokenFlag, "", "token of the node, when it wants one (or OPENFLOW_TOKEN)")
+	flags.StringVar(&o.ca, caFlag, "", "PEM file of certificates by which a node with an https address is known (or OPENFLOW_CA)")
 	flags.StringVarP(&o.output, "output", "o", outputText, "text, or json: one document and nothing else on standard output")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return o.complete(root.PersistentFlags()) }
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		o.home = usualHome()
+		if named := c.Flags().Lookup(homeName); named != nil && named.Changed {
+			o.home = named.Value.String()
+		}
+		if err := o.complete(root.PersistentFlags()); err != nil {
+			return err
+		}
+		return o.know()
+	}
 	root.AddCommand(jobCommands(o), dataCommands(o), siteCommands(o), grantCommands(o), providerCommands(o), componentCommands(o), policyCommands(o), scoresCommands(o),
 		auditCommands(o), doctorCommand(o))
 	root.AddCommand(more...)

@@ -51,8 +51,9 @@ func workerTokenCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "worker-token",
 		Short: "Print the token of this site's workers",
-		Long: `Print the token that the workers of this site's pool (openflow worker) prove themselves with, and nothing else. It is made
-if there is none. The node need not run. --rotate replaces it: workers with the old one are refused from then on.`,
+		Long: `Print the token that the workers of this site's pool (openflow worker) prove themselves with, and nothing else. Behind its @
+stands the node's public key, by which they know the node. Both are made if there are none. The node need not run. --rotate
+replaces the token: workers with the old one are refused from then on.`,
 		Example: `  openflow site worker-token --home /var/lib/openflow`,
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -63,6 +64,11 @@ if there is none. The node need not run. --rotate replaces it: workers with the 
 			if err != nil {
 				return err
 			}
+			key, err := trust.LoadOrCreateKey(home)
+			if err != nil {
+				return err
+			}
+			text = trust.HandOut(text, key.Public())
 			return o.show(c, map[string]string{"token": text}, func(w io.Writer) { line(w, text) })
 		},
 	}

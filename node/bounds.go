@@ -32,19 +32,18 @@ func forPlainPeers() server.Bounds {
 	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Known: kept, Closes: true}
 }
 
-// forUsers bounds what the users of the site hold. All who may call count as one.
-func forUsers() server.Bounds {
-	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Closes: true}
-}
-
 // forContainers bounds what each run holds.
 func forContainers() server.Bounds {
 	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Known: kept, Closes: true}
 }
 
 // forWorkers bounds what the workers of the pool hold. Many of their containers come from one address.
-func forWorkers() server.Bounds {
-	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Closes: true, GRPC: true}
+func (n *Node) forWorkers() server.Bounds {
+	b := server.Bounds{Connections: server.Connections(), Unknown: unknown(), Closes: true, GRPC: true}
+	if !n.config.PlainWorkers {
+		b.TLS = trust.Serving(n.own)
+	}
+	return b
 }
 
 // forForwarding bounds what the containers of a worker's machine hold. The node knows them; the worker passes on.

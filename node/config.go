@@ -36,12 +36,14 @@ type Config struct {
 	Listen          string   // application layer and UI
 	Interconnection string   // interconnection layer, with TLS; empty: the host of Listen, ten ports up
 	Plain           string   // the same without TLS, for peers that speak none; empty: none
+	Users           Users    // how the application layer speaks TLS
 	Certificate     string   // PEM file of what the interconnection layer shows instead of the node's own key; with Key
 	CertificateKey  string   // PEM file
 	Authorities     string   // PEM file of those whose certificates count besides the keys of peers; empty: nobody's
 	Base            string   // listener of the base layer; empty: chosen by the runtime and kept in the home folder
 	Advertise       string   // where containers find the base layer, for runtimes that cannot tell
-	Workers         string   // listener for the workers of the site's pool; empty: none
+	Workers         string   // listener for the workers of the site's pool, with TLS; empty: none
+	PlainWorkers    bool     // that listener speaks no TLS: something before it does
 	Labels          []string // of this node as a machine of its own pool
 	NoTasks         bool     // this node runs no tasks itself: its pool does
 	Pooling         openflow.Pooling
@@ -161,7 +163,10 @@ func (c Config) withDefaults() (Config, error) {
 			return c, openflow.Errorf(openflow.CodeInvalid, "peer %s is this node itself", p.Party)
 		}
 	}
-	return c, c.checkExposure()
+	if err := c.checkExposure(); err != nil {
+		return c, err
+	}
+	return c, c.Users.check()
 }
 
 // tenUp is the address of the interconnection layer where nothing is said of it: strangers call there, so users have a listener
@@ -203,16 +208,11 @@ func (c Config) checkExposure() error {
 	if err != nil {
 		return openflow.Errorf(openflow.CodeInvalid, "listen address %q is not host:port", c.Listen)
 	}
-	if !loopback(host) && !c.Token {
+	if !openflow.ThisMachine(host) && !c.Token {
 		return openflow.Errorf(openflow.CodeInvalid, "the application layer would be open to everybody at %s", c.Listen).
 			WithHint("add --token, or listen on 127.0.0.1 and give peers --listen-interconnection")
 	}
 	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 func (c Config) synchronous() string {

@@ -2,14 +2,13 @@ package node
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"net"
-	"os"
 
 	"openflow"
 	"openflow/server"
 	"openflow/site/peers"
+	"openflow/site/trust"
+	"openflow/site/trust/certificates"
 )
 
 // openLines prepares what this node shows to its peers, and whom it believes.
@@ -18,21 +17,20 @@ func (n *Node) openLines(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.lines = &peers.Lines{Own: own, Key: n.key.Public().ID()}
+	n.own = trust.Always(own)
+	n.lines = &peers.Lines{Own: n.own, Key: n.key.Public().ID()}
 	if n.config.Certificate != "" || n.config.CertificateKey != "" {
-		if n.lines.Own, err = tls.LoadX509KeyPair(n.config.Certificate, n.config.CertificateKey); err != nil {
-			return openflow.Errorf(openflow.CodeInvalid, "certificate for peers: %w", err).WithHint("give --peer-cert and --peer-cert-key, both in PEM")
+		files, err := certificates.Open(n.config.Certificate, n.config.CertificateKey, "")
+		if err != nil {
+			return openflow.Errorf(openflow.CodeOf(err), "certificate for peers: %w", err).WithHint("give --peer-cert and --peer-cert-key, both in PEM")
 		}
+		n.peersShown, n.lines.Own = files, files.Show
 	}
 	if n.config.Authorities != "" {
-		text, err := os.ReadFile(n.config.Authorities)
-		if err != nil {
-			return openflow.Errorf(openflow.CodeInvalid, "--peer-ca: %w", err)
+		if n.authorities, err = certificates.OpenRoots(n.config.Authorities); err != nil {
+			return openflow.Errorf(openflow.CodeOf(err), "--peer-ca: %w", err)
 		}
-		n.lines.Also = x509.NewCertPool()
-		if !n.lines.Also.AppendCertsFromPEM(text) {
-			return openflow.Errorf(openflow.CodeInvalid, "--peer-ca: %s holds no certificate in PEM", n.config.Authorities)
-		}
+		n.lines.Also = n.authorities.Pool
 	}
 	if n.config.Plain == "" {
 		return nil
@@ -41,7 +39,7 @@ func (n *Node) openLines(ctx context.Context) error {
 		return err
 	}
 	n.onClose("plain interconnection listener", ignoreClosed(n.plain))
-	if host, _, err := net.SplitHostPort(n.config.Plain); err != nil || !loopback(host) {
+	if host, _, err := net.SplitHostPort(n.config.Plain); err != nil || !openflow.ThisMachine(host) {
 		n.warnings = append(n.warnings, "peers can reach this node without TLS at "+n.config.Plain+": what they say there can be read on the way")
 	}
 	return nil

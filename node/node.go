@@ -35,6 +35,7 @@ import (
 	"openflow/site/registry"
 	"openflow/site/scheduler"
 	"openflow/site/trust"
+	"openflow/site/trust/certificates"
 	"openflow/site/upkeep"
 	"openflow/store/catalogue"
 	"openflow/store/events"
@@ -95,6 +96,11 @@ type Node struct {
 	plain       net.Listener // of partners without TLS; nil: there is none
 	lines       *peers.Lines
 
+	users       shown               // to users; nil: they are called without TLS
+	peersShown  shown               // to peers, of the operator's; nil: the node's key
+	authorities *certificates.Roots // of peers; nil: none
+	own         trust.Showing       // the node's key
+
 	workers     net.Listener // for the workers of the pool; nil: there are none
 	workerToken trust.WorkerToken
 	taking      *taskqueue.Machine  // this node as a machine of its own pool; nil: it is none
@@ -150,14 +156,13 @@ func (n *Node) openHome(context.Context) error {
 
 // bind takes the ports that do not depend on the runtime.
 func (n *Node) bind(ctx context.Context) error {
-	var err error
-	if n.application, err = server.Listen(ctx, "the application layer", n.config.Listen); err != nil {
+	if err := n.bindUsers(ctx); err != nil {
 		return err
 	}
-	n.onClose("application listener", ignoreClosed(n.application))
 	if err := n.bindWorkers(ctx); err != nil {
 		return err
 	}
+	var err error
 	if n.partners, err = server.Listen(ctx, "the interconnection layer", n.config.Interconnection); err != nil {
 		return err
 	}
@@ -288,7 +293,7 @@ func (n *Node) serve(ctx context.Context) error {
 	if n.plain != nil {
 		n.listen("plain interconnection", brief, n.plain, forPlainPeers(), server.Health{Ready: n.told}, asked)
 	}
-	n.listen("application", patient, n.application, forUsers(), n.usersLayers(s)...)
+	n.listen("application", patient, n.application, n.forUsers(), n.usersLayers(s)...)
 	n.listen("base", brief, n.base, forContainers(), n.counted("base", n.config.Dialects.Base(containers)), n.counted("base", messages))
 	if err := n.serveWorkers(containers, messages); err != nil {
 		return err
@@ -426,16 +431,16 @@ func (n *Node) Failed() <-chan error {
 }
 
 // URL is the address of the application layer.
-func (n *Node) URL() string { return address(n.application.Addr().String()) }
+func (n *Node) URL() string { return address(n.application.Addr().String(), n.users != nil) }
 
 // InterconnectionURL is the address that peers use.
 func (n *Node) InterconnectionURL() string {
-	return (&url.URL{Scheme: "https", Host: n.partners.Addr().String()}).String()
+	return address(n.partners.Addr().String(), true)
 }
 
 // BaseURL is the address that containers use.
 func (n *Node) BaseURL() string {
-	return address(net.JoinHostPort(n.baseAddress.Host, strconv.Itoa(n.baseAddress.Port)))
+	return address(net.JoinHostPort(n.baseAddress.Host, strconv.Itoa(n.baseAddress.Port)), false)
 }
 
 // UIURL is the address of the Temporal UI, empty without.
@@ -485,6 +490,7 @@ func (n *Node) Examine(ctx context.Context) []openflow.Finding {
 		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Programs: n.programs, Policy: n.policy, Source: n.policySource(),
 		Keep: n.config.Retention, Rows: n.rows, Objects: n.objects, Messages: n.messages, Events: n.events,
 		Places:    examine.Places{Postgres: shared.Postgres, S3: shared.S3, Redis: shared.Redis},
+		Listeners: n.listeners(), Plain: shared.plain(), Authorities: n.authorities,
 		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Has: n.has,
 		Orphans: n.orphaned(), Strays: n.strays, Temporal: n.client, Namespace: n.namespace, Queue: Queue,
 	}
@@ -498,7 +504,13 @@ func (n *Node) Close(ctx context.Context) error {
 }
 
 // address is the base URL of a listener, with a host that a program on this machine can use.
-func address(a string) string { return (&url.URL{Scheme: "http", Host: a}).String() }
+func address(a string, secure bool) string {
+	scheme := "http"
+	if secure {
+		scheme = "https"
+	}
+	return (&url.URL{Scheme: scheme, Host: a}).String()
+}
 
 // TemporalClient is this node's own, with which a tool may look at its workflows, or end one.
 func (n *Node) TemporalClient() sdkclient.Client { return n.client }

@@ -37,7 +37,9 @@ func (n *Node) bindWorkers(ctx context.Context) (err error) {
 		return err
 	}
 	n.onClose("workers' listener", ignoreClosed(n.workers))
-	n.warnings = append(n.warnings, notEncrypted(n.workers)...)
+	if n.config.PlainWorkers {
+		n.warnings = append(n.warnings, notEncrypted(n.workers)...)
+	}
 	return nil
 }
 
@@ -47,7 +49,7 @@ func (n *Node) serveWorkers(containers *base.Site, messages *base.Transport) err
 	if n.workers == nil {
 		return nil
 	}
-	frontend, err := relay.Handler(n.client.WorkflowService(), n.namespace, n.workerToken.Check)
+	frontend, err := relay.Handler(n.client.WorkflowService(), n.namespace)
 	if err != nil {
 		return err
 	}
@@ -57,7 +59,7 @@ func (n *Node) serveWorkers(containers *base.Site, messages *base.Transport) err
 		Logs: n.logs(), Supply: n.supplies().Issue,
 	}
 	// Polls of Temporal wait for a minute: how long they take would say nothing.
-	n.listen("workers'", brief, n.workers, forWorkers(), server.Health{Ready: n.Ready}, n.counted("workers", n.config.Dialects.Base(&site)),
+	n.listen("workers'", brief, n.workers, n.forWorkers(), server.Health{Ready: n.Ready}, n.counted("workers", n.config.Dialects.Base(&site)),
 		n.counted("workers", messages), server.Mount{Prefix: relay.Prefix, Handler: n.admitted(frontend)})
 	return nil
 }
@@ -67,7 +69,7 @@ func (n *Node) WorkersURL() string {
 	if n.workers == nil {
 		return ""
 	}
-	return address(n.workers.Addr().String())
+	return address(n.workers.Addr().String(), !n.config.PlainWorkers)
 }
 
 // joinPool makes this node a machine of its own pool, if there is one. Where Temporal is shared, replicas of this node are
@@ -98,9 +100,9 @@ func (n *Node) hello(ctx context.Context) error {
 // notEncrypted warns of what can be read on the way, where that leaves this machine.
 func notEncrypted(l net.Listener) []string {
 	host, _, err := net.SplitHostPort(l.Addr().String())
-	if err != nil || loopback(host) {
+	if err != nil || openflow.ThisMachine(host) {
 		return nil
 	}
 	return []string{"what passes between workers and " + l.Addr().String() + " is not encrypted, their token included: " +
-		"put TLS in front of it, or a private network around it"}
+		"see that something before it speaks TLS, or that the way is private"}
 }

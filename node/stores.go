@@ -2,11 +2,15 @@ package node
 
 import (
 	"context"
+	"net"
+	"net/url"
 	"path"
 	"strings"
 
+	"openflow"
 	"openflow/server/base"
 	"openflow/store/catalogue"
+	"openflow/store/encrypted"
 	"openflow/store/events"
 	"openflow/store/events/memory"
 	eventsredis "openflow/store/events/redis"
@@ -68,6 +72,22 @@ func (c Config) warnings() []string {
 
 // sharesObjects tells that objects are not in the home.
 func (c Config) sharesObjects() bool { return c.Shared.S3 != "" || c.Stores.Objects != nil }
+
+// plain are the services on other machines that are called without TLS, which somebody has asked for by name, as the doctor tells
+// them: without what opens them.
+func (s Shared) plain() (list []string) {
+	for _, text := range []string{s.Postgres, s.Redis, s.S3} {
+		if u, err := url.Parse(text); err == nil && encrypted.Plain(text) {
+			list = append(list, u.Scheme+"://"+u.Host)
+		}
+	}
+	t := s.Temporal
+	host, _, err := net.SplitHostPort(t.Address)
+	if err == nil && !openflow.ThisMachine(host) && !t.TLS && t.CA == "" && t.Certificate == "" {
+		list = append(list, "Temporal at "+t.Address)
+	}
+	return list
+}
 
 // secretsDir is where the node's key, the credentials' secret and the tokens are.
 func (n *Node) secretsDir() string {

@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -24,6 +25,8 @@ import (
 	"openflow/server"
 	"openflow/site/programs"
 	"openflow/site/registry"
+	"openflow/site/trust"
+	"openflow/site/trust/certificates"
 	"openflow/site/upkeep"
 	"openflow/telemetry/traces"
 	"openflow/temporal/cluster"
@@ -35,22 +38,24 @@ import (
 
 // WorkerConfig is everything that a worker of a site's pool is told from outside.
 type WorkerConfig struct {
-	Site       string // address of the node's listener for workers
-	Token      string // the site's worker token
-	Home       string
-	Labels     []string
-	Runtime    driver.Opener
-	Dialects   dialect.All           // those of the node; nil: Dialects()
-	Unconfined bool                  // as of Config
-	Components string                // path of the built-in provider's program
-	Trusted    []string              // providers whose programs run although the runtime isolates nothing
-	Base       string                // listener for containers; empty: chosen by the runtime and kept in the home folder
-	Advertise  string                // where containers find it, for runtimes that cannot tell
-	Cores      int                   // that runs share; 0: what the runtime has
-	TaskDisk   int64                 // bytes that one run may write; 0: DefaultTaskDisk
-	Spans      sdktrace.SpanExporter // takes the traces; nil: there are none
-	Version    string
-	Log        *slog.Logger
+	Site        string // address of the node's listener for workers
+	Token       string // the site's worker token, with the node's key behind it; see trust.HandOut
+	Authorities string // PEM file of those whose certificates count besides that key; empty: nobody's
+	Plain       bool   // the site may be called without TLS although it is on another machine
+	Home        string
+	Labels      []string
+	Runtime     driver.Opener
+	Dialects    dialect.All           // those of the node; nil: Dialects()
+	Unconfined  bool                  // as of Config
+	Components  string                // path of the built-in provider's program
+	Trusted     []string              // providers whose programs run although the runtime isolates nothing
+	Base        string                // listener for containers; empty: chosen by the runtime and kept in the home folder
+	Advertise   string                // where containers find it, for runtimes that cannot tell
+	Cores       int                   // that runs share; 0: what the runtime has
+	TaskDisk    int64                 // bytes that one run may write; 0: DefaultTaskDisk
+	Spans       sdktrace.SpanExporter // takes the traces; nil: there are none
+	Version     string
+	Log         *slog.Logger
 }
 
 func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
@@ -79,7 +84,28 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, *url.URL, error) {
 		}
 	}
 	site, err := client.CheckURL(c.Site)
+	if err == nil && site.Scheme != "https" && !c.Plain && !openflow.ThisMachine(site.Hostname()) {
+		err = openflow.Errorf(openflow.CodeInvalid, "the address of the site, %s, is without TLS: whoever is on the way gets the worker token", c.Site).
+			WithHint("use https; or, where something else protects the way, add --plain")
+	}
 	return c, site, err
+}
+
+// known is how the node is known in TLS, and the token without what is there for that.
+func (c WorkerConfig) known(site *url.URL) (token string, by *tls.Config, err error) {
+	token, key, err := trust.TakeOver(c.Token)
+	if err != nil {
+		return "", nil, err
+	}
+	var also trust.Authorities
+	if c.Authorities != "" {
+		roots, err := certificates.OpenRoots(c.Authorities)
+		if err != nil {
+			return "", nil, openflow.Errorf(openflow.CodeOf(err), "--ca: %w", err)
+		}
+		also = roots.Pool
+	}
+	return token, trust.Joining(site.Hostname(), key, also), nil
 }
 
 // Worker is a machine of a site's pool: it runs containers for the node and follows them. It reaches the node's listener
@@ -88,6 +114,8 @@ type Worker struct {
 	machine
 	config  WorkerConfig
 	site    *url.URL
+	token   string      // without the node's key
+	known   *tls.Config // how the node is known
 	node    *client.Client
 	party   form.Site
 	taken   *activities.Machine
@@ -104,10 +132,11 @@ func StartWorker(ctx context.Context, c WorkerConfig) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{
-		machine: machine{log: c.Log}, config: c, site: site, started: time.Now(), failed: make(chan error, 1),
-		node: &client.Client{URL: site.String(), Token: c.Token, HTTP: httpclient.New(httpclient.Options{})},
+	w := &Worker{machine: machine{log: c.Log}, config: c, site: site, started: time.Now(), failed: make(chan error, 1)}
+	if w.token, w.known, err = c.known(site); err != nil {
+		return nil, err
 	}
+	w.node = &client.Client{URL: site.String(), Token: w.token, HTTP: httpclient.New(httpclient.Options{TLS: w.known})}
 	for _, step := range []func(context.Context) error{w.meet, w.openMachine, w.join, w.startUpkeep} {
 		if err := step(ctx); err != nil {
 			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -195,6 +224,11 @@ func (w *Worker) dial(ctx context.Context) (sdkclient.Client, error) {
 	if w.site.Port() == "" {
 		address += map[bool]string{true: ":443", false: ":80"}[secure]
 	}
+	connection := sdkclient.ConnectionOptions{TLSDisabled: true}
+	if secure {
+		connection = sdkclient.ConnectionOptions{TLS: w.known.Clone()} // gRPC changes it
+	}
+	connection.DialOptions = []grpc.DialOption{cluster.WithDeadlines()}
 	interceptors, err := w.traces.Interceptors()
 	if err != nil {
 		return nil, err
@@ -202,8 +236,8 @@ func (w *Worker) dial(ctx context.Context) (sdkclient.Client, error) {
 	return sdkclient.DialContext(ctx, sdkclient.Options{
 		Interceptors: interceptors,
 		HostPort:     address, Namespace: w.party.Namespace, Identity: w.identity(), Logger: sdklog.NewStructuredLogger(cluster.Quiet(w.log)),
-		Credentials:       sdkclient.NewAPIKeyStaticCredentials(w.config.Token),
-		ConnectionOptions: sdkclient.ConnectionOptions{TLSDisabled: !secure, DialOptions: []grpc.DialOption{cluster.WithDeadlines()}},
+		Credentials:       sdkclient.NewAPIKeyStaticCredentials(w.token),
+		ConnectionOptions: connection,
 	})
 }
 

@@ -3,6 +3,7 @@ package sdk
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,6 +39,31 @@ type Client struct {
 
 // shared is a user's client: a proxy of the environment leads to nodes elsewhere.
 var shared = sync.OnceValue(func() *http.Client { return httpclient.New(httpclient.Options{Proxy: http.ProxyFromEnvironment}) })
+
+// Trusting is a client for [Client.HTTP] to a node that shows a certificate of its own making. certificates has, in PEM, that of
+// the node, which is the file users.pem in its home, or those of the authorities that have given it one. No others are believed.
+// CodeInvalid: the text holds none, or the address no host.
+func Trusting(address string, certificates []byte) (*http.Client, error) {
+	if _, err := httpclient.Certificates(certificates); err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "certificates of the node: %w", err)
+	}
+	return trusting(address, httpclient.Known{PEM: func() ([]byte, error) { return certificates, nil }})
+}
+
+// TrustingToo is [Trusting] where the authorities of this machine are believed too. read is asked at each handshake, since a
+// node may have renewed what it shows.
+func TrustingToo(address string, read func() ([]byte, error)) (*http.Client, error) {
+	return trusting(address, httpclient.Known{PEM: read, System: true})
+}
+
+func trusting(address string, k httpclient.Known) (*http.Client, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "the node's address %q cannot be used", address).WithHint("write it like %s", DefaultURL)
+	}
+	k.Host = u.Hostname()
+	return httpclient.New(httpclient.Options{Proxy: http.ProxyFromEnvironment, TLS: k.TLS()}), nil
+}
 
 // callTimeout bounds calls that transfer no files. A submission is answered when all parties have created the job.
 const callTimeout = 2 * time.Minute
@@ -262,12 +288,28 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if errors.As(err, &failed) {
 		err = failed.Err // without the address, which the message names already
 	}
+	var unverified *tls.CertificateVerificationError
+	if errors.Is(err, httpclient.ErrNotBelieved) || errors.As(err, &unverified) {
+		return openflow.Errorf(openflow.CodeUnauthorized, "the node at %s is not known: %w", c.base(), err).
+			WithHint("copy the file users.pem from the node's home, over a way that you trust, and name it with --ca or OPENFLOW_CA")
+	}
+	var own *openflow.Error
+	if errors.As(err, &own) { // a file of certificates that cannot be used
+		return own
+	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return openflow.Errorf(openflow.CodeUnavailable, "what answers at %s speaks no TLS", c.base()).WithHint("call it with http:// if it is on this machine")
+	}
 	return openflow.Errorf(openflow.CodeUnavailable, "the node at %s does not answer: %w", c.base(), err).
 		WithHint("start it with openflow server, or name another with --node URL")
 }
 
-// strange is the error of an answer that no node gives.
+// strange is the error of an answer that no node gives. A server of TLS answers a request without with HTTP 400 in plain text.
 func (c *Client) strange(path string, resp *http.Response) error {
+	if resp.StatusCode == http.StatusBadRequest && resp.ProtoMinor == 0 && resp.Request != nil && resp.Request.URL.Scheme == "http" {
+		return openflow.Errorf(openflow.CodeUnavailable, "what answers at %s speaks TLS only, it seems", c.base()).
+			WithHint("call it with https:// (--node, or OPENFLOW_NODE)")
+	}
 	return openflow.Errorf(openflow.CodeUnavailable, "what answers at %s is not a node: %s gives HTTP %d with %q",
 		c.base(), path, resp.StatusCode, resp.Header.Get("Content-Type")).
 		WithHint("name the node's application layer with --node URL")

@@ -18,7 +18,7 @@ type Bounds struct {
 	Unknown     int  // of them from one address, until somebody known has called on them; see reply.Known
 	Known       int  // of them that stay open for one caller that is known
 	Closes      bool // a connection is closed behind the answer to somebody who is not known
-	GRPC        bool // HTTP/2 without TLS is spoken too
+	GRPC        bool // HTTP/2 is spoken too
 	Pace        Pace
 	TLS         *tls.Config // nil: without
 }

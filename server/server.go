@@ -138,11 +138,12 @@ const (
 	callersBytes = 1 << 20
 )
 
-// Serve starts to serve h on l within bounds, over HTTP/1.1 and, where the bounds say so, over HTTP/2 without TLS or over TLS.
+// Serve starts to serve h on l within bounds, over HTTP/1.1, with TLS where the bounds say so, and over HTTP/2 where they do.
 func Serve(l net.Listener, h http.Handler, log *slog.Logger, b Bounds) *Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(b.GRPC)
+	protocols.SetUnencryptedHTTP2(b.GRPC && b.TLS == nil)
+	protocols.SetHTTP2(b.GRPC && b.TLS != nil)
 	s := &Server{log: log, done: make(chan error, 1)}
 	if b.Closes {
 		h = closing(h)

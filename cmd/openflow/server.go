@@ -35,7 +35,7 @@ Every flag can also be given as an environment variable, --log-level as OPENFLOW
 OPENFLOW_REQUIRE_TOKEN; a list with ";" between its values). The YAML file of --config has each under its name without the
 dashes. The command line comes first, then the environment, then the file. See docs/settings.md.`,
 		Example: `  openflow server --party 9999 --home /var/lib/openflow --listen 127.0.0.1:9380 --listen-interconnection 0.0.0.0:9390 \
-      --peer 10000=http://10.0.0.2:9390,ed25519:…`,
+      --peer 10000=https://10.0.0.2:9390,ed25519:…`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := settings.Apply(c.Flags(), s); err != nil {
@@ -73,7 +73,8 @@ func config(s *settings.Server) (node.Config, error) {
 	}
 	cfg := node.Config{
 		Party: openflow.PartyID(s.Party), Home: s.Home, Version: version, Log: logger(s.Level),
-		Listen: s.Application, Interconnection: s.Interconnection, Plain: s.Plain, Workers: s.Workers, UI: !s.NoUI,
+		Listen: s.Application, Interconnection: s.Interconnection, Plain: s.Plain, Workers: s.Workers, PlainWorkers: s.PlainWorkers, UI: !s.NoUI,
+		Users:       node.Users{TLS: s.Listen.TLS, Plain: s.Unencrypted, Certificate: s.Listen.Certificate, Key: s.Listen.Key, Names: s.Names},
 		Certificate: s.PeerCertificate, CertificateKey: s.PeerKey, Authorities: s.PeerAuthorities,
 		Token: s.Token, GrantAll: s.GrantAll, Policy: s.Policy,
 		Runtime: runtime, Unconfined: s.Unconfined, Components: s.Components, Trusted: s.Trusted, Base: s.Base, Advertise: s.Advertise, Labels: s.Labels,

@@ -25,13 +25,13 @@ node listens for workers at its --listen-workers; openflow site worker-token pri
 address and nothing else of the site, and so do its containers, through it. It prints "ready" and runs until SIGTERM or
 Ctrl-C; running tasks go on, and the next start on the same home folder takes them up.
 
-What passes between worker and node is encrypted with an https address only: a proxy in front of the node, which must
-speak HTTP/2 to it, brings the certificate.
+They speak TLS. The token that is printed also names the node's key, by which the worker knows the node. Where a gateway ends
+TLS in front of the node (--plain-workers), it must speak HTTP/2 to the node, and --ca names who has given its certificate.
 
 Every flag can also be given as an environment variable, --log-level as OPENFLOW_LOG_LEVEL (--token as
 OPENFLOW_WORKER_TOKEN; a list with ";" between its values). The YAML file of --config has each under its name without the
 dashes. See docs/settings.md.`,
-		Example: `  openflow worker --site http://10.0.0.2:9391 --token-file /etc/openflow/worker.token --label gpu --home /var/lib/openflow-worker`,
+		Example: `  openflow worker --site https://10.0.0.2:9391 --token-file /etc/openflow/worker.token --label gpu --home /var/lib/openflow-worker`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := settings.Apply(c.Flags(), s); err != nil {
@@ -64,7 +64,7 @@ func workerConfig(s *settings.Worker) (cfg node.WorkerConfig, err error) {
 		return cfg, err
 	}
 	return node.WorkerConfig{
-		Site: s.Site, Token: s.Token, Home: s.Home, Labels: s.Labels, Runtime: runtime, Unconfined: s.Unconfined, Components: s.Components,
+		Site: s.Site, Token: s.Token, Authorities: s.Authorities, Plain: s.Plain, Home: s.Home, Labels: s.Labels, Runtime: runtime, Unconfined: s.Unconfined, Components: s.Components,
 		Trusted: s.Trusted,
 		Base:    s.Base, Advertise: s.Advertise,
 		Cores: int(s.Cores), TaskDisk: int64(s.TaskDisk), Version: version, Log: logger(s.Level),

@@ -32,11 +32,13 @@ const (
 
 // New makes a client without a limit of time for the whole call: transfers may be long. It follows no redirection, because
 // a credential goes to the address that was given and to no other. It asks for no compression, so that what is passed on
-// stays as it was sent.
+// stays as it was sent. It speaks HTTP/1.1, where a long transfer keeps no other call waiting.
 func New(o Options) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy = o.Proxy
-	t.TLSClientConfig = o.TLS
+	t.TLSClientConfig = o.TLS.Clone() // of nil too
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
 	t.DialContext = (&net.Dialer{Timeout: connecting, KeepAliveConfig: alive}).DialContext
 	t.ResponseHeaderTimeout = o.Patience
 	t.MaxIdleConnsPerHost = idle

@@ -19,8 +19,25 @@ type Access struct {
 	Owner func(r *http.Request) (uid int, known bool)
 }
 
-// cookie carries the token for the UI, which a browser opens. The page at SignIn gives it to the browser.
-const cookie = "openflow_token"
+// cookie carries the token for the UI, which a browser opens. The page at SignIn gives it to the browser. Over TLS its name begins
+// so that a browser takes it over TLS only: cookies know no ports, and something else on this host could set one without TLS.
+const cookie, cookieOverTLS = "openflow_token", "__Host-openflow_token"
+
+func cookieOf(r *http.Request) string {
+	if secret(r) {
+		return cookieOverTLS
+	}
+	return cookie
+}
+
+// forwardedScheme is how a gateway that has ended TLS says so.
+const forwardedScheme = "X-Forwarded-Proto"
+
+// secret tells whether the browser has sent a request over TLS: to the node, or to a gateway that says so. Who says so of a request
+// without TLS only harms himself.
+func secret(r *http.Request) bool {
+	return r.TLS != nil || strings.EqualFold(r.Header.Get(forwardedScheme), "https")
+}
 
 // Known refuses, as refuse writes it, requests that lack the token, come from somebody else without one, or were sent by
 // a page of another origin. The last matters on loopback too: any page in the user's browser can reach it.
@@ -81,13 +98,14 @@ func given(r *http.Request) string {
 	if t, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		return t
 	}
-	if c, err := r.Cookie(cookie); err == nil {
+	if c, err := r.Cookie(cookieOf(r)); err == nil {
 		return c.Value
 	}
 	return ""
 }
 
-// sameOrigin refuses what a browser sends for a page of another origin. Programs send no Origin.
+// sameOrigin refuses what a browser sends for a page of another origin. Programs send no Origin. Over TLS, a page of this host that
+// has come without TLS is of another origin too: whoever is on the way may have written it.
 func sameOrigin(r *http.Request) error {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
@@ -97,7 +115,7 @@ func sameOrigin(r *http.Request) error {
 		return nil
 	}
 	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || u.Host != r.Host {
+	if err != nil || u.Host == "" || u.Host != r.Host || secret(r) && u.Scheme != "https" {
 		return foreign(origin)
 	}
 	return nil

@@ -2,6 +2,7 @@ package application_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
@@ -41,6 +42,7 @@ func TestAccess(t *testing.T) {
 		host   string // 127.0.0.1:9380 when empty
 		query  string
 		header http.Header
+		tls    bool
 		owner  *owner // of the calling program; nil: the node's own user
 		code   int    // 0: let through
 	}{
@@ -94,7 +96,14 @@ func TestAccess(t *testing.T) {
 		"wrong cookie":                {token: token, header: header("Cookie", "openflow_token=nope"), code: wire.VerifyFailed},
 		"right token, another page":   {token: token, method: "POST", header: header("Authorization", "Bearer "+token, "Origin", "http://evil.example"), code: wire.NoPermission},
 		"right cookie, another page":  {token: token, method: "POST", header: header("Cookie", "openflow_token="+token, "Origin", "http://evil.example"), code: wire.NoPermission},
-		"right token, page with port": {token: token, method: "POST", host: "node.example:9380", header: header("Authorization", "Bearer "+token, "Origin", "https://node.example:9380")},
+		// Over TLS, to the node or to a gateway that says so.
+		"TLS, own page":                      {tls: true, method: "POST", header: header("Origin", "https://127.0.0.1:9380")},
+		"TLS, page of this host without TLS": {tls: true, method: "POST", header: header("Origin", "http://127.0.0.1:9380"), code: wire.NoPermission},
+		"gateway, own page":                  {token: token, method: "POST", host: "node.example", header: header("Authorization", "Bearer "+token, "X-Forwarded-Proto", "https", "Origin", "https://node.example")},
+		"gateway, page without TLS":          {token: token, method: "POST", host: "node.example", header: header("Authorization", "Bearer "+token, "X-Forwarded-Proto", "https", "Origin", "http://node.example"), code: wire.NoPermission},
+		"TLS, cookie":                        {tls: true, token: token, header: header("Cookie", "__Host-openflow_token="+token)},
+		"TLS, cookie that was set without":   {tls: true, token: token, header: header("Cookie", "openflow_token="+token), code: wire.VerifyFailed},
+		"right token, page with port":        {token: token, method: "POST", host: "node.example:9380", header: header("Authorization", "Bearer "+token, "Origin", "https://node.example:9380")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			access := application.Access{Token: tc.token, Same: trust.SameToken, Owner: func(*http.Request) (int, bool) {
@@ -123,6 +132,9 @@ func TestAccess(t *testing.T) {
 			}
 			if tc.header != nil {
 				r.Header = tc.header
+			}
+			if tc.tls {
+				r.TLS = &tls.ConnectionState{}
 			}
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
@@ -181,6 +193,23 @@ func TestSignIn(t *testing.T) {
 	again := httptest.NewRequest(http.MethodGet, "/ui", nil)
 	again.AddCookie(cookies[0])
 	require.Equal(t, http.StatusOK, do(again).StatusCode)
+
+	for scheme, over := range map[string]func(*http.Request){
+		"TLS":                       func(r *http.Request) { r.TLS = &tls.ConnectionState{} },
+		"a gateway that has had it": func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "https") },
+	} {
+		r := typed("t0ken")
+		over(r)
+		cookies = do(r).Cookies()
+		require.Len(t, cookies, 1, scheme)
+		require.True(t, cookies[0].Secure, scheme)
+		require.Equal(t, "__Host-openflow_token", cookies[0].Name, "a browser takes it over TLS only, from this host only")
+		require.Equal(t, "/", cookies[0].Path)
+		again = httptest.NewRequest(http.MethodGet, "/ui", nil)
+		over(again)
+		again.AddCookie(cookies[0])
+		require.Equal(t, http.StatusOK, do(again).StatusCode, scheme)
+	}
 
 	foreign := typed("t0ken")
 	foreign.Header.Set("Origin", "http://evil.example")

@@ -39,8 +39,9 @@ func (p SignInPage) Routes(r chi.Router) {
 func (p SignInPage) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	// As from a program: the token in the form proves it, unless the page is another one's.
-	proof := &http.Request{Method: r.Method, URL: r.URL, Host: r.Host, RemoteAddr: r.RemoteAddr, Header: http.Header{
+	proof := &http.Request{Method: r.Method, URL: r.URL, Host: r.Host, RemoteAddr: r.RemoteAddr, TLS: r.TLS, Header: http.Header{
 		"Authorization": {"Bearer " + r.PostFormValue("token")}, "Origin": r.Header["Origin"], "Sec-Fetch-Site": r.Header["Sec-Fetch-Site"],
+		forwardedScheme: r.Header[forwardedScheme],
 	}}
 	if err := p.Access.check(proof.WithContext(r.Context())); err != nil {
 		reply.Plain(w, r, err)
@@ -48,7 +49,7 @@ func (p SignInPage) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	if p.Access.Token != "" {
 		http.SetCookie(w, &http.Cookie{
-			Name: cookie, Value: p.Access.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+			Name: cookieOf(r), Value: p.Access.Token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: secret(r),
 		})
 	}
 	http.Redirect(w, r, p.To, http.StatusSeeOther)

@@ -33,7 +33,7 @@ func Known(w http.ResponseWriter, r *http.Request, who string) {
 	}
 }
 
-// Once finds something out about the connection of a request, and remembers it for the next requests on it.
+// Remembered finds something out about the connection of a request, and remembers it for the next requests on it.
 func Remembered[T any](r *http.Request, key any, find func() T) T {
 	c := connection(r)
 	if c == nil {

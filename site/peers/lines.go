@@ -2,12 +2,9 @@ package peers
 
 import (
 	"context"
-	"crypto/tls"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 
 	"openflow"
@@ -19,7 +16,7 @@ import (
 // [Lines.To].
 type Lines struct {
 	Key     string                                    // short name of this node's key, for messages
-	Own     tls.Certificate                           // what this node shows
+	Own     trust.Showing                             // what this node shows
 	Also    trust.Authorities                         // those whose word counts besides the keys in records; nil: nobody's
 	Through func(http.RoundTripper) http.RoundTripper // what every call goes through, such as tracing; nil: nothing
 
@@ -77,31 +74,15 @@ func (l *Lines) Close() {
 // Errors: CodeInvalid.
 func secret(s openflow.SiteRecord) error {
 	u, err := url.Parse(s.URL)
-	if err != nil || u.Scheme == "https" || s.Plain || local(u.Hostname()) {
+	if err != nil || u.Scheme == "https" || s.Plain || openflow.ThisMachine(u.Hostname()) {
 		return nil // an address that is none is refused where it is read
 	}
 	return openflow.Errorf(openflow.CodeInvalid, "the address of party %s, %s, is without TLS: whoever is on the way can read and change what is said", s.Party, s.URL).
 		WithHint("use https; or, where something else protects the way: openflow site add %s --url %s --key KEY --plain", s.Party, s.URL)
 }
 
-func local(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
-}
-
 // Holder implements what [trust.Accepting] asks: the peer whose key that is. CodeNotFound: nobody's.
 func (k Keys) Holder(ctx context.Context, key trust.PublicKey) (openflow.PartyID, error) {
-	sites, err := k.Records.Sites(ctx)
-	if err != nil {
-		return "", err
-	}
-	for _, s := range sites {
-		if slices.Contains(s.Keys, key.String()) {
-			return s.Party, nil
-		}
-	}
-	return "", openflow.Errorf(openflow.CodeNotFound, "no peer has the key %s", key.ID())
+	s, err := k.Records.SiteByKey(ctx, key.String())
+	return s.Party, err
 }

@@ -127,6 +127,25 @@ func RotateWorkerToken(dir string) (string, error) {
 	return text, err
 }
 
+// handing stands between a worker token and the key of the node that takes it.
+const handing = "@" + publicPrefix
+
+// HandOut is a worker token as the operator of a machine gets it: with the key by which the machine knows the node.
+func HandOut(token string, node PublicKey) string { return token + "@" + node.String() }
+
+// TakeOver reads what HandOut has written. A token alone comes with the zero key. CodeInvalid: the key is none.
+func TakeOver(text string) (token string, node PublicKey, err error) {
+	i := strings.LastIndex(text, handing)
+	if i < 0 {
+		return text, PublicKey{}, nil
+	}
+	if node, err = ParsePublicKey(text[i+1:]); err != nil {
+		return "", PublicKey{}, openflow.Errorf(openflow.CodeInvalid, "the worker token is not whole: the node's key behind its @ is none").
+			WithHint("copy all that openflow site worker-token prints")
+	}
+	return text[:i], node, nil
+}
+
 // SameToken compares a token with the one expected, in constant time. An empty expectation is equal to nothing.
 func SameToken(expected, given string) bool {
 	return expected != "" && subtle.ConstantTimeCompare([]byte(expected), []byte(given)) == 1

@@ -105,12 +105,21 @@ func CheckOwner(path string, info fs.FileInfo) error {
 		WithHint("run as its owner; or, if it is yours, give it to the user that runs this: chown -R %d %s", os.Geteuid(), path)
 }
 
-// maxPrivate bounds a file of a secret.
+// LoadOrCreateSecret returns the text of a secret in the file of that name in dir, and makes it with fresh where there is none.
+// Folder and file must be closed to others, as for LoadOrCreateKey.
+func LoadOrCreateSecret(dir, name string, fresh func() string) (string, error) {
+	return loadOrCreate(dir, name, fresh)
+}
+
+// maxPrivate bounds a file of a secret, and of certificates.
 const maxPrivate = 64 << 10
 
 // ReadPrivate reads a file of a secret, which must belong to this user or root and be closed to everybody else, as must the link
 // that leads to it. What has been looked at is what is read. Errors: CodePermission, with the remedy; CodeInternal.
-func ReadPrivate(path string) ([]byte, error) {
+func ReadPrivate(path string) ([]byte, error) { return ReadOwned(path, privateMask) }
+
+// ReadOwned is ReadPrivate for a file for which others must not have these permissions, and may have the rest.
+func ReadOwned(path string, others fs.FileMode) ([]byte, error) {
 	if link, err := os.Lstat(path); err != nil {
 		return nil, fileError("look at", path, err)
 	} else if err := CheckOwner(path, link); err != nil {
@@ -125,7 +134,7 @@ func ReadPrivate(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fileError("look at", path, err)
 	}
-	if err := errors.Join(CheckOwner(path, info), closed(path, info, privateMask, "600")); err != nil {
+	if err := errors.Join(CheckOwner(path, info), closed(path, info, others, "600")); err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {

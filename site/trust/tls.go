@@ -52,14 +52,32 @@ func Shown(s *tls.ConnectionState) (key PublicKey, ok bool) {
 	return PublicKey{string(raw)}, ok && bytes.Equal(c.RawIssuer, c.RawSubject)
 }
 
-// Authorities are those whose certificates an operator believes besides the node keys of peers; nil: none.
-type Authorities = *x509.CertPool
+// Showing tells what this side shows in a handshake that begins now. What is shown may change: a certificate is renewed.
+type Showing func() *tls.Certificate
+
+// Always shows the same certificate.
+func Always(c tls.Certificate) Showing { return func() *tls.Certificate { return &c } }
+
+// server is what a listener shows, whatever the caller asks for.
+func (s Showing) server(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s(), nil }
+
+// client is what a caller shows: nothing where the other side says that it would not take it.
+func (s Showing) client(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	c := s()
+	if asked.SupportsCertificate(c) != nil {
+		return new(tls.Certificate), nil
+	}
+	return c, nil
+}
+
+// Authorities are those whose certificates an operator believes now, besides the node keys of peers; nil: nobody's.
+type Authorities func() *x509.CertPool
 
 // Accepting is how a node takes connections of peers: TLS 1.3, and only from who holds a key that a record here has, or a
 // certificate of one of the authorities. own is what it shows. holder tells whose key one is; CodeNotFound: nobody's.
-func Accepting(own tls.Certificate, holder func(context.Context, PublicKey) (openflow.PartyID, error), also Authorities) *tls.Config {
+func Accepting(own Showing, holder func(context.Context, PublicKey) (openflow.PartyID, error), also Authorities) *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAnyClientCert,
+		MinVersion: tls.VersionTLS13, GetCertificate: own.server, ClientAuth: tls.RequireAnyClientCert,
 		VerifyConnection: func(s tls.ConnectionState) error {
 			if key, ok := Shown(&s); ok {
 				ctx, cancel := context.WithTimeout(context.Background(), lookup)
@@ -79,9 +97,9 @@ const lookup = 5 * time.Second
 
 // Calling is how a node calls one peer: TLS 1.3, and only to who holds one of these keys, or a certificate of one of the
 // authorities. Such a certificate is for the host in the peer's address, which is a name or an IP address.
-func Calling(own tls.Certificate, peer openflow.PartyID, host string, keys []PublicKey, also Authorities) *tls.Config {
+func Calling(own Showing, peer openflow.PartyID, host string, keys []PublicKey, also Authorities) *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own},
+		MinVersion: tls.VersionTLS13, GetClientCertificate: own.client,
 		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection is what verifies: by key, not by name
 		VerifyConnection: func(s tls.ConnectionState) error {
 			key, ok := Shown(&s)
@@ -120,10 +138,49 @@ func chained(s tls.ConnectionState, roots Authorities, o x509.VerifyOptions) err
 		return unauthorized("the certificate is of no key that this site knows").
 			WithHint("exchange keys once: openflow site key there, openflow site add here")
 	}
-	o.Roots, o.Intermediates = roots, x509.NewCertPool()
+	o.Roots, o.Intermediates = roots(), x509.NewCertPool()
 	for _, c := range s.PeerCertificates[1:] {
 		o.Intermediates.AddCert(c)
 	}
 	_, err := s.PeerCertificates[0].Verify(o)
 	return err
+}
+
+// Serving is how a node takes connections of its own programs: those of its pool's machines. It shows its key, and a token in each
+// request says who calls.
+func Serving(own Showing) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: own.server, NextProtos: []string{"h2", "http/1.1"}}
+}
+
+// Joining is how a machine of a pool calls its node: TLS 1.3, and only to who holds the key that came with the machine's token, or
+// a certificate of one of the authorities for that host. Without a key, and without authorities, those of this machine count.
+func Joining(host string, pin PublicKey, also Authorities) *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection is what verifies: by key, not by name
+		VerifyConnection: func(s tls.ConnectionState) error {
+			key, ok := Shown(&s)
+			if ok && pin != (PublicKey{}) && key == pin {
+				return nil
+			}
+			roots := also
+			if roots == nil && pin == (PublicKey{}) {
+				roots = func() *x509.CertPool { return nil } // the system's
+			}
+			if !ok && roots != nil && host != "" {
+				err := chained(s, roots, x509.VerifyOptions{DNSName: host, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+				if err == nil {
+					return nil
+				}
+				return unauthorized("the certificate of the site at %s does not verify: %v", host, err).
+					WithHint("name those who have given it with --ca, or call the node itself with a token of openflow site worker-token")
+			}
+			if pin == (PublicKey{}) {
+				return unauthorized("the site at %s shows its node key, and the token does not say which that is", host).
+					WithHint("take the token that the node's operator prints: openflow site worker-token --home DIR")
+			}
+			return unauthorized("what answers at %s does not hold the key %s that the token names", host, pin.ID()).
+				WithHint("check the address; if the node's key has changed, print the token anew: openflow site worker-token --home DIR")
+		},
+	}
 }

@@ -61,7 +61,7 @@ func certificate(t *testing.T, k trust.Key, party openflow.PartyID) tls.Certific
 }
 
 // authority is one of an operator's own, and a certificate that it has given for that name.
-func authority(t *testing.T, name string, addresses ...net.IP) (*x509.CertPool, tls.Certificate) {
+func authority(t *testing.T, name string, addresses ...net.IP) (trust.Authorities, tls.Certificate) {
 	t.Helper()
 	make := func(form, by *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -84,7 +84,7 @@ func authority(t *testing.T, name string, addresses ...net.IP) (*x509.CertPool, 
 	}, root, key)
 	pool := x509.NewCertPool()
 	pool.AddCert(root)
-	return pool, tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: own}
+	return func() *x509.CertPool { return pool }, tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: own}
 }
 
 // Two nodes talk when each holds the key that the other has in its records, and in no other case.
@@ -100,10 +100,10 @@ func TestConnectionsOfPeers(t *testing.T) {
 	}
 	pinned := []trust.PublicKey{newKey(t).Public(), host.Public()} // while the key changes, there are two
 	accepting := func(also trust.Authorities) *tls.Config {
-		return trust.Accepting(certificate(t, host, "10000"), known, also)
+		return trust.Accepting(trust.Always(certificate(t, host, "10000")), known, also)
 	}
 	callingAt := func(host string, own tls.Certificate, keys []trust.PublicKey, also trust.Authorities) *tls.Config {
-		c := trust.Calling(own, "10000", host, keys, also)
+		c := trust.Calling(trust.Always(own), "10000", host, keys, also)
 		c.ServerName = host // as net/http does
 		return c
 	}
@@ -153,5 +153,38 @@ func TestCopiedCertificateIsNone(t *testing.T) {
 	copied.PrivateKey = certificate(t, thief, "9999").PrivateKey
 	known := func(context.Context, trust.PublicKey) (openflow.PartyID, error) { return "9999", nil }
 	client := &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, Certificates: []tls.Certificate{copied}} //nolint:gosec // as above
-	require.Error(t, spoken(t, trust.Accepting(certificate(t, host, "10000"), known, nil), client))
+	require.Error(t, spoken(t, trust.Accepting(trust.Always(certificate(t, host, "10000")), known, nil), client))
+}
+
+// A machine of a pool talks to the node whose key its token names, to a gateway that an authority vouches for, and to nobody else.
+func TestConnectionsOfWorkers(t *testing.T) {
+	node, stranger := newKey(t), newKey(t)
+	roots, given := authority(t, "gateway.example", net.IPv4(192, 0, 2, 1))
+	_, forged := authority(t, "gateway.example")
+	of := func(own tls.Certificate) *tls.Config { return trust.Serving(trust.Always(own)) }
+	itself, another := of(certificate(t, node, "9999")), of(certificate(t, stranger, "9999"))
+	old := trust.Joining("h", node.Public(), nil)
+	old.MinVersion, old.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
+	for name, c := range map[string]struct {
+		server, client *tls.Config
+		talk           bool
+	}{
+		"the node":                          {itself, trust.Joining("192.0.2.7", node.Public(), nil), true},
+		"another node":                      {another, trust.Joining("192.0.2.7", node.Public(), nil), false},
+		"a node, and a token alone":         {itself, trust.Joining("192.0.2.7", trust.PublicKey{}, nil), false},
+		"a node, and authorities":           {another, trust.Joining("gateway.example", node.Public(), roots), false},
+		"TLS 1.2":                           {itself, old, false},
+		"a gateway":                         {of(given), trust.Joining("gateway.example", node.Public(), roots), true},
+		"a gateway at its IP address":       {of(given), trust.Joining("192.0.2.1", trust.PublicKey{}, roots), true},
+		"a gateway of another name":         {of(given), trust.Joining("other.example", node.Public(), roots), false},
+		"a gateway that nobody vouches for": {of(given), trust.Joining("gateway.example", node.Public(), nil), false},
+		"a gateway unknown to this machine": {of(given), trust.Joining("gateway.example", trust.PublicKey{}, nil), false},
+		"a forged gateway":                  {of(forged), trust.Joining("gateway.example", node.Public(), roots), false},
+		"an address without a host":         {of(given), trust.Joining("", node.Public(), roots), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := spoken(t, c.server, c.client)
+			require.Equal(t, c.talk, err == nil, "%v", err)
+		})
+	}
 }

@@ -253,6 +253,27 @@ func mustRequest(tb testing.TB, method, url string) *http.Request {
 }
 
 // A rotation holds at once, for whoever has loaded the token before.
+// A worker token is handed out with the key of its node, whatever is in the token itself.
+func TestHandedOutTokens(t *testing.T) {
+	key := newKey(t).Public()
+	for _, token := range []string{"a-token-of-the-site", "with@an-at-sign-in-it", "with@ed25519:in-it"} {
+		got, by, err := trust.TakeOver(trust.HandOut(token, key))
+		require.NoError(t, err)
+		require.Equal(t, token, got)
+		require.Equal(t, key, by)
+	}
+	whole := trust.HandOut("a-token-of-the-site", key)
+	for _, broken := range []string{whole[:len(whole)-1], whole + "x", "a-token-of-the-site@ed25519:", "t@ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"} {
+		_, _, err := trust.TakeOver(broken)
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), broken)
+		require.NotContains(t, err.Error(), "a-token")
+	}
+	got, by, err := trust.TakeOver("a-token-of-the-site")
+	require.NoError(t, err)
+	require.Equal(t, "a-token-of-the-site", got)
+	require.Equal(t, trust.PublicKey{}, by)
+}
+
 func TestWorkerToken(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "home")
 	token, first, err := trust.LoadOrCreateWorkerToken(dir)

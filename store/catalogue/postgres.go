@@ -13,6 +13,7 @@ import (
 	"github.com/pressly/goose/v3/lock"
 
 	"openflow"
+	"openflow/store/encrypted"
 )
 
 const (
@@ -82,10 +83,20 @@ func parseURL(text string) (config *pgx.ConnConfig, place string, err error) {
 	if strings.Trim(u.Path, "/") == "" {
 		return nil, "", openflow.Errorf(openflow.CodeInvalid, "catalogue: the URL of the database at %s names no database", u.Host).WithHint(urlHint)
 	}
+	unreadable := openflow.Errorf(openflow.CodeInvalid, "catalogue: the URL of the database %s has settings that are not understood", place).
+		WithHint(urlHint) // the parser hides a password where it expects one, and shows the rest of the text
 	if config, err = pgx.ParseConfig(text); err != nil {
-		// The parser hides a password where it expects one, and shows the rest of the text.
-		return nil, "", openflow.Errorf(openflow.CodeInvalid, "catalogue: the URL of the database %s has settings that are not understood", place).
-			WithHint(urlHint)
+		return nil, "", unreadable
+	}
+	query := u.Query()
+	for _, host := range hosts(config) { // as the driver reads them: the settings and the environment may name some
+		if err := encrypted.Postgres(host, query); err != nil {
+			return nil, "", openflow.Errorf(openflow.CodeInvalid, "catalogue: the URL of the database %s: %w", place, err)
+		}
+	}
+	u.RawQuery = query.Encode()
+	if config, err = pgx.ParseConfig(u.String()); err != nil {
+		return nil, "", unreadable
 	}
 	for name, value := range sessionSettings {
 		if _, given := config.RuntimeParams[name]; !given {
@@ -96,6 +107,20 @@ func parseURL(text string) (config *pgx.ConnConfig, place string, err error) {
 		config.ConnectTimeout = connectTimeout
 	}
 	return config, place, nil
+}
+
+// hosts are those that may be called; "" is a socket.
+func hosts(c *pgx.ConnConfig) []string {
+	list := []string{c.Host}
+	for _, f := range c.Fallbacks {
+		list = append(list, f.Host)
+	}
+	for i, host := range list {
+		if strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") {
+			list[i] = ""
+		}
+	}
+	return list
 }
 
 // fit makes arguments acceptable: PostgreSQL's texts hold neither NUL nor broken UTF-8, which the output of a container may.

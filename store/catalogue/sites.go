@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 
 	"openflow"
 )
@@ -74,6 +75,22 @@ func (c *Catalogue) Sites(ctx context.Context) ([]openflow.SiteRecord, error) {
 		return err
 	})
 	return sites, classify("list sites", err)
+}
+
+// SiteByKey returns the peer that has that key; CodeNotFound if nobody has it. The text of a key needs no escape in JSON. What
+// the pattern finds besides, such as a key that differs in its case, is compared and left out.
+func (c *Catalogue) SiteByKey(ctx context.Context, key string) (found openflow.SiteRecord, err error) {
+	err = c.each(ctx, `select `+siteColumns.names+` from site where keys like $1 order by party`, []any{`%"` + key + `"%`}, func(r row) error {
+		s, err := scanSite(r)
+		if err == nil && found.Party == "" && slices.Contains(s.Keys, key) {
+			found = s
+		}
+		return err
+	})
+	if err == nil && found.Party == "" {
+		return found, notFound("no peer has this key")
+	}
+	return found, classify("find the site of a key", err)
 }
 
 // DeleteSite forgets a peer and everything granted to it. A peer that is not known is CodeNotFound.

@@ -38,6 +38,14 @@ func testSites(t *testing.T, newCatalogue opener) {
 	require.Len(t, sites, 2)
 	requireCode(t, openflow.CodeInvalid, c.SaveSite(ctx, openflow.SiteRecord{Party: "a b"}))
 
+	for key, want := range map[string]openflow.PartyID{"ed25519:b": "10000", "ed25519:B": "", "ed25519:_": "", "ed25519:%": "", "ed25519": "", "": ""} {
+		s, err := c.SiteByKey(ctx, key)
+		require.Equal(t, want, s.Party, key)
+		if want == "" {
+			requireCode(t, openflow.CodeNotFound, err)
+		}
+	}
+
 	for _, g := range []openflow.Grant{
 		{Kind: openflow.GrantSchedule, Scheduler: "10000"},
 		{Kind: openflow.GrantUse, Initiator: "10000", Components: []openflow.GrantedComponent{{Name: "*"}}},

@@ -14,8 +14,9 @@ func FuzzOptions(f *testing.F) {
 	f.Add("unix:///run/redis.sock?db=1")
 	f.Add("rediss://[::1]/?read_timeout=1s")
 	f.Add("redis://:p%zz@host")
+	f.Add("rediss://host/0?ca=/etc/ca.pem&cert=c&cert_key=k")
 	fuzzing.Within(f, func(t *testing.T, url string) {
-		o, err := options(url)
+		o, _, err := options(url)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 			return

@@ -21,6 +21,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"openflow"
+	"openflow/store/encrypted"
 )
 
 // minVersion is the first server that lets a script say what it may do when memory is short (Redis 7, Valkey).
@@ -33,22 +34,32 @@ const replyTimeout = 10 * time.Second
 func DefaultPrefix(party openflow.PartyID) string { return "openflow:" + string(party) + ":" }
 
 // Open connects to the server that rawURL names (redis://user:password@host:6379/0, rediss:// for TLS,
-// unix:///path?db=0) and looks at it once. The caller closes the client.
+// unix:///path?db=0) and looks at it once. The caller closes the client. With rediss://, ca=FILE says whom to believe instead of
+// those whom this machine believes, and cert=FILE&cert_key=FILE what to show.
 //
 // Commands are never sent a second time by themselves: whether a repeat is harmless is known to the caller only.
 //
 // Errors, none of which shows the password: CodeInvalid (a URL that is none, a server that is too old or may throw keys
 // away), CodePermission (user or password are refused), CodeUnavailable (no answer).
 func Open(ctx context.Context, rawURL string) (*redis.Client, error) {
-	o, err := options(rawURL)
+	o, files, err := options(rawURL)
 	if err != nil {
 		return nil, err
+	}
+	if o.TLSConfig != nil {
+		if o.TLSConfig, err = files.Config(o.TLSConfig.ServerName); err != nil {
+			return nil, openflow.Errorf(openflow.CodeInvalid, "Redis at %s: %w", o.Addr, err)
+		}
 	}
 	silence()
 	client := redis.NewClient(o)
 	info, err := client.Info(ctx, "server", "memory").Result()
 	if err == nil {
 		err = check(o.Addr, info)
+	}
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) { // of the handshake
+		err = openflow.Errorf(openflow.CodeUnavailable, "Redis at %s does not answer: %w", o.Addr, err).
+			WithHint("check that it runs and can be reached, and whether it speaks TLS (rediss://) or not (redis://)")
 	}
 	if err != nil {
 		return nil, errors.Join(Failure("connect to Redis at "+o.Addr, err), client.Close())
@@ -59,15 +70,30 @@ func Open(ctx context.Context, rawURL string) (*redis.Client, error) {
 // silence keeps the client from writing to the standard error what its callers get as errors too.
 var silence = sync.OnceFunc(logging.Disable)
 
-func options(rawURL string) (*redis.Options, error) {
-	o, err := redis.ParseURL(rawURL)
+func options(rawURL string) (o *redis.Options, files encrypted.Files, err error) {
+	u, err := url.Parse(rawURL)
+	if err == nil {
+		query := u.Query()
+		if query.Has("skip_verify") {
+			return nil, files, openflow.Errorf(openflow.CodeInvalid, "the URL of Redis has skip_verify: whoever answers would be believed").
+				WithHint("use rediss:// with ca=FILE")
+		}
+		if files = encrypted.Take(query); files != (encrypted.Files{}) {
+			u.RawQuery = query.Encode()
+			rawURL = u.String()
+		}
+		o, err = redis.ParseURL(rawURL)
+	}
 	if err != nil {
 		// The error of a URL repeats it, with its password.
 		if whole := (*url.Error)(nil); errors.As(err, &whole) {
 			err = whole.Err
 		}
-		return nil, openflow.Errorf(openflow.CodeInvalid, "the URL of Redis cannot be used: %w", err).
+		return nil, files, openflow.Errorf(openflow.CodeInvalid, "the URL of Redis cannot be used: %w", err).
 			WithHint("use redis://user:password@host:6379/0, rediss:// for TLS, or unix:///path/of/the.sock")
+	}
+	if o.TLSConfig == nil && files != (encrypted.Files{}) {
+		return nil, files, openflow.Errorf(openflow.CodeInvalid, "the URL of Redis names files for TLS, and asks for none").WithHint("use rediss://")
 	}
 	o.MaxRetries = -1
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
@@ -77,7 +103,7 @@ func options(rawURL string) (*redis.Options, error) {
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = replyTimeout
 	}
-	return o, nil
+	return o, files, nil
 }
 
 // check refuses a server that is too old, and one that makes room by forgetting what nobody has read.

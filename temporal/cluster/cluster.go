@@ -8,11 +8,9 @@ package cluster
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +31,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"openflow"
+	"openflow/store/encrypted"
 )
 
 const (
@@ -186,24 +185,9 @@ func (o Options) tlsConfig() (*tls.Config, error) {
 	if !o.TLS && o.CA == "" && o.Certificate == "" {
 		return nil, nil
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName}
-	if o.CA != "" {
-		pem, err := os.ReadFile(o.CA)
-		if err != nil {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "temporal cluster: the CA's certificate: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "temporal cluster: %s holds no certificate", o.CA).
-				WithHint("it must be a PEM file: -----BEGIN CERTIFICATE-----")
-		}
-	}
-	if o.Certificate != "" {
-		pair, err := tls.LoadX509KeyPair(o.Certificate, o.Key)
-		if err != nil {
-			return nil, openflow.Errorf(openflow.CodeInvalid, "temporal cluster: certificate %s with key %s: %w", o.Certificate, o.Key, err)
-		}
-		c.Certificates = []tls.Certificate{pair}
+	c, err := encrypted.Files{CA: o.CA, Certificate: o.Certificate, Key: o.Key}.Config(o.ServerName)
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "temporal cluster: %w", err)
 	}
 	return c, nil
 }

@@ -10,8 +10,10 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +29,7 @@ import (
 	"openflow/store/catalogue/postgrestest"
 	"openflow/temporal/cluster"
 	"openflow/temporal/embedded"
+	"openflow/tests/authority"
 )
 
 // certificate writes a certificate for 127.0.0.1 that signs itself, and its key.
@@ -54,8 +57,12 @@ func certificate(t *testing.T) (cert, key string) {
 // and search attributes, and workflows run in it. Strangers are refused.
 func TestPostgresServesClusters(t *testing.T) {
 	cert, key := certificate(t)
+	a := authority.New(t)
+	shown := a.Issue(t, "server")
+	database := postgrestest.StartTLS(t, postgrestest.Files{Certificate: shown.Certificate, Key: shown.Key}).Database(t)
+	database = strings.Replace(database, "sslmode=disable", "sslmode=verify-full&sslrootcert="+url.QueryEscape(a.File), 1)
 	s := start(t, embedded.Options{
-		Postgres: postgrestest.Database(t), Listen: freeAddress(t), Token: "a-token-of-the-site", Certificate: cert, Key: key,
+		Postgres: database, Listen: freeAddress(t), Token: "a-token-of-the-site", Certificate: cert, Key: key,
 	})
 	o := cluster.Options{
 		Address: s.Frontend(), Namespace: "site-9999", CA: cert, Token: "a-token-of-the-site", Retention: 5 * time.Hour,

@@ -21,6 +21,7 @@ import (
 	sqltool "go.temporal.io/server/tools/sql"
 
 	"openflow"
+	"openflow/store/encrypted"
 )
 
 const (
@@ -72,6 +73,9 @@ func parsePostgres(text string) (postgres, error) {
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
 		return invalid("what follows the ? of the URL of its database cannot be read")
+	}
+	if err := encrypted.Postgres(u.Hostname(), query); err != nil {
+		return postgres{}, openflow.Errorf(openflow.CodeInvalid, "temporal server: the URL of its database: %w", err)
 	}
 	for name, values := range query {
 		p.settings[name] = values[len(values)-1]

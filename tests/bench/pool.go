@@ -13,6 +13,7 @@ import (
 	"openflow/node/fleet"
 	"openflow/runtime/process"
 	"openflow/sdk"
+	"openflow/site/trust"
 )
 
 // measurePool kills the only worker of a pool with −9 while its task works. It measures from the start of the worker's
@@ -29,9 +30,25 @@ func measurePool(ctx context.Context, o options, dir string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	w := worker{options: o, site: "http://" + at, token: filepath.Join(f.Nodes[0].Home, "worker.token"), home: filepath.Join(dir, "worker")}
-	seconds, err := w.adoptions(ctx, f)
+	w := worker{options: o, site: "https://" + at, token: filepath.Join(dir, "worker.token"), home: filepath.Join(dir, "worker")}
+	seconds := 0.0
+	if err = handOut(f.Nodes[0].Home, w.token); err == nil {
+		seconds, err = w.adoptions(ctx, f)
+	}
 	return seconds, errors.Join(err, w.kill(), f.Stop())
+}
+
+// handOut writes the worker token of the node with that home as its operator would give it away.
+func handOut(home, file string) error {
+	_, token, err := trust.LoadOrCreateWorkerToken(home)
+	if err != nil {
+		return err
+	}
+	key, err := trust.LoadOrCreateKey(home)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(trust.HandOut(token, key.Public())), 0o600)
 }
 
 // worker is a machine of the pool: a process on this one.

@@ -42,10 +42,11 @@ func newPool(t *testing.T, runtime string, args ...string) *pool {
 	// Long, since on a busy machine a worker is silent for seconds, and none is to be taken for gone that is not.
 	p.node.args = append(p.node.args, "--listen-workers", listen, "--worker-wait", "3m", "--machine-gone", "3m")
 	p.node.args = append(p.node.args, args...)
-	p.url = "http://" + listen
+	p.url = "https://" + listen
 	var err error
 	_, p.token, err = trust.LoadOrCreateWorkerToken(p.node.home)
 	require.NoError(t, err)
+	p.token += "@" + p.node.key
 	p.node.start(t)
 	return p
 }
@@ -304,7 +305,10 @@ func TestStrangersOfAPool(t *testing.T) {
 		code int
 		says string
 	}{
-		"wrong token":    {[]string{"--token", strings.Repeat("x", 43)}, 1, "the worker token is not that of this node"},
+		"wrong token":    {[]string{"--token", strings.Repeat("x", 43) + "@" + p.node.key}, 1, "the worker token is not that of this node"},
+		"a token alone":  {[]string{"--token", strings.Repeat("x", 43)}, 1, "does not say which"},
+		"half a token":   {[]string{"--token", p.token[:len(p.token)-1]}, 2, "not whole"},
+		"without TLS":    {[]string{"--site", "http://192.0.2.1:9391"}, 2, "is without TLS"},
 		"no token":       {[]string{"--token", ""}, 2, "no worker token"},
 		"another's home": {[]string{"--home", homeOf(t, "10000")}, 1, "belongs to party 10000, not 9999"},
 		"not a site":     {[]string{"--site", p.node.url}, 2, "--listen-workers"},

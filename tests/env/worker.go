@@ -26,7 +26,7 @@ func (e *Env) StartWorker(t testing.TB, id, machine string, labels ...string) *n
 	require.NoError(t, err)
 	home := e.WorkerHome(id, machine)
 	c := node.WorkerConfig{
-		Site: "http://" + e.configs[id].Workers, Token: token, Home: home, Labels: labels, Runtime: process.Opener{}, Dialects: e.configs[id].Dialects,
+		Site: "https://" + e.configs[id].Workers, Token: trust.HandOut(token, e.Key(t, id).Public()), Home: home, Labels: labels, Runtime: process.Opener{}, Dialects: e.configs[id].Dialects,
 		Components: e.witness[id].Program, Trusted: e.set.trusted, Cores: 1, Version: "test",
 		Log: slog.New(slog.NewTextHandler(e.log, nil)).With("worker", machine),
 	}

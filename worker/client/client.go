@@ -167,6 +167,10 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
+	var known *openflow.Error
+	if errors.As(err, &known) && known.Code == openflow.CodeUnauthorized { // it is another one than the token says
+		return known
+	}
 	return openflow.Errorf(openflow.CodeUnavailable, "the node at %s does not answer: %w", c.URL, err).
 		WithHint("check that it runs with --listen-workers, and the address")
 }
@@ -176,7 +180,7 @@ func CheckURL(text string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSuffix(text, "/"))
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%q is not the address of a site", text).
-			WithHint("write it like http://10.0.0.2:9390: what the node was given as --listen-workers")
+			WithHint("write it like https://10.0.0.2:9391: what the node was given as --listen-workers")
 	}
 	return u, nil
 }

@@ -18,7 +18,6 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"openflow"
 	"openflow/worker/relay"
 	"openflow/workflows"
 )
@@ -42,12 +41,7 @@ func (f *frontend) RecordActivityTaskHeartbeat(context.Context, *workflowservice
 
 func dial(t *testing.T, f *frontend) workflowservice.WorkflowServiceClient {
 	t.Helper()
-	h, err := relay.Handler(f, "openflow", func(token string) error {
-		if token != "right" {
-			return openflow.Errorf(openflow.CodeUnauthorized, "no")
-		}
-		return nil
-	})
+	h, err := relay.Handler(f, "openflow")
 	require.NoError(t, err)
 	s := httptest.NewUnstartedServer(h)
 	s.Config.Protocols = &http.Protocols{}
@@ -72,21 +66,19 @@ func TestWorkersPollTheirQueuesOnly(t *testing.T) {
 	f := &frontend{}
 	c := dial(t, f)
 	for name, tc := range map[string]struct {
-		token, namespace, queue string
-		want                    codes.Code
+		namespace, queue string
+		want             codes.Code
 	}{
-		"the pool's":        {"right", "openflow", workflows.PoolQueue(""), codes.OK},
-		"a label's":         {"right", "openflow", workflows.PoolQueue("gpu"), codes.OK},
-		"an urgent one":     {"right", "openflow", workflows.UrgentQueue("gpu"), codes.OK},
-		"a machine's":       {"right", "openflow", workflows.MachineQueue("m"), codes.OK},
-		"the node's own":    {"right", "openflow", "openflow", codes.PermissionDenied},
-		"another namespace": {"right", "temporal-system", workflows.PoolQueue(""), codes.PermissionDenied},
-		"wrong token":       {"wrong", "openflow", workflows.PoolQueue(""), codes.Unauthenticated},
-		"no token":          {"", "openflow", workflows.PoolQueue(""), codes.Unauthenticated},
+		"the pool's":        {"openflow", workflows.PoolQueue(""), codes.OK},
+		"a label's":         {"openflow", workflows.PoolQueue("gpu"), codes.OK},
+		"an urgent one":     {"openflow", workflows.UrgentQueue("gpu"), codes.OK},
+		"a machine's":       {"openflow", workflows.MachineQueue("m"), codes.OK},
+		"the node's own":    {"openflow", "openflow", codes.PermissionDenied},
+		"another namespace": {"temporal-system", workflows.PoolQueue(""), codes.PermissionDenied},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := len(f.polled)
-			_, err := c.PollActivityTaskQueue(as(t, tc.token), poll(tc.namespace, tc.queue))
+			_, err := c.PollActivityTaskQueue(as(t, "right"), poll(tc.namespace, tc.queue))
 			require.Equal(t, tc.want, status.Code(err))
 			require.Equal(t, tc.want == codes.OK, len(f.polled) > before)
 		})

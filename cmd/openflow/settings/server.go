@@ -30,14 +30,20 @@ type Server struct {
 
 // Listen is where a node listens.
 type Listen struct {
-	Application     string `flag:"listen" help:"address of the application layer and the UI, for users"`
-	Interconnection string `flag:"listen-interconnection" default:"the host of --listen, ten ports up" help:"address of the interconnection layer, for other sites"`
-	Plain           string `flag:"listen-plain" help:"address of the interconnection layer without TLS, for peers that speak none; what is said there can be read on the way"`
-	PeerCertificate string `flag:"peer-cert" default:"of the node's key" help:"PEM file with the certificate that the interconnection layer shows"`
-	PeerKey         string `flag:"peer-cert-key" help:"PEM file with its key"`
-	PeerAuthorities string `flag:"peer-ca" help:"PEM file of authorities whose certificates count besides the keys of peers"`
-	Workers         string `flag:"listen-workers" help:"address for the workers of this site's pool (openflow worker); not encrypted"`
-	NoUI            bool   `flag:"no-ui" help:"without the Temporal UI"`
+	Application     string   `flag:"listen" help:"address of the application layer and the UI, for users"`
+	TLS             bool     `flag:"tls" help:"the application layer speaks TLS on loopback too; elsewhere it does unless told otherwise"`
+	Unencrypted     bool     `flag:"plain" help:"the application layer speaks no TLS, although other machines reach it: tokens can be read on the way"`
+	Certificate     string   `flag:"cert" default:"of the node's own making" help:"PEM file with the certificate that the application layer shows; read again when it changes"`
+	Key             string   `flag:"cert-key" help:"PEM file with its key"`
+	Names           []string `flag:"cert-name" help:"a further host in the certificate of the node's own making; may be repeated"`
+	Interconnection string   `flag:"listen-interconnection" default:"the host of --listen, ten ports up" help:"address of the interconnection layer, for other sites"`
+	Plain           string   `flag:"listen-plain" help:"address of the interconnection layer without TLS, for peers that speak none; what is said there can be read on the way"`
+	PeerCertificate string   `flag:"peer-cert" default:"of the node's key" help:"PEM file with the certificate that the interconnection layer shows; read again when it changes"`
+	PeerKey         string   `flag:"peer-cert-key" help:"PEM file with its key"`
+	PeerAuthorities string   `flag:"peer-ca" help:"PEM file of authorities whose certificates count besides the keys of peers; read again when it changes"`
+	Workers         string   `flag:"listen-workers" help:"address for the workers of this site's pool (openflow worker)"`
+	PlainWorkers    bool     `flag:"plain-workers" help:"that address speaks no TLS: something before it does, or the way is safe"`
+	NoUI            bool     `flag:"no-ui" help:"without the Temporal UI"`
 }
 
 // Access is who may do what at a node.

@@ -28,6 +28,7 @@ import (
 	"openflow/site/policy"
 	"openflow/site/programs"
 	"openflow/site/trust"
+	"openflow/site/trust/certificates"
 	"openflow/site/upkeep"
 	"openflow/store/catalogue"
 	"openflow/store/events"
@@ -60,8 +61,12 @@ type Site struct {
 	Messages  messages.Store
 	Events    events.Store
 	Places    Places
-	Directory *peers.Directory
-	Pool      roster.Pool
+	Plain     []string // services on other machines that are called without TLS
+	Listeners []doctor.Listener
+	// Authorities are those whose certificates count besides the keys of peers; nil: nobody's.
+	Authorities *certificates.Roots
+	Directory   *peers.Directory
+	Pool        roster.Pool
 
 	Runtime driver.Host
 	Has     openflow.Resources // the runtime
@@ -82,7 +87,7 @@ func (s *Site) Examine(ctx context.Context) []openflow.Finding {
 	ctx, cancel := context.WithTimeout(ctx, examination)
 	defer cancel()
 	parts := []func(context.Context) []openflow.Finding{
-		s.examinePeers, s.examineMachine, s.examineProviders, s.examineRuntime, s.examineStores, s.examineTemporal, s.examineWorkers, s.examineWork,
+		s.examinePeers, s.examineListeners, s.examineMachine, s.examineProviders, s.examineRuntime, s.examineStores, s.examineTemporal, s.examineWorkers, s.examineWork,
 	}
 	found := make([][]openflow.Finding, len(parts))
 	var all sync.WaitGroup
@@ -120,6 +125,20 @@ func (s *Site) examinePeers(ctx context.Context) []openflow.Finding {
 		list = append(list, p.Examine(s.Version)...)
 	}
 	return list
+}
+
+// examineListeners tells what callers are shown, and until when, and which services are called without TLS.
+func (s *Site) examineListeners(context.Context) []openflow.Finding {
+	var list []openflow.Finding
+	now := time.Now()
+	for _, l := range s.Listeners {
+		list = append(list, l.Examine(now))
+	}
+	if s.Authorities != nil {
+		ends, err := s.Authorities.State()
+		list = append(list, doctor.Authorities(ends, now, err))
+	}
+	return append(list, doctor.Services(s.Plain))
 }
 
 func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Peer {

@@ -44,7 +44,7 @@ func Database(tb testing.TB) string {
 	sharedMu.Lock()
 	defer sharedMu.Unlock()
 	if shared == nil {
-		s, err := newServer()
+		s, err := newServer(nil)
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -66,6 +66,7 @@ func Stop() {
 // Server is a PostgreSQL server on loopback, with its data in a temporary folder.
 type Server struct {
 	bin, dir  string
+	files     *Files // nil: it speaks no TLS
 	port      int
 	databases atomic.Int64
 
@@ -74,9 +75,20 @@ type Server struct {
 }
 
 // Start runs a server for one test, which may stop and start it again.
-func Start(tb testing.TB) *Server {
+func Start(tb testing.TB) *Server { return begin(tb, nil) }
+
+// Files are PEM files for a server that speaks TLS.
+type Files struct {
+	Certificate, Key string
+	Callers          string // authority of those who must show a certificate; empty: nobody must
+}
+
+// StartTLS is [Start] for a server that speaks TLS to those who want it.
+func StartTLS(tb testing.TB, f Files) *Server { return begin(tb, &f) }
+
+func begin(tb testing.TB, f *Files) *Server {
 	tb.Helper()
-	s, err := newServer()
+	s, err := newServer(f)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -88,7 +100,7 @@ func Start(tb testing.TB) *Server {
 	return s
 }
 
-func newServer() (*Server, error) {
+func newServer(f *Files) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
@@ -97,7 +109,7 @@ func newServer() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{bin: bin, dir: dir}
+	s := &Server{bin: bin, dir: dir, files: f}
 	if err = s.initialize(); err == nil {
 		err = s.startAnywhere()
 	}
@@ -142,6 +154,42 @@ func (s *Server) initialize() error {
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: as}
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	if s.files == nil {
+		return nil
+	}
+	return s.encrypt(as)
+}
+
+// encrypt gives the server its files, as its own: it refuses others' keys. Who comes without TLS is let in by the password alone.
+func (s *Server) encrypt(as *syscall.Credential) error {
+	rules := "hostnossl all all all scram-sha-256\nhostssl all all all scram-sha-256"
+	settings := "ssl=on\nssl_cert_file='server.pem'\nssl_key_file='server.key'\n"
+	files := map[string]string{"server.pem": s.files.Certificate, "server.key": s.files.Key}
+	if s.files.Callers != "" {
+		rules += " clientcert=verify-ca"
+		settings += "ssl_ca_file='callers.pem'\n"
+		files["callers.pem"] = s.files.Callers
+	}
+	texts := map[string]string{"pg_hba.conf": rules + "\n", "postgresql.auto.conf": settings}
+	for name, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		texts[name] = string(text)
+	}
+	for name, text := range texts {
+		path := filepath.Join(s.data(), name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			return err
+		}
+		if as == nil {
+			continue
+		}
+		if err := os.Chown(path, int(as.Uid), int(as.Gid)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -9,15 +9,17 @@ import (
 	"strings"
 
 	"openflow"
+	"openflow/store/encrypted"
 )
 
 // Options say where the objects are.
 type Options struct {
-	Endpoint string // host or host:port of the server
-	Plain    bool   // http instead of https; for trials on one machine
-	Region   string // empty: AWS_REGION, or what the server says
-	Bucket   string // exists already
-	Prefix   string // path below which the keys are, without slashes at its ends; may be empty
+	Endpoint string          // host or host:port of the server
+	Plain    bool            // http instead of https; for trials on one machine
+	Files    encrypted.Files // for TLS
+	Region   string          // empty: AWS_REGION, or what the server says
+	Bucket   string          // exists already
+	Prefix   string          // path below which the keys are, without slashes at its ends; may be empty
 
 	// Without an AccessKey, the three come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
 	AccessKey    string
@@ -36,7 +38,7 @@ func (o Options) String() string {
 	return "s3://" + strings.TrimSuffix(o.Endpoint+"/"+o.Bucket+"/"+o.Prefix, "/")
 }
 
-const urlHint = "use s3://KEY:SECRET@HOST:PORT/BUCKET/PREFIX?region=…&tls=true; escape special characters of the secret, " +
+const urlHint = "use s3://KEY:SECRET@HOST:PORT/BUCKET/PREFIX?region=…&ca=FILE; escape special characters of the secret, " +
 	"or leave KEY:SECRET@ out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 func invalid(format string, args ...any) error {
@@ -49,7 +51,7 @@ var (
 	hostName   = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 )
 
-// ParseURL reads s3://KEY:SECRET@HOST:PORT/BUCKET/PREFIX?region=…&tls=false. Everything but host and bucket may be left
+// ParseURL reads s3://KEY:SECRET@HOST:PORT/BUCKET/PREFIX?region=…&tls=false, or with ca=FILE, cert=FILE and cert_key=FILE. Everything but host and bucket may be left
 // out. CodeInvalid says what is wrong, without the secret.
 func ParseURL(text string) (Options, error) {
 	u, err := url.Parse(text)
@@ -80,6 +82,7 @@ func (o *Options) readQuery(query string) error {
 	if err != nil {
 		return invalid("what follows the ? of the URL cannot be read")
 	}
+	o.Files = encrypted.Take(values)
 	for name, v := range values {
 		if len(v) != 1 {
 			return invalid("%.20q is in the URL more than once", name)
@@ -94,7 +97,7 @@ func (o *Options) readQuery(query string) error {
 			}
 			o.Plain = !tls
 		default:
-			return invalid("%.20q of the URL is not known, only region and tls are", name)
+			return invalid("%.20q of the URL is not known, only region, tls, ca, cert and cert_key are", name)
 		}
 	}
 	return nil
@@ -104,6 +107,9 @@ func (o *Options) readQuery(query string) error {
 func (o Options) check() error {
 	if !hostName.MatchString(o.Endpoint) {
 		return invalid("%.60q is not HOST or HOST:PORT", o.Endpoint)
+	}
+	if o.Plain && o.Files != (encrypted.Files{}) {
+		return invalid("the URL names files for TLS, and asks for none")
 	}
 	if !bucketName.MatchString(o.Bucket) || strings.Contains(o.Bucket, "..") {
 		return invalid("%.80q is not the name of a bucket: 3 to 63 lower-case letters, digits, dots and dashes", o.Bucket)

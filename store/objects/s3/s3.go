@@ -65,7 +65,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	if o.transport == nil {
 		if o.transport, err = transport(o); err != nil {
-			return nil, openflow.Errorf(openflow.CodeInternal, "object store %s: %w", o, err)
+			return nil, openflow.Errorf(openflow.CodeInvalid, "object store %s: %w", o, err)
 		}
 	}
 	client, err := minio.NewCore(o.Endpoint, &minio.Options{
@@ -96,6 +96,11 @@ func transport(o Options) (http.RoundTripper, error) {
 	}
 	t.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	t.ResponseHeaderTimeout = headerTimeout
+	if !o.Plain {
+		if t.TLSClientConfig, err = o.Files.Config(""); err != nil {
+			return nil, err
+		}
+	}
 	return t, nil
 }
 
