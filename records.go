@@ -99,6 +99,21 @@ type ScheduledJob struct {
 	Grants []GrantID // as of a JobRecord
 }
 
+// Repeats refuses a submission that is another one than the first of the same initiator with the same key or ID. Errors:
+// CodeConflict. Of the job of another initiator that has the ID, it tells nothing.
+func (j ScheduledJob) Repeats(first ScheduledJob) error {
+	switch {
+	case first.Initiator != j.Initiator: // whose it is, and what, is nobody else's affair
+		return Errorf(CodeConflict, "the job ID %s cannot be used here", j.ID).WithHint("submit the job again: it gets another ID")
+	case first.SubmitHash == j.SubmitHash:
+		return nil
+	case j.IdempotencyKey != "" && first.IdempotencyKey == j.IdempotencyKey:
+		return Errorf(CodeConflict, "idempotency key %q belongs to job %s, which was a different submission", j.IdempotencyKey, first.ID).
+			WithHint("use a new key for a new job")
+	}
+	return Errorf(CodeConflict, "job %s exists already and was a different submission", first.ID)
+}
+
 // TaskRun is how a task stands over all its parties, as its scheduler knows.
 type TaskRun struct {
 	Name    TaskName

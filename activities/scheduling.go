@@ -12,6 +12,9 @@ import (
 type JobStore interface {
 	ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error)
 	UpdateScheduledJob(ctx context.Context, id openflow.JobID, to openflow.JobStatus, reason string) (bool, error)
+	// QueueScheduledJob moves a job to waiting. One that had ended counts anew among those of its initiator; rule is that for
+	// all peers, and self this site.
+	QueueScheduledJob(ctx context.Context, rule openflow.Quota, self openflow.PartyID, id openflow.JobID, reason string) (bool, error)
 	FreeKey(ctx context.Context, id openflow.JobID) error
 	SetScheduledTasks(ctx context.Context, id openflow.JobID, runs []openflow.TaskRun) error
 	SetScheduledReason(ctx context.Context, id openflow.JobID, reason string) error
@@ -25,6 +28,7 @@ type Scheduling struct {
 	Self      openflow.PartyID
 	Directory openflow.Directory
 	Jobs      JobStore
+	Quota     openflow.Quota // of each peer of which nothing else is said
 }
 
 func (s *Scheduling) key(c PartyCall) openflow.JobKey {
@@ -170,10 +174,16 @@ func (s *Scheduling) RecordJob(ctx context.Context, n JobNews) error {
 }
 
 func (s *Scheduling) record(ctx context.Context, n JobNews) error {
-	if n.Status != "" {
-		if _, err := s.Jobs.UpdateScheduledJob(ctx, n.Job, n.Status, n.Reason); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
-			return err
-		}
+	var err error
+	switch n.Status {
+	case "":
+	case openflow.JobWaiting:
+		_, err = s.Jobs.QueueScheduledJob(ctx, s.Quota, s.Self, n.Job, n.Reason)
+	case openflow.JobReady, openflow.JobRunning, openflow.JobCanceled, openflow.JobTimeout, openflow.JobFailed, openflow.JobSuccess:
+		_, err = s.Jobs.UpdateScheduledJob(ctx, n.Job, n.Status, n.Reason)
+	}
+	if err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
+		return err
 	}
 	if n.Status == openflow.JobWaiting || n.Status == "" {
 		if err := s.Jobs.SetScheduledReason(ctx, n.Job, n.Reason); err != nil {

@@ -79,6 +79,9 @@ func (p *peers) UpdateScheduledJob(_ context.Context, _ openflow.JobID, to openf
 	p.record.Status, p.record.Reason = to, reason
 	return true, p.store
 }
+func (p *peers) QueueScheduledJob(ctx context.Context, _ openflow.Quota, _ openflow.PartyID, id openflow.JobID, reason string) (bool, error) {
+	return p.UpdateScheduledJob(ctx, id, openflow.JobWaiting, reason)
+}
 func (p *peers) SetScheduledReason(_ context.Context, _ openflow.JobID, reason string) error {
 	p.record.Reason = reason
 	return nil

@@ -363,7 +363,7 @@ func (n *Node) preparePolling(ctx context.Context, dir *peers.Directory) error {
 	n.polling = taskqueue.New(n.client, taskqueue.Options{
 		Queue: Queue, Identity: n.identity(), Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
 	},
-		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: counting.Jobs{Catalogue: n.rows, Metrics: n.metrics}},
+		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: counting.Jobs{Catalogue: n.rows, Metrics: n.metrics}, Quota: n.config.Limits.Rules().Quota},
 		&activities.Placing{Tasks: n.changes(), Workers: n.pool()}, &running)
 	return n.joinPool(ctx, running)
 }

@@ -28,12 +28,13 @@ func (j job) create(ctx workflow.Context) (plan.Creation, []plan.ReserveAnswer) 
 // request that started it: a record that waits always has a workflow behind it.
 func (j job) reopen(ctx workflow.Context) error {
 	news := activities.JobNews{Job: j.ID, Status: openflow.JobWaiting}
-	if err := call(ctx, j.Timing.Partner, "open the record again", scheduling.RecordJob, news, nil); err != nil {
+	// Whoever asks for the rerun waits for this: that there is no room is told at once.
+	if err := call(ctx, j.Timing.Partner, "open the record again", scheduling.RecordJob, news, nil, openflow.CodeExhausted); err != nil {
 		return err
 	}
 	errs := each(ctx, j.Parties, func(ctx workflow.Context, p openflow.Party) error {
 		u := activities.JobUpdate{Call: j.at(p), Status: openflow.JobWaiting}
-		return call(ctx, j.Timing.Partner, "open again at "+p.String(), scheduling.UpdateJob, u, nil)
+		return call(ctx, j.Timing.Partner, "open again at "+p.String(), scheduling.UpdateJob, u, nil, openflow.CodeExhausted)
 	})
 	return plan.Created(j.Parties, errs).Refusal
 }

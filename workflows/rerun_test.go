@@ -69,6 +69,23 @@ func TestReportOfAnOlderVersionChangesNothing(t *testing.T) {
 	require.Equal(t, openflow.JobSuccess, w.run(p))
 }
 
+// A rerun for which there is no room is refused at once, and tells no party of anything but its end.
+func TestRerunWithoutRoom(t *testing.T) {
+	w := newWorld(t)
+	w.full = true
+	p := chain()
+	p.Again, p.Tasks = true, plan.Rerun(p.Tasks, []openflow.TaskRun{
+		{Name: "a", Started: true, Status: openflow.TaskSuccess}, {Name: "b", Started: true, Status: openflow.TaskFailed},
+	})
+	require.Equal(t, openflow.JobFailed, w.run(p))
+	require.Empty(t, w.called("update host"), "no party opens it")
+	require.Empty(t, w.called("start b host"))
+	require.Contains(t, w.last().Reason, "as many jobs as it may have")
+	require.Equal(t, []openflow.TaskRun{
+		{Name: "a", Started: true, Status: openflow.TaskSuccess}, {Name: "b", Version: 1, Status: openflow.TaskWaiting}, {Name: "c", Status: openflow.TaskWaiting},
+	}, w.ended, "from which it can be run again")
+}
+
 func TestRerunKeepsWhatSucceeded(t *testing.T) {
 	w := newWorld(t)
 	w.runs["b host"] = run{status: openflow.TaskFailed, err: "boom"}

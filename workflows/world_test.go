@@ -33,6 +33,7 @@ var (
 // world is everything around one job workflow: the parties' nodes, the scheduler's record, and the clock. The
 // activities are the real ones.
 type world struct {
+	full  bool // of jobs of the initiator
 	freed bool // the submission may be made again under its key
 	t     *testing.T
 	env   *testsuite.TestWorkflowEnvironment
@@ -241,6 +242,14 @@ func (w *world) UpdateScheduledJob(_ context.Context, id openflow.JobID, to open
 	}
 	w.records = append(w.records, activities.JobNews{Job: id, Status: to, Reason: reason})
 	return true, nil
+}
+
+// QueueScheduledJob implements activities.JobStore.
+func (w *world) QueueScheduledJob(ctx context.Context, _ openflow.Quota, _ openflow.PartyID, id openflow.JobID, reason string) (bool, error) {
+	if w.full {
+		return false, openflow.OverQuota(openflow.CodeExhausted, "10000", "has as many jobs as it may have")
+	}
+	return w.UpdateScheduledJob(ctx, id, openflow.JobWaiting, reason)
 }
 
 // SetScheduledReason implements activities.JobStore.

@@ -1,6 +1,7 @@
 // Package authority decides on whose word a job may have what of a site: whether the site's grants permit it.
 //
-// Everything here is a pure function over plain values. Start at [Enter], which is cheap and comes first, and [Decide].
+// The decisions are pure functions over plain values. Start at [Drive] and [Enter], which are cheap and come first, and
+// [Decide]. [Ledger] writes down what has been decided.
 package authority
 
 import (
@@ -48,6 +49,15 @@ func By(self openflow.PartyID, a openflow.Authority) openflow.PartyID {
 	return a.Initiator
 }
 
+// Drive decides whether the scheduler of a job, who calls, may schedule it here. It is the first look at a job whose initiator has
+// still to be proven: what that one has been granted, it does not tell. Errors: CodePermission.
+func Drive(self openflow.PartyID, a openflow.Authority, grants []openflow.Grant, now time.Time) error {
+	d := newDecision(Claim{Self: self, Authority: a}, grants, now)
+	d.anyPurpose = true
+	d.schedules()
+	return d.refusal()
+}
+
 // Enter decides whether jobs of this authority are taken at all: by grants to initiate and to schedule. It is the first look
 // at a job. The site itself needs neither. Errors: CodePermission, with what is missing and the command that allows it.
 func Enter(self openflow.PartyID, a openflow.Authority, grants []openflow.Grant, now time.Time) error {
@@ -55,6 +65,33 @@ func Enter(self openflow.PartyID, a openflow.Authority, grants []openflow.Grant,
 	d.anyPurpose = true
 	d.enter()
 	return d.refusal()
+}
+
+// Still tells whether the grants on which a job was created, which are all still good, give it a task that is about to start.
+// Another program than then may serve its component by now, with other defaults.
+func Still(held []openflow.Grant, t TaskClaim) bool {
+	given := false
+	for _, g := range held {
+		if g.Kind != openflow.GrantUse {
+			continue
+		}
+		fits := names(g, t.Component) && gives(g, t) == ""
+		given = given || fits
+		if len(g.Components) == 0 {
+			fits = keeps(g, t) == ""
+		}
+		if len(g.Tables)+len(g.Models) > 0 && !fits { // what it gives is for jobs that run nothing else
+			return false
+		}
+	}
+	return given
+}
+
+// Particular tells whether what a grant gives depends on which program serves a component.
+func Particular(g openflow.Grant) bool {
+	return len(g.Limits) > 0 || slices.ContainsFunc(g.Components, func(c openflow.GrantedComponent) bool {
+		return c != openflow.GrantedComponent{Name: c.Name}
+	})
 }
 
 // Decide tells on which grants a job may have all that it claims. Grants that are used up come last: whether one has a use
@@ -205,6 +242,10 @@ func (d *decision) enter() {
 	if d.by != d.Self {
 		d.take(openflow.GrantInitiate, "initiate jobs", "--initiate", every, nothing)
 	}
+	d.schedules()
+}
+
+func (d *decision) schedules() {
 	if d.Authority.Scheduler == d.Self {
 		return
 	}
@@ -222,11 +263,7 @@ func (d *decision) tasks() {
 		if missing[t.Component] {
 			continue
 		}
-		named := func(g *judged) bool {
-			return slices.ContainsFunc(g.Components, func(c openflow.GrantedComponent) bool {
-				return c.Name == t.Component || c.Name == openflow.AllComponents
-			})
-		}
+		named := func(g *judged) bool { return names(g.Grant, t.Component) }
 		missing[t.Component] = d.take(openflow.GrantUse, "component "+t.Component, "--component "+t.Component, named,
 			func(g *judged) string { return gives(g.Grant, t) }) == nil
 	}
@@ -277,7 +314,7 @@ func (d *decision) whole(g *judged) string {
 		for _, t := range d.Tasks {
 			if len(g.Components) == 0 {
 				g.not = keeps(g.Grant, t)
-			} else if g.not = gives(g.Grant, t); g.not == "" && !g.names(t.Component) {
+			} else if g.not = gives(g.Grant, t); g.not == "" && !names(g.Grant, t.Component) {
 				g.not = "is for jobs without component " + t.Component
 			}
 			if g.not != "" {
@@ -288,7 +325,8 @@ func (d *decision) whole(g *judged) string {
 	return g.not
 }
 
-func (g *judged) names(component string) bool {
+// names tells whether a grant is for a component, of whichever provider.
+func names(g openflow.Grant, component string) bool {
 	return slices.ContainsFunc(g.Components, func(c openflow.GrantedComponent) bool { return c.Name == component || c.Name == openflow.AllComponents })
 }
 

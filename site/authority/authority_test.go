@@ -232,3 +232,47 @@ func TestLargestJob(t *testing.T) {
 	require.ErrorContains(t, err, "more")
 	require.Less(t, len(err.Error()), 16<<10, "and the refusal is short")
 }
+
+// A run that is about to start is compared with the grants of its job: another program may serve its component by now.
+func TestStill(t *testing.T) {
+	task := claim().Tasks[1]
+	for name, tc := range map[string]struct {
+		change func(*authority.TaskClaim, []openflow.Grant)
+		want   bool
+	}{
+		"as it was": {nil, true},
+		"another version": {func(c *authority.TaskClaim, _ []openflow.Grant) {
+			c.Served = openflow.Served{Provider: "acme:2@docker"}
+		}, false},
+		"nobody serves it": {func(c *authority.TaskClaim, _ []openflow.Grant) { c.Served = openflow.Served{} }, false},
+		"another default": {func(c *authority.TaskClaim, _ []openflow.Grant) {
+			c.Served.Defaults = openflow.Parameters{"epochs": 11}
+		}, false},
+		"not granted":      {func(c *authority.TaskClaim, _ []openflow.Grant) { c.Component = "lr" }, false},
+		"no grant of use":  {func(_ *authority.TaskClaim, g []openflow.Grant) { g[2].Kind = openflow.GrantInitiate }, false},
+		"tables alone":     {func(_ *authority.TaskClaim, g []openflow.Grant) { g[2].Components = nil }, false},
+		"components alone": {func(_ *authority.TaskClaim, g []openflow.Grant) { g[2].Tables, g[2].Models = nil, nil }, true},
+		"whatever the digest": {func(_ *authority.TaskClaim, g []openflow.Grant) {
+			g[2].Components = []openflow.GrantedComponent{{Name: "*"}}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, g := task, grants()
+			if tc.change != nil {
+				tc.change(&c, g)
+			}
+			require.Equal(t, tc.want, authority.Still(g, c))
+		})
+	}
+	require.True(t, authority.Particular(grants()[2]))
+	require.False(t, authority.Particular(openflow.Grant{Kind: openflow.GrantUse, Components: []openflow.GrantedComponent{{Name: "*"}}}))
+}
+
+// What a scheduler may is told without a word of what the initiator may.
+func TestDrive(t *testing.T) {
+	a := claim().Authority
+	a.Initiator = "7777"
+	require.NoError(t, authority.Drive("10000", a, grants(), now))
+	err := authority.Drive("10000", a, grants()[:1], now)
+	require.EqualError(t, err, "party 7777, scheduled by party 9999, may not use here: schedule jobs (correct the job; or, to allow it, the operator of party 10000 runs: openflow grant add 9999 --schedule)")
+}

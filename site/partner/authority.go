@@ -1,6 +1,7 @@
 package partner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,26 @@ type permit struct {
 // all that is missing in one refusal.
 const small = 50
 
+// knock is the first look at a job, by grants alone: it refuses a caller that may not schedule jobs here and, where the job is to
+// be its own, not initiate any. So a stranger to the grants costs no look at the mandate or the graph. Who else the order names as
+// initiator is not proven yet, and of what that one has been granted the caller learns nothing. It tells whether all was
+// looked at that [Service.enter] looks at.
+func (s *Service) knock(ctx context.Context, o openflow.JobOrder) (said openflow.Authority, entered bool, err error) {
+	said = openflow.Authority{Initiator: cmp.Or(o.DAG.Conf.Initiator, o.Key.Scheduler), Scheduler: o.Key.Scheduler, Signed: o.Mandate != nil}
+	switch {
+	case s.GrantAll || said.Scheduler == s.Self: // this node itself has called
+		return said, false, nil
+	case said.Initiator == said.Scheduler:
+		return said, true, s.enter(ctx, o, said)
+	}
+	grants, err := s.Store.GrantsFor(ctx, authority.By(s.Self, said), said.Scheduler)
+	if err == nil {
+		err = authority.Drive(s.Self, said, grants, time.Now())
+	}
+	said.Signed = false // as far as is known
+	return said, false, err
+}
+
 // enter refuses jobs of those who may not initiate or schedule here, before anything else is looked at.
 func (s *Service) enter(ctx context.Context, o openflow.JobOrder, word openflow.Authority) error {
 	if s.GrantAll || s.own(word) {
@@ -36,11 +57,25 @@ func (s *Service) enter(ctx context.Context, o openflow.JobOrder, word openflow.
 	if refused == nil || len(o.DAG.Tasks) > small || len(o.DAG.Parties) > small || len(o.DAG.PartyTasks) > small || o.DAG.Validate() != nil {
 		return refused
 	}
-	_, err = s.permit(ctx, o.Key, o.DAG, word, o.DAG.ForParty(o.Key.Party))
+	specs := o.DAG.ForParty(o.Key.Party)
+	if len(grants) == 0 { // what the job says is all that is looked at
+		_, err = authority.Decide(bare(s.Self, word, o.DAG, specs), nil, time.Now())
+	} else {
+		_, err = s.permit(ctx, o.Key, o.DAG, word, specs)
+	}
 	if openflow.CodeOf(err) == openflow.CodePermission {
 		return err
 	}
 	return refused
+}
+
+// bare is what a job claims by its own words.
+func bare(self openflow.PartyID, word openflow.Authority, d *openflow.DAG, specs []openflow.TaskSpec) authority.Claim {
+	c := authority.Claim{Self: self, Authority: word, Parties: sites(d.Parties), Tables: openflow.TablesOf(specs)}
+	for _, spec := range specs {
+		c.Tasks = append(c.Tasks, authority.TaskClaim{Component: spec.Component, Parameters: spec.Parameters})
+	}
+	return c
 }
 
 // own reports whether a job is this site's own, in every respect.
@@ -201,8 +236,9 @@ func (s *Service) modelsOfOthers(
 	return others, nil
 }
 
-// stillPermitted refuses to start runs of a job whose grants are gone or have expired, unless others permit it now.
-func (s *Service) stillPermitted(ctx context.Context, job openflow.JobRecord) error {
+// stillPermitted refuses to start a run of a job whose grants are gone or have expired, or do not give what it would run now,
+// unless others permit the job. Where the grants are as they were, the run alone is looked at.
+func (s *Service) stillPermitted(ctx context.Context, job openflow.JobRecord, t openflow.TaskRecord) error {
 	k, word := job.Key(), job.Authority()
 	if s.GrantAll || s.own(word) {
 		return nil
@@ -211,10 +247,9 @@ func (s *Service) stillPermitted(ctx context.Context, job openflow.JobRecord) er
 	if err != nil {
 		return err
 	}
-	changed := func(g openflow.Grant) bool {
-		return g.Expired(time.Now()) || slices.ContainsFunc(g.Components, func(c openflow.GrantedComponent) bool { return c != openflow.GrantedComponent{Name: c.Name} })
-	}
-	if were > 0 && len(grants) == were && !slices.ContainsFunc(grants, changed) {
+	now := time.Now()
+	expired := func(g openflow.Grant) bool { return g.Expired(now) }
+	if were > 0 && len(grants) == were && !slices.ContainsFunc(grants, expired) && s.gives(ctx, word, grants, t) {
 		return nil
 	}
 	p, err := s.permit(ctx, k, job.DAG, word, job.DAG.ForParty(k.Party))
@@ -226,9 +261,15 @@ func (s *Service) stillPermitted(ctx context.Context, job openflow.JobRecord) er
 		no := *e
 		no.Message = fmt.Sprintf("job %s may not go on: %s", k.Job, e.Message)
 		err = openflow.About(openflow.AboutJob, &no)
-		s.refused(ctx, k, word, "run/start", err)
+		s.ledger().Refused(ctx, asked(k, word, "run/start"), err)
 	}
 	return err
+}
+
+// gives tells whether grants on which a job was created give a run of it, whatever serves its component now.
+func (s *Service) gives(ctx context.Context, word openflow.Authority, grants []openflow.Grant, t openflow.TaskRecord) bool {
+	return authority.By(s.Self, word) == s.Self || !slices.ContainsFunc(grants, authority.Particular) ||
+		authority.Still(grants, s.claimedTasks(ctx, []openflow.TaskSpec{t.Spec})[0])
 }
 
 // taken records that a job was created. A repeat is the same event.
@@ -236,25 +277,13 @@ func (s *Service) taken(ctx context.Context, k openflow.JobKey, word openflow.Au
 	if s.own(word) {
 		return nil
 	}
-	e := s.decision(k, word, "job/create")
-	e.Outcome, e.Grants, e.ID = openflow.OutcomeDone, grants, e.Action+" "+string(k.Scheduler)+" "+k.String()
-	if s.GrantAll {
-		e.Detail = "this node allows everything (--grant-all)"
-	}
-	return s.Store.RecordDecision(ctx, e)
+	return s.ledger().Done(ctx, asked(k, word, "job/create"), grants)
 }
 
-// refused records a refusal. The peer is refused all the same if that fails.
-func (s *Service) refused(ctx context.Context, k openflow.JobKey, word openflow.Authority, action string, why error) {
-	e := s.decision(k, word, action)
-	e.Outcome, e.Detail = openflow.OutcomeRefused, why.Error()
-	if err := s.Store.RecordDecision(ctx, e); err != nil {
-		s.Log.ErrorContext(ctx, "a refusal was not recorded", "job", k.Job, "party", k.Scheduler, "err", err)
-	}
+func (s *Service) ledger() authority.Ledger {
+	return authority.Ledger{Rows: s.Store, GrantAll: s.GrantAll, Log: s.Log}
 }
 
-func (s *Service) decision(k openflow.JobKey, word openflow.Authority, action string) openflow.AuditEvent {
-	return openflow.AuditEvent{
-		Actor: "party " + string(k.Scheduler), Action: action, Subject: k.String(), Party: k.Scheduler, Authority: word.String(),
-	}
+func asked(k openflow.JobKey, word openflow.Authority, action string) authority.Asked {
+	return authority.Asked{Caller: k.Scheduler, Word: word, Action: action, Subject: k.String(), ID: string(k.Scheduler) + " " + k.String()}
 }

@@ -29,6 +29,12 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	if err := openflow.CheckJobID(o.Key.Job); err != nil {
 		return openflow.About(openflow.AboutJob, err)
 	}
+	switch has, err := s.Store.HasJob(ctx, o.Key, o.DAG); {
+	case err != nil:
+		return openflow.About(openflow.AboutJob, err)
+	case has:
+		return s.again(ctx, o.Key)
+	}
 	word, grants, err := s.create(ctx, o)
 	if err == nil {
 		return s.taken(ctx, o.Key, word, grants)
@@ -36,24 +42,46 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	if openflow.CodeOf(err).Retryable() {
 		return err
 	}
-	has, same := s.Store.HasJob(ctx, o.Key, o.DAG)
+	has, same := s.Store.HasJob(ctx, o.Key, o.DAG) // the first call may have gone on beside this one
 	if has || openflow.CodeOf(same) == openflow.CodeConflict {
 		return openflow.About(openflow.AboutJob, same)
 	}
 	if code := openflow.CodeOf(err); code == openflow.CodePermission || code == openflow.CodeUnauthorized {
-		s.refused(ctx, o.Key, word, "job/create", err)
+		s.ledger().Refused(ctx, asked(o.Key, word, "job/create"), err)
 	}
 	return err
 }
 
+// again answers a repeat. What was decided is written down once more: the first call may have broken off before.
+func (s *Service) again(ctx context.Context, k openflow.JobKey) error {
+	job, err := s.Store.Job(ctx, k)
+	if err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	grants, _, err := s.Store.GrantsOfJob(ctx, k.Scheduler, k.Job)
+	if err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	ids := make([]openflow.GrantID, len(grants))
+	for i, g := range grants {
+		ids[i] = g.ID
+	}
+	return s.taken(ctx, k, job.Authority(), ids)
+}
+
 // create returns on whose word, and on which grants, the job is created.
 func (s *Service) create(ctx context.Context, o openflow.JobOrder) (openflow.Authority, []openflow.GrantID, error) {
-	word, err := s.authority(ctx, o)
+	word, entered, err := s.knock(ctx, o)
 	if err != nil {
+		return word, nil, err
+	}
+	if word, err = s.authority(ctx, o); err != nil {
 		return word, nil, openflow.About(openflow.AboutJob, err)
 	}
-	if err := s.enter(ctx, o, word); err != nil {
-		return word, nil, err
+	if !entered {
+		if err := s.enter(ctx, o, word); err != nil {
+			return word, nil, err
+		}
 	}
 	if err := o.DAG.Validate(); err != nil {
 		return word, nil, openflow.About(openflow.AboutJob, err)
@@ -62,12 +90,17 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) (openflow.Aut
 	if len(specs) == 0 {
 		return word, nil, openflow.Errorf(openflow.CodeInvalid, "%s takes part in no task of job %s", o.Key.Party, o.Key.Job)
 	}
+	parts := parts{}
 	for attempt := 1; ; attempt++ {
 		permit, err := s.permit(ctx, o.Key, o.DAG, word, specs)
 		if err != nil {
 			return word, nil, err
 		}
-		err = s.record(ctx, o, word, specs, permit)
+		job, tasks, pins, err := s.prepare(ctx, o, word, specs, permit, parts)
+		if err != nil {
+			return word, nil, err
+		}
+		err = openflow.About(openflow.AboutJob, s.Store.AdmitJob(ctx, s.Limits.Rules().Quota, job, tasks, pins...))
 		if openflow.CodeOf(err) != openflow.CodePermission || attempt == decisions {
 			return word, permit.Grants, err
 		}
@@ -77,44 +110,51 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) (openflow.Aut
 // decisions is how often a job is looked at again whose grants another job has used up since.
 const decisions = 3
 
-// record checks what the job wants besides, and writes it down.
-func (s *Service) record(ctx context.Context, o openflow.JobOrder, word openflow.Authority, specs []openflow.TaskSpec, permit permit) error {
+// prepare checks what the job wants besides, and makes what is written down of it. What costs most comes last: the parts of
+// tables that it gets in part are made once no quota refuses it.
+func (s *Service) prepare(
+	ctx context.Context, o openflow.JobOrder, word openflow.Authority, specs []openflow.TaskSpec, permit permit, parts parts,
+) (job openflow.JobRecord, tasks []openflow.TaskRecord, pins []openflow.Pin, err error) {
 	if err := s.exposes(specs); err != nil {
-		return err
+		return job, nil, nil, err
 	}
 	if err := s.room(); err != nil {
-		return err
+		return job, nil, nil, err
 	}
-	found, err := s.find(ctx, o, specs, permit)
+	few := openflow.JobRecord{ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Signed: word.Signed, Peer: s.peer(o)}
+	if err := s.Store.MayAdmit(ctx, s.Limits.Rules().Quota, few); err != nil {
+		return job, nil, nil, openflow.About(openflow.AboutJob, err)
+	}
+	found, err := s.find(ctx, o, specs, permit, parts)
 	if err != nil {
-		return err
+		return job, nil, nil, err
 	}
 	mistakes, warnings, err := s.Components.Check(ctx, o.DAG, []openflow.Party{o.Key.Party}, found.tables)
 	if err != nil {
-		return err
+		return job, nil, nil, err
 	}
 	if err := openflow.Refusal(append(mistakes, found.mistakes...)); err != nil {
-		return err
+		return job, nil, nil, err
 	}
 	providers, err := s.Components.Providers(ctx, specs)
 	if err != nil {
-		return openflow.About(openflow.AboutTask, err)
+		return job, nil, nil, openflow.About(openflow.AboutTask, err)
 	}
 	quota, err := s.quota(ctx, s.peer(o))
 	if err != nil {
-		return openflow.About(openflow.AboutJob, err)
+		return job, nil, nil, openflow.About(openflow.AboutJob, err)
 	}
-	job, tasks := s.records(o, quota, specs, providers)
+	job, tasks = s.records(o, quota, specs, providers)
 	job.Initiator, job.Signed = authority.By(s.Self, word), word.Signed
 	for _, t := range tasks {
 		if t.GPUs > 0 {
 			if _, err := s.pooling(ctx, t); err != nil {
-				return err
+				return job, nil, nil, err
 			}
 		}
 	}
 	job.Warnings, job.Grants = append(o.DAG.Warnings(), warnings...), permit.Grants
-	return openflow.About(openflow.AboutJob, s.Store.AdmitJob(ctx, s.Limits.Rules().Quota, job, tasks, found.pins...))
+	return job, tasks, found.pins, nil
 }
 
 // authority finds out on whose word the job is to run here, before anything else is looked at. This site's operator reads why it

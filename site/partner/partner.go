@@ -6,6 +6,7 @@
 package partner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,12 @@ type Store interface {
 	lineage.Store
 	// AdmitJob records a job, where its peer has no more than it may have; rule is that for all peers.
 	AdmitJob(ctx context.Context, rule openflow.Quota, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error
+	// MayAdmit refuses early what AdmitJob would refuse of any job of that key and peer.
+	MayAdmit(ctx context.Context, rule openflow.Quota, j openflow.JobRecord) error
+	// QueueJob moves a job to waiting. One that had ended counts anew among those of its peer; rule is that for all peers.
+	QueueJob(ctx context.Context, rule openflow.Quota, k openflow.JobKey, reason string) (bool, error)
+	// JobEnded tells whether a job that is here has ended.
+	JobEnded(ctx context.Context, k openflow.JobKey) (bool, error)
 	// CloseJob notes that a job is never opened again.
 	CloseJob(ctx context.Context, k openflow.JobKey) error
 	// Quota is what the operator has said of a peer.
@@ -229,6 +236,9 @@ func (s *Service) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) 
 }
 
 func (s *Service) move(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (bool, error) {
+	if to == openflow.JobWaiting {
+		return s.queue(ctx, k, reason)
+	}
 	changed, err := s.Store.UpdateJobStatus(ctx, k, to, reason)
 	if changed && to.Terminal() {
 		s.tellFreed()
@@ -236,6 +246,17 @@ func (s *Service) move(ctx context.Context, k openflow.JobKey, to openflow.JobSt
 			s.Ended(k)
 		}
 	}
+	return changed, openflow.About(openflow.AboutJob, err)
+}
+
+// queue lets a job wait. One that has ended is new once more: it needs room, and a place among the jobs of its peer.
+func (s *Service) queue(ctx context.Context, k openflow.JobKey, reason string) (bool, error) {
+	if full := s.room(); full != nil {
+		if ended, err := s.Store.JobEnded(ctx, k); err != nil || ended {
+			return false, cmp.Or(openflow.About(openflow.AboutJob, err), full)
+		}
+	}
+	changed, err := s.Store.QueueJob(ctx, s.Limits.Rules().Quota, k, reason)
 	return changed, openflow.About(openflow.AboutJob, err)
 }
 

@@ -18,11 +18,12 @@ type found struct {
 
 // find looks up all that the tasks read here by name. Names that do not exist are mistakes; an error says that the
 // look-up itself failed. A name is looked up once, so that all tasks of a job read the same rows.
-func (s *Service) find(ctx context.Context, o openflow.JobOrder, specs []openflow.TaskSpec, may permit) (found, error) {
+func (s *Service) find(ctx context.Context, o openflow.JobOrder, specs []openflow.TaskSpec, may permit, parts parts) (found, error) {
 	f := finder{
-		Service: s, order: o, may: may, found: found{tables: map[openflow.TableName]openflow.TableRecord{}},
+		Service: s, order: o, may: may, parts: parts, found: found{tables: map[openflow.TableName]openflow.TableRecord{}},
 		whole: map[openflow.TableName]openflow.TableRecord{}, absent: map[openflow.TableName]bool{},
 		told: map[openflow.Mistake]bool{}, origins: map[openflow.TableName][]string{},
+		made: map[making][]openflow.OutputRecord{}, mine: map[openflow.JobKey]bool{}, of: map[tableOf]made{},
 	}
 	for _, spec := range specs {
 		if name, reads := spec.Reads(); reads && name.Namespace != "" && name.Name != "" { // otherwise the parameters are a mistake
@@ -48,6 +49,34 @@ type finder struct {
 	absent  map[openflow.TableName]bool
 	told    map[openflow.Mistake]bool
 	origins map[openflow.TableName][]string // of the tables in found
+	parts   parts
+
+	// What many channels may name is looked up once.
+	made map[making][]openflow.OutputRecord
+	mine map[openflow.JobKey]bool // whether the outputs of another job are for this one
+	of   map[tableOf]made
+}
+
+// parts are the parts of tables that were made for a job, by what they are made of.
+type parts map[string]openflow.TableRecord
+
+// making is a task of another job.
+type making struct {
+	job  openflow.JobKey
+	task openflow.TaskName
+}
+
+// tableOf is a table as another job has it.
+type tableOf struct {
+	job  openflow.JobKey
+	name openflow.TableName
+}
+
+// made is such a table with the tables from outside that it comes from; absent: the job has it no more.
+type made struct {
+	rec     openflow.TableRecord
+	origins []string
+	absent  bool
 }
 
 func (f *finder) missing(path string, about openflow.Subject, remedy, format string, args ...any) {
@@ -101,7 +130,7 @@ func (f *finder) table(ctx context.Context, path string, pin openflow.Pin) error
 			}
 			if columns := f.may.Columns[pin.Table]; len(columns) > 0 {
 				f.whole[pin.Table] = rec
-				if rec, err = f.Excerpts.Cut(ctx, rec, columns); err != nil {
+				if rec, err = f.cut(ctx, rec, columns); err != nil {
 					return openflow.About(openflow.AboutTable, err)
 				}
 			}
@@ -114,6 +143,20 @@ func (f *finder) table(ctx context.Context, path string, pin openflow.Pin) error
 	}
 	f.pin(pin, rec, f.origins[pin.Table])
 	return nil
+}
+
+// cut makes a part of a table, unless it was made for the job before.
+func (f *finder) cut(ctx context.Context, rec openflow.TableRecord, columns []string) (openflow.TableRecord, error) {
+	key := fmt.Sprintf("%q %q %q", rec.Name, rec.Object, columns)
+	part, made := f.parts[key]
+	if made {
+		return part, nil
+	}
+	part, err := f.Excerpts.Cut(ctx, rec, columns)
+	if err == nil {
+		f.parts[key] = part
+	}
+	return part, err
 }
 
 // pin keeps a table as it is now, with the tables from outside that it comes from: the job that made it may be deleted.
@@ -131,7 +174,7 @@ func (f *finder) outputs(ctx context.Context, path string, pin openflow.Pin) (in
 	p := f.order.Key.Party
 	source := openflow.JobKey{Scheduler: f.order.Key.Scheduler, Job: pin.SourceJob, Party: p}
 	made, err := f.madeBy(ctx, source, pin.Producer)
-	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+	if err != nil {
 		return pin.Index, openflow.About(openflow.AboutTask, err)
 	}
 	any := false
@@ -139,19 +182,15 @@ func (f *finder) outputs(ctx context.Context, path string, pin openflow.Pin) (in
 		if o.OutputKey != pin.OutputKey {
 			continue
 		}
-		rec, err := f.Store.TableOf(ctx, source, o.Table)
-		if openflow.CodeOf(err) == openflow.CodeNotFound {
-			continue
-		}
-		if err != nil {
-			return pin.Index, openflow.About(openflow.AboutTable, err)
-		}
-		any, pin.Table = true, o.Table
-		origins, err := lineage.OfTable(ctx, f.Store, rec)
+		m, err := f.tableOf(ctx, tableOf{source, o.Table})
 		if err != nil {
 			return pin.Index, err
 		}
-		f.pin(pin, rec, origins)
+		if m.absent {
+			continue
+		}
+		any, pin.Table = true, o.Table
+		f.pin(pin, m.rec, m.origins)
 		pin.Index++
 	}
 	if !any {
@@ -161,15 +200,55 @@ func (f *finder) outputs(ctx context.Context, path string, pin openflow.Pin) (in
 	return pin.Index, nil
 }
 
+// tableOf is a table as another job has it.
+func (f *finder) tableOf(ctx context.Context, t tableOf) (made, error) {
+	if m, known := f.of[t]; known {
+		return m, nil
+	}
+	var m made
+	var err error
+	m.rec, err = f.Store.TableOf(ctx, t.job, t.name)
+	switch {
+	case openflow.CodeOf(err) == openflow.CodeNotFound:
+		m.absent = true
+	case err != nil:
+		return m, openflow.About(openflow.AboutTable, err)
+	default:
+		if m.origins, err = lineage.OfTable(ctx, f.Store, m.rec); err != nil {
+			return m, err
+		}
+	}
+	f.of[t] = m
+	return m, nil
+}
+
 // madeBy lists the outputs of a task of another job. Only this site's own jobs can name those of other initiators.
 func (f *finder) madeBy(ctx context.Context, source openflow.JobKey, producer openflow.TaskName) ([]openflow.OutputRecord, error) {
-	if !f.may.all {
-		job, err := f.Store.Job(ctx, source)
-		if err != nil || job.Initiator != f.may.owner.Initiator {
+	by := making{source, producer}
+	if list, known := f.made[by]; known {
+		return list, nil
+	}
+	mine, known := f.mine[source]
+	if !known {
+		mine = f.may.all
+		if !mine {
+			job, err := f.Store.Job(ctx, source)
+			if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+				return nil, err
+			}
+			mine = err == nil && job.Initiator == f.may.owner.Initiator
+		}
+		f.mine[source] = mine
+	}
+	var list []openflow.OutputRecord
+	if mine {
+		var err error
+		if list, err = f.Store.LatestOutputs(ctx, source, producer); err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 			return nil, err
 		}
 	}
-	return f.Store.LatestOutputs(ctx, source, producer)
+	f.made[by] = list
+	return list, nil
 }
 
 func (f *finder) model(ctx context.Context, path string, pin openflow.Pin) error {

@@ -49,7 +49,7 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 		return tooLate(k, job.Status)
 	}
 	if t.PartyStatus == openflow.TaskWaiting {
-		if err := s.stillPermitted(ctx, job); err != nil {
+		if err := s.stillPermitted(ctx, job, t); err != nil {
 			return err
 		}
 	}

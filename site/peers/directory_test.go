@@ -183,7 +183,7 @@ func TestNamesOfAPeer(t *testing.T) {
 	dag := &openflow.DAG{Tasks: []openflow.Task{{Name: "a"}, {Name: "b"}}}
 	guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
 	require.NoError(t, rows.CreateJob(t.Context(), openflow.JobRecord{ID: "1", Party: guest, Scheduler: "10000", DAG: dag}, nil))
-	_, err = rows.CreateScheduledJob(t.Context(), openflow.ScheduledJob{ID: "2", DAG: dag})
+	_, err = rows.AdmitScheduledJob(t.Context(), openflow.Quota{}, openflow.ScheduledJob{ID: "2", DAG: dag})
 	require.NoError(t, err)
 	for scheduler, job := range map[openflow.PartyID]openflow.JobID{"10000": "1", "9999": "2"} {
 		names, err := d.Tasks(t.Context(), scheduler, job)

@@ -90,7 +90,7 @@ func leaving(t *testing.T) (Farewell, *others, *catalogue.Catalogue) {
 	}
 	guest, host, third := party(openflow.RoleGuest, "9999"), party(openflow.RoleHost, "10000"), party(openflow.RoleArbiter, "10001")
 	for id, parties := range map[openflow.JobID][]openflow.Party{"own-with-10000": {guest, host}, "own-with-10001": {guest, third}, "own-done": {guest, host}} {
-		_, err := rows.CreateScheduledJob(t.Context(), openflow.ScheduledJob{ID: id, Initiator: "9999", DAG: &openflow.DAG{Parties: parties, Tasks: []openflow.Task{{Name: "a", Component: "noop"}}}})
+		_, err := rows.AdmitScheduledJob(t.Context(), openflow.Quota{}, openflow.ScheduledJob{ID: id, Initiator: "9999", DAG: &openflow.DAG{Parties: parties, Tasks: []openflow.Task{{Name: "a", Component: "noop"}}}})
 		require.NoError(t, err)
 	}
 	_, err = rows.UpdateScheduledJob(t.Context(), "own-done", openflow.JobFailed, "")
@@ -157,7 +157,7 @@ func TestFarewellToStrangers(t *testing.T) {
 	require.NoError(t, f.ToStrangers(t.Context()))
 	require.Empty(t, o.all())
 	guest := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}
-	_, err := rows.CreateScheduledJob(t.Context(), openflow.ScheduledJob{
+	_, err := rows.AdmitScheduledJob(t.Context(), openflow.Quota{}, openflow.ScheduledJob{
 		ID: "for-10001", Initiator: "10001", DAG: &openflow.DAG{Parties: []openflow.Party{guest}, Tasks: []openflow.Task{{Name: "a", Component: "noop"}}},
 	})
 	require.NoError(t, err)
@@ -188,7 +188,7 @@ func TestStrangerInAJobOfAPeer(t *testing.T) {
 		ID: "of-10001-with-7777", Party: guest, Scheduler: "10001", Initiator: "10001", Status: openflow.JobReady,
 		DAG: &openflow.DAG{Parties: []openflow.Party{guest, stranger, peer}},
 	}, nil))
-	_, err := rows.CreateScheduledJob(t.Context(), openflow.ScheduledJob{
+	_, err := rows.AdmitScheduledJob(t.Context(), openflow.Quota{}, openflow.ScheduledJob{
 		ID: "named", Initiator: "10000", DAG: &openflow.DAG{
 			Parties: []openflow.Party{{Role: openflow.RoleGuest, ID: "10000"}, stranger}, Tasks: []openflow.Task{{Name: "a", Component: "noop"}},
 		},

@@ -126,42 +126,49 @@ func (r Register) AddSite(ctx context.Context, s openflow.SiteRecord) error {
 	if s.Party == r.Self {
 		return openflow.Errorf(openflow.CodeInvalid, "party %s is this node itself", s.Party)
 	}
-	have, err := r.Records.Site(ctx, s.Party)
-	if err == nil {
+	_, err := r.Records.ChangeSite(ctx, s.Party, func(have openflow.SiteRecord, known bool) (openflow.SiteRecord, error) {
+		if !known {
+			made, err := r.Dialects.Complete(s)
+			made.AddedAt = time.Now()
+			return made, err
+		}
 		if !slices.Contains(have.Keys, key) {
-			return openflow.Errorf(openflow.CodeConflict, "party %s is registered with another key", s.Party).
+			return have, openflow.Errorf(openflow.CodeConflict, "party %s is registered with another key", s.Party).
 				WithHint("if it has really changed: openflow site rotate %s --key %s", s.Party, key)
 		}
 		have.URL, have.Plain = s.URL, s.Plain
-		if said := s.Dialect != "" || s.Version != "" || s.Profile != ""; said { // who says nothing leaves it as it is
-			if s.Dialect = cmp.Or(s.Dialect, have.Dialect); s.Dialect == have.Dialect {
-				s.Version, s.Profile = cmp.Or(s.Version, have.Version), cmp.Or(s.Profile, have.Profile)
-			}
-			if s, err = r.Dialects.Complete(s); err != nil {
-				return err
-			}
-			have.Dialect, have.Version, have.Profile = s.Dialect, s.Version, s.Profile
+		if s.Dialect == "" && s.Version == "" && s.Profile == "" { // who says nothing leaves it as it is
+			return have, nil
 		}
-		return r.Records.SaveSite(ctx, have)
+		said := s
+		if said.Dialect = cmp.Or(s.Dialect, have.Dialect); said.Dialect == have.Dialect {
+			said.Version, said.Profile = cmp.Or(s.Version, have.Version), cmp.Or(s.Profile, have.Profile)
+		}
+		said, err := r.Dialects.Complete(said)
+		have.Dialect, have.Version, have.Profile = said.Dialect, said.Version, said.Profile
+		return have, err
+	})
+	return err
+}
+
+// change changes the record of a peer that is known. CodeNotFound: it is not.
+func (r Register) change(ctx context.Context, id openflow.PartyID, what func(*openflow.SiteRecord)) error {
+	if _, err := r.Records.Site(ctx, id); err != nil {
+		return err // with what can be done
 	}
-	if openflow.CodeOf(err) != openflow.CodeNotFound {
-		return err
-	}
-	if s, err = r.Dialects.Complete(s); err != nil {
-		return err
-	}
-	s.AddedAt = time.Now()
-	return r.Records.SaveSite(ctx, s)
+	_, err := r.Records.ChangeSite(ctx, id, func(have openflow.SiteRecord, known bool) (openflow.SiteRecord, error) {
+		if !known {
+			return have, openflow.Errorf(openflow.CodeNotFound, "site %s was removed just now", id)
+		}
+		what(&have)
+		return have, nil
+	})
+	return err
 }
 
 // TakeUnsigned says whether jobs that a peer submits or schedules are taken without the mandate of their initiator.
 func (r Register) TakeUnsigned(ctx context.Context, id openflow.PartyID, on bool) error {
-	have, err := r.Records.Site(ctx, id)
-	if err != nil {
-		return err
-	}
-	have.Unsigned = on
-	return r.Records.SaveSite(ctx, have)
+	return r.change(ctx, id, func(have *openflow.SiteRecord) { have.Unsigned = on })
 }
 
 // RemoveSite ends the jobs that are shared with a peer, and forgets it: its requests are refused from now on.
@@ -182,18 +189,15 @@ func (r Register) RemoveSite(ctx context.Context, id openflow.PartyID) error {
 
 // RotateSite takes a further key of a peer; final forgets the earlier ones.
 func (r Register) RotateSite(ctx context.Context, id openflow.PartyID, key string, final bool) error {
-	have, err := r.Records.Site(ctx, id)
-	if err != nil {
-		return err
-	}
 	if _, err := trust.ParsePublicKey(key); err != nil {
 		return err
 	}
-	switch {
-	case final:
-		have.Keys = []string{key}
-	case !slices.Contains(have.Keys, key):
-		have.Keys = append([]string{key}, have.Keys[:min(1, len(have.Keys))]...)
-	}
-	return r.Records.SaveSite(ctx, have)
+	return r.change(ctx, id, func(have *openflow.SiteRecord) {
+		switch {
+		case final:
+			have.Keys = []string{key}
+		case !slices.Contains(have.Keys, key):
+			have.Keys = append([]string{key}, have.Keys[:min(1, len(have.Keys))]...)
+		}
+	})
 }

@@ -48,25 +48,17 @@ func (s *Service) taken(ctx context.Context, caller openflow.PartyID, word openf
 	if caller == s.Self {
 		return nil
 	}
-	e := s.decision(caller, word, "job/schedule", job.ID)
-	e.Outcome, e.Grants, e.ID = openflow.OutcomeDone, job.Grants, "job/schedule "+string(job.ID)
-	if s.GrantAll {
-		e.Detail = "this node allows everything (--grant-all)"
-	}
-	return s.Store.RecordDecision(ctx, e)
+	return s.ledger().Done(ctx, asked(caller, word, "job/schedule", job.ID), job.Grants)
 }
 
-// refused records a refusal. The peer is refused all the same if that fails.
 func (s *Service) refused(ctx context.Context, caller openflow.PartyID, word openflow.Authority, action string, id openflow.JobID, why error) {
-	e := s.decision(caller, word, action, id)
-	e.Outcome, e.Detail = openflow.OutcomeRefused, why.Error()
-	if err := s.Store.RecordDecision(ctx, e); err != nil {
-		s.Log.ErrorContext(ctx, "a refusal was not recorded", "job", id, "party", caller, "err", err)
-	}
+	s.ledger().Refused(ctx, asked(caller, word, action, id), why)
 }
 
-func (s *Service) decision(caller openflow.PartyID, word openflow.Authority, action string, id openflow.JobID) openflow.AuditEvent {
-	return openflow.AuditEvent{
-		Actor: "party " + string(caller), Action: action, Subject: "job " + openflow.Heard(string(id)), Party: caller, Authority: word.String(),
-	}
+func (s *Service) ledger() authority.Ledger {
+	return authority.Ledger{Rows: s.Store, GrantAll: s.GrantAll, Log: s.Log}
+}
+
+func asked(caller openflow.PartyID, word openflow.Authority, action string, id openflow.JobID) authority.Asked {
+	return authority.Asked{Caller: caller, Word: word, Action: action, Subject: "job " + openflow.Heard(string(id)), ID: string(id)}
 }

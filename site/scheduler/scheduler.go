@@ -18,15 +18,19 @@ import (
 
 // Store is the scheduler's own record of its jobs.
 type Store interface {
-	// AdmitScheduledJob records a job where its initiator has less than so many under way; 0: any number.
-	AdmitScheduledJob(ctx context.Context, most int, j openflow.ScheduledJob) (openflow.ScheduledJob, error)
-	// Quota is what the operator has said of a peer.
-	Quota(ctx context.Context, peer openflow.PartyID) (openflow.Quota, error)
+	// AdmitScheduledJob records a job where its initiator has no more under way than it may have; rule is that for all peers.
+	AdmitScheduledJob(ctx context.Context, rule openflow.Quota, j openflow.ScheduledJob) (openflow.ScheduledJob, error)
+	// Submitted finds the job that an initiator has submitted under that key, or with that ID. CodeNotFound: there is none.
+	Submitted(ctx context.Context, initiator openflow.PartyID, key string, id openflow.JobID) (openflow.ScheduledJob, error)
+	// MaySchedule refuses early what AdmitScheduledJob would refuse of any job of that initiator.
+	MaySchedule(ctx context.Context, rule openflow.Quota, initiator openflow.PartyID) error
 	ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error)
 	// Site returns a peer of this node; CodeNotFound: it is none.
 	Site(ctx context.Context, id openflow.PartyID) (openflow.SiteRecord, error)
 	// GrantsFor lists the grants that can permit a job of these two something.
 	GrantsFor(ctx context.Context, initiator, scheduler openflow.PartyID) ([]openflow.Grant, error)
+	// GrantsOfJob lists the grants on which a job was taken here.
+	GrantsOfJob(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) (grants []openflow.Grant, were int, err error)
 	RecordDecision(ctx context.Context, e openflow.AuditEvent) error
 }
 
@@ -83,14 +87,24 @@ func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub op
 	return answer, openflow.About(openflow.AboutJob, s.Engine.StartJob(ctx, p))
 }
 
-// admit records a job, and tells on whose word.
+// admit records a job, and tells on whose word. A repeat of what is there needs neither grants nor room.
 func (s *Service) admit(ctx context.Context, caller openflow.PartyID, sub openflow.Submission) (openflow.ScheduledJob, openflow.Authority, error) {
 	word := s.word(caller)
 	no := func(err error) (openflow.ScheduledJob, openflow.Authority, error) {
 		return openflow.ScheduledJob{}, word, err
 	}
-	if err := s.enter(ctx, caller); err != nil {
-		return no(err)
+	first, err := s.Store.Submitted(ctx, caller, sub.IdempotencyKey, sub.ID)
+	known := err == nil
+	if !known && openflow.CodeOf(err) != openflow.CodeNotFound {
+		return no(openflow.About(openflow.AboutJob, err))
+	}
+	if !known {
+		if err := s.enter(ctx, caller); err != nil { // it is cheap, and comes first
+			return no(err)
+		}
+		if err := s.room(ctx, caller); err != nil {
+			return no(err)
+		}
 	}
 	dag := *sub.DAG
 	if err := s.own(caller, &dag.Conf); err != nil {
@@ -104,13 +118,24 @@ func (s *Service) admit(ctx context.Context, caller openflow.PartyID, sub openfl
 	}
 	dag.Conf = dag.Conf.Filled(sub.ID)
 	sub.DAG = &dag
-	proven, err := s.Mandates.OfSubmission(ctx, caller, sub)
-	if err != nil {
+	job := openflow.ScheduledJob{
+		ID: sub.ID, Initiator: caller, Status: openflow.JobReady, DAG: &dag, Priority: dag.Conf.Priority,
+		IdempotencyKey: sub.IdempotencyKey, UserName: sub.UserName, Mandate: sub.Mandate,
+	}
+	if known {
+		if job.SubmitHash, err = content(dag, sub.ID); err == nil {
+			err = openflow.About(openflow.AboutJob, job.Repeats(first))
+		}
+		if err != nil {
+			return no(err)
+		}
+		return s.again(ctx, first)
+	}
+	if word, err = s.Mandates.OfSubmission(ctx, caller, sub); err != nil {
+		word = s.word(caller)
 		return no(openflow.About(openflow.AboutJob, err))
 	}
-	word = proven
-	hash, err := content(dag, sub.ID)
-	if err != nil {
+	if job.SubmitHash, err = content(dag, sub.ID); err != nil {
 		return no(err)
 	}
 	if err := dag.Validate(); err != nil {
@@ -119,33 +144,45 @@ func (s *Service) admit(ctx context.Context, caller openflow.PartyID, sub openfl
 	if err := s.reaches(ctx, dag.Participants()); err != nil {
 		return no(err)
 	}
-	grants, err := s.permit(ctx, word, &dag)
-	if err != nil {
+	if job.Grants, err = s.permit(ctx, word, &dag); err != nil {
 		return no(err)
 	}
-	quota, err := s.quota(ctx, caller)
-	if err != nil {
-		return no(openflow.About(openflow.AboutJob, err))
-	}
-	if s.Space != nil {
-		if err := s.Space(); err != nil {
-			return no(openflow.About(openflow.AboutResource, err))
-		}
-	}
-	job, err := s.Store.AdmitScheduledJob(ctx, quota.Jobs, openflow.ScheduledJob{
-		ID: sub.ID, Initiator: caller, Status: openflow.JobReady, DAG: &dag, Priority: dag.Conf.Priority,
-		IdempotencyKey: sub.IdempotencyKey, SubmitHash: hash, UserName: sub.UserName, Mandate: sub.Mandate, Grants: grants,
-	})
+	job, err = s.Store.AdmitScheduledJob(ctx, s.rule(caller), job)
 	return job, word, openflow.About(openflow.AboutJob, err)
 }
 
-// quota is what the caller may have this node schedule. The site itself may have any number of jobs.
-func (s *Service) quota(ctx context.Context, caller openflow.PartyID) (openflow.Quota, error) {
-	if caller == s.Self {
-		return openflow.Quota{}, nil
+// room refuses further jobs of an initiator that has as many as it may have, and of everybody on a disk that is nearly full.
+func (s *Service) room(ctx context.Context, initiator openflow.PartyID) error {
+	if initiator != s.Self {
+		if err := s.Store.MaySchedule(ctx, s.Quota, initiator); err != nil {
+			return openflow.About(openflow.AboutJob, err)
+		}
 	}
-	said, err := s.Store.Quota(ctx, caller)
-	return said.Or(s.Quota), err
+	if s.Space == nil {
+		return nil
+	}
+	return openflow.About(openflow.AboutResource, s.Space())
+}
+
+// rule is what holds for an initiator of which the operator has said nothing. The site itself may have any number of jobs.
+func (s *Service) rule(initiator openflow.PartyID) openflow.Quota {
+	if initiator == s.Self {
+		return openflow.Quota{}
+	}
+	return s.Quota
+}
+
+// again answers a repeat, and tells on whose word and on which grants the job was taken.
+func (s *Service) again(ctx context.Context, job openflow.ScheduledJob) (openflow.ScheduledJob, openflow.Authority, error) {
+	word := s.word(job.Initiator)
+	word.Purpose, word.Signed = job.DAG.Conf.Purpose, job.Mandate != nil
+	grants, _, err := s.Store.GrantsOfJob(ctx, s.Self, job.ID)
+	for _, g := range grants {
+		if g.Kind == openflow.GrantInitiate { // others are of this site's own part in the job
+			job.Grants = append(job.Grants, g.ID)
+		}
+	}
+	return job, word, openflow.About(openflow.AboutJob, err)
 }
 
 // reaches refuses a job with a party that is no peer of this node: it could not be told of the job.
@@ -169,12 +206,17 @@ func (s *Service) reaches(ctx context.Context, parties []openflow.Party) error {
 // refusal is what a repeated submission learns of a job that has failed before any task was started: the parties would
 // not have it.
 func refusal(job openflow.ScheduledJob) error {
-	started := slices.ContainsFunc(job.Tasks, func(r openflow.TaskRun) bool { return r.Started })
-	if job.Status != openflow.JobFailed || started {
+	if job.Status != openflow.JobFailed || began(job) {
 		return nil
 	}
 	return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeRejected, "job %s was refused: %s", job.ID, job.Reason).
 		WithHint("submit it again with another idempotency key"))
+}
+
+// began tells whether a task of a job was ever started. A rerun that was refused has started none, and its tasks have further
+// versions.
+func began(job openflow.ScheduledJob) bool {
+	return slices.ContainsFunc(job.Tasks, func(r openflow.TaskRun) bool { return r.Started || r.Version > 0 || r.Status.Succeeded() })
 }
 
 // own makes the caller the initiator and this node the scheduler. CodePermission: the document names somebody else.
@@ -238,7 +280,12 @@ func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id open
 	if job.Status == openflow.JobSuccess {
 		return nil
 	}
-	if !slices.ContainsFunc(job.Tasks, func(r openflow.TaskRun) bool { return r.Started }) {
+	if job.Status.Terminal() { // otherwise it counts already
+		if err := s.room(ctx, job.Initiator); err != nil {
+			return err
+		}
+	}
+	if !began(job) {
 		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeConflict, "job %s has never started a task, as far as is known here", id).
 			WithHint("submit it as a new job"))
 	}

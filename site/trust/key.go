@@ -19,7 +19,8 @@ const (
 	privatePrefix = "ed25519-private:"
 )
 
-// PublicKey is a node's public key. The zero value verifies nothing.
+// PublicKey is a node's public key. The zero value verifies nothing. One that verifies is sound, because it comes from
+// [ParsePublicKey] or from the node itself; what [Shown] tells is only compared with such keys.
 type PublicKey struct{ raw string } // a string, so that keys are comparable
 
 // ParsePublicKey reads the text form, such as "ed25519:9Bw…" with 43 letters of base64url. A key of small order is refused,
@@ -57,10 +58,10 @@ func (k PublicKey) ID() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// verify checks a signature. Its first half is a point, to which the same applies as to keys. That its second half is below the
-// order of the group, ed25519.Verify checks.
+// verify checks a signature. Its first half is a point, to which the same applies as to keys, which were looked at when they were
+// read. That its second half is below the order of the group, ed25519.Verify checks.
 func (k PublicKey) verify(message, signature []byte) bool {
-	return len(k.raw) == ed25519.PublicKeySize && sound([]byte(k.raw)) && len(signature) == ed25519.SignatureSize &&
+	return len(k.raw) == ed25519.PublicKeySize && len(signature) == ed25519.SignatureSize &&
 		sound(signature[:ed25519.SignatureSize/2]) && ed25519.Verify(ed25519.PublicKey(k.raw), message, signature)
 }
 

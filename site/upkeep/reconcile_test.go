@@ -116,7 +116,7 @@ func reconciling(t *testing.T) *reconciled {
 func (r *reconciled) schedule(t *testing.T, id openflow.JobID, status openflow.JobStatus) openflow.Workflow {
 	t.Helper()
 	dag := &openflow.DAG{SchemaVersion: "1", Parties: []openflow.Party{{Role: openflow.RoleGuest, ID: "9999"}}, Tasks: []openflow.Task{{Name: "a", Component: "noop"}}}
-	_, err := r.site.Rows.CreateScheduledJob(t.Context(), openflow.ScheduledJob{ID: id, Initiator: "9999", DAG: dag, SubmitHash: string(id)})
+	_, err := r.site.Rows.AdmitScheduledJob(t.Context(), openflow.Quota{}, openflow.ScheduledJob{ID: id, Initiator: "9999", DAG: dag, SubmitHash: string(id)})
 	require.NoError(t, err)
 	if status != openflow.JobReady {
 		_, err = r.site.Rows.UpdateScheduledJob(t.Context(), id, status, "")

@@ -58,6 +58,15 @@ func (c columns[R]) save(table string, key ...string) string {
 	return c.insert(table) + c.replace(key...)
 }
 
+// have is the condition that these columns are the arguments of a statement, in order.
+func (columns[R]) have(names ...string) string {
+	conds := make([]string, len(names))
+	for i, name := range names {
+		conds[i] = name + " = " + place(i)
+	}
+	return strings.Join(conds, " and ")
+}
+
 // replace follows an insert, and has a row with that key replaced.
 func (c columns[R]) replace(key ...string) string {
 	var sets []string

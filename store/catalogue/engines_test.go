@@ -15,6 +15,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if place := os.Getenv(takerPlace); place != "" {
+		os.Exit(takeUses(place))
+	}
 	code := m.Run()
 	postgrestest.Stop()
 	os.Exit(code)

@@ -35,9 +35,9 @@ func (t *tx) remember(ctx context.Context, k openflow.JobKey, now int64) error {
 }
 
 // notAgain refuses a signed job that was here and is deleted: a mandate brings a job to a party once.
-func (t *tx) notAgain(ctx context.Context, k openflow.JobKey, now int64) error {
+func notAgain(ctx context.Context, one oneRow, k openflow.JobKey, now int64) error {
 	var was bool
-	err := t.one(ctx, `select exists (select 1 from forgotten_job where `+jobKey+` and delete_time >= $5)`,
+	err := one(ctx, `select exists (select 1 from forgotten_job where `+jobKey+` and delete_time >= $5)`,
 		keyArgs(k, now-outliving.Milliseconds())...).Scan(&was)
 	if err == nil && was {
 		err = openflow.Errorf(openflow.CodePermission, "%s has been here and was deleted, and its mandate is used up", k).

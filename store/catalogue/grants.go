@@ -167,12 +167,12 @@ func (c *Catalogue) grantsWhere(ctx context.Context, w *where) (grants []openflo
 	return grants, classify("list grants", err)
 }
 
-// UseGrants has a job that is here go on on these grants. Each is used once by a job, however often that is said. Errors:
-// CodePermission (one has no use left, has expired or is gone; then none is used).
+// UseGrants has a job that is here go on on these grants, and no longer on those that are gone or have expired. Each is used
+// once by a job, however often that is said. Errors: CodePermission (one has no use left, has expired or is gone; then
+// nothing changes).
 func (c *Catalogue) UseGrants(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID, ids []openflow.GrantID) error {
 	return classify("use grants for job "+string(job), c.write(ctx, func(t *tx) error {
-		if _, err := t.exec(ctx, `delete from grant_use where scheduler = $1 and job_id = $2
-			and not exists (select 1 from access_grant where id = grant_id)`, string(scheduler), string(job)); err != nil {
+		if _, err := t.exec(ctx, forgetOver, string(scheduler), string(job), t.c.stamp()); err != nil {
 			return err
 		}
 		return t.useGrants(ctx, scheduler, job, ids)
@@ -215,6 +215,12 @@ func (t *tx) noUse(ctx context.Context, id openflow.GrantID) error {
 	return g.NoUse()
 }
 
-// forgetUses follows the deletion of a job's row: what it has used counts on, but nobody asks any more whether it has.
-const forgetUses = `delete from grant_use where not exists (select 1 from job where job.job_id = grant_use.job_id and job.scheduler = grant_use.scheduler)
-	and not exists (select 1 from scheduled_job where scheduled_job.job_id = grant_use.job_id)`
+const (
+	// forgetUses follows the deletion of a job's row: what it has used counts on, but nobody asks any more whether it has.
+	forgetUses = `delete from grant_use where job_id = $1
+		and not exists (select 1 from job where job.job_id = grant_use.job_id and job.scheduler = grant_use.scheduler)
+		and not exists (select 1 from scheduled_job where scheduled_job.job_id = grant_use.job_id)`
+	// forgetOver takes from a job the grants that allow nothing any more. They stay used.
+	forgetOver = `delete from grant_use where scheduler = $1 and job_id = $2
+		and not exists (select 1 from access_grant where id = grant_id and (until = 0 or until > $3))`
+)

@@ -85,11 +85,15 @@ func on(job openflow.JobID, p openflow.Party, grants ...openflow.GrantID) (openf
 }
 
 // A job uses each of its grants once: not again for a repeat, nor for another role of this site; and what is refused uses none.
-func TestUsesOfGrants(t *testing.T) { onEngines(t, testUsesOfGrants) }
+func TestUsesOfGrants(t *testing.T) { atEngines(t, testUsesOfGrants) }
 
-func testUsesOfGrants(t *testing.T, newCatalogue opener) {
-	c := newCatalogue(t)
+func testUsesOfGrants(t *testing.T, place catalogue.Options) {
+	c := mustOpen(t, place)
 	ctx := t.Context()
+	newer := func() *catalogue.Catalogue { // when an hour has passed
+		place.Now = func() time.Time { return epoch.Add(2 * time.Hour) }
+		return mustOpen(t, place)
+	}
 	counted := use("10000", "psi")
 	counted.Uses = 1
 	last, free := add(t, c, counted).ID, add(t, c, use("10000", "lr")).ID
@@ -129,6 +133,20 @@ func testUsesOfGrants(t *testing.T, newCatalogue opener) {
 	require.Len(t, grants, 2)
 	require.Equal(t, 2, were)
 
+	soon := use("10000", "psi")
+	soon.Until = epoch.Add(time.Hour)
+	brief := add(t, c, soon).ID
+	require.NoError(t, c.UseGrants(ctx, first.Scheduler, "1", []openflow.GrantID{brief}))
+	_, were, err = c.GrantsOfJob(ctx, first.Scheduler, "1")
+	require.NoError(t, err)
+	require.Equal(t, 3, were)
+	later := newer()
+	require.NoError(t, later.UseGrants(ctx, first.Scheduler, "1", []openflow.GrantID{anew}))
+	_, were, err = c.GrantsOfJob(ctx, first.Scheduler, "1")
+	require.NoError(t, err)
+	require.Equal(t, 2, were, "what has expired is none of the job's any more")
+	require.Equal(t, 1, used(brief), "and stays used")
+
 	over := use("10000", "psi")
 	over.Until = time.UnixMilli(1)
 	j, tasks = on("3", guest, add(t, c, over).ID)
@@ -139,7 +157,7 @@ func testUsesOfGrants(t *testing.T, newCatalogue opener) {
 	require.ErrorContains(t, err, "taken back")
 
 	s := openflow.ScheduledJob{ID: "s", Initiator: "10000", DAG: sampleDAG(), SubmitHash: "h", Grants: []openflow.GrantID{last}}
-	_, err = c.CreateScheduledJob(ctx, s)
+	_, err = c.AdmitScheduledJob(ctx, openflow.Quota{}, s)
 	requireCode(t, openflow.CodePermission, err)
 	_, err = c.ScheduledJob(ctx, "s")
 	requireCode(t, openflow.CodeNotFound, err)

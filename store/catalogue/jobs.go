@@ -144,11 +144,11 @@ func (c *Catalogue) AdmitJob(ctx context.Context, rule openflow.Quota, j openflo
 			return sameDAG(j.Key(), have, j.DAG)
 		}
 		if j.Signed {
-			if err := t.notAgain(ctx, j.Key(), now); err != nil {
+			if err := notAgain(ctx, t.one, j.Key(), now); err != nil {
 				return err
 			}
 		}
-		if err := t.admits(ctx, j.Peer, rule); err != nil {
+		if err := admits(ctx, t.one, j.Peer, rule, 0); err != nil {
 			return err
 		}
 		if err := t.useGrants(ctx, j.Scheduler, j.ID, j.Grants); err != nil {

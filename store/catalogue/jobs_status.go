@@ -2,6 +2,8 @@ package catalogue
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 
 	"openflow"
@@ -107,6 +109,35 @@ func (c *Catalogue) UpdateJobStatus(ctx context.Context, k openflow.JobKey, to o
 		return true, nil
 	}
 	return false, c.refuseJobMove(ctx, k, to)
+}
+
+// QueueJob moves a job to waiting, like UpdateJobStatus. One that has ended counts anew among those of its peer; rule is the
+// site's for all peers. CodeExhausted: the peer has as many as it may have, and the job stays as it is.
+func (c *Catalogue) QueueJob(ctx context.Context, rule openflow.Quota, k openflow.JobKey, reason string) (changed bool, err error) {
+	err = c.write(ctx, func(t *tx) error {
+		changed = false
+		var peer string
+		var ended int64
+		err := t.one(ctx, `select peer, end_time from job where `+jobKey, keyArgs(k)...).Scan(&peer, &ended)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil // refuseJobMove says so
+		}
+		if err != nil {
+			return err
+		}
+		n, err := t.exec(ctx, jobMoves[openflow.JobWaiting], keyArgs(k, moveArgs(openflow.JobWaiting, reason, c.stamp())...)...)
+		if changed = n > 0; err != nil || !changed || ended == 0 {
+			return err
+		}
+		return admits(ctx, t.one, openflow.PartyID(peer), rule, 0)
+	})
+	if err != nil {
+		return false, classify("update "+k.String(), err)
+	}
+	if changed {
+		return true, nil
+	}
+	return false, c.refuseJobMove(ctx, k, openflow.JobWaiting)
 }
 
 // refuseJobMove explains why no row moved; nil when the job has that status already.

@@ -248,7 +248,7 @@ func testUpdateJobStatusFollowsTheTable(t *testing.T, newCatalogue opener) {
 			require.NoError(t, c.CreateJob(t.Context(), j, tasks))
 			before, err := c.Job(t.Context(), j.Key())
 			require.NoError(t, err)
-			_, err = c.CreateScheduledJob(t.Context(), openflow.ScheduledJob{ID: id, Status: from, DAG: sampleDAG()})
+			_, err = c.AdmitScheduledJob(t.Context(), openflow.Quota{}, openflow.ScheduledJob{ID: id, Status: from, DAG: sampleDAG()})
 			require.NoError(t, err)
 
 			changed, err := c.UpdateJobStatus(t.Context(), j.Key(), to, "because")
@@ -319,7 +319,7 @@ func TestReasonsOfRunningJobs(t *testing.T) { onEngines(t, testReasonsOfRunningJ
 func testReasonsOfRunningJobs(t *testing.T, newCatalogue opener) {
 	c, ctx := newCatalogue(t), t.Context()
 	j, _ := createJob(t, c, "j", guest)
-	_, err := c.CreateScheduledJob(ctx, openflow.ScheduledJob{ID: "j", Initiator: "9999", DAG: j.DAG})
+	_, err := c.AdmitScheduledJob(ctx, openflow.Quota{}, openflow.ScheduledJob{ID: "j", Initiator: "9999", DAG: j.DAG})
 	require.NoError(t, err)
 	none, err := c.RunningJobs(ctx, 10)
 	require.NoError(t, err)

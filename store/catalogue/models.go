@@ -2,6 +2,9 @@ package catalogue
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"maps"
 	"slices"
 
 	"openflow"
@@ -28,7 +31,8 @@ type modelRow struct {
 
 var (
 	modelColumns = columnsOf[modelRow]()
-	saveModel    = modelColumns.save("model", "model_id", "version", "role", "party", "task_name", "output_key", "scheduler")
+	saveModel    = modelColumns.save("model", modelKey...)
+	readModel    = `select ` + modelColumns.names + ` from model where ` + modelColumns.have(modelKey...)
 )
 
 // ModelFilter selects models; the zero value selects all.
@@ -77,6 +81,15 @@ func (c *Catalogue) SaveModel(ctx context.Context, m openflow.ModelRecord) error
 		Created: orNow(m.CreateTime, now), Updated: now, Meta: string(m.Meta),
 	})
 	err := c.write(ctx, func(t *tx) error {
+		sizes := modelSizes{}
+		sizes.add(m, 1)
+		before, err := scanModel(t.one(ctx, readModel, m.ModelID, m.Version, string(m.Party.Role), string(m.Party.ID), string(m.Task), m.OutputKey, string(m.Scheduler)))
+		switch {
+		case err == nil:
+			sizes.add(before, -1)
+		case !errors.Is(err, sql.ErrNoRows):
+			return err
+		}
 		n, err := t.exec(ctx, saveModel+` where model.initiator = excluded.initiator`, values...)
 		if err != nil {
 			return err
@@ -85,28 +98,39 @@ func (c *Catalogue) SaveModel(ctx context.Context, m openflow.ModelRecord) error
 			return openflow.Errorf(openflow.CodePermission, "%s is of another initiator", modelName(m)).
 				WithHint("leave model_id out of the job, or choose another")
 		}
-		return t.keepsModels(ctx, m.Scheduler)
+		return t.takeModels(ctx, sizes)
 	})
 	return classify("save "+modelName(m), err)
 }
 
-// keepsModels refuses models of the jobs of one party beyond its bounds. Models outlive their jobs, so they are not counted
-// with those alone.
-func (t *tx) keepsModels(ctx context.Context, scheduler openflow.PartyID) error {
-	var rows, objects int64
-	err := t.one(ctx, `select cast(coalesce(sum(length(meta)), 0) + count(*) * $2 as bigint), cast(coalesce(sum(bytes), 0) as bigint)
-		from model where scheduler = $1`,
-		string(scheduler), int64(rowOverhead)).Scan(&rows, &objects)
-	if err != nil {
-		return err
+// modelKey are the columns that find a model.
+var modelKey = []string{"model_id", "version", "role", "party", "task_name", "output_key", "scheduler"}
+
+// modelSizes are what models take of the bounds of those whose jobs have made them: rows and objects. Models outlive their
+// jobs, so they are counted by themselves.
+type modelSizes map[openflow.PartyID]map[string]int64
+
+// add counts a model, or takes it off with the factor -1.
+func (s modelSizes) add(m openflow.ModelRecord, factor int64) {
+	if s[m.Scheduler] == nil {
+		s[m.Scheduler] = map[string]int64{}
 	}
-	whose := "the models of jobs of party " + string(scheduler)
-	for _, have := range []struct {
-		kind string
-		sum  int64
-	}{{takenRows, rows}, {takenObjects, objects}} {
-		if limit := t.c.bounds[have.kind].Peer; have.sum > limit {
-			return spent(have.kind, account{"peer", string(scheduler), whose, limit}, have.sum)
+	s[m.Scheduler][takenRows] += factor * (int64(len(m.Meta)) + rowOverhead)
+	s[m.Scheduler][takenObjects] += factor * m.Bytes
+}
+
+// takeModels counts models. CodeExhausted: the jobs of one party have made more of them than the site keeps.
+func (t *tx) takeModels(ctx context.Context, sizes modelSizes) error {
+	for _, scheduler := range slices.Sorted(maps.Keys(sizes)) { // in order, as all who lock these rows
+		for _, kind := range []string{takenRows, takenObjects} {
+			bytes := sizes[scheduler][kind]
+			if bytes == 0 {
+				continue
+			}
+			a := account{"models", string(scheduler), "the models of jobs of party " + string(scheduler), t.c.bounds[kind].Peer}
+			if err := t.takeFor(ctx, kind, a, bytes); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -181,10 +205,20 @@ func (c *Catalogue) DeleteModels(ctx context.Context, f ModelFilter) (int, error
 		return 0, openflow.Errorf(openflow.CodeInvalid, "delete models: neither model_id nor job_id given")
 	}
 	w := f.where()
-	res, err := c.writer.ExecContext(ctx, "delete from model"+w.String(), c.fit(w.args)...)
-	if err != nil {
-		return 0, classify("delete models", err)
-	}
-	n, err := res.RowsAffected()
-	return int(n), classify("delete models", err)
+	n := 0
+	err := c.write(ctx, func(t *tx) error {
+		n = 0
+		sizes := modelSizes{}
+		err := t.each(ctx, "delete from model"+w.String()+" returning "+modelColumns.names, func(r row) error {
+			m, err := scanModel(r)
+			sizes.add(m, -1)
+			n++
+			return err
+		}, w.args...)
+		if err != nil {
+			return err
+		}
+		return t.takeModels(ctx, sizes)
+	})
+	return n, classify("delete models", err)
 }

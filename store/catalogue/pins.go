@@ -83,8 +83,12 @@ func scanPin(from row) (openflow.Pin, error) {
 
 // Pins lists what a job keeps as it was at its creation, by task, input and position; none is no error.
 func (c *Catalogue) Pins(ctx context.Context, k openflow.JobKey) ([]openflow.Pin, error) {
+	return c.pinsWhere(ctx, k, "")
+}
+
+func (c *Catalogue) pinsWhere(ctx context.Context, k openflow.JobKey, and string, more ...any) ([]openflow.Pin, error) {
 	var pins []openflow.Pin
-	err := c.each(ctx, `select `+pinColumns.names+` from pin where `+jobKey+` order by task_name, kind, input_key, position`, keyArgs(k),
+	err := c.each(ctx, `select `+pinColumns.names+` from pin where `+jobKey+and+` order by task_name, kind, input_key, position`, keyArgs(k, more...),
 		func(r row) error {
 			p, err := scanPin(r)
 			pins = append(pins, p)
@@ -96,18 +100,16 @@ func (c *Catalogue) Pins(ctx context.Context, k openflow.JobKey) ([]openflow.Pin
 // TableOf is the table of that name as the job has it: as it was pinned, otherwise as it is now. CodeNotFound: there is
 // none.
 func (c *Catalogue) TableOf(ctx context.Context, k openflow.JobKey, n openflow.TableName) (openflow.TableRecord, error) {
-	pins, err := c.Pins(ctx, k)
+	pins, err := c.pinsWhere(ctx, k, ` and kind = $5 and namespace = $6 and name = $7`, string(openflow.InputData), n.Namespace, n.Name)
 	if err != nil {
 		return openflow.TableRecord{}, err
 	}
 	now, err := c.Table(ctx, n)
-	i := slices.IndexFunc(pins, func(p openflow.Pin) bool {
-		return p.Kind == openflow.InputData && p.Table == n && p.SourceJob == ""
-	})
-	if i < 0 {
-		i = slices.IndexFunc(pins, func(p openflow.Pin) bool { return p.Kind == openflow.InputData && p.Table == n })
+	if len(pins) == 0 {
+		return now, err
 	}
-	if i < 0 || err == nil && now.Object == pins[i].Object {
+	i := max(slices.IndexFunc(pins, func(p openflow.Pin) bool { return p.SourceJob == "" }), 0)
+	if err == nil && now.Object == pins[i].Object {
 		return now, err
 	}
 	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {

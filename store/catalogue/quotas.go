@@ -85,23 +85,36 @@ func quotaFor(ctx context.Context, one oneRow, peer openflow.PartyID, rule openf
 	return q.Or(rule), err
 }
 
-// admits refuses a job of a peer, whose row is there, when it is one too many.
-func (t *tx) admits(ctx context.Context, peer openflow.PartyID, rule openflow.Quota) error {
+// admits refuses so many more jobs of a peer, beside those whose rows are there, when that is too many.
+func admits(ctx context.Context, one oneRow, peer openflow.PartyID, rule openflow.Quota, more int) error {
 	if peer == "" {
 		return nil
 	}
-	q, err := quotaFor(ctx, t.one, peer, rule)
+	q, err := quotaFor(ctx, one, peer, rule)
 	if err != nil || q.Jobs == 0 {
 		return err
 	}
 	var open int
-	if err := t.one(ctx, openJobs, string(peer)).Scan(&open); err != nil {
+	if err := one(ctx, openJobs, string(peer)).Scan(&open); err != nil {
 		return err
 	}
-	if open > q.Jobs {
+	if open+more > q.Jobs {
 		return tooMany(peer, q.Jobs)
 	}
 	return nil
+}
+
+// MayAdmit is an early look at a job that is not here yet: AdmitJob has the last word. Errors: CodeExhausted (its peer has as many
+// jobs as it may have), CodePermission (it is signed, and was deleted here).
+func (c *Catalogue) MayAdmit(ctx context.Context, rule openflow.Quota, j openflow.JobRecord) error {
+	err := error(nil)
+	if j.Signed {
+		err = notAgain(ctx, c.one, j.Key(), c.stamp())
+	}
+	if err == nil {
+		err = admits(ctx, c.one, j.Peer, rule, 1)
+	}
+	return classify("create "+j.Key().String(), err)
 }
 
 func tooMany(peer openflow.PartyID, most int) error {

@@ -83,10 +83,10 @@ func testOpenJobsAreBounded(t *testing.T, newCatalogue opener) {
 	require.NoError(t, err, "what is said of a peer counts")
 
 	for i := range 4 {
-		_, err := c.AdmitScheduledJob(ctx, 3, openflow.ScheduledJob{ID: openflow.JobID(fmt.Sprint("s", i)), Initiator: "10000", DAG: &openflow.DAG{}})
+		_, err := c.AdmitScheduledJob(ctx, openflow.Quota{Jobs: 3}, openflow.ScheduledJob{ID: openflow.JobID(fmt.Sprint("s", i)), Initiator: "10002", DAG: &openflow.DAG{}})
 		require.Equal(t, i == 3, openflow.CodeOf(err) == openflow.CodeExhausted, "%v", err)
 	}
-	_, err = c.AdmitScheduledJob(ctx, 3, openflow.ScheduledJob{ID: "t", Initiator: "10001", DAG: &openflow.DAG{}})
+	_, err = c.AdmitScheduledJob(ctx, openflow.Quota{Jobs: 3}, openflow.ScheduledJob{ID: "t", Initiator: "10001", DAG: &openflow.DAG{}})
 	require.NoError(t, err)
 }
 
@@ -173,4 +173,62 @@ func testAgeInTheQueue(t *testing.T, newCatalogue opener) {
 	require.Equal(t, openflow.CodeExhausted, ask(late), "a job that runs again is the youngest")
 	require.Equal(t, "7", told(t, c, capacity, rules))
 	require.Empty(t, ask(first))
+}
+
+// A job that has ended counts anew when it is run again, at its participant and at its scheduler, also when many come at once.
+func TestEndedJobsCountAnew(t *testing.T) { onEngines(t, testEndedJobsCountAnew) }
+
+func testEndedJobsCountAnew(t *testing.T, newCatalogue opener) {
+	const most, ended = 2, 8
+	c, ctx, rule := newCatalogue(t), t.Context(), openflow.Quota{Jobs: most}
+	keys := make([]openflow.JobKey, ended)
+	for i := range keys {
+		k, err := ofPeer(t, c, "10000", openflow.JobID(fmt.Sprint("j", i)), 1, rule)
+		require.NoError(t, err)
+		keys[i] = k
+		_, err = c.UpdateJobStatus(ctx, k, openflow.JobFailed, "no")
+		require.NoError(t, err)
+		_, err = c.AdmitScheduledJob(ctx, rule, openflow.ScheduledJob{ID: k.Job, Initiator: "10000", DAG: &openflow.DAG{}})
+		require.NoError(t, err)
+		_, err = c.UpdateScheduledJob(ctx, k.Job, openflow.JobFailed, "no")
+		require.NoError(t, err)
+	}
+	for name, open := range map[string]func(k openflow.JobKey) (bool, error){
+		"participant": func(k openflow.JobKey) (bool, error) { return c.QueueJob(ctx, rule, k, "") },
+		"scheduler":   func(k openflow.JobKey) (bool, error) { return c.QueueScheduledJob(ctx, rule, "9999", k.Job, "") },
+	} {
+		var opened atomic.Int32
+		require.NoError(t, parallel(ended, func(i int) error {
+			changed, err := open(keys[i])
+			if changed {
+				opened.Add(1)
+			}
+			return allow(err, openflow.CodeExhausted)
+		}), name)
+		require.EqualValues(t, most, opened.Load(), name)
+	}
+	use, err := c.PeerUse(ctx, "10000")
+	require.NoError(t, err)
+	require.Equal(t, most, use.Jobs)
+	requireCode(t, openflow.CodeExhausted, c.MaySchedule(ctx, rule, "10000"))
+	requireCode(t, openflow.CodeExhausted, c.MayAdmit(ctx, rule, openflow.JobRecord{ID: "new", Party: guest, Scheduler: "10000", Peer: "10000"}))
+	require.NoError(t, c.MaySchedule(ctx, rule, "10001"))
+
+	for _, k := range keys {
+		j, err := c.Job(ctx, k)
+		require.NoError(t, err)
+		if j.Status == openflow.JobFailed {
+			require.Equal(t, "no", j.Reason, "what is refused stays as it was")
+			continue
+		}
+		changed, err := c.QueueJob(ctx, rule, k, "")
+		require.NoError(t, err)
+		require.False(t, changed, "it waits already")
+	}
+	_, err = c.QueueScheduledJob(ctx, rule, "10000", keys[0].Job, "")
+	require.NoError(t, err, "the site itself may have any number")
+	_, err = c.QueueJob(ctx, rule, openflow.JobKey{Scheduler: "10000", Job: "none", Party: guest}, "")
+	requireCode(t, openflow.CodeNotFound, err)
+	_, err = c.QueueScheduledJob(ctx, rule, "9999", "none", "")
+	requireCode(t, openflow.CodeNotFound, err)
 }

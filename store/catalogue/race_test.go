@@ -239,7 +239,7 @@ func testReplicasTakeASubmissionOnce(t *testing.T, place catalogue.Options) {
 	opened := replicas(t, place, 3)
 	ids := make([]openflow.JobID, 18)
 	require.NoError(t, parallel(len(ids), func(i int) error {
-		kept, err := opened[i%3].CreateScheduledJob(t.Context(), openflow.ScheduledJob{
+		kept, err := opened[i%3].AdmitScheduledJob(t.Context(), openflow.Quota{}, openflow.ScheduledJob{
 			ID: openflow.JobID(fmt.Sprint("j", i)), Initiator: "9999", IdempotencyKey: fmt.Sprint("key", i%2), SubmitHash: "h", DAG: sampleDAG(),
 		})
 		ids[i] = kept.ID

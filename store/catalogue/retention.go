@@ -64,7 +64,7 @@ func (c *Catalogue) DeleteJob(ctx context.Context, k openflow.JobKey) (freed []s
 			err = t.remember(ctx, k, c.stamp())
 		}
 		if err == nil {
-			_, err = t.exec(ctx, forgetUses+` and job_id = $1`, string(k.Job))
+			_, err = t.exec(ctx, forgetUses, string(k.Job))
 		}
 		return err
 	})
@@ -134,7 +134,7 @@ func (c *Catalogue) DeleteScheduledJob(ctx context.Context, id openflow.JobID) e
 		if err != nil || n == 0 {
 			return err
 		}
-		if _, err := t.exec(ctx, forgetUses+` and job_id = $1`, string(id)); err != nil {
+		if _, err := t.exec(ctx, forgetUses, string(id)); err != nil {
 			return err
 		}
 		return t.giveBackJob(ctx, scheduledAccount(id), j.Initiator)
@@ -189,15 +189,15 @@ func (c *Catalogue) dropScheduled(ctx context.Context, query string, args ...any
 			if _, err := t.exec(ctx, `delete from scheduled_job where job_id = $1`, string(id)); err != nil {
 				return err
 			}
+			if _, err := t.exec(ctx, forgetUses, string(id)); err != nil {
+				return err
+			}
 			if err := t.giveBackJob(ctx, scheduledAccount(id), initiator); err != nil {
 				return err
 			}
 		}
 		n = len(gone)
-		if n > 0 {
-			_, err = t.exec(ctx, forgetUses)
-		}
-		return err
+		return nil
 	})
 	return n, err
 }

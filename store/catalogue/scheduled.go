@@ -61,17 +61,12 @@ func scanScheduled(from row) (openflow.ScheduledJob, error) {
 	return j, err
 }
 
-// CreateScheduledJob records a job that this node schedules and returns the row that counts. That is j itself, or the
-// row of an earlier submission with an equal SubmitHash and the same ID, or the same initiator and idempotency key.
-// CodeConflict: that earlier submission was a different one. Of the job of another initiator that has the ID, nothing
-// is told. CodePermission: one of its grants allows no further job.
-func (c *Catalogue) CreateScheduledJob(ctx context.Context, j openflow.ScheduledJob) (openflow.ScheduledJob, error) {
-	return c.AdmitScheduledJob(ctx, 0, j)
-}
-
-// AdmitScheduledJob is CreateScheduledJob where the initiator, a peer, has less than so many jobs under way that this node
-// schedules; 0: any number. CodeExhausted: it has as many. Then no use of a grant is counted.
-func (c *Catalogue) AdmitScheduledJob(ctx context.Context, most int, j openflow.ScheduledJob) (openflow.ScheduledJob, error) {
+// AdmitScheduledJob records a job that this node schedules and returns the row that counts. That is j itself, or the
+// row of an earlier submission that it repeats; see [openflow.ScheduledJob.Repeats]. The rule is the site's for all initiators that are peers; the zero value is for
+// the site itself. CodeConflict: the earlier submission was a different one. Of the job of another initiator that has the ID,
+// nothing is told. CodePermission: one of its grants allows no further job. CodeExhausted: the initiator has as many jobs under
+// way as it may have. Then no use of a grant is counted.
+func (c *Catalogue) AdmitScheduledJob(ctx context.Context, rule openflow.Quota, j openflow.ScheduledJob) (openflow.ScheduledJob, error) {
 	if j.Status == "" {
 		j.Status = openflow.JobReady
 	}
@@ -100,16 +95,10 @@ func (c *Catalogue) AdmitScheduledJob(ctx context.Context, most int, j openflow.
 		if err != nil {
 			return err
 		}
-		if n > 0 && most > 0 {
-			var open int
-			if err := t.one(ctx, scheduledOf, string(j.Initiator)).Scan(&open); err != nil {
+		if n > 0 {
+			if err := schedules(ctx, t.one, j.Initiator, rule, 0); err != nil {
 				return err
 			}
-			if open > most {
-				return tooMany(j.Initiator, most)
-			}
-		}
-		if n > 0 {
 			kept = j
 			kept.CreateTime, kept.UpdateTime = timeOf(orNow(j.CreateTime, now)), timeOf(now)
 			if err := t.useGrants(ctx, j.DAG.Conf.Scheduler, j.ID, j.Grants); err != nil {
@@ -117,29 +106,38 @@ func (c *Catalogue) AdmitScheduledJob(ctx context.Context, most int, j openflow.
 			}
 			return t.takeForScheduled(ctx, j.ID, j.Initiator, textBytes(args))
 		}
-		// The key says which submission this is, so a match by key comes before one by ID.
-		kept, err = scanScheduled(t.one(ctx, `select `+scheduledColumns.names+` from scheduled_job
-			where (initiator = $1 and idempotency_key = $2 and idempotency_key <> '') or job_id = $3
-			order by case when idempotency_key = $2 and initiator = $1 then 0 else 1 end limit 1`,
-			string(j.Initiator), j.IdempotencyKey, string(j.ID)))
+		kept, err = scanScheduled(t.one(ctx, submitted, string(j.Initiator), j.IdempotencyKey, string(j.ID)))
 		return err
 	})
 	if err != nil {
 		return j, classify("create job "+string(j.ID), err)
 	}
-	if kept.Initiator != j.Initiator { // whose it is, and what, is nobody else's affair
-		return j, openflow.Errorf(openflow.CodeConflict, "the job ID %s cannot be used here", j.ID).
-			WithHint("submit the job again: it gets another ID")
-	}
-	if kept.SubmitHash != j.SubmitHash {
-		if j.IdempotencyKey != "" && kept.IdempotencyKey == j.IdempotencyKey {
-			return j, openflow.Errorf(openflow.CodeConflict, "idempotency key %q belongs to job %s, which was a different submission",
-				j.IdempotencyKey, kept.ID).WithHint("use a new key for a new job")
-		}
-		return j, conflict("job %s exists already and was a different submission", kept.ID)
-	}
-	return kept, nil
+	return kept, j.Repeats(kept)
 }
+
+// submitted finds an earlier submission. The key says which it is, so a match by key comes before one by ID.
+var submitted = `select ` + scheduledColumns.names + ` from scheduled_job
+	where (initiator = $1 and idempotency_key = $2 and idempotency_key <> '') or job_id = $3
+	order by case when idempotency_key = $2 and initiator = $1 then 0 else 1 end limit 1`
+
+// Submitted finds the job that an initiator has submitted under an idempotency key, or with an ID. CodeNotFound: there is none.
+// Those of others are not found.
+func (c *Catalogue) Submitted(ctx context.Context, initiator openflow.PartyID, key string, id openflow.JobID) (openflow.ScheduledJob, error) {
+	var have openflow.JobID
+	err := c.one(ctx, submittedOwn, string(initiator), key, string(id)).Scan(&have)
+	if errors.Is(err, sql.ErrNoRows) {
+		return openflow.ScheduledJob{}, notFound("job %s is not scheduled here", id)
+	}
+	if err != nil {
+		return openflow.ScheduledJob{}, classify("read job "+string(id), err)
+	}
+	return c.ScheduledJob(ctx, have)
+}
+
+// submittedOwn is submitted where the job is the initiator's, and reads no more than its ID.
+const submittedOwn = `select job_id from (
+	select job_id, 0 as place from scheduled_job where initiator = $1 and idempotency_key = $2 and idempotency_key <> ''
+	union all select job_id, 1 as place from scheduled_job where job_id = $3 and initiator = $1) as found order by place limit 1`
 
 // ScheduledJob returns one job of this scheduler; CodeNotFound if there is none.
 func (c *Catalogue) ScheduledJob(ctx context.Context, id openflow.JobID) (openflow.ScheduledJob, error) {
@@ -195,6 +193,58 @@ func (c *Catalogue) UpdateScheduledJob(ctx context.Context, id openflow.JobID, t
 		return false, err
 	}
 	return false, conflict("job %s is %s and cannot become %s", id, j.Status, to)
+}
+
+// QueueScheduledJob moves a scheduled job to waiting, like UpdateScheduledJob. One that has ended counts anew among those of its
+// initiator; rule is the site's for all peers, and self is the site. CodeExhausted: the initiator has as many as it may have.
+// The job stays as it is then.
+func (c *Catalogue) QueueScheduledJob(ctx context.Context, rule openflow.Quota, self openflow.PartyID, id openflow.JobID, reason string) (changed bool, err error) {
+	err = c.write(ctx, func(t *tx) error {
+		changed = false
+		var initiator openflow.PartyID
+		var ended int64
+		err := t.one(ctx, `select initiator, end_time from scheduled_job where job_id = $1`, string(id)).Scan(&initiator, &ended)
+		if errors.Is(err, sql.ErrNoRows) {
+			return notFound("job %s is not scheduled here", id)
+		}
+		if err != nil {
+			return err
+		}
+		n, err := t.exec(ctx, scheduledMoves[openflow.JobWaiting], append([]any{string(id)}, moveArgs(openflow.JobWaiting, reason, c.stamp())...)...)
+		if changed = n > 0; err != nil || !changed || ended == 0 || initiator == self {
+			return err
+		}
+		return schedules(ctx, t.one, initiator, rule, 0)
+	})
+	switch {
+	case err != nil:
+		return false, classify("update job "+string(id), err)
+	case changed:
+		return true, nil
+	}
+	return c.UpdateScheduledJob(ctx, id, openflow.JobWaiting, reason) // which says why not
+}
+
+// MaySchedule is an early look at one more job of an initiator, a peer, that this node is to schedule. CodeExhausted: it has as
+// many as it may have.
+func (c *Catalogue) MaySchedule(ctx context.Context, rule openflow.Quota, initiator openflow.PartyID) error {
+	return classify("count the jobs of party "+string(initiator), schedules(ctx, c.one, initiator, rule, 1))
+}
+
+// schedules refuses so many more jobs of an initiator, beside those whose rows are there, when that is too many.
+func schedules(ctx context.Context, one oneRow, initiator openflow.PartyID, rule openflow.Quota, more int) error {
+	q, err := quotaFor(ctx, one, initiator, rule)
+	if err != nil || q.Jobs == 0 {
+		return err
+	}
+	var open int
+	if err := one(ctx, scheduledOf, string(initiator)).Scan(&open); err != nil {
+		return err
+	}
+	if open+more > q.Jobs {
+		return tooMany(initiator, q.Jobs)
+	}
+	return nil
 }
 
 // SetScheduledProgress raises the progress of a scheduled job, in percent; a value not above the stored one changes

@@ -23,20 +23,20 @@ func scheduled(id openflow.JobID, key, hash string) openflow.ScheduledJob {
 	}
 }
 
-func TestCreateScheduledJobIsIdempotent(t *testing.T) {
-	onEngines(t, testCreateScheduledJobIsIdempotent)
+func TestAdmitScheduledJobIsIdempotent(t *testing.T) {
+	onEngines(t, testAdmitScheduledJobIsIdempotent)
 }
 
-func testCreateScheduledJobIsIdempotent(t *testing.T, newCatalogue opener) {
+func testAdmitScheduledJobIsIdempotent(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
-	first, err := c.CreateScheduledJob(ctx, scheduled("first", "key", "hash"))
+	first, err := c.AdmitScheduledJob(ctx, openflow.Quota{}, scheduled("first", "key", "hash"))
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(scheduled("first", "key", "hash"), first, cmpopts.IgnoreTypes(time.Time{})))
 	stored, err := c.ScheduledJob(ctx, "first")
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(first, stored))
-	_, err = c.CreateScheduledJob(ctx, scheduled("keyless", "", "h"))
+	_, err = c.AdmitScheduledJob(ctx, openflow.Quota{}, scheduled("keyless", "", "h"))
 	require.NoError(t, err)
 
 	other := scheduled("second", "key", "hash")
@@ -58,7 +58,7 @@ func testCreateScheduledJobIsIdempotent(t *testing.T, newCatalogue opener) {
 		"a status that is none is refused": {openflow.ScheduledJob{ID: "x", Status: "finished", DAG: sampleDAG()}, "", "unknown status"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := c.CreateScheduledJob(ctx, test.submit)
+			got, err := c.AdmitScheduledJob(ctx, openflow.Quota{}, test.submit)
 			if test.say != "" {
 				require.ErrorContains(t, err, test.say)
 				return
@@ -80,7 +80,7 @@ func testConcurrentSubmissionsAreOneJob(t *testing.T, newCatalogue opener) {
 	for i := range ids {
 		wg.Go(func() {
 			for tries := 0; ; tries++ { // a busy database is asked again, as by every caller
-				j, err := c.CreateScheduledJob(t.Context(), scheduled(openflow.JobID(fmt.Sprint("j", i)), "key", "hash"))
+				j, err := c.AdmitScheduledJob(t.Context(), openflow.Quota{}, scheduled(openflow.JobID(fmt.Sprint("j", i)), "key", "hash"))
 				if err == nil || openflow.CodeOf(err) != openflow.CodeUnavailable || tries == 5 {
 					assert.NoError(t, err)
 					ids[i] = j.ID
@@ -105,7 +105,7 @@ func testScheduledJobsWhere(t *testing.T, newCatalogue opener) {
 	for i := range 5 {
 		j := scheduled(openflow.JobID(fmt.Sprint("j", i)), "", "h")
 		j.Initiator = []openflow.PartyID{"9999", "10000"}[i%2]
-		_, err := c.CreateScheduledJob(t.Context(), j)
+		_, err := c.AdmitScheduledJob(t.Context(), openflow.Quota{}, j)
 		require.NoError(t, err)
 	}
 	_, err := c.UpdateScheduledJob(t.Context(), "j0", openflow.JobFailed, "")
@@ -133,7 +133,7 @@ func TestScheduledProgressReasonAndRetention(t *testing.T) {
 func testScheduledProgressReasonAndRetention(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	ctx := t.Context()
-	_, err := c.CreateScheduledJob(ctx, scheduled("j", "", "h"))
+	_, err := c.AdmitScheduledJob(ctx, openflow.Quota{}, scheduled("j", "", "h"))
 	require.NoError(t, err)
 	require.NoError(t, c.SetScheduledProgress(ctx, "j", 40))
 	require.NoError(t, c.SetScheduledProgress(ctx, "j", 20))
@@ -170,7 +170,7 @@ func testScheduledJobThatNeverWaits(t *testing.T, newCatalogue opener) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCatalogue(t)
-			_, err := c.CreateScheduledJob(t.Context(), scheduled("j", "", "h"))
+			_, err := c.AdmitScheduledJob(t.Context(), openflow.Quota{}, scheduled("j", "", "h"))
 			require.NoError(t, err)
 			for _, to := range path {
 				changed, err := c.UpdateScheduledJob(t.Context(), "j", to, "")
@@ -194,7 +194,7 @@ func testOldScheduledJobsAreForgotten(t *testing.T, newCatalogue opener) {
 	} {
 		j := scheduled(id, "", "h")
 		j.Status = openflow.JobReady
-		_, err := c.CreateScheduledJob(t.Context(), j)
+		_, err := c.AdmitScheduledJob(t.Context(), openflow.Quota{}, j)
 		require.NoError(t, err)
 		if status != openflow.JobReady {
 			_, err = c.UpdateScheduledJob(t.Context(), id, status, "")
@@ -225,7 +225,7 @@ func TestCounts(t *testing.T) {
 func testCounts(t *testing.T, newCatalogue opener) {
 	c := newCatalogue(t)
 	_, tasks := createJob(t, c, "j", guest)
-	_, err := c.CreateScheduledJob(t.Context(), scheduled("j", "", "h"))
+	_, err := c.AdmitScheduledJob(t.Context(), openflow.Quota{}, scheduled("j", "", "h"))
 	require.NoError(t, err)
 	_, err = c.UpdateScheduledJob(t.Context(), "j", openflow.JobWaiting, "")
 	require.NoError(t, err)

@@ -26,6 +26,7 @@ type siteRow struct {
 var (
 	siteColumns = columnsOf[siteRow]()
 	saveSite    = siteColumns.save("site", "party")
+	readSite    = `select ` + siteColumns.names + ` from site where party = $1`
 )
 
 // SaveSite records a peer, replacing what was known of it; AddedAt stays the first time.
@@ -33,15 +34,36 @@ func (c *Catalogue) SaveSite(ctx context.Context, s openflow.SiteRecord) error {
 	if err := openflow.CheckIdentifier("party_id", string(s.Party)); err != nil {
 		return err
 	}
-	keys, err := encode("the keys of site "+string(s.Party), s.Keys)
-	if err != nil {
+	_, err := c.ChangeSite(ctx, s.Party, func(openflow.SiteRecord, bool) (openflow.SiteRecord, error) { return s, nil })
+	return err
+}
+
+// ChangeSite records what change makes of a peer, whose record it is given; known tells whether there is one. Nobody else changes
+// it meanwhile. It may be asked twice, and what it fails with comes through, with nothing changed.
+func (c *Catalogue) ChangeSite(
+	ctx context.Context, p openflow.PartyID, change func(have openflow.SiteRecord, known bool) (openflow.SiteRecord, error),
+) (openflow.SiteRecord, error) {
+	var s openflow.SiteRecord
+	err := c.write(ctx, func(t *tx) error {
+		have, err := scanSite(t.one(ctx, readSite, string(p)))
+		known := !errors.Is(err, sql.ErrNoRows)
+		if err != nil && known {
+			return err
+		}
+		if s, err = change(have, known); err != nil {
+			return err
+		}
+		keys, err := encode("the keys of site "+string(p), s.Keys)
+		if err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, saveSite, siteColumns.values(siteRow{
+			Party: string(p), URL: s.URL, Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile,
+			AddedAt: orNow(s.AddedAt, c.stamp()), Unsigned: s.Unsigned, Keys: keys, Plain: s.Plain,
+		})...)
 		return err
-	}
-	_, err = c.exec(ctx, saveSite, siteColumns.values(siteRow{
-		Party: string(s.Party), URL: s.URL, Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile,
-		AddedAt: orNow(s.AddedAt, c.stamp()), Unsigned: s.Unsigned, Keys: keys, Plain: s.Plain,
-	})...)
-	return classify("save site "+string(s.Party), err)
+	})
+	return s, classify("save site "+string(p), err)
 }
 
 func scanSite(from row) (openflow.SiteRecord, error) {
@@ -58,7 +80,7 @@ func scanSite(from row) (openflow.SiteRecord, error) {
 
 // Site returns a peer; CodeNotFound if it is not known.
 func (c *Catalogue) Site(ctx context.Context, p openflow.PartyID) (openflow.SiteRecord, error) {
-	s, err := scanSite(c.one(ctx, `select `+siteColumns.names+` from site where party = $1`, string(p)))
+	s, err := scanSite(c.one(ctx, readSite, string(p)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, openflow.Errorf(openflow.CodeNotFound, "site %s is not known here", p).
 			WithHint("exchange keys once: openflow site add %s --url URL --key KEY", p)

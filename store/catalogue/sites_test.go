@@ -63,6 +63,33 @@ func testSites(t *testing.T, newCatalogue opener) {
 	require.ErrorContains(t, err, "openflow site add 10000")
 }
 
+// Changes of one record that come at once all count.
+func TestChangesOfASite(t *testing.T) {
+	atEngines(t, func(t *testing.T, place catalogue.Options) {
+		const changes = 12
+		opened, ctx := replicas(t, place, 2), t.Context()
+		require.NoError(t, opened[0].SaveSite(ctx, openflow.SiteRecord{Party: "10000", URL: "https://a"}))
+		require.NoError(t, parallel(changes, func(i int) error {
+			_, err := opened[i%2].ChangeSite(ctx, "10000", func(have openflow.SiteRecord, known bool) (openflow.SiteRecord, error) {
+				have.Keys = append(have.Keys, fmt.Sprint(i))
+				return have, nil
+			})
+			return err
+		}))
+		s, err := opened[0].Site(ctx, "10000")
+		require.NoError(t, err)
+		require.Len(t, s.Keys, changes)
+		no := openflow.Errorf(openflow.CodeConflict, "no")
+		_, err = opened[0].ChangeSite(ctx, "10001", func(_ openflow.SiteRecord, known bool) (openflow.SiteRecord, error) {
+			require.False(t, known)
+			return openflow.SiteRecord{}, no
+		})
+		require.ErrorIs(t, err, no)
+		_, err = opened[0].Site(ctx, "10001")
+		requireCode(t, openflow.CodeNotFound, err)
+	})
+}
+
 func TestAudit(t *testing.T) { onEngines(t, testAudit) }
 
 func testAudit(t *testing.T, newCatalogue opener) {

@@ -29,7 +29,7 @@ func testSchedulersOfSubmissions(t *testing.T, newCatalogue opener) {
 	_, err = remembered("2")
 	requireCode(t, openflow.CodeConflict, err)
 	require.ErrorContains(t, err, "10000, 10001")
-	_, err = c.CreateScheduledJob(t.Context(), openflow.ScheduledJob{ID: "1", Initiator: "9999", DAG: sampleDAG()})
+	_, err = c.AdmitScheduledJob(t.Context(), openflow.Quota{}, openflow.ScheduledJob{ID: "1", Initiator: "9999", DAG: sampleDAG()})
 	require.NoError(t, err)
 	_, err = remembered("1")
 	requireCode(t, openflow.CodeConflict, err)

@@ -105,13 +105,21 @@ func (t *tx) take(ctx context.Context, kind string, peer openflow.PartyID, bytes
 	b := t.c.bounds[kind]
 	for _, a := range append(accounts,
 		account{"peer", string(peer), "the jobs of party " + string(peer), b.Peer}, account{"all", "", "all jobs", b.Total}) {
-		var sum int64
-		if err := t.one(ctx, takeMore, takenColumns.values(takenRow{kind, a.level, a.name, bytes})...).Scan(&sum); err != nil {
+		if err := t.takeFor(ctx, kind, a, bytes); err != nil {
 			return err
 		}
-		if bytes > 0 && sum > a.limit {
-			return spent(kind, a, sum)
-		}
+	}
+	return nil
+}
+
+// takeFor counts bytes for one account.
+func (t *tx) takeFor(ctx context.Context, kind string, a account, bytes int64) error {
+	var sum int64
+	if err := t.one(ctx, takeMore, takenColumns.values(takenRow{kind, a.level, a.name, bytes})...).Scan(&sum); err != nil {
+		return err
+	}
+	if bytes > 0 && sum > a.limit {
+		return spent(kind, a, sum)
 	}
 	return nil
 }

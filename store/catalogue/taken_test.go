@@ -84,7 +84,7 @@ func TestWhatABoundRefusesIsNotKept(t *testing.T) {
 		requireCode(t, openflow.CodeSpent, c.CreateJob(t.Context(), j, more))
 		_, err = c.Job(t.Context(), j.Key())
 		requireCode(t, openflow.CodeNotFound, err)
-		_, err = c.CreateScheduledJob(t.Context(), openflow.ScheduledJob{ID: "two", Initiator: "10000", DAG: d})
+		_, err = c.AdmitScheduledJob(t.Context(), openflow.Quota{}, openflow.ScheduledJob{ID: "two", Initiator: "10000", DAG: d})
 		requireCode(t, openflow.CodeSpent, err)
 		_, err = c.ScheduledJob(t.Context(), "two")
 		requireCode(t, openflow.CodeNotFound, err)
@@ -156,6 +156,25 @@ func TestBoundOfModels(t *testing.T) {
 		_, err := c.DeleteModels(t.Context(), catalogue.ModelFilter{ModelID: "m0"})
 		require.NoError(t, err)
 		require.NoError(t, save("10000", 1, 1))
+		for range 3 { // in place of the one before
+			require.NoError(t, save("10000", 1, 1<<20))
+		}
+		requireCode(t, openflow.CodeExhausted, save("10000", 1, 1<<21))
+		require.NoError(t, save("10000", 1, 0))
+		rows := func(n int) error {
+			return c.SaveModel(t.Context(), openflow.ModelRecord{
+				ModelID: "rows", Version: fmt.Sprint(n), Party: guest, OutputKey: "m", Object: "o", Scheduler: "10002", Meta: []byte(`"` + strings.Repeat("é", 100<<10) + `"`),
+			})
+		}
+		for range 2 { // what is deleted counts no more
+			for n := range 5 {
+				require.NoError(t, rows(n))
+			}
+			requireCode(t, openflow.CodeExhausted, rows(5))
+			n, err := c.DeleteModels(t.Context(), catalogue.ModelFilter{ModelID: "rows"})
+			require.NoError(t, err)
+			require.Equal(t, 5, n)
+		}
 	})
 }
 
@@ -198,7 +217,7 @@ func TestRefusedJobsAreForgotten(t *testing.T) {
 		for i := range 5 {
 			for _, by := range []openflow.PartyID{"9999", "10000", "10001"} {
 				id := openflow.JobID(fmt.Sprintf("%s-%d", by, i))
-				_, err := c.CreateScheduledJob(t.Context(), openflow.ScheduledJob{ID: id, Initiator: by, DAG: sampleDAG()})
+				_, err := c.AdmitScheduledJob(t.Context(), openflow.Quota{}, openflow.ScheduledJob{ID: id, Initiator: by, DAG: sampleDAG()})
 				require.NoError(t, err)
 				_, err = c.UpdateScheduledJob(t.Context(), id, openflow.JobFailed, "refused")
 				require.NoError(t, err)

@@ -60,7 +60,7 @@ func TestEndsOfRunsAreCounted(t *testing.T) {
 
 func TestEndsOfJobsAreCounted(t *testing.T) {
 	rows, m := opened(t), metrics.New("test")
-	_, err := rows.CreateScheduledJob(t.Context(), openflow.ScheduledJob{ID: "j", Initiator: "9999", DAG: &openflow.DAG{}})
+	_, err := rows.AdmitScheduledJob(t.Context(), openflow.Quota{}, openflow.ScheduledJob{ID: "j", Initiator: "9999", DAG: &openflow.DAG{}})
 	require.NoError(t, err)
 	jobs := Jobs{rows, m}
 	for _, to := range []openflow.JobStatus{openflow.JobRunning, openflow.JobSuccess, openflow.JobSuccess} {

@@ -81,6 +81,15 @@ func (c Rows) UpdateJobStatus(ctx context.Context, k openflow.JobKey, to openflo
 	return changed, err
 }
 
+// QueueJob tells that the job waits.
+func (c Rows) QueueJob(ctx context.Context, rule openflow.Quota, k openflow.JobKey, reason string) (bool, error) {
+	changed, err := c.Catalogue.QueueJob(ctx, rule, k, reason)
+	if changed {
+		c.tellJob(ctx, k, openflow.JobWaiting, reason, nil)
+	}
+	return changed, err
+}
+
 // SetJobReason tells what the job waits for.
 func (c Rows) SetJobReason(ctx context.Context, k openflow.JobKey, reason string) error {
 	err := c.Catalogue.SetJobReason(ctx, k, reason)
