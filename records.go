@@ -56,6 +56,7 @@ type JobRecord struct {
 	Peer            PartyID   // whose quota it counts to; empty: nobody's, it is this site's own
 	Lease           time.Time // when it ends here unless its scheduler still drives it; zero: never
 	Closed          bool      // this site has ended it for good: no rerun opens it again
+	Reruns          int       // how often it was opened again after its end
 
 	Grants []GrantID // that it is created on, each of which it uses once; not part of the row that is read
 }
@@ -95,9 +96,14 @@ type ScheduledJob struct {
 	UpdateTime     time.Time
 	StartTime      time.Time
 	EndTime        time.Time
+	Reruns         int // how often it was opened again after its end
 
 	Grants []GrantID // as of a JobRecord
 }
+
+// MaxReruns is how often a job is run again, at its scheduler and at each party. A rerun uses no grant anew, so that there has to
+// be an end of them.
+const MaxReruns = 10
 
 // Repeats refuses a submission that is another one than the first of the same initiator with the same key or ID. Errors:
 // CodeConflict. Of the job of another initiator that has the ID, it tells nothing.

@@ -241,6 +241,7 @@ func (n *Node) connect() services {
 	n.onClose("connections to peers", func(context.Context) error { n.lines.Close(); return nil })
 	n.queue = partner.NewQueue(n.config.Party, n.rows, dir, n.config.Limits, n.config.Log)
 	part.Freed = n.queue.Freed
+	n.rows.WhenFreed(n.queue.Freed)
 	jobs := &initiator.Service{
 		Self: n.config.Party, Ends: part, Rows: n.rows, Components: n.registry, Mandates: mandates, Directory: dir, NewID: ids.Next, Log: n.config.Log,
 	}

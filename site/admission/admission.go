@@ -164,3 +164,34 @@ func Devices(total int, taken []string, n int) (ids []string, ok bool) {
 	}
 	return ids, len(ids) == n
 }
+
+// Version is a version of a task at one party, as far as it decides whether another one may run.
+type Version struct {
+	Number      int
+	Status      openflow.TaskStatus // over all parties, as the scheduler says
+	PartyStatus openflow.TaskStatus // here
+	Open        bool                // it was accepted, and has not ended
+}
+
+// Follows tells whether a run may be started beside the other versions of its task here. A version runs alone, is the last, and none
+// that has succeeded is before it: only a task that has failed, here or elsewhere, is run again. Errors: CodeExhausted (another
+// version has to end first), CodeConflict.
+func Follows(k openflow.TaskKey, others []Version) error {
+	for _, v := range others {
+		failed := v.Status.Terminal() && !v.Status.Succeeded()
+		switch {
+		case v.Number > k.Version:
+			return openflow.Errorf(openflow.CodeConflict, "%s cannot start: version %d of the task is here already", k, v.Number)
+		case v.PartyStatus.Succeeded() && !failed || v.Status.Succeeded():
+			return openflow.Errorf(openflow.CodeConflict, "%s cannot start: version %d of the task has succeeded", k, v.Number)
+		}
+	}
+	for _, v := range others {
+		if v.Open {
+			return openflow.About(openflow.AboutResource,
+				openflow.Errorf(openflow.CodeExhausted, "%s cannot start yet: version %d of the task is under way", k, v.Number).
+					WithHint("it goes on when that version has ended"))
+		}
+	}
+	return nil
+}

@@ -256,3 +256,29 @@ func TestEveryJobGetsItsTurn(t *testing.T) {
 		require.False(t, waits, "the largest job of the lowest priority has had its turn")
 	})
 }
+
+func TestFollows(t *testing.T) {
+	waiting, running, success, failed := openflow.TaskWaiting, openflow.TaskRunning, openflow.TaskSuccess, openflow.TaskFailed
+	for name, tc := range map[string]struct {
+		version int
+		others  []admission.Version
+		want    openflow.Code
+	}{
+		"the first":                      {0, nil, ""},
+		"after a failure here":           {1, []admission.Version{{0, running, failed, false}}, ""},
+		"after a failure elsewhere":      {1, []admission.Version{{0, failed, success, false}}, ""},
+		"after one that never began":     {2, []admission.Version{{1, waiting, waiting, false}, {0, failed, failed, false}}, ""},
+		"after a success":                {1, []admission.Version{{0, success, success, false}}, openflow.CodeConflict},
+		"after one that nobody said of":  {1, []admission.Version{{0, running, success, false}}, openflow.CodeConflict},
+		"after one told to be a success": {1, []admission.Version{{0, success, failed, false}}, openflow.CodeConflict},
+		"after a success before others":  {2, []admission.Version{{1, failed, failed, false}, {0, success, success, false}}, openflow.CodeConflict},
+		"before a later one":             {0, []admission.Version{{1, waiting, waiting, false}}, openflow.CodeConflict},
+		"beside another":                 {1, []admission.Version{{0, running, running, true}}, openflow.CodeExhausted},
+		"beside one that is stopped":     {1, []admission.Version{{0, failed, running, true}}, openflow.CodeExhausted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "a", Version: tc.version, Party: openflow.Party{Role: openflow.RoleHost, ID: "10000"}}
+			require.Equal(t, tc.want, openflow.CodeOf(admission.Follows(k, tc.others)))
+		})
+	}
+}

@@ -1,12 +1,14 @@
 package partner_test
 
 import (
+	"context"
 	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/site/partner"
 )
 
 func TestEveryCallMayBeRepeated(t *testing.T) {
@@ -58,10 +60,17 @@ func TestOpenJobWhenThereIsNoRoom(t *testing.T) {
 	require.NotEqual(t, openflow.AboutResource, e.Subject)
 }
 
+// retried is a job whose tasks are retried as often.
+func retried(n int) *openflow.DAG {
+	d := dag()
+	d.Conf.AutoRetries = n
+	return d
+}
+
 // A scheduler that starts tasks in several calls tells of a version before it starts it.
 func TestAVersionThatWaitsIsMade(t *testing.T) {
 	s := newSite(t)
-	s.running("1", dag())
+	s.running("1", retried(1))
 	again, unknown := taskKey("1", "lr_0", host), taskKey("1", "x", host)
 	again.Version, unknown.Version = 1, 1
 	for range 2 {
@@ -76,7 +85,7 @@ func TestAVersionThatWaitsIsMade(t *testing.T) {
 
 func TestStartMakesAFurtherVersion(t *testing.T) {
 	s := newSite(t)
-	s.running("1", dag())
+	s.running("1", retried(2))
 	k := taskKey("1", "lr_0", host)
 	again := k
 	again.Version = 2 // this site was not reached for version 1
@@ -95,18 +104,78 @@ func TestStartMakesAFurtherVersion(t *testing.T) {
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 }
 
-// How many versions a site was not reached for, the caller says: nothing is done for each of them. It need not even have a
-// job here.
-func TestAVersionFarAwayCostsNoMore(t *testing.T) {
+// How many versions a site was not reached for, the caller says, as far as the job has retries. It need not even have a job here.
+func TestAVersionFarAwayIsNoneOfTheJob(t *testing.T) {
 	s := newSite(t)
-	s.running("1", dag())
+	s.running("1", retried(1))
 	far, nowhere := taskKey("1", "lr_0", host), taskKey("7", "lr_0", host)
-	far.Version, nowhere.Version = math.MaxInt32, math.MaxInt
-	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: far}))
-	require.Equal(t, openflow.TaskWaiting, s.task(far).Status)
+	nowhere.Version = math.MaxInt
+	for _, version := range []int{2, math.MaxInt} {
+		far.Version = version
+		require.Equal(t, openflow.CodeConflict, openflow.CodeOf(s.StartTask(t.Context(), openflow.TaskStart{TaskKey: far})))
+		err := s.tellsOf(t.Context(), "9999", openflow.TaskUpdate{Key: far, Status: openflow.TaskWaiting})
+		require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err))
+	}
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.StartTask(t.Context(), openflow.TaskStart{TaskKey: nowhere})))
 	err := s.tellsOf(t.Context(), "9999", openflow.TaskUpdate{Key: nowhere, Status: openflow.TaskWaiting})
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
+}
+
+// looks counts what is looked up and written about single runs.
+type looks struct {
+	partner.Store
+	n *int
+}
+
+func (l looks) Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error) {
+	*l.n++
+	return l.Store.Task(ctx, k)
+}
+
+func (l looks) LatestTask(ctx context.Context, k openflow.JobKey, task openflow.TaskName) (openflow.TaskRecord, error) {
+	*l.n++
+	return l.Store.LatestTask(ctx, k, task)
+}
+
+func (l looks) SetTaskStatus(ctx context.Context, k openflow.TaskKey, to openflow.TaskStatus) (bool, error) {
+	*l.n++
+	return l.Store.SetTaskStatus(ctx, k, to)
+}
+
+// A call costs no more than the job has runs here, whatever it tells of; and nothing where there is no such job.
+func TestNewsCostsWhatTheJobHas(t *testing.T) {
+	s, ctx, n := newSite(t), t.Context(), 0
+	s.running("1", retried(1))
+	s.Store = looks{s.Store, &n}
+	news := func(job openflow.JobID, versions int, status openflow.TaskStatus) (list []openflow.TaskUpdate) {
+		for i := range 1000 {
+			k := taskKey(job, "lr_0", host)
+			k.Version = i % versions
+			list = append(list, openflow.TaskUpdate{Key: k, Status: status})
+		}
+		return list
+	}
+	nowhere, here := jobKey("7", host), jobKey("1", host)
+	start := openflow.TaskStart{TaskKey: taskKey("7", "lr_0", host), Ended: news("7", 1000, openflow.TaskFailed)}
+	for name, tc := range map[string]struct {
+		call func() error
+		most int
+	}{
+		"a job that is not here": {func() error { return s.Tell(ctx, nowhere, openflow.News{Tasks: news("7", 1000, openflow.TaskWaiting)}) }, 0},
+		"a stop of it": {func() error {
+			return s.StopJob(ctx, nowhere, openflow.JobEnd{Status: openflow.JobFailed, Tasks: news("7", 1000, openflow.TaskFailed)})
+		}, 0},
+		"a start of it": {func() error { return s.StartTask(ctx, start) }, 0},
+		"repeats":       {func() error { return s.Tell(ctx, here, openflow.News{Tasks: news("1", 1, openflow.TaskRunning)}) }, 4},
+		"versions":      {func() error { return s.Tell(ctx, here, openflow.News{Tasks: news("1", 1000, openflow.TaskWaiting)}) }, 8},
+	} {
+		n = 0
+		err := tc.call()
+		if tc.most == 0 {
+			require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), name)
+		}
+		require.LessOrEqual(t, n, tc.most, name)
+	}
 }
 
 func TestStartAfterTheEnd(t *testing.T) {
@@ -123,9 +192,9 @@ func TestStartAfterTheEnd(t *testing.T) {
 // one before it, it is found at once.
 func TestVersionsThatASchedulerMakesUp(t *testing.T) {
 	s := newSite(t)
-	s.running("1", dag())
+	s.running("1", retried(20))
 	far := taskKey("1", "lr_0", host)
-	far.Version = 1 << 40
+	far.Version = 9
 	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: far}))
 	require.NoError(t, s.Service.StopJob(t.Context(), jobKey("1", host), openflow.JobEnd{Status: openflow.JobFailed, Reason: "why"}))
 	further, between := far, far

@@ -238,7 +238,7 @@ func (s *Service) size(t *openflow.TaskRecord, cores int, memory int64) {
 	conf := t.Spec.Conf
 	t.Cores, t.Memory = min(s.Limits.TaskCores, max(cores, 1)), min(s.Limits.TaskMemory, memory)
 	if conf.Cores != nil {
-		t.Cores = *conf.Cores
+		t.Cores = max(*conf.Cores, 1) // which its program gets in any case
 	}
 	if conf.GPUs != nil {
 		t.GPUs = *conf.GPUs

@@ -40,6 +40,9 @@ type Store interface {
 	Job(ctx context.Context, k openflow.JobKey) (openflow.JobRecord, error)
 	TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error)
 	Task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRecord, error)
+	// OpenTasks lists the runs of a job that were accepted and have not ended, RunsOfJob all that are here; both in all versions.
+	OpenTasks(ctx context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error)
+	RunsOfJob(ctx context.Context, k openflow.JobKey) ([]openflow.TaskKey, error)
 	// LatestTask is the latest version of a task that is here.
 	LatestTask(ctx context.Context, k openflow.JobKey, task openflow.TaskName) (openflow.TaskRecord, error)
 	Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error)
@@ -54,7 +57,8 @@ type Store interface {
 	ApplyJobResources(ctx context.Context, k openflow.JobKey, capacity openflow.Resources, rules admission.Rules) error
 	ReturnJobResources(ctx context.Context, k openflow.JobKey) error
 	AddTask(ctx context.Context, t openflow.TaskRecord) error
-	ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int) error
+	// ApplyTaskResources takes what a run needs from its job, where it may run now; rule is the site's for all peers.
+	ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int, rule openflow.Quota) error
 	UpdateJobStatus(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (bool, error)
 	SetJobReason(ctx context.Context, k openflow.JobKey, reason string) error
 	SetJobProgress(ctx context.Context, k openflow.JobKey, percent int) (bool, error)
@@ -189,7 +193,7 @@ func (s *Service) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Rese
 	return openflow.Reserved(openflow.About(openflow.AboutResource, s.Store.ApplyJobResources(ctx, k, s.Limits.Capacity(), s.Limits.Rules())))
 }
 
-// Release undoes Reserve.
+// Release undoes Reserve. While a run of the job is under way, its programs have what the job holds, and nothing is given back.
 func (s *Service) Release(ctx context.Context, k openflow.JobKey) error {
 	if err := s.Store.ReturnJobResources(ctx, k); err != nil {
 		return openflow.About(openflow.AboutResource, err)
@@ -204,10 +208,19 @@ func (s *Service) tellFreed() {
 	}
 }
 
-// Tell takes over what the scheduler says of the job and its tasks. All that can be taken over is, whatever is not known.
+// Tell takes over what the scheduler says of the job and its tasks. All that can be taken over is, whatever is not known. An end of
+// the job stops what runs of it. A job that is not here costs one look.
 func (s *Service) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) error {
+	if _, err := s.Store.JobEnded(ctx, k); err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
 	if n.Status != "" {
 		if _, err := s.move(ctx, k, n.Status, n.Reason); err != nil {
+			return err
+		}
+	}
+	if n.Status.Terminal() {
+		if err := s.stopOpen(ctx, k, n.Status, n.Reason, nil); err != nil {
 			return err
 		}
 	}
@@ -221,8 +234,11 @@ func (s *Service) Tell(ctx context.Context, k openflow.JobKey, n openflow.News) 
 			return openflow.About(openflow.AboutJob, err)
 		}
 	}
-	var unknown error
-	for _, u := range n.Tasks {
+	tasks, unknown, err := s.about(ctx, k, n.Tasks)
+	if err != nil {
+		return err
+	}
+	for _, u := range tasks {
 		err := s.tellTask(ctx, u)
 		switch openflow.CodeOf(err) {
 		case "":
@@ -265,7 +281,7 @@ func (s *Service) queue(ctx context.Context, k openflow.JobKey, reason string) (
 //
 // Spec: fate-flow-api §2.3 job/stop; the status in the call: part 7 #24.
 func (s *Service) StopJob(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) error {
-	if err := s.hear(ctx, end.Tasks); err != nil {
+	if err := s.hear(ctx, k, end.Tasks); err != nil {
 		return err
 	}
 	status, reason, err := s.asHere(ctx, k, end)
@@ -276,10 +292,12 @@ func (s *Service) StopJob(ctx context.Context, k openflow.JobKey, end openflow.J
 	if err != nil {
 		return openflow.About(openflow.AboutJob, err)
 	}
+	stopped := map[openflow.TaskKey]bool{}
 	for _, t := range tasks {
 		if err := s.stopForJob(ctx, t, status, reason); err != nil {
 			return err
 		}
+		stopped[t.Key] = t.PartyStatus == openflow.TaskRunning || t.ResourceInUse
 	}
 	if status == openflow.JobSuccess {
 		if _, err := s.Store.SetJobProgress(ctx, k, 100); err != nil {
@@ -288,9 +306,30 @@ func (s *Service) StopJob(ctx context.Context, k openflow.JobKey, end openflow.J
 	}
 	_, err = s.move(ctx, k, status, reason)
 	if openflow.CodeOf(err) == openflow.CodeConflict {
-		return nil // it has ended otherwise, which is final until a rerun
+		err = nil // it has ended otherwise, which is final until a rerun
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.stopOpen(ctx, k, status, reason, stopped)
+}
+
+// stopOpen stops what is under way of a job that has ended, but for what is stopped already: earlier versions, and a run that was
+// accepted at the same moment. No further one is accepted.
+func (s *Service) stopOpen(ctx context.Context, k openflow.JobKey, status openflow.JobStatus, reason string, stopped map[openflow.TaskKey]bool) error {
+	runs, err := s.Store.OpenTasks(ctx, k)
+	if err != nil {
+		return openflow.About(openflow.AboutTask, err)
+	}
+	for _, t := range runs {
+		if stopped[t.Key] {
+			continue
+		}
+		if err := s.stopRun(ctx, t, endFor(status), reason); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // asHere is how a job ends here that its scheduler ends so. A success of a job that has not run here is none, and what it
@@ -338,7 +377,7 @@ func (s *Service) stopForJob(ctx context.Context, t openflow.TaskRecord, status 
 	}
 	if !t.Status.Terminal() {
 		federated := endFor(status)
-		if t.PartyStatus.Terminal() && status != openflow.JobSuccess {
+		if t.PartyStatus.Terminal() && !t.PartyStatus.Succeeded() && status != openflow.JobSuccess { // a success here is none elsewhere
 			federated = t.PartyStatus
 		}
 		if err := s.announce(ctx, t.Key, federated); err != nil {

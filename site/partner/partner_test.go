@@ -166,13 +166,13 @@ func TestCores(t *testing.T) {
 		run      *int
 		job, per int
 	}{
-		"defaults":                 {host, nil, nil, 4, 4},
-		"of the job":               {host, n(2), nil, 2, 2},
-		"task below the job":       {host, n(4), new(2), 4, 2},
-		"task above the job":       {host, n(2), new(6), 6, 6},
-		"arbiters hold no cores":   {arbiter, n(4), new(2), 0, 0},
-		"a task has at least one":  {host, n(0), nil, 1, 1},
-		"a task of no cores is so": {host, n(0), new(0), 0, 0},
+		"defaults":                {host, nil, nil, 4, 4},
+		"of the job":              {host, n(2), nil, 2, 2},
+		"task below the job":      {host, n(4), new(2), 4, 2},
+		"task above the job":      {host, n(2), new(6), 6, 6},
+		"arbiters hold no cores":  {arbiter, n(4), new(2), 0, 0},
+		"a task has at least one": {host, n(0), nil, 1, 1},
+		"its program gets one":    {host, n(0), new(0), 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
@@ -384,9 +384,9 @@ type endsMeanwhile struct {
 	end func()
 }
 
-func (s endsMeanwhile) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int) error {
+func (s endsMeanwhile) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int, rule openflow.Quota) error {
 	s.end()
-	return s.Store.ApplyTaskResources(ctx, k, gpus)
+	return s.Store.ApplyTaskResources(ctx, k, gpus, rule)
 }
 
 // A slow answer makes the scheduler ask again, and the run may end at that very moment.

@@ -40,6 +40,11 @@ func TestStopJob(t *testing.T) {
 			require.False(t, s.job("1").EndTime.IsZero())
 			used, err := s.catalogue.CapacityUse(t.Context())
 			require.NoError(t, err)
+			require.Equal(t, 4, used.Cores, "its program has not ended yet")
+			_, err = s.catalogue.FinishTask(t.Context(), run, openflow.TaskEnd{Status: openflow.TaskCanceled})
+			require.NoError(t, err)
+			used, err = s.catalogue.CapacityUse(t.Context())
+			require.NoError(t, err)
 			require.Zero(t, used, "its cores are back")
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"openflow"
+	"openflow/site/admission"
 )
 
 // task finds a run. One of another scheduler's job of the same ID is another run.
@@ -16,11 +17,11 @@ func (s *Service) task(ctx context.Context, k openflow.TaskKey) (openflow.TaskRe
 // StartTask accepts a run durably: its workflow exists when this returns. Its resources are taken along (fate-flow-api
 // §2.3 task/resource/apply), and so is what the scheduler has to say before: one call starts a task.
 func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
-	if err := s.hear(ctx, o.Ended); err != nil {
-		return err
-	}
 	k := o.TaskKey
 	key := k.JobKey()
+	if err := s.hear(ctx, key, o.Ended); err != nil {
+		return err
+	}
 	if err := s.goesOn(ctx, k); err != nil {
 		return err
 	}
@@ -64,11 +65,13 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 		err = s.Store.ApplyJobResources(ctx, key, s.Limits.Capacity(), s.Limits.Rules())
 	}
 	if err == nil {
-		err = s.Store.ApplyTaskResources(ctx, k, s.Limits.Capacity().GPUs)
+		err = s.Store.ApplyTaskResources(ctx, k, s.Limits.Capacity().GPUs, s.Limits.Rules().Quota)
 	}
 	switch openflow.CodeOf(err) {
 	case openflow.CodeConflict:
-		return nil // it has ended since it was read: this is a repeat, which a lost or late answer has caused
+		if t, wrong := s.task(ctx, k); wrong != nil || t.PartyStatus.Terminal() {
+			return wrong // it has ended since it was read: this is a repeat, which a lost or late answer has caused
+		}
 	case openflow.CodeExhausted:
 		if err := s.Store.SetTaskReason(ctx, k, err.Error()); err != nil {
 			return openflow.About(openflow.AboutTask, err)
@@ -141,13 +144,55 @@ func (s *Service) pooling(ctx context.Context, t openflow.TaskRecord) (*openflow
 }
 
 // hear takes over ends of tasks that came along with another call. One of a version that never got here says nothing.
-func (s *Service) hear(ctx context.Context, ended []openflow.TaskUpdate) error {
+func (s *Service) hear(ctx context.Context, k openflow.JobKey, ended []openflow.TaskUpdate) error {
+	if len(ended) == 0 {
+		return nil
+	}
+	if _, err := s.Store.JobEnded(ctx, k); err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	ended, _, err := s.about(ctx, k, ended)
+	if err != nil {
+		return err
+	}
 	for _, u := range ended {
 		if err := s.tellTask(ctx, u); err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 			return err
 		}
 	}
 	return nil
+}
+
+// about picks from the news of one call what is about runs that are here, and what may make one further version of a task that is. Each
+// counts once, so that no call costs more than the job has runs. unknown says that there was other news, and is no failure.
+func (s *Service) about(ctx context.Context, k openflow.JobKey, news []openflow.TaskUpdate) (known []openflow.TaskUpdate, unknown, err error) {
+	if len(news) < 2 { // it is looked up itself
+		return news, nil, nil
+	}
+	runs, err := s.Store.RunsOfJob(ctx, k)
+	if err != nil {
+		return nil, nil, openflow.About(openflow.AboutTask, err)
+	}
+	here, tasks := map[openflow.TaskKey]bool{}, map[openflow.TaskName]bool{}
+	for _, run := range runs {
+		here[run], tasks[run.Task] = true, true
+	}
+	heard := map[openflow.TaskKey]bool{}
+	for _, u := range news {
+		further := u.Status == openflow.TaskWaiting && tasks[u.Key.Task] && !here[u.Key]
+		switch {
+		case heard[u.Key]:
+			continue
+		case further:
+			delete(tasks, u.Key.Task)
+		case !here[u.Key]:
+			unknown = openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeNotFound, "%s does not exist here", u.Key))
+			continue
+		}
+		heard[u.Key] = true
+		known = append(known, u)
+	}
+	return known, unknown, nil
 }
 
 // version finds a run, and makes the version when it is a further one that is not here yet.
@@ -188,11 +233,32 @@ func (s *Service) tellTask(ctx context.Context, u openflow.TaskUpdate) error {
 	return s.stopRun(ctx, t, u.Status, u.Reason)
 }
 
+// mayFollow refuses a further version of a task that has not failed, and one beyond the retries that the initiator has asked for, in
+// each run of the job. So the use of a grant has a bounded number of runs.
+func (s *Service) mayFollow(ctx context.Context, k openflow.TaskKey, last openflow.TaskRecord) error {
+	before := admission.Version{Number: last.Key.Version, Status: last.Status, PartyStatus: last.PartyStatus}
+	if err := admission.Follows(k, []admission.Version{before}); err != nil {
+		return err
+	}
+	job, err := s.Store.Job(ctx, k.JobKey())
+	if err != nil {
+		return err
+	}
+	if most := (1 + job.DAG.Conf.AutoRetries) * (1 + job.Reruns); k.Version >= most {
+		return openflow.Errorf(openflow.CodeConflict, "%s is no version of this job: it has %d retries, and was run again %d times", k,
+			job.DAG.Conf.AutoRetries, job.Reruns).WithHint("its initiator can run it again, or submit it anew with auto_retries")
+	}
+	return nil
+}
+
 // addVersion makes version k.Version of a task from the latest that has come here, as waiting as that one was in the
 // beginning. How many versions this site was not reached for, the caller says, so nobody counts them.
 func (s *Service) addVersion(ctx context.Context, k openflow.TaskKey) error {
 	t, err := s.Store.LatestTask(ctx, k.JobKey(), k.Task)
 	if err != nil {
+		return openflow.About(openflow.AboutTask, err)
+	}
+	if err := s.mayFollow(ctx, k, t); err != nil {
 		return openflow.About(openflow.AboutTask, err)
 	}
 	return openflow.About(openflow.AboutTask, s.Store.AddTask(ctx, openflow.TaskRecord{

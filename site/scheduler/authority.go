@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"openflow"
@@ -49,6 +50,16 @@ func (s *Service) taken(ctx context.Context, caller openflow.PartyID, word openf
 		return nil
 	}
 	return s.ledger().Done(ctx, asked(caller, word, "job/schedule", job.ID), job.Grants)
+}
+
+// rerun records that a job is run again, as one event for each time.
+func (s *Service) rerun(ctx context.Context, caller openflow.PartyID, job openflow.ScheduledJob) error {
+	if caller == s.Self {
+		return nil
+	}
+	a := asked(caller, s.word(job.Initiator), "job/rerun", job.ID)
+	a.ID = fmt.Sprintf("%s %d", a.ID, job.Reruns+1)
+	return s.ledger().Done(ctx, a, nil)
 }
 
 func (s *Service) refused(ctx context.Context, caller openflow.PartyID, word openflow.Authority, action string, id openflow.JobID, why error) {

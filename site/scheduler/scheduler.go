@@ -255,12 +255,20 @@ func (s *Service) plan(job openflow.ScheduledJob) (openflow.JobPlan, error) {
 	}, nil
 }
 
-// RerunJob opens a further run of an ended job; see openflow.SchedulerService.
+// RerunJob opens a further run of an ended job; see openflow.SchedulerService. It is for the job's initiator, and for this node's own
+// users. A job is run again [openflow.MaxReruns] times at most.
 //
 // Spec: fate-flow-api §2.5.5.
 func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id openflow.JobID) error {
 	job, err := s.jobFor(ctx, caller, id)
 	if err != nil {
+		return err
+	}
+	if caller != job.Initiator && caller != s.Self {
+		err := openflow.About(openflow.AboutJob,
+			openflow.Errorf(openflow.CodePermission, "party %s may not run job %s again: that is for its initiator, party %s", caller, id, job.Initiator).
+				WithHint("ask party %s to run it again", job.Initiator))
+		s.refused(ctx, caller, s.word(job.Initiator), "job/rerun", id, err)
 		return err
 	}
 	if job.Status == openflow.JobSuccess {
@@ -289,12 +297,19 @@ func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id open
 		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeConflict, "job %s has never started a task, as far as is known here", id).
 			WithHint("submit it as a new job"))
 	}
+	if job.Reruns >= openflow.MaxReruns {
+		return openflow.About(openflow.AboutJob, openflow.Errorf(openflow.CodeConflict, "job %s was run again %d times, and no job is more often", id, job.Reruns).
+			WithHint("submit it as a new job"))
+	}
 	p, err := s.plan(job)
 	if err != nil {
 		return err
 	}
 	p.Tasks, p.Again = plan.Rerun(p.Tasks, job.Tasks), true
-	return openflow.About(openflow.AboutJob, s.Engine.RerunJob(ctx, p))
+	if err := s.Engine.RerunJob(ctx, p); err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	return s.rerun(ctx, caller, job)
 }
 
 // jobFor finds a job for its initiator or one of its parties. Others are told that there is none.

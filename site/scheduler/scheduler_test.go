@@ -249,7 +249,9 @@ func TestRerun(t *testing.T) {
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(n.RerunJob(t.Context(), "666", "1")), "a stranger")
 	require.Len(t, n.engine.plans, 1)
 
-	require.NoError(t, n.RerunJob(t.Context(), "10000", "1"), "any party may")
+	require.Equal(t, openflow.CodePermission, openflow.CodeOf(n.RerunJob(t.Context(), "10000", "1")), "a party that is not its initiator")
+	require.Len(t, n.engine.plans, 1)
+	require.NoError(t, n.RerunJob(t.Context(), "9999", "1"))
 	p := n.engine.plans[1]
 	require.True(t, p.Again)
 	require.Equal(t, openflow.TaskName("reader_0"), p.Tasks[0].Name)

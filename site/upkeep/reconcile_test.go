@@ -130,7 +130,7 @@ func (r *reconciled) accept(t *testing.T, id openflow.JobID) openflow.Workflow {
 	t.Helper()
 	_, k := r.addJob(t, id, "10000")
 	require.NoError(t, r.site.Rows.ApplyJobResources(t.Context(), k.JobKey(), openflow.Resources{Cores: 8}, admission.Rules{}))
-	require.NoError(t, r.site.Rows.ApplyTaskResources(t.Context(), k, 0))
+	require.NoError(t, r.site.Rows.ApplyTaskResources(t.Context(), k, 0, openflow.Quota{}))
 	return openflow.Workflow{Run: k.RunID()}
 }
 

@@ -105,7 +105,7 @@ func TestDeletedObjectsMakeRoomOnAFullDisk(t *testing.T) {
 	require.NoError(t, s.Rows.SaveTable(t.Context(), openflow.TableRecord{Name: openflow.TableName{Namespace: "n", Name: "t"}, Object: named}))
 	_, k := s.addJob(t, "running", "9999")
 	require.NoError(t, s.Rows.ApplyJobResources(t.Context(), k.JobKey(), openflow.Resources{Cores: 8}, admission.Rules{}))
-	require.NoError(t, s.Rows.ApplyTaskResources(t.Context(), k, 0))
+	require.NoError(t, s.Rows.ApplyTaskResources(t.Context(), k, 0, openflow.Quota{}))
 	stored := put("stored by a run, whose node was down before it could name it", time.Hour)
 	require.NoError(t, s.Rows.RecordUpload(t.Context(), k, stored))
 	there := func(digest string) bool { _, err := store.Stat(t.Context(), digest); return err == nil }

@@ -57,7 +57,7 @@ func BenchmarkTask(b *testing.B) {
 				t := tasks[1]
 				t.Key.Version = i
 				require.NoError(b, c.AddTask(ctx, t))
-				require.NoError(b, c.ApplyTaskResources(ctx, t.Key, 4))
+				require.NoError(b, c.ApplyTaskResources(ctx, t.Key, 4, openflow.Quota{}))
 				_, err := c.StartTask(ctx, t.Key, openflow.Launch{Runtime: "docker", Container: "c"})
 				require.NoError(b, err)
 				_, err = c.SetTaskStatus(ctx, t.Key, openflow.TaskRunning)

@@ -28,6 +28,7 @@ type Catalogue struct {
 	textOnly bool   // texts hold characters only
 	now      func() time.Time
 	bounds   map[string]Bound // by kind
+	freed    func()           // see WhenFreed
 
 	mu         sync.Mutex
 	statements map[statementKey]*sql.Stmt
@@ -79,6 +80,10 @@ func (c *Catalogue) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// WhenFreed has f called whenever the last run of a job that has ended gives back what the job held. It is called before the catalogue
+// is used.
+func (c *Catalogue) WhenFreed(f func()) { c.freed = f }
 
 // stamp is the current time as rows store it.
 func (c *Catalogue) stamp() int64 { return c.now().UnixMilli() }

@@ -80,5 +80,8 @@ const LockWriters = lockWriters
 
 // ReturnTaskResources gives back what a task holds, without its end.
 func (c *Catalogue) ReturnTaskResources(ctx context.Context, k openflow.TaskKey) error {
-	return c.write(ctx, func(t *tx) error { return returnTask(ctx, t, k, c.stamp()) })
+	return c.write(ctx, func(t *tx) error {
+		_, err := returnTask(ctx, t, k, c.stamp())
+		return err
+	})
 }

@@ -48,6 +48,7 @@ type jobRow struct {
 	Age             int64  `db:"age"`
 	Lease           int64  `db:"lease"`
 	Closed          bool   `db:"closed"`
+	Reruns          int    `db:"reruns"`
 }
 
 var (
@@ -78,7 +79,7 @@ func scanJob(from row) (openflow.JobRecord, error) {
 		UpdateTime: timeOf(r.Updated), StartTime: timeOf(r.Started), EndTime: timeOf(r.Ended), ApplyTime: timeOf(r.Applied),
 		ReturnTime: timeOf(r.Returned), Reason: r.Reason, Notes: r.Notes, Priority: r.Priority, Memory: r.Memory,
 		RemainingMemory: r.RemainingMemory, GPUs: r.GPUs, RemainingGPUs: r.RemainingGPUs, Peer: openflow.PartyID(r.Peer),
-		Lease: timeOf(r.Lease), Closed: r.Closed,
+		Lease: timeOf(r.Lease), Closed: r.Closed, Reruns: r.Reruns,
 	}
 	if j.Warnings, err = decodeWarnings(r.Warnings); err != nil {
 		return j, err
@@ -124,7 +125,7 @@ func (c *Catalogue) AdmitJob(ctx context.Context, rule openflow.Quota, j openflo
 		IdempotencyKey: j.IdempotencyKey, Signed: j.Signed, Created: orNow(j.CreateTime, now), Updated: now, Started: millis(j.StartTime), Ended: millis(j.EndTime),
 		Applied: millis(j.ApplyTime), Returned: millis(j.ReturnTime), Reason: j.Reason, Notes: j.Notes, DAG: dag, Priority: j.Priority,
 		Memory: j.Memory, RemainingMemory: j.RemainingMemory, GPUs: j.GPUs, RemainingGPUs: j.RemainingGPUs, Warnings: warnings,
-		Peer: string(j.Peer), Lease: millis(j.Lease), Closed: j.Closed,
+		Peer: string(j.Peer), Lease: millis(j.Lease), Closed: j.Closed, Reruns: j.Reruns,
 	}
 	err = c.write(ctx, func(t *tx) error {
 		r := row

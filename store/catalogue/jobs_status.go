@@ -16,14 +16,19 @@ var jobStatuses = []openflow.JobStatus{
 
 // The compare-and-sets of both job tables, by target status.
 var (
-	jobMoves       = moves("job", jobKey+" and (not closed or end_time = 0)", reopened, 5, openflow.JobStatus.Before)
-	scheduledMoves = moves("scheduled_job", "job_id = $1", "", 2, beforeScheduled)
+	jobMoves       = moves("job", jobKey+" and (not closed or end_time = 0)"+mayReopen, reopened+oneMore, 5, openflow.JobStatus.Before)
+	scheduledMoves = moves("scheduled_job", "job_id = $1"+mayReopen, oneMore, 2, beforeScheduled)
 )
 
 // reopened is what changes of a job that runs again. It is the youngest in the queue, and has a lease for a minute, in which
 // its scheduler is asked. It follows the statement's time, which it repeats.
 const reopened = `, age = case when end_time > 0 then (select coalesce(max(age), 0) + 1 from job) else age end,
 	lease = case when end_time > 0 and lease > 0 then cast($7 as bigint) + 60000 else lease end`
+
+// oneMore counts that a job runs again, and mayReopen bounds how often.
+const oneMore = `, reruns = case when end_time > 0 then reruns + 1 else reruns end`
+
+var mayReopen = fmt.Sprintf(" and (end_time = 0 or reruns < %d)", openflow.MaxReruns)
 
 // beforeScheduled is Before for the scheduler's own record, which says "waiting" only of jobs that really had to wait: a
 // job whose parties had room for it at once runs, and ends, straight from ready.
@@ -76,7 +81,7 @@ func moveArgs(to openflow.JobStatus, reason string, now int64) []any {
 
 // UpdateJobStatus moves a job to a status that its present one may become, with the reason for people, and says whether
 // it changed. The status that the job already has is a success that changes nothing. An end status gives back the job's
-// resources in the same transaction. CodeConflict: the transition is not legal, nothing is touched.
+// resources in the same transaction, or, where runs are under way, with the end of the last. CodeConflict: the transition is not legal, nothing is touched.
 //
 // Spec: fate-flow-api §4.6.2, §2.4.4.
 func (c *Catalogue) UpdateJobStatus(ctx context.Context, k openflow.JobKey, to openflow.JobStatus, reason string) (changed bool, err error) {
@@ -149,8 +154,13 @@ func (c *Catalogue) refuseJobMove(ctx context.Context, k openflow.JobKey, to ope
 	if err != nil || have == to {
 		return err
 	}
-	if j, err := c.Job(ctx, k); err == nil && j.Closed && !to.Terminal() {
-		return conflict("%s was ended by its own site for good", k)
+	if j, err := c.Job(ctx, k); err == nil && have.Terminal() && !to.Terminal() {
+		switch {
+		case j.Closed:
+			return conflict("%s was ended by its own site for good", k)
+		case j.Reruns >= openflow.MaxReruns:
+			return conflict("%s was run again %d times, and no job is more often", k, j.Reruns)
+		}
 	}
 	return conflict("%s is %s and cannot become %s", k, have, to)
 }

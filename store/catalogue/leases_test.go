@@ -83,7 +83,7 @@ func testIdleJobs(t *testing.T, newCatalogue opener) {
 	empty.RemainingCores, empty.RemainingMemory, empty.RemainingGPUs = 0, 0, 0
 	require.NoError(t, c.CreateJob(ctx, empty, nil))
 	require.NoError(t, c.ApplyJobResources(ctx, empty.Key(), cores(100), rules))
-	require.NoError(t, c.ApplyTaskResources(ctx, runs[0].Key, 0))
+	require.NoError(t, c.ApplyTaskResources(ctx, runs[0].Key, 0, openflow.Quota{}))
 	later := epoch.Add(time.Hour)
 	list := func(since time.Time) []openflow.JobKey {
 		keys, err := c.IdleJobs(ctx, since)
@@ -106,9 +106,9 @@ func testIdleJobs(t *testing.T, newCatalogue opener) {
 	require.False(t, got.ResourceInUse)
 	require.Equal(t, "why", got.Reason)
 	require.False(t, got.Status.Terminal())
-	requireCode(t, openflow.CodeExhausted, c.ApplyTaskResources(ctx, tasks[0].Key, 0)) // there is nothing to take it from
+	requireCode(t, openflow.CodeExhausted, c.ApplyTaskResources(ctx, tasks[0].Key, 0, openflow.Quota{})) // there is nothing to take it from
 	require.NoError(t, c.ApplyJobResources(ctx, idle, cores(100), rules))
-	require.NoError(t, c.ApplyTaskResources(ctx, tasks[0].Key, 0))
+	require.NoError(t, c.ApplyTaskResources(ctx, tasks[0].Key, 0, openflow.Quota{}))
 
 	_, err = c.FinishTask(ctx, runs[0].Key, openflow.TaskEnd{Status: openflow.TaskFailed})
 	require.NoError(t, err)

@@ -14,7 +14,7 @@ const (
 )
 
 // openAlone lists parts of jobs whose record is not open.
-var openAlone = `select ` + keyColumns.names + ` from job where resource_in_use and scheduler = $1
+var openAlone = `select ` + keyColumns.names + ` from job where resource_in_use and end_time = 0 and scheduler = $1
 	and not exists (select 1 from scheduled_job s where s.job_id = job.job_id and s.end_time = 0) limit $2`
 
 // Unended is a job or run that has not ended.
@@ -33,7 +33,7 @@ func (c *Catalogue) OpenRuns(ctx context.Context, after openflow.RunID, limit in
 	return c.listOpen(ctx, openTasks, string(after), limit, func(id string) openflow.Workflow { return openflow.Workflow{Run: openflow.RunID(id)} })
 }
 
-// OpenAlone lists this site's parts of jobs that this node schedules which hold something, of which it has no record or one that has ended. A record is
+// OpenAlone lists this site's parts of jobs that this node schedules which have not ended and hold something, of which it has no record or one that has ended. A record is
 // there before the parts, is opened again before them, and ends after them.
 func (c *Catalogue) OpenAlone(ctx context.Context, self openflow.PartyID, limit int) (list []openflow.JobKey, err error) {
 	err = c.each(ctx, openAlone, []any{string(self), limit}, func(r row) error {

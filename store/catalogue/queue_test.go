@@ -171,8 +171,8 @@ func testGPUsOfTasks(t *testing.T, newCatalogue opener) {
 	}
 	a, b := start("1", 1), start("2", 2)
 	for range 2 {
-		require.NoError(t, c.ApplyTaskResources(ctx, a, 4))
-		require.NoError(t, c.ApplyTaskResources(ctx, b, 4))
+		require.NoError(t, c.ApplyTaskResources(ctx, a, 4, openflow.Quota{}))
+		require.NoError(t, c.ApplyTaskResources(ctx, b, 4, openflow.Quota{}))
 		require.Equal(t, []string{"0"}, given(a))
 		require.Equal(t, []string{"1", "2"}, given(b))
 	}
@@ -182,13 +182,17 @@ func testGPUsOfTasks(t *testing.T, newCatalogue opener) {
 	_, err = c.UpdateJobStatus(ctx, openflow.JobKey{Scheduler: "9999", Job: "1", Party: guest}, openflow.JobFailed, "")
 	require.NoError(t, err)
 	d := start("3", 2)
-	require.NoError(t, c.ApplyTaskResources(ctx, d, 4))
+	require.NoError(t, c.ApplyTaskResources(ctx, d, 4, openflow.Quota{}))
 	require.Equal(t, []string{"0", "3"}, given(d))
 
+	two := openflow.JobKey{Scheduler: "9999", Job: "2", Party: guest}
+	require.NoError(t, c.ReturnJobResources(ctx, two), "a run has what it holds")
 	shrunk := waitingForGPU(t, c, "4")
-	require.NoError(t, c.ReturnJobResources(ctx, openflow.JobKey{Scheduler: "9999", Job: "2", Party: guest}))
+	_, err = c.FinishTask(ctx, b, openflow.TaskEnd{Status: openflow.TaskSuccess})
+	require.NoError(t, err)
+	require.NoError(t, c.ReturnJobResources(ctx, two))
 	require.NoError(t, c.ApplyJobResources(ctx, openflow.JobKey{Scheduler: "9999", Job: "4", Party: guest}, capacity, rules))
-	requireCode(t, openflow.CodeExhausted, c.ApplyTaskResources(ctx, shrunk, 2))
+	requireCode(t, openflow.CodeExhausted, c.ApplyTaskResources(ctx, shrunk, 1, openflow.Quota{}))
 }
 
 // waitingForGPU is a job of one task and one GPU that has not applied.

@@ -76,7 +76,7 @@ func testReplicasShareTheCapacity(t *testing.T, place catalogue.Options) {
 			case 1:
 				err = c.ReturnJobResources(ctx, keys[i])
 			case 2:
-				err = allow(c.ApplyTaskResources(ctx, task, 0), openflow.CodeExhausted, openflow.CodeUnavailable)
+				err = allow(c.ApplyTaskResources(ctx, task, 0, openflow.Quota{}), openflow.CodeExhausted, openflow.CodeUnavailable)
 			case 3:
 				err = c.ReturnTaskResources(ctx, task)
 			}
@@ -119,6 +119,13 @@ func testReplicasShareTheCapacity(t *testing.T, place catalogue.Options) {
 		return err
 	}))
 	require.EqualValues(t, jobs, ended.Load(), "one call of three ends each job")
+	require.NoError(t, parallel(jobs, func(i int) error {
+		var errs []error
+		for _, task := range tasks[i] {
+			errs = append(errs, opened[i%len(opened)].ReturnTaskResources(ctx, task.Key))
+		}
+		return errors.Join(errs...)
+	}), "the last run of an ended job gives back what the job holds")
 	requireUse(t, opened[0], 0)
 }
 
@@ -131,7 +138,7 @@ func testReplicasFinishATaskOnce(t *testing.T, place catalogue.Options) {
 	j, tasks := createJob(t, opened[0], "j", guest)
 	k := tasks[0].Key
 	holding(t, opened[0], j)
-	require.NoError(t, opened[0].ApplyTaskResources(ctx, k, 0))
+	require.NoError(t, opened[0].ApplyTaskResources(ctx, k, 0, openflow.Quota{}))
 	code := 3
 	var changes, won atomic.Int32
 	statuses := []openflow.TaskStatus{openflow.TaskFailed, openflow.TaskCanceled, openflow.TaskSuccess}
@@ -326,7 +333,7 @@ func TestWaitingWritersDoNotHoldUpReaders(t *testing.T) {
 	const writers = 20
 	written := make(chan error, writers)
 	for range writers {
-		go func() { written <- c.ApplyTaskResources(t.Context(), tasks[0].Key, 0) }()
+		go func() { written <- c.ApplyTaskResources(t.Context(), tasks[0].Key, 0, openflow.Quota{}) }()
 	}
 	require.Eventually(t, func() bool { // some of them wait at the server
 		var n int

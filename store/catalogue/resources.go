@@ -242,7 +242,7 @@ func (c *Catalogue) holdsResources(ctx context.Context, k openflow.JobKey) error
 		return notFound("%s of scheduler %s does not exist here", k, k.Scheduler)
 	case err != nil:
 		return classify("read "+k.String(), err)
-	case held:
+	case held && !s.Terminal():
 		return nil
 	case !s.Terminal(): // it held them at the first look
 		return openflow.Errorf(openflow.CodeUnavailable, "%s gave its resources back at this moment", k)
@@ -250,16 +250,23 @@ func (c *Catalogue) holdsResources(ctx context.Context, k openflow.JobKey) error
 	return conflict("%s has ended (%s) and takes no resources", k, s)
 }
 
-// ReturnJobResources gives what the job holds back to the capacity. A job that holds none changes nothing.
+// ReturnJobResources gives what the job holds back to the capacity. A job that holds none changes nothing, nor does one with a run
+// under way: its programs have what it holds.
 func (c *Catalogue) ReturnJobResources(ctx context.Context, k openflow.JobKey) error {
 	now := c.stamp()
 	err := c.write(ctx, func(t *tx) error { return returnJob(ctx, t, k, now) })
 	return classify("return resources of "+k.String(), err)
 }
 
+// openOfJob finds the runs of a job that were accepted and have not ended.
+const openOfJob = `select 1 from task where ` + ofJob + ` and task.resource_in_use`
+
+// ofJob is jobKey of a task's row.
+const ofJob = `task.job_id = $1 and task.role = $2 and task.party = $3 and task.scheduler = $4`
+
 func returnJob(ctx context.Context, t *tx, k openflow.JobKey, now int64) error {
 	held, err := scanNeed(t.one(ctx, `update job set resource_in_use = false, return_time = $5, update_time = $5
-		where `+jobKey+` and resource_in_use returning `+needColumns.names, keyArgs(k, now)...))
+		where `+jobKey+` and resource_in_use and not exists (`+openOfJob+`) returning `+needColumns.names, keyArgs(k, now)...))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
@@ -278,10 +285,13 @@ func (c *Catalogue) CapacityUse(ctx context.Context) (openflow.Resources, error)
 
 // ApplyTaskResources takes what the task needs from its job, and chooses its GPUs among the devices of the site, which
 // are numbered from 0 and gpus many: none that another task holds. One that holds it already succeeds. A task that needs
-// nothing is marked as well: it was accepted. CodeExhausted: the job's other tasks hold too much for now. CodeConflict: the task has ended.
-func (c *Catalogue) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int) error {
+// nothing is marked as well: it was accepted. rule is the site's for all peers: a peer has no more runs at once that take no cores
+// than it may have cores, since each of their programs gets one all the same. CodeExhausted: the job's other tasks hold too much for
+// now, another version of the task is under way, or the peer has as many runs without cores as it may have. CodeConflict: the task or
+// the job has ended, or the version does not follow; see admission.Follows.
+func (c *Catalogue) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, gpus int, rule openflow.Quota) error {
 	now := c.stamp()
-	err := c.write(ctx, func(t *tx) error { return applyTask(ctx, t, k, gpus, now) })
+	err := c.write(ctx, func(t *tx) error { return applyTask(ctx, t, k, gpus, rule, now) })
 	var no refusal
 	switch {
 	case errors.As(err, &no):
@@ -296,7 +306,7 @@ func (c *Catalogue) ApplyTaskResources(ctx context.Context, k openflow.TaskKey, 
 	return classify("apply resources of "+k.String(), err)
 }
 
-func applyTask(ctx context.Context, t *tx, k openflow.TaskKey, gpus int, now int64) error {
+func applyTask(ctx context.Context, t *tx, k openflow.TaskKey, gpus int, rule openflow.Quota, now int64) error {
 	need, err := scanNeed(t.one(ctx, `update task set resource_in_use = true, update_time = $2
 		where `+taskKey+` and not resource_in_use and party_status in ('waiting', 'running') returning `+needColumns.names, taskArgs(k, now)...))
 	if err != nil {
@@ -304,19 +314,95 @@ func applyTask(ctx context.Context, t *tx, k openflow.TaskKey, gpus int, now int
 	}
 	job := k.JobKey()
 	n, err := t.exec(ctx, `update job set remaining_cores = remaining_cores - $5, remaining_memory = remaining_memory - $6,
-		remaining_gpus = remaining_gpus - $7 where `+jobKey+` and resource_in_use and (remaining_cores >= $5 or $5 = 0)
+		remaining_gpus = remaining_gpus - $7 where `+jobKey+` and resource_in_use and end_time = 0 and (remaining_cores >= $5 or $5 = 0)
 		and (remaining_memory >= $6 or $6 = 0) and (remaining_gpus >= $7 or $7 = 0)`, keyArgs(job, amounts(need)...)...)
 	if err != nil {
 		return err
 	}
 	if n == 0 {
+		var ended int64
+		if err := t.one(ctx, `select end_time from job where `+jobKey, keyArgs(job)...).Scan(&ended); err != nil {
+			return err
+		}
+		if ended > 0 {
+			return conflict("%s cannot start: its job has ended", k)
+		}
 		free, err := remainingColumns.scan(t.one(ctx, `select `+remainingColumns.names+` from job where `+jobKey+` and resource_in_use`, keyArgs(job)...))
 		if err != nil && !errors.Is(err, sql.ErrNoRows) { // a job that holds nothing has nothing for its tasks
 			return err
 		}
 		return refusal{need: need, free: openflow.Resources(free)}
 	}
+	if err := t.follows(ctx, k); err != nil {
+		return err
+	}
+	if err := t.countCoreless(ctx, k, need, rule); err != nil {
+		return err
+	}
 	return giveDevices(ctx, t, k, need, gpus)
+}
+
+// versionRow is what of a version decides whether another one may run.
+type versionRow struct {
+	Version     int    `db:"version"`
+	Status      string `db:"status"`
+	PartyStatus string `db:"party_status"`
+	Open        bool   `db:"resource_in_use"`
+}
+
+var (
+	versionColumns = columnsOf[versionRow]()
+	otherVersions  = `select ` + versionColumns.names + ` from task where ` + jobKey + ` and task_name = $5 and version <> $6`
+)
+
+// follows refuses a run that does not follow the other versions of its task here.
+func (t *tx) follows(ctx context.Context, k openflow.TaskKey) error {
+	var others []admission.Version
+	err := t.each(ctx, otherVersions, func(from row) error {
+		r, err := versionColumns.scan(from)
+		others = append(others, admission.Version{
+			Number: r.Version, Status: openflow.TaskStatus(r.Status), PartyStatus: openflow.TaskStatus(r.PartyStatus), Open: r.Open,
+		})
+		return err
+	}, keyArgs(k.JobKey(), string(k.Task), k.Version)...)
+	if err != nil {
+		return err
+	}
+	return admission.Follows(k, others)
+}
+
+const (
+	peerOfJob = `select peer from job where ` + jobKey
+	coreless  = `select count(*) from task join job on job.job_id = task.job_id and job.role = task.role and job.party = task.party
+		and job.scheduler = task.scheduler where task.resource_in_use and task.cores = 0 and job.peer = $1`
+)
+
+// countCoreless refuses a run without cores of a peer that has as many of them under way as it may have cores. The run counts already.
+// The capacity's row keeps others from counting meanwhile.
+func (t *tx) countCoreless(ctx context.Context, k openflow.TaskKey, need openflow.Resources, rule openflow.Quota) error {
+	if need.Cores > 0 {
+		return nil
+	}
+	var peer openflow.PartyID
+	if err := t.one(ctx, peerOfJob, keyArgs(k.JobKey())...).Scan(&peer); err != nil || peer == "" {
+		return err
+	}
+	q, err := quotaFor(ctx, t.one, peer, rule)
+	if err != nil || q.Cores == 0 {
+		return err
+	}
+	if _, err := t.exec(ctx, `update capacity set used = used where name = 'cores'`); err != nil {
+		return err
+	}
+	var open int
+	if err := t.one(ctx, coreless, string(peer)).Scan(&open); err != nil {
+		return err
+	}
+	if open > q.Cores {
+		return openflow.About(openflow.AboutResource, openflow.OverQuota(openflow.CodeExhausted, peer,
+			"has %d runs without cores under way at this site, as many as it may have cores", open-1))
+	}
+	return nil
 }
 
 // giveDevices notes which GPUs the task is given, while the capacity's row keeps others from choosing too.
@@ -350,18 +436,26 @@ func (c *Catalogue) taskHoldsResources(ctx context.Context, k openflow.TaskKey) 
 	return conflict("%s has ended (%s) and takes no resources", k, t.PartyStatus)
 }
 
-// returnTask gives what the task holds back to its job. A task that holds none changes nothing.
-func returnTask(ctx context.Context, t *tx, k openflow.TaskKey, now int64) error {
+// returnTask gives what the task holds back to its job. A task that holds none changes nothing. The last run of a job that has ended
+// gives back what the job holds (freed).
+func returnTask(ctx context.Context, t *tx, k openflow.TaskKey, now int64) (freed bool, err error) {
 	held, err := scanNeed(t.one(ctx, `update task set resource_in_use = false, update_time = $2
 		where `+taskKey+` and resource_in_use returning `+needColumns.names, taskArgs(k, now)...))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil
+		return false, nil
 	case err != nil:
-		return err
+		return false, err
 	}
 	job := k.JobKey()
 	_, err = t.exec(ctx, `update job set remaining_cores = remaining_cores + $5, remaining_memory = remaining_memory + $6,
 		remaining_gpus = remaining_gpus + $7 where `+jobKey, keyArgs(job, amounts(held)...)...)
-	return err
+	if err != nil {
+		return false, err
+	}
+	var ended int64
+	if err := t.one(ctx, `select end_time from job where `+jobKey, keyArgs(job)...).Scan(&ended); err != nil || ended == 0 {
+		return false, err
+	}
+	return true, returnJob(ctx, t, job, now)
 }

@@ -158,11 +158,11 @@ func testTaskResources(t *testing.T, newCatalogue opener) {
 		require.Equal(t, want, got.RemainingCores)
 	}
 	for range 2 {
-		require.NoError(t, c.ApplyTaskResources(ctx, tasks[0].Key, 4))
-		require.NoError(t, c.ApplyTaskResources(ctx, free.Key, 4))
+		require.NoError(t, c.ApplyTaskResources(ctx, tasks[0].Key, 4, openflow.Quota{}))
+		require.NoError(t, c.ApplyTaskResources(ctx, free.Key, 4, openflow.Quota{}))
 		remaining(1)
 	}
-	err := c.ApplyTaskResources(ctx, tasks[1].Key, 4)
+	err := c.ApplyTaskResources(ctx, tasks[1].Key, 4, openflow.Quota{})
 	requireCode(t, openflow.CodeExhausted, err)
 	require.ErrorContains(t, err, "needs 2 cores, 1 of its job are free")
 	got, err := c.Task(ctx, tasks[1].Key)
@@ -174,16 +174,16 @@ func testTaskResources(t *testing.T, newCatalogue opener) {
 		require.NoError(t, c.ReturnTaskResources(ctx, free.Key))
 		remaining(4)
 	}
-	require.NoError(t, c.ApplyTaskResources(ctx, tasks[1].Key, 4))
+	require.NoError(t, c.ApplyTaskResources(ctx, tasks[1].Key, 4, openflow.Quota{}))
 	for range 2 {
 		_, err = c.FinishTask(ctx, tasks[1].Key, openflow.TaskEnd{Status: openflow.TaskFailed})
 		require.NoError(t, err)
 		remaining(4)
 	}
-	requireCode(t, openflow.CodeConflict, c.ApplyTaskResources(ctx, tasks[1].Key, 4))
+	requireCode(t, openflow.CodeConflict, c.ApplyTaskResources(ctx, tasks[1].Key, 4, openflow.Quota{}))
 	missing := tasks[0].Key
 	missing.Version = 9
-	requireCode(t, openflow.CodeNotFound, c.ApplyTaskResources(ctx, missing, 4))
+	requireCode(t, openflow.CodeNotFound, c.ApplyTaskResources(ctx, missing, 4, openflow.Quota{}))
 	require.NoError(t, c.ReturnTaskResources(ctx, missing))
 }
 
@@ -206,7 +206,7 @@ func testConcurrentTasksTakeTheLastCores(t *testing.T, newCatalogue opener) {
 	var wg sync.WaitGroup
 	for _, task := range all {
 		wg.Go(func() {
-			switch err := c.ApplyTaskResources(t.Context(), task.Key, 4); openflow.CodeOf(err) {
+			switch err := c.ApplyTaskResources(t.Context(), task.Key, 4, openflow.Quota{}); openflow.CodeOf(err) {
 			case "":
 				won.Add(1)
 			case openflow.CodeExhausted:

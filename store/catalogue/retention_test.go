@@ -51,7 +51,7 @@ func testUploadsOfOpenRunsStay(t *testing.T, newCatalogue opener) {
 	j, tasks := createJob(t, c, "open", guest)
 	holding(t, c, j)
 	k := tasks[0].Key
-	require.NoError(t, c.ApplyTaskResources(ctx, k, 0))
+	require.NoError(t, c.ApplyTaskResources(ctx, k, 0, openflow.Quota{}))
 	require.NoError(t, c.RecordUpload(ctx, k, "stored"))
 	requireReferenced(t, c, "stored", true)
 	requireReferenced(t, c, "another", false)

@@ -24,6 +24,7 @@ type scheduledRow struct {
 	Started        int64  `db:"start_time"`
 	Ended          int64  `db:"end_time"`
 	Reason         string `db:"reason"`
+	Reruns         int    `db:"reruns"`
 	Tasks          string `db:"tasks"`   // JSON; empty: none
 	Mandate        string `db:"mandate"` // JSON; empty: none
 	DAG            string `db:"dag"`     // JSON
@@ -41,7 +42,7 @@ func scanScheduled(from row) (openflow.ScheduledJob, error) {
 	j := openflow.ScheduledJob{
 		ID: openflow.JobID(r.ID), Initiator: openflow.PartyID(r.Initiator), Status: openflow.JobStatus(r.Status), Progress: r.Progress,
 		Priority: r.Priority, IdempotencyKey: r.IdempotencyKey, SubmitHash: r.SubmitHash, UserName: r.UserName, Reason: r.Reason,
-		CreateTime: timeOf(r.Created), UpdateTime: timeOf(r.Updated), StartTime: timeOf(r.Started), EndTime: timeOf(r.Ended),
+		CreateTime: timeOf(r.Created), UpdateTime: timeOf(r.Updated), StartTime: timeOf(r.Started), EndTime: timeOf(r.Ended), Reruns: r.Reruns,
 	}
 	if r.Tasks != "" {
 		var runs []document.TaskRun
@@ -87,7 +88,7 @@ func (c *Catalogue) AdmitScheduledJob(ctx context.Context, rule openflow.Quota, 
 	args := scheduledColumns.values(scheduledRow{
 		ID: string(j.ID), Initiator: string(j.Initiator), Status: string(j.Status), Progress: j.Progress, Priority: j.Priority,
 		IdempotencyKey: j.IdempotencyKey, SubmitHash: j.SubmitHash, UserName: j.UserName, Created: orNow(j.CreateTime, now), Updated: now,
-		Started: millis(j.StartTime), Ended: millis(j.EndTime), Reason: j.Reason, Mandate: mandate, DAG: dag,
+		Started: millis(j.StartTime), Ended: millis(j.EndTime), Reason: j.Reason, Reruns: j.Reruns, Mandate: mandate, DAG: dag,
 	})
 	var kept openflow.ScheduledJob
 	err = c.write(ctx, func(t *tx) error {

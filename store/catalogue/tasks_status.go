@@ -70,7 +70,8 @@ func (c *Catalogue) StartTask(ctx context.Context, k openflow.TaskKey, at openfl
 	return false, nil
 }
 
-// FinishTask records the end of a task version with its circumstances and gives back its cores, in one transaction.
+// FinishTask records the end of a task version with its circumstances and gives back its cores, in one transaction. With the last run
+// of a job that has ended, the job's are given back.
 // The same end again fills in what was not known and changes nothing else (changed is false). CodeConflict: it has
 // ended differently.
 func (c *Catalogue) FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (changed bool, err error) {
@@ -80,8 +81,9 @@ func (c *Catalogue) FinishTask(ctx context.Context, k openflow.TaskKey, end open
 	}
 	now := c.stamp()
 	var touched int64
+	freed := false
 	err = c.write(ctx, func(t *tx) error {
-		changed = false
+		changed, freed = false, false
 		n, err := t.exec(ctx, query, taskArgs(k, string(end.Status), end.Reason, end.ErrorReport, nullable(end.ExitCode),
 			end.LogDigest, now, string(end.Cause.Code), end.Cause.Text, end.Cause.Consequence)...)
 		if err != nil {
@@ -89,12 +91,16 @@ func (c *Catalogue) FinishTask(ctx context.Context, k openflow.TaskKey, end open
 		}
 		if n > 0 {
 			changed, touched = true, n
-			return returnTask(ctx, t, k, now)
+			freed, err = returnTask(ctx, t, k, now)
+			return err
 		}
 		touched, err = t.exec(ctx, completeTask, taskArgs(k, string(end.Status), nullable(end.ExitCode), end.ErrorReport,
 			end.LogDigest, now)...)
 		return err
 	})
+	if err == nil && freed && c.freed != nil {
+		c.freed()
+	}
 	if err != nil || touched > 0 {
 		return changed && err == nil, classify("finish "+k.String(), err)
 	}

@@ -135,7 +135,7 @@ func testFinishTaskInParts(t *testing.T, newCatalogue opener) {
 		changed, err := c.FinishTask(ctx, k, end)
 		return changed, openflow.CodeOf(err)
 	}
-	require.NoError(t, c.ApplyTaskResources(ctx, k, 4))
+	require.NoError(t, c.ApplyTaskResources(ctx, k, 4, openflow.Quota{}))
 	changed, code := finish(openflow.TaskEnd{Status: openflow.TaskFailed, Reason: "bad input", ErrorReport: "Traceback"})
 	require.True(t, changed)
 	require.Empty(t, code)

@@ -23,6 +23,27 @@ func (c *Catalogue) TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openfl
 	return tasks, err
 }
 
+// RunsOfJob lists the runs of a job that are here, in all their versions.
+func (c *Catalogue) RunsOfJob(ctx context.Context, k openflow.JobKey) (runs []openflow.TaskKey, err error) {
+	err = c.each(ctx, `select task_name, version from task where `+jobKey, keyArgs(k), func(from row) error {
+		run := openflow.TaskKey{Scheduler: k.Scheduler, Job: k.Job, Party: k.Party}
+		err := from.Scan(&run.Task, &run.Version)
+		runs = append(runs, run)
+		return err
+	})
+	return runs, classify("list the runs of "+k.String(), err)
+}
+
+// OpenTasks lists the runs of a job that were accepted here and have not ended, in all their versions.
+func (c *Catalogue) OpenTasks(ctx context.Context, k openflow.JobKey) (runs []openflow.TaskRecord, err error) {
+	err = c.each(ctx, `select `+taskColumns.names+` from task where `+jobKey+` and resource_in_use`, keyArgs(k), func(from row) error {
+		t, err := scanTask(from)
+		runs = append(runs, t)
+		return err
+	})
+	return runs, classify("list what runs of "+k.String(), err)
+}
+
 // LatestTask is the latest version of a task of a job at one party. CodeNotFound: no such task.
 func (c *Catalogue) LatestTask(ctx context.Context, k openflow.JobKey, task openflow.TaskName) (openflow.TaskRecord, error) {
 	tasks, _, err := c.TasksWhere(ctx, TaskFilter{

@@ -40,6 +40,7 @@ create table job (
   age              bigint not null,
   lease            bigint not null,
   closed           boolean not null,
+  reruns           bigint not null default 0,
   model_id         text not null,
   model_version    text not null,
   user_name        text not null,
@@ -90,6 +91,7 @@ create table scheduled_job (
   start_time      bigint not null,
   end_time        bigint not null,
   reason          text not null,
+  reruns          bigint not null default 0,
   tasks           text not null,
   mandate         text not null, -- of the initiator: JSON, empty for none
   dag             text not null

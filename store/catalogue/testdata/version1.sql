@@ -104,6 +104,7 @@ CREATE TABLE job (
   age              bigint not null,
   lease            bigint not null,
   closed           boolean not null,
+  reruns           bigint not null default 0,
   model_id         text not null,
   model_version    text not null,
   user_name        text not null,
@@ -121,7 +122,7 @@ CREATE TABLE job (
   dag              text not null,
   primary key (job_id, role, party, scheduler)
 );
-INSERT INTO "job" VALUES('9999','j1','guest','9999','9999','running',0,0,4,0,0,0,0,0,1,0,0,0,'',1,0,0,'','','ann','',1,1735787047000,1735787050000,1735787050000,0,1735787049000,0,'','','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
+INSERT INTO "job" VALUES('9999','j1','guest','9999','9999','running',0,0,4,0,0,0,0,0,1,0,0,0,'',1,0,0,0,'','','ann','',1,1735787047000,1735787050000,1735787050000,0,1735787049000,0,'','','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
 CREATE TABLE meta (
   name  text primary key,
   value text not null
@@ -233,11 +234,12 @@ CREATE TABLE scheduled_job (
   start_time      bigint not null,
   end_time        bigint not null,
   reason          text not null,
+  reruns          bigint not null default 0,
   tasks           text not null,
   mandate         text not null, -- of the initiator: JSON, empty for none
   dag             text not null
 );
-INSERT INTO "scheduled_job" VALUES('j1','9999','ready',0,0,'k','h','',1735787053000,1735787053000,0,0,'','','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
+INSERT INTO "scheduled_job" VALUES('j1','9999','ready',0,0,'k','h','',1735787053000,1735787053000,0,0,'',0,'','','{"schema_version":"2.2.0","parties":[{"role":"guest","party_id":"9999"},{"role":"host","party_id":"10000"}],"tasks":[{"name":"reader_0","component":"reader","parameters":{"name":"t"}}]}');
 CREATE TABLE score (
   partner text not null,
   object  text not null,
