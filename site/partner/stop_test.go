@@ -50,6 +50,30 @@ func TestStopJob(t *testing.T) {
 	}
 }
 
+// A scheduler that ends a job and opens it again has a task run again so many times and no more.
+func TestAJobIsOpenedAgainAFewTimes(t *testing.T) {
+	s, ctx := newSite(t), t.Context()
+	s.running("1", dag())
+	k, run := jobKey("1", host), taskKey("1", "reader_0", host)
+	for version := range openflow.MaxReruns + 1 {
+		run.Version = version
+		require.NoError(t, s.StartTask(ctx, openflow.TaskStart{TaskKey: run, StartsJob: true}))
+		beyond := run
+		beyond.Version++
+		require.Equal(t, openflow.CodeConflict, openflow.CodeOf(s.StartTask(ctx, openflow.TaskStart{TaskKey: beyond})), "it has not failed")
+		s.ends(run, openflow.TaskFailed)
+		require.Equal(t, openflow.CodeConflict, openflow.CodeOf(s.StartTask(ctx, openflow.TaskStart{TaskKey: beyond})), "the job has no retries")
+		require.NoError(t, s.StopJob(ctx, k, openflow.JobEnd{Status: openflow.JobFailed}))
+		err := s.reserves(ctx, k)
+		if version < openflow.MaxReruns {
+			require.NoError(t, err)
+			continue
+		}
+		require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err))
+	}
+	require.Equal(t, openflow.MaxReruns, s.job("1").Reruns)
+}
+
 // A job that ends before its first task leaves no run that waits for ever.
 func TestStopOfAJobThatNeverBegan(t *testing.T) {
 	s := newSite(t)

@@ -47,3 +47,39 @@ func TestWhoMayInitiate(t *testing.T) {
 	n.GrantAll = true
 	require.NoError(t, create("3"))
 }
+
+// A job is run again by its initiator and by this node's own users, so many times and no more, each of which is written down.
+func TestWhoRunsAJobAgain(t *testing.T) {
+	n := newNode(t)
+	ctx := t.Context()
+	d := dag()
+	d.Conf.Initiator = "10000"
+	_, err := n.CreateJob(ctx, "10000", openflow.Submission{DAG: d, ID: "1"})
+	require.NoError(t, err)
+	n.record(t, "1", openflow.JobFailed)
+	require.NoError(t, n.catalogue.SetScheduledTasks(ctx, "1", started))
+	for i := range openflow.MaxReruns {
+		caller := openflow.PartyID("10000")
+		if i == 0 {
+			caller = n.Self
+		}
+		require.NoError(t, n.RerunJob(ctx, caller, "1"))
+		for _, s := range []openflow.JobStatus{openflow.JobWaiting, openflow.JobRunning, openflow.JobFailed} {
+			n.record(t, "1", s)
+		}
+	}
+	err = n.RerunJob(ctx, "10000", "1")
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "was run again 10 times")
+	_, err = n.catalogue.UpdateScheduledJob(ctx, "1", openflow.JobWaiting, "")
+	require.Equal(t, openflow.CodeConflict, openflow.CodeOf(err), "the record stays closed, too")
+	events, _, err := n.catalogue.Audit(ctx, catalogue.AuditFilter{Party: "10000", Outcome: openflow.OutcomeDone})
+	require.NoError(t, err)
+	again := 0
+	for _, e := range events {
+		if e.Action == "job/rerun" {
+			again++
+		}
+	}
+	require.Equal(t, openflow.MaxReruns-1, again)
+}

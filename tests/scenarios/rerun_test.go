@@ -41,7 +41,9 @@ func TestRerun(t *testing.T) {
 		user.WaitFor(id, openflow.JobCanceled)
 		user.Settled(id)
 
-		e.As(t, "10000").OK(e.As(t, "10000").Post("/v2/job/rerun", map[string]string{"job_id": string(id)}), nil)
+		refused := e.As(t, "10000").Post("/v2/job/rerun", map[string]string{"job_id": string(id)})
+		require.Contains(t, refused.Message, "that is for its initiator, party 9999")
+		user.OK(user.Post("/v2/job/rerun", map[string]string{"job_id": string(id)}), nil)
 		for _, party := range e.Parties {
 			rows := e.As(t, party).WaitFor(id, openflow.JobSuccess)
 			require.Equal(t, 100, rows[0].Progress)
