@@ -65,8 +65,8 @@ type SchedulerService interface {
 	// once nothing of the job runs anywhere, or after a moment.
 	StopJob(ctx context.Context, caller PartyID, id JobID, status JobStatus) (Stopped, error)
 	// RerunJob opens a new run of an ended job under the same ID: what succeeded is kept, the rest becomes new versions.
-	// A job that runs or has succeeded is left alone. Errors: CodeConflict when it was never created at its parties, or is
-	// still ending.
+	// A job that runs or has succeeded is left alone. It is for the job's initiator, and the scheduler's own users. Errors:
+	// CodePermission; CodeConflict when it was never created at its parties, is still ending, or was run again MaxReruns times.
 	RerunJob(ctx context.Context, caller PartyID, id JobID) error
 	// WakeJob is a party's word that a job which it kept waiting can now have its resources there. A job that does not
 	// wait is left alone.
@@ -209,12 +209,12 @@ type PartnerService interface {
 	OpenJob(ctx context.Context, o JobOrder) (Reservation, error)
 	// Reserve asks again for the cores, memory and GPUs of a job.
 	Reserve(ctx context.Context, k JobKey) (Reservation, error)
-	// Release gives back what the job holds, if anything.
+	// Release gives back what the job holds, if anything. While a run of it is under way, nothing is given back.
 	Release(ctx context.Context, k JobKey) error
 	// StartTask accepts a task durably and returns; its end comes as a report or by AskTask.
 	// Errors: CodeExhausted when what it needs is taken for now.
 	StartTask(ctx context.Context, o TaskStart) error
-	// Tell takes over news. CodeNotFound: the job, or one of the tasks, is not here; the rest is taken over.
+	// Tell takes over news. An end of the job stops what runs of it. CodeNotFound: the job, or one of the tasks, is not here; the rest is taken over.
 	Tell(ctx context.Context, k JobKey, n News) error
 	// StopJob ends the job here: running tasks are stopped, resources returned. It returns when the stop is recorded.
 	StopJob(ctx context.Context, k JobKey, end JobEnd) error

@@ -337,7 +337,8 @@ func rerunCommand(o *options) *cobra.Command {
 		Use:   "rerun ID",
 		Short: "Run again what has not succeeded of a job",
 		Long: `Open a further run of a job that has ended, under the same ID. Tasks that succeeded are kept; those that failed or were
-stopped become new versions. A job that runs, or has succeeded, is left alone.`,
+stopped become new versions. A job that runs, or has succeeded, is left alone. Only the party that submitted a job may run it
+again, or the one that schedules it, and ten times at most.`,
 		Example: `  openflow job rerun 202601021504050000000`,
 		Args:    positional("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
