@@ -260,12 +260,12 @@ func TestRepeatedOutputTakesNoRoom(t *testing.T) {
 		large.Samples = json.RawMessage(`["` + strings.Repeat("x", 10<<10) + `"]`)
 		require.NoError(t, c.SaveOutput(t.Context(), o, &large))
 		large.Samples = json.RawMessage(`["` + strings.Repeat("x", 20<<10) + `"]`)
-		requireCode(t, openflow.CodeExhausted, c.SaveOutput(t.Context(), o, &large))
+		requireCode(t, openflow.CodeSpent, c.SaveOutput(t.Context(), o, &large))
 		var err error
 		for i := 0; err == nil && i < 100; i++ {
 			o.Index = i
 			err = c.SaveOutput(t.Context(), o, nil)
 		}
-		requireCode(t, openflow.CodeExhausted, err)
+		requireCode(t, openflow.CodeSpent, err)
 	})
 }
