@@ -17,6 +17,7 @@ import (
 	"openflow/dialect/peer"
 	"openflow/server/application"
 	"openflow/server/base"
+	"openflow/server/reply"
 )
 
 // Dialect is one way in which nodes, users and containers talk to a node. Who writes one embeds [Plain], and writes what is
@@ -130,8 +131,8 @@ type Node struct {
 	// Tasks names the tasks of a job that this node takes part in or schedules, for dialects whose names of tasks do not tell
 	// ours; see TaskOf. CodeNotFound: there is no such job here.
 	Tasks   func(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) ([]openflow.TaskName, error)
-	Version string  // of this node, for peers that ask
-	Intake  *Intake // of calls; nil: they are not bounded
+	Version string        // of this node, for peers that ask
+	Intake  *reply.Intake // of calls; nil: they are not bounded
 	// Traced wraps the handlers of verified requests, so that what an unproven caller says about traces is not even
 	// read; nil: nothing does.
 	Traced func(http.Handler) http.Handler
