@@ -32,6 +32,12 @@ func forPlainPeers() server.Bounds {
 	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Known: kept, Closes: true}
 }
 
+// mostRunCalls is how many calls of one run may be under way. A program waits for a message of each party and topic at once.
+const mostRunCalls = 128
+
+// runCalls leaves three quarters of what the containers' listener may hold to other runs.
+func runCalls() int { return min(mostRunCalls, server.Connections()/4) }
+
 // forContainers bounds what each run holds.
 func forContainers() server.Bounds {
 	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Known: kept, Closes: true}

@@ -283,7 +283,7 @@ func (n *Node) serve(ctx context.Context) error {
 	}
 	containers := &base.Site{
 		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log, Space: n.home.CheckSpace,
-		Intake: &reply.Intake{Each: maxMessage, All: allMessages},
+		Intake: &reply.Intake{Calls: runCalls(), Each: maxMessage, All: allMessages},
 	}
 	containers.Traced = n.traces.Contain(func(r *http.Request) openflow.RunID { return base.Run(r).Key.RunID() })
 	messages := &base.Transport{

@@ -99,7 +99,11 @@ func (s *Site) known(refuse func(http.ResponseWriter, *http.Request, error), may
 				return
 			}
 			reply.Known(w, r, "run "+string(t.Key.RunID()))
-			ctx, end := s.Intake.Hold(context.WithValue(r.Context(), taskKey{}, t), t.Key.String())
+			ctx, end, err := s.Intake.Hold(context.WithValue(r.Context(), taskKey{}, t), t.Key.String())
+			if err != nil {
+				refuse(w, r, err)
+				return
+			}
 			defer end()
 			ctx = reply.Listening(ctx, s.Log, "run", t.Key.RunID())
 			next.ServeHTTP(w, r.WithContext(ctx))

@@ -42,6 +42,10 @@ func Expected(size, most int64) int64 {
 // The caller leaves when it has been answered. CodeUnavailable: the caller, or all of them, have too much under way; a later call
 // is taken.
 func (i *Intake) Enter(who string, size, most int64) (leave func(), err error) {
+	return i.enter(who, 1, size, most)
+}
+
+func (i *Intake) enter(who string, calls int, size, most int64) (leave func(), err error) {
 	if i == nil {
 		return func() {}, nil
 	}
@@ -52,18 +56,18 @@ func (i *Intake) Enter(who string, size, most int64) (leave func(), err error) {
 	defer i.mu.Unlock()
 	has := i.callers[who]
 	switch {
-	case i.Calls > 0 && has.calls >= i.Calls:
+	case i.Calls > 0 && has.calls+calls > i.Calls:
 		return nil, busy("%s has %d calls under way at this node, as many as it may", who, has.calls)
 	case i.Each > 0 && size > 0 && has.bytes+size > i.Each:
 		return nil, busy("%s has messages of %s under way at this node, as much as it may", who, openflow.FormatBytes(has.bytes))
 	case i.All > 0 && size > 0 && i.bytes+size > i.All:
 		return nil, busy("this node has as many messages under way as it can hold")
 	}
-	i.add(who, 1, size)
+	i.add(who, calls, size)
 	return func() {
 		i.mu.Lock()
 		defer i.mu.Unlock()
-		i.add(who, -1, -size)
+		i.add(who, -calls, -size)
 	}, nil
 }
 
@@ -74,7 +78,7 @@ func (i *Intake) add(who string, calls int, bytes int64) {
 	}
 	has := i.callers[who]
 	has.calls, has.bytes, i.bytes = has.calls+calls, has.bytes+bytes, i.bytes+bytes
-	if has.calls == 0 {
+	if has == (load{}) {
 		delete(i.callers, who)
 		return
 	}
@@ -90,14 +94,19 @@ type held struct {
 
 type heldKey struct{}
 
-// Hold gives ctx a place where [Body] and [Reads] count what a call of that caller has in memory, until its end.
-func (i *Intake) Hold(ctx context.Context, who string) (_ context.Context, end func()) {
-	h := &held{of: i, who: who}
+// Hold counts a call of that caller until its end, and gives ctx a place where [Body] and [Reads] count what it has in memory.
+// Errors: as of Enter.
+func (i *Intake) Hold(ctx context.Context, who string) (_ context.Context, end func(), err error) {
+	leave, err := i.Enter(who, 0, 0)
+	if err != nil {
+		return ctx, nil, err
+	}
+	h := &held{of: i, who: who, leave: []func(){leave}}
 	return context.WithValue(ctx, heldKey{}, h), func() {
 		for _, leave := range h.leave {
 			leave()
 		}
-	}
+	}, nil
 }
 
 // take counts so many bytes for the call of a context, at most all that one caller may have. Calls that hold nothing have room.
@@ -109,7 +118,7 @@ func take(ctx context.Context, bytes int64) error {
 	if h.of.Each > 0 {
 		bytes = min(bytes, h.of.Each)
 	}
-	leave, err := h.of.Enter(h.who, bytes, bytes)
+	leave, err := h.of.enter(h.who, 0, bytes, bytes)
 	if err == nil {
 		h.leave = append(h.leave, leave)
 	}

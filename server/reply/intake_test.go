@@ -55,16 +55,19 @@ func TestIntake(t *testing.T) {
 
 // What a call reads whole, and what it is about to answer, counts for its caller until the call has ended.
 func TestWhatACallHolds(t *testing.T) {
-	i := &Intake{Each: 4 << 20, All: 6 << 20}
+	i := &Intake{Calls: 2, Each: 4 << 20, All: 6 << 20}
 	call := func(who string) (*http.Request, func()) {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", 3<<20)))
-		ctx, end := i.Hold(r.Context(), who)
+		ctx, end, err := i.Hold(r.Context(), who)
+		require.NoError(t, err)
 		return r.WithContext(ctx), end
 	}
 	first, end := call("run a")
 	_, err := Body(first, 8<<20)
 	require.NoError(t, err)
 	second, leave := call("run a")
+	_, _, err = i.Hold(t.Context(), "run a")
+	require.ErrorContains(t, err, "run a has 2 calls under way", "whatever they hold")
 	_, err = Body(second, 8<<20)
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "run a has messages")

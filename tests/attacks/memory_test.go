@@ -136,3 +136,41 @@ func TestManyLargeMessagesAtOnce(t *testing.T) {
 		user.WaitFor(job, openflow.JobSuccess)
 	}
 }
+
+// A container that waits for messages on as many connections as it gets has so many calls under way as one run may. The others are
+// told so, and containers of other runs are answered.
+func TestContainerHoldsConnections(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Party("10000"))
+	release := e.Hold(t, "a")
+	user := e.As(t, "9999")
+	greedy, honest := user.Submit(env.DAG(two, env.Noop("a", nil))), user.Submit(env.DAG(two, env.Noop("a", nil)))
+	for _, job := range []openflow.JobID{greedy, honest} {
+		user.WaitForTask(job, "a", openflow.TaskRunning)
+	}
+	run := func(job openflow.JobID) openflow.TaskKey {
+		return openflow.TaskKey{Scheduler: "9999", Job: job, Task: "a", Party: two[0]}
+	}
+	url := e.Node(t, "9999").BaseURL()
+	h := carried(t, e, run(greedy))
+	h.Set(ptp.HeaderTopic, base.TopicPrefix(two[1], two[0])+"never")
+	h.Set(ptp.HeaderTargetNodeID, "10000")
+	refused := make(chan string, 300)
+	for range cap(refused) {
+		c := dial(t, "127.0.0.1", url)
+		_, err := io.WriteString(c, head("/v1/interconn/chan/pop?timeout=300", h, 0))
+		require.NoError(t, err)
+		go func() {
+			got, err := http.ReadResponse(c.answers, nil)
+			if err != nil {
+				return // the test has ended
+			}
+			body, _ := io.ReadAll(got.Body)
+			refused <- string(body)
+		}()
+	}
+	require.Contains(t, <-refused, "calls under way")
+	out := exchange(t, e, run(honest), "peek", "10000", ptp.TypeProtobuf, nil)
+	require.NotEmpty(t, out.Code, "another run is answered")
+	release()
+	user.WaitFor(honest, openflow.JobSuccess)
+}
