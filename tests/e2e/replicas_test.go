@@ -190,7 +190,7 @@ func (r *replicas) replay(t *testing.T) {
 	require.NoError(t, err)
 	theirs, err := trust.ParsePublicKey(r.list[0].key)
 	require.NoError(t, err)
-	known := trust.Calling(trust.Always(own), "9999", "127.0.0.1", []trust.PublicKey{theirs}, nil)
+	known := trust.Calling(trust.Constant(own), "9999", "127.0.0.1", []trust.PublicKey{theirs}, nil)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: known, DisableKeepAlives: true}}
 	body := []byte(`{}`)
 	signed := httptest.NewRequest(http.MethodPost, "/openflow/v1/node/site", bytes.NewReader(body))

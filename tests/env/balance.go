@@ -56,7 +56,7 @@ func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "no server answers", http.StatusBadGateway)
 }
 
-// BalanceConnections is the address, host and port, of a balancer before several of the same, which ends with the test: each
+// BalanceConnections is the address, host and port, of a balancer before several such addresses, which ends with the test. Each
 // connection goes to one of them in turn, and to the next where one does not answer. It passes on bytes and reads none, so that
 // TLS is spoken through it.
 func BalanceConnections(t testing.TB, to ...string) string {
