@@ -91,7 +91,7 @@ func namesOf(host string, further []string) []string {
 
 // forUsers bounds what the users of the site hold. All who may call count as one. Browsers may know no TLS 1.3.
 func (n *Node) forUsers() server.Bounds {
-	b := server.Bounds{Connections: server.Connections(), Unknown: unknown, Closes: true}
+	b := server.Bounds{Connections: server.Connections(), Unknown: unknown(), Closes: true}
 	if n.users != nil {
 		b.TLS = &tls.Config{
 			MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
