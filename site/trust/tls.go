@@ -55,8 +55,8 @@ func Shown(s *tls.ConnectionState) (key PublicKey, ok bool) {
 // Showing tells what this side shows in a handshake that begins now. What is shown may change: a certificate is renewed.
 type Showing func() *tls.Certificate
 
-// Always shows the same certificate.
-func Always(c tls.Certificate) Showing { return func() *tls.Certificate { return &c } }
+// Constant shows the same certificate at all times.
+func Constant(c tls.Certificate) Showing { return func() *tls.Certificate { return &c } }
 
 // server is what a listener shows, whatever the caller asks for.
 func (s Showing) server(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s(), nil }
@@ -95,8 +95,8 @@ func Accepting(own Showing, holder func(context.Context, PublicKey) (openflow.Pa
 // lookup bounds how long a handshake waits for the records.
 const lookup = 5 * time.Second
 
-// Calling is how a node calls one peer: TLS 1.3, and only to who holds one of these keys, or a certificate of one of the
-// authorities. Such a certificate is for the host in the peer's address, which is a name or an IP address.
+// Calling is how a node calls one peer, in TLS 1.3. It talks only to who holds one of these keys, or a certificate of one of the
+// authorities for the host in the peer's address, which is a name or an IP address.
 func Calling(own Showing, peer openflow.PartyID, host string, keys []PublicKey, also Authorities) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, GetClientCertificate: own.client,
@@ -152,8 +152,8 @@ func Serving(own Showing) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: own.server, NextProtos: []string{"h2", "http/1.1"}}
 }
 
-// Joining is how a machine of a pool calls its node: TLS 1.3, and only to who holds the key that came with the machine's token, or
-// a certificate of one of the authorities for that host. Without a key, and without authorities, those of this machine count.
+// Joining is how a machine of a pool calls its node, in TLS 1.3. It talks only to who holds the key that came with the machine's
+// token, or a certificate of one of the authorities for that host. Without a key and authorities, those of this machine count.
 func Joining(host string, pin PublicKey, also Authorities) *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS13,

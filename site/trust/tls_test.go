@@ -100,10 +100,10 @@ func TestConnectionsOfPeers(t *testing.T) {
 	}
 	pinned := []trust.PublicKey{newKey(t).Public(), host.Public()} // while the key changes, there are two
 	accepting := func(also trust.Authorities) *tls.Config {
-		return trust.Accepting(trust.Always(certificate(t, host, "10000")), known, also)
+		return trust.Accepting(trust.Constant(certificate(t, host, "10000")), known, also)
 	}
 	callingAt := func(host string, own tls.Certificate, keys []trust.PublicKey, also trust.Authorities) *tls.Config {
-		c := trust.Calling(trust.Always(own), "10000", host, keys, also)
+		c := trust.Calling(trust.Constant(own), "10000", host, keys, also)
 		c.ServerName = host // as net/http does
 		return c
 	}
@@ -153,7 +153,7 @@ func TestCopiedCertificateIsNone(t *testing.T) {
 	copied.PrivateKey = certificate(t, thief, "9999").PrivateKey
 	known := func(context.Context, trust.PublicKey) (openflow.PartyID, error) { return "9999", nil }
 	client := &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, Certificates: []tls.Certificate{copied}} //nolint:gosec // as above
-	require.Error(t, spoken(t, trust.Accepting(trust.Always(certificate(t, host, "10000")), known, nil), client))
+	require.Error(t, spoken(t, trust.Accepting(trust.Constant(certificate(t, host, "10000")), known, nil), client))
 }
 
 // A machine of a pool talks to the node whose key its token names, to a gateway that an authority vouches for, and to nobody else.
@@ -161,7 +161,7 @@ func TestConnectionsOfWorkers(t *testing.T) {
 	node, stranger := newKey(t), newKey(t)
 	roots, given := authority(t, "gateway.example", net.IPv4(192, 0, 2, 1))
 	_, forged := authority(t, "gateway.example")
-	of := func(own tls.Certificate) *tls.Config { return trust.Serving(trust.Always(own)) }
+	of := func(own tls.Certificate) *tls.Config { return trust.Serving(trust.Constant(own)) }
 	itself, another := of(certificate(t, node, "9999")), of(certificate(t, stranger, "9999"))
 	old := trust.Joining("h", node.Public(), nil)
 	old.MinVersion, old.MaxVersion = tls.VersionTLS12, tls.VersionTLS12

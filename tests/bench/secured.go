@@ -123,7 +123,7 @@ func (s *secured) calls(ctx context.Context, dir string) (err error) {
 	keys := oneKey{key.Public()}
 	signed := proving(trust.Verifier{Self: "10000", Keys: keys, Nonces: nonces}, trust.Signer{Party: "10000", Key: key})
 	bare, behind, sealed := httptest.NewServer(echo), httptest.NewServer(signed), httptest.NewUnstartedServer(signed)
-	sealed.TLS = trust.Accepting(trust.Always(own), func(context.Context, trust.PublicKey) (openflow.PartyID, error) { return "9999", nil }, nil)
+	sealed.TLS = trust.Accepting(trust.Constant(own), func(context.Context, trust.PublicKey) (openflow.PartyID, error) { return "9999", nil }, nil)
 	sealed.StartTLS()
 	for _, server := range []*httptest.Server{bare, behind, sealed} {
 		defer server.Close()
@@ -138,7 +138,7 @@ func (s *secured) calls(ctx context.Context, dir string) (err error) {
 	by := signing{trust.Signer{Party: "9999", Key: key}}
 	links := []*peer.Link{
 		link(bare.URL, unsigned{}, httpclient.Options{}), link(behind.URL, by, httpclient.Options{}),
-		link(sealed.URL, by, httpclient.Options{TLS: trust.Calling(trust.Always(own), "10000", "127.0.0.1", []trust.PublicKey{key.Public()}, nil)}),
+		link(sealed.URL, by, httpclient.Options{TLS: trust.Calling(trust.Constant(own), "10000", "127.0.0.1", []trust.PublicKey{key.Public()}, nil)}),
 	}
 	body := bytes.Repeat([]byte("x"), 1<<10)
 	times := make([][]time.Duration, len(links))
