@@ -92,7 +92,7 @@ func local(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// Holder implements what [trust.Accepting] asks: the peer whose key that is. CodeNotFound: nobody's.
+// Holder implements trust.Recorded: the peer whose key that is. CodeNotFound: nobody's.
 func (k Keys) Holder(ctx context.Context, key trust.PublicKey) (openflow.PartyID, error) {
 	sites, err := k.Records.Sites(ctx)
 	if err != nil {
