@@ -10,9 +10,13 @@ import (
 	"openflow/site/trust"
 )
 
-// unknown is how many connections one address may hold on which nobody known has called yet. Behind a gateway are many peers,
-// and each proves itself with its first request.
-const unknown = 64
+// mostUnknown is how many connections one address may hold on which nobody known has called yet. Behind a gateway are many
+// peers, and each proves itself with its first request. On a busy machine a hundred programs of one user connect before the
+// first of them is heard.
+const mostUnknown = 256
+
+// unknown leaves half of a listener's connections to other addresses.
+func unknown() int { return min(mostUnknown, server.Connections()/2) }
 
 // Connections that stay open for one caller between its calls; our own client keeps as many to one node.
 const kept = 64
@@ -25,22 +29,22 @@ func (n *Node) forPeers() server.Bounds {
 }
 
 func forPlainPeers() server.Bounds {
-	return server.Bounds{Connections: server.Connections(), Unknown: unknown, Known: kept, Closes: true}
+	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Known: kept, Closes: true}
 }
 
 // forUsers bounds what the users of the site hold. All who may call count as one.
 func forUsers() server.Bounds {
-	return server.Bounds{Connections: server.Connections(), Unknown: unknown, Closes: true}
+	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Closes: true}
 }
 
 // forContainers bounds what each run holds.
 func forContainers() server.Bounds {
-	return server.Bounds{Connections: server.Connections(), Unknown: unknown, Known: kept, Closes: true}
+	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Known: kept, Closes: true}
 }
 
 // forWorkers bounds what the workers of the pool hold. Many of their containers come from one address.
 func forWorkers() server.Bounds {
-	return server.Bounds{Connections: server.Connections(), Unknown: unknown, Closes: true, GRPC: true}
+	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Closes: true, GRPC: true}
 }
 
 // forForwarding bounds what the containers of a worker's machine hold. The node knows them; the worker passes on.

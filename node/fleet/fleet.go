@@ -31,6 +31,7 @@ type Options struct {
 	Runtime    driver.Opener
 	LogLevel   string
 	Flags      []string // further flags of openflow server
+	Plain      bool     // the nodes reach each other without TLS: to measure what TLS costs
 }
 
 // Fleet is some nodes that know each other.
@@ -47,21 +48,26 @@ type Node struct {
 	Peers string // for the other nodes
 	Log   string // file
 
-	flags []string
-	cmd   *exec.Cmd
-	done  chan struct{} // closed when the process has ended
+	listens string // for peers, in TLS
+	flags   []string
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when the process has ended
 }
 
 // New chooses ports and exchanges keys. Homes are the folders dir/node-<party>; nothing is started.
 func New(dir string, o Options, parties ...openflow.PartyID) (*Fleet, error) {
 	f := &Fleet{options: o}
-	ports, err := loopback.FreePorts(2*len(parties), nil)
+	ports, err := loopback.FreePorts(3*len(parties), nil)
 	if err != nil {
 		return nil, err
 	}
 	keys := make([]string, len(parties))
 	for i, p := range parties {
-		n := &Node{Party: p, Home: home(dir, p), URL: local(ports[2*i]), Peers: fmt.Sprintf("https://127.0.0.1:%d", ports[2*i+1])}
+		n := &Node{Party: p, Home: home(dir, p), URL: "http://" + local(ports[3*i]), listens: local(ports[3*i+1])}
+		n.Peers = "https://" + n.listens
+		if o.Plain {
+			n.Peers = "http://" + local(ports[3*i+2])
+		}
 		n.Log = n.Home + ".log"
 		if err := os.MkdirAll(n.Home, 0o700); err != nil {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "home of node %s: %w", p, err).WithHint("choose another folder")
@@ -79,16 +85,19 @@ func New(dir string, o Options, parties ...openflow.PartyID) (*Fleet, error) {
 	return f, nil
 }
 
-func local(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
+func local(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 func home(dir string, p openflow.PartyID) string { return filepath.Join(dir, "node-"+string(p)) }
 
 func (f *Fleet) flags(n *Node, keys []string) []string {
 	flags := []string{
 		"server", "--party", string(n.Party), "--listen", strings.TrimPrefix(n.URL, "http://"), "--home", n.Home,
-		"--listen-interconnection", strings.TrimPrefix(n.Peers, "https://"),
+		"--listen-interconnection", n.listens,
 		"--runtime", f.options.Runtime.Kind(), "--components", f.options.Components, "--durability", node.DurableProcess,
 		"--log-level", f.options.LogLevel,
+	}
+	if plain, ok := strings.CutPrefix(n.Peers, "http://"); ok {
+		flags = append(flags, "--listen-plain", plain)
 	}
 	for i, peer := range f.Nodes {
 		if peer != n {

@@ -248,11 +248,28 @@ func TestOutputsOfEarlierJobs(t *testing.T) {
 		d.Tasks[0].Inputs = []openflow.Input{warehouse("train_data", openflow.Channel{Job: "1", ProducerTask: "lr_0", OutputKey: "output_data"})}
 	}
 	require.NoError(t, s.creates(t.Context(), order("2", later)))
+	require.NoError(t, s.catalogue.SaveOutput(t.Context(), openflow.OutputRecord{Task: taskKey("2", "lr_0", host), OutputKey: "output_data", Table: openflow.TableName{Namespace: "2_lr_0", Name: "made"}},
+		&openflow.TableRecord{Name: openflow.TableName{Namespace: "2_lr_0", Name: "made"}, Object: "made-of-it", Intermediate: true}))
+	much := func(d *openflow.DAG) {
+		later(d)
+		d.Tasks[0].Inputs = []openflow.Input{warehouse("train_data", openflow.Channel{Job: "2", ProducerTask: "lr_0", OutputKey: "output_data"})}
+	}
+	require.NoError(t, s.creates(t.Context(), order("5", much)))
 	stranger := order("3", later, func(d *openflow.DAG) { d.Conf.Initiator = "8888" })
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.creates(t.Context(), stranger)), "it has no such job")
 	_, err := s.catalogue.DeleteGrant(t.Context(), ids[3])
 	require.NoError(t, err)
 	s.refusesFor(order("4", later), "table experiment/breast")
+	s.refusesFor(order("6", much), "table experiment/breast")
+
+	// What was made of a table is no less of it once the job between is forgotten.
+	_, err = s.catalogue.UpdateJobStatus(t.Context(), jobKey("1", host), openflow.JobFailed, "why")
+	require.NoError(t, err)
+	_, err = s.catalogue.DeleteJob(t.Context(), jobKey("1", host))
+	require.NoError(t, err)
+	err = s.creates(t.Context(), order("7", much))
+	require.Equal(t, openflow.CodeRejected, openflow.CodeOf(err), "%v", err)
+	require.ErrorContains(t, err, "job 1, which is not here any more")
 }
 
 // A grant that is over, or was taken back, starts no run any more, until another gives the same.

@@ -172,3 +172,13 @@ func TestStopOfAnAcceptedRunWithoutCores(t *testing.T) {
 		})
 	}
 }
+
+// A job that needs nothing here runs also after it has given that nothing back: its scheduler asked again and lost the answer.
+func TestRunOfAJobThatNeedsNothing(t *testing.T) {
+	s := newSite(t)
+	o := openflow.JobOrder{Key: jobKey("1", arbiter), DAG: dag()}
+	require.NoError(t, s.opens(t.Context(), o))
+	require.NoError(t, s.Release(t.Context(), o.Key))
+	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: taskKey("1", "lr_0", arbiter), StartsJob: true}))
+	require.Len(t, s.engine.started, 1)
+}

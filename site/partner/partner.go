@@ -32,6 +32,8 @@ type Store interface {
 	CloseJob(ctx context.Context, k openflow.JobKey) error
 	// Quota is what the operator has said of a peer.
 	Quota(ctx context.Context, peer openflow.PartyID) (openflow.Quota, error)
+	// Lease is until when a job may go on unless its scheduler drives it; zero: for ever.
+	Lease(ctx context.Context, k openflow.JobKey) (time.Time, error)
 	// RenewLease has a job go on until then at least.
 	RenewLease(ctx context.Context, k openflow.JobKey, until time.Time) error
 	HasJob(ctx context.Context, k openflow.JobKey, d *openflow.DAG) (bool, error)

@@ -53,7 +53,7 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 			return err
 		}
 	}
-	if err := s.drives(ctx, job); err != nil {
+	if err := s.drives(ctx, key, job.Lease); err != nil {
 		return err
 	}
 	order := s.order(t)
@@ -88,13 +88,14 @@ func (s *Service) order(t openflow.TaskRecord) openflow.TaskOrder {
 	}
 }
 
-// drives notes that the scheduler of a job still drives it, as far as that is no news a moment later.
-func (s *Service) drives(ctx context.Context, job openflow.JobRecord) error {
+// drives notes that the scheduler of a job still drives it, as far as that is no news a moment later. lease is until when the job may
+// go on as it is.
+func (s *Service) drives(ctx context.Context, k openflow.JobKey, lease time.Time) error {
 	until := time.Now().Add(s.Limits.Lease)
-	if job.Lease.IsZero() || until.Sub(job.Lease) < s.Limits.Lease/2 {
+	if lease.IsZero() || until.Sub(lease) < s.Limits.Lease/2 {
 		return nil
 	}
-	return openflow.About(openflow.AboutJob, s.Store.RenewLease(ctx, job.Key(), until))
+	return openflow.About(openflow.AboutJob, s.Store.RenewLease(ctx, k, until))
 }
 
 func tooLate(k openflow.TaskKey, status openflow.JobStatus) error {
@@ -207,9 +208,9 @@ func (s *Service) AskTask(ctx context.Context, k openflow.TaskKey) (openflow.Tas
 	if err != nil || t.SyncType != openflow.Poll { // otherwise this node asks whether the job is still driven
 		return t.Standing(), err
 	}
-	job, err := s.Store.Job(ctx, k.JobKey())
+	lease, err := s.Store.Lease(ctx, k.JobKey())
 	if err != nil {
 		return t.Standing(), openflow.About(openflow.AboutJob, err)
 	}
-	return t.Standing(), s.drives(ctx, job)
+	return t.Standing(), s.drives(ctx, k.JobKey(), lease)
 }

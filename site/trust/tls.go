@@ -92,7 +92,7 @@ type Recorded interface {
 const lookup = 5 * time.Second
 
 // Calling is how a node calls one peer: TLS 1.3, and only to who holds one of these keys, or a certificate of one of the
-// authorities for the host in the peer's address, which is a name or an IP address.
+// authorities. Such a certificate is for the host in the peer's address, which is a name or an IP address.
 func Calling(own tls.Certificate, peer openflow.PartyID, host string, keys []PublicKey, also Authorities) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own},

@@ -41,6 +41,16 @@ func (c *Catalogue) LeasedJobs(ctx context.Context) ([]Leased, error) {
 	return list, classify("list jobs under way", err)
 }
 
+// Lease is until when a job may go on unless its scheduler drives it; zero: for ever. CodeNotFound: there is no such job.
+func (c *Catalogue) Lease(ctx context.Context, k openflow.JobKey) (time.Time, error) {
+	var until int64
+	err := c.one(ctx, `select lease from job where `+jobKey, keyArgs(k)...).Scan(&until)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, notFound("%s does not exist here", k)
+	}
+	return timeOf(until), classify("read the lease of "+k.String(), err)
+}
+
 // RenewLease has a job go on until that time at least.
 func (c *Catalogue) RenewLease(ctx context.Context, k openflow.JobKey, until time.Time) error {
 	_, err := c.exec(ctx, `update job set lease = $5 where `+jobKey+` and end_time = 0 and lease > 0 and lease < $5`, keyArgs(k, millis(until))...)

@@ -30,8 +30,13 @@ func testLeases(t *testing.T, newCatalogue opener) {
 	require.Equal(t, epoch.Add(time.Hour), lease())
 	require.NoError(t, c.RenewLease(ctx, j.Key(), epoch.Add(2*time.Hour)))
 	require.NoError(t, c.RenewLease(ctx, j.Key(), epoch.Add(time.Hour)), "it is not made shorter")
+	until, err := c.Lease(ctx, j.Key())
+	require.NoError(t, err)
+	require.Equal(t, epoch.Add(2*time.Hour), until.UTC())
+	_, err = c.Lease(ctx, openflow.JobKey{Scheduler: "1", Job: "1", Party: guest})
+	requireCode(t, openflow.CodeNotFound, err)
 	require.Equal(t, epoch.Add(2*time.Hour), lease())
-	_, err := c.UpdateJobStatus(ctx, j.Key(), openflow.JobFailed, "")
+	_, err = c.UpdateJobStatus(ctx, j.Key(), openflow.JobFailed, "")
 	require.NoError(t, err)
 	require.Zero(t, lease(), "what has ended has none")
 	_, err = c.UpdateJobStatus(ctx, j.Key(), openflow.JobWaiting, "")
@@ -73,6 +78,11 @@ func testIdleJobs(t *testing.T, newCatalogue opener) {
 	idle, tasks := job("idle", "10000")
 	busy, runs := job("busy", "10000")
 	job("own", "")
+	empty, _ := sampleJob("needs-nothing", guest)
+	empty.Peer, empty.Cores, empty.Memory, empty.GPUs = "10000", 0, 0, 0
+	empty.RemainingCores, empty.RemainingMemory, empty.RemainingGPUs = 0, 0, 0
+	require.NoError(t, c.CreateJob(ctx, empty, nil))
+	require.NoError(t, c.ApplyJobResources(ctx, empty.Key(), cores(100), rules))
 	require.NoError(t, c.ApplyTaskResources(ctx, runs[0].Key, 0))
 	later := epoch.Add(time.Hour)
 	list := func(since time.Time) []openflow.JobKey {

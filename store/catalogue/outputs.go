@@ -22,6 +22,7 @@ var (
 	outputColumns = columnsOf[outputRow]()
 	saveOutput    = outputColumns.insertSelected("output") + ` from task where run_id = ` + outputColumns.place("run_id") +
 		outputColumns.replace("run_id", "output_key", "position")
+	outputIs = `run_id = $1 and output_key = $2 and position = $3`
 )
 
 // SaveOutput tracks an output of a task and, when t is not nil, records its table, in one transaction. The same key and
@@ -29,24 +30,34 @@ var (
 //
 // Spec: fate-flow-api §3.1 (data/tracking/save).
 func (c *Catalogue) SaveOutput(ctx context.Context, o openflow.OutputRecord, t *openflow.TableRecord) error {
-	var table []any
+	var table [][]any // none or one
 	if t != nil {
-		var err error
-		if table, err = c.tableValues(*t); err != nil {
+		values, err := c.tableValues(*t)
+		if err != nil {
 			return err
 		}
+		table = append(table, values)
 	}
 	err := c.write(ctx, func(w *tx) error {
 		values := outputColumns.values(outputRow{
 			Run: string(o.Task.RunID()), OutputKey: o.OutputKey, Index: o.Index, Namespace: o.Table.Namespace, Name: o.Table.Name,
 			DataType: o.DataType, Created: orNow(o.CreateTime, c.stamp()), URI: o.URI,
 		})
+		held, err := outputColumns.held(ctx, w, "output", outputIs, string(o.Task.RunID()), o.OutputKey, o.Index)
+		if err == nil && t != nil {
+			var before int64
+			before, err = tableColumns.held(ctx, w, "data_table", tableIs, t.Name.Namespace, t.Name.Name)
+			held += before
+		}
+		if err != nil {
+			return err
+		}
 		n, err := w.exec(ctx, saveOutput, values...)
 		if err == nil && n == 0 {
 			err = notFound("%s does not exist here", o.Task)
 		}
-		if err == nil {
-			err = w.takeForRun(ctx, takenRows, o.Task, textBytes(values, table))
+		if err == nil { // what is replaced had its room already
+			err = w.takeForRun(ctx, takenRows, o.Task, max(0, textBytes(append(table, values)...)-held))
 		}
 		switch {
 		case err != nil:
@@ -54,7 +65,7 @@ func (c *Catalogue) SaveOutput(ctx context.Context, o openflow.OutputRecord, t *
 		case table == nil:
 			return nil
 		}
-		_, err = w.exec(ctx, saveTable, table...)
+		_, err = w.exec(ctx, saveTable, table[0]...)
 		return err
 	})
 	return classify("save output "+o.OutputKey+" of "+o.Task.String(), err)

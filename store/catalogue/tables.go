@@ -31,6 +31,7 @@ type tableRow struct {
 var (
 	tableColumns = columnsOf[tableRow]()
 	saveTable    = tableColumns.save("data_table", "namespace", "name")
+	tableIs      = `namespace = $1 and name = $2`
 )
 
 // tableSource is an openflow.TableSource as the column has it.
@@ -97,7 +98,7 @@ func (c *Catalogue) SaveTable(ctx context.Context, t openflow.TableRecord) error
 
 // Table returns one table; CodeNotFound if there is none of that name.
 func (c *Catalogue) Table(ctx context.Context, n openflow.TableName) (openflow.TableRecord, error) {
-	t, err := scanTable(c.one(ctx, `select `+tableColumns.names+` from data_table where namespace = $1 and name = $2`, n.Namespace, n.Name))
+	t, err := scanTable(c.one(ctx, `select `+tableColumns.names+` from data_table where `+tableIs, n.Namespace, n.Name))
 	if errors.Is(err, sql.ErrNoRows) {
 		return t, notFound("table %s does not exist here", n)
 	}
@@ -109,7 +110,7 @@ func (c *Catalogue) Table(ctx context.Context, n openflow.TableName) (openflow.T
 // one transaction, and so is the creation of a job: none begins in between.
 func (c *Catalogue) DeleteTable(ctx context.Context, n openflow.TableName) error {
 	err := c.write(ctx, func(t *tx) error {
-		gone, err := t.exec(ctx, `delete from data_table where namespace = $1 and name = $2`, n.Namespace, n.Name)
+		gone, err := t.exec(ctx, `delete from data_table where `+tableIs, n.Namespace, n.Name)
 		if err != nil {
 			return err
 		}

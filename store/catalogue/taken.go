@@ -169,3 +169,13 @@ func textBytes(rows ...[]any) (sum int64) {
 	}
 	return sum
 }
+
+// held is what the rows of a table that meet the condition have taken: textBytes of them.
+func (c columns[R]) held(ctx context.Context, t *tx, table, condition string, args ...any) (sum int64, err error) {
+	err = t.each(ctx, `select `+c.names+` from `+table+` where `+condition, func(from row) error {
+		r, err := c.scan(from)
+		sum += textBytes(c.values(r))
+		return err
+	}, args...)
+	return sum, err
+}

@@ -1,6 +1,7 @@
 package catalogue_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -259,5 +260,31 @@ func TestRefusedJobsAreForgotten(t *testing.T) {
 		n, err = c.DeleteScheduledJobsBefore(t.Context(), time.Now(), 100)
 		require.NoError(t, err)
 		require.Equal(t, 9, n)
+	})
+}
+
+// What replaces what is tracked takes the room that it needs beyond that: a caller whose answer was lost does not fill its
+// run, and nobody puts much in the place of little for nothing.
+func TestRepeatedOutputTakesNoRoom(t *testing.T) {
+	atEngines(t, func(t *testing.T, place catalogue.Options) {
+		c := bounded(t, place, catalogue.Bound{Run: 16 << 10})
+		j, tasks := sampleJob("1", guest)
+		require.NoError(t, c.CreateJob(t.Context(), j, tasks))
+		o := openflow.OutputRecord{Task: tasks[0].Key, OutputKey: "data", URI: "sha256:1", DataType: "dataframe", Table: openflow.TableName{Namespace: "n", Name: "made"}}
+		made := openflow.TableRecord{Name: o.Table, Object: "sha256:1", Intermediate: true}
+		for range 100 {
+			require.NoError(t, c.SaveOutput(t.Context(), o, &made))
+		}
+		large := made
+		large.Samples = json.RawMessage(`["` + strings.Repeat("x", 10<<10) + `"]`)
+		require.NoError(t, c.SaveOutput(t.Context(), o, &large))
+		large.Samples = json.RawMessage(`["` + strings.Repeat("x", 20<<10) + `"]`)
+		requireCode(t, openflow.CodeExhausted, c.SaveOutput(t.Context(), o, &large))
+		var err error
+		for i := 0; err == nil && i < 100; i++ {
+			o.Index = i
+			err = c.SaveOutput(t.Context(), o, nil)
+		}
+		requireCode(t, openflow.CodeExhausted, err)
 	})
 }

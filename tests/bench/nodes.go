@@ -25,7 +25,7 @@ func startFleet(ctx context.Context, o options, dir string, runtime driver.Opene
 	}
 	f, err := fleet.New(dir, fleet.Options{
 		Binary: filepath.Join(o.bin, "openflow"), Components: o.components, Runtime: runtime,
-		LogLevel: "error", Flags: append([]string{"--grant-all", "--cores", "32"}, o.flags...),
+		LogLevel: "error", Plain: o.plain, Flags: append([]string{"--grant-all", "--cores", "32"}, o.flags...),
 	}, parties...)
 	if err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ type results struct {
 	Docker     *figures `json:"docker,omitempty"`
 	Adopted    float64  `json:"worker_killed_to_ended_s,omitempty"` // of a pool
 
+	Secured      *secured      `json:"secured,omitempty"`
 	Transport    *transport    `json:"transport,omitempty"`
 	Intersection *intersection `json:"intersection,omitempty"`
 	Growth       *growth       `json:"growth,omitempty"`
@@ -124,6 +125,9 @@ func (r results) tables() string {
 	if r.Process != nil || r.Docker != nil || r.Adopted > 0 {
 		b.WriteString(r.table())
 	}
+	if s := r.Secured; s != nil {
+		b.WriteString(s.table())
+	}
 	if t := r.Transport; t != nil {
 		fmt.Fprintf(&b, `
 Messages between two parties' programs, through both nodes, beside plain requests through two bare HTTP proxies:
@@ -168,6 +172,30 @@ them again when the node closes them. In the middle of it %d were held.
 | the node's memory, MB | – | %.0f | – | – |
 `, s.Connections, s.Held, s.IdleP95, s.P95, s.P95/s.IdleP95, s.TheirCPU, s.NodeCPU, s.MB)
 	}
+	return b.String()
+}
+
+// table sets everything with TLS and signatures beside the same without.
+func (s secured) table() string {
+	var b strings.Builder
+	b.WriteString(`
+The same with TLS and signatures, as everywhere on this page, and without. Nodes have no switch for signatures, so only a single
+call of 1 KiB, there and back, is measured without them. The runs took turns.
+
+| measure | without TLS | with TLS | ratio |
+|---|---|---|---|
+`)
+	for _, l := range []struct {
+		measure    string
+		plain, tls float64
+	}{
+		{"chain of 1, s", s.Plain.Chain1, s.TLS.Chain1}, {"chain of 10, s", s.Plain.Chain10, s.TLS.Chain10},
+		{"100 jobs at once, last done, s", s.Plain.Burst100, s.TLS.Burst100},
+	} {
+		fmt.Fprintf(&b, "| %s | %.3f | %.3f | %.2f |\n", l.measure, l.plain, l.tls, l.tls/l.plain)
+	}
+	c := s.Calls
+	fmt.Fprintf(&b, "\n| measure | bare | signed | signed, in TLS |\n|---|---|---|---|\n| a call, ms | %.2f | %.2f | %.2f |\n", c.Bare, c.Signed, c.TLS)
 	return b.String()
 }
 

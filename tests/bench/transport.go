@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"openflow"
@@ -42,12 +43,13 @@ func measureTransport(ctx context.Context, o options, dir string) (*transport, e
 		return nil, fmt.Errorf("bare proxies: %w", err)
 	}
 	program := filepath.Join(dir, "exchange")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./bench/exchange")
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./tests/bench/exchange")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("exchange: %w: %s", err, out)
 	}
 	o.components = program
+	o.flags = append(slices.Clone(o.flags), "--trust-provider", "bench")
 	p, err := startPair(ctx, o, dir, process.Opener{})
 	if err != nil {
 		return nil, err
