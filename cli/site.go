@@ -168,12 +168,13 @@ A node of FATE-Flow signs no answers. Only for such a peer give --dialect fate-f
 It signs no jobs either. With --unsigned its jobs are taken without the signature of their initiator: this site then believes
 what the peer's node says of whose job it is. --unsigned=false takes that back.
 
-A node that signs no requests either has no key, and is known by where they come from. With --unsigned-from they are taken, on
-FATE-Flow's routes only, with the jobs that they bring: from an address or network, from the client certificate with that SHA-256,
-or from any client certificate in the party's name of an authority in --peer-ca. An address counts on the listener without TLS
-only, and not for what somebody has passed on. Whoever can send from there speaks as the peer. --unsigned-from= takes that back.`,
+A node that signs no requests either has no key, and is known by where they come from. With --unsigned-from they are taken on
+FATE-Flow's routes, with the jobs that they bring. It names an address, a network, sha256:… of the client certificate that the
+node shows, or authority. The last is any client certificate in the party's name of an authority in --peer-ca. An address counts
+on the listener without TLS only, and not for what somebody has passed on. Whoever can send from there speaks as the peer.
+--unsigned-from= takes that back.`,
 		Example: `  openflow site add 10000 --url https://10.0.0.2:9390 --key ed25519:…
-  openflow site add 9998 --url https://fate.example:9370 --dialect fate-flow --unsigned-from sha256:…`,
+  openflow site add 9998 --url https://fate.example --dialect fate-flow --unsigned-from sha256:…`,
 		Args: positional("PARTY"),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := partyArgument(args)

@@ -140,7 +140,7 @@ func (r Register) AddSite(ctx context.Context, s openflow.SiteRecord) error {
 	for i, source := range sources {
 		s.Sources[i] = source.String()
 	}
-	if err := r.apart(ctx, s); err != nil {
+	if err := r.ownSources(ctx, s); err != nil {
 		return err
 	}
 	if s.Party == r.Self {
@@ -187,8 +187,8 @@ func proves(s openflow.SiteRecord) error {
 	return nil
 }
 
-// apart refuses a source that is another peer's too: its requests would be nobody's.
-func (r Register) apart(ctx context.Context, s openflow.SiteRecord) error {
+// ownSources refuses a source that is another peer's too: its requests would be nobody's.
+func (r Register) ownSources(ctx context.Context, s openflow.SiteRecord) error {
 	own, err := openflow.ParseCallSources(s.Sources)
 	if err != nil || len(own) == 0 {
 		return err

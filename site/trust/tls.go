@@ -55,8 +55,8 @@ func Shown(s *tls.ConnectionState) (key PublicKey, ok bool) {
 // Authorities are those whose certificates an operator believes besides the node keys of peers; nil: none.
 type Authorities = *x509.CertPool
 
-// Accepting is how a node takes connections of peers: TLS 1.3, and only from who holds a key that a record here has, or a
-// certificate of one of the authorities, or one that a record here names. own is what it shows.
+// Accepting is how a node takes connections of peers, in TLS 1.3. They come only from who holds a key or certificate that a
+// record here names, or a certificate of one of the authorities. own is what it shows.
 func Accepting(own tls.Certificate, known Recorded, also Authorities) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAnyClientCert,

@@ -42,7 +42,7 @@ func clientCertificate(t *testing.T) (tls.Certificate, string) {
 }
 
 // A node of FATE-Flow signs nothing. What comes without a signature is nobody's, unless the operator has said from where a peer's
-// comes: then it is that peer's, on FATE-Flow's routes only, with that peer's grants, and not where somebody has passed it on.
+// comes. Then it is that peer's, on FATE-Flow's routes only and with that peer's grants. It is not where somebody has passed it on.
 func TestUnsignedRequestsBySourceOnly(t *testing.T) {
 	e := env.New(t, env.Party("10000"), env.Party("10001"), env.Strict())
 	victim := e.As(t, "10000")
