@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -343,6 +344,10 @@ again, or the one that schedules it, and ten times at most.`,
 		Args:    positional("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, client := openflow.JobID(args[0]), o.client()
+			before, err := client.Job(c.Context(), id)
+			if err != nil {
+				return err
+			}
 			if err := client.Rerun(c.Context(), id); err != nil {
 				return err
 			}
@@ -350,14 +355,24 @@ again, or the one that schedules it, and ten times at most.`,
 			if err != nil {
 				return err
 			}
-			status := sdk.Snapshot{Rows: rows}.Status()
-			return o.show(c, rerunDocument{id, status}, func(w io.Writer) {
-				if status.Terminal() {
+			now := sdk.Snapshot{Rows: rows}
+			status, opened := now.Status(), !reflect.DeepEqual(rows, before)
+			if err := o.show(c, rerunDocument{id, status}, func(w io.Writer) {
+				switch {
+				case status == openflow.JobSuccess:
 					line(w, "job "+string(id)+" is "+string(status))
-					return
+				case !status.Terminal():
+					line(w, "job "+string(id)+" runs again; follow it with: "+o.watchCommandOf(id))
+				case !opened:
+					line(w, "job "+string(id)+" is opened again as its parties answer; follow it with: "+o.watchCommandOf(id))
 				}
-				line(w, "job "+string(id)+" runs again; follow it with: "+o.watchCommandOf(id))
-			})
+			}); err != nil {
+				return err
+			}
+			if opened && status.Terminal() && status != openflow.JobSuccess {
+				return Failed("job " + string(id) + " has been run again and is " + string(status) + ": " + openflow.FirstLine(now.Reason()))
+			}
+			return nil
 		},
 	}
 }
