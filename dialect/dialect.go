@@ -30,6 +30,9 @@ type Dialect interface {
 	ForContainers
 }
 
+// Unsigned is the profile of dialects whose nodes sign neither requests nor answers.
+const Unsigned = "unsigned"
+
 // ForNodes is what a dialect is between nodes.
 type ForNodes interface {
 	// Speaks tells its versions and profiles, the usual one of each first. A profile is a way of the dialect's to know the
@@ -127,8 +130,11 @@ type Node struct {
 	Partner   openflow.PartnerService
 	Scheduler openflow.SchedulerService
 	Verifier  Verifier
-	Signer    Signer
-	Prober    Prober
+	// Unsigned proves the callers of dialects whose nodes sign no requests: by where those come from, as far as the operator of
+	// this node has said so, and otherwise like Verifier; nil: nothing was said.
+	Unsigned Verifier
+	Signer   Signer
+	Prober   Prober
 	// Tasks names the tasks of a job that this node takes part in or schedules, for dialects whose names of tasks do not tell
 	// ours; see TaskOf. CodeNotFound: there is no such job here.
 	Tasks   func(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) ([]openflow.TaskName, error)

@@ -24,7 +24,7 @@ const kept = 64
 // forPeers bounds what other institutions hold, and whoever else finds the address.
 func (n *Node) forPeers() server.Bounds {
 	b := forPlainPeers()
-	b.TLS = trust.Accepting(n.lines.Own, peers.Keys{Records: n.rows}.Holder, n.lines.Also)
+	b.TLS = trust.Accepting(n.lines.Own, peers.Keys{Records: n.rows}, n.lines.Also)
 	return b
 }
 

@@ -264,13 +264,14 @@ func (n *Node) serve(ctx context.Context) error {
 	if err := n.preparePolling(ctx, dir); err != nil {
 		return err
 	}
+	signed := trust.Verifier{Self: n.config.Party, Keys: peers.Keys{Records: n.rows}, Nonces: n.messages}
 	inter := &interconnection.API{
 		Dialects: n.config.Dialects,
 		Node: dialect.Node{
 			Self:     n.config.Party,
-			Verifier: trust.Verifier{Self: n.config.Party, Keys: peers.Keys{Records: n.rows}, Nonces: n.messages},
-			Signer:   trust.Signer{Party: n.config.Party, Key: n.key},
-			Partner:  s.partner, Scheduler: s.scheduler, Tasks: dir.Tasks, Prober: dir, Version: n.config.Version,
+			Verifier: signed, Unsigned: peers.Sources{Self: n.config.Party, Signed: signed, Records: n.rows, Also: n.lines.Also},
+			Signer:  trust.Signer{Party: n.config.Party, Key: n.key},
+			Partner: s.partner, Scheduler: s.scheduler, Tasks: dir.Tasks, Prober: dir, Version: n.config.Version,
 			Intake: &reply.Intake{Calls: peerCalls, Each: maxMessage, All: allMessages},
 			Traced: n.traces.Continue, Pace: n.pace.Call, Space: n.home.CheckSpace, Log: n.config.Log,
 		},

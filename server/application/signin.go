@@ -76,7 +76,7 @@ func (a Access) session(until time.Time) string {
 
 func (a Access) proof(ends string) string {
 	mac := hmac.New(sha256.New, []byte(a.Token))
-	_, _ = io.WriteString(mac, "openflow session until "+ends) // into memory
+	_, _ = io.WriteString(mac, "a browser is signed in until "+ends) // into memory
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 

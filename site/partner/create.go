@@ -33,7 +33,7 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	case err != nil:
 		return openflow.About(openflow.AboutJob, err)
 	case has:
-		return s.again(ctx, o.Key)
+		return s.repeat(ctx, o.Key)
 	}
 	word, grants, err := s.create(ctx, o)
 	if err == nil {
@@ -52,8 +52,8 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	return err
 }
 
-// again answers a repeat. What was decided is written down once more: the first call may have broken off before.
-func (s *Service) again(ctx context.Context, k openflow.JobKey) error {
+// repeat answers a repeat. What was decided is written down once more: the first call may have broken off before.
+func (s *Service) repeat(ctx context.Context, k openflow.JobKey) error {
 	job, err := s.Store.Job(ctx, k)
 	if err != nil {
 		return openflow.About(openflow.AboutJob, err)

@@ -73,23 +73,37 @@ func (s Showing) client(asked *tls.CertificateRequestInfo) (*tls.Certificate, er
 // Authorities are those whose certificates an operator believes now, besides the node keys of peers; nil: nobody's.
 type Authorities func() *x509.CertPool
 
-// Accepting is how a node takes connections of peers: TLS 1.3, and only from who holds a key that a record here has, or a
-// certificate of one of the authorities. own is what it shows. holder tells whose key one is; CodeNotFound: nobody's.
-func Accepting(own Showing, holder func(context.Context, PublicKey) (openflow.PartyID, error), also Authorities) *tls.Config {
+// Accepting is how a node takes connections of peers, in TLS 1.3. They come only from who holds a key or certificate that a
+// record here names, or a certificate of one of the authorities. own is what it shows.
+func Accepting(own Showing, known Recorded, also Authorities) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, GetCertificate: own.server, ClientAuth: tls.RequireAnyClientCert,
 		VerifyConnection: func(s tls.ConnectionState) error {
+			ctx, cancel := context.WithTimeout(context.Background(), lookup)
+			defer cancel()
 			if key, ok := Shown(&s); ok {
-				ctx, cancel := context.WithTimeout(context.Background(), lookup)
-				defer cancel()
-				if _, err := holder(ctx, key); openflow.CodeOf(err) != openflow.CodeNotFound {
+				if _, err := known.Holder(ctx, key); openflow.CodeOf(err) != openflow.CodeNotFound {
 					return nil // where the records cannot be read now, the signature of each request decides
 				}
 			}
-			return chained(s, also, x509.VerifyOptions{KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+			err := chained(s, also, asClient)
+			if c := leaf(s); err != nil && c != nil {
+				if named, _ := known.Named(ctx, Fingerprint(c)); named { // otherwise what is wrong with it is told
+					return nil
+				}
+			}
+			return err
 		},
 		NextProtos: []string{"http/1.1"}, SessionTicketsDisabled: true, // a key that is removed opens no further connection
 	}
+}
+
+// Recorded tells who may open a connection, by the records of peers.
+type Recorded interface {
+	// Holder tells whose key one is; CodeNotFound: nobody's.
+	Holder(ctx context.Context, key PublicKey) (openflow.PartyID, error)
+	// Named tells whether a record names the certificate with that fingerprint.
+	Named(ctx context.Context, fingerprint string) (bool, error)
 }
 
 // lookup bounds how long a handshake waits for the records.

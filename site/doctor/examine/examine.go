@@ -142,7 +142,7 @@ func (s *Site) examineListeners(context.Context) []openflow.Finding {
 }
 
 func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Peer {
-	p := doctor.Peer{Party: r.Party, URL: r.URL, Plain: r.Plain, Unsigned: r.Unsigned}
+	p := doctor.Peer{Party: r.Party, URL: r.URL, Plain: r.Plain, Unsigned: r.Unsigned, Sources: r.Sources}
 	if s.GrantAll {
 		p.Granted = []openflow.GrantKind{openflow.GrantInitiate, openflow.GrantSchedule, openflow.GrantUse}
 	}
