@@ -61,6 +61,9 @@ var ErrAbsent = errors.New("nobody listens at the address")
 // may stand at its address, or it is of another make than its record says.
 var ErrUnusable = errors.New("the answer cannot be used")
 
+// ErrNoRoom is in the chain of a CodeExhausted of a node that answers, and whose disk or a store of it is full or nearly so.
+var ErrNoRoom = errors.New("there is no room")
+
 // Error is the one error type that crosses package boundaries. Message is written for the person who asked and names
 // its subject; Err is for logs. Both stay at the party where the error happened, unless that person is the other party:
 // what else another party may read is Public.

@@ -35,9 +35,12 @@ func (s *Scheduling) key(c PartyCall) openflow.JobKey {
 	return openflow.JobKey{Scheduler: s.Self, Job: c.Job, Party: openflow.Party(c.Party)}
 }
 
-// at calls the party's node and puts its name on what goes wrong.
+// at calls the party's node about a job that exists, and puts its name on what goes wrong. A signature that one of the two nodes
+// refuses is worth repeating, as a partner that is down is: somebody mends the key, or it is being changed.
 func (s *Scheduling) at(ctx context.Context, p openflow.PartyID, do func(openflow.PartnerService) error) error {
-	return ToTemporal(s.said(ctx, p, do))
+	err := s.said(ctx, p, do)
+	code := openflow.CodeOf(err)
+	return carry(err, code.Retryable() || code == openflow.CodeUnauthorized)
 }
 
 func (s *Scheduling) said(ctx context.Context, p openflow.PartyID, do func(openflow.PartnerService) error) error {

@@ -104,6 +104,7 @@ type Seen struct {
 	Version  string // of its node; empty: it does not say
 	Caller   string // whom it takes this node for
 	CallBack error  // why it does not reach this node; nil: it does, or was not asked
+	NoRoom   error  // it has no room for what is new, with openflow.ErrNoRoom in the chain; nil: it has, or does not say
 }
 
 // Mount serves everything below a prefix of a listener: unknown routes and panics too. The prefixes of all dialects and
@@ -144,7 +145,9 @@ type Node struct {
 	Traced func(http.Handler) http.Handler
 	// Pace refuses a proven caller that sends more than it may; nil: nobody is refused. Errors: CodeExhausted.
 	Pace func(ctx context.Context, caller openflow.PartyID, bytes int64) error
-	Log  *slog.Logger
+	// Space is nil while there is room for what is new, as peers are told that ask; nil itself: they are not told.
+	Space func() error
+	Log   *slog.Logger
 }
 
 // Verifier proves who sent a request, before anything is read of its body. It replaces r.Body by one that ends with an error

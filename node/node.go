@@ -232,7 +232,7 @@ func (n *Node) connect() services {
 		Self: n.config.Party, Records: n.rows, Signer: peers.Signer{Signer: trust.Signer{Party: n.config.Party, Key: n.key}},
 		Lines: n.lines, Partners: part, Schedulers: sched, Dialects: n.config.Dialects,
 	}
-	n.watch = partner.NewWatch(n.config.Party, n.changes(), dir, n.config.Log)
+	n.watch = partner.NewWatch(n.config.Party, n.changes(), dir, n.home, n.config.Log)
 	dir.Called = func(peer openflow.PartyID, took time.Duration, err error) {
 		n.metrics.PeerCalled(peer, took, err)
 		n.watch.Called(peer, err)
@@ -274,18 +274,18 @@ func (n *Node) serve(ctx context.Context) error {
 			Signer:  trust.Signer{Party: n.config.Party, Key: n.key},
 			Partner: s.partner, Scheduler: s.scheduler, Tasks: dir.Tasks, Prober: dir, Version: n.config.Version,
 			Intake: &reply.Intake{Calls: peerCalls, Each: maxMessage, All: allMessages},
-			Traced: n.traces.Continue, Pace: n.pace.Call, Log: n.config.Log,
+			Traced: n.traces.Continue, Pace: n.pace.Call, Space: n.home.CheckSpace, Log: n.config.Log,
 		},
 		Pace: n.pace.Message,
 		Transport: &interconnection.Transport{
 			Self: n.config.Party, Names: dir, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
 			Intake: &reply.Intake{Calls: peerCalls, Each: maxMessage, All: allMessages},
-			Space:  n.home.CheckSpace,
+			Space:  n.home.CheckSpace, Hindered: n.watch.Hindered,
 		},
 	}
 	containers := &base.Site{
 		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log, Space: n.home.CheckSpace,
-		Intake: &reply.Intake{Calls: runCalls(), Each: maxMessage, All: allMessages},
+		Intake: &reply.Intake{Calls: runCalls(), Each: maxMessage, All: allMessages}, Hindered: n.watch.Hindered,
 	}
 	containers.Traced = n.traces.Contain(func(r *http.Request) openflow.RunID { return base.Run(r).Key.RunID() })
 	messages := &base.Transport{
@@ -328,7 +328,7 @@ func (n *Node) usersLayers(s services) []server.Layer {
 	access := application.Access{Token: n.token, Same: trust.SameToken}
 	site := &application.Site{
 		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: n.logs(),
-		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Uploads: n.home.Path("uploads"), NewID: s.newID,
+		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Spare: n.home.Spare, Uploads: n.home.Path("uploads"), NewID: s.newID,
 		Providers: n.registry, Access: access, Traced: n.traces.Begin,
 		Policy: n.sitePolicy, Log: n.config.Log,
 	}

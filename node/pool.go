@@ -11,6 +11,7 @@ import (
 	"openflow/node/hardware"
 	"openflow/server"
 	"openflow/server/base"
+	"openflow/site/doctor"
 	"openflow/site/trust"
 	"openflow/temporal/taskqueue"
 	"openflow/worker/relay"
@@ -21,7 +22,7 @@ import (
 func (n *Node) pool() roster.Pool {
 	return roster.Pool{
 		Rows: n.rows, Self: n.home.Node, Labels: n.config.Labels, NoTasks: n.config.NoTasks, Open: n.workers != nil,
-		Shared: n.temporal == nil, Anywhere: n.anywhere(), Times: n.config.Pooling,
+		Shared: n.temporal == nil, Anywhere: n.anywhere(), Times: n.config.Pooling, Up: n.started,
 	}
 }
 
@@ -76,6 +77,14 @@ func (n *Node) WorkersURL() string {
 // machines of the pool as well, unless their containers belong to no machine. A node that runs no tasks keeps its own queue
 // all the same, for containers of an earlier start.
 func (n *Node) joinPool(ctx context.Context, running activities.Running) error {
+	away, err := n.pool().ShutOut(ctx)
+	if err != nil {
+		return err
+	}
+	if len(away) > 0 {
+		n.warnings = append(n.warnings, doctor.ShutOut(away)+": restart the node with --listen-workers within "+
+			n.config.Pooling.Gone.String()+", or those runs fail")
+	}
 	offered, err := n.pool().Offered(ctx)
 	if err != nil || !offered {
 		return err

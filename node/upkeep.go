@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"time"
 
 	"openflow/node/home"
 	"openflow/site/upkeep"
@@ -12,7 +13,8 @@ import (
 func (n *Node) startUpkeep(context.Context) error {
 	r := upkeep.Begin(n.log)
 	n.rounds = r
-	r.Every(home.ReserveEvery, "reserve", func(context.Context) error { return n.home.KeepReserve() })
+	vigil := home.Vigil{Home: n.home, Log: n.log, Now: time.Now}
+	r.Every(home.ReserveEvery, "reserve", func(context.Context) error { return vigil.Look() })
 	r.Run(n.queue.Run)
 	r.Run(n.watch.Run)
 	orphans := n.orphaned()
@@ -21,7 +23,8 @@ func (n *Node) startUpkeep(context.Context) error {
 		r.Every(roster.HelloEvery, "own worker", n.hello)
 	}
 	// Also without a listener for workers: then none of them comes back.
-	r.Every(roster.SilentEvery, "silent machines", func(ctx context.Context) error { return n.pool().TellSilent(ctx, n.changes()) })
+	silences := &roster.Silences{Log: n.log}
+	r.Every(roster.SilentEvery, "silent machines", func(ctx context.Context) error { return n.pool().TellSilent(ctx, n.changes(), silences) })
 	r.Every(upkeep.SweepEvery, "jobs with strangers", n.farewell.ToStrangers)
 	r.Every(upkeep.ReconcileEvery, "jobs, runs and their workflows", n.strays.Sweep)
 	r.Every(n.leases.Every, "jobs that nobody drives", n.leases.Take)

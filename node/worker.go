@@ -257,7 +257,8 @@ func (w *Worker) fail(err error) {
 func (w *Worker) startUpkeep(context.Context) error {
 	w.rounds = upkeep.Begin(w.log)
 	w.rounds.Every(roster.HelloEvery, "news to the node", w.report)
-	w.rounds.Every(home.ReserveEvery, "reserve", func(context.Context) error { return w.home.KeepReserve() })
+	vigil := home.Vigil{Home: w.home, Log: w.log, Now: time.Now}
+	w.rounds.Every(home.ReserveEvery, "reserve", func(context.Context) error { return vigil.Look() })
 	w.rounds.Every(upkeep.TrimEvery, "what programs write", w.runtime.Trim)
 	w.rounds.Every(upkeep.Settled, "orphans", w.orphans(upkeep.Settled, w.node.TaskByRunID).Sweep)
 	return nil

@@ -172,6 +172,7 @@ func newPair(t *testing.T) *pair {
 			Verifier: trust.Verifier{Self: "10000", Keys: keys{"9999": {key.Public()}}, Nonces: store}, Partner: asPartner{b},
 			Signer:    trust.Signer{Party: "10000", Key: its},
 			Scheduler: asScheduler{b}, Prober: back, Version: "v7", Log: log,
+			Space: func() error { return back.full },
 		},
 		Transport: &interconnection.Transport{Names: names{}, Self: "10000", Store: store, Sessions: sessions{}, MaxBody: 1 << 20, Log: log},
 	}

@@ -14,8 +14,8 @@ import (
 	"openflow/dialect"
 )
 
-// prober is what party 10000 finds when it calls back.
-type prober struct{ err error }
+// prober is what party 10000 finds when it calls back, and whether it has room itself.
+type prober struct{ err, full error }
 
 func (p *prober) Probe(context.Context, openflow.PartyID) error { return p.err }
 
@@ -32,6 +32,22 @@ func TestProbeWorksBothWays(t *testing.T) {
 	err := both()
 	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err))
 	require.ErrorContains(t, err, "at party 10000: it answers, and does not reach this node: the node does not answer at http://x")
+}
+
+// A peer that takes nothing new for lack of room says so to whom asks how it is, in words for others. It answers all the same.
+func TestProbeTellsThatThereIsNoRoom(t *testing.T) {
+	p := newPair(t)
+	p.prober.full = openflow.Errorf(openflow.CodeExhausted, "the disk of home /h has 31 MiB left").WithPublic("its disk is nearly full")
+	seen, err := p.client.Examine(t.Context(), false)
+	require.NoError(t, err)
+	require.ErrorIs(t, seen.NoRoom, openflow.ErrNoRoom)
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(seen.NoRoom))
+	require.EqualError(t, seen.NoRoom, "at party 10000: its disk is nearly full")
+	require.NoError(t, p.client.Probe(t.Context()), "it is reached")
+	p.prober.full = nil
+	seen, err = p.client.Examine(t.Context(), false)
+	require.NoError(t, err)
+	require.NoError(t, seen.NoRoom)
 }
 
 func TestProbeTellsWhoIsThere(t *testing.T) {

@@ -21,6 +21,7 @@ type whoIsThere struct {
 type thisSite struct {
 	Caller   string        `json:"caller"`
 	CallBack *wire.Problem `json:"call_back,omitempty"` // why the peer does not reach the caller; absent when it does
+	NoRoom   *wire.Problem `json:"no_room,omitempty"`   // the peer takes nothing new now, for lack of room; absent when it does
 	Version  string        `json:"version,omitempty"`   // what the peer's node runs
 }
 
@@ -50,6 +51,12 @@ func (c *Client) Examine(ctx context.Context, callBack bool) (seen dialect.Seen,
 		e.Party, e.Hint = c.Peer, p.Hint
 		seen.CallBack = e
 	}
+	if answer.NoRoom != nil {
+		p := answer.NoRoom.Heard()
+		e := openflow.Errorf(openflow.CodeExhausted, "%s", p.Message)
+		e.Party, e.Err = c.Peer, openflow.ErrNoRoom
+		seen.NoRoom = e
+	}
 	if seen.Caller != string(c.Self) {
 		e := openflow.Errorf(openflow.CodeUnauthorized, "the node takes party %s for %q", c.Self, seen.Caller)
 		e.Party = c.Peer
@@ -72,6 +79,11 @@ func (s service) site(r *http.Request) (any, error) {
 		return nil, err
 	}
 	answer := thisSite{Caller: string(dialect.Caller(r)), Version: s.Version}
+	if s.Space != nil {
+		if err := s.Space(); err != nil {
+			answer.NoRoom = wire.Failure(openflow.ForPartners(err)).Error
+		}
+	}
 	if b.CallBack {
 		if err := s.Prober.Probe(r.Context(), dialect.Caller(r)); err != nil {
 			answer.CallBack = wire.Failure(s.Told(r, err)).Error

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,7 +34,8 @@ type Home struct {
 	// Freed tells that the disk was full at the start, so that the reserve was given up.
 	Freed bool
 
-	lock *os.File
+	lock   *os.File
+	giving sync.Mutex // of the reserve
 }
 
 // Identity is what the folder says of itself.
@@ -168,6 +170,12 @@ func (h *Home) CheckSpace() error {
 	free, err := h.free()
 	if err != nil {
 		return err
+	}
+	if free < fullBelow {
+		return openflow.Errorf(openflow.CodeExhausted, "the disk of home %s is full: it has %d MiB left, so nothing new is taken", h.Dir, free>>20).
+			WithHint("free %d MiB at least: stop jobs, delete tables and models, or make the disk larger; where a command fails for lack of space, %s",
+				minFree>>20, restart).
+			WithPublic("its disk is full, so that it takes nothing new")
 	}
 	if free < minFree {
 		return openflow.Errorf(openflow.CodeExhausted, "the disk of home %s has %d MiB left, so nothing new is taken", h.Dir, free>>20).

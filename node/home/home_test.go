@@ -1,11 +1,14 @@
 package home
 
 import (
+	"bytes"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -164,4 +167,66 @@ func TestReserve(t *testing.T) {
 func TestLockOfSomebodyElse(t *testing.T) {
 	require.ErrorContains(t, notLocked("/h/lock", fs.ErrPermission), "chown -R USER /h")
 	require.NotContains(t, notLocked("/h/lock", fs.ErrInvalid).Error(), "chown")
+}
+
+// On a full disk a command gets a little room at a time: the first part of the reserve, then some of the second, until the rest is
+// for the next start. Afterwards the reserve becomes whole again.
+func TestSpare(t *testing.T) {
+	free := uint64(minFree + 2*reserveBytes)
+	h := onDisk(t, filepath.Join(t.TempDir(), "home"), &free)
+	require.NoError(t, h.KeepReserve())
+	require.Equal(t, 2, reserved(t, h))
+	require.NoError(t, h.Spare())
+	require.Equal(t, 2, reserved(t, h), "there is room")
+	free = 0
+	require.NoError(t, h.Spare())
+	require.NoFileExists(t, h.Path(reserve[0]), "before its round has come")
+	left := func() int64 {
+		info, err := os.Stat(h.Path(reserve[1]))
+		require.NoError(t, err)
+		return info.Size()
+	}
+	require.EqualValues(t, reserveBytes, left())
+	for want := int64(reserveBytes - spareBytes); want >= startBytes; want -= spareBytes {
+		require.NoError(t, h.Spare())
+		require.Equal(t, want, left())
+	}
+	err := h.Spare()
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "restart the node, which then gives up the rest of its reserve, and repeat the command")
+	require.EqualValues(t, startBytes, left())
+	require.ErrorContains(t, h.CheckSpace(), "restart the node")
+
+	free = minFree + 2*reserveBytes
+	require.NoError(t, h.KeepReserve())
+	require.Equal(t, 2, reserved(t, h))
+	free = 0
+	for _, name := range reserve {
+		require.NoError(t, os.Remove(h.Path(name)))
+	}
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(h.Spare()), "there is no reserve")
+}
+
+// The log says once that the disk is nearly full, again after a while, and when there is room.
+func TestVigil(t *testing.T) {
+	free, now := uint64(minFree), time.Unix(1, 0)
+	var log bytes.Buffer
+	v := Vigil{
+		Home: onDisk(t, filepath.Join(t.TempDir(), "home"), &free), Log: slog.New(slog.NewTextHandler(&log, nil)), Now: func() time.Time { return now },
+	}
+	said := func(after time.Duration) string {
+		log.Reset()
+		now = now.Add(after)
+		require.NoError(t, v.Look())
+		return log.String()
+	}
+	require.Empty(t, said(0))
+	free = minFree - 1
+	require.Contains(t, said(time.Second), "the disk is nearly full")
+	require.Empty(t, said(tellEvery-time.Second))
+	require.Contains(t, said(time.Second), "the disk is still nearly full")
+	require.Empty(t, said(time.Second))
+	free = minFree
+	require.Contains(t, said(time.Second), "the disk has room again")
+	require.Empty(t, said(tellEvery))
 }

@@ -81,6 +81,7 @@ type Site struct {
 	Policy    func() SitePolicy                            // what is in force
 	Providers *registry.Registry
 	Space     func() error // nil while there is room for new data and jobs
+	Spare     func() error // makes a little room on a full disk, for what ends or deletes something; nil: it cannot
 	Uploads   string       // folder that server-side upload paths are taken from
 	NewID     func() openflow.JobID
 	Access    Access
@@ -95,6 +96,20 @@ func (s *Site) Begins(next http.Handler) http.Handler {
 		return next
 	}
 	return s.Traced(next)
+}
+
+// Ending makes room on a full disk for a request that ends or deletes something, where it can. What fails for lack of room all the
+// same is told with what helps.
+func (s *Site) Ending(do func() error) error {
+	if s.Spare == nil {
+		return do()
+	}
+	spared := s.Spare()
+	err := do()
+	if openflow.CodeOf(err) == openflow.CodeExhausted && spared != nil {
+		return spared
+	}
+	return err
 }
 
 // PageLimit bounds answers that are not paged (part 7 #6).

@@ -51,12 +51,14 @@ type Site struct {
 	Store       Store
 	Objects     objects.Store
 	Credentials Credentials
-	Pool        *Pool                           // nil: the listener serves containers only
-	Policy      openflow.Policy                 // of this site
-	Space       func() error                    // nil, or what it answers: there is room for new data
-	Traced      func(http.Handler) http.Handler // wraps what is not a message, once the credential has been checked; nil: nothing
-	Intake      *reply.Intake                   // of what containers send and read whole; nil: it is not bounded
-	Log         *slog.Logger
+	Pool        *Pool           // nil: the listener serves containers only
+	Policy      openflow.Policy // of this site
+	Space       func() error    // nil, or what it answers: there is room for new data
+	// Hindered is told how it went each time that a run stores something or sends a message; nil: nobody is.
+	Hindered func(session openflow.SessionID, what openflow.Passage, err error)
+	Traced   func(http.Handler) http.Handler // wraps what is not a message, once the credential has been checked; nil: nothing
+	Intake   *reply.Intake                   // of what containers send and read whole; nil: it is not bounded
+	Log      *slog.Logger
 }
 
 type taskKey struct{}

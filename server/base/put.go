@@ -22,7 +22,8 @@ const objectOverhead = 4 << 10
 // Put stores what a run streams, and counts it for the run while it comes. Nothing refers to the object yet; what nobody
 // comes to refer to is swept away. CodeSpent: the run or its job has as much here as it may. CodeExhausted: the disk
 // is nearly full, or the scheduler of the job has as much. Nothing is left of it then.
-func (s *Site) Put(ctx context.Context, t openflow.TaskRecord, r io.Reader) (objects.Ref, error) {
+func (s *Site) Put(ctx context.Context, t openflow.TaskRecord, r io.Reader) (ref objects.Ref, err error) {
+	defer func() { s.noteHindered(t, openflow.WhatItStores, err) }()
 	if err := s.room(); err != nil {
 		return objects.Ref{}, err
 	}
@@ -30,7 +31,7 @@ func (s *Site) Put(ctx context.Context, t openflow.TaskRecord, r io.Reader) (obj
 	if err := m.more(objectOverhead); err != nil {
 		return objects.Ref{}, openflow.About(openflow.AboutTask, err)
 	}
-	ref, err := s.Objects.Put(ctx, m)
+	ref, err = s.Objects.Put(ctx, m)
 	back := m.counted - m.read - objectOverhead
 	if err != nil {
 		back = m.counted
@@ -40,6 +41,13 @@ func (s *Site) Put(ctx context.Context, t openflow.TaskRecord, r io.Reader) (obj
 		err = errors.Join(err, s.Store.TakeObjects(context.WithoutCancel(ctx), t.Key, -back))
 	}
 	return ref, openflow.About(openflow.AboutTask, err)
+}
+
+// noteHindered tells how it went that a run stored something or sent a message.
+func (s *Site) noteHindered(t openflow.TaskRecord, what openflow.Passage, err error) {
+	if s.Hindered != nil {
+		s.Hindered(t.Key.SessionID(), what, err)
+	}
 }
 
 // room refuses what is new on a disk that is nearly full.

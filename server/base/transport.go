@@ -99,19 +99,47 @@ func (t *Transport) enqueue(r *http.Request, p ptp.PushInbound) error {
 	ctx, cancel := context.WithTimeout(r.Context(), pushWait)
 	defer cancel()
 	if to != t.Self {
-		return t.Peers.PushTo(ctx, to, peer.Outgoing{Session: session, Topic: p.Topic, ID: id, Payload: p.Payload})
+		err := t.Peers.PushTo(ctx, to, peer.Outgoing{Session: session, Topic: p.Topic, ID: id, Payload: p.Payload})
+		t.Site.noteHindered(run, openflow.ToParty(to), err)
+		if onTheWay(err) {
+			return ptp.Fail(ptp.ResultUnreachable, err)
+		}
+		return err
 	}
+	err = t.store(ctx, session, p, id)
+	t.Site.noteHindered(run, openflow.ToParty(to), err)
+	if errors.Is(err, messages.ErrTooLarge) || errors.Is(err, messages.ErrSpent) { // which no repeat changes
+		return ptp.Fail(ptp.ResultTooLarge, err)
+	}
+	return err
+}
+
+// store puts a message into a queue of this node.
+func (t *Transport) store(ctx context.Context, session string, p ptp.PushInbound, id string) error {
 	if t.Space != nil {
 		if err := t.Space(); err != nil {
 			return err
 		}
 	}
-	err = t.Store.Push(ctx, messages.Channel{Session: session, Topic: p.Topic},
+	return t.Store.Push(ctx, messages.Channel{Session: session, Topic: p.Topic},
 		messages.Message{ID: id, Source: string(t.Self), Payload: p.Payload}, pushWait/2)
-	if errors.Is(err, messages.ErrTooLarge) || errors.Is(err, messages.ErrSpent) { // which no repeat changes
-		return ptp.Fail(ptp.ResultTooLarge, err)
+}
+
+// onTheWay reports whether a message has failed for what is between two nodes, and not for what it is. Their keys may not fit, the
+// record of one may be wrong, or a machine broken. A node restored from a backup does not know the session. An operator mends
+// that, or the scheduler ends the job and names the party. So the sender is told to come again, as for a node that does not
+// answer.
+func onTheWay(err error) bool {
+	switch openflow.CodeOf(err) {
+	case openflow.CodeUnauthorized, openflow.CodePermission, openflow.CodeRejected, openflow.CodeInternal:
+		return true
+	case openflow.CodeInvalid: // of this site's record of the peer
+		var e *openflow.Error
+		return errors.As(err, &e) && e.Subject == openflow.AboutSite
+	case openflow.CodeNotFound, openflow.CodeConflict, openflow.CodeExhausted, openflow.CodeSpent, openflow.CodeUnavailable,
+		openflow.CodeCanceled, openflow.CodeDeadline, openflow.CodeUnimplemented:
 	}
-	return err
+	return false
 }
 
 // ownSession refuses a session other than the task's own. One that is not named is the task's own.

@@ -204,14 +204,49 @@ func TestPushRefuses(t *testing.T) {
 	}
 }
 
-// What a peer says comes to the container with its own result, so that it knows whether to try again.
-func TestFailureOfAPeerIsPassedOn(t *testing.T) {
-	for _, code := range []openflow.Code{openflow.CodeUnavailable, openflow.CodePermission, openflow.CodeExhausted} {
-		n := newNode(t)
-		n.peers.err = openflow.AtParty("10000", openflow.Errorf(code, "why"))
-		out, result := verdict(t, n.as(psi, channel("push", ptp.FormProtobuf, &ptp.PushInbound{Topic: toHost}, ptp.HeaderTargetNodeID, "10000")))
-		require.NotEqual(t, ptp.ResultOK, result)
-		require.Equal(t, code.Retryable(), openflow.CodeOf(out.Err()).Retryable(), "%s became %s", code, result)
+// A container is told to come again where the way to a peer is at fault, as it is for a peer that does not answer. What is wrong
+// with the message itself comes to it with its own result. Whoever tells the users why hears all of it.
+func TestFailureOfAPeer(t *testing.T) {
+	removed := openflow.About(openflow.AboutSite, openflow.Errorf(openflow.CodeInvalid, "why"))
+	for name, tc := range map[string]struct {
+		err  error
+		want ptp.Result
+	}{
+		"it does not answer":            {openflow.Errorf(openflow.CodeUnavailable, "why"), ptp.ResultUnreachable},
+		"it has no room":                {openflow.Errorf(openflow.CodeExhausted, "why"), ptp.ResultBufferFull},
+		"it answers too late":           {openflow.Errorf(openflow.CodeDeadline, "why"), ptp.ResultTimeout},
+		"a key does not fit":            {openflow.Errorf(openflow.CodeUnauthorized, "why"), ptp.ResultUnreachable},
+		"it says so itself":             {ptp.Fail(ptp.ResultBadCertificate, openflow.Errorf(openflow.CodeUnauthorized, "why")), ptp.ResultUnreachable},
+		"it does not know the session":  {ptp.Fail(ptp.ResultForbidden, openflow.Errorf(openflow.CodePermission, "why")), ptp.ResultUnreachable},
+		"its machine is broken":         {ptp.Fail(ptp.ResultInternal, openflow.Errorf(openflow.CodeInternal, "why")), ptp.ResultUnreachable},
+		"it has ended the network":      {ptp.Fail(ptp.ResultNetworkDisabled, openflow.Errorf(openflow.CodeRejected, "why")), ptp.ResultUnreachable},
+		"it is no peer any more":        {removed, ptp.ResultUnreachable},
+		"the message is too large":      {ptp.Fail(ptp.ResultTooLarge, openflow.Errorf(openflow.CodeInvalid, "why")), ptp.ResultTooLarge},
+		"the message is none":           {ptp.Fail(ptp.ResultIllegal, openflow.Errorf(openflow.CodeInvalid, "why")), ptp.ResultIllegal},
+		"the session has ended":         {ptp.Fail(ptp.ResultReleased, openflow.Errorf(openflow.CodeCanceled, "why")), ptp.ResultReleased},
+		"it does not offer the service": {ptp.Fail(ptp.ResultServiceMissing, openflow.Errorf(openflow.CodeUnimplemented, "why")), ptp.ResultServiceMissing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t)
+			n.peers.err = openflow.AtParty("10000", tc.err)
+			var heard []error
+			n.site.Hindered = func(session openflow.SessionID, what openflow.Passage, err error) {
+				require.Equal(t, psi.SessionID(), session)
+				require.Equal(t, openflow.ToParty("10000"), what)
+				heard = append(heard, err)
+			}
+			send := func() (ptp.TransportOutbound, ptp.Result) {
+				return verdict(t, n.as(psi, channel("push", ptp.FormProtobuf, &ptp.PushInbound{Topic: toHost}, ptp.HeaderTargetNodeID, "10000")))
+			}
+			out, result := send()
+			require.Equal(t, tc.want, result)
+			require.ErrorContains(t, out.Err(), "why", "the container's own log says it")
+			require.Equal(t, []error{n.peers.err}, heard)
+			n.peers.err = nil
+			_, result = send()
+			require.Equal(t, ptp.ResultOK, result)
+			require.NoError(t, heard[1])
+		})
 	}
 }
 

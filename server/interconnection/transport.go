@@ -34,6 +34,8 @@ type Transport struct {
 	MaxBody  int64
 	Intake   *reply.Intake // of messages; nil: they are not bounded
 	Space    func() error  // nil, or what it answers: there is room for new messages
+	// Hindered is told how it went each time that a message for a session was taken or refused; nil: nobody is.
+	Hindered func(session openflow.SessionID, what openflow.Passage, err error)
 	Log      *slog.Logger
 }
 
@@ -120,16 +122,24 @@ func (t *Transport) accept(r *http.Request, p ptp.PushInbound) error {
 	if err != nil {
 		return err
 	}
+	err = t.store(r.Context(), messages.Channel{Session: string(own), Topic: topic}, messages.Message{
+		ID: p.Metadata[ptp.MetadataMessageID], Source: string(caller), Payload: p.Payload,
+	})
+	if t.Hindered != nil {
+		t.Hindered(own, openflow.FromParty(caller), err)
+	}
+	if errors.Is(err, messages.ErrTooLarge) || errors.Is(err, messages.ErrSpent) { // which no repeat changes
+		return ptp.Fail(ptp.ResultTooLarge, err)
+	}
+	return err
+}
+
+// store puts a message into its queue, unless there is no room for what is new.
+func (t *Transport) store(ctx context.Context, c messages.Channel, m messages.Message) error {
 	if t.Space != nil {
 		if err := t.Space(); err != nil {
 			return err
 		}
 	}
-	err = t.Store.Push(r.Context(), messages.Channel{Session: string(own), Topic: topic}, messages.Message{
-		ID: p.Metadata[ptp.MetadataMessageID], Source: string(caller), Payload: p.Payload,
-	}, fullWait)
-	if errors.Is(err, messages.ErrTooLarge) || errors.Is(err, messages.ErrSpent) { // which no repeat changes
-		return ptp.Fail(ptp.ResultTooLarge, err)
-	}
-	return err
+	return t.Store.Push(ctx, c, m, fullWait)
 }

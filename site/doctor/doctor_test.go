@@ -161,7 +161,23 @@ func TestSite(t *testing.T) {
 		"promises too much": {workers(doctor.Workers{Alive: both, Cores: 13}), "workers", tip, "jobs share 13 cores"},
 		"busy":              {workers(doctor.Workers{Alive: both, Cores: 12, Waiting: doctor.Queue{Backlog: 2, Age: time.Minute}}), "workers", good, "12 cores"},
 		"too busy":          {workers(doctor.Workers{Alive: both, Cores: 12, Waiting: doctor.Queue{Backlog: 2, Age: time.Hour}}), "workers", tip, "2 runs wait"},
-		"store":             {one(doctor.Store{Name: "catalogue", Place: "/home"}.Examine()), "store catalogue", good, "/home answers"},
+		"one is silent": {
+			workers(doctor.Workers{Alive: both, Cores: 12, Silent: []openflow.WorkerRecord{{Machine: "x", Name: "m3", Cores: 1}}}),
+			"workers", tip, "machines are silent: x (m3) since ",
+		},
+		"and has runs": {
+			workers(doctor.Workers{Alive: both, Cores: 12, Silent: []openflow.WorkerRecord{{Machine: "x", Name: "m3", Running: []openflow.RunID{"r"}}}}),
+			"workers", bad, "1 runs are at machines that are silent: x (m3) since ",
+		},
+		"the last one is silent": {
+			workers(doctor.Workers{Alone: true, Cores: 8, Machine: 8, Silent: []openflow.WorkerRecord{{Machine: "x", Name: "m3", Cores: 1}}}),
+			"workers", tip, "machines are silent",
+		},
+		"runs are shut out": {
+			workers(doctor.Workers{Alone: true, Cores: 8, Machine: 8, ShutOut: []openflow.WorkerRecord{{Machine: "x", Name: "m3", Running: []openflow.RunID{"r"}}}}),
+			"workers", bad, "1 runs are at machines of the pool, which cannot reach this node since it was started without --listen-workers: x (m3)",
+		},
+		"store": {one(doctor.Store{Name: "catalogue", Place: "/home"}.Examine()), "store catalogue", good, "/home answers"},
 		"store away": {
 			one(doctor.Store{Name: "messages", Place: "redis://h:6379/0", Err: errors.New("refused")}.Examine()),
 			"store messages", bad, "redis://h:6379/0: refused",

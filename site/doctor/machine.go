@@ -20,6 +20,7 @@ type Space struct {
 
 // Free space of the home folder's disk, in bytes.
 const (
+	spaceGone    = 16 << 20  // a database may not be able to write with less
 	spaceNeeded  = 128 << 20 // a node takes nothing new with less
 	spaceWelcome = 2 << 30
 )
@@ -30,6 +31,8 @@ func Disk(s Space) openflow.Finding {
 	switch {
 	case s.Err != nil:
 		return fail("disk", fmt.Sprint(s.Err), "check that the home folder's disk is mounted")
+	case s.Free < spaceGone:
+		return fail("disk", detail, "free space: stop jobs and delete tables; where that fails for lack of space, restart the node, which then gives up the rest of its reserve")
 	case s.Free < spaceNeeded:
 		return fail("disk", detail, "free space: without 128 MiB nothing new is taken on")
 	case s.Free < spaceWelcome:

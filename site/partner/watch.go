@@ -19,6 +19,7 @@ type WatchStore interface {
 	RunningJobs(ctx context.Context, limit int) ([]openflow.JobRecord, error)
 	RunningScheduledJobs(ctx context.Context, limit int) ([]openflow.ScheduledJob, error)
 	TasksOfJob(ctx context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error)
+	SetTaskReason(ctx context.Context, k openflow.TaskKey, reason string) error
 	// SetRunningReason and SetRunningScheduledReason say what a job waits for as long as it runs.
 	SetRunningReason(ctx context.Context, k openflow.JobKey, reason string) (bool, error)
 	SetRunningScheduledReason(ctx context.Context, id openflow.JobID, reason string) (bool, error)
@@ -37,6 +38,7 @@ type Watch struct {
 	self  openflow.PartyID
 	store WatchStore
 	peers Peers
+	disk  Disk
 	log   *slog.Logger
 
 	mu       sync.Mutex
@@ -44,6 +46,15 @@ type Watch struct {
 	asking   map[openflow.PartyID]bool    // the watch itself calls now
 	failing  map[openflow.PartyID]failing // the last calls for jobs have got no answer that can be used
 	troubles map[openflow.PartyID]trouble // of the last round
+	hindered map[passage]hindrance        // what of runs here is refused
+}
+
+// Disk is that of the site itself.
+type Disk interface {
+	// CheckSpace is nil while there is room for what is new.
+	CheckSpace() error
+	// Spare makes a little room on a full disk, as long as there is something to give up.
+	Spare() error
 }
 
 // trouble is what is wrong with a peer, from when on.
@@ -64,10 +75,10 @@ const (
 )
 
 // NewWatch watches the peers of the site self; Run does it.
-func NewWatch(self openflow.PartyID, store WatchStore, peers Peers, log *slog.Logger) *Watch {
+func NewWatch(self openflow.PartyID, store WatchStore, peers Peers, disk Disk, log *slog.Logger) *Watch {
 	return &Watch{
-		self: self, store: store, peers: peers, log: log, suspects: map[openflow.PartyID]bool{}, asking: map[openflow.PartyID]bool{},
-		failing: map[openflow.PartyID]failing{}, troubles: map[openflow.PartyID]trouble{},
+		self: self, store: store, peers: peers, disk: disk, log: log, suspects: map[openflow.PartyID]bool{}, asking: map[openflow.PartyID]bool{},
+		failing: map[openflow.PartyID]failing{}, troubles: map[openflow.PartyID]trouble{}, hindered: map[passage]hindrance{},
 	}
 }
 
@@ -130,14 +141,25 @@ func ailing(err error) bool {
 func (w *Watch) Run(ctx context.Context) {
 	tick := time.NewTicker(roundEvery)
 	defer tick.Stop()
+	spared := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if err := w.round(ctx); err != nil && ctx.Err() == nil {
+		err := w.round(ctx)
+		if err != nil && ctx.Err() == nil {
 			w.log.Error("running jobs could not be checked; trying again", "err", err)
+		}
+		// The reason that names this site's full disk has to be on that disk. The rest of the reserve is for its users' commands.
+		if full := openflow.CodeOf(err) == openflow.CodeExhausted; !full {
+			spared = spared && err != nil
+		} else if !spared {
+			spared = true
+			if err := w.disk.Spare(); err != nil {
+				w.log.Error("no room could be made for the reasons of jobs", "err", err)
+			}
 		}
 	}
 }
@@ -168,7 +190,11 @@ func (w *Watch) round(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil // the answers were cut short
 	}
+	w.forget()
 	for i, j := range jobs {
+		if err := w.sayHeldUp(ctx, tasks[i]); err != nil {
+			return err
+		}
 		if err := w.say(ctx, j, tasks[i], troubles); err != nil {
 			return err
 		}
@@ -243,6 +269,9 @@ func (w *Watch) ask(ctx context.Context, peers []openflow.PartyID) map[openflow.
 	if ctx.Err() != nil {
 		return now
 	}
+	if err := w.disk.CheckSpace(); err != nil {
+		now[w.self] = w.shortHere(err, began, before[w.self])
+	}
 	for i, id := range peers {
 		had, was := before[id]
 		if fails, so := w.fails(id); so && found[i] == nil {
@@ -269,6 +298,19 @@ func (w *Watch) ask(ctx context.Context, peers []openflow.PartyID) map[openflow.
 	return now
 }
 
+// shortHere is that this site's own disk is nearly full.
+func (w *Watch) shortHere(err error, began time.Time, before trouble) trouble {
+	t := trouble{since: began, kind: openflow.CodeExhausted, said: w.said(err)}
+	if t.kind == before.kind {
+		t.since = before.since
+	}
+	t.text = fmt.Sprintf("since %s %s", t.since.UTC().Format(time.RFC3339), withoutRoom)
+	return t
+}
+
+// withoutRoom is what a site is like whose disk is nearly full, or a store of it.
+const withoutRoom = "its node has no room, and takes no messages, outputs or tasks until there is (exhausted)"
+
 // calls notes that the watch itself begins or ends a call to a peer.
 func (w *Watch) calls(peer openflow.PartyID, now bool) {
 	w.mu.Lock()
@@ -294,11 +336,15 @@ func (w *Watch) troubleOf(err error, began time.Time, before trouble) trouble {
 		t.since = before.since
 	}
 	since := t.since.UTC().Format(time.RFC3339)
-	switch {
+	switch { // in the order of what says most
 	case t.kind == openflow.CodeUnauthorized:
 		t.text = fmt.Sprintf("since %s the two nodes do not accept each other's signatures, so its reports are refused", since)
 		t.said = w.said(err)
+	case errors.Is(err, openflow.ErrNoRoom):
+		t.text = fmt.Sprintf("since %s %s", since, withoutRoom)
+		t.said = w.said(err)
 	case t.kind == openflow.CodeExhausted || t.kind == openflow.CodeInternal:
+		t.said = w.said(err)
 		t.text = fmt.Sprintf("its node answers since %s that it cannot go on (%s); its log and openflow doctor there say why", since, t.kind)
 	case errors.Is(err, openflow.ErrAbsent):
 		t.text = fmt.Sprintf("it has not answered since %s: nobody listens at its address", since)

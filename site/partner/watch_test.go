@@ -25,6 +25,21 @@ type running struct {
 	tasks     []openflow.TaskRecord
 	writes    int
 	err       error
+	short     error // what is wrong with the own disk
+	spared    int   // how often room was made on it
+}
+
+func (r *running) CheckSpace() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.short
+}
+
+func (r *running) Spare() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.spared++
+	return nil
 }
 
 func (r *running) RunningJobs(context.Context, int) ([]openflow.JobRecord, error) {
@@ -40,7 +55,20 @@ func (r *running) RunningScheduledJobs(context.Context, int) ([]openflow.Schedul
 }
 
 func (r *running) TasksOfJob(context.Context, openflow.JobKey) ([]openflow.TaskRecord, error) {
-	return r.tasks, nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]openflow.TaskRecord{}, r.tasks...), nil
+}
+
+func (r *running) SetTaskReason(_ context.Context, k openflow.TaskKey, reason string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, t := range r.tasks {
+		if t.Key == k {
+			r.tasks[i].Reason = reason
+		}
+	}
+	return nil
 }
 
 func (r *running) SetRunningReason(_ context.Context, k openflow.JobKey, reason string) (bool, error) {
@@ -115,7 +143,7 @@ func watching(t *testing.T, tasks []openflow.TaskRecord, test func(*running, *li
 		r := &running{
 			jobs:      []openflow.JobRecord{{ID: "1", Scheduler: "9999", Party: three[1], DAG: dag, StartTime: time.Now()}},
 			scheduled: []openflow.ScheduledJob{{ID: "2", DAG: dag}},
-			tasks:     tasks,
+			tasks:     append([]openflow.TaskRecord{}, tasks...),
 		}
 		for i := range r.tasks {
 			r.tasks[i].Spec.Parties = three
@@ -123,7 +151,7 @@ func watching(t *testing.T, tasks []openflow.TaskRecord, test func(*running, *li
 		}
 		l := &line{wrong: map[openflow.PartyID]error{}, hangs: map[openflow.PartyID]bool{}, asked: map[openflow.PartyID]int{}}
 		var log bytes.Buffer
-		w := partner.NewWatch("10000", r, l, slog.New(slog.NewTextHandler(&log, nil)))
+		w := partner.NewWatch("10000", r, l, r, slog.New(slog.NewTextHandler(&log, nil)))
 		ctx, cancel := context.WithCancel(t.Context())
 		var done sync.WaitGroup
 		done.Go(func() { w.Run(ctx) })

@@ -212,8 +212,18 @@ func parseKeys(texts []string) ([]trust.PublicKey, error) {
 	return parsed, nil
 }
 
-// Answers implements partner.Peers.
-func (d *Directory) Answers(ctx context.Context, id openflow.PartyID) error { return d.Probe(ctx, id) }
+// Answers implements partner.Peers. A peer without room for what is new cannot go on either.
+func (d *Directory) Answers(ctx context.Context, id openflow.PartyID) error {
+	c, err := d.Client(ctx, id)
+	if err != nil {
+		return err
+	}
+	seen, err := c.Examine(ctx, false)
+	if err != nil {
+		return err
+	}
+	return seen.NoRoom
+}
 
 // Probe implements dialect.Prober.
 func (d *Directory) Probe(ctx context.Context, id openflow.PartyID) error {

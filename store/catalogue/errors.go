@@ -120,7 +120,7 @@ func classify(doing string, err error) error {
 		return openflow.Errorf(openflow.CodeUnavailable, "catalogue: %s: the database is busy: %w", doing, err)
 	case faultFull:
 		return openflow.Errorf(openflow.CodeExhausted, "catalogue: %s: no space left: %w", doing, err).
-			WithHint("free space where the catalogue is")
+			WithHint("free space where the catalogue is; where that is the node's home, its restart gives up the rest of its reserve")
 	case faultLost:
 		return openflow.Errorf(openflow.CodeUnavailable, "catalogue: %s: the database server does not answer: %w", doing, err).
 			WithHint("see that PostgreSQL runs and can be reached from here; nothing is lost, the call may be repeated")

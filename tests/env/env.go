@@ -257,6 +257,13 @@ func (e *Env) Start(t testing.TB, ids ...string) {
 // TryStart starts a stopped node, which may refuse to.
 func (e *Env) TryStart(ctx context.Context, id string) error { return e.start(ctx, id) }
 
+// Reconfigure changes what a stopped node is started with.
+func (e *Env) Reconfigure(id string, change func(*node.Config)) {
+	c := e.configs[id]
+	change(&c)
+	e.configs[id] = c
+}
+
 // Stop closes nodes as SIGTERM would: their tasks go on.
 func (e *Env) Stop(t testing.TB, ids ...string) {
 	t.Helper()

@@ -105,6 +105,66 @@ func TestDiskIsFullInMidJob(t *testing.T) {
 	user.WaitFor(user.Submit(env.DAG(pair, env.Noop("a", nil))), openflow.JobSuccess)
 }
 
+// A disk that is nearly full takes no messages. The tasks whose messages are refused, and their jobs, say so at all parties. The
+// node's doctor fails, and its log has one line.
+func TestMessagesFindNoRoom(t *testing.T) {
+	e := onSmallDisk(t, "10000", 384, env.Party("9999"), env.Party("10000"), env.Deadlines(slowCollect()))
+	user, host := e.As(t, "9999"), e.As(t, "10000")
+	upload(t, user, host, 100, 60)
+	release := e.Hold(t, "psi_0")
+	id := user.Submit(intersection())
+	e.Started(t, id, "psi_0", pair...)
+	most, err := os.Create(filepath.Join(e.Home("10000"), "most"))
+	require.NoError(t, err)
+	var space unix.Statfs_t
+	require.NoError(t, unix.Statfs(e.Home("10000"), &space))
+	require.NoError(t, unix.Fallocate(int(most.Fd()), 0, 0, int64(space.Bavail)*space.Bsize-60<<20))
+	require.NoError(t, most.Close())
+	release()
+
+	here, there := "its node has no room, and takes no messages, outputs or tasks until there is (exhausted)", "party 10000 says “its disk is nearly full"
+	reasonAt(t, user, id, env.Patience, "names the party and what it has no room for", holds("waiting for party 10000 (host): since 20", here, there))
+	reasonAt(t, host, id, env.Patience, "names itself", holds("waiting for party 10000 (host): since 20", here, "MiB left, so nothing new is taken"))
+	reasonOfTask(t, user, id, "psi_0", holds("held up: its messages to party 10000 are refused since 20", "(exhausted)", "its disk is nearly full"))
+	reasonOfTask(t, host, id, "psi_0", holds("held up: ", "are refused since 20", "(exhausted)", "MiB left, so nothing new is taken"))
+	require.NotContains(t, user.Jobs(id)[0].Reason, e.Home("10000"))
+	require.Contains(t, fmt.Sprint(e.Node(t, "10000").Examine(t.Context())), "{disk FAIL")
+	require.Equal(t, 1, strings.Count(e.Log("10000"), `msg="the disk is nearly full"`))
+
+	require.NoError(t, os.Remove(most.Name()))
+	user.WaitFor(id, openflow.JobSuccess)
+	host.WaitFor(id, openflow.JobSuccess)
+	require.Contains(t, e.Log("10000"), `msg="the disk has room again"`)
+}
+
+// At a node whose disk has no byte left, though it has given up what it may while it runs, a job is stopped and data deleted
+// without a restart. The job's reason says what is wrong, at its own party too.
+func TestEndingOnAFullDisk(t *testing.T) {
+	e := onSmallDisk(t, "10000", 384, env.Party("9999"), env.Party("10000"), env.Deadlines(slowCollect()))
+	user, host, home := e.As(t, "9999"), e.As(t, "10000"), e.Home("10000")
+	env.WaitUntil(t, env.Patience, "the node has its reserve", func() (bool, string) { n := reserved(home); return n == 2, fmt.Sprint(n) })
+	require.Zero(t, host.Upload("n", "t", `{"delimiter": ",", "match_id_name": "id"}`, strings.NewReader("id,x\n1,2\n")).Code)
+	release := e.Hold(t, "a")
+	id := user.Submit(env.DAG(pair, env.Noop("a", nil)))
+	e.Started(t, id, "a", pair...)
+	more, free := fill(t, home)
+	fillReserve(t, home, more)
+	reasonAt(t, host, id, env.Patience, "names itself", holds("waiting for party 10000 (host): since 20", "is full: it has"))
+
+	more()
+	host.OK(host.Post("/v2/table/delete", map[string]string{"namespace": "n", "name": "t"}), nil)
+	more()
+	host.OK(host.Post("/openflow/v1/user/job/stop-here", map[string]string{"job_id": string(id)}), nil)
+	host.WaitFor(id, openflow.JobCanceled)
+	require.Equal(t, 1, reserved(home), "there is something left for a start")
+	e.Restart(t, "10000")
+	free()
+	release()
+	user.WaitFor(id, openflow.JobCanceled)
+	e.NoContainers(t)
+	e.NoCoresHeld(t)
+}
+
 // A node whose disk has filled up starts again: it says so, takes nothing new, and has jobs stopped and data deleted. Once
 // there is room it is as before, reserve and all.
 func TestNodeStartsOnAFullDisk(t *testing.T) {

@@ -2,6 +2,7 @@ package scenarios_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +94,38 @@ func TestRunsWithoutAMachineGiveBack(t *testing.T) {
 	defer cancel()
 	require.NoError(t, w.Close(ctx))
 	ended(id, "is gone: its worker has not come back within")
+}
+
+// A node that is started again without a listener for workers, while a run is at one of them, blames no machine. It names the
+// setting at its start, in doctor, and as the reason of the run. With the listener the run goes on.
+func TestNodeComesBackWithoutItsListenerForWorkers(t *testing.T) {
+	e := env.New(t, env.Party("9999"), env.Pooled(), patience(env.Patience, env.Patience))
+	user := e.As(t, "9999")
+	e.StartWorker(t, "9999", "m1")
+	release := e.Hold(t, "a")
+	id := user.Submit(env.DAG(env.Parties("guest 9999"), env.Noop("a", nil)))
+	e.Started(t, id, "a", env.Parties("guest 9999")...)
+	env.WaitUntil(t, env.Patience, "the machine has told of its run", func() (bool, string) {
+		var list []map[string]any
+		user.OK(user.Get("/openflow/v1/user/site/workers"), &list)
+		return strings.Contains(fmt.Sprint(list), string(id)), fmt.Sprint(list)
+	})
+
+	var listen string
+	e.Stop(t, "9999")
+	e.Reconfigure("9999", func(c *node.Config) { listen, c.Workers, c.NoTasks = c.Workers, "", false })
+	e.Start(t, "9999")
+	require.Contains(t, fmt.Sprint(e.Node(t, "9999").Warnings()), "1 runs are at machines of the pool, which cannot reach this node since it was started without --listen-workers")
+	require.Contains(t, fmt.Sprint(e.Node(t, "9999").Examine(t.Context())), "restart the node with --listen-workers")
+	reasonAt(t, user, id, env.Patience, "names the flag", holds("waiting for task a: machine", "cannot reach this node, which was started without --listen-workers"))
+	require.Contains(t, user.Tasks(id)[0].Reason, "--listen-workers")
+
+	e.Stop(t, "9999")
+	e.Reconfigure("9999", func(c *node.Config) { c.Workers = listen })
+	e.Start(t, "9999")
+	require.NotContains(t, fmt.Sprint(e.Node(t, "9999").Warnings()), "--listen-workers")
+	release()
+	user.WaitFor(id, openflow.JobSuccess)
 }
 
 // A label that cannot be one is refused when the job is created, and names the field.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -43,6 +44,7 @@ type Pool struct {
 	// its pool, and runs without a label are its own.
 	Anywhere bool
 	Times    openflow.Pooling
+	Up       time.Time // since when this node listens: before, no machine could tell of itself
 }
 
 // Workers implements activities.Workers. A worker that has left offers no cores, and this node none when it runs no tasks
@@ -101,17 +103,73 @@ type Reasons interface {
 	SetTaskReason(ctx context.Context, k openflow.TaskKey, reason string) error
 }
 
+// shut reports whether no machine can come back to this node: it has no listener for workers, and no other server has one.
+func (p Pool) shut() bool { return !p.Open && !p.Shared }
+
+// silent reports whether a machine has missed its turn to tell of itself, and has not left.
+func (p Pool) silent(w openflow.WorkerRecord, now time.Time) bool {
+	late := now.Add(-silentAfter)
+	return w.Machine != p.Self && w.Seen.Before(late) && p.Up.Before(late) && (w.Cores > 0 || len(w.Running) > 0)
+}
+
+// Silent lists the machines that have not told of themselves for longer than they should, with the runs that they have. A machine
+// that has left in order and has none is not among them.
+func (p Pool) Silent(ctx context.Context) ([]openflow.WorkerRecord, error) {
+	now := time.Now()
+	list, err := p.Rows.Workers(ctx, now.Add(-remembered))
+	return slices.DeleteFunc(list, func(w openflow.WorkerRecord) bool { return !p.silent(w, now) }), err
+}
+
+// ShutOut lists the machines that have runs and cannot come back, because this node was started without a listener for workers.
+func (p Pool) ShutOut(ctx context.Context) ([]openflow.WorkerRecord, error) {
+	if !p.shut() {
+		return nil, nil
+	}
+	list, err := p.Rows.Workers(ctx, time.Now().Add(-remembered))
+	return slices.DeleteFunc(list, func(w openflow.WorkerRecord) bool { return w.Machine == p.Self || len(w.Running) == 0 }), err
+}
+
+// Silences remembers which machines are silent, to tell the log once of each.
+type Silences struct {
+	Log *slog.Logger
+
+	of map[string]time.Time // since when, by machine
+}
+
+// note tells the log of a machine that has become silent, or is heard of again.
+func (s *Silences) note(w openflow.WorkerRecord, silent bool) {
+	since, was := s.of[w.Machine]
+	switch {
+	case silent && !was:
+		if s.of == nil {
+			s.of = map[string]time.Time{}
+		}
+		s.of[w.Machine] = w.Seen
+		s.Log.Warn("a machine of the pool is silent", "machine", w.Machine, "name", w.Name, "since", w.Seen, "runs", len(w.Running))
+	case !silent && was:
+		delete(s.of, w.Machine)
+		s.Log.Info("a machine of the pool is silent no longer", "machine", w.Machine, "name", w.Name, "after", time.Since(since).Round(time.Second))
+	}
+}
+
 // TellSilent says on the rows of runs that their machine is silent, since when, and takes that back when it is heard of
-// again. The machine may be dead or out of reach: nobody follows its runs meanwhile.
-func (p Pool) TellSilent(ctx context.Context, tasks Reasons) (wrong error) {
+// again. The machine may be dead or out of reach: nobody follows its runs meanwhile. Where this node itself has no listener for
+// workers, that is said instead, since starting the worker again would not help.
+func (p Pool) TellSilent(ctx context.Context, tasks Reasons, known *Silences) (wrong error) {
 	now := time.Now()
 	list, err := p.Rows.Workers(ctx, now.Add(-remembered))
 	if err != nil {
 		return err
 	}
 	for _, w := range list {
-		reason := ""
-		if w.Machine != p.Self && w.Seen.Before(now.Add(-silentAfter)) {
+		reason, silent := "", p.silent(w, now)
+		known.note(w, silent)
+		switch {
+		case w.Machine == p.Self:
+		case p.shut():
+			reason = fmt.Sprintf("%s%s (%s) cannot reach this node, which was started without --listen-workers; the run fails when the node is not restarted with it within %s",
+				silentMachine, w.Machine, w.Name, p.Times.Gone)
+		case silent:
 			reason = fmt.Sprintf("%s%s (%s) has been silent since %s; the run fails when it does not come back within %s of that",
 				silentMachine, w.Machine, w.Name, w.Seen.UTC().Format(time.RFC3339), p.Times.Gone)
 		}

@@ -1,7 +1,10 @@
 package roster
 
 import (
+	"bytes"
+	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,7 +82,9 @@ func TestWorkersThatAreAlive(t *testing.T) {
 // A run whose machine is silent says so, until the machine is heard of again.
 func TestSilentMachineIsSaidOnItsRuns(t *testing.T) {
 	rows := opened(t)
-	pool := Pool{Rows: rows, Self: "self", Times: DefaultPooling()}
+	var log bytes.Buffer
+	silences := &Silences{Log: slog.New(slog.NewTextHandler(&log, nil))}
+	pool := Pool{Rows: rows, Self: "self", Open: true, Times: DefaultPooling()}
 	k := openflow.TaskKey{Scheduler: "9999", Job: "j", Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
 	require.NoError(t, rows.CreateJob(t.Context(), openflow.JobRecord{
 		ID: "j", Party: k.Party, Scheduler: "9999", Initiator: "9999", Status: openflow.JobReady, DAG: &openflow.DAG{},
@@ -88,19 +93,49 @@ func TestSilentMachineIsSaidOnItsRuns(t *testing.T) {
 	hello := func(seen time.Time) string {
 		w := openflow.WorkerRecord{Machine: machine, Name: "big", Cores: 1, Running: []openflow.RunID{k.RunID(), "unknown"}, Seen: seen}
 		require.NoError(t, rows.SaveWorker(t.Context(), w))
-		require.NoError(t, pool.TellSilent(t.Context(), rows))
+		require.NoError(t, pool.TellSilent(t.Context(), rows, silences))
 		got, err := rows.Task(t.Context(), k)
 		require.NoError(t, err)
 		return got.Reason
 	}
 	require.Empty(t, hello(time.Now()))
 	require.Contains(t, hello(time.Now().Add(-silentAfter-time.Millisecond)), "machine m (big) has been silent since 20")
+	require.NotEmpty(t, hello(time.Now().Add(-silentAfter-time.Second)))
+	require.Equal(t, 1, strings.Count(log.String(), `msg="a machine of the pool is silent" machine=m name=big`), "once: %s", &log)
+	silent, err := pool.Silent(t.Context())
+	require.NoError(t, err)
+	require.Len(t, silent, 1)
+	require.Equal(t, "m", silent[0].Machine)
+	require.Contains(t, silent[0].Running, k.RunID())
 	require.LessOrEqual(t, silentAfter+SilentEvery+3*time.Second, 15*time.Second, "the watch looks every 3 s")
+	require.Empty(t, hello(time.Now()))
+	require.Contains(t, log.String(), "a machine of the pool is silent no longer")
+	silent, err = pool.Silent(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, silent)
+
+	pool.Up = time.Now()
+	require.Empty(t, hello(time.Now().Add(-time.Minute)), "this node was away itself")
+	pool.Up = time.Now().Add(-time.Hour)
+
+	none, err := pool.ShutOut(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, none, "it can come back")
+	pool.Open = false
+	const shut = "machine m (big) cannot reach this node, which was started without --listen-workers"
+	require.Contains(t, hello(time.Now()), shut, "from the start")
+	require.Contains(t, hello(time.Now().Add(-time.Hour)), shut, "the machine is not to blame")
+	away, err := pool.ShutOut(t.Context())
+	require.NoError(t, err)
+	require.Len(t, away, 1)
+	pool.Shared = true
+	require.Empty(t, hello(time.Now()), "another server may have the listener")
+	pool.Open, pool.Shared = true, false
 	require.Empty(t, hello(time.Now()))
 	machine = pool.Self
 	require.Empty(t, hello(time.Now().Add(-time.Hour)), "this node has taken it up by itself since its start")
 	machine = "m"
-	_, err := rows.FinishTask(t.Context(), k, openflow.TaskEnd{Status: openflow.TaskFailed, Reason: "gone"})
+	_, err = rows.FinishTask(t.Context(), k, openflow.TaskEnd{Status: openflow.TaskFailed, Reason: "gone"})
 	require.NoError(t, err)
 	require.Equal(t, "gone", hello(time.Now().Add(-2*AliveFor)))
 	list, err := rows.Workers(t.Context(), time.Now().Add(-time.Hour))

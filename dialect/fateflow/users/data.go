@@ -41,10 +41,12 @@ func (a *api) deleteTable(r *http.Request) (any, error) {
 		return nil, err
 	}
 	name := openflow.TableName{Namespace: string(b.Namespace), Name: string(b.Name)}
-	if err := a.Catalogue.DeleteTable(r.Context(), name); err != nil {
-		return nil, err
-	}
-	return nil, a.Audit(r, "data", name.String())
+	return nil, a.Ending(func() error {
+		if err := a.Catalogue.DeleteTable(r.Context(), name); err != nil {
+			return err
+		}
+		return a.Audit(r, "data", name.String())
+	})
 }
 
 // downloadTable packs one table as tar.gz.

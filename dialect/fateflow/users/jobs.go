@@ -216,8 +216,8 @@ func (a *api) stop(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	stopped, err := a.Jobs.StopJob(r.Context(), scheduler, id)
-	if err != nil {
+	var stopped openflow.Stopped
+	if err := a.Ending(func() (err error) { stopped, err = a.Jobs.StopJob(r.Context(), scheduler, id); return err }); err != nil {
 		return nil, err
 	}
 	return wire.EncodeStopped(stopped), nil
@@ -259,7 +259,8 @@ func (a *api) cleanQueue(r *http.Request) (any, error) {
 		free <- struct{}{}
 		stops.Go(func() {
 			defer func() { <-free }()
-			if _, err := a.Jobs.StopJob(r.Context(), k.Scheduler, k.Job); err != nil {
+			err := a.Ending(func() error { _, err := a.Jobs.StopJob(r.Context(), k.Scheduler, k.Job); return err })
+			if err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				answers[name] = wire.Failure(err)
@@ -291,12 +292,14 @@ func (a *api) clean(r *http.Request) (any, error) {
 	if len(jobs) == 0 {
 		return nil, application.NoJob(string(id))
 	}
-	for _, j := range jobs {
-		if _, err := a.Catalogue.DeleteJob(r.Context(), j.Key()); err != nil {
-			return nil, openflow.About(openflow.AboutJob, err)
+	return nil, a.Ending(func() error {
+		for _, j := range jobs {
+			if _, err := a.Catalogue.DeleteJob(r.Context(), j.Key()); err != nil {
+				return openflow.About(openflow.AboutJob, err)
+			}
 		}
-	}
-	return nil, nil
+		return nil
+	})
 }
 
 // row finds the one row that scheduler, role and party name; the scheduler may be empty.

@@ -198,10 +198,12 @@ func (a *api) deleteModels(r *http.Request) (any, error) {
 	if _, err := a.modelsOf(r, t); err != nil {
 		return nil, err
 	}
-	_, err = a.Catalogue.DeleteModels(r.Context(), catalogue.ModelFilter{
-		Job: t.Key.Job, Scheduler: t.Key.Scheduler, Role: t.Key.Party.Role, Party: t.Key.Party.ID, Task: t.Key.Task,
+	return nil, a.Ending(func() error {
+		_, err := a.Catalogue.DeleteModels(r.Context(), catalogue.ModelFilter{
+			Job: t.Key.Job, Scheduler: t.Key.Scheduler, Role: t.Key.Party.Role, Party: t.Key.Party.ID, Task: t.Key.Task,
+		})
+		return err
 	})
-	return nil, err
 }
 
 // outputTables lists the output tables of a task by key, without an envelope.

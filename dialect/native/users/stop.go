@@ -23,9 +23,16 @@ func (a *api) stopHere(r *http.Request) (any, error) {
 	if err := openflow.CheckIdentifier("job_id", string(b.JobID)); err != nil {
 		return nil, err
 	}
-	stopped, err := a.Jobs.StopHere(r.Context(), openflow.PartyID(b.Scheduler), openflow.JobID(b.JobID))
+	var stopped openflow.Stopped
+	err := a.Ending(func() (err error) {
+		stopped, err = a.Jobs.StopHere(r.Context(), openflow.PartyID(b.Scheduler), openflow.JobID(b.JobID))
+		if err == nil {
+			err = a.Audit(r, "job", string(b.JobID))
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	return wire.EncodeStopped(stopped), a.Audit(r, "job", string(b.JobID))
+	return wire.EncodeStopped(stopped), nil
 }

@@ -388,7 +388,15 @@ func (s *Site) examineWorkers(ctx context.Context) []openflow.Finding {
 	if err != nil {
 		return broken("workers", err)
 	}
-	w := doctor.Workers{Alone: pooling == nil, NoTasks: s.Pool.NoTasks, Cores: s.Capacity.Cores, Machine: s.Has.Cores}
+	w := doctor.Workers{Alone: pooling == nil, NoTasks: s.Pool.NoTasks, Cores: s.Capacity.Cores, Machine: s.Has.Cores, Gone: s.Pool.Times.Gone}
+	if w.ShutOut, err = s.Pool.ShutOut(ctx); err != nil {
+		return broken("workers", err)
+	}
+	if s.Pool.Open || s.Pool.Shared { // nobody misses others where the node has no pool any more
+		if w.Silent, err = s.Pool.Silent(ctx); err != nil {
+			return broken("workers", err)
+		}
+	}
 	if w.Alive, err = s.Pool.Workers(ctx, ""); err != nil {
 		return broken("workers", err)
 	}

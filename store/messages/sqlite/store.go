@@ -140,7 +140,7 @@ func failure(op string, err error) error {
 	}
 	switch {
 	case isFull(err):
-		return openflow.Errorf(openflow.CodeExhausted, "%s: disk full: %w", op, err).WithHint("free disk space")
+		return openflow.Errorf(openflow.CodeExhausted, "%s: disk full: %w", op, err).WithHint("free disk space").WithPublic("its disk is full")
 	case isBusy(err):
 		return openflow.Errorf(openflow.CodeUnavailable, "%s: another process owns the folder: %w", op, err).
 			WithHint("stop the other node, or give this one a folder of its own")
