@@ -218,7 +218,7 @@ func (n *Node) connect() services {
 	ids := initiator.NewIDs(time.Now)
 	part := &partner.Service{
 		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.registry, Mandates: mandates,
-		Excerpts: excerpt.Cutter{Objects: n.objects},
+		Excerpts: excerpt.New(n.objects),
 		Limits:   n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Ended: n.ahead.Ended, Log: n.config.Log,
 		Space: n.home.CheckSpace,
 	}

@@ -59,7 +59,7 @@ func TestCut(t *testing.T) {
 			store, err := folder.Open(t.TempDir())
 			require.NoError(t, err)
 			whole := table(t, store, csv, tc.meta)
-			c := excerpt.Cutter{Objects: store}
+			c := excerpt.New(store)
 			part, err := c.Cut(t.Context(), whole, tc.columns)
 			require.NoError(t, err)
 			require.Equal(t, tc.want, rows(t, store, part))
@@ -76,7 +76,7 @@ func TestCut(t *testing.T) {
 func TestCutRefuses(t *testing.T) {
 	store, err := folder.Open(t.TempDir())
 	require.NoError(t, err)
-	c := excerpt.Cutter{Objects: store}
+	c := excerpt.New(store)
 	ref, err := store.Put(t.Context(), strings.NewReader("no table"))
 	require.NoError(t, err)
 	name := openflow.TableName{Namespace: "ns", Name: "t"}

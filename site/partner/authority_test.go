@@ -2,6 +2,7 @@ package partner_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,12 +12,25 @@ import (
 	"openflow/store/catalogue"
 )
 
-// excerpts makes parts that tell what they are.
-type excerpts struct{ cut [][]string }
+// excerpts makes parts that tell what they are, each once.
+type excerpts struct {
+	cut  [][]string
+	made map[string]bool
+}
+
+func (e *excerpts) Outline(_ context.Context, rec openflow.TableRecord, _ []string) (openflow.TableRecord, error) {
+	rec.Object, rec.Bytes = "", 0
+	return rec, nil
+}
 
 func (e *excerpts) Cut(_ context.Context, rec openflow.TableRecord, columns []string) (openflow.TableRecord, error) {
-	e.cut = append(e.cut, columns)
-	rec.Object = "part of " + rec.Object
+	rec.Object, rec.Bytes = "part of "+rec.Object, 1000
+	if key := fmt.Sprint(rec.Object, columns); !e.made[key] {
+		if e.made == nil {
+			e.made = map[string]bool{}
+		}
+		e.made[key], e.cut = true, append(e.cut, columns)
+	}
 	return rec, nil
 }
 

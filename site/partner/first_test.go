@@ -153,7 +153,7 @@ func TestTablesAreCutLast(t *testing.T) {
 
 	for spent, want := range map[int]openflow.Code{2: "", 3: openflow.CodePermission} {
 		s.Store = &reads{Catalogue: s.catalogue, spent: spent}
-		w.cut = nil
+		w.cut, w.made = nil, nil
 		require.Equal(t, want, openflow.CodeOf(s.creates(t.Context(), order(openflow.JobID(fmt.Sprint("spent", spent))))))
 		require.Len(t, w.cut, 1, "however often it is decided anew")
 	}

@@ -79,6 +79,8 @@ type Components interface {
 
 // Excerpts cuts tables.
 type Excerpts interface {
+	// Outline is what is told of such a part, without its rows, which are not made. CodePermission: it cannot be cut so.
+	Outline(ctx context.Context, rec openflow.TableRecord, columns []string) (openflow.TableRecord, error)
 	// Cut makes the part of a table that has these columns and no others. CodePermission: it cannot be cut so.
 	Cut(ctx context.Context, rec openflow.TableRecord, columns []string) (openflow.TableRecord, error)
 }
