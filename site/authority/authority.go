@@ -255,11 +255,20 @@ func (d *decision) counts(g *judged) fault {
 	return fault{}
 }
 
+// How near a grant that does not give something is to the job.
+const (
+	fitting = iota // it is for such jobs
+	ended          // it was
+	far            // it is for another purpose, or for other partners
+)
+
 // take finds the grants of a kind that give something, of those that come first, and otherwise notes what is missing, and why the
 // grants do not give it that were meant to. It tells whether any gives it.
 func (d *decision) take(kind openflow.GrantKind, n need, what, flag string, meant func(*judged) bool, not func(*judged) fault) bool {
 	var why []string
-	mended := false
+	var near *judged // of the grants that do not give it, the one that fits the job best, and can be mended
+	var lacks fault
+	best := far + 1
 	for _, g := range d.grants {
 		if len(n.from) == maxChoice || len(n.from) > 0 && !alike(g, n.from[0], n.table) {
 			break
@@ -267,9 +276,12 @@ func (d *decision) take(kind openflow.GrantKind, n need, what, flag string, mean
 		if g.Kind != kind || !meant(g) {
 			continue
 		}
-		f := d.counts(g)
-		if f.none() {
-			f = not(g)
+		f, at := d.counts(g), far
+		switch {
+		case f.none():
+			f, at = not(g), fitting
+		case f.over:
+			at = ended
 		}
 		if f.none() {
 			n.from = append(n.from, g)
@@ -280,15 +292,17 @@ func (d *decision) take(kind openflow.GrantKind, n need, what, flag string, mean
 		}
 		if len(why) < maxReasons {
 			why = append(why, fmt.Sprintf("grant %s %s", g.ID, f.why))
-			if !mended && f.mend != nil {
-				mended = true
-				d.again(g.Grant, f)
-			}
+		}
+		if at < best || at == best && lacks.mend == nil {
+			near, lacks, best = g, f, at
 		}
 	}
 	if len(n.from) > 0 {
 		d.needs = append(d.needs, n)
 		return true
+	}
+	if near != nil && lacks.mend != nil {
+		d.again(near.Grant, lacks)
 	}
 	if len(why) > 0 {
 		what += " (" + strings.Join(why, "; ") + ")"
