@@ -46,6 +46,9 @@ type Grant struct {
 	Made time.Time
 }
 
+// GrantsAll is what a node that grants everything allows.
+const GrantsAll = "this node was started with --grant-all: every peer may initiate and schedule jobs here and use every table and component, without a grant"
+
 // AllComponents stands for every component.
 const AllComponents = "*"
 

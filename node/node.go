@@ -213,6 +213,9 @@ type services struct {
 // connect builds the services, the directory through which they reach the other nodes and each other, and the queue of
 // the jobs that wait here.
 func (n *Node) connect() services {
+	if n.config.GrantAll {
+		n.warnings = append(n.warnings, openflow.GrantsAll)
+	}
 	engine := &starter.Engine{Client: n.client, Namespace: n.namespace, Queue: Queue}
 	mandates := trust.Mandates{Self: n.config.Party, Key: n.key, Sites: n.rows}
 	ids := initiator.NewIDs(time.Now)
@@ -326,7 +329,7 @@ func (n *Node) usersLayers(s services) []server.Layer {
 		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: n.logs(),
 		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Uploads: n.home.Path("uploads"), NewID: s.newID,
 		Providers: n.registry, Access: access, Traced: n.traces.Begin,
-		Policy: n.sitePolicy, Log: n.config.Log,
+		Columns: excerpt.New(n.objects).Check, Policy: n.sitePolicy, Log: n.config.Log,
 	}
 	return []server.Layer{
 		server.Health{Ready: n.Ready},
@@ -478,7 +481,7 @@ func (n *Node) about() application.About {
 	}
 	return application.About{
 		Party: n.config.Party, Version: n.config.Version, Runtime: n.runtime.Kind(), TemporalUI: n.UIURL(), PublicKey: n.PublicKey(),
-		Durability: durability, Started: n.started, Host: host, Port: number, Warnings: n.warnings,
+		Durability: durability, Started: n.started, Host: host, Port: number, Warnings: n.warnings, GrantAll: n.config.GrantAll,
 	}
 }
 

@@ -2,6 +2,7 @@ package partner
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
@@ -38,6 +39,9 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	word, grants, err := s.create(ctx, o)
 	if err == nil {
 		return s.taken(ctx, o.Key, word, grants)
+	}
+	if errors.Is(err, openflow.ErrOverQuota) {
+		s.ledger().Refused(ctx, asked(o.Key, word, "job/create"), err)
 	}
 	if openflow.CodeOf(err).Retryable() {
 		return err
