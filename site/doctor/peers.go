@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -179,7 +180,7 @@ func (p Peer) quota() openflow.Finding {
 			full = append(full, b.what)
 		}
 	}
-	detail := strings.Join(uses, ", ")
+	detail := cmp.Or(strings.Join(uses, ", "), "it uses nothing")
 	if len(full) > 0 {
 		return warn(check, "it uses all "+strings.Join(full, " and ")+" that it may: "+detail,
 			fmt.Sprintf("see what its jobs do: openflow job list; to let it have more: openflow site limit %s", p.Party))

@@ -76,7 +76,7 @@ func (c *Cutter) Check(ctx context.Context, rec openflow.TableRecord, columns []
 	if done != nil {
 		done()
 	}
-	has := rec.Header
+	has := slices.Clone(rec.Header)
 	if err == nil {
 		has = part.Schema().Names()
 	}

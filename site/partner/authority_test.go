@@ -97,7 +97,7 @@ func TestGrantsOfAJob(t *testing.T) {
 	require.Len(t, events, 1)
 	require.Len(t, events[0].Grants, 3)
 	require.Contains(t, events[0].Grants, ids[0])
-	require.Equal(t, []string{"party 9999", "job/create", "job 1 (host 10000)", "initiator 9999, scheduler 9999, not signed"},
+	require.Equal(t, []string{"party 9999 as initiator and scheduler", "job/create", "job 1 (host 10000)", "initiator 9999, scheduler 9999, not signed"},
 		[]string{events[0].Actor, events[0].Action, events[0].Subject, events[0].Authority})
 	require.NoError(t, s.creates(t.Context(), order("1")))
 	require.Len(t, s.decisions(catalogue.AuditFilter{Outcome: openflow.OutcomeDone}), 1, "a repeat is no decision")
