@@ -141,6 +141,13 @@ func TestTablesAreCutLast(t *testing.T) {
 
 	s.Limits.Quota.Jobs = 1
 	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(s.creates(t.Context(), order("2"))))
+	events := s.decisions(catalogue.AuditFilter{Outcome: openflow.OutcomeRefused})
+	require.Len(t, events, 1)
+	require.Contains(t, events[0].Detail, "has 1 jobs under way at this site, which is as many as it may have")
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(s.creates(t.Context(), order("2"))))
+	events = s.decisions(catalogue.AuditFilter{Outcome: openflow.OutcomeRefused})
+	require.Len(t, events, 1, "one a day")
+	require.Equal(t, 2, events[0].Count)
 	s.Limits.Quota.Jobs = 2
 	_, err := s.catalogue.UpdateJobStatus(t.Context(), signed.Key, openflow.JobFailed, "")
 	require.NoError(t, err)
