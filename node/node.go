@@ -26,6 +26,7 @@ import (
 	"openflow/server/application"
 	"openflow/server/base"
 	"openflow/server/interconnection"
+	"openflow/site/authority"
 	"openflow/site/doctor/examine"
 	"openflow/site/excerpt"
 	"openflow/site/initiator"
@@ -256,8 +257,15 @@ func (n *Node) connect() services {
 		Every: min(peers.AskEndsEvery, limits.Lease/3), Freed: n.queue.Freed, Log: n.config.Log, Now: time.Now,
 	}
 	n.strays = &upkeep.Reconciler{Self: n.config.Party, Rows: n.rows, Engine: engine, Jobs: sched, Runs: part, Log: n.config.Log, Now: time.Now}
-	n.pace = &peers.Pace{Quota: n.rows.Quota, Rule: limits.Rules().Quota, Now: time.Now}
+	n.pace = &peers.Pace{Quota: n.rows.Quota, Rule: limits.Rules().Quota, Now: time.Now, Refused: n.tooFast}
 	return services{jobs, sched, part, ids.Next}
+}
+
+// tooFast records that a peer's calls are refused.
+func (n *Node) tooFast(ctx context.Context, peer openflow.PartyID, why error) {
+	authority.Ledger{Rows: n.rows, GrantAll: n.config.GrantAll, Log: n.config.Log}.Refused(ctx, authority.Asked{
+		Caller: peer, Action: "call", Subject: "calls of party " + string(peer),
+	}, why)
 }
 
 // serve builds the Temporal worker and the layers of the API on the services, and starts the listeners.

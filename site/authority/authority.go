@@ -185,13 +185,13 @@ type decision struct {
 	anyPurpose bool // what for and with whom is not known yet
 	needs      []need
 	missing    []string
-	flags      []string // of the command that allows what no grant is meant to
-	anew       []*again // grants that nearly give what is missing
-	schedule   bool     // the scheduler needs a grant of its own
+	flags      []string   // of the command that allows what no grant is meant to
+	anew       []*renewal // grants that nearly give what is missing
+	schedule   bool       // the scheduler needs a grant of its own
 }
 
-// again is a grant that is to be made again, with what it lacks.
-type again struct {
+// renewal is a grant that is to be made again, with what it lacks.
+type renewal struct {
 	openflow.Grant
 	over bool
 }
@@ -302,7 +302,7 @@ func (d *decision) take(kind openflow.GrantKind, n need, what, flag string, mean
 		return true
 	}
 	if near != nil && lacks.mend != nil {
-		d.again(near.Grant, lacks)
+		d.renew(near.Grant, lacks)
 	}
 	if len(why) > 0 {
 		what += " (" + strings.Join(why, "; ") + ")"
@@ -318,11 +318,11 @@ func alike(a, b *judged, table openflow.TableName) bool {
 	return a.worth == b.worth && (table == openflow.TableName{} || inPart(a.Grant, table) == inPart(b.Grant, table))
 }
 
-// again notes that a grant would give what is missing with this mended, as well as what is mended of it for other things.
-func (d *decision) again(g openflow.Grant, f fault) {
-	i := slices.IndexFunc(d.anew, func(a *again) bool { return a.ID == g.ID })
+// renew notes that a grant would give what is missing with this mended, as well as what is mended of it for other things.
+func (d *decision) renew(g openflow.Grant, f fault) {
+	i := slices.IndexFunc(d.anew, func(a *renewal) bool { return a.ID == g.ID })
 	if i < 0 {
-		i, d.anew = len(d.anew), append(d.anew, &again{Grant: g})
+		i, d.anew = len(d.anew), append(d.anew, &renewal{Grant: g})
 	}
 	f.mend(&d.anew[i].Grant)
 	d.anew[i].over = d.anew[i].over || f.over
@@ -600,7 +600,7 @@ func (d *decision) commands() (commands []string) {
 	const most = 40
 	flags := slices.DeleteFunc(slices.Clone(d.flags), func(f string) bool { // what a grant gives that is made again
 		name, is := strings.CutPrefix(f, "--component ")
-		return is && slices.ContainsFunc(d.anew, func(a *again) bool { return names(a.Grant, name) })
+		return is && slices.ContainsFunc(d.anew, func(a *renewal) bool { return names(a.Grant, name) })
 	})
 	if len(flags) > 0 {
 		words := append([]string{"openflow grant add", string(d.by)}, flags[:min(most, len(flags))]...)

@@ -49,8 +49,12 @@ func (l Ledger) Refused(ctx context.Context, a Asked, why error) {
 }
 
 func (a Asked) event(o openflow.Outcome) openflow.AuditEvent {
+	word := ""
+	if a.Word != (openflow.Authority{}) {
+		word = a.Word.String()
+	}
 	return openflow.AuditEvent{
-		Actor: a.who(), Action: a.Action, Subject: a.Subject, Party: a.Caller, Authority: a.Word.String(), Outcome: o,
+		Actor: a.who(), Action: a.Action, Subject: a.Subject, Party: a.Caller, Authority: word, Outcome: o,
 	}
 }
 

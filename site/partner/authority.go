@@ -152,7 +152,7 @@ func (s *Service) claimedTasks(ctx context.Context, specs []openflow.TaskSpec) [
 	return claims
 }
 
-// claimTables claims the tables that the tasks read by name, and those that another job has read whose outputs they read: what was
+// claimTables claims the tables that the tasks read by name, and those that another job has read whose outputs they read. What was
 // made of a table counts as the table, and as much of it as was read. A job that is here claims what it was given when it was created.
 func (s *Service) claimTables(ctx context.Context, k openflow.JobKey, specs []openflow.TaskSpec, by openflow.PartyID, claim *authority.Claim) error {
 	claim.Had = map[openflow.TableName]authority.Extent{}
