@@ -324,6 +324,9 @@ type SiteRecord struct {
 	// Unsigned takes jobs that this peer schedules or submits without the mandate of their initiator: whatever its node says
 	// of them is believed.
 	Unsigned bool
+	// Sources are from where requests of this peer, and jobs with them, are taken that nobody has signed; see ParseCallSource. Only
+	// in dialects whose nodes sign none. A peer that signs nothing has no key.
+	Sources []string
 }
 
 // Dialect is the name of a way in which nodes talk; each is in a folder of its own.

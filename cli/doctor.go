@@ -82,7 +82,7 @@ On this machine: the home folder and its secrets. Each finding is ok, warn or FA
 node does not answer.`,
 		Example: `  openflow doctor
   openflow doctor --home /var/lib/openflow
-  openflow doctor --node http://10.0.0.1:9380 -o json`,
+  openflow doctor --node https://10.0.0.1:9380 --ca users.pem -o json`,
 		Args: positional(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			d := examine(c.Context(), o, home, c.Flags().Changed("home"))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -342,6 +343,10 @@ stopped become new versions. A job that runs, or has succeeded, is left alone.`,
 		Args:    positional("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, client := openflow.JobID(args[0]), o.client()
+			before, err := client.Job(c.Context(), id)
+			if err != nil {
+				return err
+			}
 			if err := client.Rerun(c.Context(), id); err != nil {
 				return err
 			}
@@ -349,14 +354,24 @@ stopped become new versions. A job that runs, or has succeeded, is left alone.`,
 			if err != nil {
 				return err
 			}
-			status := sdk.Snapshot{Rows: rows}.Status()
-			return o.show(c, rerunDocument{id, status}, func(w io.Writer) {
-				if status.Terminal() {
+			now := sdk.Snapshot{Rows: rows}
+			status, opened := now.Status(), !reflect.DeepEqual(rows, before)
+			if err := o.show(c, rerunDocument{id, status}, func(w io.Writer) {
+				switch {
+				case status == openflow.JobSuccess:
 					line(w, "job "+string(id)+" is "+string(status))
-					return
+				case !status.Terminal():
+					line(w, "job "+string(id)+" runs again; follow it with: "+o.watchCommandOf(id))
+				case !opened:
+					line(w, "job "+string(id)+" is opened again as its parties answer; follow it with: "+o.watchCommandOf(id))
 				}
-				line(w, "job "+string(id)+" runs again; follow it with: "+o.watchCommandOf(id))
-			})
+			}); err != nil {
+				return err
+			}
+			if opened && status.Terminal() && status != openflow.JobSuccess {
+				return Failed("job " + string(id) + " has been run again and is " + string(status) + ": " + openflow.FirstLine(now.Reason()))
+			}
+			return nil
 		},
 	}
 }

@@ -118,8 +118,11 @@ queue, and cores are shown with how many a peer may have. openflow doctor tells 
 				line(w, "PARTY", "URL", "KEYS", "ADDED", "SPEAKS", "UNSIGNED JOBS", "JOBS", "WAITING", "CORES", "OWN LIMITS")
 				for _, s := range sites {
 					taken := "refused"
-					if s.Unsigned {
+					switch {
+					case s.Unsigned:
 						taken = "taken"
+					case len(s.UnsignedFrom) > 0:
+						taken = "taken from " + strings.Join(s.UnsignedFrom, ",")
 					}
 					line(w, s.PartyID, s.URL, strings.Join(s.Keys, ","), moment(&s.AddedAt), strings.Join([]string{s.Dialect, s.Version, s.Profile}, " "), taken,
 						ofMost(s.Uses.Jobs, s.Limits.Jobs), ofMost(s.Uses.Waiting, s.Limits.Waiting), ofMost(s.Uses.Cores, s.Limits.Cores), s.Said.String())
@@ -160,6 +163,7 @@ func checkKey(key string) error {
 func addCommand(o *options) *cobra.Command {
 	var url, key, dialect, version, profile string
 	var plain, unsigned bool
+	var sources []string
 	c := &cobra.Command{
 		Use:   "add PARTY --url URL --key KEY",
 		Short: "Register a peer, or change its address",
@@ -168,9 +172,16 @@ address. A registered peer's key is changed with openflow site rotate.
 
 A node of FATE-Flow signs no answers. Only for such a peer give --dialect fate-flow: what is at its address is then believed.
 It signs no jobs either. With --unsigned its jobs are taken without the signature of their initiator: this site then believes
-what the peer's node says of whose job it is. --unsigned=false takes that back.`,
-		Example: `  openflow site add 10000 --url https://10.0.0.2:9390 --key ed25519:…`,
-		Args:    positional("PARTY"),
+what the peer's node says of whose job it is. --unsigned=false takes that back.
+
+A node that signs no requests either has no key, and is known by where they come from. With --unsigned-from they are taken on
+FATE-Flow's routes, with the jobs that they bring. It names an address, a network, sha256:… of the client certificate that the
+node shows, or authority. The last is any client certificate in the party's name of an authority in --peer-ca. An address counts
+on the listener without TLS only, and not for what somebody has passed on. Whoever can send from there speaks as the peer.
+--unsigned-from= takes that back.`,
+		Example: `  openflow site add 10000 --url https://10.0.0.2:9390 --key ed25519:…
+  openflow site add 9998 --url https://fate.example --dialect fate-flow --unsigned-from sha256:…`,
+		Args: positional("PARTY"),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := partyArgument(args)
 			if err != nil {
@@ -179,12 +190,17 @@ what the peer's node says of whose job it is. --unsigned=false takes that back.`
 			if url == "" {
 				return usagef("--url is missing: the address of the peer's interconnection layer")
 			}
-			if err := checkKey(key); err != nil {
-				return err
+			if key != "" || len(sources) == 0 {
+				if err := checkKey(key); err != nil {
+					return err
+				}
 			}
 			speaks := sdk.Speech{Dialect: openflow.Dialect(dialect), Version: version, Profile: profile, Plain: plain}
 			if c.Flags().Changed("unsigned") {
 				speaks.Unsigned = &unsigned
+			}
+			if c.Flags().Changed("unsigned-from") {
+				speaks.UnsignedFrom = &sources
 			}
 			if err := o.client().AddSite(c.Context(), id, strings.TrimSuffix(url, "/"), key, speaks); err != nil {
 				return err
@@ -193,12 +209,13 @@ what the peer's node says of whose job it is. --unsigned=false takes that back.`
 		},
 	}
 	c.Flags().StringVar(&url, "url", "", "address of its interconnection layer (required)")
-	c.Flags().StringVar(&key, "key", "", "its public key (required)")
+	c.Flags().StringVar(&key, "key", "", "its public key (required, unless the peer signs nothing)")
 	c.Flags().StringVar(&dialect, "dialect", "", "which it speaks: native (the default), or fate-flow, which signs no answers")
 	c.Flags().StringVar(&version, "dialect-version", "", "of the dialect")
 	c.Flags().StringVar(&profile, "profile", "", "of the dialect")
 	c.Flags().BoolVar(&plain, "plain", false, "call it without TLS although it is on another machine: all that is said can be read on the way")
 	c.Flags().BoolVar(&unsigned, "unsigned", false, "take its jobs without the signature of their initiator")
+	c.Flags().StringSliceVar(&sources, "unsigned-from", nil, "take its unsigned requests, and their jobs, from here: an address, a network, sha256:… or authority")
 	return c
 }
 

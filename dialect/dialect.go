@@ -17,6 +17,7 @@ import (
 	"openflow/dialect/peer"
 	"openflow/server/application"
 	"openflow/server/base"
+	"openflow/server/reply"
 )
 
 // Dialect is one way in which nodes, users and containers talk to a node. Who writes one embeds [Plain], and writes what is
@@ -28,6 +29,9 @@ type Dialect interface {
 	ForUsers
 	ForContainers
 }
+
+// Unsigned is the profile of dialects whose nodes sign neither requests nor answers.
+const Unsigned = "unsigned"
 
 // ForNodes is what a dialect is between nodes.
 type ForNodes interface {
@@ -125,13 +129,16 @@ type Node struct {
 	Partner   openflow.PartnerService
 	Scheduler openflow.SchedulerService
 	Verifier  Verifier
-	Signer    Signer
-	Prober    Prober
+	// Unsigned proves the callers of dialects whose nodes sign no requests: by where those come from, as far as the operator of
+	// this node has said so, and otherwise like Verifier; nil: nothing was said.
+	Unsigned Verifier
+	Signer   Signer
+	Prober   Prober
 	// Tasks names the tasks of a job that this node takes part in or schedules, for dialects whose names of tasks do not tell
 	// ours; see TaskOf. CodeNotFound: there is no such job here.
 	Tasks   func(ctx context.Context, scheduler openflow.PartyID, job openflow.JobID) ([]openflow.TaskName, error)
-	Version string  // of this node, for peers that ask
-	Intake  *Intake // of calls; nil: they are not bounded
+	Version string        // of this node, for peers that ask
+	Intake  *reply.Intake // of calls; nil: they are not bounded
 	// Traced wraps the handlers of verified requests, so that what an unproven caller says about traces is not even
 	// read; nil: nothing does.
 	Traced func(http.Handler) http.Handler

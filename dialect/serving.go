@@ -79,10 +79,10 @@ func (n Node) Verified(most int64, refuse func(http.ResponseWriter, *http.Reques
 // admit lets a proven caller send a body, if it keeps its pace and has not too much under way. The body has not been read: it counts
 // with the length that its header tells, and with all that it may have where that tells none.
 func (n Node) admit(r *http.Request, caller openflow.PartyID, most int64) (leave func(), err error) {
-	if leave, err = n.Intake.enter(caller, r.ContentLength, most); err != nil || n.Pace == nil {
+	if leave, err = n.Intake.Enter("party "+string(caller), r.ContentLength, most); err != nil || n.Pace == nil {
 		return leave, err
 	}
-	if err := n.Pace(r.Context(), caller, expected(r.ContentLength, most)); err != nil { // only what is read counts
+	if err := n.Pace(r.Context(), caller, reply.Expected(r.ContentLength, most)); err != nil { // only what is read counts
 		leave()
 		return nil, err
 	}

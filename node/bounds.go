@@ -24,13 +24,19 @@ const kept = 64
 // forPeers bounds what other institutions hold, and whoever else finds the address.
 func (n *Node) forPeers() server.Bounds {
 	b := forPlainPeers()
-	b.TLS = trust.Accepting(n.lines.Own, peers.Keys{Records: n.rows}.Holder, n.lines.Also)
+	b.TLS = trust.Accepting(n.lines.Own, peers.Keys{Records: n.rows}, n.lines.Also)
 	return b
 }
 
 func forPlainPeers() server.Bounds {
 	return server.Bounds{Connections: server.Connections(), Unknown: unknown(), Known: kept, Closes: true}
 }
+
+// mostRunCalls is how many calls of one run may be under way. A program waits for a message of each party and topic at once.
+const mostRunCalls = 128
+
+// runCalls leaves three quarters of what the containers' listener may hold to other runs.
+func runCalls() int { return min(mostRunCalls, server.Connections()/4) }
 
 // forContainers bounds what each run holds.
 func forContainers() server.Bounds {

@@ -26,6 +26,7 @@ import (
 	"openflow/server/application"
 	"openflow/server/base"
 	"openflow/server/interconnection"
+	"openflow/server/reply"
 	"openflow/site/authority"
 	"openflow/site/doctor/examine"
 	"openflow/site/excerpt"
@@ -274,25 +275,27 @@ func (n *Node) serve(ctx context.Context) error {
 	if err := n.preparePolling(ctx, dir); err != nil {
 		return err
 	}
+	signed := trust.Verifier{Self: n.config.Party, Keys: peers.Keys{Records: n.rows}, Nonces: n.messages}
 	inter := &interconnection.API{
 		Dialects: n.config.Dialects,
 		Node: dialect.Node{
 			Self:     n.config.Party,
-			Verifier: trust.Verifier{Self: n.config.Party, Keys: peers.Keys{Records: n.rows}, Nonces: n.messages},
-			Signer:   trust.Signer{Party: n.config.Party, Key: n.key},
-			Partner:  s.partner, Scheduler: s.scheduler, Tasks: dir.Tasks, Prober: dir, Version: n.config.Version,
-			Intake: &dialect.Intake{Calls: peerCalls, Each: maxMessage, All: allMessages},
+			Verifier: signed, Unsigned: peers.Sources{Self: n.config.Party, Signed: signed, Records: n.rows, Also: n.lines.Also},
+			Signer:  trust.Signer{Party: n.config.Party, Key: n.key},
+			Partner: s.partner, Scheduler: s.scheduler, Tasks: dir.Tasks, Prober: dir, Version: n.config.Version,
+			Intake: &reply.Intake{Calls: peerCalls, Each: maxMessage, All: allMessages},
 			Traced: n.traces.Continue, Pace: n.pace.Call, Log: n.config.Log,
 		},
 		Pace: n.pace.Message,
 		Transport: &interconnection.Transport{
 			Self: n.config.Party, Names: dir, Store: n.messages, Sessions: n.sessions, MaxBody: maxMessage, Log: n.config.Log,
-			Intake: &dialect.Intake{Calls: peerCalls, Each: maxMessage, All: allMessages},
+			Intake: &reply.Intake{Calls: peerCalls, Each: maxMessage, All: allMessages},
 			Space:  n.home.CheckSpace,
 		},
 	}
 	containers := &base.Site{
 		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log, Space: n.home.CheckSpace,
+		Intake: &reply.Intake{Calls: runCalls(), Each: maxMessage, All: allMessages},
 	}
 	containers.Traced = n.traces.Contain(func(r *http.Request) openflow.RunID { return base.Run(r).Key.RunID() })
 	messages := &base.Transport{

@@ -44,7 +44,7 @@ func TestPoolConfiguration(t *testing.T) {
 	c, err := base.withDefaults()
 	require.NoError(t, err)
 	require.Equal(t, roster.DefaultPooling(), c.Pooling)
-	good := WorkerConfig{Site: "http://x:1", Token: "t", Home: "h", Runtime: process.Opener{}}
+	good := WorkerConfig{Site: "https://x:1", Token: "t", Home: "h", Runtime: process.Opener{}}
 	for text, change := range map[string]func(*WorkerConfig){
 		"address of a site": func(c *WorkerConfig) { c.Site = "x" },
 		"no worker token":   func(c *WorkerConfig) { c.Token = "" },

@@ -103,6 +103,10 @@ func (m *machine) bindBase(ctx context.Context, with means) (port int, err error
 		return 0, err
 	}
 	m.onClose("base listener", ignoreClosed(m.base))
+	if with.advertise != "" && !openflow.ThisMachine(found.Host) {
+		m.warnings = append(m.warnings, "containers on other machines call this one without TLS at "+with.advertise+
+			": their credentials and tables can be read on the way, so keep that a network of their own")
+	}
 	_, text, err := net.SplitHostPort(m.base.Addr().String())
 	if err == nil {
 		port, err = strconv.Atoi(text)

@@ -9,6 +9,7 @@ import (
 
 	"openflow"
 	"openflow/server/base"
+	"openflow/server/reply"
 	"openflow/store/catalogue"
 	"openflow/store/encrypted"
 	"openflow/store/events"
@@ -147,7 +148,7 @@ func (n *Node) objectStore(ctx context.Context, name string) (objects.Store, err
 func (n *Node) openMessages(ctx context.Context) error {
 	n.sessions = &sessions.Sessions{Self: n.config.Party, Tasks: n.rows, Between: base.ParseTopic}
 	o := n.config.Bounds.Messages
-	o.Live, o.Job = n.sessions.Live, sessions.Job
+	o.Live, o.Job, o.Room = n.sessions.Live, sessions.Job, reply.Reads
 	store, err := n.messageStore(ctx, o)
 	if err != nil {
 		return err

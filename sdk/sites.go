@@ -19,6 +19,8 @@ type Site struct {
 	Plain   bool     `json:"plain"`    // it may be called without TLS, wherever it is
 	// Unsigned jobs are taken of it: whatever its node says of their initiator is believed.
 	Unsigned bool `json:"unsigned"`
+	// UnsignedFrom is from where unsigned requests are taken of it, and the jobs that they bring.
+	UnsignedFrom []string `json:"unsigned_from"`
 
 	Limits wire.Quota   `json:"limits"` // what it may use
 	Said   wire.Quota   `json:"said"`   // of Limits, what the operator has said of this peer
@@ -37,7 +39,8 @@ type siteChange struct {
 	Final   bool             `json:"final,omitempty"`
 	Limits  *wire.Quota      `json:"limits,omitempty"`
 
-	Unsigned *bool `json:"unsigned,omitempty"`
+	Unsigned     *bool     `json:"unsigned,omitempty"`
+	UnsignedFrom *[]string `json:"unsigned_from,omitempty"`
 }
 
 // Sites lists the peers of the node.
@@ -62,6 +65,9 @@ type Speech struct {
 	Plain   bool // without TLS, wherever it is
 	// Unsigned takes jobs from the peer without the mandate of their initiator, as FATE-Flow sends them; nil: as it was.
 	Unsigned *bool
+	// UnsignedFrom is from where unsigned requests of a node of FATE-Flow are taken, and the jobs that they bring: addresses,
+	// networks, "sha256:…" of the certificate that it shows, or "authority"; nil: as it was.
+	UnsignedFrom *[]string
 }
 
 // AddSite registers a peer, or gives a registered one another address. The answers of a FATE-Flow node are believed without
@@ -69,7 +75,7 @@ type Speech struct {
 func (c *Client) AddSite(ctx context.Context, id openflow.PartyID, url, key string, speaks Speech) error {
 	_, err := c.tell(ctx, "/openflow/v1/user/site/add", siteChange{
 		PartyID: id, URL: url, Key: key, Dialect: speaks.Dialect, Version: speaks.Version, Profile: speaks.Profile, Plain: speaks.Plain,
-		Unsigned: speaks.Unsigned,
+		Unsigned: speaks.Unsigned, UnsignedFrom: speaks.UnsignedFrom,
 	}, nil)
 	return err
 }

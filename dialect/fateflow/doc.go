@@ -26,7 +26,9 @@ func (Dialect) Name() openflow.Dialect { return Name }
 
 // Speaks implements dialect.Dialect. FATE-Flow's answers carry no signature: what is at the peer's address is believed. Where
 // one is there all the same, as of a node of ours, it is checked.
-func (Dialect) Speaks() (versions, profiles []string) { return []string{"2"}, []string{"unsigned"} }
+func (Dialect) Speaks() (versions, profiles []string) {
+	return []string{"2"}, []string{dialect.Unsigned}
+}
 
 // Channel implements dialect.Dialect: FATE-Flow's name of a session names no scheduler. Whose
 // job it is, the node finds out on the way back.

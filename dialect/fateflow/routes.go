@@ -18,9 +18,12 @@ import (
 type service struct{ dialect.Node }
 
 // Interconnection implements dialect.Dialect: the partner and scheduler pages of fate-flow-api §2.2–2.3. FATE-Flow signs no
-// answers and passes over our signature on them.
+// answers and passes over our signature on them. Its requests carry none either.
 func (Dialect) Interconnection(n dialect.Node) []dialect.Mount {
 	s := service{n}
+	if n.Unsigned != nil {
+		s.Verifier = n.Unsigned
+	}
 	return []dialect.Mount{
 		s.mount("/v2/partner", map[string]reply.Handler{
 			"/job/create":           s.createJob,

@@ -19,9 +19,9 @@ type Access struct {
 	Owner func(r *http.Request) (uid int, known bool)
 }
 
-// cookie carries the token for the UI, which a browser opens. The page at SignIn gives it to the browser. Over TLS its name begins
-// so that a browser takes it over TLS only: cookies know no ports, and something else on this host could set one without TLS.
-const cookie, cookieOverTLS = "openflow_token", "__Host-openflow_token"
+// cookie carries the session of a browser. The page at SignIn gives it to the browser. Over TLS its name begins so that a browser
+// takes it over TLS only: cookies know no ports, and something else on this host could set one without TLS.
+const cookie, cookieOverTLS = "openflow_session", "__Host-openflow_session"
 
 func cookieOf(r *http.Request) string {
 	if secret(r) {
@@ -42,21 +42,34 @@ func secret(r *http.Request) bool {
 // Known refuses, as refuse writes it, requests that lack the token, come from somebody else without one, or were sent by
 // a page of another origin. The last matters on loopback too: any page in the user's browser can reach it.
 func (a Access) Known(refuse func(http.ResponseWriter, *http.Request, error)) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if err := a.check(r); err != nil {
-				refuse(w, r, err)
-				return
-			}
-			reply.Known(w, r, "user")
-			next.ServeHTTP(w, r)
-		})
-	}
+	return func(next http.Handler) http.Handler { return a.known(next, refuse, sameOrigin) }
 }
 
 // Plain is Known for what is of no dialect: metrics and the UI. Their clients, such as Prometheus and browsers,
-// look at the HTTP status.
-func (a Access) Plain(next http.Handler) http.Handler { return a.Known(reply.Plain)(next) }
+// look at the HTTP status. Links of other sites may lead to its pages.
+func (a Access) Plain(next http.Handler) http.Handler {
+	return a.known(next, reply.Plain, func(r *http.Request) error {
+		if r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" {
+			return nil
+		}
+		return sameOrigin(r)
+	})
+}
+
+func (a Access) known(next http.Handler, refuse func(http.ResponseWriter, *http.Request, error), origin func(*http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := origin(r)
+		if err == nil {
+			err = a.check(r)
+		}
+		if err != nil {
+			refuse(w, r, err)
+			return
+		}
+		reply.Known(w, r, "user")
+		next.ServeHTTP(w, r)
+	})
+}
 
 // Operator is Plain for what an operator does with a program of his own, as taking a profile. It needs the token in the header
 // Authorization, which no page of another site can send, also where other requests need none.
@@ -77,9 +90,6 @@ func (a Access) Operator(next http.Handler) http.Handler {
 }
 
 func (a Access) check(r *http.Request) error {
-	if err := sameOrigin(r); err != nil {
-		return err
-	}
 	if r.URL.Query().Has("token") {
 		return openflow.Errorf(openflow.CodeUnauthorized, "a token in an address is not taken: proxies, logs and histories of browsers keep addresses").
 			WithHint("send it as \"Authorization: Bearer …\", or open %s in a browser; make a new token if this was the real one", SignIn)
@@ -87,7 +97,7 @@ func (a Access) check(r *http.Request) error {
 	if a.Token == "" {
 		return a.local(r)
 	}
-	if a.Same(a.Token, given(r)) {
+	if a.Same(a.Token, given(r)) || a.signedIn(r) {
 		return nil
 	}
 	return openflow.Errorf(openflow.CodeUnauthorized, "this node needs a token").
@@ -95,24 +105,24 @@ func (a Access) check(r *http.Request) error {
 }
 
 func given(r *http.Request) string {
-	if t, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		return t
-	}
-	if c, err := r.Cookie(cookieOf(r)); err == nil {
-		return c.Value
-	}
-	return ""
+	t, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return t
 }
+
+// fetchedBy is the header in which a browser tells whose page has made a request.
+const fetchedBy = "Sec-Fetch-Site"
 
 // sameOrigin refuses what a browser sends for a page of another origin. Programs send no Origin. Over TLS, a page of this host that
 // has come without TLS is of another origin too: whoever is on the way may have written it.
 func sameOrigin(r *http.Request) error {
 	origin := r.Header.Get("Origin")
-	if origin == "" {
-		if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" && r.Method != http.MethodGet {
+	if origin == "" { // as of a GET, which may do much too
+		switch site := r.Header.Get(fetchedBy); site {
+		case "", "none", "same-origin":
+			return nil
+		default:
 			return foreign(site)
 		}
-		return nil
 	}
 	u, err := url.Parse(origin)
 	if err != nil || u.Host == "" || u.Host != r.Host || secret(r) && u.Scheme != "https" {

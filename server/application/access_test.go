@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
@@ -28,6 +30,7 @@ func refuse(w http.ResponseWriter, _ *http.Request, err error) {
 
 func TestAccess(t *testing.T) {
 	const token = "t0ken"
+	session := signIn(t, token)
 	header := func(kv ...string) http.Header {
 		h := http.Header{}
 		for i := 0; i < len(kv); i += 2 {
@@ -45,6 +48,7 @@ func TestAccess(t *testing.T) {
 		tls    bool
 		owner  *owner // of the calling program; nil: the node's own user
 		code   int    // 0: let through
+		page   bool   // it is let through to pages all the same
 	}{
 		// Without a token: loopback, both ways, and a program of the node's user or root.
 		"loopback":                   {},
@@ -78,11 +82,16 @@ func TestAccess(t *testing.T) {
 		"page from a file":               {method: "POST", header: header("Origin", "null"), code: wire.NoPermission},
 		"origin that is none":            {method: "POST", header: header("Origin", "://"), code: wire.NoPermission},
 		"cross-site post without origin": {method: "POST", header: header("Sec-Fetch-Site", "cross-site"), code: wire.NoPermission},
-		"link on another page":           {header: header("Sec-Fetch-Site", "cross-site")},
+		"cross-site get":                 {header: header("Sec-Fetch-Site", "cross-site"), code: wire.NoPermission},
+		"get of another port":            {header: header("Sec-Fetch-Site", "same-site"), code: wire.NoPermission},
+		"link on another page":           {header: header("Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"), code: wire.NoPermission, page: true},
+		"frame of another page":          {header: header("Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"), code: wire.NoPermission},
+		"form of another page":           {method: "POST", header: header("Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"), code: wire.NoPermission},
+		"address that somebody typed":    {header: header("Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")},
 		// With a token.
 		"bearer":                      {token: token, header: header("Authorization", "Bearer "+token)},
 		"bearer from afar":            {token: token, from: "10.0.0.7:1", host: "node.example", header: header("Authorization", "Bearer "+token)},
-		"cookie":                      {token: token, header: header("Cookie", "openflow_token="+token)},
+		"cookie":                      {token: token, header: header("Cookie", "openflow_session="+session)},
 		"query":                       {token: token, query: "?token=" + token, code: wire.VerifyFailed},
 		"query beside a right bearer": {token: token, query: "?token=" + token, header: header("Authorization", "Bearer "+token), code: wire.VerifyFailed},
 		"query where none is needed":  {query: "?token=" + token, code: wire.VerifyFailed},
@@ -93,16 +102,20 @@ func TestAccess(t *testing.T) {
 		"empty bearer":                {token: token, header: header("Authorization", "Bearer "), code: wire.VerifyFailed},
 		"another scheme":              {token: token, header: header("Authorization", "Basic "+token), code: wire.VerifyFailed},
 		"wrong bearer, right query":   {token: token, query: "?token=" + token, header: header("Authorization", "Bearer nope"), code: wire.VerifyFailed},
-		"wrong cookie":                {token: token, header: header("Cookie", "openflow_token=nope"), code: wire.VerifyFailed},
+		"the token as a cookie":       {token: token, header: header("Cookie", "openflow_session="+token), code: wire.VerifyFailed},
+		"session of another token":    {token: "another", header: header("Cookie", "openflow_session="+session), code: wire.VerifyFailed},
+		"session that lasts longer":   {token: token, header: header("Cookie", "openflow_session=9"+session), code: wire.VerifyFailed},
+		"session as a bearer":         {token: token, header: header("Authorization", "Bearer "+session), code: wire.VerifyFailed},
+		"wrong cookie":                {token: token, header: header("Cookie", "openflow_session=nope"), code: wire.VerifyFailed},
 		"right token, another page":   {token: token, method: "POST", header: header("Authorization", "Bearer "+token, "Origin", "http://evil.example"), code: wire.NoPermission},
-		"right cookie, another page":  {token: token, method: "POST", header: header("Cookie", "openflow_token="+token, "Origin", "http://evil.example"), code: wire.NoPermission},
+		"right cookie, another page":  {token: token, method: "POST", header: header("Cookie", "openflow_session="+session, "Origin", "http://evil.example"), code: wire.NoPermission},
 		// Over TLS, to the node or to a gateway that says so.
 		"TLS, own page":                      {tls: true, method: "POST", header: header("Origin", "https://127.0.0.1:9380")},
 		"TLS, page of this host without TLS": {tls: true, method: "POST", header: header("Origin", "http://127.0.0.1:9380"), code: wire.NoPermission},
 		"gateway, own page":                  {token: token, method: "POST", host: "node.example", header: header("Authorization", "Bearer "+token, "X-Forwarded-Proto", "https", "Origin", "https://node.example")},
 		"gateway, page without TLS":          {token: token, method: "POST", host: "node.example", header: header("Authorization", "Bearer "+token, "X-Forwarded-Proto", "https", "Origin", "http://node.example"), code: wire.NoPermission},
-		"TLS, cookie":                        {tls: true, token: token, header: header("Cookie", "__Host-openflow_token="+token)},
-		"TLS, cookie that was set without":   {tls: true, token: token, header: header("Cookie", "openflow_token="+token), code: wire.VerifyFailed},
+		"TLS, cookie":                        {tls: true, token: token, header: header("Cookie", "__Host-openflow_session="+session)},
+		"TLS, cookie that was set without":   {tls: true, token: token, header: header("Cookie", "openflow_session="+session), code: wire.VerifyFailed},
 		"right token, page with port":        {token: token, method: "POST", host: "node.example:9380", header: header("Authorization", "Bearer "+token, "Origin", "https://node.example:9380")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +160,10 @@ func TestAccess(t *testing.T) {
 			plain := httptest.NewRecorder()
 			through = false
 			access.Plain(next).ServeHTTP(plain, r)
-			require.Equal(t, tc.code == 0, through, "metrics, profiles and the UI have the same door")
+			if tc.page {
+				tc.code = 0
+			}
+			require.Equal(t, tc.code == 0, through, "metrics, profiles and the UI have the same door, to which a link may lead")
 			require.Equal(t, map[int]int{0: 200, wire.VerifyFailed: 401, wire.NoPermission: 403}[tc.code], plain.Code)
 		})
 	}
@@ -163,7 +179,37 @@ func itoa(code int) string {
 	return map[int]string{wire.VerifyFailed: "5003", wire.NoPermission: "5005"}[code]
 }
 
-// A browser gets the token as a cookie that scripts and other sites cannot use, for what was typed into the page of this node.
+// signIn is the session of a browser that has been given the token.
+func signIn(t *testing.T, token string) string {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, application.SignIn, strings.NewReader(url.Values{"token": {token}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w, routes := httptest.NewRecorder(), chi.NewRouter()
+	application.SignInPage{Access: application.Access{Token: token, Same: trust.SameToken}}.Routes(routes)
+	routes.ServeHTTP(w, r)
+	cookies := w.Result().Cookies()
+	require.Len(t, cookies, 1)
+	return cookies[0].Value
+}
+
+// A session ends, whatever the browser does.
+func TestSessionEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		session := signIn(t, "t0ken")
+		access := application.Access{Token: "t0ken", Same: trust.SameToken}
+		calls := func() int {
+			r, w := httptest.NewRequest(http.MethodGet, "/ui", nil), httptest.NewRecorder()
+			r.AddCookie(&http.Cookie{Name: "openflow_session", Value: session})
+			access.Plain(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+			return w.Code
+		}
+		require.Equal(t, http.StatusOK, calls())
+		time.Sleep(13 * time.Hour) // of the bubble
+		require.Equal(t, http.StatusUnauthorized, calls())
+	})
+}
+
+// A browser gets a session in a cookie that scripts and other sites cannot use, for what was typed into the page of this node.
 func TestSignIn(t *testing.T) {
 	page := application.SignInPage{Access: application.Access{Token: "t0ken", Same: trust.SameToken}, To: "/ui"}
 	routes := chi.NewRouter()
@@ -186,7 +232,8 @@ func TestSignIn(t *testing.T) {
 	require.Equal(t, "/ui", got.Header.Get("Location"))
 	cookies := got.Cookies()
 	require.Len(t, cookies, 1)
-	require.Equal(t, "t0ken", cookies[0].Value)
+	require.NotContains(t, cookies[0].Value, "t0ken", "something else on this host gets it too")
+	require.Positive(t, cookies[0].MaxAge)
 	require.True(t, cookies[0].HttpOnly)
 	require.Equal(t, http.SameSiteStrictMode, cookies[0].SameSite)
 	require.Equal(t, "/", cookies[0].Path)
@@ -203,7 +250,7 @@ func TestSignIn(t *testing.T) {
 		cookies = do(r).Cookies()
 		require.Len(t, cookies, 1, scheme)
 		require.True(t, cookies[0].Secure, scheme)
-		require.Equal(t, "__Host-openflow_token", cookies[0].Name, "a browser takes it over TLS only, from this host only")
+		require.Equal(t, "__Host-openflow_session", cookies[0].Name, "a browser takes it over TLS only, from this host only")
 		require.Equal(t, "/", cookies[0].Path)
 		again = httptest.NewRequest(http.MethodGet, "/ui", nil)
 		over(again)

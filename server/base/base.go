@@ -55,6 +55,7 @@ type Site struct {
 	Policy      openflow.Policy                 // of this site
 	Space       func() error                    // nil, or what it answers: there is room for new data
 	Traced      func(http.Handler) http.Handler // wraps what is not a message, once the credential has been checked; nil: nothing
+	Intake      *reply.Intake                   // of what containers send and read whole; nil: it is not bounded
 	Log         *slog.Logger
 }
 
@@ -98,7 +99,13 @@ func (s *Site) known(refuse func(http.ResponseWriter, *http.Request, error), may
 				return
 			}
 			reply.Known(w, r, "run "+string(t.Key.RunID()))
-			ctx := reply.Listening(context.WithValue(r.Context(), taskKey{}, t), s.Log, "run", t.Key.RunID())
+			ctx, end, err := s.Intake.Hold(context.WithValue(r.Context(), taskKey{}, t), t.Key.String())
+			if err != nil {
+				refuse(w, r, err)
+				return
+			}
+			defer end()
+			ctx = reply.Listening(ctx, s.Log, "run", t.Key.RunID())
 			next.ServeHTTP(w, r.WithContext(ctx))
 		})
 	}

@@ -22,8 +22,10 @@ import (
 	"openflow/sdk/wire"
 	"openflow/server"
 	"openflow/server/base"
+	"openflow/server/reply"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
+	"openflow/store/messages"
 	"openflow/store/messages/sqlite"
 	"openflow/store/objects"
 	"openflow/store/objects/folder"
@@ -91,7 +93,7 @@ func newNodeWith(t *testing.T, o catalogue.Options) *node {
 	require.NoError(t, err)
 	n.secrets, err = trust.LoadOrCreateCredentials(dir)
 	require.NoError(t, err)
-	n.messages, err = sqlite.Open(t.Context(), filepath.Join(dir, "messages"), sqlite.Options{})
+	n.messages, err = sqlite.Open(t.Context(), filepath.Join(dir, "messages"), sqlite.Options{Options: messages.Options{Room: reply.Reads}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.messages.Close()) })
 	log := slog.New(slog.DiscardHandler)

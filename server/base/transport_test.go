@@ -13,6 +13,8 @@ import (
 	"openflow/dialect/peer"
 	"openflow/sdk/wire/ptp"
 	"openflow/server/base"
+	"openflow/server/reply"
+	"openflow/store/catalogue"
 	"openflow/store/messages"
 	"openflow/tests/fuzzing"
 )
@@ -323,4 +325,25 @@ func FuzzParseTopic(f *testing.F) {
 		from, to, ok := base.ParseTopic(topic, parties)
 		require.Equal(t, ok, from != openflow.Party{} && strings.HasPrefix(topic, base.TopicPrefix(from, to)))
 	})
+}
+
+// A container that reads the same large message many times at once gets it into memory once. It stays, and is read again.
+func TestReadsOfLargeMessagesAreBounded(t *testing.T) {
+	n := newNodeWith(t, catalogue.Options{})
+	n.site.Intake = &reply.Intake{Each: 1 << 20, All: 8 << 20}
+	n.arrives(toGuest, strings.Repeat("x", 500<<10))
+	leave, err := n.site.Intake.Enter(psi.String(), 600<<10, 1<<20) // another call holds it
+	require.NoError(t, err)
+	for _, op := range []string{"pop", "peek"} {
+		_, result := verdict(t, n.as(psi, channel(op, ptp.FormProtobuf, nil, ptp.HeaderTopic, toGuest)))
+		require.Equal(t, ptp.ResultUnreachable, result, "the reader comes again")
+	}
+	_, result := verdict(t, n.as(psi, channel("pop", ptp.FormProtobuf, nil, ptp.HeaderTopic, toGuest, ptp.HeaderOpenflowAck, "0")))
+	require.Equal(t, ptp.ResultUnreachable, result)
+	leave()
+	for range 3 {
+		out, result := verdict(t, n.as(psi, channel("pop", ptp.FormProtobuf, nil, ptp.HeaderTopic, toGuest, ptp.HeaderOpenflowAck, "0")))
+		require.Equal(t, ptp.ResultOK, result)
+		require.Len(t, out.Payload, 500<<10)
+	}
 }

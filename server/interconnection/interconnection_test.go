@@ -82,6 +82,47 @@ func TestEveryRouteVerifiesFirst(t *testing.T) {
 	require.Zero(t, n.traced, "not even the trace that it names is looked at")
 }
 
+// believing takes every unsigned request for one of party 9999.
+type believing struct{ dialect.Verifier }
+
+func (b believing) Verify(ctx context.Context, r *http.Request) (openflow.PartyID, error) {
+	if trust.Signs(r.Header) {
+		return b.Verifier.Verify(ctx, r)
+	}
+	return "9999", nil
+}
+
+// What nobody has signed is taken, where the operator has said so, on FATE-Flow's routes and on no other.
+func TestUnsignedRequestsOnFATEFlowsRoutesOnly(t *testing.T) {
+	n := newNode(t)
+	n.api.Node.Unsigned = believing{n.api.Node.Verifier}
+	n.handler = server.Handler(slog.New(slog.DiscardHandler), n.api)
+	taken := 0
+	for _, path := range paths(t, n.api) {
+		before := n.services.calls
+		r := n.do(httptest.NewRequest(http.MethodPost, path, strings.NewReader(strings.Replace(taskBody, "}", `,"stop_status":"failed"}`, 1))))
+		if strings.HasPrefix(path, "/v2/") {
+			if n.services.calls > before {
+				taken++
+			}
+			continue
+		}
+		require.Equal(t, before, n.services.calls, path)
+		if strings.HasPrefix(path, ptp.PathPrefix) {
+			_, err := n.verdict(r)
+			require.Equal(t, openflow.CodeUnauthorized, openflow.CodeOf(err), path)
+			continue
+		}
+		require.Contains(t, r.Body.String(), string(openflow.CodeUnauthorized), path)
+	}
+	require.Greater(t, taken, 10)
+	for _, caller := range n.services.callers {
+		require.Equal(t, openflow.PartyID("9999"), caller)
+	}
+	e := n.envelope(n.signed("666", "/v2/partner/job/start", jobBody))
+	require.Equal(t, wire.VerifyFailed, e.Code, "what says that it is signed is proven by that")
+}
+
 func TestReplayIsRefused(t *testing.T) {
 	n := newNode(t)
 	r := n.signed("9999", "/v2/partner/job/start", jobBody)

@@ -32,8 +32,8 @@ type Transport struct {
 	Store    messages.Store
 	Sessions Sessions
 	MaxBody  int64
-	Intake   *dialect.Intake // of messages; nil: they are not bounded
-	Space    func() error    // nil, or what it answers: there is room for new messages
+	Intake   *reply.Intake // of messages; nil: they are not bounded
+	Space    func() error  // nil, or what it answers: there is room for new messages
 	Log      *slog.Logger
 }
 

@@ -84,7 +84,7 @@ func NoRoute(r *http.Request) error {
 const MaxBody = 2 * wire.MaxDocument
 
 // Body reads the whole request body. One that is larger than limit bytes is CodeInvalid, by *http.MaxBytesError. When its header
-// says so, nothing is read of it. An error of ours on the way, as of a body that is not the one that was signed, comes through.
+// says so, nothing is read of it, as of one for which the caller has no room: CodeUnavailable, see [Intake.Hold]. An error of ours on the way, as of a body that is not the one that was signed, comes through.
 func Body(r *http.Request, limit int64) ([]byte, error) {
 	if w, ok := r.Body.(whole); ok {
 		if int64(len(w.all)) > limit {
@@ -94,6 +94,9 @@ func Body(r *http.Request, limit int64) ([]byte, error) {
 	}
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
+	}
+	if err := take(r.Context(), Expected(r.ContentLength, limit)); err != nil {
+		return nil, err
 	}
 	b, err := readAll(io.LimitReader(r.Body, limit+1), r.ContentLength)
 	var own *openflow.Error

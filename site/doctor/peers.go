@@ -28,6 +28,7 @@ type Peer struct {
 	GrantAll bool                 // the node allows every peer everything
 	Granted  []openflow.GrantKind // what kinds of grants the peer has here
 	Unsigned bool                 // its jobs are taken without the mandate of their initiator
+	Sources  []string             // from where its unsigned requests are taken; see openflow.ParseCallSource
 	Quota    openflow.Quota       // what holds for it
 	Use      openflow.PeerUse
 }
@@ -40,7 +41,30 @@ const (
 
 // Examine makes the checks of one peer, against this node's version.
 func (p Peer) Examine(version string) []openflow.Finding {
-	return []openflow.Finding{p.reach(), p.reached(), p.keys(), p.clock(), p.version(version), p.grants(), p.jobs(), p.quota()}
+	list := []openflow.Finding{p.reach(), p.reached(), p.keys(), p.clock(), p.version(version), p.grants(), p.jobs(), p.quota()}
+	for _, source := range p.Sources {
+		list = append(list, p.unsigned(source))
+	}
+	return list
+}
+
+// unsigned warns of a source of unsigned requests.
+func (p Peer) unsigned(source string) openflow.Finding {
+	check := "unsigned from " + source
+	remedy := fmt.Sprintf("if its node can sign, take that back: openflow site rotate %s --key KEY, openflow site add %s --url URL --key KEY --unsigned-from=", p.Party, p.Party)
+	s, err := openflow.ParseCallSource(source)
+	switch {
+	case err != nil:
+		return fail(check, err.Error(), remedy)
+	case s.Authority:
+		return warn(check, fmt.Sprintf("whoever shows a certificate in the name of party %s, of an authority in --peer-ca, speaks as that party", p.Party), remedy)
+	case s.Certificate != "":
+		return warn(check, fmt.Sprintf("whoever shows that certificate speaks as party %s, and nothing proves what was said once the connection is over", p.Party), remedy)
+	case s.Network.Addr().IsLoopback():
+		return warn(check, fmt.Sprintf("every user and every proxy of this machine speaks as party %s", p.Party), remedy)
+	}
+	return warn(check, fmt.Sprintf("whoever can send from there, or is on the way, speaks as party %s: without TLS, and on the listener of --listen-plain only", p.Party),
+		fmt.Sprintf("better know it by the certificate that it shows: openflow site add %s --url URL --unsigned-from sha256:…", p.Party))
 }
 
 // jobs is whether the peer's jobs prove whose they are.

@@ -34,7 +34,7 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	case err != nil:
 		return openflow.About(openflow.AboutJob, err)
 	case has:
-		return s.repeated(ctx, o.Key)
+		return s.repeat(ctx, o.Key)
 	}
 	word, grants, err := s.create(ctx, o)
 	if err == nil {
@@ -56,8 +56,8 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	return err
 }
 
-// repeated answers a repeat. What was decided is written down once more: the first call may have broken off before.
-func (s *Service) repeated(ctx context.Context, k openflow.JobKey) error {
+// repeat answers a repeat. What was decided is written down once more: the first call may have broken off before.
+func (s *Service) repeat(ctx context.Context, k openflow.JobKey) error {
 	job, err := s.Store.Job(ctx, k)
 	if err != nil {
 		return openflow.About(openflow.AboutJob, err)

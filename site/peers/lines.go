@@ -81,7 +81,7 @@ func secret(s openflow.SiteRecord) error {
 		WithHint("use https; or, where something else protects the way: openflow site add %s --url %s --key KEY --plain", s.Party, s.URL)
 }
 
-// Holder implements what [trust.Accepting] asks: the peer whose key that is. CodeNotFound: nobody's.
+// Holder implements trust.Recorded: the peer whose key that is. CodeNotFound: nobody's.
 func (k Keys) Holder(ctx context.Context, key trust.PublicKey) (openflow.PartyID, error) {
 	s, err := k.Records.SiteByKey(ctx, key.String())
 	return s.Party, err

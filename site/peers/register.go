@@ -38,6 +38,14 @@ func Parse(s string) (Peer, error) {
 
 // Check refuses a party ID, address or key that cannot be one.
 func (p Peer) Check() error {
+	if _, err := trust.ParsePublicKey(p.Key); err != nil {
+		return err
+	}
+	return p.checkAddress()
+}
+
+// checkAddress is Check for a peer that has no key.
+func (p Peer) checkAddress() error {
 	if err := openflow.CheckIdentifier("party ID of a peer", string(p.Party)); err != nil {
 		return err
 	}
@@ -45,9 +53,6 @@ func (p Peer) Check() error {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" {
 		return openflow.Errorf(openflow.CodeInvalid, "peer %s: %q is not an http or https address", p.Party, p.URL).
 			WithHint("write it like https://10.0.0.2:9390")
-	}
-	if _, err := trust.ParsePublicKey(p.Key); err != nil {
-		return err
 	}
 	return secret(openflow.SiteRecord{Party: p.Party, URL: p.URL, Plain: p.Plain})
 }
@@ -114,31 +119,49 @@ func (r Register) ProbeSite(ctx context.Context, id openflow.PartyID) ([]openflo
 	return list, nil
 }
 
-// AddSite registers a peer, or gives a registered one another address or dialect. A different key is refused: that is rotate.
+// AddSite registers a peer, or gives a registered one another address or dialect. A different key is refused: that is rotate. A
+// peer that signs nothing needs none. Sources that are nil stay as they are.
 func (r Register) AddSite(ctx context.Context, s openflow.SiteRecord) error {
-	key := ""
+	s.Keys = slices.DeleteFunc(slices.Clone(s.Keys), func(key string) bool { return key == "" })
+	p := Peer{Party: s.Party, URL: s.URL, Plain: s.Plain}
+	check := p.checkAddress
 	if len(s.Keys) > 0 {
-		key = s.Keys[0]
+		p.Key = s.Keys[0]
+		check = p.Check
 	}
-	if err := (Peer{Party: s.Party, URL: s.URL, Key: key, Plain: s.Plain}).Check(); err != nil {
+	if err := check(); err != nil {
+		return err
+	}
+	sources, err := openflow.ParseCallSources(s.Sources)
+	if err != nil {
+		return err
+	}
+	s.Sources = slices.Clone(s.Sources) // nil stays nil
+	for i, source := range sources {
+		s.Sources[i] = source.String()
+	}
+	if err := r.ownSources(ctx, s); err != nil {
 		return err
 	}
 	if s.Party == r.Self {
 		return openflow.Errorf(openflow.CodeInvalid, "party %s is this node itself", s.Party)
 	}
-	_, err := r.Records.ChangeSite(ctx, s.Party, func(have openflow.SiteRecord, known bool) (openflow.SiteRecord, error) {
+	_, err = r.Records.ChangeSite(ctx, s.Party, func(have openflow.SiteRecord, known bool) (openflow.SiteRecord, error) {
 		if !known {
 			made, err := r.Dialects.Complete(s)
 			made.AddedAt = time.Now()
-			return made, err
+			return made, cmp.Or(err, proves(made))
 		}
-		if !slices.Contains(have.Keys, key) {
+		if len(s.Keys)+len(have.Keys) > 0 && !slices.Contains(have.Keys, p.Key) {
 			return have, openflow.Errorf(openflow.CodeConflict, "party %s is registered with another key", s.Party).
-				WithHint("if it has really changed: openflow site rotate %s --key %s", s.Party, key)
+				WithHint("if it has really changed: openflow site rotate %s --key %s", s.Party, cmp.Or(p.Key, "KEY"))
 		}
 		have.URL, have.Plain = s.URL, s.Plain
+		if s.Sources != nil {
+			have.Sources = s.Sources
+		}
 		if s.Dialect == "" && s.Version == "" && s.Profile == "" { // who says nothing leaves it as it is
-			return have, nil
+			return have, proves(have)
 		}
 		said := s
 		if said.Dialect = cmp.Or(s.Dialect, have.Dialect); said.Dialect == have.Dialect {
@@ -146,9 +169,41 @@ func (r Register) AddSite(ctx context.Context, s openflow.SiteRecord) error {
 		}
 		said, err := r.Dialects.Complete(said)
 		have.Dialect, have.Version, have.Profile = said.Dialect, said.Version, said.Profile
-		return have, err
+		return have, cmp.Or(err, proves(have))
 	})
 	return err
+}
+
+// proves refuses a record by which nobody could tell who calls, and sources of requests that a peer's dialect signs.
+func proves(s openflow.SiteRecord) error {
+	switch {
+	case len(s.Sources) > 0 && s.Profile != dialect.Unsigned:
+		return openflow.Errorf(openflow.CodeInvalid, "party %s speaks %s, in which nodes sign their requests: none is taken for where it comes from", s.Party, s.Dialect).
+			WithHint("leave out --unsigned-from; only for a node of FATE-Flow give --dialect fate-flow")
+	case len(s.Keys) == 0 && len(s.Sources) == 0:
+		return openflow.Errorf(openflow.CodeInvalid, "party %s has no key, so nothing proves who calls", s.Party).
+			WithHint("give the key that openflow site key prints there; a node of FATE-Flow has none, and needs --unsigned-from")
+	}
+	return nil
+}
+
+// ownSources refuses a source that is another peer's too: its requests would be nobody's.
+func (r Register) ownSources(ctx context.Context, s openflow.SiteRecord) error {
+	own, err := openflow.ParseCallSources(s.Sources)
+	if err != nil || len(own) == 0 {
+		return err
+	}
+	var both error
+	err = eachSource(ctx, r.Records, func(party openflow.PartyID, theirs openflow.CallSource) {
+		for _, source := range own {
+			same := source.Certificate != "" && source.Certificate == theirs.Certificate || source.Network.IsValid() && theirs.Network.IsValid() && source.Network.Overlaps(theirs.Network)
+			if same && party != s.Party {
+				both = openflow.Errorf(openflow.CodeConflict, "unsigned requests from %s would be of party %s and of party %s", source, s.Party, party).
+					WithHint("give each its own: an address, a network apart from others, or the certificate that it shows")
+			}
+		}
+	})
+	return cmp.Or(err, both)
 }
 
 // change changes the record of a peer that is known. CodeNotFound: it is not.

@@ -129,7 +129,7 @@ func (s *Service) admit(ctx context.Context, caller openflow.PartyID, sub openfl
 		if err != nil {
 			return no(err)
 		}
-		return s.again(ctx, first)
+		return s.repeat(ctx, first)
 	}
 	if word, err = s.Mandates.OfSubmission(ctx, caller, sub); err != nil {
 		word = s.word(caller)
@@ -172,8 +172,8 @@ func (s *Service) rule(initiator openflow.PartyID) openflow.Quota {
 	return s.Quota
 }
 
-// again answers a repeat, and tells on whose word and on which grants the job was taken.
-func (s *Service) again(ctx context.Context, job openflow.ScheduledJob) (openflow.ScheduledJob, openflow.Authority, error) {
+// repeat answers a repeat, and tells on whose word and on which grants the job was taken.
+func (s *Service) repeat(ctx context.Context, job openflow.ScheduledJob) (openflow.ScheduledJob, openflow.Authority, error) {
 	word := s.word(job.Initiator)
 	word.Purpose, word.Signed = job.DAG.Conf.Purpose, job.Mandate != nil
 	grants, _, err := s.Store.GrantsOfJob(ctx, s.Self, job.ID)

@@ -81,12 +81,12 @@ func marked(text []byte) []byte { return append([]byte(mandateMark), text...) }
 // jobs only, under a mandate that says exactly this job. Without one, it is a peer from which this site takes unsigned jobs.
 // Errors: CodePermission, CodeUnauthorized.
 func (m Mandates) OfSubmission(ctx context.Context, caller openflow.PartyID, sub openflow.Submission) (openflow.Authority, error) {
-	a := openflow.Authority{Initiator: caller, Scheduler: m.Self, Purpose: sub.DAG.Conf.Purpose, Signed: true}
+	a := openflow.Authority{Initiator: caller, Scheduler: m.Self, Purpose: sub.DAG.Conf.Purpose, Signed: !unsigned(ctx, caller)}
 	if caller == m.Self {
 		return a, nil
 	}
 	if sub.Mandate == nil {
-		return a, m.takesUnsigned(ctx, caller, sub.ID)
+		return a, m.takesUnsigned(ctx, caller, sub.ID, unsigned(ctx, caller))
 	}
 	t, err := m.read(ctx, *sub.Mandate, caller)
 	if err == nil {
@@ -109,12 +109,12 @@ func (m Mandates) OfOrder(ctx context.Context, o openflow.JobOrder) (openflow.Au
 	conf := o.DAG.Conf
 	a := openflow.Authority{Initiator: cmp.Or(conf.Initiator, o.Key.Scheduler), Scheduler: o.Key.Scheduler, Purpose: conf.Purpose}
 	if o.Mandate == nil {
-		a.Signed = a.Initiator == a.Scheduler // who has signed the call itself
-		from := a.Scheduler
+		from, called := a.Scheduler, unsigned(ctx, a.Scheduler)
+		a.Signed = a.Initiator == a.Scheduler && !called // who has signed the call itself
 		if from == m.Self {
-			from = a.Initiator
+			from, called = a.Initiator, true // by whichever call this node has taken it as the scheduler
 		}
-		return a, m.takesUnsigned(ctx, from, o.Key.Job)
+		return a, m.takesUnsigned(ctx, from, o.Key.Job, called)
 	}
 	t, err := m.read(ctx, *o.Mandate, a.Initiator)
 	if err == nil {
@@ -142,8 +142,9 @@ func (m Mandates) OfOrder(ctx context.Context, o openflow.JobOrder) (openflow.Au
 	return a, nil
 }
 
-// takesUnsigned refuses a job that nobody has signed, unless this site's record of the peer says that it takes such jobs.
-func (m Mandates) takesUnsigned(ctx context.Context, from openflow.PartyID, job openflow.JobID) error {
+// takesUnsigned refuses a job that nobody has signed, unless this site's record of the peer says that it takes such jobs: of all
+// its calls, or of those that nobody has signed either.
+func (m Mandates) takesUnsigned(ctx context.Context, from openflow.PartyID, job openflow.JobID, called bool) error {
 	if from == m.Self {
 		return nil
 	}
@@ -151,7 +152,7 @@ func (m Mandates) takesUnsigned(ctx context.Context, from openflow.PartyID, job 
 	if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
 		return err
 	}
-	if s.Unsigned {
+	if s.Unsigned || called && len(s.Sources) > 0 {
 		return nil
 	}
 	return openflow.Errorf(openflow.CodePermission, "job %s comes from party %s without the mandate of its initiator", job, from).

@@ -305,6 +305,42 @@ func TestUnsignedJobs(t *testing.T) {
 	}
 }
 
+// Of a peer that is known by where its unsigned requests come from, unsigned jobs are taken with those requests only. They prove no
+// initiator at all.
+func TestJobsOfUnsignedRequests(t *testing.T) {
+	c, d := newConsortium(t), jobDAG()
+	record := c.sites["10001"]["10000"]
+	record.Sources = []string{"10.0.0.7"}
+	c.sites["10001"]["10000"] = record
+	o, sub := order(d, nil, d.Parties[1]), openflow.Submission{DAG: d, ID: "1"}
+	o.DAG.Conf.Initiator = "10000"
+	for name, tc := range map[string]struct {
+		ctx  context.Context
+		code openflow.Code
+	}{
+		"a signed request":           {t.Context(), openflow.CodePermission},
+		"an unsigned one":            {trust.Unsigned(t.Context(), "10000"), ""},
+		"an unsigned one of another": {trust.Unsigned(t.Context(), "9999"), openflow.CodePermission},
+	} {
+		a, err := c.at("10001").OfOrder(tc.ctx, o)
+		require.Equal(t, tc.code, openflow.CodeOf(err), name)
+		require.Equal(t, tc.code != "", a.Signed, name)
+		a, err = c.at("10001").OfSubmission(tc.ctx, "10000", sub)
+		require.Equal(t, tc.code, openflow.CodeOf(err), name)
+		require.Equal(t, tc.code != "", a.Signed, name)
+	}
+	_, err := c.at("10001").OfSubmission(trust.Unsigned(t.Context(), "9999"), "9999", sub)
+	requireCode(t, openflow.CodePermission, err)
+	forged := order(d, c.give(t, d), d.Parties[1])
+	forged.DAG.Tasks[1].Component = "x"
+	_, err = c.at("10001").OfOrder(trust.Unsigned(t.Context(), "10000"), forged)
+	requireCode(t, openflow.CodePermission, err)
+	o.Key.Scheduler = "10001" // this node schedules it, and has taken it so
+	a, err := c.at("10001").OfOrder(t.Context(), o)
+	require.NoError(t, err)
+	require.False(t, a.Signed)
+}
+
 // The largest job has a mandate within the bound, and hashing it costs in proportion to what is there, however many parties share
 // an entry.
 func TestMandateOfTheLargestJob(t *testing.T) {

@@ -55,8 +55,8 @@ func Shown(s *tls.ConnectionState) (key PublicKey, ok bool) {
 // Showing tells what this side shows in a handshake that begins now. What is shown may change: a certificate is renewed.
 type Showing func() *tls.Certificate
 
-// Always shows the same certificate.
-func Always(c tls.Certificate) Showing { return func() *tls.Certificate { return &c } }
+// Constant shows the same certificate at all times.
+func Constant(c tls.Certificate) Showing { return func() *tls.Certificate { return &c } }
 
 // server is what a listener shows, whatever the caller asks for.
 func (s Showing) server(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s(), nil }
@@ -73,30 +73,44 @@ func (s Showing) client(asked *tls.CertificateRequestInfo) (*tls.Certificate, er
 // Authorities are those whose certificates an operator believes now, besides the node keys of peers; nil: nobody's.
 type Authorities func() *x509.CertPool
 
-// Accepting is how a node takes connections of peers: TLS 1.3, and only from who holds a key that a record here has, or a
-// certificate of one of the authorities. own is what it shows. holder tells whose key one is; CodeNotFound: nobody's.
-func Accepting(own Showing, holder func(context.Context, PublicKey) (openflow.PartyID, error), also Authorities) *tls.Config {
+// Accepting is how a node takes connections of peers, in TLS 1.3. They come only from who holds a key or certificate that a
+// record here names, or a certificate of one of the authorities. own is what it shows.
+func Accepting(own Showing, known Recorded, also Authorities) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, GetCertificate: own.server, ClientAuth: tls.RequireAnyClientCert,
 		VerifyConnection: func(s tls.ConnectionState) error {
+			ctx, cancel := context.WithTimeout(context.Background(), lookup)
+			defer cancel()
 			if key, ok := Shown(&s); ok {
-				ctx, cancel := context.WithTimeout(context.Background(), lookup)
-				defer cancel()
-				if _, err := holder(ctx, key); openflow.CodeOf(err) != openflow.CodeNotFound {
+				if _, err := known.Holder(ctx, key); openflow.CodeOf(err) != openflow.CodeNotFound {
 					return nil // where the records cannot be read now, the signature of each request decides
 				}
 			}
-			return chained(s, also, x509.VerifyOptions{KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+			err := chained(s, also, asClient)
+			if c := leaf(s); err != nil && c != nil {
+				if named, _ := known.Named(ctx, Fingerprint(c)); named { // otherwise what is wrong with it is told
+					return nil
+				}
+			}
+			return err
 		},
 		NextProtos: []string{"http/1.1"}, SessionTicketsDisabled: true, // a key that is removed opens no further connection
 	}
 }
 
+// Recorded tells who may open a connection, by the records of peers.
+type Recorded interface {
+	// Holder tells whose key one is; CodeNotFound: nobody's.
+	Holder(ctx context.Context, key PublicKey) (openflow.PartyID, error)
+	// Named tells whether a record names the certificate with that fingerprint.
+	Named(ctx context.Context, fingerprint string) (bool, error)
+}
+
 // lookup bounds how long a handshake waits for the records.
 const lookup = 5 * time.Second
 
-// Calling is how a node calls one peer: TLS 1.3, and only to who holds one of these keys, or a certificate of one of the
-// authorities. Such a certificate is for the host in the peer's address, which is a name or an IP address.
+// Calling is how a node calls one peer, in TLS 1.3. It talks only to who holds one of these keys, or a certificate of one of the
+// authorities for the host in the peer's address, which is a name or an IP address.
 func Calling(own Showing, peer openflow.PartyID, host string, keys []PublicKey, also Authorities) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, GetClientCertificate: own.client,
@@ -152,8 +166,8 @@ func Serving(own Showing) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: own.server, NextProtos: []string{"h2", "http/1.1"}}
 }
 
-// Joining is how a machine of a pool calls its node: TLS 1.3, and only to who holds the key that came with the machine's token, or
-// a certificate of one of the authorities for that host. Without a key, and without authorities, those of this machine count.
+// Joining is how a machine of a pool calls its node, in TLS 1.3. It talks only to who holds the key that came with the machine's
+// token, or a certificate of one of the authorities for that host. Without a key and authorities, those of this machine count.
 func Joining(host string, pin PublicKey, also Authorities) *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS13,

@@ -80,11 +80,32 @@ func authority(t *testing.T, name string, addresses ...net.IP) (trust.Authoritie
 		Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}, nil, nil)
 	leaf, own := make(&x509.Certificate{
-		DNSNames: []string{name}, IPAddresses: addresses, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, IPAddresses: addresses, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}, root, key)
 	pool := x509.NewCertPool()
 	pool.AddCert(root)
 	return func() *x509.CertPool { return pool }, tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: own}
+}
+
+// records are those of a site whose peers hold keys, and of one whose certificate has that fingerprint.
+type records struct {
+	holder      func(trust.PublicKey) (openflow.PartyID, error)
+	certificate string
+}
+
+func (r records) Holder(_ context.Context, k trust.PublicKey) (openflow.PartyID, error) {
+	return r.holder(k)
+}
+
+func (r records) Named(_ context.Context, fingerprint string) (bool, error) {
+	return r.certificate != "" && r.certificate == fingerprint, nil
+}
+
+func parsed(t *testing.T, c tls.Certificate) *x509.Certificate {
+	t.Helper()
+	leaf, err := x509.ParseCertificate(c.Certificate[0])
+	require.NoError(t, err)
+	return leaf
 }
 
 // Two nodes talk when each holds the key that the other has in its records, and in no other case.
@@ -92,18 +113,20 @@ func TestConnectionsOfPeers(t *testing.T) {
 	host, guest, stranger := newKey(t), newKey(t), newKey(t)
 	roots, given := authority(t, "bank.example", net.IPv4(192, 0, 2, 1))
 	_, forged := authority(t, "bank.example")
-	known := func(_ context.Context, k trust.PublicKey) (openflow.PartyID, error) {
+	named, caller := authority(t, "fate.example") // nobody believes that authority, and a record names the certificate
+	_, other := authority(t, "fate.example")
+	known := records{certificate: trust.Fingerprint(parsed(t, caller)), holder: func(k trust.PublicKey) (openflow.PartyID, error) {
 		if k == guest.Public() {
 			return "9999", nil
 		}
 		return "", openflow.Errorf(openflow.CodeNotFound, "nobody has this key")
-	}
+	}}
 	pinned := []trust.PublicKey{newKey(t).Public(), host.Public()} // while the key changes, there are two
 	accepting := func(also trust.Authorities) *tls.Config {
-		return trust.Accepting(trust.Always(certificate(t, host, "10000")), known, also)
+		return trust.Accepting(trust.Constant(certificate(t, host, "10000")), known, also)
 	}
 	callingAt := func(host string, own tls.Certificate, keys []trust.PublicKey, also trust.Authorities) *tls.Config {
-		c := trust.Calling(trust.Always(own), "10000", host, keys, also)
+		c := trust.Calling(trust.Constant(own), "10000", host, keys, also)
 		c.ServerName = host // as net/http does
 		return c
 	}
@@ -132,6 +155,11 @@ func TestConnectionsOfPeers(t *testing.T) {
 		"a caller with an authority's word":      {accepting(roots), calling(given, pinned, nil), true},
 		"a caller with a forged word":            {accepting(roots), calling(forged, pinned, nil), false},
 		"a caller whose authority nobody trusts": {accepting(nil), calling(given, pinned, nil), false},
+		"a caller whose certificate is recorded": {accepting(nil), calling(caller, pinned, nil), true},
+		"beside those of an authority":           {accepting(roots), calling(caller, pinned, nil), true},
+		"a caller with another certificate":      {accepting(nil), calling(other, pinned, nil), false},
+		"the recorded one proves no node":        {of(caller), calling(ours, pinned, nil), false},
+		"unless its authority is believed":       {of(caller), callingAt("fate.example", ours, pinned, named), true},
 		"a gateway with an authority's word":     {of(given), calling(ours, pinned, roots), true},
 		"a gateway with a forged word":           {of(forged), calling(ours, pinned, roots), false},
 		"a gateway of another name":              {of(given), at("other.example"), false},
@@ -151,9 +179,9 @@ func TestCopiedCertificateIsNone(t *testing.T) {
 	host, guest, thief := newKey(t), newKey(t), newKey(t)
 	copied := certificate(t, guest, "9999")
 	copied.PrivateKey = certificate(t, thief, "9999").PrivateKey
-	known := func(context.Context, trust.PublicKey) (openflow.PartyID, error) { return "9999", nil }
+	known := records{holder: func(trust.PublicKey) (openflow.PartyID, error) { return "9999", nil }}
 	client := &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, Certificates: []tls.Certificate{copied}} //nolint:gosec // as above
-	require.Error(t, spoken(t, trust.Accepting(trust.Always(certificate(t, host, "10000")), known, nil), client))
+	require.Error(t, spoken(t, trust.Accepting(trust.Constant(certificate(t, host, "10000")), known, nil), client))
 }
 
 // A machine of a pool talks to the node whose key its token names, to a gateway that an authority vouches for, and to nobody else.
@@ -161,7 +189,7 @@ func TestConnectionsOfWorkers(t *testing.T) {
 	node, stranger := newKey(t), newKey(t)
 	roots, given := authority(t, "gateway.example", net.IPv4(192, 0, 2, 1))
 	_, forged := authority(t, "gateway.example")
-	of := func(own tls.Certificate) *tls.Config { return trust.Serving(trust.Always(own)) }
+	of := func(own tls.Certificate) *tls.Config { return trust.Serving(trust.Constant(own)) }
 	itself, another := of(certificate(t, node, "9999")), of(certificate(t, stranger, "9999"))
 	old := trust.Joining("h", node.Public(), nil)
 	old.MinVersion, old.MaxVersion = tls.VersionTLS12, tls.VersionTLS12

@@ -21,6 +21,7 @@ type siteRow struct {
 	Unsigned bool   `db:"unsigned"`
 	Keys     string `db:"keys"` // JSON
 	Plain    bool   `db:"plain"`
+	Sources  string `db:"sources"` // JSON
 }
 
 var (
@@ -57,9 +58,15 @@ func (c *Catalogue) ChangeSite(
 		if err != nil {
 			return err
 		}
+		sources := ""
+		if len(s.Sources) > 0 {
+			if sources, err = encode("the sources of site "+string(p), s.Sources); err != nil {
+				return err
+			}
+		}
 		_, err = t.exec(ctx, saveSite, siteColumns.values(siteRow{
 			Party: string(p), URL: s.URL, Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile,
-			AddedAt: orNow(s.AddedAt, c.stamp()), Unsigned: s.Unsigned, Keys: keys, Plain: s.Plain,
+			AddedAt: orNow(s.AddedAt, c.stamp()), Unsigned: s.Unsigned, Keys: keys, Plain: s.Plain, Sources: sources,
 		})...)
 		return err
 	})
@@ -74,6 +81,11 @@ func scanSite(from row) (openflow.SiteRecord, error) {
 	s := openflow.SiteRecord{
 		Party: openflow.PartyID(r.Party), URL: r.URL, Dialect: openflow.Dialect(r.Dialect), Version: r.Version, Profile: r.Profile,
 		AddedAt: timeOf(r.AddedAt), Unsigned: r.Unsigned, Plain: r.Plain,
+	}
+	if r.Sources != "" {
+		if err := decode("the sources of site "+r.Party, r.Sources, &s.Sources); err != nil {
+			return s, err
+		}
 	}
 	return s, decode("site "+r.Party, r.Keys, &s.Keys)
 }
@@ -90,8 +102,17 @@ func (c *Catalogue) Site(ctx context.Context, p openflow.PartyID) (openflow.Site
 
 // Sites lists the peers by party ID.
 func (c *Catalogue) Sites(ctx context.Context) ([]openflow.SiteRecord, error) {
+	return c.sites(ctx, "")
+}
+
+// SitesWithSources lists those of which unsigned requests are taken.
+func (c *Catalogue) SitesWithSources(ctx context.Context) ([]openflow.SiteRecord, error) {
+	return c.sites(ctx, ` where sources <> ''`)
+}
+
+func (c *Catalogue) sites(ctx context.Context, where string) ([]openflow.SiteRecord, error) {
 	var sites []openflow.SiteRecord
-	err := c.each(ctx, `select `+siteColumns.names+` from site order by party`, nil, func(r row) error {
+	err := c.each(ctx, `select `+siteColumns.names+` from site`+where+` order by party`, nil, func(r row) error {
 		s, err := scanSite(r)
 		sites = append(sites, s)
 		return err

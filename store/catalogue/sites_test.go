@@ -24,7 +24,7 @@ func testSites(t *testing.T, newCatalogue opener) {
 	require.Empty(t, cmp.Diff(s, got))
 
 	s.Keys, s.URL, s.Dialect = []string{"ed25519:a", "ed25519:b"}, "https://c.example", "interop"
-	s.Version, s.Profile, s.Unsigned = "1.2", "signed", true
+	s.Version, s.Profile, s.Unsigned, s.Sources = "1.2", "signed", true, []string{"10.0.0.7"}
 	again := s
 	again.AddedAt = epoch.Add(time.Hour)
 	require.NoError(t, c.SaveSite(ctx, again))
@@ -36,6 +36,9 @@ func testSites(t *testing.T, newCatalogue opener) {
 	sites, err := c.Sites(ctx)
 	require.NoError(t, err)
 	require.Len(t, sites, 2)
+	sites, err = c.SitesWithSources(ctx)
+	require.NoError(t, err)
+	require.Equal(t, []openflow.SiteRecord{got}, sites)
 	requireCode(t, openflow.CodeInvalid, c.SaveSite(ctx, openflow.SiteRecord{Party: "a b"}))
 
 	for key, want := range map[string]openflow.PartyID{"ed25519:b": "10000", "ed25519:B": "", "ed25519:_": "", "ed25519:%": "", "ed25519": "", "": ""} {

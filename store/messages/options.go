@@ -1,6 +1,10 @@
 package messages
 
-import "openflow"
+import (
+	"context"
+
+	"openflow"
+)
 
 // The limits that apply when none are given. What one peer sends never takes all the room, and neither does one job.
 //
@@ -47,6 +51,10 @@ type Options struct {
 	// is a job of its own.
 	Job func(session string) string
 
+	// Room is asked before a large payload of so many bytes comes into memory for a reader, and may refuse: the message then stays
+	// where it is. The context is the reader's. It may be called concurrently and must not call the store. Nil: there is room.
+	Room func(ctx context.Context, bytes int64) error
+
 	// Live reports whether a job still uses a session, which exempts it from the idle limit of Sweep. It may be called
 	// concurrently and must not call the store. Nil: no session is live.
 	Live func(session string) bool
@@ -71,6 +79,9 @@ func (o Options) WithDefaults() (Options, error) {
 	}
 	if o.Live == nil {
 		o.Live = func(string) bool { return false }
+	}
+	if o.Room == nil {
+		o.Room = func(context.Context, int64) error { return nil }
 	}
 	if o.Job == nil {
 		o.Job = func(session string) string { return session }

@@ -146,7 +146,7 @@ func TestProfilesAreForTheOperator(t *testing.T) {
 		"a GET":                      {user.URL, http.MethodGet, heap, []string{"Authorization", bearer}},
 		"no token":                   {user.URL, http.MethodPost, heap, nil},
 		"a wrong token":              {user.URL, http.MethodPost, heap, []string{"Authorization", "Bearer x"}},
-		"the token as a cookie":      {user.URL, http.MethodPost, heap, []string{"Cookie", "openflow_token=" + user.Token}},
+		"the token as a cookie":      {user.URL, http.MethodPost, heap, []string{"Cookie", "openflow_session=" + user.Token}},
 		"the token in the address":   {user.URL, http.MethodPost, heap + "&token=" + user.Token, nil},
 		"a page of another origin":   {user.URL, http.MethodPost, heap, []string{"Authorization", bearer, "Origin", "http://evil.example"}},
 		"the interconnection layer":  {e.PeersURL("9999"), http.MethodPost, heap, []string{"Authorization", bearer}},

@@ -97,6 +97,12 @@ func (k oneKey) PublicKeys(context.Context, openflow.PartyID) ([]trust.PublicKey
 	return []trust.PublicKey{k.key}, nil
 }
 
+func (k oneKey) Holder(context.Context, trust.PublicKey) (openflow.PartyID, error) {
+	return "9999", nil
+}
+
+func (k oneKey) Named(context.Context, string) (bool, error) { return false, nil }
+
 func (k oneKey) VerifyAnswer(from openflow.PartyID, request, answer http.Header, status int, body []byte) error {
 	return trust.VerifyAnswer([]trust.PublicKey{k.key}, from, request, answer, status, body)
 }
@@ -123,7 +129,7 @@ func (s *secured) calls(ctx context.Context, dir string) (err error) {
 	keys := oneKey{key.Public()}
 	signed := proving(trust.Verifier{Self: "10000", Keys: keys, Nonces: nonces}, trust.Signer{Party: "10000", Key: key})
 	bare, behind, sealed := httptest.NewServer(echo), httptest.NewServer(signed), httptest.NewUnstartedServer(signed)
-	sealed.TLS = trust.Accepting(trust.Always(own), func(context.Context, trust.PublicKey) (openflow.PartyID, error) { return "9999", nil }, nil)
+	sealed.TLS = trust.Accepting(trust.Constant(own), keys, nil)
 	sealed.StartTLS()
 	for _, server := range []*httptest.Server{bare, behind, sealed} {
 		defer server.Close()
@@ -138,7 +144,7 @@ func (s *secured) calls(ctx context.Context, dir string) (err error) {
 	by := signing{trust.Signer{Party: "9999", Key: key}}
 	links := []*peer.Link{
 		link(bare.URL, unsigned{}, httpclient.Options{}), link(behind.URL, by, httpclient.Options{}),
-		link(sealed.URL, by, httpclient.Options{TLS: trust.Calling(trust.Always(own), "10000", "127.0.0.1", []trust.PublicKey{key.Public()}, nil)}),
+		link(sealed.URL, by, httpclient.Options{TLS: trust.Calling(trust.Constant(own), "10000", "127.0.0.1", []trust.PublicKey{key.Public()}, nil)}),
 	}
 	body := bytes.Repeat([]byte("x"), 1<<10)
 	times := make([][]time.Duration, len(links))

@@ -128,7 +128,8 @@ func (u usage) wrong(line string) string {
 		full = full || strings.HasPrefix(w, "-") || strings.ContainsAny(w, "%0123456789") || w == strings.ToUpper(w)
 	}
 	for _, flag := range u.needs {
-		if full && !continued && !slices.Contains(given, flag) {
+		spared := flag == "--key" && slices.Contains(given, "--unsigned-from") // a peer that signs nothing has none
+		if full && !continued && !spared && !slices.Contains(given, flag) {
 			return "it needs " + flag
 		}
 	}
@@ -154,6 +155,7 @@ func TestWrongAdviceIsFound(t *testing.T) {
 		`openflow uninstall --all`:                                   "there is no flag --all",
 		`run openflow site rotate %s (or ask)`:                       "it needs --key",
 		`openflow site add 10000 --url http://10.0.0.2:9390`:         "it needs --key",
+		`openflow site add 1 --url URL --unsigned-from 10.0.0.7`:     "",
 		`openflow scores raise 9999 demo/credit`:                     "it needs --to",
 		`openflow job output 1 -z`:                                   "there is no flag -z",
 		`openflow uninstall --gone removes them, as does the start.`: "",

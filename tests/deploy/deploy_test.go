@@ -266,9 +266,9 @@ func TestLogsOfTheStackAreBounded(t *testing.T) {
 
 // ports are what each kind of caller finds at a node, in every text that somebody may copy from.
 var ports = map[string]*regexp.Regexp{
-	"9380": regexp.MustCompile(`(?:--listen |\nlisten: |OPENFLOW_LISTEN[=:] ?"?|--node http://)[\w.]+:(\d+)`),
+	"9380": regexp.MustCompile(`(?:--listen |\nlisten: |OPENFLOW_LISTEN[=:] ?"?|--node https?://)[\w.]+:(\d+)`),
 	"9390": regexp.MustCompile(`(?:--listen-interconnection |\nlisten-interconnection: |OPENFLOW_LISTEN_INTERCONNECTION[=:] ?"?|--url https://|--peer \d+=https://)[\w.]+:(\d+)`),
-	"9391": regexp.MustCompile(`(?:--listen-workers |OPENFLOW_LISTEN_WORKERS[=:] ?"?|--site"?,? "?http://|OPENFLOW_SITE[=:] ?"?http://)[\w.]+:(\d+)`),
+	"9391": regexp.MustCompile(`(?:--listen-workers |OPENFLOW_LISTEN_WORKERS[=:] ?"?|--site"?,? "?https://|OPENFLOW_SITE[=:] ?"?https://)[\w.]+:(\d+)`),
 }
 
 // README, the operator's page, the help texts and deploy/ name the same ports, and no partner is told of the users' one.

@@ -24,12 +24,11 @@ import (
 )
 
 // replicas are two servers of party 9999 behind one address, on a Temporal server, PostgreSQL, Redis and S3; party 10000
-// has everything in one process.
+// has everything in one process. It speaks TLS with them through a balancer of connections, and pins the one key that they share.
 type replicas struct {
 	list    []*site
 	peer    *site
 	address string
-	plain   []string // of each, for the peer
 }
 
 func newReplicas(t *testing.T) *replicas {
@@ -51,7 +50,7 @@ func newReplicas(t *testing.T) *replicas {
 	all := sites(t, "process", "9999", "10000")
 	first := all["9999"]
 	second := &site{party: "9999", home: filepath.Join(t.TempDir(), "second"), key: first.key}
-	ports := env.Ports(t, 4)
+	ports := env.Ports(t, 2)
 	second.url, second.peers = fmt.Sprintf("http://127.0.0.1:%d", ports[0]), fmt.Sprintf("https://127.0.0.1:%d", ports[1])
 	second.ground = newGround(t, "process", filepath.Join(t.TempDir(), "witness"), second.home)
 	second.args = append([]string{}, first.args...)
@@ -63,15 +62,13 @@ func newReplicas(t *testing.T) *replicas {
 	second.args = append(second.args, "--secrets", first.home)
 	t.Cleanup(func() { second.close(t) })
 	r := &replicas{list: []*site{first, second}, peer: all["10000"]}
-	plain := make([]string, len(r.list)) // behind a balancer, which reads what it carries
-	for i, s := range r.list {
-		plain[i] = fmt.Sprintf("http://127.0.0.1:%d", ports[2+i])
-		s.args = append(append(s.args, shared...), "--listen-plain", strings.TrimPrefix(plain[i], "http://"))
+	var peers []string
+	for _, s := range r.list {
+		s.args = append(s.args, shared...)
+		peers = append(peers, strings.TrimPrefix(s.peers, "https://"))
 	}
-	r.plain = plain
-
 	r.address = env.Balance(t, first.url, second.url)
-	set(r.peer.args, "--peer", (&site{party: "9999", peers: env.Balance(t, plain...), key: first.key}).peer())
+	set(r.peer.args, "--peer", (&site{party: "9999", peers: "https://" + env.BalanceConnections(t, peers...), key: first.key}).peer())
 	return r
 }
 
@@ -189,16 +186,26 @@ func (r *replicas) holder(t *testing.T, id openflow.JobID) (holder, other *site)
 func (r *replicas) replay(t *testing.T) {
 	key, err := trust.LoadOrCreateKey(r.peer.home)
 	require.NoError(t, err)
+	own, err := key.Certificate("10000")
+	require.NoError(t, err)
+	theirs, err := trust.ParsePublicKey(r.list[0].key)
+	require.NoError(t, err)
+	known := trust.Calling(trust.Constant(own), "9999", "127.0.0.1", []trust.PublicKey{theirs}, nil)
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: known, DisableKeepAlives: true}}
 	body := []byte(`{}`)
 	signed := httptest.NewRequest(http.MethodPost, "/openflow/v1/node/site", bytes.NewReader(body))
 	signed.Header.Set("Content-Type", "application/json")
 	trust.Signer{Party: "10000", Key: key}.Sign(signed, "9999", body, time.Now())
 	var codes []string
-	for _, at := range r.plain {
-		_, _, raw, err := env.Send(t.Context(), at+signed.URL.Path, http.MethodPost, signed.Header, body)
+	for _, s := range r.list {
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.peers+signed.URL.Path, bytes.NewReader(body))
+		require.NoError(t, err)
+		q.Header = signed.Header.Clone()
+		resp, err := client.Do(q)
 		require.NoError(t, err)
 		var answer struct{ Error wire.Problem }
-		require.NoError(t, json.Unmarshal(raw, &answer), "%s", raw)
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(&answer))
+		require.NoError(t, resp.Body.Close())
 		codes = append(codes, answer.Error.Code)
 	}
 	require.Equal(t, []string{"", string(openflow.CodeUnauthorized)}, codes)

@@ -113,8 +113,9 @@ func (e *Engine) RerunJob(ctx context.Context, p openflow.JobPlan) error {
 	err = e.await(wait, sdkclient.UpdateWorkflowOptions{
 		WorkflowID: opts.ID, RunID: run.GetRunID(), UpdateName: workflows.UpdateCreated, UpdateID: workflows.UpdateCreated,
 	}, nil)
-	if ended(err) {
-		return nil
+	var closed *serviceerror.NotFound
+	if ended(err) || errors.As(err, &closed) { // it has closed before it could answer, as where a party refuses it at once: its end tells
+		err = run.Get(wait, nil)
 	}
 	err = fromTemporal(what, err)
 	if openflow.CodeOf(err) == openflow.CodeDeadline && ctx.Err() == nil {

@@ -108,6 +108,37 @@ func (s signals) SignalWorkflowExecution(
 	return nil, s.of.err
 }
 
+// instance is a run of a workflow, and how it closes.
+type instance struct {
+	sdkclient.WorkflowRun
+	end error
+}
+
+func (i instance) GetRunID() string               { return "instance" }
+func (i instance) Get(context.Context, any) error { return i.end }
+
+// closes is a server whose workflow has closed before it takes the update.
+type closes struct {
+	server
+	end error
+}
+
+func (c *closes) ExecuteWorkflow(context.Context, sdkclient.StartWorkflowOptions, any, ...any) (sdkclient.WorkflowRun, error) {
+	return instance{end: c.end}, nil
+}
+
+// A rerun that a party refuses at once is refused, whatever Temporal makes of the question that came too late.
+func TestRerunThatClosesAtOnce(t *testing.T) {
+	aborted := serviceerror.NewNotFound("workflow update was aborted by closing workflow")
+	for name, s := range map[string]server{"before it takes the question": {err: aborted}, "before it answers": {result: errMissed}} {
+		e := &starter.Engine{Client: &closes{s, refusal(openflow.CodeRejected)}, Queue: "q"}
+		err := e.RerunJob(t.Context(), openflow.JobPlan{ID: "1"})
+		require.Equal(t, openflow.CodeRejected, openflow.CodeOf(err), "%s: %v", name, err)
+		require.ErrorContains(t, err, "no grant", name)
+		require.NoError(t, (&starter.Engine{Client: &closes{s, nil}, Queue: "q"}).RerunJob(t.Context(), openflow.JobPlan{ID: "1"}), "it has run to its end")
+	}
+}
+
 type handle struct {
 	sdkclient.WorkflowUpdateHandle
 	err error

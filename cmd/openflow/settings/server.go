@@ -127,9 +127,9 @@ type Shared struct {
 	CA          string `flag:"temporal-ca" help:"PEM file: whom to trust for the cluster's certificate"`
 	Certificate string `flag:"temporal-cert" help:"PEM file: the certificate to show to the cluster"`
 	Key         string `flag:"temporal-key" help:"PEM file: its key"`
-	Postgres    string `flag:"postgres" help:"postgres://USER:PASSWORD@HOST:PORT/DATABASE for the catalogue; better not on the command line, which others see"`
-	Redis       string `flag:"redis" help:"redis://USER:PASSWORD@HOST:PORT/0 for messages, nonces and events; better not on the command line, which others see"`
-	S3          string `flag:"s3" help:"s3://KEY:SECRET@HOST:PORT/BUCKET/PREFIX for tables, models and logs; better not on the command line, which others see"`
+	Postgres    string `flag:"postgres" help:"postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslrootcert=FILE for the catalogue; better not on the command line, which others see"`
+	Redis       string `flag:"redis" help:"rediss://USER:PASSWORD@HOST:PORT/0?ca=FILE for messages, nonces and events; better not on the command line, which others see"`
+	S3          string `flag:"s3" help:"s3://KEY:SECRET@HOST:PORT/BUCKET/PREFIX?ca=FILE for tables, models and logs; better not on the command line, which others see"`
 	Secrets     string `flag:"secrets" default:"the home folder" help:"folder of the node's key, secret and tokens, which all servers of this party share"`
 }
 

@@ -141,7 +141,7 @@ func TestEnvironmentOfATokenForClientsIsNoSetting(t *testing.T) {
 	require.True(t, s.Token)
 	t.Setenv("OPENFLOW_WORKER_TOKEN", "the pool's")
 	w := settings.NewWorker()
-	require.NoError(t, settled(t, w, "", "--site", "http://10.0.0.2:9391"))
+	require.NoError(t, settled(t, w, "", "--site", "https://10.0.0.2:9391"))
 	require.Equal(t, "the pool's", w.Token)
 }
 

@@ -63,6 +63,9 @@ type Site struct {
 	Plain   bool      `json:"plain,omitempty"`   // it may be called without TLS, wherever it is
 	// Unsigned jobs are taken of it; in requests absent for what the record says.
 	Unsigned *bool `json:"unsigned,omitempty"`
+	// UnsignedFrom is from where unsigned requests are taken of it, and the jobs that they bring; in requests absent for what the
+	// record says.
+	UnsignedFrom *[]string `json:"unsigned_from,omitempty"`
 
 	Limits *wire.Quota   `json:"limits,omitempty"` // what it may use; in requests, what is said of it alone
 	Said   *wire.Quota   `json:"said,omitempty"`   // of Limits, what is not the site's rule for all peers
@@ -73,13 +76,14 @@ func (a *api) listSites(r *http.Request) (any, error) {
 	sites, err := a.Catalogue.Sites(r.Context())
 	out := make([]Site, 0, len(sites))
 	for _, s := range sites {
+		from := append([]string{}, s.Sources...)
 		said, holds, use, err := a.Sites.LimitsOf(r.Context(), s.Party)
 		if err != nil {
 			return nil, openflow.About(openflow.AboutSite, err)
 		}
 		out = append(out, Site{
 			PartyID: wire.Text(s.Party), URL: s.URL, Keys: s.Keys, AddedAt: wire.Millis(s.AddedAt), Dialect: string(s.Dialect), Version: s.Version,
-			Profile: s.Profile, Plain: s.Plain, Unsigned: &s.Unsigned,
+			Profile: s.Profile, Plain: s.Plain, Unsigned: &s.Unsigned, UnsignedFrom: &from,
 			Limits: wire.EncodeQuota(holds), Said: wire.EncodeQuota(said), Uses: wire.EncodePeerUse(use),
 		})
 	}
@@ -167,10 +171,17 @@ func (a *api) site(r *http.Request, do func(Site) error) (any, error) {
 func (a *api) addSite(r *http.Request) (any, error) {
 	return a.site(r, func(b Site) error {
 		id := openflow.PartyID(b.PartyID)
-		err := a.Sites.AddSite(r.Context(), openflow.SiteRecord{
+		record := openflow.SiteRecord{
 			Party: id, URL: b.URL, Keys: []string{b.Key}, Dialect: openflow.Dialect(b.Dialect), Version: b.Version, Profile: b.Profile,
 			Plain: b.Plain,
-		})
+		}
+		if b.UnsignedFrom != nil {
+			record.Sources = append([]string{}, *b.UnsignedFrom...)
+		}
+		err := a.Sites.AddSite(r.Context(), record)
+		if err == nil && b.UnsignedFrom != nil {
+			err = a.Audit(r, "site.unsigned", strings.TrimRight(string(id)+" from "+strings.Join(*b.UnsignedFrom, ", "), " "))
+		}
 		if err != nil || b.Unsigned == nil {
 			return err
 		}

@@ -142,7 +142,7 @@ func (s *Site) examineListeners(context.Context) []openflow.Finding {
 }
 
 func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Peer {
-	p := doctor.Peer{Party: r.Party, GrantAll: s.GrantAll, URL: r.URL, Plain: r.Plain, Unsigned: r.Unsigned}
+	p := doctor.Peer{Party: r.Party, GrantAll: s.GrantAll, URL: r.URL, Plain: r.Plain, Unsigned: r.Unsigned, Sources: r.Sources}
 	s.quota(ctx, &p)
 	client, err := s.Directory.Client(ctx, r.Party)
 	if err != nil {

@@ -310,7 +310,8 @@ create table site (
   added_at        bigint not null,
   unsigned        boolean not null, -- its jobs are taken without the mandate of their initiator
   keys            text not null,
-  plain           boolean not null  -- it may be called without TLS, wherever it is
+  plain           boolean not null, -- it may be called without TLS, wherever it is
+  sources         text not null     -- of requests that nobody has signed: a JSON list, empty for none
 );
 
 -- What a peer may use of this site; 0 is the site's rule for all peers.

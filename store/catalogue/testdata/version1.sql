@@ -263,9 +263,10 @@ CREATE TABLE site (
   added_at        bigint not null,
   unsigned        boolean not null, -- its jobs are taken without the mandate of their initiator
   keys            text not null,
-  plain           boolean not null  -- it may be called without TLS, wherever it is
+  plain           boolean not null, -- it may be called without TLS, wherever it is
+  sources         text not null     -- of requests that nobody has signed: a JSON list, empty for none
 );
-INSERT INTO "site" VALUES('10000','http://host','native','1','signed',1735787058000,0,'["ed25519:x"]',0);
+INSERT INTO "site" VALUES('10000','http://host','native','1','signed',1735787058000,0,'["ed25519:x"]',0,'');
 CREATE TABLE submission (
   job_id      text not null,
   scheduler   text not null,

@@ -91,6 +91,9 @@ func (s *Store) message(ctx context.Context, f *found) (messages.Message, error)
 	if r.object == noObject {
 		return m, nil
 	}
+	if err := s.opts.Room(ctx, r.size()); err != nil {
+		return messages.Message{}, err
+	}
 	payload, err := s.body(ctx, r)
 	if err != nil {
 		return messages.Message{}, err

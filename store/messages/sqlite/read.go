@@ -34,7 +34,7 @@ func (s *Store) Pop(ctx context.Context, ch messages.Channel, source string, wai
 			return messages.Message{}, false, err
 		}
 		s.book(c.session, r.Source, -r.Cost, 0)
-		m, err := s.message(c, r)
+		m, err := s.message(ctx, c, r)
 		if err != nil {
 			return messages.Message{}, false, errors.Join(err, s.putBack(ctx, c, r))
 		}
@@ -57,7 +57,7 @@ func (s *Store) Next(ctx context.Context, ch messages.Channel, source string, ac
 			if err != nil || !ok {
 				return messages.Message{}, false, err
 			}
-			m, err := s.message(c, r)
+			m, err := s.message(ctx, c, r)
 			if errors.Is(err, fs.ErrNotExist) && !s.exists(ctx, c, r) {
 				continue // another reader acknowledged it meanwhile
 			}
@@ -135,10 +135,13 @@ func (s *Store) one(ctx context.Context, stmt *sql.Stmt, c *call, low, high int6
 }
 
 // message gives up the lock while it reads a payload from its file, which no Sweep removes meanwhile.
-func (s *Store) message(c *call, r row) (messages.Message, error) {
+func (s *Store) message(ctx context.Context, c *call, r row) (messages.Message, error) {
 	m := messages.Message{ID: r.ID, Source: r.Source, Sequence: r.Sequence, Payload: r.Body}
 	if !r.File.Valid {
 		return m, nil
+	}
+	if err := s.opts.Room(ctx, r.size()); err != nil {
+		return messages.Message{}, err
 	}
 	s.busy[r.File.String] = struct{}{}
 	defer delete(s.busy, r.File.String)

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -199,4 +200,38 @@ func testRemembered(t *testing.T, s *subject) {
 	require.ErrorContains(t, err, "messages of job a", "what is remembered counts for the job too")
 	require.NoError(t, s.CloseSession(t.Context(), c.Session, time.Minute))
 	require.NoError(t, s.Push(t.Context(), other, text("room"), 0))
+}
+
+// A large payload comes into memory only if its reader has room for it. Otherwise it stays, for every kind of reader.
+func testReaderWithoutRoom(t *testing.T, s *subject) {
+	const size = 2 << 20
+	full := openflow.Errorf(openflow.CodeUnavailable, "no room")
+	var asked atomic.Int64
+	var has atomic.Bool
+	s.open(t, messages.Options{Room: func(_ context.Context, bytes int64) error {
+		asked.Store(bytes)
+		if has.Load() {
+			return nil
+		}
+		return full
+	}})
+	c := newChannel()
+	require.NoError(t, s.Push(t.Context(), c, text("small"), 0))
+	s.pop(t, c)
+	require.Zero(t, asked.Load())
+	require.NoError(t, s.Push(t.Context(), c, messages.Message{ID: "large", Payload: random(size)}, 0))
+	for range 2 {
+		_, _, err := s.Pop(t.Context(), c, "", patience)
+		require.ErrorIs(t, err, full)
+		_, _, err = s.Next(t.Context(), c, "", 0, patience)
+		require.ErrorIs(t, err, full)
+	}
+	require.Equal(t, int64(size), asked.Load())
+	has.Store(true)
+	m, ok, err := s.Next(t.Context(), c, "", 0, 0)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Len(t, m.Payload, size)
+	s.pop(t, c)
+	s.requireEmpty(t, c)
 }

@@ -62,6 +62,7 @@ func Run(t *testing.T, h Harness) {
 		"what is shared survives a crash":               testSharedCrash,
 		"room of another session wakes a writer":        testSharedWakes,
 		"what a session remembers is bounded":           testRemembered,
+		"a reader without room leaves the message":      testReaderWithoutRoom,
 		"release of a topic":                            testReleaseTopic,
 		"release of a session":                          testReleaseSession,
 		"release wakes readers":                         testReleaseWakesReaders,
