@@ -1,6 +1,7 @@
 package openflow
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -44,6 +45,9 @@ type Grant struct {
 	By   string // user
 	Made time.Time
 }
+
+// GrantsAll is what a node that grants everything allows.
+const GrantsAll = "this node was started with --grant-all: every peer may initiate and schedule jobs here and use every table and component, without a grant"
 
 // AllComponents stands for every component.
 const AllComponents = "*"
@@ -312,7 +316,78 @@ func (g Grant) NoUse() error {
 	if g.Spent() {
 		why = Errorf(CodePermission, "grant %s has been used %d of %d times", g.ID, g.Used, g.Uses)
 	}
-	return why.WithHint("the operator of the site that refuses it can grant the same anew: openflow grant add")
+	return why.WithHint("the operator of the site that refuses it can grant the same anew: %s", cmp.Or(g.Command(!g.Spent()), "openflow grant add")).
+		WithPublic("%s (the operator of the site that refuses it can grant the same anew)", why.Message)
+}
+
+// Command is what an operator types to make the same grant; anew: with a later end. It is empty for a grant to schedule the jobs of
+// one initiator, which no command makes.
+func (g Grant) Command(anew bool) string {
+	party := cmp.Or(g.Initiator, "'*'")
+	words := []string{""}
+	add := func(flag, value string) { words = append(words, "--"+flag+" "+ShellWord(value)) }
+	switch {
+	case g.Kind == GrantSchedule && g.Initiator != "":
+		return ""
+	case g.Kind == GrantSchedule:
+		party = g.Scheduler
+		words = append(words, "--schedule")
+	case g.Kind == GrantInitiate:
+		words = append(words, "--initiate")
+	}
+	for _, c := range g.Components {
+		add("component", c.String())
+	}
+	for _, t := range g.Tables {
+		add("table", t.String())
+	}
+	for _, m := range g.Models {
+		add("model", strings.TrimSuffix(m.ID+"/"+m.Version, "/"))
+	}
+	if g.Scheduler != "" && g.Kind != GrantSchedule {
+		add("scheduler", string(g.Scheduler))
+	}
+	if g.Purpose != "" {
+		add("purpose", g.Purpose)
+	}
+	for _, p := range g.Partners {
+		add("partner", string(p))
+	}
+	for _, l := range g.Limits {
+		add("limit", l.String())
+	}
+	if g.Uses > 0 {
+		add("uses", strconv.Itoa(g.Uses))
+	}
+	switch {
+	case anew:
+		words = append(words, "--until DATE")
+	case !g.Until.IsZero():
+		add("until", moment(g.Until))
+	}
+	return "openflow grant add " + string(party) + strings.Join(words, " ")
+}
+
+// ShellWord is a text as a shell reads it as one word.
+func ShellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:,@+%", r)
+	}
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// Over tells why a grant allows nothing any more; empty: it does.
+func (g Grant) Over(now time.Time) string {
+	switch {
+	case g.Expired(now):
+		return "expired"
+	case g.Spent():
+		return "used up"
+	}
+	return ""
 }
 
 // String tells in words what the grant allows: a sentence.

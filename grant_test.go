@@ -44,6 +44,28 @@ func TestGrantInWords(t *testing.T) {
 	}
 }
 
+// The command of a grant makes it again.
+func TestCommandOfAGrant(t *testing.T) {
+	table := openflow.GrantedTable{Name: openflow.TableName{Namespace: "demo", Name: "a b"}, Columns: []string{"id", "it's"}}
+	for want, g := range map[string]openflow.Grant{
+		"openflow grant add 9999 --initiate --uses 2": {Kind: openflow.GrantInitiate, Initiator: "9999", Uses: 2},
+		"openflow grant add 1 --schedule":             {Kind: openflow.GrantSchedule, Scheduler: "1"},
+		"":                                            {Kind: openflow.GrantSchedule, Scheduler: "1", Initiator: "9999"},
+		"openflow grant add '*' --component '*@acme'":       {Kind: openflow.GrantUse, Components: []openflow.GrantedComponent{{Name: "*", Provider: "acme"}}},
+		"openflow grant add 9 --model m --until 2027-01-01": {Kind: openflow.GrantUse, Initiator: "9", Models: []openflow.ModelRef{{ID: "m"}}, Until: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)},
+		`openflow grant add 9 --table 'demo/a b:id,it'\''s' --scheduler 7 --purpose 'a b' --partner 1 --limit 'psi.x>=1'`: {
+			Kind: openflow.GrantUse, Initiator: "9", Scheduler: "7", Tables: []openflow.GrantedTable{table}, Purpose: "a b", Partners: []openflow.PartyID{"1"},
+			Limits: []openflow.ParameterLimit{{Component: "psi", Parameter: "x", Relation: ">=", Values: []string{"1"}}},
+		},
+	} {
+		require.Equal(t, want, g.Command(false))
+	}
+	g := openflow.Grant{ID: "g", Kind: openflow.GrantUse, Initiator: "9", Tables: []openflow.GrantedTable{table}, Uses: 1, Used: 1}
+	require.ErrorContains(t, g.NoUse(), "--table 'demo/a b:id,it")
+	require.NotContains(t, openflow.ForPartners(g.NoUse()).Error(), "it's")
+	require.Equal(t, "used up", g.Over(time.Now()))
+}
+
 func TestGrantThatIsNone(t *testing.T) {
 	use := func(change func(*openflow.Grant)) openflow.Grant {
 		g := openflow.Grant{Kind: openflow.GrantUse, Initiator: "1", Components: []openflow.GrantedComponent{{Name: "psi"}}}

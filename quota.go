@@ -2,6 +2,7 @@ package openflow
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 )
 
@@ -68,11 +69,16 @@ func (q Quota) Holds() Resources {
 	return Resources{Cores: cmp.Or(q.Cores, all), Memory: cmp.Or(q.Memory, all), GPUs: cmp.Or(q.GPUs, all)}
 }
 
+// ErrOverQuota is in the chain of every refusal of what a peer may not have.
+var ErrOverQuota = errors.New("over the quota of a peer")
+
 // OverQuota refuses what a peer may not have at this site; the text follows its name.
 func OverQuota(code Code, peer PartyID, format string, args ...any) *Error {
 	text := fmt.Sprintf(format, args...)
-	return Errorf(code, "party %s %s", peer, text).WithHint("its operator can allow more: openflow site limit %s", peer).
+	e := Errorf(code, "party %s %s", peer, text).WithHint("its operator can allow more: openflow site limit %s", peer).
 		WithPublic("party %s %s; its operator can allow more", peer, text)
+	e.Err = ErrOverQuota
+	return e
 }
 
 // PeerUse is how much of a site a peer uses.

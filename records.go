@@ -251,6 +251,7 @@ type Pin struct {
 	OutputKey string   // likewise
 	Object    string   // digest; empty for a table kept elsewhere, which cannot be kept as it was
 	CutOf     string   // digest of the table of which a grant gives some columns, and Object holds those; empty: all of it
+	Columns   []string // that the grant gives
 	Bytes     int64
 	Count     int64           // rows; negative: not known
 	DataType  string          // of data

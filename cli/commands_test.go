@@ -28,6 +28,7 @@ func TestEveryAnswerIsOneDocument(t *testing.T) {
 		"GET /openflow/v1/user/site/list":     `[{"party_id":"10000","url":"http://h","keys":["k"],"added_at":1767322800000,"dialect":"openflow"}]`,
 		"GET /openflow/v1/user/site/workers":  `[{"machine":"m1","name":"big","labels":["gpu","fast"],"runtime":"docker","cores":8,"running":["J_a"]}]`,
 		"POST /openflow/v1/user/site/add":     "null", "POST /openflow/v1/user/site/remove": "null", "POST /openflow/v1/user/site/rotate": "null",
+		"GET /openflow/v1/user/server/about":  `{"party_id":"9999"}`,
 		"GET /openflow/v1/user/grant/list":    `{"grants":[` + aGrant + `]}`,
 		"POST /openflow/v1/user/grant/add":    `{"grants":[` + aGrant + `]}`,
 		"POST /openflow/v1/user/grant/remove": `{"grants":[` + aGrant + `]}`,
@@ -378,4 +379,44 @@ func TestShowTellsOfModelsThatWereMade(t *testing.T) {
 		`"models":[{"task_name":"lr_0","output_key":"output_model"}],"job_id"`, 1)
 	_, url = newFake(t, answers)
 	require.Contains(t, run(t, "job", "show", "j1", "--node", url).stdout, "\nmodel      m version 0: lr_0.output_model\n")
+}
+
+// A node that grants everything is said to, wherever grants are shown, and grants that are over are marked.
+func TestGrantsThatSayLittle(t *testing.T) {
+	const over = `{"id":"g-old","kind":"use","initiator":"10000","components":[{"name":"psi"}],"until":1000},
+		{"id":"g-used","kind":"use","initiator":"10000","components":[{"name":"psi"}],"uses":2,"used":2},
+		{"id":"g-good","kind":"initiate","initiator":"10000"}`
+	for all, about := range map[bool]string{true: `{"grant_all":true}`, false: `{}`} {
+		_, url := newFake(t, map[string]string{
+			"GET /openflow/v1/user/server/about": about, "GET /openflow/v1/user/grant/list": `{"grants":[` + over + `]}`,
+		})
+		list := run(t, "grant", "list", "--node", url)
+		require.Zero(t, list.code, list.stderr)
+		require.Regexp(t, `g-old +expired +Party`, list.stdout)
+		require.Regexp(t, `g-used +used up +Party`, list.stdout)
+		require.Regexp(t, `g-good +good +Party`, list.stdout)
+		require.Equal(t, all, strings.Contains(list.stdout, "every peer may initiate and schedule jobs here"))
+		show := run(t, "grant", "show", "10000", "--node", url)
+		require.Contains(t, show.stdout, "That is over: it has expired.")
+		require.Contains(t, show.stdout, "That is over: it has been used up.")
+		require.Equal(t, all, strings.Contains(show.stdout, "Party 10000 may do everything here but use models of others: this node was started with --grant-all"))
+		require.Equal(t, !all, strings.Contains(show.stdout, "may not schedule jobs here"))
+	}
+}
+
+// A value of a flag that is none is refused in plain words, whatever its kind.
+func TestValuesThatAreNone(t *testing.T) {
+	for command, says := range map[string]string{
+		"site limit 10000 --cores x":                              `--cores "x" is not a whole number`,
+		"grant add 10000 --component psi --uses many":             `--uses "many" is not a whole number`,
+		"audit list --limit 1.5":                                  `--limit "1.5" is not a whole number`,
+		"audit list --refused=maybe":                              `--refused "maybe" is not true or false`,
+		"grant add 10000 --component psi --until 2020-01-01":      "--until 2020-01-01 is over",
+		"grant add 10000 --initiate --until 2020-01-01T00:00:00Z": "is over: such a grant allows nothing",
+	} {
+		got := run(t, strings.Fields(command)...)
+		require.Equal(t, 2, got.code, command)
+		require.Contains(t, got.stderr, says)
+		require.NotContains(t, got.stderr, "strconv")
+	}
 }

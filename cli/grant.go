@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -125,7 +126,11 @@ func endOf(text string, now time.Time) (time.Time, error) {
 		return now.Add(in), nil
 	}
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if at, err := time.Parse(layout, text); err == nil {
+		at, err := time.Parse(layout, text)
+		switch {
+		case err == nil && !at.After(now):
+			return at, usagef("--until %s is over: such a grant allows nothing", text)
+		case err == nil:
 			return at, nil
 		}
 	}
@@ -170,7 +175,7 @@ nothing else here. Dates are in UTC.`,
 			if err != nil {
 				return err
 			}
-			return o.show(c, encodeGrants(made), func(out io.Writer) { listGrants(out, made) })
+			return o.show(c, encodeGrants(made), func(out io.Writer) { listGrants(out, made, time.Now()) })
 		},
 	}
 	flags := c.Flags()
@@ -205,7 +210,18 @@ func grantListCommand(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return o.show(c, encodeGrants(list), func(w io.Writer) { listGrants(w, list) })
+			about, err := o.client().About(c.Context())
+			if err != nil {
+				return err
+			}
+			return o.show(c, encodeGrants(list), func(w io.Writer) {
+				if about.GrantAll {
+					line(w, "note", openflow.GrantsAll)
+				}
+				if listGrants(w, list, time.Now()); len(list) == 0 && !about.GrantAll {
+					line(w, "none", "peers may do nothing here")
+				}
+			})
 		},
 	}
 }
@@ -233,8 +249,12 @@ func grantShowCommand(o *options) *cobra.Command {
 					its = append(its, g)
 				}
 			}
+			about, err := o.client().About(c.Context())
+			if err != nil {
+				return err
+			}
 			return o.show(c, encodeGrants(its), func(w io.Writer) {
-				for _, sentence := range sentences(id, its, time.Now()) {
+				for _, sentence := range sentences(id, its, about.GrantAll, time.Now()) {
 					line(w, sentence)
 				}
 			})
@@ -243,16 +263,19 @@ func grantShowCommand(o *options) *cobra.Command {
 }
 
 // sentences tell what a party may do, and what it may not.
-func sentences(id openflow.PartyID, grants []openflow.Grant, now time.Time) (list []string) {
+func sentences(id openflow.PartyID, grants []openflow.Grant, all bool, now time.Time) (list []string) {
 	may := map[openflow.GrantKind]bool{}
 	for _, g := range grants {
-		switch over := g.Expired(now) || g.Spent(); {
-		case over:
-			list = append(list, g.String()+". That is over.")
+		switch over := g.Over(now); {
+		case over != "":
+			list = append(list, g.String()+". That is over: it has "+map[string]string{"expired": "expired", "used up": "been used up"}[over]+".")
 		default:
 			may[g.Kind] = may[g.Kind] || g.Kind == openflow.GrantUse || g.Kind == openflow.GrantInitiate && g.Initiator == id || g.Kind == openflow.GrantSchedule && g.Scheduler == id
 			list = append(list, g.String()+".")
 		}
+	}
+	if all {
+		return append(list, fmt.Sprintf("Party %s may do everything here but use models of others: %s.", id, openflow.GrantsAll))
 	}
 	for _, not := range []struct {
 		kind openflow.GrantKind
@@ -293,12 +316,9 @@ func encodeGrants(list []openflow.Grant) []wire.Grant {
 	return out
 }
 
-func listGrants(w io.Writer, list []openflow.Grant) {
-	line(w, "ID", "GRANT")
+func listGrants(w io.Writer, list []openflow.Grant, now time.Time) {
+	line(w, "ID", "STATE", "GRANT")
 	for _, g := range list {
-		line(w, string(g.ID), g.String())
-	}
-	if len(list) == 0 {
-		line(w, "none", "peers may do nothing here")
+		line(w, string(g.ID), cmp.Or(g.Over(now), "good"), g.String())
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"openflow"
 	"openflow/runtime/driver"
@@ -41,6 +42,7 @@ whose data stays at home. Each institution runs a node (openflow server); users 
   openflow doctor`)
 	root.Version = version
 	root.SilenceUsage, root.SilenceErrors = true, true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misread(err) })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	flags := root.PersistentFlags()
 	flags.StringVar(&o.node, nodeFlag, sdk.DefaultURL, "address of the node's application layer (or OPENFLOW_NODE)")
@@ -61,6 +63,21 @@ whose data stays at home. Each institution runs a node (openflow server); users 
 		auditCommands(o), doctorCommand(o))
 	root.AddCommand(more...)
 	return root
+}
+
+// misread is a value of a flag that is none, in words that do not name how this program reads it.
+func misread(err error) error {
+	var wrong *pflag.InvalidValueError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	wanted, known := map[string]string{
+		"int": "a whole number", "int64": "a whole number", "uint": "a whole number from 0 on", "float64": "a number", "bool": "true or false", "duration": "a duration such as 90s or 24h",
+	}[wrong.GetFlag().Value.Type()]
+	if !known {
+		return err // its own words
+	}
+	return usagef("--%s %q is not %s", wrong.GetFlag().Name, wrong.GetValue(), wanted)
 }
 
 // group is a command that only holds others. Without one of them it shows its help.

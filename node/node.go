@@ -27,6 +27,7 @@ import (
 	"openflow/server/base"
 	"openflow/server/interconnection"
 	"openflow/server/reply"
+	"openflow/site/authority"
 	"openflow/site/doctor/examine"
 	"openflow/site/excerpt"
 	"openflow/site/initiator"
@@ -214,12 +215,15 @@ type services struct {
 // connect builds the services, the directory through which they reach the other nodes and each other, and the queue of
 // the jobs that wait here.
 func (n *Node) connect() services {
+	if n.config.GrantAll {
+		n.warnings = append(n.warnings, openflow.GrantsAll)
+	}
 	engine := &starter.Engine{Client: n.client, Namespace: n.namespace, Queue: Queue}
 	mandates := trust.Mandates{Self: n.config.Party, Key: n.key, Sites: n.rows}
 	ids := initiator.NewIDs(time.Now)
 	part := &partner.Service{
 		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.registry, Mandates: mandates,
-		Excerpts: excerpt.Cutter{Objects: n.objects},
+		Excerpts: excerpt.New(n.objects),
 		Limits:   n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Ended: n.ahead.Ended, Log: n.config.Log,
 		Space: n.home.CheckSpace,
 	}
@@ -255,8 +259,15 @@ func (n *Node) connect() services {
 		Every: min(peers.AskEndsEvery, limits.Lease/3), Freed: n.queue.Freed, Log: n.config.Log, Now: time.Now,
 	}
 	n.strays = &upkeep.Reconciler{Self: n.config.Party, Rows: n.rows, Engine: engine, Jobs: sched, Runs: part, Log: n.config.Log, Now: time.Now}
-	n.pace = &peers.Pace{Quota: n.rows.Quota, Rule: limits.Rules().Quota, Now: time.Now}
+	n.pace = &peers.Pace{Quota: n.rows.Quota, Rule: limits.Rules().Quota, Now: time.Now, Refused: n.tooFast}
 	return services{jobs, sched, part, ids.Next}
+}
+
+// tooFast records that a peer's calls are refused.
+func (n *Node) tooFast(ctx context.Context, peer openflow.PartyID, why error) {
+	authority.Ledger{Rows: n.rows, GrantAll: n.config.GrantAll, Log: n.config.Log}.Refused(ctx, authority.Asked{
+		Caller: peer, Action: "call", Subject: "calls of party " + string(peer),
+	}, why)
 }
 
 // serve builds the Temporal worker and the layers of the API on the services, and starts the listeners.
@@ -330,7 +341,7 @@ func (n *Node) usersLayers(s services) []server.Layer {
 		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: n.logs(),
 		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Spare: n.home.Spare, Uploads: n.home.Path("uploads"), NewID: s.newID,
 		Providers: n.registry, Access: access, Traced: n.traces.Begin,
-		Policy: n.sitePolicy, Log: n.config.Log,
+		Columns: excerpt.New(n.objects).Check, Policy: n.sitePolicy, Log: n.config.Log,
 	}
 	return []server.Layer{
 		server.Health{Ready: n.Ready},
@@ -482,7 +493,7 @@ func (n *Node) about() application.About {
 	}
 	return application.About{
 		Party: n.config.Party, Version: n.config.Version, Runtime: n.runtime.Kind(), TemporalUI: n.UIURL(), PublicKey: n.PublicKey(),
-		Durability: durability, Started: n.started, Host: host, Port: number, Warnings: n.warnings,
+		Durability: durability, Started: n.started, Host: host, Port: number, Warnings: n.warnings, GrantAll: n.config.GrantAll,
 	}
 }
 

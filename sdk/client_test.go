@@ -1,8 +1,10 @@
 package sdk_test
 
 import (
+	"bytes"
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 
 	"openflow"
 	"openflow/sdk"
+	"openflow/sdk/tables"
 	"openflow/sdk/wire"
 )
 
@@ -136,6 +139,27 @@ func TestSitesAndGrants(t *testing.T) {
 	requireCode(t, openflow.CodeUnauthorized, err)
 	require.ErrorContains(t, err, "at party 10000")
 
+	refused := func(table openflow.GrantedTable, says string) {
+		_, err := c.Grant(ctx, openflow.Grant{Kind: openflow.GrantUse, Initiator: "10000", Tables: []openflow.GrantedTable{table}})
+		requireCode(t, openflow.CodeInvalid, err)
+		require.ErrorContains(t, err, says)
+	}
+	granted := openflow.TableName{Namespace: "demo", Name: "t"}
+	refused(openflow.GrantedTable{Name: granted}, "no table demo/t at this site (upload it first (openflow data upload); there is none yet)")
+	var content bytes.Buffer
+	meta, err := tables.ParseMeta([]byte(`{"match_id_name":"id"}`))
+	require.NoError(t, err)
+	_, err = tables.FromCSV(ctx, strings.NewReader("id,x\n1,2\n"), meta, &content)
+	require.NoError(t, err)
+	ref, err := s.objects.Put(ctx, &content)
+	require.NoError(t, err)
+	require.NoError(t, s.rows.SaveTable(ctx, openflow.TableRecord{Name: granted, Object: ref.Digest}))
+	refused(openflow.GrantedTable{Name: openflow.TableName{Namespace: "demo", Name: "T"}}, "it has: demo/t")
+	refused(openflow.GrantedTable{Name: granted, Columns: []string{"id", "y"}}, `table demo/t has no column "y" (it has: id, sample_id, x)`)
+	refused(openflow.GrantedTable{Name: granted, Columns: []string{"x"}}, "its rows are found by column id, which the grant does not give")
+	_, err = c.Grant(ctx, openflow.Grant{Kind: openflow.GrantInitiate, Initiator: "10000", Until: time.Unix(1, 0)})
+	requireCode(t, openflow.CodeInvalid, err)
+	require.ErrorContains(t, err, "a grant until 1970-01-01T00:00:01Z allows nothing")
 	use := openflow.Grant{
 		Kind: openflow.GrantUse, Initiator: "10000", Components: []openflow.GrantedComponent{{Name: "psi", Provider: "acme", Version: "1"}},
 		Tables: []openflow.GrantedTable{{Name: openflow.TableName{Namespace: "demo", Name: "t"}, Columns: []string{"id", "x"}}},

@@ -20,6 +20,7 @@ type About struct {
 	Durability string   `json:"durability"` // what a power failure may cost
 	StartTime  int64    `json:"start_time"` // milliseconds since 1970
 	Warnings   []string `json:"warnings"`   // what its operator should know
+	GrantAll   bool     `json:"grant_all"`  // peers need no grants
 }
 
 // About asks the node about itself.

@@ -20,6 +20,7 @@ import (
 	"openflow/sdk"
 	"openflow/server"
 	"openflow/server/application"
+	"openflow/site/excerpt"
 	"openflow/site/registry"
 	"openflow/site/trust"
 	"openflow/store/catalogue"
@@ -62,7 +63,7 @@ func start(tb testing.TB, token string) (*site, *sdk.Client) {
 	api := &application.Site{
 		Jobs: s, Providers: &registry.Registry{Self: "9999", Rows: rows, Device: "process"},
 		Space: func() error { return nil }, Catalogue: rows, Objects: store, Sites: s, Logs: s, Events: s.events, NewID: func() openflow.JobID { return s.next }, Log: log,
-		Access: application.Access{Token: token, Same: trust.SameToken},
+		Columns: excerpt.New(store).Check, Access: application.Access{Token: token, Same: trust.SameToken},
 		About: func() application.About {
 			return application.About{Party: "9999", Version: "v1", Runtime: "process", PublicKey: "ed25519:k", Started: time.Now(), Warnings: []string{"w"}}
 		},

@@ -170,10 +170,10 @@ func runOn(ctx context.Context, o Options, ns nodes, res *Result) error {
 		res.Nodes = append(res.Nodes, NodeResult{PartyID: string(n.Party), URL: n.URL, TemporalUI: about.TemporalUI})
 		fmt.Fprintf(o.Progress, "  node %-6s %s  Temporal UI %s\n", n.Party, n.URL, about.TemporalUI)
 	}
-	if err := ns.grant(ctx); err != nil {
+	if err := ns.upload(ctx, o); err != nil {
 		return err
 	}
-	if err := ns.upload(ctx, o); err != nil {
+	if err := ns.grant(ctx); err != nil {
 		return err
 	}
 	return ns.runJob(ctx, o, res)

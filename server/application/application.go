@@ -66,6 +66,7 @@ type About struct {
 	Host       string
 	Port       int
 	Warnings   []string
+	GrantAll   bool // peers need no grants
 }
 
 // Site is this site as its users reach it, in any dialect.
@@ -80,11 +81,13 @@ type Site struct {
 	Examine   func(ctx context.Context) []openflow.Finding // what openflow doctor shows
 	Policy    func() SitePolicy                            // what is in force
 	Providers *registry.Registry
-	Space     func() error // nil while there is room for new data and jobs
-	Spare     func() error // makes a little room on a full disk, for what ends or deletes something; nil: it cannot
-	Uploads   string       // folder that server-side upload paths are taken from
-	NewID     func() openflow.JobID
-	Access    Access
+	// Columns tells why columns of a table cannot be granted; nil: nobody does.
+	Columns func(ctx context.Context, rec openflow.TableRecord, columns []string) error
+	Space   func() error // nil while there is room for new data and jobs
+	Spare   func() error // makes a little room on a full disk, for what ends or deletes something; nil: it cannot
+	Uploads string       // folder that server-side upload paths are taken from
+	NewID   func() openflow.JobID
+	Access  Access
 	// Traced wraps the handlers of what changes a job, with which a trace begins; nil: nothing does.
 	Traced func(http.Handler) http.Handler
 	Log    *slog.Logger
@@ -196,6 +199,6 @@ func (s *Site) Audit(r *http.Request, what, subject string) error {
 }
 
 func (s *Site) audit(r *http.Request, what string, e openflow.AuditEvent) error {
-	e.Actor, e.Action = user(r), what+"/"+path.Base(r.URL.Path)
+	e.Actor, e.Action = s.who(r), what+"/"+path.Base(r.URL.Path)
 	return s.Catalogue.AppendAudit(r.Context(), e)
 }

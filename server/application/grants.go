@@ -2,16 +2,21 @@ package application
 
 import (
 	"context"
+	"net"
 	"net/http"
+	"os/user"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"openflow"
 	"openflow/sdk/wire"
+	"openflow/store/catalogue"
 )
 
 // AddGrants makes grants, all or none of them being such as can have an effect. It returns them as they are kept. Errors:
-// CodeInvalid (one says nothing, is to a party that is no peer, or of a component that is not here).
+// CodeInvalid (one says nothing, is over, is to a party that is no peer, or of a component, table or column that is not here).
 func (s *Site) AddGrants(r *http.Request, grants []openflow.Grant) ([]openflow.Grant, error) {
 	if len(grants) == 0 {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "no grant is named")
@@ -24,7 +29,7 @@ func (s *Site) AddGrants(r *http.Request, grants []openflow.Grant) ([]openflow.G
 	made := make([]openflow.Grant, len(grants))
 	for i, g := range grants {
 		var err error
-		g.By = user(r)
+		g.By = s.who(r)
 		if made[i], err = s.Catalogue.AddGrant(r.Context(), g); err != nil {
 			return nil, err
 		}
@@ -56,6 +61,9 @@ func (s *Site) effective(ctx context.Context, g openflow.Grant) error {
 	if err := g.Check(); err != nil {
 		return err
 	}
+	if now := time.Now(); g.Expired(now) {
+		return openflow.Errorf(openflow.CodeInvalid, "a grant until %s allows nothing: it is %s now", g.Until.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
 	for _, p := range []openflow.PartyID{g.Initiator, g.Scheduler} {
 		if p == "" || p == s.About().Party {
 			continue
@@ -73,7 +81,43 @@ func (s *Site) effective(ctx context.Context, g openflow.Grant) error {
 			return openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", c.Name).WithHint("it has: %s", strings.Join(has, ", "))
 		}
 	}
+	for _, t := range g.Tables {
+		if err := s.grantable(ctx, t); err != nil {
+			return openflow.About(openflow.AboutTable, err)
+		}
+	}
 	return nil
+}
+
+// grantable refuses a table that is not here, or columns of which none can be cut out of it.
+func (s *Site) grantable(ctx context.Context, t openflow.GrantedTable) error {
+	rec, err := s.Catalogue.Table(ctx, t.Name)
+	switch {
+	case openflow.CodeOf(err) == openflow.CodeNotFound:
+		return s.noTable(ctx, t.Name)
+	case err != nil || len(t.Columns) == 0 || s.Columns == nil:
+		return err
+	}
+	return s.Columns(ctx, rec, t.Columns)
+}
+
+// shownTables is how many tables a refusal names.
+const shownTables = 20
+
+func (s *Site) noTable(ctx context.Context, name openflow.TableName) error {
+	tables, err := s.Catalogue.TableList(ctx, catalogue.TableFilter{SkipIntermediate: true, Limit: shownTables})
+	if err != nil {
+		return err
+	}
+	names := make([]string, len(tables))
+	for i, t := range tables {
+		names[i] = t.Name.String()
+	}
+	has := "there is none yet"
+	if len(names) > 0 {
+		has = "it has: " + strings.Join(names, ", ")
+	}
+	return openflow.Errorf(openflow.CodeInvalid, "no table %s at this site", name).WithHint("upload it first (openflow data upload); %s", has)
 }
 
 func (s *Site) peer(ctx context.Context, p openflow.PartyID) error {
@@ -93,4 +137,21 @@ func (s *Site) peer(ctx context.Context, p openflow.PartyID) error {
 		WithHint("the parties known here are: %s; register another first with openflow site add", strings.Join(names, ", ")))
 }
 
-func user(r *http.Request) string { return "user " + r.Header.Get(wire.UserHeader) }
+// who is the user of a request, for the record: by the name that the program gives, and otherwise as what has let it in.
+func (s *Site) who(r *http.Request) string {
+	if name := r.Header.Get(wire.UserHeader); name != "" {
+		return "user " + name
+	}
+	if o := s.Access.owner(r); o.known && loopback(r.RemoteAddr) {
+		uid := strconv.Itoa(o.uid)
+		if known, err := user.LookupId(uid); err == nil {
+			return "local user " + known.Username
+		}
+		return "local user " + uid
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	return "holder of the token at " + host
+}

@@ -26,14 +26,7 @@ func (a Access) local(r *http.Request) error {
 				WithHint("start the node with --token where a proxy stands before it")
 		}
 	}
-	find := a.Owner
-	if find == nil {
-		find = OwnerOf
-	}
-	o := reply.Remembered(r, owner{}, func() (o owner) {
-		o.uid, o.known = find(r)
-		return o
-	})
+	o := a.owner(r)
 	switch {
 	case !o.known:
 		return openflow.Errorf(openflow.CodeUnauthorized, "the node cannot tell which user of this machine calls, so the request needs a token").
@@ -43,6 +36,18 @@ func (a Access) local(r *http.Request) error {
 			WithHint("start the node with --token and give the token to this user, or call as the user that the node runs as")
 	}
 	return nil
+}
+
+// owner finds the user of this machine who has sent a request.
+func (a Access) owner(r *http.Request) owner {
+	find := a.Owner
+	if find == nil {
+		find = OwnerOf
+	}
+	return reply.Remembered(r, owner{}, func() (o owner) {
+		o.uid, o.known = find(r)
+		return o
+	})
 }
 
 // owner is the user whose socket is at the other end of a connection of this machine.

@@ -23,6 +23,24 @@ type Claim struct {
 	Tables    []openflow.TableName
 	Models    []openflow.ModelRef // of others, to read or to write
 	Held      []openflow.GrantID  // which the job has used before: they cost it nothing
+	// Had is what has been read of tables already: by the job when it was created, and by earlier jobs whose outputs it reads.
+	// A grant that gives less of a table does not give what was made of more.
+	Had map[openflow.TableName]Extent
+}
+
+// Extent is how much of a table was read: all of it, or some columns.
+type Extent struct {
+	Whole   bool
+	Columns []string
+}
+
+// With is both extents together; no columns are all of a table.
+func (e Extent) With(columns []string) Extent {
+	e.Whole = e.Whole || len(columns) == 0
+	e.Columns = append(slices.Clone(e.Columns), columns...)
+	slices.Sort(e.Columns)
+	e.Columns = slices.Compact(e.Columns)
+	return e
 }
 
 // TaskClaim is what a task wants to run.
@@ -55,7 +73,8 @@ func Drive(self openflow.PartyID, a openflow.Authority, grants []openflow.Grant,
 	d := newDecision(Claim{Self: self, Authority: a}, grants, now)
 	d.anyPurpose = true
 	d.schedules()
-	return d.refusal()
+	_, err := d.decide()
+	return err
 }
 
 // Enter decides whether jobs of this authority are taken at all: by grants to initiate and to schedule. It is the first look
@@ -64,7 +83,8 @@ func Enter(self openflow.PartyID, a openflow.Authority, grants []openflow.Grant,
 	d := newDecision(Claim{Self: self, Authority: a}, grants, now)
 	d.anyPurpose = true
 	d.enter()
-	return d.refusal()
+	_, err := d.decide()
+	return err
 }
 
 // Still tells whether the grants on which a job was created, which are all still good, give it a task that is about to start.
@@ -75,10 +95,10 @@ func Still(held []openflow.Grant, t TaskClaim) bool {
 		if g.Kind != openflow.GrantUse {
 			continue
 		}
-		fits := names(g, t.Component) && gives(g, t) == ""
+		fits := names(g, t.Component) && gives(g, t).none()
 		given = given || fits
 		if len(g.Components) == 0 {
-			fits = keeps(g, t) == ""
+			fits = keeps(g, t).none()
 		}
 		if len(g.Tables)+len(g.Models) > 0 && !fits { // what it gives is for jobs that run nothing else
 			return false
@@ -94,8 +114,8 @@ func Particular(g openflow.Grant) bool {
 	})
 }
 
-// Decide tells on which grants a job may have all that it claims. Grants that are used up come last: whether one has a use
-// left for the job, only the catalogue knows for certain. The time that it takes grows with the job and with the grants of
+// Decide tells on which grants a job may have all that it claims: of those that count their uses, on as few as will do. Grants that
+// are used up come last: whether one has a use left for the job, only the catalogue knows for certain. The time that it takes grows with the job and with the grants of
 // that initiator and scheduler. Errors: CodePermission, with everything that is missing and the command that allows it.
 func Decide(c Claim, grants []openflow.Grant, now time.Time) (Permit, error) {
 	d := newDecision(c, grants, now)
@@ -105,14 +125,14 @@ func Decide(c Claim, grants []openflow.Grant, now time.Time) (Permit, error) {
 		d.tables()
 		d.models()
 	}
-	return d.permit, d.refusal()
+	return d.decide()
 }
 
 // DecideModels is Decide for a site that allows everything but models of others.
 func DecideModels(c Claim, grants []openflow.Grant, now time.Time) (Permit, error) {
 	d := newDecision(c, grants, now)
 	d.models()
-	return d.permit, d.refusal()
+	return d.decide()
 }
 
 // Spent finds a grant of a permit that has no use left for the job.
@@ -130,8 +150,31 @@ func (c Claim) spent(g openflow.Grant) bool { return g.Spent() && !slices.Contai
 // judged is a grant whose initiator and scheduler are those of the job.
 type judged struct {
 	openflow.Grant
-	not     string // why it does not give the job its tables; empty: it does, if checked
-	checked bool   // whether it has been asked for all tasks
+	worth   int   // what a use of it is worth: see newDecision
+	not     fault // why it does not give the job its tables; none: it does, if checked
+	checked bool  // whether it has been asked for all tasks
+}
+
+// Worth of a use.
+const (
+	free    = iota // it costs nothing
+	counted        // it is one of few
+	spent          // there is none left
+)
+
+// fault is why a grant does not give something.
+type fault struct {
+	why  string
+	mend func(*openflow.Grant) // makes it give that, and leaves it all else that it says; nil: nothing but another job would
+	over bool                  // its time is over, and its terms are as they should be
+}
+
+func (f fault) none() bool { return f.why == "" }
+
+// need is something that a job needs of a grant, and who gives it.
+type need struct {
+	from  []*judged // of those that are as good, and several only where each costs a use
+	table openflow.TableName
 }
 
 type decision struct {
@@ -140,33 +183,41 @@ type decision struct {
 	now        time.Time
 	grants     []*judged
 	anyPurpose bool // what for and with whom is not known yet
-	permit     Permit
+	needs      []need
 	missing    []string
-	flags      []string // of the command that allows what is missing
-	schedule   bool     // the scheduler needs a grant of its own
+	flags      []string   // of the command that allows what no grant is meant to
+	anew       []*renewal // grants that nearly give what is missing
+	schedule   bool       // the scheduler needs a grant of its own
+}
+
+// renewal is a grant that is to be made again, with what it lacks.
+type renewal struct {
+	openflow.Grant
+	over bool
 }
 
 func newDecision(c Claim, grants []openflow.Grant, now time.Time) *decision {
-	d := &decision{Claim: c, by: By(c.Self, c.Authority), now: now, permit: Permit{Columns: map[openflow.TableName][]string{}}}
+	d := &decision{Claim: c, by: By(c.Self, c.Authority), now: now}
 	for _, g := range grants {
 		if d.concerns(g) {
-			d.grants = append(d.grants, &judged{Grant: g})
+			d.grants = append(d.grants, &judged{Grant: g, worth: c.worth(g)})
 		}
-	}
-	// A use is worth more than none, so what costs none comes first, and what has none left last.
-	worth := func(g *judged) int {
-		switch {
-		case c.spent(g.Grant):
-			return 2
-		case g.Uses > 0 && !slices.Contains(c.Held, g.ID):
-			return 1
-		}
-		return 0
 	}
 	slices.SortStableFunc(d.grants, func(a, b *judged) int {
-		return cmp.Or(cmp.Compare(worth(a), worth(b)), a.Made.Compare(b.Made), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(a.worth, b.worth), a.Made.Compare(b.Made), cmp.Compare(a.ID, b.ID))
 	})
 	return d
+}
+
+// worth is what it costs the job to use a grant. A use is worth more than none, so what costs none comes first.
+func (c Claim) worth(g openflow.Grant) int {
+	switch {
+	case c.spent(g):
+		return spent
+	case g.Uses > 0 && !slices.Contains(c.Held, g.ID):
+		return counted
+	}
+	return free
 }
 
 // concerns tells whether a grant is to the initiator and the scheduler of the job. Who the initiator is has been proven by
@@ -181,66 +232,140 @@ func (d *decision) concerns(g openflow.Grant) bool {
 }
 
 // counts tells why a grant does not count for the job.
-func (d *decision) counts(g *judged) string {
+func (d *decision) counts(g *judged) fault {
 	switch {
 	case g.Expired(d.now):
-		return "was until " + g.Until.UTC().Format(time.RFC3339)
+		return fault{why: "was until " + g.Until.UTC().Format(time.RFC3339), mend: func(*openflow.Grant) {}, over: true}
 	case d.anyPurpose:
-		return ""
+		return fault{}
 	case g.Purpose != "" && g.Purpose != d.Authority.Purpose:
-		return fmt.Sprintf("is for the purpose %q", g.Purpose)
+		f := fault{why: fmt.Sprintf("is for the purpose %q", g.Purpose)}
+		if d.Authority.Purpose != "" { // without a purpose it would be for every one
+			f.mend = func(g *openflow.Grant) { g.Purpose = d.Authority.Purpose }
+		}
+		return f
 	case len(g.Partners) == 0:
-		return ""
+		return fault{}
 	}
 	for _, p := range d.Parties {
 		if p != d.Self && p != d.by && !slices.Contains(g.Partners, p) {
-			return fmt.Sprintf("is for jobs without party %s", p)
+			return fault{why: fmt.Sprintf("is for jobs without party %s", p), mend: func(g *openflow.Grant) { g.Partners = append(slices.Clone(g.Partners), p) }}
 		}
 	}
-	return ""
+	return fault{}
 }
 
-// take takes the first grant of a kind that gives something, and otherwise notes what is missing, and why the grants do not
-// give it that were meant to.
-func (d *decision) take(kind openflow.GrantKind, what, flag string, meant func(*judged) bool, not func(*judged) string) *judged {
+// How near a grant that does not give something is to the job.
+const (
+	fitting = iota // it is for such jobs
+	ended          // it was
+	far            // it is for another purpose, or for other partners
+)
+
+// take finds the grants of a kind that give something, of those that come first, and otherwise notes what is missing, and why the
+// grants do not give it that were meant to. It tells whether any gives it.
+func (d *decision) take(kind openflow.GrantKind, n need, what, flag string, meant func(*judged) bool, not func(*judged) fault) bool {
 	var why []string
+	var near *judged // of the grants that do not give it, the one that fits the job best, and can be mended
+	var lacks fault
+	best := far + 1
 	for _, g := range d.grants {
+		if len(n.from) == maxChoice || len(n.from) > 0 && !alike(g, n.from[0], n.table) {
+			break
+		}
 		if g.Kind != kind || !meant(g) {
 			continue
 		}
-		reason := d.counts(g)
-		if reason == "" {
-			reason = not(g)
+		f, at := d.counts(g), far
+		switch {
+		case f.none():
+			f, at = not(g), fitting
+		case f.over:
+			at = ended
 		}
-		if reason == "" {
-			if !slices.Contains(d.permit.Grants, g.ID) {
-				d.permit.Grants = append(d.permit.Grants, g.ID)
+		if f.none() {
+			n.from = append(n.from, g)
+			if g.worth != counted {
+				break
 			}
-			return g
+			continue
 		}
 		if len(why) < maxReasons {
-			why = append(why, fmt.Sprintf("grant %s %s", g.ID, reason))
+			why = append(why, fmt.Sprintf("grant %s %s", g.ID, f.why))
 		}
+		if at < best || at == best && lacks.mend == nil {
+			near, lacks, best = g, f, at
+		}
+	}
+	if len(n.from) > 0 {
+		d.needs = append(d.needs, n)
+		return true
+	}
+	if near != nil && lacks.mend != nil {
+		d.renew(near.Grant, lacks)
 	}
 	if len(why) > 0 {
 		what += " (" + strings.Join(why, "; ") + ")"
+	} else {
+		d.flags = append(d.flags, flag)
 	}
-	d.missing, d.flags = append(d.missing, what), append(d.flags, flag)
-	return nil
+	d.missing = append(d.missing, what)
+	return false
+}
+
+// alike tells whether two grants that give something are as good: then the one is used that serves the job better.
+func alike(a, b *judged, table openflow.TableName) bool {
+	return a.worth == b.worth && (table == openflow.TableName{} || inPart(a.Grant, table) == inPart(b.Grant, table))
+}
+
+// renew notes that a grant would give what is missing with this mended, as well as what is mended of it for other things.
+func (d *decision) renew(g openflow.Grant, f fault) {
+	i := slices.IndexFunc(d.anew, func(a *renewal) bool { return a.ID == g.ID })
+	if i < 0 {
+		i, d.anew = len(d.anew), append(d.anew, &renewal{Grant: g})
+	}
+	f.mend(&d.anew[i].Grant)
+	d.anew[i].over = d.anew[i].over || f.over
+}
+
+// decide is what comes of the decision.
+func (d *decision) decide() (Permit, error) {
+	p := Permit{Columns: map[openflow.TableName][]string{}}
+	if err := d.refusal(); err != nil {
+		return p, err
+	}
+	used := fewest(d.needs)
+	for _, n := range d.needs {
+		g := n.from[0]
+		for _, other := range n.from {
+			if used[other] {
+				g = other
+				break
+			}
+		}
+		if !slices.Contains(p.Grants, g.ID) {
+			p.Grants = append(p.Grants, g.ID)
+		}
+		if (n.table != openflow.TableName{}) && inPart(g.Grant, n.table) > 0 {
+			p.Columns[n.table] = columnsOf(g.Grant, n.table)
+		}
+	}
+	return p, nil
 }
 
 // What a refusal tells at most.
 const (
-	maxReasons = 3  // of one thing that is missing
-	maxMissing = 20 // things
+	maxReasons = 3       // of one thing that is missing
+	maxMissing = 20      // things
+	maxAdvice  = 2 << 10 // bytes of the commands that make grants again
 )
 
-func every(*judged) bool     { return true }
-func nothing(*judged) string { return "" }
+func every(*judged) bool    { return true }
+func nothing(*judged) fault { return fault{} }
 
 func (d *decision) enter() {
 	if d.by != d.Self {
-		d.take(openflow.GrantInitiate, "initiate jobs", "--initiate", every, nothing)
+		d.take(openflow.GrantInitiate, need{}, "initiate jobs", "--initiate", every, nothing)
 	}
 	d.schedules()
 }
@@ -249,10 +374,10 @@ func (d *decision) schedules() {
 	if d.Authority.Scheduler == d.Self {
 		return
 	}
-	before := len(d.missing)
-	d.take(openflow.GrantSchedule, "schedule jobs", "--schedule", every, nothing)
-	if d.schedule = len(d.missing) > before; d.schedule && d.by != d.Authority.Scheduler {
-		d.flags = d.flags[:len(d.flags)-1] // it takes a command of its own
+	before := len(d.flags)
+	d.take(openflow.GrantSchedule, need{}, "schedule jobs", "--schedule", every, nothing)
+	if d.schedule = len(d.flags) > before; d.schedule && d.by != d.Authority.Scheduler {
+		d.flags = d.flags[:before] // it takes a command of its own
 	}
 }
 
@@ -264,14 +389,14 @@ func (d *decision) tasks() {
 			continue
 		}
 		named := func(g *judged) bool { return names(g.Grant, t.Component) }
-		missing[t.Component] = d.take(openflow.GrantUse, "component "+t.Component, "--component "+t.Component, named,
-			func(g *judged) string { return gives(g.Grant, t) }) == nil
+		missing[t.Component] = !d.take(openflow.GrantUse, need{}, "component "+t.Component, "--component "+t.Component, named,
+			func(g *judged) fault { return gives(g.Grant, t) })
 	}
 }
 
 // gives tells why a grant that names a component does not give a task.
-func gives(g openflow.Grant, t TaskClaim) string {
-	not := ""
+func gives(g openflow.Grant, t TaskClaim) fault {
+	var not fault
 	for _, c := range g.Components {
 		if c.Name != t.Component && c.Name != openflow.AllComponents {
 			continue
@@ -279,9 +404,21 @@ func gives(g openflow.Grant, t TaskClaim) string {
 		if fits(c, t.Served) {
 			return keeps(g, t)
 		}
-		not = "is for " + c.String()
+		not = fault{why: "is for " + c.String()}
+		if ref, err := openflow.ParseProvider(t.Served.Provider); err == nil {
+			not.mend = adds(openflow.GrantedComponent{Name: t.Component, Provider: ref.Name, Version: ref.Version})
+		}
 	}
 	return not
+}
+
+// adds has a grant give a component too.
+func adds(c openflow.GrantedComponent) func(*openflow.Grant) {
+	return func(g *openflow.Grant) {
+		if !slices.Contains(g.Components, c) {
+			g.Components = append(slices.Clone(g.Components), c)
+		}
+	}
 }
 
 func fits(c openflow.GrantedComponent, by openflow.Served) bool {
@@ -291,13 +428,13 @@ func fits(c openflow.GrantedComponent, by openflow.Served) bool {
 }
 
 // keeps tells which limit of a grant a task does not keep.
-func keeps(g openflow.Grant, t TaskClaim) string {
+func keeps(g openflow.Grant, t TaskClaim) fault {
 	for _, l := range g.Limits {
 		if l.Component == t.Component && !l.Keeps(t.Parameters) && !(byDefault(l, t) && l.Keeps(t.Served.Defaults)) {
-			return "wants " + l.String()
+			return fault{why: "wants " + l.String()}
 		}
 	}
-	return ""
+	return fault{}
 }
 
 // byDefault tells whether a job leaves a parameter to the component.
@@ -308,16 +445,16 @@ func byDefault(l openflow.ParameterLimit, t TaskClaim) bool {
 
 // whole tells why a grant does not give its tables and models to the job: it names components, and the job runs others, or it
 // does not keep its limits.
-func (d *decision) whole(g *judged) string {
+func (d *decision) whole(g *judged) fault {
 	if !g.checked {
 		g.checked = true
 		for _, t := range d.Tasks {
 			if len(g.Components) == 0 {
 				g.not = keeps(g.Grant, t)
-			} else if g.not = gives(g.Grant, t); g.not == "" && !names(g.Grant, t.Component) {
-				g.not = "is for jobs without component " + t.Component
+			} else if g.not = gives(g.Grant, t); g.not.none() && !names(g.Grant, t.Component) {
+				g.not = fault{why: "is for jobs without component " + t.Component, mend: adds(openflow.GrantedComponent{Name: t.Component})}
 			}
-			if g.not != "" {
+			if !g.not.none() {
 				break
 			}
 		}
@@ -349,24 +486,34 @@ func (d *decision) tables() {
 		seen[name] = true
 		d.grants = by[name]
 		slices.SortStableFunc(d.grants, func(a, b *judged) int {
-			return cmp.Or(compareBool(d.spent(a.Grant), d.spent(b.Grant)), cmp.Compare(inPart(a.Grant, name), inPart(b.Grant, name)))
+			return cmp.Or(cmp.Compare(a.worth/spent, b.worth/spent), cmp.Compare(inPart(a.Grant, name), inPart(b.Grant, name)))
 		})
-		g := d.take(openflow.GrantUse, "table "+name.String(), "--table "+name.String(), every, d.whole)
-		if g != nil && inPart(g.Grant, name) > 0 {
-			d.permit.Columns[name] = columnsOf(g.Grant, name)
-		}
+		d.take(openflow.GrantUse, need{table: name}, "table "+name.String(), "--table "+openflow.ShellWord(name.String()), every, func(g *judged) fault {
+			if f := d.whole(g); !f.none() {
+				return f
+			}
+			return d.narrow(g.Grant, name)
+		})
 	}
 }
 
-// compareBool puts what is not before what is.
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
+// narrow tells why a grant gives too little of a table: what the job has of it, or reads of what was made of it, is more.
+func (d *decision) narrow(g openflow.Grant, name openflow.TableName) fault {
+	if inPart(g, name) == 0 {
+		return fault{}
 	}
-	return 1
+	has, had := columnsOf(g, name), d.Had[name]
+	if !had.Whole && !slices.ContainsFunc(had.Columns, func(c string) bool { return !slices.Contains(has, c) }) {
+		return fault{}
+	}
+	t := openflow.GrantedTable{Name: name}
+	if !had.Whole {
+		t.Columns = Extent{Columns: has}.With(had.Columns).Columns
+	}
+	return fault{why: "gives fewer columns of it than the job has, or than what it reads was made of", mend: func(g *openflow.Grant) {
+		others := func(has openflow.GrantedTable) bool { return has.Name == name }
+		g.Tables = append(slices.DeleteFunc(slices.Clone(g.Tables), others), t)
+	}}
 }
 
 // inPart is 0 for a grant of a whole table, and 1 for one of columns.
@@ -394,7 +541,7 @@ func (d *decision) models() {
 			continue
 		}
 		seen[m] = true
-		d.take(openflow.GrantUse, "model "+m.ID+" version "+m.Version+", which is of others", "--model "+m.ID+"/"+m.Version,
+		d.take(openflow.GrantUse, need{}, "model "+m.ID+" version "+m.Version+", which is of others", "--model "+openflow.ShellWord(m.ID+"/"+m.Version),
 			func(g *judged) bool { return g.CoversModel(m) }, d.whole)
 	}
 }
@@ -408,18 +555,53 @@ func (d *decision) refusal() error {
 	if d.by != d.Authority.Scheduler {
 		who += ", scheduled by party " + string(d.Authority.Scheduler) + ","
 	}
-	missing, flags := d.missing, d.flags
+	missing := d.missing
 	if len(missing) > maxMissing {
 		missing = append(slices.Clone(missing[:maxMissing]), fmt.Sprintf("and %d more", len(d.missing)-maxMissing))
 	}
 	e := openflow.Errorf(openflow.CodePermission, "%s may not use here: %s", who, strings.Join(missing, ", "))
-	return e.WithHint("correct the job; or, to allow it, the operator of party %s runs: %s", d.Self, d.command(flags))
+	e = e.WithHint("%s", d.advice(false))
+	return e.WithPublic("%s (%s)", e.Message, d.advice(true))
 }
 
-// command allows what is missing.
-func (d *decision) command(flags []string) string {
+// advice is what can be done. What partners read names no column.
+func (d *decision) advice(partners bool) string {
+	commands := append(d.madeAgain(partners), d.commands()...)
+	if len(commands) == 0 {
+		return "correct the job: a grant says what it does not keep"
+	}
+	return fmt.Sprintf("correct the job; or, to allow it, the operator of party %s runs: %s", d.Self, strings.Join(commands, "; "))
+}
+
+// madeAgain are the commands that make grants again that nearly give what is missing, with all else that they say.
+func (d *decision) madeAgain(partners bool) (commands []string) {
+	length := 0
+	for _, a := range d.anew {
+		g := a.Grant
+		if partners {
+			g.Tables = slices.Clone(g.Tables)
+			for i := range g.Tables {
+				if len(g.Tables[i].Columns) > 0 {
+					g.Tables[i].Columns = []string{"COLUMNS"}
+				}
+			}
+		}
+		text := g.Command(a.over)
+		if length += len(text); text == "" || length > maxAdvice {
+			text = "openflow grant add, as grant " + string(g.ID) + " says (openflow grant list), with what it lacks"
+		}
+		commands = append(commands, text)
+	}
+	return commands
+}
+
+// commands allow what is missing and no grant is meant to give.
+func (d *decision) commands() (commands []string) {
 	const most = 40
-	var commands []string
+	flags := slices.DeleteFunc(slices.Clone(d.flags), func(f string) bool { // what a grant gives that is made again
+		name, is := strings.CutPrefix(f, "--component ")
+		return is && slices.ContainsFunc(d.anew, func(a *renewal) bool { return names(a.Grant, name) })
+	})
 	if len(flags) > 0 {
 		words := append([]string{"openflow grant add", string(d.by)}, flags[:min(most, len(flags))]...)
 		if !d.Authority.Signed && d.by != d.Authority.Scheduler && d.Authority.Scheduler != d.Self {
@@ -430,5 +612,5 @@ func (d *decision) command(flags []string) string {
 	if d.schedule && d.by != d.Authority.Scheduler {
 		commands = append(commands, "openflow grant add "+string(d.Authority.Scheduler)+" --schedule")
 	}
-	return strings.Join(commands, "; ")
+	return commands
 }

@@ -2,6 +2,7 @@ package authority_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,7 +105,11 @@ func TestDecideRefuses(t *testing.T) {
 			_, err := authority.Decide(c, g, now)
 			require.Equal(t, openflow.CodePermission, openflow.CodeOf(err))
 			require.ErrorContains(t, err, tc.says)
-			require.ErrorContains(t, err, "the operator of party 10000 runs: openflow grant add ")
+			remedy := "the operator of party 10000 runs: openflow grant add "
+			if strings.Contains(tc.says, "wants") || name == "no purpose" {
+				remedy = "(correct the job: a grant says what it does not keep)" // no command widens what was meant to be narrow
+			}
+			require.ErrorContains(t, err, remedy)
 		})
 	}
 }
@@ -275,4 +280,112 @@ func TestDrive(t *testing.T) {
 	require.NoError(t, authority.Drive("10000", a, grants(), now))
 	err := authority.Drive("10000", a, grants()[:1], now)
 	require.EqualError(t, err, "party 7777, scheduled by party 9999, may not use here: schedule jobs (correct the job; or, to allow it, the operator of party 10000 runs: openflow grant add 9999 --schedule)")
+}
+
+// A refusal advises the grant that nearly fits, with all that it says and what it lacks. Partners read no columns of it.
+func TestAdviceKeepsTheTerms(t *testing.T) {
+	g := grants()
+	g[2].Until, g[2].Purpose = now, "bank's study"
+	c := claim()
+	c.Authority.Purpose = "bank's study"
+	const terms = "openflow grant add 9999 --component reader --component psi@acme:1 --component psi@" + digest + " --table ns/people:%s --model m --scheduler 9999" +
+		` --purpose 'bank'\''s study' --partner 10001 --limit 'psi.ids>=100' --limit 'psi.epochs<=10' --uses 3 --until DATE)`
+	_, err := authority.Decide(c, g, now)
+	require.ErrorContains(t, err, "runs: "+fmt.Sprintf(terms, "x,id"), "what is over, with a new end and nothing else")
+	require.ErrorContains(t, openflow.ForPartners(err), fmt.Sprintf(terms, "COLUMNS"))
+
+	for name, tc := range map[string]struct {
+		change func(*authority.Claim)
+		says   string
+	}{
+		"component": {func(c *authority.Claim) { c.Tasks[0].Component = "lr" }, "--component lr --table ns/people:x,id"},
+		"version":   {func(c *authority.Claim) { c.Tasks[1].Served.Provider, c.Tasks[1].Served.Digest = "acme:2@docker", "" }, "--component psi@acme:2 --table ns/people:x,id"},
+		"partner":   {func(c *authority.Claim) { c.Parties = append(c.Parties, "10002") }, "--partner 10001 --partner 10002"},
+		"purpose":   {func(c *authority.Claim) { c.Authority.Purpose = "other" }, "--purpose other"},
+		"columns": {func(c *authority.Claim) {
+			c.Had = map[openflow.TableName]authority.Extent{people: {Columns: []string{"y"}}}
+		}, "--table ns/people:id,x,y"},
+		"whole": {func(c *authority.Claim) { c.Had = map[openflow.TableName]authority.Extent{people: {Whole: true}} }, "--table ns/people --model"},
+	} {
+		c, g := claim(), grants()
+		tc.change(&c)
+		_, err := authority.Decide(c, g, now)
+		require.ErrorContains(t, err, tc.says, name)
+		require.ErrorContains(t, err, "--uses 3 --until 2026-06-01T01:00:00Z", name)
+		require.NotContains(t, err.Error(), "; openflow", name)
+		require.NotContains(t, openflow.ForPartners(err).Error(), "x,id", name)
+	}
+}
+
+// What was made of more of a table than a grant gives is not given by it, whoever of the job has read it.
+func TestNarrowGrants(t *testing.T) {
+	for name, tc := range map[string]struct {
+		had  authority.Extent
+		want bool
+	}{
+		"nothing":        {authority.Extent{}, true},
+		"less":           {authority.Extent{}.With([]string{"id"}), true},
+		"the same":       {authority.Extent{}.With([]string{"id"}).With([]string{"x"}), true},
+		"another column": {authority.Extent{}.With([]string{"id", "y"}), false},
+		"all":            {authority.Extent{}.With(nil), false},
+		"all once":       {authority.Extent{}.With([]string{"id"}).With(nil), false},
+	} {
+		c := claim()
+		c.Had = map[openflow.TableName]authority.Extent{people: tc.had}
+		_, err := authority.Decide(c, grants(), now)
+		require.Equal(t, tc.want, err == nil, name)
+		g := grants()
+		g[2].Tables[0].Columns = nil
+		_, err = authority.Decide(c, g, now)
+		require.NoError(t, err, name)
+	}
+}
+
+// Of grants that count their uses, as few are used as will do, in whichever order they were made.
+func TestFewestUses(t *testing.T) {
+	use := func(id string, uses int, change ...func(*openflow.Grant)) openflow.Grant {
+		g := openflow.Grant{
+			ID: openflow.GrantID(id), Kind: openflow.GrantUse, Initiator: "9999", Uses: uses, Made: now.Add(-time.Duration(10-len(id)) * time.Hour),
+			Components: []openflow.GrantedComponent{{Name: "reader"}, {Name: "psi"}}, Tables: []openflow.GrantedTable{{Name: people}},
+		}
+		for _, c := range change {
+			c(&g)
+		}
+		return g
+	}
+	limited := func(g *openflow.Grant) {
+		g.Limits = []openflow.ParameterLimit{{Component: "psi", Parameter: "ids", Relation: ">=", Values: []string{"1000"}}}
+	}
+	components := func(list ...string) func(*openflow.Grant) {
+		return func(g *openflow.Grant) {
+			g.Tables, g.Components = nil, nil
+			for _, name := range list {
+				g.Components = append(g.Components, openflow.GrantedComponent{Name: name})
+			}
+		}
+	}
+	table := func(g *openflow.Grant) { g.Components = nil }
+	for name, tc := range map[string]struct {
+		grants []openflow.Grant
+		want   []openflow.GrantID
+	}{
+		"a stricter one of few beside one of many": {[]openflow.Grant{use("a", 1, limited), use("bb", 40)}, []openflow.GrantID{"bb"}},
+		"one beside one that is not counted":       {[]openflow.Grant{use("a", 1), use("bb", 0)}, []openflow.GrantID{"bb"}},
+		"parts that are not counted":               {[]openflow.Grant{use("a", 1), use("bb", 0, components("reader", "psi")), use("ccc", 0, table)}, []openflow.GrantID{"bb", "ccc"}},
+		"one for all":                              {[]openflow.Grant{use("a", 5, components("reader")), use("bb", 5, components("psi")), use("ccc", 5)}, []openflow.GrantID{"ccc"}},
+		"two rather than three": {[]openflow.Grant{
+			use("a", 5, components("reader", "psi", "lr")), use("bb", 5, components("reader", "boost", "psi")), use("ccc", 5, components("lr", "union")), use("dddd", 0, table),
+		}, []openflow.GrantID{"bb", "ccc", "dddd"}},
+		"not one that is used up": {[]openflow.Grant{use("a", 5, func(g *openflow.Grant) { g.Used = 5 }), use("bb", 5, components("reader")), use("ccc", 5, components("psi")), use("dddd", 5, table)}, []openflow.GrantID{"bb", "ccc", "dddd"}},
+	} {
+		c := claim()
+		if name == "two rather than three" {
+			for _, more := range []string{"lr", "boost", "union"} {
+				c.Tasks = append(c.Tasks, authority.TaskClaim{Component: more})
+			}
+		}
+		p, err := authority.Decide(c, append(grants()[:2], tc.grants...), now)
+		require.NoError(t, err, name)
+		require.ElementsMatch(t, append([]openflow.GrantID{"g-initiate", "g-schedule"}, tc.want...), p.Grants, name)
+	}
 }

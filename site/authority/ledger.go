@@ -3,6 +3,7 @@ package authority
 import (
 	"context"
 	"log/slog"
+	"strings"
 
 	"openflow"
 )
@@ -48,7 +49,29 @@ func (l Ledger) Refused(ctx context.Context, a Asked, why error) {
 }
 
 func (a Asked) event(o openflow.Outcome) openflow.AuditEvent {
-	return openflow.AuditEvent{
-		Actor: "party " + string(a.Caller), Action: a.Action, Subject: a.Subject, Party: a.Caller, Authority: a.Word.String(), Outcome: o,
+	word := ""
+	if a.Word != (openflow.Authority{}) {
+		word = a.Word.String()
 	}
+	return openflow.AuditEvent{
+		Actor: a.who(), Action: a.Action, Subject: a.Subject, Party: a.Caller, Authority: word, Outcome: o,
+	}
+}
+
+// who is the party that has asked, and what it is to the job.
+func (a Asked) who() string {
+	var as []string
+	for _, r := range []struct {
+		party openflow.PartyID
+		as    string
+	}{{a.Word.Initiator, "initiator"}, {a.Word.Scheduler, "scheduler"}} {
+		if r.party == a.Caller {
+			as = append(as, r.as)
+		}
+	}
+	who := "party " + string(a.Caller)
+	if len(as) > 0 {
+		who += " as " + strings.Join(as, " and ")
+	}
+	return who
 }

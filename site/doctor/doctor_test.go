@@ -66,15 +66,22 @@ func TestPeers(t *testing.T) {
 		"no grants":                       {change(func(p *doctor.Peer) { p.Granted = nil }), "grants 10000", tip, "may use nothing"},
 		"may not initiate":                {change(func(p *doctor.Peer) { p.Granted = []openflow.GrantKind{openflow.GrantUse} }), "grants 10000", tip, "may not initiate jobs"},
 		"quota":                           {change(func(p *doctor.Peer) { p.Quota.Jobs = 2; p.Use.Jobs = 1 }), "quota 10000", good, "1 of 2 jobs"},
-		"all its jobs":                    {change(func(p *doctor.Peer) { p.Quota.Jobs = 2; p.Use.Jobs = 2 }), "quota 10000", tip, "all that it may"},
-		"all its places":                  {change(func(p *doctor.Peer) { p.Quota.Waiting = 1; p.Use.Waiting = 1 }), "quota 10000", tip, "all that it may"},
-		"all its cores":                   {change(func(p *doctor.Peer) { p.Quota.Cores = 2; p.Use.Held.Cores = 2 }), "quota 10000", tip, "holds 2 cores"},
+		"all its jobs":                    {change(func(p *doctor.Peer) { p.Quota.Jobs = 2; p.Use.Jobs = 2 }), "quota 10000", tip, "all jobs that it may: 2 of 2 jobs"},
+		"all its places":                  {change(func(p *doctor.Peer) { p.Quota.Waiting = 1; p.Use.Waiting = 1 }), "quota 10000", tip, "all places in the queue that it may"},
+		"cores and more": {change(func(p *doctor.Peer) {
+			p.Quota.Cores, p.Quota.Memory, p.Use.Held.Cores, p.Use.Held.Memory = 2, 1<<30, 2, 1<<30
+		}), "quota 10000", tip, "all cores and memory that it may"},
+		"any grants":    {change(func(p *doctor.Peer) { p.Granted, p.GrantAll = nil, true }), "grants 10000", good, "needs no grants"},
+		"all its cores": {change(func(p *doctor.Peer) { p.Quota.Cores = 2; p.Use.Held.Cores = 2 }), "quota 10000", tip, "all cores that it may: 2 of 2 cores"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, c.want, find(t, c.peer.Examine("v1"), c.check, c.says).Verdict)
 		})
 	}
 	require.Equal(t, tip, doctor.Peers(nil).Verdict)
+	require.Equal(t, tip, doctor.Grants(true).Verdict)
+	require.Contains(t, doctor.Grants(true).Detail, "every peer may")
+	require.Equal(t, good, doctor.Grants(false).Verdict)
 	require.Equal(t, good, doctor.Peers([]openflow.PartyID{"10000"}).Verdict)
 }
 

@@ -1,9 +1,11 @@
 package doctor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +25,7 @@ type Peer struct {
 	Timed    bool                 // the answer told the time
 	Version  string               // empty: the peer does not say
 	CallBack error                // why the peer does not reach this node, or is not known to it
+	GrantAll bool                 // the node allows every peer everything
 	Granted  []openflow.GrantKind // what kinds of grants the peer has here
 	Unsigned bool                 // its jobs are taken without the mandate of their initiator
 	Sources  []string             // from where its unsigned requests are taken; see openflow.ParseCallSource
@@ -158,6 +161,8 @@ func (p Peer) grants() openflow.Finding {
 	check, party := "grants "+string(p.Party), string(p.Party)
 	may := func(kind openflow.GrantKind) bool { return slices.Contains(p.Granted, kind) }
 	switch {
+	case p.GrantAll:
+		return ok(check, "it needs no grants, see grants")
 	case len(p.Granted) == 0:
 		return warn(check, "it is registered and may use nothing here, so its jobs are refused",
 			fmt.Sprintf("if that is not meant so: openflow grant add %s --initiate --schedule --component NAME --table NAMESPACE/NAME", party))
@@ -168,18 +173,46 @@ func (p Peer) grants() openflow.Finding {
 	return ok(check, "it may do what was granted: openflow grant show "+party)
 }
 
+// Grants warns of a node that allows every peer everything.
+func Grants(all bool) openflow.Finding {
+	if all {
+		return warn("grants", openflow.GrantsAll, "grant what each peer needs (openflow grant add), and start the node without --grant-all")
+	}
+	return ok("grants", "peers may do what grants say, and nothing else")
+}
+
 // quota is how much of what it may use the peer uses. At a bound, its next job waits or is refused.
 func (p Peer) quota() openflow.Finding {
 	check := "quota " + string(p.Party)
-	held, most := p.Use.Held, p.Quota.Holds()
-	detail := fmt.Sprintf("%d of %d jobs, %d of %d in the queue; holds %s", p.Use.Jobs, p.Quota.Jobs, p.Use.Waiting, p.Quota.Waiting, held)
-	full := p.Quota.Jobs > 0 && p.Use.Jobs >= p.Quota.Jobs || p.Quota.Waiting > 0 && p.Use.Waiting >= p.Quota.Waiting
-	if full || held.Cores >= most.Cores || held.Memory >= most.Memory || held.GPUs >= most.GPUs {
-		return warn(check, "it uses all that it may: "+detail,
+	var uses, full []string
+	for _, b := range []struct {
+		what       string
+		used, most int64
+		text       func(int64) string
+	}{
+		{"jobs", int64(p.Use.Jobs), int64(p.Quota.Jobs), number}, {"places in the queue", int64(p.Use.Waiting), int64(p.Quota.Waiting), number},
+		{"cores", int64(p.Use.Held.Cores), int64(p.Quota.Cores), number}, {"memory", p.Use.Held.Memory, p.Quota.Memory, openflow.FormatBytes},
+		{"GPUs", int64(p.Use.Held.GPUs), int64(p.Quota.GPUs), number},
+	} {
+		switch {
+		case b.most > 0:
+			uses = append(uses, fmt.Sprintf("%s of %s %s", b.text(b.used), b.text(b.most), b.what))
+		case b.used > 0:
+			uses = append(uses, b.text(b.used)+" "+b.what)
+		}
+		if b.most > 0 && b.used >= b.most {
+			full = append(full, b.what)
+		}
+	}
+	detail := cmp.Or(strings.Join(uses, ", "), "it uses nothing")
+	if len(full) > 0 {
+		return warn(check, "it uses all "+strings.Join(full, " and ")+" that it may: "+detail,
 			fmt.Sprintf("see what its jobs do: openflow job list; to let it have more: openflow site limit %s", p.Party))
 	}
 	return ok(check, detail)
 }
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }
 
 // Peers is the check that there are any.
 func Peers(known []openflow.PartyID) openflow.Finding {

@@ -2,7 +2,11 @@ package excerpt_test
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +14,7 @@ import (
 	"openflow"
 	"openflow/sdk/tables"
 	"openflow/site/excerpt"
+	"openflow/store/objects"
 	"openflow/store/objects/folder"
 )
 
@@ -59,7 +64,7 @@ func TestCut(t *testing.T) {
 			store, err := folder.Open(t.TempDir())
 			require.NoError(t, err)
 			whole := table(t, store, csv, tc.meta)
-			c := excerpt.Cutter{Objects: store}
+			c := excerpt.New(store)
 			part, err := c.Cut(t.Context(), whole, tc.columns)
 			require.NoError(t, err)
 			require.Equal(t, tc.want, rows(t, store, part))
@@ -76,7 +81,7 @@ func TestCut(t *testing.T) {
 func TestCutRefuses(t *testing.T) {
 	store, err := folder.Open(t.TempDir())
 	require.NoError(t, err)
-	c := excerpt.Cutter{Objects: store}
+	c := excerpt.New(store)
 	ref, err := store.Put(t.Context(), strings.NewReader("no table"))
 	require.NoError(t, err)
 	name := openflow.TableName{Namespace: "ns", Name: "t"}
@@ -89,5 +94,86 @@ func TestCutRefuses(t *testing.T) {
 		require.Equal(t, openflow.CodePermission, openflow.CodeOf(err))
 		require.ErrorContains(t, err, says)
 		require.NotContains(t, openflow.ForPartners(err).Error(), "column", "what the table has stays at home")
+	}
+}
+
+// counting is a store that counts what is put, and holds it up.
+type counting struct {
+	*folder.Store
+	puts atomic.Int32
+	hold chan struct{}
+}
+
+func (c *counting) Put(ctx context.Context, r io.Reader) (objects.Ref, error) {
+	c.puts.Add(1)
+	<-c.hold
+	return c.Store.Put(ctx, r)
+}
+
+// A part is made once, however many ask for it at a time or later, until its rows are gone.
+func TestOnePartIsMadeOnce(t *testing.T) {
+	store, err := folder.Open(t.TempDir())
+	require.NoError(t, err)
+	whole := table(t, store, "id,x0\na,1\n", `{"match_id_name":"id"}`)
+	held := &counting{Store: store, hold: make(chan struct{})}
+	c := excerpt.New(held)
+	parts := make([]openflow.TableRecord, 8)
+	var all sync.WaitGroup
+	for i := range parts {
+		all.Go(func() {
+			part, err := c.Cut(t.Context(), whole, []string{"id"})
+			require.NoError(t, err)
+			parts[i] = part
+		})
+	}
+	close(held.hold)
+	all.Wait()
+	for _, p := range parts {
+		require.Equal(t, parts[0], p)
+	}
+	require.EqualValues(t, 1, held.puts.Load())
+	other := whole
+	other.Name.Name = "other"
+	part, err := c.Cut(t.Context(), other, []string{"id"})
+	require.NoError(t, err)
+	require.Equal(t, other.Name, part.Name, "equal rows of another name")
+	require.EqualValues(t, 1, held.puts.Load())
+	require.NoError(t, store.Delete(t.Context(), part.Object))
+	_, err = c.Cut(t.Context(), whole, []string{"id"})
+	require.NoError(t, err)
+	require.EqualValues(t, 2, held.puts.Load())
+	_, err = store.Stat(t.Context(), part.Object)
+	require.NoError(t, err)
+
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = c.Cut(gone, whole, []string{"x0", "id"})
+	if err != nil { // who made it has gone: the next one does
+		_, err = c.Cut(t.Context(), whole, []string{"x0", "id"})
+	}
+	require.NoError(t, err)
+}
+
+// What is told of a part before it is made is what is told of it then.
+func TestOutline(t *testing.T) {
+	store, err := folder.Open(t.TempDir())
+	require.NoError(t, err)
+	whole := table(t, store, "id,y,x0,salary\na,1,0.5,9000\n", `{"match_id_name":"id","label_name":"y"}`)
+	c := excerpt.New(store)
+	told, err := c.Outline(t.Context(), whole, []string{"id", "x0"})
+	require.NoError(t, err)
+	require.Empty(t, told.Object)
+	part, err := c.Cut(t.Context(), whole, []string{"id", "x0"})
+	require.NoError(t, err)
+	require.Equal(t, part.Header, told.Header)
+	require.JSONEq(t, string(part.Meta), string(told.Meta))
+	_, err = c.Outline(t.Context(), whole, []string{"x0"})
+	require.Equal(t, openflow.CodePermission, openflow.CodeOf(err))
+
+	require.NoError(t, c.Check(t.Context(), whole, []string{"id", "salary"}))
+	for says, columns := range map[string][]string{`no column "celery" (it has: id, salary, sample_id, x0, y)`: {"id", "celery"}, "found by column id": {"x0"}} {
+		err := c.Check(t.Context(), whole, columns)
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+		require.ErrorContains(t, err, says)
 	}
 }

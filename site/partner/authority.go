@@ -114,7 +114,7 @@ func (s *Service) permit(
 		p.Permit, err = authority.DecideModels(claim, grants, time.Now())
 		return p, err
 	}
-	if claim.Tables, err = s.claimedTables(ctx, k, specs, by); err != nil {
+	if err = s.claimTables(ctx, k, specs, by, &claim); err != nil {
 		return p, err
 	}
 	claim.Tasks = s.claimedTasks(ctx, specs)
@@ -152,36 +152,60 @@ func (s *Service) claimedTasks(ctx context.Context, specs []openflow.TaskSpec) [
 	return claims
 }
 
-// claimedTables are the tables that the tasks read by name, and those that another job has read whose outputs they read: what
-// was made of a table counts as the table.
-func (s *Service) claimedTables(ctx context.Context, k openflow.JobKey, specs []openflow.TaskSpec, by openflow.PartyID) ([]openflow.TableName, error) {
-	var tables []openflow.TableName
+// claimTables claims the tables that the tasks read by name, and those that another job has read whose outputs they read. What was
+// made of a table counts as the table, and as much of it as was read. A job that is here claims what it was given when it was created.
+func (s *Service) claimTables(ctx context.Context, k openflow.JobKey, specs []openflow.TaskSpec, by openflow.PartyID, claim *authority.Claim) error {
+	claim.Had = map[openflow.TableName]authority.Extent{}
+	own, err := s.had(ctx, k, claim.Had)
+	if err != nil {
+		return err
+	}
 	seen := map[openflow.JobID]bool{k.Job: true}
 	for left, direct := specs, true; len(left) > 0; direct = false {
-		tables = append(tables, openflow.TablesOf(left)...)
+		claim.Tables = append(claim.Tables, openflow.TablesOf(left)...)
 		var before []openflow.TaskSpec
 		for _, id := range sources(left) {
 			if seen[id] {
 				continue
 			}
 			seen[id] = true
-			job, err := s.Store.Job(ctx, openflow.JobKey{Scheduler: k.Scheduler, Job: id, Party: k.Party})
+			source := openflow.JobKey{Scheduler: k.Scheduler, Job: id, Party: k.Party}
+			job, err := s.Store.Job(ctx, source)
 			gone := openflow.CodeOf(err) == openflow.CodeNotFound || err == nil && job.Initiator != by
-			if gone && direct {
+			if gone && direct && !own[id] {
 				continue // it is missing; see finder.outputs
 			}
 			if gone {
-				return nil, openflow.Errorf(openflow.CodeRejected, "job %s reads what was made from outputs of job %s, which is not here any more: nobody knows from which tables", k.Job, id).
+				return openflow.Errorf(openflow.CodeRejected, "job %s reads what was made from outputs of job %s, which is not here any more: nobody knows from which tables", k.Job, id).
 					WithHint("run job %s again, and read its output or the uploaded table", id)
 			}
+			if err == nil {
+				_, err = s.had(ctx, source, claim.Had)
+			}
 			if err != nil {
-				return nil, openflow.About(openflow.AboutJob, err)
+				return openflow.About(openflow.AboutJob, err)
 			}
 			before = append(before, job.DAG.ForParty(k.Party)...)
 		}
 		left = before
 	}
-	return tables, nil
+	return nil
+}
+
+// had adds how much of tables a job was given when it was created, and returns the jobs whose outputs it was given.
+func (s *Service) had(ctx context.Context, k openflow.JobKey, had map[openflow.TableName]authority.Extent) (sources map[openflow.JobID]bool, err error) {
+	pins, err := s.Store.Pins(ctx, k)
+	sources = map[openflow.JobID]bool{}
+	for _, p := range pins {
+		switch {
+		case p.Kind != openflow.InputData:
+		case p.SourceJob != "":
+			sources[p.SourceJob] = true
+		default:
+			had[p.Table] = had[p.Table].With(p.Columns)
+		}
+	}
+	return sources, err
 }
 
 // sources are the other jobs whose outputs tasks read.

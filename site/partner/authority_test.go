@@ -2,6 +2,7 @@ package partner_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,12 +12,25 @@ import (
 	"openflow/store/catalogue"
 )
 
-// excerpts makes parts that tell what they are.
-type excerpts struct{ cut [][]string }
+// excerpts makes parts that tell what they are, each once.
+type excerpts struct {
+	cut  [][]string
+	made map[string]bool
+}
+
+func (e *excerpts) Outline(_ context.Context, rec openflow.TableRecord, _ []string) (openflow.TableRecord, error) {
+	rec.Object, rec.Bytes = "", 0
+	return rec, nil
+}
 
 func (e *excerpts) Cut(_ context.Context, rec openflow.TableRecord, columns []string) (openflow.TableRecord, error) {
-	e.cut = append(e.cut, columns)
-	rec.Object = "part of " + rec.Object
+	rec.Object, rec.Bytes = "part of "+rec.Object, 1000
+	if key := fmt.Sprint(rec.Object, columns); !e.made[key] {
+		if e.made == nil {
+			e.made = map[string]bool{}
+		}
+		e.made[key], e.cut = true, append(e.cut, columns)
+	}
 	return rec, nil
 }
 
@@ -83,7 +97,7 @@ func TestGrantsOfAJob(t *testing.T) {
 	require.Len(t, events, 1)
 	require.Len(t, events[0].Grants, 3)
 	require.Contains(t, events[0].Grants, ids[0])
-	require.Equal(t, []string{"party 9999", "job/create", "job 1 (host 10000)", "initiator 9999, scheduler 9999, not signed"},
+	require.Equal(t, []string{"party 9999 as initiator and scheduler", "job/create", "job 1 (host 10000)", "initiator 9999, scheduler 9999, not signed"},
 		[]string{events[0].Actor, events[0].Action, events[0].Subject, events[0].Authority})
 	require.NoError(t, s.creates(t.Context(), order("1")))
 	require.Len(t, s.decisions(catalogue.AuditFilter{Outcome: openflow.OutcomeDone}), 1, "a repeat is no decision")
@@ -305,4 +319,100 @@ func TestGrantThatIsOver(t *testing.T) {
 	g, err = s.catalogue.Grant(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, 1, g.Used, "once a job")
+}
+
+// parts grants columns of the table, without or with a grant of all of it, and returns both. The table has rows.
+func (s *site) parts(columns ...string) (all, some openflow.GrantID) {
+	s.t.Helper()
+	s.Excerpts = &excerpts{}
+	require.NoError(s.t, s.catalogue.SaveTable(s.t.Context(), openflow.TableRecord{Name: breast, Object: "all", DataType: "dataframe"}))
+	part := whole()
+	part.Purpose, part.Tables = "part", []openflow.GrantedTable{{Name: breast, Columns: columns}}
+	full := whole()
+	full.Purpose = "all"
+	ids := s.grants(append(entry(), full, part)...)
+	return ids[2], ids[3]
+}
+
+func purpose(text string) func(*openflow.DAG) {
+	return func(d *openflow.DAG) { d.Conf.Purpose = text }
+}
+
+// takes has a job read what task lr_0 of another job has made.
+func takes(from openflow.JobID) func(*openflow.DAG) {
+	return func(d *openflow.DAG) {
+		d.Tasks = d.Tasks[1:]
+		d.Tasks[0].DependsOn = nil
+		d.Tasks[0].Inputs = []openflow.Input{warehouse("train_data", openflow.Channel{Job: from, ProducerTask: "lr_0", OutputKey: "output_data"})}
+	}
+}
+
+// makes records an output of a job.
+func (s *site) makes(id openflow.JobID) {
+	s.t.Helper()
+	name := openflow.TableName{Namespace: string(id) + "_lr_0", Name: "made"}
+	require.NoError(s.t, s.catalogue.SaveOutput(s.t.Context(), openflow.OutputRecord{Task: taskKey(id, "lr_0", host), OutputKey: "output_data", Table: name},
+		&openflow.TableRecord{Name: name, Object: "made by " + string(id), Intermediate: true}))
+}
+
+// What was made of a whole table, through however many jobs, is not for a job that is granted columns of it; what was made of the
+// same columns is.
+func TestOutputsOfMoreColumns(t *testing.T) {
+	const less = "gives fewer columns of it than the job has, or than what it reads was made of"
+	s := bare(t)
+	s.parts("id", "x0")
+	require.NoError(t, s.creates(t.Context(), order("1", purpose("all"))))
+	s.makes("1")
+	s.refusesFor(order("2", takes("1"), purpose("part")), less)
+	require.NoError(t, s.creates(t.Context(), order("3", takes("1"), purpose("all"))))
+	s.makes("3")
+	s.refusesFor(order("4", takes("3"), purpose("part")), less)
+
+	require.NoError(t, s.creates(t.Context(), order("5", purpose("part"))))
+	s.makes("5")
+	require.NoError(t, s.creates(t.Context(), order("6", takes("5"), purpose("part"))), "as much as it is granted")
+	require.NoError(t, s.creates(t.Context(), order("7", takes("5"), purpose("all"))), "and less")
+	fewer := whole()
+	fewer.Purpose, fewer.Tables = "fewer", []openflow.GrantedTable{{Name: breast, Columns: []string{"id"}}}
+	s.grants(fewer)
+	o := order("8", takes("5"), purpose("fewer"))
+	s.refusesFor(o, less)
+	told := openflow.ForPartners(s.creates(t.Context(), o))
+	require.ErrorContains(t, told, "--table experiment/breast:COLUMNS")
+	require.NotContains(t, told.Error(), "x0")
+}
+
+// A job does not start on a grant of fewer columns than it was opened with, and a job that had read what it reads may be gone.
+func TestStartOnFewerColumns(t *testing.T) {
+	s := bare(t)
+	all, _ := s.parts("id", "x0")
+	s.running("1", order("1", purpose("all")).DAG)
+	s.makes("1")
+	s.running("2", order("2", takes("1"), purpose("all")).DAG)
+	_, err := s.catalogue.DeleteGrant(t.Context(), all)
+	require.NoError(t, err)
+	less := whole()
+	less.Purpose, less.Tables = "all", []openflow.GrantedTable{{Name: breast, Columns: []string{"id", "x0"}}}
+	s.grants(less)
+	start := func(k openflow.TaskKey) error { return s.StartTask(t.Context(), openflow.TaskStart{TaskKey: k}) }
+	for _, k := range []openflow.TaskKey{taskKey("1", "reader_0", host), taskKey("2", "lr_0", host)} {
+		err = start(k)
+		require.Equal(t, openflow.CodePermission, openflow.CodeOf(err), "%v", err)
+		require.ErrorContains(t, err, "may not go on: party 9999 may not use here: table experiment/breast (grant ")
+		require.ErrorContains(t, err, "gives fewer columns")
+	}
+	_, err = s.catalogue.UpdateJobStatus(t.Context(), jobKey("1", host), openflow.JobFailed, "why")
+	require.NoError(t, err)
+	_, err = s.catalogue.DeleteJob(t.Context(), jobKey("1", host))
+	require.NoError(t, err)
+	err = start(taskKey("2", "lr_0", host))
+	require.Equal(t, openflow.CodeRejected, openflow.CodeOf(err), "%v", err)
+	require.ErrorContains(t, err, "job 1, which is not here any more")
+	require.Empty(t, s.engine.started)
+
+	again := whole()
+	again.Purpose = "all"
+	s.grants(again)
+	s.running("3", order("3", purpose("all")).DAG)
+	require.NoError(t, start(taskKey("3", "reader_0", host)))
 }

@@ -2,6 +2,7 @@ package partner
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
@@ -38,6 +39,9 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	word, grants, err := s.create(ctx, o)
 	if err == nil {
 		return s.taken(ctx, o.Key, word, grants)
+	}
+	if errors.Is(err, openflow.ErrOverQuota) {
+		s.ledger().Refused(ctx, asked(o.Key, word, "job/create"), err)
 	}
 	if openflow.CodeOf(err).Retryable() {
 		return err
@@ -90,17 +94,22 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) (openflow.Aut
 	if len(specs) == 0 {
 		return word, nil, openflow.Errorf(openflow.CodeInvalid, "%s takes part in no task of job %s", o.Key.Party, o.Key.Job)
 	}
-	parts := parts{}
 	for attempt := 1; ; attempt++ {
 		permit, err := s.permit(ctx, o.Key, o.DAG, word, specs)
 		if err != nil {
 			return word, nil, err
 		}
-		job, tasks, pins, err := s.prepare(ctx, o, word, specs, permit, parts)
+		job, tasks, reads, err := s.prepare(ctx, o, word, specs, permit)
+		if err == nil {
+			err = s.cut(ctx, reads.pins, reads.whole)
+		}
 		if err != nil {
 			return word, nil, err
 		}
-		err = openflow.About(openflow.AboutJob, s.Store.AdmitJob(ctx, s.Limits.Rules().Quota, job, tasks, pins...))
+		err = openflow.About(openflow.AboutJob, s.Store.AdmitJob(ctx, s.Limits.Rules().Quota, job, tasks, reads.pins...))
+		if err == nil { // until now nothing has named the parts: where a full disk made room, they may be gone
+			err = s.cut(ctx, reads.pins, reads.whole)
+		}
 		if openflow.CodeOf(err) != openflow.CodePermission || attempt == decisions {
 			return word, permit.Grants, err
 		}
@@ -110,51 +119,50 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) (openflow.Aut
 // decisions is how often a job is looked at again whose grants another job has used up since.
 const decisions = 3
 
-// prepare checks what the job wants besides, and makes what is written down of it. What costs most comes last: the parts of
-// tables that it gets in part are made once no quota refuses it.
+// prepare checks what the job wants besides, and makes what is written down of it. What costs most is left: the parts of tables that
+// it gets in part are made when nothing refuses it any more.
 func (s *Service) prepare(
-	ctx context.Context, o openflow.JobOrder, word openflow.Authority, specs []openflow.TaskSpec, permit permit, parts parts,
-) (job openflow.JobRecord, tasks []openflow.TaskRecord, pins []openflow.Pin, err error) {
+	ctx context.Context, o openflow.JobOrder, word openflow.Authority, specs []openflow.TaskSpec, permit permit,
+) (job openflow.JobRecord, tasks []openflow.TaskRecord, reads found, err error) {
 	if err := s.exposes(specs); err != nil {
-		return job, nil, nil, err
+		return job, nil, reads, err
 	}
 	if err := s.room(); err != nil {
-		return job, nil, nil, err
+		return job, nil, reads, err
 	}
 	few := openflow.JobRecord{ID: o.Key.Job, Party: o.Key.Party, Scheduler: o.Key.Scheduler, Signed: word.Signed, Peer: s.peer(o)}
 	if err := s.Store.MayAdmit(ctx, s.Limits.Rules().Quota, few); err != nil {
-		return job, nil, nil, openflow.About(openflow.AboutJob, err)
+		return job, nil, reads, openflow.About(openflow.AboutJob, err)
 	}
-	found, err := s.find(ctx, o, specs, permit, parts)
+	if reads, err = s.find(ctx, o, specs, permit); err != nil {
+		return job, nil, reads, err
+	}
+	mistakes, warnings, err := s.Components.Check(ctx, o.DAG, []openflow.Party{o.Key.Party}, reads.tables)
 	if err != nil {
-		return job, nil, nil, err
+		return job, nil, reads, err
 	}
-	mistakes, warnings, err := s.Components.Check(ctx, o.DAG, []openflow.Party{o.Key.Party}, found.tables)
-	if err != nil {
-		return job, nil, nil, err
-	}
-	if err := openflow.Refusal(append(mistakes, found.mistakes...)); err != nil {
-		return job, nil, nil, err
+	if err := openflow.Refusal(append(mistakes, reads.mistakes...)); err != nil {
+		return job, nil, reads, err
 	}
 	providers, err := s.Components.Providers(ctx, specs)
 	if err != nil {
-		return job, nil, nil, openflow.About(openflow.AboutTask, err)
+		return job, nil, reads, openflow.About(openflow.AboutTask, err)
 	}
 	quota, err := s.quota(ctx, s.peer(o))
 	if err != nil {
-		return job, nil, nil, openflow.About(openflow.AboutJob, err)
+		return job, nil, reads, openflow.About(openflow.AboutJob, err)
 	}
 	job, tasks = s.records(o, quota, specs, providers)
 	job.Initiator, job.Signed = authority.By(s.Self, word), word.Signed
 	for _, t := range tasks {
 		if t.GPUs > 0 {
 			if _, err := s.pooling(ctx, t); err != nil {
-				return job, nil, nil, err
+				return job, nil, reads, err
 			}
 		}
 	}
 	job.Warnings, job.Grants = append(o.DAG.Warnings(), warnings...), permit.Grants
-	return job, tasks, found.pins, nil
+	return job, tasks, reads, nil
 }
 
 // authority finds out on whose word the job is to run here, before anything else is looked at. This site's operator reads why it

@@ -141,6 +141,13 @@ func TestTablesAreCutLast(t *testing.T) {
 
 	s.Limits.Quota.Jobs = 1
 	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(s.creates(t.Context(), order("2"))))
+	events := s.decisions(catalogue.AuditFilter{Outcome: openflow.OutcomeRefused})
+	require.Len(t, events, 1)
+	require.Contains(t, events[0].Detail, "has 1 jobs under way at this site, which is as many as it may have")
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(s.creates(t.Context(), order("2"))))
+	events = s.decisions(catalogue.AuditFilter{Outcome: openflow.OutcomeRefused})
+	require.Len(t, events, 1, "one a day")
+	require.Equal(t, 2, events[0].Count)
 	s.Limits.Quota.Jobs = 2
 	_, err := s.catalogue.UpdateJobStatus(t.Context(), signed.Key, openflow.JobFailed, "")
 	require.NoError(t, err)
@@ -153,7 +160,7 @@ func TestTablesAreCutLast(t *testing.T) {
 
 	for spent, want := range map[int]openflow.Code{2: "", 3: openflow.CodePermission} {
 		s.Store = &reads{Catalogue: s.catalogue, spent: spent}
-		w.cut = nil
+		w.cut, w.made = nil, nil
 		require.Equal(t, want, openflow.CodeOf(s.creates(t.Context(), order(openflow.JobID(fmt.Sprint("spent", spent))))))
 		require.Len(t, w.cut, 1, "however often it is decided anew")
 	}
@@ -246,4 +253,46 @@ func TestChannelsAreLookedUpOnce(t *testing.T) {
 	pins, err := s.catalogue.Pins(t.Context(), later.Key)
 	require.NoError(t, err)
 	require.Len(t, pins, len(channels))
+}
+
+// mistaken are components that refuse every job.
+type mistaken struct{ components }
+
+func (mistaken) Check(context.Context, *openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string, error) {
+	return []openflow.Mistake{{Code: openflow.CodeInvalid, Message: "sleep_ms is negative"}}, nil, nil
+}
+
+// No table is copied for a job that its components, its size or its tables refuse; what is copied counts for the job until it is
+// forgotten, and a job beyond that bound is refused.
+func TestRefusedJobsCopyNothing(t *testing.T) {
+	s := bare(t)
+	s.parts("id")
+	e := s.Excerpts.(*excerpts)
+	s.Components = mistaken{}
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(s.creates(t.Context(), order("1", purpose("part")))))
+	s.Components = components{}
+	missing := order("2", purpose("part"), func(d *openflow.DAG) {
+		d.Tasks[1].Inputs = []openflow.Input{warehouse("train_data", openflow.Channel{Job: "none", ProducerTask: "lr_0", OutputKey: "output_data"})}
+	})
+	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(s.creates(t.Context(), missing)))
+	require.Empty(t, e.cut)
+
+	db, err := sql.Open("sqlite", "file:"+s.file)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	counted := func() (sum int) {
+		require.NoError(t, db.QueryRowContext(t.Context(), `select coalesce(sum(bytes), 0) from taken where kind = 'objects' and level in ('job', 'peer')`).Scan(&sum))
+		return sum
+	}
+	require.NoError(t, s.creates(t.Context(), order("3", purpose("part"))))
+	require.Len(t, e.cut, 1)
+	require.Equal(t, 2*1000, counted(), "for the job, and for its party")
+	require.NoError(t, s.creates(t.Context(), order("3", purpose("part"))))
+	require.Equal(t, 2*1000, counted(), "a repeat makes nothing")
+	_, err = s.catalogue.UpdateJobStatus(t.Context(), jobKey("3", host), openflow.JobFailed, "why")
+	require.NoError(t, err)
+	freed, err := s.catalogue.DeleteJob(t.Context(), jobKey("3", host))
+	require.NoError(t, err)
+	require.Contains(t, freed, "part of all")
+	require.Zero(t, counted())
 }

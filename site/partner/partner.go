@@ -8,6 +8,7 @@ package partner
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -83,6 +84,8 @@ type Components interface {
 
 // Excerpts cuts tables.
 type Excerpts interface {
+	// Outline is what is told of such a part, without its rows, which are not made. CodePermission: it cannot be cut so.
+	Outline(ctx context.Context, rec openflow.TableRecord, columns []string) (openflow.TableRecord, error)
 	// Cut makes the part of a table that has these columns and no others. CodePermission: it cannot be cut so.
 	Cut(ctx context.Context, rec openflow.TableRecord, columns []string) (openflow.TableRecord, error)
 }
@@ -188,9 +191,22 @@ func (s *Service) room() error {
 // Reserve takes what the job needs of the capacity; see openflow.PartnerService.
 func (s *Service) Reserve(ctx context.Context, k openflow.JobKey) (openflow.Reservation, error) {
 	if _, err := s.move(ctx, k, openflow.JobWaiting, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
-		return openflow.Reservation{}, err // a job that runs already is no conflict: the store knows whether it holds its cores
+		return openflow.Reservation{}, s.overQuota(ctx, k, err) // a job that runs already is no conflict: the store knows whether it holds its cores
 	}
-	return openflow.Reserved(openflow.About(openflow.AboutResource, s.Store.ApplyJobResources(ctx, k, s.Limits.Capacity(), s.Limits.Rules())))
+	err := s.Store.ApplyJobResources(ctx, k, s.Limits.Capacity(), s.Limits.Rules())
+	return openflow.Reserved(openflow.About(openflow.AboutResource, s.overQuota(ctx, k, err)))
+}
+
+// overQuota records a refusal of resources that the job's peer may not have.
+func (s *Service) overQuota(ctx context.Context, k openflow.JobKey, err error) error {
+	if errors.Is(err, openflow.ErrOverQuota) {
+		word := openflow.Authority{Scheduler: k.Scheduler}
+		if job, missing := s.Store.Job(ctx, k); missing == nil {
+			word = job.Authority()
+		}
+		s.ledger().Refused(ctx, asked(k, word, "job/reserve"), err)
+	}
+	return err
 }
 
 // Release undoes Reserve. While a run of the job is under way, its programs have what the job holds, and nothing is given back.

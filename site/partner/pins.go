@@ -9,20 +9,21 @@ import (
 )
 
 // found is what a job reads from this site's warehouses: the tables that are there, what is to be pinned, and what is
-// missing.
+// missing. Of a table that the job gets in part, the part is not made yet.
 type found struct {
 	tables   map[openflow.TableName]openflow.TableRecord
+	whole    map[openflow.TableName]openflow.TableRecord // those that it gets in part, as they are
 	pins     []openflow.Pin
 	mistakes []openflow.Mistake
 }
 
 // find looks up all that the tasks read here by name. Names that do not exist are mistakes; an error says that the
 // look-up itself failed. A name is looked up once, so that all tasks of a job read the same rows.
-func (s *Service) find(ctx context.Context, o openflow.JobOrder, specs []openflow.TaskSpec, may permit, parts parts) (found, error) {
+func (s *Service) find(ctx context.Context, o openflow.JobOrder, specs []openflow.TaskSpec, may permit) (found, error) {
 	f := finder{
-		Service: s, order: o, may: may, parts: parts, found: found{tables: map[openflow.TableName]openflow.TableRecord{}},
-		whole: map[openflow.TableName]openflow.TableRecord{}, absent: map[openflow.TableName]bool{},
-		told: map[openflow.Mistake]bool{}, origins: map[openflow.TableName][]string{},
+		Service: s, order: o, may: may, found: found{tables: map[openflow.TableName]openflow.TableRecord{}, whole: map[openflow.TableName]openflow.TableRecord{}},
+		absent: map[openflow.TableName]bool{},
+		told:   map[openflow.Mistake]bool{}, origins: map[openflow.TableName][]string{},
 		made: map[making][]openflow.OutputRecord{}, mine: map[openflow.JobKey]bool{}, of: map[tableOf]made{},
 	}
 	for _, spec := range specs {
@@ -44,21 +45,16 @@ type finder struct {
 	*Service
 	order openflow.JobOrder
 	may   permit
-	whole map[openflow.TableName]openflow.TableRecord // of tables that the job gets in part
 	found
 	absent  map[openflow.TableName]bool
 	told    map[openflow.Mistake]bool
 	origins map[openflow.TableName][]string // of the tables in found
-	parts   parts
 
 	// What many channels may name is looked up once.
 	made map[making][]openflow.OutputRecord
 	mine map[openflow.JobKey]bool // whether the outputs of another job are for this one
 	of   map[tableOf]made
 }
-
-// parts are the parts of tables that were made for a job, by what they are made of.
-type parts map[string]openflow.TableRecord
 
 // making is a task of another job.
 type making struct {
@@ -130,7 +126,7 @@ func (f *finder) table(ctx context.Context, path string, pin openflow.Pin) error
 			}
 			if columns := f.may.Columns[pin.Table]; len(columns) > 0 {
 				f.whole[pin.Table] = rec
-				if rec, err = f.cut(ctx, rec, columns); err != nil {
+				if rec, err = f.Excerpts.Outline(ctx, rec, columns); err != nil {
 					return openflow.About(openflow.AboutTable, err)
 				}
 			}
@@ -145,25 +141,32 @@ func (f *finder) table(ctx context.Context, path string, pin openflow.Pin) error
 	return nil
 }
 
-// cut makes a part of a table, unless it was made for the job before.
-func (f *finder) cut(ctx context.Context, rec openflow.TableRecord, columns []string) (openflow.TableRecord, error) {
-	key := fmt.Sprintf("%q %q %q", rec.Name, rec.Object, columns)
-	part, made := f.parts[key]
-	if made {
-		return part, nil
+// cut makes the parts of tables that pins are of, unless they are there.
+func (s *Service) cut(ctx context.Context, pins []openflow.Pin, whole map[openflow.TableName]openflow.TableRecord) error {
+	made := map[openflow.TableName]openflow.TableRecord{}
+	for i := range pins {
+		p := &pins[i]
+		if len(p.Columns) == 0 {
+			continue
+		}
+		part, known := made[p.Table]
+		if !known {
+			var err error
+			if part, err = s.Excerpts.Cut(ctx, whole[p.Table], p.Columns); err != nil {
+				return openflow.About(openflow.AboutTable, err)
+			}
+			made[p.Table] = part
+		}
+		p.Object, p.Bytes, p.Count, p.DataType, p.Meta = part.Object, part.Bytes, part.Count, part.DataType, part.Meta
 	}
-	part, err := f.Excerpts.Cut(ctx, rec, columns)
-	if err == nil {
-		f.parts[key] = part
-	}
-	return part, err
+	return nil
 }
 
 // pin keeps a table as it is now, with the tables from outside that it comes from: the job that made it may be deleted.
 func (f *finder) pin(pin openflow.Pin, rec openflow.TableRecord, origins []string) {
 	pin.Object, pin.Bytes, pin.Count, pin.DataType, pin.Meta = rec.Object, rec.Bytes, rec.Count, rec.DataType, rec.Meta
 	if whole, cut := f.whole[pin.Table]; cut && pin.SourceJob == "" {
-		pin.CutOf = whole.Object
+		pin.CutOf, pin.Columns = whole.Object, f.may.Columns[pin.Table]
 	}
 	pin.Origins = origins
 	f.pins = append(f.pins, pin)

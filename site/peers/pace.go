@@ -15,6 +15,8 @@ type Pace struct {
 	Quota func(ctx context.Context, peer openflow.PartyID) (openflow.Quota, error) // what the operator has said
 	Rule  openflow.Quota                                                           // of peers of which nothing is said
 	Now   func() time.Time
+	// Refused is told of a refusal, no more often than once in tellEvery for a peer; nil: nobody is.
+	Refused func(ctx context.Context, peer openflow.PartyID, why error)
 
 	mu    sync.Mutex
 	peers map[openflow.PartyID]*allowance
@@ -25,6 +27,8 @@ const (
 	ahead = 10 * time.Second
 	// reread is how long a changed quota may be unknown to the pace.
 	reread = 10 * time.Second
+	// tellEvery is how often a peer's refusals are told of: what costs the peer nothing is to cost this site little.
+	tellEvery = time.Minute
 )
 
 // allowance is what a peer may send at once.
@@ -34,6 +38,7 @@ type allowance struct {
 	at    time.Time // to which calls and bytes have grown
 	calls float64
 	bytes float64
+	told  time.Time // of a refusal
 }
 
 // Call takes a call of so many bytes. CodeExhausted: too many.
@@ -52,9 +57,26 @@ func (p *Pace) take(ctx context.Context, peer openflow.PartyID, calls float64, b
 	if err != nil {
 		return err
 	}
+	refused, tell := p.spend(peer, q, now, calls, bytes)
+	if tell && p.Refused != nil {
+		p.Refused(ctx, peer, refused)
+	}
+	if refused != nil {
+		return refused
+	}
+	return nil
+}
+
+// spend takes what a peer has left, or refuses, and then says whether that is to be told.
+func (p *Pace) spend(peer openflow.PartyID, q openflow.Quota, now time.Time, calls float64, bytes int64) (refused *openflow.Error, tell bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a := p.peers[peer]
+	defer func() {
+		if tell = refused != nil && now.Sub(a.told) >= tellEvery; tell {
+			a.told = now
+		}
+	}()
 	perSecond, perMinute := float64(q.Calls), float64(q.Bytes)
 	passed := max(now.Sub(a.at), 0).Seconds()
 	a.at = now
@@ -62,13 +84,13 @@ func (p *Pace) take(ctx context.Context, peer openflow.PartyID, calls float64, b
 	a.bytes = min(a.bytes+passed*perMinute/60, perMinute)
 	switch {
 	case q.Calls > 0 && a.calls < calls:
-		return openflow.OverQuota(openflow.CodeExhausted, peer, "calls this site more often than its %d calls a second", q.Calls)
+		return openflow.OverQuota(openflow.CodeExhausted, peer, "calls this site more often than its %d calls a second", q.Calls), false
 	case q.Bytes > 0 && a.bytes <= 0: // the largest request is taken, too, and those after it wait for longer
-		return openflow.OverQuota(openflow.CodeExhausted, peer, "sends this site more than its %s a minute", openflow.FormatBytes(q.Bytes))
+		return openflow.OverQuota(openflow.CodeExhausted, peer, "sends this site more than its %s a minute", openflow.FormatBytes(q.Bytes)), false
 	}
 	a.calls -= calls
 	a.bytes -= float64(bytes)
-	return nil
+	return nil, false
 }
 
 // quota is what holds for a peer now. A refusal costs no look into the catalogue.

@@ -11,12 +11,16 @@ import (
 )
 
 func TestPace(t *testing.T) {
+	var told []string
 	now, said, reads := time.Unix(0, 0), map[openflow.PartyID]openflow.Quota{}, 0
 	p := &Pace{
 		Rule: openflow.Quota{Calls: 2, Bytes: 600}, Now: func() time.Time { return now },
 		Quota: func(_ context.Context, peer openflow.PartyID) (openflow.Quota, error) {
 			reads++
 			return said[peer], nil
+		},
+		Refused: func(_ context.Context, peer openflow.PartyID, why error) {
+			told = append(told, string(peer)+" "+why.Error())
 		},
 	}
 	call := func(peer openflow.PartyID, bytes int64) openflow.Code {
@@ -29,6 +33,8 @@ func TestPace(t *testing.T) {
 		require.Equal(t, openflow.CodeExhausted, call("9999", 0))
 	}
 	require.Equal(t, 1, reads, "a refusal reads nothing")
+	require.Len(t, told, 1, "and one in a minute is told")
+	require.Contains(t, told[0], "9999 party 9999 calls this site more often than its 2 calls a second")
 	require.Empty(t, call("10000", 0), "another peer has its own")
 	require.NoError(t, p.Message(t.Context(), "9999", 100), "messages count by their bytes")
 	now = now.Add(time.Second)

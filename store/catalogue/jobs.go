@@ -158,6 +158,9 @@ func (c *Catalogue) AdmitJob(ctx context.Context, rule openflow.Quota, j openflo
 		if err := t.takeForJob(ctx, j.Key(), textBytes(append(rows, args)...)+int64(len(pins))*rowOverhead); err != nil {
 			return err
 		}
+		if err := t.takeParts(ctx, j.Key(), pins); err != nil {
+			return err
+		}
 		for _, r := range rows {
 			if _, err := t.exec(ctx, insertTask, r...); err != nil {
 				return err

@@ -24,6 +24,7 @@ type pinRow struct {
 	OutputKey    string `db:"output_key"`
 	Object       string `db:"object"`
 	CutOf        string `db:"cut_of"`
+	Columns      string `db:"columns"` // JSON
 	Bytes        int64  `db:"bytes"`
 	Count        int64  `db:"row_count"`
 	DataType     string `db:"data_type"`
@@ -50,10 +51,17 @@ func whereStillThere(place func(string) string) string {
 
 func (t *tx) savePins(ctx context.Context, k openflow.JobKey, pins []openflow.Pin) error {
 	for _, p := range pins {
+		columns := ""
+		if len(p.Columns) > 0 {
+			var err error
+			if columns, err = encode("the columns that "+k.String()+" has", p.Columns); err != nil {
+				return err
+			}
+		}
 		n, err := t.exec(ctx, savePin, pinColumns.values(pinRow{
 			keyRow: rowOfKey(k), Task: string(p.Task), Kind: string(p.Kind), InputKey: p.InputKey, Index: p.Index, Namespace: p.Table.Namespace, Name: p.Table.Name,
 			SourceJob: string(p.SourceJob), ModelID: p.Model.ID, ModelVersion: p.Model.Version, Producer: string(p.Producer),
-			OutputKey: p.OutputKey, Object: p.Object, CutOf: p.CutOf, Bytes: p.Bytes, Count: p.Count, DataType: p.DataType, Meta: string(p.Meta),
+			OutputKey: p.OutputKey, Object: p.Object, CutOf: p.CutOf, Columns: columns, Bytes: p.Bytes, Count: p.Count, DataType: p.DataType, Meta: string(p.Meta),
 			Origins: strings.Join(p.Origins, "\n"),
 		})...)
 		if err != nil {
@@ -77,6 +85,9 @@ func scanPin(from row) (openflow.Pin, error) {
 	}
 	if r.Origins != "" {
 		p.Origins = strings.Split(r.Origins, "\n")
+	}
+	if err == nil && r.Columns != "" {
+		err = decode("the columns that a job has of table "+p.Table.String(), r.Columns, &p.Columns)
 	}
 	return p, err
 }

@@ -87,6 +87,19 @@ func (t *tx) takeForJob(ctx context.Context, k openflow.JobKey, bytes int64) err
 	return t.take(ctx, takenRows, k.Scheduler, bytes, t.ofJob(takenRows, k))
 }
 
+// takeParts counts the parts of tables that were made for a job.
+func (t *tx) takeParts(ctx context.Context, k openflow.JobKey, pins []openflow.Pin) error {
+	var sum int64
+	seen := map[string]bool{}
+	for _, p := range pins {
+		if p.CutOf != "" && !seen[p.Object] {
+			seen[p.Object] = true
+			sum += p.Bytes
+		}
+	}
+	return t.take(ctx, takenObjects, k.Scheduler, sum, t.ofJob(takenObjects, k))
+}
+
 func (t *tx) takeForScheduled(ctx context.Context, id openflow.JobID, initiator openflow.PartyID, bytes int64) error {
 	job := account{"job", scheduledAccount(id), "job " + string(id), t.c.bounds[takenRows].Job}
 	return t.take(ctx, takenRows, initiator, bytes, job)

@@ -48,7 +48,8 @@ func TestOptions(t *testing.T) {
 		require.NoError(t, err, name)
 		require.False(t, got.Live("s"))
 		require.Equal(t, "s", got.Job("s"))
-		got.Live, got.Job = nil, nil
+		require.NoError(t, got.Room(t.Context(), 1<<30))
+		got.Live, got.Job, got.Room = nil, nil, nil
 		require.Equal(t, test.want, got, name)
 	}
 }

@@ -2,6 +2,8 @@ package attacks_test
 
 import (
 	"bytes"
+	"fmt"
+	"io/fs"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -146,6 +148,9 @@ func TestViolatedGrant(t *testing.T) {
 		}
 	}
 	other := openflow.GrantedComponent{Name: "noop", Digest: "sha256:" + strings.Repeat("0", 64)}
+	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(e.Home("10000"), "catalogue.db")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rows.Close()) })
 	for name, tc := range map[string]struct {
 		grant func(*openflow.Grant)
 		job   func(*openflow.DAG)
@@ -175,10 +180,10 @@ func TestViolatedGrant(t *testing.T) {
 			if tc.job != nil {
 				tc.job(d)
 			}
-			made, err := operator.Grant(t.Context(), g)
+			made, err := rows.AddGrant(t.Context(), g) // the operator is not let make all of these, and grants outlive tables and dates
 			require.NoError(t, err)
 			defer func() {
-				gone, err := operator.Revoke(t.Context(), made[0].ID)
+				gone, err := operator.Revoke(t.Context(), made.ID)
 				require.NoError(t, err)
 				require.Zero(t, gone.Used)
 			}()
@@ -243,6 +248,128 @@ func TestColumnsThatAreNotGranted(t *testing.T) {
 	require.Contains(t, string(read), "x0")
 	require.NotContains(t, string(read), "salary")
 	require.NotContains(t, string(read), "9000")
+}
+
+// taking is a task that reads what another job has made.
+func taking(from openflow.JobID, parties ...openflow.Party) openflow.Task {
+	task := env.Noop("take", nil)
+	task.Parties = parties
+	task.Inputs = []openflow.Input{{Kind: openflow.InputData, Key: "input_data", Channels: []openflow.Channel{
+		{Source: openflow.FromDataWarehouse, Job: from, ProducerTask: "reader_0", OutputKey: "output_data"},
+	}}}
+	return task
+}
+
+// A peer that has had a job on the whole table does not get it into a job that is granted columns, by naming what the first has made.
+func TestOutputsOfMoreColumnsThanGranted(t *testing.T) {
+	e, victim, operator := banks(t)
+	host := env.Parties("host 10000")
+	use := func(purpose string, uses int, columns ...string) openflow.Grant {
+		return openflow.Grant{
+			Kind: openflow.GrantUse, Initiator: "9999", Purpose: purpose, Uses: uses, Components: []openflow.GrantedComponent{{Name: "reader"}, {Name: "noop"}},
+			Tables: []openflow.GrantedTable{{Name: shared, Columns: columns}},
+		}
+	}
+	_, err := operator.Grant(t.Context(), openflow.Grant{Kind: openflow.GrantInitiate, Initiator: "9999"}, openflow.Grant{Kind: openflow.GrantSchedule, Scheduler: "9999"},
+		use("all", 1), use("part", 0, "id", "x0"))
+	require.NoError(t, err)
+	peer := e.As(t, "9999")
+	job := func(purpose string, task openflow.Task) *openflow.DAG {
+		d := env.DAG(env.Parties("guest 9999", "host 10000"), task)
+		d.Conf.Purpose = purpose
+		return d
+	}
+	all := peer.Submit(job("all", reading(shared, host...)))
+	victim.WaitFor(all, openflow.JobSuccess)
+	answer := peer.TrySubmit(job("part", taking(all, host...)))
+	require.Equal(t, wire.NoPermission, answer.Code, answer.Message)
+	require.Contains(t, answer.Message, "gives fewer columns of it than the job has, or than what it reads was made of")
+	require.NotContains(t, answer.Message, "salary")
+	require.NotContains(t, answer.Message, "x0")
+
+	part := peer.Submit(job("part", reading(shared, host...)))
+	victim.WaitFor(part, openflow.JobSuccess)
+	victim.WaitFor(peer.Submit(job("part", taking(part, host...))), openflow.JobSuccess)
+}
+
+// opens has the attacker open a job of these tasks at the victim.
+func (a *attacker) opens(id openflow.JobID, tasks ...openflow.Task) (openflow.JobKey, error) {
+	a.t.Helper()
+	host := openflow.Party{Role: openflow.RoleHost, ID: a.Victim}
+	d := env.DAG([]openflow.Party{{Role: openflow.RoleGuest, ID: a.Party}, host}, tasks...)
+	d.Conf = openflow.JobConf{Scheduler: a.Party, Initiator: a.Party, SyncType: openflow.Callback, ModelID: "m", ModelVersion: "0"}
+	k := openflow.JobKey{Scheduler: a.Party, Job: id, Party: host}
+	_, err := a.calls().Partner().OpenJob(a.t.Context(), a.env.Order(a.t, k, d))
+	return k, err
+}
+
+// A job that was opened on the whole table reads nothing of it once columns alone are granted.
+func TestJobThatWasOpenedOnMoreColumns(t *testing.T) {
+	e, _, operator := banks(t)
+	use := func(columns ...string) openflow.Grant {
+		return openflow.Grant{
+			Kind: openflow.GrantUse, Initiator: "9999", Components: []openflow.GrantedComponent{{Name: "reader"}}, Tables: []openflow.GrantedTable{{Name: shared, Columns: columns}},
+		}
+	}
+	made, err := operator.Grant(t.Context(), openflow.Grant{Kind: openflow.GrantInitiate, Initiator: "9999"}, openflow.Grant{Kind: openflow.GrantSchedule, Scheduler: "9999"}, use())
+	require.NoError(t, err)
+	e.Stop(t, "9999")
+	a := attack(t, e, "9999", "10000")
+	k, err := a.opens("202601021504050000000", reading(shared))
+	require.NoError(t, err)
+	_, err = operator.Revoke(t.Context(), made[2].ID)
+	require.NoError(t, err)
+	_, err = operator.Grant(t.Context(), use("id", "x0"))
+	require.NoError(t, err)
+	run := openflow.TaskKey{Scheduler: "9999", Job: k.Job, Task: "reader_0", Party: k.Party}
+	err = a.calls().Partner().StartTask(t.Context(), openflow.TaskStart{TaskKey: run, StartsJob: true})
+	require.Equal(t, openflow.CodePermission, openflow.CodeOf(err), "%v", err)
+	require.ErrorContains(t, err, "gives fewer columns")
+	require.Empty(t, e.Containers(t, "10000"))
+	other, err := a.opens("202601021504050000001", reading(shared))
+	require.NoError(t, err)
+	run.Job = other.Job
+	require.NoError(t, a.calls().Partner().StartTask(t.Context(), openflow.TaskStart{TaskKey: run, StartsJob: true}), "one that was opened on them does")
+}
+
+// Jobs that are refused for a mistake copy no table, however many are opened at once; those that are taken copy it once.
+func TestRefusedJobsCopyTheTable(t *testing.T) {
+	e, _, operator := banks(t)
+	_, err := operator.Grant(t.Context(), openflow.Grant{Kind: openflow.GrantInitiate, Initiator: "9999"}, openflow.Grant{Kind: openflow.GrantSchedule, Scheduler: "9999"},
+		openflow.Grant{
+			Kind: openflow.GrantUse, Initiator: "9999", Components: []openflow.GrantedComponent{{Name: "noop"}, {Name: "reader"}},
+			Tables: []openflow.GrantedTable{{Name: shared, Columns: []string{"id", "x0"}}},
+		})
+	require.NoError(t, err)
+	e.Stop(t, "9999")
+	a := attack(t, e, "9999", "10000")
+	files := func() (list []string) {
+		require.NoError(t, filepath.WalkDir(filepath.Join(e.Home("10000"), "objects"), func(p string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				list = append(list, p)
+			}
+			return err
+		}))
+		return list
+	}
+	before := files()
+	open := func(from int, tasks ...openflow.Task) []error {
+		errs := make([]error, 10)
+		var all sync.WaitGroup
+		for i := range errs {
+			all.Go(func() { _, errs[i] = a.opens(openflow.JobID(fmt.Sprintf("20260102150405%07d", from+i)), tasks...) })
+		}
+		all.Wait()
+		return errs
+	}
+	for _, err := range open(0, reading(shared), env.Noop("a", openflow.Parameters{"sleep_ms": -1})) {
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%v", err)
+	}
+	require.Equal(t, before, files())
+	for _, err := range open(100, reading(shared)) {
+		require.NoError(t, err)
+	}
+	require.Len(t, files(), len(before)+1)
 }
 
 func values(files map[string][]byte) (list [][]byte) {

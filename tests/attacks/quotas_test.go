@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/sdk"
 	"openflow/site/partner"
 	"openflow/tests/env"
 )
@@ -117,4 +118,8 @@ func TestCallsWithoutEnd(t *testing.T) {
 	}
 	require.NotZero(t, refused)
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(ask(other)), "another peer is served")
+	page, err := (&sdk.Client{URL: e.URL("10000")}).Audit(t.Context(), sdk.AuditFilter{Party: "9999", Outcome: openflow.OutcomeRefused, Action: "call"})
+	require.NoError(t, err)
+	require.Len(t, page.Events, 1, "the operator sees it, once")
+	require.Contains(t, page.Events[0].Detail, "more often than its 1 calls a second")
 }

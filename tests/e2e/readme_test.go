@@ -156,8 +156,8 @@ dag:
 			"10.0.0.2:9390", fmt.Sprintf("127.0.0.1:%d", ports[3*(1-i)+1]), "ed25519:THEIR-KEY", keys[partner],
 		)
 		r.start(find("server --party"), process...)
-		r.do(find("grant add"))
 		require.Contains(t, r.do(find("data upload")), "ns/people")
+		r.do(find("grant add"))
 		require.Contains(t, r.do(find("data show")), partner, "whom the grant lets read it")
 	}
 	guest := sites["9999"]

@@ -21,13 +21,14 @@ type AboutNode struct {
 	Durability string   `json:"durability"`
 	StartTime  *int64   `json:"start_time"`
 	Warnings   []string `json:"warnings,omitempty"`
+	GrantAll   bool     `json:"grant_all,omitempty"` // peers need no grants
 }
 
 func (a *api) about(*http.Request) (any, error) {
 	b := a.About()
 	return AboutNode{
 		PartyID: string(b.Party), Version: b.Version, Runtime: b.Runtime, TemporalUI: b.TemporalUI, PublicKey: b.PublicKey,
-		Durability: b.Durability, StartTime: wire.Millis(b.Started), Warnings: b.Warnings,
+		Durability: b.Durability, StartTime: wire.Millis(b.Started), Warnings: b.Warnings, GrantAll: b.GrantAll,
 	}, nil
 }
 

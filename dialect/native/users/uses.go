@@ -39,6 +39,9 @@ func (a *api) readers(ctx context.Context, name openflow.TableName, most int) ([
 // shown is how many of the jobs that read a table an answer lists.
 const shown = 50
 
+// every stands for the parties of a node that grants everything.
+const every = "every peer, as this node was started with --grant-all"
+
 // everybody stands for the parties that may initiate jobs here.
 const everybody = "everybody who may initiate"
 
@@ -49,6 +52,9 @@ func (a *api) tableUses(r *http.Request) (any, error) {
 		return nil, err
 	}
 	uses := wire.TableUses{Parties: []wire.Text{}, Jobs: []wire.TableReader{}}
+	if a.About().GrantAll {
+		uses.Parties = append(uses.Parties, every)
+	}
 	grants, err := a.Catalogue.Grants(r.Context(), "")
 	if err != nil {
 		return nil, err

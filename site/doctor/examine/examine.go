@@ -120,7 +120,7 @@ func (s *Site) examinePeers(ctx context.Context) []openflow.Finding {
 		all.Go(func() { found[i] = s.examinePeer(ctx, r) })
 	}
 	all.Wait()
-	list := []openflow.Finding{doctor.Peers(ids)}
+	list := []openflow.Finding{doctor.Peers(ids), doctor.Grants(s.GrantAll)}
 	for _, p := range found {
 		list = append(list, p.Examine(s.Version)...)
 	}
@@ -142,10 +142,7 @@ func (s *Site) examineListeners(context.Context) []openflow.Finding {
 }
 
 func (s *Site) examinePeer(ctx context.Context, r openflow.SiteRecord) doctor.Peer {
-	p := doctor.Peer{Party: r.Party, URL: r.URL, Plain: r.Plain, Unsigned: r.Unsigned, Sources: r.Sources}
-	if s.GrantAll {
-		p.Granted = []openflow.GrantKind{openflow.GrantInitiate, openflow.GrantSchedule, openflow.GrantUse}
-	}
+	p := doctor.Peer{Party: r.Party, GrantAll: s.GrantAll, URL: r.URL, Plain: r.Plain, Unsigned: r.Unsigned, Sources: r.Sources}
 	s.quota(ctx, &p)
 	client, err := s.Directory.Client(ctx, r.Party)
 	if err != nil {

@@ -249,6 +249,7 @@ create table pin (
   output_key    text not null,
   object        text not null,
   cut_of        text not null,
+  columns       text not null,
   bytes         bigint not null,
   row_count     bigint not null,
   data_type     text not null,

@@ -190,6 +190,7 @@ CREATE TABLE pin (
   output_key    text not null,
   object        text not null,
   cut_of        text not null,
+  columns       text not null,
   bytes         bigint not null,
   row_count     bigint not null,
   data_type     text not null,
