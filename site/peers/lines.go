@@ -15,7 +15,7 @@ import (
 // Lines are the connections to peers. Each peer has its own, because each is known by its own keys. Start reading at
 // [Lines.To].
 type Lines struct {
-	Key     string                                    // short name of this node's key, for messages
+	Key     string                                    // this node's key, for messages
 	Own     trust.Showing                             // what this node shows
 	Also    trust.Authorities                         // those whose word counts besides the keys in records; nil: nobody's
 	Through func(http.RoundTripper) http.RoundTripper // what every call goes through, such as tracing; nil: nothing
