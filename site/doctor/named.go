@@ -29,7 +29,7 @@ func (n Named) Examine() openflow.Finding {
 		if !n.Removed.IsZero() {
 			when = "was removed on " + n.Removed.UTC().Format(time.RFC3339) + " and stays removed"
 		}
-		return warn(check, fmt.Sprintf("names party %s, which %s", n.Party, when),
+		return warn(check, "names a party that "+when,
 			fmt.Sprintf("start the node without this --peer; or bring the peer back: openflow site add %s --url %s --key %s%s", n.Party, n.URL, n.Key, flag(n.Plain)))
 	}
 	var differs, change []string
@@ -44,7 +44,7 @@ func (n Named) Examine() openflow.Finding {
 	if len(differs) == 0 {
 		return ok(check, "says what the record says")
 	}
-	return warn(check, fmt.Sprintf("names for party %s %s; the record counts", n.Party, strings.Join(differs, "; ")),
+	return warn(check, fmt.Sprintf("names %s; the record counts", strings.Join(differs, "; ")),
 		fmt.Sprintf("if the record is right, start the node without this --peer; if not: %s", strings.Join(change, ", then ")))
 }
 

@@ -29,7 +29,7 @@ func TestNamedPeers(t *testing.T) {
 		"plain at the start": {change(func(n *doctor.Named) { n.Plain = true }), tip, "https://h (plain), and its record has https://h;", []string{"--key ed25519:a --plain"}},
 		"plain by record":    {change(func(n *doctor.Named) { n.Record.Plain = true }), tip, "its record has https://h (plain)", []string{"site add 10000"}},
 		"both":               {change(func(n *doctor.Named) { n.Record.URL, n.Record.Keys = "https://g", []string{"ed25519:b"} }), tip, "ed25519:b; the address", []string{"site rotate 10000 --key ed25519:a, then openflow site add 10000"}},
-		"removed":            {doctor.Named{Party: "10000", URL: "https://h", Key: "ed25519:a", Removed: time.Unix(0, 0)}, tip, "party 10000, which was removed on 1970-01-01T00:00:00Z and stays removed", []string{"without this --peer", "openflow site add 10000 --url https://h --key ed25519:a"}},
+		"removed":            {doctor.Named{Party: "10000", URL: "https://h", Key: "ed25519:a", Removed: time.Unix(0, 0)}, tip, "names a party that was removed on 1970-01-01T00:00:00Z and stays removed", []string{"without this --peer", "openflow site add 10000 --url https://h --key ed25519:a"}},
 		"no peer":            {doctor.Named{Party: "10000", URL: "https://h", Key: "ed25519:a"}, tip, "is no peer", []string{"openflow site add 10000"}},
 	} {
 		t.Run(name, func(t *testing.T) {
