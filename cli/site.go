@@ -30,7 +30,7 @@ func keyCommand(o *options) *cobra.Command {
 		Short: "Print this node's public key",
 		Long: `Print the public key of the node with that home folder and nothing else. Its short name, which signatures and messages
 have too, goes to standard error. Key and folder are made if there are none, so that keys can be exchanged before the first
-start. The node need not run. Run it as the user that the node runs as: sudo -u openflow openflow site key --home DIR.`,
+start. The node need not run. Run it as the user that the node runs as: sudo -u USER openflow site key --home DIR.`,
 		Example: `  openflow site key --home /var/lib/openflow`,
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -35,7 +35,7 @@ Every flag can also be given as an environment variable, --log-level as OPENFLOW
 OPENFLOW_REQUIRE_TOKEN; a list with ";" between its values). The YAML file of --config has each under its name without the
 dashes. The command line comes first, then the environment, then the file. See docs/settings.md.
 
-A peer of --peer is registered at the first start that names it. From then on its record counts, which openflow site changes:
+A peer of --peer is registered at the first start that names it. From then on its record counts (openflow site list):
 a later start warns where --peer says something else, and brings nobody back who was removed.`,
 		Example: `  openflow server --party 9999 --home /var/lib/openflow --listen 127.0.0.1:9380 --listen-interconnection 0.0.0.0:9390 \
       --peer 10000=https://10.0.0.2:9390,ed25519:rJVw-VPaXEs3GGeWhFL0aFEP5qAIeChVypbJztlDDfk`,
