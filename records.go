@@ -1,7 +1,10 @@
 package openflow
 
 import (
+	"cmp"
 	"encoding/json"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -333,6 +336,29 @@ type SiteRecord struct {
 	// Sources are from where requests of this peer, and jobs with them, are taken that nobody has signed; see ParseCallSource. Only
 	// in dialects whose nodes sign none. A peer that signs nothing has no key.
 	Sources []string
+}
+
+// Changes tells what another record of the peer says in place of this one, for the audit; empty: the same. A record that says
+// nothing is none.
+func (s SiteRecord) Changes(to SiteRecord) string {
+	var list []string
+	for _, c := range []struct{ what, from, to string }{
+		{"address", s.URL, to.URL},
+		{"plain", strconv.FormatBool(s.Plain), strconv.FormatBool(to.Plain)},
+		{"keys", strings.Join(s.Keys, " "), strings.Join(to.Keys, " ")},
+		{"speaks", s.speaks(), to.speaks()},
+		{"unsigned jobs", strconv.FormatBool(s.Unsigned), strconv.FormatBool(to.Unsigned)},
+		{"unsigned from", strings.Join(s.Sources, " "), strings.Join(to.Sources, " ")},
+	} {
+		if c.from != c.to {
+			list = append(list, c.what+": "+cmp.Or(c.from, "none")+" → "+cmp.Or(c.to, "none"))
+		}
+	}
+	return strings.Join(list, "; ")
+}
+
+func (s SiteRecord) speaks() string {
+	return strings.TrimSpace(string(s.Dialect) + " " + s.Version + " " + s.Profile)
 }
 
 // Dialect is the name of a way in which nodes talk; each is in a folder of its own.

@@ -28,8 +28,9 @@ func keyCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "key",
 		Short: "Print this node's public key",
-		Long: `Print the public key of the node with that home folder and nothing else. Key and folder are made if there are none, so
-that keys can be exchanged before the first start. The node need not run.`,
+		Long: `Print the public key of the node with that home folder and nothing else. Its short name, which signatures and messages
+have too, goes to standard error. Key and folder are made if there are none, so that keys can be exchanged before the first
+start. The node need not run. Run it as the user that the node runs as: sudo -u USER openflow site key --home DIR.`,
 		Example: `  openflow site key --home /var/lib/openflow`,
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -37,8 +38,11 @@ that keys can be exchanged before the first start. The node need not run.`,
 			if err != nil {
 				return err
 			}
-			text := key.Public().String()
-			return o.show(c, map[string]string{"key": text}, func(w io.Writer) { line(w, text) })
+			text, short := key.Public().String(), key.Public().ID()
+			if o.output == outputText {
+				say(c, "its short name is %s", short)
+			}
+			return o.show(c, map[string]string{"key": text, "short": short}, func(w io.Writer) { line(w, text) })
 		},
 	}
 	homeFlag(c, &home, "home folder of the node")

@@ -18,7 +18,7 @@ func (n *Node) openLines(ctx context.Context) error {
 		return err
 	}
 	n.own = trust.Constant(own)
-	n.lines = &peers.Lines{Own: n.own, Key: n.key.Public().ID()}
+	n.lines = &peers.Lines{Own: n.own, Key: n.key.Public().Named()}
 	if n.config.Certificate != "" || n.config.CertificateKey != "" {
 		files, err := certificates.Open(n.config.Certificate, n.config.CertificateKey, "")
 		if err != nil {

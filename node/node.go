@@ -388,12 +388,23 @@ func (n *Node) peers() peers.Register {
 	return peers.Register{Self: n.config.Party, Records: n.rows, Dialects: n.config.Dialects, Directory: n.directory, Farewell: n.farewell, Rule: n.config.Limits.Rules().Quota}
 }
 
-// register writes the peers given at the start into the catalogue.
+// register writes the peers given at the start into the catalogue that were never there, and warns of what their records say
+// otherwise.
 func (n *Node) register(ctx context.Context) error {
 	s := n.peers()
 	for _, p := range n.config.Peers {
-		if err := s.AddSite(ctx, openflow.SiteRecord{Party: p.Party, URL: p.URL, Keys: []string{p.Key}, Plain: p.Plain}); err != nil {
+		registered, err := s.Introduce(ctx, p)
+		if err != nil {
 			return err
+		}
+		if registered {
+			n.log.Info("a peer is registered, as the start says", "party", p.Party, "url", p.URL)
+		}
+	}
+	for _, f := range examine.Named(ctx, s, n.config.Peers) {
+		if f.Verdict != openflow.VerdictOK {
+			n.log.Warn(f.Check+" "+f.Detail, "remedy", f.Remedy)
+			n.warnings = append(n.warnings, f.Check+" "+f.Detail+" ("+f.Remedy+")")
 		}
 	}
 	return nil
@@ -506,7 +517,7 @@ func (n *Node) Examine(ctx context.Context) []openflow.Finding {
 		Keep: n.config.Retention, Rows: n.rows, Objects: n.objects, Messages: n.messages, Events: n.events,
 		Places:    examine.Places{Postgres: shared.Postgres, S3: shared.S3, Redis: shared.Redis},
 		Listeners: n.listeners(), Plain: shared.plain(), Authorities: n.authorities,
-		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Has: n.has,
+		Register: n.peers(), Named: n.config.Peers, Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Has: n.has,
 		Orphans: n.orphaned(), Strays: n.strays, Temporal: n.client, Namespace: n.namespace, Queue: Queue,
 	}
 	return s.Examine(ctx)

@@ -33,9 +33,12 @@ Requests are then finished; running tasks go on, and the next start on the same 
 
 Every flag can also be given as an environment variable, --log-level as OPENFLOW_LOG_LEVEL (--token as
 OPENFLOW_REQUIRE_TOKEN; a list with ";" between its values). The YAML file of --config has each under its name without the
-dashes. The command line comes first, then the environment, then the file. See docs/settings.md.`,
+dashes. The command line comes first, then the environment, then the file. See docs/settings.md.
+
+A peer of --peer is registered at the first start that names it. From then on its record counts (openflow site list):
+a later start warns where --peer says something else, and brings nobody back who was removed.`,
 		Example: `  openflow server --party 9999 --home /var/lib/openflow --listen 127.0.0.1:9380 --listen-interconnection 0.0.0.0:9390 \
-      --peer 10000=https://10.0.0.2:9390,ed25519:…`,
+      --peer 10000=https://10.0.0.2:9390,ed25519:rJVw-VPaXEs3GGeWhFL0aFEP5qAIeChVypbJztlDDfk`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := settings.Apply(c.Flags(), s); err != nil {

@@ -46,7 +46,7 @@ type Link struct {
 	// anything runs; nil: they are believed.
 	Verifier Verifier
 	HTTP     *http.Client
-	Shows    string // short name of the key that this node shows in handshakes, for messages
+	Shows    string // the key that this node shows in handshakes, for messages
 	// Called is told of every call that has ended, and its error; nil: nobody is.
 	Called func(peer openflow.PartyID, took time.Duration, err error)
 }
@@ -141,8 +141,8 @@ func (l *Link) notReached(ctx context.Context, err error) error {
 	}
 	var said *net.OpError
 	if errors.As(err, &said) && said.Op == alert && alertOf(said.Err) == badCertificate {
-		return openflow.AtParty(l.Peer, openflow.Errorf(openflow.CodeUnauthorized, "the node does not accept the key %q of party %s, or does not know that party", l.Shows, l.Self).
-			WithHint("on party %s: openflow site add %s --url URL --key KEY, or openflow site rotate %s --key KEY", l.Peer, l.Self, l.Self))
+		return openflow.AtParty(l.Peer, openflow.Errorf(openflow.CodeUnauthorized, "the node does not accept the key %s of party %s, or does not know that party", l.Shows, l.Self).
+			WithHint("its operator compares openflow site list with what openflow site key prints here; on party %s: openflow site add %s --url URL --key KEY, or openflow site rotate %s --key KEY", l.Peer, l.Self, l.Self))
 	}
 	e := l.Unreachable("does not answer at %s: %v", l.URL, err).WithPublic("the node does not answer")
 	e.Err = err

@@ -198,6 +198,11 @@ func (s *Site) Audit(r *http.Request, what, subject string) error {
 	return s.audit(r, what, openflow.AuditEvent{Subject: openflow.Cut(subject, maxSubject)})
 }
 
+// AuditChange is Audit that tells what was there before.
+func (s *Site) AuditChange(r *http.Request, what, subject, changes string) error {
+	return s.audit(r, what, openflow.AuditEvent{Subject: openflow.Cut(subject, maxSubject), Detail: openflow.Cut(changes, maxSubject)})
+}
+
 func (s *Site) audit(r *http.Request, what string, e openflow.AuditEvent) error {
 	e.Actor, e.Action = s.who(r), what+"/"+path.Base(r.URL.Path)
 	return s.Catalogue.AppendAudit(r.Context(), e)

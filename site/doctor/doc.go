@@ -1,7 +1,7 @@
 // Package doctor knows every way in which a node can be wrong: one check for each, a pure function from what was seen to a
 // finding with its remedy.
 //
-// site/doctor/examine looks and openflow doctor shows. Checks of peers are in peers.go, of the node's listeners in
+// site/doctor/examine looks and openflow doctor shows. Checks of peers are in peers.go and named.go, of the node's listeners in
 // listeners.go, of this machine in machine.go, of the site's workers and stores in site.go, of workflows and jobs in work.go.
 package doctor
 

@@ -54,6 +54,12 @@ func TestPeers(t *testing.T) {
 		"cannot call us":                  {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeUnavailable, "does not reach this node") }), "reached by 10000", bad, "does not reach"},
 		"our key":                         {change(func(p *doctor.Peer) { p.Err = code(openflow.CodeUnauthorized, "signature does not verify") }), "keys 10000", bad, "signature"},
 		"their key":                       {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeUnauthorized, "not known here") }), "keys 10000", bad, "not known here"},
+		"another key there":               {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("9999")}, "keys 10000", bad, "shows a certificate"},
+		"another key there: the way":      {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("9999")}, "reach 10000", tip, "answers at https://h"},
+		"another key here":                {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("10000")}, "keys 10000", bad, "shows a certificate"},
+		"another key here: the way":       {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("10000")}, "reach 10000", tip, "answers at https://h"},
+		"another key: the way back":       {doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey("9999")}, "reached by 10000", tip, "not known"},
+		"it meets another node":           {change(func(p *doctor.Peer) { p.CallBack = anotherKey("10000") }), "reached by 10000", tip, "one side does not take the other"},
 		"it has no peer":                  {change(func(p *doctor.Peer) { p.CallBack = code(openflow.CodeInvalid, "party 9999 is not known here") }), "keys 10000", bad, "not known"},
 		"other failure":                   {change(func(p *doctor.Peer) { p.Err = code(openflow.CodeInternal, "broken") }), "keys 10000", tip, "broken"},
 		"clock 9 s":                       {change(func(p *doctor.Peer) { p.Clock = 9 * time.Second }), "clock 10000", good, "9s"},
@@ -83,6 +89,24 @@ func TestPeers(t *testing.T) {
 	require.Contains(t, doctor.Grants(true).Detail, "every peer may")
 	require.Equal(t, good, doctor.Grants(false).Verdict)
 	require.Equal(t, good, doctor.Peers([]openflow.PartyID{"10000"}).Verdict)
+}
+
+// anotherKey is a handshake that fails because of a key, at a party.
+func anotherKey(at openflow.PartyID) error {
+	return openflow.AtParty(at, openflow.Errorf(openflow.CodeUnauthorized, "shows a certificate of another key").WithHint("compare keys"))
+}
+
+// A handshake that fails because of a key is no matter of firewalls, and what the error advises is the remedy.
+func TestAKeyIsNoFirewall(t *testing.T) {
+	for _, at := range []openflow.PartyID{"9999", "10000"} {
+		list := doctor.Peer{Party: "10000", URL: "https://h", Err: anotherKey(at)}.Examine("v1")
+		require.Equal(t, "compare keys", find(t, list, "keys 10000", "at party "+string(at)).Remedy)
+		require.NotContains(t, find(t, list, "keys 10000", "").Detail, "compare keys", "once is enough")
+		require.Contains(t, find(t, list, "reach 10000", "").Remedy, "keys 10000")
+		for _, f := range list {
+			require.NotContains(t, f.Detail+f.Remedy, "firewall", f.Check)
+		}
+	}
 }
 
 // A wrong key is mended where the record is, so the remedy is that of the site which refuses.

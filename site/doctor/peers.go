@@ -86,6 +86,9 @@ func (p Peer) reach() openflow.Finding {
 	if p.Answered {
 		return ok(check, "answers at "+p.URL)
 	}
+	if p.unproven() { // it is not the way that is wrong
+		return warn(check, "a node answers at "+p.URL+", and one side does not take the other for who it is", "mend what the check keys "+string(p.Party)+" shows")
+	}
 	return fail(check, fmt.Sprint(p.Err), "check that its node runs and that its address is right (openflow site list), and the firewall between")
 }
 
@@ -98,6 +101,8 @@ func (p Peer) reached() openflow.Finding {
 	case openflow.CodeOf(p.CallBack) == openflow.CodeUnavailable || openflow.CodeOf(p.CallBack) == openflow.CodeDeadline:
 		return fail(check, fmt.Sprint(p.CallBack),
 			"its operator checks the address that it has for this node; here: the interconnection listener and the firewall")
+	case openflow.CodeOf(p.CallBack) == openflow.CodeUnauthorized:
+		return warn(check, "the peer calls back, and one side does not take the other for who it is", "mend what the check keys "+string(p.Party)+" shows")
 	}
 	return ok(check, "the peer calls back")
 }
@@ -105,23 +110,37 @@ func (p Peer) reached() openflow.Finding {
 // keys is whether each side takes the other for who it is.
 func (p Peer) keys() openflow.Finding {
 	check := "keys " + string(p.Party)
-	theirs := openflow.CodeOf(p.Err) == openflow.CodeUnauthorized
+	theirs := p.unproven()
 	ours := openflow.CodeOf(p.CallBack) == openflow.CodeUnauthorized || openflow.CodeOf(p.CallBack) == openflow.CodeInvalid
 	switch {
-	case !p.Answered:
+	case !p.Answered && !theirs:
 		return warn(check, "not known: the peer does not answer", "ask again when it does")
 	case theirs && p.Timed && p.Clock.Abs() > window:
 		return warn(check, "not known: the clocks are too far apart for any signature", "set the clocks, then ask again")
 	case theirs && !saidBy(p.Party, p.Err):
-		return fail(check, fmt.Sprint(p.Err), fmt.Sprintf("register here what openflow site key prints there: openflow site rotate %s --key KEY", p.Party))
+		return refused(check, p.Err, fmt.Sprintf("register here what openflow site key prints there: openflow site rotate %s --key KEY", p.Party))
 	case theirs:
-		return fail(check, fmt.Sprint(p.Err), "give its operator the key that openflow site key prints")
+		return refused(check, p.Err, "give its operator the key that openflow site key prints")
 	case p.Err != nil:
 		return warn(check, fmt.Sprint(p.Err), "read the log of the peer's node")
 	case ours:
 		return fail(check, fmt.Sprint(p.CallBack), "register what openflow site key prints there: openflow site add or site rotate")
 	}
 	return ok(check, "each side takes the other's signature")
+}
+
+// unproven tells that a node has answered, if only in the handshake, and one of the two does not take the other for who it is.
+func (p Peer) unproven() bool { return openflow.CodeOf(p.Err) == openflow.CodeUnauthorized }
+
+// refused is a failure whose remedy is that of the error, where it has one.
+func refused(check string, err error, remedy string) openflow.Finding {
+	var e *openflow.Error
+	if errors.As(err, &e) && e.Hint != "" {
+		bare := *e
+		bare.Hint = ""
+		return fail(check, bare.Error(), e.Hint)
+	}
+	return fail(check, fmt.Sprint(err), remedy)
 }
 
 // saidBy tells whether a party has refused something, and not this node the party's answer.

@@ -62,7 +62,7 @@ func (d *Directory) reachable(ctx context.Context, id openflow.PartyID) (openflo
 	if err != nil {
 		return s, err
 	}
-	return s, openflow.About(openflow.AboutSite, secret(s))
+	return s, openflow.About(openflow.AboutSite, secret(s, addPlain(s)))
 }
 
 // known says which parties this site knows.

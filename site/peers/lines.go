@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,7 +16,7 @@ import (
 // Lines are the connections to peers. Each peer has its own, because each is known by its own keys. Start reading at
 // [Lines.To].
 type Lines struct {
-	Key     string                                    // short name of this node's key, for messages
+	Key     string                                    // this node's key, for messages
 	Own     trust.Showing                             // what this node shows
 	Also    trust.Authorities                         // those whose word counts besides the keys in records; nil: nobody's
 	Through func(http.RoundTripper) http.RoundTripper // what every call goes through, such as tracing; nil: nothing
@@ -71,14 +72,19 @@ func (l *Lines) Close() {
 }
 
 // secret tells whether what is said to an address can be read on the way, where the operator has not allowed that by name.
-// Errors: CodeInvalid.
-func secret(s openflow.SiteRecord) error {
+// The refusal names what allows it. Errors: CodeInvalid.
+func secret(s openflow.SiteRecord, allow string) error {
 	u, err := url.Parse(s.URL)
 	if err != nil || u.Scheme == "https" || s.Plain || openflow.ThisMachine(u.Hostname()) {
 		return nil // an address that is none is refused where it is read
 	}
 	return openflow.Errorf(openflow.CodeInvalid, "the address of party %s, %s, is without TLS: whoever is on the way can read and change what is said", s.Party, s.URL).
-		WithHint("use https; or, where something else protects the way: openflow site add %s --url %s --key KEY --plain", s.Party, s.URL)
+		WithHint("use https; or, where something else protects the way: %s", allow)
+}
+
+// addPlain allows a peer's address to be without TLS.
+func addPlain(s openflow.SiteRecord) string {
+	return fmt.Sprintf("openflow site add %s --url %s --key KEY --plain", s.Party, s.URL)
 }
 
 // Holder implements trust.Recorded: the peer whose key that is. CodeNotFound: nobody's.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -36,16 +37,21 @@ func Parse(s string) (Peer, error) {
 	return p, p.Check()
 }
 
-// Check refuses a party ID, address or key that cannot be one.
+// Check refuses a party ID, address or key that cannot be one. What it advises, --peer understands.
 func (p Peer) Check() error {
+	return p.check(fmt.Sprintf("--peer %s=%s,%s,plain", p.Party, p.URL, p.Key))
+}
+
+// check is Check that advises what else would allow an address without TLS.
+func (p Peer) check(allow string) error {
 	if _, err := trust.ParsePublicKey(p.Key); err != nil {
 		return err
 	}
-	return p.checkAddress()
+	return p.checkAddress(allow)
 }
 
-// checkAddress is Check for a peer that has no key.
-func (p Peer) checkAddress() error {
+// checkAddress is check for a peer that has no key.
+func (p Peer) checkAddress(allow string) error {
 	if err := openflow.CheckIdentifier("party ID of a peer", string(p.Party)); err != nil {
 		return err
 	}
@@ -54,7 +60,7 @@ func (p Peer) checkAddress() error {
 		return openflow.Errorf(openflow.CodeInvalid, "peer %s: %q is not an http or https address", p.Party, p.URL).
 			WithHint("write it like https://10.0.0.2:9390")
 	}
-	return secret(openflow.SiteRecord{Party: p.Party, URL: p.URL, Plain: p.Plain})
+	return secret(openflow.SiteRecord{Party: p.Party, URL: p.URL, Plain: p.Plain}, allow)
 }
 
 // Register is the list of peers, as an operator keeps it.
@@ -127,9 +133,9 @@ func (r Register) AddSite(ctx context.Context, s openflow.SiteRecord) error {
 	check := p.checkAddress
 	if len(s.Keys) > 0 {
 		p.Key = s.Keys[0]
-		check = p.Check
+		check = p.check
 	}
-	if err := check(); err != nil {
+	if err := check(addPlain(s)); err != nil {
 		return err
 	}
 	sources, err := openflow.ParseCallSources(s.Sources)

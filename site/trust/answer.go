@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/dunglas/httpsfv"
@@ -51,14 +50,13 @@ func VerifyAnswer(keys []PublicKey, from openflow.PartyID, request, answer http.
 	if err == nil && s.tag == tagAnswer && s.covers(list) && hasDigest(answer, body) && s.byOne(keys, list) {
 		return nil
 	}
-	known := make([]string, len(keys))
-	for i, k := range keys {
-		if known[i] = k.ID(); known[i] == s.key || err != nil {
+	for _, k := range keys {
+		if k.ID() == s.key || err != nil {
 			return unauthorized("the signature of party %s on its answer does not verify: something on the way has changed it", from)
 		}
 	}
-	return unauthorized("party %s signs with key %q, which is not the one in its record here (%s)", from, printable(s.key), strings.Join(known, ", ")).
-		WithHint("compare with what openflow site key prints there; if its key has changed: openflow site rotate %s --key KEY", from)
+	return unauthorized("party %s signs with key %q, which is not the one in its record here (%s)", from, printable(s.key), named(keys)).
+		WithHint("compare with what openflow site key prints there, with the short name; if its key has changed: openflow site rotate %s --key KEY", from)
 }
 
 // printable bounds what a stranger's header adds to a message.

@@ -31,7 +31,7 @@ func TestVerifyAnswer(t *testing.T) {
 	}{
 		"as it was given":            {func(*exchange) {}, ""},
 		"while its key changes":      {func(e *exchange) { e.keys = []trust.PublicKey{other.Public(), its.Key.Public()} }, ""},
-		"the record has another key": {func(e *exchange) { e.keys = []trust.PublicKey{other.Public()} }, "not the one in its record here (" + other.Public().ID() + ")"},
+		"the record has another key": {func(e *exchange) { e.keys = []trust.PublicKey{other.Public()} }, "not the one in its record here (" + other.Public().Named() + ")"},
 		"the record has no key":      {func(e *exchange) { e.keys = nil }, "not the one in its record"},
 		"another body":               {func(e *exchange) { e.body = []byte(`{"code":1}`) }, "does not verify"},
 		"another status":             {func(e *exchange) { e.status = 500 }, "does not verify"},

@@ -4,10 +4,13 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -102,7 +105,21 @@ func CheckOwner(path string, info fs.FileInfo) error {
 		return nil
 	}
 	return openflow.Errorf(openflow.CodePermission, "%s belongs to user %d of this machine, and this is user %d", path, s.Uid, os.Geteuid()).
-		WithHint("run as its owner; or, if it is yours, give it to the user that runs this: chown -R %d %s", os.Geteuid(), path)
+		WithHint("%s", leave(path, s.Uid, os.Geteuid()))
+}
+
+// leave says what to do about a file of another user. Root is never told to take it: most often it is a service's, which could
+// not use it any more.
+func leave(path string, owner uint32, me int) string {
+	name := strconv.FormatUint(uint64(owner), 10)
+	as := "#" + name // of a user who has no name here
+	if known, err := user.LookupId(name); err == nil {
+		name, as = known.Username, known.Username
+	}
+	if me == 0 {
+		return fmt.Sprintf("run it as that user: put sudo -u '%s' before the command; if user %s should own nothing here, see who has put it there", as, name)
+	}
+	return fmt.Sprintf("run it as that user: put sudo -u '%s' before the command; or, if it is yours, have it given to you: sudo chown -R %d %s", as, me, path)
 }
 
 // LoadOrCreateSecret returns the text of a secret in the file of that name in dir, and makes it with fresh where there is none.
@@ -152,7 +169,11 @@ func fileError(doing, path string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		code = openflow.CodePermission
 	}
-	return openflow.Errorf(code, "%s %s: %w", doing, path, err)
+	e := openflow.Errorf(code, "%s %s: %w", doing, path, err)
+	if code == openflow.CodePermission {
+		return e.WithHint("run it as the user that owns the folder (ls -ld %s), and see that this user owns what is in it", filepath.Dir(path))
+	}
+	return e
 }
 
 // randomText is a fresh secret as text without punctuation that shells or URLs mind.

@@ -58,6 +58,18 @@ func (k PublicKey) ID() string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// Named is the key in both of its forms, as messages tell it: the text that openflow site key prints, and its short name.
+func (k PublicKey) Named() string { return k.String() + " [" + k.ID() + "]" }
+
+// named is Named of several.
+func named(keys []PublicKey) string {
+	texts := make([]string, len(keys))
+	for i, k := range keys {
+		texts[i] = k.Named()
+	}
+	return strings.Join(texts, ", ")
+}
+
 // verify checks a signature. Its first half is a point, to which the same applies as to keys, which were looked at when they were
 // read. That its second half is below the order of the group, ed25519.Verify checks.
 func (k PublicKey) verify(message, signature []byte) bool {

@@ -10,7 +10,6 @@ import (
 	"crypto/x509/pkix"
 	"math/big"
 	"slices"
-	"strings"
 	"time"
 
 	"openflow"
@@ -123,12 +122,13 @@ func Calling(own Showing, peer openflow.PartyID, host string, keys []PublicKey, 
 			if !ok && also != nil {
 				return certified(s, peer, host, also)
 			}
-			known := make([]string, len(keys))
-			for i, k := range keys {
-				known[i] = k.ID()
+			shows := "no node key"
+			if key != (PublicKey{}) {
+				shows = "key " + key.Named()
 			}
-			return unauthorized("party %s shows a certificate of key %q, which is not the one in its record here (%s)", peer, key.ID(), strings.Join(known, ", ")).
-				WithHint("compare with what openflow site key prints there; if its key has changed: openflow site rotate %s --key KEY", peer)
+			return unauthorized("party %s shows a certificate of %s, which is not the one in its record here (%s)", peer, shows, named(keys)).
+				WithHint("compare with what openflow site key prints there; if its key has changed: openflow site rotate %s --key KEY; "+
+					"if not, the address leads to another node: openflow site list", peer)
 		},
 	}
 }
@@ -193,7 +193,7 @@ func Joining(host string, pin PublicKey, also Authorities) *tls.Config {
 				return unauthorized("the site at %s shows its node key, and the token does not say which that is", host).
 					WithHint("take the token that the node's operator prints: openflow site worker-token --home DIR")
 			}
-			return unauthorized("what answers at %s does not hold the key %s that the token names", host, pin.ID()).
+			return unauthorized("what answers at %s does not hold the key %s that the token names", host, pin.Named()).
 				WithHint("check the address; if the node's key has changed, print the token anew: openflow site worker-token --home DIR")
 		},
 	}

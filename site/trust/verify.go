@@ -66,7 +66,7 @@ func (v Verifier) Verify(ctx context.Context, r *http.Request) (openflow.PartyID
 				c.to, c.party, c.party)
 	}
 	if shown, ok := Shown(r.TLS); ok && !slices.Contains(keys, shown) {
-		return "", unauthorized("the request is of party %s, and the connection of somebody else, with key %q", c.party, shown.ID()).
+		return "", unauthorized("the request is of party %s, and the connection of somebody else, with key %s", c.party, shown.Named()).
 			WithHint("each node calls for itself only; a gateway on the way needs a certificate of its own")
 	}
 	fresh, err := v.Nonces.UseNonce(ctx, string(c.party), c.nonce, c.created.Add(Window+2*time.Second))

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"time"
 
 	"openflow"
 )
@@ -68,6 +69,9 @@ func (c *Catalogue) ChangeSite(
 			Party: string(p), URL: s.URL, Dialect: string(s.Dialect), Version: s.Version, Profile: s.Profile,
 			AddedAt: orNow(s.AddedAt, c.stamp()), Unsigned: s.Unsigned, Keys: keys, Plain: s.Plain, Sources: sources,
 		})...)
+		if err == nil && !known {
+			_, err = t.exec(ctx, `delete from meta where name = $1`, removed(p))
+		}
 		return err
 	})
 	return s, classify("save site "+string(p), err)
@@ -89,6 +93,22 @@ func scanSite(from row) (openflow.SiteRecord, error) {
 	}
 	return s, decode("site "+r.Party, r.Keys, &s.Keys)
 }
+
+// SiteRemoved is when a party was removed that has not been a peer since; zero: never.
+func (c *Catalogue) SiteRemoved(ctx context.Context, p openflow.PartyID) (time.Time, error) {
+	text, err := c.Meta(ctx, removed(p))
+	if err != nil || text == "" {
+		return time.Time{}, err
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, openflow.Errorf(openflow.CodeInternal, "%s: %w", removed(p), err)
+	}
+	return at, nil
+}
+
+// removed names the fact that a peer was removed.
+func removed(p openflow.PartyID) string { return "the removal of site " + string(p) }
 
 // Site returns a peer; CodeNotFound if it is not known.
 func (c *Catalogue) Site(ctx context.Context, p openflow.PartyID) (openflow.SiteRecord, error) {
@@ -136,7 +156,8 @@ func (c *Catalogue) SiteByKey(ctx context.Context, key string) (found openflow.S
 	return found, classify("find the site of a key", err)
 }
 
-// DeleteSite forgets a peer and everything granted to it. A peer that is not known is CodeNotFound.
+// DeleteSite forgets a peer and everything granted to it, and keeps that it was removed. A peer that is not known is
+// CodeNotFound.
 func (c *Catalogue) DeleteSite(ctx context.Context, p openflow.PartyID) error {
 	err := c.write(ctx, func(t *tx) error {
 		n, err := t.exec(ctx, `delete from site where party = $1`, string(p))
@@ -148,6 +169,9 @@ func (c *Catalogue) DeleteSite(ctx context.Context, p openflow.PartyID) error {
 		}
 		if err == nil {
 			_, err = t.exec(ctx, deleteQuota, string(p))
+		}
+		if err == nil {
+			_, err = t.exec(ctx, saveMeta, metaColumns.values(metaRow{removed(p), timeOf(c.stamp()).UTC().Format(time.RFC3339)})...)
 		}
 		return err
 	})

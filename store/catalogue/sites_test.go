@@ -64,6 +64,17 @@ func testSites(t *testing.T, newCatalogue opener) {
 	_, err = c.Site(ctx, "10000")
 	requireCode(t, openflow.CodeNotFound, err)
 	require.ErrorContains(t, err, "openflow site add 10000")
+
+	gone := func(p openflow.PartyID) bool {
+		at, err := c.SiteRemoved(ctx, p)
+		require.NoError(t, err)
+		return !at.IsZero()
+	}
+	require.True(t, gone("10000"))
+	require.False(t, gone("8888"), "it is a peer")
+	require.False(t, gone("7777"), "it never was one")
+	require.NoError(t, c.SaveSite(ctx, s))
+	require.False(t, gone("10000"), "it is back")
 }
 
 // Changes of one record that come at once all count.

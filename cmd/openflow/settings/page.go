@@ -40,7 +40,7 @@ Every setting can be given in three ways. The first one that is given counts:
 # openflow server --config site.yaml
 party: 9999
 listen-interconnection: 0.0.0.0:9390
-peer: ["10000=https://10.0.0.2:9390,ed25519:…"]
+peer: ["10000=https://10.0.0.2:9390,ed25519:rJVw-VPaXEs3GGeWhFL0aFEP5qAIeChVypbJztlDDfk"]
 keep-jobs: 2160h
 ` + "```" + `
 

@@ -48,7 +48,7 @@ type Listen struct {
 
 // Access is who may do what at a node.
 type Access struct {
-	Peers    []string `flag:"peer" help:"a partner, ID=URL,KEY, or ID=URL,KEY,plain for one without TLS; may be repeated"`
+	Peers    []string `flag:"peer" help:"a partner to register, ID=URL,KEY, or ID=URL,KEY,plain for one without TLS; changes no record of one that is or was registered; may be repeated"`
 	GrantAll bool     `flag:"grant-all" help:"peers may initiate and schedule jobs, and use every table and component; for trials"`
 	Policy   string   `flag:"policy" default:"policy.yaml in the home folder, if there is one" help:"file that says what the owner of this site's data allows, see openflow policy"`
 	// Its variable is another one, because OPENFLOW_TOKEN holds the token itself, for clients on the same machine.

@@ -1,6 +1,8 @@
 package users
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -162,10 +164,27 @@ func (a *api) site(r *http.Request, do func(Site) error) (any, error) {
 	if err := wire.CheckText("address", b.URL, maxURL); err != nil {
 		return nil, openflow.About(openflow.AboutSite, err)
 	}
-	if err := do(b); err != nil {
+	before, err := a.recorded(r, b)
+	if err != nil {
 		return nil, openflow.About(openflow.AboutSite, err)
 	}
-	return nil, a.Audit(r, "site", strings.TrimRight(string(b.PartyID)+" "+b.URL+" "+b.Key+" "+b.Limits.String(), " "))
+	failed := openflow.About(openflow.AboutSite, do(b))
+	after, err := a.recorded(r, b)
+	changes := before.Changes(after)
+	if failed == nil || err == nil && changes != "" { // what was changed is told also where not all could be done
+		subject := strings.TrimRight(string(b.PartyID)+" "+b.URL+" "+b.Key+" "+b.Limits.String(), " ")
+		err = errors.Join(err, a.AuditChange(r, "site", subject, changes))
+	}
+	return nil, cmp.Or(failed, err)
+}
+
+// recorded is what this site has of a peer; nothing of a party that is none.
+func (a *api) recorded(r *http.Request, b Site) (openflow.SiteRecord, error) {
+	s, err := a.Catalogue.Site(r.Context(), openflow.PartyID(b.PartyID))
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		err = nil
+	}
+	return s, err
 }
 
 func (a *api) addSite(r *http.Request) (any, error) {

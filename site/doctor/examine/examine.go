@@ -65,6 +65,8 @@ type Site struct {
 	Listeners []doctor.Listener
 	// Authorities are those whose certificates count besides the keys of peers; nil: nobody's.
 	Authorities *certificates.Roots
+	Register    peers.Register
+	Named       []peers.Peer // by the start
 	Directory   *peers.Directory
 	Pool        roster.Pool
 
@@ -124,7 +126,22 @@ func (s *Site) examinePeers(ctx context.Context) []openflow.Finding {
 	for _, p := range found {
 		list = append(list, p.Examine(s.Version)...)
 	}
-	return list
+	return append(list, Named(ctx, s.Register, s.Named)...)
+}
+
+// Named compares the peers that the start of a node names with their records.
+func Named(ctx context.Context, records peers.Register, list []peers.Peer) []openflow.Finding {
+	found := make([]openflow.Finding, len(list))
+	for i, p := range list {
+		n, err := records.Look(ctx, p)
+		if err != nil {
+			return broken("--peer "+string(p.Party), err)
+		}
+		found[i] = doctor.Named{
+			Party: p.Party, URL: p.URL, Key: p.Key, Plain: p.Plain, Record: n.Record, Known: n.Known, Removed: n.Removed,
+		}.Examine()
+	}
+	return found
 }
 
 // examineListeners tells what callers are shown, and until when, and which services are called without TLS.
