@@ -292,8 +292,8 @@ func TestOutputsOfMoreColumnsThanGranted(t *testing.T) {
 	victim.WaitFor(peer.Submit(job("part", taking(part, host...))), openflow.JobSuccess)
 }
 
-// opens has the attacker open a job of these tasks at the victim.
-func (a *attacker) opens(id openflow.JobID, tasks ...openflow.Task) (openflow.JobKey, error) {
+// proposes has the attacker open a job of these tasks at the victim.
+func (a *attacker) proposes(id openflow.JobID, tasks ...openflow.Task) (openflow.JobKey, error) {
 	a.t.Helper()
 	host := openflow.Party{Role: openflow.RoleHost, ID: a.Victim}
 	d := env.DAG([]openflow.Party{{Role: openflow.RoleGuest, ID: a.Party}, host}, tasks...)
@@ -315,7 +315,7 @@ func TestJobThatWasOpenedOnMoreColumns(t *testing.T) {
 	require.NoError(t, err)
 	e.Stop(t, "9999")
 	a := attack(t, e, "9999", "10000")
-	k, err := a.opens("202601021504050000000", reading(shared))
+	k, err := a.proposes("202601021504050000000", reading(shared))
 	require.NoError(t, err)
 	_, err = operator.Revoke(t.Context(), made[2].ID)
 	require.NoError(t, err)
@@ -326,7 +326,7 @@ func TestJobThatWasOpenedOnMoreColumns(t *testing.T) {
 	require.Equal(t, openflow.CodePermission, openflow.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, "gives fewer columns")
 	require.Empty(t, e.Containers(t, "10000"))
-	other, err := a.opens("202601021504050000001", reading(shared))
+	other, err := a.proposes("202601021504050000001", reading(shared))
 	require.NoError(t, err)
 	run.Job = other.Job
 	require.NoError(t, a.calls().Partner().StartTask(t.Context(), openflow.TaskStart{TaskKey: run, StartsJob: true}), "one that was opened on them does")
@@ -357,7 +357,7 @@ func TestRefusedJobsCopyTheTable(t *testing.T) {
 		errs := make([]error, 10)
 		var all sync.WaitGroup
 		for i := range errs {
-			all.Go(func() { _, errs[i] = a.opens(openflow.JobID(fmt.Sprintf("20260102150405%07d", from+i)), tasks...) })
+			all.Go(func() { _, errs[i] = a.proposes(openflow.JobID(fmt.Sprintf("20260102150405%07d", from+i)), tasks...) })
 		}
 		all.Wait()
 		return errs
