@@ -72,7 +72,7 @@ func config(s *settings.Server) (node.Config, error) {
 		return node.Config{}, err
 	}
 	cfg := node.Config{
-		Party: openflow.PartyID(s.Party), Home: s.Home, Version: version, Log: logger(s.Level),
+		Party: openflow.PartyID(s.Party), Home: s.Home, Version: version(), Log: logger(s.Level),
 		Listen: s.Application, Interconnection: s.Interconnection, Plain: s.Plain, Workers: s.Workers, UI: !s.NoUI,
 		Certificate: s.PeerCertificate, CertificateKey: s.PeerKey, Authorities: s.PeerAuthorities,
 		Token: s.Token, GrantAll: s.GrantAll, Policy: s.Policy,
