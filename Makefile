@@ -20,7 +20,7 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
 build: ## Build bin/openflow and bin/openflow-components
-	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/openflow ./cmd/openflow-components
+	go build -ldflags '-s -w -X main.commit=$(VERSION)' -o bin/ ./cmd/openflow ./cmd/openflow-components
 
 demo: build ## Run the main job on three nodes of this machine (ARGS="--keep" …)
 	bin/openflow demo $(ARGS)

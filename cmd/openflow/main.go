@@ -7,17 +7,22 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
+	"openflow"
 	"openflow/cli"
 )
 
-// version is set by the build.
-var version = "dev"
+// commit is what was built; the build sets it.
+var commit string
+
+// version is that of this binary, in the form of semver.org: the release, and the commit that it was built from.
+func version() string { return strings.TrimSuffix(openflow.Release+"+"+commit, "+") }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	root := cli.NewRoot(version, runtimes, serverCommand(), workerCommand(), temporalCommand(), demoCommand(), uninstallCommand())
+	root := cli.NewRoot(version(), runtimes, serverCommand(), workerCommand(), temporalCommand(), demoCommand(), uninstallCommand())
 	code := cli.Execute(ctx, root, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

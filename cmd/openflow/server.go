@@ -75,7 +75,7 @@ func config(s *settings.Server) (node.Config, error) {
 		return node.Config{}, err
 	}
 	cfg := node.Config{
-		Party: openflow.PartyID(s.Party), Home: s.Home, Version: version, Log: logger(s.Level),
+		Party: openflow.PartyID(s.Party), Home: s.Home, Version: version(), Log: logger(s.Level),
 		Listen: s.Application, Interconnection: s.Interconnection, Plain: s.Plain, Workers: s.Workers, PlainWorkers: s.PlainWorkers, UI: !s.NoUI,
 		Users:       node.Users{TLS: s.Listen.TLS, Plain: s.Unencrypted, Certificate: s.Listen.Certificate, Key: s.Listen.Key, Names: s.Names},
 		Certificate: s.PeerCertificate, CertificateKey: s.PeerKey, Authorities: s.PeerAuthorities,
