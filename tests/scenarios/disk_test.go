@@ -66,15 +66,40 @@ func reserved(home string) (parts int) {
 	return parts
 }
 
-// fillReserve goes on to fill a disk until the node has no room either that it gives up while it runs.
+// fillReserve goes on to fill a disk until the node has no room either that it gives up while it runs. A file is gone a moment before
+// its room is free.
 func fillReserve(t *testing.T, home string, more func()) {
 	t.Helper()
-	env.WaitUntil(t, env.Patience, "the node gives up a part of its reserve, and that is filled too", func() (bool, string) {
+	env.WaitUntil(t, env.Patience, "the node gives up a part of its reserve", func() (bool, string) {
 		more()
 		_, err := os.Stat(filepath.Join(home, "reserve-1"))
 		return errors.Is(err, fs.ErrNotExist), fmt.Sprint(err)
 	})
+	env.WaitUntil(t, env.Patience, "the room of what was given up is free", func() (bool, string) {
+		hidden := unnamed(t, home)
+		return hidden < 16<<20, fmt.Sprint(hidden, " bytes")
+	})
 	more()
+}
+
+// unnamed is how much of a disk is taken by no file below its folder, in bytes.
+func unnamed(t *testing.T, folder string) int64 {
+	t.Helper()
+	var disk unix.Statfs_t
+	require.NoError(t, unix.Statfs(folder, &disk))
+	left := int64(disk.Blocks-disk.Bfree) * disk.Bsize
+	require.NoError(t, filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+		var file unix.Stat_t
+		if err == nil {
+			err = unix.Lstat(path, &file)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		left -= file.Blocks * 512
+		return err
+	}))
+	return left
 }
 
 // A disk that is full in mid-job is the reason of the job at the other party. Once there is room again the job goes on, and
