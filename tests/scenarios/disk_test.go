@@ -154,12 +154,19 @@ func TestMessagesFindNoRoom(t *testing.T) {
 	reasonOfTask(t, host, id, "psi_0", holds("held up: ", "are refused since 20", "(exhausted)", "MiB left, so nothing new is taken"))
 	require.NotContains(t, user.Jobs(id)[0].Reason, e.Home("10000"))
 	require.Contains(t, fmt.Sprint(e.Node(t, "10000").Examine(t.Context())), "{disk FAIL")
-	require.Equal(t, 1, strings.Count(e.Log("10000"), `msg="the disk is nearly full"`))
+	logged := func(line string) {
+		t.Helper()
+		env.WaitUntil(t, env.Patience, "the log has "+line, func() (bool, string) {
+			return strings.Contains(e.Log("10000"), line), ""
+		})
+		require.Equal(t, 1, strings.Count(e.Log("10000"), line), "once")
+	}
+	logged(`msg="the disk is nearly full"`)
 
 	require.NoError(t, os.Remove(most.Name()))
 	user.WaitFor(id, openflow.JobSuccess)
 	host.WaitFor(id, openflow.JobSuccess)
-	require.Contains(t, e.Log("10000"), `msg="the disk has room again"`)
+	logged(`msg="the disk has room again"`)
 }
 
 // At a node whose disk has no byte left, though it has given up what it may while it runs, a job is stopped and data deleted
