@@ -122,11 +122,11 @@ func Calling(own Showing, peer openflow.PartyID, host string, keys []PublicKey, 
 			if !ok && also != nil {
 				return certified(s, peer, host, also)
 			}
-			shows := "no node key"
-			if key != (PublicKey{}) {
-				shows = "key " + key.Named()
+			if key == (PublicKey{}) {
+				return unauthorized("party %s shows a certificate that is not of a node's key", peer).
+					WithHint("if an authority certifies it, give --peer-ca; if not, the address leads to something else: openflow site list")
 			}
-			return unauthorized("party %s shows a certificate of %s, which is not the one in its record here (%s)", peer, shows, named(keys)).
+			return unauthorized("party %s shows a certificate of key %s, which is not the one in its record here (%s)", peer, key.Named(), named(keys)).
 				WithHint("compare with what openflow site key prints there; if its key has changed: openflow site rotate %s --key KEY; "+
 					"if not, the address leads to another node: openflow site list", peer)
 		},
