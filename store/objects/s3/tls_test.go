@@ -35,19 +35,20 @@ func TestTLS(t *testing.T) {
 	believing := "?ca=" + a.File
 	showing := func(p authority.Pair) string { return believing + "&cert=" + p.Certificate + "&cert_key=" + p.Key }
 	for name, tc := range map[string]struct {
-		url  string
-		code openflow.Code // empty: they talk
+		url   string
+		codes []openflow.Code // none: they talk
 	}{
-		"the right authority":            {secure + believing, ""},
-		"another authority":              {secure + "?ca=" + foreign.File, openflow.CodeUnavailable},
-		"those of this machine":          {secure, openflow.CodeUnavailable},
-		"a server without TLS":           {plain + believing, openflow.CodeUnavailable},
-		"a caller without TLS":           {secure + "?tls=false", openflow.CodeUnavailable},
-		"a caller with a certificate":    {callers + showing(client), ""},
-		"a caller without a certificate": {callers + believing, openflow.CodeUnavailable},
-		"a caller with a stranger's":     {callers + showing(stranger), openflow.CodeUnavailable},
-		"no such file":                   {secure + "?ca=none.pem", openflow.CodeInvalid},
-		"files, and no TLS":              {plain + believing + "&tls=false", openflow.CodeInvalid},
+		"the right authority":   {secure + believing, nil},
+		"another authority":     {secure + "?ca=" + foreign.File, []openflow.Code{openflow.CodeUnavailable}},
+		"those of this machine": {secure, []openflow.Code{openflow.CodeUnavailable}},
+		"a server without TLS":  {plain + believing, []openflow.Code{openflow.CodeUnavailable}},
+		// The server breaks off, or says "400 Bad Request" in clear, which comes first.
+		"a caller without TLS":           {secure + "?tls=false", []openflow.Code{openflow.CodeUnavailable, openflow.CodeInternal}},
+		"a caller with a certificate":    {callers + showing(client), nil},
+		"a caller without a certificate": {callers + believing, []openflow.Code{openflow.CodeUnavailable}},
+		"a caller with a stranger's":     {callers + showing(stranger), []openflow.Code{openflow.CodeUnavailable}},
+		"no such file":                   {secure + "?ca=none.pem", []openflow.Code{openflow.CodeInvalid}},
+		"files, and no TLS":              {plain + believing + "&tls=false", []openflow.Code{openflow.CodeInvalid}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // what is refused is tried several times
@@ -56,7 +57,11 @@ func TestTLS(t *testing.T) {
 				o.Spool = t.TempDir()
 				_, err = s3.Open(t.Context(), o)
 			}
-			require.Equal(t, tc.code, openflow.CodeOf(err), "%v", err)
+			if len(tc.codes) == 0 {
+				require.NoError(t, err)
+				return
+			}
+			require.Contains(t, tc.codes, openflow.CodeOf(err), "%v", err)
 		})
 	}
 }
