@@ -373,7 +373,7 @@ func (n *Node) preparePolling(ctx context.Context, dir *peers.Directory) error {
 	taskqueue.Limit()
 	running := activities.Running{
 		Self: n.config.Party, Tasks: n.runs(), Runtime: n.runtime, Launcher: n.launcher, Logs: n.logs(),
-		Directory: dir, Ahead: n.ahead, Log: n.config.Log,
+		Directory: dir, Ahead: n.ahead, Reported: n.watch.Reported, Log: n.config.Log,
 	}
 	n.polling = taskqueue.New(n.client, taskqueue.Options{
 		Queue: Queue, Identity: n.identity(), Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
