@@ -20,14 +20,12 @@ var ended = []openflow.TaskRecord{
 // A scheduler that does not take the end of a run is the reason of the job from the first refusal on, and is logged once, until it
 // takes it.
 func TestRefusedReportIsTheReason(t *testing.T) {
-	unusable := openflow.Errorf(openflow.CodeUnavailable, "the node answered /v2/scheduler/task/report with HTTP 500")
-	unusable.Party, unusable.Err = "9999", openflow.ErrUnusable
 	for name, tc := range map[string]struct {
 		err   error
 		again bool
 		want  string // part of the reason; empty: nothing is wrong
 	}{
-		"HTTP 500":        {unusable, true, "(unavailable): party 9999 says “the node answered /v2/scheduler/task/report with HTTP 500”"},
+		"HTTP 500":        {unusable("the node answered /v2/scheduler/task/report with HTTP 500"), true, "(unavailable): party 9999 says “the node answered /v2/scheduler/task/report with HTTP 500”"},
 		"an unknown code": {openflow.AtParty("9999", openflow.Errorf(openflow.CodeInternal, "no")), true, "(internal): party 9999 says “no”"},
 		"no valid key":    {openflow.AtParty("9999", openflow.Errorf(openflow.CodeUnauthorized, "no")), true, "(unauthorized): party 9999 says “no”"},
 		"it hangs":        {openflow.AtParty("9999", openflow.Errorf(openflow.CodeDeadline, "no answer in time")), true, "(deadline): party 9999 says “no answer in time”"},

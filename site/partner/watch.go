@@ -115,15 +115,21 @@ func (f failing) count(now time.Time, err error) failing {
 	if f.calls++; f.calls == 1 {
 		f.since = now
 	}
-	var e *openflow.Error
-	if errors.As(err, &e) {
-		words := *e
-		words.Party = "" // the peer is named before
-		f.said = openflow.FirstLine(words.Error())
-	}
+	f.said = plain(err)
 	f.kind = openflow.CodeUnavailable
 	f.text = fmt.Sprintf("since %s its node answers, and not so that this node can use it", f.since.UTC().Format(time.RFC3339))
 	return f
+}
+
+// plain is one line of an error in which this node says what it has met at a peer that is named before.
+func plain(err error) string {
+	var e *openflow.Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	words := *e
+	words.Party = ""
+	return openflow.FirstLine(words.Error())
 }
 
 // troubling tells whether an error says something about the peer and not about what it was asked.
@@ -346,7 +352,7 @@ func (w *Watch) troubleOf(err error, began time.Time, before trouble) trouble {
 	since := t.since.UTC().Format(time.RFC3339)
 	switch { // in the order of what says most
 	case t.kind == openflow.CodeUnauthorized:
-		t.text = fmt.Sprintf("since %s the two nodes do not accept each other's signatures, so its reports are refused", since)
+		t.text = fmt.Sprintf("since %s the two nodes do not accept each other's signatures", since)
 		t.said = w.said(err)
 	case errors.Is(err, openflow.ErrNoRoom):
 		t.text = fmt.Sprintf("since %s %s", since, withoutRoom)
@@ -354,6 +360,9 @@ func (w *Watch) troubleOf(err error, began time.Time, before trouble) trouble {
 	case t.kind == openflow.CodeExhausted || t.kind == openflow.CodeInternal:
 		t.said = w.said(err)
 		t.text = fmt.Sprintf("its node answers since %s that it cannot go on (%s); its log and openflow doctor there say why", since, t.kind)
+	case errors.Is(err, openflow.ErrUnusable):
+		t.text = fmt.Sprintf("since %s its node gives no answer that can be used", since)
+		t.said = plain(err)
 	case errors.Is(err, openflow.ErrAbsent):
 		t.text = fmt.Sprintf("it has not answered since %s: nobody listens at its address", since)
 	default:
