@@ -327,12 +327,11 @@ func (r *Running) ReportTask(ctx context.Context, e End) error {
 			Key: e.Order.Run.Decode(), Status: e.Outcome.Status, Cause: openflow.Cause(e.Outcome.Cause),
 		})
 	}
-	code := openflow.CodeOf(err)
-	if code == openflow.CodeNotFound {
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		err = nil
 	}
 	err = openflow.AtParty(e.Order.Run.Scheduler, err)
-	again := code.Retryable() || code == openflow.CodeUnauthorized
+	again := mayPass(err)
 	if r.Reported != nil {
 		r.Reported(e.Order.Run.Decode(), err, again)
 	}

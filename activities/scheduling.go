@@ -29,6 +29,8 @@ type Scheduling struct {
 	Directory openflow.Directory
 	Jobs      JobStore
 	Quota     openflow.Quota // of each peer of which nothing else is said
+	// Asked is told each time how it went that a party was asked how its run stands; nil: nobody is.
+	Asked func(k openflow.TaskKey, status openflow.TaskStatus, err error)
 }
 
 func (s *Scheduling) key(c PartyCall) openflow.JobKey {
@@ -39,8 +41,13 @@ func (s *Scheduling) key(c PartyCall) openflow.JobKey {
 // refuses is worth repeating, as a partner that is down is: somebody mends the key, or it is being changed.
 func (s *Scheduling) at(ctx context.Context, p openflow.PartyID, do func(openflow.PartnerService) error) error {
 	err := s.said(ctx, p, do)
+	return carry(err, mayPass(err))
+}
+
+// mayPass tells whether a repeat of a call to another node may help: somebody may mend a key or a clock.
+func mayPass(err error) bool {
 	code := openflow.CodeOf(err)
-	return carry(err, code.Retryable() || code == openflow.CodeUnauthorized)
+	return code.Retryable() || code == openflow.CodeUnauthorized
 }
 
 func (s *Scheduling) said(ctx context.Context, p openflow.PartyID, do func(openflow.PartnerService) error) error {
@@ -160,7 +167,7 @@ func (s *Scheduling) UpdateTask(ctx context.Context, u TaskUpdate) error {
 // ended, since its container may be about to begin.
 func (s *Scheduling) CollectTask(ctx context.Context, k document.Run) (Report, error) {
 	r := Report{Run: k}
-	err := s.at(ctx, k.Party.ID, func(p openflow.PartnerService) error {
+	err := s.said(ctx, k.Party.ID, func(p openflow.PartnerService) error {
 		at, err := p.AskTask(ctx, k.Decode())
 		r.Status, r.Cause = at.PartyStatus, document.Cause(at.Cause)
 		if at.Stopping && r.Status == openflow.TaskWaiting {
@@ -168,7 +175,10 @@ func (s *Scheduling) CollectTask(ctx context.Context, k document.Run) (Report, e
 		}
 		return err
 	})
-	return r, err
+	if s.Asked != nil {
+		s.Asked(k.Decode(), r.Status, err)
+	}
+	return r, carry(err, mayPass(err))
 }
 
 // RecordJob writes the scheduler's own record. A terminal status stays as it is.

@@ -207,9 +207,38 @@ func TestCollectTask(t *testing.T) {
 		"still going":       {openflow.TaskRecord{PartyStatus: openflow.TaskRunning}, openflow.Cause{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := (&peers{task: tc.rec}).scheduling().CollectTask(t.Context(), asked)
+			s := (&peers{task: tc.rec}).scheduling()
+			var heard []openflow.TaskStatus
+			s.Asked = func(k openflow.TaskKey, status openflow.TaskStatus, err error) {
+				require.NoError(t, err)
+				require.Equal(t, asked.Decode(), k)
+				heard = append(heard, status)
+			}
+			got, err := s.CollectTask(t.Context(), asked)
+			require.Equal(t, []openflow.TaskStatus{tc.rec.PartyStatus}, heard)
 			require.NoError(t, err)
 			require.Equal(t, activities.Report{Run: asked, Status: tc.rec.PartyStatus, Cause: document.Cause(tc.want)}, got)
+		})
+	}
+}
+
+// No answer to the question is lost: who watches hears of each.
+func TestAnswersOfNoUseAreHeard(t *testing.T) {
+	for name, p := range map[string]*peers{
+		"junk":        {err: openflow.Errorf(openflow.CodeUnavailable, "told an unknown status")},
+		"refused":     {err: openflow.Errorf(openflow.CodePermission, "no")},
+		"no such run": {err: openflow.Errorf(openflow.CodeNotFound, "no")},
+		"no address":  {away: openflow.Errorf(openflow.CodeInvalid, "party 10000 is not known here")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := p.scheduling()
+			var heard []error
+			s.Asked = func(_ openflow.TaskKey, _ openflow.TaskStatus, err error) { heard = append(heard, err) }
+			_, err := s.CollectTask(t.Context(), asked)
+			require.Error(t, err)
+			require.Len(t, heard, 1)
+			require.Equal(t, openflow.CodeOf(activities.FromTemporal(err)), openflow.CodeOf(heard[0]))
+			require.ErrorContains(t, heard[0], "at party 10000: ")
 		})
 	}
 }

@@ -55,12 +55,12 @@ func (w *Watch) Reported(k openflow.TaskKey, err error, again bool) {
 	w.miss(exchange{k, true}, err, !again)
 }
 
-// Asked is told each time how it went that a party was asked how its run stands. That a party knows nothing of the run is an answer. One that
-// has taken a run and says that it waits may have no machine for it, or has lost it: if that lasts, people read it.
+// Asked is told each time how it went that a party was asked how its run stands. That a party knows nothing of the run is an answer. A run
+// that waits may have no cores or no machine yet, or is lost: if that lasts, people read it. Of a run of this site its own row says more.
 func (w *Watch) Asked(k openflow.TaskKey, status openflow.TaskStatus, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if openflow.CodeOf(err) == openflow.CodeNotFound || err == nil && status != openflow.TaskWaiting {
+	if openflow.CodeOf(err) == openflow.CodeNotFound || err == nil && (status != openflow.TaskWaiting || k.Party.ID == w.self) {
 		w.heard(exchange{run: k})
 		return
 	}
@@ -101,7 +101,7 @@ func (w *Watch) miss(x exchange, err error, final bool) {
 	case x.report:
 		w.log.Warn("a scheduler does not take the report of a run's end", "party", x.with(), "run", x.run.RunID(), "again", !final, "err", openflow.Heard(err.Error()))
 	case err == nil:
-		w.log.Warn("a party has taken a run and says that it has not begun", "party", x.with(), "run", x.run.RunID())
+		w.log.Info("a party says that its run has not begun", "party", x.with(), "run", x.run.RunID())
 	default:
 		w.log.Warn("a party does not say how a run stands", "party", x.with(), "run", x.run.RunID(), "err", openflow.Heard(err.Error()))
 	}
@@ -163,7 +163,7 @@ func (w *Watch) unheardOf(d *openflow.DAG, troubles map[openflow.PartyID]trouble
 		case x.report:
 			text = fmt.Sprintf("since %s it does not take the report that task %s has ended here (%s)", since, x.run.Task, openflow.CodeOf(u.err))
 		case u.err == nil:
-			text = fmt.Sprintf("since %s it says that its run of task %s has not begun, which it has taken", since, x.run.Task)
+			text = fmt.Sprintf("since %s it says that its run of task %s has not begun", since, x.run.Task)
 		default:
 			text = fmt.Sprintf("since %s it does not say in a form that can be used how task %s stands (%s)", since, x.run.Task, openflow.CodeOf(u.err))
 		}
