@@ -604,6 +604,25 @@ func TestHugeRefusal(t *testing.T) {
 	require.Less(t, len(err.Error()), 2<<10)
 }
 
+// A refusal without a code, or without a text, names its party once and says that it gives no reason.
+func TestRefusalWithoutAText(t *testing.T) {
+	for refusal, want := range map[string]string{
+		`{}`:                            "at party 10000: it refuses, and does not say why (internal)",
+		`{"code":"","message":""}`:      "at party 10000: it refuses, and does not say why (internal)",
+		`{"code":"tired","message":""}`: "at party 10000: it refuses, and does not say why (internal)",
+		`{"code":"permission"}`:         "at party 10000: it refuses, and does not say why (permission)",
+		`{"message":"no"}`:              "at party 10000: no",
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"openflow":1,"error":`+refusal+`}`)
+		}))
+		p := newPair(t)
+		p.client.URL, p.client.Verifier = srv.URL, nil
+		require.EqualError(t, p.client.Release(t.Context(), jobK), want, refusal)
+		srv.Close()
+	}
+}
+
 func TestUnreachable(t *testing.T) {
 	p := newPair(t)
 	p.client.URL = "http://127.0.0.1:1"
