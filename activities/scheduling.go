@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"go.temporal.io/sdk/activity"
+
 	"openflow"
 	"openflow/store/document"
 )
@@ -150,9 +152,21 @@ func (s *Scheduling) StopJob(ctx context.Context, u JobUpdate) error {
 	}))
 }
 
-// StartTask asks one party to start its run of a task.
+// StartTask asks one party to start its run of a task. A repeat says that it is one: not every party's node may be told twice.
 func (s *Scheduling) StartTask(ctx context.Context, o TaskStart) error {
-	return s.at(ctx, o.Run.Party.ID, func(p openflow.PartnerService) error { return p.StartTask(ctx, o.Decode()) })
+	start := o.Decode()
+	start.Again = start.Again || repeated(ctx)
+	return s.at(ctx, o.Run.Party.ID, func(p openflow.PartnerService) error { return p.StartTask(ctx, start) })
+}
+
+// repeated tells whether a call has been tried before: the first try is a local activity. One that a crash of this node has cut short is not
+// counted.
+func repeated(ctx context.Context) bool {
+	if !activity.IsActivity(ctx) {
+		return false
+	}
+	info := activity.GetInfo(ctx)
+	return !info.IsLocalActivity || info.Attempt > 1
 }
 
 // UpdateTask tells one party how the task stands at all parties together.
