@@ -101,6 +101,7 @@ type TaskStart struct {
 	TaskKey                // a version that the party does not know yet is made from the latest before it
 	StartsJob bool         // the job has not started at this party
 	Ended     []TaskUpdate // what has ended since the party last heard
+	Again     bool         // it has been asked before, and the answer was lost: the run may have started
 }
 
 // JobEnd tells a party that the job has ended.

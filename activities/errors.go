@@ -41,7 +41,9 @@ func carry(err error, retry bool) error {
 	}
 	msg := e.Message
 	if msg == "" {
-		msg = e.Error()
+		bare := *e
+		bare.Party, bare.Hint = "", "" // which are carried beside it
+		msg = bare.Error()
 	}
 	cause := err
 	for c := err; c != nil; c = errors.Unwrap(c) {

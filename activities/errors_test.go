@@ -80,6 +80,18 @@ func TestErrorsCrossTheActivityBoundary(t *testing.T) {
 	}
 }
 
+// An error without a text of its own says once where it has happened, and what helps.
+func TestErrorsWithoutATextCrossTheActivityBoundary(t *testing.T) {
+	for want, sent := range map[string]*openflow.Error{
+		"at party 10000: internal (h)": {Code: openflow.CodeInternal, Party: "10000", Hint: "h"},
+		"at party 10000: EOF (h)":      {Code: openflow.CodeInternal, Party: "10000", Hint: "h", Err: io.EOF},
+		"permission":                   {Code: openflow.CodePermission},
+	} {
+		err := throughAnActivity(t, func() error { return activities.ToTemporal(sent) })
+		require.EqualError(t, activities.FromTemporal(err), want)
+	}
+}
+
 func throughAnActivity(t *testing.T, do func() error) error {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite

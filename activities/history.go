@@ -96,16 +96,17 @@ type TaskStart struct {
 	Run       document.Run `json:"run"`
 	StartsJob bool         `json:"starts_job,omitzero"`
 	Ended     []TaskUpdate `json:"ended,omitempty"`
+	Again     bool         `json:"again,omitzero"`
 }
 
 // EncodeStart is the inverse of Decode.
 func EncodeStart(s openflow.TaskStart) TaskStart {
-	return TaskStart{Run: document.EncodeRun(s.TaskKey), StartsJob: s.StartsJob, Ended: EncodeUpdates(s.Ended)}
+	return TaskStart{Run: document.EncodeRun(s.TaskKey), StartsJob: s.StartsJob, Ended: EncodeUpdates(s.Ended), Again: s.Again}
 }
 
 // Decode gives the start back.
 func (s TaskStart) Decode() openflow.TaskStart {
-	return openflow.TaskStart{TaskKey: s.Run.Decode(), StartsJob: s.StartsJob, Ended: decodeUpdates(s.Ended)}
+	return openflow.TaskStart{TaskKey: s.Run.Decode(), StartsJob: s.StartsJob, Ended: decodeUpdates(s.Ended), Again: s.Again}
 }
 
 // Report is an openflow.Report: the argument of an update of the job workflow, and how a run stands at a party.

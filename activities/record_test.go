@@ -115,13 +115,23 @@ func TestReportTask(t *testing.T) {
 		"taken":             {nil, nil, "", false},
 		"job not known":     {openflow.Errorf(openflow.CodeNotFound, "no such job"), nil, "", false},
 		"scheduler away":    {openflow.Errorf(openflow.CodeUnavailable, "down"), nil, openflow.CodeUnavailable, true},
+		"an unknown code":   {openflow.Errorf(openflow.CodeInternal, "4711"), nil, openflow.CodeInternal, true},
+		"no valid key":      {openflow.Errorf(openflow.CodeUnauthorized, "5003"), nil, openflow.CodeUnauthorized, true},
 		"refused":           {openflow.Errorf(openflow.CodePermission, "no"), nil, openflow.CodePermission, false},
 		"address not known": {nil, openflow.Errorf(openflow.CodeInvalid, "party 10000 is not known here"), openflow.CodeInvalid, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newParty(t, fake.Plan{})
 			p.reports.err, p.reports.away = tc.err, tc.away
-			err := p.activities(p.runtime).ReportTask(t.Context(), end)
+			var told []bool
+			running := p.activities(p.runtime)
+			running.Reported = func(k openflow.TaskKey, err error, again bool) {
+				require.Equal(t, key, k)
+				require.Equal(t, tc.want, openflow.CodeOf(err))
+				told = append(told, again)
+			}
+			err := running.ReportTask(t.Context(), end)
+			require.Equal(t, []bool{tc.retry}, told, "the first refusal already")
 			require.Equal(t, tc.want, openflow.CodeOf(activities.FromTemporal(err)))
 			if tc.want != "" {
 				require.Equal(t, tc.retry, retried(err))

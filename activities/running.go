@@ -45,7 +45,9 @@ type Running struct {
 	Directory openflow.Directory // not needed where ReportTask is never called: on the machines of a pool
 	Machine   *Machine           // whose cores the runs take; nil: nobody counts
 	Ahead     *Ahead             // makes the containers of what follows; nil: nobody does
-	Log       *slog.Logger
+	// Reported is told each time how it went that a scheduler was told of a run's end, and whether it is told again; nil: nobody is.
+	Reported func(k openflow.TaskKey, err error, again bool)
+	Log      *slog.Logger
 }
 
 // beat is the time between two heartbeats. A cancellation reaches a worker in the answer to one.
@@ -326,8 +328,12 @@ func (r *Running) ReportTask(ctx context.Context, e End) error {
 		})
 	}
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
-		return nil
+		err = nil
 	}
-	code := openflow.CodeOf(err)
-	return carry(openflow.AtParty(e.Order.Run.Scheduler, err), code.Retryable() || code == openflow.CodeUnauthorized)
+	err = openflow.AtParty(e.Order.Run.Scheduler, err)
+	again := mayPass(err)
+	if r.Reported != nil {
+		r.Reported(e.Order.Run.Decode(), err, again)
+	}
+	return carry(err, again)
 }

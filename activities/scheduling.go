@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"go.temporal.io/sdk/activity"
+
 	"openflow"
 	"openflow/store/document"
 )
@@ -29,6 +31,8 @@ type Scheduling struct {
 	Directory openflow.Directory
 	Jobs      JobStore
 	Quota     openflow.Quota // of each peer of which nothing else is said
+	// Asked is told each time how it went that a party was asked how its run stands; nil: nobody is.
+	Asked func(k openflow.TaskKey, status openflow.TaskStatus, err error)
 }
 
 func (s *Scheduling) key(c PartyCall) openflow.JobKey {
@@ -39,8 +43,13 @@ func (s *Scheduling) key(c PartyCall) openflow.JobKey {
 // refuses is worth repeating, as a partner that is down is: somebody mends the key, or it is being changed.
 func (s *Scheduling) at(ctx context.Context, p openflow.PartyID, do func(openflow.PartnerService) error) error {
 	err := s.said(ctx, p, do)
+	return carry(err, mayPass(err))
+}
+
+// mayPass tells whether a repeat of a call to another node may help: somebody may mend a key or a clock.
+func mayPass(err error) bool {
 	code := openflow.CodeOf(err)
-	return carry(err, code.Retryable() || code == openflow.CodeUnauthorized)
+	return code.Retryable() || code == openflow.CodeUnauthorized
 }
 
 func (s *Scheduling) said(ctx context.Context, p openflow.PartyID, do func(openflow.PartnerService) error) error {
@@ -143,9 +152,21 @@ func (s *Scheduling) StopJob(ctx context.Context, u JobUpdate) error {
 	}))
 }
 
-// StartTask asks one party to start its run of a task.
+// StartTask asks one party to start its run of a task. A repeat says that it is one: not every party's node may be told twice.
 func (s *Scheduling) StartTask(ctx context.Context, o TaskStart) error {
-	return s.at(ctx, o.Run.Party.ID, func(p openflow.PartnerService) error { return p.StartTask(ctx, o.Decode()) })
+	start := o.Decode()
+	start.Again = start.Again || repeated(ctx)
+	return s.at(ctx, o.Run.Party.ID, func(p openflow.PartnerService) error { return p.StartTask(ctx, start) })
+}
+
+// repeated tells whether a call has been tried before: the first try is a local activity. One that a crash of this node has cut short is not
+// counted.
+func repeated(ctx context.Context) bool {
+	if !activity.IsActivity(ctx) {
+		return false
+	}
+	info := activity.GetInfo(ctx)
+	return !info.IsLocalActivity || info.Attempt > 1
 }
 
 // UpdateTask tells one party how the task stands at all parties together.
@@ -160,7 +181,7 @@ func (s *Scheduling) UpdateTask(ctx context.Context, u TaskUpdate) error {
 // ended, since its container may be about to begin.
 func (s *Scheduling) CollectTask(ctx context.Context, k document.Run) (Report, error) {
 	r := Report{Run: k}
-	err := s.at(ctx, k.Party.ID, func(p openflow.PartnerService) error {
+	err := s.said(ctx, k.Party.ID, func(p openflow.PartnerService) error {
 		at, err := p.AskTask(ctx, k.Decode())
 		r.Status, r.Cause = at.PartyStatus, document.Cause(at.Cause)
 		if at.Stopping && r.Status == openflow.TaskWaiting {
@@ -168,7 +189,10 @@ func (s *Scheduling) CollectTask(ctx context.Context, k document.Run) (Report, e
 		}
 		return err
 	})
-	return r, err
+	if s.Asked != nil {
+		s.Asked(k.Decode(), r.Status, err)
+	}
+	return r, carry(err, mayPass(err))
 }
 
 // RecordJob writes the scheduler's own record. A terminal status stays as it is.

@@ -2,9 +2,12 @@ package activities_test
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
 
 	"openflow"
 	"openflow/activities"
@@ -21,6 +24,7 @@ type peers struct {
 	keys             []openflow.JobKey
 	schedulers       []openflow.PartyID
 	task             openflow.TaskRecord
+	starts           []openflow.TaskStart
 	updates          []openflow.TaskUpdate
 	status           []openflow.JobStatus
 	warnings         []string
@@ -61,7 +65,7 @@ func (p *peers) StopJob(_ context.Context, k openflow.JobKey, end openflow.JobEn
 	return p.seen(k)
 }
 func (p *peers) StartTask(_ context.Context, o openflow.TaskStart) error {
-	p.schedulers = append(p.schedulers, o.Scheduler)
+	p.schedulers, p.starts = append(p.schedulers, o.Scheduler), append(p.starts, o)
 	return p.err
 }
 func (p *peers) AskTask(_ context.Context, k openflow.TaskKey) (openflow.TaskStanding, error) {
@@ -207,9 +211,55 @@ func TestCollectTask(t *testing.T) {
 		"still going":       {openflow.TaskRecord{PartyStatus: openflow.TaskRunning}, openflow.Cause{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := (&peers{task: tc.rec}).scheduling().CollectTask(t.Context(), asked)
+			s := (&peers{task: tc.rec}).scheduling()
+			var heard []openflow.TaskStatus
+			s.Asked = func(k openflow.TaskKey, status openflow.TaskStatus, err error) {
+				require.NoError(t, err)
+				require.Equal(t, asked.Decode(), k)
+				heard = append(heard, status)
+			}
+			got, err := s.CollectTask(t.Context(), asked)
+			require.Equal(t, []openflow.TaskStatus{tc.rec.PartyStatus}, heard)
 			require.NoError(t, err)
 			require.Equal(t, activities.Report{Run: asked, Status: tc.rec.PartyStatus, Cause: document.Cause(tc.want)}, got)
+		})
+	}
+}
+
+// A start that is tried once more says so: the first try is a local activity.
+func TestARepeatedStartSaysSo(t *testing.T) {
+	p := &peers{}
+	s := p.scheduling()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestActivityEnvironment()
+	env.RegisterActivity(s)
+	_, err := env.ExecuteLocalActivity(s.StartTask, activities.TaskStart{Run: asked})
+	require.NoError(t, err)
+	_, err = env.ExecuteActivity(s.StartTask, activities.TaskStart{Run: asked})
+	require.NoError(t, err)
+	require.Len(t, p.starts, 2)
+	require.False(t, p.starts[0].Again)
+	require.True(t, p.starts[1].Again)
+}
+
+// No answer to the question is lost: who watches hears of each.
+func TestAnswersOfNoUseAreHeard(t *testing.T) {
+	for name, p := range map[string]*peers{
+		"junk":        {err: openflow.Errorf(openflow.CodeUnavailable, "told an unknown status")},
+		"refused":     {err: openflow.Errorf(openflow.CodePermission, "no")},
+		"no such run": {err: openflow.Errorf(openflow.CodeNotFound, "no")},
+		"no address":  {away: openflow.Errorf(openflow.CodeInvalid, "party 10000 is not known here")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := p.scheduling()
+			var heard []error
+			s.Asked = func(_ openflow.TaskKey, _ openflow.TaskStatus, err error) { heard = append(heard, err) }
+			_, err := s.CollectTask(t.Context(), asked)
+			require.Error(t, err)
+			require.Len(t, heard, 1)
+			require.Equal(t, openflow.CodeOf(activities.FromTemporal(err)), openflow.CodeOf(heard[0]))
+			require.ErrorContains(t, heard[0], "at party 10000: ")
 		})
 	}
 }

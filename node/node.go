@@ -237,6 +237,7 @@ func (n *Node) connect() services {
 		Lines: n.lines, Partners: part, Schedulers: sched, Dialects: n.config.Dialects,
 	}
 	n.watch = partner.NewWatch(n.config.Party, n.changes(), dir, n.home, n.config.Log)
+	sched.Heard = n.watch.Heard
 	dir.Called = func(peer openflow.PartyID, took time.Duration, err error) {
 		n.metrics.PeerCalled(peer, took, err)
 		n.watch.Called(peer, err)
@@ -373,12 +374,15 @@ func (n *Node) preparePolling(ctx context.Context, dir *peers.Directory) error {
 	taskqueue.Limit()
 	running := activities.Running{
 		Self: n.config.Party, Tasks: n.runs(), Runtime: n.runtime, Launcher: n.launcher, Logs: n.logs(),
-		Directory: dir, Ahead: n.ahead, Log: n.config.Log,
+		Directory: dir, Ahead: n.ahead, Reported: n.watch.Reported, Log: n.config.Log,
 	}
 	n.polling = taskqueue.New(n.client, taskqueue.Options{
 		Queue: Queue, Identity: n.identity(), Interceptors: []interceptor.WorkerInterceptor{n.metrics.Activities()},
 	},
-		&activities.Scheduling{Self: n.config.Party, Directory: dir, Jobs: counting.Jobs{Catalogue: n.rows, Metrics: n.metrics}, Quota: n.config.Limits.Rules().Quota},
+		&activities.Scheduling{
+			Self: n.config.Party, Directory: dir, Jobs: counting.Jobs{Catalogue: n.rows, Metrics: n.metrics}, Quota: n.config.Limits.Rules().Quota,
+			Asked: n.watch.Asked,
+		},
 		&activities.Placing{Tasks: n.changes(), Workers: n.pool()}, &running)
 	return n.joinPool(ctx, running)
 }

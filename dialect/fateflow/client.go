@@ -15,7 +15,8 @@ import (
 
 // Client calls a peer that takes FATE-Flow's own calls only: each verb makes the calls, in the order, that FATE-Flow's
 // scheduler makes. Such a peer answers a repeat of some calls with a refusal, and starts a process for every repeat of
-// task/start; what follows from that is handled here, so that every verb may be repeated.
+// task/start; what follows from that is handled here, so that every verb may be repeated. A repeat of StartTask says that
+// it is one. One that does not, as after a crash of this node, starts the task again at a peer that takes a repeated "running".
 //
 // FATE-Flow signs no answers. A node of ours that is called in this dialect does, and a signature that is there must fit.
 //

@@ -134,7 +134,8 @@ func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, end openflow.Jo
 }
 
 // StartTask calls job/start for the first task; for tasks that have ended, task/status/update and task/stop; task/rerun
-// for a further version; then task/resource/apply, task/status/update running and task/start.
+// for a further version; then task/resource/apply, task/status/update running and task/start. A repeat calls task/collect before those,
+// and leaves them when the run has begun.
 func (c *Client) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	key := o.TaskKey.JobKey()
 	if o.StartsJob {
@@ -154,15 +155,21 @@ func (c *Client) StartTask(ctx context.Context, o openflow.TaskStart) error {
 			return err
 		}
 	}
-	if err := c.launch(ctx, o.TaskKey); err != nil || percent == 0 {
+	if err := c.launch(ctx, o.TaskKey, o.Again); err != nil || percent == 0 {
 		return err
 	}
 	return c.progress(ctx, key, percent)
 }
 
-// launch takes the task's cores and starts it, once: a peer that is told of running for the second time has perhaps
+// launch takes the task's cores and starts it, once: a peer that is called again, or told of running for the second time, has perhaps
 // started it at the first, and is asked.
-func (c *Client) launch(ctx context.Context, k openflow.TaskKey) error {
+func (c *Client) launch(ctx context.Context, k openflow.TaskKey, again bool) error {
+	if again {
+		started, asked := c.started(ctx, k)
+		if asked != nil || started {
+			return asked
+		}
+	}
 	ref := forms.TaskRefOf(k)
 	err := c.tell(ctx, "/v2/partner/task/resource/apply", ref)
 	if openflow.CodeOf(err) == openflow.CodeExhausted {

@@ -29,6 +29,7 @@ type genuine struct {
 	codes  map[string]int // answers to a path that are not 0
 	lose   string         // path whose next call is done and not answered
 	held   map[string]bool
+	kind   bool   // it refuses no repeat
 	status string // party_status of the task
 	starts int
 
@@ -79,6 +80,10 @@ func (g *genuine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *genuine) take(path string, body map[string]any) int {
+	if g.kind && path != "task/start" {
+		g.held[path] = true
+		return wire.Success
+	}
 	switch path {
 	case "job/resource/apply", "task/resource/apply":
 		if g.held[path] {
@@ -252,16 +257,24 @@ func TestNews(t *testing.T) {
 	}, g.calls)
 }
 
-// Whichever answer is lost, a repeat ends where the first try would have, and the task is started once.
+// Whichever answer is lost, a repeat ends where the first try would have, and the task is started once: also by a peer that refuses
+// no repeat.
 func TestRepeats(t *testing.T) {
+	t.Run("refused", func(t *testing.T) { repeats(t, false) })
+	t.Run("taken", func(t *testing.T) { repeats(t, true) })
+}
+
+func repeats(t *testing.T, kind bool) {
 	for _, lost := range []string{
 		"job/create", "job/status/update", "job/resource/apply", "job/start", "task/resource/apply", "task/status/update", "task/start",
 	} {
 		t.Run(lost, func(t *testing.T) {
 			g, c := newGenuine(t)
-			g.lose = lost
+			g.lose, g.kind = lost, kind
+			tries := 0
 			do := func(call func(context.Context, openflow.PartnerService) error) {
 				for i := 0; ; i++ {
+					tries = i
 					err := call(t.Context(), c)
 					if err == nil {
 						return
@@ -274,7 +287,7 @@ func TestRepeats(t *testing.T) {
 				return held(p.OpenJob(ctx, openflow.JobOrder{Key: jobK, DAG: dag(t)}))
 			})
 			do(func(ctx context.Context, p openflow.PartnerService) error {
-				return p.StartTask(ctx, openflow.TaskStart{TaskKey: psi, StartsJob: true})
+				return p.StartTask(ctx, openflow.TaskStart{TaskKey: psi, StartsJob: true, Again: tries > 0})
 			})
 			g.mu.Lock()
 			defer g.mu.Unlock()

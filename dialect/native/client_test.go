@@ -2,11 +2,13 @@ package native_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -416,6 +418,54 @@ func TestUnusableAnswers(t *testing.T) {
 	}
 }
 
+// Who speaks something else than TLS 1.3 at a peer's address answers, and not so that it can be used.
+func TestAnswersInAnotherProtocol(t *testing.T) {
+	old := httptest.NewUnstartedServer(http.NotFoundHandler())
+	old.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	old.TLS = &tls.Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12}
+	old.StartTLS()
+	defer old.Close()
+	bare := httptest.NewServer(http.NotFoundHandler())
+	defer bare.Close()
+	other, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer other.Close()
+	go func() {
+		for {
+			c, err := other.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "SSH-2.0-Other\r\n")
+			_, _ = io.Copy(io.Discard, c)
+			_ = c.Close()
+		}
+	}()
+	for name, url := range map[string]string{
+		"TLS 1.2": old.URL, "HTTP without TLS": "https" + strings.TrimPrefix(bare.URL, "http"), "no TLS at all": "https://" + other.Addr().String(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(t)
+			p.client.URL, p.client.HTTP = url, &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13}}}
+			err := p.client.Probe(t.Context())
+			require.ErrorIs(t, err, openflow.ErrUnusable, "%v", err)
+			require.ErrorContains(t, err, "not in TLS as this node speaks it")
+			require.Equal(t, "the node gives no answer that can be used", openflow.PublicText(err))
+		})
+	}
+}
+
+// A peer that does not say whom it takes the caller for has not refused its signature.
+func TestSiteWithoutACaller(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"openflow":1,"data":{}}`)
+	}))
+	defer srv.Close()
+	p := newPair(t)
+	p.client.URL, p.client.Verifier = srv.URL, nil
+	require.ErrorIs(t, p.client.Probe(t.Context()), openflow.ErrUnusable)
+}
+
 // A peer that neither grants a job's resources nor says why has not answered: what it holds is not known.
 func TestResourcesThatAreNeitherGrantedNorRefused(t *testing.T) {
 	for _, data := range []string{`null`, `{}`, `{"held":false}`, `{"held":null,"short":null}`} {
@@ -552,6 +602,25 @@ func TestHugeRefusal(t *testing.T) {
 	err := held(p.client.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: dag(t)}))
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 	require.Less(t, len(err.Error()), 2<<10)
+}
+
+// A refusal without a code, or without a text, names its party once and says that it gives no reason.
+func TestRefusalWithoutAText(t *testing.T) {
+	for refusal, want := range map[string]string{
+		`{}`:                            "at party 10000: it refuses, and does not say why (internal)",
+		`{"code":"","message":""}`:      "at party 10000: it refuses, and does not say why (internal)",
+		`{"code":"tired","message":""}`: "at party 10000: it refuses, and does not say why (internal)",
+		`{"code":"permission"}`:         "at party 10000: it refuses, and does not say why (permission)",
+		`{"message":"no"}`:              "at party 10000: no",
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"openflow":1,"error":`+refusal+`}`)
+		}))
+		p := newPair(t)
+		p.client.URL, p.client.Verifier = srv.URL, nil
+		require.EqualError(t, p.client.Release(t.Context(), jobK), want, refusal)
+		srv.Close()
+	}
 }
 
 func TestUnreachable(t *testing.T) {

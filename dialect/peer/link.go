@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -144,6 +145,11 @@ func (l *Link) notReached(ctx context.Context, err error) error {
 		return openflow.AtParty(l.Peer, openflow.Errorf(openflow.CodeUnauthorized, "the node does not accept the key %s of party %s, or does not know that party", l.Shows, l.Self).
 			WithHint("its operator compares openflow site list with what openflow site key prints here; on party %s: openflow site add %s --url URL --key KEY, or openflow site rotate %s --key KEY", l.Peer, l.Self, l.Self))
 	}
+	if another(err) {
+		e := l.Unreachable("answers at %s, and not in TLS as this node speaks it: %v", l.URL, err)
+		e.Err = fmt.Errorf("%w: %w", openflow.ErrUnusable, err)
+		return e
+	}
 	e := l.Unreachable("does not answer at %s: %v", l.URL, err).WithPublic("the node does not answer")
 	e.Err = err
 	if absent(err) {
@@ -165,6 +171,13 @@ func alertOf(err error) uint64 {
 		return v.Uint()
 	}
 	return 0
+}
+
+// another reports whether who answers at an address speaks something else than TLS 1.3, or none of what this node can.
+func another(err error) bool {
+	var record tls.RecordHeaderError
+	var said *net.OpError
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) || errors.As(err, &said) && said.Op == alert
 }
 
 // absent reports whether the network says that nobody is there: the connection is refused, or the host or its name does

@@ -57,7 +57,11 @@ func (c *Client) Examine(ctx context.Context, callBack bool) (seen dialect.Seen,
 		e.Party, e.Err = c.Peer, openflow.ErrNoRoom
 		seen.NoRoom = e
 	}
-	if seen.Caller != string(c.Self) {
+	switch seen.Caller {
+	case string(c.Self):
+	case "":
+		return seen, c.Unreachable("answered %s without saying whom it takes this node for", site)
+	default:
 		e := openflow.Errorf(openflow.CodeUnauthorized, "the node takes party %s for %q", c.Self, seen.Caller)
 		e.Party = c.Peer
 		return seen, e

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -206,9 +207,10 @@ func (e Envelope) Err() error {
 		return nil
 	}
 	if e.Error != nil && e.Error.Code != "" {
+		said := cmp.Or(e.Error.Message, e.Message, fmt.Sprintf("it refuses, and does not say why (%s)", e.Error.Code))
 		return &openflow.Error{
 			Code: openflow.Code(e.Error.Code), Subject: openflow.Subject(e.Error.Subject),
-			Party: openflow.PartyID(e.Error.Party), Message: e.Error.Message, Hint: e.Error.Hint,
+			Party: openflow.PartyID(e.Error.Party), Message: said, Hint: e.Error.Hint,
 			Mistakes: DecodeMistakes(e.Error.Mistakes),
 		}
 	}

@@ -348,19 +348,16 @@ func (s *Service) stopOpen(ctx context.Context, k openflow.JobKey, status openfl
 	return nil
 }
 
-// asHere is how a job ends here that its scheduler ends so. A success of a job that has not run here is none, and what it
-// holds is given back all the same.
+// asHere is how a job ends here that its scheduler ends so. One that has ended keeps the way it has, whatever a repeat says, and its tasks
+// say the same. A success of a job that has not run here is none, and what it holds is given back all the same.
 func (s *Service) asHere(ctx context.Context, k openflow.JobKey, end openflow.JobEnd) (status openflow.JobStatus, reason string, err error) {
-	if end.Status != openflow.JobSuccess {
-		return end.Status, end.Reason, nil
-	}
 	job, err := s.Store.Job(ctx, k)
 	switch {
 	case err != nil:
 		return "", "", openflow.About(openflow.AboutJob, err)
-	case job.Status.Terminal():
+	case job.Status.Terminal() && job.Status != end.Status:
 		return job.Status, job.Reason, nil
-	case job.Status != openflow.JobRunning:
+	case end.Status == openflow.JobSuccess && !job.Status.Terminal() && job.Status != openflow.JobRunning:
 		return openflow.JobCanceled, fmt.Sprintf("party %s, which schedules the job, says that it has succeeded, and it has not run here", k.Scheduler), nil
 	}
 	return end.Status, end.Reason, nil

@@ -176,6 +176,33 @@ func TestStopJobOfASuccessfulJob(t *testing.T) {
 	require.Equal(t, openflow.JobSuccess, s.job("1").Status)
 }
 
+// A job that has ended here is stopped in another way: its row stands, and its tasks say nothing else.
+func TestStopOfAJobThatHasEnded(t *testing.T) {
+	for _, was := range []openflow.JobStatus{openflow.JobSuccess, openflow.JobFailed, openflow.JobCanceled, openflow.JobTimeout} {
+		for _, end := range []openflow.JobStatus{openflow.JobSuccess, openflow.JobFailed, openflow.JobCanceled, openflow.JobTimeout} {
+			t.Run(string(was)+", then "+string(end), func(t *testing.T) {
+				s := newSite(t)
+				s.running("1", dag())
+				ran, never, k := taskKey("1", "reader_0", host), taskKey("1", "lr_0", host), jobKey("1", host)
+				s.runs(ran)
+				s.ends(ran, openflow.TaskSuccess)
+				require.NoError(t, s.Service.Tell(t.Context(), k, openflow.News{Status: was, Reason: "why"}))
+				for range 2 {
+					require.NoError(t, s.Service.StopJob(t.Context(), k, openflow.JobEnd{Status: end, Reason: "other"}))
+				}
+				require.Equal(t, was, s.job("1").Status)
+				require.Equal(t, "why", s.job("1").Reason)
+				want := "not started: the job is " + string(was)
+				if was == openflow.JobSuccess {
+					want = ""
+				}
+				require.Equal(t, want, s.task(never).Reason)
+				require.Equal(t, was == openflow.JobSuccess, s.task(ran).Status == openflow.TaskSuccess, "its run has succeeded, and the job is %s", was)
+			})
+		}
+	}
+}
+
 // A run that has failed by itself keeps its own end when the job fails for it.
 func TestStopJobAfterAFailure(t *testing.T) {
 	s := newSite(t)

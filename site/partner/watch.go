@@ -47,6 +47,7 @@ type Watch struct {
 	failing  map[openflow.PartyID]failing // the last calls for jobs have got no answer that can be used
 	troubles map[openflow.PartyID]trouble // of the last round
 	hindered map[passage]hindrance        // what of runs here is refused
+	unheard  map[exchange]unheard         // what of runs two parties do not get told
 }
 
 // Disk is that of the site itself.
@@ -79,6 +80,7 @@ func NewWatch(self openflow.PartyID, store WatchStore, peers Peers, disk Disk, l
 	return &Watch{
 		self: self, store: store, peers: peers, disk: disk, log: log, suspects: map[openflow.PartyID]bool{}, asking: map[openflow.PartyID]bool{},
 		failing: map[openflow.PartyID]failing{}, troubles: map[openflow.PartyID]trouble{}, hindered: map[passage]hindrance{},
+		unheard: map[exchange]unheard{},
 	}
 }
 
@@ -113,15 +115,21 @@ func (f failing) count(now time.Time, err error) failing {
 	if f.calls++; f.calls == 1 {
 		f.since = now
 	}
-	var e *openflow.Error
-	if errors.As(err, &e) {
-		words := *e
-		words.Party = "" // the peer is named before
-		f.said = openflow.FirstLine(words.Error())
-	}
+	f.said = plain(err)
 	f.kind = openflow.CodeUnavailable
 	f.text = fmt.Sprintf("since %s its node answers, and not so that this node can use it", f.since.UTC().Format(time.RFC3339))
 	return f
+}
+
+// plain is one line of an error in which this node says what it has met at a peer that is named before.
+func plain(err error) string {
+	var e *openflow.Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	words := *e
+	words.Party = ""
+	return openflow.FirstLine(words.Error())
 }
 
 // troubling tells whether an error says something about the peer and not about what it was asked.
@@ -191,6 +199,7 @@ func (w *Watch) round(ctx context.Context) error {
 		return nil // the answers were cut short
 	}
 	w.forget()
+	w.forgetUnheard(jobs)
 	for i, j := range jobs {
 		if err := w.sayHeldUp(ctx, tasks[i]); err != nil {
 			return err
@@ -200,8 +209,12 @@ func (w *Watch) round(ctx context.Context) error {
 		}
 	}
 	for _, j := range scheduled {
-		if silent := silent(j.DAG, parties(j.DAG.Parties), troubles, false); silent != j.Reason {
-			if _, err := w.store.SetRunningScheduledReason(ctx, j.ID, silent); err != nil {
+		said := silent(j.DAG, parties(j.DAG.Parties), troubles, false)
+		said = append(said, w.unheardOf(j.DAG, troubles, false, func(x exchange) bool {
+			return !x.report && x.run.Scheduler == w.self && x.run.Job == j.ID
+		})...)
+		if reason := waitingFor(said); reason != j.Reason {
+			if _, err := w.store.SetRunningScheduledReason(ctx, j.ID, reason); err != nil {
 				return err
 			}
 		}
@@ -282,6 +295,7 @@ func (w *Watch) ask(ctx context.Context, peers []openflow.PartyID) map[openflow.
 		}
 		if !ailing(found[i]) {
 			if was && openflow.CodeOf(found[i]) != openflow.CodeInvalid { // it is a peer still
+				w.answering(id)
 				w.log.Info("party answers again", "party", id, "after", time.Since(had.since).Round(time.Second))
 			}
 			continue
@@ -338,7 +352,7 @@ func (w *Watch) troubleOf(err error, began time.Time, before trouble) trouble {
 	since := t.since.UTC().Format(time.RFC3339)
 	switch { // in the order of what says most
 	case t.kind == openflow.CodeUnauthorized:
-		t.text = fmt.Sprintf("since %s the two nodes do not accept each other's signatures, so its reports are refused", since)
+		t.text = fmt.Sprintf("since %s the two nodes do not accept each other's signatures", since)
 		t.said = w.said(err)
 	case errors.Is(err, openflow.ErrNoRoom):
 		t.text = fmt.Sprintf("since %s %s", since, withoutRoom)
@@ -346,6 +360,9 @@ func (w *Watch) troubleOf(err error, began time.Time, before trouble) trouble {
 	case t.kind == openflow.CodeExhausted || t.kind == openflow.CodeInternal:
 		t.said = w.said(err)
 		t.text = fmt.Sprintf("its node answers since %s that it cannot go on (%s); its log and openflow doctor there say why", since, t.kind)
+	case errors.Is(err, openflow.ErrUnusable):
+		t.text = fmt.Sprintf("since %s its node gives no answer that can be used", since)
+		t.said = plain(err)
 	case errors.Is(err, openflow.ErrAbsent):
 		t.text = fmt.Sprintf("it has not answered since %s: nobody listens at its address", since)
 	default:
@@ -371,7 +388,11 @@ func (w *Watch) said(err error) string {
 
 // say writes what a job of this site waits for. Jobs that have just begun are left alone: most tasks are over soon.
 func (w *Watch) say(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, troubles map[openflow.PartyID]trouble) error {
-	reason := silent(j.DAG, w.needed(j, tasks), troubles, true)
+	said := silent(j.DAG, w.needed(j, tasks), troubles, true)
+	said = append(said, w.unheardOf(j.DAG, troubles, true, func(x exchange) bool {
+		return x.run.Scheduler == j.Scheduler && x.run.Job == j.ID && (!x.report || x.run.Party == j.Party)
+	})...)
+	reason := waitingFor(said)
 	if reason == "" {
 		if time.Since(j.StartTime) < roundEvery {
 			return nil
@@ -388,9 +409,9 @@ func (w *Watch) say(ctx context.Context, j openflow.JobRecord, tasks []openflow.
 	return err
 }
 
-// silent names those parties of a job with which something is wrong; empty: there are none. Words of the parties
+// silent names those parties of a job with which something is wrong; none: there are none. Words of the parties
 // themselves are for this site's users only: a scheduler's own record is also the answer to the job's initiator.
-func silent(d *openflow.DAG, ids []openflow.PartyID, troubles map[openflow.PartyID]trouble, own bool) string {
+func silent(d *openflow.DAG, ids []openflow.PartyID, troubles map[openflow.PartyID]trouble, own bool) []string {
 	var said []string
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {
@@ -402,10 +423,7 @@ func silent(d *openflow.DAG, ids []openflow.PartyID, troubles map[openflow.Party
 			said = append(said, fmt.Sprintf("party %s (%s): %s", id, roles(d, id), text))
 		}
 	}
-	if len(said) == 0 {
-		return ""
-	}
-	return "waiting for " + strings.Join(said, "; ")
+	return said
 }
 
 // roles are those that a party plays in a job.
@@ -435,13 +453,10 @@ func awaited(tasks []openflow.TaskRecord) string {
 			}
 		}
 	}
-	switch {
-	case len(said) > 0:
-		return "waiting for " + strings.Join(said, "; ")
-	case len(tasks) > 0:
+	if len(said) == 0 && len(tasks) > 0 {
 		return "waiting for tasks of other parties"
 	}
-	return ""
+	return waitingFor(said)
 }
 
 // at names the parties of a task without this one when its own run has ended.

@@ -204,6 +204,13 @@ func TestSilentPartyIsNamedWithin15Seconds(t *testing.T) {
 	})
 }
 
+// unusable is that party 9999 has answered, and in no way that can be used.
+func unusable(what string) error {
+	e := openflow.Errorf(openflow.CodeUnavailable, "%s", what)
+	e.Party, e.Err = "9999", openflow.ErrUnusable
+	return e
+}
+
 func TestWhatIsWrongWithAPeer(t *testing.T) {
 	for name, tc := range map[string]struct {
 		err  error
@@ -214,10 +221,11 @@ func TestWhatIsWrongWithAPeer(t *testing.T) {
 		"it is no peer":             {openflow.Errorf(openflow.CodeInvalid, "party 9999 is not known here"), ""},
 		"this node is stopping":     {context.Canceled, ""},
 		"no answer in time":         {context.DeadlineExceeded, "party 9999 (guest): it has not answered since "},
+		"it answers HTTP 500":       {unusable("the node answered /site with HTTP 500"), "party 9999 (guest): since 2000-01-01T00:00:03Z its node gives no answer that can be used: the node answered /site with HTTP 500"},
 		"its disk is full":          {openflow.AtParty("9999", openflow.Errorf(openflow.CodeExhausted, "claim nonce")), "that it cannot go on (exhausted)"},
 		"its database is gone":      {openflow.AtParty("9999", openflow.Errorf(openflow.CodeInternal, "no table")), "that it cannot go on (internal)"},
-		"its key is another":        {openflow.AtParty("10000", openflow.Errorf(openflow.CodeUnauthorized, "party 9999 signs with key x")), "so its reports are refused: party 9999 signs with key x"},
-		"it does not know this one": {openflow.AtParty("9999", openflow.Errorf(openflow.CodeUnauthorized, "party 10000 is not known here")), "so its reports are refused: party 9999 says “party 10000 is not known here”"},
+		"its key is another":        {openflow.AtParty("10000", openflow.Errorf(openflow.CodeUnauthorized, "party 9999 signs with key x")), "do not accept each other's signatures: party 9999 signs with key x"},
+		"it does not know this one": {openflow.AtParty("9999", openflow.Errorf(openflow.CodeUnauthorized, "party 10000 is not known here")), "do not accept each other's signatures: party 9999 says “party 10000 is not known here”"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			watching(t, begun, func(r *running, l *line, _ *partner.Watch, _ *bytes.Buffer) {

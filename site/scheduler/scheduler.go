@@ -53,7 +53,9 @@ type Service struct {
 	Space    func() error   // nil, or what it answers: there is room for what is new
 	// GrantAll lets every peer initiate jobs: for trials.
 	GrantAll bool
-	Log      *slog.Logger
+	// Heard is told of each report that is taken; nil: nobody is.
+	Heard func(openflow.TaskKey)
+	Log   *slog.Logger
 
 	wakes wakes
 }
@@ -451,6 +453,9 @@ func (s *Service) ReportTask(ctx context.Context, caller openflow.PartyID, r ope
 		return openflow.About(openflow.AboutTask, openflow.Errorf(openflow.CodeNotFound, "job %s has no task %s for %s", r.Key.Job, r.Key.Task, r.Key.Party))
 	}
 	err = s.Engine.ReportTask(ctx, r)
+	if err == nil && s.Heard != nil {
+		s.Heard(r.Key)
+	}
 	if openflow.CodeOf(err) == openflow.CodeNotFound {
 		return nil // an ended job takes no reports
 	}

@@ -376,7 +376,10 @@ func TestReportTask(t *testing.T) {
 			require.NoError(t, err)
 			r := report
 			tc.change(n, &r)
+			var heard []openflow.TaskKey
+			n.Heard = func(k openflow.TaskKey) { heard = append(heard, k) }
 			require.Equal(t, tc.code, openflow.CodeOf(n.ReportTask(t.Context(), tc.caller, r)))
+			require.Equal(t, tc.handed && n.engine.report == nil, len(heard) == 1)
 			require.Equal(t, tc.handed, len(n.engine.reports) == 1)
 		})
 	}

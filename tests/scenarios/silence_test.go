@@ -214,7 +214,7 @@ func TestWrongKeyInMidJob(t *testing.T) {
 	e.Started(t, id, "a", pair...)
 	rotate(t, user, "10000", anotherKey(t))
 	release()
-	refused := holds("waiting for party 10000 (host): since 20", "do not accept each other's signatures, so its reports are refused")
+	refused := holds("waiting for party 10000 (host): since 20", "do not accept each other's signatures")
 	reasonAt(t, user, id, env.Patience, "names the party and the key", func(s string) bool {
 		return refused(s) && holds("party 10000 shows a certificate of key", e.Key(t, "10000").Public().ID())(s)
 	})
