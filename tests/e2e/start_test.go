@@ -93,7 +93,7 @@ func TestStartRefuses(t *testing.T) {
 		"an unknown key in the file": {[]string{"server", "--config", config}, usage, []string{config, `"lissten"`}},
 		"jobs kept too short":        {append(with(other), "--keep-jobs", "1s"), usage, []string{"--keep-jobs"}},
 		"no time":                    {append(with(other), "--keep-logs", "1 week"), usage, []string{"--keep-logs"}},
-		"no cores":                   {append(with(other), "--cores", "-1"), usage, []string{`"-1"`, "--cores", "from 1 on"}},
+		"no cores":                   {append(with(other), "--cores", "-1"), usage, []string{`"-1"`, "--cores", "whole number"}},
 		"no amount of memory":        {append(with(other), "--memory", "4gigs"), usage, []string{"--memory", `"4gigs"`, "4GiB"}},
 		"no memory":                  {append(with(other), "--job-memory", "0"), usage, []string{"--job-memory", "0 is not enough"}},
 		"less than no GPU":           {append(with(other), "--gpus", "-2"), usage, []string{"--gpus -2", "-1 means"}},
