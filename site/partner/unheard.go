@@ -148,14 +148,14 @@ func (w *Watch) forgetUnheard(jobs []openflow.JobRecord) {
 	}
 }
 
-// unheardOf says what of a job's runs is not told, with the words of others where own is set. What is of chosen exchanges only counts, and a
-// party whose trouble is named has no need of more.
+// unheardOf says what of a job's runs is not told, with the words of others where own is set. What is of chosen exchanges only counts, and of a
+// silent party no more is said than that.
 func (w *Watch) unheardOf(d *openflow.DAG, troubles map[openflow.PartyID]trouble, own bool, of func(exchange) bool) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var said []string
 	for x, u := range w.unheard {
-		if _, named := troubles[x.with()]; named || !u.counts() || !of(x) {
+		if t, named := troubles[x.with()]; named && !t.answers || !u.counts() || !of(x) {
 			continue
 		}
 		since, text := u.since.UTC().Format(time.RFC3339), ""

@@ -70,6 +70,20 @@ func TestRefusedReportIsTheReason(t *testing.T) {
 	}
 }
 
+// Where calls of a peer are answered so that they cannot be used, the report is named beside.
+func TestRefusedReportBesideOtherNonsense(t *testing.T) {
+	watching(t, ended, func(r *running, _ *line, w *partner.Watch, _ *bytes.Buffer) {
+		k := openflow.TaskKey{Scheduler: "9999", Job: "1", Task: "b", Party: r.jobs[0].Party}
+		for range 3 {
+			w.Called("9999", unusable("the node answered with HTTP 500"))
+			w.Reported(k, unusable("the node answered with HTTP 500"), true)
+			pass(4 * time.Second)
+		}
+		require.Contains(t, r.reason(), "its node answers, and not so that this node can use it")
+		require.Contains(t, r.reason(), "it does not take the report that task b has ended here")
+	})
+}
+
 // What nobody repeats is over, as where another replica of this node has told it; and where the scheduler does not answer at all, that
 // alone is said.
 func TestRefusedReportIsForgotten(t *testing.T) {

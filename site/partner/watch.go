@@ -64,6 +64,8 @@ type trouble struct {
 	kind  openflow.Code
 	text  string // for people, after the peer's name, in words of this node
 	said  string // the words that came with it, for this site's users; may be empty
+	// answers: it is there, and its answers cannot be used. Which of them is worth more words.
+	answers bool
 }
 
 const (
@@ -116,7 +118,7 @@ func (f failing) count(now time.Time, err error) failing {
 		f.since = now
 	}
 	f.said = plain(err)
-	f.kind = openflow.CodeUnavailable
+	f.kind, f.answers = openflow.CodeUnavailable, true
 	f.text = fmt.Sprintf("since %s its node answers, and not so that this node can use it", f.since.UTC().Format(time.RFC3339))
 	return f
 }
@@ -362,7 +364,7 @@ func (w *Watch) troubleOf(err error, began time.Time, before trouble) trouble {
 		t.text = fmt.Sprintf("its node answers since %s that it cannot go on (%s); its log and openflow doctor there say why", since, t.kind)
 	case errors.Is(err, openflow.ErrUnusable):
 		t.text = fmt.Sprintf("since %s its node gives no answer that can be used", since)
-		t.said = plain(err)
+		t.said, t.answers = plain(err), true
 	case errors.Is(err, openflow.ErrAbsent):
 		t.text = fmt.Sprintf("it has not answered since %s: nobody listens at its address", since)
 	default:
