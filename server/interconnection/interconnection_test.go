@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -261,6 +262,41 @@ func TestInvoke(t *testing.T) {
 				require.Equal(t, "p", string(m.Payload))
 			}
 		})
+	}
+}
+
+// A sender that was killed before it heard the answer sends its message again, also when the task here has made use of it and ended.
+// Anything else comes too late.
+func TestRepeatAfterTheEnd(t *testing.T) {
+	n := newNode(t)
+	push := func(id string) ptp.Result {
+		got, _ := n.invoke("9999", nil, ptp.PushInbound{Topic: "t", Payload: []byte("p"), Metadata: map[string]string{ptp.MetadataMessageID: id}})
+		return got
+	}
+	require.Equal(t, ptp.ResultOK, push("first"))
+	for i := range 63 {
+		require.Equal(t, ptp.ResultOK, push(fmt.Sprint(i)))
+	}
+	require.NoError(t, n.store.CloseSession(t.Context(), "s", time.Hour))
+	require.Equal(t, ptp.ResultOK, push("first"))
+	for _, id := range []string{"late", ""} {
+		require.Equal(t, ptp.ResultReleased, push(id), id)
+	}
+	_, _, err := n.store.Pop(t.Context(), messages.Channel{Session: "s", Topic: "t"}, "", 0)
+	require.ErrorIs(t, err, messages.ErrReleased, "and nothing is kept")
+}
+
+// What is remembered of messages has a bound.
+func TestRepeatsAreBounded(t *testing.T) {
+	n := newNode(t)
+	for i := range 65 {
+		got, err := n.invoke("9999", nil, ptp.PushInbound{Topic: "t", Payload: []byte("p"), Metadata: map[string]string{ptp.MetadataMessageID: fmt.Sprint(i)}})
+		require.Equal(t, ptp.ResultOK, got, "%v", err)
+	}
+	require.NoError(t, n.store.CloseSession(t.Context(), "s", time.Hour))
+	for id, want := range map[string]ptp.Result{"0": ptp.ResultReleased, "1": ptp.ResultOK, "64": ptp.ResultOK} {
+		got, _ := n.invoke("9999", nil, ptp.PushInbound{Topic: "t", Payload: []byte("p"), Metadata: map[string]string{ptp.MetadataMessageID: id}})
+		require.Equal(t, want, got, id)
 	}
 }
 

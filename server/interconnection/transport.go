@@ -16,6 +16,7 @@ import (
 
 // Sessions tells which parties may send to a session of this node, and what the session is called here: a peer may leave
 // its scheduler out. CodePermission: the sender takes no part in it, or no task here has it, which is one answer.
+// messages.ErrReleased, and the session: it has ended.
 type Sessions interface {
 	Admit(ctx context.Context, from openflow.PartyID, session, topic string) (own openflow.SessionID, err error)
 }
@@ -37,6 +38,8 @@ type Transport struct {
 	// Hindered is told how it went each time that a message for a session was taken or refused; nil: nobody is.
 	Hindered func(session openflow.SessionID, what openflow.Passage, err error)
 	Log      *slog.Logger
+
+	taken repeats
 }
 
 // fullWait is how long a message waits for room before its sender is told to come again. Short, because the sender's
@@ -118,15 +121,25 @@ func (t *Transport) accept(r *http.Request, p ptp.PushInbound) error {
 	if err != nil {
 		return err
 	}
+	id := p.Metadata[ptp.MetadataMessageID]
 	own, err := t.Sessions.Admit(r.Context(), caller, scheduled(session, r.Header.Get(ptp.HeaderOpenflowScheduler)), topic)
-	if err != nil {
-		return err
+	if err == nil {
+		err = t.push(r.Context(), caller, messages.Channel{Session: string(own), Topic: topic}, id, p.Payload)
 	}
-	err = t.store(r.Context(), messages.Channel{Session: string(own), Topic: topic}, messages.Message{
-		ID: p.Metadata[ptp.MetadataMessageID], Source: string(caller), Payload: p.Payload,
-	})
+	switch {
+	case err == nil:
+		t.taken.note(string(own), string(caller), id)
+	case errors.Is(err, messages.ErrReleased) && t.taken.has(string(own), string(caller), id):
+		return nil // it was taken while the task needed it
+	}
+	return err
+}
+
+// push puts a message into its queue.
+func (t *Transport) push(ctx context.Context, caller openflow.PartyID, c messages.Channel, id string, payload []byte) error {
+	err := t.store(ctx, c, messages.Message{ID: id, Source: string(caller), Payload: payload})
 	if t.Hindered != nil {
-		t.Hindered(own, openflow.FromParty(caller), err)
+		t.Hindered(openflow.SessionID(c.Session), openflow.FromParty(caller), err)
 	}
 	if errors.Is(err, messages.ErrTooLarge) || errors.Is(err, messages.ErrSpent) { // which no repeat changes
 		return ptp.Fail(ptp.ResultTooLarge, err)

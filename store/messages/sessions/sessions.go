@@ -56,11 +56,11 @@ func Job(session string) string {
 }
 
 // Admit implements interconnection.Sessions. CodeUnavailable: the run has not started here, and nothing is taken for it until
-// then; messages.ErrReleased: it has ended.
+// then; messages.ErrReleased, and the session: it has ended.
 func (s *Sessions) Admit(ctx context.Context, from openflow.PartyID, session, topic string) (openflow.SessionID, error) {
 	own, who, err := s.find(ctx, from, openflow.SessionID(session))
 	if err != nil {
-		return "", err
+		return own, err
 	}
 	sender, receiver, ok := s.Between(topic, who.any)
 	if ok && (sender.ID != from || receiver.ID != s.Self) {
@@ -94,7 +94,7 @@ func (s *Sessions) find(ctx context.Context, from openflow.PartyID, session open
 	}
 	own := runs[0].Key.SessionID()
 	if err := s.taking(own, runs); err != nil {
-		return "", members{}, err
+		return own, members{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
