@@ -351,18 +351,6 @@ func TestKillNodesWhileProgramsTalk(t *testing.T) {
 		victim.start(t)
 	}
 	t.Logf("%d kills", kills)
-	defer func() {
-		if t.Failed() {
-			for _, s := range list {
-				for _, r := range s.as(t).Jobs(id) {
-					t.Logf("DBG %s job %+v", s.party, r)
-				}
-				for _, r := range s.as(t).Tasks(id) {
-					t.Logf("DBG %s task %+v", s.party, r)
-				}
-			}
-		}
-	}()
 	require.GreaterOrEqual(t, kills, 3, "the job was long enough to be disturbed")
 	for _, s := range list {
 		s.as(t).WaitFor(id, openflow.JobSuccess)
