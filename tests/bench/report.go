@@ -222,6 +222,11 @@ From an end to the next start it was 130 to 150 ms before, and 75 to 90 ms after
 turns on a quiet machine. The middle one was + 0.9 s before, and + 0.7 s after, where single runs lie between + 0.4 and + 1.2.
 The rest is the network of a container that goes down while the next one starts: both need the same two cores.
 
+The same with and without TLS was last measured on 2026-11-30, on a quiet 2-core machine with both pairs of nodes up, in turns
+(%[1]s-parts secured%[1]s). A chain of 1 took 0.067 s with TLS and 0.064 s without, a chain of 10 took 0.566 s both ways. A hundred jobs at
+once were done in 8.3 s with and 9.6 s without. A call of 1 KiB, there and back, takes 0.07 ms bare, 0.38 ms signed, and 0.39 ms
+signed in TLS.
+
 %[1]smake big%[1]s last ran on 2026-11-30, on a 2-core machine that was running other tests (load 20 to 30). Ten million rows went in
 within 199.7 s and out again in 295.5 s. On 2026-11-24 it took 80.5 s and 97.8 s. The heap grew by at most 118 MiB.
 

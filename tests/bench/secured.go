@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"openflow"
@@ -129,8 +131,8 @@ func (s *secured) calls(ctx context.Context, dir string) (err error) {
 	keys := oneKey{key.Public()}
 	signed := proving(trust.Verifier{Self: "10000", Keys: keys, Nonces: nonces}, trust.Signer{Party: "10000", Key: key})
 	bare, behind, sealed := httptest.NewServer(echo), httptest.NewServer(signed), httptest.NewUnstartedServer(signed)
-	sealed.TLS = trust.Accepting(trust.Constant(own), keys, nil)
-	sealed.StartTLS()
+	sealed.Listener = tls.NewListener(sealed.Listener, trust.Accepting(trust.Constant(own), keys, nil)) // the server's own would show another certificate
+	sealed.Start()
 	for _, server := range []*httptest.Server{bare, behind, sealed} {
 		defer server.Close()
 	}
@@ -144,7 +146,7 @@ func (s *secured) calls(ctx context.Context, dir string) (err error) {
 	by := signing{trust.Signer{Party: "9999", Key: key}}
 	links := []*peer.Link{
 		link(bare.URL, unsigned{}, httpclient.Options{}), link(behind.URL, by, httpclient.Options{}),
-		link(sealed.URL, by, httpclient.Options{TLS: trust.Calling(trust.Constant(own), "10000", "127.0.0.1", []trust.PublicKey{key.Public()}, nil)}),
+		link("https"+strings.TrimPrefix(sealed.URL, "http"), by, httpclient.Options{TLS: trust.Calling(trust.Constant(own), "10000", "127.0.0.1", []trust.PublicKey{key.Public()}, nil)}),
 	}
 	body := bytes.Repeat([]byte("x"), 1<<10)
 	times := make([][]time.Duration, len(links))
