@@ -28,7 +28,7 @@ func TestListeners(t *testing.T) {
 		"ends soon":                       {doctor.Listener{Ends: in(29)}, doubtful, "2030-01-30"},
 		"ends now":                        {doctor.Listener{Ends: now}, bad, "ended on 2030-01-01"},
 		"has ended":                       {doctor.Listener{Own: true, Ends: in(-3)}, bad, "2029-12-29"},
-		"another than the files, for now": {doctor.Listener{Ends: in(90), Err: errors.New("no such file")}, doubtful, "no such file"},
+		"files that cannot be read again": {doctor.Listener{Ends: in(90), Err: errors.New("no such file")}, doubtful, "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.l.Of, tc.l.Address = "users", "127.0.0.1:9380"

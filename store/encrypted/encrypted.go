@@ -84,9 +84,13 @@ func read(path string) ([]byte, error) {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "certificates: %w", err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if err != nil {
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	switch {
+	case err != nil:
 		return nil, openflow.Errorf(openflow.CodeInvalid, "read %s: %w", path, err)
+	case len(text) > maxFile:
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s is larger than %s", path, openflow.FormatBytes(maxFile)).
+			WithHint("a file of certificates is a few kilobytes: name the right one")
 	}
 	return text, nil
 }

@@ -18,13 +18,15 @@ func TestFiles(t *testing.T) {
 	client := a.Issue(t, "client")
 	text := filepath.Join(t.TempDir(), "text")
 	require.NoError(t, os.WriteFile(text, []byte("no certificate"), 0o600))
+	large := filepath.Join(t.TempDir(), "large")
+	require.NoError(t, os.WriteFile(large, make([]byte, 1<<20+1), 0o600))
 	c, err := encrypted.Files{CA: a.File, Certificate: client.Certificate, Key: client.Key}.Config("h")
 	require.NoError(t, err)
 	require.NotNil(t, c.RootCAs)
 	require.Len(t, c.Certificates, 1)
 	require.Equal(t, "h", c.ServerName)
 	for name, f := range map[string]encrypted.Files{
-		"no such file": {CA: filepath.Join(t.TempDir(), "none")}, "no authority": {CA: text}, "a device": {CA: "/dev/zero"},
+		"no such file": {CA: filepath.Join(t.TempDir(), "none")}, "no authority": {CA: text}, "a device": {CA: "/dev/zero"}, "a large file": {CA: large},
 		"half a pair": {Certificate: client.Certificate}, "the other half": {Key: client.Key},
 		"no certificate": {Certificate: text, Key: client.Key}, "another's key": {Certificate: a.File, Key: client.Key},
 	} {
