@@ -26,13 +26,16 @@ func TestFiles(t *testing.T) {
 	require.Len(t, c.Certificates, 1)
 	require.Equal(t, "h", c.ServerName)
 	for name, f := range map[string]encrypted.Files{
-		"no such file": {CA: filepath.Join(t.TempDir(), "none")}, "no authority": {CA: text}, "a device": {CA: "/dev/zero"}, "a large file": {CA: large},
+		"no such file": {CA: filepath.Join(t.TempDir(), "none")}, "no authority": {CA: text}, "a device": {CA: "/dev/zero"},
 		"half a pair": {Certificate: client.Certificate}, "the other half": {Key: client.Key},
 		"no certificate": {Certificate: text, Key: client.Key}, "another's key": {Certificate: a.File, Key: client.Key},
 	} {
 		_, err := f.Config("")
 		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%s: %v", name, err)
 	}
+	_, err = encrypted.Files{CA: large}.Config("")
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+	require.ErrorContains(t, err, "is larger than 1MiB", "and not that it holds no certificate")
 	query := url.Values{"ca": {"a"}, "cert": {"b"}, "cert_key": {"c"}, "region": {"d"}}
 	require.Equal(t, encrypted.Files{CA: "a", Certificate: "b", Key: "c"}, encrypted.Take(query))
 	require.Equal(t, url.Values{"region": {"d"}}, query)
