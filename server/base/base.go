@@ -100,8 +100,9 @@ func (s *Site) known(refuse func(http.ResponseWriter, *http.Request, error), may
 				refuse(w, r, err)
 				return
 			}
-			reply.Known(w, r, "run "+string(t.Key.RunID()))
-			ctx, end, err := s.Intake.Hold(context.WithValue(r.Context(), taskKey{}, t), t.Key.String())
+			who := "run " + string(t.Key.RunID())
+			reply.Known(w, r, who)
+			ctx, end, err := s.Intake.Hold(context.WithValue(r.Context(), taskKey{}, t), who)
 			if err != nil {
 				refuse(w, r, err)
 				return

@@ -367,7 +367,7 @@ func TestReadsOfLargeMessagesAreBounded(t *testing.T) {
 	n := newNodeWith(t, catalogue.Options{})
 	n.site.Intake = &reply.Intake{Each: 1 << 20, All: 8 << 20}
 	n.arrives(toGuest, strings.Repeat("x", 500<<10))
-	leave, err := n.site.Intake.Enter(psi.String(), 600<<10, 1<<20) // another call holds it
+	leave, err := n.site.Intake.Enter("run "+string(psi.RunID()), 600<<10, 1<<20) // another call holds it
 	require.NoError(t, err)
 	for _, op := range []string{"pop", "peek"} {
 		_, result := verdict(t, n.as(psi, channel(op, ptp.FormProtobuf, nil, ptp.HeaderTopic, toGuest)))
