@@ -75,31 +75,35 @@ func (p *push) ask(ctx context.Context, w *waiter, epoch, what string, payload [
 	case verdict == verdictSpent:
 		return "", "", messages.Spent(p.channel, o.SessionBytes)
 	case verdict == verdictFull:
-		if p.full, err = fullAccount(o.Accounts(p.channel.Session, m.Source), rest); err == nil {
-			p.wait(w, rest[0])
+		var level int
+		var need int64
+		if p.full, level, need, err = fullAccount(o.Accounts(p.channel.Session, m.Source), rest); err == nil {
+			p.wait(w, level, need)
 		}
 	}
 	return verdict, next, err
 }
 
-// wait has the push wait for room on the account of that level. What is left there may be enough for others who wait.
-func (p *push) wait(w *waiter, level string) {
-	i, _ := strconv.Atoi(level) // fullAccount has read it
-	account := p.store.accounts(p.channel.Session, p.message.Source)[i-1]
-	p.store.waiters.queue(w, account, messages.Cost(p.message))
+// wait has the push wait for so much room on the account of that level. What is left there may be enough for others who wait.
+func (p *push) wait(w *waiter, level int, need int64) {
+	account := p.store.accounts(p.channel.Session, p.message.Source)[level-1]
+	p.store.waiters.queue(w, account, need)
 	p.store.waiters.room(account, p.full.Limit-p.full.Used)
 }
 
-// fullAccount reads which account has no room, and what is taken of it.
-func fullAccount(all [messages.Levels]messages.Account, words []string) (messages.Account, error) {
-	if len(words) == 2 {
-		level, err1 := strconv.Atoi(words[0])
-		used, err2 := strconv.ParseInt(words[1], 10, 64)
-		if err1 == nil && err2 == nil && level >= 1 && level <= len(all) {
-			full := all[level-1]
+// fullAccount reads which account has no room, what is taken of it, and how much the message needs there.
+func fullAccount(all [messages.Levels]messages.Account, words []string) (full messages.Account, level int, need int64, err error) {
+	if len(words) == 3 {
+		var wrong [3]error
+		var used int64
+		level, wrong[0] = strconv.Atoi(words[0])
+		used, wrong[1] = strconv.ParseInt(words[1], 10, 64)
+		need, wrong[2] = strconv.ParseInt(words[2], 10, 64)
+		if errors.Join(wrong[:]...) == nil && level >= 1 && level <= len(all) {
+			full = all[level-1]
 			full.Used = used
-			return full, nil
+			return full, level, need, nil
 		}
 	}
-	return messages.Account{}, openflow.Errorf(openflow.CodeInternal, "a script of the message store answered %q", words)
+	return full, 0, 0, openflow.Errorf(openflow.CodeInternal, "a script of the message store answered %q", words)
 }

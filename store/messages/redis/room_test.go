@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -98,4 +99,21 @@ func TestRoomIsGivenInTurn(t *testing.T) {
 		require.NoError(t, s.CloseSession(t.Context(), of(10+i).Session, 1))
 	}
 	require.Zero(t, s.Waiting())
+}
+
+// A message for which there is room, but not for its ID and its topic too, is no reason to ask again and again.
+func TestRoomForTheMessageAlone(t *testing.T) {
+	redis.OnlyWoken(t)
+	first, second := messages.Channel{Session: "job-0", Topic: "t"}, messages.Channel{Session: "job-1", Topic: "t"}
+	m := messages.Message{Source: "9999", ID: strings.Repeat("i", 200), Payload: make([]byte, 1<<10)}
+	kept := messages.IDMark(m) + messages.TopicMark(first)
+	place := newPlace(t)
+	s := open(t, place, redis.Options{Options: messages.Options{
+		Job:          func(session string) string { return strings.SplitN(session, "-", 2)[0] },
+		SessionBytes: 1 << 20, MessageBytes: 1 << 10, JobBytes: 2*messages.Cost(m) + kept,
+	}})
+	require.NoError(t, s.Push(t.Context(), first, m, 0))
+	before := scripts(t, place)
+	require.ErrorIs(t, s.Push(t.Context(), second, m, 300*time.Millisecond), messages.ErrFull)
+	require.LessOrEqual(t, scripts(t, place)-before, 4)
 }

@@ -1,7 +1,7 @@
 -- ARGV 6 epoch or ''  7 header  8 source  9 ID  10 'look' or 'store'  11 payload  12 mark of the ID  13 mark of the topic
 --      14 limits: of the session, its job, the source, and all, apart by spaces
 -- 'look' answers what a push would come to, and stores nothing.
--- Answers {'full', epoch, which limit, bytes that are taken of it} when there is no room.
+-- Answers {'full', epoch, which limit, bytes that are taken of it, bytes that it needs} when there is no room.
 local token = enter(ARGV[6])
 if not token then return {'released'} end
 local source, id = ARGV[8], ARGV[9]
@@ -28,7 +28,7 @@ for level, used in ipairs({number('bytes'), tonumber(taken[1] or 0), tonumber(ta
   if used + need > limits[level] then
     want(({'session', 'job/' .. job, 'peer/' .. source, 'all'})[level])
     keep()
-    return {'full', token, string.format('%d', level), string.format('%d', used)}
+    return {'full', token, string.format('%d', level), string.format('%d', used), string.format('%d', need)}
   end
 end
 if ARGV[10] == 'store' then
