@@ -87,7 +87,7 @@ func Accepting(own Showing, known Recorded, also Authorities) *tls.Config {
 			}
 			err := chained(s, also, asClient)
 			if c := leaf(s); err != nil && c != nil {
-				if named, _ := known.Named(ctx, Fingerprint(c)); named { // otherwise what is wrong with it is told
+				if named, unread := known.Named(ctx, Fingerprint(c)); named || unread != nil { // otherwise what is wrong with it is told
 					return nil
 				}
 			}

@@ -91,6 +91,7 @@ func authority(t *testing.T, name string, addresses ...net.IP) (trust.Authoritie
 type records struct {
 	holder      func(trust.PublicKey) (openflow.PartyID, error)
 	certificate string
+	away        error // of the database
 }
 
 func (r records) Holder(_ context.Context, k trust.PublicKey) (openflow.PartyID, error) {
@@ -98,7 +99,7 @@ func (r records) Holder(_ context.Context, k trust.PublicKey) (openflow.PartyID,
 }
 
 func (r records) Named(_ context.Context, fingerprint string) (bool, error) {
-	return r.certificate != "" && r.certificate == fingerprint, nil
+	return r.certificate != "" && r.certificate == fingerprint, r.away
 }
 
 func parsed(t *testing.T, c tls.Certificate) *x509.Certificate {
@@ -122,9 +123,11 @@ func TestConnectionsOfPeers(t *testing.T) {
 		return "", openflow.Errorf(openflow.CodeNotFound, "nobody has this key")
 	}}
 	pinned := []trust.PublicKey{newKey(t).Public(), host.Public()} // while the key changes, there are two
-	accepting := func(also trust.Authorities) *tls.Config {
+	away := records{away: openflow.Errorf(openflow.CodeUnavailable, "the database is away"), holder: known.holder}
+	acceptingOf := func(known records, also trust.Authorities) *tls.Config {
 		return trust.Accepting(trust.Constant(certificate(t, host, "10000")), known, also)
 	}
+	accepting := func(also trust.Authorities) *tls.Config { return acceptingOf(known, also) }
 	callingAt := func(host string, own tls.Certificate, keys []trust.PublicKey, also trust.Authorities) *tls.Config {
 		c := trust.Calling(trust.Constant(own), "10000", host, keys, also)
 		c.ServerName = host // as net/http does
@@ -156,6 +159,7 @@ func TestConnectionsOfPeers(t *testing.T) {
 		"a caller with a forged word":            {accepting(roots), calling(forged, pinned, nil), false},
 		"a caller whose authority nobody trusts": {accepting(nil), calling(given, pinned, nil), false},
 		"a caller whose certificate is recorded": {accepting(nil), calling(caller, pinned, nil), true},
+		"while the records are away":             {acceptingOf(away, nil), calling(other, pinned, nil), true}, // each request is proven
 		"beside those of an authority":           {accepting(roots), calling(caller, pinned, nil), true},
 		"a caller with another certificate":      {accepting(nil), calling(other, pinned, nil), false},
 		"the recorded one proves no node":        {of(caller), calling(ours, pinned, nil), false},
