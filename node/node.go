@@ -118,7 +118,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	}
 	n := &Node{machine: machine{log: c.Log}, config: c, started: time.Now()}
 	for _, step := range []func(context.Context) error{
-		n.openHome, n.bind, n.openLines, n.openTelemetry, n.openStores, n.openRuntime, n.openTemporal, n.serve, n.register, n.startPolling, n.startUpkeep,
+		n.openHome, n.bind, n.openLines, n.openTelemetry, n.openStores, n.openRuntime, n.openTemporal, n.serve, n.startPolling, n.startUpkeep,
 	} {
 		if err := step(ctx); err != nil {
 			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -303,6 +303,9 @@ func (n *Node) serve(ctx context.Context) error {
 	messages := &base.Transport{
 		Site: containers, Self: n.config.Party, Store: n.messages, Peers: dir, Called: n.config.Dialects.Sessions, MaxBody: maxMessage, Log: n.config.Log,
 		Space: n.home.CheckSpace,
+	}
+	if err := n.register(ctx); err != nil { // before anybody calls, a peer or who asks for the warnings
+		return err
 	}
 	asked := n.counted("interconnection", inter)
 	n.listen("interconnection", brief, n.partners, n.forPeers(), server.Health{Ready: n.told}, asked)
