@@ -3,7 +3,6 @@ package users
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -170,7 +169,10 @@ func (a *api) site(r *http.Request, do func(Site) error) (any, error) {
 	}
 	failed := openflow.About(openflow.AboutSite, do(b))
 	after, err := a.recorded(r, b)
-	changes := before.Changes(after)
+	changes := ""
+	if err == nil { // or else it would seem that all was taken away
+		changes = before.Changes(after)
+	}
 	if failed == nil || err == nil && changes != "" { // what was changed is told also where not all could be done
 		subject := strings.TrimRight(string(b.PartyID)+" "+b.URL+" "+b.Key+" "+b.Limits.String(), " ")
 		err = errors.Join(err, a.AuditChange(r, "site", subject, changes))
@@ -198,16 +200,10 @@ func (a *api) addSite(r *http.Request) (any, error) {
 			record.Sources = append([]string{}, *b.UnsignedFrom...)
 		}
 		err := a.Sites.AddSite(r.Context(), record)
-		if err == nil && b.UnsignedFrom != nil {
-			err = a.Audit(r, "site.unsigned", strings.TrimRight(string(id)+" from "+strings.Join(*b.UnsignedFrom, ", "), " "))
-		}
 		if err != nil || b.Unsigned == nil {
 			return err
 		}
-		if err := a.Sites.TakeUnsigned(r.Context(), id, *b.Unsigned); err != nil {
-			return err
-		}
-		return a.Audit(r, "site.unsigned", fmt.Sprintf("%s %t", id, *b.Unsigned))
+		return a.Sites.TakeUnsigned(r.Context(), id, *b.Unsigned)
 	})
 }
 
