@@ -6,6 +6,7 @@
 package encrypted
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -102,17 +103,22 @@ func Postgres(host string, query url.Values) error {
 	if host == "" || openflow.ThisMachine(host) {
 		return nil
 	}
-	switch mode := query.Get("sslmode"); {
-	case mode == "" && os.Getenv("PGSSLMODE") == "":
+	switch mode := postgresMode(query); {
+	case mode == "":
 		query.Set("sslmode", "verify-full")
 	case mode == "allow", mode == "prefer":
 		return openflow.Errorf(openflow.CodeInvalid, "sslmode=%s lets whoever is on the way to %s decide that nothing is encrypted", mode, host).
 			WithHint("use sslmode=verify-full, with sslrootcert=FILE if the machine does not know the authority; or sslmode=disable, where something else protects the way")
-	case mode == "require" && query.Get("sslrootcert") == "":
+	case mode == "require" && cmp.Or(query.Get("sslrootcert"), os.Getenv("PGSSLROOTCERT")) == "":
 		return openflow.Errorf(openflow.CodeInvalid, "sslmode=require without sslrootcert encrypts for whoever answers at %s", host).
 			WithHint("use sslmode=verify-full, with sslrootcert=FILE if the machine does not know the authority")
 	}
 	return nil
+}
+
+// postgresMode is what a URL with this query says of encryption, and where it says nothing, what PostgreSQL's clients read.
+func postgresMode(query url.Values) string {
+	return cmp.Or(query.Get("sslmode"), os.Getenv("PGSSLMODE"))
 }
 
 // Plain tells whether a service with that URL is on another machine and called without TLS, which its operator has said by name.
@@ -125,7 +131,7 @@ func Plain(text string) bool {
 	case "redis":
 		return true
 	case "postgres", "postgresql":
-		return u.Query().Get("sslmode") == "disable"
+		return postgresMode(u.Query()) == "disable"
 	case "s3":
 		secure, err := strconv.ParseBool(u.Query().Get("tls"))
 		return err == nil && !secure

@@ -43,6 +43,13 @@ func TestFiles(t *testing.T) {
 
 // A database on another machine is known by its certificate, unless the operator says by name that nothing is encrypted.
 func TestPostgres(t *testing.T) {
+	t.Setenv("PGSSLROOTCERT", "")
+	for said, refused := range map[string]bool{"prefer": true, "allow": true, "require": true, "disable": false, "verify-full": false} { // by the environment
+		t.Setenv("PGSSLMODE", said)
+		err := encrypted.Postgres("10.0.0.5", url.Values{})
+		require.Equal(t, refused, openflow.CodeOf(err) == openflow.CodeInvalid, "%s: %v", said, err)
+		require.Equal(t, said == "disable", encrypted.Plain("postgres://u:p@h/d"), said)
+	}
 	t.Setenv("PGSSLMODE", "")
 	for query, want := range map[string]string{
 		"": "verify-full", "sslmode=disable": "disable", "sslmode=verify-ca": "verify-ca", "sslmode=verify-full": "verify-full",
