@@ -17,11 +17,24 @@ func (s *Store) Pop(ctx context.Context, c messages.Channel, source string, wait
 		return m, false, err
 	}
 	ok, err = s.until(ctx, c, wait, func(_ *waiter, epoch string) (string, bool, error) {
-		f, next, err := s.find(ctx, c, epoch, source, 0, "pop")
+		looked, next, err := s.find(ctx, c, epoch, source, 0, "next")
+		if err == nil && looked != nil {
+			err = s.room(ctx, looked.record) // before it is taken: a process that dies between would lose it
+		}
+		if err != nil || looked == nil {
+			return next, false, err
+		}
+		f, next, err := s.find(ctx, c, next, source, 0, "pop")
 		if err != nil || f == nil {
 			return next, false, err
 		}
-		if m, err = s.message(ctx, f); err != nil {
+		if f.record.sequence != looked.record.sequence { // another reader has taken that one meanwhile
+			err = s.room(ctx, f.record)
+		}
+		if err == nil {
+			m, err = s.message(ctx, f)
+		}
+		if err != nil {
 			return "", false, errors.Join(lost(f.record, err), s.putBack(ctx, c, f.record))
 		}
 		s.dropBodies(ctx, f.record.object)
@@ -47,6 +60,9 @@ func (s *Store) Next(ctx context.Context, c messages.Channel, source string, ack
 				return next, false, err
 			}
 			epoch = next
+			if err := s.room(ctx, f.record); err != nil {
+				return next, false, err
+			}
 			m, err = s.message(ctx, f)
 			if openflow.CodeOf(err) == openflow.CodeNotFound && missing != f.record.object {
 				missing = f.record.object
@@ -91,15 +107,20 @@ func (s *Store) message(ctx context.Context, f *found) (messages.Message, error)
 	if r.object == noObject {
 		return m, nil
 	}
-	if err := s.opts.Room(ctx, r.size()); err != nil {
-		return messages.Message{}, err
-	}
 	payload, err := s.body(ctx, r)
 	if err != nil {
 		return messages.Message{}, err
 	}
 	m.Payload = payload
 	return m, nil
+}
+
+// room asks whether the payload may come into memory.
+func (s *Store) room(ctx context.Context, r record) error {
+	if r.object == noObject {
+		return nil
+	}
+	return s.opts.Room(ctx, r.size())
 }
 
 // lost makes an object that is not there what it is: damage, which leaves the message where it is.

@@ -29,7 +29,14 @@ func (r row) size() int64 {
 func (s *Store) Pop(ctx context.Context, ch messages.Channel, source string, wait time.Duration) (
 	messages.Message, bool, error) {
 	return s.read(ctx, ch, wait, func(c *call) (messages.Message, bool, error) {
-		r, ok, err := s.one(ctx, s.stmt.take, c, c.topic.key(0), c.topic.key(c.topic.last), source)
+		first, last := c.topic.key(0), c.topic.key(c.topic.last)
+		r, ok, err := s.one(ctx, s.stmt.peek, c, first, last, source)
+		if err == nil && ok {
+			err = s.room(ctx, r) // before it is taken: a process that dies between would lose it
+		}
+		if err == nil && ok {
+			r, ok, err = s.one(ctx, s.stmt.take, c, first, last, source)
+		}
 		if err != nil || !ok {
 			return messages.Message{}, false, err
 		}
@@ -55,6 +62,9 @@ func (s *Store) Next(ctx context.Context, ch messages.Channel, source string, ac
 		for {
 			r, ok, err := s.one(ctx, s.stmt.peek, c, c.topic.key(ack), c.topic.key(c.topic.last), source)
 			if err != nil || !ok {
+				return messages.Message{}, false, err
+			}
+			if err := s.room(ctx, r); err != nil {
 				return messages.Message{}, false, err
 			}
 			m, err := s.message(ctx, c, r)
@@ -140,9 +150,6 @@ func (s *Store) message(ctx context.Context, c *call, r row) (messages.Message, 
 	if !r.File.Valid {
 		return m, nil
 	}
-	if err := s.opts.Room(ctx, r.size()); err != nil {
-		return messages.Message{}, err
-	}
 	s.busy[r.File.String] = struct{}{}
 	defer delete(s.busy, r.File.String)
 	s.mu.Unlock()
@@ -157,6 +164,14 @@ func (s *Store) message(ctx context.Context, c *call, r row) (messages.Message, 
 		return messages.Message{}, released
 	}
 	return messages.Message{}, s.failed("read", c, err)
+}
+
+// room asks whether the payload may come into memory.
+func (s *Store) room(ctx context.Context, r row) error {
+	if !r.File.Valid {
+		return nil
+	}
+	return s.opts.Room(ctx, r.size())
 }
 
 func (s *Store) exists(ctx context.Context, c *call, r row) bool {
