@@ -75,14 +75,27 @@ func TestOwn(t *testing.T) {
 	require.Equal(t, first.RawSubjectPublicKeyInfo, named.RawSubjectPublicKeyInfo)
 }
 
-// A certificate that cannot be written is shown all the same, and State says so.
+// A certificate that cannot be written is shown all the same, and State says so. Once it can be, it is: not at once, since each
+// handshake asks.
 func TestOwnThatCannotBeWritten(t *testing.T) {
-	dir := folder(t)
-	o, err := certificates.OpenOwn(dir, filepath.Join(dir, "none", "users.pem"), names, time.Now)
+	dir, now := folder(t), time.Now()
+	file := filepath.Join(dir, "none", "users.pem")
+	o, err := certificates.OpenOwn(dir, file, names, func() time.Time { return now })
 	require.NoError(t, err)
 	require.NotNil(t, o.Show())
 	_, err = o.State()
 	require.ErrorContains(t, err, "none")
+	require.NoError(t, os.Mkdir(filepath.Dir(file), 0o700))
+	_, err = o.State()
+	require.Error(t, err, "a moment later")
+	now = now.Add(2 * time.Minute)
+	shown, err := o.State()
+	require.NoError(t, err)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	block, _ := pem.Decode(text)
+	require.NotNil(t, block)
+	require.Equal(t, shown.Raw, block.Bytes)
 }
 
 // Files that others may read or change, and keys that are none, are refused by name.

@@ -71,18 +71,16 @@ func stamp(paths []string) string {
 // Files are a certificate and its key that an operator has put there, both in PEM.
 type Files struct {
 	pair watched[*tls.Certificate]
-	copy string
 
-	mu     sync.Mutex
-	copied *tls.Certificate
-	failed error // of the last copy
+	mu   sync.Mutex
+	copy published // without a file: none is wanted
 }
 
 // Open reads the files once. copyTo is a file for what is shown, by which programs on this machine know the listener; empty: none.
 // Errors: CodeInvalid (no certificate, or another one's key), CodePermission (a file that others may change, a key that everybody
 // may read).
 func Open(certificate, key, copyTo string) (*Files, error) {
-	f := &Files{copy: copyTo, pair: watched[*tls.Certificate]{paths: []string{certificate, key}}}
+	f := &Files{copy: published{file: copyTo}, pair: watched[*tls.Certificate]{paths: []string{certificate, key}}}
 	f.pair.read = func() (*tls.Certificate, error) { return readPair(certificate, key) }
 	if _, err := f.pair.look(); err != nil {
 		return nil, err
@@ -96,8 +94,8 @@ func (f *Files) Show() *tls.Certificate {
 	c, _ := f.pair.look() // the doctor tells
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.copy != "" && f.copied != c {
-		f.copied, f.failed = c, publish(f.copy, c.Certificate)
+	if f.copy.file != "" {
+		f.copy.put(c, time.Now())
 	}
 	return c
 }
@@ -114,7 +112,7 @@ func (f *Files) State() (shown *x509.Certificate, err error) {
 func (f *Files) failure() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.failed
+	return f.copy.err
 }
 
 func readPair(certificate, key string) (*tls.Certificate, error) {

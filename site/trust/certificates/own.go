@@ -1,6 +1,7 @@
 package certificates
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -12,8 +13,6 @@ import (
 	"io/fs"
 	"math/big"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -38,13 +37,13 @@ const KeyFile = "users.key"
 // a renewed certificate has the same one. So who knows the key needs nothing when a certificate ends.
 type Own struct {
 	key   *ecdsa.PrivateKey
-	file  string
 	names []string
 	now   func() time.Time
 
 	mu   sync.Mutex
 	have *tls.Certificate
-	err  error // the file could not be written
+	copy published
+	err  error // none could be made
 }
 
 // OpenOwn reads the key in the folder of secrets and the certificate in that file, and makes what is missing. A certificate for
@@ -55,12 +54,13 @@ func OpenOwn(secrets, file string, names []string, now func() time.Time) (*Own, 
 	if err != nil {
 		return nil, err
 	}
-	o := &Own{key: key, file: file, names: canonical(names), now: now}
+	o := &Own{key: key, copy: published{file: file}, names: canonical(names), now: now}
 	text, err := trust.ReadOwned(file, publicMask)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if o.have = o.read(text); o.Show() == nil {
+	o.have = o.read(text)
+	if o.copy.shown = o.have; o.Show() == nil {
 		return nil, o.err
 	}
 	return o, nil // a certificate that cannot be written is shown all the same
@@ -134,14 +134,15 @@ func (o *Own) good(c *tls.Certificate) bool {
 func (o *Own) Show() *tls.Certificate {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.good(o.have) {
-		return o.have
+	if !o.good(o.have) {
+		made, err := o.make()
+		if o.err = err; err == nil {
+			o.have = made
+		}
 	}
-	made, err := o.make()
-	if err == nil {
-		o.have, err = made, publish(o.file, made.Certificate)
+	if o.have != nil {
+		o.copy.put(o.have, o.now())
 	}
-	o.err = err
 	return o.have
 }
 
@@ -150,7 +151,7 @@ func (o *Own) State() (shown *x509.Certificate, err error) {
 	c := o.Show()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return c.Leaf, o.err
+	return c.Leaf, cmp.Or(o.err, o.copy.err)
 }
 
 // make signs a certificate. It is no authority: who trusts it trusts this listener, and nothing that its key might sign.
@@ -181,27 +182,4 @@ func (o *Own) make() (*tls.Certificate, error) {
 		return nil, openflow.Errorf(openflow.CodeInternal, "certificate for users: %w", err)
 	}
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: o.key, Leaf: leaf}, nil
-}
-
-// publish writes certificates in PEM, whole or not at all, in place of what the file held.
-func publish(file string, chain [][]byte) (err error) {
-	var text []byte
-	for _, der := range chain {
-		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
-	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".new-*") // 0600
-	if err == nil {
-		_, werr := f.Write(text)
-		err = errors.Join(werr, f.Sync(), f.Close())
-		if err == nil {
-			err = os.Rename(f.Name(), file)
-		}
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}
-	if err != nil {
-		return openflow.Errorf(openflow.CodeInternal, "write the certificate %s: %w", file, err)
-	}
-	return nil
 }
