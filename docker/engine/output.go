@@ -42,8 +42,9 @@ func (r *Runtime) listen(ctx context.Context, l launch) *ear {
 	lasting, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, hangUp)
 	e := &ear{hangUp: hangUp, ended: make(chan struct{})}
-	e.news = r.api.Events(lasting, l.events())
 	attached, err := r.api.ContainerAttach(lasting, l.id, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
+	l.at = time.Now() // somebody else may start it too: only what begins from here on is heard whole
+	e.news = r.api.Events(lasting, l.events())
 	if !stop() || err != nil {
 		hangUp()
 		if err == nil {

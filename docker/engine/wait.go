@@ -87,11 +87,13 @@ func (r *Runtime) follow(ctx context.Context, name string) (driver.Status, error
 	defer cancel()
 	stream, seen, told := r.news(ctx, name)
 	looked, outcome := r.certain(ctx, name)
+	begun := false
 	for {
 		select {
 		case m := <-stream.Messages: // errors of the stream are not looked at: it only saves time
+			begun = begun || m.Action == events.ActionStart
 			done, err := observe(&seen, m)
-			if done {
+			if done && begun {
 				told()
 			}
 			if err != nil || done && !r.unasked(seen) { // what asks for an explanation is left to the certain way
