@@ -90,7 +90,7 @@ func (w *Watch) heldUp(session openflow.SessionID) string {
 
 // sayHeldUp writes on the rows of running tasks what holds them up, and takes that back. A reason of another kind stays: where a
 // machine is silent, nothing else counts.
-func (w *Watch) sayHeldUp(ctx context.Context, tasks []openflow.TaskRecord) error {
+func (w *Watch) sayHeldUp(ctx context.Context, tasks []openflow.TaskRecord) (errs []error) {
 	for i, t := range tasks {
 		ours := strings.HasPrefix(t.Reason, refused)
 		if t.PartyStatus.Terminal() || t.Killed || t.Reason != "" && !ours {
@@ -101,7 +101,8 @@ func (w *Watch) sayHeldUp(ctx context.Context, tasks []openflow.TaskRecord) erro
 			continue
 		}
 		if err := w.store.SetTaskReason(ctx, t.Key, reason); err != nil {
-			return err
+			errs = append(errs, err)
+			continue
 		}
 		tasks[i].Reason = reason
 		if reason == "" {
@@ -110,5 +111,5 @@ func (w *Watch) sayHeldUp(ctx context.Context, tasks []openflow.TaskRecord) erro
 			w.log.Warn("a run is held up", "run", t.Key.RunID(), "reason", openflow.Heard(reason))
 		}
 	}
-	return nil
+	return errs
 }
