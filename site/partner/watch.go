@@ -42,12 +42,12 @@ type Watch struct {
 	log   *slog.Logger
 
 	mu       sync.Mutex
-	suspects map[openflow.PartyID]bool    // a call has failed
-	asking   map[openflow.PartyID]bool    // the watch itself calls now
-	failing  map[openflow.PartyID]failing // the last calls for jobs have got no answer that can be used
-	troubles map[openflow.PartyID]trouble // of the last round
-	hindered map[passage]hindrance        // what of runs here is refused
-	unheard  map[exchange]unheard         // what of runs two parties do not get told
+	suspects map[openflow.PartyID]bool                                // a call has failed
+	asking   map[openflow.PartyID]bool                                // the watch itself calls now
+	failing  map[openflow.PartyID]failing                             // the last calls for jobs have got no answer that can be used
+	troubles map[openflow.PartyID]trouble                             // of the last round
+	hindered grouped[openflow.SessionID, openflow.Passage, hindrance] // what of runs here is refused
+	unheard  grouped[openflow.JobKey, exchange, unheard]              // what of runs two parties do not get told; see exchange.job
 }
 
 // Disk is that of the site itself.
@@ -83,8 +83,7 @@ const (
 func NewWatch(self openflow.PartyID, store WatchStore, peers Peers, disk Disk, log *slog.Logger) *Watch {
 	return &Watch{
 		self: self, store: store, peers: peers, disk: disk, log: log, suspects: map[openflow.PartyID]bool{}, asking: map[openflow.PartyID]bool{},
-		failing: map[openflow.PartyID]failing{}, troubles: map[openflow.PartyID]trouble{}, hindered: map[passage]hindrance{},
-		unheard: map[exchange]unheard{},
+		failing: map[openflow.PartyID]failing{}, troubles: map[openflow.PartyID]trouble{},
 	}
 }
 
@@ -227,9 +226,7 @@ func (w *Watch) round(ctx context.Context) (errs faults) {
 	}
 	for _, j := range scheduled {
 		said := silent(j.DAG, parties(j.DAG.Parties), troubles, false)
-		said = append(said, w.unheardOf(j.DAG, troubles, false, func(x exchange) bool {
-			return !x.report && x.run.Scheduler == w.self && x.run.Job == j.ID
-		})...)
+		said = append(said, w.unheardOf(w.self, j.ID, j.DAG, troubles, false, func(x exchange) bool { return !x.report })...)
 		if reason := waitingFor(said); reason != j.Reason {
 			_, err := w.store.SetRunningScheduledReason(ctx, j.ID, reason)
 			errs.add(err)
@@ -405,8 +402,8 @@ func (w *Watch) said(err error) string {
 // say writes what a job of this site waits for. Jobs that have just begun are left alone: most tasks are over soon.
 func (w *Watch) say(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, troubles map[openflow.PartyID]trouble) error {
 	said := silent(j.DAG, w.needed(j, tasks), troubles, true)
-	said = append(said, w.unheardOf(j.DAG, troubles, true, func(x exchange) bool {
-		return x.run.Scheduler == j.Scheduler && x.run.Job == j.ID && (!x.report || x.run.Party == j.Party)
+	said = append(said, w.unheardOf(j.Scheduler, j.ID, j.DAG, troubles, true, func(x exchange) bool {
+		return !x.report || x.run.Party == j.Party
 	})...)
 	reason := waitingFor(said)
 	if reason == "" {
