@@ -124,6 +124,15 @@ func (c *Cutter) Cut(ctx context.Context, rec openflow.TableRecord, columns []st
 	}
 }
 
+// Has tells whether the rows of a part are there.
+func (c *Cutter) Has(ctx context.Context, object string) (bool, error) {
+	_, err := c.objects.Stat(ctx, object)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // begin finds a part that was made, or who is making it. With neither, the caller makes it.
 func (c *Cutter) begin(key string) (p part, known bool, wait chan struct{}) {
 	c.mu.Lock()

@@ -3,6 +3,7 @@ package partner_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 type excerpts struct {
 	cut  [][]string
 	made map[string]bool
+	err  error // of what is cut from now on
 }
 
 func (e *excerpts) Outline(_ context.Context, rec openflow.TableRecord, _ []string) (openflow.TableRecord, error) {
@@ -26,12 +28,24 @@ func (e *excerpts) Outline(_ context.Context, rec openflow.TableRecord, _ []stri
 func (e *excerpts) Cut(_ context.Context, rec openflow.TableRecord, columns []string) (openflow.TableRecord, error) {
 	rec.Object, rec.Bytes = "part of "+rec.Object, 1000
 	if key := fmt.Sprint(rec.Object, columns); !e.made[key] {
+		if e.err != nil {
+			return rec, e.err
+		}
 		if e.made == nil {
 			e.made = map[string]bool{}
 		}
 		e.made[key], e.cut = true, append(e.cut, columns)
 	}
 	return rec, nil
+}
+
+func (e *excerpts) Has(_ context.Context, object string) (bool, error) {
+	for key := range e.made {
+		if strings.HasPrefix(key, object) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 var breast = openflow.TableName{Namespace: "experiment", Name: "breast"}

@@ -38,7 +38,7 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	}
 	word, grants, err := s.create(ctx, o)
 	if err == nil {
-		return s.taken(ctx, o.Key, word, grants)
+		return s.admitted(ctx, o.Key, word, grants)
 	}
 	if errors.Is(err, openflow.ErrOverQuota) {
 		s.ledger().Refused(ctx, asked(o.Key, word, "job/create"), err)
@@ -46,9 +46,11 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	if openflow.CodeOf(err).Retryable() {
 		return err
 	}
-	has, same := s.Store.HasJob(ctx, o.Key, o.DAG) // the first call may have gone on beside this one
-	if has || openflow.CodeOf(same) == openflow.CodeConflict {
-		return openflow.About(openflow.AboutJob, same)
+	switch has, other := s.Store.HasJob(ctx, o.Key, o.DAG); { // the first call may have gone on beside this one
+	case other != nil && (has || openflow.CodeOf(other) == openflow.CodeConflict):
+		return openflow.About(openflow.AboutJob, other)
+	case has:
+		return s.repeat(ctx, o.Key)
 	}
 	if code := openflow.CodeOf(err); code == openflow.CodePermission || code == openflow.CodeUnauthorized {
 		s.ledger().Refused(ctx, asked(o.Key, word, "job/create"), err)
@@ -56,7 +58,7 @@ func (s *Service) createJob(ctx context.Context, o openflow.JobOrder) error {
 	return err
 }
 
-// repeat answers a repeat. What was decided is written down once more: the first call may have broken off before.
+// repeat answers a repeat. What follows a job's record is done once more: the first call may have broken off before.
 func (s *Service) repeat(ctx context.Context, k openflow.JobKey) error {
 	job, err := s.Store.Job(ctx, k)
 	if err != nil {
@@ -70,10 +72,22 @@ func (s *Service) repeat(ctx context.Context, k openflow.JobKey) error {
 	for i, g := range grants {
 		ids[i] = g.ID
 	}
-	return s.taken(ctx, k, job.Authority(), ids)
+	if job.Status.Terminal() { // it reads nothing more
+		return s.taken(ctx, k, job.Authority(), ids)
+	}
+	return s.admitted(ctx, k, job.Authority(), ids)
 }
 
-// create returns on whose word, and on which grants, the job is created.
+// admitted does what follows the record of a job: the decision is written down, and what the job is to read is there. An error
+// here is no refusal. The job is here, and a repeat goes on from there.
+func (s *Service) admitted(ctx context.Context, k openflow.JobKey, word openflow.Authority, grants []openflow.GrantID) error {
+	if err := s.taken(ctx, k, word, grants); err != nil {
+		return err
+	}
+	return s.cutAgain(ctx, k)
+}
+
+// create records the job, and returns on whose word and on which grants.
 func (s *Service) create(ctx context.Context, o openflow.JobOrder) (openflow.Authority, []openflow.GrantID, error) {
 	word, entered, err := s.knock(ctx, o)
 	if err != nil {
@@ -107,9 +121,6 @@ func (s *Service) create(ctx context.Context, o openflow.JobOrder) (openflow.Aut
 			return word, nil, err
 		}
 		err = openflow.About(openflow.AboutJob, s.Store.AdmitJob(ctx, s.Limits.Rules().Quota, job, tasks, reads.pins...))
-		if err == nil { // until now nothing has named the parts: where a full disk made room, they may be gone
-			err = s.cut(ctx, reads.pins, reads.whole)
-		}
 		if openflow.CodeOf(err) != openflow.CodePermission || attempt == decisions {
 			return word, permit.Grants, err
 		}

@@ -166,6 +166,59 @@ func TestTablesAreCutLast(t *testing.T) {
 	}
 }
 
+// sweeps is a site on whose full disk parts of tables go that nothing names yet, just before a job is recorded that names them.
+// From then on no part can be made. Then the answer to the record of the job is answer.
+type sweeps struct {
+	*catalogue.Catalogue
+	parts  *excerpts
+	cut    error
+	answer error
+}
+
+func (s *sweeps) AdmitJob(ctx context.Context, rule openflow.Quota, j openflow.JobRecord, tasks []openflow.TaskRecord, pins ...openflow.Pin) error {
+	s.parts.made, s.parts.err = nil, s.cut
+	if err := s.Catalogue.AdmitJob(ctx, rule, j, tasks, pins...); err != nil {
+		return err
+	}
+	return s.answer
+}
+
+// No answer says that a job was created whose parts of tables are not there. A repeat makes them. That the job was recorded is written
+// down all the same.
+func TestPartsThatAreGone(t *testing.T) {
+	busy, gone := openflow.Errorf(openflow.CodeUnavailable, "the store is away"), openflow.Errorf(openflow.CodeNotFound, "the table is gone")
+	for name, tc := range map[string]struct{ cut, answer error }{
+		"they cannot be made for now":       {cut: busy},
+		"they cannot be made":               {cut: gone},
+		"a call beside has recorded it":     {cut: gone, answer: openflow.Errorf(openflow.CodeInvalid, "a mistake")},
+		"a call beside has used the grants": {cut: busy, answer: openflow.Grant{ID: "g", Uses: 1, Used: 1}.NoUse()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := bare(t)
+			s.parts("id")
+			e := s.Excerpts.(*excerpts)
+			s.Store = &sweeps{Catalogue: s.catalogue, parts: e, cut: tc.cut, answer: tc.answer}
+			o := order("1", purpose("part"))
+			for range 3 {
+				require.Equal(t, openflow.CodeOf(tc.cut), openflow.CodeOf(s.opens(t.Context(), o)))
+				require.Equal(t, openflow.JobReady, s.job("1").Status, "it asks for nothing yet")
+			}
+			require.Len(t, s.decisions(catalogue.AuditFilter{Outcome: openflow.OutcomeDone}), 1)
+			require.Empty(t, s.decisions(catalogue.AuditFilter{Outcome: openflow.OutcomeRefused}))
+			e.err = nil
+			require.NoError(t, s.opens(t.Context(), o))
+			require.NotEmpty(t, e.made)
+			e.err = gone
+			require.NoError(t, s.opens(t.Context(), o), "where they are there, the table need not be")
+
+			e.made = nil
+			_, err := s.catalogue.UpdateJobStatus(t.Context(), o.Key, openflow.JobFailed, "why")
+			require.NoError(t, err)
+			require.NoError(t, s.creates(t.Context(), o), "what has ended reads nothing")
+		})
+	}
+}
+
 // A job that has ended and is opened again needs room, and a place among the jobs of its peer, whoever says that it waits.
 func TestOpenedAgainWithoutRoom(t *testing.T) {
 	s := newSite(t)

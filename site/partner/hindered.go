@@ -25,30 +25,23 @@ const (
 	hindrances = 10_000
 )
 
-// passage is a way of the messages or the outputs of one session.
-type passage struct {
-	session openflow.SessionID
-	what    openflow.Passage
-}
-
 // Hindered is told how it went each time that a run stored something or sent a message, or one for it came. What a repeat may
 // change is the run's reason for as long as it is refused.
 func (w *Watch) Hindered(session openflow.SessionID, what openflow.Passage, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	at := passage{session, what}
-	had, was := w.hindered[at]
+	had, was := w.hindered.get(session, what)
 	switch {
 	case err == nil:
-		delete(w.hindered, at)
+		w.hindered.drop(session, what)
 		return
-	case !hinders(err) || !was && len(w.hindered) >= hindrances:
+	case !hinders(err) || !was && w.hindered.many >= hindrances:
 		return
 	case !was:
 		had.since = time.Now()
 	}
 	had.last, had.err = time.Now(), err
-	w.hindered[at] = had
+	w.hindered.put(session, what, had)
 }
 
 // hinders tells whether an error is one of the way or of room, which may be mended while the run goes on.
@@ -60,11 +53,7 @@ func hinders(err error) bool {
 func (w *Watch) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for at, h := range w.hindered {
-		if time.Since(h.last) > forgotten {
-			delete(w.hindered, at)
-		}
-	}
+	w.hindered.dropWhere(func(_ openflow.Passage, h hindrance) bool { return time.Since(h.last) > forgotten })
 }
 
 // refused is how the reason of a run begins that is held up.
@@ -75,10 +64,10 @@ func (w *Watch) heldUp(session openflow.SessionID) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var said []string
-	for at, h := range w.hindered {
-		if at.session == session && h.last.Sub(h.since) >= hinderedAfter {
+	for what, h := range w.hindered.groups[session] {
+		if h.last.Sub(h.since) >= hinderedAfter {
 			said = append(said, fmt.Sprintf("%s are refused since %s (%s): %s",
-				at.what, h.since.UTC().Format(time.RFC3339), openflow.CodeOf(h.err), w.said(h.err)))
+				what, h.since.UTC().Format(time.RFC3339), openflow.CodeOf(h.err), w.said(h.err)))
 		}
 	}
 	if len(said) == 0 {
@@ -90,7 +79,7 @@ func (w *Watch) heldUp(session openflow.SessionID) string {
 
 // sayHeldUp writes on the rows of running tasks what holds them up, and takes that back. A reason of another kind stays: where a
 // machine is silent, nothing else counts.
-func (w *Watch) sayHeldUp(ctx context.Context, tasks []openflow.TaskRecord) error {
+func (w *Watch) sayHeldUp(ctx context.Context, tasks []openflow.TaskRecord) (errs []error) {
 	for i, t := range tasks {
 		ours := strings.HasPrefix(t.Reason, refused)
 		if t.PartyStatus.Terminal() || t.Killed || t.Reason != "" && !ours {
@@ -101,7 +90,8 @@ func (w *Watch) sayHeldUp(ctx context.Context, tasks []openflow.TaskRecord) erro
 			continue
 		}
 		if err := w.store.SetTaskReason(ctx, t.Key, reason); err != nil {
-			return err
+			errs = append(errs, err)
+			continue
 		}
 		tasks[i].Reason = reason
 		if reason == "" {
@@ -110,5 +100,5 @@ func (w *Watch) sayHeldUp(ctx context.Context, tasks []openflow.TaskRecord) erro
 			w.log.Warn("a run is held up", "run", t.Key.RunID(), "reason", openflow.Heard(reason))
 		}
 	}
-	return nil
+	return errs
 }

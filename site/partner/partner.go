@@ -88,6 +88,8 @@ type Excerpts interface {
 	Outline(ctx context.Context, rec openflow.TableRecord, columns []string) (openflow.TableRecord, error)
 	// Cut makes the part of a table that has these columns and no others. CodePermission: it cannot be cut so.
 	Cut(ctx context.Context, rec openflow.TableRecord, columns []string) (openflow.TableRecord, error)
+	// Has tells whether a part that was made is there still.
+	Has(ctx context.Context, object string) (bool, error)
 }
 
 // Mandates proves on whose authority a job is to run here.

@@ -162,6 +162,30 @@ func (s *Service) cut(ctx context.Context, pins []openflow.Pin, whole map[openfl
 	return nil
 }
 
+// cutAgain makes those parts of tables again that a job is to read and that are gone. Until the job was recorded nothing had named
+// them, and where a full disk made room, they were taken.
+func (s *Service) cutAgain(ctx context.Context, k openflow.JobKey) error {
+	pins, err := s.Store.Pins(ctx, k)
+	if err != nil {
+		return openflow.About(openflow.AboutJob, err)
+	}
+	seen := map[string]bool{}
+	for _, p := range pins {
+		if len(p.Columns) == 0 || seen[p.Object] {
+			continue
+		}
+		seen[p.Object] = true
+		there, err := s.Excerpts.Has(ctx, p.Object)
+		if err == nil && !there {
+			_, err = s.Excerpts.Cut(ctx, openflow.TableRecord{Name: p.Table, Object: p.CutOf}, p.Columns)
+		}
+		if err != nil {
+			return openflow.About(openflow.AboutTable, err)
+		}
+	}
+	return nil
+}
+
 // pin keeps a table as it is now, with the tables from outside that it comes from: the job that made it may be deleted.
 func (f *finder) pin(pin openflow.Pin, rec openflow.TableRecord, origins []string) {
 	pin.Object, pin.Bytes, pin.Count, pin.DataType, pin.Meta = rec.Object, rec.Bytes, rec.Count, rec.DataType, rec.Meta

@@ -17,6 +17,11 @@ type exchange struct {
 	report bool
 }
 
+// job is that of the run, whatever party it is of.
+func (x exchange) job() openflow.JobKey {
+	return openflow.JobKey{Scheduler: x.run.Scheduler, Job: x.run.Job}
+}
+
 // with is the party whose node is called.
 func (x exchange) with() openflow.PartyID {
 	if x.report {
@@ -75,16 +80,16 @@ func (w *Watch) Heard(k openflow.TaskKey) {
 }
 
 func (w *Watch) heard(x exchange) {
-	u, was := w.unheard[x]
-	delete(w.unheard, x)
+	u, was := w.unheard.get(x.job(), x)
+	w.unheard.drop(x.job(), x)
 	if was && u.counts() {
 		w.log.Info("a party and this node have told each other of a run again", "party", x.with(), "run", x.run.RunID())
 	}
 }
 
 func (w *Watch) miss(x exchange, err error, final bool) {
-	u, was := w.unheard[x]
-	if openflow.CodeOf(err) == openflow.CodeCanceled || !was && len(w.unheard) >= manyUnheard { // this node has given up, as when it stops
+	u, was := w.unheard.get(x.job(), x)
+	if openflow.CodeOf(err) == openflow.CodeCanceled || !was && w.unheard.many >= manyUnheard { // this node has given up, as when it stops
 		return
 	}
 	before := u.counts()
@@ -93,7 +98,7 @@ func (w *Watch) miss(x exchange, err error, final bool) {
 	}
 	u.last, u.err, u.final = time.Now(), err, final
 	u.times++
-	w.unheard[x] = u
+	w.unheard.put(x.job(), x, u)
 	if before || !u.counts() {
 		return
 	}
@@ -122,11 +127,9 @@ func (u unheard) counts() bool {
 func (w *Watch) answering(id openflow.PartyID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for x, u := range w.unheard {
-		if !x.report && x.with() == id && troubling(u.err) && !errors.Is(u.err, openflow.ErrUnusable) {
-			delete(w.unheard, x)
-		}
-	}
+	w.unheard.dropWhere(func(x exchange, u unheard) bool {
+		return !x.report && x.with() == id && troubling(u.err) && !errors.Is(u.err, openflow.ErrUnusable)
+	})
 }
 
 // forgetUnheard drops what nobody tries any more, and what was given up of jobs that do not run.
@@ -137,25 +140,25 @@ func (w *Watch) forgetUnheard(jobs []openflow.JobRecord) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for x, u := range w.unheard {
+	w.unheard.dropWhere(func(x exchange, u unheard) bool {
 		patience := unanswered
 		if x.report {
 			patience = untold
 		}
-		if time.Since(u.last) > patience && !(u.final && runs[x.run.JobKey()]) {
-			delete(w.unheard, x)
-		}
-	}
+		return time.Since(u.last) > patience && !(u.final && runs[x.run.JobKey()])
+	})
 }
 
-// unheardOf says what of a job's runs is not told, with the words of others where own is set. What is of chosen exchanges only counts, and of a
-// silent party no more is said than that.
-func (w *Watch) unheardOf(d *openflow.DAG, troubles map[openflow.PartyID]trouble, own bool, of func(exchange) bool) []string {
+// unheardOf says what of a job's runs is not told, with the words of others where own is set. Of its exchanges the chosen
+// ones count, and of a silent party no more is said than that.
+func (w *Watch) unheardOf(
+	scheduler openflow.PartyID, job openflow.JobID, d *openflow.DAG, troubles map[openflow.PartyID]trouble, own bool, chosen func(exchange) bool,
+) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var said []string
-	for x, u := range w.unheard {
-		if t, named := troubles[x.with()]; named && !t.answers || !u.counts() || !of(x) {
+	for x, u := range w.unheard.groups[openflow.JobKey{Scheduler: scheduler, Job: job}] {
+		if t, named := troubles[x.with()]; named && !t.answers || !u.counts() || !chosen(x) {
 			continue
 		}
 		since, text := u.since.UTC().Format(time.RFC3339), ""

@@ -42,12 +42,12 @@ type Watch struct {
 	log   *slog.Logger
 
 	mu       sync.Mutex
-	suspects map[openflow.PartyID]bool    // a call has failed
-	asking   map[openflow.PartyID]bool    // the watch itself calls now
-	failing  map[openflow.PartyID]failing // the last calls for jobs have got no answer that can be used
-	troubles map[openflow.PartyID]trouble // of the last round
-	hindered map[passage]hindrance        // what of runs here is refused
-	unheard  map[exchange]unheard         // what of runs two parties do not get told
+	suspects map[openflow.PartyID]bool                                // a call has failed
+	asking   map[openflow.PartyID]bool                                // the watch itself calls now
+	failing  map[openflow.PartyID]failing                             // the last calls for jobs have got no answer that can be used
+	troubles map[openflow.PartyID]trouble                             // of the last round
+	hindered grouped[openflow.SessionID, openflow.Passage, hindrance] // what of runs here is refused
+	unheard  grouped[openflow.JobKey, exchange, unheard]              // what of runs two parties do not get told; see exchange.job
 }
 
 // Disk is that of the site itself.
@@ -75,14 +75,15 @@ const (
 	answerWithin = 5 * time.Second
 	// watched bounds one round.
 	watched = 500
+	// faultsNamed is how many errors of a round the log names: each row may have one.
+	faultsNamed = 3
 )
 
 // NewWatch watches the peers of the site self; Run does it.
 func NewWatch(self openflow.PartyID, store WatchStore, peers Peers, disk Disk, log *slog.Logger) *Watch {
 	return &Watch{
 		self: self, store: store, peers: peers, disk: disk, log: log, suspects: map[openflow.PartyID]bool{}, asking: map[openflow.PartyID]bool{},
-		failing: map[openflow.PartyID]failing{}, troubles: map[openflow.PartyID]trouble{}, hindered: map[passage]hindrance{},
-		unheard: map[exchange]unheard{},
+		failing: map[openflow.PartyID]failing{}, troubles: map[openflow.PartyID]trouble{},
 	}
 }
 
@@ -158,13 +159,13 @@ func (w *Watch) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		err := w.round(ctx)
-		if err != nil && ctx.Err() == nil {
-			w.log.Error("running jobs could not be checked; trying again", "err", err)
+		errs := w.round(ctx)
+		if len(errs) > 0 && ctx.Err() == nil {
+			w.log.Error("running jobs could not be checked; trying again", "times", len(errs), "err", errors.Join(errs[:min(len(errs), faultsNamed)]...))
 		}
 		// The reason that names this site's full disk has to be on that disk. The rest of the reserve is for its users' commands.
-		if full := openflow.CodeOf(err) == openflow.CodeExhausted; !full {
-			spared = spared && err != nil
+		if !slices.ContainsFunc(errs, exhausted) {
+			spared = spared && len(errs) > 0
 		} else if !spared {
 			spared = true
 			if err := w.disk.Spare(); err != nil {
@@ -174,24 +175,41 @@ func (w *Watch) Run(ctx context.Context) {
 	}
 }
 
+func exhausted(err error) bool { return openflow.CodeOf(err) == openflow.CodeExhausted }
+
+// faults are what has failed in a round. What one row meets keeps no other from its turn.
+type faults []error
+
+// add notes errors. A row that is not there may have been removed meanwhile, and is none.
+func (f *faults) add(errs ...error) {
+	for _, err := range errs {
+		if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound {
+			*f = append(*f, err)
+		}
+	}
+}
+
 // round asks the peers of all running jobs and says on the rows what the jobs wait for.
-func (w *Watch) round(ctx context.Context) error {
-	jobs, err := w.store.RunningJobs(ctx, watched)
+func (w *Watch) round(ctx context.Context) (errs faults) {
+	running, err := w.store.RunningJobs(ctx, watched)
 	if err != nil {
-		return err
+		return faults{err}
 	}
 	scheduled, err := w.store.RunningScheduledJobs(ctx, watched)
 	if err != nil {
-		return err
+		return faults{err}
 	}
 	var peers []openflow.PartyID
-	tasks := make([][]openflow.TaskRecord, len(jobs))
-	for i, j := range jobs {
-		tasks[i], err = w.store.TasksOfJob(ctx, j.Key())
-		if err != nil && openflow.CodeOf(err) != openflow.CodeNotFound { // it may have been removed meanwhile
-			return err
+	var jobs []openflow.JobRecord // those of which is known what runs
+	var tasks [][]openflow.TaskRecord
+	for _, j := range running {
+		runs, err := w.store.TasksOfJob(ctx, j.Key())
+		if err != nil {
+			errs.add(err)
+			continue
 		}
-		peers = append(peers, w.needed(j, tasks[i])...)
+		jobs, tasks = append(jobs, j), append(tasks, runs)
+		peers = append(peers, w.needed(j, runs)...)
 	}
 	for _, j := range scheduled {
 		peers = append(peers, parties(j.DAG.Parties)...)
@@ -201,27 +219,20 @@ func (w *Watch) round(ctx context.Context) error {
 		return nil // the answers were cut short
 	}
 	w.forget()
-	w.forgetUnheard(jobs)
+	w.forgetUnheard(running)
 	for i, j := range jobs {
-		if err := w.sayHeldUp(ctx, tasks[i]); err != nil {
-			return err
-		}
-		if err := w.say(ctx, j, tasks[i], troubles); err != nil {
-			return err
-		}
+		errs.add(w.sayHeldUp(ctx, tasks[i])...)
+		errs.add(w.say(ctx, j, tasks[i], troubles))
 	}
 	for _, j := range scheduled {
 		said := silent(j.DAG, parties(j.DAG.Parties), troubles, false)
-		said = append(said, w.unheardOf(j.DAG, troubles, false, func(x exchange) bool {
-			return !x.report && x.run.Scheduler == w.self && x.run.Job == j.ID
-		})...)
+		said = append(said, w.unheardOf(w.self, j.ID, j.DAG, troubles, false, func(x exchange) bool { return !x.report })...)
 		if reason := waitingFor(said); reason != j.Reason {
-			if _, err := w.store.SetRunningScheduledReason(ctx, j.ID, reason); err != nil {
-				return err
-			}
+			_, err := w.store.SetRunningScheduledReason(ctx, j.ID, reason)
+			errs.add(err)
 		}
 	}
-	return nil
+	return errs
 }
 
 // needed are the parties without which a job does not go on, as far as this site is concerned. At its scheduler they
@@ -391,8 +402,8 @@ func (w *Watch) said(err error) string {
 // say writes what a job of this site waits for. Jobs that have just begun are left alone: most tasks are over soon.
 func (w *Watch) say(ctx context.Context, j openflow.JobRecord, tasks []openflow.TaskRecord, troubles map[openflow.PartyID]trouble) error {
 	said := silent(j.DAG, w.needed(j, tasks), troubles, true)
-	said = append(said, w.unheardOf(j.DAG, troubles, true, func(x exchange) bool {
-		return x.run.Scheduler == j.Scheduler && x.run.Job == j.ID && (!x.report || x.run.Party == j.Party)
+	said = append(said, w.unheardOf(j.Scheduler, j.ID, j.DAG, troubles, true, func(x exchange) bool {
+		return !x.report || x.run.Party == j.Party
 	})...)
 	reason := waitingFor(said)
 	if reason == "" {

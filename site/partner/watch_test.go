@@ -25,9 +25,13 @@ type running struct {
 	tasks     []openflow.TaskRecord
 	writes    int
 	err       error
-	short     error // what is wrong with the own disk
-	spared    int   // how often room was made on it
+	short     error            // what is wrong with the own disk
+	spared    int              // how often room was made on it
+	broken    map[string]error // what is done to a row and fails; see row
 }
+
+// row is what is met by who does that to the row of a job or task.
+func (r *running) row(do, id string) error { return r.broken[do+" "+id] }
 
 func (r *running) CheckSpace() error {
 	r.mu.Lock()
@@ -54,15 +58,18 @@ func (r *running) RunningScheduledJobs(context.Context, int) ([]openflow.Schedul
 	return append([]openflow.ScheduledJob{}, r.scheduled...), nil
 }
 
-func (r *running) TasksOfJob(context.Context, openflow.JobKey) ([]openflow.TaskRecord, error) {
+func (r *running) TasksOfJob(_ context.Context, k openflow.JobKey) ([]openflow.TaskRecord, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]openflow.TaskRecord{}, r.tasks...), nil
+	return append([]openflow.TaskRecord{}, r.tasks...), r.row("read", string(k.Job))
 }
 
 func (r *running) SetTaskReason(_ context.Context, k openflow.TaskKey, reason string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.row("task", string(k.Task)); err != nil {
+		return err
+	}
 	for i, t := range r.tasks {
 		if t.Key == k {
 			r.tasks[i].Reason = reason
@@ -74,6 +81,9 @@ func (r *running) SetTaskReason(_ context.Context, k openflow.TaskKey, reason st
 func (r *running) SetRunningReason(_ context.Context, k openflow.JobKey, reason string) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.row("job", string(k.Job)); err != nil {
+		return false, err
+	}
 	for i, j := range r.jobs {
 		if j.Key() == k {
 			r.jobs[i].Reason = reason
@@ -86,6 +96,9 @@ func (r *running) SetRunningReason(_ context.Context, k openflow.JobKey, reason 
 func (r *running) SetRunningScheduledReason(_ context.Context, id openflow.JobID, reason string) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.row("scheduled", string(id)); err != nil {
+		return false, err
+	}
 	for i, j := range r.scheduled {
 		if j.ID == id {
 			r.scheduled[i].Reason = reason
@@ -371,6 +384,69 @@ func TestPeersAreLeftAlone(t *testing.T) {
 		asked := l.asked["9999"]
 		pass(time.Minute)
 		require.Equal(t, asked, l.asked["9999"])
+	})
+}
+
+// A row that cannot be read or written keeps no other from its reason, at whatever place it stands. One that is gone is no error.
+func TestOneRowFails(t *testing.T) {
+	for name, tc := range map[string]struct {
+		rows []string
+		code openflow.Code
+		logs bool
+	}{
+		"the tasks of a job cannot be read":    {[]string{"read 1"}, openflow.CodeInternal, true},
+		"its reason cannot be written":         {[]string{"job 1"}, openflow.CodeInternal, true},
+		"that of its task cannot":              {[]string{"task b"}, openflow.CodeInternal, true},
+		"that of a job that is scheduled here": {[]string{"scheduled 2"}, openflow.CodeInternal, true},
+		"all of them":                          {[]string{"job 1", "task b", "scheduled 2"}, openflow.CodeUnavailable, true},
+		"all of them are gone":                 {[]string{"read 1", "job 1", "task b", "scheduled 2"}, openflow.CodeNotFound, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			watching(t, begun, func(r *running, l *line, w *partner.Watch, log *bytes.Buffer) {
+				r.mu.Lock()
+				third, fourth, more := r.jobs[0], r.scheduled[0], r.tasks[1]
+				third.ID, fourth.ID, more.Key.Task = "3", "4", "d"
+				r.jobs, r.scheduled, r.tasks = append(r.jobs, third), append(r.scheduled, fourth), append(r.tasks, more)
+				r.broken = map[string]error{}
+				for _, row := range tc.rows {
+					r.broken[row] = openflow.Errorf(tc.code, "the row is broken")
+				}
+				r.mu.Unlock()
+				l.set(func(l *line) { l.wrong["9999"] = openflow.Errorf(openflow.CodeUnavailable, "down") })
+				for range 6 {
+					for _, task := range []int{1, 3} {
+						w.Hindered(r.tasks[task].Key.SessionID(), openflow.WhatItStores, openflow.Errorf(openflow.CodeExhausted, "full"))
+					}
+					pass(2 * time.Second)
+				}
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				require.Contains(t, r.jobs[1].Reason, "waiting for party 9999")
+				require.Contains(t, r.scheduled[1].Reason, "waiting for party 9999")
+				require.Contains(t, r.tasks[3].Reason, "its outputs are refused")
+				require.Equal(t, tc.logs, strings.Contains(log.String(), "the row is broken"), "%s", log)
+				require.Zero(t, r.spared)
+			})
+		})
+	}
+}
+
+// That the disk is full is seen behind whatever else fails before.
+func TestFullDiskBehindAnotherFailure(t *testing.T) {
+	watching(t, begun, func(r *running, _ *line, _ *partner.Watch, log *bytes.Buffer) {
+		r.mu.Lock()
+		third := r.jobs[0]
+		third.ID = "3"
+		r.jobs = append(r.jobs, third)
+		r.broken = map[string]error{
+			"job 1": openflow.Errorf(openflow.CodeInternal, "the row is broken"), "job 3": openflow.Errorf(openflow.CodeExhausted, "no space left"),
+		}
+		r.mu.Unlock()
+		pass(time.Minute)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		require.Equal(t, 1, r.spared)
+		require.Contains(t, log.String(), "times=2")
 	})
 }
 

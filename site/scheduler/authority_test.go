@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -82,4 +83,67 @@ func TestWhoRunsAJobAgain(t *testing.T) {
 		}
 	}
 	require.Equal(t, openflow.MaxReruns-1, again)
+}
+
+// unwritten is a store that cannot write down what is decided.
+type unwritten struct{ *catalogue.Catalogue }
+
+func (unwritten) RecordDecision(context.Context, openflow.AuditEvent) error {
+	return openflow.Errorf(openflow.CodeUnavailable, "the catalogue is busy")
+}
+
+// No job is run again unless that is written down. Where it fails afterwards, the next try is the same event.
+func TestRerunIsWrittenDownFirst(t *testing.T) {
+	n := newNode(t)
+	ctx := t.Context()
+	_, err := n.CreateJob(ctx, "10000", openflow.Submission{DAG: dag(), ID: "1"})
+	require.NoError(t, err)
+	n.record(t, "1", openflow.JobFailed)
+	require.NoError(t, n.catalogue.SetScheduledTasks(ctx, "1", started))
+	n.engine.plans = nil
+	n.Store = unwritten{n.catalogue}
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(n.RerunJob(ctx, "10000", "1")))
+	require.Empty(t, n.engine.plans)
+	n.Store = n.catalogue
+	n.engine.rerunErr = openflow.Errorf(openflow.CodeUnavailable, "the engine is away")
+	for range 2 {
+		require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(n.RerunJob(ctx, "10000", "1")))
+	}
+	n.engine.rerunErr = nil
+	require.NoError(t, n.RerunJob(ctx, "10000", "1"))
+	require.Len(t, n.engine.plans, 3)
+	again, _, err := n.catalogue.Audit(ctx, catalogue.AuditFilter{Party: "10000", Outcome: openflow.OutcomeDone, Action: "job/rerun"})
+	require.NoError(t, err)
+	require.Len(t, again, 1)
+}
+
+// That an initiator has as many jobs as it may have is written down, whether a job is new or is run again. A full disk is not.
+func TestRefusalsOfQuotasAreWrittenDown(t *testing.T) {
+	n := newNode(t)
+	ctx := t.Context()
+	for _, id := range []openflow.JobID{"1", "2"} {
+		_, err := n.CreateJob(ctx, "10000", openflow.Submission{DAG: dag(), ID: id})
+		require.NoError(t, err)
+	}
+	require.NoError(t, n.catalogue.SetScheduledTasks(ctx, "1", started))
+	n.record(t, "1", openflow.JobFailed)
+	refused := func() (actions []string) {
+		t.Helper()
+		events, _, err := n.catalogue.Audit(ctx, catalogue.AuditFilter{Party: "10000", Outcome: openflow.OutcomeRefused})
+		require.NoError(t, err)
+		for _, e := range events {
+			require.Contains(t, e.Detail, "which is as many as it may have")
+			actions = append(actions, e.Action)
+		}
+		return actions
+	}
+	n.Quota.Jobs, n.Space = 3, full
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(second(n.CreateJob(ctx, "10000", openflow.Submission{DAG: dag(), ID: "3"}))))
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(n.RerunJob(ctx, "10000", "1")))
+	require.Empty(t, refused())
+	n.Quota.Jobs, n.Space = 1, nil
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(second(n.CreateJob(ctx, "10000", openflow.Submission{DAG: dag(), ID: "3"}))))
+	require.Equal(t, []string{"job/schedule"}, refused())
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(n.RerunJob(ctx, "10000", "1")))
+	require.ElementsMatch(t, []string{"job/schedule", "job/rerun"}, refused())
 }

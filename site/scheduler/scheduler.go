@@ -6,6 +6,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -69,7 +70,8 @@ var _ openflow.SchedulerService = (*Service)(nil)
 // Spec: fate-flow-api §2.2 (defaults that the scheduler fills in), part 7 #26, #42.
 func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub openflow.Submission) (openflow.Submitted, error) {
 	job, word, err := s.admit(ctx, caller, sub)
-	if code := openflow.CodeOf(err); code == openflow.CodePermission || code == openflow.CodeUnauthorized {
+	code := openflow.CodeOf(err)
+	if code == openflow.CodePermission || code == openflow.CodeUnauthorized || errors.Is(err, openflow.ErrOverQuota) {
 		s.refused(ctx, caller, word, "job/schedule", sub.ID, err)
 	}
 	if err != nil {
@@ -292,6 +294,9 @@ func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id open
 	}
 	if job.Status.Terminal() { // otherwise it counts already
 		if err := s.room(ctx, job.Initiator); err != nil {
+			if errors.Is(err, openflow.ErrOverQuota) {
+				s.refused(ctx, caller, s.word(job.Initiator), "job/rerun", id, err)
+			}
 			return err
 		}
 	}
@@ -307,11 +312,11 @@ func (s *Service) RerunJob(ctx context.Context, caller openflow.PartyID, id open
 	if err != nil {
 		return err
 	}
-	p.Tasks, p.Again = plan.Rerun(p.Tasks, job.Tasks), true
-	if err := s.Engine.RerunJob(ctx, p); err != nil {
-		return openflow.About(openflow.AboutJob, err)
+	if err := s.rerun(ctx, caller, job); err != nil { // what is not written down is not done
+		return err
 	}
-	return s.rerun(ctx, caller, job)
+	p.Tasks, p.Again = plan.Rerun(p.Tasks, job.Tasks), true
+	return openflow.About(openflow.AboutJob, s.Engine.RerunJob(ctx, p))
 }
 
 // jobFor finds a job for its initiator or one of its parties. Others are told that there is none.

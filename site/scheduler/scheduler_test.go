@@ -27,6 +27,7 @@ type engine struct {
 	stopErr  error
 	runs     bool
 	runsErr  error
+	rerunErr error
 	reports  []openflow.Report
 	report   error
 	woken    []openflow.JobID
@@ -46,7 +47,7 @@ func (e *engine) JobRuns(context.Context, openflow.JobID) (bool, error) { return
 
 func (e *engine) RerunJob(_ context.Context, p openflow.JobPlan) error {
 	e.plans = append(e.plans, p)
-	return nil
+	return e.rerunErr
 }
 
 func (e *engine) StopJob(_ context.Context, _ openflow.JobID, s openflow.JobStatus, reason string) (openflow.Stopped, error) {

@@ -149,7 +149,7 @@ func (c *Catalogue) AdmitJob(ctx context.Context, rule openflow.Quota, j openflo
 				return err
 			}
 		}
-		if err := admits(ctx, t.one, j.Peer, rule, 0); err != nil {
+		if err := admits(ctx, t.one, openJobs, j.Peer, rule, 0); err != nil {
 			return err
 		}
 		if err := t.useGrants(ctx, j.Scheduler, j.ID, j.Grants); err != nil {

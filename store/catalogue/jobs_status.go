@@ -134,7 +134,7 @@ func (c *Catalogue) QueueJob(ctx context.Context, rule openflow.Quota, k openflo
 		if changed = n > 0; err != nil || !changed || ended == 0 {
 			return err
 		}
-		return admits(ctx, t.one, openflow.PartyID(peer), rule, 0)
+		return admits(ctx, t.one, openJobs, openflow.PartyID(peer), rule, 0)
 	})
 	if err != nil {
 		return false, classify("update "+k.String(), err)

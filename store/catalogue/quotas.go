@@ -85,8 +85,9 @@ func quotaFor(ctx context.Context, one oneRow, peer openflow.PartyID, rule openf
 	return q.Or(rule), err
 }
 
-// admits refuses so many more jobs of a peer, beside those whose rows are there, when that is too many.
-func admits(ctx context.Context, one oneRow, peer openflow.PartyID, rule openflow.Quota, more int) error {
+// admits refuses so many more jobs of a peer, beside those whose rows are there, when that is too many. count is the query of
+// those rows: openJobs of the jobs in which this site takes part, and scheduledOf of those that it schedules.
+func admits(ctx context.Context, one oneRow, count string, peer openflow.PartyID, rule openflow.Quota, more int) error {
 	if peer == "" {
 		return nil
 	}
@@ -95,7 +96,7 @@ func admits(ctx context.Context, one oneRow, peer openflow.PartyID, rule openflo
 		return err
 	}
 	var open int
-	if err := one(ctx, openJobs, string(peer)).Scan(&open); err != nil {
+	if err := one(ctx, count, string(peer)).Scan(&open); err != nil {
 		return err
 	}
 	if open+more > q.Jobs {
@@ -112,7 +113,7 @@ func (c *Catalogue) MayAdmit(ctx context.Context, rule openflow.Quota, j openflo
 		err = notAgain(ctx, c.one, j.Key(), c.stamp())
 	}
 	if err == nil {
-		err = admits(ctx, c.one, j.Peer, rule, 1)
+		err = admits(ctx, c.one, openJobs, j.Peer, rule, 1)
 	}
 	return classify("create "+j.Key().String(), err)
 }

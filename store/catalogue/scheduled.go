@@ -97,7 +97,7 @@ func (c *Catalogue) AdmitScheduledJob(ctx context.Context, rule openflow.Quota, 
 			return err
 		}
 		if n > 0 {
-			if err := schedules(ctx, t.one, j.Initiator, rule, 0); err != nil {
+			if err := admits(ctx, t.one, scheduledOf, j.Initiator, rule, 0); err != nil {
 				return err
 			}
 			kept = j
@@ -181,19 +181,27 @@ func (c *Catalogue) ScheduledJobsWhere(ctx context.Context, f ScheduledFilter) (
 
 // UpdateScheduledJob moves a scheduled job to a status, like UpdateJobStatus.
 func (c *Catalogue) UpdateScheduledJob(ctx context.Context, id openflow.JobID, to openflow.JobStatus, reason string) (changed bool, err error) {
-	if query, reachable := scheduledMoves[to]; reachable {
-		n, err := c.exec(ctx, query, append([]any{string(id)}, moveArgs(to, reason, c.stamp())...)...)
-		if err != nil || n > 0 {
-			return n > 0, classify("update job "+string(id), err)
-		}
-	} else if !to.Valid() {
-		return false, openflow.Errorf(openflow.CodeInvalid, "job %s: unknown status %q", id, to)
+	query, reachable := scheduledMoves[to]
+	if !reachable {
+		return false, c.refuseScheduledMove(ctx, id, to)
+	}
+	n, err := c.exec(ctx, query, append([]any{string(id)}, moveArgs(to, reason, c.stamp())...)...)
+	if err != nil || n > 0 {
+		return n > 0, classify("update job "+string(id), err)
+	}
+	return false, c.refuseScheduledMove(ctx, id, to)
+}
+
+// refuseScheduledMove explains why no row moved, like refuseJobMove. It moves none itself.
+func (c *Catalogue) refuseScheduledMove(ctx context.Context, id openflow.JobID, to openflow.JobStatus) error {
+	if !to.Valid() {
+		return openflow.Errorf(openflow.CodeInvalid, "job %s: unknown status %q", id, to)
 	}
 	j, err := c.ScheduledJob(ctx, id)
 	if err != nil || j.Status == to {
-		return false, err
+		return err
 	}
-	return false, conflict("job %s is %s and cannot become %s", id, j.Status, to)
+	return conflict("job %s is %s and cannot become %s", id, j.Status, to)
 }
 
 // QueueScheduledJob moves a scheduled job to waiting, like UpdateScheduledJob. One that has ended counts anew among those of its
@@ -215,7 +223,7 @@ func (c *Catalogue) QueueScheduledJob(ctx context.Context, rule openflow.Quota, 
 		if changed = n > 0; err != nil || !changed || ended == 0 || initiator == self {
 			return err
 		}
-		return schedules(ctx, t.one, initiator, rule, 0)
+		return admits(ctx, t.one, scheduledOf, initiator, rule, 0)
 	})
 	switch {
 	case err != nil:
@@ -223,29 +231,13 @@ func (c *Catalogue) QueueScheduledJob(ctx context.Context, rule openflow.Quota, 
 	case changed:
 		return true, nil
 	}
-	return c.UpdateScheduledJob(ctx, id, openflow.JobWaiting, reason) // which says why not
+	return false, c.refuseScheduledMove(ctx, id, openflow.JobWaiting)
 }
 
 // MaySchedule is an early look at one more job of an initiator, a peer, that this node is to schedule. CodeExhausted: it has as
 // many as it may have.
 func (c *Catalogue) MaySchedule(ctx context.Context, rule openflow.Quota, initiator openflow.PartyID) error {
-	return classify("count the jobs of party "+string(initiator), schedules(ctx, c.one, initiator, rule, 1))
-}
-
-// schedules refuses so many more jobs of an initiator, beside those whose rows are there, when that is too many.
-func schedules(ctx context.Context, one oneRow, initiator openflow.PartyID, rule openflow.Quota, more int) error {
-	q, err := quotaFor(ctx, one, initiator, rule)
-	if err != nil || q.Jobs == 0 {
-		return err
-	}
-	var open int
-	if err := one(ctx, scheduledOf, string(initiator)).Scan(&open); err != nil {
-		return err
-	}
-	if open+more > q.Jobs {
-		return tooMany(initiator, q.Jobs)
-	}
-	return nil
+	return classify("count the jobs of party "+string(initiator), admits(ctx, c.one, scheduledOf, initiator, rule, 1))
 }
 
 // SetScheduledProgress raises the progress of a scheduled job, in percent; a value not above the stored one changes

@@ -240,3 +240,36 @@ func testCounts(t *testing.T, newCatalogue opener) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{"10000 is busy": 1}, waits)
 }
+
+// A job that ends just after it could not be moved to waiting is not opened by the answer that says so, whatever its initiator may
+// have.
+func TestRefusedMoveMovesNothing(t *testing.T) { atEngines(t, testRefusedMoveMovesNothing) }
+
+func testRefusedMoveMovesNothing(t *testing.T, place catalogue.Options) {
+	ctx, rule := t.Context(), openflow.Quota{Jobs: 1}
+	other := mustOpen(t, place)
+	moves, looks, at := false, 0, &clock{}
+	place.Now = func() time.Time {
+		if looks++; moves && looks == 2 { // after the move that was tried
+			_, err := other.UpdateScheduledJob(ctx, "j", openflow.JobFailed, "")
+			require.NoError(t, err)
+		}
+		return at.now()
+	}
+	c := mustOpen(t, place)
+	for _, id := range []openflow.JobID{"j", "open"} {
+		_, err := c.AdmitScheduledJob(ctx, openflow.Quota{}, scheduled(id, "", "h"))
+		require.NoError(t, err)
+	}
+	_, err := other.UpdateScheduledJob(ctx, "j", openflow.JobRunning, "")
+	require.NoError(t, err)
+	moves, looks = true, 0
+	changed, err := c.QueueScheduledJob(ctx, rule, "10000", "j", "")
+	require.False(t, changed)
+	requireCode(t, openflow.CodeConflict, err)
+	got, err := c.ScheduledJob(ctx, "j")
+	require.NoError(t, err)
+	require.NotEqual(t, openflow.JobWaiting, got.Status)
+	_, err = c.UpdateScheduledJob(ctx, "j", "none", "")
+	requireCode(t, openflow.CodeInvalid, err)
+}
