@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"os"
@@ -15,59 +14,49 @@ import (
 	"openflow/runtime/driver"
 )
 
-// saveBeginning keeps the first frames of an output that is long. The daemon keeps the newest, so a flood would wash them away.
-// A file outlives this process, as the container does. That it cannot be written is said, and hinders nothing.
-func (r *Runtime) saveBeginning(ctx context.Context, name string, frames []byte) {
+// unfinished ends the name of a folder that is being written.
+const unfinished = ".new"
+
+// saveBeginning keeps what came first of an output that is long. The daemon keeps the newest, so a flood would wash that away.
+// A folder outlives this process, as the container does. That it cannot be written is said, and hinders nothing.
+func (r *Runtime) saveBeginning(ctx context.Context, name string, stdout, stderr []byte) {
 	if r.outputs == "" || driver.ValidateName(name) != nil {
 		return
 	}
-	path := filepath.Join(r.outputs, name)
-	err := os.MkdirAll(r.outputs, 0o700)
+	folder := filepath.Join(r.outputs, name)
+	if _, err := os.Lstat(folder); err == nil {
+		return // another process has started it, and has heard more
+	}
+	partly := folder + unfinished
+	err := os.MkdirAll(partly, 0o700)
 	if err == nil {
-		err = os.WriteFile(path+".new", frames, 0o600)
+		err = errors.Join(os.WriteFile(filepath.Join(partly, "stdout"), stdout, 0o600), os.WriteFile(filepath.Join(partly, "stderr"), stderr, 0o600))
 	}
 	if err == nil {
-		err = os.Rename(path+".new", path)
+		err = os.Rename(partly, folder)
 	}
 	if err != nil {
-		_ = os.Remove(path + ".new") // part of it would take room for nothing
+		_ = os.RemoveAll(partly) // part of it would take room for nothing
 		r.log.WarnContext(ctx, "the beginning of a long output is not kept", "container", name, "err", err)
 	}
 }
 
-// beginning is what saveBeginning has kept of both outputs; empty when they are short.
-func (r *Runtime) beginning(name string) (stdout, stderr []byte) {
+// begins is what saveBeginning has kept of both outputs; empty when they are short.
+func (r *Runtime) begins(name string) (stdout, stderr []byte) {
 	if r.outputs == "" {
 		return nil, nil
 	}
-	frames, err := os.ReadFile(filepath.Join(r.outputs, name))
-	if err != nil {
-		return nil, nil // there is none, or it cannot be read: the daemon has the rest
-	}
-	return demultiplex(frames)
+	folder := filepath.Join(r.outputs, name)
+	stdout, _ = os.ReadFile(filepath.Join(folder, "stdout")) // there is none, or it cannot be read: the daemon has the rest
+	stderr, _ = os.ReadFile(filepath.Join(folder, "stderr"))
+	return stdout, stderr
 }
 
 func (r *Runtime) forgetBeginning(name string) {
 	if r.outputs != "" {
-		_ = os.Remove(filepath.Join(r.outputs, name)) // most containers have none
+		folder := filepath.Join(r.outputs, name) // most containers have none
+		_, _ = os.RemoveAll(folder), os.RemoveAll(folder+unfinished)
 	}
-}
-
-// demultiplex tells the two outputs in frames of stdcopy apart. The last frame may be cut.
-func demultiplex(frames []byte) (stdout, stderr []byte) {
-	const header = 8 // the stream, three bytes of nothing, and the size
-	for len(frames) >= header {
-		size := min(uint64(binary.BigEndian.Uint32(frames[4:header])), uint64(len(frames)-header))
-		text := frames[header : header+size]
-		switch stdcopy.StdType(frames[0]) {
-		case stdcopy.Stdout:
-			stdout = append(stdout, text...)
-		case stdcopy.Stderr:
-			stderr = append(stderr, text...)
-		}
-		frames = frames[header+size:]
-	}
-	return stdout, stderr
 }
 
 // begun writes on what the daemon still has of an output, behind the beginning of it where that has gone.

@@ -3,9 +3,7 @@ package engine
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -38,23 +36,6 @@ func TestBeginningComesFirst(t *testing.T) {
 			require.Empty(t, stderr.String(), name)
 		}
 	}
-}
-
-// What was heard first is a cut of the daemon's frames.
-func TestFramesOfTheBeginning(t *testing.T) {
-	var frames bytes.Buffer
-	for i := range 3 {
-		for kind, name := range map[stdcopy.StdType]string{stdcopy.Stdout: "out", stdcopy.Stderr: "err"} {
-			frame(&frames, kind, fmt.Sprintf("%s %d\n", name, i))
-		}
-	}
-	const out, errs = "out 0\nout 1\nout 2\n", "err 0\nerr 1\nerr 2\n"
-	for cut := range frames.Len() + 1 {
-		stdout, stderr := demultiplex(frames.Bytes()[:cut])
-		require.True(t, strings.HasPrefix(out, string(stdout)) && strings.HasPrefix(errs, string(stderr)), cut)
-	}
-	stdout, stderr := demultiplex(frames.Bytes())
-	require.Equal(t, []string{out, errs}, []string{string(stdout), string(stderr)})
 }
 
 // frame writes a text as the daemon does.

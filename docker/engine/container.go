@@ -282,17 +282,22 @@ func (r *Runtime) remove(ctx context.Context, name string) error {
 
 // Logs implements driver.Runtime. The daemon keeps the newest 16 to 32 MiB of a container's output, and we its beginning.
 func (r *Runtime) Logs(ctx context.Context, name string, stdout, stderr io.Writer) error {
-	if l, ok := r.launched(name); ok && l.ear.all(ctx) {
+	l, started := r.launched(name)
+	if started && l.ear.all(ctx) {
 		return l.ear.copy(stdout, stderr)
 	}
-	if _, err := r.inspect(ctx, name); err != nil {
+	c, err := r.inspect(ctx, name)
+	if err != nil {
 		return err
+	}
+	if started && status(c).State == driver.StateExited {
+		l.ear.end(ctx) // a busy machine hears the beginning late
 	}
 	body, err := r.api.ContainerLogs(ctx, name, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true})
 	if err != nil {
 		return r.wrap(ctx, err, subject(name))
 	}
-	firstOut, firstErr := r.beginning(name)
+	firstOut, firstErr := r.begins(name)
 	err = copyBegun(stdout, stderr, body, firstOut, firstErr)
 	return r.wrap(ctx, errors.Join(err, body.Close()), subject(name))
 }

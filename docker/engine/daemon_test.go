@@ -25,7 +25,7 @@ type wire struct {
 	t  *testing.T
 
 	mu       sync.Mutex
-	listener net.Listener
+	listener net.Listener // nil: cut
 	conns    []net.Conn
 }
 
@@ -56,7 +56,11 @@ func (w *wire) mend() {
 				continue
 			}
 			w.mu.Lock()
-			w.conns = append(w.conns, near, far)
+			if w.listener != l { // cut meanwhile
+				_, _ = near.Close(), far.Close()
+			} else {
+				w.conns = append(w.conns, near, far)
+			}
 			w.mu.Unlock()
 			for from, to := range map[net.Conn]net.Conn{near: far, far: near} {
 				go func() {
@@ -72,6 +76,7 @@ func (w *wire) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_ = w.listener.Close()
+	w.listener = nil
 	for _, c := range w.conns {
 		_ = c.Close()
 	}

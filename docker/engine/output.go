@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"io"
 	"sync/atomic"
 	"time"
@@ -11,12 +11,13 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// keptOutput is how much of a container's output a Runtime keeps in memory. Most programs write less. What is more is
-// read from the daemon once the container has exited.
-const keptOutput = 64 << 10
+// keptOutput is how much of each of a container's two outputs a Runtime keeps in memory. Most programs write less. What is
+// more is read from the daemon once the container has exited. heardOutput is how much of both is listened to: one of them
+// may be much ahead of the other.
+const keptOutput, heardOutput = 64 << 10, 4 << 20
 
 // outputLag is how long the end of a container's output may come after the news of its death.
-const outputLag = time.Second
+const outputLag = 3 * time.Second
 
 // ear hears a container from before its start: its events, and what it writes.
 //
@@ -30,11 +31,24 @@ type ear struct {
 	died   atomic.Bool // they have told of the death
 	hangUp context.CancelFunc
 
-	output client.HijackedResponse
-	ended  chan struct{} // closed at the end of the output
-	kept   bytes.Buffer  // frames of stdcopy; read once ended is closed
-	long   func([]byte)  // is given the frames that were kept of what is too much
-	whole  bool          // all that has come is in kept; read once ended is closed
+	output         client.HijackedResponse
+	ended          chan struct{}               // closed at the end of the output; what follows is read then
+	stdout, stderr beginning                   // what has come first
+	long           func(stdout, stderr []byte) // is given what was kept of what is too much
+	whole          bool                        // all that has come is kept
+}
+
+// beginning keeps what is written first, and takes all.
+type beginning struct {
+	text []byte
+	more bool // was written than is kept
+}
+
+// Write implements io.Writer.
+func (b *beginning) Write(p []byte) (int, error) {
+	n := min(len(p), keptOutput-len(b.text))
+	b.text, b.more = append(b.text, p[:n]...), b.more || n < len(p)
+	return len(p), nil
 }
 
 // listen begins to hear a container that has not started. That this fails is no loss: then there is no ear.
@@ -52,7 +66,9 @@ func (r *Runtime) listen(ctx context.Context, l launch) *ear {
 		}
 		return nil
 	}
-	e.output, e.long = attached.HijackedResponse, func(frames []byte) { r.saveBeginning(ctx, l.status.Name, frames) }
+	e.output, e.long = attached.HijackedResponse, func(stdout, stderr []byte) {
+		r.saveBeginning(ctx, l.status.Name, stdout, stderr)
+	}
 	go e.keep()
 	return e
 }
@@ -60,13 +76,15 @@ func (r *Runtime) listen(ctx context.Context, l launch) *ear {
 // keep reads the output to its end, or until it is too much: what nobody reads would block the program.
 func (e *ear) keep() {
 	defer close(e.ended)
-	n, err := io.Copy(&e.kept, io.LimitReader(e.output.Reader, keptOutput+1))
+	heard := &io.LimitedReader{R: e.output.Reader, N: heardOutput}
+	_, err := stdcopy.StdCopy(&e.stdout, &e.stderr, heard)
 	e.output.Close()
-	if e.whole = err == nil && n <= keptOutput; !e.whole {
-		if n > keptOutput {
-			e.long(e.kept.Bytes())
+	much := heard.N <= 0 || e.stdout.more || e.stderr.more
+	if e.whole = err == nil && !much; !e.whole {
+		if much {
+			e.long(e.stdout.text, e.stderr.text)
 		}
-		e.kept = bytes.Buffer{}
+		e.stdout, e.stderr = beginning{}, beginning{}
 	}
 }
 
@@ -78,16 +96,21 @@ func (e *ear) close() {
 	}
 }
 
-// all reports whether e has all that the container has written. It waits a moment for the end of it.
+// all reports whether e has all that the container has written.
 func (e *ear) all(ctx context.Context) bool {
-	if e == nil || !e.died.Load() {
+	return e != nil && e.died.Load() && e.end(ctx) && e.whole
+}
+
+// end waits a moment for the end of the output, and for its beginning to be saved. The container has exited.
+func (e *ear) end(ctx context.Context) bool {
+	if e == nil {
 		return false
 	}
 	late := time.NewTimer(outputLag)
 	defer late.Stop()
 	select {
 	case <-e.ended:
-		return e.whole
+		return true
 	case <-late.C:
 	case <-ctx.Done():
 	}
@@ -96,6 +119,7 @@ func (e *ear) all(ctx context.Context) bool {
 
 // copy writes what the container has written; see all.
 func (e *ear) copy(stdout, stderr io.Writer) error {
-	_, err := stdcopy.StdCopy(stdout, stderr, bytes.NewReader(e.kept.Bytes()))
-	return err
+	_, err := stdout.Write(e.stdout.text)
+	_, err2 := stderr.Write(e.stderr.text)
+	return errors.Join(err, err2)
 }
