@@ -59,7 +59,7 @@ type JobRecord struct {
 	Peer            PartyID   // whose quota it counts to; empty: nobody's, it is this site's own
 	Lease           time.Time // when it ends here unless its scheduler still drives it; zero: never
 	Closed          bool      // this site has ended it for good: no rerun opens it again
-	Reruns          int       // how often it was opened again after its end
+	Reruns          int       // how often it has run again after its end
 
 	Grants []GrantID // that it is created on, each of which it uses once; not part of the row that is read
 }
@@ -99,7 +99,7 @@ type ScheduledJob struct {
 	UpdateTime     time.Time
 	StartTime      time.Time
 	EndTime        time.Time
-	Reruns         int // how often it was opened again after its end
+	Reruns         int // how often it has run again after its end
 
 	Grants []GrantID // as of a JobRecord
 }

@@ -226,3 +226,16 @@ func TestStopJobOfAStrangerTouchesNothing(t *testing.T) {
 	require.Empty(t, s.engine.stopped)
 	require.Equal(t, openflow.JobRunning, s.job("1").Status)
 }
+
+// A rerun that some other party refuses uses up none of those that a job has.
+func TestRefusedReopeningsAreNotCounted(t *testing.T) {
+	s, ctx := newSite(t), t.Context()
+	s.running("1", dag())
+	k := jobKey("1", host)
+	require.NoError(t, s.StopJob(ctx, k, openflow.JobEnd{Status: openflow.JobFailed}))
+	for range openflow.MaxReruns + 1 {
+		require.NoError(t, s.reserves(ctx, k))
+		require.NoError(t, s.StopJob(ctx, k, openflow.JobEnd{Status: openflow.JobFailed}))
+	}
+	require.Zero(t, s.job("1").Reruns)
+}

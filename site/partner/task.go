@@ -244,7 +244,11 @@ func (s *Service) mayFollow(ctx context.Context, k openflow.TaskKey, last openfl
 	if err != nil {
 		return err
 	}
-	if most := (1 + job.DAG.Conf.AutoRetries) * (1 + job.Reruns); k.Version >= most {
+	runs := 1 + job.Reruns
+	if job.Status == openflow.JobWaiting && !job.StartTime.IsZero() {
+		runs++ // it counts once it runs, which is about to be
+	}
+	if k.Version >= (1+job.DAG.Conf.AutoRetries)*runs {
 		return openflow.Errorf(openflow.CodeConflict, "%s is no version of this job: it has %d retries, and was run again %d times", k,
 			job.DAG.Conf.AutoRetries, job.Reruns).WithHint("its initiator can run it again, or submit it anew with auto_retries")
 	}

@@ -52,13 +52,13 @@ func (s *Service) taken(ctx context.Context, caller openflow.PartyID, word openf
 	return s.ledger().Done(ctx, asked(caller, word, "job/schedule", job.ID), job.Grants)
 }
 
-// rerun records that a job is run again, as one event for each time.
+// rerun records that a job is run again, as one event for each of its ends.
 func (s *Service) rerun(ctx context.Context, caller openflow.PartyID, job openflow.ScheduledJob) error {
 	if caller == s.Self {
 		return nil
 	}
 	a := asked(caller, s.word(job.Initiator), "job/rerun", job.ID)
-	a.ID = fmt.Sprintf("%s %d", a.ID, job.Reruns+1)
+	a.ID = fmt.Sprintf("%s %d %d", a.ID, job.Reruns, job.EndTime.UnixMilli())
 	return s.ledger().Done(ctx, a, nil)
 }
 

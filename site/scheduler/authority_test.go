@@ -57,6 +57,7 @@ func TestWhoRunsAJobAgain(t *testing.T) {
 	d.Conf.Initiator = "10000"
 	_, err := n.CreateJob(ctx, "10000", openflow.Submission{DAG: d, ID: "1"})
 	require.NoError(t, err)
+	n.record(t, "1", openflow.JobRunning)
 	n.record(t, "1", openflow.JobFailed)
 	require.NoError(t, n.catalogue.SetScheduledTasks(ctx, "1", started))
 	for i := range openflow.MaxReruns {

@@ -16,8 +16,8 @@ var jobStatuses = []openflow.JobStatus{
 
 // The compare-and-sets of both job tables, by target status.
 var (
-	jobMoves       = moves("job", jobKey+" and (not closed or end_time = 0)"+mayReopen, reopened+oneMore, 5, openflow.JobStatus.Before)
-	scheduledMoves = moves("scheduled_job", "job_id = $1"+mayReopen, oneMore, 2, beforeScheduled)
+	jobMoves       = moves("job", jobKey+" and (not closed or end_time = 0)"+mayReopen, reopened, 5, openflow.JobStatus.Before)
+	scheduledMoves = moves("scheduled_job", "job_id = $1"+mayReopen, "", 2, beforeScheduled)
 )
 
 // reopened is what changes of a job that runs again. It is the youngest in the queue, and has a lease for a minute, in which
@@ -25,8 +25,8 @@ var (
 const reopened = `, age = case when end_time > 0 then (select coalesce(max(age), 0) + 1 from job) else age end,
 	lease = case when end_time > 0 and lease > 0 then cast($7 as bigint) + 60000 else lease end`
 
-// oneMore counts that a job runs again, and mayReopen bounds how often.
-const oneMore = `, reruns = case when end_time > 0 then reruns + 1 else reruns end`
+// oneMore counts that a job runs again. Opened again alone it has run nothing: a party may refuse it. mayReopen bounds how often.
+const oneMore = `, reruns = case when start_time > 0 then reruns + 1 else reruns end`
 
 var mayReopen = fmt.Sprintf(" and (end_time = 0 or reruns < %d)", openflow.MaxReruns)
 
@@ -55,7 +55,11 @@ func moves(table, key, more string, first int, before func(openflow.JobStatus) [
 			// Keep why it waited; what a job waits for while it runs is no reason of its end.
 			reason = "case when " + reason + " = '' and status <> 'running' then reason else " + reason + " end"
 		}
-		if to != openflow.JobWaiting {
+		switch to {
+		case openflow.JobWaiting:
+		case openflow.JobRunning:
+			more = oneMore
+		case openflow.JobReady, openflow.JobCanceled, openflow.JobTimeout, openflow.JobFailed, openflow.JobSuccess:
 			more = ""
 		}
 		m[to] = fmt.Sprintf(`update %s set status = $%d, reason = %s, update_time = $%d, end_time = $%d,
