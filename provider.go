@@ -1,7 +1,6 @@
 package openflow
 
 import (
-	"encoding/json"
 	"strings"
 	"time"
 )
@@ -108,13 +107,6 @@ type ProviderRecord struct {
 
 // Ref names the provider, without a device.
 func (r ProviderRecord) Ref() ProviderRef { return ProviderRef{Name: r.Name, Version: r.Version} }
-
-// ComponentRecord is a component of a provider in a site's registry.
-type ComponentRecord struct {
-	Name        string
-	Provider    ProviderRef // without a device
-	Description json.RawMessage
-}
 
 // Program is what a run is started with.
 type Program struct {

@@ -8,7 +8,6 @@ package registry
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -268,11 +267,9 @@ func (g *Registry) components(ctx context.Context, p openflow.ProviderRecord) (m
 	}
 	have = described{p.Digest, map[string]jobcheck.Component{}}
 	for _, row := range rows {
-		var doc document
-		if err := json.Unmarshal(row.Description, &doc); err != nil || doc.Component == nil {
-			return nil, openflow.Errorf(openflow.CodeInternal, "the catalogue's description of component %q of provider %s is not readable", row.Name, p.Ref())
+		if have.components[row.Name], err = jobcheck.Of(row); err != nil {
+			return nil, openflow.Errorf(openflow.CodeInternal, "the catalogue's description of component %q of provider %s is not readable: %w", row.Name, p.Ref(), err)
 		}
-		have.components[row.Name] = doc.Component.Component
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -3,11 +3,11 @@ package catalogue
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"openflow"
+	"openflow/store/document"
 )
 
 // providerRow is a row of the table provider.
@@ -28,7 +28,7 @@ type offerRow struct {
 	Name        string `db:"name"`
 	Provider    string `db:"provider"`
 	Version     string `db:"version"`
-	Description string `db:"description"` // JSON
+	Description string `db:"description"` // document.Component
 }
 
 // defaultRow is a row of the table component_default.
@@ -123,8 +123,12 @@ func (c *Catalogue) putProvider(ctx context.Context, t *tx, p openflow.ProviderR
 		AddedAt: orNow(p.AddedAt, c.stamp()),
 	})...)
 	for _, o := range components {
+		var text string
 		if err == nil {
-			_, err = t.exec(ctx, insertOffer, offerColumns.values(offerRow{o.Name, p.Name, p.Version, string(o.Description)})...)
+			text, err = encode("the description of component "+o.Name, document.EncodeComponent(o))
+		}
+		if err == nil {
+			_, err = t.exec(ctx, insertOffer, offerColumns.values(offerRow{o.Name, p.Name, p.Version, text})...)
 		}
 	}
 	return err
@@ -170,9 +174,11 @@ func (c *Catalogue) Components(ctx context.Context, name, version string) ([]ope
 	query := `select ` + offerColumns.names + ` from component where provider = $1 and version = $2 order by name`
 	err := c.each(ctx, query, []any{name, version}, func(from row) error {
 		r, err := offerColumns.scan(from)
-		list = append(list, openflow.ComponentRecord{
-			Name: r.Name, Provider: openflow.ProviderRef{Name: r.Provider, Version: r.Version}, Description: json.RawMessage(r.Description),
-		})
+		if err != nil {
+			return err
+		}
+		c, err := decodeComponent(r)
+		list = append(list, c)
 		return err
 	})
 	return list, classify("list the components of provider "+name, err)

@@ -16,8 +16,13 @@ func provider(name, version string) (openflow.ProviderRecord, []openflow.Compone
 		Dialect: "toy", Enabled: true, AddedBy: "ann",
 	}
 	return p, []openflow.ComponentRecord{
-		{Name: "psi", Provider: p.Ref(), Description: json.RawMessage(`{"component":{"name":"psi"}}`)},
-		{Name: "scale", Provider: p.Ref(), Description: json.RawMessage(`{"component":{"name":"scale"}}`)},
+		{
+			Name: "psi", Provider: p.Ref(), Form: "fate", Title: "PSI", Roles: []openflow.Role{openflow.RoleGuest}, Stages: []openflow.Stage{openflow.StageDefault},
+			Parameters: []openflow.ComponentParameter{{Name: "curve", Optional: true, Default: json.Number("12"), Schema: json.RawMessage(`{"type":"integer"}`)}},
+			Protocols:  []openflow.Protocol{{Name: "acme/psi", Version: "1"}}, Declared: true, Way: openflow.WayTask,
+			Description: json.RawMessage(`{"component":{"name":"psi"}}`),
+		},
+		{Name: "scale", Provider: p.Ref(), Form: "interop", Description: json.RawMessage(`{"componentName":"scale"}`)},
 	}
 }
 

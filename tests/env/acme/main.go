@@ -16,8 +16,8 @@ var version = "1.0.0"
 func main() {
 	both := []openflow.Role{openflow.RoleGuest, openflow.RoleHost}
 	component.Program{Provider: "acme", Version: version, Components: []component.Component{
-		{Name: "greet", Description: "guest and host say hello to each other", Roles: both, Run: greet},
-		{Name: "noop", Description: "says a word", Roles: both, Parameters: params{}, Run: say},
+		{Name: "greet", Description: "guest and host say hello to each other", Roles: both, Run: greet, Protocols: []openflow.Protocol{{Name: "acme/greet", Version: "1"}}},
+		{Name: "noop", Description: "says a word", Roles: both, Parameters: params{}, Run: say, Protocols: component.Alone},
 	}}.Main()
 }
 
