@@ -1,14 +1,14 @@
 package cli
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"openflow/sdk"
+	"openflow"
+	"openflow/sdk/wire"
 )
 
 func componentCommands(o *options) *cobra.Command {
@@ -32,10 +32,10 @@ func componentsCommand(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return o.show(c, append([]sdk.Component{}, list...), func(w io.Writer) {
-				line(w, "COMPONENT", "PROVIDER", "DEFAULT")
+			return o.show(c, append([]wire.Component{}, list...), func(w io.Writer) {
+				line(w, "COMPONENT", "PROVIDER", "DEFAULT", "ROLES", "STAGES", "PROTOCOLS", "RUNTIME")
 				for _, one := range list {
-					line(w, one.Name, one.Provider, yesNo(one.Default))
+					line(w, one.Name, one.Provider, yesNo(one.Default), words(one.Roles), words(one.Stages), spoken(one.Protocols), one.Runtime+", "+string(one.Way))
 				}
 			})
 		},
@@ -47,8 +47,8 @@ func componentShowCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Show what a component says of itself",
-		Long: `Show what a component says of itself: parameters, inputs, outputs, roles and stages. Without --provider it is the one that
-serves jobs which name no provider.`,
+		Long: `Show what a component says of itself: roles, stages, protocols, parameters, inputs and outputs. Without --provider it is the
+one that serves jobs which name no provider. With -o json its description is there as it was given.`,
 		Example: `  openflow component show psi --provider acme`,
 		Args:    positional("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -57,18 +57,75 @@ serves jobs which name no provider.`,
 				return err
 			}
 			return o.show(c, one, func(w io.Writer) {
-				line(w, one.Name+" of "+one.Provider)
-				var text bytes.Buffer
-				if json.Indent(&text, one.Description, "", "  ") == nil {
-					for l := range strings.Lines(text.String()) {
-						line(w, strings.TrimSuffix(l, "\n"))
-					}
-				}
+				component(w, one)
 			})
 		},
 	}
 	c.Flags().StringVar(&provider, "provider", "", "whose: name or name:version")
 	return c
+}
+
+// component writes what people want to know of a component.
+func component(w io.Writer, c wire.Component) {
+	line(w, c.Name+" of "+c.Provider, c.Title)
+	if c.Summary != "" {
+		line(w, c.Summary)
+	}
+	line(w, "roles", words(c.Roles))
+	line(w, "stages", words(c.Stages))
+	line(w, "speaks", spoken(c.Protocols))
+	line(w, "runs on", c.Runtime+", "+string(c.Way))
+	line(w, "described as", c.Form)
+	for _, p := range c.Parameters {
+		line(w, "parameter", p.Name, need(p.Optional), usual(p.Default), p.Summary)
+	}
+	for _, side := range []struct {
+		name string
+		list []wire.Artifact
+	}{{"input", c.Inputs}, {"output", c.Outputs}} {
+		for _, a := range side.list {
+			line(w, side.name, a.Key, string(a.Kind), strings.Join(a.Types, ", "), need(a.Optional), words(a.Stages), words(a.Roles))
+		}
+	}
+	for _, text := range c.Warnings {
+		line(w, "warning", text)
+	}
+}
+
+func words[T ~string](list []T) string {
+	texts := make([]string, len(list))
+	for i, one := range list {
+		texts[i] = string(one)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// spoken names protocols. A component without any talks to no other party.
+func spoken(list []wire.Protocol) string {
+	texts := make([]string, len(list))
+	for i, p := range list {
+		texts[i] = openflow.Protocol(p).String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+func need(optional bool) string {
+	if optional {
+		return "optional"
+	}
+	return "required"
+}
+
+// usual is a default as JSON has it.
+func usual(v any) string {
+	if v == nil {
+		return ""
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return "default " + string(text)
 }
 
 func componentDefaultCommand(o *options) *cobra.Command {

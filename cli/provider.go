@@ -59,6 +59,9 @@ write the file. Where tasks run in Docker, it must be one static program. Its co
 			}
 			return o.show(c, p, func(w io.Writer) {
 				line(w, "provider "+p.Ref()+" is registered: "+strings.Join(p.Components, ", "))
+				for _, text := range p.Warnings {
+					line(w, "warning: "+text)
+				}
 			})
 		},
 	}

@@ -55,7 +55,7 @@ func start(tb testing.TB, token string) (*site, *sdk.Client) {
 	own := openflow.ProviderRecord{Name: "openflow", Version: "1", Kind: openflow.ProviderBuiltIn, Digest: "sha256:1", Enabled: true}
 	var offers []openflow.ComponentRecord
 	for _, name := range []string{"lr", "psi"} {
-		offers = append(offers, openflow.ComponentRecord{Name: name, Description: json.RawMessage(`{"component":{"name":"` + name + `"}}`)})
+		offers = append(offers, openflow.ComponentRecord{Name: name, Form: "fate", Description: json.RawMessage(`{"component":{"name":"` + name + `"}}`)})
 	}
 	require.NoError(tb, rows.SetBuiltIn(tb.Context(), own, offers))
 	log := slog.New(slog.DiscardHandler)

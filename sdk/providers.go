@@ -2,9 +2,9 @@ package sdk
 
 import (
 	"context"
-	"encoding/json"
 
 	"openflow"
+	"openflow/sdk/wire"
 )
 
 // Provider is a provider of components in the node's registry.
@@ -18,20 +18,13 @@ type Provider struct {
 	Enabled    bool     `json:"enabled"`    // it takes new jobs
 	AddedBy    string   `json:"added_by"`   // user
 	AddedAt    int64    `json:"added_at"`   // milliseconds since 1970
-	Components []string `json:"components"` // not in lists
+	Components []string `json:"components"` // not in lists, like what follows
+	Warnings   []string `json:"warnings"`   // what of their descriptions is ignored, or was made up for
 }
 
 // Ref names the provider.
 func (p Provider) Ref() string {
 	return openflow.ProviderRef{Name: p.Name, Version: p.Version}.String()
-}
-
-// Component is a component of one provider.
-type Component struct {
-	Name        string          `json:"name"`
-	Provider    string          `json:"provider"` // name:version
-	Default     bool            `json:"default"`  // it serves jobs that name no provider
-	Description json.RawMessage `json:"description,omitempty"`
 }
 
 // providerChange is the body of the routes that change the registry.
@@ -86,15 +79,15 @@ func (c *Client) changeProvider(ctx context.Context, path, provider string) (Pro
 }
 
 // Components lists what jobs may use at the node, of every provider that takes new jobs.
-func (c *Client) Components(ctx context.Context) ([]Component, error) {
-	var list []Component
+func (c *Client) Components(ctx context.Context) ([]wire.Component, error) {
+	var list []wire.Component
 	err := c.fetch(ctx, "/openflow/v1/user/component/list", nil, &list)
 	return list, err
 }
 
 // Component gives the whole description of a component. An empty provider is the one that serves jobs which name none.
-func (c *Client) Component(ctx context.Context, name, provider string) (Component, error) {
-	var one Component
+func (c *Client) Component(ctx context.Context, name, provider string) (wire.Component, error) {
+	var one wire.Component
 	err := c.fetch(ctx, "/openflow/v1/user/component/show", query("component", name, "provider", provider), &one)
 	return one, err
 }

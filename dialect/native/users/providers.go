@@ -1,7 +1,6 @@
 package users
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"openflow"
@@ -20,7 +19,8 @@ type Provider struct {
 	Enabled    bool     `json:"enabled"`
 	AddedBy    string   `json:"added_by"`
 	AddedAt    *int64   `json:"added_at"`
-	Components []string `json:"components,omitempty"` // in show and add
+	Components []string `json:"components,omitempty"` // in show and add, like what follows
+	Warnings   []string `json:"warnings,omitempty"`   // what of their descriptions is ignored, or was made up for
 }
 
 func encodeProvider(p openflow.ProviderRecord, components []openflow.ComponentRecord) Provider {
@@ -30,6 +30,9 @@ func encodeProvider(p openflow.ProviderRecord, components []openflow.ComponentRe
 	}
 	for _, c := range components {
 		out.Components = append(out.Components, c.Name)
+		for _, text := range c.Warnings {
+			out.Warnings = append(out.Warnings, c.Name+": "+text)
+		}
 	}
 	return out
 }
@@ -129,19 +132,11 @@ func (a *api) disableProvider(r *http.Request) (any, error) {
 	})
 }
 
-// Component is a component of one provider, as the application layer shows it.
-type Component struct {
-	Name        string          `json:"name"`
-	Provider    string          `json:"provider"` // name:version
-	Default     bool            `json:"default"`  // it serves jobs that name no provider
-	Description json.RawMessage `json:"description,omitempty"`
-}
-
 func (a *api) listComponents(r *http.Request) (any, error) {
 	list, err := a.Providers.Offers(r.Context())
-	out := make([]Component, len(list))
+	out := make([]wire.Component, len(list))
 	for i, o := range list {
-		out[i] = Component{Name: o.Name, Provider: o.Provider.String(), Default: o.Default}
+		out[i] = wire.EncodeComponent(o.ComponentRecord, o.Default, a.Providers.Device).Listed()
 	}
 	return out, err
 }
@@ -158,7 +153,7 @@ func (a *api) showComponent(r *http.Request) (any, error) {
 		return nil, err
 	}
 	o, err := a.Providers.Offer(r.Context(), name, provider)
-	return Component{Name: o.Name, Provider: o.Provider.String(), Default: o.Default, Description: o.Description}, err
+	return wire.EncodeComponent(o.ComponentRecord, o.Default, a.Providers.Device), err
 }
 
 // preferProvider says which provider serves a component where the job names none.
