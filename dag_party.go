@@ -10,6 +10,7 @@ import (
 type TaskSpec struct {
 	Name       TaskName
 	Component  string
+	Of         ProviderRef // as of a Task
 	Stage      Stage
 	Parameters Parameters
 	Inputs     []Input // channels that reach this party only
@@ -19,6 +20,9 @@ type TaskSpec struct {
 
 // ForParty derives what p runs, in the order of the DAG: tasks that p takes part in, parameters and configuration with
 // p's overrides merged in (top-level keys and inputs replaced), channels that reach p.
+//
+// Which provider is named goes by an order of its own: what is said of the task at p, else of the task, else of all tasks of p,
+// else of all tasks of the job.
 //
 // Spec: fate-flow-api §4.2.3, §4.3.
 func (d *DAG) ForParty(p Party) []TaskSpec { return d.Parts().Of(p) }

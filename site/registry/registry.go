@@ -305,7 +305,7 @@ func (g *Registry) Offers(ctx context.Context) ([]Offer, error) {
 			return nil, err
 		}
 		for _, row := range rows {
-			chosen, err := o.resolve(row.Name, openflow.ProviderRef{})
+			chosen, err := o.resolve(row.Name, usual)
 			list = append(list, Offer{row, err == nil && chosen.Name == p.Name && chosen.Version == p.Version})
 		}
 	}
@@ -318,22 +318,27 @@ func (g *Registry) Offers(ctx context.Context) ([]Offer, error) {
 	return list, nil
 }
 
-// Offer finds what serves a component for a job that wants this provider; empty: any. Errors: CodeInvalid.
-func (g *Registry) Offer(ctx context.Context, component, provider string) (Offer, error) {
+// Offer finds what serves a component for a job that names it so, such as psi or acme:psi@1.2, and wants this provider; empty: any.
+// Errors: CodeInvalid.
+func (g *Registry) Offer(ctx context.Context, reference, provider string) (Offer, error) {
 	o, err := g.current(ctx)
 	if err != nil {
 		return Offer{}, err
 	}
-	wanted, err := openflow.ParseProvider(provider)
+	component, of, err := openflow.ParseComponent(reference)
 	if err != nil {
 		return Offer{}, err
 	}
-	ref, err := o.resolve(component, wanted)
+	w, err := wishOf(openflow.TaskSpec{Of: of, Conf: openflow.TaskConf{Provider: provider}})
 	if err != nil {
 		return Offer{}, err
 	}
-	usual, err := o.resolve(component, openflow.ProviderRef{})
-	isDefault := err == nil && usual == ref
+	ref, err := o.resolve(component, w)
+	if err != nil {
+		return Offer{}, err
+	}
+	first, err := o.resolve(component, usual)
+	isDefault := err == nil && first == ref
 	rows, err := g.Rows.Components(ctx, ref.Name, ref.Version)
 	for _, row := range rows {
 		if row.Name == component {
@@ -352,11 +357,11 @@ func (g *Registry) Providers(ctx context.Context, specs []openflow.TaskSpec) ([]
 	served := make([]openflow.Served, len(specs))
 	defaults := map[openflow.ProviderRef]map[string]openflow.Parameters{}
 	for i, spec := range specs {
-		wanted, err := openflow.ParseProvider(spec.Conf.Provider)
+		w, err := wishOf(spec)
 		if err != nil {
 			return nil, err
 		}
-		ref, err := o.resolve(spec.Component, wanted)
+		ref, err := o.resolve(spec.Component, w)
 		if err != nil {
 			return nil, err
 		}
@@ -402,13 +407,16 @@ func (g *Registry) Check(
 
 // find describes the component of a task as its provider does.
 func (o offers) find(spec openflow.TaskSpec) (jobcheck.Component, *jobcheck.Unresolved) {
-	wanted, err := openflow.ParseProvider(spec.Conf.Provider)
+	w, err := wishOf(spec)
 	var ref openflow.ProviderRef
 	if err == nil {
-		ref, err = o.resolve(spec.Component, wanted)
+		ref, err = o.resolve(spec.Component, w)
 	}
 	if err != nil {
 		why := &jobcheck.Unresolved{Member: "conf.provider", Message: err.Error()}
+		if w.conf == (openflow.ProviderRef{}) && w.ref != (openflow.ProviderRef{}) {
+			why.Member = "component_ref"
+		}
 		var said *openflow.Error
 		if errors.As(err, &said) {
 			why.Message, why.Remedy = said.Message, said.Hint

@@ -28,61 +28,126 @@ type offers struct {
 
 func (o offers) names() []string { return slices.Sorted(maps.Keys(o.of)) }
 
-// resolve says which provider serves a component for a job that wants this one; every part of wanted may be empty.
+// wish is what a job says of whose component a task runs: in component_ref, and in the nearest conf.provider that says anything.
+// Both hold. What of them is empty is open.
+type wish struct{ ref, conf openflow.ProviderRef }
+
+// wishOf is the wish of a task. Errors: CodeInvalid.
+func wishOf(spec openflow.TaskSpec) (wish, error) {
+	conf, err := openflow.ParseProvider(spec.Conf.Provider)
+	return wish{spec.Of, conf}, err
+}
+
+// usual is no wish at all.
+var usual wish
+
+// parts are those of the two that say anything. FATE's own name, of which no provider is registered, is no wish.
+func (w wish) parts(known map[string]bool) []openflow.ProviderRef {
+	var parts []openflow.ProviderRef
+	for _, p := range []openflow.ProviderRef{w.ref, w.conf} {
+		if p != (openflow.ProviderRef{}) && (p.Name != foreign || known[foreign]) {
+			parts = append(parts, p)
+		}
+	}
+	return parts
+}
+
+// String is the wish as messages repeat it.
+func (w wish) String() string {
+	switch {
+	case w.ref == openflow.ProviderRef{}:
+		return w.conf.String()
+	case w.conf == openflow.ProviderRef{}:
+		return w.ref.String()
+	}
+	return w.ref.String() + " and " + w.conf.String()
+}
+
+// resolve says which provider serves a component for a job with that wish.
 //
-//  1. A name or version that the job gives must fit. FATE's own name, of which no provider is registered, is no wish.
+//  1. Those that fit: name, version and device that the job gives. A version means all that begin with it, up to a point;
+//     where a provider has the very one, only that fits of it. FATE's own name, of which no provider is registered, is no wish.
 //  2. Of several that fit, the one that the operator has set for the component is taken.
 //  3. Otherwise the built-in one.
-//  4. Otherwise the only one. Several are refused with their list.
+//  4. Otherwise the newest version, where all that fit are of one provider. Several providers are refused with their list.
 //
-// The device, where the job gives one, must be the site's. Errors: CodeInvalid.
-func (o offers) resolve(component string, wanted openflow.ProviderRef) (openflow.ProviderRef, error) {
-	if wanted.Name == foreign && !o.known[foreign] {
-		wanted = openflow.ProviderRef{}
-	}
-	fits := func(p openflow.ProviderRef) bool {
-		return (wanted.Name == "" || wanted.Name == p.Name) && (wanted.Version == "" || wanted.Version == p.Version)
-	}
-	all := o.of[component]
+// docs/providers.md has the rule as a table, and TestResolve its cases. Errors: CodeInvalid.
+func (o offers) resolve(component string, w wish) (openflow.ProviderRef, error) {
+	all, wanted := o.of[component], w.parts(o.known)
 	if len(all)+len(o.disabled[component]) == 0 {
 		return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", openflow.Cut(component, 80)).
 			WithHint("it has: %s", strings.Join(o.names(), ", "))
 	}
-	if wanted.Device != "" && wanted.Device != o.device {
-		return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "no provider %q at this site, which runs on device %s", wanted, o.device).
-			WithHint("leave the device out of provider, there or in dag.conf.task")
-	}
-	var fit []openflow.ProviderRef
-	for _, p := range all {
-		if fits(p) {
-			fit = append(fit, p)
+	for _, p := range wanted {
+		if p.Device != "" && p.Device != o.device {
+			return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "no provider %q at this site, which runs on device %s", p, o.device).
+				WithHint("leave the device out of provider, there or in dag.conf.task")
 		}
 	}
+	fit := fitting(all, wanted)
 	preferred := func(p openflow.ProviderRef) bool { return p == o.defaults[component] }
-	for _, prefer := range []func(openflow.ProviderRef) bool{
-		preferred, func(p openflow.ProviderRef) bool { return p == o.builtIn }, func(openflow.ProviderRef) bool { return len(fit) == 1 },
-	} {
+	for _, prefer := range []func(openflow.ProviderRef) bool{preferred, func(p openflow.ProviderRef) bool { return p == o.builtIn }} {
 		if i := slices.IndexFunc(fit, prefer); i >= 0 {
-			return openflow.ProviderRef{Name: fit[i].Name, Version: fit[i].Version, Device: o.device}, nil
+			return o.here(fit[i]), nil
 		}
 	}
-	if i := slices.IndexFunc(o.disabled[component], fits); i >= 0 && len(fit) == 0 {
-		off := o.disabled[component][i]
-		err := openflow.Errorf(openflow.CodeInvalid, "provider %s of component %q is disabled at this site, and takes no new jobs", off, component)
+	if newest := newestOfEach(fit); len(newest) == 1 {
+		return o.here(newest[0]), nil
+	}
+	return openflow.ProviderRef{}, o.unresolved(component, w, fit, wanted)
+}
+
+// here is a provider on the site's device.
+func (o offers) here(p openflow.ProviderRef) openflow.ProviderRef {
+	p.Device = o.device
+	return p
+}
+
+// fitting are the providers that all wishes mean. Where a provider has the very version that is named, its others are not meant.
+func fitting(all, wanted []openflow.ProviderRef) []openflow.ProviderRef {
+	fit := slices.Clone(all)
+	for _, w := range wanted {
+		fit = slices.DeleteFunc(fit, func(p openflow.ProviderRef) bool { return !w.Fits(p) })
+		very := map[string]bool{}
+		for _, p := range fit {
+			very[p.Name] = very[p.Name] || p.Version == w.Version
+		}
+		fit = slices.DeleteFunc(fit, func(p openflow.ProviderRef) bool { return very[p.Name] && p.Version != w.Version })
+	}
+	return fit
+}
+
+// newestOfEach keeps the newest version of each provider.
+func newestOfEach(refs []openflow.ProviderRef) []openflow.ProviderRef {
+	newest := map[string]openflow.ProviderRef{}
+	for _, r := range refs {
+		if have, has := newest[r.Name]; !has || openflow.CompareVersions(r.Version, have.Version) > 0 {
+			newest[r.Name] = r
+		}
+	}
+	return slices.SortedFunc(maps.Values(newest), inOrder)
+}
+
+// unresolved says why no provider serves a component: none fits, or several do.
+func (o offers) unresolved(component string, w wish, fit, wanted []openflow.ProviderRef) error {
+	all := o.of[component]
+	off := fitting(o.disabled[component], wanted)
+	switch {
+	case len(fit) > 0:
+		return openflow.Errorf(openflow.CodeInvalid, "component %q has several providers at this site", component).
+			WithHint("name one of them in the task's conf.provider: %s", listed(fit))
+	case len(off) > 0:
+		err := openflow.Errorf(openflow.CodeInvalid, "provider %s of component %q is disabled at this site, and takes no new jobs", off[0], component)
 		if len(all) == 0 {
-			return openflow.ProviderRef{}, err.WithHint("the operator of that site runs: openflow provider enable %s", off)
+			return err.WithHint("the operator of that site runs: openflow provider enable %s", off[0])
 		}
-		return openflow.ProviderRef{}, err.WithHint("the operator of that site runs: openflow provider enable %s; or name another provider: %s", off, listed(all))
+		return err.WithHint("the operator of that site runs: openflow provider enable %s; or name another provider: %s", off[0], listed(all))
 	}
-	if len(fit) == 0 {
-		err := openflow.Errorf(openflow.CodeInvalid, "no provider %q of component %q at this site", wanted, component)
-		if len(all) == 0 {
-			return openflow.ProviderRef{}, err.WithHint("its providers are disabled: %s", listed(o.disabled[component]))
-		}
-		return openflow.ProviderRef{}, err.WithHint("its providers: %s; or leave provider out there and in dag.conf.task", listed(all))
+	err := openflow.Errorf(openflow.CodeInvalid, "no provider %q of component %q at this site", w, component)
+	if len(all) == 0 {
+		return err.WithHint("its providers are disabled: %s", listed(o.disabled[component]))
 	}
-	return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "component %q has several providers at this site", component).
-		WithHint("name one of them in the task's conf.provider: %s", listed(fit))
+	return err.WithHint("its providers: %s; or leave provider out there and in dag.conf.task", listed(all))
 }
 
 func listed(refs []openflow.ProviderRef) string {
@@ -93,7 +158,7 @@ func listed(refs []openflow.ProviderRef) string {
 	return strings.Join(texts, ", ")
 }
 
-// inOrder sorts references by name and version.
+// inOrder sorts references by name, and old versions before new ones.
 func inOrder(a, b openflow.ProviderRef) int {
-	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
+	return cmp.Or(cmp.Compare(a.Name, b.Name), openflow.CompareVersions(a.Version, b.Version))
 }
