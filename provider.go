@@ -166,9 +166,10 @@ func CheckProvider(name, version string) error {
 
 // Served is who serves a task at a site.
 type Served struct {
-	Provider string     // in full: "name:version@device"
-	Digest   string     // "sha256:…" of the provider's program
-	Defaults Parameters // of the component, for what a job leaves out
+	Provider  string     // in full: "name:version@device"
+	Digest    string     // "sha256:…" of the provider's program
+	Defaults  Parameters // of the component, for what a job leaves out
+	Protocols []Protocol // that the component speaks
 }
 
 // ProviderKind says what runs a provider's components.

@@ -137,6 +137,7 @@ type TaskRow struct {
 	PartyStatus         string         `json:"party_status"`
 	Protocol            string         `json:"protocol"`
 	ProgramDigest       string         `json:"program_digest"` // ours: of what ran
+	Speaks              string         `json:"speaks"`         // ours: the protocol of the task's parties, name@version
 	ProviderName        string         `json:"provider_name"`
 	Reason              string         `json:"reason"`
 	ResourceInUse       bool           `json:"resource_in_use"`

@@ -374,8 +374,32 @@ func (g *Registry) Providers(ctx context.Context, specs []openflow.TaskSpec) ([]
 			defaults[ref][spec.Component] = o.described[ref][spec.Component].Defaults()
 		}
 		served[i].Digest, served[i].Defaults = o.digests[ref], defaults[ref][spec.Component]
+		served[i].Protocols = o.described[ref][spec.Component].Protocols
 	}
 	return served, nil
+}
+
+// Spoken implements partner.Components.
+func (g *Registry) Spoken(ctx context.Context, tasks []openflow.TaskRecord) ([]openflow.Spoken, error) {
+	if len(tasks) == 0 {
+		return nil, nil
+	}
+	o, err := g.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []openflow.Spoken
+	for _, t := range tasks {
+		ref, err := openflow.ParseProvider(t.Provider)
+		if err != nil {
+			return nil, err
+		}
+		ref.Device = ""
+		if c, has := o.described[ref][t.Component]; has {
+			list = append(list, openflow.Spoken{Task: t.Key.Task, Provider: ref, Protocols: c.Protocols})
+		}
+	}
+	return list, nil
 }
 
 // Check implements partner.Components and initiator.Components.

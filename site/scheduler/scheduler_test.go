@@ -21,6 +21,7 @@ var (
 type engine struct {
 	openflow.Engine
 	plans    []openflow.JobPlan
+	warnings []string
 	startErr error
 	stops    []openflow.JobStatus
 	stopped  openflow.Stopped
@@ -32,9 +33,9 @@ type engine struct {
 	woken    []openflow.JobID
 }
 
-func (e *engine) StartJob(_ context.Context, p openflow.JobPlan) error {
+func (e *engine) StartJob(_ context.Context, p openflow.JobPlan) ([]string, error) {
 	e.plans = append(e.plans, p)
-	return e.startErr
+	return e.warnings, e.startErr
 }
 
 func (e *engine) EndJob(_ context.Context, p openflow.JobPlan) error {

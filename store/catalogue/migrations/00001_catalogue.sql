@@ -148,6 +148,7 @@ create table task (
   runtime           text not null,
   container_name    text not null,
   program_digest    text not null,
+  protocol          text not null, -- name@version
   exit_code         bigint,
   log_digest        text not null,
   create_time       bigint not null,
