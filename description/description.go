@@ -146,6 +146,34 @@ func finite(number string) error {
 	return nil
 }
 
+// maxInner is how many bytes a text may have that holds JSON itself.
+const maxInner = 64 << 10
+
+// Value reads a text of a description that holds JSON itself. Not ok: it holds none, or none that a description could hold.
+func Value(text string) (value any, ok bool) {
+	text = strings.TrimSpace(text)
+	if len(text) > maxInner || !json.Valid([]byte(text)) {
+		return nil, false
+	}
+	switch text[0] {
+	case '{', '[':
+		tree, err := wire.Plain([]byte(text))
+		value = tree
+		ok = err == nil
+	case '"':
+		var plain string
+		ok = wire.Unmarshal([]byte(text), &plain) == nil
+		value = plain
+	case 't', 'f':
+		value, ok = text == "true", true
+	case 'n':
+		ok = true
+	default:
+		value, ok = json.Number(text), true
+	}
+	return value, ok && (&Document{}).count(value) == nil
+}
+
 func wrong(format string, args ...any) error {
 	return openflow.Errorf(openflow.CodeInvalid, format, args...)
 }

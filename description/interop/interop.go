@@ -133,7 +133,7 @@ func choices(o *description.Object, name string, typ kind) []any {
 			return nil
 		}
 		var ok bool
-		if offered, ok = parsed(text); !ok {
+		if offered, ok = description.Value(text); !ok {
 			o.Warn("the bindingData of parameter %q is no list; it is ignored", openflow.Cut(name, 80))
 			return nil
 		}

@@ -152,6 +152,10 @@ func TestParameters(t *testing.T) {
 		`"boolean","defaultValue":1`:                                    {`{"type":"boolean","default":true}`, ""},
 		`"string","defaultValue":12`:                                    {`{"type":"string","default":"12"}`, ""},
 		`"object","defaultValue":"[1, 2"`:                               {``, "defaultValue"},
+		`"object","defaultValue":"[1] [2]"`:                             {``, "defaultValue"},
+		`"object","defaultValue":"[\"\\u001b\"]"`:                       {``, "defaultValue"}, // it would do something where people read it
+		`"object","defaultValue":"1e999999999"`:                         {``, "defaultValue"},
+		`"object","defaultValue":"12"`:                                  {`{"default":12}`, ""},
 		`"object","defaultValue":"{'a': 'None', 'b': None}"`:            {`{"default":{"a":"None","b":null}}`, ""},
 	} {
 		t.Run(raw, func(t *testing.T) {

@@ -109,17 +109,11 @@ func anything(v any) (any, bool) {
 	if !isText {
 		return v, true
 	}
-	value, ok := parsed(written)
+	value, ok := description.Value(written)
 	if !ok && !strings.ContainsRune(written, '"') {
-		value, ok = parsed(fromPython(written))
+		value, ok = description.Value(fromPython(written))
 	}
 	return value, ok && value != nil
-}
-
-func parsed(text string) (value any, ok bool) {
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber()
-	return value, d.Decode(&value) == nil && !d.More()
 }
 
 // python matches what Python writes otherwise than JSON: texts, and three words.

@@ -214,6 +214,51 @@ func TestJobsAreCheckedWithDescriptionsAndTables(t *testing.T) {
 	require.Contains(t, mistakes[0].String(), `dag.tasks.x.component_ref: no component "x" at this site (it has: psi, scale)`)
 }
 
+// A program may describe itself as the InterOp standard has it. Jobs are checked by that like by any other description.
+func TestJobsAreCheckedByTheStandardsDescription(t *testing.T) {
+	g := site(t)
+	info, err := os.ReadFile(filepath.Join("..", "..", "description", "interop", "testdata", "psi.json"))
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "info.json")
+	require.NoError(t, os.WriteFile(file, info, 0o600))
+	_, components, err := g.Add(t.Context(), "acme", program(t, `case "$1" in list) echo '{"buildin":["EcdhPsi"]}' ;; desc) cat `+file+` ;; esac`), "", "ann")
+	require.NoError(t, err)
+	require.Equal(t, "interop", components[0].Form)
+	one, err := g.Offer(t.Context(), "acme:EcdhPsi@1.4", "")
+	require.NoError(t, err)
+	require.Equal(t, []openflow.Protocol{{Name: "acme/EcdhPsi", Version: "1.4"}}, one.Protocols)
+	require.Len(t, one.Parameters, 3)
+
+	guest, host := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}, openflow.Party{Role: openflow.RoleHost, ID: "10000"}
+	for text, tc := range map[string]struct {
+		parameters openflow.Parameters
+		parties    []openflow.Party
+		mistakes   []string
+	}{
+		"right":                {openflow.Parameters{"key_column": "id", "curve": "c25519"}, []openflow.Party{guest, host}, nil},
+		"what is mandatory":    {openflow.Parameters{}, []openflow.Party{guest, host}, []string{"dag.tasks.psi_0.parameters.key_column: required by component EcdhPsi"}},
+		"not among the offers": {openflow.Parameters{"key_column": "id", "curve": "p999"}, []openflow.Party{guest, host}, []string{"dag.tasks.psi_0.parameters.curve: want one of p256, c25519"}},
+		"another role": {
+			openflow.Parameters{"key_column": "id"}, []openflow.Party{{Role: openflow.RoleArbiter, ID: "9999"}}, []string{`component "EcdhPsi" has no part for a party in the role arbiter`},
+		},
+	} {
+		t.Run(text, func(t *testing.T) {
+			d := &openflow.DAG{SchemaVersion: "1", Parties: tc.parties, Tasks: []openflow.Task{{Name: "psi_0", Component: "EcdhPsi", Parameters: tc.parameters}}}
+			mistakes, _, err := g.Check(t.Context(), d, d.Parties, nil)
+			require.NoError(t, err)
+			require.Len(t, mistakes, len(tc.mistakes), "%v", mistakes)
+			for i, m := range mistakes {
+				require.Contains(t, m.String(), tc.mistakes[i])
+			}
+		})
+	}
+	spoken, err := g.Spoken(t.Context(), []openflow.TaskRecord{
+		{Key: openflow.TaskKey{Task: "psi_0"}, Component: "EcdhPsi", Provider: "acme:1.4.0@docker"}, {Key: openflow.TaskKey{Task: "gone"}, Component: "x", Provider: "zeta:1@docker"},
+	})
+	require.NoError(t, err)
+	require.Equal(t, []openflow.Spoken{{Task: "psi_0", Provider: openflow.ProviderRef{Name: "acme", Version: "1.4.0"}, Protocols: one.Protocols}}, spoken)
+}
+
 // A node whose program stayed as it was starts without asking it again.
 func TestBuiltInIsAskedOnce(t *testing.T) {
 	g := site(t)

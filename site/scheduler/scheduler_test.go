@@ -185,11 +185,12 @@ func TestJobOfSomebodyElse(t *testing.T) {
 
 func TestDefaultsDoNotReplaceWhatIsThere(t *testing.T) {
 	n := newNode(t)
+	n.engine.warnings = []string{"host 10000 says nothing"}
 	d := dag()
 	d.Conf.SyncType, d.Conf.ModelID, d.Conf.ModelVersion, d.Conf.ComputingPartitions = openflow.Poll, "m", "7", 2
 	got, err := n.CreateJob(t.Context(), "9999", openflow.Submission{DAG: d})
 	require.NoError(t, err)
-	require.Equal(t, openflow.Submitted{ID: "made-here", ModelID: "m", ModelVersion: "7"}, got)
+	require.Equal(t, openflow.Submitted{ID: "made-here", ModelID: "m", ModelVersion: "7", Warnings: []string{"host 10000 says nothing"}}, got)
 	require.Equal(t, openflow.Poll, n.engine.plans[0].SyncType)
 	d.Conf.ModelVersion = "" // part 7 #42
 	got, err = n.CreateJob(t.Context(), "9999", openflow.Submission{DAG: d, ID: "2"})
