@@ -68,7 +68,7 @@ func (n *Node) checkPrograms(ctx context.Context) error {
 		if p.Kind == openflow.ProviderBuiltIn {
 			continue // each server has its own
 		}
-		if wrong := n.programs.Verify(p); wrong != nil {
+		if wrong := n.programs.Verify(ctx, p); wrong != nil {
 			n.warnings = append(n.warnings, wrong.Error())
 		} else if n.programs.Exposed(p) {
 			n.warnings = append(n.warnings, fmt.Sprintf("programs of provider %s run as the node's user: this runtime isolates nothing, and --trust-provider names it", p.Ref()))

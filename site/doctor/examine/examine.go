@@ -178,7 +178,7 @@ func (s *Site) examineProviders(ctx context.Context) []openflow.Finding {
 	wrong, exposed := map[openflow.ProviderRef]error{}, map[openflow.ProviderRef]bool{}
 	for _, p := range known {
 		if p.Kind != openflow.ProviderBuiltIn {
-			wrong[p.Ref()], exposed[p.Ref()] = s.Programs.Verify(p), s.Programs.Exposed(p)
+			wrong[p.Ref()], exposed[p.Ref()] = s.Programs.Verify(ctx, p), s.Programs.Exposed(p)
 		}
 	}
 	return doctor.Providers(wrong, exposed)
