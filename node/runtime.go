@@ -27,7 +27,10 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	}
 	device := n.config.Runtime.Traits().Device
 	known := &programs.Programs{Machine: hardware.Name(), Device: device, BuiltIn: own, Find: n.rows.Provider, Trusted: n.config.Trusted}
-	n.registry = &registry.Registry{Self: n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Machine: known}
+	n.registry = &registry.Registry{
+		Self: n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Machine: known, Name: known.Machine,
+		Tell: n.changes().TellComponent,
+	}
 	err = n.machine.open(ctx, means{
 		runtime: n.config.Runtime, owner: n.owner(), programs: known, dialects: n.config.Dialects, listen: n.config.Base, advertise: n.config.Advertise,
 		supply: n.supplies().Issue, disk: n.config.Bounds.TaskDisk,
@@ -37,6 +40,9 @@ func (n *Node) openRuntime(ctx context.Context) error {
 		return err
 	}
 	if known.BuiltIn, err = registry.BuiltIn(ctx, known, n.rows, own); err != nil {
+		return err
+	}
+	if err := n.registerFolder(ctx); err != nil {
 		return err
 	}
 	n.launcher.Traced = n.traces.Environment
@@ -59,6 +65,16 @@ func ownProgram(path string, known dialect.All) (openflow.ProviderRecord, error)
 		return openflow.ProviderRecord{}, err
 	}
 	return programs.Own(path, speaks)
+}
+
+// registerFolder registers what is in the site's folder of components. What cannot be registered is a warning: the node starts.
+func (n *Node) registerFolder(ctx context.Context) error {
+	if n.config.ComponentsFolder == "" {
+		return nil
+	}
+	wrong, err := n.registry.RegisterFolder(ctx, n.config.ComponentsFolder)
+	n.warnings = append(n.warnings, wrong...)
+	return err
 }
 
 // checkPrograms warns of registered programs that are not what they were. Runs of theirs are refused; the node starts.

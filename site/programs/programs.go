@@ -169,6 +169,10 @@ func (p *Programs) allow(r openflow.ProviderRecord) error {
 	if p.Isolated || r.Kind == openflow.ProviderBuiltIn || p.Exposed(r) {
 		return nil
 	}
+	if r.Name == "" {
+		return openflow.Errorf(openflow.CodePermission, "machine %s does not run programs of a provider that nobody has named: its runtime isolates nothing", p.Machine).
+			WithHint("use --runtime docker; or say whose it is with --name, where the node trusts that provider (--trust-provider)")
+	}
 	return openflow.Errorf(openflow.CodePermission,
 		"machine %s does not run programs of provider %s: its runtime isolates nothing, so they could read the node's key", p.Machine, r.Name).
 		WithHint("use --runtime docker; or, if %s may do all that the node's user may, start with --trust-provider %s", r.Name, r.Name)

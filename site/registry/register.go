@@ -52,7 +52,7 @@ func (g *Registry) Register(ctx context.Context, n Registration) (openflow.Provi
 	list, err := g.Rows.Components(ctx, r.Name, r.Version)
 	if err == nil && len(before) == 0 {
 		for _, c := range list {
-			g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, To: c.Standing.State, By: n.User, At: c.Standing.Since})
+			g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, To: c.Standing.State, By: "user " + n.User, At: c.Standing.Since})
 		}
 	}
 	return r, list, err

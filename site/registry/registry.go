@@ -144,7 +144,7 @@ func (g *Registry) Remove(ctx context.Context, provider, user string) (openflow.
 		return p, err
 	}
 	for _, c := range gone {
-		g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, From: c.Standing.State, By: user, At: time.Now()})
+		g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, From: c.Standing.State, By: "user " + user, At: time.Now()})
 	}
 	return p, nil
 }
@@ -281,7 +281,8 @@ func (g *Registry) Offers(ctx context.Context) ([]Offer, error) {
 	return list, nil
 }
 
-// Offer finds what serves a component for a job that wants this provider; empty: any. Errors: CodeInvalid.
+// Offer finds what serves a component for a job that wants this provider; empty: any. Where none takes jobs, it is the only one
+// that has the component. Errors: CodeInvalid.
 func (g *Registry) Offer(ctx context.Context, component, provider string) (Offer, error) {
 	o, err := g.current(ctx)
 	if err != nil {
@@ -293,6 +294,9 @@ func (g *Registry) Offer(ctx context.Context, component, provider string) (Offer
 	}
 	ref, err := o.resolve(component, wanted)
 	if err != nil {
+		ref = o.only(component, wanted)
+	}
+	if ref.Name == "" {
 		return Offer{}, err
 	}
 	usual, err := o.resolve(component, openflow.ProviderRef{})

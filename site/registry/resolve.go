@@ -102,6 +102,19 @@ func (o offers) refusal(name string, of openflow.ProviderRef) error {
 	return told.WithHint("%s", hint)
 }
 
+// only is the one provider that has a component and takes no jobs of it; the zero value: there is none, or several.
+func (o offers) only(name string, wanted openflow.ProviderRef) (found openflow.ProviderRef) {
+	for _, p := range o.closed[name] {
+		if (wanted.Name == "" || wanted.Name == p.Name) && (wanted.Version == "" || wanted.Version == p.Version) {
+			if found.Name != "" {
+				return openflow.ProviderRef{}
+			}
+			found = p
+		}
+	}
+	return found
+}
+
 func listed(refs []openflow.ProviderRef) string {
 	texts := make([]string, len(refs))
 	for i, r := range refs {
