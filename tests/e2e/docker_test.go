@@ -148,6 +148,8 @@ func containerIsConfined(t *testing.T, s *site) {
 	require.Equal(t, []string{"ALL"}, []string(c.HostConfig.CapDrop))
 	require.Contains(t, c.HostConfig.SecurityOpt, "no-new-privileges")
 	require.NotContains(t, []string{"", "0", "root"}, c.Config.User)
+	require.Equal(t, "SIGTERM", c.Config.StopSignal, "whatever the image says")
+	require.Equal(t, []string{"NONE"}, c.Config.Healthcheck.Test)
 	require.Empty(t, c.HostConfig.Binds)
 	require.Empty(t, c.HostConfig.PortBindings)
 	require.Positive(t, c.HostConfig.Memory)
