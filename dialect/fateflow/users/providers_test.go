@@ -1,6 +1,7 @@
 package users_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -24,6 +25,8 @@ import (
 	"openflow/server/application"
 	"openflow/site/registry"
 	"openflow/store/catalogue"
+	"openflow/store/events/changes"
+	"openflow/store/events/memory"
 )
 
 // vendor is a machine with images "acme/VERSION", each of which has the component psi.
@@ -38,7 +41,9 @@ func (vendor) Inspect(_ context.Context, what string) (openflow.ProviderRecord, 
 	return r, driver.Image{ID: r.Digest, Entrypoint: []string{"/run"}}, nil
 }
 
-func (vendor) Ready(_ context.Context, r openflow.ProviderRecord) (string, error) { return r.Digest, nil }
+func (vendor) Ready(_ context.Context, r openflow.ProviderRecord) (string, error) {
+	return r.Digest, nil
+}
 
 func (vendor) Ask(_ context.Context, r openflow.ProviderRecord, _ int, args ...string) (driver.Answer, error) {
 	switch args[0] {
@@ -56,11 +61,14 @@ func TestProvidersOfFATE(t *testing.T) {
 	rows, err := catalogue.Open(t.Context(), catalogue.Options{File: filepath.Join(t.TempDir(), "rows.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
+	told := memory.New(20)
+	t.Cleanup(func() { require.NoError(t, told.Close()) })
 	api := &application.Site{
-		Catalogue: rows, Log: slog.New(slog.DiscardHandler), About: func() application.About { return application.About{Party: "9999", Runtime: "docker"} },
+		Events: told, Catalogue: rows, Log: slog.New(slog.DiscardHandler), About: func() application.About { return application.About{Party: "9999", Runtime: "docker"} },
 		Providers: &registry.Registry{
 			Self: "9999", Rows: rows, Device: "docker", Machine: vendor{},
 			Speaks: func(d openflow.Dialect) (openflow.Dialect, error) { return d, nil },
+			Tell:   changes.Rows{Catalogue: rows, Events: told, Log: slog.New(slog.DiscardHandler)}.TellComponent,
 		},
 	}
 	srv := httptest.NewServer(server.Handler(api.Log, dialect.All{native.Dialect{}, fateflow.Dialect{}}.Application(api)))
@@ -132,9 +140,21 @@ func TestProvidersOfFATE(t *testing.T) {
 	require.Empty(t, query("?provider_name=acme:1@local"))
 
 	// The same registry by our own routes.
-	var changes []struct{ Component, Provider, From, To string }
-	call("POST", "/openflow/v1/user/component/unload", `{"component":"psi","provider":"acme:2"}`, &changes)
-	require.Equal(t, "UNLOADED", changes[0].To)
+	stream, err := http.Get(srv.URL + "/openflow/v1/user/job/events")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, stream.Body.Close()) }()
+	var made []struct{ Component, Provider, From, To string }
+	call("POST", "/openflow/v1/user/component/unload", `{"component":"psi","provider":"acme:2"}`, &made)
+	require.Equal(t, "UNLOADED", made[0].To)
+	lines, event := bufio.NewScanner(stream.Body), ""
+	for event == "" && lines.Scan() {
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			event = data
+		}
+	}
+	var changed wire.EventRow
+	require.NoError(t, json.Unmarshal([]byte(event), &changed))
+	require.Equal(t, []string{"psi", "acme:2", "UNLOADED", ""}, []string{changed.Component, changed.Provider, changed.Status, changed.JobID})
 	var components []struct{ Name, Provider, State, Runtime string }
 	call("GET", "/openflow/v1/user/component/list", "", &components)
 	require.Equal(t, []struct{ Name, Provider, State, Runtime string }{
@@ -142,8 +162,8 @@ func TestProvidersOfFATE(t *testing.T) {
 	}, components)
 	require.Contains(t, call("POST", "/openflow/v1/user/component/load", `{"component":"psi"}`, nil).Err().Error(), "acme:1, acme:2")
 	require.Error(t, call("POST", "/openflow/v1/user/component/load", `{}`, nil).Err())
-	call("POST", "/openflow/v1/user/component/load", `{"provider":"acme:2"}`, &changes)
-	require.Equal(t, "LOADED", changes[0].To)
+	call("POST", "/openflow/v1/user/component/load", `{"provider":"acme:2"}`, &made)
+	require.Equal(t, "LOADED", made[0].To)
 	var found []struct{ Name, Status string }
 	call("POST", "/openflow/v1/user/component/check", `{"place":"acme/7"}`, &found)
 	require.Greater(t, len(found), 4)
