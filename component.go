@@ -24,6 +24,7 @@ type ComponentRecord struct {
 	Form        string          // of the description, such as fate or interop
 	Warnings    []string        // what of the description is ignored, or was made up for
 	Description json.RawMessage // as it was given, without blanks
+	Standing    ComponentStanding
 }
 
 // ComponentParameter is one setting of a component.

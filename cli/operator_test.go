@@ -70,7 +70,7 @@ func TestLogsMoveNoCursor(t *testing.T) {
 
 func TestDescriptionOfAComponentHasLines(t *testing.T) {
 	_, url := newFake(t, map[string]string{
-		"GET /openflow/v1/user/component/show": `{"name":"psi","provider":"acme:1","default":true,"title":"PSI","form":"interop",
+		"GET /openflow/v1/user/component/show": `{"name":"psi","provider":"acme:1","default":true,"state":"LOADED","title":"PSI","form":"interop",
 			"roles":["guest","host"],"stages":["default"],"protocols":[{"name":"acme/psi","version":"1"}],"runtime":"docker","way":"container per task",
 			"parameters":[{"name":"curve","optional":true,"default":"p256","summary":"which curve"},{"name":"key","optional":false}],
 			"inputs":[{"kind":"data","key":"ids","types":["csv"],"optional":true,"stages":["default"],"roles":["guest","host"]}],
@@ -78,7 +78,7 @@ func TestDescriptionOfAComponentHasLines(t *testing.T) {
 	})
 	got := run(t, "component", "show", "psi", "--node", url)
 	require.Equal(t, []string{
-		"psi of acme:1 PSI", "roles guest, host", "stages default", "speaks acme/psi@1", "runs on docker, container per task", "described as interop",
+		"psi of acme:1: LOADED PSI", "roles guest, host", "stages default", "speaks acme/psi@1", "runs on docker, container per task", "described as interop",
 		`parameter curve optional default "p256" which curve`, "parameter key required - -", "input ids data csv optional default guest, host",
 		"output overlap metric json required default guest", "warning x is ignored", "",
 	}, strings.Split(regexp.MustCompile(` +`).ReplaceAllString(got.stdout, " "), "\n"))

@@ -17,9 +17,13 @@ type Component struct {
 	Form        string           `json:"form"` // in which it is described
 	Roles       []openflow.Role  `json:"roles"`
 	Stages      []openflow.Stage `json:"stages"`
-	Protocols   []Protocol       `json:"protocols"` // that it speaks, the best first; none: it talks to no other party
-	Declared    bool             `json:"declared"`  // it names them itself
-	Runtime     string           `json:"runtime"`   // that its runs have here, such as docker
+	Protocols   []Protocol       `json:"protocols"`         // that it speaks, the best first; none: it talks to no other party
+	Declared    bool             `json:"declared"`          // it names them itself
+	Runtime     string           `json:"runtime"`           // that its runs have here, such as docker
+	State       string           `json:"state"`             // UNLOADED, LOADED, STARTED, STOPPED or FAILED
+	Reason      string           `json:"reason,omitempty"`  // why it has failed
+	Machine     string           `json:"machine,omitempty"` // that has found so
+	Since       *int64           `json:"since"`             // milliseconds since 1970
 	Way         openflow.Way     `json:"way"`
 	Parameters  []Parameter      `json:"parameters"`
 	Inputs      []Artifact       `json:"inputs"`
@@ -81,8 +85,10 @@ type Need struct {
 func EncodeComponent(c openflow.ComponentRecord, usual bool, runtime string) Component {
 	out := Component{
 		Name: c.Name, Provider: c.Provider.String(), Default: usual, Title: c.Title, Summary: c.Summary, Form: c.Form, Roles: c.Roles, Stages: c.Stages,
-		Protocols: EncodeProtocols(c.Protocols), Declared: c.Declared, Runtime: runtime, Way: c.Way, Parameters: make([]Parameter, len(c.Parameters)),
-		Inputs: artifacts(c.Inputs), Outputs: artifacts(c.Outputs), Warnings: c.Warnings, Description: c.Description,
+		Protocols: EncodeProtocols(c.Protocols), Declared: c.Declared, Runtime: runtime, Way: c.Way,
+		State: string(c.Standing.State), Reason: c.Standing.Reason, Machine: c.Standing.Machine, Since: Millis(c.Standing.Since),
+		Parameters: make([]Parameter, len(c.Parameters)),
+		Inputs:     artifacts(c.Inputs), Outputs: artifacts(c.Outputs), Warnings: c.Warnings, Description: c.Description,
 	}
 	for i, p := range c.Parameters {
 		out.Parameters[i] = Parameter{

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -41,6 +43,10 @@ type Description struct {
 
 // Machine is what the registry asks of the machine that it is on.
 type Machine interface {
+	// Inspect looks at what is to be registered: a program, an archive of an image, or an image by its reference.
+	Inspect(ctx context.Context, what string) (openflow.ProviderRecord, driver.Image, error)
+	// Ready checks that what runs are started with is there, and brings it to the runtime.
+	Ready(ctx context.Context, r openflow.ProviderRecord) (string, error)
 	// Ask runs a provider's program with these arguments where its runs do, isolated as they are; see programs.Programs.
 	Ask(ctx context.Context, r openflow.ProviderRecord, most int, args ...string) (driver.Answer, error)
 }
@@ -50,11 +56,17 @@ type Machine interface {
 //
 // Spec: fate-flow-api §3.3.1.
 func Describe(ctx context.Context, on Machine, r openflow.ProviderRecord) (Description, error) {
-	d, p := Description{}, asking{on: on, of: r}
+	p := &asking{on: on, of: r}
+	return p.all(ctx)
+}
+
+// all asks for all components. They must be of one provider.
+func (p *asking) all(ctx context.Context) (Description, error) {
+	d, r := Description{}, p.of
 	p.left.Store(maxValues)
 	ctx, cancel := context.WithTimeout(ctx, describeWithin)
 	defer cancel()
-	names, err := p.list(ctx)
+	names, err := p.names(ctx)
 	if err != nil {
 		return d, err
 	}
@@ -95,14 +107,32 @@ func Whose(ctx context.Context, on Machine, r openflow.ProviderRecord) (openflow
 
 // asking is a program that is asked what it is.
 type asking struct {
-	on   Machine
-	of   openflow.ProviderRecord
+	on Machine
+	of openflow.ProviderRecord
+
+	labelled []string                   // components that the labels of an image name; they are not asked for
+	given    map[string]json.RawMessage // descriptions that are given beside an image; their components are not asked
+
 	left atomic.Int64 // how many values all its descriptions may still have
+}
+
+// names are those of the components, from wherever they are known.
+func (p *asking) names(ctx context.Context) ([]string, error) {
+	switch {
+	case len(p.labelled) > 0:
+		return p.checked(p.labelled)
+	case len(p.given) > 0:
+		return p.checked(slices.Sorted(maps.Keys(p.given)))
+	}
+	return p.list(ctx)
 }
 
 // describe asks what one component is.
 func (p *asking) describe(ctx context.Context, name string) (openflow.ComponentRecord, error) {
-	raw, err := p.ask(ctx, description.MaxBytes, "desc", "--name", name)
+	raw, err := []byte(p.given[name]), error(nil)
+	if raw == nil {
+		raw, err = p.ask(ctx, description.MaxBytes, "desc", "--name", name)
+	}
 	if err != nil {
 		return openflow.ComponentRecord{}, err
 	}
@@ -126,7 +156,12 @@ func (p *asking) list(ctx context.Context) ([]string, error) {
 	if err := json.Unmarshal(raw, &said); err != nil {
 		return nil, refused(program, "its list of components is not readable: %v", err)
 	}
-	names := append(said.Own, said.Foreign...)
+	return p.checked(append(said.Own, said.Foreign...))
+}
+
+// checked refuses a list of names that no program can have.
+func (p *asking) checked(names []string) ([]string, error) {
+	program := p.of.Place
 	if len(names) == 0 || len(names) > maxComponents {
 		return nil, refused(program, "it has %d components, and 1 to %d are allowed", len(names), maxComponents)
 	}

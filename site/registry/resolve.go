@@ -13,14 +13,21 @@ import (
 // foreign is FATE's own provider, which unmodified pipelines name whoever is to serve them.
 const foreign = "fate"
 
+// component names one of a provider.
+type component struct {
+	of   openflow.ProviderRef
+	name string
+}
+
 // offers are what a site can run: the providers of each component that take new jobs, and what its operator prefers.
 type offers struct {
 	device   string
 	builtIn  openflow.ProviderRef
 	known    map[string]bool                   // names of all providers, also of those that take no new jobs
 	of       map[string][]openflow.ProviderRef // by component
-	disabled map[string][]openflow.ProviderRef // by component: those that take no new jobs
-	defaults map[string]openflow.ProviderRef   // by component
+	closed   map[string][]openflow.ProviderRef // by component: those of which it takes no new jobs
+	standing map[component]openflow.ComponentStanding
+	defaults map[string]openflow.ProviderRef // by component
 
 	described map[openflow.ProviderRef]map[string]jobcheck.Component
 	digests   map[openflow.ProviderRef]string // of their programs
@@ -72,10 +79,10 @@ func (w wish) String() string {
 //  4. Otherwise the newest version, where all that fit are of one provider. Several providers are refused with their list.
 //
 // docs/providers.md has the rule as a table, and TestResolve its cases. Errors: CodeInvalid.
-func (o offers) resolve(component string, w wish) (openflow.ProviderRef, error) {
-	all, wanted := o.of[component], w.parts(o.known)
-	if len(all)+len(o.disabled[component]) == 0 {
-		return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", openflow.Cut(component, 80)).
+func (o offers) resolve(name string, w wish) (openflow.ProviderRef, error) {
+	all, wanted := o.of[name], w.parts(o.known)
+	if len(all)+len(o.closed[name]) == 0 {
+		return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", openflow.Cut(name, 80)).
 			WithHint("it has: %s", strings.Join(o.names(), ", "))
 	}
 	for _, p := range wanted {
@@ -85,7 +92,7 @@ func (o offers) resolve(component string, w wish) (openflow.ProviderRef, error) 
 		}
 	}
 	fit := fitting(all, wanted)
-	preferred := func(p openflow.ProviderRef) bool { return p == o.defaults[component] }
+	preferred := func(p openflow.ProviderRef) bool { return p == o.defaults[name] }
 	for _, prefer := range []func(openflow.ProviderRef) bool{preferred, func(p openflow.ProviderRef) bool { return p == o.builtIn }} {
 		if i := slices.IndexFunc(fit, prefer); i >= 0 {
 			return o.here(fit[i]), nil
@@ -94,7 +101,7 @@ func (o offers) resolve(component string, w wish) (openflow.ProviderRef, error) 
 	if newest := newestOfEach(fit); len(newest) == 1 {
 		return o.here(newest[0]), nil
 	}
-	return openflow.ProviderRef{}, o.unresolved(component, w, fit, wanted)
+	return openflow.ProviderRef{}, o.unresolved(name, w, fit, wanted)
 }
 
 // here is a provider on the site's device.
@@ -129,25 +136,44 @@ func newestOfEach(refs []openflow.ProviderRef) []openflow.ProviderRef {
 }
 
 // unresolved says why no provider serves a component: none fits, or several do.
-func (o offers) unresolved(component string, w wish, fit, wanted []openflow.ProviderRef) error {
-	all := o.of[component]
-	off := fitting(o.disabled[component], wanted)
+func (o offers) unresolved(name string, w wish, fit, wanted []openflow.ProviderRef) error {
+	all := o.of[name]
+	off := fitting(o.closed[name], wanted)
 	switch {
 	case len(fit) > 0:
-		return openflow.Errorf(openflow.CodeInvalid, "component %q has several providers at this site", component).
+		return openflow.Errorf(openflow.CodeInvalid, "component %q has several providers at this site", name).
 			WithHint("name one of them in the task's conf.provider: %s", listed(fit))
 	case len(off) > 0:
-		err := openflow.Errorf(openflow.CodeInvalid, "provider %s of component %q is disabled at this site, and takes no new jobs", off[0], component)
-		if len(all) == 0 {
-			return err.WithHint("the operator of that site runs: openflow provider enable %s", off[0])
-		}
-		return err.WithHint("the operator of that site runs: openflow provider enable %s; or name another provider: %s", off[0], listed(all))
+		return o.refusal(name, off[len(off)-1])
 	}
-	err := openflow.Errorf(openflow.CodeInvalid, "no provider %q of component %q at this site", w, component)
+	err := openflow.Errorf(openflow.CodeInvalid, "no provider %q of component %q at this site", w, name)
 	if len(all) == 0 {
-		return err.WithHint("its providers are disabled: %s", listed(o.disabled[component]))
+		return err.WithHint("those that have it take no jobs of it: %s", listed(o.closed[name]))
 	}
 	return err.WithHint("its providers: %s; or leave provider out there and in dag.conf.task", listed(all))
+}
+
+// refusal is why a component of a provider takes no new jobs. Other parties may know that it does not, and not why.
+func (o offers) refusal(name string, of openflow.ProviderRef) error {
+	at := o.standing[component{of, name}]
+	told := openflow.Errorf(openflow.CodeInvalid, "component %q of provider %s is %s at this site, and takes no new jobs", name, of, at.State).
+		WithPublic("component %q of provider %s takes no new jobs there", name, of)
+	if at.Reason != "" {
+		told.Message += ": " + at.Reason
+	}
+	hint := "the operator of that site runs: openflow component load " + name + " --provider " + of.String()
+	if others := o.of[name]; len(others) > 0 {
+		hint += "; or name another provider: " + listed(others)
+	}
+	return told.WithHint("%s", hint)
+}
+
+// only is the one provider that a job can mean which takes no jobs of a component; the zero value: there is none, or several.
+func (o offers) only(name string, w wish) openflow.ProviderRef {
+	if found := fitting(o.closed[name], w.parts(o.known)); len(found) == 1 {
+		return found[0]
+	}
+	return openflow.ProviderRef{}
 }
 
 func listed(refs []openflow.ProviderRef) string {

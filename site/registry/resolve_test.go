@@ -32,7 +32,11 @@ func TestResolve(t *testing.T) {
 				"wood":  refs("acme:1.2", "acme:1.2.7", "acme:1.20.0", "acme:1.9.3", "acme:2.0.0-rc1"),
 				"join":  refs("acme:1", "zeta:1"),
 			},
-			disabled: map[string][]openflow.ProviderRef{"psi": refs("acme:9"), "slow": refs("acme:9")},
+			closed: map[string][]openflow.ProviderRef{"psi": refs("acme:9"), "slow": refs("acme:9"), "lost": refs("acme:9")},
+			standing: map[component]openflow.ComponentStanding{
+				{ref("acme:9"), "psi"}: {State: openflow.ComponentUnloaded}, {ref("acme:9"), "slow"}: {State: openflow.ComponentUnloaded},
+				{ref("acme:9"), "lost"}: {State: openflow.ComponentFailed, Reason: "its image is gone"},
+			},
 			defaults: map[string]openflow.ProviderRef{},
 		}
 	}
@@ -66,7 +70,7 @@ func TestResolve(t *testing.T) {
 		"a reference and FATE's own name":    {"acme:psi@1", "fate:2.2.0@local", asIs, "acme:1@docker", ""},
 		"a reference and another provider":   {"acme:psi", "zeta:1", asIs, "", `no provider "acme and zeta:1" of component "psi" at this site`},
 		"a reference to nobody":              {"other:psi", "", asIs, "", `no provider "other" of component "psi" at this site`},
-		"a reference to what is disabled":    {"acme:psi@9", "", asIs, "", `provider acme:9 of component "psi" is disabled`},
+		"a reference to what is unloaded":    {"acme:psi@9", "", asIs, "", `component "psi" of provider acme:9 is UNLOADED`},
 		"in the words of FATE's design":      {"psi", "acme.docker@1", asIs, "acme:1@docker", ""},
 		"in those words, another device":     {"psi", "acme.local@1", asIs, "", "which runs on device docker"},
 		"several versions, one is preferred": {"psi", "acme", prefer("psi", "acme:2"), "acme:2@docker", ""},
@@ -84,10 +88,12 @@ func TestResolve(t *testing.T) {
 		"another version":                    {"psi", "acme:3", asIs, "", `no provider "acme:3"`},
 		"another component of it":            {"noop", "acme", asIs, "", `no provider "acme" of component "noop"`},
 		"another device":                     {"psi", "acme:1@k8s", asIs, "", `which runs on device docker`},
-		"disabled, and the only one":         {"slow", "", asIs, "", `provider acme:9 of component "slow" is disabled at this site, and takes no new jobs (the operator of that site runs: openflow provider enable acme:9)`},
-		"disabled, and there are others":     {"psi", "acme:9", asIs, "", `is disabled at this site, and takes no new jobs (the operator of that site runs: openflow provider enable acme:9; or name another provider: acme:1, acme:2`},
-		"another than the disabled one":      {"slow", "zeta", asIs, "", `no provider "zeta" of component "slow" at this site (its providers are disabled: acme:9)`},
-		"no such component":                  {"gone", "acme", asIs, "", `no component "gone" at this site (it has: join, noop, psi, scale, tree, wood)`},
+		"unloaded, and the only one": {"slow", "", asIs, "", `component "slow" of provider acme:9 is UNLOADED at this site, and takes no new jobs ` +
+			`(the operator of that site runs: openflow component load slow --provider acme:9)`},
+		"unloaded, and there are others": {"psi", "acme:9", asIs, "", `load psi --provider acme:9; or name another provider: acme:1, acme:2`},
+		"another than the unloaded one":  {"slow", "zeta", asIs, "", `no provider "zeta" of component "slow" at this site (those that have it take no jobs of it: acme:9)`},
+		"failed":                         {"lost", "", asIs, "", `component "lost" of provider acme:9 is FAILED at this site, and takes no new jobs: its image is gone`},
+		"no such component":              {"gone", "acme", asIs, "", `no component "gone" at this site (it has: join, noop, psi, scale, tree, wood)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := base()

@@ -60,8 +60,9 @@ func decodeComponent(r offerRow) (openflow.ComponentRecord, error) {
 	if doc.Form == "" {
 		return openflow.ComponentRecord{}, openflow.Errorf(openflow.CodeInternal, "%s in the catalogue is damaged: it is of no form", subject)
 	}
+	at := standingRow{r.Name, r.Provider, r.Version, r.State, r.Since, r.Machine, r.Reason}.record()
 	c := doc.Decode()
-	c.Name, c.Provider = r.Name, openflow.ProviderRef{Name: r.Provider, Version: r.Version}
+	c.Name, c.Provider, c.Standing = at.Name, at.Provider, at.Standing
 	return c, nil
 }
 

@@ -6,7 +6,7 @@ import (
 	"openflow"
 )
 
-// Component is what an openflow.ComponentRecord says beside its key.
+// Component is what an openflow.ComponentRecord says beside its key and how it stands.
 type Component struct {
 	Title       string               `json:"title,omitzero"`
 	Summary     string               `json:"summary,omitzero"`
@@ -76,7 +76,7 @@ func DecodeProtocols(list []Protocol) []openflow.Protocol {
 	return each(list, func(p Protocol) openflow.Protocol { return openflow.Protocol(p) })
 }
 
-// EncodeComponent leaves the key out.
+// EncodeComponent leaves out the key, and how the component stands.
 func EncodeComponent(c openflow.ComponentRecord) Component {
 	return Component{
 		Title: c.Title, Summary: c.Summary, Roles: c.Roles, Stages: c.Stages,
@@ -88,7 +88,7 @@ func EncodeComponent(c openflow.ComponentRecord) Component {
 	}
 }
 
-// Decode gives the record back, without its key.
+// Decode gives the record back, without those.
 func (c Component) Decode() openflow.ComponentRecord {
 	return openflow.ComponentRecord{
 		Title: c.Title, Summary: c.Summary, Roles: c.Roles, Stages: c.Stages,

@@ -30,13 +30,14 @@ func TestForms(t *testing.T) {
 	documenttest.RoundTrip(t, document.EncodeProtocols, document.DecodeProtocols)
 	type row struct { // the key of a component is in columns of its own
 		Name, Provider, Version, Device string
+		Standing                        openflow.ComponentStanding
 		Component                       document.Component
 	}
 	documenttest.RoundTrip(t, func(c openflow.ComponentRecord) row {
-		return row{c.Name, c.Provider.Name, c.Provider.Version, c.Provider.Device, document.EncodeComponent(c)}
+		return row{c.Name, c.Provider.Name, c.Provider.Version, c.Provider.Device, c.Standing, document.EncodeComponent(c)}
 	}, func(r row) openflow.ComponentRecord {
 		c := r.Component.Decode()
-		c.Name, c.Provider = r.Name, openflow.ProviderRef{Name: r.Provider, Version: r.Version, Device: r.Device}
+		c.Standing, c.Name, c.Provider = r.Standing, r.Name, openflow.ProviderRef{Name: r.Provider, Version: r.Version, Device: r.Device}
 		return c
 	})
 	documenttest.RoundTrip(t, func(c openflow.Cause) document.Cause { return document.Cause(c) },
