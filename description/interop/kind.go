@@ -102,8 +102,8 @@ func number(v any) (float64, bool) {
 // digits writes a number as the shortest one that is the same.
 func digits(n float64) json.Number { return json.Number(strconv.FormatFloat(n, 'g', -1, 64)) }
 
-// anything is a value of a type that says nothing: JSON where a text holds it, also with Python's quotes and words, or else no
-// value, because its text would be passed on as if somebody had meant it.
+// anything is a value of a type that says nothing. A text has to hold JSON, also with Python's quotes and words. Otherwise there is
+// no value, because the text would be passed on as if somebody had meant it.
 func anything(v any) (any, bool) {
 	written, isText := v.(string)
 	if !isText {

@@ -222,7 +222,7 @@ func noRoom(t *testing.T, d dialect.Dialect) {
 	require.Equal(t, openflow.Reservation{}, got)
 }
 
-// protocols: what a party says of its programs arrives whole, also of one without room, and so does what all have in common; or
+// protocols: what a party says of its programs arrives whole, also from one without room. So does what all have in common. Or
 // neither does, and the dialect has no word for it.
 func protocols(t *testing.T, d dialect.Dialect) {
 	one := openflow.Protocol{Name: "acme/psi", Version: "1"}

@@ -35,7 +35,9 @@ func (components) Providers(_ context.Context, specs []openflow.TaskSpec) ([]ope
 	return served, nil
 }
 
-func (components) Spoken(context.Context, []openflow.TaskRecord) ([]openflow.Spoken, error) { return nil, nil }
+func (components) Spoken(context.Context, []openflow.TaskRecord) ([]openflow.Spoken, error) {
+	return nil, nil
+}
 
 func (components) Check(context.Context, *openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string, error) {
 	return nil, nil, nil
