@@ -10,6 +10,7 @@ import (
 
 	"openflow"
 	"openflow/sdk"
+	"openflow/sdk/wire"
 	"openflow/tests/env"
 )
 
@@ -94,7 +95,12 @@ func TestPartiesNeedAProtocolInCommon(t *testing.T) {
 	require.Contains(t, answer.Message, "dag.tasks.greet_0: its parties have no protocol in common: "+
 		"guest 9999 with greet of acme:1.0.0, which speaks acme/greet@1; host 10000 with greet of acme:3.0.0, which speaks acme/greet@2")
 	for _, c := range []*env.Client{guest, host} {
-		id := openflow.JobID(answer.JobID)
+		var list struct {
+			Data []wire.JobRow `json:"data"`
+		}
+		c.OK(c.Get("/v2/job/list/query", "limit", "10", "page", "1"), &list)
+		require.Len(t, list.Data, 1)
+		id := openflow.JobID(list.Data[0].JobID)
 		c.WaitFor(id, openflow.JobFailed)
 		require.Empty(t, c.Tasks(id)[0].ProgramDigest, "nothing has run")
 	}
