@@ -123,7 +123,7 @@ func (h *held) image(img driver.Image) {
 }
 
 // describes asks twice. An error is why it does not describe itself.
-func (g *Registry) describes(ctx context.Context, h *held, p asking, n Registration) error {
+func (g *Registry) describes(ctx context.Context, h *held, p *asking, n Registration) error {
 	said, err := p.all(ctx)
 	if err != nil {
 		return err
@@ -150,7 +150,7 @@ func (g *Registry) describes(ctx context.Context, h *held, p asking, n Registrat
 }
 
 // refuses runs it with what it must not take: a command and a component that there are not, and a run without configuration.
-func (p asking) refuses(ctx context.Context, h *held) {
+func (p *asking) refuses(ctx context.Context, h *held) {
 	for _, wrong := range []struct {
 		point string
 		args  []string

@@ -239,7 +239,7 @@ func TestJobsAreCheckedByTheStandardsDescription(t *testing.T) {
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "info.json")
 	require.NoError(t, os.WriteFile(file, info, 0o600))
-	_, components, err := g.Add(t.Context(), "acme", program(t, `case "$1" in list) echo '{"buildin":["EcdhPsi"]}' ;; desc) cat `+file+` ;; esac`), "", "ann")
+	_, components, err := g.Register(t.Context(), Registration{What: program(t, `case "$1" in list) echo '{"buildin":["EcdhPsi"]}' ;; desc) cat `+file+` ;; esac`), User: "ann"})
 	require.NoError(t, err)
 	require.Equal(t, "interop", components[0].Form)
 	one, err := g.Offer(t.Context(), "acme:EcdhPsi@1.4", "")

@@ -32,7 +32,7 @@ func TestProgramOfAnotherProvider(t *testing.T) {
 	require.Contains(t, answer.Message, `no component "greet" at this site`)
 	own, err := registry("9999").RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: env.Acme(t, "1.0.0")})
 	require.NoError(t, err)
-	require.Equal(t, []string{"greet", "noop"}, own.Components)
+	require.Equal(t, []string{"greet", "noop"}, []string{own.Components[0].Name, own.Components[1].Name})
 	require.Equal(t, "ann", own.AddedBy)
 	answer = guest.TrySubmit(greeting)
 	require.Contains(t, answer.Message, `no component "greet" at this site`, "the host lacks it")
@@ -77,7 +77,7 @@ func TestPartiesNeedAProtocolInCommon(t *testing.T) {
 	guest, host := e.As(t, "9999"), e.As(t, "10000")
 	for id, versions := range map[string][]string{"9999": {"1.0.0", "3.0.0"}, "10000": {"2.0.0", "3.0.0"}} {
 		for _, v := range versions {
-			_, err := (&sdk.Client{URL: e.URL(id)}).AddProvider(t.Context(), "acme", env.Acme(t, v), "")
+			_, err := (&sdk.Client{URL: e.URL(id)}).RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: env.Acme(t, v)})
 			require.NoError(t, err)
 		}
 	}
