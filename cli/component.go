@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"openflow"
+	"openflow/sdk"
 	"openflow/sdk/wire"
 )
 

@@ -14,6 +14,7 @@ import (
 
 	"openflow"
 	"openflow/sdk"
+	"openflow/sdk/wire"
 )
 
 func providerCommands(o *options) *cobra.Command {
