@@ -1,7 +1,7 @@
 // Package registry knows who provides which components at a site, as their programs describe themselves, and which provider
 // a task means.
 //
-// What is registered is rows of the catalogue, which replicas share. [Registry.Add] asks a program what it has;
+// What is registered is rows of the catalogue, which replicas share. [Registry.Register] asks a program or image what it has;
 // [Registry.Providers] and [Registry.Check] resolve and check tasks by what is registered when they are called.
 package registry
 
