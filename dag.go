@@ -97,7 +97,7 @@ type Inheritance struct {
 
 // TaskConf is how a task is to be run.
 type TaskConf struct {
-	Provider     string        // "name:version@device"; empty parts are filled in by the party
+	Provider     string        // whose program is to run it; see ParseProvider. Empty parts are filled in by the party
 	Timeout      time.Duration // 0: the party's default
 	LauncherName string
 	Cores        *int           // nil: the party's default
@@ -113,7 +113,8 @@ type TaskConf struct {
 type Task struct {
 	Name       TaskName
 	Component  string
-	DependsOn  []TaskName // edges without data, besides those of Inputs
+	Of         ProviderRef // whose it is to be, and in which version, as component_ref says; without a device
+	DependsOn  []TaskName  // edges without data, besides those of Inputs
 	Parameters Parameters
 	Inputs     []Input
 	Parties    []Party // empty: all parties of the DAG

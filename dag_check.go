@@ -155,6 +155,14 @@ func (c *dagCheck) identifier(path, kind, s string) bool {
 	return false
 }
 
+// of notes a provider or version of a component that can be none.
+func (c *dagCheck) of(path string, t Task) {
+	var e *Error
+	if _, _, err := ParseComponent(ComponentRef(t.Component, t.Of)); errors.As(err, &e) {
+		c.at(path, e.Hint, "%s", e.Message)
+	}
+}
+
 // members notes who of these is no party of the job.
 func (c *dagCheck) members(path, remedy string, parties []Party) {
 	for _, p := range parties {
@@ -249,7 +257,9 @@ func (c *dagCheck) tasks() {
 			c.at(path, "", "defined twice")
 		}
 		names[t.Name] = true
-		c.identifier(path+".component_ref", "component", t.Component)
+		if c.identifier(path+".component_ref", "component", t.Component) {
+			c.of(path+".component_ref", t)
+		}
 		c.stage(path+".stage", t.Stage)
 		c.taskConf(path+".conf", t.Conf)
 		c.members(path, "add it to dag.parties or take it out here", t.Parties)

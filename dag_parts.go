@@ -1,6 +1,7 @@
 package openflow
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 )
@@ -106,7 +107,7 @@ func (x *Parts) Of(p Party) []TaskSpec {
 	for _, i := range x.tasks[p] {
 		t := x.dag.Tasks[i]
 		s := TaskSpec{
-			Name: t.Name, Component: t.Component, Stage: x.dag.StageOf(t), Parties: x.parties[i],
+			Name: t.Name, Component: t.Component, Of: t.Of, Stage: x.dag.StageOf(t), Parties: x.parties[i],
 			Parameters: maps.Clone(t.Parameters), Conf: x.dag.Conf.Task,
 		}
 		inputs := reads{list: x.dag.inputsAt(mine, t.Inputs, p)}
@@ -115,14 +116,21 @@ func (x *Parts) Of(p Party) []TaskSpec {
 		}
 		s.Conf.Options = maps.Clone(s.Conf.Options) // they are the task's own: what follows writes into them
 		s.Conf.take(t.Conf)
+		var here, atParty string // the provider that is named for the task at p, and for all tasks of p
 		for _, i := range overrides(t.Name) {
 			pt := x.dag.PartyTasks[i]
 			s.Conf.take(pt.Conf)
+			atParty = cmp.Or(pt.Conf.Provider, atParty)
 			if o, ok := pt.Tasks[t.Name]; ok {
 				maps.Copy(s.Parameters, o.Parameters)
 				s.Conf.take(o.Conf)
+				here = cmp.Or(o.Conf.Provider, here)
 				inputs.replace(o.Inputs, x.dag.inputsAt(mine, o.Inputs, p))
 			}
+		}
+		s.Conf.Provider = cmp.Or(here, t.Conf.Provider)
+		if s.Conf.Provider == "" && t.Of == (ProviderRef{}) {
+			s.Conf.Provider = cmp.Or(atParty, x.dag.Conf.Task.Provider)
 		}
 		s.Inputs = inputs.all()
 		specs = append(specs, s)

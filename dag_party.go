@@ -10,6 +10,7 @@ import (
 type TaskSpec struct {
 	Name       TaskName
 	Component  string
+	Of         ProviderRef // as of a Task
 	Stage      Stage
 	Parameters Parameters
 	Inputs     []Input // channels that reach this party only
@@ -19,6 +20,9 @@ type TaskSpec struct {
 
 // ForParty derives what p runs, in the order of the DAG: tasks that p takes part in, parameters and configuration with
 // p's overrides merged in (top-level keys and inputs replaced), channels that reach p.
+//
+// Which provider is named goes by an order of its own. What is said of the task counts first, and that at p before all. Then comes
+// what is said of all tasks of p, and then of all tasks of the job.
 //
 // Spec: fate-flow-api §4.2.3, §4.3.
 func (d *DAG) ForParty(p Party) []TaskSpec { return d.Parts().Of(p) }

@@ -125,10 +125,11 @@ func (j ScheduledJob) Repeats(first ScheduledJob) error {
 
 // TaskRun is how a task stands over all its parties, as its scheduler knows.
 type TaskRun struct {
-	Name    TaskName
-	Version int // the latest
-	Started bool
-	Status  TaskStatus // federated
+	Name     TaskName
+	Version  int // the latest
+	Started  bool
+	Status   TaskStatus // federated
+	Protocol Protocol   // that its parties have in common, as far as they have said
 }
 
 // TaskRecord is one version of a task at one party in one role.
@@ -140,6 +141,7 @@ type TaskRecord struct {
 	Component     string
 	Provider      string     // full: "name:version@device"; as resolved at first, and what ran once it has started
 	ProgramDigest string     // "sha256:…" of the program that ran; empty: it has not started
+	Protocol      Protocol   // that it speaks with the other parties: its program's first, until the scheduler says what they have in common
 	Status        TaskStatus // federated: all parties together, as the scheduler says
 	PartyStatus   TaskStatus // of this party
 	Reason        string     // why it waits or failed, one line for this party's users

@@ -100,6 +100,7 @@ type TaskUpdate struct {
 type TaskStart struct {
 	TaskKey                // a version that the party does not know yet is made from the latest before it
 	StartsJob bool         // the job has not started at this party
+	Protocol  Protocol     // that the task's parties have in common; zero: nothing was compared, or there is nothing to say
 	Ended     []TaskUpdate // what has ended since the party last heard
 	Again     bool         // it has been asked before, and the answer was lost: the run may have started
 }
@@ -158,6 +159,9 @@ type Reservation struct {
 	// with SchedulerService.WakeJob; ask again later all the same. CodeUnavailable: the same of a party that never calls.
 	// CodeInvalid: more than the site has.
 	Short *Error
+	// Spoken is what OpenJob answers besides: who would run the tasks that the party has with others. A task that it leaves out is
+	// one of which it says nothing, as parties whose dialect has no word for it.
+	Spoken []Spoken
 }
 
 // Reserved sorts what came of asking for resources: an error about them is an answer, every other one an error.
@@ -279,8 +283,9 @@ type PlannedTask struct {
 	Component string
 	Upstreams []TaskName
 	Parties   []Party
-	Version   int  // the first to be run
-	Done      bool // it has succeeded in an earlier run
+	Version   int      // the first to be run
+	Done      bool     // it has succeeded in an earlier run
+	Protocol  Protocol // that its parties had in common in an earlier run
 }
 
 // Timing holds the deadlines of a job, fixed when it starts.
@@ -293,8 +298,9 @@ type Timing struct {
 
 // Engine runs jobs and tasks durably.
 type Engine interface {
-	// StartJob starts the job's workflow, or finds it running or ended, and returns once all parties have created it.
-	StartJob(ctx context.Context, p JobPlan) error
+	// StartJob starts the job's workflow, or finds it running or ended, and returns once all parties have created it, with what
+	// the job's users should know of that.
+	StartJob(ctx context.Context, p JobPlan) (warnings []string, err error)
 	// JobRuns tells whether a job is under way. One that is ending is waited for, a moment long. CodeConflict: it is still
 	// ending, because not all parties know of the end yet.
 	JobRuns(ctx context.Context, id JobID) (bool, error)

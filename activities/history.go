@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"slices"
 	"time"
 
 	"openflow"
@@ -93,20 +94,27 @@ func decodeUpdates(updates []TaskUpdate) []openflow.TaskUpdate {
 
 // TaskStart is an openflow.TaskStart.
 type TaskStart struct {
-	Run       document.Run `json:"run"`
-	StartsJob bool         `json:"starts_job,omitzero"`
-	Ended     []TaskUpdate `json:"ended,omitempty"`
-	Again     bool         `json:"again,omitzero"`
+	Run       document.Run      `json:"run"`
+	StartsJob bool              `json:"starts_job,omitzero"`
+	Protocol  document.Protocol `json:"protocol,omitzero"`
+	Ended     []TaskUpdate      `json:"ended,omitempty"`
+	Again     bool              `json:"again,omitzero"`
 }
 
 // EncodeStart is the inverse of Decode.
 func EncodeStart(s openflow.TaskStart) TaskStart {
-	return TaskStart{Run: document.EncodeRun(s.TaskKey), StartsJob: s.StartsJob, Ended: EncodeUpdates(s.Ended), Again: s.Again}
+	return TaskStart{
+		Run: document.EncodeRun(s.TaskKey), StartsJob: s.StartsJob, Protocol: document.Protocol(s.Protocol), Ended: EncodeUpdates(s.Ended),
+		Again: s.Again,
+	}
 }
 
 // Decode gives the start back.
 func (s TaskStart) Decode() openflow.TaskStart {
-	return openflow.TaskStart{TaskKey: s.Run.Decode(), StartsJob: s.StartsJob, Ended: decodeUpdates(s.Ended), Again: s.Again}
+	return openflow.TaskStart{
+		TaskKey: s.Run.Decode(), StartsJob: s.StartsJob, Protocol: openflow.Protocol(s.Protocol), Ended: decodeUpdates(s.Ended),
+		Again: s.Again,
+	}
 }
 
 // Report is an openflow.Report: the argument of an update of the job workflow, and how a run stands at a party.
@@ -128,14 +136,44 @@ func (r Report) Decode() openflow.Report {
 
 // ReserveAnswer is a plan.ReserveAnswer: a party's answer to the application for a job's resources.
 type ReserveAnswer struct {
-	Party document.Party `json:"party"`
-	Code  openflow.Code  `json:"code,omitzero"`
-	Text  string         `json:"text,omitzero"`
+	Party  document.Party `json:"party"`
+	Code   openflow.Code  `json:"code,omitzero"`
+	Text   string         `json:"text,omitzero"`
+	Spoken []Spoken       `json:"spoken,omitempty"` // in the answer to the creation
+}
+
+// Spoken is an openflow.Spoken, for all tasks of which the same is said.
+type Spoken struct {
+	Tasks     []openflow.TaskName `json:"tasks,omitempty"`
+	Provider  document.Provider   `json:"provider,omitzero"`
+	Protocols []document.Protocol `json:"protocols,omitempty"`
+}
+
+// encodeSpoken writes what is said of several tasks once.
+func encodeSpoken(list []openflow.Spoken) []Spoken {
+	var out []Spoken
+	for _, s := range list {
+		said := Spoken{Provider: document.Provider(s.Provider), Protocols: document.EncodeProtocols(s.Protocols)}
+		i := slices.IndexFunc(out, func(o Spoken) bool { return o.Provider == said.Provider && slices.Equal(o.Protocols, said.Protocols) })
+		if i < 0 {
+			i, out = len(out), append(out, said)
+		}
+		out[i].Tasks = append(out[i].Tasks, s.Task)
+	}
+	return out
 }
 
 // Decode gives the answer back.
 func (g ReserveAnswer) Decode() plan.ReserveAnswer {
-	return plan.ReserveAnswer{Party: openflow.Party(g.Party), Code: g.Code, Text: g.Text}
+	answer := plan.ReserveAnswer{Party: openflow.Party(g.Party), Code: g.Code, Text: g.Text}
+	for _, s := range g.Spoken {
+		for _, task := range s.Tasks {
+			answer.Spoken = append(answer.Spoken, openflow.Spoken{
+				Task: task, Provider: openflow.ProviderRef(s.Provider), Protocols: document.DecodeProtocols(s.Protocols),
+			})
+		}
+	}
+	return answer
 }
 
 // PartyCall addresses one party of a job.

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"go.temporal.io/sdk/activity"
 
@@ -93,12 +94,28 @@ func (s *Scheduling) OpenJob(ctx context.Context, c PartyCall) (ReserveAnswer, e
 		got, err = partner.OpenJob(ctx, order)
 	}
 	if err == nil {
-		return reserveAnswer(c.Party, got.Err()), nil
+		answer := reserveAnswer(c.Party, got.Err())
+		answer.Spoken = encodeSpoken(shared(order, got.Spoken))
+		return answer, nil
 	}
 	if err = saidBy(c.Party.ID, err); errors.Is(err, openflow.ErrAbsent) {
 		return ReserveAnswer{}, final(err) // whoever submits waits for the answer, and can do something about it
 	}
 	return ReserveAnswer{}, ToTemporal(err)
+}
+
+// shared leaves of what a party says that which is about tasks that it has with others, once for each: a party may say anything.
+func shared(o openflow.JobOrder, said []openflow.Spoken) []openflow.Spoken {
+	if len(said) == 0 {
+		return nil
+	}
+	parts, seen := o.DAG.Parts(), map[openflow.TaskName]bool{}
+	return slices.DeleteFunc(slices.Clone(said), func(s openflow.Spoken) bool {
+		with := parts.Parties(s.Task)
+		stays := len(with) > 1 && slices.Contains(with, o.Key.Party) && !seen[s.Task]
+		seen[s.Task] = true
+		return !stays
+	})
 }
 
 // ApplyResources asks one party for the job's resources. A refusal is an answer, not an error.

@@ -18,6 +18,7 @@ var host = openflow.Party{Role: openflow.RoleHost, ID: "10000"}
 
 // peers is every party's node, and the scheduler's own record.
 type peers struct {
+	spoken []openflow.Spoken // in the answer to a creation
 	openflow.PartnerService
 	away, err, store error
 	order            openflow.JobOrder
@@ -50,7 +51,9 @@ func (p *peers) seen(k openflow.JobKey) error { p.keys = append(p.keys, k); retu
 
 func (p *peers) OpenJob(_ context.Context, o openflow.JobOrder) (openflow.Reservation, error) {
 	p.order = o
-	return openflow.Reserved(p.seen(o.Key))
+	r, err := openflow.Reserved(p.seen(o.Key))
+	r.Spoken = p.spoken
+	return r, err
 }
 func (p *peers) Reserve(_ context.Context, k openflow.JobKey) (openflow.Reservation, error) {
 	return openflow.Reserved(p.seen(k))
@@ -318,6 +321,24 @@ func TestRunThatIsBeingStoppedCountsAsRunning(t *testing.T) {
 	r, err = p.scheduling().CollectTask(t.Context(), asked)
 	require.NoError(t, err)
 	require.Equal(t, openflow.TaskRunning, r.Status)
+}
+
+// A party may say anything of its programs. What is not about the tasks that it has with others is dropped before it is kept.
+func TestSpokenIsOfTheJobsTasks(t *testing.T) {
+	one := []openflow.Protocol{{Name: "p", Version: "1"}}
+	acme := openflow.ProviderRef{Name: "acme", Version: "1"}
+	p := &peers{record: openflow.ScheduledJob{DAG: &openflow.DAG{Parties: []openflow.Party{guest, host}, Tasks: []openflow.Task{
+		{Name: "a"}, {Name: "b"}, {Name: "alone", Parties: []openflow.Party{host}}, {Name: "theirs", Parties: []openflow.Party{guest}},
+	}}}}
+	for _, task := range []openflow.TaskName{"a", "alone", "theirs", "nobodys", "a", "b"} {
+		p.spoken = append(p.spoken, openflow.Spoken{Task: task, Provider: acme, Protocols: one})
+	}
+	got, err := p.scheduling().OpenJob(t.Context(), atHost)
+	require.NoError(t, err)
+	require.Equal(t, []activities.Spoken{{
+		Tasks: []openflow.TaskName{"a", "b"}, Provider: document.Provider(acme), Protocols: []document.Protocol{{Name: "p", Version: "1"}},
+	}}, got.Spoken, "once for all of which the same is said")
+	require.Equal(t, []openflow.Spoken{{Task: "a", Provider: acme, Protocols: one}, {Task: "b", Provider: acme, Protocols: one}}, got.Decode().Spoken)
 }
 
 // Whoever submits waits for the answer: that nobody listens there is one, and silence is not.

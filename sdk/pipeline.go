@@ -36,9 +36,13 @@ func NewPipeline(parties ...openflow.Party) *Pipeline {
 	return &Pipeline{parties: slices.Clone(parties)}
 }
 
-// AddTask adds a task that all parties run, until Parties says otherwise. Its methods return it, so that calls chain.
+// AddTask adds a task that all parties run, until Parties says otherwise. Its methods return it, so that calls chain. The
+// component may be named with its provider and version, as in acme:psi@1.2.
 func (p *Pipeline) AddTask(name openflow.TaskName, component string) *Task {
 	t := &Task{task: openflow.Task{Name: name, Component: component}, at: map[openflow.Party]openflow.Parameters{}}
+	if bare, of, err := openflow.ParseComponent(component); err == nil { // a wrong name is found with all other mistakes
+		t.task.Component, t.task.Of = bare, of
+	}
 	p.tasks = append(p.tasks, t)
 	return t
 }

@@ -21,7 +21,7 @@ func (j job) create(ctx workflow.Context) (plan.Creation, []plan.ReserveAnswer) 
 		err := call(ctx, j.Timing.Create, "open at "+p.String(), scheduling.OpenJob, j.at(p), &said, openflow.CodeExhausted)
 		return said.Decode(), err
 	})
-	return plan.Created(j.Parties, errs), answers
+	return plan.Created(j.JobPlan, answers, errs), answers
 }
 
 // reopen lets an ended job wait once more: in the scheduler's record, and at every party. The workflow does that, not the
@@ -36,5 +36,5 @@ func (j job) reopen(ctx workflow.Context) error {
 		u := activities.JobUpdate{Call: j.at(p), Status: openflow.JobWaiting}
 		return call(ctx, j.Timing.Partner, "open again at "+p.String(), scheduling.UpdateJob, u, nil, openflow.CodeExhausted)
 	})
-	return plan.Created(j.Parties, errs).Refusal
+	return plan.Created(j.JobPlan, nil, errs).Refusal
 }

@@ -18,7 +18,7 @@ const stopPatience = 5 * time.Second
 // ask for it, and the workflow's own calls with what they have learnt.
 type desk struct {
 	wake    workflow.ReceiveChannel // a party calls: resources may have become free
-	created once[error]             // all parties have answered the creation: how
+	created once[plan.Creation]     // all parties have answered the creation: how
 	stop    once[plan.Ending]       // somebody wants the job to end
 	ending  once[*plan.Farewell]    // the job has ended, and that is being told
 	settled once[struct{}]          // nothing of the job is left, or there is no use in asking further
@@ -47,11 +47,11 @@ const manyCalls = 1000
 func openDesk(ctx workflow.Context, tasks *plan.State) (*desk, error) {
 	d := &desk{wake: workflow.GetSignalChannel(ctx, SignalWake), learnt: workflow.NewBufferedChannel(ctx, manyCalls)}
 	abandon := workflow.UpdateHandlerOptions{UnfinishedPolicy: workflow.HandlerUnfinishedPolicyAbandon}
-	created := func(ctx workflow.Context) error {
+	created := func(ctx workflow.Context) (Created, error) {
 		if err := workflow.Await(ctx, func() bool { return d.created.given }); err != nil {
-			return err
+			return Created{}, err
 		}
-		return activities.ToTemporal(d.created.value)
+		return Created{Warnings: d.created.value.Warnings}, activities.ToTemporal(d.created.value.Refusal)
 	}
 	report := func(_ workflow.Context, r activities.Report) error {
 		d.reports++

@@ -41,6 +41,7 @@ type PlannedTask struct {
 	Parties   []document.Party    `json:"parties,omitempty"`
 	Version   int                 `json:"version,omitzero"`
 	Done      bool                `json:"done,omitzero"`
+	Protocol  document.Protocol   `json:"protocol,omitzero"`
 }
 
 // Timing is an openflow.Timing.
@@ -61,7 +62,7 @@ func EncodePlan(p openflow.JobPlan) JobPlan {
 	for _, t := range p.Tasks {
 		out.Tasks = append(out.Tasks, PlannedTask{
 			Name: t.Name, Component: t.Component, Upstreams: t.Upstreams, Parties: document.EncodeParties(t.Parties),
-			Version: t.Version, Done: t.Done,
+			Version: t.Version, Done: t.Done, Protocol: document.Protocol(t.Protocol),
 		})
 	}
 	return out
@@ -77,10 +78,15 @@ func (p JobPlan) Decode() openflow.JobPlan {
 	for _, t := range p.Tasks {
 		out.Tasks = append(out.Tasks, openflow.PlannedTask{
 			Name: t.Name, Component: t.Component, Upstreams: t.Upstreams, Parties: document.DecodeParties(t.Parties),
-			Version: t.Version, Done: t.Done,
+			Version: t.Version, Done: t.Done, Protocol: openflow.Protocol(t.Protocol),
 		})
 	}
 	return out
+}
+
+// Created is the answer of UpdateCreated: what the job's users should know of it.
+type Created struct {
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Stopped is an openflow.Stopped: the answer of UpdateStop and QueryStopped.

@@ -35,9 +35,10 @@ func Job(ctx workflow.Context, input JobPlan) (openflow.JobStatus, error) {
 	if end.None() {
 		made, answers = j.create(ctx)
 		end = made.End()
-		desk.created.give(made.Refusal)
+		tasks.Agreed(made.Protocols)
+		desk.created.give(made)
 	} else {
-		desk.created.give(openflow.Errorf(openflow.CodeConflict, "job %s has ended: %s", j.ID, end.Reason))
+		desk.created.give(plan.Creation{Refusal: openflow.Errorf(openflow.CodeConflict, "job %s has ended: %s", j.ID, end.Reason)})
 	}
 	run := plan.NewExecution(j.JobPlan, tasks)
 	beside, cancel := workflow.WithCancel(ctx)

@@ -85,6 +85,54 @@ func TestMistakesOfAllPartiesAreOneAnswer(t *testing.T) {
 	}
 }
 
+// What the parties speak comes with their answers to the creation. Those that have nothing in common are told that there is no
+// job; otherwise each start says what it is. Of those that say nothing, the submitter hears.
+func TestProtocolsOfAJob(t *testing.T) {
+	speaks := func(versions ...string) (list []openflow.Spoken) {
+		said := openflow.Spoken{Provider: openflow.ProviderRef{Name: "acme", Version: "1"}}
+		for _, v := range versions {
+			said.Protocols = append(said.Protocols, openflow.Protocol{Name: "p", Version: v})
+		}
+		for _, task := range []openflow.TaskName{"a", "b", "c"} {
+			said.Task = task
+			list = append(list, said)
+		}
+		return list
+	}
+	for name, tc := range map[string]struct {
+		host     []openflow.Spoken
+		want     string
+		warnings int
+	}{
+		"one in common": {speaks("3", "2"), "p@2", 0},
+		"none":          {speaks("9"), "", 0},
+		"no word":       {nil, "", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.says = map[openflow.Party][]openflow.Spoken{guest: speaks("1", "2"), host: tc.host}
+			w.after(0, func() { w.update(workflows.UpdateCreated, "created") })
+			status := w.run(chain())
+			if tc.want == "" && tc.warnings == 0 {
+				require.Equal(t, openflow.JobFailed, status)
+				require.ErrorContains(t, activityError(w.accepted["created"]), "dag.tasks.a: its parties have no protocol in common")
+				require.Empty(t, w.kinds("start"))
+				require.Len(t, w.kinds("stop"), 2)
+				return
+			}
+			require.Equal(t, openflow.JobSuccess, status)
+			require.Len(t, w.answers["created"].(workflows.Created).Warnings, tc.warnings) //nolint:forcetypeassert // what the handler returns
+			require.Len(t, w.protocols, 6)
+			for k, p := range w.protocols {
+				require.Equal(t, tc.want, p.String(), "%s", k)
+			}
+			for _, r := range w.ended {
+				require.Equal(t, tc.want, r.Protocol.String(), "a rerun knows it")
+			}
+		})
+	}
+}
+
 func TestRefusalAtCreateIsUndoneEverywhere(t *testing.T) {
 	w := newWorld(t)
 	p := chain()

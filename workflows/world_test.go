@@ -43,17 +43,20 @@ type world struct {
 	// runs says how a run ends, by "task role"; the zero run succeeds after a second and reports it.
 	runs map[string]run
 
-	mu       sync.Mutex
-	calls    []call
-	count    map[string]int
-	status   map[openflow.TaskKey]openflow.TaskStatus // as the parties know it
-	over     map[openflow.Party]bool                  // where the job has ended
-	records  []activities.JobNews                     // what the scheduler's record was told
-	local    map[string]int                           // local activities by name
-	regular  map[string]int                           // activities by name, every attempt
-	ended    []openflow.TaskRun                       // as the scheduler's record has it
-	accepted map[string]error                         // how updates ended, by ID
-	warnings []string                                 // of the job, at the scheduler's site
+	mu        sync.Mutex
+	calls     []call
+	count     map[string]int
+	status    map[openflow.TaskKey]openflow.TaskStatus // as the parties know it
+	over      map[openflow.Party]bool                  // where the job has ended
+	records   []activities.JobNews                     // what the scheduler's record was told
+	local     map[string]int                           // local activities by name
+	regular   map[string]int                           // activities by name, every attempt
+	ended     []openflow.TaskRun                       // as the scheduler's record has it
+	accepted  map[string]error                         // how updates ended, by ID
+	answers   map[string]any                           // to updates
+	says      map[openflow.Party][]openflow.Spoken     // what a party would run tasks with
+	protocols map[openflow.TaskKey]openflow.Protocol   // with which its runs were started
+	warnings  []string                                 // of the job, at the scheduler's site
 }
 
 type call struct {
@@ -81,7 +84,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, env: suite.NewTestWorkflowEnvironment(), answer: map[string]func(int) error{}, runs: map[string]run{},
 		count: map[string]int{}, status: map[openflow.TaskKey]openflow.TaskStatus{}, local: map[string]int{},
-		regular: map[string]int{}, accepted: map[string]error{}, over: map[openflow.Party]bool{},
+		regular: map[string]int{}, accepted: map[string]error{}, answers: map[string]any{}, protocols: map[openflow.TaskKey]openflow.Protocol{}, over: map[openflow.Party]bool{},
 	}
 	w.env.SetTestTimeout(20 * time.Second)
 	w.env.RegisterActivity(&activities.Scheduling{Self: "9999", Directory: w, Jobs: w})
@@ -163,10 +166,10 @@ type updated struct {
 
 func (u updated) Accept()          {}
 func (u updated) Reject(err error) { u.Complete(nil, fmt.Errorf("rejected: %w", err)) }
-func (u updated) Complete(_ any, err error) {
+func (u updated) Complete(answer any, err error) {
 	u.w.mu.Lock()
 	defer u.w.mu.Unlock()
-	u.w.accepted[u.id] = err
+	u.w.accepted[u.id], u.w.answers[u.id] = err, answer
 }
 
 func (w *world) update(name, id string, args ...any) {
@@ -230,7 +233,9 @@ func (w *world) Scheduler(context.Context, openflow.PartyID) (openflow.Scheduler
 
 // ScheduledJob implements activities.JobStore.
 func (w *world) ScheduledJob(_ context.Context, id openflow.JobID) (openflow.ScheduledJob, error) {
-	return openflow.ScheduledJob{ID: id, DAG: &openflow.DAG{Parties: []openflow.Party{guest, host}}, UserName: "u"}, nil
+	return openflow.ScheduledJob{
+		ID: id, UserName: "u", DAG: &openflow.DAG{Parties: []openflow.Party{guest, host}, Tasks: []openflow.Task{{Name: "a"}, {Name: "b"}, {Name: "c"}}},
+	}, nil
 }
 
 // UpdateScheduledJob implements activities.JobStore.
@@ -299,7 +304,9 @@ func (p partnerNode) OpenJob(ctx context.Context, o openflow.JobOrder) (openflow
 	if err := p.w.take("create "+string(o.Key.Party.Role), "", o.UserName); err != nil {
 		return openflow.Reservation{}, err
 	}
-	return p.Reserve(ctx, o.Key)
+	r, err := p.Reserve(ctx, o.Key)
+	r.Spoken = p.w.says[o.Key.Party]
+	return r, err
 }
 
 func (p partnerNode) Reserve(_ context.Context, k openflow.JobKey) (openflow.Reservation, error) {
@@ -344,6 +351,9 @@ func (p partnerNode) StopJob(_ context.Context, k openflow.JobKey, end openflow.
 func (p partnerNode) StartTask(ctx context.Context, o openflow.TaskStart) error {
 	k := o.TaskKey
 	name := string(k.Task) + " " + string(k.Party.Role)
+	p.w.mu.Lock()
+	p.w.protocols[k] = o.Protocol
+	p.w.mu.Unlock()
 	for _, u := range o.Ended {
 		if err := p.tellOf(u); err != nil {
 			return err

@@ -80,7 +80,7 @@ func config(s *settings.Server) (node.Config, error) {
 		Users:       node.Users{TLS: s.Listen.TLS, Plain: s.Unencrypted, Certificate: s.Listen.Certificate, Key: s.Listen.Key, Names: s.Names},
 		Certificate: s.PeerCertificate, CertificateKey: s.PeerKey, Authorities: s.PeerAuthorities,
 		Token: s.Token, GrantAll: s.GrantAll, Policy: s.Policy,
-		Runtime: runtime, Unconfined: s.Unconfined, Components: s.Components, Trusted: s.Trusted, Base: s.Base, Advertise: s.Advertise, Labels: s.Labels,
+		Runtime: runtime, Unconfined: s.Unconfined, Components: s.Components, ComponentsFolder: s.ComponentsFolder, Trusted: s.Trusted, Base: s.Base, Advertise: s.Advertise, Labels: s.Labels,
 		NoTasks: s.NoTasks,
 		Pooling: openflow.Pooling{Wait: s.WorkerWait, Gone: s.MachineGone}, Limits: limits, Durability: s.Durability,
 		Retention: upkeep.Retention{

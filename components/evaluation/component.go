@@ -32,6 +32,7 @@ func Component() component.Component {
 		Roles:      roles,
 		Parameters: defaults(),
 		Inputs:     []component.Artifact{{Key: "input_datas", Multi: true, Labelled: roles, LabelName: "label_column_name"}},
+		Protocols:  component.Alone,
 		Run:        run,
 	}
 }

@@ -56,7 +56,8 @@ func Component() component.Component {
 			{Role: openflow.RoleArbiter, Min: 1, Max: 1, Stages: train},
 			{Role: openflow.RoleHost, Min: 1, Max: 1, Stages: train, Parameter: "early_stop", Values: []string{"diff", "abs"}}, // they need the loss
 		},
-		Run: run,
+		Protocols: []openflow.Protocol{{Name: "openflow/coordinated_lr", Version: "1"}},
+		Run:       run,
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/description"
+	"openflow/description/fate"
 	"openflow/sdk/component"
 	"openflow/site/jobcheck"
 )
@@ -16,10 +18,14 @@ import (
 func TestOptionsAreAsDescribed(t *testing.T) {
 	raw, err := component.Program{Provider: "openflow", Version: "test", Components: []component.Component{Component()}}.Describe("coordinated_lr")
 	require.NoError(t, err)
-	var doc struct{ Component jobcheck.Component }
-	require.NoError(t, json.Unmarshal(raw, &doc))
+	doc, err := description.Parse(raw)
+	require.NoError(t, err)
+	record, err := doc.Record(fate.Form{})
+	require.NoError(t, err)
+	described, err := jobcheck.Of(record)
+	require.NoError(t, err)
 	site := jobcheck.Site{Find: func(openflow.TaskSpec) (jobcheck.Component, *jobcheck.Unresolved) {
-		return doc.Component, nil
+		return described, nil
 	}}
 	for text, right := range map[string]bool{
 		`{"method":"sgd","optimizer_params":{}}`:                                         true,

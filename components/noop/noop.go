@@ -48,6 +48,7 @@ func Component() component.Component {
 		Parameters:  params{},
 		Inputs:      []component.Artifact{{Key: "input_data", Optional: true}},
 		Outputs:     []component.Artifact{{Key: "output_data", Type: component.Unresolved, Optional: true, Like: "input_data"}},
+		Protocols:   component.Alone,
 		Run:         run,
 	}
 }

@@ -39,6 +39,7 @@ func Component() component.Component {
 		Inputs:     []component.Artifact{{Key: inputKey}},
 		Outputs:    []component.Artifact{{Key: outputKey, Like: inputKey}},
 		Needs:      []component.Need{{Role: openflow.RoleGuest, Min: 1, Max: 1}, {Role: openflow.RoleHost, Min: 1}},
+		Protocols:  []openflow.Protocol{{Name: "openflow/psi", Version: "1"}},
 		Run:        run,
 	}
 }

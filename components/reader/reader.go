@@ -26,6 +26,7 @@ func Component() component.Component {
 		Roles:      []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter},
 		Parameters: params{},
 		Outputs:    []component.Artifact{{Key: "output_data", Type: component.Unresolved}},
+		Protocols:  component.Alone,
 		Run:        run,
 	}
 }

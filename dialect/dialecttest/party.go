@@ -14,7 +14,9 @@ import (
 // party is a node in memory, as a participant and as a scheduler. It answers repeats as the first time, as every node does.
 type party struct {
 	mu     sync.Mutex
-	full   bool // it has no room for a job
+	full   bool                                   // it has no room for a job
+	says   []openflow.Spoken                      // what it would run jobs with
+	agreed map[openflow.TaskKey]openflow.Protocol // what a scheduler has said that all speak
 	jobs   map[openflow.JobKey]*job
 	starts map[openflow.TaskKey]int // how often a run began
 	heard  []string                 // as a scheduler, each thing once
@@ -32,7 +34,7 @@ type job struct {
 }
 
 func newParty() *party {
-	return &party{jobs: map[openflow.JobKey]*job{}, starts: map[openflow.TaskKey]int{}}
+	return &party{jobs: map[openflow.JobKey]*job{}, starts: map[openflow.TaskKey]int{}, agreed: map[openflow.TaskKey]openflow.Protocol{}}
 }
 
 func (p *party) find(k openflow.JobKey) (*job, error) {
@@ -57,9 +59,11 @@ func (p *party) OpenJob(_ context.Context, o openflow.JobOrder) (openflow.Reserv
 		p.jobs[o.Key] = j
 	}
 	if o.Later {
-		return openflow.Reservation{}, nil
+		return openflow.Reservation{Spoken: p.says}, nil
 	}
-	return p.reserve(j)
+	r, err := p.reserve(j)
+	r.Spoken = p.says
+	return r, err
 }
 
 // Reserve implements openflow.PartnerService.
@@ -117,6 +121,7 @@ func (p *party) StartTask(_ context.Context, o openflow.TaskStart) error {
 		run.Status, run.PartyStatus = openflow.TaskRunning, openflow.TaskRunning
 		j.runs[o.TaskKey] = run
 		p.starts[o.TaskKey]++
+		p.agreed[o.TaskKey] = o.Protocol
 	}
 	return nil
 }

@@ -131,6 +131,7 @@ func betweenNodes(t *testing.T, d dialect.Dialect) {
 	t.Run("mandates", func(t *testing.T) { mandates(t, d) })
 	t.Run("no room", func(t *testing.T) { noRoom(t, d) })
 	t.Run("words of a party", func(t *testing.T) { partysWords(t, d) })
+	t.Run("protocols", func(t *testing.T) { protocols(t, d) })
 	t.Run("refusals", func(t *testing.T) { refusals(t, d) })
 	t.Run("nonsense", func(t *testing.T) { nonsense(t, d) })
 	t.Run("records", func(t *testing.T) { records(t, d) })
@@ -219,6 +220,35 @@ func noRoom(t *testing.T, d dialect.Dialect) {
 	got, err = partner.OpenJob(t.Context(), openflow.JobOrder{Key: later, DAG: usual.dag(), Later: true})
 	require.NoError(t, err)
 	require.Equal(t, openflow.Reservation{}, got)
+}
+
+// protocols: what a party says of its programs arrives whole, also from one without room. So does what all have in common. Or
+// neither does, and the dialect has no word for it.
+func protocols(t *testing.T, d dialect.Dialect) {
+	one := openflow.Protocol{Name: "acme/psi", Version: "1"}
+	said := []openflow.Spoken{
+		{Task: "a", Provider: openflow.ProviderRef{Name: "acme", Version: "1.2.0"}, Protocols: []openflow.Protocol{{Name: "acme/psi", Version: "2"}, one}},
+		{Task: "b", Provider: openflow.ProviderRef{Name: "acme", Version: "1.2.0"}},
+	}
+	spoken := false
+	for _, full := range []bool{false, true} {
+		w := newWorld(t, d, usual, 0, none)
+		w.party.says, w.party.full = said, full
+		partner := w.to.Partner()
+		got, err := partner.OpenJob(t.Context(), openflow.JobOrder{Key: jobK, DAG: usual.dag()})
+		require.NoError(t, err)
+		if full {
+			require.Equal(t, spoken, len(got.Spoken) > 0)
+			continue
+		}
+		if spoken = len(got.Spoken) > 0; spoken {
+			require.Equal(t, said, got.Spoken)
+		}
+		require.NoError(t, partner.StartTask(t.Context(), openflow.TaskStart{TaskKey: run("a", 0), StartsJob: true, Protocol: one}))
+		if spoken {
+			require.Equal(t, one, w.party.agreed[run("a", 0)])
+		}
+	}
 }
 
 // partysWords: what a party asks its scheduler beside its reports arrives whole, or the dialect says that it has no word for it.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"openflow"
+	"openflow/sdk/wire"
 )
 
 // taskConfig is what a node hands to a task's container, as JSON in the environment variable CONFIG.
@@ -30,7 +31,8 @@ type taskConfig struct {
 	ComputingPartitions int             `json:"computing_partitions"`
 	LauncherName        string          `json:"launcher_name"`
 	LauncherConf        map[string]any  `json:"launcher_conf"`
-	Policy              openflow.Policy `json:"policy"` // of the site; ours
+	Policy              openflow.Policy `json:"policy"`            // of the site; ours, like what follows
+	Protocol            wire.Protocol   `json:"protocol,omitzero"` // that the task's parties speak with each other
 }
 
 // inputArtifacts holds the channels by input key: a channel object or a list of them.

@@ -58,6 +58,7 @@ func preTaskConfig(r openflow.TaskRecord, g openflow.TaskSupply, at openflow.Pla
 		},
 		MLMD:      mlmd{Type: "flow", Metadata: mlmdMetadata{Host: at.Host, Port: at.Port, Protocol: "http", APIVersion: "v2"}},
 		EngineRun: wire.EngineRun(r.Spec.Conf), ComputingPartitions: g.Partitions, LauncherName: "default", LauncherConf: map[string]any{}, Policy: g.Policy,
+		Protocol: wire.Protocol(r.Protocol),
 	})
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "%s: its parameters cannot be encoded: %w", r.Key, err)

@@ -4,6 +4,7 @@ package forms
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"openflow"
@@ -103,6 +104,75 @@ func receiveInner(dag json.RawMessage, version wire.Text, kind string) (*openflo
 		return nil, openflow.Errorf(openflow.CodeInvalid, "dag: %w", err)
 	}
 	return wire.ReceiveDAG(doc)
+}
+
+// Spoken is an openflow.Spoken, for all tasks of which the same is said.
+type Spoken struct {
+	Tasks     []openflow.TaskName `json:"tasks"`
+	Provider  string              `json:"provider"` // name:version
+	Protocols []wire.Protocol     `json:"protocols"`
+}
+
+// The most that a party may say of what its programs speak: a scheduler keeps all of it in the history of the job.
+const (
+	maxSpoken      = 200       // entries
+	maxSpokenBytes = 256 << 10 // of all names together
+)
+
+// EncodeSpoken writes what is said of several tasks once. What is beyond all bounds is left out: then nothing is compared.
+func EncodeSpoken(list []openflow.Spoken) []Spoken {
+	var out []Spoken
+	for _, s := range list {
+		said := Spoken{Provider: s.Provider.String(), Protocols: wire.EncodeProtocols(s.Protocols)}
+		i := slices.IndexFunc(out, func(o Spoken) bool { return o.Provider == said.Provider && slices.Equal(o.Protocols, said.Protocols) })
+		if i < 0 {
+			i, out = len(out), append(out, said)
+		}
+		out[i].Tasks = append(out[i].Tasks, s.Task)
+	}
+	if _, err := DecodeSpoken(out); err != nil {
+		return nil
+	}
+	return out
+}
+
+// DecodeSpoken is the way back. Errors: CodeInvalid, for more than the bounds, and for names that none can have.
+func DecodeSpoken(list []Spoken) ([]openflow.Spoken, error) {
+	if len(list) > maxSpoken {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%d entries say what programs speak, more than %d", len(list), maxSpoken)
+	}
+	var out []openflow.Spoken
+	size := 0
+	for _, s := range list {
+		said := openflow.Spoken{}
+		var err error
+		if said.Provider, err = openflow.ParseProvider(s.Provider); err == nil {
+			err = openflow.CheckProvider(said.Provider.Name, said.Provider.Version)
+		}
+		for _, p := range s.Protocols {
+			said.Protocols = append(said.Protocols, openflow.Protocol(p))
+			size += len(p.Name) + len(p.Version)
+		}
+		if err == nil {
+			err = openflow.CheckProtocols(said.Protocols)
+		}
+		said.Provider.Device = ""
+		for _, task := range s.Tasks {
+			if err == nil {
+				err = openflow.CheckIdentifier("task name", string(task))
+			}
+			said.Task = task
+			out = append(out, said)
+			size += len(task)
+		}
+		if err == nil && size > maxSpokenBytes {
+			err = openflow.Errorf(openflow.CodeInvalid, "what programs speak has more than %d bytes", maxSpokenBytes)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // PartnerUpdateJob is the body of POST /v2/partner/job/update and, with Status, of …/job/status/update and …/job/stop.

@@ -235,6 +235,55 @@ func FuzzBodies(f *testing.F) {
 	})
 }
 
+// What programs speak is told once for all tasks of which the same is said.
+func TestSpoken(t *testing.T) {
+	acme, one := openflow.ProviderRef{Name: "acme", Version: "1.2.0"}, []openflow.Protocol{{Name: "acme/psi", Version: "1"}}
+	said := []openflow.Spoken{{Task: "a", Provider: acme, Protocols: one}, {Task: "b", Provider: acme, Protocols: one}, {Task: "c", Provider: acme}}
+	text, err := json.Marshal(forms.EncodeSpoken(said))
+	require.NoError(t, err)
+	require.JSONEq(t, `[{"tasks":["a","b"],"provider":"acme:1.2.0","protocols":[{"name":"acme/psi","version":"1"}]},
+		{"tasks":["c"],"provider":"acme:1.2.0","protocols":[]}]`, string(text))
+	for name, text := range map[string]string{
+		"no provider":      `[{"tasks":["a"]}]`,
+		"any provider":     `[{"tasks":["a"],"provider":"*:1"}]`,
+		"a name that none": `[{"tasks":["a"],"provider":"a b:1"}]`,
+		"no task's name":   `[{"tasks":["a b"],"provider":"acme:1"}]`,
+		"no protocol":      `[{"tasks":["a"],"provider":"acme:1","protocols":[{"name":"p"}]}]`,
+		"one twice":        `[{"tasks":["a"],"provider":"acme:1","protocols":[{"name":"p","version":"1"},{"name":"p","version":"1"}]}]`,
+		"nine":             `[{"tasks":["a"],"provider":"acme:1","protocols":[` + strings.Repeat(`{"name":"p","version":"1"},`, 8) + `{"name":"q","version":"1"}]}]`,
+		"too many entries": `[` + strings.Repeat(`{"tasks":["a"],"provider":"acme:1"},`, 200) + `{"tasks":["a"],"provider":"acme:1"}]`,
+		"too many tasks":   `[{"tasks":["a"` + strings.Repeat(`,"`+strings.Repeat("a", 128)+`"`, 2100) + `],"provider":"acme:1"}]`,
+	} {
+		var list []forms.Spoken
+		require.NoError(t, json.Unmarshal([]byte(text), &list), name)
+		_, err := forms.DecodeSpoken(list)
+		require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), name)
+	}
+	var many []openflow.Spoken
+	for i := range 300 {
+		many = append(many, openflow.Spoken{Task: "a", Provider: openflow.ProviderRef{Name: "acme", Version: strings.Repeat("1", i%60+1) + string(rune('a'+i/60))}})
+	}
+	require.Empty(t, forms.EncodeSpoken(many), "a scheduler takes no more, so nothing is said")
+}
+
+func FuzzSpoken(f *testing.F) {
+	f.Add([]byte(`[{"tasks":["a","b"],"provider":"acme:1.2.0","protocols":[{"name":"acme/psi","version":"1"}]},{"tasks":["c"],"provider":"acme:1"}]`))
+	fuzzing.Within(f, func(t *testing.T, text []byte) {
+		var list []forms.Spoken
+		if wire.Unmarshal(text, &list) != nil {
+			return
+		}
+		said, err := forms.DecodeSpoken(list)
+		if err != nil {
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
+			return
+		}
+		again, err := forms.DecodeSpoken(forms.EncodeSpoken(said))
+		require.NoError(t, err)
+		require.ElementsMatch(t, said, again)
+	})
+}
+
 // A number may come as its text. A share is news, and is cut to what a share can be.
 func TestNumbers(t *testing.T) {
 	for text, want := range map[string]int{`0`: 0, `"0"`: 0, `17`: 17, `"17"`: 17, `-1`: -1} {

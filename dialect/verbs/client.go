@@ -120,11 +120,17 @@ func (c *Client) held(ctx context.Context, call string, body any, later bool) (o
 	if answer.Short == nil && !answer.Held && !later {
 		return openflow.Reservation{}, c.Unreachable("answered %s without saying whether the job has its resources", call)
 	}
+	spoken, err := forms.DecodeSpoken(answer.Spoken)
+	if err != nil {
+		return openflow.Reservation{}, c.Unreadable(call, err)
+	}
 	if answer.Short == nil {
-		return openflow.Reservation{Held: answer.Held}, nil
+		return openflow.Reservation{Held: answer.Held, Spoken: spoken}, nil
 	}
 	short := openflow.AtParty(c.Peer, peer.OfItself(c.Peer, forms.Refusal(answer.Short)))
-	return openflow.Reserved(openflow.About(openflow.AboutResource, short))
+	got, err := openflow.Reserved(openflow.About(openflow.AboutResource, short))
+	got.Spoken = spoken
+	return got, err
 }
 
 // Release implements openflow.PartnerService.
@@ -146,7 +152,7 @@ func (c *Client) StopJob(ctx context.Context, k openflow.JobKey, e openflow.JobE
 
 // StartTask implements openflow.PartnerService.
 func (c *Client) StartTask(ctx context.Context, o openflow.TaskStart) error {
-	return c.call(ctx, start, startTask{forms.TaskRefOf(o.TaskKey), o.StartsJob, forms.EncodeTaskUpdates(o.Ended)}, nil)
+	return c.call(ctx, start, startTask{forms.TaskRefOf(o.TaskKey), o.StartsJob, wire.Protocol(o.Protocol), forms.EncodeTaskUpdates(o.Ended)}, nil)
 }
 
 // AskTask implements openflow.PartnerService.

@@ -13,8 +13,9 @@ type openJob struct {
 
 // reservation answers /job/open and /job/reserve.
 type reservation struct {
-	Held  bool          `json:"held"`
-	Short *wire.Problem `json:"short,omitempty"`
+	Held   bool           `json:"held"`
+	Short  *wire.Problem  `json:"short,omitempty"`
+	Spoken []forms.Spoken `json:"spoken,omitempty"` // of /job/open
 }
 
 // tellJob is the body of /job/tell.
@@ -38,12 +39,14 @@ type stopJob struct {
 type startTask struct {
 	forms.TaskRef
 	StartsJob bool                      `json:"starts_job,omitempty"`
+	Protocol  wire.Protocol             `json:"protocol,omitzero"`
 	Ended     []forms.PartnerUpdateTask `json:"ended,omitempty"`
 }
 
 // submitted answers /scheduled/create.
 type submitted struct {
-	JobID        string `json:"job_id"`
-	ModelID      string `json:"model_id"`
-	ModelVersion string `json:"model_version"`
+	JobID        string   `json:"job_id"`
+	ModelID      string   `json:"model_id"`
+	ModelVersion string   `json:"model_version"`
+	Warnings     []string `json:"warnings,omitempty" heard:"words"` // for the job's users
 }

@@ -37,7 +37,7 @@ func FuzzForms(f *testing.F) {
 // A peer's or a container's words for people are cut, and everything else that is too long is refused: of every form, also of
 // fields that somebody adds.
 func TestTextsOfEveryFormAreBounded(t *testing.T) {
-	words := map[string]bool{"reason": true, "error": true, "public": true, "warning": true}
+	words := map[string]bool{"reason": true, "error": true, "public": true, "warning": true, "warnings": true}
 	for _, form := range []any{
 		&openJob{}, &tellJob{}, &stopJob{}, &startTask{}, &whoIsThere{}, &reservation{}, &submitted{}, &wire.JobRef{}, &wire.JobStopped{},
 		&forms.TaskRef{}, &forms.PartnerCreateJob{}, &forms.PartnerUpdateJob{}, &forms.PartnerUpdateTask{}, &forms.PartnerRerunTask{},

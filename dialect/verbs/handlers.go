@@ -74,7 +74,7 @@ func (s service) held(r *http.Request, got openflow.Reservation, err error) (any
 	if err != nil {
 		return nil, err
 	}
-	answer := reservation{Held: got.Held}
+	answer := reservation{Held: got.Held, Spoken: forms.EncodeSpoken(got.Spoken)}
 	if got.Short != nil {
 		reply.Note(r, got.Short)
 		answer.Short = wire.Failure(s.Told(r, got.Short)).Error
@@ -135,7 +135,13 @@ func (s service) start(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.Partner.StartTask(r.Context(), openflow.TaskStart{TaskKey: key, StartsJob: b.StartsJob, Ended: list})
+	agreed := openflow.Protocol(b.Protocol)
+	if agreed != (openflow.Protocol{}) {
+		if err := agreed.Check(); err != nil {
+			return nil, err
+		}
+	}
+	return nil, s.Partner.StartTask(r.Context(), openflow.TaskStart{TaskKey: key, StartsJob: b.StartsJob, Protocol: agreed, Ended: list})
 }
 
 func (s service) ask(r *http.Request) (any, error) {

@@ -27,6 +27,7 @@ func (s scheduler) CreateJob(ctx context.Context, _ openflow.PartyID, sub openfl
 	err = s.carry(ctx, schedule, body, &answer)
 	return openflow.Submitted{
 		ID: openflow.JobID(answer.JobID), ModelID: answer.ModelID, ModelVersion: answer.ModelVersion,
+		Warnings: answer.Warnings[:min(len(answer.Warnings), openflow.MaxMistakes)],
 	}, err
 }
 

@@ -23,7 +23,7 @@ func (s service) schedule(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return submitted{JobID: string(answer.ID), ModelID: answer.ModelID, ModelVersion: answer.ModelVersion}, nil
+	return submitted{JobID: string(answer.ID), ModelID: answer.ModelID, ModelVersion: answer.ModelVersion, Warnings: answer.Warnings}, nil
 }
 
 func (s service) end(r *http.Request) (any, error) {

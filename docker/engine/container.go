@@ -24,6 +24,9 @@ import (
 // nobody is the user of every container: the image's own choice of user could be root.
 const nobody = "65534:65534"
 
+// unwatched keeps the daemon from running a command of the image in its container again and again.
+var unwatched = &container.HealthConfig{Test: []string{"NONE"}}
+
 // What the daemon keeps of a container's output: the newest logFiles × logSize, at least half of it.
 const (
 	logSize  = "16m"
@@ -65,6 +68,7 @@ func (r *Runtime) create(ctx context.Context, spec driver.Spec, net bridge) erro
 		Name: spec.Name,
 		Config: &container.Config{
 			Image: spec.Image, Cmd: spec.Command, Env: spec.Env, Labels: labels, User: nobody,
+			StopSignal: "SIGTERM", Healthcheck: unwatched, // whatever the image asks for
 		},
 		HostConfig: hostConfig(spec.Limits, r.name, net),
 	})

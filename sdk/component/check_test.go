@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"openflow"
+	"openflow/description"
+	"openflow/description/fate"
 	"openflow/sdk/component"
 	"openflow/site/jobcheck"
 	"openflow/tests/fuzzing"
@@ -26,10 +28,14 @@ func FuzzChecksAgree(f *testing.F) {
 		{Name: "c", Roles: []openflow.Role{openflow.RoleGuest}, Parameters: paramDefaults()},
 	}}.Describe("c")
 	require.NoError(f, err)
-	var doc struct{ Component jobcheck.Component }
-	require.NoError(f, json.Unmarshal(raw, &doc))
+	doc, err := description.Parse(raw)
+	require.NoError(f, err)
+	record, err := doc.Record(fate.Form{})
+	require.NoError(f, err)
+	described, err := jobcheck.Of(record)
+	require.NoError(f, err)
 	site := jobcheck.Site{Self: guest.ID, Find: func(openflow.TaskSpec) (jobcheck.Component, *jobcheck.Unresolved) {
-		return doc.Component, nil
+		return described, nil
 	}}
 	fuzzing.Within(f, func(t *testing.T, data []byte) {
 		var values map[string]json.RawMessage

@@ -19,7 +19,13 @@ type Component struct {
 	Inputs      []Artifact
 	Outputs     []Artifact // besides the metric output, which every component has
 	Needs       []Need     // who must take part in a task; nodes refuse a job that has others
-	Run         func(context.Context, *Task) error
+
+	// Protocols is what its parties can speak with each other, the best first; see Task.Protocol. The programs of a task's
+	// parties need one in common, so give a new one another name or version. Nil: one of its own, in the version of the program
+	// as far as the second number. Alone: it talks to no other party.
+	Protocols []openflow.Protocol
+
+	Run func(context.Context, *Task) error
 }
 
 // Artifact declares an input or an output.
@@ -73,6 +79,17 @@ const (
 	Unresolved ArtifactType = "data_unresolved"
 	JSONModel  ArtifactType = "json_model"
 )
+
+// Alone is what a component speaks that talks to no other party.
+var Alone = []openflow.Protocol{}
+
+// protocols is what the component of a program speaks.
+func (c Component) protocols(p Program) []openflow.Protocol {
+	if c.Protocols == nil {
+		return []openflow.Protocol{openflow.OwnProtocol(openflow.ProviderRef{Name: p.Provider, Version: p.Version}, c.Name)}
+	}
+	return c.Protocols
+}
 
 func (c Component) stages() []openflow.Stage {
 	if len(c.Stages) == 0 {

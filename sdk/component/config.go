@@ -50,7 +50,8 @@ type config struct {
 		} `json:"metadata"`
 	} `json:"mlmd"`
 
-	Policy *openflow.Policy `json:"policy"`
+	Policy   *openflow.Policy `json:"policy"`
+	Protocol protocol         `json:"protocol"`
 
 	version int
 }

@@ -27,7 +27,13 @@ type description struct {
 	Parameters  map[string]parameterDescription           `json:"parameters"`
 	Inputs      map[string]map[string]artifactDescription `json:"input_artifacts"`
 	Outputs     map[string]map[string]artifactDescription `json:"output_artifacts"`
-	Needs       []Need                                    `json:"needs,omitempty"` // ours
+	Needs       []Need                                    `json:"needs,omitempty"`    // ours, like what follows
+	Protocols   []protocol                                `json:"protocols,omitzero"` // an empty list says more than none
+}
+
+type protocol struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
 }
 
 type parameterDescription struct {
@@ -53,7 +59,8 @@ type artifactDescription struct {
 }
 
 // Describe renders the document of a component of the program, as JSON, which is YAML. Errors: CodeNotFound (it has none of
-// that name), CodeInvalid (the provider's name or version cannot be one).
+// that name), CodeInvalid (the provider's name or version cannot be one, or
+// what the component says that it speaks).
 //
 // Spec: fate-components §1.1, fate-flow-api §3.11.
 func (p Program) Describe(name string) ([]byte, error) {
@@ -70,6 +77,15 @@ func (p Program) Describe(name string) ([]byte, error) {
 		Name: c.Name, Description: c.Description, Provider: p.Provider, Version: p.Version, Labels: []string{}, Roles: c.Roles,
 		Parameters: c.describeParameters(), Inputs: c.describeArtifacts(c.Inputs), Outputs: c.describeArtifacts(c.Outputs),
 		Needs: c.Needs,
+	}
+	if c.Protocols != nil {
+		if err := openflow.CheckProtocols(c.Protocols); err != nil {
+			return nil, err
+		}
+		d.Protocols = make([]protocol, len(c.Protocols))
+		for i, p := range c.Protocols {
+			d.Protocols[i] = protocol(p)
+		}
 	}
 	metric := artifactDescription{Types: []ArtifactType{"json_metric"}, Stages: c.stages(), Roles: c.Roles, Description: "metric, invisible for user"}
 	d.Outputs["metric"] = map[string]artifactDescription{"metric": metric}

@@ -157,6 +157,10 @@ func (t *Task) choose() error {
 	if !slices.Contains(t.component.stages(), t.Stage()) {
 		return public(openflow.CodeInvalid, "stage %q not supported for component %q", t.Stage(), t.component.Name)
 	}
+	agreed, own := openflow.Protocol(t.config.Protocol), t.component.protocols(t.program)
+	if agreed != (openflow.Protocol{}) && !slices.Contains(own, agreed) {
+		return public(openflow.CodeInvalid, "protocol %s not supported for component %q", agreed, t.component.Name)
+	}
 	for _, a := range t.component.Inputs {
 		_, active := t.component.artifact(t.component.Inputs, a.Key, t.Role(), t.Stage())
 		if active && !a.Optional && !t.HasInput(a.Key) {

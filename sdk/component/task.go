@@ -54,6 +54,18 @@ func (t *Task) Policy() openflow.Policy {
 	return *t.config.Policy
 }
 
+// Protocol is what all parties of the task speak with each other: the one that their nodes have agreed on. Where they have not, as
+// beside a node of another make, it is the component's first; zero: it talks to nobody.
+func (t *Task) Protocol() openflow.Protocol {
+	if agreed := openflow.Protocol(t.config.Protocol); agreed != (openflow.Protocol{}) {
+		return agreed
+	}
+	if own := t.component.protocols(t.program); len(own) > 0 {
+		return own[0]
+	}
+	return openflow.Protocol{}
+}
+
 // Stage says which body of the component runs.
 func (t *Task) Stage() openflow.Stage { return t.config.Stage }
 

@@ -335,12 +335,17 @@ func readNames(f *fields, key string) []openflow.TaskName {
 
 func readTask(name string, f *fields, parties []openflow.Party) openflow.Task {
 	t := openflow.Task{
-		Name: openflow.TaskName(name), Component: f.text("component_ref"), DependsOn: readNames(f, "dependent_tasks"),
+		Name: openflow.TaskName(name), DependsOn: readNames(f, "dependent_tasks"),
 		Parameters: f.mapping("parameters"), Parties: readParties(f, "parties"), Stage: openflow.Stage(f.text("stage")),
 		Conf: readTaskConf(f.r.object(f.take("conf"), f.at("conf"))),
 	}
 	if f.take("component_ref") == nil {
 		f.missing("component_ref", "name the component, such as psi")
+	} else if ref := f.text("component_ref"); ref != "" {
+		var err error
+		if t.Component, t.Of, err = openflow.ParseComponent(ref); err != nil {
+			f.r.failed(f.take("component_ref"), f.at("component_ref"), err)
+		}
 	}
 	t.Inputs = readInputs(f, parties)
 	if out := f.take("outputs"); out != nil && f.r.lenient { // read by the BFIA adapter only (fate-flow-api §4.1.3)

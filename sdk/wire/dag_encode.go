@@ -170,7 +170,7 @@ func EngineRun(c openflow.TaskConf) map[string]any {
 }
 
 func taskPairs(t openflow.Task) pairs {
-	p := pairs{{"component_ref", t.Component}}
+	p := pairs{{"component_ref", openflow.ComponentRef(t.Component, t.Of)}}
 	p.put("dependent_tasks", t.DependsOn, len(t.DependsOn) > 0)
 	p.put("parameters", t.Parameters, t.Parameters != nil)
 	in := inputsPairs(t.Inputs)

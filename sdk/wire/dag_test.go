@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -36,6 +37,24 @@ func TestMinimalDocument(t *testing.T) {
 	require.Empty(t, cmp.Diff(&openflow.DAG{
 		SchemaVersion: "2.2.0", Parties: []openflow.Party{guest}, Tasks: []openflow.Task{{Name: "reader_0", Component: "reader"}},
 	}, d))
+}
+
+// A task may say in its component_ref whose component it means. It is written again as it was.
+func TestReferencesOfComponents(t *testing.T) {
+	for ref, want := range map[string]openflow.Task{
+		"psi": {Component: "psi"}, "acme:psi": {Component: "psi", Of: openflow.ProviderRef{Name: "acme"}},
+		"acme:psi@1.2": {Component: "psi", Of: openflow.ProviderRef{Name: "acme", Version: "1.2"}},
+	} {
+		d, err := wire.ParseDAG(bytes.ReplaceAll(document("", "", ""), []byte("component_ref: reader"), []byte("component_ref: "+ref)))
+		require.NoError(t, err)
+		want.Name = "reader_0"
+		require.Equal(t, want, d.Tasks[0])
+		text, err := wire.EncodeDAG(d)
+		require.NoError(t, err)
+		require.Contains(t, string(text), `"component_ref":"`+ref+`"`)
+	}
+	_, err := wire.ParseDAG(bytes.ReplaceAll(document("", "", ""), []byte("component_ref: reader"), []byte("component_ref: 'acme:psi@'")))
+	require.ErrorContains(t, err, `dag.tasks.reader_0.component_ref (line 9): component "acme:psi@" is not a valid name (write psi, acme:psi, psi@1.2 or acme:psi@1.2`)
 }
 
 // Every object of the schema refuses a key that it does not know, by path and line.

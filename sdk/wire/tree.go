@@ -433,3 +433,18 @@ func clip(s string) string {
 	}
 	return s
 }
+
+// Plain reads a JSON or YAML text of somebody else as encoding/json would read JSON: maps, lists, texts, and numbers as
+// json.Number. It is bounded as a DAG is; a member that is there twice is refused, and so is a text of several documents.
+// Errors: CodeInvalid.
+func Plain(data []byte) (any, error) {
+	parse := parseYAML
+	if text := bytes.TrimLeft(data, " \t\r\n"); len(text) > 0 && (text[0] == '{' || text[0] == '[') {
+		parse = parseJSON
+	}
+	t, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return t.plain(), nil
+}

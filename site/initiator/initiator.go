@@ -89,6 +89,7 @@ func (s *Service) SubmitJob(ctx context.Context, sub openflow.Submission) (openf
 		return openflow.Submitted{}, err
 	}
 	answer, err := scheduler.CreateJob(ctx, s.Self, sub)
+	warnings = append(warnings, answer.Warnings...)
 	answer.Warnings = warnings
 	if err != nil {
 		return answer, s.atScheduler(dag.Conf.Scheduler, err)

@@ -409,10 +409,11 @@ func TestWarnings(t *testing.T) {
 	d := dag()
 	d.Parties = []openflow.Party{guest, host, arbiter}
 	r := rows{warnings: map[openflow.JobID][]string{}}
-	n := &network{answer: openflow.Submitted{ID: "its"}}
+	n := &network{answer: openflow.Submitted{ID: "its", Warnings: []string{"host 10000 does not say which protocols its programs speak"}}}
 	got, err := service(n, r).SubmitJob(t.Context(), openflow.Submission{DAG: d, Warnings: []string{"dag.conf.engine: no effect"}})
 	require.NoError(t, err)
-	require.Len(t, got.Warnings, 2)
+	require.Len(t, got.Warnings, 3)
+	require.Equal(t, "host 10000 does not say which protocols its programs speak", got.Warnings[2], "what the scheduler has found")
 	require.Equal(t, "dag.conf.engine: no effect", got.Warnings[0])
 	require.Contains(t, got.Warnings[1], "party 10000 is both host and arbiter")
 	require.Equal(t, map[openflow.JobID][]string{"its": got.Warnings}, r.warnings)

@@ -96,9 +96,9 @@ func TestFindingsAreBounded(t *testing.T) {
 			Name: openflow.TaskName(fmt.Sprint("t", i)), Component: "it", Parameters: openflow.Parameters{"list": wrong},
 		})
 	}
-	runs := map[openflow.InputKind]map[string]Artifact{metricKind: {"metric": {Stages: []openflow.Stage{openflow.StageDefault}}}}
+	runs := []openflow.Stage{openflow.StageDefault}
 	site := Site{Self: "1", Find: func(openflow.TaskSpec) (Component, *Unresolved) {
-		return Component{Roles: []openflow.Role{openflow.RoleGuest}, Parameters: map[string]Parameter{"list": {Schema: numbers}}, Outputs: runs}, nil
+		return Component{Roles: []openflow.Role{openflow.RoleGuest}, Parameters: map[string]Parameter{"list": {Schema: numbers}}, Stages: runs}, nil
 	}}
 	mistakes, _ := site.Check(d, []openflow.Party{guest})
 	require.Len(t, mistakes, maxFindings)

@@ -4,21 +4,59 @@
 package jobcheck
 
 import (
-	"maps"
+	"encoding/json"
 	"slices"
 
 	"openflow"
 )
 
-// Component is the part of a component's document that jobs are checked against. It decodes from that document.
-//
-// Spec: fate-components §1.1, §1.2; Needs and the last members of Artifact are ours.
+// Component is what jobs are checked against of a component.
 type Component struct {
-	Roles      []openflow.Role                            `json:"roles"`
-	Parameters map[string]Parameter                       `json:"parameters"`
-	Inputs     map[openflow.InputKind]map[string]Artifact `json:"input_artifacts"`
-	Outputs    map[openflow.InputKind]map[string]Artifact `json:"output_artifacts"`
-	Needs      []Need                                     `json:"needs"`
+	Roles      []openflow.Role
+	Stages     []openflow.Stage
+	Parameters map[string]Parameter
+	Inputs     map[openflow.InputKind]map[string]openflow.ComponentArtifact
+	Outputs    map[openflow.InputKind]map[string]openflow.ComponentArtifact
+	Needs      []openflow.ComponentNeed
+	Protocols  []openflow.Protocol
+}
+
+// Parameter is one setting of a component.
+type Parameter struct {
+	Optional bool
+	Schema   Schema
+	Alike    bool // at all parties of the task
+	Default  any  // what the component takes for one that is left out
+}
+
+// Of makes what jobs are checked against. Errors: CodeInvalid, of a parameter whose schema is none, or takes too much; as the end of a sentence
+// about its description.
+func Of(r openflow.ComponentRecord) (Component, error) {
+	c := Component{
+		Roles: r.Roles, Stages: r.Stages, Parameters: map[string]Parameter{}, Inputs: byKind(r.Inputs), Outputs: byKind(r.Outputs),
+		Needs: r.Needs, Protocols: r.Protocols,
+	}
+	for _, p := range r.Parameters {
+		one := Parameter{Optional: p.Optional, Alike: p.Alike, Default: p.Default}
+		if len(p.Schema) > 0 {
+			if err := json.Unmarshal(p.Schema, &one.Schema); err != nil {
+				return c, openflow.Errorf(openflow.CodeInvalid, "has parameter %q, whose %s", p.Name, openflow.Heard(err.Error()))
+			}
+		}
+		c.Parameters[p.Name] = one
+	}
+	return c, nil
+}
+
+func byKind(list []openflow.ComponentArtifact) map[openflow.InputKind]map[string]openflow.ComponentArtifact {
+	kinds := map[openflow.InputKind]map[string]openflow.ComponentArtifact{}
+	for _, a := range list {
+		if kinds[a.Kind] == nil {
+			kinds[a.Kind] = map[string]openflow.ComponentArtifact{}
+		}
+		kinds[a.Kind][a.Key] = a
+	}
+	return kinds
 }
 
 // Defaults are what the component takes for parameters that a job leaves out.
@@ -32,62 +70,7 @@ func (c Component) Defaults() openflow.Parameters {
 	return defaults
 }
 
-// Parameter is one setting of a component.
-type Parameter struct {
-	Optional bool   `json:"optional"`
-	Schema   Schema `json:"type_meta"`
-	Alike    bool   `json:"alike"`   // at all parties of the task
-	Default  any    `json:"default"` // what the component takes for one that is left out
-}
-
-// Artifact is an input or output of a component.
-type Artifact struct {
-	Optional bool             `json:"optional"`
-	Multi    bool             `json:"is_multi"`
-	Stages   []openflow.Stage `json:"stages"`
-	Roles    []openflow.Role  `json:"roles"`
-
-	Labelled  []openflow.Role `json:"labelled"`   // whose table must have a label column
-	LabelName string          `json:"label_name"` // the parameter that names that column
-	Like      string          `json:"like"`       // of an output: the data input whose columns it has
-}
-
-func (a Artifact) active(s openflow.TaskSpec, role openflow.Role) bool {
+// active reports whether an input or output is there for a role in a task.
+func active(a openflow.ComponentArtifact, s openflow.TaskSpec, role openflow.Role) bool {
 	return slices.Contains(a.Stages, s.Stage) && slices.Contains(a.Roles, role)
-}
-
-// Need is how many parties of a role a task must have.
-type Need struct {
-	Role   openflow.Role    `json:"role"`
-	Min    int              `json:"min"`
-	Max    int              `json:"max"`    // 0: any number
-	Stages []openflow.Stage `json:"stages"` // empty: all
-
-	Parameter string   `json:"parameter"` // it holds where this parameter
-	Values    []string `json:"values"`    // has one of these; empty: always
-}
-
-// metricKind is the output that every component has wherever it runs.
-const metricKind openflow.InputKind = "metric"
-
-// stages is where a component runs at all: its metrics are active wherever it is. One that describes no metrics runs where
-// anything of it does, and in the default stage when it says nothing of stages.
-func (c Component) stages() []openflow.Stage {
-	if m, ok := c.Outputs[metricKind]["metric"]; ok {
-		return m.Stages
-	}
-	stages := map[openflow.Stage]bool{}
-	for _, side := range []map[openflow.InputKind]map[string]Artifact{c.Inputs, c.Outputs} {
-		for _, artifacts := range side {
-			for _, a := range artifacts {
-				for _, s := range a.Stages {
-					stages[s] = true
-				}
-			}
-		}
-	}
-	if len(stages) == 0 {
-		stages[openflow.StageDefault] = true
-	}
-	return slices.Sorted(maps.Keys(stages))
 }

@@ -11,11 +11,12 @@ import (
 // pass hands a labelled table on, so that every task of a chain is asked for the table that the chain begins at.
 var pass = jobcheck.Component{
 	Roles:      []openflow.Role{openflow.RoleGuest, openflow.RoleHost},
+	Stages:     []openflow.Stage{openflow.StageDefault},
 	Parameters: map[string]jobcheck.Parameter{"x": {Optional: true, Alike: true}, "list": {Optional: true, Alike: true}},
-	Inputs: map[openflow.InputKind]map[string]jobcheck.Artifact{openflow.InputData: {"in": {
+	Inputs: map[openflow.InputKind]map[string]openflow.ComponentArtifact{openflow.InputData: {"in": {
 		Optional: true, Multi: true, Roles: []openflow.Role{openflow.RoleGuest, openflow.RoleHost}, Labelled: []openflow.Role{openflow.RoleGuest},
 	}}},
-	Outputs: map[openflow.InputKind]map[string]jobcheck.Artifact{
+	Outputs: map[openflow.InputKind]map[string]openflow.ComponentArtifact{
 		openflow.InputData: {"out": {Optional: true, Like: "in"}},
 	},
 }

@@ -160,8 +160,8 @@ func (v *view) task(s openflow.TaskSpec) {
 			"component %q has no part for a party in the role %s", s.Component, v.party.Role)
 		return
 	}
-	if !slices.Contains(c.stages(), s.Stage) {
-		v.wrong(s, ".stage", fmt.Sprintf("its stages are %v; set the task's stage", c.stages()),
+	if !slices.Contains(c.Stages, s.Stage) {
+		v.wrong(s, ".stage", fmt.Sprintf("its stages are %v; set the task's stage", c.Stages),
 			"component %q does not run in stage %q", s.Component, s.Stage)
 		return
 	}
@@ -178,7 +178,7 @@ func brings(s openflow.TaskSpec, kind openflow.InputKind) bool {
 // needs checks who takes part.
 func (v *view) needs(s openflow.TaskSpec, c Component) {
 	for _, n := range c.Needs {
-		if len(n.Stages) > 0 && !slices.Contains(n.Stages, s.Stage) || !n.holds(s, c) {
+		if len(n.Stages) > 0 && !slices.Contains(n.Stages, s.Stage) || !holds(n, s, c) {
 			continue
 		}
 		count := 0
@@ -202,7 +202,7 @@ func (v *view) needs(s openflow.TaskSpec, c Component) {
 }
 
 // holds reports whether n is a need of this task, by a parameter of it. A model that comes in may bring its own.
-func (n Need) holds(s openflow.TaskSpec, c Component) bool {
+func holds(n openflow.ComponentNeed, s openflow.TaskSpec, c Component) bool {
 	if n.Parameter == "" {
 		return true
 	}
@@ -213,7 +213,7 @@ func (n Need) holds(s openflow.TaskSpec, c Component) bool {
 	return slices.Contains(n.Values, strings.ToLower(value)) && !brings(s, openflow.InputModel)
 }
 
-func counted(n Need) string {
+func counted(n openflow.ComponentNeed) string {
 	switch {
 	case n.Max == n.Min:
 		return fmt.Sprintf("exactly %d %s", n.Min, n.Role)
@@ -321,7 +321,7 @@ func (v *view) inputs(s openflow.TaskSpec, c Component) {
 		case !known:
 			v.wrong(s, path, remedyOf(in.Kind, "input", c.Inputs[in.Kind]), "component %q has no %s input %q", s.Component, in.Kind, in.Key)
 			continue
-		case !a.active(s, v.party.Role):
+		case !active(a, s, v.party.Role):
 			v.found.warn("dag.tasks.%s%s: it has no effect at %s in stage %s", s.Name, path, v.party, s.Stage)
 			continue
 		case len(in.Channels) > 1 && !a.Multi:
@@ -336,7 +336,7 @@ func (v *view) inputs(s openflow.TaskSpec, c Component) {
 	for _, kind := range []openflow.InputKind{openflow.InputData, openflow.InputModel} {
 		for _, key := range slices.Sorted(maps.Keys(c.Inputs[kind])) {
 			a := c.Inputs[kind][key]
-			if a.active(s, v.party.Role) && !a.Optional && !bound[kind][key] {
+			if active(a, s, v.party.Role) && !a.Optional && !bound[kind][key] {
 				v.wrong(s, fmt.Sprintf(".inputs.%s.%s", kind, key), "give it a channel that reaches every party which needs it",
 					"component %q requires this input, and nothing fills it", s.Component)
 			}
@@ -346,7 +346,7 @@ func (v *view) inputs(s openflow.TaskSpec, c Component) {
 
 // channel checks that the producer has what a channel takes, at this party. What an optional input takes may be missing
 // when the job runs: then it is dropped.
-func (v *view) channel(s openflow.TaskSpec, path string, kind openflow.InputKind, a Artifact, ch openflow.Channel) {
+func (v *view) channel(s openflow.TaskSpec, path string, kind openflow.InputKind, a openflow.ComponentArtifact, ch openflow.Channel) {
 	if ch.Source != openflow.FromTask {
 		return
 	}
@@ -368,7 +368,7 @@ func (v *view) channel(s openflow.TaskSpec, path string, kind openflow.InputKind
 		v.wrong(s, path+".output_artifact_key", remedyOf(kind, "output", c.Outputs[kind]), "component %q of task %q has no %s output %q",
 			producer.Component, producer.Name, kind, ch.OutputKey)
 	case a.Optional:
-	case !out.active(producer, v.party.Role):
+	case !active(out, producer, v.party.Role):
 		v.wrong(s, path+".output_artifact_key", "say with parties whom the channel is for, or take another output", "task %q writes no %q as %s in stage %s", producer.Name, ch.OutputKey, v.party.Role, producer.Stage)
 	case v.neverWritten(producer, out):
 		v.wrong(s, path, fmt.Sprintf("fill the input %q of task %s, or take it from another task", out.Like, producer.Name),
@@ -377,7 +377,7 @@ func (v *view) channel(s openflow.TaskSpec, path string, kind openflow.InputKind
 }
 
 // neverWritten reports whether an optional output passes on an input that nothing fills. In a cycle it is none.
-func (v *view) neverWritten(s openflow.TaskSpec, out Artifact) bool {
+func (v *view) neverWritten(s openflow.TaskSpec, out openflow.ComponentArtifact) bool {
 	if !out.Optional || out.Like == "" {
 		return false
 	}
@@ -416,7 +416,7 @@ func inputOf(s openflow.TaskSpec, key string) (openflow.Input, bool) {
 }
 
 // label checks that a table which must have a label column has one, where the table can be followed to one of this site.
-func (v *view) label(s openflow.TaskSpec, c Component, path string, a Artifact, kind openflow.InputKind, ch openflow.Channel) {
+func (v *view) label(s openflow.TaskSpec, c Component, path string, a openflow.ComponentArtifact, kind openflow.InputKind, ch openflow.Channel) {
 	if kind != openflow.InputData || !slices.Contains(a.Labelled, v.party.Role) || v.party.ID != v.site.Self || v.site.Labels == nil {
 		return
 	}
@@ -503,7 +503,7 @@ func (v *view) passedOn(s openflow.TaskSpec, key string) (openflow.Channel, bool
 	return in.Channels[0], true
 }
 
-func remedyOf(kind openflow.InputKind, what string, has map[string]Artifact) string {
+func remedyOf(kind openflow.InputKind, what string, has map[string]openflow.ComponentArtifact) string {
 	if len(has) == 0 {
 		return fmt.Sprintf("it has no %s %ss", kind, what)
 	}

@@ -1,7 +1,6 @@
 package jobcheck_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,6 +16,8 @@ import (
 	"openflow/components/noop"
 	"openflow/components/psi"
 	"openflow/components/reader"
+	"openflow/description"
+	"openflow/description/fate"
 	"openflow/sdk/component"
 	"openflow/site/jobcheck"
 )
@@ -35,11 +36,13 @@ func described(t testing.TB) map[string]jobcheck.Component {
 	for _, c := range []component.Component{reader.Component(), psi.Component(), lr.Component(), evaluation.Component(), noop.Component()} {
 		raw, err := component.Program{Provider: "openflow", Version: "test", Components: []component.Component{c}}.Describe(c.Name)
 		require.NoError(t, err)
-		var doc struct {
-			Component jobcheck.Component `json:"component"`
-		}
-		require.NoError(t, json.Unmarshal(raw, &doc))
-		all[c.Name] = doc.Component
+		doc, err := description.Parse(raw)
+		require.NoError(t, err)
+		record, err := doc.Record(fate.Form{})
+		require.NoError(t, err)
+		require.Empty(t, record.Warnings, "our own descriptions leave nothing open")
+		all[c.Name], err = jobcheck.Of(record)
+		require.NoError(t, err)
 	}
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"openflow"
@@ -12,11 +13,33 @@ import (
 
 // OpenJob creates the job and reserves its resources; see openflow.PartnerService.
 func (s *Service) OpenJob(ctx context.Context, o openflow.JobOrder) (openflow.Reservation, error) {
-	if err := s.createJob(ctx, o); err != nil || o.Later {
+	if err := s.createJob(ctx, o); err != nil {
 		return openflow.Reservation{}, err
 	}
-	return s.Reserve(ctx, o.Key)
+	spoken, err := s.spoken(ctx, o)
+	if err != nil || o.Later {
+		return openflow.Reservation{Spoken: spoken}, err
+	}
+	got, err := s.Reserve(ctx, o.Key)
+	got.Spoken = spoken
+	return got, err
 }
+
+// spoken is what this site would run the tasks with that it has with other parties, as it was found when the job was created:
+// whose program, and what that one speaks. Nothing else of the registry is told.
+func (s *Service) spoken(ctx context.Context, o openflow.JobOrder) ([]openflow.Spoken, error) {
+	if len(o.DAG.Parties) < 2 {
+		return nil, nil
+	}
+	tasks, err := s.Store.TasksOfJob(ctx, o.Key)
+	if err != nil {
+		return nil, openflow.About(openflow.AboutJob, err)
+	}
+	return s.Components.Spoken(ctx, slices.DeleteFunc(tasks, func(t openflow.TaskRecord) bool { return !together(t.Spec) }))
+}
+
+// together reports whether several parties run a task.
+func together(t openflow.TaskSpec) bool { return len(t.Parties) > 1 }
 
 // createJob checks what the job wants of this site, records it, and pins what it reads here; nothing runs. All mistakes
 // come in one answer. A repeat is answered as the first time, also when a name stands for something else meanwhile.
@@ -239,6 +262,9 @@ func (s *Service) records(
 			Key:      openflow.TaskKey{Scheduler: o.Key.Scheduler, Job: o.Key.Job, Task: spec.Name, Party: o.Key.Party},
 			SyncType: conf.SyncType, Component: spec.Component, Provider: providers[i].Provider, Status: openflow.TaskWaiting,
 			PartyStatus: openflow.TaskWaiting, Spec: spec,
+		}
+		if speaks := providers[i].Protocols; together(spec) && len(speaks) > 0 {
+			t.Protocol = speaks[0] // the scheduler says it if it is to be another one
 		}
 		s.size(&t, job.Cores, said)
 		job.Cores, job.Memory, job.GPUs = max(job.Cores, t.Cores), max(job.Memory, t.Memory), max(job.GPUs, t.GPUs)

@@ -65,6 +65,7 @@ type Store interface {
 	SetJobProgress(ctx context.Context, k openflow.JobKey, percent int) (bool, error)
 	SetTaskStatus(ctx context.Context, k openflow.TaskKey, to openflow.TaskStatus) (bool, error)
 	SetTaskReason(ctx context.Context, k openflow.TaskKey, reason string) error
+	SetTaskProtocol(ctx context.Context, k openflow.TaskKey, p openflow.Protocol) error
 	MarkTaskKilled(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) error
 	FinishTask(ctx context.Context, k openflow.TaskKey, end openflow.TaskEnd) (bool, error)
 }
@@ -78,6 +79,8 @@ type Sessions interface {
 type Components interface {
 	// Providers returns which provider serves each of these tasks. CodeInvalid: none does, or several could.
 	Providers(ctx context.Context, specs []openflow.TaskSpec) ([]openflow.Served, error)
+	// Spoken tells what the providers of tasks would speak, of those that are still registered.
+	Spoken(ctx context.Context, tasks []openflow.TaskRecord) ([]openflow.Spoken, error)
 	// Check compares what these parties do in a job with the descriptions of the components, and with tables of this site.
 	Check(ctx context.Context, d *openflow.DAG, parties []openflow.Party, tables map[openflow.TableName]openflow.TableRecord) (mistakes []openflow.Mistake, warnings []string, err error)
 }

@@ -35,6 +35,10 @@ func (components) Providers(_ context.Context, specs []openflow.TaskSpec) ([]ope
 	return served, nil
 }
 
+func (components) Spoken(context.Context, []openflow.TaskRecord) ([]openflow.Spoken, error) {
+	return nil, nil
+}
+
 func (components) Check(context.Context, *openflow.DAG, []openflow.Party, map[openflow.TableName]openflow.TableRecord) ([]openflow.Mistake, []string, error) {
 	return nil, nil, nil
 }
@@ -68,6 +72,67 @@ func TestOpenJob(t *testing.T) {
 	own := order
 	own.Key = jobKey("1", arbiter)
 	require.NoError(t, s.creates(t.Context(), own), "one site may play several roles")
+}
+
+// speaks is a site whose programs speak two protocols.
+type speaks struct{ components }
+
+var usual, other = openflow.Protocol{Name: "openflow/lr", Version: "2"}, openflow.Protocol{Name: "openflow/lr", Version: "1"}
+
+func (s speaks) Providers(ctx context.Context, specs []openflow.TaskSpec) ([]openflow.Served, error) {
+	served, err := s.components.Providers(ctx, specs)
+	for i := range served {
+		served[i].Protocols = []openflow.Protocol{usual, other}
+	}
+	return served, err
+}
+
+func (speaks) Spoken(_ context.Context, tasks []openflow.TaskRecord) (list []openflow.Spoken, err error) {
+	for _, t := range tasks {
+		ref, err := openflow.ParseProvider(t.Provider)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, openflow.Spoken{Task: t.Key.Task, Provider: openflow.ProviderRef{Name: ref.Name, Version: ref.Version}, Protocols: []openflow.Protocol{usual, other}})
+	}
+	return list, nil
+}
+
+// The answer to the creation tells what would run each task that is run with others, also a repeat. Until the scheduler says what
+// they have in common, a run speaks its program's first.
+func TestPartyTellsWhatItSpeaks(t *testing.T) {
+	s := newSite(t)
+	s.Components = speaks{}
+	d := dag()
+	d.Tasks = append(d.Tasks, openflow.Task{Name: "alone", Component: "lr", Parties: []openflow.Party{host}})
+	order := openflow.JobOrder{Key: jobKey("1", host), DAG: d}
+	for range 2 {
+		got, err := s.OpenJob(t.Context(), order)
+		require.NoError(t, err)
+		require.True(t, got.Held)
+		require.Len(t, got.Spoken, 2, "nothing of what it runs alone")
+		for _, said := range got.Spoken {
+			require.NotEqual(t, openflow.TaskName("alone"), said.Task)
+			require.Equal(t, openflow.ProviderRef{Name: "openflow", Version: "1"}, said.Provider)
+			require.Equal(t, []openflow.Protocol{usual, other}, said.Protocols)
+		}
+		s.Components = none{} // a repeat is answered as the first time, as far as is still known
+		got, err = s.OpenJob(t.Context(), order)
+		require.NoError(t, err)
+		require.Empty(t, got.Spoken)
+		s.Components = speaks{}
+	}
+	lr, alone := taskKey("1", "lr_0", host), taskKey("1", "alone", host)
+	require.Equal(t, usual, s.task(lr).Protocol)
+	require.Zero(t, s.task(alone).Protocol)
+
+	require.NoError(t, s.Tell(t.Context(), order.Key, openflow.News{Status: openflow.JobRunning}))
+	require.NoError(t, s.StartTask(t.Context(), openflow.TaskStart{TaskKey: lr, Protocol: other}))
+	require.Equal(t, other, s.task(lr).Protocol)
+	again := lr
+	again.Version = 1
+	require.NoError(t, s.Tell(t.Context(), order.Key, openflow.News{Tasks: []openflow.TaskUpdate{{Key: again, Status: openflow.TaskWaiting}}}))
+	require.Equal(t, other, s.task(again).Protocol, "a further version speaks what was agreed")
 }
 
 func TestOpenJobRefuses(t *testing.T) {

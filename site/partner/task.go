@@ -37,6 +37,11 @@ func (s *Service) StartTask(ctx context.Context, o openflow.TaskStart) error {
 			return err
 		}
 	}
+	if o.Protocol != (openflow.Protocol{}) && o.Protocol != t.Protocol {
+		if err := s.Store.SetTaskProtocol(ctx, k, o.Protocol); err != nil {
+			return openflow.About(openflow.AboutTask, err)
+		}
+	}
 	if o.StartsJob {
 		if _, err := s.move(ctx, key, openflow.JobRunning, ""); err != nil && openflow.CodeOf(err) != openflow.CodeConflict {
 			return err
@@ -266,7 +271,7 @@ func (s *Service) addVersion(ctx context.Context, k openflow.TaskKey) error {
 		return openflow.About(openflow.AboutTask, err)
 	}
 	return openflow.About(openflow.AboutTask, s.Store.AddTask(ctx, openflow.TaskRecord{
-		Key: k, SyncType: t.SyncType, Component: t.Component, Provider: t.Provider,
+		Key: k, SyncType: t.SyncType, Component: t.Component, Provider: t.Provider, Protocol: t.Protocol,
 		Status: openflow.TaskWaiting, PartyStatus: openflow.TaskWaiting, Spec: t.Spec, Cores: t.Cores, Memory: t.Memory, GPUs: t.GPUs,
 		MemoryBytes: t.MemoryBytes,
 	}))

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 
 	"openflow"
 	"openflow/runtime/driver"
+	"openflow/site/programs"
 	"openflow/tests/fuzzing"
 )
 
@@ -27,6 +27,12 @@ func program(t *testing.T, script string) string {
 
 // here asks programs of this machine as this user.
 type here struct{}
+
+func (here) Inspect(ctx context.Context, what string) (openflow.ProviderRecord, driver.Image, error) {
+	return (&programs.Programs{Images: driver.NoImages{Runtime: "process"}}).Inspect(ctx, what)
+}
+
+func (here) Ready(_ context.Context, r openflow.ProviderRecord) (string, error) { return r.Place, nil }
 
 func (here) Ask(ctx context.Context, r openflow.ProviderRecord, most int, args ...string) (driver.Answer, error) {
 	return driver.AskHere(ctx, driver.Question{Image: r.Place, Command: args, Most: most})
@@ -143,7 +149,7 @@ func TestHostilePrograms(t *testing.T) {
 		"a path as a name":         {`echo '{"buildin":["../a"]}'`, "not valid"},
 		"an endless name":          {`printf '{"buildin":["'; head -c 60000 /dev/zero | tr '\0' a; echo '"]}'`, "not valid"},
 		"no description":           {describes("echo no"), "not readable"},
-		"no component in it":       {describes(`echo '{}'`), "another component"},
+		"no component in it":       {describes(`echo '{}'`), "of no form that is known here (fate, interop)"},
 		"another component":        {describes(`echo '{"component":{"name":"b","provider":"acme","version":"1"}}'`), "another component"},
 		"no provider":              {describes(`echo '{"component":{"name":"a","version":"1"}}'`), "no provider can be"},
 		"no version":               {describes(`echo '{"component":{"name":"a","provider":"acme"}}'`), "no provider can be"},
@@ -157,8 +163,8 @@ func TestHostilePrograms(t *testing.T) {
 		"nested without end":       {describes(`head -c 10000 /dev/zero | tr '\0' '['`), "nested deeper"},
 		"two documents":            {describes(`echo '{} {}'`), "not readable"},
 		"an unknown role":          {with(`,"roles":["king"]`), "role"},
-		"wrong types":              {with(`,"roles":7`), "not readable"},
-		"values without end":       {with(`,"x":['$(yes 0, | head -n 510000 | tr -d '\n')'0]`), "too long"},
+		"wrong types":              {with(`,"roles":7`), "no list of texts in component.roles"},
+		"values without end":       {with(`,"x":['$(yes 0, | head -n 510000 | tr -d '\n')'0]`), "more than 250000 values"},
 		"parameters without end":   {with(`,"parameters":{'$(seq 1000 | sed 's/.*/"p&":{},/' | tr -d '\n')'"p":{}}`), "1001 parameters"},
 		"forms without end":        {with(`,"parameters":{"p":{"type_meta":{"anyOf":['$(yes '{},' | head -n 9000 | tr -d '\n')'{}]}}}`), "4000 are allowed"},
 		"a pattern that is a bomb": {with(`,"parameters":{"p":{"type_meta":{"pattern":"([^a]{9}){99}[^b]{999}[^c]{999}"}}}`), "states"},
@@ -200,15 +206,14 @@ esac`)))
 
 func FuzzDescription(f *testing.F) {
 	f.Add([]byte(`{"component":{"name":"a","provider":"acme","version":"1","roles":["guest"],"parameters":{"x":{"type_meta":{"type":"object","properties":{}}}}}}`))
+	f.Add([]byte(`{"componentName":"EcdhPsi","provider":"acme","version":"1.4.0","roleList":["guest"],"inputParam":[{"name":"a","type":"int","validator":"(0,9]"}]}`))
 	f.Add([]byte(`[[[[`))
 	fuzzing.Within(f, func(t *testing.T, raw []byte) {
-		left := new(atomic.Int64)
-		left.Store(maxTokens)
-		doc, err := read("p", "a", raw, left)
+		c, err := Read(raw)
 		if err != nil {
 			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 			return
 		}
-		require.NoError(t, openflow.CheckProvider(doc.Component.Provider, doc.Component.Version))
+		require.NoError(t, openflow.CheckProvider(c.Provider.Name, c.Provider.Version))
 	})
 }

@@ -88,7 +88,8 @@ func (s *Service) CreateJob(ctx context.Context, caller openflow.PartyID, sub op
 	if err != nil {
 		return answer, err
 	}
-	return answer, openflow.About(openflow.AboutJob, s.Engine.StartJob(ctx, p))
+	answer.Warnings, err = s.Engine.StartJob(ctx, p)
+	return answer, openflow.About(openflow.AboutJob, err)
 }
 
 // admit records a job, and tells on whose word. A repeat of what is there needs neither grants nor room.

@@ -21,6 +21,7 @@ var (
 type engine struct {
 	openflow.Engine
 	plans    []openflow.JobPlan
+	warnings []string
 	startErr error
 	stops    []openflow.JobStatus
 	stopped  openflow.Stopped
@@ -33,9 +34,9 @@ type engine struct {
 	woken    []openflow.JobID
 }
 
-func (e *engine) StartJob(_ context.Context, p openflow.JobPlan) error {
+func (e *engine) StartJob(_ context.Context, p openflow.JobPlan) ([]string, error) {
 	e.plans = append(e.plans, p)
-	return e.startErr
+	return e.warnings, e.startErr
 }
 
 func (e *engine) EndJob(_ context.Context, p openflow.JobPlan) error {
@@ -185,11 +186,12 @@ func TestJobOfSomebodyElse(t *testing.T) {
 
 func TestDefaultsDoNotReplaceWhatIsThere(t *testing.T) {
 	n := newNode(t)
+	n.engine.warnings = []string{"host 10000 says nothing"}
 	d := dag()
 	d.Conf.SyncType, d.Conf.ModelID, d.Conf.ModelVersion, d.Conf.ComputingPartitions = openflow.Poll, "m", "7", 2
 	got, err := n.CreateJob(t.Context(), "9999", openflow.Submission{DAG: d})
 	require.NoError(t, err)
-	require.Equal(t, openflow.Submitted{ID: "made-here", ModelID: "m", ModelVersion: "7"}, got)
+	require.Equal(t, openflow.Submitted{ID: "made-here", ModelID: "m", ModelVersion: "7", Warnings: []string{"host 10000 says nothing"}}, got)
 	require.Equal(t, openflow.Poll, n.engine.plans[0].SyncType)
 	d.Conf.ModelVersion = "" // part 7 #42
 	got, err = n.CreateJob(t.Context(), "9999", openflow.Submission{DAG: d, ID: "2"})

@@ -11,7 +11,7 @@ import (
 
 // column is what columns hold as JSON: forms of the domain's types, and lists of texts.
 type column interface {
-	document.DAG | document.TaskSpec | []document.TaskRun | document.GrantTerms | document.Mandate | tableSource | cursor | []string | []openflow.RunID
+	document.DAG | document.TaskSpec | []document.TaskRun | document.GrantTerms | document.Mandate | document.Component | tableSource | cursor | []string | []openflow.RunID
 }
 
 // encode renders v as the JSON text of a column.
@@ -48,6 +48,22 @@ func decodeDAG(job openflow.JobID, text string) (*openflow.DAG, error) {
 	}
 	d := doc.Decode()
 	return &d, nil
+}
+
+// decodeComponent reads what a component says of itself.
+func decodeComponent(r offerRow) (openflow.ComponentRecord, error) {
+	var doc document.Component
+	subject := "the description of component " + r.Name
+	if err := decode(subject, r.Description, &doc); err != nil {
+		return openflow.ComponentRecord{}, err
+	}
+	if doc.Form == "" {
+		return openflow.ComponentRecord{}, openflow.Errorf(openflow.CodeInternal, "%s in the catalogue is damaged: it is of no form", subject)
+	}
+	at := standingRow{r.Name, r.Provider, r.Version, r.State, r.Since, r.Machine, r.Reason}.record()
+	c := doc.Decode()
+	c.Name, c.Provider, c.Standing = at.Name, at.Provider, at.Standing
+	return c, nil
 }
 
 // checkRaw refuses opaque JSON that is none: it would surface when somebody reads it, far from its origin.

@@ -49,6 +49,7 @@ type taskRow struct {
 	CauseText     string        `db:"cause_text"`
 	Consequence   bool          `db:"cause_consequence"`
 	ProgramDigest string        `db:"program_digest"`
+	Protocol      string        `db:"protocol"`
 }
 
 var (
@@ -95,7 +96,7 @@ func (c *Catalogue) taskValues(t openflow.TaskRecord) ([]any, error) {
 		Runtime: t.Runtime, Container: t.ContainerName, ExitCode: nullable(t.ExitCode), LogDigest: t.LogDigest, Created: orNow(t.CreateTime, now), Updated: now,
 		Started: millis(t.StartTime), Ended: millis(t.EndTime), Reason: t.Reason, ErrorReport: t.ErrorReport, Spec: spec, Memory: t.Memory,
 		GPUs: t.GPUs, GPUIDs: strings.Join(t.GPUIDs, ","), Warnings: warnings, CauseCode: string(t.Cause.Code), CauseText: t.Cause.Text,
-		Consequence: t.Cause.Consequence, ProgramDigest: t.ProgramDigest,
+		Consequence: t.Cause.Consequence, ProgramDigest: t.ProgramDigest, Protocol: t.Protocol.String(),
 	}
 	return taskColumns.values(r), nil
 }
@@ -123,6 +124,9 @@ func scanTask(from row) (openflow.TaskRecord, error) {
 		ContainerName: r.Container, LogDigest: r.LogDigest, CreateTime: timeOf(r.Created), UpdateTime: timeOf(r.Updated),
 		StartTime: timeOf(r.Started), EndTime: timeOf(r.Ended), Reason: r.Reason, ErrorReport: r.ErrorReport, Memory: r.Memory, GPUs: r.GPUs,
 		Cause: openflow.Cause{Code: openflow.Code(r.CauseCode), Text: r.CauseText, Consequence: r.Consequence},
+	}
+	if t.Protocol, err = openflow.ParseProtocol(r.Protocol); err != nil {
+		return t, openflow.Errorf(openflow.CodeInternal, "the protocol of %s in the catalogue is damaged: %w", t.Key, err)
 	}
 	if r.GPUIDs != "" {
 		t.GPUIDs = strings.Split(r.GPUIDs, ",")

@@ -142,6 +142,12 @@ func (c *Catalogue) SetTaskReason(ctx context.Context, k openflow.TaskKey, reaso
 	return c.setTask(ctx, k, `update task set reason = case when end_time = 0 then $2 else reason end, update_time = $3 where `+taskKey, reason)
 }
 
+// SetTaskProtocol says what a task speaks with its other parties, as they have agreed. One that runs, or has ended, keeps what it
+// was told.
+func (c *Catalogue) SetTaskProtocol(ctx context.Context, k openflow.TaskKey, p openflow.Protocol) error {
+	return c.setTask(ctx, k, `update task set protocol = case when party_status = 'waiting' then $2 else protocol end, update_time = $3 where `+taskKey, p.String())
+}
+
 // MarkTaskKilled records that somebody asked for the end of a task, and how it is to end. The first who asks is heard;
 // a task that has ended is left alone.
 func (c *Catalogue) MarkTaskKilled(ctx context.Context, k openflow.TaskKey, status openflow.TaskStatus, reason string) error {

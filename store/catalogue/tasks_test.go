@@ -278,16 +278,24 @@ func testSmallTaskUpdates(t *testing.T, newCatalogue opener) {
 	got, err := c.Task(ctx, k)
 	require.NoError(t, err)
 	require.Equal(t, "pulling the image", got.Reason)
+	agreed := openflow.Protocol{Name: "acme/psi", Version: "1"}
+	require.NoError(t, c.SetTaskProtocol(ctx, k, agreed))
+	got, err = c.Task(ctx, k)
+	require.NoError(t, err)
+	require.Equal(t, agreed, got.Protocol)
 
 	_, err = c.FinishTask(ctx, k, openflow.TaskEnd{Status: openflow.TaskCanceled, Reason: "stopped by ann"})
 	require.NoError(t, err)
 	require.NoError(t, c.SetTaskReason(ctx, k, "late"))
+	require.NoError(t, c.SetTaskProtocol(ctx, k, openflow.Protocol{Name: "late", Version: "1"}))
 	got, err = c.Task(ctx, k)
 	require.NoError(t, err)
 	require.Equal(t, "stopped by ann", got.Reason)
+	require.Equal(t, agreed, got.Protocol)
 
 	k.Version = 7
 	requireCode(t, openflow.CodeNotFound, c.SetTaskReason(ctx, k, "x"))
+	requireCode(t, openflow.CodeNotFound, c.SetTaskProtocol(ctx, k, agreed))
 	_, err = c.TaskByRunID(ctx, "none")
 	requireCode(t, openflow.CodeNotFound, err)
 }

@@ -68,12 +68,20 @@ type TaskConf struct {
 type Task struct {
 	Name       openflow.TaskName   `json:"name,omitzero"`
 	Component  string              `json:"component,omitzero"`
+	Of         Provider            `json:"of,omitzero"`
 	DependsOn  []openflow.TaskName `json:"depends_on,omitempty"`
 	Parameters openflow.Parameters `json:"parameters,omitempty"`
 	Inputs     []Input             `json:"inputs,omitempty"`
 	Parties    []Party             `json:"parties,omitempty"`
 	Conf       TaskConf            `json:"conf,omitzero"`
 	Stage      openflow.Stage      `json:"stage,omitzero"`
+}
+
+// Provider is an openflow.ProviderRef.
+type Provider struct {
+	Name    string `json:"name,omitzero"`
+	Version string `json:"version,omitzero"`
+	Device  string `json:"device,omitzero"`
 }
 
 // PartyTasks is an openflow.PartyTasks.
@@ -114,6 +122,7 @@ type Channel struct {
 type TaskSpec struct {
 	Name       openflow.TaskName   `json:"name,omitzero"`
 	Component  string              `json:"component,omitzero"`
+	Of         Provider            `json:"of,omitzero"`
 	Stage      openflow.Stage      `json:"stage,omitzero"`
 	Parameters openflow.Parameters `json:"parameters,omitempty"`
 	Inputs     []Input             `json:"inputs,omitempty"`
@@ -159,14 +168,14 @@ func (c JobConf) decode() openflow.JobConf {
 
 func encodeTask(t openflow.Task) Task {
 	return Task{
-		Name: t.Name, Component: t.Component, DependsOn: t.DependsOn, Parameters: t.Parameters, Inputs: each(t.Inputs, encodeInput),
+		Name: t.Name, Component: t.Component, Of: Provider(t.Of), DependsOn: t.DependsOn, Parameters: t.Parameters, Inputs: each(t.Inputs, encodeInput),
 		Parties: EncodeParties(t.Parties), Conf: TaskConf(t.Conf), Stage: t.Stage,
 	}
 }
 
 func (t Task) decode() openflow.Task {
 	return openflow.Task{
-		Name: t.Name, Component: t.Component, DependsOn: t.DependsOn, Parameters: t.Parameters, Inputs: each(t.Inputs, Input.decode),
+		Name: t.Name, Component: t.Component, Of: openflow.ProviderRef(t.Of), DependsOn: t.DependsOn, Parameters: t.Parameters, Inputs: each(t.Inputs, Input.decode),
 		Parties: DecodeParties(t.Parties), Conf: openflow.TaskConf(t.Conf), Stage: t.Stage,
 	}
 }
@@ -220,7 +229,7 @@ func (c Channel) decode() openflow.Channel {
 // EncodeSpec is the inverse of Decode.
 func EncodeSpec(s openflow.TaskSpec) TaskSpec {
 	return TaskSpec{
-		Name: s.Name, Component: s.Component, Stage: s.Stage, Parameters: s.Parameters, Inputs: each(s.Inputs, encodeInput),
+		Name: s.Name, Component: s.Component, Of: Provider(s.Of), Stage: s.Stage, Parameters: s.Parameters, Inputs: each(s.Inputs, encodeInput),
 		Parties: EncodeParties(s.Parties), Conf: TaskConf(s.Conf),
 	}
 }
@@ -228,7 +237,7 @@ func EncodeSpec(s openflow.TaskSpec) TaskSpec {
 // Decode gives the specification back. A task without parameters has an empty object of them.
 func (s TaskSpec) Decode() openflow.TaskSpec {
 	spec := openflow.TaskSpec{
-		Name: s.Name, Component: s.Component, Stage: s.Stage, Parameters: s.Parameters, Inputs: each(s.Inputs, Input.decode),
+		Name: s.Name, Component: s.Component, Of: openflow.ProviderRef(s.Of), Stage: s.Stage, Parameters: s.Parameters, Inputs: each(s.Inputs, Input.decode),
 		Parties: DecodeParties(s.Parties), Conf: openflow.TaskConf(s.Conf),
 	}
 	if spec.Parameters == nil {

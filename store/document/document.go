@@ -57,20 +57,25 @@ type Cause struct {
 
 // TaskRun is an openflow.TaskRun: how a task stood when its job ended.
 type TaskRun struct {
-	Name    openflow.TaskName   `json:"name,omitzero"`
-	Version int                 `json:"version,omitzero"`
-	Started bool                `json:"started,omitzero"`
-	Status  openflow.TaskStatus `json:"status,omitzero"`
+	Name     openflow.TaskName   `json:"name,omitzero"`
+	Version  int                 `json:"version,omitzero"`
+	Started  bool                `json:"started,omitzero"`
+	Status   openflow.TaskStatus `json:"status,omitzero"`
+	Protocol Protocol            `json:"protocol,omitzero"`
 }
 
 // EncodeTaskRuns keeps the order.
 func EncodeTaskRuns(runs []openflow.TaskRun) []TaskRun {
-	return each(runs, func(r openflow.TaskRun) TaskRun { return TaskRun(r) })
+	return each(runs, func(r openflow.TaskRun) TaskRun {
+		return TaskRun{Name: r.Name, Version: r.Version, Started: r.Started, Status: r.Status, Protocol: Protocol(r.Protocol)}
+	})
 }
 
 // DecodeTaskRuns is the inverse of EncodeTaskRuns.
 func DecodeTaskRuns(runs []TaskRun) []openflow.TaskRun {
-	return each(runs, func(r TaskRun) openflow.TaskRun { return openflow.TaskRun(r) })
+	return each(runs, func(r TaskRun) openflow.TaskRun {
+		return openflow.TaskRun{Name: r.Name, Version: r.Version, Started: r.Started, Status: r.Status, Protocol: openflow.Protocol(r.Protocol)}
+	})
 }
 
 // Mandate is an openflow.Mandate.

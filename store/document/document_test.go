@@ -17,7 +17,7 @@ import (
 var forms = []reflect.Type{
 	reflect.TypeFor[document.DAG](), reflect.TypeFor[document.TaskSpec](), reflect.TypeFor[document.Run](),
 	reflect.TypeFor[document.Cause](), reflect.TypeFor[document.TaskRun](), reflect.TypeFor[document.Party](),
-	reflect.TypeFor[document.Mandate](),
+	reflect.TypeFor[document.Mandate](), reflect.TypeFor[document.Component](),
 }
 
 func TestForms(t *testing.T) {
@@ -27,6 +27,19 @@ func TestForms(t *testing.T) {
 	documenttest.RoundTrip(t, document.EncodeRun, document.Run.Decode)
 	documenttest.RoundTrip(t, document.EncodeTaskRuns, document.DecodeTaskRuns)
 	documenttest.RoundTrip(t, document.EncodeParties, document.DecodeParties)
+	documenttest.RoundTrip(t, document.EncodeProtocols, document.DecodeProtocols)
+	type row struct { // the key of a component is in columns of its own
+		Name, Provider, Version, Device string
+		Standing                        openflow.ComponentStanding
+		Component                       document.Component
+	}
+	documenttest.RoundTrip(t, func(c openflow.ComponentRecord) row {
+		return row{c.Name, c.Provider.Name, c.Provider.Version, c.Provider.Device, c.Standing, document.EncodeComponent(c)}
+	}, func(r row) openflow.ComponentRecord {
+		c := r.Component.Decode()
+		c.Standing, c.Name, c.Provider = r.Standing, r.Name, openflow.ProviderRef{Name: r.Provider, Version: r.Version, Device: r.Device}
+		return c
+	})
 	documenttest.RoundTrip(t, func(c openflow.Cause) document.Cause { return document.Cause(c) },
 		func(c document.Cause) openflow.Cause { return openflow.Cause(c) })
 	documenttest.RoundTrip(t, func(m openflow.Mandate) document.Mandate { return document.Mandate(m) },

@@ -10,6 +10,7 @@ import (
 
 	"openflow"
 	"openflow/sdk"
+	"openflow/sdk/wire"
 	"openflow/tests/env"
 )
 
@@ -29,14 +30,14 @@ func TestProgramOfAnotherProvider(t *testing.T) {
 
 	answer := guest.TrySubmit(greeting)
 	require.Contains(t, answer.Message, `no component "greet" at this site`)
-	own, err := registry("9999").AddProvider(t.Context(), "acme", env.Acme(t, "1.0.0"), "")
+	own, err := registry("9999").RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: env.Acme(t, "1.0.0")})
 	require.NoError(t, err)
-	require.Equal(t, []string{"greet", "noop"}, own.Components)
+	require.Equal(t, []string{"greet", "noop"}, []string{own.Components[0].Name, own.Components[1].Name})
 	require.Equal(t, "ann", own.AddedBy)
 	answer = guest.TrySubmit(greeting)
 	require.Contains(t, answer.Message, `no component "greet" at this site`, "the host lacks it")
 	require.Contains(t, answer.Message, "10000")
-	theirs, err := registry("10000").AddProvider(t.Context(), "acme", env.Acme(t, "2.0.0"), "")
+	theirs, err := registry("10000").RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: env.Acme(t, "2.0.0")})
 	require.NoError(t, err)
 	require.NotEqual(t, own.Digest, theirs.Digest)
 
@@ -44,8 +45,8 @@ func TestProgramOfAnotherProvider(t *testing.T) {
 	for _, c := range []*env.Client{guest, host} {
 		c.WaitFor(id, openflow.JobSuccess)
 	}
-	require.JSONEq(t, `{"from":"host 10000","by":"1.0.0"}`, string(guest.Metrics(env.Run(id, "guest", "9999", "greet_0"))["greeting"]))
-	require.JSONEq(t, `{"from":"guest 9999","by":"2.0.0"}`, string(host.Metrics(env.Run(id, "host", "10000", "greet_0"))["greeting"]))
+	require.JSONEq(t, `{"from":"host 10000","by":"1.0.0","speaks":"acme/greet@1"}`, string(guest.Metrics(env.Run(id, "guest", "9999", "greet_0"))["greeting"]))
+	require.JSONEq(t, `{"from":"guest 9999","by":"2.0.0","speaks":"acme/greet@1"}`, string(host.Metrics(env.Run(id, "host", "10000", "greet_0"))["greeting"]))
 	rows := map[string][]string{}
 	for _, c := range []*env.Client{guest, host} {
 		for _, r := range c.Tasks(id) {
@@ -69,13 +70,77 @@ func TestProgramOfAnotherProvider(t *testing.T) {
 	require.NoError(t, registry("9999").PreferProvider(t.Context(), "noop", ""))
 }
 
+// The programs of a task's parties may differ, and need a protocol in common. A job of those that have none is refused before
+// anything runs, and says who does not fit whom. Programs that speak several are told which one.
+func TestPartiesNeedAProtocolInCommon(t *testing.T) {
+	e := env.New(t, env.Trust("acme"), env.Party("9999"), env.Party("10000"))
+	guest, host := e.As(t, "9999"), e.As(t, "10000")
+	for id, versions := range map[string][]string{"9999": {"1.0.0", "3.0.0"}, "10000": {"2.0.0", "3.0.0"}} {
+		for _, v := range versions {
+			_, err := (&sdk.Client{URL: e.URL(id)}).RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: env.Acme(t, v)})
+			require.NoError(t, err)
+		}
+	}
+	parties := env.Parties("guest 9999", "host 10000")
+	greeting := func(ours, theirs string) *openflow.DAG {
+		d := env.DAG(parties, by("", "greet", "greet_0", nil))
+		for i, provider := range []string{ours, theirs} {
+			d.PartyTasks = append(d.PartyTasks, openflow.PartyTasks{Site: fmt.Sprint(i), Parties: parties[i : i+1], Tasks: map[openflow.TaskName]openflow.TaskOverride{
+				"greet_0": {Conf: openflow.TaskConf{Provider: provider}},
+			}})
+		}
+		return d
+	}
+	answer := guest.TrySubmit(greeting("acme:1", "acme:3.0.0"))
+	require.Contains(t, answer.Message, "dag.tasks.greet_0: its parties have no protocol in common: "+
+		"guest 9999 with greet of acme:1.0.0, which speaks acme/greet@1; host 10000 with greet of acme:3.0.0, which speaks acme/greet@2")
+	for _, c := range []*env.Client{guest, host} {
+		var list struct {
+			Data []wire.JobRow `json:"data"`
+		}
+		c.OK(c.Get("/v2/job/list/query", "limit", "10", "page", "1"), &list)
+		require.Len(t, list.Data, 1)
+		id := openflow.JobID(list.Data[0].JobID)
+		c.WaitFor(id, openflow.JobFailed)
+		require.Empty(t, c.Tasks(id)[0].ProgramDigest, "nothing has run")
+	}
+
+	for want, versions := range map[string][2]string{"acme/greet@1": {"acme:1", "acme.local@2"}, "acme/greet@2": {"acme:3.0.0", "acme:2"}} {
+		id := guest.Submit(greeting(versions[0], versions[1]))
+		for _, c := range []*env.Client{guest, host} {
+			c.WaitFor(id, openflow.JobSuccess)
+			require.Equal(t, want, c.Tasks(id)[0].Speaks)
+			require.Empty(t, c.Jobs(id)[0].Warnings)
+		}
+		require.Contains(t, string(guest.Metrics(env.Run(id, "guest", "9999", "greet_0"))["greeting"]), `"speaks":"`+want+`"`)
+		require.Contains(t, string(host.Metrics(env.Run(id, "host", "10000", "greet_0"))["greeting"]), `"speaks":"`+want+`"`)
+	}
+
+	// The same by reference, where the newest that fits is meant, and the other site has one of its own.
+	d := env.DAG(parties, openflow.Task{Name: "greet_0", Component: "greet", Of: openflow.ProviderRef{Name: "acme", Version: "3"}})
+	id := guest.Submit(d)
+	guest.WaitFor(id, openflow.JobSuccess)
+	require.Equal(t, "acme/greet@2", guest.Tasks(id)[0].Speaks)
+
+	// A party whose dialect has no word for protocols says nothing: then nothing is compared, and the job warns of that.
+	e.Speak(t, "fate-flow", "9999", "10000")
+	id = guest.Submit(greeting("acme:1", "acme:2"))
+	for _, c := range []*env.Client{guest, host} {
+		c.WaitFor(id, openflow.JobSuccess)
+	}
+	require.Contains(t, guest.Jobs(id)[0].Warnings, "host 10000 does not say which protocols its programs speak, so nothing is compared with it: "+
+		"greet_0 fails there if they do not understand each other")
+	require.Equal(t, "acme/greet@1", guest.Tasks(id)[0].Speaks, "its own first")
+	require.Equal(t, "acme/greet@2", host.Tasks(id)[0].Speaks, "its own first")
+}
+
 // A provider that runs is not removed, and one whose program has changed is not run: the job fails with what to do about it.
 func TestProviderInUseAndProgramThatChanges(t *testing.T) {
 	e := env.New(t, env.Trust("acme"), env.Party("9999"))
 	user, parties := e.As(t, "9999"), env.Parties("guest 9999")
 	registry := &sdk.Client{URL: e.URL("9999")}
 	path := env.Acme(t, "1.0.0")
-	_, err := registry.AddProvider(t.Context(), "acme", path, "")
+	_, err := registry.RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: path})
 	require.NoError(t, err)
 	say := by("acme", "noop", "b", openflow.Parameters{"word": "x"})
 	say.DependsOn = []openflow.TaskName{"a"}
@@ -122,7 +187,7 @@ func TestProgramOfAnotherProviderInAPool(t *testing.T) {
 	e.StartWorker(t, "9999", "m1")
 	user := e.As(t, "9999")
 	path := env.Acme(t, "1.0.0")
-	_, err := (&sdk.Client{URL: e.URL("9999")}).AddProvider(t.Context(), "acme", path, "")
+	_, err := (&sdk.Client{URL: e.URL("9999")}).RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: path})
 	require.NoError(t, err)
 	dag := env.DAG(env.Parties("guest 9999"), by("acme", "noop", "b", openflow.Parameters{"word": "x"}))
 	id := user.Submit(dag)
@@ -141,7 +206,7 @@ func TestProgramOfAnotherProviderInAPool(t *testing.T) {
 func TestProgramThatChangesWhileItRuns(t *testing.T) {
 	e := env.New(t, env.Trust("acme"), env.Party("9999"))
 	path := env.Acme(t, "1.0.0")
-	_, err := (&sdk.Client{URL: e.URL("9999")}).AddProvider(t.Context(), "acme", path, "")
+	_, err := (&sdk.Client{URL: e.URL("9999")}).RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: path})
 	require.NoError(t, err)
 	user := e.As(t, "9999")
 	while := filepath.Join(t.TempDir(), "while")

@@ -17,6 +17,7 @@ type Task struct {
 	Component     string              `json:"component,omitzero"`
 	Provider      string              `json:"provider,omitzero"`
 	ProgramDigest string              `json:"program_digest,omitzero"`
+	Protocol      document.Protocol   `json:"protocol,omitzero"`
 	Status        openflow.TaskStatus `json:"status,omitzero"`
 	PartyStatus   openflow.TaskStatus `json:"party_status,omitzero"`
 	Reason        string              `json:"reason,omitzero"`
@@ -47,7 +48,8 @@ type Task struct {
 func EncodeTask(r openflow.TaskRecord) Task {
 	return Task{
 		Run: document.EncodeRun(r.Key), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider, ProgramDigest: r.ProgramDigest,
-		Status: r.Status, PartyStatus: r.PartyStatus, Reason: r.Reason, ErrorReport: r.ErrorReport, Cause: document.Cause(r.Cause),
+		Protocol: document.Protocol(r.Protocol),
+		Status:   r.Status, PartyStatus: r.PartyStatus, Reason: r.Reason, ErrorReport: r.ErrorReport, Cause: document.Cause(r.Cause),
 		Warnings: r.Warnings, Spec: document.EncodeSpec(r.Spec), Cores: r.Cores, Memory: r.Memory, GPUs: r.GPUs, GPUIDs: r.GPUIDs,
 		MemoryBytes: r.MemoryBytes, ResourceInUse: r.ResourceInUse, Reported: r.Reported, Killed: r.Killed, StopStatus: r.StopStatus,
 		Runtime: r.Runtime, ContainerName: r.ContainerName, ExitCode: r.ExitCode, LogDigest: r.LogDigest, CreateTime: r.CreateTime,
@@ -59,7 +61,8 @@ func EncodeTask(r openflow.TaskRecord) Task {
 func (r Task) Decode() openflow.TaskRecord {
 	return openflow.TaskRecord{
 		Key: r.Run.Decode(), SyncType: r.SyncType, Component: r.Component, Provider: r.Provider, ProgramDigest: r.ProgramDigest,
-		Status: r.Status, PartyStatus: r.PartyStatus, Reason: r.Reason, ErrorReport: r.ErrorReport, Cause: openflow.Cause(r.Cause),
+		Protocol: openflow.Protocol(r.Protocol),
+		Status:   r.Status, PartyStatus: r.PartyStatus, Reason: r.Reason, ErrorReport: r.ErrorReport, Cause: openflow.Cause(r.Cause),
 		Warnings: r.Warnings, Spec: r.Spec.Decode(), Cores: r.Cores, Memory: r.Memory, GPUs: r.GPUs, GPUIDs: r.GPUIDs,
 		MemoryBytes: r.MemoryBytes, ResourceInUse: r.ResourceInUse, Reported: r.Reported, Killed: r.Killed, StopStatus: r.StopStatus,
 		Runtime: r.Runtime, ContainerName: r.ContainerName, ExitCode: r.ExitCode, LogDigest: r.LogDigest, CreateTime: r.CreateTime,
@@ -154,8 +157,8 @@ type Provider struct {
 	Kind    openflow.ProviderKind `json:"kind,omitzero"`
 	Place   string                `json:"place,omitzero"`
 	Digest  string                `json:"digest,omitzero"`
+	Archive string                `json:"archive,omitzero"`
 	Dialect openflow.Dialect      `json:"dialect,omitzero"`
-	Enabled bool                  `json:"enabled,omitzero"`
 	AddedBy string                `json:"added_by,omitzero"`
 	AddedAt time.Time             `json:"added_at,omitzero"`
 }

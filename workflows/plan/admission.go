@@ -15,6 +15,8 @@ type ReserveAnswer struct {
 	Party openflow.Party
 	Code  openflow.Code // empty: granted
 	Text  string
+
+	Spoken []openflow.Spoken // that came with the answer to the creation
 }
 
 // Verdict is what follows from all answers together: all or nothing.

@@ -6,13 +6,18 @@ import "openflow"
 type Creation struct {
 	Refusal   error                   // why the job was not created; nil: it was
 	Strangers map[openflow.Party]bool // parties that have refused to create it: there is nothing of it there
+	Agreement
 }
 
-// Created is what the parties' answers to the creation of a job come to, in their order.
-func Created(parties []openflow.Party, errs []error) Creation {
+// Created is what the parties' answers to the creation of a job come to, in their order. A job that they create and of which
+// they could not run a task together is refused. Nobody has answered a further run with what it speaks.
+func Created(j openflow.JobPlan, answers []ReserveAnswer, errs []error) Creation {
 	c := Creation{Refusal: refusal(errs), Strangers: map[openflow.Party]bool{}}
-	for i, p := range parties {
+	for i, p := range j.Parties {
 		c.Strangers[p] = errs[i] != nil && !openflow.CodeOf(errs[i]).Retryable()
+	}
+	if c.Refusal == nil && !j.Again {
+		c.Agreement, c.Refusal = Agree(j.Tasks, answers)
 	}
 	return c
 }

@@ -36,7 +36,7 @@ func TestCreated(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := plan.Created([]openflow.Party{guest, host}, []error{tc.guest, tc.host})
+			c := plan.Created(openflow.JobPlan{Parties: []openflow.Party{guest, host}}, nil, []error{tc.guest, tc.host})
 			require.Equal(t, tc.status, c.End().Status)
 			require.Equal(t, tc.status == "", c.End().None())
 			require.Equal(t, tc.unbegun, c.Unbegun())

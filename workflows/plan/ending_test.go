@@ -192,7 +192,7 @@ func TestFarewellWithoutTheLastWord(t *testing.T) {
 // A party that has refused the job need not hear of its end, unless it might have something of it after all.
 func TestFarewellOfAStranger(t *testing.T) {
 	no := openflow.AtParty("10000", openflow.Errorf(openflow.CodeNotFound, "no table credit/payroll"))
-	c := plan.Created([]openflow.Party{guest, host, third}, []error{nil, no, nil})
+	c := plan.Created(jobOf(guest, host, third), nil, []error{nil, no, nil})
 	x, _ := execution(0, at("a", guest))
 	f := plan.NewFarewell(jobOf(guest, host, third), x, c, c.End())
 	for code, absent := range map[openflow.Code]bool{openflow.CodeUnauthorized: false, openflow.CodeUnavailable: true} {

@@ -168,7 +168,9 @@ func (x *Execution) repeats() []Start {
 }
 
 func (x *Execution) order(k openflow.TaskKey, began time.Time) Start {
-	return Start{openflow.TaskStart{TaskKey: k, StartsJob: !x.aware[k.Party], Ended: x.carry(k.Party)}, began}
+	return Start{openflow.TaskStart{
+		TaskKey: k, StartsJob: !x.aware[k.Party], Protocol: x.tasks.Find(k.Task).Protocol, Ended: x.carry(k.Party),
+	}, began}
 }
 
 // carry takes what is due to a party for a call.

@@ -4,6 +4,7 @@
 // Everything here is pure, over plain values, tested by tables and without Temporal. The job workflow tells what has
 // happened and carries out the answers. Its phases have a file each:
 //
+//   - agreement.go: [Agree], what the programs of a task's parties have in common;
 //   - admission.go: [Admit] and [Queue], from the parties' answers to the wait for resources;
 //   - execution.go: [Execution], who is called while tasks run;
 //   - ending.go: [Farewell], from the end of the job to the last word about it.
@@ -47,7 +48,7 @@ func Rerun(tasks []openflow.PlannedTask, before []openflow.TaskRun) []openflow.P
 		if !has {
 			continue
 		}
-		again[i].Version, again[i].Done = r.Version, r.Status.Succeeded()
+		again[i].Version, again[i].Done, again[i].Protocol = r.Version, r.Status.Succeeded(), r.Protocol
 		if r.Started && !again[i].Done {
 			again[i].Version++
 		}

@@ -46,9 +46,18 @@ func New(tasks []openflow.PlannedTask, retries int) *State {
 func (s *State) Runs() []openflow.TaskRun {
 	runs := make([]openflow.TaskRun, len(s.Tasks))
 	for i, t := range s.Tasks {
-		runs[i] = openflow.TaskRun{Name: t.Name, Version: t.Version, Started: t.Started, Status: t.Status}
+		runs[i] = openflow.TaskRun{Name: t.Name, Version: t.Version, Started: t.Started, Status: t.Status, Protocol: t.Protocol}
 	}
 	return runs
+}
+
+// Agreed takes what the parties of tasks have in common. Of others it stays as it was in an earlier run.
+func (s *State) Agreed(protocols map[openflow.TaskName]openflow.Protocol) {
+	for i := range s.Tasks {
+		if p, agreed := protocols[s.Tasks[i].Name]; agreed {
+			s.Tasks[i].Protocol = p
+		}
+	}
 }
 
 // Find returns the task of that name, nil when there is none.

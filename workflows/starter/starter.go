@@ -42,11 +42,12 @@ func (e *Engine) options(id, summary string) sdkclient.StartWorkflowOptions {
 
 // StartJob starts the job's workflow, or finds it, and waits for the update that answers when all parties have created
 // the job. A job that has ended before is success: it was created once.
-func (e *Engine) StartJob(ctx context.Context, p openflow.JobPlan) error {
+func (e *Engine) StartJob(ctx context.Context, p openflow.JobPlan) ([]string, error) {
 	opts := e.options(workflows.JobWorkflowID(p.ID), "job "+string(p.ID)+": "+p.Name)
 	opts.EnableEagerStart = false // update-with-start does not go with it
 	describe(&opts, &p)
-	err := ready(ctx, nil, func() (sdkclient.WorkflowUpdateHandle, error) {
+	var created workflows.Created
+	err := ready(ctx, &created, func() (sdkclient.WorkflowUpdateHandle, error) {
 		return e.Client.UpdateWithStartWorkflow(ctx, sdkclient.UpdateWithStartWorkflowOptions{
 			StartWorkflowOperation: e.Client.NewWithStartWorkflowOperation(opts, workflows.Job, workflows.EncodePlan(p)), // good for one try
 			UpdateOptions: sdkclient.UpdateWorkflowOptions{
@@ -56,9 +57,9 @@ func (e *Engine) StartJob(ctx context.Context, p openflow.JobPlan) error {
 		})
 	})
 	if ended(err) {
-		return nil
+		return nil, nil
 	}
-	return fromTemporal("start job "+string(p.ID), err)
+	return created.Warnings, fromTemporal("start job "+string(p.ID), err)
 }
 
 // settling bounds the two waits of a rerun: for the run before, which ends in milliseconds unless a party does not

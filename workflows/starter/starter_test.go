@@ -161,7 +161,10 @@ var (
 
 func TestAnswersOfTemporal(t *testing.T) {
 	calls := map[string]func(*starter.Engine) error{
-		"start job": func(e *starter.Engine) error { return e.StartJob(t.Context(), openflow.JobPlan{ID: "1"}) },
+		"start job": func(e *starter.Engine) error {
+			_, err := e.StartJob(t.Context(), openflow.JobPlan{ID: "1"})
+			return err
+		},
 		"stop job": func(e *starter.Engine) error {
 			_, err := e.StopJob(t.Context(), "1", openflow.JobCanceled, "r")
 			return err
@@ -215,7 +218,8 @@ func all(calls map[string]func(*starter.Engine) error, code openflow.Code) map[s
 func TestAWorkflowThatIsNotReady(t *testing.T) {
 	for name, do := range map[string]func(context.Context, *starter.Engine) error{
 		"start job": func(ctx context.Context, e *starter.Engine) error {
-			return e.StartJob(ctx, openflow.JobPlan{ID: "1"})
+			_, err := e.StartJob(ctx, openflow.JobPlan{ID: "1"})
+			return err
 		},
 		"stop job": func(ctx context.Context, e *starter.Engine) error {
 			_, err := e.StopJob(ctx, "1", openflow.JobCanceled, "r")
@@ -238,7 +242,7 @@ func TestAWorkflowThatIsNotReady(t *testing.T) {
 // What a workflow refuses keeps its code, party and words.
 func TestRefusalsOfAWorkflow(t *testing.T) {
 	for _, code := range []openflow.Code{openflow.CodePermission, openflow.CodeInvalid, openflow.CodeUnavailable} {
-		err := (&starter.Engine{Client: &server{result: refusal(code)}}).StartJob(t.Context(), openflow.JobPlan{ID: "1"})
+		_, err := (&starter.Engine{Client: &server{result: refusal(code)}}).StartJob(t.Context(), openflow.JobPlan{ID: "1"})
 		var e *openflow.Error
 		require.ErrorAs(t, err, &e)
 		require.Equal(t, code, e.Code)
@@ -262,9 +266,10 @@ func TestEarlyReport(t *testing.T) {
 // A workflow that completes before it has answered an update.
 func TestUpdateThatMissedTheWorkflow(t *testing.T) {
 	e := &starter.Engine{Client: &server{result: errMissed}}
-	require.NoError(t, e.StartJob(t.Context(), openflow.JobPlan{ID: "1"}), "it was created, and has ended")
+	_, err := e.StartJob(t.Context(), openflow.JobPlan{ID: "1"})
+	require.NoError(t, err, "it was created, and has ended")
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(e.ReportTask(t.Context(), openflow.Report{Key: key})))
-	_, err := e.StopJob(t.Context(), "1", openflow.JobCanceled, "r")
+	_, err = e.StopJob(t.Context(), "1", openflow.JobCanceled, "r")
 	require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err))
 }
 
@@ -273,7 +278,8 @@ func TestStartJob(t *testing.T) {
 	p := openflow.JobPlan{
 		ID: "1", Name: "4 tasks, 3 parties", UserName: "ann", Initiator: "9999", Scheduler: "10000", Parties: []openflow.Party{key.Party},
 	}
-	require.NoError(t, (&starter.Engine{Client: s, Queue: "q"}).StartJob(t.Context(), p))
+	_, err := (&starter.Engine{Client: s, Queue: "q"}).StartJob(t.Context(), p)
+	require.NoError(t, err)
 	p.Revision = workflows.Revision
 	require.Equal(t, []any{workflows.EncodePlan(p)}, s.args)
 	require.Equal(t, "1", s.opts.ID)

@@ -49,7 +49,7 @@ func encodeTask(r openflow.TaskRecord) wire.TaskRow {
 		EndTime: wire.Millis(r.EndTime), EngineConf: map[string]any{}, ErrorReport: r.ErrorReport,
 		RunID: wire.PartyTaskID(r.Key), ExitCode: r.ExitCode, JobID: string(r.Key.Job), KillStatus: r.Killed,
 		GPUIDs: append([]string{}, r.GPUIDs...), Memory: r.MemoryBytes, PartyID: string(r.Key.Party.ID), PartyStatus: string(r.PartyStatus), Protocol: wire.Kind,
-		ProgramDigest: r.ProgramDigest, ProviderName: r.Provider, Reason: r.Reason, ResourceInUse: r.ResourceInUse, Role: string(r.Key.Party.Role),
+		ProgramDigest: r.ProgramDigest, Speaks: r.Protocol.String(), ProviderName: r.Provider, Reason: r.Reason, ResourceInUse: r.ResourceInUse, Role: string(r.Key.Party.Role),
 		Runtime: r.Runtime, SchedulerPartyID: string(r.Key.Scheduler), StartTime: wire.Millis(r.StartTime), Status: string(r.Status),
 		SyncType: string(r.SyncType), TaskCores: r.Cores, TaskID: string(r.Key.TaskID()), TaskName: string(r.Key.Task),
 		TaskParameters: map[string]any{}, TaskRun: wire.EngineRun(r.Spec.Conf), TaskVersion: r.Key.Version,

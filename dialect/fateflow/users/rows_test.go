@@ -26,7 +26,7 @@ const taskKeys = `job_id task_id task_version role party_id task_name component 
 	component_parameters task_run task_cores memory resource_in_use kill_status scheduler_party_id sync_type timeout
 	launcher_name worker_id cmd run_ip run_port run_pid error_report start_time end_time elapsed create_time update_time
 	status_code task_parameters engine_conf protocol
-	container exit_code gpu_ids program_digest reason runtime warnings`
+	container exit_code gpu_ids program_digest reason runtime speaks warnings`
 
 func keysOf(t *testing.T, v any) ([]string, map[string]any) {
 	t.Helper()

@@ -21,6 +21,7 @@ type Case struct {
 	Inputs     map[openflow.Party]Inputs
 	Policies   map[openflow.Party]openflow.Policy // of a party's site; none: the default
 	Scores     map[openflow.Party]ScoreLedger     // what the site of a party has told before; none: nothing
+	Protocol   openflow.Protocol                  // that the parties' nodes have agreed on; zero: they have not
 	Cores      int                                // per party; 0: 1
 	Faults     []Fault                            // injected by the node
 	Strays     []Stray                            // are there before the task begins

@@ -240,6 +240,7 @@ func (n *Node) config(c Case, k openflow.TaskKey) map[string]any {
 			"host": host, "port": json.Number(port), "protocol": "http", "api_version": "v2",
 		}},
 		"launcher_name": "default", "policy": policyOf(c, k.Party),
+		"protocol": wire.Protocol(c.Protocol),
 	}
 }
 

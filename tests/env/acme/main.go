@@ -16,9 +16,21 @@ var version = "1.0.0"
 func main() {
 	both := []openflow.Role{openflow.RoleGuest, openflow.RoleHost}
 	component.Program{Provider: "acme", Version: version, Components: []component.Component{
-		{Name: "greet", Description: "guest and host say hello to each other", Roles: both, Run: greet},
-		{Name: "noop", Description: "says a word", Roles: both, Parameters: params{}, Run: say},
+		{Name: "greet", Description: "guest and host say hello to each other", Roles: both, Run: greet, Protocols: protocols()},
+		{Name: "noop", Description: "says a word", Roles: both, Parameters: params{}, Run: say, Protocols: component.Alone},
 	}}.Main()
+}
+
+// protocols is what greet speaks: versions from 2.0.0 on speak 2, and those before 3.0.0 speak 1.
+func protocols() []openflow.Protocol {
+	one, two := openflow.Protocol{Name: "acme/greet", Version: "1"}, openflow.Protocol{Name: "acme/greet", Version: "2"}
+	switch {
+	case openflow.CompareVersions(version, "2") < 0:
+		return []openflow.Protocol{one}
+	case openflow.CompareVersions(version, "3") < 0:
+		return []openflow.Protocol{two, one}
+	}
+	return []openflow.Protocol{two}
 }
 
 type params struct {
@@ -38,7 +50,7 @@ func greet(ctx context.Context, t *component.Task) error {
 		if err != nil {
 			return err
 		}
-		if err := t.Metric(ctx, component.Metric{Name: "greeting", Data: map[string]string{"from": string(heard), "by": version}}); err != nil {
+		if err := t.Metric(ctx, component.Metric{Name: "greeting", Data: map[string]string{"from": string(heard), "by": version, "speaks": t.Protocol().String()}}); err != nil {
 			return err
 		}
 	}
