@@ -64,7 +64,7 @@ type Node struct {
 	key       trust.Key
 	token     string
 	secrets   trust.Credentials
-	policy    openflow.Policy
+	policy    openflow.SitePolicy
 	rows      *catalogue.Catalogue
 	objects   objects.Store
 	messages  messages.Store
@@ -214,7 +214,7 @@ func (n *Node) connect() services {
 	part := &partner.Service{
 		Self: n.config.Party, Store: n.changes(), Engine: engine, Sessions: n.messages, Components: n.registry, Mandates: mandates,
 		Excerpts: excerpt.Cutter{Objects: n.objects},
-		Limits:   n.config.Limits, Policy: n.policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Ended: n.ahead.Ended, Log: n.config.Log,
+		Limits:   n.config.Limits, Policy: n.policy.Policy, GrantAll: n.config.GrantAll, Pool: n.pool(), Ended: n.ahead.Ended, Log: n.config.Log,
 		Space: n.home.CheckSpace,
 	}
 	sched := &scheduler.Service{
@@ -276,7 +276,7 @@ func (n *Node) serve(ctx context.Context) error {
 		},
 	}
 	containers := &base.Site{
-		Policy: n.policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log, Space: n.home.CheckSpace,
+		Policy: n.policy.Policy, Store: n.rows, Objects: n.objects, Credentials: n.secrets, Log: n.config.Log, Space: n.home.CheckSpace,
 	}
 	containers.Traced = n.traces.Contain(func(r *http.Request) openflow.RunID { return base.Run(r).Key.RunID() })
 	messages := &base.Transport{

@@ -162,5 +162,5 @@ func (m *machine) listenBase(ctx context.Context, address, host string) (net.Lis
 
 // grants says what each run is given.
 func (n *Node) supplies() supplies.Issuer {
-	return supplies.Issuer{Jobs: n.rows, Secrets: n.secrets, Policy: n.policy}
+	return supplies.Issuer{Jobs: n.rows, Secrets: n.secrets, Policy: n.policy.Policy}
 }

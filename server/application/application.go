@@ -51,7 +51,7 @@ type Events interface {
 // SitePolicy is the policy that is in force.
 type SitePolicy struct {
 	File   string          `json:"file"`   // that it is read from, if it exists
-	Policy openflow.Policy `json:"policy"` // durations in nanoseconds
+	Policy openflow.SitePolicy `json:"policy"` // durations in nanoseconds
 }
 
 // About is what this node tells of itself.

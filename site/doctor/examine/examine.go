@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +52,7 @@ type Site struct {
 	Secrets   string // folder of the keys
 	PublicKey string // in use
 	Programs  *programs.Programs
-	Policy    openflow.Policy
+	Policy    openflow.SitePolicy
 	Source    policy.Source // of the policy
 	Keep      upkeep.Retention
 
@@ -187,7 +188,7 @@ func (s *Site) examineProviders(ctx context.Context) []openflow.Finding {
 // examinePolicy compares the file with what the node has read at its start.
 func (s *Site) examinePolicy() openflow.Finding {
 	stored, file, err := s.Source.Read()
-	return doctor.Policy(file, err == nil && stored != s.Policy, err)
+	return doctor.Policy(file, err == nil && !reflect.DeepEqual(stored, s.Policy), err)
 }
 
 func (s *Site) space() (found doctor.Space) {
