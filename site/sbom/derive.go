@@ -108,7 +108,7 @@ func dpkg(text []byte) []Part {
 func python(text []byte) []Part {
 	head, _, _ := bytes.Cut(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")), []byte("\n\n"))
 	f := fields(head, "Name", "Version")
-	if p := (Part{Ecosystem: PyPI, Name: normal(f["Name"]), Version: f["Version"]}); p.sound() && p.Version != "" {
+	if p := (Part{Ecosystem: PyPI, Name: Normal(f["Name"]), Version: f["Version"]}); p.sound() && p.Version != "" {
 		return []Part{p}
 	}
 	return nil

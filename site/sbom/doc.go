@@ -115,7 +115,7 @@ func partOf(text string) (Part, bool) {
 		}
 		p.Release = strings.TrimPrefix(qualifiers.Get("distro"), "debian-")
 	case "pypi":
-		p.Ecosystem, p.Name = PyPI, normal(path.Base(name))
+		p.Ecosystem, p.Name = PyPI, Normal(path.Base(name))
 	default:
 		return Part{}, false
 	}
@@ -133,8 +133,8 @@ func sourceOf(field, version string) (name, of string) {
 
 var separators = regexp.MustCompile(`[-_.]+`)
 
-// normal is the name of a project as PyPI compares it (PEP 503).
-func normal(name string) string { return strings.ToLower(separators.ReplaceAllString(name, "-")) }
+// Normal is the name of a project as PyPI compares it (PEP 503).
+func Normal(name string) string { return strings.ToLower(separators.ReplaceAllString(name, "-")) }
 
 // sorted is a list of parts in order, each once.
 func sorted(parts []Part) []Part {
