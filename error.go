@@ -50,6 +50,7 @@ const (
 	AboutModel    Subject = "model"
 	AboutFile     Subject = "file"
 	AboutSite     Subject = "site"
+	AboutDevice   Subject = "device" // on which a provider is said to run
 )
 
 // ErrAbsent is in the chain of a CodeUnavailable of a node of which the network itself says that nobody listens at its

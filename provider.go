@@ -87,10 +87,11 @@ type Served struct {
 type ProviderKind string
 
 // A built-in provider is the program that every machine of the site brings along; there is one. A local program is a file
-// that the operator has put on the machines.
+// that the operator has put on the machines. An image is any vendor's, which the machines' runtime has or is given.
 const (
 	ProviderBuiltIn ProviderKind = "built-in"
 	ProviderProgram ProviderKind = "program"
+	ProviderImage   ProviderKind = "image"
 )
 
 // ProviderRecord is a provider of components in a site's registry. Name and version are its key.
@@ -98,10 +99,10 @@ type ProviderRecord struct {
 	Name    string
 	Version string
 	Kind    ProviderKind
-	Place   string  // of a local program: its path, on every machine that runs it
-	Digest  string  // "sha256:…" of the program
+	Place   string  // of a program, or of an image's archive: its path, on every machine that runs it. Otherwise the image's reference, as given
+	Digest  string  // "sha256:…" of the program; of an image: its ID, which is the digest of its configuration
+	Archive string  // "sha256:…" of the file that an image is loaded from; empty: there is none
 	Dialect Dialect // that its containers speak; only this site's operator says
-	Enabled bool    // it takes new jobs
 	AddedBy string  // user
 	AddedAt time.Time
 }
@@ -114,14 +115,16 @@ type ComponentRecord struct {
 	Name        string
 	Provider    ProviderRef // without a device
 	Description json.RawMessage
+	Standing    ComponentStanding
 }
 
 // Program is what a run is started with.
 type Program struct {
-	Image    string  // what the runtime starts: an image, or the path of an executable
-	Dialect  Dialect // that its containers speak
-	Provider string  // whose it is, in full: "name:version@device"
-	Digest   string  // "sha256:…" of the program
+	Image    string   // what the runtime starts: an image, or the path of an executable
+	Command  []string // arguments with which it runs a task
+	Dialect  Dialect  // that its containers speak
+	Provider string   // whose it is, in full: "name:version@device"
+	Digest   string   // "sha256:…" of the program
 }
 
 // Launch says where a run has its container, and whose program is in it.

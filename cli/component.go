@@ -14,17 +14,30 @@ import (
 func componentCommands(o *options) *cobra.Command {
 	return group("component", "Show the components of this site",
 		`A component is what a task runs. Several providers may have one of the same name: a job may say which is meant, and this
-site says which serves jobs that do not.`,
+site says which serves jobs that do not. A component takes jobs while it is LOADED, STARTED or STOPPED. It takes none while
+it is UNLOADED, which an operator has said, or FAILED, for a reason that is shown.`,
 		`  openflow component list
-  openflow component default psi --provider acme:1.2.0`,
-		componentsCommand(o), componentShowCommand(o), componentDefaultCommand(o))
+  openflow component unload psi --provider acme:1.2.0`,
+		componentsCommand(o), componentShowCommand(o),
+		componentChangeCommand(o, "load", "Let jobs use a component", "jobs may use it",
+			`Let jobs use a component, or all that a provider has. What it runs is looked for, and brought back if it can be. When it is
+gone or has changed, the component is FAILED.`,
+			func(c *cobra.Command, component, provider string) ([]sdk.ComponentChange, error) {
+				return o.client().LoadComponent(c.Context(), component, provider)
+			}),
+		componentChangeCommand(o, "unload", "Keep new jobs from a component", "it takes no new jobs",
+			`Keep new jobs from a component, or from all that a provider has. Jobs that use it go on.`,
+			func(c *cobra.Command, component, provider string) ([]sdk.ComponentChange, error) {
+				return o.client().UnloadComponent(c.Context(), component, provider)
+			}),
+		componentCheckCommand(o), componentDefaultCommand(o))
 }
 
 func componentsCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
-		Short:   "List the components that jobs may use",
-		Long:    `List the components that jobs may use, of every provider that takes new jobs.`,
+		Short:   "List the components",
+		Long:    `List the components of every provider, and how each stands.`,
 		Example: `  openflow component list`,
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -33,9 +46,9 @@ func componentsCommand(o *options) *cobra.Command {
 				return err
 			}
 			return o.show(c, append([]sdk.Component{}, list...), func(w io.Writer) {
-				line(w, "COMPONENT", "PROVIDER", "DEFAULT")
+				line(w, "COMPONENT", "PROVIDER", "DEFAULT", "RUNTIME", "STATE")
 				for _, one := range list {
-					line(w, one.Name, one.Provider, yesNo(one.Default))
+					line(w, one.Name, one.Provider, yesNo(one.Default), one.Runtime, condition(one))
 				}
 			})
 		},
@@ -57,7 +70,7 @@ serves jobs which name no provider.`,
 				return err
 			}
 			return o.show(c, one, func(w io.Writer) {
-				line(w, one.Name+" of "+one.Provider)
+				line(w, one.Name+" of "+one.Provider+": "+condition(one))
 				var text bytes.Buffer
 				if json.Indent(&text, one.Description, "", "  ") == nil {
 					for l := range strings.Lines(text.String()) {
@@ -68,6 +81,93 @@ serves jobs which name no provider.`,
 		},
 	}
 	c.Flags().StringVar(&provider, "provider", "", "whose: name or name:version")
+	return c
+}
+
+// condition is how a component stands, since when and why.
+func condition(c sdk.Component) string {
+	text := c.State
+	if c.Since > 0 {
+		text += " since " + moment(&c.Since)
+	}
+	if c.Reason != "" {
+		text += ": " + c.Reason
+	}
+	return text
+}
+
+func componentChangeCommand(
+	o *options, verb, short, done, long string, do func(c *cobra.Command, component, provider string) ([]sdk.ComponentChange, error),
+) *cobra.Command {
+	var provider string
+	c := &cobra.Command{
+		Use:   verb + " [NAME] [--provider PROVIDER]",
+		Short: short,
+		Long: long + `
+Without NAME it is all that the provider has, and without --provider the only provider that has the component.`,
+		Example: `  openflow component ` + verb + ` psi --provider acme:1.2.0
+  openflow component ` + verb + ` --provider acme`,
+		Args: atMostOne,
+		RunE: func(c *cobra.Command, args []string) error {
+			name := ""
+			if len(args) > 0 {
+				name = args[0]
+			}
+			if name == "" && provider == "" {
+				return usagef("name a component, or a provider with --provider")
+			}
+			made, err := do(c, name, provider)
+			if err != nil {
+				return err
+			}
+			return o.show(c, append([]sdk.ComponentChange{}, made...), func(w io.Writer) {
+				for _, one := range made {
+					line(w, "component "+one.Component+" of "+one.Provider+" is "+one.To+": "+done)
+				}
+				if len(made) == 0 {
+					line(w, "nothing has changed")
+				}
+			})
+		},
+	}
+	c.Flags().StringVar(&provider, "provider", "", "name, or name:version where it has several versions")
+	return c
+}
+
+func componentCheckCommand(o *options) *cobra.Command {
+	var r registering
+	c := &cobra.Command{
+		Use:   "check FILE|IMAGE",
+		Short: "Hold a program or an image against the contract",
+		Long: `Hold a program or an image against the contract of docs/spec/algorithm-image.md, point by point. ` + whatIsRegistered + `
+The node runs it, isolated and without a network, to describe itself, and with arguments that it must refuse. Nothing is
+registered. How it does its work, only a job can show. The exit code is 1 when a point does not hold.`,
+		Example: `  openflow component check acme.tar`,
+		Args:    positional("FILE|IMAGE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			n, err := r.read(args[0])
+			if err != nil {
+				return err
+			}
+			found, err := o.client().CheckComponent(c.Context(), n)
+			if err != nil {
+				return err
+			}
+			d := diagnosis{OK: true, Checks: []check{}}
+			for _, f := range found {
+				d.Checks = append(d.Checks, check{f.Name, verdict(f.Status), f.Detail, f.Remedy})
+				d.OK = d.OK && verdict(f.Status) != failed
+			}
+			if err := o.show(c, d, d.text); err != nil {
+				return err
+			}
+			if !d.OK {
+				return Failed("it does not keep the contract")
+			}
+			return nil
+		},
+	}
+	r.flags(c)
 	return c
 }
 

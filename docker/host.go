@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -66,6 +67,37 @@ func (h *host) Bring(ctx context.Context, program string) (string, error) {
 		h.images = append(h.images, id)
 	}
 	return id, nil
+}
+
+// LoadArchive implements driver.Images. The archive is read to its end, also when the daemon has its image.
+func (h *host) LoadArchive(ctx context.Context, archive string) (_ driver.Image, err error) {
+	a, err := image.OpenArchive(archive)
+	if err != nil {
+		return driver.Image{}, err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	if err := a.Verify(ctx); err != nil {
+		return driver.Image{}, err
+	}
+	if have, err := h.HasImage(ctx, a.ID); err != nil || have {
+		return h.imageOr(ctx, a.ID, err)
+	}
+	from, to := io.Pipe()
+	go func() { _ = to.CloseWithError(a.Rewrite(to)) }() // whoever reads gets the error
+	id, err := h.Runtime.LoadImage(ctx, from)
+	_ = from.Close() // ends the writer, where the daemon has not read all
+	if err == nil && id != a.ID {
+		err = openflow.Errorf(openflow.CodeUnimplemented, "the daemon calls the image %s, and its configuration has the digest %s", id, a.ID).
+			WithHint("let the daemon keep its images without containerd's store: its feature containerd-snapshotter is off then")
+	}
+	return h.imageOr(ctx, a.ID, err)
+}
+
+func (h *host) imageOr(ctx context.Context, id string, err error) (driver.Image, error) {
+	if err != nil {
+		return driver.Image{}, err
+	}
+	return h.Image(ctx, id)
 }
 
 // Confine implements driver.Host by firewall rules. Where none can be written, no container is started, unless the operator has

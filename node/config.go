@@ -31,40 +31,41 @@ const (
 
 // Config is everything that a node is told from outside.
 type Config struct {
-	Party           openflow.PartyID
-	Home            string
-	Listen          string   // application layer and UI
-	Interconnection string   // interconnection layer, with TLS; empty: the host of Listen, ten ports up
-	Plain           string   // the same without TLS, for peers that speak none; empty: none
-	Certificate     string   // PEM file of what the interconnection layer shows instead of the node's own key; with Key
-	CertificateKey  string   // PEM file
-	Authorities     string   // PEM file of those whose certificates count besides the keys of peers; empty: nobody's
-	Base            string   // listener of the base layer; empty: chosen by the runtime and kept in the home folder
-	Advertise       string   // where containers find the base layer, for runtimes that cannot tell
-	Workers         string   // listener for the workers of the site's pool; empty: none
-	Labels          []string // of this node as a machine of its own pool
-	NoTasks         bool     // this node runs no tasks itself: its pool does
-	Pooling         openflow.Pooling
-	Token           bool // the application layer needs the token of the home folder
-	Peers           []peers.Peer
-	GrantAll        bool
-	Policy          string // path of the site's policy file; empty: policy.yaml in the home folder, if there is one
-	Runtime         driver.Opener
-	Dialects        dialect.All // that this node speaks; nil: Dialects()
-	Unconfined      bool        // containers may run where the runtime cannot limit what they reach of this machine
-	Components      string      // path of the built-in provider's program
-	Trusted         []string    // providers whose programs run although the runtime isolates nothing
-	Durability      string
-	Limits          partner.Limits
-	Retention       upkeep.Retention
-	Bounds          Bounds
-	Timing          openflow.Timing
-	Shared          Shared // services instead of embedded parts
-	Stores          Stores // stores of another kind
-	UI              bool
-	Version         string
-	Spans           sdktrace.SpanExporter // where traces go; nil: there are none
-	Log             *slog.Logger
+	Party            openflow.PartyID
+	Home             string
+	Listen           string   // application layer and UI
+	Interconnection  string   // interconnection layer, with TLS; empty: the host of Listen, ten ports up
+	Plain            string   // the same without TLS, for peers that speak none; empty: none
+	Certificate      string   // PEM file of what the interconnection layer shows instead of the node's own key; with Key
+	CertificateKey   string   // PEM file
+	Authorities      string   // PEM file of those whose certificates count besides the keys of peers; empty: nobody's
+	Base             string   // listener of the base layer; empty: chosen by the runtime and kept in the home folder
+	Advertise        string   // where containers find the base layer, for runtimes that cannot tell
+	Workers          string   // listener for the workers of the site's pool; empty: none
+	Labels           []string // of this node as a machine of its own pool
+	NoTasks          bool     // this node runs no tasks itself: its pool does
+	Pooling          openflow.Pooling
+	Token            bool // the application layer needs the token of the home folder
+	Peers            []peers.Peer
+	GrantAll         bool
+	Policy           string // path of the site's policy file; empty: policy.yaml in the home folder, if there is one
+	Runtime          driver.Opener
+	Dialects         dialect.All // that this node speaks; nil: Dialects()
+	Unconfined       bool        // containers may run where the runtime cannot limit what they reach of this machine
+	Components       string      // path of the built-in provider's program
+	ComponentsFolder string      // whose programs and archives of images are registered at the start; empty: none
+	Trusted          []string    // providers whose programs run although the runtime isolates nothing
+	Durability       string
+	Limits           partner.Limits
+	Retention        upkeep.Retention
+	Bounds           Bounds
+	Timing           openflow.Timing
+	Shared           Shared // services instead of embedded parts
+	Stores           Stores // stores of another kind
+	UI               bool
+	Version          string
+	Spans            sdktrace.SpanExporter // where traces go; nil: there are none
+	Log              *slog.Logger
 }
 
 // Bounds are how much may be put into this node's stores, in bytes; what is zero has its default. docs/bounds.md has all of

@@ -78,12 +78,12 @@ func (m *machine) open(ctx context.Context, with means) (err error) {
 	m.has = orOfTheMachine(has)
 	m.programs = with.programs
 	m.programs.Bring, m.programs.Copies = m.runtime.Bring, filepath.Join(m.home.Dir, "programs")
-	m.programs.Question, m.programs.Isolated = m.runtime.Ask, with.runtime.Traits().Isolates
+	m.programs.Images, m.programs.Question, m.programs.Isolated = m.runtime, m.runtime.Ask, with.runtime.Traits().Isolates
 	if _, err := m.programs.Ready(ctx, m.programs.BuiltIn); err != nil {
 		return err
 	}
 	m.launcher = &launch.Launcher{
-		Node: with.owner, Program: m.programs.Of, Command: []string{"run"}, Supply: with.supply, MachineCPUs: float64(m.has.Cores), DiskBytes: with.disk,
+		Node: with.owner, Program: m.programs.Of, Supply: with.supply, MachineCPUs: float64(m.has.Cores), DiskBytes: with.disk,
 		Told: with.dialects.Told,
 		Base: func() launch.BaseLayer { return m.baseAddress },
 	}

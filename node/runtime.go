@@ -27,7 +27,10 @@ func (n *Node) openRuntime(ctx context.Context) error {
 	}
 	device := n.config.Runtime.Traits().Device
 	known := &programs.Programs{Machine: hardware.Name(), Device: device, BuiltIn: own, Find: n.rows.Provider, Trusted: n.config.Trusted}
-	n.registry = &registry.Registry{Self: n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Machine: known}
+	n.registry = &registry.Registry{
+		Self: n.config.Party, Rows: n.rows, Device: device, Speaks: n.config.Dialects.Spoken, Machine: known, Name: known.Machine,
+		Tell: n.changes().TellComponent,
+	}
 	err = n.machine.open(ctx, means{
 		runtime: n.config.Runtime, owner: n.owner(), programs: known, dialects: n.config.Dialects, listen: n.config.Base, advertise: n.config.Advertise,
 		supply: n.supplies().Issue, disk: n.config.Bounds.TaskDisk,
@@ -37,6 +40,9 @@ func (n *Node) openRuntime(ctx context.Context) error {
 		return err
 	}
 	if known.BuiltIn, err = registry.BuiltIn(ctx, known, n.rows, own); err != nil {
+		return err
+	}
+	if err := n.registerFolder(ctx); err != nil {
 		return err
 	}
 	n.launcher.Traced = n.traces.Environment
@@ -61,6 +67,16 @@ func ownProgram(path string, known dialect.All) (openflow.ProviderRecord, error)
 	return programs.Own(path, speaks)
 }
 
+// registerFolder registers what is in the site's folder of components. What cannot be registered is a warning: the node starts.
+func (n *Node) registerFolder(ctx context.Context) error {
+	if n.config.ComponentsFolder == "" {
+		return nil
+	}
+	wrong, err := n.registry.RegisterFolder(ctx, n.config.ComponentsFolder)
+	n.warnings = append(n.warnings, wrong...)
+	return err
+}
+
 // checkPrograms warns of registered programs that are not what they were. Runs of theirs are refused; the node starts.
 func (n *Node) checkPrograms(ctx context.Context) error {
 	list, err := n.rows.Providers(ctx)
@@ -68,7 +84,7 @@ func (n *Node) checkPrograms(ctx context.Context) error {
 		if p.Kind == openflow.ProviderBuiltIn {
 			continue // each server has its own
 		}
-		if wrong := n.programs.Verify(p); wrong != nil {
+		if wrong := n.programs.Verify(ctx, p); wrong != nil {
 			n.warnings = append(n.warnings, wrong.Error())
 		} else if n.programs.Exposed(p) {
 			n.warnings = append(n.warnings, fmt.Sprintf("programs of provider %s run as the node's user: this runtime isolates nothing, and --trust-provider names it", p.Ref()))

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"openflow/node/home"
+	"openflow/site/registry"
 	"openflow/site/upkeep"
 	"openflow/worker/roster"
 )
@@ -15,6 +16,9 @@ func (n *Node) startUpkeep(context.Context) error {
 	r.Every(home.ReserveEvery, "reserve", func(context.Context) error { return n.home.KeepReserve() })
 	r.Run(n.queue.Run)
 	r.Run(n.watch.Run)
+	if !n.config.NoTasks {
+		r.Every(registry.ProbeEvery, "images of components", n.registry.Probe)
+	}
 	orphans := n.orphaned()
 	r.Every(orphans.Age, "orphans", orphans.Sweep)
 	if n.taking != nil && !n.config.NoTasks {

@@ -52,7 +52,7 @@ func start(tb testing.TB, token string) (*site, *sdk.Client) {
 	store, err := folder.Open(tb.TempDir())
 	require.NoError(tb, err)
 	s := &site{tb: tb, rows: rows, objects: store, events: memory.New(20), next: "20260102150405000000"}
-	own := openflow.ProviderRecord{Name: "openflow", Version: "1", Kind: openflow.ProviderBuiltIn, Digest: "sha256:1", Enabled: true}
+	own := openflow.ProviderRecord{Name: "openflow", Version: "1", Kind: openflow.ProviderBuiltIn, Digest: "sha256:1"}
 	var offers []openflow.ComponentRecord
 	for _, name := range []string{"lr", "psi"} {
 		offers = append(offers, openflow.ComponentRecord{Name: name, Description: json.RawMessage(`{"component":{"name":"` + name + `"}}`)})

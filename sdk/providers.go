@@ -3,22 +3,24 @@ package sdk
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"time"
 
 	"openflow"
 )
 
 // Provider is a provider of components in the node's registry.
 type Provider struct {
-	Name       string   `json:"name"`
-	Version    string   `json:"version"`
-	Kind       string   `json:"kind"`       // built-in or program
-	Program    string   `json:"program"`    // its path at the node
-	Digest     string   `json:"digest"`     // of the program
-	Dialect    string   `json:"dialect"`    // that its containers speak
-	Enabled    bool     `json:"enabled"`    // it takes new jobs
-	AddedBy    string   `json:"added_by"`   // user
-	AddedAt    int64    `json:"added_at"`   // milliseconds since 1970
-	Components []string `json:"components"` // not in lists
+	Name       string      `json:"name"`
+	Version    string      `json:"version"`
+	Kind       string      `json:"kind"`       // built-in, program or image
+	Place      string      `json:"place"`      // path of the program or archive at the node, or reference of the image
+	Digest     string      `json:"digest"`     // of the program; of an image its ID
+	Archive    string      `json:"archive"`    // digest of the file that an image is loaded from
+	Dialect    string      `json:"dialect"`    // that its containers speak
+	AddedBy    string      `json:"added_by"`   // user
+	AddedAt    int64       `json:"added_at"`   // milliseconds since 1970
+	Components []Component `json:"components"` // without their descriptions
 }
 
 // Ref names the provider.
@@ -29,16 +31,41 @@ func (p Provider) Ref() string {
 // Component is a component of one provider.
 type Component struct {
 	Name        string          `json:"name"`
-	Provider    string          `json:"provider"` // name:version
-	Default     bool            `json:"default"`  // it serves jobs that name no provider
+	Provider    string          `json:"provider"`          // name:version
+	Default     bool            `json:"default"`           // it serves jobs that name no provider
+	Runtime     string          `json:"runtime"`           // of the node
+	State       string          `json:"state"`             // UNLOADED, LOADED, STARTED, STOPPED or FAILED
+	Reason      string          `json:"reason,omitempty"`  // why it has failed
+	Machine     string          `json:"machine,omitempty"` // that has found so
+	Since       int64           `json:"since"`             // milliseconds since 1970
 	Description json.RawMessage `json:"description,omitempty"`
+}
+
+// ComponentChange is a change of how a component stands.
+type ComponentChange struct {
+	Component string `json:"component"`
+	Provider  string `json:"provider"` // name:version
+	From      string `json:"from"`
+	To        string `json:"to"`
+	Reason    string `json:"reason,omitempty"`
+	Time      int64  `json:"time"` // milliseconds since 1970
+}
+
+// Registration is what is to be registered, or held against the contract of images.
+type Registration struct {
+	// Place is the whole path of a program or of an image's archive at the node's machine, or the reference of an image that
+	// its runtime has.
+	Place string `json:"place"`
+	// Name and Version are whose it must say to be; empty: whoever it says.
+	Name    string `json:"name,omitempty"`
+	Version string `json:"version,omitempty"`
+	Dialect string `json:"dialect,omitempty"` // of its containers; empty: the usual one
+	// Descriptions of components are given beside an image that does not describe itself.
+	Descriptions []json.RawMessage `json:"descriptions,omitempty"`
 }
 
 // providerChange is the body of the routes that change the registry.
 type providerChange struct {
-	Name      string `json:"name,omitempty"`
-	Program   string `json:"program,omitempty"`
-	Dialect   string `json:"dialect,omitempty"`
 	Provider  string `json:"provider,omitempty"`
 	Component string `json:"component,omitempty"`
 }
@@ -57,35 +84,62 @@ func (c *Client) Provider(ctx context.Context, provider string) (Provider, error
 	return p, err
 }
 
-// AddProvider registers a program, whose file is at that path of the node's machine. The node runs it to ask what it has. name
-// is whose program it must say to be, and dialect what its containers speak; empty: the usual one. CodeConflict: that provider
-// has another program in the same version, or this one in another dialect.
-func (c *Client) AddProvider(ctx context.Context, name, program, dialect string) (Provider, error) {
+// RegisterProvider registers a program or an image. The node runs it to ask what it has. CodeConflict: its provider has something
+// else in the same version, or this in another dialect.
+func (c *Client) RegisterProvider(ctx context.Context, r Registration) (Provider, error) {
 	var p Provider
-	_, err := c.tell(ctx, "/openflow/v1/user/provider/add", providerChange{Name: name, Program: program, Dialect: dialect}, &p)
+	err := c.wait(ctx, "/openflow/v1/user/provider/register", r, &p)
 	return p, err
 }
 
 // RemoveProvider forgets a provider. CodeConflict: runs that have not ended need it.
 func (c *Client) RemoveProvider(ctx context.Context, provider string) (Provider, error) {
-	return c.changeProvider(ctx, "/openflow/v1/user/provider/remove", provider)
-}
-
-// EnableProvider has a provider take new jobs, or no more of them. Jobs that it has go on.
-func (c *Client) EnableProvider(ctx context.Context, provider string, enabled bool) (Provider, error) {
-	if enabled {
-		return c.changeProvider(ctx, "/openflow/v1/user/provider/enable", provider)
-	}
-	return c.changeProvider(ctx, "/openflow/v1/user/provider/disable", provider)
-}
-
-func (c *Client) changeProvider(ctx context.Context, path, provider string) (Provider, error) {
 	var p Provider
-	_, err := c.tell(ctx, path, providerChange{Provider: provider}, &p)
+	_, err := c.tell(ctx, "/openflow/v1/user/provider/remove", providerChange{Provider: provider}, &p)
 	return p, err
 }
 
-// Components lists what jobs may use at the node, of every provider that takes new jobs.
+// CheckComponent holds a program or an image against the contract, point by point. Nothing is registered.
+func (c *Client) CheckComponent(ctx context.Context, r Registration) ([]Finding, error) {
+	var found []Finding
+	err := c.wait(ctx, "/openflow/v1/user/component/check", r, &found)
+	return found, err
+}
+
+// LoadComponent lets jobs use a component. An empty component is all that the provider has, and an empty provider the only one
+// that has the component. What was loaded already is not among the changes. CodeNotFound, CodeConflict: what it runs is gone, or
+// has changed; the component has failed then.
+func (c *Client) LoadComponent(ctx context.Context, component, provider string) ([]ComponentChange, error) {
+	return c.changeComponent(ctx, "/openflow/v1/user/component/load", component, provider)
+}
+
+// UnloadComponent keeps new jobs from a component; those that use it go on. What is empty means what it means to LoadComponent.
+func (c *Client) UnloadComponent(ctx context.Context, component, provider string) ([]ComponentChange, error) {
+	return c.changeComponent(ctx, "/openflow/v1/user/component/unload", component, provider)
+}
+
+func (c *Client) changeComponent(ctx context.Context, path, component, provider string) ([]ComponentChange, error) {
+	var made []ComponentChange
+	err := c.wait(ctx, path, providerChange{Provider: provider, Component: component}, &made)
+	return made, err
+}
+
+// imageTimeout is how long the node may take where it gives an image to its runtime, or pulls one: it gives up before.
+const imageTimeout = 15 * time.Minute
+
+// wait is tell with that patience.
+func (c *Client) wait(ctx context.Context, path string, body, into any) error {
+	r, err := post(path, body)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, imageTimeout, fmt.Errorf("no answer within %s", imageTimeout))
+	defer cancel()
+	_, err = c.exchange(ctx, r, into)
+	return err
+}
+
+// Components lists the components of the node, of every provider. The state of each says whether jobs may use it.
 func (c *Client) Components(ctx context.Context) ([]Component, error) {
 	var list []Component
 	err := c.fetch(ctx, "/openflow/v1/user/component/list", nil, &list)

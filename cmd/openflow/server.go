@@ -76,7 +76,7 @@ func config(s *settings.Server) (node.Config, error) {
 		Listen: s.Application, Interconnection: s.Interconnection, Plain: s.Plain, Workers: s.Workers, UI: !s.NoUI,
 		Certificate: s.PeerCertificate, CertificateKey: s.PeerKey, Authorities: s.PeerAuthorities,
 		Token: s.Token, GrantAll: s.GrantAll, Policy: s.Policy,
-		Runtime: runtime, Unconfined: s.Unconfined, Components: s.Components, Trusted: s.Trusted, Base: s.Base, Advertise: s.Advertise, Labels: s.Labels,
+		Runtime: runtime, Unconfined: s.Unconfined, Components: s.Components, ComponentsFolder: s.ComponentsFolder, Trusted: s.Trusted, Base: s.Base, Advertise: s.Advertise, Labels: s.Labels,
 		NoTasks: s.NoTasks,
 		Pooling: openflow.Pooling{Wait: s.WorkerWait, Gone: s.MachineGone}, Limits: limits, Durability: s.Durability,
 		Retention: upkeep.Retention{

@@ -65,6 +65,8 @@ func (r *Runtime) create(ctx context.Context, spec driver.Spec, net bridge) erro
 		Name: spec.Name,
 		Config: &container.Config{
 			Image: spec.Image, Cmd: spec.Command, Env: spec.Env, Labels: labels, User: nobody,
+			// An image may ask for another signal, and for a command that the daemon runs in the container again and again.
+			StopSignal: "SIGTERM", Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 		},
 		HostConfig: hostConfig(spec.Limits, r.name, net),
 	})

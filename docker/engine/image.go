@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -12,6 +14,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"openflow"
+	"openflow/runtime/driver"
 )
 
 // LoadImage gives the daemon an archive as "docker save" or package image writes it and returns the image's ID, which
@@ -43,6 +46,53 @@ func (r *Runtime) HasImage(ctx context.Context, id string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, r.wrap(ctx, err, "image "+id)
+}
+
+// Image finds what an ID or a reference names. Errors: CodeNotFound, CodeInvalid.
+func (r *Runtime) Image(ctx context.Context, name string) (driver.Image, error) {
+	if len(name) > maxName || strings.ContainsFunc(name, notInNames) {
+		return driver.Image{}, openflow.Errorf(openflow.CodeInvalid, "%q is not the name of an image", openflow.Cut(name, 80)).
+			WithHint("write NAME:TAG, NAME@sha256:… or sha256:…")
+	}
+	found, err := r.api.ImageInspect(ctx, name)
+	if err != nil {
+		return driver.Image{}, r.wrap(ctx, err, "image "+name)
+	}
+	img := driver.Image{ID: found.ID, OS: found.Os, Arch: found.Architecture, Bytes: found.Size}
+	if c := found.Config; c != nil {
+		img.Entrypoint, img.Command, img.Labels = c.Entrypoint, c.Cmd, c.Labels
+		img.Volumes = slices.Sorted(maps.Keys(c.Volumes))
+	}
+	return img, nil
+}
+
+// maxName is how many bytes the name of an image may have.
+const maxName = 512
+
+// notInNames recognises what would name something else in a path of the API.
+func notInNames(r rune) bool {
+	switch {
+	case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("._-/:@", r):
+		return false
+	}
+	return true
+}
+
+// PullImage implements driver.Images.
+func (r *Runtime) PullImage(ctx context.Context, reference string) (driver.Image, error) {
+	body, err := r.api.ImagePull(ctx, reference, client.ImagePullOptions{})
+	if err == nil {
+		err = errors.Join(body.Wait(ctx), body.Close())
+	}
+	switch {
+	case ctx.Err() != nil:
+		return driver.Image{}, ctx.Err()
+	case cerrdefs.IsNotFound(err) || cerrdefs.IsInvalidArgument(err):
+		return driver.Image{}, r.wrap(ctx, err, "image "+reference)
+	case err != nil:
+		return driver.Image{}, openflow.Errorf(openflow.CodeUnavailable, "image %s cannot be pulled: %s", reference, openflow.Heard(err.Error()))
+	}
+	return r.Image(ctx, reference)
 }
 
 // RemoveImage forgets an image; absent is nil. Errors: CodeConflict (a container uses it).

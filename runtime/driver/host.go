@@ -77,6 +77,7 @@ type Options struct {
 // Host is a runtime that a node has opened: its containers, and the answers that differ from one runtime to the next.
 type Host interface {
 	Runtime
+	Images
 
 	// Gateway is how containers find this machine. The zero Gateway: they have no way of their own, so the operator gives
 	// the address of the base layer.

@@ -44,6 +44,15 @@ func (Plain) Bring(_ context.Context, program string) (string, error) {
 // Ask implements Host: as a process of this user, which isolates nothing.
 func (Plain) Ask(ctx context.Context, q Question) (Answer, error) { return AskHere(ctx, q) }
 
+// Image implements Images.
+func (p Plain) Image(context.Context, string) (Image, error) { return NoImages{p.Name}.refuse() }
+
+// LoadArchive implements Images.
+func (p Plain) LoadArchive(context.Context, string) (Image, error) { return NoImages{p.Name}.refuse() }
+
+// PullImage implements Images.
+func (p Plain) PullImage(context.Context, string) (Image, error) { return NoImages{p.Name}.refuse() }
+
 // Confine implements Host.
 func (p Plain) Confine(context.Context, int) ([]string, error) { return []string{p.warning()}, nil }
 

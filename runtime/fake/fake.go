@@ -83,6 +83,7 @@ type machine struct {
 	containers map[string]*container
 	spent      map[string]bool // faults that have happened, by method and name
 	runs       map[string]int
+	images     images
 }
 
 // container is guarded by machine.mu, apart from what the comments say.

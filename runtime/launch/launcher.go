@@ -30,8 +30,7 @@ type BaseLayer struct {
 
 // Launcher describes containers for one node.
 type Launcher struct {
-	Node    string // whose containers they are
-	Command []string
+	Node string // whose containers they are
 	// Program says what a run of that provider is started with.
 	Program func(ctx context.Context, provider string) (openflow.Program, error)
 	Base    func() BaseLayer
@@ -87,7 +86,7 @@ func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, program 
 		}
 	}
 	limits := driver.Limits{CPUs: cpus, MemoryBytes: r.MemoryBytes, PIDs: 512, GPUs: r.GPUIDs, DiskBytes: l.DiskBytes}
-	made := digest(program.Image, l.Command, env, limits)
+	made := digest(program.Image, program.Command, env, limits)
 	if l.Traced != nil {
 		env = append(env, l.Traced(ctx, r.Key.RunID())...)
 	}
@@ -97,7 +96,7 @@ func (l *Launcher) describe(ctx context.Context, r openflow.TaskRecord, program 
 			LabelNode: l.Node, LabelRun: string(r.Key.RunID()), LabelScheduler: string(r.Key.Scheduler),
 			LabelJob: string(r.Key.Job),
 		},
-		Image: program.Image, Command: l.Command,
+		Image: program.Image, Command: program.Command,
 		Env:    env,
 		Limits: limits,
 	}, nil

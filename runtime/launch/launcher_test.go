@@ -16,9 +16,9 @@ import (
 
 func launcher() *launch.Launcher {
 	return &launch.Launcher{
-		Node: "uuid", Command: []string{"run"}, MachineCPUs: 4,
+		Node: "uuid", MachineCPUs: 4,
 		Program: func(_ context.Context, provider string) (openflow.Program, error) {
-			return openflow.Program{Image: "sha256:abc", Dialect: "toy", Provider: provider, Digest: "sha256:def"}, nil
+			return openflow.Program{Image: "sha256:abc", Command: []string{"run"}, Dialect: "toy", Provider: provider, Digest: "sha256:def"}, nil
 		},
 		Base: func() launch.BaseLayer { return launch.BaseLayer{Host: "172.17.0.1", Port: 9380} },
 		Supply: func(_ context.Context, r openflow.TaskRecord) (openflow.TaskSupply, error) {

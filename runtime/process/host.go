@@ -48,7 +48,7 @@ func (Opener) Open(_ context.Context, o driver.Options) (driver.Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return host{rt}, nil
+	return host{rt, driver.NoImages{Runtime: Name}}, nil
 }
 
 func folderOf(o driver.Options) string { return filepath.Join(o.Home, "tasks") }
@@ -86,7 +86,10 @@ func (Opener) Vacate(ctx context.Context, o driver.Options) ([]string, error) {
 func (Opener) VacateGone(context.Context, driver.Options) ([]string, error) { return nil, nil }
 
 // host implements driver.Host: a machine and its user, as they are.
-type host struct{ *supervised }
+type host struct {
+	*supervised
+	driver.NoImages
+}
 
 // Gateway implements driver.Host.
 func (host) Gateway(context.Context) (driver.Gateway, error) {

@@ -82,6 +82,7 @@ const (
 	TaskResourceBusy    = 2004
 	NoModelOutput       = 2005
 	SiteIsStandalone    = 3000
+	DeviceNotSupported  = 4001
 	RequestExpired      = 5000
 	InvalidParameter    = 5001
 	NoFoundAppID        = 5002
@@ -103,8 +104,12 @@ func CodeFor(code openflow.Code, about openflow.Subject) int {
 	case "":
 		return Success
 	case openflow.CodeInvalid:
-		if about == openflow.AboutResource {
+		switch about {
+		case openflow.AboutResource:
 			return JobResourceLimit
+		case openflow.AboutDevice:
+			return DeviceNotSupported
+		case openflow.AboutJob, openflow.AboutTask, openflow.AboutTable, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite:
 		}
 		return InvalidParameter
 	case openflow.CodeUnauthorized:
@@ -143,7 +148,7 @@ func notFound(about openflow.Subject) int {
 		return TableNotFound
 	case openflow.AboutFile:
 		return FileNotFound
-	case openflow.AboutResource, openflow.AboutSite:
+	case openflow.AboutResource, openflow.AboutSite, openflow.AboutDevice:
 	}
 	return ServerException
 }
@@ -154,7 +159,7 @@ func conflict(about openflow.Subject) int {
 		return UpdateTaskFailed
 	case openflow.AboutTable:
 		return TableExists
-	case openflow.AboutJob, openflow.AboutResource, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite:
+	case openflow.AboutJob, openflow.AboutResource, openflow.AboutModel, openflow.AboutFile, openflow.AboutSite, openflow.AboutDevice:
 	}
 	return UpdateJobFailed
 }
@@ -173,7 +178,8 @@ var domainCodes = map[int]struct {
 	UpdateTaskFailed: {openflow.CodeConflict, openflow.AboutTask}, KillTaskFailed: {openflow.CodeInternal, openflow.AboutTask},
 	TaskResourceBusy: {openflow.CodeExhausted, openflow.AboutResource},
 	NoModelOutput:    {openflow.CodeNotFound, openflow.AboutModel}, SiteIsStandalone: {openflow.CodeUnimplemented, openflow.AboutSite},
-	RequestExpired: {openflow.CodeUnauthorized, ""}, InvalidParameter: {openflow.CodeInvalid, ""},
+	DeviceNotSupported: {openflow.CodeInvalid, openflow.AboutDevice},
+	RequestExpired:     {openflow.CodeUnauthorized, ""}, InvalidParameter: {openflow.CodeInvalid, ""},
 	NoFoundAppID: {openflow.CodeUnauthorized, ""}, VerifyFailed: {openflow.CodeUnauthorized, ""},
 	AuthenticationFail: {openflow.CodeUnauthorized, ""}, NoPermission: {openflow.CodePermission, ""},
 	NoFoundFile: {openflow.CodeInvalid, openflow.AboutFile}, ComponentOutputFail: {openflow.CodeInvalid, ""},

@@ -229,12 +229,15 @@ type EventRow struct {
 	Reason      string `json:"reason,omitempty"`
 	Progress    *int   `json:"progress,omitempty"`
 	Time        *int64 `json:"time"`
+	Component   string `json:"component,omitempty"` // of an event about one
+	Provider    string `json:"provider,omitempty"`  // of that component: name:version
 }
 
 // The kinds of Server-Sent Events on /openflow/v1/user/job/events.
 const (
-	EventJob    = "job"    // data: an EventRow
-	EventTask   = "task"   // data: an EventRow
-	EventMissed = "missed" // some were not sent and are no longer kept: the state has to be read anew
-	EventEnd    = "end"    // the job has ended in every role of this site; nothing follows
+	EventJob       = "job"       // data: an EventRow
+	EventTask      = "task"      // data: an EventRow
+	EventComponent = "component" // data: an EventRow with a component and no job; only in the stream of all
+	EventMissed    = "missed"    // some were not sent and are no longer kept: the state has to be read anew
+	EventEnd       = "end"       // the job has ended in every role of this site; nothing follows
 )

@@ -144,7 +144,7 @@ func Providers(wrong map[openflow.ProviderRef]error, exposed map[openflow.Provid
 	for _, ref := range slices.SortedFunc(maps.Keys(wrong), func(a, b openflow.ProviderRef) int { return strings.Compare(a.String(), b.String()) }) {
 		check := "provider " + ref.String()
 		if err := wrong[ref]; err != nil {
-			remedy := "put the registered program back; until then its runs fail here"
+			remedy := "put back what was registered; until then its runs fail here"
 			if openflow.CodeOf(err) == openflow.CodePermission {
 				remedy = "its runs fail here; see docs/providers.md on trust"
 			}
@@ -156,7 +156,7 @@ func Providers(wrong map[openflow.ProviderRef]error, exposed map[openflow.Provid
 				"use --runtime docker, and leave --trust-provider out"))
 			continue
 		}
-		list = append(list, ok(check, "its program is the one that was registered"))
+		list = append(list, ok(check, "what it runs is what was registered"))
 	}
 	return list
 }

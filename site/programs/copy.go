@@ -38,7 +38,7 @@ func (p *Programs) copy(r openflow.ProviderRecord) (path string, err error) {
 			err = errors.Join(err, os.Remove(to.Name()))
 		}
 	}()
-	_, digest, err := read(r.Place, to)
+	_, digest, err := read(r.Place, aProgram, to)
 	if err := errors.Join(to.Chmod(0o500), to.Close()); err != nil {
 		return "", failed(err)
 	}
@@ -48,7 +48,7 @@ func (p *Programs) copy(r openflow.ProviderRecord) (path string, err error) {
 	case digest != r.Digest:
 		return "", p.changed(r, digest)
 	case r.Kind != openflow.ProviderBuiltIn:
-		if err = closed(r.Place); err != nil {
+		if err = closed(r.Place, aProgram); err != nil {
 			return "", err
 		}
 	}

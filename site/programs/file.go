@@ -19,22 +19,33 @@ import (
 	"openflow"
 )
 
-// Bounds of a program and of its path, in bytes.
-const (
-	maxProgram = 1 << 30
-	maxPath    = 4 << 10
+// maxPath is how many bytes the path of a program may have.
+const maxPath = 4 << 10
+
+// sort is what a file is to be used as.
+type sort struct {
+	what   string
+	access uint32 // that this user must have
+	most   int64  // bytes
+}
+
+var (
+	aProgram  = sort{"a program", unix.X_OK, 1 << 30}
+	anArchive = sort{"an archive", unix.R_OK, 32 << 30}
 )
 
 // Inspect looks at the file that is to be registered as a program and gives its path, free of links, and its digest. It
 // must be a regular file that may be executed. Nobody but root and this user may be able to change it, or a folder above
 // it. Otherwise any user of the machine would choose what this node executes. Errors: CodeInvalid.
-func Inspect(path string) (clean, digest string, err error) {
+func Inspect(path string) (clean, digest string, err error) { return inspect(path, aProgram) }
+
+func inspect(path string, as sort) (clean, digest string, err error) {
 	if err := checkPath(path); err != nil {
 		return "", "", err
 	}
 	info, err := os.Lstat(path)
 	if err != nil {
-		return "", "", unusable(path, err)
+		return "", "", unusable(path, as, err)
 	}
 	if info.Mode().Type() == fs.ModeSymlink {
 		target, _ := filepath.EvalSymlinks(path)
@@ -42,13 +53,13 @@ func Inspect(path string) (clean, digest string, err error) {
 			WithHint("name the file itself: %s", target)
 	}
 	if clean, err = filepath.EvalSymlinks(path); err != nil {
-		return "", "", unusable(path, err)
+		return "", "", unusable(path, as, err)
 	}
-	if err := closed(clean); err != nil {
+	if err := closed(clean, as); err != nil {
 		return "", "", err
 	}
-	if _, digest, err = read(clean, io.Discard); err != nil {
-		return "", "", unusable(path, err)
+	if _, digest, err = read(clean, as, io.Discard); err != nil {
+		return "", "", unusable(path, as, err)
 	}
 	return clean, digest, nil
 }
@@ -63,28 +74,28 @@ func checkPath(path string) error {
 	return nil
 }
 
-func unusable(path string, err error) error {
+func unusable(path string, as sort, err error) error {
 	var whole *fs.PathError
 	if errors.As(err, &whole) {
 		err = whole.Err
 	}
-	return openflow.Errorf(openflow.CodeInvalid, "%s cannot be used as a program: %w", path, err).
-		WithHint("name a file that this node's user may read and execute")
+	return openflow.Errorf(openflow.CodeInvalid, "%s cannot be used as %s: %w", path, as.what, err).
+		WithHint("name a file that this node's user may read; a program must be executable too")
 }
 
 // closed refuses a file that somebody else can change, or replace in one of the folders above it.
-func closed(path string) error {
+func closed(path string, as sort) error {
 	for at := path; ; at = filepath.Dir(at) {
 		info, err := os.Lstat(at)
 		if err != nil {
-			return unusable(path, err)
+			return unusable(path, as, err)
 		}
 		uid, gid := 0, 0
 		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 			uid, gid = int(stat.Uid), int(stat.Gid)
 		}
 		if changeable(info.Mode(), uid, gid) {
-			return openflow.Errorf(openflow.CodeInvalid, "%s cannot be used as a program: other users can change %s", path, at).
+			return openflow.Errorf(openflow.CodeInvalid, "%s cannot be used as %s: other users can change %s", path, as.what, at).
 				WithHint("put it where only root and this node's user may write")
 		}
 		if at == filepath.Dir(at) {
@@ -118,16 +129,16 @@ const settled = time.Second
 
 func (i identity) young() bool { return time.Since(time.Unix(i.changed.Unix())) < settled }
 
-// open opens a program, whatever stands at its path by now: it neither follows a link nor waits for a pipe.
-func open(path string) (*os.File, identity, error) {
+// open opens a file, whatever stands at its path by now: it neither follows a link nor waits for a pipe.
+func open(path string, as sort) (*os.File, identity, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, identity{}, err
 	}
 	f := os.NewFile(uintptr(fd), path)
-	id, err := stat(fd)
+	id, err := stat(fd, as)
 	if err == nil {
-		err = unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS)
+		err = unix.Faccessat(unix.AT_FDCWD, path, as.access, unix.AT_EACCESS)
 	}
 	if err != nil {
 		return nil, id, errors.Join(err, f.Close())
@@ -135,7 +146,7 @@ func open(path string) (*os.File, identity, error) {
 	return f, id, nil
 }
 
-func stat(fd int) (identity, error) {
+func stat(fd int, as sort) (identity, error) {
 	var s unix.Stat_t
 	if err := unix.Fstat(fd, &s); err != nil {
 		return identity{}, err
@@ -145,24 +156,24 @@ func stat(fd int) (identity, error) {
 		return identity{}, errors.New("it is not a regular file")
 	case s.Size == 0:
 		return identity{}, errors.New("it is empty")
-	case s.Size > maxProgram:
-		return identity{}, fmt.Errorf("it has %d bytes, more than %d", s.Size, int64(maxProgram))
+	case s.Size > as.most:
+		return identity{}, fmt.Errorf("it has %d bytes, more than %d", s.Size, as.most)
 	}
 	return identity{uint64(s.Dev), s.Ino, s.Size, s.Mtim, s.Ctim}, nil
 }
 
-// read copies a program and gives its digest.
-func read(path string, to io.Writer) (id identity, digest string, err error) {
-	f, id, err := open(path)
+// read copies a file and gives its digest.
+func read(path string, as sort, to io.Writer) (id identity, digest string, err error) {
+	f, id, err := open(path, as)
 	if err != nil {
 		return id, "", err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	sum := sha256.New()
-	if _, err = io.Copy(io.MultiWriter(sum, to), io.LimitReader(f, maxProgram)); err != nil {
+	if _, err = io.Copy(io.MultiWriter(sum, to), io.LimitReader(f, as.most)); err != nil {
 		return id, "", err
 	}
-	after, err := stat(int(f.Fd()))
+	after, err := stat(int(f.Fd()), as)
 	if err == nil && after != id {
 		err = errors.New("it changed while it was read")
 	}
@@ -180,8 +191,8 @@ type digested struct {
 	digest string
 }
 
-func (k *known) digest(path string) (string, error) {
-	f, id, err := open(path)
+func (k *known) digest(path string, as sort) (string, error) {
+	f, id, err := open(path, as)
 	if err != nil {
 		return "", err
 	}
@@ -194,7 +205,7 @@ func (k *known) digest(path string) (string, error) {
 	if ok && have.id == id {
 		return have.digest, nil
 	}
-	id, digest, err := read(path, io.Discard)
+	id, digest, err := read(path, as, io.Discard)
 	if err != nil {
 		return "", err
 	}

@@ -21,6 +21,8 @@ type Programs struct {
 	Find func(ctx context.Context, name, version string) (openflow.ProviderRecord, error)
 	// Bring makes the program at a path what the runtime starts: an image of it, or the path as it is.
 	Bring func(ctx context.Context, path string) (image string, err error)
+	// Images are those of the runtime.
+	Images driver.Images
 	// Copies is the folder of this machine's own copies of programs, by digest. A runtime that starts files starts these.
 	Copies string
 	// Question puts a question to a program that has been brought; see driver.Host.
@@ -47,13 +49,13 @@ func Own(path string, speaks openflow.Dialect) (openflow.ProviderRecord, error) 
 	}
 	var digest string
 	if err == nil {
-		_, digest, err = read(abs, io.Discard)
+		_, digest, err = read(abs, aProgram, io.Discard)
 	}
 	if err != nil {
 		return openflow.ProviderRecord{}, openflow.Errorf(openflow.CodeInvalid, "the program %q of the built-in provider cannot be used: %w", path, err).
 			WithHint("build it with make build, or name it with --components")
 	}
-	return openflow.ProviderRecord{Kind: openflow.ProviderBuiltIn, Place: abs, Digest: digest, Dialect: speaks, Enabled: true}, nil
+	return openflow.ProviderRecord{Kind: openflow.ProviderBuiltIn, Place: abs, Digest: digest, Dialect: speaks}, nil
 }
 
 // Of says what a run of that provider is started with. Of a local program it is the very content that was registered. The
@@ -72,8 +74,16 @@ func (p *Programs) Of(ctx context.Context, provider string) (openflow.Program, e
 	}
 	ref = record.Ref()
 	ref.Device = p.Device
-	image, err := p.Ready(ctx, record)
-	return openflow.Program{Image: image, Dialect: record.Dialect, Provider: ref.String(), Digest: record.Digest}, err
+	started := openflow.Program{Command: []string{"run"}, Dialect: record.Dialect, Provider: ref.String(), Digest: record.Digest}
+	if record.Kind == openflow.ProviderImage {
+		img, err := p.ready(ctx, record)
+		if started.Image = img.ID; len(img.Entrypoint) == 0 {
+			started.Command = nil // its own command is the whole program
+		}
+		return started, err
+	}
+	started.Image, err = p.Ready(ctx, record)
+	return started, err
 }
 
 // find looks a provider up. Whatever has the name of the built-in one and is no local program is this machine's own, in
@@ -89,13 +99,17 @@ func (p *Programs) find(ctx context.Context, ref openflow.ProviderRef) (openflow
 	}
 	if missing {
 		return record, openflow.Errorf(openflow.CodeNotFound, "provider %s was removed from this site's registry", ref.Name+":"+ref.Version).
-			WithHint("register it again with openflow provider add, then rerun the job")
+			WithHint("register it again with openflow provider register, then rerun the job")
 	}
 	return record, err
 }
 
-// Ready checks a provider's program, and brings it to the runtime. It returns what that starts. Errors are those of Of.
+// Ready checks a provider's program or image, and brings it to the runtime. It returns what that starts. Errors are those of Of.
 func (p *Programs) Ready(ctx context.Context, r openflow.ProviderRecord) (string, error) {
+	if r.Kind == openflow.ProviderImage {
+		img, err := p.ready(ctx, r)
+		return img.ID, err
+	}
 	if err := p.allow(r); err != nil {
 		return "", err
 	}
@@ -105,7 +119,7 @@ func (p *Programs) Ready(ctx context.Context, r openflow.ProviderRecord) (string
 		return image, nil // what the program was when this node started
 	}
 	if made {
-		return image, p.Verify(r)
+		return image, p.Verify(ctx, r)
 	}
 	p.bringing.Lock()
 	defer p.bringing.Unlock()
@@ -155,6 +169,10 @@ func (p *Programs) allow(r openflow.ProviderRecord) error {
 	if p.Isolated || r.Kind == openflow.ProviderBuiltIn || p.Exposed(r) {
 		return nil
 	}
+	if r.Name == "" {
+		return openflow.Errorf(openflow.CodePermission, "machine %s does not run programs of a provider that nobody has named: its runtime isolates nothing", p.Machine).
+			WithHint("use --runtime docker; or say whose it is with --name, where the node trusts that provider (--trust-provider)")
+	}
 	return openflow.Errorf(openflow.CodePermission,
 		"machine %s does not run programs of provider %s: its runtime isolates nothing, so they could read the node's key", p.Machine, r.Name).
 		WithHint("use --runtime docker; or, if %s may do all that the node's user may, start with --trust-provider %s", r.Name, r.Name)
@@ -170,13 +188,17 @@ func (p *Programs) Ask(ctx context.Context, r openflow.ProviderRecord, most int,
 	return p.Question(ctx, driver.Question{Image: image, Command: args, Most: most})
 }
 
-// Verify compares a provider's program on this machine with its record. Errors: CodeNotFound (it is not here), CodeConflict
-// (it has changed), CodeUnavailable (the built-in one has), CodePermission (it would run unisolated, and is not trusted).
-func (p *Programs) Verify(r openflow.ProviderRecord) error {
+// Verify compares a provider's program or image on this machine with its record, and changes nothing. Errors: CodeNotFound (it
+// is not here), CodeConflict (it has changed), CodeUnavailable (the built-in one has), CodePermission (it would run unisolated,
+// and is not trusted); of an image those of driver.Images too.
+func (p *Programs) Verify(ctx context.Context, r openflow.ProviderRecord) error {
+	if r.Kind == openflow.ProviderImage {
+		return p.verifyImage(ctx, r)
+	}
 	if err := p.allow(r); err != nil {
 		return err
 	}
-	digest, err := p.files.digest(r.Place)
+	digest, err := p.files.digest(r.Place, aProgram)
 	switch {
 	case err != nil:
 		return p.lacks(r, err)
@@ -185,12 +207,12 @@ func (p *Programs) Verify(r openflow.ProviderRecord) error {
 	case r.Kind == openflow.ProviderBuiltIn:
 		return nil
 	}
-	return closed(r.Place)
+	return closed(r.Place, aProgram)
 }
 
 func (p *Programs) lacks(r openflow.ProviderRecord, err error) error {
-	return openflow.Errorf(openflow.CodeNotFound, "machine %s lacks the program of provider %s, %s: %w", p.Machine, r.Ref(), r.Place, err).
-		WithHint("put the registered file there; its digest is %s", r.Digest)
+	return openflow.Errorf(openflow.CodeNotFound, "machine %s lacks %s of provider %s, %s: %w", p.Machine, thing(r), r.Ref(), r.Place, err).
+		WithHint("%s", hintOf(r))
 }
 
 func (p *Programs) changed(r openflow.ProviderRecord, now string) error {
@@ -198,7 +220,7 @@ func (p *Programs) changed(r openflow.ProviderRecord, now string) error {
 	if r.Kind == openflow.ProviderBuiltIn {
 		code, since = openflow.CodeUnavailable, "the node or worker started" // an update is under way
 	}
-	err := openflow.Errorf(code, "the program of provider %s at machine %s, %s, has changed since %s: it was %s and is %s",
+	err := openflow.Errorf(code, "%s of provider %s at machine %s, %s, has changed since %s: it was %s and is %s", thing(r),
 		r.Ref(), p.Machine, r.Place, since, r.Digest, now)
 	if r.Kind == openflow.ProviderBuiltIn {
 		return err.WithHint("restart the node or worker, so that it takes the new program; until then its runs wait")

@@ -30,7 +30,7 @@ func acme(t *testing.T, path string) openflow.ProviderRecord {
 	t.Helper()
 	clean, digest, err := programs.Inspect(path)
 	require.NoError(t, err)
-	return openflow.ProviderRecord{Name: "acme", Version: "1", Kind: openflow.ProviderProgram, Place: clean, Digest: digest, Dialect: "toy", Enabled: true}
+	return openflow.ProviderRecord{Name: "acme", Version: "1", Kind: openflow.ProviderProgram, Place: clean, Digest: digest, Dialect: "toy"}
 }
 
 // machine brings programs as they are, and counts.
@@ -109,13 +109,13 @@ func TestWhatARunIsStartedWith(t *testing.T) {
 	for range 2 {
 		got, err := p.Of(ctx, "acme:1@local")
 		require.NoError(t, err)
-		require.Equal(t, openflow.Program{Image: copyOf(p, r), Dialect: "toy", Provider: "acme:1@local", Digest: r.Digest}, got)
+		require.Equal(t, openflow.Program{Image: copyOf(p, r), Command: []string{"run"}, Dialect: "toy", Provider: "acme:1@local", Digest: r.Digest}, got)
 	}
 	require.Equal(t, []string{copyOf(p, r)}, *brought, "once")
 
 	got, err := p.Of(ctx, "openflow:1@local")
 	require.NoError(t, err)
-	own := openflow.Program{Image: copyOf(p, p.BuiltIn), Dialect: "fate-flow", Provider: "openflow:2@local", Digest: p.BuiltIn.Digest}
+	own := openflow.Program{Image: copyOf(p, p.BuiltIn), Command: []string{"run"}, Dialect: "fate-flow", Provider: "openflow:2@local", Digest: p.BuiltIn.Digest}
 	require.Equal(t, own, got, "whatever version the machine has by now")
 
 	p.BuiltIn.Name = "acme"
@@ -163,7 +163,7 @@ func TestChangedProgramIsRefused(t *testing.T) {
 				require.ErrorContains(t, err, says)
 			}
 			require.Empty(t, openflow.PublicText(err), "paths are this site's own")
-			require.Error(t, p.Verify(r))
+			require.Error(t, p.Verify(t.Context(), r))
 			require.NoError(t, os.WriteFile(r.Place, []byte("#!/bin/sh\n"), 0o700))
 			_, err = p.Of(ctx, "acme:1")
 			require.NoError(t, err)
@@ -206,7 +206,7 @@ func TestBuiltInProgramThatIsUpdated(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before, after)
 	requireContent(t, "own", after)
-	require.Error(t, p.Verify(p.BuiltIn), "doctor tells of it")
+	require.Error(t, p.Verify(t.Context(), p.BuiltIn), "doctor tells of it")
 
 	require.NoError(t, os.Remove(before))
 	_, err = p.Ready(t.Context(), p.BuiltIn)
@@ -301,7 +301,7 @@ func TestVerifyingIsCheap(t *testing.T) {
 	require.Eventually(t, func() bool { // a file that has just been written is read each time
 		begun := time.Now()
 		for range 100 {
-			require.NoError(t, p.Verify(r))
+			require.NoError(t, p.Verify(t.Context(), r))
 		}
 		return time.Since(begun) < time.Second
 	}, 3*time.Minute, 100*time.Millisecond)
@@ -322,7 +322,7 @@ func TestProgramsThatNothingIsolates(t *testing.T) {
 	for name, try := range map[string]func() error{
 		"run":      func() error { _, err := p.Of(ctx, "acme:1"); return err },
 		"question": func() error { _, err := p.Ask(ctx, r, 1, "list"); return err },
-		"look":     func() error { return p.Verify(r) },
+		"look":     func() error { return p.Verify(t.Context(), r) },
 	} {
 		err := try()
 		require.Equal(t, openflow.CodePermission, openflow.CodeOf(err), name)
@@ -337,7 +337,7 @@ func TestProgramsThatNothingIsolates(t *testing.T) {
 	p.Trusted = []string{"acme"}
 	_, err = p.Ask(ctx, r, 1, "list")
 	require.NoError(t, err)
-	require.NoError(t, p.Verify(r))
+	require.NoError(t, p.Verify(t.Context(), r))
 	require.True(t, p.Exposed(r))
 	require.Equal(t, 2, asked)
 	p.Trusted = []string{"acm", "acme2"}

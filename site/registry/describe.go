@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -56,6 +58,10 @@ type document struct {
 
 // Machine is what the registry asks of the machine that it is on.
 type Machine interface {
+	// Inspect looks at what is to be registered: a program, an archive of an image, or an image by its reference.
+	Inspect(ctx context.Context, what string) (openflow.ProviderRecord, driver.Image, error)
+	// Ready checks that what runs are started with is there, and brings it to the runtime.
+	Ready(ctx context.Context, r openflow.ProviderRecord) (string, error)
 	// Ask runs a provider's program with these arguments where its runs do, isolated as they are; see programs.Programs.
 	Ask(ctx context.Context, r openflow.ProviderRecord, most int, args ...string) (driver.Answer, error)
 }
@@ -65,10 +71,14 @@ type Machine interface {
 //
 // Spec: fate-flow-api §3.3.1.
 func Describe(ctx context.Context, on Machine, r openflow.ProviderRecord) (Description, error) {
-	d, p := Description{}, asking{on, r}
+	return asking{on: on, of: r}.all(ctx)
+}
+
+func (p asking) all(ctx context.Context) (Description, error) {
+	d, r := Description{}, p.of
 	ctx, cancel := context.WithTimeout(ctx, describeWithin)
 	defer cancel()
-	names, err := p.list(ctx)
+	names, err := p.names(ctx)
 	if err != nil {
 		return d, err
 	}
@@ -104,7 +114,7 @@ func Describe(ctx context.Context, on Machine, r openflow.ProviderRecord) (Descr
 
 // Whose asks a program for the provider of its first component. Errors: those of Describe.
 func Whose(ctx context.Context, on Machine, r openflow.ProviderRecord) (openflow.ProviderRef, error) {
-	p := asking{on, r}
+	p := asking{on: on, of: r}
 	ctx, cancel := context.WithTimeout(ctx, describeWithin)
 	defer cancel()
 	names, err := p.list(ctx)
@@ -124,11 +134,28 @@ func Whose(ctx context.Context, on Machine, r openflow.ProviderRecord) (openflow
 type asking struct {
 	on Machine
 	of openflow.ProviderRecord
+
+	labelled []string                   // components that the labels of an image name; they are not asked for
+	given    map[string]json.RawMessage // descriptions that are given beside an image; their components are not asked
+}
+
+// names are those of the components, from wherever they are known.
+func (p asking) names(ctx context.Context) ([]string, error) {
+	switch {
+	case len(p.labelled) > 0:
+		return p.checked(p.labelled)
+	case len(p.given) > 0:
+		return p.checked(slices.Sorted(maps.Keys(p.given)))
+	}
+	return p.list(ctx)
 }
 
 // describe asks what one component is.
 func (p asking) describe(ctx context.Context, name string, left *atomic.Int64) ([]byte, document, error) {
-	raw, err := p.ask(ctx, maxDescription, "desc", "--name", name)
+	raw, err := []byte(p.given[name]), error(nil)
+	if raw == nil {
+		raw, err = p.ask(ctx, maxDescription, "desc", "--name", name)
+	}
 	if err != nil {
 		return nil, document{}, err
 	}
@@ -158,7 +185,12 @@ func (p asking) list(ctx context.Context) ([]string, error) {
 	if err := json.Unmarshal(raw, &said); err != nil {
 		return nil, refused(program, "its list of components is not readable: %v", err)
 	}
-	names := append(said.Own, said.Foreign...)
+	return p.checked(append(said.Own, said.Foreign...))
+}
+
+// checked refuses a list of names that no program can have.
+func (p asking) checked(names []string) ([]string, error) {
+	program := p.of.Place
 	if len(names) == 0 || len(names) > maxComponents {
 		return nil, refused(program, "it has %d components, and 1 to %d are allowed", len(names), maxComponents)
 	}

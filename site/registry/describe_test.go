@@ -13,6 +13,7 @@ import (
 
 	"openflow"
 	"openflow/runtime/driver"
+	"openflow/site/programs"
 	"openflow/tests/fuzzing"
 )
 
@@ -26,6 +27,12 @@ func program(t *testing.T, script string) string {
 
 // here asks programs of this machine as this user.
 type here struct{}
+
+func (here) Inspect(ctx context.Context, what string) (openflow.ProviderRecord, driver.Image, error) {
+	return (&programs.Programs{Images: driver.NoImages{Runtime: "process"}}).Inspect(ctx, what)
+}
+
+func (here) Ready(_ context.Context, r openflow.ProviderRecord) (string, error) { return r.Place, nil }
 
 func (here) Ask(ctx context.Context, r openflow.ProviderRecord, most int, args ...string) (driver.Answer, error) {
 	return driver.AskHere(ctx, driver.Question{Image: r.Place, Command: args, Most: most})

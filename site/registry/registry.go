@@ -13,11 +13,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"openflow"
 	"openflow/sdk/tables"
 	"openflow/site/jobcheck"
-	"openflow/site/programs"
 )
 
 // Store is the part of the catalogue that is the registry.
@@ -27,7 +27,8 @@ type Store interface {
 	Provider(ctx context.Context, name, version string) (openflow.ProviderRecord, error)
 	Providers(ctx context.Context) ([]openflow.ProviderRecord, error)
 	Components(ctx context.Context, name, version string) ([]openflow.ComponentRecord, error)
-	EnableProvider(ctx context.Context, name, version string, enabled bool) error
+	Standings(ctx context.Context) ([]openflow.ComponentRecord, error)
+	ChangeComponents(ctx context.Context, call openflow.ComponentCall) ([]openflow.ComponentChange, error)
 	RemoveProvider(ctx context.Context, name, version string) error
 	SetDefault(ctx context.Context, component string, p openflow.ProviderRef) error
 	Defaults(ctx context.Context) (map[string]openflow.ProviderRef, error)
@@ -42,6 +43,9 @@ type Registry struct {
 	Speaks func(openflow.Dialect) (openflow.Dialect, error)
 	// Machine is where programs are asked what they are; nil: none is registered here.
 	Machine Machine
+	Name    string // of that machine, for people
+	// Tell is told of every change of a component; nil: nobody is.
+	Tell func(ctx context.Context, c openflow.ComponentChange)
 
 	mu   sync.Mutex
 	read map[openflow.ProviderRef]described
@@ -72,58 +76,6 @@ func BuiltIn(ctx context.Context, on Machine, rows Store, own openflow.ProviderR
 	}
 	own.Name, own.Version = said.Provider.Name, said.Provider.Version
 	return own, rows.SetBuiltIn(ctx, own, said.Components)
-}
-
-// Add registers a local program: the file at that path, for as long as it stays as it is. It is run to describe itself where
-// its tasks will run, and isolated as they are. name is whose the operator believes it to be, and speaks the dialect of its containers; empty: the usual one. The
-// same program again changes nothing. Errors: CodeInvalid (the file, what it says, or the dialect), CodeConflict (the provider
-// has another program in that version, or this one in another dialect), CodePermission (nothing would isolate it).
-func (g *Registry) Add(
-	ctx context.Context, name, path string, speaks openflow.Dialect, user string,
-) (openflow.ProviderRecord, []openflow.ComponentRecord, error) {
-	r := openflow.ProviderRecord{Name: name, Kind: openflow.ProviderProgram, Enabled: true, AddedBy: user}
-	if err := openflow.CheckIdentifier("provider", name); err != nil {
-		return r, nil, err
-	}
-	var err error
-	if r.Dialect, err = g.Speaks(speaks); err != nil {
-		return r, nil, err
-	}
-	if r.Place, r.Digest, err = programs.Inspect(path); err != nil {
-		return r, nil, err
-	}
-	said, err := Describe(ctx, g.Machine, r)
-	if err != nil {
-		return r, nil, err
-	}
-	r.Name, r.Version = said.Provider.Name, said.Provider.Version
-	if err := g.believe(ctx, name, r); err != nil {
-		return r, nil, err
-	}
-	if err := g.Rows.AddProvider(ctx, r, said.Components); err != nil {
-		return r, nil, err
-	}
-	r, err = g.Rows.Provider(ctx, r.Name, r.Version)
-	return r, said.Components, err
-}
-
-// believe compares whose program it says to be with what the operator expects. Nobody else takes the built-in provider's name,
-// nor FATE's own, which unmodified pipelines mean the built-in one by.
-func (g *Registry) believe(ctx context.Context, name string, r openflow.ProviderRecord) error {
-	if r.Name != name {
-		return openflow.Errorf(openflow.CodeInvalid, "%s says that it is of provider %s, not of %q", r.Place, r.Ref(), openflow.Cut(name, 80)).
-			WithHint("see whose program it is, and give that name")
-	}
-	list, err := g.Rows.Providers(ctx)
-	if err != nil {
-		return err
-	}
-	taken := func(p openflow.ProviderRecord) bool { return p.Kind == openflow.ProviderBuiltIn && p.Name == r.Name }
-	if name == foreign || slices.ContainsFunc(list, taken) {
-		return openflow.Errorf(openflow.CodeInvalid, "the name %q stands for the built-in provider", name).
-			WithHint("build the program with a provider name of its own")
-	}
-	return nil
 }
 
 // one finds the registered provider that a user's reference names. A name alone is enough when it has one version. Errors:
@@ -175,26 +127,26 @@ func (g *Registry) List(ctx context.Context) ([]openflow.ProviderRecord, error) 
 }
 
 // Remove forgets a provider. Errors: CodeConflict (runs need it, or it is the built-in one), CodeNotFound.
-func (g *Registry) Remove(ctx context.Context, provider string) (openflow.ProviderRecord, error) {
+func (g *Registry) Remove(ctx context.Context, provider, user string) (openflow.ProviderRecord, error) {
 	p, err := g.one(ctx, provider)
 	if err == nil && p.Kind == openflow.ProviderBuiltIn {
 		err = openflow.Errorf(openflow.CodeConflict, "provider %s is the built-in one, which every node brings along", p.Ref()).
-			WithHint("openflow provider disable %s keeps jobs from it", p.Ref())
+			WithHint("openflow component unload --provider %s keeps jobs from it", p.Ref())
 	}
 	if err != nil {
 		return p, err
 	}
-	return p, g.Rows.RemoveProvider(ctx, p.Name, p.Version)
-}
-
-// Enable says whether a provider takes new jobs; those that it has go on. Errors: CodeInvalid, CodeNotFound.
-func (g *Registry) Enable(ctx context.Context, provider string, enabled bool) (openflow.ProviderRecord, error) {
-	p, err := g.one(ctx, provider)
+	gone, err := g.Rows.Components(ctx, p.Name, p.Version)
 	if err != nil {
 		return p, err
 	}
-	p.Enabled = enabled
-	return p, g.Rows.EnableProvider(ctx, p.Name, p.Version, enabled)
+	if err := g.Rows.RemoveProvider(ctx, p.Name, p.Version); err != nil {
+		return p, err
+	}
+	for _, c := range gone {
+		g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, From: c.Standing.State, By: "user " + user, At: time.Now()})
+	}
+	return p, nil
 }
 
 // Prefer makes a provider the one that serves a component where the job names none; an empty one takes that back. Errors:
@@ -220,12 +172,20 @@ func (g *Registry) Prefer(ctx context.Context, component, provider string) error
 // current reads what is offered now, with the descriptions.
 func (g *Registry) current(ctx context.Context) (offers, error) {
 	o := offers{
-		device: g.Device, known: map[string]bool{}, of: map[string][]openflow.ProviderRef{}, disabled: map[string][]openflow.ProviderRef{},
-		digests: map[openflow.ProviderRef]string{}, described: map[openflow.ProviderRef]map[string]jobcheck.Component{},
+		device: g.Device, known: map[string]bool{}, of: map[string][]openflow.ProviderRef{}, closed: map[string][]openflow.ProviderRef{},
+		standing: map[component]openflow.ComponentStanding{},
+		digests:  map[openflow.ProviderRef]string{}, described: map[openflow.ProviderRef]map[string]jobcheck.Component{},
 	}
 	list, err := g.Rows.Providers(ctx)
 	if err != nil {
 		return o, err
+	}
+	standings, err := g.Rows.Standings(ctx)
+	if err != nil {
+		return o, err
+	}
+	for _, c := range standings {
+		o.standing[component{c.Provider, c.Name}] = c.Standing
 	}
 	for _, p := range list {
 		o.known[p.Name] = true
@@ -237,15 +197,15 @@ func (g *Registry) current(ctx context.Context) (offers, error) {
 			return o, err
 		}
 		o.described[p.Ref()], o.digests[p.Ref()] = components, p.Digest
-		by := o.of
-		if !p.Enabled {
-			by = o.disabled
-		}
 		for name := range components {
+			by := o.closed
+			if o.standing[component{p.Ref(), name}].State.TakesJobs() {
+				by = o.of
+			}
 			by[name] = append(by[name], p.Ref())
 		}
 	}
-	for _, by := range []map[string][]openflow.ProviderRef{o.of, o.disabled} {
+	for _, by := range []map[string][]openflow.ProviderRef{o.of, o.closed} {
 		for _, refs := range by {
 			slices.SortFunc(refs, inOrder)
 		}
@@ -289,13 +249,13 @@ func (g *Registry) Names(ctx context.Context) ([]string, error) {
 	return o.names(), err
 }
 
-// Offer is a component of a provider that takes new jobs.
+// Offer is a component of a provider.
 type Offer struct {
 	openflow.ComponentRecord
 	Default bool // it serves jobs that name no provider
 }
 
-// Offers lists the components that jobs may use, of every provider, by name.
+// Offers lists the components of every provider, by name. How each stands says whether jobs may use it.
 func (g *Registry) Offers(ctx context.Context) ([]Offer, error) {
 	o, err := g.current(ctx)
 	if err != nil {
@@ -321,7 +281,8 @@ func (g *Registry) Offers(ctx context.Context) ([]Offer, error) {
 	return list, nil
 }
 
-// Offer finds what serves a component for a job that wants this provider; empty: any. Errors: CodeInvalid.
+// Offer finds what serves a component for a job that wants this provider; empty: any. Where none takes jobs, it is the only one
+// that has the component. Errors: CodeInvalid.
 func (g *Registry) Offer(ctx context.Context, component, provider string) (Offer, error) {
 	o, err := g.current(ctx)
 	if err != nil {
@@ -333,6 +294,9 @@ func (g *Registry) Offer(ctx context.Context, component, provider string) (Offer
 	}
 	ref, err := o.resolve(component, wanted)
 	if err != nil {
+		ref = o.only(component, wanted)
+	}
+	if ref.Name == "" {
 		return Offer{}, err
 	}
 	usual, err := o.resolve(component, openflow.ProviderRef{})
@@ -416,7 +380,7 @@ func (o offers) find(spec openflow.TaskSpec) (jobcheck.Component, *jobcheck.Unre
 		if errors.As(err, &said) {
 			why.Message, why.Remedy = said.Message, said.Hint
 		}
-		if len(o.of[spec.Component])+len(o.disabled[spec.Component]) == 0 {
+		if len(o.of[spec.Component])+len(o.closed[spec.Component]) == 0 {
 			why.Member = "component_ref"
 		}
 		return jobcheck.Component{}, why

@@ -52,14 +52,16 @@ func (g *Registry) serves(t *testing.T, provider string) string {
 
 func TestLifeOfAProvider(t *testing.T) {
 	g, ctx := site(t), t.Context()
+	var told []openflow.ComponentChange
+	g.Tell = func(_ context.Context, c openflow.ComponentChange) { told = append(told, c) }
 	require.Equal(t, "openflow:2@docker", g.serves(t, ""))
 	path := program(t, of("acme", "1"))
-	p, components, err := g.Add(ctx, "acme", path, "", "ann")
+	p, components, err := g.Register(ctx, Registration{Name: "acme", What: path, Dialect: "", User: "ann"})
 	require.NoError(t, err)
 	require.Len(t, components, 2)
-	require.Equal(t, []any{"acme", "1", openflow.ProviderProgram, path, openflow.Dialect("usual"), true, "ann"},
-		[]any{p.Name, p.Version, p.Kind, p.Place, p.Dialect, p.Enabled, p.AddedBy})
-	again, _, err := g.Add(ctx, "acme", path, "usual", "bob")
+	require.Equal(t, []any{"acme", "1", openflow.ProviderProgram, path, openflow.Dialect("usual"), "ann"},
+		[]any{p.Name, p.Version, p.Kind, p.Place, p.Dialect, p.AddedBy})
+	again, _, err := g.Register(ctx, Registration{Name: "acme", What: path, Dialect: "usual", User: "bob"})
 	require.NoError(t, err)
 	require.Equal(t, p, again, "the same program again changes nothing")
 	require.Equal(t, "openflow:2@docker", g.serves(t, ""), "nobody is served by it who does not ask")
@@ -85,27 +87,37 @@ func TestLifeOfAProvider(t *testing.T) {
 	_, err = g.Offer(ctx, "psi", "zeta")
 	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err))
 
-	_, err = g.Enable(ctx, "acme:1", false)
+	told = nil
+	changes, err := g.Unload(ctx, "", "acme:1", "ann")
 	require.NoError(t, err)
+	require.Len(t, changes, 2)
+	require.Equal(t, changes, told)
 	require.Equal(t, "openflow:2@docker", g.serves(t, ""))
 	_, err = g.Providers(ctx, []openflow.TaskSpec{psi("acme")})
-	require.ErrorContains(t, err, `provider acme:1 of component "psi" is disabled at this site`)
-	_, err = g.Enable(ctx, "acme", true)
+	require.ErrorContains(t, err, `component "psi" of provider acme:1 is UNLOADED at this site, and takes no new jobs`)
+	_, err = g.Load(ctx, "psi", "acme", "ann")
 	require.NoError(t, err)
 	require.Equal(t, "acme:1@docker", g.serves(t, ""))
 	require.NoError(t, g.Prefer(ctx, "psi", ""))
 	require.Equal(t, "openflow:2@docker", g.serves(t, ""))
 
-	_, _, err = g.Add(ctx, "acme", program(t, of("acme", "2")), "toy", "ann")
+	_, _, err = g.Register(ctx, Registration{Name: "acme", What: program(t, of("acme", "2")), Dialect: "toy", User: "ann"})
 	require.NoError(t, err)
 	next, _, err := g.Show(ctx, "acme:2")
 	require.NoError(t, err)
 	require.Equal(t, openflow.Dialect("toy"), next.Dialect)
-	_, err = g.Remove(ctx, "acme")
+	_, err = g.Remove(ctx, "acme", "ann")
 	require.ErrorContains(t, err, "acme:1, acme:2")
-	_, err = g.Remove(ctx, "acme:1")
+	_, err = g.Remove(ctx, "acme:1", "ann")
 	require.NoError(t, err)
 	require.Equal(t, "acme:2@docker", g.serves(t, "acme"))
+	var gone []string
+	for _, c := range told {
+		if c.To == "" {
+			gone = append(gone, c.Component+" of "+c.Provider.String()+" was "+string(c.From))
+		}
+	}
+	require.Equal(t, []string{"psi of acme:1 was LOADED", "scale of acme:1 was UNLOADED"}, gone)
 	names, err := g.Names(ctx)
 	require.NoError(t, err)
 	require.Equal(t, []string{"psi", "scale"}, names)
@@ -114,7 +126,7 @@ func TestLifeOfAProvider(t *testing.T) {
 func TestRegistryRefuses(t *testing.T) {
 	g, ctx := site(t), t.Context()
 	acme := program(t, of("acme", "1"))
-	_, _, err := g.Add(ctx, "acme", acme, "", "ann")
+	_, _, err := g.Register(ctx, Registration{Name: "acme", What: acme, Dialect: "", User: "ann"})
 	require.NoError(t, err)
 	folder := t.TempDir()
 	link := filepath.Join(folder, "link")
@@ -126,24 +138,30 @@ func TestRegistryRefuses(t *testing.T) {
 		code openflow.Code
 		says string
 	}{
-		"of somebody else":     {g.adds("acme", program(t, of("zeta", "1"))), openflow.CodeInvalid, `is of provider zeta:1, not of "acme"`},
-		"as the built-in one":  {g.adds("openflow", program(t, of("openflow", "3"))), openflow.CodeInvalid, "stands for the built-in provider"},
-		"as FATE":              {g.adds("fate", program(t, of("fate", "2.2.0"))), openflow.CodeInvalid, "stands for the built-in provider"},
-		"another program":      {g.adds("acme", program(t, of("acme", "1")+"\n# changed")), openflow.CodeConflict, "another program"},
-		"in another dialect":   {func() error { _, _, err := g.Add(ctx, "acme", acme, "toy", "ann"); return err }, openflow.CodeConflict, "containers that speak usual"},
-		"in no dialect":        {func() error { _, _, err := g.Add(ctx, "acme", acme, "esperanto", "ann"); return err }, openflow.CodeInvalid, "one of usual, toy"},
+		"of somebody else":    {g.adds("acme", program(t, of("zeta", "1"))), openflow.CodeInvalid, `is of provider zeta:1, not of acme`},
+		"as the built-in one": {g.adds("openflow", program(t, of("openflow", "3"))), openflow.CodeInvalid, "stands for the built-in provider"},
+		"as FATE":             {g.adds("fate", program(t, of("fate", "2.2.0"))), openflow.CodeInvalid, "stands for the built-in provider"},
+		"another program":     {g.adds("acme", program(t, of("acme", "1")+"\n# changed")), openflow.CodeConflict, "another program"},
+		"in another dialect": {func() error {
+			_, _, err := g.Register(ctx, Registration{Name: "acme", What: acme, Dialect: "toy", User: "ann"})
+			return err
+		}, openflow.CodeConflict, "containers that speak usual"},
+		"in no dialect": {func() error {
+			_, _, err := g.Register(ctx, Registration{Name: "acme", What: acme, Dialect: "esperanto", User: "ann"})
+			return err
+		}, openflow.CodeInvalid, "one of usual, toy"},
 		"a folder":             {g.adds("acme", folder), openflow.CodeInvalid, "regular file"},
 		"a link":               {g.adds("acme", link), openflow.CodeInvalid, "name the file itself: " + acme},
 		"not executable":       {g.adds("acme", plain), openflow.CodeInvalid, "permission denied"},
 		"no file":              {g.adds("acme", "/nowhere/x"), openflow.CodeInvalid, "no such file"},
-		"no whole path":        {g.adds("acme", "x"), openflow.CodeInvalid, "not a whole path"},
+		"no whole path":        {g.adds("acme", "x"), openflow.CodeInvalid, "runs no images"},
 		"no component of it":   {func() error { return g.Prefer(ctx, "lr", "acme") }, openflow.CodeInvalid, `has no component "lr"`},
 		"no such provider":     {func() error { return g.Prefer(ctx, "psi", "zeta") }, openflow.CodeNotFound, "zeta is not registered"},
-		"remove the built-in":  {func() error { _, err := g.Remove(ctx, "openflow"); return err }, openflow.CodeConflict, "built-in"},
-		"remove nobody":        {func() error { _, err := g.Remove(ctx, "acme:9"); return err }, openflow.CodeNotFound, "acme:9 is not registered"},
-		"remove what":          {func() error { _, err := g.Remove(ctx, "a b"); return err }, openflow.CodeInvalid, "name of a provider"},
-		"remove any":           {func() error { _, err := g.Remove(ctx, ""); return err }, openflow.CodeInvalid, "does not name one"},
-		"remove on one device": {func() error { _, err := g.Remove(ctx, "acme:1@docker"); return err }, openflow.CodeInvalid, "does not name one"},
+		"remove the built-in":  {func() error { _, err := g.Remove(ctx, "openflow", "ann"); return err }, openflow.CodeConflict, "built-in"},
+		"remove nobody":        {func() error { _, err := g.Remove(ctx, "acme:9", "ann"); return err }, openflow.CodeNotFound, "acme:9 is not registered"},
+		"remove what":          {func() error { _, err := g.Remove(ctx, "a b", "ann"); return err }, openflow.CodeInvalid, "name of a provider"},
+		"remove any":           {func() error { _, err := g.Remove(ctx, "", "ann"); return err }, openflow.CodeInvalid, "does not name one"},
+		"remove on one device": {func() error { _, err := g.Remove(ctx, "acme:1@docker", "ann"); return err }, openflow.CodeInvalid, "does not name one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before, err := g.List(ctx)
@@ -160,7 +178,7 @@ func TestRegistryRefuses(t *testing.T) {
 
 func (g *Registry) adds(name, path string) func() error {
 	return func() error {
-		_, _, err := g.Add(context.Background(), name, path, "", "ann")
+		_, _, err := g.Register(context.Background(), Registration{Name: name, What: path, Dialect: "", User: "ann"})
 		return err
 	}
 }
@@ -168,7 +186,7 @@ func (g *Registry) adds(name, path string) func() error {
 // A job is checked with what the provider says that serves it, and with the schemas of this site's tables.
 func TestJobsAreCheckedWithDescriptionsAndTables(t *testing.T) {
 	g := site(t)
-	_, _, err := g.Add(t.Context(), "acme", program(t, of("acme", "1")), "", "ann")
+	_, _, err := g.Register(t.Context(), Registration{Name: "acme", What: program(t, of("acme", "1")), Dialect: "", User: "ann"})
 	require.NoError(t, err)
 	guest, name := openflow.Party{Role: openflow.RoleGuest, ID: "9999"}, openflow.TableName{Namespace: "bank", Name: "people"}
 	schema := tables.Schema{SampleID: "sid", MatchID: "id", Features: []tables.Column{{Name: "x0", DType: tables.Float64}}}

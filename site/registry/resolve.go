@@ -13,14 +13,21 @@ import (
 // foreign is FATE's own provider, which unmodified pipelines name whoever is to serve them.
 const foreign = "fate"
 
+// component names one of a provider.
+type component struct {
+	of   openflow.ProviderRef
+	name string
+}
+
 // offers are what a site can run: the providers of each component that take new jobs, and what its operator prefers.
 type offers struct {
 	device   string
 	builtIn  openflow.ProviderRef
 	known    map[string]bool                   // names of all providers, also of those that take no new jobs
 	of       map[string][]openflow.ProviderRef // by component
-	disabled map[string][]openflow.ProviderRef // by component: those that take no new jobs
-	defaults map[string]openflow.ProviderRef   // by component
+	closed   map[string][]openflow.ProviderRef // by component: those of which it takes no new jobs
+	standing map[component]openflow.ComponentStanding
+	defaults map[string]openflow.ProviderRef // by component
 
 	described map[openflow.ProviderRef]map[string]jobcheck.Component
 	digests   map[openflow.ProviderRef]string // of their programs
@@ -36,16 +43,16 @@ func (o offers) names() []string { return slices.Sorted(maps.Keys(o.of)) }
 //  4. Otherwise the only one. Several are refused with their list.
 //
 // The device, where the job gives one, must be the site's. Errors: CodeInvalid.
-func (o offers) resolve(component string, wanted openflow.ProviderRef) (openflow.ProviderRef, error) {
+func (o offers) resolve(name string, wanted openflow.ProviderRef) (openflow.ProviderRef, error) {
 	if wanted.Name == foreign && !o.known[foreign] {
 		wanted = openflow.ProviderRef{}
 	}
 	fits := func(p openflow.ProviderRef) bool {
 		return (wanted.Name == "" || wanted.Name == p.Name) && (wanted.Version == "" || wanted.Version == p.Version)
 	}
-	all := o.of[component]
-	if len(all)+len(o.disabled[component]) == 0 {
-		return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", openflow.Cut(component, 80)).
+	all := o.of[name]
+	if len(all)+len(o.closed[name]) == 0 {
+		return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "no component %q at this site", openflow.Cut(name, 80)).
 			WithHint("it has: %s", strings.Join(o.names(), ", "))
 	}
 	if wanted.Device != "" && wanted.Device != o.device {
@@ -58,7 +65,7 @@ func (o offers) resolve(component string, wanted openflow.ProviderRef) (openflow
 			fit = append(fit, p)
 		}
 	}
-	preferred := func(p openflow.ProviderRef) bool { return p == o.defaults[component] }
+	preferred := func(p openflow.ProviderRef) bool { return p == o.defaults[name] }
 	for _, prefer := range []func(openflow.ProviderRef) bool{
 		preferred, func(p openflow.ProviderRef) bool { return p == o.builtIn }, func(openflow.ProviderRef) bool { return len(fit) == 1 },
 	} {
@@ -66,23 +73,46 @@ func (o offers) resolve(component string, wanted openflow.ProviderRef) (openflow
 			return openflow.ProviderRef{Name: fit[i].Name, Version: fit[i].Version, Device: o.device}, nil
 		}
 	}
-	if i := slices.IndexFunc(o.disabled[component], fits); i >= 0 && len(fit) == 0 {
-		off := o.disabled[component][i]
-		err := openflow.Errorf(openflow.CodeInvalid, "provider %s of component %q is disabled at this site, and takes no new jobs", off, component)
-		if len(all) == 0 {
-			return openflow.ProviderRef{}, err.WithHint("the operator of that site runs: openflow provider enable %s", off)
-		}
-		return openflow.ProviderRef{}, err.WithHint("the operator of that site runs: openflow provider enable %s; or name another provider: %s", off, listed(all))
+	if i := slices.IndexFunc(o.closed[name], fits); i >= 0 && len(fit) == 0 {
+		return openflow.ProviderRef{}, o.refusal(name, o.closed[name][i])
 	}
 	if len(fit) == 0 {
-		err := openflow.Errorf(openflow.CodeInvalid, "no provider %q of component %q at this site", wanted, component)
+		err := openflow.Errorf(openflow.CodeInvalid, "no provider %q of component %q at this site", wanted, name)
 		if len(all) == 0 {
-			return openflow.ProviderRef{}, err.WithHint("its providers are disabled: %s", listed(o.disabled[component]))
+			return openflow.ProviderRef{}, err.WithHint("those that have it take no jobs of it: %s", listed(o.closed[name]))
 		}
 		return openflow.ProviderRef{}, err.WithHint("its providers: %s; or leave provider out there and in dag.conf.task", listed(all))
 	}
-	return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "component %q has several providers at this site", component).
+	return openflow.ProviderRef{}, openflow.Errorf(openflow.CodeInvalid, "component %q has several providers at this site", name).
 		WithHint("name one of them in the task's conf.provider: %s", listed(fit))
+}
+
+// refusal is why a component of a provider takes no new jobs. Other parties may know that it does not, and not why.
+func (o offers) refusal(name string, of openflow.ProviderRef) error {
+	at := o.standing[component{of, name}]
+	told := openflow.Errorf(openflow.CodeInvalid, "component %q of provider %s is %s at this site, and takes no new jobs", name, of, at.State).
+		WithPublic("component %q of provider %s takes no new jobs there", name, of)
+	if at.Reason != "" {
+		told.Message += ": " + at.Reason
+	}
+	hint := "the operator of that site runs: openflow component load " + name + " --provider " + of.String()
+	if others := o.of[name]; len(others) > 0 {
+		hint += "; or name another provider: " + listed(others)
+	}
+	return told.WithHint("%s", hint)
+}
+
+// only is the one provider that has a component and takes no jobs of it; the zero value: there is none, or several.
+func (o offers) only(name string, wanted openflow.ProviderRef) (found openflow.ProviderRef) {
+	for _, p := range o.closed[name] {
+		if (wanted.Name == "" || wanted.Name == p.Name) && (wanted.Version == "" || wanted.Version == p.Version) {
+			if found.Name != "" {
+				return openflow.ProviderRef{}
+			}
+			found = p
+		}
+	}
+	return found
 }
 
 func listed(refs []openflow.ProviderRef) string {

@@ -31,7 +31,11 @@ func TestResolve(t *testing.T) {
 				"tree":  refs("acme:1", "acme:2"),
 				"join":  refs("acme:1", "zeta:1"),
 			},
-			disabled: map[string][]openflow.ProviderRef{"psi": refs("acme:9"), "slow": refs("acme:9")},
+			closed: map[string][]openflow.ProviderRef{"psi": refs("acme:9"), "slow": refs("acme:9"), "lost": refs("acme:9")},
+			standing: map[component]openflow.ComponentStanding{
+				{ref("acme:9"), "psi"}: {State: openflow.ComponentUnloaded}, {ref("acme:9"), "slow"}: {State: openflow.ComponentUnloaded},
+				{ref("acme:9"), "lost"}: {State: openflow.ComponentFailed, Reason: "its image is gone"},
+			},
 			defaults: map[string]openflow.ProviderRef{},
 		}
 	}
@@ -67,10 +71,12 @@ func TestResolve(t *testing.T) {
 		"another version":                    {"psi", "acme:3", usual, "", `no provider "acme:3"`},
 		"another component of it":            {"noop", "acme", usual, "", `no provider "acme" of component "noop"`},
 		"another device":                     {"psi", "acme:1@k8s", usual, "", `which runs on device docker`},
-		"disabled, and the only one":         {"slow", "", usual, "", `provider acme:9 of component "slow" is disabled at this site, and takes no new jobs (the operator of that site runs: openflow provider enable acme:9)`},
-		"disabled, and there are others":     {"psi", "acme:9", usual, "", `is disabled at this site, and takes no new jobs (the operator of that site runs: openflow provider enable acme:9; or name another provider: acme:1, acme:2`},
-		"another than the disabled one":      {"slow", "zeta", usual, "", `no provider "zeta" of component "slow" at this site (its providers are disabled: acme:9)`},
-		"no such component":                  {"gone", "acme", usual, "", `no component "gone" at this site (it has: join, noop, psi, scale, tree)`},
+		"unloaded, and the only one": {"slow", "", usual, "", `component "slow" of provider acme:9 is UNLOADED at this site, and takes no new jobs ` +
+			`(the operator of that site runs: openflow component load slow --provider acme:9)`},
+		"unloaded, and there are others": {"psi", "acme:9", usual, "", `load psi --provider acme:9; or name another provider: acme:1, acme:2`},
+		"another than the unloaded one":  {"slow", "zeta", usual, "", `no provider "zeta" of component "slow" at this site (those that have it take no jobs of it: acme:9)`},
+		"failed":                         {"lost", "", usual, "", `component "lost" of provider acme:9 is FAILED at this site, and takes no new jobs: its image is gone`},
+		"no such component":              {"gone", "acme", usual, "", `no component "gone" at this site (it has: join, noop, psi, scale, tree)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := base()

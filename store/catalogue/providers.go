@@ -1,11 +1,13 @@
 package catalogue
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"openflow"
 )
@@ -17,8 +19,8 @@ type providerRow struct {
 	Kind    string `db:"kind"`
 	Place   string `db:"place"`
 	Digest  string `db:"digest"`
+	Archive string `db:"archive"`
 	Dialect string `db:"dialect"`
-	Enabled bool   `db:"enabled"`
 	AddedBy string `db:"added_by"`
 	AddedAt int64  `db:"added_at"`
 }
@@ -28,6 +30,10 @@ type offerRow struct {
 	Name        string `db:"name"`
 	Provider    string `db:"provider"`
 	Version     string `db:"version"`
+	State       string `db:"state"`
+	Since       int64  `db:"since"`
+	Machine     string `db:"machine"`
+	Reason      string `db:"reason"`
 	Description string `db:"description"` // JSON
 }
 
@@ -46,6 +52,7 @@ var (
 
 	offerColumns = columnsOf[offerRow]()
 	insertOffer  = offerColumns.insert("component")
+	selectOffers = `select ` + offerColumns.names + ` from component where provider = $1 and version = $2 order by name`
 
 	defaultColumns = columnsOf[defaultRow]()
 	saveDefault    = defaultColumns.save("component_default", "component")
@@ -63,8 +70,8 @@ const openRuns = `select count(*) from task join job on job.job_id = task.job_id
 	where substr(task.provider, 1, length($1)) = $1 and task.party_status in ('waiting', 'running')
 		and job.status in ('ready', 'waiting', 'running')`
 
-// AddProvider records a local program and its components. The same one again changes nothing. CodeConflict: the name and
-// version are another program's, or its containers speak another dialect.
+// AddProvider records a program or image and its components, which stand as loaded. The same one again changes nothing.
+// CodeConflict: the name and version are another's, its containers speak another dialect, or it describes itself otherwise.
 func (c *Catalogue) AddProvider(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
 	err := c.write(ctx, func(t *tx) error {
 		have, err := scanProvider(t.one(ctx, selectProvider, p.Name, p.Version))
@@ -73,20 +80,50 @@ func (c *Catalogue) AddProvider(ctx context.Context, p openflow.ProviderRecord, 
 			return c.putProvider(ctx, t, p, components)
 		case err != nil:
 			return err
-		case have.Kind == p.Kind && have.Place == p.Place && have.Digest == p.Digest && have.Dialect == p.Dialect:
-			return nil
+		case have.Kind == p.Kind && have.Place == p.Place && have.Digest == p.Digest && have.Archive == p.Archive && have.Dialect == p.Dialect:
+			return same(ctx, t, p, components)
 		case have.Digest == p.Digest && have.Dialect != p.Dialect:
 			return openflow.Errorf(openflow.CodeConflict, "provider %s is registered with containers that speak %s", have.Ref(), have.Dialect).
 				WithHint("to change that, remove it first: openflow provider remove %s", have.Ref())
 		}
-		return openflow.Errorf(openflow.CodeConflict, "provider %s is registered with another program: %s, %s", have.Ref(), have.Place, have.Digest).
-			WithHint("give the new program another version, or remove the old one first: openflow provider remove %s", have.Ref())
+		return openflow.Errorf(openflow.CodeConflict, "provider %s is registered with another program or image: %s, %s", have.Ref(), have.Place, have.Digest).
+			WithHint("give the new one another version, or remove the old one first: openflow provider remove %s", have.Ref())
 	})
 	return classify("add provider "+p.Ref().String(), err)
 }
 
+// same refuses what describes itself otherwise than it did when it was registered.
+func same(ctx context.Context, t *tx, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
+	said := map[string]string{}
+	for _, c := range components {
+		said[c.Name] = string(c.Description)
+	}
+	known := 0
+	err := t.each(ctx, selectOffers, func(from row) error {
+		r, err := offerColumns.scan(from)
+		if known++; err == nil && said[r.Name] != r.Description {
+			err = otherwise(p.Ref(), r.Name)
+		}
+		return err
+	}, p.Name, p.Version)
+	if err == nil && known != len(components) {
+		err = otherwise(p.Ref(), "")
+	}
+	return err
+}
+
+// otherwise is that a provider describes itself, or one component, in another way than before. Errors: CodeConflict.
+func otherwise(p openflow.ProviderRef, component string) error {
+	what := "its components"
+	if component != "" {
+		what = "component \"" + component + "\""
+	}
+	return openflow.Errorf(openflow.CodeConflict, "provider %s describes %s in another way than before, and its digest is the same", p, what).
+		WithHint("tell its vendor: descriptions depend on nothing but the program")
+}
+
 // SetBuiltIn records the program that the site's machines bring along, in place of the one before, and of a local program that
-// has its name and version. Whether it takes new jobs stays as it was.
+// has its name and version. What was unloaded stays so.
 func (c *Catalogue) SetBuiltIn(ctx context.Context, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
 	err := c.write(ctx, func(t *tx) error {
 		have, err := scanProvider(t.one(ctx, selectProvider, p.Name, p.Version))
@@ -97,13 +134,20 @@ func (c *Catalogue) SetBuiltIn(ctx context.Context, p openflow.ProviderRecord, c
 			return err
 		}
 		before, err := scanProvider(t.one(ctx, selectBuiltIn, string(p.Kind)))
-		switch {
-		case err == nil:
-			p.Enabled = before.Enabled
-		case errors.Is(err, sql.ErrNoRows):
-			before = p
-		default:
+		if errors.Is(err, sql.ErrNoRows) {
+			before, err = p, nil
+		}
+		if err != nil {
 			return err
+		}
+		unloaded, err := t.strings(ctx, `select name from component where provider = $1 and version = $2 and state = 'UNLOADED'`, before.Name, before.Version)
+		if err != nil {
+			return err
+		}
+		for i, o := range components {
+			if slices.Contains(unloaded, o.Name) {
+				components[i].Standing.State = openflow.ComponentUnloaded
+			}
 		}
 		for _, gone := range []openflow.ProviderRecord{before, p} {
 			for _, query := range []string{dropOffers, dropProvider} {
@@ -119,22 +163,32 @@ func (c *Catalogue) SetBuiltIn(ctx context.Context, p openflow.ProviderRecord, c
 
 func (c *Catalogue) putProvider(ctx context.Context, t *tx, p openflow.ProviderRecord, components []openflow.ComponentRecord) error {
 	_, err := t.exec(ctx, insertProvider, providerColumns.values(providerRow{
-		Name: p.Name, Version: p.Version, Kind: string(p.Kind), Place: p.Place, Digest: p.Digest, Dialect: string(p.Dialect), Enabled: p.Enabled, AddedBy: p.AddedBy,
+		Name: p.Name, Version: p.Version, Kind: string(p.Kind), Place: p.Place, Digest: p.Digest, Archive: p.Archive, Dialect: string(p.Dialect), AddedBy: p.AddedBy,
 		AddedAt: orNow(p.AddedAt, c.stamp()),
 	})...)
 	for _, o := range components {
 		if err == nil {
-			_, err = t.exec(ctx, insertOffer, offerColumns.values(offerRow{o.Name, p.Name, p.Version, string(o.Description)})...)
+			_, err = t.exec(ctx, insertOffer, offerColumns.values(offerRow{
+				Name: o.Name, Provider: p.Name, Version: p.Version, State: string(cmp.Or(o.Standing.State, openflow.ComponentLoaded)),
+				Since: orNow(o.Standing.Since, c.stamp()), Machine: o.Standing.Machine, Reason: o.Standing.Reason, Description: string(o.Description),
+			})...)
 		}
 	}
 	return err
+}
+
+// record gives the row back.
+func (r offerRow) record() openflow.ComponentRecord {
+	o := standingRow{r.Name, r.Provider, r.Version, r.State, r.Since, r.Machine, r.Reason}.record()
+	o.Description = json.RawMessage(r.Description)
+	return o
 }
 
 func scanProvider(from row) (openflow.ProviderRecord, error) {
 	r, err := providerColumns.scan(from)
 	return openflow.ProviderRecord{
 		Name: r.Name, Version: r.Version, Kind: openflow.ProviderKind(r.Kind), Place: r.Place, Digest: r.Digest,
-		Dialect: openflow.Dialect(r.Dialect), Enabled: r.Enabled, AddedBy: r.AddedBy, AddedAt: timeOf(r.AddedAt),
+		Archive: r.Archive, Dialect: openflow.Dialect(r.Dialect), AddedBy: r.AddedBy, AddedAt: timeOf(r.AddedAt),
 	}, err
 }
 
@@ -167,24 +221,12 @@ func (c *Catalogue) Providers(ctx context.Context) ([]openflow.ProviderRecord, e
 // Components lists what a provider has, by name.
 func (c *Catalogue) Components(ctx context.Context, name, version string) ([]openflow.ComponentRecord, error) {
 	var list []openflow.ComponentRecord
-	query := `select ` + offerColumns.names + ` from component where provider = $1 and version = $2 order by name`
-	err := c.each(ctx, query, []any{name, version}, func(from row) error {
+	err := c.each(ctx, selectOffers, []any{name, version}, func(from row) error {
 		r, err := offerColumns.scan(from)
-		list = append(list, openflow.ComponentRecord{
-			Name: r.Name, Provider: openflow.ProviderRef{Name: r.Provider, Version: r.Version}, Description: json.RawMessage(r.Description),
-		})
+		list = append(list, r.record())
 		return err
 	})
 	return list, classify("list the components of provider "+name, err)
-}
-
-// EnableProvider says whether a provider takes new jobs. CodeNotFound: it is not registered.
-func (c *Catalogue) EnableProvider(ctx context.Context, name, version string, enabled bool) error {
-	n, err := c.exec(ctx, `update provider set enabled = $3 where name = $1 and version = $2`, name, version, enabled)
-	if err == nil && n == 0 {
-		return unknownProvider(name, version)
-	}
-	return classify("enable provider "+name, err)
 }
 
 // RemoveProvider forgets a provider, its components and the defaults that name it. What it has run keeps its name.
@@ -198,7 +240,7 @@ func (c *Catalogue) RemoveProvider(ctx context.Context, name, version string) er
 		}
 		if open > 0 {
 			return openflow.Errorf(openflow.CodeConflict, "provider %s is in use: runs that have not ended: %d", ref, open).
-				WithHint("end their jobs or wait for them; openflow provider disable %s keeps new jobs from it meanwhile", ref)
+				WithHint("end their jobs or wait for them; openflow component unload --provider %s keeps new jobs from it meanwhile", ref)
 		}
 		n, err := t.exec(ctx, dropProvider, name, version)
 		if err == nil && n == 0 {

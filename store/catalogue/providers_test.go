@@ -2,6 +2,7 @@ package catalogue_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,12 +14,26 @@ import (
 func provider(name, version string) (openflow.ProviderRecord, []openflow.ComponentRecord) {
 	p := openflow.ProviderRecord{
 		Name: name, Version: version, Kind: openflow.ProviderProgram, Place: "/opt/" + name, Digest: "sha256:" + version,
-		Dialect: "toy", Enabled: true, AddedBy: "ann",
+		Dialect: "toy", AddedBy: "ann",
 	}
 	return p, []openflow.ComponentRecord{
 		{Name: "psi", Provider: p.Ref(), Description: json.RawMessage(`{"component":{"name":"psi"}}`)},
 		{Name: "scale", Provider: p.Ref(), Description: json.RawMessage(`{"component":{"name":"scale"}}`)},
 	}
+}
+
+// described is what components say, without how they stand.
+func described(list []openflow.ComponentRecord) []openflow.ComponentRecord {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].Standing = openflow.ComponentStanding{}
+	}
+	return list
+}
+
+// unload unloads all that a provider has.
+func unload(p openflow.ProviderRecord) openflow.ComponentCall {
+	return openflow.ComponentCall{Provider: p.Ref(), Event: openflow.ComponentUnload, By: "user ann"}
 }
 
 func TestProviders(t *testing.T) { onEngines(t, testProviders) }
@@ -34,13 +49,27 @@ func testProviders(t *testing.T, newCatalogue opener) {
 	require.Equal(t, acme, got)
 	has, err := c.Components(ctx, "acme", "1")
 	require.NoError(t, err)
-	require.Equal(t, offers, has)
+	require.Equal(t, offers, described(has))
+	require.Equal(t, openflow.ComponentLoaded, has[0].Standing.State)
+	require.False(t, has[0].Standing.Since.IsZero())
 
 	require.NoError(t, c.AddProvider(ctx, acme, offers), "the same program again")
+	other := slices.Clone(offers)
+	other[1].Description = json.RawMessage(`{"component":{"name":"scale","description":"else"}}`)
+	for _, list := range [][]openflow.ComponentRecord{other, offers[:1], append(slices.Clone(offers), openflow.ComponentRecord{Name: "new"})} {
+		err := c.AddProvider(ctx, acme, list)
+		requireCode(t, openflow.CodeConflict, err)
+		require.ErrorContains(t, err, "in another way than before")
+		has, err := c.Components(ctx, "acme", "1")
+		require.NoError(t, err)
+		require.Equal(t, offers, described(has))
+	}
 	for what, change := range map[string]func(*openflow.ProviderRecord){
 		"content": func(p *openflow.ProviderRecord) { p.Digest = "sha256:else" },
 		"dialect": func(p *openflow.ProviderRecord) { p.Dialect = "else" },
 		"place":   func(p *openflow.ProviderRecord) { p.Place = "/else" },
+		"archive": func(p *openflow.ProviderRecord) { p.Archive = "sha256:else" },
+		"kind":    func(p *openflow.ProviderRecord) { p.Kind = openflow.ProviderImage },
 	} {
 		other := acme
 		change(&other)
@@ -51,12 +80,9 @@ func testProviders(t *testing.T, newCatalogue opener) {
 	}
 	next, offers := provider("acme", "2")
 	require.NoError(t, c.AddProvider(ctx, next, offers))
-	require.NoError(t, c.EnableProvider(ctx, "acme", "2", false))
 	list, err := c.Providers(ctx)
 	require.NoError(t, err)
 	require.Len(t, list, 2)
-	require.True(t, list[0].Enabled)
-	require.False(t, list[1].Enabled)
 
 	require.NoError(t, c.SetDefault(ctx, "psi", next.Ref()))
 	require.NoError(t, c.SetDefault(ctx, "psi", acme.Ref()))
@@ -74,8 +100,14 @@ func testProviders(t *testing.T, newCatalogue opener) {
 	require.Empty(t, has)
 
 	for what, call := range map[string]func() error{
-		"find":   func() error { _, err := c.Provider(ctx, "acme", "1"); return err },
-		"enable": func() error { return c.EnableProvider(ctx, "acme", "1", true) },
+		"find": func() error { _, err := c.Provider(ctx, "acme", "1"); return err },
+		"load": func() error { _, err := c.ChangeComponents(ctx, unload(acme)); return err },
+		"load one": func() error {
+			call := unload(next)
+			call.Component = "lr"
+			_, err := c.ChangeComponents(ctx, call)
+			return err
+		},
 		"remove": func() error { return c.RemoveProvider(ctx, "acme", "1") },
 	} {
 		require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(call()), what)
@@ -99,13 +131,15 @@ func testBuiltInProvider(t *testing.T, newCatalogue opener) {
 		require.Equal(t, own.Ref(), list[0].Ref(), "it comes first")
 		has, err := c.Components(ctx, "openflow", version)
 		require.NoError(t, err)
-		require.Equal(t, offers, has)
+		require.Equal(t, offers, described(has))
 	}
 	has, err := c.Components(ctx, "openflow", "1")
 	require.NoError(t, err)
 	require.Empty(t, has)
 
-	require.NoError(t, c.EnableProvider(ctx, "openflow", "2", false))
+	two, _ := provider("openflow", "2")
+	_, err = c.ChangeComponents(ctx, unload(two))
+	require.NoError(t, err)
 	next, more := provider("acme", "2")
 	require.NoError(t, c.AddProvider(ctx, next, more))
 	own, _ := provider("acme", "2")
@@ -114,10 +148,13 @@ func testBuiltInProvider(t *testing.T, newCatalogue opener) {
 	list, err := c.Providers(ctx)
 	require.NoError(t, err)
 	require.Len(t, list, 2)
-	require.Equal(t, []any{own.Ref(), false}, []any{list[0].Ref(), list[0].Enabled}, "what the operator has said stays")
+	require.Equal(t, own.Ref(), list[0].Ref())
+	has, err = c.Components(ctx, "acme", "2")
+	require.NoError(t, err)
+	require.Equal(t, openflow.ComponentUnloaded, has[0].Standing.State, "what the operator has said stays")
 	has, err = c.Components(ctx, "acme", "1")
 	require.NoError(t, err)
-	require.Equal(t, offers, has, "another version is left alone")
+	require.Equal(t, offers, described(has), "another version is left alone")
 }
 
 // A provider stays as long as a run needs it, and what it has run keeps its name.
@@ -146,4 +183,60 @@ func testRemoveProviderInUse(t *testing.T, newCatalogue opener) {
 	for _, r := range rows {
 		require.Equal(t, "openflow:1.0@docker", r.Provider)
 	}
+}
+
+// Components change their standing together, each change with its time, its reason and a line of the audit. A probe changes
+// nothing that an operator has said, nor a failure that another machine has found.
+func TestStandingOfComponents(t *testing.T) { onEngines(t, testStandingOfComponents) }
+
+func testStandingOfComponents(t *testing.T, newCatalogue opener) {
+	c, ctx := newCatalogue(t), t.Context()
+	acme, offers := provider("acme", "1")
+	require.NoError(t, c.AddProvider(ctx, acme, offers))
+	states := func() (all []string) {
+		list, err := c.Standings(ctx)
+		require.NoError(t, err)
+		for _, o := range list {
+			all = append(all, o.Name+" "+string(o.Standing.State)+" "+o.Standing.Reason+" "+o.Standing.Machine)
+		}
+		return all
+	}
+	do := func(component string, event openflow.ComponentEvent, reason, machine string) int {
+		made, err := c.ChangeComponents(ctx, openflow.ComponentCall{
+			Provider: acme.Ref(), Component: component, Event: event, Reason: reason, By: "somebody", Machine: machine, Probe: machine != "",
+		})
+		require.NoError(t, err)
+		return len(made)
+	}
+	require.Equal(t, 2, do("", openflow.ComponentUnload, "", ""))
+	require.Equal(t, 0, do("", openflow.ComponentUnload, "", ""), "a repeat changes nothing")
+	require.Equal(t, 1, do("psi", openflow.ComponentLoad, "", ""))
+	require.Equal(t, []string{"psi LOADED  ", "scale UNLOADED  "}, states())
+
+	require.Equal(t, 1, do("", openflow.ComponentFail, "its image is gone", "m1"), "what is unloaded stays so")
+	require.Equal(t, []string{"psi FAILED its image is gone m1", "scale UNLOADED  "}, states())
+	require.Equal(t, 0, do("", openflow.ComponentLoad, "", "m2"), "another machine has the image")
+	require.Equal(t, 1, do("", openflow.ComponentFail, "for another reason", "m1"))
+	require.Equal(t, 1, do("", openflow.ComponentLoad, "", "m1"))
+	require.Equal(t, []string{"psi LOADED  ", "scale UNLOADED  "}, states())
+
+	// All or nothing: scale cannot be started.
+	_, err := c.ChangeComponents(ctx, openflow.ComponentCall{Provider: acme.Ref(), Event: openflow.ComponentStart, By: "somebody"})
+	requireCode(t, openflow.CodeConflict, err)
+	require.Equal(t, []string{"psi LOADED  ", "scale UNLOADED  "}, states())
+
+	audit, _, err := c.Audit(ctx, catalogue.AuditFilter{ActionContains: "component"})
+	require.NoError(t, err)
+	var said []string
+	for _, e := range audit {
+		require.False(t, e.Time.IsZero())
+		require.Equal(t, "somebody", e.Actor)
+		said = append(said, e.Action+" "+e.Subject+" "+e.Detail)
+	}
+	slices.Sort(said)
+	require.Equal(t, []string{
+		"component/fail psi of acme:1 FAILED → FAILED: for another reason", "component/fail psi of acme:1 LOADED → FAILED: its image is gone",
+		"component/load psi of acme:1 FAILED → LOADED", "component/load psi of acme:1 UNLOADED → LOADED",
+		"component/unload psi of acme:1 LOADED → UNLOADED", "component/unload scale of acme:1 LOADED → UNLOADED",
+	}, said)
 }

@@ -51,7 +51,7 @@ func TestDockerSpyFindsNothing(t *testing.T) {
 	}))
 	t.Cleanup(func() { vacate(t, e, dir) })
 	site := &sdk.Client{URL: e.URL("9999")}
-	_, err := site.AddProvider(t.Context(), "spy", spy(t, e, "9999"), "")
+	_, err := site.RegisterProvider(t.Context(), sdk.Registration{Name: "spy", Place: spy(t, e, "9999")})
 	require.NoError(t, err)
 	said, err := site.Component(t.Context(), "look", "spy")
 	require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestSpyIsNotRunUnisolated(t *testing.T) {
 			}
 			e := env.New(t, options...)
 			site := &sdk.Client{URL: e.URL("9999")}
-			_, err := site.AddProvider(t.Context(), "spy", spy(t, e, "9999"), "")
+			_, err := site.RegisterProvider(t.Context(), sdk.Registration{Name: "spy", Place: spy(t, e, "9999")})
 			seen := filepath.Join(e.Home("9999"), "spied")
 			if !trusted {
 				require.Equal(t, openflow.CodePermission, openflow.CodeOf(err), "%v", err)

@@ -100,10 +100,10 @@ func anotherProvider(t *testing.T, list map[string]*site) {
 		registry := &sdk.Client{URL: s.url}
 		script := filepath.Join(t.TempDir(), "script")
 		require.NoError(t, os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\nexec '%s' \"$@\"\n", env.Acme(t, "1.0.0")), 0o700))
-		_, err := registry.AddProvider(t.Context(), "acme", script, "")
+		_, err := registry.RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: script})
 		require.ErrorContains(t, err, "no image can be made of the program")
 		paths[id] = env.Acme(t, "1.0.0")
-		_, err = registry.AddProvider(t.Context(), "acme", paths[id], "")
+		_, err = registry.RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: paths[id]})
 		require.NoError(t, err)
 	}
 	user := list["9999"].as(t)

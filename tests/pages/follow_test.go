@@ -43,7 +43,7 @@ func TestAddAComponent(t *testing.T) {
 	e := env.New(t, env.Party("9999"), env.Party("10000"), env.Trust("greeters"))
 	for _, id := range e.Parties {
 		site := &sdk.Client{URL: e.URL(id)}
-		added, err := site.AddProvider(t.Context(), "greeters", filepath.Join(dir, "greet", "greet"), "")
+		added, err := site.RegisterProvider(t.Context(), sdk.Registration{Name: "greeters", Place: filepath.Join(dir, "greet", "greet")})
 		require.NoError(t, err)
 		require.Equal(t, []string{"greet"}, added.Components)
 	}
@@ -112,9 +112,9 @@ func TestContainersOfTwoDialects(t *testing.T) {
 			}
 			for _, id := range e.Parties {
 				site := &sdk.Client{URL: e.URL(id)}
-				_, err := site.AddProvider(t.Context(), "toilers", program, "native")
+				_, err := site.RegisterProvider(t.Context(), sdk.Registration{Name: "toilers", Place: program, Dialect: "native"})
 				require.ErrorContains(t, err, `"native" is not a dialect of containers here (use one of fate-flow, toy)`)
-				added, err := site.AddProvider(t.Context(), "toilers", program, "toy")
+				added, err := site.RegisterProvider(t.Context(), sdk.Registration{Name: "toilers", Place: program, Dialect: "toy"})
 				require.NoError(t, err)
 				require.Equal(t, "toy", added.Dialect)
 				list, err := site.Providers(t.Context())

@@ -29,14 +29,14 @@ func TestProgramOfAnotherProvider(t *testing.T) {
 
 	answer := guest.TrySubmit(greeting)
 	require.Contains(t, answer.Message, `no component "greet" at this site`)
-	own, err := registry("9999").AddProvider(t.Context(), "acme", env.Acme(t, "1.0.0"), "")
+	own, err := registry("9999").RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: env.Acme(t, "1.0.0")})
 	require.NoError(t, err)
 	require.Equal(t, []string{"greet", "noop"}, own.Components)
 	require.Equal(t, "ann", own.AddedBy)
 	answer = guest.TrySubmit(greeting)
 	require.Contains(t, answer.Message, `no component "greet" at this site`, "the host lacks it")
 	require.Contains(t, answer.Message, "10000")
-	theirs, err := registry("10000").AddProvider(t.Context(), "acme", env.Acme(t, "2.0.0"), "")
+	theirs, err := registry("10000").RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: env.Acme(t, "2.0.0")})
 	require.NoError(t, err)
 	require.NotEqual(t, own.Digest, theirs.Digest)
 
@@ -75,7 +75,7 @@ func TestProviderInUseAndProgramThatChanges(t *testing.T) {
 	user, parties := e.As(t, "9999"), env.Parties("guest 9999")
 	registry := &sdk.Client{URL: e.URL("9999")}
 	path := env.Acme(t, "1.0.0")
-	_, err := registry.AddProvider(t.Context(), "acme", path, "")
+	_, err := registry.RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: path})
 	require.NoError(t, err)
 	say := by("acme", "noop", "b", openflow.Parameters{"word": "x"})
 	say.DependsOn = []openflow.TaskName{"a"}
@@ -122,7 +122,7 @@ func TestProgramOfAnotherProviderInAPool(t *testing.T) {
 	e.StartWorker(t, "9999", "m1")
 	user := e.As(t, "9999")
 	path := env.Acme(t, "1.0.0")
-	_, err := (&sdk.Client{URL: e.URL("9999")}).AddProvider(t.Context(), "acme", path, "")
+	_, err := (&sdk.Client{URL: e.URL("9999")}).RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: path})
 	require.NoError(t, err)
 	dag := env.DAG(env.Parties("guest 9999"), by("acme", "noop", "b", openflow.Parameters{"word": "x"}))
 	id := user.Submit(dag)
@@ -141,7 +141,7 @@ func TestProgramOfAnotherProviderInAPool(t *testing.T) {
 func TestProgramThatChangesWhileItRuns(t *testing.T) {
 	e := env.New(t, env.Trust("acme"), env.Party("9999"))
 	path := env.Acme(t, "1.0.0")
-	_, err := (&sdk.Client{URL: e.URL("9999")}).AddProvider(t.Context(), "acme", path, "")
+	_, err := (&sdk.Client{URL: e.URL("9999")}).RegisterProvider(t.Context(), sdk.Registration{Name: "acme", Place: path})
 	require.NoError(t, err)
 	user := e.As(t, "9999")
 	while := filepath.Join(t.TempDir(), "while")

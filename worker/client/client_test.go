@@ -231,7 +231,7 @@ func TestCheckURL(t *testing.T) {
 func TestProvider(t *testing.T) {
 	s := newSite(t)
 	want := openflow.ProviderRecord{
-		Name: "acme", Version: "1.0+b", Kind: openflow.ProviderProgram, Place: "/opt/acme", Digest: "sha256:1", Dialect: "toy", Enabled: true, AddedBy: "ann",
+		Name: "acme", Version: "1.0+b", Kind: openflow.ProviderProgram, Place: "/opt/acme", Digest: "sha256:1", Dialect: "toy", AddedBy: "ann",
 		AddedAt: time.UnixMilli(1_700_000_000_000).UTC(),
 	}
 	require.NoError(t, s.rows.AddProvider(t.Context(), want, nil))

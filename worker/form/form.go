@@ -154,8 +154,8 @@ type Provider struct {
 	Kind    openflow.ProviderKind `json:"kind,omitzero"`
 	Place   string                `json:"place,omitzero"`
 	Digest  string                `json:"digest,omitzero"`
+	Archive string                `json:"archive,omitzero"`
 	Dialect openflow.Dialect      `json:"dialect,omitzero"`
-	Enabled bool                  `json:"enabled,omitzero"`
 	AddedBy string                `json:"added_by,omitzero"`
 	AddedAt time.Time             `json:"added_at,omitzero"`
 }

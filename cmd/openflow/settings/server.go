@@ -16,6 +16,8 @@ type Server struct {
 	Party string `flag:"party" required:"openflow server --party 9999" help:"party ID of this site"`
 	Home  string `flag:"home" default:"~/.openflow" help:"folder of this node"`
 
+	ComponentsFolder string `flag:"components-folder" default:"none" help:"folder whose programs and archives of images are registered at the start"`
+
 	Listen  `title:"Where it listens"`
 	Access  `title:"Who may do what"`
 	Running `title:"How tasks run"`

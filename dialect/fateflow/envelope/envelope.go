@@ -27,6 +27,9 @@ type Answer struct {
 	JobID openflow.JobID
 }
 
+// Done is an answer without data that says what was done in its message.
+type Done struct{ Message string }
+
 // Bare is data without an envelope, for the two routes that answer so.
 //
 // Spec: fate-flow-api §0.3 (last paragraph).
@@ -85,6 +88,8 @@ func (w Writer) JSON(h reply.Handler) http.HandlerFunc {
 		e := wire.Envelope{Code: wire.Success, Message: "success"}
 		switch d := data.(type) {
 		case nil:
+		case Done:
+			e.Message = d.Message
 		case Bare:
 			var b json.RawMessage
 			if b, err = encode(d.Data); err == nil {

@@ -71,6 +71,10 @@ func (a *api) routes(r chi.Router) {
 	get("/table/query", a.queryTable)
 	post("/table/delete", a.deleteTable)
 
+	post("/provider/register", a.registerProvider)
+	get("/provider/query", a.queryProviders)
+	post("/provider/delete", a.deleteProviders)
+
 	get("/site/info/query", a.siteInfo)
 	get("/server/fateflow", a.serverInfo)
 

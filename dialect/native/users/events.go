@@ -127,6 +127,12 @@ func (s *stream) step(wait time.Duration) (done bool, err error) {
 	case err != nil:
 		return false, err
 	}
+	if e.Component != "" {
+		if s.job.id != "" {
+			return false, nil
+		}
+		return false, s.send(e)
+	}
 	if shown, err := s.shows(job{e.Scheduler, e.Job}); err != nil || !shown {
 		return false, err
 	}
@@ -193,7 +199,10 @@ func (s *stream) ended() (bool, error) {
 
 func (s *stream) send(e openflow.Event) error {
 	kind := wire.EventJob
-	if e.Task != "" {
+	switch {
+	case e.Component != "":
+		kind = wire.EventComponent
+	case e.Task != "":
 		kind = wire.EventTask
 	}
 	data, err := json.Marshal(encodeEvent(e))
@@ -236,8 +245,9 @@ func encodeEvent(e openflow.Event) wire.EventRow {
 	row := wire.EventRow{
 		Scheduler: string(e.Scheduler), JobID: string(e.Job), Role: string(e.Party.Role), PartyID: string(e.Party.ID), TaskName: string(e.Task), TaskVersion: e.Version,
 		Status: e.Status, Reason: e.Reason, Progress: e.Progress, Time: wire.Millis(e.At),
+		Component: e.Component, Provider: e.Provider,
 	}
-	if e.Task == "" && e.Status != "" {
+	if e.Task == "" && e.Component == "" && e.Status != "" {
 		row.Status = wire.ClientStatus(openflow.JobStatus(e.Status))
 	}
 	return row

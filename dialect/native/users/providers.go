@@ -1,44 +1,50 @@
 package users
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 
 	"openflow"
 	"openflow/sdk/wire"
 	"openflow/server/reply"
+	"openflow/site/registry"
 )
 
 // Provider is a provider of components as the application layer shows it.
 type Provider struct {
-	Name       string   `json:"name"`
-	Version    string   `json:"version"`
-	Kind       string   `json:"kind"` // built-in or program
-	Program    string   `json:"program"`
-	Digest     string   `json:"digest"`
-	Dialect    string   `json:"dialect"` // that its containers speak
-	Enabled    bool     `json:"enabled"`
-	AddedBy    string   `json:"added_by"`
-	AddedAt    *int64   `json:"added_at"`
-	Components []string `json:"components,omitempty"` // in show and add
+	Name       string      `json:"name"`
+	Version    string      `json:"version"`
+	Kind       string      `json:"kind"`              // built-in, program or image
+	Place      string      `json:"place"`             // path of the program or archive, or reference of the image
+	Digest     string      `json:"digest"`            // of the program; of an image its ID
+	Archive    string      `json:"archive,omitempty"` // digest of the file that an image is loaded from
+	Dialect    string      `json:"dialect"`           // that its containers speak
+	AddedBy    string      `json:"added_by"`
+	AddedAt    *int64      `json:"added_at"`
+	Components []Component `json:"components"` // without their descriptions
 }
 
-func encodeProvider(p openflow.ProviderRecord, components []openflow.ComponentRecord) Provider {
+func (a *api) encodeProvider(p openflow.ProviderRecord, components []openflow.ComponentRecord) Provider {
 	out := Provider{
-		Name: p.Name, Version: p.Version, Kind: string(p.Kind), Program: p.Place, Digest: p.Digest, Dialect: string(p.Dialect),
-		Enabled: p.Enabled, AddedBy: p.AddedBy, AddedAt: wire.Millis(p.AddedAt),
+		Name: p.Name, Version: p.Version, Kind: string(p.Kind), Place: p.Place, Digest: p.Digest, Archive: p.Archive, Dialect: string(p.Dialect),
+		AddedBy: p.AddedBy, AddedAt: wire.Millis(p.AddedAt), Components: []Component{},
 	}
 	for _, c := range components {
-		out.Components = append(out.Components, c.Name)
+		out.Components = append(out.Components, a.encodeComponent(c, false))
 	}
 	return out
 }
 
 func (a *api) listProviders(r *http.Request) (any, error) {
 	list, err := a.Providers.List(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	standings, err := a.Providers.Standings(r.Context())
 	out := make([]Provider, len(list))
 	for i, p := range list {
-		out[i] = encodeProvider(p, nil)
+		out[i] = a.encodeProvider(p, standings[p.Ref()])
 	}
 	return out, err
 }
@@ -61,72 +67,118 @@ func (a *api) showProvider(r *http.Request) (any, error) {
 		return nil, err
 	}
 	p, components, err := a.Providers.Show(r.Context(), text)
-	return encodeProvider(p, components), err
+	return a.encodeProvider(p, components), err
 }
 
 // ProviderChange is the body of the routes that change the registry.
 type ProviderChange struct {
-	Name      string `json:"name,omitempty"`      // in add: whose the program is
-	Program   string `json:"program,omitempty"`   // in add: its path
-	Dialect   string `json:"dialect,omitempty"`   // in add: what its containers speak; empty: the usual
-	Provider  string `json:"provider,omitempty"`  // name:version
-	Component string `json:"component,omitempty"` // in default
+	Place        string            `json:"place,omitempty"`        // in register and check: a whole path, or the reference of an image
+	Name         string            `json:"name,omitempty"`         // whose it must be; empty: whoever it says
+	Version      string            `json:"version,omitempty"`      // likewise
+	Dialect      string            `json:"dialect,omitempty"`      // what its containers speak; empty: the usual
+	Descriptions []json.RawMessage `json:"descriptions,omitempty"` // of components, given beside an image
+	Provider     string            `json:"provider,omitempty"`     // name:version
+	Component    string            `json:"component,omitempty"`    // of that provider; in load and unload empty: all that it has
 }
+
+// maxPlace is how many bytes a path or a reference may have.
+const maxPlace = 4 << 10
 
 func decodeChange(r *http.Request) (ProviderChange, error) {
 	var b ProviderChange
 	if err := reply.Decode(r, &b); err != nil {
 		return b, err
 	}
-	for name, text := range map[string]string{"name": b.Name, "dialect": b.Dialect, "provider": b.Provider, "component": b.Component} {
+	for name, text := range map[string]string{"name": b.Name, "version": b.Version, "dialect": b.Dialect, "provider": b.Provider, "component": b.Component} {
 		if err := wire.CheckText(name, text, maxReference); err != nil {
 			return b, err
 		}
 	}
-	return b, nil
+	return b, wire.CheckText("place", b.Place, maxPlace)
 }
 
-// addProvider registers a program of this node's machine.
-func (a *api) addProvider(r *http.Request) (any, error) {
+// registration reads what is to be registered or held against the contract.
+func registration(r *http.Request) (registry.Registration, error) {
 	b, err := decodeChange(r)
-	if err != nil {
-		return nil, err
+	if err == nil && b.Place == "" {
+		err = openflow.Errorf(openflow.CodeInvalid, "invalid request: missing place")
 	}
-	p, components, err := a.Providers.Add(r.Context(), b.Name, b.Program, openflow.Dialect(b.Dialect), r.Header.Get(wire.UserHeader))
-	if err != nil {
-		return nil, err
-	}
-	return encodeProvider(p, components), a.Audit(r, "provider", p.Ref().String()+" "+p.Place+" "+p.Digest+" "+string(p.Dialect))
+	return registry.Registration{
+		What: b.Place, Name: b.Name, Version: b.Version, Dialect: openflow.Dialect(b.Dialect), Descriptions: b.Descriptions,
+		User: r.Header.Get(wire.UserHeader),
+	}, err
 }
 
-func (a *api) changeProvider(r *http.Request, do func(provider string) (openflow.ProviderRecord, error)) (any, error) {
-	b, err := decodeChange(r)
+// registerProvider registers a program, archive or image of this node's machine.
+func (a *api) registerProvider(r *http.Request) (any, error) {
+	n, err := registration(r)
 	if err != nil {
 		return nil, err
 	}
-	p, err := do(b.Provider)
+	p, components, err := a.Providers.Register(r.Context(), n)
 	if err != nil {
 		return nil, err
 	}
-	return encodeProvider(p, nil), a.Audit(r, "provider", p.Ref().String()+" "+p.Digest)
+	return a.encodeProvider(p, components), a.Audit(r, "provider", p.Ref().String()+" "+p.Place+" "+p.Digest+" "+string(p.Dialect))
+}
+
+// checkComponent holds an image against the contract.
+func (a *api) checkComponent(r *http.Request) (any, error) {
+	n, err := registration(r)
+	if err != nil {
+		return nil, err
+	}
+	found, err := a.Providers.Hold(r.Context(), n)
+	return encodeFindings(found), err
 }
 
 func (a *api) removeProvider(r *http.Request) (any, error) {
-	return a.changeProvider(r, func(provider string) (openflow.ProviderRecord, error) {
-		return a.Providers.Remove(r.Context(), provider)
-	})
+	b, err := decodeChange(r)
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.Providers.Remove(r.Context(), b.Provider, r.Header.Get(wire.UserHeader))
+	if err != nil {
+		return nil, err
+	}
+	return a.encodeProvider(p, nil), a.Audit(r, "provider", p.Ref().String()+" "+p.Digest)
 }
 
-func (a *api) enableProvider(r *http.Request) (any, error) {
-	return a.changeProvider(r, func(provider string) (openflow.ProviderRecord, error) {
-		return a.Providers.Enable(r.Context(), provider, true)
-	})
+// ComponentChange is a change of how a component stands.
+type ComponentChange struct {
+	Component string `json:"component"`
+	Provider  string `json:"provider"` // name:version
+	From      string `json:"from"`
+	To        string `json:"to"`
+	Reason    string `json:"reason,omitempty"`
+	Time      *int64 `json:"time"`
 }
 
-func (a *api) disableProvider(r *http.Request) (any, error) {
-	return a.changeProvider(r, func(provider string) (openflow.ProviderRecord, error) {
-		return a.Providers.Enable(r.Context(), provider, false)
-	})
+func (a *api) loadComponent(r *http.Request) (any, error) {
+	return a.changeComponent(r, a.Providers.Load)
+}
+
+func (a *api) unloadComponent(r *http.Request) (any, error) {
+	return a.changeComponent(r, a.Providers.Unload)
+}
+
+// changeComponent changes how components stand. The catalogue audits that itself.
+func (a *api) changeComponent(
+	r *http.Request, do func(ctx context.Context, component, provider, user string) ([]openflow.ComponentChange, error),
+) (any, error) {
+	b, err := decodeChange(r)
+	if err != nil {
+		return nil, err
+	}
+	if b.Component == "" && b.Provider == "" {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "invalid request: missing component or provider")
+	}
+	made, err := do(r.Context(), b.Component, b.Provider, r.Header.Get(wire.UserHeader))
+	out := make([]ComponentChange, len(made))
+	for i, c := range made {
+		out[i] = ComponentChange{c.Component, c.Provider.String(), string(c.From), string(c.To), c.Reason, wire.Millis(c.At)}
+	}
+	return out, err
 }
 
 // Component is a component of one provider, as the application layer shows it.
@@ -134,20 +186,33 @@ type Component struct {
 	Name        string          `json:"name"`
 	Provider    string          `json:"provider"` // name:version
 	Default     bool            `json:"default"`  // it serves jobs that name no provider
+	Runtime     string          `json:"runtime"`  // of this node
+	State       string          `json:"state"`
+	Reason      string          `json:"reason,omitempty"`  // why it has failed
+	Machine     string          `json:"machine,omitempty"` // that has found so
+	Since       *int64          `json:"since"`
 	Description json.RawMessage `json:"description,omitempty"`
+}
+
+func (a *api) encodeComponent(c openflow.ComponentRecord, isDefault bool) Component {
+	at := c.Standing
+	return Component{
+		Name: c.Name, Provider: c.Provider.String(), Default: isDefault, Runtime: a.About().Runtime,
+		State: string(at.State), Reason: at.Reason, Machine: at.Machine, Since: wire.Millis(at.Since), Description: c.Description,
+	}
 }
 
 func (a *api) listComponents(r *http.Request) (any, error) {
 	list, err := a.Providers.Offers(r.Context())
 	out := make([]Component, len(list))
 	for i, o := range list {
-		out[i] = Component{Name: o.Name, Provider: o.Provider.String(), Default: o.Default}
+		out[i] = a.encodeComponent(o.ComponentRecord, o.Default)
 	}
 	return out, err
 }
 
-// showComponent gives the whole description of a component: of the provider that is asked for, or else of the one that serves
-// jobs which name none.
+// showComponent gives the whole description of a component, whether jobs may use it or not: of the provider that is asked for, or
+// else of the one that serves jobs which name none.
 func (a *api) showComponent(r *http.Request) (any, error) {
 	name, err := reference(r, "component")
 	if err != nil {
@@ -158,7 +223,7 @@ func (a *api) showComponent(r *http.Request) (any, error) {
 		return nil, err
 	}
 	o, err := a.Providers.Offer(r.Context(), name, provider)
-	return Component{Name: o.Name, Provider: o.Provider.String(), Default: o.Default, Description: o.Description}, err
+	return a.encodeComponent(o.ComponentRecord, o.Default), err
 }
 
 // preferProvider says which provider serves a component where the job names none.

@@ -41,11 +41,15 @@ type Finding struct {
 
 // examine looks at everything that can be wrong with this node. It takes as long as the slowest peer.
 func (a *api) examine(r *http.Request) (any, error) {
-	list := []Finding{}
-	for _, f := range a.Examine(r.Context()) {
-		list = append(list, Finding{Name: f.Check, Status: string(f.Verdict), Detail: f.Detail, Remedy: f.Remedy})
+	return encodeFindings(a.Examine(r.Context())), nil
+}
+
+func encodeFindings(found []openflow.Finding) []Finding {
+	list := make([]Finding, len(found))
+	for i, f := range found {
+		list[i] = Finding{Name: f.Check, Status: string(f.Verdict), Detail: f.Detail, Remedy: f.Remedy}
 	}
-	return list, nil
+	return list
 }
 
 // Site is a peer as the application layer shows it.

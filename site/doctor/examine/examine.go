@@ -156,12 +156,12 @@ func (s *Site) quota(ctx context.Context, p *doctor.Peer) {
 	}
 }
 
-func (s *Site) examineMachine(context.Context) []openflow.Finding {
+func (s *Site) examineMachine(ctx context.Context) []openflow.Finding {
 	space := s.space()
 	info, stored, err := s.storedKey()
 	return []openflow.Finding{
 		doctor.Home(s.Home.Format, home.Format), doctor.OwnKey(info, stored, s.PublicKey, err), doctor.Disk(space), doctor.Inodes(space),
-		doctor.Sync(doctor.WriteFile(s.Home.Dir)), doctor.Components(s.Programs.BuiltIn.Place, s.Programs.Verify(s.Programs.BuiltIn)),
+		doctor.Sync(doctor.WriteFile(s.Home.Dir)), doctor.Components(s.Programs.BuiltIn.Place, s.Programs.Verify(ctx, s.Programs.BuiltIn)),
 		s.examinePolicy(),
 		doctor.Kept(doctor.Retention{
 			Workflows: s.Keep.Workflows, Jobs: s.Keep.Jobs, Logs: s.Keep.Logs,
@@ -179,7 +179,7 @@ func (s *Site) examineProviders(ctx context.Context) []openflow.Finding {
 	wrong, exposed := map[openflow.ProviderRef]error{}, map[openflow.ProviderRef]bool{}
 	for _, p := range known {
 		if p.Kind != openflow.ProviderBuiltIn {
-			wrong[p.Ref()], exposed[p.Ref()] = s.Programs.Verify(p), s.Programs.Exposed(p)
+			wrong[p.Ref()], exposed[p.Ref()] = s.Programs.Verify(ctx, p), s.Programs.Exposed(p)
 		}
 	}
 	return doctor.Providers(wrong, exposed)

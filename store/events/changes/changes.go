@@ -42,6 +42,11 @@ func (c Rows) tellTask(ctx context.Context, k openflow.TaskKey, status openflow.
 	})
 }
 
+// TellComponent tells that a component stands otherwise.
+func (c Rows) TellComponent(ctx context.Context, o openflow.ComponentChange) {
+	c.tell(ctx, openflow.Event{Component: o.Component, Provider: o.Provider.String(), Status: string(o.To), Reason: o.Reason})
+}
+
 // tellRow tells how the job stands, where the call does not say what has changed.
 func (c Rows) tellRow(ctx context.Context, k openflow.JobKey) {
 	if j, err := c.Job(ctx, k); err == nil {

@@ -195,10 +195,12 @@ type entry struct {
 	Status    string            `json:"status,omitempty"`
 	Reason    string            `json:"reason,omitempty"`
 	Progress  *int              `json:"progress,omitempty"`
+	Component string            `json:"component,omitempty"`
+	Provider  string            `json:"provider,omitempty"`
 }
 
 func encode(e openflow.Event) ([]byte, error) {
-	b, err := json.Marshal(entry{e.At, e.Scheduler, e.Job, e.Party.Role, e.Party.ID, e.Task, e.Version, e.Status, e.Reason, e.Progress})
+	b, err := json.Marshal(entry{e.At, e.Scheduler, e.Job, e.Party.Role, e.Party.ID, e.Task, e.Version, e.Status, e.Reason, e.Progress, e.Component, e.Provider})
 	if err != nil {
 		return nil, openflow.Errorf(openflow.CodeInvalid, "event of job %s cannot be encoded: %w", e.Job, err)
 	}
@@ -213,6 +215,6 @@ func decode(text string) (openflow.Event, error) {
 	}
 	return openflow.Event{
 		At: n.At, Scheduler: n.Scheduler, Job: n.Job, Party: openflow.Party{Role: n.Role, ID: n.Party}, Task: n.Task, Version: n.Version,
-		Status: n.Status, Reason: n.Reason, Progress: n.Progress,
+		Status: n.Status, Reason: n.Reason, Progress: n.Progress, Component: n.Component, Provider: n.Provider,
 	}, nil
 }

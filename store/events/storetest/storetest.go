@@ -108,6 +108,7 @@ func testOrder(t *testing.T, h Harness) {
 		Scheduler: "10000",
 		At:        time.UnixMilli(1700000000123).UTC(), Job: "202601021504050000000", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"},
 		Task: "psi_0", Version: 2, Status: "failed", Reason: "exit code 1:\n\"größer\"", Progress: &percent,
+		Component: "psi", Provider: "acme:1",
 	}
 	require.NoError(t, s.Publish(t.Context(), whole))
 	publish(t, s, 0, 50)

@@ -1,0 +1,49 @@
+package driver
+
+import (
+	"context"
+
+	"openflow"
+)
+
+// Image is an image that a runtime has, whoever made it.
+type Image struct {
+	ID         string            // "sha256:…" of its configuration, which names its layers by hash; Spec.Image takes it
+	Entrypoint []string          // what it runs, before any arguments
+	Command    []string          // the arguments where none are given
+	Labels     map[string]string // that its maker has given to it
+	Volumes    []string          // folders for which it wants a disk of its own
+	OS, Arch   string            // in Go's words
+	Bytes      int64             // of its files
+}
+
+// Images are the images of a runtime. A runtime that runs none embeds [NoImages].
+type Images interface {
+	// Image finds what an ID or a reference names. Errors: CodeNotFound (the runtime does not have it), CodeInvalid (it is no
+	// name of an image, or the runtime runs none), CodeUnavailable.
+	Image(ctx context.Context, name string) (Image, error)
+
+	// LoadArchive gives the runtime the one image of an archive, unless it has it. The archive is the file at that path: what
+	// "docker save" writes, or an OCI layout in a tar. All of it is compared with the hashes that it names. No tag of it is
+	// taken over. Errors: CodeInvalid (it is no such archive, is damaged, or is for another machine).
+	LoadArchive(ctx context.Context, archive string) (Image, error)
+
+	// PullImage has the runtime fetch what a reference names from its registry. Errors: CodeNotFound, CodeUnavailable.
+	PullImage(ctx context.Context, reference string) (Image, error)
+}
+
+// NoImages is what a runtime answers that starts programs of its machine and no images.
+type NoImages struct{ Runtime string }
+
+func (n NoImages) refuse() (Image, error) {
+	return Image{}, openflow.Errorf(openflow.CodeInvalid, "the %s runtime runs no images", n.Runtime).WithHint("use --runtime docker")
+}
+
+// Image implements Images.
+func (n NoImages) Image(context.Context, string) (Image, error) { return n.refuse() }
+
+// LoadArchive implements Images.
+func (n NoImages) LoadArchive(context.Context, string) (Image, error) { return n.refuse() }
+
+// PullImage implements Images.
+func (n NoImages) PullImage(context.Context, string) (Image, error) { return n.refuse() }

@@ -1,0 +1,172 @@
+package programs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"openflow"
+	"openflow/runtime/driver"
+)
+
+// restoreWithin is how long an archive may take to be given to the runtime, or an image to be pulled.
+const restoreWithin = 10 * time.Minute
+
+// Inspect looks at what is to be registered: the path of a program, the path of an image's archive, or the reference of an
+// image. A reference that the runtime does not have is pulled. What is missing in the record is said by the program itself.
+// Errors: CodeInvalid (it is none of these, or the runtime runs no images), CodeNotFound and CodeUnavailable (no such image).
+func (p *Programs) Inspect(ctx context.Context, what string) (openflow.ProviderRecord, driver.Image, error) {
+	r := openflow.ProviderRecord{Kind: openflow.ProviderImage, Place: what}
+	if !filepath.IsAbs(what) {
+		img, err := p.named(ctx, what)
+		r.Digest = img.ID
+		return r, img, err
+	}
+	if err := checkPath(what); err != nil {
+		return r, driver.Image{}, err
+	}
+	archive, err := isTar(what)
+	if err != nil {
+		return r, driver.Image{}, unusable(what, anArchive, err)
+	}
+	if !archive {
+		r.Kind = openflow.ProviderProgram
+		r.Place, r.Digest, err = Inspect(what)
+		return r, driver.Image{}, err
+	}
+	if r.Place, r.Archive, err = inspect(what, anArchive); err != nil {
+		return r, driver.Image{}, err
+	}
+	img, err := p.Images.LoadArchive(ctx, r.Place)
+	r.Digest = img.ID
+	return r, img, err
+}
+
+// named finds an image that the runtime has under that reference, or fetches it.
+func (p *Programs) named(ctx context.Context, reference string) (driver.Image, error) {
+	img, err := p.Images.Image(ctx, reference)
+	if openflow.CodeOf(err) != openflow.CodeNotFound {
+		return img, err
+	}
+	limited, cancel := context.WithTimeout(ctx, restoreWithin)
+	defer cancel()
+	img, pulled := p.Images.PullImage(limited, reference)
+	if pulled == nil || ctx.Err() != nil {
+		return img, pulled
+	}
+	return img, openflow.Errorf(openflow.CodeNotFound, "machine %s has no image %s, and it cannot be had: %w", p.Machine, openflow.Cut(reference, maxReference), pulled).
+		WithHint("load or pull it there first; or register its archive, by the path of a file")
+}
+
+// maxReference is how many bytes of a reference a message repeats.
+const maxReference = 200
+
+// isTar reports whether a file is a tar, which no program is.
+func isTar(path string) (yes bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return false, err
+	}
+	const at, magic = 257, "ustar"
+	text := make([]byte, len(magic))
+	if _, err := f.ReadAt(text, at); err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	return string(text) == magic, nil
+}
+
+// ready finds the image of a provider in the runtime. Its ID is the digest of its configuration, which names its layers by
+// hash. So an image of that ID is what was registered, whatever names it has, and the ID is what runs are started with. One
+// that the runtime has lost is brought back.
+func (p *Programs) ready(ctx context.Context, r openflow.ProviderRecord) (driver.Image, error) {
+	img, err := p.Images.Image(ctx, r.Digest)
+	if openflow.CodeOf(err) == openflow.CodeNotFound {
+		img, err = p.restore(ctx, r)
+	}
+	if err != nil {
+		return img, err
+	}
+	if img.ID != r.Digest {
+		return img, p.changed(r, img.ID)
+	}
+	return img, p.allow(r)
+}
+
+// restore goes on when the caller gives up: a large archive takes longer than a run waits, and the next attempt finds it done.
+func (p *Programs) restore(ctx context.Context, r openflow.ProviderRecord) (driver.Image, error) {
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreWithin)
+	defer cancel()
+	p.bringing.Lock()
+	defer p.bringing.Unlock()
+	if img, err := p.Images.Image(limited, r.Digest); openflow.CodeOf(err) != openflow.CodeNotFound {
+		return img, err // another caller has
+	}
+	if r.Archive == "" {
+		img, err := p.Images.PullImage(limited, r.Place)
+		if err != nil {
+			return img, p.lacks(r, err)
+		}
+		return img, nil
+	}
+	if err := p.verifyArchive(r); err != nil {
+		return driver.Image{}, err
+	}
+	return p.Images.LoadArchive(limited, r.Place)
+}
+
+// verifyArchive compares the file that an image is loaded from with what was registered.
+func (p *Programs) verifyArchive(r openflow.ProviderRecord) error {
+	digest, err := p.files.digest(r.Place, anArchive)
+	switch {
+	case err != nil:
+		return p.lacks(r, err)
+	case digest != r.Archive:
+		of := r
+		of.Digest = r.Archive
+		return p.changed(of, digest)
+	}
+	return closed(r.Place, anArchive)
+}
+
+func (p *Programs) verifyImage(ctx context.Context, r openflow.ProviderRecord) error {
+	_, err := p.Images.Image(ctx, r.Digest)
+	switch {
+	case openflow.CodeOf(err) == openflow.CodeNotFound && r.Archive == "":
+		return p.lacks(r, err)
+	case err != nil && openflow.CodeOf(err) != openflow.CodeNotFound:
+		return err
+	case r.Archive != "":
+		return p.verifyArchive(r) // which it is loaded from again where the runtime lacks it
+	}
+	return p.allow(r)
+}
+
+// thing is what a provider has, for people.
+func thing(r openflow.ProviderRecord) string {
+	switch {
+	case r.Kind != openflow.ProviderImage:
+		return "the program"
+	case r.Archive != "":
+		return "the archive of the image"
+	}
+	return "the image"
+}
+
+// hintOf says how a machine gets what it lacks.
+func hintOf(r openflow.ProviderRecord) string {
+	if r.Kind == openflow.ProviderImage && r.Archive == "" {
+		return "load or pull it there; its ID is " + r.Digest
+	}
+	digest := r.Digest
+	if r.Archive != "" {
+		digest = r.Archive
+	}
+	return "put the registered file there; its digest is " + digest
+}

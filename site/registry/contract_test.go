@@ -1,0 +1,76 @@
+package registry
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/runtime/driver"
+)
+
+// keeps is a script that keeps the contract.
+const keeps = `
+case "$1" in list) ;; desc) [ "$3" = psi ] || [ "$3" = scale ] || exit 4 ;; *) exit 2 ;; esac
+`
+
+// An image is held against the contract point by point; each script breaks one.
+func TestHoldingAgainstTheContract(t *testing.T) {
+	g, s := stocked(t)
+	said := func(i *driver.Image) { i.Labels = map[string]string{contractLabel: "1"} }
+	for name, tc := range map[string]struct {
+		script string
+		change func(*driver.Image)
+		broken map[string]string // what is said, by point
+	}{
+		"all holds":     {keeps + of("acme", "1"), said, nil},
+		"no version":    {keeps + of("acme", "1"), func(*driver.Image) {}, map[string]string{"contract version": "1 is meant"}},
+		"a later one":   {keeps + of("acme", "1"), func(i *driver.Image) { i.Labels = map[string]string{contractLabel: "2"} }, map[string]string{"contract version": `made for version "2"`}},
+		"takes all":     {of("acme", "1") + "\nexit 0", said, map[string]string{"unknown commands": "exit code 0", "unknown components": "exit code 0", "runs without configuration": "exit code 0"}},
+		"hangs":         {strings.Replace(keeps, "*) exit 2", "run) sleep 600 ;; *) exit 2", 1) + of("acme", "1"), said, map[string]string{"runs without configuration": "has not ended"}},
+		"volumes":       {keeps + of("acme", "1"), func(i *driver.Image) { said(i); i.Volumes = []string{"/data"} }, map[string]string{"files": "/data", "description": "it wants volumes"}},
+		"nothing":       {keeps, func(i *driver.Image) { said(i); i.Entrypoint = nil }, map[string]string{"entry point": "neither an entry point", "description": "neither an entry point"}},
+		"describes not": {"exit 3", said, map[string]string{"description": "exit status 3"}},
+		"fickle":        {keeps + strings.Replace(of("acme", "1"), "for tests", `'$(date +%N)'`, 1), said, map[string]string{"same answers": "another way"}},
+		"another's":     {keeps + of("openflow", "7"), said, map[string]string{"provider": "stands for the built-in provider"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "hangs" {
+				within(t, 5*time.Second)
+			}
+			id := "sha256:" + name
+			s.has(t, name, id, tc.script, tc.change)
+			before, err := g.List(t.Context())
+			require.NoError(t, err)
+			found, err := g.Hold(t.Context(), Registration{What: name})
+			require.NoError(t, err)
+			require.Greater(t, len(found), 4)
+			broken := map[string]string{}
+			for _, f := range found {
+				require.Equal(t, f.Verdict == openflow.VerdictOK, f.Remedy == "", "%+v", f)
+				if f.Verdict != openflow.VerdictOK {
+					broken[f.Check] = f.Detail
+				}
+			}
+			require.Len(t, broken, len(tc.broken), "%v", broken)
+			for point, says := range tc.broken {
+				require.Contains(t, broken[point], says)
+			}
+			after, err := g.List(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, before, after, "nothing is registered")
+		})
+	}
+	found, err := g.Hold(t.Context(), Registration{What: "gone:1"})
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Contains(t, found[0].Detail, "has no image gone:1")
+
+	found, err = g.Hold(t.Context(), Registration{What: program(t, keeps+of("acme", "1"))})
+	require.NoError(t, err)
+	for _, f := range found {
+		require.Equal(t, openflow.VerdictOK, f.Verdict, "%+v", f)
+	}
+}

@@ -1,0 +1,226 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"openflow"
+	"openflow/runtime/driver"
+)
+
+// Registration is what is to be registered, and what is said of it besides.
+type Registration struct {
+	// What is the whole path of a program or of an image's archive, on this machine, or the reference of an image.
+	What string
+	// Name and Version are whose it must say to be; empty: whoever it says. What cannot say so itself is of these.
+	Name, Version string
+	Dialect       openflow.Dialect // of its containers; empty: the usual one
+	// Descriptions are given beside an image, which is not asked for those components then.
+	Descriptions []json.RawMessage
+	User         string
+}
+
+// Register registers a program or an image, for as long as it stays as it is. It is run to describe itself where its tasks will
+// run, and isolated as they are; twice, because a description that changes says nothing. The same again changes nothing. Errors:
+// CodeInvalid (what is named, what it says, or the dialect), CodeConflict (the provider has something else in that version, or
+// this in another dialect, or it described itself otherwise), CodePermission (nothing would isolate it), CodeNotFound and
+// CodeUnavailable (the image cannot be had).
+func (g *Registry) Register(ctx context.Context, n Registration) (openflow.ProviderRecord, []openflow.ComponentRecord, error) {
+	r, said, err := g.examine(ctx, n)
+	if err != nil {
+		return r, nil, err
+	}
+	if err := g.believe(ctx, n, r); err != nil {
+		return r, nil, err
+	}
+	before, err := g.Rows.Components(ctx, r.Name, r.Version)
+	if err != nil {
+		return r, nil, err
+	}
+	if err := g.Rows.AddProvider(ctx, r, said.Components); err != nil {
+		return r, nil, err
+	}
+	if r, err = g.Rows.Provider(ctx, r.Name, r.Version); err != nil {
+		return r, nil, err
+	}
+	list, err := g.Rows.Components(ctx, r.Name, r.Version)
+	if err == nil && len(before) == 0 {
+		for _, c := range list {
+			g.tell(ctx, openflow.ComponentChange{Component: c.Name, Provider: c.Provider, To: c.Standing.State, By: "user " + n.User, At: c.Standing.Since})
+		}
+	}
+	return r, list, err
+}
+
+// examine looks at what is to be registered, and has it describe itself.
+func (g *Registry) examine(ctx context.Context, n Registration) (openflow.ProviderRecord, Description, error) {
+	r := openflow.ProviderRecord{}
+	if n.Name != "" {
+		if err := openflow.CheckIdentifier("provider", n.Name); err != nil {
+			return r, Description{}, err
+		}
+	}
+	speaks, err := g.Speaks(n.Dialect)
+	if err != nil {
+		return r, Description{}, err
+	}
+	r, img, err := g.Machine.Inspect(ctx, n.What)
+	if err != nil {
+		return r, Description{}, err
+	}
+	r.Name, r.Version, r.Dialect, r.AddedBy = n.Name, n.Version, speaks, n.User
+	p, err := g.questions(r, img, n)
+	if err != nil {
+		return r, Description{}, err
+	}
+	said, err := p.all(ctx)
+	if err != nil {
+		return r, said, err
+	}
+	again, err := p.all(ctx)
+	if err != nil {
+		return r, said, err
+	}
+	if what := differs(said, again); what != "" {
+		return r, said, refused(r.Place, "%s in another way when it was asked a second time", what)
+	}
+	r.Name, r.Version = said.Provider.Name, said.Provider.Version
+	return r, said, nil
+}
+
+// differs names what two descriptions do not have in common; empty: they are the same.
+func differs(a, b Description) string {
+	if a.Provider != b.Provider || len(a.Components) != len(b.Components) {
+		return "it describes its components"
+	}
+	for i, c := range a.Components {
+		if c.Name != b.Components[i].Name || !bytes.Equal(c.Description, b.Components[i].Description) {
+			return fmt.Sprintf("it describes component %q", c.Name)
+		}
+	}
+	return ""
+}
+
+// questions are what is asked, and what is known without. An image has an entry point, which answers. One without, as they are
+// made for FATE-Flow, names its components in labels.
+//
+// Spec: fate-flow-api §1.6, §3.3.2.
+func (g *Registry) questions(r openflow.ProviderRecord, img driver.Image, n Registration) (asking, error) {
+	p := asking{on: g.Machine, of: r}
+	if r.Kind != openflow.ProviderImage {
+		return p, nil
+	}
+	if len(img.Volumes) > 0 {
+		return p, refused(r.Place, "it wants volumes, and containers have none: %s", strings.Join(img.Volumes, ", "))
+	}
+	p.labelled = labelled(img.Labels)
+	if len(n.Descriptions) > 0 {
+		p.given = map[string]json.RawMessage{}
+		for _, text := range n.Descriptions {
+			name, err := nameIn(text)
+			if err != nil {
+				return p, refused(r.Place, "%v", err)
+			}
+			if _, twice := p.given[name]; twice {
+				return p, refused(r.Place, "component %q is described twice", openflow.Cut(name, 80))
+			}
+			p.given[name] = text
+		}
+	}
+	switch {
+	case len(img.Entrypoint) > 0:
+		return p, nil
+	case len(img.Command) == 0:
+		return p, refused(r.Place, "it has neither an entry point nor a command, so that nothing of it can be run")
+	case len(p.labelled) == 0 && len(p.given) == 0:
+		return p, refused(r.Place, "it has no entry point that could be asked, and no label component.1.name")
+	}
+	return p, p.describeLabels(n)
+}
+
+// everyone is all roles.
+var everyone = []openflow.Role{openflow.RoleGuest, openflow.RoleHost, openflow.RoleArbiter, openflow.RoleLocal}
+
+// describeLabels makes up for an image that nobody can ask: a component of which only the name is known takes part in every
+// role, and has neither parameters nor inputs nor outputs.
+func (p *asking) describeLabels(n Registration) error {
+	for _, name := range p.labelled {
+		if _, known := p.given[name]; known {
+			continue
+		}
+		if n.Name == "" || n.Version == "" {
+			return openflow.Errorf(openflow.CodeInvalid, "%s names components in its labels, and nothing says whose they are", p.of.Place).
+				WithHint("say it with --name and --version, or describe the components with --description FILE")
+		}
+		text, err := json.Marshal(map[string]any{"component": map[string]any{
+			"name": name, "provider": n.Name, "version": n.Version, "description": "", "labels": []string{}, "roles": everyone,
+			"parameters": map[string]any{}, "input_artifacts": map[string]any{}, "output_artifacts": map[string]any{},
+		}, "schema_version": "v1"})
+		if err != nil {
+			return err
+		}
+		if p.given == nil {
+			p.given = map[string]json.RawMessage{}
+		}
+		p.given[name] = text
+	}
+	return nil
+}
+
+var componentLabel = regexp.MustCompile(`^component\.(\d{1,4})\.name$`)
+
+// labelled are the components that labels name, in the order of their numbers.
+func labelled(labels map[string]string) []string {
+	type numbered struct {
+		number int
+		name   string
+	}
+	var found []numbered
+	for key, name := range labels {
+		if m := componentLabel.FindStringSubmatch(key); m != nil {
+			n, _ := strconv.Atoi(m[1]) // up to four digits
+			found = append(found, numbered{n, name})
+		}
+	}
+	slices.SortFunc(found, func(a, b numbered) int { return a.number - b.number })
+	names := make([]string, len(found))
+	for i, f := range found {
+		names[i] = f.name
+	}
+	return names
+}
+
+// nameIn finds which component a description is of.
+func nameIn(text json.RawMessage) (string, error) {
+	var doc document
+	if err := json.Unmarshal(text, &doc); err != nil || doc.Component == nil || doc.Component.Name == "" {
+		return "", openflow.Errorf(openflow.CodeInvalid, "a description that is given beside it names no component")
+	}
+	return doc.Component.Name, nil
+}
+
+// believe compares whose it says to be with what the operator expects. Nobody else takes the built-in provider's name, nor
+// FATE's own, which unmodified pipelines mean the built-in one by.
+func (g *Registry) believe(ctx context.Context, n Registration, r openflow.ProviderRecord) error {
+	if n.Name != "" && r.Name != n.Name || n.Version != "" && r.Version != n.Version {
+		return openflow.Errorf(openflow.CodeInvalid, "%s says that it is of provider %s, not of %s", r.Place, r.Ref(),
+			openflow.ProviderRef{Name: n.Name, Version: n.Version}).
+			WithHint("see whose it is, and give that name")
+	}
+	list, err := g.Rows.Providers(ctx)
+	if err != nil {
+		return err
+	}
+	taken := func(p openflow.ProviderRecord) bool { return p.Kind == openflow.ProviderBuiltIn && p.Name == r.Name }
+	if r.Name == foreign || slices.ContainsFunc(list, taken) {
+		return openflow.Errorf(openflow.CodeInvalid, "the name %q stands for the built-in provider", r.Name).
+			WithHint("build it with a provider name of its own")
+	}
+	return nil
+}
