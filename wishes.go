@@ -15,22 +15,21 @@ type Wishes struct {
 
 // Mount is a folder or file of a machine that a container reads.
 type Mount struct {
-	Host      string // whole path on the machine
-	Container string // whole path in the container
+	Host      string `json:"host"`      // whole path on the machine
+	Container string `json:"container"` // whole path in the container
 }
 
 // Confinement is what a container may have, as its site's policy says.
 type Confinement struct {
-	Capabilities []string
-	Mounts       []Mount // read-only
-	Networks     []string
-	Environment  []string // "NAME=value"
-	Cores        int      // at most, like what follows; 0: no bound
-	Memory       int64    // bytes
-	Processes    int64
-	Disk         int64
-	Log          int64
-	Stored       int64
+	Capabilities []string `json:"capabilities,omitempty"`
+	Mounts       []Mount  `json:"mounts,omitempty"` // read-only
+	Networks     []string `json:"networks,omitempty"`
+	Environment  []string `json:"environment,omitempty"` // "NAME=value"
+	Cores        int      `json:"cores,omitzero"`        // at most, like what follows; 0: no bound
+	Memory       int64    `json:"memory,omitzero"`       // bytes
+	Processes    int64    `json:"processes,omitzero"`
+	Disk         int64    `json:"disk,omitzero"`
+	Log          int64    `json:"log,omitzero"`
 }
 
 // Vulnerability is a known weakness of something that an image or program is made of.

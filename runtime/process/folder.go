@@ -65,6 +65,7 @@ type limits struct {
 	MemoryBytes int64    `json:"memory_bytes,omitzero"`
 	PIDs        int64    `json:"pids,omitzero"`
 	DiskBytes   int64    `json:"disk_bytes,omitzero"`
+	LogBytes    int64    `json:"log_bytes,omitzero"`
 	GPUs        []string `json:"gpus,omitempty"`
 }
 

@@ -221,7 +221,7 @@ func told(list []string) string {
 func (d *decision) wishes() {
 	p, w := d.policy.Containers, d.of.Wishes
 	may := openflow.Confinement{
-		Cores: p.MaxCores, Memory: int64(p.MaxMemory), Processes: int64(p.MaxProcesses), Disk: int64(p.MaxDisk), Log: int64(p.MaxLog), Stored: int64(p.MaxStored),
+		Cores: p.MaxCores, Memory: int64(p.MaxMemory), Processes: int64(p.MaxProcesses), Disk: int64(p.MaxDisk), Log: int64(p.MaxLog),
 	}
 	const add = "if provider %s may have it, add it to %s of the policy"
 	grant := func(rule, what string, wish string, allowed bool) bool {
