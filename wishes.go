@@ -32,6 +32,19 @@ type Confinement struct {
 	Log          int64    `json:"log,omitzero"`
 }
 
+// Papers are what is kept of a provider besides its content: who vouches for it, and what it is made of.
+type Papers struct {
+	Signatures []PublisherSignature
+	SBOM       []byte // CycloneDX, JSON; empty: nobody knows
+	Origin     string // where the SBOM comes from, for people
+}
+
+// PublisherSignature is a signature in minisign's form.
+type PublisherSignature struct {
+	Text string `json:"text"`
+	File string `json:"file,omitempty"` // BLAKE2b-512 of the file that was signed; empty: the text of its digest was
+}
+
 // Vulnerability is a known weakness of something that an image or program is made of.
 type Vulnerability struct {
 	ID       string

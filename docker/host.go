@@ -93,6 +93,25 @@ func (h *host) LoadArchive(ctx context.Context, archive string) (_ driver.Image,
 	return h.imageOr(ctx, a.ID, err)
 }
 
+// Layers implements driver.Images. The daemon gives all of an image at once, and its layers in any order, so it is written to
+// a file of the home for a while.
+func (h *host) Layers(ctx context.Context, id string, each func(io.Reader) error) (err error) {
+	f, err := os.CreateTemp(h.options.Home, "image-")
+	if err != nil {
+		return openflow.Errorf(openflow.CodeExhausted, "image %s: %w", id, err)
+	}
+	defer func() { err = errors.Join(err, os.Remove(f.Name()), f.Close()) }()
+	if err := h.SaveImage(ctx, id, f); err != nil {
+		return err
+	}
+	a, err := image.OpenArchive(f.Name())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	return a.Layers(ctx, each)
+}
+
 func (h *host) imageOr(ctx context.Context, id string, err error) (driver.Image, error) {
 	if err != nil {
 		return driver.Image{}, err

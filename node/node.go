@@ -36,6 +36,7 @@ import (
 	"openflow/site/scheduler"
 	"openflow/site/trust"
 	"openflow/site/upkeep"
+	"openflow/site/vetting"
 	"openflow/store/catalogue"
 	"openflow/store/events"
 	"openflow/store/events/changes"
@@ -65,6 +66,7 @@ type Node struct {
 	token     string
 	secrets   trust.Credentials
 	policy    openflow.SitePolicy
+	vetter    *vetting.Vetter
 	rows      *catalogue.Catalogue
 	objects   objects.Store
 	messages  messages.Store
@@ -320,7 +322,7 @@ func (n *Node) usersLayers(s services) []server.Layer {
 	site := &application.Site{
 		Jobs: s.jobs, Catalogue: n.rows, Objects: n.objects, Sites: n.peers(), Logs: n.logs(),
 		Events: n.events, About: n.about, Examine: n.Examine, Space: n.home.CheckSpace, Uploads: n.home.Path("uploads"), NewID: s.newID,
-		Providers: n.registry, Access: access, Traced: n.traces.Begin,
+		Providers: n.registry, Vetting: n.vetter, Access: access, Traced: n.traces.Begin,
 		Policy: n.sitePolicy, Log: n.config.Log,
 	}
 	return []server.Layer{

@@ -9,7 +9,7 @@ import (
 
 // SitePolicy is what the node allows, whoever submits.
 type SitePolicy struct {
-	File   string          `json:"file"`   // that it is read from, if it exists
+	File   string              `json:"file"`   // that it is read from, if it exists
 	Policy openflow.SitePolicy `json:"policy"` // in force
 }
 

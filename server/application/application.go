@@ -16,6 +16,7 @@ import (
 	"openflow"
 	"openflow/server/reply"
 	"openflow/site/registry"
+	"openflow/site/vetting"
 	"openflow/store/catalogue"
 	"openflow/store/events"
 	"openflow/store/objects"
@@ -80,6 +81,7 @@ type Site struct {
 	Examine   func(ctx context.Context) []openflow.Finding // what openflow doctor shows
 	Policy    func() SitePolicy                            // what is in force
 	Providers *registry.Registry
+	Vetting   *vetting.Vetter // of what they bring
 	Space     func() error // nil while there is room for new data and jobs
 	Uploads   string       // folder that server-side upload paths are taken from
 	NewID     func() openflow.JobID

@@ -12,22 +12,16 @@ import (
 
 // Applicant is an image or program that is to be registered or run, with all that is known of it.
 type Applicant struct {
-	Provider  string // its name
+	Provider  string // its name; empty: it has not been asked yet, and nobody has said
 	Kind      openflow.ProviderKind
 	Reference string   // of an image as the operator gave it; of an archive or program its path
 	Digest    string   // "sha256:…": the image's ID, or the program's digest
 	Digests   []string // what else names the same content: the digest in its registry, that of its archive
 	// Signatures are those that were given with it.
-	Signatures []Signature
+	Signatures []openflow.PublisherSignature
 	HasSBOM    bool
 	Found      []openflow.Vulnerability // in what the SBOM lists
 	Wishes     openflow.Wishes
-}
-
-// Signature is what a publisher has signed: the text of Digest, or the file that the image or program came in.
-type Signature struct {
-	Text string // as minisign writes it
-	File string // publisher.Message.Hash of the signed file; empty: the text of Digest was signed
 }
 
 // Approval is what an applicant gets.
@@ -74,7 +68,11 @@ func (d *decision) refused() error {
 	if len(d.against) == 0 {
 		return nil
 	}
-	return openflow.Errorf(openflow.CodePermission, "%s of provider %s is not for this site: %s", d.what(), d.of.Provider, strings.Join(d.against, "; ")).
+	whose := d.what()
+	if d.of.Provider != "" {
+		whose += " of provider " + d.of.Provider
+	}
+	return openflow.Errorf(openflow.CodePermission, "%s is not for this site: %s", whose, strings.Join(d.against, "; ")).
 		WithPublic("the site's policy does not let the provider run").
 		WithHint("%s", strings.Join(d.remedies, "; "))
 }
@@ -118,6 +116,8 @@ func (d *decision) signature() {
 		d.refuse("images.publishers", ask, "it has a signature, and the policy has no key for what its provider brings")
 	case failed != nil:
 		d.approval.Warnings = append(d.approval.Warnings, "its signature proves nothing here: policy.images.publishers has no key of provider "+d.of.Provider)
+	case len(keys) > 0 && d.of.Provider == "":
+		d.refuse("images.publishers", "say whose it is with --name, or give its signature with --signature", "it has no signature, and nobody has said whose it is")
 	case len(keys) > 0:
 		d.refuse("images.publishers", ask, "it has no signature, and the policy has a key for what its provider brings")
 	case d.policy.Images.RequireSignature:
@@ -144,7 +144,7 @@ func (d *decision) keys() []publisher.Key {
 	return keys
 }
 
-func verify(digest string, s Signature, keys []publisher.Key) (publisher.Proof, error) {
+func verify(digest string, s openflow.PublisherSignature, keys []publisher.Key) (publisher.Proof, error) {
 	sig, err := publisher.ParseSignature(s.Text)
 	if err != nil {
 		return publisher.Proof{}, err

@@ -247,37 +247,40 @@ func TestSignatures(t *testing.T) {
 	}
 	archive, err := publisher.Measure(strings.NewReader(strings.Repeat("archive", 100_000)))
 	require.NoError(t, err)
-	ofImage := approval.Signature{Text: sign(key, publisher.Text(id+"\n"))}
-	ofNext := approval.Signature{Text: sign(next, publisher.Text(id+"\n"))}
-	ofArchive := approval.Signature{Text: sign(key, archive), File: archive.Hash()}
+	ofImage := openflow.PublisherSignature{Text: sign(key, publisher.Text(id+"\n"))}
+	ofNext := openflow.PublisherSignature{Text: sign(next, publisher.Text(id+"\n"))}
+	ofArchive := openflow.PublisherSignature{Text: sign(key, archive), File: archive.Hash()}
 	entry := func(provider string, k publisher.Private) string { return provider + " " + k.Public().String() }
 	for name, tc := range map[string]struct {
 		publishers []string
+		nameless   bool
 		require    bool
-		given      []approval.Signature
+		given      []openflow.PublisherSignature
 		digest     string
 		want       string // part of the refusal
 		signer     publisher.Key
 		warns      string
 	}{
-		"over the image":            {publishers: []string{entry("acme", key)}, given: []approval.Signature{ofImage}, signer: key.Public()},
-		"over the archive":          {publishers: []string{entry("acme", key)}, given: []approval.Signature{ofArchive}, signer: key.Public()},
-		"a key for all":             {publishers: []string{entry("*", key)}, require: true, given: []approval.Signature{ofImage}, signer: key.Public()},
-		"a key of another provider": {publishers: []string{entry("zeta", key)}, require: true, given: []approval.Signature{ofImage}, want: "policy.images.publishers: it has a signature, and the policy has no key"},
-		"none is given":             {publishers: []string{entry("acme", key)}, want: "policy.images.publishers: it has no signature"},
-		"none is asked for":         {},
-		"nobody is known":           {given: []approval.Signature{ofImage}, warns: "proves nothing here"},
-		"while keys change":         {publishers: []string{entry("acme", key), entry("acme", next)}, given: []approval.Signature{ofNext}, signer: next.Public()},
-		"of both":                   {publishers: []string{entry("acme", next)}, given: []approval.Signature{ofImage, ofNext}, signer: next.Public()},
-		"a key that was revoked":    {publishers: []string{entry("acme", next)}, given: []approval.Signature{ofImage}, want: "policy.images.publishers: the signature names key " + key.Public().ID()},
-		"another image":             {publishers: []string{entry("acme", key)}, given: []approval.Signature{ofImage}, digest: other, want: "another byte was signed"},
-		"another archive":           {publishers: []string{entry("acme", key)}, given: []approval.Signature{{Text: ofArchive.Text, File: publisher.Text("x").Hash()}}, want: "another byte was signed"},
+		"over the image":               {publishers: []string{entry("acme", key)}, given: []openflow.PublisherSignature{ofImage}, signer: key.Public()},
+		"over the archive":             {publishers: []string{entry("acme", key)}, given: []openflow.PublisherSignature{ofArchive}, signer: key.Public()},
+		"a key for all":                {publishers: []string{entry("*", key)}, require: true, given: []openflow.PublisherSignature{ofImage}, signer: key.Public()},
+		"a key of another provider":    {publishers: []string{entry("zeta", key)}, require: true, given: []openflow.PublisherSignature{ofImage}, want: "policy.images.publishers: it has a signature, and the policy has no key"},
+		"none is given":                {publishers: []string{entry("acme", key)}, want: "policy.images.publishers: it has no signature"},
+		"none is asked for":            {},
+		"nobody knows whose, unsigned": {nameless: true, publishers: []string{entry("acme", key)}, want: "nobody has said whose it is"},
+		"nobody knows whose, signed":   {nameless: true, publishers: []string{entry("zeta", next), entry("acme", key)}, given: []openflow.PublisherSignature{ofImage}, signer: key.Public()},
+		"nobody is known":              {given: []openflow.PublisherSignature{ofImage}, warns: "proves nothing here"},
+		"while keys change":            {publishers: []string{entry("acme", key), entry("acme", next)}, given: []openflow.PublisherSignature{ofNext}, signer: next.Public()},
+		"of both":                      {publishers: []string{entry("acme", next)}, given: []openflow.PublisherSignature{ofImage, ofNext}, signer: next.Public()},
+		"a key that was revoked":       {publishers: []string{entry("acme", next)}, given: []openflow.PublisherSignature{ofImage}, want: "policy.images.publishers: the signature names key " + key.Public().ID()},
+		"another image":                {publishers: []string{entry("acme", key)}, given: []openflow.PublisherSignature{ofImage}, digest: other, want: "another byte was signed"},
+		"another archive":              {publishers: []string{entry("acme", key)}, given: []openflow.PublisherSignature{{Text: ofArchive.Text, File: publisher.Text("x").Hash()}}, want: "another byte was signed"},
 		"the archive's for the image": {
-			publishers: []string{entry("acme", key)}, given: []approval.Signature{{Text: ofArchive.Text}}, want: "another byte was signed",
+			publishers: []string{entry("acme", key)}, given: []openflow.PublisherSignature{{Text: ofArchive.Text}}, want: "another byte was signed",
 		},
-		"no signature at all":     {publishers: []string{entry("acme", key)}, given: []approval.Signature{{Text: "x"}}, want: "policy.images.publishers: this is not a signature of minisign"},
-		"no hash of the archive":  {publishers: []string{entry("acme", key)}, given: []approval.Signature{{Text: ofArchive.Text, File: "x"}}, want: "is not a hash of a signed file"},
-		"an image without digest": {publishers: []string{entry("acme", key)}, given: []approval.Signature{ofImage}, digest: "psi:1", want: "is not the ID of an image"},
+		"no signature at all":     {publishers: []string{entry("acme", key)}, given: []openflow.PublisherSignature{{Text: "x"}}, want: "policy.images.publishers: this is not a signature of minisign"},
+		"no hash of the archive":  {publishers: []string{entry("acme", key)}, given: []openflow.PublisherSignature{{Text: ofArchive.Text, File: "x"}}, want: "is not a hash of a signed file"},
+		"an image without digest": {publishers: []string{entry("acme", key)}, given: []openflow.PublisherSignature{ofImage}, digest: "psi:1", want: "is not the ID of an image"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := site(func(p *openflow.SitePolicy) {
@@ -285,6 +288,9 @@ func TestSignatures(t *testing.T) {
 			})
 			got, err := approval.Decide(p, applicant(func(a *approval.Applicant) {
 				a.Signatures = tc.given
+				if tc.nameless {
+					a.Provider = ""
+				}
 				if tc.digest != "" {
 					a.Digest = tc.digest
 				}

@@ -36,11 +36,11 @@ func parseEntry(text, what string) (entry, error) {
 	return e, openflow.CheckIdentifier("provider", whose)
 }
 
-// of are the entries of a provider, of a policy that has been checked.
+// of are the entries of a provider, of a policy that has been checked. They are those of all while nobody knows whose it is.
 func of(list []string, provider string) []string {
 	var mine []string
 	for _, text := range list {
-		if e, err := parseEntry(text, ""); err == nil && (e.provider == anything || e.provider == provider) {
+		if e, err := parseEntry(text, ""); err == nil && (provider == "" || e.provider == anything || e.provider == provider) {
 			mine = append(mine, e.what)
 		}
 	}

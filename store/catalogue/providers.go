@@ -246,7 +246,7 @@ func (c *Catalogue) RemoveProvider(ctx context.Context, name, version string) er
 		if err == nil && n == 0 {
 			return unknownProvider(name, version)
 		}
-		for _, query := range []string{dropOffers, `delete from component_default where provider = $1 and version = $2`} {
+		for _, query := range []string{dropOffers, dropPapers, `delete from component_default where provider = $1 and version = $2`} {
 			if err == nil {
 				_, err = t.exec(ctx, query, name, version)
 			}

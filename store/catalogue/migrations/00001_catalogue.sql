@@ -390,6 +390,15 @@ create table provider (
   added_at bigint not null,
   primary key (name, version)
 );
+-- Who vouches for them, and what they are made of.
+create table provider_papers (
+  name       text not null,
+  version    text not null,
+  signatures text not null, -- JSON
+  sbom       text not null, -- CycloneDX, JSON
+  origin     text not null, -- of the SBOM
+  primary key (name, version)
+);
 -- How each of their components stands. The column machine names the one that has found why it fails.
 create table component (
   name        text not null,

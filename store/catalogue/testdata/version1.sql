@@ -34,6 +34,14 @@ CREATE TABLE capacity (
 INSERT INTO "capacity" VALUES('cores',4);
 INSERT INTO "capacity" VALUES('memory',0);
 INSERT INTO "capacity" VALUES('gpus',0);
+CREATE TABLE provider_papers (
+  name       text not null,
+  version    text not null,
+  signatures text not null, -- JSON
+  sbom       text not null, -- CycloneDX, JSON
+  origin     text not null, -- of the SBOM
+  primary key (name, version)
+);
 CREATE TABLE component (
   name        text not null,
   provider    text not null,
