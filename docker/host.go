@@ -213,6 +213,9 @@ func (h *host) look(ctx context.Context) (d daemon) {
 	if d.release, d.api, d.err = h.Version(ctx); d.err != nil {
 		return d
 	}
+	if d.filters, d.err = h.Filters(ctx); d.err != nil {
+		return d
+	}
 	for _, id := range images {
 		var have bool
 		if have, d.err = h.HasImage(ctx, id); d.err != nil {
