@@ -69,8 +69,8 @@ func TestLogsMoveNoCursor(t *testing.T) {
 
 func TestDescriptionOfAComponentHasLines(t *testing.T) {
 	_, url := newFake(t, map[string]string{
-		"GET /openflow/v1/user/component/show": `{"name":"psi","provider":"acme:1","default":true,"description":{"component":{"name":"psi"}}}`,
+		"GET /openflow/v1/user/component/show": `{"name":"psi","provider":"acme:1","default":true,"state":"LOADED","description":{"component":{"name":"psi"}}}`,
 	})
 	got := run(t, "component", "show", "psi", "--node", url)
-	require.Equal(t, "psi of acme:1\n{\n  \"component\": {\n    \"name\": \"psi\"\n  }\n}\n", got.stdout)
+	require.Equal(t, "psi of acme:1: LOADED\n{\n  \"component\": {\n    \"name\": \"psi\"\n  }\n}\n", got.stdout)
 }

@@ -93,6 +93,9 @@ func (n *Node) checkPrograms(ctx context.Context) error {
 		if p.Kind == openflow.ProviderBuiltIn {
 			continue // each server has its own
 		}
+		if p.Kind == openflow.ProviderImage {
+			continue // it is looked after while the node runs, and its components tell
+		}
 		if wrong := n.programs.Verify(ctx, p); wrong != nil {
 			n.warnings = append(n.warnings, wrong.Error())
 		} else if n.programs.Exposed(p) {

@@ -38,8 +38,10 @@ func (r *Runtime) Ask(ctx context.Context, q driver.Question) (answer driver.Ans
 	hc.NetworkMode, hc.LogConfig = "none", container.LogConfig{Type: "none"}
 	hc.Tmpfs = map[string]string{"/tmp": askedTmp}
 	_, err = r.api.ContainerCreate(ctx, client.ContainerCreateOptions{
-		Name:       name,
-		Config:     &container.Config{Image: q.Image, Cmd: q.Command, Labels: map[string]string{askedLabel: r.name}, User: nobody},
+		Name: name,
+		Config: &container.Config{
+			Image: q.Image, Cmd: q.Command, Labels: map[string]string{askedLabel: r.name}, User: nobody, Healthcheck: unwatched,
+		},
 		HostConfig: hc,
 	})
 	defer func() {

@@ -27,6 +27,9 @@ import (
 // nobody is the user of every container: the image's own choice of user could be root.
 const nobody = "65534:65534"
 
+// unwatched keeps the daemon from running a command of the image in its container again and again.
+var unwatched = &container.HealthConfig{Test: []string{"NONE"}}
+
 // What the daemon keeps of a container's output where nothing else is said: the newest of logFiles files, at least half of it.
 const (
 	usualLog = 32 << 20
@@ -71,8 +74,7 @@ func (r *Runtime) create(ctx context.Context, spec driver.Spec, net bridge) erro
 		Name: spec.Name,
 		Config: &container.Config{
 			Image: spec.Image, Cmd: spec.Command, Env: spec.Env, Labels: labels, User: nobody,
-			// An image may ask for another signal, and for a command that the daemon runs in the container again and again.
-			StopSignal: "SIGTERM", Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+			StopSignal: "SIGTERM", Healthcheck: unwatched, // whatever the image asks for
 		},
 		HostConfig: hostConfig(spec, r.name, net),
 	})

@@ -49,6 +49,7 @@ func RunHost(t *testing.T, o driver.Opener, program string) {
 	require.NoError(t, err)
 	require.Equal(t, image, again)
 	testAsk(ctx, t, h, image, o.Traits().Isolates)
+	testImages(ctx, t, h, program)
 	_, err = h.Confine(ctx, 4711)
 	require.NoError(t, err)
 	require.NoError(t, h.Trim(ctx))
@@ -90,4 +91,14 @@ func RunHost(t *testing.T, o driver.Opener, program string) {
 	removed, err = o.Vacate(ctx, with)
 	require.NoError(t, err)
 	require.Empty(t, removed, "nothing is left")
+}
+
+// testImages wants every runtime to tell an image that it lacks from one that it runs, and a program from an archive.
+func testImages(ctx context.Context, t *testing.T, h driver.Host, program string) {
+	for _, name := range []string{"openflow/no-such-image:1", "sha256:" + uuid.NewString(), ""} {
+		_, err := h.Image(ctx, name)
+		require.Contains(t, []openflow.Code{openflow.CodeNotFound, openflow.CodeInvalid}, openflow.CodeOf(err), "%q: %v", name, err)
+	}
+	_, err := h.LoadArchive(ctx, program)
+	require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "%v", err)
 }

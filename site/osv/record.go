@@ -2,6 +2,7 @@ package osv
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -11,12 +12,14 @@ import (
 	cvss40 "github.com/pandatix/go-cvss/40"
 
 	"openflow"
-	"openflow/sdk/wire"
 	"openflow/site/sbom"
 )
 
 // MaxRecord bounds a record: the largest that people publish list every version of a package, in a few megabytes.
 const MaxRecord = 16 << 20
+
+// maxValues bounds the members and items of a record.
+const maxValues = 500_000
 
 // Record is a vulnerability in OSV's format, as far as it is read here.
 type Record struct {
@@ -74,7 +77,11 @@ func ParseRecord(text []byte) (Record, error) {
 	if len(text) > MaxRecord {
 		return r, openflow.Errorf(openflow.CodeInvalid, "it has more than %d bytes", MaxRecord)
 	}
-	if err := wire.Unmarshal(text, &r); err != nil {
+	err := openflow.BoundedJSON(text, maxValues)
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	if err != nil {
 		return r, openflow.Errorf(openflow.CodeInvalid, "it is not a record in OSV's format: %w", err)
 	}
 	if r.ID == "" || len(r.ID) > 200 || openflow.Line(r.ID) != r.ID {

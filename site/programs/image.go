@@ -99,17 +99,49 @@ func (p *Programs) ready(ctx context.Context, r openflow.ProviderRecord) (driver
 	return img, p.allow(r)
 }
 
-// restore goes on when the caller gives up: a large archive takes longer than a run waits, and the next attempt finds it done.
+// restoration is an image on its way back into the runtime.
+type restoration struct {
+	done chan struct{} // closed once the fields below are said
+	img  driver.Image
+	err  error
+}
+
+// restore brings an image back that the runtime has lost. It goes on when the caller gives up: a large archive takes longer than
+// a run waits, and the next attempt finds it done, or waits for the same.
 func (p *Programs) restore(ctx context.Context, r openflow.ProviderRecord) (driver.Image, error) {
-	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreWithin)
-	defer cancel()
-	p.bringing.Lock()
-	defer p.bringing.Unlock()
-	if img, err := p.Images.Image(limited, r.Digest); openflow.CodeOf(err) != openflow.CodeNotFound {
-		return img, err // another caller has
+	p.mu.Lock()
+	way, begun := p.restoring[r.Digest]
+	if !begun {
+		if p.restoring == nil {
+			p.restoring = map[string]*restoration{}
+		}
+		way = &restoration{done: make(chan struct{})}
+		p.restoring[r.Digest] = way
+		go p.bringBack(context.WithoutCancel(ctx), r, way)
 	}
+	p.mu.Unlock()
+	select {
+	case <-way.done:
+		return way.img, way.err
+	case <-ctx.Done():
+		return driver.Image{}, ctx.Err()
+	}
+}
+
+func (p *Programs) bringBack(ctx context.Context, r openflow.ProviderRecord, way *restoration) {
+	ctx, cancel := context.WithTimeout(ctx, restoreWithin)
+	defer cancel()
+	way.img, way.err = p.fetch(ctx, r)
+	p.mu.Lock()
+	delete(p.restoring, r.Digest)
+	p.mu.Unlock()
+	close(way.done)
+}
+
+// fetch loads an image from its archive, or pulls it.
+func (p *Programs) fetch(ctx context.Context, r openflow.ProviderRecord) (driver.Image, error) {
 	if r.Archive == "" {
-		img, err := p.Images.PullImage(limited, r.Place)
+		img, err := p.Images.PullImage(ctx, r.Place)
 		if err != nil {
 			return img, p.lacks(r, err)
 		}
@@ -118,7 +150,7 @@ func (p *Programs) restore(ctx context.Context, r openflow.ProviderRecord) (driv
 	if err := p.verifyArchive(r); err != nil {
 		return driver.Image{}, err
 	}
-	return p.Images.LoadArchive(limited, r.Place)
+	return p.Images.LoadArchive(ctx, r.Place)
 }
 
 // verifyArchive compares the file that an image is loaded from with what was registered.

@@ -32,10 +32,11 @@ type Programs struct {
 	Isolated bool
 	Trusted  []string
 
-	files    known
-	bringing sync.Mutex
-	mu       sync.Mutex
-	images   map[brought]string
+	files     known
+	bringing  sync.Mutex
+	mu        sync.Mutex
+	images    map[brought]string
+	restoring map[string]*restoration // images, by their IDs
 }
 
 // brought is a program that the runtime has been given.

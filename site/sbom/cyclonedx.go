@@ -3,17 +3,18 @@ package sbom
 import (
 	"bytes"
 	"encoding/json"
+	"unicode/utf8"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 
 	"openflow"
-	"openflow/sdk/wire"
 )
 
 // What a list may have that somebody else made.
 const (
-	MaxBytes = 16 << 20 // of its text
-	maxParts = 100_000
+	MaxBytes  = 16 << 20 // of its text
+	maxParts  = 100_000
+	maxValues = 500_000 // members and items of its JSON
 )
 
 // Read reads a list of parts in CycloneDX's JSON. Parts of ecosystems that are not compared with vulnerabilities, and those
@@ -31,14 +32,20 @@ func Read(text []byte) (parts []Part, total int, err error) {
 		Format  string `json:"bomFormat"`
 		Version string `json:"specVersion"`
 	}
-	if err := wire.Unmarshal(text, &head); err != nil {
+	if err := openflow.BoundedJSON(text, maxValues); err != nil {
+		return refuse("%w", err)
+	}
+	if !utf8.Valid(text) {
+		return refuse("it is not UTF-8 text")
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
 		return refuse("%w", err)
 	}
 	if head.Format != "CycloneDX" {
 		return refuse("it does not say that it is of CycloneDX (bomFormat)")
 	}
 	var bom cdx.BOM
-	if err := wire.Unmarshal(text, &bom); err != nil {
+	if err := json.Unmarshal(text, &bom); err != nil {
 		return refuse("%w", err)
 	}
 	w := walk{}

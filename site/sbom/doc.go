@@ -1,8 +1,8 @@
 // Package sbom knows what images and programs are made of: it reads and writes lists of parts in CycloneDX's JSON, and makes
 // one of what an image holds.
 //
-// [Read] reads a list that somebody else made. [Of] makes one of a program, and a [Collector] of the layers of an image: from
-// what Go programs, Debian's packages and Python's packages say of themselves there, or from a list that lies in the image.
+// [Read] reads a list that somebody else made. [Of] makes one of a program, and a [Collector] of the layers of an image. It takes
+// the list that lies in the image. Otherwise it goes by what Go programs, Debian's packages and Python's say of themselves there.
 package sbom
 
 import (

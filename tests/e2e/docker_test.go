@@ -88,6 +88,7 @@ func TestDocker(t *testing.T) {
 	})
 
 	t.Run("a program of another provider", func(t *testing.T) { anotherProvider(t, list) })
+	t.Run("images of any vendor", func(t *testing.T) { anyVendorsImages(t, list) })
 	t.Run("what a container is", func(t *testing.T) { containerIsConfined(t, list["9999"]) })
 	t.Run("what a container reaches", func(t *testing.T) { containerReaches(t, list["9999"], list["10000"]) })
 }
@@ -147,6 +148,8 @@ func containerIsConfined(t *testing.T, s *site) {
 	require.Equal(t, []string{"ALL"}, []string(c.HostConfig.CapDrop))
 	require.Contains(t, c.HostConfig.SecurityOpt, "no-new-privileges")
 	require.NotContains(t, []string{"", "0", "root"}, c.Config.User)
+	require.Equal(t, "SIGTERM", c.Config.StopSignal, "whatever the image says")
+	require.Equal(t, []string{"NONE"}, c.Config.Healthcheck.Test)
 	require.Empty(t, c.HostConfig.Binds)
 	require.Empty(t, c.HostConfig.PortBindings)
 	require.Positive(t, c.HostConfig.Memory)

@@ -19,6 +19,7 @@ import (
 
 	"openflow"
 	"openflow/sdk/component"
+	"openflow/sdk/httpclient"
 )
 
 // provider, and whether it describes itself otherwise each time. They are set when it is built.
@@ -225,7 +226,7 @@ func ask(ctx context.Context, method, path string, header map[string]string, bod
 	for k, v := range header {
 		r.Header.Set(k, v)
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := httpclient.New(httpclient.Options{}).Do(r)
 	if err != nil {
 		return 0, err.Error()
 	}

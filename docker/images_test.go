@@ -1,0 +1,84 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"openflow"
+	"openflow/runtime/driver"
+	"openflow/runtime/runtimetest"
+	"openflow/tests/images"
+)
+
+// opened is the runtime of a node of the test's own.
+func opened(t *testing.T) driver.Host {
+	t.Helper()
+	node := uuid.NewString()
+	o := driver.Options{
+		Home: t.TempDir(), Node: node, Log: slog.New(slog.DiscardHandler), Identity: func(string) (string, error) { return node, nil },
+	}
+	h, err := Opener{}.Open(t.Context(), o)
+	require.NoError(t, err, "no Docker daemon: run tests/services/docker.sh")
+	t.Cleanup(func() {
+		require.NoError(t, h.Close())
+		_, err := Opener{}.Vacate(context.WithoutCancel(t.Context()), o)
+		require.NoError(t, err)
+	})
+	return h
+}
+
+// Images of any maker are given to the daemon, describe themselves there, and are found by their ID, whatever is tagged.
+func TestImagesInTheDaemon(t *testing.T) {
+	h := opened(t)
+	rt := h.(*host).Runtime
+	for what, archive := range map[string]string{"of one program": images.Of(t, runtimetest.Build(t)), "in Python": images.Python(t)} {
+		t.Run(what, func(t *testing.T) {
+			img, err := h.LoadArchive(t.Context(), archive)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, rt.RemoveImage(context.WithoutCancel(t.Context()), img.ID)) })
+			require.NotEmpty(t, img.Entrypoint)
+			require.Equal(t, "1", img.Labels["openflow.contract"])
+			again, err := h.LoadArchive(t.Context(), archive)
+			require.NoError(t, err)
+			require.Equal(t, img, again)
+			found, err := h.Image(t.Context(), img.ID)
+			require.NoError(t, err)
+			require.Equal(t, img, found)
+			_, err = h.Image(t.Context(), "pythonic/shout:3.1")
+			require.Equal(t, openflow.CodeNotFound, openflow.CodeOf(err), "no tag of an archive is taken over")
+
+			said, err := h.Ask(t.Context(), driver.Question{Image: img.ID, Command: []string{"nonsense"}, Most: 1 << 10})
+			require.NoError(t, err)
+			require.NotZero(t, said.ExitCode)
+
+			text, err := os.ReadFile(archive)
+			require.NoError(t, err)
+			text[len(text)/2] ^= 1
+			require.NoError(t, os.WriteFile(archive, text, 0o600))
+			_, err = h.LoadArchive(t.Context(), archive)
+			require.Equal(t, openflow.CodeInvalid, openflow.CodeOf(err), "also when the daemon has the image")
+		})
+	}
+	python, err := h.LoadArchive(t.Context(), images.Python(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rt.RemoveImage(context.WithoutCancel(t.Context()), python.ID)) })
+	said, err := h.Ask(t.Context(), driver.Question{Image: python.ID, Command: []string{"list"}, Most: 1 << 10})
+	require.NoError(t, err)
+	require.Zero(t, said.ExitCode, "%s", said.Complaint)
+	require.True(t, json.Valid(said.Text))
+	for name, code := range map[string]openflow.Code{
+		"acme/gone:1": openflow.CodeNotFound, "sha256:" + uuid.NewString(): openflow.CodeNotFound, "": openflow.CodeNotFound,
+		"../containers/x": openflow.CodeNotFound, "a b": openflow.CodeInvalid, "a?b": openflow.CodeInvalid, "a%2f..": openflow.CodeInvalid,
+	} {
+		_, err := h.Image(t.Context(), name)
+		require.Equal(t, code, openflow.CodeOf(err), "%q: %v", name, err)
+	}
+	_, err = h.PullImage(t.Context(), "127.0.0.1:1/acme/psi:1")
+	require.Equal(t, openflow.CodeUnavailable, openflow.CodeOf(err), "%v", err)
+}
