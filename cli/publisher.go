@@ -68,8 +68,9 @@ func writeNew(path, text string, mode os.FileMode) error {
 	return errors.Join(err, f.Close())
 }
 
-const whatIsSigned = `FILE is a program, or an archive of an image. Or it is the digest of either as a node shows it, or the ID of an image as
-"docker image inspect --format '{{.Id}}' IMAGE" prints it: sha256: and 64 digits.`
+const whatIsSigned = `FILE is a program, or an archive of
+an image. DIGEST is what a node shows of either, or the ID of an image as "docker image inspect --format '{{.Id}}' IMAGE" prints
+it: sha256: and 64 digits.`
 
 func providerSignCommand(o *options) *cobra.Command {
 	var key, password, comment, out string
@@ -156,8 +157,9 @@ func providerVerifyCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify FILE|DIGEST",
 		Short: "Verify a publisher's signature, as a node would",
-		Long: `Verify a publisher's signature, as a node would. ` + whatIsSigned + ` A key is the line of a publisher that begins with RW,
-or a file that holds it. Several may be given. No node is asked. Exit code 2: the signature is not of this content by one of the keys.`,
+		Long: `Verify a publisher's signature, as a node would. ` + whatIsSigned + `
+A key is the line of a publisher that begins with RW, or a file that holds it. Several may be given. No node is asked. With exit
+code 1 the content is another one, or the key is.`,
 		Example: `  openflow provider verify acme.tar --key acme.pub`,
 		Args:    positional("FILE|DIGEST"),
 		RunE: func(c *cobra.Command, args []string) error {
