@@ -96,6 +96,9 @@ func (h *host) LoadArchive(ctx context.Context, archive string) (_ driver.Image,
 // Layers implements driver.Images. The daemon gives all of an image at once, and its layers in any order, so it is written to
 // a file of the home for a while.
 func (h *host) Layers(ctx context.Context, id string, each func(io.Reader) error) (err error) {
+	if _, err := h.Image(ctx, id); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(h.options.Home, "image-")
 	if err != nil {
 		return openflow.Errorf(openflow.CodeExhausted, "image %s: %w", id, err)

@@ -2,6 +2,11 @@ package registry
 
 import (
 	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
 
 	"openflow"
 )
@@ -29,4 +34,50 @@ func (g *Registry) keep(ctx context.Context, r openflow.ProviderRecord, papers o
 		return nil
 	}
 	return g.Judge.Keep(ctx, r, papers)
+}
+
+// What lies beside a program or archive in a folder of components: its publisher's signature, and what it is made of.
+const (
+	signatureEnding = ".minisig"
+	sbomEnding      = ".cdx.json"
+)
+
+// maxPaper is how many bytes such a file may have.
+const maxPaper = 16 << 20
+
+func isPaper(name string) bool {
+	return strings.HasSuffix(name, signatureEnding) || strings.HasSuffix(name, sbomEnding)
+}
+
+// beside reads the papers of a file of a folder. Errors: CodeInvalid.
+func beside(file string) (openflow.Papers, error) {
+	var p openflow.Papers
+	signature, err := readPaper(file + signatureEnding)
+	if err != nil {
+		return p, err
+	}
+	if len(signature) > 0 {
+		p.Signatures = []openflow.PublisherSignature{{Text: string(signature)}}
+	}
+	p.SBOM, err = readPaper(file + sbomEnding)
+	return p, err
+}
+
+// readPaper reads a file that may not be there.
+func readPaper(path string) (text []byte, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil {
+		text, err = io.ReadAll(io.LimitReader(f, maxPaper+1))
+		err = errors.Join(err, f.Close())
+	}
+	if err == nil && len(text) > maxPaper {
+		err = openflow.Errorf(openflow.CodeInvalid, "it has more than %d bytes", maxPaper)
+	}
+	if err != nil {
+		return nil, openflow.Errorf(openflow.CodeInvalid, "%s cannot be read: %w", path, err)
+	}
+	return text, nil
 }
