@@ -16,6 +16,9 @@ type Judge interface {
 	// Judge refuses what the policy does not let run; see approval.Decide. A name or components that nobody knows yet are
 	// empty. It completes the papers: of what is said to be signed it notes what was, and it makes an SBOM where none is given.
 	Judge(ctx context.Context, r openflow.ProviderRecord, components []openflow.ComponentRecord, given openflow.Papers) (openflow.Papers, error)
+	// Stands refuses a registered provider that the policy does not let run now: a key may be revoked since, or a vulnerability
+	// known.
+	Stands(ctx context.Context, r openflow.ProviderRecord) error
 	// Keep keeps the papers of a provider that has been registered, beside those that it has.
 	Keep(ctx context.Context, r openflow.ProviderRecord, papers openflow.Papers) error
 }
@@ -27,6 +30,16 @@ func (g *Registry) judge(
 		return given, nil
 	}
 	return g.Judge.Judge(ctx, r, components, given)
+}
+
+// ready brings what runs are started with to the runtime, and says whether they may be.
+func (g *Registry) ready(ctx context.Context, r openflow.ProviderRecord) (string, error) {
+	if g.Judge != nil && r.Kind != openflow.ProviderBuiltIn {
+		if err := g.Judge.Stands(ctx, r); err != nil {
+			return "", err
+		}
+	}
+	return g.Machine.Ready(ctx, r)
 }
 
 func (g *Registry) keep(ctx context.Context, r openflow.ProviderRecord, papers openflow.Papers) error {

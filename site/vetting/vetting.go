@@ -228,6 +228,12 @@ func (v *Vetter) Approve(ctx context.Context, run openflow.TaskRecord) (openflow
 	return got.May, err
 }
 
+// Stands implements registry.Judge.
+func (v *Vetter) Stands(ctx context.Context, r openflow.ProviderRecord) error {
+	_, _, err := v.approve(ctx, r.Ref(), "")
+	return err
+}
+
 // Report is how a provider stands by the policy.
 type Report struct {
 	Papers  openflow.Papers

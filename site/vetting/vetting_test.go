@@ -217,6 +217,7 @@ func TestVulnerabilitiesAtLaunch(t *testing.T) {
 	require.ErrorContains(t, err, "policy.images.blocking_severity")
 	require.ErrorContains(t, err, "PYSEC-1-2 (unrated) in PyPI x 1.0, mended in 2.0")
 	require.ErrorContains(t, w.register(t, given), "PYSEC-1-2")
+	require.ErrorContains(t, w.Stands(t.Context(), w.rows.provider), "PYSEC-1-2", "so a probe finds that its components have failed")
 	report, err := w.Report(t.Context(), w.rows.provider.Ref())
 	require.NoError(t, err)
 	require.Len(t, report.Found, 1)

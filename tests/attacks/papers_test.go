@@ -1,9 +1,11 @@
 package attacks_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"openflow"
 	"openflow/sdk"
+	"openflow/sdk/wire"
 	"openflow/site/trust/publisher"
 	"openflow/tests/env"
 )
@@ -94,4 +97,22 @@ func TestVulnerabilityThatBecomesKnown(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, papers.Vulnerabilities, 1)
 	require.Contains(t, papers.Refused, "policy.images.blocking_severity")
+}
+
+// The site's policy bounds what one run may store, whatever the node's own bound is.
+func TestPolicyBoundsWhatARunStores(t *testing.T) {
+	const limit = 1 << 20
+	e := env.New(t, env.Party("9999"), env.Policy("9999", "containers: {max_stored: 1MiB}\n"))
+	release := e.Hold(t, "a")
+	user := e.As(t, "9999")
+	job := user.Submit(env.DAG(env.Parties("guest 9999"), env.Noop("a", nil)))
+	user.WaitForTask(job, "a", openflow.TaskRunning)
+	run := openflow.TaskKey{Scheduler: "9999", Job: job, Task: "a", Party: openflow.Party{Role: openflow.RoleGuest, ID: "9999"}}
+	put := func(size int) error {
+		return own(t, e, run, http.MethodPut, "/openflow/v1/container/data/object", wire.ArrowStream, bytes.NewReader(make([]byte, size))).Err()
+	}
+	require.Equal(t, openflow.CodeExhausted, openflow.CodeOf(put(limit+1)))
+	require.NoError(t, put(limit/2))
+	release()
+	user.WaitFor(job, openflow.JobSuccess)
 }
