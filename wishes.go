@@ -2,15 +2,17 @@ package openflow
 
 // Wishes are what a component asks for beyond what every container has: a place to compute, and the base layer of its node.
 // The site's policy says what it gets of that; see site/approval.
+//
+// Spec: algorithm-image-signature §5.
 type Wishes struct {
-	Capabilities []string // of Linux, such as NET_BIND_SERVICE
-	Mounts       []string // paths in the container at which it expects files of the site
-	Networks     []string // of the site's runtime
-	Environment  []string // names of variables whose values the site gives
-	Cores        int      // at least; 0: what the run has
-	Memory       int64    // bytes, at least
-	Processes    int      // and threads, at least
-	Disk         int64    // bytes that it writes, at least
+	Capabilities []string `json:"capabilities,omitempty"` // of Linux, such as NET_BIND_SERVICE
+	Mounts       []string `json:"mounts,omitempty"`       // paths in the container at which it expects files of the site
+	Networks     []string `json:"networks,omitempty"`     // of the site's runtime
+	Environment  []string `json:"environment,omitempty"`  // names of variables whose values the site gives
+	Cores        int      `json:"cores,omitzero"`         // at least; 0: what the run has
+	Memory       int64    `json:"memory,omitzero"`        // bytes, at least
+	Processes    int      `json:"processes,omitzero"`     // and threads, at least
+	Disk         int64    `json:"disk,omitzero"`          // bytes that it writes, at least
 }
 
 // Mount is a folder or file of a machine that a container reads.

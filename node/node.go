@@ -484,7 +484,7 @@ func (n *Node) Examine(ctx context.Context) []openflow.Finding {
 	shared := n.config.Shared
 	s := examine.Site{
 		Party: n.config.Party, Version: n.config.Version, GrantAll: n.config.GrantAll, Capacity: n.config.Limits.Capacity(), Quota: n.config.Limits.Rules().Quota, Home: n.home,
-		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Programs: n.programs, Policy: n.policy, Source: n.policySource(),
+		Secrets: n.secretsDir(), PublicKey: n.PublicKey(), Programs: n.programs, Policy: n.policy, Stands: n.vetter.Stands, Source: n.policySource(),
 		Keep: n.config.Retention, Rows: n.rows, Objects: n.objects, Messages: n.messages, Events: n.events,
 		Places:    examine.Places{Postgres: shared.Postgres, S3: shared.S3, Redis: shared.Redis},
 		Directory: n.directory, Pool: n.pool(), Runtime: n.runtime, Has: n.has,

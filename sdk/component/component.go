@@ -19,7 +19,9 @@ type Component struct {
 	Inputs      []Artifact
 	Outputs     []Artifact // besides the metric output, which every component has
 	Needs       []Need     // who must take part in a task; nodes refuse a job that has others
-	Run         func(context.Context, *Task) error
+	// Wishes are what its containers need beyond what all have. A site whose policy does not give that refuses the provider.
+	Wishes openflow.Wishes
+	Run    func(context.Context, *Task) error
 }
 
 // Artifact declares an input or an output.

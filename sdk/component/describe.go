@@ -28,6 +28,7 @@ type description struct {
 	Inputs      map[string]map[string]artifactDescription `json:"input_artifacts"`
 	Outputs     map[string]map[string]artifactDescription `json:"output_artifacts"`
 	Needs       []Need                                    `json:"needs,omitempty"` // ours
+	Wishes      openflow.Wishes                           `json:"wishes,omitzero"` // ours
 }
 
 type parameterDescription struct {
@@ -69,7 +70,7 @@ func (p Program) Describe(name string) ([]byte, error) {
 	d := description{
 		Name: c.Name, Description: c.Description, Provider: p.Provider, Version: p.Version, Labels: []string{}, Roles: c.Roles,
 		Parameters: c.describeParameters(), Inputs: c.describeArtifacts(c.Inputs), Outputs: c.describeArtifacts(c.Outputs),
-		Needs: c.Needs,
+		Needs: c.Needs, Wishes: c.Wishes,
 	}
 	metric := artifactDescription{Types: []ArtifactType{"json_metric"}, Stages: c.stages(), Roles: c.Roles, Description: "metric, invisible for user"}
 	d.Outputs["metric"] = map[string]artifactDescription{"metric": metric}

@@ -355,16 +355,7 @@ func wishesOf(components []openflow.ComponentRecord) (map[string]openflow.Wishes
 	for _, c := range components {
 		var doc struct {
 			Component struct {
-				Wishes *struct {
-					Capabilities []string `json:"capabilities"`
-					Mounts       []string `json:"mounts"`
-					Networks     []string `json:"networks"`
-					Environment  []string `json:"environment"`
-					Cores        int      `json:"cores"`
-					Memory       int64    `json:"memory"`
-					Processes    int      `json:"processes"`
-					Disk         int64    `json:"disk"`
-				} `json:"wishes"`
+				Wishes *openflow.Wishes `json:"wishes"`
 			} `json:"component"`
 		}
 		if len(c.Description) == 0 {
@@ -380,7 +371,7 @@ func wishesOf(components []openflow.ComponentRecord) (map[string]openflow.Wishes
 		if n := len(w.Capabilities) + len(w.Mounts) + len(w.Networks) + len(w.Environment); n > maxWishes || w.Cores < 0 || w.Memory < 0 || w.Processes < 0 || w.Disk < 0 {
 			return nil, openflow.Errorf(openflow.CodeInvalid, "component %q wishes for more than %d things, or for less than nothing", openflow.Cut(c.Name, 80), maxWishes)
 		}
-		all[c.Name] = openflow.Wishes(*w)
+		all[c.Name] = *w
 	}
 	return all, nil
 }

@@ -110,7 +110,8 @@ func TestHostileImage(t *testing.T) {
 	requireNothingAsked(t)
 }
 
-// A program that describes itself in another way each time is not registered, nor one that takes another's name.
+// A program that describes itself in another way each time is not registered, nor one that takes another's name, or asks for more
+// than the policy gives.
 func TestImageThatLies(t *testing.T) {
 	var dir string
 	e := env.New(t, env.Party("9999"), env.Configure(func(c *node.Config) {
@@ -120,6 +121,7 @@ func TestImageThatLies(t *testing.T) {
 	site := &sdk.Client{URL: e.URL("9999")}
 	for name, tc := range map[string]struct{ flags, as, want string }{
 		"another description each time": {"-X main.lies=yes", "hostile", "in another way when it was asked a second time"},
+		"a capability":                  {"-X main.wish=SYS_ADMIN", "hostile", `policy.containers.capabilities: it asks for the capability "SYS_ADMIN"`},
 		"another vendor's name":         {"-X main.provider=acme", "hostile", "says that it is of provider acme:1"},
 		"the built-in provider's name":  {"-X main.provider=openflow", "", "stands for the built-in provider"},
 	} {

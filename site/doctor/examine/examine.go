@@ -53,8 +53,10 @@ type Site struct {
 	PublicKey string // in use
 	Programs  *programs.Programs
 	Policy    openflow.SitePolicy
-	Source    policy.Source // of the policy
-	Keep      upkeep.Retention
+	// Stands refuses a provider that the policy does not let run now; nil: all may.
+	Stands func(ctx context.Context, r openflow.ProviderRecord) error
+	Source policy.Source // of the policy
+	Keep   upkeep.Retention
 
 	Rows      *catalogue.Catalogue
 	Objects   objects.Store
@@ -180,6 +182,9 @@ func (s *Site) examineProviders(ctx context.Context) []openflow.Finding {
 	for _, p := range known {
 		if p.Kind != openflow.ProviderBuiltIn {
 			wrong[p.Ref()], exposed[p.Ref()] = s.Programs.Verify(ctx, p), s.Programs.Exposed(p)
+			if wrong[p.Ref()] == nil && s.Stands != nil {
+				wrong[p.Ref()] = s.Stands(ctx, p)
+			}
 		}
 	}
 	return doctor.Providers(wrong, exposed)

@@ -22,8 +22,8 @@ import (
 	"openflow/sdk/httpclient"
 )
 
-// provider, and whether it describes itself otherwise each time. They are set when it is built.
-var provider, lies = "hostile", ""
+// provider, whether it describes itself otherwise each time, and a capability that it asks for. They are set when it is built.
+var provider, lies, wish = "hostile", "", ""
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "sleep" { // a child of the fork bomb
@@ -34,8 +34,12 @@ func main() {
 	if lies != "" {
 		description = time.Now().String()
 	}
+	var wishes openflow.Wishes
+	if wish != "" {
+		wishes.Capabilities = []string{wish}
+	}
 	component.Program{Provider: provider, Version: "1", Components: []component.Component{{
-		Name: "attack", Description: description, Roles: []openflow.Role{openflow.RoleGuest}, Parameters: params{}, Run: attack,
+		Name: "attack", Description: description, Roles: []openflow.Role{openflow.RoleGuest}, Parameters: params{}, Run: attack, Wishes: wishes,
 	}}}.Main()
 }
 
