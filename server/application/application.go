@@ -51,7 +51,7 @@ type Events interface {
 
 // SitePolicy is the policy that is in force.
 type SitePolicy struct {
-	File   string          `json:"file"`   // that it is read from, if it exists
+	File   string              `json:"file"`   // that it is read from, if it exists
 	Policy openflow.SitePolicy `json:"policy"` // durations in nanoseconds
 }
 
@@ -82,8 +82,8 @@ type Site struct {
 	Policy    func() SitePolicy                            // what is in force
 	Providers *registry.Registry
 	Vetting   *vetting.Vetter // of what they bring
-	Space     func() error // nil while there is room for new data and jobs
-	Uploads   string       // folder that server-side upload paths are taken from
+	Space     func() error    // nil while there is room for new data and jobs
+	Uploads   string          // folder that server-side upload paths are taken from
 	NewID     func() openflow.JobID
 	Access    Access
 	// Traced wraps the handlers of what changes a job, with which a trace begins; nil: nothing does.
